@@ -1,0 +1,65 @@
+"""Which files a source names, and how each is opened. Formats are told by content, never by name."""
+
+import gzip
+import io
+from collections.abc import Iterator
+from glob import glob, has_magic
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
+
+from ..schemas.errors import Mark, Problem, UserError
+
+GZIP_MAGIC = b"\x1f\x8b"
+ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
+
+
+class SourceFile(NamedTuple):
+    """A file to read, and its name as people see it (relative to the folder that the source named)."""
+
+    path: Path
+    name: str
+
+
+def source_files(path: str) -> list[SourceFile]:
+    """The files that a source's path names: one file, a folder's files at any depth, or a glob's, in sorted order."""
+    if has_magic(path) and not Path(path).exists():
+        found = [Path(p) for p in sorted(glob(path, recursive=True)) if Path(p).is_file()]
+        names = [SourceFile(p, p.name) for p in found]
+    elif Path(path).is_dir():
+        root = Path(path)
+        names = [SourceFile(p, str(p.relative_to(root))) for p in sorted(root.rglob("*")) if _inside(p, root)]
+    else:
+        names = [SourceFile(Path(path), Path(path).name)] if Path(path).is_file() else []
+    if not names:
+        what = "no files match" if has_magic(path) else "no files in the folder" if Path(path).is_dir() else "no such data file"
+        raise UserError(Problem(Mark(path), what, "paths are relative to the recipe that names them", "no-such-file"))
+    return names
+
+
+def _inside(path: Path, root: Path) -> bool:
+    """Ordinary files only; a link that leads out of the folder is not the folder's."""
+    hidden = any(part.startswith(".") for part in path.relative_to(root).parts)
+    return path.is_file() and not hidden and path.resolve().is_relative_to(root.resolve())
+
+
+def open_source(path: Path) -> BinaryIO:
+    """The file's bytes, decompressed when it is gzip or zstd."""
+    try:
+        raw = path.open("rb")
+        head = raw.read(4)
+    except OSError as error:
+        raise UserError(Problem(Mark(str(path)), f"cannot be read: {error.strerror}", rule="unreadable")) from None
+    raw.seek(0)
+    if head[:2] == GZIP_MAGIC:
+        return io.BufferedReader(gzip.GzipFile(fileobj=raw))  # pyright: ignore[reportArgumentType] - a raw stream
+    if head == ZSTD_MAGIC:
+        import zstandard
+
+        return io.BufferedReader(zstandard.ZstdDecompressor().stream_reader(raw))  # pyright: ignore[reportArgumentType]
+    return raw
+
+
+def blocks(stream: BinaryIO, size: int = 1 << 20) -> Iterator[bytes]:
+    """The stream in blocks of at most `size` bytes."""
+    while block := stream.read(size):
+        yield block

@@ -1,0 +1,43 @@
+"""What flows through a conversion: rows as read, records as made, and drops with their reason."""
+
+from typing import Any, NamedTuple
+
+RecordValue = dict[str, Any]
+
+
+class Row(NamedTuple):
+    """One row as it was read. `line` counts from 1: the line of a text file, the first line of a JSON value, the row of a table."""
+
+    value: Any
+    file: str
+    line: int
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}"
+
+
+class Record(NamedTuple):
+    """What a converter makes of a row: the fields of the record type (`messages`; `text`; `text` and `label`).
+
+    `meta` is what evaluation or splitting needs later. `changed` names what was mended on the way; it is counted.
+    """
+
+    row: Row
+    fields: RecordValue
+    meta: RecordValue = {}  # noqa: RUF012 - never changed
+    changed: tuple[str, ...] = ()
+
+
+class Drop(NamedTuple):
+    """A row that does not become a record, and why. Every one is counted by `reason` and listed.
+
+    `wanted` is true when an option of the recipe asked for it; else the row is unusable and counts against `max_dropped`.
+    """
+
+    row: Row
+    reason: str
+    detail: str = ""
+    wanted: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.row}: {self.reason}" + (f": {self.detail}" if self.detail else "")

@@ -1,0 +1,54 @@
+"""The converters, by name. A module is a converter: it has what `Converter` lists. Modules are imported when they are used."""
+
+from collections.abc import Iterable, Iterator
+from importlib import import_module
+from typing import Any, Literal, Protocol, cast
+
+from ..schemas.errors import Problem
+from ..schemas.sections import RecordType
+from ..schemas.validation import schema, validator
+from .records import Drop, Record, Row
+
+# name -> module in this folder. A new converter is a module, a line here, its options in recipe.schema.json, an example folder.
+CONVERTERS: dict[str, str] = {
+    "emogpt": "emogpt",
+    "messages": "messages",
+}
+
+
+class Converter(Protocol):
+    """What a converter module has.
+
+    VERSION goes up whenever the same row would give another record. TYPES are the record types that it can make, the default first.
+    READS is how its files are read: `values` (JSON, tables, pickles: sniffed), `lines` (text lines) or `files` (a whole text each).
+    ROW_LOCAL says that a row's records depend on that row alone, so that rows may be converted in parallel.
+    """
+
+    VERSION: int
+    TYPES: tuple[RecordType, ...]
+    READS: Literal["values", "lines", "files"]
+    ROW_LOCAL: bool
+
+    def convert(self, rows: Iterable[Row], kind: RecordType, **options: Any) -> Iterator[Record | Drop]:
+        """Records and drops for the rows. Every row is accounted for: it gives at least one of them."""
+        ...
+
+
+def converter(name: str) -> Converter:
+    """The converter called `name` (one of CONVERTERS)."""
+    return cast(Converter, import_module(f".{CONVERTERS[name]}", __package__))
+
+
+def option_problems(name: str, options: dict[str, Any]) -> list[str]:
+    """What is wrong with options given outside a recipe, by the same schema that a recipe's are checked with."""
+    from ..schemas.explanation import explain
+    from ..schemas.yaml_source import Document
+
+    definition = schema("recipe")["$defs"][name]
+    problems: list[Problem] = explain(Document(options, {}, {}), definition)
+    return [f"{p.what}" + (f" ({p.hint})" if p.hint else "") for p in problems]
+
+
+def is_valid_record(kind: RecordType, record: dict[str, Any]) -> bool:
+    """Whether the record matches its JSON Schema."""
+    return validator(kind).is_valid(record)

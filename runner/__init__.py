@@ -1,0 +1,1 @@
+"""Recipe -> files, processes, reports. Imports converters and schemas."""

@@ -1,0 +1,93 @@
+"""`recipe`: the command group and the error boundary. A command's module is imported only when the command runs."""
+
+import os
+import sys
+from importlib import import_module
+from typing import Any, NoReturn
+
+import click
+
+from ..schemas import VERSION
+from ..schemas.errors import UserError
+
+# verb -> (module, attribute, help). The help stands here so that `recipe --help` imports no command.
+COMMANDS: dict[str, tuple[str, str]] = {
+    "run": ("run", "Convert, check, train, evaluate and report: the whole recipe."),
+    "check": ("check", "Check recipes: every error with file, line, column and hint."),
+    "convert": ("convert", "Turn sources into validated JSONL with a full account of every row."),
+    "render": ("render", "Write the Axolotl and DeepSpeed configuration that the recipe stands for."),
+    "mask": ("mask", "Show which tokens of the rows are trained."),
+    "eval": ("evaluate", "Evaluate a run's model again, base beside tuned."),
+    "report": ("report", "Write a run's report.html again."),
+    "resume": ("resume", "Go on with a run that was interrupted."),
+    "runs": ("runs", "List runs with their state, steps and metrics."),
+    "data": ("data", "Validate data files."),
+    "ls": ("ls", "List the shipped recipes."),
+    "show": ("show", "Print a recipe as it resolves, or a converter's options."),
+    "schema": ("schema", "Print a JSON Schema."),
+}
+
+
+class LazyGroup(click.Group):
+    """Lists commands from COMMANDS and imports the one that is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module = import_module(f".commands.{COMMANDS[cmd_name][0]}", __package__)
+        return module.command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, help_text) for name, (_, help_text) in COMMANDS.items()])
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            import difflib
+
+            near = difflib.get_close_matches(args[0], COMMANDS, n=1)
+            ctx.fail(f"no such command {args[0]!r}." + (f" Did you mean {near[0]!r}?" if near else ""))
+        return super().resolve_command(ctx, args)
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(VERSION, prog_name="recipe")
+def cli() -> None:
+    """One YAML file is one fine-tuning experiment."""
+
+
+def main() -> NoReturn:
+    """Run the command line. 0 done, 1 the user's input, 2 usage, 3 a gate, 70 our bug, 130 interrupted."""
+    try:
+        code = cli.main(standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        code = error.exit_code
+    except UserError as error:
+        report(error)
+        code = error.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("interrupted", err=True)
+        code = 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
+    except Exception:  # the boundary: whatever was not foreseen is our bug, and says so
+        import traceback
+
+        traceback.print_exc()
+        click.echo(f"\nThis is a bug in recipekit {VERSION}. Please report it with the traceback above.", err=True)
+        code = 70
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def report(error: UserError) -> None:
+    """Every problem to stderr, in colour where a person looks."""
+    for problem in error.problems:
+        place = click.style(f"{problem.mark}: ", bold=True) if problem.mark.file else click.style("error: ", fg="red", bold=True)
+        click.echo(place + problem.what, err=True)
+        if problem.hint:
+            click.echo(click.style("    hint: ", fg="cyan") + problem.hint, err=True)

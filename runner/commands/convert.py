@@ -1,0 +1,73 @@
+"""`recipe convert`: a recipe's sources, or any files with a named converter, to validated JSONL and a manifest."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+import orjson
+
+from ...converters.pipeline import build
+from ...converters.registry import CONVERTERS, converter, option_problems
+from ...schemas.errors import Mark, Problem, UserError
+from ...schemas.recipe import load_recipe
+from ...schemas.sections import Data, Source, Split
+from ...schemas.yaml_source import parse_yaml
+from ..ledger_table import ledger_table
+
+
+@click.command("convert")
+@click.argument("recipe_or_paths", nargs=-1, required=True)
+@click.option("--converter", "name", type=click.Choice(sorted(CONVERTERS)), help="Convert PATHs with this converter, without a recipe.")
+@click.option("--out", type=click.Path(path_type=Path), help="The folder to write. Default: data/<recipe's name>.")
+@click.option("--option", "options", multiple=True, metavar="KEY=VALUE", help="An option of the converter.")
+@click.option("--type", "kind", type=click.Choice(["chat", "classification", "text"]), help="The record type made.")
+@click.option("--validation", type=float, default=0.0, help="The share of rows held out for validation.")
+@click.option("--test", type=float, default=0.0, help="The share of rows held out for the test.")
+@click.option("--group-by", multiple=True, help="A key of meta whose equal values keep rows together.")
+@click.option("--stratify-by", help="A key of meta, or label, with the same shares in every split.")
+@click.option("--seed", type=int, default=42, help="Seed of the split.")
+@click.option("--dedup", type=click.Choice(["exact", "near", "none"]), default="exact", help="Which duplicates are removed.")
+@click.option("--max-dropped", type=float, default=0.0, help="The share of rows that may be unusable.")
+@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Override a key of the recipe.")
+@click.option("--json", "as_json", is_flag=True, help="Print the manifest as one JSON object.")
+def command(
+    recipe_or_paths: tuple[str, ...], name: str | None, out: Path | None, options: tuple[str, ...], kind: Any, settings: tuple[str, ...],
+    as_json: bool, **plain: Any,
+) -> None:  # fmt: skip
+    """Convert a RECIPE's sources, or the files at PATHs with --converter."""
+    if name:
+        if out is None:
+            raise click.UsageError("--converter needs --out DIR")
+        data = plain_data(name, recipe_or_paths, kind or converter(name).TYPES[0], options, **plain)
+    else:
+        if len(recipe_or_paths) != 1:
+            raise click.UsageError("one RECIPE, or --converter NAME PATH...")
+        recipe = load_recipe(recipe_or_paths[0], settings).recipe
+        data, out = recipe.data, out or Path("data") / recipe.name
+    manifest = build(data, out)
+    if as_json:
+        click.echo(orjson.dumps({**manifest, "out": str(out)}, option=orjson.OPT_INDENT_2))
+    else:
+        ledger_table(manifest, out)
+
+
+def plain_data(
+    name: str, paths: tuple[str, ...], kind: Any, options: tuple[str, ...], *, validation: float, test: float,
+    group_by: tuple[str, ...], stratify_by: str | None, seed: int, dedup: Any, max_dropped: float,
+) -> Data:  # fmt: skip
+    """The `data` section that the options stand for."""
+    values = dict(_option(text) for text in options)
+    if problems := option_problems(name, values):
+        raise UserError(*(Problem(Mark("--option"), problem, rule="option") for problem in problems))
+    if kind not in converter(name).TYPES:
+        raise UserError(f"the converter {name} makes {' or '.join(converter(name).TYPES)} records, not {kind}")
+    sources = tuple(Source(path, name, values) for path in paths)
+    split = Split(validation, test, seed, group_by, stratify_by)
+    return Data(kind, sources, split=split, dedup=dedup, max_dropped=max_dropped)
+
+
+def _option(text: str) -> tuple[str, Any]:
+    key, equals, value = text.partition("=")
+    if not equals:
+        raise click.UsageError(f"--option {text}: expected key=value")
+    return key, parse_yaml(value, f"--option {key}").data if value else ""

@@ -1,0 +1,86 @@
+"""Loading a recipe: layers, schema, rules; either a frozen Recipe or every problem at once."""
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from .errors import Problem, UserError
+from .layers import find_recipe, load_layers, overlay
+from .rules import RULES
+from .sections import Recipe
+from .validation import SCHEMA_DIR, check_document
+from .yaml_source import Document
+
+
+class Loaded(NamedTuple):
+    """A valid recipe with the file it came from and the place of every value."""
+
+    recipe: Recipe
+    path: Path
+    document: Document
+
+
+def check_recipe(path: Path, settings: tuple[str, ...] = ()) -> list[Problem]:
+    """Every problem of the recipe and of its smoke section, in the order of the file; empty when it is valid."""
+    try:
+        document = load_layers(path, settings)
+    except UserError as error:
+        return error.problems
+    problems = _check(document)
+    if not problems and document.data.get("smoke"):
+        problems = _check(_with_smoke(document))
+    return problems
+
+
+def load_recipe(name: str, settings: tuple[str, ...] = (), smoke: bool = False) -> Loaded:
+    """The recipe called `name` (a path or a shipped name). Raises UserError with every problem."""
+    path = find_recipe(name)
+    document = load_layers(path, settings)
+    if problems := _check(document):
+        raise UserError(*problems)
+    if smoke:
+        document = _with_smoke(document)
+        if problems := _check(document):
+            raise UserError(*problems)
+    return Loaded(Recipe.from_values(document.data), path, document)
+
+
+def _check(document: Document) -> list[Problem]:
+    problems = check_document(document) + _check_axolotl_keys(document)
+    if problems:
+        return problems
+    recipe = Recipe.from_values(document.data)
+    found = [finding for rule in RULES for finding in rule(recipe)]
+    return sorted((f.problem(document) for f in found), key=lambda p: (p.mark, p.what))
+
+
+def _with_smoke(document: Document) -> Document:
+    """The recipe as a rehearsal runs it: its smoke section over it."""
+    data = document.data.get("smoke") or {}
+    cut = {
+        name: {path[1:]: mark for path, mark in table.items() if path[:1] == ("smoke",)}
+        for name, table in (("keys", document.keys), ("values", document.values))
+    }
+    return overlay(document, Document(data, cut["keys"], cut["values"]))
+
+
+def _check_axolotl_keys(document: Document) -> list[Problem]:
+    """The pass-through keys against the fields of the Axolotl version that we render for (axolotl_fields.json)."""
+    given: Any = document.data.get("axolotl") if isinstance(document.data, dict) else None
+    if not isinstance(given, dict) or not given:
+        return []
+    import difflib
+
+    import orjson
+
+    fields = orjson.loads((SCHEMA_DIR / "axolotl_fields.json").read_bytes())
+    problems = []
+    for key in given:
+        mark = document.mark(("axolotl", key), key=True)
+        if key in fields["rendered"]:
+            home = fields["rendered"][key]
+            problems.append(Problem(mark, f"axolotl.{key} is set by the recipe itself", f"use {home}", "axolotl-key"))
+        elif key not in fields["fields"]:
+            near = difflib.get_close_matches(key, fields["fields"], n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"Axolotl {fields['version']} would ignore it"
+            problems.append(Problem(mark, f"unknown key {key!r} in axolotl", hint, "axolotl-key"))
+    return problems

@@ -1,0 +1,194 @@
+"""Rules across the keys of a recipe: each a small function that yields what is wrong, where, and how to mend it.
+
+A rule reads the recipe alone. What depends on the data (is the run shorter than its warm-up?) is checked when rows are counted.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+from .errors import Problem
+from .metrics import METRICS
+from .sections import Recipe
+from .yaml_source import Document, KeyPath
+
+
+class Finding(NamedTuple):
+    """What a rule found at a key."""
+
+    path: KeyPath
+    what: str
+    hint: str
+    rule: str = "rule"
+
+    def problem(self, document: Document) -> Problem:
+        return Problem(document.mark(self.path), f"{'.'.join(map(str, self.path))}: {self.what}", self.hint, self.rule)
+
+
+Rule = Callable[[Recipe], Iterator[Finding]]
+
+
+def has_validation(recipe: Recipe) -> bool:
+    """Whether some rows are held out for validation."""
+    return recipe.data.split.validation > 0 or any(source.split == "validation" for source in recipe.data.sources)
+
+
+def quantised_without_adapter(recipe: Recipe) -> Iterator[Finding]:
+    if recipe.training.load_in_8bit and recipe.training.adapter != "lora":
+        hint = "8-bit weights cannot be trained: use adapter: lora, or load_in_8bit: false"
+        yield Finding(("training", "load_in_8bit"), f"does not go with adapter: {recipe.training.adapter}", hint)
+
+
+def adapter_keys_without_adapter(recipe: Recipe) -> Iterator[Finding]:
+    defaults = type(recipe.training)._field_defaults
+    for key in ("lora_r", "lora_alpha", "lora_dropout", "lora_target_modules"):
+        if recipe.training.adapter == "none" and getattr(recipe.training, key) != defaults[key]:
+            yield Finding(("training", key), "has no effect with adapter: none", "remove it, or choose adapter: lora or qlora")
+
+
+def deepspeed_keys_without_zero(recipe: Recipe) -> Iterator[Finding]:
+    launch = recipe.launch
+    if launch.engine == "deepspeed" and launch.zero_stage is None:
+        yield Finding(("launch", "engine"), "deepspeed needs a zero_stage", "write zero_stage: 2")
+    if launch.zero_stage and launch.engine not in ("deepspeed", "slurm", "ray"):
+        hint = "write engine: deepspeed, or remove zero_stage"
+        yield Finding(("launch", "zero_stage"), f"has no effect with engine: {launch.engine}", hint)
+    for key in ("offload_optimizer", "offload_params"):
+        if getattr(launch, key) and not launch.zero_stage:
+            yield Finding(("launch", key), "has no effect without zero_stage", "write zero_stage: 3")
+    if launch.offload_params and launch.zero_stage in (1, 2):
+        yield Finding(("launch", "offload_params"), f"has no effect with zero_stage: {launch.zero_stage}", "write zero_stage: 3")
+
+
+def shards_twice(recipe: Recipe) -> Iterator[Finding]:
+    if recipe.launch.fsdp and recipe.launch.zero_stage:
+        yield Finding(("launch", "fsdp"), "cannot be combined with zero_stage", "choose one of them")
+    if recipe.training.adapter == "qlora" and recipe.launch.zero_stage == 3:
+        yield Finding(("launch", "zero_stage"), "ZeRO 3 cannot shard 4-bit weights", "use zero_stage: 2, or adapter: lora")
+
+
+def processes_without_launcher(recipe: Recipe) -> Iterator[Finding]:
+    launch = recipe.launch
+    if launch.engine == "local" and (launch.num_processes > 1 or launch.num_nodes > 1):
+        yield Finding(("launch", "num_processes" if launch.num_processes > 1 else "num_nodes"),
+                      "the local engine runs one process", "write engine: torchrun or deepspeed")  # fmt: skip
+    if launch.num_nodes > 1 and not launch.main_address and launch.engine in ("torchrun", "deepspeed"):
+        yield Finding(("launch", "num_nodes"), "several machines need main_address", "write main_address: HOST:PORT of the first machine")
+
+
+def precision_by_quantisation(recipe: Recipe) -> Iterator[Finding]:
+    if recipe.training.adapter == "none" and recipe.training.precision == "fp16":
+        hint = "fp16 weights with fp16 gradients fail to unscale: use bf16 or auto"
+        yield Finding(("training", "precision"), "fp16 does not go with full-parameter training", hint)
+
+
+def evaluation_beyond_the_end(recipe: Recipe) -> Iterator[Finding]:
+    training = recipe.training
+    for key in ("eval_steps", "save_steps"):
+        every = getattr(training, key)
+        if every and training.max_steps and every > training.max_steps:
+            yield Finding(("training", key), f"{every} is beyond the end of the run (max_steps: {training.max_steps})",
+                          f"at most {training.max_steps}")  # fmt: skip
+
+
+def warmup_longer_than_the_run(recipe: Recipe) -> Iterator[Finding]:
+    training = recipe.training
+    if training.warmup_steps and training.max_steps and training.warmup_steps >= training.max_steps:
+        hint = "the full learning rate would never be reached; a tenth of the steps is usual"
+        yield Finding(("training", "warmup_steps"), f"{training.warmup_steps} steps of {training.max_steps} are warm-up", hint)
+    if training.warmup_ratio is not None and training.warmup_steps is not None:
+        yield Finding(("training", "warmup_steps"), "stands beside warmup_ratio", "keep one of them")
+    if training.warmup_ratio == 1:
+        yield Finding(("training", "warmup_ratio"), "the whole run is warm-up", "0.1 is usual")
+
+
+def early_stopping_without_evaluation(recipe: Recipe) -> Iterator[Finding]:
+    training = recipe.training
+    wants = [key for key in ("early_stopping_patience", "eval_steps", "load_best_model_at_end") if getattr(training, key)]
+    if not has_validation(recipe):
+        for key in wants:
+            yield Finding(("training", key), "needs an evaluation, but no rows are held out", "set data.split.validation above 0")
+
+
+def best_model_between_checkpoints(recipe: Recipe) -> Iterator[Finding]:
+    training = recipe.training
+    best = training.load_best_model_at_end or training.early_stopping_patience
+    if best and training.eval_steps and training.save_steps and training.save_steps % training.eval_steps:
+        hint = f"make save_steps a multiple of eval_steps ({training.eval_steps})"
+        yield Finding(("training", "save_steps"), "the best model could fall between two checkpoints", hint)
+
+
+def metric_for_record_type(recipe: Recipe) -> Iterator[Finding]:
+    for index, metric in enumerate(recipe.evaluation.metrics):
+        if recipe.data.type not in METRICS[metric]:
+            fitting = ", ".join(name for name, types in METRICS.items() if recipe.data.type in types)
+            yield Finding(("evaluation", "metrics", index), f"{metric} cannot be measured on {recipe.data.type} records", f"use {fitting}")
+    best, kind = recipe.training.metric_for_best_model, recipe.data.type
+    allowed = ["eval_loss", "eval_accuracy", "eval_macro_f1"] if kind == "classification" else ["eval_loss"]
+    if best not in allowed:
+        yield Finding(("training", "metric_for_best_model"), f"{best!r} is not measured for {kind} records", f"use {', '.join(allowed)}")
+
+
+def gate_without_metric(recipe: Recipe) -> Iterator[Finding]:
+    for metric, gate in recipe.evaluation.gates.items():
+        path = ("evaluation", "gates", metric)
+        if metric not in recipe.evaluation.metrics:
+            yield Finding(path, "gates a metric that is not measured", f"add {metric} to evaluation.metrics")
+        if gate.min is not None and gate.max is not None and gate.min > gate.max:
+            yield Finding(path, f"min {gate.min} is above max {gate.max}", "nothing could pass")
+
+
+def evaluation_split_exists(recipe: Recipe) -> Iterator[Finding]:
+    split, data = recipe.evaluation_split, recipe.data
+    share = data.split.test if split == "test" else data.split.validation
+    if not share and not any(source.split == split for source in data.sources):
+        yield Finding(("evaluation",), f"there is no {split} split to evaluate on", f"set data.split.{split} above 0")
+
+
+def shares_leave_nothing(recipe: Recipe) -> Iterator[Finding]:
+    split = recipe.data.split
+    if split.validation + split.test >= 1:
+        yield Finding(("data", "split"), "validation and test leave no rows to train on", "their sum must be below 1")
+
+
+def keys_of_another_record_type(recipe: Recipe) -> Iterator[Finding]:
+    data, training, kind = recipe.data, recipe.training, recipe.data.type
+    chat_only = {"train_on_inputs": False, "roles_to_train": ("assistant",)}
+    for key, default in chat_only.items():
+        if kind != "chat" and getattr(training, key) != default:
+            yield Finding(("training", key), f"has no effect on {kind} records", "remove it")
+    if kind != "chat" and data.system_prompt:
+        yield Finding(("data", "system_prompt"), f"has no effect on {kind} records", "remove it")
+    if kind != "classification" and data.labels:
+        yield Finding(("data", "labels"), f"has no effect on {kind} records", "remove it")
+    if kind != "classification" and training.class_weights:
+        yield Finding(("training", "class_weights"), f"has no effect on {kind} records", "remove it")
+    if kind == "classification" and training.sample_packing:
+        yield Finding(("training", "sample_packing"), "rows of a classification cannot be packed", "use group_by_length: true")
+
+
+def remote_code_without_revision(recipe: Recipe) -> Iterator[Finding]:
+    revision = recipe.model.revision or ""
+    pinned = len(revision) == 40 and all(c in "0123456789abcdef" for c in revision)
+    if recipe.model.trust_remote_code and not pinned:
+        hint = "set model.revision to the 40-digit commit whose code you have read"
+        yield Finding(("model", "trust_remote_code"), "needs a pinned revision", hint)
+
+
+RULES: tuple[Rule, ...] = (
+    quantised_without_adapter,
+    adapter_keys_without_adapter,
+    deepspeed_keys_without_zero,
+    shards_twice,
+    processes_without_launcher,
+    precision_by_quantisation,
+    evaluation_beyond_the_end,
+    warmup_longer_than_the_run,
+    early_stopping_without_evaluation,
+    best_model_between_checkpoints,
+    metric_for_record_type,
+    gate_without_metric,
+    evaluation_split_exists,
+    shares_leave_nothing,
+    keys_of_another_record_type,
+    remote_code_without_revision,
+)

@@ -1,0 +1,202 @@
+"""A recipe as frozen values, section by section. Names and defaults are those of recipe.schema.json (a test compares them)."""
+
+from typing import Any, Literal, NamedTuple, Self
+
+RecordType = Literal["chat", "classification", "text"]
+SplitName = Literal["train", "validation", "test"]
+SPLITS: tuple[SplitName, ...] = ("train", "validation", "test")
+
+
+class Model(NamedTuple):
+    """The model to start from."""
+
+    base_model: str
+    revision: str | None = None
+    chat_template: str = "tokenizer_default"
+    end_of_turn: str | None = None
+    pad_token: str | None = None
+    trust_remote_code: bool = False
+    attn_implementation: str | None = None
+
+
+class Source(NamedTuple):
+    """One source of rows. `path` is absolute after loading, or `hf:NAME`."""
+
+    path: str
+    converter: str
+    options: dict[str, Any] = {}  # noqa: RUF012 - never changed
+    weight: float = 1
+    split: SplitName | None = None
+    limit: int | None = None
+
+
+class Split(NamedTuple):
+    """How rows are divided; shares of rows."""
+
+    validation: float = 0.1
+    test: float = 0
+    seed: int = 42
+    group_by: tuple[str, ...] = ()
+    stratify_by: str | None = None
+
+
+class Data(NamedTuple):
+    """What is trained on and held out."""
+
+    type: RecordType
+    sources: tuple[Source, ...]
+    system_prompt: str | None = None
+    labels: tuple[str, ...] | None = None
+    split: Split = Split()
+    dedup: Literal["exact", "near", "none"] = "exact"
+    near_threshold: float = 0.8
+    max_dropped: float = 0
+    check_leaks: Literal["exact", "near", "none"] = "exact"
+
+
+class Training(NamedTuple):
+    """How the weights change; the names are Axolotl's."""
+
+    adapter: Literal["qlora", "lora", "none"]
+    learning_rate: float
+    # adapter
+    lora_r: int = 16
+    lora_alpha: float = 32
+    lora_dropout: float = 0.05
+    lora_target_modules: Literal["all-linear"] | tuple[str, ...] = "all-linear"
+    load_in_8bit: bool = False
+    # rows
+    sequence_len: int = 2048
+    excess_length_strategy: Literal["raise", "drop", "truncate"] = "raise"
+    sample_packing: bool = False
+    group_by_length: bool = False
+    train_on_inputs: bool = False
+    roles_to_train: tuple[str, ...] = ("assistant",)
+    # steps
+    micro_batch_size: int = 1
+    gradient_accumulation_steps: int = 1
+    num_epochs: float = 1
+    max_steps: int | None = None
+    # optimizer
+    lr_scheduler: str = "cosine"
+    warmup_ratio: float | None = None
+    warmup_steps: int | None = None
+    optimizer: str = "adamw_torch"
+    weight_decay: float = 0
+    adam_beta1: float | None = None
+    adam_beta2: float | None = None
+    adam_epsilon: float | None = None
+    max_grad_norm: float = 1
+    # numbers
+    precision: Literal["auto", "bf16", "fp16", "fp32"] = "auto"
+    gradient_checkpointing: bool = False
+    seed: int = 42
+    # watching
+    logging_steps: int = 1
+    eval_steps: int | None = None
+    save_steps: int | None = None
+    save_total_limit: int = 2
+    early_stopping_patience: int | None = None
+    metric_for_best_model: str = "eval_loss"
+    load_best_model_at_end: bool = False
+    class_weights: Literal["balanced"] | dict[str, float] | None = None
+    trackers: tuple[str, ...] = ()
+
+
+class Launch(NamedTuple):
+    """Where and with how many processes."""
+
+    engine: Literal["local", "torchrun", "deepspeed", "slurm", "ray"] = "local"
+    num_processes: int = 1
+    num_nodes: int = 1
+    main_address: str | None = None
+    zero_stage: int | None = None
+    offload_optimizer: bool = False
+    offload_params: bool = False
+    fsdp: bool = False
+
+
+class Generation(NamedTuple):
+    """How replies are generated for the evaluation."""
+
+    max_new_tokens: int = 256
+    temperature: float = 0
+    top_p: float = 1
+    batch_size: int = 8
+    seed: int = 42
+
+
+class Gate(NamedTuple):
+    """A limit on a metric of the tuned model."""
+
+    min: float | None = None
+    max: float | None = None
+
+
+class Evaluation(NamedTuple):
+    """What is measured on the held-out rows."""
+
+    metrics: tuple[str, ...] = ("perplexity",)
+    split: Literal["validation", "test"] | None = None
+    max_rows: int | None = None
+    generation: Generation = Generation()
+    gates: dict[str, Gate] = {}  # noqa: RUF012 - never changed
+    confidence: float = 0.95
+
+
+class Export(NamedTuple):
+    """What is made of the trained weights."""
+
+    merge: bool = False
+    push_to_hub: str | None = None
+
+
+class Recipe(NamedTuple):
+    """One experiment."""
+
+    name: str
+    model: Model
+    data: Data
+    training: Training
+    recipe: Literal[1] = 1
+    description: str = ""
+    extends: str | None = None
+    launch: Launch = Launch()
+    evaluation: Evaluation = Evaluation()
+    export: Export = Export()
+    smoke: dict[str, Any] = {}  # noqa: RUF012 - never changed
+    axolotl: dict[str, Any] = {}  # noqa: RUF012 - never changed
+
+    @classmethod
+    def from_values(cls, values: dict[str, Any]) -> Self:
+        """Build from plain values that the schema has accepted."""
+        data, evaluation = values["data"], values.get("evaluation", {})
+        sections: dict[str, Any] = dict(values)
+        sections["model"] = Model(**values["model"])
+        sections["data"] = Data(
+            **_frozen(data)
+            | {"sources": tuple(Source(**s) for s in data["sources"]), "split": Split(**_frozen(data.get("split", {})))}
+        )
+        sections["training"] = Training(**_frozen(values["training"]))
+        sections["launch"] = Launch(**values.get("launch", {}))
+        sections["evaluation"] = Evaluation(
+            **_frozen(evaluation)
+            | {
+                "generation": Generation(**evaluation.get("generation", {})),
+                "gates": {metric: Gate(**limits) for metric, limits in evaluation.get("gates", {}).items()},
+            }
+        )
+        sections["export"] = Export(**values.get("export", {}))
+        return cls(**sections)
+
+    @property
+    def evaluation_split(self) -> SplitName:
+        """The split that the evaluation uses: as the recipe says, else test where there is one, else validation."""
+        if self.evaluation.split:
+            return self.evaluation.split
+        has_test = self.data.split.test > 0 or any(source.split == "test" for source in self.data.sources)
+        return "test" if has_test else "validation"
+
+
+def _frozen(section: dict[str, Any]) -> dict[str, Any]:
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in section.items()}

@@ -1,0 +1,237 @@
+"""YAML text -> plain values plus the place of every key and value. The only file that reads YAML.
+
+A bounded composer on PyYAML's event stream, because `yaml.safe_load` crashes on deep nesting, hangs on a merge-key bomb, keeps the
+last of two equal keys in silence and reads `2e-4` as text (measured). Scalars follow the YAML 1.2 core schema: `2e-4` is a number,
+`no` is the word "no", `014` is fourteen and `12:34:56` is text.
+"""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import yaml
+
+from .errors import Mark, Problem, UserError
+
+MAX_BYTES = 1_000_000
+MAX_DEPTH = 64
+MAX_ALIASES = 100
+MAX_NODES = 100_000
+MAX_DIGITS = 64
+
+KeyPath = tuple[str | int, ...]
+
+_INT = re.compile(r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+")
+_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+_WORDS = {"": None, "~": None, "null": None, "Null": None, "NULL": None} | {
+    word: value for value, name in ((True, "true"), (False, "false")) for word in (name, name.capitalize(), name.upper())
+}
+_NOT_FINITE = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
+_TAGS = {f"tag:yaml.org,2002:{name}" for name in ("str", "int", "float", "bool", "null", "map", "seq")}
+_PARSER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+class Document(NamedTuple):
+    """A YAML file as values. `keys[path]` is where a key stands, `values[path]` where its value starts."""
+
+    data: Any
+    keys: dict[KeyPath, Mark]
+    values: dict[KeyPath, Mark]
+
+    def mark(self, path: KeyPath, *, key: bool = False) -> Mark:
+        """The place of the value at `path` (of its key with `key=True`), else of the nearest parent."""
+        tables = (self.keys, self.values) if key else (self.values, self.keys)
+        for length in range(len(path), -1, -1):
+            for table in tables:
+                if path[:length] in table:
+                    return table[path[:length]]
+        return Mark("")
+
+
+def read_text(path: Path, name: str | None = None) -> str:
+    """The text of a YAML file, refused before it is read when it is too large, and when it is not UTF-8."""
+    mark = Mark(name or str(path))
+    try:
+        size = path.stat().st_size
+        if size > MAX_BYTES:
+            raise UserError(Problem(mark, f"{size:,} bytes is too large for a recipe", f"the limit is {MAX_BYTES:,} bytes", "yaml-size"))
+        raw = path.read_bytes()
+    except FileNotFoundError:
+        raise UserError(Problem(mark, "no such file", "recipe ls shows the shipped recipes", "no-such-recipe")) from None
+    except OSError as error:
+        raise UserError(Problem(mark, f"cannot be read: {error.strerror}", rule="unreadable")) from None
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        hint = "it looks like UTF-16: save it as UTF-8" if raw[:2] in (b"\xff\xfe", b"\xfe\xff") else "save it as UTF-8"
+        raise UserError(Problem(mark._replace(line=line, column=1), "not UTF-8 text", hint, "yaml-encoding")) from None
+
+
+def parse_yaml(text: str, file: str) -> Document:
+    """Read one YAML document. Raises UserError with the place of what is wrong; never hangs, never crashes."""
+    if len(text) > MAX_BYTES:
+        raise UserError(Problem(Mark(file), f"{len(text):,} characters is too large for a recipe", rule="yaml-size"))
+    composer = _Composer(text, file)
+    try:
+        return composer.document()
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        place = Mark(file, mark.line + 1, mark.column + 1) if mark else Mark(file)
+        raise UserError(Problem(place, f"not YAML: {error.problem or error.context}", _syntax_hint(error), "yaml-syntax")) from None
+    except yaml.YAMLError as error:
+        raise UserError(Problem(_reader_mark(error, text, file), f"not YAML: {_reader_reason(error)}", rule="yaml-syntax")) from None
+
+
+class _Composer:
+    """Events -> values, counting depth, aliases and nodes before anything is built."""
+
+    def __init__(self, text: str, file: str) -> None:
+        self.file = file
+        self.text = text
+        self.events: Iterator[Any] = iter(yaml.parse(text, Loader=_PARSER))
+        self.anchors: dict[str, tuple[Any, int]] = {}
+        self.open_anchors: set[str] = set()
+        self.aliases = 0
+        self.nodes = 0
+        self.depth = 0
+        self.keys: dict[KeyPath, Mark] = {}
+        self.values: dict[KeyPath, Mark] = {}
+
+    def document(self) -> Document:
+        next(self.events)  # the stream starts
+        first = next(self.events)
+        if isinstance(first, yaml.StreamEndEvent):
+            raise UserError(Problem(Mark(self.file), "the file is empty", "recipe new writes a starting point", "yaml-empty"))
+        data = self.node(next(self.events), ())
+        next(self.events)  # the document ends
+        after = next(self.events)
+        if not isinstance(after, yaml.StreamEndEvent):
+            raise self.refuse(after, "a second document", "one file is one recipe: remove what follows ---", "yaml-documents")
+        return Document(data, self.keys, self.values)
+
+    def refuse(self, event: Any, what: str, hint: str, rule: str) -> UserError:
+        return UserError(Problem(self.place(event), what, hint, rule))
+
+    def place(self, event: Any) -> Mark:
+        return Mark(self.file, event.start_mark.line + 1, event.start_mark.column + 1)
+
+    def count(self, event: Any, nodes: int = 1) -> None:
+        self.nodes += nodes
+        if self.nodes > MAX_NODES:
+            raise self.refuse(event, f"expands to more than {MAX_NODES:,} values", "aliases multiply: write it out", "yaml-bomb")
+
+    def node(self, event: Any, path: KeyPath) -> Any:
+        self.values[path] = self.place(event)
+        if isinstance(event, yaml.AliasEvent):
+            return self.alias(event)
+        before = self.nodes
+        self.count(event)
+        anchor = event.anchor
+        if anchor:
+            self.open_anchors.add(anchor)
+        if event.tag and event.tag not in _TAGS and event.tag != "!":
+            raise self.refuse(event, f"the tag {event.tag} is not allowed", "a recipe holds plain values only", "yaml-tag")
+        value = self.scalar(event) if isinstance(event, yaml.ScalarEvent) else self.collection(event, path)
+        if anchor:
+            self.open_anchors.discard(anchor)
+            self.anchors[anchor] = (value, self.nodes - before)
+        return value
+
+    def alias(self, event: Any) -> Any:
+        self.aliases += 1
+        if self.aliases > MAX_ALIASES:
+            raise self.refuse(event, f"more than {MAX_ALIASES} aliases", "use `extends` to share settings", "yaml-bomb")
+        if event.anchor in self.open_anchors:
+            raise self.refuse(event, f"the alias *{event.anchor} contains itself", "remove the alias", "yaml-recursion")
+        if event.anchor not in self.anchors:
+            raise self.refuse(event, f"the alias *{event.anchor} has no anchor", f"write &{event.anchor} before it", "yaml-alias")
+        value, nodes = self.anchors[event.anchor]
+        self.count(event, nodes)
+        return value
+
+    def collection(self, event: Any, path: KeyPath) -> Any:
+        self.depth += 1
+        if self.depth > MAX_DEPTH:
+            raise self.refuse(event, f"nested deeper than {MAX_DEPTH} levels", "a recipe is at most a few levels deep", "yaml-depth")
+        value = self.sequence(path) if isinstance(event, yaml.SequenceStartEvent) else self.mapping(path)
+        self.depth -= 1
+        return value
+
+    def sequence(self, path: KeyPath) -> list[Any]:
+        items: list[Any] = []
+        while not isinstance(event := next(self.events), yaml.SequenceEndEvent):
+            items.append(self.node(event, (*path, len(items))))
+        return items
+
+    def mapping(self, path: KeyPath) -> dict[str, Any]:
+        items: dict[str, Any] = {}
+        merged: dict[str, Any] = {}
+        while not isinstance(event := next(self.events), yaml.MappingEndEvent):
+            if not isinstance(event, yaml.ScalarEvent):
+                raise self.refuse(event, "a key must be a word", "quote it, or write `key: value`", "yaml-key")
+            key = event.value
+            if key == "<<" and event.implicit[0]:
+                merged = self.merge(next(self.events), path) | merged
+                continue
+            if key in items:
+                first = self.keys[(*path, key)].line
+                raise self.refuse(event, f"the key {key!r} stands twice (first on line {first})", "remove one of them", "duplicate-key")
+            self.count(event)
+            self.keys[(*path, key)] = self.place(event)
+            items[key] = self.node(next(self.events), (*path, key))
+        return merged | items
+
+    def merge(self, event: Any, path: KeyPath) -> dict[str, Any]:
+        value = self.node(event, (*path, "<<"))
+        parts = value if isinstance(value, list) else [value]
+        result: dict[str, Any] = {}
+        for part in reversed(parts):
+            if not isinstance(part, dict):
+                raise self.refuse(event, "<< needs a mapping", "merge an alias of a mapping, or use `extends`", "yaml-merge")
+            self.count(event, len(part))
+            result |= part
+        return result
+
+    def scalar(self, event: Any) -> Any:
+        text: str = event.value
+        tag = (event.tag or "").removeprefix("tag:yaml.org,2002:")
+        if tag in ("str", "!") or (not tag and not event.implicit[0]):
+            return text
+        if text in _WORDS:
+            return _WORDS[text]
+        if _NOT_FINITE.fullmatch(text):
+            raise self.refuse(event, f"{text} is not a finite number", "write a number, or quote it if it is text", "yaml-number")
+        if _FLOAT.fullmatch(text) and len(text) > MAX_DIGITS:
+            raise self.refuse(event, f"a number of {len(text)} digits", "quote it if it is text", "yaml-number")
+        if _INT.fullmatch(text):
+            return int(text, 0) if text[:2] in ("0x", "0o") else int(text)
+        return float(text) if _FLOAT.fullmatch(text) else text
+
+
+def _syntax_hint(error: yaml.MarkedYAMLError) -> str:
+    problem = error.problem or ""
+    if "\\t" in problem:
+        return "indent with spaces, not with tabs"
+    if "mapping values are not allowed" in problem:
+        return "check the indentation, and quote text that holds ': '"
+    if "could not find expected ':'" in problem or "expected <block end>" in problem:
+        return "check the indentation and the line above"
+    return "quote text that holds special characters" if "cannot start any token" in problem else ""
+
+
+def _reader_mark(error: yaml.YAMLError, text: str, file: str) -> Mark:
+    position = getattr(error, "position", None)
+    if not isinstance(position, int):
+        return Mark(file)
+    before = text[:position]
+    return Mark(file, before.count("\n") + 1, position - before.rfind("\n"))
+
+
+def _reader_reason(error: yaml.YAMLError) -> str:
+    character = getattr(error, "character", None)
+    if character is None:
+        return str(error).splitlines()[0]
+    code = character if isinstance(character, int) else ord(character)
+    return f"the control character U+{code:04X}"
