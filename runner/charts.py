@@ -1,0 +1,65 @@
+"""Line charts as inline SVG: no script, no network, readable in light and dark and by a screen reader."""
+
+import math
+from collections.abc import Callable, Sequence
+from html import escape
+from typing import NamedTuple
+
+WIDTH, HEIGHT, LEFT, BOTTOM, TOP = 640, 240, 56, 28, 12
+
+
+class Series(NamedTuple):
+    """A named line of (x, y) points."""
+
+    name: str
+    points: Sequence[tuple[float, float]]
+
+
+def line_chart(title: str, series: Sequence[Series], x_label: str) -> str:
+    """An <svg> with axes, ticks and a legend; "" where there is nothing to draw."""
+    series = [Series(s.name, [(x, y) for x, y in s.points if math.isfinite(y)]) for s in series]
+    series = [s for s in series if s.points]
+    if not series:
+        return ""
+    xs = [x for s in series for x, _ in s.points]
+    ys = [y for s in series for _, y in s.points]
+    x_low, x_high = min(xs), max(xs) if max(xs) > min(xs) else min(xs) + 1
+    y_low, y_high = (min(ys), max(ys)) if max(ys) > min(ys) else (min(ys) - 0.5, max(ys) + 0.5)
+
+    def place(x: float, y: float) -> tuple[float, float]:
+        across = LEFT + (x - x_low) / (x_high - x_low) * (WIDTH - LEFT - 12)
+        down = TOP + (y_high - y) / (y_high - y_low) * (HEIGHT - TOP - BOTTOM)
+        return round(across, 1), round(down, 1)
+
+    parts = [_axes(place, ticks(x_low, x_high), ticks(y_low, y_high), x_label)]
+    for index, line in enumerate(series):
+        points = " ".join(f"{x},{y}" for x, y in (place(*point) for point in line.points))
+        parts.append(f'<polyline class="line{index}" points="{points}"/>')
+        if len(line.points) < 40:
+            parts += [f'<circle class="dot{index}" cx="{x}" cy="{y}" r="3"/>' for x, y in (place(*p) for p in line.points)]
+        parts.append(f'<text class="legend{index}" x="{WIDTH - 16}" y="{TOP + 14 + 16 * index}" text-anchor="end">{escape(line.name)}</text>')
+    spoken = "; ".join(f"{s.name} from {s.points[0][1]:.4g} to {s.points[-1][1]:.4g}" for s in series)
+    label = escape(f"{title}: {spoken}", quote=True)
+    return f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{label}">{"".join(parts)}</svg>'
+
+
+def ticks(low: float, high: float, wanted: int = 5) -> list[float]:
+    """Round numbers between the two, about as many as wanted."""
+    raw = (high - low) / wanted
+    magnitude = 10 ** math.floor(math.log10(raw))
+    step = next(factor * magnitude for factor in (1, 2, 5, 10) if factor * magnitude >= raw)
+    first = math.ceil(low / step)
+    return [index * step for index in range(first, math.floor(high / step + 1e-9) + 1)]
+
+
+def _axes(place: Callable[[float, float], tuple[float, float]], across: list[float], down: list[float], x_label: str) -> str:
+    parts = []
+    for y in down:
+        _, height = place(0, y)
+        parts.append(f'<line class="grid" x1="{LEFT}" x2="{WIDTH - 12}" y1="{height}" y2="{height}"/>')
+        parts.append(f'<text x="{LEFT - 8}" y="{height + 4}" text-anchor="end">{y:.4g}</text>')
+    for x in across:
+        width, _ = place(x, 0)
+        parts.append(f'<text x="{width}" y="{HEIGHT - 10}" text-anchor="middle">{x:.4g}</text>')
+    parts.append(f'<text x="{WIDTH - 12}" y="{HEIGHT - 10}" text-anchor="end">{escape(x_label)}</text>')
+    return "".join(parts)

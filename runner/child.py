@@ -1,0 +1,112 @@
+"""A child process of a run: started without a shell, followed through its progress file, never left behind."""
+
+import ctypes
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from ..schemas.errors import Interrupted, Mark, Problem, UserError
+from .progress import Follower
+
+_PR_SET_PDEATHSIG = 1
+_POLL_SECONDS = 0.2
+_TAIL = 12
+_SECRET = re.compile(r"(hf_[A-Za-z0-9]{20,}|sk-[A-Za-z0-9_-]{20,}|(?<=://)[^/\s:@]+:[^/\s@]+(?=@))")
+
+# what a log says -> what to do about it
+_CAUSES = (
+    (re.compile(r"OutOfMemoryError|CUDA out of memory|DefaultCPUAllocator: can't allocate"), "the model does not fit in memory",
+     "halve training.micro_batch_size and double gradient_accumulation_steps, set gradient_checkpointing: true, or use adapter: qlora"),
+    (re.compile(r"GatedRepoError|401 Client Error|Access to model .* is restricted"), "the model is gated",
+     "accept its licence on its page, then log in with `hf auth login`"),
+    (re.compile(r"RepositoryNotFoundError|is not a local folder and is not a valid model identifier|Repository Not Found"),
+     "there is no such model", "check model.base_model"),
+    (re.compile(r"couldn't connect to|Connection error|MaxRetryError|OfflineModeIsEnabled|LocalEntryNotFoundError"),
+     "the model hub cannot be reached", "connect, give a folder as model.base_model, or use embedded:smollm2-135m-instruct"),
+    (re.compile(r"No space left on device|Errno 28"), "no space left on the device", "free some space, then `recipe resume`"),
+    (re.compile(r"No module named '(\w+)'"), "a package is missing", "pip install 'recipekit[train]'"),
+)  # fmt: skip
+
+
+def run_child(argv: tuple[str, ...], folder: Path, env: dict[str, str], log: str, what: str, on_event: Callable[[dict[str, Any]], None]) -> None:
+    """Run a command in `folder`, its output in `log`, its progress events given to `on_event` as they come.
+
+    Ctrl-C, SIGTERM and SIGHUP ask it to stop (a trainer checkpoints first) and raise Interrupted; a second one ends it at once.
+    Raises UserError with the cause and the end of the log when it fails.
+    """
+    follower = Follower(folder / "progress.jsonl")
+    refused: list[str] = []
+
+    def drain() -> None:
+        for event in follower.new():
+            if event["event"] == "refused":
+                refused.append(event["what"])
+            on_event(event)
+
+    with (folder / log).open("ab") as output:
+        process = subprocess.Popen(
+            argv, cwd=folder, env={**os.environ, **env}, stdout=output, stderr=output, stdin=subprocess.DEVNULL,
+            start_new_session=True, preexec_fn=_die_with_parent,
+        )  # fmt: skip
+        with _forwarding(process) as received:
+            while process.poll() is None:
+                drain()
+                try:
+                    process.wait(_POLL_SECONDS)
+                except subprocess.TimeoutExpired:
+                    continue
+        drain()
+    if received and process.returncode != 0:
+        raise Interrupted(Problem(Mark(""), f"{what} was stopped by {signal.Signals(received[0]).name}", f"recipe resume {folder}", "interrupted"))
+    if process.returncode != 0:
+        raise failure(what, process.returncode, folder / log, refused)
+
+
+def failure(what: str, code: int, log: Path, refused: list[str]) -> UserError:
+    """Why a child failed: what it said itself, else a known cause in its log, else the log's last lines."""
+    if refused:
+        return UserError(*(Problem(Mark(""), line, rule="refused") for text in refused for line in text.splitlines()))
+    lines = [_SECRET.sub("***", line) for line in log.read_bytes().decode("utf-8", "replace").replace("\r", "\n").splitlines() if line.strip()]
+    text = "\n".join(lines[-400:])
+    end = "\n".join(f"    | {line[:200]}" for line in lines[-_TAIL:])
+    died = f"by signal {signal.Signals(-code).name}" if code < 0 else f"with exit code {code}"
+    for pattern, cause, hint in _CAUSES:
+        if pattern.search(text):
+            return UserError(Problem(Mark(str(log)), f"{what} failed: {cause}\n{end}", hint, "child-failed"))
+    hint = "the system killed it, most likely for memory: use smaller batches" if code == -signal.SIGKILL else ""
+    return UserError(Problem(Mark(str(log)), f"{what} ended {died}\n{end}", hint, "child-failed"))
+
+
+@contextmanager
+def _forwarding(process: subprocess.Popen[bytes]) -> Iterator[list[int]]:
+    """While the block runs, signals that mean stop go to the child's whole group: SIGTERM first, SIGKILL the second time."""
+    received: list[int] = []
+
+    def forward(number: int, frame: FrameType | None) -> None:
+        received.append(number)
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGTERM if len(received) == 1 else signal.SIGKILL)
+
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = {number: signal.signal(number, forward) for number in numbers}
+    try:
+        yield received
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+def _die_with_parent() -> None:
+    """A trainer whose runner was killed gets SIGTERM, so that it checkpoints instead of running on unseen."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

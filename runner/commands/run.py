@@ -1,0 +1,74 @@
+"""`recipe run`: the whole recipe."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+import orjson
+
+from ...schemas.errors import UserError
+from ...schemas.recipe import Loaded, load_recipe
+from ..run_folder import RUNS, find_run
+
+
+@click.command("run")
+@click.argument("recipe")
+@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Override a key, e.g. training.max_steps=5.")
+@click.option("--out", "root", type=click.Path(path_type=Path), default=RUNS, help="Where runs are kept. Default: runs/")
+@click.option("--dry-run", is_flag=True, help="Show the files and the command; train nothing.")
+@click.option("--resume", "resume", is_flag=True, help="Go on with the newest unfinished run of this recipe.")
+@click.option("--smoke", is_flag=True, help="Rehearse with the recipe's smoke section.")
+@click.option("--json", "as_json", is_flag=True, help="Print the outcome as one JSON object.")
+def command(recipe: str, settings: tuple[str, ...], root: Path, dry_run: bool, resume: bool, smoke: bool, as_json: bool) -> None:
+    """Run RECIPE: a path or the name of a shipped recipe."""
+    loaded = load_recipe(recipe, settings, smoke)
+    if dry_run:
+        from .render import show_plan
+
+        show_plan(loaded, as_json)
+        return
+    outcome = _resumed(loaded, root) if resume else None
+    print_outcome(outcome or start(loaded, root), as_json)
+
+
+def start(loaded: Loaded, root: Path) -> Any:
+    """Run the recipe, once it is certain that it can be trained here."""
+    require_train_extra()
+    from ..display import Display
+    from ..run import run_recipe
+
+    with Display() as display:
+        display.say("recipe", f"{loaded.recipe.name} ({loaded.path})")
+        return run_recipe(loaded, root, display)
+
+
+def _resumed(loaded: Loaded, root: Path) -> Any:
+    from .resume import resume_run
+
+    run = find_run(loaded.recipe.name, root)
+    return None if run.status.get("state") == "done" else resume_run(run, root)
+
+
+def require_train_extra() -> None:
+    """Say how to install what training needs, before anything is done."""
+    from importlib.util import find_spec
+
+    missing = [name for name in ("torch", "axolotl", "transformers", "peft", "jinja2", "numpy") if find_spec(name) is None]
+    if missing:
+        raise UserError(f"training needs packages that are not installed: {', '.join(missing)}", hint="pip install 'recipekit[train]'")
+
+
+def print_outcome(outcome: Any, as_json: bool) -> None:
+    """The numbers, and where the report is."""
+    report = outcome.run / "report.html"
+    if as_json:
+        facts = {"run": str(outcome.run.path), "state": outcome.run.status["state"], "stages": outcome.stages,
+                 "metrics": outcome.metrics, "report": str(report)}  # fmt: skip
+        click.echo(orjson.dumps(facts, option=orjson.OPT_INDENT_2))
+        return
+    from rich.console import Console
+
+    from ..metrics_table import metrics_table
+
+    metrics_table(outcome.metrics, Console(stderr=True))
+    click.echo(f"report    {report}", err=True)

@@ -1,0 +1,45 @@
+"""The evaluation stage: choose the rows, let the evaluator run both models over them, score the predictions."""
+
+import sys
+from hashlib import blake2b
+from pathlib import Path
+
+import orjson
+
+from ..converters.publish import write_atomically
+from ..schemas.sections import Recipe
+from .child import run_child
+from .display import Display
+from .metrics import metric
+from .model_source import ResolvedModel
+from .run_folder import RunFolder
+from .scoring import read_cases, score
+
+
+def evaluate(run: RunFolder, recipe: Recipe, model: ResolvedModel, env: dict[str, str], display: Display) -> int:
+    """Write eval/predictions.jsonl and eval/metrics.json; return how many rows were evaluated."""
+    rows = chosen_rows(run / "data" / f"{recipe.evaluation_split}.jsonl", recipe.evaluation.max_rows, recipe.evaluation.generation.seed)
+    write_atomically(run / "eval" / "rows.jsonl", b"".join(rows))
+    request = {
+        "base_model": model.path,
+        "revision": recipe.model.revision,
+        "adapter": recipe.training.adapter != "none",
+        "trust_remote_code": recipe.model.trust_remote_code,
+        "generate": recipe.data.type == "chat" and any(metric(name).NEEDS_REPLY for name in recipe.evaluation.metrics),
+        "generation": recipe.evaluation.generation._asdict(),
+    }
+    run.write("eval/request.json", request)
+    argv = (sys.executable, "-m", "recipekit.runner.evaluator")
+    run_child(argv, run.path, env, "eval.log", "the evaluation", display.event)
+    facts = {"split": recipe.evaluation_split, "base_model": recipe.model.base_model, "generation": request["generation"]}
+    run.write("eval/metrics.json", score(recipe.evaluation, read_cases(run / "eval" / "predictions.jsonl"), facts))
+    return len(rows)
+
+
+def chosen_rows(path: Path, most: int | None, seed: int) -> list[bytes]:
+    """The lines to evaluate: all, or a seeded choice that does not depend on their order."""
+    lines = path.read_bytes().splitlines(keepends=True)
+    if most is None or len(lines) <= most:
+        return lines
+    key = str(seed).encode()
+    return sorted(lines, key=lambda line: blake2b(orjson.loads(line)["id"].encode(), key=key).digest())[:most]

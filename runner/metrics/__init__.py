@@ -1,0 +1,56 @@
+"""The metrics, by name. A metric is a ratio of sums over rows, so that one bootstrap serves them all.
+
+Each module has UNIT, BETTER ("lower", "higher", or "" where neither is better), `parts(case) -> (numerator, denominator)` and
+`value(numerator, denominator)`. Which record types have a metric: schemas/metrics.py (a test compares the names).
+"""
+
+from importlib import import_module
+from typing import NamedTuple, Protocol, cast
+
+
+class Case(NamedTuple):
+    """One evaluated row and what a model made of it. Token counts are the model's own, but for `original_tokens` (cl100k_base)."""
+
+    id: str
+    reference: str
+    reply: str
+    stopped: bool
+    reply_tokens: int
+    nll: float
+    trained: int
+    correct: int
+    original_tokens: int | None = None
+
+
+class Metric(Protocol):
+    """What a metric module has."""
+
+    UNIT: str
+    BETTER: str
+    NEEDS_REPLY: bool
+
+    def parts(self, case: Case) -> tuple[float, float]:
+        """The row's share of the numerator and of the denominator."""
+        ...
+
+    def value(self, numerator: float, denominator: float) -> float:
+        """The metric from the sums; NaN where nothing was measured."""
+        ...
+
+
+METRICS = ("perplexity", "token_accuracy", "stop_rate", "reply_tokens", "repetition", "token_reduction", "emoji_rate")
+
+
+def metric(name: str) -> Metric:
+    """The metric called `name`."""
+    return cast(Metric, import_module(f".{name}", __package__))
+
+
+def ratio(numerator: float, denominator: float) -> float:
+    """The plain value of a ratio metric."""
+    return numerator / denominator if denominator else float("nan")
+
+
+def percent(numerator: float, denominator: float) -> float:
+    """A ratio in percent."""
+    return 100 * ratio(numerator, denominator)

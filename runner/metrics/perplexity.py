@@ -1,0 +1,23 @@
+"""Perplexity on the trained tokens: exp of the mean negative log-likelihood. From 1; lower is better.
+
+Only the tokens that training trains count, so prompts and padding do not flatter it.
+"""
+
+import math
+
+from . import Case, ratio
+
+UNIT = ""
+BETTER = "lower"
+NEEDS_REPLY = False
+
+
+def parts(case: Case) -> tuple[float, float]:
+    """Summed negative log-likelihood (nats) and the tokens it was summed over."""
+    return case.nll, case.trained
+
+
+def value(numerator: float, denominator: float) -> float:
+    """exp(mean), infinite where it overflows."""
+    mean = ratio(numerator, denominator)
+    return math.exp(mean) if mean < 700 else math.inf

@@ -1,0 +1,14 @@
+"""Mean length of a reply in the model's own tokens. From 0; neither long nor short is better in itself."""
+
+from . import Case, ratio
+
+UNIT = "tokens"
+BETTER = ""
+NEEDS_REPLY = True
+
+value = ratio
+
+
+def parts(case: Case) -> tuple[float, float]:
+    """The reply's tokens."""
+    return case.reply_tokens, 1

@@ -1,0 +1,14 @@
+"""Stop rate: the percentage of replies that end on their own, before max_new_tokens. 0 to 100."""
+
+from . import Case, percent
+
+UNIT = "%"
+BETTER = "higher"
+NEEDS_REPLY = True
+
+value = percent
+
+
+def parts(case: Case) -> tuple[float, float]:
+    """1 for a reply that stopped."""
+    return float(case.stopped), 1

@@ -1,0 +1,14 @@
+"""Token accuracy: the percentage of trained tokens that the model finds likeliest, given the true text before them. 0 to 100."""
+
+from . import Case, percent
+
+UNIT = "%"
+BETTER = "higher"
+NEEDS_REPLY = False
+
+value = percent
+
+
+def parts(case: Case) -> tuple[float, float]:
+    """Tokens predicted and tokens trained."""
+    return case.correct, case.trained

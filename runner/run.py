@@ -1,0 +1,209 @@
+"""`recipe run`, stage by stage: data, train, evaluate, report. Each is skipped when its key says that it has been done."""
+
+import shutil
+import sys
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ..converters.pipeline import MANIFEST, build
+from ..converters.publish import new_folder, write_atomically
+from ..schemas import VERSION
+from ..schemas.errors import GateError, Interrupted, Mark, Problem, UserError
+from ..schemas.recipe import Loaded
+from . import stages
+from .axolotl_config import RenderedData, substitutions
+from .checkpoints import newest
+from .child import run_child
+from .display import Display
+from .evaluation import evaluate
+from .machine import Machine, this_machine
+from .model_source import ResolvedModel, resolve_model
+from .plan import Plan, executable, plan, to_yaml
+from .report import write_report
+from .run_folder import RunFolder, create
+from .steps import optimizer_steps, step_problems
+
+NOT_MODEL = ("checkpoint-*", "debug.log", "runs", "README.md")
+
+
+class Outcome(NamedTuple):
+    """What a run came to. `stages` says for each stage whether it was done or reused."""
+
+    run: RunFolder
+    stages: dict[str, str]
+    metrics: dict[str, Any]
+
+
+def run_recipe(loaded: Loaded, root: Path, display: Display) -> Outcome:
+    """Run the recipe in a new directory under `root`, or say that a finished run is this one already."""
+    previous = stages.previous_runs(root, loaded.recipe.name)
+    same = already_done(loaded, root, previous)
+    if same:
+        display.say("done", f"nothing has changed since {same.path}: no stage was run")
+        return Outcome(same, dict.fromkeys(stages.STAGES, "reused"), same.read("eval/metrics.json"))
+    run = create(loaded.recipe.name, stages.data_key(loaded.recipe.data), root)
+    write_atomically(run / "recipe.yml", to_yaml(loaded.document.data).encode())
+    run.update(recipe=loaded.recipe.name, state="running", stages={})
+    return execute(run, loaded, root, display, previous)
+
+
+def already_done(loaded: Loaded, root: Path, previous: list[RunFolder]) -> RunFolder | None:
+    """The finished run in which every stage has the keys that this recipe would have now."""
+    data = stages.data_key(loaded.recipe.data)
+    before = stages.finished([r for r in previous if r.status.get("state") == "done"], "data", data)
+    if before is None:
+        return None
+    recipe = loaded.recipe
+    planned = make_plan(loaded, before.read(f"data/{MANIFEST}"), this_machine(), resolve_model(recipe.model, root))
+    train = stages.train_key(planned.plan, data, planned.model.identity)
+    wanted = {"data": data, "train": train, "evaluate": stages.evaluate_key(recipe.evaluation, recipe.evaluation_split, train)}
+    return next((run for run in previous if run.status.get("state") == "done" and run.status.get("stages") == wanted), None)
+
+
+class Planned(NamedTuple):
+    """The plan and what it was made from."""
+
+    plan: Plan
+    model: ResolvedModel
+    notes: list[str]
+
+
+def make_plan(loaded: Loaded, manifest: dict[str, Any], machine: Machine, model: ResolvedModel) -> Planned:
+    """The training that the recipe stands for, on this data and machine."""
+    splits = manifest["splits"]
+    data = RenderedData(
+        validation="data/validation.jsonl" if splits.get("validation") else None, labels=tuple(manifest.get("labels", ()))
+    )
+    return Planned(plan(loaded.recipe, data, machine, model.path), model, substitutions(loaded.recipe, machine))
+
+
+def execute(run: RunFolder, loaded: Loaded, root: Path, display: Display, previous: list[RunFolder]) -> Outcome:
+    """Carry out the stages that the run has not completed. Whatever happens, status.json says how it ended."""
+    done: dict[str, str] = {}
+    with run.locked():
+        try:
+            _data(run, loaded, display, previous, done)
+            planned = make_plan(loaded, run.read(f"data/{MANIFEST}"), this_machine(), resolve_model(loaded.recipe.model, root))
+            _train(run, loaded, planned, display, previous, done)
+            metrics = _evaluate(run, loaded, planned, display, previous, done)
+        except BaseException as error:
+            state = "interrupted" if isinstance(error, Interrupted | KeyboardInterrupt) else "failed"
+            state = "refused" if isinstance(error, GateError) else state
+            run.update(state=state, reason=str(error)[:2000] or type(error).__name__)
+            raise
+        finally:
+            display.clear()
+        run.update(state="done", reason="")
+        report = write_report(run)
+        display.say("report", str(report))
+        refuse_gates(metrics, run)
+        return Outcome(run, done, metrics)
+
+
+def _begin(run: RunFolder, stage: str, key: str, previous: list[RunFolder], display: Display, done: dict[str, str]) -> bool:
+    """Whether the stage must be done; links an earlier run's outputs when they have the same key."""
+    if run.status["stages"].get(stage) == key:
+        done[stage] = "done before"
+        return False
+    if source := stages.finished(previous, stage, key):
+        stages.reuse(source, run, stage)
+        display.say(stage, f"unchanged since {source.path.name}: reused")
+        _complete(run, stage, key)
+        done[stage] = "reused"
+        return False
+    done[stage] = "done"
+    return True
+
+
+def _complete(run: RunFolder, stage: str, key: str) -> None:
+    run.update(stages=run.status["stages"] | {stage: key})
+
+
+def _data(run: RunFolder, loaded: Loaded, display: Display, previous: list[RunFolder], done: dict[str, str]) -> None:
+    key = stages.data_key(loaded.recipe.data)
+    if not _begin(run, "data", key, previous, display, done):
+        return
+    manifest = build(loaded.recipe.data, run / "data")
+    dropped = ", ".join(f"{count:,} {reason.replace('_', ' ')}" for reason, count in manifest["dropped"].items()) or "none"
+    splits = ", ".join(f"{count:,} {split}" for split, count in manifest["splits"].items())
+    display.say("data", f"{manifest['rows_in']:,} rows in, {manifest['rows_kept']:,} kept ({splits}); dropped: {dropped}")
+    _complete(run, "data", key)
+
+
+def _train(
+    run: RunFolder, loaded: Loaded, planned: Planned, display: Display, previous: list[RunFolder], done: dict[str, str]
+) -> None:
+    recipe, machine = loaded.recipe, this_machine()
+    key = stages.train_key(planned.plan, run.status["stages"]["data"], planned.model.identity)
+    rows = run.read(f"data/{MANIFEST}")["splits"].get("train", 0)
+    if problems := list(step_problems(recipe, loaded.document, rows)):
+        raise UserError(*problems)
+    if not rows:
+        raise UserError("no row is left to train on", hint="see the manifest in " + str(run / "data"))
+    for name, text in planned.plan.files.items():
+        write_atomically(run / name, text.encode())
+    lock = {"recipekit": VERSION, "python": sys.version.split()[0], "packages": stages.package_versions(),
+            "model": planned.model._asdict(), "machine": machine._asdict(), "train_key": key}  # fmt: skip
+    run.write("lock.json", lock)
+    if not _begin(run, "train", key, previous, display, done):
+        return
+    steps = optimizer_steps(recipe, rows)
+    display.say("model", planned.model.note)
+    for note in planned.notes:
+        display.say("", note, "yellow")
+    display.say("train", f"{recipe.training.adapter if recipe.training.adapter != 'none' else 'full parameters'}, {rows:,} rows, "
+                f"{steps:,} steps, on {machine.gpu_name or f'{machine.cores} CPU cores'}")  # fmt: skip
+    checkpoint, passed_over = newest(run / "checkpoints")
+    for line in passed_over:
+        display.say("", line, "yellow")
+    argv = executable(planned.plan.argv)
+    if checkpoint:
+        display.say("", f"going on from {checkpoint.name}")
+        resume = ("--resume-from-checkpoint", str(checkpoint.relative_to(run.path)))
+        argv = (*argv[:5], *resume, *argv[5:])
+    run_child(argv, run.path, planned.plan.env, "train.log", "training", display.event)
+    display.clear()
+    _publish_model(run)
+    display.say("", f"trained: {token_summary(run.read('tokens.json'))}")
+    _complete(run, "train", key)
+
+
+def token_summary(tokens: dict[str, Any]) -> str:
+    """The audit of the training rows in a line."""
+    facts = tokens["train"]
+    return f"{facts['trained']:,} tokens trained and {facts['masked']:,} masked in each epoch; every row has trained tokens"
+
+
+def _publish_model(run: RunFolder) -> None:
+    """The trained weights and tokenizer, without checkpoints, as model/: complete or absent."""
+    with new_folder(run / "model", "tokenizer_config.json") as folder:
+        shutil.copytree(run / "checkpoints", folder, ignore=shutil.ignore_patterns(*NOT_MODEL), dirs_exist_ok=True)
+        if not any(folder.glob("*.safetensors")):
+            raise UserError(Problem(Mark(str(run / "checkpoints")), "training ended without weights", "see train.log", "no-weights"))
+
+
+def _evaluate(
+    run: RunFolder, loaded: Loaded, planned: Planned, display: Display, previous: list[RunFolder], done: dict[str, str]
+) -> dict[str, Any]:
+    recipe = loaded.recipe
+    key = stages.evaluate_key(recipe.evaluation, recipe.evaluation_split, run.status["stages"]["train"])
+    if _begin(run, "evaluate", key, previous, display, done):
+        rows = evaluate(run, recipe, planned.model, planned.plan.env, display)
+        display.say("evaluate", f"{rows} {recipe.evaluation_split} rows, base beside tuned")
+        _complete(run, "evaluate", key)
+    return run.read("eval/metrics.json")
+
+
+def refuse_gates(metrics: dict[str, Any], run: RunFolder) -> None:
+    """Raise GateError when a number falls outside the recipe's gates."""
+    failed = [(name, gate) for name, gate in metrics.get("gates", {}).items() if not gate["passed"]]
+    if failed:
+        run.update(state="refused", reason="gates: " + ", ".join(name for name, _ in failed))
+        raise GateError(*(
+            Problem(Mark(""), f"{name} is {gate['value']}, the gate wants {_range(gate)}", "see the report", "gate") for name, gate in failed
+        ))  # fmt: skip
+
+
+def _range(gate: dict[str, Any]) -> str:
+    parts = [f"{word} {gate[key]}" for key, word in (("min", "at least"), ("max", "at most")) if gate[key] is not None]
+    return " and ".join(parts)

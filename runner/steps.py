@@ -1,0 +1,31 @@
+"""How many optimizer steps a training takes, and what the recipe says about steps that only the data can refute."""
+
+import math
+from collections.abc import Iterator
+
+from ..schemas.errors import Problem
+from ..schemas.sections import Recipe
+from ..schemas.yaml_source import Document
+
+
+def optimizer_steps(recipe: Recipe, rows: int) -> int:
+    """Optimizer steps for so many training rows, as transformers counts them; with packing, the most there can be."""
+    training, launch = recipe.training, recipe.launch
+    batches = math.ceil(rows / (training.micro_batch_size * launch.num_processes * launch.num_nodes))
+    an_epoch = max(math.ceil(batches / training.gradient_accumulation_steps), 1)
+    steps = math.ceil(training.num_epochs * an_epoch)
+    return min(steps, training.max_steps) if training.max_steps else steps
+
+
+def step_problems(recipe: Recipe, document: Document, rows: int) -> Iterator[Problem]:
+    """Keys that cannot have an effect in a run of this many rows."""
+    steps = optimizer_steps(recipe, rows)
+    for key in ("eval_steps", "save_steps"):
+        every = getattr(recipe.training, key)
+        if every and every > steps:
+            what = f"training.{key}: {every} is beyond the end of the run, which takes {steps} steps for {rows} rows"
+            yield Problem(document.mark(("training", key)), what, f"at most {steps}", "beyond-the-end")
+    warmup = recipe.training.warmup_steps
+    if warmup and warmup >= steps:
+        what = f"training.warmup_steps: {warmup} steps of warm-up, but the run takes {steps}"
+        yield Problem(document.mark(("training", "warmup_steps")), what, f"a tenth is usual: {max(steps // 10, 1)}", "warmup-too-long")

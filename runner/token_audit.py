@@ -1,0 +1,67 @@
+"""Which tokens are trained: counted from the very tensors that the trainer will see, and refused where a row would teach nothing."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from .tokenised import IGNORED, end_ids, long_rows
+
+LISTED = 20
+
+
+def audit(cfg: Any, tokenizer: Any, meta: Any) -> dict[str, Any]:
+    """Counts and faults by split. `meta` is Axolotl's tokenised data, or None when it refused the rows' length."""
+    paths = {"train": cfg.datasets[0]["path"]}
+    if cfg.test_datasets:
+        paths["validation"] = cfg.test_datasets[0]["path"]
+    tokenised = {"train": meta.train_dataset, "validation": meta.eval_dataset} if meta else {}
+    ends = end_ids(cfg, tokenizer) if cfg.datasets[0]["type"] == "chat_template" else set()
+    if tokenizer.pad_token_id in ends:
+        raise SystemExit("the padding token is the end of turn: it would be masked and never learnt")
+    return {split: _audit_split(cfg, tokenizer, Path(path), tokenised.get(split), ends) for split, path in paths.items()}
+
+
+def _audit_split(cfg: Any, tokenizer: Any, path: Path, dataset: Any, ends: set[int]) -> dict[str, Any]:
+    rows = [json.loads(line) for line in path.read_bytes().splitlines()]
+    facts: dict[str, Any] = {"rows": len(rows)}
+    if dataset is None or len(dataset) != len(rows) or cfg.excess_length_strategy == "truncate":
+        facts["long_rows"] = long_rows(cfg, tokenizer, rows)
+    if dataset is None:
+        return facts
+    if cfg.excess_length_strategy == "drop":
+        rows = [row for row in rows if row["id"] not in facts.get("long_rows", {})]
+    names = [row["id"] for row in rows] if len(rows) == len(dataset) else [f"block {n}" for n in range(1, len(dataset) + 1)]
+    facts |= {"trained_rows": len(dataset), "trained": 0, "masked": 0, "longest": 0, "untrained_rows": [], "open_ended_rows": []}
+    for name, tensors in zip(names, dataset, strict=True):
+        labels = tensors["labels"]
+        trained = sum(label != IGNORED for label in labels)
+        facts["trained"] += trained
+        facts["masked"] += len(labels) - trained
+        facts["longest"] = max(facts["longest"], len(labels))
+        if not trained:
+            facts["untrained_rows"].append(name)
+        elif ends and not _spans_end_with(labels, ends):
+            facts["open_ended_rows"].append(name)
+    return facts
+
+
+def _spans_end_with(labels: list[int], ends: set[int]) -> bool:
+    """Whether every trained span closes with an end of turn."""
+    followers = [*labels[1:], IGNORED]
+    return all(label == IGNORED or after != IGNORED or label in ends for label, after in zip(labels, followers, strict=True))
+
+
+def faults_of(report: dict[str, Any], cfg: Any) -> list[str]:
+    """What the run must not start with, in words; empty when every row teaches something and every reply ends."""
+    faults = []
+    for split, facts in report.items():
+        long = facts.get("long_rows") or {}
+        if long and cfg.excess_length_strategy == "raise":
+            listed = ", ".join(f"{row} ({length:,} tokens)" for row, length in list(long.items())[:LISTED])
+            more = " ..." if len(long) > LISTED else ""
+            faults.append(f"{len(long)} {split} rows are longer than training.sequence_len ({cfg.sequence_len}): {listed}{more}")
+        if rows := facts.get("untrained_rows"):
+            faults.append(f"{len(rows)} {split} rows have no trained token: {', '.join(rows[:LISTED])}")
+        if (rows := facts.get("open_ended_rows")) and cfg.excess_length_strategy != "truncate":
+            faults.append(f"in {len(rows)} {split} rows the end of a trained turn is not trained: {', '.join(rows[:LISTED])}")
+    return faults

@@ -1,0 +1,101 @@
+"""What happens at each step of training: a line in metrics.jsonl, a sealed checkpoint, a clean stop on a signal."""
+
+import json
+import math
+import signal
+import time
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+
+from .checkpoints import seal
+from .progress import Progress, read_lines
+
+METRICS = Path("metrics.jsonl")
+
+
+class RunCallback(TrainerCallback):
+    """Follows one training. `interrupted` is set by SIGTERM or SIGINT: the step in progress is finished and checkpointed."""
+
+    def __init__(self, progress: Progress) -> None:
+        self.progress = progress
+        self.interrupted = False
+        self.step = 0
+        self.started = time.monotonic()
+        self.tokens = 0
+        self.tokens_before = 0
+
+    def attach(self, trainer: Any) -> None:
+        """Count the tokens of every batch as it is trained, padding left out."""
+        training_step = trainer.training_step
+
+        def counting(model: Any, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
+            mask = inputs.get("attention_mask")
+            self.tokens += int(inputs["input_ids"].numel() if mask is None else (mask > 0).sum())
+            return training_step(model, inputs, *args, **kwargs)
+
+        trainer.training_step = counting
+
+    def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self.stop)
+        kept = [line for line in read_lines(METRICS) if line["step"] <= state.global_step]
+        METRICS.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
+        self.step = state.global_step
+        self.started = time.monotonic()
+        self.tokens = 0
+        self.progress.event("train", steps=state.max_steps, step=state.global_step)
+
+    def stop(self, number: int, frame: FrameType | None) -> None:
+        """Finish the step, then checkpoint and stop. A second signal ends the process at once."""
+        if self.interrupted:
+            raise SystemExit(130)
+        self.interrupted = True
+        self.progress.event("stopping", signal=signal.Signals(number).name)
+
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        self.step = state.global_step
+        if self.interrupted:
+            control.should_save = True
+            control.should_evaluate = False
+            control.should_training_stop = True
+
+    def on_log(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, logs: Any = None, **kwargs: Any) -> None:
+        numbers = {key: float(value) for key, value in (logs or {}).items() if _is_number(value)}
+        line: dict[str, Any] = {"step": state.global_step, "epoch": round(state.epoch or 0, 4)}
+        if "loss" in numbers:
+            seconds = time.monotonic() - self.started
+            line |= {key: numbers[key] for key in ("loss", "grad_norm", "learning_rate") if key in numbers}
+            line["tokens_per_s"] = round((self.tokens - self.tokens_before) / max(seconds, 1e-9), 1)
+            self.started, self.tokens_before = time.monotonic(), self.tokens
+        line |= {key: value for key, value in numbers.items() if key.startswith("eval_") and not key.endswith("_per_second")}
+        if len(line) == 2:
+            return
+        with METRICS.open("a", encoding="utf-8") as stream:
+            stream.write(json.dumps({key: _finite(value) for key, value in line.items()}) + "\n")
+        if not math.isfinite(numbers.get("loss", 0.0)):
+            self.progress.event("refused", what=f"the loss is {numbers['loss']} at step {state.global_step}: lower learning_rate")
+            raise SystemExit(1)
+        self.progress.event("step", **line)
+
+    def on_evaluate(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        self.started, self.tokens_before = time.monotonic(), self.tokens
+
+    def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        folder = Path(str(args.output_dir)) / f"checkpoint-{state.global_step}"
+        if folder.is_dir():
+            seal(folder)
+
+
+def _is_number(value: Any) -> bool:
+    try:
+        float(value)
+    except (TypeError, ValueError):
+        return False
+    return True
+
+
+def _finite(value: Any) -> Any:
+    return value if not isinstance(value, float) or math.isfinite(value) else str(value)
