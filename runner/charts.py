@@ -37,7 +37,9 @@ def line_chart(title: str, series: Sequence[Series], x_label: str) -> str:
         parts.append(f'<polyline class="line{index}" points="{points}"/>')
         if len(line.points) < 40:
             parts += [f'<circle class="dot{index}" cx="{x}" cy="{y}" r="3"/>' for x, y in (place(*p) for p in line.points)]
-        parts.append(f'<text class="legend{index}" x="{WIDTH - 16}" y="{TOP + 14 + 16 * index}" text-anchor="end">{escape(line.name)}</text>')
+        parts.append(
+            f'<text class="legend{index}" x="{WIDTH - 16}" y="{TOP + 14 + 16 * index}" text-anchor="end">{escape(line.name)}</text>'
+        )
     spoken = "; ".join(f"{s.name} from {s.points[0][1]:.4g} to {s.points[-1][1]:.4g}" for s in series)
     label = escape(f"{title}: {spoken}", quote=True)
     return f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{label}">{"".join(parts)}</svg>'

@@ -35,7 +35,9 @@ _CAUSES = (
 )  # fmt: skip
 
 
-def run_child(argv: tuple[str, ...], folder: Path, env: dict[str, str], log: str, what: str, on_event: Callable[[dict[str, Any]], None]) -> None:
+def run_child(
+    argv: tuple[str, ...], folder: Path, env: dict[str, str], log: str, what: str, on_event: Callable[[dict[str, Any]], None]
+) -> None:
     """Run a command in `folder`, its output in `log`, its progress events given to `on_event` as they come.
 
     Ctrl-C, SIGTERM and SIGHUP ask it to stop (a trainer checkpoints first) and raise Interrupted; a second one ends it at once.
@@ -64,7 +66,9 @@ def run_child(argv: tuple[str, ...], folder: Path, env: dict[str, str], log: str
                     continue
         drain()
     if received and process.returncode != 0:
-        raise Interrupted(Problem(Mark(""), f"{what} was stopped by {signal.Signals(received[0]).name}", f"recipe resume {folder}", "interrupted"))
+        raise Interrupted(
+            Problem(Mark(""), f"{what} was stopped by {signal.Signals(received[0]).name}", f"recipe resume {folder}", "interrupted")
+        )
     if process.returncode != 0:
         raise failure(what, process.returncode, folder / log, refused)
 
@@ -73,7 +77,9 @@ def failure(what: str, code: int, log: Path, refused: list[str]) -> UserError:
     """Why a child failed: what it said itself, else a known cause in its log, else the log's last lines."""
     if refused:
         return UserError(*(Problem(Mark(""), line, rule="refused") for text in refused for line in text.splitlines()))
-    lines = [_SECRET.sub("***", line) for line in log.read_bytes().decode("utf-8", "replace").replace("\r", "\n").splitlines() if line.strip()]
+    lines = [
+        _SECRET.sub("***", line) for line in log.read_bytes().decode("utf-8", "replace").replace("\r", "\n").splitlines() if line.strip()
+    ]
     text = "\n".join(lines[-400:])
     end = "\n".join(f"    | {line[:200]}" for line in lines[-_TAIL:])
     died = f"by signal {signal.Signals(-code).name}" if code < 0 else f"with exit code {code}"

@@ -41,7 +41,7 @@ class Display:
         """An event of a child process."""
         kind = event["event"]
         if kind == "stage":
-            self.show(_NAMES.get(event["name"], event["name"]), None, 0, "")
+            self.show(_NAMES.get(event["name"], str(event["name"])), None, 0, "")
         elif kind == "train":
             self.show("training", event["steps"], event["step"], "")
         elif kind == "step":

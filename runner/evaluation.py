@@ -1,5 +1,6 @@
 """The evaluation stage: choose the rows, let the evaluator run both models over them, score the predictions."""
 
+import shutil
 import sys
 from hashlib import blake2b
 from pathlib import Path
@@ -16,11 +17,17 @@ from .run_folder import RunFolder
 from .scoring import read_cases, score
 
 
-def evaluate(run: RunFolder, recipe: Recipe, model: ResolvedModel, env: dict[str, str], display: Display) -> int:
-    """Write eval/predictions.jsonl and eval/metrics.json; return how many rows were evaluated."""
+def evaluate(run: RunFolder, recipe: Recipe, model: ResolvedModel, env: dict[str, str], key: str, display: Display) -> int:
+    """Write eval/predictions.jsonl and eval/metrics.json; return how many rows were evaluated.
+
+    Predictions that an interrupted evaluation left are kept when it had the same `key`, and thrown away when it had another.
+    """
+    if run.read("eval/request.json").get("key") != key:
+        shutil.rmtree(run / "eval", ignore_errors=True)
     rows = chosen_rows(run / "data" / f"{recipe.evaluation_split}.jsonl", recipe.evaluation.max_rows, recipe.evaluation.generation.seed)
     write_atomically(run / "eval" / "rows.jsonl", b"".join(rows))
     request = {
+        "key": key,
         "base_model": model.path,
         "revision": recipe.model.revision,
         "adapter": recipe.training.adapter != "none",

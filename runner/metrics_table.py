@@ -11,8 +11,8 @@ LABELS = {"base": "base", "tuned": "tuned", "reference": "the data's own replies
 def metrics_table(metrics: dict[str, Any], console: Console) -> None:
     """Print a row for each metric: base, tuned, the data's own replies, and whether the change can be told from chance."""
     columns = [name for name in LABELS if metrics["models"].get(name)]
-    table = Table("metric", *(LABELS[name] for name in columns), "change",
-                  title=f"{metrics['rows']} {metrics['split']} rows, {metrics['confidence']:.0%} intervals", title_justify="left")  # fmt: skip
+    title = f"{metrics['rows']} {metrics['split']} rows, {metrics['confidence']:.0%} intervals"
+    table = Table("metric", *(LABELS[name] for name in columns), "change", title=title, title_justify="left")
     for name, facts in metrics["metrics"].items():
         unit = f" ({facts['unit']})" if facts["unit"] else ""
         cells = [number(metrics["models"][column].get(name)) for column in columns]

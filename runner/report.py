@@ -60,8 +60,8 @@ def answer(metrics: dict[str, Any]) -> str:
             base, tuned = (metrics["models"][model][name]["value"] for model in ("base", "tuned"))
             word = "better" if (change["value"] > 0) == (facts["better"] == "higher") else "worse"
             unit = f" {facts['unit']}" if facts["unit"] else ""
-            label = name.replace("_", " ")
-            return f"On {rows} held-out rows the tuned model's {label} is {word} than the base model's: {tuned:.1f}{unit} against {base:.1f}{unit}."
+            label = f"{name.replace('_', ' ')} is {word} than the base model's"
+            return f"On {rows} held-out rows the tuned model's {label}: {tuned:.1f}{unit} against {base:.1f}{unit}."
     return f"On {rows} {split} rows the tuned model cannot be told from the base model."
 
 

@@ -2,6 +2,7 @@
 
 import shutil
 import sys
+import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -43,7 +44,7 @@ def run_recipe(loaded: Loaded, root: Path, display: Display) -> Outcome:
         return Outcome(same, dict.fromkeys(stages.STAGES, "reused"), same.read("eval/metrics.json"))
     run = create(loaded.recipe.name, stages.data_key(loaded.recipe.data), root)
     write_atomically(run / "recipe.yml", to_yaml(loaded.document.data).encode())
-    run.update(recipe=loaded.recipe.name, state="running", stages={})
+    run.update(recipe=loaded.recipe.name, state="running", stages={}, started=round(time.time(), 3))
     return execute(run, loaded, root, display, previous)
 
 
@@ -71,9 +72,7 @@ class Planned(NamedTuple):
 def make_plan(loaded: Loaded, manifest: dict[str, Any], machine: Machine, model: ResolvedModel) -> Planned:
     """The training that the recipe stands for, on this data and machine."""
     splits = manifest["splits"]
-    data = RenderedData(
-        validation="data/validation.jsonl" if splits.get("validation") else None, labels=tuple(manifest.get("labels", ()))
-    )
+    data = RenderedData(validation="data/validation.jsonl" if splits.get("validation") else None, labels=tuple(manifest.get("labels", ())))
     return Planned(plan(loaded.recipe, data, machine, model.path), model, substitutions(loaded.recipe, machine))
 
 
@@ -93,11 +92,21 @@ def execute(run: RunFolder, loaded: Loaded, root: Path, display: Display, previo
             raise
         finally:
             display.clear()
-        run.update(state="done", reason="")
-        report = write_report(run)
-        display.say("report", str(report))
-        refuse_gates(metrics, run)
+        finish(run, metrics, display)
         return Outcome(run, done, metrics)
+
+
+def finish(run: RunFolder, metrics: dict[str, Any], display: Display) -> None:
+    """Name the run's state, write its report, and raise GateError where a gate says no."""
+    failed = [name for name, gate in metrics["gates"].items() if not gate["passed"]]
+    run.update(state="refused" if failed else "done", reason="gates: " + ", ".join(failed) if failed else "")
+    display.say("report", str(write_report(run)))
+    if failed:
+        raise GateError(*(
+            Problem(Mark(""), f"{name} is {gate['value']}, the gate wants {_range(gate)}", "see the report", "gate")
+            for name, gate in metrics["gates"].items()
+            if not gate["passed"]
+        ))  # fmt: skip
 
 
 def _begin(run: RunFolder, stage: str, key: str, previous: list[RunFolder], display: Display, done: dict[str, str]) -> bool:
@@ -130,9 +139,7 @@ def _data(run: RunFolder, loaded: Loaded, display: Display, previous: list[RunFo
     _complete(run, "data", key)
 
 
-def _train(
-    run: RunFolder, loaded: Loaded, planned: Planned, display: Display, previous: list[RunFolder], done: dict[str, str]
-) -> None:
+def _train(run: RunFolder, loaded: Loaded, planned: Planned, display: Display, previous: list[RunFolder], done: dict[str, str]) -> None:
     recipe, machine = loaded.recipe, this_machine()
     key = stages.train_key(planned.plan, run.status["stages"]["data"], planned.model.identity)
     rows = run.read(f"data/{MANIFEST}")["splits"].get("train", 0)
@@ -188,20 +195,10 @@ def _evaluate(
     recipe = loaded.recipe
     key = stages.evaluate_key(recipe.evaluation, recipe.evaluation_split, run.status["stages"]["train"])
     if _begin(run, "evaluate", key, previous, display, done):
-        rows = evaluate(run, recipe, planned.model, planned.plan.env, display)
+        rows = evaluate(run, recipe, planned.model, planned.plan.env, key, display)
         display.say("evaluate", f"{rows} {recipe.evaluation_split} rows, base beside tuned")
         _complete(run, "evaluate", key)
     return run.read("eval/metrics.json")
-
-
-def refuse_gates(metrics: dict[str, Any], run: RunFolder) -> None:
-    """Raise GateError when a number falls outside the recipe's gates."""
-    failed = [(name, gate) for name, gate in metrics.get("gates", {}).items() if not gate["passed"]]
-    if failed:
-        run.update(state="refused", reason="gates: " + ", ".join(name for name, _ in failed))
-        raise GateError(*(
-            Problem(Mark(""), f"{name} is {gate['value']}, the gate wants {_range(gate)}", "see the report", "gate") for name, gate in failed
-        ))  # fmt: skip
 
 
 def _range(gate: dict[str, Any]) -> str:

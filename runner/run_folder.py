@@ -63,6 +63,15 @@ class RunFolder:
             stream.flush()
             yield
 
+    def is_locked(self) -> bool:
+        """Whether a process is at work on the run."""
+        try:
+            with (self.path / "lock").open("a+") as stream:
+                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        return False
+
 
 def create(recipe_name: str, key: str, root: Path) -> RunFolder:
     """A new run's directory, private to the user."""

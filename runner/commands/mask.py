@@ -1,0 +1,70 @@
+"""`recipe mask`: the rows as the trainer will see them, trained text against masked text."""
+
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ...converters.pipeline import MANIFEST, build
+from ...schemas.recipe import Loaded, load_recipe
+from ..run_folder import RUNS, RunFolder
+from .run import require_train_extra
+
+
+@click.command("mask")
+@click.argument("recipe")
+@click.option("--rows", "count", type=click.IntRange(1), default=3, help="How many rows. Default: 3")
+@click.option("--split", type=click.Choice(["train", "validation", "test"]), default="train", help="Of which split.")
+@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Override a key.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object: rows with tokens, texts and labels.")
+def command(recipe: str, count: int, split: str, settings: tuple[str, ...], as_json: bool) -> None:
+    """Show the first rows of RECIPE: what is trained in colour, what is masked dimmed."""
+    require_train_extra()
+    loaded = load_recipe(recipe, settings)
+    with tempfile.TemporaryDirectory(prefix="recipe-mask-") as folder:
+        rows = masked_rows(loaded, RunFolder(Path(folder)), split, count)
+    if as_json:
+        import orjson
+
+        click.echo(orjson.dumps({"recipe": loaded.recipe.name, "split": split, "rows": rows}, option=orjson.OPT_INDENT_2))
+        return
+    for row in rows:
+        show(row)
+
+
+def masked_rows(loaded: Loaded, run: RunFolder, split: str, count: int) -> list[dict[str, Any]]:
+    """The first rows of the split with id, input_ids, labels and the text of every token."""
+    from ..child import run_child
+    from ..machine import this_machine
+    from ..model_source import resolve_model
+    from ..progress import read_lines
+    from ..run import make_plan
+
+    build(loaded.recipe.data, run / "data")
+    planned = make_plan(loaded, run.read(f"data/{MANIFEST}"), this_machine(), resolve_model(loaded.recipe.model, RUNS))
+    (run / "rendered").mkdir()
+    for name, text in planned.plan.files.items():
+        (run / name).write_text(text, encoding="utf-8")
+    lines = (run / "data" / f"{split}.jsonl").read_bytes().splitlines(keepends=True)[:count]
+    (run / "chosen.jsonl").write_bytes(b"".join(lines))
+    argv = (sys.executable, "-m", "recipekit.runner.tokenised", "chosen.jsonl", "tokens.jsonl")
+    run_child(argv, run.path, planned.plan.env, "mask.log", "tokenising", lambda event: None)
+    return read_lines(run / "tokens.jsonl")
+
+
+def show(row: dict[str, Any]) -> None:
+    """A row on the terminal. Without colour, trained text stands between ⟦ and ⟧."""
+    trained = sum(label != -100 for label in row["labels"])
+    click.echo(click.style(f"{row['id']}: {trained} of {len(row['labels'])} tokens are trained", bold=True))
+    colour = sys.stdout.isatty()
+    inside = False
+    for text, label in zip(row["texts"], row["labels"], strict=True):
+        is_trained = label != -100
+        if not colour and is_trained != inside:
+            click.echo("⟦" if is_trained else "⟧", nl=False)
+        inside = is_trained
+        click.echo(click.style(text, fg="green", bold=True) if is_trained else click.style(text, dim=True), nl=False)
+    click.echo("⟧" if inside and not colour else "")
+    click.echo()
