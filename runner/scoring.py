@@ -7,7 +7,6 @@ from typing import Any
 from ..schemas.sections import Evaluation
 from .intervals import Estimate, difference, estimate, resamples
 from .metrics import Case, metric
-from .metrics.cl100k import count_tokens
 from .progress import read_lines
 
 BASE, TUNED, REFERENCE = "base", "tuned", "reference"
@@ -33,7 +32,7 @@ def score(evaluation: Evaluation, cases: dict[str, list[Case]], facts: dict[str,
     for name in evaluation.metrics:
         measure = metric(name)
         for model, chosen in columns.items():
-            if model == REFERENCE and (not measure.NEEDS_REPLY or name == "stop_rate"):
+            if model == REFERENCE and not measure.ON_REFERENCE:
                 continue
             models[model][name] = _as_json(estimate(measure, chosen, draws, evaluation.confidence))
         change = difference(measure, cases[BASE], cases[TUNED], draws, evaluation.confidence)
@@ -54,8 +53,8 @@ def check_gates(evaluation: Evaluation, tuned: dict[str, Any]) -> dict[str, Any]
 
 
 def _references(cases: list[Case]) -> list[Case]:
-    """The data's own replies, measured as if a model had given them. Their length is in cl100k_base tokens."""
-    return [case._replace(reply=case.reference, stopped=True, reply_tokens=count_tokens(case.reference)) for case in cases]
+    """The data's own replies, measured as if a model had given them."""
+    return [case._replace(reply=case.reference, stopped=True) for case in cases]
 
 
 def _as_json(number: Estimate) -> dict[str, float | None]:

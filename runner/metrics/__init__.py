@@ -1,6 +1,7 @@
 """The metrics, by name. A metric is a ratio of sums over rows, so that one bootstrap serves them all.
 
-Each module has UNIT, BETTER ("lower", "higher", or "" where neither is better), `parts(case) -> (numerator, denominator)` and
+Each module has UNIT, BETTER ("lower", "higher", or "" where neither is better), NEEDS_REPLY (it measures generated text),
+ON_REFERENCE (the data's own replies can be measured in the same way), `parts(case) -> (numerator, denominator)` and
 `value(numerator, denominator)`. Which record types have a metric: schemas/metrics.py (a test compares the names).
 """
 
@@ -28,6 +29,7 @@ class Metric(Protocol):
     UNIT: str
     BETTER: str
     NEEDS_REPLY: bool
+    ON_REFERENCE: bool
 
     def parts(self, case: Case) -> tuple[float, float]:
         """The row's share of the numerator and of the denominator."""

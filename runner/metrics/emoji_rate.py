@@ -6,6 +6,7 @@ from . import Case, ratio
 UNIT = "per reply"
 BETTER = ""
 NEEDS_REPLY = True
+ON_REFERENCE = True
 
 value = ratio
 

@@ -10,6 +10,7 @@ from . import Case, ratio
 UNIT = ""
 BETTER = "lower"
 NEEDS_REPLY = False
+ON_REFERENCE = False
 
 
 def parts(case: Case) -> tuple[float, float]:

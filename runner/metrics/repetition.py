@@ -5,6 +5,7 @@ from . import Case, percent
 UNIT = "%"
 BETTER = "lower"
 NEEDS_REPLY = True
+ON_REFERENCE = True
 SIZE = 4
 
 value = percent

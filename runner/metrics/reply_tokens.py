@@ -5,6 +5,7 @@ from . import Case, ratio
 UNIT = "tokens"
 BETTER = ""
 NEEDS_REPLY = True
+ON_REFERENCE = False
 
 value = ratio
 

@@ -5,6 +5,7 @@ from . import Case, percent
 UNIT = "%"
 BETTER = "higher"
 NEEDS_REPLY = True
+ON_REFERENCE = False
 
 value = percent
 

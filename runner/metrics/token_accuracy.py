@@ -5,6 +5,7 @@ from . import Case, percent
 UNIT = "%"
 BETTER = "higher"
 NEEDS_REPLY = False
+ON_REFERENCE = False
 
 value = percent
 

@@ -11,6 +11,7 @@ from .cl100k import count_tokens
 UNIT = "%"
 BETTER = "higher"
 NEEDS_REPLY = True
+ON_REFERENCE = True
 
 value = percent
 

@@ -1,0 +1,96 @@
+"""Tiny parts that are real: a Llama of a few thousand weights with its own tokenizer and chat template, and rows to train it on."""
+
+import json
+from pathlib import Path
+
+TEMPLATE = (
+    "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>' + '\n' }}{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
+)
+SPECIAL = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
+ANIMALS = ["cat", "dog", "owl", "fox", "bee", "hen", "cow", "ant", "elk", "emu", "rat", "yak"]
+PLACES = ["barn", "tree", "pond", "hill", "yard", "cave", "field", "nest"]
+
+
+def emogpt_rows(count: int = 48) -> list[dict]:
+    """Distinct conversations in the EmoGPT format; every sixth has an earlier turn."""
+    rows = []
+    for index in range(count):
+        animal, place = ANIMALS[index % len(ANIMALS)], PLACES[index // len(ANIMALS) % len(PLACES)]
+        earlier = [{"role": "user", "content": f"Hello {animal}?"}, {"role": "assistant", "content": "Hello to you too."}]
+        messages = [
+            *(earlier if index % 6 == 5 else []),
+            {"role": "user", "content": f"Where does the {animal} sleep, number {index}?"},
+            {"role": "assistant", "content": f"The {animal} sleeps in the {place} 🌙."},
+        ]
+        metadata = {"tree_id": f"tree-{index}", "augmented": True, "original_tokens": 20, "augmented_tokens": 10}
+        rows.append({"messages": messages, "metadata": metadata})
+    return rows
+
+
+def write_jsonl(path: Path, rows: list) -> Path:
+    """Rows as JSON Lines."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
+    return path
+
+
+def build_model(folder: Path) -> Path:
+    """A two-layer Llama with seeded random weights and a byte-level tokenizer trained on the rows above."""
+    import torch
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(vocab_size=512, special_tokens=SPECIAL, initial_alphabet=pre_tokenizers.ByteLevel.alphabet())
+    tokenizer.train_from_iterator((m["content"] for row in emogpt_rows() for m in row["messages"]), trainer)
+    fast = PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, eos_token="<|im_end|>", pad_token="<|endoftext|>", bos_token="<|im_start|>", model_max_length=512
+    )
+    fast.chat_template = TEMPLATE
+    fast.save_pretrained(folder)
+    torch.manual_seed(0)
+    config = LlamaConfig(
+        vocab_size=len(fast), hidden_size=64, intermediate_size=128, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2,
+        max_position_embeddings=512, bos_token_id=1, eos_token_id=2, pad_token_id=0, tie_word_embeddings=True,
+    )  # fmt: skip
+    LlamaForCausalLM(config).save_pretrained(folder)
+    return folder
+
+
+RECIPE = """recipe: 1
+name: tiny
+model: {{base_model: {model}}}
+data:
+  type: chat
+  system_prompt: Be brief.
+  sources: [{{path: rows.jsonl, converter: emogpt}}]
+  split: {{validation: 0.125, seed: 7, group_by: [tree_id]}}
+training:
+  adapter: lora
+  lora_r: 4
+  lora_alpha: 8
+  lora_dropout: 0.1
+  sequence_len: 128
+  micro_batch_size: 4
+  num_epochs: 4
+  max_steps: 12
+  learning_rate: 1e-3
+  eval_steps: 4
+  save_steps: 4
+  save_total_limit: 3
+evaluation:
+  metrics: [perplexity, token_accuracy, stop_rate, token_reduction, emoji_rate, reply_tokens, repetition]
+  max_rows: 4
+  generation: {{max_new_tokens: 6, batch_size: 2}}
+"""
+
+
+def write_recipe(folder: Path, model: Path, rows: int = 48) -> Path:
+    """tiny.yml and its rows in the folder."""
+    write_jsonl(folder / "rows.jsonl", emogpt_rows(rows))
+    path = folder / "tiny.yml"
+    path.write_text(RECIPE.format(model=model), encoding="utf-8")
+    return path
