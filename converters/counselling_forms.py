@@ -1,11 +1,14 @@
 """The forms in which EmoLLM keeps its conversations -> one: a system prompt and question-answer turns. A form is told by its keys."""
 
+import re
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from . import alpaca
 from .sharegpt import role as sharegpt_role
 from .turns import Pair, history_pairs
+
+_FLAT = re.compile(r"(?P<system>.*?)(?:\A|\n\n)对话：\n来访者：(?P<dialogue>.*\n医生：)", re.DOTALL)
 
 
 class Conversation(NamedTuple):
@@ -74,8 +77,19 @@ def _alpaca(value: dict[str, Any]) -> Conversation | Fault:
     history = history_pairs(value.get("history"))
     if history is None:
         return Fault("unknown_history", "expected a list of [question, answer]")
+    if not history and isinstance(value["instruction"], str) and (flat := _FLAT.fullmatch(value["instruction"])):
+        return _unflattened(flat["system"], flat["dialogue"], value["output"])
     question = alpaca.prompt(value["instruction"], value.get("input"))
     return Conversation("alpaca", [*history, (question, value["output"])], value.get("system"))
+
+
+def _unflattened(system: str, dialogue: str, output: Any) -> Conversation | Fault:
+    """The evaluation's form, a dialogue written into one question, taken apart again."""
+    turns = [turn.split("\n医生：", 1) for turn in dialogue.split("\n来访者：")]
+    if any(len(turn) != 2 for turn in turns):
+        return Fault("roles_do_not_alternate", "the dialogue within the instruction has a question without an answer")
+    turns[-1][1] += output if isinstance(output, str) else ""
+    return Conversation("flat", [(asked, answered) for asked, answered in turns], system or None)
 
 
 def _sharegpt(value: dict[str, Any]) -> Conversation | Fault:

@@ -40,7 +40,10 @@ TEMPLATES = {
 
 
 class Pair(NamedTuple):
-    """A question, a word and how many runs said it. `others` are further forms of the word among the question's words; `dropped` is (reason, detail)."""
+    """A question, a word and how many runs said it.
+
+    `others` are further forms of the word among the question's words; `dropped` is (reason, detail).
+    """
 
     question: Question
     word: str
