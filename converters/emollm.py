@@ -28,7 +28,7 @@ ROW_LOCAL = False  # a wrong swift history shows only beside the row that it rep
 
 REFUSAL = re.compile(
     r"(抱歉|对不起|很遗憾)[，,。 ]*(但)?我(不能|无法|没有办法)(完成|回答|提供|讨论|参与|生成|满足)"
-    r"|作为一个?(认知智能|人工智能|大?语言|AI) ?(大?模型|助手)"
+    r"|作为(一个|一名)?(认知智能|人工智能|大?语言|AI) ?(大?模型|助手)"
     r"|\bas an ai (language )?model\b|\bi(['’]m sorry, but i)? can(no|['’])t (assist|help) with",
     re.IGNORECASE,
 )

@@ -10,6 +10,8 @@ from .records import Drop, Row
 # No list of emotions holds these: a merged file that does has counted the words of a sentence.
 _SENTENCE_WORDS = frozenset("Please Provide The And You Your For With Cannot Sorry Unable Would This That Text Chinese".split())
 
+_ROUNDING = 0.0006  # frequencies are written with three places
+
 
 class Run(NamedTuple):
     """One answer: its words, and whether it is a refusal and no list of emotions."""
@@ -100,8 +102,9 @@ def _add_merged(question: Question, statistics: Any) -> tuple[str, str] | None:
         count = detail.get("count") if isinstance(detail, dict) else None
         if not _is_count(count) or count > total:
             return "wrong_statistics", f"{word}: a count of {count} in {total} runs"
-        if abs(detail.get("frequency", count / total) - count / total) > 0.0006:
-            return "wrong_statistics", f"{word}: {count} of {total} runs is not a frequency of {detail['frequency']}"
+        frequency = detail.get("frequency", count / total)
+        if not isinstance(frequency, int | float) or abs(frequency - count / total) > _ROUNDING:
+            return "wrong_statistics", f"{word}: {count} of {total} runs is not a frequency of {frequency!r}"
     question.merged, question.merged_total = {word: detail["count"] for word, detail in details.items()}, total
     return None
 

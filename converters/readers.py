@@ -105,7 +105,11 @@ def _parsed(text: bytes, name: str, line: int) -> Row | Drop:
 def read_csv(stream: BinaryIO, name: str, delimiter: str = ",") -> Iterator[Row | Drop]:
     """Rows of a table with a header, as mappings. `line` is the row's first physical line."""
     csv.field_size_limit(min(sys.maxsize, MAX_LINE))
-    text = io.TextIOWrapper(stream, encoding="utf-8-sig", errors="surrogateescape", newline="")
+    with io.TextIOWrapper(stream, encoding="utf-8-sig", errors="surrogateescape", newline="") as text:
+        yield from _read_table(text, name, delimiter)
+
+
+def _read_table(text: io.TextIOWrapper, name: str, delimiter: str) -> Iterator[Row | Drop]:
     reader = csv.reader(text, delimiter=delimiter, strict=True)
     line = 1
     try:

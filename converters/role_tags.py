@@ -28,7 +28,7 @@ def without_role_tags(messages: list[dict[str, Any]]) -> tuple[list[dict[str, An
             pieces = [message]
         else:
             pieces = _cut(message)
-            done.add("role_tag_split" if len(pieces) > 1 or pieces[0]["role"] != message["role"] else "role_tag_removed")
+            done.add("role_tag_removed" if {piece["role"] for piece in pieces} <= {message["role"]} else "role_tag_split")
         for piece in pieces:
             if done and mended and mended[-1]["role"] == piece["role"]:
                 mended[-1] = {**piece, "content": f"{mended[-1]['content'].rstrip()}\n\n{piece['content'].lstrip()}"}
@@ -51,4 +51,4 @@ def _cut(message: dict[str, Any]) -> list[dict[str, Any]]:
     spoken[-1] = (role, said + text[start:])
     if len(spoken) == 1:
         return [{"role": role, "content": spoken[0][1]}]
-    return [{"role": role, "content": said.strip()} for role, said in spoken if said.strip()] or [message]
+    return [{"role": role, "content": said.strip()} for role, said in spoken if said.strip()]

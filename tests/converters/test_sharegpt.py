@@ -36,7 +36,8 @@ def test_an_unknown_speaker_is_named():
 
 
 @pytest.mark.parametrize(
-    ("speaker", "expected"), [("Human", "user"), ("GPT", "assistant"), ("model", "assistant"), ("observation", "tool"), (None, None), (3, 3)]
+    ("speaker", "expected"),
+    [("Human", "user"), ("GPT", "assistant"), ("model", "assistant"), ("observation", "tool"), (None, None), (3, 3)],
 )
 def test_speakers_are_known_in_any_case(speaker, expected):
     assert role(speaker) == expected
