@@ -105,11 +105,7 @@ def _parsed(text: bytes, name: str, line: int) -> Row | Drop:
 def read_csv(stream: BinaryIO, name: str, delimiter: str = ",") -> Iterator[Row | Drop]:
     """Rows of a table with a header, as mappings. `line` is the row's first physical line."""
     csv.field_size_limit(min(sys.maxsize, MAX_LINE))
-    with io.TextIOWrapper(stream, encoding="utf-8-sig", errors="surrogateescape", newline="") as text:
-        yield from _read_table(text, name, delimiter)
-
-
-def _read_table(text: io.TextIOWrapper, name: str, delimiter: str) -> Iterator[Row | Drop]:
+    text = io.TextIOWrapper(stream, encoding="utf-8-sig", errors="surrogateescape", newline="")
     reader = csv.reader(text, delimiter=delimiter, strict=True)
     line = 1
     try:
@@ -126,6 +122,8 @@ def _read_table(text: io.TextIOWrapper, name: str, delimiter: str) -> Iterator[R
                 yield Drop(row, "ragged_row", f"{len(cells)} cells under a header of {len(header)}")
     except csv.Error as error:
         yield Drop(Row(None, name, line), "invalid_csv", str(error))
+    finally:
+        text.detach()
 
 
 def _is_text(cells: list[str]) -> bool:
