@@ -51,7 +51,8 @@ def open_source(path: Path) -> BinaryIO:
         raise UserError(Problem(Mark(str(path)), f"cannot be read: {error.strerror}", rule="unreadable")) from None
     raw.seek(0)
     if head[:2] == GZIP_MAGIC:
-        return io.BufferedReader(gzip.GzipFile(fileobj=raw))  # pyright: ignore[reportArgumentType] - a raw stream
+        raw.close()  # a GzipFile closes only what it has opened itself
+        return io.BufferedReader(gzip.GzipFile(path))  # pyright: ignore[reportArgumentType] - a raw stream
     if head == ZSTD_MAGIC:
         import zstandard
 

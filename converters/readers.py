@@ -22,13 +22,20 @@ def read_file(file: SourceFile, reads: Literal["values", "lines", "files"]) -> t
     """What the file holds (for the manifest) and its rows."""
     stream = open_source(file.path)
     if reads == "lines":
-        return "text", read_lines(stream, file.name)
+        return "text", _closing(stream, read_lines(stream, file.name))
     if reads == "files":
-        return "text", read_whole(stream, file.name)
+        return "text", _closing(stream, read_whole(stream, file.name))
     kind = sniff(_head(stream, file.path.name))
     if kind not in READERS:
+        stream.close()
         raise UserError(Problem(Mark(file.name), f"holds {kind}, which no reader here can read", rule="unknown-format"))
-    return kind, READERS[kind](stream, file.name)
+    return kind, _closing(stream, READERS[kind](stream, file.name))
+
+
+def _closing(stream: BinaryIO, rows: Iterator[Row | Drop]) -> Iterator[Row | Drop]:
+    """The rows; a source may be thousands of files, so each is closed as soon as it is read."""
+    with stream:
+        yield from rows
 
 
 def _head(stream: BinaryIO, name: str) -> bytes:
@@ -115,6 +122,8 @@ def read_csv(stream: BinaryIO, name: str, delimiter: str = ",") -> Iterator[Row 
                 yield Drop(row, "ragged_row", f"{len(cells)} cells under a header of {len(header)}")
     except csv.Error as error:
         yield Drop(Row(None, name, line), "invalid_csv", str(error))
+    finally:
+        text.detach()
 
 
 def _is_text(cells: list[str]) -> bool:

@@ -11,8 +11,13 @@ from .records import Drop, Record, Row
 
 # name -> module in this folder. A new converter is a module, a line here, its options in recipe.schema.json, an example folder.
 CONVERTERS: dict[str, str] = {
+    "alpaca": "alpaca",
     "emogpt": "emogpt",
+    "emollm": "emollm",
+    "introspection": "introspection",
     "messages": "messages",
+    "prompt_completion": "prompt_completion",
+    "sharegpt": "sharegpt",
 }
 
 

@@ -45,7 +45,7 @@ def group_keys(row: RecordValue, group_by: Sequence[str]) -> list[bytes]:
     """A hash for each key that the row has: rows that share any of them belong together."""
     keys = []
     for name in group_by:
-        value = row.get(name) if name == "text" else row["meta"].get(name)
+        value = row["meta"].get(name, row.get(name) if name == "text" else None)
         for item in value if isinstance(value, list) else [value]:
             if item is not None:
                 keys.append(blake2b(orjson.dumps([name, item]), digest_size=16).digest())

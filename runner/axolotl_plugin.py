@@ -17,6 +17,8 @@ from axolotl.integrations.base import BasePlugin
 from axolotl.loaders import load_tokenizer
 
 from .axolotl_contract import lost_keys
+from .cpu_quantised import make_trainable
+from .machine import this_machine
 from .plan import CONFIG
 from .progress import Progress
 from .token_audit import audit, faults_of
@@ -69,14 +71,9 @@ class RecipekitPlugin(BasePlugin):
         transformers.set_seed(cfg.seed)
 
     def post_model_load(self, cfg: Any, model: Any) -> None:
-        """Keep 4-bit layers trainable on a CPU with AVX512-BF16.
-
-        There bitsandbytes repacks a layer for inference at the first evaluation, and from then on its forward pass has no gradient:
-        training goes on with the layers below cut off, without an error (seen with 0.50.2: grad_norm fell from 0.7 to 0.13).
-        """
-        for module in model.modules():
-            if hasattr(module, "support_avx512bf16_for_cpu"):
-                module.support_avx512bf16_for_cpu = False
+        """Without a GPU, 4-bit layers must be mended before the first evaluation."""
+        if not torch.cuda.is_available() and cfg.load_in_4bit:
+            make_trainable(model, this_machine().memory)
 
     def get_training_args(self, cfg: Any) -> dict[str, Any]:
         """What Axolotl has no key for."""

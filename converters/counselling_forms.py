@@ -1,0 +1,121 @@
+"""The forms in which EmoLLM keeps its conversations -> one: a system prompt and question-answer turns. A form is told by its keys."""
+
+import re
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from . import alpaca
+from .sharegpt import role as sharegpt_role
+from .turns import Pair, history_pairs
+
+_FLAT = re.compile(r"(?P<system>.*?)(?:\A|\n\n)对话：\n来访者：(?P<dialogue>.*\n医生：)", re.DOTALL)
+
+
+class Conversation(NamedTuple):
+    """What a row says. `pairs` are (question, answer); they may hold what is not text, to be refused later."""
+
+    form: str
+    pairs: list[Pair]
+    system: Any = None
+
+
+class Fault(NamedTuple):
+    """Why a row is no conversation."""
+
+    reason: str
+    detail: str = ""
+
+
+def read_conversation(value: Any, extra: frozenset[str] = frozenset()) -> Conversation | Fault:
+    """The row's conversation, or what is wrong with it. `extra` are keys that a native record may have beside `conversation`."""
+    if not isinstance(value, dict):
+        return Fault("not_an_object", f"a row is {type(value).__name__}")
+    if "conversation" in value:
+        return _native(value, extra)
+    for keys, read in _FORMS.items():
+        if all(key in value for key in keys):
+            return read(value)
+    known = ", ".join(" and ".join(keys) for keys in (("conversation",), *_FORMS))
+    return Fault("unknown_form", f"has {', '.join(map(str, list(value)[:6])) or 'no keys'}; expected {known}")
+
+
+def _native(value: dict[str, Any], extra: frozenset[str]) -> Conversation | Fault:
+    """`{"conversation": [{"system", "input", "output"}, {"input", "output"}, ...]}`: the rules of the source's check.py, and more."""
+    if unknown := sorted(set(value) - {"conversation", "meta"} - extra):
+        return Fault("unknown_key", f"{', '.join(unknown)} beside conversation (keep_meta keeps keys)")
+    turns = value["conversation"]
+    if not isinstance(turns, list):
+        return Fault("conversation_not_a_list", type(turns).__name__)
+    if not turns:
+        return Fault("empty_conversation")
+    for index, turn in enumerate(turns):
+        if fault := _turn_fault(turn, index):
+            return fault
+    return Conversation("native", [(turn["input"], turn["output"]) for turn in turns], turns[0].get("system"))
+
+
+def _turn_fault(turn: Any, index: int) -> Fault | None:
+    if not isinstance(turn, dict) or not turn:
+        return Fault("empty_turn" if turn in ({}, None) else "turn_not_an_object", f"turn {index}")
+    if unknown := sorted(set(turn) - {"system", "input", "output"}):
+        return Fault("unknown_turn_key", f"turn {index} has {', '.join(unknown)}")
+    if missing := {"input", "output"} - set(turn):
+        return Fault(f"missing_{min(missing)}", f"turn {index}")
+    if index and "system" in turn:
+        return Fault("system_not_first", f"turn {index} has a system prompt")
+    return None
+
+
+def _swift(value: dict[str, Any]) -> Conversation | Fault:
+    history = history_pairs(value.get("history"))
+    if history is None:
+        return Fault("unknown_history", "expected a list of {query, response} or [query, response]")
+    return Conversation("swift", [*history, (value["query"], value["response"])], value.get("system"))
+
+
+def _alpaca(value: dict[str, Any]) -> Conversation | Fault:
+    history = history_pairs(value.get("history"))
+    if history is None:
+        return Fault("unknown_history", "expected a list of [question, answer]")
+    if not history and isinstance(value["instruction"], str) and (flat := _FLAT.fullmatch(value["instruction"])):
+        return _unflattened(flat["system"], flat["dialogue"], value["output"])
+    question = alpaca.prompt(value["instruction"], value.get("input"))
+    return Conversation("alpaca", [*history, (question, value["output"])], value.get("system"))
+
+
+def _unflattened(system: str, dialogue: str, output: Any) -> Conversation | Fault:
+    """The evaluation's form, a dialogue written into one question, taken apart again."""
+    turns = [turn.split("\n医生：", 1) for turn in dialogue.split("\n来访者：")]
+    if any(len(turn) != 2 for turn in turns):
+        return Fault("roles_do_not_alternate", "the dialogue within the instruction has a question without an answer")
+    turns[-1][1] += output if isinstance(output, str) else ""
+    return Conversation("flat", [(asked, answered) for asked, answered in turns], system or None)
+
+
+def _sharegpt(value: dict[str, Any]) -> Conversation | Fault:
+    turns = value["conversations"]
+    if not isinstance(turns, list) or not turns:
+        return Fault("empty_conversation")
+    said = [(sharegpt_role(turn.get("from")), turn.get("value")) if isinstance(turn, dict) else (None, turn) for turn in turns]
+    system = value.get("system") or None
+    if said[0][0] == "system":
+        system, said = said[0][1], said[1:]
+    roles = [role for role, _ in said]
+    if roles != ["user", "assistant"] * (len(said) // 2) or not said:
+        return Fault("roles_do_not_alternate", f"the turns are from {', '.join(str(turn) for turn in roles[:6])}")
+    contents = [content for _, content in said]
+    return Conversation("sharegpt", list(zip(contents[::2], contents[1::2], strict=True)), system)
+
+
+def _pair(question: str, answer: str) -> Callable[[dict[str, Any]], Conversation | Fault]:
+    return lambda value: Conversation(f"{question}_{answer}", [(value[question], value[answer])], value.get("system"))
+
+
+_FORMS: dict[tuple[str, ...], Callable[[dict[str, Any]], Conversation | Fault]] = {
+    ("conversations",): _sharegpt,
+    ("query", "response"): _swift,
+    ("instruction", "output"): _alpaca,
+    ("prompt", "completion"): _pair("prompt", "completion"),
+    ("question", "answer"): _pair("question", "answer"),
+    ("input", "output"): _pair("input", "output"),
+}

@@ -1,0 +1,54 @@
+"""Speaker tags that leaked into what was said: `…先放松。\\n\\n医生：另外，…` is a doctor who went on, not a new turn.
+
+A generator asks a model for a dialogue as `病人：… 医生：…` and cuts it at the tags; where one speaker spoke twice, a tag stays behind.
+"""
+
+import re
+from typing import Any
+
+SPEAKERS = {"医生": "assistant", "咨询师": "assistant", "病人": "user", "来访者": "user"}
+# At the start, or after white space: 艾薇医生：… within a sentence is an address. `# ` and `**` are what models dress tags with.
+_TAG = re.compile(rf"(?:\A|(?<=\s))(?:[#*]+[ \t]*)?({'|'.join(SPEAKERS)})[:：]\*{{0,2}}[ \t]*")
+
+
+def has_role_tag(text: str) -> bool:
+    """Whether a speaker's tag stands in the text."""
+    return bool(_TAG.search(text))
+
+
+def without_role_tags(messages: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], set[str]]:
+    """The messages without tags, and what was done: a speaker's own tag is removed, another's starts a message of theirs.
+
+    Messages of one speaker that come to stand side by side are joined by a blank line.
+    """
+    mended: list[dict[str, Any]] = []
+    done: set[str] = set()
+    for message in messages:
+        if message["role"] == "system" or not has_role_tag(message["content"]):
+            pieces = [message]
+        else:
+            pieces = _cut(message)
+            done.add("role_tag_removed" if {piece["role"] for piece in pieces} <= {message["role"]} else "role_tag_split")
+        for piece in pieces:
+            if done and mended and mended[-1]["role"] == piece["role"]:
+                mended[-1] = {**piece, "content": f"{mended[-1]['content'].rstrip()}\n\n{piece['content'].lstrip()}"}
+            else:
+                mended.append(piece)
+    return mended, done
+
+
+def _cut(message: dict[str, Any]) -> list[dict[str, Any]]:
+    """One message a speaker; blank ones are left out."""
+    text, start = message["content"], 0
+    spoken: list[tuple[str, str]] = [(message["role"], "")]
+    for tag in _TAG.finditer(text):
+        role, said = spoken[-1]
+        spoken[-1] = (role, said + text[start : tag.start()])
+        start = tag.end()
+        if SPEAKERS[tag[1]] != role:
+            spoken.append((SPEAKERS[tag[1]], ""))
+    role, said = spoken[-1]
+    spoken[-1] = (role, said + text[start:])
+    if len(spoken) == 1:
+        return [{"role": role, "content": spoken[0][1]}]
+    return [{"role": role, "content": said.strip()} for role, said in spoken if said.strip()]

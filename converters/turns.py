@@ -1,0 +1,31 @@
+"""Question-answer turns -> the messages of a chat, for the formats that pair them."""
+
+from collections.abc import Iterable
+from typing import Any
+
+Pair = tuple[Any, Any]
+
+
+def chat_messages(pairs: Iterable[Pair], system: Any = None) -> list[dict[str, Any]]:
+    """A message for each question and answer, after the system message where one is given. Contents are not checked here."""
+    messages = [{"role": "system", "content": system}] if system not in (None, "") else []
+    for question, answer in pairs:
+        messages += [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]
+    return messages
+
+
+def history_pairs(history: Any) -> list[Pair] | None:
+    """Earlier turns as `[["q", "a"], ...]` (LLaMA-Factory, swift) or `[{"query": "q", "response": "a"}, ...]`; None when neither."""
+    if history is None:
+        return []
+    if not isinstance(history, list):
+        return None
+    pairs: list[Pair] = []
+    for turn in history:
+        if isinstance(turn, dict) and set(turn) == {"query", "response"}:
+            pairs.append((turn["query"], turn["response"]))
+        elif isinstance(turn, list) and len(turn) == 2:
+            pairs.append((turn[0], turn[1]))
+        else:
+            return None
+    return pairs
