@@ -1,37 +1,22 @@
-<<<<<<< HEAD
 """What tests share: real data where it is at hand, one tiny model, and the command line as a person starts it."""
 
 import os
 import subprocess
 import sys
-=======
-"""What several tests need: the real files of the source systems, where they are at hand."""
-
-import os
->>>>>>> conv1
 from pathlib import Path
 
 import pytest
 
-<<<<<<< HEAD
 ROOT = Path(__file__).parent.parent
-=======
-ROOT = Path(__file__).parents[1]
->>>>>>> conv1
 
 
 @pytest.fixture(scope="session")
 def realdata() -> Path:
-<<<<<<< HEAD
     """The source systems' real files, which are not part of the project."""
-=======
-    """The folder of real files: beside the repository, or where RECIPEKIT_REALDATA says."""
->>>>>>> conv1
     path = Path(os.environ.get("RECIPEKIT_REALDATA") or ROOT.parent / "shared" / "realdata")
     if not path.is_dir():
         pytest.skip(f"real data is not at hand: {path}")
     return path
-<<<<<<< HEAD
 
 
 @pytest.fixture(scope="session")
@@ -53,5 +38,3 @@ def tiny_model(tmp_path_factory) -> Path:
     from .tiny import build_model
 
     return build_model(tmp_path_factory.mktemp("model") / "tiny-llama")
-=======
->>>>>>> conv1
