@@ -1,6 +1,7 @@
 """Tiny parts that are real: a Llama of a few thousand weights with its own tokenizer and chat template, and rows to train it on."""
 
 import json
+import sys
 from pathlib import Path
 
 TEMPLATE = (
@@ -94,3 +95,7 @@ def write_recipe(folder: Path, model: Path, rows: int = 48) -> Path:
     path = folder / "tiny.yml"
     path.write_text(RECIPE.format(model=model), encoding="utf-8")
     return path
+
+
+if __name__ == "__main__":  # in a process of its own: torch and its warnings stay out of the tests'
+    build_model(Path(sys.argv[1]))
