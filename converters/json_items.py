@@ -5,7 +5,7 @@ A scanner for brackets and strings, because json.load needs six times the file i
 
 import re
 from collections.abc import Iterator
-from typing import BinaryIO, NamedTuple
+from typing import NamedTuple, Protocol
 
 from ..schemas.errors import Mark, Problem, UserError
 
@@ -13,6 +13,12 @@ BLOCK = 1 << 20
 MAX_ITEM = 64 << 20
 _TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)|[\[\]{},]', re.DOTALL)
 _SPACE = b" \t\r\n"
+
+
+class Stream(Protocol):
+    """What the scanner needs of a file."""
+
+    def read(self, size: int, /) -> bytes: ...
 
 
 class JsonItem(NamedTuple):
@@ -23,7 +29,7 @@ class JsonItem(NamedTuple):
     fault: str = ""
 
 
-def json_items(stream: BinaryIO, name: str) -> Iterator[JsonItem]:
+def json_items(stream: Stream, name: str) -> Iterator[JsonItem]:
     """The items of the stream. A broken item is still yielded (its parser will refuse it); only that item is lost."""
     return _Scanner(stream, name).items()
 
@@ -31,7 +37,7 @@ def json_items(stream: BinaryIO, name: str) -> Iterator[JsonItem]:
 class _Scanner:
     """`buffer[start:]` is the item being read; `line` is the line on which `buffer[counted]` stands."""
 
-    def __init__(self, stream: BinaryIO, name: str) -> None:
+    def __init__(self, stream: Stream, name: str) -> None:
         self.stream = stream
         self.name = name
         self.buffer = b""

@@ -10,17 +10,22 @@ import orjson
 
 from ..schemas.errors import Mark, Problem, UserError
 from .files import SourceFile, open_source
+from .json_comments import COMMENT_LINE, WithoutComments
 from .json_items import json_items
 from .records import Drop, Row
+from .unpickle import read_pickle
 
 HEAD = 1 << 16
 MAX_LINE = 64 << 20
 Reader = Callable[[BinaryIO, str], Iterator[Row | Drop]]
+Reads = Literal["values", "lines", "files"]
 
 
-def read_file(file: SourceFile, reads: Literal["values", "lines", "files"]) -> tuple[str, Iterator[Row | Drop]]:
-    """What the file holds (for the manifest) and its rows."""
+def read_file(file: SourceFile, reads: Reads | Callable[[bytes], Reads]) -> tuple[str, Iterator[Row | Drop]]:
+    """What the file holds (for the manifest) and its rows. `reads` may depend on the file's first bytes."""
     stream = open_source(file.path)
+    if callable(reads):
+        reads = reads(_head(stream, file.path.name))
     if reads == "lines":
         return "text", _closing(stream, read_lines(stream, file.name))
     if reads == "files":
@@ -53,8 +58,8 @@ def sniff(head: bytes) -> str:
         if head.startswith(magic):
             return kind
     start = head.removeprefix(b"\xef\xbb\xbf").lstrip()
-    if start[:1] == b"[":
-        return "json"
+    if start[:1] in (b"[", b"/") and COMMENT_LINE.sub(b"", start).lstrip()[:1] == b"[":
+        return "json with comments" if COMMENT_LINE.search(start) else "json"
     if start[:1] == b"{":
         line = start.split(b"\n", 1)[0]
         return "jsonl" if _parses(line) or line.rstrip().endswith(b"}") else "json"
@@ -64,7 +69,8 @@ def sniff(head: bytes) -> str:
 
 
 _MAGIC = ((b"PAR1", "parquet"), (b"ARROW1", "arrow"), (b"\xff\xff\xff\xff", "arrow"), (b"\x80\x02", "pickle"),
-          (b"\x80\x03", "pickle"), (b"\x80\x04", "pickle"), (b"\x80\x05", "pickle"))  # fmt: skip
+          (b"\x80\x03", "pickle"), (b"\x80\x04", "pickle"), (b"\x80\x05", "pickle"), (b"(lp0\n", "pickle"),
+          (b"(dp0\n", "pickle"), (b"]q\0", "pickle"), (b"}q\0", "pickle"))  # fmt: skip
 
 
 def _parses(text: bytes) -> bool:
@@ -86,8 +92,8 @@ def read_jsonl(stream: BinaryIO, name: str) -> Iterator[Row | Drop]:
 
 
 def read_json(stream: BinaryIO, name: str) -> Iterator[Row | Drop]:
-    """The elements of an array, or values that follow each other, in any layout."""
-    for item in json_items(stream, name):
+    """The elements of an array, or values that follow each other, in any layout; lines of `//` comments are passed over."""
+    for item in json_items(WithoutComments(stream), name):
         if item.fault:
             yield Drop(Row(None, name, item.line), "invalid_json", item.fault)
         else:
@@ -157,3 +163,4 @@ def read_whole(stream: BinaryIO, name: str) -> Iterator[Row | Drop]:
 
 
 READERS: dict[str, Reader] = {"jsonl": read_jsonl, "json": read_json, "csv": read_csv, "tsv": read_tsv}
+READERS |= {"json with comments": read_json, "pickle": read_pickle}

@@ -1,20 +1,24 @@
 """The converters, by name. A module is a converter: it has what `Converter` lists. Modules are imported when they are used."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from importlib import import_module
-from typing import Any, Literal, Protocol, cast
+from typing import Any, Protocol, cast
 
 from ..schemas.errors import Problem
 from ..schemas.sections import RecordType
 from ..schemas.validation import schema, validator
+from .readers import Reads
 from .records import Drop, Record, Row
 
 # name -> module in this folder. A new converter is a module, a line here, its options in recipe.schema.json, an example folder.
 CONVERTERS: dict[str, str] = {
     "alpaca": "alpaca",
+    "alpaca_emotion": "alpaca_emotion",
+    "babylm": "babylm",
     "emogpt": "emogpt",
     "emollm": "emollm",
     "introspection": "introspection",
+    "mbti": "mbti",
     "messages": "messages",
     "prompt_completion": "prompt_completion",
     "sharegpt": "sharegpt",
@@ -25,13 +29,14 @@ class Converter(Protocol):
     """What a converter module has.
 
     VERSION goes up whenever the same row would give another record. TYPES are the record types that it can make, the default first.
-    READS is how its files are read: `values` (JSON, tables, pickles: sniffed), `lines` (text lines) or `files` (a whole text each).
+    READS is how its files are read: `values` (JSON, tables, pickles: sniffed), `lines` (text lines) or `files` (a whole text each);
+    or what says which, given a file's first bytes.
     ROW_LOCAL says that a row's records depend on that row alone, so that rows may be converted in parallel.
     """
 
     VERSION: int
     TYPES: tuple[RecordType, ...]
-    READS: Literal["values", "lines", "files"]
+    READS: Reads | Callable[[bytes], Reads]
     ROW_LOCAL: bool
 
     def convert(self, rows: Iterable[Row], kind: RecordType, **options: Any) -> Iterator[Record | Drop]:
