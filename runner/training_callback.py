@@ -23,6 +23,7 @@ class RunCallback(TrainerCallback):
         self.progress = progress
         self.interrupted = False
         self.step = 0
+        self.evaluated: set[int] = set()
         self.started = time.monotonic()
         self.tokens = 0
         self.tokens_before = 0
@@ -43,6 +44,7 @@ class RunCallback(TrainerCallback):
             signal.signal(number, self.stop)
         kept = [line for line in read_lines(METRICS) if line["step"] <= state.global_step]
         METRICS.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
+        self.evaluated = {line["step"] for line in kept if "eval_loss" in line}
         self.step = state.global_step
         self.started = time.monotonic()
         self.tokens = 0
@@ -71,7 +73,7 @@ class RunCallback(TrainerCallback):
             line["tokens_per_s"] = round((self.tokens - self.tokens_before) / max(seconds, 1e-9), 1)
             self.started, self.tokens_before = time.monotonic(), self.tokens
         line |= {key: value for key, value in numbers.items() if key.startswith("eval_") and not key.endswith("_per_second")}
-        if len(line) == 2:
+        if len(line) == 2 or "eval_loss" in line and state.global_step in self.evaluated:  # Axolotl evaluates first when it resumes
             return
         with METRICS.open("a", encoding="utf-8") as stream:
             stream.write(json.dumps({key: _finite(value) for key, value in line.items()}) + "\n")

@@ -59,7 +59,8 @@ def wait_for_step(root: Path, step: int, process: subprocess.Popen) -> Path:
             if any(json.loads(line)["step"] >= step for line in metrics.read_text().splitlines() if line.endswith("}")):
                 return metrics.parent
         time.sleep(0.05)
-    raise AssertionError(f"step {step} was not reached: {process.stderr.read() if process.poll() is not None else 'too slow'}")
+    process.kill()
+    raise AssertionError(f"step {step} was not reached: {process.communicate()[1]}")
 
 
 def test_a_run_leaves_everything_that_a_run_directory_holds(finished, workplace):
@@ -131,8 +132,9 @@ def test_a_training_killed_outright_resumes_to_the_same_bits(finished, workplace
     run = wait_for_step(workplace / "killed", 6, process)
     trainer = int(subprocess.run(["pgrep", "-f", "-P", str(process.pid), "axolotl"], capture_output=True, text=True).stdout.split()[0])
     os.kill(trainer, signal.SIGKILL)
-    assert process.wait(60) == 1
-    assert "SIGKILL" in process.stderr.read()
+    said = process.communicate(timeout=60)[1]
+    assert process.returncode == 1
+    assert "SIGKILL" in said
     resumed = recipe("resume", run, "--json", cwd=workplace)
     assert resumed.returncode == 0, resumed.stderr
     assert "going on from checkpoint-" in resumed.stderr
@@ -144,8 +146,9 @@ def test_a_training_told_to_stop_checkpoints_exits_130_and_resumes_to_the_same_b
     process = start(workplace, "run", "tiny.yml", "--out", "stopped")
     run = wait_for_step(workplace / "stopped", 5, process)
     process.send_signal(signal.SIGTERM)
-    assert process.wait(60) == 130
-    assert "recipe resume" in process.stderr.read()
+    said = process.communicate(timeout=120)[1]
+    assert process.returncode == 130
+    assert "recipe resume" in said
     assert json.loads((run / "status.json").read_text())["state"] == "interrupted"
     resumed = recipe("run", "tiny.yml", "--resume", "--out", "stopped", "--json", cwd=workplace)
     assert resumed.returncode == 0, resumed.stderr
