@@ -126,7 +126,8 @@ def _extended(path: Path, above: list[Path]) -> Document:
             what = f"extends {parent!r}: {problem.what}"
             raise UserError(problem._replace(mark=document.mark(("extends",)), what=what)) from None
         raise
-    return overlay(base, document)
+    data = {key: value for key, value in document.data.items() if key != "extends"}  # resolved: what is left stands alone
+    return overlay(base, document._replace(data=data))
 
 
 def _absolute_sources(document: Document, folder: Path) -> Document:
@@ -155,6 +156,8 @@ def _with_setting(document: Document, setting: str) -> Document:
     parts = name.split(".")
     if not equals or not all(parts):
         raise UserError(Problem(mark, "expected key=value", "for example --set training.learning_rate=1e-4", "set"))
+    if parts[0] == "extends":
+        raise UserError(Problem(mark, "extends is resolved before --set", "write it into the recipe", "set"))
     value = parse_yaml(text, mark.file).data if text.strip() else None
     path: list[str | int] = []
     here: Any = document.data

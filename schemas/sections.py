@@ -152,7 +152,7 @@ class Export(NamedTuple):
 
 
 class Recipe(NamedTuple):
-    """One experiment."""
+    """One experiment. `extends` is no field: loading has resolved it."""
 
     name: str
     model: Model
@@ -160,7 +160,6 @@ class Recipe(NamedTuple):
     training: Training
     recipe: Literal[1] = 1
     description: str = ""
-    extends: str | None = None
     launch: Launch = Launch()
     evaluation: Evaluation = Evaluation()
     export: Export = Export()
