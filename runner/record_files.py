@@ -63,6 +63,7 @@ def _faults(row: Any, kind: RecordType | None) -> Iterator[Problem]:
         hint = "chat has messages, classification has text and label, text has text; or name one with --schema"
         yield Problem(mark, "no record of a known type", hint, "unknown-type")
     elif not validator(kind).is_valid(row.value):
-        yield from (p._replace(mark=mark) for p in explain(Document(row.value, {}, {}), schema(kind)))
+        for problem in explain(Document(row.value, {}, {}), schema(kind)):  # its hints are for YAML, but for a misspelt choice
+            yield problem._replace(mark=mark, hint=problem.hint if problem.rule == "enum" else "")
     elif fault := record_fault(kind, row.value):
         yield Problem(mark, ": ".join(part.replace("_", " ") if part == fault[0] else part for part in fault if part), rule=fault[0])

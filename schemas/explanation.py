@@ -32,7 +32,8 @@ def explain(document: Document, schema: dict[str, Any]) -> list[Problem]:
     found = (p for error in errors for p in _problems(document, error))
     problems = sorted(set(islice(found, MAX_PROBLEMS)), key=lambda p: (p.mark, p.what))
     if next(found, None):
-        problems.append(Problem(Mark(document.mark(()).file), f"more than {MAX_PROBLEMS} problems: the rest is not listed", rule="too-many"))
+        what = f"more than {MAX_PROBLEMS} problems: the rest is not listed"
+        problems.append(Problem(Mark(document.mark(()).file), what, rule="too-many"))
     return problems
 
 

@@ -95,13 +95,13 @@ def _kept(marks: dict[KeyPath, Mark], replaced: set[KeyPath]) -> dict[KeyPath, M
 
 
 def _replaced(data: Any, path: KeyPath, value: Any) -> Any:
-    """A copy of `data` with `value` at `path`; mappings that are missing on the way are made. Raises LookupError or TypeError."""
+    """A copy of `data` with `value` at `path`; mappings that are missing on the way are made."""
     if not path:
         return value
     head, rest = path[0], path[1:]
     if isinstance(data, list):
-        return [*data[:head], _replaced(data[head], rest, value), *data[head + 1 :]]  # pyright: ignore[reportArgumentType, reportOperatorIssue]
-    return {**data, head: _replaced(data.get(head, {}) if rest else None, rest, value)}
+        return [_replaced(item, rest, value) if index == head else item for index, item in enumerate(data)]
+    return {**(data or {}), head: _replaced((data or {}).get(head), rest, value)}
 
 
 def _extended(path: Path, above: list[Path]) -> Document:

@@ -5,7 +5,10 @@ from typing import Any
 
 import click
 
+from ...schemas.errors import UserError
 from ..annotations import as_text
+
+TYPES = ("chat", "classification", "text")
 
 
 @click.group("data")
@@ -15,14 +18,13 @@ def command() -> None:
 
 @command.command("validate")
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--schema", "kind", type=click.Choice(["chat", "classification", "text"]), help="The record type. Default: told by the first record.")
-@click.option("--limit", type=click.IntRange(1), default=20, show_default=True, help="Bad rows to tell of in each file; all are counted.")
+@click.option("--schema", "kind", type=click.Choice(TYPES), help="The record type. Default: told by the first record.")
+@click.option("--limit", type=click.IntRange(1), default=20, show_default=True, help="Bad rows told of in each file; all are counted.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def validate(files: tuple[Path, ...], kind: Any, limit: int, as_json: bool) -> None:
     """Check FILES of records (JSONL), line by line: every bad row with its line and the reason."""
     import orjson
 
-    from ...schemas.errors import UserError
     from ..record_files import Checked, check_file
 
     results = []

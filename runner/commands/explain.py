@@ -49,7 +49,8 @@ def explained(loaded: Loaded, key: str) -> list[dict[str, Any]]:
             })  # fmt: skip
     if not rows:
         section, _, last = key.rpartition(".")
-        here = sorted({dotted(path[: section.count(".") + 2]).rpartition(".")[2] for path in values if dotted(path).startswith(f"{section}.")})
+        depth = len(section.split(".")) if section else 0
+        here = sorted({str(path[depth]) for path in values if dotted(path[:depth]) == section and len(path) > depth})
         hint = suggestion(last, section, here, list(key_paths()))
         raise UserError(Problem(Mark(str(loaded.path)), f"a recipe has no key {key!r}", hint, "unknown-key"))
     return rows
