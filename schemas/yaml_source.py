@@ -83,7 +83,7 @@ def parse_yaml(text: str, file: str) -> Document:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = Mark(file, mark.line + 1, mark.column + 1) if mark else Mark(file)
-        raise UserError(Problem(place, f"not YAML: {error.problem or error.context}", _syntax_hint(error), "yaml-syntax")) from None
+        raise UserError(Problem(place, f"not YAML: {error.problem or error.context}", _syntax_hint(error, text), "yaml-syntax")) from None
     except yaml.YAMLError as error:
         raise UserError(Problem(_reader_mark(error, text, file), f"not YAML: {_reader_reason(error)}", rule="yaml-syntax")) from None
 
@@ -93,7 +93,6 @@ class _Composer:
 
     def __init__(self, text: str, file: str) -> None:
         self.file = file
-        self.text = text
         self.events: Iterator[Any] = iter(yaml.parse(text, Loader=_PARSER))
         self.anchors: dict[str, tuple[Any, int]] = {}
         self.open_anchors: set[str] = set()
@@ -175,7 +174,7 @@ class _Composer:
         while not isinstance(event := next(self.events), yaml.MappingEndEvent):
             if not isinstance(event, yaml.ScalarEvent):
                 raise self.refuse(event, "a key must be a word", "quote it, or write `key: value`", "yaml-key")
-            key = event.value
+            key = self.text(event)
             if key == "<<" and event.implicit[0]:
                 merged = self.merge(next(self.events), path) | merged
                 continue
@@ -198,10 +197,13 @@ class _Composer:
             result |= part
         return result
 
-    def scalar(self, event: Any) -> Any:
-        text: str = event.value
-        if "\0" in text:
+    def text(self, event: Any) -> str:
+        if "\0" in event.value:  # no path, no token and no other tool can hold it
             raise self.refuse(event, "text holds the character U+0000", "remove it", "yaml-syntax")
+        return event.value
+
+    def scalar(self, event: Any) -> Any:
+        text = self.text(event)
         tag = (event.tag or "").removeprefix("tag:yaml.org,2002:")
         if tag in ("str", "!") or (not tag and not event.implicit[0]):
             return text
@@ -220,10 +222,13 @@ class _Composer:
         return number
 
 
-def _syntax_hint(error: yaml.MarkedYAMLError) -> str:
+def _syntax_hint(error: yaml.MarkedYAMLError, text: str) -> str:
     problem = error.problem or ""
-    if "\\t" in problem:
+    mark = error.problem_mark
+    if mark and text[mark.index : mark.index + 1] == "\t":
         return "indent with spaces, not with tabs"
+    if "Unicode character escape" in problem:
+        return "write the character itself instead of its escape"
     if "mapping values are not allowed" in problem:
         return "check the indentation, and quote text that holds ': '"
     if "could not find expected ':'" in problem or "expected <block end>" in problem:
