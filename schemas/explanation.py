@@ -49,8 +49,9 @@ _Validator = extend(Draft202012Validator, {"uniqueItems": _unique_items})
 
 def _problems(document: Document, error: ValidationError) -> Iterator[Problem]:
     path: KeyPath = tuple(error.absolute_path)
-    if error.validator in ("anyOf", "oneOf") and error.context and (inner := best_match(error.context)):
-        error, path = inner, tuple(inner.absolute_path)
+    if error.validator in ("anyOf", "oneOf") and error.context:
+        error = _likeliest(error)
+        path = tuple(error.absolute_path)
     if error.validator == "additionalProperties" and isinstance(error.validator_value, bool):
         yield from _unknown_keys(document, error, path)
     elif list(error.absolute_schema_path)[-2:-1] == ["propertyNames"]:
@@ -62,6 +63,12 @@ def _problems(document: Document, error: ValidationError) -> Iterator[Problem]:
     else:
         what, hint = _value_problem(error)
         yield Problem(document.mark(path), f"{_name(path)}: {what}" if path else what, hint, f"{error.validator}".lower())
+
+
+def _likeliest(error: ValidationError) -> ValidationError:
+    """Of the choices that failed, the one that failed deepest in the value was meant; else the one that jsonschema thinks best."""
+    deepest = max(error.context, key=lambda inner: len(inner.absolute_path))
+    return deepest if len(deepest.absolute_path) > len(error.absolute_path) else best_match(error.context) or error
 
 
 def _name(path: KeyPath) -> str:
