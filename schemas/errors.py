@@ -9,6 +9,8 @@ Anything else that escapes is our bug: exit 70, with a traceback to report.
 
 from typing import NamedTuple
 
+MAX_PROBLEMS = 100  # of one file; nobody reads more, and suggestions for thousands of keys take minutes
+
 
 class Mark(NamedTuple):
     """A place in a file. `line` and `column` count from 1; 0 means that the place has none (a whole file, an option)."""

@@ -5,13 +5,16 @@ Imported only when something is wrong, because `jsonschema` costs more to import
 
 import difflib
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any, cast
 
+import orjson
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError, best_match
+from jsonschema.validators import extend
 
 from .aliases import suggestion
-from .errors import Problem
+from .errors import MAX_PROBLEMS, Mark, Problem
 from .validation import key_paths
 from .yaml_source import Document, KeyPath
 
@@ -19,24 +22,42 @@ _KINDS = {
     "string": "text", "number": "a number", "integer": "a whole number", "boolean": "true or false",
     "array": "a list", "object": "a mapping", "null": "nothing",
 }  # fmt: skip
+MAX_SHOWN = 60
 _YES_NO = {"yes": "true", "on": "true", "y": "true", "no": "false", "off": "false", "n": "false"}
 
 
 def explain(document: Document, schema: dict[str, Any]) -> list[Problem]:
-    """Every problem, in the order of the file."""
-    validator = Draft202012Validator(schema)
-    problems = [p for error in validator.iter_errors(document.data) for p in _problems(document, error)]
-    return sorted(set(problems), key=lambda p: (p.mark, p.what))
+    """Every problem, in the order of the file; of a file with more than MAX_PROBLEMS, that many of them and a last one that says so."""
+    errors = _Validator(schema).iter_errors(document.data)
+    found = (p for error in errors for p in _problems(document, error))
+    problems = sorted(set(islice(found, MAX_PROBLEMS)), key=lambda p: (p.mark, p.what))
+    if next(found, None):
+        what = f"more than {MAX_PROBLEMS} problems: the rest is not listed"
+        problems.append(Problem(Mark(document.mark(()).file), what, rule="too-many"))
+    return problems
+
+
+def _unique_items(validator: Any, wanted: bool, instance: Any, schema: Any) -> Iterator[ValidationError]:
+    """jsonschema's own check compares every pair when items cannot be sorted: minutes for a hostile list."""
+    if wanted and isinstance(instance, list) and len({orjson.dumps(item, option=_SORTED) for item in instance}) < len(instance):
+        yield ValidationError("has the same item twice")
+
+
+_SORTED = orjson.OPT_SORT_KEYS
+_Validator = extend(Draft202012Validator, {"uniqueItems": _unique_items})
 
 
 def _problems(document: Document, error: ValidationError) -> Iterator[Problem]:
     path: KeyPath = tuple(error.absolute_path)
-    if error.validator in ("anyOf", "oneOf") and error.context and (inner := best_match(error.context)):
-        error, path = inner, tuple(inner.absolute_path)
+    if error.validator in ("anyOf", "oneOf") and error.context:
+        error = _likeliest(error)
+        path = tuple(error.absolute_path)
     if error.validator == "additionalProperties" and isinstance(error.validator_value, bool):
         yield from _unknown_keys(document, error, path)
-    elif error.validator == "propertyNames" and error.context:
-        yield from _unknown_names(document, error, path)
+    elif list(error.absolute_schema_path)[-2:-1] == ["propertyNames"]:
+        key, allowed = str(error.instance), cast(list[Any], error.validator_value)
+        mark = document.mark((*path, key), key=True)
+        yield Problem(mark, f"unknown key {_shown(key)} in {_name(path)}", _choice(key, allowed), "unknown-key")
     elif error.validator == "required":
         yield from _missing_keys(document, error, path)
     else:
@@ -44,8 +65,14 @@ def _problems(document: Document, error: ValidationError) -> Iterator[Problem]:
         yield Problem(document.mark(path), f"{_name(path)}: {what}" if path else what, hint, f"{error.validator}".lower())
 
 
+def _likeliest(error: ValidationError) -> ValidationError:
+    """Of the choices that failed, the one that failed deepest in the value was meant; else the one that jsonschema thinks best."""
+    deepest = max(error.context, key=lambda inner: len(inner.absolute_path))
+    return deepest if len(deepest.absolute_path) > len(error.absolute_path) else best_match(error.context) or error
+
+
 def _name(path: KeyPath) -> str:
-    return ".".join(str(part) for part in path)
+    return ".".join(part if isinstance(part, str) and len(part) <= MAX_SHOWN else _shown(part) for part in path)
 
 
 def _parts(error: ValidationError) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -59,16 +86,7 @@ def _unknown_keys(document: Document, error: ValidationError, path: KeyPath) -> 
     for key in sorted(set(given) - set(known)):
         hint = suggestion(key, _name(path), known, list(key_paths()))
         where = f" in {_name(path)}" if path else ""
-        yield Problem(document.mark((*path, key), key=True), f"unknown key {key!r}{where}", hint, "unknown-key")
-
-
-def _unknown_names(document: Document, error: ValidationError, path: KeyPath) -> Iterator[Problem]:
-    given, schema = _parts(error)
-    allowed = schema["propertyNames"].get("enum", [])
-    for key in given:
-        if key not in allowed:
-            mark = document.mark((*path, key), key=True)
-            yield Problem(mark, f"unknown key {key!r} in {_name(path)}", _choice(key, allowed), "unknown-key")
+        yield Problem(document.mark((*path, key), key=True), f"unknown key {_shown(key)}{where}", hint, "unknown-key")
 
 
 def _missing_keys(document: Document, error: ValidationError, path: KeyPath) -> Iterator[Problem]:
@@ -83,7 +101,7 @@ def _missing_keys(document: Document, error: ValidationError, path: KeyPath) -> 
 
 
 def _choice(value: Any, allowed: list[Any]) -> str:
-    near = difflib.get_close_matches(str(value), [str(a) for a in allowed], n=1, cutoff=0.6)
+    near = difflib.get_close_matches(str(value)[:MAX_SHOWN], [str(a) for a in allowed], n=1, cutoff=0.6)
     return f"did you mean {near[0]!r}?" if near else "one of: " + ", ".join(str(a) for a in allowed)
 
 
@@ -118,7 +136,7 @@ def _shown(value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, str):
-        return repr(value if len(value) <= 60 else value[:57] + "...")
+        return repr(value if len(value) <= MAX_SHOWN else value[: MAX_SHOWN - 3] + "...")
     if isinstance(value, dict | list):
         return _KINDS["object" if isinstance(value, dict) else "array"]
     return "nothing" if value is None else str(value)
@@ -130,7 +148,7 @@ def _type_hint(value: Any, wanted: str) -> str:
     if wanted in ("number", "integer") and isinstance(value, str):
         return "write the number without quotes or unit"
     if wanted == "string" and isinstance(value, int | float):
-        return f'quote it: "{str(value).lower()}"'
+        return f"put quotes around it: without them it is read as {_KINDS['boolean' if isinstance(value, bool) else 'number']}"
     if wanted == "array" and not isinstance(value, dict):
-        return f"write a list: [{value}]"
+        return f"write a list: [{_shown(value) if not isinstance(value, str) else value[:MAX_SHOWN]}]"
     return "remove the key to get the default" if value is None else ""

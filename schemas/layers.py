@@ -1,5 +1,9 @@
-"""A recipe's layers: the recipe that it extends, the recipe itself, `--set`. Mappings merge, lists and values replace."""
+"""A recipe's layers: the recipe that it extends, the recipe itself, `--set`.
 
+Mappings merge, lists and values replace, null takes away what the layer below says.
+"""
+
+import os
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +12,7 @@ from .yaml_source import Document, KeyPath, parse_yaml, read_text
 
 SHIPPED = Path(__file__).parent.parent / "recipes"
 SUFFIXES = (".yml", ".yaml")
+MAX_EXTENDS = 10
 
 
 def shipped_recipes() -> list[Path]:
@@ -18,12 +23,12 @@ def shipped_recipes() -> list[Path]:
 def find_recipe(name: str, beside: Path | None = None) -> Path:
     """The file of a recipe given as a path or as a shipped recipe's name; a path wins."""
     path = (beside / name) if beside else Path(name)
-    if path.is_file() or path.suffix in SUFFIXES and "/" in name:
+    if os.path.isfile(path) or path.suffix in SUFFIXES and "/" in name:
         return path
     for shipped in shipped_recipes():
         if name in (shipped.stem, shipped.name):
             return shipped
-    if path.exists() or path.suffix in SUFFIXES:
+    if os.path.exists(path) or path.suffix in SUFFIXES:
         return path
     import difflib
 
@@ -32,57 +37,80 @@ def find_recipe(name: str, beside: Path | None = None) -> Path:
     raise UserError(Problem(Mark(name), "no such recipe", hint, "no-such-recipe"))
 
 
+def recipe_files(name: str) -> list[Path]:
+    """The recipes that an argument names: a file, a shipped recipe, or a folder, which stands for every recipe in it."""
+    if not os.path.isdir(name):
+        return [find_recipe(name)]
+    folder = Path(name)
+    found = sorted(path for path in folder.rglob("*") if path.suffix in SUFFIXES and not _hidden(path.relative_to(folder)))
+    if not found:
+        raise UserError(Problem(Mark(name), "no recipes in this folder", "a recipe is a .yml or .yaml file", "no-such-recipe"))
+    return found
+
+
+def _hidden(path: Path) -> bool:
+    return any(part.startswith(".") for part in path.parts)
+
+
 def load_layers(path: Path, settings: tuple[str, ...] = ()) -> Document:
     """The recipe at `path` over what it extends, with every `--set a.b=value` on top, each value with its place."""
     document = _extended(path, [])
+    problems: list[Problem] = []
     for setting in settings:
-        document = overlay(document, _setting(setting, document.data))
+        try:
+            document = _with_setting(document, setting)
+        except UserError as error:
+            problems += error.problems
+    if problems:
+        raise UserError(*problems)
     return document
 
 
-def overlay(base: Document, top: Document, at: KeyPath = ()) -> Document:
-    """`top` over `base`. Places follow the values that they describe."""
-    under, over = _at(base.data, at), _at(top.data, at)
+def overlay(base: Document, top: Document) -> Document:
+    """`top` over `base`: mappings merge, lists and values replace, null takes a key away. Places follow the values."""
+    replaced: set[KeyPath] = set()
+    data = _merged(base.data, top.data, (), replaced)
+    return Document(data, _kept(base.keys, replaced) | top.keys, _kept(base.values, replaced) | top.values)
+
+
+def _merged(under: Any, over: Any, at: KeyPath, replaced: set[KeyPath]) -> Any:
+    """`over` over `under`; the paths whose old value is gone are added to `replaced`."""
     if not (isinstance(under, dict) and isinstance(over, dict)):
-        outside = {name: {p: m for p, m in table.items() if p[: len(at)] != at or p == at} for name, table in _tables(base)}
-        inside = {name: {p: m for p, m in table.items() if p[: len(at)] == at} for name, table in _tables(top)}
-        return Document(_replaced(base.data, at, over), outside["keys"] | inside["keys"], outside["values"] | inside["values"])
-    merged = base
-    for key in over:
-        path = (*at, key)
-        if key in under:
-            merged = overlay(merged, top, path)
+        replaced.add(at)
+        return over
+    merged = dict(under)
+    for key, value in over.items():
+        if key not in under:
+            merged[key] = value
+        elif value is None:
+            del merged[key]
+            replaced.add((*at, key))
         else:
-            added = {name: {p: m for p, m in table.items() if p[: len(path)] == path} for name, table in _tables(top)}
-            data = _replaced(merged.data, path, over[key])
-            merged = Document(data, merged.keys | added["keys"], merged.values | added["values"])
+            merged[key] = _merged(under[key], value, (*at, key), replaced)
     return merged
 
 
-def _tables(document: Document) -> tuple[tuple[str, dict[KeyPath, Mark]], ...]:
-    return ("keys", document.keys), ("values", document.values)
-
-
-def _at(data: Any, path: KeyPath) -> Any:
-    for part in path:
-        data = data[part]
-    return data
+def _kept(marks: dict[KeyPath, Mark], replaced: set[KeyPath]) -> dict[KeyPath, Mark]:
+    return {path: mark for path, mark in marks.items() if not any(path[:length] in replaced for length in range(len(path)))}
 
 
 def _replaced(data: Any, path: KeyPath, value: Any) -> Any:
+    """A copy of `data` with `value` at `path`; mappings that are missing on the way are made."""
     if not path:
         return value
     head, rest = path[0], path[1:]
-    copy = list(data) if isinstance(data, list) else dict(data)
-    copy[head] = _replaced(copy.get(head) if isinstance(copy, dict) else copy[head], rest, value)  # pyright: ignore
-    return copy
+    if isinstance(data, list):
+        return [_replaced(item, rest, value) if index == head else item for index, item in enumerate(data)]
+    return {**(data or {}), head: _replaced((data or {}).get(head), rest, value)}
 
 
 def _extended(path: Path, above: list[Path]) -> Document:
-    real = path.resolve()
+    real = Path(os.path.realpath(path))
+    chain = " -> ".join(p.name for p in [*above, real])
     if real in above:
-        chain = " -> ".join(p.name for p in [*above, real])
         raise UserError(Problem(Mark(str(above[-1])), f"extends itself: {chain}", "remove one `extends`", "extends-cycle"))
+    if len(above) > MAX_EXTENDS:
+        raise UserError(Problem(Mark(str(path)), f"more than {MAX_EXTENDS} recipes extend each other", chain, "extends-depth"))
     document = parse_yaml(read_text(path), str(path))
     if not isinstance(document.data, dict):
         raise UserError(Problem(Mark(str(path), 1, 1), "a recipe is a mapping of keys", "start with `recipe: 1`", "yaml-not-mapping"))
@@ -91,47 +119,73 @@ def _extended(path: Path, above: list[Path]) -> Document:
     if not isinstance(parent, str) or not parent:
         return document
     try:
-        found = find_recipe(parent, beside=path.parent)
-        base = _extended(found, [*above, real])
+        base = _extended(find_recipe(parent, beside=path.parent), [*above, real])
     except UserError as error:
-        if any(p.rule == "no-such-recipe" and p.mark.file in (parent, str(path.parent / parent)) for p in error.problems):
-            raise UserError(error.problems[0]._replace(mark=document.mark(("extends",)), what=f"no such recipe: {parent!r}")) from None
+        problem = error.problems[0]
+        if problem.rule in ("no-such-recipe", "unreadable") and problem.mark.file in (parent, str(path.parent / parent)):
+            what = f"extends {parent!r}: {problem.what}"
+            raise UserError(problem._replace(mark=document.mark(("extends",)), what=what)) from None
         raise
-    return overlay(base, document)
+    data = {key: value for key, value in document.data.items() if key != "extends"}  # resolved: what is left stands alone
+    return overlay(base, document._replace(data=data))
 
 
 def _absolute_sources(document: Document, folder: Path) -> Document:
     """A source's path is relative to the file that names it, which a recipe that extends it may not be beside."""
-    data = document.data.get("data")
-    sources = data.get("sources") if isinstance(data, dict) else None
-    for index, source in enumerate(sources if isinstance(sources, list) else []):
-        where = source.get("path") if isinstance(source, dict) else None
-        if isinstance(where, str) and where and not where.startswith("hf:"):
-            absolute = str((folder / where).resolve() if "*" not in where else folder.resolve() / where)
-            document = document._replace(data=_replaced(document.data, ("data", "sources", index, "path"), absolute))
+    for path in (("data", "sources"), ("smoke", "data", "sources")):
+        sources: Any = document.data
+        for key in path:
+            sources = sources.get(key) if isinstance(sources, dict) else None
+        if isinstance(sources, list):
+            absolute = [_absolute_source(source, folder) for source in sources]
+            document = document._replace(data=_replaced(document.data, path, absolute))
     return document
 
 
-def _setting(setting: str, data: Any) -> Document:
-    """`a.b.0.c=value` as a layer; the value is read as YAML. Lists replace, so an item's layer is its whole list, changed."""
+def _absolute_source(source: Any, folder: Path) -> Any:
+    where = source.get("path") if isinstance(source, dict) else None
+    if not isinstance(where, str) or not where or where.startswith("hf:"):
+        return source
+    return {**source, "path": os.path.normpath(os.path.join(folder.absolute(), where))}
+
+
+def _with_setting(document: Document, setting: str) -> Document:
+    """`a.b.0.c=value` over the document; the value is read as YAML, and null takes the key away."""
     mark = Mark(f"--set {setting}")
     name, equals, text = setting.partition("=")
-    if not equals or not name.strip("."):
-        raise UserError(Problem(mark, "expected key=value", "for example --set training.learning_rate=1e-4", "set"))
-    value = parse_yaml(text, mark.file).data if text.strip() else None
     parts = name.split(".")
-    path, here = [], data
-    while parts and not isinstance(here, list):
-        path.append(parts.pop(0))
-        here = here.get(path[-1]) if isinstance(here, dict) else None
-    if parts:
-        try:
-            value = _replaced(here, tuple(int(p) if p.isdigit() else p for p in parts), value)
-        except (TypeError, KeyError, IndexError, ValueError):
-            count = len(here) if isinstance(here, list) else 0
-            raise UserError(Problem(mark, f"{'.'.join(path)} has no item {parts[0]!r}", f"it has {count} items, from 0", "set")) from None
-    layer = value
-    for part in reversed(path):
-        layer = {part: layer}
-    marks: dict[KeyPath, Mark] = {tuple(path[:length]): mark for length in range(1, len(path) + 1)}
-    return _absolute_sources(Document(layer, dict(marks), dict(marks)), Path.cwd())
+    if not equals or not all(parts):
+        raise UserError(Problem(mark, "expected key=value", "for example --set training.learning_rate=1e-4", "set"))
+    if parts[0] == "extends":
+        raise UserError(Problem(mark, "extends is resolved before --set", "write it into the recipe", "set"))
+    value = parse_yaml(text, mark.file).data if text.strip() else None
+    path: list[str | int] = []
+    here: Any = document.data
+    for part in parts:
+        if isinstance(here, list):
+            if not part.isdecimal() or int(part) >= len(here):
+                what = f"{'.'.join(map(str, path))} has no item {part!r}"
+                raise UserError(Problem(mark, what, f"it has {len(here)} item{'s' if len(here) != 1 else ''}, counted from 0", "set"))
+            path.append(int(part))
+            here = here[int(part)]
+        elif isinstance(here, dict) or here is None:
+            path.append(part)
+            here = here.get(part) if here else None
+        else:
+            raise UserError(Problem(mark, f"{'.'.join(map(str, path))} is a value, not a section", rule="set"))
+    replaced: set[KeyPath] = set()
+    at = tuple(path)
+    if value is None and here is not None and isinstance(path[-1], str):
+        changed = _without(document.data, at)
+        replaced.add(at)
+    else:
+        changed = _replaced(document.data, at, _merged(here, value, at, replaced))
+    keys, values = _kept(document.keys, replaced), _kept(document.values, replaced)
+    return _absolute_sources(Document(changed, keys | {at: mark}, values | {at: mark}), Path.cwd())
+
+
+def _without(data: Any, path: KeyPath) -> Any:
+    parent: Any = data
+    for part in path[:-1]:
+        parent = parent[part]
+    return _replaced(data, path[:-1], {key: value for key, value in parent.items() if key != path[-1]})

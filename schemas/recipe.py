@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from .errors import Problem, UserError
+from .errors import MAX_PROBLEMS, Problem, UserError
 from .layers import find_recipe, load_layers, overlay
 from .rules import RULES
 from .sections import Recipe
@@ -73,8 +73,10 @@ def _check_axolotl_keys(document: Document) -> list[Problem]:
     import orjson
 
     fields = orjson.loads((SCHEMA_DIR / "axolotl_fields.json").read_bytes())
-    problems = []
+    problems: list[Problem] = []
     for key in given:
+        if len(problems) == MAX_PROBLEMS:
+            break
         mark = document.mark(("axolotl", key), key=True)
         if key in fields["rendered"]:
             home = fields["rendered"][key]

@@ -45,6 +45,11 @@ def adapter_keys_without_adapter(recipe: Recipe) -> Iterator[Finding]:
             yield Finding(("training", key), "has no effect with adapter: none", "remove it, or choose adapter: lora or qlora")
 
 
+def nothing_to_merge(recipe: Recipe) -> Iterator[Finding]:
+    if recipe.export.merge and recipe.training.adapter == "none":
+        yield Finding(("export", "merge"), "has no effect with adapter: none", "remove it: there is no adapter to merge")
+
+
 def deepspeed_keys_without_zero(recipe: Recipe) -> Iterator[Finding]:
     launch = recipe.launch
     if launch.engine == "deepspeed" and launch.zero_stage is None:
@@ -75,6 +80,11 @@ def processes_without_launcher(recipe: Recipe) -> Iterator[Finding]:
         yield Finding(("launch", "num_nodes"), "several machines need main_address", "write main_address: HOST:PORT of the first machine")
 
 
+def main_address_of_one_machine(recipe: Recipe) -> Iterator[Finding]:
+    if recipe.launch.main_address and recipe.launch.num_nodes == 1:
+        yield Finding(("launch", "main_address"), "has no effect with one machine", "remove it, or write num_nodes: 2")
+
+
 def precision_by_quantisation(recipe: Recipe) -> Iterator[Finding]:
     if recipe.training.adapter == "none" and recipe.training.precision == "fp16":
         hint = "fp16 weights with fp16 gradients fail to unscale: use bf16 or auto"
@@ -101,6 +111,19 @@ def warmup_longer_than_the_run(recipe: Recipe) -> Iterator[Finding]:
         yield Finding(("training", "warmup_ratio"), "the whole run is warm-up", "0.1 is usual")
 
 
+def warmup_that_the_scheduler_ignores(recipe: Recipe) -> Iterator[Finding]:
+    for key in ("warmup_ratio", "warmup_steps"):
+        if recipe.training.lr_scheduler == "constant" and getattr(recipe.training, key):
+            yield Finding(("training", key), "has no effect with lr_scheduler: constant", "write lr_scheduler: constant_with_warmup")
+
+
+def adam_keys_without_adam(recipe: Recipe) -> Iterator[Finding]:
+    optimizer = recipe.training.optimizer
+    for key in ("adam_beta1", "adam_beta2", "adam_epsilon"):
+        if "adamw" not in optimizer and getattr(recipe.training, key) is not None:
+            yield Finding(("training", key), f"has no effect with optimizer: {optimizer}", "remove it, or choose an adamw optimizer")
+
+
 def early_stopping_without_evaluation(recipe: Recipe) -> Iterator[Finding]:
     training = recipe.training
     wants = [key for key in ("early_stopping_patience", "eval_steps", "load_best_model_at_end") if getattr(training, key)]
@@ -115,6 +138,14 @@ def best_model_between_checkpoints(recipe: Recipe) -> Iterator[Finding]:
     if best and training.eval_steps and training.save_steps and training.save_steps % training.eval_steps:
         hint = f"make save_steps a multiple of eval_steps ({training.eval_steps})"
         yield Finding(("training", "save_steps"), "the best model could fall between two checkpoints", hint)
+
+
+def best_metric_without_best_model(recipe: Recipe) -> Iterator[Finding]:
+    training = recipe.training
+    default = type(training)._field_defaults["metric_for_best_model"]
+    if training.metric_for_best_model != default and not (training.load_best_model_at_end or training.early_stopping_patience):
+        hint = "write load_best_model_at_end: true, or remove it"
+        yield Finding(("training", "metric_for_best_model"), "has no effect: nothing asks for the best model", hint)
 
 
 def metric_for_record_type(recipe: Recipe) -> Iterator[Finding]:
@@ -135,6 +166,12 @@ def gate_without_metric(recipe: Recipe) -> Iterator[Finding]:
             yield Finding(path, "gates a metric that is not measured", f"add {metric} to evaluation.metrics")
         if gate.min is not None and gate.max is not None and gate.min > gate.max:
             yield Finding(path, f"min {gate.min} is above max {gate.max}", "nothing could pass")
+
+
+def sampling_without_temperature(recipe: Recipe) -> Iterator[Finding]:
+    generation = recipe.evaluation.generation
+    if not generation.temperature and generation.top_p < 1:
+        yield Finding(("evaluation", "generation", "top_p"), "has no effect at temperature 0", "set temperature above 0, or remove it")
 
 
 def evaluation_split_exists(recipe: Recipe) -> Iterator[Finding]:
@@ -166,6 +203,37 @@ def keys_of_another_record_type(recipe: Recipe) -> Iterator[Finding]:
         yield Finding(("training", "sample_packing"), "rows of a classification cannot be packed", "use group_by_length: true")
 
 
+def source_named_twice(recipe: Recipe) -> Iterator[Finding]:
+    seen: dict[str, int] = {}
+    for index, source in enumerate(recipe.data.sources):
+        first = seen.setdefault(repr((source.path, source.converter, sorted(source.options.items()), source.split)), index)
+        if first != index:
+            hint = "to see its rows more often, give one of them a weight"
+            yield Finding(("data", "sources", index), f"the same source as data.sources.{first}", hint)
+
+
+def near_threshold_unused(recipe: Recipe) -> Iterator[Finding]:
+    data = recipe.data
+    if data.near_threshold != type(data)._field_defaults["near_threshold"] and "near" not in (data.dedup, data.check_leaks):
+        yield Finding(("data", "near_threshold"), "has no effect: nothing looks for near-duplicates", "write dedup: near, or remove it")
+
+
+def class_weights_of_other_labels(recipe: Recipe) -> Iterator[Finding]:
+    weights, labels = recipe.training.class_weights, recipe.data.labels
+    if isinstance(weights, dict) and labels:
+        for label in [*(name for name in weights if name not in labels), *(name for name in labels if name not in weights)]:
+            wrong = "is not one of data.labels" if label in weights else "has no weight"
+            path = ("training", "class_weights", *([label] if label in weights else []))
+            yield Finding(path, f"the label {label!r} {wrong}", f"weights for {', '.join(labels)}")
+
+
+def padding_with_the_end_of_turn(recipe: Recipe) -> Iterator[Finding]:
+    model = recipe.model
+    if model.pad_token and model.pad_token == model.end_of_turn:
+        hint = "padding is masked, so the model would never learn to stop: choose another pad_token"
+        yield Finding(("model", "pad_token"), "is the end of turn", hint)
+
+
 def remote_code_without_revision(recipe: Recipe) -> Iterator[Finding]:
     revision = recipe.model.revision or ""
     pinned = len(revision) == 40 and all(c in "0123456789abcdef" for c in revision)
@@ -177,18 +245,28 @@ def remote_code_without_revision(recipe: Recipe) -> Iterator[Finding]:
 RULES: tuple[Rule, ...] = (
     quantised_without_adapter,
     adapter_keys_without_adapter,
+    nothing_to_merge,
     deepspeed_keys_without_zero,
     shards_twice,
     processes_without_launcher,
+    main_address_of_one_machine,
     precision_by_quantisation,
     evaluation_beyond_the_end,
     warmup_longer_than_the_run,
+    warmup_that_the_scheduler_ignores,
+    adam_keys_without_adam,
     early_stopping_without_evaluation,
     best_model_between_checkpoints,
+    best_metric_without_best_model,
     metric_for_record_type,
     gate_without_metric,
+    sampling_without_temperature,
     evaluation_split_exists,
     shares_leave_nothing,
     keys_of_another_record_type,
+    source_named_twice,
+    near_threshold_unused,
+    class_weights_of_other_labels,
+    padding_with_the_end_of_turn,
     remote_code_without_revision,
 )

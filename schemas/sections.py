@@ -152,7 +152,7 @@ class Export(NamedTuple):
 
 
 class Recipe(NamedTuple):
-    """One experiment."""
+    """One experiment. `extends` is no field: loading has resolved it."""
 
     name: str
     model: Model
@@ -160,7 +160,6 @@ class Recipe(NamedTuple):
     training: Training
     recipe: Literal[1] = 1
     description: str = ""
-    extends: str | None = None
     launch: Launch = Launch()
     evaluation: Evaluation = Evaluation()
     export: Export = Export()
@@ -171,21 +170,16 @@ class Recipe(NamedTuple):
     def from_values(cls, values: dict[str, Any]) -> Self:
         """Build from plain values that the schema has accepted."""
         data, evaluation = values["data"], values.get("evaluation", {})
+        sources = tuple(Source(**_frozen(Source, source)) for source in data["sources"])
+        split = Split(**_frozen(Split, data.get("split", {})))
+        generation = Generation(**_frozen(Generation, evaluation.get("generation", {})))
+        gates = {metric: Gate(**limits) for metric, limits in evaluation.get("gates", {}).items()}
         sections: dict[str, Any] = dict(values)
         sections["model"] = Model(**values["model"])
-        sections["data"] = Data(
-            **_frozen(data)
-            | {"sources": tuple(Source(**s) for s in data["sources"]), "split": Split(**_frozen(data.get("split", {})))}
-        )
-        sections["training"] = Training(**_frozen(values["training"]))
-        sections["launch"] = Launch(**values.get("launch", {}))
-        sections["evaluation"] = Evaluation(
-            **_frozen(evaluation)
-            | {
-                "generation": Generation(**evaluation.get("generation", {})),
-                "gates": {metric: Gate(**limits) for metric, limits in evaluation.get("gates", {}).items()},
-            }
-        )
+        sections["data"] = Data(**_frozen(Data, data) | {"sources": sources, "split": split})
+        sections["training"] = Training(**_frozen(Training, values["training"]))
+        sections["launch"] = Launch(**_frozen(Launch, values.get("launch", {})))
+        sections["evaluation"] = Evaluation(**_frozen(Evaluation, evaluation) | {"generation": generation, "gates": gates})
         sections["export"] = Export(**values.get("export", {}))
         return cls(**sections)
 
@@ -198,5 +192,14 @@ class Recipe(NamedTuple):
         return "test" if has_test else "validation"
 
 
-def _frozen(section: dict[str, Any]) -> dict[str, Any]:
-    return {key: tuple(value) if isinstance(value, list) else value for key, value in section.items()}
+def _frozen(section: type[NamedTuple], values: dict[str, Any]) -> dict[str, Any]:
+    """Lists as tuples, and 4.0 as 4 where a whole number is meant (JSON Schema takes both for an integer)."""
+    frozen: dict[str, Any] = {}
+    for key, value in values.items():
+        if isinstance(value, float) and section.__annotations__[key] in _WHOLE:
+            value = int(value)
+        frozen[key] = tuple(value) if isinstance(value, list) else value
+    return frozen
+
+
+_WHOLE = (int, int | None)

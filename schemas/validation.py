@@ -36,7 +36,13 @@ def check_document(document: Document, name: str = "recipe") -> list[Problem]:
         return []
     from .explanation import explain
 
-    return explain(document, schema(name))
+    return explain(document, schema(name)) or [_unexplained(document, name)]
+
+
+def _unexplained(document: Document, name: str) -> Problem:
+    """The first error in jsonschema-rs's own words, should jsonschema ever see none: what one of them refuses is refused."""
+    error = next(iter(validator(name).iter_errors(document.data)))
+    return Problem(document.mark(tuple(error.instance_path)), error.message[:200], rule="schema")
 
 
 @cache
@@ -70,5 +76,9 @@ def subschema(root: dict[str, Any], path: KeyPath) -> dict[str, Any]:
     node = root
     for part in path:
         node = resolve(root, node)
-        node = node.get("items", {}) if isinstance(part, int) else node.get("properties", {}).get(part, {})
+        if isinstance(part, int):
+            node = node.get("items", {})
+        else:
+            others = node.get("additionalProperties")
+            node = node.get("properties", {}).get(part) or (others if isinstance(others, dict) else {})
     return resolve(root, node)

@@ -5,6 +5,7 @@ last of two equal keys in silence and reads `2e-4` as text (measured). Scalars f
 `no` is the word "no", `014` is fourteen and `12:34:56` is text.
 """
 
+import math
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -50,17 +51,18 @@ class Document(NamedTuple):
 
 
 def read_text(path: Path, name: str | None = None) -> str:
-    """The text of a YAML file, refused before it is read when it is too large, and when it is not UTF-8."""
+    """The text of a YAML file. Of a file that is too large no more than MAX_BYTES are read. Raises UserError with the cause."""
     mark = Mark(name or str(path))
     try:
-        size = path.stat().st_size
-        if size > MAX_BYTES:
-            raise UserError(Problem(mark, f"{size:,} bytes is too large for a recipe", f"the limit is {MAX_BYTES:,} bytes", "yaml-size"))
-        raw = path.read_bytes()
+        with path.open("rb") as file:
+            raw = file.read(MAX_BYTES + 1)
     except FileNotFoundError:
         raise UserError(Problem(mark, "no such file", "recipe ls shows the shipped recipes", "no-such-recipe")) from None
     except OSError as error:
         raise UserError(Problem(mark, f"cannot be read: {error.strerror}", rule="unreadable")) from None
+    if len(raw) > MAX_BYTES:
+        hint = f"the limit is {MAX_BYTES:,} bytes: data belongs into files that data.sources names"
+        raise UserError(Problem(mark, "too large for a recipe", hint, "yaml-size"))
     try:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -73,13 +75,15 @@ def parse_yaml(text: str, file: str) -> Document:
     """Read one YAML document. Raises UserError with the place of what is wrong; never hangs, never crashes."""
     if len(text) > MAX_BYTES:
         raise UserError(Problem(Mark(file), f"{len(text):,} characters is too large for a recipe", rule="yaml-size"))
-    composer = _Composer(text, file)
     try:
-        return composer.document()
+        text.encode()
+        return _Composer(text, file).document()
+    except UnicodeEncodeError:  # an argument of the command line that was not UTF-8
+        raise UserError(Problem(Mark(file), "not UTF-8 text", rule="yaml-encoding")) from None
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = Mark(file, mark.line + 1, mark.column + 1) if mark else Mark(file)
-        raise UserError(Problem(place, f"not YAML: {error.problem or error.context}", _syntax_hint(error), "yaml-syntax")) from None
+        raise UserError(Problem(place, f"not YAML: {error.problem or error.context}", _syntax_hint(error, text), "yaml-syntax")) from None
     except yaml.YAMLError as error:
         raise UserError(Problem(_reader_mark(error, text, file), f"not YAML: {_reader_reason(error)}", rule="yaml-syntax")) from None
 
@@ -89,7 +93,6 @@ class _Composer:
 
     def __init__(self, text: str, file: str) -> None:
         self.file = file
-        self.text = text
         self.events: Iterator[Any] = iter(yaml.parse(text, Loader=_PARSER))
         self.anchors: dict[str, tuple[Any, int]] = {}
         self.open_anchors: set[str] = set()
@@ -171,7 +174,7 @@ class _Composer:
         while not isinstance(event := next(self.events), yaml.MappingEndEvent):
             if not isinstance(event, yaml.ScalarEvent):
                 raise self.refuse(event, "a key must be a word", "quote it, or write `key: value`", "yaml-key")
-            key = event.value
+            key = self.text(event)
             if key == "<<" and event.implicit[0]:
                 merged = self.merge(next(self.events), path) | merged
                 continue
@@ -194,8 +197,13 @@ class _Composer:
             result |= part
         return result
 
+    def text(self, event: Any) -> str:
+        if "\0" in event.value:  # no path, no token and no other tool can hold it
+            raise self.refuse(event, "text holds the character U+0000", "remove it", "yaml-syntax")
+        return event.value
+
     def scalar(self, event: Any) -> Any:
-        text: str = event.value
+        text = self.text(event)
         tag = (event.tag or "").removeprefix("tag:yaml.org,2002:")
         if tag in ("str", "!") or (not tag and not event.implicit[0]):
             return text
@@ -207,13 +215,20 @@ class _Composer:
             raise self.refuse(event, f"a number of {len(text)} digits", "quote it if it is text", "yaml-number")
         if _INT.fullmatch(text):
             return int(text, 0) if text[:2] in ("0x", "0o") else int(text)
-        return float(text) if _FLOAT.fullmatch(text) else text
+        if not _FLOAT.fullmatch(text):
+            return text
+        if math.isinf(number := float(text)):
+            raise self.refuse(event, f"{text} is too large for a number", "quote it if it is text", "yaml-number")
+        return number
 
 
-def _syntax_hint(error: yaml.MarkedYAMLError) -> str:
+def _syntax_hint(error: yaml.MarkedYAMLError, text: str) -> str:
     problem = error.problem or ""
-    if "\\t" in problem:
+    mark = error.problem_mark
+    if mark and text[mark.index : mark.index + 1] == "\t":
         return "indent with spaces, not with tabs"
+    if "Unicode character escape" in problem:
+        return "write the character itself instead of its escape"
     if "mapping values are not allowed" in problem:
         return "check the indentation, and quote text that holds ': '"
     if "could not find expected ':'" in problem or "expected <block end>" in problem:

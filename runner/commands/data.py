@@ -1,0 +1,48 @@
+"""`recipe data`: what can be asked of data files."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ...schemas.errors import UserError
+from ..annotations import as_text
+
+TYPES = ("chat", "classification", "text")
+
+
+@click.group("data")
+def command() -> None:
+    """Validate data files."""
+
+
+@command.command("validate")
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--schema", "kind", type=click.Choice(TYPES), help="The record type. Default: told by the first record.")
+@click.option("--limit", type=click.IntRange(1), default=20, show_default=True, help="Bad rows told of in each file; all are counted.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def validate(files: tuple[Path, ...], kind: Any, limit: int, as_json: bool) -> None:
+    """Check FILES of records (JSONL), line by line: every bad row with its line and the reason."""
+    import orjson
+
+    from ..record_files import Checked, check_file
+
+    results = []
+    for path in files:
+        try:
+            results.append(check_file(path, kind, limit))
+        except UserError as error:
+            results.append(Checked(str(path), None, 0, 0, error.problems))
+    problems = [problem for result in results for problem in result.problems]
+    if as_json:
+        told = [{**p.mark._asdict(), "what": p.what, "hint": p.hint, "rule": p.rule} for p in problems]
+        counts = [{"file": r.file, "type": r.type, "rows": r.rows, "bad": r.bad} for r in results]
+        click.echo(orjson.dumps({"valid": not problems, "files": counts, "problems": told}, option=orjson.OPT_INDENT_2))
+    else:
+        if problems:
+            click.echo(as_text(problems), err=True)
+        for result in results:
+            bad = f"{result.bad:,} bad" + (f", the first {limit} told" if result.bad > limit else "") if result.bad else "all valid"
+            if result.rows:
+                click.echo(f"{result.file}: {result.rows:,} {result.type or 'unknown'} records, {bad}", err=True)
+    raise SystemExit(1 if problems else 0)

@@ -1,0 +1,56 @@
+"""`recipe explain`: what a key means, the value that it has in a recipe, and the place that sets it."""
+
+from typing import Any
+
+import click
+import orjson
+
+from ...schemas.aliases import suggestion
+from ...schemas.errors import Mark, Problem, UserError
+from ...schemas.recipe import Loaded, load_recipe
+from ...schemas.validation import key_paths
+from ...schemas.yaml_source import KeyPath
+from ..effective import description, effective_values
+from ..plain import dotted, one_line
+
+
+@click.command("explain")
+@click.argument("recipe")
+@click.argument("key")
+@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Override a key of the recipe.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def command(recipe: str, key: str, settings: tuple[str, ...], as_json: bool) -> None:
+    """Explain KEY (for example training.learning_rate, or a section) of RECIPE."""
+    loaded = load_recipe(recipe, settings)
+    rows = explained(loaded, key)
+    if as_json:
+        click.echo(orjson.dumps({"keys": rows}, option=orjson.OPT_INDENT_2))
+        return
+    path: KeyPath = tuple(int(part) if part.isdecimal() else part for part in key.split("."))
+    if (section := description(loaded, path).get("description")) and rows[0]["key"] != key:
+        click.echo(f"{key}: {section}\n")
+    for row in rows:
+        click.echo(f"{row['key']}: {one_line(row['value'])}")
+        click.echo(f"    from {row['origin']}" + (f", default {one_line(row['default'])}" if row["default"] is not None else ""))
+        click.echo(f"    {row['description']}")
+
+
+def explained(loaded: Loaded, key: str) -> list[dict[str, Any]]:
+    """A row for the key, or for each key of the section, with its value, origin, default and description."""
+    values = effective_values(loaded)
+    rows = []
+    for path, effective in values.items():
+        name = dotted(path)
+        if name == key or name.startswith(f"{key}."):
+            about = description(loaded, path)
+            rows.append({
+                "key": name, "value": effective.value, "origin": effective.origin_text,
+                "default": about.get("default"), "description": about.get("description", ""),
+            })  # fmt: skip
+    if not rows:
+        section, _, last = key.rpartition(".")
+        depth = len(section.split(".")) if section else 0
+        here = sorted({str(path[depth]) for path in values if dotted(path[:depth]) == section and len(path) > depth})
+        hint = suggestion(last, section, here, list(key_paths()))
+        raise UserError(Problem(Mark(str(loaded.path)), f"a recipe has no key {key!r}", hint, "unknown-key"))
+    return rows

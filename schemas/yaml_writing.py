@@ -1,0 +1,34 @@
+"""Plain values -> YAML text that YAML 1.1 readers (PyYAML, Axolotl) and our own 1.2 reader take for the same values."""
+
+import re
+from typing import Any
+
+import yaml
+
+
+class _Dumper(yaml.SafeDumper):
+    """Quotes what either version would take for a number; writes floats so that 1.1 sees a float, not text (2e-4)."""
+
+
+def _float(dumper: yaml.SafeDumper, value: float) -> yaml.ScalarNode:
+    text = repr(value)
+    if "e" in text and "." not in text:
+        text = text.replace("e", ".0e")
+    return dumper.represent_scalar("tag:yaml.org,2002:float", text)
+
+
+def _text(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
+    style = '"' if "\x85" in value else None  # PyYAML would fold this line break into a space
+    return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=style)
+
+
+_Dumper.add_representer(float, _float)
+_Dumper.add_representer(str, _text)
+_Dumper.add_implicit_resolver(
+    "recipekit:number", re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?$|0o[0-7]+$"), list("-+.0123456789")
+)
+
+
+def to_yaml(values: Any) -> str:
+    """Block YAML in the order of the keys. Reading it back gives equal values."""
+    return yaml.dump(values, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)

@@ -1,0 +1,169 @@
+"""Loading and checking a whole recipe: layers, schema, rules, smoke, pass-through keys; and ten thousand mutated recipes."""
+
+import random
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from recipekit.schemas.errors import UserError
+from recipekit.schemas.layers import shipped_recipes
+from recipekit.schemas.recipe import check_recipe, load_recipe
+from recipekit.schemas.yaml_writing import to_yaml
+
+Write = Callable[..., Path]
+Minimal = Callable[..., dict[str, Any]]
+
+
+def told(path: Path, *settings: str) -> list[str]:
+    return [str(problem) for problem in check_recipe(path, settings)]
+
+
+@pytest.mark.parametrize("path", shipped_recipes(), ids=lambda path: path.stem)
+def test_a_shipped_recipe_is_valid(path: Path) -> None:
+    assert told(path) == []
+    loaded = load_recipe(path.stem)
+    assert loaded.recipe.name == path.stem
+    assert loaded.path == path
+
+
+@pytest.mark.parametrize("path", shipped_recipes(), ids=lambda path: path.stem)
+def test_a_shipped_recipe_names_its_schema_for_editors(path: Path) -> None:
+    first = path.read_text("utf-8").splitlines()[0]
+    assert first == "# yaml-language-server: $schema=../schemas/recipe.schema.json"
+    assert (path.parent / first.partition("=")[2]).is_file()
+
+
+@pytest.mark.parametrize("path", shipped_recipes(), ids=lambda path: path.stem)
+def test_the_data_of_a_shipped_recipe_is_shipped_too(path: Path) -> None:
+    assert all(Path(source.path).exists() for source in load_recipe(str(path)).recipe.data.sources)
+
+
+def test_every_yaml_file_in_recipes_is_a_shipped_recipe() -> None:
+    folder = shipped_recipes()[0].parent
+    assert sorted(p for p in folder.rglob("*") if p.suffix in (".yml", ".yaml")) == shipped_recipes()
+
+
+def test_a_resolved_recipe_written_out_loads_the_same(recipe_file: Write) -> None:
+    child = recipe_file("extends: emogpt_qwen\nname: mine\ntraining: {warmup_ratio: null, warmup_steps: 3}\n", "mine.yml")
+    loaded = load_recipe(str(child), ("training.learning_rate=3e-5",))
+    again = load_recipe(str(recipe_file(to_yaml(loaded.document.data), "resolved.yml")))
+    assert again.recipe == loaded.recipe
+    assert again.recipe.training.warmup_ratio is None
+    assert again.recipe.training.learning_rate == 3e-5
+
+
+def test_rules_are_told_with_their_places(recipe_file: Write, minimal: Minimal) -> None:
+    path = recipe_file(to_yaml(minimal({"training.max_steps": 5, "training.warmup_steps": 9, "training.eval_steps": 7})))
+    assert [line.split(": ")[1] for line in told(path)] == ["training.warmup_steps", "training.eval_steps"]
+
+
+def test_rules_wait_for_a_sound_schema(recipe_file: Write, minimal: Minimal) -> None:
+    path = recipe_file(to_yaml(minimal({"training.max_steps": 5, "training.warmup_steps": 9, "training.lora_r": "x"})))
+    assert len(told(path)) == 1
+
+
+def test_a_recipe_is_checked_as_it_runs_in_a_rehearsal_too(recipe_file: Write, minimal: Minimal) -> None:
+    values = minimal({"training.warmup_steps": 50, "smoke": {"training": {"max_steps": 2}}})
+    (problem,) = told(recipe_file(to_yaml(values)))
+    assert "training.warmup_steps: 50 steps of 2 are warm-up" in problem
+    mended = minimal({"training.warmup_steps": 50, "smoke": {"training": {"max_steps": 2, "warmup_steps": None}}})
+    path = recipe_file(to_yaml(mended))
+    assert told(path) == []
+    assert load_recipe(str(path), smoke=True).recipe.training.max_steps == 2
+    assert load_recipe(str(path)).recipe.training.max_steps is None
+
+
+def test_an_unknown_key_in_smoke_is_told_at_its_place(recipe_file: Write, minimal: Minimal) -> None:
+    path = recipe_file(to_yaml(minimal({"smoke": {"training": {"max_stepz": 2}}})))
+    line = path.read_text().splitlines().index("    max_stepz: 2") + 1
+    assert told(path) == [f"{path}:{line}:5: unknown key 'max_stepz' in training\n    hint: did you mean 'max_steps'?"]
+
+
+AXOLOTL = {
+    "learning_rate: 1": "axolotl.learning_rate is set by the recipe itself\n    hint: use training.learning_rate",
+    "neftune_noise_alph: 5": "unknown key 'neftune_noise_alph' in axolotl\n    hint: did you mean 'neftune_noise_alpha'?",
+    "qqqqqqqq: 5": "unknown key 'qqqqqqqq' in axolotl\n    hint: Axolotl 0.19.0 would ignore it",
+}
+
+
+@pytest.mark.parametrize("line", AXOLOTL)
+def test_a_pass_through_key_must_be_one_of_axolotls_own(recipe_file: Write, minimal: Minimal, line: str) -> None:
+    path = recipe_file(to_yaml(minimal()) + f"axolotl:\n  {line}\n")
+    (problem,) = told(path)
+    assert problem.partition(": ")[2] == AXOLOTL[line]
+    assert f":{len(path.read_text().splitlines())}:3: " in problem
+
+
+def test_a_known_pass_through_key_is_taken(recipe_file: Write, minimal: Minimal) -> None:
+    path = recipe_file(to_yaml(minimal({"axolotl": {"neftune_noise_alpha": 5}})))
+    assert told(path) == []
+    assert load_recipe(str(path)).recipe.axolotl == {"neftune_noise_alpha": 5}
+
+
+def test_thousands_of_wrong_pass_through_keys_take_less_than_three_seconds(recipe_file: Write, minimal: Minimal) -> None:
+    path = recipe_file(to_yaml(minimal({"axolotl": {f"wrong_key_{i}": 1 for i in range(20_000)}})))
+    start = time.process_time()
+    assert 1 < len(told(path)) < 120
+    assert time.process_time() - start < 3
+
+
+def test_loading_raises_every_problem_at_once(recipe_file: Write, minimal: Minimal) -> None:
+    path = recipe_file(to_yaml(minimal({"training.lora_r": "x", "training.seed": -1, "nonsense": 1})))
+    with pytest.raises(UserError) as caught:
+        load_recipe(str(path))
+    assert len(caught.value.problems) == 3
+    assert caught.value.exit_code == 1
+
+
+FRAGMENTS = [
+    "", "\n", " ", "  ", "\t", ":", ": ", "- ", "[", "]", "{", "}", ",", "#", "'", '"', "&a ", "*a", "<<: *a", "|", ">", "!", "!!int ", "%", "@",
+    "`", "?", "? ", "---\n", "...\n", "null", "true", "no", "2e-4", "1e999", ".nan", "-1", "0", "9" * 40, "9" * 5000, "12:34:56", "014", "\0",
+    "\x07", "\x85", "\u2028", "\ufeff", "😀", "é", "\r", "extends: quickstart\n", "extends: .\n", "extends: \"\\0\"\n", "smoke: {training: {max_steps: 1}}\n",
+    "axolotl: {a: 1}\n", "training: {}\n", "[[[[[[[[", "{a: {a: {a: ", "evaluation: {metrics: [{}, 1, perplexity]}\n", "launch: {zero_stage: 3}\n",
+]  # fmt: skip
+
+
+def mutant(lines: list[str], rng: random.Random) -> str:
+    """The recipe's lines after one to four changes: cut, doubled, swapped, indented, or with hostile text put in."""
+    lines = list(lines)
+    for _ in range(rng.randint(1, 4)):
+        index = rng.randrange(len(lines))
+        kind = rng.randrange(8)
+        if kind == 0 and len(lines) > 1:
+            del lines[index]
+        elif kind == 1:
+            lines.insert(index, lines[rng.randrange(len(lines))])
+        elif kind == 2:
+            lines[index] = " " * rng.randint(0, 6) + lines[index]
+        elif kind == 3:
+            lines[index] = lines[index].lstrip()
+        elif kind == 4:
+            key, colon, _ = lines[index].partition(":")
+            lines[index] = f"{key}{colon} {rng.choice(FRAGMENTS)}"
+        else:
+            at = rng.randint(0, len(lines[index]))
+            lines[index] = lines[index][:at] + rng.choice(FRAGMENTS) + lines[index][at + rng.choice((0, 0, 1, 5)) :]
+    return "\n".join(lines)
+
+
+def test_ten_thousand_mutated_recipes_give_problems_with_places_and_never_a_traceback(tmp_path: Path) -> None:
+    rng = random.Random(20_251)
+    originals = [path.read_text("utf-8").splitlines() for path in shipped_recipes()]
+    path = tmp_path / "mutant.yml"
+    refused = 0
+    slowest = 0.0
+    for number in range(10_000):
+        text = mutant(rng.choice(originals), rng)
+        path.write_text(text, encoding="utf-8")
+        start = time.process_time()
+        try:
+            problems = check_recipe(path)
+        except Exception as error:
+            raise AssertionError(f"mutant {number}: {type(error).__name__}: {error}\n{text}") from error
+        slowest = max(slowest, time.process_time() - start)
+        refused += bool(problems)
+        assert all(problem.mark.file and problem.what for problem in problems), text
+    assert slowest < 1
+    assert 4_000 < refused < 10_000, "the mutants must be both good and bad"

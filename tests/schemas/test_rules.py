@@ -1,0 +1,194 @@
+"""Every rule: recipes that break it, with the keys that it names, and recipes near them that do not."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from recipekit.schemas.errors import Mark
+from recipekit.schemas.rules import RULES
+from recipekit.schemas.sections import Recipe
+from recipekit.schemas.validation import validator
+from recipekit.schemas.yaml_source import Document
+
+Changes = dict[str, Any]
+TWICE = [{"path": "a", "converter": "messages"}, {"path": "b", "converter": "messages"}, {"path": "a", "converter": "messages"}]
+FIXED = [{"path": "a", "converter": "messages"}, {"path": "b", "converter": "messages", "split": "validation"}]
+LABELS = {"data.type": "classification", "data.labels": ["a", "b"], "evaluation.metrics": ["accuracy"]}
+TEXT = {"data.type": "text"}
+
+# rule -> (changes to a valid recipe, the keys that the rule names)
+BREAKS: dict[str, list[tuple[Changes, list[str]]]] = {
+    "quantised_without_adapter": [
+        ({"training.load_in_8bit": True, "training.adapter": "none"}, ["training.load_in_8bit"]),
+        ({"training.load_in_8bit": True, "training.adapter": "qlora"}, ["training.load_in_8bit"]),
+    ],
+    "adapter_keys_without_adapter": [
+        ({"training.adapter": "none", "training.lora_r": 8, "training.lora_dropout": 0.5}, ["training.lora_r", "training.lora_dropout"]),
+        ({"training.adapter": "none", "training.lora_target_modules": ["q"]}, ["training.lora_target_modules"]),
+    ],
+    "nothing_to_merge": [({"training.adapter": "none", "export.merge": True}, ["export.merge"])],
+    "deepspeed_keys_without_zero": [
+        ({"launch.engine": "deepspeed"}, ["launch.engine"]),
+        ({"launch.zero_stage": 2}, ["launch.zero_stage"]),
+        ({"launch.offload_optimizer": True}, ["launch.offload_optimizer"]),
+        ({"launch.engine": "deepspeed", "launch.zero_stage": 2, "launch.offload_params": True}, ["launch.offload_params"]),
+    ],
+    "shards_twice": [
+        ({"launch.engine": "deepspeed", "launch.zero_stage": 2, "launch.fsdp": True}, ["launch.fsdp"]),
+        ({"launch.engine": "deepspeed", "launch.zero_stage": 3, "training.adapter": "qlora"}, ["launch.zero_stage"]),
+    ],
+    "processes_without_launcher": [
+        ({"launch.num_processes": 2}, ["launch.num_processes"]),
+        ({"launch.num_nodes": 2, "launch.main_address": "h:1"}, ["launch.num_nodes"]),
+        ({"launch.engine": "torchrun", "launch.num_nodes": 2}, ["launch.num_nodes"]),
+    ],
+    "main_address_of_one_machine": [({"launch.engine": "torchrun", "launch.main_address": "h:1"}, ["launch.main_address"])],
+    "precision_by_quantisation": [({"training.adapter": "none", "training.precision": "fp16"}, ["training.precision"])],
+    "evaluation_beyond_the_end": [
+        ({"training.max_steps": 5, "training.eval_steps": 6}, ["training.eval_steps"]),
+        ({"training.max_steps": 5, "training.save_steps": 9}, ["training.save_steps"]),
+    ],
+    "warmup_longer_than_the_run": [
+        ({"training.max_steps": 5, "training.warmup_steps": 5}, ["training.warmup_steps"]),
+        ({"training.warmup_ratio": 0.1, "training.warmup_steps": 5}, ["training.warmup_steps"]),
+        ({"training.warmup_ratio": 1}, ["training.warmup_ratio"]),
+    ],
+    "warmup_that_the_scheduler_ignores": [
+        ({"training.lr_scheduler": "constant", "training.warmup_ratio": 0.1}, ["training.warmup_ratio"]),
+        ({"training.lr_scheduler": "constant", "training.warmup_steps": 3}, ["training.warmup_steps"]),
+    ],
+    "adam_keys_without_adam": [
+        ({"training.optimizer": "sgd", "training.adam_beta1": 0.9}, ["training.adam_beta1"]),
+        ({"training.optimizer": "adafactor", "training.adam_epsilon": 1e-9}, ["training.adam_epsilon"]),
+    ],
+    "early_stopping_without_evaluation": [
+        ({"data.split.validation": 0, "data.split.test": 0.1, "training.early_stopping_patience": 2}, ["training.early_stopping_patience"]),
+        ({"data.split.validation": 0, "data.split.test": 0.1, "training.eval_steps": 2}, ["training.eval_steps"]),
+    ],
+    "best_model_between_checkpoints": [
+        ({"training.load_best_model_at_end": True, "training.eval_steps": 10, "training.save_steps": 15}, ["training.save_steps"]),
+    ],
+    "best_metric_without_best_model": [
+        (LABELS | {"training.metric_for_best_model": "eval_accuracy"}, ["training.metric_for_best_model"]),
+    ],
+    "metric_for_record_type": [
+        ({"evaluation.metrics": ["perplexity", "accuracy"]}, ["evaluation.metrics.1"]),
+        (TEXT | {"evaluation.metrics": ["emoji_rate"]}, ["evaluation.metrics.0"]),
+        ({"training.metric_for_best_model": "eval_accuracy", "training.load_best_model_at_end": True}, ["training.metric_for_best_model"]),
+    ],
+    "gate_without_metric": [
+        ({"evaluation.gates": {"stop_rate": {"min": 0.9}}}, ["evaluation.gates.stop_rate"]),
+        ({"evaluation.gates": {"perplexity": {"min": 9, "max": 3}}}, ["evaluation.gates.perplexity"]),
+    ],
+    "sampling_without_temperature": [({"evaluation.generation.top_p": 0.9}, ["evaluation.generation.top_p"])],
+    "evaluation_split_exists": [
+        ({"evaluation.split": "test"}, ["evaluation"]),
+        ({"data.split.validation": 0}, ["evaluation"]),
+    ],
+    "shares_leave_nothing": [({"data.split.validation": 0.5, "data.split.test": 0.5}, ["data.split"])],
+    "keys_of_another_record_type": [
+        (TEXT | {"training.train_on_inputs": True}, ["training.train_on_inputs"]),
+        (TEXT | {"data.system_prompt": "Be kind."}, ["data.system_prompt"]),
+        ({"data.labels": ["a", "b"]}, ["data.labels"]),
+        ({"training.class_weights": "balanced"}, ["training.class_weights"]),
+        (LABELS | {"training.sample_packing": True}, ["training.sample_packing"]),
+    ],
+    "source_named_twice": [({"data.sources": TWICE}, ["data.sources.2"])],
+    "near_threshold_unused": [({"data.near_threshold": 0.9}, ["data.near_threshold"])],
+    "class_weights_of_other_labels": [
+        (LABELS | {"training.class_weights": {"a": 1, "c": 2}}, ["training.class_weights.c", "training.class_weights"]),
+    ],
+    "padding_with_the_end_of_turn": [({"model.pad_token": "<|e|>", "model.end_of_turn": "<|e|>"}, ["model.pad_token"])],
+    "remote_code_without_revision": [
+        ({"model.trust_remote_code": True}, ["model.trust_remote_code"]),
+        ({"model.trust_remote_code": True, "model.revision": "main"}, ["model.trust_remote_code"]),
+    ],
+}  # fmt: skip
+
+KEEPS: dict[str, list[Changes]] = {
+    "quantised_without_adapter": [{"training.load_in_8bit": True, "training.adapter": "lora"}, {"training.adapter": "qlora"}],
+    "adapter_keys_without_adapter": [{"training.adapter": "none"}, {"training.lora_r": 8}],
+    "nothing_to_merge": [{"export.merge": True}],
+    "deepspeed_keys_without_zero": [
+        {"launch.engine": "deepspeed", "launch.zero_stage": 3, "launch.offload_params": True, "launch.offload_optimizer": True},
+        {"launch.engine": "slurm", "launch.zero_stage": 2},
+    ],
+    "shards_twice": [{"launch.fsdp": True}, {"launch.engine": "deepspeed", "launch.zero_stage": 2, "training.adapter": "qlora"}],
+    "processes_without_launcher": [
+        {"launch.engine": "torchrun", "launch.num_processes": 2},
+        {"launch.engine": "torchrun", "launch.num_nodes": 2, "launch.main_address": "h:29500"},
+        {"launch.engine": "slurm", "launch.num_nodes": 2},
+    ],
+    "main_address_of_one_machine": [{"launch.engine": "torchrun", "launch.num_nodes": 2, "launch.main_address": "h:1"}],
+    "precision_by_quantisation": [{"training.precision": "fp16"}, {"training.adapter": "none", "training.precision": "bf16"}],
+    "evaluation_beyond_the_end": [{"training.max_steps": 5, "training.eval_steps": 5, "training.save_steps": 5}, {"training.eval_steps": 9}],
+    "warmup_longer_than_the_run": [{"training.max_steps": 5, "training.warmup_steps": 4}, {"training.warmup_ratio": 0.5}],
+    "warmup_that_the_scheduler_ignores": [
+        {"training.lr_scheduler": "constant_with_warmup", "training.warmup_steps": 3}, {"training.lr_scheduler": "constant"},
+    ],
+    "adam_keys_without_adam": [{"training.optimizer": "paged_adamw_8bit", "training.adam_beta2": 0.95}, {"training.optimizer": "sgd"}],
+    "early_stopping_without_evaluation": [
+        {"training.early_stopping_patience": 2}, {"data.sources": FIXED, "data.split.validation": 0, "training.eval_steps": 3},
+    ],
+    "best_model_between_checkpoints": [
+        {"training.load_best_model_at_end": True, "training.eval_steps": 10, "training.save_steps": 20},
+        {"training.eval_steps": 10, "training.save_steps": 15},
+    ],
+    "best_metric_without_best_model": [
+        LABELS | {"training.metric_for_best_model": "eval_accuracy", "training.load_best_model_at_end": True},
+        LABELS | {"training.metric_for_best_model": "eval_macro_f1", "training.early_stopping_patience": 3},
+    ],
+    "metric_for_record_type": [{"evaluation.metrics": ["perplexity", "emoji_rate"]}, LABELS],
+    "gate_without_metric": [{"evaluation.gates": {"perplexity": {"min": 1, "max": 9}}}],
+    "sampling_without_temperature": [{"evaluation.generation.top_p": 0.9, "evaluation.generation.temperature": 0.7}],
+    "evaluation_split_exists": [
+        {"evaluation.split": "test", "data.split.test": 0.1}, {"data.sources": FIXED, "data.split.validation": 0},
+    ],
+    "shares_leave_nothing": [{"data.split.validation": 0.5, "data.split.test": 0.4}],
+    "keys_of_another_record_type": [{"training.train_on_inputs": True, "data.system_prompt": "Be kind."}, LABELS],
+    "source_named_twice": [{"data.sources": FIXED}, {"data.sources": TWICE[:2]}],
+    "near_threshold_unused": [{"data.near_threshold": 0.9, "data.dedup": "near"}, {"data.near_threshold": 0.9, "data.check_leaks": "near"}],
+    "class_weights_of_other_labels": [
+        LABELS | {"training.class_weights": {"a": 1, "b": 2}}, LABELS | {"training.class_weights": "balanced"},
+    ],
+    "padding_with_the_end_of_turn": [{"model.pad_token": "<|p|>", "model.end_of_turn": "<|e|>"}, {"model.pad_token": "<|p|>"}],
+    "remote_code_without_revision": [{"model.trust_remote_code": True, "model.revision": "0123456789abcdef" * 2 + "01234567"}],
+}  # fmt: skip
+
+Minimal = Callable[..., dict[str, Any]]
+
+
+def found(rule: str, values: dict[str, Any]) -> list[str]:
+    """The keys that the rule names in a recipe that the schema accepts."""
+    assert validator("recipe").is_valid(values), "a rule is about recipes that the schema has accepted"
+    function = {function.__name__: function for function in RULES}[rule]
+    findings = list(function(Recipe.from_values(values)))
+    assert all(finding.what and finding.hint for finding in findings), "what is wrong, and what to do"
+    return [".".join(map(str, finding.path)) for finding in findings]
+
+
+@pytest.mark.parametrize(("rule", "changes", "keys"), [(r, c, k) for r, cases in BREAKS.items() for c, k in cases])
+def test_a_rule_names_the_keys_that_break_it(minimal: Minimal, rule: str, changes: Changes, keys: list[str]) -> None:
+    assert found(rule, minimal(changes)) == keys
+
+
+@pytest.mark.parametrize(("rule", "changes"), [(r, c) for r, cases in KEEPS.items() for c in cases])
+def test_a_rule_leaves_a_sound_recipe_alone(minimal: Minimal, rule: str, changes: Changes) -> None:
+    assert found(rule, minimal(changes)) == []
+
+
+def test_no_rule_is_untested() -> None:
+    names = [rule.__name__ for rule in RULES]
+    assert sorted(BREAKS) == sorted(KEEPS) == sorted(names)
+    assert len(set(names)) == len(names)
+
+
+def test_a_small_recipe_breaks_no_rule(minimal: Minimal) -> None:
+    assert [rule for rule in BREAKS if found(rule, minimal())] == []
+
+
+def test_a_finding_becomes_a_problem_at_its_key(minimal: Minimal) -> None:
+    values = minimal({"training.load_in_8bit": True, "training.adapter": "none"})
+    (finding,) = next(rule for rule in RULES if rule.__name__ == "quantised_without_adapter")(Recipe.from_values(values))
+    document = Document(values, {}, {("training", "load_in_8bit"): Mark("r.yml", 7, 3)})
+    assert str(finding.problem(document)).startswith("r.yml:7:3: training.load_in_8bit: does not go with adapter: none\n    hint: ")

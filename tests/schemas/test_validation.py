@@ -1,0 +1,151 @@
+"""Two validators of one schema: they must agree, on recipes and on records, whatever is done to them."""
+
+import copy
+import random
+from pathlib import Path
+from typing import Any
+
+import jsonschema_rs
+import pytest
+from jsonschema import Draft202012Validator
+from recipekit.schemas.layers import shipped_recipes
+from recipekit.schemas.validation import check_document, key_paths, schema, schema_names, subschema, validator
+from recipekit.schemas.yaml_source import Document, parse_yaml, read_text
+
+RECORDS: dict[str, list[dict[str, Any]]] = {
+    "chat": [
+        {"id": "1", "messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b", "train": True}], "meta": {"n": 1}},
+        {"id": "2", "messages": [{"role": r, "content": "x y"} for r in ("system", "user", "assistant", "tool", "assistant")]},
+    ],
+    "classification": [{"id": "1", "text": "some text", "label": "joy", "meta": {}}, {"id": "é", "text": "😀", "label": "1"}],
+    "text": [{"id": "1", "text": " a\n", "meta": {"origin": {"line": 3}}}],
+    "manifest": [
+        {"recipekit": "0.1", "type": "chat", "rows_in": 3, "rows_kept": 2, "dropped": {"empty": 1}, "splits": {"train": 2}, "sources": [], "files": {}}
+    ],
+}  # fmt: skip
+ODD: list[Any] = [
+    None, True, False, 0, 1, -1, 1.0, 4.0, 1.5, 1e300, -0.0, 10**30, "", " ", "\u200b", "\u00a0", "\n", "x", "chat", "2e-4", "é", "😀",
+    [], {}, [None], {"a": 1}, [[]], ["x", "x"], [1, True, 1.0], "user", "lora", "all-linear",
+]  # fmt: skip
+
+
+def places(value: Any, path: tuple = ()) -> list[tuple]:
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    return [path, *(place for key, inner in items for place in places(inner, (*path, key)))]
+
+
+def mutate(value: Any, rng: random.Random) -> Any:
+    """The value after one to three changes: something replaced, removed, doubled, renamed or added anywhere."""
+    value = copy.deepcopy(value)
+    for _ in range(rng.randint(1, 3)):
+        path = rng.choice(places(value))
+        if not path:
+            continue
+        parent = value
+        for part in path[:-1]:
+            parent = parent[part]
+        kind, key = rng.randrange(5), path[-1]
+        if kind == 0:
+            del parent[key]
+        elif kind == 1 and isinstance(parent, list):
+            parent.append(copy.deepcopy(parent[key]))
+        elif kind == 2 and isinstance(parent, dict):
+            parent[rng.choice(["x", "id", "train", "meta", str(key).upper(), f"{key}s"])] = parent.pop(key)
+        elif kind == 3 and isinstance(parent, dict):
+            parent[rng.choice(["extra", "train", "lora_r", "split", "options"])] = copy.deepcopy(rng.choice(ODD))
+        else:
+            parent[key] = copy.deepcopy(rng.choice(ODD))
+    return value
+
+
+def disagreements(name: str, originals: list[Any], count: int) -> tuple[list[Any], int]:
+    """The mutants that one validator takes and the other refuses, and how many both refuse."""
+    oracle, ours, rng = Draft202012Validator(schema(name)), validator(name), random.Random(f"differential {name}")
+    found, refused = [], 0
+    for _ in range(count):
+        mutant = mutate(rng.choice(originals), rng)
+        takes = ours.is_valid(mutant)
+        refused += not takes
+        if takes != oracle.is_valid(mutant):
+            found.append(mutant)
+    return found, refused
+
+
+@pytest.mark.parametrize("name", RECORDS)
+def test_jsonschema_rs_and_jsonschema_agree_on_mutated_records(name: str) -> None:
+    assert all(validator(name).is_valid(record) for record in RECORDS[name])
+    found, refused = disagreements(name, RECORDS[name], 5_000)
+    assert found == []
+    assert 1_000 < refused < 5_000, "the mutants must be both good and bad to be worth comparing"
+
+
+def test_jsonschema_rs_and_jsonschema_agree_on_mutated_recipes() -> None:
+    originals = [parse_yaml(read_text(path), str(path)).data for path in shipped_recipes()]
+    found, refused = disagreements("recipe", originals, 2_500)
+    assert found == []
+    assert 500 < refused < 2_500
+
+
+def test_what_jsonschema_rs_refuses_is_never_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    from recipekit.schemas import explanation
+
+    monkeypatch.setattr(explanation, "explain", lambda document, schema: [])
+    (problem,) = check_document(Document({"recipe": 7}, {}, {}))
+    assert problem.rule == "schema"
+    assert problem.what
+
+
+@pytest.mark.parametrize("name", schema_names())
+def test_a_schema_is_a_schema_with_its_own_address(name: str) -> None:
+    Draft202012Validator.check_schema(schema(name))
+    assert schema(name)["$id"].endswith(f"/{name}.schema.json")
+
+
+def objects(node: Any, path: str = "") -> list[tuple[str, dict]]:
+    if isinstance(node, list):
+        return [found for index, item in enumerate(node) for found in objects(item, f"{path}/{index}")]
+    if not isinstance(node, dict):
+        return []
+    own = [(path, node)] if node.get("type") == "object" else []
+    return own + [found for key, item in node.items() for found in objects(item, f"{path}/{key}")]
+
+
+def test_the_recipe_schema_is_closed_everywhere_but_for_what_others_check() -> None:
+    open_places = [path for path, node in objects(schema("recipe")) if node.get("additionalProperties", True) is True]
+    # axolotl: by axolotl_fields.json; options: by the converter's own definition; smoke's sections: once laid over the recipe's
+    assert open_places == ["/properties/smoke/additionalProperties", "/properties/axolotl", "/$defs/source/properties/options"]
+
+
+@pytest.mark.parametrize("name", ["chat", "classification", "text"])
+def test_records_are_closed_but_for_meta(name: str) -> None:
+    assert [path for path, node in objects(schema(name)) if node.get("additionalProperties", True) is True] == ["/properties/meta"]
+
+
+def test_no_schema_reaches_out_of_itself() -> None:
+    for name in schema_names():
+        text = str(schema(name))
+        assert [ref for ref in text.split("'$ref': '")[1:] if not ref.startswith("#/")] == []
+
+
+@pytest.mark.parametrize("address", ["http://127.0.0.1:9/x.json", "file:///etc/passwd"])
+def test_a_reference_to_elsewhere_would_not_be_followed(address: str) -> None:
+    with pytest.raises((ValueError, jsonschema_rs.ReferencingError)):
+        jsonschema_rs.validator_for({"$ref": address}, offline=True)
+
+
+def test_key_paths_reach_into_sections() -> None:
+    paths = key_paths()
+    assert {"training.learning_rate", "data.split.group_by", "evaluation.generation.top_p", "name"} <= set(paths)
+    assert len(set(paths)) == len(paths)
+
+
+def test_a_part_of_the_schema_is_found_by_path() -> None:
+    root = schema("recipe")
+    assert subschema(root, ("data", "sources", 0, "weight"))["default"] == 1
+    assert subschema(root, ("evaluation", "gates", "perplexity", "max"))["type"] == "number"
+    assert subschema(root, ("nothing", "here")) == {}
+
+
+def test_every_shipped_schema_is_listed() -> None:
+    folder = Path(__file__).parents[2] / "schemas"
+    assert schema_names() == sorted(path.name.removesuffix(".schema.json") for path in folder.glob("*.schema.json"))
