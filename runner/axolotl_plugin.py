@@ -16,6 +16,7 @@ from axolotl.common.datasets import TrainDatasetMeta, load_datasets
 from axolotl.integrations.base import BasePlugin
 from axolotl.loaders import load_tokenizer
 
+from ..schemas.recipe import load_recipe
 from .axolotl_contract import lost_keys
 from .cpu_quantised import make_trainable
 from .machine import this_machine
@@ -50,7 +51,7 @@ class RecipekitPlugin(BasePlugin):
             meta = None  # excess_length_strategy: raise names no row; the audit does
         report = audit(cfg, tokenizer, meta)
         Path("tokens.json").write_text(json.dumps(report, indent=2, ensure_ascii=False), encoding="utf-8")
-        if faults := faults_of(report, cfg):
+        if faults := faults_of(report, cfg, load_recipe("recipe.yml").recipe.data.max_dropped):
             self.fail("\n".join(faults))
         if meta is None:
             raise AssertionError("Axolotl refused the rows' length, but no row is too long")

@@ -26,7 +26,7 @@ _CAUSES = (
      "halve training.micro_batch_size and double gradient_accumulation_steps, set gradient_checkpointing: true, or use adapter: qlora"),
     (re.compile(r"GatedRepoError|401 Client Error|Access to model .* is restricted"), "the model is gated",
      "accept its licence on its page, then log in with `hf auth login`"),
-    (re.compile(r"RepositoryNotFoundError|is not a local folder and is not a valid model identifier|Repository Not Found|Can't load the \w+ (of|for) '"),
+    (re.compile(r"RepositoryNotFoundError|is not a valid model identifier|Repository Not Found|Can't load the \w+ (of|for) '"),
      "there is no such model, or the hub cannot be reached", "check model.base_model"),
     (re.compile(r"couldn't connect to|Connection error|MaxRetryError|OfflineModeIsEnabled|LocalEntryNotFoundError"),
      "the model hub cannot be reached", "connect, give a folder as model.base_model, or use embedded:smollm2-135m-instruct"),

@@ -28,14 +28,14 @@ def make_trainable(model: Any, memory: int) -> int:
 
 
 def _unpacked_forward(layer: Any) -> Callable[[torch.Tensor], torch.Tensor]:
-    weight: torch.Tensor | None = None
+    unpacked: list[torch.Tensor] = []
 
     def forward(x: torch.Tensor) -> torch.Tensor:
-        nonlocal weight
-        if weight is None:
+        if not unpacked:
             from bitsandbytes.functional import dequantize_4bit
 
-            weight = dequantize_4bit(layer.weight.data, layer.weight.quant_state).to(layer.compute_dtype or x.dtype)
+            unpacked.append(dequantize_4bit(layer.weight.data, layer.weight.quant_state).to(layer.compute_dtype or x.dtype))
+        weight = unpacked[0]
         return torch.nn.functional.linear(x.to(weight.dtype), weight, layer.bias).to(x.dtype)
 
     return forward

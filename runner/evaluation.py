@@ -17,8 +17,8 @@ from .run_folder import RunFolder
 from .scoring import read_cases, score
 
 
-def evaluate(run: RunFolder, recipe: Recipe, model: ResolvedModel, env: dict[str, str], key: str, display: Display) -> int:
-    """Write eval/predictions.jsonl and eval/metrics.json; return how many rows were evaluated.
+def evaluate(run: RunFolder, recipe: Recipe, model: ResolvedModel, env: dict[str, str], key: str, display: Display) -> None:
+    """Write eval/predictions.jsonl and eval/metrics.json.
 
     Predictions that an interrupted evaluation left are kept when it had the same `key`, and thrown away when it had another.
     """
@@ -40,7 +40,6 @@ def evaluate(run: RunFolder, recipe: Recipe, model: ResolvedModel, env: dict[str
     run_child(argv, run.path, env, "eval.log", "the evaluation", display.event)
     facts = {"split": recipe.evaluation_split, "base_model": recipe.model.base_model, "generation": request["generation"]}
     run.write("eval/metrics.json", score(recipe.evaluation, read_cases(run / "eval" / "predictions.jsonl"), facts))
-    return len(rows)
 
 
 def chosen_rows(path: Path, most: int | None, seed: int) -> list[bytes]:

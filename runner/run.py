@@ -172,14 +172,16 @@ def _train(run: RunFolder, loaded: Loaded, planned: Planned, display: Display, p
     run_child(argv, run.path, planned.plan.env, "train.log", "training", display.event)
     display.clear()
     _publish_model(run)
-    display.say("", f"trained: {token_summary(run.read('tokens.json'))}")
+    display.say("", f"trained: {token_summary(run.read('tokens.json'), recipe.training.excess_length_strategy)}")
     _complete(run, "train", key)
 
 
-def token_summary(tokens: dict[str, Any]) -> str:
+def token_summary(tokens: dict[str, Any], strategy: str) -> str:
     """The audit of the training rows in a line."""
     facts = tokens["train"]
-    return f"{facts['trained']:,} tokens trained and {facts['masked']:,} masked in each epoch; every row has trained tokens"
+    long = len(facts.get("long_rows", ()))
+    fate = f"; {long:,} rows longer than sequence_len were {'dropped' if strategy == 'drop' else 'cut'}" if long else ""
+    return f"{facts['trained']:,} tokens trained and {facts['masked']:,} masked in an epoch of {facts['trained_rows']:,} rows{fate}"
 
 
 def _publish_model(run: RunFolder) -> None:
@@ -196,8 +198,8 @@ def _evaluate(
     recipe = loaded.recipe
     key = stages.evaluate_key(recipe.evaluation, recipe.evaluation_split, run.status["stages"]["train"])
     if _begin(run, "evaluate", key, previous, display, done):
-        rows = evaluate(run, recipe, planned.model, planned.plan.env, key, display)
-        display.say("evaluate", f"{rows} {recipe.evaluation_split} rows, base beside tuned")
+        evaluate(run, recipe, planned.model, planned.plan.env, key, display)
+        display.say("evaluate", f"{run.read('eval/metrics.json')['rows']} {recipe.evaluation_split} rows, base beside tuned")
         _complete(run, "evaluate", key)
     return run.read("eval/metrics.json")
 

@@ -51,15 +51,21 @@ def _spans_end_with(labels: list[int], ends: set[int]) -> bool:
     return all(label == IGNORED or after != IGNORED or label in ends for label, after in zip(labels, followers, strict=True))
 
 
-def faults_of(report: dict[str, Any], cfg: Any) -> list[str]:
-    """What the run must not start with, in words; empty when every row teaches something and every reply ends."""
+def faults_of(report: dict[str, Any], cfg: Any, max_dropped: float) -> list[str]:
+    """What the run must not start with, in words; empty when every row teaches something and every reply ends.
+
+    `max_dropped` is the share of rows that the recipe lets go: it holds for rows that are dropped for their length too.
+    """
     faults = []
     for split, facts in report.items():
         long = facts.get("long_rows") or {}
-        if long and cfg.excess_length_strategy == "raise":
+        beyond = len(long) > max_dropped * facts["rows"]
+        if long and (cfg.excess_length_strategy == "raise" or cfg.excess_length_strategy == "drop" and beyond):
             listed = ", ".join(f"{row} ({length:,} tokens)" for row, length in list(long.items())[:LISTED])
             more = " ..." if len(long) > LISTED else ""
             faults.append(f"{len(long)} {split} rows are longer than training.sequence_len ({cfg.sequence_len}): {listed}{more}")
+            if cfg.excess_length_strategy == "drop":
+                faults.append(f"dropping {len(long)} of {facts['rows']} {split} rows is more than data.max_dropped ({max_dropped}) allows")
         if rows := facts.get("untrained_rows"):
             faults.append(f"{len(rows)} {split} rows have no trained token: {', '.join(rows[:LISTED])}")
         if (rows := facts.get("open_ended_rows")) and cfg.excess_length_strategy != "truncate":
