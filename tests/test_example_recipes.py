@@ -7,7 +7,6 @@ import os
 from pathlib import Path
 
 import pytest
-
 from recipekit.schemas.recipe import check_recipe
 
 EXAMPLES = Path(__file__).parent / "examples" / "recipes"

@@ -8,6 +8,7 @@ import pytest
 
 ALLOWED = {"click", "colorama", "jsonschema_rs", "orjson", "recipekit", "yaml", "_yaml"}
 BARE = {"click", "colorama", "recipekit"}
+JSONSCHEMA = {"jsonschema", "jsonschema_specifications", "referencing", "attr", "attrs", "idna", "rpds", "typing_extensions"}
 LIGHT = {
     "help": (["--help"], BARE),
     "version": (["--version"], BARE),
@@ -15,8 +16,7 @@ LIGHT = {
     "check": (["check", "emogpt_qwen", "quickstart"], ALLOWED),
     "check as JSON": (["check", "emogpt_qwen", "--json"], ALLOWED),
     "schema": (["schema"], ALLOWED),
-    "a wrong recipe": (["check", "emogpt_qwen", "--set", "a=1"], {*ALLOWED, "jsonschema", "jsonschema_specifications", "referencing", "attr",
-                                                                   "attrs", "idna", "rpds", "typing_extensions"}),
+    "a wrong recipe": (["check", "emogpt_qwen", "--set", "a=1"], ALLOWED | JSONSCHEMA),
 }  # fmt: skip
 HEAVY = {"torch", "transformers", "datasets", "axolotl", "pydantic", "numpy", "pyarrow", "rich", "jsonschema", "pandas", "requests"}
 SCRIPT = """
@@ -37,7 +37,11 @@ print(json.dumps(sorted(third_party)))
 
 def imported(arguments: list[str]) -> set[str]:
     result = subprocess.run([sys.executable, "-c", SCRIPT.format(arguments=arguments)], capture_output=True, text=True, check=True)
-    return {name for name in json.loads(result.stdout.splitlines()[-1]) if not name.startswith(("__editable__", "_virtualenv", "cython_runtime", "_cython_"))}
+    return {
+        name
+        for name in json.loads(result.stdout.splitlines()[-1])
+        if not name.startswith(("__editable__", "_virtualenv", "cython_runtime", "_cython_"))
+    }
 
 
 @pytest.mark.parametrize("name", LIGHT)

@@ -3,7 +3,6 @@
 import json
 
 import pytest
-
 from recipekit.runner.annotations import FORMATS
 from recipekit.schemas.errors import Mark, Problem
 

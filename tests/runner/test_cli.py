@@ -10,7 +10,6 @@ from typing import Any
 
 import click
 import pytest
-
 from recipekit.runner import cli
 from recipekit.schemas import VERSION
 from recipekit.schemas.errors import GateError, Interrupted, Mark, Problem, UserError
@@ -97,7 +96,9 @@ def test_help_and_version_go_to_stdout(recipe: Recipe) -> None:
     assert recipe("--version").out == f"recipe, version {VERSION}\n"
 
 
-@pytest.mark.parametrize("name", [name for name, (module, _) in cli.COMMANDS.items() if (Path(cli.__file__).parent / "commands" / f"{module}.py").exists()])
+@pytest.mark.parametrize(
+    "name", [name for name, (module, _) in cli.COMMANDS.items() if (Path(cli.__file__).parent / "commands" / f"{module}.py").exists()]
+)
 def test_every_command_has_help(recipe: Recipe, name: str) -> None:
     outcome = recipe(name, "--help")
     assert outcome.code == 0

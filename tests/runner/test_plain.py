@@ -1,11 +1,31 @@
 """Values on one line."""
 
 import pytest
-
 from recipekit.runner.plain import dotted, one_line
 from recipekit.schemas.yaml_source import parse_yaml
 
-VALUES = ["plain", "12e3", "no", "a: b", "two\nlines", "", " ", "x" * 300, "é😀", 2e-4, 1, 1.0, True, None, [1, "a"], {"a": {"b": None}}, [], {}, "...", "- a"]
+VALUES = [
+    "plain",
+    "12e3",
+    "no",
+    "a: b",
+    "two\nlines",
+    "",
+    " ",
+    "x" * 300,
+    "é😀",
+    2e-4,
+    1,
+    1.0,
+    True,
+    None,
+    [1, "a"],
+    {"a": {"b": None}},
+    [],
+    {},
+    "...",
+    "- a",
+]
 
 
 @pytest.mark.parametrize("value", VALUES, ids=repr)

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from recipekit.runner.record_files import check_file
 from recipekit.schemas.errors import UserError
 
@@ -41,7 +40,10 @@ BAD_CHATS = {
     "no reply": (chat("user", "assistant", "user"), "last not assistant: the last message is from user"),
     "nothing trained": (chat("user", "assistant", train=False), "nothing trained: every message has train: false"),
     "one message": (chat("user"), "messages: needs at least 2 items"),
-    "a blank message": ({"id": "1", "messages": [{"role": "user", "content": " "}, CHAT["messages"][1]]}, "messages.0.content: ' ' does not have the right form"),
+    "a blank message": (
+        {"id": "1", "messages": [{"role": "user", "content": " "}, CHAT["messages"][1]]},
+        "messages.0.content: ' ' does not have the right form",
+    ),
     "a foreign role": (chat("human", "assistant"), "messages.0.role: 'human' is not a choice"),
     "no id": ({"messages": CHAT["messages"]}, "missing key 'id'"),
     "an unknown key": ({**CHAT, "model": "x"}, "unknown key 'model'"),

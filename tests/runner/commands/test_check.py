@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from recipekit.schemas.layers import shipped_recipes
 from recipekit.schemas.yaml_writing import to_yaml
 
@@ -100,7 +99,10 @@ def test_github_gets_an_annotation_for_each_problem(recipe: Recipe, bad: Path) -
     outcome = recipe("check", bad, "--format", "github")
     first, second = outcome.out.splitlines()
     escaped = str(bad).replace("%", "%25").replace(":", "%3A").replace(",", "%2C")
-    assert first == f"::error file={escaped},line=13,col=3,title=unknown-key::unknown key 'lora_rank' in training (hint: did you mean 'lora_r'?)"
+    assert (
+        first
+        == f"::error file={escaped},line=13,col=3,title=unknown-key::unknown key 'lora_rank' in training (hint: did you mean 'lora_r'?)"
+    )
     assert second.startswith(f"::error file={escaped},line=14,col=9,title=minimum::")
 
 

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from recipekit.schemas.layers import shipped_recipes
 from recipekit.schemas.recipe import check_recipe, load_recipe
 

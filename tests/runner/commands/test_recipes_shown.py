@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from recipekit.converters.registry import CONVERTERS
 from recipekit.schemas.layers import shipped_recipes
 from recipekit.schemas.recipe import load_recipe
@@ -85,7 +84,13 @@ def test_explain_tells_value_origin_default_and_meaning(recipe: Recipe) -> None:
     )
     (row,) = json.loads(recipe("explain", "emogpt_qwen", "training.lora_r", "--json").out)["keys"]
     assert row["origin"].startswith(f"{path}:")
-    assert row | {"origin": ""} == {"key": "training.lora_r", "value": 16, "origin": "", "default": 16, "description": "Rank of the adapter."}
+    assert row | {"origin": ""} == {
+        "key": "training.lora_r",
+        "value": 16,
+        "origin": "",
+        "default": 16,
+        "description": "Rank of the adapter.",
+    }
 
 
 def test_explain_of_a_section_tells_each_of_its_keys(recipe: Recipe) -> None:
@@ -96,7 +101,12 @@ def test_explain_of_a_section_tells_each_of_its_keys(recipe: Recipe) -> None:
 
 @pytest.mark.parametrize(
     ("key", "hint"),
-    [("lr", "'training.learning_rate'"), ("training.lr", "'learning_rate'"), ("data.split.validaton", "'validation'"), ("trainin", "'training'")],
+    [
+        ("lr", "'training.learning_rate'"),
+        ("training.lr", "'learning_rate'"),
+        ("data.split.validaton", "'validation'"),
+        ("trainin", "'training'"),
+    ],
 )
 def test_explain_of_an_unknown_key_suggests_one(recipe: Recipe, key: str, hint: str) -> None:
     outcome = recipe("explain", "quickstart", key)
