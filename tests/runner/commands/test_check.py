@@ -1,6 +1,9 @@
 """`recipe check`: files, folders and names, many at once, in four formats, with --set."""
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -134,3 +137,17 @@ def test_where_it_is_started_does_not_matter(recipe: Recipe, bad: Path, monkeypa
     first = recipe("check", bad)
     monkeypatch.chdir(bad.parent)
     assert recipe("check", bad) == first
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [{"PYTHONHASHSEED": "1"}, {"PYTHONHASHSEED": "2"}, {"LC_ALL": "C"}, {"TZ": "Asia/Kathmandu"}, {"HOME": "/nonexistent"}],
+    ids=str,
+)
+def test_the_environment_does_not_change_a_byte(variables: dict[str, str], tmp_path: Path) -> None:
+    examples = Path(__file__).parents[2] / "examples" / "recipes"
+    command = [sys.executable, "-c", "from recipekit.runner.cli import main; main()", "check", str(examples), "--json"]
+    plain = subprocess.run(command, capture_output=True, cwd=tmp_path)
+    other = subprocess.run(command, capture_output=True, cwd="/", env={**os.environ, **variables})
+    assert plain.returncode == 1
+    assert (other.returncode, other.stdout, other.stderr) == (plain.returncode, plain.stdout, plain.stderr)
