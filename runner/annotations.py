@@ -1,6 +1,5 @@
 """Problems as text, JSON, GitHub annotations or SARIF 2.1.0. Names of files that are not UTF-8 are written with escapes."""
 
-import json
 from collections.abc import Callable, Sequence
 
 from ..schemas import VERSION
@@ -74,6 +73,8 @@ def _uri(file: str) -> str:
 
 
 def _json(value: object) -> str:
+    import json
+
     return _writable(json.dumps(value, indent=2, ensure_ascii=False))
 
 

@@ -70,8 +70,15 @@ class LazyGroup(click.Group):
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(VERSION, prog_name="recipe")
-def cli() -> None:
+@click.pass_context
+def cli(context: click.Context) -> None:
     """One YAML file is one fine-tuning experiment."""
+    context.color = _colour()
+
+
+def _colour() -> bool | None:
+    """Whether to colour: not with NO_COLOR (https://no-color.org), else where a terminal is."""
+    return False if os.environ.get("NO_COLOR") else None
 
 
 def main() -> NoReturn:
@@ -126,6 +133,6 @@ def report(error: UserError) -> None:
     """Every problem to stderr, in colour where a person looks."""
     for problem in error.problems:
         place = click.style(f"{problem.mark}: ", bold=True) if problem.mark.file else click.style("error: ", fg="red", bold=True)
-        click.echo(place + problem.what, err=True)
+        click.echo(place + problem.what, err=True, color=_colour())
         if problem.hint:
-            click.echo(click.style("    hint: ", fg="cyan") + problem.hint, err=True)
+            click.echo(click.style("    hint: ", fg="cyan") + problem.hint, err=True, color=_colour())

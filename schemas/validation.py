@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import jsonschema_rs
-import orjson
 
 from .errors import Problem
 from .yaml_source import Document, KeyPath
@@ -16,7 +15,13 @@ SCHEMA_DIR = Path(__file__).parent
 @cache
 def schema(name: str) -> dict[str, Any]:
     """The schema called `name`: recipe, chat, classification, text or manifest."""
-    return orjson.loads((SCHEMA_DIR / f"{name}.schema.json").read_bytes())
+    import orjson  # here: checking a valid recipe never needs the schema as values
+
+    return orjson.loads(_text(name))
+
+
+def _text(name: str) -> str:
+    return (SCHEMA_DIR / f"{name}.schema.json").read_text("utf-8")
 
 
 def schema_names() -> list[str]:
@@ -27,7 +32,7 @@ def schema_names() -> list[str]:
 @cache
 def validator(name: str) -> jsonschema_rs.Validator:
     """The compiled validator. `offline`: by default jsonschema-rs would follow a `$ref` to any address or file."""
-    return jsonschema_rs.validator_for(schema(name), offline=True)
+    return jsonschema_rs.validator_for(_text(name), offline=True)
 
 
 def check_document(document: Document, name: str = "recipe") -> list[Problem]:

@@ -229,6 +229,8 @@ def _syntax_hint(error: yaml.MarkedYAMLError, text: str) -> str:
         return "indent with spaces, not with tabs"
     if "Unicode character escape" in problem:
         return "write the character itself instead of its escape"
+    if "expected ',' or" in problem:
+        return "a bracket before this place is not closed"
     if "mapping values are not allowed" in problem:
         return "check the indentation, and quote text that holds ': '"
     if "could not find expected ':'" in problem or "expected <block end>" in problem:

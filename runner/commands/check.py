@@ -20,14 +20,14 @@ def command(recipes: tuple[str, ...], settings: tuple[str, ...], style: str, as_
     style = "json" if as_json else style
     problems: list[Problem] = []
     paths: list[Path] = []
-    at_fault = 0
+    unresolved = 0
     for name in recipes:
         try:
             paths += recipe_files(name)
         except UserError as error:
             problems += error.problems
-            at_fault += 1
-    checked = list(dict.fromkeys(paths))
+            unresolved += 1
+    at_fault, checked = unresolved, list(dict.fromkeys(paths))
     for path in checked:
         found = check_recipe(path, settings)
         problems += found
@@ -35,14 +35,14 @@ def command(recipes: tuple[str, ...], settings: tuple[str, ...], style: str, as_
     if problems or style != "text":
         click.echo(FORMATS[style](problems), err=style == "text")
     if style == "text":
-        click.echo(_summary(len(problems), at_fault, len(checked)), err=True)
+        click.echo(_summary(len(problems), at_fault, unresolved + len(checked)), err=True)
     raise SystemExit(1 if problems else 0)
 
 
-def _summary(problems: int, at_fault: int, checked: int) -> str:
+def _summary(problems: int, at_fault: int, recipes: int) -> str:
     if not problems:
-        return f"{_counted(checked, 'recipe')} checked: no problems"
-    return f"\n{_counted(problems, 'problem')}" + (f" in {at_fault} of {_counted(checked, 'recipe')}" if checked > 1 else "")
+        return f"{_counted(recipes, 'recipe')} checked: no problems"
+    return f"\n{_counted(problems, 'problem')}" + (f" in {at_fault} of {_counted(recipes, 'recipe')}" if recipes > 1 else "")
 
 
 def _counted(number: int, noun: str) -> str:

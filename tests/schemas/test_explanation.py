@@ -35,7 +35,10 @@ LINES = {
     "sample_packing: 1": "training.sample_packing: expected true or false, got 1",
     "lr_scheduler: cosin": "training.lr_scheduler: 'cosin' is not a choice\n    hint: did you mean 'cosine'?",
     "precision: 16": "training.precision: 16 is not a choice\n    hint: did you mean 'fp16'?",
-    "precision: true": "training.precision: true is not a choice\n    hint: one of: auto, bf16, fp16, fp32 (quote the word if you meant text)",
+    "precision: true": (
+        "training.precision: true is not a choice\n"
+        "    hint: one of: auto, bf16, fp16, fp32 (quote the word if you meant text)"
+    ),
     "warmup_ratio: 1.5": "training.warmup_ratio: 1.5 is above the maximum, 1",
     "max_grad_norm: 0": "training.max_grad_norm: 0 must be more than 0",
     "adam_beta1: 1": "training.adam_beta1: 1 must be less than 1",
@@ -69,7 +72,9 @@ def test_places_are_of_the_key_when_the_key_is_wrong_and_of_the_value_when_the_v
 
 
 def test_every_error_is_told_at_once_in_the_order_of_the_file() -> None:
-    problems = told("training:\n  adaptr: lora\n  lora_r: x\nevaluation: {metrics: [nope], gates: {perplexty: {max: 3}, stop_rate: {}}}\nextra: 1\n")
+    problems = told(
+        "training:\n  adaptr: lora\n  lora_r: x\nevaluation: {metrics: [nope], gates: {perplexty: {max: 3}, stop_rate: {}}}\nextra: 1\n"
+    )
     assert [problem.splitlines()[0] for problem in problems] == [
         "r.yml:5:1: missing key 'adapter' in training",
         "r.yml:5:1: missing key 'learning_rate' in training",

@@ -118,10 +118,11 @@ def test_loading_raises_every_problem_at_once(recipe_file: Write, minimal: Minim
 
 
 FRAGMENTS = [
-    "", "\n", " ", "  ", "\t", ":", ": ", "- ", "[", "]", "{", "}", ",", "#", "'", '"', "&a ", "*a", "<<: *a", "|", ">", "!", "!!int ", "%", "@",
-    "`", "?", "? ", "---\n", "...\n", "null", "true", "no", "2e-4", "1e999", ".nan", "-1", "0", "9" * 40, "9" * 5000, "12:34:56", "014", "\0",
-    "\x07", "\x85", "\u2028", "\ufeff", "😀", "é", "\r", "extends: quickstart\n", "extends: .\n", "extends: \"\\0\"\n", "smoke: {training: {max_steps: 1}}\n",
-    "axolotl: {a: 1}\n", "training: {}\n", "[[[[[[[[", "{a: {a: {a: ", "evaluation: {metrics: [{}, 1, perplexity]}\n", "launch: {zero_stage: 3}\n",
+    "", "\n", " ", "  ", "\t", ":", ": ", "- ", "[", "]", "{", "}", ",", "#", "'", "\"", "&a ", "*a", "<<: *a", "|", ">", "!",
+    "!!int ", "%", "@", "`", "?", "? ", "---\n", "...\n", "null", "true", "no", "2e-4", "1e999", ".nan", "-1", "0", "9" * 40,
+    "9" * 5000, "12:34:56", "014", "\x00", "\x07", "\x85", "\u2028", "\ufeff", "😀", "é", "\r", "extends: quickstart\n",
+    "extends: .\n", "extends: \"\\0\"\n", "smoke: {training: {max_steps: 1}}\n", "axolotl: {a: 1}\n", "training: {}\n",
+    "[[[[[[[[", "{a: {a: {a: ", "evaluation: {metrics: [{}, 1, perplexity]}\n", "launch: {zero_stage: 3}\n",
 ]  # fmt: skip
 
 

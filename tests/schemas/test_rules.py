@@ -121,7 +121,9 @@ KEEPS: dict[str, list[Changes]] = {
     ],
     "main_address_of_one_machine": [{"launch.engine": "torchrun", "launch.num_nodes": 2, "launch.main_address": "h:1"}],
     "precision_by_quantisation": [{"training.precision": "fp16"}, {"training.adapter": "none", "training.precision": "bf16"}],
-    "evaluation_beyond_the_end": [{"training.max_steps": 5, "training.eval_steps": 5, "training.save_steps": 5}, {"training.eval_steps": 9}],
+    "evaluation_beyond_the_end": [
+        {"training.max_steps": 5, "training.eval_steps": 5, "training.save_steps": 5}, {"training.eval_steps": 9},
+    ],
     "warmup_longer_than_the_run": [{"training.max_steps": 5, "training.warmup_steps": 4}, {"training.warmup_ratio": 0.5}],
     "warmup_that_the_scheduler_ignores": [
         {"training.lr_scheduler": "constant_with_warmup", "training.warmup_steps": 3}, {"training.lr_scheduler": "constant"},

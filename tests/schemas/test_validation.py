@@ -20,7 +20,8 @@ RECORDS: dict[str, list[dict[str, Any]]] = {
     "classification": [{"id": "1", "text": "some text", "label": "joy", "meta": {}}, {"id": "é", "text": "😀", "label": "1"}],
     "text": [{"id": "1", "text": " a\n", "meta": {"origin": {"line": 3}}}],
     "manifest": [
-        {"recipekit": "0.1", "type": "chat", "rows_in": 3, "rows_kept": 2, "dropped": {"empty": 1}, "splits": {"train": 2}, "sources": [], "files": {}}
+        {"recipekit": "0.1", "type": "chat", "rows_in": 3, "rows_kept": 2, "dropped": {"empty": 1}, "splits": {"train": 2}, "sources": [],
+         "files": {}}
     ],
 }  # fmt: skip
 ODD: list[Any] = [

@@ -255,10 +255,11 @@ def test_without_the_c_parser_the_same_values_and_errors_come_out() -> None:
     subprocess.run([sys.executable, "-c", script], check=True, timeout=60)
 
 
+characters = st.characters(exclude_categories=["Cs", "Cc", "Cn"])
 plain = st.recursive(
     st.none() | st.booleans() | st.integers(-(10**30), 10**30) | st.floats(allow_nan=False, allow_infinity=False)
-    | st.text(st.characters(exclude_categories=["Cs", "Cc", "Cn"]), max_size=20),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(st.characters(exclude_categories=["Cs", "Cc", "Cn"]), max_size=9), inner),
+    | st.text(characters, max_size=20),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(characters, max_size=9), inner),
     max_leaves=12,
 )  # fmt: skip
 

@@ -10,8 +10,10 @@ from recipekit.schemas.yaml_source import parse_yaml
 from recipekit.schemas.yaml_writing import to_yaml
 
 TRAPS = [
-    "12e3", "0o17", "1e5", "no", "yes", "on", "~", "null", ".5", "0x1F", "1.", "+1", "-", "=", "12:34:56", "<<", "1_000", "014", "1.10",
-    "2024-01-01", "true", "", " ", "a: b", "# x", "a\nb", "\x85", "\u2028", "*a", "&a", "!a", "%a", "@a", "`a", "😀", "-1e-5", "0b1", ".inf",
+    "12e3", "0o17", "1e5", "no", "yes", "on", "~", "null", ".5", "0x1F", "1.", "+1", "-", "=",
+    "12:34:56", "<<", "1_000", "014", "1.10",
+    "2024-01-01", "true", "", " ", "a: b", "# x", "a\nb", "\x85", "\u2028", "*a", "&a", "!a", "%a",
+    "@a", "`a", "😀", "-1e-5", "0b1", ".inf",
 ]  # fmt: skip
 
 

@@ -1,0 +1,56 @@
+"""`recipe --help` and `recipe check` stay light: they import what is listed here and nothing else."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+ALLOWED = {"click", "colorama", "jsonschema_rs", "orjson", "recipekit", "yaml", "_yaml"}
+BARE = {"click", "colorama", "recipekit"}
+JSONSCHEMA = {"jsonschema", "jsonschema_specifications", "referencing", "attr", "attrs", "idna", "rpds", "typing_extensions"}
+LIGHT = {
+    "help": (["--help"], BARE),
+    "version": (["--version"], BARE),
+    "help of check": (["check", "--help"], ALLOWED),
+    "check": (["check", "emogpt_qwen", "quickstart"], ALLOWED),
+    "check as JSON": (["check", "emogpt_qwen", "--json"], ALLOWED),
+    "schema": (["schema"], ALLOWED),
+    "a wrong recipe": (["check", "emogpt_qwen", "--set", "a=1"], ALLOWED | JSONSCHEMA),
+}  # fmt: skip
+HEAVY = {"torch", "transformers", "datasets", "axolotl", "pydantic", "numpy", "pyarrow", "rich", "jsonschema", "pandas", "requests"}
+SCRIPT = """
+import sys
+before = set(sys.modules)  # what the interpreter and the installation itself bring
+sys.argv = ["recipe", *{arguments!r}]
+from recipekit.runner.cli import main
+try:
+    main()
+except SystemExit:
+    pass
+import json
+third_party = {{name.partition(".")[0] for name in set(sys.modules) - before}} - sys.stdlib_module_names
+print()
+print(json.dumps(sorted(third_party)))
+"""
+
+
+def imported(arguments: list[str]) -> set[str]:
+    result = subprocess.run([sys.executable, "-c", SCRIPT.format(arguments=arguments)], capture_output=True, text=True, check=True)
+    return {
+        name
+        for name in json.loads(result.stdout.splitlines()[-1])
+        if not name.startswith(("__editable__", "_virtualenv", "cython_runtime", "_cython_"))
+    }
+
+
+@pytest.mark.parametrize("name", LIGHT)
+def test_a_light_command_imports_only_what_is_allowed(name: str) -> None:
+    arguments, allowed = LIGHT[name]
+    found = imported(arguments)
+    assert found - allowed == set()
+    assert "recipekit" in found
+
+
+def test_a_valid_recipe_is_checked_without_anything_heavy() -> None:
+    assert imported(["check", "emogpt_qwen"]) & HEAVY == set()
