@@ -23,6 +23,8 @@ def fault(folder: Path) -> str | None:
         return "it was not completed"
     except (OSError, ValueError):
         return f"its {SEAL} is damaged"
+    if not isinstance(sealed, dict) or not sealed:
+        return f"its {SEAL} is damaged"
     for name, facts in sealed.items():
         path = folder / name
         if not path.is_file():
