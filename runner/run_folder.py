@@ -50,7 +50,7 @@ class RunFolder:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Keep every other process away from this run; the lock goes with the process, however it ends."""
+        """Keep every other process away from this run; the lock goes with the process and its children, however they end."""
         with (self.path / "lock").open("a+") as stream:
             try:
                 fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -61,6 +61,7 @@ class RunFolder:
             stream.truncate(0)
             stream.write(f"process {os.getpid()} on {os.uname().nodename}")
             stream.flush()
+            os.set_inheritable(stream.fileno(), True)
             yield
 
     def is_locked(self) -> bool:
