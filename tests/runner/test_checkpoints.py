@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from recipekit.runner.checkpoints import SEAL, fault, newest, seal
+from recipekit.runner.checkpoints import SEAL, fault, newest, other_training, seal
 
 FILES = {"model.safetensors": b"weights" * 99, "optimizer.pt": b"moments", "rng_state.pth": b"", "nested/scheduler.pt": b"schedule"}
 
@@ -93,3 +93,30 @@ def test_what_is_not_a_checkpoint_by_name_is_left_alone(checkpoint, tmp_path):
     folder.rename(tmp_path / "checkpoint-best")
     (tmp_path / "checkpoint-7").write_text("a file")
     assert newest(tmp_path)[0] is None
+
+
+def lock(key, **changes):
+    sections = {"model": {"identity": "a@1"}, "packages": {"torch": "2.12"}, "machine": {"device": "cuda"}}
+    return {"train_key": key, **sections, **changes}
+
+
+def test_a_run_that_has_not_trained_has_no_other_training():
+    assert other_training({}, lock("a")) == []
+
+
+def test_what_is_noted_but_does_not_change_the_training_is_no_other_training():
+    assert other_training(lock("a", machine={"device": "cuda", "cores": 8}), lock("a")) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"model": {"identity": "a@2"}}, "model.identity was a@1 and is a@2"),
+        ({"packages": {"torch": "2.13"}}, "packages.torch was 2.12 and is 2.13"),
+        ({"packages": {}}, "packages.torch was 2.12 and is None"),
+        ({"machine": {"device": "cpu"}}, "machine.device was cuda and is cpu"),
+        ({}, "its configuration or its data has changed"),
+    ],
+)
+def test_what_makes_it_another_training_is_told(changes, told):
+    assert other_training(lock("a"), lock("b", **changes)) == [told]
