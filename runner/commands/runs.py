@@ -28,7 +28,7 @@ def command(recipe: str | None, root: Path, as_json: bool) -> None:
     for row in rows:
         table.add_row(row["run"], row["state"], str(row["steps"]), _shown(row["loss"]), _shown(row["best_eval_loss"]),
                       f"{row['seconds'] / 60:.1f}", row["reason"].splitlines()[0][:60] if row["reason"] else "")  # fmt: skip
-    Console().print(table)
+    Console(markup=False).print(table)
 
 
 def facts(run: RunFolder) -> dict[str, Any]:
