@@ -33,6 +33,7 @@ def command(recipe: str | None, root: Path, as_json: bool) -> None:
 
 def facts(run: RunFolder) -> dict[str, Any]:
     """A run's state and numbers. A run that says it is running but whose process is gone was killed."""
+    status: dict[str, Any]
     try:
         status = run.status
     except UserError as error:
