@@ -141,7 +141,8 @@ def _precision(training: Training, machine: Machine) -> dict[str, Any]:
     if machine.is_cpu:
         wanted = "fp32"
     elif wanted == "auto":
-        wanted = "bf16" if machine.fast_bf16 else "fp16"
+        # fp16 weights that are trained themselves have fp16 gradients, which cannot be unscaled
+        wanted = "bf16" if machine.fast_bf16 else "fp32" if training.adapter == "none" else "fp16"
     return {
         "bf16": wanted == "bf16",
         "fp16": wanted == "fp16",

@@ -1,9 +1,10 @@
 """Whether Axolotl keeps what we rendered: every key must survive its validation with its value."""
 
+from enum import Enum
 from typing import Any
 
-# Keys whose value Axolotl rewrites to the same meaning: to a path, a default section, a list of resolved entries.
-_REWRITTEN = {"datasets", "test_datasets", "plugins", "base_model", "fsdp_config", "val_set_size"}
+# Lists of entries that validation resolves: each may get further keys, but none of ours may go or change.
+_ENTRIES = {"datasets", "test_datasets", "plugins"}
 
 
 def lost_keys(rendered: dict[str, Any], loaded: dict[str, Any]) -> list[str]:
@@ -12,16 +13,16 @@ def lost_keys(rendered: dict[str, Any], loaded: dict[str, Any]) -> list[str]:
     for key, value in rendered.items():
         if key not in loaded or loaded[key] is None:
             lost.append(f"{key}: {value!r} is removed")
-        elif key in _REWRITTEN:
+        elif key in _ENTRIES:
             lost += _lost_inside(key, value, loaded[key])
+        elif key == "deepspeed" and isinstance(loaded[key], dict):
+            continue  # the file's content in the place of its path
         elif not _same(value, loaded[key]):
             lost.append(f"{key}: {value!r} becomes {loaded[key]!r}")
     return lost
 
 
-def _lost_inside(key: str, value: Any, loaded: Any) -> list[str]:
-    if not isinstance(value, list):
-        return []
+def _lost_inside(key: str, value: list[Any], loaded: Any) -> list[str]:
     if len(value) != len(loaded):
         return [f"{key}: {len(value)} entries become {len(loaded)}"]
     pairs = zip(value, loaded, strict=True)
@@ -35,8 +36,10 @@ def _lost_inside(key: str, value: Any, loaded: Any) -> list[str]:
 
 
 def _same(value: Any, loaded: Any) -> bool:
+    """Equal; or an enumeration's member for its value; or a section with further keys. 1 is neither "1" nor true."""
+    loaded = loaded.value if isinstance(loaded, Enum) else loaded
     if isinstance(value, dict) and isinstance(loaded, dict):
         return all(_same(inner, loaded.get(key)) for key, inner in value.items())
     if isinstance(value, list) and isinstance(loaded, list | tuple):
         return len(value) == len(loaded) and all(map(_same, value, loaded))
-    return value == loaded or str(value) == str(getattr(loaded, "value", loaded))
+    return value == loaded and isinstance(value, bool) == isinstance(loaded, bool)

@@ -24,7 +24,8 @@ def line_chart(title: str, series: Sequence[Series], x_label: str) -> str:
     xs = [x for s in series for x, _ in s.points]
     ys = [y for s in series for _, y in s.points]
     x_low, x_high = min(xs), max(xs) if max(xs) > min(xs) else min(xs) + 1
-    y_low, y_high = (min(ys), max(ys)) if max(ys) > min(ys) else (min(ys) - 0.5, max(ys) + 0.5)
+    around = 0 if max(ys) > min(ys) else max(abs(ys[0]) / 10, 0.5)
+    y_low, y_high = min(ys) - around, max(ys) + around
 
     def place(x: float, y: float) -> tuple[float, float]:
         across = LEFT + (x - x_low) / (x_high - x_low) * (WIDTH - LEFT - 12)

@@ -3,6 +3,7 @@
 import json
 from hashlib import file_digest
 from pathlib import Path
+from typing import Any
 
 from ..converters.publish import write_atomically
 
@@ -23,6 +24,8 @@ def fault(folder: Path) -> str | None:
         return "it was not completed"
     except (OSError, ValueError):
         return f"its {SEAL} is damaged"
+    if not isinstance(sealed, dict) or not sealed:
+        return f"its {SEAL} is damaged"
     for name, facts in sealed.items():
         path = folder / name
         if not path.is_file():
@@ -41,6 +44,19 @@ def newest(folder: Path) -> tuple[Path | None, list[str]]:
             return path, passed_over
         passed_over.append(f"{path.name} is passed over: {why}")
     return None, passed_over
+
+
+def other_training(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
+    """What has changed between two locks of a run, in words, when their trainings are not the same; else nothing."""
+    if before.get("train_key") in (None, now["train_key"]):
+        return []
+    changed = []
+    for section in ("model", "packages", "machine"):
+        was, values = before.get(section) or {}, now[section]
+        changed += [
+            f"{section}.{key} was {was.get(key)} and is {values.get(key)}" for key in {**was, **values} if was.get(key) != values.get(key)
+        ]
+    return changed or ["its configuration or its data has changed"]
 
 
 def _facts(path: Path) -> dict[str, object]:

@@ -18,6 +18,7 @@ from .progress import Follower
 _PR_SET_PDEATHSIG = 1
 _POLL_SECONDS = 0.2
 _TAIL = 12
+_TAIL_BYTES = 1 << 20
 _SECRET = re.compile(r"(hf_[A-Za-z0-9]{20,}|sk-[A-Za-z0-9_-]{20,}|(?<=://)[^/\s:@]+:[^/\s@]+(?=@))")
 
 # what a log says -> what to do about it
@@ -56,6 +57,7 @@ def run_child(
         process = subprocess.Popen(
             argv, cwd=folder, env={**os.environ, **env}, stdout=output, stderr=output, stdin=subprocess.DEVNULL,
             start_new_session=True, preexec_fn=_die_with_parent,
+            close_fds=False,  # it holds the run's lock too, so that a trainer whose runner was killed is not joined by another
         )  # fmt: skip
         with _forwarding(process) as received:
             while process.poll() is None:
@@ -77,9 +79,10 @@ def failure(what: str, code: int, log: Path, refused: list[str]) -> UserError:
     """Why a child failed: what it said itself, else a known cause in its log, else the log's last lines."""
     if refused:
         return UserError(*(Problem(Mark(""), line, rule="refused") for text in refused for line in text.splitlines()))
-    lines = [
-        _SECRET.sub("***", line) for line in log.read_bytes().decode("utf-8", "replace").replace("\r", "\n").splitlines() if line.strip()
-    ]
+    with log.open("rb") as stream:
+        stream.seek(max(log.stat().st_size - _TAIL_BYTES, 0))  # a log may be of any size
+        said = stream.read().decode("utf-8", "replace").replace("\r", "\n")
+    lines = [_SECRET.sub("***", line) for line in said.splitlines() if line.strip()]
     text = "\n".join(lines[-40:])
     end = "\n".join(f"    | {line[:200]}" for line in lines[-_TAIL:])
     died = f"by signal {signal.Signals(-code).name}" if code < 0 else f"with exit code {code}"
@@ -101,7 +104,8 @@ def _forwarding(process: subprocess.Popen[bytes]) -> Iterator[list[int]]:
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGTERM if len(received) == 1 else signal.SIGKILL)
 
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    wanted = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    numbers = [number for number in wanted if signal.getsignal(number) != signal.SIG_IGN]  # nohup means it
     before = {number: signal.signal(number, forward) for number in numbers}
     try:
         yield received

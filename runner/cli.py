@@ -3,6 +3,7 @@
 import errno
 import gc
 import os
+import signal
 import sys
 from importlib import import_module
 from typing import Any, NoReturn
@@ -83,6 +84,8 @@ def _colour() -> bool | None:
 
 def main() -> NoReturn:
     """Run the command line. 0 done, 1 the user's input, 2 usage, 3 a gate, 70 our bug, 130 interrupted."""
+    if signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # like Ctrl-C: what was begun is cleared away
     try:
         code = _run()
     except Exception:  # the boundary: whatever was not foreseen is our bug, and says so

@@ -5,10 +5,18 @@ from types import TracebackType
 from typing import Any, Self
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.text import Text
 
 _NAMES = {"tokenise": "tokenising", "load model": "loading the model", "save": "saving"}
 _PLAIN_SECONDS = 10
+
+
+class _Count(ProgressColumn):
+    """`3/12`; nothing where nobody knows how much there is."""
+
+    def render(self, task: Task) -> Text:
+        return Text(f"{task.completed:.0f}/{task.total:.0f}" if task.total is not None else "")
 
 
 class Display:
@@ -17,7 +25,7 @@ class Display:
     def __init__(self) -> None:
         self.console = Console(stderr=True, highlight=False)
         self.bar = Progress(
-            TextColumn("  {task.description:<18}"), BarColumn(24), TextColumn("{task.completed:.0f}/{task.total:.0f}"),
+            TextColumn("  {task.description:<18}"), BarColumn(24), _Count(),
             TextColumn("{task.fields[facts]}"), TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(),
             console=self.console, transient=True,
         )  # fmt: skip
@@ -41,6 +49,7 @@ class Display:
         """An event of a child process."""
         kind = event["event"]
         if kind == "stage":
+            self.clear()
             self.show(_NAMES.get(event["name"], str(event["name"])), None, 0, "")
         elif kind == "train":
             self.show("training", event["steps"], event["step"], "")

@@ -37,7 +37,9 @@ def difference(metric: Metric, before: list[Case], after: list[Case], draws: np.
         numerators, denominators = np.array([metric.parts(case) for case in cases], dtype=float).T
         values.append(sign * _resampled(metric, numerators, denominators, draws))
         total += sign * metric.value(float(numerators.sum()), float(denominators.sum()))
-    return Estimate(total, *_interval(values[0] + values[1], confidence))
+    with np.errstate(invalid="ignore"):  # infinite in both: no difference can be told
+        change = values[0] + values[1]
+    return Estimate(total, *_interval(change, confidence))
 
 
 def _resampled(metric: Metric, numerators: np.ndarray, denominators: np.ndarray, draws: np.ndarray) -> np.ndarray:

@@ -19,4 +19,4 @@ def ledger_table(manifest: dict[str, Any], out: Path) -> None:
     for split, count in manifest["splits"].items():
         table.add_row(f"{count:,}", split)
     table.columns[0].justify = "right"
-    Console(stderr=True).print(table)
+    Console(stderr=True, markup=False).print(table)

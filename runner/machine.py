@@ -30,7 +30,12 @@ def this_machine() -> Machine:
         # fp32 on every CPU: bf16 there was measured 30 times slower, and where it is fast it is not deterministic.
         return Machine(memory=memory, cores=cores)
     name, megabytes, capability = rows[0]
-    return Machine("cuda", len(rows), name, int(megabytes) << 20, float(capability) >= 8.0, memory, cores)
+    return Machine("cuda", len(rows), name, int(_number(megabytes)) << 20, _number(capability) >= 8.0, memory, cores)
+
+
+def _number(cell: str) -> float:
+    """0 for `[N/A]`: a GPU that shares the machine's memory has none of its own."""
+    return float(cell) if cell.replace(".", "", 1).isdigit() else 0
 
 
 def _nvidia_gpus() -> list[tuple[str, str, str]]:

@@ -41,8 +41,9 @@ def resolve_model(model: Model, runs: Path) -> ResolvedModel:
         return _embedded(name)
     if name.startswith("run:"):
         return _from_run(name.removeprefix("run:"), runs)
-    if Path(name).is_dir():
-        folder = Path(name).resolve()
+    folder = Path(name).expanduser() if name.startswith("~/") else Path(name)
+    if folder.is_dir():
+        folder = folder.resolve()
         if not (folder / "config.json").is_file():
             raise UserError(
                 Problem(Mark(name), "is not a model: it has no config.json", "give the folder that holds config.json", "no-model")

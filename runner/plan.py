@@ -47,7 +47,7 @@ def _launcher(launch: Launch) -> tuple[str, ...]:
     if launch.num_nodes > 1:
         rendezvous = (
             "--nnodes", str(launch.num_nodes), "--rdzv_backend", "c10d",
-            "--rdzv_endpoint", launch.main_address or "", "--rdzv_id", "recipekit",
+            f"--rdzv_endpoint={launch.main_address}", "--rdzv_id", "recipekit",  # one word: it may begin with a dash
         )  # fmt: skip
     return ("--launcher", "torchrun", "--", "--nproc_per_node", str(launch.num_processes), *rendezvous)
 

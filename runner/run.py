@@ -14,7 +14,7 @@ from ..schemas.recipe import Loaded
 from ..schemas.yaml_writing import to_yaml
 from . import stages
 from .axolotl_config import RenderedData, substitutions
-from .checkpoints import newest
+from .checkpoints import newest, other_training
 from .child import run_child
 from .display import Display
 from .evaluation import evaluate
@@ -81,6 +81,7 @@ def execute(run: RunFolder, loaded: Loaded, root: Path, display: Display, previo
     """Carry out the stages that the run has not completed. Whatever happens, status.json says how it ended."""
     done: dict[str, str] = {}
     with run.locked():
+        run.update(state="running", reason="")
         try:
             _data(run, loaded, display, previous, done)
             planned = make_plan(loaded, run.read(f"data/{MANIFEST}"), this_machine(), resolve_model(loaded.recipe.model, root))
@@ -143,16 +144,16 @@ def _data(run: RunFolder, loaded: Loaded, display: Display, previous: list[RunFo
 def _train(run: RunFolder, loaded: Loaded, planned: Planned, display: Display, previous: list[RunFolder], done: dict[str, str]) -> None:
     recipe, machine = loaded.recipe, this_machine()
     key = stages.train_key(planned.plan, run.status["stages"]["data"], planned.model.identity)
-    rows = run.read(f"data/{MANIFEST}")["splits"].get("train", 0)
-    if problems := list(step_problems(recipe, loaded.document, rows)):
-        raise UserError(*problems)
-    if not rows:
-        raise UserError("no row is left to train on", hint="see the manifest in " + str(run / "data"))
-    for name, text in planned.plan.files.items():
-        write_atomically(run / name, text.encode())
+    splits = run.read(f"data/{MANIFEST}")["splits"]
+    _check_rows(loaded, splits)
+    rows = splits["train"]
     lock = {"recipekit": VERSION, "python": sys.version.split()[0], "packages": stages.package_versions(),
             "model": planned.model._asdict(), "machine": machine._asdict(), "train_key": key}  # fmt: skip
+    if run.status["stages"].get("train") != key:
+        _refuse_other_training(run, lock)
     run.write("lock.json", lock)
+    for name, text in planned.plan.files.items():
+        write_atomically(run / name, text.encode())
     if not _begin(run, "train", key, previous, display, done):
         return
     steps = optimizer_steps(recipe, rows)
@@ -174,6 +175,25 @@ def _train(run: RunFolder, loaded: Loaded, planned: Planned, display: Display, p
     _publish_model(run)
     display.say("", f"trained: {token_summary(run.read('tokens.json'), recipe.training.excess_length_strategy)}")
     _complete(run, "train", key)
+
+
+def _check_rows(loaded: Loaded, splits: dict[str, int]) -> None:
+    """Before anything is trained: there are rows to train on and rows to evaluate on, and every key has an effect on so many."""
+    mark, hint = loaded.document.mark(("data", "split")), "see the manifest in the run's data folder: give more rows, or other shares"
+    for split, use in (("train", "train"), (loaded.recipe.evaluation_split, "evaluate")):
+        if not splits.get(split):
+            raise UserError(Problem(mark, f"the {split} split has no row to {use} on", hint, "empty-split"))
+    if problems := list(step_problems(loaded.recipe, loaded.document, splits["train"])):
+        raise UserError(*problems)
+
+
+def _refuse_other_training(run: RunFolder, lock: dict[str, Any]) -> None:
+    """Checkpoints are resumed by the training that made them, or not at all."""
+    left = sorted(path.name for path in (run / "checkpoints").glob("checkpoint-*"))
+    if left and (changed := other_training(run.read("lock.json"), lock)):
+        hint = f"bring it back as it was, or start a new run: recipe run {run.status['recipe']}"
+        what = f"{left[-1]} is of another training: {'; '.join(changed)}"
+        raise UserError(Problem(Mark(str(run / "checkpoints")), what, hint, "other-training"))
 
 
 def token_summary(tokens: dict[str, Any], strategy: str) -> str:

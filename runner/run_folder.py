@@ -29,11 +29,14 @@ class RunFolder:
     def read(self, name: str) -> dict[str, Any]:
         """A JSON file of the run; {} where there is none."""
         try:
-            return orjson.loads((self.path / name).read_bytes())
+            values = orjson.loads((self.path / name).read_bytes())
+            if not isinstance(values, dict):
+                raise ValueError("it is not a JSON object")
         except FileNotFoundError:
             return {}
-        except (OSError, orjson.JSONDecodeError) as error:
+        except (OSError, ValueError) as error:
             raise UserError(Problem(Mark(str(self.path / name)), f"is damaged: {error}", "start a new run", "damaged")) from None
+        return values
 
     def write(self, name: str, values: Any) -> None:
         """Write a JSON file of the run atomically."""
@@ -50,7 +53,7 @@ class RunFolder:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Keep every other process away from this run; the lock goes with the process, however it ends."""
+        """Keep every other process away from this run; the lock goes with the process and its children, however they end."""
         with (self.path / "lock").open("a+") as stream:
             try:
                 fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -61,6 +64,7 @@ class RunFolder:
             stream.truncate(0)
             stream.write(f"process {os.getpid()} on {os.uname().nodename}")
             stream.flush()
+            os.set_inheritable(stream.fileno(), True)
             yield
 
     def is_locked(self) -> bool:
@@ -90,7 +94,8 @@ def create(recipe_name: str, key: str, root: Path) -> RunFolder:
 
 def all_runs(root: Path, recipe_name: str | None = None) -> list[RunFolder]:
     """The runs under `root`, newest first."""
-    found = (path.parent for path in root.glob(f"{recipe_name or '*'}/*/status.json"))
+    folders = root.glob("*") if recipe_name is None else [root / recipe_name]
+    found = (path.parent for folder in folders for path in folder.glob("*/status.json"))
     return [RunFolder(path) for path in sorted(found, key=lambda p: p.name, reverse=True)]
 
 
@@ -98,7 +103,7 @@ def find_run(name: str, root: Path) -> RunFolder:
     """A run by its directory, or the newest of a recipe by the recipe's name."""
     if (Path(name) / "status.json").is_file():
         return RunFolder(Path(name))
-    if runs := all_runs(root, name):
+    if name and (runs := all_runs(root, name)):
         return runs[0]
     matching = [run for run in all_runs(root) if run.path.name == name]
     if matching:

@@ -73,12 +73,15 @@ def finished(runs: Iterable[RunFolder], stage: str, key: str) -> RunFolder | Non
 
 
 def reuse(source: RunFolder, target: RunFolder, stage: str) -> None:
-    """Give the target run the stage's outputs: hard links, which cost no space, or copies where the file system has none."""
+    """Give the target run the stage's outputs: hard links, which cost no space, or copies where the file system has none.
+
+    Single files are copied: they are small, and a training writes into them, so that a link would change the source run too.
+    """
     for name in OUTPUTS[stage]:
         if (source / name).is_dir():
             shutil.copytree(source / name, target / name, copy_function=_link, dirs_exist_ok=True)
         else:
-            _link(str(source / name), str(target / name))
+            shutil.copy2(source / name, target / name)
 
 
 def _link(source: str, target: str) -> None:

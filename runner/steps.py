@@ -9,12 +9,15 @@ from ..schemas.yaml_source import Document
 
 
 def optimizer_steps(recipe: Recipe, rows: int) -> int:
-    """Optimizer steps for so many training rows, as transformers counts them; with packing, the most there can be."""
+    """Optimizer steps for so many training rows, as Axolotl counts them; with packing, the most there can be.
+
+    Axolotl gives the trainer a number of steps, not of epochs: an incomplete batch at the end of an epoch counts for its part, and
+    `max_steps` takes the place of `num_epochs`, be it fewer steps or more.
+    """
     training, launch = recipe.training, recipe.launch
-    batches = math.ceil(rows / (training.micro_batch_size * launch.num_processes * launch.num_nodes))
-    an_epoch = max(math.ceil(batches / training.gradient_accumulation_steps), 1)
-    steps = math.ceil(training.num_epochs * an_epoch)
-    return min(steps, training.max_steps) if training.max_steps else steps
+    processes = launch.num_processes * launch.num_nodes
+    rows_a_step = training.micro_batch_size * training.gradient_accumulation_steps * processes
+    return training.max_steps or math.ceil(rows * training.num_epochs / rows_a_step)
 
 
 def step_problems(recipe: Recipe, document: Document, rows: int) -> Iterator[Problem]:

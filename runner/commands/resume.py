@@ -31,5 +31,4 @@ def resume_run(run: RunFolder, root: Path) -> Any:
     loaded = load_recipe(str(run / "recipe.yml"))
     with Display() as display:
         display.say("resume", f"{loaded.recipe.name} ({run.path}), {run.status.get('state')} before")
-        run.update(state="running", reason="")
         return execute(run, loaded, root, display, [])

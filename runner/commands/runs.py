@@ -6,6 +6,7 @@ from typing import Any
 import click
 import orjson
 
+from ...schemas.errors import UserError
 from ..progress import read_lines
 from ..run_folder import RUNS, RunFolder, all_runs
 
@@ -27,19 +28,24 @@ def command(recipe: str | None, root: Path, as_json: bool) -> None:
     for row in rows:
         table.add_row(row["run"], row["state"], str(row["steps"]), _shown(row["loss"]), _shown(row["best_eval_loss"]),
                       f"{row['seconds'] / 60:.1f}", row["reason"].splitlines()[0][:60] if row["reason"] else "")  # fmt: skip
-    Console().print(table)
+    Console(markup=False).print(table)
 
 
 def facts(run: RunFolder) -> dict[str, Any]:
     """A run's state and numbers. A run that says it is running but whose process is gone was killed."""
-    status = run.status
+    status: dict[str, Any]
+    try:
+        status = run.status
+    except UserError as error:
+        status = {"state": "damaged", "reason": str(error)}
     lines = read_lines(run / "metrics.jsonl")
-    losses = [line["loss"] for line in lines if "loss" in line]
-    evaluated = [line["eval_loss"] for line in lines if "eval_loss" in line]
-    state = "killed" if status["state"] == "running" and not run.is_locked() else status["state"]
+    losses = [line["loss"] for line in lines if _is_number(line.get("loss"))]
+    evaluated = [line["eval_loss"] for line in lines if _is_number(line.get("eval_loss"))]
+    state = status.get("state", "damaged")
+    state = "killed" if state == "running" and not run.is_locked() else state
     return {
         "run": str(run.path),
-        "recipe": status["recipe"],
+        "recipe": run.path.parent.name,
         "state": state,
         "stages": sorted(status.get("stages", {})),
         "steps": max((line["step"] for line in lines), default=0),
@@ -48,6 +54,11 @@ def facts(run: RunFolder) -> dict[str, Any]:
         "seconds": round(status.get("updated", 0) - status.get("started", status.get("updated", 0)), 1),
         "reason": status.get("reason", ""),
     }
+
+
+def _is_number(value: Any) -> bool:
+    """A loss that was not finite is written as text."""
+    return isinstance(value, int | float)
 
 
 def _shown(value: float | None) -> str:

@@ -21,4 +21,4 @@ def parts(case: Case) -> tuple[float, float]:
 def value(numerator: float, denominator: float) -> float:
     """exp(mean), infinite where it overflows."""
     mean = ratio(numerator, denominator)
-    return math.exp(mean) if mean < 700 else math.inf
+    return math.inf if mean > 700 else math.exp(mean)

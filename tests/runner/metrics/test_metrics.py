@@ -1,0 +1,57 @@
+"""What every metric has in common."""
+
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+from recipekit.runner import metrics as folder
+from recipekit.runner.metrics import METRICS, Case, metric, percent, ratio
+from recipekit.schemas.metrics import METRICS as BY_TYPE
+
+CASE = Case("1", "Yes ✅.", "Yes, yes.", True, 4, nll=2.0, trained=4, correct=3, original_tokens=20)
+NOT_YET = ("accuracy", "macro_f1")  # come with classification itself
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=pytest.mark.xfail(strict=True, reason="not implemented yet") if n in NOT_YET else ()) for n in BY_TYPE]
+)
+def test_every_metric_that_a_recipe_may_name_is_there(name):
+    assert name in METRICS
+
+
+def test_no_metric_is_there_that_a_recipe_may_not_name():
+    assert set(METRICS) - set(BY_TYPE) == set()
+
+
+def test_every_module_of_the_folder_is_a_metric_or_what_one_counts_with():
+    found = {path.stem for path in Path(str(folder.__file__)).parent.glob("*.py")}
+    assert found - set(METRICS) == {"__init__", "cl100k"}
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_every_metric_says_what_it_is(name):
+    measure = metric(name)
+    assert isinstance(measure.UNIT, str)
+    assert measure.BETTER in ("lower", "higher", "")
+    assert isinstance(measure.NEEDS_REPLY, bool) and isinstance(measure.ON_REFERENCE, bool)
+    assert measure.__doc__ and "\n" not in measure.__doc__.split(". ")[0]
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_every_metric_of_nothing_is_not_a_number_and_not_an_error(name):
+    value = metric(name).value(0, 0)
+    assert value != value
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_a_reply_counts_only_where_the_metric_says_that_it_needs_one(name):
+    if name == "token_reduction" and find_spec("tiktoken") is None or name == "emoji_rate" and find_spec("emoji") is None:
+        pytest.skip("needs the extras [data] and [eval]")
+    other = CASE._replace(reply="a b c d a b c d ✅✅", stopped=False, reply_tokens=9)
+    changed = metric(name).parts(other) != metric(name).parts(CASE)
+    assert changed is metric(name).NEEDS_REPLY
+
+
+def test_ratio_and_percent_by_hand():
+    assert (ratio(1, 4), percent(1, 4)) == (0.25, 25)
+    assert ratio(1, 0) != ratio(1, 0)
