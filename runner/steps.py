@@ -11,14 +11,20 @@ from ..schemas.yaml_source import Document
 def optimizer_steps(recipe: Recipe, rows: int) -> int:
     """Optimizer steps for so many training rows, as transformers counts them; with packing, the most there can be."""
     training, launch = recipe.training, recipe.launch
-    batches = math.ceil(rows / (training.micro_batch_size * launch.num_processes * launch.num_nodes))
-    an_epoch = max(math.ceil(batches / training.gradient_accumulation_steps), 1)
-    steps = math.ceil(training.num_epochs * an_epoch)
+    batch = training.micro_batch_size * launch.num_processes * launch.num_nodes
+    steps = epoch_steps(rows, batch, training.gradient_accumulation_steps, training.num_epochs)
     return min(steps, training.max_steps) if training.max_steps else steps
 
 
+def epoch_steps(rows: int, batch: int, accumulation: int, epochs: float) -> int:
+    """Optimizer steps of so many epochs over rows that come in batches of `batch`, `accumulation` batches a step."""
+    return math.ceil(epochs * max(math.ceil(math.ceil(rows / batch) / accumulation), 1))
+
+
 def step_problems(recipe: Recipe, document: Document, rows: int) -> Iterator[Problem]:
-    """Keys that cannot have an effect in a run of this many rows."""
+    """Keys that cannot have an effect in a run of this many rows. How many blocks texts fill is known once they are tokenised."""
+    if recipe.data.type == "text":
+        return
     steps = optimizer_steps(recipe, rows)
     for key in ("eval_steps", "save_steps"):
         every = getattr(recipe.training, key)

@@ -99,3 +99,59 @@ def write_recipe(folder: Path, model: Path, rows: int = 48) -> Path:
 
 if __name__ == "__main__":  # in a process of its own: torch and its warnings stay out of the tests'
     build_model(Path(sys.argv[1]))
+
+
+HABITS = {
+    "INTJ": ["chess", "library", "blueprint", "telescope"],
+    "ENFP": ["festival", "guitar", "painting", "roadtrip"],
+    "ISTP": ["engine", "wrench", "motorbike", "soldering"],
+    "ESFJ": ["potluck", "choir", "volunteering", "scrapbook"],
+}
+
+
+def mbti_rows(count: int = 64) -> list[dict]:
+    """Rows of the MBTI converter: two posts that tell the type by what is talked about."""
+    rows = []
+    for index in range(count):
+        label = list(HABITS)[index % len(HABITS)]
+        words = HABITS[label]
+        posts = [f"day {index}: {words[(index // 4 + turn) % 4]}" for turn in range(2)]
+        rows.append({"type": label, "posts": "|||".join(posts)})
+    return rows
+
+
+CLASSIFICATION = """recipe: 1
+name: tiny_types
+model: {{base_model: {model}}}
+data:
+  type: classification
+  labels: [ENFP, ESFJ, INTJ, ISTP]
+  sources: [{{path: types.jsonl, converter: mbti}}]
+  split: {{validation: 0.25, seed: 7, stratify_by: label}}
+training:
+  adapter: lora
+  lora_r: 4
+  lora_alpha: 16
+  lora_target_modules: all-linear
+  sequence_len: 64
+  micro_batch_size: 4
+  max_steps: 24
+  num_epochs: 8
+  learning_rate: 1e-2
+  lr_scheduler: linear
+  eval_steps: 8
+  save_steps: 8
+  class_weights: balanced
+  metric_for_best_model: eval_macro_f1
+  load_best_model_at_end: true
+evaluation:
+  metrics: [accuracy, macro_f1]
+"""
+
+
+def write_classification(folder: Path, model: Path, rows: int = 64) -> Path:
+    """types.yml and its rows in the folder."""
+    write_jsonl(folder / "types.jsonl", mbti_rows(rows))
+    path = folder / "types.yml"
+    path.write_text(CLASSIFICATION.format(model=model), encoding="utf-8")
+    return path
