@@ -25,12 +25,11 @@ def tfidf(train: list[dict[str, Any]], texts: list[str], labels: list[str], clas
     from sklearn.pipeline import make_pipeline
 
     vectorizer = TfidfVectorizer(token_pattern=TOKEN, ngram_range=(1, 2), sublinear_tf=True, max_features=FEATURES)
-    present = {row["label"] for row in train}
-    weights = {label: class_weights.get(label, 1.0) for label in present} if isinstance(class_weights, dict) else class_weights
+    weights = dict(class_weights) if isinstance(class_weights, dict) else class_weights
     model = make_pipeline(vectorizer, LogisticRegression(max_iter=1000, class_weight=weights))
     model.fit([row["text"] for row in train], [row["label"] for row in train])
     columns = {label: column for column, label in enumerate(model.classes_)}
-    return [[float(row[columns[label]]) if label in columns else 0.0 for label in labels] for row in model.predict_proba(texts)]
+    return [[float(row[columns[label]]) for label in labels] for row in model.predict_proba(texts)]
 
 
 # name in predictions.jsonl and metrics.json -> probabilities (texts, labels) from (training rows, texts, labels, class weights)

@@ -44,7 +44,14 @@ def prepare(cfg: Any, tokenizer: Any) -> Prepared:
         faults += split_faults(split, report[split], cfg)
         columns = [{key: row[key] for key in ("input_ids", "attention_mask", "labels")} for row in tokenised.rows]
         found[split] = Dataset.from_list(columns) if columns else None
-    return Prepared(found["train"], found.get("validation"), report, faults)
+    return Prepared(found["train"], found.get("validation"), report, [*weight_faults(cfg), *faults])
+
+
+def weight_faults(cfg: Any) -> list[str]:
+    """Class weights for other labels than the data's."""
+    if not isinstance(cfg.class_weights, dict) or set(cfg.class_weights) == set(cfg.labels):
+        return []
+    return [f"training.class_weights are for {', '.join(sorted(cfg.class_weights))}, but the labels are {', '.join(cfg.labels)}"]
 
 
 def split_facts(tokenised: Tokenised, rows: int, labels: list[str]) -> dict[str, Any]:

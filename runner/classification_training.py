@@ -52,7 +52,7 @@ def class_weights(wanted: Any, labels: list[str], found: list[int]) -> list[floa
     if wanted == "balanced":
         counts = Counter(found)
         return [len(found) / (len(labels) * counts[number]) for number in range(len(labels))]
-    return [float(wanted.get(label, 1.0)) for label in labels]
+    return [float(wanted[label]) for label in labels]
 
 
 def row_loss(weights: list[float] | None) -> Loss:

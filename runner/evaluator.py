@@ -105,10 +105,14 @@ def _generate(model: Any, tokenizer: Any, batch: list[dict[str, Any]], request: 
     settings = request["generation"]
     prompts = [row["prompt_ids"] for row in batch]
     inputs = tokenizer.pad({"input_ids": prompts}, return_tensors="pt").to(device)
+    padding = tokenizer.pad_token_id
+    if padding >= model.get_input_embeddings().num_embeddings:  # a token that training added; the base has none for it
+        padding = request["stop_ids"][0]
+        inputs["input_ids"].masked_fill_(inputs["attention_mask"] == 0, padding)
     set_seed(settings["seed"])
     sampling = {"do_sample": True, "temperature": settings["temperature"], "top_p": settings["top_p"]} if settings["temperature"] else {}
     output = model.generate(
-        **inputs, max_new_tokens=settings["max_new_tokens"], eos_token_id=request["stop_ids"], pad_token_id=tokenizer.pad_token_id,
+        **inputs, max_new_tokens=settings["max_new_tokens"], eos_token_id=request["stop_ids"], pad_token_id=padding,
         **(sampling or {"do_sample": False, "temperature": None, "top_p": None, "top_k": None}),
     )  # fmt: skip
     stops = set(request["stop_ids"])

@@ -11,5 +11,5 @@ def token_summary(facts: dict[str, Any]) -> str:
     trained = f"{facts['trained']:,} tokens trained and {facts['masked']:,} masked"
     if "split_documents" in facts:
         blocks = f"{facts['rows']:,} texts in {facts['trained_rows']:,} blocks, {facts['fill']:.0%} full"
-        return f"{trained} (each text's first); {blocks}, {facts['split_documents']:,} texts split over blocks, none cut"
+        return f"{trained} (the first of each part); {blocks}, {facts['split_documents']:,} texts split over blocks, none cut"
     return f"{trained}; longest row {facts['longest']:,}; {len(facts['untrained_rows'])} rows without a trained token"
