@@ -83,6 +83,8 @@ class RecipekitPlugin(BasePlugin):
             make_trainable(model, this_machine().memory)
         if cfg.record_type == "classification":
             classification_training.set_padding(model, self.tokenizer)
+        if cfg.record_type == "text":
+            model.config.use_cache = False  # with a cache, transformers does not look at positions for where documents begin
         if self.shared_block and not (cfg.deepspeed or cfg.fsdp_config):  # a sharded model cannot be tried on its own
             if not documents_are_apart(model, self.shared_block, cfg.micro_batch_size):
                 self.fail("this model lets the documents of a packed block see each other: set training.sample_packing: false")

@@ -116,10 +116,6 @@ def write_recipe(folder: Path, model: Path, rows: int = 48) -> Path:
     return path
 
 
-if __name__ == "__main__":  # in a process of its own: torch and its warnings stay out of the tests'
-    build_model(Path(sys.argv[1]))
-
-
 HABITS = {
     "INTJ": ["chess", "library", "blueprint", "telescope"],
     "ENFP": ["festival", "guitar", "painting", "roadtrip"],
@@ -214,3 +210,7 @@ def write_text(folder: Path, model: Path, rows: int = 40) -> Path:
     path = folder / "text.yml"
     path.write_text(TEXT.format(model=model), encoding="utf-8")
     return path
+
+
+if __name__ == "__main__":  # in a process of its own: torch and its warnings stay out of the tests'
+    {"llama": build_model, "gpt2": build_gpt2}[sys.argv[1]](Path(sys.argv[2]))
