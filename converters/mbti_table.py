@@ -1,8 +1,8 @@
 """The lines of the Kaggle CSV -> its rows. Its rows are one line each and begin with a type, which real copies keep where they break else.
 
-    type,posts
-    INTP,"'first post|||second post'"
-    ENFP,"'a row whose closing quote an editor made curly'”
+type,posts
+INTP,"'first post|||second post'"
+ENFP,"'a row whose closing quote an editor made curly'”
 """
 
 import re

@@ -146,9 +146,7 @@ def check_budget(ledger: Ledger, allowed: float) -> None:
     raise (GateError if allowed else UserError)(*problems, Problem(Mark(""), summary, hint, "max-dropped"))
 
 
-def write_splits(
-    spool: Path, folder: Path, weights: list[float], splits: list[SplitName], seed: int
-) -> tuple[dict[str, int], int]:
+def write_splits(spool: Path, folder: Path, weights: list[float], splits: list[SplitName], seed: int) -> tuple[dict[str, int], int]:
     """Deal the spooled lines out to the splits' files. Returns rows by split and how many more training rows the weights made."""
     counts: dict[str, int] = {}
     streams: dict[str, BinaryIO] = {}

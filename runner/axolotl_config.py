@@ -24,7 +24,8 @@ def render_axolotl(recipe: Recipe, data: RenderedData, machine: Machine, base_mo
         **_model(recipe, base_model),
         **_adapter(recipe.training),
         **_datasets(recipe, data),
-        **_rows(recipe.training),
+        **_task(recipe, data),
+        **_rows(recipe),
         **_optimizer(recipe.training, machine),
         **_precision(recipe.training, machine),
         **_watching(recipe, data),
@@ -53,6 +54,7 @@ def _model(recipe: Recipe, base_model: str) -> dict[str, Any]:
         "base_model": base_model,
         "revision_of_model": model.revision,
         "trust_remote_code": model.trust_remote_code,
+        "type_of_model": "AutoModelForSequenceClassification" if recipe.data.type == "classification" else None,
         "chat_template": model.chat_template if recipe.data.type == "chat" else None,
         "eot_tokens": [model.end_of_turn] if model.end_of_turn else None,
         "special_tokens": special,
@@ -83,7 +85,7 @@ def _adapter(training: Training) -> dict[str, Any]:
 def _datasets(recipe: Recipe, data: RenderedData) -> dict[str, Any]:
     def dataset(path: str) -> dict[str, Any]:
         if recipe.data.type != "chat":
-            return {"path": path, "ds_type": "json", "type": "completion", "field": "text", "split": "train"}
+            return {"path": path, "ds_type": "json", "split": "train"}  # no `type`: our plugin reads these rows
         return {
             "path": path,
             "ds_type": "json",
@@ -105,12 +107,29 @@ def _datasets(recipe: Recipe, data: RenderedData) -> dict[str, Any]:
     }
 
 
-def _rows(training: Training) -> dict[str, Any]:
+def _task(recipe: Recipe, data: RenderedData) -> dict[str, Any]:
+    """Keys of our plugin (plugin_keys.py), for what Axolotl has no key for."""
+    if recipe.data.type == "text":
+        return {"record_type": "text", "pack_blocks": recipe.training.sample_packing}
+    if recipe.data.type == "classification":
+        return {
+            "record_type": "classification",
+            "num_labels": len(data.labels) or None,  # None where nothing was converted yet: `recipe render`
+            "labels": list(data.labels) or None,
+            "class_weights": recipe.training.class_weights,
+        }
+    return {}
+
+
+def _rows(recipe: Recipe) -> dict[str, Any]:
+    training = recipe.training
+    # Axolotl's packing drops the rows that do not fill a last batch; text is packed by our plugin, which keeps them.
+    packing = training.sample_packing and recipe.data.type == "chat"
     return {
         "sequence_len": training.sequence_len,
-        "excess_length_strategy": training.excess_length_strategy,
-        "sample_packing": training.sample_packing,
-        "eval_sample_packing": False if training.sample_packing else None,
+        "excess_length_strategy": training.excess_length_strategy if recipe.data.type != "text" else None,
+        "sample_packing": packing,
+        "eval_sample_packing": False if packing else None,
         "group_by_length": training.group_by_length,
         "micro_batch_size": training.micro_batch_size,
         "gradient_accumulation_steps": training.gradient_accumulation_steps,
@@ -164,7 +183,7 @@ def _watching(recipe: Recipe, data: RenderedData) -> dict[str, Any]:
         "save_strategy": "epoch" if saves is None else None,
         "save_total_limit": training.save_total_limit,
         "early_stopping_patience": training.early_stopping_patience,
-        "load_best_model_at_end": training.load_best_model_at_end or None,
+        "load_best_model_at_end": training.load_best_model_at_end if evaluates else None,
         "metric_for_best_model": training.metric_for_best_model if evaluates else None,
         "greater_is_better": "loss" not in training.metric_for_best_model if evaluates else None,
     }

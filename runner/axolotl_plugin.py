@@ -12,18 +12,22 @@ from typing import Any
 import torch
 import transformers
 import yaml
-from axolotl.common.datasets import TrainDatasetMeta, load_datasets
+from axolotl.common.datasets import TrainDatasetMeta
 from axolotl.integrations.base import BasePlugin
 from axolotl.loaders import load_tokenizer
 
 from ..schemas.recipe import load_recipe
+from . import chat_data, classification_data, classification_training, text_data
 from .axolotl_contract import lost_keys
 from .cpu_quantised import make_trainable
 from .machine import this_machine
 from .plan import CONFIG
+from .prepared import dropped_faults
 from .progress import Progress
-from .token_audit import audit, faults_of
+from .text_training import BlockCollator, documents_are_apart, first_shared
 from .training_callback import RunCallback
+
+PREPARE = {None: chat_data.prepare, "classification": classification_data.prepare, "text": text_data.prepare}
 
 
 class RecipekitPlugin(BasePlugin):
@@ -33,6 +37,12 @@ class RecipekitPlugin(BasePlugin):
         super().__init__()
         self.progress = Progress(Path("progress.jsonl"))
         self.callback = RunCallback(self.progress)
+        self.tokenizer: Any = None
+        self.shared_block: dict[str, list[int]] | None = None
+
+    def get_input_args(self) -> str:
+        """The types of our own keys."""
+        return "recipekit.runner.plugin_keys.PluginKeys"
 
     def load_datasets(self, cfg: Any, preprocess: bool = False) -> TrainDatasetMeta:
         """Check that no rendered key was lost, let Axolotl tokenise, and audit the tensors before the model is loaded."""
@@ -42,21 +52,15 @@ class RecipekitPlugin(BasePlugin):
         if lost := lost_keys(rendered, dict(cfg)):
             self.fail("Axolotl does not keep what was rendered:\n" + "\n".join(lost))
         self.progress.event("stage", name="tokenise")
-        tokenizer = load_tokenizer(cfg)
-        try:
-            meta = load_datasets(cfg=cfg)
-        except ValueError as error:
-            if "sequence" not in str(error).lower():
-                raise
-            meta = None  # excess_length_strategy: raise names no row; the audit does
-        report = audit(cfg, tokenizer, meta)
-        Path("tokens.json").write_text(json.dumps(report, indent=2, ensure_ascii=False), encoding="utf-8")
-        if faults := faults_of(report, cfg, load_recipe("recipe.yml").recipe.data.max_dropped):
+        self.tokenizer = load_tokenizer(cfg)
+        prepared = PREPARE[cfg.record_type](cfg, self.tokenizer)
+        Path("tokens.json").write_text(json.dumps(prepared.report, indent=2, ensure_ascii=False), encoding="utf-8")
+        allowed = load_recipe("recipe.yml").recipe.data.max_dropped
+        if faults := prepared.faults + dropped_faults(prepared.report, cfg.excess_length_strategy, allowed):
             self.fail("\n".join(faults))
-        if meta is None:
-            raise AssertionError("Axolotl refused the rows' length, but no row is too long")
+        self.shared_block = first_shared(prepared.train) if cfg.pack_blocks else None
         self.progress.event("stage", name="load model")
-        return meta
+        return TrainDatasetMeta(prepared.train, prepared.validation)
 
     def fail(self, what: str) -> None:
         """Tell the runner why, in words for people, and stop."""
@@ -67,6 +71,11 @@ class RecipekitPlugin(BasePlugin):
         """Stock Axolotl draws the adapter's first weights before anything is seeded."""
         transformers.set_seed(cfg.seed)
 
+    def post_model_build(self, cfg: Any, model: Any) -> None:
+        """A classification's head, before an adapter copies it."""
+        if cfg.record_type == "classification":
+            classification_training.prepare_head(cfg, model)
+
     def pre_lora_load(self, cfg: Any, model: Any) -> None:
         """Loading the base may have drawn random numbers."""
         transformers.set_seed(cfg.seed)
@@ -75,13 +84,35 @@ class RecipekitPlugin(BasePlugin):
         """Without a GPU, 4-bit layers must be mended before the first evaluation."""
         if not torch.cuda.is_available() and cfg.load_in_4bit:
             make_trainable(model, this_machine().memory)
+        if cfg.record_type == "classification":
+            classification_training.set_padding(model, self.tokenizer)
+        if cfg.record_type == "text":
+            model.config.use_cache = False  # with a cache, transformers does not look at positions for where documents begin
+        if self.shared_block and not (cfg.deepspeed or cfg.fsdp_config):  # a sharded model cannot be tried on its own
+            if not documents_are_apart(model, self.shared_block, cfg.micro_batch_size):
+                self.fail("this model lets the documents of a packed block see each other: set training.sample_packing: false")
 
     def get_training_args(self, cfg: Any) -> dict[str, Any]:
-        """What Axolotl has no key for."""
-        return {} if torch.cuda.is_available() else {"use_cpu": True, "dataloader_pin_memory": False}
+        """What Axolotl has no key for, and where it would do something else than the file says.
+
+        It keeps the best checkpoint unless that is refused, but never where evaluations come once an epoch; it makes one step of warm-up two.
+        """
+        arguments: dict[str, Any] = {"load_best_model_at_end": bool(cfg.load_best_model_at_end)}
+        if cfg.warmup_steps is not None:
+            arguments["warmup_steps"] = cfg.warmup_steps
+        return arguments | ({} if torch.cuda.is_available() else {"use_cpu": True, "dataloader_pin_memory": False})
+
+    def get_collator_cls_and_kwargs(self, cfg: Any, is_eval: bool = False) -> tuple[type, dict[str, Any]] | None:
+        """How rows become batches, for record types that Axolotl does not know."""
+        multiple = classification_data.PAD_MULTIPLE if torch.cuda.is_available() else None
+        if cfg.record_type == "classification":
+            return classification_training.collator(self.tokenizer, multiple)
+        return (BlockCollator, {"pad_to_multiple_of": multiple}) if cfg.record_type == "text" else None
 
     def post_trainer_create(self, cfg: Any, trainer: Any) -> None:
         """Watch what the trainer is given."""
+        if cfg.record_type == "classification":
+            classification_training.set_up_trainer(cfg, trainer)
         self.callback.attach(trainer)
 
     def add_callbacks_post_trainer(self, cfg: Any, trainer: Any) -> list[Any]:

@@ -4,6 +4,7 @@ import shutil
 import sys
 from hashlib import blake2b
 from pathlib import Path
+from typing import Any
 
 import orjson
 
@@ -39,7 +40,18 @@ def evaluate(run: RunFolder, recipe: Recipe, model: ResolvedModel, env: dict[str
     argv = (sys.executable, "-m", "recipekit.runner.evaluator")
     run_child(argv, run.path, env, "eval.log", "the evaluation", display.event)
     facts = {"split": recipe.evaluation_split, "base_model": recipe.model.base_model, "generation": request["generation"]}
-    run.write("eval/metrics.json", score(recipe.evaluation, read_cases(run / "eval" / "predictions.jsonl"), facts))
+    run.write("eval/metrics.json", scored(run, recipe, len(rows), facts))
+
+
+def scored(run: RunFolder, recipe: Recipe, rows: int, facts: dict[str, Any]) -> dict[str, Any]:
+    """The content of metrics.json, from predictions.jsonl."""
+    predictions = run / "eval" / "predictions.jsonl"
+    if recipe.data.type != "classification":
+        return score(recipe.evaluation, read_cases(predictions), facts)
+    from .classification_scoring import read_classified, score_classified
+
+    labels = run.read("data/manifest.json")["labels"]
+    return score_classified(recipe.evaluation, read_classified(predictions, labels), labels, rows, facts)
 
 
 def chosen_rows(path: Path, most: int | None, seed: int) -> list[bytes]:

@@ -13,6 +13,7 @@ import torch
 from transformers import AutoModelForCausalLM, set_seed
 
 from .progress import Progress, read_lines
+from .text_blocks import Piece, pieces
 from .tokenised import IGNORED, end_ids, last_span, load, tokenise
 
 ROWS = Path("eval/rows.jsonl")
@@ -24,6 +25,10 @@ def main() -> None:
     request = json.loads(Path("eval/request.json").read_text(encoding="utf-8"))
     progress = Progress(Path("progress.jsonl"))
     cfg, tokenizer = load()
+    if cfg.record_type == "classification":
+        from .classification_evaluator import classify
+
+        return classify(request, cfg, tokenizer, progress)
     tokenizer.padding_side = "left"
     request["stop_ids"] = sorted(end_ids(cfg, tokenizer))
     rows = _prepared(cfg, tokenizer)
@@ -54,10 +59,13 @@ def _prepared(cfg: Any, tokenizer: Any) -> list[dict[str, Any]]:
     rows = []
     for tensors in tokenise(cfg, tokenizer, ROWS):
         row = given[tensors["id"]]
-        reference = row["messages"][-1]["content"] if "messages" in row else row["text"]
-        prompt = tensors["input_ids"][: last_span(tensors["labels"])]
-        meta = row.get("meta", {})
-        rows.append({**tensors, "prompt_ids": prompt, "reference": reference, "original_tokens": meta.get("original_tokens")})
+        if "messages" in row:
+            given_reply = {"reference": row["messages"][-1]["content"], "original_tokens": row.get("meta", {}).get("original_tokens")}
+            prompt, parts = tensors["input_ids"][: last_span(tensors["labels"])], [Piece(tensors["input_ids"], tensors["labels"])]
+        else:
+            given_reply = {"reference": "", "original_tokens": None}
+            prompt, parts = [], pieces(tensors["input_ids"], cfg.sequence_len)
+        rows.append({"id": row["id"], "prompt_ids": prompt, "pieces": parts, **given_reply})
     return sorted(rows, key=lambda row: (len(row["prompt_ids"]), row["id"]))
 
 
@@ -77,14 +85,18 @@ def _models(request: dict[str, Any], dtype: torch.dtype, device: str) -> Iterato
 
 @torch.inference_mode()
 def _score(model: Any, row: dict[str, Any], device: str) -> dict[str, float]:
-    """Negative log-likelihood (nats), count and greedy hits of the row's trained tokens."""
-    ids = torch.tensor([row["input_ids"]], device=device)
-    labels = torch.tensor(row["labels"], device=device)[1:]
-    logits = model(input_ids=ids, attention_mask=torch.ones_like(ids)).logits[0, :-1].float()
-    trained = labels != IGNORED
-    logits, labels = logits[trained], labels[trained]
-    nll = torch.nn.functional.cross_entropy(logits, labels, reduction="sum")
-    return {"nll": float(nll), "trained": int(trained.sum()), "correct": int((logits.argmax(-1) == labels).sum())}
+    """Negative log-likelihood (nats), count and greedy hits of the row's trained tokens; a long text's parts are added up."""
+    sums = {"nll": 0.0, "trained": 0, "correct": 0}
+    for piece in row["pieces"]:
+        ids = torch.tensor([piece.input_ids], device=device)
+        labels = torch.tensor(piece.labels, device=device)[1:]
+        logits = model(input_ids=ids, attention_mask=torch.ones_like(ids)).logits[0, :-1].float()
+        trained = labels != IGNORED
+        logits, labels = logits[trained], labels[trained]
+        sums["nll"] += float(torch.nn.functional.cross_entropy(logits, labels, reduction="sum"))
+        sums["trained"] += int(trained.sum())
+        sums["correct"] += int((logits.argmax(-1) == labels).sum())
+    return sums
 
 
 @torch.inference_mode()
@@ -93,10 +105,14 @@ def _generate(model: Any, tokenizer: Any, batch: list[dict[str, Any]], request: 
     settings = request["generation"]
     prompts = [row["prompt_ids"] for row in batch]
     inputs = tokenizer.pad({"input_ids": prompts}, return_tensors="pt").to(device)
+    padding = tokenizer.pad_token_id
+    if padding >= model.get_input_embeddings().num_embeddings:  # a token that training added; the base has none for it
+        padding = request["stop_ids"][0]
+        inputs["input_ids"].masked_fill_(inputs["attention_mask"] == 0, padding)
     set_seed(settings["seed"])
     sampling = {"do_sample": True, "temperature": settings["temperature"], "top_p": settings["top_p"]} if settings["temperature"] else {}
     output = model.generate(
-        **inputs, max_new_tokens=settings["max_new_tokens"], eos_token_id=request["stop_ids"], pad_token_id=tokenizer.pad_token_id,
+        **inputs, max_new_tokens=settings["max_new_tokens"], eos_token_id=request["stop_ids"], pad_token_id=padding,
         **(sampling or {"do_sample": False, "temperature": None, "top_p": None, "top_k": None}),
     )  # fmt: skip
     stops = set(request["stop_ids"])

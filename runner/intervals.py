@@ -1,11 +1,12 @@
 """Intervals: a paired bootstrap over rows, the same resamples for every model, so that differences are of the same rows."""
 
 import math
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from .metrics import Case, Metric
+from .metrics import Metric
 
 RESAMPLES = 2000
 
@@ -23,28 +24,36 @@ def resamples(rows: int, seed: int = 0, count: int = RESAMPLES) -> np.ndarray:
     return np.random.default_rng(seed).multinomial(rows, [1 / rows] * rows, size=count)
 
 
-def estimate(metric: Metric, cases: list[Case], draws: np.ndarray, confidence: float) -> Estimate:
+def point(metric: Metric, cases: Sequence[Any]) -> float:
+    """The metric over the cases."""
+    return metric.value(*map(float, _parts(metric, cases).sum(axis=0)))
+
+
+def estimate(metric: Metric, cases: Sequence[Any], draws: np.ndarray, confidence: float) -> Estimate:
     """The metric over the cases with its percentile interval."""
-    numerators, denominators = np.array([metric.parts(case) for case in cases], dtype=float).T
-    value = metric.value(float(numerators.sum()), float(denominators.sum()))
-    return Estimate(value, *_interval(_resampled(metric, numerators, denominators, draws), confidence))
+    parts = _parts(metric, cases)
+    return Estimate(metric.value(*map(float, parts.sum(axis=0))), *_interval(_resampled(metric, parts, draws), confidence))
 
 
-def difference(metric: Metric, before: list[Case], after: list[Case], draws: np.ndarray, confidence: float) -> Estimate:
+def difference(metric: Metric, before: Sequence[Any], after: Sequence[Any], draws: np.ndarray, confidence: float) -> Estimate:
     """after - before with its paired interval; when that holds 0, the two are not distinguishable."""
     values, total = [], 0.0
     for sign, cases in ((-1, before), (1, after)):
-        numerators, denominators = np.array([metric.parts(case) for case in cases], dtype=float).T
-        values.append(sign * _resampled(metric, numerators, denominators, draws))
-        total += sign * metric.value(float(numerators.sum()), float(denominators.sum()))
+        parts = _parts(metric, cases)
+        values.append(sign * _resampled(metric, parts, draws))
+        total += sign * metric.value(*map(float, parts.sum(axis=0)))
     with np.errstate(invalid="ignore"):  # infinite in both: no difference can be told
         change = values[0] + values[1]
     return Estimate(total, *_interval(change, confidence))
 
 
-def _resampled(metric: Metric, numerators: np.ndarray, denominators: np.ndarray, draws: np.ndarray) -> np.ndarray:
-    sums = zip(draws @ numerators, draws @ denominators, strict=True)
-    return np.array([metric.value(float(n), float(d)) for n, d in sums])
+def _parts(metric: Metric, cases: Sequence[Any]) -> np.ndarray:
+    """Shape (cases, sums)."""
+    return np.array([metric.parts(case) for case in cases], dtype=float)
+
+
+def _resampled(metric: Metric, parts: np.ndarray, draws: np.ndarray) -> np.ndarray:
+    return np.array([metric.value(*sums) for sums in (draws @ parts).tolist()])
 
 
 def _interval(values: np.ndarray, confidence: float) -> tuple[float, float]:

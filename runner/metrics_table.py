@@ -1,18 +1,21 @@
-"""Base beside tuned, with intervals, as a table on the terminal."""
+"""Baselines beside the tuned model, with intervals, as a table on the terminal."""
 
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
-LABELS = {"base": "base", "tuned": "tuned", "reference": "the data's own replies"}
+LABELS = {
+    "base": "base", "majority": "commonest label", "tfidf": "TF-IDF + logistic regression", "tuned": "tuned",
+    "reference": "the data's own replies",
+}  # fmt: skip
 
 
 def metrics_table(metrics: dict[str, Any], console: Console) -> None:
-    """Print a row for each metric: base, tuned, the data's own replies, and whether the change can be told from chance."""
+    """Print a row for each metric: baselines, tuned, the data's own replies, and whether the change can be told from chance."""
     columns = [name for name in LABELS if metrics["models"].get(name)]
     title = f"{metrics['rows']} {metrics['split']} rows, {metrics['confidence']:.0%} intervals"
-    table = Table("metric", *(LABELS[name] for name in columns), "change", title=title, title_justify="left")
+    table = Table("metric", *(LABELS[name] for name in columns), change_title(metrics), title=title, title_justify="left")
     for name, facts in metrics["metrics"].items():
         unit = f" ({facts['unit']})" if facts["unit"] else ""
         cells = [number(metrics["models"][column].get(name)) for column in columns]
@@ -26,8 +29,18 @@ def number(estimate: dict[str, Any] | None) -> str:
         return ""
     if estimate["value"] is None:
         return "not measurable"
-    low, high = (f"{estimate[key]:.2f}" if estimate[key] is not None else "?" for key in ("low", "high"))
-    return f"{estimate['value']:.2f} [{low}, {high}]"
+    low, high = (digits(estimate[key]) if estimate[key] is not None else "?" for key in ("low", "high"))
+    return f"{digits(estimate['value'])} [{low}, {high}]"
+
+
+def digits(value: float, sign: str = "") -> str:
+    """Two decimals; three for what is at most 1, such as an F1."""
+    return f"{value:{sign}.{2 if abs(value) > 1 else 3}f}"
+
+
+def change_title(metrics: dict[str, Any]) -> str:
+    """What the tuned model is compared with."""
+    return "change" if metrics["against"] == "base" else f"against {LABELS[metrics['against']]}"
 
 
 def verdict(change: dict[str, Any], better: str) -> str:
@@ -35,6 +48,6 @@ def verdict(change: dict[str, Any], better: str) -> str:
     if change["value"] is None:
         return ""
     if not change["distinguishable"]:
-        return f"{change['value']:+.2f}, not distinguishable"
+        return f"{digits(change['value'], '+')}, not distinguishable"
     word = "" if not better else ", better" if (change["value"] > 0) == (better == "higher") else ", worse"
-    return f"{change['value']:+.2f}{word}"
+    return f"{digits(change['value'], '+')}{word}"

@@ -67,7 +67,8 @@ def folder_identity(folder: Path) -> str:
 
 def _from_run(recipe_name: str, runs: Path) -> ResolvedModel:
     for run in all_runs(runs, recipe_name):
-        if run.status.get("state") == "done" and (run / "model" / "config.json").is_file():
+        full = (run / "model" / "config.json").is_file() and not (run / "model" / "adapter_config.json").exists()
+        if run.status.get("state") == "done" and full:
             folder = (run / "model").resolve()
             return ResolvedModel(str(folder), folder_identity(folder), f"the model of {run.path}")
     hint = f"run it first: recipe run {recipe_name}"

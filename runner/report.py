@@ -6,9 +6,10 @@ from typing import Any
 from ..converters.publish import write_atomically
 from ..schemas.errors import UserError
 from .charts import Series, line_chart
-from .metrics_table import LABELS, number, verdict
+from .metrics_table import LABELS, change_title, digits, number, verdict
 from .progress import read_lines
 from .run_folder import RunFolder
+from .token_summary import token_summary
 
 SAMPLES = 10
 
@@ -31,38 +32,41 @@ def report_facts(run: RunFolder) -> dict[str, Any]:
     metrics = run.read("eval/metrics.json")
     if not metrics:
         raise UserError(f"{run.path} has not been evaluated: it is {run.status['state']}", hint=f"recipe resume {run.path}")
-    lock = run.read("lock.json")
+    predictions, rows = read_lines(run / "eval" / "predictions.jsonl"), read_lines(run / "eval" / "rows.jsonl")
     return {
         "name": run.status["recipe"],
         "run": run.path.name,
         "state": run.status["state"],
         "answer": answer(metrics),
         "manifest": run.read("data/manifest.json"),
-        "tokens": run.read("tokens.json"),
+        "token_lines": {split: token_summary(facts) for split, facts in run.read("tokens.json").items()},
         "metrics": metrics,
         "columns": [name for name in LABELS if metrics["models"].get(name)],
         "labels": LABELS,
+        "change_title": change_title(metrics),
         "verdicts": {name: verdict(metrics["differences"][name], metrics["metrics"][name]["better"]) for name in metrics["metrics"]},
         "charts": charts(read_lines(run / "metrics.jsonl")),
-        "samples": samples(read_lines(run / "eval" / "predictions.jsonl"), read_lines(run / "eval" / "rows.jsonl")),
+        "samples": samples(predictions, rows),
+        "mistakes": mistakes(predictions, rows),
         "recipe": (run / "recipe.yml").read_text(encoding="utf-8"),
-        "lock": lock,
+        "lock": run.read("lock.json"),
         "reasons": [line for line in [run.status.get("reason")] if line],
     }
 
 
 def answer(metrics: dict[str, Any]) -> str:
     """Did it work? One sentence, from the first metric that can be told from chance."""
-    rows, split = metrics["rows"], metrics["split"]
+    rows, split, against = metrics["rows"], metrics["split"], metrics["against"]
+    other = "the base model" if against == "base" else LABELS[against]
     for name, facts in metrics["metrics"].items():
         change = metrics["differences"][name]
         if facts["better"] and change["distinguishable"]:
-            base, tuned = (metrics["models"][model][name]["value"] for model in ("base", "tuned"))
+            base, tuned = (digits(metrics["models"][model][name]["value"]) for model in (against, "tuned"))
             word = "better" if (change["value"] > 0) == (facts["better"] == "higher") else "worse"
             unit = f" {facts['unit']}" if facts["unit"] else ""
-            label = f"{name.replace('_', ' ')} is {word} than the base model's"
-            return f"On {rows} held-out rows the tuned model's {label}: {tuned:.1f}{unit} against {base:.1f}{unit}."
-    return f"On {rows} {split} rows the tuned model cannot be told from the base model."
+            label = f"{name.replace('_', ' ')} is {word} than that of {other}"
+            return f"On {rows} held-out rows the tuned model's {label}: {tuned}{unit} against {base}{unit}."
+    return f"On {rows} {split} rows the tuned model cannot be told from {other}."
 
 
 def charts(lines: list[dict[str, Any]]) -> dict[str, str]:
@@ -73,6 +77,7 @@ def charts(lines: list[dict[str, Any]]) -> dict[str, str]:
 
     drawn = {
         "Loss": line_chart("Loss", [series("training", "loss"), series("validation", "eval_loss")], "step"),
+        "Validation scores": line_chart("Scores", [series("macro-F1", "eval_macro_f1"), series("accuracy", "eval_accuracy")], "step"),
         "Learning rate": line_chart("Learning rate", [series("learning rate", "learning_rate")], "step"),
         "Speed": line_chart("Speed", [series("tokens per second", "tokens_per_s")], "step"),
     }
@@ -90,3 +95,11 @@ def samples(predictions: list[dict[str, Any]], rows: list[dict[str, Any]]) -> li
         if {"base", "tuned"} <= set(found) and "messages" in row:
             shown.append({"id": row["id"], "prompt": row["messages"][-2]["content"], "reference": found["tuned"]["reference"], **found})
     return shown
+
+
+def mistakes(predictions: list[dict[str, Any]], rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The SAMPLES rows that a classifier was surest of and wrong about, surest first."""
+    texts = {row["id"]: row.get("text", "") for row in rows}
+    wrong = [line for line in predictions if line["model"] == "tuned" and line.get("predicted", line.get("label")) != line.get("label")]
+    found = [{**line, "probability": line["probabilities"][line["predicted"]], "text": texts[line["id"]]} for line in wrong]
+    return sorted(found, key=lambda line: -line["probability"])[:SAMPLES]

@@ -24,6 +24,7 @@ from .plan import Plan, executable, plan
 from .report import write_report
 from .run_folder import RunFolder, create
 from .steps import optimizer_steps, step_problems
+from .token_summary import token_summary
 
 NOT_MODEL = ("checkpoint-*", "debug.log", "runs", "README.md")
 
@@ -156,12 +157,13 @@ def _train(run: RunFolder, loaded: Loaded, planned: Planned, display: Display, p
         write_atomically(run / name, text.encode())
     if not _begin(run, "train", key, previous, display, done):
         return
-    steps = optimizer_steps(recipe, rows)
+    # How many blocks texts fill is not known before they are tokenised.
+    steps = "" if recipe.data.type == "text" else f"{optimizer_steps(recipe, rows):,} steps, "
     display.say("model", planned.model.note)
     for note in planned.notes:
         display.say("", note, "yellow")
     display.say("train", f"{recipe.training.adapter if recipe.training.adapter != 'none' else 'full parameters'}, {rows:,} rows, "
-                f"{steps:,} steps, on {machine.gpu_name or f'{machine.cores} CPU cores'}")  # fmt: skip
+                f"{steps}on {machine.gpu_name or f'{machine.cores} CPU cores'}")  # fmt: skip
     checkpoint, passed_over = newest(run / "checkpoints")
     for line in passed_over:
         display.say("", line, "yellow")
@@ -173,7 +175,7 @@ def _train(run: RunFolder, loaded: Loaded, planned: Planned, display: Display, p
     run_child(argv, run.path, planned.plan.env, "train.log", "training", display.event)
     display.clear()
     _publish_model(run)
-    display.say("", f"trained: {token_summary(run.read('tokens.json'), recipe.training.excess_length_strategy)}")
+    display.say("", f"trained in each epoch: {token_summary(run.read('tokens.json')['train'])}")
     _complete(run, "train", key)
 
 
@@ -196,14 +198,6 @@ def _refuse_other_training(run: RunFolder, lock: dict[str, Any]) -> None:
         raise UserError(Problem(Mark(str(run / "checkpoints")), what, hint, "other-training"))
 
 
-def token_summary(tokens: dict[str, Any], strategy: str) -> str:
-    """The audit of the training rows in a line."""
-    facts = tokens["train"]
-    long = len(facts.get("long_rows", ()))
-    fate = f"; {long:,} rows longer than sequence_len were {'dropped' if strategy == 'drop' else 'cut'}" if long else ""
-    return f"{facts['trained']:,} tokens trained and {facts['masked']:,} masked in an epoch of {facts['trained_rows']:,} rows{fate}"
-
-
 def _publish_model(run: RunFolder) -> None:
     """The trained weights and tokenizer, without checkpoints, as model/: complete or absent."""
     with new_folder(run / "model", "tokenizer_config.json") as folder:
@@ -219,7 +213,8 @@ def _evaluate(
     key = stages.evaluate_key(recipe.evaluation, recipe.evaluation_split, run.status["stages"]["train"])
     if _begin(run, "evaluate", key, previous, display, done):
         evaluate(run, recipe, planned.model, planned.plan.env, key, display)
-        display.say("evaluate", f"{run.read('eval/metrics.json')['rows']} {recipe.evaluation_split} rows, base beside tuned")
+        beside = "baselines" if recipe.data.type == "classification" else "base"
+        display.say("evaluate", f"{run.read('eval/metrics.json')['rows']} {recipe.evaluation_split} rows, {beside} beside tuned")
         _complete(run, "evaluate", key)
     return run.read("eval/metrics.json")
 

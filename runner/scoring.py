@@ -24,9 +24,14 @@ def read_cases(predictions: Path) -> dict[str, list[Case]]:
 
 def score(evaluation: Evaluation, cases: dict[str, list[Case]], facts: dict[str, Any]) -> dict[str, Any]:
     """The content of metrics.json. A metric that no row can be measured on is given as null, with the reason."""
-    rows = len(cases[TUNED])
-    draws = resamples(rows, evaluation.generation.seed)
     columns = {BASE: cases[BASE], TUNED: cases[TUNED], REFERENCE: _references(cases[TUNED])}
+    return {**facts, **measured(evaluation, columns, BASE)}
+
+
+def measured(evaluation: Evaluation, columns: dict[str, list[Any]], against: str) -> dict[str, Any]:
+    """Every metric for every column of cases (the same rows in each), and how the tuned model differs from the one named `against`."""
+    rows = len(columns[TUNED])
+    draws = resamples(rows, evaluation.generation.seed)
     models: dict[str, dict[str, Any]] = {model: {} for model in columns}
     differences = {}
     for name in evaluation.metrics:
@@ -35,10 +40,10 @@ def score(evaluation: Evaluation, cases: dict[str, list[Case]], facts: dict[str,
             if model == REFERENCE and not measure.ON_REFERENCE:
                 continue
             models[model][name] = _as_json(estimate(measure, chosen, draws, evaluation.confidence))
-        change = difference(measure, cases[BASE], cases[TUNED], draws, evaluation.confidence)
+        change = difference(measure, columns[against], columns[TUNED], draws, evaluation.confidence)
         differences[name] = _as_json(change) | {"distinguishable": bool(change.low > 0 or change.high < 0)}
     units = {name: {"unit": metric(name).UNIT, "better": metric(name).BETTER} for name in evaluation.metrics}
-    return {**facts, "rows": rows, "confidence": evaluation.confidence, "models": models, "differences": differences,
+    return {"rows": rows, "confidence": evaluation.confidence, "against": against, "models": models, "differences": differences,
             "metrics": units, "gates": check_gates(evaluation, models[TUNED])}  # fmt: skip
 
 

@@ -9,19 +9,25 @@ from ..schemas.yaml_source import Document
 
 
 def optimizer_steps(recipe: Recipe, rows: int) -> int:
-    """Optimizer steps for so many training rows, as Axolotl counts them; with packing, the most there can be.
+    """Optimizer steps for so many training rows, as transformers counts them; with packing, the most there can be.
 
-    Axolotl gives the trainer a number of steps, not of epochs: an incomplete batch at the end of an epoch counts for its part, and
-    `max_steps` takes the place of `num_epochs`, be it fewer steps or more.
+    `max_steps` takes the place of `num_epochs`, be it fewer steps or more. Axolotl's own count is not used: it gives incomplete batches
+    their part only, and so ends a run of three epochs before every row was seen three times.
     """
     training, launch = recipe.training, recipe.launch
-    processes = launch.num_processes * launch.num_nodes
-    rows_a_step = training.micro_batch_size * training.gradient_accumulation_steps * processes
-    return training.max_steps or math.ceil(rows * training.num_epochs / rows_a_step)
+    batch = training.micro_batch_size * launch.num_processes * launch.num_nodes
+    return training.max_steps or epoch_steps(rows, batch, training.gradient_accumulation_steps, training.num_epochs)
+
+
+def epoch_steps(rows: int, batch: int, accumulation: int, epochs: float) -> int:
+    """Optimizer steps of so many epochs over rows that come in batches of `batch`, `accumulation` batches a step."""
+    return math.ceil(epochs * max(math.ceil(math.ceil(rows / batch) / accumulation), 1))
 
 
 def step_problems(recipe: Recipe, document: Document, rows: int) -> Iterator[Problem]:
-    """Keys that cannot have an effect in a run of this many rows."""
+    """Keys that cannot have an effect in a run of this many rows. How many blocks texts fill is known once they are tokenised."""
+    if recipe.data.type == "text":
+        return
     steps = optimizer_steps(recipe, rows)
     for key in ("eval_steps", "save_steps"):
         every = getattr(recipe.training, key)

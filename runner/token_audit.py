@@ -1,28 +1,21 @@
 """Which tokens are trained: counted from the very tensors that the trainer will see, and refused where a row would teach nothing."""
 
-import json
-from pathlib import Path
 from typing import Any
 
+from .prepared import LISTED, long_rows_fault, split_rows
 from .tokenised import IGNORED, end_ids, long_rows
-
-LISTED = 20
 
 
 def audit(cfg: Any, tokenizer: Any, meta: Any) -> dict[str, Any]:
     """Counts and faults by split. `meta` is Axolotl's tokenised data, or None when it refused the rows' length."""
-    paths = {"train": cfg.datasets[0]["path"]}
-    if cfg.test_datasets:
-        paths["validation"] = cfg.test_datasets[0]["path"]
     tokenised = {"train": meta.train_dataset, "validation": meta.eval_dataset} if meta else {}
-    ends = end_ids(cfg, tokenizer) if cfg.datasets[0]["type"] == "chat_template" else set()
+    ends = end_ids(cfg, tokenizer)
     if tokenizer.pad_token_id in ends:
         raise SystemExit("the padding token is the end of turn: it would be masked and never learnt")
-    return {split: _audit_split(cfg, tokenizer, Path(path), tokenised.get(split), ends) for split, path in paths.items()}
+    return {split: _audit_split(cfg, tokenizer, rows, tokenised.get(split), ends) for split, rows in split_rows(cfg).items()}
 
 
-def _audit_split(cfg: Any, tokenizer: Any, path: Path, dataset: Any, ends: set[int]) -> dict[str, Any]:
-    rows = [json.loads(line) for line in path.read_bytes().splitlines()]
+def _audit_split(cfg: Any, tokenizer: Any, rows: list[dict[str, Any]], dataset: Any, ends: set[int]) -> dict[str, Any]:
     facts: dict[str, Any] = {"rows": len(rows)}
     if dataset is None or len(dataset) != len(rows) or cfg.excess_length_strategy == "truncate":
         facts["long_rows"] = long_rows(cfg, tokenizer, rows)
@@ -30,7 +23,7 @@ def _audit_split(cfg: Any, tokenizer: Any, path: Path, dataset: Any, ends: set[i
         return facts
     if cfg.excess_length_strategy == "drop":
         rows = [row for row in rows if row["id"] not in facts.get("long_rows", {})]
-    names = [row["id"] for row in rows] if len(rows) == len(dataset) else [f"block {n}" for n in range(1, len(dataset) + 1)]
+    names = [row["id"] for row in rows] if len(rows) == len(dataset) else [f"row {n}" for n in range(1, len(dataset) + 1)]
     facts |= {"trained_rows": len(dataset), "trained": 0, "masked": 0, "longest": 0, "untrained_rows": [], "open_ended_rows": []}
     for name, tensors in zip(names, dataset, strict=True):
         labels = tensors["labels"]
@@ -51,21 +44,13 @@ def _spans_end_with(labels: list[int], ends: set[int]) -> bool:
     return all(label == IGNORED or after != IGNORED or label in ends for label, after in zip(labels, followers, strict=True))
 
 
-def faults_of(report: dict[str, Any], cfg: Any, max_dropped: float) -> list[str]:
-    """What the run must not start with, in words; empty when every row teaches something and every reply ends.
-
-    `max_dropped` is the share of rows that the recipe lets go: it holds for rows that are dropped for their length too.
-    """
+def faults_of(report: dict[str, Any], cfg: Any) -> list[str]:
+    """What the run must not start with, in words; empty when every row teaches something and every reply ends."""
     faults = []
     for split, facts in report.items():
         long = facts.get("long_rows") or {}
-        beyond = len(long) > max_dropped * facts["rows"]
-        if long and (cfg.excess_length_strategy == "raise" or cfg.excess_length_strategy == "drop" and beyond):
-            listed = ", ".join(f"{row} ({length:,} tokens)" for row, length in list(long.items())[:LISTED])
-            more = " ..." if len(long) > LISTED else ""
-            faults.append(f"{len(long)} {split} rows are longer than training.sequence_len ({cfg.sequence_len}): {listed}{more}")
-            if cfg.excess_length_strategy == "drop":
-                faults.append(f"dropping {len(long)} of {facts['rows']} {split} rows is more than data.max_dropped ({max_dropped}) allows")
+        if long and cfg.excess_length_strategy == "raise":
+            faults.append(long_rows_fault(split, long, cfg.sequence_len))
         if rows := facts.get("untrained_rows"):
             faults.append(f"{len(rows)} {split} rows have no trained token: {', '.join(rows[:LISTED])}")
         if (rows := facts.get("open_ended_rows")) and cfg.excess_length_strategy != "truncate":

@@ -15,13 +15,17 @@ IGNORED = -100
 
 def tokenise(cfg: Any, tokenizer: Any, path: Path) -> list[dict[str, Any]]:
     """Each row's id, input_ids and labels. `cfg` is Axolotl's configuration, whose data set is replaced by the file at `path`."""
+    rows = [json.loads(line) for line in path.read_bytes().splitlines()]
+    if cfg.record_type == "text":
+        return [_document(row, tokenizer) for row in rows]
+    if cfg.record_type == "classification":
+        return [_classified(row, cfg, tokenizer) for row in rows]
     from axolotl.common.datasets import load_datasets
     from axolotl.utils.dict import DictDefault
 
     dataset = {**dict(cfg.datasets[0]), "path": str(path)}
     changed = {"datasets": [DictDefault(dataset)], "test_datasets": None, "dataset_prepared_path": None, "sample_packing": False}
     found = load_datasets(cfg=DictDefault({**dict(cfg), **changed})).train_dataset
-    rows = [json.loads(line) for line in path.read_bytes().splitlines()]
     kept = [row for row in rows if row["id"] not in long_rows(cfg, tokenizer, rows)] if len(found) != len(rows) else rows
     return [
         {"id": row["id"], "input_ids": list(tensors["input_ids"]), "labels": list(tensors["labels"])}
@@ -29,15 +33,28 @@ def tokenise(cfg: Any, tokenizer: Any, path: Path) -> list[dict[str, Any]]:
     ]
 
 
+def _document(row: dict[str, Any], tokenizer: Any) -> dict[str, Any]:
+    """A text as one row, however many blocks it is split over: everything is trained but its first token."""
+    from .text_blocks import document_ids
+
+    ids = document_ids(row["text"], tokenizer)
+    return {"id": row["id"], "input_ids": ids, "labels": [IGNORED, *ids[1:]]}
+
+
+def _classified(row: dict[str, Any], cfg: Any, tokenizer: Any) -> dict[str, Any]:
+    """A classified text: what is trained is not a token but the label."""
+    from .classification_data import tokenise_rows
+
+    found = tokenise_rows([row], tokenizer, cfg.labels, cfg.sequence_len, "truncate").rows[0]
+    return {"id": row["id"], "input_ids": found["input_ids"], "labels": [IGNORED] * len(found["input_ids"]), "label": row["label"]}
+
+
 def long_rows(cfg: Any, tokenizer: Any, rows: list[dict[str, Any]]) -> dict[str, int]:
-    """The ids of the rows that are longer than sequence_len, with their length in tokens."""
+    """The ids of the chats that are longer than sequence_len, with their length in tokens."""
     found = {}
     for row in rows:
-        if "messages" in row:
-            messages = [{key: message[key] for key in ("role", "content")} for message in row["messages"]]
-            length = len(tokenizer.apply_chat_template(messages, tokenize=True, return_dict=True)["input_ids"])
-        else:
-            length = len(tokenizer(row["text"])["input_ids"])
+        messages = [{key: message[key] for key in ("role", "content")} for message in row["messages"]]
+        length = len(tokenizer.apply_chat_template(messages, tokenize=True, return_dict=True)["input_ids"])
         if length > cfg.sequence_len:
             found[row["id"]] = length
     return found

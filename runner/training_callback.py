@@ -12,6 +12,7 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 
 from .checkpoints import seal
 from .progress import Progress, read_lines
+from .tokenised import IGNORED
 
 METRICS = Path("metrics.jsonl")
 
@@ -34,7 +35,8 @@ class RunCallback(TrainerCallback):
 
         def counting(model: Any, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
             mask = inputs.get("attention_mask")
-            self.tokens += int(inputs["input_ids"].numel() if mask is None else (mask > 0).sum())
+            counted = inputs["labels"] != IGNORED if mask is None else mask > 0  # blocks of text have no mask
+            self.tokens += int(counted.sum())
             return training_step(model, inputs, *args, **kwargs)
 
         trainer.training_step = counting

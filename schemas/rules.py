@@ -135,8 +135,8 @@ def early_stopping_without_evaluation(recipe: Recipe) -> Iterator[Finding]:
 def best_model_between_checkpoints(recipe: Recipe) -> Iterator[Finding]:
     training = recipe.training
     best = training.load_best_model_at_end or training.early_stopping_patience
-    if best and training.eval_steps and training.save_steps and training.save_steps % training.eval_steps:
-        hint = f"make save_steps a multiple of eval_steps ({training.eval_steps})"
+    if best and training.save_steps and (not training.eval_steps or training.save_steps % training.eval_steps):
+        hint = f"make save_steps a multiple of eval_steps ({training.eval_steps or 'now once an epoch: set it too'})"
         yield Finding(("training", "save_steps"), "the best model could fall between two checkpoints", hint)
 
 
@@ -199,6 +199,8 @@ def keys_of_another_record_type(recipe: Recipe) -> Iterator[Finding]:
         yield Finding(("data", "labels"), f"has no effect on {kind} records", "remove it")
     if kind != "classification" and training.class_weights:
         yield Finding(("training", "class_weights"), f"has no effect on {kind} records", "remove it")
+    if kind == "text" and training.excess_length_strategy != "raise":
+        yield Finding(("training", "excess_length_strategy"), "has no effect on text records", "remove it: long texts are split, never cut")
     if kind == "classification" and training.sample_packing:
         yield Finding(("training", "sample_packing"), "rows of a classification cannot be packed", "use group_by_length: true")
 

@@ -45,10 +45,20 @@ def recipe():
 @pytest.fixture(scope="session")
 def tiny_model(tmp_path_factory) -> Path:
     """A folder with a tiny Llama, made once."""
+    return built("llama", tmp_path_factory.mktemp("model") / "tiny-llama")
+
+
+@pytest.fixture(scope="session")
+def tiny_gpt2(tmp_path_factory) -> Path:
+    """A folder with a tiny GPT-2, made once."""
+    return built("gpt2", tmp_path_factory.mktemp("model") / "tiny-gpt2")
+
+
+def built(kind: str, folder: Path) -> Path:
+    """The model, made in a process of its own: saving one imports DeepSpeed, whose own imports warn."""
     if find_spec("torch") is None:
         pytest.skip("training needs the extra [train]")
-    folder = tmp_path_factory.mktemp("model") / "tiny-llama"
-    subprocess.run([sys.executable, ROOT / "tests" / "tiny.py", folder], check=True, capture_output=True)
+    subprocess.run([sys.executable, ROOT / "tests" / "tiny.py", kind, folder], check=True, capture_output=True)
     return folder
 
 

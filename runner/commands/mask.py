@@ -57,7 +57,8 @@ def masked_rows(loaded: Loaded, run: RunFolder, split: str, count: int) -> list[
 def show(row: dict[str, Any]) -> None:
     """A row on the terminal. Without colour, trained text stands between ⟦ and ⟧."""
     trained = sum(label != -100 for label in row["labels"])
-    click.echo(click.style(f"{row['id']}: {trained} of {len(row['labels'])} tokens are trained", bold=True))
+    what = f"label {row['label']}, read from" if "label" in row else f"{trained} trained of"
+    click.echo(click.style(f"{row['id']}: {what} {len(row['labels'])} tokens", bold=True))
     colour = sys.stdout.isatty()
     inside = False
     for text, label in zip(row["texts"], row["labels"], strict=True):

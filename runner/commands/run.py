@@ -53,7 +53,7 @@ def require_train_extra() -> None:
     """Say how to install what training needs, before anything is done."""
     from importlib.util import find_spec
 
-    missing = [name for name in ("torch", "axolotl", "transformers", "peft", "jinja2", "numpy") if find_spec(name) is None]
+    missing = [name for name in ("torch", "axolotl", "transformers", "peft", "jinja2", "numpy", "sklearn") if find_spec(name) is None]
     if missing:
         raise UserError(f"training needs packages that are not installed: {', '.join(missing)}", hint="pip install 'recipekit[train]'")
 

@@ -1,12 +1,12 @@
-"""The metrics, by name. A metric is a ratio of sums over rows, so that one bootstrap serves them all.
+"""The metrics, by name. A metric is a function of sums over rows (most are a ratio of two), so that one bootstrap serves them all.
 
 Each module has UNIT, BETTER ("lower", "higher", or "" where neither is better), NEEDS_REPLY (it measures generated text),
-ON_REFERENCE (the data's own replies can be measured in the same way), `parts(case) -> (numerator, denominator)` and
-`value(numerator, denominator)`. Which record types have a metric: schemas/metrics.py (a test compares the names).
+ON_REFERENCE (the data's own replies can be measured in the same way), `parts(case)`, as many numbers for every case, and
+`value(*sums)` of those. Which record types have a metric: schemas/metrics.py (a test compares the names).
 """
 
 from importlib import import_module
-from typing import NamedTuple, Protocol, cast
+from typing import Any, NamedTuple, Protocol, cast
 
 
 class Case(NamedTuple):
@@ -23,6 +23,16 @@ class Case(NamedTuple):
     original_tokens: int | None = None
 
 
+class Classified(NamedTuple):
+    """One classified row: the indices of its label and of the label that a model gave it, among `labels` of them."""
+
+    id: str
+    truth: int
+    predicted: int
+    labels: int
+    probabilities: tuple[float, ...] = ()
+
+
 class Metric(Protocol):
     """What a metric module has."""
 
@@ -31,16 +41,18 @@ class Metric(Protocol):
     NEEDS_REPLY: bool
     ON_REFERENCE: bool
 
-    def parts(self, case: Case) -> tuple[float, float]:
-        """The row's share of the numerator and of the denominator."""
+    def parts(self, case: Any) -> tuple[float, ...]:
+        """The row's share of each sum; of a Case, or of a Classified."""
         ...
 
-    def value(self, numerator: float, denominator: float) -> float:
+    def value(self, *sums: float) -> float:
         """The metric from the sums; NaN where nothing was measured."""
         ...
 
 
-METRICS = ("perplexity", "token_accuracy", "stop_rate", "reply_tokens", "repetition", "token_reduction", "emoji_rate")
+METRICS = (
+    "perplexity", "token_accuracy", "stop_rate", "reply_tokens", "repetition", "token_reduction", "emoji_rate", "accuracy", "macro_f1",
+)  # fmt: skip
 
 
 def metric(name: str) -> Metric:

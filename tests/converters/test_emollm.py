@@ -58,9 +58,7 @@ def test_white_space_around_messages_goes_and_is_counted():
     assert (said(item)[1:], item.changed) == (["我很累。\n\n", "怎么了？"], ())
 
 
-@pytest.mark.parametrize(
-    ("choice", "expected"), [("strip", "好。\n\n再见。"), ("keep", "好。\n\n医生：再见。"), ("drop", "role_tag")]
-)
+@pytest.mark.parametrize(("choice", "expected"), [("strip", "好。\n\n再见。"), ("keep", "好。\n\n医生：再见。"), ("drop", "role_tag")])
 def test_a_leaked_role_tag_is_stripped_kept_or_a_reason_to_drop(choice, expected):
     (item,) = converted(native(("我走了。", "好。\n\n医生：再见。")), role_tags=choice)
     assert (item.reason if isinstance(item, Drop) else said(item)[-1]) == expected

@@ -119,7 +119,14 @@ def test_another_evaluation_reuses_the_training(finished, workplace, recipe):
 
 
 def test_a_gate_that_is_not_met_exits_3_and_keeps_the_run(finished, workplace, recipe):
-    gates = ["--set", "evaluation.metrics=[perplexity]", "--set", "evaluation.max_rows=2", "--set", "evaluation.gates={perplexity: {max: 1.0}}"]
+    gates = [
+        "--set",
+        "evaluation.metrics=[perplexity]",
+        "--set",
+        "evaluation.max_rows=2",
+        "--set",
+        "evaluation.gates={perplexity: {max: 1.0}}",
+    ]
     refused = recipe("run", "tiny.yml", *gates, cwd=workplace)
     assert refused.returncode == 3
     assert "the gate wants at most 1" in refused.stderr
@@ -179,7 +186,9 @@ def test_a_model_that_is_not_there_is_named(workplace, recipe):
 def test_a_leak_between_sources_with_fixed_splits_exits_3(tmp_path, tiny_model, recipe):
     path = write_recipe(tmp_path, tiny_model)
     write_jsonl(tmp_path / "held.jsonl", emogpt_rows(3))
-    text = path.read_text().replace("sources: [", "dedup: none\n  check_leaks: exact\n  sources: [{path: held.jsonl, converter: emogpt, split: test}, ")
+    text = path.read_text().replace(
+        "sources: [", "dedup: none\n  check_leaks: exact\n  sources: [{path: held.jsonl, converter: emogpt, split: test}, "
+    )
     path.write_text(text)
     refused = recipe("run", path, cwd=tmp_path)
     assert refused.returncode == 3

@@ -67,6 +67,7 @@ BREAKS: dict[str, list[tuple[Changes, list[str]]]] = {
     ],
     "best_model_between_checkpoints": [
         ({"training.load_best_model_at_end": True, "training.eval_steps": 10, "training.save_steps": 15}, ["training.save_steps"]),
+        ({"training.load_best_model_at_end": True, "training.save_steps": 15}, ["training.save_steps"]),
     ],
     "best_metric_without_best_model": [
         (LABELS | {"training.metric_for_best_model": "eval_accuracy"}, ["training.metric_for_best_model"]),
@@ -92,6 +93,7 @@ BREAKS: dict[str, list[tuple[Changes, list[str]]]] = {
         ({"data.labels": ["a", "b"]}, ["data.labels"]),
         ({"training.class_weights": "balanced"}, ["training.class_weights"]),
         (LABELS | {"training.sample_packing": True}, ["training.sample_packing"]),
+        (TEXT | {"training.excess_length_strategy": "drop"}, ["training.excess_length_strategy"]),
     ],
     "source_named_twice": [({"data.sources": TWICE}, ["data.sources.2"])],
     "near_threshold_unused": [({"data.near_threshold": 0.9}, ["data.near_threshold"])],
@@ -135,6 +137,7 @@ KEEPS: dict[str, list[Changes]] = {
     "best_model_between_checkpoints": [
         {"training.load_best_model_at_end": True, "training.eval_steps": 10, "training.save_steps": 20},
         {"training.eval_steps": 10, "training.save_steps": 15},
+        {"training.load_best_model_at_end": True},
     ],
     "best_metric_without_best_model": [
         LABELS | {"training.metric_for_best_model": "eval_accuracy", "training.load_best_model_at_end": True},

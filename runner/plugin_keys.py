@@ -1,0 +1,14 @@
+"""Our keys in Axolotl's configuration, with their types; Axolotl merges them into its own, so that a misspelt one is refused."""
+
+from typing import Literal
+
+from pydantic import BaseModel
+
+
+class PluginKeys(BaseModel):
+    """For record types that Axolotl has no key for. `class_weights` is `balanced` or a weight by label."""
+
+    record_type: Literal["classification", "text"] | None = None
+    labels: list[str] | None = None
+    class_weights: Literal["balanced"] | dict[str, float] | None = None
+    pack_blocks: bool | None = None
