@@ -95,7 +95,8 @@ class RecipekitPlugin(BasePlugin):
     def get_training_args(self, cfg: Any) -> dict[str, Any]:
         """What Axolotl has no key for, and where it would do something else than the file says.
 
-        It keeps the best checkpoint unless that is refused, but never where evaluations come once an epoch; it makes one step of warm-up two.
+        It keeps the best checkpoint unless that is refused, but never where evaluations come once an epoch; one step of warm-up
+        becomes two.
         """
         arguments: dict[str, Any] = {"load_best_model_at_end": bool(cfg.load_best_model_at_end)}
         if cfg.warmup_steps is not None:

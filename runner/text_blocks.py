@@ -22,8 +22,9 @@ def document_ids(text: str, tokenizer: Any) -> list[int]:
     bos, eos = tokenizer.bos_token_id, tokenizer.eos_token_id
     if eos is None:
         raise SystemExit("the tokenizer has no token that ends a document")
-    begins = bos is not None and (bos == eos or tokenizer("a")["input_ids"][:1] == [bos])
-    return [*([bos] if begins else []), *ids, eos]
+    if bos is not None and (bos == eos or tokenizer("a")["input_ids"][:1] == [bos]):
+        return [bos, *ids, eos]
+    return [*ids, eos]
 
 
 def pieces(ids: list[int], sequence_len: int) -> list[Piece]:

@@ -12,4 +12,5 @@ def token_summary(facts: dict[str, Any]) -> str:
     if "split_documents" in facts:
         blocks = f"{facts['rows']:,} texts in {facts['trained_rows']:,} blocks, {facts['fill']:.0%} full"
         return f"{trained} (the first of each part); {blocks}, {facts['split_documents']:,} texts split over blocks, none cut"
-    return f"{trained}; longest row {facts['longest']:,}; {len(facts['untrained_rows'])} rows without a trained token"
+    long = f"; {len(facts['long_rows']):,} rows were longer than sequence_len" if facts.get("long_rows") else ""
+    return f"{trained}; longest row {facts['longest']:,}; {len(facts['untrained_rows'])} rows without a trained token{long}"

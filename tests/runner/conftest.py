@@ -16,8 +16,8 @@ class Outcome(NamedTuple):
 
 
 @pytest.fixture
-def recipe(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Callable[..., Outcome]:
-    """`recipe("check", "x.yml")`: the exit code, stdout and stderr."""
+def command_line(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Callable[..., Outcome]:
+    """`command_line("check", "x.yml")` in this process: the exit code, stdout and stderr."""
 
     def run(*arguments: str) -> Outcome:
         monkeypatch.setattr(sys, "argv", ["recipe", *map(str, arguments)])

@@ -130,10 +130,9 @@ def test_chat_rows_train_the_turns_that_the_records_mark(render):
     assert dataset["train_on_eos"] == "turn"
 
 
-def test_text_rows_are_completions_without_a_chat_template(render):
+def test_texts_are_read_by_our_plugin_without_a_chat_template(render):
     config = render({"data.type": "text"})
-    (dataset,) = config["datasets"]
-    assert (dataset["type"], dataset["field"]) == ("completion", "text")
+    assert (config["record_type"], config["pack_blocks"]) == ("text", False)
     assert "chat_template" not in config and "train_on_inputs" not in config
 
 

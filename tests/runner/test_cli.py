@@ -47,10 +47,10 @@ ENDINGS = {
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
-def test_a_command_ends_with_its_code_and_one_clear_message(recipe: Recipe, failing: Callable, ending: str) -> None:
+def test_a_command_ends_with_its_code_and_one_clear_message(command_line: Recipe, failing: Callable, ending: str) -> None:
     error, code, message = ENDINGS[ending]
     failing(error)
-    outcome = recipe("check")
+    outcome = command_line("check")
     assert outcome.code == code
     assert message in outcome.err
     assert outcome.out == ""
@@ -60,9 +60,9 @@ def test_a_command_ends_with_its_code_and_one_clear_message(recipe: Recipe, fail
 @pytest.mark.parametrize(
     "error", [ZeroDivisionError("x"), ModuleNotFoundError("no", name="recipekit.nothing"), OSError(5, "I/O"), RecursionError()], ids=repr
 )
-def test_what_nobody_foresaw_is_our_bug_with_a_traceback(recipe: Recipe, failing: Callable, error: Exception) -> None:
+def test_what_nobody_foresaw_is_our_bug_with_a_traceback(command_line: Recipe, failing: Callable, error: Exception) -> None:
     failing(error)
-    outcome = recipe("check")
+    outcome = command_line("check")
     assert outcome.code == 70
     assert "Traceback" in outcome.err
     assert f"This is a bug in recipekit {VERSION}" in outcome.err
@@ -77,8 +77,8 @@ USAGE = {
 
 
 @pytest.mark.parametrize("arguments", USAGE, ids=" ".join)
-def test_wrong_usage_ends_with_2_and_a_suggestion(recipe: Recipe, arguments: tuple[str, ...]) -> None:
-    outcome = recipe(*arguments)
+def test_wrong_usage_ends_with_2_and_a_suggestion(command_line: Recipe, arguments: tuple[str, ...]) -> None:
+    outcome = command_line(*arguments)
     assert outcome.code == 2
     assert USAGE[arguments].replace("--format?", "--format") in outcome.err.replace("'--format'", "--format")
     assert outcome.out == ""
@@ -88,19 +88,19 @@ def test_every_suggested_verb_is_sound() -> None:
     assert [verb for verb in cli.VERBS if verb in cli.COMMANDS] == []
 
 
-def test_help_and_version_go_to_stdout(recipe: Recipe) -> None:
-    shown = recipe("--help")
+def test_help_and_version_go_to_stdout(command_line: Recipe) -> None:
+    shown = command_line("--help")
     assert (shown.code, shown.err) == (0, "")
     assert all(f"  {name} " in shown.out for name in cli.COMMANDS)
-    assert recipe("-h").out == shown.out
-    assert recipe("--version").out == f"recipe, version {VERSION}\n"
+    assert command_line("-h").out == shown.out
+    assert command_line("--version").out == f"recipe, version {VERSION}\n"
 
 
 @pytest.mark.parametrize(
     "name", [name for name, (module, _) in cli.COMMANDS.items() if (Path(cli.__file__).parent / "commands" / f"{module}.py").exists()]
 )
-def test_every_command_has_help(recipe: Recipe, name: str) -> None:
-    outcome = recipe(name, "--help")
+def test_every_command_has_help(command_line: Recipe, name: str) -> None:
+    outcome = command_line(name, "--help")
     assert outcome.code == 0
     assert f"recipe {name}" in outcome.out
 

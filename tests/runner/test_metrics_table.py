@@ -17,7 +17,7 @@ def estimate(value, low=0.0, high=0.0):
         (None, ""),
         (estimate(None, None, None), "not measurable"),
         (estimate(12.345, 11, 13.999), "12.35 [11.00, 14.00]"),
-        (estimate(0, 0, 0), "0.00 [0.00, 0.00]"),
+        (estimate(0, 0, 0), "0.000 [0.000, 0.000]"),
         (estimate(-3.5, -4, None), "-3.50 [-4.00, ?]"),
     ],
 )
@@ -29,13 +29,13 @@ def test_a_number_stands_with_its_interval(given, shown):
     ("value", "distinguishable", "better", "words"),
     [
         (None, False, "lower", ""),
-        (1.0, False, "lower", "+1.00, not distinguishable"),
-        (1.0, True, "lower", "+1.00, worse"),
-        (-1.0, True, "lower", "-1.00, better"),
-        (1.0, True, "higher", "+1.00, better"),
-        (-1.0, True, "higher", "-1.00, worse"),
-        (1.0, True, "", "+1.00"),
-        (0.0, False, "higher", "+0.00, not distinguishable"),
+        (1.0, False, "lower", "+1.000, not distinguishable"),
+        (1.0, True, "lower", "+1.000, worse"),
+        (-1.0, True, "lower", "-1.000, better"),
+        (1.0, True, "higher", "+1.000, better"),
+        (-1.0, True, "higher", "-1.000, worse"),
+        (1.0, True, "", "+1.000"),
+        (0.0, False, "higher", "+0.000, not distinguishable"),
     ],
 )
 def test_a_change_is_called_better_only_when_it_can_be_told_from_chance(value, distinguishable, better, words):
@@ -43,7 +43,7 @@ def test_a_change_is_called_better_only_when_it_can_be_told_from_chance(value, d
 
 
 METRICS = {
-    "rows": 12, "split": "validation", "confidence": 0.9,
+    "rows": 12, "split": "validation", "against": "base", "confidence": 0.9,
     "metrics": {"perplexity": {"unit": "", "better": "lower"}, "token_reduction": {"unit": "%", "better": "higher"}},
     "models": {
         "base": {"perplexity": estimate(9, 8, 10), "token_reduction": estimate(None, None, None)},

@@ -54,7 +54,7 @@ def write_run(folder: Path, texts: list[str]) -> RunFolder:
     }
     run.write("tokens.json", {"train": facts})
     metrics = {
-        "rows": 20, "split": "validation", "base_model": next(given), "confidence": 0.95,
+        "rows": 20, "split": "validation", "against": "base", "base_model": next(given), "confidence": 0.95,
         "metrics": {"perplexity": {"unit": "", "better": "lower"}, "token_reduction": {"unit": "%", "better": "higher"}},
         "models": {"base": {"perplexity": estimate(9.0), "token_reduction": estimate(1.0)},
                    "tuned": {"perplexity": estimate(4.0), "token_reduction": estimate(30.0)},
@@ -90,14 +90,14 @@ def plain(tmp_path_factory) -> str:
 
 def test_the_page_answers_first(plain):
     text = visible(plain)
-    assert "On 20 held-out rows the tuned model's perplexity is better than the base model's: 4.0 against 9.0." in text
+    assert "On 20 held-out rows the tuned model's perplexity is better than that of the base model: 4.00 against 9.00." in text
     assert text.index("On 20 held-out rows") < text.index("Numbers") < text.index("Curves") < text.index("Data")
 
 
 @pytest.mark.parametrize(
     "shown",
     ["9.00 [8.00, 10.00]", "-5.00, better", "32.00 [31.00, 33.00]", "1,200 rows in", "−100 dropped: some text", "1,100 rows kept",
-     "3 mended: some text", "1,000 train", "12,345 train tokens trained; 54,321 masked", "passed: perplexity is 4.0", "base (did not stop)",
+     "3 mended: some text", "1,000 train", "12,345 tokens trained and 54,321 masked", "passed: perplexity is 4.0", "base (did not stop)",
      "95 % intervals"],
 )  # fmt: skip
 def test_the_page_shows(plain, shown):
@@ -152,7 +152,7 @@ def change(value, distinguishable):
 def facts_of(**metrics):
     """metrics.json's content for name=(better, base, tuned, distinguishable)."""
     return {
-        "rows": 9, "split": "test", "metrics": {name: {"unit": "%", "better": row[0]} for name, row in metrics.items()},
+        "rows": 9, "split": "test", "against": "base", "metrics": {name: {"unit": "%", "better": row[0]} for name, row in metrics.items()},
         "models": {m: {name: {"value": row[i]} for name, row in metrics.items()} for i, m in ((1, "base"), (2, "tuned"))},
         "differences": {name: change(row[2] - row[1], row[3]) for name, row in metrics.items()},
     }  # fmt: skip
@@ -161,8 +161,8 @@ def facts_of(**metrics):
 @pytest.mark.parametrize(
     ("metrics", "words"),
     [
-        ({"stop_rate": ("higher", 50, 60, True)}, "stop rate is better than the base model's: 60.0 % against 50.0 %."),
-        ({"stop_rate": ("higher", 60, 50, True)}, "stop rate is worse than the base model's: 50.0 % against 60.0 %."),
+        ({"stop_rate": ("higher", 50, 60, True)}, "stop rate is better than that of the base model: 60.00 % against 50.00 %."),
+        ({"stop_rate": ("higher", 60, 50, True)}, "stop rate is worse than that of the base model: 50.00 % against 60.00 %."),
         ({"stop_rate": ("higher", 50, 60, False)}, "On 9 test rows the tuned model cannot be told from the base model."),
         ({"emoji_rate": ("", 0, 9, True)}, "On 9 test rows the tuned model cannot be told from the base model."),
         ({"a": ("lower", 2, 2, False), "b": ("lower", 2, 1, True)}, "b is better"),

@@ -12,7 +12,7 @@ from recipekit.schemas.sections import Recipe
         (100, {}, 100),
         (108, {"training.micro_batch_size": 4, "training.num_epochs": 2}, 54),
         (9, {"training.micro_batch_size": 4}, 3),
-        (100, {"training.micro_batch_size": 4, "training.gradient_accumulation_steps": 4, "training.num_epochs": 3}, 19),
+        (100, {"training.micro_batch_size": 4, "training.gradient_accumulation_steps": 4, "training.num_epochs": 3}, 21),
         (100, {"training.num_epochs": 0.25}, 25),
         (100, {"launch.engine": "torchrun", "launch.num_processes": 4, "launch.num_nodes": 2}, 13),
         (1, {"training.micro_batch_size": 64}, 1),

@@ -77,10 +77,6 @@ def test_the_recipes_own_end_of_turn_takes_the_place_of_the_tokenizers(audited):
     assert audited({"a": [-100, 7, END]}, eot=["<eot>"])["open_ended_rows"] == ["a"]
 
 
-def test_plain_text_has_no_turns_to_end(audited):
-    assert audited({"a": [7, 8]}, kind="completion")["open_ended_rows"] == []
-
-
 def test_padding_with_the_end_of_turn_is_refused(audited):
     class Padded(Tokenizer):
         pad_token_id = END

@@ -27,28 +27,28 @@ def bad(recipe_file: Write, minimal: Minimal) -> Path:
     return recipe_file(to_yaml(minimal({"training.lora_rank": 8, "training.seed": -1})), "bad: 100%,.yml")
 
 
-def test_a_valid_recipe_is_said_to_be_valid(recipe: Recipe, good: Path) -> None:
-    assert recipe("check", good) == (0, "", "1 recipe checked: no problems\n")
+def test_a_valid_recipe_is_said_to_be_valid(command_line: Recipe, good: Path) -> None:
+    assert command_line("check", good) == (0, "", "1 recipe checked: no problems\n")
 
 
-def test_shipped_recipes_are_checked_by_name(recipe: Recipe) -> None:
+def test_shipped_recipes_are_checked_by_name(command_line: Recipe) -> None:
     names = [path.stem for path in shipped_recipes()]
-    assert recipe("check", *names) == (0, "", f"{len(names)} recipes checked: no problems\n")
+    assert command_line("check", *names) == (0, "", f"{len(names)} recipes checked: no problems\n")
 
 
-def test_a_folder_stands_for_its_recipes(recipe: Recipe, good: Path, bad: Path) -> None:
-    outcome = recipe("check", good.parent)
+def test_a_folder_stands_for_its_recipes(command_line: Recipe, good: Path, bad: Path) -> None:
+    outcome = command_line("check", good.parent)
     assert outcome.code == 1
     assert outcome.err.endswith("\n2 problems in 1 of 2 recipes\n")
 
 
-def test_the_same_recipe_twice_is_checked_once(recipe: Recipe, bad: Path) -> None:
-    assert recipe("check", bad, bad).err.endswith("\n\n2 problems\n")
+def test_the_same_recipe_twice_is_checked_once(command_line: Recipe, bad: Path) -> None:
+    assert command_line("check", bad, bad).err.endswith("\n\n2 problems\n")
 
 
-def test_every_problem_of_every_file_is_told_at_once(recipe: Recipe, bad: Path, good: Path, recipe_file: Write) -> None:
+def test_every_problem_of_every_file_is_told_at_once(command_line: Recipe, bad: Path, good: Path, recipe_file: Write) -> None:
     tabbed = recipe_file("a:\n\tb: 1", "tabs.yml")
-    outcome = recipe("check", bad, "nowhere.yml", good, tabbed, "no_such_name")
+    outcome = command_line("check", bad, "nowhere.yml", good, tabbed, "no_such_name")
     assert outcome.code == 1
     for told in (
         f"{bad}:13:3: unknown key 'lora_rank' in training\n    hint: did you mean 'lora_r'?",
@@ -62,31 +62,31 @@ def test_every_problem_of_every_file_is_told_at_once(recipe: Recipe, bad: Path, 
     assert "Traceback" not in outcome.err
 
 
-def test_a_folder_without_recipes_is_a_problem(recipe: Recipe, tmp_path: Path) -> None:
-    outcome = recipe("check", tmp_path)
+def test_a_folder_without_recipes_is_a_problem(command_line: Recipe, tmp_path: Path) -> None:
+    outcome = command_line("check", tmp_path)
     assert outcome.code == 1
     assert "no recipes in this folder" in outcome.err
 
 
-def test_set_is_applied_before_checking(recipe: Recipe, good: Path) -> None:
-    outcome = recipe("check", good, "--set", "training.lora_rank=8", "--set", "data.sources.0.path=x.jsonl")
+def test_set_is_applied_before_checking(command_line: Recipe, good: Path) -> None:
+    outcome = command_line("check", good, "--set", "training.lora_rank=8", "--set", "data.sources.0.path=x.jsonl")
     assert outcome.code == 1
     assert outcome.err.startswith("--set training.lora_rank=8: unknown key 'lora_rank' in training\n    hint: did you mean 'lora_r'?")
-    assert recipe("check", good, "--set", "training.lora_r=8", "--set", "data.sources.0.converter=emogpt").code == 0
+    assert command_line("check", good, "--set", "training.lora_r=8", "--set", "data.sources.0.converter=emogpt").code == 0
 
 
-def test_set_mends_a_recipe(recipe: Recipe, bad: Path) -> None:
-    assert recipe("check", bad, "--set", "training.lora_rank=null", "--set", "training.seed=1").code == 0
+def test_set_mends_a_recipe(command_line: Recipe, bad: Path) -> None:
+    assert command_line("check", bad, "--set", "training.lora_rank=null", "--set", "training.seed=1").code == 0
 
 
-def test_set_reaches_into_a_list(recipe: Recipe, good: Path) -> None:
-    outcome = recipe("check", good, "--set", "data.sources.0.weight=0")
+def test_set_reaches_into_a_list(command_line: Recipe, good: Path) -> None:
+    outcome = command_line("check", good, "--set", "data.sources.0.weight=0")
     assert outcome.err.startswith("--set data.sources.0.weight=0: data.sources.0.weight: 0 must be more than 0")
-    assert "has no item '4'" in recipe("check", good, "--set", "data.sources.4.weight=0").err
+    assert "has no item '4'" in command_line("check", good, "--set", "data.sources.4.weight=0").err
 
 
-def test_json_goes_to_stdout_and_nothing_else_does(recipe: Recipe, bad: Path, good: Path) -> None:
-    outcome = recipe("check", bad, "--json")
+def test_json_goes_to_stdout_and_nothing_else_does(command_line: Recipe, bad: Path, good: Path) -> None:
+    outcome = command_line("check", bad, "--json")
     assert (outcome.code, outcome.err) == (1, "")
     told = json.loads(outcome.out)
     assert told["valid"] is False
@@ -94,12 +94,12 @@ def test_json_goes_to_stdout_and_nothing_else_does(recipe: Recipe, bad: Path, go
         "file": str(bad), "line": 13, "column": 3, "what": "unknown key 'lora_rank' in training",
         "hint": "did you mean 'lora_r'?", "rule": "unknown-key",
     }  # fmt: skip
-    assert recipe("check", bad, "--format", "json").out == outcome.out
-    assert json.loads(recipe("check", good, "--json").out) == {"valid": True, "problems": []}
+    assert command_line("check", bad, "--format", "json").out == outcome.out
+    assert json.loads(command_line("check", good, "--json").out) == {"valid": True, "problems": []}
 
 
-def test_github_gets_an_annotation_for_each_problem(recipe: Recipe, bad: Path) -> None:
-    outcome = recipe("check", bad, "--format", "github")
+def test_github_gets_an_annotation_for_each_problem(command_line: Recipe, bad: Path) -> None:
+    outcome = command_line("check", bad, "--format", "github")
     first, second = outcome.out.splitlines()
     escaped = str(bad).replace("%", "%25").replace(":", "%3A").replace(",", "%2C")
     assert (
@@ -109,34 +109,34 @@ def test_github_gets_an_annotation_for_each_problem(recipe: Recipe, bad: Path) -
     assert second.startswith(f"::error file={escaped},line=14,col=9,title=minimum::")
 
 
-def test_sarif_has_the_form_that_code_scanning_takes(recipe: Recipe, bad: Path, good: Path) -> None:
-    log = json.loads(recipe("check", bad, "--format", "sarif").out)
+def test_sarif_has_the_form_that_code_scanning_takes(command_line: Recipe, bad: Path, good: Path) -> None:
+    log = json.loads(command_line("check", bad, "--format", "sarif").out)
     assert log["version"] == "2.1.0"
     (run,) = log["runs"]
     assert [rule["id"] for rule in run["tool"]["driver"]["rules"]] == ["minimum", "unknown-key"]
     place = run["results"][0]["locations"][0]["physicalLocation"]
     assert place["region"] == {"startLine": 13, "startColumn": 3}
     assert place["artifactLocation"]["uri"].endswith("/bad%3A%20100%25%2C.yml")
-    assert json.loads(recipe("check", good, "--format", "sarif").out)["runs"][0]["results"] == []
+    assert json.loads(command_line("check", good, "--format", "sarif").out)["runs"][0]["results"] == []
 
 
 @pytest.mark.parametrize("style", ["text", "json", "github", "sarif"])
-def test_a_name_that_is_not_utf_8_is_told_with_escapes(recipe: Recipe, style: str) -> None:
-    outcome = recipe("check", "r\udcff.yml", "--format", style)
+def test_a_name_that_is_not_utf_8_is_told_with_escapes(command_line: Recipe, style: str) -> None:
+    outcome = command_line("check", "r\udcff.yml", "--format", style)
     assert outcome.code == 1
     assert "Traceback" not in outcome.err
 
 
-def test_the_order_of_the_arguments_does_not_change_what_is_told(recipe: Recipe, bad: Path, good: Path) -> None:
-    one, other = recipe("check", bad, good, "--json"), recipe("check", good, bad, "--json")
+def test_the_order_of_the_arguments_does_not_change_what_is_told(command_line: Recipe, bad: Path, good: Path) -> None:
+    one, other = command_line("check", bad, good, "--json"), command_line("check", good, bad, "--json")
     assert one == other
 
 
-def test_where_it_is_started_does_not_matter(recipe: Recipe, bad: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_where_it_is_started_does_not_matter(command_line: Recipe, bad: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir("/")
-    first = recipe("check", bad)
+    first = command_line("check", bad)
     monkeypatch.chdir(bad.parent)
-    assert recipe("check", bad) == first
+    assert command_line("check", bad) == first
 
 
 @pytest.mark.parametrize(

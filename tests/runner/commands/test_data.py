@@ -20,27 +20,27 @@ def files(tmp_path: Path) -> tuple[Path, Path]:
     return good, bad
 
 
-def test_valid_files_end_with_0(recipe: Recipe, files: tuple[Path, Path]) -> None:
-    assert recipe("data", "validate", files[0]) == (0, "", f"{files[0]}: 3 chat records, all valid\n")
+def test_valid_files_end_with_0(command_line: Recipe, files: tuple[Path, Path]) -> None:
+    assert command_line("data", "validate", files[0]) == (0, "", f"{files[0]}: 3 chat records, all valid\n")
 
 
-def test_bad_rows_end_with_1_and_are_told_up_to_the_limit(recipe: Recipe, files: tuple[Path, Path]) -> None:
-    outcome = recipe("data", "validate", *files, "--limit", "5")
+def test_bad_rows_end_with_1_and_are_told_up_to_the_limit(command_line: Recipe, files: tuple[Path, Path]) -> None:
+    outcome = command_line("data", "validate", *files, "--limit", "5")
     assert (outcome.code, outcome.out) == (1, "")
     assert outcome.err.count("needs at least 2 items") == 5
     assert f"{files[1]}:2: messages: needs at least 2 items" in outcome.err
     assert outcome.err.endswith(f"{files[0]}: 3 chat records, all valid\n{files[1]}: 31 chat records, 30 bad, the first 5 told\n")
 
 
-def test_one_missing_file_does_not_hide_the_others(recipe: Recipe, files: tuple[Path, Path], tmp_path: Path) -> None:
-    outcome = recipe("data", "validate", tmp_path / "nowhere.jsonl", files[0])
+def test_one_missing_file_does_not_hide_the_others(command_line: Recipe, files: tuple[Path, Path], tmp_path: Path) -> None:
+    outcome = command_line("data", "validate", tmp_path / "nowhere.jsonl", files[0])
     assert outcome.code == 1
     assert "nowhere.jsonl: no such data file" in outcome.err
     assert "3 chat records, all valid" in outcome.err
 
 
-def test_json_is_one_object(recipe: Recipe, files: tuple[Path, Path]) -> None:
-    outcome = recipe("data", "validate", *files, "--json", "--limit", "1")
+def test_json_is_one_object(command_line: Recipe, files: tuple[Path, Path]) -> None:
+    outcome = command_line("data", "validate", *files, "--json", "--limit", "1")
     assert (outcome.code, outcome.err) == (1, "")
     told = json.loads(outcome.out)
     assert told["valid"] is False
@@ -50,6 +50,6 @@ def test_json_is_one_object(recipe: Recipe, files: tuple[Path, Path]) -> None:
     ]
 
 
-def test_the_schema_can_be_named(recipe: Recipe, files: tuple[Path, Path]) -> None:
-    assert recipe("data", "validate", files[0], "--schema", "text").code == 1
-    assert recipe("data", "validate", files[0], "--schema", "nonsense").code == 2
+def test_the_schema_can_be_named(command_line: Recipe, files: tuple[Path, Path]) -> None:
+    assert command_line("data", "validate", files[0], "--schema", "text").code == 1
+    assert command_line("data", "validate", files[0], "--schema", "nonsense").code == 2
