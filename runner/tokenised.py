@@ -5,6 +5,7 @@ python -m recipekit.runner.tokenised ROWS.jsonl OUT.jsonl (in the run directory)
 
 import json
 import sys
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -83,13 +84,19 @@ def load(config: str = CONFIG) -> tuple[Any, Any]:
     return cfg, load_tokenizer(cfg)
 
 
+def segments(row: dict[str, Any], tokenizer: Any) -> list[dict[str, Any]]:
+    """The row's text in runs of trained and masked tokens. Decoded a run at a time, since an emoji is several tokens."""
+    pairs = zip(row["input_ids"], row["labels"], strict=True)
+    runs = [(trained, [token for token, _ in run]) for trained, run in groupby(pairs, key=lambda pair: pair[1] != IGNORED)]
+    return [{"trained": trained, "text": tokenizer.decode(ids, clean_up_tokenization_spaces=False)} for trained, ids in runs]
+
+
 def main(rows: str, out: str) -> None:
-    """Tokenise a file, adding the text of every token for people."""
+    """Tokenise a file, adding what is trained as text for people."""
     cfg, tokenizer = load()
     with Path(out).open("w", encoding="utf-8") as stream:
         for row in tokenise(cfg, tokenizer, Path(rows)):
-            texts = [tokenizer.decode([token], clean_up_tokenization_spaces=False) for token in row["input_ids"]]
-            stream.write(json.dumps({**row, "texts": texts}, ensure_ascii=False) + "\n")
+            stream.write(json.dumps({**row, "segments": segments(row, tokenizer)}, ensure_ascii=False) + "\n")
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from .run import require_train_extra
 @click.option("--rows", "count", type=click.IntRange(1), default=3, help="How many rows. Default: 3")
 @click.option("--split", type=click.Choice(["train", "validation", "test"]), default="train", help="Of which split.")
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Override a key.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object: rows with tokens, texts and labels.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object: rows with tokens, labels and text by what is trained.")
 def command(recipe: str, count: int, split: str, settings: tuple[str, ...], as_json: bool) -> None:
     """Show the first rows of RECIPE: what is trained in colour, what is masked dimmed."""
     require_train_extra()
@@ -35,7 +35,7 @@ def command(recipe: str, count: int, split: str, settings: tuple[str, ...], as_j
 
 
 def masked_rows(loaded: Loaded, run: RunFolder, split: str, count: int) -> list[dict[str, Any]]:
-    """The first rows of the split with id, input_ids, labels and the text of every token."""
+    """The first rows of the split with id, input_ids, labels and the text by what is trained."""
     from ..child import run_child
     from ..machine import this_machine
     from ..model_source import resolve_model
@@ -60,12 +60,9 @@ def show(row: dict[str, Any]) -> None:
     what = f"label {row['label']}, read from" if "label" in row else f"{trained} trained of"
     click.echo(click.style(f"{row['id']}: {what} {len(row['labels'])} tokens", bold=True))
     colour = sys.stdout.isatty()
-    inside = False
-    for text, label in zip(row["texts"], row["labels"], strict=True):
-        is_trained = label != -100
-        if not colour and is_trained != inside:
-            click.echo("⟦" if is_trained else "⟧", nl=False)
-        inside = is_trained
-        click.echo(click.style(text, fg="green", bold=True) if is_trained else click.style(text, dim=True), nl=False)
-    click.echo("⟧" if inside and not colour else "")
-    click.echo()
+    for segment in row["segments"]:
+        if not segment["trained"]:
+            click.echo(click.style(segment["text"], dim=True), nl=False)
+        else:
+            click.echo(click.style(segment["text"], fg="green", bold=True) if colour else f"⟦{segment['text']}⟧", nl=False)
+    click.echo("\n")

@@ -1,0 +1,24 @@
+"""`recipe mask` with the real tokenisation: what is trained is shown, and is the last reply with its end."""
+
+import json
+
+import pytest
+
+from ..tiny import write_recipe
+
+pytestmark = pytest.mark.train
+
+
+def test_the_trained_text_is_the_last_reply_and_its_end(tmp_path, tiny_model, recipe):
+    path = write_recipe(tmp_path, tiny_model)
+    done = recipe("mask", path, "--rows", "6", "--json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    rows = json.loads(done.stdout)["rows"]
+    data = [json.loads(line) for line in (tmp_path / "rows.jsonl").read_text().splitlines()]
+    for row in rows:
+        source = data[int(row["id"].split(":")[1]) - 1]["messages"]
+        trained = "".join(segment["text"] for segment in row["segments"] if segment["trained"])
+        masked = "".join(segment["text"] for segment in row["segments"] if not segment["trained"])
+        assert trained == source[-1]["content"] + "<|im_end|>"
+        assert all(message["content"] in masked for message in source[:-1])
+    assert any(len(data[int(row["id"].split(":")[1]) - 1]["messages"]) > 2 for row in rows)
