@@ -92,7 +92,7 @@ class RecipekitPlugin(BasePlugin):
             if not documents_are_apart(model, self.shared_block, cfg.micro_batch_size):
                 self.fail("this model lets the documents of a packed block see each other: set training.sample_packing: false")
 
-    def get_training_args(self, cfg: Any) -> dict[str, Any]:
+    def get_training_args(self, cfg: Any) -> Any:
         """What Axolotl has no key for, and where it would do something else than the file says.
 
         It keeps the best checkpoint unless that is refused, but never where evaluations come once an epoch; one step of warm-up
@@ -103,7 +103,7 @@ class RecipekitPlugin(BasePlugin):
             arguments["warmup_steps"] = cfg.warmup_steps
         return arguments | ({} if torch.cuda.is_available() else {"use_cpu": True, "dataloader_pin_memory": False})
 
-    def get_collator_cls_and_kwargs(self, cfg: Any, is_eval: bool = False) -> tuple[type, dict[str, Any]] | None:
+    def get_collator_cls_and_kwargs(self, cfg: Any, is_eval: bool = False) -> Any:
         """How rows become batches, for record types that Axolotl does not know."""
         multiple = classification_data.PAD_MULTIPLE if torch.cuda.is_available() else None
         if cfg.record_type == "classification":

@@ -72,7 +72,8 @@ def _prepared(cfg: Any, tokenizer: Any) -> list[dict[str, Any]]:
 def _models(request: dict[str, Any], dtype: torch.dtype, device: str) -> Iterator[tuple[str, Any]]:
     """The base model, then the tuned one. With an adapter the base is loaded once and the adapter put on it."""
     options = {"dtype": dtype, "trust_remote_code": request["trust_remote_code"], "revision": request["revision"]}
-    base = AutoModelForCausalLM.from_pretrained(request["base_model"], **options).to(device).eval()
+    base: Any = AutoModelForCausalLM.from_pretrained(request["base_model"], **options)
+    base = base.to(device).eval()
     yield "base", base
     if request["adapter"]:
         from peft import PeftModel
@@ -80,7 +81,8 @@ def _models(request: dict[str, Any], dtype: torch.dtype, device: str) -> Iterato
         yield "tuned", PeftModel.from_pretrained(base, "model").eval()
     else:
         del base
-        yield "tuned", AutoModelForCausalLM.from_pretrained("model", dtype=dtype).to(device).eval()
+        tuned: Any = AutoModelForCausalLM.from_pretrained("model", dtype=dtype)
+        yield "tuned", tuned.to(device).eval()
 
 
 @torch.inference_mode()
