@@ -56,6 +56,7 @@ def _environment(machine: Machine, trackers: tuple[str, ...]) -> dict[str, str]:
     env = {"AXOLOTL_DO_NOT_TRACK": "1", "DO_NOT_TRACK": "1", "PYTHONSAFEPATH": "1", "TOKENIZERS_PARALLELISM": "false"}
     if machine.is_cpu:
         env |= {"ACCELERATE_USE_CPU": "true", "DS_ACCELERATOR": "cpu", "CUDA_VISIBLE_DEVICES": ""}
+        env |= {"OMP_WAIT_POLICY": "PASSIVE"}  # threads that spin while they wait starve each other where cores are shared
     if "wandb" in trackers:
         env["WANDB_MODE"] = "offline"
     return env
