@@ -17,6 +17,7 @@ from .progress import Follower
 
 _PR_SET_PDEATHSIG = 1
 _POLL_SECONDS = 0.2
+_PATIENCE_SECONDS = 60
 _TAIL = 12
 _TAIL_BYTES = 1 << 20
 _SECRET = re.compile(r"(hf_[A-Za-z0-9]{20,}|sk-[A-Za-z0-9_-]{20,}|(?<=://)[^/\s:@]+:[^/\s@]+(?=@))")
@@ -112,9 +113,13 @@ def _forwarding(process: subprocess.Popen[bytes]) -> Iterator[list[int]]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+        if process.poll() is None:  # we failed, not the child: it may still write a checkpoint
+            os.killpg(process.pid, signal.SIGTERM)
+            try:
+                process.wait(_PATIENCE_SECONDS)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
 
 
 def _die_with_parent() -> None:

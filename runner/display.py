@@ -19,11 +19,18 @@ class _Count(ProgressColumn):
         return Text(f"{task.completed:.0f}/{task.total:.0f}" if task.total is not None else "")
 
 
+class _Screen(Console):
+    """Stderr. A training does not end because nobody watches it any more."""
+
+    def on_broken_pipe(self) -> None:
+        self.quiet = True
+
+
 class Display:
     """Follows a run. Events come from the child processes' progress files."""
 
     def __init__(self) -> None:
-        self.console = Console(stderr=True, highlight=False)
+        self.console = _Screen(stderr=True, highlight=False)
         self.bar = Progress(
             TextColumn("  {task.description:<18}"), BarColumn(24), _Count(),
             TextColumn("{task.fields[facts]}"), TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(),
