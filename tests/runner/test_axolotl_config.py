@@ -130,10 +130,32 @@ def test_chat_rows_train_the_turns_that_the_records_mark(render):
     assert dataset["train_on_eos"] == "turn"
 
 
-def test_texts_are_read_by_our_plugin_without_a_chat_template(render):
-    config = render({"data.type": "text"})
-    assert (config["record_type"], config["pack_blocks"]) == ("text", False)
-    assert "chat_template" not in config and "train_on_inputs" not in config
+@pytest.mark.parametrize("packed", [True, False])
+def test_texts_are_packed_by_our_plugin_and_not_by_axolotl(render, packed):
+    config = render({"data.type": "text", "training.sample_packing": packed})
+    (dataset,) = config["datasets"]
+    assert "type" not in dataset, "no tokenisation of Axolotl's own is claimed"
+    assert (config["record_type"], config["pack_blocks"], config["sample_packing"]) == ("text", packed, False)
+    assert not {"chat_template", "train_on_inputs", "excess_length_strategy", "eval_sample_packing"} & set(config)
+
+
+def test_a_classification_has_its_labels_their_number_and_their_weights(render):
+    changes = {"data.type": "classification", "training.class_weights": {"a": 1, "b": 2.5}, "evaluation.metrics": ["accuracy"]}
+    config = render(changes, data=RenderedData(labels=("b", "a")))
+    assert config["type_of_model"] == "AutoModelForSequenceClassification"
+    assert (config["num_labels"], config["labels"], config["class_weights"]) == (2, ["b", "a"], {"a": 1, "b": 2.5})
+    assert "chat_template" not in config and "type" not in config["datasets"][0]
+
+
+def test_a_classification_whose_labels_are_not_known_yet_claims_none(render):
+    config = render({"data.type": "classification", "evaluation.metrics": ["accuracy"]}, data=RenderedData())
+    assert not {"num_labels", "labels", "class_weights"} & set(config)
+
+
+@pytest.mark.parametrize("wanted", [True, False])
+def test_whether_the_best_checkpoint_is_kept_is_always_said_because_axolotl_keeps_it_where_nothing_is(render, wanted):
+    config = render({"training.load_best_model_at_end": wanted}, data=RenderedData(validation="data/validation.jsonl"))
+    assert config["load_best_model_at_end"] is wanted
 
 
 def test_without_validation_rows_nothing_evaluates(render):

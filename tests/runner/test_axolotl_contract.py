@@ -15,6 +15,7 @@ import yaml
 from recipekit.runner.axolotl_contract import lost_keys
 from recipekit.runner.commands.render import machines, rendered
 from recipekit.runner.plan import CONFIG, plan
+from recipekit.runner.steps import optimizer_steps
 from recipekit.schemas.layers import shipped_recipes
 from recipekit.schemas.recipe import load_recipe
 from recipekit.schemas.sections import Recipe
@@ -47,7 +48,14 @@ for name, text, gpu in json.load(sys.stdin):
         answers[name] = [f"refused: {error}"]
     else:
         answers[name] = lost_keys(given, dict(loaded))
-facts = {"version": version("axolotl"), "fields": sorted(AxolotlInputConfig.model_fields), "lost": answers}
+from transformers import Trainer, TrainingArguments
+steps = []
+for rows, micro_batch_size, accumulation, epochs in json.loads(sys.argv[1]):
+    args = TrainingArguments("unused", per_device_train_batch_size=micro_batch_size, gradient_accumulation_steps=accumulation,
+                             num_train_epochs=epochs, use_cpu=True, report_to=[])
+    trainer = Trainer(torch.nn.Linear(1, 1), args, train_dataset=[{"input": 0.0}] * rows)
+    steps.append(trainer.set_initial_training_values(args, trainer.get_train_dataloader())[-1])
+facts = {"steps": steps, "version": version("axolotl"), "fields": sorted(AxolotlInputConfig.model_fields), "lost": answers}
 print("answers:" + json.dumps(facts))
 """
 FULL = {
@@ -56,13 +64,27 @@ FULL = {
     "training.eval_steps": 5, "training.save_steps": 10, "training.early_stopping_patience": 3, "training.load_best_model_at_end": True,
     "training.max_steps": 40, "training.group_by_length": True, "training.excess_length_strategy": "truncate",
 }  # fmt: skip
+STEPS = [
+    (108, 4, 1, 2),
+    (100, 4, 4, 3),
+    (10, 4, 1, 1.5),
+    (1, 8, 2, 1),
+    (447, 4, 4, 3),
+    (7, 2, 3, 5),
+]  # rows, micro, accumulated, epochs
 # Beyond the shipped recipes: settings that they do not use.
 FURTHER = {
     "full parameters": FULL,
     "packing": {"training.sample_packing": True, "training.excess_length_strategy": "drop"},
     "eight bits": {"training.load_in_8bit": True, "training.lora_target_modules": ["q_proj", "v_proj"]},
     "tokens": {"model.pad_token": "<|pad|>", "model.end_of_turn": "<|eot|>", "model.revision": "abc", "training.train_on_inputs": True},
-    "text": {"data.type": "text"},
+    "text": {"data.type": "text", "training.sample_packing": True},
+    "classification": {
+        "data.type": "classification",
+        "data.labels": ["no", "1"],
+        "training.class_weights": {"no": 1, "1": 2.5},
+        "evaluation.metrics": ["accuracy"],
+    },
     "zero 3": {"launch": {"engine": "deepspeed", "num_processes": 2, "zero_stage": 3, "offload_params": True}},
     "fsdp": {"launch": {"engine": "torchrun", "num_processes": 2, "fsdp": True}},
     "trackers": {"training.trackers": ["tensorboard", "wandb"]},
@@ -156,7 +178,7 @@ def axolotl(tmp_path_factory):
     (folder / "rendered").mkdir()
     (folder / "rendered" / "deepspeed.json").write_text("{}")
     (folder / "config.json").write_text('{"model_type": "llama", "architectures": ["LlamaForCausalLM"]}')
-    argv = [sys.executable, "-W", "ignore", "-c", ASK]
+    argv = [sys.executable, "-W", "ignore", "-c", ASK, json.dumps(STEPS)]
     done = subprocess.run(argv, input=json.dumps(asked), capture_output=True, text=True, timeout=300, env=env, cwd=folder, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
     facts = json.loads(next(line for line in done.stdout.splitlines() if line.startswith("answers:"))[8:])
@@ -190,6 +212,12 @@ def test_every_key_of_a_shipped_recipe_survives_axolotls_validation(axolotl, nam
 @pytest.mark.parametrize("name", FURTHER)
 def test_settings_that_no_shipped_recipe_uses_survive_as_well(axolotl, name):
     assert axolotl["lost"][name] == []
+
+
+def test_our_count_of_the_steps_is_that_of_the_trainer_which_is_told_of_epochs(axolotl, minimal):
+    keys = ("training.micro_batch_size", "training.gradient_accumulation_steps", "training.num_epochs")
+    ours = [optimizer_steps(Recipe.from_values(minimal(dict(zip(keys, values, strict=True)))), rows) for rows, *values in STEPS]
+    assert ours == axolotl["steps"]
 
 
 def test_the_fields_that_we_check_pass_through_keys_against_are_the_installed_axolotls(axolotl):

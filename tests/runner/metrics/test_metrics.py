@@ -9,8 +9,7 @@ from recipekit.runner.metrics import METRICS, Case, Classified, metric, percent,
 from recipekit.schemas.metrics import METRICS as BY_TYPE
 
 CASE = Case("1", "Yes ✅.", "Yes, yes.", True, 4, nll=2.0, trained=4, correct=3, original_tokens=20)
-CLASSIFIED = Classified("1", truth=0, predicted=1, labels=2)
-OF_TEXT = [name for name in METRICS if "classification" not in BY_TYPE[name]]
+OF_LABELS = [name for name, types in BY_TYPE.items() if types == ("classification",)]
 
 
 @pytest.mark.parametrize("name", BY_TYPE)
@@ -38,12 +37,20 @@ def test_every_metric_says_what_it_is(name):
 
 @pytest.mark.parametrize("name", METRICS)
 def test_every_metric_of_nothing_is_not_a_number_and_not_an_error(name):
-    case = CASE if name in OF_TEXT else CLASSIFIED
+    case = Classified("1", truth=0, predicted=1, labels=2) if name in OF_LABELS else CASE
     value = metric(name).value(*(0 for _ in metric(name).parts(case)))
     assert value != value
 
 
-@pytest.mark.parametrize("name", OF_TEXT)
+@pytest.mark.parametrize("name", OF_LABELS)
+def test_a_metric_of_labels_counts_right_ones_and_has_as_many_sums_for_every_row(name):
+    right, wrong = (metric(name).parts(Classified("1", 2, predicted, 4)) for predicted in (2, 0))
+    assert len(right) == len(wrong)
+    assert metric(name).value(*right) == 1 and metric(name).value(*wrong) == 0
+    assert metric(name).NEEDS_REPLY is metric(name).ON_REFERENCE is False
+
+
+@pytest.mark.parametrize("name", [name for name in METRICS if name not in OF_LABELS])
 def test_a_reply_counts_only_where_the_metric_says_that_it_needs_one(name):
     if name == "token_reduction" and find_spec("tiktoken") is None or name == "emoji_rate" and find_spec("emoji") is None:
         pytest.skip("needs the extras [data] and [eval]")
