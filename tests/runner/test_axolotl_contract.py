@@ -233,9 +233,9 @@ def test_what_a_recipe_renders_may_not_be_passed_through_as_well():
     keys = {key for path in shipped_recipes() for key in yaml.safe_load(rendered(load_recipe(path.stem), "gpu").files[CONFIG])}
     keys |= {key for changes in FURTHER.values() if "axolotl" not in changes for key in yaml.safe_load(_text_of(changes))}
     unguarded = keys - set(known["rendered"])
-    # ours by default, but a person may know better; or our plugin's own, which Axolotl does not have
+    # ours by default, but a person may know better
     assert unguarded == {"eval_sample_packing", "eval_strategy", "greater_is_better", "lora_mlp_kernel", "lora_o_kernel", "lora_qkv_kernel",
-                         "save_strategy"} | {"record_type", "pack_blocks"}  # fmt: skip
+                         "save_strategy"}  # fmt: skip
 
 
 def test_the_pinned_axolotl_is_the_one_whose_fields_we_know():
