@@ -6,7 +6,9 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from hashlib import sha256
 from pathlib import Path
+from typing import Any, Self
 
 from ..schemas.errors import Mark, Problem, UserError
 
@@ -28,6 +30,39 @@ def write_atomically(path: Path, content: bytes) -> None:
         with suppress(OSError):  # where no file can be made, there is none to take away
             temporary.unlink()
         raise cannot_write(path, error, len(content)) from None
+
+
+class NewFile:
+    """A file as it is written. Its hash is of what was meant to stand in it, so that bytes lost on the way are noticed later."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.stream = path.open("wb")
+        self.hash = sha256()
+        self.bytes = 0
+
+    def write(self, content: bytes | memoryview) -> None:
+        """Append the content."""
+        self.stream.write(content)
+        self.hash.update(content)
+        self.bytes += len(content)
+
+    def close(self) -> None:
+        """Write what is buffered. Raises UserError when the file is not as long as what was written to it."""
+        self.stream.close()
+        if (size := self.path.stat().st_size) != self.bytes:
+            what = f"{self.bytes:,} bytes were written and {size:,} are there"
+            raise UserError(Problem(Mark(str(self.path)), what, "check the disk", "bytes-lost"))
+
+    def facts(self) -> dict[str, Any]:
+        """The file's part of the manifest."""
+        return {"sha256": self.hash.hexdigest(), "bytes": self.bytes}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.stream.close()
 
 
 def cannot_write(path: Path, error: OSError, size: int | None = None) -> UserError:
