@@ -146,7 +146,7 @@ def encode(spec: Spec, items: Iterable[Record | Drop], unread: list[Drop], ledge
     for item in items:
         if unread:
             _count(unread, ledger)
-        if type(item) is Drop:
+        if isinstance(item, Drop):
             ledger.drop(item)
             continue
         fields = with_system_prompt(item.fields, spec.system_prompt) if spec.system_prompt else item.fields

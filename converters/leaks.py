@@ -53,9 +53,7 @@ def refuse(pairs: Sequence[Pair], lines: Path, splits: Sequence[int]) -> None:
         return
     shown = pairs[:SHOWN]
     ids = _ids(lines, {row for pair in shown for row in (pair.first, pair.second)})
-    leaks = [
-        Leak(kind, ids[first], split_name(splits[first]), ids[second], split_name(splits[second])) for kind, first, second in shown
-    ]
+    leaks = [Leak(kind, ids[first], split_name(splits[first]), ids[second], split_name(splits[second])) for kind, first, second in shown]
     more = f" (the first {SHOWN} are listed)" if len(pairs) > SHOWN else ""
     hint = "group the rows with data.split.group_by, remove duplicates with data.dedup, or take a source's fixed split away"
     listed = [Problem(Mark(""), str(leak), rule="leak") for leak in leaks]

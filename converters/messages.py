@@ -40,7 +40,9 @@ def convert(
             yield Drop(row, "no_messages", f"expected an object with a list called {messages_key!r}")
             continue
         try:
-            messages = [turn if plain and type(turn) is dict and (*turn,) == _PLAIN else _message(turn, role_key, content_key) for turn in turns]
+            messages = [
+                turn if plain and type(turn) is dict and (*turn,) == _PLAIN else _message(turn, role_key, content_key) for turn in turns
+            ]
         except _UnknownKey as error:
             yield Drop(row, "unknown_message_key", str(error))
             continue

@@ -68,9 +68,7 @@ def _facts(rows: Placed, members: Sequence[int], groups: int) -> tuple["array[in
     return sizes, array("I", (by_place.get(place, 0) for place in places)), chosen
 
 
-def _shares(
-    names: Sequence[str], sizes: Sequence[int], strata: Sequence[int], chosen: bytearray, split: Split
-) -> list[list[int]]:
+def _shares(names: Sequence[str], sizes: Sequence[int], strata: Sequence[int], chosen: bytearray, split: Split) -> list[list[int]]:
     """For every stratum, how many rows each split still wants (train takes what is left)."""
     totals = [0] * len(names)
     for size, stratum, fixed in zip(sizes, strata, chosen, strict=True):

@@ -9,7 +9,7 @@ import signal
 from collections.abc import Iterable, Iterator
 from mmap import mmap
 from multiprocessing import get_context
-from multiprocessing.connection import Connection, wait
+from multiprocessing.connection import wait
 from typing import Any, NamedTuple, Self
 
 from ..schemas.errors import Mark, Problem, UserError
@@ -140,7 +140,7 @@ class Worker:
         self.slot.close()
 
 
-def _send(pipe: Connection, slot: mmap, message: Any) -> None:
+def _send(pipe: Any, slot: mmap, message: Any) -> None:
     data = pickle.dumps(message, pickle.HIGHEST_PROTOCOL)
     if len(data) > SLOT_BYTES:
         pipe.send(0)
@@ -150,13 +150,13 @@ def _send(pipe: Connection, slot: mmap, message: Any) -> None:
     pipe.send(len(data))
 
 
-def _receive(pipe: Connection, slot: mmap) -> Any:
+def _receive(pipe: Any, slot: mmap) -> Any:
     size = pipe.recv()
     with memoryview(slot) as view:
         return pickle.loads(view[:size] if size else pipe.recv_bytes())  # noqa: S301 - from our own child
 
 
-def _serve(pipe: Connection, slot: mmap) -> None:
+def _serve(pipe: Any, slot: mmap) -> None:
     """A worker's life: convert what comes until the pipe closes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     for worker in Worker.open:
