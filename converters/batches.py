@@ -42,11 +42,17 @@ class SourceFiles:
         self.module = module
         self.limit = limit
         self.batch_bytes = batch_bytes
+        self.handed_out = 0
         self.formats: dict[str, str] = {}
         self.versions: dict[SourceFile, Version] = {}
 
     def batches(self) -> Iterator[Batch]:
         """The rows of all files in batches of about `batch_bytes`; a batch never spans two files."""
+        for batch in self._batches():
+            self.handed_out += 1
+            yield batch
+
+    def _batches(self) -> Iterator[Batch]:
         if self.limit is not None:
             yield from row_batches(self.rows(), self.batch_rows)
             return

@@ -54,8 +54,12 @@ def _add(kept: Kept, workers: Workers, number: int, batch_bytes: int) -> SourceF
         converted = workers.convert(spec, files.batches())
     else:
         converted = convert_stream(spec, files.rows(), files.batch_rows)
+    count = 0
     for found in converted:
         kept.add(found, number)
+        count += 1
+    if module.ROW_LOCAL and count != files.handed_out:
+        raise AssertionError(f"{files.handed_out} batches of {source.path} were read, {count} were converted")
     return files
 
 

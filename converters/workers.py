@@ -54,10 +54,11 @@ class Workers:
         while True:
             while idle and len(busy) + len(done) < 2 * self.processes and (task := next(tasks, None)):
                 busy.append(idle.pop().start(task))
-            while turn in done:
+            if turn in done:
                 yield done.pop(turn)
                 turn += 1
-            if not busy:
+                continue
+            if not busy:  # then nothing waits, since what was started is either busy, done, or given out
                 return
             for worker in _ready(busy):
                 number, found = worker.result()
