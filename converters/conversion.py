@@ -13,6 +13,7 @@ import orjson
 from ..schemas.sections import Data, RecordType, Source
 from .checks import record_fault
 from .ledger import Ledger
+from .near import compared_text, signatures
 from .readers import MAX_LINE, parsed_line
 from .records import Drop, Record, RecordValue, Row
 from .registry import converter
@@ -62,8 +63,8 @@ class Batch(NamedTuple):
 class Converted(NamedTuple):
     """A converted batch. The valid records' lines stand in `lines`; record n ends at `ends[n]`, its digest is the n-th 16 bytes.
 
-    `keys` are the records' group keys, `strata` their strata (each empty where none are asked for), `changed` what was mended in
-    record n, `labels` the labels of a classification, `texts` what near-duplicates are told by.
+    `keys` are the records' group keys, `strata` their strata, `signatures` what near-duplicates are told by (each empty where none are
+    asked for), `changed` what was mended in record n, `labels` the labels of a classification.
     """
 
     ledger: Ledger
@@ -74,6 +75,7 @@ class Converted(NamedTuple):
     strata: list[str]
     changed: dict[int, tuple[str, ...]]
     labels: set[str]
+    signatures: bytes = b""
 
 
 def convert_batch(spec: Spec, batch: Batch) -> Converted:
@@ -143,6 +145,7 @@ def encode(spec: Spec, items: Iterable[Record | Drop], unread: list[Drop], ledge
     result = Converted(ledger, b"", array("Q"), b"", [], [], {}, set())
     chat = spec.kind == "chat"
     noted = bool(spec.group_by or spec.stratify_by or spec.kind == "classification")
+    compared: list[str] = []
     for item in items:
         if unread:
             _count(unread, ledger)
@@ -161,11 +164,14 @@ def encode(spec: Spec, items: Iterable[Record | Drop], unread: list[Drop], ledge
             ledger.drop(Drop(item.row, "not_json", str(error)))
             continue
         digests.append(digest)
+        if spec.near:
+            compared.append(compared_text(spec.kind, fields))
         if noted or item.changed:
             _note(spec, item, fields, result, len(texts) - 1)
     _count(unread, ledger)
     ends = array("Q", accumulate(map(len, texts)))
-    return result._replace(lines=b"".join(texts), ends=ends, digests=b"".join(digests))
+    told = signatures(compared) if compared else b""
+    return result._replace(lines=b"".join(texts), ends=ends, digests=b"".join(digests), signatures=told)
 
 
 def _count(unread: list[Drop], ledger: Ledger) -> None:

@@ -1,6 +1,8 @@
 """read -> convert -> validate -> dedupe -> split -> write: a recipe's `data` section becomes a folder of JSONL and its manifest."""
 
+from contextlib import ExitStack
 from hashlib import blake2b, file_digest
+from itertools import compress
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +15,9 @@ from .batches import BATCH_BYTES, SourceFiles
 from .conversion import Spec, convert_stream
 from .files import source_files
 from .kept import Kept
-from .leaks import find_leaks, refuse
+from .leaks import Pair, find_leaks, refuse
 from .ledger import Ledger
+from .near import near_pairs, repeated_rows
 from .publish import NewFile, new_folder, write_atomically
 from .registry import converter
 from .splits import assign_splits
@@ -30,13 +33,12 @@ def build(data: Data, out: Path, *, processes: int = 1, batch_bytes: int = BATCH
     Raises UserError for unusable rows beyond `data.max_dropped`, GateError for leaks; then `out` stays as it was.
     """
     with new_folder(out, MANIFEST) as folder:
-        with NewFile(folder / "train.jsonl") as file, Workers(processes) as workers:
-            kept = Kept(data, file)
+        with Kept(data, folder / "train.jsonl") as kept, Workers(processes) as workers:
             sources = [_add(kept, workers, number, batch_bytes) for number in range(len(data.sources))]
-            file.close()
+            kept.close()
         check_budget(kept.ledger, data.max_dropped)
         manifest: dict[str, Any] = {"recipekit": VERSION, "type": data.type}
-        manifest |= divide(kept, folder) if kept.divided else _whole(kept, folder)
+        manifest |= divide(kept, folder) if kept.divided else _whole(kept)
         if data.type == "classification":
             manifest["labels"] = _label_order(data, kept.labels)
         manifest["sources"] = [_source_facts(kept, number, files) for number, files in enumerate(sources)]
@@ -77,7 +79,7 @@ def check_budget(ledger: Ledger, allowed: float) -> None:
     raise (GateError if allowed else UserError)(*problems, Problem(Mark(""), summary, hint, "max-dropped"))
 
 
-def _whole(kept: Kept, folder: Path) -> dict[str, Any]:
+def _whole(kept: Kept) -> dict[str, Any]:
     """The manifest's part on the files where every row is a training row."""
     if not kept.ledger.kept:
         kept.file.path.unlink()
@@ -87,14 +89,17 @@ def _whole(kept: Kept, folder: Path) -> dict[str, Any]:
 
 def divide(kept: Kept, folder: Path) -> dict[str, Any]:
     """Deal the kept lines out to the splits' files; the manifest's part on them."""
-    kept.digests.close()
     lines = kept.file.path.rename(folder / "rows.jsonl")
+    pairs = _near_pairs(kept)
+    if kept.data.dedup == "near":
+        lines, pairs = _drop_near(kept, lines, pairs), []
     placed = kept.placed()
     splits = assign_splits(placed, kept.data.split)
     if kept.data.check_leaks != "none":
-        pairs = list(find_leaks("row", kept.digests.kept, range(len(splits)), splits))
-        pairs += find_leaks("group", placed.keys, placed.owners, splits) if kept.data.split.group_by else []
-        refuse(pairs, lines, splits)
+        leaks = [*find_leaks("row", kept.digests.kept, range(len(splits)), splits)]
+        leaks += find_leaks("group", placed.keys, placed.owners, splits) if kept.data.split.group_by else []
+        leaks += (Pair("near-duplicate", *pair) for pair in pairs if splits[pair[0]] != splits[pair[1]])
+        refuse(leaks, lines, splits)
     counts, files = write_splits(lines, folder, kept, splits)
     lines.unlink()
     account = {**kept.ledger.as_json(), "splits": counts, "files": files}
@@ -102,13 +107,39 @@ def divide(kept: Kept, folder: Path) -> dict[str, Any]:
     return {**account, "repeated": repeated} if repeated else account
 
 
+def _near_pairs(kept: Kept) -> list[tuple[int, int]]:
+    if not kept.signatures:
+        return []
+    pairs = near_pairs(kept.signatures.path, kept.data.near_threshold)
+    kept.signatures.path.unlink()
+    return pairs
+
+
+def _drop_near(kept: Kept, lines: Path, pairs: list[tuple[int, int]]) -> Path:
+    """The lines without near-duplicates of earlier rows; and with those, the labels that only they had, are gone."""
+    gone = repeated_rows(pairs, kept.ledger.kept)
+    thinned = lines.with_name("thinned.jsonl")
+    labels: set[str] = set()
+    with lines.open("rb") as stream, thinned.open("wb") as target:
+        for line in compress(stream, (not flag for flag in gone)):
+            target.write(line)
+            if kept.data.type == "classification":
+                labels.add(orjson.loads(line)["label"])
+    kept.drop(gone)
+    kept.labels = labels
+    lines.unlink()
+    return thinned
+
+
 def write_splits(lines: Path, folder: Path, kept: Kept, splits: bytearray) -> tuple[dict[str, int], dict[str, Any]]:
     """Each line to its split's file; training rows as often as their source's weight says. Rows and facts of the files, by name."""
     weights = [source.weight for source in kept.data.sources]
     seed = str(kept.data.split.seed).encode()
     counts = [0] * len(SPLITS)
-    files = [NewFile(folder / f"{name}.jsonl") for name in SPLITS]
-    with lines.open("rb") as stream:
+    with lines.open("rb") as stream, ExitStack() as stack:
+        files = [NewFile(folder / f"{name}.jsonl") for name in SPLITS]
+        for file in files:
+            stack.callback(file.stream.close)
         for line, source, split in zip(stream, kept.sources, splits, strict=True):
             weight = weights[source]
             copies = _copies(line, weight, seed) if split == 0 and weight != 1 else 1

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from ..schemas.errors import Mark, Problem, UserError
 
@@ -58,13 +58,6 @@ class NewFile:
         """The file's part of the manifest."""
         return {"sha256": self.hash.hexdigest(), "bytes": self.bytes}
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.stream.close()
-
-
 def cannot_write(path: Path, error: OSError, size: int | None = None) -> UserError:
     """The error of a write that the system refused, with what to do about it."""
     needed = f" ({size:,} bytes)" if size else ""
@@ -92,21 +85,34 @@ def new_folder(target: Path, marker: str) -> Iterator[Path]:
     try:
         temporary.mkdir(parents=True)
         yield temporary
-        for path in temporary.iterdir():
-            with path.open("rb") as stream:
-                os.fsync(stream.fileno())
+        for path in (*temporary.iterdir(), temporary):
+            _flush(path)
         _swap(temporary, target)
+        _flush(target.parent)
     except OSError as error:
         raise cannot_write(target, error) from None
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
+def _flush(path: Path) -> None:
+    """Have what was written to a file, or renamed in a folder, outlast a loss of power."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def sweep(target: Path) -> None:
-    """Remove what writers of `target` that were killed have left behind."""
-    for left in target.parent.glob(f".{target.name}.*.tmp"):
-        owner = left.name.removesuffix(".tmp").rpartition(".")[2]
-        if owner.isdigit() and not Path(f"/proc/{owner}").exists():
+    """Remove what writers of `target` that were killed have left behind; put the old folder back where one had just moved it away."""
+    for left in target.parent.iterdir() if target.parent.is_dir() else ():
+        name, _, owner = left.name.removesuffix(".tmp").rpartition(".")
+        if not left.name.endswith(".tmp") or not owner.isdigit() or Path(f"/proc/{owner}").exists():
+            continue
+        if name == f".{target.name}.old" and not target.exists():
+            left.rename(target)
+        elif name in (f".{target.name}", f".{target.name}.old"):
             shutil.rmtree(left, ignore_errors=True)
 
 
