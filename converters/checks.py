@@ -8,6 +8,37 @@ from ..schemas.validation import validator
 _MAY_FOLLOW = {None: ("user",), "user": ("assistant",), "assistant": ("user", "tool"), "tool": ("assistant", "tool")}
 
 
+_TURNS = ["user", "assistant"] * 500
+_TWO = {2}
+_TEXT = {str}
+# What a text may start with that is blank: white space as Python and as the schema see it, or nothing at all.
+_BLANK = {"", "\ufeff", *(character for character in map(chr, range(0x3001)) if character.isspace())}
+
+
+def is_plain_chat(messages: list[dict[str, Any]], turns: list[dict[str, Any]]) -> bool:
+    """A quick yes for what nearly every chat is: valid, of role and content alone, user and assistant by turns.
+
+    `turns` are the messages after a system message. False says nothing: then record_fault decides. The schema is the contract; this
+    is a short cut to its yes, at a third of the cost (a test compares the two on whatever hypothesis can think of).
+    """
+    count = len(turns)
+    if count % 2 or not 0 < count < 1000:
+        return False
+    try:
+        if [message["role"] for message in turns] != _TURNS[:count] or {*map(len, messages)} != _TWO:
+            return False
+        starts = {message["content"][:1] for message in messages}
+        if {*map(type, starts)} != _TEXT:
+            return False
+        return _BLANK.isdisjoint(starts) or not any(_may_be_blank(message["content"]) for message in messages)
+    except (KeyError, TypeError):
+        return False
+
+
+def _may_be_blank(content: str) -> bool:
+    return not content or content.isspace() or "\ufeff" in content
+
+
 def record_fault(kind: RecordType, fields: dict[str, Any]) -> tuple[str, str] | None:
     """Why the fields are not a record of this type, as (reason, detail); None when they are."""
     candidate = {"id": "-", **fields}

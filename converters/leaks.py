@@ -1,17 +1,20 @@
 """Rows and groups that stand in two splits: found by comparing what was written, not by trusting how it was divided."""
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple, Protocol
+from itertools import pairwise
+from pathlib import Path
+from typing import NamedTuple
+
+import orjson
 
 from ..schemas.errors import GateError, Mark, Problem
-from ..schemas.sections import Data, SplitName
-from .splits import Placed
+from .splits import key_at, sorted_positions, split_name
 
 SHOWN = 20
 
 
 class Leak(NamedTuple):
-    """Two rows of different splits that should not be apart. `kind` is row or group."""
+    """Two rows of different splits that should not be apart. `kind` is row, group or near-duplicate."""
 
     kind: str
     first: str
@@ -23,39 +26,40 @@ class Leak(NamedTuple):
         return f"the same {self.kind} stands in {self.first_split} ({self.first}) and {self.second_split} ({self.second})"
 
 
-class Spooled(Protocol):
-    """What the check needs of the rows that were kept."""
+class Pair(NamedTuple):
+    """Two rows, by number, that stand apart and should not."""
 
-    data: Data
-    ids: list[str]
-    digests: list[bytes]
-
-    def placed(self) -> list[Placed]: ...
+    kind: str
+    first: int
+    second: int
 
 
-def check_leaks(spool: Spooled, splits: Sequence[SplitName]) -> None:
-    """Raise GateError with the pairs when a row or a group stands in two splits."""
-    if spool.data.check_leaks == "none":
+def find_leaks(kind: str, keys: bytes | bytearray, owners: Sequence[int], splits: Sequence[int]) -> Iterator[Pair]:
+    """A pair for every row with a key (of 16 bytes) whose first row stands in another split."""
+    first = -1
+    order = sorted_positions(keys)
+    if order:
+        first = order[0]
+    for before, after in pairwise(order):
+        if key_at(keys, before) != key_at(keys, after):
+            first = after
+        elif splits[owners[first]] != splits[owners[after]]:
+            yield Pair(kind, owners[first], owners[after])
+
+
+def refuse(pairs: Sequence[Pair], lines: Path, splits: Sequence[int]) -> None:
+    """Raise GateError when there are leaks; the first pairs are listed by the ids of their rows, which stand in the file `lines`."""
+    if not pairs:
         return
-    found = list(find_leaks("row", spool.ids, spool.digests, splits))
-    found += find_leaks("group", spool.ids, [row.group for row in spool.placed()], splits)
-    refuse(found)
-
-
-def find_leaks(kind: str, ids: Sequence[str], keys: Sequence[bytes], splits: Sequence[str]) -> Iterator[Leak]:
-    """A pair for every row whose key was first met in another split."""
-    first: dict[bytes, int] = {}
-    for index, key in enumerate(keys):
-        other = first.setdefault(key, index)
-        if splits[other] != splits[index]:
-            yield Leak(kind, ids[other], splits[other], ids[index], splits[index])
-
-
-def refuse(leaks: list[Leak]) -> None:
-    """Raise GateError when there are leaks; the first pairs are listed."""
-    if not leaks:
-        return
-    more = f" (the first {SHOWN} are listed)" if len(leaks) > SHOWN else ""
+    shown = pairs[:SHOWN]
+    ids = _ids(lines, {row for pair in shown for row in (pair.first, pair.second)})
+    leaks = [Leak(kind, ids[first], split_name(splits[first]), ids[second], split_name(splits[second])) for kind, first, second in shown]
+    more = f" (the first {SHOWN} are listed)" if len(pairs) > SHOWN else ""
     hint = "group the rows with data.split.group_by, remove duplicates with data.dedup, or take a source's fixed split away"
-    listed = [Problem(Mark(""), str(leak), rule="leak") for leak in leaks[:SHOWN]]
-    raise GateError(*listed, Problem(Mark(""), f"{len(leaks)} leaks between splits{more}", hint, "leak"))
+    listed = [Problem(Mark(""), str(leak), rule="leak") for leak in leaks]
+    raise GateError(*listed, Problem(Mark(""), f"{len(pairs)} leaks between splits{more}", hint, "leak"))
+
+
+def _ids(lines: Path, wanted: set[int]) -> dict[int, str]:
+    with lines.open("rb") as stream:
+        return {number: orjson.loads(line)["id"] for number, line in enumerate(stream) if number in wanted}

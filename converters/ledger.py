@@ -3,7 +3,7 @@
 from collections import Counter
 from typing import Any
 
-from .records import Drop
+from .records import Drop, Row
 
 LISTED = 100
 
@@ -29,12 +29,27 @@ class Ledger:
         return self.dropped.total() - self.wanted.total()
 
     def drop(self, drop: Drop) -> None:
-        """Count a drop; the first LISTED unusable ones are kept to be shown."""
+        """Count a drop; the first LISTED unusable ones are kept to be shown, without what the row held."""
         self.dropped[drop.reason] += 1
         if drop.wanted:
             self.wanted[drop.reason] += 1
         elif len(self.examples) < LISTED:
-            self.examples.append(drop)
+            self.examples.append(drop._replace(row=Row(None, drop.row.file, drop.row.line, drop.row.item)))
+
+    def drop_wanted(self, reason: str, rows: int) -> None:
+        """Count rows that the recipe asked to drop."""
+        if rows:
+            self.dropped[reason] += rows
+            self.wanted[reason] += rows
+
+    def add(self, part: "Ledger") -> None:
+        """Count what the ledger of a later part of the rows has counted."""
+        self.read += part.read
+        self.kept += part.kept
+        self.dropped.update(part.dropped)
+        self.wanted.update(part.wanted)
+        self.changed.update(part.changed)
+        self.examples += part.examples[: LISTED - len(self.examples)]
 
     def as_json(self) -> dict[str, Any]:
         """The ledger's part of the manifest."""

@@ -17,6 +17,8 @@ TYPES = ("chat",)
 READS = "values"
 ROW_LOCAL = True
 
+_PLAIN = ("role", "content")
+
 
 def convert(
     rows: Iterable[Row],
@@ -30,6 +32,7 @@ def convert(
 ) -> Iterator[Record | Drop]:
     """One chat record a row."""
     kept = tuple(keep_meta)
+    plain = [role_key, content_key] == [*_PLAIN]
     for row in rows:
         value = row.value
         turns = value.get(messages_key) if isinstance(value, dict) else None
@@ -37,7 +40,9 @@ def convert(
             yield Drop(row, "no_messages", f"expected an object with a list called {messages_key!r}")
             continue
         try:
-            messages = [_message(turn, role_key, content_key) for turn in turns]
+            messages = [
+                turn if plain and type(turn) is dict and (*turn,) == _PLAIN else _message(turn, role_key, content_key) for turn in turns
+            ]
         except _UnknownKey as error:
             yield Drop(row, "unknown_message_key", str(error))
             continue

@@ -1,135 +1,68 @@
 """read -> convert -> validate -> dedupe -> split -> write: a recipe's `data` section becomes a folder of JSONL and its manifest."""
 
-from collections.abc import Iterator
+from contextlib import ExitStack
 from hashlib import blake2b, file_digest
-from itertools import islice
+from itertools import compress
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import orjson
 
 from ..schemas import VERSION
 from ..schemas.errors import GateError, Mark, Problem, UserError
-from ..schemas.sections import Data, Source, SplitName
-from .checks import record_fault
-from .files import SourceFile, source_files
-from .leaks import check_leaks
+from ..schemas.sections import SPLITS, Data
+from .batches import BATCH_BYTES, SourceFiles
+from .conversion import Spec, convert_stream
+from .files import source_files
+from .kept import Kept
+from .leaks import Pair, find_leaks, refuse
 from .ledger import Ledger
-from .publish import new_folder, write_atomically
-from .readers import read_file
-from .records import Drop, Record, Row
+from .near import near_pairs, repeated_rows
+from .publish import NewFile, new_folder, write_atomically
 from .registry import converter
-from .rows import complete_row, content_digest, group_keys, with_system_prompt
-from .splits import Groups, Placed, assign_splits
+from .splits import assign_splits
+from .workers import Workers
 
 MANIFEST = "manifest.json"
 
 
-def build(data: Data, out: Path) -> dict[str, Any]:
+def build(data: Data, out: Path, *, processes: int = 1, batch_bytes: int = BATCH_BYTES) -> dict[str, Any]:
     """Write train.jsonl, validation.jsonl, test.jsonl (those that have rows) and manifest.json to `out`; return the manifest.
 
+    The bytes written are the same for any number of `processes` and any size of the batches that these share out.
     Raises UserError for unusable rows beyond `data.max_dropped`, GateError for leaks; then `out` stays as it was.
     """
     with new_folder(out, MANIFEST) as folder:
-        spool_path = folder / "rows.jsonl"
-        with spool_path.open("wb") as stream:
-            spool = Spool(data, stream)
-            for index, source in enumerate(data.sources):
-                spool.add(source, f"{index}/" if len(data.sources) > 1 else "")
-        check_budget(spool.ledger, data.max_dropped)
-        splits = assign_splits(spool.placed(), data.split)
-        check_leaks(spool, splits)
-        counts, repeated = write_splits(spool_path, folder, spool.weights, splits, data.split.seed)
-        spool_path.unlink()
-        manifest: dict[str, Any] = {"recipekit": VERSION, "type": data.type, **spool.ledger.as_json(), "splits": counts}
-        if repeated:
-            manifest["repeated"] = repeated
+        with Kept(data, folder / "train.jsonl") as kept, Workers(processes) as workers:
+            sources = [_add(kept, workers, number, batch_bytes) for number in range(len(data.sources))]
+            kept.close()
+        check_budget(kept.ledger, data.max_dropped)
+        manifest: dict[str, Any] = {"recipekit": VERSION, "type": data.type}
+        manifest |= divide(kept, folder) if kept.divided else _whole(kept)
         if data.type == "classification":
-            manifest["labels"] = _label_order(data, spool.labels)
-        manifest |= {"sources": spool.sources, "files": {path.name: _file_facts(path) for path in sorted(folder.iterdir())}}
+            manifest["labels"] = _label_order(data, kept.labels)
+        manifest["sources"] = [_source_facts(kept, number, files) for number, files in enumerate(sources)]
         write_atomically(folder / MANIFEST, orjson.dumps(manifest, option=orjson.OPT_INDENT_2) + b"\n")
     return manifest
 
 
-class Spool:
-    """Every kept row in one file, in order, with what splitting and the leak check need of each in memory."""
-
-    def __init__(self, data: Data, stream: BinaryIO) -> None:
-        self.data = data
-        self.stream = stream
-        self.ledger = Ledger()
-        self.sources: list[dict[str, Any]] = []
-        self.labels: set[str] = set()
-        self.seen: set[bytes] = set()
-        self.groups = Groups()
-        self.ids: list[str] = []
-        self.digests: list[bytes] = []
-        self.keys: list[bytes] = []
-        self.strata: list[str] = []
-        self.fixed: list[SplitName | None] = []
-        self.weights: list[float] = []
-
-    def add(self, source: Source, prefix: str) -> None:
-        """Read, convert, validate and deduplicate one source."""
-        files, formats, before = source_files(source.path), {}, self.ledger.rows_in
-        kept, read = self.ledger.kept, self.ledger.read
-        for record in self._converted(source, files, formats):
-            drop = record if isinstance(record, Drop) else self._keep(record, source, prefix)
-            if drop:
-                self.ledger.drop(drop)
-        candidates, rows = self.ledger.rows_in - before, self.ledger.read - read
-        if converter(source.converter).ROW_LOCAL and candidates < rows:
-            raise AssertionError(f"the converter {source.converter} lost {rows - candidates} rows of {source.path}")
-        self.sources.append(_source_facts(source, files, formats, rows, self.ledger.kept - kept))
-
-    def _converted(self, source: Source, files: list[SourceFile], formats: dict[str, str]) -> Iterator[Record | Drop]:
-        module = converter(source.converter)
-        faults: list[Drop] = []
-
-        def rows() -> Iterator[Row]:
-            for file in files:
-                formats[file.name], found = read_file(file, module.READS)
-                for row in found:
-                    self.ledger.read += 1
-                    if isinstance(row, Drop):
-                        faults.append(row)
-                    else:
-                        yield row
-
-        for record in module.convert(islice(rows(), source.limit), self.data.type, **source.options):
-            yield from faults
-            faults.clear()
-            yield record
-        yield from faults
-
-    def _keep(self, record: Record, source: Source, prefix: str) -> Drop | None:
-        data = self.data
-        fields = with_system_prompt(record.fields, data.system_prompt)
-        if fault := record_fault(data.type, fields):
-            return Drop(record.row, *fault)
-        digest = content_digest(data.type, fields)
-        if data.dedup != "none":
-            if digest in self.seen:
-                return Drop(record.row, "duplicate", wanted=True)
-            self.seen.add(digest)
-        row = complete_row(record, fields, source.converter, prefix, self.ids[-1] if self.ids else "")
-        self.stream.write(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE))
-        self.ids.append(row["id"])
-        self.digests.append(digest)
-        self.keys.append(self.groups.join(group_keys(row, data.split.group_by) or [digest]))
-        self.strata.append(str(row.get("label") if data.split.stratify_by == "label" else row["meta"].get(data.split.stratify_by)))
-        self.fixed.append(source.split)
-        self.weights.append(source.weight)
-        if data.type == "classification":
-            self.labels.add(fields["label"])
-        self.ledger.kept += 1
-        self.ledger.changed.update(record.changed)
-        return None
-
-    def placed(self) -> list[Placed]:
-        """Each row's group, stratum and fixed split, once every group is known."""
-        roots = [self.groups.root(key) for key in self.keys]
-        return [Placed(*facts) for facts in zip(roots, self.strata, self.fixed, strict=True)]
+def _add(kept: Kept, workers: Workers, number: int, batch_bytes: int) -> SourceFiles:
+    """Read, convert, validate and deduplicate one source."""
+    source, several = kept.data.sources[number], len(kept.data.sources) > 1
+    module = converter(source.converter)
+    files = SourceFiles(source_files(source.path), module, source.limit, batch_bytes)
+    spec = Spec.of(kept.data, source, f"{number}/" if several else "")
+    if module.ROW_LOCAL:
+        converted = workers.convert(spec, files.batches())
+    else:
+        converted = convert_stream(spec, files.rows(), files.batch_rows)
+    count = 0
+    for found in converted:
+        kept.add(found, number)
+        count += 1
+    if module.ROW_LOCAL and count != files.handed_out:
+        raise AssertionError(f"{files.handed_out} batches of {source.path} were read, {count} were converted")
+    return files
 
 
 def check_budget(ledger: Ledger, allowed: float) -> None:
@@ -146,26 +79,85 @@ def check_budget(ledger: Ledger, allowed: float) -> None:
     raise (GateError if allowed else UserError)(*problems, Problem(Mark(""), summary, hint, "max-dropped"))
 
 
-def write_splits(spool: Path, folder: Path, weights: list[float], splits: list[SplitName], seed: int) -> tuple[dict[str, int], int]:
-    """Deal the spooled lines out to the splits' files. Returns rows by split and how many more training rows the weights made."""
-    counts: dict[str, int] = {}
-    streams: dict[str, BinaryIO] = {}
-    with spool.open("rb") as lines:
-        for line, weight, split in zip(lines, weights, splits, strict=True):
-            copies = _copies(line, weight, seed) if split == "train" and weight != 1 else 1
-            if split not in streams:
-                streams[split] = (folder / f"{split}.jsonl").open("wb")
-                counts[split] = 0
-            streams[split].write(line * copies)
+def _whole(kept: Kept) -> dict[str, Any]:
+    """The manifest's part on the files where every row is a training row."""
+    if not kept.ledger.kept:
+        kept.file.path.unlink()
+        return {**kept.ledger.as_json(), "splits": {}, "files": {}}
+    return {**kept.ledger.as_json(), "splits": {"train": kept.ledger.kept}, "files": {"train.jsonl": kept.file.facts()}}
+
+
+def divide(kept: Kept, folder: Path) -> dict[str, Any]:
+    """Deal the kept lines out to the splits' files; the manifest's part on them."""
+    lines = kept.file.path.rename(folder / "rows.jsonl")
+    pairs = _near_pairs(kept)
+    if kept.data.dedup == "near":
+        lines, pairs = _drop_near(kept, lines, pairs), []
+    placed = kept.placed()
+    splits = assign_splits(placed, kept.data.split)
+    if kept.data.check_leaks != "none":
+        leaks = [*find_leaks("row", kept.digests.kept, range(len(splits)), splits)]
+        leaks += find_leaks("group", placed.keys, placed.owners, splits) if kept.data.split.group_by else []
+        leaks += (Pair("near-duplicate", *pair) for pair in pairs if splits[pair[0]] != splits[pair[1]])
+        refuse(leaks, lines, splits)
+    counts, files = write_splits(lines, folder, kept, splits)
+    lines.unlink()
+    account = {**kept.ledger.as_json(), "splits": counts, "files": files}
+    repeated = sum(counts.values()) - len(splits)
+    return {**account, "repeated": repeated} if repeated else account
+
+
+def _near_pairs(kept: Kept) -> list[tuple[int, int]]:
+    if not kept.signatures:
+        return []
+    pairs = near_pairs(kept.signatures.path, kept.data.near_threshold)
+    kept.signatures.path.unlink()
+    return pairs
+
+
+def _drop_near(kept: Kept, lines: Path, pairs: list[tuple[int, int]]) -> Path:
+    """The lines without near-duplicates of earlier rows; and with those, the labels that only they had, are gone."""
+    gone = repeated_rows(pairs, kept.ledger.kept)
+    thinned = lines.with_name("thinned.jsonl")
+    labels: set[str] = set()
+    with lines.open("rb") as stream, thinned.open("wb") as target:
+        for line in compress(stream, (not flag for flag in gone)):
+            target.write(line)
+            if kept.data.type == "classification":
+                labels.add(orjson.loads(line)["label"])
+    kept.drop(gone)
+    kept.labels = labels
+    lines.unlink()
+    return thinned
+
+
+def write_splits(lines: Path, folder: Path, kept: Kept, splits: bytearray) -> tuple[dict[str, int], dict[str, Any]]:
+    """Each line to its split's file; training rows as often as their source's weight says. Rows and facts of the files, by name."""
+    weights = [source.weight for source in kept.data.sources]
+    seed = str(kept.data.split.seed).encode()
+    counts = [0] * len(SPLITS)
+    with lines.open("rb") as stream, ExitStack() as stack:
+        files = [NewFile(folder / f"{name}.jsonl") for name in SPLITS]
+        for file in files:
+            stack.callback(file.stream.close)
+        for line, source, split in zip(stream, kept.sources, splits, strict=True):
+            weight = weights[source]
+            copies = _copies(line, weight, seed) if split == 0 and weight != 1 else 1
+            files[split].write(line if copies == 1 else line * copies)
             counts[split] += copies
-    for stream in streams.values():
-        stream.close()
-    return dict(sorted(counts.items())), sum(counts.values()) - len(splits)
+    facts = {}
+    for count, file in zip(counts, files, strict=True):
+        file.close()
+        if count:
+            facts[file.path.name] = file.facts()
+        else:
+            file.path.unlink()
+    return {name: count for name, count in sorted(zip(SPLITS, counts, strict=True)) if count}, dict(sorted(facts.items()))
 
 
-def _copies(line: bytes, weight: float, seed: int) -> int:
+def _copies(line: bytes, weight: float, seed: bytes) -> int:
     """`weight` as a whole number of copies: 1.5 is one or two, decided by the row's seeded hash."""
-    draw = int.from_bytes(blake2b(line, key=str(seed).encode(), digest_size=8).digest()) / 2**64
+    draw = int.from_bytes(blake2b(line, key=seed, digest_size=8).digest()) / 2**64
     return int(weight) + (draw < weight % 1)
 
 
@@ -178,15 +170,19 @@ def _label_order(data: Data, found: set[str]) -> list[str]:
     return list(data.labels)
 
 
-def _source_facts(source: Source, files: list[SourceFile], formats: dict[str, str], rows: int, kept: int) -> dict[str, Any]:
+def _source_facts(kept: Kept, number: int, read: SourceFiles) -> dict[str, Any]:
+    """The manifest's part on a source. Its files are hashed here, and must still be those that were read."""
+    source = kept.data.sources[number]
+    files = [{"name": f.name, "format": read.formats.get(f.name, "not read"), **_file_facts(f.path)} for f in read.files]
+    read.check_unchanged()
     return {
         "converter": source.converter,
         "version": converter(source.converter).VERSION,
         "options": source.options,
         "weight": source.weight,
-        "rows_read": rows,
-        "rows_kept": kept,
-        "files": [{"name": f.name, "format": formats.get(f.name, "not read"), **_file_facts(f.path)} for f in files],
+        "rows_read": kept.rows_read[number],
+        "rows_kept": kept.rows_kept[number],
+        "files": files,
     }
 
 

@@ -6,7 +6,9 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 from ..schemas.errors import Mark, Problem, UserError
 
@@ -29,6 +31,32 @@ def write_atomically(path: Path, content: bytes) -> None:
             temporary.unlink()
         raise cannot_write(path, error, len(content)) from None
 
+
+class NewFile:
+    """A file as it is written. Its hash is of what was meant to stand in it, so that bytes lost on the way are noticed later."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.stream = path.open("wb")
+        self.hash = sha256()
+        self.bytes = 0
+
+    def write(self, content: bytes | memoryview) -> None:
+        """Append the content."""
+        self.stream.write(content)
+        self.hash.update(content)
+        self.bytes += len(content)
+
+    def close(self) -> None:
+        """Write what is buffered. Raises UserError when the file is not as long as what was written to it."""
+        self.stream.close()
+        if (size := self.path.stat().st_size) != self.bytes:
+            what = f"{self.bytes:,} bytes were written and {size:,} are there"
+            raise UserError(Problem(Mark(str(self.path)), what, "check the disk", "bytes-lost"))
+
+    def facts(self) -> dict[str, Any]:
+        """The file's part of the manifest."""
+        return {"sha256": self.hash.hexdigest(), "bytes": self.bytes}
 
 def cannot_write(path: Path, error: OSError, size: int | None = None) -> UserError:
     """The error of a write that the system refused, with what to do about it."""
@@ -57,21 +85,34 @@ def new_folder(target: Path, marker: str) -> Iterator[Path]:
     try:
         temporary.mkdir(parents=True)
         yield temporary
-        for path in temporary.iterdir():
-            with path.open("rb") as stream:
-                os.fsync(stream.fileno())
+        for path in (*temporary.iterdir(), temporary):
+            _flush(path)
         _swap(temporary, target)
+        _flush(target.parent)
     except OSError as error:
         raise cannot_write(target, error) from None
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
+def _flush(path: Path) -> None:
+    """Have what was written to a file, or renamed in a folder, outlast a loss of power."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def sweep(target: Path) -> None:
-    """Remove what writers of `target` that were killed have left behind."""
-    for left in target.parent.glob(f".{target.name}.*.tmp"):
-        owner = left.name.removesuffix(".tmp").rpartition(".")[2]
-        if owner.isdigit() and not Path(f"/proc/{owner}").exists():
+    """Remove what writers of `target` that were killed have left behind; put the old folder back where one had just moved it away."""
+    for left in target.parent.iterdir() if target.parent.is_dir() else ():
+        name, _, owner = left.name.removesuffix(".tmp").rpartition(".")
+        if not left.name.endswith(".tmp") or not owner.isdigit() or Path(f"/proc/{owner}").exists():
+            continue
+        if name == f".{target.name}.old" and not target.exists():
+            left.rename(target)
+        elif name in (f".{target.name}", f".{target.name}.old"):
             shutil.rmtree(left, ignore_errors=True)
 
 

@@ -23,18 +23,24 @@ Reads = Literal["values", "lines", "files"]
 
 def read_file(file: SourceFile, reads: Reads | Callable[[bytes], Reads]) -> tuple[str, Iterator[Row | Drop]]:
     """What the file holds (for the manifest) and its rows. `reads` may depend on the file's first bytes."""
+    kind, stream, reader = open_file(file, reads)
+    return kind, _closing(stream, reader(stream, file.name))
+
+
+def open_file(file: SourceFile, reads: Reads | Callable[[bytes], Reads]) -> tuple[str, BinaryIO, Reader]:
+    """What the file holds, its open stream, and what reads rows from that."""
     stream = open_source(file.path)
     if callable(reads):
         reads = reads(_head(stream, file.path.name))
     if reads == "lines":
-        return "text", _closing(stream, read_lines(stream, file.name))
+        return "text", stream, read_lines
     if reads == "files":
-        return "text", _closing(stream, read_whole(stream, file.name))
+        return "text", stream, read_whole
     kind = sniff(_head(stream, file.path.name))
     if kind not in READERS:
         stream.close()
         raise UserError(Problem(Mark(file.name), f"holds {kind}, which no reader here can read", rule="unknown-format"))
-    return kind, _closing(stream, READERS[kind](stream, file.name))
+    return kind, stream, READERS[kind]
 
 
 def _closing(stream: BinaryIO, rows: Iterator[Row | Drop]) -> Iterator[Row | Drop]:
@@ -88,7 +94,7 @@ def read_jsonl(stream: BinaryIO, name: str) -> Iterator[Row | Drop]:
             line = line.removeprefix(b"\xef\xbb\xbf")
         if line.isspace():
             continue
-        yield _parsed(line, name, number)
+        yield parsed_line(line, name, number)
 
 
 def read_json(stream: BinaryIO, name: str) -> Iterator[Row | Drop]:
@@ -97,10 +103,11 @@ def read_json(stream: BinaryIO, name: str) -> Iterator[Row | Drop]:
         if item.fault:
             yield Drop(Row(None, name, item.line), "invalid_json", item.fault)
         else:
-            yield _parsed(item.text, name, item.line)
+            yield parsed_line(item.text, name, item.line)
 
 
-def _parsed(text: bytes, name: str, line: int) -> Row | Drop:
+def parsed_line(text: bytes, name: str, line: int) -> Row | Drop:
+    """The JSON value as a row, or why it is none."""
     try:
         return Row(orjson.loads(text), name, line)
     except orjson.JSONDecodeError as error:

@@ -6,11 +6,15 @@ RecordValue = dict[str, Any]
 
 
 class Row(NamedTuple):
-    """One row as it was read. `line` counts from 1: the line of a text file, the first line of a JSON value, the row of a table."""
+    """One row as it was read. `line` counts from 1: the line of a text file, the first line of a JSON value, the row of a table.
+
+    `item` counts from 1 too, among the values that start on one line; the conversion sets it.
+    """
 
     value: Any
     file: str
     line: int
+    item: int = 1
 
     def __str__(self) -> str:
         return f"{self.file}:{self.line}"

@@ -49,7 +49,7 @@ class Data(NamedTuple):
     labels: tuple[str, ...] | None = None
     split: Split = Split()
     dedup: Literal["exact", "near", "none"] = "exact"
-    near_threshold: float = 0.8
+    near_threshold: float = 0.7
     max_dropped: float = 0
     check_leaks: Literal["exact", "near", "none"] = "exact"
 

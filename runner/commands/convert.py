@@ -28,11 +28,12 @@ from ..ledger_table import ledger_table
 @click.option("--seed", type=int, default=42, help="Seed of the split.")
 @click.option("--dedup", type=click.Choice(["exact", "near", "none"]), default="exact", help="Which duplicates are removed.")
 @click.option("--max-dropped", type=float, default=0.0, help="The share of rows that may be unusable.")
+@click.option("--processes", type=click.IntRange(min=1), default=1, help="Convert in this many processes; the result is the same.")
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Override a key of the recipe.")
 @click.option("--json", "as_json", is_flag=True, help="Print the manifest as one JSON object.")
 def command(
     recipe_or_paths: tuple[str, ...], name: str | None, out: Path | None, options: tuple[str, ...], kind: Any, settings: tuple[str, ...],
-    as_json: bool, **plain: Any,
+    processes: int, as_json: bool, **plain: Any,
 ) -> None:  # fmt: skip
     """Convert a RECIPE's sources, or the files at PATHs with --converter."""
     if name:
@@ -44,7 +45,7 @@ def command(
             raise click.UsageError("one RECIPE, or --converter NAME PATH...")
         recipe = load_recipe(recipe_or_paths[0], settings).recipe
         data, out = recipe.data, out or Path("data") / recipe.name
-    manifest = build(data, out)
+    manifest = build(data, out, processes=processes)
     if as_json:
         click.echo(orjson.dumps({**manifest, "out": str(out)}, option=orjson.OPT_INDENT_2))
     else:

@@ -1,0 +1,155 @@
+"""A source's files -> batches of rows. JSON Lines are cut at line ends and parsed by whoever converts them; the rest is read here."""
+
+import io
+import os
+import zlib
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from itertools import islice
+from typing import Any, BinaryIO, NamedTuple
+
+from ..schemas.errors import Mark, Problem, UserError
+from .conversion import Batch
+from .files import SourceFile
+from .readers import MAX_LINE, open_file
+from .records import Drop, Row
+from .registry import Converter
+
+BATCH_BYTES = 1 << 20
+READ_BYTES = 1 << 18
+ROW_BYTES = 1 << 10  # what a row is taken to hold when rows, not bytes, are counted
+
+
+class Version(NamedTuple):
+    """What tells whether a file was changed: nobody can set the time of the last change to a file's inode."""
+
+    size: int
+    modified_ns: int
+    changed_ns: int
+    inode: int
+
+    @classmethod
+    def of(cls, file: SourceFile) -> "Version":
+        facts = os.stat(file.path)
+        return cls(facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns, facts.st_ino)
+
+
+class SourceFiles:
+    """The files of a source, in order. `formats` and `versions` fill up while they are read."""
+
+    def __init__(self, files: list[SourceFile], module: Converter, limit: int | None, batch_bytes: int) -> None:
+        self.files = files
+        self.module = module
+        self.limit = limit
+        self.batch_bytes = batch_bytes
+        self.handed_out = 0
+        self.formats: dict[str, str] = {}
+        self.versions: dict[SourceFile, Version] = {}
+
+    def batches(self) -> Iterator[Batch]:
+        """The rows of all files in batches of about `batch_bytes`; a batch never spans two files."""
+        for batch in self._batches():
+            self.handed_out += 1
+            yield batch
+
+    def _batches(self) -> Iterator[Batch]:
+        if self.limit is not None:
+            yield from row_batches(self.rows(), self.batch_rows)
+            return
+        for file in self.files:
+            with self._opened(file) as (stream, rows):
+                if self.formats[file.name] == "jsonl":
+                    yield from line_batches(stream, file.name, self.batch_bytes)
+                else:
+                    yield from row_batches(numbered(rows), self.batch_rows)
+
+    @property
+    def batch_rows(self) -> int:
+        return max(1, self.batch_bytes // ROW_BYTES)
+
+    def rows(self) -> Iterator[Row | Drop]:
+        """The rows of all files one by one; at most `limit` of those that can be read."""
+        return _limited(self._all_rows(), self.limit)
+
+    def _all_rows(self) -> Iterator[Row | Drop]:
+        for file in self.files:
+            with self._opened(file) as (_, rows):
+                yield from numbered(rows)
+
+    @contextmanager
+    def _opened(self, file: SourceFile) -> Iterator[tuple[BinaryIO, Iterator[Row | Drop]]]:
+        self.versions[file] = Version.of(file)
+        self.formats[file.name], stream, reader = open_file(file, self.module.READS)
+        with stream:
+            try:
+                yield stream, reader(stream, file.name)
+            except (EOFError, zlib.error, OSError) as error:
+                raise UserError(Problem(Mark(file.name), f"cannot be read to its end: {error}", rule="unreadable")) from None
+
+    def check_unchanged(self) -> None:
+        """Raise UserError when a file is no longer the one that was read."""
+        changed = [file for file, version in self.versions.items() if not file.path.exists() or Version.of(file) != version]
+        if changed:
+            hint = "wait until nothing writes to it, then convert again; nothing was published"
+            raise UserError(*(Problem(Mark(str(file.path)), "changed while it was read", hint, "input-changed") for file in changed))
+
+
+def _limited(rows: Iterable[Row | Drop], limit: int | None) -> Iterator[Row | Drop]:
+    left = -1 if limit is None else limit
+    iterator = iter(rows)
+    while left and (row := next(iterator, None)) is not None:
+        left -= type(row) is Row
+        yield row
+
+
+def numbered(rows: Iterable[Row | Drop]) -> Iterator[Row | Drop]:
+    """The rows, told apart by `item` where several stand on one line."""
+    last, item = 0, 1
+    for row in rows:
+        line = row.line if type(row) is Row else row.row.line  # pyright: ignore[reportAttributeAccessIssue] - a Drop
+        item = item + 1 if line == last else 1
+        last = line
+        if item > 1:
+            row = row._replace(item=item) if type(row) is Row else row._replace(row=row.row._replace(item=item))  # pyright: ignore
+        yield row
+
+
+def row_batches(rows: Iterable[Row | Drop], size: int) -> Iterator[Batch]:
+    """Rows that were read already, `size` at a time."""
+    iterator = iter(rows)
+    while batch := list(islice(iterator, size)):
+        first = batch[0].row if isinstance(batch[0], Drop) else batch[0]
+        yield Batch(first.file, first.line, rows=batch)
+
+
+def line_batches(stream: BinaryIO, name: str, size: int) -> Iterator[Batch]:
+    """The stream's lines, about `size` bytes at a time."""
+    line = 1
+    with io.BufferedReader(CappedLines(stream), READ_BYTES) as buffered:
+        while lines := buffered.readlines(size):
+            yield Batch(name, line, lines)
+            line += len(lines)
+
+
+class CappedLines(io.RawIOBase):
+    """A stream in which no line is longer than MAX_LINE and a little: what is beyond is passed over, so that it costs no memory."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self.stream = stream
+        self.held = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        block = self.stream.read(len(buffer))
+        while block:
+            cut = block.rfind(b"\n") + 1
+            if self.held > MAX_LINE:
+                block = block[block.find(b"\n") :] if cut else b""
+            self.held = len(block) - (block.rfind(b"\n") + 1) if cut else self.held + len(block)
+            if block:
+                break
+            block = self.stream.read(len(buffer))
+        buffer[: len(block)] = block
+        return len(block)
