@@ -58,6 +58,7 @@ class NewFile:
         """The file's part of the manifest."""
         return {"sha256": self.hash.hexdigest(), "bytes": self.bytes}
 
+
 def cannot_write(path: Path, error: OSError, size: int | None = None) -> UserError:
     """The error of a write that the system refused, with what to do about it."""
     needed = f" ({size:,} bytes)" if size else ""

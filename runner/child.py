@@ -67,6 +67,7 @@ def run_child(
                     process.wait(_POLL_SECONDS)
                 except subprocess.TimeoutExpired:
                     continue
+        _end_group(process)
         drain()
     if received and process.returncode != 0:
         raise Interrupted(
@@ -120,6 +121,14 @@ def _forwarding(process: subprocess.Popen[bytes]) -> Iterator[list[int]]:
             except subprocess.TimeoutExpired:
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
+
+
+def _end_group(process: subprocess.Popen[bytes]) -> None:
+    """The workers of a child that was killed outlive it, and would hold the run's lock."""
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        return
 
 
 def _die_with_parent() -> None:

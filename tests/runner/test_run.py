@@ -186,9 +186,8 @@ def test_a_model_that_is_not_there_is_named(workplace, recipe):
 def test_a_leak_between_sources_with_fixed_splits_exits_3(tmp_path, tiny_model, recipe):
     path = write_recipe(tmp_path, tiny_model)
     write_jsonl(tmp_path / "held.jsonl", emogpt_rows(3))
-    text = path.read_text().replace(
-        "sources: [", "dedup: none\n  check_leaks: exact\n  sources: [{path: held.jsonl, converter: emogpt, split: test}, "
-    )
+    text = path.read_text().replace("converter: emogpt}]", "converter: emogpt, split: train}]")
+    text = text.replace("sources: [", "dedup: none\n  sources: [{path: held.jsonl, converter: emogpt, split: test}, ")
     path.write_text(text)
     refused = recipe("run", path, cwd=tmp_path)
     assert refused.returncode == 3
