@@ -49,8 +49,7 @@ class Display:
 
     def say(self, stage: str, what: str, style: str = "") -> None:
         """A line that stays."""
-        self.console.print(f"[bold]{stage:<9}[/bold] ", end="")
-        self.console.print(what, style=style or None, markup=False)
+        self.console.print(Text.assemble((f"{stage:<9} ", "bold"), (what, style)))
 
     def event(self, event: dict[str, Any]) -> None:
         """An event of a child process."""
