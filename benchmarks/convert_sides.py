@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from hashlib import blake2b, file_digest
+from importlib import import_module
 from multiprocessing import Process
 from pathlib import Path
 from typing import Any
@@ -203,14 +204,19 @@ class Clock:
 SIDES: dict[str, Callable[..., Any]] = {side.__name__: side for side in (bare, unvalidated, ours, datasets_map, spin, near, datasketch)}
 
 
+NEEDS = {
+    "ours": ("recipekit.converters.pipeline",),
+    "datasets_map": ("datasets", "jsonschema"),
+    "near": ("recipekit.converters.near", "numpy", "rensa"),
+    "datasketch": ("datasketch", "xxhash"),
+}
+
+
 def main() -> None:
-    """Run the side that is named, after a first import of what it needs, and print what it took."""
+    """Run the side that is named and print what it took. Imports come first: they are no part of the work."""
     side, *arguments = sys.argv[1:]
-    if side == "ours":
-        import recipekit.converters.pipeline  # noqa: F401 - not part of the work
-    if side == "datasets_map":
-        import datasets  # noqa: F401
-        import jsonschema  # noqa: F401
+    for module in NEEDS.get(side, ()):
+        import_module(module)
     clock = Clock()
     found = SIDES[side](*arguments)
     print(json.dumps(found or clock.read()))
