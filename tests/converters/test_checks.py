@@ -77,7 +77,25 @@ def test_what_is_wrong_with_a_text_or_a_label_has_a_name(kind, fields, expected)
     assert (fault and fault[0]) == expected
 
 
-ODD = ["", " ", "\n", "\x1c", "\x85", "\u00a0", "\u2028", "\u3000", "\ufeff", " \ufeff", "\ufeff.", "\u200b", " x", "é", "字", "💻", "a\ufeff"]
+ODD = [
+    "",
+    " ",
+    "\n",
+    "\x1c",
+    "\x85",
+    "\u00a0",
+    "\u2028",
+    "\u3000",
+    "\ufeff",
+    " \ufeff",
+    "\ufeff.",
+    "\u200b",
+    " x",
+    "é",
+    "字",
+    "💻",
+    "a\ufeff",
+]
 CONTENTS = st.one_of(st.sampled_from(ODD), st.text(max_size=4), st.sampled_from([None, 3, ["a"], ("a",), b"a", {}]))
 ROLES = st.sampled_from(["user", "assistant", "system", "tool", "bot", None])
 MESSAGES = st.one_of(
