@@ -66,9 +66,10 @@ def folder_identity(folder: Path) -> str:
 
 
 def _from_run(recipe_name: str, runs: Path) -> ResolvedModel:
+    """The newest finished run's model; an adapter is no model of its own, and a rehearsal's model is not what the recipe makes."""
     for run in all_runs(runs, recipe_name):
         full = (run / "model" / "config.json").is_file() and not (run / "model" / "adapter_config.json").exists()
-        if run.status.get("state") == "done" and full:
+        if run.status.get("state") == "done" and full and not run.status.get("rehearsal"):
             folder = (run / "model").resolve()
             return ResolvedModel(str(folder), folder_identity(folder), f"the model of {run.path}")
     hint = f"run it first: recipe run {recipe_name}"

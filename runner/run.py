@@ -46,7 +46,7 @@ def run_recipe(loaded: Loaded, root: Path, display: Display) -> Outcome:
         return Outcome(same, dict.fromkeys(stages.STAGES, "reused"), same.read("eval/metrics.json"))
     run = create(loaded.recipe.name, stages.data_key(loaded.recipe.data), root)
     write_atomically(run / "recipe.yml", to_yaml(loaded.document.data).encode())
-    run.update(recipe=loaded.recipe.name, state="running", stages={}, started=round(time.time(), 3))
+    run.update(recipe=loaded.recipe.name, state="running", stages={}, started=round(time.time(), 3), rehearsal=loaded.is_rehearsal)
     return execute(run, loaded, root, display, previous)
 
 

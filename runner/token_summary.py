@@ -5,12 +5,12 @@ from typing import Any
 
 def token_summary(facts: dict[str, Any]) -> str:
     """What a split's tokens are for, in a line, by what its record type counts."""
+    long = f"; {len(facts['long_rows']):,} rows were longer than sequence_len" if facts.get("long_rows") else ""
     if "labels" in facts:
         by_label = ", ".join(f"{count:,} {label}" for label, count in facts["labels"].items())
-        return f"{facts['trained_rows']:,} rows ({by_label}) of {facts['tokens']:,} tokens; the longest has {facts['longest']:,}"
+        return f"{facts['trained_rows']:,} rows ({by_label}) of {facts['tokens']:,} tokens; the longest has {facts['longest']:,}{long}"
     trained = f"{facts['trained']:,} tokens trained and {facts['masked']:,} masked"
     if "split_documents" in facts:
         blocks = f"{facts['rows']:,} texts in {facts['trained_rows']:,} blocks, {facts['fill']:.0%} full"
         return f"{trained} (the first of each part); {blocks}, {facts['split_documents']:,} texts split over blocks, none cut"
-    long = f"; {len(facts['long_rows']):,} rows were longer than sequence_len" if facts.get("long_rows") else ""
     return f"{trained}; longest row {facts['longest']:,}; {len(facts['untrained_rows'])} rows without a trained token{long}"

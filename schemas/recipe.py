@@ -17,6 +17,7 @@ class Loaded(NamedTuple):
     recipe: Recipe
     path: Path
     document: Document
+    is_rehearsal: bool = False
 
 
 def check_recipe(path: Path, settings: tuple[str, ...] = ()) -> list[Problem]:
@@ -41,7 +42,7 @@ def load_recipe(name: str, settings: tuple[str, ...] = (), smoke: bool = False) 
         document = _with_smoke(document)
         if problems := _check(document):
             raise UserError(*problems)
-    return Loaded(Recipe.from_values(document.data), path, document)
+    return Loaded(Recipe.from_values(document.data), path, document, smoke)
 
 
 def _check(document: Document) -> list[Problem]:

@@ -106,7 +106,9 @@ def test_another_recipes_model_is_that_of_its_newest_finished_run(tmp_path):
     run_of(tmp_path, "1", "done", "config.json")
     run = run_of(tmp_path, "2", "done", "config.json")
     run_of(tmp_path, "3", "failed", "config.json")
-    run_of(tmp_path, "4", "done", "adapter_config.json")  # an adapter is no model of its own
+    run_of(tmp_path, "4", "done", "config.json", "adapter_config.json")  # an adapter is no model of its own
+    rehearsal = run_of(tmp_path, "5", "done", "config.json")
+    rehearsal.update(rehearsal=True)  # a few steps of a small twin
     found = resolve_model(Model("run:first"), tmp_path)
     assert found.path == str((run / "model").resolve())
     assert found.note == f"the model of {run.path}"

@@ -73,6 +73,7 @@ def test_a_recipe_is_checked_as_it_runs_in_a_rehearsal_too(recipe_file: Write, m
     assert told(path) == []
     assert load_recipe(str(path), smoke=True).recipe.training.max_steps == 2
     assert load_recipe(str(path)).recipe.training.max_steps is None
+    assert [load_recipe(str(path), smoke=smoke).is_rehearsal for smoke in (True, False)] == [True, False]
 
 
 def test_an_unknown_key_in_smoke_is_told_at_its_place(recipe_file: Write, minimal: Minimal) -> None:
