@@ -1,0 +1,121 @@
+"""A conversion that is killed or refused by the disk at any of its steps leaves the complete old folder or the complete new one.
+
+strace makes the n-th system call of a kind fail, or kills the process there, for every n until a run comes through.
+"""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from .chats import chats, contents, write_jsonl
+
+CONVERT = """
+import sys
+from pathlib import Path
+from recipekit.converters.pipeline import build
+from recipekit.schemas.errors import UserError
+from recipekit.schemas.sections import Data, Source, Split
+data = Data("chat", (Source(sys.argv[1], "messages"),), split=Split(0.2, 0.2))
+try:
+    build(data, Path(sys.argv[2]), processes=int(sys.argv[3]), batch_bytes=4000)
+except UserError as error:
+    sys.exit(str(error))
+"""
+MOST = 60
+
+
+@pytest.fixture(scope="module")
+def trace():
+    """Runs a command under strace with a fault injected; skips where processes may not be traced."""
+    if not shutil.which("strace"):
+        pytest.skip("strace is not installed")
+    tried = subprocess.run(["strace", "-qq", "-o", os.devnull, "true"], capture_output=True, text=True)
+    if tried.returncode:
+        pytest.skip(f"strace cannot trace here: {tried.stderr.strip()}")
+
+    def run(injection, *arguments, processes=1):
+        argv = ["strace", "-f", "-qq", "-o", os.devnull, "-e", f"inject={injection}", *converting(*arguments, processes=processes)]
+        return subprocess.run(argv, capture_output=True, text=True, timeout=60)
+
+    return run
+
+
+def converting(rows, out, processes=1):
+    return [sys.executable, "-B", "-c", CONVERT, str(rows), str(out), str(processes)]
+
+
+@pytest.fixture
+def states(tmp_path):
+    """Rows, the folder that an earlier conversion of other rows has left, and what both conversions give."""
+    (tmp_path / "work").mkdir()
+    old, new = write_jsonl(tmp_path / "old.jsonl", chats(30)), write_jsonl(tmp_path / "rows.jsonl", chats(60, 10))
+    found = []
+    for rows, name in ((old, "old"), (new, "new"), (old, "work/out")):
+        subprocess.run(converting(rows, tmp_path / name), check=True)
+        found.append(contents(tmp_path / name))
+    return new, tmp_path / "work" / "out", found[0], found[1]
+
+
+@pytest.mark.parametrize("call", ["write", "fsync", "rename", "renameat2", "openat", "mkdir", "unlink"])
+def test_killed_at_any_step_it_leaves_the_old_folder_or_the_new_one(trace, states, call):
+    rows, out, old, new = states
+    killed = 0
+    for step in steps(call):
+        result = trace(f"{call}:signal=KILL:when={step}", rows, out)
+        assert contents(out) in (old, new)
+        if result.returncode == 0:
+            break
+        killed += 1
+    else:
+        pytest.fail(f"no run came through in {MOST} steps")
+    assert contents(out) == new
+    assert os.listdir(out.parent) == ["out"], "what the killed ones left is swept"
+    assert killed or call in ("rename", "unlink", "mkdir")
+
+
+def steps(call):
+    """Opening files happens hundreds of times while Python starts; the last ones are ours."""
+    return range(1, MOST) if call != "openat" else [*range(230, 500, 7), 5000]
+
+
+@pytest.mark.parametrize(("call", "number"), [("write", "ENOSPC"), ("write", "EDQUOT"), ("fsync", "EIO")])
+def test_refused_by_the_disk_it_says_so_and_leaves_the_old_folder(trace, states, call, number):
+    rows, out, old, new = states
+    refused = 0
+    for step in range(1, MOST):
+        result = trace(f"{call}:error={number}:when={step}", rows, out)
+        if result.returncode == 0:
+            break
+        refused += 1
+        assert "cannot be written" in result.stderr
+        assert "Traceback" not in result.stderr
+        assert contents(out) in (old, new)
+        assert os.listdir(out.parent) == ["out"]
+    assert refused
+    assert contents(out) == new
+
+
+def test_bytes_that_a_write_only_pretends_to_have_written_are_missed(trace, states):
+    rows, out, old, _ = states
+    result = trace("write:retval=100:when=1", rows, out)
+    assert "bytes were written and" in result.stderr
+    assert contents(out) == old
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_after_a_kill_a_second_run_gives_the_same_bytes(states, tmp_path, processes):
+    rows, out, old, new = states
+    for delay in (0.05, 0.15, 0.2, 0.25, 0.3):
+        process = subprocess.Popen(converting(rows, out, processes), stderr=subprocess.DEVNULL)
+        time.sleep(delay)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        assert contents(out) in (old, new)
+    subprocess.run(converting(rows, out, processes), check=True)
+    assert contents(out) == new
+    assert os.listdir(out.parent) == ["out"]
