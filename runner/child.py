@@ -12,6 +12,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from ..converters.publish import write_atomically
 from ..schemas.errors import Interrupted, Mark, Problem, UserError
 from .progress import Follower
 
@@ -21,6 +22,9 @@ _PATIENCE_SECONDS = 60
 _TAIL = 12
 _TAIL_BYTES = 1 << 20
 _SECRET = re.compile(r"(hf_[A-Za-z0-9]{20,}|sk-[A-Za-z0-9_-]{20,}|(?<=://)[^/\s:@]+:[^/\s@]+(?=@))")
+_SECRET_BYTES = re.compile(_SECRET.pattern.encode())
+_SECRET_NAME = re.compile(r"TOKEN|SECRET|PASSWORD|API_?KEY", re.IGNORECASE)
+_SECRET_LENGTH = 8
 
 # what a log says -> what to do about it
 _CAUSES = (
@@ -69,6 +73,7 @@ def run_child(
                     continue
         _end_group(process)
         drain()
+    hide_secrets(folder / log)
     if received and process.returncode != 0:
         raise Interrupted(
             Problem(Mark(""), f"{what} was stopped by {signal.Signals(received[0]).name}", f"recipe resume {folder}", "interrupted")
@@ -121,6 +126,17 @@ def _forwarding(process: subprocess.Popen[bytes]) -> Iterator[list[int]]:
             except subprocess.TimeoutExpired:
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
+
+
+def hide_secrets(log: Path) -> None:
+    """Take what looks like a secret, and the values of the environment's secrets, out of a log."""
+    named = {value for name, value in os.environ.items() if _SECRET_NAME.search(name) and len(value) >= _SECRET_LENGTH}
+    raw = log.read_bytes()
+    hidden = _SECRET_BYTES.sub(b"***", raw)
+    for value in named:
+        hidden = hidden.replace(os.fsencode(value), b"***")
+    if hidden != raw:
+        write_atomically(log, hidden)
 
 
 def _end_group(process: subprocess.Popen[bytes]) -> None:

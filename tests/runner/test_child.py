@@ -186,6 +186,14 @@ def test_secrets_are_masked_in_what_is_told(child, secret):
     assert "***" in str(caught.value)
 
 
+def test_secrets_are_taken_out_of_the_log(child, tmp_path, monkeypatch):
+    monkeypatch.setenv("CANARY_API_KEY", "planted-canary-value")
+    child("import os; print('key', os.environ['CANARY_API_KEY']); print('hf_' + 'a' * 30)")
+    logs = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
+    assert b"key ***" in logs
+    assert b"planted-canary-value" not in logs and b"hf_aaaa" not in logs
+
+
 @pytest.mark.parametrize(("number", "hint"), [(signal.SIGKILL, "memory"), (signal.SIGSEGV, "")])
 def test_a_child_that_a_signal_ended_names_it(child, number, hint):
     with pytest.raises(UserError) as caught:
