@@ -104,4 +104,6 @@ def test_a_mask_shows_a_text_trained_but_for_its_first_token(workplace, recipe):
     done = recipe("mask", "text.yml", "--rows", "1", "--json", cwd=workplace)
     (row,) = json.loads(done.stdout)["rows"]
     assert row["labels"][0] == -100 and row["labels"][1:] == row["input_ids"][1:]
-    assert "".join(row["texts"]).startswith("<|endoftext|>Story")
+    first, rest = row["segments"]
+    assert (first, rest["trained"]) == ({"text": "<|endoftext|>", "trained": False}, True)
+    assert rest["text"].startswith("Story") and rest["text"].endswith("<|endoftext|>")
