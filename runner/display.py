@@ -49,7 +49,7 @@ class Display:
 
     def say(self, stage: str, what: str, style: str = "") -> None:
         """A line that stays."""
-        self.console.print(Text.assemble((f"{stage:<9} ", "bold"), (what, style)))
+        self.console.print(Text.assemble((f"{stage:<9} ", "bold"), (what, style)), soft_wrap=True)
 
     def event(self, event: dict[str, Any]) -> None:
         """An event of a child process."""
