@@ -1,6 +1,7 @@
 """What a person sees while a recipe runs: a line for each stage, a bar for what takes long. On stderr; plain lines without a terminal."""
 
 import time
+from datetime import timedelta
 from types import TracebackType
 from typing import Any, Self
 
@@ -10,6 +11,7 @@ from rich.text import Text
 
 _NAMES = {"tokenise": "tokenising", "load model": "loading the model", "save": "saving"}
 _PLAIN_SECONDS = 10
+_SPEED_SECONDS = 600  # a step may take minutes, and the time left is told from at least two
 
 
 class _Count(ProgressColumn):
@@ -34,7 +36,7 @@ class Display:
         self.bar = Progress(
             TextColumn("  {task.description:<18}"), BarColumn(24), _Count(),
             TextColumn("{task.fields[facts]}"), TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(),
-            console=self.console, transient=True,
+            console=self.console, transient=True, speed_estimate_period=_SPEED_SECONDS,
         )  # fmt: skip
         self.task: Any = None
         self.last_plain = 0.0
@@ -55,8 +57,10 @@ class Display:
         """An event of a child process."""
         kind = event["event"]
         if kind == "stage":
-            self.clear()
-            self.show(_NAMES.get(event["name"], str(event["name"])), None, 0, "")
+            name = _NAMES.get(event["name"], str(event["name"]))
+            if self.task is None or self.bar.tasks[0].description != name:  # Axolotl calls its hooks after training twice
+                self.clear()
+                self.show(name, None, 0, "")
         elif kind == "train":
             self.show("training", event["steps"], event["step"], "")
         elif kind == "step":
@@ -68,23 +72,29 @@ class Display:
 
     def show(self, description: str, total: int | None, done: int, facts: str) -> None:
         """Move the bar. Without a terminal, print a line every few seconds instead."""
-        if not self.console.is_terminal:
-            if time.monotonic() - self.last_plain > _PLAIN_SECONDS or total is not None or not done:
-                self.last_plain = time.monotonic()
-                self.console.print(f"  {description} {done or ''} {facts}".rstrip(), markup=False)
-            return
         if self.task is None:
             self.task = self.bar.add_task(description, total=total, completed=done, facts=facts)
         elif total is not None:
             self.bar.reset(self.task, total=total, completed=done, description=description, facts=facts)
         else:
             self.bar.update(self.task, completed=done, description=description, facts=facts)
+        if not self.console.is_terminal and (time.monotonic() - self.last_plain > _PLAIN_SECONDS or total is not None or not done):
+            self.last_plain = time.monotonic()
+            self.console.print(_plain(self.bar.tasks[0]), markup=False)
 
     def clear(self) -> None:
         """Take the bar away."""
         if self.task is not None:
             self.bar.remove_task(self.task)
             self.task = None
+
+
+def _plain(task: Task) -> str:
+    """`  training 20/54  loss 4.315  146 tokens/s  0:02:33 left`"""
+    count = f" {task.completed:.0f}" + (f"/{task.total:.0f}" if task.total is not None else "") if task.total or task.completed else ""
+    seconds = task.time_remaining
+    left = "" if seconds is None or task.finished else f"{timedelta(seconds=round(seconds))} left"
+    return "  ".join(filter(None, (f"  {task.description}{count}", task.fields["facts"], left)))
 
 
 def _facts(event: dict[str, Any]) -> str:

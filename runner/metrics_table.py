@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -9,16 +10,22 @@ LABELS = {
     "base": "base", "majority": "commonest label", "tfidf": "TF-IDF + logistic regression", "tuned": "tuned",
     "reference": "the data's own replies",
 }  # fmt: skip
+_WIDE = 130  # characters: below, a number's interval stands under it
 
 
 def metrics_table(metrics: dict[str, Any], console: Console) -> None:
     """Print a row for each metric: baselines, tuned, the data's own replies, and whether the change can be told from chance."""
     columns = [name for name in LABELS if metrics["models"].get(name)]
     title = f"{metrics['rows']} {metrics['split']} rows, {metrics['confidence']:.0%} intervals"
-    table = Table("metric", *(LABELS[name] for name in columns), change_title(metrics), title=title, title_justify="left")
+    table = Table("metric", title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    for name in columns:
+        table.add_column(LABELS[name])
+    table.add_column(change_title(metrics), min_width=len("distinguishable"))  # a verdict wraps between words, never inside one
     for name, facts in metrics["metrics"].items():
         unit = f" ({facts['unit']})" if facts["unit"] else ""
         cells = [number(metrics["models"][column].get(name)) for column in columns]
+        if console.width < _WIDE:
+            cells = [cell.replace(" [", "\n[") for cell in cells]
         table.add_row(name.replace("_", " ") + unit, *cells, verdict(metrics["differences"][name], facts["better"]))
     console.print(table)
 

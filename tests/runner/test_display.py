@@ -2,6 +2,7 @@
 
 import io
 import re
+import time
 
 import pytest
 from recipekit.runner.display import Display
@@ -45,9 +46,30 @@ def shown():
 def test_without_a_terminal_there_is_a_plain_line_for_every_new_stage(shown):
     lines = [line.strip() for line in shown(EVENTS, terminal=False).splitlines()]
     assert "tokenising" in lines and "loading the model" in lines and "saving" in lines
-    assert "training" in lines
+    assert "training 0/12" in lines
     assert "stopping  SIGTERM: finishing the step and writing a checkpoint" in lines
-    assert "evaluating base" in lines and "evaluating tuned 4" in lines
+    assert "evaluating base 0/8" in lines and "evaluating tuned 4/8" in lines
+
+
+def test_a_stage_that_is_announced_twice_is_told_once(shown):
+    saving = {"event": "stage", "name": "save"}
+    assert shown([saving, saving], terminal=False).split() == ["saving"]
+
+
+def test_without_a_terminal_the_time_that_is_left_is_told(shown, monkeypatch):
+    monkeypatch.setattr("recipekit.runner.display._PLAIN_SECONDS", 0)
+    steps = [{"event": "step", "step": n, "loss": 1.0} for n in range(1, 5)]
+
+    def every_step_takes_ten_milliseconds(events):
+        for event in events:
+            time.sleep(0.01)
+            yield event
+
+    told = shown(every_step_takes_ten_milliseconds([{"event": "train", "steps": 400, "step": 0}, *steps]), terminal=False).rstrip()
+    hours, minutes, seconds = map(
+        int, re.fullmatch(r"  training 4/400  loss 1.000  (\d+):(\d\d):(\d\d) left", told.splitlines()[-1]).groups()
+    )
+    assert 3 <= 3600 * hours + 60 * minutes + seconds <= 600
 
 
 def test_without_a_terminal_steps_do_not_flood_the_log(shown):
