@@ -30,11 +30,22 @@ def explain(document: Document, schema: dict[str, Any]) -> list[Problem]:
     """Every problem, in the order of the file; of a file with more than MAX_PROBLEMS, that many of them and a last one that says so."""
     errors = _Validator(schema).iter_errors(document.data)
     found = (p for error in errors for p in _problems(document, error))
-    problems = sorted(set(islice(found, MAX_PROBLEMS)), key=lambda p: (p.mark, p.what))
+    problems = _without_misspelt(sorted(set(islice(found, MAX_PROBLEMS)), key=lambda p: (p.mark, p.what)))
     if next(found, None):
         what = f"more than {MAX_PROBLEMS} problems: the rest is not listed"
         problems.append(Problem(Mark(document.mark(()).file), what, rule="too-many"))
     return problems
+
+
+def _without_misspelt(problems: list[Problem]) -> list[Problem]:
+    """The problems but for missing keys that are there under a misspelt name, which is told already."""
+    misspelt = {(p.what.partition(" in ")[2], p.hint) for p in problems if p.rule == "unknown-key"}
+
+    def is_told(problem: Problem) -> bool:
+        key, _, where = problem.what.removeprefix("missing key ").partition(" in ")
+        return problem.rule == "missing-key" and (where, f"did you mean {key}?") in misspelt
+
+    return [problem for problem in problems if not is_told(problem)]
 
 
 def _unique_items(validator: Any, wanted: bool, instance: Any, schema: Any) -> Iterator[ValidationError]:

@@ -76,7 +76,6 @@ def test_every_error_is_told_at_once_in_the_order_of_the_file() -> None:
         "training:\n  adaptr: lora\n  lora_r: x\nevaluation: {metrics: [nope], gates: {perplexty: {max: 3}, stop_rate: {}}}\nextra: 1\n"
     )
     assert [problem.splitlines()[0] for problem in problems] == [
-        "r.yml:5:1: missing key 'adapter' in training",
         "r.yml:5:1: missing key 'learning_rate' in training",
         "r.yml:6:3: unknown key 'adaptr' in training",
         "r.yml:7:11: training.lora_r: expected a whole number, got 'x'",
@@ -145,3 +144,16 @@ def test_more_problems_than_anybody_reads_are_cut_and_it_says_so() -> None:
     problems = explain(Document({f"k{i}": i for i in range(500)}, {}, {}), schema("recipe"))
     assert len(problems) == MAX_PROBLEMS + 1
     assert problems[-1].what == "more than 100 problems: the rest is not listed"
+
+
+def test_a_misspelt_key_that_must_be_there_is_one_problem_and_not_two():
+    given = "recipe: 1\nname: small\nmodel: {base_modle: m}\ndata: {type: chat, sources: [{path: a, convertor: messages}]}\n"
+    assert told("training: {adapter: lora, learning_rate: 1e-4}", given) == [
+        "r.yml:3:9: unknown key 'base_modle' in model\n    hint: did you mean 'base_model'?",
+        "r.yml:4:40: unknown key 'convertor' in data.sources.0\n    hint: did you mean 'converter'?",
+    ]
+
+
+def test_a_missing_key_beside_an_unknown_one_is_told_as_well():
+    whats = [problem.partition("\n")[0] for problem in told("training: {adapter: lora, colour: red}")]
+    assert whats == ["r.yml:5:1: missing key 'learning_rate' in training", "r.yml:5:27: unknown key 'colour' in training"]
