@@ -15,11 +15,14 @@ from ..tiny import emogpt_rows, write_jsonl, write_recipe
 
 pytestmark = pytest.mark.train
 VARYING = ("tokens_per_s", "eval_runtime")
+HOSTILE = 'it\'s -a "place" 🙂 $(touch canary) `touch canary` é'  # where everything runs: no shell, no template and no encoding may notice
+SECRETS = {"HF_TOKEN": "hf_" + "cAnArY" * 5, "CANARY_API_KEY": "planted-canary-value"}
 
 
 @pytest.fixture(scope="module")
 def workplace(tmp_path_factory, tiny_model) -> Path:
-    folder = tmp_path_factory.mktemp("work")
+    folder = tmp_path_factory.mktemp("work") / HOSTILE
+    folder.mkdir()
     write_recipe(folder, tiny_model)
     return folder
 
@@ -27,8 +30,9 @@ def workplace(tmp_path_factory, tiny_model) -> Path:
 @pytest.fixture(scope="module")
 def finished(workplace, recipe) -> dict:
     """One run, trained to its end: what `recipe run --json` printed."""
-    done = recipe("run", "tiny.yml", "--json", cwd=workplace)
+    done = recipe("run", "tiny.yml", "--json", cwd=workplace, **SECRETS)
     assert done.returncode == 0, done.stderr
+    assert not any(secret in done.stdout + done.stderr for secret in SECRETS.values())
     return json.loads(done.stdout)
 
 
@@ -71,6 +75,16 @@ def test_a_run_leaves_everything_that_a_run_directory_holds(finished, workplace)
     assert [name for name in expected if not (run / name).is_file()] == []
     assert finished["state"] == "done"
     assert finished["stages"] == {"data": "done", "train": "done", "evaluate": "done"}
+
+
+def test_no_file_of_a_run_holds_a_secret_of_the_environment(finished, workplace):
+    files = [path for path in folder_of(finished, workplace).rglob("*") if path.is_file()]
+    assert len(files) > 20
+    assert [path for path in files if any(secret.encode() in path.read_bytes() for secret in SECRETS.values())] == []
+
+
+def test_nothing_in_the_name_of_the_place_was_run(finished, workplace):
+    assert list(workplace.parent.rglob("canary")) == []
 
 
 def test_only_the_last_reply_and_its_end_are_trained(finished, workplace):
