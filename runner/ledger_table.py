@@ -15,7 +15,7 @@ def ledger_table(manifest: dict[str, Any], out: Path) -> None:
         table.add_row(f"-{count:,}", f"dropped: {reason.replace('_', ' ')}")
     table.add_row(f"{manifest['rows_kept']:,}", "kept", end_section=True)
     for reason, count in manifest["changed"].items():
-        table.add_row(f"{count:,}", f"mended: {reason.replace('_', ' ')}")
+        table.add_row(f"{count:,}", f"noted: {reason.replace('_', ' ')}")
     for split, count in manifest["splits"].items():
         table.add_row(f"{count:,}", split)
     table.columns[0].justify = "right"

@@ -35,7 +35,7 @@ def check_file(path: Path, kind: RecordType | None, limit: int) -> Checked:
     with open_source(path) as stream:
         for row in read_jsonl(stream, name):
             rows += 1
-            kind = kind or (None if isinstance(row, Drop) else _told_type(row.value))
+            kind = kind or (None if isinstance(row, Drop) else told_type(row.value))
             faults = _faults(row, kind)
             first = next(faults, None)
             if first is None:
@@ -48,7 +48,8 @@ def check_file(path: Path, kind: RecordType | None, limit: int) -> Checked:
     return Checked(name, kind, rows, bad, problems)
 
 
-def _told_type(value: Any) -> RecordType | None:
+def told_type(value: Any) -> RecordType | None:
+    """The record type that the keys of a value speak of; None when they speak of none."""
     keys = set(value) if isinstance(value, dict) else set()
     return "chat" if "messages" in keys else "classification" if "label" in keys else "text" if "text" in keys else None
 

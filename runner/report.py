@@ -16,15 +16,20 @@ SAMPLES = 10
 
 def write_report(run: RunFolder) -> Path:
     """Write the run's report.html from what the run has left; return its path."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    loader = PackageLoader("recipekit.runner", ".")
-    environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters |= {"number": number}
-    page = environment.get_template("report.html.j2").render(report_facts(run))
+    page = environment().get_template("report.html.j2").render(report_facts(run))
     path = run / "report.html"
     write_atomically(path, page.encode())
     return path
+
+
+def environment() -> Any:
+    """Where the pages' templates are, with everything escaped that does not say otherwise."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    loader = PackageLoader("recipekit.runner", ".")
+    found = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    found.filters |= {"number": number}
+    return found
 
 
 def report_facts(run: RunFolder) -> dict[str, Any]:

@@ -7,13 +7,19 @@ import click
 
 from ...schemas.errors import UserError
 from ..annotations import as_text
+from .data_inspect import inspect_command
+from .data_leaks import leaks_command
 
 TYPES = ("chat", "classification", "text")
 
 
 @click.group("data")
 def command() -> None:
-    """Validate data files."""
+    """Validate, inspect and compare files of records."""
+
+
+command.add_command(inspect_command)
+command.add_command(leaks_command)
 
 
 @command.command("validate")

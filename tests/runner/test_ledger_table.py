@@ -19,7 +19,7 @@ def lines(tmp_path, capsys):
 
 @pytest.mark.parametrize(
     "line",
-    ["12,345 in", "-300 dropped: not augmented", "-45 dropped: duplicate", "12,000 kept", "7 mended: [b]mojibake", "11,000 train",
+    ["12,345 in", "-300 dropped: not augmented", "-45 dropped: duplicate", "12,000 kept", "7 noted: [b]mojibake", "11,000 train",
      "1,000 validation"],
 )  # fmt: skip
 def test_every_number_has_its_line(lines, line):

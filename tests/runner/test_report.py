@@ -97,7 +97,7 @@ def test_the_page_answers_first(plain):
 @pytest.mark.parametrize(
     "shown",
     ["9.00 [8.00, 10.00]", "-5.00, better", "32.00 [31.00, 33.00]", "1,200 rows in", "−100 dropped: some text", "1,100 rows kept",
-     "3 mended: some text", "1,000 train", "12,345 tokens trained and 54,321 masked", "passed: perplexity is 4.0", "base (did not stop)",
+     "3 noted: some text", "1,000 train", "12,345 tokens trained and 54,321 masked", "passed: perplexity is 4.0", "base (did not stop)",
      "95 % intervals"],
 )  # fmt: skip
 def test_the_page_shows(plain, shown):

@@ -1,0 +1,102 @@
+"""Numbers and names as they stream by, counted in bounded memory."""
+
+from collections import Counter
+from itertools import pairwise
+from math import ceil, isfinite
+from typing import Any
+
+EXACT = 10_000
+NAMES = 10_000
+LONGEST_NAME = 120
+QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
+
+
+class Distribution:
+    """Counts of numbers. Whole numbers under EXACT are kept as they are, others to four digits; sum, least and greatest are exact."""
+
+    def __init__(self) -> None:
+        self.counts: Counter[float] = Counter()
+        self.total = 0
+        self.sum = 0.0
+        self.least: float | None = None
+        self.greatest: float | None = None
+
+    def add(self, value: float) -> None:
+        """Count a finite number."""
+        if not isfinite(value):
+            raise ValueError(f"not a finite number: {value}")
+        self.counts[value if abs(value) < EXACT and value == int(value) else float(f"{value:.4g}")] += 1
+        self.total += 1
+        self.sum += value
+        self.least = value if self.least is None or value < self.least else self.least
+        self.greatest = value if self.greatest is None or value > self.greatest else self.greatest
+
+    def quantile(self, share: float) -> float:
+        """The least number that at least this share of the numbers does not exceed."""
+        wanted, seen = max(1, ceil(share * self.total)), 0
+        for value, count in sorted(self.counts.items()):
+            seen += count
+            if seen >= wanted:
+                return value
+        raise ValueError("no numbers")
+
+    def bins(self, wanted: int = 40) -> list[tuple[float, float, int]]:
+        """(from, to, count) of at most so many equally wide bins up to the 99th percentile, and one for what lies beyond.
+
+        A bin holds what is at least `from` and less than `to`; the last one its `to`, too, which is the greatest number.
+        """
+        if self.least is None or self.greatest is None:
+            return []
+        low, high = min(self.counts), self.quantile(0.99)
+        whole = all(value == int(value) for value in self.counts)
+        step = (high - low) / wanted or 1
+        step = max(1, ceil(step)) if whole else step
+        edges = [low + step * number for number in range(int((high - low) / step) + 2)]
+        found: Counter[int] = Counter()
+        for value, count in self.counts.items():
+            found[min(int((value - low) / step), len(edges) - 1)] += count
+        bins = [(start, stop, found[number]) for number, (start, stop) in enumerate(pairwise(edges))]
+        beyond = found[len(edges) - 1]
+        bins = [*bins, (edges[-1], self.greatest, beyond)] if beyond else bins
+        return [*bins[:-1], (bins[-1][0], self.greatest, bins[-1][2])]
+
+    def as_json(self) -> dict[str, Any]:
+        """Count, sum, mean, least, greatest, quantiles by name (`p50` is the median), and the histogram's bins."""
+        if not self.total:
+            return {"count": 0}
+        quantiles = {f"p{share * 100:g}": self.quantile(share) for share in QUANTILES}
+        mean = round(self.sum / self.total, 4)
+        facts = {"count": self.total, "sum": round(self.sum, 4), "mean": mean, "min": self.least, **quantiles, "max": self.greatest}
+        return {**facts, "histogram": self.bins()}
+
+
+class Tally:
+    """Counts of names. The first NAMES different ones are told apart; those that come later count as others."""
+
+    def __init__(self, names: int = NAMES) -> None:
+        self.counts: Counter[str] = Counter()
+        self.names = names
+        self.others = 0
+
+    def add(self, name: str, count: int = 1) -> None:
+        """Count a name; of a long one its beginning."""
+        name = name if len(name) <= LONGEST_NAME else name[: LONGEST_NAME - 1] + "…"
+        if name in self.counts or len(self.counts) < self.names:
+            self.counts[name] += count
+        else:
+            self.others += count
+
+    @property
+    def total(self) -> int:
+        return self.counts.total() + self.others
+
+    def top(self, most: int | None = None) -> list[tuple[str, int]]:
+        """Names and counts, the commonest first; names that are equally common by their letters."""
+        return sorted(self.counts.items(), key=lambda item: (-item[1], item[0]))[:most]
+
+    def as_json(self, most: int | None = None) -> dict[str, Any]:
+        """The commonest names with their counts, how many names there are, and what is not listed."""
+        top = self.top(most)
+        listed = sum(count for _, count in top)
+        at_least = "at_least_" if self.others else ""
+        return {"counts": dict(top), f"{at_least}different": len(self.counts), "not_listed": self.total - listed}

@@ -1,0 +1,121 @@
+"""An inspection as files: one JSON with everything, a CSV for each table, samples to read, and the page."""
+
+import csv
+import io
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from ...converters.publish import new_folder
+from .inputs import Inputs
+from .inspect import Inspection
+from .previews import Previews
+from .tokens import Tokenizer
+
+SUMMARY = "inspection.json"
+PAGE = "index.html"
+TOKENISED = 10
+
+
+def write_inspection(out: Path, inputs: Inputs, found: Inspection, tokenizer: Tokenizer) -> list[str]:
+    """Write the folder `out`, whole or not at all; the names of its files."""
+    from .page import page
+
+    previews = Previews(list(inputs.files.items()), [place for pairs in found.pairs.values() for pair in pairs.listed for place in pair])
+    with new_folder(out, SUMMARY) as folder:
+        for name, rows in tables(found, previews):
+            (folder / f"{name}.csv").write_text(_csv(rows), encoding="utf-8")
+        for label, samples in found.samples.items():
+            lines = b"".join(orjson.dumps(sample) + b"\n" for sample in samples)
+            (folder / "samples").mkdir(exist_ok=True)
+            with (folder / "samples" / f"{_file_name(label)}.jsonl").open("ab") as stream:  # two labels may have one file name
+                stream.write(lines)
+        (folder / "first_rows.txt").write_text("\n".join(formatted(found.first, tokenizer)), encoding="utf-8")
+        (folder / "tokenised_samples.txt").write_text("\n".join(tokenised(found.first[:TOKENISED], tokenizer)), encoding="utf-8")
+        (folder / PAGE).write_text(page(found, previews), encoding="utf-8")
+        (folder / SUMMARY).write_bytes(orjson.dumps(found.facts, option=orjson.OPT_INDENT_2) + b"\n")
+        return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+
+
+def tables(found: Inspection, previews: Previews) -> Iterator[tuple[str, list[Sequence[Any]]]]:
+    """Name and rows of each CSV, the header first."""
+    facts = found.facts
+    yield "files", [("name", "path", "bytes", "rows", "bad"), *(tuple(file.values()) for file in facts["files"])]
+    header = ("of", "part", "count", "sum", "mean", "min", "p5", "p25", "p50", "p75", "p95", "p99", "max")
+    lengths = [(of, part, *(of_part.get(key, "") for key in header[2:])) for of, part, of_part in _lengths(facts)]
+    yield "lengths", [header, *lengths]
+    bins = [(of, part, *bin) for of, part, of_part in _lengths(facts) for bin in of_part.get("histogram", ())]
+    yield "histograms", [("of", "part", "from", "to", "rows"), *bins]
+    for name in ("scripts", "languages", "sources"):
+        if name in facts:
+            yield name, [(name, "rows"), *facts[name]["counts"].items()]
+    if "labels" in facts:
+        yield (
+            "labels",
+            [("file", "label", "rows"), *((f, label, n) for f, counts in facts["labels"].items() for label, n in counts.items())],
+        )
+    if "chat" in facts:
+        yield "roles", [("role", "messages"), *facts["chat"]["roles"].items()]
+        yield "shapes", [("shape", "rows"), *facts["chat"]["shapes"]["counts"].items()]
+        if facts["chat"]["answers"]:
+            yield "answers", [("answer", "rows"), *facts["chat"]["answers"].items()]
+    yield "meta", [("field", "rows", "types", "value", "count"), *_meta_rows(facts["meta"])]
+    for kind, pairs in found.pairs.items():
+        told = [(*previews.at(a), *previews.at(b)) for a, b in pairs.listed]
+        yield f"repeats_{kind}", [("file", "line", "row", "other_file", "other_line", "other_row"), *told]
+
+
+def _lengths(facts: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    for of, parts in facts["lengths"].items():
+        for part, found in parts.items():
+            yield of, part, found
+    if "chat" in facts:
+        yield "messages", "row", facts["chat"]["messages"]
+
+
+def _meta_rows(fields: dict[str, Any]) -> Iterator[Sequence[Any]]:
+    for name, field in fields.items():
+        types = ", ".join(f"{kind} {count}" for kind, count in field["types"].items())
+        yield name, field["rows"], types, "", ""
+        for value, count in field.get("commonest", {}).get("counts", {}).items():
+            yield name, "", "", value, count
+
+
+def _csv(rows: Iterable[Sequence[Any]]) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    return text.getvalue()
+
+
+def _file_name(label: str) -> str:
+    """The label as a file's name, of letters and digits."""
+    return re.sub(r"[^\w.-]+", "_", label).strip("._")[:60] or "blank"
+
+
+def formatted(first: list[dict[str, Any]], tokenizer: Tokenizer) -> Iterator[str]:
+    """The first rows as a model reads them: in its chat template where the tokenizer has one, else each message under its role."""
+    for number, row in enumerate(first, 1):
+        yield f"=== {number}: {row['file']}:{row['line']}"
+        yield row_text(row["record"], tokenizer) + "\n"
+
+
+def row_text(record: dict[str, Any], tokenizer: Tokenizer) -> str:
+    """The text of a record."""
+    if "messages" not in record:
+        return record["text"] + (f"\n--> {record['label']}" if "label" in record else "")
+    if tokenizer.render:
+        return tokenizer.render(record["messages"])
+    return "\n".join(f"[{message['role']}] {message['content']}" for message in record["messages"])
+
+
+def tokenised(first: list[dict[str, Any]], tokenizer: Tokenizer) -> Iterator[str]:
+    """The first rows as tokens: ids, then the pieces that they stand for."""
+    yield f"Tokens of {tokenizer.name}" + ("" if tokenizer.render else "; it has no chat template: roles stand in brackets") + "\n"
+    for number, row in enumerate(first, 1):
+        ids = tokenizer.encode(row_text(row["record"], tokenizer))
+        yield f"=== {number}: {row['file']}:{row['line']}: {len(ids)} tokens"
+        yield str(ids)
+        yield "|".join(tokenizer.piece(token) for token in ids) + "\n"

@@ -1,0 +1,156 @@
+"""One pass over files of records -> everything that is told about them."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ...converters.records import Drop, Row
+from ...schemas import VERSION
+from ...schemas.sections import RecordType
+from .distribution import Tally
+from .inputs import Inputs
+from .meta import Meta
+from .record_rows import fields_of, meta_of, record_rows, record_type
+from .repeats import Pair, Place, Repeats
+from .samples import Samples
+from .scripts import HOW_LANGUAGES, HOW_SCRIPTS
+from .text_facts import TextFacts
+from .tokens import Tokenizer
+
+LISTED = 1000  # pairs of rows kept of each kind; all are counted
+BAD_LISTED = 50
+FIRST = 20
+ALL = "all rows"
+
+
+class Options(NamedTuple):
+    """What is asked for. `by` is a key of meta by which samples are grouped; `near` the threshold of near-duplicates, None for none."""
+
+    tokenizer: Tokenizer
+    by: str | None = None
+    samples: int = 5
+    near: float | None = 0.7
+    languages: bool = True
+
+
+class PairsFound(NamedTuple):
+    """Pairs of rows of a kind: how many `pairs` there are, in how many rows, and the first of them by place."""
+
+    pairs: int
+    rows: int
+    listed: list[tuple[Place, Place]]
+
+
+class Inspection(NamedTuple):
+    """What was found. `facts` are plain values (inspection.json); `pairs` by kind; `samples` by label; `first` the first rows."""
+
+    facts: dict[str, Any]
+    pairs: dict[str, PairsFound]
+    samples: dict[str, list[dict[str, Any]]]
+    first: list[dict[str, Any]]
+
+
+def inspect(inputs: Inputs, options: Options, scratch: Path, tell: Callable[[int], None] = lambda rows: None) -> Inspection:
+    """Read the files once. `tell` hears how many rows of a file were read, now and then; `scratch` is a folder for a file of meanwhile."""
+    kind = record_type(list(inputs.files.values()))
+    reading = _Reading(kind, options, scratch)
+    files = [reading.file(name, path, tell) for name, path in inputs.files.items()]
+    pairs = find_pairs(reading.repeats, options.near)
+    facts: dict[str, Any] = {
+        "recipekit": VERSION, "input": inputs.name, "type": kind, "rows": sum(f["rows"] for f in files), "valid": len(reading.repeats),
+        "bad": dict(reading.bad.most_common()), "bad_listed": reading.bad_listed, "files": files, "how": _how(options),
+    }  # fmt: skip
+    facts |= reading.text.as_json()
+    if kind == "classification":
+        facts["labels"] = {name: dict(tally.top()) for name, tally in reading.labels.items()}
+    facts["repeats"] = {name: {"pairs": found.pairs, "rows": found.rows} for name, found in pairs.items()}
+    facts |= reading.meta.as_json()
+    if inputs.manifest:
+        facts["conversion"] = {key: inputs.manifest[key] for key in ("rows_in", "rows_kept", "dropped", "changed", "splits")}
+    return Inspection(facts, pairs, reading.chosen(), reading.first)
+
+
+class _Reading:
+    """What is gathered while the rows stream by."""
+
+    def __init__(self, kind: RecordType, options: Options, scratch: Path) -> None:
+        self.kind: RecordType = kind
+        self.by = options.by
+        self.text = TextFacts(kind, options.tokenizer.encode, options.languages)
+        self.repeats = Repeats(kind, scratch / "signatures" if options.near else None)
+        self.meta = Meta()
+        self.bad: Counter[str] = Counter()
+        self.bad_listed: list[dict[str, Any]] = []
+        self.labels: dict[str, Tally] = {}
+        self.samples, self.by_answer = Samples(options.samples), Samples(options.samples)
+        self.first: list[dict[str, Any]] = []
+
+    def file(self, name: str, path: Path, tell: Callable[[int], None]) -> dict[str, Any]:
+        """Read a file; its rows and those of them that are no records."""
+        number, rows, before = len(self.labels), 0, self.bad.total()
+        self.labels[name] = Tally()
+        for row in record_rows(path, self.kind):
+            rows += 1
+            if rows % 1000 == 0:
+                tell(rows)
+            if isinstance(row, Drop):
+                self.drop(name, row)
+            else:
+                self.add(name, number, row)
+        return {"name": name, "path": str(path), "bytes": path.stat().st_size, "rows": rows, "bad": self.bad.total() - before}
+
+    def drop(self, name: str, drop: Drop) -> None:
+        self.bad[drop.reason] += 1
+        if len(self.bad_listed) < BAD_LISTED:
+            self.bad_listed.append({"file": name, "line": drop.row.line, "reason": drop.reason, "detail": drop.detail})
+
+    def add(self, name: str, number: int, row: Row) -> None:
+        fields, meta = fields_of(row.value), meta_of(row.value)
+        self.text.add(fields)
+        self.meta.add(meta)
+        self.repeats.add(fields, meta, Place(number, row.line))
+        label = fields["label"] if self.kind == "classification" else ALL
+        if self.kind == "classification":
+            self.labels[name].add(label)
+        if self.by is not None:
+            label = f"{self.by}: {meta[self.by]}" if self.by in meta else f"no {self.by}"
+        self.samples.add(label, name, row.line, row.value)
+        if self.text.answers is not None and self.by is None:
+            self.by_answer.add(fields["messages"][-1]["content"], name, row.line, row.value)
+        if len(self.first) < FIRST:
+            self.first.append({"file": name, "line": row.line, "record": row.value})
+
+    def chosen(self) -> dict[str, list[dict[str, Any]]]:
+        """Samples by label; of chats that answer from a list, by answer."""
+        return (self.by_answer if self.text.answers is not None and self.by is None else self.samples).by_label()
+
+
+def _how(options: Options) -> dict[str, Any]:
+    """How the numbers were computed."""
+    near = f"MinHash of 4-character shingles, estimated Jaccard similarity of at least {options.near}" if options.near else "not looked for"
+    languages = HOW_LANGUAGES if options.languages else "not told"
+    tokens = f"{options.tokenizer.name}; the contents alone, without a chat template or special tokens"
+    return {"tokens": tokens, "scripts": HOW_SCRIPTS, "languages": languages, "near_duplicates": near}
+
+
+def find_pairs(repeats: Repeats, near: float | None) -> dict[str, PairsFound]:
+    """Pairs of rows that say the same, by kind."""
+    found = {"equal": _found(repeats, repeats.equal())}
+    if repeats.kind != "text":
+        found["same_input_other_output"] = _found(repeats, repeats.contradictions())
+    if near:
+        found["nearly_equal"] = _found(repeats, repeats.near(near))
+    return found
+
+
+def _found(repeats: Repeats, pairs: Iterable[Pair]) -> PairsFound:
+    """Counts and the earliest LISTED pairs: the file's order is kept, whatever order they come in."""
+    count, later, kept = 0, bytearray(len(repeats)), []
+    for pair in pairs:
+        count += 1
+        later[pair.second] = 1
+        kept.append((pair.second, pair.first))
+        if len(kept) > 4 * LISTED:
+            kept = sorted(kept)[:LISTED]
+    return PairsFound(count, sum(later), [(repeats.place(first), repeats.place(second)) for second, first in sorted(kept)[:LISTED]])

@@ -1,0 +1,68 @@
+"""Files of records as rows: each valid, or dropped with the reason why it is no record."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from ...converters.checks import record_fault
+from ...converters.files import SourceFile
+from ...converters.readers import open_file
+from ...converters.records import Drop, Row
+from ...schemas.errors import Mark, Problem, UserError
+from ...schemas.sections import RecordType
+from ..record_files import told_type
+
+RECORD_FILES = (
+    ".jsonl",
+    ".jsonl.gz",
+    ".jsonl.zst",
+    ".json",
+    ".ndjson",
+)  # those that a folder is searched for; a named file is told by its content
+READABLE = ("jsonl", "json", "json with comments")
+
+
+def record_type(paths: list[Path]) -> RecordType:
+    """The type that the first record of the files tells. Raises UserError when none does."""
+    for path in paths:
+        for row in raw_rows(path):
+            if isinstance(row, Row) and (kind := told_type(row.value)):
+                return kind
+    hint = "chat has messages, classification has text and label, text has text; `recipe convert` makes records of other rows"
+    raise UserError(Problem(Mark(str(paths[0])), "holds no record of a known type", hint, "unknown-type"))
+
+
+def raw_rows(path: Path) -> Iterator[Row | Drop]:
+    """The file's JSON values, as they stand there."""
+    if not path.is_file():
+        raise UserError(Problem(Mark(str(path)), "no such data file", "a JSONL file of records", "no-such-file"))
+    kind, stream, reader = open_file(SourceFile(path, str(path)), "values")
+    with stream:
+        if kind not in READABLE:
+            hint = "convert it first: recipe convert --converter NAME PATH --out DIR"
+            raise UserError(Problem(Mark(str(path)), f"holds {kind}, not records as JSONL", hint, "not-records"))
+        yield from reader(stream, str(path))
+
+
+def record_rows(path: Path, kind: RecordType) -> Iterator[Row | Drop]:
+    """Every row of the file: a valid record of the type, or a drop."""
+    for row in raw_rows(path):
+        if isinstance(row, Drop):
+            yield row
+        elif not isinstance(row.value, dict):
+            yield Drop(row, "not_an_object", f"a record is a JSON object, not {type(row.value).__name__}")
+        elif fault := record_fault(kind, fields_of(row.value)):
+            yield Drop(row, *fault)
+        else:
+            yield row
+
+
+def fields_of(record: dict[str, Any]) -> dict[str, Any]:
+    """The record without its id and meta."""
+    return {key: value for key, value in record.items() if key not in ("id", "meta")}
+
+
+def meta_of(record: dict[str, Any]) -> dict[str, Any]:
+    """The record's meta; empty where it has none."""
+    meta = record.get("meta")
+    return meta if isinstance(meta, dict) else {}

@@ -1,0 +1,45 @@
+"""A file, a folder, a run or a recipe: each stands for the files of records that it has."""
+
+import json
+
+import pytest
+from recipekit.runner.inspection.inputs import find_inputs
+from recipekit.schemas.errors import UserError
+
+from .rows import chat, write
+
+
+def test_a_file_stands_for_itself(tmp_path):
+    path = write(tmp_path / "rows.jsonl", [chat(1)])
+    assert find_inputs(str(path), tmp_path) == ("rows.jsonl", {"rows.jsonl": path}, {})
+
+
+def test_a_converted_folder_and_a_run_stand_for_their_splits(tmp_path):
+    data = tmp_path / "run" / "data"
+    paths = {name: write(data / f"{name}.jsonl", [chat(1)]) for name in ("train", "test")}
+    (data / "manifest.json").write_text('{"rows_in": 2}')
+    write(data / "other.jsonl", [chat(3)])
+    for folder, name in ((data, "data"), (data.parent, "run")):
+        assert find_inputs(str(folder), tmp_path) == (name, paths, {"rows_in": 2})
+
+
+def test_any_other_folder_stands_for_its_files_of_records(tmp_path):
+    for name in ("b.jsonl", "a.json", "notes.txt"):
+        write(tmp_path / "mine" / name, [chat(1)])
+    assert list(find_inputs(str(tmp_path / "mine"), tmp_path).files) == ["a.json", "b.jsonl"]
+
+
+def test_a_recipe_is_converted_first(tmp_path, recipe_file, minimal):
+    write(tmp_path / "rows.jsonl", [{"messages": chat(n)["messages"]} for n in range(20)])
+    path = recipe_file(json.dumps(minimal()))
+    found = find_inputs(str(path), tmp_path / "scratch", ("data.split.validation=0.25",))
+    assert (found.name, list(found.files)) == ("small", ["train", "validation"])
+    assert found.manifest["splits"] == {"train": 15, "validation": 5}
+
+
+def test_what_is_none_of_these_is_refused(tmp_path):
+    with pytest.raises(UserError, match="no such file, folder or recipe"):
+        find_inputs("nowhere", tmp_path)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UserError, match="holds no files of records"):
+        find_inputs(str(tmp_path / "empty"), tmp_path)
