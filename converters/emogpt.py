@@ -14,7 +14,7 @@ from typing import Any
 
 from .records import Drop, Record, Row
 
-VERSION = 1
+VERSION = 2
 TYPES = ("chat",)
 READS = "values"
 ROW_LOCAL = True
@@ -88,16 +88,23 @@ def reduction_pct(meta: dict[str, Any]) -> float | None:
 
 
 def emoji_count(text: str) -> int:
-    """Emoji in the text, by grapheme cluster: a family or a flag is one."""
+    """Emoji in the text, by grapheme cluster: a family or a flag is one. A sign that is text by default (™, ©, ↔) is none by itself."""
+    return len(emoji_found(text))
+
+
+def emoji_found(text: str) -> list[Any]:
+    """Where the emoji are: match_start, match_end and emoji of each."""
     import emoji
 
-    return emoji.emoji_count(text)
+    unqualified = emoji.STATUS["unqualified"]
+    # One code point that Unicode calls unqualified is shown as text unless a variation selector follows, which makes it two.
+    return [
+        match for match in emoji.emoji_list(text) if len(match["emoji"]) > 1 or emoji.EMOJI_DATA[match["emoji"]]["status"] != unqualified
+    ]
 
 
 def is_terminated(text: str) -> bool:
     """Whether the text ends where a thought can end: punctuation, a closing mark, a code fence or an emoji."""
-    import emoji
-
     end = text.rstrip().rstrip(_CLOSERS)
-    found = emoji.emoji_list(end[-16:])
+    found = emoji_found(end[-16:])
     return not end or end[-1] in _TERMINAL or bool(found) and found[-1]["match_end"] == len(end[-16:])

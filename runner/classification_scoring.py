@@ -6,9 +6,10 @@ from typing import Any
 from ..schemas.sections import Evaluation
 from .classification_scores import calibration_error, confusion, per_class
 from .intervals import point
+from .mbti_dimensions import are_types, dimension_scores
 from .metrics import Classified, metric
 from .progress import read_lines
-from .scoring import TUNED, measured
+from .scoring import TUNED, check_gates, measured
 
 NO_BASE = "The base model is not measured: before training its classification head is random numbers."
 
@@ -37,9 +38,11 @@ def score_classified(
     notes = [NO_BASE]
     if missing := chosen - len(columns[TUNED]):
         notes.append(f"{missing} of {chosen} rows are longer than sequence_len and were dropped, as in training.")
+    found = measured(evaluation, columns, against)
     return {
         **facts,
-        **measured(evaluation, columns, against),
+        **found,
+        "gates": check_gates(evaluation, found["models"][TUNED], facts.get("losses")),
         "notes": notes,
         "labels": labels,
         "by_label": {model: per_class([r.truth for r in rows], [r.predicted for r in rows], labels) for model, rows in columns.items()},
@@ -47,4 +50,13 @@ def score_classified(
         "calibration_error": {
             model: round(calibration_error([r.truth for r in rows], [r.probabilities for r in rows]), 6) for model, rows in columns.items()
         },
+        **dimensions(columns, labels),
     }
+
+
+def dimensions(columns: dict[str, list[Classified]], labels: list[str]) -> dict[str, Any]:
+    """Each letter of the MBTI types by itself, for every model, where the labels are types; {} elsewhere."""
+    if not are_types(labels):
+        return {}
+    named = {model: ([labels[r.truth] for r in rows], [labels[r.predicted] for r in rows]) for model, rows in columns.items()}
+    return {"dimensions": {model: dimension_scores(*pair) for model, pair in named.items()}}

@@ -14,8 +14,10 @@ from .child import run_child
 from .display import Display
 from .metrics import metric
 from .model_source import ResolvedModel
+from .progress import read_lines
 from .run_folder import RunFolder
-from .scoring import read_cases, score
+from .scoring import Training, read_cases, score
+from .training_losses import diagnosis, kept_loss, losses
 
 
 def evaluate(run: RunFolder, recipe: Recipe, model: ResolvedModel, env: dict[str, str], key: str, display: Display) -> None:
@@ -33,7 +35,7 @@ def evaluate(run: RunFolder, recipe: Recipe, model: ResolvedModel, env: dict[str
         "revision": recipe.model.revision,
         "adapter": recipe.training.adapter != "none",
         "trust_remote_code": recipe.model.trust_remote_code,
-        "generate": recipe.data.type == "chat" and any(metric(name).NEEDS_REPLY for name in recipe.evaluation.metrics),
+        "generate": generates(recipe),
         "generation": recipe.evaluation.generation._asdict(),
     }
     run.write("eval/request.json", request)
@@ -43,11 +45,21 @@ def evaluate(run: RunFolder, recipe: Recipe, model: ResolvedModel, env: dict[str
     run.write("eval/metrics.json", scored(run, recipe, len(rows), facts))
 
 
+def generates(recipe: Recipe) -> bool:
+    """Whether replies must be generated: a metric is of replies, or replies are the labels that are counted."""
+    evaluation = recipe.evaluation
+    return recipe.data.type == "chat" and (bool(evaluation.labels) or any(metric(name).NEEDS_REPLY for name in evaluation.metrics))
+
+
 def scored(run: RunFolder, recipe: Recipe, rows: int, facts: dict[str, Any]) -> dict[str, Any]:
-    """The content of metrics.json, from predictions.jsonl."""
+    """The content of metrics.json, from predictions.jsonl and the training's own numbers: no model is needed."""
+    lines = read_lines(run / "metrics.jsonl")
+    kept = kept_loss(lines, recipe.training.load_best_model_at_end)
+    training = Training(run / "data" / "train.jsonl", {**losses(lines), "validation_loss": kept})
+    facts = {**facts, "losses": training.losses, "diagnosis": diagnosis(lines)._asdict()}
     predictions = run / "eval" / "predictions.jsonl"
     if recipe.data.type != "classification":
-        return score(recipe.evaluation, read_cases(predictions), facts)
+        return score(recipe.evaluation, read_cases(predictions, run / "eval" / "rows.jsonl"), facts, training)
     from .classification_scoring import read_classified, score_classified
 
     labels = run.read("data/manifest.json")["labels"]

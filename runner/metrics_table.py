@@ -7,8 +7,8 @@ from rich.console import Console
 from rich.table import Table
 
 LABELS = {
-    "base": "base", "majority": "commonest label", "tfidf": "TF-IDF + logistic regression", "tuned": "tuned",
-    "reference": "the data's own replies",
+    "base": "base", "majority": "commonest label", "mentioned": "label that the text names most",
+    "tfidf": "TF-IDF + logistic regression", "tuned": "tuned", "reference": "the data's own replies",
 }  # fmt: skip
 _WIDE = 130  # characters: below, a number's interval stands under it
 

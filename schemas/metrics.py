@@ -8,6 +8,21 @@ METRICS: dict[str, tuple[str, ...]] = {
     "repetition": ("chat",),
     "token_reduction": ("chat",),
     "emoji_rate": ("chat",),
-    "accuracy": ("classification",),
-    "macro_f1": ("classification",),
+    "spam_rate": ("chat",),
+    "bleu_1": ("chat",),
+    "bleu_2": ("chat",),
+    "bleu_3": ("chat",),
+    "bleu_4": ("chat",),
+    "rouge_1": ("chat",),
+    "rouge_2": ("chat",),
+    "rouge_l": ("chat",),
+    "accuracy": ("classification", "chat"),
+    "macro_f1": ("classification", "chat"),
+    "invalid_rate": ("chat",),
+    "level_error": ("chat",),
+    "rank_correlation": ("chat",),
 }
+# Measured on replies only where evaluation.labels says which replies are labels.
+OF_LABELS = ("accuracy", "macro_f1", "invalid_rate", "level_error", "rank_correlation")
+# What a gate may limit beside metrics: the last epoch's mean training loss, and the validation loss of the weights that were kept.
+LOSSES = ("train_loss", "validation_loss")

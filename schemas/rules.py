@@ -3,28 +3,11 @@
 A rule reads the recipe alone. What depends on the data (is the run shorter than its warm-up?) is checked when rows are counted.
 """
 
-from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from collections.abc import Iterator
 
-from .errors import Problem
-from .metrics import METRICS
+from .evaluation_rules import EVALUATION_RULES
+from .findings import Finding, Rule
 from .sections import Recipe
-from .yaml_source import Document, KeyPath
-
-
-class Finding(NamedTuple):
-    """What a rule found at a key."""
-
-    path: KeyPath
-    what: str
-    hint: str
-    rule: str = "rule"
-
-    def problem(self, document: Document) -> Problem:
-        return Problem(document.mark(self.path), f"{'.'.join(map(str, self.path))}: {self.what}", self.hint, self.rule)
-
-
-Rule = Callable[[Recipe], Iterator[Finding]]
 
 
 def has_validation(recipe: Recipe) -> bool:
@@ -148,39 +131,6 @@ def best_metric_without_best_model(recipe: Recipe) -> Iterator[Finding]:
         yield Finding(("training", "metric_for_best_model"), "has no effect: nothing asks for the best model", hint)
 
 
-def metric_for_record_type(recipe: Recipe) -> Iterator[Finding]:
-    for index, metric in enumerate(recipe.evaluation.metrics):
-        if recipe.data.type not in METRICS[metric]:
-            fitting = ", ".join(name for name, types in METRICS.items() if recipe.data.type in types)
-            yield Finding(("evaluation", "metrics", index), f"{metric} cannot be measured on {recipe.data.type} records", f"use {fitting}")
-    best, kind = recipe.training.metric_for_best_model, recipe.data.type
-    allowed = ["eval_loss", "eval_accuracy", "eval_macro_f1"] if kind == "classification" else ["eval_loss"]
-    if best not in allowed:
-        yield Finding(("training", "metric_for_best_model"), f"{best!r} is not measured for {kind} records", f"use {', '.join(allowed)}")
-
-
-def gate_without_metric(recipe: Recipe) -> Iterator[Finding]:
-    for metric, gate in recipe.evaluation.gates.items():
-        path = ("evaluation", "gates", metric)
-        if metric not in recipe.evaluation.metrics:
-            yield Finding(path, "gates a metric that is not measured", f"add {metric} to evaluation.metrics")
-        if gate.min is not None and gate.max is not None and gate.min > gate.max:
-            yield Finding(path, f"min {gate.min} is above max {gate.max}", "nothing could pass")
-
-
-def sampling_without_temperature(recipe: Recipe) -> Iterator[Finding]:
-    generation = recipe.evaluation.generation
-    if not generation.temperature and generation.top_p < 1:
-        yield Finding(("evaluation", "generation", "top_p"), "has no effect at temperature 0", "set temperature above 0, or remove it")
-
-
-def evaluation_split_exists(recipe: Recipe) -> Iterator[Finding]:
-    split, data = recipe.evaluation_split, recipe.data
-    share = data.split.test if split == "test" else data.split.validation
-    if not share and not any(source.split == split for source in data.sources):
-        yield Finding(("evaluation",), f"there is no {split} split to evaluate on", f"set data.split.{split} above 0")
-
-
 def shares_leave_nothing(recipe: Recipe) -> Iterator[Finding]:
     split = recipe.data.split
     if split.validation + split.test >= 1:
@@ -260,10 +210,6 @@ RULES: tuple[Rule, ...] = (
     early_stopping_without_evaluation,
     best_model_between_checkpoints,
     best_metric_without_best_model,
-    metric_for_record_type,
-    gate_without_metric,
-    sampling_without_temperature,
-    evaluation_split_exists,
     shares_leave_nothing,
     keys_of_another_record_type,
     source_named_twice,
@@ -271,4 +217,5 @@ RULES: tuple[Rule, ...] = (
     class_weights_of_other_labels,
     padding_with_the_end_of_turn,
     remote_code_without_revision,
+    *EVALUATION_RULES,
 )

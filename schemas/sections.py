@@ -137,6 +137,8 @@ class Evaluation(NamedTuple):
     """What is measured on the held-out rows."""
 
     metrics: tuple[str, ...] = ("perplexity",)
+    labels: tuple[str, ...] = ()
+    seen_by: str | None = None
     split: Literal["validation", "test"] | None = None
     max_rows: int | None = None
     generation: Generation = Generation()

@@ -2,7 +2,8 @@
 
 Each module has UNIT, BETTER ("lower", "higher", or "" where neither is better), NEEDS_REPLY (it measures generated text),
 ON_REFERENCE (the data's own replies can be measured in the same way), `parts(case)`, as many numbers for every case, and
-`value(*sums)` of those. Which record types have a metric: schemas/metrics.py (a test compares the names).
+`value(*sums)` of those. A module with several metrics has them as MEMBERS. The metrics of labels, OF_LABELS, take a Classified, all
+others a Case. Which record types have a metric: schemas/metrics.py (a test compares the names).
 """
 
 from importlib import import_module
@@ -21,16 +22,21 @@ class Case(NamedTuple):
     trained: int
     correct: int
     original_tokens: int | None = None
+    meta: dict[str, Any] = {}  # noqa: RUF012 - never changed; the row's own
 
 
 class Classified(NamedTuple):
-    """One classified row: the indices of its label and of the label that a model gave it, among `labels` of them."""
+    """One classified row: the indices of its label and of the label that a model gave it, among `labels` of them.
+
+    `predicted` is -1 for a generated reply that is no label; `fraction` is what the label was made from, where the row tells.
+    """
 
     id: str
     truth: int
     predicted: int
     labels: int
     probabilities: tuple[float, ...] = ()
+    fraction: float | None = None
 
 
 class Metric(Protocol):
@@ -51,13 +57,19 @@ class Metric(Protocol):
 
 
 METRICS = (
-    "perplexity", "token_accuracy", "stop_rate", "reply_tokens", "repetition", "token_reduction", "emoji_rate", "accuracy", "macro_f1",
+    "perplexity", "token_accuracy", "stop_rate", "reply_tokens", "repetition", "token_reduction", "emoji_rate", "spam_rate",
+    "bleu_1", "bleu_2", "bleu_3", "bleu_4", "rouge_1", "rouge_2", "rouge_l",
+    "accuracy", "macro_f1", "invalid_rate", "level_error", "rank_correlation",
 )  # fmt: skip
+OF_LABELS = frozenset({"accuracy", "macro_f1", "invalid_rate", "level_error", "rank_correlation"})
+_FAMILIES = ("bleu", "rouge")
 
 
 def metric(name: str) -> Metric:
     """The metric called `name`."""
-    return cast(Metric, import_module(f".{name}", __package__))
+    family = name.rpartition("_")[0]
+    module = import_module(f".{family if family in _FAMILIES else name}", __package__)
+    return cast(Metric, module.MEMBERS[name] if family in _FAMILIES else module)
 
 
 def ratio(numerator: float, denominator: float) -> float:

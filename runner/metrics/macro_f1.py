@@ -1,7 +1,7 @@
 """Macro-F1: the mean over labels of 2 * right / (rows of the label + rows that were given it). 0 to 1.
 
 A rare label counts as much as a common one. As in scikit-learn, a label that occurs neither in the truth nor among the predictions is
-left out of the mean.
+left out of the mean. A generated reply that is no label is missed by its own label and is nobody's prediction.
 """
 
 from . import Classified
@@ -17,7 +17,8 @@ def parts(case: Classified) -> tuple[float, ...]:
     sums = [0.0] * (2 * case.labels)
     sums[2 * case.truth] = 2.0 * (case.truth == case.predicted)
     sums[2 * case.truth + 1] += 1
-    sums[2 * case.predicted + 1] += 1
+    if case.predicted >= 0:
+        sums[2 * case.predicted + 1] += 1
     return tuple(sums)
 
 

@@ -3,7 +3,8 @@
 import json
 
 import pytest
-from recipekit.runner.evaluation import chosen_rows
+from recipekit.runner.evaluation import chosen_rows, generates
+from recipekit.schemas.sections import Recipe
 
 pytest.importorskip("numpy", reason="needs the extra [train]: numpy")
 
@@ -43,3 +44,17 @@ def test_a_choice_does_not_depend_on_the_order_of_the_rows(rows):
 
 def test_a_larger_choice_holds_the_smaller_so_that_numbers_can_be_compared(rows):
     assert set(ids(chosen_rows(rows, 5, 42))) < set(ids(chosen_rows(rows, 20, 42)))
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"evaluation.metrics": ["perplexity", "token_accuracy"]}, False),
+        ({"evaluation.metrics": ["perplexity", "bleu_4"]}, True),
+        ({"evaluation.metrics": ["accuracy"], "evaluation.labels": ["low", "high"]}, True),
+        ({"data.type": "text", "evaluation.metrics": ["perplexity"]}, False),
+        ({"data.type": "classification", "evaluation.metrics": ["accuracy"]}, False),
+    ],
+)
+def test_replies_are_generated_only_where_something_measures_them(minimal, changes, expected):
+    assert generates(Recipe.from_values(minimal(changes))) is expected

@@ -5,7 +5,7 @@ import math
 
 import pytest
 from recipekit.runner.metrics import Case
-from recipekit.runner.scoring import check_gates, read_cases, score
+from recipekit.runner.scoring import Training, check_gates, read_cases, score
 from recipekit.schemas.sections import Evaluation, Gate
 
 pytest.importorskip("numpy", reason="needs the extra [train]: numpy")
@@ -135,3 +135,66 @@ def test_gates_are_about_the_tuned_model(cases):
 def test_the_same_predictions_give_the_same_numbers(cases):
     lines = [line(model, n, nll=float(n)) for model in ("base", "tuned") for n in range(9)]
     assert scored(cases(*lines), "perplexity") == scored(cases(*reversed(lines)), "perplexity")
+
+
+LABELS = ("low", "medium", "high")
+
+
+@pytest.fixture
+def levels(tmp_path):
+    """Predictions of four rows in two words, one of which stands in training."""
+    (tmp_path / "train.jsonl").write_text(
+        "".join(
+            json.dumps(
+                {
+                    "id": f"t{n}",
+                    "messages": [{"role": "user", "content": "?"}, {"role": "assistant", "content": "low"}],
+                    "meta": {"word": "Joy"},
+                }
+            )
+            + "\n"
+            for n in range(3)
+        )
+    )
+    rows = [("1", "low", "Joy", 0.1), ("2", "high", "Joy", 0.9), ("3", "medium", "Fear", 0.5), ("4", "low", "Fear", 0.2)]
+    given = {"base": ["low", "low", "what?", "low"], "tuned": ["low", "high", "medium", "high"]}
+    (tmp_path / "rows.jsonl").write_text(
+        "".join(json.dumps({"id": i, "meta": {"word": word, "fraction": share}}) + "\n" for i, _, word, share in rows)
+    )
+    (tmp_path / "predictions.jsonl").write_text(
+        "".join(
+            json.dumps(line(model, row[0], reference=row[1], reply=reply)) + "\n"
+            for model, replies in given.items()
+            for row, reply in zip(rows, replies, strict=True)
+        )
+    )
+    evaluation = Evaluation(metrics=("accuracy", "invalid_rate", "rank_correlation", "stop_rate"), labels=LABELS, seen_by="word")
+    training = Training(tmp_path / "train.jsonl", {"train_loss": 0.5, "validation_loss": None})
+    return evaluation, read_cases(tmp_path / "predictions.jsonl", tmp_path / "rows.jsonl"), training
+
+
+def test_replies_are_scored_as_labels_beside_the_commonest_label(levels):
+    evaluation, found, training = levels
+    metrics = score(evaluation, found, FACTS, training)
+    accuracy = {model: values["accuracy"]["value"] for model, values in metrics["models"].items() if "accuracy" in values}
+    assert accuracy == {"base": 0.5, "tuned": 0.75, "majority": 0.5}
+    assert metrics["models"]["base"]["invalid_rate"]["value"] == 25
+    assert metrics["models"]["majority"]["rank_correlation"]["value"] is None
+    assert "stop_rate" not in metrics["models"]["majority"]
+    assert metrics["confusion"] == [[1, 0, 1, 0], [0, 1, 0, 0], [0, 0, 1, 0]]
+
+
+def test_seen_and_unseen_words_are_told_apart(levels):
+    evaluation, found, training = levels
+    parts = score(evaluation, found, FACTS, training)["slices"]
+    assert {name: (part["rows"], part["models"]["tuned"]["accuracy"]["value"]) for name, part in parts.items()} == {
+        "word seen in training": (2, 1.0),
+        "word not seen in training": (2, 0.5),
+    }
+
+
+def test_gates_limit_losses_too_and_what_was_not_measured_does_not_pass(levels):
+    evaluation, found, training = levels
+    gated = evaluation._replace(gates={"train_loss": Gate(max=1.0), "validation_loss": Gate(max=1.2), "accuracy": Gate(min=0.9)})
+    gates = score(gated, found, FACTS, training)["gates"]
+    assert {name: gate["passed"] for name, gate in gates.items()} == {"train_loss": True, "validation_loss": False, "accuracy": False}

@@ -1,14 +1,19 @@
 """The metrics' names stand in the schema twice and in the runner once: all the same."""
 
 from recipekit.runner import metrics as measured
-from recipekit.schemas.metrics import METRICS
+from recipekit.schemas.metrics import LOSSES, METRICS, OF_LABELS
 from recipekit.schemas.validation import schema, subschema
 
 
 def test_the_schema_lists_the_metrics_and_gates_them_all() -> None:
     evaluation = subschema(schema("recipe"), ("evaluation",))["properties"]
     assert evaluation["metrics"]["items"]["enum"] == list(METRICS)
-    assert evaluation["gates"]["propertyNames"]["enum"] == list(METRICS)
+    assert evaluation["gates"]["propertyNames"]["enum"] == [*METRICS, *LOSSES]
+
+
+def test_metrics_of_labels_are_metrics_and_losses_are_not() -> None:
+    assert set(OF_LABELS) <= set(METRICS)
+    assert not set(LOSSES) & set(METRICS)
 
 
 def test_every_metric_has_record_types() -> None:

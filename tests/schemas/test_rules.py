@@ -73,13 +73,22 @@ BREAKS: dict[str, list[tuple[Changes, list[str]]]] = {
         (LABELS | {"training.metric_for_best_model": "eval_accuracy"}, ["training.metric_for_best_model"]),
     ],
     "metric_for_record_type": [
-        ({"evaluation.metrics": ["perplexity", "accuracy"]}, ["evaluation.metrics.1"]),
+        (LABELS | {"evaluation.metrics": ["accuracy", "perplexity"]}, ["evaluation.metrics.1"]),
         (TEXT | {"evaluation.metrics": ["emoji_rate"]}, ["evaluation.metrics.0"]),
         ({"training.metric_for_best_model": "eval_accuracy", "training.load_best_model_at_end": True}, ["training.metric_for_best_model"]),
     ],
     "gate_without_metric": [
         ({"evaluation.gates": {"stop_rate": {"min": 0.9}}}, ["evaluation.gates.stop_rate"]),
         ({"evaluation.gates": {"perplexity": {"min": 9, "max": 3}}}, ["evaluation.gates.perplexity"]),
+        ({"evaluation.gates": {"validation_loss": {"max": 1}}, "data.split": {"test": 0.1, "validation": 0}}, ["evaluation.gates.validation_loss"]),
+    ],
+    "labels_without_their_metrics": [
+        ({"evaluation.metrics": ["perplexity", "accuracy"]}, ["evaluation.metrics.1"]),
+        ({"evaluation.labels": ["low", "high"]}, ["evaluation.labels"]),
+        (LABELS | {"evaluation.labels": ["a", "b"]}, ["evaluation.labels"]),
+    ],
+    "labels_that_look_the_same": [
+        ({"evaluation.labels": ["low", "Low "], "evaluation.metrics": ["accuracy"]}, ["evaluation.labels.1"]),
     ],
     "sampling_without_temperature": [({"evaluation.generation.top_p": 0.9}, ["evaluation.generation.top_p"])],
     "evaluation_split_exists": [
@@ -144,7 +153,12 @@ KEEPS: dict[str, list[Changes]] = {
         LABELS | {"training.metric_for_best_model": "eval_macro_f1", "training.early_stopping_patience": 3},
     ],
     "metric_for_record_type": [{"evaluation.metrics": ["perplexity", "emoji_rate"]}, LABELS],
-    "gate_without_metric": [{"evaluation.gates": {"perplexity": {"min": 1, "max": 9}}}],
+    "gate_without_metric": [
+        {"evaluation.gates": {"perplexity": {"min": 1, "max": 9}}},
+        {"evaluation.gates": {"train_loss": {"max": 1}, "validation_loss": {"max": 1.2}}},
+    ],
+    "labels_without_their_metrics": [{"evaluation.labels": ["low", "high"], "evaluation.metrics": ["accuracy", "invalid_rate"]}, LABELS],
+    "labels_that_look_the_same": [{"evaluation.labels": ["low", "lower"], "evaluation.metrics": ["accuracy"]}],
     "sampling_without_temperature": [{"evaluation.generation.top_p": 0.9, "evaluation.generation.temperature": 0.7}],
     "evaluation_split_exists": [
         {"evaluation.split": "test", "data.split.test": 0.1}, {"data.sources": FIXED, "data.split.validation": 0},

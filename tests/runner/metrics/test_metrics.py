@@ -5,11 +5,19 @@ from pathlib import Path
 
 import pytest
 from recipekit.runner import metrics as folder
-from recipekit.runner.metrics import METRICS, Case, Classified, metric, percent, ratio
+from recipekit.runner.metrics import METRICS, OF_LABELS, Case, Classified, metric, percent, ratio
 from recipekit.schemas.metrics import METRICS as BY_TYPE
+from recipekit.schemas.metrics import OF_LABELS as LABELLED
+
+
+def needs(name):
+    package = EXTRAS.get(name) or EXTRAS.get(name.rpartition("_")[0])
+    if package and find_spec(package) is None:
+        pytest.skip(f"needs the extras [data] and [eval]: {package}")
+
 
 CASE = Case("1", "Yes ✅.", "Yes, yes.", True, 4, nll=2.0, trained=4, correct=3, original_tokens=20)
-OF_LABELS = [name for name, types in BY_TYPE.items() if types == ("classification",)]
+EXTRAS = {"token_reduction": "tiktoken", "emoji_rate": "emoji", "spam_rate": "emoji", "bleu": "jieba", "rouge": "rouge"}
 
 
 @pytest.mark.parametrize("name", BY_TYPE)
@@ -23,7 +31,12 @@ def test_no_metric_is_there_that_a_recipe_may_not_name():
 
 def test_every_module_of_the_folder_is_a_metric_or_what_one_counts_with():
     found = {path.stem for path in Path(str(folder.__file__)).parent.glob("*.py")}
-    assert found - set(METRICS) == {"__init__", "cl100k"}
+    assert found - set(METRICS) == {"__init__", "cl100k", "jieba_words", "bleu", "rouge"}
+
+
+def test_recipes_are_told_of_the_same_metrics_of_labels():
+    assert set(LABELLED) == OF_LABELS
+    assert {name for name, types in BY_TYPE.items() if "classification" in types} <= OF_LABELS
 
 
 @pytest.mark.parametrize("name", METRICS)
@@ -37,12 +50,13 @@ def test_every_metric_says_what_it_is(name):
 
 @pytest.mark.parametrize("name", METRICS)
 def test_every_metric_of_nothing_is_not_a_number_and_not_an_error(name):
+    needs(name)
     case = Classified("1", truth=0, predicted=1, labels=2) if name in OF_LABELS else CASE
     value = metric(name).value(*(0 for _ in metric(name).parts(case)))
     assert value != value
 
 
-@pytest.mark.parametrize("name", OF_LABELS)
+@pytest.mark.parametrize("name", ["accuracy", "macro_f1"])
 def test_a_metric_of_labels_counts_right_ones_and_has_as_many_sums_for_every_row(name):
     right, wrong = (metric(name).parts(Classified("1", 2, predicted, 4)) for predicted in (2, 0))
     assert len(right) == len(wrong)
@@ -50,11 +64,16 @@ def test_a_metric_of_labels_counts_right_ones_and_has_as_many_sums_for_every_row
     assert metric(name).NEEDS_REPLY is metric(name).ON_REFERENCE is False
 
 
+@pytest.mark.parametrize("name", sorted(OF_LABELS))
+def test_a_reply_that_is_no_label_has_as_many_sums_as_any_other(name):
+    rows = [Classified("1", 2, predicted, 4, fraction=0.3) for predicted in (2, 0, -1)]
+    assert len({len(metric(name).parts(row)) for row in rows}) == 1
+
+
 @pytest.mark.parametrize("name", [name for name in METRICS if name not in OF_LABELS])
 def test_a_reply_counts_only_where_the_metric_says_that_it_needs_one(name):
-    if name == "token_reduction" and find_spec("tiktoken") is None or name == "emoji_rate" and find_spec("emoji") is None:
-        pytest.skip("needs the extras [data] and [eval]")
-    other = CASE._replace(reply="a b c d a b c d ✅✅", stopped=False, reply_tokens=9)
+    needs(name)
+    other = CASE._replace(reply="Yes ✅. a b c d a b c d ✅✅✅✅✅", stopped=False, reply_tokens=9)
     changed = metric(name).parts(other) != metric(name).parts(CASE)
     assert changed is metric(name).NEEDS_REPLY
 

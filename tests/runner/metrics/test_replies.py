@@ -53,6 +53,9 @@ def test_repetition_is_in_percent_and_short_replies_have_none_to_count():
         ("a skin tone 👍🏽 is part of it", 1),
         ("a heart ❤️ with its selector", 1),
         ("a keycap 1️⃣ is one", 1),
+        ("a trademark™, a © and an ↔ are text", 0),
+        ("a trademark™️ with its selector", 1),
+        ("hearts on fire ❤️‍🔥 ❤‍🔥", 2),
     ],
 )
 def test_emoji_are_counted_as_people_see_them(reply, count):

@@ -1,0 +1,73 @@
+"""What the loss curves of a training say: the losses that gates limit, and a diagnosis in words, from metrics.jsonl.
+
+The thresholds and the advice are those of the EmoGPT guide: training loss below 1.0 at the end, "stuck" above 2.0, overfitting when
+training loss falls while validation loss rises.
+"""
+
+from typing import Any, NamedTuple
+
+STUCK_ABOVE = 2.0
+OVERFIT_ADVICE = "stop earlier (training.early_stopping_patience), raise training.lora_dropout, lower training.lora_r"
+STUCK_ADVICE = "raise training.learning_rate or training.num_epochs"
+FALL = 0.05  # a share: smaller changes of a loss are taken for noise
+
+
+class Diagnosis(NamedTuple):
+    """`state` is learning, overfitting, stuck or too_short; `sentence` says why, with numbers, and what the guide advises."""
+
+    state: str
+    sentence: str
+
+
+def losses(lines: list[dict[str, Any]]) -> dict[str, float | None]:
+    """train_loss, the mean over the last epoch's logged steps; validation_loss, the lowest (see `kept_loss`) and the last one measured."""
+    train, validation = _series(lines, "loss"), _series(lines, "eval_loss")
+    last_epoch = [value for _, value, epoch in train if epoch is None or epoch > train[-1][2] - 1]
+    return {
+        "train_loss": sum(last_epoch) / len(last_epoch) if last_epoch else None,
+        "validation_loss": validation[-1][1] if validation else None,
+        "best_validation_loss": min(value for _, value, _ in validation) if validation else None,
+    }
+
+
+def kept_loss(lines: list[dict[str, Any]], best_was_kept: bool) -> float | None:
+    """The validation loss of the weights that were kept: the lowest where the best were loaded at the end, else the last."""
+    found = losses(lines)
+    return found["best_validation_loss" if best_was_kept else "validation_loss"]
+
+
+def diagnosis(lines: list[dict[str, Any]]) -> Diagnosis:
+    """Whether the training overfits, is stuck or learns."""
+    train, validation = _series(lines, "loss"), _series(lines, "eval_loss")
+    if len(train) < 4:
+        return Diagnosis("too_short", f"{len(train)} logged steps are too few to tell how training went.")
+    start, end = _mean(train[: max(len(train) // 4, 1)]), _mean(train[-max(len(train) // 4, 1) :])
+    if len(validation) > 1:
+        step, lowest, _ = min(validation, key=lambda point: point[1])
+        last = validation[-1][1]
+        after = [value for at, value, _ in train if at > step]
+        before = [value for at, value, _ in train if at <= step][-len(after) :]
+        fell = bool(before and after) and sum(after) / len(after) < sum(before) / len(before)
+        if last > lowest * (1 + FALL) and fell:
+            sentence = (
+                f"Overfitting: validation loss was lowest at step {step} ({lowest:.3f}) and ended at {last:.3f},"
+                f" while training loss fell on. Advice: {OVERFIT_ADVICE}."
+            )
+            return Diagnosis("overfitting", sentence)
+    if end > STUCK_ABOVE and end > start * (1 - FALL):
+        return Diagnosis("stuck", f"Stuck: training loss went from {start:.3f} to {end:.3f}. Advice: {STUCK_ADVICE}.")
+    if end > STUCK_ABOVE:
+        sentence = f"Training loss fell from {start:.3f} to {end:.3f}, still above {STUCK_ABOVE}. Advice: {STUCK_ADVICE}."
+        return Diagnosis("learning", sentence)
+    return Diagnosis("learning", f"Training loss went from {start:.3f} to {end:.3f}; no overfitting seen.")
+
+
+Point = tuple[int, float, Any]
+
+
+def _series(lines: list[dict[str, Any]], key: str) -> list[Point]:
+    return [(line["step"], float(line[key]), line.get("epoch")) for line in lines if isinstance(line.get(key), int | float)]
+
+
+def _mean(points: list[Point]) -> float:
+    return sum(value for _, value, _ in points) / len(points)

@@ -1,0 +1,75 @@
+"""Rules about a recipe's evaluation."""
+
+from collections.abc import Iterator
+
+from .findings import Finding, Rule
+from .metrics import LOSSES, METRICS, OF_LABELS
+from .sections import Recipe
+
+
+def metric_for_record_type(recipe: Recipe) -> Iterator[Finding]:
+    for index, metric in enumerate(recipe.evaluation.metrics):
+        if recipe.data.type not in METRICS[metric]:
+            fitting = ", ".join(name for name, types in METRICS.items() if recipe.data.type in types)
+            yield Finding(("evaluation", "metrics", index), f"{metric} cannot be measured on {recipe.data.type} records", f"use {fitting}")
+    best, kind = recipe.training.metric_for_best_model, recipe.data.type
+    allowed = ["eval_loss", "eval_accuracy", "eval_macro_f1"] if kind == "classification" else ["eval_loss"]
+    if best not in allowed:
+        yield Finding(("training", "metric_for_best_model"), f"{best!r} is not measured for {kind} records", f"use {', '.join(allowed)}")
+
+
+def gate_without_metric(recipe: Recipe) -> Iterator[Finding]:
+    for metric, gate in recipe.evaluation.gates.items():
+        path = ("evaluation", "gates", metric)
+        if metric == "validation_loss" and not (recipe.data.split.validation or any(s.split == "validation" for s in recipe.data.sources)):
+            yield Finding(path, "no rows are held out for validation", "set data.split.validation above 0")
+        elif metric not in (*recipe.evaluation.metrics, *LOSSES):
+            yield Finding(path, "gates a metric that is not measured", f"add {metric} to evaluation.metrics")
+        if gate.min is not None and gate.max is not None and gate.min > gate.max:
+            yield Finding(path, f"min {gate.min} is above max {gate.max}", "nothing could pass")
+
+
+def sampling_without_temperature(recipe: Recipe) -> Iterator[Finding]:
+    generation = recipe.evaluation.generation
+    if not generation.temperature and generation.top_p < 1:
+        yield Finding(("evaluation", "generation", "top_p"), "has no effect at temperature 0", "set temperature above 0, or remove it")
+
+
+def evaluation_split_exists(recipe: Recipe) -> Iterator[Finding]:
+    split, data = recipe.evaluation_split, recipe.data
+    share = data.split.test if split == "test" else data.split.validation
+    if not share and not any(source.split == split for source in data.sources):
+        yield Finding(("evaluation",), f"there is no {split} split to evaluate on", f"set data.split.{split} above 0")
+
+
+def labels_without_their_metrics(recipe: Recipe) -> Iterator[Finding]:
+    evaluation, kind = recipe.evaluation, recipe.data.type
+    if evaluation.labels and kind != "chat":
+        yield Finding(("evaluation", "labels"), f"has no effect on {kind} records", "remove it: their labels are those of the data")
+    elif evaluation.labels and not set(OF_LABELS) & set(evaluation.metrics):
+        yield Finding(("evaluation", "labels"), "has no effect: no metric counts labels", f"add one of {', '.join(OF_LABELS)}")
+    if kind != "chat" or evaluation.labels:
+        return
+    for index, metric in enumerate(evaluation.metrics):
+        if metric in OF_LABELS:
+            hint = "write evaluation.labels: [low, medium, high], or whatever the replies are"
+            yield Finding(("evaluation", "metrics", index), f"{metric} needs to know which replies are labels", hint)
+
+
+def labels_that_look_the_same(recipe: Recipe) -> Iterator[Finding]:
+    seen: dict[str, str] = {}
+    for index, label in enumerate(recipe.evaluation.labels):
+        folded = label.strip().casefold()
+        if folded in seen:
+            yield Finding(("evaluation", "labels", index), f"a reply cannot tell {label!r} from {seen[folded]!r}", "case does not count")
+        seen[folded] = label
+
+
+EVALUATION_RULES: tuple[Rule, ...] = (
+    metric_for_record_type,
+    gate_without_metric,
+    sampling_without_temperature,
+    evaluation_split_exists,
+    labels_without_their_metrics,
+    labels_that_look_the_same,
+)

@@ -1,0 +1,23 @@
+"""What a rule finds."""
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+from .errors import Problem
+from .sections import Recipe
+from .yaml_source import Document, KeyPath
+
+
+class Finding(NamedTuple):
+    """What a rule found at a key."""
+
+    path: KeyPath
+    what: str
+    hint: str
+    rule: str = "rule"
+
+    def problem(self, document: Document) -> Problem:
+        return Problem(document.mark(self.path), f"{'.'.join(map(str, self.path))}: {self.what}", self.hint, self.rule)
+
+
+Rule = Callable[[Recipe], Iterator[Finding]]
