@@ -2,21 +2,20 @@
 
 import io
 import os
-import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from itertools import islice
-from typing import Any, BinaryIO, NamedTuple
+from typing import BinaryIO, NamedTuple
 
 from ..schemas.errors import Mark, Problem, UserError
+from .capped_lines import capped_lines
+from .compressed import FAULTS, bad_stream
 from .conversion import Batch
 from .files import SourceFile
-from .readers import MAX_LINE, open_file
+from .readers import open_file
 from .records import Drop, Row
 from .registry import Converter
 
 BATCH_BYTES = 1 << 20
-READ_BYTES = 1 << 18
 ROW_BYTES = 1 << 10  # what a row is taken to hold when rows, not bytes, are counted
 
 
@@ -45,6 +44,7 @@ class SourceFiles:
         self.handed_out = 0
         self.formats: dict[str, str] = {}
         self.versions: dict[SourceFile, Version] = {}
+        self.stream: BinaryIO = io.BytesIO()
 
     def batches(self) -> Iterator[Batch]:
         """The rows of all files in batches of about `batch_bytes`; a batch never spans two files."""
@@ -54,18 +54,20 @@ class SourceFiles:
 
     def _batches(self) -> Iterator[Batch]:
         if self.limit is not None:
-            yield from row_batches(self.rows(), self.batch_rows)
+            yield from self._row_batches(self.rows())
             return
         for file in self.files:
             with self._opened(file) as (stream, rows):
                 if self.formats[file.name] == "jsonl":
                     yield from line_batches(stream, file.name, self.batch_bytes)
                 else:
-                    yield from row_batches(numbered(rows), self.batch_rows)
+                    yield from self._row_batches(numbered(rows))
 
-    @property
-    def batch_rows(self) -> int:
-        return max(1, self.batch_bytes // ROW_BYTES)
+    def _row_batches(self, rows: Iterator[Row | Drop]) -> Iterator[Batch]:
+        return row_batches(rows, max(1, self.batch_bytes // ROW_BYTES), self._read_so_far, self.batch_bytes)
+
+    def _read_so_far(self) -> int:
+        return self.stream.tell()
 
     def rows(self) -> Iterator[Row | Drop]:
         """The rows of all files one by one; at most `limit` of those that can be read."""
@@ -80,11 +82,12 @@ class SourceFiles:
     def _opened(self, file: SourceFile) -> Iterator[tuple[BinaryIO, Iterator[Row | Drop]]]:
         self.versions[file] = Version.of(file)
         self.formats[file.name], stream, reader = open_file(file, self.module.READS)
+        self.stream = stream
         with stream:
             try:
                 yield stream, reader(stream, file.name)
-            except (EOFError, zlib.error, OSError) as error:
-                raise UserError(Problem(Mark(file.name), f"cannot be read to its end: {error}", rule="unreadable")) from None
+            except FAULTS as error:
+                raise bad_stream(file.name, error) from None
 
     def check_unchanged(self) -> None:
         """Raise UserError when a file is no longer the one that was read."""
@@ -114,42 +117,28 @@ def numbered(rows: Iterable[Row | Drop]) -> Iterator[Row | Drop]:
         yield row
 
 
-def row_batches(rows: Iterable[Row | Drop], size: int) -> Iterator[Batch]:
-    """Rows that were read already, `size` at a time."""
-    iterator = iter(rows)
-    while batch := list(islice(iterator, size)):
-        first = batch[0].row if isinstance(batch[0], Drop) else batch[0]
-        yield Batch(first.file, first.line, rows=batch)
+def row_batches(rows: Iterable[Row | Drop], count: int, read_so_far: Callable[[], int], size: int) -> Iterator[Batch]:
+    """Rows that were read already: at most `count` at a time, and fewer when they come of more than about `size` bytes of the file."""
+    batch: list[Row | Drop] = []
+    start = 0
+    for row in rows:
+        batch.append(row)
+        if len(batch) >= count or abs(read_so_far() - start) >= size:
+            yield _rows(batch)
+            batch, start = [], read_so_far()
+    if batch:
+        yield _rows(batch)
+
+
+def _rows(batch: list[Row | Drop]) -> Batch:
+    first = batch[0].row if isinstance(batch[0], Drop) else batch[0]
+    return Batch(first.file, first.line, rows=batch)
 
 
 def line_batches(stream: BinaryIO, name: str, size: int) -> Iterator[Batch]:
     """The stream's lines, about `size` bytes at a time."""
     line = 1
-    with io.BufferedReader(CappedLines(stream), READ_BYTES) as buffered:
+    with capped_lines(stream) as buffered:
         while lines := buffered.readlines(size):
             yield Batch(name, line, lines)
             line += len(lines)
-
-
-class CappedLines(io.RawIOBase):
-    """A stream in which no line is longer than MAX_LINE and a little: what is beyond is passed over, so that it costs no memory."""
-
-    def __init__(self, stream: BinaryIO) -> None:
-        self.stream = stream
-        self.held = 0
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        block = self.stream.read(len(buffer))
-        while block:
-            cut = block.rfind(b"\n") + 1
-            if self.held > MAX_LINE:
-                block = block[block.find(b"\n") :] if cut else b""
-            self.held = len(block) - (block.rfind(b"\n") + 1) if cut else self.held + len(block)
-            if block:
-                break
-            block = self.stream.read(len(buffer))
-        buffer[: len(block)] = block
-        return len(block)

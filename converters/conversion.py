@@ -5,16 +5,17 @@ batches, so that a batch may be converted in any process, or again in another on
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
-from itertools import accumulate, islice
+from itertools import accumulate, chain
+from sys import maxsize
 from typing import Any, NamedTuple
 
 import orjson
 
 from ..schemas.sections import Data, RecordType, Source
 from .checks import record_fault
-from .ledger import Ledger
+from .ledger import LISTED, Ledger
 from .near import compared_text, signatures
-from .readers import MAX_LINE, parsed_line
+from .readers import parsed_line
 from .records import Drop, Record, RecordValue, Row
 from .registry import converter
 from .rows import Lines, content_digest, group_keys, plain_chat, with_system_prompt
@@ -91,12 +92,13 @@ def convert_batch(spec: Spec, batch: Batch) -> Converted:
 
 
 def convert_stream(spec: Spec, rows: Iterable[Row | Drop], size: int) -> Iterator[Converted]:
-    """The same for a converter whose records depend on more than one row: it sees all rows as one stream, which is cut afterwards."""
+    """The same for a converter whose records depend on more than one row: it sees all rows as one stream, cut afterwards
+    into parts of about `size` bytes."""
     reading, unread = Ledger(), []
     lines = Lines(spec.converter, spec.prefix)
     items = converter(spec.converter).convert(readable(rows, unread, reading), spec.kind, **spec.options)
-    while chunk := list(islice(items, size)):
-        yield encode(spec, chunk, unread, Ledger(), lines)
+    while (item := next(items, None)) is not None:
+        yield encode(spec, chain((item,), items), unread, Ledger(), lines, size)
     yield encode(spec, (), unread, reading, lines)
 
 
@@ -122,8 +124,6 @@ def json_lines(lines: Iterable[bytes], file: str, first: int, unread: list[Drop]
 
 def broken_line(line: bytes, file: str, number: int) -> Drop:
     """Why the line is not JSON."""
-    if len(line) > MAX_LINE:
-        return Drop(Row(None, file, number), "line_too_long", f"more than {MAX_LINE >> 20} MB")
     found = parsed_line(line, file, number)
     return found if isinstance(found, Drop) else Drop(found, "invalid_json")
 
@@ -134,12 +134,17 @@ def readable(rows: Iterable[Row | Drop], unread: list[Drop], ledger: Ledger) -> 
         ledger.read += 1
         if isinstance(row, Drop):
             unread.append(row)
+            if len(unread) > LISTED:  # so that a file of nothing else takes no memory
+                _count(unread, ledger)
         else:
             yield row
 
 
-def encode(spec: Spec, items: Iterable[Record | Drop], unread: list[Drop], ledger: Ledger, lines: Lines) -> Converted:
-    """The valid records as lines; the others, and the drops, are counted in the ledger. `unread` fills up while the items come."""
+def encode(spec: Spec, items: Iterable[Record | Drop], unread: list[Drop], ledger: Ledger, lines: Lines, size: int = maxsize) -> Converted:
+    """The valid records as lines, until these have `size` bytes; the others, and the drops, are counted in the ledger.
+
+    `unread` fills up while the items come.
+    """
     texts: list[bytes] = []
     digests: list[bytes] = []
     result = Converted(ledger, b"", array("Q"), b"", [], [], {}, set())
@@ -159,7 +164,7 @@ def encode(spec: Spec, items: Iterable[Record | Drop], unread: list[Drop], ledge
                 ledger.drop(Drop(item.row, *fault))
                 continue
             body, digest = plain or (orjson.dumps(fields)[1:-1], content_digest(spec.kind, fields))
-            texts.append(lines.line(item, body))
+            texts.append(line := lines.line(item, body))
         except (orjson.JSONEncodeError, UnicodeEncodeError) as error:
             ledger.drop(Drop(item.row, "not_json", str(error)))
             continue
@@ -168,6 +173,9 @@ def encode(spec: Spec, items: Iterable[Record | Drop], unread: list[Drop], ledge
             compared.append(compared_text(spec.kind, fields))
         if noted or item.changed:
             _note(spec, item, fields, result, len(texts) - 1)
+        size -= len(line)
+        if size <= 0:
+            break
     _count(unread, ledger)
     ends = array("Q", accumulate(map(len, texts)))
     told = signatures(compared) if compared else b""

@@ -1,16 +1,11 @@
 """Which files a source names, and how each is opened. Formats are told by content, never by name."""
 
-import gzip
-import io
-from collections.abc import Iterator
 from glob import glob, has_magic
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from ..schemas.errors import Mark, Problem, UserError
-
-GZIP_MAGIC = b"\x1f\x8b"
-ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
+from .compressed import decompressed
 
 
 class SourceFile(NamedTuple):
@@ -50,17 +45,7 @@ def open_source(path: Path) -> BinaryIO:
     except OSError as error:
         raise UserError(Problem(Mark(str(path)), f"cannot be read: {error.strerror}", rule="unreadable")) from None
     raw.seek(0)
-    if head[:2] == GZIP_MAGIC:
-        raw.close()  # a GzipFile closes only what it has opened itself
-        return io.BufferedReader(gzip.GzipFile(path))  # pyright: ignore[reportArgumentType] - a raw stream
-    if head == ZSTD_MAGIC:
-        import zstandard
-
-        return io.BufferedReader(zstandard.ZstdDecompressor().stream_reader(raw))  # pyright: ignore[reportArgumentType]
-    return raw
-
-
-def blocks(stream: BinaryIO, size: int = 1 << 20) -> Iterator[bytes]:
-    """The stream in blocks of at most `size` bytes."""
-    while block := stream.read(size):
-        yield block
+    if (stream := decompressed(path, head)) is None:
+        return raw
+    raw.close()
+    return stream

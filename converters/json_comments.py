@@ -18,12 +18,16 @@ _NEXT = re.compile(rb"\n[ \t]*//")
 
 
 class WithoutComments:
-    """The stream without its comment lines. Their line ends stay, so that every other line keeps its number."""
+    """The stream without its comment lines. Their line ends stay, so that every other line keeps its number.
+
+    `found` says whether there were any.
+    """
 
     def __init__(self, stream: Stream) -> None:
         self.stream = stream
         self.line_started = False
         self.in_comment = False
+        self.found = False
 
     def read(self, size: int) -> bytes:
         """At least `size` bytes before comments are taken away; b"" only at the end."""
@@ -40,10 +44,12 @@ class WithoutComments:
         position = _line_end(block, 0) if self.in_comment else 0
         self.in_comment = self.in_comment and position == len(block)
         if not self.line_started and (first := _FIRST.match(block)):
+            self.found = True
             position = _line_end(block, first.end())
             self.in_comment = position == len(block)
         while found := _NEXT.search(block, position):
             parts.append(block[position : found.start() + 1])
+            self.found = True
             position = _line_end(block, found.end())
             self.in_comment = position == len(block)
         parts.append(block[position:] if position else block)

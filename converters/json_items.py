@@ -4,14 +4,13 @@ A scanner for brackets and strings, because json.load needs six times the file i
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple, Protocol
-
-from ..schemas.errors import Mark, Problem, UserError
 
 BLOCK = 1 << 20
 MAX_ITEM = 64 << 20
-_TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)|[\[\]{},]', re.DOTALL)
+_TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+("|\\?\Z)|[\[\]{},]', re.DOTALL)
+_OPEN = (b"", b"\\")  # how a string stops that is not closed where the buffer ends
 _SPACE = b" \t\r\n"
 
 
@@ -27,35 +26,55 @@ class JsonItem(NamedTuple):
     line: int
     text: bytes
     fault: str = ""
+    reason: str = "invalid_json"
 
 
-def json_items(stream: Stream, name: str) -> Iterator[JsonItem]:
-    """The items of the stream. A broken item is still yielded (its parser will refuse it); only that item is lost."""
-    return _Scanner(stream, name).items()
+def json_items(stream: Stream, last_comma: Callable[[], bool] = lambda: False) -> Iterator[JsonItem]:
+    """The items of the stream. A broken item is still yielded (its parser will refuse it); only that item is lost.
+
+    An item of more than MAX_ITEM bytes is read but not kept: it has a fault. `last_comma` says whether an array may end with one.
+    """
+    return _Scanner(stream, last_comma).items()
 
 
 class _Scanner:
     """`buffer[start:]` is the item being read; `line` is the line on which `buffer[counted]` stands."""
 
-    def __init__(self, stream: Stream, name: str) -> None:
+    def __init__(self, stream: Stream, last_comma: Callable[[], bool]) -> None:
         self.stream = stream
-        self.name = name
+        self.last_comma = last_comma
         self.buffer = b""
         self.start = 0
         self.counted = 0
         self.line = 1
         self.ended = False
+        self.long_from = 0  # the line on which an item began that is too long to be kept
 
-    def fill(self) -> None:
-        """Drop what was given out, read on: as much again as is pending, so that a long item costs linear time."""
+    def fill(self, scanned: int = 0) -> int:
+        """Drop what was given out and read on; where scanning goes on. The more is pending the more is read, for linear time."""
+        if len(self.buffer) - self.start > MAX_ITEM:
+            scanned = self.forget(scanned)
         self.count_lines(self.start)
         self.buffer = self.buffer[self.start :]
+        scanned -= self.start
         self.start = self.counted = 0
-        if len(self.buffer) > MAX_ITEM:
-            raise UserError(Problem(Mark(self.name, self.line), f"a value of more than {MAX_ITEM >> 20} MB", rule="json-size"))
-        more = self.stream.read(max(BLOCK, len(self.buffer)))
+        more = self.stream.read(max(BLOCK, min(len(self.buffer), MAX_ITEM // 4)))
         self.ended = not more
         self.buffer += more
+        return scanned
+
+    def forget(self, scanned: int) -> int:
+        """The item is too long: keep nothing of it but an open string's quote, and its last character where that escapes the next one."""
+        pending = self.buffer[self.start :].lstrip(_SPACE)
+        if pending and not self.long_from:
+            self.count_lines(len(self.buffer) - len(pending))
+            self.long_from = self.line
+        rest = self.buffer[scanned:]
+        self.count_lines(len(self.buffer))
+        slashes = len(rest) - len(rest.rstrip(b"\\"))
+        self.buffer = b'"' + b"\\" * (slashes % 2) if rest else b""
+        self.start = self.counted = 0
+        return 0
 
     def count_lines(self, offset: int) -> None:
         self.line += self.buffer.count(b"\n", self.counted, offset)
@@ -64,53 +83,78 @@ class _Scanner:
     def item(self, end: int, fault: str = "") -> JsonItem:
         text = self.buffer[self.start : end].lstrip(_SPACE)
         self.count_lines(end - len(text))
+        if self.long_from or len(text) > MAX_ITEM:
+            line, self.long_from = self.long_from or self.line, 0
+            return JsonItem(line, b"", f"more than {MAX_ITEM >> 20} MB", "value_too_long")
         return JsonItem(self.line, text.rstrip(_SPACE), fault)
 
     def items(self) -> Iterator[JsonItem]:
         self.fill()
-        lead = self.buffer.removeprefix(b"\xef\xbb\xbf").lstrip(_SPACE)
-        self.start = len(self.buffer) - len(lead)
-        base = 1 if lead[:1] == b"[" else 0
-        self.start += base
-        depth, position = base, self.start
+        self.start = len(self.buffer) - len(self.buffer.removeprefix(b"\xef\xbb\xbf"))
+        while (first := self.next_character()) == b"[":
+            self.start += 1
+            yield from self.array()
+        if first:
+            yield from self.values()
+
+    def next_character(self) -> bytes:
+        """The first character of what follows, b"" at the end."""
+        while not (rest := self.buffer[self.start :].lstrip(_SPACE)) and not self.ended:
+            self.start = len(self.buffer)
+            self.fill()
+        self.start = len(self.buffer) - len(rest)
+        return rest[:1]
+
+    def tokens(self) -> Iterator[tuple[bytes, int, int]]:
+        """Brackets, commas and strings from `start` to the end of the stream, with where they start and end in the buffer."""
+        position = self.start
         while True:
             token = _TOKEN.search(self.buffer, position)
-            if token is None or (token.end() == len(self.buffer) and token.group()[:1] == b'"' and not self.ended):
+            if token is None or (token.group(1) in _OPEN and not self.ended):
                 if self.ended:
-                    break
-                scanned = (token.start() if token else len(self.buffer)) - self.start
-                self.fill()
-                position = scanned
+                    return
+                position = self.fill(token.start() if token else len(self.buffer))
                 continue
             position = token.end()
-            kind = token.group()[:1]
+            yield token.group()[:1], token.start(), position
+
+    def array(self) -> Iterator[JsonItem]:
+        """The elements of the array whose bracket was just read."""
+        depth, comma = 1, False
+        for kind, start, end in self.tokens():
             if kind in b"[{":
                 depth += 1
             elif kind in b"]}":
                 depth -= 1
-                if base and depth == 0:
-                    yield from self.last(token.start())
-                    self.start = position
-                    yield from self.after()
+                if not depth:
+                    yield from self.last(start, kind, comma)
+                    self.start = end
                     return
-                if not base and depth <= 0:
-                    yield self.item(position)
-                    self.start, depth = position, 0
-            elif kind == b"," and base and depth == 1:
-                yield self.item(token.start())
-                self.start = position
-        if self.buffer[self.start :].strip(_SPACE):
-            yield self.item(len(self.buffer), "the array is not closed" if base else "")
-        elif base:
-            yield self.item(len(self.buffer), "the array is not closed")
+            elif kind == b"," and depth == 1:
+                yield self.item(start)
+                self.start, comma = end, True
+        yield self.item(len(self.buffer), "the array is not closed")
+        self.start = len(self.buffer)
 
-    def last(self, end: int) -> Iterator[JsonItem]:
-        if self.buffer[self.start : end].strip(_SPACE):
+    def last(self, end: int, kind: bytes, comma: bool) -> Iterator[JsonItem]:
+        """The element before the end of the array."""
+        if kind == b"}":
+            yield self.item(end, "the array is closed by a brace")
+        elif self.pending(end):
             yield self.item(end)
+        elif comma and not self.last_comma():
+            yield self.item(end, "a comma without a value after it")
 
-    def after(self) -> Iterator[JsonItem]:
-        while not self.ended and not self.buffer[self.start :].strip(_SPACE):
-            self.start = len(self.buffer)
-            self.fill()
-        if self.buffer[self.start :].strip(_SPACE):
-            yield self.item(len(self.buffer), "text after the end of the array")
+    def values(self) -> Iterator[JsonItem]:
+        """Objects and arrays that follow each other; whatever stands between them belongs to the next one."""
+        depth = 0
+        for kind, _, end in self.tokens():
+            depth += (kind in b"[{") - (kind in b"]}")
+            if kind in b"]}" and depth <= 0:
+                yield self.item(end)
+                self.start, depth = end, 0
+        if self.pending(len(self.buffer)):
+            yield self.item(len(self.buffer))
+
+    def pending(self, end: int) -> bool:
+        return bool(self.long_from or self.buffer[self.start : end].strip(_SPACE))

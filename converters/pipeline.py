@@ -55,7 +55,7 @@ def _add(kept: Kept, workers: Workers, number: int, batch_bytes: int) -> SourceF
     if module.ROW_LOCAL:
         converted = workers.convert(spec, files.batches())
     else:
-        converted = convert_stream(spec, files.rows(), files.batch_rows)
+        converted = convert_stream(spec, files.rows(), files.batch_bytes)
     count = 0
     for found in converted:
         kept.add(found, number)

@@ -2,13 +2,13 @@
 
 import gzip
 import io
+import json
 import os
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from recipekit.converters import batches as module
-from recipekit.converters.batches import CappedLines, SourceFiles, Version, line_batches, numbered, row_batches
+from recipekit.converters.batches import SourceFiles, Version, line_batches, numbered, row_batches
 from recipekit.converters.files import SourceFile, source_files
 from recipekit.converters.records import Drop, Row
 from recipekit.converters.registry import converter
@@ -40,32 +40,7 @@ def test_a_batch_says_which_lines_it_holds(tmp_path):
     assert str(batches[0]).startswith("lines 1 to ")
     assert str(batches[-1]).endswith("to 10 of a.jsonl")
     rows = [Row(1, "b", 4), Drop(Row(None, "b", 7), "x")]
-    assert [str(batch) for batch in row_batches(rows, 5)] == ["rows 4 to 7 of b"]
-
-
-def test_a_line_beyond_the_limit_is_cut_and_costs_no_memory(monkeypatch):
-    monkeypatch.setattr(module, "MAX_LINE", 100)
-    text = b"a\n" + b"x" * 5000 + b"\nb\n" + b"y" * 5000
-    found = lines_of(line_batches(CountingStream(text), "a", 10))
-    assert [number for number, _ in found] == [1, 2, 3, 4]
-    assert found[0][1] == b"a\n"
-    assert found[2][1] == b"b\n"
-    assert 100 < len(found[1][1]) < 5000
-    assert 100 < len(found[3][1]) < 5000
-
-
-class CountingStream(io.BytesIO):
-    """Gives a few bytes at a time, as a slow disk or a decompressor does."""
-
-    def read(self, size=-1):
-        return super().read(min(size, 64))
-
-
-@given(st.lists(st.integers(0, 300), max_size=8), st.integers(1, 100))
-def test_lines_within_the_limit_pass_unchanged(lengths, size):
-    text = b"".join(b"x" * length + b"\n" for length in lengths)
-    stream = CappedLines(io.BytesIO(text))
-    assert b"".join(iter(lambda: stream.read(size), b"")) == text
+    assert [str(batch) for batch in row_batches(rows, 5, lambda: 0, 100)] == ["rows 4 to 7 of b"]
 
 
 def test_rows_on_one_line_are_numbered():
@@ -83,6 +58,15 @@ def test_other_formats_come_as_rows(tmp_path):
     assert [(row.line, row.item) for batch in batches for row in batch.rows] == [(1, 1), (1, 2), (2, 1)]
     assert read.formats == {"a.json": "json"}
     assert read.handed_out == 2
+
+
+def test_rows_that_are_long_come_in_smaller_batches(tmp_path):
+    """Else a thousand rows of a megabyte each would be in memory at once."""
+    path = tmp_path / "a.json"
+    path.write_text(json.dumps(["x" * 300_000] * 20))
+    sizes = [len(batch.rows) for batch in source(path).batches()]
+    assert sum(sizes) == 20
+    assert max(sizes) <= 8
 
 
 def test_a_limit_counts_the_rows_that_can_be_read(tmp_path):

@@ -1,0 +1,76 @@
+"""What a file holds, told by its first bytes and never by its name."""
+
+import io
+
+import orjson
+
+from .json_comments import COMMENT_LINE
+from .json_items import json_items
+
+# How a file begins that is neither text nor JSON.
+_MAGIC = ((b"PAR1", "parquet"), (b"ARROW1", "arrow"), (b"\xff\xff\xff\xff", "arrow"), (b"\x80\x02", "pickle"),
+          (b"\x80\x03", "pickle"), (b"\x80\x04", "pickle"), (b"\x80\x05", "pickle"), (b"(lp0\n", "pickle"),
+          (b"(dp0\n", "pickle"), (b"]q\0", "pickle"), (b"}q\0", "pickle"), (b"PK\x03\x04", "a zip archive"),
+          (b"PK\x05\x06", "a zip archive"), (b"7z\xbc\xaf\x27\x1c", "a 7z archive"), (b"Rar!\x1a\x07", "a rar archive"),
+          (b"BZh", "bzip2 data"), (b"\xfd7zXZ\0", "xz data"), (b"\x1f\x8b", "gzip data inside gzip"),
+          (b"\x28\xb5\x2f\xfd", "zstd data inside another"), (b"\xff\xfe", "UTF-16 text"), (b"\xfe\xff", "UTF-16 text"))  # fmt: skip
+_UNPACK = "unpack it, and name the folder: what an archive may do on the way out (links, paths, bombs) is not ours to allow"
+_AGAIN = "decompress it first; gzip and zstd are read as they are"
+_ENCODE = "save it as UTF-8, as by: iconv -f utf-16 -t utf-8 OLD > NEW"
+# Files that are refused whatever the converter reads, and what to do with them.
+REFUSED = {
+    "a zip archive": _UNPACK,
+    "a tar archive": _UNPACK,
+    "a 7z archive": _UNPACK,
+    "a rar archive": _UNPACK,
+    "bzip2 data": _AGAIN,
+    "xz data": _AGAIN,
+    "gzip data inside gzip": _AGAIN,
+    "zstd data inside another": _AGAIN,
+    "UTF-16 text": _ENCODE,
+}
+
+
+def sniff(head: bytes) -> str:
+    """jsonl, json, json with comments, csv, tsv, or the name of something else."""
+    if kind := _other(head):
+        return kind
+    start = head.removeprefix(b"\xef\xbb\xbf").lstrip()
+    if start[:1] in (b"[", b"/") and COMMENT_LINE.sub(b"", start).lstrip()[:1] == b"[":
+        return "json with comments" if COMMENT_LINE.search(start) else "json"
+    if start[:1] == b"{":
+        line = start.split(b"\n", 1)[0].rstrip()
+        if _parses(line):
+            return "jsonl"
+        # Several values on a line, or a bare \r between them, are JSON; a line that only looks like a value is a broken row.
+        whole = line.endswith(b"}") and b"\r" not in line
+        return "jsonl" if whole and not all(_parses(item.text) for item in json_items(io.BytesIO(line))) else "json"
+    if _is_binary(head):
+        return "binary"
+    return "tsv" if b"\t" in start.split(b"\n", 1)[0] else "csv"
+
+
+def text_format(head: bytes) -> str:
+    """text, or what the file holds that is none: binary, or a name in REFUSED."""
+    kind = _other(head)
+    return kind if kind in REFUSED else "binary" if kind or _is_binary(head) else "text"
+
+
+def _other(head: bytes) -> str:
+    if head[257:262] == b"ustar":
+        return "a tar archive"
+    return next((kind for magic, kind in _MAGIC if head.startswith(magic)), "")
+
+
+def _is_binary(head: bytes) -> bool:
+    """Whether the bytes are no text. A damaged text may have a few NULs, or a few bytes that are not UTF-8."""
+    nulls = head.count(0)
+    return nulls > 0 and (nulls * 16 > len(head) or head.decode(errors="replace").count("\ufffd") * 10 > len(head))
+
+
+def _parses(text: bytes) -> bool:
+    try:
+        orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return False
+    return True
