@@ -134,6 +134,8 @@ CELLS = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=
 
 @given(st.lists(st.tuples(CELLS, CELLS), max_size=8), st.sampled_from([csv.QUOTE_ALL, csv.QUOTE_MINIMAL]), st.sampled_from(["\n", "\r\n"]))
 def test_what_python_writes_comes_back_equal(rows, quoting, end):
+    if quoting == csv.QUOTE_MINIMAL:  # Python 3.11 does not quote a bare \r then
+        rows = [tuple(cell.replace("\r", "") for cell in row) for row in rows]
     text = io.StringIO(newline="")
     csv.writer(text, quoting=quoting, lineterminator=end).writerows([("a", "b"), *rows])
     assert [tuple(row.value.values()) for row in read(text.getvalue())] == rows
