@@ -11,7 +11,7 @@ from .capped_lines import capped_lines
 from .compressed import FAULTS, bad_stream
 from .conversion import Batch
 from .files import SourceFile
-from .readers import open_file
+from .readers import NOT_READ, open_file
 from .records import Drop, Row
 from .registry import Converter
 
@@ -88,6 +88,13 @@ class SourceFiles:
                 yield stream, reader(stream, file.name)
             except FAULTS as error:
                 raise bad_stream(file.name, error) from None
+
+    def check_some_read(self) -> None:
+        """Raise UserError when none of a folder's files holds data."""
+        if self.files and all(self.formats.get(file.name) == NOT_READ for file in self.files):
+            hint = "a table that cannot be told from text (one column, no header) is read when it is named itself"
+            what = f"{len(self.files)} files are in the folder, none of them data"
+            raise UserError(Problem(Mark(str(self.files[0].path.parent)), what, hint, "no-data"))
 
     def check_unchanged(self) -> None:
         """Raise UserError when a file is no longer the one that was read."""

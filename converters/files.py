@@ -1,28 +1,37 @@
 """Which files a source names, and how each is opened. Formats are told by content, never by name."""
 
+import os
 from glob import glob, has_magic
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from ..schemas.errors import Mark, Problem, UserError
 from .compressed import decompressed
+from .saved_datasets import data_files
 
 
 class SourceFile(NamedTuple):
-    """A file to read, and its name as people see it (relative to the folder that the source named)."""
+    """A file to read, and its name as people see it (relative to the folder that the source named).
+
+    `named` is false for what was found in a folder: that may hold logs and notes beside its data.
+    """
 
     path: Path
     name: str
+    named: bool = True
 
 
 def source_files(path: str) -> list[SourceFile]:
     """The files that a source's path names: one file, a folder's files at any depth, or a glob's, in sorted order."""
     if has_magic(path) and not Path(path).exists():
         found = [Path(p) for p in sorted(glob(path, recursive=True)) if Path(p).is_file()]
-        names = [SourceFile(p, p.name) for p in found]
+        unique = len({p.name for p in found}) == len(found)
+        above = Path(os.path.commonpath([p.parent for p in found])) if found else Path()
+        names = [SourceFile(p, p.name if unique else str(p.relative_to(above))) for p in found]
     elif Path(path).is_dir():
         root = Path(path)
-        names = [SourceFile(p, str(p.relative_to(root))) for p in sorted(root.rglob("*")) if _inside(p, root)]
+        paths = data_files([p for p in sorted(root.rglob("*")) if _inside(p, root)])
+        names = [SourceFile(p, str(p.relative_to(root)), False) for p in paths]
     else:
         names = [SourceFile(Path(path), Path(path).name)] if Path(path).is_file() else []
     if not names:

@@ -60,6 +60,7 @@ def _add(kept: Kept, workers: Workers, number: int, batch_bytes: int) -> SourceF
     for found in converted:
         kept.add(found, number)
         count += 1
+    files.check_some_read()
     if module.ROW_LOCAL and count != files.handed_out:
         raise AssertionError(f"{files.handed_out} batches of {source.path} were read, {count} were converted")
     return files

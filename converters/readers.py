@@ -1,15 +1,18 @@
 """Files -> rows, by what the file holds: JSON Lines, a JSON array or values, CSV or TSV, text. One bad row costs that row only."""
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import BinaryIO, Literal
 
 import orjson
 
 from ..schemas.errors import Mark, Problem, UserError
 from . import capped_lines as lines
+from .arrow_tables import read_arrow, read_parquet
 from .compressed import FAULTS, bad_stream
 from .contents import REFUSED, sniff, text_format
 from .delimited import read_csv, read_tsv
+from .delimiters import DELIMITERS, is_table, table_format
 from .files import SourceFile, open_source
 from .json_comments import WithoutComments
 from .json_items import json_items
@@ -17,6 +20,7 @@ from .records import Drop, Row
 from .unpickle import read_pickle
 
 HEAD = 1 << 16
+NOT_READ = "text, no table: not read"  # what a folder holds beside its data
 Reader = Callable[[BinaryIO, str], Iterator[Row | Drop]]
 Reads = Literal["values", "lines", "files"]
 
@@ -36,6 +40,8 @@ def open_file(file: SourceFile, reads: Reads | Callable[[bytes], Reads]) -> tupl
         if callable(reads):
             reads = reads(head)
         kind = sniff(head) if reads == "values" else text_format(head)
+        if kind in DELIMITERS:
+            kind = table_format(head, kind) if file.named or is_table(head) else NOT_READ
         if kind in REFUSED or (reads == "values" and kind not in READERS):
             hint = REFUSED.get(kind, "")
             raise UserError(Problem(Mark(file.name), f"holds {kind}, which no reader here can read", hint, "unknown-format"))
@@ -118,4 +124,6 @@ def read_binary(stream: BinaryIO, name: str) -> Iterator[Row | Drop]:
 
 
 READERS: dict[str, Reader] = {"jsonl": read_jsonl, "json": read_json, "csv": read_csv, "tsv": read_tsv}
-READERS |= {"json with comments": read_json, "pickle": read_pickle}
+READERS |= {"json with comments": read_json, "pickle": read_pickle, "parquet": read_parquet, "arrow": read_arrow}
+READERS |= {name: partial(read_csv, delimiter=DELIMITERS[name]) for name in ("csv with semicolons", "csv with pipes")}
+READERS |= {NOT_READ: lambda stream, name: iter(())}

@@ -22,6 +22,8 @@ CONVERTERS: dict[str, str] = {
     "messages": "messages",
     "prompt_completion": "prompt_completion",
     "sharegpt": "sharegpt",
+    "table": "table",
+    "text": "text",
 }
 
 

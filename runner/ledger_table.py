@@ -6,6 +6,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from ..converters.readers import NOT_READ
+
 
 def ledger_table(manifest: dict[str, Any], out: Path) -> None:
     """Print rows in, kept and dropped by reason, and the splits, to stderr."""
@@ -19,4 +21,13 @@ def ledger_table(manifest: dict[str, Any], out: Path) -> None:
     for split, count in manifest["splits"].items():
         table.add_row(f"{count:,}", split)
     table.columns[0].justify = "right"
-    Console(stderr=True, markup=False).print(table)
+    console = Console(stderr=True, markup=False)
+    console.print(table)
+    if names := not_read(manifest):
+        more = f" and {len(names) - 3:,} more" if len(names) > 3 else ""
+        console.print(f"{len(names):,} files in the folder are no data and were not read: {', '.join(names[:3])}{more}", soft_wrap=True)
+
+
+def not_read(manifest: dict[str, Any]) -> list[str]:
+    """The names of files that a folder held beside its data."""
+    return [file["name"] for source in manifest["sources"] for file in source["files"] if file["format"] == NOT_READ]

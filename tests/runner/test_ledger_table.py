@@ -6,6 +6,8 @@ from recipekit.runner.ledger_table import ledger_table
 MANIFEST = {
     "type": "chat", "rows_in": 12345, "rows_kept": 12000, "dropped": {"not_augmented": 300, "duplicate": 45}, "changed": {"[b]mojibake": 7},
     "splits": {"train": 11000, "validation": 1000},
+    "sources": [{"files": [{"name": name, "format": "text, no table: not read"} for name in ("a.log", "b.log", "c.md", "d.md")]},
+                {"files": [{"name": "rows.csv", "format": "csv"}]}],
 }  # fmt: skip
 
 
@@ -24,6 +26,10 @@ def lines(tmp_path, capsys):
 )  # fmt: skip
 def test_every_number_has_its_line(lines, line):
     assert line in lines
+
+
+def test_files_that_were_not_read_are_named(lines):
+    assert lines[-1] == "4 files in the folder are no data and were not read: a.log, b.log, c.md and 1 more"
 
 
 def test_the_numbers_come_in_the_order_in_which_they_add_up(lines):
