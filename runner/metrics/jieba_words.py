@@ -12,7 +12,7 @@ def segmenter() -> Any:
     import jieba
 
     jieba.setLogLevel(logging.WARNING)
-    tokenizer = jieba.Tokenizer()
+    tokenizer: Any = jieba.Tokenizer()
     with TemporaryDirectory() as folder:
         tokenizer.tmp_dir = folder
         tokenizer.initialize()
