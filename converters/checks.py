@@ -74,7 +74,7 @@ def _schema_fault(kind: RecordType, record: dict[str, Any]) -> tuple[str, str]:
         value = record.get(key)
         if not isinstance(value, str):
             return f"no_{key}", f"{key} is {_kind(value)}"
-        if not value.strip():
+        if _is_blank(value):
             return f"empty_{key}", ""
     unknown = sorted(set(record) - {"id", "text", "label", "meta"})
     return "unknown_key", f"{unknown}"
@@ -89,9 +89,14 @@ def _first_chat_error(messages: Any) -> tuple[str, str]:
             return "unknown_role", f"messages[{index}].role is {role!r}"
         if not isinstance(content, str):
             return "content_not_text", f"messages[{index}].content is {_kind(content)}"
-        if not content.strip():
+        if _is_blank(content):
             return "empty_content", f"messages[{index}] ({role}) is blank"
     return ("one_message", "a chat needs a question and an answer") if len(messages) < 2 else ("too_long", f"{len(messages)} messages")
+
+
+def _is_blank(text: str) -> bool:
+    """As the schemas' pattern sees it: white space of Python's and of JavaScript's, which differ."""
+    return not text.replace("\ufeff", "").strip()
 
 
 def _kind(value: Any) -> str:

@@ -13,8 +13,6 @@ from collections.abc import Iterable, Iterator
 from hashlib import blake2b
 from typing import Any, Literal
 
-import orjson
-
 from .counselling_forms import Conversation, Fault, read_conversation
 from .records import Drop, Record, Row
 from .role_tags import has_role_tag, without_role_tags
@@ -24,7 +22,12 @@ from .turns import chat_messages
 VERSION = 1
 TYPES = ("chat", "text")
 READS = "values"
-ROW_LOCAL = False  # a wrong swift history shows only beside the row that it repeats
+
+
+def ROW_LOCAL(options: dict[str, Any]) -> bool:
+    """A wrong swift history shows only beside the row that it repeats; where these are not looked for, rows stand alone."""
+    return not options.get("drop_wrong_histories", True)
+
 
 REFUSAL = re.compile(
     r"(抱歉|对不起|很遗憾)[，,。 ]*(但)?我(不能|无法|没有办法)(完成|回答|提供|讨论|参与|生成|满足)"
@@ -88,7 +91,7 @@ class _FirstTurns:
 
     def repeated(self, found: Conversation) -> bool:
         """Whether the row has a history and answers a question that an earlier row answered with the same words."""
-        digest = blake2b(orjson.dumps(found.pairs[-1]), digest_size=16).digest()
+        digest = blake2b(repr(found.pairs[-1]).encode("utf-8", "surrogatepass"), digest_size=16).digest()
         again = digest in self.seen
         self.seen.add(digest)
         return again and len(found.pairs) > 1

@@ -30,7 +30,7 @@ from .templates import fill
 VERSION = 1
 TYPES = ("chat", "classification")
 READS = "values"
-ROW_LOCAL = False
+ROW_LOCAL = False  # the runs of a question are merged, wherever they stand
 
 TEMPLATES = {
     "v1": "If you will be asked this question: {text}. What is your confidence level that you will answer {word}?",

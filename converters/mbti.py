@@ -13,13 +13,14 @@ from collections.abc import Iterable, Iterator
 from hashlib import blake2b
 from typing import Any, Literal
 
-from .mbti_table import TableRow, joined_rows
-from .readers import Reads, sniff
+from .contents import sniff
+from .mbti_table import TableRow, read_posts
+from .readers import Reads
 from .records import Drop, Record, Row
 
 VERSION = 1
 TYPES = ("classification",)
-ROW_LOCAL = False
+ROW_LOCAL = True
 
 _TYPE = re.compile(r"[EI][NS][FT][JP]")
 # At the start of a word (infj, INFJs, infj's, INFJness), or in capitals after a small letter (myINFJ). The type stands first in the
@@ -32,8 +33,8 @@ _TELLING = 40
 
 
 def READS(head: bytes) -> Reads:
-    """A CSV as lines: a line is a row of the set, so that one broken row cannot swallow those after it."""
-    return "lines" if sniff(head) in ("csv", "tsv") else "values"
+    """A CSV by a reader of its own: a line is a row of the set, so that one broken row cannot swallow those after it."""
+    return read_posts if sniff(head) in ("csv", "tsv") else "values"
 
 
 def convert(
@@ -47,10 +48,7 @@ def convert(
     mask_word: str = "[TYPE]",
 ) -> Iterator[Record | Drop]:
     """One record a row. The label is the type, or its letter in `dimension` (E or I, N or S, F or T, J or P)."""
-    for row in joined_rows(rows):
-        if isinstance(row, Drop):
-            yield row
-            continue
+    for row in rows:
         label, text, mended = _columns(row.value)
         if not isinstance(label, str) or not _TYPE.fullmatch(label := label.strip().upper()):
             yield Drop(row, "no_type", f"the type is {label!r:.40}")

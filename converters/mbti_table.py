@@ -7,9 +7,10 @@ ENFP,"'a row whose closing quote an editor made curly'”
 
 import re
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 from ..schemas.errors import Mark, Problem, UserError
+from .readers import read_lines
 from .records import Drop, Row
 
 _START = re.compile(r'\s*"?([EI][NS][FT][JP])"?\s*[,\t]', re.IGNORECASE)
@@ -26,13 +27,22 @@ class TableRow(NamedTuple):
     changed: tuple[str, ...] = ()
 
 
-def joined_rows(rows: Iterable[Row]) -> Iterator[Row | Drop]:
-    """Rows that are lines become rows of the table; others pass. Raises UserError for a file that is not the set."""
+def read_posts(stream: BinaryIO, name: str) -> Iterator[Row | Drop]:
+    """The rows of the table in the stream; their values are TableRows."""
+    return joined_rows(read_lines(stream, name))
+
+
+def joined_rows(rows: Iterable[Row | Drop]) -> Iterator[Row | Drop]:
+    """Lines become rows of the table; a line that could not be read costs the row that it lies in.
+
+    Raises UserError for a file that is not the set.
+    """
     held: _Held | None = None
     known = ""
     for row in rows:
-        if not isinstance(row.value, str):
-            yield row
+        if isinstance(row, Drop):
+            yield Drop(held.row, row.reason, f"in line {row.row.line}") if held else row
+            held = None
             continue
         line = row.value
         if held and (row.file != held.row.file or _START.match(line) or _CONFLICT.match(line)):

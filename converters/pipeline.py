@@ -18,12 +18,10 @@ from .kept import Kept
 from .leaks import Pair, find_leaks, refuse
 from .ledger import Ledger
 from .near import near_pairs, repeated_rows
-from .publish import NewFile, new_folder, write_atomically
-from .registry import converter
+from .publish import MANIFEST, NewFile, new_folder, write_atomically
+from .registry import converter, is_row_local
 from .splits import assign_splits
 from .workers import Workers
-
-MANIFEST = "manifest.json"
 
 
 def build(data: Data, out: Path, *, processes: int = 1, batch_bytes: int = BATCH_BYTES) -> dict[str, Any]:
@@ -52,7 +50,7 @@ def _add(kept: Kept, workers: Workers, number: int, batch_bytes: int) -> SourceF
     module = converter(source.converter)
     files = SourceFiles(source_files(source.path), module, source.limit, batch_bytes)
     spec = Spec.of(kept.data, source, f"{number}/" if several else "")
-    if module.ROW_LOCAL:
+    if local := is_row_local(source.converter, source.options):
         converted = workers.convert(spec, files.batches())
     else:
         converted = convert_stream(spec, files.rows(), files.batch_bytes)
@@ -61,7 +59,7 @@ def _add(kept: Kept, workers: Workers, number: int, batch_bytes: int) -> SourceF
         kept.add(found, number)
         count += 1
     files.check_some_read()
-    if module.ROW_LOCAL and count != files.handed_out:
+    if local and count != files.handed_out:
         raise AssertionError(f"{files.handed_out} batches of {source.path} were read, {count} were converted")
     return files
 

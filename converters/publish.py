@@ -12,6 +12,7 @@ from typing import Any
 
 from ..schemas.errors import Mark, Problem, UserError
 
+MANIFEST = "manifest.json"  # comes last: where it stands, the rest is complete
 _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2
 

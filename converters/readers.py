@@ -22,7 +22,7 @@ from .unpickle import read_pickle
 HEAD = 1 << 16
 NOT_READ = "text, no table: not read"  # what a folder holds beside its data
 Reader = Callable[[BinaryIO, str], Iterator[Row | Drop]]
-Reads = Literal["values", "lines", "files"]
+Reads = Literal["values", "lines", "files"] | Reader
 
 
 def read_file(file: SourceFile, reads: Reads | Callable[[bytes], Reads]) -> tuple[str, Iterator[Row | Drop]]:
@@ -32,15 +32,15 @@ def read_file(file: SourceFile, reads: Reads | Callable[[bytes], Reads]) -> tupl
 
 
 def open_file(file: SourceFile, reads: Reads | Callable[[bytes], Reads]) -> tuple[str, BinaryIO, Reader]:
-    """What the file holds, its open stream, and what reads rows from that."""
+    """What the file holds, its open stream, and what reads rows from that. `reads` may give a reader of the converter's own."""
     stream = open_source(file.path)
     try:
         head = stream.read(HEAD)
         stream.seek(0)
         if callable(reads):
             reads = reads(head)
-        kind = sniff(head) if reads == "values" else text_format(head)
-        if kind in DELIMITERS:
+        kind = text_format(head) if reads in ("lines", "files") else sniff(head)
+        if kind in DELIMITERS and reads == "values":
             kind = table_format(head, kind) if file.named or is_table(head) else NOT_READ
         if kind in REFUSED or (reads == "values" and kind not in READERS):
             hint = REFUSED.get(kind, "")
@@ -51,9 +51,10 @@ def open_file(file: SourceFile, reads: Reads | Callable[[bytes], Reads]) -> tupl
     except UserError:
         stream.close()
         raise
-    if reads == "values":
-        return kind, stream, READERS[kind]
-    return kind, stream, read_binary if kind == "binary" else read_lines if reads == "lines" else read_whole
+    if isinstance(reads, str):
+        text = {"lines": read_lines, "files": read_whole}
+        reads = READERS[kind] if reads == "values" else text[reads] if kind == "text" else read_binary
+    return kind, stream, reads
 
 
 def _closing(stream: BinaryIO, rows: Iterator[Row | Drop]) -> Iterator[Row | Drop]:

@@ -31,15 +31,16 @@ class Converter(Protocol):
     """What a converter module has.
 
     VERSION goes up whenever the same row would give another record. TYPES are the record types that it can make, the default first.
-    READS is how its files are read: `values` (JSON, tables, pickles: sniffed), `lines` (text lines) or `files` (a whole text each);
-    or what says which, given a file's first bytes.
-    ROW_LOCAL says that a row's records depend on that row alone, so that rows may be converted in parallel.
+    READS is how its files are read: `values` (JSON, tables, pickles: sniffed), `lines` (text lines), `files` (a whole text each), or
+    a reader of its own; or what says which, given a file's first bytes.
+    ROW_LOCAL says that a row's records depend on that row alone, so that rows may be converted in parallel; or what says so, given
+    the options.
     """
 
     VERSION: int
     TYPES: tuple[RecordType, ...]
     READS: Reads | Callable[[bytes], Reads]
-    ROW_LOCAL: bool
+    ROW_LOCAL: bool | Callable[[dict[str, Any]], bool]
 
     def convert(self, rows: Iterable[Row], kind: RecordType, **options: Any) -> Iterator[Record | Drop]:
         """Records and drops for the rows. Every row is accounted for: it gives at least one of them."""
@@ -49,6 +50,12 @@ class Converter(Protocol):
 def converter(name: str) -> Converter:
     """The converter called `name` (one of CONVERTERS)."""
     return cast(Converter, import_module(f".{CONVERTERS[name]}", __package__))
+
+
+def is_row_local(name: str, options: dict[str, Any]) -> bool:
+    """Whether the converter, with these options, makes a row's records of that row alone."""
+    local = converter(name).ROW_LOCAL
+    return local(options) if callable(local) else local
 
 
 def option_problems(name: str, options: dict[str, Any]) -> list[str]:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from ..converters.pipeline import MANIFEST, build
 from ..converters.publish import new_folder, write_atomically
+from ..converters.published import damage
 from ..schemas import VERSION
 from ..schemas.errors import GateError, Interrupted, Mark, Problem, UserError
 from ..schemas.recipe import Loaded
@@ -117,10 +118,10 @@ def finish(run: RunFolder, metrics: dict[str, Any], display: Display) -> None:
 
 def _begin(run: RunFolder, stage: str, key: str, previous: list[RunFolder], display: Display, done: dict[str, str]) -> bool:
     """Whether the stage must be done; links an earlier run's outputs when they have the same key."""
-    if run.status["stages"].get(stage) == key:
+    if run.status["stages"].get(stage) == key and _is_whole(run, stage, display):
         done[stage] = "done before"
         return False
-    if source := stages.finished(previous, stage, key):
+    if (source := stages.finished(previous, stage, key)) and _is_whole(source, stage, display):
         stages.reuse(source, run, stage)
         display.say(stage, f"unchanged since {source.path.name}: reused")
         _complete(run, stage, key)
@@ -128,6 +129,14 @@ def _begin(run: RunFolder, stage: str, key: str, previous: list[RunFolder], disp
         return False
     done[stage] = "done"
     return True
+
+
+def _is_whole(run: RunFolder, stage: str, display: Display) -> bool:
+    """Whether the data are still what was written, byte for byte; where they are not, the stage is done again."""
+    problems = damage(run / "data") if stage == "data" else []
+    for problem in problems:
+        display.say(stage, f"{problem}: not used", "yellow")
+    return not problems
 
 
 def _complete(run: RunFolder, stage: str, key: str) -> None:

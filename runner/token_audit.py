@@ -1,5 +1,6 @@
 """Which tokens are trained: counted from the very tensors that the trainer will see, and refused where a row would teach nothing."""
 
+import re
 from typing import Any
 
 from .prepared import LISTED, long_rows_fault, split_rows
@@ -24,6 +25,7 @@ def _audit_split(cfg: Any, tokenizer: Any, rows: list[dict[str, Any]], dataset: 
     if cfg.excess_length_strategy == "drop":
         rows = [row for row in rows if row["id"] not in facts.get("long_rows", {})]
     names = [row["id"] for row in rows] if len(rows) == len(dataset) else [f"row {n}" for n in range(1, len(dataset) + 1)]
+    facts["forged_rows"] = forged_rows(rows, tokenizer)
     facts |= {"trained_rows": len(dataset), "trained": 0, "masked": 0, "longest": 0, "untrained_rows": [], "open_ended_rows": []}
     for name, tensors in zip(names, dataset, strict=True):
         labels = tensors["labels"]
@@ -38,6 +40,20 @@ def _audit_split(cfg: Any, tokenizer: Any, rows: list[dict[str, Any]], dataset: 
     return facts
 
 
+def forged_rows(rows: list[dict[str, Any]], tokenizer: Any) -> dict[str, str]:
+    """The ids of the chats in which a message holds a special token of the model, or a turn marker of its template, with the first one.
+
+    What a person wrote would then be read as the end of their turn and the start of another.
+    """
+    markers = {*tokenizer.all_special_tokens, *_MARKER.findall(str(tokenizer.chat_template or ""))}
+    pattern = re.compile("|".join(map(re.escape, sorted(filter(str.strip, markers), key=len, reverse=True))) or r"(?!)")
+    return {row["id"]: found.group() for row in rows for message in row["messages"] if (found := pattern.search(message["content"]))}
+
+
+# Turn markers that are plain text to the tokenizer, so that it does not list them: <|user|>, [INST], <<SYS>>, <start_of_turn>.
+_MARKER = re.compile(r"<\|[^|<>\s]+\|>|\[/?[A-Z_]{3,}\]|<</?[A-Z]+>>|<\w+_of_turn>")
+
+
 def _spans_end_with(labels: list[int], ends: set[int]) -> bool:
     """Whether every trained span closes with an end of turn."""
     followers = [*labels[1:], IGNORED]
@@ -48,6 +64,11 @@ def faults_of(report: dict[str, Any], cfg: Any) -> list[str]:
     """What the run must not start with, in words; empty when every row teaches something and every reply ends."""
     faults = []
     for split, facts in report.items():
+        if forged := facts.get("forged_rows"):
+            listed = ", ".join(f"{row} ({marker})" for row, marker in list(forged.items())[:LISTED])
+            faults.append(
+                f"{len(forged)} {split} rows hold a control token of the model, or a turn marker of its template: {listed}; take it out"
+            )
         long = facts.get("long_rows") or {}
         if long and cfg.excess_length_strategy == "raise":
             faults.append(long_rows_fault(split, long, cfg.sequence_len))

@@ -6,6 +6,7 @@ from statistics import mean
 
 import pytest
 from recipekit.converters.mbti import READS, convert, split_posts
+from recipekit.converters.mbti_table import read_posts
 from recipekit.converters.pipeline import build
 from recipekit.converters.records import Drop, Record, Row
 from recipekit.schemas.sections import Data, Source, Split
@@ -166,7 +167,12 @@ def test_rows_that_share_a_long_post_are_never_split(tmp_path):
 
 @pytest.mark.parametrize(
     ("head", "reads"),
-    [(b"type,posts\n", "lines"), (b"<<<<<<< HEAD\n", "lines"), (b'{"text": "a", "label": "INFJ"}\n', "values"), (b"ARROW1\0\0", "values")],
+    [
+        (b"type,posts\n", read_posts),
+        (b"<<<<<<< HEAD\n", read_posts),
+        (b'{"text": "a", "label": "INFJ"}\n', "values"),
+        (b"ARROW1\0\0", "values"),
+    ],
 )
 def test_a_table_is_read_line_by_line_and_all_else_as_values(head, reads):
     assert READS(head) == reads

@@ -1,7 +1,9 @@
 """The Kaggle CSV as people's copies of it are: each comes out right, or is refused with line and reason."""
 
+import io
+
 import pytest
-from recipekit.converters.mbti_table import TableRow, joined_rows
+from recipekit.converters.mbti_table import TableRow, joined_rows, read_posts
 from recipekit.converters.records import Drop, Row
 from recipekit.schemas.errors import UserError
 
@@ -85,6 +87,12 @@ def test_a_quote_that_never_closes_does_not_swallow_the_whole_file(monkeypatch):
     assert {row[1] for row in found[1:-1]} == {"no_type"}
 
 
-def test_rows_that_are_no_lines_pass():
-    row = Row({"label": "INTP", "text": "1. a"}, "test.arrow", 1)
-    assert list(joined_rows([row])) == [row]
+@pytest.mark.parametrize("bad", [b"\xff", b"a\0b", b"\xe5\xad"])
+def test_a_line_that_cannot_be_read_costs_the_row_that_it_lies_in(bad):
+    items = list(read_posts(io.BytesIO(b'type,posts\nINFJ,"a\n' + bad + b'\nb"\nENTP,"c"\n' + bad + b"\n"), "kaggle.csv"))
+    assert isinstance(items[0], Drop)
+    assert str(items[0]).endswith("in line 3")
+    assert items[0].row.line == 2
+    assert [item.value.type for item in items if isinstance(item, Row)] == ["ENTP"]
+    assert isinstance(items[-1], Drop)
+    assert items[-1].row.line == 6

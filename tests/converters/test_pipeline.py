@@ -316,3 +316,14 @@ def test_the_split_of_a_row_does_not_depend_on_the_order_of_the_rows(tmp_path_fa
         manifest = build(data, folder / name)
         found.append({s: {row["messages"][0]["content"] for row in read_jsonl(folder / name / f"{s}.jsonl")} for s in manifest["splits"]})
     assert found[0] == found[1]
+
+
+def test_posts_over_several_lines_are_the_same_for_every_way_of_working(tmp_path):
+    rows = [("1. one\n2. two, and more", "INFJ"), ("a|||b", "ENTP"), ('she said ""no""', "ISTP")] * 200
+    data = mbti(tmp_path / "a.csv", [(f"{n} {text}", label) for n, (text, label) in enumerate(rows)])
+    found = []
+    for processes, batch_bytes in WAYS:
+        manifest = build(data, tmp_path / "out", processes=processes, batch_bytes=batch_bytes)
+        assert manifest["rows_read"] == manifest["rows_in"] == manifest["rows_kept"] == 600
+        found.append(contents(tmp_path / "out"))
+    assert all(other == found[0] for other in found)

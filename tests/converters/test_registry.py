@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from recipekit.converters.records import Row
-from recipekit.converters.registry import CONVERTERS, converter, is_valid_record, option_problems
+from recipekit.converters.registry import CONVERTERS, converter, is_row_local, is_valid_record, option_problems
 from recipekit.schemas.validation import schema
 
 NAMES = sorted(CONVERTERS)
@@ -58,7 +58,7 @@ def test_a_converter_says_what_it_makes_and_how_its_files_are_read(name):
     assert module.VERSION >= 1
     assert module.TYPES and set(module.TYPES) <= {"chat", "classification", "text"}
     assert callable(module.READS) or module.READS in ("values", "lines", "files")
-    assert isinstance(module.ROW_LOCAL, bool)
+    assert isinstance(is_row_local(name, {}), bool)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -78,10 +78,15 @@ def test_a_row_of_the_wrong_shape_is_accounted_for_and_never_crashes(name, value
 
 def test_every_converter_module_of_the_folder_is_registered():
     folder = Path(inspect.getfile(converter("messages"))).parent
-    written = {path.stem for path in folder.glob("*.py") if "\nROW_LOCAL" in path.read_text(encoding="utf-8")}
+    written = {path.stem for path in folder.glob("*.py") if "\nTYPES = " in path.read_text(encoding="utf-8")}
     assert written == set(CONVERTERS.values())
 
 
 def test_a_record_is_checked_by_its_schema():
     assert is_valid_record("text", {"id": "a", "text": "b"})
     assert not is_valid_record("text", {"id": "a", "text": " "})
+
+
+def test_rows_of_emollm_stand_alone_where_wrong_histories_are_not_looked_for():
+    assert not is_row_local("emollm", {})
+    assert is_row_local("emollm", {"drop_wrong_histories": False})
