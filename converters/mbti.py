@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from .contents import sniff
 from .mbti_table import TableRow, read_posts
-from .readers import Reads
+from .readers import Reader, Reads
 from .records import Drop, Record, Row
 
 VERSION = 1
@@ -32,7 +32,7 @@ _POSITION = {"EI": 0, "NS": 1, "FT": 2, "JP": 3}
 _TELLING = 40
 
 
-def READS(head: bytes) -> Reads:
+def READS(head: bytes) -> Reads | Reader:
     """A CSV by a reader of its own: a line is a row of the set, so that one broken row cannot swallow those after it."""
     return read_posts if sniff(head) in ("csv", "tsv") else "values"
 

@@ -22,27 +22,27 @@ from .unpickle import read_pickle
 HEAD = 1 << 16
 NOT_READ = "text, no table: not read"  # what a folder holds beside its data
 Reader = Callable[[BinaryIO, str], Iterator[Row | Drop]]
-Reads = Literal["values", "lines", "files"] | Reader
+Reads = Literal["values", "lines", "files"]
+Picks = Callable[[bytes], Reads | Reader]
 
 
-def read_file(file: SourceFile, reads: Reads | Callable[[bytes], Reads]) -> tuple[str, Iterator[Row | Drop]]:
+def read_file(file: SourceFile, reads: Reads | Picks) -> tuple[str, Iterator[Row | Drop]]:
     """What the file holds (for the manifest) and its rows. `reads` may depend on the file's first bytes."""
     kind, stream, reader = open_file(file, reads)
     return kind, _closing(stream, reader(stream, file.name))
 
 
-def open_file(file: SourceFile, reads: Reads | Callable[[bytes], Reads]) -> tuple[str, BinaryIO, Reader]:
+def open_file(file: SourceFile, reads: Reads | Picks) -> tuple[str, BinaryIO, Reader]:
     """What the file holds, its open stream, and what reads rows from that. `reads` may give a reader of the converter's own."""
     stream = open_source(file.path)
     try:
         head = stream.read(HEAD)
         stream.seek(0)
-        if callable(reads):
-            reads = reads(head)
-        kind = text_format(head) if reads in ("lines", "files") else sniff(head)
-        if kind in DELIMITERS and reads == "values":
+        way = reads(head) if callable(reads) else reads
+        kind = text_format(head) if way in ("lines", "files") else sniff(head)
+        if kind in DELIMITERS and way == "values":
             kind = table_format(head, kind) if file.named or is_table(head) else NOT_READ
-        if kind in REFUSED or (reads == "values" and kind not in READERS):
+        if kind in REFUSED or (way == "values" and kind not in READERS):
             hint = REFUSED.get(kind, "")
             raise UserError(Problem(Mark(file.name), f"holds {kind}, which no reader here can read", hint, "unknown-format"))
     except FAULTS as error:
@@ -51,10 +51,10 @@ def open_file(file: SourceFile, reads: Reads | Callable[[bytes], Reads]) -> tupl
     except UserError:
         stream.close()
         raise
-    if isinstance(reads, str):
-        text = {"lines": read_lines, "files": read_whole}
-        reads = READERS[kind] if reads == "values" else text[reads] if kind == "text" else read_binary
-    return kind, stream, reads
+    if not isinstance(way, str):
+        return kind, stream, way
+    text = {"lines": read_lines, "files": read_whole}
+    return kind, stream, READERS[kind] if way == "values" else text[way] if kind == "text" else read_binary
 
 
 def _closing(stream: BinaryIO, rows: Iterator[Row | Drop]) -> Iterator[Row | Drop]:

@@ -7,7 +7,7 @@ from typing import Any, Protocol, cast
 from ..schemas.errors import Problem
 from ..schemas.sections import RecordType
 from ..schemas.validation import schema, validator
-from .readers import Reads
+from .readers import Picks, Reads
 from .records import Drop, Record, Row
 
 # name -> module in this folder. A new converter is a module, a line here, its options in recipe.schema.json, an example folder.
@@ -39,7 +39,7 @@ class Converter(Protocol):
 
     VERSION: int
     TYPES: tuple[RecordType, ...]
-    READS: Reads | Callable[[bytes], Reads]
+    READS: Reads | Picks
     ROW_LOCAL: bool | Callable[[dict[str, Any]], bool]
 
     def convert(self, rows: Iterable[Row], kind: RecordType, **options: Any) -> Iterator[Record | Drop]:
