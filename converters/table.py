@@ -54,8 +54,8 @@ def convert(
             fields = {"messages": chat_messages([(given, value[assistant_key])], value[system_key] if system_key else None)}
         elif kind == "classification":
             label = label_text(value[label_key])
-            if names and label not in names:
-                yield Drop(row, "label_not_named", f"label_names has no {label!r}")
+            if names and str(label) not in names:
+                yield Drop(row, "label_not_named", f"label_names has no {label!r:.40}")
                 continue
             fields["label"] = names.get(label, label) if isinstance(label, str) else label
         yield Record(row, fields, {key: value[key] for key in kept if key in value})
