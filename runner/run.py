@@ -11,9 +11,9 @@ from ..converters.publish import new_folder, write_atomically
 from ..converters.published import damage
 from ..schemas import VERSION
 from ..schemas.errors import GateError, Interrupted, Mark, Problem, UserError
-from ..schemas.recipe import Loaded
+from ..schemas.recipe import Loaded, load_recipe
 from ..schemas.yaml_writing import to_yaml
-from . import stages
+from . import rehearsal, stages, upstream
 from .axolotl_config import RenderedData, substitutions
 from .checkpoints import newest, other_training
 from .child import run_child
@@ -47,18 +47,37 @@ def run_recipe(loaded: Loaded, root: Path, display: Display) -> Outcome:
         return Outcome(same, dict.fromkeys(stages.STAGES, "reused"), same.read("eval/metrics.json"))
     run = create(loaded.recipe.name, stages.data_key(loaded.recipe.data), root)
     write_atomically(run / "recipe.yml", to_yaml(loaded.document.data).encode())
-    run.update(recipe=loaded.recipe.name, state="running", stages={}, started=round(time.time(), 3), rehearsal=loaded.is_rehearsal)
+    run.update(recipe=loaded.recipe.name, file=str(loaded.path.absolute()), state="running", stages={}, started=round(time.time(), 3),
+               rehearsal=loaded.is_rehearsal)  # fmt: skip
+    if loaded.real:
+        rehearsal.announce(run, loaded.real, loaded.recipe, display)
     return execute(run, loaded, root, display, previous)
+
+
+def run_or_resume(loaded: Loaded, root: Path, display: Display) -> Outcome:
+    """Go on with the newest unfinished run of this very recipe, else run it."""
+    left = upstream.unfinished(loaded, root)
+    if left is None:
+        return run_recipe(loaded, root, display)
+    display.say("resume", f"{loaded.recipe.name} ({left.path}), {left.status.get('state')} before")
+    return execute(left, loaded, root, display, [])
+
+
+def reload(run: RunFolder, settings: tuple[str, ...] = ()) -> Loaded:
+    """The recipe of a run, from the run's own copy."""
+    loaded, status = load_recipe(str(run / "recipe.yml"), settings), run.status
+    return loaded._replace(path=Path(status.get("file", loaded.path)), is_rehearsal=bool(status.get("rehearsal")))
 
 
 def already_done(loaded: Loaded, root: Path, previous: list[RunFolder]) -> RunFolder | None:
     """The finished run in which every stage has the keys that this recipe would have now."""
     data = stages.data_key(loaded.recipe.data)
     before = stages.finished([r for r in previous if r.status.get("state") == "done"], "data", data)
-    if before is None:
+    if before is None or upstream.needed(loaded, root):
         return None
     recipe = loaded.recipe
-    planned = make_plan(loaded, before.read(f"data/{MANIFEST}"), this_machine(), resolve_model(recipe.model, root))
+    model = resolve_model(recipe.model, root, loaded.is_rehearsal)
+    planned = make_plan(loaded, before.read(f"data/{MANIFEST}"), this_machine(), model)
     train = stages.train_key(planned.plan, data, planned.model.identity)
     wanted = {"data": data, "train": train, "evaluate": stages.evaluate_key(recipe.evaluation, recipe.evaluation_split, train)}
     return next((run for run in previous if run.status.get("state") == "done" and run.status.get("stages") == wanted), None)
@@ -86,7 +105,8 @@ def execute(run: RunFolder, loaded: Loaded, root: Path, display: Display, previo
         run.update(state="running", reason="")
         try:
             _data(run, loaded, display, previous, done)
-            planned = make_plan(loaded, run.read(f"data/{MANIFEST}"), this_machine(), resolve_model(loaded.recipe.model, root))
+            model = _model(loaded, root, display)
+            planned = make_plan(loaded, run.read(f"data/{MANIFEST}"), this_machine(), model)
             _train(run, loaded, planned, display, previous, done)
             metrics = _evaluate(run, loaded, planned, display, previous, done)
         except BaseException as error:
@@ -154,6 +174,15 @@ def _data(run: RunFolder, loaded: Loaded, display: Display, previous: list[RunFo
     _complete(run, "data", key)
 
 
+def _model(loaded: Loaded, root: Path, display: Display) -> ResolvedModel:
+    """The model to start from; where that is another recipe's and not there yet, that one is run first."""
+    if first := upstream.needed(loaded, root):
+        display.say("first", f"{first.recipe.name} ({first.path}): {loaded.recipe.name} starts from its model, which is not there yet")
+        run_or_resume(first, root, display)
+        display.say("then", loaded.recipe.name)
+    return resolve_model(loaded.recipe.model, root, loaded.is_rehearsal)
+
+
 def _train(run: RunFolder, loaded: Loaded, planned: Planned, display: Display, previous: list[RunFolder], done: dict[str, str]) -> None:
     recipe, machine = loaded.recipe, this_machine()
     key = stages.train_key(planned.plan, run.status["stages"]["data"], planned.model.identity)
@@ -176,10 +205,12 @@ def _train(run: RunFolder, loaded: Loaded, planned: Planned, display: Display, p
         display.say("", note, "yellow")
     display.say("train", f"{recipe.training.adapter if recipe.training.adapter != 'none' else 'full parameters'}, {rows:,} rows, "
                 f"{steps}on {machine.gpu_name or f'{machine.cores} CPU cores'}")  # fmt: skip
+    argv = executable(planned.plan.argv)
+    if loaded.is_rehearsal and not newest(run / "checkpoints")[0]:
+        rehearsal.train_until_killed(argv, run, planned.plan.env, display)
     checkpoint, passed_over = newest(run / "checkpoints")
     for line in passed_over:
         display.say("", line, "yellow")
-    argv = executable(planned.plan.argv)
     if checkpoint:
         display.say("", f"going on from {checkpoint.name}")
         resume = ("--resume-from-checkpoint", str(checkpoint.relative_to(run.path)))

@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import signal
 import time
 from pathlib import Path
@@ -13,6 +14,7 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 from .checkpoints import seal
 from .progress import Progress, read_lines
 from .tokenised import IGNORED
+from .training_signals import KILL_AFTER_SAVE, KILLED
 
 METRICS = Path("metrics.jsonl")
 
@@ -91,6 +93,9 @@ class RunCallback(TrainerCallback):
         folder = Path(str(args.output_dir)) / f"checkpoint-{state.global_step}"
         if folder.is_dir():
             seal(folder)
+            if os.environ.get(KILL_AFTER_SAVE):
+                self.progress.event(KILLED, step=state.global_step)
+                os.kill(os.getpid(), signal.SIGKILL)
 
 
 def _is_number(value: Any) -> bool:

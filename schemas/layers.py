@@ -114,7 +114,7 @@ def _extended(path: Path, above: list[Path]) -> Document:
     document = parse_yaml(read_text(path), str(path))
     if not isinstance(document.data, dict):
         raise UserError(Problem(Mark(str(path), 1, 1), "a recipe is a mapping of keys", "start with `recipe: 1`", "yaml-not-mapping"))
-    document = _absolute_sources(document, path.parent)
+    document = _absolute_model(_absolute_sources(document, path.parent), path.parent)
     parent = document.data.get("extends")
     if not isinstance(parent, str) or not parent:
         return document
@@ -139,6 +139,19 @@ def _absolute_sources(document: Document, folder: Path) -> Document:
         if isinstance(sources, list):
             absolute = [_absolute_source(source, folder) for source in sources]
             document = document._replace(data=_replaced(document.data, path, absolute))
+    return document
+
+
+def _absolute_model(document: Document, folder: Path) -> Document:
+    """So is a model's folder. A name that is no folder's is left: it is one of the hub."""
+    for path in (("model", "base_model"), ("smoke", "model", "base_model")):
+        name: Any = document.data
+        for key in path:
+            name = name.get(key) if isinstance(name, dict) else None
+        if isinstance(name, str) and name and not name.startswith(("~", "/")) and ":" not in name:
+            place = os.path.normpath(os.path.join(folder.absolute(), name))
+            if name.startswith(".") or os.path.isdir(place):
+                document = document._replace(data=_replaced(document.data, path, place))
     return document
 
 
@@ -181,7 +194,8 @@ def _with_setting(document: Document, setting: str) -> Document:
     else:
         changed = _replaced(document.data, at, _merged(here, value, at, replaced))
     keys, values = _kept(document.keys, replaced), _kept(document.values, replaced)
-    return _absolute_sources(Document(changed, keys | {at: mark}, values | {at: mark}), Path.cwd())
+    document = _absolute_sources(Document(changed, keys | {at: mark}, values | {at: mark}), Path.cwd())
+    return _absolute_model(document, Path.cwd()) if at[0] in ("model", "smoke") else document
 
 
 def _without(data: Any, path: KeyPath) -> Any:

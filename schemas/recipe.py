@@ -4,7 +4,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from .errors import MAX_PROBLEMS, Problem, UserError
-from .layers import find_recipe, load_layers, overlay
+from .layers import find_recipe, load_layers
+from .rehearsal import rehearsed
 from .rules import RULES
 from .sections import Recipe
 from .validation import SCHEMA_DIR, check_document
@@ -12,11 +13,12 @@ from .yaml_source import Document
 
 
 class Loaded(NamedTuple):
-    """A valid recipe with the file it came from and the place of every value."""
+    """A valid recipe with the file it came from and the place of every value. Of a rehearsal, `real` is the recipe that it rehearses."""
 
     recipe: Recipe
     path: Path
     document: Document
+    real: Recipe | None = None
     is_rehearsal: bool = False
 
 
@@ -28,7 +30,7 @@ def check_recipe(path: Path, settings: tuple[str, ...] = ()) -> list[Problem]:
         return error.problems
     problems = _check(document)
     if not problems and document.data.get("smoke"):
-        problems = _check(_with_smoke(document))
+        problems = _check(rehearsed(document))
     return problems
 
 
@@ -38,11 +40,13 @@ def load_recipe(name: str, settings: tuple[str, ...] = (), smoke: bool = False) 
     document = load_layers(path, settings)
     if problems := _check(document):
         raise UserError(*problems)
-    if smoke:
-        document = _with_smoke(document)
-        if problems := _check(document):
-            raise UserError(*problems)
-    return Loaded(Recipe.from_values(document.data), path, document, smoke)
+    recipe = Recipe.from_values(document.data)
+    if not smoke:
+        return Loaded(recipe, path, document)
+    document = rehearsed(document)
+    if problems := _check(document):
+        raise UserError(*problems)
+    return Loaded(Recipe.from_values(document.data), path, document, recipe, is_rehearsal=True)
 
 
 def _check(document: Document) -> list[Problem]:
@@ -52,16 +56,6 @@ def _check(document: Document) -> list[Problem]:
     recipe = Recipe.from_values(document.data)
     found = [finding for rule in RULES for finding in rule(recipe)]
     return sorted((f.problem(document) for f in found), key=lambda p: (p.mark, p.what))
-
-
-def _with_smoke(document: Document) -> Document:
-    """The recipe as a rehearsal runs it: its smoke section over it."""
-    data = document.data.get("smoke") or {}
-    cut = {
-        name: {path[1:]: mark for path, mark in table.items() if path[:1] == ("smoke",)}
-        for name, table in (("keys", document.keys), ("values", document.values))
-    }
-    return overlay(document, Document(data, cut["keys"], cut["values"]))
 
 
 def _check_axolotl_keys(document: Document) -> list[Problem]:

@@ -5,7 +5,6 @@ from pathlib import Path
 import click
 
 from ...schemas.errors import UserError
-from ...schemas.recipe import load_recipe
 from ..run_folder import RUNS, find_run
 from .run import print_outcome, require_train_extra
 
@@ -21,11 +20,11 @@ def command(run: str, settings: tuple[str, ...], root: Path, as_json: bool) -> N
         raise UserError(f"--set {other[0]}: only keys of evaluation can change after the training")
     require_train_extra()
     from ..display import Display
-    from ..run import execute
+    from ..run import execute, reload
 
     found = find_run(run, root)
     if "train" not in found.status.get("stages", {}):
         raise UserError(f"{found.path} has no trained model", hint=f"recipe resume {found.path}")
-    loaded = load_recipe(str(found / "recipe.yml"), settings)
+    loaded = reload(found, settings)
     with Display() as display:
         print_outcome(execute(found, loaded, root, display, []), as_json)

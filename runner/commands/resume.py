@@ -6,7 +6,6 @@ from typing import Any
 import click
 
 from ...schemas.errors import UserError
-from ...schemas.recipe import load_recipe
 from ..run_folder import RUNS, RunFolder, find_run
 from .run import print_outcome, require_train_extra
 
@@ -24,11 +23,11 @@ def resume_run(run: RunFolder, root: Path) -> Any:
     """Complete the stages that the run has not completed, from its own copy of the recipe."""
     require_train_extra()
     from ..display import Display
-    from ..run import execute
+    from ..run import execute, reload
 
     if run.status.get("state") == "done":
         raise UserError(f"{run.path} is finished: there is nothing to resume")
-    loaded = load_recipe(str(run / "recipe.yml"))
+    loaded = reload(run)
     with Display() as display:
         display.say("resume", f"{loaded.recipe.name} ({run.path}), {run.status.get('state')} before")
         return execute(run, loaded, root, display, [])

@@ -17,7 +17,7 @@ from ..run_folder import RUNS, find_run
 @click.option("--out", "root", type=click.Path(path_type=Path), default=RUNS, help="Where runs are kept. Default: runs/")
 @click.option("--dry-run", is_flag=True, help="Show the files and the command; train nothing.")
 @click.option("--resume", "resume", is_flag=True, help="Go on with the newest unfinished run of this recipe.")
-@click.option("--smoke", is_flag=True, help="Rehearse with the recipe's smoke section.")
+@click.option("--smoke", is_flag=True, help="Rehearse the whole path in a minute or two, with a small twin of the model.")
 @click.option("--json", "as_json", is_flag=True, help="Print the outcome as one JSON object.")
 def command(recipe: str, settings: tuple[str, ...], root: Path, dry_run: bool, resume: bool, smoke: bool, as_json: bool) -> None:
     """Run RECIPE: a path or the name of a shipped recipe."""
@@ -64,6 +64,8 @@ def print_outcome(outcome: Any, as_json: bool) -> None:
     if as_json:
         facts = {"run": str(outcome.run.path), "state": outcome.run.status["state"], "stages": outcome.stages,
                  "metrics": outcome.metrics, "report": str(report)}  # fmt: skip
+        if changed := outcome.run.read("rehearsal.json"):
+            facts["rehearsal"] = changed["keys"]
         click.echo(orjson.dumps(facts, option=orjson.OPT_INDENT_2))
         return
     from rich.console import Console
