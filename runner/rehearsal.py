@@ -26,7 +26,7 @@ def announce(run: RunFolder, real: Recipe, rehearsed: Recipe, display: Display) 
     """Say, and note in the run, which keys differ from the real run."""
     found = differences(real, rehearsed)
     run.write(FILE, {"keys": found})
-    display.say("rehearsal", f"these keys differ from the real run ({len(found)}); nothing else does:")
+    display.say("rehearsal", f"{len(found)} keys differ from the real run, no others:")
     for name, pair in found.items():
         display.say("", f"{name}: {one_line(pair['real'])} -> {one_line(pair['rehearsal'])}")
 

@@ -170,7 +170,8 @@ def _data(run: RunFolder, loaded: Loaded, display: Display, previous: list[RunFo
     manifest = build(loaded.recipe.data, run / "data")
     dropped = ", ".join(f"{count:,} {reason.replace('_', ' ')}" for reason, count in manifest["dropped"].items()) or "none"
     splits = ", ".join(f"{count:,} {split}" for split, count in manifest["splits"].items())
-    display.say("data", f"{manifest['rows_in']:,} rows in, {manifest['rows_kept']:,} kept ({splits}); dropped: {dropped}")
+    weighed = f", {manifest['repeated']:+,} training rows by the sources' weights" if manifest.get("repeated") else ""
+    display.say("data", f"{manifest['rows_in']:,} rows in, {manifest['rows_kept']:,} kept ({splits}{weighed}); dropped: {dropped}")
     _complete(run, "data", key)
 
 

@@ -46,10 +46,9 @@ class Twin(NamedTuple):
 
 
 def twin(model: Model, name: str, folder: Path | None, stand_in: Callable[[], Path], cache: Path) -> Twin:
-    """The twin of the model called `name`, made when it is first asked for.
+    """The twin of the model called `name`, made when it is first asked for. Raises UserError where too little is known of the model.
 
-    `folder` is where the real one lies, if it does; `stand_in` finds the folder of the embedded model. Raises UserError where nothing is known
-    of the model's configuration.
+    `folder` is where the real one lies, if it does; `stand_in` finds the folder of the embedded model.
     """
     source = from_folder(name, folder) if folder else _from_hub(name, model.revision, stand_in)
     try:

@@ -18,9 +18,11 @@ def build(folder: Path) -> None:
     from transformers import AutoConfig, AutoModelForCausalLM
 
     request = json.loads((folder / "twin.json").read_text(encoding="utf-8"))
+    config = dict(request["config"])
+    kind = config.pop("model_type")
+    AutoConfig.for_model(kind)  # an architecture that transformers does not know is told before anything else
     tokenizer = load_tokenizer(request)
     tokenizer.save_pretrained(folder)
-    config = dict(request["config"])
     ids = {"vocab_size": len(tokenizer)} | {
         f"{kind}_token_id": getattr(tokenizer, f"{kind}_token_id") for kind in ("bos", "eos", "pad") if request["tokens"] is not None
     }
@@ -28,7 +30,7 @@ def build(folder: Path) -> None:
     if request["tokens"] is None:
         ids = {"vocab_size": max(len(tokenizer), config.get("vocab_size", 0))}
     torch.manual_seed(SEED)
-    settings = AutoConfig.for_model(config.pop("model_type"), **{**config, **ids, "dtype": "float32"})
+    settings = AutoConfig.for_model(kind, **{**config, **ids, "dtype": "float32"})
     AutoModelForCausalLM.from_config(settings).save_pretrained(folder)
 
 

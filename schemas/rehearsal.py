@@ -13,7 +13,6 @@ from .yaml_source import Document, KeyPath
 
 TWIN = "twin:"
 STEPS = 4  # with a checkpoint in the middle, so that there is something to resume
-HALF = STEPS // 2
 ROWS = 2  # at once, and twice to a step where the recipe accumulates gradients
 EVALUATED = 4
 NEW_TOKENS = 16
@@ -23,10 +22,11 @@ MARK = Mark("--smoke")
 
 def rehearsed(document: Document) -> Document:
     """A valid recipe as its rehearsal runs it."""
-    changes = _without_needless(_changes(Recipe.from_values(document.data)), document.data)
+    own: dict[str, Any] = document.data.get("smoke") or {}
+    steps = (own.get("training") or {}).get("max_steps") or STEPS
+    changes = _without_needless(_changes(Recipe.from_values(document.data), steps), document.data)
     places = dict.fromkeys(_paths(changes, ()), MARK)
     document = overlay(document, Document(changes, places, places))
-    own = document.data.get("smoke") or {}
     cut = {
         name: {path[1:]: mark for path, mark in table.items() if path[:1] == ("smoke",)}
         for name, table in (("keys", document.keys), ("values", document.values))
@@ -34,21 +34,22 @@ def rehearsed(document: Document) -> Document:
     return overlay(document, Document(own, cut["keys"], cut["values"]))
 
 
-def _changes(recipe: Recipe) -> dict[str, Any]:
+def _changes(recipe: Recipe, steps: int) -> dict[str, Any]:
     """What every rehearsal changes; None takes a key away."""
     training, model, chat = recipe.training, recipe.model, recipe.data.type == "chat"
+    half = max(steps // 2, 1)
     return {
         # A run: of another recipe is rehearsed too, and its twin handed on.
         "model": ({} if model.base_model.startswith(("run:", TWIN)) else {"base_model": TWIN + model.base_model})
         | {"trust_remote_code": None, "attn_implementation": None if model.attn_implementation in FAST_KERNELS else ...},
         "training": {
-            "max_steps": STEPS,
+            "max_steps": steps,
             "micro_batch_size": min(training.micro_batch_size, ROWS),
             "gradient_accumulation_steps": min(training.gradient_accumulation_steps, ROWS),
-            "warmup_steps": 1 if training.warmup_steps else ...,
+            "warmup_steps": min(training.warmup_steps, steps - 1, 1) if training.warmup_steps else ...,
             "logging_steps": 1,
-            "eval_steps": HALF if has_validation(recipe) else ...,
-            "save_steps": HALF,
+            "eval_steps": half if has_validation(recipe) else ...,
+            "save_steps": half,
             "trackers": None,
         },
         "launch": None if recipe.launch != Launch() else ...,

@@ -224,3 +224,36 @@ def test_a_file_may_have_any_name(recipe_file: Write, tmp_path: Path, monkeypatc
     monkeypatch.chdir(tmp_path)
     assert load_layers(find_recipe(name)).data == {"a": 1}
     assert os.listdir(tmp_path) == [name]
+
+
+def base_model(path: Path, *settings: str) -> str:
+    return load_layers(path, settings).data["model"]["base_model"]
+
+
+@pytest.mark.parametrize("name", ["./tuned", "../folder/tuned", "tuned", "models/tuned"])
+def test_a_models_folder_is_relative_to_the_file_that_names_it(
+    recipe_file: Write, tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "folder"
+    (folder / name).mkdir(parents=True)
+    path = recipe_file(f"model: {{base_model: {name}}}", folder=folder)
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert base_model(path) == os.path.normpath(folder / name)
+    assert base_model(recipe_file(f"extends: {path}", "extending.yml")) == os.path.normpath(folder / name)
+
+
+@pytest.mark.parametrize("name", ["gpt2", "owner/model", "embedded:smollm2-135m-instruct", "run:first", "twin:owner/model", "~/m", "/a/b"])
+def test_a_models_name_that_is_no_folders_stays(recipe_file: Write, name: str) -> None:
+    assert base_model(recipe_file(f"model: {{base_model: '{name}'}}")) == name
+
+
+def test_a_models_folder_given_by_a_setting_is_relative_to_where_one_is(
+    recipe_file: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = recipe_file("model: {base_model: gpt2}", folder=tmp_path / "recipes")
+    (tmp_path / "here" / "gpt2").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "here")
+    assert base_model(path, "model.base_model=./tuned") == str(tmp_path / "here" / "tuned")
+    assert base_model(path, "model.base_model=gpt2") == str(tmp_path / "here" / "gpt2")
+    assert base_model(path, "name=x") == "gpt2"  # what the recipe says has nothing to do with where one is
