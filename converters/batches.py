@@ -4,7 +4,9 @@ import io
 import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import BinaryIO, NamedTuple
+from hashlib import file_digest
+from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple, Protocol
 
 from ..schemas.errors import Mark, Problem, UserError
 from .capped_lines import capped_lines
@@ -31,6 +33,29 @@ class Version(NamedTuple):
     def of(cls, file: SourceFile) -> "Version":
         facts = os.stat(file.path)
         return cls(facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns, facts.st_ino)
+
+
+class SourceRows(Protocol):
+    """A source's rows, wherever they come from. `handed_out` counts the batches."""
+
+    handed_out: int
+    batch_bytes: int
+
+    def batches(self) -> Iterator[Batch]:
+        """The rows in batches."""
+        ...
+
+    def rows(self) -> Iterator[Row | Drop]:
+        """The rows one by one."""
+        ...
+
+    def check_some_read(self) -> None:
+        """Raise UserError when there was nothing to read."""
+        ...
+
+    def facts(self) -> list[dict[str, Any]]:
+        """What was read, for the manifest. Raises UserError when it is no longer what it was."""
+        ...
 
 
 class SourceFiles:
@@ -96,12 +121,23 @@ class SourceFiles:
             what = f"{len(self.files)} files are in the folder, none of them data"
             raise UserError(Problem(Mark(str(self.files[0].path.parent)), what, hint, "no-data"))
 
+    def facts(self) -> list[dict[str, Any]]:
+        """Name, format, hash and size of each file. They are hashed here, and must still be those that were read."""
+        facts = [{"name": f.name, "format": self.formats.get(f.name, "not read"), **_file_facts(f.path)} for f in self.files]
+        self.check_unchanged()
+        return facts
+
     def check_unchanged(self) -> None:
         """Raise UserError when a file is no longer the one that was read."""
         changed = [file for file, version in self.versions.items() if not file.path.exists() or Version.of(file) != version]
         if changed:
             hint = "wait until nothing writes to it, then convert again; nothing was published"
             raise UserError(*(Problem(Mark(str(file.path)), "changed while it was read", hint, "input-changed") for file in changed))
+
+
+def _file_facts(path: Path) -> dict[str, Any]:
+    with path.open("rb") as stream:
+        return {"sha256": file_digest(stream, "sha256").hexdigest(), "bytes": path.stat().st_size}
 
 
 def _limited(rows: Iterable[Row | Drop], limit: int | None) -> Iterator[Row | Drop]:

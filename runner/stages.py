@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 
 from ..converters.files import source_files
+from ..converters.hub import commit_of, is_on_hub
 from ..converters.registry import converter
 from ..schemas import VERSION
 from ..schemas.sections import Data, Evaluation
@@ -32,9 +33,13 @@ def _plain(value: Any) -> Any:
 
 
 def data_key(data: Data) -> str:
-    """Changes with a byte of any source, with an option, with a converter's version; not with where the files lie."""
+    """Changes with a byte or commit of any source, with an option, with a converter's version; not with where the files lie."""
     sources = []
     for source in data.sources:
+        if is_on_hub(source):
+            pinned = source._replace(revision=commit_of(source))
+            sources.append([*pinned, converter(source.converter).VERSION])
+            continue
         files = []
         for file in source_files(source.path):
             with file.path.open("rb") as stream:

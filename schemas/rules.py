@@ -28,6 +28,16 @@ def adapter_keys_without_adapter(recipe: Recipe) -> Iterator[Finding]:
             yield Finding(("training", key), "has no effect with adapter: none", "remove it, or choose adapter: lora or qlora")
 
 
+def hub_keys_without_hub(recipe: Recipe) -> Iterator[Finding]:
+    for number, source in enumerate(recipe.data.sources):
+        on_hub = source.path.startswith("hf:")
+        for key in ("revision", "subset", "hub_split"):
+            if not on_hub and getattr(source, key) != source._field_defaults[key]:
+                yield Finding(("data", "sources", number, key), "has no effect on files", "remove it, or write path: hf:owner/name")
+        if on_hub and "[" in source.hub_split:
+            yield Finding(("data", "sources", number, "hub_split"), "a stream has no slices", "name the split alone, and use limit")
+
+
 def nothing_to_merge(recipe: Recipe) -> Iterator[Finding]:
     if recipe.export.merge and recipe.training.adapter == "none":
         yield Finding(("export", "merge"), "has no effect with adapter: none", "remove it: there is no adapter to merge")
@@ -197,6 +207,7 @@ def remote_code_without_revision(recipe: Recipe) -> Iterator[Finding]:
 RULES: tuple[Rule, ...] = (
     quantised_without_adapter,
     adapter_keys_without_adapter,
+    hub_keys_without_hub,
     nothing_to_merge,
     deepspeed_keys_without_zero,
     shards_twice,

@@ -28,6 +28,9 @@ class Source(NamedTuple):
     weight: float = 1
     split: SplitName | None = None
     limit: int | None = None
+    revision: str | None = None
+    subset: str | None = None
+    hub_split: str = "train"
 
 
 class Split(NamedTuple):

@@ -5,7 +5,9 @@ from typing import Any
 
 import click
 import orjson
+from click.core import ParameterSource
 
+from ...converters.hub import SCHEME
 from ...converters.pipeline import build
 from ...converters.registry import CONVERTERS, converter, option_problems
 from ...schemas.errors import Mark, Problem, UserError
@@ -28,6 +30,9 @@ from ..ledger_table import ledger_table
 @click.option("--seed", type=int, default=42, help="Seed of the split.")
 @click.option("--dedup", type=click.Choice(["exact", "near", "none"]), default="exact", help="Which duplicates are removed.")
 @click.option("--max-dropped", type=float, default=0.0, help="The share of rows that may be unusable.")
+@click.option("--revision", help="The commit, tag or branch of an hf: data set.")
+@click.option("--subset", help="The subset of an hf: data set.")
+@click.option("--hub-split", default="train", show_default=True, help="The split of an hf: data set.")
 @click.option("--processes", type=click.IntRange(min=1), default=1, help="Convert in this many processes; the result is the same.")
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Override a key of the recipe.")
 @click.option("--json", "as_json", is_flag=True, help="Print the manifest as one JSON object.")
@@ -43,6 +48,8 @@ def command(
     else:
         if len(recipe_or_paths) != 1:
             raise click.UsageError("one RECIPE, or --converter NAME PATH...")
+        if given := _given(plain | {"options": options, "kind": kind}):
+            raise click.UsageError(f"{', '.join(given)}: only with --converter; a RECIPE says it itself, or with --set")
         recipe = load_recipe(recipe_or_paths[0], settings).recipe
         data, out = recipe.data, out or Path("data") / recipe.name
     manifest = build(data, out, processes=processes)
@@ -52,9 +59,17 @@ def command(
         ledger_table(manifest, out)
 
 
+def _given(options: dict[str, Any]) -> list[str]:
+    """Those of the options that stand on the command line: with a recipe they would do nothing."""
+    context = click.get_current_context()
+    on_line = {name for name in options if context.get_parameter_source(name) is ParameterSource.COMMANDLINE}
+    return [parameter.opts[0] for parameter in context.command.params if parameter.name in on_line]
+
+
 def plain_data(
     name: str, paths: tuple[str, ...], kind: Any, options: tuple[str, ...], *, validation: float, test: float,
     group_by: tuple[str, ...], stratify_by: str | None, seed: int, dedup: Any, max_dropped: float,
+    revision: str | None, subset: str | None, hub_split: str,
 ) -> Data:  # fmt: skip
     """The `data` section that the options stand for."""
     values = dict(_option(text) for text in options)
@@ -62,7 +77,9 @@ def plain_data(
         raise UserError(*(Problem(Mark("--option"), problem, rule="option") for problem in problems))
     if kind not in converter(name).TYPES:
         raise UserError(f"the converter {name} makes {' or '.join(converter(name).TYPES)} records, not {kind}")
-    sources = tuple(Source(path, name, values) for path in paths)
+    if (revision or subset or hub_split != "train") and not all(path.startswith(SCHEME) for path in paths):
+        raise click.UsageError(f"--revision, --subset and --hub-split are for {SCHEME} data sets")
+    sources = tuple(Source(path, name, values, revision=revision, subset=subset, hub_split=hub_split) for path in paths)
     split = Split(validation, test, seed, group_by, stratify_by)
     return Data(kind, sources, split=split, dedup=dedup, max_dropped=max_dropped)
 

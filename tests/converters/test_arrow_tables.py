@@ -41,11 +41,7 @@ def read(tmp_path, content):
 @pytest.mark.parametrize("pack", [bytes, gzip.compress, lambda content: pa.compress(content, "zstd", asbytes=True)])
 @pytest.mark.parametrize("kind", ["parquet", "feather", "file", "stream"])
 def test_rows_come_as_they_were_written_whatever_the_format_and_the_compression(tmp_path, kind, pack):
-    content = pack(packed(kind))
-    if content[:4] == b"\x28\xb5\x2f\xfd":
-        zstandard = pytest.importorskip("zstandard")
-        content = zstandard.compress(packed(kind))
-    found, rows = read(tmp_path, content)
+    found, rows = read(tmp_path, pack(packed(kind)))
     assert found == ("parquet" if kind == "parquet" else "arrow")
     assert [row.value for row in rows] == ROWS
     assert [row.line for row in rows] == list(range(1, 3001))

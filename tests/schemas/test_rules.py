@@ -26,6 +26,11 @@ BREAKS: dict[str, list[tuple[Changes, list[str]]]] = {
         ({"training.adapter": "none", "training.lora_r": 8, "training.lora_dropout": 0.5}, ["training.lora_r", "training.lora_dropout"]),
         ({"training.adapter": "none", "training.lora_target_modules": ["q"]}, ["training.lora_target_modules"]),
     ],
+    "hub_keys_without_hub": [
+        ({"data.sources": [{"path": "a.csv", "converter": "table", "revision": "v1", "subset": "en", "hub_split": "test"}]},
+         ["data.sources.0.revision", "data.sources.0.subset", "data.sources.0.hub_split"]),
+        ({"data.sources": [{"path": "hf:a/b", "converter": "table", "hub_split": "train[:10]"}]}, ["data.sources.0.hub_split"]),
+    ],
     "nothing_to_merge": [({"training.adapter": "none", "export.merge": True}, ["export.merge"])],
     "deepspeed_keys_without_zero": [
         ({"launch.engine": "deepspeed"}, ["launch.engine"]),
@@ -119,6 +124,10 @@ BREAKS: dict[str, list[tuple[Changes, list[str]]]] = {
 KEEPS: dict[str, list[Changes]] = {
     "quantised_without_adapter": [{"training.load_in_8bit": True, "training.adapter": "lora"}, {"training.adapter": "qlora"}],
     "adapter_keys_without_adapter": [{"training.adapter": "none"}, {"training.lora_r": 8}],
+    "hub_keys_without_hub": [
+        {"data.sources": [{"path": "hf:a/b", "converter": "table", "revision": "v1", "subset": "en", "hub_split": "test"}]},
+        {"data.sources": [{"path": "a.csv", "converter": "table", "hub_split": "train"}]},
+    ],
     "nothing_to_merge": [{"export.merge": True}],
     "deepspeed_keys_without_zero": [
         {"launch.engine": "deepspeed", "launch.zero_stage": 3, "launch.offload_params": True, "launch.offload_optimizer": True},

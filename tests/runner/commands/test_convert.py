@@ -120,3 +120,15 @@ def test_a_conversion_that_is_stopped_exits_130_and_leaves_nothing(tmp_path, num
     said = process.communicate(timeout=30)[1]
     assert (process.returncode, said.strip()) == (130, "interrupted")
     assert [path.name for path in tmp_path.iterdir()] == ["rows.jsonl"]
+
+
+def test_an_option_that_a_recipe_would_ignore_is_wrong_usage(command_line):
+    outcome = command_line("convert", "quickstart", "--seed", "7", "--dedup", "near")
+    assert outcome.code == 2
+    assert "--seed, --dedup: only with --converter" in outcome.err
+
+
+def test_a_revision_of_a_file_is_wrong_usage(command_line, tmp_path):
+    outcome = command_line("convert", "--converter", "table", "rows.csv", "--revision", "v1", "--out", tmp_path / "out")
+    assert outcome.code == 2
+    assert "are for hf: data sets" in outcome.err
