@@ -9,6 +9,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+from . import axolotl_datasets
 from .plan import CONFIG
 
 IGNORED = -100
@@ -21,12 +22,11 @@ def tokenise(cfg: Any, tokenizer: Any, path: Path) -> list[dict[str, Any]]:
         return [_document(row, tokenizer) for row in rows]
     if cfg.record_type == "classification":
         return [_classified(row, cfg, tokenizer) for row in rows]
-    from axolotl.common.datasets import load_datasets
     from axolotl.utils.dict import DictDefault
 
     dataset = {**dict(cfg.datasets[0]), "path": str(path)}
     changed = {"datasets": [DictDefault(dataset)], "test_datasets": None, "dataset_prepared_path": None, "sample_packing": False}
-    found = load_datasets(cfg=DictDefault({**dict(cfg), **changed})).train_dataset
+    found = axolotl_datasets.load(DictDefault({**dict(cfg), **changed})).train_dataset
     kept = [row for row in rows if row["id"] not in long_rows(cfg, tokenizer, rows)] if len(found) != len(rows) else rows
     return [
         {"id": row["id"], "input_ids": list(tensors["input_ids"]), "labels": list(tensors["labels"])}
