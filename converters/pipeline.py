@@ -4,7 +4,7 @@ from contextlib import ExitStack
 from hashlib import blake2b
 from itertools import compress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import orjson
 
@@ -24,15 +24,21 @@ from .registry import Converter, converter, is_row_local
 from .splits import assign_splits
 from .workers import Workers
 
+if TYPE_CHECKING:
+    from .ray_workers import RayWorkers
 
-def build(data: Data, out: Path, *, processes: int = 1, batch_bytes: int = BATCH_BYTES) -> dict[str, Any]:
+
+def build(
+    data: Data, out: Path, *, processes: int = 1, batch_bytes: int = BATCH_BYTES, engine: Literal["local", "ray"] = "local"
+) -> dict[str, Any]:
     """Write train.jsonl, validation.jsonl, test.jsonl (those that have rows) and manifest.json to `out`; return the manifest.
 
-    The bytes written are the same for any number of `processes` and any size of the batches that these share out.
+    The bytes written are the same for any number of `processes`, on this machine or on a Ray cluster, and any size of the batches that
+    these share out.
     Raises UserError for unusable rows beyond `data.max_dropped`, GateError for leaks; then `out` stays as it was.
     """
     with new_folder(out, MANIFEST) as folder:
-        with Kept(data, folder / "train.jsonl") as kept, Workers(processes) as workers:
+        with Kept(data, folder / "train.jsonl") as kept, _pool(engine, processes) as workers:
             sources = [_add(kept, workers, number, batch_bytes) for number in range(len(data.sources))]
             kept.close()
         check_budget(kept.ledger, data.max_dropped)
@@ -45,7 +51,15 @@ def build(data: Data, out: Path, *, processes: int = 1, batch_bytes: int = BATCH
     return manifest
 
 
-def _add(kept: Kept, workers: Workers, number: int, batch_bytes: int) -> SourceRows:
+def _pool(engine: str, processes: int) -> "Workers | RayWorkers":
+    if engine == "local":
+        return Workers(processes)
+    from .ray_workers import RayWorkers
+
+    return RayWorkers(processes)
+
+
+def _add(kept: Kept, workers: "Workers | RayWorkers", number: int, batch_bytes: int) -> SourceRows:
     """Read, convert, validate and deduplicate one source."""
     source, several = kept.data.sources[number], len(kept.data.sources) > 1
     module = converter(source.converter)

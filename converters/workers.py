@@ -115,9 +115,7 @@ class Worker:
         except (EOFError, OSError):
             self._again(self.task)
             return self.task.number, None
-        if isinstance(found, Failed):
-            raise UserError(*found.problems) if found.problems else RuntimeError(f"in a worker process:\n{found.traceback}")
-        return self.task.number, found
+        return self.task.number, unwrap(found)
 
     def _again(self, task: Task) -> None:
         self.process.join()
@@ -168,14 +166,25 @@ def _serve(pipe: Any, slot: mmap) -> None:
             task: Task = _receive(pipe, slot)
         except EOFError:
             os._exit(0)
-        try:
-            found: Any = convert_batch(task.spec, task.batch)
-        except UserError as error:
-            found = Failed(error.problems, "")
-        except MemoryError:
-            os._exit(1)
-        except Exception:
-            import traceback
+        _send(pipe, slot, attempt(task.spec, task.batch))
 
-            found = Failed([], traceback.format_exc())
-        _send(pipe, slot, found)
+
+def attempt(spec: Spec, batch: Batch) -> Converted | Failed:
+    """In a worker: the batch converted, or what went wrong. Without memory the process ends, as it would if the system had ended it."""
+    try:
+        return convert_batch(spec, batch)
+    except UserError as error:
+        return Failed(error.problems, "")
+    except MemoryError:
+        os._exit(1)
+    except Exception:
+        import traceback
+
+        return Failed([], traceback.format_exc())
+
+
+def unwrap(found: Converted | Failed) -> Converted:
+    """The result; raises what went wrong in the worker: a user's mistake as it was, ours with its traceback."""
+    if isinstance(found, Failed):
+        raise UserError(*found.problems) if found.problems else RuntimeError(f"in a worker process:\n{found.traceback}")
+    return found

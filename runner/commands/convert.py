@@ -34,11 +34,12 @@ from ..ledger_table import ledger_table
 @click.option("--subset", help="The subset of an hf: data set.")
 @click.option("--hub-split", default="train", show_default=True, help="The split of an hf: data set.")
 @click.option("--processes", type=click.IntRange(min=1), default=1, help="Convert in this many processes; the result is the same.")
+@click.option("--engine", type=click.Choice(["local", "ray"]), help="Where: this machine, or a Ray cluster. Default: the recipe's launch.")
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Override a key of the recipe.")
 @click.option("--json", "as_json", is_flag=True, help="Print the manifest as one JSON object.")
 def command(
     recipe_or_paths: tuple[str, ...], name: str | None, out: Path | None, options: tuple[str, ...], kind: Any, settings: tuple[str, ...],
-    processes: int, as_json: bool, **plain: Any,
+    processes: int, engine: Any, as_json: bool, **plain: Any,
 ) -> None:  # fmt: skip
     """Convert a RECIPE's sources, or the files at PATHs with --converter."""
     if name:
@@ -52,7 +53,8 @@ def command(
             raise click.UsageError(f"{', '.join(given)}: only with --converter; a RECIPE says it itself, or with --set")
         recipe = load_recipe(recipe_or_paths[0], settings).recipe
         data, out = recipe.data, out or Path("data") / recipe.name
-    manifest = build(data, out, processes=processes)
+        engine = engine or ("ray" if recipe.launch.engine == "ray" else None)
+    manifest = build(data, out, processes=processes, engine=engine or "local")
     if as_json:
         click.echo(orjson.dumps({**manifest, "out": str(out)}, option=orjson.OPT_INDENT_2))
     else:
