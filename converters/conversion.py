@@ -14,6 +14,7 @@ import orjson
 from ..schemas.sections import Data, RecordType, Source
 from .checks import record_fault
 from .ledger import LISTED, Ledger
+from .mojibake import NOTE, mended
 from .near import compared_text, signatures
 from .readers import parsed_line
 from .records import Drop, Record, RecordValue, Row
@@ -34,14 +35,14 @@ class Spec(NamedTuple):
     group_by: tuple[str, ...] = ()
     stratify_by: str | None = None
     near: bool = False
+    mend_mojibake: bool = True
 
     @classmethod
     def of(cls, data: Data, source: Source, prefix: str) -> "Spec":
         """The spec of a source of a recipe's data section."""
         near = "near" in (data.dedup, data.check_leaks)
-        return cls(
-            data.type, source.converter, source.options, prefix, data.system_prompt, data.split.group_by, data.split.stratify_by, near
-        )
+        prompt, split, mend = data.system_prompt, data.split, data.mend_mojibake
+        return cls(data.type, source.converter, source.options, prefix, prompt, split.group_by, split.stratify_by, near, mend)
 
 
 class Batch(NamedTuple):
@@ -164,6 +165,9 @@ def encode(spec: Spec, items: Iterable[Record | Drop], unread: list[Drop], ledge
                 ledger.drop(Drop(item.row, *fault))
                 continue
             body, digest = plain or (orjson.dumps(fields)[1:-1], content_digest(spec.kind, fields))
+            if spec.mend_mojibake and not body.isascii() and (better := mended(item.fields)) is not item.fields:
+                item, fields = _mended(spec, item, better)
+                body, digest = orjson.dumps(fields)[1:-1], content_digest(spec.kind, fields)
             texts.append(line := lines.line(item, body))
         except (orjson.JSONEncodeError, UnicodeEncodeError) as error:
             ledger.drop(Drop(item.row, "not_json", str(error)))
@@ -180,6 +184,14 @@ def encode(spec: Spec, items: Iterable[Record | Drop], unread: list[Drop], ledge
     ends = array("Q", accumulate(map(len, texts)))
     told = signatures(compared) if compared else b""
     return result._replace(lines=b"".join(texts), ends=ends, digests=b"".join(digests), signatures=told)
+
+
+def _mended(spec: Spec, record: Record, better: RecordValue) -> tuple[Record, RecordValue]:
+    """The record with its mended fields, and those with the system prompt; as it was where they would be no record any more."""
+    fields = with_system_prompt(better, spec.system_prompt) if spec.system_prompt else better
+    if record_fault(spec.kind, fields):
+        return record, with_system_prompt(record.fields, spec.system_prompt) if spec.system_prompt else record.fields
+    return record._replace(fields=better, changed=(*record.changed, NOTE)), fields
 
 
 def _count(unread: list[Drop], ledger: Ledger) -> None:

@@ -30,6 +30,7 @@ from ..ledger_table import ledger_table
 @click.option("--seed", type=int, default=42, help="Seed of the split.")
 @click.option("--dedup", type=click.Choice(["exact", "near", "none"]), default="exact", help="Which duplicates are removed.")
 @click.option("--max-dropped", type=float, default=0.0, help="The share of rows that may be unusable.")
+@click.option("--mend-mojibake/--no-mend-mojibake", default=True, show_default=True, help="Mend UTF-8 that was misread (â€™ for ’).")
 @click.option("--revision", help="The commit, tag or branch of an hf: data set.")
 @click.option("--subset", help="The subset of an hf: data set.")
 @click.option("--hub-split", default="train", show_default=True, help="The split of an hf: data set.")
@@ -71,7 +72,7 @@ def _given(options: dict[str, Any]) -> list[str]:
 def plain_data(
     name: str, paths: tuple[str, ...], kind: Any, options: tuple[str, ...], *, validation: float, test: float,
     group_by: tuple[str, ...], stratify_by: str | None, seed: int, dedup: Any, max_dropped: float,
-    revision: str | None, subset: str | None, hub_split: str,
+    mend_mojibake: bool, revision: str | None, subset: str | None, hub_split: str,
 ) -> Data:  # fmt: skip
     """The `data` section that the options stand for."""
     values = dict(_option(text) for text in options)
@@ -83,7 +84,7 @@ def plain_data(
         raise click.UsageError(f"--revision, --subset and --hub-split are for {SCHEME} data sets")
     sources = tuple(Source(path, name, values, revision=revision, subset=subset, hub_split=hub_split) for path in paths)
     split = Split(validation, test, seed, group_by, stratify_by)
-    return Data(kind, sources, split=split, dedup=dedup, max_dropped=max_dropped)
+    return Data(kind, sources, split=split, dedup=dedup, max_dropped=max_dropped, mend_mojibake=mend_mojibake)
 
 
 def _option(text: str) -> tuple[str, Any]:
