@@ -5,7 +5,6 @@ is left to Axolotl.
 """
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +22,7 @@ from .cpu_quantised import make_trainable
 from .machine import this_machine
 from .plan import CONFIG
 from .prepared import dropped_faults
+from .processes import end_with_launcher, is_first, world_size
 from .progress import Progress
 from .text_training import BlockCollator, documents_are_apart, first_shared
 from .training_callback import RunCallback
@@ -46,7 +46,8 @@ class RecipekitPlugin(BasePlugin):
 
     def load_datasets(self, cfg: Any, preprocess: bool = False) -> TrainDatasetMeta:
         """Check that no rendered key was lost, let Axolotl tokenise, and audit the tensors before the model is loaded."""
-        if int(os.environ.get("WORLD_SIZE", "1")) > 1 and not torch.cuda.is_available():
+        end_with_launcher()
+        if world_size() > 1 and not torch.cuda.is_available():
             cfg.device_map = {"": "cpu"}  # else the rank's number, which transformers takes for an accelerator
         rendered = yaml.safe_load(Path(CONFIG).read_text(encoding="utf-8"))
         if lost := lost_keys(rendered, dict(cfg)):
@@ -54,7 +55,8 @@ class RecipekitPlugin(BasePlugin):
         self.progress.event("stage", name="tokenise")
         self.tokenizer = load_tokenizer(cfg)
         prepared = PREPARE[cfg.record_type](cfg, self.tokenizer)
-        Path("tokens.json").write_text(json.dumps(prepared.report, indent=2, ensure_ascii=False), encoding="utf-8")
+        if is_first():
+            Path("tokens.json").write_text(json.dumps(prepared.report, indent=2, ensure_ascii=False), encoding="utf-8")
         allowed = load_recipe("recipe.yml").recipe.data.max_dropped
         if faults := prepared.faults + dropped_faults(prepared.report, cfg.excess_length_strategy, allowed):
             self.fail("\n".join(faults))

@@ -30,6 +30,8 @@ _SECRET_LENGTH = 8
 _CAUSES = (
     (re.compile(r"OutOfMemoryError|CUDA out of memory|DefaultCPUAllocator: can't allocate"), "the model does not fit in memory",
      "halve training.micro_batch_size and double gradient_accumulation_steps, set gradient_checkpointing: true, or use adapter: qlora"),
+    (re.compile(r"Signal 9 \(SIGKILL\) received by PID"), "one of its processes was killed, and the others have ended",
+     "the system kills for memory: see its log, use smaller batches; then `recipe resume`"),
     (re.compile(r"GatedRepoError|401 Client Error|Access to model .* is restricted"), "the model is gated",
      "accept its licence on its page, then log in with `hf auth login`"),
     (re.compile(r"RepositoryNotFoundError|is not a valid model identifier|Repository Not Found|Can't load the \w+ (of|for) '"),

@@ -6,10 +6,11 @@ from typing import NamedTuple
 
 import orjson
 
-from ..schemas.sections import Launch, Recipe
+from ..schemas.sections import Recipe
 from ..schemas.yaml_writing import to_yaml
 from .axolotl_config import RenderedData, render_axolotl
 from .deepspeed_config import render_deepspeed
+from .launchers import command, processes_environment
 from .machine import Machine
 
 CONFIG = "rendered/axolotl.yml"
@@ -29,27 +30,22 @@ def plan(recipe: Recipe, data: RenderedData, machine: Machine, base_model: str) 
     files = {CONFIG: "# Rendered by recipekit from recipe.yml; edit that.\n" + to_yaml(config)}
     if deepspeed := render_deepspeed(recipe.launch, machine):
         files["rendered/deepspeed.json"] = orjson.dumps(deepspeed, option=orjson.OPT_INDENT_2).decode() + "\n"
-    argv = ("python", "-m", "axolotl.cli.main", "train", CONFIG, *_launcher(recipe.launch))
-    env = _environment(machine, recipe.training.trackers)
+    argv = command(recipe.launch, CONFIG)
+    env = _environment(machine, recipe.training.trackers) | processes_environment(recipe.launch, machine)
     files["rendered/command.txt"] = " ".join([*(f"{k}={shlex.quote(v)}" for k, v in sorted(env.items())), shlex.join(argv)]) + "\n"
     return Plan(files, argv, env)
 
 
 def executable(argv: tuple[str, ...]) -> tuple[str, ...]:
     """The command with this interpreter, which has our packages, in the place of `python`."""
-    return (sys.executable, *argv[1:])
+    at = argv.index("python")
+    return (*argv[:at], sys.executable, *argv[at + 1 :])
 
 
-def _launcher(launch: Launch) -> tuple[str, ...]:
-    if launch.engine == "local" or (launch.num_processes == launch.num_nodes == 1 and not launch.zero_stage):
-        return ("--launcher", "python")
-    rendezvous: tuple[str, ...] = ()
-    if launch.num_nodes > 1:
-        rendezvous = (
-            "--nnodes", str(launch.num_nodes), "--rdzv_backend", "c10d",
-            f"--rdzv_endpoint={launch.main_address}", "--rdzv_id", "recipekit",  # one word: it may begin with a dash
-        )  # fmt: skip
-    return ("--launcher", "torchrun", "--", "--nproc_per_node", str(launch.num_processes), *rendezvous)
+def resuming(argv: tuple[str, ...], checkpoint: str) -> tuple[str, ...]:
+    """The command that goes on from a checkpoint (relative to the run directory)."""
+    after = argv.index(CONFIG) + 1
+    return (*argv[:after], f"--resume-from-checkpoint={checkpoint}", *argv[after:])
 
 
 def _environment(machine: Machine, trackers: tuple[str, ...]) -> dict[str, str]:

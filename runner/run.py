@@ -22,10 +22,10 @@ from .evaluation import evaluate
 from .hub_commits import at_commits
 from .machine import Machine, this_machine
 from .model_source import ResolvedModel, resolve_model
-from .plan import Plan, executable, plan
+from .plan import Plan, executable, plan, resuming
 from .report import write_report
 from .run_folder import RunFolder, create
-from .steps import optimizer_steps, step_problems
+from .steps import optimizer_steps, repeated_rows, step_problems
 from .token_summary import token_summary
 
 NOT_MODEL = ("checkpoint-*", "debug.log", "runs", "README.md")
@@ -206,6 +206,8 @@ def _train(run: RunFolder, loaded: Loaded, planned: Planned, display: Display, p
     display.say("model", planned.model.note)
     for note in planned.notes:
         display.say("", note, "yellow")
+    if (repeated := repeated_rows(recipe, rows)) and recipe.data.type != "text":
+        display.say("", f"{repeated:,} of {rows:,} rows are seen twice in every epoch, so that all processes have full batches", "yellow")
     display.say("train", f"{recipe.training.adapter if recipe.training.adapter != 'none' else 'full parameters'}, {rows:,} rows, "
                 f"{steps}on {machine.gpu_name or f'{machine.cores} CPU cores'}")  # fmt: skip
     argv = executable(planned.plan.argv)
@@ -216,8 +218,7 @@ def _train(run: RunFolder, loaded: Loaded, planned: Planned, display: Display, p
         display.say("", line, "yellow")
     if checkpoint:
         display.say("", f"going on from {checkpoint.name}")
-        resume = ("--resume-from-checkpoint", str(checkpoint.relative_to(run.path)))
-        argv = (*argv[:5], *resume, *argv[5:])
+        argv = resuming(argv, str(checkpoint.relative_to(run.path)))
     run_child(argv, run.path, planned.plan.env, "train.log", "training", display.event)
     display.clear()
     _publish_model(run)

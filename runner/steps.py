@@ -24,6 +24,15 @@ def epoch_steps(rows: int, batch: int, accumulation: int, epochs: float) -> int:
     return math.ceil(epochs * max(math.ceil(math.ceil(rows / batch) / accumulation), 1))
 
 
+def repeated_rows(recipe: Recipe, rows: int) -> int:
+    """Rows that several processes see once more in every epoch: each needs as many full batches as the others, so the last are filled up.
+
+    https://huggingface.co/docs/accelerate (even_batches): without it the processes would wait for each other for ever.
+    """
+    processes = recipe.launch.num_processes * recipe.launch.num_nodes
+    return -rows % (recipe.training.micro_batch_size * processes) if processes > 1 else 0
+
+
 def step_problems(recipe: Recipe, document: Document, rows: int) -> Iterator[Problem]:
     """Keys that cannot have an effect in a run of this many rows. How many blocks texts fill is known once they are tokenised."""
     if recipe.data.type == "text":

@@ -12,6 +12,7 @@ from typing import Any
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from .checkpoints import seal
+from .processes import is_first, total, wait_for_all
 from .progress import Progress, read_lines
 from .tokenised import IGNORED
 from .training_signals import KILL_AFTER_SAVE, KILLED
@@ -20,10 +21,11 @@ METRICS = Path("metrics.jsonl")
 
 
 class RunCallback(TrainerCallback):
-    """Follows one training. `interrupted` is set by SIGTERM or SIGINT: the step in progress is finished and checkpointed."""
+    """Follows one training. After SIGTERM or SIGINT the step in progress is finished and checkpointed, and it is `interrupted`."""
 
     def __init__(self, progress: Progress) -> None:
         self.progress = progress
+        self.signalled = False
         self.interrupted = False
         self.step = 0
         self.evaluated: set[int] = set()
@@ -47,7 +49,9 @@ class RunCallback(TrainerCallback):
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self.stop)
         kept = [line for line in read_lines(METRICS) if line["step"] <= state.global_step]
-        METRICS.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
+        wait_for_all()
+        if is_first():
+            METRICS.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
         self.evaluated = {line["step"] for line in kept if "eval_loss" in line}
         self.step = state.global_step
         self.started = time.monotonic()
@@ -56,13 +60,15 @@ class RunCallback(TrainerCallback):
 
     def stop(self, number: int, frame: FrameType | None) -> None:
         """Finish the step, then checkpoint and stop. A second signal ends the process at once."""
-        if self.interrupted:
+        if self.signalled:
             raise SystemExit(130)
-        self.interrupted = True
+        self.signalled = True
         self.progress.event("stopping", signal=signal.Signals(number).name)
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         self.step = state.global_step
+        # A signal reaches each process at another moment, and a checkpoint needs all of them at the same step.
+        self.interrupted = total(self.signalled, args.device) > 0
         if self.interrupted:
             control.should_save = True
             control.should_evaluate = False
@@ -74,13 +80,14 @@ class RunCallback(TrainerCallback):
         if "loss" in numbers:
             seconds = time.monotonic() - self.started
             line |= {key: numbers[key] for key in ("loss", "grad_norm", "learning_rate") if key in numbers}
-            line["tokens_per_s"] = round((self.tokens - self.tokens_before) / max(seconds, 1e-9), 1)
+            line["tokens_per_s"] = round(total(self.tokens - self.tokens_before, args.device) / max(seconds, 1e-9), 1)
             self.started, self.tokens_before = time.monotonic(), self.tokens
         line |= {key: value for key, value in numbers.items() if key.startswith("eval_") and not key.endswith("_per_second")}
         if len(line) == 2 or "eval_loss" in line and state.global_step in self.evaluated:  # Axolotl evaluates first when it resumes
             return
-        with METRICS.open("a", encoding="utf-8") as stream:
-            stream.write(json.dumps({key: _finite(value) for key, value in line.items()}) + "\n")
+        if is_first():
+            with METRICS.open("a", encoding="utf-8") as stream:
+                stream.write(json.dumps({key: _finite(value) for key, value in line.items()}) + "\n")
         if not math.isfinite(numbers.get("loss", 0.0)):
             self.progress.event("refused", what=f"the loss is {numbers['loss']} at step {state.global_step}: lower learning_rate")
             raise SystemExit(1)
@@ -91,11 +98,13 @@ class RunCallback(TrainerCallback):
 
     def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         folder = Path(str(args.output_dir)) / f"checkpoint-{state.global_step}"
-        if folder.is_dir():
+        wait_for_all()  # each process has its own random numbers in there, and with ZeRO its own part of the optimizer
+        if is_first() and folder.is_dir():
             seal(folder)
             if os.environ.get(KILL_AFTER_SAVE):
                 self.progress.event(KILLED, step=state.global_step)
                 os.kill(os.getpid(), signal.SIGKILL)
+        wait_for_all()
 
 
 def _is_number(value: Any) -> bool:

@@ -7,8 +7,9 @@ import sys
 import pytest
 import yaml
 from recipekit.runner.axolotl_config import RenderedData
+from recipekit.runner.launchers import of_node
 from recipekit.runner.machine import Machine
-from recipekit.runner.plan import CONFIG, executable, plan
+from recipekit.runner.plan import CONFIG, executable, plan, resuming
 from recipekit.schemas.sections import Recipe
 
 CPU = Machine()
@@ -58,8 +59,8 @@ def test_hostile_values_stay_inert_in_the_yaml(planned, value):
 
 @pytest.mark.parametrize("value", HOSTILE)
 def test_hostile_values_are_one_word_of_the_command_and_never_an_option_of_their_own(planned, value):
-    made = planned({"launch": {"engine": "torchrun", "num_processes": 2, "num_nodes": 2, "main_address": value}})
-    assert f"--rdzv_endpoint={value}" in made.argv
+    made = planned({"launch": {"engine": "torchrun", "num_processes": 2, "num_nodes": 2, "main_address": f"{value}:29500"}})
+    assert f"--master_addr={value}" in made.argv
     assert value not in made.argv
 
 
@@ -77,17 +78,33 @@ def test_one_process_is_started_by_python_alone(planned):
 
 def test_several_processes_are_started_by_torchrun_with_their_number(planned):
     argv = planned({"launch": {"engine": "torchrun", "num_processes": 4}}).argv
-    assert argv[5:] == ("--launcher", "torchrun", "--", "--nproc_per_node", "4")
+    torchrun = ("python", "-m", "torch.distributed.run", "--nproc_per_node", "4", "--standalone")
+    assert argv == (*torchrun, "-m", "axolotl.cli.train", CONFIG)
 
 
 def test_several_machines_meet_at_the_address_of_the_first(planned):
     argv = planned({"launch": {"engine": "torchrun", "num_processes": 8, "num_nodes": 2, "main_address": "10.0.0.1:29500"}}).argv
-    assert argv[-7:] == ("--nnodes", "2", "--rdzv_backend", "c10d", "--rdzv_endpoint=10.0.0.1:29500", "--rdzv_id", "recipekit")
+    assert argv[5:11] == ("--nnodes", "2", "--node_rank", "0", "--master_addr=10.0.0.1", "--master_port=29500")
+    assert of_node(argv, 1)[5:11] == ("--nnodes", "2", "--node_rank", "1", "--master_addr=10.0.0.1", "--master_port=29500")
+
+
+def test_a_checkpoint_is_an_argument_of_axolotl_and_not_of_its_launcher(planned):
+    for launch in ({}, {"engine": "torchrun", "num_processes": 4}):
+        argv = resuming(planned({"launch": launch}).argv, "checkpoints/checkpoint-4")
+        assert argv[argv.index(CONFIG) + 1] == "--resume-from-checkpoint=checkpoints/checkpoint-4"
+
+
+def test_the_threads_of_a_cpu_are_shared_by_its_processes(planned):
+    launch = {"engine": "torchrun", "num_processes": 4}
+    assert planned({"launch": launch}, Machine(cores=16)).env["OMP_NUM_THREADS"] == "4"
+    assert planned({"launch": launch}, Machine(cores=2)).env["OMP_NUM_THREADS"] == "1"
+    assert "OMP_NUM_THREADS" not in planned({"launch": launch}).env
+    assert "OMP_NUM_THREADS" not in planned(machine=CPU).env
 
 
 def test_zero_with_one_process_still_needs_a_launcher(planned):
     made = planned({"launch": {"engine": "deepspeed", "zero_stage": 2}})
-    assert "torchrun" in made.argv
+    assert "torch.distributed.run" in made.argv
     assert json.loads(made.files["rendered/deepspeed.json"])["zero_optimization"]["stage"] == 2
 
 

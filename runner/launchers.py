@@ -1,0 +1,42 @@
+"""Launch section -> the command that starts the training's processes, and what their environment needs. Pure."""
+
+from ..schemas.sections import Launch
+from .machine import Machine
+
+# Seconds that a checkpoint may take after Ctrl-C before torchrun kills the processes; its own default is 30.
+CHECKPOINT_SECONDS = 900
+
+
+def command(launch: Launch, config: str) -> tuple[str, ...]:
+    """One process is started by Axolotl itself, several by torchrun, as Axolotl would: `config` is what they train."""
+    if one_process(launch):
+        return ("python", "-m", "axolotl.cli.main", "train", config, "--launcher", "python")
+    meeting: tuple[str, ...] = ("--standalone",)
+    if launch.num_nodes > 1:
+        # Ranks by the machine's number: with c10d they follow who comes first, and rows would be dealt out differently.
+        host, _, port = (launch.main_address or "").rpartition(":")
+        meeting = ("--nnodes", str(launch.num_nodes), "--node_rank", "0", f"--master_addr={host}", f"--master_port={port}")
+    # Not `axolotl --launcher torchrun`: that looks for torchrun on the PATH, where another environment's may stand.
+    torchrun = ("python", "-m", "torch.distributed.run", "--nproc_per_node", str(launch.num_processes), *meeting)
+    return (*torchrun, "-m", "axolotl.cli.train", config)
+
+
+def of_node(argv: tuple[str, ...], node: int) -> tuple[str, ...]:
+    """The first machine's command as machine number `node` starts it."""
+    at = argv.index("--node_rank") + 1
+    return (*argv[:at], str(node), *argv[at + 1 :])
+
+
+def one_process(launch: Launch) -> bool:
+    """Whether a single process trains; sharding needs a process group even then."""
+    return launch.num_processes == launch.num_nodes == 1 and not launch.zero_stage and not launch.fsdp
+
+
+def processes_environment(launch: Launch, machine: Machine) -> dict[str, str]:
+    """What several processes need; torchrun alone would give each of them one thread."""
+    if one_process(launch):
+        return {}
+    env = {"TORCH_ELASTIC_SHUTDOWN_TIMEOUT": str(CHECKPOINT_SECONDS)}
+    if machine.is_cpu:
+        return env | {"OMP_NUM_THREADS": str(max(machine.cores // launch.num_processes, 1))}
+    return env | {"PYTORCH_ALLOC_CONF": "expandable_segments:True"}  # as Axolotl sets it for one process

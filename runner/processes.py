@@ -1,0 +1,46 @@
+"""Several processes that train as one: who writes, what they agree on, and that none outlives its launcher. One process is alone."""
+
+import ctypes
+import os
+import signal
+import sys
+
+import torch
+from torch import distributed
+
+_PR_SET_PDEATHSIG = 1
+
+
+def is_first() -> bool:
+    """Whether this is the process that writes: the first of all machines."""
+    return int(os.environ.get("RANK", "0")) == 0
+
+
+def world_size() -> int:
+    """How many processes train together."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
+def total(number: float, device: torch.device) -> float:
+    """The sum over all processes. Every process must call it at the same point of training."""
+    if not _connected():
+        return number
+    tensor = torch.tensor([number], dtype=torch.float64 if device.type == "cpu" else torch.float32, device=device)
+    distributed.all_reduce(tensor)
+    return tensor.item()
+
+
+def wait_for_all() -> None:
+    """Go on when every process has come here: what the others write is written then."""
+    if _connected():
+        distributed.barrier()
+
+
+def end_with_launcher() -> None:
+    """Under torchrun a worker has a session of its own; it must not train on when its launcher was killed."""
+    if "TORCHELASTIC_RUN_ID" in os.environ and sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def _connected() -> bool:
+    return distributed.is_available() and distributed.is_initialized() and distributed.get_world_size() > 1
