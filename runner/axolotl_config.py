@@ -7,7 +7,7 @@ from .machine import Machine
 
 PLUGIN = "recipekit.runner.axolotl_plugin.RecipekitPlugin"
 _TRACKER_KEYS = {"tensorboard": "use_tensorboard", "wandb": "use_wandb", "mlflow": "use_mlflow", "trackio": "use_trackio"}
-_BITS8 = ("adamw_8bit", "adamw_bnb_8bit", "paged_adamw_8bit", "paged_adamw_32bit", "adamw_torch_fused")
+BITS8 = ("adamw_8bit", "adamw_bnb_8bit", "paged_adamw_8bit", "paged_adamw_32bit", "adamw_torch_fused")
 
 
 class RenderedData(NamedTuple):
@@ -40,7 +40,7 @@ def render_axolotl(recipe: Recipe, data: RenderedData, machine: Machine, base_mo
 def substitutions(recipe: Recipe, machine: Machine) -> list[str]:
     """What the machine forces to differ from the recipe, in words; the run prints it."""
     found = []
-    if machine.is_cpu and recipe.training.optimizer in _BITS8:
+    if machine.is_cpu and recipe.training.optimizer in BITS8:
         found.append(f"optimizer: adamw_torch instead of {recipe.training.optimizer}, which needs a GPU")
     if machine.is_cpu and recipe.training.precision in ("bf16", "fp16"):
         found.append(f"precision: fp32 instead of {recipe.training.precision}, which a CPU is slow at")
@@ -139,7 +139,7 @@ def _rows(recipe: Recipe) -> dict[str, Any]:
 
 
 def _optimizer(training: Training, machine: Machine) -> dict[str, Any]:
-    optimizer = "adamw_torch" if machine.is_cpu and training.optimizer in _BITS8 else training.optimizer
+    optimizer = "adamw_torch" if machine.is_cpu and training.optimizer in BITS8 else training.optimizer
     return {
         "learning_rate": training.learning_rate,
         "lr_scheduler": training.lr_scheduler,
@@ -155,13 +155,18 @@ def _optimizer(training: Training, machine: Machine) -> dict[str, Any]:
     }
 
 
-def _precision(training: Training, machine: Machine) -> dict[str, Any]:
-    wanted = training.precision
+def precision(training: Training, machine: Machine) -> str:
+    """The numbers that this machine computes with: fp32, bf16 or fp16."""
     if machine.is_cpu:
-        wanted = "fp32"
-    elif wanted == "auto":
-        # fp16 weights that are trained themselves have fp16 gradients, which cannot be unscaled
-        wanted = "bf16" if machine.fast_bf16 else "fp32" if training.adapter == "none" else "fp16"
+        return "fp32"
+    if training.precision != "auto":
+        return training.precision
+    # fp16 weights that are trained themselves have fp16 gradients, which cannot be unscaled
+    return "bf16" if machine.fast_bf16 else "fp32" if training.adapter == "none" else "fp16"
+
+
+def _precision(training: Training, machine: Machine) -> dict[str, Any]:
+    wanted = precision(training, machine)
     return {
         "bf16": wanted == "bf16",
         "fp16": wanted == "fp16",

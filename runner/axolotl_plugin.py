@@ -19,6 +19,7 @@ from ..schemas.recipe import load_recipe
 from . import chat_data, classification_data, classification_training, text_data
 from .axolotl_contract import lost_keys
 from .cpu_quantised import make_trainable
+from .fit import too_large
 from .machine import this_machine
 from .plan import CONFIG
 from .prepared import dropped_faults
@@ -57,8 +58,9 @@ class RecipekitPlugin(BasePlugin):
         prepared = PREPARE[cfg.record_type](cfg, self.tokenizer)
         if is_first():
             Path("tokens.json").write_text(json.dumps(prepared.report, indent=2, ensure_ascii=False), encoding="utf-8")
-        allowed = load_recipe("recipe.yml").recipe.data.max_dropped
-        if faults := prepared.faults + dropped_faults(prepared.report, cfg.excess_length_strategy, allowed):
+        recipe = load_recipe("recipe.yml").recipe
+        faults = prepared.faults + dropped_faults(prepared.report, cfg.excess_length_strategy, recipe.data.max_dropped)
+        if faults := faults or too_large(recipe, cfg.base_model, cfg.num_labels or 0, prepared.report["train"]["longest"]):
             self.fail("\n".join(faults))
         self.shared_block = first_shared(prepared.train) if cfg.pack_blocks else None
         self.progress.event("stage", name="load model")

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-SHARE_OF_MEMORY = 0.25
+from .machine import UNPACKED_SHARE
 
 
 def make_trainable(model: Any, memory: int) -> int:
@@ -20,7 +20,7 @@ def make_trainable(model: Any, memory: int) -> int:
     for layer in layers:
         layer.support_avx512bf16_for_cpu = False
     unpacked_bytes = sum(4 * layer.in_features * layer.out_features for layer in layers)
-    if unpacked_bytes > SHARE_OF_MEMORY * memory:
+    if unpacked_bytes > UNPACKED_SHARE * memory:
         return 0
     for layer in layers:
         layer.forward = _unpacked_forward(layer)

@@ -5,6 +5,8 @@ import shutil
 import subprocess
 from typing import NamedTuple
 
+UNPACKED_SHARE = 0.25  # of main memory: what 4-bit weights may take that a CPU keeps unpacked
+
 
 class Machine(NamedTuple):
     """The machine that a run is rendered for. Memory in bytes."""

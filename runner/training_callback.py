@@ -12,6 +12,7 @@ from typing import Any
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from .checkpoints import seal
+from .memory_measured import record_peak
 from .processes import is_first, total, wait_for_all
 from .progress import Progress, read_lines
 from .tokenised import IGNORED
@@ -105,6 +106,9 @@ class RunCallback(TrainerCallback):
                 self.progress.event(KILLED, step=state.global_step)
                 os.kill(os.getpid(), signal.SIGKILL)
         wait_for_all()
+
+    def on_train_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        record_peak(args.device)
 
 
 def _is_number(value: Any) -> bool:

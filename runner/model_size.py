@@ -1,0 +1,133 @@
+"""How large a model is: every weight's name and shape, read from safetensors headers, else computed from its configuration.
+
+Opens no weights and imports nothing heavy: a header is JSON in front of the tensors (https://huggingface.co/docs/safetensors).
+"""
+
+import math
+import os
+import struct
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import orjson
+
+_MAX_HEADER = 100 << 20
+_NOT_LINEAR = ("embed", "wte", "wpe", "lm_head", "score", "classifier", "norm", "ln_")
+
+
+class ModelSize(NamedTuple):
+    """A model's weights and the widths that decide its activations. `source` says where the figures were read."""
+
+    source: str
+    shapes: dict[str, tuple[int, ...]]
+    family: str
+    hidden: int
+    layers: int
+    heads: int
+    attention: int  # width of the queries: heads x head_dim
+    key_values: int  # width of the keys, and of the values
+    intermediate: int
+    vocabulary: int
+    dropout: bool = False  # inside the attention
+
+    @property
+    def parameters(self) -> int:
+        return sum(map(math.prod, self.shapes.values()))
+
+    @property
+    def linear(self) -> dict[str, tuple[int, ...]]:
+        """The layers that adapters and quantisation replace: all matrices but embeddings and the head."""
+        return {name: s for name, s in self.shapes.items() if len(s) == 2 and not any(word in name for word in _NOT_LINEAR)}
+
+
+def model_size(base_model: str, revision: str | None = None, public: dict[str, dict[str, Any]] | None = None) -> ModelSize | None:
+    """Of a folder, of a hub model that is in the cache, or of one whose configuration is `public`; None where it cannot be known."""
+    folder = Path(base_model) if Path(base_model).is_dir() else cached_folder(base_model, revision)
+    if folder is not None and (folder / "config.json").is_file():
+        config = orjson.loads((folder / "config.json").read_bytes())
+        if shapes := _headers(folder):
+            return _sized(f"the weights in {folder}", config, shapes)
+        return _computed(f"{folder / 'config.json'}", config)
+    if public and (facts := public.get(base_model)):
+        return _computed("its public configuration", facts["config"])
+    return None
+
+
+def cached_folder(name: str, revision: str | None = None) -> Path | None:
+    """Where huggingface_hub keeps a model that was fetched before; None where it is not."""
+    home = Path(os.environ.get("HF_HOME") or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "huggingface")
+    cache = Path(os.environ.get("HF_HUB_CACHE") or home / "hub") / f"models--{name.replace('/', '--')}"
+    reference = cache / "refs" / (revision or "main")
+    commit = reference.read_text(encoding="utf-8").strip() if reference.is_file() else revision or ""
+    folder = cache / "snapshots" / commit
+    return folder if commit and folder.is_dir() else None
+
+
+def _headers(folder: Path) -> dict[str, tuple[int, ...]]:
+    shapes: dict[str, tuple[int, ...]] = {}
+    for path in sorted(folder.glob("*.safetensors")):
+        with path.open("rb") as stream:
+            (length,) = struct.unpack("<Q", stream.read(8))
+            if length > _MAX_HEADER:
+                return {}
+            header = orjson.loads(stream.read(length))
+        shapes |= {name: tuple(facts["shape"]) for name, facts in header.items() if name != "__metadata__"}
+    return shapes
+
+
+def _computed(source: str, config: dict[str, Any]) -> ModelSize | None:
+    shapes = _SHAPES.get(config.get("model_type", ""))
+    return _sized(source, config, shapes(config)) if shapes else None
+
+
+def _sized(source: str, config: dict[str, Any], shapes: dict[str, tuple[int, ...]]) -> ModelSize | None:
+    """None where the configuration lacks a width, as that of a model that is no language model does."""
+    try:
+        heads = config.get("num_attention_heads") or config["n_head"]
+        hidden = config.get("hidden_size") or config["n_embd"]
+        head = config.get("head_dim") or hidden // heads
+        return ModelSize(
+            source, shapes, config["model_type"], hidden, config.get("num_hidden_layers") or config["n_layer"], heads, heads * head,
+            (config.get("num_key_value_heads") or heads) * head, _intermediate(config, hidden), config["vocab_size"],
+            bool(config.get("attention_dropout") or config.get("attn_pdrop", 0.1 if config["model_type"] == "gpt2" else 0)),
+        )  # fmt: skip
+    except KeyError:
+        return None
+
+
+def _intermediate(config: dict[str, Any], hidden: int) -> int:
+    return config.get("intermediate_size") or config.get("n_inner") or 4 * hidden
+
+
+def _llama(config: dict[str, Any]) -> dict[str, tuple[int, ...]]:
+    """Llama, Mistral, and Qwen2, whose queries, keys and values have a bias."""
+    hidden, heads = config["hidden_size"], config["num_attention_heads"]
+    head = config.get("head_dim") or hidden // heads
+    queries, keys, inner = heads * head, (config.get("num_key_value_heads") or heads) * head, config["intermediate_size"]
+    layer: dict[str, tuple[int, ...]] = {
+        "self_attn.q_proj.weight": (queries, hidden), "self_attn.k_proj.weight": (keys, hidden), "self_attn.v_proj.weight": (keys, hidden),
+        "self_attn.o_proj.weight": (hidden, queries), "mlp.gate_proj.weight": (inner, hidden), "mlp.up_proj.weight": (inner, hidden),
+        "mlp.down_proj.weight": (hidden, inner), "input_layernorm.weight": (hidden,), "post_attention_layernorm.weight": (hidden,),
+    }  # fmt: skip
+    if config["model_type"] == "qwen2":
+        layer |= {"self_attn.q_proj.bias": (queries,), "self_attn.k_proj.bias": (keys,), "self_attn.v_proj.bias": (keys,)}
+    shapes = {f"model.layers.{i}.{name}": shape for i in range(config["num_hidden_layers"]) for name, shape in layer.items()}
+    shapes |= {"model.embed_tokens.weight": (config["vocab_size"], hidden), "model.norm.weight": (hidden,)}
+    return shapes if config.get("tie_word_embeddings") else shapes | {"lm_head.weight": (config["vocab_size"], hidden)}
+
+
+def _gpt2(config: dict[str, Any]) -> dict[str, tuple[int, ...]]:
+    hidden = config["n_embd"]
+    inner = _intermediate(config, hidden)
+    layer: dict[str, tuple[int, ...]] = {
+        "ln_1.weight": (hidden,), "ln_1.bias": (hidden,), "ln_2.weight": (hidden,), "ln_2.bias": (hidden,),
+        "attn.c_attn.weight": (hidden, 3 * hidden), "attn.c_attn.bias": (3 * hidden,),
+        "attn.c_proj.weight": (hidden, hidden), "attn.c_proj.bias": (hidden,),
+        "mlp.c_fc.weight": (hidden, inner), "mlp.c_fc.bias": (inner,), "mlp.c_proj.weight": (inner, hidden), "mlp.c_proj.bias": (hidden,),
+    }  # fmt: skip
+    shapes = {f"h.{i}.{name}": shape for i in range(config["n_layer"]) for name, shape in layer.items()}
+    ends: dict[str, tuple[int, ...]] = {"wte.weight": (config["vocab_size"], hidden), "wpe.weight": (config["n_positions"], hidden)}
+    return shapes | ends | {"ln_f.weight": (hidden,), "ln_f.bias": (hidden,)}
+
+
+_SHAPES = {"llama": _llama, "mistral": _llama, "qwen2": _llama, "gpt2": _gpt2}
