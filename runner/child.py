@@ -105,13 +105,16 @@ def failure(what: str, code: int, log: Path, refused: list[str]) -> UserError:
 
 @contextmanager
 def _forwarding(process: subprocess.Popen[bytes]) -> Iterator[list[int]]:
-    """While the block runs, signals that mean stop go to the child's whole group: SIGTERM first, SIGKILL the second time."""
+    """While the block runs, signals that mean stop go to the child as SIGTERM; the second one kills its whole group."""
     received: list[int] = []
 
     def forward(number: int, frame: FrameType | None) -> None:
         received.append(number)
         if process.poll() is None:
-            os.killpg(process.pid, signal.SIGTERM if len(received) == 1 else signal.SIGKILL)
+            if len(received) == 1:
+                process.terminate()  # not the group: the processes that load its batches would die, and the step with them
+            else:
+                os.killpg(process.pid, signal.SIGKILL)
 
     wanted = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     numbers = [number for number in wanted if signal.getsignal(number) != signal.SIG_IGN]  # nohup means it
@@ -122,7 +125,7 @@ def _forwarding(process: subprocess.Popen[bytes]) -> Iterator[list[int]]:
         for number, handler in before.items():
             signal.signal(number, handler)
         if process.poll() is None:  # we failed, not the child: it may still write a checkpoint
-            os.killpg(process.pid, signal.SIGTERM)
+            process.terminate()
             try:
                 process.wait(_PATIENCE_SECONDS)
             except subprocess.TimeoutExpired:

@@ -12,7 +12,7 @@ from ..schemas.errors import Mark, Problem, UserError
 from ..schemas.sections import Recipe
 from .disk_plan import disk_plan
 from .machine import Machine, this_machine
-from .memory_plan import FAMILIES, MemoryPlan, memory_plan
+from .memory_plan import CPU_RUNTIME, FAMILIES, MemoryPlan, memory_plan
 from .model_size import ModelSize, model_size
 
 # What the prediction was off by at most where it was measured (docs/measurements.md): beyond that it cannot fit.
@@ -51,11 +51,21 @@ class Fit(NamedTuple):
 
 
 def fit(
-    recipe: Recipe, size: ModelSize, machine: Machine, folder: Path, labels: int = 0, steps: int | None = None, tokens: int | None = None
+    recipe: Recipe,
+    size: ModelSize,
+    machine: Machine,
+    folder: Path,
+    labels: int = 0,
+    steps: int | None = None,
+    tokens: int | None = None,
+    held: int = 0,
 ) -> Fit:
-    """What the training needs against what is there; `folder` is where it writes, `tokens` its longest row where that is known."""
+    """What the training needs against what is there.
+
+    `folder` is where it writes, `tokens` its longest row where that is known, `held` bytes of memory that it has taken already.
+    """
     memory = memory_plan(recipe, size, machine, labels, tokens)
-    there = available_memory() if machine.is_cpu else machine.gpu_memory
+    there = available_memory() + held if machine.is_cpu else machine.gpu_memory
     unknown = "" if size.family in FAMILIES else f"activations: the layers of model_type {size.family!r} are not known"
     processes = recipe.launch.num_processes if machine.is_cpu else 1
     disk = disk_plan(recipe, size, machine, labels, steps)
@@ -63,11 +73,12 @@ def fit(
 
 
 def too_large(recipe: Recipe, base_model: str, labels: int, longest: int) -> list[str]:
-    """In the trainer, before the model is loaded and with the real rows' length: why it cannot fit. Leaves fit.json in the run directory."""
+    """Why it cannot fit, told in the trainer, which knows the rows' length but has loaded no model yet. Leaves fit.json behind."""
     if (size := model_size(base_model, recipe.model.revision)) is None:
         return []
-    padded = recipe.training.sequence_len if recipe.training.sample_packing else -(-longest // PADDED_TO) * PADDED_TO
-    found = fit(recipe, size, this_machine(), Path(), labels, tokens=padded)
+    full, padded = recipe.training.sequence_len, -(-longest // PADDED_TO) * PADDED_TO
+    tokens = full if recipe.training.sample_packing else min(full, padded)
+    found = fit(recipe, size, this_machine(), Path(), labels, tokens=tokens, held=CPU_RUNTIME * recipe.launch.num_processes)
     if int(os.environ.get("RANK", "0")) == 0:
         write_atomically(Path("fit.json"), orjson.dumps(found.facts(), option=orjson.OPT_INDENT_2) + b"\n")
     return [f"{problem.what}: {problem.hint}" for problem in problems(found, full_rows=True)]
@@ -94,6 +105,13 @@ def warnings(found: Fit) -> list[str]:
     if found.disk_needed > CLOSE * found.disk_there:
         close.append(f"the disk is nearly full: {disk_sum(found)}")
     return close
+
+
+def in_words(found: Fit) -> str:
+    """A line for the terminal."""
+    memory = f"memory {size_text(found.memory_needed)} at rows of {found.memory.tokens:,} tokens"
+    there = f" ({size_text(found.memory_there)} there)" if found.memory_there else ""
+    return f"{memory}{there}, disk {size_text(found.disk_needed)} ({size_text(found.disk_there)} free)"
 
 
 def require(found: Fit, full_rows: bool) -> None:

@@ -36,10 +36,21 @@ def wait_for_all() -> None:
         distributed.barrier()
 
 
-def end_with_launcher() -> None:
-    """Under torchrun a worker has a session of its own; it must not train on when its launcher was killed."""
+def join_launcher() -> None:
+    """Under torchrun: end when it is killed, and keep its signals from the processes that load batches.
+
+    torchrun gives each process a session and signals all of it. A loader that gets SIGTERM dies, and the step in progress with it.
+    """
     if "TORCHELASTIC_RUN_ID" in os.environ and sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        os.register_at_fork(after_in_child=os.setpgrp)
+
+
+def use_cpu() -> None:
+    """Several processes on a CPU: accelerate numbers it (`cpu:1`), and torch.load knows no such place when a checkpoint is resumed."""
+    from accelerate import PartialState
+
+    PartialState(cpu=True).device = torch.device("cpu")
 
 
 def _connected() -> bool:

@@ -19,6 +19,7 @@ from .checkpoints import newest, other_training
 from .child import run_child
 from .display import Display
 from .evaluation import evaluate
+from .fit_of_run import check_fit
 from .hub_commits import at_commits
 from .machine import Machine, this_machine
 from .model_source import ResolvedModel, resolve_model
@@ -210,6 +211,7 @@ def _train(run: RunFolder, loaded: Loaded, planned: Planned, display: Display, p
         display.say("", f"{repeated:,} of {rows:,} rows are seen twice in every epoch, so that all processes have full batches", "yellow")
     display.say("train", f"{recipe.training.adapter if recipe.training.adapter != 'none' else 'full parameters'}, {rows:,} rows, "
                 f"{steps}on {machine.gpu_name or f'{machine.cores} CPU cores'}")  # fmt: skip
+    check_fit(run, recipe, planned.model, rows, display)
     argv = executable(planned.plan.argv)
     if loaded.is_rehearsal and not newest(run / "checkpoints")[0]:
         rehearsal.train_until_killed(argv, run, planned.plan.env, display)
