@@ -197,14 +197,15 @@ def _watching(recipe: Recipe, data: RenderedData) -> dict[str, Any]:
 
 def _sharding(recipe: Recipe) -> dict[str, Any]:
     launch = recipe.launch
+    ray: dict[str, Any] = {}
+    if launch.engine == "ray":
+        ray = {"use_ray": True, "ray_num_workers": launch.num_processes * launch.num_nodes, "resources_per_worker": {"GPU": 1}}
     if launch.fsdp:
-        return {
-            "fsdp_version": 2,
-            "fsdp_config": {
-                "offload_params": launch.offload_params,
-                "state_dict_type": "FULL_STATE_DICT",
-                "auto_wrap_policy": "TRANSFORMER_BASED_WRAP",
-                "reshard_after_forward": True,
-            },
+        sharded = {
+            "offload_params": launch.offload_params,
+            "state_dict_type": "FULL_STATE_DICT",
+            "auto_wrap_policy": "TRANSFORMER_BASED_WRAP",
+            "reshard_after_forward": True,
         }
-    return {"deepspeed": "rendered/deepspeed.json"} if launch.zero_stage else {}
+        return {"fsdp_version": 2, "fsdp_config": sharded, **ray}
+    return ({"deepspeed": "rendered/deepspeed.json"} if launch.zero_stage else {}) | ray

@@ -12,6 +12,7 @@ from .axolotl_config import RenderedData, render_axolotl
 from .deepspeed_config import render_deepspeed
 from .launchers import command, processes_environment
 from .machine import Machine
+from .slurm import SCRIPT, script
 
 CONFIG = "rendered/axolotl.yml"
 
@@ -30,6 +31,8 @@ def plan(recipe: Recipe, data: RenderedData, machine: Machine, base_model: str) 
     files = {CONFIG: "# Rendered by recipekit from recipe.yml; edit that.\n" + to_yaml(config)}
     if deepspeed := render_deepspeed(recipe.launch, machine):
         files["rendered/deepspeed.json"] = orjson.dumps(deepspeed, option=orjson.OPT_INDENT_2).decode() + "\n"
+    if recipe.launch.engine == "slurm":
+        files[SCRIPT] = script(recipe)
     argv = command(recipe.launch, CONFIG)
     env = _environment(machine, recipe.training.trackers) | processes_environment(recipe.launch, machine)
     files["rendered/command.txt"] = " ".join([*(f"{k}={shlex.quote(v)}" for k, v in sorted(env.items())), shlex.join(argv)]) + "\n"

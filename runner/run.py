@@ -13,7 +13,7 @@ from ..schemas import VERSION
 from ..schemas.errors import GateError, Interrupted, Mark, Problem, UserError
 from ..schemas.recipe import Loaded, load_recipe
 from ..schemas.yaml_writing import to_yaml
-from . import rehearsal, stages, upstream
+from . import rehearsal, slurm, stages, upstream
 from .axolotl_config import RenderedData, substitutions
 from .checkpoints import newest, other_training
 from .child import run_child
@@ -21,6 +21,7 @@ from .display import Display
 from .evaluation import evaluate
 from .fit_of_run import check_fit
 from .hub_commits import at_commits
+from .launchable import require_startable
 from .machine import Machine, this_machine
 from .model_source import ResolvedModel, resolve_model
 from .plan import Plan, executable, plan, resuming
@@ -42,6 +43,7 @@ class Outcome(NamedTuple):
 
 def run_recipe(loaded: Loaded, root: Path, display: Display) -> Outcome:
     """Run the recipe in a new directory under `root`, or say that a finished run is this one already."""
+    require_startable(loaded, this_machine())
     loaded = at_commits(loaded)
     previous = stages.previous_runs(root, loaded.recipe.name)
     same = already_done(loaded, root, previous)
@@ -54,6 +56,9 @@ def run_recipe(loaded: Loaded, root: Path, display: Display) -> Outcome:
                rehearsal=loaded.is_rehearsal)  # fmt: skip
     if loaded.real:
         rehearsal.announce(run, loaded.real, loaded.recipe, display)
+    if slurm.must_submit(loaded.recipe):
+        slurm.submit(run, loaded.recipe, display)
+        return Outcome(run, {}, {})
     return execute(run, loaded, root, display, previous)
 
 
@@ -104,6 +109,7 @@ def make_plan(loaded: Loaded, manifest: dict[str, Any], machine: Machine, model:
 def execute(run: RunFolder, loaded: Loaded, root: Path, display: Display, previous: list[RunFolder]) -> Outcome:
     """Carry out the stages that the run has not completed. Whatever happens, status.json says how it ended."""
     done: dict[str, str] = {}
+    require_startable(loaded, this_machine())
     with run.locked():
         run.update(state="running", reason="")
         try:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from .evaluation_rules import EVALUATION_RULES
 from .findings import Finding, Rule
+from .launch_rules import LAUNCH_RULES
 from .sections import Recipe
 
 
@@ -41,41 +42,6 @@ def hub_keys_without_hub(recipe: Recipe) -> Iterator[Finding]:
 def nothing_to_merge(recipe: Recipe) -> Iterator[Finding]:
     if recipe.export.merge and recipe.training.adapter == "none":
         yield Finding(("export", "merge"), "has no effect with adapter: none", "remove it: there is no adapter to merge")
-
-
-def deepspeed_keys_without_zero(recipe: Recipe) -> Iterator[Finding]:
-    launch = recipe.launch
-    if launch.engine == "deepspeed" and launch.zero_stage is None:
-        yield Finding(("launch", "engine"), "deepspeed needs a zero_stage", "write zero_stage: 2")
-    if launch.zero_stage and launch.engine not in ("deepspeed", "slurm", "ray"):
-        hint = "write engine: deepspeed, or remove zero_stage"
-        yield Finding(("launch", "zero_stage"), f"has no effect with engine: {launch.engine}", hint)
-    for key in ("offload_optimizer", "offload_params"):
-        if getattr(launch, key) and not launch.zero_stage:
-            yield Finding(("launch", key), "has no effect without zero_stage", "write zero_stage: 3")
-    if launch.offload_params and launch.zero_stage in (1, 2):
-        yield Finding(("launch", "offload_params"), f"has no effect with zero_stage: {launch.zero_stage}", "write zero_stage: 3")
-
-
-def shards_twice(recipe: Recipe) -> Iterator[Finding]:
-    if recipe.launch.fsdp and recipe.launch.zero_stage:
-        yield Finding(("launch", "fsdp"), "cannot be combined with zero_stage", "choose one of them")
-    if recipe.training.adapter == "qlora" and recipe.launch.zero_stage == 3:
-        yield Finding(("launch", "zero_stage"), "ZeRO 3 cannot shard 4-bit weights", "use zero_stage: 2, or adapter: lora")
-
-
-def processes_without_launcher(recipe: Recipe) -> Iterator[Finding]:
-    launch = recipe.launch
-    if launch.engine == "local" and (launch.num_processes > 1 or launch.num_nodes > 1):
-        yield Finding(("launch", "num_processes" if launch.num_processes > 1 else "num_nodes"),
-                      "the local engine runs one process", "write engine: torchrun or deepspeed")  # fmt: skip
-    if launch.num_nodes > 1 and not launch.main_address and launch.engine in ("torchrun", "deepspeed"):
-        yield Finding(("launch", "num_nodes"), "several machines need main_address", "write main_address: HOST:PORT of the first machine")
-
-
-def main_address_of_one_machine(recipe: Recipe) -> Iterator[Finding]:
-    if recipe.launch.main_address and recipe.launch.num_nodes == 1:
-        yield Finding(("launch", "main_address"), "has no effect with one machine", "remove it, or write num_nodes: 2")
 
 
 def precision_by_quantisation(recipe: Recipe) -> Iterator[Finding]:
@@ -205,14 +171,11 @@ def remote_code_without_revision(recipe: Recipe) -> Iterator[Finding]:
 
 
 RULES: tuple[Rule, ...] = (
+    *LAUNCH_RULES,
     quantised_without_adapter,
     adapter_keys_without_adapter,
     hub_keys_without_hub,
     nothing_to_merge,
-    deepspeed_keys_without_zero,
-    shards_twice,
-    processes_without_launcher,
-    main_address_of_one_machine,
     precision_by_quantisation,
     evaluation_beyond_the_end,
     warmup_longer_than_the_run,

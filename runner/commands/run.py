@@ -68,6 +68,8 @@ def print_outcome(outcome: Any, as_json: bool) -> None:
             facts["rehearsal"] = changed["keys"]
         click.echo(orjson.dumps(facts, option=orjson.OPT_INDENT_2))
         return
+    if outcome.run.status["state"] == "submitted":  # there are no numbers yet
+        return
     from rich.console import Console
 
     from ..metrics_table import metrics_table

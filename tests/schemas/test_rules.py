@@ -41,13 +41,28 @@ BREAKS: dict[str, list[tuple[Changes, list[str]]]] = {
     "shards_twice": [
         ({"launch.engine": "deepspeed", "launch.zero_stage": 2, "launch.fsdp": True}, ["launch.fsdp"]),
         ({"launch.engine": "deepspeed", "launch.zero_stage": 3, "training.adapter": "qlora"}, ["launch.zero_stage"]),
+        ({"launch.fsdp": True}, ["launch.fsdp"]),
+    ],
+    "optimizers_that_cannot_be_sharded": [
+        ({"launch.engine": "torchrun", "launch.fsdp": True, "training.optimizer": "adamw_bnb_8bit"}, ["training.optimizer"]),
+        (
+            {"launch": {"engine": "deepspeed", "zero_stage": 2, "offload_optimizer": True}, "training.optimizer": "paged_adamw_8bit"},
+            ["training.optimizer"],
+        ),
+    ],
+    "sbatch_without_slurm": [
+        ({"launch.sbatch": {"partition": "gpu"}}, ["launch.sbatch"]),
+        ({"launch": {"engine": "slurm", "sbatch": {"nodes": 2, "time": "1:00"}}}, ["launch.sbatch.nodes"]),
     ],
     "processes_without_launcher": [
         ({"launch.num_processes": 2}, ["launch.num_processes"]),
         ({"launch.num_nodes": 2, "launch.main_address": "h:1"}, ["launch.num_nodes"]),
         ({"launch.engine": "torchrun", "launch.num_nodes": 2}, ["launch.num_nodes"]),
     ],
-    "main_address_of_one_machine": [({"launch.engine": "torchrun", "launch.main_address": "h:1"}, ["launch.main_address"])],
+    "main_address_of_one_machine": [
+        ({"launch.engine": "torchrun", "launch.main_address": "h:1"}, ["launch.main_address"]),
+        ({"launch.engine": "slurm", "launch.num_nodes": 2, "launch.main_address": "h:1"}, ["launch.main_address"]),
+    ],
     "precision_by_quantisation": [({"training.adapter": "none", "training.precision": "fp16"}, ["training.precision"])],
     "evaluation_beyond_the_end": [
         ({"training.max_steps": 5, "training.eval_steps": 6}, ["training.eval_steps"]),
@@ -133,7 +148,13 @@ KEEPS: dict[str, list[Changes]] = {
         {"launch.engine": "deepspeed", "launch.zero_stage": 3, "launch.offload_params": True, "launch.offload_optimizer": True},
         {"launch.engine": "slurm", "launch.zero_stage": 2},
     ],
-    "shards_twice": [{"launch.fsdp": True}, {"launch.engine": "deepspeed", "launch.zero_stage": 2, "training.adapter": "qlora"}],
+    "shards_twice": [{"launch.engine": "torchrun", "launch.fsdp": True}, {"launch.engine": "deepspeed", "launch.zero_stage": 2, "training.adapter": "qlora"}],
+    "optimizers_that_cannot_be_sharded": [
+        {"launch.engine": "torchrun", "launch.fsdp": True, "training.optimizer": "adamw_torch_fused"},
+        {"launch": {"engine": "deepspeed", "zero_stage": 2, "offload_optimizer": True}},
+        {"launch": {"engine": "deepspeed", "zero_stage": 2}, "training.optimizer": "adamw_bnb_8bit"},
+    ],
+    "sbatch_without_slurm": [{"launch": {"engine": "slurm", "sbatch": {"time": "1:00"}}}],
     "processes_without_launcher": [
         {"launch.engine": "torchrun", "launch.num_processes": 2},
         {"launch.engine": "torchrun", "launch.num_nodes": 2, "launch.main_address": "h:29500"},
