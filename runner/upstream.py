@@ -69,6 +69,9 @@ def _load(loaded: Loaded) -> Loaded:
             raise
         hint = f"no recipe of that name is beside this one or shipped: give a model, or run one: recipe run {name}"
         raise UserError(Problem(mark, f"{RUN}{name} has no finished full-parameter run", hint, "no-model")) from None
+    if found.recipe.matrix:
+        what = f"{RUN}{name} is a sweep of several recipes"
+        raise UserError(Problem(mark, what, "run it, and name one of its recipes: the names of its runs' folders", "no-model"))
     if found.recipe.training.adapter != "none":
         what = f"{RUN}{name} would be an adapter (adapter: {found.recipe.training.adapter}), which is no model of its own"
         raise UserError(Problem(mark if mark.file else Mark(name), what, "start from a recipe with adapter: none", "no-model"))

@@ -171,7 +171,11 @@ def _with_setting(document: Document, setting: str) -> Document:
         raise UserError(Problem(mark, "expected key=value", "for example --set training.learning_rate=1e-4", "set"))
     if parts[0] == "extends":
         raise UserError(Problem(mark, "extends is resolved before --set", "write it into the recipe", "set"))
-    value = parse_yaml(text, mark.file).data if text.strip() else None
+    return with_value(document, parts, parse_yaml(text, mark.file).data if text.strip() else None, mark, Path.cwd())
+
+
+def with_value(document: Document, parts: list[str], value: Any, mark: Mark, folder: Path) -> Document:
+    """The value set at `a.b.0.c`, merged where both are mappings; null takes the key away. Paths in it are relative to `folder`."""
     path: list[str | int] = []
     here: Any = document.data
     for part in parts:
@@ -194,8 +198,8 @@ def _with_setting(document: Document, setting: str) -> Document:
     else:
         changed = _replaced(document.data, at, _merged(here, value, at, replaced))
     keys, values = _kept(document.keys, replaced), _kept(document.values, replaced)
-    document = _absolute_sources(Document(changed, keys | {at: mark}, values | {at: mark}), Path.cwd())
-    return _absolute_model(document, Path.cwd()) if at[0] in ("model", "smoke") else document
+    document = _absolute_sources(Document(changed, keys | {at: mark}, values | {at: mark}), folder)
+    return _absolute_model(document, folder) if at[0] in ("model", "smoke") else document
 
 
 def _without(data: Any, path: KeyPath) -> Any:

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 from .errors import MAX_PROBLEMS, Problem, UserError
 from .layers import find_recipe, load_layers
+from .matrix import combinations
 from .rehearsal import rehearsed
 from .rules import RULES
 from .sections import Recipe
@@ -31,7 +32,19 @@ def check_recipe(path: Path, settings: tuple[str, ...] = ()) -> list[Problem]:
     problems = _check(document)
     if not problems and document.data.get("smoke"):
         problems = _check(rehearsed(document))
+    if not problems and document.data.get("matrix"):
+        problems = _check_matrix(document, path)
     return problems
+
+
+def _check_matrix(document: Document, path: Path) -> list[Problem]:
+    """Every problem of every combination, each told once."""
+    try:
+        found = [problem for made in combinations(document, path.parent) for problem in _check(made.document)]
+    except UserError as error:
+        return error.problems
+    once = {problem.what: problem for problem in reversed(found)}  # an unknown key is one problem, however many values it has
+    return sorted(once.values(), key=lambda problem: (problem.mark, problem.what))[:MAX_PROBLEMS]
 
 
 def load_recipe(name: str, settings: tuple[str, ...] = (), smoke: bool = False) -> Loaded:
@@ -40,6 +53,23 @@ def load_recipe(name: str, settings: tuple[str, ...] = (), smoke: bool = False) 
     document = load_layers(path, settings)
     if problems := _check(document):
         raise UserError(*problems)
+    return _loaded(document, path, smoke)
+
+
+def load_sweep(name: str, settings: tuple[str, ...] = (), smoke: bool = False) -> list[tuple[Loaded, dict[str, Any]]]:
+    """The recipes that a matrix stands for, each with the values that make it; none for a recipe without one."""
+    path = find_recipe(name)
+    document = load_layers(path, settings)
+    if problems := _check(document):
+        raise UserError(*problems)
+    if not document.data.get("matrix"):
+        return []
+    if problems := _check_matrix(document, path):
+        raise UserError(*problems)
+    return [(_loaded(made.document, path, smoke), made.values) for made in combinations(document, path.parent)]
+
+
+def _loaded(document: Document, path: Path, smoke: bool) -> Loaded:
     recipe = Recipe.from_values(document.data)
     if not smoke:
         return Loaded(recipe, path, document)

@@ -172,6 +172,7 @@ class Recipe(NamedTuple):
     export: Export = Export()
     smoke: dict[str, Any] = {}  # noqa: RUF012 - never changed
     axolotl: dict[str, Any] = {}  # noqa: RUF012 - never changed
+    matrix: dict[str, Any] = {}  # noqa: RUF012 - never changed
 
     @classmethod
     def from_values(cls, values: dict[str, Any]) -> Self:

@@ -7,7 +7,7 @@ import click
 import orjson
 
 from ...schemas.errors import UserError
-from ...schemas.recipe import Loaded, load_recipe
+from ...schemas.recipe import Loaded, load_recipe, load_sweep
 from ..run_folder import RUNS, find_run
 
 
@@ -20,13 +20,16 @@ from ..run_folder import RUNS, find_run
 @click.option("--smoke", is_flag=True, help="Rehearse the whole path in a minute or two, with a small twin of the model.")
 @click.option("--json", "as_json", is_flag=True, help="Print the outcome as one JSON object.")
 def command(recipe: str, settings: tuple[str, ...], root: Path, dry_run: bool, resume: bool, smoke: bool, as_json: bool) -> None:
-    """Run RECIPE: a path or the name of a shipped recipe."""
-    loaded = load_recipe(recipe, settings, smoke)
+    """Run RECIPE: a path or the name of a shipped recipe. One with a `matrix` stands for several, which are run and compared."""
+    loaded, sweep = load_recipe(recipe, settings, smoke), load_sweep(recipe, settings, smoke)
     if dry_run:
         from .render import show_plan
 
-        show_plan(loaded, as_json)
+        for one in [loaded for loaded, _ in sweep] or [loaded]:
+            show_plan(one, as_json)
         return
+    if sweep:
+        raise SystemExit(_sweep(sweep, root, as_json))
     outcome = _resumed(loaded, root) if resume else None
     print_outcome(outcome or start(loaded, root), as_json)
 
@@ -40,6 +43,24 @@ def start(loaded: Loaded, root: Path) -> Any:
     with Display() as display:
         display.say("recipe", f"{loaded.recipe.name} ({loaded.path})")
         return run_recipe(loaded, root, display)
+
+
+def _sweep(recipes: list[tuple[Loaded, dict[str, Any]]], root: Path, as_json: bool) -> int:
+    """Run the recipes of a matrix, print the comparison, and give the exit code."""
+    require_train_extra()
+    from rich.console import Console
+
+    from ..display import Display
+    from ..sweep import exit_code, run_sweep, sweep_table
+
+    with Display() as display:
+        swept = run_sweep(recipes, root, display)
+    rows = [one.row() for one in swept]
+    if as_json:
+        click.echo(orjson.dumps({"sweep": rows}, option=orjson.OPT_INDENT_2))
+    else:
+        Console(markup=False).print(sweep_table(rows))
+    return exit_code(swept)
 
 
 def _resumed(loaded: Loaded, root: Path) -> Any:

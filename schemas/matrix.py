@@ -1,0 +1,82 @@
+"""`matrix`: a sweep. Every combination of the values listed there is an ordinary recipe, named by its values.
+
+    matrix:
+      training.learning_rate: [1e-4, 2e-4]
+      training.lora_r: [8, 16]
+
+makes four: `name-learning_rate-1e-4-lora_r-8` and so on, in the order of the file, the last key changing fastest.
+"""
+
+import re
+from hashlib import sha256
+from itertools import product
+from math import prod
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from .errors import Problem, UserError
+from .layers import with_value
+from .yaml_source import Document
+
+MOST = 256
+SECTIONS = ("model", "data", "training", "launch", "evaluation", "export", "axolotl")
+_LONGEST = 63  # of a recipe's name
+
+
+class Combination(NamedTuple):
+    """A recipe of the sweep, and the values that make it."""
+
+    document: Document
+    values: dict[str, Any]
+
+
+def combinations(document: Document, folder: Path) -> list[Combination]:
+    """The recipes that the matrix stands for; paths in it are relative to `folder`. Raises UserError for a key that cannot be set."""
+    matrix: dict[str, list[Any]] = document.data["matrix"]
+    for key in matrix:
+        if key.partition(".")[0] not in SECTIONS or not all(key.split(".")[1:]) or "." not in key:
+            mark, hint = document.mark(("matrix", key), key=True), f"a key of {', '.join(SECTIONS)}, e.g. training.lora_r"
+            raise UserError(Problem(mark, f"matrix: {key!r} is not a dotted key of a section", hint, "matrix"))
+    count = prod(map(len, matrix.values()))
+    if count > MOST:
+        raise UserError(Problem(document.mark(("matrix",)), f"{count:,} combinations are more than {MOST}", "list fewer values", "matrix"))
+    plain = document._replace(data={key: value for key, value in document.data.items() if key != "matrix"})
+    found: list[Combination] = []
+    names: set[str] = set()
+    for chosen in product(*(range(len(values)) for values in matrix.values())):
+        made, picked = plain, {}
+        for (key, values), index in zip(matrix.items(), chosen, strict=True):
+            picked[key] = values[index]
+            mark = document.mark(("matrix", key, index))
+            made = with_value(made, key.split("."), values[index], mark, folder)
+        name = combination_name(document.data["name"], picked)
+        name = _hashed(name, picked) if name in names else name
+        names.add(name)
+        data = {**made.data, "name": name}
+        found.append(Combination(made._replace(data=data), picked))
+    return found
+
+
+def combination_name(name: str, values: dict[str, Any]) -> str:
+    """The recipe's name with each key's last part and its value; one that would be too long ends in a hash."""
+    parts = [name, *(word for key, value in values.items() for word in (_word(key.rpartition(".")[2]), _word(value)) if word)]
+    whole = "-".join(parts)
+    return whole if len(whole) <= _LONGEST else _hashed(whole, values)
+
+
+def _hashed(name: str, values: dict[str, Any]) -> str:
+    digest = sha256(repr(values).encode()).hexdigest()[:8]
+    return f"{name[: _LONGEST - 9].rstrip('-_')}-{digest}"
+
+
+def _word(value: Any) -> str:
+    """A value in the letters of a name: 0.0002 as 2e-4, a path by its last part without suffix."""
+    if isinstance(value, float):
+        text = f"{value:g}"
+        if value and abs(value) < 0.01:
+            digits, _, exponent = f"{value:.6e}".partition("e")
+            text = f"{digits.rstrip('0').rstrip('.')}e{int(exponent)}"
+    else:
+        text = str(value)
+        text = Path(text).stem if "/" in text else text
+    return re.sub(r"[^a-z0-9_-]+", "_", text.lower()).strip("_")
