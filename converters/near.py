@@ -8,6 +8,7 @@ probability of 0.995, and one above it more likely still.
 from collections.abc import Iterator, Sequence
 from math import log
 from pathlib import Path
+from struct import Struct
 from typing import Any
 
 from ..schemas.errors import UserError
@@ -18,6 +19,7 @@ SHINGLE = 4  # characters; an edit touches four shingles, so that 3 % of edited 
 PERMUTATIONS = 128
 WIDTH = 4 * PERMUTATIONS  # bytes of a signature
 _SEED = 42
+_BLOCK = 1 << 15  # hashes at a time: what fits into the processor's own memory is done in half the time
 _WANTED = 0.995
 _REACH = 16  # rows of one band value are compared with the first of them and with so many of those that follow
 _NOTHING = 0xFFFFFFFF  # the signature of a text that is too short to have a shingle
@@ -37,22 +39,35 @@ def signatures(texts: Sequence[str]) -> bytes:
     hashes, counts = _shingle_hashes(np, "".join(texts), lengths)
     offsets = np.concatenate(([0], np.cumsum(counts))).astype(np.uint64)
     matrix = rensa.RMinHash.digest_matrix_from_flat_token_hashes(hashes, offsets, PERMUTATIONS, _SEED)
-    return np.array(matrix.to_rows(), np.uint32).reshape(-1, PERMUTATIONS).tobytes()
+    pack = Struct(f"={PERMUTATIONS}I").pack
+    return b"".join([pack(*row) for row in matrix.to_rows()])
 
 
 def _shingle_hashes(np: Any, text: str, lengths: Any) -> tuple[Any, Any]:
-    """A 64-bit hash of every shingle of every text (of `text`, all of them joined), and how many each text has."""
-    characters = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32).astype(np.uint64)
-    hashes = np.zeros(max(len(characters) - SHINGLE + 1, 0), np.uint64)
-    for place in range(SHINGLE):
-        hashes = hashes * np.uint64(0x9E3779B97F4A7C15) + characters[place : place + len(hashes)] + np.uint64(1)
-    hashes = (hashes ^ (hashes >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    hashes ^= hashes >> np.uint64(27)
-    within = np.ones(len(hashes), bool)  # not those that reach into the next text
+    """64-bit hashes of the shingles of every text (of `text`, all of them joined), and how many each text has."""
+    characters = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
+    hashes = np.zeros(len(characters), np.uint64)
+    for start in range(0, len(characters) - SHINGLE + 1, _BLOCK):
+        stop = min(start + _BLOCK, len(characters) - SHINGLE + 1)
+        part = hashes[start:stop]
+        numbers = characters[start : stop + SHINGLE - 1].astype(np.uint64)
+        numbers += np.uint64(1)
+        for place in range(SHINGLE):
+            part *= np.uint64(0x9E3779B97F4A7C15)
+            part += numbers[place : place + len(part)]
+        part ^= part >> np.uint64(30)
+        part *= np.uint64(0xBF58476D1CE4E5B9)
+        part ^= part >> np.uint64(27)
     ends = np.cumsum(lengths)
+    if len(lengths) and lengths.min() >= SHINGLE:
+        # Where a text ends, what would reach into the next one is its last shingle again: the minimum of a set does not mind.
+        for back in range(1, SHINGLE):
+            hashes[ends - back] = hashes[ends - SHINGLE]
+        return hashes, lengths
+    within = np.ones(len(hashes), bool)
     for back in range(1, SHINGLE):
         places = ends - back
-        within[places[(places >= 0) & (places < len(within))]] = False
+        within[places[places >= ends - lengths]] = False
     return hashes[within], np.maximum(lengths - SHINGLE + 1, 0)
 
 
@@ -81,19 +96,27 @@ def near_pairs(path: Path, threshold: float) -> list[tuple[int, int]]:
 
 def _candidates(np: Any, table: Any, rows: Any, count: int, width: int) -> Iterator[Any]:
     """Pairs that share a band, as later row * number of rows + earlier row; a pair may come from several bands."""
+    if not len(rows):
+        return
     total = np.uint64(len(table))
+    low = np.uint64((1 << len(table).bit_length()) - 1)
     for band in range(count):
         numbers = table[:, band * width : (band + 1) * width][rows].astype(np.uint64)
         keys = np.zeros(len(rows), np.uint64)
         for column in range(width):
-            keys = (keys ^ numbers[:, column]) * np.uint64(0x9E3779B97F4A7C15)
+            keys ^= numbers[:, column]
+            keys *= np.uint64(0x9E3779B97F4A7C15)
             keys ^= keys >> np.uint64(29)
-        order = np.argsort(keys, kind="stable")
-        keys, sorted_rows = keys[order], rows[order].astype(np.uint64)
-        starts = np.concatenate(([True], keys[1:] != keys[:-1]))[: len(keys)]
+        # Key and row in one number sort twenty times as fast as an index does; rows of one key then stand in their order.
+        packed = np.sort((keys & ~low) | rows.astype(np.uint64))
+        shared = (packed[1:] ^ packed[:-1]) <= low
+        packed = packed[np.concatenate((shared, [False])) | np.concatenate(([False], shared))]
+        if not len(packed):
+            continue
+        keys, sorted_rows = packed & ~low, packed & low
+        starts = np.concatenate(([True], keys[1:] != keys[:-1]))
         first = sorted_rows[np.maximum.accumulate(np.where(starts, np.arange(len(keys)), 0))]
-        later = ~starts
-        parts = [sorted_rows[later] * total + first[later]]
+        parts = [(sorted_rows * total + first)[~starts]]
         for step in range(1, _REACH + 1):
             same = keys[step:] == keys[:-step]
             if not same.any():
