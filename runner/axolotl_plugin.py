@@ -16,7 +16,7 @@ from axolotl.integrations.base import BasePlugin
 from axolotl.loaders import load_tokenizer
 
 from ..schemas.recipe import load_recipe
-from . import chat_data, classification_data, classification_training, text_data
+from . import causal_loss, chat_data, classification_data, classification_training, text_data
 from .axolotl_contract import lost_keys
 from .cpu_quantised import make_trainable
 from .fit import too_large
@@ -91,11 +91,11 @@ class RecipekitPlugin(BasePlugin):
             make_trainable(model, this_machine().memory)
         if cfg.record_type == "classification":
             classification_training.set_padding(model, self.tokenizer)
-        if cfg.record_type == "text":
+        if cfg.record_type == "text" or cfg.pack_blocks:
             model.config.use_cache = False  # with a cache, transformers does not look at positions for where documents begin
         if self.shared_block and not (cfg.deepspeed or cfg.fsdp_config):  # a sharded model cannot be tried on its own
-            if not documents_are_apart(model, self.shared_block, cfg.micro_batch_size):
-                self.fail("this model lets the documents of a packed block see each other: set training.sample_packing: false")
+            if not documents_are_apart(model, self.shared_block, 1 if _is_flash(cfg) else cfg.micro_batch_size):
+                self.fail("this model lets the rows of a packed block see each other: set training.sample_packing: false")
 
     def get_training_args(self, cfg: Any) -> Any:
         """What Axolotl has no key for, and where it would do something else than the file says.
@@ -113,12 +113,15 @@ class RecipekitPlugin(BasePlugin):
         multiple = classification_data.PAD_MULTIPLE if torch.cuda.is_available() else None
         if cfg.record_type == "classification":
             return classification_training.collator(self.tokenizer, multiple)
-        return (BlockCollator, {"pad_to_multiple_of": multiple}) if cfg.record_type == "text" else None
+        blocks = cfg.record_type == "text" or cfg.pack_blocks and not is_eval
+        return (BlockCollator, {"pad_to_multiple_of": multiple, "flatten": _is_flash(cfg)}) if blocks else None
 
     def post_trainer_create(self, cfg: Any, trainer: Any) -> None:
         """Watch what the trainer is given."""
         if cfg.record_type == "classification":
             classification_training.set_up_trainer(cfg, trainer)
+        else:
+            causal_loss.set_up_trainer(cfg, trainer)
         self.callback.attach(trainer)
 
     def add_callbacks_post_trainer(self, cfg: Any, trainer: Any) -> list[Any]:
@@ -130,3 +133,8 @@ class RecipekitPlugin(BasePlugin):
             self.progress.event("interrupted", step=self.callback.step)
             raise SystemExit(130)
         self.progress.event("stage", name="save")
+
+
+def _is_flash(cfg: Any) -> bool:
+    """Whether attention is computed by a flash kernel, which tells rows apart in batches of one only."""
+    return "flash" in str(cfg.attn_implementation)

@@ -208,8 +208,8 @@ def _train(run: RunFolder, loaded: Loaded, planned: Planned, display: Display, p
         write_atomically(run / name, text.encode())
     if not _begin(run, "train", key, previous, display, done):
         return
-    # How many blocks texts fill is not known before they are tokenised.
-    steps = "" if recipe.data.type == "text" else f"{optimizer_steps(recipe, rows):,} steps, "
+    # How many blocks are filled is not known before the rows are tokenised.
+    steps = "" if recipe.data.type == "text" or recipe.training.sample_packing else f"{optimizer_steps(recipe, rows):,} steps, "
     display.say("model", planned.model.note)
     for note in planned.notes:
         display.say("", note, "yellow")
