@@ -1,5 +1,6 @@
 """What happens at each step of training: a line in metrics.jsonl, a sealed checkpoint, a clean stop on a signal."""
 
+import faulthandler
 import json
 import math
 import os
@@ -17,8 +18,10 @@ from .processes import is_first, total, wait_for_all
 from .progress import Progress, read_lines
 from .tokenised import IGNORED
 from .training_signals import KILL_AFTER_SAVE, KILLED
+from .watchdog import beat
 
 METRICS = Path("metrics.jsonl")
+KILL_AT = "RECIPEKIT_KILL_AT_STEP"  # how `recipe verify-resume` kills a training between a step and its checkpoint
 
 
 class RunCallback(TrainerCallback):
@@ -42,6 +45,7 @@ class RunCallback(TrainerCallback):
             mask = inputs.get("attention_mask")
             counted = inputs["labels"] != IGNORED if mask is None else mask > 0  # blocks of text have no mask
             self.tokens += int(counted.sum())
+            beat()
             return training_step(model, inputs, *args, **kwargs)
 
         trainer.training_step = counting
@@ -49,6 +53,7 @@ class RunCallback(TrainerCallback):
     def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self.stop)
+        faulthandler.register(signal.SIGUSR1)  # the watchdog asks where a trainer hangs
         kept = [line for line in read_lines(METRICS) if line["step"] <= state.global_step]
         wait_for_all()
         if is_first():
@@ -57,7 +62,7 @@ class RunCallback(TrainerCallback):
         self.step = state.global_step
         self.started = time.monotonic()
         self.tokens = 0
-        self.progress.event("train", steps=state.max_steps, step=state.global_step)
+        self.progress.event("train", steps=state.max_steps, step=state.global_step, pid=os.getpid())
 
     def stop(self, number: int, frame: FrameType | None) -> None:
         """Finish the step, then checkpoint and stop. A second signal ends the process at once."""
@@ -68,6 +73,8 @@ class RunCallback(TrainerCallback):
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         self.step = state.global_step
+        if str(self.step) == os.environ.get(KILL_AT):
+            os.kill(os.getpid(), signal.SIGKILL)
         # A signal reaches each process at another moment, and a checkpoint needs all of them at the same step.
         self.interrupted = total(self.signalled, args.device) > 0
         if self.interrupted:
@@ -93,6 +100,9 @@ class RunCallback(TrainerCallback):
             self.progress.event("refused", what=f"the loss is {numbers['loss']} at step {state.global_step}: lower learning_rate")
             raise SystemExit(1)
         self.progress.event("step", **line)
+
+    def on_prediction_step(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        beat()
 
     def on_evaluate(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         self.started, self.tokens_before = time.monotonic(), self.tokens
