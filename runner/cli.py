@@ -24,6 +24,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "eval": ("evaluate", "Evaluate a run's model again, base beside tuned."),
     "report": ("report", "Write a run's report.html again."),
     "resume": ("resume", "Go on with a run that was interrupted."),
+    "verify-resume": ("verify_resume", "Kill a training and prove that it ends in the same bits all the same."),
     "runs": ("runs", "List runs with their state, steps and metrics."),
     "data": ("data", "Validate, inspect and compare files of records."),
     "ls": ("ls", "List the shipped recipes."),
