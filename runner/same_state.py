@@ -37,7 +37,7 @@ def _read(path: Path) -> Any:
 
         return load_file(path)
     import torch
-    from transformers.trainer import safe_globals
+    from transformers.trainer_pt_utils import safe_globals
 
     with safe_globals():
         return torch.load(path, weights_only=True, map_location="cpu")
@@ -66,5 +66,7 @@ def _inside(one: Any, other: Any, place: str) -> str:
     if isinstance(one, list | tuple):
         if len(one) != len(other):
             return f"{place} has {len(one)} entries and {len(other)}"
-        return next((found for index, pair in enumerate(zip(one, other, strict=True)) if (found := _inside(*pair, f"{place}[{index}]"))), "")
+        return next(
+            (found for index, pair in enumerate(zip(one, other, strict=True)) if (found := _inside(*pair, f"{place}[{index}]"))), ""
+        )
     return "" if one == other or one != one and other != other else f"{place} is {one!r} and {other!r}"

@@ -18,7 +18,7 @@ from .plan import Plan
 from .run_folder import RunFolder, all_runs
 
 # What each stage leaves in the run directory; a later run with the same key links it instead of doing it again.
-OUTPUTS = {"data": ("data",), "train": ("model", "metrics.jsonl", "tokens.json"), "evaluate": ("eval",)}
+OUTPUTS = {"data": ("data",), "train": ("model", "metrics.jsonl", "tokens.json"), "merge": ("merged",), "evaluate": ("eval",)}
 STAGES = tuple(OUTPUTS)
 _PACKAGES = ("axolotl", "torch", "transformers", "peft", "bitsandbytes", "accelerate", "deepspeed", "trl")
 
@@ -51,6 +51,11 @@ def data_key(data: Data) -> str:
 def train_key(plan: Plan, data: str, model_identity: str) -> str:
     """Changes with the rendered configuration, the data, the base model, and the versions of what trains."""
     return key_of("train", plan.files, plan.argv[1:], data, model_identity, package_versions())
+
+
+def merge_key(train: str) -> str:
+    """Changes with what was trained: it is merged into the base that it was trained on."""
+    return key_of("merge", VERSION, train)
 
 
 def evaluate_key(evaluation: Evaluation, split: str, train: str) -> str:

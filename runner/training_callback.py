@@ -71,14 +71,15 @@ class RunCallback(TrainerCallback):
     def go_on(self, args: TrainingArguments, state: TrainerState, evaluated: set[int]) -> None:
         """Take up what transformers lets fall when it resumes: how long early stopping has waited, and an evaluation that was due when the
         training was stopped. Axolotl evaluates whenever it starts; here only then, or the patience would be counted down twice."""
-        by_steps = args.eval_strategy == IntervalStrategy.STEPS and state.global_step % args.eval_steps == 0
+        by_steps = args.eval_strategy == IntervalStrategy.STEPS and state.global_step % int(args.eval_steps or 1) == 0
         by_epoch = args.eval_strategy == IntervalStrategy.EPOCH and abs((state.epoch or 0) - round(state.epoch or 0)) < 1e-6
         self.late = bool(by_steps or by_epoch) and state.global_step not in evaluated
         args.eval_on_start = self.late
-        waited: Any = (state.stateful_callbacks or {}).get("EarlyStoppingCallback", {})
+        saved: Any = state.stateful_callbacks or {}
+        waited = saved.get("EarlyStoppingCallback", {}).get("attributes", {}).get("early_stopping_patience_counter", 0)
         for callback in self.trainer.callback_handler.callbacks:
             if isinstance(callback, EarlyStoppingCallback):
-                callback.early_stopping_patience_counter = waited.get("attributes", {}).get("early_stopping_patience_counter", 0)
+                callback.early_stopping_patience_counter = waited
 
     def stop(self, number: int, frame: FrameType | None) -> None:
         """Finish the step, then checkpoint and stop. A second signal ends the process at once."""
