@@ -16,7 +16,7 @@ from axolotl.integrations.base import BasePlugin
 from axolotl.loaders import load_tokenizer
 
 from ..schemas.recipe import load_recipe
-from . import causal_loss, chat_data, classification_data, classification_training, text_data
+from . import causal_loss, chat_data, classification_data, classification_training, step_batches, text_data
 from .axolotl_contract import lost_keys
 from .cpu_quantised import make_trainable
 from .fit import too_large
@@ -122,6 +122,7 @@ class RecipekitPlugin(BasePlugin):
             classification_training.set_up_trainer(cfg, trainer)
         else:
             causal_loss.set_up_trainer(cfg, trainer)
+        step_batches.set_up_trainer(cfg, trainer)
         self.callback.attach(trainer)
 
     def add_callbacks_post_trainer(self, cfg: Any, trainer: Any) -> list[Any]:
