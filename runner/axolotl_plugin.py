@@ -5,6 +5,7 @@ is left to Axolotl.
 """
 
 import json
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from .plan import CONFIG
 from .prepared import dropped_faults
 from .processes import is_first, join_launcher, use_cpu, world_size
 from .progress import Progress
+from .save_rehearsal import rehearse
 from .text_training import BlockCollator, documents_are_apart, first_shared
 from .training_callback import RunCallback
 
@@ -124,6 +126,12 @@ class RecipekitPlugin(BasePlugin):
             causal_loss.set_up_trainer(cfg, trainer)
         step_batches.set_up_trainer(cfg, trainer)
         self.callback.attach(trainer)
+        if self.progress.enabled and not (cfg.deepspeed or cfg.fsdp_config):  # a sharded model is saved by all processes together
+            try:
+                rehearse(trainer.model, self.tokenizer)
+            except Exception as error:  # whatever it is, it would come at the end as well
+                traceback.print_exc()
+                self.fail(f"the model could not be saved after the training, so it is not begun: {type(error).__name__}: {error}")
 
     def add_callbacks_post_trainer(self, cfg: Any, trainer: Any) -> list[Any]:
         return [self.callback]

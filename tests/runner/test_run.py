@@ -1,6 +1,7 @@
 """The whole path with the real Axolotl on a tiny model: run, reuse, kill, resume, refuse."""
 
 import json
+import math
 import os
 import signal
 import subprocess
@@ -100,6 +101,11 @@ def test_training_lowers_the_loss_and_logs_every_step(finished, workplace):
     assert [line["step"] for line in trained] == list(range(1, 13))
     assert trained[-1]["loss"] < trained[0]["loss"]
     assert [line["step"] for line in lines if "eval_loss" in line] == [0, 4, 8, 12]
+
+
+def test_the_learning_rate_falls_along_a_cosine(finished, workplace):
+    rates = [line["learning_rate"] for line in losses(folder_of(finished, workplace)) if "loss" in line]
+    assert rates == pytest.approx([1e-3 * (1 + math.cos(math.pi * step / 12)) / 2 for step in range(12)])
 
 
 def test_the_tokens_per_second_were_counted(finished, workplace):
