@@ -16,7 +16,15 @@ BATCHES = {
     "3 rows": {"micro_batch_size": 3},
     "packed": {"micro_batch_size": 1, "sample_packing": "true"},
 }  # fmt: skip
-SETTINGS = {"gradient_accumulation_steps": 64, "lora_dropout": 0, "max_steps": 3, "num_epochs": 3, "eval_steps": 3, "save_steps": 3}
+SETTINGS = {
+    "sequence_len": 512,
+    "gradient_accumulation_steps": 64,
+    "lora_dropout": 0,
+    "max_steps": 3,
+    "num_epochs": 3,
+    "eval_steps": 3,
+    "save_steps": 3,
+}
 
 
 @pytest.fixture(scope="module")
