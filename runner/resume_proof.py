@@ -24,8 +24,8 @@ from .plan import Plan, executable
 from .progress import read_lines
 from .run import make_plan
 from .same_state import differences, first_other_line
+from .training_signals import KILL_AT
 
-KILL_AT = "RECIPEKIT_KILL_AT_STEP"  # read by training_callback.py
 CLOCK = ("tokens_per_s", "eval_runtime")
 Listener = Callable[[dict[str, Any]], None]
 
@@ -104,7 +104,7 @@ class Trial:
 def prepare(loaded: Loaded, root: Path, folder: Path, listener: Listener) -> Trial:
     """Convert the data and write the files that `recipe run` writes before it trains."""
     manifest = build(loaded.recipe.data, folder / "data")
-    planned = make_plan(loaded, manifest, this_machine(), resolve_model(loaded.recipe.model, root))
+    planned = make_plan(loaded, manifest, this_machine(), resolve_model(loaded.recipe.model, root, loaded.is_rehearsal))
     write_atomically(folder / "recipe.yml", to_yaml(loaded.document.data).encode())
     for name, text in planned.plan.files.items():
         write_atomically(folder / name, text.encode())

@@ -18,11 +18,10 @@ from .memory_measured import record_peak
 from .processes import is_first, total, wait_for_all
 from .progress import Progress, read_lines
 from .tokenised import IGNORED
-from .training_signals import KILL_AFTER_SAVE, KILLED
+from .training_signals import KILL_AFTER_SAVE, KILL_AT, KILLED
 from .watchdog import beat
 
 METRICS = Path("metrics.jsonl")
-KILL_AT = "RECIPEKIT_KILL_AT_STEP"  # how `recipe verify-resume` kills a training between a step and its checkpoint
 
 
 class RunCallback(TrainerCallback):
