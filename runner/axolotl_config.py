@@ -25,7 +25,7 @@ def render_axolotl(recipe: Recipe, data: RenderedData, machine: Machine, base_mo
         **_adapter(recipe.training),
         **_datasets(recipe, data),
         **_task(recipe, data),
-        **_rows(recipe),
+        **_rows(recipe, machine),
         **_optimizer(recipe.training, machine),
         **_precision(recipe.training, machine),
         **_watching(recipe, data),
@@ -122,13 +122,14 @@ def _task(recipe: Recipe, data: RenderedData) -> dict[str, Any]:
     return {"pack_blocks": True} if packing else {}
 
 
-def _rows(recipe: Recipe) -> dict[str, Any]:
+def _rows(recipe: Recipe, machine: Machine) -> dict[str, Any]:
     training = recipe.training
     return {
         "sequence_len": training.sequence_len,
         "excess_length_strategy": training.excess_length_strategy if recipe.data.type != "text" else None,
         # Axolotl's packing drops the rows that do not fill a last batch, in each epoch others; our plugin packs, and keeps them.
         "sample_packing": False,
+        "pad_to_sequence_len": False if machine.is_cpu else None,  # else every batch is padded to a multiple of 64, for a GPU's sake
         "group_by_length": training.group_by_length,
         "micro_batch_size": training.micro_batch_size,
         "gradient_accumulation_steps": training.gradient_accumulation_steps,

@@ -192,6 +192,11 @@ def test_warm_up_is_what_the_recipe_says_and_nothing_where_it_says_nothing(rende
     assert {key: config[key] for key in config if key.startswith("warmup")} == there
 
 
+def test_batches_are_padded_to_a_multiple_for_a_gpu_only(render):
+    assert render(machine=Machine())["pad_to_sequence_len"] is False
+    assert "pad_to_sequence_len" not in render()
+
+
 def test_chats_are_packed_by_our_plugin_because_axolotl_drops_rows(render):
     config = render({"training.sample_packing": True})
     assert (config["pack_blocks"], config["sample_packing"]) == (True, False)
