@@ -63,7 +63,8 @@ class RecipekitPlugin(BasePlugin):
             Path("tokens.json").write_text(json.dumps(prepared.report, indent=2, ensure_ascii=False), encoding="utf-8")
         recipe = load_recipe("recipe.yml").recipe
         faults = prepared.faults + dropped_faults(prepared.report, cfg.excess_length_strategy, recipe.data.max_dropped)
-        if faults := faults or too_large(recipe, cfg.base_model, cfg.num_labels or 0, prepared.report["train"]["longest"]):
+        longest = cfg.sequence_len if cfg.pack_blocks else prepared.report["train"].get("longest", 0)
+        if faults := faults or too_large(recipe, cfg.base_model, cfg.num_labels or 0, longest):
             self.fail("\n".join(faults))
         self.shared_block = first_shared(prepared.train) if cfg.pack_blocks else None
         self.progress.event("stage", name="load model")
