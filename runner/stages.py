@@ -89,12 +89,13 @@ def reuse(source: RunFolder, target: RunFolder, stage: str) -> None:
     """
     for name in OUTPUTS[stage]:
         if (source / name).is_dir():
-            shutil.copytree(source / name, target / name, copy_function=_link, dirs_exist_ok=True)
+            shutil.copytree(source / name, target / name, copy_function=link, dirs_exist_ok=True)
         else:
             shutil.copy2(source / name, target / name)
 
 
-def _link(source: str, target: str) -> None:
+def link(source: str, target: str) -> None:
+    """A hard link, which costs no space, or a copy where the file system has none."""
     try:
         Path(target).hardlink_to(source)
     except OSError:
