@@ -48,6 +48,7 @@ class StepBatches(BatchSampler):
         self.cap = micro * max(lengths)  # what a batch of any rows might take
         self.drop_last = False
         self.epoch = 0
+        self.sampler = self  # accelerate wraps these batches when it resumes within an epoch, and tells the epoch to their `sampler` alone
 
     def set_epoch(self, epoch: int) -> None:
         """Called before each epoch, and when a training resumes in one."""

@@ -77,6 +77,21 @@ def test_the_order_hangs_on_the_seed_and_the_epoch_alone():
     assert epoch_of(StepBatches(LENGTHS, 4, 4, seed=2)) != first
 
 
+def test_a_training_that_resumes_within_a_later_epoch_goes_on_in_that_epochs_order():
+    from accelerate.data_loader import prepare_data_loader, skip_first_batches
+    from torch.utils.data import DataLoader
+
+    def prepared():
+        return prepare_data_loader(DataLoader(list(range(50)), batch_sampler=StepBatches(LENGTHS, 4, 4, seed=1)), put_on_device=False)
+
+    whole = prepared()
+    whole.set_epoch(1)
+    expected = [batch.tolist() for batch in whole]
+    resumed = skip_first_batches(prepared(), 8)
+    resumed.set_epoch(1)
+    assert [batch.tolist() for batch in resumed] == expected[8:]
+
+
 def test_a_step_of_very_many_rows_is_cut_evenly():
     lengths = [CHANCE.randint(1, 99) for _ in range(MOST_ROWS + 44)]
     assert [len(batch) for batch in epoch_of(StepBatches(lengths, 100, 3, seed=1))] == [100, 100, 100]
