@@ -63,6 +63,8 @@ def _axes(place: Callable[[float, float], tuple[float, float]], across: list[flo
         parts.append(f'<text x="{LEFT - 8}" y="{height + 4}" text-anchor="end">{y:.4g}</text>')
     for x in across:
         width, _ = place(x, 0)
+        if width > WIDTH - 12 - 8 * len(x_label) - 12:  # the axis's own name stands there
+            continue
         parts.append(f'<text x="{width}" y="{HEIGHT - 10}" text-anchor="middle">{x:.4g}</text>')
     parts.append(f'<text x="{WIDTH - 12}" y="{HEIGHT - 10}" text-anchor="end">{escape(x_label)}</text>')
     return "".join(parts)

@@ -6,25 +6,30 @@ so that an evaluation that was killed goes on where it was.
 
 import json
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import torch
 from transformers import AutoModelForCausalLM, set_seed
 
-from .progress import Progress, read_lines
+from .progress import Progress, cut_torn_line, read_lines
 from .text_blocks import Piece, pieces
-from .tokenised import IGNORED, end_ids, last_span, load, tokenise
+from .tokenised import IGNORED, end_ids, last_span, load, segments, tokenise
 
 ROWS = Path("eval/rows.jsonl")
 PREDICTIONS = Path("eval/predictions.jsonl")
+TRAIN, MASK_ROWS, MASKS = Path("data/train.jsonl"), Path("eval/mask_rows.jsonl"), 3
+CONFIG = "eval/axolotl.yml"  # rendered for this machine, which need not be the one that trained
 
 
 def main() -> None:
     """Answer the request."""
     request = json.loads(Path("eval/request.json").read_text(encoding="utf-8"))
     progress = Progress(Path("progress.jsonl"))
-    cfg, tokenizer = load()
+    cut_torn_line(PREDICTIONS)
+    cfg, tokenizer = load(CONFIG)
+    write_masks(cfg, tokenizer)
     if cfg.record_type == "classification":
         from .classification_evaluator import classify
 
@@ -36,14 +41,14 @@ def main() -> None:
     device = "cuda" if torch.cuda.is_available() else "cpu"
     dtype = torch.bfloat16 if device == "cuda" else torch.float32
     total = 2 * len(rows)
-    for name, model in _models(request, dtype, device):
+    for name, model in models(request, dtype, device):
         waiting = [row for row in rows if (name, row["id"]) not in done]
         size = request["generation"]["batch_size"]
         for start in range(0, len(waiting), size):
             batch = waiting[start : start + size]
             progress.event("evaluate", model=name, done=len(done), total=total)
             scored = [_score(model, row, device) for row in batch]
-            replies = _generate(model, tokenizer, batch, request, device) if request["generate"] else [{}] * len(batch)
+            replies = generate(model, tokenizer, batch, request, device) if request["generate"] else [{}] * len(batch)
             with PREDICTIONS.open("a", encoding="utf-8") as stream:
                 for row, likelihood, reply in zip(batch, scored, replies, strict=True):
                     line = {"model": name, "id": row["id"], "reference": row["reference"], "original_tokens": row["original_tokens"]}
@@ -51,6 +56,16 @@ def main() -> None:
                     stream.write(json.dumps({**line, **likelihood, **empty, **reply}, ensure_ascii=False) + "\n")
             done |= {(name, row["id"]) for row in batch}
     progress.event("evaluated", done=len(done), total=total)
+
+
+def write_masks(cfg: Any, tokenizer: Any) -> None:
+    """eval/masks.jsonl: the first training rows as text, in runs of what is trained and what is masked."""
+    with TRAIN.open(encoding="utf-8") as stream:
+        MASK_ROWS.write_text("".join(islice(stream, MASKS)), encoding="utf-8")
+    rows = [
+        {"id": row["id"], "label": row.get("label"), "segments": segments(row, tokenizer)} for row in tokenise(cfg, tokenizer, MASK_ROWS)
+    ]
+    MASK_ROWS.with_name("masks.jsonl").write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
 
 
 def _prepared(cfg: Any, tokenizer: Any) -> list[dict[str, Any]]:
@@ -69,7 +84,7 @@ def _prepared(cfg: Any, tokenizer: Any) -> list[dict[str, Any]]:
     return sorted(rows, key=lambda row: (len(row["prompt_ids"]), row["id"]))
 
 
-def _models(request: dict[str, Any], dtype: torch.dtype, device: str) -> Iterator[tuple[str, Any]]:
+def models(request: dict[str, Any], dtype: torch.dtype, device: str) -> Iterator[tuple[str, Any]]:
     """The base model, then the tuned one. With an adapter the base is loaded once and the adapter put on it."""
     options = {"dtype": dtype, "trust_remote_code": request["trust_remote_code"], "revision": request["revision"]}
     base: Any = AutoModelForCausalLM.from_pretrained(request["base_model"], **options)
@@ -102,7 +117,7 @@ def _score(model: Any, row: dict[str, Any], device: str) -> dict[str, float]:
 
 
 @torch.inference_mode()
-def _generate(model: Any, tokenizer: Any, batch: list[dict[str, Any]], request: dict[str, Any], device: str) -> list[dict[str, Any]]:
+def generate(model: Any, tokenizer: Any, batch: list[dict[str, Any]], request: dict[str, Any], device: str) -> list[dict[str, Any]]:
     """A reply to each row's prompt, generated together, padded on the left."""
     settings = request["generation"]
     prompts = [row["prompt_ids"] for row in batch]

@@ -76,14 +76,22 @@ def _twin(model: Model, name: str) -> ResolvedModel:
 
 
 def folder_identity(folder: Path) -> str:
-    """A hash of a model folder: every file's name and size, and the content of the small ones."""
+    """A hash of a model folder: the name, size and content of every file but its card."""
     digest = sha256()
-    for path in sorted(p for p in folder.iterdir() if p.is_file()):
+    for path in sorted(p for p in folder.iterdir() if p.is_file() and p.name != "README.md"):  # a card is no weight
         size = path.stat().st_size
         digest.update(f"{path.name}\0{size}\0".encode())
         with path.open("rb") as stream:
             digest.update(stream.read() if size < 1 << 22 else file_digest(stream, "blake2b").digest())
     return digest.hexdigest()
+
+
+def is_unchanged(model: ResolvedModel) -> bool:
+    """Whether what is loaded from its path is still what it was; of a hub name the identity is all that is known."""
+    folder = Path(model.path)
+    if model.identity.startswith(EMBEDDED):
+        return (folder / COMPLETE).is_file()
+    return folder_identity(folder) == model.identity if folder.is_dir() else "@" in model.identity
 
 
 def finished_model(recipe_name: str, runs: Path, rehearsal: bool) -> RunFolder | None:

@@ -42,6 +42,15 @@ class Follower:
                 yield json.loads(line)
 
 
+def cut_torn_line(path: Path) -> None:
+    """Take off a last line that was not written to its end, so that the next one is not glued to it."""
+    if not path.exists():
+        return
+    with path.open("r+b") as stream:
+        kept = stream.read().rfind(b"\n") + 1
+        stream.truncate(kept)
+
+
 def read_lines(path: Path) -> list[dict[str, Any]]:
     """Every complete line of a JSON Lines file; a torn last line is left out."""
     if not path.exists():

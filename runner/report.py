@@ -5,13 +5,16 @@ from typing import Any
 
 from ..converters.publish import write_atomically
 from ..schemas.errors import UserError
+from ..schemas.recipe import Loaded, load_recipe
 from .charts import Series, line_chart
+from .effective import effective_values
 from .metrics_table import LABELS, change_title, digits, number, verdict
+from .plain import dotted, one_line
 from .progress import read_lines
+from .report_rows import classified_rows, cut, extremes, gains, ranking_metric, shown_rows
 from .run_folder import RunFolder
+from .scoring import BASE, TUNED, read_cases
 from .token_summary import token_summary
-
-SAMPLES = 10
 
 
 def write_report(run: RunFolder) -> Path:
@@ -28,7 +31,8 @@ def environment() -> Any:
 
     loader = PackageLoader("recipekit.runner", ".")
     found = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    found.filters |= {"number": number}
+    found.filters |= {"number": number, "cut": cut}
+    found.globals["heat"] = lambda counts: sorted({emotion for replies in counts.values() for emotion in replies})
     return found
 
 
@@ -37,7 +41,7 @@ def report_facts(run: RunFolder) -> dict[str, Any]:
     metrics = run.read("eval/metrics.json")
     if not metrics:
         raise UserError(f"{run.path} has not been evaluated: it is {run.status['state']}", hint=f"recipe resume {run.path}")
-    predictions, rows = read_lines(run / "eval" / "predictions.jsonl"), read_lines(run / "eval" / "rows.jsonl")
+    lines, loaded = read_lines(run / "metrics.jsonl"), stored_recipe(run)
     return {
         "name": run.status["recipe"],
         "run": run.path.name,
@@ -49,14 +53,23 @@ def report_facts(run: RunFolder) -> dict[str, Any]:
         "columns": [name for name in LABELS if metrics["models"].get(name)],
         "labels": LABELS,
         "change_title": change_title(metrics),
-        "verdicts": {name: verdict(metrics["differences"][name], metrics["metrics"][name]["better"]) for name in metrics["metrics"]},
-        "charts": charts(read_lines(run / "metrics.jsonl")),
-        "samples": samples(predictions, rows),
-        "mistakes": mistakes(predictions, rows),
+        "verdicts": verdicts(metrics),
+        "slices": [(name, part, verdicts(part)) for name, part in metrics.get("slices", {}).items()],
+        "charts": charts(lines),
+        "cost": cost(lines, run.read("memory.json")),
+        "rows": row_facts(run, metrics),
+        "masks": read_lines(run / "eval" / "masks.jsonl"),
+        "values": recipe_values(loaded, run.read("origins.json")),
+        "leaks": leaks(loaded),
         "recipe": (run / "recipe.yml").read_text(encoding="utf-8"),
         "lock": run.read("lock.json"),
         "reasons": [line for line in [run.status.get("reason")] if line],
     }
+
+
+def verdicts(metrics: dict[str, Any]) -> dict[str, str]:
+    """Each metric's change in words."""
+    return {name: verdict(metrics["differences"][name], metrics["metrics"][name]["better"]) for name in metrics["metrics"]}
 
 
 def answer(metrics: dict[str, Any]) -> str:
@@ -89,22 +102,54 @@ def charts(lines: list[dict[str, Any]]) -> dict[str, str]:
     return {title: svg for title, svg in drawn.items() if svg}
 
 
-def samples(predictions: list[dict[str, Any]], rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The first SAMPLES rows: the question, the data's reply, and both models'."""
+def cost(lines: list[dict[str, Any]], memory: dict[str, Any]) -> list[str]:
+    """What the training cost, in words: median tokens per second, and the most memory it held where that was measured."""
+    speeds = sorted(line["tokens_per_s"] for line in lines if isinstance(line.get("tokens_per_s"), int | float))
+    told = [f"{speeds[len(speeds) // 2]:,.0f} tokens per second (median over {len(speeds)} logged steps)"] if speeds else []
+    return told + ([f"{memory['peak'] / 2**30:.2f} GiB of memory at most ({memory['device']})"] if memory else [])
+
+
+def row_facts(run: RunFolder, metrics: dict[str, Any]) -> dict[str, Any]:
+    """The rows that the page shows, and by which metric they were ranked."""
+    predictions = read_lines(run / "eval" / "predictions.jsonl")
+    rows = {row["id"]: row for row in read_lines(run / "eval" / "rows.jsonl")}
+    if "by_label" in metrics:
+        right, wrong = classified_rows(predictions, rows)
+        return {"right": right, "wrong": wrong}
+    name = ranking_metric(metrics)
+    if name is None or metrics["against"] != BASE:
+        return {}
     by_id: dict[str, dict[str, Any]] = {}
     for line in predictions:
         by_id.setdefault(line["id"], {})[line["model"]] = line
-    shown = []
-    for row in rows[:SAMPLES]:
-        found = by_id.get(row["id"], {})
-        if {"base", "tuned"} <= set(found) and "messages" in row:
-            shown.append({"id": row["id"], "prompt": row["messages"][-2]["content"], "reference": found["tuned"]["reference"], **found})
-    return shown
+    cases = read_cases(run / "eval" / "predictions.jsonl", run / "eval" / "rows.jsonl")
+    if not {BASE, TUNED} <= set(cases):
+        return {}
+    best, worst = extremes(gains(name, cases))
+    return {"metric": name, "best": shown_rows(best, rows, by_id), "worst": shown_rows(worst, rows, by_id)}
 
 
-def mistakes(predictions: list[dict[str, Any]], rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The SAMPLES rows that a classifier was surest of and wrong about, surest first."""
-    texts = {row["id"]: row.get("text", "") for row in rows}
-    wrong = [line for line in predictions if line["model"] == "tuned" and line.get("predicted", line.get("label")) != line.get("label")]
-    found = [{**line, "probability": line["probabilities"][line["predicted"]], "text": texts[line["id"]]} for line in wrong]
-    return sorted(found, key=lambda line: -line["probability"])[:SAMPLES]
+def stored_recipe(run: RunFolder) -> Loaded | None:
+    """The recipe that was run; None where this version's schema does not accept it any more."""
+    try:
+        return load_recipe(str(run / "recipe.yml"))
+    except UserError:
+        return None
+
+
+def recipe_values(loaded: Loaded | None, origins: dict[str, str]) -> list[tuple[str, str, str]]:
+    """(key, value, origin) of every key that counts; the origin is the place of the recipe, or the --set, that it came from."""
+    found = effective_values(loaded) if loaded else {}
+    return [(key, one_line(value.value), origins.get(key, "")) for path, value in found.items() if (key := dotted(path))]
+
+
+def leaks(loaded: Loaded | None) -> str:
+    """What is known of rows that stand in two splits. A leak stops the run, so that a run with data has none of those looked for."""
+    if loaded is None:
+        return ""
+    data = loaded.recipe.data
+    if data.check_leaks == "none":
+        return "not looked for (data.check_leaks: none)"
+    kinds = ["equal rows", *(["near-duplicates"] if data.check_leaks == "near" else [])]
+    kinds += [f"groups by {', '.join(data.split.group_by)}"] if data.split.group_by else []
+    return f"none between splits; looked for {', '.join(kinds)}"

@@ -17,16 +17,17 @@ from . import rehearsal, slurm, stages, upstream
 from .axolotl_config import RenderedData, substitutions
 from .checkpoints import newest, other_training
 from .child import run_child
+from .conclusion import finish
 from .display import Display
+from .effective import effective_values
 from .evaluation import evaluate
 from .fit_of_run import check_fit
-from .generate.stage import kept_with, with_rows
 from .hub_commits import at_commits
 from .launchable import require_startable
 from .machine import Machine, this_machine
-from .model_source import ResolvedModel, resolve_model
+from .model_source import ResolvedModel, is_unchanged, resolve_model
+from .plain import dotted
 from .plan import Plan, executable, plan, resuming
-from .report import write_report
 from .run_folder import RunFolder, create
 from .steps import optimizer_steps, repeated_rows, step_problems
 from .token_summary import token_summary
@@ -45,14 +46,15 @@ class Outcome(NamedTuple):
 def run_recipe(loaded: Loaded, root: Path, display: Display) -> Outcome:
     """Run the recipe in a new directory under `root`, or say that a finished run is this one already."""
     require_startable(loaded, this_machine())
-    loaded = with_rows(at_commits(loaded), root, display)
+    loaded = at_commits(loaded)
     previous = stages.previous_runs(root, loaded.recipe.name)
     same = already_done(loaded, root, previous)
     if same:
         display.say("done", f"nothing has changed since {same.path}: no stage was run")
-        return Outcome(same, dict.fromkeys(same.status["stages"], "reused"), same.read("eval/metrics.json"))
+        return Outcome(same, dict.fromkeys(stages.STAGES, "reused"), same.read("eval/metrics.json"))
     run = create(loaded.recipe.name, stages.data_key(loaded.recipe.data), root)
     write_atomically(run / "recipe.yml", to_yaml(loaded.document.data).encode())
+    run.write("origins.json", {dotted(path): found.origin_text for path, found in effective_values(loaded).items()})
     run.update(recipe=loaded.recipe.name, file=str(loaded.path.absolute()), state="running", stages={}, started=round(time.time(), 3),
                rehearsal=loaded.is_rehearsal)  # fmt: skip
     if loaded.real:
@@ -89,8 +91,6 @@ def already_done(loaded: Loaded, root: Path, previous: list[RunFolder]) -> RunFo
     planned = make_plan(loaded, before.read(f"data/{MANIFEST}"), this_machine(), model)
     train = stages.train_key(planned.plan, data, planned.model.identity)
     wanted = {"data": data, "train": train, "evaluate": stages.evaluate_key(recipe.evaluation, recipe.evaluation_split, train)}
-    if recipe.export.merge:
-        wanted["merge"] = stages.merge_key(train)
     return next((run for run in previous if run.status.get("state") == "done" and run.status.get("stages") == wanted), None)
 
 
@@ -112,17 +112,15 @@ def make_plan(loaded: Loaded, manifest: dict[str, Any], machine: Machine, model:
 def execute(run: RunFolder, loaded: Loaded, root: Path, display: Display, previous: list[RunFolder]) -> Outcome:
     """Carry out the stages that the run has not completed. Whatever happens, status.json says how it ended."""
     done: dict[str, str] = {}
-    require_startable(loaded, this_machine())
+    if "train" not in run.status["stages"]:
+        require_startable(loaded, this_machine())
     with run.locked():
         run.update(state="running", reason="")
         try:
-            loaded = with_rows(loaded, root, display)
-            kept_with(run, loaded, root)
             _data(run, loaded, display, previous, done)
-            model = _model(loaded, root, display)
+            model = _model(run, loaded, root, display)
             planned = make_plan(loaded, run.read(f"data/{MANIFEST}"), this_machine(), model)
             _train(run, loaded, planned, display, previous, done)
-            _merge(run, loaded, planned, display, previous, done)
             metrics = _evaluate(run, loaded, planned, display, previous, done)
         except BaseException as error:
             state = "interrupted" if isinstance(error, Interrupted | KeyboardInterrupt) else "failed"
@@ -131,24 +129,8 @@ def execute(run: RunFolder, loaded: Loaded, root: Path, display: Display, previo
             raise
         finally:
             display.clear()
-        finish(run, metrics, display)
+        finish(run, loaded, metrics, display)
         return Outcome(run, done, metrics)
-
-
-def finish(run: RunFolder, metrics: dict[str, Any], display: Display) -> None:
-    """Name the run's state, write its report, and raise GateError where a gate says no."""
-    failed = [name for name, gate in metrics["gates"].items() if not gate["passed"]]
-    if failed and run.status.get("rehearsal"):
-        display.say("gates", f"not applied, since this is a rehearsal: {', '.join(failed)}", "yellow")
-        failed = []
-    run.update(state="refused" if failed else "done", reason="gates: " + ", ".join(failed) if failed else "")
-    display.say("report", str(write_report(run)))
-    if failed:
-        raise GateError(*(
-            Problem(Mark(""), f"{name} is {gate['value']}, the gate wants {_range(gate)}", "see the report", "gate")
-            for name, gate in metrics["gates"].items()
-            if not gate["passed"]
-        ))  # fmt: skip
 
 
 def _begin(run: RunFolder, stage: str, key: str, previous: list[RunFolder], display: Display, done: dict[str, str]) -> bool:
@@ -179,6 +161,10 @@ def _complete(run: RunFolder, stage: str, key: str) -> None:
 
 
 def _data(run: RunFolder, loaded: Loaded, display: Display, previous: list[RunFolder], done: dict[str, str]) -> None:
+    # What the run has is what it is about, even where its sources have changed or gone since.
+    if "data" in run.status["stages"] and _is_whole(run, "data", display):
+        done["data"] = "done before"
+        return
     key = stages.data_key(loaded.recipe.data)
     if not _begin(run, "data", key, previous, display, done):
         return
@@ -190,16 +176,29 @@ def _data(run: RunFolder, loaded: Loaded, display: Display, previous: list[RunFo
     _complete(run, "data", key)
 
 
-def _model(loaded: Loaded, root: Path, display: Display) -> ResolvedModel:
-    """The model to start from; where that is another recipe's and not there yet, that one is run first."""
-    if first := upstream.needed(loaded, root):
+def _model(run: RunFolder, loaded: Loaded, root: Path, display: Display) -> ResolvedModel:
+    """The model to start from; where that is another recipe's and not there yet, that one is run first.
+
+    A run that has trained has the model that it was trained on, or none: an adapter on another base is another model.
+    """
+    trained_on = run.read("lock.json").get("model") if "train" in run.status["stages"] else None
+    if trained_on and is_unchanged(before := ResolvedModel(**trained_on)):
+        return before
+    if not trained_on and (first := upstream.needed(loaded, root)):
         display.say("first", f"{first.recipe.name} ({first.path}): {loaded.recipe.name} starts from its model, which is not there yet")
         run_or_resume(first, root, display)
         display.say("then", loaded.recipe.name)
-    return resolve_model(loaded.recipe.model, root, loaded.is_rehearsal)
+    found = resolve_model(loaded.recipe.model, root, loaded.is_rehearsal)
+    if trained_on and found.identity != trained_on["identity"]:
+        what = f"was trained on {trained_on['note']}, which is not {found.note} as it is now"
+        raise UserError(Problem(Mark(str(run.path)), what, "bring it back: an adapter on another base is another model", "other-model"))
+    return found
 
 
 def _train(run: RunFolder, loaded: Loaded, planned: Planned, display: Display, previous: list[RunFolder], done: dict[str, str]) -> None:
+    if "train" in run.status["stages"] and (run / "model").is_dir():  # other packages or another machine are no reason to train again
+        done["train"] = "done before"
+        return
     recipe, machine = loaded.recipe, this_machine()
     key = stages.train_key(planned.plan, run.status["stages"]["data"], planned.model.identity)
     splits = run.read(f"data/{MANIFEST}")["splits"]
@@ -207,15 +206,14 @@ def _train(run: RunFolder, loaded: Loaded, planned: Planned, display: Display, p
     rows = splits["train"]
     lock = {"recipekit": VERSION, "python": sys.version.split()[0], "packages": stages.package_versions(),
             "model": planned.model._asdict(), "machine": machine._asdict(), "train_key": key}  # fmt: skip
-    if run.status["stages"].get("train") != key:
-        _refuse_other_training(run, lock)
+    _refuse_other_training(run, lock)
     run.write("lock.json", lock)
     for name, text in planned.plan.files.items():
         write_atomically(run / name, text.encode())
     if not _begin(run, "train", key, previous, display, done):
         return
-    # How many blocks are filled is not known before the rows are tokenised.
-    steps = "" if recipe.data.type == "text" or recipe.training.sample_packing else f"{optimizer_steps(recipe, rows):,} steps, "
+    # How many blocks texts fill is not known before they are tokenised.
+    steps = "" if recipe.data.type == "text" else f"{optimizer_steps(recipe, rows):,} steps, "
     display.say("model", planned.model.note)
     for note in planned.notes:
         display.say("", note, "yellow")
@@ -267,35 +265,15 @@ def _publish_model(run: RunFolder) -> None:
             raise UserError(Problem(Mark(str(run / "checkpoints")), "training ended without weights", "see train.log", "no-weights"))
 
 
-def _merge(run: RunFolder, loaded: Loaded, planned: Planned, display: Display, previous: list[RunFolder], done: dict[str, str]) -> None:
-    """The adapter in its base model as merged/, where the recipe wants it."""
-    if not loaded.recipe.export.merge:
-        return
-    key = stages.merge_key(run.status["stages"]["train"])
-    if _begin(run, "merge", key, previous, display, done):
-        model = loaded.recipe.model
-        run.write(
-            "merge.json", {"base_model": planned.model.path, "revision": model.revision, "trust_remote_code": model.trust_remote_code}
-        )
-        run_child((sys.executable, "-m", "recipekit.runner.merging"), run.path, planned.plan.env, "merge.log", "merging", display.event)
-        facts = run.read("merged/merge.json")
-        display.say("merge", f"merged/ in {facts['dtype']}, logits within {facts['largest_difference']:.1g} of base and adapter")
-        _complete(run, "merge", key)
-
-
 def _evaluate(
     run: RunFolder, loaded: Loaded, planned: Planned, display: Display, previous: list[RunFolder], done: dict[str, str]
 ) -> dict[str, Any]:
     recipe = loaded.recipe
     key = stages.evaluate_key(recipe.evaluation, recipe.evaluation_split, run.status["stages"]["train"])
     if _begin(run, "evaluate", key, previous, display, done):
-        evaluate(run, recipe, planned.model, planned.plan.env, key, display)
+        run.update(stages={stage: value for stage, value in run.status["stages"].items() if stage != "evaluate"})
+        evaluate(run, recipe, planned.plan, planned.model, display)
         beside = "baselines" if recipe.data.type == "classification" else "base"
         display.say("evaluate", f"{run.read('eval/metrics.json')['rows']} {recipe.evaluation_split} rows, {beside} beside tuned")
         _complete(run, "evaluate", key)
     return run.read("eval/metrics.json")
-
-
-def _range(gate: dict[str, Any]) -> str:
-    parts = [f"{word} {gate[key]}" for key, word in (("min", "at least"), ("max", "at most")) if gate[key] is not None]
-    return " and ".join(parts)

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from ..schemas.sections import Evaluation
 from .intervals import Estimate, difference, estimate, resamples
+from .judge import judged
 from .labelled_replies import label_columns, label_table
 from .metrics import OF_LABELS, Case, metric
 from .progress import read_lines
@@ -22,12 +23,15 @@ class Training(NamedTuple):
 
 
 def read_cases(predictions: Path, rows: Path | None = None) -> dict[str, list[Case]]:
-    """The cases of each model, the same rows in the same order for all, from predictions.jsonl; with the meta of the rows."""
+    """The cases of each model, the same rows in the same order for all, from predictions.jsonl; with the rows' meta and judgements."""
+    scores = judged(predictions.with_name("judgements.jsonl"))
     meta = {row["id"]: row.get("meta", {}) for row in read_lines(rows)} if rows else {}
     by_model: dict[str, dict[str, Case]] = {}
     for line in read_lines(predictions):
         fields = {key: line[key] for key in Case._fields if key in line}
-        by_model.setdefault(line["model"], {})[line["id"]] = Case(**fields)._replace(meta=meta.get(line["id"], {}))
+        by_model.setdefault(line["model"], {})[line["id"]] = Case(**fields)._replace(
+            meta=meta.get(line["id"], {}), judged=scores.get((line["model"], line["id"]), {})
+        )
     shared = set.intersection(*(set(cases) for cases in by_model.values())) if by_model else set()
     return {model: [cases[i] for i in sorted(shared)] for model, cases in by_model.items()}
 
@@ -62,9 +66,9 @@ def measured(evaluation: Evaluation, columns: Columns, against: str, of_labels: 
         weights = draws[len(chosen[TUNED])]
         for model, cases in chosen.items():
             if model != REFERENCE or measure.ON_REFERENCE:
-                models[model][name] = _as_json(estimate(measure, cases, weights, evaluation.confidence))
+                models[model][name] = as_json(estimate(measure, cases, weights, evaluation.confidence))
         change = difference(measure, chosen[against], chosen[TUNED], weights, evaluation.confidence)
-        differences[name] = _as_json(change) | {"distinguishable": bool(change.low > 0 or change.high < 0)}
+        differences[name] = as_json(change) | {"distinguishable": bool(change.low > 0 or change.high < 0)}
     units = {name: {"unit": metric(name).UNIT, "better": metric(name).BETTER} for name in evaluation.metrics}
     return {"rows": len(columns[TUNED]), "confidence": evaluation.confidence, "against": against, "models": models,
             "differences": differences, "metrics": units}  # fmt: skip
@@ -102,5 +106,6 @@ def _references(cases: list[Case]) -> list[Case]:
     return [case._replace(reply=case.reference, stopped=True) for case in cases]
 
 
-def _as_json(number: Estimate) -> dict[str, float | None]:
+def as_json(number: Estimate) -> dict[str, float | None]:
+    """An estimate as JSON has it: six decimals, null for what is no number."""
     return {key: round(value, 6) if math.isfinite(value) else None for key, value in number._asdict().items()}

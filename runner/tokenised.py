@@ -7,6 +7,7 @@ import json
 import sys
 from itertools import groupby
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from . import axolotl_datasets
@@ -25,13 +26,15 @@ def tokenise(cfg: Any, tokenizer: Any, path: Path) -> list[dict[str, Any]]:
     from axolotl.utils.dict import DictDefault
 
     dataset = {**dict(cfg.datasets[0]), "path": str(path)}
-    changed = {"datasets": [DictDefault(dataset)], "test_datasets": None, "dataset_prepared_path": None, "sample_packing": False}
-    found = axolotl_datasets.load(DictDefault({**dict(cfg), **changed})).train_dataset
-    kept = [row for row in rows if row["id"] not in long_rows(cfg, tokenizer, rows)] if len(found) != len(rows) else rows
-    return [
-        {"id": row["id"], "input_ids": list(tensors["input_ids"]), "labels": list(tensors["labels"])}
-        for row, tensors in zip(kept, found, strict=True)
-    ]
+    # A folder of its own: Axolotl finds prepared rows by the file's path, and would take those of another file that once lay there.
+    with TemporaryDirectory() as prepared:
+        changed = {"datasets": [DictDefault(dataset)], "test_datasets": None, "dataset_prepared_path": prepared, "sample_packing": False}
+        found = axolotl_datasets.load(DictDefault({**dict(cfg), **changed})).train_dataset
+        kept = [row for row in rows if row["id"] not in long_rows(cfg, tokenizer, rows)] if len(found) != len(rows) else rows
+        return [
+            {"id": row["id"], "input_ids": list(tensors["input_ids"]), "labels": list(tensors["labels"])}
+            for row, tensors in zip(kept, found, strict=True)
+        ]
 
 
 def _document(row: dict[str, Any], tokenizer: Any) -> dict[str, Any]:

@@ -54,10 +54,11 @@ def diagnosis(lines: list[dict[str, Any]]) -> Diagnosis:
                 f" while training loss fell on. Advice: {OVERFIT_ADVICE}."
             )
             return Diagnosis("overfitting", sentence)
-    if end > STUCK_ABOVE and end > start * (1 - FALL):
+    still = not validation or min(value for _, value, _ in validation) > validation[0][1] * (1 - FALL)
+    if end > STUCK_ABOVE and end > start * (1 - FALL) and still:
         return Diagnosis("stuck", f"Stuck: training loss went from {start:.3f} to {end:.3f}. Advice: {STUCK_ADVICE}.")
     if end > STUCK_ABOVE:
-        sentence = f"Training loss fell from {start:.3f} to {end:.3f}, still above {STUCK_ABOVE}. Advice: {STUCK_ADVICE}."
+        sentence = f"Training loss went from {start:.3f} to {end:.3f}, still above {STUCK_ABOVE}. Advice: {STUCK_ADVICE}."
         return Diagnosis("learning", sentence)
     return Diagnosis("learning", f"Training loss went from {start:.3f} to {end:.3f}; no overfitting seen.")
 

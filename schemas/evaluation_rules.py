@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from .findings import Finding, Rule
-from .metrics import LOSSES, METRICS, OF_LABELS
+from .metrics import JUDGED, LOSSES, METRICS, OF_LABELS
 from .sections import Recipe
 
 
@@ -56,6 +56,22 @@ def labels_without_their_metrics(recipe: Recipe) -> Iterator[Finding]:
             yield Finding(("evaluation", "metrics", index), f"{metric} needs to know which replies are labels", hint)
 
 
+def judge_without_its_metrics(recipe: Recipe) -> Iterator[Finding]:
+    evaluation = recipe.evaluation
+    if evaluation.judge and not set(JUDGED) & set(evaluation.metrics):
+        yield Finding(("evaluation", "judge"), "has no effect: no metric is judged", f"add one of {', '.join(JUDGED)}")
+    for index, metric in enumerate(evaluation.metrics):
+        if metric in JUDGED and not evaluation.judge and recipe.data.type == "chat":
+            hint = "write evaluation.judge: {model: ..., base_url: ...}"
+            yield Finding(("evaluation", "metrics", index), f"{metric} needs a judge", hint)
+
+
+def probes_of_another_record_type(recipe: Recipe) -> Iterator[Finding]:
+    for key, types in {"logit_lens": ("chat", "text"), "blimp": ("chat", "text"), "sentiment_model": ("chat",)}.items():
+        if getattr(recipe.evaluation, key) and recipe.data.type not in types:
+            yield Finding(("evaluation", key), f"has no effect on {recipe.data.type} records", "remove it")
+
+
 def labels_that_look_the_same(recipe: Recipe) -> Iterator[Finding]:
     seen: dict[str, str] = {}
     for index, label in enumerate(recipe.evaluation.labels):
@@ -71,5 +87,7 @@ EVALUATION_RULES: tuple[Rule, ...] = (
     sampling_without_temperature,
     evaluation_split_exists,
     labels_without_their_metrics,
+    judge_without_its_metrics,
+    probes_of_another_record_type,
     labels_that_look_the_same,
 )

@@ -16,6 +16,10 @@ METRICS: dict[str, tuple[str, ...]] = {
     "rouge_1": ("chat",),
     "rouge_2": ("chat",),
     "rouge_l": ("chat",),
+    "comprehensiveness": ("chat",),
+    "professionalism": ("chat",),
+    "authenticity": ("chat",),
+    "safety": ("chat",),
     "accuracy": ("classification", "chat"),
     "macro_f1": ("classification", "chat"),
     "invalid_rate": ("chat",),
@@ -24,5 +28,7 @@ METRICS: dict[str, tuple[str, ...]] = {
 }
 # Measured on replies only where evaluation.labels says which replies are labels.
 OF_LABELS = ("accuracy", "macro_f1", "invalid_rate", "level_error", "rank_correlation")
+# Measured where evaluation.judge names a model that judges.
+JUDGED = ("comprehensiveness", "professionalism", "authenticity", "safety")
 # What a gate may limit beside metrics: the last epoch's mean training loss, and the validation loss of the weights that were kept.
 LOSSES = ("train_loss", "validation_loss")

@@ -7,6 +7,7 @@ from typing import Any
 
 from .errors import Mark
 from .layers import overlay
+from .metrics import JUDGED
 from .rules import has_validation
 from .sections import Launch, Recipe
 from .yaml_source import Document, KeyPath
@@ -55,11 +56,20 @@ def _changes(recipe: Recipe, steps: int) -> dict[str, Any]:
         "launch": None if recipe.launch != Launch() else ...,
         "evaluation": {
             "max_rows": min(recipe.evaluation.max_rows or EVALUATED, EVALUATED),
+            "metrics": [name for name in recipe.evaluation.metrics if name not in JUDGED] or ["perplexity"]
+            if recipe.evaluation.judge
+            else ...,
+            "judge": None,  # nobody is asked, and paid, to judge random weights
+            "sentiment_model": None,  # as large as it is in earnest
             "gates": None,  # a model of random weights passes none
             "generation": {"max_new_tokens": min(recipe.evaluation.generation.max_new_tokens, NEW_TOKENS) if chat else ...},
         },
         "export": {"push_to_hub": None},  # nothing of a rehearsal leaves the machine
     }
+
+
+def _unjudged(recipe: Recipe) -> list[str]:
+    return [name for name in recipe.evaluation.metrics if name not in JUDGED] or ["perplexity"]
 
 
 def _without_needless(changes: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:

@@ -2,9 +2,6 @@
 
 from typing import Any, Literal, NamedTuple, Self
 
-from .frozen import frozen
-from .generate_sections import Generate
-
 RecordType = Literal["chat", "classification", "text"]
 SplitName = Literal["train", "validation", "test"]
 SPLITS: tuple[SplitName, ...] = ("train", "validation", "test")
@@ -23,7 +20,7 @@ class Model(NamedTuple):
 
 
 class Source(NamedTuple):
-    """One source of rows. `path` is absolute after loading, or `hf:NAME`, or `generated:rows`."""
+    """One source of rows. `path` is absolute after loading, or `hf:NAME`."""
 
     path: str
     converter: str
@@ -141,6 +138,18 @@ class Gate(NamedTuple):
     max: float | None = None
 
 
+class Judge(NamedTuple):
+    """A model that scores replies, and where it is asked."""
+
+    model: str
+    base_url: str
+    key_name: str = "OPENAI_API_KEY"
+    concurrency: int = 4
+    retries: int = 5
+    timeout: float = 120
+    max_tokens: int = 256
+
+
 class Evaluation(NamedTuple):
     """What is measured on the held-out rows."""
 
@@ -150,6 +159,10 @@ class Evaluation(NamedTuple):
     split: Literal["validation", "test"] | None = None
     max_rows: int | None = None
     generation: Generation = Generation()
+    judge: Judge | None = None
+    logit_lens: tuple[str, ...] = ()
+    blimp: str | None = None
+    sentiment_model: str | None = None
     gates: dict[str, Gate] = {}  # noqa: RUF012 - never changed
     confidence: float = 0.95
 
@@ -170,7 +183,6 @@ class Recipe(NamedTuple):
     training: Training
     recipe: Literal[1] = 1
     description: str = ""
-    generate: Generate | None = None
     launch: Launch = Launch()
     evaluation: Evaluation = Evaluation()
     export: Export = Export()
@@ -182,17 +194,19 @@ class Recipe(NamedTuple):
     def from_values(cls, values: dict[str, Any]) -> Self:
         """Build from plain values that the schema has accepted."""
         data, evaluation = values["data"], values.get("evaluation", {})
-        sources = tuple(Source(**frozen(Source, source)) for source in data["sources"])
-        split = Split(**frozen(Split, data.get("split", {})))
-        generation = Generation(**frozen(Generation, evaluation.get("generation", {})))
-        gates = {metric: Gate(**limits) for metric, limits in evaluation.get("gates", {}).items()}
+        sources = tuple(Source(**_frozen(Source, source)) for source in data["sources"])
+        split = Split(**_frozen(Split, data.get("split", {})))
+        generation = Generation(**_frozen(Generation, evaluation.get("generation", {})))
+        nested: dict[str, Any] = {"generation": generation}
+        if evaluation.get("judge"):
+            nested["judge"] = Judge(**evaluation["judge"])
+        nested["gates"] = {metric: Gate(**limits) for metric, limits in evaluation.get("gates", {}).items()}
         sections: dict[str, Any] = dict(values)
         sections["model"] = Model(**values["model"])
-        sections["generate"] = Generate.from_values(values["generate"]) if "generate" in values else None
-        sections["data"] = Data(**frozen(Data, data) | {"sources": sources, "split": split})
-        sections["training"] = Training(**frozen(Training, values["training"]))
-        sections["launch"] = Launch(**frozen(Launch, values.get("launch", {})))
-        sections["evaluation"] = Evaluation(**frozen(Evaluation, evaluation) | {"generation": generation, "gates": gates})
+        sections["data"] = Data(**_frozen(Data, data) | {"sources": sources, "split": split})
+        sections["training"] = Training(**_frozen(Training, values["training"]))
+        sections["launch"] = Launch(**_frozen(Launch, values.get("launch", {})))
+        sections["evaluation"] = Evaluation(**_frozen(Evaluation, evaluation) | nested)
         sections["export"] = Export(**values.get("export", {}))
         return cls(**sections)
 
@@ -203,3 +217,16 @@ class Recipe(NamedTuple):
             return self.evaluation.split
         has_test = self.data.split.test > 0 or any(source.split == "test" for source in self.data.sources)
         return "test" if has_test else "validation"
+
+
+def _frozen(section: type[NamedTuple], values: dict[str, Any]) -> dict[str, Any]:
+    """Lists as tuples, and 4.0 as 4 where a whole number is meant (JSON Schema takes both for an integer)."""
+    frozen: dict[str, Any] = {}
+    for key, value in values.items():
+        if isinstance(value, float) and section.__annotations__[key] in _WHOLE:
+            value = int(value)
+        frozen[key] = tuple(value) if isinstance(value, list) else value
+    return frozen
+
+
+_WHOLE = (int, int | None)

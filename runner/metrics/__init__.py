@@ -23,6 +23,7 @@ class Case(NamedTuple):
     correct: int
     original_tokens: int | None = None
     meta: dict[str, Any] = {}  # noqa: RUF012 - never changed; the row's own
+    judged: dict[str, int] = {}  # noqa: RUF012 - never changed; a judge's scores by scale
 
 
 class Classified(NamedTuple):
@@ -59,17 +60,20 @@ class Metric(Protocol):
 METRICS = (
     "perplexity", "token_accuracy", "stop_rate", "reply_tokens", "repetition", "token_reduction", "emoji_rate", "spam_rate",
     "bleu_1", "bleu_2", "bleu_3", "bleu_4", "rouge_1", "rouge_2", "rouge_l",
+    "comprehensiveness", "professionalism", "authenticity", "safety",
     "accuracy", "macro_f1", "invalid_rate", "level_error", "rank_correlation",
 )  # fmt: skip
 OF_LABELS = frozenset({"accuracy", "macro_f1", "invalid_rate", "level_error", "rank_correlation"})
-_FAMILIES = ("bleu", "rouge")
+_FAMILIES = {name: "bleu" for name in METRICS if name.startswith("bleu_")}
+_FAMILIES |= {name: "rouge" for name in METRICS if name.startswith("rouge_")}
+_FAMILIES |= dict.fromkeys(("comprehensiveness", "professionalism", "authenticity", "safety"), "judged")
 
 
 def metric(name: str) -> Metric:
     """The metric called `name`."""
-    family = name.rpartition("_")[0]
-    module = import_module(f".{family if family in _FAMILIES else name}", __package__)
-    return cast(Metric, module.MEMBERS[name] if family in _FAMILIES else module)
+    family = _FAMILIES.get(name)
+    module = import_module(f".{family or name}", __package__)
+    return cast(Metric, module.MEMBERS[name] if family else module)
 
 
 def ratio(numerator: float, denominator: float) -> float:

@@ -7,7 +7,7 @@ from itertools import cycle
 from pathlib import Path
 
 import pytest
-from recipekit.runner.report import SAMPLES, answer, charts, samples, write_report
+from recipekit.runner.report import answer, charts, cost, write_report
 from recipekit.runner.run_folder import RunFolder
 from recipekit.schemas.errors import UserError
 
@@ -70,8 +70,12 @@ def write_run(folder: Path, texts: list[str]) -> RunFolder:
     for number in range(15):
         row = f"{number} {next(given)}"
         rows.append({"id": row, "messages": [{"role": "user", "content": next(given)}, {"role": "assistant", "content": next(given)}]})
-        predictions += [{"model": model, "id": row, "reference": next(given), "reply": next(given), "stopped": model == "tuned"}
+        predictions += [{"model": model, "id": row, "reference": next(given), "reply": next(given), "stopped": model == "tuned",
+                         "reply_tokens": 3, "nll": number if model == "base" else 5.0, "trained": 10, "correct": 3}
                         for model in ("base", "tuned")]  # fmt: skip
+    masks = [{"id": next(given), "label": None, "segments": [{"trained": bool(n % 2), "text": next(given)} for n in range(4)]}] * 3
+    (run / "eval" / "masks.jsonl").write_text("".join(json.dumps(mask) + "\n" for mask in masks))
+    run.write("memory.json", {"device": next(given), "peak": 3 << 29})
     for name, values in (("rows", rows), ("predictions", predictions)):
         (run / "eval" / f"{name}.jsonl").write_text("".join(json.dumps(value) + "\n" for value in values))
     return run
@@ -91,7 +95,7 @@ def plain(tmp_path_factory) -> str:
 def test_the_page_answers_first(plain):
     text = visible(plain)
     assert "On 20 held-out rows the tuned model's perplexity is better than that of the base model: 4.00 against 9.00." in text
-    assert text.index("On 20 held-out rows") < text.index("Numbers") < text.index("Curves") < text.index("Data")
+    assert text.index("On 20 held-out rows") < text.index("Numbers") < text.index("Training") < text.index("Data")
 
 
 @pytest.mark.parametrize(
@@ -110,8 +114,30 @@ def test_the_page_stands_alone(plain):
     assert "default-src 'none'" in plain
 
 
-def test_ten_samples_are_shown_and_no_more(plain):
-    assert plain.count("<article>") == SAMPLES == 10
+def test_the_best_and_the_worst_rows_are_shown_and_none_twice(plain):
+    ids = re.findall(r"<article><h3>(\d+) some text: perplexity", plain)
+    assert ids[:8] == [str(n) for n in range(14, 6, -1)], "the base did worst on the last rows, the tuned model the same on all"
+    assert ids[8:] == [str(n) for n in range(7)]
+
+
+def test_the_masks_of_three_rows_are_shown(plain):
+    assert plain.count("<mark>some text</mark>") == 6
+
+
+def test_a_recipes_values_stand_with_their_origin(tmp_path, minimal):
+    from recipekit.schemas.yaml_writing import to_yaml
+
+    run = write_run(tmp_path, ["x"])
+    (run / "recipe.yml").write_text(to_yaml(minimal({"data.split.group_by": ["tree_id"]})))
+    run.write("origins.json", {"training.learning_rate": "small.yml:9:3", "model.base_model": "--set", "training.seed": "default"})
+    text = visible(write_report(run).read_text(encoding="utf-8"))
+    assert "training.learning_rate 0.0001 small.yml:9:3" in text and "model.base_model some/model --set" in text
+    assert "Keys at their defaults training.seed 42" in text
+    assert "leaks none between splits; looked for equal rows, groups by tree_id" in text
+
+
+def test_the_page_stays_small(tmp_path):
+    assert write_report(write_run(tmp_path, HUGE)).stat().st_size < 5_000_000
 
 
 def test_every_tag_is_closed(plain):
@@ -178,13 +204,11 @@ def test_curves_are_drawn_of_what_is_there():
     assert charts([]) == {}
 
 
-def test_samples_have_both_models_and_the_last_question():
-    messages = [{"role": "user", "content": "first"}, {"role": "assistant", "content": "a"},
-                {"role": "user", "content": "last"}, {"role": "assistant", "content": "b"}]  # fmt: skip
-    rows = [{"id": "1", "messages": messages}, {"id": "2", "messages": messages}, {"id": "3", "text": "no chat"}]
-    predictions = [{"model": m, "id": i, "reference": "b", "reply": m} for m, i in (("base", "1"), ("tuned", "1"), ("base", "2"))]
-    (sample,) = samples(predictions, rows)
-    assert (sample["id"], sample["prompt"], sample["base"]["reply"], sample["tuned"]["reply"]) == ("1", "last", "base", "tuned")
+def test_the_cost_is_what_was_measured():
+    lines = [{"step": n, "tokens_per_s": speed} for n, speed in enumerate((10.0, 900.0, 1000.0))]
+    memory = {"device": "a GPU", "peak": 3 << 29}
+    assert cost(lines, memory) == ["900 tokens per second (median over 3 logged steps)", "1.50 GiB of memory at most (a GPU)"]
+    assert cost([], {}) == []
 
 
 @pytest.mark.parametrize("text", HOSTILE)
@@ -263,3 +287,29 @@ def test_on_a_phone_the_answer_is_on_the_first_screen_and_the_curves_are_seen(br
     assert 0 < top < 844
     charts_seen = browser.execute_script("return [...document.querySelectorAll('svg')].map(s => s.getBoundingClientRect().width)")
     assert len(charts_seen) == 3 and all(200 < width <= 390 for width in charts_seen)
+
+
+PROBES = {
+    "lens": {
+        model: [{"prompt": "Once <b>", "tokens": ["On", "ce"], "layers": [[{"token": "<i>", "p": 0.1}, {"token": "a", "p": 0.9}]] * 3}]
+        for model in ("base", "tuned")
+    },
+    "sentiment": {
+        "classifier": "some/model", "rows_without_emotion": 2,
+        "models": {model: {"counts": {"joy": {"love": 3, "anger": 1}}, "groups": {"positive": {"rows": 4, "positive": 75.0, "neutral": 0.0, "negative": 25.0}}}
+                   for model in ("base", "tuned")},
+    },
+    "blimp": {model: {"phenomena": {"binding": 61.5}, "pairs": {"binding": 200}, "mean": 61.5} for model in ("base", "tuned")},
+    "prompt_diversity": {"prompts": 900, "distinct": 829, "mean_words": 9.0, "distinct_1": 0.1, "distinct_2": 0.5, "nearest": 0.25, "compared": 400},
+}  # fmt: skip
+
+
+def test_the_probes_are_shown_as_pictures_that_can_be_read(tmp_path):
+    run = write_run(tmp_path, ["some text"])
+    run.write("eval/metrics.json", {**run.read("eval/metrics.json"), **PROBES})
+    page = write_report(run).read_text(encoding="utf-8")
+    text = visible(page)
+    for part in ("Logit lens", "embedding <i> a", "layer 2 <i> a", "positive base 4 75.00 0.00 25.00", "prompt anger love joy 1 3",
+                 "binding 200 61.50 61.50", "829 of 900 training questions are distinct"):  # fmt: skip
+        assert part in text, part
+    assert "<i>" not in page and 'style="--share: 0.90">a</td>' in page

@@ -1,7 +1,8 @@
 """What the report adds for a classification, with labels and texts that try to be markup."""
 
 import pytest
-from recipekit.runner.report import SAMPLES, answer, mistakes, write_report
+from recipekit.runner.report import answer, write_report
+from recipekit.runner.report_rows import SHOWN, classified_rows
 from recipekit.runner.run_folder import RunFolder
 
 from ..tiny import write_jsonl
@@ -64,12 +65,13 @@ def test_the_answer_names_the_baseline():
     assert answer(metrics(distinguishable=False)) == "On 4 test rows the tuned model cannot be told from TF-IDF + logistic regression."
 
 
-def test_mistakes_are_those_of_the_trained_model_surest_first_and_not_too_many():
-    wrong = [line(row, "calm", LABELS[1], 0.5 + row / 100) for row in range(SAMPLES + 5)]
-    given = [*wrong, line(90, "calm", "calm", 0.99), line(91, "calm", LABELS[1], 0.99, model="tfidf")]
-    shown = mistakes(given, [{"id": entry["id"], "text": "x"} for entry in given])
-    assert [entry["id"] for entry in shown] == [f"r{row}" for row in range(SAMPLES + 4, 4, -1)]
+def test_rows_are_those_of_the_trained_model_surest_first_and_not_too_many():
+    wrong = [line(row, "calm", LABELS[1], 0.5 + row / 100) for row in range(SHOWN + 5)]
+    given = [*wrong, line(90, "calm", "calm", 0.99), line(92, "calm", "calm", 0.6), line(91, "calm", LABELS[1], 0.99, model="tfidf")]
+    right, mistaken = classified_rows(given, {entry["id"]: {"text": "x"} for entry in given})
+    assert [entry["id"] for entry in mistaken] == [f"r{row}" for row in range(SHOWN + 4, 4, -1)]
+    assert [entry["id"] for entry in right] == ["r90", "r92"]
 
 
-def test_a_chat_has_no_mistakes():
-    assert mistakes([{"model": "tuned", "id": "a", "reply": "hi"}], [{"id": "a", "messages": []}]) == []
+def test_a_chat_has_none():
+    assert classified_rows([{"model": "tuned", "id": "a", "reply": "hi"}], {"a": {"messages": []}}) == ([], [])

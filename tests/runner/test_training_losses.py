@@ -38,6 +38,11 @@ def test_a_loss_that_falls_but_is_still_high_gets_the_same_advice():
     assert state == "learning" and "still above 2.0" in sentence
 
 
+def test_a_validation_loss_that_falls_is_not_stuck_however_noisy_the_training_loss_is():
+    state, sentence = diagnosis(curve([2.9, 2.88, 2.87], [3.2, 2.8, 2.7]))
+    assert state == "learning" and "still above 2.0" in sentence
+
+
 def test_a_small_rise_of_the_validation_loss_is_noise():
     assert diagnosis(curve([2.1, 1.5, 1.0], [2.0, 1.40, 1.42])).state == "learning"
 

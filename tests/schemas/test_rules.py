@@ -10,13 +10,12 @@ from recipekit.schemas.sections import Recipe
 from recipekit.schemas.validation import validator
 from recipekit.schemas.yaml_source import Document
 
-from . import generate_recipes
-
 Changes = dict[str, Any]
 TWICE = [{"path": "a", "converter": "messages"}, {"path": "b", "converter": "messages"}, {"path": "a", "converter": "messages"}]
 FIXED = [{"path": "a", "converter": "messages"}, {"path": "b", "converter": "messages", "split": "validation"}]
 LABELS = {"data.type": "classification", "data.labels": ["a", "b"], "evaluation.metrics": ["accuracy"]}
 TEXT = {"data.type": "text"}
+JUDGE = {"model": "m", "base_url": "https://localhost/v1"}
 
 # rule -> (changes to a valid recipe, the keys that the rule names)
 BREAKS: dict[str, list[tuple[Changes, list[str]]]] = {
@@ -109,6 +108,14 @@ BREAKS: dict[str, list[tuple[Changes, list[str]]]] = {
         ({"evaluation.labels": ["low", "high"]}, ["evaluation.labels"]),
         (LABELS | {"evaluation.labels": ["a", "b"]}, ["evaluation.labels"]),
     ],
+    "probes_of_another_record_type": [
+        (LABELS | {"evaluation.logit_lens": ["Once"]}, ["evaluation.logit_lens"]),
+        (TEXT | {"evaluation.sentiment_model": "m", "evaluation.blimp": "blimp"}, ["evaluation.sentiment_model"]),
+    ],
+    "judge_without_its_metrics": [
+        ({"evaluation.judge": JUDGE}, ["evaluation.judge"]),
+        ({"evaluation.metrics": ["perplexity", "safety"]}, ["evaluation.metrics.1"]),
+    ],
     "labels_that_look_the_same": [
         ({"evaluation.labels": ["low", "Low "], "evaluation.metrics": ["accuracy"]}, ["evaluation.labels.1"]),
     ],
@@ -136,7 +143,7 @@ BREAKS: dict[str, list[tuple[Changes, list[str]]]] = {
         ({"model.trust_remote_code": True}, ["model.trust_remote_code"]),
         ({"model.trust_remote_code": True, "model.revision": "main"}, ["model.trust_remote_code"]),
     ],
-} | generate_recipes.BREAKS  # fmt: skip
+}  # fmt: skip
 
 KEEPS: dict[str, list[Changes]] = {
     "quantised_without_adapter": [{"training.load_in_8bit": True, "training.adapter": "lora"}, {"training.adapter": "qlora"}],
@@ -190,6 +197,11 @@ KEEPS: dict[str, list[Changes]] = {
         {"evaluation.gates": {"train_loss": {"max": 1}, "validation_loss": {"max": 1.2}}},
     ],
     "labels_without_their_metrics": [{"evaluation.labels": ["low", "high"], "evaluation.metrics": ["accuracy", "invalid_rate"]}, LABELS],
+    "probes_of_another_record_type": [
+        {"evaluation.logit_lens": ["Once"], "evaluation.blimp": "blimp", "evaluation.sentiment_model": "m"},
+        TEXT | {"evaluation.logit_lens": ["Once"], "evaluation.blimp": "blimp"},
+    ],
+    "judge_without_its_metrics": [{"evaluation.judge": JUDGE, "evaluation.metrics": ["safety"]}, {}],
     "labels_that_look_the_same": [{"evaluation.labels": ["low", "lower"], "evaluation.metrics": ["accuracy"]}],
     "sampling_without_temperature": [{"evaluation.generation.top_p": 0.9, "evaluation.generation.temperature": 0.7}],
     "evaluation_split_exists": [
@@ -204,7 +216,7 @@ KEEPS: dict[str, list[Changes]] = {
     ],
     "padding_with_the_end_of_turn": [{"model.pad_token": "<|p|>", "model.end_of_turn": "<|e|>"}, {"model.pad_token": "<|p|>"}],
     "remote_code_without_revision": [{"model.trust_remote_code": True, "model.revision": "0123456789abcdef" * 2 + "01234567"}],
-} | generate_recipes.KEEPS  # fmt: skip
+}  # fmt: skip
 
 Minimal = Callable[..., dict[str, Any]]
 

@@ -4,18 +4,15 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from recipekit.schemas import generate_sections, sections
+from recipekit.schemas import sections
 from recipekit.schemas.sections import Recipe
 from recipekit.schemas.validation import schema, subschema
 
 PLACES = {
     "Recipe": (), "Model": ("model",), "Data": ("data",), "Source": ("data", "sources", 0), "Split": ("data", "split"),
     "Training": ("training",), "Launch": ("launch",), "Evaluation": ("evaluation",), "Generation": ("evaluation", "generation"),
-    "Generate": ("generate",), "Provider": ("generate", "providers", 0), "Price": ("generate", "providers", 0, "price"),
-    "Sampling": ("generate", "sampling"), "Limits": ("generate", "limits"), "Filters": ("generate", "filters"),
-    "Judge": ("generate", "judge"), "Gate": ("evaluation", "gates", "perplexity"), "Export": ("export",),
+    "Judge": ("evaluation", "judge"), "Gate": ("evaluation", "gates", "perplexity"), "Export": ("export",),
 }  # fmt: skip
-SECTIONS = {name: value for name, value in {**vars(generate_sections), **vars(sections)}.items() if hasattr(value, "_fields")}
 OWN_DEFAULT = {("Recipe", "recipe"), ("Recipe", "description")}  # one is a constant, the other is shown, so it is never None
 
 
@@ -28,7 +25,7 @@ def plain(value: Any) -> Any:
 
 @pytest.mark.parametrize(("name", "place"), PLACES.items(), ids=PLACES)
 def test_fields_and_defaults_are_those_of_the_schema(name: str, place: tuple) -> None:
-    section = SECTIONS[name]
+    section = getattr(sections, name)
     definition = subschema(schema("recipe"), place)
     assert sorted(section._fields) == sorted(set(definition["properties"]) - {"extends"})
     required = {field for field in section._fields if field not in section._field_defaults}
@@ -39,7 +36,8 @@ def test_fields_and_defaults_are_those_of_the_schema(name: str, place: tuple) ->
 
 
 def test_every_section_is_compared() -> None:
-    assert set(SECTIONS) == set(PLACES)
+    found = {name for name, value in vars(sections).items() if hasattr(value, "_fields")}
+    assert found == set(PLACES)
 
 
 @pytest.mark.parametrize("name", [name for name in PLACES if name != "Recipe"])

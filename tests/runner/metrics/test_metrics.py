@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from recipekit.runner import metrics as folder
 from recipekit.runner.metrics import METRICS, OF_LABELS, Case, Classified, metric, percent, ratio
+from recipekit.schemas.metrics import JUDGED
 from recipekit.schemas.metrics import METRICS as BY_TYPE
 from recipekit.schemas.metrics import OF_LABELS as LABELLED
 
@@ -31,7 +32,7 @@ def test_no_metric_is_there_that_a_recipe_may_not_name():
 
 def test_every_module_of_the_folder_is_a_metric_or_what_one_counts_with():
     found = {path.stem for path in Path(str(folder.__file__)).parent.glob("*.py")}
-    assert found - set(METRICS) == {"__init__", "cl100k", "jieba_words", "bleu", "rouge"}
+    assert found - set(METRICS) == {"__init__", "cl100k", "jieba_words", "bleu", "rouge", "judged"}
 
 
 def test_recipes_are_told_of_the_same_metrics_of_labels():
@@ -73,7 +74,7 @@ def test_a_reply_that_is_no_label_has_as_many_sums_as_any_other(name):
 @pytest.mark.parametrize("name", [name for name in METRICS if name not in OF_LABELS])
 def test_a_reply_counts_only_where_the_metric_says_that_it_needs_one(name):
     needs(name)
-    other = CASE._replace(reply="Yes ✅. a b c d a b c d ✅✅✅✅✅", stopped=False, reply_tokens=9)
+    other = CASE._replace(reply="Yes ✅. a b c d a b c d ✅✅✅✅✅", stopped=False, reply_tokens=9, judged=dict.fromkeys(JUDGED, 1))
     changed = metric(name).parts(other) != metric(name).parts(CASE)
     assert changed is metric(name).NEEDS_REPLY
 

@@ -1,0 +1,50 @@
+"""How replies to prompts of an emotion sound: shares of positive, neutral and negative replies by group of prompt emotions.
+
+The 28 emotions of GoEmotions (Demszky et al. 2020) in the groups that the BabyLM project's report uses (its table 17): curiosity and
+realization count as positive, confusion as negative, surprise as neutral. Shares are of all prompts of a group, in percent, so that an
+emotion with fewer prompts weighs less.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+POSITIVE = ("admiration", "amusement", "approval", "caring", "curiosity", "desire", "excitement", "gratitude", "joy", "love", "optimism",
+            "pride", "realization", "relief")  # fmt: skip
+NEGATIVE = ("anger", "annoyance", "confusion", "disappointment", "disapproval", "disgust", "embarrassment", "fear", "grief", "nervousness",
+            "remorse", "sadness")  # fmt: skip
+NEUTRAL = ("neutral", "surprise")
+GROUPS = {"positive": POSITIVE, "neutral": NEUTRAL, "negative": NEGATIVE}
+GROUP_OF = {emotion: group for group, emotions in GROUPS.items() for emotion in emotions}
+
+Counts = Mapping[str, Mapping[str, int]]  # prompt emotion -> reply emotion -> replies
+
+
+def counted(pairs: Iterable[tuple[str, str]]) -> dict[str, dict[str, int]]:
+    """Counts from (emotion of the prompt, emotion of the reply) pairs."""
+    found: dict[str, Counter[str]] = {}
+    for prompt, reply in pairs:
+        found.setdefault(prompt, Counter())[reply] += 1
+    return {prompt: dict(counts) for prompt, counts in found.items()}
+
+
+def percentages(counts: Mapping[str, int]) -> dict[str, float]:
+    """Each reply emotion's share of the replies to one prompt emotion."""
+    total = sum(counts.values())
+    return {emotion: 100 * count / total for emotion, count in counts.items()}
+
+
+def by_group(counts: Counts) -> dict[str, dict[str, Any]]:
+    """For each group of prompts that has some: rows, and the percentage of positive, neutral and negative replies.
+
+    Raises KeyError for an emotion that is none of the 28.
+    """
+    sums: dict[str, Counter[str]] = {}
+    for prompt, replies in counts.items():
+        for reply, count in replies.items():
+            sums.setdefault(GROUP_OF[prompt], Counter())[GROUP_OF[reply]] += count
+    return {
+        group: {"rows": sums[group].total(), **{kind: 100 * sums[group][kind] / sums[group].total() for kind in GROUPS}}
+        for group in GROUPS
+        if group in sums
+    }
