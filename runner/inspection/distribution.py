@@ -95,8 +95,8 @@ class Tally:
         return sorted(self.counts.items(), key=lambda item: (-item[1], item[0]))[:most]
 
     def as_json(self, most: int | None = None) -> dict[str, Any]:
-        """The commonest names with their counts, how many names there are, and what is not listed."""
+        """The commonest names with their counts, how many names there are (`and_more` beyond that limit), and what is not listed."""
         top = self.top(most)
         listed = sum(count for _, count in top)
-        at_least = "at_least_" if self.others else ""
-        return {"counts": dict(top), f"{at_least}different": len(self.counts), "not_listed": self.total - listed}
+        more = {"and_more": True} if self.others else {}
+        return {"counts": dict(top), "different": len(self.counts), **more, "not_listed": self.total - listed}

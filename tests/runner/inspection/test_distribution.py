@@ -63,7 +63,7 @@ def test_names_are_counted_up_to_a_number_of_different_ones():
     for name in "abacbd":
         tally.add(name)
     assert tally.top() == [("a", 2), ("b", 2)]
-    assert tally.as_json() == {"counts": {"a": 2, "b": 2}, "at_least_different": 2, "not_listed": 2}
+    assert tally.as_json() == {"counts": {"a": 2, "b": 2}, "different": 2, "and_more": True, "not_listed": 2}
     assert tally.total == 6
 
 

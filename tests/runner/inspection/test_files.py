@@ -133,3 +133,12 @@ def test_a_folder_of_somebody_else_is_left_alone_and_our_own_replaced(tmp_path):
     folder, names = written(tmp_path, [labelled(1, "b"), labelled(2, "b")])
     assert "samples/b.jsonl" in names
     assert not (folder / "samples" / "a.jsonl").exists()
+
+
+def test_fields_of_many_values_are_told_as_such_and_not_by_a_few_of_them(tmp_path):
+    rows = [chat(n, who=f"person {n}", group=f"{n % 2}") for n in range(1100)]
+    folder, _ = written(tmp_path, rows, near=None, languages=False, samples=0)
+    texts = "".join(Tags((folder / "index.html").read_text()).texts)
+    assert "more than 1,000 different values" in texts
+    assert "0 (550), 1 (550)" in texts
+    assert json.loads((folder / "inspection.json").read_bytes())["meta"]["who"]["commonest"]["and_more"] is True
