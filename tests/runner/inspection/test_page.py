@@ -1,0 +1,41 @@
+"""The page in a real browser: on a phone, in the dark, with hostile data."""
+
+from recipekit.runner.inspection.page import headline
+
+from ..test_accessibility import axe, serious  # noqa: F401 - fixtures
+from ..test_report import browser, requests  # noqa: F401 - a fixture
+from .rows import LONG, chat, labelled
+from .test_files import EVIL, written
+
+HUGE = "W" * 3000
+
+
+def rows():
+    found = [chat(n, ["low", EVIL][n % 2], score=n, note=EVIL, **{HUGE[:200]: HUGE}) for n in range(40)]
+    return [*found, chat(1, "high"), chat(50, question=LONG + " " + HUGE), chat(51, question=LONG + " " + HUGE + "!"), "{broken}"]
+
+
+def test_a_phone_need_not_scroll_sideways_and_nothing_runs_or_is_fetched(browser, tmp_path):  # noqa: F811
+    page = written(tmp_path, rows())[0] / "index.html"
+    requests(browser)
+    browser.get(page.as_uri())
+    assert requests(browser) == [page.as_uri()]
+    assert browser.execute_script("return document.querySelectorAll('script, img, iframe, link, base').length") == 0
+    assert browser.execute_script("return document.documentElement.clientWidth") == 390
+    assert browser.execute_script("return document.documentElement.scrollWidth") <= 390
+    assert browser.execute_script("return document.querySelectorAll('svg rect').length") > 5
+    assert [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"] == []
+
+
+def test_everybody_can_read_it(serious, tmp_path):  # noqa: F811
+    assert serious(written(tmp_path, rows())[0] / "index.html") == []
+    labels = [labelled(n, f"label {n % 40}") for n in range(80)]
+    assert serious(written(tmp_path / "labels", labels, near=None)[0] / "index.html") == []
+
+
+def test_the_headline_says_what_is_wrong_or_that_nothing_is():
+    facts = {"valid": 8, "rows": 10, "type": "chat", "bad": {"invalid_json": 2}, "lengths": {"tokens": {"row": {"sum": 1234.0}}}}
+    broken = facts | {"repeats": {"equal": {"rows": 3}, "same_input_other_output": {"rows": 0}}}
+    assert headline(broken) == "8 chat records of 1,234 tokens; 2 rows are no records, 3 equal an earlier row."
+    sound = facts | {"valid": 10, "bad": {}, "repeats": {"equal": {"rows": 0}}}
+    assert headline(sound) == "10 chat records of 1,234 tokens; none broken, none repeated."
