@@ -25,7 +25,7 @@ def render_axolotl(recipe: Recipe, data: RenderedData, machine: Machine, base_mo
         **_adapter(recipe.training),
         **_datasets(recipe, data),
         **_task(recipe, data),
-        **_rows(recipe),
+        **_rows(recipe, machine),
         **_optimizer(recipe.training, machine),
         **_precision(recipe.training, machine),
         **_watching(recipe, data),
@@ -109,8 +109,9 @@ def _datasets(recipe: Recipe, data: RenderedData) -> dict[str, Any]:
 
 def _task(recipe: Recipe, data: RenderedData) -> dict[str, Any]:
     """Keys of our plugin (plugin_keys.py), for what Axolotl has no key for."""
+    packing = recipe.training.sample_packing
     if recipe.data.type == "text":
-        return {"record_type": "text", "pack_blocks": recipe.training.sample_packing}
+        return {"record_type": "text", "pack_blocks": packing}
     if recipe.data.type == "classification":
         return {
             "record_type": "classification",
@@ -118,18 +119,17 @@ def _task(recipe: Recipe, data: RenderedData) -> dict[str, Any]:
             "labels": list(data.labels) or None,
             "class_weights": recipe.training.class_weights,
         }
-    return {}
+    return {"pack_blocks": True} if packing else {}
 
 
-def _rows(recipe: Recipe) -> dict[str, Any]:
+def _rows(recipe: Recipe, machine: Machine) -> dict[str, Any]:
     training = recipe.training
-    # Axolotl's packing drops the rows that do not fill a last batch; text is packed by our plugin, which keeps them.
-    packing = training.sample_packing and recipe.data.type == "chat"
     return {
         "sequence_len": training.sequence_len,
         "excess_length_strategy": training.excess_length_strategy if recipe.data.type != "text" else None,
-        "sample_packing": packing,
-        "eval_sample_packing": False if packing else None,
+        # Axolotl's packing drops the rows that do not fill a last batch, in each epoch others; our plugin packs, and keeps them.
+        "sample_packing": False,
+        "pad_to_sequence_len": False if machine.is_cpu else None,  # else every batch is padded to a multiple of 64, for a GPU's sake
         "group_by_length": training.group_by_length,
         "micro_batch_size": training.micro_batch_size,
         "gradient_accumulation_steps": training.gradient_accumulation_steps,

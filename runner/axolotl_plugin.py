@@ -5,6 +5,7 @@ is left to Axolotl.
 """
 
 import json
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from axolotl.integrations.base import BasePlugin
 from axolotl.loaders import load_tokenizer
 
 from ..schemas.recipe import load_recipe
-from . import chat_data, classification_data, classification_training, text_data
+from . import causal_loss, chat_data, classification_data, classification_training, step_batches, text_data
 from .axolotl_contract import lost_keys
 from .cpu_quantised import make_trainable
 from .fit import too_large
@@ -25,6 +26,7 @@ from .plan import CONFIG
 from .prepared import dropped_faults
 from .processes import is_first, join_launcher, use_cpu, world_size
 from .progress import Progress
+from .save_rehearsal import rehearse
 from .text_training import BlockCollator, documents_are_apart, first_shared
 from .training_callback import RunCallback
 
@@ -61,7 +63,8 @@ class RecipekitPlugin(BasePlugin):
             Path("tokens.json").write_text(json.dumps(prepared.report, indent=2, ensure_ascii=False), encoding="utf-8")
         recipe = load_recipe("recipe.yml").recipe
         faults = prepared.faults + dropped_faults(prepared.report, cfg.excess_length_strategy, recipe.data.max_dropped)
-        if faults := faults or too_large(recipe, cfg.base_model, cfg.num_labels or 0, prepared.report["train"]["longest"]):
+        longest = cfg.sequence_len if cfg.pack_blocks else prepared.report["train"].get("longest", 0)
+        if faults := faults or too_large(recipe, cfg.base_model, cfg.num_labels or 0, longest):
             self.fail("\n".join(faults))
         self.shared_block = first_shared(prepared.train) if cfg.pack_blocks else None
         self.progress.event("stage", name="load model")
@@ -91,11 +94,11 @@ class RecipekitPlugin(BasePlugin):
             make_trainable(model, this_machine().memory)
         if cfg.record_type == "classification":
             classification_training.set_padding(model, self.tokenizer)
-        if cfg.record_type == "text":
+        if cfg.record_type == "text" or cfg.pack_blocks:
             model.config.use_cache = False  # with a cache, transformers does not look at positions for where documents begin
         if self.shared_block and not (cfg.deepspeed or cfg.fsdp_config):  # a sharded model cannot be tried on its own
-            if not documents_are_apart(model, self.shared_block, cfg.micro_batch_size):
-                self.fail("this model lets the documents of a packed block see each other: set training.sample_packing: false")
+            if not documents_are_apart(model, self.shared_block, 1 if _is_flash(cfg) else cfg.micro_batch_size):
+                self.fail("this model lets the rows of a packed block see each other: set training.sample_packing: false")
 
     def get_training_args(self, cfg: Any) -> Any:
         """What Axolotl has no key for, and where it would do something else than the file says.
@@ -113,13 +116,23 @@ class RecipekitPlugin(BasePlugin):
         multiple = classification_data.PAD_MULTIPLE if torch.cuda.is_available() else None
         if cfg.record_type == "classification":
             return classification_training.collator(self.tokenizer, multiple)
-        return (BlockCollator, {"pad_to_multiple_of": multiple}) if cfg.record_type == "text" else None
+        blocks = cfg.record_type == "text" or cfg.pack_blocks and not is_eval
+        return (BlockCollator, {"pad_to_multiple_of": multiple, "flatten": _is_flash(cfg)}) if blocks else None
 
     def post_trainer_create(self, cfg: Any, trainer: Any) -> None:
         """Watch what the trainer is given."""
         if cfg.record_type == "classification":
             classification_training.set_up_trainer(cfg, trainer)
+        else:
+            causal_loss.set_up_trainer(cfg, trainer)
+        step_batches.set_up_trainer(cfg, trainer)
         self.callback.attach(trainer)
+        if self.progress.enabled and not (cfg.deepspeed or cfg.fsdp_config):  # a sharded model is saved by all processes together
+            try:
+                rehearse(trainer.model, self.tokenizer)
+            except Exception as error:  # whatever it is, it would come at the end as well
+                traceback.print_exc()
+                self.fail(f"the model could not be saved after the training, so it is not begun: {type(error).__name__}: {error}")
 
     def add_callbacks_post_trainer(self, cfg: Any, trainer: Any) -> list[Any]:
         return [self.callback]
@@ -130,3 +143,8 @@ class RecipekitPlugin(BasePlugin):
             self.progress.event("interrupted", step=self.callback.step)
             raise SystemExit(130)
         self.progress.event("stage", name="save")
+
+
+def _is_flash(cfg: Any) -> bool:
+    """Whether attention is computed by a flash kernel, which tells rows apart in batches of one only."""
+    return "flash" in str(cfg.attn_implementation)

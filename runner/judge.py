@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ..schemas.errors import UserError
-from ..schemas.sections import Judge
+from ..schemas.sections import ReplyJudge
 from .progress import cut_torn_line, read_lines
 from .run_folder import RunFolder
 from .stages import key_of
@@ -33,7 +33,7 @@ Answer with one JSON object and nothing else: {"comprehensiveness": n, "professi
 MODELS = ("base", "tuned")
 
 
-def judge_replies(run: RunFolder, judge: Judge, predictions_key: str) -> dict[str, Any]:
+def judge_replies(run: RunFolder, judge: ReplyJudge, predictions_key: str) -> dict[str, Any]:
     """Write eval/judgements.jsonl; return the judge's name, address, prompt, and how many judgements could not be read.
 
     Raises UserError when the endpoint cannot be asked.
@@ -66,7 +66,7 @@ def tasks(run: RunFolder) -> Iterator[dict[str, Any]]:
             yield {"model": line["model"], "id": line["id"], "text": text}
 
 
-def asked(judge: Judge, waiting: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+def asked(judge: ReplyJudge, waiting: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
     """A judgement for each task, in their order; several are asked at once. `scores` is None where the answer could not be read."""
     import openai
 

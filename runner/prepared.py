@@ -4,6 +4,8 @@ import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from .steps import epoch_steps
+
 LISTED = 20
 
 
@@ -38,3 +40,17 @@ def dropped_faults(report: dict[str, Any], strategy: str, max_dropped: float) ->
         for split, facts in report.items()
         if strategy == "drop" and (long := facts.get("long_rows")) and len(long) > max_dropped * facts["rows"]
     ]
+
+
+def step_faults(cfg: Any, blocks: int) -> list[str]:
+    """Keys that have no effect in a run of so many blocks; only now is it known how many there are."""
+    world = int(cfg.world_size or 1)
+    steps = cfg.max_steps or epoch_steps(blocks, cfg.micro_batch_size * world, cfg.gradient_accumulation_steps, cfg.num_epochs)
+    faults = [
+        f"training.{key}: {cfg[key]} is beyond the end of the run, which takes {steps} steps for {blocks} blocks"
+        for key in ("eval_steps", "save_steps")
+        if cfg[key] and cfg[key] > steps
+    ]
+    if cfg.warmup_steps and cfg.warmup_steps >= steps:
+        faults.append(f"training.warmup_steps: {cfg.warmup_steps} steps of warm-up, but the run takes {steps}")
+    return faults

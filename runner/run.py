@@ -22,6 +22,7 @@ from .display import Display
 from .effective import effective_values
 from .evaluation import evaluate
 from .fit_of_run import check_fit
+from .generate.stage import kept_with, with_rows
 from .hub_commits import at_commits
 from .launchable import require_startable
 from .machine import Machine, this_machine
@@ -46,12 +47,12 @@ class Outcome(NamedTuple):
 def run_recipe(loaded: Loaded, root: Path, display: Display) -> Outcome:
     """Run the recipe in a new directory under `root`, or say that a finished run is this one already."""
     require_startable(loaded, this_machine())
-    loaded = at_commits(loaded)
+    loaded = with_rows(at_commits(loaded), root, display)
     previous = stages.previous_runs(root, loaded.recipe.name)
     same = already_done(loaded, root, previous)
     if same:
         display.say("done", f"nothing has changed since {same.path}: no stage was run")
-        return Outcome(same, dict.fromkeys(stages.STAGES, "reused"), same.read("eval/metrics.json"))
+        return Outcome(same, dict.fromkeys(same.status["stages"], "reused"), same.read("eval/metrics.json"))
     run = create(loaded.recipe.name, stages.data_key(loaded.recipe.data), root)
     write_atomically(run / "recipe.yml", to_yaml(loaded.document.data).encode())
     run.write("origins.json", {dotted(path): found.origin_text for path, found in effective_values(loaded).items()})
@@ -91,6 +92,8 @@ def already_done(loaded: Loaded, root: Path, previous: list[RunFolder]) -> RunFo
     planned = make_plan(loaded, before.read(f"data/{MANIFEST}"), this_machine(), model)
     train = stages.train_key(planned.plan, data, planned.model.identity)
     wanted = {"data": data, "train": train, "evaluate": stages.evaluate_key(recipe.evaluation, recipe.evaluation_split, train)}
+    if recipe.export.merge:
+        wanted["merge"] = stages.merge_key(train)
     return next((run for run in previous if run.status.get("state") == "done" and run.status.get("stages") == wanted), None)
 
 
@@ -117,10 +120,13 @@ def execute(run: RunFolder, loaded: Loaded, root: Path, display: Display, previo
     with run.locked():
         run.update(state="running", reason="")
         try:
+            loaded = with_rows(loaded, root, display)
+            kept_with(run, loaded, root)
             _data(run, loaded, display, previous, done)
             model = _model(run, loaded, root, display)
             planned = make_plan(loaded, run.read(f"data/{MANIFEST}"), this_machine(), model)
             _train(run, loaded, planned, display, previous, done)
+            _merge(run, loaded, planned, display, previous, done)
             metrics = _evaluate(run, loaded, planned, display, previous, done)
         except BaseException as error:
             state = "interrupted" if isinstance(error, Interrupted | KeyboardInterrupt) else "failed"
@@ -212,8 +218,8 @@ def _train(run: RunFolder, loaded: Loaded, planned: Planned, display: Display, p
         write_atomically(run / name, text.encode())
     if not _begin(run, "train", key, previous, display, done):
         return
-    # How many blocks texts fill is not known before they are tokenised.
-    steps = "" if recipe.data.type == "text" else f"{optimizer_steps(recipe, rows):,} steps, "
+    # How many blocks are filled is not known before the rows are tokenised.
+    steps = "" if recipe.data.type == "text" or recipe.training.sample_packing else f"{optimizer_steps(recipe, rows):,} steps, "
     display.say("model", planned.model.note)
     for note in planned.notes:
         display.say("", note, "yellow")
@@ -263,6 +269,22 @@ def _publish_model(run: RunFolder) -> None:
         shutil.copytree(run / "checkpoints", folder, ignore=shutil.ignore_patterns(*NOT_MODEL), dirs_exist_ok=True)
         if not any(folder.glob("*.safetensors")):
             raise UserError(Problem(Mark(str(run / "checkpoints")), "training ended without weights", "see train.log", "no-weights"))
+
+
+def _merge(run: RunFolder, loaded: Loaded, planned: Planned, display: Display, previous: list[RunFolder], done: dict[str, str]) -> None:
+    """The adapter in its base model as merged/, where the recipe wants it."""
+    if not loaded.recipe.export.merge:
+        return
+    key = stages.merge_key(run.status["stages"]["train"])
+    if _begin(run, "merge", key, previous, display, done):
+        model = loaded.recipe.model
+        run.write(
+            "merge.json", {"base_model": planned.model.path, "revision": model.revision, "trust_remote_code": model.trust_remote_code}
+        )
+        run_child((sys.executable, "-m", "recipekit.runner.merging"), run.path, planned.plan.env, "merge.log", "merging", display.event)
+        facts = run.read("merged/merge.json")
+        display.say("merge", f"merged/ in {facts['dtype']}, logits within {facts['largest_difference']:.1g} of base and adapter")
+        _complete(run, "merge", key)
 
 
 def _evaluate(

@@ -18,7 +18,7 @@ from .plan import Plan
 from .run_folder import RunFolder, all_runs
 
 # What each stage leaves in the run directory; a later run with the same key links it instead of doing it again.
-OUTPUTS = {"data": ("data",), "train": ("model", "metrics.jsonl", "tokens.json"), "evaluate": ("eval",)}
+OUTPUTS = {"data": ("data",), "train": ("model", "metrics.jsonl", "tokens.json"), "merge": ("merged",), "evaluate": ("eval",)}
 STAGES = tuple(OUTPUTS)
 BESIDE = {"train": ("memory.json",)}  # goes along where a run has it
 _PACKAGES = ("axolotl", "torch", "transformers", "peft", "bitsandbytes", "accelerate", "deepspeed", "trl")
@@ -54,6 +54,11 @@ def train_key(plan: Plan, data: str, model_identity: str) -> str:
     return key_of("train", plan.files, plan.argv[1:], data, model_identity, package_versions())
 
 
+def merge_key(train: str) -> str:
+    """Changes with what was trained: it is merged into the base that it was trained on."""
+    return key_of("merge", VERSION, train)
+
+
 def evaluate_key(evaluation: Evaluation, split: str, train: str) -> str:
     """Changes with what is measured and with what was trained."""
     return key_of("evaluate", VERSION, evaluation._asdict(), split, train)
@@ -85,7 +90,7 @@ def reuse(source: RunFolder, target: RunFolder, stage: str) -> None:
     """
     for name in OUTPUTS[stage]:
         if (source / name).is_dir():
-            shutil.copytree(source / name, target / name, copy_function=_link, dirs_exist_ok=True)
+            shutil.copytree(source / name, target / name, copy_function=link, dirs_exist_ok=True)
         else:
             shutil.copy2(source / name, target / name)
     for name in BESIDE.get(stage, ()):
@@ -93,7 +98,8 @@ def reuse(source: RunFolder, target: RunFolder, stage: str) -> None:
             shutil.copy2(source / name, target / name)
 
 
-def _link(source: str, target: str) -> None:
+def link(source: str, target: str) -> None:
+    """A hard link, which costs no space, or a copy where the file system has none."""
     try:
         Path(target).hardlink_to(source)
     except OSError:

@@ -9,7 +9,7 @@ from ..schemas.yaml_source import Document
 
 
 def optimizer_steps(recipe: Recipe, rows: int) -> int:
-    """Optimizer steps for so many training rows, as transformers counts them; with packing, the most there can be.
+    """Optimizer steps for so many training rows, as transformers counts them. Packed rows come as blocks: give their number.
 
     `max_steps` takes the place of `num_epochs`, be it fewer steps or more. Axolotl's own count is not used: it gives incomplete batches
     their part only, and so ends a run of three epochs before every row was seen three times.
@@ -35,7 +35,7 @@ def repeated_rows(recipe: Recipe, rows: int) -> int:
 
 def step_problems(recipe: Recipe, document: Document, rows: int) -> Iterator[Problem]:
     """Keys that cannot have an effect in a run of this many rows. How many blocks texts fill is known once they are tokenised."""
-    if recipe.data.type == "text":
+    if recipe.data.type == "text" or recipe.training.sample_packing:
         return
     steps = optimizer_steps(recipe, rows)
     for key in ("eval_steps", "save_steps"):

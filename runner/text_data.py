@@ -2,8 +2,7 @@
 
 from typing import Any
 
-from .prepared import Prepared, split_rows
-from .steps import epoch_steps
+from .prepared import Prepared, split_rows, step_faults
 from .text_blocks import block_of, document_ids, pack, pieces
 from .tokenised import IGNORED
 
@@ -44,17 +43,3 @@ def blocks_of(
         "fill": round(sum(lengths) / (len(blocks) * sequence_len), 4),
         "untrained_rows": [record["id"] for record, ids in zip(records, documents, strict=True) if len(ids) < 2],
     }
-
-
-def step_faults(cfg: Any, blocks: int) -> list[str]:
-    """Keys that have no effect in a run of so many blocks; only now is it known how many there are."""
-    world = int(cfg.world_size or 1)
-    steps = cfg.max_steps or epoch_steps(blocks, cfg.micro_batch_size * world, cfg.gradient_accumulation_steps, cfg.num_epochs)
-    faults = [
-        f"training.{key}: {cfg[key]} is beyond the end of the run, which takes {steps} steps for {blocks} blocks"
-        for key in ("eval_steps", "save_steps")
-        if cfg[key] and cfg[key] > steps
-    ]
-    if cfg.warmup_steps and cfg.warmup_steps >= steps:
-        faults.append(f"training.warmup_steps: {cfg.warmup_steps} steps of warm-up, but the run takes {steps}")
-    return faults

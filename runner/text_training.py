@@ -10,15 +10,22 @@ from .tokenised import IGNORED
 
 @dataclass
 class BlockCollator:
-    """Pads blocks on the right. There is no attention mask: without one, transformers keeps documents apart by their positions."""
+    """Pads blocks on the right. There is no attention mask: without one, transformers keeps documents apart by their positions.
+
+    `flatten` puts a batch's blocks one after another into one row, where flash attention, too, looks at positions.
+    """
 
     tokenizer: Any
+    flatten: bool = False
     pad_to_multiple_of: int | None = None
     padding: bool = True
     return_tensors: str = "pt"
 
     def __call__(self, blocks: list[dict[str, list[int]]]) -> dict[str, torch.Tensor]:
-        """Tensors of shape (blocks, longest block). Padding counts its own positions from 0, as a document that trains nothing."""
+        """Tensors of shape (blocks, longest block), flattened (1, all tokens). Padding counts its own positions from 0, as a document that
+        trains nothing."""
+        if self.flatten:
+            blocks = [{key: [value for block in blocks for value in block[key]] for key in ("input_ids", "labels", "position_ids")}]
         longest = max(len(block["input_ids"]) for block in blocks)
         fill = {"input_ids": lambda n: [self.tokenizer.pad_token_id] * n, "labels": lambda n: [IGNORED] * n, "position_ids": range}
         return {

@@ -13,4 +13,6 @@ def token_summary(facts: dict[str, Any]) -> str:
     if "split_documents" in facts:
         blocks = f"{facts['rows']:,} texts in {facts['trained_rows']:,} blocks, {facts['fill']:.0%} full"
         return f"{trained} (the first of each part); {blocks}, {facts['split_documents']:,} texts split over blocks, none cut"
+    if "blocks" in facts:
+        trained += f"; {facts['trained_rows']:,} rows in {facts['blocks']:,} blocks, {facts['fill']:.0%} full"
     return f"{trained}; longest row {facts['longest']:,}; {len(facts['untrained_rows'])} rows without a trained token{long}"

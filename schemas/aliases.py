@@ -53,7 +53,14 @@ ALIASES = {
         "launch.zero_stage": "deepspeed zero deepspeed_config",
         "launch.fsdp": "fsdp_config",
         "evaluation.generation": "generate generation_config",
-        "evaluation.generation.max_new_tokens": "max_tokens max_output_tokens",
+        "evaluation.generation.max_new_tokens": "max_output_tokens max_completion_tokens",
+        "generate": "synthesis synth data_generation distill",
+        "generate.providers": "endpoints apis llm llms generators",
+        "generate.limits.concurrency": "max_concurrent_requests num_workers politeness_policy",
+        "generate.limits.retries": "max_retries num_retries",
+        "generate.limits.max_tokens": "token_budget",
+        "generate.limits.max_cost": "budget max_budget",
+        "generate.filters.max_similarity": "rouge_threshold novelty similarity_threshold",
     }.items()
     for name in names.split()
 }

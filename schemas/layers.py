@@ -133,21 +133,22 @@ def _extended(path: Path, above: list[Path]) -> Document:
 def _absolute_sources(document: Document, folder: Path) -> Document:
     """A source's path is relative to the file that names it, which a recipe that extends it may not be beside."""
     for path in (("data", "sources"), ("smoke", "data", "sources")):
-        sources: Any = document.data
-        for key in path:
-            sources = sources.get(key) if isinstance(sources, dict) else None
+        sources = _at(document.data, path)
         if isinstance(sources, list):
             absolute = [_absolute_source(source, folder) for source in sources]
             document = document._replace(data=_replaced(document.data, path, absolute))
+    for path in (("generate", "input"), ("generate", "prompt"), ("generate", "judge", "prompt")):
+        for place in (path, ("smoke", *path)):
+            where = _at(document.data, place)
+            if isinstance(where, str) and where and (path[-1] == "input" or Path(where).suffix in SUFFIXES):
+                document = document._replace(data=_replaced(document.data, place, _absolute(where, folder)))
     return document
 
 
 def _absolute_model(document: Document, folder: Path) -> Document:
     """So is a model's folder. A name that is no folder's is left: it is one of the hub."""
     for path in (("model", "base_model"), ("smoke", "model", "base_model")):
-        name: Any = document.data
-        for key in path:
-            name = name.get(key) if isinstance(name, dict) else None
+        name = _at(document.data, path)
         if isinstance(name, str) and name and not name.startswith(("~", "/")) and ":" not in name:
             place = os.path.normpath(os.path.join(folder.absolute(), name))
             if name.startswith(".") or os.path.isdir(place):
@@ -155,11 +156,22 @@ def _absolute_model(document: Document, folder: Path) -> Document:
     return document
 
 
+def _at(data: Any, path: KeyPath) -> Any:
+    """The value at `path`; None where there is none."""
+    for key in path:
+        data = data.get(key) if isinstance(data, dict) else None
+    return data
+
+
 def _absolute_source(source: Any, folder: Path) -> Any:
     where = source.get("path") if isinstance(source, dict) else None
-    if not isinstance(where, str) or not where or where.startswith("hf:"):
+    if not isinstance(where, str) or not where or where.startswith(("hf:", "generated:")):
         return source
-    return {**source, "path": os.path.normpath(os.path.join(folder.absolute(), where))}
+    return {**source, "path": _absolute(where, folder)}
+
+
+def _absolute(where: str, folder: Path) -> str:
+    return os.path.normpath(os.path.join(folder.absolute(), where))
 
 
 def _with_setting(document: Document, setting: str) -> Document:

@@ -29,6 +29,8 @@ def check_recipe(path: Path, settings: tuple[str, ...] = ()) -> list[Problem]:
         document = load_layers(path, settings)
     except UserError as error:
         return error.problems
+    if is_prompt(document):
+        return check_document(document, "prompt")
     problems = _check(document)
     if not problems and document.data.get("smoke"):
         problems = _check(rehearsed(document))
@@ -45,6 +47,11 @@ def _check_matrix(document: Document, path: Path) -> list[Problem]:
         return error.problems
     once = {problem.what: problem for problem in reversed(found)}  # an unknown key is one problem, however many values it has
     return sorted(once.values(), key=lambda problem: (problem.mark, problem.what))[:MAX_PROBLEMS]
+
+
+def is_prompt(document: Document) -> bool:
+    """Whether the file is a prompt, which may lie among recipes: it says `prompt: 1` where they say `recipe: 1`."""
+    return isinstance(document.data, dict) and "prompt" in document.data and "recipe" not in document.data
 
 
 def load_recipe(name: str, settings: tuple[str, ...] = (), smoke: bool = False) -> Loaded:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from .evaluation_rules import EVALUATION_RULES
 from .findings import Finding, Rule
+from .generate_rules import GENERATE_RULES
 from .launch_rules import LAUNCH_RULES
 from .sections import Recipe
 
@@ -192,4 +193,5 @@ RULES: tuple[Rule, ...] = (
     padding_with_the_end_of_turn,
     remote_code_without_revision,
     *EVALUATION_RULES,
+    *GENERATE_RULES,
 )

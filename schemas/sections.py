@@ -2,6 +2,9 @@
 
 from typing import Any, Literal, NamedTuple, Self
 
+from .frozen import frozen
+from .generate_sections import Generate
+
 RecordType = Literal["chat", "classification", "text"]
 SplitName = Literal["train", "validation", "test"]
 SPLITS: tuple[SplitName, ...] = ("train", "validation", "test")
@@ -20,7 +23,7 @@ class Model(NamedTuple):
 
 
 class Source(NamedTuple):
-    """One source of rows. `path` is absolute after loading, or `hf:NAME`."""
+    """One source of rows. `path` is absolute after loading, or `hf:NAME`, or `generated:rows`."""
 
     path: str
     converter: str
@@ -138,7 +141,7 @@ class Gate(NamedTuple):
     max: float | None = None
 
 
-class Judge(NamedTuple):
+class ReplyJudge(NamedTuple):
     """A model that scores replies, and where it is asked."""
 
     model: str
@@ -159,7 +162,7 @@ class Evaluation(NamedTuple):
     split: Literal["validation", "test"] | None = None
     max_rows: int | None = None
     generation: Generation = Generation()
-    judge: Judge | None = None
+    judge: ReplyJudge | None = None
     logit_lens: tuple[str, ...] = ()
     blimp: str | None = None
     sentiment_model: str | None = None
@@ -183,6 +186,7 @@ class Recipe(NamedTuple):
     training: Training
     recipe: Literal[1] = 1
     description: str = ""
+    generate: Generate | None = None
     launch: Launch = Launch()
     evaluation: Evaluation = Evaluation()
     export: Export = Export()
@@ -194,19 +198,20 @@ class Recipe(NamedTuple):
     def from_values(cls, values: dict[str, Any]) -> Self:
         """Build from plain values that the schema has accepted."""
         data, evaluation = values["data"], values.get("evaluation", {})
-        sources = tuple(Source(**_frozen(Source, source)) for source in data["sources"])
-        split = Split(**_frozen(Split, data.get("split", {})))
-        generation = Generation(**_frozen(Generation, evaluation.get("generation", {})))
+        sources = tuple(Source(**frozen(Source, source)) for source in data["sources"])
+        split = Split(**frozen(Split, data.get("split", {})))
+        generation = Generation(**frozen(Generation, evaluation.get("generation", {})))
         nested: dict[str, Any] = {"generation": generation}
         if evaluation.get("judge"):
-            nested["judge"] = Judge(**evaluation["judge"])
+            nested["judge"] = ReplyJudge(**evaluation["judge"])
         nested["gates"] = {metric: Gate(**limits) for metric, limits in evaluation.get("gates", {}).items()}
         sections: dict[str, Any] = dict(values)
         sections["model"] = Model(**values["model"])
-        sections["data"] = Data(**_frozen(Data, data) | {"sources": sources, "split": split})
-        sections["training"] = Training(**_frozen(Training, values["training"]))
-        sections["launch"] = Launch(**_frozen(Launch, values.get("launch", {})))
-        sections["evaluation"] = Evaluation(**_frozen(Evaluation, evaluation) | nested)
+        sections["generate"] = Generate.from_values(values["generate"]) if "generate" in values else None
+        sections["data"] = Data(**frozen(Data, data) | {"sources": sources, "split": split})
+        sections["training"] = Training(**frozen(Training, values["training"]))
+        sections["launch"] = Launch(**frozen(Launch, values.get("launch", {})))
+        sections["evaluation"] = Evaluation(**frozen(Evaluation, evaluation) | nested)
         sections["export"] = Export(**values.get("export", {}))
         return cls(**sections)
 
@@ -217,16 +222,3 @@ class Recipe(NamedTuple):
             return self.evaluation.split
         has_test = self.data.split.test > 0 or any(source.split == "test" for source in self.data.sources)
         return "test" if has_test else "validation"
-
-
-def _frozen(section: type[NamedTuple], values: dict[str, Any]) -> dict[str, Any]:
-    """Lists as tuples, and 4.0 as 4 where a whole number is meant (JSON Schema takes both for an integer)."""
-    frozen: dict[str, Any] = {}
-    for key, value in values.items():
-        if isinstance(value, float) and section.__annotations__[key] in _WHOLE:
-            value = int(value)
-        frozen[key] = tuple(value) if isinstance(value, list) else value
-    return frozen
-
-
-_WHOLE = (int, int | None)

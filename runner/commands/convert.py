@@ -15,6 +15,7 @@ from ...schemas.recipe import load_recipe
 from ...schemas.sections import Data, Source, Split
 from ...schemas.yaml_source import parse_yaml
 from ..ledger_table import ledger_table
+from ..run_folder import RUNS
 
 
 @click.command("convert")
@@ -52,9 +53,11 @@ def command(
             raise click.UsageError("one RECIPE, or --converter NAME PATH...")
         if given := _given(plain | {"options": options, "kind": kind}):
             raise click.UsageError(f"{', '.join(given)}: only with --converter; a RECIPE says it itself, or with --set")
-        recipe = load_recipe(recipe_or_paths[0], settings).recipe
-        data, out = recipe.data, out or Path("data") / recipe.name
-        engine = engine or ("ray" if recipe.launch.engine == "ray" else None)
+        from ..generate.stage import already_generated
+
+        loaded = load_recipe(recipe_or_paths[0], settings)
+        data, out = already_generated(loaded, RUNS), out or Path("data") / loaded.recipe.name
+        engine = engine or ("ray" if loaded.recipe.launch.engine == "ray" else None)
     manifest = build(data, out, processes=processes, engine=engine or "local")
     if as_json:
         click.echo(orjson.dumps({**manifest, "out": str(out)}, option=orjson.OPT_INDENT_2))

@@ -37,12 +37,13 @@ def command(recipe: str, count: int, split: str, settings: tuple[str, ...], as_j
 def masked_rows(loaded: Loaded, run: RunFolder, split: str, count: int) -> list[dict[str, Any]]:
     """The first rows of the split with id, input_ids, labels and the text by what is trained."""
     from ..child import run_child
+    from ..generate.stage import already_generated
     from ..machine import this_machine
     from ..model_source import resolve_model
     from ..progress import read_lines
     from ..run import make_plan
 
-    build(loaded.recipe.data, run / "data")
+    build(already_generated(loaded, RUNS), run / "data")
     planned = make_plan(loaded, run.read(f"data/{MANIFEST}"), this_machine(), resolve_model(loaded.recipe.model, RUNS))
     (run / "rendered").mkdir()
     for name, text in planned.plan.files.items():

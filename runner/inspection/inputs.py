@@ -10,6 +10,7 @@ from ...schemas.errors import Mark, Problem, UserError
 from ...schemas.layers import SUFFIXES, find_recipe
 from ...schemas.recipe import load_recipe
 from ...schemas.sections import SPLITS
+from ..run_folder import RUNS
 from .record_rows import RECORD_FILES
 
 
@@ -33,9 +34,11 @@ def find_inputs(what: str, scratch: Path, settings: tuple[str, ...] = ()) -> Inp
     except UserError:
         hint = "give a file of records, a folder that recipe convert wrote, a run's folder, or a recipe"
         raise UserError(Problem(Mark(what), "no such file, folder or recipe", hint, "no-such-file")) from None
-    recipe = load_recipe(str(recipe_path), settings).recipe
-    build(recipe.data, scratch / "data")
-    return _folder(scratch / "data")._replace(name=recipe.name)
+    from ..generate.stage import already_generated
+
+    loaded = load_recipe(str(recipe_path), settings)
+    build(already_generated(loaded, RUNS), scratch / "data")
+    return _folder(scratch / "data")._replace(name=loaded.recipe.name)
 
 
 def _folder(folder: Path) -> Inputs:

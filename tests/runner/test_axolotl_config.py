@@ -192,9 +192,16 @@ def test_warm_up_is_what_the_recipe_says_and_nothing_where_it_says_nothing(rende
     assert {key: config[key] for key in config if key.startswith("warmup")} == there
 
 
-def test_packing_leaves_the_evaluation_unpacked(render):
-    assert render({"training.sample_packing": True})["eval_sample_packing"] is False
-    assert "eval_sample_packing" not in render()
+def test_batches_are_padded_to_a_multiple_for_a_gpu_only(render):
+    assert render(machine=Machine())["pad_to_sequence_len"] is False
+    assert "pad_to_sequence_len" not in render()
+
+
+def test_chats_are_packed_by_our_plugin_because_axolotl_drops_rows(render):
+    config = render({"training.sample_packing": True})
+    assert (config["pack_blocks"], config["sample_packing"]) == (True, False)
+    assert not {"record_type", "eval_sample_packing"} & set(config)
+    assert "pack_blocks" not in render()
 
 
 @pytest.mark.parametrize("tracker", ["tensorboard", "wandb", "mlflow", "trackio"])

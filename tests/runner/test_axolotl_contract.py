@@ -234,7 +234,7 @@ def test_what_a_recipe_renders_may_not_be_passed_through_as_well():
     keys |= {key for changes in FURTHER.values() if "axolotl" not in changes for key in yaml.safe_load(_text_of(changes))}
     unguarded = keys - set(known["rendered"])
     # ours by default, but a person may know better
-    assert unguarded == {"eval_sample_packing", "eval_strategy", "greater_is_better", "lora_mlp_kernel", "lora_o_kernel", "lora_qkv_kernel",
+    assert unguarded == {"eval_strategy", "greater_is_better", "lora_mlp_kernel", "lora_o_kernel", "lora_qkv_kernel",
                          "save_strategy"}  # fmt: skip
 
 

@@ -85,6 +85,11 @@ def test_training_teaches_the_labels(four_labels):
     assert four_labels.outcome["metrics"]["models"]["tuned"]["accuracy"]["value"] > 0.5 > 0.25
 
 
+def test_the_learning_rate_falls_along_a_line(four_labels):
+    rates = [line["learning_rate"] for line in four_labels.lines("metrics.jsonl") if "loss" in line]
+    assert rates == pytest.approx([1e-2 * (24 - step) / 24 for step in range(24)])
+
+
 def test_the_checkpoint_with_the_best_macro_f1_is_the_model(four_labels):
     scores = {line["step"]: line["eval_macro_f1"] for line in four_labels.lines("metrics.jsonl") if "eval_loss" in line and line["step"]}
     newest = max(four_labels.path.glob("checkpoints/checkpoint-*"), key=lambda path: int(path.name.split("-")[1]))

@@ -9,7 +9,7 @@ from recipekit.runner.judge import PROMPT, SCALES, judge_replies, judged, read_s
 from recipekit.runner.run_folder import RunFolder
 from recipekit.runner.scoring import read_cases, score
 from recipekit.schemas.errors import UserError
-from recipekit.schemas.sections import Evaluation, Judge
+from recipekit.schemas.sections import Evaluation, ReplyJudge
 
 from ..tiny import write_jsonl
 
@@ -49,7 +49,7 @@ def endpoint(monkeypatch):
     seen: list[tuple] = []
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.answer, server.seen = lambda body: json.dumps(GOOD), seen
-    server.judge = Judge("judge-1", f"http://127.0.0.1:{server.server_port}/v1", "JUDGE_KEY", 2, 0, 10)
+    server.judge = ReplyJudge("judge-1", f"http://127.0.0.1:{server.server_port}/v1", "JUDGE_KEY", 2, 0, 10)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield server
     server.shutdown()
@@ -133,7 +133,7 @@ def test_no_file_holds_the_key(endpoint, run):
 def test_without_a_key_nothing_is_sent(run, monkeypatch):
     monkeypatch.delenv("NO_SUCH_KEY", raising=False)
     with pytest.raises(UserError, match="the environment has no NO_SUCH_KEY"):
-        judge_replies(run, Judge("m", "https://judge.invalid/v1", "NO_SUCH_KEY"), "key")
+        judge_replies(run, ReplyJudge("m", "https://judge.invalid/v1", "NO_SUCH_KEY"), "key")
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """The whole path with the real Axolotl on a tiny model: run, reuse, kill, resume, refuse."""
 
 import json
+import math
 import os
 import signal
 import subprocess
@@ -102,6 +103,11 @@ def test_training_lowers_the_loss_and_logs_every_step(finished, workplace):
     assert [line["step"] for line in lines if "eval_loss" in line] == [0, 4, 8, 12]
 
 
+def test_the_learning_rate_falls_along_a_cosine(finished, workplace):
+    rates = [line["learning_rate"] for line in losses(folder_of(finished, workplace)) if "loss" in line]
+    assert rates == pytest.approx([1e-3 * (1 + math.cos(math.pi * step / 12)) / 2 for step in range(12)])
+
+
 def test_the_tokens_per_second_were_counted(finished, workplace):
     lines = [json.loads(line) for line in (folder_of(finished, workplace) / "metrics.jsonl").read_text().splitlines()]
     assert all(line["tokens_per_s"] > 0 for line in lines if "loss" in line)
@@ -129,7 +135,30 @@ def test_another_evaluation_reuses_the_training(finished, workplace, recipe):
     outcome = json.loads(again.stdout)
     assert outcome["stages"] == {"data": "reused", "train": "reused", "evaluate": "done"}
     assert outcome["metrics"]["rows"] == 2
+    assert not (folder_of(outcome, workplace) / "merged").exists(), "nobody asked for it"
     assert weights(folder_of(outcome, workplace)) == weights(folder_of(finished, workplace))
+
+
+def test_a_merged_model_is_base_and_adapter_in_one_and_answers_as_they_do(finished, workplace, recipe, tiny_model):
+    from safetensors.numpy import load_file
+
+    evaluation = ["--set", "evaluation.metrics=[perplexity]", "--set", "evaluation.max_rows=2"]
+    done = recipe("run", "tiny.yml", "--json", "--set", "export.merge=true", *evaluation, cwd=workplace)
+    assert done.returncode == 0, done.stderr
+    outcome = json.loads(done.stdout)
+    assert outcome["stages"]["train"] == "reused" and outcome["stages"]["merge"] == "done"
+    folder = folder_of(outcome, workplace)
+    facts = json.loads((folder / "merged" / "merge.json").read_text())
+    assert facts["dtype"] == "float32" and facts["rows_compared"] == 4 and facts["largest_difference"] < 1e-5
+    base, merged = load_file(tiny_model / "model.safetensors"), load_file(folder / "merged" / "model.safetensors")
+    adapter = load_file(folder / "model" / "adapter_model.safetensors")
+    name = "model.layers.1.mlp.down_proj"
+    a, b = (adapter[f"base_model.model.{name}.lora_{part}.weight"] for part in "AB")
+    assert merged[f"{name}.weight"] == pytest.approx(base[f"{name}.weight"] + 8 / 4 * b @ a, abs=1e-6)
+    assert abs(b @ a).max() > 1e-4, "the adapter has learnt something"
+    assert not (folder / "merged" / "adapter_config.json").exists() and (folder / "merged" / "tokenizer.json").exists()
+    again = recipe("run", "tiny.yml", "--json", "--set", "export.merge=true", *evaluation, cwd=workplace)
+    assert set(json.loads(again.stdout)["stages"].values()) == {"reused"}
 
 
 def test_a_gate_that_is_not_met_exits_3_and_keeps_the_run(finished, workplace, recipe):

@@ -4,7 +4,8 @@ import json
 from types import SimpleNamespace
 
 import pytest
-from recipekit.runner.text_data import blocks_of, prepare, step_faults
+from recipekit.runner.prepared import step_faults
+from recipekit.runner.text_data import blocks_of, prepare
 
 from ..tiny import text_rows
 

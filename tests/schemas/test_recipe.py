@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from recipekit.schemas.errors import UserError
 from recipekit.schemas.layers import shipped_recipes
-from recipekit.schemas.recipe import check_recipe, load_recipe
+from recipekit.schemas.recipe import check_recipe, is_prompt, load_recipe
+from recipekit.schemas.yaml_source import parse_yaml
 from recipekit.schemas.yaml_writing import to_yaml
 
 Write = Callable[..., Path]
@@ -40,9 +41,11 @@ def test_the_data_of_a_shipped_recipe_is_shipped_too(path: Path) -> None:
     assert all(Path(source.path).exists() for source in load_recipe(str(path)).recipe.data.sources)
 
 
-def test_every_yaml_file_in_recipes_is_a_shipped_recipe() -> None:
+def test_every_yaml_file_in_recipes_is_a_shipped_recipe_or_a_prompt() -> None:
     folder = shipped_recipes()[0].parent
-    assert sorted(p for p in folder.rglob("*") if p.suffix in (".yml", ".yaml")) == shipped_recipes()
+    found = sorted(p for p in folder.rglob("*") if p.suffix in (".yml", ".yaml"))
+    assert [p for p in found if p.parent.name != "prompts"] == shipped_recipes()
+    assert all(check_recipe(p) == [] and is_prompt(parse_yaml(p.read_text("utf-8"), str(p))) for p in found if p.parent.name == "prompts")
 
 
 def test_a_resolved_recipe_written_out_loads_the_same(recipe_file: Write) -> None:

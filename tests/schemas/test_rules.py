@@ -10,6 +10,8 @@ from recipekit.schemas.sections import Recipe
 from recipekit.schemas.validation import validator
 from recipekit.schemas.yaml_source import Document
 
+from . import generate_recipes
+
 Changes = dict[str, Any]
 TWICE = [{"path": "a", "converter": "messages"}, {"path": "b", "converter": "messages"}, {"path": "a", "converter": "messages"}]
 FIXED = [{"path": "a", "converter": "messages"}, {"path": "b", "converter": "messages", "split": "validation"}]
@@ -143,7 +145,7 @@ BREAKS: dict[str, list[tuple[Changes, list[str]]]] = {
         ({"model.trust_remote_code": True}, ["model.trust_remote_code"]),
         ({"model.trust_remote_code": True, "model.revision": "main"}, ["model.trust_remote_code"]),
     ],
-}  # fmt: skip
+} | generate_recipes.BREAKS  # fmt: skip
 
 KEEPS: dict[str, list[Changes]] = {
     "quantised_without_adapter": [{"training.load_in_8bit": True, "training.adapter": "lora"}, {"training.adapter": "qlora"}],
@@ -216,7 +218,7 @@ KEEPS: dict[str, list[Changes]] = {
     ],
     "padding_with_the_end_of_turn": [{"model.pad_token": "<|p|>", "model.end_of_turn": "<|e|>"}, {"model.pad_token": "<|p|>"}],
     "remote_code_without_revision": [{"model.trust_remote_code": True, "model.revision": "0123456789abcdef" * 2 + "01234567"}],
-}  # fmt: skip
+} | generate_recipes.KEEPS  # fmt: skip
 
 Minimal = Callable[..., dict[str, Any]]
 

@@ -4,15 +4,18 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from recipekit.schemas import sections
+from recipekit.schemas import generate_sections, sections
 from recipekit.schemas.sections import Recipe
 from recipekit.schemas.validation import schema, subschema
 
 PLACES = {
     "Recipe": (), "Model": ("model",), "Data": ("data",), "Source": ("data", "sources", 0), "Split": ("data", "split"),
     "Training": ("training",), "Launch": ("launch",), "Evaluation": ("evaluation",), "Generation": ("evaluation", "generation"),
-    "Judge": ("evaluation", "judge"), "Gate": ("evaluation", "gates", "perplexity"), "Export": ("export",),
+    "Generate": ("generate",), "Provider": ("generate", "providers", 0), "Price": ("generate", "providers", 0, "price"),
+    "Sampling": ("generate", "sampling"), "Limits": ("generate", "limits"), "Filters": ("generate", "filters"),
+    "Judge": ("generate", "judge"), "ReplyJudge": ("evaluation", "judge"), "Gate": ("evaluation", "gates", "perplexity"), "Export": ("export",),
 }  # fmt: skip
+SECTIONS = {name: value for name, value in {**vars(generate_sections), **vars(sections)}.items() if hasattr(value, "_fields")}
 OWN_DEFAULT = {("Recipe", "recipe"), ("Recipe", "description")}  # one is a constant, the other is shown, so it is never None
 
 
@@ -25,7 +28,7 @@ def plain(value: Any) -> Any:
 
 @pytest.mark.parametrize(("name", "place"), PLACES.items(), ids=PLACES)
 def test_fields_and_defaults_are_those_of_the_schema(name: str, place: tuple) -> None:
-    section = getattr(sections, name)
+    section = SECTIONS[name]
     definition = subschema(schema("recipe"), place)
     assert sorted(section._fields) == sorted(set(definition["properties"]) - {"extends"})
     required = {field for field in section._fields if field not in section._field_defaults}
@@ -36,8 +39,7 @@ def test_fields_and_defaults_are_those_of_the_schema(name: str, place: tuple) ->
 
 
 def test_every_section_is_compared() -> None:
-    found = {name for name, value in vars(sections).items() if hasattr(value, "_fields")}
-    assert found == set(PLACES)
+    assert set(SECTIONS) == set(PLACES)
 
 
 @pytest.mark.parametrize("name", [name for name in PLACES if name != "Recipe"])

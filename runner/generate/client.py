@@ -1,0 +1,163 @@
+"""One request to one provider: sent, waited for, read, and checked. What goes wrong is either worth another try or not."""
+
+import asyncio
+from typing import Any, NamedTuple
+
+import httpx2
+import openai
+import orjson
+
+from .asking import Asked, Reply
+from .providers import Endpoint
+from .secrets import scrub
+from .transport import Refused, http_client
+
+_AGAIN = (408, 409, 425, 429)
+_ENDS_EVERYTHING = (401, 402, 403, 404)
+_LONGEST_WORD = 300
+
+
+class CallFailed(Exception):
+    """A request that got no usable answer. `again` says that another try may; `ends` that no request to the provider will.
+
+    `retry_after` is the seconds that the provider asked us to wait. The text holds no key.
+    """
+
+    def __init__(
+        self, what: str, *, again: bool = False, ends: bool = False, refused: bool = False, retry_after: float | None = None
+    ) -> None:
+        super().__init__(what)
+        self.again = again
+        self.ends = ends
+        self.refused = refused
+        self.retry_after = retry_after
+
+
+class Client(NamedTuple):
+    """The openai client of an endpoint."""
+
+    endpoint: Endpoint
+    api: openai.AsyncOpenAI
+    timeout: float
+
+    @classmethod
+    def open(cls, endpoint: Endpoint, connections: int, timeout: float) -> "Client":
+        """A client whose connections go only where the recipe says. It retries nothing itself."""
+        http = http_client(endpoint.private_network, connections, timeout)
+        client = openai.AsyncOpenAI(
+            api_key=endpoint.key or "none", base_url=endpoint.base_url, max_retries=0, timeout=timeout, http_client=http,
+            organization="", project="",
+        )  # fmt: skip
+        return cls(endpoint, client, timeout)
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self.api.close()
+
+    async def ask(self, asked: Asked) -> Reply:
+        """The reply. Raises CallFailed for everything that can go wrong on the way."""
+        try:
+            async with asyncio.timeout(self.timeout):
+                return await (self._streamed(asked) if self.endpoint.stream else self._whole(asked))
+        except TimeoutError:
+            raise CallFailed(f"no whole reply within {self.timeout:g} s", again=True) from None
+        except openai.APIStatusError as error:
+            raise self._status(error) from None
+        except (openai.OpenAIError, httpx2.HTTPError, httpx2.StreamError, ValueError) as error:
+            raise self._broken(error) from None
+
+    async def _whole(self, asked: Asked) -> Reply:
+        response = await self.api.chat.completions.with_raw_response.create(**self._arguments(asked))
+        kind = response.headers.get("content-type", "")
+        if "json" not in kind:
+            raise CallFailed(f"the reply is {kind.split(';')[0][:60] or 'of no type'}, not JSON", again=True)
+        return read_completion(orjson.loads(response.http_response.content), asked)
+
+    async def _streamed(self, asked: Asked) -> Reply:
+        """A reply that came in parts; without its end it is no reply."""
+        arguments = self._arguments(asked) | {"stream": True, "stream_options": {"include_usage": True}}
+        parts, finish, usage = [], None, None
+        async with await self.api.chat.completions.create(**arguments) as stream:
+            async for chunk in stream:
+                usage = chunk.usage or usage
+                for choice in chunk.choices or ():
+                    parts.append((choice.delta.content if choice.delta else None) or "")
+                    finish = choice.finish_reason or finish
+        if not finish:
+            raise CallFailed("the stream broke off before its end", again=True)
+        counted = {
+            "usage": usage.model_dump() if usage else None,
+            "choices": [{"message": {"content": "".join(parts)}, "finish_reason": finish}],
+        }
+        return read_completion(counted, asked)
+
+    def _arguments(self, asked: Asked) -> dict[str, Any]:
+        sampling = asked.sampling
+        arguments: dict[str, Any] = {
+            "model": self.endpoint.model, "messages": list(asked.messages), "max_tokens": sampling.max_new_tokens,
+            "temperature": sampling.temperature, "extra_headers": {"Idempotency-Key": asked.key},
+        }  # fmt: skip
+        if sampling.top_p < 1:
+            arguments["top_p"] = sampling.top_p
+        if self.endpoint.takes_seed:
+            arguments["seed"] = asked.seed
+        if sampling.repetition_penalty is not None:
+            arguments["extra_body"] = {"repetition_penalty": sampling.repetition_penalty}
+        return arguments
+
+    def _status(self, error: openai.APIStatusError) -> CallFailed:
+        code, body = error.status_code, error.body
+        said = body.get("message") if isinstance(body, dict) else None
+        name = str(body.get("code") or body.get("type") or "") if isinstance(body, dict) else ""
+        what = f"status {code}" + (f": {self._clean(str(said))}" if said else "")
+        filtered = code == 400 and any(word in f"{name} {said}".lower() for word in ("inspection", "content_filter", "sensitive", "1301"))
+        return CallFailed(what, again=code in _AGAIN or code >= 500, ends=code in _ENDS_EVERYTHING, refused=filtered,
+                          retry_after=_seconds(error.response.headers.get("retry-after")))  # fmt: skip
+
+    def _broken(self, error: Exception) -> CallFailed:
+        """Every other failure: connections, broken JSON. The cause of a chain is what we refused, where we refused something."""
+        cause: BaseException | None = error
+        while cause is not None and not isinstance(cause, Refused):
+            cause = cause.__cause__ or cause.__context__
+        if isinstance(cause, Refused):
+            return CallFailed(f"refused: {self._clean(str(cause))}", ends=cause.ends)
+        inner = error.__cause__ or error
+        return CallFailed(f"{type(inner).__name__}: {self._clean(str(inner))}", again=True)
+
+    def _clean(self, text: str) -> str:
+        return scrub(text, [self.endpoint.key])[:_LONGEST_WORD]
+
+
+def read_completion(body: Any, asked: Asked) -> Reply:
+    """The reply in a chat completion's JSON. Raises CallFailed where it is not one. Tokens that nobody counted are taken for the most."""
+    try:
+        choice = body["choices"][0]
+        text, finish = choice["message"].get("content") or "", choice.get("finish_reason") or "stop"
+    except (KeyError, IndexError, TypeError, AttributeError):
+        raise CallFailed("the reply is not a chat completion", again=True) from None
+    usage = body.get("usage") if isinstance(body.get("usage"), dict) else {}
+    counts = [usage.get(key) for key in ("prompt_tokens", "completion_tokens")]
+    metered = all(isinstance(count, int) and count >= 0 for count in counts)
+    prompt, completion = counts if metered else (asked.most_prompt_tokens(), asked.sampling.max_new_tokens)
+    if not isinstance(text, str) or not isinstance(finish, str):
+        raise CallFailed("the reply is not a chat completion", again=True)
+    return Reply(text, finish, int(prompt or 0), int(completion or 0), metered)
+
+
+def _seconds(header: str | None) -> float | None:
+    """Retry-After as seconds: a number, or a date."""
+    if not header:
+        return None
+    try:
+        return max(float(header), 0.0)
+    except ValueError:
+        pass
+    from email.utils import parsedate_to_datetime
+
+    try:
+        date = parsedate_to_datetime(header)
+    except ValueError:
+        return None
+    from datetime import UTC, datetime
+
+    return max((date - datetime.now(UTC)).total_seconds(), 0.0) if date.tzinfo else None

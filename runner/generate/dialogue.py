@@ -1,0 +1,69 @@
+"""A dialogue as a model writes it, `病人：… 医生：…`, -> questions and answers. The rules are made for replies that do not keep the form.
+
+Speakers stand at the start of a line (or after a space), with either colon, with or without Markdown around them or a number before
+them. What one speaker says in several goes is joined; what stands before the patient first speaks is left out; a dialogue that ends
+with the patient loses that last question. Each is noted, so that it can be counted.
+"""
+
+import re
+from typing import NamedTuple
+
+from .asking import Unusable
+
+_ROLES = {
+    "user": "病人 患者 来访者 求助者 用户 Patient Client User Visitor",
+    "assistant": "医生 心理医生 咨询师 心理咨询师 心理专家 专家 Doctor Therapist Counselor Counsellor Assistant",
+}
+_SPEAKERS = {name.lower(): role for role, names in _ROLES.items() for name in names.split()}
+_NAMES = "|".join(sorted(_SPEAKERS, key=len, reverse=True))
+_TAG = re.compile(
+    rf"(?:^|(?<=\s))(?:[#>*\-]+[ \t]*|\d+[.、)][ \t]*)*({_NAMES})(?:[ \t]*[（(][^）)\n]{{0,12}}[）)])?"
+    r"[ \t]*\*{0,2}[ \t]*[:：][ \t]*\*{0,2}[ \t]*",
+    re.MULTILINE | re.IGNORECASE,
+)
+
+
+class Dialogue(NamedTuple):
+    """(question, answer) pairs, and what was mended."""
+
+    pairs: list[tuple[str, str]]
+    mended: tuple[str, ...] = ()
+
+
+def parse_dialogue(text: str, max_turns: int | None = None) -> Dialogue | Unusable:
+    """The dialogue in a reply; Unusable where there is no question with an answer."""
+    spoken, mended = _spoken(text)
+    if not spoken:
+        return Unusable("no_dialogue", "nobody speaks: no 病人： or 医生：")
+    while spoken and spoken[0][0] == "assistant":
+        spoken = spoken[1:]
+        mended.append("greeting_left_out")
+    if spoken and spoken[-1][0] == "user":
+        spoken = spoken[:-1]
+        mended.append("closing_line_missing")
+    if not spoken:
+        return Unusable("no_dialogue", "a question without an answer, or an answer without a question")
+    pairs = [(asked[1], answered[1]) for asked, answered in zip(spoken[::2], spoken[1::2], strict=True)]
+    if max_turns and len(pairs) > max_turns:
+        pairs = pairs[:max_turns]
+        mended.append("shortened")
+    return Dialogue(pairs, tuple(dict.fromkeys(mended)))
+
+
+def _spoken(text: str) -> tuple[list[tuple[str, str]], list[str]]:
+    """What each said in turn, one entry until the other speaks, blank goes left out; and what was mended."""
+    tags = list(_TAG.finditer(text))
+    mended = ["preamble_left_out"] if tags and text[: tags[0].start()].strip() else []
+    spoken: list[tuple[str, str]] = []
+    ends = [*(tag.start() for tag in tags[1:]), len(text)]
+    for tag, end in zip(tags, ends, strict=False):  # without any tag there is an end all the same
+        role = _SPEAKERS[tag[1].lower()]
+        said = text[tag.end() : end].strip()
+        if not said:
+            mended.append("blank_line_left_out")
+        elif spoken and spoken[-1][0] == role:
+            spoken[-1] = (role, f"{spoken[-1][1]}\n\n{said}")
+            mended.append("spoke_twice")
+        else:
+            spoken.append((role, said))
+    return spoken, mended

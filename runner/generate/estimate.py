@@ -1,0 +1,66 @@
+"""What generating would ask and cost, without asking. Tokens of prompts are counted, those of replies are at most what they may be."""
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from ...converters.records import Drop
+from ...schemas.generate_sections import Generate
+from ..metrics.cl100k import count_tokens
+from ..serve.target import resolve_target
+from .asking import Given, Request
+from .budget import cost
+from .job import Job
+from .providers import endpoint
+from .request_log import RequestLog
+
+
+def estimate(generate: Generate, log_path: Path, runs: Path) -> dict[str, Any]:
+    """Requests, prompt tokens (cl100k_base: a provider's own tokenizer counts otherwise), most reply tokens and most cost, by provider.
+
+    First attempts only. `answered` are those that the log holds already; tokens and cost are of the others.
+    """
+    job = Job.of(generate)
+    identities = [resolve_target(p.model, runs).identity if p.provider == "local" else "" for p in generate.providers]
+    endpoints = [endpoint(p, identity=i, with_key=False) for p, i in zip(generate.providers, identities, strict=True)]
+    found: dict[str, Counter[str]] = {e.name: Counter(requests=0, answered=0, prompt_tokens=0) for e in endpoints}
+    log = RequestLog(log_path) if log_path.is_file() else None
+    counts: Counter[str] = Counter(requests=0, given=0, dropped=0)
+    tokens: dict[tuple[Any, ...], int] = {}
+    for item in job.items():
+        counts["dropped" if isinstance(item, Drop) else "given" if isinstance(item, Given) else "requests"] += 1
+        if isinstance(item, Request):
+            asked_of, asked = job.asked(item, 0, endpoints)
+            facts = found[asked_of.name]
+            facts["requests"] += 1
+            if log and log.reply(asked.key):
+                facts["answered"] += 1
+                continue
+            texts = tuple(message["content"] for message in item.messages)
+            if texts not in tokens:  # repetitions of one prompt follow each other
+                tokens = {texts: sum(map(count_tokens, texts))}
+            facts["prompt_tokens"] += tokens[texts]
+    if log:
+        log.close()
+    providers = []
+    for asked_of in endpoints:
+        facts = found[asked_of.name]
+        most = (facts["requests"] - facts["answered"]) * generate.sampling.max_new_tokens
+        priced = cost(asked_of.price, facts["prompt_tokens"], most)
+        money = {"most_cost": round(priced, 4), "currency": asked_of.price.currency} if asked_of.price and priced is not None else {}
+        providers.append({"provider": asked_of.name, **facts, "most_reply_tokens": most, **money})
+    return {**counts, "providers": providers, "judged": counts["requests"] if generate.judge else 0}
+
+
+def estimate_lines(facts: dict[str, Any]) -> list[str]:
+    """The estimate for people."""
+    lines = [f"{facts['requests']:,} requests; {facts['given']:,} rows need none; nothing can be asked about {facts['dropped']:,}"]
+    for provider in facts["providers"]:
+        known = f" ({provider['answered']:,} answered already)" if provider["answered"] else ""
+        money = f", at most {provider['most_cost']:,.4f} {provider['currency']}" if "most_cost" in provider else ", no price given"
+        asked = f"{provider['requests']:,} requests{known}"
+        lines.append(f"{provider['provider']}: {asked}, {provider['prompt_tokens']:,} prompt tokens (cl100k), "
+                     f"at most {provider['most_reply_tokens']:,} reply tokens{money}")  # fmt: skip
+    if facts["judged"]:
+        lines.append(f"at most {facts['judged']:,} verdicts of the judge beside these; their prompts hold replies that are not there yet")
+    return lines

@@ -1,0 +1,97 @@
+"""Who can be asked: addresses, and where their keys are kept. All speak the OpenAI protocol.
+
+Addresses and names are those of the providers' own documentation: help.aliyun.com (DashScope), cloud.baidu.com (Qianfan),
+open.bigmodel.cn (Zhipu), xfyun.cn/doc/spark (Spark: its key is the console's APIPassword), platform.openai.com.
+"""
+
+import os
+from typing import NamedTuple
+
+from ...schemas.errors import UserError
+from ...schemas.generate_sections import Price, Provider
+
+KEYRING = "recipekit"  # the service name of keyring entries
+
+
+class Service(NamedTuple):
+    """An address, the environment variables that may hold its key, and whether it takes the parameter `seed`."""
+
+    base_url: str
+    key_names: tuple[str, ...]
+    takes_seed: bool = True
+
+
+SERVICES: dict[str, Service] = {
+    "dashscope": Service("https://dashscope.aliyuncs.com/compatible-mode/v1", ("DASHSCOPE_API_KEY",)),
+    "qianfan": Service("https://qianfan.baidubce.com/v2", ("QIANFAN_API_KEY",)),
+    "zhipu": Service("https://open.bigmodel.cn/api/paas/v4", ("ZHIPUAI_API_KEY", "ZHIPU_API_KEY"), takes_seed=False),
+    "spark": Service("https://spark-api-open.xf-yun.com/v1", ("SPARK_API_PASSWORD",), takes_seed=False),
+    "openai": Service("https://api.openai.com/v1", ("OPENAI_API_KEY",)),
+    "openai_compatible": Service("", ()),
+    "local": Service("", ()),
+}
+
+
+class Endpoint(NamedTuple):
+    """A provider of the recipe, ready to be asked. `identity` names the model in the log; it changes when its weights do.
+
+    `key` never leaves this value but as a header; repr hides it.
+    """
+
+    provider: str
+    model: str
+    identity: str
+    base_url: str
+    key: str
+    weight: float
+    takes_seed: bool
+    private_network: bool
+    stream: bool
+    requests_per_minute: int | None
+    tokens_per_minute: int | None
+    price: Price | None
+
+    def __repr__(self) -> str:
+        return f"Endpoint({self.name})"
+
+    @property
+    def name(self) -> str:
+        """How people see it."""
+        return f"{self.provider}/{self.model}"
+
+
+def endpoint(provider: Provider, base_url: str = "", identity: str = "", *, with_key: bool = True) -> Endpoint:
+    """The provider with its address and key; for a local model with the address at which it is served.
+
+    Raises UserError when the key is not there, unless nothing will be asked.
+    """
+    service = SERVICES[provider.provider]
+    names = (provider.key_name,) if provider.key_name else service.key_names
+    # A model of that name may be another elsewhere.
+    named = f"{provider.model}@{provider.base_url}" if provider.base_url else provider.model
+    return Endpoint(
+        provider.provider, provider.model, identity or named, base_url or provider.base_url or service.base_url,
+        _key(provider.provider, names) if names and with_key else "", provider.weight, service.takes_seed,
+        provider.private_network, provider.stream, provider.requests_per_minute, provider.tokens_per_minute, provider.price,
+    )  # fmt: skip
+
+
+def _key(provider: str, names: tuple[str, ...]) -> str:
+    for name in names:
+        if value := (os.environ.get(name) or _from_keyring(name) or "").strip():
+            return value
+    hint = f"export {names[0]}=..., or: keyring set {KEYRING} {names[0]}"
+    raise UserError(f"no key for {provider}: {' or '.join(names)} is not set", hint=hint)
+
+
+def _from_keyring(name: str) -> str | None:
+    """The keyring's entry; None where there is no keyring, or where it is locked: the environment is then what is asked for."""
+    try:
+        import keyring
+        import keyring.errors
+    except ImportError:
+        return None
+    try:
+        return keyring.get_password(KEYRING, name)
+    except keyring.errors.KeyringError:
+        return None

@@ -1,0 +1,120 @@
+"""The log of requests: one SQLite file that knows what was asked, what was answered, and what it used.
+
+A reply is written to disk before anything is made of it, so that a process that is killed has at most to repeat what was under way.
+"""
+
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+import orjson
+
+from ...schemas.errors import Mark, Problem, UserError
+from .asking import Asked, Reply
+
+_TABLES = """
+create table if not exists replies (
+  key text primary key, provider text not null, model text not null, prompt text not null, sampling text not null, seed integer not null,
+  reply text not null, finish text not null, prompt_tokens integer not null, completion_tokens integer not null, metered integer not null,
+  cost real, currency text, tries integer not null, seconds real not null, time real not null
+) without rowid;
+create table if not exists failures (
+  key text not null, provider text not null, model text not null, error text not null, again integer not null, time real not null
+);
+create index if not exists failures_of_key on failures (key);
+"""
+
+
+class Entry(NamedTuple):
+    """An answer for the log."""
+
+    asked: Asked
+    reply: Reply
+    cost: float | None
+    currency: str | None
+    tries: int
+    seconds: float
+
+
+class Used(NamedTuple):
+    """What the answers in a log have used. `cost` is of those that had a price."""
+
+    requests: int = 0
+    tokens: int = 0
+    cost: float = 0.0
+
+
+class RequestLog:
+    """The log at a path; made when there is none. One process at a time."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            self.database = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
+            # A reply that was paid for survives a loss of power too.
+            self.database.executescript("pragma journal_mode=wal; pragma synchronous=full;" + _TABLES)
+        except sqlite3.DatabaseError as error:
+            raise UserError(Problem(Mark(str(path)), f"is no log of requests: {error}", "move it away", "damaged")) from None
+        path.chmod(0o600)
+
+    def close(self) -> None:
+        """Close the file."""
+        self.database.close()
+
+    def reply(self, key: str) -> Reply | None:
+        """The answer to the request, if it has one."""
+        row = self.database.execute(
+            "select reply, finish, prompt_tokens, completion_tokens, metered from replies where key = ?", (key,)
+        ).fetchone()
+        return Reply(row[0], row[1], row[2], row[3], bool(row[4])) if row else None
+
+    def keep(self, entries: list[Entry]) -> None:
+        """Write answers, all at once."""
+        with self._transaction():
+            self.database.executemany(f"insert or replace into replies values ({', '.join('?' * 16)})", map(_row, entries))
+
+    def fail(self, asked: Asked, error: str, again: bool) -> None:
+        """Write that a try failed."""
+        row = (asked.key, asked.provider, asked.model, error, again, time.time())
+        self.database.execute("insert into failures values (?, ?, ?, ?, ?, ?)", row)
+
+    def failures(self, key: str) -> int:
+        """How many tries of the request failed."""
+        return self.database.execute("select count(*) from failures where key = ?", (key,)).fetchone()[0]
+
+    def last_failure(self, key: str) -> str:
+        """What the last failed try of the request said."""
+        row = self.database.execute("select error from failures where key = ? order by rowid desc limit 1", (key,)).fetchone()
+        return row[0] if row else ""
+
+    def used(self) -> Used:
+        """What all answers in the log have used."""
+        requests, tokens, cost = self.database.execute(
+            "select count(*), coalesce(sum(prompt_tokens + completion_tokens), 0), coalesce(sum(cost), 0) from replies"
+        ).fetchone()
+        return Used(requests, tokens, cost)
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self.database.execute("begin immediate")
+        try:
+            yield
+        except BaseException:
+            self.database.execute("rollback")
+            raise
+        self.database.execute("commit")
+
+
+def _row(entry: Entry) -> tuple[object, ...]:
+    asked, reply, cost, currency, tries, seconds = entry
+    request = (asked.key, asked.provider, asked.model, _text(asked.messages), _text(asked.sampling._asdict()), asked.seed)
+    answer = (reply.text, reply.finish, reply.prompt_tokens, reply.completion_tokens, reply.metered)
+    return (*request, *answer, cost, currency, tries, seconds, time.time())
+
+
+def _text(value: object) -> str:
+    return orjson.dumps(value).decode()

@@ -1,0 +1,124 @@
+"""The generate stage of a run, and the places that `recipe generate` shares with it: what one has asked, the other does not ask again."""
+
+import shutil
+from hashlib import file_digest
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import orjson
+
+from ...converters.files import source_files
+from ...schemas import VERSION
+from ...schemas.errors import Mark, Problem, UserError
+from ...schemas.generate_rules import ROWS
+from ...schemas.generate_sections import Generate
+from ...schemas.recipe import Loaded
+from ...schemas.sections import Data
+from ..display import Display
+from ..run_folder import RunFolder
+from ..serve.target import resolve_target
+from ..stages import key_of, link
+from .prompts import load_prompt
+from .tasks import task
+
+ROWS_FILE = "rows.jsonl"
+
+
+class Places(NamedTuple):
+    """Where a recipe's rows and its log of requests are kept, whichever run asked."""
+
+    rows: Path
+    log: Path
+
+
+def places(loaded: Loaded, root: Path) -> Places:
+    """The folder of rows and the log; a rehearsal has its own."""
+    suffix = "_rehearsal" if loaded.is_rehearsal else ""
+    return Places(root / loaded.recipe.name / f"generated{suffix}", root / loaded.recipe.name / f"requests{suffix}.sqlite")
+
+
+def with_rows(loaded: Loaded, root: Path, display: Display) -> Loaded:
+    """The recipe with the rows that its generate section makes as an ordinary file; they are made now where they are not there yet.
+
+    Raises what generating raises. A recipe that generates nothing, or whose rows are named already, comes back as it is.
+    """
+    generate = loaded.recipe.generate
+    if generate is None or not _named(loaded.recipe.data):
+        return loaded
+    found = places(loaded, root)
+    key = key_of("generate", *generated_facts(generate, root))
+    if _read_key(found.rows) == key:
+        display.say("generate", f"unchanged: {found.rows}")
+    else:
+        require_generate_extra(generate)
+        from .generating import account_lines, generate_rows
+
+        manifest = generate_rows(generate, found.rows, found.log, root, display, key)
+        for line in account_lines(manifest):
+            display.say(*line)
+    return loaded._replace(recipe=loaded.recipe._replace(data=named(loaded.recipe.data, found.rows / ROWS_FILE)))
+
+
+def kept_with(run: RunFolder, loaded: Loaded, root: Path) -> None:
+    """Put what was generated into the run's directory, so that the run stands alone; links where the file system has them."""
+    found = places(loaded, root).rows
+    if loaded.recipe.generate and found.is_dir() and not (run / "generated").exists():
+        shutil.copytree(found, run / "generated", copy_function=link)
+
+
+def require_generate_extra(generate: Generate) -> None:
+    """Say how to install what generating needs, before anything is asked."""
+    wanted = ["openai", "httpx2", "tenacity", "aiolimiter", "rapidfuzz"]
+    if any(provider.provider == "local" for provider in generate.providers):
+        wanted += ["torch", "transformers", "starlette", "uvicorn"]
+    if missing := [name for name in wanted if find_spec(name) is None]:
+        raise UserError(f"generating needs packages that are not installed: {', '.join(missing)}",
+                        hint="pip install 'recipekit[generate]', with a local model 'recipekit[generate,serve]'")  # fmt: skip
+
+
+def generated_facts(generate: Generate, runs: Path) -> list[Any]:
+    """Everything that decides about the rows, as plain values: the section, its prompts, its input's bytes, its local models' weights.
+
+    How fast and how often is asked, and where asking stops, decide nothing.
+    """
+    files = []
+    for file in source_files(generate.input) if generate.input else ():
+        with file.path.open("rb") as stream:
+            files.append([file.name, file_digest(stream, "sha256").hexdigest()])
+    prompts = [generate.prompt, generate.judge.prompt if generate.judge else None]
+    asked = [*generate.providers, *([generate.judge.provider] if generate.judge else [])]
+    models = [resolve_target(p.model, runs).identity if p.provider == "local" else p.base_url for p in asked]
+    section = generate._replace(prompt=None, input=None, judge=None, providers=(), limits=generate.limits._replace(
+        concurrency=1, timeout=1, retries=0, max_requests=None, max_tokens=None, max_cost=None))  # fmt: skip
+    judge = generate.judge._replace(prompt="", provider=None) if generate.judge else None  # pyright: ignore[reportArgumentType]
+    loaded = [load_prompt(prompt)._replace(name="") if prompt else None for prompt in prompts]
+    people = [[p.provider, p.model, p.weight] for p in asked]
+    return [VERSION, task(generate.task).VERSION, section, judge, files, loaded, people, models]
+
+
+def already_generated(loaded: Loaded, root: Path) -> Data:
+    """The data section with the rows as an ordinary file. Raises UserError where they have not been made yet."""
+    rows = places(loaded, root).rows / ROWS_FILE
+    if _named(loaded.recipe.data) and not rows.is_file():
+        hint = f"recipe generate {loaded.path} makes them; recipe run does it by itself"
+        raise UserError(Problem(Mark(str(rows)), "the rows have not been generated yet", hint, "not-generated"))
+    return named(loaded.recipe.data, rows)
+
+
+def named(data: Data, rows: Path) -> Data:
+    """The data section with the file in the place of `generated:rows`."""
+    return data._replace(sources=tuple(s._replace(path=str(rows.resolve())) if s.path == ROWS else s for s in data.sources))
+
+
+def _named(data: Data) -> bool:
+    return any(source.path == ROWS for source in data.sources)
+
+
+def _read_key(rows: Path) -> str | None:
+    """The key of what was generated there; None where that is not complete."""
+    try:
+        found = orjson.loads((rows / "manifest.json").read_bytes())
+    except (OSError, ValueError):
+        return None
+    return found.get("key") if isinstance(found, dict) and (rows / ROWS_FILE).is_file() else None

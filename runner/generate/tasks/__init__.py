@@ -1,0 +1,35 @@
+"""The tasks, by name. A module is a task: it has what `Task` lists."""
+
+from collections.abc import Iterable, Iterator
+from importlib import import_module
+from typing import Any, Protocol, cast
+
+from ....converters.records import Drop, Row
+from ..asking import Given, Made, Request, Unusable
+from ..prompts import Prompt
+
+# name -> module in this folder; its options stand in recipe.schema.json as task_<name>
+TASKS = {"ask": "ask", "rewrite": "rewrite", "scenarios": "scenarios", "self_cognition": "self_cognition"}
+
+
+class Task(Protocol):
+    """What a task module has.
+
+    VERSION goes up whenever the same reply would give other rows. REFUSALS_ARE_ANSWERS says that a refusal is a row too.
+    """
+
+    VERSION: int
+    REFUSALS_ARE_ANSWERS: bool
+
+    def requests(self, rows: Iterable[Row], prompt: Prompt | None, seed: int, **options: Any) -> Iterator[Request | Given | Drop]:
+        """What to ask, lazily and always in the same order; rows that need no asking; rows that nothing can be asked about."""
+        ...
+
+    def made(self, request: Request, reply: str, **options: Any) -> Made | Unusable:
+        """The rows that a reply gives, or why it gives none."""
+        ...
+
+
+def task(name: str) -> Task:
+    """The task called `name` (one of TASKS)."""
+    return cast(Task, import_module(f".{TASKS[name]}", __package__))

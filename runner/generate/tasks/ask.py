@@ -1,0 +1,50 @@
+"""The same question several times: how often a model gives an answer is how sure it is of it (introspection).
+
+A row of subtitles.csv, `name,chinese,english`, is asked about `runs` times, each with a seed of its own. Every reply becomes a raw run
+for the introspection converter, which merges the runs of a question:
+
+    {"run_number": 1, "question_id": "sample_00000021", "chinese_text": "你是真心愿意跟小川在一起？",
+     "raw_model_output": "love | affection", "parsed_emotions": ["Love", "Affection"], ...}
+
+Nothing is asked about a blank text: in the source such rows made the model ask for the text, and its words were counted as emotions.
+"""
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from ....converters.emotion_words import is_refusal, parse_emotions
+from ....converters.records import Drop, Row
+from ..asking import Given, Made, Request, Unusable
+from ..prompts import Prompt, messages
+
+VERSION = 1
+REFUSALS_ARE_ANSWERS = True  # one that says no emotion: the share of the others would be too high without it
+
+
+def requests(
+    rows: Iterable[Row], prompt: Prompt | None, seed: int, *, runs: int = 10, id_key: str = "name", text_key: str = "chinese"
+) -> Iterator[Request | Given | Drop]:
+    """`runs` requests a row; a drop for a row without a name or a text, or with a name that came before."""
+    assert prompt is not None, "a rule asks for it"
+    seen: set[str] = set()
+    for row in rows:
+        value = row.value if isinstance(row.value, dict) else {}
+        identity, text = value.get(id_key), value.get(text_key)
+        if not isinstance(identity, str) or not identity.strip():
+            yield Drop(row, "no_name", f"{id_key} is missing or blank")
+        elif not isinstance(text, str) or not text.strip():
+            yield Drop(row, "empty_text", f"{identity}: {text_key} is missing or blank", wanted=True)
+        elif identity in seen:
+            yield Drop(row, "name_twice", identity)
+        else:
+            seen.add(identity)
+            places = {key: str(item) for key, item in value.items() if item is not None}
+            asked = messages(prompt, {**places, "text": text})
+            for run in range(runs):
+                yield Request(row, asked, run, {"run_number": run + 1, "question_id": identity, "chinese_text": text})
+
+
+def made(request: Request, reply: str, **options: Any) -> Made | Unusable:
+    """One raw run. A refusal has no words: the converter counts it as a run that said none."""
+    words = [] if is_refusal(reply) else parse_emotions(reply)
+    return Made([{**request.about, "parsed_emotions": words, "raw_model_output": reply}], reply)

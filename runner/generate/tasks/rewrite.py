@@ -1,0 +1,106 @@
+"""Given rows, one text of each written anew: stories with an emotion (BabyLM), answers with a warm voice (Alpaca), replies that emoji
+make shorter (EmoGPT).
+
+    read: text, write: augmented_text       {"text": "...", "emotion": "curiosity", "augmented_text": "...", ...}
+    read: output, write: rewritten_output   {"instruction": "...", "output": "...", "rewritten_output": "...", "emotion": "joy"}
+    read: messages                          {"messages": [..., {"role": "assistant", "content": the new reply}],
+                                             "metadata": {"original": "...", "original_tokens": 38, "augmented_tokens": 16, ...}}
+
+The original stays in the row, with the tokens of both (cl100k_base, as the sources count).
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from ....converters.alpaca_emotion import without_labels
+from ....converters.records import Drop, Row
+from ...metrics.cl100k import count_tokens
+from ..asking import Given, Made, Request, Unusable
+from ..prompts import Prompt, chosen_examples, messages
+
+VERSION = 1
+REFUSALS_ARE_ANSWERS = False
+_ENDS = ("</s>", "[/INST]", "<|im_end|>", "<|eot_id|>", "<|endoftext|>")
+
+
+def requests(
+    rows: Iterable[Row],
+    prompt: Prompt | None,
+    seed: int,
+    *,
+    read: str = "text",
+    write: str = "augmented_text",
+    emotions: Sequence[str] = (),
+    emotion_key: str = "emotion",
+    examples: int = 0,
+    clean: bool = True,
+) -> Iterator[Request | Given | Drop]:
+    """A request a row and emotion; a drop for a row without the text."""
+    assert prompt is not None, "a rule asks for it"
+    for row in rows:
+        value = row.value
+        text = _text(value, read)
+        if text is None:
+            yield Drop(row, "no_text", f"{read} is missing or blank")
+            continue
+        own = value.get(emotion_key)
+        for emotion in emotions or [", ".join(map(str, own)) if isinstance(own, list) else own]:
+            places = {key: item for key, item in value.items() if isinstance(item, str | int | float)}
+            places |= {"text": text, "emotion": emotion or ""}
+            places["examples"] = chosen_examples(prompt, emotion, examples, f"{seed} {row} {emotion}")
+            if emotion is None and "emotion" in prompt.places:
+                yield Drop(row, "no_emotion", f"the prompt names an emotion, but {emotion_key} is missing")
+                continue
+            yield Request(row, messages(prompt, places), 0, {"value": value, "text": text, "emotion": emotion})
+
+
+def made(
+    request: Request, reply: str, *, read: str = "text", write: str = "augmented_text", emotion_key: str = "emotion", clean: bool = True,
+    **options: Any,
+) -> Made | Unusable:  # fmt: skip
+    """The row with its new text."""
+    about = request.about
+    text, mended = _cleaned(reply) if clean else (reply.strip(), ())
+    if not text:
+        return Unusable("empty", "nothing but labels of the prompt")
+    if text == about["text"].strip():
+        return Unusable("unchanged", "the reply is the original")
+    counts = {"original_tokens": count_tokens(about["text"]), "augmented_tokens": count_tokens(text)}
+    if read == "messages":
+        return Made([_chat(about["value"], text, counts)], text, mended)
+    row = {**about["value"], write: text, **counts, "original": about["text"]}
+    return Made([row | ({emotion_key: about["emotion"]} if about["emotion"] else {})], text, mended)
+
+
+def _text(value: Any, read: str) -> str | None:
+    """The text to rewrite: a key's, or the last reply's; None where there is none."""
+    found = value.get(read) if isinstance(value, dict) else None
+    if read == "messages":
+        last = found[-1] if isinstance(found, list) and found else None
+        found = last.get("content") if isinstance(last, dict) and last.get("role") == "assistant" else None
+    return found if isinstance(found, str) and found.strip() else None
+
+
+def _chat(value: dict[str, Any], text: str, counts: dict[str, int]) -> dict[str, Any]:
+    """A row in EmoGPT's form, with the figures that its converter and its metrics read."""
+    before, after = counts["original_tokens"], counts["augmented_tokens"]
+    facts = {"augmented": True, **counts, "token_reduction": before - after, "reduction_pct": round((before - after) / before * 100, 2)}
+    given = value.get("metadata")
+    turns = {"turns": len(value["messages"]) // 2, "original": value["messages"][-1]["content"]}
+    chat = [*value["messages"][:-1], {"role": "assistant", "content": text}]
+    return {"messages": chat, "metadata": {**(given if isinstance(given, dict) else {}), **turns, **facts}}
+
+
+def _cleaned(reply: str) -> tuple[str, tuple[str, ...]]:
+    """The reply without what a model writes around its answer: end marks, labels of the prompt, quotes around the whole."""
+    text, mended = reply.strip(), []
+    for mark in _ENDS:
+        if mark in text:
+            text = text.split(mark)[-1 if mark == "[/INST]" else 0].strip()
+            mended.append("end_mark_removed")
+    text, labels, _ = without_labels(text)
+    mended += labels
+    if len(text) > 1 and text[0] + text[-1] in ('""', "“”") and not set('"“”') & set(text[1:-1]):
+        text = text[1:-1].strip()
+        mended.append("quotes_removed")
+    return text, tuple(dict.fromkeys(mended))

@@ -1,0 +1,64 @@
+"""EmoLLM's scenario matrix: a counselling dialogue for every area of life and emotion.
+
+A reply `病人：… 医生：…` becomes a row in the project's own form, for the emollm converter (keep_meta keeps the keys beside it):
+
+    {"conversation": [{"system": "现在你是一个心理专家，…", "input": "…", "output": "…"}, …], "area": "工作", "emotion": "焦虑", …}
+
+The source's list of emotions has 28 entries and names 同情 twice: 16 areas x 27 emotions are 432 scenarios, not the 448 that it counts.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from ....converters.records import Drop, Row
+from ..asking import Given, Made, Request, Unusable
+from ..dialogue import parse_dialogue
+from ..prompts import Prompt, messages
+
+VERSION = 1
+REFUSALS_ARE_ANSWERS = False
+AREAS = "工作 学业 生活 身体 家人 朋友 社交 恋爱 就业 责任 爱好 环境 隐私 安全 梦想 自由".split()
+EMOTIONS = (
+    "钦佩 崇拜 欣赏 娱乐 焦虑 敬畏 尴尬 厌倦 冷静 困惑 渴望 厌恶 同情 痛苦"
+    " 着迷 嫉妒 兴奋 恐惧 痛恨 有趣 快乐 怀旧 浪漫 悲伤 满意 性欲 同情 满足"
+).split()
+SYSTEM = "现在你是一个心理专家，我有一些心理问题，请你用专业的知识帮我解决。"
+
+
+def requests(
+    rows: Iterable[Row],
+    prompt: Prompt | None,
+    seed: int,
+    *,
+    areas: Sequence[str] | None = None,
+    emotions: Sequence[str] | None = None,
+    count: int = 1,
+    system_prompt: str = SYSTEM,
+    max_turns: int | None = None,
+) -> Iterator[Request | Given | Drop]:
+    """`count` requests a scenario; a scenario that the lists name again is a drop, so that the account tells of it."""
+    assert prompt is not None, "a rule asks for it"
+    seen: set[tuple[str, str]] = set()
+    number = 0
+    for area in areas or AREAS:
+        for emotion in emotions or EMOTIONS:
+            number += 1
+            place = Row(None, "scenarios", number)
+            if (area, emotion) in seen:
+                yield Drop(place, "scenario_named_twice", f"{area} x {emotion}", wanted=True)
+                continue
+            seen.add((area, emotion))
+            asked = messages(prompt, {"area": area, "emotion": emotion})
+            for repetition in range(count):
+                yield Request(place, asked, repetition, {"area": area, "emotion": emotion, "number": repetition + 1})
+
+
+def made(request: Request, reply: str, *, system_prompt: str = SYSTEM, max_turns: int | None = None, **options: Any) -> Made | Unusable:
+    """One conversation."""
+    found = parse_dialogue(reply, max_turns)
+    if isinstance(found, Unusable):
+        return found
+    turns: list[dict[str, str]] = [{"input": asked, "output": answered} for asked, answered in found.pairs]
+    turns[0] = {"system": system_prompt, **turns[0]}
+    text = "\n".join(part for pair in found.pairs for part in pair)
+    return Made([{"conversation": turns, **request.about}], text, found.mended)

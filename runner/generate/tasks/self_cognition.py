@@ -1,0 +1,91 @@
+"""Who the model is: a list of questions and answers, each question in several wordings, as EmoLLM mixes it in.
+
+    {"question": "请介绍一下你自己", "answer": "我是{name}，由{maker}开发…", "paraphrases": ["做个自我介绍吧", ...]}
+
+Rows may also have EmoLLM's own forms (instruction and output; a conversation of one turn). Every wording, written by hand or by a model,
+becomes a row for the emollm converter: {"conversation": [{"input", "output"}], "origin": ..., "question": ...}.
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from ....converters.counselling_forms import Fault, read_conversation
+from ....converters.records import Drop, Row
+from ....converters.templates import fill
+from ..asking import Given, Made, Request, Unusable
+from ..prompts import Prompt, messages
+
+VERSION = 1
+REFUSALS_ARE_ANSWERS = False
+_NUMBER = re.compile(r"^\s*(?:\d+[.、)）:：]|[-*•])?\s*")
+_LEFT_OPEN = re.compile(r"\{\w+\}")
+
+
+def requests(
+    rows: Iterable[Row], prompt: Prompt | None, seed: int, *, paraphrases: int = 0, names: dict[str, str] | None = None
+) -> Iterator[Request | Given | Drop]:
+    """The wordings that are there, and a request for more of each question; a drop for what is no question and answer."""
+    seen: set[tuple[str, str]] = set()
+    for row in rows:
+        found = _pair(row)
+        if isinstance(found, Drop):
+            yield found
+            continue
+        question, answer, others = (fill(found[0], **names or {}), fill(found[1], **names or {}), found[2])
+        if open_name := _LEFT_OPEN.search(question + answer):
+            yield Drop(row, "name_left_open", f"{open_name.group()}: give it in options.names")
+            continue
+        if (question, answer) in seen:
+            yield Drop(row, "duplicate", question[:40], wanted=True)
+            continue
+        seen.add((question, answer))
+        wordings = dict.fromkeys([question, *(fill(other, **names or {}) for other in others)])
+        yield Given(row, [_row(wording, answer, question, "list") for wording in wordings])
+        if prompt and paraphrases:
+            asked = messages(prompt, {"question": question, "answer": answer, "count": str(paraphrases)})
+            about = {"question": question, "answer": answer, "known": list(wordings), "count": paraphrases}
+            yield Request(row, asked, 0, about)
+
+
+def made(request: Request, reply: str, **options: Any) -> Made | Unusable:
+    """A row for every new wording, a line each. A line that repeats a known wording, or is as long as an answer, is none."""
+    about = request.about
+    known = {_bare(wording) for wording in about["known"]}
+    longest = 3 * max(len(about["question"]), 20)
+    wordings: list[str] = []
+    for line in reply.splitlines():
+        wording = _NUMBER.sub("", line, count=1).strip().strip('"“”「」')
+        if wording and _bare(wording) not in known and len(wording) <= longest and not wording.endswith((":", "：")):
+            known.add(_bare(wording))
+            wordings.append(wording)
+    if not wordings:
+        return Unusable("no_paraphrase", "no line is another wording of the question")
+    rows = [_row(wording, about["answer"], about["question"], "model") for wording in wordings[: about["count"]]]
+    return Made(rows, "\n".join(wordings[: about["count"]]))
+
+
+def _bare(text: str) -> str:
+    """What makes a wording another one: its letters, not its marks."""
+    return re.sub(r"\W", "", text).lower()
+
+
+def _row(wording: str, answer: str, question: str, origin: str) -> dict[str, Any]:
+    return {"conversation": [{"input": wording, "output": answer}], "wording": origin, "question": question}
+
+
+def _pair(row: Row) -> tuple[str, str, list[str]] | Drop:
+    value = row.value
+    others = value.get("paraphrases", []) if isinstance(value, dict) else []
+    if isinstance(value, dict) and "conversation" not in value:
+        value = {key: item for key, item in value.items() if key != "paraphrases"}
+    found = read_conversation(value)
+    if isinstance(found, Fault):
+        return Drop(row, found.reason, found.detail)
+    if len(found.pairs) != 1:
+        return Drop(row, "several_turns", "a question and its answer are one turn")
+    question, answer = found.pairs[0]
+    texts = [question, answer, *(others if isinstance(others, list) else [None])]
+    if not all(isinstance(text, str) and text.strip() for text in texts):
+        return Drop(row, "not_text", "question, answer and paraphrases are texts that are not blank")
+    return question.strip(), answer.strip(), [other.strip() for other in texts[2:]]

@@ -1,0 +1,1 @@
+"""`recipe serve`: a model behind an OpenAI-compatible address, waiting requests answered in batches."""

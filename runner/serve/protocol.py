@@ -1,0 +1,119 @@
+"""OpenAI's chat completions as values: what a request may say, how replies and errors look."""
+
+import time
+from typing import Any, NamedTuple
+
+MAX_MESSAGES = 1000
+_ROLES = ("system", "user", "assistant", "tool")
+# name -> (default, kinds, lowest, highest)
+_NUMBERS: dict[str, tuple[Any, tuple[type, ...], float, float]] = {
+    "temperature": (1.0, (int, float), 0, 2),
+    "top_p": (1.0, (int, float), 1e-9, 1),
+    "repetition_penalty": (1.0, (int, float), 1e-9, 2),
+    "seed": (None, (int,), -(2**63), 2**63 - 1),
+    "max_tokens": (None, (int,), 1, 1_000_000),
+    "max_completion_tokens": (None, (int,), 1, 1_000_000),
+}
+# What we have no effect for is refused, unless it has the value that means nothing.
+_KNOWN = {*_NUMBERS, "model", "messages", "stream", "stream_options", "user", "n", "stop", "metadata", "store"}
+_NEUTRAL: dict[str, tuple[Any, ...]] = {
+    "frequency_penalty": (0, None), "presence_penalty": (0, None), "logprobs": (False, None), "logit_bias": ({}, None),
+    "response_format": ({"type": "text"}, None), "tools": ([], None), "n": (1, None), "stop": ([], None),
+}  # fmt: skip
+
+
+class BadRequest(Exception):
+    """The request says what cannot be done; `parameter` is what it says it with."""
+
+    def __init__(self, what: str, parameter: str | None = None, code: str | None = None) -> None:
+        super().__init__(what)
+        self.parameter = parameter
+        self.code = code
+
+
+class ChatRequest(NamedTuple):
+    """A checked request."""
+
+    messages: list[dict[str, str]]
+    temperature: float
+    top_p: float
+    repetition_penalty: float
+    seed: int | None
+    max_new_tokens: int | None
+    stream: bool
+    include_usage: bool
+
+
+def read_request(body: Any) -> ChatRequest:
+    """The request in a JSON body. Raises BadRequest for what is no request, and for what would be ignored."""
+    if not isinstance(body, dict):
+        raise BadRequest("expected a JSON object")
+    for name, value in body.items():
+        if name in _NEUTRAL and value in _NEUTRAL[name]:
+            continue
+        if name not in _KNOWN or name in _NEUTRAL:
+            raise BadRequest(f"{name} has no effect here", name)
+    numbers = {name: _number(body, name) for name in _NUMBERS}
+    if not isinstance(body.get("stream", False), bool | None):
+        raise BadRequest("stream is true or false", "stream")
+    options = body.get("stream_options") or {}
+    longest = numbers["max_completion_tokens"] if numbers["max_completion_tokens"] is not None else numbers["max_tokens"]
+    return ChatRequest(
+        _messages(body.get("messages")), numbers["temperature"], numbers["top_p"], numbers["repetition_penalty"], numbers["seed"], longest,
+        bool(body.get("stream")), isinstance(options, dict) and bool(options.get("include_usage")),
+    )  # fmt: skip
+
+
+def _number(body: dict[str, Any], name: str) -> Any:
+    default, kinds, lowest, highest = _NUMBERS[name]
+    value = body.get(name)
+    if value is None:
+        return default
+    if isinstance(value, bool) or not isinstance(value, kinds) or not lowest <= value <= highest:
+        raise BadRequest(f"{name} is a number from {lowest:g} to {highest:g}", name)
+    return value
+
+
+def _messages(messages: Any) -> list[dict[str, str]]:
+    if not isinstance(messages, list) or not 0 < len(messages) <= MAX_MESSAGES:
+        raise BadRequest(f"messages is a list of 1 to {MAX_MESSAGES} messages", "messages")
+    found = []
+    for index, message in enumerate(messages):
+        role, content = (message.get("role"), message.get("content")) if isinstance(message, dict) else (None, None)
+        if isinstance(content, list):  # parts; only text can be read here
+            readable = all(isinstance(part, dict) and part.get("type") == "text" and isinstance(part.get("text"), str) for part in content)
+            content = "".join(part["text"] for part in content) if readable else None
+        if role not in _ROLES or not isinstance(content, str):
+            raise BadRequest(f"messages[{index}] needs a role ({', '.join(_ROLES)}) and a content of text", "messages")
+        found.append({"role": role, "content": content})
+    return found
+
+
+def completion(identity: str, model: str, text: str, finish: str, usage: dict[str, int]) -> dict[str, Any]:
+    """A whole reply."""
+    choice = {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": finish, "logprobs": None}
+    return _head(identity, model, "chat.completion") | {"choices": [choice], "usage": usage}
+
+
+def chunk(identity: str, model: str, delta: dict[str, str], finish: str | None) -> dict[str, Any]:
+    """A part of a streamed reply."""
+    return _head(identity, model, "chat.completion.chunk") | {"choices": [{"index": 0, "delta": delta, "finish_reason": finish}]}
+
+
+def usage_chunk(identity: str, model: str, usage: dict[str, int]) -> dict[str, Any]:
+    """The last part of a streamed reply, where it was asked for."""
+    return _head(identity, model, "chat.completion.chunk") | {"choices": [], "usage": usage}
+
+
+def usage(prompt: int, completed: int) -> dict[str, int]:
+    """Tokens used."""
+    return {"prompt_tokens": prompt, "completion_tokens": completed, "total_tokens": prompt + completed}
+
+
+def error_body(what: str, kind: str, parameter: str | None = None, code: str | None = None) -> dict[str, Any]:
+    """An error as OpenAI's clients read it."""
+    return {"error": {"message": what, "type": kind, "param": parameter, "code": code}}
+
+
+def _head(identity: str, model: str, kind: str) -> dict[str, Any]:
+    return {"id": identity, "object": kind, "created": int(time.time()), "model": model}

@@ -1,0 +1,106 @@
+"""A recipe's generate section as frozen values. Names and defaults are those of recipe.schema.json (a test compares them)."""
+
+from typing import Any, NamedTuple, Self
+
+from .frozen import frozen
+
+
+class Price(NamedTuple):
+    """What a million tokens cost."""
+
+    input: float
+    output: float
+    currency: str
+
+
+class Provider(NamedTuple):
+    """A model that is asked, and where."""
+
+    provider: str
+    model: str
+    weight: float = 1
+    base_url: str | None = None
+    key_name: str | None = None
+    private_network: bool = False
+    stream: bool = False
+    requests_per_minute: int | None = None
+    tokens_per_minute: int | None = None
+    price: Price | None = None
+
+
+class Sampling(NamedTuple):
+    """How replies are sampled."""
+
+    temperature: float = 0.7
+    top_p: float = 1
+    max_new_tokens: int = 512
+    repetition_penalty: float | None = None
+
+
+class Limits(NamedTuple):
+    """How hard providers are asked (seconds, requests), and where generating stops."""
+
+    concurrency: int = 8
+    timeout: float = 120
+    retries: int = 5
+    attempts: int = 2
+    max_requests: int | None = None
+    max_tokens: int | None = None
+    max_cost: float | None = None
+
+
+class Filters(NamedTuple):
+    """Which usable replies are left out all the same."""
+
+    keep_cut: bool = False
+    min_words: int | None = None
+    max_words: int | None = None
+    require_terminal: bool = False
+    blacklist: tuple[str, ...] = ()
+    max_similarity: float | None = None
+
+
+class Judge(NamedTuple):
+    """A second model that scores every row."""
+
+    prompt: str
+    provider: Provider
+    min_score: float = 1
+    max_new_tokens: int = 32
+
+
+class Generate(NamedTuple):
+    """Rows that models write before `data` reads them. `prompt` and `input` are absolute after loading, or a shipped prompt's name."""
+
+    task: str
+    options: dict[str, Any] = {}  # noqa: RUF012 - never changed
+    prompt: str | None = None
+    input: str | None = None
+    limit: int | None = None
+    providers: tuple[Provider, ...] = ()
+    sampling: Sampling = Sampling()
+    limits: Limits = Limits()
+    filters: Filters = Filters()
+    judge: Judge | None = None
+    seed: int = 42
+    max_dropped: float = 0
+
+    @classmethod
+    def from_values(cls, values: dict[str, Any]) -> Self:
+        """Build from plain values that the schema has accepted."""
+        sections = frozen(cls, values)
+        sections["providers"] = tuple(_provider(provider) for provider in values.get("providers", ()))
+        for name, section in (("sampling", Sampling), ("limits", Limits), ("filters", Filters)):
+            sections[name] = section(**frozen(section, values.get(name, {})))
+        if judge := values.get("judge"):
+            fields: dict[str, Any] = frozen(Judge, judge)
+            fields["provider"] = _provider(judge["provider"])
+            sections["judge"] = Judge(**fields)
+        return cls(**sections)
+
+
+def _provider(values: dict[str, Any]) -> Provider:
+    fields: dict[str, Any] = frozen(Provider, values)
+    if "price" in values:
+        fields["price"] = Price(**values["price"])
+    return Provider(**fields)

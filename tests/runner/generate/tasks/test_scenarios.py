@@ -1,0 +1,44 @@
+"""The scenario matrix."""
+
+from recipekit.converters.emollm import convert
+from recipekit.converters.records import Drop, Record, Row
+from recipekit.runner.generate.asking import Made, Request, Unusable
+from recipekit.runner.generate.prompts import load_prompt
+from recipekit.runner.generate.tasks.scenarios import AREAS, EMOTIONS, SYSTEM, made, requests
+
+PROMPT = load_prompt("emollm_multi_turn")
+
+
+def test_the_source_names_448_scenarios_of_which_432_are_distinct() -> None:
+    assert (len(AREAS), len(EMOTIONS), EMOTIONS.count("同情")) == (16, 28, 2)
+    items = list(requests([], PROMPT, 42))
+    asked = [item for item in items if isinstance(item, Request)]
+    twice = [item for item in items if isinstance(item, Drop)]
+    assert (len(items), len(asked), len(twice)) == (448, 432, 16)
+    assert {drop.reason for drop in twice} == {"scenario_named_twice"}
+    assert all(drop.wanted and "同情" in drop.detail for drop in twice)
+    assert len({request.messages[-1]["content"] for request in asked}) == 432
+
+
+def test_each_scenario_is_asked_for_as_often_as_wanted_with_repetitions_told_apart() -> None:
+    found = list(requests([], PROMPT, 42, areas=["工作"], emotions=["焦虑", "悲伤"], count=3))
+    assert [(item.about["emotion"], item.repetition) for item in found] == [(e, n) for e in ("焦虑", "悲伤") for n in range(3)]
+    assert "“工作”" in found[0].messages[-1]["content"]
+
+
+def test_a_reply_becomes_a_conversation_that_the_converter_takes() -> None:
+    request = next(iter(requests([], PROMPT, 42)))
+    found = made(request, "病人：工作很累。\n医生：辛苦了。\n病人：怎么办？\n医生：先休息。\n医生：再谈。")
+    assert isinstance(found, Made)
+    (row,) = found.rows
+    assert row["conversation"][0] == {"system": SYSTEM, "input": "工作很累。", "output": "辛苦了。"}
+    assert (row["area"], row["emotion"], found.mended) == ("工作", "钦佩", ("spoke_twice",))
+    (record,) = convert([Row(row, "rows.jsonl", 1)], keep_meta=["area", "emotion", "number"])
+    assert isinstance(record, Record)
+    assert [message["role"] for message in record.fields["messages"]] == ["system", *["user", "assistant"] * 2]
+    assert record.meta["area"] == "工作"
+
+
+def test_a_reply_without_a_dialogue_is_told() -> None:
+    request = next(iter(requests([], PROMPT, 42)))
+    assert isinstance(made(request, "ERROR"), Unusable)

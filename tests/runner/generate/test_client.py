@@ -1,0 +1,116 @@
+"""What goes to a provider, and what its answers mean."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+
+import pytest
+from recipekit.runner.generate.asking import Asked, Reply
+from recipekit.runner.generate.client import CallFailed, Client, _seconds, read_completion
+from recipekit.runner.generate.providers import endpoint
+from recipekit.schemas.generate_sections import Provider, Sampling
+
+from .servers import completion, reply, serving, status, streamed
+
+ASKED = Asked("p", "m", ({"role": "user", "content": "Hi"},), Sampling(0.5, 0.9, 33, 1.1), 7)
+
+
+def ask(behave, asked=ASKED, **changes):
+    with serving(behave) as server:
+        provider = Provider("openai_compatible", "m", base_url=server.url, **changes)
+
+        async def run():
+            client = Client.open(endpoint(provider), 2, 2)
+            try:
+                return await client.ask(asked)
+            finally:
+                await client.close()
+
+        return asyncio.run(run()), server
+
+
+def test_the_whole_sampling_is_sent() -> None:
+    said, server = ask(reply("hello"))
+    assert said == Reply("hello", "stop", 7, 5)
+    assert server.asked == [{
+        "model": "m", "messages": [{"role": "user", "content": "Hi"}], "max_tokens": 33, "temperature": 0.5, "top_p": 0.9, "seed": 7,
+        "repetition_penalty": 1.1,
+    }]  # fmt: skip
+
+
+def test_the_same_request_has_the_same_idempotency_key() -> None:
+    keys = []
+    for asked in (ASKED, ASKED, ASKED._replace(seed=8)):
+        ask(lambda exchange: (keys.append(exchange.headers["idempotency-key"]), reply()(exchange)), asked)
+    assert keys[0] == keys[1] == ASKED.key != keys[2]
+
+
+def test_a_provider_that_takes_no_seed_is_sent_none() -> None:
+    with serving(reply()) as server:
+        provider = endpoint(Provider("zhipu", "glm"), server.url, with_key=False)
+
+        async def run() -> None:
+            client = Client.open(provider, 2, 2)
+            await client.ask(ASKED)
+            await client.close()
+
+        asyncio.run(run())
+    assert "seed" not in server.asked[0]
+
+
+def test_a_stream_is_put_together() -> None:
+    said, _ = ask(streamed(["hel", "lo"], finish="length"), stream=True)
+    assert (said.text, said.finish, said.metered) == ("hello", "length", False)
+
+
+@pytest.mark.parametrize(
+    ("code", "again", "ends"),
+    [(400, False, False), (401, False, True), (403, False, True), (404, False, True), (408, True, False), (409, True, False), (422, False, False),
+     (429, True, False), (500, True, False), (502, True, False), (529, True, False)],
+)  # fmt: skip
+def test_a_status_says_whether_another_try_may_help(code: int, again: bool, ends: bool) -> None:
+    with pytest.raises(CallFailed, match=f"status {code}: because") as failed:
+        ask(status(code, "because"))
+    assert (failed.value.again, failed.value.ends) == (again, ends)
+
+
+def test_a_server_that_is_gone_is_worth_another_try() -> None:
+    with serving(reply()) as server:
+        pass
+
+    async def run() -> None:
+        client = Client.open(endpoint(Provider("openai_compatible", "m", base_url=server.url)), 2, 2)
+        try:
+            await client.ask(ASKED)
+        finally:
+            await client.close()
+
+    with pytest.raises(CallFailed, match="ConnectError") as failed:
+        asyncio.run(run())
+    assert failed.value.again
+
+
+def test_retry_after_is_read_as_seconds_or_as_a_date() -> None:
+    assert _seconds("3") == 3
+    assert _seconds("-1") == 0
+    assert _seconds(None) is None
+    assert _seconds("soon") is None
+    later = _seconds(format_datetime(datetime.now(UTC) + timedelta(seconds=20), usegmt=True))
+    assert later is not None
+    assert 15 < later <= 20
+
+
+@pytest.mark.parametrize(
+    "body", [None, [], {}, {"choices": []}, {"choices": [{}]}, {"choices": [{"message": None}]}, {"choices": [{"message": {"content": 3}}]}]
+)
+def test_what_is_no_completion_is_no_reply(body: object) -> None:
+    with pytest.raises(CallFailed, match="not a chat completion"):
+        read_completion(body, ASKED)
+
+
+@pytest.mark.parametrize(
+    "usage", [None, {}, {"prompt_tokens": 3}, {"prompt_tokens": "3", "completion_tokens": 1}, {"prompt_tokens": -3, "completion_tokens": 1}]
+)
+def test_tokens_that_nobody_counted_are_taken_for_the_most_that_they_can_be(usage: object) -> None:
+    found = read_completion(completion("hi", usage=False) | {"usage": usage}, ASKED)
+    assert found == Reply("hi", "stop", 2 + 16, 33, metered=False)

@@ -1,0 +1,51 @@
+"""`--dry-run`: counted, never invented, and nothing is asked."""
+
+import pytest
+from recipekit.runner.generate.estimate import estimate, estimate_lines
+from recipekit.runner.generate.generating import generate_rows
+from recipekit.runner.metrics.cl100k import count_tokens
+
+from .servers import reply, serving
+
+PRICE = {"price": {"input": 2, "output": 8, "currency": "CNY"}}
+
+
+def test_requests_tokens_and_cost_are_counted_without_a_key(tmp_path, section, questions) -> None:
+    questions(3)
+    facts = estimate(section("https://models.example.org/v1", provider=PRICE, sampling={"max_new_tokens": 10}), tmp_path / "log", tmp_path)
+    tokens = sum(2 * count_tokens(f"Emotions in 第{n}句话?") for n in range(3))
+    (provider,) = facts["providers"]
+    assert (facts["requests"], facts["dropped"]) == (6, 0)
+    assert (provider["prompt_tokens"], provider["most_reply_tokens"]) == (tokens, 60)
+    assert provider["most_cost"] == round((tokens * 2 + 60 * 8) / 1e6, 4)
+    assert "at most 0.0005 CNY" in estimate_lines(facts)[1] or "CNY" in estimate_lines(facts)[1]
+    assert not (tmp_path / "log").exists()
+
+
+def test_no_cost_is_told_without_a_price(tmp_path, section, questions) -> None:
+    questions(1)
+    facts = estimate(section("https://models.example.org/v1"), tmp_path / "log", tmp_path)
+    assert "most_cost" not in facts["providers"][0]
+    assert "no price given" in estimate_lines(facts)[1]
+
+
+def test_what_the_log_holds_is_not_counted_again(tmp_path, section, questions, quiet, planted) -> None:
+    questions(2)
+    with serving(reply()) as server:
+        job = section(server.url)
+        generate_rows(job, tmp_path / "out", tmp_path / "log.sqlite", tmp_path, quiet, "key")
+        asked = len(server.asked)
+        questions(3)
+        (provider,) = estimate(job, tmp_path / "log.sqlite", tmp_path)["providers"]
+        assert len(server.asked) == asked
+    assert (provider["requests"], provider["answered"]) == (6, 4)
+    assert provider["prompt_tokens"] == 2 * count_tokens("Emotions in 第2句话?")
+
+
+@pytest.mark.parametrize("paraphrases", [0, 4])
+def test_rows_that_need_no_model_are_told_apart(tmp_path, section, paraphrases: int) -> None:
+    (tmp_path / "self.jsonl").write_text('{"question": "a?", "answer": "b"}\n{"question": "c?"}\n')
+    options = {"paraphrases": paraphrases}
+    job = section("https://models.example.org/v1", tmp_path / "self.jsonl", task="self_cognition", options=options, prompt="self_cognition")
+    facts = estimate(job, tmp_path / "log", tmp_path)
+    assert (facts["requests"], facts["given"], facts["dropped"]) == (min(paraphrases, 1), 1, 1)

@@ -1,0 +1,71 @@
+"""The log of requests."""
+
+import sqlite3
+import stat
+
+import pytest
+from recipekit.runner.generate.asking import Asked, Reply
+from recipekit.runner.generate.request_log import Entry, RequestLog, Used
+from recipekit.schemas.errors import UserError
+from recipekit.schemas.generate_sections import Sampling
+
+ASKED = Asked("p", "m", ({"role": "user", "content": "你好"},), Sampling(), 1)
+REPLY = Reply("好 😀", "stop", 3, 4)
+
+
+@pytest.fixture
+def log(tmp_path):
+    opened = RequestLog(tmp_path / "runs" / "log.sqlite")
+    yield opened
+    opened.close()
+
+
+def test_an_answer_is_found_again_by_its_key_also_by_another_process_later(log, tmp_path) -> None:
+    assert log.reply(ASKED.key) is None
+    log.keep([Entry(ASKED, REPLY, 0.5, "USD", 2, 1.5), Entry(ASKED._replace(seed=2), REPLY._replace(metered=False), None, None, 1, 1.0)])
+    assert log.reply(ASKED.key) == REPLY
+    assert log.used() == Used(2, 14, 0.5)
+    again = RequestLog(log.path)
+    assert again.reply(ASKED._replace(seed=2).key) == REPLY._replace(metered=False)
+    again.close()
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"provider": "q"},
+        {"model": "n"},
+        {"messages": ({"role": "user", "content": "你好!"},)},
+        {"sampling": Sampling(temperature=0)},
+        {"seed": 2},
+    ],
+    ids=lambda other: next(iter(other)),
+)
+def test_whatever_decides_about_the_reply_is_in_the_key(other) -> None:
+    assert ASKED._replace(**other).key != ASKED.key
+
+
+def test_failures_are_counted_and_the_last_is_told(log) -> None:
+    log.fail(ASKED, "status 500", True)
+    log.fail(ASKED, "status 429", True)
+    assert log.failures(ASKED.key) == 2
+    assert log.last_failure(ASKED.key) == "status 429"
+    assert (log.failures("x"), log.last_failure("x")) == (0, "")
+
+
+def test_answers_are_written_all_or_none(log) -> None:
+    broken = Entry(ASKED._replace(seed=3), REPLY._replace(text=None), None, None, 1, 1.0)
+    with pytest.raises(sqlite3.IntegrityError):
+        log.keep([Entry(ASKED, REPLY, None, None, 1, 1.0), broken])
+    assert log.used() == Used()
+
+
+def test_only_the_user_may_read_it(log) -> None:
+    assert stat.S_IMODE(log.path.stat().st_mode) == 0o600
+
+
+def test_another_file_is_no_log(tmp_path) -> None:
+    path = tmp_path / "log.sqlite"
+    path.write_text("this is something else entirely, and long enough to be read as a header" * 3)
+    with pytest.raises(UserError, match="is no log of requests"):
+        RequestLog(path)

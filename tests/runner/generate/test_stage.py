@@ -1,0 +1,113 @@
+"""Generated rows as a source of `data`: made once, named, kept with the run, and made again when anything that they are made of changes."""
+
+import pytest
+from recipekit.runner.generate.generating import account_lines
+from recipekit.runner.generate.stage import already_generated, generated_facts, kept_with, places, with_rows
+from recipekit.runner.run_folder import RunFolder
+from recipekit.runner.stages import key_of
+from recipekit.schemas.errors import UserError
+from recipekit.schemas.recipe import load_recipe
+
+from .servers import reply, serving
+
+RECIPE = """recipe: 1
+name: asked
+model: {{base_model: some/model}}
+generate:
+  task: ask
+  prompt: prompt.yml
+  input: subtitles.csv
+  options: {{runs: 2}}
+  providers: [{{provider: openai_compatible, model: m, base_url: "{url}"}}]
+data:
+  type: chat
+  sources: [{{path: generated:rows, converter: introspection}}]
+training: {{adapter: lora, learning_rate: 1e-4}}
+smoke:
+  generate: {{options: {{runs: 1}}}}
+"""
+
+
+@pytest.fixture
+def recipe(tmp_path, questions):
+    questions(2)
+    (tmp_path / "prompt.yml").write_text("prompt: 1\nuser: 'Emotions in {text}?'\n", encoding="utf-8")
+
+    def load(url="https://models.example.org/v1", settings=(), smoke=False):
+        (tmp_path / "asked.yml").write_text(RECIPE.format(url=url), encoding="utf-8")
+        return load_recipe(str(tmp_path / "asked.yml"), settings, smoke)
+
+    return load
+
+
+def test_rows_are_made_once_and_become_an_ordinary_source(recipe, tmp_path, quiet) -> None:
+    with serving(reply("love | joy")) as server:
+        loaded = with_rows(recipe(server.url), tmp_path / "runs", quiet)
+        (source,) = loaded.recipe.data.sources
+        assert source.path == str(tmp_path / "runs" / "asked" / "generated" / "rows.jsonl")
+        assert len(server.asked) == 4
+        assert with_rows(loaded, tmp_path / "runs", quiet) == loaded
+        again = with_rows(recipe(server.url), tmp_path / "runs", quiet)
+        assert again.recipe.data == loaded.recipe.data
+        assert quiet.lines[-1][0] == "generate"
+        assert "unchanged" in quiet.lines[-1][1]
+        with_rows(recipe(server.url, ("generate.options.runs=3",)), tmp_path / "runs", quiet)
+        assert len(server.asked) == 6, "only what is new is asked"
+    run = RunFolder(tmp_path / "runs" / "asked" / "one")
+    run.path.mkdir()
+    kept_with(run, loaded, tmp_path / "runs")
+    assert (run / "generated" / "rows.jsonl").read_bytes() == (tmp_path / "runs/asked/generated/rows.jsonl").read_bytes()
+
+
+def test_rows_that_are_not_there_yet_are_asked_for_by_name(recipe, tmp_path) -> None:
+    with pytest.raises(UserError, match="have not been generated yet\n    hint: recipe generate"):
+        already_generated(recipe(), tmp_path)
+
+
+def test_a_rehearsal_has_rows_and_a_log_of_its_own(recipe, tmp_path) -> None:
+    assert set(places(recipe(), tmp_path)) & set(places(recipe(smoke=True), tmp_path)) == set()
+
+
+@pytest.mark.parametrize(
+    ("setting", "changes"),
+    [
+        ("generate.seed=1", True), ("generate.options.runs=9", True), ("generate.sampling.top_p=0.5", True), ("generate.filters.min_words=2", True),
+        ("generate.max_dropped=0.5", True), ("generate.limits.attempts=7", True), ("generate.limits.concurrency=1", False),
+        ("generate.limits.retries=0", False), ("generate.limits.max_tokens=99", False), ("training.seed=1", False),
+    ],
+)  # fmt: skip
+def test_what_decides_about_the_rows_is_in_their_key_and_how_fast_one_asks_is_not(recipe, tmp_path, setting: str, changes: bool) -> None:
+    before, after = (key_of(generated_facts(recipe(settings=s).recipe.generate, tmp_path)) for s in ((), (setting,)))
+    assert (before != after) == changes
+
+
+def test_the_prompt_and_the_input_are_in_the_key_by_their_content(recipe, tmp_path, questions) -> None:
+    keys = [key_of(generated_facts(recipe().recipe.generate, tmp_path))]
+    (tmp_path / "prompt.yml").write_text("prompt: 1\nuser: 'Feelings in {text}?'\n", encoding="utf-8")
+    keys.append(key_of(generated_facts(recipe().recipe.generate, tmp_path)))
+    questions(3)
+    keys.append(key_of(generated_facts(recipe().recipe.generate, tmp_path)))
+    assert len(set(keys)) == 3
+
+
+def test_the_account_is_told_in_lines() -> None:
+    used = {
+        "kept": 3,
+        "requests": 4,
+        "asked_again": 1,
+        "retried": 2,
+        "prompt_tokens": 1000,
+        "completion_tokens": 50,
+        "unmetered": 1,
+        "cost": {"CNY": 0.5},
+    }
+    manifest = {"rows_in": 5, "requests": 4, "rows_kept": 4, "rows": 9, "dropped": {"not_novel": 1}, "mended": {"spoke_twice": 2},
+                "providers": {"zhipu/glm": used}, "judge": {"model": "openai/j", "passed": 3, "judged": 4}}  # fmt: skip
+    assert account_lines(manifest) == [
+        ("generate", "5 in (4 requests), 4 kept as 9 rows; dropped: 1 not novel; mended: 2 spoke twice"),
+        (
+            "",
+            "zhipu/glm: 3 kept of 4, 1 asked again, 2 retries, 1,000 + 50 tokens, 0.5000 CNY; 1 replies without a count taken for the longest",
+        ),
+        ("", "judge openai/j: 3 of 4 pass"),
+    ]

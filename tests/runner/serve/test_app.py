@@ -1,0 +1,146 @@
+"""The server with a tiny model: a process of its own, asked through OpenAI's own client and through raw requests."""
+
+import asyncio
+import json
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx2
+import openai
+import pytest
+from recipekit.runner.generate.local_server import served
+
+HI = [{"role": "user", "content": "Where does the cat sleep?"}]
+
+
+@pytest.fixture(scope="module")
+def server(tiny_model, tmp_path_factory):
+    with served(str(tiny_model), tmp_path_factory.mktemp("runs")) as (url, _):
+        yield url, str(tiny_model)
+
+
+def asked(server, **changes):
+    """A reply; of a stream its parts."""
+    client = openai.OpenAI(base_url=server[0], api_key="none", max_retries=0, http_client=httpx2.Client(trust_env=False))
+    with client:
+        said = client.chat.completions.create(**({"model": server[1], "messages": HI, "max_tokens": 8, "temperature": 0} | changes))
+        return list(said) if changes.get("stream") else said
+
+
+def raw(url, body=None, headers=None, method=None):
+    request = urllib.request.Request(url, body, {"content-type": "application/json", **(headers or {})}, method=method)
+    try:
+        with urllib.request.urlopen(request, timeout=20) as response:
+            return response.status, json.loads(response.read())
+    except urllib.error.HTTPError as error:
+        with error:
+            text = error.read()
+            return error.code, json.loads(text) if text[:1] == b"{" else text.decode()
+
+
+def test_it_is_healthy_and_has_one_model(server) -> None:
+    root = server[0].removesuffix("/v1")
+    assert raw(f"{root}/health")[1]["status"] == "ok"
+    assert [model["id"] for model in raw(f"{server[0]}/models")[1]["data"]] == [server[1]]
+
+
+def test_a_reply_is_counted_and_says_why_it_ended(server) -> None:
+    said = asked(server)
+    assert said.choices[0].finish_reason in ("stop", "length")
+    assert said.usage.prompt_tokens > 10
+    assert 0 < said.usage.completion_tokens <= 8
+    assert asked(server).choices[0].message.content == said.choices[0].message.content
+
+
+def test_a_seed_gives_the_same_reply_whoever_is_answered_beside_it(server) -> None:
+    def say(seed):
+        return asked(server, temperature=1.0, seed=seed, max_tokens=24).choices[0].message.content
+
+    alone = [say(seed) for seed in range(6)]
+    with ThreadPoolExecutor(6) as pool:
+        together = list(pool.map(say, range(6)))
+    assert together == alone
+    assert len(set(alone)) > 3
+
+
+def test_a_stream_gives_the_same_text_in_parts(server) -> None:
+    whole = asked(server, max_tokens=24, seed=3, temperature=0.8)
+    parts = asked(server, max_tokens=24, seed=3, temperature=0.8, stream=True, stream_options={"include_usage": True})
+    text = "".join(part.choices[0].delta.content or "" for part in parts if part.choices)
+    assert text == whole.choices[0].message.content
+    assert [part.choices[0].finish_reason for part in parts if part.choices][-1] == whole.choices[0].finish_reason
+    assert parts[-1].usage.completion_tokens == whole.usage.completion_tokens
+    assert len(parts) > 5
+
+
+def test_waiting_requests_are_answered_in_batches(server) -> None:
+    async def ask_all():
+        async with openai.AsyncOpenAI(
+            base_url=server[0], api_key="none", max_retries=0, http_client=httpx2.AsyncClient(trust_env=False)
+        ) as client:
+            calls = (client.chat.completions.create(model=server[1], messages=HI, max_tokens=4 + n, seed=n) for n in range(12))
+            return await asyncio.gather(*calls)
+
+    replies = asyncio.run(ask_all())
+    assert [reply.usage.completion_tokens <= 4 + n for n, reply in enumerate(replies)] == [True] * 12
+    assert raw(f"{server[0].removesuffix('/v1')}/health")[1]["largest_batch"] >= 6
+
+
+WRONG = {
+    "no JSON": (b"{", 400, "not JSON"), "no object": (b"[]", 400, "a JSON object"), "another model": ({"model": "gpt-5"}, 404, "one model"),
+    "an unknown key": ({"temprature": 1}, 400, "temprature has no effect here"), "too long": ({"max_tokens": 100_000}, 400, "more than the model's 512"),
+    "too long a prompt": ({"messages": [{"role": "user", "content": "cat " * 2000}], "max_tokens": None}, 400, "more than the model's 512"),
+    "too big": (b"x" * (5 << 20), 400, "longer than"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_a_wrong_request_is_told_what_is_wrong(server, name: str) -> None:
+    body, code, what = WRONG[name]
+    if isinstance(body, dict):
+        body = json.dumps({"messages": HI, "max_tokens": 8} | body).encode()
+    status, answer = raw(f"{server[0]}/chat/completions", body)
+    assert status == code
+    assert what in answer["error"]["message"]
+
+
+def test_it_is_reached_by_loopbacks_own_names_only(server) -> None:
+    status, _ = raw(f"{server[0]}/models", headers={"host": "evil.example.org"})
+    assert status == 400
+    assert raw(f"{server[0]}/chat/completions", method="GET")[0] == 405
+
+
+def test_a_client_that_goes_away_frees_its_place(server) -> None:
+    body = {"model": server[1], "messages": HI, "max_tokens": 400, "stream": True, "seed": 1, "temperature": 1.5}
+    with httpx2.stream("POST", f"{server[0]}/chat/completions", json=body, trust_env=False) as stream:
+        assert next(stream.iter_lines()).startswith("data: ")
+    until = time.monotonic() + 10
+    while raw(f"{server[0].removesuffix('/v1')}/health")[1]["under_way"] and time.monotonic() < until:
+        time.sleep(0.05)
+    assert raw(f"{server[0].removesuffix('/v1')}/health")[1]["under_way"] == 0
+    assert asked(server).choices
+
+
+def test_it_ends_with_the_process_that_started_it(tiny_model, tmp_path) -> None:
+    script = (
+        "import sys, time\nfrom pathlib import Path\nfrom recipekit.runner.generate.local_server import served\n"
+        "with served(sys.argv[1], Path('.')) as (url, _):\n    print(url, flush=True)\n    time.sleep(60)\n"
+    )
+    starter = subprocess.Popen([sys.executable, "-c", script, str(tiny_model)], stdout=subprocess.PIPE, text=True, cwd=tmp_path)
+    assert starter.stdout
+    url = starter.stdout.readline().strip()
+    assert raw(f"{url}/models")[0] == 200
+    starter.kill()
+    starter.communicate()
+    until = time.monotonic() + 10
+    while time.monotonic() < until:
+        try:
+            raw(f"{url}/models")
+        except (urllib.error.URLError, ConnectionError):
+            return
+        time.sleep(0.1)
+    pytest.fail("the server outlived its starter")

@@ -1,0 +1,83 @@
+"""Recipes that break the rules of the generate section, and recipes near them that do not; test_rules runs them with the others."""
+
+from typing import Any
+
+ROWS = [{"path": "generated:rows", "converter": "messages"}]
+LOCAL = {"provider": "local", "model": "embedded:smollm2-135m-instruct"}
+OPEN = {"provider": "openai", "model": "m"}
+PRICE = {"input": 1, "output": 2, "currency": "USD"}
+OWN = {"provider": "openai_compatible", "model": "m", "base_url": "https://models.example.org/v1"}
+
+
+def generate(**changes: Any) -> dict[str, Any]:
+    """Changes to a minimal recipe that give it a sound generate section, but for these."""
+    section = {"task": "ask", "prompt": "p.yml", "input": "rows.csv", "providers": [LOCAL]} | changes
+    return {"data.sources": ROWS, "generate": {key: value for key, value in section.items() if value is not None}}
+
+
+def asked(**changes: Any) -> dict[str, Any]:
+    """The same with one provider of its own address."""
+    return generate(providers=[{key: value for key, value in (OWN | changes).items() if value is not None}])
+
+
+BREAKS: dict[str, list[tuple[dict[str, Any], list[str]]]] = {
+    "generated_rows_are_read": [
+        ({"data.sources": ROWS}, ["data.sources.0.path"]),
+        (generate() | {"data.sources": [{"path": "generated:row", "converter": "messages"}]}, ["data.sources.0.path"]),
+        (generate() | {"data.sources": [{"path": "rows.jsonl", "converter": "messages"}]}, ["generate"]),
+    ],
+    "generating_has_what_it_needs": [
+        (generate(providers=None), ["generate"]),
+        (generate(prompt=None), ["generate"]),
+        (generate(input=None), ["generate"]),
+        (generate(task="scenarios"), ["generate.input"]),
+        (generate(task="scenarios", input=None, limit=3), ["generate.limit"]),
+        (generate(task="self_cognition"), ["generate.providers", "generate.prompt"]),
+        (generate(sampling={"temperature": 0, "top_p": 0.9}), ["generate.sampling.top_p"]),
+        (generate(filters={"min_words": 9, "max_words": 3}), ["generate.filters.max_words"]),
+    ],
+    "provider_address": [
+        (asked(base_url=None), ["generate.providers.0"]),
+        (asked(base_url=None, provider="openai", private_network=True), ["generate.providers.0.private_network"]),
+        (asked(provider="local"), ["generate.providers.0.base_url"]),
+        (asked(base_url="http://models.example.org/v1"), ["generate.providers.0.base_url"]),
+        (asked(base_url="http://2130706433/v1"), ["generate.providers.0.base_url"]),
+        (asked(base_url="https://me:secret@models.example.org/v1"), ["generate.providers.0.base_url"]),
+        (asked(base_url="https://models.example.org/v1?key=secret"), ["generate.providers.0.base_url"]),
+        (asked(base_url="https://[::1/v1"), ["generate.providers.0.base_url"]),
+        (asked(base_url="file:///etc/passwd"), ["generate.providers.0.base_url"]),
+    ],
+    "provider_key_is_a_name": [
+        (asked(key_name="sk-0123456789abcdef"), ["generate.providers.0.key_name"]),
+        (generate(providers=[LOCAL | {"key_name": "MY_KEY"}]), ["generate.providers.0.key_name"]),
+    ],
+    "costs_can_be_counted": [
+        (generate(providers=[OPEN], limits={"max_cost": 5}), ["generate.providers.0"]),
+        (generate(providers=[OPEN | {"price": PRICE}, OWN | {"price": PRICE | {"currency": "CNY"}}], limits={"max_cost": 5}),
+         ["generate.limits.max_cost"]),
+        (generate(judge={"prompt": "j.yml", "provider": OPEN}, limits={"max_cost": 5}), ["generate.judge.provider"]),
+    ],
+}  # fmt: skip
+
+KEEPS: dict[str, list[dict[str, Any]]] = {
+    "generated_rows_are_read": [generate(), {}],
+    "generating_has_what_it_needs": [
+        generate(),
+        generate(task="scenarios", input=None),
+        generate(task="self_cognition", providers=None, prompt=None),
+        generate(task="self_cognition", options={"paraphrases": 3}),
+        generate(filters={"min_words": 3, "max_words": 3}),
+    ],
+    "provider_address": [
+        asked(),
+        asked(base_url="http://127.0.0.1:8000/v1"),
+        asked(base_url="http://[::1]:8000/v1"),
+        asked(base_url="http://10.0.0.7:8000/v1", private_network=True),
+        generate(providers=[OPEN]),
+    ],
+    "provider_key_is_a_name": [asked(key_name="MY_API_KEY"), asked()],
+    "costs_can_be_counted": [
+        generate(providers=[OPEN | {"price": PRICE}, LOCAL], limits={"max_cost": 5}),
+        generate(providers=[OPEN], limits={"max_tokens": 5}),
+    ],
+}
