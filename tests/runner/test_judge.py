@@ -73,7 +73,7 @@ def test_every_reply_is_judged_once_with_the_conversation_and_the_prompt(endpoin
     facts = judge_replies(run, endpoint.judge, "key")
     assert facts == {"model": "judge-1", "base_url": endpoint.judge.base_url, "prompt": PROMPT, "scales": SCALES, "unread": 0}
     assert len(endpoint.seen) == 6
-    path, authorization, body = endpoint.seen[0]
+    path, authorization, body = min(endpoint.seen, key=lambda request: request[2]["messages"][1]["content"])  # asked two at a time
     assert (path, authorization, body["model"], body["temperature"]) == ("/v1/chat/completions", f"Bearer {KEY}", "judge-1", 0)
     assert body["messages"][0] == {"role": "system", "content": PROMPT}
     assert body["messages"][1]["content"] == "<conversation>\nuser: I cannot sleep.\n</conversation>\n<reply>\nbase 0\n</reply>"
