@@ -136,8 +136,11 @@ class SourceFiles:
 
 
 def _file_facts(path: Path) -> dict[str, Any]:
-    with path.open("rb") as stream:
-        return {"sha256": file_digest(stream, "sha256").hexdigest(), "bytes": path.stat().st_size}
+    try:
+        with path.open("rb") as stream:
+            return {"sha256": file_digest(stream, "sha256").hexdigest(), "bytes": path.stat().st_size}
+    except OSError as error:
+        raise bad_stream(str(path), error) from None
 
 
 def _limited(rows: Iterable[Row | Drop], limit: int | None) -> Iterator[Row | Drop]:

@@ -14,7 +14,7 @@ import orjson
 from ..schemas.sections import Data, RecordType, Source
 from .checks import record_fault
 from .ledger import LISTED, Ledger
-from .mojibake import NOTE, mended
+from .mojibake import NOTE, may_be_misread, mended
 from .near import compared_text, signatures
 from .readers import parsed_line
 from .records import Drop, Record, RecordValue, Row
@@ -149,7 +149,7 @@ def encode(spec: Spec, items: Iterable[Record | Drop], unread: list[Drop], ledge
     texts: list[bytes] = []
     digests: list[bytes] = []
     result = Converted(ledger, b"", array("Q"), b"", [], [], {}, set())
-    chat = spec.kind == "chat"
+    chat, mends = spec.kind == "chat", spec.mend_mojibake
     noted = bool(spec.group_by or spec.stratify_by or spec.kind == "classification")
     compared: list[str] = []
     for item in items:
@@ -165,7 +165,7 @@ def encode(spec: Spec, items: Iterable[Record | Drop], unread: list[Drop], ledge
                 ledger.drop(Drop(item.row, *fault))
                 continue
             body, digest = plain or (orjson.dumps(fields)[1:-1], content_digest(spec.kind, fields))
-            if spec.mend_mojibake and not body.isascii() and (better := mended(item.fields)) is not item.fields:
+            if mends and may_be_misread(body) and (better := mended(item.fields)) is not item.fields:
                 item, fields = _mended(spec, item, better)
                 body, digest = orjson.dumps(fields)[1:-1], content_digest(spec.kind, fields)
             texts.append(line := lines.line(item, body))

@@ -49,12 +49,8 @@ def _inside(path: Path, root: Path) -> bool:
 def open_source(path: Path) -> BinaryIO:
     """The file's bytes, decompressed when it is gzip or zstd."""
     try:
-        raw = path.open("rb")
-        head = raw.read(4)
+        with path.open("rb") as raw:
+            head = raw.read(4)
+        return decompressed(path, head) or path.open("rb")
     except OSError as error:
         raise UserError(Problem(Mark(str(path)), f"cannot be read: {error.strerror}", rule="unreadable")) from None
-    raw.seek(0)
-    if (stream := decompressed(path, head)) is None:
-        return raw
-    raw.close()
-    return stream

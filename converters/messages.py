@@ -18,6 +18,7 @@ READS = "values"
 ROW_LOCAL = True
 
 _PLAIN = ("role", "content")
+_PLAIN_ONLY, _DICT = {_PLAIN}, {dict}
 
 
 def convert(
@@ -40,9 +41,8 @@ def convert(
             yield Drop(row, "no_messages", f"expected an object with a list called {messages_key!r}")
             continue
         try:
-            messages = [
-                turn if plain and type(turn) is dict and (*turn,) == _PLAIN else _message(turn, role_key, content_key) for turn in turns
-            ]
+            is_plain = plain and {*map(type, turns)} == _DICT and {*map(tuple, turns)} == _PLAIN_ONLY
+            messages = turns if is_plain else [_message(turn, role_key, content_key) for turn in turns]
         except _UnknownKey as error:
             yield Drop(row, "unknown_message_key", str(error))
             continue

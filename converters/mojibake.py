@@ -26,6 +26,15 @@ _SUSPICIOUS = re.compile(f"[{_images(0xC2, 0xF4)}][{_images(0x80, 0xBF)}]")
 _SYMBOL = re.compile(f"\uf8ffü|‚[{_images(0x80, 0xBF)}]{{2}}")
 
 
+def may_be_misread(text: bytes) -> bool:
+    """A quick no for most texts in UTF-8; yes says nothing.
+
+    Misread texts have letters and signs of Western Europe, which begin with these bytes; those of symbols alone, of which correct texts
+    are full, are not known, but for an à as MacRoman: voil√†. One byte is found five times as fast as three.
+    """
+    return b"\xc3" in text or b"\xc2" in text or b"\xc5" in text or (b"\x9a" in text and b"\xe2\x88\x9a" in text)
+
+
 def mended(fields: RecordValue) -> RecordValue:
     """The record's fields with its texts mended; the same object when there was nothing to mend."""
     if "messages" not in fields:

@@ -45,7 +45,7 @@ class Workers:
     def convert(self, spec: Spec, batches: Iterable[Batch]) -> Iterator[Converted]:
         """The converted batches, in the order of the batches. At most two batches a process are under way or waiting their turn."""
         if self.processes == 1:
-            yield from (convert_batch(spec, batch) for batch in batches)
+            yield from (_here(spec, batch) for batch in batches)
             return
         self.workers = self.workers or [Worker() for _ in range(self.processes)]
         tasks = (Task(number, spec, batch) for number, batch in enumerate(batches))
@@ -73,6 +73,21 @@ class Workers:
     def __exit__(self, *error: object) -> None:
         for worker in self.workers:
             worker.stop()
+
+
+def _here(spec: Spec, batch: Batch) -> Converted:
+    try:
+        return convert_batch(spec, batch)
+    except (MemoryError, SystemError) as error:
+        if not _is_out_of_memory(error):
+            raise
+        hint = "rows of many small parts take up to forty times their size: split them, or use a machine with more memory"
+        raise UserError(Problem(Mark(batch.file, batch.line), f"{batch} do not fit into memory", hint, "no-memory")) from None
+
+
+def _is_out_of_memory(error: BaseException) -> bool:
+    """orjson without memory gives a SystemError that the MemoryError has caused."""
+    return isinstance(error, MemoryError) or isinstance(error.__cause__, MemoryError)
 
 
 def _ready(workers: list["Worker"]) -> list["Worker"]:
@@ -175,9 +190,9 @@ def attempt(spec: Spec, batch: Batch) -> Converted | Failed:
         return convert_batch(spec, batch)
     except UserError as error:
         return Failed(error.problems, "")
-    except MemoryError:
-        os._exit(1)
-    except Exception:
+    except Exception as error:
+        if _is_out_of_memory(error):
+            os._exit(1)
         import traceback
 
         return Failed([], traceback.format_exc())

@@ -38,8 +38,9 @@ def trace():
     if tried.returncode:
         pytest.skip(f"strace cannot trace here: {tried.stderr.strip()}")
 
-    def run(injection, *arguments, processes=1):
-        argv = ["strace", "-f", "-qq", "-o", os.devnull, "-e", f"inject={injection}", *converting(*arguments, processes=processes)]
+    def run(injection, *arguments, processes=1, path=None):
+        only = ["-P", str(path)] if path else []
+        argv = ["strace", "-f", "-qq", "-o", os.devnull, *only, "-e", f"inject={injection}", *converting(*arguments, processes=processes)]
         return subprocess.run(argv, capture_output=True, text=True, timeout=60)
 
     return run
@@ -98,6 +99,65 @@ def test_refused_by_the_disk_it_says_so_and_leaves_the_old_folder(trace, states,
         assert os.listdir(out.parent) == ["out"]
     assert refused
     assert contents(out) == new
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+@pytest.mark.parametrize(("call", "number"), [("read", "EIO"), ("openat", "EMFILE"), ("openat", "EACCES")])
+def test_input_that_the_disk_does_not_give_is_named_and_the_old_folder_stays(trace, states, call, number, processes):
+    rows, out, old, new = states
+    refused = 0
+    for step in range(1, 30):
+        result = trace(f"{call}:error={number}:when={step}", rows, out, path=rows, processes=processes)
+        if result.returncode == 0:
+            break
+        refused += 1
+        assert result.stderr.startswith(str(rows)) or result.stderr.startswith(rows.name)
+        assert "cannot be read" in result.stderr
+        assert "Traceback" not in result.stderr
+        assert contents(out) == old
+        assert os.listdir(out.parent) == ["out"]
+    assert refused
+    assert contents(out) == new
+
+
+@pytest.mark.parametrize(("call", "step"), [("write", 1), ("write", 2), ("fsync", 1), ("read", 200)])
+def test_a_call_that_a_signal_interrupts_is_made_again(trace, states, call, step):
+    rows, out, _, new = states
+    assert trace(f"{call}:error=EINTR:when={step}", rows, out).returncode == 0
+    assert contents(out) == new
+
+
+@pytest.mark.parametrize("number", ["EROFS", "EDQUOT", "EACCES"])
+def test_where_no_folder_can_be_made_it_says_so(trace, states, number):
+    rows, out, old, _ = states
+    result = trace(f"mkdir:error={number}:when=1", rows, out)
+    assert "cannot be written" in result.stderr
+    assert "Traceback" not in result.stderr
+    assert contents(out) == old
+
+
+LIMITED = """
+import resource, sys
+from pathlib import Path
+import recipekit.converters.pipeline
+now = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (now + (40 + 32 * int(sys.argv[3]) << 20),) * 2)
+"""
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_rows_that_do_not_fit_into_memory_are_named_and_nothing_is_published(states, processes):
+    """Three megabytes of empty lists take twenty times as much when they are parsed."""
+    rows, out, old, _ = states
+    with rows.open("ab") as stream:
+        stream.write(b'{"messages": [' + b"[]," * (1 << 20) + b"[]]}\n")
+    argv = [sys.executable, "-B", "-c", LIMITED + CONVERT, str(rows), str(out), str(processes)]
+    result = subprocess.run(argv, capture_output=True, text=True, timeout=60)
+    assert result.returncode == 1
+    assert "Traceback" not in result.stderr
+    assert "memory" in result.stderr and f"{rows.name}:" in result.stderr
+    assert contents(out) == old
+    assert os.listdir(out.parent) == ["out"]
 
 
 def test_bytes_that_a_write_only_pretends_to_have_written_are_missed(trace, states):

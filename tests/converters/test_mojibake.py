@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from recipekit.converters.conversion import Batch, Spec, convert_batch
-from recipekit.converters.mojibake import NOTE, mend, mended
+from recipekit.converters.mojibake import NOTE, may_be_misread, mend, mended
 from recipekit.converters.records import Row
 
 WORDS = [
@@ -32,6 +32,16 @@ def test_what_was_misread_is_read_again(broken, right):
 @pytest.mark.parametrize("text", WORDS + ["Äh, “Äh”", "‚Ä", "√9 = 3", "¬A ∧ B", "Ω ± 5 ≤ x", "ÀÉ", "Â", "\uf8ff Apple", "", "ascii"])
 def test_correct_text_stays(text):
     assert mend(text) == text
+
+
+def test_the_quick_no_is_not_said_of_misread_texts():
+    """Every letter of Western Europe, and sentences: whatever encoding was taken for UTF-8."""
+    for codec in ("latin-1", "cp1252", "mac_roman"):
+        for text in ["It’s fine", "“été”", "✅ Fast", "你好，世界", "привет", "🚀", *map(chr, range(0x80, 0x100))]:
+            misread = text.encode().decode(codec, "ignore")
+            assert len(misread) < 2 or may_be_misread(misread.encode()), (codec, text)
+    assert not may_be_misread("plain, 字, 💻 and ✅, “quoted”".encode())
+    assert not may_be_misread(b"ascii")
 
 
 @given(CORRECT)
