@@ -50,13 +50,17 @@ def convert(
     *,
     remove_labels: bool = True,
     drop_run_on: bool = False,
+    keep_meta: Iterable[str] = (),
 ) -> Iterator[Record | Drop]:
     """One chat of two messages an example; a row of seeds holds several."""
+    wanted = tuple(keep_meta)
     for row in rows:
         found = False
+        more = {key: row.value[key] for key in wanted if key in row.value} if isinstance(row.value, dict) else {}
         for example in _examples(row.value):
             found = True
-            yield _chat(row, example, remove_labels, drop_run_on)
+            made = _chat(row, example, remove_labels, drop_run_on)
+            yield made._replace(meta={**made.meta, **more}) if more and isinstance(made, Record) else made
         if not found:
             yield Drop(row, "no_instruction", "expected an object with instruction and an output, or seeds by emotion")
 

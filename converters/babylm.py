@@ -41,14 +41,16 @@ def convert(
     chunk_words: int = 300,
     emotional_only: bool = True,
     min_score: float = 0.5,
+    keep_meta: Iterable[str] = (),
 ) -> Iterator[Record | Drop]:
     """One record a line, story or labelled text; several for a whole file."""
+    wanted = tuple(keep_meta)
     for row in rows:
         value = row.value
         if isinstance(value, str):
             yield _line(row, value, {}, min_words)
         elif isinstance(value, dict) and "augmented_text" in value:
-            yield from _stories(row, chunk_words)
+            yield from _stories(row, chunk_words, wanted)
         elif isinstance(value, dict) and "label_0" in value:
             yield _labelled(row, min_words, emotional_only, min_score)
         else:
@@ -69,13 +71,13 @@ def _line(row: Row, text: str, meta: dict[str, Any], min_words: int) -> Record |
     return Record(row, {"text": cleaned}, meta, ("line_cleaned",) if cleaned != text else ())
 
 
-def _stories(row: Row, chunk_words: int) -> Iterator[Record | Drop]:
+def _stories(row: Row, chunk_words: int, wanted: tuple[str, ...]) -> Iterator[Record | Drop]:
     value = row.value
     story, text, emotion = value["augmented_text"], value.get("text"), value.get("emotion")
     if not isinstance(story, str) or not story.strip():
         yield Drop(row, "no_text", "augmented_text is missing or blank")
         return
-    meta: dict[str, Any] = {"source": value.get("source")}
+    meta: dict[str, Any] = {"source": value.get("source"), **{key: value[key] for key in wanted if key in value}}
     if text is None:
         for number, chunk in enumerate(chunks(story, chunk_words), 1):
             yield Record(row, {"text": chunk}, {**meta, "chunk": number}, ("chunked",))

@@ -35,15 +35,17 @@ def convert(
     max_emoji: int | None = None,
     require_terminal: bool = False,
     reject_identity: bool = False,
+    keep_meta: Iterable[str] = (),
 ) -> Iterator[Record | Drop]:
     """One chat record a row, or a drop for each filter that the options ask for."""
+    kept = (*_KEPT, *keep_meta)
     for row in rows:
         value = row.value
         if not isinstance(value, dict) or not isinstance(value.get("messages"), list) or not value["messages"]:
             yield Drop(row, "no_messages", "expected an object with a list of messages")
             continue
         metadata = value.get("metadata")
-        meta: dict[str, Any] = {key: metadata[key] for key in _KEPT if key in metadata} if isinstance(metadata, dict) else {}
+        meta: dict[str, Any] = {key: metadata[key] for key in kept if key in metadata} if isinstance(metadata, dict) else {}
         if require_augmented and not (isinstance(metadata, dict) and metadata.get("augmented") is True):
             yield Drop(row, "not_augmented", "metadata.augmented is not true", wanted=True)
             continue

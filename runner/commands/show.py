@@ -1,4 +1,4 @@
-"""`recipe show`: a recipe as it resolves, with the place of every value; or the options of a converter."""
+"""`recipe show`: a recipe as it resolves, with the place of every value; or the options of a converter or of a task."""
 
 from typing import Any
 
@@ -10,21 +10,25 @@ from ...schemas.recipe import load_recipe
 from ...schemas.validation import schema
 from ...schemas.yaml_writing import to_yaml
 from ..effective import effective_values
+from ..generate.tasks import TASKS
 from ..plain import dotted, one_line
 
 
 @click.command("show")
 @click.argument("recipe", required=False)
 @click.option("--converter", type=click.Choice(sorted(CONVERTERS)), help="Show this converter's options instead of a recipe.")
+@click.option("--task", type=click.Choice(sorted(TASKS)), help="Show the options of this task of generate instead of a recipe.")
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Override a key of the recipe.")
 @click.option("--origins", is_flag=True, help="Every key with its value and the place that sets it.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def command(recipe: str | None, converter: str | None, settings: tuple[str, ...], origins: bool, as_json: bool) -> None:
-    """Show RECIPE after extends and --set, or the options of a converter."""
-    if (recipe is None) == (converter is None):
-        raise click.UsageError("one RECIPE, or --converter NAME")
-    if converter:
-        _show_converter(converter, as_json)
+def command(
+    recipe: str | None, converter: str | None, task: str | None, settings: tuple[str, ...], origins: bool, as_json: bool
+) -> None:  # fmt: skip
+    """Show RECIPE after extends and --set, or the options of a converter or a task."""
+    if sum(given is not None for given in (recipe, converter, task)) != 1:
+        raise click.UsageError("one RECIPE, or --converter NAME, or --task NAME")
+    if converter or task:
+        _show_options(converter or f"task_{task}", as_json)
         return
     loaded = load_recipe(str(recipe), settings)
     if origins:
@@ -42,7 +46,7 @@ def command(recipe: str | None, converter: str | None, settings: tuple[str, ...]
         click.echo(to_yaml(loaded.document.data), nl=False)
 
 
-def _show_converter(name: str, as_json: bool) -> None:
+def _show_options(name: str, as_json: bool) -> None:
     definition = schema("recipe")["$defs"][name]
     if as_json:
         click.echo(orjson.dumps(definition, option=orjson.OPT_INDENT_2))

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from recipekit.schemas.errors import UserError
+from recipekit.schemas.generate_rules import ROWS
 from recipekit.schemas.layers import shipped_recipes
 from recipekit.schemas.recipe import check_recipe, is_prompt, load_recipe
 from recipekit.schemas.yaml_source import parse_yaml
@@ -38,7 +39,9 @@ def test_a_shipped_recipe_names_its_schema_for_editors(path: Path) -> None:
 
 @pytest.mark.parametrize("path", shipped_recipes(), ids=lambda path: path.stem)
 def test_the_data_of_a_shipped_recipe_is_shipped_too(path: Path) -> None:
-    assert all(Path(source.path).exists() for source in load_recipe(str(path)).recipe.data.sources)
+    recipe = load_recipe(str(path)).recipe
+    named = [source.path for source in recipe.data.sources if source.path != ROWS]
+    assert all(Path(name).exists() for name in [*named, *([recipe.generate.input] if recipe.generate and recipe.generate.input else [])])
 
 
 def test_every_yaml_file_in_recipes_is_a_shipped_recipe_or_a_prompt() -> None:

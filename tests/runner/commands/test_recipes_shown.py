@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from recipekit.converters.registry import CONVERTERS
+from recipekit.runner.generate.tasks import TASKS
 from recipekit.schemas.layers import shipped_recipes
 from recipekit.schemas.recipe import load_recipe
 from recipekit.schemas.validation import SCHEMA_DIR, schema, schema_names
@@ -67,6 +68,16 @@ def test_show_lists_every_option_of_a_converter(command_line: Recipe, name: str)
         assert f"  {key}: " in outcome.out
         assert option["description"] in outcome.out
     assert json.loads(command_line("show", "--converter", name, "--json").out) == definition
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_show_lists_every_option_of_a_task(command_line: Recipe, name: str) -> None:
+    definition = schema("recipe")["$defs"][f"task_{name}"]
+    outcome = command_line("show", "--task", name)
+    assert [line.split(":")[0].strip() for line in outcome.out.splitlines() if line.startswith("  ") and line[2] != " "] == list(
+        definition["properties"]
+    )
+    assert json.loads(command_line("show", "--task", name, "--json").out) == definition
 
 
 def test_show_needs_a_recipe_or_a_converter(command_line: Recipe) -> None:

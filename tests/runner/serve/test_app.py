@@ -56,6 +56,29 @@ def test_a_reply_is_counted_and_says_why_it_ended(server) -> None:
     assert asked(server).choices[0].message.content == said.choices[0].message.content
 
 
+GREEDY = """
+import json, sys, warnings
+warnings.simplefilter("ignore")
+from transformers import AutoModelForCausalLM, AutoTokenizer
+folder, chats = sys.argv[1], json.loads(sys.argv[2])
+tokenizer, model = AutoTokenizer.from_pretrained(folder), AutoModelForCausalLM.from_pretrained(folder)
+for chat in chats:
+    ids = tokenizer.apply_chat_template(chat, add_generation_prompt=True, return_tensors="pt", return_dict=True)["input_ids"]
+    made = model.generate(ids, max_new_tokens=12, do_sample=False, eos_token_id=tokenizer.eos_token_id, pad_token_id=0)
+    print(json.dumps(tokenizer.decode(made[0, ids.shape[1]:], skip_special_tokens=True)))
+"""
+
+
+def test_replies_together_are_those_that_transformers_generates_alone(server) -> None:
+    """Prompts of unequal length, padded on the left in one batch, against one call of generate each."""
+    chats = [[{"role": "user", "content": "Where? " * n}] for n in (1, 3, 9)]
+    argv = [sys.executable, "-c", GREEDY, server[1], json.dumps(chats)]
+    alone = [json.loads(line) for line in subprocess.run(argv, capture_output=True, text=True, check=True).stdout.splitlines()]
+    with ThreadPoolExecutor(3) as pool:
+        together = list(pool.map(lambda chat: asked(server, messages=chat, max_tokens=12).choices[0].message.content, chats))
+    assert together == alone
+
+
 def test_a_seed_gives_the_same_reply_whoever_is_answered_beside_it(server) -> None:
     def say(seed):
         return asked(server, temperature=1.0, seed=seed, max_tokens=24).choices[0].message.content
