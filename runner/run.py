@@ -22,7 +22,7 @@ from .display import Display
 from .effective import effective_values
 from .evaluation import evaluate
 from .fit_of_run import check_fit
-from .generate.stage import kept_with, with_rows
+from .generate.stage import with_rows
 from .hub_commits import at_commits
 from .launchable import require_startable
 from .machine import Machine, this_machine
@@ -120,8 +120,7 @@ def execute(run: RunFolder, loaded: Loaded, root: Path, display: Display, previo
     with run.locked():
         run.update(state="running", reason="")
         try:
-            loaded = with_rows(loaded, root, display)
-            kept_with(run, loaded, root)
+            loaded = with_rows(loaded, root, display, run)
             _data(run, loaded, display, previous, done)
             model = _model(run, loaded, root, display)
             planned = make_plan(loaded, run.read(f"data/{MANIFEST}"), this_machine(), model)

@@ -38,33 +38,42 @@ def places(loaded: Loaded, root: Path) -> Places:
     return Places(root / loaded.recipe.name / f"generated{suffix}", root / loaded.recipe.name / f"requests{suffix}.sqlite")
 
 
-def with_rows(loaded: Loaded, root: Path, display: Display) -> Loaded:
+def with_rows(loaded: Loaded, root: Path, display: Display, run: RunFolder | None = None) -> Loaded:
     """The recipe with the rows that its generate section makes as an ordinary file; they are made now where they are not there yet.
 
-    Raises what generating raises. A recipe that generates nothing, or whose rows are named already, comes back as it is.
+    A run keeps its own copy, and a run that has one asks for nothing again, whatever was generated since. Raises what generating raises.
     """
     generate = loaded.recipe.generate
-    if generate is None or not _named(loaded.recipe.data):
+    if generate is None:
         return loaded
+    if run is not None and (own := run / "generated" / ROWS_FILE).is_file():
+        return _reading(loaded, own)
     found = places(loaded, root)
+    if _named(loaded.recipe.data):
+        _make(generate, found, root, display)
+        loaded = _reading(loaded, found.rows / ROWS_FILE)
+    if run is not None:
+        shutil.copytree(found.rows, run / "generated", copy_function=link, dirs_exist_ok=True)
+    return loaded
+
+
+def _make(generate: Generate, found: Places, root: Path, display: Display) -> None:
+    """Generate the rows, unless those that are there were made of the very same."""
     key = key_of("generate", *generated_facts(generate, root))
     if _read_key(found.rows) == key:
         display.say("generate", f"unchanged: {found.rows}")
-    else:
-        require_generate_extra(generate)
-        from .generating import account_lines, generate_rows
+        return
+    require_generate_extra(generate)
+    from .generating import account_lines, generate_rows
 
-        manifest = generate_rows(generate, found.rows, found.log, root, display, key)
-        for line in account_lines(manifest):
-            display.say(*line)
-    return loaded._replace(recipe=loaded.recipe._replace(data=named(loaded.recipe.data, found.rows / ROWS_FILE)))
+    manifest = generate_rows(generate, found.rows, found.log, root, display, key)
+    for line in account_lines(manifest):
+        display.say(*line)
 
 
-def kept_with(run: RunFolder, loaded: Loaded, root: Path) -> None:
-    """Put what was generated into the run's directory, so that the run stands alone; links where the file system has them."""
-    found = places(loaded, root).rows
-    if loaded.recipe.generate and found.is_dir() and not (run / "generated").exists():
-        shutil.copytree(found, run / "generated", copy_function=link)
+def _reading(loaded: Loaded, rows: Path) -> Loaded:
+    """The recipe with the file as the source of what is generated."""
+    return loaded._replace(recipe=loaded.recipe._replace(data=named(loaded.recipe.data, rows)))
 
 
 def require_generate_extra(generate: Generate) -> None:

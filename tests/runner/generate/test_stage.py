@@ -2,7 +2,7 @@
 
 import pytest
 from recipekit.runner.generate.generating import account_lines
-from recipekit.runner.generate.stage import already_generated, generated_facts, kept_with, places, with_rows
+from recipekit.runner.generate.stage import already_generated, generated_facts, places, with_rows
 from recipekit.runner.run_folder import RunFolder
 from recipekit.runner.stages import key_of
 from recipekit.schemas.errors import UserError
@@ -53,10 +53,33 @@ def test_rows_are_made_once_and_become_an_ordinary_source(recipe, tmp_path, quie
         assert "unchanged" in quiet.lines[-1][1]
         with_rows(recipe(server.url, ("generate.options.runs=3",)), tmp_path / "runs", quiet)
         assert len(server.asked) == 6, "only what is new is asked"
+
+
+def test_a_run_keeps_its_rows_and_asks_for_nothing_again(recipe, tmp_path, quiet) -> None:
+    run, root = RunFolder(tmp_path / "runs" / "asked" / "one"), tmp_path / "runs"
+    run.path.mkdir(parents=True)
+    with serving(reply("love | joy")) as server:
+        loaded = recipe(server.url)
+        first = with_rows(with_rows(loaded, root, quiet), root, quiet, run)
+        (source,) = first.recipe.data.sources
+        assert source.path in (str(run / "generated" / "rows.jsonl"), str(root / "asked" / "generated" / "rows.jsonl"))
+        kept = (run / "generated" / "rows.jsonl").read_bytes()
+        with_rows(recipe(server.url, ("generate.options.runs=3",)), root, quiet)
+        assert (root / "asked/generated/rows.jsonl").read_bytes() != kept
+        asked = len(server.asked)
+        again = with_rows(loaded, root, quiet, run)
+        assert again.recipe.data.sources[0].path == str(run / "generated" / "rows.jsonl")
+        assert (run / "generated" / "rows.jsonl").read_bytes() == kept
+        assert len(server.asked) == asked
+
+
+def test_a_run_without_its_rows_yet_gets_them(recipe, tmp_path, quiet) -> None:
     run = RunFolder(tmp_path / "runs" / "asked" / "one")
-    run.path.mkdir()
-    kept_with(run, loaded, tmp_path / "runs")
-    assert (run / "generated" / "rows.jsonl").read_bytes() == (tmp_path / "runs/asked/generated/rows.jsonl").read_bytes()
+    run.path.mkdir(parents=True)
+    with serving(reply("love | joy")) as server:
+        loaded = with_rows(recipe(server.url), tmp_path / "runs", quiet, run)
+    assert loaded.recipe.data.sources[0].path == str(tmp_path / "runs/asked/generated/rows.jsonl")
+    assert (run / "generated" / "manifest.json").is_file()
 
 
 def test_rows_that_are_not_there_yet_are_asked_for_by_name(recipe, tmp_path) -> None:
