@@ -21,6 +21,7 @@ from .conclusion import finish
 from .display import Display
 from .effective import effective_values
 from .evaluation import evaluate
+from .export import merge
 from .fit_of_run import check_fit
 from .generate.stage import with_rows
 from .hub_commits import at_commits
@@ -276,13 +277,7 @@ def _merge(run: RunFolder, loaded: Loaded, planned: Planned, display: Display, p
         return
     key = stages.merge_key(run.status["stages"]["train"])
     if _begin(run, "merge", key, previous, display, done):
-        model = loaded.recipe.model
-        run.write(
-            "merge.json", {"base_model": planned.model.path, "revision": model.revision, "trust_remote_code": model.trust_remote_code}
-        )
-        run_child((sys.executable, "-m", "recipekit.runner.merging"), run.path, planned.plan.env, "merge.log", "merging", display.event)
-        facts = run.read("merged/merge.json")
-        display.say("merge", f"merged/ in {facts['dtype']}, logits within {facts['largest_difference']:.1g} of base and adapter")
+        merge(run, loaded.recipe, planned.model, planned.plan.env, display)
         _complete(run, "merge", key)
 
 
