@@ -1,7 +1,8 @@
 """The loss of chats and texts: every trained token of a step weighs the same, however the step is cut into micro-batches.
 
 Stock Axolotl 0.19 leaves this to the model only where its forward pass names `num_items_in_batch`, which none does; every micro-batch then
-counts the same, so that a token of a short one counts more (seen: 1 x 8 rows and 4 x 2 rows end with other weights).
+counts the same, so that a token of a short one counts more: a first step over the same 8 rows has a loss of 5.951 as 1 x 8 and of 5.935 as
+4 x 2 (the mean over all its tokens, and the mean of four such means).
 """
 
 import inspect
