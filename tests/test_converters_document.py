@@ -1,0 +1,87 @@
+"""docs/converters.md is made of the converters' modules and their options' schema. UPDATE_GOLDEN=1 writes it anew."""
+
+import inspect
+import json
+import os
+from importlib import import_module
+
+from recipekit.converters.registry import CONVERTERS, is_row_local
+from recipekit.schemas.validation import schema
+
+from .conftest import ROOT
+
+DOCUMENT = ROOT / "docs" / "converters.md"
+HEAD = """# Converters
+
+Made from the converters themselves: `UPDATE_GOLDEN=1 pytest tests/test_converters_document.py` writes it anew. In a recipe a converter is
+named under `data.sources`, with its options beside it; on the command line it is `recipe convert --converter NAME PATH... --out DIR`.
+Files are told by their content, gzip and zstd included. A converter that works row by row can be spread over `--processes` or a cluster.
+
+| converter | what | record types | reads | row by row |
+|---|---|---|---|---|
+"""
+READS = {"values": "JSON and tables", "lines": "text lines", "files": "whole texts"}
+
+
+def modules():
+    return {name: import_module(f"recipekit.converters.{module}") for name, module in sorted(CONVERTERS.items())}
+
+
+def reads(module):
+    return READS[module.READS] if isinstance(module.READS, str) else inspect.getdoc(module.READS).splitlines()[0].rstrip(".")
+
+
+def local(name, module):
+    if not callable(module.ROW_LOCAL):
+        return "yes" if module.ROW_LOCAL else "no"
+    return f"{'yes' if is_row_local(name, {}) else 'no'}: {inspect.getdoc(module.ROW_LOCAL).rstrip('.')}"
+
+
+def paragraphs(module):
+    """The docstring's paragraphs; those that are indented, which show a row, as code."""
+    for text in module.__doc__.strip().split("\n\n"):
+        lines = text.splitlines()
+        if all(line.startswith("    ") or not line for line in lines):
+            yield "\n".join(["```", *(line[4:] for line in lines), "```"])
+        else:
+            yield text
+
+
+def kind(option):
+    if "enum" in option:
+        return " or ".join(f"`{value}`" for value in option["enum"])
+    found = option.get("type") or "any"
+    return " or ".join(found) if isinstance(found, list) else found
+
+
+def options(name):
+    rows = schema("recipe")["$defs"][name].get("properties", {})
+    if not rows:
+        return "No options."
+    cells = [(f"`{key}`", kind(value), f"`{json.dumps(value['default'], ensure_ascii=False)}`" if "default" in value else "",
+              value.get("description", "")) for key, value in rows.items()]  # fmt: skip
+    table = [["option", "type", "default", "what it does"], ["---"] * 4, *cells]
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in row) + " |" for row in table)
+
+
+def document():
+    found = modules()
+    table = "".join(
+        f"| [{name}](#{name}) | {module.__doc__.splitlines()[0].rstrip('.:')} | {', '.join(module.TYPES)} | {reads(module)} | {local(name, module)} |\n"
+        for name, module in found.items()
+    )
+    parts = ["\n".join([f"## {name}", "", "\n\n".join(paragraphs(module)), "", options(name)]) for name, module in found.items()]
+    return HEAD + table + "\n" + "\n\n".join(parts) + "\n"
+
+
+def test_the_document_says_what_the_converters_are():
+    if os.environ.get("UPDATE_GOLDEN"):
+        DOCUMENT.write_text(document(), encoding="utf-8")
+    assert DOCUMENT.read_text(encoding="utf-8") == document()
+
+
+def test_every_converter_shows_a_row_and_describes_its_options():
+    for name, module in modules().items():
+        assert any(part.startswith("```") for part in paragraphs(module)) or name == "text", f"{name} shows no row"
+        for key, option in schema("recipe")["$defs"][name].get("properties", {}).items():
+            assert option.get("description"), f"{name}.{key}"
