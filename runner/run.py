@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 
 from ..converters.pipeline import MANIFEST, build
 from ..converters.publish import new_folder, write_atomically
-from ..converters.published import damage
 from ..schemas import VERSION
 from ..schemas.errors import GateError, Interrupted, Mark, Problem, UserError
 from ..schemas.recipe import Loaded, load_recipe
@@ -141,10 +140,10 @@ def execute(run: RunFolder, loaded: Loaded, root: Path, display: Display, previo
 
 def _begin(run: RunFolder, stage: str, key: str, previous: list[RunFolder], display: Display, done: dict[str, str]) -> bool:
     """Whether the stage must be done; links an earlier run's outputs when they have the same key."""
-    if run.status["stages"].get(stage) == key and _is_whole(run, stage, display):
+    if run.status["stages"].get(stage) == key and stages.is_whole(run, stage, display):
         done[stage] = "done before"
         return False
-    if (source := stages.finished(previous, stage, key)) and _is_whole(source, stage, display):
+    if (source := stages.finished(previous, stage, key)) and stages.is_whole(source, stage, display):
         stages.reuse(source, run, stage)
         display.say(stage, f"unchanged since {source.path.name}: reused")
         _complete(run, stage, key)
@@ -154,21 +153,13 @@ def _begin(run: RunFolder, stage: str, key: str, previous: list[RunFolder], disp
     return True
 
 
-def _is_whole(run: RunFolder, stage: str, display: Display) -> bool:
-    """Whether the data are still what was written, byte for byte; where they are not, the stage is done again."""
-    problems = damage(run / "data") if stage == "data" else []
-    for problem in problems:
-        display.say(stage, f"{problem}: not used", "yellow")
-    return not problems
-
-
 def _complete(run: RunFolder, stage: str, key: str) -> None:
     run.update(stages=run.status["stages"] | {stage: key})
 
 
 def _data(run: RunFolder, loaded: Loaded, display: Display, previous: list[RunFolder], done: dict[str, str]) -> None:
     # What the run has is what it is about, even where its sources have changed or gone since.
-    if "data" in run.status["stages"] and _is_whole(run, "data", display):
+    if "data" in run.status["stages"] and stages.is_whole(run, "data", display):
         done["data"] = "done before"
         return
     key = stages.data_key(loaded.recipe.data)
