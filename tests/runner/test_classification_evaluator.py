@@ -47,9 +47,9 @@ def test_every_row_is_answered_once_by_the_model_and_by_each_baseline(folder, to
     classify(REQUEST, settings(), tokenizer, Progress(folder / "progress.jsonl"))
     lines = read_lines(folder / "eval" / "predictions.jsonl")
     assert sorted((line["model"], line["id"]) for line in lines) == sorted(
-        (model, record["id"]) for model in ("tuned", "majority", "tfidf") for record in RECORDS
+        (model, record["id"]) for model in ("tuned", "majority", "mentioned", "tfidf") for record in RECORDS
     )
-    assert read_lines(folder / "progress.jsonl")[-1]["done"] == 15
+    assert read_lines(folder / "progress.jsonl")[-1]["done"] == 20
 
 
 def test_an_evaluation_that_was_killed_goes_on_with_the_rows_that_are_missing(folder, tokenizer):
