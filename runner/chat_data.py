@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from . import axolotl_datasets
 from .prepared import Prepared, step_faults
 from .text_blocks import Piece, block_of, pack
 from .token_audit import audit, faults_of
@@ -10,10 +11,8 @@ from .tokenised import IGNORED
 
 def prepare(cfg: Any, tokenizer: Any) -> Prepared:
     """Axolotl's own data sets, with what they train counted from their tensors."""
-    from axolotl.common.datasets import load_datasets
-
     try:
-        meta = load_datasets(cfg=cfg)
+        meta = axolotl_datasets.load(cfg)
     except ValueError as error:
         if "sequence" not in str(error).lower():
             raise

@@ -21,8 +21,8 @@ from .child import run_child
 from .machine import this_machine
 from .model_source import resolve_model
 from .plan import Plan, executable
+from .planned import make_plan
 from .progress import read_lines
-from .run import make_plan
 from .same_state import differences, first_other_line
 from .training_signals import KILL_AT
 

@@ -11,11 +11,9 @@ import orjson
 
 from ..converters.files import source_files
 from ..converters.hub import commit_of, is_on_hub
-from ..converters.published import damage
 from ..converters.registry import converter
 from ..schemas import VERSION
 from ..schemas.sections import Data, Evaluation
-from .display import Display
 from .plan import Plan
 from .run_folder import RunFolder, all_runs
 
@@ -83,14 +81,6 @@ def finished(runs: Iterable[RunFolder], stage: str, key: str) -> RunFolder | Non
         if run.status.get("stages", {}).get(stage) == key and all((run / name).exists() for name in OUTPUTS[stage]):
             return run
     return None
-
-
-def is_whole(run: RunFolder, stage: str, display: Display) -> bool:
-    """Whether the data are still what was written, byte for byte; where they are not, the stage is to be done again."""
-    problems = damage(run / "data") if stage == "data" else []
-    for problem in problems:
-        display.say(stage, f"{problem}: not used", "yellow")
-    return not problems
 
 
 def reuse(source: RunFolder, target: RunFolder, stage: str) -> None:

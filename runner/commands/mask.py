@@ -40,8 +40,8 @@ def masked_rows(loaded: Loaded, run: RunFolder, split: str, count: int) -> list[
     from ..generate.stage import already_generated
     from ..machine import this_machine
     from ..model_source import resolve_model
+    from ..planned import make_plan
     from ..progress import read_lines
-    from ..run import make_plan
 
     build(already_generated(loaded, RUNS), run / "data")
     planned = make_plan(loaded, run.read(f"data/{MANIFEST}"), this_machine(), resolve_model(loaded.recipe.model, RUNS))
