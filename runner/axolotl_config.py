@@ -4,9 +4,9 @@ from typing import Any, NamedTuple
 
 from ..schemas.sections import Recipe, Training
 from .machine import Machine
+from .trackers import tracker_keys
 
 PLUGIN = "recipekit.runner.axolotl_plugin.RecipekitPlugin"
-_TRACKER_KEYS = {"tensorboard": "use_tensorboard", "wandb": "use_wandb", "mlflow": "use_mlflow", "trackio": "use_trackio"}
 BITS8 = ("adamw_8bit", "adamw_bnb_8bit", "paged_adamw_8bit", "paged_adamw_32bit", "adamw_torch_fused")
 
 
@@ -192,7 +192,7 @@ def _watching(recipe: Recipe, data: RenderedData) -> dict[str, Any]:
         "metric_for_best_model": training.metric_for_best_model if evaluates else None,
         "greater_is_better": "loss" not in training.metric_for_best_model if evaluates else None,
     }
-    return config | {_TRACKER_KEYS[name]: True for name in training.trackers}
+    return config | tracker_keys(recipe)
 
 
 def _sharding(recipe: Recipe) -> dict[str, Any]:

@@ -4,6 +4,7 @@ The first run is what the others are compared with. Every number is computed aga
 in common, which must be all of them: runs that were evaluated on different rows are not compared.
 """
 
+from collections.abc import Sequence
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
@@ -98,16 +99,24 @@ def numbers(runs: list[RunFolder], recipes: list[Recipe]) -> dict[str, Any]:
         shared = [name for name in shared if name not in OF_TOKENS]
         if left_out:
             notes.append(f"Not compared, since the models cut the rows into different tokens: {', '.join(left_out)}.")
-    draws = resamples(len(ids), evaluation.generation.seed)
     found: dict[str, Any] = {}
     for name in shared:
-        measure = metric(name)
         cases = [[classified(case, labels) for case in column] if labels and name in OF_LABELS else column for column in columns]
-        values = [as_json(estimate(measure, column, draws, evaluation.confidence)) for column in cases]
-        changes = [difference(measure, cases[0], column, draws, evaluation.confidence) for column in cases[1:]]
+        found |= numbers_of(cases, (name,), evaluation.confidence, evaluation.generation.seed)
+    return {"rows": len(ids), "confidence": evaluation.confidence, "metrics": found, "notes": notes}
+
+
+def numbers_of(columns: list[list[Any]], names: Sequence[str], confidence: float, seed: int = 0) -> dict[str, Any]:
+    """Each metric of every column of the same rows, and how every further column differs from the first."""
+    draws = resamples(len(columns[0]), seed)
+    found: dict[str, Any] = {}
+    for name in names:
+        measure = metric(name)
+        values = [as_json(estimate(measure, column, draws, confidence)) for column in columns]
+        changes = [difference(measure, columns[0], column, draws, confidence) for column in columns[1:]]
         told = [as_json(change) | {"distinguishable": bool(change.low > 0 or change.high < 0)} for change in changes]
         found[name] = {"unit": measure.UNIT, "better": measure.BETTER, "values": values, "changes": told}
-    return {"rows": len(ids), "confidence": evaluation.confidence, "metrics": found, "notes": notes}
+    return found
 
 
 def tuned_rows(runs: list[RunFolder], recipes: list[Recipe]) -> tuple[list[list[Any]], tuple[str, ...]]:

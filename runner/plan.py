@@ -13,6 +13,7 @@ from .deepspeed_config import render_deepspeed
 from .launchers import command, processes_environment
 from .machine import Machine
 from .slurm import SCRIPT, script
+from .trackers import tracker_environment
 
 CONFIG = "rendered/axolotl.yml"
 
@@ -56,6 +57,4 @@ def _environment(machine: Machine, trackers: tuple[str, ...]) -> dict[str, str]:
     if machine.is_cpu:
         env |= {"ACCELERATE_USE_CPU": "true", "DS_ACCELERATOR": "cpu", "CUDA_VISIBLE_DEVICES": ""}
         env |= {"OMP_WAIT_POLICY": "PASSIVE"}  # threads that spin while they wait starve each other where cores are shared
-    if "wandb" in trackers:
-        env["WANDB_MODE"] = "offline"
-    return env
+    return env | tracker_environment(trackers)

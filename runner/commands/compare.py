@@ -13,12 +13,16 @@ from ..run_folder import RUNS, find_run
 @click.argument("runs", nargs=-1, required=True, metavar="RUN RUN...")
 @click.option("--out", "root", type=click.Path(path_type=Path), default=RUNS, help="Where runs are kept. Default: runs/")
 @click.option("--html", type=click.Path(path_type=Path, dir_okay=False), help="Also write the comparison as one HTML page.")
+@click.option("--join", is_flag=True, help="Join four binary MBTI runs into 16 types; further runs have 16 labels.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def command(runs: tuple[str, ...], root: Path, html: Path | None, as_json: bool) -> None:
+def command(runs: tuple[str, ...], root: Path, html: Path | None, join: bool, as_json: bool) -> None:
     """Compare evaluated RUNs with the first of them: directories, or recipes' names for their newest runs."""
     if len(runs) < 2:
         raise UserError("a comparison needs two runs or more", hint="recipe runs lists them")
-    from ..comparison import compare
+    if join:
+        from ..joined_types import join_runs as compare
+    else:
+        from ..comparison import compare
 
     found = compare([find_run(run, root) for run in runs])
     if html:
