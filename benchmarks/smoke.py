@@ -17,6 +17,7 @@ import time
 import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import IO, Any
 
 CPU = {
@@ -92,13 +93,7 @@ def import_once() -> None:
     import recipekit.runner.twin as twin
     from recipekit.runner.twin_model import build
 
-    class Processes:
-        """The names of `subprocess` that child.py uses."""
-
-        Popen = Forked
-        TimeoutExpired = subprocess.TimeoutExpired
-
-    child.subprocess = Processes
+    child.subprocess = SimpleNamespace(**{**vars(subprocess), "Popen": Forked})
     written = twin._build
 
     def forked_build(folder: Path, name: str, request: dict[str, Any]) -> None:

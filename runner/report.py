@@ -63,6 +63,7 @@ def report_facts(run: RunFolder) -> dict[str, Any]:
         "leaks": leaks(loaded),
         "recipe": (run / "recipe.yml").read_text(encoding="utf-8"),
         "lock": run.read("lock.json"),
+        "rehearsal": run.read("rehearsal.json").get("keys", {}),
         "reasons": [line for line in [run.status.get("reason")] if line],
     }
 

@@ -3,7 +3,10 @@
 from recipekit.runner.display import Display
 from recipekit.runner.rehearsal import announce, differences
 from recipekit.runner.run_folder import RunFolder
+from recipekit.runner.report import write_report
 from recipekit.schemas.recipe import load_recipe
+
+from .test_report import write_run
 
 
 def test_every_key_that_differs_is_named_with_both_values_and_no_other():
@@ -35,3 +38,12 @@ def test_the_run_keeps_what_was_said(tmp_path, capfd):
     said = capfd.readouterr().err
     assert f"{len(keys)} keys differ from the real run, no others" in said
     assert "training.max_steps: null -> 4" in said and "training.max_steps" in keys
+
+
+def test_the_report_says_that_it_is_a_rehearsals_and_what_differs(tmp_path):
+    run = write_run(tmp_path / "1", ["one"])
+    assert "rehearsal" not in write_report(run).read_text()
+    run.write("rehearsal.json", {"keys": {"model.base_model": {"real": "a/<b>", "rehearsal": "twin:a/<b>"}}})
+    page = write_report(run).read_text()
+    assert "A rehearsal, not the real run" in page and "1 keys differ" in page
+    assert "model.base_model: a/&lt;b&gt; → twin:a/&lt;b&gt;" in page
