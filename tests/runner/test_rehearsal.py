@@ -2,8 +2,8 @@
 
 from recipekit.runner.display import Display
 from recipekit.runner.rehearsal import announce, differences
-from recipekit.runner.run_folder import RunFolder
 from recipekit.runner.report import write_report
+from recipekit.runner.run_folder import RunFolder
 from recipekit.schemas.recipe import load_recipe
 
 from .test_report import write_run
