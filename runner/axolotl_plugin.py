@@ -24,7 +24,7 @@ from .fit import too_large
 from .machine import this_machine
 from .plan import CONFIG
 from .prepared import dropped_faults
-from .processes import is_first, join_launcher, use_cpu, world_size
+from .processes import is_first, join_launcher, name_cpus, world_size
 from .progress import Progress
 from .save_rehearsal import rehearse
 from .text_training import BlockCollator, documents_are_apart, first_shared
@@ -51,7 +51,7 @@ class RecipekitPlugin(BasePlugin):
         """Check that no rendered key was lost, let Axolotl tokenise, and audit the tensors before the model is loaded."""
         join_launcher()
         if world_size() > 1 and not torch.cuda.is_available():
-            use_cpu()
+            name_cpus()
             cfg.device_map = {"": "cpu"}  # else the rank's number, which transformers takes for an accelerator
         rendered = yaml.safe_load(Path(CONFIG).read_text(encoding="utf-8"))
         if lost := lost_keys(rendered, dict(cfg)):

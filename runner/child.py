@@ -41,6 +41,8 @@ _CAUSES = (
     (re.compile(r"couldn't connect to|Connection error|MaxRetryError|OfflineModeIsEnabled|LocalEntryNotFoundError"),
      "the model hub cannot be reached", "connect, give a folder as model.base_model, or use embedded:smollm2-135m-instruct"),
     (re.compile(r"No space left on device|Errno 28"), "no space left on the device", "free some space, then `recipe resume`"),
+    (re.compile(r"Connection closed by peer|Connection reset by peer|remote process exited"),
+     "another of its processes or machines has ended", "see the other's log; then `recipe resume`, and on further machines `recipe join`"),
     (re.compile(r"No module named '(\w+)'"), "a package is missing", "pip install 'recipekit[train]'"),
 )  # fmt: skip
 

@@ -28,6 +28,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "report": ("report", "Write a run's report.html again."),
     "resume": ("resume", "Go on with a run that was interrupted."),
     "verify-resume": ("verify_resume", "Kill a training and prove that it ends in the same bits all the same."),
+    "join": ("join", "Take part in a run as another of its machines."),
     "runs": ("runs", "List runs with their state, steps and metrics."),
     "data": ("data", "Validate, inspect and compare files of records."),
     "ls": ("ls", "List the shipped recipes."),

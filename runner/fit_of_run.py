@@ -3,7 +3,7 @@
 from ..converters.pipeline import MANIFEST
 from ..schemas.sections import Recipe
 from .display import Display
-from .fit import fit, in_words, require, warnings
+from .fit import fit, in_words, require, size_text, warnings
 from .machine import this_machine
 from .model_size import model_size
 from .model_source import ResolvedModel
@@ -25,3 +25,11 @@ def check_fit(run: RunFolder, recipe: Recipe, model: ResolvedModel, rows: int, d
     display.say("", f"needs {in_words(found)}")
     for line in warnings(found):
         display.say("", line, "yellow")
+
+
+def say_memory(run: RunFolder, display: Display) -> None:
+    """The peak that was measured beside the one that was predicted for rows as long as they were; nothing where none was measured."""
+    if facts := run.read("memory.json"):
+        predicted = facts.get("predicted")
+        beside = f", {size_text(predicted['needed'])} were predicted for rows of {predicted['tokens']:,} tokens" if predicted else ""
+        display.say("", f"peak memory {size_text(facts['peak'])}{beside}")

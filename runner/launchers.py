@@ -6,6 +6,8 @@ from .machine import Machine
 # Seconds that a checkpoint may take after Ctrl-C before torchrun kills the processes; its own default is 30.
 CHECKPOINT_SECONDS = 900
 
+HOSTFILE = "rendered/hostfile"
+
 
 def command(launch: Launch, config: str) -> tuple[str, ...]:
     """One process is started by Axolotl itself, several by torchrun, as Axolotl would: `config` is what they train."""
@@ -17,6 +19,18 @@ def command(launch: Launch, config: str) -> tuple[str, ...]:
     if launch.engine == "slurm":
         once_on_each = ("srun", "--ntasks-per-node=1", "--kill-on-bad-exit=1")
         return (*once_on_each, "python", "-m", "recipekit.runner.slurm_node", *processes, "--nnodes", str(launch.num_nodes), *trainer)
+    if launch.hosts:
+        return (
+            "python",
+            "-m",
+            "deepspeed.launcher.runner",
+            "--hostfile",
+            HOSTFILE,
+            "--no_local_rank",
+            "--module",
+            "axolotl.cli.train",
+            config,
+        )
     meeting: tuple[str, ...] = ("--standalone",)
     if launch.num_nodes > 1:
         # Ranks by the machine's number: with c10d they follow who comes first, and rows would be dealt out differently.
@@ -40,6 +54,11 @@ def unstartable(launch: Launch, machine: Machine) -> list[tuple[str, str, str]]:
     elif launch.num_processes > machine.gpus:
         found.append(("num_processes", f"{launch.num_processes} processes, but this machine has {machine.gpus} GPUs", "one for each GPU"))
     return found
+
+
+def hostfile(launch: Launch) -> str:
+    """The machines for DeepSpeed, each with its number of processes."""
+    return "".join(f"{host} slots={launch.num_processes}\n" for host in launch.hosts)
 
 
 def of_node(argv: tuple[str, ...], node: int) -> tuple[str, ...]:

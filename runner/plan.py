@@ -10,7 +10,7 @@ from ..schemas.sections import Recipe
 from ..schemas.yaml_writing import to_yaml
 from .axolotl_config import RenderedData, render_axolotl
 from .deepspeed_config import render_deepspeed
-from .launchers import command, processes_environment
+from .launchers import HOSTFILE, command, hostfile, processes_environment
 from .machine import Machine
 from .slurm import SCRIPT, script
 from .trackers import tracker_environment
@@ -36,6 +36,9 @@ def plan(recipe: Recipe, data: RenderedData, machine: Machine, base_model: str) 
         files[SCRIPT] = script(recipe)
     argv = command(recipe.launch, CONFIG)
     env = _environment(machine, recipe.training.trackers) | processes_environment(recipe.launch, machine)
+    if recipe.launch.hosts:
+        # DeepSpeed sets on the other machines what stands in this file, and little else.
+        files |= {HOSTFILE: hostfile(recipe.launch), ".deepspeed_env": "".join(f"{name}={value}\n" for name, value in sorted(env.items()))}
     files["rendered/command.txt"] = " ".join([*(f"{k}={shlex.quote(v)}" for k, v in sorted(env.items())), shlex.join(argv)]) + "\n"
     return Plan(files, argv, env)
 

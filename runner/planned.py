@@ -7,6 +7,7 @@ from .axolotl_config import RenderedData, substitutions
 from .machine import Machine
 from .model_source import ResolvedModel
 from .plan import Plan, plan
+from .steps import repetitions
 
 
 class Planned(NamedTuple):
@@ -21,4 +22,5 @@ def make_plan(loaded: Loaded, manifest: dict[str, Any], machine: Machine, model:
     """The training that the recipe stands for, on this data and machine."""
     splits = manifest["splits"]
     data = RenderedData(validation="data/validation.jsonl" if splits.get("validation") else None, labels=tuple(manifest.get("labels", ())))
-    return Planned(plan(loaded.recipe, data, machine, model.path), model, substitutions(loaded.recipe, machine))
+    notes = substitutions(loaded.recipe, machine) + repetitions(loaded.recipe, splits["train"])
+    return Planned(plan(loaded.recipe, data, machine, model.path), model, notes)

@@ -107,7 +107,11 @@ def cost(lines: list[dict[str, Any]], memory: dict[str, Any]) -> list[str]:
     """What the training cost, in words: median tokens per second, and the most memory it held where that was measured."""
     speeds = sorted(line["tokens_per_s"] for line in lines if isinstance(line.get("tokens_per_s"), int | float))
     told = [f"{speeds[len(speeds) // 2]:,.0f} tokens per second (median over {len(speeds)} logged steps)"] if speeds else []
-    return told + ([f"{memory['peak'] / 2**30:.2f} GiB of memory at most ({memory['device']})"] if memory else [])
+    if not memory:
+        return told
+    predicted = memory.get("predicted")
+    beside = f"; {predicted['needed'] / 2**30:.2f} GiB were predicted for rows of {predicted['tokens']:,} tokens" if predicted else ""
+    return [*told, f"{memory['peak'] / 2**30:.2f} GiB of memory at most ({memory['device']}){beside}"]
 
 
 def row_facts(run: RunFolder, metrics: dict[str, Any]) -> dict[str, Any]:

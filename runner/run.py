@@ -52,9 +52,6 @@ def run_recipe(loaded: Loaded, root: Path, display: Display) -> Outcome:
                rehearsal=loaded.is_rehearsal)  # fmt: skip
     if loaded.real:
         rehearsal.announce(run, loaded.real, loaded.recipe, display)
-    if slurm.must_submit(loaded.recipe):
-        slurm.submit(run, loaded.recipe, display)
-        return Outcome(run, {}, {})
     return execute(run, loaded, root, display, previous)
 
 
@@ -94,6 +91,9 @@ def execute(run: RunFolder, loaded: Loaded, root: Path, display: Display, previo
     done: dict[str, str] = {}
     if "train" not in run.status["stages"]:
         require_startable(loaded, this_machine())
+        if slurm.must_submit(loaded.recipe):
+            slurm.submit(run, loaded.recipe, display)
+            return Outcome(run, {}, {})
     with run.locked():
         run.update(state="running", reason="")
         try:

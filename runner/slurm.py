@@ -39,14 +39,15 @@ def must_submit(recipe: Recipe) -> bool:
 
 
 def submit(run: RunFolder, recipe: Recipe, display: Display) -> None:
-    """Hand the run to sbatch and note the job's number. Raises UserError with sbatch's own words."""
+    """Hand the run to sbatch and note the job's number in slurm.json. Raises UserError with sbatch's own words."""
     write_atomically(run / SCRIPT, script(recipe).encode())
+    run.update(state="submitted", reason="in Slurm's queue")  # before the job can say that it runs
     try:
         job = _submitted(run)
     except UserError as error:
         run.update(state="failed", reason=str(error))
         raise
-    run.update(state="submitted", reason=f"job {job}")
+    run.write("slurm.json", {"job": int(job)})
     display.say("slurm", f"job {job} will run it: squeue --job {job}; recipe runs {recipe.name}; its log is {run / f'slurm-{job}.log'}")
 
 

@@ -24,13 +24,16 @@ def epoch_steps(rows: int, batch: int, accumulation: int, epochs: float) -> int:
     return math.ceil(epochs * max(math.ceil(math.ceil(rows / batch) / accumulation), 1))
 
 
-def repeated_rows(recipe: Recipe, rows: int) -> int:
-    """Rows that several processes see once more in every epoch: each needs as many full batches as the others, so the last are filled up.
+def repetitions(recipe: Recipe, rows: int) -> list[str]:
+    """In words, the rows that several processes see once more in every epoch: each needs as many full batches as the others.
 
     https://huggingface.co/docs/accelerate (even_batches): without it the processes would wait for each other for ever.
     """
     processes = recipe.launch.num_processes * recipe.launch.num_nodes
-    return -rows % (recipe.training.micro_batch_size * processes) if processes > 1 else 0
+    again = -rows % (recipe.training.micro_batch_size * processes)
+    if processes == 1 or not again or recipe.data.type == "text":
+        return []
+    return [f"{again:,} of {rows:,} rows are seen twice in every epoch, so that all {processes} processes have full batches"]
 
 
 def step_problems(recipe: Recipe, document: Document, rows: int) -> Iterator[Problem]:

@@ -9,15 +9,15 @@ from ..converters.publish import new_folder, write_atomically
 from ..schemas import VERSION
 from ..schemas.errors import Mark, Problem, UserError
 from ..schemas.recipe import Loaded
-from . import rehearsal, stages
+from . import nodes, rehearsal, stages
 from .checkpoints import newest, other_training
 from .child import run_child
-from .fit_of_run import check_fit
+from .fit_of_run import check_fit, say_memory
 from .machine import Machine, this_machine
 from .plan import executable, resuming
 from .planned import Planned
 from .run_folder import RunFolder
-from .steps import optimizer_steps, repeated_rows, step_problems
+from .steps import optimizer_steps, step_problems
 from .token_summary import token_summary
 from .work import Work
 
@@ -53,10 +53,12 @@ def train(work: Work, planned: Planned) -> None:
     if checkpoint:
         display.say("", f"going on from {checkpoint.name}")
         argv = resuming(argv, str(checkpoint.relative_to(run.path)))
+    nodes.announce(run, loaded.recipe.launch, argv, planned.plan.env)
     run_child(argv, run.path, planned.plan.env, "train.log", "training", display.event)
     display.clear()
     _publish_model(run)
     display.say("", f"trained in each epoch: {token_summary(run.read('tokens.json')['train'])}")
+    say_memory(run, display)
     work.complete("train", key)
 
 
@@ -68,8 +70,6 @@ def _announce(work: Work, planned: Planned, machine: Machine, rows: int) -> None
     say("model", planned.model.note)
     for note in planned.notes:
         say("", note, "yellow")
-    if (repeated := repeated_rows(recipe, rows)) and recipe.data.type != "text":
-        say("", f"{repeated:,} of {rows:,} rows are seen twice in every epoch, so that all processes have full batches", "yellow")
     method = recipe.training.adapter if recipe.training.adapter != "none" else "full parameters"
     say("train", f"{method}, {rows:,} rows, {steps}on {machine.gpu_name or f'{machine.cores} CPU cores'}")
 

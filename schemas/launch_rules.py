@@ -51,7 +51,7 @@ def processes_without_launcher(recipe: Recipe) -> Iterator[Finding]:
     if launch.engine == "local" and (launch.num_processes > 1 or launch.num_nodes > 1):
         yield Finding(("launch", "num_processes" if launch.num_processes > 1 else "num_nodes"),
                       "the local engine runs one process", "write engine: torchrun or deepspeed")  # fmt: skip
-    if launch.num_nodes > 1 and not launch.main_address and launch.engine in ("torchrun", "deepspeed"):
+    if launch.num_nodes > 1 and not launch.main_address and not launch.hosts and launch.engine in ("torchrun", "deepspeed"):
         yield Finding(("launch", "num_nodes"), "several machines need main_address", "write main_address: HOST:PORT of the first machine")
 
 
@@ -59,8 +59,19 @@ def main_address_of_one_machine(recipe: Recipe) -> Iterator[Finding]:
     launch = recipe.launch
     if launch.main_address and launch.engine in ("slurm", "ray"):
         yield Finding(("launch", "main_address"), f"has no effect with engine: {launch.engine}, which knows its machines", "remove it")
+    elif launch.main_address and launch.hosts:
+        yield Finding(("launch", "main_address"), "has no effect beside hosts: the first of them is it", "remove it")
     elif launch.main_address and launch.num_nodes == 1:
         yield Finding(("launch", "main_address"), "has no effect with one machine", "remove it, or write num_nodes: 2")
+
+
+def hosts_of_another_number(recipe: Recipe) -> Iterator[Finding]:
+    launch = recipe.launch
+    if launch.hosts and launch.engine != "deepspeed":
+        yield Finding(("launch", "hosts"), f"has no effect with engine: {launch.engine}", "write engine: deepspeed, or main_address")
+    elif launch.hosts and len(launch.hosts) != launch.num_nodes:
+        yield Finding(("launch", "hosts"), f"names {len(launch.hosts)} machines, and num_nodes is {launch.num_nodes}",
+                      f"write num_nodes: {len(launch.hosts)}")  # fmt: skip
 
 
 def sbatch_without_slurm(recipe: Recipe) -> Iterator[Finding]:
@@ -85,5 +96,6 @@ LAUNCH_RULES: tuple[Rule, ...] = (
     optimizers_that_cannot_be_sharded,
     processes_without_launcher,
     main_address_of_one_machine,
+    hosts_of_another_number,
     sbatch_without_slurm,
 )

@@ -117,6 +117,7 @@ class Launch(NamedTuple):
     num_processes: int = 1
     num_nodes: int = 1
     main_address: str | None = None
+    hosts: tuple[str, ...] = ()
     sbatch: dict[str, str | int] = {}  # noqa: RUF012 - never changed
     zero_stage: int | None = None
     offload_optimizer: bool = False

@@ -1,9 +1,16 @@
 """What starts the processes, engine by engine, and what a machine cannot start."""
 
+import json
+import subprocess
+import sys
+from importlib.util import find_spec
+
 import pytest
+from recipekit.runner.axolotl_config import RenderedData
 from recipekit.runner.launchers import command, of_node, one_process, processes_environment, unstartable
 from recipekit.runner.machine import Machine
-from recipekit.schemas.sections import Launch
+from recipekit.runner.plan import plan, resuming
+from recipekit.schemas.sections import Launch, Recipe
 
 CPU = Machine(cores=8)
 GPUS = Machine("cuda", 4, "a GPU", 24 << 30, True)
@@ -58,3 +65,34 @@ def test_a_checkpoint_on_the_way_out_has_time():
 )
 def test_what_a_machine_cannot_start_is_told_by_key(launch, machine, keys):
     assert [key for key, _, _ in unstartable(launch, machine)] == keys
+
+
+HOSTS = Launch("deepspeed", 4, 2, hosts=("node-a", "node-b.lan"), zero_stage=3)
+PARSE = """
+import json, sys
+from deepspeed.launcher.runner import fetch_hostfile, parse_args, parse_inclusion_exclusion
+args = parse_args(sys.argv[1:])
+machines = fetch_hostfile(args.hostfile)
+found = {"machines": machines, "used": parse_inclusion_exclusion(machines, "", ""), "module": args.module, "script": args.user_script,
+         "arguments": args.user_args, "no_local_rank": args.no_local_rank}
+print("answers:" + json.dumps(found))
+"""
+
+
+@pytest.mark.skipif(find_spec("deepspeed") is None, reason="needs the extra [train]: deepspeed")
+def test_deepspeeds_own_launcher_reads_the_hostfile_and_the_command_as_they_are_meant(tmp_path, minimal):
+    recipe = Recipe.from_values(minimal({"launch": HOSTS._asdict() | {"hosts": list(HOSTS.hosts)}}))
+    made = plan(recipe, RenderedData(), GPUS, "some/model")
+    for name, text in made.files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    argv = [sys.executable, "-W", "ignore", "-c", PARSE, *resuming(made.argv, "checkpoints/checkpoint-4")[3:]]
+    done = subprocess.run(argv, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    answer = json.loads(done.stdout.partition("answers:")[2])
+    assert answer["machines"] == {"node-a": 4, "node-b.lan": 4}
+    assert answer["used"] == {"node-a": [0, 1, 2, 3], "node-b.lan": [0, 1, 2, 3]}
+    assert answer["module"] and answer["no_local_rank"] and answer["script"] == "axolotl.cli.train"
+    assert answer["arguments"] == [CONFIG, "--resume-from-checkpoint=checkpoints/checkpoint-4"]
+    told = dict(line.split("=", 1) for line in made.files[".deepspeed_env"].splitlines())
+    assert told == made.env

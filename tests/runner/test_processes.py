@@ -25,6 +25,21 @@ from recipekit.runner.processes import is_first, total, wait_for_all, world_size
 wait_for_all()
 print(is_first(), world_size(), total(True, torch.device("cpu")))
 """
+NAMED = """
+import io, torch
+from recipekit.runner.processes import name_cpus
+saved = io.BytesIO()
+torch.save(torch.arange(3.0), saved)
+def load():
+    saved.seek(0)
+    return torch.load(saved, map_location=torch.device("cpu:1"), weights_only=True).tolist()
+try:
+    load()
+except RuntimeError as error:
+    print("know" in str(error))
+name_cpus()
+print(load())
+"""
 
 
 def test_two_processes_have_one_that_writes_one_sum_and_wait_for_each_other(tmp_path):
@@ -39,3 +54,8 @@ def test_two_processes_have_one_that_writes_one_sum_and_wait_for_each_other(tmp_
 def test_one_process_writes_agrees_with_itself_and_waits_for_nobody():
     done = subprocess.run([sys.executable, "-W", "ignore", "-c", ONE], capture_output=True, text=True, timeout=120, check=False)
     assert done.stdout.split() == ["True", "1", "True"], done.stderr
+
+
+def test_what_was_saved_is_loaded_to_a_numbered_cpu():
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", NAMED], capture_output=True, text=True, timeout=120, check=False)
+    assert done.stdout.split("\n")[:2] == ["True", "[0.0, 1.0, 2.0]"], done.stderr

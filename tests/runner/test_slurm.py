@@ -122,7 +122,7 @@ def test_a_job_runs_and_its_number_is_noted(job, tmp_path, cluster, monkeypatch)
     run = create("small", "abcdef", tmp_path / "runs")
     submit(run, job(), Display())
     assert run.status["state"] == "submitted"
-    number = run.status["reason"].removeprefix("job ")
+    number = str(run.read("slurm.json")["job"])
     deadline = time.monotonic() + 30
     while not (run / "called").exists() or not (run / "called").read_text():
         assert time.monotonic() < deadline
@@ -144,6 +144,21 @@ def test_without_sbatch_it_is_said_where_to_go(job, tmp_path, monkeypatch):
     with pytest.raises(UserError) as refused:
         submit(run, job(), Display())
     assert "needs sbatch" in str(refused.value) and f"sbatch {SCRIPT}" in refused.value.problems[0].hint
+
+
+def test_a_run_whose_job_has_ended_is_submitted_again_and_not_resumed_where_nothing_trains(tmp_path, cluster, monkeypatch, command_line):
+    monkeypatch.setenv("SLURM_CONF", cluster)
+    monkeypatch.setenv("RECIPEKIT_DEVICE", "cpu")
+    monkeypatch.setattr(sys, "executable", shutil.which("true"))
+    run = create("small", "abcdef", tmp_path)
+    text = "recipe: 1\nname: small\nmodel: {base_model: a/b}\ndata: {type: chat, sources: [{path: rows.jsonl, converter: messages}]}\n"
+    (run / "recipe.yml").write_text(f"{text}training: {{adapter: lora, learning_rate: 1e-4}}\nlaunch: {{engine: slurm}}\n")
+    (run / "rows.jsonl").write_text("{}\n")
+    run.update(state="interrupted", stages={}, recipe="small")
+    outcome = command_line("resume", str(run.path))
+    assert outcome.code == 0, outcome.err
+    assert "squeue --job" in outcome.err
+    assert run.status["state"] == "submitted" and run.read("slurm.json")["job"] > 0
 
 
 def test_inside_a_job_nothing_is_submitted(job, monkeypatch):

@@ -1,7 +1,7 @@
 """How many optimizer steps there are, and what is beyond them. That the count is Axolotl's own: test_axolotl_contract.py."""
 
 import pytest
-from recipekit.runner.steps import optimizer_steps, step_problems
+from recipekit.runner.steps import optimizer_steps, repetitions, step_problems
 from recipekit.schemas.recipe import load_recipe
 from recipekit.schemas.sections import Recipe
 
@@ -61,3 +61,12 @@ def test_a_warm_up_that_never_ends_is_told(problems, warmup):
 
 def test_every_problem_is_told_at_once(problems):
     assert len(problems("eval_steps: 20", "save_steps: 20", "warmup_steps: 20")) == 3
+
+
+@pytest.mark.parametrize(
+    ("processes", "nodes", "rows", "again"), [(1, 1, 41, 0), (2, 1, 40, 0), (2, 1, 41, 3), (2, 1, 42, 2), (2, 2, 42, 6)]
+)
+def test_rows_that_several_processes_see_twice_are_counted(minimal, processes, nodes, rows, again):
+    launch = {"engine": "torchrun", "num_processes": processes, "num_nodes": nodes}
+    notes = repetitions(Recipe.from_values(minimal({"training.micro_batch_size": 2, "launch": launch})), rows)
+    assert [note.partition(" ")[0] for note in notes] == ([str(again)] if again else [])

@@ -53,6 +53,10 @@ BREAKS: dict[str, list[tuple[Changes, list[str]]]] = {
             ["training.optimizer"],
         ),
     ],
+    "hosts_of_another_number": [
+        ({"launch": {"engine": "torchrun", "num_nodes": 2, "main_address": "a:1", "hosts": ["a", "b"]}}, ["launch.hosts"]),
+        ({"launch": {"engine": "deepspeed", "zero_stage": 2, "hosts": ["a", "b"]}}, ["launch.hosts"]),
+    ],
     "sbatch_without_slurm": [
         ({"launch.sbatch": {"partition": "gpu"}}, ["launch.sbatch"]),
         ({"launch": {"engine": "slurm", "sbatch": {"nodes": 2, "time": "1:00"}}}, ["launch.sbatch.nodes"]),
@@ -65,6 +69,10 @@ BREAKS: dict[str, list[tuple[Changes, list[str]]]] = {
     "main_address_of_one_machine": [
         ({"launch.engine": "torchrun", "launch.main_address": "h:1"}, ["launch.main_address"]),
         ({"launch.engine": "slurm", "launch.num_nodes": 2, "launch.main_address": "h:1"}, ["launch.main_address"]),
+        (
+            {"launch": {"engine": "deepspeed", "zero_stage": 2, "num_nodes": 2, "hosts": ["a", "b"], "main_address": "a:1"}},
+            ["launch.main_address"],
+        ),
     ],
     "precision_by_quantisation": [({"training.adapter": "none", "training.precision": "fp16"}, ["training.precision"])],
     "evaluation_beyond_the_end": [
@@ -165,6 +173,7 @@ KEEPS: dict[str, list[Changes]] = {
         {"launch": {"engine": "deepspeed", "zero_stage": 2, "offload_optimizer": True}},
         {"launch": {"engine": "deepspeed", "zero_stage": 2}, "training.optimizer": "adamw_bnb_8bit"},
     ],
+    "hosts_of_another_number": [{"launch": {"engine": "deepspeed", "zero_stage": 2, "num_nodes": 2, "hosts": ["a", "b"]}}],
     "sbatch_without_slurm": [{"launch": {"engine": "slurm", "sbatch": {"time": "1:00"}}}],
     "processes_without_launcher": [
         {"launch.engine": "torchrun", "launch.num_processes": 2},
