@@ -67,11 +67,17 @@ class Client(NamedTuple):
             raise self._broken(error) from None
 
     async def _whole(self, asked: Asked) -> Reply:
-        response = await self.api.chat.completions.with_raw_response.create(**self._arguments(asked))
+        """A reply in one piece. Through the client's plain post: its typed one takes the request and the reply apart twice, a fifth of the
+        time, and lets replies pass that are none.
+        """
+        body = self._arguments(asked)
+        headers = body.pop("extra_headers")
+        body |= body.pop("extra_body", {})
+        response = await self.api.post("/chat/completions", cast_to=httpx2.Response, body=body, options={"headers": headers})
         kind = response.headers.get("content-type", "")
         if "json" not in kind:
             raise CallFailed(f"the reply is {kind.split(';')[0][:60] or 'of no type'}, not JSON", again=True)
-        return read_completion(orjson.loads(response.http_response.content), asked)
+        return read_completion(orjson.loads(response.content), asked)
 
     async def _streamed(self, asked: Asked) -> Reply:
         """A reply that came in parts; without its end it is no reply."""

@@ -67,7 +67,10 @@ class Server:
                 while (field := stream.readline().strip()) and b":" in field:
                     name, _, value = field.decode().partition(":")
                     headers[name.lower()] = value.strip()
-                body = json.loads(stream.read(int(headers.get("content-length", 0))) or b"null")
+                content = stream.read(length := int(headers.get("content-length", 0)))
+                if len(content) < length:  # the client was killed while it sent
+                    return
+                body = json.loads(content or b"null")
                 with self.lock:
                     exchange = Exchange(sock, self, path, headers, body, len(self.asked))
                     self.asked.append(body)
