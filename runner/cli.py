@@ -25,6 +25,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "mask": ("mask", "Show which tokens of the rows are trained."),
     "eval": ("evaluate", "Evaluate a run's model again, base beside tuned."),
     "compare": ("compare", "Show what differs between runs, then their numbers with a paired test."),
+    "benchmarks": ("benchmarks", "Show BLiMP and GLUE from result files."),
     "report": ("report", "Write a run's report.html again."),
     "resume": ("resume", "Go on with a run that was interrupted."),
     "verify-resume": ("verify_resume", "Kill a training and prove that it ends in the same bits all the same."),
