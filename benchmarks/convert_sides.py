@@ -96,7 +96,7 @@ def unvalidated(rows: str, folder: str) -> None:
 
 def ours(rows: str, folder: str, processes: str) -> None:
     """recipekit's conversion."""
-    from recipekit.converters.pipeline import build
+    from recipekit.converters.building.pipeline import build
     from recipekit.schemas.sections import Data, Source, Split
 
     data = Data("chat", (Source(rows, "messages"),), split=Split(0, 0))
@@ -149,7 +149,7 @@ def _loop() -> None:
 
 def near(path: str) -> dict[str, Any]:
     """recipekit's near-duplicate search."""
-    from recipekit.converters.near import near_pairs, signatures
+    from recipekit.converters.building.near import near_pairs, signatures
 
     data, clock = json.loads(Path(path).read_text()), Clock()
     stored = Path(path).with_suffix(".signatures")
@@ -164,7 +164,7 @@ def datasketch(path: str) -> dict[str, Any]:
     """The same with datasketch."""
     import datasketch as library
     import xxhash
-    from recipekit.converters.near import PERMUTATIONS, SHINGLE
+    from recipekit.converters.building.near import PERMUTATIONS, SHINGLE
 
     data, clock = json.loads(Path(path).read_text()), Clock()
     index = library.MinHashLSH(threshold=THRESHOLD, num_perm=PERMUTATIONS)
@@ -205,9 +205,9 @@ SIDES: dict[str, Callable[..., Any]] = {side.__name__: side for side in (bare, u
 
 
 NEEDS = {
-    "ours": ("recipekit.converters.pipeline",),
+    "ours": ("recipekit.converters.building.pipeline",),
     "datasets_map": ("datasets", "jsonschema"),
-    "near": ("recipekit.converters.near", "numpy", "rensa"),
+    "near": ("recipekit.converters.building.near", "numpy", "rensa"),
     "datasketch": ("datasketch", "xxhash"),
 }
 

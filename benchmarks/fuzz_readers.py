@@ -12,10 +12,10 @@ from pathlib import Path
 import atheris
 
 with atheris.instrument_imports(include=["recipekit.converters"]):
-    from recipekit.converters.contents import sniff, text_format
-    from recipekit.converters.delimiters import is_table, table_format
     from recipekit.converters.mbti_table import read_posts
-    from recipekit.converters.readers import READERS, read_lines, read_whole
+    from recipekit.converters.reading.contents import sniff, text_format
+    from recipekit.converters.reading.delimiters import is_table, table_format
+    from recipekit.converters.reading.readers import READERS, read_lines, read_whole
     from recipekit.converters.records import Drop, Row
 from recipekit.schemas.errors import UserError
 

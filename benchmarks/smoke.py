@@ -24,7 +24,13 @@ CPU = {
     "RECIPEKIT_DEVICE": "cpu", "ACCELERATE_USE_CPU": "true", "DS_ACCELERATOR": "cpu", "CUDA_VISIBLE_DEVICES": "", "PYTHONSAFEPATH": "1",
     "AXOLOTL_DO_NOT_TRACK": "1", "DO_NOT_TRACK": "1", "TOKENIZERS_PARALLELISM": "false", "OMP_WAIT_POLICY": "PASSIVE",
 }  # fmt: skip
-PRELOADED = ("axolotl.cli.train", "axolotl.core.builders", "recipekit.runner.axolotl_plugin", "recipekit.runner.evaluator", "peft")
+PRELOADED = (
+    "axolotl.cli.train",
+    "axolotl.core.builders",
+    "recipekit.runner.training.axolotl_plugin",
+    "recipekit.runner.evaluate.evaluator",
+    "peft",
+)
 Work = Callable[[], object]
 HEADER = ("recipe", "seconds", "training loss, first", "last", "validation loss, first", "last", "twin")
 
@@ -90,8 +96,8 @@ def import_once() -> None:
     for name in PRELOADED:
         import_module(name)
     import recipekit.runner.child as child
-    import recipekit.runner.twin as twin
-    from recipekit.runner.twin_model import build
+    import recipekit.runner.models.twin as twin
+    from recipekit.runner.models.twin_model import build
 
     child.subprocess = SimpleNamespace(**{**vars(subprocess), "Popen": Forked})
     written = twin._build

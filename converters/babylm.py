@@ -14,7 +14,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from .readers import Reads, sniff
+from .reading.readers import Reads, sniff
 from .records import Drop, Record, Row
 
 VERSION = 1

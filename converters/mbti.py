@@ -13,9 +13,9 @@ from collections.abc import Iterable, Iterator
 from hashlib import blake2b
 from typing import Any, Literal
 
-from .contents import sniff
 from .mbti_table import TableRow, read_posts
-from .readers import Reader, Reads
+from .reading.contents import sniff
+from .reading.readers import Reader, Reads
 from .records import Drop, Record, Row
 
 VERSION = 1

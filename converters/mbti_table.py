@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from typing import BinaryIO, NamedTuple
 
 from ..schemas.errors import Mark, Problem, UserError
-from .readers import read_lines
+from .reading.readers import read_lines
 from .records import Drop, Row
 
 _START = re.compile(r'\s*"?([EI][NS][FT][JP])"?\s*[,\t]', re.IGNORECASE)

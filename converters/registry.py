@@ -7,7 +7,7 @@ from typing import Any, Protocol, cast
 from ..schemas.errors import Problem
 from ..schemas.sections import RecordType
 from ..schemas.validation import schema, validator
-from .readers import Picks, Reads
+from .reading.readers import Picks, Reads
 from .records import Drop, Record, Row
 
 # name -> module in this folder. A new converter is a module, a line here, its options in recipe.schema.json, an example folder.

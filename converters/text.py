@@ -11,7 +11,7 @@ white space at its ends.
 from collections.abc import Iterable, Iterator
 from typing import Literal
 
-from .capped_lines import MAX_LINE
+from .reading.capped_lines import MAX_LINE
 from .records import Drop, Record, Row
 
 VERSION = 1

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from ..converters.publish import write_atomically
+from ..converters.building.publish import write_atomically
 from ..schemas.errors import Interrupted, Mark, Problem, UserError
 from .progress import Follower
 from .watchdog import FLOOR_SECONDS, Watchdog, cap

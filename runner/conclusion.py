@@ -5,8 +5,8 @@ from typing import Any
 from ..schemas.errors import GateError, Mark, Problem
 from ..schemas.recipe import Loaded
 from .display import Display
-from .model_card import write_card
-from .report import write_report
+from .reporting.model_card import write_card
+from .reporting.report import write_report
 from .run_folder import RunFolder
 
 

@@ -5,7 +5,7 @@ import sys
 from ..schemas.sections import Recipe
 from .child import run_child
 from .display import Display
-from .model_source import ResolvedModel
+from .models.model_source import ResolvedModel
 from .run_folder import RunFolder
 
 

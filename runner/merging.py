@@ -10,10 +10,10 @@ from typing import Any
 
 import torch
 
-from ..converters.publish import new_folder
-from .classification_evaluator import load_classifier
+from ..converters.building.publish import new_folder
+from .evaluate.classification_evaluator import load_classifier
 from .progress import Progress
-from .tokenised import load, tokenise
+from .training.tokenised import load, tokenise
 
 MERGED, FACTS = "merged", "merge.json"
 ROWS = 4

@@ -8,8 +8,8 @@ from ..schemas.errors import Mark, Problem, UserError
 from ..schemas.sections import Launch
 from .child import run_child
 from .display import Display
-from .launchers import of_node
-from .plan import executable
+from .rendering.launchers import of_node
+from .rendering.plan import executable
 from .run_folder import RunFolder
 
 FILE = "launch.json"

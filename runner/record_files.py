@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ..converters.checks import record_fault
-from ..converters.files import open_source
-from ..converters.readers import read_jsonl
+from ..converters.building.checks import record_fault
+from ..converters.reading.files import open_source
+from ..converters.reading.readers import read_jsonl
 from ..converters.records import Drop
 from ..schemas.errors import Mark, Problem, UserError
 from ..schemas.explanation import explain

@@ -9,7 +9,7 @@ from .display import Display
 from .effective import leaves
 from .plain import dotted, one_line
 from .run_folder import RunFolder
-from .training_signals import KILL_AFTER_SAVE, KILLED
+from .training.training_signals import KILL_AFTER_SAVE, KILLED
 
 FILE = "rehearsal.json"
 

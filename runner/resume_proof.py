@@ -11,20 +11,20 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ..converters.pipeline import build
-from ..converters.publish import write_atomically
+from ..converters.building.pipeline import build
+from ..converters.building.publish import write_atomically
 from ..schemas.errors import UserError
 from ..schemas.recipe import Loaded
 from ..schemas.yaml_writing import to_yaml
-from .checkpoints import newest
 from .child import run_child
 from .machine import this_machine
-from .model_source import resolve_model
-from .plan import Plan, executable
-from .planned import make_plan
+from .models.model_source import resolve_model
 from .progress import read_lines
+from .rendering.plan import Plan, executable
+from .rendering.planned import make_plan
 from .same_state import differences, first_other_line
-from .training_signals import KILL_AT
+from .training.checkpoints import newest
+from .training.training_signals import KILL_AT
 
 CLOCK = ("tokens_per_s", "eval_runtime")
 Listener = Callable[[dict[str, Any]], None]

@@ -5,24 +5,25 @@ import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ..converters.pipeline import MANIFEST, build
-from ..converters.publish import write_atomically
+from ..converters.building.pipeline import MANIFEST, build
+from ..converters.building.publish import write_atomically
 from ..schemas.errors import GateError, Interrupted, Mark, Problem, UserError
 from ..schemas.recipe import Loaded, load_recipe
 from ..schemas.yaml_writing import to_yaml
-from . import rehearsal, slurm, stages, upstream
+from . import rehearsal, stages, upstream
 from .child import run_child
 from .conclusion import finish
 from .display import Display
 from .effective import effective_values
-from .evaluation import evaluate
+from .evaluate.evaluation import evaluate
 from .generate.stage import with_rows
-from .hub_commits import at_commits
-from .launchable import require_startable
 from .machine import this_machine
-from .model_source import ResolvedModel, is_unchanged, resolve_model
+from .models.hub_commits import at_commits
+from .models.model_source import ResolvedModel, is_unchanged, resolve_model
 from .plain import dotted
-from .planned import Planned, make_plan
+from .rendering import slurm
+from .rendering.launchable import require_startable
+from .rendering.planned import Planned, make_plan
 from .run_folder import RunFolder, create
 from .training_stage import train
 from .work import Work

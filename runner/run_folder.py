@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 
-from ..converters.publish import cannot_write, write_atomically
+from ..converters.building.publish import cannot_write, write_atomically
 from ..schemas.errors import Mark, Problem, UserError
 
 RUNS = Path("runs")

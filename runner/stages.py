@@ -9,12 +9,12 @@ from typing import Any
 
 import orjson
 
-from ..converters.files import source_files
-from ..converters.hub import commit_of, is_on_hub
+from ..converters.building.hub import commit_of, is_on_hub
+from ..converters.reading.files import source_files
 from ..converters.registry import converter
 from ..schemas import VERSION
 from ..schemas.sections import Data, Evaluation
-from .plan import Plan
+from .rendering.plan import Plan
 from .run_folder import RunFolder, all_runs
 
 # What each stage leaves in the run directory; a later run with the same key links it instead of doing it again.

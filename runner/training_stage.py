@@ -4,21 +4,21 @@ import shutil
 import sys
 from typing import Any
 
-from ..converters.pipeline import MANIFEST
-from ..converters.publish import new_folder, write_atomically
+from ..converters.building.pipeline import MANIFEST
+from ..converters.building.publish import new_folder, write_atomically
 from ..schemas import VERSION
 from ..schemas.errors import Mark, Problem, UserError
 from ..schemas.recipe import Loaded
 from . import nodes, rehearsal, stages
-from .checkpoints import newest, other_training
 from .child import run_child
-from .fit_of_run import check_fit, say_memory
 from .machine import Machine, this_machine
-from .plan import executable, resuming
-from .planned import Planned
+from .rendering.plan import executable, resuming
+from .rendering.planned import Planned
+from .reporting.token_summary import token_summary
+from .resources.fit_of_run import check_fit, say_memory
 from .run_folder import RunFolder
 from .steps import optimizer_steps, step_problems
-from .token_summary import token_summary
+from .training.checkpoints import newest, other_training
 from .work import Work
 
 NOT_MODEL = ("checkpoint-*", "debug.log", "runs", "README.md")

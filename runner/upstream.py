@@ -6,7 +6,7 @@ from ..schemas.errors import Mark, Problem, UserError
 from ..schemas.layers import SUFFIXES, find_recipe
 from ..schemas.recipe import Loaded, load_recipe
 from ..schemas.yaml_writing import to_yaml
-from .model_source import finished_model
+from .models.model_source import finished_model
 from .run_folder import RunFolder, all_runs
 
 RUN = "run:"

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import NamedTuple
 
-from ..converters.published import damage
+from ..converters.building.published import damage
 from ..schemas.recipe import Loaded
 from . import stages
 from .display import Display

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from recipekit.converters.pipeline import build
+from recipekit.converters.building.pipeline import build
 from recipekit.converters.registry import converter
 from recipekit.schemas.sections import Data, Source, Split
 

@@ -11,7 +11,7 @@ import orjson
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def command(folders: tuple[Path, ...], as_json: bool) -> None:
     """Show the accuracies and means of result FOLDERs, one a model: zeroshot/<phenomenon>/eval_results.json, finetune/<task>/..."""
-    from ..benchmark_files import blimp, glue
+    from ..evaluate.benchmark_files import blimp, glue
 
     found = {folder.name: {"blimp": blimp(folder), "glue": glue(folder)} for folder in folders}
     if as_json:

@@ -20,13 +20,13 @@ def command(runs: tuple[str, ...], root: Path, html: Path | None, join: bool, as
     if len(runs) < 2:
         raise UserError("a comparison needs two runs or more", hint="recipe runs lists them")
     if join:
-        from ..joined_types import join_runs as compare
+        from ..evaluate.joined_types import join_runs as compare
     else:
-        from ..comparison import compare
+        from ..reporting.comparison import compare
 
     found = compare([find_run(run, root) for run in runs])
     if html:
-        from ..comparison_page import write_page
+        from ..reporting.comparison_page import write_page
 
         click.echo(str(write_page(found, html)), err=True)
     if as_json:
@@ -34,6 +34,6 @@ def command(runs: tuple[str, ...], root: Path, html: Path | None, join: bool, as
         return
     from rich.console import Console
 
-    from ..comparison_table import print_comparison
+    from ..reporting.comparison_table import print_comparison
 
     print_comparison(found, Console())

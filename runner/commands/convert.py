@@ -7,14 +7,14 @@ import click
 import orjson
 from click.core import ParameterSource
 
-from ...converters.hub import SCHEME
-from ...converters.pipeline import build
+from ...converters.building.hub import SCHEME
+from ...converters.building.pipeline import build
 from ...converters.registry import CONVERTERS, converter, option_problems
 from ...schemas.errors import Mark, Problem, UserError
 from ...schemas.recipe import load_recipe
 from ...schemas.sections import Data, Source, Split
 from ...schemas.yaml_source import parse_yaml
-from ..ledger_table import ledger_table
+from ..reporting.ledger_table import ledger_table
 from ..run_folder import RUNS
 
 

@@ -15,7 +15,7 @@ from ...schemas.recipe import load_recipe
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def command(recipes: tuple[str, ...], as_json: bool) -> None:
     """Look at this machine, and at what RECIPES (or all that are shipped) would need of it. Exit 1 where a named one cannot be trained."""
-    from ..environment import environment, missing
+    from ..resources.environment import environment, missing
 
     facts = environment()
     lacking = missing(facts)
@@ -23,7 +23,7 @@ def command(recipes: tuple[str, ...], as_json: bool) -> None:
     if as_json:
         click.echo(orjson.dumps({**facts, "missing": lacking, "recipes": rows}, option=orjson.OPT_INDENT_2))
     else:
-        from ..doctor_table import show
+        from ..resources.doctor_table import show
 
         show(facts, lacking, rows)
     raise SystemExit(1 if recipes and (lacking or any(row["problems"] for row in rows)) else 0)
@@ -31,10 +31,10 @@ def command(recipes: tuple[str, ...], as_json: bool) -> None:
 
 def need(name: str) -> dict[str, Any]:
     """What a recipe needs on this machine and, where this has none, on a GPU; `problems` says what stands in its way."""
-    from ..fit import problems, warnings
-    from ..forecast import GPU, forecast, size_of
-    from ..launchers import unstartable
     from ..machine import this_machine
+    from ..rendering.launchers import unstartable
+    from ..resources.fit import problems, warnings
+    from ..resources.forecast import GPU, forecast, size_of
 
     loaded = load_recipe(name)
     recipe, machine = loaded.recipe, this_machine()

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from ...converters.pipeline import MANIFEST, build
+from ...converters.building.pipeline import MANIFEST, build
 from ...schemas.recipe import Loaded, load_recipe
 from ..run_folder import RUNS, RunFolder
 from .run import require_train_extra
@@ -39,9 +39,9 @@ def masked_rows(loaded: Loaded, run: RunFolder, split: str, count: int) -> list[
     from ..child import run_child
     from ..generate.stage import already_generated
     from ..machine import this_machine
-    from ..model_source import resolve_model
-    from ..planned import make_plan
+    from ..models.model_source import resolve_model
     from ..progress import read_lines
+    from ..rendering.planned import make_plan
 
     build(already_generated(loaded, RUNS), run / "data")
     planned = make_plan(loaded, run.read(f"data/{MANIFEST}"), this_machine(), resolve_model(loaded.recipe.model, RUNS))
@@ -50,7 +50,7 @@ def masked_rows(loaded: Loaded, run: RunFolder, split: str, count: int) -> list[
         (run / name).write_text(text, encoding="utf-8")
     lines = (run / "data" / f"{split}.jsonl").read_bytes().splitlines(keepends=True)[:count]
     (run / "chosen.jsonl").write_bytes(b"".join(lines))
-    argv = (sys.executable, "-m", "recipekit.runner.tokenised", "chosen.jsonl", "tokens.jsonl")
+    argv = (sys.executable, "-m", "recipekit.runner.training.tokenised", "chosen.jsonl", "tokens.jsonl")
     run_child(argv, run.path, planned.plan.env, "mask.log", "tokenising", lambda event: None)
     return read_lines(run / "tokens.jsonl")
 

@@ -29,10 +29,10 @@ def command(recipe: str, settings: tuple[str, ...], root: Path, smoke: bool, as_
 
 def planned(loaded: Loaded, root: Path) -> dict[str, Any]:
     """The figures. What cannot be computed is None and not guessed."""
-    from ...converters.pipeline import build
-    from ..fit import problems, warnings
-    from ..forecast import batch, forecast, size_of
+    from ...converters.building.pipeline import build
     from ..machine import this_machine
+    from ..resources.fit import problems, warnings
+    from ..resources.forecast import batch, forecast, size_of
     from ..steps import optimizer_steps
 
     recipe = loaded.recipe
@@ -56,7 +56,7 @@ def show(facts: dict[str, Any]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from ..fit import size_text
+    from ..resources.fit import size_text
 
     console, rows, needs = Console(highlight=False), facts["batch"], facts["needs"]
     table = Table(title=facts["recipe"], title_justify="left", show_header=False, box=None, padding=(0, 2, 0, 0))

@@ -5,12 +5,12 @@ from pathlib import Path
 import click
 import orjson
 
-from ...converters.publish import write_atomically
+from ...converters.building.publish import write_atomically
 from ...schemas.recipe import Loaded, load_recipe
-from ..axolotl_config import RenderedData, substitutions
 from ..machine import Machine, this_machine
-from ..model_source import EMBEDDED
-from ..plan import Plan, plan
+from ..models.model_source import EMBEDDED
+from ..rendering.axolotl_config import RenderedData, substitutions
+from ..rendering.plan import Plan, plan
 from ..run_folder import RUNS
 
 

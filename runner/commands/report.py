@@ -12,6 +12,6 @@ from ..run_folder import RUNS, find_run
 @click.option("--out", "root", type=click.Path(path_type=Path), default=RUNS, help="Where runs are kept. Default: runs/")
 def command(run: str, root: Path) -> None:
     """Write report.html of RUN again and print its path."""
-    from ..report import write_report
+    from ..reporting.report import write_report
 
     click.echo(write_report(find_run(run, root)))

@@ -93,7 +93,7 @@ def print_outcome(outcome: Any, as_json: bool) -> None:
         return
     from rich.console import Console
 
-    from ..metrics_table import metrics_table
+    from ..reporting.metrics_table import metrics_table
 
     metrics_table(outcome.metrics, Console(stderr=True))
     click.echo(f"report    {report}", err=True)

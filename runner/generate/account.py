@@ -3,8 +3,8 @@
 from collections import Counter, defaultdict
 from typing import Any
 
-from ...converters.ledger import Ledger
-from ...converters.pipeline import check_budget
+from ...converters.building.ledger import Ledger
+from ...converters.building.pipeline import check_budget
 from .asking import Made, Unusable
 from .providers import Endpoint
 from .request_log import RequestLog

@@ -6,7 +6,7 @@ from typing import Any
 
 from ...converters.records import Drop
 from ...schemas.generate_sections import Generate
-from ..metrics.cl100k import count_tokens
+from ..evaluate.metrics.cl100k import count_tokens
 from ..serve.target import resolve_target
 from .asking import Given, Request
 from .budget import cost

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import orjson
 
-from ...converters.publish import NewFile, new_folder, write_atomically
+from ...converters.building.publish import NewFile, new_folder, write_atomically
 from ...schemas import VERSION
 from ...schemas.errors import Mark, Problem, UserError
 from ...schemas.generate_sections import Generate, Provider

@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 import orjson
 
-from ...converters.files import source_files
-from ...converters.readers import read_file
+from ...converters.reading.files import source_files
+from ...converters.reading.readers import read_file
 from ...converters.records import Drop, Row
 from ...schemas.generate_sections import Generate, Sampling
 from .asking import Asked, Given, Made, Reply, Request, Unusable

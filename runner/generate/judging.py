@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, Self
 
 import orjson
 
-from ...converters.publish import NewFile
+from ...converters.building.publish import NewFile
 from ...converters.records import Drop, Row
 from ...schemas.generate_sections import Generate, Judge
 from .account import Account

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from ...converters.publish import NewFile
+from ...converters.building.publish import NewFile
 from ...converters.records import Drop, Row
 from .account import Account
 from .asking import Asked, Given, Made, Request, Unusable

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from ...converters.files import source_files
+from ...converters.reading.files import source_files
 from ...schemas import VERSION
 from ...schemas.errors import Mark, Problem, UserError
 from ...schemas.generate_rules import ROWS

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from html import escape
 
-from ..charts import ticks
+from ..reporting.charts import ticks
 
 WIDTH, HEIGHT, LEFT, BOTTOM, TOP = 420, 190, 44, 26, 10
 Bin = tuple[float, float, int]

@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 
-from ...converters.publish import new_folder
+from ...converters.building.publish import new_folder
 from .inputs import Inputs
 from .inspect import Inspection
 from .previews import Previews

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from ...converters.pipeline import MANIFEST, build
+from ...converters.building.pipeline import MANIFEST, build
 from ...schemas.errors import Mark, Problem, UserError
 from ...schemas.layers import SUFFIXES, find_recipe
 from ...schemas.recipe import load_recipe

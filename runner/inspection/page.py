@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from ..report import environment
+from ..reporting.report import environment
 from .bars import bars, histogram
 from .inspect import ALL, Inspection
 from .previews import Previews

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from ...converters.checks import record_fault
-from ...converters.files import SourceFile
-from ...converters.readers import open_file
+from ...converters.building.checks import record_fault
+from ...converters.reading.files import SourceFile
+from ...converters.reading.readers import open_file
 from ...converters.records import Drop, Row
 from ...schemas.errors import Mark, Problem, UserError
 from ...schemas.sections import RecordType

@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 import orjson
 from xxhash import xxh3_128_digest
 
-from ...converters.near import compared_text, near_pairs, signatures
-from ...converters.rows import content_digest, group_keys
-from ...converters.splits import key_at, sorted_positions
+from ...converters.building.near import compared_text, near_pairs, signatures
+from ...converters.building.rows import content_digest, group_keys
+from ...converters.building.splits import key_at, sorted_positions
 from ...schemas.sections import RecordType
 
 _BATCH = 512

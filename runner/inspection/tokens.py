@@ -27,7 +27,7 @@ def tokenizer(name: str) -> Tokenizer:
 
 
 def _cl100k() -> Tokenizer:
-    from ..metrics.cl100k import encoding
+    from ..evaluate.metrics.cl100k import encoding
 
     tiktoken = encoding()
     name = "cl100k_base (tiktoken, offline)"
@@ -35,7 +35,7 @@ def _cl100k() -> Tokenizer:
 
 
 def _of_model(name: str) -> Tokenizer:
-    from ..model_source import resolve_model
+    from ..models.model_source import resolve_model
 
     resolved = resolve_model(Model(name), Path("runs"))
     from transformers import AutoTokenizer

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from ...schemas.errors import Mark, Problem, UserError
 from ...schemas.sections import Model
-from ..model_source import folder_identity, resolve_model
+from ..models.model_source import folder_identity, resolve_model
 from ..run_folder import RunFolder, all_runs
 
 

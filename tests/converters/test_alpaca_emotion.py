@@ -5,7 +5,7 @@ import re
 
 import pytest
 from recipekit.converters.alpaca_emotion import convert, without_labels
-from recipekit.converters.pipeline import build
+from recipekit.converters.building.pipeline import build
 from recipekit.converters.records import Drop, Record, Row
 from recipekit.schemas.sections import Data, Source, Split
 

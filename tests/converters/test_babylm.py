@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from recipekit.converters.babylm import READS, chunks, clean_line, convert
-from recipekit.converters.pipeline import build
+from recipekit.converters.building.pipeline import build
 from recipekit.converters.records import Drop, Record, Row
 from recipekit.schemas.errors import UserError
 from recipekit.schemas.sections import Data, Source, Split

@@ -3,8 +3,8 @@ from collections import Counter
 
 import pytest
 from recipekit.converters.emollm import REFUSAL, convert
-from recipekit.converters.files import source_files
-from recipekit.converters.readers import read_file
+from recipekit.converters.reading.files import source_files
+from recipekit.converters.reading.readers import read_file
 from recipekit.converters.records import Drop, Record, Row
 
 SYSTEM = "现在你是一个心理专家。"

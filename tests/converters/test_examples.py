@@ -10,9 +10,9 @@ import os
 from pathlib import Path
 
 import pytest
-from recipekit.converters.checks import record_fault
-from recipekit.converters.files import source_files
-from recipekit.converters.readers import read_file
+from recipekit.converters.building.checks import record_fault
+from recipekit.converters.reading.files import source_files
+from recipekit.converters.reading.readers import read_file
 from recipekit.converters.records import Drop
 from recipekit.converters.registry import CONVERTERS, converter, option_problems
 

@@ -11,9 +11,9 @@ import time
 
 import orjson
 import pytest
-from recipekit.converters.conversion import Spec, convert_stream
-from recipekit.converters.files import SourceFile, source_files
-from recipekit.converters.readers import read_file
+from recipekit.converters.building.conversion import Spec, convert_stream
+from recipekit.converters.reading.files import SourceFile, source_files
+from recipekit.converters.reading.readers import read_file
 from recipekit.converters.records import Drop
 from recipekit.converters.registry import converter, is_row_local
 from recipekit.schemas.errors import UserError

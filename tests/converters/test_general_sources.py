@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from recipekit.converters.pipeline import build
+from recipekit.converters.building.pipeline import build
 from recipekit.schemas.errors import UserError
 from recipekit.schemas.sections import Data, Source, Split
 

@@ -17,7 +17,7 @@ from .chats import chats, contents, write_jsonl
 CONVERT = """
 import sys
 from pathlib import Path
-from recipekit.converters.pipeline import build
+from recipekit.converters.building.pipeline import build
 from recipekit.schemas.errors import UserError
 from recipekit.schemas.sections import Data, Source, Split
 data = Data("chat", (Source(sys.argv[1], "messages"),), split=Split(0.2, 0.2))
@@ -139,7 +139,7 @@ def test_where_no_folder_can_be_made_it_says_so(trace, states, number):
 LIMITED = """
 import resource, sys
 from pathlib import Path
-import recipekit.converters.pipeline
+import recipekit.converters.building.pipeline
 now = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
 resource.setrlimit(resource.RLIMIT_AS, (now + (40 + 32 * int(sys.argv[3]) << 20),) * 2)
 """

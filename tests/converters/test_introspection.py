@@ -3,10 +3,10 @@ from collections import Counter
 from fractions import Fraction
 
 import pytest
-from recipekit.converters.files import source_files
+from recipekit.converters.building.pipeline import build
 from recipekit.converters.introspection import convert, label
-from recipekit.converters.pipeline import build
-from recipekit.converters.readers import read_file
+from recipekit.converters.reading.files import source_files
+from recipekit.converters.reading.readers import read_file
 from recipekit.converters.records import Drop, Record, Row
 from recipekit.schemas.errors import UserError
 from recipekit.schemas.sections import Data, Source, Split

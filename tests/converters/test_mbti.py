@@ -5,9 +5,9 @@ from collections import Counter
 from statistics import mean
 
 import pytest
+from recipekit.converters.building.pipeline import build
 from recipekit.converters.mbti import READS, convert, split_posts
 from recipekit.converters.mbti_table import read_posts
-from recipekit.converters.pipeline import build
 from recipekit.converters.records import Drop, Record, Row
 from recipekit.schemas.sections import Data, Source, Split
 

@@ -2,7 +2,7 @@
 
 import orjson
 import pytest
-from recipekit.converters.pipeline import build
+from recipekit.converters.building.pipeline import build
 from recipekit.schemas.sections import Data, Source, Split
 
 from .chats import chat, read_jsonl, write_jsonl

@@ -1,5 +1,5 @@
 import pytest
-from recipekit.converters.checks import record_fault
+from recipekit.converters.building.checks import record_fault
 from recipekit.converters.prompt_completion import convert
 from recipekit.converters.records import Row
 

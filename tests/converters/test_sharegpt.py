@@ -1,5 +1,5 @@
 import pytest
-from recipekit.converters.checks import record_fault
+from recipekit.converters.building.checks import record_fault
 from recipekit.converters.records import Row
 from recipekit.converters.sharegpt import convert, role
 

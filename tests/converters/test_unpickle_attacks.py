@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-from recipekit.converters.unpickle import read_pickle
+from recipekit.converters.reading.unpickle import read_pickle
 from recipekit.schemas.errors import UserError
 
 ROWS = [{"text": "shall we go?", "emotion": "curiosity"}]

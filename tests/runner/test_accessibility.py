@@ -7,11 +7,11 @@ import os
 from pathlib import Path
 
 import pytest
-from recipekit.runner.comparison_page import write_page
-from recipekit.runner.report import write_report
+from recipekit.runner.reporting.comparison_page import write_page
+from recipekit.runner.reporting.report import write_report
 
 from ..conftest import ROOT
-from .test_report import HOSTILE, PROBES, browser, write_run  # noqa: F401 - a fixture
+from .reporting.test_report import HOSTILE, PROBES, browser, write_run  # noqa: F401 - a fixture
 from .test_report_classification import page as classified  # noqa: F401 - a fixture
 
 pytest.importorskip("jinja2", reason="needs the extra [eval]: jinja2")

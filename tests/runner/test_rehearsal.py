@@ -2,11 +2,11 @@
 
 from recipekit.runner.display import Display
 from recipekit.runner.rehearsal import announce, differences
-from recipekit.runner.report import write_report
+from recipekit.runner.reporting.report import write_report
 from recipekit.runner.run_folder import RunFolder
 from recipekit.schemas.recipe import load_recipe
 
-from .test_report import write_run
+from .reporting.test_report import write_run
 
 
 def test_every_key_that_differs_is_named_with_both_values_and_no_other():

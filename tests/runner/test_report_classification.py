@@ -1,8 +1,8 @@
 """What the report adds for a classification, with labels and texts that try to be markup."""
 
 import pytest
-from recipekit.runner.report import answer, write_report
-from recipekit.runner.report_rows import SHOWN, classified_rows
+from recipekit.runner.reporting.report import answer, write_report
+from recipekit.runner.reporting.report_rows import SHOWN, classified_rows
 from recipekit.runner.run_folder import RunFolder
 
 from ..tiny import write_jsonl

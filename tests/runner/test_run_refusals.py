@@ -3,10 +3,10 @@
 import json
 
 import pytest
-from recipekit.runner.checkpoints import seal
 from recipekit.runner.display import Display
 from recipekit.runner.run import execute, run_recipe
 from recipekit.runner.run_folder import create
+from recipekit.runner.training.checkpoints import seal
 from recipekit.schemas.errors import GateError, UserError
 from recipekit.schemas.recipe import load_recipe
 

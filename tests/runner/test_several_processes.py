@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
-from recipekit.runner.checkpoints import fault
+from recipekit.runner.training.checkpoints import fault
 
 from ..tiny import write_recipe
 

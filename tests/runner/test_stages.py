@@ -3,9 +3,9 @@
 import pytest
 from recipekit.converters import emogpt
 from recipekit.runner import stages
-from recipekit.runner.axolotl_config import RenderedData
 from recipekit.runner.machine import Machine
-from recipekit.runner.plan import plan
+from recipekit.runner.rendering.axolotl_config import RenderedData
+from recipekit.runner.rendering.plan import plan
 from recipekit.runner.run_folder import RunFolder
 from recipekit.runner.stages import data_key, evaluate_key, finished, key_of, reuse, train_key
 from recipekit.schemas.sections import Data, Evaluation, Gate, Generation, Recipe, Source, Split

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from recipekit.converters.pipeline import build
+from recipekit.converters.building.pipeline import build
 from recipekit.runner.run_folder import RunFolder
 from recipekit.runner.work import Work
 

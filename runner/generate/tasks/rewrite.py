@@ -14,7 +14,7 @@ from typing import Any
 
 from ....converters.alpaca_emotion import without_labels
 from ....converters.records import Drop, Row
-from ...metrics.cl100k import count_tokens
+from ...evaluate.metrics.cl100k import count_tokens
 from ..asking import Given, Made, Request, Unusable
 from ..prompts import Prompt, chosen_examples, messages
 

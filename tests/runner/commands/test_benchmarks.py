@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from recipekit.runner.benchmark_files import PHENOMENA
+from recipekit.runner.evaluate.benchmark_files import PHENOMENA
 
 
 @pytest.fixture

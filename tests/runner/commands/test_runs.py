@@ -7,7 +7,7 @@ import sys
 import pytest
 from recipekit.runner.run_folder import RunFolder
 
-from ..test_report import write_run
+from ..reporting.test_report import write_run
 
 NEEDS_TRAINING = ["run", "mask", "resume", "eval"]
 

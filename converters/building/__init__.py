@@ -1,0 +1,1 @@
+"""Rows through a converter -> a folder of records with its manifest."""

@@ -1,0 +1,190 @@
+"""A source's files -> batches of rows. JSON Lines are cut at line ends and parsed by whoever converts them; the rest is read here."""
+
+import io
+import os
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from hashlib import file_digest
+from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple, Protocol
+
+from ...schemas.errors import Mark, Problem, UserError
+from ..reading.capped_lines import capped_lines
+from ..reading.compressed import FAULTS, bad_stream
+from ..reading.files import SourceFile
+from ..reading.readers import NOT_READ, open_file
+from ..records import Drop, Row
+from ..registry import Converter
+from .conversion import Batch
+
+BATCH_BYTES = 1 << 20
+ROW_BYTES = 1 << 10  # what a row is taken to hold when rows, not bytes, are counted
+
+
+class Version(NamedTuple):
+    """What tells whether a file was changed: nobody can set the time of the last change to a file's inode."""
+
+    size: int
+    modified_ns: int
+    changed_ns: int
+    inode: int
+
+    @classmethod
+    def of(cls, file: SourceFile) -> "Version":
+        facts = os.stat(file.path)
+        return cls(facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns, facts.st_ino)
+
+
+class SourceRows(Protocol):
+    """A source's rows, wherever they come from. `handed_out` counts the batches."""
+
+    handed_out: int
+    batch_bytes: int
+
+    def batches(self) -> Iterator[Batch]:
+        """The rows in batches."""
+        ...
+
+    def rows(self) -> Iterator[Row | Drop]:
+        """The rows one by one."""
+        ...
+
+    def check_some_read(self) -> None:
+        """Raise UserError when there was nothing to read."""
+        ...
+
+    def facts(self) -> list[dict[str, Any]]:
+        """What was read, for the manifest. Raises UserError when it is no longer what it was."""
+        ...
+
+
+class SourceFiles:
+    """The files of a source, in order. `formats` and `versions` fill up while they are read."""
+
+    def __init__(self, files: list[SourceFile], module: Converter, limit: int | None, batch_bytes: int) -> None:
+        self.files = files
+        self.module = module
+        self.limit = limit
+        self.batch_bytes = batch_bytes
+        self.handed_out = 0
+        self.formats: dict[str, str] = {}
+        self.versions: dict[SourceFile, Version] = {}
+        self.stream: BinaryIO = io.BytesIO()
+
+    def batches(self) -> Iterator[Batch]:
+        """The rows of all files in batches of about `batch_bytes`; a batch never spans two files."""
+        for batch in self._batches():
+            self.handed_out += 1
+            yield batch
+
+    def _batches(self) -> Iterator[Batch]:
+        if self.limit is not None:
+            yield from self._row_batches(self.rows())
+            return
+        for file in self.files:
+            with self._opened(file) as (stream, rows):
+                if self.formats[file.name] == "jsonl":
+                    yield from line_batches(stream, file.name, self.batch_bytes)
+                else:
+                    yield from self._row_batches(numbered(rows))
+
+    def _row_batches(self, rows: Iterator[Row | Drop]) -> Iterator[Batch]:
+        return row_batches(rows, max(1, self.batch_bytes // ROW_BYTES), self._read_so_far, self.batch_bytes)
+
+    def _read_so_far(self) -> int:
+        return self.stream.tell()
+
+    def rows(self) -> Iterator[Row | Drop]:
+        """The rows of all files one by one; at most `limit` of those that can be read."""
+        return _limited(self._all_rows(), self.limit)
+
+    def _all_rows(self) -> Iterator[Row | Drop]:
+        for file in self.files:
+            with self._opened(file) as (_, rows):
+                yield from numbered(rows)
+
+    @contextmanager
+    def _opened(self, file: SourceFile) -> Iterator[tuple[BinaryIO, Iterator[Row | Drop]]]:
+        self.versions[file] = Version.of(file)
+        self.formats[file.name], stream, reader = open_file(file, self.module.READS)
+        self.stream = stream
+        with stream:
+            try:
+                yield stream, reader(stream, file.name)
+            except FAULTS as error:
+                raise bad_stream(file.name, error) from None
+
+    def check_some_read(self) -> None:
+        """Raise UserError when none of a folder's files holds data."""
+        if self.files and all(self.formats.get(file.name) == NOT_READ for file in self.files):
+            hint = "a table that cannot be told from text (one column, no header) is read when it is named itself"
+            what = f"{len(self.files)} files are in the folder, none of them data"
+            raise UserError(Problem(Mark(str(self.files[0].path.parent)), what, hint, "no-data"))
+
+    def facts(self) -> list[dict[str, Any]]:
+        """Name, format, hash and size of each file. They are hashed here, and must still be those that were read."""
+        facts = [{"name": f.name, "format": self.formats.get(f.name, "not read"), **_file_facts(f.path)} for f in self.files]
+        self.check_unchanged()
+        return facts
+
+    def check_unchanged(self) -> None:
+        """Raise UserError when a file is no longer the one that was read."""
+        changed = [file for file, version in self.versions.items() if not file.path.exists() or Version.of(file) != version]
+        if changed:
+            hint = "wait until nothing writes to it, then convert again; nothing was published"
+            raise UserError(*(Problem(Mark(str(file.path)), "changed while it was read", hint, "input-changed") for file in changed))
+
+
+def _file_facts(path: Path) -> dict[str, Any]:
+    try:
+        with path.open("rb") as stream:
+            return {"sha256": file_digest(stream, "sha256").hexdigest(), "bytes": path.stat().st_size}
+    except OSError as error:
+        raise bad_stream(str(path), error) from None
+
+
+def _limited(rows: Iterable[Row | Drop], limit: int | None) -> Iterator[Row | Drop]:
+    left = -1 if limit is None else limit
+    iterator = iter(rows)
+    while left and (row := next(iterator, None)) is not None:
+        left -= type(row) is Row
+        yield row
+
+
+def numbered(rows: Iterable[Row | Drop]) -> Iterator[Row | Drop]:
+    """The rows, told apart by `item` where several stand on one line."""
+    last, item = 0, 1
+    for row in rows:
+        line = row.line if type(row) is Row else row.row.line  # pyright: ignore[reportAttributeAccessIssue] - a Drop
+        item = item + 1 if line == last else 1
+        last = line
+        if item > 1:
+            row = row._replace(item=item) if type(row) is Row else row._replace(row=row.row._replace(item=item))  # pyright: ignore
+        yield row
+
+
+def row_batches(rows: Iterable[Row | Drop], count: int, read_so_far: Callable[[], int], size: int) -> Iterator[Batch]:
+    """Rows that were read already: at most `count` at a time, and fewer when they come of more than about `size` bytes of the file."""
+    batch: list[Row | Drop] = []
+    start = 0
+    for row in rows:
+        batch.append(row)
+        if len(batch) >= count or abs(read_so_far() - start) >= size:
+            yield _rows(batch)
+            batch, start = [], read_so_far()
+    if batch:
+        yield _rows(batch)
+
+
+def _rows(batch: list[Row | Drop]) -> Batch:
+    first = batch[0].row if isinstance(batch[0], Drop) else batch[0]
+    return Batch(first.file, first.line, rows=batch)
+
+
+def line_batches(stream: BinaryIO, name: str, size: int) -> Iterator[Batch]:
+    """The stream's lines, about `size` bytes at a time."""
+    line = 1
+    with capped_lines(stream) as buffered:
+        while lines := buffered.readlines(size):
+            yield Batch(name, line, lines)
+            line += len(lines)

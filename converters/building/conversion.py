@@ -1,0 +1,213 @@
+"""A batch of rows -> the lines to write, with what committing them needs. Nothing is opened here and nothing is remembered between
+batches, so that a batch may be converted in any process, or again in another one, and gives the same bytes.
+"""
+
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
+from itertools import accumulate, chain
+from sys import maxsize
+from typing import Any, NamedTuple
+
+import orjson
+
+from ...schemas.sections import Data, RecordType, Source
+from ..reading.mojibake import NOTE, may_be_misread, mended
+from ..reading.readers import parsed_line
+from ..records import Drop, Record, RecordValue, Row
+from ..registry import converter
+from .checks import record_fault
+from .ledger import LISTED, Ledger
+from .near import compared_text, signatures
+from .rows import Lines, content_digest, group_keys, plain_chat, with_system_prompt
+
+BOM = b"\xef\xbb\xbf"
+
+
+class Spec(NamedTuple):
+    """What every batch of a source needs to know. `grouped` says that the rows will be divided, so that groups and strata matter."""
+
+    kind: RecordType
+    converter: str
+    options: dict[str, Any]
+    prefix: str = ""
+    system_prompt: str | None = None
+    group_by: tuple[str, ...] = ()
+    stratify_by: str | None = None
+    near: bool = False
+    mend_mojibake: bool = True
+
+    @classmethod
+    def of(cls, data: Data, source: Source, prefix: str) -> "Spec":
+        """The spec of a source of a recipe's data section."""
+        near = "near" in (data.dedup, data.check_leaks)
+        prompt, split, mend = data.system_prompt, data.split, data.mend_mojibake
+        return cls(data.type, source.converter, source.options, prefix, prompt, split.group_by, split.stratify_by, near, mend)
+
+
+class Batch(NamedTuple):
+    """Rows in order, before conversion: `lines` of JSON as they stand in the file, the first of which has the number `line`; or `rows`
+    that were read already.
+    """
+
+    file: str
+    line: int
+    lines: Sequence[bytes] = ()
+    rows: Sequence[Row | Drop] = ()
+
+    def __str__(self) -> str:
+        if self.lines:
+            return f"lines {self.line} to {self.line + len(self.lines) - 1} of {self.file}"
+        last = self.rows[-1]
+        return f"rows {self.line} to {(last.row if isinstance(last, Drop) else last).line} of {self.file}"
+
+
+class Converted(NamedTuple):
+    """A converted batch. The valid records' lines stand in `lines`; record n ends at `ends[n]`, its digest is the n-th 16 bytes.
+
+    `keys` are the records' group keys, `strata` their strata, `signatures` what near-duplicates are told by (each empty where none are
+    asked for), `changed` what was mended in record n, `labels` the labels of a classification.
+    """
+
+    ledger: Ledger
+    lines: bytes
+    ends: "array[int]"
+    digests: bytes
+    keys: list[list[bytes]]
+    strata: list[str]
+    changed: dict[int, tuple[str, ...]]
+    labels: set[str]
+    signatures: bytes = b""
+
+
+def convert_batch(spec: Spec, batch: Batch) -> Converted:
+    """Convert and validate the rows of a batch, and write the records as lines. Every row is accounted for in its ledger."""
+    ledger, unread = Ledger(), []
+    rows = json_lines(batch.lines, batch.file, batch.line, unread, ledger) if batch.lines else readable(batch.rows, unread, ledger)
+    items = converter(spec.converter).convert(rows, spec.kind, **spec.options)
+    found = encode(spec, items, unread, ledger, Lines(spec.converter, spec.prefix))
+    candidates = len(found.ends) + ledger.dropped.total()
+    if candidates < ledger.read:
+        raise AssertionError(f"the converter {spec.converter} lost {ledger.read - candidates} rows: {batch}")
+    return found
+
+
+def convert_stream(spec: Spec, rows: Iterable[Row | Drop], size: int) -> Iterator[Converted]:
+    """The same for a converter whose records depend on more than one row: it sees all rows as one stream, cut afterwards
+    into parts of about `size` bytes."""
+    reading, unread = Ledger(), []
+    lines = Lines(spec.converter, spec.prefix)
+    items = converter(spec.converter).convert(readable(rows, unread, reading), spec.kind, **spec.options)
+    while (item := next(items, None)) is not None:
+        yield encode(spec, chain((item,), items), unread, Ledger(), lines, size)
+    yield encode(spec, (), unread, reading, lines)
+
+
+def json_lines(lines: Iterable[bytes], file: str, first: int, unread: list[Drop], ledger: Ledger) -> Iterator[Row]:
+    """One JSON value a line. Blank lines are skipped; a broken line is put to the `unread`."""
+    loads, row = orjson.loads, partial(tuple.__new__, Row)  # the plain constructor costs twice as much
+    blank = 0
+    number = first - 1
+    try:
+        for number, line in enumerate(lines, first):
+            if number == 1:
+                line = line.removeprefix(BOM)
+            try:
+                yield row((loads(line), file, number, 1))
+            except orjson.JSONDecodeError:
+                if not line or line.isspace():
+                    blank += 1
+                else:
+                    unread.append(broken_line(line, file, number))
+    finally:
+        ledger.read += number + 1 - first - blank
+
+
+def broken_line(line: bytes, file: str, number: int) -> Drop:
+    """Why the line is not JSON."""
+    found = parsed_line(line, file, number)
+    return found if isinstance(found, Drop) else Drop(found, "invalid_json")
+
+
+def readable(rows: Iterable[Row | Drop], unread: list[Drop], ledger: Ledger) -> Iterator[Row]:
+    """The rows that could be read; the others are put to the `unread`."""
+    for row in rows:
+        ledger.read += 1
+        if isinstance(row, Drop):
+            unread.append(row)
+            if len(unread) > LISTED:  # so that a file of nothing else takes no memory
+                _count(unread, ledger)
+        else:
+            yield row
+
+
+def encode(spec: Spec, items: Iterable[Record | Drop], unread: list[Drop], ledger: Ledger, lines: Lines, size: int = maxsize) -> Converted:
+    """The valid records as lines, until these have `size` bytes; the others, and the drops, are counted in the ledger.
+
+    `unread` fills up while the items come.
+    """
+    texts: list[bytes] = []
+    digests: list[bytes] = []
+    result = Converted(ledger, b"", array("Q"), b"", [], [], {}, set())
+    chat, mends = spec.kind == "chat", spec.mend_mojibake
+    noted = bool(spec.group_by or spec.stratify_by or spec.kind == "classification")
+    compared: list[str] = []
+    for item in items:
+        if unread:
+            _count(unread, ledger)
+        if isinstance(item, Drop):
+            ledger.drop(item)
+            continue
+        fields = with_system_prompt(item.fields, spec.system_prompt) if spec.system_prompt else item.fields
+        try:
+            plain = plain_chat(fields["messages"]) if chat and len(fields) == 1 else None
+            if plain is None and (fault := record_fault(spec.kind, fields)):
+                ledger.drop(Drop(item.row, *fault))
+                continue
+            body, digest = plain or (orjson.dumps(fields)[1:-1], content_digest(spec.kind, fields))
+            if mends and may_be_misread(body) and (better := mended(item.fields)) is not item.fields:
+                item, fields = _mended(spec, item, better)
+                body, digest = orjson.dumps(fields)[1:-1], content_digest(spec.kind, fields)
+            texts.append(line := lines.line(item, body))
+        except (orjson.JSONEncodeError, UnicodeEncodeError) as error:
+            ledger.drop(Drop(item.row, "not_json", str(error)))
+            continue
+        digests.append(digest)
+        if spec.near:
+            compared.append(compared_text(spec.kind, fields))
+        if noted or item.changed:
+            _note(spec, item, fields, result, len(texts) - 1)
+        size -= len(line)
+        if size <= 0:
+            break
+    _count(unread, ledger)
+    ends = array("Q", accumulate(map(len, texts)))
+    told = signatures(compared) if compared else b""
+    return result._replace(lines=b"".join(texts), ends=ends, digests=b"".join(digests), signatures=told)
+
+
+def _mended(spec: Spec, record: Record, better: RecordValue) -> tuple[Record, RecordValue]:
+    """The record with its mended fields, and those with the system prompt; as it was where they would be no record any more."""
+    fields = with_system_prompt(better, spec.system_prompt) if spec.system_prompt else better
+    if record_fault(spec.kind, fields):
+        return record, with_system_prompt(record.fields, spec.system_prompt) if spec.system_prompt else record.fields
+    return record._replace(fields=better, changed=(*record.changed, NOTE)), fields
+
+
+def _count(unread: list[Drop], ledger: Ledger) -> None:
+    for drop in unread:
+        ledger.drop(drop)
+    unread.clear()
+
+
+def _note(spec: Spec, record: Record, fields: RecordValue, found: Converted, number: int) -> None:
+    """What the commit needs to know of a record beside its line."""
+    if record.changed:
+        found.changed[number] = record.changed
+    if spec.group_by:
+        found.keys.append(group_keys(fields, record.meta, spec.group_by))
+    if spec.stratify_by:
+        value = fields.get("label") if spec.stratify_by == "label" else record.meta.get(spec.stratify_by)
+        found.strata.append(str(value))
+    if spec.kind == "classification":
+        found.labels.add(fields["label"])

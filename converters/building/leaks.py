@@ -1,0 +1,65 @@
+"""Rows and groups that stand in two splits: found by comparing what was written, not by trusting how it was divided."""
+
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import NamedTuple
+
+import orjson
+
+from ...schemas.errors import GateError, Mark, Problem
+from .splits import key_at, sorted_positions, split_name
+
+SHOWN = 20
+
+
+class Leak(NamedTuple):
+    """Two rows of different splits that should not be apart. `kind` is row, group or near-duplicate."""
+
+    kind: str
+    first: str
+    first_split: str
+    second: str
+    second_split: str
+
+    def __str__(self) -> str:
+        return f"the same {self.kind} stands in {self.first_split} ({self.first}) and {self.second_split} ({self.second})"
+
+
+class Pair(NamedTuple):
+    """Two rows, by number, that stand apart and should not."""
+
+    kind: str
+    first: int
+    second: int
+
+
+def find_leaks(kind: str, keys: bytes | bytearray, owners: Sequence[int], splits: Sequence[int]) -> Iterator[Pair]:
+    """A pair for every row with a key (of 16 bytes) whose first row stands in another split."""
+    first = -1
+    order = sorted_positions(keys)
+    if order:
+        first = order[0]
+    for before, after in pairwise(order):
+        if key_at(keys, before) != key_at(keys, after):
+            first = after
+        elif splits[owners[first]] != splits[owners[after]]:
+            yield Pair(kind, owners[first], owners[after])
+
+
+def refuse(pairs: Sequence[Pair], lines: Path, splits: Sequence[int]) -> None:
+    """Raise GateError when there are leaks; the first pairs are listed by the ids of their rows, which stand in the file `lines`."""
+    if not pairs:
+        return
+    shown = pairs[:SHOWN]
+    ids = _ids(lines, {row for pair in shown for row in (pair.first, pair.second)})
+    leaks = [Leak(kind, ids[first], split_name(splits[first]), ids[second], split_name(splits[second])) for kind, first, second in shown]
+    more = f" (the first {SHOWN} are listed)" if len(pairs) > SHOWN else ""
+    hint = "group the rows with data.split.group_by, remove duplicates with data.dedup, or take a source's fixed split away"
+    listed = [Problem(Mark(""), str(leak), rule="leak") for leak in leaks]
+    raise GateError(*listed, Problem(Mark(""), f"{len(pairs)} leaks between splits{more}", hint, "leak"))
+
+
+def _ids(lines: Path, wanted: set[int]) -> dict[int, str]:
+    with lines.open("rb") as stream:
+        return {number: orjson.loads(line)["id"] for number, line in enumerate(stream) if number in wanted}

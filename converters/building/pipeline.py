@@ -1,0 +1,204 @@
+"""read -> convert -> validate -> dedupe -> split -> write: a recipe's `data` section becomes a folder of JSONL and its manifest."""
+
+from contextlib import ExitStack
+from hashlib import blake2b
+from itertools import compress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import orjson
+
+from ...schemas import VERSION
+from ...schemas.errors import GateError, Mark, Problem, UserError
+from ...schemas.sections import SPLITS, Data, Source
+from ..reading.files import source_files
+from ..registry import Converter, converter, is_row_local
+from .batches import BATCH_BYTES, SourceFiles, SourceRows
+from .conversion import Spec, convert_stream
+from .hub import HubRows, is_on_hub
+from .kept import Kept
+from .leaks import Pair, find_leaks, refuse
+from .ledger import Ledger
+from .near import near_pairs, repeated_rows
+from .publish import MANIFEST, NewFile, new_folder, write_atomically
+from .splits import assign_splits
+from .workers import Workers
+
+if TYPE_CHECKING:
+    from .ray_workers import RayWorkers
+
+
+def build(
+    data: Data, out: Path, *, processes: int = 1, batch_bytes: int = BATCH_BYTES, engine: Literal["local", "ray"] = "local"
+) -> dict[str, Any]:
+    """Write train.jsonl, validation.jsonl, test.jsonl (those that have rows) and manifest.json to `out`; return the manifest.
+
+    The bytes written are the same for any number of `processes`, on this machine or on a Ray cluster, and any size of the batches that
+    these share out.
+    Raises UserError for unusable rows beyond `data.max_dropped`, GateError for leaks; then `out` stays as it was.
+    """
+    with new_folder(out, MANIFEST) as folder:
+        with Kept(data, folder / "train.jsonl") as kept, _pool(engine, processes) as workers:
+            sources = [_add(kept, workers, number, batch_bytes) for number in range(len(data.sources))]
+            kept.close()
+        check_budget(kept.ledger, data.max_dropped)
+        manifest: dict[str, Any] = {"recipekit": VERSION, "type": data.type}
+        manifest |= divide(kept, folder) if kept.divided else _whole(kept)
+        if data.type == "classification":
+            manifest["labels"] = _label_order(data, kept.labels)
+        manifest["sources"] = [_source_facts(kept, number, files) for number, files in enumerate(sources)]
+        write_atomically(folder / MANIFEST, orjson.dumps(manifest, option=orjson.OPT_INDENT_2) + b"\n")
+    return manifest
+
+
+def _pool(engine: str, processes: int) -> "Workers | RayWorkers":
+    if engine == "local":
+        return Workers(processes)
+    from .ray_workers import RayWorkers
+
+    return RayWorkers(processes)
+
+
+def _add(kept: Kept, workers: "Workers | RayWorkers", number: int, batch_bytes: int) -> SourceRows:
+    """Read, convert, validate and deduplicate one source."""
+    source, several = kept.data.sources[number], len(kept.data.sources) > 1
+    module = converter(source.converter)
+    files = _source_rows(source, module, batch_bytes)
+    spec = Spec.of(kept.data, source, f"{number}/" if several else "")
+    if local := is_row_local(source.converter, source.options):
+        converted = workers.convert(spec, files.batches())
+    else:
+        converted = convert_stream(spec, files.rows(), files.batch_bytes)
+    count = 0
+    for found in converted:
+        kept.add(found, number)
+        count += 1
+    files.check_some_read()
+    if local and count != files.handed_out:
+        raise AssertionError(f"{files.handed_out} batches of {source.path} were read, {count} were converted")
+    return files
+
+
+def _source_rows(source: Source, module: Converter, batch_bytes: int) -> SourceRows:
+    if is_on_hub(source):
+        return HubRows(source, module, batch_bytes)
+    return SourceFiles(source_files(source.path), module, source.limit, batch_bytes)
+
+
+def check_budget(ledger: Ledger, allowed: float) -> None:
+    """Refuse when more rows are unusable than the recipe allows; each is listed, up to a limit."""
+    if ledger.unusable <= allowed * ledger.rows_in:
+        return
+    problems = [
+        Problem(Mark(d.row.file, d.row.line), d.reason.replace("_", " ") + (f": {d.detail}" if d.detail else ""), rule=d.reason)
+        for d in ledger.examples
+    ]
+    more = f" (the first {len(problems)} are listed)" if ledger.unusable > len(problems) else ""
+    summary = f"{ledger.unusable} of {ledger.rows_in} rows cannot be used{more}"
+    hint = "mend the rows, or allow a share of them to be dropped: max_dropped under data (or --max-dropped)"
+    raise (GateError if allowed else UserError)(*problems, Problem(Mark(""), summary, hint, "max-dropped"))
+
+
+def _whole(kept: Kept) -> dict[str, Any]:
+    """The manifest's part on the files where every row is a training row."""
+    if not kept.ledger.kept:
+        kept.file.path.unlink()
+        return {**kept.ledger.as_json(), "splits": {}, "files": {}}
+    return {**kept.ledger.as_json(), "splits": {"train": kept.ledger.kept}, "files": {"train.jsonl": kept.file.facts()}}
+
+
+def divide(kept: Kept, folder: Path) -> dict[str, Any]:
+    """Deal the kept lines out to the splits' files; the manifest's part on them."""
+    lines = kept.file.path.rename(folder / "rows.jsonl")
+    pairs = _near_pairs(kept)
+    if kept.data.dedup == "near":
+        lines, pairs = _drop_near(kept, lines, pairs), []
+    placed = kept.placed()
+    splits = assign_splits(placed, kept.data.split)
+    if kept.data.check_leaks != "none":
+        leaks = [*find_leaks("row", kept.digests.kept, range(len(splits)), splits)]
+        leaks += find_leaks("group", placed.keys, placed.owners, splits) if kept.data.split.group_by else []
+        leaks += (Pair("near-duplicate", *pair) for pair in pairs if splits[pair[0]] != splits[pair[1]])
+        refuse(leaks, lines, splits)
+    counts, files = write_splits(lines, folder, kept, splits)
+    lines.unlink()
+    account = {**kept.ledger.as_json(), "splits": counts, "files": files}
+    repeated = sum(counts.values()) - len(splits)
+    return {**account, "repeated": repeated} if repeated else account
+
+
+def _near_pairs(kept: Kept) -> list[tuple[int, int]]:
+    if not kept.signatures:
+        return []
+    pairs = near_pairs(kept.signatures.path, kept.data.near_threshold)
+    kept.signatures.path.unlink()
+    return pairs
+
+
+def _drop_near(kept: Kept, lines: Path, pairs: list[tuple[int, int]]) -> Path:
+    """The lines without near-duplicates of earlier rows; and with those, the labels that only they had, are gone."""
+    gone = repeated_rows(pairs, kept.ledger.kept)
+    thinned = lines.with_name("thinned.jsonl")
+    labels: set[str] = set()
+    with lines.open("rb") as stream, thinned.open("wb") as target:
+        for line in compress(stream, (not flag for flag in gone)):
+            target.write(line)
+            if kept.data.type == "classification":
+                labels.add(orjson.loads(line)["label"])
+    kept.drop(gone)
+    kept.labels = labels
+    lines.unlink()
+    return thinned
+
+
+def write_splits(lines: Path, folder: Path, kept: Kept, splits: bytearray) -> tuple[dict[str, int], dict[str, Any]]:
+    """Each line to its split's file; training rows as often as their source's weight says. Rows and facts of the files, by name."""
+    weights = [source.weight for source in kept.data.sources]
+    seed = str(kept.data.split.seed).encode()
+    counts = [0] * len(SPLITS)
+    with lines.open("rb") as stream, ExitStack() as stack:
+        files = [NewFile(folder / f"{name}.jsonl") for name in SPLITS]
+        for file in files:
+            stack.callback(file.stream.close)
+        for line, source, split in zip(stream, kept.sources, splits, strict=True):
+            weight = weights[source]
+            copies = _copies(line, weight, seed) if split == 0 and weight != 1 else 1
+            files[split].write(line if copies == 1 else line * copies)
+            counts[split] += copies
+    facts = {}
+    for count, file in zip(counts, files, strict=True):
+        file.close()
+        if count:
+            facts[file.path.name] = file.facts()
+        else:
+            file.path.unlink()
+    return {name: count for name, count in sorted(zip(SPLITS, counts, strict=True)) if count}, dict(sorted(facts.items()))
+
+
+def _copies(line: bytes, weight: float, seed: bytes) -> int:
+    """`weight` as a whole number of copies: 1.5 is one or two, decided by the row's seeded hash."""
+    draw = int.from_bytes(blake2b(line, key=seed, digest_size=8).digest()) / 2**64
+    return int(weight) + (draw < weight % 1)
+
+
+def _label_order(data: Data, found: set[str]) -> list[str]:
+    """The recipe's labels, else those found, sorted. A label that the recipe does not list is refused."""
+    if data.labels is None:
+        return sorted(found)
+    if extra := sorted(found - set(data.labels)):
+        raise UserError(f"labels that data.labels does not list: {', '.join(extra)}", hint="add them, or mend the rows")
+    return list(data.labels)
+
+
+def _source_facts(kept: Kept, number: int, read: SourceRows) -> dict[str, Any]:
+    """The manifest's part on a source. Its files are hashed here, and must still be those that were read."""
+    source = kept.data.sources[number]
+    return {
+        "converter": source.converter,
+        "version": converter(source.converter).VERSION,
+        "options": source.options,
+        "weight": source.weight,
+        "rows_read": kept.rows_read[number],
+        "rows_kept": kept.rows_kept[number],
+        "files": read.facts(),
+    }

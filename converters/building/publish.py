@@ -1,0 +1,133 @@
+"""Files and folders that are either the complete old ones or the complete new ones, whatever happens in between."""
+
+import ctypes
+import errno
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from ...schemas.errors import Mark, Problem, UserError
+
+MANIFEST = "manifest.json"  # comes last: where it stands, the rest is complete
+_AT_FDCWD = -100
+_RENAME_EXCHANGE = 2
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write under a temporary name, flush to disk, rename. Raises UserError when the disk refuses."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with temporary.open("wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        with suppress(OSError):  # where no file can be made, there is none to take away
+            temporary.unlink()
+        raise cannot_write(path, error, len(content)) from None
+
+
+class NewFile:
+    """A file as it is written. Its hash is of what was meant to stand in it, so that bytes lost on the way are noticed later."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.stream = path.open("wb")
+        self.hash = sha256()
+        self.bytes = 0
+
+    def write(self, content: bytes | memoryview) -> None:
+        """Append the content."""
+        self.stream.write(content)
+        self.hash.update(content)
+        self.bytes += len(content)
+
+    def close(self) -> None:
+        """Write what is buffered. Raises UserError when the file is not as long as what was written to it."""
+        self.stream.close()
+        if (size := self.path.stat().st_size) != self.bytes:
+            what = f"{self.bytes:,} bytes were written and {size:,} are there"
+            raise UserError(Problem(Mark(str(self.path)), what, "check the disk", "bytes-lost"))
+
+    def facts(self) -> dict[str, Any]:
+        """The file's part of the manifest."""
+        return {"sha256": self.hash.hexdigest(), "bytes": self.bytes}
+
+
+def cannot_write(path: Path, error: OSError, size: int | None = None) -> UserError:
+    """The error of a write that the system refused, with what to do about it."""
+    needed = f" ({size:,} bytes)" if size else ""
+    hints = {
+        errno.ENOSPC: "no space left on the device: free some, or choose another folder with --out",
+        errno.EDQUOT: "your disk quota is used up: free some, or choose another folder with --out",
+        errno.EROFS: "the file system is read-only: choose another folder with --out",
+        errno.EACCES: "you may not write there: choose another folder with --out",
+        errno.EMFILE: "too many open files: raise `ulimit -n`",
+    }
+    what = f"cannot be written{needed}: {error.strerror or error}"
+    return UserError(Problem(Mark(str(path)), what, hints.get(error.errno or 0, ""), "unwritable"))
+
+
+@contextmanager
+def new_folder(target: Path, marker: str) -> Iterator[Path]:
+    """A temporary folder beside `target` that takes its place when the block ends well, and vanishes when it does not.
+
+    An existing target is replaced only when it is empty or holds `marker`, so that nobody's own files are thrown away.
+    """
+    if target.exists() and not (target.is_dir() and ((target / marker).is_file() or not any(target.iterdir()))):
+        raise UserError(Problem(Mark(str(target)), "exists and was not written by recipekit", "choose another folder", "not-ours"))
+    sweep(target)
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    try:
+        temporary.mkdir(parents=True)
+        yield temporary
+        for path in (*temporary.iterdir(), temporary):
+            _flush(path)
+        _swap(temporary, target)
+        _flush(target.parent)
+    except OSError as error:
+        raise cannot_write(target, error) from None
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _flush(path: Path) -> None:
+    """Have what was written to a file, or renamed in a folder, outlast a loss of power."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def sweep(target: Path) -> None:
+    """Remove what writers of `target` that were killed have left behind; put the old folder back where one had just moved it away."""
+    for left in target.parent.iterdir() if target.parent.is_dir() else ():
+        name, _, owner = left.name.removesuffix(".tmp").rpartition(".")
+        if not left.name.endswith(".tmp") or not owner.isdigit() or Path(f"/proc/{owner}").exists():
+            continue
+        if name == f".{target.name}.old" and not target.exists():
+            left.rename(target)
+        elif name in (f".{target.name}", f".{target.name}.old"):
+            shutil.rmtree(left, ignore_errors=True)
+
+
+def _swap(new: Path, target: Path) -> None:
+    """Put `new` in `target`'s place in one step; where the system cannot exchange two names, in two."""
+    if not target.exists():
+        new.rename(target)
+        return
+    libc = ctypes.CDLL(None, use_errno=True)
+    exchange = getattr(libc, "renameat2", None)
+    if exchange and exchange(_AT_FDCWD, os.fsencode(new), _AT_FDCWD, os.fsencode(target), _RENAME_EXCHANGE) == 0:
+        return
+    old = target.with_name(f".{target.name}.old.{os.getpid()}.tmp")
+    target.rename(old)
+    new.rename(target)
+    shutil.rmtree(old, ignore_errors=True)

@@ -1,0 +1,78 @@
+"""Batches converted on a Ray cluster, in order: what Workers does in the processes of one machine, with the same results.
+
+The batches are read here, and committed here in their order; only converting is spread. A worker or a machine that is lost costs its
+batches another try. Ray finds the cluster by RAY_ADDRESS, or starts one of this machine's cores; recipekit must be installed on every node.
+"""
+
+import os
+import socket
+import sys
+from collections import deque
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, redirect_stdout
+from typing import Any, Self
+
+from ...schemas.errors import Mark, Problem, UserError
+from .conversion import Batch, Converted, Spec
+from .workers import attempt, unwrap
+
+TRIES = 4
+
+
+class RayWorkers:
+    """Converts on the cluster at `address` (else Ray's choice); `processes` batches at once, where 1 means as many as it has cores."""
+
+    def __init__(self, processes: int = 1, address: str | None = None) -> None:
+        self.processes = processes
+        self.address = address
+        self.context = ExitStack()
+
+    def __enter__(self) -> Self:
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # Ray reports its use to its makers unless it is told not to
+        import ray
+
+        _check_reachable(self.address or os.environ.get("RAY_ADDRESS", ""))
+        self.context.enter_context(redirect_stdout(sys.stderr))  # where Ray tells of workers that died; stdout is for data
+        ray.init(self.address, log_to_driver=False, logging_level="ERROR")
+        self.context.callback(ray.shutdown)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.context.close()
+
+    def convert(self, spec: Spec, batches: Iterable[Batch]) -> Iterator[Converted]:
+        """The converted batches, in the order of the batches. At most two batches a process are under way or waiting their turn."""
+        import ray
+
+        work = ray.remote(num_cpus=1, max_retries=TRIES - 1)(attempt)
+        shared, waiting = ray.put(spec), deque[tuple[Any, str, Mark]]()
+        most = 2 * (self.processes if self.processes > 1 else max(int(ray.cluster_resources().get("CPU", 1)), 1))
+        for batch in batches:
+            waiting.append((work.remote(shared, batch), str(batch), Mark(batch.file, batch.line)))
+            if len(waiting) >= most:
+                yield _result(*waiting.popleft())
+        while waiting:
+            yield _result(*waiting.popleft())
+
+
+def _check_reachable(address: str) -> None:
+    """Ray itself tries for minutes."""
+    host, _, port = address.rpartition(":")
+    if not port.isdigit() or "/" in address:
+        return
+    try:
+        socket.create_connection((host, int(port)), timeout=10).close()
+    except OSError as error:
+        hint = "start one with `ray start --head`, or unset RAY_ADDRESS"
+        raise UserError(f"no Ray cluster answers at {address}: {error}", hint=hint) from None
+
+
+def _result(reference: Any, batch: str, mark: Mark) -> Converted:
+    import ray
+
+    try:
+        return unwrap(ray.get(reference))
+    except ray.exceptions.RayError as error:
+        what = f"a Ray worker was lost while it converted {batch}; so were those that tried again ({type(error).__name__})"
+        hint = "it may have run out of memory; if it was a crash, the rows named here cause it"
+        raise UserError(Problem(mark, what, hint, "worker-died")) from None

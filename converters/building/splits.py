@@ -1,0 +1,126 @@
+"""Which split each row goes to: seeded, grouped, stratified, and the same for any order of the rows."""
+
+from array import array
+from collections.abc import Sequence
+from hashlib import blake2b
+from itertools import pairwise
+from typing import NamedTuple
+
+from ...schemas.sections import SPLITS, Split, SplitName
+from .digests import WIDTH
+
+FREE = len(SPLITS)
+_MANY = 10_000  # keys from which numpy is worth its import
+
+
+class Placed(NamedTuple):
+    """What dividing needs to know of the rows, in columns of few bytes: each row's keys, stratum, and a split fixed by its source.
+
+    `keys` are hashes of 16 bytes; key n is of row `owners[n]`. Rows that share a key, directly or through others, are one group.
+    `strata` are numbers into `names`, or empty. `fixed` are numbers into SPLITS, or FREE.
+    """
+
+    keys: bytes | bytearray
+    owners: Sequence[int]
+    fixed: bytes | bytearray
+    strata: Sequence[int] = ()
+    names: Sequence[str] = ("",)
+
+
+def assign_splits(rows: Placed, split: Split) -> bytearray:
+    """The split of every row, as a number into SPLITS. Per stratum, groups are taken in the order of a seeded hash until the test
+    split, then the validation split, has its share of rows. A group's stratum is the first by name that its rows have.
+    """
+    members, keys = find_groups(rows)
+    sizes, strata, chosen = _facts(rows, members, len(keys) // WIDTH)
+    wanted = _shares(rows.names, sizes, strata, chosen, split)
+    seed = str(split.seed).encode()
+    ranks = bytearray()
+    for start in range(0, len(keys), WIDTH):
+        ranks += blake2b(keys[start : start + WIDTH], key=seed, digest_size=WIDTH).digest()
+    for group in sorted_positions(ranks):
+        if chosen[group] == FREE:
+            left = wanted[strata[group]]
+            chosen[group] = number = next((n for n in (2, 1) if left[n] > 0), 0)
+            left[number] -= sizes[group]
+    return bytearray(chosen[group] if fixed == FREE else fixed for group, fixed in zip(members, rows.fixed, strict=True))
+
+
+def split_name(number: int) -> SplitName:
+    """The name of a split by its number."""
+    return SPLITS[number]
+
+
+def _facts(rows: Placed, members: Sequence[int], groups: int) -> tuple["array[int]", "array[int]", bytearray]:
+    """Each group's size (rows that no source has fixed), stratum, and fixed split (FREE where none of its rows has one)."""
+    sizes = array("I", bytes(4 * groups))
+    order = {number: place for place, number in enumerate(sorted(range(len(rows.names)), key=lambda n: rows.names[n]))}
+    by_place = {place: number for number, place in order.items()}
+    places = array("I", [len(order)]) * groups
+    chosen = bytearray([FREE]) * groups
+    for row, group in enumerate(members):
+        if rows.fixed[row] != FREE:
+            chosen[group] = min(chosen[group], rows.fixed[row])
+            continue
+        sizes[group] += 1
+        place = order[rows.strata[row]] if rows.strata else 0
+        places[group] = min(places[group], place)
+    return sizes, array("I", (by_place.get(place, 0) for place in places)), chosen
+
+
+def _shares(names: Sequence[str], sizes: Sequence[int], strata: Sequence[int], chosen: bytearray, split: Split) -> list[list[int]]:
+    """For every stratum, how many rows each split still wants (train takes what is left)."""
+    totals = [0] * len(names)
+    for size, stratum, fixed in zip(sizes, strata, chosen, strict=True):
+        if fixed == FREE:
+            totals[stratum] += size
+    return [[0, round(total * split.validation), round(total * split.test)] for total in totals]
+
+
+def find_groups(rows: Placed) -> tuple[Sequence[int], bytes | bytearray]:
+    """The group of every row, and every group's least key, by which it is known whatever the order of the rows."""
+    keys, owners = rows.keys, rows.owners
+    count = len(rows.fixed)
+    order = sorted_positions(keys)
+    if not (shared := _shared(keys, order)) and len(order) == count:
+        return range(count), keys
+    parent = array("I", range(count))
+
+    def root(row: int) -> int:
+        while (above := parent[row]) != row:
+            parent[row] = parent[above]
+            row = above
+        return row
+
+    for place in shared:
+        parent[root(owners[order[place + 1]])] = root(owners[order[place]])
+    numbers, least = array("q", [-1]) * count, bytearray()
+    for position in order:
+        if numbers[first := root(owners[position])] < 0:
+            numbers[first] = len(least) // WIDTH
+            least += key_at(keys, position)
+    return array("I", (numbers[root(row)] for row in range(count))), least
+
+
+def key_at(keys: bytes | bytearray, position: int) -> bytes | bytearray:
+    """The key at a position."""
+    return keys[position * WIDTH : position * WIDTH + WIDTH]
+
+
+def _shared(keys: bytes | bytearray, order: Sequence[int]) -> "array[int]":
+    """Places in the order whose key is the next one's too."""
+    return array("q", (place for place, (a, b) in enumerate(pairwise(order)) if key_at(keys, a) == key_at(keys, b)))
+
+
+def sorted_positions(keys: bytes | bytearray) -> Sequence[int]:
+    """The positions of keys of 16 bytes in the order of the keys; of equal keys, the earlier first."""
+    count = len(keys) // WIDTH
+    if count > _MANY:
+        try:
+            import numpy as np
+        except ImportError:
+            pass
+        else:
+            first, second = (np.frombuffer(keys, ">u8")[half::2].astype("u8") for half in (0, 1))
+            return array("q", np.lexsort((second, first)).tobytes())
+    return sorted(range(count), key=lambda position: key_at(keys, position))

@@ -1,0 +1,1 @@
+"""Bytes of any form -> rows, with file and line."""

@@ -1,0 +1,125 @@
+"""Tables of delimiter-separated values -> rows. A row that is not CSV costs that row only, even one whose quote is never closed."""
+
+import csv
+import io
+from collections import deque
+from collections.abc import Iterator
+from typing import BinaryIO
+
+from ...schemas.errors import Mark, Problem, UserError
+from ..records import Drop, Row
+from .capped_lines import capped_lines
+
+MAX_ROW = 16 << 20  # characters; a longer row is nearly always a quote that is not closed, and csv takes four bytes for each
+MAX_COLUMNS = 10_000
+REREAD = 256 << 20  # characters in all: what may be spent on reading the lines behind unclosed quotes again
+
+
+def read_csv(stream: BinaryIO, name: str, delimiter: str = ",") -> Iterator[Row | Drop]:
+    """Rows of a table with a header, as mappings. `line` is the row's first physical line. Raises UserError for a header of no use."""
+    csv.field_size_limit(4 * MAX_ROW)  # _Lines refuses such a row before csv would
+    text = io.TextIOWrapper(capped_lines(stream, b"\r\n"), encoding="utf-8-sig", errors="surrogateescape", newline="")
+    lines = _Lines(text)
+    reader = csv.reader(lines, delimiter=delimiter, strict=True)
+    header = _header(reader, name)
+    while True:
+        lines.next_row()
+        try:
+            cells = next(reader, None)
+        except (csv.Error, _TooLong) as error:
+            reason = "row_too_long" if isinstance(error, _TooLong) else "invalid_csv"
+            yield Drop(Row(None, name, lines.first), reason, str(error))
+            for line in lines.give_back():
+                yield Drop(Row(None, name, line), "invalid_csv", "inside a row that is broken; too many were, to read each line again")
+            continue
+        if cells is None:
+            return
+        if cells:
+            yield _row(cells, header, name, lines.first)
+
+
+def read_tsv(stream: BinaryIO, name: str) -> Iterator[Row | Drop]:
+    """As read_csv, with tabs."""
+    return read_csv(stream, name, "\t")
+
+
+def _row(cells: list[str], header: list[str], name: str, line: int) -> Row | Drop:
+    if len(cells) != len(header):
+        return Drop(Row(None, name, line), "ragged_row", f"{len(cells)} cells under a header of {len(header)}")
+    if fault := _text_fault(cells):
+        return Drop(Row(None, name, line), fault)
+    return Row(dict(zip(header, cells, strict=True)), name, line)
+
+
+def _text_fault(cells: list[str]) -> str:
+    text = "".join(cells)
+    if "\0" in text:
+        return "nul_byte"
+    if text.isascii():
+        return ""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return "not_utf8"
+    return ""
+
+
+def _header(reader: Iterator[list[str]], name: str) -> list[str]:
+    header: list[str] = []
+    hint = ""
+    try:
+        header = next(reader, [])
+        what = "the header has the same column twice" if len(set(header)) != len(header) else ""
+        hint = "rename one of them" if what else ""
+        if fault := _text_fault(header):
+            what = "the header is not UTF-8" if fault == "not_utf8" else "the header has a NUL byte"
+            hint = "save the table as UTF-8, as by: iconv -f gb18030 -t utf-8 OLD > NEW"
+        if len(header) > MAX_COLUMNS:
+            what, hint = f"the header has {len(header):,} columns; at most {MAX_COLUMNS:,} are read", "is this a table?"
+    except (csv.Error, _TooLong) as error:
+        what = f"the header cannot be read: {error}"
+    if what:
+        raise UserError(Problem(Mark(name, 1), what, hint, "csv-header"))
+    return header
+
+
+class _TooLong(Exception):
+    """A row goes on for more than MAX_ROW characters."""
+
+
+class _Lines:
+    """The physical lines for csv.reader. Those of the row at hand are remembered, so that all but its first can be read again."""
+
+    def __init__(self, text: Iterator[str]) -> None:
+        self.text = text
+        self.again: deque[str] = deque()
+        self.row: list[str] = []
+        self.first = 1
+        self.size = self.reread = 0
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        line = self.again.popleft() if self.again else next(self.text)
+        self.row.append(line)
+        self.size += len(line)
+        if self.size > MAX_ROW:
+            raise _TooLong(f"more than {MAX_ROW >> 20} million characters: a quote may be open")
+        return line
+
+    def next_row(self) -> None:
+        """A row begins."""
+        self.first += len(self.row)
+        self.row.clear()
+        self.size = 0
+
+    def give_back(self) -> range:
+        """The lines behind the first one of a broken row are to be read again. The numbers of those that are lost: none, within reason."""
+        rest = self.row[1:]
+        self.reread += self.size
+        if rest and self.reread > REREAD:
+            return range(self.first + 1, self.first + len(self.row))
+        del self.row[1:]
+        self.again.extendleft(reversed(rest))
+        return range(0)

@@ -1,0 +1,56 @@
+"""Which files a source names, and how each is opened. Formats are told by content, never by name."""
+
+import os
+from glob import glob, has_magic
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
+
+from ...schemas.errors import Mark, Problem, UserError
+from .compressed import decompressed
+from .saved_datasets import data_files
+
+
+class SourceFile(NamedTuple):
+    """A file to read, and its name as people see it (relative to the folder that the source named).
+
+    `named` is false for what was found in a folder: that may hold logs and notes beside its data.
+    """
+
+    path: Path
+    name: str
+    named: bool = True
+
+
+def source_files(path: str) -> list[SourceFile]:
+    """The files that a source's path names: one file, a folder's files at any depth, or a glob's, in sorted order."""
+    if has_magic(path) and not Path(path).exists():
+        found = [Path(p) for p in sorted(glob(path, recursive=True)) if Path(p).is_file()]
+        unique = len({p.name for p in found}) == len(found)
+        above = Path(os.path.commonpath([p.parent for p in found])) if found else Path()
+        names = [SourceFile(p, p.name if unique else str(p.relative_to(above))) for p in found]
+    elif Path(path).is_dir():
+        root = Path(path)
+        paths = data_files([p for p in sorted(root.rglob("*")) if _inside(p, root)])
+        names = [SourceFile(p, str(p.relative_to(root)), False) for p in paths]
+    else:
+        names = [SourceFile(Path(path), Path(path).name)] if Path(path).is_file() else []
+    if not names:
+        what = "no files match" if has_magic(path) else "no files in the folder" if Path(path).is_dir() else "no such data file"
+        raise UserError(Problem(Mark(path), what, "paths are relative to the recipe that names them", "no-such-file"))
+    return names
+
+
+def _inside(path: Path, root: Path) -> bool:
+    """Ordinary files only; a link that leads out of the folder is not the folder's."""
+    hidden = any(part.startswith(".") for part in path.relative_to(root).parts)
+    return path.is_file() and not hidden and path.resolve().is_relative_to(root.resolve())
+
+
+def open_source(path: Path) -> BinaryIO:
+    """The file's bytes, decompressed when it is gzip or zstd."""
+    try:
+        with path.open("rb") as raw:
+            head = raw.read(4)
+        return decompressed(path, head) or path.open("rb")
+    except OSError as error:
+        raise UserError(Problem(Mark(str(path)), f"cannot be read: {error.strerror}", rule="unreadable")) from None

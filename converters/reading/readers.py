@@ -1,0 +1,130 @@
+"""Files -> rows, by what the file holds: JSON Lines, a JSON array or values, CSV or TSV, text. One bad row costs that row only."""
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import BinaryIO, Literal
+
+import orjson
+
+from ...schemas.errors import Mark, Problem, UserError
+from ..records import Drop, Row
+from . import capped_lines as lines
+from .arrow_tables import read_arrow, read_parquet
+from .compressed import FAULTS, bad_stream
+from .contents import REFUSED, sniff, text_format
+from .delimited import read_csv, read_tsv
+from .delimiters import DELIMITERS, is_table, table_format
+from .files import SourceFile, open_source
+from .json_comments import WithoutComments
+from .json_items import json_items
+from .unpickle import read_pickle
+
+HEAD = 1 << 16
+NOT_READ = "text, no table: not read"  # what a folder holds beside its data
+Reader = Callable[[BinaryIO, str], Iterator[Row | Drop]]
+Reads = Literal["values", "lines", "files"]
+Picks = Callable[[bytes], Reads | Reader]
+
+
+def read_file(file: SourceFile, reads: Reads | Picks) -> tuple[str, Iterator[Row | Drop]]:
+    """What the file holds (for the manifest) and its rows. `reads` may depend on the file's first bytes."""
+    kind, stream, reader = open_file(file, reads)
+    return kind, _closing(stream, reader(stream, file.name))
+
+
+def open_file(file: SourceFile, reads: Reads | Picks) -> tuple[str, BinaryIO, Reader]:
+    """What the file holds, its open stream, and what reads rows from that. `reads` may give a reader of the converter's own."""
+    stream = open_source(file.path)
+    try:
+        head = stream.read(HEAD)
+        stream.seek(0)
+        way = reads(head) if callable(reads) else reads
+        kind = text_format(head) if way in ("lines", "files") else sniff(head)
+        if kind in DELIMITERS and way == "values":
+            kind = table_format(head, kind) if file.named or is_table(head) else NOT_READ
+        if kind in REFUSED or (way == "values" and kind not in READERS):
+            hint = REFUSED.get(kind, "")
+            raise UserError(Problem(Mark(file.name), f"holds {kind}, which no reader here can read", hint, "unknown-format"))
+    except FAULTS as error:
+        stream.close()
+        raise bad_stream(file.name, error) from None
+    except UserError:
+        stream.close()
+        raise
+    if not isinstance(way, str):
+        return kind, stream, way
+    text = {"lines": read_lines, "files": read_whole}
+    return kind, stream, READERS[kind] if way == "values" else text[way] if kind == "text" else read_binary
+
+
+def _closing(stream: BinaryIO, rows: Iterator[Row | Drop]) -> Iterator[Row | Drop]:
+    """The rows; a source may be thousands of files, so each is closed as soon as it is read."""
+    with stream:
+        yield from rows
+
+
+def read_jsonl(stream: BinaryIO, name: str) -> Iterator[Row | Drop]:
+    """One JSON value a line. Blank lines are skipped; a broken line is a drop."""
+    for number, line in enumerate(lines.capped_lines(stream), 1):
+        if number == 1:
+            line = line.removeprefix(b"\xef\xbb\xbf")
+        if not line.isspace():
+            yield parsed_line(line, name, number)
+
+
+def read_json(stream: BinaryIO, name: str) -> Iterator[Row | Drop]:
+    """The elements of an array, or values that follow each other, in any layout; lines of `//` comments are passed over.
+
+    Only where rows are commented out may a comma stand before the end: the row that followed it may be one of them.
+    """
+    plain = WithoutComments(stream)
+    for item in json_items(plain, lambda: plain.found):
+        if item.fault:
+            yield Drop(Row(None, name, item.line), item.reason, item.fault)
+        else:
+            yield parsed_line(item.text, name, item.line)
+
+
+def parsed_line(text: bytes, name: str, line: int) -> Row | Drop:
+    """The JSON value as a row, or why it is none."""
+    if len(text) > lines.MAX_LINE:
+        return Drop(Row(None, name, line), "line_too_long", f"more than {lines.MAX_LINE >> 20} MB")
+    try:
+        return Row(orjson.loads(text), name, line)
+    except orjson.JSONDecodeError as error:
+        what = "not UTF-8" if "utf-8" in str(error).lower() or "utf8" in str(error).lower() else error.msg
+        return Drop(Row(None, name, line), "invalid_json", f"column {error.colno}: {what}")
+
+
+def read_lines(stream: BinaryIO, name: str) -> Iterator[Row | Drop]:
+    """Text lines without their line ends; blank ones too, since a converter may read them as paragraph ends."""
+    for number, line in enumerate(lines.capped_lines(stream), 1):
+        yield _text(line.rstrip(b"\r\n"), name, number, number == 1, "line_too_long")
+
+
+def read_whole(stream: BinaryIO, name: str) -> Iterator[Row | Drop]:
+    """The whole text as one row."""
+    yield _text(stream.read(lines.MAX_LINE + 1), name, 1, True, "text_too_long")
+
+
+def _text(text: bytes, name: str, number: int, first: bool, too_long: str) -> Row | Drop:
+    row = Row(None, name, number)
+    if len(text) > lines.MAX_LINE:
+        return Drop(row, too_long, f"more than {lines.MAX_LINE >> 20} MB")
+    if b"\0" in text:
+        return Drop(row, "nul_byte", f"byte {text.index(0) + 1}")
+    try:
+        return row._replace(value=text.decode("utf-8-sig" if first else "utf-8"))
+    except UnicodeDecodeError as error:
+        return Drop(row, "not_utf8", f"byte {error.start + 1}")
+
+
+def read_binary(stream: BinaryIO, name: str) -> Iterator[Row | Drop]:
+    """A file among texts that is none: one drop, so that it is counted and listed."""
+    yield Drop(Row(None, name, 1), "binary_file", "not text")
+
+
+READERS: dict[str, Reader] = {"jsonl": read_jsonl, "json": read_json, "csv": read_csv, "tsv": read_tsv}
+READERS |= {"json with comments": read_json, "pickle": read_pickle, "parquet": read_parquet, "arrow": read_arrow}
+READERS |= {name: partial(read_csv, delimiter=DELIMITERS[name]) for name in ("csv with semicolons", "csv with pipes")}
+READERS |= {NOT_READ: lambda stream, name: iter(())}

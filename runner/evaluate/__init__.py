@@ -1,0 +1,1 @@
+"""Trained model beside its baselines: predictions, metrics, intervals."""

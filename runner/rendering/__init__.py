@@ -1,0 +1,1 @@
+"""Recipe -> the files, the command and the environment that train it."""

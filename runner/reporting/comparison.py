@@ -1,0 +1,131 @@
+"""Runs beside each other: what differs in recipe, data and environment, then the numbers with a paired test. Needs no model.
+
+The first run is what the others are compared with. Every number is computed again from predictions.jsonl on the rows that all runs have
+in common, which must be all of them: runs that were evaluated on different rows are not compared.
+"""
+
+from collections.abc import Sequence
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+from ...schemas.errors import Mark, Problem, UserError
+from ...schemas.recipe import load_recipe
+from ...schemas.sections import Recipe
+from ..effective import effective_values
+from ..evaluate.intervals import difference, estimate, resamples
+from ..evaluate.labelled_replies import classified
+from ..evaluate.metrics import OF_LABELS, Case, metric
+from ..evaluate.scoring import TUNED, as_json, read_cases
+from ..plain import dotted
+from ..run_folder import RunFolder
+
+OF_TOKENS = ("perplexity", "token_accuracy", "reply_tokens")  # in a model's own tokens: not to be compared across tokenizers
+_FACTS = ("metrics.json", "predictions.jsonl", "rows.jsonl")
+
+
+def compare(runs: list[RunFolder]) -> dict[str, Any]:
+    """names, rows, differences (section -> key -> a value a run), metrics with every run's estimate and change, and notes."""
+    names = short_names([run.path for run in runs])
+    for run in runs:
+        if absent := [name for name in _FACTS if not (run / "eval" / name).is_file()]:
+            raise UserError(Problem(Mark(str(run.path)), f"has not been evaluated: no eval/{absent[0]}", f"recipe eval {run.path}"))
+    same_rows(runs)
+    recipes = [load_recipe(str(run / "recipe.yml")) for run in runs]
+    keys = [{dotted(path): found.value for path, found in effective_values(loaded).items()} for loaded in recipes]
+    facts = [(run.read("data/manifest.json"), run.read("lock.json")) for run in runs]
+    differences = {
+        "recipe": differing(keys),
+        "data": differing([data_facts(manifest) for manifest, _ in facts]),
+        "environment": differing([environment_facts(lock) for _, lock in facts]),
+    }
+    measured = numbers(runs, [loaded.recipe for loaded in recipes])
+    return {"runs": names, "states": [run.status.get("state") for run in runs], "differences": differences, **measured}
+
+
+def short_names(paths: list[Path]) -> list[str]:
+    """recipe/timestamp of each run; with as much of the path before it as tells them apart."""
+    depth = 2
+    while len({path.resolve().parts[-depth:] for path in paths}) < len(paths) and depth < 32:
+        depth += 1
+    if len({path.resolve() for path in paths}) < len(paths):
+        raise UserError("the same run is named twice", hint="compare different runs")
+    return ["/".join(path.resolve().parts[-depth:]) for path in paths]
+
+
+def same_rows(runs: list[RunFolder]) -> None:
+    """Raise UserError where the evaluated rows of a run are not those of the first, saying how many they share."""
+    sets = [{blake2b(line, digest_size=16).digest() for line in (run / "eval/rows.jsonl").read_bytes().splitlines()} for run in runs]
+    for run, rows in zip(runs[1:], sets[1:], strict=True):
+        if rows != sets[0]:
+            what = f"was evaluated on other rows than {runs[0].path}: {len(rows)} and {len(sets[0])} rows, {len(rows & sets[0])} the same"
+            hint = "evaluate both on the same split: the same data section, evaluation.split, max_rows and generation.seed"
+            raise UserError(Problem(Mark(str(run.path)), what, hint, "other-rows"))
+
+
+def differing(columns: list[dict[str, Any]]) -> dict[str, list[Any]]:
+    """The keys whose values are not the same in every column, with the values; None where a column has none."""
+    keys = dict.fromkeys(key for column in columns for key in column)
+    values = {key: [column.get(key) for column in columns] for key in keys}
+    return {key: found for key, found in values.items() if any(value != found[0] for value in found)}
+
+
+def data_facts(manifest: dict[str, Any]) -> dict[str, Any]:
+    """What a comparison says of a run's data: its rows, its sources' hashes, the hash of each split."""
+    facts = {key: manifest.get(key) for key in ("rows_in", "rows_kept", "dropped", "changed", "splits", "labels")}
+    sources = [file.get("sha256", "")[:12] for source in manifest.get("sources", []) for file in source.get("files", [])]
+    files = {f"{name} sha256": found.get("sha256", "")[:12] for name, found in manifest.get("files", {}).items()}
+    return {**facts, "sources' sha256": sources, **files}
+
+
+def environment_facts(lock: dict[str, Any]) -> dict[str, Any]:
+    """What a comparison says of where a run trained."""
+    packages = {f"packages.{name}": version for name, version in lock.get("packages", {}).items()}
+    machine = {f"machine.{name}": value for name, value in lock.get("machine", {}).items()}
+    model = {"base model's identity": lock.get("model", {}).get("identity", "")[:40]}
+    return {"recipekit": lock.get("recipekit"), "python": lock.get("python"), **model, **packages, **machine}
+
+
+def numbers(runs: list[RunFolder], recipes: list[Recipe]) -> dict[str, Any]:
+    """Every metric that all runs measure, of each tuned model; from the second run on with the change and whether it can be told."""
+    evaluation = recipes[0].evaluation
+    shared = [name for name in evaluation.metrics if all(name in recipe.evaluation.metrics for recipe in recipes)]
+    columns, labels = tuned_rows(runs, recipes)
+    ids = set.intersection(*({case.id for case in column} for column in columns))
+    columns = [[case for case in column if case.id in ids] for column in columns]
+    notes = []
+    if isinstance(columns[0][0], Case) and any([c.trained for c in column] != [c.trained for c in columns[0]] for column in columns):
+        left_out = [name for name in shared if name in OF_TOKENS]
+        shared = [name for name in shared if name not in OF_TOKENS]
+        if left_out:
+            notes.append(f"Not compared, since the models cut the rows into different tokens: {', '.join(left_out)}.")
+    found: dict[str, Any] = {}
+    for name in shared:
+        cases = [[classified(case, labels) for case in column] if labels and name in OF_LABELS else column for column in columns]
+        found |= numbers_of(cases, (name,), evaluation.confidence, evaluation.generation.seed)
+    return {"rows": len(ids), "confidence": evaluation.confidence, "metrics": found, "notes": notes}
+
+
+def numbers_of(columns: list[list[Any]], names: Sequence[str], confidence: float, seed: int = 0) -> dict[str, Any]:
+    """Each metric of every column of the same rows, and how every further column differs from the first."""
+    draws = resamples(len(columns[0]), seed)
+    found: dict[str, Any] = {}
+    for name in names:
+        measure = metric(name)
+        values = [as_json(estimate(measure, column, draws, confidence)) for column in columns]
+        changes = [difference(measure, columns[0], column, draws, confidence) for column in columns[1:]]
+        told = [as_json(change) | {"distinguishable": bool(change.low > 0 or change.high < 0)} for change in changes]
+        found[name] = {"unit": measure.UNIT, "better": measure.BETTER, "values": values, "changes": told}
+    return found
+
+
+def tuned_rows(runs: list[RunFolder], recipes: list[Recipe]) -> tuple[list[list[Any]], tuple[str, ...]]:
+    """The tuned model's rows of each run in the order of their ids, and the labels of generated replies where all runs have the same."""
+    if recipes[0].data.type != "classification":
+        same = all(recipe.evaluation.labels == recipes[0].evaluation.labels for recipe in recipes)
+        columns = [read_cases(run / "eval/predictions.jsonl", run / "eval/rows.jsonl")[TUNED] for run in runs]
+        return columns, recipes[0].evaluation.labels if same else ()
+    from ..evaluate.classification_scoring import read_classified
+
+    labels = [run.read("data/manifest.json")["labels"] for run in runs]
+    return [read_classified(run / "eval/predictions.jsonl", names)[TUNED] for run, names in zip(runs, labels, strict=True)], ()

@@ -1,0 +1,33 @@
+"""The account of a conversion as a table on the terminal."""
+
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from ...converters.reading.readers import NOT_READ
+
+
+def ledger_table(manifest: dict[str, Any], out: Path) -> None:
+    """Print rows in, kept and dropped by reason, and the splits, to stderr."""
+    table = Table("rows", "", title=f"{manifest['type']} records in {out}", title_justify="left")
+    table.add_row(f"{manifest['rows_in']:,}", "in")
+    for reason, count in manifest["dropped"].items():
+        table.add_row(f"-{count:,}", f"dropped: {reason.replace('_', ' ')}")
+    table.add_row(f"{manifest['rows_kept']:,}", "kept", end_section=True)
+    for reason, count in manifest["changed"].items():
+        table.add_row(f"{count:,}", f"noted: {reason.replace('_', ' ')}")
+    for split, count in manifest["splits"].items():
+        table.add_row(f"{count:,}", split)
+    table.columns[0].justify = "right"
+    console = Console(stderr=True, markup=False)
+    console.print(table)
+    if names := not_read(manifest):
+        more = f" and {len(names) - 3:,} more" if len(names) > 3 else ""
+        console.print(f"{len(names):,} files in the folder are no data and were not read: {', '.join(names[:3])}{more}", soft_wrap=True)
+
+
+def not_read(manifest: dict[str, Any]) -> list[str]:
+    """The names of files that a folder held beside its data."""
+    return [file["name"] for source in manifest["sources"] for file in source["files"] if file["format"] == NOT_READ]

@@ -1,0 +1,94 @@
+"""README.md of model/: a model card from the run's own facts, with its numbers in the metadata that the Hugging Face hub reads.
+
+Nothing is claimed that the run does not know: a base model whose licence it cannot read is given as `other`, and the card says so.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from ...converters.building.publish import write_atomically
+from ...schemas.sections import Recipe
+from ..run_folder import RunFolder
+from .metrics_table import LABELS, number
+from .report import answer, verdicts
+
+TASKS = {"chat": "text-generation", "text": "text-generation", "classification": "text-classification"}
+# Licences by the beginning of the base model's name, for models whose folder says nothing; the hub's own identifiers.
+LICENCES = {
+    "HuggingFaceTB/SmolLM2": "apache-2.0", "Qwen/Qwen2": "apache-2.0", "embedded:smollm2": "apache-2.0", "internlm/internlm2": "apache-2.0",
+    "meta-llama/Llama-2": "llama2", "meta-llama/Llama-3.1": "llama3.1", "meta-llama/Llama-3.2": "llama3.2",
+    "meta-llama/Meta-Llama-3-": "llama3", "openai-community/gpt2": "mit",
+}  # fmt: skip
+
+
+def write_card(run: RunFolder, recipe: Recipe) -> Path:
+    """Write model/README.md; return its path."""
+    path = run / "model" / "README.md"
+    write_atomically(path, model_card(run, recipe).encode())
+    return path
+
+
+def model_card(run: RunFolder, recipe: Recipe) -> str:
+    """The card's text: YAML metadata, then what a reader must know."""
+    from huggingface_hub import EvalResult, ModelCardData
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    metrics, base = run.read("eval/metrics.json"), hub_name(recipe.model.base_model)
+    licence = licence_of(recipe.model.base_model, run.read("lock.json").get("model", {}).get("path"))
+    task = TASKS[recipe.data.type]
+    measured = {name: found for name, found in metrics.get("models", {}).get("tuned", {}).items() if found["value"] is not None}
+    rows = f"{recipe.name}, {metrics['split']} split of {metrics['rows']} rows" if metrics else ""
+    results = [
+        EvalResult(task_type=task, dataset_type="private", dataset_name=rows,
+                   metric_type=name, metric_value=found["value"], metric_name=name.replace("_", " "))
+        for name, found in measured.items()
+    ]  # fmt: skip
+    adapter = recipe.training.adapter != "none"
+    data = ModelCardData(
+        license=licence or "other", license_name=None if licence else "that-of-the-base-model", base_model=base,
+        base_model_relation="adapter" if adapter else "finetune", library_name="peft" if adapter else "transformers",
+        pipeline_tag=task, tags=["recipekit", "axolotl", recipe.data.type], model_name=recipe.name,
+        eval_results=results or None, ignore_metadata_errors=False,
+    )  # fmt: skip
+    environment = Environment(
+        loader=PackageLoader("recipekit.runner.reporting", "."),
+        autoescape=False,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"number": number, "cell": cell}
+    columns = [name for name in LABELS if metrics.get("models", {}).get(name)]
+    body = environment.get_template("model_card.md.j2").render(
+        recipe=recipe, metrics=metrics, columns=columns, labels=LABELS, manifest=run.read("data/manifest.json"), lock=run.read("lock.json"),
+        licence=licence, base=base, answer=answer(metrics) if metrics else "", verdicts=verdicts(metrics) if metrics else {},
+        rehearsal=bool(run.status.get("rehearsal")),
+    )  # fmt: skip
+    return f"---\n{data.to_yaml()}\n---\n\n{body}"
+
+
+def hub_name(base_model: str) -> str | None:
+    """The base model's name on the hub; None for a folder, another run's model, or what the hub does not have under that name."""
+    if base_model.startswith("embedded:"):
+        return "HuggingFaceTB/SmolLM2-135M-Instruct"
+    is_name = base_model.count("/") == 1 and not base_model.startswith((".", "/", "~", "run:")) and not Path(base_model).is_dir()
+    return base_model if is_name else None
+
+
+def licence_of(base_model: str, path: str | None) -> str | None:
+    """The base model's licence as the hub writes it: from the card in its folder, else from LICENCES; None where nobody says."""
+    card = Path(path, "README.md") if path else None
+    if card and card.is_file():
+        from huggingface_hub import ModelCard
+
+        found = ModelCard(card.read_text(encoding="utf-8"), ignore_metadata_errors=True).data.to_dict().get("license")
+        if isinstance(found, str):
+            return found
+    return next((licence for start, licence in LICENCES.items() if base_model.startswith(start)), None)
+
+
+def cell(value: Any) -> str:
+    """Text from data in a Markdown table or line: no markup, no line break."""
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return "".join(f"\\{c}" if c in r"\`*_{}[]<>#|!" else " " if c in "\r\n" else c for c in text)

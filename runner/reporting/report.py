@@ -1,0 +1,160 @@
+"""report.html: one file that stands alone. Everything in it is read from the run directory; all text from data is escaped."""
+
+from pathlib import Path
+from typing import Any
+
+from ...converters.building.publish import write_atomically
+from ...schemas.errors import UserError
+from ...schemas.recipe import Loaded, load_recipe
+from ..effective import effective_values
+from ..evaluate.scoring import BASE, TUNED, read_cases
+from ..plain import dotted, one_line
+from ..progress import read_lines
+from ..run_folder import RunFolder
+from .charts import Series, line_chart
+from .metrics_table import LABELS, change_title, digits, number, verdict
+from .report_rows import classified_rows, cut, extremes, gains, ranking_metric, shown_rows
+from .token_summary import token_summary
+
+
+def write_report(run: RunFolder) -> Path:
+    """Write the run's report.html from what the run has left; return its path."""
+    page = environment().get_template("report.html.j2").render(report_facts(run))
+    path = run / "report.html"
+    write_atomically(path, page.encode())
+    return path
+
+
+def environment() -> Any:
+    """Where the pages' templates are, with everything escaped that does not say otherwise."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    loader = PackageLoader("recipekit.runner.reporting", ".")
+    found = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    found.filters |= {"number": number, "cut": cut}
+    found.globals["heat"] = lambda counts: sorted({emotion for replies in counts.values() for emotion in replies})
+    return found
+
+
+def report_facts(run: RunFolder) -> dict[str, Any]:
+    """What the page shows."""
+    metrics = run.read("eval/metrics.json")
+    if not metrics:
+        raise UserError(f"{run.path} has not been evaluated: it is {run.status['state']}", hint=f"recipe resume {run.path}")
+    lines, loaded = read_lines(run / "metrics.jsonl"), stored_recipe(run)
+    return {
+        "name": run.status["recipe"],
+        "run": run.path.name,
+        "state": run.status["state"],
+        "answer": answer(metrics),
+        "manifest": run.read("data/manifest.json"),
+        "token_lines": {split: token_summary(facts) for split, facts in run.read("tokens.json").items()},
+        "metrics": metrics,
+        "columns": [name for name in LABELS if metrics["models"].get(name)],
+        "labels": LABELS,
+        "change_title": change_title(metrics),
+        "verdicts": verdicts(metrics),
+        "slices": [(name, part, verdicts(part)) for name, part in metrics.get("slices", {}).items()],
+        "charts": charts(lines),
+        "cost": cost(lines, run.read("memory.json")),
+        "rows": row_facts(run, metrics),
+        "masks": read_lines(run / "eval" / "masks.jsonl"),
+        "values": recipe_values(loaded, run.read("origins.json")),
+        "leaks": leaks(loaded),
+        "recipe": (run / "recipe.yml").read_text(encoding="utf-8"),
+        "lock": run.read("lock.json"),
+        "rehearsal": run.read("rehearsal.json").get("keys", {}),
+        "reasons": [line for line in [run.status.get("reason")] if line],
+    }
+
+
+def verdicts(metrics: dict[str, Any]) -> dict[str, str]:
+    """Each metric's change in words."""
+    return {name: verdict(metrics["differences"][name], metrics["metrics"][name]["better"]) for name in metrics["metrics"]}
+
+
+def answer(metrics: dict[str, Any]) -> str:
+    """Did it work? One sentence, from the first metric that can be told from chance."""
+    rows, split, against = metrics["rows"], metrics["split"], metrics["against"]
+    other = "the base model" if against == "base" else LABELS[against]
+    for name, facts in metrics["metrics"].items():
+        change = metrics["differences"][name]
+        if facts["better"] and change["distinguishable"]:
+            base, tuned = (digits(metrics["models"][model][name]["value"]) for model in (against, "tuned"))
+            word = "better" if (change["value"] > 0) == (facts["better"] == "higher") else "worse"
+            unit = f" {facts['unit']}" if facts["unit"] else ""
+            label = f"{name.replace('_', ' ')} is {word} than that of {other}"
+            return f"On {rows} held-out rows the tuned model's {label}: {tuned}{unit} against {base}{unit}."
+    return f"On {rows} {split} rows the tuned model cannot be told from {other}."
+
+
+def charts(lines: list[dict[str, Any]]) -> dict[str, str]:
+    """Title -> SVG for each curve that has points."""
+
+    def series(name: str, key: str) -> Series:
+        return Series(name, [(line["step"], line[key]) for line in lines if isinstance(line.get(key), int | float)])
+
+    drawn = {
+        "Loss": line_chart("Loss", [series("training", "loss"), series("validation", "eval_loss")], "step"),
+        "Validation scores": line_chart("Scores", [series("macro-F1", "eval_macro_f1"), series("accuracy", "eval_accuracy")], "step"),
+        "Learning rate": line_chart("Learning rate", [series("learning rate", "learning_rate")], "step"),
+        "Speed": line_chart("Speed", [series("tokens per second", "tokens_per_s")], "step"),
+    }
+    return {title: svg for title, svg in drawn.items() if svg}
+
+
+def cost(lines: list[dict[str, Any]], memory: dict[str, Any]) -> list[str]:
+    """What the training cost, in words: median tokens per second, and the most memory it held where that was measured."""
+    speeds = sorted(line["tokens_per_s"] for line in lines if isinstance(line.get("tokens_per_s"), int | float))
+    told = [f"{speeds[len(speeds) // 2]:,.0f} tokens per second (median over {len(speeds)} logged steps)"] if speeds else []
+    if not memory:
+        return told
+    predicted = memory.get("predicted")
+    beside = f"; {predicted['needed'] / 2**30:.2f} GiB were predicted for rows of {predicted['tokens']:,} tokens" if predicted else ""
+    return [*told, f"{memory['peak'] / 2**30:.2f} GiB of memory at most ({memory['device']}){beside}"]
+
+
+def row_facts(run: RunFolder, metrics: dict[str, Any]) -> dict[str, Any]:
+    """The rows that the page shows, and by which metric they were ranked."""
+    predictions = read_lines(run / "eval" / "predictions.jsonl")
+    rows = {row["id"]: row for row in read_lines(run / "eval" / "rows.jsonl")}
+    if "by_label" in metrics:
+        right, wrong = classified_rows(predictions, rows)
+        return {"right": right, "wrong": wrong}
+    name = ranking_metric(metrics)
+    if name is None or metrics["against"] != BASE:
+        return {}
+    by_id: dict[str, dict[str, Any]] = {}
+    for line in predictions:
+        by_id.setdefault(line["id"], {})[line["model"]] = line
+    cases = read_cases(run / "eval" / "predictions.jsonl", run / "eval" / "rows.jsonl")
+    if not {BASE, TUNED} <= set(cases):
+        return {}
+    best, worst = extremes(gains(name, cases))
+    return {"metric": name, "best": shown_rows(best, rows, by_id), "worst": shown_rows(worst, rows, by_id)}
+
+
+def stored_recipe(run: RunFolder) -> Loaded | None:
+    """The recipe that was run; None where this version's schema does not accept it any more."""
+    try:
+        return load_recipe(str(run / "recipe.yml"))
+    except UserError:
+        return None
+
+
+def recipe_values(loaded: Loaded | None, origins: dict[str, str]) -> list[tuple[str, str, str]]:
+    """(key, value, origin) of every key that counts; the origin is the place of the recipe, or the --set, that it came from."""
+    found = effective_values(loaded) if loaded else {}
+    return [(key, one_line(value.value), origins.get(key, "")) for path, value in found.items() if (key := dotted(path))]
+
+
+def leaks(loaded: Loaded | None) -> str:
+    """What is known of rows that stand in two splits. A leak stops the run, so that a run with data has none of those looked for."""
+    if loaded is None:
+        return ""
+    data = loaded.recipe.data
+    if data.check_leaks == "none":
+        return "not looked for (data.check_leaks: none)"
+    kinds = ["equal rows", *(["near-duplicates"] if data.check_leaks == "near" else [])]
+    kinds += [f"groups by {', '.join(data.split.group_by)}"] if data.split.group_by else []
+    return f"none between splits; looked for {', '.join(kinds)}"

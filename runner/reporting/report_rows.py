@@ -1,0 +1,70 @@
+"""The rows that a report shows: where the tuned model gained most on its baseline, and where it lost most."""
+
+from typing import Any
+
+from ..evaluate.metrics import OF_LABELS, Case, metric
+from ..evaluate.scoring import BASE, TUNED
+
+SHOWN = 10
+LONGEST, LINES = 800, 14  # characters and lines of a text; a page of twenty rows must stay readable, and small
+
+
+def cut(text: str) -> str:
+    """The text's beginning, with how much is left out."""
+    kept = "\n".join(text[:LONGEST].split("\n")[:LINES])
+    return text if kept == text else f"{kept} … ({len(text) - len(kept):,} more characters)"
+
+
+def ranking_metric(metrics: dict[str, Any]) -> str | None:
+    """The first metric that says which way is better and can be taken of one row; labels of one row are ranked by likelihood instead."""
+    names = [name for name, facts in metrics["metrics"].items() if facts["better"] and name not in OF_LABELS]
+    return names[0] if names else None
+
+
+def gains(name: str, cases: dict[str, list[Case]]) -> list[tuple[float, str]]:
+    """(gain, id) of every row that the metric can be taken of, the largest first. A gain is in the direction that is better."""
+    measure = metric(name)
+    sign = 1 if measure.BETTER == "higher" else -1
+    found = []
+    for before, after in zip(cases[BASE], cases[TUNED], strict=True):
+        gain = sign * (measure.value(*measure.parts(after)) - measure.value(*measure.parts(before)))
+        if gain == gain and abs(gain) != float("inf"):
+            found.append((gain, after.id))
+    return sorted(found, key=lambda pair: (-pair[0], pair[1]))
+
+
+def extremes(ranked: list[tuple[float, str]]) -> tuple[list[tuple[float, str]], list[tuple[float, str]]]:
+    """The SHOWN best and the SHOWN worst (the worst first); no row stands in both."""
+    best = ranked[: min(SHOWN, (len(ranked) + 1) // 2)]
+    worst = ranked[len(best) :][::-1][:SHOWN]
+    return best, worst
+
+
+def shown_rows(
+    ranked: list[tuple[float, str]], rows: dict[str, dict[str, Any]], predictions: dict[str, dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """What the page needs of each row: its id, gain, question or text, the data's own reply and both models'."""
+    found = []
+    for gain, row_id in ranked:
+        row, lines = rows[row_id], predictions[row_id]
+        messages = row.get("messages")
+        entry: dict[str, Any] = {"id": row_id, "gain": gain, "prompt": cut(messages[-2]["content"] if messages else row["text"])}
+        if messages:
+            entry |= {"reference": cut(lines[TUNED]["reference"]), "replies": []}
+            entry["replies"] = [{"model": model, **lines[model], "reply": cut(lines[model]["reply"])} for model in (BASE, TUNED)]
+        found.append(entry)
+    return found
+
+
+Lines = list[dict[str, Any]]
+
+
+def classified_rows(predictions: Lines, rows: dict[str, dict[str, Any]]) -> tuple[Lines, Lines]:
+    """The rows that the classifier was surest of and right about, and those that it was surest of and wrong about; surest first."""
+    lines = [line for line in predictions if line["model"] == TUNED and "predicted" in line]
+    found = [
+        {**line, "probability": line["probabilities"][line["predicted"]], "text": cut(rows[line["id"]].get("text", ""))} for line in lines
+    ]
+    surest = sorted(found, key=lambda line: -line["probability"])
+    right = [line for line in surest if line["predicted"] == line["label"]]
+    return right[:SHOWN], [line for line in surest if line["predicted"] != line["label"]][:SHOWN]

@@ -1,0 +1,1 @@
+"""What a recipe takes and what this machine has: memory, disk, packages."""

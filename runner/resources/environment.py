@@ -1,0 +1,88 @@
+"""What this machine has for training, and what it lacks: packages against what the project asks for, GPUs, memory, disk."""
+
+import os
+import re
+import sys
+from importlib.metadata import PackageNotFoundError, requires, version
+from pathlib import Path
+from typing import Any
+
+from ..machine import this_machine
+from ..models.model_source import cache_folder
+from ..nvidia import nvidia_gpus
+from .fit import available_memory, free_disk
+
+_REQUIREMENT = re.compile(r'^([A-Za-z0-9_.-]+)(?:\[[^\]]*\])?([^;]*?)\s*(?:;\s*extra == ["\'](\w+)["\'])?$')
+EXTRAS = ("", "data", "eval", "train")  # what a run needs; "" are the packages that are always there
+
+
+def environment() -> dict[str, Any]:
+    """Plain facts, for people and for --json. Sizes in bytes."""
+    machine, (gpus, fault) = this_machine(), nvidia_gpus()
+    hidden = machine.is_cpu and bool(gpus)
+    return {
+        "python": sys.version.split()[0],
+        "cores": machine.cores,
+        "memory": {"total": machine.memory, "available": available_memory()},
+        "disk": {"here": free_disk(Path()), "cache": free_disk(cache_folder()), "cache_folder": str(cache_folder())},
+        "gpus": [gpu._asdict() for gpu in gpus],
+        "gpu_note": "hidden by RECIPEKIT_DEVICE=cpu" if hidden else fault,
+        "torch": torch_build(),
+        "packages": packages(),
+        "hub": {"offline": os.environ.get("HF_HUB_OFFLINE") == "1", "token": token_is_there()},
+    }
+
+
+def packages() -> list[dict[str, Any]]:
+    """Every package that a run needs: name, extra, wanted, version (None where it is not installed), fits."""
+    found: dict[str, dict[str, Any]] = {}
+    for line in requires("recipekit") or ():
+        match = _REQUIREMENT.match(line)
+        if not match or (match[3] or "") not in EXTRAS or match[1] == "recipekit":
+            continue
+        name, wanted = match[1], match[2].strip()
+        here = _installed(name)
+        found[name] = {"name": name, "extra": match[3] or "", "wanted": wanted, "version": here,
+                       "fits": here is not None and _fits(here, wanted)}  # fmt: skip
+    return list(found.values())
+
+
+def torch_build() -> dict[str, str] | None:
+    """`2.13.0+cpu` is a build without CUDA; told without importing it."""
+    here = _installed("torch")
+    return {"version": here, "build": here.partition("+")[2] or "default"} if here else None
+
+
+def missing(facts: dict[str, Any]) -> list[str]:
+    """What must be mended before anything trains here, with how."""
+    faults = []
+    for package in facts["packages"]:
+        if not package["fits"]:
+            extra = f"[{package['extra']}]" if package["extra"] else ""
+            what = f"is {package['version']}, and {package['wanted']} is needed" if package["version"] else "is not installed"
+            faults.append(f'{package["name"]} {what}: pip install "recipekit{extra}"')
+    if facts["gpus"] and facts["torch"] and facts["torch"]["build"] == "cpu":
+        faults.append("there is a GPU, but this torch is built without CUDA: pip install torch from https://pytorch.org")
+    return faults
+
+
+def token_is_there() -> bool:
+    """Whether the hub's token is set; never what it is."""
+    home = Path(os.environ.get("HF_HOME") or Path.home() / ".cache" / "huggingface")
+    return bool(os.environ.get("HF_TOKEN")) or (home / "token").is_file()
+
+
+def _installed(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+def _fits(here: str, wanted: str) -> bool:
+    """Whether a version is among those that are wanted; `2.13.0+cpu` counts as 2.13.0."""
+    try:
+        from packaging.specifiers import SpecifierSet
+    except ModuleNotFoundError:
+        return True  # it comes with the training packages, without which nothing is compared
+    return SpecifierSet(wanted).contains(here.partition("+")[0], prereleases=True)

@@ -1,0 +1,162 @@
+"""Whether a training fits into this machine, told before it begins, and afterwards the measured peak beside the prediction."""
+
+import os
+import shutil
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import orjson
+
+from ...converters.building.publish import write_atomically
+from ...schemas.errors import Mark, Problem, UserError
+from ...schemas.sections import Recipe
+from ..machine import Machine, this_machine
+from ..models.model_size import ModelSize, model_size
+from .disk_plan import disk_plan
+from .memory_plan import CPU_RUNTIME, FAMILIES, MemoryPlan, memory_plan
+
+# What the prediction was off by at most where it was measured (docs/measurements.md): beyond that it cannot fit.
+MARGIN = 1.15
+CLOSE = 0.9
+PADDED_TO = 64  # tokens: Axolotl pads the rows of a batch to a multiple of it
+
+
+class Fit(NamedTuple):
+    """Bytes needed and there. `memory` is of one process; `processes` share the machine's memory where it has no GPU."""
+
+    memory: MemoryPlan
+    memory_there: int
+    processes: int
+    disk: dict[str, int]
+    disk_there: int
+    device: str
+    unknown: str = ""
+
+    @property
+    def memory_needed(self) -> int:
+        return self.memory.total * self.processes
+
+    @property
+    def disk_needed(self) -> int:
+        return sum(self.disk.values())
+
+    def facts(self) -> dict[str, Any]:
+        """As a run records it."""
+        return {
+            "memory": {"needed": self.memory_needed, "there": self.memory_there, "processes": self.processes,
+                       "tokens": self.memory.tokens, "parts": self.memory.parts, "device": self.device},
+            "disk": {"needed": self.disk_needed, "there": self.disk_there, "parts": self.disk},
+            "trained_parameters": self.memory.trained,
+        }  # fmt: skip
+
+
+def fit(
+    recipe: Recipe,
+    size: ModelSize,
+    machine: Machine,
+    folder: Path,
+    labels: int = 0,
+    steps: int | None = None,
+    tokens: int | None = None,
+    held: int = 0,
+) -> Fit:
+    """What the training needs against what is there.
+
+    `folder` is where it writes, `tokens` its longest row where that is known, `held` bytes of memory that it has taken already.
+    """
+    memory = memory_plan(recipe, size, machine, labels, tokens)
+    there = available_memory() + held if machine.is_cpu else machine.gpu_memory
+    unknown = "" if size.family in FAMILIES else f"activations: the layers of model_type {size.family!r} are not known"
+    processes = recipe.launch.num_processes if machine.is_cpu else 1
+    disk = disk_plan(recipe, size, machine, labels, steps)
+    return Fit(memory, there, processes, disk, free_disk(folder), "this machine" if machine.is_cpu else machine.gpu_name, unknown)
+
+
+def too_large(recipe: Recipe, base_model: str, labels: int, longest: int) -> list[str]:
+    """Why it cannot fit, told in the trainer, which knows the rows' length but has loaded no model yet. Leaves fit.json behind."""
+    if (size := model_size(base_model, recipe.model.revision)) is None:
+        return []
+    full, padded = recipe.training.sequence_len, -(-longest // PADDED_TO) * PADDED_TO
+    tokens = full if recipe.training.sample_packing else min(full, padded)
+    found = fit(recipe, size, this_machine(), Path(), labels, tokens=tokens, held=CPU_RUNTIME * recipe.launch.num_processes)
+    if int(os.environ.get("RANK", "0")) == 0:
+        write_atomically(Path("fit.json"), orjson.dumps(found.facts(), option=orjson.OPT_INDENT_2) + b"\n")
+    return [f"{problem.what}: {problem.hint}" for problem in problems(found, full_rows=True)]
+
+
+def problems(found: Fit, full_rows: bool) -> list[Problem]:
+    """Why it cannot be trained here. Rows that need not be as long as `tokens` are given the benefit of the doubt: not `full_rows`."""
+    refused = []
+    sure = (found.memory.total if full_rows else found.memory.certain) * found.processes
+    if found.memory_there and sure > found.memory_there * MARGIN:
+        hint = "use adapter: qlora or lora, a smaller micro_batch_size, gradient_checkpointing: true, or a smaller model"
+        refused.append(Problem(Mark(""), f"the training does not fit in memory: {memory_sum(found)}", hint, "memory"))
+    if found.disk_needed > found.disk_there:
+        hint = "free some space, lower training.save_total_limit, or give another disk with --out"
+        refused.append(Problem(Mark(""), f"the checkpoints do not fit on the disk: {disk_sum(found)}", hint, "disk"))
+    return refused
+
+
+def warnings(found: Fit) -> list[str]:
+    """What comes close, in words."""
+    close = []
+    if found.memory_there and found.memory_needed > CLOSE * found.memory_there:
+        close.append(f"memory is tight for rows of {found.memory.tokens:,} tokens: {memory_sum(found)}")
+    if found.disk_needed > CLOSE * found.disk_there:
+        close.append(f"the disk is nearly full: {disk_sum(found)}")
+    return close
+
+
+def in_words(found: Fit) -> str:
+    """A line for the terminal."""
+    memory = f"memory {size_text(found.memory_needed)} at rows of {found.memory.tokens:,} tokens"
+    there = f" ({size_text(found.memory_there)} there)" if found.memory_there else ""
+    return f"{memory}{there}, disk {size_text(found.disk_needed)} ({size_text(found.disk_there)} free)"
+
+
+def require(found: Fit, full_rows: bool) -> None:
+    """Raise UserError with the sums where the training cannot fit."""
+    if refused := problems(found, full_rows):
+        raise UserError(*refused)
+
+
+def memory_sum(found: Fit) -> str:
+    """`3.1 GB (weights 2.0 + ...) of 4.0 GB`."""
+    several = f"{found.processes} processes x " if found.processes > 1 else ""
+    return f"{several}{_sum(found.memory.parts)}, and {found.device} has {size_text(found.memory_there)}"
+
+
+def disk_sum(found: Fit) -> str:
+    return f"{_sum(found.disk)}, and {size_text(found.disk_there)} are free"
+
+
+def _sum(parts: dict[str, int]) -> str:
+    return f"{size_text(sum(parts.values()))} ({' + '.join(f'{name} {size_text(size)}' for name, size in parts.items())})"
+
+
+def size_text(size: int) -> str:
+    """Bytes for people, in decimal units."""
+    value, units = float(size), ["bytes", "kB", "MB", "GB", "TB"]
+    while value >= 999.5 and len(units) > 1:
+        value, units = value / 1000, units[1:]
+    return f"{value:.0f} {units[0]}" if value >= 100 or units[0] == "bytes" else f"{value:.3g} {units[0]}"
+
+
+def available_memory() -> int:
+    """Bytes that this process may still take: what the system has, or its control group allows."""
+    available = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES")
+    meminfo = Path("/proc/meminfo")
+    if meminfo.is_file():
+        lines = dict(line.split(":", 1) for line in meminfo.read_text(encoding="ascii").splitlines())
+        available = int(lines["MemAvailable"].split()[0]) << 10
+    limit, used = (Path("/sys/fs/cgroup") / name for name in ("memory.max", "memory.current"))
+    if limit.is_file() and used.is_file() and (text := limit.read_text(encoding="ascii").strip()).isdigit():
+        available = min(available, max(int(text) - int(used.read_text(encoding="ascii")), 0))
+    return available
+
+
+def free_disk(folder: Path) -> int:
+    """Bytes free where `folder` is, or will be."""
+    while not folder.exists():
+        folder = folder.parent
+    return shutil.disk_usage(folder).free

@@ -1,0 +1,45 @@
+"""What a recipe will take, computed without training: its model's size, the effective batch, memory and disk on a given machine."""
+
+from pathlib import Path
+from typing import Any
+
+from ...schemas.errors import UserError
+from ...schemas.recipe import load_recipe
+from ...schemas.sections import Recipe
+from ..machine import Machine
+from ..models.model_size import ModelSize, model_size
+from ..models.model_source import EMBEDDED, embedded_folder
+from ..models.public_models import public_models
+from .fit import Fit, fit
+
+# The embedded model's configuration, for before it is unpacked.
+SMOLLM2 = {"model_type": "llama", "hidden_size": 576, "intermediate_size": 1536, "num_hidden_layers": 30, "num_attention_heads": 9,
+           "num_key_value_heads": 3, "vocab_size": 49152, "tie_word_embeddings": True}  # fmt: skip
+GPU = Machine("cuda", 1, "a GPU with bf16", 0, True)
+
+
+def size_of(recipe: Recipe) -> ModelSize | None:
+    """The recipe's base model; of `run:OTHER` that of the other recipe's, since training changes no shape. None where nobody knows."""
+    name = recipe.model.base_model
+    if name == EMBEDDED:
+        return model_size(str(embedded_folder())) or model_size(EMBEDDED, public={EMBEDDED: {"config": SMOLLM2}})
+    if name.startswith("run:"):
+        try:
+            return size_of(load_recipe(name.removeprefix("run:")).recipe)
+        except UserError:
+            return None
+    return model_size(name, recipe.model.revision, public_models())
+
+
+def forecast(recipe: Recipe, machine: Machine, folder: Path, labels: int = 0, steps: int | None = None) -> Fit | None:
+    """What its training needs on this machine; None where the model's size is not known."""
+    size = size_of(recipe)
+    return fit(recipe, size, machine, folder, labels or len(recipe.data.labels or ()), steps) if size else None
+
+
+def batch(recipe: Recipe) -> dict[str, Any]:
+    """Rows of an optimizer step, and what they are the product of."""
+    training, processes = recipe.training, recipe.launch.num_processes * recipe.launch.num_nodes
+    facts = {"micro_batch_size": training.micro_batch_size, "gradient_accumulation_steps": training.gradient_accumulation_steps,
+             "processes": processes}  # fmt: skip
+    return facts | {"rows": training.micro_batch_size * training.gradient_accumulation_steps * processes}

@@ -1,0 +1,1 @@
+"""What runs inside Axolotl's process, through its plugin."""

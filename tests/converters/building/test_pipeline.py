@@ -1,0 +1,329 @@
+"""A data section becomes a folder of JSONL with an account that adds up, the same for any way of working."""
+
+import gzip
+import hashlib
+import json
+import os
+import subprocess
+import sys
+
+import orjson
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from recipekit.converters.building import pipeline
+from recipekit.converters.building.pipeline import MANIFEST, build
+from recipekit.schemas.errors import GateError, UserError
+from recipekit.schemas.sections import Data, Source, Split
+from recipekit.schemas.validation import validator
+
+from ..chats import chat, chat_data, chats, contents, read_jsonl, write_jsonl
+
+TENTHS = Split(validation=0.1, test=0.1)
+WAYS = [(1, 1 << 20), (1, 300), (2, 1 << 20), (2, 500), (4, 2000)]
+
+
+def test_rows_become_a_folder_with_its_manifest(tmp_path):
+    path = write_jsonl(tmp_path / "a.jsonl", chats(3))
+    manifest = build(chat_data(path), tmp_path / "out")
+    assert sorted(contents(tmp_path / "out")) == [MANIFEST, "train.jsonl"]
+    assert orjson.loads((tmp_path / "out" / MANIFEST).read_bytes()) == manifest
+    assert validator("manifest").is_valid(manifest)
+    assert manifest["splits"] == {"train": 3}
+    assert [row["id"] for row in read_jsonl(tmp_path / "out" / "train.jsonl")] == ["a.jsonl:1", "a.jsonl:2", "a.jsonl:3"]
+
+
+def test_the_manifest_has_the_hash_of_every_file(tmp_path):
+    path = write_jsonl(tmp_path / "a.jsonl", chats(50))
+    manifest = build(chat_data(path, split=TENTHS), tmp_path / "out")
+    for name, facts in manifest["files"].items():
+        content = (tmp_path / "out" / name).read_bytes()
+        assert facts == {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
+    source = manifest["sources"][0]["files"][0]
+    assert source == {
+        "name": "a.jsonl",
+        "format": "jsonl",
+        "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+        "bytes": path.stat().st_size,
+    }
+
+
+def test_what_was_written_is_valid_and_reads_back_as_it_is(tmp_path):
+    path = write_jsonl(tmp_path / "a.jsonl", chats(20))
+    build(chat_data(path), tmp_path / "one")
+    build(chat_data(tmp_path / "one" / "train.jsonl"), tmp_path / "two")
+    first, second = (read_jsonl(tmp_path / name / "train.jsonl") for name in ("one", "two"))
+    assert [row["messages"] for row in first] == [row["messages"] for row in second]
+    assert all(validator("chat").is_valid(row) for row in first + second)
+
+
+@pytest.mark.parametrize("split", [Split(0, 0), TENTHS, Split(0.1, 0.1, group_by=("tree",), stratify_by="topic")])
+def test_every_way_of_working_gives_the_same_bytes(tmp_path, split):
+    rows = [row | {"tree": n // 3, "topic": "ab"[n % 2]} for n, row in enumerate(chats(400))]
+    first = write_jsonl(tmp_path / "a.jsonl", [*rows, *rows[::7], b"broken\n", b"\n", b"{}\n", *chats(5, 900)])
+    second = tmp_path / "b.json"
+    second.write_text(json.dumps(rows[50:150] + chats(200, 2000)))
+    options = {"keep_meta": ["tree", "topic"]}
+    data = Data("chat", tuple(Source(str(path), "messages", options) for path in (first, second)), split=split, max_dropped=0.1)
+    data = data._replace(sources=(data.sources[0]._replace(weight=1.5), data.sources[1]))
+    found = []
+    for number, (processes, batch_bytes) in enumerate(WAYS):
+        manifest = build(data, tmp_path / f"out{number}", processes=processes, batch_bytes=batch_bytes)
+        assert manifest["rows_read"] == manifest["rows_in"] == manifest["rows_kept"] + sum(manifest["dropped"].values())
+        found.append(contents(tmp_path / f"out{number}"))
+    assert all(other == found[0] for other in found)
+
+
+def test_a_second_run_gives_the_same_bytes(tmp_path):
+    path = write_jsonl(tmp_path / "a.jsonl", chats(100))
+    build(chat_data(path, split=TENTHS), tmp_path / "out")
+    before = contents(tmp_path / "out")
+    build(chat_data(path, split=TENTHS), tmp_path / "out")
+    assert contents(tmp_path / "out") == before
+
+
+def test_hash_seed_locale_and_folder_change_nothing(tmp_path):
+    path = write_jsonl(tmp_path / "a.jsonl", [row | {"tree": n // 2} for n, row in enumerate(chats(100))])
+    code = """
+import sys
+from pathlib import Path
+from recipekit.converters.building.pipeline import build
+from recipekit.schemas.sections import Data, Source, Split
+source = Source(sys.argv[1], "messages", {"keep_meta": ["tree"]})
+build(Data("chat", (source,), split=Split(0.2, 0.2, group_by=("tree",))), Path(sys.argv[2]))
+"""
+    found = []
+    for seed, zone, where in (("0", "UTC", "/"), ("1", "Asia/Tokyo", tmp_path), ("2", "America/Lima", "/tmp")):
+        env = {**os.environ, "PYTHONHASHSEED": seed, "TZ": zone, "LC_ALL": "C"}
+        subprocess.run([sys.executable, "-c", code, path, tmp_path / f"out{seed}"], check=True, cwd=where, env=env)
+        found.append(contents(tmp_path / f"out{seed}"))
+    assert found[0] == found[1] == found[2]
+
+
+def test_no_split_leaves_every_row_in_training_in_order(tmp_path):
+    path = write_jsonl(tmp_path / "a.jsonl", chats(30))
+    build(chat_data(path), tmp_path / "out")
+    assert [row["meta"]["origin"]["line"] for row in read_jsonl(tmp_path / "out" / "train.jsonl")] == list(range(1, 31))
+
+
+def test_no_rows_left_make_no_file(tmp_path):
+    path = write_jsonl(tmp_path / "a.jsonl", [b"{}\n"])
+    manifest = build(chat_data(path, max_dropped=1), tmp_path / "out")
+    assert (manifest["splits"], manifest["files"]) == ({}, {})
+    assert sorted(contents(tmp_path / "out")) == [MANIFEST]
+    manifest = build(chat_data(path, max_dropped=1, split=TENTHS), tmp_path / "out")
+    assert (manifest["splits"], manifest["files"]) == ({}, {})
+
+
+def test_sources_keep_their_own_splits_weights_and_counts(tmp_path):
+    first, second = write_jsonl(tmp_path / "a.jsonl", chats(10)), write_jsonl(tmp_path / "b.jsonl", chats(12, 5))
+    data = chat_data(first, second)
+    data = data._replace(sources=(data.sources[0]._replace(weight=3), data.sources[1]._replace(split="test")))
+    manifest = build(data, tmp_path / "out")
+    assert manifest["splits"] == {"test": 7, "train": 30}
+    assert manifest["repeated"] == 20
+    assert [(s["rows_read"], s["rows_kept"]) for s in manifest["sources"]] == [(10, 10), (12, 7)]
+    assert {row["id"].partition("/")[0] for row in read_jsonl(tmp_path / "out" / "test.jsonl")} == {"1"}
+
+
+def test_a_fractional_weight_is_met_on_average(tmp_path):
+    path = write_jsonl(tmp_path / "a.jsonl", chats(1000))
+    data = chat_data(path)
+    manifest = build(data._replace(sources=(data.sources[0]._replace(weight=0.3),)), tmp_path / "out")
+    assert 250 < manifest["splits"]["train"] < 350
+
+
+def test_a_limit_reads_no_further(tmp_path):
+    path = write_jsonl(tmp_path / "a.jsonl", chats(10))
+    data = chat_data(path)
+    manifest = build(data._replace(sources=(data.sources[0]._replace(limit=4),)), tmp_path / "out", batch_bytes=100)
+    assert manifest["rows_read"] == manifest["rows_kept"] == 4
+
+
+def test_rows_on_one_line_have_ids_of_their_own(tmp_path):
+    path = tmp_path / "a.json"
+    path.write_text(json.dumps(chats(7)))
+    for batch_bytes in (1, 2048, 1 << 20):
+        build(chat_data(path), tmp_path / "out", batch_bytes=batch_bytes)
+        ids = [row["id"] for row in read_jsonl(tmp_path / "out" / "train.jsonl")]
+        assert ids == ["a.json:1", *(f"a.json:1.{n}" for n in range(2, 8))]
+
+
+def test_compressed_rows_are_the_same_rows(tmp_path):
+    rows = write_jsonl(tmp_path / "a.jsonl", chats(20))
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b" / "a.jsonl").write_bytes(gzip.compress(rows.read_bytes()))
+    build(chat_data(rows), tmp_path / "one")
+    build(chat_data(tmp_path / "b" / "a.jsonl"), tmp_path / "two")
+    assert (tmp_path / "one" / "train.jsonl").read_bytes() == (tmp_path / "two" / "train.jsonl").read_bytes()
+
+
+def test_unusable_rows_stop_the_conversion_with_their_places(tmp_path):
+    path = write_jsonl(tmp_path / "a.jsonl", [chat("q"), b"{]\n", {}])
+    with pytest.raises(UserError) as caught:
+        build(chat_data(path), tmp_path / "out")
+    assert [str(problem.mark) for problem in caught.value.problems] == ["a.jsonl:2", "a.jsonl:3", ""]
+    assert "2 of 3 rows cannot be used" in str(caught.value)
+    assert not (tmp_path / "out").exists()
+    assert type(caught.value) is UserError
+
+
+def test_more_unusable_rows_than_allowed_are_a_gate(tmp_path):
+    path = write_jsonl(tmp_path / "a.jsonl", [*chats(8), b"{]\n", {}])
+    with pytest.raises(GateError):
+        build(chat_data(path, max_dropped=0.1), tmp_path / "out")
+    assert build(chat_data(path, max_dropped=0.2), tmp_path / "out")["dropped"] == {"invalid_json": 1, "no_messages": 1}
+
+
+def test_a_refused_conversion_leaves_the_old_folder_as_it_was(tmp_path):
+    path = write_jsonl(tmp_path / "a.jsonl", chats(5))
+    build(chat_data(path), tmp_path / "out")
+    before = contents(tmp_path / "out")
+    write_jsonl(path, [*chats(50), b"{]\n"])
+    with pytest.raises(UserError):
+        build(chat_data(path, split=TENTHS), tmp_path / "out")
+    assert contents(tmp_path / "out") == before
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a.jsonl", "out"]
+
+
+def test_the_same_row_in_two_fixed_splits_is_a_leak(tmp_path):
+    first, second = write_jsonl(tmp_path / "a.jsonl", chats(5)), write_jsonl(tmp_path / "b.jsonl", chats(5, 4))
+    data = chat_data(first, second, dedup="none")
+    data = data._replace(sources=(data.sources[0]._replace(split="train"), data.sources[1]._replace(split="test")))
+    with pytest.raises(GateError, match=r"the same row stands in train \(0/a.jsonl:5\) and test \(1/b.jsonl:1\)"):
+        build(data, tmp_path / "out")
+    assert build(data._replace(check_leaks="none"), tmp_path / "out")["splits"] == {"test": 5, "train": 5}
+
+
+def test_a_group_in_two_fixed_splits_is_a_leak(tmp_path):
+    first = write_jsonl(tmp_path / "a.jsonl", [chat("a", tree=1), chat("b", tree=2)])
+    second = write_jsonl(tmp_path / "b.jsonl", [chat("c", tree=2)])
+    sources = [Source(str(path), "messages", {"keep_meta": ["tree"]}, split=split) for path, split in ((first, "train"), (second, "test"))]
+    data = Data("chat", tuple(sources), split=Split(0, 0, group_by=("tree",)))
+    with pytest.raises(GateError, match="the same group stands in train"):
+        build(data, tmp_path / "out")
+
+
+def mbti(path, rows):
+    path.write_text("type,posts\n" + "".join(f'{label},"{text}"\n' for text, label in rows))
+    return Data("classification", (Source(str(path), "mbti"),), split=Split(0, 0))
+
+
+def test_labels_come_from_the_rows_or_the_recipe(tmp_path):
+    data = mbti(tmp_path / "a.csv", [("one two", "INFJ"), ("three four", "ENTP")])
+    assert build(data, tmp_path / "out")["labels"] == ["ENTP", "INFJ"]
+    ordered = data._replace(labels=("INFJ", "ENTP", "ISTP"))
+    assert build(ordered, tmp_path / "out")["labels"] == ["INFJ", "ENTP", "ISTP"]
+    with pytest.raises(UserError, match="labels that data.labels does not list: ENTP"):
+        build(data._replace(labels=("INFJ", "ISTP")), tmp_path / "out")
+
+
+LONG = "the quick brown fox jumps over the lazy dog while nobody at all is looking at what the two of them are doing there in the sun"
+
+
+def test_near_duplicates_are_dropped_and_the_first_stays(tmp_path):
+    pytest.importorskip("rensa")
+    others = [chat(hashlib.sha256(b"%d" % number).hexdigest()) for number in range(20)]
+    path = write_jsonl(tmp_path / "a.jsonl", [chat(LONG), *others, chat(LONG.replace("lazy", "very lazy")), chat(LONG + "!")])
+    found = []
+    for processes, batch_bytes in WAYS:
+        manifest = build(chat_data(path, dedup="near", split=TENTHS), tmp_path / "out", processes=processes, batch_bytes=batch_bytes)
+        assert manifest["dropped"] == {"near_duplicate": 2}
+        assert manifest["rows_in"] == 23
+        assert manifest["sources"][0]["rows_kept"] == manifest["rows_kept"] == 21
+        found.append(contents(tmp_path / "out"))
+    assert all(other == found[0] for other in found)
+    assert b'a.jsonl:1"' in b"".join(found[0].values())
+    assert sorted(found[0]) == [MANIFEST, "test.jsonl", "train.jsonl", "validation.jsonl"]
+
+
+def test_near_duplicates_in_two_splits_are_a_leak(tmp_path):
+    pytest.importorskip("rensa")
+    first, second = write_jsonl(tmp_path / "a.jsonl", [chat(LONG)]), write_jsonl(tmp_path / "b.jsonl", [chat(LONG + "!")])
+    data = chat_data(first, second, check_leaks="near")
+    data = data._replace(sources=(data.sources[0], data.sources[1]._replace(split="test")))
+    with pytest.raises(GateError, match="the same near-duplicate stands in train"):
+        build(data, tmp_path / "out")
+    assert build(data._replace(check_leaks="exact"), tmp_path / "out")["splits"] == {"test": 1, "train": 1}
+    assert build(data._replace(near_threshold=1), tmp_path / "out")["splits"] == {"test": 1, "train": 1}
+
+
+def test_labels_that_only_near_duplicates_had_are_gone(tmp_path):
+    pytest.importorskip("rensa")
+    data = mbti(tmp_path / "a.csv", [(LONG, "INFJ"), (LONG + "!", "ENTP"), ("some other words of little length", "ISTP")])
+    assert build(data._replace(dedup="near"), tmp_path / "out")["labels"] == ["INFJ", "ISTP"]
+
+
+def test_input_that_changes_while_it_is_read_publishes_nothing(tmp_path, monkeypatch):
+    path = write_jsonl(tmp_path / "a.jsonl", chats(50))
+    check = pipeline.check_budget
+
+    def meanwhile(*arguments):
+        with path.open("ab") as stream:
+            stream.write(b"\n")
+        check(*arguments)
+
+    monkeypatch.setattr(pipeline, "check_budget", meanwhile)
+    with pytest.raises(UserError, match="a.jsonl: changed while it was read"):
+        build(chat_data(path), tmp_path / "out")
+    assert [p.name for p in tmp_path.iterdir()] == ["a.jsonl"]
+
+
+def test_the_real_file_gives_the_verified_counts(tmp_path, realdata):
+    path = realdata / "emogpt" / "augmentedv1.jsonl"
+    manifest = build(Data("chat", (Source(str(path), "emogpt"),), split=Split(0, 0)), tmp_path / "out", processes=2, batch_bytes=50_000)
+    assert (manifest["rows_in"], manifest["rows_kept"]) == (500, 496)
+    assert manifest["dropped"] == {"not_augmented": 3, "duplicate": 1}
+
+
+ROWS = st.lists(
+    st.one_of(
+        st.builds(chat, st.sampled_from("abcdefgh"), tree=st.integers(0, 5)),
+        st.sampled_from([b"{]\n", b"\n", b'{"messages": []}\n', b"\xff\n"]),
+    ),
+    max_size=30,
+)
+
+
+@settings(max_examples=40, deadline=None)
+@given(ROWS, st.sampled_from([Split(0, 0), Split(0.3, 0.2), Split(0.3, 0.3, group_by=("tree",))]), st.integers(1, 400))
+def test_the_account_always_adds_up_and_splits_share_nothing(tmp_path_factory, rows, split, batch_bytes):
+    folder = tmp_path_factory.mktemp("property")
+    path = write_jsonl(folder / "a.jsonl", [chat("first", tree=9), *rows])
+    data = Data("chat", (Source(str(path), "messages", {"keep_meta": ["tree"]}),), split=split, max_dropped=1)
+    manifest = build(data, folder / "out", batch_bytes=batch_bytes)
+    assert manifest["rows_in"] == manifest["rows_read"] == manifest["rows_kept"] + sum(manifest["dropped"].values())
+    assert manifest["rows_read"] == 1 + sum(row != b"\n" for row in rows)
+    assert manifest["rows_kept"] == sum(manifest["splits"].values())
+    written = {name: read_jsonl(folder / "out" / f"{name}.jsonl") for name in manifest["splits"]}
+    assert {name: len(found) for name, found in written.items()} == manifest["splits"]
+    questions = {name: {row["messages"][0]["content"] for row in found} for name, found in written.items()}
+    assert sum(map(len, questions.values())) == len(set().union(*questions.values())) == manifest["rows_kept"]
+    if split.group_by:
+        trees = {name: {row["meta"]["tree"] for row in found} for name, found in written.items()}
+        assert sum(map(len, trees.values())) == len(set().union(*trees.values()))
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.permutations(range(24)), st.sampled_from([Split(0.3, 0.2), Split(0.25, 0.25, group_by=("tree",), stratify_by="topic")]))
+def test_the_split_of_a_row_does_not_depend_on_the_order_of_the_rows(tmp_path_factory, order, split):
+    folder = tmp_path_factory.mktemp("order")
+    rows = [row | {"tree": n // 2, "topic": "ab"[n % 3 == 0]} for n, row in enumerate(chats(24))]
+    found = []
+    for name, places in (("straight", range(24)), ("shuffled", order)):
+        path = write_jsonl(folder / f"{name}.jsonl", [rows[place] for place in places])
+        data = Data("chat", (Source(str(path), "messages", {"keep_meta": ["tree", "topic"]}),), split=split)
+        manifest = build(data, folder / name)
+        found.append({s: {row["messages"][0]["content"] for row in read_jsonl(folder / name / f"{s}.jsonl")} for s in manifest["splits"]})
+    assert found[0] == found[1]
+
+
+def test_posts_over_several_lines_are_the_same_for_every_way_of_working(tmp_path):
+    rows = [("1. one\n2. two, and more", "INFJ"), ("a|||b", "ENTP"), ('she said ""no""', "ISTP")] * 200
+    data = mbti(tmp_path / "a.csv", [(f"{n} {text}", label) for n, (text, label) in enumerate(rows)])
+    found = []
+    for processes, batch_bytes in WAYS:
+        manifest = build(data, tmp_path / "out", processes=processes, batch_bytes=batch_bytes)
+        assert manifest["rows_read"] == manifest["rows_in"] == manifest["rows_kept"] == 600
+        found.append(contents(tmp_path / "out"))
+    assert all(other == found[0] for other in found)

@@ -1,0 +1,140 @@
+"""What is published is complete, or not there."""
+
+import errno
+import hashlib
+import os
+import subprocess
+import sys
+
+import pytest
+from recipekit.converters.building import publish
+from recipekit.converters.building.publish import NewFile, new_folder, sweep, write_atomically
+from recipekit.schemas.errors import UserError
+
+MARKER = "manifest.json"
+
+
+def write(target, content, marker=MARKER):
+    with new_folder(target, marker) as folder:
+        (folder / "rows").write_text(content)
+        (folder / MARKER).write_text("{}")
+
+
+def left_over(tmp_path):
+    return [path.name for path in tmp_path.iterdir() if path.name.startswith(".")]
+
+
+def dead_process():
+    """The number of a process that has ended."""
+    return int(subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, check=True).stdout)
+
+
+def test_a_new_folder_appears_whole(tmp_path):
+    write(tmp_path / "out", "a")
+    assert (tmp_path / "out" / "rows").read_text() == "a"
+    assert not left_over(tmp_path)
+
+
+def test_an_older_one_is_replaced_whole(tmp_path):
+    write(tmp_path / "out", "a")
+    (tmp_path / "out" / "only in the old one").touch()
+    write(tmp_path / "out", "b")
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"rows", MARKER}
+    assert (tmp_path / "out" / "rows").read_text() == "b"
+    assert not left_over(tmp_path)
+
+
+def test_where_names_cannot_be_exchanged_it_takes_two_steps(tmp_path, monkeypatch):
+    monkeypatch.setattr(publish.ctypes, "CDLL", lambda *_, **__: object())
+    write(tmp_path / "out", "a")
+    write(tmp_path / "out", "b")
+    assert (tmp_path / "out" / "rows").read_text() == "b"
+    assert not left_over(tmp_path)
+
+
+def test_an_error_leaves_the_old_one(tmp_path):
+    write(tmp_path / "out", "a")
+    with pytest.raises(ZeroDivisionError), new_folder(tmp_path / "out", MARKER) as folder:
+        (folder / "rows").write_text("half")
+        1 / 0  # noqa: B018
+    assert (tmp_path / "out" / "rows").read_text() == "a"
+    assert not left_over(tmp_path)
+
+
+def test_nobodys_own_files_are_thrown_away(tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "thesis.txt").touch()
+    with pytest.raises(UserError, match="was not written by recipekit"):
+        write(tmp_path / "out", "a")
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match="was not written by recipekit"):
+        write(tmp_path / "file", "a")
+    (tmp_path / "empty").mkdir()
+    write(tmp_path / "empty", "a")
+
+
+def test_what_killed_writers_left_is_swept_and_nothing_else(tmp_path):
+    dead, alive = dead_process(), os.getpid()
+    names = [f".out.{dead}.tmp", f".out.old.{dead}.tmp", f".out.{alive}.tmp", f".other.{dead}.tmp", ".out.tmp", ".out.x.tmp"]
+    for name in [*names, "out"]:
+        (tmp_path / name).mkdir()
+    sweep(tmp_path / "out")
+    assert sorted(left_over(tmp_path)) == sorted(names[2:])
+
+
+def test_an_old_folder_that_was_moved_away_comes_back(tmp_path):
+    """Killed between the two steps of an exchange, a writer leaves no folder of the name at all."""
+    moved = tmp_path / f".out.old.{dead_process()}.tmp"
+    moved.mkdir()
+    (moved / "rows").write_text("a")
+    sweep(tmp_path / "out")
+    assert (tmp_path / "out" / "rows").read_text() == "a"
+
+
+def test_nothing_is_swept_where_nothing_is(tmp_path):
+    sweep(tmp_path / "absent" / "out")
+    write(tmp_path / "absent" / "out", "a")
+    assert (tmp_path / "absent" / "out" / "rows").exists()
+
+
+@pytest.mark.parametrize("name", ["[a]*", "with space", "-dash", "字💻"])
+def test_any_name_will_do(tmp_path, name):
+    write(tmp_path / name, "a")
+    write(tmp_path / name, "b")
+    assert (tmp_path / name / "rows").read_text() == "b"
+
+
+@pytest.mark.parametrize(("number", "hint"), [(errno.ENOSPC, "no space left"), (errno.EROFS, "read-only"), (errno.EDQUOT, "quota")])
+def test_a_full_disk_is_told_with_what_to_do(tmp_path, number, hint):
+    with pytest.raises(UserError) as caught, new_folder(tmp_path / "out", MARKER):
+        raise OSError(number, os.strerror(number))
+    assert hint in caught.value.problems[0].hint
+    assert caught.value.problems[0].mark.file == str(tmp_path / "out")
+    assert not left_over(tmp_path)
+
+
+def test_a_file_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
+    write_atomically(tmp_path / "a", b"old")
+    monkeypatch.setattr(publish.os, "fsync", lambda _: (_ for _ in ()).throw(OSError(errno.EIO, "Input/output error")))
+    with pytest.raises(UserError, match="Input/output error"):
+        write_atomically(tmp_path / "a", b"new")
+    assert (tmp_path / "a").read_bytes() == b"old"
+    assert not left_over(tmp_path)
+
+
+def test_a_file_knows_the_hash_of_what_was_meant(tmp_path):
+    file = NewFile(tmp_path / "a")
+    file.write(b"one")
+    file.write(memoryview(b"two"))
+    file.close()
+    assert (tmp_path / "a").read_bytes() == b"onetwo"
+    assert file.facts() == {"sha256": hashlib.sha256(b"onetwo").hexdigest(), "bytes": 6}
+
+
+def test_bytes_lost_on_the_way_are_noticed(tmp_path):
+    file = NewFile(tmp_path / "a")
+    file.write(b"onetwo")
+    file.stream.flush()
+    os.truncate(tmp_path / "a", 3)
+    with pytest.raises(UserError, match="6 bytes were written and 3 are there"):
+        file.close()

@@ -1,0 +1,50 @@
+"""On a Ray cluster a conversion gives what it gives on one machine, whatever is killed in the middle."""
+
+import json
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+from recipekit.converters.building.pipeline import build
+from recipekit.schemas.sections import Split
+
+from ..chats import chat, chat_data, chats, contents, write_jsonl
+
+pytestmark = [pytest.mark.cluster, pytest.mark.skipif(find_spec("ray") is None, reason="needs the extra [ray]")]
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory):
+    """Rows, and what ray_cluster.py made of them and saw."""
+    folder = tmp_path_factory.mktemp("ray")
+    many = [chat(f"{number} " + "words and more " * 60) for number in range(40_000)]
+    rows = write_jsonl(folder / "rows.jsonl", [*many, *many[:100], b"{broken\n", b"\n", {}, *chats(10)])
+    argv = [sys.executable, Path(__file__).with_name("ray_cluster.py"), rows, folder / "out"]
+    result = subprocess.run(argv, capture_output=True, text=True, timeout=300)
+    assert result.returncode == 0, result.stderr[-3000:]
+    return rows, folder / "out", json.loads(result.stdout.splitlines()[-1])
+
+
+def test_a_process_and_a_node_that_are_killed_in_the_middle_lose_nothing(cluster, tmp_path):
+    rows, out, said = cluster
+    assert said["code"] == 0, said["stderr"]
+    assert said["killed"] and said["node_gone"] and said["before_the_end"]
+    manifest = build(chat_data(rows, split=Split(0.1, 0), max_dropped=1), tmp_path / "out")
+    assert contents(out) == contents(tmp_path / "out")
+    assert manifest["rows_in"] == 40_112 == manifest["rows_kept"] + 102
+    assert json.loads(said["stdout"]) == {**manifest, "out": str(out)}
+
+
+def test_a_batch_that_loses_every_process_is_named(cluster):
+    _, _, said = cluster
+    assert said["lost"].startswith("a:7: a Ray worker was lost while it converted lines 7 to 8 of a")
+
+
+def test_a_cluster_that_does_not_answer_is_a_mistake(tmp_path, recipe):
+    rows = write_jsonl(tmp_path / "a.jsonl", chats(3))
+    result = recipe("convert", "--converter", "messages", rows, "--out", tmp_path / "out", "--engine", "ray", RAY_ADDRESS="127.0.0.1:1")
+    assert result.returncode == 1, result.stderr
+    assert "no Ray cluster answers at 127.0.0.1:1" in result.stderr
+    assert not (tmp_path / "out").exists()

@@ -1,0 +1,169 @@
+"""Several processes give what one gives, in order; one that dies is replaced once."""
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import orjson
+import pytest
+from recipekit.converters.building import workers as module
+from recipekit.converters.building.conversion import Batch, Converted, Spec, convert_batch
+from recipekit.converters.building.workers import Workers
+from recipekit.schemas.errors import Mark, Problem, UserError
+
+from ..chats import chat, chats
+
+CHATS = Spec("chat", "messages", {})
+
+
+def batches(count, rows=3):
+    return [Batch("a", 1 + n * rows, [orjson.dumps(row) + b"\n" for row in chats(rows, n * rows)]) for n in range(count)]
+
+
+def result(found: Converted):
+    return found.lines, found.digests, list(found.ends), found.ledger.as_json()
+
+
+def failing(monkeypatch, fault, on_line=1):
+    """The work of the processes, but for `fault`, which happens at the batch that starts on that line."""
+
+    def convert(spec, batch):
+        if batch.line == on_line:
+            fault()
+        return convert_batch(spec, batch)
+
+    monkeypatch.setattr(module, "convert_batch", convert)
+
+
+def die():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def once(path: Path, fault=die):
+    def act():
+        if not path.exists():
+            path.touch()
+            fault()
+
+    return act
+
+
+@pytest.mark.parametrize("processes", [1, 2, 4])
+@pytest.mark.parametrize("count", [0, 1, 2, 3, 9, 40])
+def test_results_come_in_the_order_of_the_batches(processes, count):
+    expected = [result(convert_batch(CHATS, batch)) for batch in batches(count)]
+    with Workers(processes) as workers:
+        assert [result(found) for found in workers.convert(CHATS, batches(count))] == expected
+
+
+def test_a_slow_batch_holds_the_others_back_but_loses_none(monkeypatch):
+    failing(monkeypatch, lambda: time.sleep(0.3))
+    with Workers(2) as workers:
+        found = list(workers.convert(CHATS, batches(30)))
+    assert b"".join(part.lines for part in found) == b"".join(convert_batch(CHATS, batch).lines for batch in batches(30))
+
+
+def test_the_same_processes_serve_one_source_after_the_other():
+    with Workers(2) as workers:
+        list(workers.convert(CHATS, batches(3)))
+        pids = {worker.process.pid for worker in workers.workers}
+        found = list(workers.convert(CHATS._replace(prefix="1/"), batches(3)))
+        assert {worker.process.pid for worker in workers.workers} == pids
+    assert orjson.loads(found[0].lines.splitlines()[0])["id"] == "1/a:1"
+
+
+def test_batches_larger_than_the_shared_memory_pass_through_the_pipe(monkeypatch):
+    monkeypatch.setattr(module, "SLOT_BYTES", 4096)
+    large = Batch("a", 1, [orjson.dumps(chat("x" * 100_000)) + b"\n"])
+    with Workers(2) as workers:
+        (found,) = workers.convert(CHATS, [large])
+    assert result(found) == result(convert_batch(CHATS, large))
+
+
+def test_a_process_that_is_killed_costs_its_batch_one_more_try(monkeypatch, tmp_path):
+    failing(monkeypatch, once(tmp_path / "died"), on_line=7)
+    with Workers(2) as workers:
+        found = list(workers.convert(CHATS, batches(12)))
+    assert (tmp_path / "died").exists()
+    assert [result(part) for part in found] == [result(convert_batch(CHATS, batch)) for batch in batches(12)]
+
+
+@pytest.mark.parametrize(
+    ("fault", "died"),
+    [(die, r"signal 9 \(SIGKILL\)"), (lambda: os.kill(os.getpid(), signal.SIGTERM), "SIGTERM"), (lambda: os._exit(7), "exit code 7")],
+)
+def test_a_batch_that_kills_two_processes_is_named_soon(monkeypatch, fault, died):
+    failing(monkeypatch, fault, on_line=4)
+    started = time.monotonic()
+    with (
+        pytest.raises(UserError, match=f"{died}.* while it converted lines 4 to 6 of a; so did the one that tried again") as caught,
+        Workers(2) as w,
+    ):
+        list(w.convert(CHATS, batches(5)))
+    assert time.monotonic() - started < 4
+    assert caught.value.problems[0].mark == Mark("a", 4)
+
+
+def test_running_out_of_memory_is_a_death(monkeypatch, tmp_path):
+    def exhausted():
+        raise MemoryError
+
+    failing(monkeypatch, once(tmp_path / "died", exhausted))
+    with Workers(2) as workers:
+        assert len(list(workers.convert(CHATS, batches(4)))) == 4
+
+
+def test_a_users_mistake_found_in_a_process_arrives_whole(monkeypatch):
+    problem = Problem(Mark("a", 4), "cannot be", "mend it", "some-rule")
+
+    def mistaken():
+        raise UserError(problem)
+
+    failing(monkeypatch, mistaken, on_line=4)
+    with pytest.raises(UserError) as caught, Workers(2) as workers:
+        list(workers.convert(CHATS, batches(5)))
+    assert caught.value.problems == [problem]
+
+
+def test_our_own_mistake_arrives_with_its_traceback(monkeypatch):
+    failing(monkeypatch, lambda: 1 // 0)
+    with pytest.raises(RuntimeError, match="ZeroDivisionError"), Workers(2) as workers:
+        list(workers.convert(CHATS, batches(5)))
+
+
+def test_no_process_outlives_its_workers():
+    pids = []
+    with pytest.raises(KeyboardInterrupt), Workers(3) as workers:
+        for _ in workers.convert(CHATS, batches(9)):
+            pids = [worker.process.pid for worker in workers.workers]
+            raise KeyboardInterrupt
+    assert len(pids) == 3
+    assert not any(running(pid) for pid in pids)
+
+
+def test_processes_end_with_their_parent():
+    """Killed outright, the parent cannot end them: they see their pipe close."""
+    reading, writing = os.pipe()
+    parent = os.fork()
+    if parent == 0:
+        workers = Workers(3)
+        next(workers.convert(CHATS, batches(6)))
+        os.write(writing, b" ".join(b"%d" % worker.process.pid for worker in workers.workers))
+        os.kill(os.getpid(), signal.SIGKILL)
+    os.waitpid(parent, 0)
+    pids = os.read(reading, 1000).split()
+    os.close(reading)
+    os.close(writing)
+    deadline = time.monotonic() + 5
+    while (left := [pid for pid in pids if running(pid.decode())]) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert len(pids) == 3
+    assert not left
+
+
+def running(pid):
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False

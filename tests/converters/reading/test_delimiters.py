@@ -1,0 +1,49 @@
+"""Tables are cut where their first lines agree; texts that only look like tables are none."""
+
+import pytest
+from recipekit.converters.reading.delimiters import is_table, table_format
+
+LOG = b"2025-07-14 22:28:27,858 - Starting\n2025-07-14 22:28:38,993 - Question 1\n2025-07-14 22:28:50,672 - Question 2\n"
+README = b"# Data\n\nThese rows, collected in May, are ours.\nPlease ask, before you use them, and cite us.\n"
+
+
+@pytest.mark.parametrize(
+    ("head", "kind"),
+    [
+        (b"a,b\n1,2\n3,4\n", "csv"), (b"a;b\n1;2\n3;4\n", "csv with semicolons"), (b"a\tb\n1\t2\n", "tsv"), (b"a|b|c\n1|2|3\n", "csv with pipes"),
+        (b"text;label\nwell, yes, no;x\nyes, no;y\n", "csv with semicolons"), (b'a,b\n"x;y",2\n"z;w",3\n', "csv"),
+        (b'\xef\xbb\xbftext;price\n"one\ntwo; three";1,5\nfour;2,5\n', "csv with semicolons"), (b"a,b\r\n1,2\r\n", "csv"),
+        (b"type,posts\nINTJ,'a|||b|||c'\nENFP,'d|||e|||f'\n", "csv"), (b"text\nno comma here\n", "csv"), (b"a,b\n", "csv"), (b"", "csv"),
+        (b"text\tnote\nwell, yes\tx\na, b, c\ty\n", "tsv"),
+    ],
+)  # fmt: skip
+def test_the_delimiter_is_the_one_that_gives_rows_of_one_length(head, kind):
+    assert table_format(head) == kind
+
+
+def test_a_default_that_fits_as_well_as_another_stays():
+    assert table_format(b"a,b\tc\n1,2\t3\n", "tsv") == "tsv"
+    assert table_format(b"a,b\tc\n1,2\t3\n", "csv") == "csv"
+
+
+@pytest.mark.parametrize("head", [b"a,b\n1,2\n", b'"id";"text"\n1;"x"\n', b",raw,predict\n0,x,y\n1,z,w\n"])
+def test_a_table_has_names_above_rows_of_as_many_cells(head):
+    assert is_table(head)
+
+
+@pytest.mark.parametrize("head", [LOG, README, b"one line\nanother\n", b"", b"1,2\n3,4\n", b"a,b\n1\n2\n3\n"])
+def test_logs_notes_and_tables_without_names_are_none(head):
+    assert not is_table(head)
+
+
+def test_a_row_that_is_cut_at_the_end_of_the_head_does_not_count():
+    head = b"a,b\n" + b'"' + b"x" * (1 << 16)
+    assert table_format(head[: 1 << 16]) == "csv"
+
+
+def test_real_logs_are_no_tables_and_real_tables_are(realdata):
+    heads = {path: path.read_bytes()[: 1 << 16] for path in realdata.rglob("*") if path.suffix in (".csv", ".log", ".md", ".txt")}
+    told = {path.name for path, head in heads.items() if is_table(head)}
+    assert {path.name for path in heads if path.suffix == ".log"} & told == set()
+    assert {"subtitles.csv", "formatted_for_training.csv", "babylm_7labels.csv"} <= told
+    assert not [name for name in told if not name.endswith(".csv")]

@@ -1,0 +1,129 @@
+"""Misread UTF-8 is mended where nothing is lost by it, and correct text is never touched."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from recipekit.converters.building.conversion import Batch, Spec, convert_batch
+from recipekit.converters.reading.mojibake import NOTE, may_be_misread, mend, mended
+from recipekit.converters.records import Row
+
+WORDS = [
+    "naïve", "café", "Größe", "façade", "“quoted”", "‘single’", "it’s", "– dash –", "…", "你好，世界！", "“你好”", "こんにちは", "привет",
+    "안녕하세요", "🎯", "👩‍👩‍👧", "✅", "→", "π ≈ 3", "€5", "£5", "100 °C", "½", "„Ärger“", "‚Übung‘", "«à bientôt»", "señor", "Łódź", "×2", "©",
+    "plain", "words", "in", "English", "©", "naïveté", "L’été", "Ångström",
+]  # fmt: skip
+CORRECT = st.lists(st.sampled_from(WORDS), min_size=1, max_size=12).map(" ".join)
+
+
+@pytest.mark.parametrize(
+    ("broken", "right"),
+    [
+        ("Itâ€™s fine", "It’s fine"), ("â€œquotedâ€\x9d", "“quoted”"), ("Ã©tÃ©", "été"), ("caf√© cr√®me", "café crème"), ("l‚Äôamour", "l’amour"),
+        ("‚úÖ Fast", "✅ Fast"), ("(4 ‚Üí 2 or 1)", "(4 → 2 or 1)"), ("\uf8ffüöÄ Starting", "🚀 Starting"), ("## \uf8ffüõ†Ô∏è Step", "## 🛠️ Step"),
+        ("Ð¿Ñ€Ð¸Ð²ÐµÑ‚", "привет"), ("ä½\xa0å¥½ä¸–ç•Œ", "你好世界"), ("ItÃ¢â‚¬â„¢s", "It’s"),
+    ],
+)  # fmt: skip
+def test_what_was_misread_is_read_again(broken, right):
+    assert mend(broken) == right
+
+
+@pytest.mark.parametrize("text", WORDS + ["Äh, “Äh”", "‚Ä", "√9 = 3", "¬A ∧ B", "Ω ± 5 ≤ x", "ÀÉ", "Â", "\uf8ff Apple", "", "ascii"])
+def test_correct_text_stays(text):
+    assert mend(text) == text
+
+
+def test_the_quick_no_is_not_said_of_misread_texts():
+    """Every letter of Western Europe, and sentences: whatever encoding was taken for UTF-8."""
+    for codec in ("latin-1", "cp1252", "mac_roman"):
+        for text in ["It’s fine", "“été”", "✅ Fast", "你好，世界", "привет", "🚀", *map(chr, range(0x80, 0x100))]:
+            misread = text.encode().decode(codec, "ignore")
+            assert len(misread) < 2 or may_be_misread(misread.encode()), (codec, text)
+    assert not may_be_misread("plain, 字, 💻 and ✅, “quoted”".encode())
+    assert not may_be_misread(b"ascii")
+
+
+@given(CORRECT)
+def test_no_sentence_of_correct_words_is_changed(text):
+    assert mend(text) == text
+
+
+@given(CORRECT, st.sampled_from(["cp1252", "mac_roman"]))
+def test_a_misread_sentence_comes_back_or_stays_as_it_is(text, codec):
+    try:
+        broken = text.encode().decode(codec)
+    except UnicodeDecodeError:
+        return
+    assert mend(broken) in (text, broken)
+
+
+def test_a_broken_line_is_mended_beside_a_correct_one_and_a_mixed_line_stays():
+    assert mend("Itâ€™s fine\n“correct” ✅\n✅ â€™") == "It’s fine\n“correct” ✅\n✅ â€™"
+
+
+def test_every_message_and_text_is_mended_and_what_is_right_is_the_same_object():
+    right = {"messages": [{"role": "user", "content": "“Why?”"}]}
+    assert mended(right) is right
+    assert mended({"text": "Itâ€™s", "label": "Ã©"}) == {"text": "It’s", "label": "Ã©"}
+    assert mended({"messages": [{"role": "user", "content": "Itâ€™s", "train": True}, "odd"]}) == {
+        "messages": [{"role": "user", "content": "It’s", "train": True}, "odd"],
+    }  # fmt: skip
+    for odd in ({"messages": None}, {"text": 3}, {}):
+        assert mended(odd) is odd
+
+
+def converted(*texts, **spec):
+    rows = [Row({"text": text}, "a.jsonl", line) for line, text in enumerate(texts, 1)]
+    return convert_batch(Spec("text", "table", {}, **spec), Batch("a.jsonl", 1, rows=rows))
+
+
+def test_a_mended_row_is_counted_and_equals_the_row_that_was_right():
+    found = converted("It’s fine", "Itâ€™s fine", "plain")
+    assert found.changed == {1: (NOTE,)}
+    assert found.digests[:16] == found.digests[16:32]
+    assert json.loads(found.lines.splitlines()[1])["text"] == "It’s fine"
+
+
+def test_it_can_be_switched_off():
+    found = converted("Itâ€™s fine", mend_mojibake=False)
+    assert (found.changed, json.loads(found.lines)["text"]) == ({}, "Itâ€™s fine")
+
+
+def test_a_row_that_mending_would_leave_blank_stays():
+    found = converted("Â\xa0")
+    assert (found.changed, len(found.ends)) == ({}, 1)
+
+
+def test_the_recipes_own_system_prompt_is_not_touched():
+    messages = [{"role": "user", "content": "Itâ€™s"}, {"role": "assistant", "content": "No."}]
+    spec = Spec("chat", "messages", {}, system_prompt="Say â€™.")
+    found = convert_batch(spec, Batch("a", 1, rows=[Row({"messages": messages}, "a", 1)]))
+    assert [m["content"] for m in json.loads(found.lines)["messages"]] == ["Say â€™.", "It’s", "No."]
+
+
+def strings(value):
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict | list):
+        for part in value.values() if isinstance(value, dict) else value:
+            yield from strings(part)
+
+
+def test_no_text_of_the_real_files_is_changed(realdata):
+    seen = 0
+    for path in sorted(realdata.rglob("*")):
+        if path.suffix == ".json" or path.suffix == ".jsonl":
+            content = path.read_text(encoding="utf-8")
+            try:
+                values = [json.loads(content)]
+            except json.JSONDecodeError:
+                values = [json.loads(line) for line in content.splitlines() if line.startswith("{") and line.endswith("}")]
+            texts = list(strings(values))
+        elif path.suffix in (".csv", ".txt", ".md"):
+            texts = path.read_text(encoding="utf-8", errors="ignore").splitlines()
+        else:
+            continue
+        seen += len(texts)
+        assert [text for text in texts if mend(text) != text] == [], path
+    assert seen > 30_000

@@ -1,0 +1,48 @@
+"""A shrunk configuration is of the same shape as the real one, and small."""
+
+import pytest
+from recipekit.runner.models.public_models import public_models
+from recipekit.runner.models.shrinking import HEADS, LAYERS, description, shrunk
+
+CONFIGS = {name: model["config"] for name, model in public_models().items()}
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_class_and_every_field_that_does_not_scale_stay(name):
+    config, small = CONFIGS[name], shrunk(CONFIGS[name])
+    scaled = {"hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads", "head_dim"}
+    scaled |= {"n_embd", "n_layer", "n_head"}
+    assert {key: value for key, value in small.items() if key not in scaled} == {k: v for k, v in config.items() if k not in scaled}
+    assert small.keys() == config.keys()
+
+
+@pytest.mark.parametrize("name", [name for name in CONFIGS if "num_key_value_heads" in CONFIGS[name]])
+def test_heads_and_widths_keep_their_ratio(name):
+    config, small = CONFIGS[name], shrunk(CONFIGS[name])
+    assert small["num_attention_heads"] >= HEADS
+    assert small["num_attention_heads"] % small["num_key_value_heads"] == 0
+    for one, other in (("num_attention_heads", "num_key_value_heads"),):
+        assert small[one] / small[other] == config[one] / config[other]
+    assert small["intermediate_size"] / small["hidden_size"] == pytest.approx(config["intermediate_size"] / config["hidden_size"], rel=0.15)
+    assert small["hidden_size"] < 256 and small["num_hidden_layers"] == LAYERS
+
+
+def test_a_list_with_an_item_for_each_layer_is_cut_and_no_other():
+    config = CONFIGS["Qwen/Qwen2-7B-Instruct"] | {"layer_types": ["full_attention"] * 28, "eos_token_id": [1, 2, 3]}
+    assert shrunk(config)["layer_types"] == ["full_attention"] * LAYERS
+    assert shrunk(config)["eos_token_id"] == [1, 2, 3]
+
+
+def test_code_and_quantisation_of_the_real_weights_are_left_out():
+    config = CONFIGS["openai-community/gpt2"] | {"auto_map": {"AutoModel": "x.Y"}, "quantization_config": {"bits": 4}}
+    assert not {"auto_map", "quantization_config"} & shrunk(config).keys()
+
+
+def test_what_cannot_be_shrunk_is_told_by_the_missing_field():
+    with pytest.raises(KeyError, match="num_hidden_layers"):
+        shrunk({"model_type": "odd", "hidden_size": 64})
+
+
+def test_the_description_says_how_much_is_left():
+    config = CONFIGS["meta-llama/Llama-2-7b-hf"]
+    assert description(config, shrunk(config)) == "2 of 32 layers, width 64 of 4,096, 4 of 32 heads"

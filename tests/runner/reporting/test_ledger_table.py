@@ -1,0 +1,43 @@
+"""The account of a conversion as people see it."""
+
+import pytest
+from recipekit.runner.reporting.ledger_table import ledger_table
+
+MANIFEST = {
+    "type": "chat", "rows_in": 12345, "rows_kept": 12000, "dropped": {"not_augmented": 300, "duplicate": 45}, "changed": {"[b]mojibake": 7},
+    "splits": {"train": 11000, "validation": 1000},
+    "sources": [{"files": [{"name": name, "format": "text, no table: not read"} for name in ("a.log", "b.log", "c.md", "d.md")]},
+                {"files": [{"name": "rows.csv", "format": "csv"}]}],
+}  # fmt: skip
+
+
+@pytest.fixture
+def lines(tmp_path, capsys):
+    ledger_table(MANIFEST, tmp_path / "out")
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    return [" ".join(line.replace("│", " ").split()) for line in captured.err.splitlines()]
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["12,345 in", "-300 dropped: not augmented", "-45 dropped: duplicate", "12,000 kept", "7 noted: [b]mojibake", "11,000 train",
+     "1,000 validation"],
+)  # fmt: skip
+def test_every_number_has_its_line(lines, line):
+    assert line in lines
+
+
+def test_files_that_were_not_read_are_named(lines):
+    assert lines[-1] == "4 files in the folder are no data and were not read: a.log, b.log, c.md and 1 more"
+
+
+def test_the_numbers_come_in_the_order_in_which_they_add_up(lines):
+    places = [
+        next(i for i, line in enumerate(lines) if line.endswith(word)) for word in (" in", "augmented", "duplicate", "kept", " train")
+    ]
+    assert places == sorted(places)
+
+
+def test_the_title_says_what_and_where(lines):
+    assert lines[0].startswith("chat records in")

@@ -1,0 +1,85 @@
+"""Base beside tuned on the terminal, in words that claim no more than was measured."""
+
+import io
+
+import pytest
+from recipekit.runner.reporting.metrics_table import metrics_table, number, verdict
+from rich.console import Console
+
+
+def estimate(value, low=0.0, high=0.0):
+    return {"value": value, "low": low, "high": high}
+
+
+@pytest.mark.parametrize(
+    ("given", "shown"),
+    [
+        (None, ""),
+        (estimate(None, None, None), "not measurable"),
+        (estimate(12.345, 11, 13.999), "12.35 [11.00, 14.00]"),
+        (estimate(0, 0, 0), "0.000 [0.000, 0.000]"),
+        (estimate(-3.5, -4, None), "-3.50 [-4.00, ?]"),
+    ],
+)
+def test_a_number_stands_with_its_interval(given, shown):
+    assert number(given) == shown
+
+
+@pytest.mark.parametrize(
+    ("value", "distinguishable", "better", "words"),
+    [
+        (None, False, "lower", ""),
+        (1.0, False, "lower", "+1.000, not distinguishable"),
+        (1.0, True, "lower", "+1.000, worse"),
+        (-1.0, True, "lower", "-1.000, better"),
+        (1.0, True, "higher", "+1.000, better"),
+        (-1.0, True, "higher", "-1.000, worse"),
+        (1.0, True, "", "+1.000"),
+        (0.0, False, "higher", "+0.000, not distinguishable"),
+    ],
+)
+def test_a_change_is_called_better_only_when_it_can_be_told_from_chance(value, distinguishable, better, words):
+    assert verdict({"value": value, "distinguishable": distinguishable}, better) == words
+
+
+METRICS = {
+    "rows": 12, "split": "validation", "against": "base", "confidence": 0.9,
+    "metrics": {"perplexity": {"unit": "", "better": "lower"}, "token_reduction": {"unit": "%", "better": "higher"}},
+    "models": {
+        "base": {"perplexity": estimate(9, 8, 10), "token_reduction": estimate(None, None, None)},
+        "tuned": {"perplexity": estimate(4, 3, 5), "token_reduction": estimate(30, 20, 40)},
+        "reference": {"token_reduction": estimate(32, 31, 33)},
+    },
+    "differences": {
+        "perplexity": estimate(-5, -6, -4) | {"distinguishable": True},
+        "token_reduction": estimate(None, None, None) | {"distinguishable": False},
+    },
+}  # fmt: skip
+
+
+def printed(metrics, width=140):
+    screen = io.StringIO()
+    metrics_table(metrics, Console(file=screen, width=width))
+    return screen.getvalue()
+
+
+def test_the_table_has_a_row_a_metric_and_says_on_how_many_rows():
+    text = printed(METRICS)
+    assert "12 validation rows, 90% intervals" in text
+    row = next(line for line in text.splitlines() if "perplexity" in line)
+    assert ["9.00 [8.00, 10.00]" in row, "4.00 [3.00, 5.00]" in row, "-5.00, better" in row] == [True] * 3
+    row = next(line for line in text.splitlines() if "token reduction (%)" in line)
+    assert "not measurable" in row and "32.00 [31.00, 33.00]" in row
+
+
+def test_intervals_are_not_taken_for_markup():
+    assert "[8.00, 10.00]" in printed(METRICS)
+
+
+def test_the_datas_own_replies_have_no_column_where_none_was_measured():
+    assert "the data's own" in printed(METRICS)
+    assert "the data's own" not in printed(METRICS | {"models": METRICS["models"] | {"reference": {}}})
+
+
+def test_it_is_readable_on_a_narrow_terminal():
+    assert max(map(len, printed(METRICS, width=60).splitlines())) <= 60

@@ -1,0 +1,47 @@
+"""What the machine has and lacks, by what is really installed and by what is not."""
+
+import pytest
+from recipekit.runner.resources import environment as module
+from recipekit.runner.resources.environment import environment, missing, packages, token_is_there
+
+COMPLETE = {"packages": [], "gpus": [], "torch": {"version": "2.13.0+cpu", "build": "cpu"}}
+
+
+def test_what_this_project_asks_for_is_listed_with_its_extra_and_version():
+    found = {package["name"]: package for package in packages()}
+    assert found["click"]["extra"] == "" and found["click"]["fits"]
+    assert found["axolotl"]["wanted"] == "==0.19.0" and found["axolotl"]["extra"] == "train"
+    assert "ruff" not in found
+
+
+def test_a_package_that_is_missing_or_too_old_is_told_with_its_command(monkeypatch):
+    monkeypatch.setattr(module, "requires", lambda name: ["click>=99", 'nobody[knows]>=1 ; extra == "train"', 'ruff ; extra == "dev"'])
+    lacking = missing(COMPLETE | {"packages": packages()})
+    assert lacking[0].startswith("click is ") and ', and >=99 is needed: pip install "recipekit"' in lacking[0]
+    assert lacking[1:] == ['nobody is not installed: pip install "recipekit[train]"']
+
+
+def test_a_torch_without_cuda_beside_a_gpu_is_told():
+    assert missing(COMPLETE) == []
+    assert "built without CUDA" in missing(COMPLETE | {"gpus": [{}]})[0]
+
+
+def test_sizes_are_asked_of_the_system(tmp_path, monkeypatch):
+    monkeypatch.setenv("RECIPEKIT_CACHE", str(tmp_path / "not" / "yet"))
+    facts = environment()
+    assert facts["disk"]["cache"] > 0 and facts["disk"]["cache_folder"] == str(tmp_path / "not" / "yet")
+    assert facts["cores"] >= 1
+
+
+def test_a_token_is_seen_and_never_shown(monkeypatch, tmp_path):
+    monkeypatch.setenv("HF_HOME", str(tmp_path))
+    monkeypatch.delenv("HF_TOKEN", raising=False)
+    assert not token_is_there()
+    monkeypatch.setenv("HF_TOKEN", "canary-1234567890")
+    assert token_is_there() and "canary" not in str(environment())
+
+
+@pytest.mark.parametrize("line", ["torch>=2.11,<=2.13.0; extra == 'train'", 'torch<=2.13.0,>=2.11 ; extra == "train"'])
+def test_both_ways_to_write_an_extra_are_read(line, monkeypatch):
+    monkeypatch.setattr(module, "requires", lambda name: [line])
+    assert [package["extra"] for package in packages()] == ["train"]

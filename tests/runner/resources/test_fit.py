@@ -1,0 +1,120 @@
+"""What is refused before it trains, with its sum; what is only warned of; and what the sum is made of."""
+
+import json
+
+import pytest
+from recipekit.runner.machine import Machine
+from recipekit.runner.models.model_size import model_size
+from recipekit.runner.resources import fit as module
+from recipekit.runner.resources.disk_plan import disk_plan
+from recipekit.runner.resources.fit import available_memory, fit, free_disk, in_words, problems, require, size_text, too_large, warnings
+from recipekit.schemas.errors import UserError
+from recipekit.schemas.sections import Recipe
+
+from ..models.test_model_size import GPT2, LLAMA2
+
+GPU = Machine("cuda", 1, "a GPU", 16 << 30, True, memory=64 << 30)
+CPU = Machine(memory=64 << 30, cores=8)
+
+
+@pytest.fixture
+def found(minimal, tmp_path):
+    def build(config=GPT2, machine=GPU, **training):
+        size = model_size("x", public={"x": {"config": config}})
+        assert size
+        return fit(Recipe.from_values(minimal({f"training.{k}": v for k, v in training.items()})), size, machine, tmp_path)
+
+    return build
+
+
+def test_what_cannot_fit_is_refused_with_its_sum_and_what_to_do(found):
+    with pytest.raises(UserError) as refused:
+        require(found(LLAMA2, adapter="none"), full_rows=False)
+    text = str(refused.value)
+    assert "does not fit in memory: " in text and "weights 13.5 GB" in text and "optimizer 27 GB" in text and "a GPU has 17.2 GB" in text
+    assert "use adapter: qlora" in refused.value.problems[0].hint
+
+
+def test_what_fits_is_not_refused(found):
+    assert problems(found(), full_rows=True) == []
+    assert warnings(found()) == []
+
+
+def test_rows_that_may_be_short_are_warned_of_and_full_ones_refused(found):
+    long = found(LLAMA2, adapter="qlora", micro_batch_size=16, sequence_len=8192)
+    assert problems(long, full_rows=False) == []
+    assert [problem.rule for problem in problems(long, full_rows=True)] == ["memory"]
+    assert "memory is tight for rows of 8,192 tokens" in warnings(long)[0]
+
+
+def test_a_gpu_that_does_not_tell_its_memory_refuses_nothing(found):
+    silent = found(LLAMA2, GPU._replace(gpu_memory=0), adapter="none")
+    assert [p for p in problems(silent, full_rows=True) if p.rule == "memory"] == []
+    assert [line for line in warnings(silent) if "memory" in line] == []
+
+
+def test_checkpoints_that_do_not_fit_on_the_disk_are_refused_with_their_sum(found, monkeypatch):
+    monkeypatch.setattr(module, "free_disk", lambda folder: 1_000_000_000)
+    [problem] = problems(found(adapter="none", save_steps=10), full_rows=True)
+    assert problem.rule == "disk"
+    assert "checkpoints 2.24 GB" in problem.what and "1 GB are free" in problem.what
+
+
+def test_processes_of_a_cpu_share_its_memory(minimal, tmp_path):
+    size = model_size("x", public={"x": {"config": GPT2}})
+    assert size
+    two = Recipe.from_values(minimal({"launch": {"engine": "torchrun", "num_processes": 2}}))
+    shared = fit(two, size, CPU, tmp_path)
+    assert shared.memory_needed == 2 * shared.memory.total
+    assert "2 processes x " in module.memory_sum(shared)
+
+
+@pytest.mark.parametrize(
+    ("training", "steps", "kept"),
+    [
+        ({"save_steps": 10}, None, 3),
+        ({"save_steps": 10}, 20, 2),
+        ({"save_steps": 10, "save_total_limit": 5}, 1000, 6),
+        ({"num_epochs": 1}, 50, 1),
+    ],
+)
+def test_every_checkpoint_that_exists_at_once_is_counted_with_its_optimizer(minimal, training, steps, kept):
+    size = model_size("x", public={"x": {"config": GPT2}})
+    assert size
+    recipe = Recipe.from_values(minimal({f"training.{k}": v for k, v in (training | {"adapter": "none"}).items()}))
+    parts = disk_plan(recipe, size, GPU, steps=steps)
+    assert parts["checkpoints"] == kept * (2 + 4) * 124_439_808
+    assert "merged model" not in parts
+
+
+def test_a_merged_model_is_counted(minimal):
+    size = model_size("x", public={"x": {"config": GPT2}})
+    assert size
+    assert disk_plan(Recipe.from_values(minimal({"export.merge": True})), size, GPU)["merged model"] == 2 * 124_439_808
+
+
+def test_in_the_trainer_the_real_length_of_the_rows_counts(minimal, tiny_model, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("RECIPEKIT_DEVICE", "cpu")
+    recipe = Recipe.from_values(minimal({"training.sequence_len": 4096}))
+    assert too_large(recipe, str(tiny_model), 0, longest=70) == []
+    assert json.loads((tmp_path / "fit.json").read_text())["memory"]["tokens"] == 128
+    monkeypatch.setattr(module, "available_memory", lambda: -module.CPU_RUNTIME + 1)
+    assert "does not fit in memory" in too_large(recipe, str(tiny_model), 0, longest=70)[0]
+    assert too_large(recipe, "nobody/knows", 0, longest=70) == []
+
+
+def test_the_line_for_people_says_what_is_needed_and_what_is_there(found):
+    assert in_words(found(adapter="none")).startswith("memory ")
+    assert "(17.2 GB there), disk " in in_words(found(adapter="none"))
+
+
+@pytest.mark.parametrize(("size", "text"), [(0, "0 bytes"), (999, "999 bytes"), (1000, "1 kB"), (1234567, "1.23 MB"), (13476831232, "13.5 GB"),
+                                            (999_600_000, "1 GB"), (250_000_000_000, "250 GB")])  # fmt: skip
+def test_sizes_for_people(size, text):
+    assert size_text(size) == text
+
+
+def test_what_is_free_is_asked_of_the_system(tmp_path):
+    assert available_memory() > 1 << 20
+    assert free_disk(tmp_path / "not" / "yet") == pytest.approx(free_disk(tmp_path), rel=0.01)

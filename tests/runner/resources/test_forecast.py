@@ -1,0 +1,33 @@
+"""What a recipe will take, before anything is there."""
+
+import pytest
+from recipekit.runner.resources.forecast import GPU, batch, forecast, size_of
+from recipekit.schemas.sections import Recipe
+
+
+@pytest.fixture
+def of(minimal):
+    return lambda changes: Recipe.from_values(minimal(changes))
+
+
+def test_the_embedded_model_is_known_before_it_is_unpacked(of, monkeypatch, tmp_path):
+    monkeypatch.setenv("RECIPEKIT_CACHE", str(tmp_path))
+    size = size_of(of({"model.base_model": "embedded:smollm2-135m-instruct"}))
+    assert size and size.parameters == 134_515_008
+
+
+def test_another_recipes_run_has_the_size_of_that_recipes_model(of):
+    size = size_of(of({"model.base_model": "run:babylm_gpt2"}))
+    assert size and size.parameters == 124_439_808
+    assert size_of(of({"model.base_model": "run:nowhere"})) is None
+
+
+def test_of_an_unknown_model_there_is_no_forecast(of, tmp_path):
+    assert forecast(of({}), GPU, tmp_path) is None
+
+
+def test_the_rows_of_a_step_are_the_product_of_what_the_files_say(of):
+    recipe = of(
+        {"training.micro_batch_size": 2, "training.gradient_accumulation_steps": 4, "launch": {"engine": "torchrun", "num_processes": 3}}
+    )
+    assert batch(recipe)["rows"] == 24
