@@ -6,7 +6,7 @@ import sys
 import pytest
 from recipekit.runner.display import Display
 from recipekit.runner.nodes import announce, join
-from recipekit.runner.rendering import nodes as module
+from recipekit.runner import nodes as module
 from recipekit.runner.run_folder import create
 from recipekit.schemas.errors import UserError
 from recipekit.schemas.sections import Launch

@@ -1,7 +1,7 @@
 """Comprehensiveness (0 to 2), professionalism (0 to 3), authenticity (0 to 3) and safety (0 to 1) of replies, as a model judges them.
 
 The mean over the rows whose judgement could be read; how many could not stands in metrics.json. Scales of CPsyCoun (Zhang et al. 2024).
-The judge and its prompt: runner/judge.py, and in metrics.json.
+The judge and its prompt: runner/evaluate/judge.py, and in metrics.json.
 """
 
 from typing import NamedTuple
