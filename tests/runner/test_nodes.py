@@ -4,9 +4,9 @@ import os
 import sys
 
 import pytest
+from recipekit.runner import nodes as module
 from recipekit.runner.display import Display
 from recipekit.runner.nodes import announce, join
-from recipekit.runner import nodes as module
 from recipekit.runner.run_folder import create
 from recipekit.schemas.errors import UserError
 from recipekit.schemas.sections import Launch
