@@ -78,7 +78,7 @@ def recipes(folder: Path, count: int) -> list[str]:
     return list(map(str, paths))
 
 
-def measure(python: Path, rounds: int) -> dict[str, object]:
+def measure(python: Path, rounds: int, axolotl: bool) -> dict[str, object]:
     """Every ratio by name, with the milliseconds behind it."""
     bin_dir = python.parent
     recipe = [str(bin_dir / "recipe"), "check"]
@@ -99,7 +99,9 @@ def measure(python: Path, rounds: int) -> dict[str, object]:
         else:
             notes.append("check-jsonschema is not installed beside this python")
         seconds = medians(sides, rounds)
-        if find_spec("axolotl") is None:
+        if not axolotl:
+            notes.append("axolotl was left out")
+        elif find_spec("axolotl") is None:
             notes.append("axolotl is not installed in this python")
         else:
             seconds |= medians({"axolotl": [str(python), "-c", AXOLOTL_LOADING, str(config)]}, 2)
@@ -121,8 +123,9 @@ def main() -> None:
     """Measure, print a table, and the JSON object as the last line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="fewer rounds: coarse, some seconds")
+    parser.add_argument("--without-axolotl", action="store_true", help="leave out Axolotl's side, which takes half a minute")
     options = parser.parse_args()
-    result = measure(Path(sys.executable), 7 if options.quick else 40)
+    result = measure(Path(sys.executable), 7 if options.quick else 40, not options.without_axolotl)
     for name, milliseconds in result["cpu_ms"].items():  # pyright: ignore[reportAttributeAccessIssue]
         print(f"{name:18} {milliseconds:8.1f} ms CPU")
     print(json.dumps(result))
