@@ -156,7 +156,7 @@ def converters(monkeypatch):
     made = {"losing": Losing, "joining": Joining}
     real = registry.converter
     for module in ("conversion", "rows"):
-        monkeypatch.setattr(f"recipekit.converters.{module}.converter", lambda name: made.get(name) or real(name))
+        monkeypatch.setattr(f"recipekit.converters.building.{module}.converter", lambda name: made.get(name) or real(name))
 
 
 @pytest.mark.usefixtures("converters")
