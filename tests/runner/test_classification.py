@@ -111,7 +111,7 @@ def test_the_evaluator_measures_what_the_trainer_measured_on_the_same_rows(four_
 
 def test_predictions_have_a_probability_for_each_label_of_every_row(four_labels):
     rows = four_labels.lines("eval/predictions.jsonl")
-    assert {row["model"] for row in rows} == {"tuned", "majority", "tfidf"}
+    assert {row["model"] for row in rows} == {"tuned", "majority", "mentioned", "tfidf"}
     assert len(rows) == 3 * 16
     for row in rows:
         assert sum(row["probabilities"].values()) == pytest.approx(1, abs=1e-5)
@@ -120,7 +120,7 @@ def test_predictions_have_a_probability_for_each_label_of_every_row(four_labels)
 
 def test_the_model_stands_beside_its_baselines_and_not_beside_an_untrained_head(four_labels):
     metrics = four_labels.read("eval/metrics.json")
-    assert set(metrics["models"]) == {"tuned", "majority", "tfidf"}
+    assert set(metrics["models"]) == {"tuned", "majority", "mentioned", "tfidf"}
     assert metrics["against"] == "tfidf"
     assert "random numbers" in metrics["notes"][0]
     assert sum(map(sum, metrics["confusion"])) == 16
@@ -139,7 +139,7 @@ def test_two_labels_train_with_quantised_weights_and_with_every_weight(two_label
     assert config["id2label"] == {"0": "E", "1": "I"}
     losses = [line["loss"] for line in two_labels.lines("metrics.jsonl") if "loss" in line]
     assert len(losses) == 8 and min(losses[4:]) < losses[0]
-    assert set(two_labels.read("eval/metrics.json")["by_label"]) == {"tuned", "majority", "tfidf"}
+    assert set(two_labels.read("eval/metrics.json")["by_label"]) == {"tuned", "majority", "mentioned", "tfidf"}
 
 
 def test_without_the_wish_for_the_best_checkpoint_the_last_one_is_the_model(two_labels):
