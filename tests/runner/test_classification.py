@@ -112,7 +112,7 @@ def test_the_evaluator_measures_what_the_trainer_measured_on_the_same_rows(four_
 def test_predictions_have_a_probability_for_each_label_of_every_row(four_labels):
     rows = four_labels.lines("eval/predictions.jsonl")
     assert {row["model"] for row in rows} == {"tuned", "majority", "mentioned", "tfidf"}
-    assert len(rows) == 3 * 16
+    assert len(rows) == 4 * 16
     for row in rows:
         assert sum(row["probabilities"].values()) == pytest.approx(1, abs=1e-5)
         assert row["probabilities"][row["predicted"]] == max(row["probabilities"].values())
