@@ -1,12 +1,16 @@
 """Running the command line as a person does."""
 
 import gc
+import json
 import sys
 from collections.abc import Callable
 from typing import NamedTuple
 
 import pytest
 from recipekit.runner.cli import main
+
+from ..tiny import write_recipe
+from .one_process import ROWS, SAME, losses, settings
 
 
 class Outcome(NamedTuple):
@@ -29,3 +33,13 @@ def command_line(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[s
         return Outcome(ended.value.code, out, err)
 
     return run
+
+
+@pytest.fixture(scope="session")
+def losses_of_one(tmp_path_factory, tiny_model, recipe) -> dict[int, float]:
+    """Step -> loss of the training that one process does alone."""
+    folder = tmp_path_factory.mktemp("alone")
+    write_recipe(folder, tiny_model, rows=ROWS)
+    done = recipe("run", "tiny.yml", "--json", *settings(*SAME), cwd=folder)
+    assert done.returncode == 0, done.stderr
+    return losses(folder / json.loads(done.stdout)["run"])

@@ -12,24 +12,10 @@ import pytest
 from recipekit.runner.training.checkpoints import fault
 
 from ..tiny import write_recipe
+from .one_process import ROWS, SAME, losses, settings
 
 pytestmark = pytest.mark.train
-# No dropout: each process draws its own. 28 rows in steps of 4 leave no batch to be filled up.
-SAME = ["training.lora_dropout=0", "training.max_steps=7", "training.eval_steps=7", "training.save_steps=3", "evaluation.max_rows=1",
-        "evaluation.metrics=[perplexity]"]  # fmt: skip
 TWO = ["launch.engine=torchrun", "launch.num_processes=2", "training.micro_batch_size=2"]
-
-
-def settings(*values: str) -> list[str]:
-    return [word for value in values for word in ("--set", value)]
-
-
-def trained(run: Path) -> dict[int, float]:
-    """The loss of each step."""
-    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
-    steps = [line["step"] for line in lines if "loss" in line]
-    assert steps == sorted(set(steps)), "a step was written twice"
-    return {line["step"]: line["loss"] for line in lines if "loss" in line}
 
 
 def workers(run: Path) -> dict[int, int]:
@@ -94,16 +80,8 @@ def wait_for_step(root: Path, step: int, process: subprocess.Popen) -> Path:
 @pytest.fixture(scope="module")
 def workplace(tmp_path_factory, tiny_model) -> Path:
     folder = tmp_path_factory.mktemp("processes")
-    write_recipe(folder, tiny_model, rows=32)
+    write_recipe(folder, tiny_model, rows=ROWS)
     return folder
-
-
-@pytest.fixture(scope="module")
-def alone(workplace, recipe) -> Path:
-    """The run of one process."""
-    done = recipe("run", "tiny.yml", "--json", *settings(*SAME), "--out", "one", cwd=workplace)
-    assert done.returncode == 0, done.stderr
-    return workplace / json.loads(done.stdout)["run"]
 
 
 @pytest.fixture(scope="module")
@@ -119,16 +97,16 @@ def story(workplace, recipe) -> dict:
     wait_for_step(root, 5, process)
     os.kill(workers(run)[1], signal.SIGKILL)
     told["killed"] = (process.communicate(timeout=120)[1], process.returncode)
-    told["orphans"], told["before"] = alive(run), trained(run)
+    told["orphans"], told["before"] = alive(run), losses(run)
     told["resumed"] = recipe("resume", run, "--json", cwd=workplace)
     return told
 
 
-def test_two_processes_train_what_one_trains(alone, story):
+def test_two_processes_train_what_one_trains(losses_of_one, story):
     """The same rows in the same steps: only the order of float32 sums differs, 1e-7 each, and AdamW carries that on."""
     assert story["resumed"].returncode == 0, story["resumed"].stderr
-    assert trained(story["run"]) == pytest.approx(trained(alone), rel=1e-4)
-    assert len(trained(alone)) == 7
+    assert losses(story["run"]) == pytest.approx(losses_of_one, rel=1e-4)
+    assert len(losses_of_one) == 7
 
 
 def test_a_signal_stops_all_processes_at_the_same_step_with_a_sealed_checkpoint(story):
@@ -147,7 +125,7 @@ def test_a_killed_process_ends_the_run_with_a_clear_message_and_without_orphans(
 
 
 def test_steps_that_are_trained_again_give_the_same_bits(story):
-    again = trained(story["run"])
+    again = losses(story["run"])
     assert {step: again[step] for step in story["before"]} == story["before"]
     assert len(story["before"]) >= 5
 

@@ -8,14 +8,17 @@ import os
 import subprocess
 import sys
 from importlib.util import find_spec
+from itertools import product
 from pathlib import Path
 
 import pytest
 import yaml
 from recipekit.runner.commands.render import machines, rendered
+from recipekit.runner.rendering.axolotl_config import RenderedData
 from recipekit.runner.rendering.axolotl_contract import lost_keys
 from recipekit.runner.rendering.plan import CONFIG, plan
 from recipekit.runner.steps import optimizer_steps
+from recipekit.schemas.launch_rules import LAUNCH_RULES
 from recipekit.schemas.layers import shipped_recipes
 from recipekit.schemas.recipe import load_recipe
 from recipekit.schemas.sections import Recipe
@@ -85,12 +88,26 @@ FURTHER = {
         "training.class_weights": {"no": 1, "1": 2.5},
         "evaluation.metrics": ["accuracy"],
     },
-    "zero 3": {"launch": {"engine": "deepspeed", "num_processes": 2, "zero_stage": 3, "offload_params": True}},
+    "zero 3": {"launch": {"engine": "deepspeed", "num_processes": 2, "zero_stage": 3, "offload_optimizer": True, "offload_params": True}},
     "fsdp": {"launch": {"engine": "torchrun", "num_processes": 2, "fsdp": True}},
     "trackers": {"training.trackers": ["tensorboard", "wandb"]},
     "attention": {"model.attn_implementation": "eager", "training.roles_to_train": ["assistant", "user"]},
     "pass-through": {"axolotl": {"neftune_noise_alpha": 5.0, "peft_layers_to_transform": [0, 1], "lr_scheduler_kwargs": {"a": 1}}},
 }
+
+SHARDED = [{"engine": "torchrun"}, {"engine": "torchrun", "fsdp": True}, {"engine": "torchrun", "fsdp": True, "offload_params": True},
+           *({"engine": engine, "zero_stage": stage, "offload_optimizer": optimizer, "offload_params": params}
+             for engine, stage, optimizer, params in product(("deepspeed", "slurm", "ray"), (1, 2, 3), (False, True), (False, True)))]  # fmt: skip
+
+
+def accepted_engines() -> dict[str, dict]:
+    """Every way to share a training that `recipe check` accepts, with every adapter and kind of optimizer."""
+    found = {}
+    for launch, adapter, optimizer in product(SHARDED, ("none", "lora", "qlora"), ("adamw_torch", "adamw_bnb_8bit", "paged_adamw_8bit")):
+        changes = {"launch": {"num_processes": 2, **launch}, "training.adapter": adapter, "training.optimizer": optimizer}
+        if not any(finding for rule in LAUNCH_RULES for finding in rule(_recipe(changes))):
+            found[f"{adapter}, {optimizer}, {launch}"] = changes
+    return found
 
 
 def test_a_file_that_survives_loses_nothing():
@@ -171,7 +188,7 @@ def axolotl(tmp_path_factory):
         pytest.skip("needs the extra [train]: axolotl")
     asked = [(f"{path.stem} on a {on}", rendered(load_recipe(path.stem), on).files[CONFIG], on == "gpu")
              for path in shipped_recipes() for on in ("gpu", "cpu")]  # fmt: skip
-    asked += [(name, _text_of(changes), True) for name, changes in FURTHER.items()]
+    asked += [(name, _text_of(changes), True) for name, changes in (FURTHER | accepted_engines()).items()]
     quiet = {"AXOLOTL_DO_NOT_TRACK": "1", "DO_NOT_TRACK": "1", "PYTHONSAFEPATH": "1", "HF_HUB_OFFLINE": "1", "CUDA_VISIBLE_DEVICES": ""}
     env = os.environ | quiet
     folder = tmp_path_factory.mktemp("axolotl")
@@ -186,8 +203,8 @@ def axolotl(tmp_path_factory):
     return facts
 
 
-def _text_of(changes):
-    """The rendered file of a small recipe, from the same values as tests/conftest.py's."""
+def _recipe(changes):
+    """A small recipe, from the same values as tests/conftest.py's."""
     values = {"recipe": 1, "name": "small", "model": {"base_model": "some/model"},
               "data": {"type": "chat", "sources": [{"path": "rows.jsonl", "converter": "messages"}]},
               "training": {"adapter": "lora", "learning_rate": 0.0001}}  # fmt: skip
@@ -197,9 +214,12 @@ def _text_of(changes):
         for section in sections:
             here = here.setdefault(section, {})
         here[name] = value
-    from recipekit.runner.rendering.axolotl_config import RenderedData
+    return Recipe.from_values(values)
 
-    recipe = Recipe.from_values(values)
+
+def _text_of(changes):
+    """Its rendered file."""
+    recipe = _recipe(changes)
     return plan(recipe, RenderedData(validation="data/validation.jsonl"), machines()["gpu"], recipe.model.base_model).files[CONFIG]
 
 
@@ -212,6 +232,12 @@ def test_every_key_of_a_shipped_recipe_survives_axolotls_validation(axolotl, nam
 @pytest.mark.parametrize("name", FURTHER)
 def test_settings_that_no_shipped_recipe_uses_survive_as_well(axolotl, name):
     assert axolotl["lost"][name] == []
+
+
+def test_axolotl_takes_every_engine_adapter_and_optimizer_that_recipe_check_accepts(axolotl):
+    names = list(accepted_engines())
+    assert len(names) > 60
+    assert {name: axolotl["lost"][name] for name in names if axolotl["lost"][name]} == {}
 
 
 def test_our_count_of_the_steps_is_that_of_the_trainer_which_is_told_of_epochs(axolotl, minimal):
