@@ -15,8 +15,10 @@ from ..rendering.axolotl_config import BITS8, precision
 
 FAMILIES = ("llama", "mistral", "qwen2", "gpt2")  # whose activations were compared; of others nothing is said
 NF4_BYTES = (4 + 0.127) / 8
-# Python with torch, transformers and Axolotl before the model is loaded: measured (docs/measurements.md), axolotl 0.19.0, torch 2.13.
-CPU_RUNTIME = 1150 << 20
+# Of a logit, by the width of the weights: itself, its fp32 copy where it has another type, its log-softmax, and the gradients of both.
+LOGITS_BYTES = {4: 4 + 4 + 4 + 4, 2: 2 + 4 + 4 + 4 + 4}
+# Python with torch, transformers and Axolotl around a model of no size: measured (docs/measurements.md), axolotl 0.19.0, torch 2.13.
+CPU_RUNTIME = 850 << 20
 
 
 class MemoryPlan(NamedTuple):
@@ -56,7 +58,7 @@ def memory_plan(recipe: Recipe, size: ModelSize, machine: Machine, labels: int =
         "gradients": trained * trained_bytes * (2 if world > 1 and not stage else 1) // share["gradients"],
         "optimizer": optimizer_bytes(recipe, machine, trained, trained_bytes) // share["optimizer"],
         "activations": _activations(training, size, machine, wide, length) if size.family in FAMILIES else 0,
-        "logits": 0 if labels else training.micro_batch_size * length * size.vocabulary * (12 if wide == 4 else 14),
+        "logits": 0 if labels else training.micro_batch_size * length * size.vocabulary * LOGITS_BYTES[wide],
     }
     if launch.offload_optimizer or (launch.fsdp and launch.offload_params):
         parts["optimizer"] = 0
@@ -115,12 +117,13 @@ def _activations(training: Training, size: ModelSize, machine: Machine, wide: in
 
 def _kept_by_a_layer(training: Training, size: ModelSize, machine: Machine, wide: int, length: int) -> float:
     """Bytes a token."""
-    hidden, queries, keys, inner = size.hidden, size.attention, size.key_values, size.intermediate
+    hidden, queries, inner = size.hidden, size.attention, size.intermediate
     noise = wide if machine.is_cpu else 1  # of a dropout: numbers on a CPU, a mask of bytes on a GPU
     if size.family == "gpt2":
-        kept = (4 * hidden + 4 * hidden + 5 * inner) * wide + 2 * hidden * noise
+        kept = (4 * hidden + 4 * hidden + 5 * inner + length) * wide + 2 * hidden * noise
         return kept + (3 * size.heads * length * wide if size.dropout and machine.is_cpu else 0)
-    kept = (2 * hidden + 2 * queries + 2 * keys + 3 * inner) * wide
+    # Where rows are padded or packed, attention has a mask: as numbers in every layer, with keys and values repeated for every head.
+    kept = (2 * hidden + 4 * queries + 3 * inner + length) * wide
     if training.adapter == "none":
         return kept + (4 * hidden + inner) * wide
     layer = {_module(name): shape for name, shape in _adapted(training, size)}

@@ -109,9 +109,10 @@ for config, adapter in json.load(sys.stdin):
             if storage.data_ptr() not in own:
                 kept[storage.data_ptr()] = storage.nbytes()
             return tensor
-        ids = torch.randint(0, config["vocab_size"], (2, 64))
+        ids, mask = torch.randint(0, config["vocab_size"], (2, 64)), torch.ones(2, 64, dtype=torch.long)
+        mask[0, -20:] = 0  # as rows of unequal length have it
         with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
-            loss = model.train()(input_ids=ids, labels=ids, use_cache=False).loss
+            loss = model.train()(input_ids=ids, attention_mask=mask, labels=ids, use_cache=False).loss
         found.append(sum(kept.values()))
     answers.append(found[1] - found[0])
 print("answers:" + json.dumps(answers))
