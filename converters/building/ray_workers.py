@@ -4,6 +4,7 @@ The batches are read here, and committed here in their order; only converting is
 batches another try. Ray finds the cluster by RAY_ADDRESS, or starts one of this machine's cores; recipekit must be installed on every node.
 """
 
+import logging
 import os
 import socket
 import sys
@@ -33,7 +34,7 @@ class RayWorkers:
 
         _check_reachable(self.address or os.environ.get("RAY_ADDRESS", ""))
         self.context.enter_context(redirect_stdout(sys.stderr))  # where Ray tells of workers that died; stdout is for data
-        ray.init(self.address, log_to_driver=False, logging_level="ERROR")
+        ray.init(self.address, log_to_driver=False, logging_level=logging.ERROR)
         self.context.callback(ray.shutdown)
         return self
 
@@ -69,10 +70,11 @@ def _check_reachable(address: str) -> None:
 
 def _result(reference: Any, batch: str, mark: Mark) -> Converted:
     import ray
+    from ray.exceptions import RayError
 
     try:
         return unwrap(ray.get(reference))
-    except ray.exceptions.RayError as error:
+    except RayError as error:
         what = f"a Ray worker was lost while it converted {batch}; so were those that tried again ({type(error).__name__})"
         hint = "it may have run out of memory; if it was a crash, the rows named here cause it"
         raise UserError(Problem(mark, what, hint, "worker-died")) from None
