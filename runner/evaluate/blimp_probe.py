@@ -37,13 +37,12 @@ def faults(folder: Path) -> list[str]:
 
 def accuracies(model: Any, tokenizer: Any, folder: str) -> dict[str, Any]:
     """The percentage of right pairs of each file, its pairs, and the mean over files."""
+    from lm_eval.api.task import ConfigurableTask
     from lm_eval.evaluator import evaluate
     from lm_eval.models import huggingface
-    from lm_eval.tasks import TaskManager, get_task_dict
 
     paths = files(Path(folder))
-    manager = TaskManager(include_defaults=False)  # without lm-eval's own thousands, which take seconds to list
-    tasks: dict[str, Any] = get_task_dict([task(name, path) for name, path in paths.items()], manager)
+    tasks: dict[str, Any] = {f"minimal_pairs_{name}": ConfigurableTask(config=task(name, path)) for name, path in paths.items()}
     wrapped: Any = huggingface.HFLM
     measured: Any = evaluate(wrapped(pretrained=model, tokenizer=tokenizer, batch_size=16), task_dict=tasks, bootstrap_iters=0)
     phenomena = {name: 100 * measured["results"][f"minimal_pairs_{name}"]["acc,none"] for name in paths}

@@ -28,6 +28,7 @@ from .prepared import dropped_faults
 from .processes import is_first, join_launcher, name_cpus, world_size
 from .save_rehearsal import rehearse
 from .text_training import BlockCollator, documents_are_apart, first_shared
+from .trackio_calls import admit_bucket
 from .training_callback import RunCallback
 
 PREPARE = {None: chat_data.prepare, "classification": classification_data.prepare, "text": text_data.prepare}
@@ -77,6 +78,8 @@ class RecipekitPlugin(BasePlugin):
 
     def pre_model_load(self, cfg: Any) -> None:
         """Stock Axolotl draws the adapter's first weights before anything is seeded."""
+        if cfg.use_trackio:
+            admit_bucket()
         transformers.set_seed(cfg.seed)
 
     def post_model_build(self, cfg: Any, model: Any) -> None:
