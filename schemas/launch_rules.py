@@ -21,9 +21,6 @@ def deepspeed_keys_without_zero(recipe: Recipe) -> Iterator[Finding]:
         yield Finding(("launch", "offload_optimizer"), "has no effect without zero_stage", "write zero_stage: 3")
     if launch.offload_params and not launch.zero_stage and not launch.fsdp:
         yield Finding(("launch", "offload_params"), "has no effect without zero_stage or fsdp", "write zero_stage: 3, or fsdp: true")
-    if launch.offload_params and launch.zero_stage == 3 and not launch.offload_optimizer:
-        yield Finding(("launch", "offload_params"), "needs offload_optimizer: weights are trained in main memory only beside their state",
-                      "write offload_optimizer: true too")  # fmt: skip
     if launch.offload_params and launch.zero_stage in (1, 2):
         yield Finding(("launch", "offload_params"), f"has no effect with zero_stage: {launch.zero_stage}", "write zero_stage: 3")
 

@@ -40,7 +40,6 @@ BREAKS: dict[str, list[tuple[Changes, list[str]]]] = {
         ({"launch.zero_stage": 2}, ["launch.zero_stage"]),
         ({"launch.offload_optimizer": True}, ["launch.offload_optimizer"]),
         ({"launch.engine": "deepspeed", "launch.zero_stage": 2, "launch.offload_params": True}, ["launch.offload_params"]),
-        ({"launch.engine": "deepspeed", "launch.zero_stage": 3, "launch.offload_params": True}, ["launch.offload_params"]),
     ],
     "shards_twice": [
         ({"launch.engine": "deepspeed", "launch.zero_stage": 2, "launch.fsdp": True}, ["launch.fsdp"]),
@@ -165,6 +164,7 @@ KEEPS: dict[str, list[Changes]] = {
     ],
     "nothing_to_merge": [{"export.merge": True}],
     "deepspeed_keys_without_zero": [
+        {"launch.engine": "deepspeed", "launch.zero_stage": 3, "launch.offload_params": True},
         {"launch.engine": "deepspeed", "launch.zero_stage": 3, "launch.offload_params": True, "launch.offload_optimizer": True},
         {"launch.engine": "slurm", "launch.zero_stage": 2},
     ],

@@ -18,6 +18,7 @@ if rank == 1:
     (folder / "slow").touch()
 wait_for_all()
 (folder / f"told-{rank}").write_text(f"{is_first()} {world_size()} {total(rank + 0.5, torch.device('cpu'))} {(folder / 'slow').exists()}")
+torch.distributed.destroy_process_group()  # as Axolotl does: gloo's threads may not outlive it
 """
 ONE = """
 import torch
