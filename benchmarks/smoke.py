@@ -11,6 +11,7 @@ import argparse
 import json
 import os
 import runpy
+import signal
 import subprocess
 import sys
 import time
@@ -72,6 +73,10 @@ class Forked:
                 raise subprocess.TimeoutExpired("fork", timeout or 0)
             time.sleep(0.02)
         return self.returncode or 0
+
+    def terminate(self) -> None:
+        if self.poll() is None:
+            os.kill(self.pid, signal.SIGTERM)
 
 
 def status_of(work: Work) -> int:

@@ -2,6 +2,11 @@
 
 import json
 import math
+import os
+import signal
+import subprocess
+import sys
+import time
 
 import pytest
 import yaml
@@ -26,7 +31,7 @@ evaluation:
 @pytest.fixture(scope="module")
 def workplace(tmp_path_factory, tiny_gpt2):
     folder = tmp_path_factory.mktemp("text")
-    write_text(folder, tiny_gpt2)
+    write_text(folder, tiny_gpt2).rename(folder / "tiny_text.yml")
     write_jsonl(folder / "rows.jsonl", emogpt_rows(40))
     (folder / "chat.yml").write_text(CHAT)
     return folder
@@ -39,13 +44,27 @@ def run(recipe, workplace, name: str) -> dict:
 
 
 @pytest.fixture(scope="module")
-def pretrained(workplace, recipe) -> dict:
-    return run(recipe, workplace, "text.yml")
+def fine_tuned(workplace, recipe) -> dict:
+    """The second stage, which runs the first; interrupted in the first stage's training, and gone on with."""
+    argv = [sys.executable, "-c", "from recipekit.runner.cli import main; main()", "run", "chat.yml"]
+    env = {**os.environ, "RECIPEKIT_DEVICE": "cpu", "PYTHONSAFEPATH": "1"}
+    process = subprocess.Popen(argv, cwd=workplace, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    while process.poll() is None and not list(workplace.glob("runs/tiny_text/*/metrics.jsonl")):
+        time.sleep(0.05)
+    process.send_signal(signal.SIGTERM)
+    said = process.communicate()[1]
+    assert process.returncode == 130, said
+    states = {folder: json.loads(next(workplace.glob(f"runs/{folder}/*/status.json")).read_text()) for folder in ("tiny_text", "tiny_sft")}
+    assert states["tiny_sft"]["state"] == "interrupted" and list(states["tiny_sft"]["stages"]) == ["data"]
+    done = recipe("resume", "tiny_sft", "--json", cwd=workplace)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout) | {"stderr": done.stderr, "before": said, "states": states}
 
 
 @pytest.fixture(scope="module")
-def fine_tuned(workplace, pretrained, recipe) -> dict:
-    return run(recipe, workplace, "chat.yml")
+def pretrained(workplace, fine_tuned, recipe) -> dict:
+    """The first stage, which the second has run: nothing is left to do."""
+    return run(recipe, workplace, "tiny_text.yml") | {"stderr": fine_tuned["before"] + fine_tuned["stderr"]}
 
 
 def lines(path) -> list[dict]:
@@ -87,6 +106,13 @@ def test_the_model_is_a_gpt_2_of_its_own(pretrained, workplace):
     assert config["architectures"] == ["GPT2LMHeadModel"]
 
 
+def test_a_recipe_runs_the_one_that_it_starts_from_first_and_says_so(pretrained, fine_tuned):
+    assert "first     tiny_text (tiny_text.yml): tiny_sft starts from its model, which is not there yet" in fine_tuned["before"]
+    assert fine_tuned["states"]["tiny_text"]["state"] == "interrupted"
+    assert "resume    tiny_text" in fine_tuned["stderr"] and "going on from checkpoint-" in fine_tuned["stderr"]
+    assert set(pretrained["stages"].values()) == {"reused"}
+
+
 def test_a_recipe_can_start_from_what_another_made(pretrained, fine_tuned, workplace):
     lock = json.loads((workplace / fine_tuned["run"] / "lock.json").read_text())
     assert lock["model"]["path"] == str((workplace / pretrained["run"] / "model").resolve())
@@ -101,7 +127,7 @@ def test_the_end_of_an_answer_is_trained_although_gpt_2_has_no_padding_of_its_ow
 
 
 def test_a_mask_shows_a_text_trained_but_for_its_first_token(workplace, recipe):
-    done = recipe("mask", "text.yml", "--rows", "1", "--json", cwd=workplace)
+    done = recipe("mask", "tiny_text.yml", "--rows", "1", "--json", cwd=workplace)
     (row,) = json.loads(done.stdout)["rows"]
     assert row["labels"][0] == -100 and row["labels"][1:] == row["input_ids"][1:]
     first, rest = row["segments"]
