@@ -84,8 +84,17 @@ def answer(metrics: dict[str, Any]) -> str:
             word = "better" if (change["value"] > 0) == (facts["better"] == "higher") else "worse"
             unit = f" {facts['unit']}" if facts["unit"] else ""
             label = f"{name.replace('_', ' ')} is {word} than that of {other}"
-            return f"On {rows} held-out rows the tuned model's {label}: {tuned}{unit} against {base}{unit}."
+            return f"On {rows} held-out rows the tuned model's {label}: {tuned}{unit} against {base}{unit}.{no_better_than(metrics, name)}"
     return f"On {rows} {split} rows the tuned model cannot be told from {other}."
+
+
+def no_better_than(metrics: dict[str, Any], name: str) -> str:
+    """The baselines without a language model that do as well in a metric as the tuned model: to beat the base model is then little."""
+    models, sign = metrics["models"], 1 if metrics["metrics"][name]["better"] == "higher" else -1
+    others = [model for model in models if model not in (metrics["against"], "base", "tuned", "reference") and name in models[model]]
+    values = {model: models[model][name]["value"] for model in others if models[model][name]["value"] is not None}
+    equal = [f"{LABELS[model]}: {digits(value)}" for model, value in values.items() if sign * (models["tuned"][name]["value"] - value) <= 0]
+    return f" It is no better than a baseline without a language model ({', '.join(equal)})." if equal else ""
 
 
 def charts(lines: list[dict[str, Any]]) -> dict[str, str]:

@@ -198,6 +198,15 @@ def test_the_answer_claims_no_more_than_was_measured(metrics, words):
     assert words in answer(facts_of(**metrics))
 
 
+@pytest.mark.parametrize(("majority", "told"), [(60, True), (70, True), (59, False), (None, False)])
+def test_a_model_that_only_says_the_commonest_label_is_not_praised_for_beating_the_base(majority, told):
+    facts = facts_of(accuracy=("higher", 0, 60, True))
+    facts["models"]["majority"] = {"accuracy": {"value": majority}}
+    said = answer(facts)
+    assert "accuracy is better than that of the base model" in said
+    assert ("no better than a baseline without a language model (commonest label" in said) is told
+
+
 def test_curves_are_drawn_of_what_is_there():
     lines = [{"step": 1, "loss": 3.0}, {"step": 2, "loss": "nan"}, {"step": 2, "eval_loss": 2.0}]
     assert list(charts(lines)) == ["Loss"]
