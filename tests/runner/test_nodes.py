@@ -119,6 +119,7 @@ def story(machines, workplace) -> dict:
 
 
 @pytest.mark.train
+@pytest.mark.long
 def test_two_machines_train_what_one_trains(losses_of_one, story):
     assert story["resumed"][1] == story["joined"][1] == 0, story["resumed"][0] + story["joined"][0]
     assert losses(story["run"]) == pytest.approx(losses_of_one, rel=1e-4)  # the order of float32 sums, carried on by AdamW
@@ -126,6 +127,7 @@ def test_two_machines_train_what_one_trains(losses_of_one, story):
 
 
 @pytest.mark.train
+@pytest.mark.long
 def test_a_lost_machine_ends_the_other_with_a_clear_message_and_a_sealed_checkpoint(story):
     said, code = story["first"]
     assert code == 1

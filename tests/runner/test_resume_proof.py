@@ -82,6 +82,7 @@ def orphans(folder: Path) -> list[str]:
 
 
 @pytest.mark.train
+@pytest.mark.long
 @pytest.mark.parametrize("name", TRIALS)
 def test_a_training_that_was_killed_ends_in_the_same_bits(tmp_path, tiny_model, tiny_gpt2, recipe, name):
     write, file, settings, kills = TRIALS[name]

@@ -12,9 +12,8 @@ import yaml
 from recipekit.schemas.layers import shipped_recipes
 
 from ..conftest import ROOT
-from ..tiny import write_recipe
 
-pytestmark = pytest.mark.train
+pytestmark = [pytest.mark.train, pytest.mark.long]
 NAMES = [path.stem for path in shipped_recipes()]
 
 
@@ -54,23 +53,3 @@ def test_the_second_of_two_stages_starts_from_the_rehearsal_of_the_first(rehears
     lock = json.loads((Path(rehearsals["alpaca_gpt2"]["run"]) / "lock.json").read_text())
     first = Path(lock["model"]["path"]).parent
     assert first.parent.name == "babylm_gpt2" and first == Path(rehearsals["babylm_gpt2"]["run"]).resolve()
-
-
-def test_a_sweep_keeps_what_it_has_when_one_of_its_recipes_fails_and_does_nothing_twice(tmp_path, tiny_model, recipe):
-    path = write_recipe(tmp_path, tiny_model)
-    text = (
-        path.read_text()
-        .replace("max_steps: 12", "max_steps: 2")
-        .replace("eval_steps: 4", "eval_steps: 2")
-        .replace("save_steps: 4", "save_steps: 2")
-    )
-    path.write_text(text + "matrix: {training.sequence_len: [128, 8]}\n")  # rows do not fit into 8 tokens
-    first = recipe("run", "tiny.yml", "--json", cwd=tmp_path)
-    assert first.returncode == 1
-    rows = json.loads(first.stdout)["sweep"]
-    assert [(row["recipe"], row["state"]) for row in rows] == [("tiny-sequence_len-128", "done"), ("tiny-sequence_len-8", "failed")]
-    assert rows[0]["metrics"]["perplexity"] > 1 and "are longer than training.sequence_len (8)" in rows[1]["reason"]
-    again = recipe("run", "tiny.yml", cwd=tmp_path)
-    assert "nothing has changed since runs/tiny-sequence_len-128/" in again.stderr
-    assert again.returncode == 1 and "sequence_len" in again.stdout and "failed" in again.stdout
-    assert len(list(tmp_path.glob("runs/tiny-sequence_len-128/*"))) == 1

@@ -1,4 +1,4 @@
-"""A sweep as a whole: with trainings that a test makes end as it likes; with the real trainer in test_smoke.py."""
+"""A sweep as a whole: with trainings that a test makes end as it likes, and once with the real trainer."""
 
 import json
 
@@ -11,6 +11,8 @@ from recipekit.schemas.errors import GateError, Interrupted, UserError
 from recipekit.schemas.recipe import load_sweep
 from recipekit.schemas.yaml_writing import to_yaml
 from rich.console import Console
+
+from ..tiny import write_recipe
 
 
 @pytest.fixture
@@ -72,3 +74,24 @@ def test_where_gates_alone_say_no_the_exit_code_is_theirs(swept):
 def test_an_interruption_ends_the_sweep(swept):
     with pytest.raises(Interrupted):
         swept(1.5, Interrupted("stopped"), 1.0)
+
+
+@pytest.mark.train
+def test_a_sweep_keeps_what_it_has_when_one_of_its_recipes_fails_and_does_nothing_twice(tmp_path, tiny_model, recipe):
+    path = write_recipe(tmp_path, tiny_model)
+    text = (
+        path.read_text()
+        .replace("max_steps: 12", "max_steps: 2")
+        .replace("eval_steps: 4", "eval_steps: 2")
+        .replace("save_steps: 4", "save_steps: 2")
+    )
+    path.write_text(text + "matrix: {training.sequence_len: [128, 8]}\n")  # rows do not fit into 8 tokens
+    first = recipe("run", "tiny.yml", "--json", cwd=tmp_path)
+    assert first.returncode == 1
+    rows = json.loads(first.stdout)["sweep"]
+    assert [(row["recipe"], row["state"]) for row in rows] == [("tiny-sequence_len-128", "done"), ("tiny-sequence_len-8", "failed")]
+    assert rows[0]["metrics"]["perplexity"] > 1 and "are longer than training.sequence_len (8)" in rows[1]["reason"]
+    again = recipe("run", "tiny.yml", cwd=tmp_path)
+    assert "nothing has changed since runs/tiny-sequence_len-128/" in again.stderr
+    assert again.returncode == 1 and "sequence_len" in again.stdout and "failed" in again.stdout
+    assert len(list(tmp_path.glob("runs/tiny-sequence_len-128/*"))) == 1
