@@ -56,24 +56,3 @@ def exit_code(swept: list[Swept]) -> int:
     """0 when all are done, 1 when one failed, 3 when gates said no and nothing failed."""
     errors = [one.error for one in swept if one.error]
     return 0 if not errors else 3 if all(isinstance(error, GateError) for error in errors) else 1
-
-
-def sweep_table(rows: list[dict[str, Any]]) -> Any:
-    """A line for each recipe of the sweep: its values, how it ended, its losses and the tuned model's metrics."""
-    from rich.table import Table
-
-    keys = list(rows[0]["values"])
-    metrics = list(dict.fromkeys(name for row in rows for name in row.get("metrics", {})))
-    heads = [key.rpartition(".")[2] if len({k.rpartition(".")[2] for k in keys}) == len(keys) else key for key in keys]
-    table = Table(*heads, "state", "steps", "loss", "best eval loss", *(name.replace("_", " ") for name in metrics), "minutes")
-    for row in rows:
-        table.add_row(
-            *(str(value) for value in row["values"].values()), row["state"], str(row.get("steps", "")), _shown(row.get("loss")),
-            _shown(row.get("best_eval_loss")), *(_shown(row.get("metrics", {}).get(name)) for name in metrics),
-            f"{row['seconds'] / 60:.1f}" if "seconds" in row else "",
-        )  # fmt: skip
-    return table
-
-
-def _shown(value: float | None) -> str:
-    return "" if value is None else f"{value:.4g}"

@@ -51,7 +51,8 @@ def _sweep(recipes: list[tuple[Loaded, dict[str, Any]]], root: Path, as_json: bo
     from rich.console import Console
 
     from ..display import Display
-    from ..sweep import exit_code, run_sweep, sweep_table
+    from ..reporting.sweep_tables import sweep_tables
+    from ..sweep import exit_code, run_sweep
 
     with Display() as display:
         swept = run_sweep(recipes, root, display)
@@ -59,7 +60,8 @@ def _sweep(recipes: list[tuple[Loaded, dict[str, Any]]], root: Path, as_json: bo
     if as_json:
         click.echo(orjson.dumps({"sweep": rows}, option=orjson.OPT_INDENT_2))
     else:
-        Console(markup=False).print(sweep_table(rows))
+        console = Console(markup=False)
+        console.print(*sweep_tables(rows, console.width))
     return exit_code(swept)
 
 

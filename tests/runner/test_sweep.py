@@ -5,8 +5,9 @@ import json
 import pytest
 from recipekit.runner import sweep as sweeps
 from recipekit.runner.display import Display
+from recipekit.runner.reporting.sweep_tables import sweep_tables
 from recipekit.runner.run_folder import RunFolder
-from recipekit.runner.sweep import exit_code, run_sweep, sweep_table
+from recipekit.runner.sweep import exit_code, run_sweep
 from recipekit.schemas.errors import GateError, Interrupted, UserError
 from recipekit.schemas.recipe import load_sweep
 from recipekit.schemas.yaml_writing import to_yaml
@@ -54,7 +55,7 @@ def test_a_sweep_runs_every_recipe_and_compares_them(swept, capsys):
         ({"training.lora_r": 8}, "done", 1.25, 2.25, {"perplexity": 2.5}),
         ({"training.lora_r": 16}, "done", 1.0, 2.0, {"perplexity": 2.0}),
     ]
-    Console(width=120).print(sweep_table(rows))
+    Console(width=120).print(*sweep_tables(rows, 120))
     shown = capsys.readouterr().out
     assert all(word in shown for word in ("lora_r", "perplexity", "1.25", "2.25", "1.5"))
 
