@@ -100,6 +100,7 @@ def main() -> NoReturn:
     """Run the command line. 0 done, 1 the user's input, 2 usage, 3 a gate, 70 our bug, 130 interrupted."""
     if signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
         signal.signal(signal.SIGTERM, signal.default_int_handler)  # like Ctrl-C: what was begun is cleared away
+    _open_closed_streams()
     try:
         code = _run()
     except Exception:  # the boundary: whatever was not foreseen is our bug, and says so
@@ -111,6 +112,13 @@ def main() -> NoReturn:
     if "torch" not in sys.modules:  # whose parts complain at exit when they are not collected
         gc.freeze()  # or the interpreter's last collection walks everything imported: a sixth of what `recipe check` costs
     sys.exit(code)
+
+
+def _open_closed_streams() -> None:
+    """Whoever closes stdout or stderr (`>&-`) wants to see nothing; Python has None for them, which nothing can write to."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115 (it is open as long as the process lives)
 
 
 def _run() -> int:

@@ -3,7 +3,8 @@
 import math
 from collections.abc import Iterator
 
-from ..schemas.errors import Problem
+from ..schemas.errors import Problem, UserError
+from ..schemas.recipe import Loaded
 from ..schemas.sections import Recipe
 from ..schemas.yaml_source import Document
 
@@ -22,6 +23,13 @@ def optimizer_steps(recipe: Recipe, rows: int) -> int:
 def epoch_steps(rows: int, batch: int, accumulation: int, epochs: float) -> int:
     """Optimizer steps of so many epochs over rows that come in batches of `batch`, `accumulation` batches a step."""
     return math.ceil(epochs * max(math.ceil(math.ceil(rows / batch) / accumulation), 1))
+
+
+def require_rows(loaded: Loaded, splits: dict[str, int], split: str, use: str, hint: str) -> None:
+    """Raise UserError where no row landed in the split that something is to `use`: no step can be counted or taken on it."""
+    if not splits.get(split):
+        mark = loaded.document.mark(("data", "split"))
+        raise UserError(Problem(mark, f"the {split} split has no row to {use} on", hint, "empty-split"))
 
 
 def repetitions(recipe: Recipe, rows: int) -> list[str]:

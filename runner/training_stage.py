@@ -17,7 +17,7 @@ from .rendering.planned import Planned
 from .reporting.token_summary import token_summary
 from .resources.fit_of_run import check_fit, say_memory
 from .run_folder import RunFolder
-from .steps import optimizer_steps, step_problems
+from .steps import optimizer_steps, require_rows, step_problems
 from .training.checkpoints import newest, other_training
 from .work import Work
 
@@ -76,10 +76,9 @@ def _announce(work: Work, planned: Planned, machine: Machine, rows: int) -> None
 
 def _check_rows(loaded: Loaded, splits: dict[str, int]) -> None:
     """Before anything is trained: there are rows to train on and rows to evaluate on, and every key has an effect on so many."""
-    mark, hint = loaded.document.mark(("data", "split")), "see the manifest in the run's data folder: give more rows, or other shares"
+    hint = "see the manifest in the run's data folder: give more rows, or other shares"
     for split, use in (("train", "train"), (loaded.recipe.evaluation_split, "evaluate")):
-        if not splits.get(split):
-            raise UserError(Problem(mark, f"the {split} split has no row to {use} on", hint, "empty-split"))
+        require_rows(loaded, splits, split, use, hint)
     if problems := list(step_problems(loaded.recipe, loaded.document, splits["train"])):
         raise UserError(*problems)
 

@@ -7,7 +7,8 @@ from typing import Any
 
 import click
 
-from ...converters.building.pipeline import MANIFEST, build
+from ...converters.building.pipeline import build
+from ...schemas.errors import Problem, UserError
 from ...schemas.recipe import Loaded, load_recipe
 from ..run_folder import RUNS, RunFolder
 from .run import require_train_extra
@@ -43,8 +44,9 @@ def masked_rows(loaded: Loaded, run: RunFolder, split: str, count: int) -> list[
     from ..progress import read_lines
     from ..rendering.planned import make_plan
 
-    build(already_generated(loaded, RUNS), run / "data")
-    planned = make_plan(loaded, run.read(f"data/{MANIFEST}"), this_machine(), resolve_model(loaded.recipe.model, RUNS))
+    manifest = build(already_generated(loaded, RUNS), run / "data")
+    _require_split(loaded, manifest["splits"], split)
+    planned = make_plan(loaded, manifest, this_machine(), resolve_model(loaded.recipe.model, RUNS))
     (run / "rendered").mkdir()
     for name, text in planned.plan.files.items():
         (run / name).write_text(text, encoding="utf-8")
@@ -53,6 +55,16 @@ def masked_rows(loaded: Loaded, run: RunFolder, split: str, count: int) -> list[
     argv = (sys.executable, "-m", "recipekit.runner.training.tokenised", "chosen.jsonl", "tokens.jsonl")
     run_child(argv, run.path, planned.plan.env, "mask.log", "tokenising", lambda event: None)
     return read_lines(run / "tokens.jsonl")
+
+
+def _require_split(loaded: Loaded, splits: dict[str, int], split: str) -> None:
+    """Raise UserError where the split has no rows, naming those that have."""
+    if not splits.get(split):
+        there = [name for name, count in splits.items() if count]
+        hint = (
+            f"--split {' or '.join(there)}; data.split says how rows are divided" if there else "no row was read at all: see data.sources"
+        )
+        raise UserError(Problem(loaded.document.mark(("data", "split")), f"no row is in the {split} split", hint, "empty-split"))
 
 
 def show(row: dict[str, Any]) -> None:

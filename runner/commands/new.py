@@ -68,6 +68,9 @@ def command(name: str, parent: str | None, folder: Path) -> None:
             file.write(text)
     except FileExistsError:
         raise UserError(Problem(Mark(str(path)), "exists already", "choose another name, or remove it", "exists")) from None
+    except OSError as error:
+        what = f"cannot be written: {error.strerror or error}"
+        raise UserError(Problem(Mark(str(path)), what, "choose another folder with --folder", "unwritable")) from None
     click.echo(str(path))
     click.echo(f"next: edit it, then `recipe check {path}`", err=True)
 

@@ -30,15 +30,17 @@ def command(recipe: str, settings: tuple[str, ...], root: Path, smoke: bool, as_
 def planned(loaded: Loaded, root: Path) -> dict[str, Any]:
     """The figures. What cannot be computed is None and not guessed."""
     from ...converters.building.pipeline import build
+    from ..generate.stage import already_generated
     from ..machine import this_machine
     from ..resources.fit import problems, warnings
     from ..resources.forecast import batch, forecast, size_of
-    from ..steps import optimizer_steps
+    from ..steps import optimizer_steps, require_rows
 
     recipe = loaded.recipe
     with TemporaryDirectory() as folder:
-        manifest = build(recipe.data, Path(folder) / "data")
+        manifest = build(already_generated(loaded, root), Path(folder) / "data")
     splits = manifest["splits"]
+    require_rows(loaded, splits, "train", "train", f"{manifest['rows_in']:,} rows were read: give more, or other shares")
     steps = None if recipe.data.type == "text" else optimizer_steps(recipe, splits["train"])
     size = size_of(recipe)
     found = forecast(recipe, this_machine(), root, len(manifest.get("labels", ())), steps)

@@ -13,6 +13,7 @@ from ...schemas import VERSION
 from ...schemas.errors import Mark, Problem, UserError
 from ...schemas.generate_rules import ROWS
 from ...schemas.generate_sections import Generate
+from ...schemas.layers import shipped_recipes
 from ...schemas.recipe import Loaded
 from ...schemas.sections import Data
 from ..display import Display
@@ -110,7 +111,8 @@ def already_generated(loaded: Loaded, root: Path) -> Data:
     """The data section with the rows as an ordinary file. Raises UserError where they have not been made yet."""
     rows = places(loaded, root).rows / ROWS_FILE
     if _named(loaded.recipe.data) and not rows.is_file():
-        hint = f"recipe generate {loaded.path} makes them; recipe run does it by itself"
+        name = (loaded.path.stem if loaded.path in shipped_recipes() else str(loaded.path)) + " --smoke" * loaded.is_rehearsal
+        hint = f"recipe generate {name} makes them; recipe run does it by itself"
         raise UserError(Problem(Mark(str(rows)), "the rows have not been generated yet", hint, "not-generated"))
     return named(loaded.recipe.data, rows)
 

@@ -22,5 +22,5 @@ def make_plan(loaded: Loaded, manifest: dict[str, Any], machine: Machine, model:
     """The training that the recipe stands for, on this data and machine."""
     splits = manifest["splits"]
     data = RenderedData(validation="data/validation.jsonl" if splits.get("validation") else None, labels=tuple(manifest.get("labels", ())))
-    notes = substitutions(loaded.recipe, machine) + repetitions(loaded.recipe, splits["train"])
+    notes = substitutions(loaded.recipe, machine) + repetitions(loaded.recipe, splits.get("train", 0))
     return Planned(plan(loaded.recipe, data, machine, model.path), model, notes)

@@ -134,6 +134,13 @@ def test_a_full_disk_behind_stdout_is_told() -> None:
     assert "Traceback" not in result.stderr
 
 
+@pytest.mark.parametrize("redirection", [">&-", "2>&-", ">&- 2>&-"])
+def test_a_closed_stream_is_a_wish_to_see_nothing(redirection: str) -> None:
+    shell = ["sh", "-c", f'"$@" {redirection}', "sh", *PROGRAM, "schema"]
+    result = subprocess.run(shell, capture_output=True, text=True)
+    assert (result.returncode, result.stderr) == (0, "")
+
+
 def test_ctrl_c_ends_with_130(tmp_path: Path) -> None:
     fifo = tmp_path / "slow.yml"
     os.mkfifo(fifo)

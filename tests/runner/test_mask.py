@@ -22,3 +22,15 @@ def test_the_trained_text_is_the_last_reply_and_its_end(tmp_path, tiny_model, re
         assert trained == source[-1]["content"] + "<|im_end|>"
         assert all(message["content"] in masked for message in source[:-1])
     assert any(len(data[int(row["id"].split(":")[1]) - 1]["messages"]) > 2 for row in rows)
+
+
+@pytest.mark.parametrize(
+    ("split", "sources", "there"),
+    [("test", None, "--split train or validation"), ("train", "[{path: rows.jsonl, converter: emogpt, split: test}]", "--split test")],
+)
+def test_a_split_without_rows_is_told_with_those_that_have_some(tmp_path, tiny_model, recipe, split, sources, there):
+    path = write_recipe(tmp_path, tiny_model)
+    changed = ["--set", f"data.sources={sources}"] if sources else []
+    done = recipe("mask", path, "--split", split, *changed, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert f"no row is in the {split} split" in done.stderr and f"hint: {there};" in done.stderr

@@ -55,6 +55,12 @@ def test_nothing_is_overwritten(command_line: Recipe) -> None:
     assert Path("mine.yml").read_text() == "precious"
 
 
+def test_a_folder_that_cannot_be_made_is_told(command_line: Recipe) -> None:
+    outcome = command_line("new", "mine", "--folder", "/proc/x")
+    assert (outcome.code, outcome.out) == (1, "")
+    assert outcome.err.startswith("/proc/x/mine.yml: cannot be written: ") and "choose another folder with --folder" in outcome.err
+
+
 @pytest.mark.parametrize("name", ["Mine", "a b", "../x", "", "x" * 64, "-x"])
 def test_a_name_of_the_wrong_form_is_refused(command_line: Recipe, here: Path, name: str) -> None:
     assert command_line("new", "--", name).code == 1

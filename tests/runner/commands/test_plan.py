@@ -65,3 +65,20 @@ def test_how_many_blocks_texts_fill_is_not_guessed(small, command_line, tmp_path
     )
     assert json.loads(command_line("plan", "text.yml", "--json").out)["steps"] is None
     assert "known when the texts are tokenised" in command_line("plan", "text.yml").out
+
+
+@pytest.mark.parametrize("what", ["an empty file", "rows of another split"])
+def test_without_a_row_to_train_on_no_step_is_counted(small, command_line, tmp_path, what):
+    rows = write_jsonl(tmp_path / "rows.jsonl", [] if what == "an empty file" else emogpt_rows(4))
+    sources = f"data.sources=[{{path: {rows or tmp_path / 'rows.jsonl'}, converter: emogpt, split: test}}]"
+    outcome = command_line("plan", small, *(() if what == "an empty file" else ("--set", sources)))
+    assert (outcome.code, outcome.out) == (1, "")
+    assert "the train split has no row to train on" in outcome.err and "rows were read: give more" in outcome.err
+
+
+def test_rows_that_have_yet_to_be_generated_are_told_with_the_command_that_makes_them(command_line, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    outcome = command_line("plan", "introspection_smollm")
+    assert (outcome.code, outcome.out) == (1, "")
+    assert "the rows have not been generated yet" in outcome.err
+    assert "hint: recipe generate introspection_smollm makes them" in outcome.err
