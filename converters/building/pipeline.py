@@ -20,7 +20,8 @@ from .kept import Kept
 from .leaks import Pair, find_leaks, refuse
 from .ledger import Ledger
 from .near import near_pairs, repeated_rows
-from .publish import MANIFEST, NewFile, new_folder, write_atomically
+from .publish import MANIFEST, NewFile, new_folder, refuse_inputs_in, write_atomically
+from .published import own_files
 from .splits import assign_splits
 from .workers import Workers
 
@@ -35,9 +36,12 @@ def build(
 
     The bytes written are the same for any number of `processes`, on this machine or on a Ray cluster, and any size of the batches that
     these share out.
-    Raises UserError for unusable rows beyond `data.max_dropped`, GateError for leaks; then `out` stays as it was.
+    Raises UserError for unusable rows beyond `data.max_dropped` and for an `out` that holds more than a conversion's files, GateError for
+    leaks; then `out` stays as it was.
     """
-    with new_folder(out, MANIFEST) as folder:
+    for source in data.sources:
+        refuse_inputs_in(out, () if is_on_hub(source) else (file.path for file in source_files(source.path)))
+    with new_folder(out, MANIFEST, own_files(out, (f"{name}.jsonl" for name in SPLITS))) as folder:
         with Kept(data, folder / "train.jsonl") as kept, _pool(engine, processes) as workers:
             sources = [_add(kept, workers, number, batch_bytes) for number in range(len(data.sources))]
             kept.close()

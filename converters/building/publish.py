@@ -4,7 +4,7 @@ import ctypes
 import errno
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
@@ -13,6 +13,7 @@ from typing import Any
 from ...schemas.errors import Mark, Problem, UserError
 
 MANIFEST = "manifest.json"  # comes last: where it stands, the rest is complete
+NAMED = 5  # files of others that a refusal names
 _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2
 
@@ -75,13 +76,15 @@ def cannot_write(path: Path, error: OSError, size: int | None = None) -> UserErr
 
 
 @contextmanager
-def new_folder(target: Path, marker: str) -> Iterator[Path]:
+def new_folder(target: Path, marker: str, own: Collection[str] | None = None) -> Iterator[Path]:
     """A temporary folder beside `target` that takes its place when the block ends well, and vanishes when it does not.
 
-    An existing target is replaced only when it is empty or holds `marker`, so that nobody's own files are thrown away.
+    An existing target is replaced only when it is empty or holds `marker`, and nothing beside the files named `own` (None: whatever it
+    holds), so that nobody's own files are thrown away. It is looked at before the work and again before it is replaced.
     """
     if target.exists() and not (target.is_dir() and ((target / marker).is_file() or not any(target.iterdir()))):
         raise UserError(Problem(Mark(str(target)), "exists and was not written by recipekit", "choose another folder", "not-ours"))
+    refuse_others(target, own)
     sweep(target)
     temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     try:
@@ -89,12 +92,35 @@ def new_folder(target: Path, marker: str) -> Iterator[Path]:
         yield temporary
         for path in (*temporary.iterdir(), temporary):
             _flush(path)
+        refuse_others(target, own)
         _swap(temporary, target)
         _flush(target.parent)
     except OSError as error:
         raise cannot_write(target, error) from None
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def refuse_others(target: Path, own: Collection[str] | None) -> None:
+    """Raise UserError when the folder holds more than its `own` files: what people have put there would be lost with it."""
+    if own is None or not target.is_dir():
+        return
+    ours = {Path(name) for name in own}
+    ours |= {above for path in ours for above in path.parents}
+    names = sorted(str(path) for path in (path.relative_to(target) for path in target.rglob("*")) if path not in ours)
+    if names:
+        more = f" and {len(names) - NAMED:,} more" if len(names) > NAMED else ""
+        what = f"holds what recipekit has not written, and would be replaced: {', '.join(names[:NAMED])}{more} would be lost"
+        raise UserError(Problem(Mark(str(target)), what, "move that away, or choose another folder with --out", "others-files"))
+
+
+def refuse_inputs_in(target: Path, inputs: Iterable[Path]) -> None:
+    """Raise UserError when a file that is read stands in the folder that is replaced."""
+    whole = target.resolve()
+    for path in inputs:
+        if path.resolve().is_relative_to(whole):
+            what = f"is read, and would be overwritten: it stands in {target}, which is written"
+            raise UserError(Problem(Mark(str(path)), what, "choose another folder with --out", "input-in-output"))
 
 
 def _flush(path: Path) -> None:

@@ -1,11 +1,26 @@
 """A published folder against its manifest: bits flip, disks lose blocks, people edit files."""
 
+from collections.abc import Iterable
 from hashlib import file_digest
 from pathlib import Path
 
 import orjson
 
 from .publish import MANIFEST
+
+
+def own_files(folder: Path, possible: Iterable[str]) -> set[str]:
+    """The files of the folder that recipekit wrote: its manifest, and those of the `possible` names for which the manifest accounts.
+
+    All of these where the manifest cannot be read: it is damaged, and writing anew mends that. None where it is somebody else's.
+    """
+    try:
+        manifest = orjson.loads((folder / MANIFEST).read_bytes())
+        if isinstance(manifest, dict) and "recipekit" not in manifest:
+            return set()
+        return {MANIFEST, *(name for name in possible if name in manifest["files"])}
+    except (OSError, ValueError, KeyError, TypeError):
+        return {MANIFEST, *possible}
 
 
 def damage(folder: Path) -> list[str]:

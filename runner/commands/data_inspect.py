@@ -28,7 +28,7 @@ def inspect_command(
     import orjson
     from rich.console import Console
 
-    from ..inspection.files import PAGE, write_inspection
+    from ..inspection.files import PAGE, WRITTEN, write_inspection
     from ..inspection.inputs import find_inputs
     from ..inspection.inspect import Options, inspect
     from ..inspection.page import headline
@@ -41,9 +41,9 @@ def inspect_command(
         out = out or Path("inspection") / inputs.name
         with Console(stderr=True, quiet=as_json).status("reading") as status:
             found = inspect(inputs, options, Path(scratch), lambda rows: status.update(f"reading: {rows:,} rows"))
-        write_inspection(out, inputs, found, named)
+        names = write_inspection(out, inputs, found, named)
     if as_json:
-        click.echo(orjson.dumps({**found.facts, "out": str(out)}, option=orjson.OPT_INDENT_2))
+        click.echo(orjson.dumps({**found.facts, WRITTEN: names, "out": str(out)}, option=orjson.OPT_INDENT_2))
     else:
         click.echo(headline(found.facts), err=True)
         click.echo(f"written: {out / PAGE}", err=True)

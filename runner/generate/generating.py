@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import orjson
 
 from ...converters.building.publish import NewFile, new_folder, write_atomically
+from ...converters.building.published import own_files
 from ...schemas import VERSION
 from ...schemas.errors import Mark, Problem, UserError
 from ...schemas.generate_sections import Generate, Provider
@@ -37,7 +38,7 @@ def generate_rows(generate: Generate, out: Path, log_path: Path, runs: Path, dis
     job = Job.of(generate)
     judge = Judging.of(generate) if generate.judge else None
     asker = Asker(generate, runs, display)
-    with opened(log_path) as log, new_folder(out, MANIFEST) as folder:
+    with opened(log_path) as log, new_folder(out, MANIFEST, own_files(out, (ROWS, DROPPED, VERDICTS))) as folder:
         asker.ask(job, generate.providers, log, "generating")
         kept = NewFile(folder / (ROWS if judge is None else CANDIDATES))
         dropped = NewFile(folder / DROPPED)

@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 
-from ...converters.building.publish import new_folder
+from ...converters.building.publish import new_folder, refuse_inputs_in
 from .inputs import Inputs
 from .inspect import Inspection
 from .previews import Previews
@@ -17,6 +17,7 @@ from .tokens import Tokenizer
 
 SUMMARY = "inspection.json"
 PAGE = "index.html"
+WRITTEN = "written"  # the key under which the summary names the files, itself among them
 TOKENISED = 10
 
 
@@ -25,7 +26,8 @@ def write_inspection(out: Path, inputs: Inputs, found: Inspection, tokenizer: To
     from .page import page
 
     previews = Previews(list(inputs.files.items()), [place for pairs in found.pairs.values() for pair in pairs.listed for place in pair])
-    with new_folder(out, SUMMARY) as folder:
+    refuse_inputs_in(out, inputs.files.values())
+    with new_folder(out, SUMMARY, _own_files(out)) as folder:
         for name, rows in tables(found, previews):
             (folder / f"{name}.csv").write_text(_csv(rows), encoding="utf-8")
         for label, samples in found.samples.items():
@@ -36,8 +38,17 @@ def write_inspection(out: Path, inputs: Inputs, found: Inspection, tokenizer: To
         (folder / "first_rows.txt").write_text("\n".join(formatted(found.first, tokenizer)), encoding="utf-8")
         (folder / "tokenised_samples.txt").write_text("\n".join(tokenised(found.first[:TOKENISED], tokenizer)), encoding="utf-8")
         (folder / PAGE).write_text(page(found, previews), encoding="utf-8")
-        (folder / SUMMARY).write_bytes(orjson.dumps(found.facts, option=orjson.OPT_INDENT_2) + b"\n")
-        return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+        names = sorted([SUMMARY, *(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())])
+        (folder / SUMMARY).write_bytes(orjson.dumps({**found.facts, WRITTEN: names}, option=orjson.OPT_INDENT_2) + b"\n")
+        return names
+
+
+def _own_files(folder: Path) -> set[str]:
+    """The files that the inspection which stands in the folder has written; none where it does not tell."""
+    try:
+        return set(orjson.loads((folder / SUMMARY).read_bytes())[WRITTEN])
+    except (OSError, ValueError, KeyError, TypeError):
+        return set()
 
 
 def tables(found: Inspection, previews: Previews) -> Iterator[tuple[str, list[Sequence[Any]]]]:

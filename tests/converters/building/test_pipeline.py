@@ -175,6 +175,27 @@ def test_more_unusable_rows_than_allowed_are_a_gate(tmp_path):
     assert build(chat_data(path, max_dropped=0.2), tmp_path / "out")["dropped"] == {"invalid_json": 1, "no_messages": 1}
 
 
+@pytest.mark.parametrize("name", ["notes.md", "validation.jsonl", "sub/y"])
+def test_files_that_people_have_put_beside_ours_are_kept(tmp_path, name):
+    path = write_jsonl(tmp_path / "a.jsonl", chats(5))
+    build(chat_data(path), tmp_path / "out")
+    mine = tmp_path / "out" / name
+    mine.parent.mkdir(exist_ok=True)
+    mine.write_text("mine")
+    with pytest.raises(UserError, match=f"{name} would be lost"):
+        build(chat_data(path, split=TENTHS), tmp_path / "out")
+    assert mine.read_text() == "mine" and len(read_jsonl(tmp_path / "out" / "train.jsonl")) == 5
+
+
+def test_a_folder_is_not_converted_onto_itself(tmp_path):
+    build(chat_data(write_jsonl(tmp_path / "a.jsonl", chats(5))), tmp_path / "out")
+    before = contents(tmp_path / "out")
+    for source in (tmp_path / "out" / "train.jsonl", tmp_path / "out"):
+        with pytest.raises(UserError, match=r"train\.jsonl: is read, and would be overwritten|manifest\.json: is read"):
+            build(chat_data(source, max_dropped=1), tmp_path / "out")
+    assert contents(tmp_path / "out") == before
+
+
 def test_a_refused_conversion_leaves_the_old_folder_as_it_was(tmp_path):
     path = write_jsonl(tmp_path / "a.jsonl", chats(5))
     build(chat_data(path), tmp_path / "out")

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 from recipekit.converters.building import publish
-from recipekit.converters.building.publish import NewFile, new_folder, sweep, write_atomically
+from recipekit.converters.building.publish import NewFile, new_folder, refuse_inputs_in, refuse_others, sweep, write_atomically
 from recipekit.schemas.errors import UserError
 
 MARKER = "manifest.json"
@@ -42,6 +42,54 @@ def test_an_older_one_is_replaced_whole(tmp_path):
     assert {path.name for path in (tmp_path / "out").iterdir()} == {"rows", MARKER}
     assert (tmp_path / "out" / "rows").read_text() == "b"
     assert not left_over(tmp_path)
+
+
+OWN = (MARKER, "rows", "parts/one")
+
+
+@pytest.mark.parametrize("theirs", ["notes.md", "parts/two", "sub/y", "rows.bak", "empty/"])
+def test_what_others_have_put_into_a_folder_is_not_thrown_away_with_it(tmp_path, theirs):
+    out = tmp_path / "out"
+    write(out, "a")
+    (out / "parts").mkdir()
+    (out / "parts" / "one").touch()
+    path = out / theirs
+    path.parent.mkdir(exist_ok=True)
+    path.mkdir() if theirs.endswith("/") else path.write_text("mine")
+    with pytest.raises(UserError, match=f"{theirs.rstrip('/')} would be lost"), new_folder(out, MARKER, OWN):
+        pytest.fail("the work was done")
+    assert path.exists() and (out / "rows").read_text() == "a"
+    path.rmdir() if theirs.endswith("/") else path.unlink()
+    if path.parent.name == "sub":
+        path.parent.rmdir()
+    with new_folder(out, MARKER, OWN):
+        pass
+    assert not any(out.iterdir())
+
+
+def test_what_others_put_there_meanwhile_is_kept_too(tmp_path):
+    write(tmp_path / "out", "a")
+    with pytest.raises(UserError, match=r"notes\.md would be lost"), new_folder(tmp_path / "out", MARKER, OWN):
+        (tmp_path / "out" / "notes.md").touch()
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [MARKER, "notes.md", "rows"]
+    assert not left_over(tmp_path)
+
+
+def test_of_many_files_some_are_named(tmp_path):
+    write(tmp_path / "out", "a")
+    for number in range(8):
+        (tmp_path / "out" / f"mine{number}").touch()
+    with pytest.raises(UserError, match="mine0, mine1, mine2, mine3, mine4 and 3 more would be lost"):
+        refuse_others(tmp_path / "out", OWN)
+
+
+def test_a_file_that_is_read_may_not_stand_in_the_folder_that_is_written(tmp_path):
+    write(tmp_path / "out", "a")
+    (tmp_path / "link").symlink_to(tmp_path / "out")
+    for path in (tmp_path / "out" / "rows", tmp_path / "link" / "rows"):
+        with pytest.raises(UserError, match="rows: is read, and would be overwritten"):
+            refuse_inputs_in(tmp_path / "out", [path])
+    refuse_inputs_in(tmp_path / "out", [tmp_path / "outside", tmp_path / "out2" / "rows"])
 
 
 def test_where_names_cannot_be_exchanged_it_takes_two_steps(tmp_path, monkeypatch):

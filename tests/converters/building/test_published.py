@@ -4,7 +4,7 @@ import hashlib
 
 import pytest
 from recipekit.converters.building.pipeline import build
-from recipekit.converters.building.published import damage
+from recipekit.converters.building.published import damage, own_files
 
 from ..chats import chat_data, chats, write_jsonl
 
@@ -44,3 +44,23 @@ def test_a_manifest_of_no_use_is_named(folder, content):
         (folder / "manifest.json").write_bytes(content)
     (said,) = damage(folder)
     assert "manifest.json cannot be read" in said
+
+
+NAMES = ("train.jsonl", "test.jsonl")
+
+
+def test_our_own_files_are_those_of_the_manifest_alone(folder):
+    assert own_files(folder, NAMES) == {"manifest.json", "train.jsonl"}
+
+
+@pytest.mark.parametrize("content", [None, b"", b"{", b"[]", b'{"recipekit": "1"}'])
+def test_where_the_manifest_is_damaged_any_file_that_it_may_have_named_is_ours(folder, content):
+    (folder / "manifest.json").unlink()
+    if content is not None:
+        (folder / "manifest.json").write_bytes(content)
+    assert own_files(folder, NAMES) == {"manifest.json", *NAMES}
+
+
+def test_nothing_is_ours_beside_somebody_elses_manifest(folder):
+    (folder / "manifest.json").write_text('{"name": "an app", "files": {"train.jsonl": {}}}')
+    assert own_files(folder, NAMES) == set()

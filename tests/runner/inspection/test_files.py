@@ -135,6 +135,26 @@ def test_a_folder_of_somebody_else_is_left_alone_and_our_own_replaced(tmp_path):
     assert not (folder / "samples" / "a.jsonl").exists()
 
 
+@pytest.mark.parametrize("name", ["notes.md", "samples/c.jsonl", "sub/y"])
+def test_files_that_people_have_put_beside_ours_are_kept(tmp_path, name):
+    folder, names = written(tmp_path, [labelled(1, "a"), labelled(2, "b")])
+    assert sorted(names) == sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+    (folder / name).parent.mkdir(exist_ok=True)
+    (folder / name).write_text("mine")
+    with pytest.raises(UserError, match=f"{name} would be lost"):
+        written(tmp_path, [labelled(1, "a")])
+    assert (folder / name).read_text() == "mine" and (folder / "samples" / "b.jsonl").is_file()
+
+
+def test_a_file_of_the_folder_is_not_inspected_onto_it(tmp_path):
+    folder, _ = written(tmp_path, [labelled(1, "a")])
+    inputs = Inputs("rows", {"a": folder / "samples" / "a.jsonl"}, {})
+    with pytest.raises(UserError, match=r"a\.jsonl: is read, and would be overwritten"):
+        write_inspection(folder, inputs, inspect(Inputs("rows", {"train": tmp_path / "train.jsonl"}, {}), Options(tokenizer("cl100k")), tmp_path),
+                         tokenizer("cl100k"))  # fmt: skip
+    assert (folder / "samples" / "a.jsonl").is_file()
+
+
 def test_fields_of_many_values_are_told_as_such_and_not_by_a_few_of_them(tmp_path):
     rows = [chat(n, who=f"person {n}", group=f"{n % 2}") for n in range(1100)]
     folder, _ = written(tmp_path, rows, near=None, languages=False, samples=0)
