@@ -1,12 +1,13 @@
 """`recipe runs`: what was run, how it ended, and its numbers."""
 
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 import click
 import orjson
 
-from ...schemas.errors import UserError
+from ...schemas.errors import Mark, Problem, UserError
 from ..progress import read_lines
 from ..run_folder import RUNS, RunFolder, all_runs
 
@@ -18,17 +19,25 @@ from ..run_folder import RUNS, RunFolder, all_runs
 def command(recipe: str | None, root: Path, as_json: bool) -> None:
     """List the runs, newest first; with RECIPE, only its own."""
     rows = [facts(run) for run in all_runs(root, recipe)]
+    if recipe and not rows:
+        raise UserError(Problem(Mark(recipe), "no such run", _hint(recipe, root), "no-such-run"))
     if as_json:
         click.echo(orjson.dumps({"runs": rows}, option=orjson.OPT_INDENT_2))
         return
+    if not rows:
+        click.echo(f"no runs in {root}/", err=True)
+        return
     from rich.console import Console
-    from rich.table import Table
 
-    table = Table("run", "state", "steps", "loss", "best eval loss", "minutes", "why")
-    for row in rows:
-        table.add_row(row["run"], row["state"], str(row["steps"]), _shown(row["loss"]), _shown(row["best_eval_loss"]),
-                      f"{row['seconds'] / 60:.1f}", row["reason"].splitlines()[0][:60] if row["reason"] else "")  # fmt: skip
-    Console(markup=False).print(table)
+    from ..reporting.runs_table import print_runs
+
+    print_runs(rows, Console(markup=False))
+
+
+def _hint(recipe: str, root: Path) -> str:
+    """The recipe with runs that may have been meant."""
+    near = get_close_matches(recipe, {run.path.parent.name for run in all_runs(root)}, n=1)
+    return f"did you mean {near[0]!r}?" if near else "give a recipe's name; recipe runs lists the runs of all"
 
 
 def facts(run: RunFolder) -> dict[str, Any]:
@@ -59,7 +68,3 @@ def facts(run: RunFolder) -> dict[str, Any]:
 def _is_number(value: Any) -> bool:
     """A loss that was not finite is written as text."""
     return isinstance(value, int | float)
-
-
-def _shown(value: float | None) -> str:
-    return "" if value is None else f"{value:.3f}"

@@ -67,6 +67,20 @@ def test_no_run_at_all_is_no_error(recipe, tmp_path):
     assert (done.returncode, json.loads(done.stdout)) == (0, {"runs": []})
 
 
+def test_no_run_of_a_recipe_is_told_as_other_verbs_tell_it(recipe, root):
+    for options in ([], ["--json"]):
+        done = recipe("runs", "tinny", "--out", root, *options)
+        assert (done.returncode, done.stdout) == (1, "")
+        assert done.stderr == "tinny: no such run\n    hint: did you mean 'tiny'?\n"
+
+
+def test_piped_the_paths_are_whole(recipe, root):
+    done = recipe("runs", "--out", root)
+    assert [line for line in done.stdout.splitlines() if not line.startswith(" ")] == [
+        str(root / "tiny" / name) for name in sorted((path.name for path in (root / "tiny").iterdir()), reverse=True)
+    ]
+
+
 @pytest.mark.parametrize("verb", ["report", "resume", "eval"])
 def test_a_run_that_is_not_there_is_told(recipe, tmp_path, verb):
     pytest.importorskip("torch", reason="needs the extra [train]")
