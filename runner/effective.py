@@ -54,7 +54,8 @@ def _origin(document: Document, path: KeyPath) -> Mark | None:
 def description(loaded: Loaded, path: KeyPath) -> dict[str, Any]:
     """The schema of the key at `path`: its description, default and kind. A source's options are those of its converter."""
     root = schema("recipe")
-    if path[:2] == ("data", "sources") and path[3:4] == ("options",) and len(path) > 4:
-        converter = loaded.recipe.data.sources[int(path[2])].converter
+    sources = dict(enumerate(loaded.recipe.data.sources))
+    if path[:2] == ("data", "sources") and path[3:4] == ("options",) and len(path) > 4 and path[2] in sources:
+        converter = sources[int(path[2])].converter
         return resolve(root, root["$defs"].get(converter, {}).get("properties", {}).get(path[4], {}))
     return subschema(root, path)

@@ -13,6 +13,7 @@ from .yaml_source import Document, KeyPath, parse_yaml, read_text
 SHIPPED = Path(__file__).parent.parent / "recipes"
 SUFFIXES = (".yml", ".yaml")
 MAX_EXTENDS = 10
+_DATA_HINT = "a recipe is a .yml file; files of data are for recipe convert --converter NAME PATH... --out DIR"
 
 
 def shipped_recipes() -> list[Path]:
@@ -111,9 +112,7 @@ def _extended(path: Path, above: list[Path]) -> Document:
         raise UserError(Problem(Mark(str(above[-1])), f"extends itself: {chain}", "remove one `extends`", "extends-cycle"))
     if len(above) > MAX_EXTENDS:
         raise UserError(Problem(Mark(str(path)), f"more than {MAX_EXTENDS} recipes extend each other", chain, "extends-depth"))
-    document = parse_yaml(read_text(path), str(path))
-    if not isinstance(document.data, dict):
-        raise UserError(Problem(Mark(str(path), 1, 1), "a recipe is a mapping of keys", "start with `recipe: 1`", "yaml-not-mapping"))
+    document = _read(path)
     document = _absolute_model(_absolute_sources(document, path.parent), path.parent)
     parent = document.data.get("extends")
     if not isinstance(parent, str) or not parent:
@@ -128,6 +127,21 @@ def _extended(path: Path, above: list[Path]) -> Document:
         raise
     data = {key: value for key, value in document.data.items() if key != "extends"}  # resolved: what is left stands alone
     return overlay(base, document._replace(data=data))
+
+
+def _read(path: Path) -> Document:
+    """The mapping in the file. A file of data where a recipe should be is told with the command that takes such files."""
+    try:
+        document = parse_yaml(read_text(path), str(path))
+        if not isinstance(document.data, dict):
+            raise UserError(Problem(Mark(str(path), 1, 1), "a recipe is a mapping of keys", "start with `recipe: 1`", "yaml-not-mapping"))
+    except UserError as error:
+        if path.suffix in SUFFIXES or error.problems[0].rule in ("no-such-recipe", "unreadable"):
+            raise
+        raise UserError(*(problem._replace(hint=_DATA_HINT) for problem in error.problems)) from None
+    if path.suffix not in SUFFIXES and not {"recipe", "extends"} & set(document.data):
+        raise UserError(Problem(Mark(str(path)), "is no recipe", _DATA_HINT, "yaml-not-recipe"))
+    return document
 
 
 def _absolute_sources(document: Document, folder: Path) -> Document:

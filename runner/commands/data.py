@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from ...schemas.errors import UserError
+from ...schemas.errors import Mark, Problem, UserError
 from ..annotations import as_text
 from .data_inspect import inspect_command
 from .data_leaks import leaks_command
@@ -28,7 +28,7 @@ command.add_command(leaks_command)
 @click.option("--limit", type=click.IntRange(1), default=20, show_default=True, help="Bad rows told of in each file; all are counted.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def validate(files: tuple[Path, ...], kind: Any, limit: int, as_json: bool) -> None:
-    """Check FILES of records (JSONL), line by line: every bad row with its line and the reason."""
+    """Check FILES of records (JSONL), or those in folders, line by line: every bad row with its line and the reason."""
     import orjson
 
     from ..record_files import Checked, check_file
@@ -36,7 +36,7 @@ def validate(files: tuple[Path, ...], kind: Any, limit: int, as_json: bool) -> N
     results = []
     for path in files:
         try:
-            results.append(check_file(path, kind, limit))
+            results += [check_file(file, kind, limit) for file in _files(path)]
         except UserError as error:
             results.append(Checked(str(path), None, 0, 0, error.problems))
     problems = [problem for result in results for problem in result.problems]
@@ -52,3 +52,15 @@ def validate(files: tuple[Path, ...], kind: Any, limit: int, as_json: bool) -> N
             if result.rows:
                 click.echo(f"{result.file}: {result.rows:,} {result.type or 'unknown'} records, {bad}", err=True)
     raise SystemExit(1 if problems else 0)
+
+
+def _files(path: Path) -> list[Path]:
+    """The files that a path stands for: of a folder the splits of its conversion or run, else every JSONL file in it."""
+    if not path.is_dir():
+        return [path]
+    from ..inspection.inputs import files_in
+
+    found = [file for file in files_in(path).files.values() if file.suffix != ".json"]
+    if not found:
+        raise UserError(Problem(Mark(str(path)), "holds no JSONL files of records", "name the files", "no-records"))
+    return found

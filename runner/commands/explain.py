@@ -26,13 +26,16 @@ def command(recipe: str, key: str, settings: tuple[str, ...], as_json: bool) -> 
     if as_json:
         click.echo(orjson.dumps({"keys": rows}, option=orjson.OPT_INDENT_2))
         return
-    path: KeyPath = tuple(int(part) if part.isdecimal() else part for part in key.split("."))
-    if (section := description(loaded, path).get("description")) and rows[0]["key"] != key:
+    if (section := description(loaded, _path(key)).get("description")) and rows[0]["key"] != key:
         click.echo(f"{key}: {section}\n")
     for row in rows:
         click.echo(f"{row['key']}: {one_line(row['value'])}")
         click.echo(f"    from {row['origin']}" + (f", default {one_line(row['default'])}" if row["default"] is not None else ""))
         click.echo(f"    {row['description']}")
+
+
+def _path(key: str) -> KeyPath:
+    return tuple(int(part) if part.isdecimal() else part for part in key.split("."))
 
 
 def explained(loaded: Loaded, key: str) -> list[dict[str, Any]]:
@@ -47,6 +50,7 @@ def explained(loaded: Loaded, key: str) -> list[dict[str, Any]]:
                 "key": name, "value": effective.value, "origin": effective.origin_text,
                 "default": about.get("default"), "description": about.get("description", ""),
             })  # fmt: skip
+    rows = rows or _absent(loaded, key)
     if not rows:
         section, _, last = key.rpartition(".")
         depth = len(section.split(".")) if section else 0
@@ -54,3 +58,26 @@ def explained(loaded: Loaded, key: str) -> list[dict[str, Any]]:
         hint = suggestion(last, section, here, list(key_paths()))
         raise UserError(Problem(Mark(str(loaded.path)), f"a recipe has no key {key!r}", hint, "unknown-key"))
     return rows
+
+
+def _absent(loaded: Loaded, key: str) -> list[dict[str, Any]]:
+    """A row for each key under one that a recipe may have and this one has not, because it lacks the section; [] where none may."""
+    if not description(loaded, _path(key)):
+        return []
+    paths = [_path(known) for known in key_paths() if known.startswith(f"{key}.")] or [_path(key)]
+    leaves = [path for path in paths if not any(other[: len(path)] == path and other != path for other in paths)]
+    section = _missing_section(loaded, _path(key))
+    rows = []
+    for path in leaves:
+        about = description(loaded, path)
+        rows.append({
+            "key": dotted(path), "value": None, "origin": f"nowhere: this recipe has no {section}",
+            "default": about.get("default"), "description": about.get("description", ""),
+        })  # fmt: skip
+    return rows
+
+
+def _missing_section(loaded: Loaded, path: KeyPath) -> str:
+    """The outermost part of the path under which the recipe has no key."""
+    there = {known[:length] for known in effective_values(loaded) for length in range(len(known))}
+    return dotted(next((path[:length] for length in range(1, len(path) + 1) if path[:length] not in there), path))

@@ -28,9 +28,12 @@ def command(recipe: str, settings: tuple[str, ...], out: Path | None, machine: s
     if out is None:
         show_plan(loaded, as_json, machine)
         return
-    for name, text in rendered(loaded, machine).files.items():
+    planned = rendered(loaded, machine)
+    for name, text in planned.files.items():
         write_atomically(out / name, text.encode())
         click.echo(f"wrote {out / name}", err=True)
+    if as_json:
+        click.echo(orjson.dumps(planned._asdict(), option=orjson.OPT_INDENT_2))
 
 
 def rendered(loaded: Loaded, machine: str = "this") -> Plan:

@@ -26,7 +26,7 @@ def find_inputs(what: str, scratch: Path, settings: tuple[str, ...] = ()) -> Inp
     """The files of records that `what` names. A recipe's sources are converted into the folder `scratch`."""
     path = Path(what)
     if path.is_dir():
-        return _folder(path)
+        return files_in(path)
     if path.is_file() and path.suffix not in SUFFIXES:
         return Inputs(path.name, {path.name: path}, {})
     try:
@@ -38,10 +38,10 @@ def find_inputs(what: str, scratch: Path, settings: tuple[str, ...] = ()) -> Inp
 
     loaded = load_recipe(str(recipe_path), settings)
     build(already_generated(loaded, RUNS), scratch / "data")
-    return _folder(scratch / "data")._replace(name=loaded.recipe.name)
+    return files_in(scratch / "data")._replace(name=loaded.recipe.name)
 
 
-def _folder(folder: Path) -> Inputs:
+def files_in(folder: Path) -> Inputs:
     """The splits of a converted folder or of a run; else every file of records in the folder."""
     for place in (folder, folder / "data"):
         if (place / MANIFEST).is_file():

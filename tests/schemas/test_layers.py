@@ -257,3 +257,13 @@ def test_a_models_folder_given_by_a_setting_is_relative_to_where_one_is(
     assert base_model(path, "model.base_model=./tuned") == str(tmp_path / "here" / "tuned")
     assert base_model(path, "model.base_model=gpt2") == str(tmp_path / "here" / "gpt2")
     assert base_model(path, "name=x") == "gpt2"  # what the recipe says has nothing to do with where one is
+
+
+@pytest.mark.parametrize(
+    "text", ['{"text": "a"}\n{"text": "b"}\n', '{"text": "a"}\n', '[{"text": "a"}]', "a,b\n1,2\n", "a\tb: c: d\n", ""], ids=repr
+)
+def test_a_file_of_data_is_told_with_the_command_that_takes_it(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_text(text)
+    with pytest.raises(UserError, match="rows.jsonl.*\n.*recipe convert --converter NAME"):
+        load_layers(path)

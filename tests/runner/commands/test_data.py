@@ -53,3 +53,12 @@ def test_json_is_one_object(command_line: Recipe, files: tuple[Path, Path]) -> N
 def test_the_schema_can_be_named(command_line: Recipe, files: tuple[Path, Path]) -> None:
     assert command_line("data", "validate", files[0], "--schema", "text").code == 1
     assert command_line("data", "validate", files[0], "--schema", "nonsense").code == 2
+
+
+def test_of_a_folder_every_jsonl_file_is_checked(command_line: Recipe, files: tuple[Path, Path], tmp_path: Path) -> None:
+    outcome = command_line("data", "validate", tmp_path, "--json")
+    told = json.loads(outcome.out)
+    assert (outcome.code, [(file["file"], file["bad"]) for file in told["files"]]) == (1, [(str(files[1]), 30), (str(files[0]), 0)])
+    (tmp_path / "empty").mkdir()
+    outcome = command_line("data", "validate", tmp_path / "empty")
+    assert outcome.code == 1 and "holds no files of records" in outcome.err

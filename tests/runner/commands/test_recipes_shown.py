@@ -10,7 +10,7 @@ from recipekit.converters.registry import CONVERTERS
 from recipekit.runner.generate.tasks import TASKS
 from recipekit.schemas.layers import shipped_recipes
 from recipekit.schemas.recipe import load_recipe
-from recipekit.schemas.validation import SCHEMA_DIR, schema, schema_names
+from recipekit.schemas.validation import SCHEMA_DIR, schema, schema_names, subschema
 
 Recipe = Callable[..., Any]
 Write = Callable[..., Path]
@@ -123,6 +123,19 @@ def test_explain_of_an_unknown_key_suggests_one(command_line: Recipe, key: str, 
     outcome = command_line("explain", "quickstart", key)
     assert outcome.code == 1
     assert outcome.err.endswith(f": a recipe has no key {key!r}\n    hint: did you mean {hint}?\n")
+
+
+def test_explain_of_a_key_in_a_section_that_the_recipe_lacks_tells_that(command_line: Recipe) -> None:
+    outcome = command_line("explain", "quickstart", "generate.limits.max_requests")
+    assert (outcome.code, outcome.err) == (0, "")
+    assert outcome.out.startswith("generate.limits.max_requests: null\n    from nowhere: this recipe has no generate\n    ")
+    assert subschema(schema("recipe"), ("generate", "limits", "max_requests"))["description"] in outcome.out
+    out = command_line("explain", "quickstart", "generate.limits").out
+    assert "generate.limits.retries: null" in out and "generate.limits.max_cost: null" in out
+    rows = json.loads(command_line("explain", "quickstart", "data.sources.7.path", "--json").out)["keys"]
+    assert [(row["key"], row["origin"]) for row in rows] == [("data.sources.7.path", "nowhere: this recipe has no data.sources.7")]
+    assert command_line("explain", "quickstart", "data.sources.7.options.nope").code == 1
+    assert command_line("explain", "quickstart", "generate.limits.nope").code == 1
 
 
 def test_diff_shows_the_effective_keys_that_differ(command_line: Recipe, recipe_file: Write) -> None:

@@ -39,6 +39,8 @@ def test_out_writes_the_same_files_and_prints_nothing_to_stdout(recipe, small, t
     assert (done.returncode, done.stdout) == (0, "")
     assert {name: (tmp_path / "out" / name).read_text(encoding="utf-8") for name in plan["files"]} == plan["files"]
     assert "wrote " in done.stderr
+    both = recipe("render", path, "--machine", "cpu", "--out", tmp_path / "both", "--json")
+    assert json.loads(both.stdout) == plan and sorted(path.name for path in (tmp_path / "both" / "rendered").iterdir())
 
 
 @pytest.mark.parametrize("arguments", [["render"], ["run", "--dry-run"]], ids=" ".join)
