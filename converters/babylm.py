@@ -20,6 +20,7 @@ from .records import Drop, Record, Row
 VERSION = 1
 TYPES = ("text",)
 ROW_LOCAL = True
+SOMETIMES = ("source_text",)  # lines of a corpus are nobody's stories: a recipe that groups by it is right for them too
 
 _BEFORE_MARK = re.compile(r"\s+(?=[.,!?;:])")
 _GAP = re.compile(r"[\t\r\n]+")

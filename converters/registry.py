@@ -58,6 +58,11 @@ def is_row_local(name: str, options: dict[str, Any]) -> bool:
     return local(options) if callable(local) else local
 
 
+def sometimes_in_meta(name: str) -> tuple[str, ...]:
+    """Keys of meta that the converter gives rows of some files and not of others: SOMETIMES, where a module has it."""
+    return getattr(converter(name), "SOMETIMES", ())
+
+
 def option_problems(name: str, options: dict[str, Any]) -> list[str]:
     """What is wrong with options given outside a recipe, by the same schema that a recipe's are checked with."""
     from ..schemas.explanation import explain

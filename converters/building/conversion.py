@@ -66,7 +66,8 @@ class Converted(NamedTuple):
     """A converted batch. The valid records' lines stand in `lines`; record n ends at `ends[n]`, its digest is the n-th 16 bytes.
 
     `keys` are the records' group keys, `strata` their strata, `signatures` what near-duplicates are told by (each empty where none are
-    asked for), `changed` what was mended in record n, `labels` the labels of a classification.
+    asked for), `changed` what was mended in record n, `labels` the labels of a classification, `named` the keys of meta that
+    any of them has.
     """
 
     ledger: Ledger
@@ -77,6 +78,7 @@ class Converted(NamedTuple):
     strata: list[str]
     changed: dict[int, tuple[str, ...]]
     labels: set[str]
+    named: set[str]
     signatures: bytes = b""
 
 
@@ -148,7 +150,7 @@ def encode(spec: Spec, items: Iterable[Record | Drop], unread: list[Drop], ledge
     """
     texts: list[bytes] = []
     digests: list[bytes] = []
-    result = Converted(ledger, b"", array("Q"), b"", [], [], {}, set())
+    result = Converted(ledger, b"", array("Q"), b"", [], [], {}, set(), set())
     chat, mends = spec.kind == "chat", spec.mend_mojibake
     noted = bool(spec.group_by or spec.stratify_by or spec.kind == "classification")
     compared: list[str] = []
@@ -207,7 +209,9 @@ def _note(spec: Spec, record: Record, fields: RecordValue, found: Converted, num
     if spec.group_by:
         found.keys.append(group_keys(fields, record.meta, spec.group_by))
     if spec.stratify_by:
-        value = fields.get("label") if spec.stratify_by == "label" else record.meta.get(spec.stratify_by)
+        value = fields["label"] if spec.stratify_by == "label" and "label" in fields else record.meta.get(spec.stratify_by)
         found.strata.append(str(value))
+    if spec.group_by or spec.stratify_by:
+        found.named.update(record.meta)
     if spec.kind == "classification":
         found.labels.add(fields["label"])

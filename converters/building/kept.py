@@ -30,6 +30,7 @@ class Kept:
         self.rows_read: Counter[int] = Counter()
         self.rows_kept: Counter[int] = Counter()
         self.sources = array("H")
+        self.named: dict[int, set[str]] = {}
         self.keys = bytearray()
         self.owners = array("I")
         self.strata = array("I")
@@ -50,6 +51,7 @@ class Kept:
         self.rows_read[source] += found.ledger.read
         self.rows_kept[source] += rows - len(repeated)
         self.labels |= found.labels
+        self.named.setdefault(source, set()).update(found.named)
         skipped = set(repeated)
         self.ledger.changed.update(name for number, names in found.changed.items() if number not in skipped for name in names)
         if self.divided:

@@ -22,6 +22,7 @@ from .ledger import Ledger
 from .near import near_pairs, repeated_rows
 from .publish import MANIFEST, NewFile, new_folder, refuse_inputs_in, write_atomically
 from .published import own_files
+from .split_keys import refuse_unknown_keys
 from .splits import assign_splits
 from .workers import Workers
 
@@ -46,6 +47,8 @@ def build(
             sources = [_add(kept, workers, number, batch_bytes) for number in range(len(data.sources))]
             kept.close()
         check_budget(kept.ledger, data.max_dropped)
+        if kept.ledger.kept:
+            refuse_unknown_keys(data, kept.named)
         manifest: dict[str, Any] = {"recipekit": VERSION, "type": data.type}
         manifest |= divide(kept, folder) if kept.divided else _whole(kept)
         if data.type == "classification":

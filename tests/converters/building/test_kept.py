@@ -56,6 +56,7 @@ def test_what_dividing_needs_is_in_columns(tmp_path):
         kept.add(batch(chat("a", tree=1, topic="x"), chat("b", tree=[1, 2], topic="y"), spec=spec), 0)
         kept.add(batch(chat("a", tree=1, topic="x"), chat("c", topic="x"), spec=spec), 1)
         placed = kept.placed()
+    assert kept.named == {0: {"tree", "topic"}, 1: {"tree", "topic"}}
     assert list(placed.owners) == [0, 1, 1, 2]
     assert placed.keys[:16] == placed.keys[16:32]
     assert list(placed.fixed) == [FREE, FREE, 2]
