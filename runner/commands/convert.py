@@ -16,6 +16,7 @@ from ...schemas.sections import Data, Source, Split
 from ...schemas.yaml_source import parse_yaml
 from ..reporting.ledger_table import ledger_table
 from ..run_folder import RUNS
+from .ranges import Between
 
 
 @click.command("convert")
@@ -24,13 +25,13 @@ from ..run_folder import RUNS
 @click.option("--out", type=click.Path(path_type=Path), help="The folder to write. Default: data/<recipe's name>.")
 @click.option("--option", "options", multiple=True, metavar="KEY=VALUE", help="An option of the converter.")
 @click.option("--type", "kind", type=click.Choice(["chat", "classification", "text"]), help="The record type made.")
-@click.option("--validation", type=float, default=0.0, help="The share of rows held out for validation.")
-@click.option("--test", type=float, default=0.0, help="The share of rows held out for the test.")
+@click.option("--validation", type=Between(0, 0.9), default=0.0, help="The share of rows held out for validation.")
+@click.option("--test", type=Between(0, 0.9), default=0.0, help="The share of rows held out for the test.")
 @click.option("--group-by", multiple=True, help="A key of meta whose equal values keep rows together.")
 @click.option("--stratify-by", help="A key of meta, or label, with the same shares in every split.")
-@click.option("--seed", type=int, default=42, help="Seed of the split.")
+@click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=42, help="Seed of the split.")
 @click.option("--dedup", type=click.Choice(["exact", "near", "none"]), default="exact", help="Which duplicates are removed.")
-@click.option("--max-dropped", type=float, default=0.0, help="The share of rows that may be unusable.")
+@click.option("--max-dropped", type=Between(0, 1), default=0.0, help="The share of rows that may be unusable.")
 @click.option("--mend-mojibake/--no-mend-mojibake", default=True, show_default=True, help="Mend UTF-8 that was misread (â€™ for ’).")
 @click.option("--revision", help="The commit, tag or branch of an hf: data set.")
 @click.option("--subset", help="The subset of an hf: data set.")
@@ -47,6 +48,8 @@ def command(
     if name:
         if out is None:
             raise click.UsageError("--converter needs --out DIR")
+        if settings:
+            raise click.UsageError("--set: only with a RECIPE; --converter takes its options with --option")
         data = plain_data(name, recipe_or_paths, kind or converter(name).TYPES[0], options, **plain)
     else:
         if len(recipe_or_paths) != 1:
@@ -78,6 +81,10 @@ def plain_data(
     mend_mojibake: bool, revision: str | None, subset: str | None, hub_split: str,
 ) -> Data:  # fmt: skip
     """The `data` section that the options stand for."""
+    if validation + test >= 1:
+        raise click.UsageError("--validation, --test: together they leave no rows to train on: their sum must be below 1")
+    if "" in (*group_by, stratify_by):
+        raise click.UsageError("--group-by, --stratify-by: name a key of meta, not nothing")
     values = dict(_option(text) for text in options)
     if problems := option_problems(name, values):
         raise UserError(*(Problem(Mark("--option"), problem, rule="option") for problem in problems))

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import click
 
+from .ranges import Between
+
 
 @click.command("inspect")
 @click.argument("what", metavar="FILE|FOLDER|RECIPE")
@@ -14,7 +16,7 @@ import click
 @click.option("--by", metavar="KEY", help="Group samples by this key of meta. Default: the label; of chats with few answers, the answer.")
 @click.option("--samples", type=click.IntRange(0, 1000), default=5, show_default=True, help="Samples of each label.")
 @click.option("--near/--no-near", default=True, show_default=True, help="Look for nearly equal rows.")
-@click.option("--threshold", type=click.FloatRange(0.5, 1), default=0.7, show_default=True, help="The similarity of nearly equal rows.")
+@click.option("--threshold", type=Between(0.5, 1), default=0.7, show_default=True, help="The similarity of nearly equal rows.")
 @click.option("--languages/--no-languages", default=True, show_default=True, help="Tell each row's language.")
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Override a key of the recipe.")
 @click.option("--json", "as_json", is_flag=True, help="Print inspection.json.")
@@ -29,11 +31,13 @@ def inspect_command(
     from rich.console import Console
 
     from ..inspection.files import PAGE, WRITTEN, write_inspection
-    from ..inspection.inputs import find_inputs
+    from ..inspection.inputs import find_inputs, is_recipe
     from ..inspection.inspect import Options, inspect
     from ..inspection.page import headline
     from ..inspection.tokens import tokenizer
 
+    if settings and not is_recipe(what):
+        raise click.UsageError("--set: only with a RECIPE")
     named = tokenizer(tokenizer_name)
     options = Options(named, by, samples, threshold if near else None, languages)
     with TemporaryDirectory(prefix="recipekit-") as scratch:

@@ -4,13 +4,15 @@ from pathlib import Path
 
 import click
 
+from .ranges import Between
+
 
 @click.command("leaks")
 @click.argument("first", metavar="A")
 @click.argument("second", metavar="B")
 @click.option("--group-by", multiple=True, metavar="KEY", help="A key of meta (or text) whose equal values must not stand on both sides.")
 @click.option("--near/--no-near", default=True, show_default=True, help="Look for nearly equal rows.")
-@click.option("--threshold", type=click.FloatRange(0.5, 1), default=0.7, show_default=True, help="The similarity of nearly equal rows.")
+@click.option("--threshold", type=Between(0.5, 1), default=0.7, show_default=True, help="The similarity of nearly equal rows.")
 @click.option(
     "--limit", type=click.IntRange(1), default=20, show_default=True, help="Pairs told of each kind; all leaking rows are counted."
 )

@@ -28,6 +28,8 @@ def command(
     if sum(given is not None for given in (recipe, converter, task)) != 1:
         raise click.UsageError("one RECIPE, or --converter NAME, or --task NAME")
     if converter or task:
+        if settings or origins:
+            raise click.UsageError("--set, --origins: only with a RECIPE")
         _show_options(converter or f"task_{task}", as_json)
         return
     loaded = load_recipe(str(recipe), settings)

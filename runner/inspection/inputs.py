@@ -22,12 +22,18 @@ class Inputs(NamedTuple):
     manifest: dict[str, Any]
 
 
+def is_recipe(what: str) -> bool:
+    """Whether the argument can only be a recipe: it is neither a folder nor a file of records."""
+    path = Path(what)
+    return not path.is_dir() and (path.suffix in SUFFIXES or not path.is_file())
+
+
 def find_inputs(what: str, scratch: Path, settings: tuple[str, ...] = ()) -> Inputs:
     """The files of records that `what` names. A recipe's sources are converted into the folder `scratch`."""
     path = Path(what)
     if path.is_dir():
         return files_in(path)
-    if path.is_file() and path.suffix not in SUFFIXES:
+    if not is_recipe(what):
         return Inputs(path.name, {path.name: path}, {})
     try:
         recipe_path = find_recipe(what)

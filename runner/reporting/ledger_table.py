@@ -18,6 +18,8 @@ def ledger_table(manifest: dict[str, Any], out: Path) -> None:
     table.add_row(f"{manifest['rows_kept']:,}", "kept", end_section=True)
     for reason, count in manifest["changed"].items():
         table.add_row(f"{count:,}", f"noted: {reason.replace('_', ' ')}")
+    if weighed := manifest.get("repeated"):
+        table.add_row(f"{weighed:+,}", f"training rows {'repeated' if weighed > 0 else 'left out'} by the sources' weights")
     for split, count in manifest["splits"].items():
         table.add_row(f"{count:,}", split)
     table.columns[0].justify = "right"

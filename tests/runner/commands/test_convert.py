@@ -8,6 +8,8 @@ import sys
 import time
 
 import pytest
+from recipekit.runner.commands.convert import command
+from recipekit.schemas.validation import schema
 
 from ...tiny import emogpt_rows, write_jsonl
 
@@ -126,6 +128,36 @@ def test_an_option_that_a_recipe_would_ignore_is_wrong_usage(command_line):
     outcome = command_line("convert", "quickstart", "--seed", "7", "--dedup", "near")
     assert outcome.code == 2
     assert "--seed, --dedup: only with --converter" in outcome.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--validation", "2"], "2.0 is not in the range 0<=x<=0.9"),
+        (["--validation", "nan"], "nan is not in the range 0<=x<=0.9"),
+        (["--test", "-0.1"], "-0.1 is not in the range 0<=x<=0.9"),
+        (["--test", "inf"], "inf is not in the range 0<=x<=0.9"),
+        (["--validation", "0.6", "--test", "0.6"], "their sum must be below 1"),
+        (["--max-dropped", "-1"], "-1.0 is not in the range 0<=x<=1"),
+        (["--max-dropped", "NaN"], "NaN is not in the range 0<=x<=1"),
+        (["--seed", "-1"], "-1 is not in the range 0<=x<=4294967295"),
+        (["--group-by", ""], "--group-by, --stratify-by: name a key of meta"),
+        (["--stratify-by", ""], "--group-by, --stratify-by: name a key of meta"),
+        (["--set", "training.lora_r=3"], "--set: only with a RECIPE"),
+    ],
+)
+def test_options_that_no_recipe_could_say_are_wrong_usage(command_line, rows, tmp_path, arguments, said):
+    outcome = command_line("convert", rows, "--converter", "emogpt", "--out", tmp_path / "out", *arguments)
+    assert (outcome.code, outcome.out) == (2, "")
+    assert said in " ".join(outcome.err.split())
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_ranges_of_the_options_are_those_of_a_recipe():
+    parameters = {parameter.name: parameter.type for parameter in command.params}
+    known = {**schema("recipe")["$defs"]["split"]["properties"], **schema("recipe")["properties"]["data"]["properties"]}
+    for name in ("validation", "test", "seed", "max_dropped"):
+        assert (parameters[name].min, parameters[name].max) == (known[name]["minimum"], known[name]["maximum"]), name
 
 
 def test_a_revision_of_a_file_is_wrong_usage(command_line, tmp_path):

@@ -32,6 +32,21 @@ def test_a_shipped_recipe_is_converted_and_inspected_into_a_folder_of_its_name(c
     assert (tmp_path / "inspection" / "quickstart" / "inspection.json").is_file()
 
 
+@pytest.mark.parametrize("name", ["rows.jsonl", "."])
+def test_settings_are_for_recipes_alone(command_line, tmp_path, name):
+    write(tmp_path / "rows.jsonl", [chat(n) for n in range(5)])
+    outcome = command_line("data", "inspect", tmp_path / name, "--out", tmp_path / "out", "--set", "x=1")
+    assert outcome.code == 2
+    assert "--set: only with a RECIPE" in outcome.err
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_similarity_is_a_number(command_line, tmp_path):
+    outcome = command_line("data", "inspect", tmp_path, "--threshold", "nan")
+    assert outcome.code == 2
+    assert "nan is not in the range 0.5<=x<=1" in " ".join(outcome.err.split())
+
+
 @pytest.mark.parametrize("counts", [{"low": 536, "medium": 115, "high": 156}])
 def test_the_introspection_systems_real_questions_give_its_own_statistics(command_line, tmp_path, realdata, counts):
     source = realdata / "introspection" / "inference_results" / "merged_results"

@@ -104,6 +104,14 @@ def test_explain_tells_value_origin_default_and_meaning(command_line: Recipe) ->
     }
 
 
+@pytest.mark.parametrize("what", [["--converter", "emogpt"], ["--task", "ask"]], ids=" ".join)
+@pytest.mark.parametrize("option", [["--set", "a=1"], ["--origins"]], ids=" ".join)
+def test_options_of_a_recipe_do_not_go_with_those_of_a_converter(command_line: Recipe, what: list[str], option: list[str]) -> None:
+    outcome = command_line("show", *what, *option)
+    assert (outcome.code, outcome.out) == (2, "")
+    assert "--set, --origins: only with a RECIPE" in outcome.err
+
+
 def test_explain_of_a_section_tells_each_of_its_keys(command_line: Recipe) -> None:
     out = command_line("explain", "quickstart", "data.split").out
     assert out.startswith("data.split: How rows are divided.")
