@@ -9,6 +9,7 @@ from .evaluation_rules import EVALUATION_RULES
 from .findings import Finding, Rule
 from .generate_rules import GENERATE_RULES
 from .launch_rules import LAUNCH_RULES
+from .model_rules import MODEL_RULES
 from .sections import Recipe
 
 
@@ -156,21 +157,6 @@ def class_weights_of_other_labels(recipe: Recipe) -> Iterator[Finding]:
             yield Finding(path, f"the label {label!r} {wrong}", f"weights for {', '.join(labels)}")
 
 
-def padding_with_the_end_of_turn(recipe: Recipe) -> Iterator[Finding]:
-    model = recipe.model
-    if model.pad_token and model.pad_token == model.end_of_turn:
-        hint = "padding is masked, so the model would never learn to stop: choose another pad_token"
-        yield Finding(("model", "pad_token"), "is the end of turn", hint)
-
-
-def remote_code_without_revision(recipe: Recipe) -> Iterator[Finding]:
-    revision = recipe.model.revision or ""
-    pinned = len(revision) == 40 and all(c in "0123456789abcdef" for c in revision)
-    if recipe.model.trust_remote_code and not pinned:
-        hint = "set model.revision to the 40-digit commit whose code you have read"
-        yield Finding(("model", "trust_remote_code"), "needs a pinned revision", hint)
-
-
 RULES: tuple[Rule, ...] = (
     *LAUNCH_RULES,
     quantised_without_adapter,
@@ -190,8 +176,7 @@ RULES: tuple[Rule, ...] = (
     source_named_twice,
     near_threshold_unused,
     class_weights_of_other_labels,
-    padding_with_the_end_of_turn,
-    remote_code_without_revision,
+    *MODEL_RULES,
     *EVALUATION_RULES,
     *GENERATE_RULES,
 )

@@ -30,13 +30,14 @@ def leaks_command(
 
     from ..inspection.comparison import KINDS, Sides, compare, told
     from ..inspection.inputs import find_inputs
-    from ..inspection.previews import Previews
+    from ..inspection.previews import Previews, Shown
 
     with TemporaryDirectory(prefix="recipekit-") as scratch:
         folder = Path(scratch)
         sides = Sides.of(find_inputs(first, folder / "a"), find_inputs(second, folder / "b"))
         found = compare(sides, folder, threshold if near else None, group_by, limit)
-        pairs = list(told(found, Previews(sides.files, [place for listed in found.pairs.values() for pair in listed for place in pair])))
+        places = [place for listed in found.pairs.values() for pair in listed for place in pair]
+        pairs = list(told(found, Previews(sides.files, places, sides.passing)))
     leaking = sum(found.rows.values())
     if as_json:
         bad = dict(zip(("a", "b"), found.bad, strict=True))
@@ -45,7 +46,7 @@ def leaks_command(
         click.echo(orjson.dumps(result, option=orjson.OPT_INDENT_2))
     else:
         for pair in pairs:
-            sides_told = " = ".join(f"{side['file']}:{side['line']}" for side in (pair["second"], pair["first"]))
+            sides_told = " = ".join(f"{side['file']}:{Shown(**side).place}" for side in (pair["second"], pair["first"]))
             click.echo(f"{sides_told}  {KINDS[pair['kind']]}: {pair['second']['row'][:120]}")
         for name, count in found.rows.items():
             more = f" (the first {limit} are listed)" if count > limit else ""

@@ -6,9 +6,9 @@ import click
 import orjson
 
 from ...converters.building.publish import write_atomically
+from ...schemas.model_rules import EMBEDDED
 from ...schemas.recipe import Loaded, load_recipe
 from ..machine import Machine, this_machine
-from ..models.model_source import EMBEDDED
 from ..rendering.axolotl_config import RenderedData, substitutions
 from ..rendering.plan import Plan, plan
 from ..run_folder import RUNS

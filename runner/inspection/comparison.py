@@ -29,16 +29,18 @@ class Leaks(NamedTuple):
 
 
 class Sides(NamedTuple):
-    """The files of both sides, and how many of them are the first's."""
+    """The files of both sides, how many of them are the first's, and the numbers of those that a recipe was converted to for now."""
 
     files: list[tuple[str, Path]]
     border: int
+    passing: tuple[int, ...] = ()
 
     @classmethod
     def of(cls, first: Inputs, second: Inputs) -> "Sides":
         """Files are named by their paths: both sides may call theirs train."""
         files = [(str(path), path) for side in (first, second) for path in side.files.values()]
-        return cls(files, len(first.files))
+        passing = [side.passing for side in (first, second) for _ in side.files]
+        return cls(files, len(first.files), tuple(number for number, found in enumerate(passing) if found))
 
 
 def compare(sides: Sides, scratch: Path, near: float | None, group_by: Sequence[str], limit: int) -> Leaks:
@@ -56,7 +58,7 @@ def compare(sides: Sides, scratch: Path, near: float | None, group_by: Sequence[
             if isinstance(row, Drop):
                 bad[side] += 1
             else:
-                repeats.add(fields_of(row.value), meta_of(row.value), Place(number, row.line))
+                repeats.add(fields_of(row.value), meta_of(row.value), Place(number, row.line, row.item))
     if group_by and not repeats.owners:
         hint = "group_by names keys of meta (or text), as data.split.group_by does"
         raise UserError(Problem(Mark(f"--group-by {' '.join(group_by)}"), "no row has this key", hint, "group-by"))
@@ -89,8 +91,8 @@ def _first(pairs: Iterable[Pair], limit: int) -> tuple[int, list[Pair]]:
 
 
 def told(leaks: Leaks, previews: Previews) -> Iterator[dict[str, Any]]:
-    """Each listed pair as {kind, first: {file, line, row}, second: ...}."""
+    """Each listed pair as {kind, first: {file, line, item, row}, second: ...}."""
     for kind, pairs in leaks.pairs.items():
         for places in pairs:
-            sides = (dict(zip(("file", "line", "row"), previews.at(place), strict=True)) for place in places)
+            sides = (previews.at(place)._asdict() for place in places)
             yield {"kind": kind, **dict(zip(("first", "second"), sides, strict=True))}

@@ -12,7 +12,7 @@ import orjson
 from ...converters.building.publish import new_folder, refuse_inputs_in
 from .inputs import Inputs
 from .inspect import Inspection
-from .previews import Previews
+from .previews import Previews, Shown
 from .tokens import Tokenizer
 
 SUMMARY = "inspection.json"
@@ -75,8 +75,12 @@ def tables(found: Inspection, previews: Previews) -> Iterator[tuple[str, list[Se
             yield "answers", [("answer", "rows"), *facts["chat"]["answers"].items()]
     yield "meta", [("field", "rows", "types", "value", "count"), *_meta_rows(facts["meta"])]
     for kind, pairs in found.pairs.items():
-        told = [(*previews.at(a), *previews.at(b)) for a, b in pairs.listed]
+        told = [[cell for place in pair for cell in _cells(previews.at(place))] for pair in pairs.listed]
         yield f"repeats_{kind}", [("file", "line", "row", "other_file", "other_line", "other_row"), *told]
+
+
+def _cells(shown: Shown) -> tuple[str, str, str]:
+    return shown.file, shown.place, shown.row
 
 
 def _lengths(facts: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:

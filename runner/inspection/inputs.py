@@ -15,11 +15,15 @@ from .record_rows import RECORD_FILES
 
 
 class Inputs(NamedTuple):
-    """The files by the name that people see (a split's, or the file's), and the manifest of the conversion that wrote them, if any."""
+    """The files by the name that people see (a split's, or the file's), and the manifest of the conversion that wrote them, if any.
+
+    `passing` says that they go when the command ends.
+    """
 
     name: str
     files: dict[str, Path]
     manifest: dict[str, Any]
+    passing: bool = False
 
 
 def is_recipe(what: str) -> bool:
@@ -44,7 +48,7 @@ def find_inputs(what: str, scratch: Path, settings: tuple[str, ...] = ()) -> Inp
 
     loaded = load_recipe(str(recipe_path), settings)
     build(already_generated(loaded, RUNS), scratch / "data")
-    return files_in(scratch / "data")._replace(name=loaded.recipe.name)
+    return files_in(scratch / "data")._replace(name=loaded.recipe.name, passing=True)
 
 
 def files_in(folder: Path) -> Inputs:

@@ -109,7 +109,7 @@ class _Reading:
         fields, meta = fields_of(row.value), meta_of(row.value)
         self.text.add(fields)
         self.meta.add(meta)
-        self.repeats.add(fields, meta, Place(number, row.line))
+        self.repeats.add(fields, meta, Place(number, row.line, row.item))
         label = fields["label"] if self.kind == "classification" else ALL
         if self.kind == "classification":
             self.labels[name].add(label)

@@ -1,36 +1,67 @@
 """The beginnings of the rows that are shown in pairs, read in a second pass, so that the first need not keep any text."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from ...converters.records import Row
-from .record_rows import raw_rows
+from .record_rows import meta_of, raw_rows
 from .repeats import Place
 
 LENGTH = 240
 
 
-class Previews:
-    """Files by name in the order of their numbers, and the places to be shown."""
+class Shown(NamedTuple):
+    """A row as it is shown: its file's name, where it stands there, and its beginning."""
 
-    def __init__(self, files: list[tuple[str, Path]], places: Iterable[Place]) -> None:
+    file: str
+    line: int
+    item: int
+    row: str
+
+    @property
+    def place(self) -> str:
+        """`12`, or `1.3` for the third value that starts on line 1, as in a record's id."""
+        return str(self.line) + (f".{self.item}" if self.item > 1 else "")
+
+
+class Previews:
+    """Files by name in the order of their numbers, and the places to be shown.
+
+    `passing` are the numbers of files that nobody can open afterwards: their rows are shown where they come from.
+    """
+
+    def __init__(self, files: list[tuple[str, Path]], places: Iterable[Place], passing: Collection[int] = ()) -> None:
         self.names = [name for name, _ in files]
-        self.texts: dict[Place, str] = {}
+        self.passing = passing
+        self.shown: dict[Place, Shown] = {}
         wanted = set(places)
         for number, (_, path) in enumerate(files):
-            lines = {place.line for place in wanted if place.file == number}
-            last = max(lines, default=0)
-            for row in raw_rows(path) if lines else ():
+            last = max((place.line for place in wanted if place.file == number), default=0)
+            for row in raw_rows(path) if last else ():
                 found = row if isinstance(row, Row) else row.row
                 if found.line > last:
                     break
-                if found.line in lines and isinstance(row, Row):
-                    self.texts[Place(number, row.line)] = preview(row.value)
+                place = Place(number, found.line, found.item)
+                if place in wanted and isinstance(row, Row):
+                    self.shown[place] = self._shown(place, row.value)
 
-    def at(self, place: Place) -> tuple[str, int, str]:
-        """The row's file, line and beginning."""
-        return self.names[place.file], place.line, self.texts.get(place, "")
+    def _shown(self, place: Place, record: dict[str, Any]) -> Shown:
+        here = Shown(self.names[place.file], place.line, place.item, preview(record))
+        return _at_origin(here, record) if place.file in self.passing else here
+
+    def at(self, place: Place) -> Shown:
+        """The row's file, place and beginning."""
+        return self.shown.get(place) or Shown(self.names[place.file], place.line, place.item, "")
+
+
+def _at_origin(here: Shown, record: dict[str, Any]) -> Shown:
+    """Where the conversion read the row; the item stands in the id alone (`rows.json:1.3#2`)."""
+    origin = meta_of(record).get("origin") or {}
+    if not {"file", "line"} <= set(origin):
+        return here
+    item = str(record.get("id", "")).rpartition(":")[2].partition("#")[0].partition(".")[2]
+    return here._replace(file=origin["file"], line=origin["line"], item=int(item) if item.isdecimal() else 1)
 
 
 def preview(record: dict[str, Any]) -> str:

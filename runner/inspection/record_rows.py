@@ -41,7 +41,16 @@ def raw_rows(path: Path) -> Iterator[Row | Drop]:
         if kind not in READABLE:
             hint = "convert it first: recipe convert --converter NAME PATH --out DIR"
             raise UserError(Problem(Mark(str(path)), f"holds {kind}, not records as JSONL", hint, "not-records"))
-        yield from reader(stream, str(path))
+        yield from numbered(reader(stream, str(path)))
+
+
+def numbered(rows: Iterator[Row | Drop]) -> Iterator[Row | Drop]:
+    """The rows, each with its number among those that start on the same line: a JSON array may stand on a single one."""
+    line = item = 0
+    for row in rows:
+        here = row.line if isinstance(row, Row) else row.row.line
+        line, item = here, item + 1 if here == line else 1
+        yield row._replace(item=item) if isinstance(row, Row) and item > 1 else row
 
 
 def record_rows(path: Path, kind: RecordType) -> Iterator[Row | Drop]:

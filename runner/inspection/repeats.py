@@ -20,10 +20,11 @@ _BATCH = 512
 
 
 class Place(NamedTuple):
-    """Where a row stands: a file by its number, and the line."""
+    """Where a row stands: a file by its number, the line, and which of the values that start on that line it is."""
 
     file: int
     line: int
+    item: int = 1
 
 
 class Pair(NamedTuple):
@@ -45,6 +46,7 @@ class Repeats:
         self.owners = array("Q")
         self.files = array("H")
         self.lines = array("Q")
+        self.items = array("I")
         self.scratch = scratch
         if scratch:
             scratch.write_bytes(b"")
@@ -63,6 +65,7 @@ class Repeats:
             self.inputs += xxh3_128_digest(orjson.dumps(input_of(self.kind, fields)))
         self.files.append(place.file)
         self.lines.append(place.line)
+        self.items.append(place.item)
         if self.scratch:
             self.pending.append(compared_text(self.kind, fields))
             if len(self.pending) == _BATCH:
@@ -76,7 +79,7 @@ class Repeats:
 
     def place(self, row: int) -> Place:
         """Where a row stands."""
-        return Place(self.files[row], self.lines[row])
+        return Place(self.files[row], self.lines[row], self.items[row])
 
     def equal(self) -> Iterator[Pair]:
         """Each row that equals an earlier one, with the first of them."""

