@@ -37,8 +37,8 @@ def build(
 
     The bytes written are the same for any number of `processes`, on this machine or on a Ray cluster, and any size of the batches that
     these share out.
-    Raises UserError for unusable rows beyond `data.max_dropped` and for an `out` that holds more than a conversion's files, GateError for
-    leaks; then `out` stays as it was.
+    Raises UserError for unusable rows beyond `data.max_dropped`, where no row is left, and for an `out` that holds more than a
+    conversion's files, GateError for leaks; then `out` stays as it was.
     """
     for source in data.sources:
         refuse_inputs_in(out, () if is_on_hub(source) else (file.path for file in source_files(source.path)))
@@ -51,6 +51,7 @@ def build(
             refuse_unknown_keys(data, kept.named)
         manifest: dict[str, Any] = {"recipekit": VERSION, "type": data.type}
         manifest |= divide(kept, folder) if kept.divided else _whole(kept)
+        refuse_nothing(data, manifest)
         if data.type == "classification":
             manifest["labels"] = _label_order(data, kept.labels)
         manifest["sources"] = [_source_facts(kept, number, files) for number, files in enumerate(sources)]
@@ -104,6 +105,20 @@ def check_budget(ledger: Ledger, allowed: float) -> None:
     summary = f"{ledger.unusable} of {ledger.rows_in} rows cannot be used{more}"
     hint = "mend the rows, or allow a share of them to be dropped: max_dropped under data (or --max-dropped)"
     raise (GateError if allowed else UserError)(*problems, Problem(Mark(""), summary, hint, "max-dropped"))
+
+
+def refuse_nothing(data: Data, manifest: dict[str, Any]) -> None:
+    """Raise UserError where no row is left for any split: by reason, since then a filter, or the converter, is another than was meant."""
+    if manifest["splits"]:
+        return
+    names = " or ".join(dict.fromkeys(source.converter for source in data.sources))
+    hint = f"recipe show --converter {names} tells which rows it takes and what its options drop"
+    if not manifest["rows_in"]:
+        raise UserError(Problem(Mark(""), "the sources hold no rows", "check their paths and files", "no-rows"))
+    gone = [f"{count:,} {reason.replace('_', ' ')}" for reason, count in manifest["dropped"].items()]
+    if manifest["rows_kept"]:
+        gone.append(f"{manifest['rows_kept']:,} left out by the sources' weights")
+    raise UserError(Problem(Mark(""), f"no row is left of {manifest['rows_in']:,}: {', '.join(gone)}", hint, "no-rows"))
 
 
 def _whole(kept: Kept) -> dict[str, Any]:

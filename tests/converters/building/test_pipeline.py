@@ -106,13 +106,36 @@ def test_no_split_leaves_every_row_in_training_in_order(tmp_path):
     assert [row["meta"]["origin"]["line"] for row in read_jsonl(tmp_path / "out" / "train.jsonl")] == list(range(1, 31))
 
 
-def test_no_rows_left_make_no_file(tmp_path):
-    path = write_jsonl(tmp_path / "a.jsonl", [b"{}\n"])
-    manifest = build(chat_data(path, max_dropped=1), tmp_path / "out")
-    assert (manifest["splits"], manifest["files"]) == ({}, {})
-    assert sorted(contents(tmp_path / "out")) == [MANIFEST]
-    manifest = build(chat_data(path, max_dropped=1, split=TENTHS), tmp_path / "out")
-    assert (manifest["splits"], manifest["files"]) == ({}, {})
+@pytest.mark.parametrize("split", [Split(0, 0), TENTHS])
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        ([b"{}\n", b"{]\n"], "no row is left of 2: 1 invalid json, 1 no messages"),
+        ([], "the sources hold no rows"),
+        ([b"\n"], "the sources hold no rows"),
+    ],
+)
+def test_where_no_row_is_left_that_is_told_by_reason_and_the_old_folder_stays(tmp_path, split, rows, said):
+    path = write_jsonl(tmp_path / "a.jsonl", chats(3))
+    build(chat_data(path), tmp_path / "out")
+    before = contents(tmp_path / "out")
+    write_jsonl(path, rows)
+    with pytest.raises(UserError, match=said) as caught:
+        build(chat_data(path, max_dropped=1, split=split), tmp_path / "out")
+    assert type(caught.value) is UserError
+    assert contents(tmp_path / "out") == before
+
+
+def test_a_weight_that_leaves_no_row_is_told(tmp_path):
+    data = chat_data(write_jsonl(tmp_path / "a.jsonl", chats(1)))
+    with pytest.raises(UserError, match="no row is left of 1: 1 left out by the sources' weights"):
+        build(data._replace(sources=(data.sources[0]._replace(weight=1e-9),)), tmp_path / "out")
+
+
+def test_one_source_may_be_empty_and_one_split_may_be_all(tmp_path):
+    data = chat_data(write_jsonl(tmp_path / "a.jsonl", []), write_jsonl(tmp_path / "b.jsonl", chats(2)))
+    data = data._replace(sources=(data.sources[0], data.sources[1]._replace(split="test")))
+    assert build(data, tmp_path / "out")["splits"] == {"test": 2}
 
 
 def test_sources_keep_their_own_splits_weights_and_counts(tmp_path):

@@ -124,6 +124,17 @@ def test_a_conversion_that_is_stopped_exits_130_and_leaves_nothing(tmp_path, num
     assert [path.name for path in tmp_path.iterdir()] == ["rows.jsonl"]
 
 
+@pytest.mark.parametrize(
+    ("content", "said"), [("", "the sources hold no rows"), ('{"messages": []}\n', "no row is left of 1: 1 no messages")]
+)
+def test_a_conversion_to_nothing_is_no_success(command_line, tmp_path, content, said):
+    (tmp_path / "rows.jsonl").write_text(content)
+    outcome = command_line("convert", "--converter", "messages", tmp_path / "rows.jsonl", "--max-dropped", "1", "--out", tmp_path / "out")
+    assert (outcome.code, outcome.out) == (1, "")
+    assert said in outcome.err
+    assert not (tmp_path / "out").exists()
+
+
 def test_an_option_that_a_recipe_would_ignore_is_wrong_usage(command_line):
     outcome = command_line("convert", "quickstart", "--seed", "7", "--dedup", "near")
     assert outcome.code == 2
