@@ -22,7 +22,7 @@ def metrics(distinguishable: bool, value: float = 0.2) -> dict:
     return {
         "rows": 4, "split": "test", "base_model": "a/b", "confidence": 0.95, "against": "tfidf", "notes": ["The base is not measured."],
         "metrics": {"macro_f1": {"unit": "", "better": "higher"}}, "gates": {}, "labels": LABELS,
-        "models": {"tuned": {"macro_f1": estimate}, "tfidf": {"macro_f1": estimate | {"value": 0.55}}, "majority": {"macro_f1": estimate}},
+        "models": {"tuned": {"macro_f1": estimate}, "tfidf": {"macro_f1": estimate | {"value": 0.55}}, "majority": {"macro_f1": estimate | {"value": 0.25}}},
         "differences": {"macro_f1": {"value": value, "low": 0.1, "high": 0.3, "distinguishable": distinguishable}},
         "by_label": {"tuned": rows, "tfidf": rows, "majority": rows}, "confusion": [[2, 0], [1, 1]],
         "calibration_error": {"tuned": 0.125, "tfidf": 0.3, "majority": 0.0},
