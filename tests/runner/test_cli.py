@@ -39,7 +39,7 @@ ENDINGS = {
     "interrupted by the run": (Interrupted("stopped at step 7"), 130, "error: stopped at step 7\n"),
     "Ctrl-C": (KeyboardInterrupt(), 130, "interrupted"),
     "a full disk": (OSError(28, "No space left on device", "/data/x"), 1, "error: /data/x: No space left on device\n"),
-    "a forbidden folder": (PermissionError(13, "Permission denied", "/root/x"), 1, "error: /root/x: Permission denied\n"),
+    "a forbidden folder": (PermissionError(13, "Permission denied", "/forbidden/x"), 1, "error: /forbidden/x: Permission denied\n"),
     "a missing extra": (ModuleNotFoundError("no", name="pyarrow.parquet"), 1, 'hint: pip install "recipekit[data]"'),
     "a missing training extra": (ModuleNotFoundError("no", name="torch"), 1, 'hint: pip install "recipekit[train]"'),
     "a closed pipe": (BrokenPipeError(32, "Broken pipe"), 1, ""),
