@@ -8,6 +8,7 @@ the same. Other keys of a message are refused rather than lost.
 """
 
 from collections.abc import Iterable, Iterator
+from functools import partial
 from typing import Any
 
 from .records import Drop, Record, Row
@@ -33,6 +34,7 @@ def convert(
 ) -> Iterator[Record | Drop]:
     """One chat record a row."""
     kept = tuple(keep_meta)
+    record = partial(tuple.__new__, Record)  # the plain constructor costs twice as much
     plain = [role_key, content_key] == [*_PLAIN]
     for row in rows:
         value = row.value
@@ -48,10 +50,10 @@ def convert(
             continue
         if last_only:
             messages = [*({**m, "train": False} for m in messages[:-1]), {**messages[-1], "train": True}]
-        meta = {key: value[key] for key in kept if key in value}
+        meta = {key: value[key] for key in kept if key in value} if kept else {}
         if isinstance(value.get("meta"), dict):
             meta = value["meta"] | meta
-        yield Record(row, {"messages": messages}, meta)
+        yield record((row, {"messages": messages}, meta, ()))
 
 
 class _UnknownKey(Exception):

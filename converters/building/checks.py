@@ -1,5 +1,6 @@
 """What makes a record valid beyond its JSON Schema, in words that a person can act on."""
 
+from operator import itemgetter
 from typing import Any
 
 from ...schemas.sections import RecordType
@@ -11,8 +12,9 @@ _MAY_FOLLOW = {None: ("user",), "user": ("assistant",), "assistant": ("user", "t
 _TURNS = ["user", "assistant"] * 500
 _TWO = {2}
 _TEXT = {str}
-# What a text may start with that is blank: white space as Python and as the schema see it, or nothing at all.
-_BLANK = {"", "\ufeff", *(character for character in map(chr, range(0x3001)) if character.isspace())}
+_ROLE, _CONTENT, _FIRST = itemgetter("role"), itemgetter("content"), itemgetter(0)
+# What a text may start with that is blank: white space as Python and as the schema see it.
+_BLANK = {"\ufeff", *(character for character in map(chr, range(0x3001)) if character.isspace())}
 
 
 def is_plain_chat(messages: list[dict[str, Any]], turns: list[dict[str, Any]]) -> bool:
@@ -25,18 +27,18 @@ def is_plain_chat(messages: list[dict[str, Any]], turns: list[dict[str, Any]]) -
     if count % 2 or not 0 < count < 1000:
         return False
     try:
-        if [message["role"] for message in turns] != _TURNS[:count] or {*map(len, messages)} != _TWO:
+        if [*map(_ROLE, turns)] != _TURNS[:count] or {*map(len, messages)} != _TWO:
             return False
-        starts = {message["content"][:1] for message in messages}
-        if {*map(type, starts)} != _TEXT:
+        contents = [*map(_CONTENT, messages)]
+        if {*map(type, contents)} != _TEXT:
             return False
-        return _BLANK.isdisjoint(starts) or not any(_may_be_blank(message["content"]) for message in messages)
-    except (KeyError, TypeError):
+        return _BLANK.isdisjoint(map(_FIRST, contents)) or not any(map(_may_be_blank, contents))
+    except (KeyError, TypeError, IndexError):  # IndexError: an empty content
         return False
 
 
 def _may_be_blank(content: str) -> bool:
-    return not content or content.isspace() or "\ufeff" in content
+    return content.isspace() or "\ufeff" in content
 
 
 def record_fault(kind: RecordType, fields: dict[str, Any]) -> tuple[str, str] | None:

@@ -44,8 +44,8 @@ def plain_chat(messages: list[Message]) -> tuple[bytes, bytes] | None:
     text = orjson.dumps(turns)
     if not text.startswith(_IN_ORDER):
         return None
-    system = orjson.dumps(messages[0]) if has_system else b""
-    return b'"messages":[%b,%b' % (system, text[1:]) if system else b'"messages":' + text, xxh3_128_digest(text)
+    body = b"".join((b'"messages":[', orjson.dumps(messages[0]), b",", text[1:])) if has_system else b'"messages":' + text
+    return body, xxh3_128_digest(text)
 
 
 class Lines:
@@ -71,12 +71,10 @@ class Lines:
             self.last = (line, item)
             self.number = 1
             place = b"%d" % line if item == 1 else _place(line, item)
-        if not meta:
-            return b'%b%b",%b,"meta":{%b%d%b' % (self.head, place, body, self.origin, line, self.end)
         if "origin" in meta:
             meta = {key: value for key, value in meta.items() if key != "origin"}
-        said = orjson.dumps(meta)[1:-1]
-        return b'%b%b",%b,"meta":{%b%b%b%d%b' % (self.head, place, body, said, b"," if said else b"", self.origin, line, self.end)
+        said = orjson.dumps(meta)[1:-1] + b"," if meta else b""
+        return b"".join((self.head, place, b'",', body, b',"meta":{', said, self.origin, b"%d" % line, self.end))
 
     def _enter(self, file: str) -> None:
         self.file = file
