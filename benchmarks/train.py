@@ -145,7 +145,14 @@ def against_guide(folder: Path, lines: list[str], scale: Scale) -> dict[str, Any
     losses = side("loss", {"model": model, "rows": str(tokenised), "adapters": adapters})
     wall, cpu = clock.between("evaluated 0", f"step {steps}")  # what the guide's clock holds: its steps, no evaluation
     tokens = facts["train"]["trained"] + facts["train"]["masked"]
-    ours = {"tokens": tokens, "wall": wall, "cpu": cpu, "losses": [line["loss"] for line in trial.lines() if "loss" in line]}
+    peak = json.loads((trial.folder / "memory.json").read_text())["peak"] >> 20
+    ours = {
+        "tokens": tokens,
+        "wall": wall,
+        "cpu": cpu,
+        "peak_mb": peak,
+        "losses": [line["loss"] for line in trial.lines() if "loss" in line],
+    }
     return {"ours": ours, "guide": guide, "held_out_loss": losses}
 
 
