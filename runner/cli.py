@@ -29,6 +29,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "report": ("report", "Write a run's report.html again."),
     "resume": ("resume", "Go on with a run that was interrupted."),
     "verify-resume": ("verify_resume", "Kill a training and prove that it ends in the same bits all the same."),
+    "reproduce": ("reproduce", "Make a finished run again and name the first difference, or say that there is none."),
     "join": ("join", "Take part in a run as another of its machines."),
     "runs": ("runs", "List runs with their state, steps and metrics."),
     "data": ("data", "Validate, inspect and compare files of records."),
@@ -45,6 +46,7 @@ VERBS = {
     "train": "run", "sft": "run", "finetune": "run", "validate": "check", "lint": "check", "preprocess": "convert", "evaluate": "eval",
     "list": "ls", "cat": "show", "init": "new", "cp": "new", "fetch": "new", "config-schema": "schema", "env": "doctor",
     "inference": "generate", "infer": "generate", "merge-lora": "merge", "status": "runs",
+    "repro": "reproduce", "replay": "reproduce",
 }  # fmt: skip
 # extra of this project -> the packages that it brings; all others come with `train`
 EXTRAS = {

@@ -22,11 +22,10 @@ from .models.model_source import resolve_model
 from .progress import read_lines
 from .rendering.plan import Plan, executable
 from .rendering.planned import make_plan
-from .same_state import differences, first_other_line
+from .same_state import CLOCK, differences, first_other_line
 from .training.checkpoints import newest
 from .training.training_signals import KILL_AT
 
-CLOCK = ("tokens_per_s", "eval_runtime")
 Listener = Callable[[dict[str, Any]], None]
 
 

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from ..converters.building.pipeline import MANIFEST, build
 from ..converters.building.publish import write_atomically
-from ..schemas.errors import GateError, Interrupted, Mark, Problem, UserError
+from ..schemas.errors import Mark, Problem, UserError
 from ..schemas.recipe import Loaded, load_recipe
 from ..schemas.yaml_writing import to_yaml
 from . import rehearsal, stages, upstream
@@ -96,20 +96,15 @@ def execute(run: RunFolder, loaded: Loaded, root: Path, display: Display, previo
             slurm.submit(run, loaded.recipe, display)
             return Outcome(run, {}, {})
     with run.locked():
-        run.update(state="running", reason="")
         try:
-            loaded = with_rows(loaded, root, display, run)
-            work = Work(run, loaded, root, display, previous, done)
-            _convert(work)
-            planned = make_plan(loaded, run.read(f"data/{MANIFEST}"), this_machine(), _model(work))
-            train(work, planned)
-            _merge(work, planned)
-            metrics = _evaluate(work, planned)
-        except BaseException as error:
-            state = "interrupted" if isinstance(error, Interrupted | KeyboardInterrupt) else "failed"
-            state = "refused" if isinstance(error, GateError) else state
-            run.update(state=state, reason=str(error)[:2000] or type(error).__name__)
-            raise
+            with run.at_work():
+                loaded = with_rows(loaded, root, display, run)
+                work = Work(run, loaded, root, display, previous, done)
+                _convert(work)
+                planned = make_plan(loaded, run.read(f"data/{MANIFEST}"), this_machine(), _model(work))
+                train(work, planned)
+                _merge(work, planned)
+                metrics = _evaluate(work, planned)
         finally:
             display.clear()
         finish(run, loaded, metrics, display)

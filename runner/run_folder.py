@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 
 from ..converters.building.publish import cannot_write, write_atomically
-from ..schemas.errors import Mark, Problem, UserError
+from ..schemas.errors import GateError, Interrupted, Mark, Problem, UserError
 
 RUNS = Path("runs")
 
@@ -66,6 +66,18 @@ class RunFolder:
             stream.flush()
             os.set_inheritable(stream.fileno(), True)
             yield
+
+    @contextmanager
+    def at_work(self) -> Iterator[None]:
+        """Whatever ends the block too early, status.json says how it ended."""
+        self.update(state="running", reason="")
+        try:
+            yield
+        except BaseException as error:
+            state = "interrupted" if isinstance(error, Interrupted | KeyboardInterrupt) else "failed"
+            state = "refused" if isinstance(error, GateError) else state
+            self.update(state=state, reason=str(error)[:2000] or type(error).__name__)
+            raise
 
     def is_locked(self) -> bool:
         """Whether a process is at work on the run."""

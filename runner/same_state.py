@@ -3,12 +3,18 @@
 from pathlib import Path
 from typing import Any
 
+CLOCK = ("tokens_per_s", "eval_runtime")  # what the clock decides in a log
 PARTS = {"weights": "*.safetensors", "optimizer": "optimizer*.pt", "schedule": "scheduler.pt", "random numbers": "rng_state*.pth"}
 
 
 def differences(one: Path, other: Path) -> dict[str, str]:
     """The first difference of each part of two checkpoint folders, in words; "" where every bit is the same."""
-    return {part: _of_files(one, other, pattern) for part, pattern in PARTS.items()}
+    return {part: difference(one, other, part) for part in PARTS}
+
+
+def difference(one: Path, other: Path, part: str) -> str:
+    """The first difference of one of the PARTS of two folders."""
+    return _of_files(one, other, PARTS[part])
 
 
 def first_other_line(one: list[dict[str, Any]], other: list[dict[str, Any]]) -> str:

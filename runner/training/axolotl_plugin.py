@@ -30,6 +30,7 @@ from .save_rehearsal import rehearse
 from .text_training import BlockCollator, documents_are_apart, first_shared
 from .trackio_calls import admit_bucket
 from .training_callback import RunCallback
+from .training_signals import INTERRUPTED
 
 PREPARE = {None: chat_data.prepare, "classification": classification_data.prepare, "text": text_data.prepare}
 
@@ -143,7 +144,7 @@ class RecipekitPlugin(BasePlugin):
     def post_train(self, cfg: Any, model: Any) -> None:
         """An interrupted run leaves its checkpoint and goes no further."""
         if self.callback.interrupted:
-            self.progress.event("interrupted", step=self.callback.step)
+            self.progress.event(INTERRUPTED, step=self.callback.step)
             raise SystemExit(130)
         self.progress.event("stage", name="save")
 

@@ -50,13 +50,14 @@ def other_training(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
     """What has changed between two locks of a run, in words, when their trainings are not the same; else nothing."""
     if before.get("train_key") in (None, now["train_key"]):
         return []
-    changed = []
-    for section in ("model", "packages", "machine"):
-        was, values = before.get(section) or {}, now[section]
-        changed += [
-            f"{section}.{key} was {was.get(key)} and is {values.get(key)}" for key in {**was, **values} if was.get(key) != values.get(key)
-        ]
+    changed = [line for section in ("model", "packages", "machine") for line in changes(before, now, section)]
     return changed or ["its configuration or its data has changed"]
+
+
+def changes(before: dict[str, Any], now: dict[str, Any], section: str) -> list[str]:
+    """The keys with other values in this section of two locks, in words."""
+    was, values = before.get(section) or {}, now[section]
+    return [f"{section}.{key} was {was.get(key)} and is {values.get(key)}" for key in {**was, **values} if was.get(key) != values.get(key)]
 
 
 def _facts(path: Path) -> dict[str, object]:

@@ -19,7 +19,7 @@ from .checkpoints import seal
 from .memory_measured import record_peak
 from .processes import is_first, total, wait_for_all
 from .tokenised import IGNORED
-from .training_signals import KILL_AFTER_SAVE, KILL_AT, KILLED
+from .training_signals import KILL_AFTER_SAVE, KILL_AT, KILLED, STOP_AT
 
 METRICS = Path("metrics.jsonl")
 
@@ -92,7 +92,7 @@ class RunCallback(TrainerCallback):
         if str(self.step) == os.environ.get(KILL_AT):
             os.kill(os.getpid(), signal.SIGKILL)
         # A signal reaches each process at another moment, and a checkpoint needs all of them at the same step.
-        self.interrupted = total(self.signalled, args.device) > 0
+        self.interrupted = total(self.signalled or str(self.step) == os.environ.get(STOP_AT), args.device) > 0
         if self.interrupted:
             control.should_save = True
             control.should_evaluate = False

@@ -2,8 +2,10 @@
 
 import gc
 import json
+import shutil
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import NamedTuple
 
 import pytest
@@ -43,3 +45,15 @@ def losses_of_one(tmp_path_factory, tiny_model, recipe) -> dict[int, float]:
     done = recipe("run", "tiny.yml", "--json", *settings(*SAME), cwd=folder)
     assert done.returncode == 0, done.stderr
     return losses(folder / json.loads(done.stdout)["run"])
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory, tiny_model, recipe) -> Path:
+    """The directory of a finished run of four steps, with two rows' evaluation; its model is a copy that a test may change and mend."""
+    folder = tmp_path_factory.mktemp("again")
+    model = shutil.copytree(tiny_model, folder / "model")
+    write_recipe(folder, model)
+    settings = ["--set", "training.max_steps=4", "--set", "training.num_epochs=1", "--set", "evaluation.max_rows=2"]
+    done = recipe("run", "tiny.yml", "--json", *settings, cwd=folder)
+    assert done.returncode == 0, done.stderr
+    return folder / json.loads(done.stdout)["run"]

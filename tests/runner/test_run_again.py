@@ -11,20 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from ..tiny import write_recipe
-
 pytestmark = pytest.mark.train
-
-
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory, tiny_model, recipe) -> Path:
-    """The directory of a finished run, of two rows' evaluation."""
-    folder = tmp_path_factory.mktemp("again")
-    write_recipe(folder, tiny_model)
-    settings = ["--set", "training.max_steps=4", "--set", "training.num_epochs=1", "--set", "evaluation.max_rows=2"]
-    done = recipe("run", "tiny.yml", "--json", *settings, cwd=folder)
-    assert done.returncode == 0, done.stderr
-    return folder / json.loads(done.stdout)["run"]
 
 
 @pytest.fixture
