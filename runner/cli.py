@@ -37,6 +37,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "show": ("show", "Print a recipe as it resolves, or a converter's options."),
     "explain": ("explain", "Tell what a key means, its value in a recipe and where the value comes from."),
     "diff": ("diff", "Show in which keys two recipes differ."),
+    "import": ("import_recipe", "Make a recipe of an Axolotl or LLaMA-Factory configuration, and account for every key."),
     "new": ("new", "Write a recipe to start from."),
     "doctor": ("doctor", "Look at this machine: what it has, what recipes need, what is missing."),
     "schema": ("schema", "Print a JSON Schema."),

@@ -31,9 +31,9 @@ def check_recipe(path: Path, settings: tuple[str, ...] = ()) -> list[Problem]:
         return error.problems
     if is_prompt(document):
         return check_document(document, "prompt")
-    problems = _check(document)
+    problems = problems_of(document)
     if not problems and document.data.get("smoke"):
-        problems = _check(rehearsed(document))
+        problems = problems_of(rehearsed(document))
     if not problems and document.data.get("matrix"):
         problems = _check_matrix(document, path)
     return problems
@@ -42,7 +42,7 @@ def check_recipe(path: Path, settings: tuple[str, ...] = ()) -> list[Problem]:
 def _check_matrix(document: Document, path: Path) -> list[Problem]:
     """Every problem of every combination, each told once."""
     try:
-        found = [problem for made in combinations(document, path.parent) for problem in _check(made.document)]
+        found = [problem for made in combinations(document, path.parent) for problem in problems_of(made.document)]
     except UserError as error:
         return error.problems
     once = {problem.what: problem for problem in reversed(found)}  # an unknown key is one problem, however many values it has
@@ -58,7 +58,7 @@ def load_recipe(name: str, settings: tuple[str, ...] = (), smoke: bool = False) 
     """The recipe called `name` (a path or a shipped name). Raises UserError with every problem."""
     path = find_recipe(name)
     document = load_layers(path, settings)
-    if problems := _check(document):
+    if problems := problems_of(document):
         raise UserError(*problems)
     return _loaded(document, path, smoke)
 
@@ -67,7 +67,7 @@ def load_sweep(name: str, settings: tuple[str, ...] = (), smoke: bool = False) -
     """The recipes that a matrix stands for, each with the values that make it; none for a recipe without one."""
     path = find_recipe(name)
     document = load_layers(path, settings)
-    if problems := _check(document):
+    if problems := problems_of(document):
         raise UserError(*problems)
     if not document.data.get("matrix"):
         return []
@@ -81,12 +81,13 @@ def _loaded(document: Document, path: Path, smoke: bool) -> Loaded:
     if not smoke:
         return Loaded(recipe, path, document)
     document = rehearsed(document)
-    if problems := _check(document):
+    if problems := problems_of(document):
         raise UserError(*problems)
     return Loaded(Recipe.from_values(document.data), path, document, recipe, is_rehearsal=True)
 
 
-def _check(document: Document) -> list[Problem]:
+def problems_of(document: Document) -> list[Problem]:
+    """Every problem of a recipe's values: with its schema and its pass-through keys, else with its rules."""
     problems = check_document(document) + _check_axolotl_keys(document)
     if problems:
         return problems

@@ -62,17 +62,22 @@ def command(name: str, parent: str | None, folder: Path) -> None:
     path = folder / f"{name}.yml"
     head = _HEAD.format(name=name, schema=os.path.relpath(SCHEMA_DIR / "recipe.schema.json", folder.resolve()))
     text = head + (_extending(name, parent, folder) if parent else _WHOLE)
+    write_new(path, text, "--folder")
+    click.echo(str(path))
+    click.echo(f"next: edit it, then `recipe check {path}`", err=True)
+
+
+def write_new(path: Path, text: str, option: str) -> None:
+    """Write a file that is not there yet. `option` is how the command line names another place."""
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("x", encoding="utf-8") as file:
             file.write(text)
     except FileExistsError:
         raise UserError(Problem(Mark(str(path)), "exists already", "choose another name, or remove it", "exists")) from None
     except OSError as error:
         what = f"cannot be written: {error.strerror or error}"
-        raise UserError(Problem(Mark(str(path)), what, "choose another folder with --folder", "unwritable")) from None
-    click.echo(str(path))
-    click.echo(f"next: edit it, then `recipe check {path}`", err=True)
+        raise UserError(Problem(Mark(str(path)), what, f"choose another folder with {option}", "unwritable")) from None
 
 
 def _extending(name: str, parent: str, folder: Path) -> str:

@@ -17,7 +17,7 @@ def lost_keys(rendered: dict[str, Any], loaded: dict[str, Any]) -> list[str]:
             lost += _lost_inside(key, value, loaded[key])
         elif key == "deepspeed" and isinstance(loaded[key], dict):
             continue  # the file's content in the place of its path
-        elif not _same(value, loaded[key]):
+        elif not same(value, loaded[key]):
             lost.append(f"{key}: {value!r} becomes {loaded[key]!r}")
     return lost
 
@@ -31,15 +31,15 @@ def _lost_inside(key: str, value: list[Any], loaded: Any) -> list[str]:
         for index, (entry, found) in enumerate(pairs)
         if isinstance(entry, dict)
         for name, wanted in entry.items()
-        if not _same(wanted, dict(found).get(name))
+        if not same(wanted, dict(found).get(name))
     ]
 
 
-def _same(value: Any, loaded: Any) -> bool:
+def same(value: Any, loaded: Any) -> bool:
     """Equal; or an enumeration's member for its value; or a section with further keys. 1 is neither "1" nor true."""
     loaded = loaded.value if isinstance(loaded, Enum) else loaded
     if isinstance(value, dict) and isinstance(loaded, dict):
-        return all(_same(inner, loaded.get(key)) for key, inner in value.items())
+        return all(same(inner, loaded.get(key)) for key, inner in value.items())
     if isinstance(value, list) and isinstance(loaded, list | tuple):
-        return len(value) == len(loaded) and all(map(_same, value, loaded))
+        return len(value) == len(loaded) and all(map(same, value, loaded))
     return value == loaded and isinstance(value, bool) == isinstance(loaded, bool)

@@ -1,0 +1,1 @@
+"""Other tools' configurations -> recipes, with an account of every key."""

@@ -1,0 +1,238 @@
+"""An Axolotl configuration as a recipe: the way back of runner/rendering, by the table of keys that `recipe check` knows.
+
+A key that recipes have under the same name is taken as it is; CHANGED says what becomes of those that they say otherwise, UNSAID what
+Axolotl does about keys that the file does not name. In the end the recipe is rendered, and what is not rendered as it was is lost.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from ...schemas.validation import SCHEMA_DIR
+from ..machine import Machine
+from ..plain import one_line
+from ..rendering.axolotl_config import PLUGIN, RenderedData, render_axolotl
+from ..rendering.axolotl_contract import same
+from .axolotl_launch import LAUNCHED
+from .axolotl_sources import put_sources
+from .draft import Draft
+
+GPU = Machine("cuda", 1, fast_bf16=True)  # what Axolotl's configurations are written for
+ATTENTION = {"flash_attention": "flash_attention_2", "sdp_attention": "sdpa", "flex_attention": "flex_attention",
+             "eager_attention": "eager", "xformers_attention": "xformers", "sage_attention": "sage", "s2_attention": "s2"}  # fmt: skip
+REFUSED = {
+    "rl": "a recipe is trained on what the data say, without preferences or rewards",
+    "reward_model": "a recipe trains no reward model",
+    "process_reward_model": "a recipe trains no reward model",
+    "pretraining_dataset": "rows are converted before they are trained on: name it under datasets, with type: completion",
+    "skip_prepare_dataset": "rows are converted, counted and audited before they are trained on",
+    "streaming": "rows are converted, counted and audited before they are trained on",
+    "eval_sample_packing": "rows that are evaluated are never packed",
+    "merge_lora": "export.merge: true does it at the end of a run",
+    "evaluation_strategy": "Axolotl has left it: eval_strategy",
+}
+# what Axolotl does where nothing is said, and recipes do otherwise
+UNSAID: dict[str, Any] = {
+    "sequence_len": 512, "optimizer": "adamw_torch_fused", "excess_length_strategy": "drop", "save_total_limit": 4, "lora_dropout": 0.0,
+    "warmup_ratio": 0.03,  # and at most 100 steps, which a recipe cannot say
+}  # fmt: skip
+
+
+def read_axolotl(draft: Draft, folder: Path) -> None:
+    """Account for every key. `folder` is where the recipe will be: paths are written relative to it."""
+    table = orjson.loads((SCHEMA_DIR / "axolotl_fields.json").read_bytes())
+    put_sources(draft, folder)
+    if draft.values["data"].get("type") == "classification":
+        draft.values["evaluation"] = {"metrics": ["accuracy", "macro_f1"]}
+    for key, value in draft.given.items():
+        if any(done.partition(".")[0] == key for done in draft.entries):
+            continue
+        home = table["rendered"].get(key, "")
+        if value in (None, [], {}):
+            draft.say_nothing(key)
+        elif key in CHANGED:
+            CHANGED[key](draft, key, value)
+        elif key in REFUSED or key.startswith("sample_packing_"):
+            why = REFUSED.get(key, "recipekit packs rows itself: each once, whole")
+            draft.lose(key, why) if value else draft.keep(key, "every recipe is trained so")
+        elif home.rpartition(".")[2] == key:
+            draft.put(key, {home: value})
+        elif key in table["fields"] and not home:
+            draft.pass_on(key, value)
+        else:
+            draft.lose(key, f"{home} stands for it" if home else f"Axolotl {table['version']} has no such key by itself")
+    _put_unsaid(draft, table["rendered"])
+
+
+def confirm(draft: Draft) -> None:
+    """Render the recipe and compare: what stands there as it was is kept, and what was taken over but does not is lost."""
+    recipe = draft.recipe()
+    if recipe is None:
+        return
+    held_out = RenderedData(validation="data/validation.jsonl", labels=recipe.data.labels or ())
+    rendered = render_axolotl(recipe._replace(axolotl={}), held_out, GPU, recipe.model.base_model)
+    for key, value in draft.given.items():
+        entry = draft.entries.get(key)
+        if entry is None or key not in rendered or key == "val_set_size":  # rows are held out before they are rendered
+            continue
+        if entry.fate in ("not expressible", "passed through") and same(value, rendered[key]):
+            draft.keep(key, "the recipe is rendered so")
+        elif key not in CHANGED and entry.fate == "kept" and not same(value, rendered[key]):
+            draft.take_back(entry.to[0], f"it would be {one_line(rendered[key])}")
+
+
+def _put_unsaid(draft: Draft, homes: dict[str, str]) -> None:
+    given = {key for key, value in draft.given.items() if value is not None}
+    left_out = {key for key in UNSAID if key.startswith("lora_") and "adapter" not in given}
+    left_out |= {"excess_length_strategy"} if draft.values["data"].get("type") == "text" else set()
+    left_out |= {"warmup_ratio"} if "warmup_steps" in given or draft.given.get("lr_scheduler") == "constant" else set()
+    for key in [key for key in UNSAID if key not in given | left_out]:
+        draft.put(key, {homes[key]: UNSAID[key]}, "what Axolotl does where nothing is said", "default")
+    if "adapter" not in given:
+        draft.put("adapter", {"training.adapter": "none"}, "Axolotl trains every weight where no adapter is named", "default")
+    if not given & {"val_set_size", "test_datasets"}:
+        put_held_out(draft, "val_set_size", 0)
+
+
+def _adapter(draft: Draft, key: str, value: Any) -> None:
+    four = value == "lora" and draft.given.get("load_in_4bit") is True
+    draft.put(key, {"training.adapter": "qlora" if four else value}, "lora on weights in 4 bits" if four else "")
+
+
+def _four_bits(draft: Draft, key: str, value: Any) -> None:
+    adapter = draft.given.get("adapter")
+    if bool(value) == (adapter == "qlora") or value and adapter == "lora":
+        draft.note(key, "training.adapter", "qlora: weights in 4 bits" if value else "no qlora: weights as they are")
+    else:
+        draft.lose(key, "weights in 4 bits go with adapter: qlora alone")
+
+
+def _all_linear(draft: Draft, key: str, value: Any) -> None:
+    if value:
+        draft.put(key, {"training.lora_target_modules": "all-linear"})
+    else:
+        draft.note(key, "training.lora_target_modules", "the layers are named")
+
+
+def _target_modules(draft: Draft, key: str, value: Any) -> None:
+    if draft.given.get("lora_target_linear"):
+        draft.lose(key, "lora_target_linear adapts every linear layer, and a recipe names them or takes all")
+    else:
+        draft.put(key, {"training.lora_target_modules": value})
+
+
+def _precision(draft: Draft, key: str, value: Any) -> None:
+    bf16, fp16 = draft.given.get("bf16", "auto"), draft.given.get("fp16")
+    if key == "bf16":
+        wanted = "auto" if bf16 == "auto" else "bf16" if bf16 in (True, "full") else "fp16" if fp16 else "fp32"
+        draft.put(key, {"training.precision": wanted}, "bf16 in evaluations too" if bf16 == "full" else "")
+    elif value and "bf16" not in draft.given:
+        draft.put(key, {"training.precision": "fp16"})
+    else:
+        draft.note(key, "training.precision", "said by bf16")
+
+
+def _attention(draft: Draft, key: str, value: Any) -> None:
+    if value:
+        draft.put(key, {"model.attn_implementation": ATTENTION[key]})
+    else:
+        draft.note(key, "model.attn_implementation", "another kernel, or none, is named")
+
+
+def _end_of_turn(draft: Draft, key: str, value: Any) -> None:
+    if isinstance(value, list) and len(value) == 1:
+        draft.put(key, {"model.end_of_turn": value[0]})
+    else:
+        draft.lose(key, "model.end_of_turn is one token")
+
+
+def _special_tokens(draft: Draft, key: str, value: Any) -> None:
+    if not isinstance(value, dict):
+        return draft.lose(key, "it is no mapping")
+    for name, token in value.items():
+        if name == "pad_token":
+            draft.put(f"{key}.{name}", {"model.pad_token": token})
+        else:
+            draft.lose(f"{key}.{name}", "the tokenizer keeps its own; model.end_of_turn names another end of a turn")
+
+
+def put_held_out(draft: Draft, key: str, value: Any) -> None:
+    if draft.given.get("test_datasets"):
+        draft.note(key, "data.split.validation", "test_datasets are held out")
+    elif not value or not isinstance(value, int | float):
+        draft.lose(key, "a recipe holds rows out to evaluate on: a tenth where data.split.validation does not say otherwise")
+    elif value >= 1:
+        draft.lose(key, "data.split.validation is a share of the rows: a tenth where it is not set")
+    else:
+        draft.put(key, {"data.split.validation": value})
+
+
+def _model_class(draft: Draft, key: str, value: Any) -> None:
+    if str(value).endswith(("CausalLM", "SequenceClassification")):
+        draft.note(key, "data.type", "decides the class")
+    else:
+        draft.lose(key, "a causal language model is trained, or a classification head")
+
+
+def _packing(draft: Draft, key: str, value: Any) -> None:
+    if key == "sample_packing" and draft.given.get("pack_blocks"):
+        draft.note(key, "training.sample_packing", "recipekit packs rows itself")
+    else:
+        draft.put(key, {"training.sample_packing": value}, "by recipekit: every row once, whole" if value else "")
+
+
+def _padding(draft: Draft, key: str, value: Any) -> None:
+    if value and draft.given.get("sample_packing"):
+        draft.lose(key, "blocks are filled with rows, not padded")
+    else:
+        draft.pass_on(key, value)
+
+
+def _per_epoch(draft: Draft, key: str, value: Any) -> None:
+    home = {"evals_per_epoch": "training.eval_steps", "saves_per_epoch": "training.save_steps"}[key]
+    if value == 1:
+        draft.note(key, home, "once an epoch is what happens without it")
+    else:
+        draft.lose(key, f"set {home}: how many steps that are is known when the rows are counted")
+
+
+def _strategy(draft: Draft, key: str, value: Any) -> None:
+    steps = key.replace("strategy", "steps")
+    if value == "steps" and draft.given.get(steps):
+        draft.note(key, f"training.{steps}", "says how many")
+    else:
+        draft.lose(key, f"training.{steps} decides")
+
+
+def _tracker(draft: Draft, key: str, value: Any) -> None:
+    name = key.removeprefix("use_").removesuffix("_project")
+    trackers = draft.values["training"].get("trackers", [])
+    if value and name not in trackers:
+        trackers = [*trackers, name]
+    if trackers:
+        draft.put(key, {"training.trackers": trackers}, fate="renamed")
+    else:
+        draft.note(key, "training.trackers", "none")
+    if key == "wandb_project" and value:  # Axolotl takes it for use_wandb: true
+        draft.pass_on(key, value)
+
+
+def _plugins(draft: Draft, key: str, value: Any) -> None:
+    for plugin in value if isinstance(value, list) else [value]:
+        if plugin == PLUGIN:
+            draft.keep(f"{key}: {plugin}", "every recipe is trained with it")
+        else:
+            draft.lose(f"{key}: {plugin}", "a recipe is trained with recipekit's plugin alone; its keys are Axolotl's own")
+
+
+CHANGED: dict[str, Callable[[Draft, str, Any], None]] = {
+    "adapter": _adapter, "load_in_4bit": _four_bits, "lora_target_linear": _all_linear, "lora_target_modules": _target_modules,
+    "bf16": _precision, "fp16": _precision, **dict.fromkeys(ATTENTION, _attention), "eot_tokens": _end_of_turn,
+    "special_tokens": _special_tokens, "val_set_size": put_held_out, "type_of_model": _model_class, "model_type": _model_class,
+    "revision_of_model": lambda draft, key, value: draft.put(key, {"model.revision": value}),
+    "sample_packing": _packing, "pack_blocks": _packing, "pad_to_sequence_len": _padding, "evals_per_epoch": _per_epoch,
+    "saves_per_epoch": _per_epoch, "eval_strategy": _strategy, "save_strategy": _strategy, "plugins": _plugins, "use_wandb": _tracker,
+    "wandb_project": _tracker, "use_mlflow": _tracker, "use_tensorboard": _tracker, "use_trackio": _tracker, **LAUNCHED,
+}  # fmt: skip

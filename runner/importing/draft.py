@@ -1,0 +1,107 @@
+"""A recipe in the making, and what has become of each key of the configuration that it is made of."""
+
+from typing import Any, Literal, NamedTuple
+
+from ...schemas.sections import Recipe
+from ...schemas.validation import check_document, key_paths, schema, subschema
+from ...schemas.yaml_source import Document, KeyPath
+from ..plain import one_line
+
+Fate = Literal["kept", "renamed", "default", "passed through", "not expressible", "no value"]
+FATES: tuple[Fate, ...] = ("kept", "renamed", "default", "passed through", "not expressible", "no value")
+_REQUIRED = ("model.base_model", "training.adapter", "training.learning_rate")
+
+
+class Entry(NamedTuple):
+    """A key of the configuration as it stands there, what has become of it, the keys of the recipe that hold it now, and why."""
+
+    key: str
+    fate: Fate
+    to: tuple[str, ...] = ()
+    why: str = ""
+
+
+class Draft:
+    """The recipe's values and the account. `put` and its like are called once for every key."""
+
+    def __init__(self, source: Document, name: str) -> None:
+        self.source = source
+        self.given: dict[str, Any] = source.data
+        self.values: dict[str, Any] = {"recipe": 1, "name": name, "model": {}, "data": {}, "training": {}}
+        self.entries: dict[str, Entry] = {}
+
+    def put(self, key: str, homes: dict[str, Any], why: str = "", fate: Fate | None = None) -> None:
+        """Set keys of the recipe, unless its schema refuses a value."""
+        if refused := [f"{home}: {what}" for home, value in homes.items() if (what := _refusal(home, value))]:
+            default = subschema(schema("recipe"), tuple(next(iter(homes)).split("."))).get("default")
+            instead = f"; {one_line(default)} takes its place" if default is not None else ""
+            return self.lose(key, f"{refused[0]}{instead}")
+        for home, value in homes.items():
+            *sections, last = home.split(".")
+            here = self.values
+            for section in sections:
+                here = here.setdefault(section, {})
+            here[last] = value
+        kept = len(homes) == 1 and next(iter(homes)).rpartition(".")[2] == key
+        self.entries[key] = Entry(key, fate or ("kept" if kept else "renamed"), tuple(homes), why)
+
+    def note(self, key: str, home: str, why: str) -> None:
+        """What the key says is said by another key of the recipe, or is what happens without any."""
+        self.entries[key] = Entry(key, "renamed", (home,), why)
+
+    def pass_on(self, key: str, value: Any) -> None:
+        """Give the key to Axolotl as it is."""
+        self.values.setdefault("axolotl", {})[key] = value
+        self.entries[key] = Entry(key, "passed through", (f"axolotl.{key}",))
+
+    def lose(self, key: str, why: str) -> None:
+        """The recipe cannot say this."""
+        self.entries[key] = Entry(key, "not expressible", (), why)
+
+    def say_nothing(self, key: str) -> None:
+        """The key stands there without a value."""
+        self.entries[key] = Entry(key, "no value")
+
+    def keep(self, key: str, why: str) -> None:
+        """The key is what every recipe is trained with."""
+        self.values.get("axolotl", {}).pop(key, None)
+        self.entries[key] = Entry(key, "kept", (), why)
+
+    def take_back(self, home: str, why: str) -> bool:
+        """Take a key out of the recipe again, with all that came of the same key of the configuration; False where it came of none."""
+        keys = [entry.key for entry in self.entries.values() if home in entry.to and entry.fate in ("kept", "renamed", "default")]
+        if home in _REQUIRED or not keys:
+            return False
+        for key in keys:
+            for gone in self.entries[key].to:
+                *sections, last = gone.split(".")
+                here = self.values
+                for section in sections:
+                    here = here.get(section, {})
+                here.pop(last, None)
+            self.lose(key, why)
+        return True
+
+    def recipe(self) -> Recipe | None:
+        """The recipe as it stands; None where its schema refuses it."""
+        document = Document(self.ordered(), {}, {})
+        return None if check_document(document) else Recipe.from_values(document.data)
+
+    def ordered(self) -> dict[str, Any]:
+        """The values in the order in which the schema lists them, without empty sections."""
+        order = {path: number for number, path in enumerate(key_paths())}
+
+        def sort(values: dict[str, Any], at: KeyPath) -> dict[str, Any]:
+            keys = sorted(values, key=lambda key: order.get(".".join(map(str, (*at, key))), len(order)))
+            found = {key: sort(values[key], (*at, key)) if isinstance(values[key], dict) else values[key] for key in keys}
+            return {key: value for key, value in found.items() if value != {}}
+
+        return sort(self.values, ())
+
+
+def _refusal(home: str, value: Any) -> str:
+    """What the recipe's schema has against the value."""
+    from ...schemas.explanation import explain
+
+    problems = explain(Document(value, {}, {}), subschema(schema("recipe"), tuple(home.split("."))))
+    return f"{one_line(value)}: {problems[0].what}" + f" ({problems[0].hint})" * bool(problems[0].hint) if problems else ""

@@ -1,0 +1,178 @@
+"""A LLaMA-Factory configuration as a recipe, by the names that did-you-mean knows (schemas/aliases.py)."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from ...schemas.aliases import ALIASES
+from ...schemas.errors import UserError
+from ...schemas.validation import key_paths
+from .axolotl_launch import put_deepspeed
+from .draft import Draft
+
+SECTIONS = ("model", "training")
+# what LLaMA-Factory does where nothing is said, and recipes do otherwise: its key -> value
+UNSAID: dict[str, Any] = {
+    "learning_rate": 5e-5, "num_train_epochs": 3, "lr_scheduler_type": "linear", "per_device_train_batch_size": 8, "lora_rank": 8,
+    "lora_dropout": 0, "lora_target": "all",
+}  # fmt: skip
+FLASH = {"fa2": "flash_attention_2", "sdpa": "sdpa", "disabled": "eager"}
+COLUMNS = {"prompt": "instruction_key", "query": "input_key", "response": "output_key"}
+
+
+def read_llama_factory(draft: Draft, folder: Path) -> None:
+    """Account for every key. `folder` is where the recipe will be: paths are written relative to it."""
+    given = draft.given
+    _put_datasets(draft, folder)
+    for key, value in given.items():
+        if value in (None, [], {}):
+            draft.say_nothing(key)
+        elif key in CHANGED:
+            CHANGED[key](draft, key, value)
+        elif key not in draft.entries:
+            home = home_of(key)
+            draft.put(key, {home: value}) if home else draft.lose(key, "a recipe has nothing like it")
+    lora = given.get("finetuning_type", "lora") == "lora"
+    for key, value in UNSAID.items():
+        if given.get(key) is None and (lora or not key.startswith("lora_")):
+            _put_default(draft, key, {home_of(key): "all-linear" if key == "lora_target" else value})
+    if lora and given.get("lora_alpha") is None:
+        _put_default(draft, "lora_alpha", {"training.lora_alpha": 2 * draft.values["training"].get("lora_r", 8)})
+    if given.get("finetuning_type") is None:
+        _put_default(draft, "finetuning_type", {"training.adapter": "qlora" if given.get("quantization_bit") == 4 else "lora"})
+    if given.get("disable_gradient_checkpointing") is None:
+        _put_default(draft, "disable_gradient_checkpointing", {"training.gradient_checkpointing": True})
+    if draft.values["data"].get("type") != "text":
+        _put_default(draft, "cutoff_len: rows beyond it", {"training.excess_length_strategy": "truncate"})
+    if given.get("val_size") is None and not given.get("eval_dataset"):
+        _held_out(draft, "val_size", 0)
+
+
+def home_of(key: str) -> str:
+    """The recipe's key of this name, or of which this is another name; "" where there is none."""
+    own = [f"{section}.{key}" for section in SECTIONS if f"{section}.{key}" in key_paths()]
+    other = ALIASES.get(key, "")
+    return own[0] if own else other if other.partition(".")[0] in SECTIONS else ""
+
+
+def _put_default(draft: Draft, key: str, homes: dict[str, Any]) -> None:
+    draft.put(key, homes, "what LLaMA-Factory does where nothing is said", "default")
+
+
+def _put_datasets(draft: Draft, folder: Path) -> None:
+    """data.type and data.sources from the names of data sets, which dataset_info.json describes."""
+    place = Path(str(draft.given.get("dataset_dir") or "data"))
+    kind = {"sft": "chat", "pt": "text"}.get(str(draft.given.get("stage", "sft")))
+    sources: list[dict[str, Any]] = []
+    for key in ("dataset", "eval_dataset"):
+        if not (value := draft.given.get(key)):
+            continue
+        names = [name.strip() for name in str(value).split(",")]
+        found = {name: _source(place, name, kind, folder) for name in names}
+        split = {"split": "validation"} if key == "eval_dataset" else {}
+        limit = {"limit": draft.given["max_samples"]} if draft.given.get("max_samples") else {}
+        sources += [{**source, **split, **limit} for source in found.values() if isinstance(source, dict)]
+        unread = [f"{name}: {why}" for name, why in found.items() if isinstance(why, str)]
+        draft.lose(key, "; ".join(unread)) if unread else draft.note(key, "data.sources", f"by {place / 'dataset_info.json'}")
+    draft.values["data"] |= {"type": kind} if kind else {}
+    draft.values["data"] |= {"sources": sources} if sources else {}
+    if draft.given.get("eval_dataset"):
+        draft.values["data"]["split"] = {"validation": 0}
+
+
+def _source(place: Path, name: str, kind: str | None, folder: Path) -> dict[str, Any] | str:
+    """The source that a data set's description stands for, or why there is none."""
+    try:
+        described = orjson.loads((place / "dataset_info.json").read_bytes())
+    except FileNotFoundError:
+        return f"there is no {place / 'dataset_info.json'} to tell its file and its form: add the source yourself"
+    except (OSError, ValueError) as error:
+        raise UserError(f"{place / 'dataset_info.json'}: cannot be read: {error}") from None
+    facts = described.get(name) if isinstance(described, dict) else None
+    if not isinstance(facts, dict):
+        return f"{place / 'dataset_info.json'} does not describe it"
+    if facts.get("ranking") or kind is None or facts.get("formatting", "alpaca") not in ("alpaca", "sharegpt"):
+        return "no converter makes chats or texts of it"
+    if hub := facts.get("hf_hub_url"):
+        path = f"hf:{hub}"
+    elif file := facts.get("file_name"):
+        path = os.path.relpath(place / file, folder)
+    else:
+        return "it has no file and is not on the Hugging Face hub"
+    converter, options = _converter(facts, kind)
+    named = {"subset": facts.get("subset"), "hub_split": facts.get("split")} if hub else {}
+    return {"path": path, "converter": converter, **({"options": options} if options else {}), **{k: v for k, v in named.items() if v}}
+
+
+def _converter(facts: dict[str, Any], kind: str) -> tuple[str, dict[str, Any]]:
+    columns, tags = facts.get("columns") or {}, facts.get("tags") or {}
+    if kind == "text":
+        options = {"text_key": columns.get("prompt", "text")}
+        return "table", {} if options == {"text_key": "text"} else options
+    if facts.get("formatting", "alpaca") == "alpaca":
+        return "alpaca", {ours: columns[theirs] for theirs, ours in COLUMNS.items() if columns.get(theirs, ours[:-4]) != ours[:-4]}
+    wanted = {"conversations_key": columns.get("messages"), "from_key": tags.get("role_tag"), "value_key": tags.get("content_tag"),
+              "system_key": columns.get("system")}  # fmt: skip
+    return "sharegpt", {key: value for key, value in wanted.items() if value and value != key[:-4]}
+
+
+def _method(draft: Draft, key: str, value: Any) -> None:
+    bits = draft.given.get("quantization_bit")
+    wanted = {"full": "none", "lora": "qlora" if bits == 4 else "lora"}.get(str(value), value)
+    draft.put(key, {"training.adapter": wanted})
+
+
+def _bits(draft: Draft, key: str, value: Any) -> None:
+    if value == 4:
+        draft.note(key, "training.adapter", "qlora")
+    elif value == 8:
+        draft.put(key, {"training.load_in_8bit": True})
+    else:
+        draft.lose(key, "weights are kept in 4 bits (adapter: qlora), 8 bits or 16")
+
+
+def _layers(draft: Draft, key: str, value: Any) -> None:
+    named = [name.strip() for name in value.split(",")] if isinstance(value, str) else value
+    draft.put(key, {"training.lora_target_modules": "all-linear" if named == ["all"] else named})
+
+
+def _precision(draft: Draft, key: str, value: Any) -> None:
+    if value:
+        draft.put(key, {"training.precision": key.removeprefix("pure_")})
+    else:
+        draft.note(key, "training.precision", "another, or the machine decides")
+
+
+def _held_out(draft: Draft, key: str, value: Any) -> None:
+    if isinstance(value, int | float) and 0 < value < 1:
+        draft.put(key, {"data.split.validation": value})
+    else:
+        draft.lose(key, "a recipe holds a share of its rows out to evaluate on: a tenth where data.split.validation does not say otherwise")
+
+
+def _stage(draft: Draft, key: str, value: Any) -> None:
+    if value in ("sft", "pt"):
+        draft.note(key, "data.type", "chat" if value == "sft" else "text")
+    else:
+        draft.lose(key, "a recipe is trained on what the data say, without preferences or rewards")
+
+
+def _trackers(draft: Draft, key: str, value: Any) -> None:
+    names = [name for name in (value if isinstance(value, list) else [value]) if name != "none"]
+    draft.put(key, {"training.trackers": names})
+
+
+CHANGED: dict[str, Callable[[Draft, str, Any], None]] = {
+    "finetuning_type": _method, "quantization_bit": _bits, "lora_target": _layers, "bf16": _precision, "fp16": _precision,
+    "pure_bf16": _precision, "val_size": _held_out, "stage": _stage, "report_to": _trackers, "deepspeed": put_deepspeed,
+    "flash_attn": lambda draft, key, value: draft.put(key, {"model.attn_implementation": FLASH.get(str(value), value)}),
+    "template": lambda draft, key, value: draft.lose(key, "the tokenizer's own chat template is used; model.chat_template names another"),
+    "dataset_dir": lambda draft, key, value: draft.note(key, "data.sources", "where its files are"),
+    "max_samples": lambda draft, key, value: draft.note(key, "data.sources", "limit of each source"),
+    "disable_gradient_checkpointing": lambda draft, key, value: draft.put(key, {"training.gradient_checkpointing": not value}),
+    "do_train": lambda draft, key, value: draft.note(key, "recipe run", "trains") if value else draft.lose(key, "recipe run trains"),
+    "output_dir": lambda draft, key, value: draft.lose(key, "recipe run --out decides"),
+}  # fmt: skip

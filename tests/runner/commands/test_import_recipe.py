@@ -1,0 +1,52 @@
+"""`recipe import`: the recipe to stdout or a file, the account to stderr or as JSON."""
+
+import json
+from pathlib import Path
+
+import pytest
+from recipekit.schemas.recipe import check_recipe
+from recipekit.schemas.yaml_source import parse_yaml
+
+AXOLOTL = "base_model: a/b\nlearning_rate: 1e-4\ndatasets: [{path: rows.jsonl, type: chat_template}]\nval_set_size: 0.1\nrl: dpo\n"
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("My Axolotl.yml").write_text(AXOLOTL, encoding="utf-8")
+
+
+def test_the_recipe_goes_to_stdout_and_the_account_to_stderr(command_line):
+    outcome = command_line("import", "My Axolotl.yml")
+    assert outcome.code == 0
+    recipe = parse_yaml(outcome.out, "made").data
+    assert recipe["name"] == "my_axolotl" and recipe["data"]["sources"] == [{"path": "rows.jsonl", "converter": "messages"}]
+    assert "My Axolotl.yml:1:1: base_model: kept model.base_model" in outcome.err
+    assert "My Axolotl.yml:5:1: rl: not expressible (a recipe is trained on what the data say" in outcome.err
+    assert "1 not expressible" in outcome.err.splitlines()[-1]
+
+
+def test_a_recipe_that_is_written_passes_recipe_check_and_is_named_after_its_file(command_line):
+    assert command_line("import", "My Axolotl.yml", "--out", "recipes/mine.yml").out == "recipes/mine.yml\n"
+    assert check_recipe(Path("recipes/mine.yml")) == []
+    assert "path: ../rows.jsonl" in Path("recipes/mine.yml").read_text("utf-8") and command_line("check", "recipes/mine.yml").code == 0
+    refused = command_line("import", "My Axolotl.yml", "--out", "recipes/mine.yml")
+    assert refused.code == 1 and "exists already" in refused.err
+
+
+def test_the_account_as_json_has_every_key_and_the_recipe(command_line):
+    told = json.loads(command_line("import", "My Axolotl.yml", "--json").out)
+    fates = {key["key"]: key["fate"] for key in told["keys"]}
+    assert fates["rl"] == "not expressible" and fates["base_model"] == "kept" and fates["datasets.0.type"] == "renamed"
+    assert sum(told["counts"].values()) == len(told["keys"]) and told["problems"] == []
+    assert parse_yaml(told["text"], "made").data["model"] == {"base_model": "a/b"}
+
+
+def test_problems_that_are_left_are_told_and_exit_1(command_line):
+    Path("axolotl.yml").write_text("base_model: a/b\ndatasets: [{path: x/y, type: reflection}]\n", encoding="utf-8")
+    outcome = command_line("import", "axolotl.yml", "--out", "made.yml")
+    assert outcome.code == 1 and "missing key 'learning_rate' in training" in outcome.err and Path("made.yml").is_file()
+
+
+def test_a_file_that_is_not_there_is_told(command_line):
+    assert command_line("import", "nothing.yml").code == 1

@@ -1,0 +1,117 @@
+"""What becomes of Axolotl's keys that recipes say otherwise, and of what an Axolotl file leaves unsaid."""
+
+import re
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+from recipekit.runner.importing.axolotl import CHANGED, UNSAID
+from recipekit.schemas.validation import SCHEMA_DIR
+from recipekit.schemas.yaml_source import parse_yaml
+
+from .conftest import SMALL
+
+SAME = [
+    ({"adapter": "qlora", "load_in_4bit": True}, "training.adapter", "qlora"),
+    ({"adapter": "lora", "load_in_4bit": True}, "training.adapter", "qlora"),
+    ({"adapter": "lora", "load_in_8bit": True}, "training.load_in_8bit", True),
+    ({}, "training.adapter", "none"),
+    ({"adapter": "lora", "lora_target_linear": True}, "training.lora_target_modules", "all-linear"),
+    ({"adapter": "lora", "lora_target_modules": ["q_proj"]}, "training.lora_target_modules", ["q_proj"]),
+    ({"eot_tokens": ["<|eot_id|>"]}, "model.end_of_turn", "<|eot_id|>"),
+    ({"special_tokens": {"pad_token": "<pad>"}}, "model.pad_token", "<pad>"),
+    ({"revision_of_model": "main"}, "model.revision", "main"),
+    ({"bf16": "auto"}, "training.precision", "auto"),
+    ({"bf16": True, "fp16": False}, "training.precision", "bf16"),
+    ({"bf16": False, "fp16": True, "adapter": "lora"}, "training.precision", "fp16"),
+    ({"bf16": False}, "training.precision", "fp32"),
+    ({"flash_attention": True}, "model.attn_implementation", "flash_attention_2"),
+    ({"val_set_size": 0.05}, "data.split.validation", 0.05),
+    ({"sample_packing": True}, "training.sample_packing", True),
+    ({"deepspeed": "deepspeed_configs/zero2.json"}, "launch.zero_stage", 2),
+    ({"deepspeed": "deepspeed_configs/zero3_bf16_cpuoffload_all.json"}, "launch.offload_params", True),
+    ({"deepspeed": {"zero_optimization": {"stage": 1}}}, "launch.zero_stage", 1),
+    ({"fsdp_config": {"fsdp_offload_params": True}}, "launch.offload_params", True),
+    ({"use_ray": True, "ray_num_workers": 2}, "launch.num_processes", 2),
+    ({"wandb_project": "mine"}, "training.trackers", ["wandb"]),
+    ({"wandb_project": "mine"}, "axolotl.wandb_project", "mine"),
+    ({"neftune_noise_alpha": 5}, "axolotl.neftune_noise_alpha", 5),
+]
+LOST = [
+    ({"lr_scheduler": "rex"}, "lr_scheduler", "'rex' is not a choice .* cosine takes its place"),
+    ({"val_set_size": 0}, "val_set_size", "a tenth"),
+    ({"val_set_size": 500}, "val_set_size", "a share of the rows"),
+    ({}, "val_set_size", "a tenth"),
+    ({"evals_per_epoch": 4}, "evals_per_epoch", "set training.eval_steps"),
+    ({"eot_tokens": ["a", "b"]}, "eot_tokens", "one token"),
+    ({"special_tokens": {"eos_token": "a"}}, "special_tokens.eos_token", "tokenizer keeps its own"),
+    ({"load_in_4bit": True}, "load_in_4bit", "adapter: qlora"),
+    ({"sample_packing": True, "pad_to_sequence_len": True}, "pad_to_sequence_len", "not padded"),
+    ({"deepspeed": "my.json"}, "deepspeed", "set launch.zero_stage"),
+    ({"plugins": ["some.Plugin"]}, "plugins: some.Plugin", "recipekit's plugin alone"),
+    ({"liger_rope": True}, "liger_rope", "has no such key"),
+    ({"rl": "dpo"}, "rl", "preferences"),
+    ({"output_dir": "out"}, "output_dir", "recipe run --out"),
+    ({"gradient_checkpointing": "offload"}, "gradient_checkpointing", "false takes its place"),
+    ({"tf32": False}, "tf32", "training.precision"),
+]
+
+
+def at(recipe: dict, home: str):
+    for part in home.split("."):
+        recipe = recipe[part]
+    return recipe
+
+
+@pytest.mark.parametrize(("config", "home", "value"), SAME, ids=[f"{config} {home}" for config, home, _ in SAME])
+def test_a_key_that_recipes_say_otherwise_is_said_so(imported, config, home, value):
+    recipe, entries, found = imported(SMALL | config)
+    assert at(recipe, home) == value and found.problems == []
+    assert {entries[key].fate for key in config if key in entries} <= {"kept", "renamed", "passed through"}
+
+
+@pytest.mark.parametrize(("config", "key", "why"), LOST, ids=[f"{config} {key}" for config, key, _ in LOST])
+def test_a_key_that_no_recipe_can_say_is_told_with_the_reason(imported, config, key, why):
+    _, entries, found = imported(SMALL | config)
+    assert entries[key].fate == "not expressible" and re.search(why, entries[key].why) and found.problems == []
+
+
+def test_what_axolotl_does_where_nothing_is_said_is_said(imported):
+    recipe, entries, _ = imported(SMALL | {"adapter": "lora"})
+    assert {key: recipe["training"][key] for key in UNSAID} == UNSAID
+    assert {key for key, entry in entries.items() if entry.fate == "default"} == set(UNSAID)
+
+
+def test_what_is_said_is_not_said_otherwise(imported):
+    recipe, entries, _ = imported(SMALL | {"adapter": "lora", "warmup_steps": 5, **UNSAID, "warmup_ratio": None, "sequence_len": 64})
+    assert recipe["training"]["sequence_len"] == 64 and recipe["training"]["warmup_steps"] == 5 and "warmup_ratio" not in recipe["training"]
+    assert not [key for key, entry in entries.items() if entry.fate == "default"]
+
+
+def test_a_key_without_a_value_says_nothing(imported):
+    _, entries, _ = imported(SMALL | {"wandb_project": None, "debug": None})
+    assert entries["wandb_project"].fate == entries["debug"].fate == "no value"
+
+
+def test_every_key_that_is_changed_is_one_that_axolotl_has_or_had():
+    table = parse_yaml((SCHEMA_DIR / "axolotl_fields.json").read_text("utf-8"), "fields").data
+    assert [key for key in CHANGED if key not in {*table["fields"], *table["rendered"]}] == ["model_type"]
+
+
+def test_what_is_said_for_axolotl_is_what_it_does():
+    """Its own words, in the source of the installed version: importing it takes half a minute."""
+    spec = find_spec("axolotl")
+    if spec is None or not spec.submodule_search_locations:
+        pytest.skip("needs the extra [train]")
+    root = Path(spec.submodule_search_locations[0])
+    said = {
+        "sequence_len": ("utils/schemas/config.py", r"sequence_len: int = Field\(\s*default=(\d+)"),
+        "optimizer": ("utils/schemas/training.py", r'optimizer: .* = Field\(\s*default="(\w+)"'),
+        "excess_length_strategy": ("utils/data/utils.py", r'cfg\.excess_length_strategy or "(\w+)"'),
+        "save_total_limit": ("core/builders/base.py", r"self\.cfg\.save_total_limit if self\.cfg\.save_total_limit else (\d+)"),
+        "lora_dropout": ("utils/schemas/peft.py", r"lora_dropout: float \| None = ([\d.]+)"),
+        "warmup_ratio": ("core/builders/base.py", r"int\((0\.\d+) \* total_num_steps\), 100"),
+    }
+    found = {key: re.search(pattern, (root / file).read_text("utf-8")) for key, (file, pattern) in said.items()}
+    assert {key: match and match[1] for key, match in found.items()} == {key: str(UNSAID[key]) for key in said}
+    assert set(said) == set(UNSAID)

@@ -1,0 +1,104 @@
+"""Axolotl's datasets as sources: the converter that reads their rows, or word that none does."""
+
+import pytest
+
+from .conftest import SMALL
+
+CHAT = {"type": "chat_template"}
+READ = [
+    (CHAT, "chat", "messages", {}),
+    (CHAT | {"field_messages": "turns", "message_field_role": "who", "message_field_content": "what"}, "chat", "messages",
+     {"messages_key": "turns", "role_key": "who", "content_key": "what"}),
+    (CHAT | {"field_messages": "conversations", "message_property_mappings": {"role": "from", "content": "value"}}, "chat", "sharegpt", {}),
+    ({"type": "sharegpt", "field_messages": "talk"}, "chat", "sharegpt", {"conversations_key": "talk"}),
+    ({"type": "alpaca"}, "chat", "alpaca", {}),
+    ({"type": {"field_instruction": "q", "field_input": "input", "field_output": "a"}}, "chat", "alpaca",
+     {"instruction_key": "q", "output_key": "a"}),
+    ({"type": "completion"}, "text", "table", {}),
+    ({"type": "completion", "field": "story"}, "text", "table", {"text_key": "story"}),
+    ({"type": "completion", "ds_type": "text"}, "text", "text", {"sample_by": "line"}),
+]  # fmt: skip
+
+
+def config(*datasets, **further):
+    return SMALL | {"datasets": [{"path": "rows.jsonl", **dataset} for dataset in datasets]} | further
+
+
+@pytest.mark.parametrize(("dataset", "kind", "converter", "options"), READ, ids=[str(dataset) for dataset, *_ in READ])
+def test_a_datasets_rows_are_read_by_the_converter_that_fits(imported, dataset, kind, converter, options):
+    recipe, entries, found = imported(config(dataset))
+    (source,) = recipe["data"]["sources"]
+    assert (recipe["data"]["type"], source["converter"], source.get("options", {})) == (kind, converter, options)
+    assert found.problems == [] and {entries[f"datasets.0.{key}"].fate for key in dataset if key != "type"} <= {"renamed"}
+
+
+@pytest.mark.parametrize("kind", ["reflection", "alpaca_chat.load_qa", "input_output", None, 3, ["alpaca"], {"field_output": "a"}], ids=str)
+def test_a_type_that_no_converter_fits_is_told_and_not_guessed(imported, kind):
+    recipe, entries, _ = imported(config(CHAT, {"type": kind, "split": "train"}))
+    assert len(recipe["data"]["sources"]) == 1
+    for key in ("path", "type", "split"):
+        assert entries[f"datasets.1.{key}"].fate == "not expressible" and "recipe show --converter" in entries[f"datasets.1.{key}"].why
+
+
+def test_records_of_another_type_than_the_first_datasets_are_left_out_and_told(imported):
+    recipe, entries, _ = imported(config(CHAT, {"type": "completion"}))
+    assert [source["converter"] for source in recipe["data"]["sources"]] == ["messages"]
+    assert entries["datasets.1.type"].why == "a recipe has one type of records, here chat"
+
+
+@pytest.mark.parametrize(
+    ("dataset", "source"),
+    [
+        ({"path": "owner/name"}, {"path": "hf:owner/name"}),
+        ({"path": "owner/name", "name": "small", "revision": "main", "split": "test"},
+         {"path": "hf:owner/name", "subset": "small", "revision": "main", "hub_split": "test"}),
+        ({"path": "rows.jsonl", "split": "train"}, {"path": "rows.jsonl"}),
+        ({"path": "/data/rows.jsonl"}, {"path": "/data/rows.jsonl"}),
+    ],
+    ids=["a hub's", "a hub's split", "a file", "a file elsewhere"],
+)  # fmt: skip
+def test_a_path_is_a_file_or_a_name_on_the_hub(imported, dataset, source, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    recipe, _, found = imported(config(CHAT | dataset))
+    assert recipe["data"]["sources"] == [{"converter": "messages", **source}] and found.problems == []
+
+
+def test_a_folders_files_are_sources_of_their_own(imported, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    recipe, _, _ = imported(config(CHAT | {"path": "json", "data_files": ["a.jsonl", "b.jsonl"]}))
+    assert [source["path"] for source in recipe["data"]["sources"]] == ["a.jsonl", "b.jsonl"]
+
+
+@pytest.mark.parametrize(
+    ("further", "key", "why"),
+    [
+        ({"path": "owner/name", "split": "train[:20%]"}, "split", "no slices"),
+        ({"path": "owner/name", "data_files": "a.jsonl"}, "data_files", "nothing like it"),
+        ({"split": "test"}, "split", "nothing like it"),
+        ({"shards": 4}, "shards", "nothing like it"),
+        ({"train_on_eos": "last"}, "train_on_eos", "nothing like it"),
+        ({"message_property_mappings": {"role": "role", "tools": "t"}}, "message_property_mappings", "not tools"),
+        ({"roles": {"assistant": ["narrator"]}}, "roles", "nothing like it"),
+        (
+            {"type": {"field_instruction": "q", "field_output": "a", "format": "[INST] {instruction}"}},
+            "type.format",
+            "chat template decides",
+        ),
+    ],
+    ids=["a slice", "a hub's files", "a file's split", "shards", "the end of the last turn", "tools", "a role", "a format"],
+)
+def test_what_a_source_cannot_say_is_told(imported, further, key, why):
+    _, entries, _ = imported(config(CHAT | further))
+    assert entries[f"datasets.0.{key}"].fate == "not expressible" and why in entries[f"datasets.0.{key}"].why
+
+
+def test_datasets_to_test_on_are_the_validation_split(imported):
+    recipe, entries, found = imported(config(CHAT, test_datasets=[{"path": "held_out.jsonl", "type": "chat_template"}], val_set_size=0))
+    assert [source["split"] for source in recipe["data"]["sources"]] == ["train", "validation"]
+    assert recipe["data"]["split"] == {"validation": 0} and found.problems == [] and entries["val_set_size"].fate == "renamed"
+
+
+def test_what_a_dataset_says_for_all_is_said_for_all(imported):
+    recipe, _, found = imported(config(CHAT | {"roles_to_train": ["assistant", "user"], "chat_template": "chatml", "train_on_eos": "turn"}))
+    assert recipe["training"]["roles_to_train"] == ["assistant", "user"] and recipe["model"]["chat_template"] == "chatml"
+    assert found.problems == []

@@ -1,0 +1,116 @@
+"""A configuration becomes a recipe and an account: every key once, and what is rendered from the recipe is what it was made from."""
+
+import copy
+import os
+import re
+
+import pytest
+from recipekit.runner.importing.draft import FATES
+from recipekit.runner.importing.importing import as_json, import_config
+from recipekit.runner.machine import Machine
+from recipekit.runner.rendering.axolotl_config import RenderedData, render_axolotl
+from recipekit.schemas.errors import UserError
+from recipekit.schemas.layers import shipped_recipes
+from recipekit.schemas.recipe import check_recipe, load_recipe
+from recipekit.schemas.validation import SCHEMA_DIR
+from recipekit.schemas.yaml_source import parse_yaml
+
+from ..rendering.test_axolotl_config import GOLDEN, GPU
+from .conftest import SMALL
+
+SHIPPED = [path.stem for path in shipped_recipes()]
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_what_a_shipped_recipe_is_rendered_to_becomes_a_recipe_that_is_rendered_to_the_same(name, tmp_path):
+    golden = parse_yaml((GOLDEN / name / "axolotl.yml").read_text("utf-8"), name).data
+    found = import_config(GOLDEN / name / "axolotl.yml", None, name, tmp_path)
+    assert found.problems == [] and "not expressible" not in found.counts
+    assert {entry.key for _, entry in found.account if entry.fate == "default"} <= {"adapter"}  # none is what trains every weight
+    (tmp_path / "made.yml").write_text(found.text, encoding="utf-8")
+    made = load_recipe(str(tmp_path / "made.yml")).recipe
+    data = RenderedData(validation="data/validation.jsonl" if "test_datasets" in golden else None, labels=made.data.labels or ())
+    assert render_axolotl(made, data, GPU, made.model.base_model) == golden
+
+
+@pytest.mark.parametrize("name", [name for name in SHIPPED if load_recipe(name).recipe.data.type == "chat"])
+def test_the_training_section_of_a_shipped_chat_recipe_comes_back(name, tmp_path):
+    there = load_recipe(name).recipe.training
+    found = import_config(GOLDEN / name / "axolotl.yml", None, name, tmp_path)
+    (tmp_path / "made.yml").write_text(found.text, encoding="utf-8")
+    back = load_recipe(str(tmp_path / "made.yml")).recipe.training
+    said = {"precision": back.precision, "save_steps": there.save_steps or there.eval_steps}  # rendering decides these two
+    said |= {} if there.warmup_steps or there.warmup_ratio is not None else {"warmup_steps": 0}
+    assert back == there._replace(**said)
+    assert back.precision == {"auto": "bf16"}.get(there.precision, there.precision)
+
+
+@pytest.mark.parametrize("value", [True, False, 1, 0.5, "word", [], {}, ["a"], {"a": 1}, None], ids=str)
+def test_every_field_of_axolotl_is_accounted_for_whatever_stands_there(imported, value):
+    """No key is lost in silence: each has its entry, and what is passed through stands in the recipe."""
+    table = parse_yaml((SCHEMA_DIR / "axolotl_fields.json").read_text("utf-8"), "fields").data
+    config = {key: copy.copy(value) for key in [*table["fields"], *table["rendered"], "no_such_field"]} | SMALL
+    recipe, entries, found = imported(config)
+    tops = {re.split(r"[.:]", key)[0] for key in entries}
+    assert set(config) <= tops
+    passed = {entry.key: entry for entry in entries.values() if entry.fate == "passed through"}
+    assert set(recipe.get("axolotl", {})) == set(passed) and all(recipe["axolotl"][key] == config[key] for key in passed)
+    assert sum(found.counts.values()) == len(entries) and all(entry.why for entry in entries.values() if entry.fate == "not expressible")
+
+
+def test_the_account_has_the_place_of_every_key(imported):
+    _, _, found = imported("base_model: a/b\nspecial_tokens:\n  pad_token: x\n  bos_token: y\nlearning_rate: 1e-4\n")
+    places = {entry.key: (mark.line, mark.column) for mark, entry in found.account}
+    assert places["base_model"] == (1, 1) and places["special_tokens.bos_token"] == (4, 3) and places["sequence_len"] == (0, 0)
+    told = as_json(found)
+    assert {key["fate"] for key in told["keys"]} <= set(FATES) and told["counts"] == found.counts
+
+
+def test_a_recipe_of_a_small_configuration_is_checked_by_recipe_check(imported, tmp_path):
+    _, _, found = imported(SMALL)
+    (tmp_path / "made.yml").write_text(found.text, encoding="utf-8")
+    assert check_recipe(tmp_path / "made.yml") == found.problems == []
+
+
+def test_what_a_recipe_still_lacks_is_told(imported):
+    _, _, found = imported({"base_model": "a/b", "datasets": [{"path": "x/y", "type": "reflection"}]})
+    assert {problem.what for problem in found.problems} >= {"missing key 'learning_rate' in training", "missing key 'data'"}
+
+
+def test_what_cannot_be_said_stands_in_the_recipe_as_a_comment(imported):
+    _, _, found = imported(SMALL | {"rl": "dpo"})
+    assert re.search(r"^#   rl: .*preferences", found.text, re.MULTILINE)
+
+
+def test_a_key_that_a_rule_refuses_is_taken_back_with_the_rules_words(imported):
+    recipe, entries, found = imported(SMALL | {"lora_r": 64, "trust_remote_code": True})
+    assert "lora_r" not in recipe["training"] and "trust_remote_code" not in recipe["model"] and found.problems == []
+    assert "has no effect with adapter: none" in entries["lora_r"].why and "40-digit" in entries["trust_remote_code"].why
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ("- a\n", "is no configuration"),
+        ("a: 1\n", "cannot be told which tool"),
+        ("base_model: [\n", "not YAML"),
+        ("a: !!python/none x\n", "the tag"),
+    ],
+    ids=["a list", "no tool's", "no YAML", "a tag"],
+)
+def test_what_is_no_configuration_is_refused_with_its_place(imported, text, what):
+    with pytest.raises(UserError, match=what):
+        imported(text)
+
+
+def test_rendering_for_another_machine_is_not_what_is_compared_with(imported):
+    """A configuration says what a GPU does; on a CPU it would be rendered otherwise."""
+    recipe, entries, _ = imported(SMALL | {"optimizer": "adamw_8bit", "bf16": True})
+    assert recipe["training"]["optimizer"] == "adamw_8bit" and entries["optimizer"].fate == "kept" and Machine().is_cpu
+
+
+def test_paths_are_written_relative_to_the_recipe(imported, tmp_path, monkeypatch):
+    (tmp_path / "work").mkdir()
+    monkeypatch.chdir(tmp_path / "work")
+    recipe, _, _ = imported(SMALL)
+    assert recipe["data"]["sources"][0]["path"] == os.path.join("work", "rows.jsonl")

@@ -1,0 +1,119 @@
+"""A LLaMA-Factory configuration: its names, its datasets by dataset_info.json, and what it does unsaid."""
+
+import copy
+import json
+import re
+
+import pytest
+
+INFO = {
+    "plain": {"file_name": "plain.json"},
+    "named": {"file_name": "named.json", "columns": {"prompt": "q", "query": "input", "response": "a"}},
+    "talk": {"file_name": "talk.json", "formatting": "sharegpt",
+             "columns": {"messages": "messages"}, "tags": {"role_tag": "role", "content_tag": "content"}},
+    "hub": {"hf_hub_url": "owner/name", "subset": "small", "formatting": "sharegpt"},
+    "ranked": {"file_name": "ranked.json", "ranking": True},
+}  # fmt: skip
+SMALL = {"model_name_or_path": "a/b", "stage": "sft", "finetuning_type": "lora", "dataset": "plain", "val_size": 0.1}
+
+
+@pytest.fixture(autouse=True)
+def data(tmp_path, monkeypatch):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "dataset_info.json").write_text(json.dumps(INFO))
+    monkeypatch.chdir(tmp_path)
+
+
+def at(recipe: dict, home: str):
+    for part in home.split("."):
+        recipe = recipe[part]
+    return recipe
+
+
+def test_a_small_configuration_is_a_recipe_with_what_llama_factory_does_unsaid(imported):
+    recipe, entries, found = imported(SMALL)
+    assert found.problems == [] and recipe["data"]["sources"] == [{"path": "data/plain.json", "converter": "alpaca"}]
+    said = {"adapter": "lora", "lora_r": 8, "lora_alpha": 16, "lora_dropout": 0, "learning_rate": 5e-5, "num_epochs": 3, "micro_batch_size": 8,
+            "lr_scheduler": "linear", "gradient_checkpointing": True, "excess_length_strategy": "truncate"}  # fmt: skip
+    assert said.items() <= recipe["training"].items()
+    assert {entries[key].fate for key in SMALL} == {"renamed"}
+
+
+@pytest.mark.parametrize(
+    ("given", "home", "value"),
+    [
+        ({"cutoff_len": 1024}, "training.sequence_len", 1024),
+        ({"per_device_train_batch_size": 2}, "training.micro_batch_size", 2),
+        ({"learning_rate": 1e-3}, "training.learning_rate", 1e-3),
+        ({"quantization_bit": 4}, "training.adapter", "qlora"),
+        ({"quantization_bit": 8}, "training.load_in_8bit", True),
+        ({"finetuning_type": "full"}, "training.adapter", "none"),
+        ({"lora_target": "q_proj,v_proj"}, "training.lora_target_modules", ["q_proj", "v_proj"]),
+        ({"lora_rank": 4}, "training.lora_alpha", 8),
+        ({"pure_bf16": True}, "training.precision", "bf16"),
+        ({"flash_attn": "fa2"}, "model.attn_implementation", "flash_attention_2"),
+        ({"packing": True}, "training.sample_packing", True),
+        ({"report_to": "wandb"}, "training.trackers", ["wandb"]),
+        ({"disable_gradient_checkpointing": True}, "training.gradient_checkpointing", False),
+        ({"deepspeed": "examples/deepspeed/ds_z3_offload_config.json"}, "launch.offload_params", True),
+        ({"max_samples": 10}, "data.sources", [{"path": "data/plain.json", "converter": "alpaca", "limit": 10}]),
+    ],
+    ids=str,
+)
+def test_a_key_is_said_as_recipes_say_it(imported, given, home, value):
+    recipe, _, found = imported(SMALL | given)
+    assert at(recipe, home) == value and found.problems == []
+
+
+@pytest.mark.parametrize(
+    ("name", "source"),
+    [
+        ("named", {"path": "data/named.json", "converter": "alpaca", "options": {"instruction_key": "q", "output_key": "a"}}),
+        ("talk", {"path": "data/talk.json", "converter": "sharegpt",
+                  "options": {"conversations_key": "messages", "from_key": "role", "value_key": "content"}}),
+        ("hub", {"path": "hf:owner/name", "converter": "sharegpt", "subset": "small"}),
+    ],
+)  # fmt: skip
+def test_a_dataset_is_what_dataset_info_says(imported, name, source):
+    recipe, _, found = imported(SMALL | {"dataset": f"plain, {name}"})
+    assert recipe["data"]["sources"][1] == source and found.problems == []
+
+
+@pytest.mark.parametrize(
+    ("given", "key", "why"),
+    [
+        ({"dataset": "ranked"}, "dataset", "ranked: no converter"),
+        ({"dataset": "unknown"}, "dataset", "does not describe it"),
+        ({"dataset_dir": "elsewhere"}, "dataset", "there is no elsewhere/dataset_info.json"),
+        ({"template": "llama3"}, "template", "model.chat_template"),
+        ({"stage": "dpo"}, "stage", "preferences"),
+        ({"val_size": 100}, "val_size", "a tenth"),
+        ({"plot_loss": True}, "plot_loss", "nothing like it"),
+        ({"optim": "galore"}, "optim", "adamw_torch takes its place"),
+        ({"freeze_trainable_layers": 2, "finetuning_type": "freeze"}, "finetuning_type", "'freeze' is not a choice"),
+    ],
+    ids=str,
+)
+def test_what_no_recipe_can_say_is_told(imported, given, key, why):
+    _, entries, _ = imported(SMALL | given)
+    assert entries[key].fate == "not expressible" and re.search(why, entries[key].why)
+
+
+def test_datasets_to_evaluate_on_are_the_validation_split(imported):
+    recipe, _, found = imported(SMALL | {"eval_dataset": "named", "val_size": None})
+    assert [source.get("split") for source in recipe["data"]["sources"]] == [None, "validation"] and found.problems == []
+    assert recipe["data"]["split"] == {"validation": 0}
+
+
+def test_pretraining_reads_texts(imported):
+    recipe, _, found = imported(SMALL | {"stage": "pt"})
+    assert recipe["data"] == {"type": "text", "sources": [{"path": "data/plain.json", "converter": "table"}], "split": {"validation": 0.1}}
+    assert found.problems == []
+
+
+@pytest.mark.parametrize("value", [True, False, 1, "word", [], {}, ["a"], {"a": 1}, None], ids=str)
+def test_every_key_is_accounted_for_whatever_stands_there(imported, value):
+    keys = "dataset eval_dataset template lora_rank quantization_bit bf16 packing deepspeed report_to flash_attn no_such_key lora_target".split()
+    given = {"model_name_or_path": "a/b", "stage": "sft", **{key: copy.copy(value) for key in keys}}
+    _, entries, _ = imported(given, "llamafactory")
+    assert set(given) <= set(entries)
