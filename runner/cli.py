@@ -18,6 +18,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "run": ("run", "Convert, check, train, evaluate and report: the whole recipe."),
     "generate": ("generate", "Have models write rows: scenarios, rewrites, repeated questions, judged."),
     "serve": ("serve", "Serve a run or a model behind an OpenAI-compatible address."),
+    "chat": ("chat", "Talk with a run's model or any other, in a terminal or through a pipe."),
     "check": ("check", "Check recipes: every error with file, line, column and hint."),
     "convert": ("convert", "Turn sources into validated JSONL with a full account of every row."),
     "plan": ("plan", "Tell a recipe's steps, memory and disk before anything is trained."),
@@ -46,7 +47,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
 VERBS = {
     "train": "run", "sft": "run", "finetune": "run", "validate": "check", "lint": "check", "preprocess": "convert", "evaluate": "eval",
     "list": "ls", "cat": "show", "init": "new", "cp": "new", "fetch": "new", "config-schema": "schema", "env": "doctor",
-    "inference": "generate", "infer": "generate", "merge-lora": "merge", "status": "runs",
+    "inference": "chat", "infer": "chat", "merge-lora": "merge", "status": "runs",
     "repro": "reproduce", "replay": "reproduce",
 }  # fmt: skip
 # extra of this project -> the packages that it brings; all others come with `train`

@@ -47,7 +47,7 @@ def main() -> None:
 def load_tuned(request: dict[str, Any], cfg: Any, tokenizer: Any) -> Any:
     """Base with the adapter on it."""
     if cfg.record_type == "classification":
-        model = load_classifier({**request, "adapter": True}, cfg, tokenizer, "cpu")
+        model = load_classifier({**request, "adapter": True}, list(cfg.labels), tokenizer, "cpu")
         model.config.id2label = dict(enumerate(cfg.labels))
         model.config.label2id = {label: number for number, label in enumerate(cfg.labels)}
         return model

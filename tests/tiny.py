@@ -1,6 +1,7 @@
 """Tiny parts that are real: a Llama of a few thousand weights with its own tokenizer and chat template, and rows to train it on."""
 
 import json
+import shutil
 import sys
 from pathlib import Path
 
@@ -77,6 +78,29 @@ def build_gpt2(folder: Path) -> Path:
     torch.manual_seed(0)
     config = GPT2Config(vocab_size=len(fast), n_embd=64, n_layer=2, n_head=4, n_positions=128, bos_token_id=0, eos_token_id=0)
     GPT2LMHeadModel(config).save_pretrained(folder)
+    return folder
+
+
+def build_adapter(folder: Path, base: Path) -> Path:
+    """An adapter on the base whose weights are random, so that it answers otherwise, with the base's tokenizer."""
+    import torch
+    from peft import LoraConfig, get_peft_model
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    torch.manual_seed(1)
+    config = LoraConfig(r=4, lora_alpha=64, target_modules="all-linear", init_lora_weights=False, task_type="CAUSAL_LM")
+    get_peft_model(AutoModelForCausalLM.from_pretrained(base), config).save_pretrained(folder)
+    AutoTokenizer.from_pretrained(base).save_pretrained(folder)
+    return folder
+
+
+def write_run(folder: Path, recipe: str, model: Path, base: Path) -> Path:
+    """A run's directory as one that has trained leaves it: the recipe, the model, the lock with the base."""
+    shutil.copytree(model, folder / "model")
+    (folder / "recipe.yml").write_text(recipe, encoding="utf-8")
+    (folder / "status.json").write_text(json.dumps({"state": "done", "recipe": "tiny", "stages": {"train": "1"}}), encoding="utf-8")
+    lock = {"model": {"path": str(base), "identity": "base@1", "note": f"the folder {base}"}}
+    (folder / "lock.json").write_text(json.dumps(lock), encoding="utf-8")
     return folder
 
 
@@ -213,4 +237,4 @@ def write_text(folder: Path, model: Path, rows: int = 40) -> Path:
 
 
 if __name__ == "__main__":  # in a process of its own: torch and its warnings stay out of the tests'
-    {"llama": build_model, "gpt2": build_gpt2}[sys.argv[1]](Path(sys.argv[2]))
+    {"llama": build_model, "gpt2": build_gpt2, "adapter": build_adapter}[sys.argv[1]](*map(Path, sys.argv[2:]))

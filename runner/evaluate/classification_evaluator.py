@@ -5,7 +5,7 @@ here: before training its head is random numbers.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +54,7 @@ def _answers(
     waiting = [row for row in rows if (TUNED, row["id"]) not in done]
     if waiting:
         device = "cuda" if torch.cuda.is_available() else "cpu"
-        model = load_classifier(request, cfg, tokenizer, device)
+        model = load_classifier(request, list(cfg.labels), tokenizer, device)
         size = request["generation"]["batch_size"]
         for start in range(0, len(waiting), size):
             batch = waiting[start : start + size]
@@ -67,20 +67,20 @@ def _answers(
             yield name, list(zip(ids, found, strict=True))
 
 
-def load_classifier(request: dict[str, Any], cfg: Any, tokenizer: Any, device: str) -> Any:
-    """The trained model with its head; an adapter is put on the base, whose head it replaces."""
+def load_classifier(request: dict[str, Any], labels: Sequence[str], tokenizer: Any, device: str, folder: str = "model") -> Any:
+    """The trained model in `folder` with its head; an adapter is put on the base, whose head it replaces."""
     dtype = torch.bfloat16 if device == "cuda" else torch.float32
     model: Any
     if not request["adapter"]:
-        model = AutoModelForSequenceClassification.from_pretrained("model", dtype=dtype)
+        model = AutoModelForSequenceClassification.from_pretrained(folder, dtype=dtype)
     else:
         from peft import PeftModel
 
         base = AutoModelForSequenceClassification.from_pretrained(
-            request["base_model"], num_labels=len(cfg.labels), dtype=dtype, revision=request["revision"],
+            request["base_model"], num_labels=len(labels), dtype=dtype, revision=request["revision"],
             trust_remote_code=request["trust_remote_code"],
         )  # fmt: skip
-        model = PeftModel.from_pretrained(base, "model")
+        model = PeftModel.from_pretrained(base, folder)
     model.config.get_text_config().pad_token_id = tokenizer.pad_token_id
     return model.to(device).eval()
 

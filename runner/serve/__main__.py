@@ -5,6 +5,7 @@ import os
 import sys
 import threading
 
+from ...schemas.errors import UserError
 from .listening import bound, serve
 from .loading import load
 from .target import Target
@@ -13,7 +14,10 @@ from .target import Target
 def main() -> None:
     """Serve the target in argv[1] for the process that started this one."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    served = load(Target(**json.loads(sys.argv[1])))
+    try:
+        served = load(Target(**json.loads(sys.argv[1])))
+    except UserError as error:
+        raise SystemExit(str(error)) from None
     listener = bound("127.0.0.1", 0)
     print(json.dumps({"base_url": f"http://127.0.0.1:{listener.getsockname()[1]}/v1"}), flush=True)
     serve(served, listener, log_level="warning")

@@ -16,6 +16,7 @@ from starlette.routing import Route
 
 from .batching import Batcher
 from .decoding import Reply
+from .growing_text import GrowingText
 from .loading import Served
 from .protocol import BadRequest, ChatRequest, chunk, completion, error_body, read_request, usage, usage_chunk
 
@@ -122,18 +123,14 @@ class Chats:
 
 
 class _Telling:
-    """Tokens -> text as it grows, in the event loop. A character of which only some bytes are there waits for the rest."""
+    """Tokens -> text as it grows, in the event loop."""
 
     def __init__(self, served: Served, parts: asyncio.Queue[str | None]) -> None:
-        self.served, self.parts, self.told = served, parts, ""
+        self.growing, self.parts = GrowingText(served.tokenizer), parts
 
     def __call__(self, token_ids: list[int] | None, finish: str) -> None:
-        if token_ids is not None:
-            text = self.served.tokenizer.decode(token_ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
-            if finish or not text.endswith("\ufffd"):
-                if new := text[len(self.told) :]:
-                    self.parts.put_nowait(new)
-                self.told = text
+        if token_ids is not None and (new := self.growing.new(token_ids, bool(finish))):
+            self.parts.put_nowait(new)
         if finish:
             self.parts.put_nowait(None)
 

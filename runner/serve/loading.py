@@ -2,6 +2,7 @@
 
 from typing import Any, NamedTuple
 
+from ...schemas.errors import Mark, Problem, UserError
 from .target import Target
 
 
@@ -21,17 +22,26 @@ class Served(NamedTuple):
         return self.tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=True, return_dict=True)["input_ids"]
 
 
-def load(target: Target) -> Served:
-    """Load the model in the precision that the machine is fast at. Raises SystemExit with what is missing."""
+def load(target: Target, chats: bool = True) -> Served:
+    """Load the model in the precision that the machine is fast at. `chats` says that it must have a chat template.
+
+    Raises UserError where it has none, or where there is no such model.
+    """
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
+    if target.kind == "classification":
+        raise UserError(Problem(Mark(target.name), "has a head for labels: it writes nothing", "recipe chat classifies", "no-model"))
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    tokenizer: Any = AutoTokenizer.from_pretrained(target.tokenizer)
-    if not tokenizer.chat_template:
-        raise SystemExit(f"{target.name} has no chat template: it cannot answer chats")
     dtype = torch.bfloat16 if device == "cuda" else torch.float32
-    model: Any = AutoModelForCausalLM.from_pretrained(target.base, dtype=dtype)
+    try:
+        tokenizer: Any = AutoTokenizer.from_pretrained(target.tokenizer)
+        if chats and not tokenizer.chat_template:
+            raise UserError(Problem(Mark(target.name), "has no chat template: it cannot answer chats", rule="no-template"))
+        model: Any = AutoModelForCausalLM.from_pretrained(target.base, dtype=dtype, revision=target.revision or "main")
+    except (OSError, ValueError) as error:  # no such name, no network, no language model
+        said = str(error).strip().splitlines()[0]
+        raise UserError(Problem(Mark(target.name), f"cannot be loaded: {said}", "check the name and the network", "no-model")) from None
     if len(tokenizer) > model.get_input_embeddings().num_embeddings:  # tokens that training added
         model.resize_token_embeddings(len(tokenizer))
     if target.adapter:

@@ -78,7 +78,7 @@ def test_a_long_row_is_left_out_or_cut_as_the_recipe_says(folder, tokenizer, str
 
 def test_a_row_gets_the_same_probabilities_alone_and_in_a_batch(folder, tokenizer):
     rows = tokenise_rows(RECORDS, tokenizer, LABELS, 64, "raise").rows
-    model = load_classifier(REQUEST, settings(), tokenizer, "cpu")
+    model = load_classifier(REQUEST, LABELS, tokenizer, "cpu")
     together = probabilities_of(model, tokenizer, rows, "cpu")
     alone = [probabilities_of(model, tokenizer, [row], "cpu")[0] for row in rows]
     assert torch.allclose(torch.tensor(together), torch.tensor(alone), atol=1e-5)
