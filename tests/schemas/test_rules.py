@@ -38,6 +38,7 @@ BREAKS: dict[str, list[tuple[Changes, list[str]]]] = {
         ({"model.base_model": "embedded:nope"}, ["model.base_model"]),
         ({"model.base_model": "embedded:smollm2-135m"}, ["model.base_model"]),
         (generate_recipes.generate(providers=[{"provider": "local", "model": "embedded:x"}]), ["generate.providers.0.model"]),
+        (generate_recipes.generate(judge={"prompt": "p.yml", "provider": {"provider": "local", "model": "embedded:x"}}), ["generate.judge.provider.model"]),
     ],
     "nothing_to_merge": [({"training.adapter": "none", "export.merge": True}, ["export.merge"])],
     "deepspeed_keys_without_zero": [
