@@ -10,7 +10,6 @@ _MAY_FOLLOW = {None: ("user",), "user": ("assistant",), "assistant": ("user", "t
 
 
 _TURNS = ["user", "assistant"] * 500
-_TWO = {2}
 _TEXT = {str}
 _ROLE, _CONTENT, _FIRST = itemgetter("role"), itemgetter("content"), itemgetter(0)
 # What a text may start with that is blank: white space as Python and as the schema see it.
@@ -27,10 +26,10 @@ def is_plain_chat(messages: list[dict[str, Any]], turns: list[dict[str, Any]]) -
     if count % 2 or not 0 < count < 1000:
         return False
     try:
-        if [*map(_ROLE, turns)] != _TURNS[:count] or {*map(len, messages)} != _TWO:
-            return False
         contents = [*map(_CONTENT, messages)]
-        if {*map(type, contents)} != _TEXT:
+        if [*map(_ROLE, turns)] != _TURNS[:count] or {*map(type, contents)} != _TEXT:
+            return False
+        if sum(map(len, messages)) != 2 * len(messages):  # each has both keys: then a further one is too many
             return False
         return _BLANK.isdisjoint(map(_FIRST, contents)) or not any(map(_may_be_blank, contents))
     except (KeyError, TypeError, IndexError):  # IndexError: an empty content
@@ -86,7 +85,7 @@ def _first_chat_error(messages: Any) -> tuple[str, str]:
     if not isinstance(messages, list) or not messages:
         return "no_messages", f"messages is {_kind(messages)}"
     for index, message in enumerate(messages):
-        role, content = message.get("role"), message.get("content")
+        role, content = (message.get("role"), message.get("content")) if isinstance(message, dict) else (None, None)
         if role not in ("system", "user", "assistant", "tool"):
             return "unknown_role", f"messages[{index}].role is {role!r}"
         if not isinstance(content, str):

@@ -64,27 +64,24 @@ class Lines:
         (_, file, line, item), _, meta, _ = record
         if file != self.file:
             self._enter(file)
+        at = b"%d" % line
+        place = at if item == 1 else b"%b.%d" % (at, item)
         if self.last == (line, item):
             self.number += 1
-            place = b"%b#%d" % (_place(line, item), self.number)
+            place = b"%b#%d" % (place, self.number)
         else:
             self.last = (line, item)
             self.number = 1
-            place = b"%d" % line if item == 1 else _place(line, item)
         if "origin" in meta:
             meta = {key: value for key, value in meta.items() if key != "origin"}
         said = orjson.dumps(meta)[1:-1] + b"," if meta else b""
-        return b"".join((self.head, place, b'",', body, b',"meta":{', said, self.origin, b"%d" % line, self.end))
+        return b"".join((self.head, place, b'",', body, b',"meta":{', said, self.origin, at, self.end))
 
     def _enter(self, file: str) -> None:
         self.file = file
         self.last = (0, 0)
         self.head = b'{"id":' + orjson.dumps(f"{self.prefix}{file}:")[:-1]
         self.origin = b'"origin":{"file":%b,"line":' % orjson.dumps(file)
-
-
-def _place(line: int, item: int) -> bytes:
-    return b"%d" % line if item == 1 else b"%d.%d" % (line, item)
 
 
 def group_keys(fields: RecordValue, meta: RecordValue, group_by: Sequence[str]) -> list[bytes]:
