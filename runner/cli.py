@@ -28,6 +28,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "compare": ("compare", "Show what differs between runs, then their numbers with a paired test."),
     "benchmarks": ("benchmarks", "Show BLiMP and GLUE from result files."),
     "report": ("report", "Write a run's report.html again."),
+    "merge": ("merge", "Merge the adapter of a run into its base model."),
     "resume": ("resume", "Go on with a run that was interrupted."),
     "verify-resume": ("verify_resume", "Kill a training and prove that it ends in the same bits all the same."),
     "reproduce": ("reproduce", "Make a finished run again and name the first difference, or say that there is none."),

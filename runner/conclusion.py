@@ -15,6 +15,8 @@ def finish(run: RunFolder, loaded: Loaded, metrics: dict[str, Any], display: Dis
     failed = [name for name, gate in metrics["gates"].items() if not gate["passed"]]
     run.update(state="refused" if failed else "done", reason="gates: " + ", ".join(failed) if failed else "")
     write_card(run, loaded.recipe)
+    if (run / "merged").is_dir():  # it may have been merged before there were numbers
+        write_card(run, loaded.recipe, merged=True)
     display.say("report", str(write_report(run)))
     if failed:
         raise GateError(*(

@@ -1,5 +1,7 @@
 """The adapter merged into its base model, in a process of its own: python -m recipekit.runner.merging (in the run directory)
 
+Its caller publishes the folder that it writes into.
+
 The base is loaded in its own precision (fp32 on a CPU, where bf16 is slow), never in 4 bits. Before anything is written, the merged model
 must answer as base and adapter do: the same rows through both, the logits compared.
 """
@@ -10,12 +12,11 @@ from typing import Any
 
 import torch
 
-from ..converters.building.publish import new_folder
 from .evaluate.classification_evaluator import load_classifier
 from .progress import Progress
 from .training.tokenised import load, tokenise
 
-MERGED, FACTS = "merged", "merge.json"
+FACTS = "merge.json"
 ROWS = 4
 # Merging rounds W + BA once to the weights' precision. What that moves the logits by, against their own size: measured 1e-6 in fp32;
 # bf16 has 8 bits, so that one rounding is 4e-3 and a few dozen layers of them stay well within this.
@@ -23,9 +24,9 @@ LARGEST = {torch.float32: 1e-4, torch.float16: 2e-2, torch.bfloat16: 1e-1}
 
 
 def main() -> None:
-    """Merge as merge.json says: base_model, revision, trust_remote_code."""
-    request = json.loads(Path("merge.json").read_text(encoding="utf-8"))
-    cfg, tokenizer = load()
+    """Merge as the run's merge.json says: base_model, revision, trust_remote_code; the folder to write into; the rendered config."""
+    request = json.loads(Path(FACTS).read_text(encoding="utf-8"))
+    cfg, tokenizer = load(request["config"])
     tuned = load_tuned(request, cfg, tokenizer)
     probes = probe_ids(cfg, tokenizer)
     before = answers(tuned, probes)
@@ -36,12 +37,12 @@ def main() -> None:
         what = f"the merged model does not answer as base and adapter do: its logits differ by {found:.2g} of their size"
         Progress(Path("progress.jsonl")).event("refused", what=what)
         raise SystemExit(1)
-    with new_folder(Path(MERGED).resolve(), FACTS) as folder:
-        merged.save_pretrained(folder)
-        tokenizer.save_pretrained(folder)
-        facts = {"base_model": request["base_model"], "dtype": str(dtype).removeprefix("torch."), "largest_difference": found,
-                 "rows_compared": len(probes)}  # fmt: skip
-        (folder / FACTS).write_text(json.dumps(facts, indent=2), encoding="utf-8")
+    folder = Path(request["folder"])
+    merged.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    facts = {"base_model": request["base_model"], "dtype": str(dtype).removeprefix("torch."), "largest_difference": found,
+             "rows_compared": len(probes)}  # fmt: skip
+    (folder / FACTS).write_text(json.dumps(facts, indent=2), encoding="utf-8")
 
 
 def load_tuned(request: dict[str, Any], cfg: Any, tokenizer: Any) -> Any:

@@ -1,6 +1,5 @@
 """`recipe run`, stage by stage: data, train, merge, evaluate, report. Each is skipped when its key says that it has been done."""
 
-import sys
 import time
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,11 +10,11 @@ from ..schemas.errors import Mark, Problem, UserError
 from ..schemas.recipe import Loaded, load_recipe
 from ..schemas.yaml_writing import to_yaml
 from . import rehearsal, stages, upstream
-from .child import run_child
 from .conclusion import finish
 from .display import Display
 from .effective import effective_values
 from .evaluate.evaluation import evaluate
+from .export import merge
 from .generate.stage import with_rows
 from .machine import this_machine
 from .models.hub_commits import at_commits
@@ -84,7 +83,8 @@ def already_done(loaded: Loaded, root: Path, previous: list[RunFolder]) -> RunFo
     wanted = {"data": data, "train": trained, "evaluate": stages.evaluate_key(recipe.evaluation, recipe.evaluation_split, trained)}
     if recipe.export.merge:
         wanted["merge"] = stages.merge_key(trained)
-    return next((run for run in previous if run.status.get("state") == "done" and run.status.get("stages") == wanted), None)
+    # Subset: an adapter that was merged afterwards is no other run.
+    return next((r for r in previous if r.status.get("state") == "done" and wanted.items() <= r.status.get("stages", {}).items()), None)
 
 
 def execute(run: RunFolder, loaded: Loaded, root: Path, display: Display, previous: list[RunFolder]) -> Outcome:
@@ -103,7 +103,8 @@ def execute(run: RunFolder, loaded: Loaded, root: Path, display: Display, previo
                 _convert(work)
                 planned = make_plan(loaded, run.read(f"data/{MANIFEST}"), this_machine(), _model(work))
                 train(work, planned)
-                _merge(work, planned)
+                if loaded.recipe.export.merge:
+                    merge(work, planned)
                 metrics = _evaluate(work, planned)
         finally:
             display.clear()
@@ -134,34 +135,25 @@ def _model(work: Work) -> ResolvedModel:
     A run that has trained has the model that it was trained on, or none: an adapter on another base is another model.
     """
     run, loaded, root, display = work.run, work.loaded, work.root, work.display
-    trained_on = run.read("lock.json").get("model") if "train" in run.status["stages"] else None
-    if trained_on and is_unchanged(before := ResolvedModel(**trained_on)):
-        return before
-    if not trained_on and (first := upstream.needed(loaded, root)):
+    if "train" in run.status["stages"]:
+        return trained_on(run, loaded, root)
+    if first := upstream.needed(loaded, root):
         display.say("first", f"{first.recipe.name} ({first.path}): {loaded.recipe.name} starts from its model, which is not there yet")
         run_or_resume(first, root, display)
         display.say("then", loaded.recipe.name)
+    return resolve_model(loaded.recipe.model, root, loaded.is_rehearsal)
+
+
+def trained_on(run: RunFolder, loaded: Loaded, root: Path) -> ResolvedModel:
+    """The model that the run was trained on, where it still is what it was. Raises UserError where it is not."""
+    lock = run.read("lock.json").get("model")
+    if lock and is_unchanged(before := ResolvedModel(**lock)):
+        return before
     found = resolve_model(loaded.recipe.model, root, loaded.is_rehearsal)
-    if trained_on and found.identity != trained_on["identity"]:
-        what = f"was trained on {trained_on['note']}, which is not {found.note} as it is now"
+    if lock and found.identity != lock["identity"]:
+        what = f"was trained on {lock['note']}, which is not {found.note} as it is now"
         raise UserError(Problem(Mark(str(run.path)), what, "bring it back: an adapter on another base is another model", "other-model"))
     return found
-
-
-def _merge(work: Work, planned: Planned) -> None:
-    """The adapter in its base model as merged/, where the recipe wants it."""
-    run, model = work.run, work.loaded.recipe.model
-    if not work.loaded.recipe.export.merge:
-        return
-    key = stages.merge_key(run.status["stages"]["train"])
-    if work.begin("merge", key):
-        request = {"base_model": planned.model.path, "revision": model.revision, "trust_remote_code": model.trust_remote_code}
-        run.write("merge.json", request)
-        argv = (sys.executable, "-m", "recipekit.runner.merging")
-        run_child(argv, run.path, planned.plan.env, "merge.log", "merging", work.display.event)
-        facts = run.read("merged/merge.json")
-        work.display.say("merge", f"merged/ in {facts['dtype']}, logits within {facts['largest_difference']:.1g} of base and adapter")
-        work.complete("merge", key)
 
 
 def _evaluate(work: Work, planned: Planned) -> dict[str, Any]:

@@ -22,15 +22,15 @@ LICENCES = {
 }  # fmt: skip
 
 
-def write_card(run: RunFolder, recipe: Recipe) -> Path:
-    """Write model/README.md; return its path."""
-    path = run / "model" / "README.md"
-    write_atomically(path, model_card(run, recipe).encode())
+def write_card(run: RunFolder, recipe: Recipe, merged: bool = False) -> Path:
+    """Write model/README.md, or merged/README.md; return its path."""
+    path = run / ("merged" if merged else "model") / "README.md"
+    write_atomically(path, model_card(run, recipe, merged).encode())
     return path
 
 
-def model_card(run: RunFolder, recipe: Recipe) -> str:
-    """The card's text: YAML metadata, then what a reader must know."""
+def model_card(run: RunFolder, recipe: Recipe, merged: bool = False) -> str:
+    """The card's text: YAML metadata, then what a reader must know. `merged` says that the adapter stands in the base's weights."""
     from huggingface_hub import EvalResult, ModelCardData
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
@@ -44,7 +44,7 @@ def model_card(run: RunFolder, recipe: Recipe) -> str:
                    metric_type=name, metric_value=found["value"], metric_name=name.replace("_", " "))
         for name, found in measured.items()
     ]  # fmt: skip
-    adapter = recipe.training.adapter != "none"
+    adapter = recipe.training.adapter != "none" and not merged
     data = ModelCardData(
         license=licence or "other", license_name=None if licence else "that-of-the-base-model", base_model=base,
         base_model_relation="adapter" if adapter else "finetune", library_name="peft" if adapter else "transformers",
@@ -63,7 +63,7 @@ def model_card(run: RunFolder, recipe: Recipe) -> str:
     body = environment.get_template("model_card.md.j2").render(
         recipe=recipe, metrics=metrics, columns=columns, labels=LABELS, manifest=run.read("data/manifest.json"), lock=run.read("lock.json"),
         licence=licence, base=base, answer=answer(metrics) if metrics else "", verdicts=verdicts(metrics) if metrics else {},
-        rehearsal=bool(run.status.get("rehearsal")),
+        rehearsal=bool(run.status.get("rehearsal")), merged=merged,
     )  # fmt: skip
     return f"---\n{data.to_yaml()}\n---\n\n{body}"
 

@@ -157,8 +157,24 @@ def test_a_merged_model_is_base_and_adapter_in_one_and_answers_as_they_do(finish
     assert merged[f"{name}.weight"] == pytest.approx(base[f"{name}.weight"] + 8 / 4 * b @ a, abs=1e-6)
     assert abs(b @ a).max() > 1e-4, "the adapter has learnt something"
     assert not (folder / "merged" / "adapter_config.json").exists() and (folder / "merged" / "tokenizer.json").exists()
+    assert "# tiny" in (folder / "merged" / "README.md").read_text() and "perplexity" in (folder / "merged" / "README.md").read_text()
     again = recipe("run", "tiny.yml", "--json", "--set", "export.merge=true", *evaluation, cwd=workplace)
     assert set(json.loads(again.stdout)["stages"].values()) == {"reused"}
+    elsewhere = recipe("merge", folder_of(finished, workplace), "--out", "whole", "--json", cwd=workplace)
+    assert elsewhere.returncode == 0, elsewhere.stderr
+    assert json.loads(elsewhere.stdout)["folder"] == "whole"
+    assert (workplace / "whole" / "model.safetensors").read_bytes() == (folder / "merged" / "model.safetensors").read_bytes()
+    assert not (folder_of(finished, workplace) / "merged").exists()
+
+
+def test_a_run_that_is_merged_afterwards_is_still_the_recipes_run(finished, workplace, recipe):
+    run = folder_of(finished, workplace)
+    merged = recipe("merge", run, cwd=workplace)
+    assert merged.returncode == 0, merged.stderr
+    assert merged.stdout == f"{run / 'merged'}\n" and (run / "merged" / "config.json").is_file()
+    assert recipe("merge", run, cwd=workplace).stdout == merged.stdout, "done before"
+    again = recipe("run", "tiny.yml", "--json", cwd=workplace)
+    assert set(json.loads(again.stdout)["stages"].values()) == {"reused"} and Path(json.loads(again.stdout)["run"]).name == run.name
 
 
 def test_a_gate_that_is_not_met_exits_3_and_keeps_the_run(finished, workplace, recipe):

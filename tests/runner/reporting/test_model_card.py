@@ -72,6 +72,12 @@ def test_a_rehearsals_model_says_so(run, minimal):
     assert "This is a rehearsal's model" in model_card(run, Recipe.from_values(minimal()))
 
 
+def test_the_card_of_merged_weights_is_of_a_whole_model(run, minimal):
+    text = model_card(run, Recipe.from_values(minimal({"model.base_model": "Qwen/Qwen2.5-1.5B-Instruct"})), merged=True)
+    assert read(text).data.library_name == "transformers" and read(text).data.to_dict()["base_model_relation"] == "finetune"
+    assert "A model with an adapter merged into its weights (lora, rank" in text
+
+
 def test_a_model_that_was_not_evaluated_says_so(run, minimal):
     (run / "eval" / "metrics.json").unlink()
     text = model_card(run, Recipe.from_values(minimal({"training.adapter": "none"})))
