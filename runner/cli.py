@@ -29,6 +29,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "benchmarks": ("benchmarks", "Show BLiMP and GLUE from result files."),
     "report": ("report", "Write a run's report.html again."),
     "merge": ("merge", "Merge the adapter of a run into its base model."),
+    "export": ("export", "Write a run's model as a GGUF file."),
     "resume": ("resume", "Go on with a run that was interrupted."),
     "verify-resume": ("verify_resume", "Kill a training and prove that it ends in the same bits all the same."),
     "reproduce": ("reproduce", "Make a finished run again and name the first difference, or say that there is none."),

@@ -1,0 +1,32 @@
+"""`recipe export --gguf` of a run."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("gguf", reason="needs the extra [train]")
+
+
+def test_an_adapter_is_exported_from_its_merged_weights(tuned_run: Path, tiny_model: Path, tmp_path: Path, command_line) -> None:
+    run = tmp_path / "runs" / "tiny" / "20260101-000000-aaaaaa"
+    shutil.copytree(tuned_run, run)
+    refused = command_line("export", run, "--gguf")
+    assert refused.code == 1 and f"recipe merge {run}" in refused.err
+    shutil.copytree(tiny_model, run / "merged")
+    done = command_line("export", run, "--gguf", "--quantise", "q8_0", "--json")
+    assert done.code == 0, done.err
+    facts = json.loads(done.out)
+    assert facts["file"] == str(run / "tiny-q8_0.gguf") and facts["model"] == str(run / "merged")
+    assert Path(facts["file"]).read_bytes()[:4] == b"GGUF" and facts["bytes"] == Path(facts["file"]).stat().st_size
+
+
+def test_a_file_that_is_no_gguf_is_never_overwritten(tiny_model: Path, tmp_path: Path, command_line) -> None:
+    (tmp_path / "notes.txt").write_text("mine")
+    refused = command_line("export", tiny_model, "--gguf", "--out", tmp_path / "notes.txt")
+    assert refused.code == 1 and "is no GGUF file" in refused.err
+    assert (tmp_path / "notes.txt").read_text() == "mine"
+    done = command_line("export", tiny_model, "--gguf", "--out", tmp_path / "new.gguf")
+    assert (done.code, done.out) == (0, f"{tmp_path / 'new.gguf'}\n")
+    assert command_line("export", tiny_model).code == 2, "as what is not said"
