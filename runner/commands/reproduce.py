@@ -31,7 +31,7 @@ def command(run: str, steps: int | None, root: Path, as_json: bool) -> None:
     else:
         _print(found)
     if found.differences:
-        hint = f"the new run is {found.again.path}" if found.again else found.trained
+        hint = f"the new run is {found.again.path}" if found.again else ""
         raise GateError(*(Problem(Mark(""), f"{part}: {what}", hint, "not-the-same") for part, what in found.differences))
 
 

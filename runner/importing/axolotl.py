@@ -22,10 +22,9 @@ from .draft import Draft
 GPU = Machine("cuda", 1, fast_bf16=True)  # what Axolotl's configurations are written for
 ATTENTION = {"flash_attention": "flash_attention_2", "sdp_attention": "sdpa", "flex_attention": "flex_attention",
              "eager_attention": "eager", "xformers_attention": "xformers", "sage_attention": "sage", "s2_attention": "s2"}  # fmt: skip
+OTHER_TRAININGS = ("rl", "reward_model", "process_reward_model")
 REFUSED = {
-    "rl": "a recipe is trained on what the data say, without preferences or rewards",
-    "reward_model": "a recipe trains no reward model",
-    "process_reward_model": "a recipe trains no reward model",
+    **dict.fromkeys(OTHER_TRAININGS, "a recipe is trained on what the data say, without preferences or rewards"),
     "pretraining_dataset": "rows are converted before they are trained on: name it under datasets, with type: completion",
     "skip_prepare_dataset": "rows are converted, counted and audited before they are trained on",
     "streaming": "rows are converted, counted and audited before they are trained on",
@@ -56,7 +55,8 @@ def read_axolotl(draft: Draft, folder: Path) -> None:
             CHANGED[key](draft, key, value)
         elif key in REFUSED or key.startswith("sample_packing_"):
             why = REFUSED.get(key, "recipekit packs rows itself: each once, whole")
-            draft.lose(key, why) if value else draft.keep(key, "every recipe is trained so")
+            say = draft.refuse if key in OTHER_TRAININGS else draft.lose
+            say(key, why) if value else draft.keep(key, "every recipe is trained so")
         elif home.rpartition(".")[2] == key:
             draft.put(key, {home: value})
         elif key in table["fields"] and not home:

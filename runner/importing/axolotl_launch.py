@@ -21,7 +21,7 @@ def put_deepspeed(draft: Draft, key: str, value: Any) -> None:
     if found is None:
         return draft.lose(key, "set launch.zero_stage: the file is not there, and its name does not tell the stage")
     stage, optimizer, weights = found
-    wanted: dict[str, Any] = {"launch.engine": "deepspeed", "launch.zero_stage": stage}
+    wanted: dict[str, Any] = _engine(draft, "deepspeed") | {"launch.zero_stage": stage}
     wanted |= {"launch.offload_optimizer": True} if optimizer else {}
     draft.put(key, wanted | ({"launch.offload_params": True} if weights else {}), f"the rest is recipekit's; {_PROCESSES}")
 
@@ -50,7 +50,12 @@ def _settings(value: Any) -> tuple[int, bool, bool] | None:
 def _fsdp(draft: Draft, key: str, value: Any) -> None:
     if not value:
         return draft.note(key, "launch.fsdp", "nothing is sharded")
-    draft.put(key, {"launch.engine": "torchrun", "launch.fsdp": True}, _PROCESSES)
+    draft.put(key, _engine(draft, "torchrun") | {"launch.fsdp": True}, _PROCESSES)
+
+
+def _engine(draft: Draft, name: str) -> dict[str, Any]:
+    """What starts the processes, unless Ray does."""
+    return {} if draft.given.get("use_ray") else {"launch.engine": name}
 
 
 def _fsdp_config(draft: Draft, key: str, value: Any) -> None:
@@ -58,7 +63,7 @@ def _fsdp_config(draft: Draft, key: str, value: Any) -> None:
         return draft.lose(key, "it is no mapping")
     for name, setting in value.items():
         if name.removeprefix("fsdp_") == "offload_params":
-            draft.put(f"{key}.{name}", {"launch.engine": "torchrun", "launch.fsdp": True, "launch.offload_params": setting})
+            draft.put(f"{key}.{name}", _engine(draft, "torchrun") | {"launch.fsdp": True, "launch.offload_params": setting})
         else:
             draft.lose(f"{key}.{name}", "launch.fsdp: true shards as recipekit has tried it (FSDP2)")
     if not draft.values.get("launch", {}).get("fsdp"):

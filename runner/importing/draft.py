@@ -2,6 +2,7 @@
 
 from typing import Any, Literal, NamedTuple
 
+from ...schemas.errors import Problem
 from ...schemas.sections import Recipe
 from ...schemas.validation import check_document, key_paths, schema, subschema
 from ...schemas.yaml_source import Document, KeyPath
@@ -29,6 +30,7 @@ class Draft:
         self.given: dict[str, Any] = source.data
         self.values: dict[str, Any] = {"recipe": 1, "name": name, "model": {}, "data": {}, "training": {}}
         self.entries: dict[str, Entry] = {}
+        self.problems: list[Problem] = []
 
     def put(self, key: str, homes: dict[str, Any], why: str = "", fate: Fate | None = None) -> None:
         """Set keys of the recipe, unless its schema refuses a value."""
@@ -57,6 +59,12 @@ class Draft:
     def lose(self, key: str, why: str) -> None:
         """The recipe cannot say this."""
         self.entries[key] = Entry(key, "not expressible", (), why)
+
+    def refuse(self, key: str, why: str) -> None:
+        """The recipe cannot say this, and without it would be another training altogether."""
+        self.lose(key, why)
+        what = f"{key}: {one_line(self.given[key])}: {why}: without it this is another training"
+        self.problems.append(Problem(self.source.mark((key,)), what, rule="another-training"))
 
     def say_nothing(self, key: str) -> None:
         """The key stands there without a value."""

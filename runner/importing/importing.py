@@ -47,7 +47,7 @@ def import_config(path: Path, tool: Tool | None, name: str, folder: Path) -> Imp
     account = [(_place(source, entry.key), entry) for entry in draft.entries.values()]
     account.sort(key=lambda told: (not told[0].line, told[0]))
     text = _head(path, draft) + to_yaml(draft.ordered())
-    return Imported(text, account, problems_of(parse_yaml(text, name)))
+    return Imported(text, account, draft.problems + problems_of(parse_yaml(text, name)))
 
 
 def _tool(source: Document) -> Tool:

@@ -157,7 +157,7 @@ def _stage(draft: Draft, key: str, value: Any) -> None:
     if value in ("sft", "pt"):
         draft.note(key, "data.type", "chat" if value == "sft" else "text")
     else:
-        draft.lose(key, "a recipe is trained on what the data say, without preferences or rewards")
+        draft.refuse(key, "a recipe is trained on what the data say, without preferences or rewards")
 
 
 def _trackers(draft: Draft, key: str, value: Any) -> None:

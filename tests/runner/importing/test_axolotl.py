@@ -33,6 +33,7 @@ SAME = [
     ({"deepspeed": {"zero_optimization": {"stage": 1}}}, "launch.zero_stage", 1),
     ({"fsdp_config": {"fsdp_offload_params": True}}, "launch.offload_params", True),
     ({"use_ray": True, "ray_num_workers": 2}, "launch.num_processes", 2),
+    ({"use_ray": True, "deepspeed": "zero3.json"}, "launch.engine", "ray"),
     ({"wandb_project": "mine"}, "training.trackers", ["wandb"]),
     ({"wandb_project": "mine"}, "axolotl.wandb_project", "mine"),
     ({"neftune_noise_alpha": 5}, "axolotl.neftune_noise_alpha", 5),
@@ -50,7 +51,6 @@ LOST = [
     ({"deepspeed": "my.json"}, "deepspeed", "set launch.zero_stage"),
     ({"plugins": ["some.Plugin"]}, "plugins: some.Plugin", "recipekit's plugin alone"),
     ({"liger_rope": True}, "liger_rope", "has no such key"),
-    ({"rl": "dpo"}, "rl", "preferences"),
     ({"output_dir": "out"}, "output_dir", "recipe run --out"),
     ({"gradient_checkpointing": "offload"}, "gradient_checkpointing", "false takes its place"),
     ({"tf32": False}, "tf32", "training.precision"),
@@ -86,6 +86,12 @@ def test_what_is_said_is_not_said_otherwise(imported):
     recipe, entries, _ = imported(SMALL | {"adapter": "lora", "warmup_steps": 5, **UNSAID, "warmup_ratio": None, "sequence_len": 64})
     assert recipe["training"]["sequence_len"] == 64 and recipe["training"]["warmup_steps"] == 5 and "warmup_ratio" not in recipe["training"]
     assert not [key for key, entry in entries.items() if entry.fate == "default"]
+
+
+def test_a_training_on_preferences_is_no_recipe(imported):
+    _, entries, found = imported(SMALL | {"rl": "dpo"})
+    assert entries["rl"].fate == "not expressible" and "another training" in found.problems[0].what and found.problems[0].mark.line
+    assert imported(SMALL | {"rl": False})[2].problems == []
 
 
 def test_a_key_without_a_value_says_nothing(imported):

@@ -78,8 +78,8 @@ def test_what_a_recipe_still_lacks_is_told(imported):
 
 
 def test_what_cannot_be_said_stands_in_the_recipe_as_a_comment(imported):
-    _, _, found = imported(SMALL | {"rl": "dpo"})
-    assert re.search(r"^#   rl: .*preferences", found.text, re.MULTILINE)
+    _, _, found = imported(SMALL | {"output_dir": "out"})
+    assert re.search(r"^#   output_dir: recipe run --out", found.text, re.MULTILINE)
 
 
 def test_a_key_that_a_rule_refuses_is_taken_back_with_the_rules_words(imported):

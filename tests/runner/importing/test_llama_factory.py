@@ -86,7 +86,6 @@ def test_a_dataset_is_what_dataset_info_says(imported, name, source):
         ({"dataset": "unknown"}, "dataset", "does not describe it"),
         ({"dataset_dir": "elsewhere"}, "dataset", "there is no elsewhere/dataset_info.json"),
         ({"template": "llama3"}, "template", "model.chat_template"),
-        ({"stage": "dpo"}, "stage", "preferences"),
         ({"val_size": 100}, "val_size", "a tenth"),
         ({"plot_loss": True}, "plot_loss", "nothing like it"),
         ({"optim": "galore"}, "optim", "adamw_torch takes its place"),
@@ -103,6 +102,11 @@ def test_datasets_to_evaluate_on_are_the_validation_split(imported):
     recipe, _, found = imported(SMALL | {"eval_dataset": "named", "val_size": None})
     assert [source.get("split") for source in recipe["data"]["sources"]] == [None, "validation"] and found.problems == []
     assert recipe["data"]["split"] == {"validation": 0}
+
+
+def test_a_training_on_preferences_is_no_recipe(imported):
+    _, entries, found = imported(SMALL | {"stage": "dpo"})
+    assert entries["stage"].fate == "not expressible" and "another training" in found.problems[0].what
 
 
 def test_pretraining_reads_texts(imported):
