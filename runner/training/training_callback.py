@@ -92,10 +92,11 @@ class RunCallback(TrainerCallback):
         if str(self.step) == os.environ.get(KILL_AT):
             os.kill(os.getpid(), signal.SIGKILL)
         # A signal reaches each process at another moment, and a checkpoint needs all of them at the same step.
-        self.interrupted = total(self.signalled or str(self.step) == os.environ.get(STOP_AT), args.device) > 0
+        is_asked_for = str(self.step) == os.environ.get(STOP_AT)
+        self.interrupted = total(self.signalled or is_asked_for, args.device) > 0
         if self.interrupted:
             control.should_save = True
-            control.should_evaluate = False
+            control.should_evaluate &= is_asked_for  # who signals is in a hurry; an evaluation draws random numbers
             control.should_training_stop = True
         control.should_log |= control.should_save  # a loss is a mean since the last line: a training that resumes here begins a new one
 

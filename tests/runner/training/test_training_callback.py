@@ -10,6 +10,7 @@ transformers = pytest.importorskip("transformers", reason="needs the extra [trai
 
 from recipekit.runner.progress import Progress  # noqa: E402
 from recipekit.runner.training.training_callback import METRICS, RunCallback  # noqa: E402
+from recipekit.runner.training.training_signals import STOP_AT  # noqa: E402
 
 
 @pytest.fixture
@@ -85,6 +86,22 @@ def test_a_line_is_logged_with_every_checkpoint(resumed):
         control = transformers.TrainerControl(should_save=True)
         hook(args, transformers.TrainerState(global_step=5), control)
         assert control.should_log
+
+
+@pytest.mark.parametrize(("asked_for", "evaluates"), [("5", True), ("6", False), (None, False)], ids=["here", "later", "never"])
+def test_a_stop_that_is_asked_for_comes_after_the_evaluation_that_is_due_and_one_by_a_signal_before(
+    resumed, monkeypatch, asked_for, evaluates
+):
+    """So that the random numbers in its checkpoint are those of a training that went on."""
+    args, callback, _ = resumed(4, lines=EVALUATED)
+    callback.signalled = asked_for is None
+    if asked_for:
+        monkeypatch.setenv(STOP_AT, asked_for)
+    control = transformers.TrainerControl(should_evaluate=True)
+    callback.on_step_end(args, transformers.TrainerState(global_step=5), control)
+    stops = asked_for != "6"
+    assert (callback.interrupted, control.should_training_stop, control.should_save) == (stops, stops, stops)
+    assert control.should_evaluate is (evaluates or not stops)
 
 
 def test_a_heartbeat_comes_with_every_batch_of_an_evaluation(resumed, tmp_path):
