@@ -30,6 +30,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "report": ("report", "Write a run's report.html again."),
     "merge": ("merge", "Merge the adapter of a run into its base model."),
     "export": ("export", "Write a run's model as a GGUF file."),
+    "push": ("push", "Push a run's model with its card to the Hugging Face hub."),
     "resume": ("resume", "Go on with a run that was interrupted."),
     "verify-resume": ("verify_resume", "Kill a training and prove that it ends in the same bits all the same."),
     "reproduce": ("reproduce", "Make a finished run again and name the first difference, or say that there is none."),
@@ -49,7 +50,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
 VERBS = {
     "train": "run", "sft": "run", "finetune": "run", "validate": "check", "lint": "check", "preprocess": "convert", "evaluate": "eval",
     "list": "ls", "cat": "show", "init": "new", "cp": "new", "fetch": "new", "config-schema": "schema", "env": "doctor",
-    "inference": "chat", "infer": "chat", "merge-lora": "merge", "status": "runs",
+    "inference": "chat", "infer": "chat", "merge-lora": "merge", "status": "runs", "upload": "push",
     "repro": "reproduce", "replay": "reproduce",
 }  # fmt: skip
 # extra of this project -> the packages that it brings; all others come with `train`
