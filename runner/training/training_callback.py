@@ -10,6 +10,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+import torch
 from transformers import EarlyStoppingCallback, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 from transformers.trainer_utils import IntervalStrategy
 
@@ -39,9 +40,10 @@ class RunCallback(TrainerCallback):
         self.tokens_before = 0
 
     def attach(self, trainer: Any) -> None:
-        """Count the tokens of every batch as it is trained, padding left out."""
+        """Count the tokens of every batch as it is trained, padding left out. And let no evaluation change what is trained after it: its
+        loader draws a random number, so that a training that was stopped before one that was due would go on with others."""
         self.trainer = trainer
-        training_step = trainer.training_step
+        training_step, evaluate = trainer.training_step, trainer.evaluate
 
         def counting(model: Any, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
             mask = inputs.get("attention_mask")
@@ -50,7 +52,11 @@ class RunCallback(TrainerCallback):
             beat()
             return training_step(model, inputs, *args, **kwargs)
 
-        trainer.training_step = counting
+        def apart(*args: Any, **kwargs: Any) -> Any:
+            with torch.random.fork_rng([torch.cuda.current_device()] if torch.cuda.is_available() else []):
+                return evaluate(*args, **kwargs)
+
+        trainer.training_step, trainer.evaluate = counting, apart
 
     def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -96,7 +102,7 @@ class RunCallback(TrainerCallback):
         self.interrupted = total(self.signalled or is_asked_for, args.device) > 0
         if self.interrupted:
             control.should_save = True
-            control.should_evaluate &= is_asked_for  # who signals is in a hurry; an evaluation draws random numbers
+            control.should_evaluate &= is_asked_for  # who signals is in a hurry; whoever resumes makes up for it
             control.should_training_stop = True
         control.should_log |= control.should_save  # a loss is a mean since the last line: a training that resumes here begins a new one
 

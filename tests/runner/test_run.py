@@ -222,6 +222,23 @@ def test_a_training_told_to_stop_checkpoints_exits_130_and_resumes_to_the_same_b
     assert weights(run) == weights(folder_of(finished, workplace))
 
 
+@pytest.mark.long
+def test_a_stop_before_an_evaluation_that_was_due_changes_no_bit_of_what_follows(workplace, recipe):
+    """With an evaluation after each step, a signal always skips one; an evaluation draws random numbers, and so does the dropout."""
+    each = ["--set", "training.eval_steps=1", "--set", "training.max_steps=8"]
+    whole = recipe("run", "tiny.yml", *each, "--out", "whole", "--json", cwd=workplace)
+    assert whole.returncode == 0, whole.stderr
+    process = start(workplace, "run", "tiny.yml", *each, "--out", "cut")
+    run = wait_for_step(workplace / "cut", 2, process)
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=120)
+    assert process.returncode == 130
+    resumed = recipe("resume", run, "--json", cwd=workplace)
+    assert resumed.returncode == 0, resumed.stderr
+    assert losses(run) == losses(folder_of(json.loads(whole.stdout), workplace))
+    assert weights(run) == weights(folder_of(json.loads(whole.stdout), workplace))
+
+
 def test_rows_that_are_too_long_stop_the_run_by_name(workplace, recipe):
     refused = recipe("run", "tiny.yml", "--set", "training.sequence_len=48", "--out", "long", cwd=workplace)
     assert refused.returncode == 1

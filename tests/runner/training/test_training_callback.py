@@ -92,7 +92,6 @@ def test_a_line_is_logged_with_every_checkpoint(resumed):
 def test_a_stop_that_is_asked_for_comes_after_the_evaluation_that_is_due_and_one_by_a_signal_before(
     resumed, monkeypatch, asked_for, evaluates
 ):
-    """So that the random numbers in its checkpoint are those of a training that went on."""
     args, callback, _ = resumed(4, lines=EVALUATED)
     callback.signalled = asked_for is None
     if asked_for:
@@ -109,3 +108,15 @@ def test_a_heartbeat_comes_with_every_batch_of_an_evaluation(resumed, tmp_path):
     assert not (tmp_path / "heartbeat").exists()
     callback.on_prediction_step(args, transformers.TrainerState(), transformers.TrainerControl())
     assert (tmp_path / "heartbeat").exists()
+
+
+def test_an_evaluation_leaves_the_random_numbers_of_the_training_as_they_are(tmp_path):
+    import torch
+
+    trainer = SimpleNamespace(training_step=None, evaluate=lambda: torch.rand(3).tolist())
+    RunCallback(Progress(tmp_path / "progress.jsonl")).attach(trainer)
+    torch.manual_seed(7)
+    undisturbed = torch.rand(3).tolist()
+    torch.manual_seed(7)
+    assert trainer.evaluate() == undisturbed, "it draws from where the training stands"
+    assert torch.rand(3).tolist() == undisturbed
