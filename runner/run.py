@@ -10,7 +10,7 @@ from ..schemas.errors import Mark, Problem, UserError
 from ..schemas.recipe import Loaded, load_recipe
 from ..schemas.yaml_writing import to_yaml
 from . import rehearsal, stages, upstream
-from .conclusion import finish
+from .conclusion import conclude, require_gates
 from .display import Display
 from .effective import effective_values
 from .evaluate.evaluation import evaluate
@@ -106,9 +106,10 @@ def execute(run: RunFolder, loaded: Loaded, root: Path, display: Display, previo
                 if loaded.recipe.export.merge:
                     merge(work, planned)
                 metrics = _evaluate(work, planned)
+                conclude(run, loaded.recipe, metrics, display)
         finally:
             display.clear()
-        finish(run, loaded, metrics, display)
+        require_gates(metrics)
         return Outcome(run, done, metrics)
 
 

@@ -17,9 +17,10 @@ from .report_rows import classified_rows, cut, extremes, gains, ranking_metric, 
 from .token_summary import token_summary
 
 
-def write_report(run: RunFolder) -> Path:
-    """Write the run's report.html from what the run has left; return its path."""
-    page = environment().get_template("report.html.j2").render(report_facts(run))
+def write_report(run: RunFolder, ending: dict[str, str] | None = None) -> Path:
+    """Write the run's report.html from what the run has left; return its path. `ending` is the state, with its reason, that the run
+    will have once the report is there."""
+    page = environment().get_template("report.html.j2").render(report_facts(run, run.status | (ending or {})))
     path = run / "report.html"
     write_atomically(path, page.encode())
     return path
@@ -36,16 +37,16 @@ def environment() -> Any:
     return found
 
 
-def report_facts(run: RunFolder) -> dict[str, Any]:
+def report_facts(run: RunFolder, status: dict[str, Any]) -> dict[str, Any]:
     """What the page shows."""
     metrics = run.read("eval/metrics.json")
     if not metrics:
-        raise UserError(f"{run.path} has not been evaluated: it is {run.status['state']}", hint=f"recipe resume {run.path}")
+        raise UserError(f"{run.path} has not been evaluated: it is {status['state']}", hint=f"recipe resume {run.path}")
     lines, loaded = read_lines(run / "metrics.jsonl"), stored_recipe(run)
     return {
-        "name": run.status["recipe"],
+        "name": status["recipe"],
         "run": run.path.name,
-        "state": run.status["state"],
+        "state": status["state"],
         "answer": answer(metrics),
         "manifest": run.read("data/manifest.json"),
         "token_lines": {split: token_summary(facts) for split, facts in run.read("tokens.json").items()},
@@ -64,7 +65,7 @@ def report_facts(run: RunFolder) -> dict[str, Any]:
         "recipe": (run / "recipe.yml").read_text(encoding="utf-8"),
         "lock": run.read("lock.json"),
         "rehearsal": run.read("rehearsal.json").get("keys", {}),
-        "reasons": [line for line in [run.status.get("reason")] if line],
+        "reasons": [line for line in [status.get("reason")] if line],
     }
 
 
