@@ -1,6 +1,7 @@
 """Line charts as inline SVG: no script, no network, readable in light and dark and by a screen reader."""
 
 import math
+import sys
 from collections.abc import Callable, Sequence
 from html import escape
 from typing import NamedTuple
@@ -49,6 +50,8 @@ def line_chart(title: str, series: Sequence[Series], x_label: str) -> str:
 def ticks(low: float, high: float, wanted: int = 5) -> list[float]:
     """Round numbers between the two, about as many as wanted."""
     raw = (high - low) / wanted
+    if raw < sys.float_info.min:  # as good as nothing between them, and no number that can be divided by
+        return [low]
     magnitude = 10 ** math.floor(math.log10(raw))
     step = next(factor * magnitude for factor in (1, 2, 5, 10) if factor * magnitude >= raw)
     first = math.ceil(low / step)

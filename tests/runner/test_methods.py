@@ -85,14 +85,16 @@ def test_the_validation_is_not_packed_so_that_its_loss_can_be_compared(trained):
 
 
 def test_early_stopping_ends_a_training_that_grows_worse_and_has_not_forgotten_its_patience_when_it_was_killed(tmp_path, tiny_model):
-    """At such a rate the second step's loss is the best for long: the evaluations after the third and the fourth step wait, and it ends.
-    Killed in the fourth, it must know that it has waited once."""
+    """At such a rate the loss is soon at its best, two evaluations more wait, and it ends. Killed in its last step, it must know that it
+    has waited once."""
     path = write_recipe(tmp_path, tiny_model)
     changes = {"learning_rate": 0.3, "lr_scheduler": "constant", "eval_steps": 1, "save_steps": 1, "early_stopping_patience": 2}
     loaded = load_recipe(str(path), tuple(f"training.{key}={value}" for key, value in changes.items()))
-    trial = prepare(loaded, tmp_path, tmp_path / "trial", lambda event: None)
-    assert trial.train(kill_at=4) == ("the beginning", False)
-    assert trial.train() == ("checkpoint-3", True)
-    evaluated = {line["step"]: line["eval_loss"] for line in trial.lines() if "eval_loss" in line and line["step"]}
-    assert min(evaluated, key=lambda step: evaluated[step]) == 2
-    assert max(evaluated) == 4 == max(line["step"] for line in trial.lines())
+    whole, trial = (prepare(loaded, tmp_path, tmp_path / name, lambda event: None) for name in ("whole", "trial"))
+    assert whole.train() == ("the beginning", True)
+    evaluated = {line["step"]: line["eval_loss"] for line in whole.lines() if "eval_loss" in line and line["step"]}
+    last = max(evaluated)
+    assert min(evaluated, key=lambda step: evaluated[step]) == last - 2 and last < 12
+    assert trial.train(kill_at=last) == ("the beginning", False)
+    assert trial.train() == (f"checkpoint-{last - 1}", True)
+    assert {line["step"]: line["eval_loss"] for line in trial.lines() if "eval_loss" in line and line["step"]} == evaluated

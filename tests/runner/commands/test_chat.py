@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -36,8 +37,8 @@ class Terminal:
     def type(self, text: str) -> None:
         os.write(self.controller, text.encode())
 
-    def until(self, what: str, after: int = 0) -> str:
-        """Everything seen so far, once `what` stands in it after that many characters."""
+    def until(self, what: str, after: int = 0) -> int:
+        """Where `what` ends, the first time that it is seen after so many characters."""
         end = time.monotonic() + 150  # on a machine that does other things too
         while what not in self.seen[after:]:
             if time.monotonic() > end:
@@ -46,14 +47,15 @@ class Terminal:
                 pytest.fail(f"{what!r} does not appear in {self.seen!r}")
             if select.select([self.controller], [], [], 0.2)[0]:
                 self.seen += os.read(self.controller, 65536).decode("utf-8", "replace")
-        return self.seen
+        return self.seen.index(what, after) + len(what)
 
     def ended(self) -> int:
-        try:
-            while os.read(self.controller, 65536):
-                continue
-        except OSError:  # how Linux tells that nobody holds the other end
-            os.close(self.controller)
+        end = time.monotonic() + 150
+        with suppress(OSError):  # how Linux tells that nobody holds the other end
+            while time.monotonic() < end:
+                if select.select([self.controller], [], [], 0.2)[0]:
+                    self.seen += os.read(self.controller, 65536).decode("utf-8", "replace")
+        os.close(self.controller)  # a process that is still there is hung up on
         return self.process.wait(60)
 
 
@@ -90,15 +92,13 @@ def test_what_cannot_be_talked_with_is_told_before_anything_is_loaded(tmp_path: 
 
 def test_in_a_terminal_ctrl_c_stops_the_reply_and_ctrl_d_ends(tuned_run: Path) -> None:
     terminal = Terminal(tuned_run, "--beside-base", "--max-tokens", 400, "--repetition-penalty", 1.3)
-    terminal.until("Ctrl-D ends")
-    terminal.until("> ")
+    terminal.until("> ", terminal.until("Ctrl-D ends"))
     terminal.type("Hello cat?\r")
-    at = len(terminal.until("tuned"))
+    replying = terminal.until("tuned")
     terminal.process.send_signal(signal.SIGINT)
-    stopped = len(terminal.until("stopped", at))
-    terminal.until("> ", stopped)
+    stopped = terminal.until("> ", terminal.until("stopped", replying))
     terminal.type("/reset\r")
-    terminal.until("the conversation begins anew", stopped)
+    terminal.until("> ", terminal.until("the conversation begins anew", stopped))  # before its prompt, Ctrl-D would be nobody's
     terminal.type("\x04")
     assert terminal.ended() == 0
 
@@ -106,5 +106,9 @@ def test_in_a_terminal_ctrl_c_stops_the_reply_and_ctrl_d_ends(tuned_run: Path) -
 def test_a_terminal_that_is_told_to_end_ends(tiny_model: Path) -> None:
     terminal = Terminal(tiny_model)
     terminal.until("> ")
-    terminal.process.terminate()
+    time.sleep(2)  # a signal between the prompt and the waiting for the keyboard would be seen with the next key, or signal, only
+    while terminal.process.poll() is None:
+        terminal.process.terminate()
+        with suppress(subprocess.TimeoutExpired):
+            terminal.process.wait(30)
     assert terminal.ended() == 130

@@ -4,7 +4,7 @@ import math
 import xml.etree.ElementTree as ET
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from recipekit.runner.reporting.charts import BOTTOM, HEIGHT, LEFT, TOP, WIDTH, Series, line_chart, ticks
 
@@ -71,6 +71,7 @@ def test_hostile_text_is_text(text):
 
 
 @given(st.lists(st.tuples(st.floats(0, 1e6), NUMBERS), min_size=1, max_size=20))
+@example([(0.0, 0.0), (0.0, 5e-324)])
 def test_any_finite_points_stay_inside_the_picture(drawn):
     svg = line_chart("Loss", [Series("a", drawn)], "step")
     placed = points(svg)
