@@ -42,12 +42,19 @@ def serve() -> Iterator[Hub]:
         pass
 
     Handler.repositories, Handler.requests = repositories, requests
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    with listening(Handler) as url:
+        yield Hub(url, repositories, requests)
+
+
+@contextmanager
+def listening(handler: type[BaseHTTPRequestHandler]) -> Iterator[str]:
+    """A server on a free port of the loopback, with a thread a request, until the block ends: its address."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     server.daemon_threads = True
     thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
     thread.start()
     try:
-        yield Hub(f"http://127.0.0.1:{server.server_address[1]}", repositories, requests)
+        yield f"http://127.0.0.1:{server.server_address[1]}"
     finally:
         server.shutdown()
         server.server_close()

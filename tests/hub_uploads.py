@@ -5,14 +5,15 @@ only one that may write.
 """
 
 import json
-import threading
 from base64 import b64decode
 from collections.abc import Iterator
 from contextlib import contextmanager
 from hashlib import sha1, sha256
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
+
+from tests.hub_server import listening
 
 TOKEN = "hf_loopbacktokenforuploads0123456789"
 
@@ -39,17 +40,9 @@ def serve() -> Iterator[Uploads]:
     class Handler(_Handler):
         pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    Handler.hub = hub = Uploads(f"http://127.0.0.1:{server.server_address[1]}", {}, {}, {}, [])
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
-    thread.start()
-    try:
-        yield hub
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    with listening(Handler) as url:
+        Handler.hub = Uploads(url, {}, {}, {}, [])
+        yield Handler.hub
 
 
 class _Handler(BaseHTTPRequestHandler):
