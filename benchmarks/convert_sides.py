@@ -103,6 +103,11 @@ def ours(rows: str, folder: str, processes: str) -> None:
     build(data, Path(folder, "out"), processes=int(processes))
 
 
+def apart(rows: str, folder: str) -> None:
+    """Two conversions at once that have nothing to say to each other: what two processes could gain at most on this machine."""
+    _at_once([Process(target=ours, args=(rows, str(Path(folder, name)), "1")) for name in ("first", "second")])
+
+
 def datasets_map(rows: str, folder: str) -> None:
     """What a script with `datasets` and `jsonschema` does: load, map (validate, digest), filter duplicates, write."""
     import datasets
@@ -134,11 +139,16 @@ def datasets_map(rows: str, folder: str) -> None:
 
 def spin(processes: str) -> None:
     """Plain Python loops, one a process: what more processes can gain on this machine at all."""
-    workers = [Process(target=_loop) for _ in range(int(processes))]
+    _at_once([Process(target=_loop) for _ in range(int(processes))])
+
+
+def _at_once(workers: list[Process]) -> None:
     for worker in workers:
         worker.start()
     for worker in workers:
         worker.join()
+        if worker.exitcode:
+            raise RuntimeError(f"a side ended with {worker.exitcode}")
 
 
 def _loop() -> None:
@@ -201,11 +211,14 @@ class Clock:
         return {"wall": time.perf_counter() - self.wall, "cpu": self._cpu() - self.cpu, "peak_mb": peak}
 
 
-SIDES: dict[str, Callable[..., Any]] = {side.__name__: side for side in (bare, unvalidated, ours, datasets_map, spin, near, datasketch)}
+SIDES: dict[str, Callable[..., Any]] = {
+    side.__name__: side for side in (bare, unvalidated, ours, apart, datasets_map, spin, near, datasketch)
+}
 
 
 NEEDS = {
     "ours": ("recipekit.converters.building.pipeline",),
+    "apart": ("recipekit.converters.building.pipeline",),
     "datasets_map": ("datasets", "jsonschema"),
     "near": ("recipekit.converters.building.near", "numpy", "rensa"),
     "datasketch": ("datasketch", "xxhash"),

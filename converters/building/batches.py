@@ -4,18 +4,17 @@ import io
 import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from hashlib import file_digest
-from pathlib import Path
+from hashlib import file_digest, sha256
 from typing import Any, BinaryIO, NamedTuple, Protocol
 
 from ...schemas.errors import Mark, Problem, UserError
-from ..reading.capped_lines import capped_lines
-from ..reading.compressed import FAULTS, bad_stream
+from ..reading.capped_lines import Readable, capped_lines
+from ..reading.compressed import FAULTS, bad_stream, is_as_stored
 from ..reading.files import SourceFile
 from ..reading.readers import NOT_READ, open_file
 from ..records import Drop, Row
 from ..registry import Converter
-from .conversion import Batch
+from .conversion import Batch, count_lines
 
 BATCH_BYTES = 1 << 20
 ROW_BYTES = 1 << 10  # what a row is taken to hold when rows, not bytes, are counted
@@ -69,6 +68,7 @@ class SourceFiles:
         self.handed_out = 0
         self.formats: dict[str, str] = {}
         self.versions: dict[SourceFile, Version] = {}
+        self.hashes: dict[SourceFile, str] = {}
         self.stream: BinaryIO = io.BytesIO()
 
     def batches(self) -> Iterator[Batch]:
@@ -84,7 +84,10 @@ class SourceFiles:
         for file in self.files:
             with self._opened(file) as (stream, rows):
                 if self.formats[file.name] == "jsonl":
-                    yield from line_batches(stream, file.name, self.batch_bytes)
+                    read = Hashed(stream)
+                    yield from line_batches(read, file.name, self.batch_bytes)
+                    if is_as_stored(stream):
+                        self.hashes[file] = read.hash.hexdigest()
                 else:
                     yield from self._row_batches(numbered(rows))
 
@@ -122,10 +125,18 @@ class SourceFiles:
             raise UserError(Problem(Mark(str(self.files[0].path.parent)), what, hint, "no-data"))
 
     def facts(self) -> list[dict[str, Any]]:
-        """Name, format, hash and size of each file. They are hashed here, and must still be those that were read."""
-        facts = [{"name": f.name, "format": self.formats.get(f.name, "not read"), **_file_facts(f.path)} for f in self.files]
+        """Name, format, hash and size of each file. What was not hashed while it was read is hashed here; all must be as they were then."""
+        facts = [{"name": f.name, "format": self.formats.get(f.name, "not read"), **self._file_facts(f)} for f in self.files]
         self.check_unchanged()
         return facts
+
+    def _file_facts(self, file: SourceFile) -> dict[str, Any]:
+        try:
+            with file.path.open("rb") as stream:
+                found = self.hashes.get(file) or file_digest(stream, "sha256").hexdigest()
+                return {"sha256": found, "bytes": os.fstat(stream.fileno()).st_size}
+        except OSError as error:
+            raise bad_stream(str(file.path), error) from None
 
     def check_unchanged(self) -> None:
         """Raise UserError when a file is no longer the one that was read."""
@@ -135,12 +146,18 @@ class SourceFiles:
             raise UserError(*(Problem(Mark(str(file.path)), "changed while it was read", hint, "input-changed") for file in changed))
 
 
-def _file_facts(path: Path) -> dict[str, Any]:
-    try:
-        with path.open("rb") as stream:
-            return {"sha256": file_digest(stream, "sha256").hexdigest(), "bytes": path.stat().st_size}
-    except OSError as error:
-        raise bad_stream(str(path), error) from None
+class Hashed:
+    """A stream whose bytes are hashed while they are read."""
+
+    def __init__(self, stream: Readable) -> None:
+        self.stream = stream
+        self.hash = sha256()
+
+    def read(self, size: int, /) -> bytes:
+        """The next bytes, at most `size`."""
+        block = self.stream.read(size)
+        self.hash.update(block)
+        return block
 
 
 def _limited(rows: Iterable[Row | Drop], limit: int | None) -> Iterator[Row | Drop]:
@@ -181,10 +198,12 @@ def _rows(batch: list[Row | Drop]) -> Batch:
     return Batch(first.file, first.line, rows=batch)
 
 
-def line_batches(stream: BinaryIO, name: str, size: int) -> Iterator[Batch]:
+def line_batches(stream: Readable, name: str, size: int) -> Iterator[Batch]:
     """The stream's lines, about `size` bytes at a time."""
     line = 1
     with capped_lines(stream) as buffered:
-        while lines := buffered.readlines(size):
-            yield Batch(name, line, lines)
-            line += len(lines)
+        while block := buffered.read(size):
+            if not block.endswith(b"\n"):
+                block += buffered.readline()
+            yield Batch(name, line, block)
+            line += count_lines(block)

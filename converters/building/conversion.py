@@ -5,6 +5,7 @@ batches, so that a batch may be converted in any process, or again in another on
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
+from io import BytesIO
 from itertools import accumulate, chain
 from sys import maxsize
 from typing import Any, NamedTuple
@@ -46,20 +47,25 @@ class Spec(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """Rows in order, before conversion: `lines` of JSON as they stand in the file, the first of which has the number `line`; or `rows`
-    that were read already.
+    """Rows in order, before conversion: `lines` of JSON, whole ones as they stand in the file, the first of which has the number `line`;
+    or `rows` that were read already.
     """
 
     file: str
     line: int
-    lines: Sequence[bytes] = ()
+    lines: bytes = b""
     rows: Sequence[Row | Drop] = ()
 
     def __str__(self) -> str:
         if self.lines:
-            return f"lines {self.line} to {self.line + len(self.lines) - 1} of {self.file}"
+            return f"lines {self.line} to {self.line + count_lines(self.lines) - 1} of {self.file}"
         last = self.rows[-1]
         return f"rows {self.line} to {(last.row if isinstance(last, Drop) else last).line} of {self.file}"
+
+
+def count_lines(block: bytes) -> int:
+    """How many lines the block has; the last need not be ended."""
+    return block.count(b"\n") + (not block.endswith(b"\n"))
 
 
 class Converted(NamedTuple):
@@ -85,7 +91,7 @@ class Converted(NamedTuple):
 def convert_batch(spec: Spec, batch: Batch) -> Converted:
     """Convert and validate the rows of a batch, and write the records as lines. Every row is accounted for in its ledger."""
     ledger, unread = Ledger(), []
-    rows = json_lines(batch.lines, batch.file, batch.line, unread, ledger) if batch.lines else readable(batch.rows, unread, ledger)
+    rows = json_lines(BytesIO(batch.lines), batch.file, batch.line, unread, ledger) if batch.lines else readable(batch.rows, unread, ledger)
     items = converter(spec.converter).convert(rows, spec.kind, **spec.options)
     found = encode(spec, items, unread, ledger, Lines(spec.converter, spec.prefix))
     candidates = len(found.ends) + ledger.dropped.total()

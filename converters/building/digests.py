@@ -7,8 +7,8 @@ at a time with numpy, takes its place: 8 to 16 bytes a row. Without numpy (the e
 from typing import Any
 
 WIDTH = 16
-MANY = 1 << 16
-_LEAST_SLOTS = 1 << 18
+MANY = 1 << 18
+_LEAST_SLOTS = 1 << 20
 
 
 class Digests:

@@ -1,21 +1,26 @@
 """Batches converted in several processes, in order. A process that dies costs its batch one more try, not the conversion.
 
-Messages are pickles. Large ones pass through memory that a worker shares with the parent, since a pipe moves only 64 KB at a time.
+Every process has two batches: one that it converts and one that waits for it, so that it never waits for the parent. Messages pass through
+files in memory, since a pipe moves only 64 KB at a time: the pickle, and beside it the lines, which a pickle would copy once more.
 """
 
 import os
 import pickle
 import signal
+from collections import deque
 from collections.abc import Iterable, Iterator
-from mmap import mmap
+from contextlib import suppress
+from itertools import accumulate, cycle, pairwise
 from multiprocessing import get_context
 from multiprocessing.connection import wait
+from tempfile import TemporaryFile
 from typing import Any, NamedTuple, Self
 
 from ...schemas.errors import Mark, Problem, UserError
 from .conversion import Batch, Converted, Spec, convert_batch
 
-SLOT_BYTES = 1 << 25  # reserved, not used: memory is taken when it is written to
+DEPTH = 2
+KEPT_BYTES = 1 << 25  # of a file in memory, when its message has been read
 TRIES = 2
 
 
@@ -43,29 +48,38 @@ class Workers:
         self.workers: list[Worker] = []
 
     def convert(self, spec: Spec, batches: Iterable[Batch]) -> Iterator[Converted]:
-        """The converted batches, in the order of the batches. At most two batches a process are under way or waiting their turn."""
+        """The converted batches, in the order of the batches. At most three batches a process are under way or waiting their turn."""
         if self.processes == 1:
             yield from (_here(spec, batch) for batch in batches)
             return
         self.workers = self.workers or [Worker() for _ in range(self.processes)]
         tasks = (Task(number, spec, batch) for number, batch in enumerate(batches))
+        upcoming, turn = next(tasks, None), 0
         done: dict[int, Converted] = {}
-        idle, busy, turn = list(self.workers), [], 0
         while True:
-            while idle and len(busy) + len(done) < 2 * self.processes and (task := next(tasks, None)):
-                busy.append(idle.pop().start(task))
+            while upcoming and upcoming.number - turn < (DEPTH + 1) * self.processes and (worker := self._with_room()):
+                worker.start(upcoming)
+                upcoming = next(tasks, None)
             if turn in done:
                 yield done.pop(turn)
                 turn += 1
                 continue
-            if not busy:  # then nothing waits, since what was started is either busy, done, or given out
+            if not any(worker.tasks for worker in self.workers):  # then nothing waits: what was started is under way, done, or given out
                 return
-            for worker in _ready(busy):
+            for worker in self._ready():
                 number, found = worker.result()
                 if found is not None:
                     done[number] = found
-                    busy.remove(worker)
-                    idle.append(worker)
+
+    def _with_room(self) -> "Worker | None":
+        """The worker with the fewest batches, unless all have their fill."""
+        worker = min(self.workers, key=lambda worker: len(worker.tasks))
+        return worker if len(worker.tasks) < DEPTH else None
+
+    def _ready(self) -> list["Worker"]:
+        """The workers that have an answer or have died, once there is one. A process that dies closes its end of the pipe."""
+        ready = set(wait([worker.pipe for worker in self.workers if worker.tasks]))
+        return [worker for worker in self.workers if worker.pipe in ready]
 
     def __enter__(self) -> Self:
         return self
@@ -90,59 +104,54 @@ def _is_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, MemoryError) or isinstance(error.__cause__, MemoryError)
 
 
-def _ready(workers: list["Worker"]) -> list["Worker"]:
-    """The workers that have an answer or have died, once there is one. A process that dies closes its end of the pipe."""
-    ready = set(wait([worker.pipe for worker in workers]))
-    return [worker for worker in workers if worker.pipe in ready]
-
-
 class Worker:
-    """One process, and the batch that it has."""
+    """One process, and the batches that it has, the first of which it converts."""
 
     open: "list[Worker]" = []  # noqa: RUF012 - shared on purpose: a forked child must close its copies of the others' pipes
 
     def __init__(self) -> None:
-        self.slot = mmap(-1, SLOT_BYTES)
-        self.task: Task | None = None
+        self.files = [_file_in_memory() for _ in range(DEPTH)]
+        self.tasks: deque[Task] = deque()
         self.open.append(self)
         self._spawn()
 
     def _spawn(self) -> None:
-        self.pipe, theirs = get_context("fork").Pipe()
-        self.process = get_context("fork").Process(target=_serve, args=(theirs, self.slot), daemon=True)
+        pipe, theirs = get_context("fork").Pipe()
+        self.pipe = pipe
+        self.ends = Ends(pipe, self.files)
+        self.process = get_context("fork").Process(target=_serve, args=(Ends(theirs, self.files),), daemon=True)
         self.process.start()
         theirs.close()
 
-    def start(self, task: Task) -> "Worker":
+    def start(self, task: Task) -> None:
         """Give the worker a batch."""
-        self.task = task
-        try:
-            _send(self.pipe, self.slot, task)
-        except OSError:  # it died while it was idle; result() will see the pipe's end
-            pass
-        return self
+        self.tasks.append(task)
+        with suppress(ConnectionError):  # it has died; result() will see the pipe's end
+            self.ends.send(task._replace(batch=_apart(task.batch)))
 
     def result(self) -> tuple[int, Converted | None]:
-        """The batch's number and what became of it; None when the process had died and the batch is being tried again."""
-        assert self.task is not None
+        """The first batch's number and what became of it; None when the process had died and the batch is being tried again."""
         try:
-            found = _receive(self.pipe, self.slot)
+            found = self.ends.receive()
         except (EOFError, OSError):
-            self._again(self.task)
-            return self.task.number, None
-        return self.task.number, unwrap(found)
+            self._again()
+            return self.tasks[0].number, None
+        return self.tasks.popleft().number, unwrap(found)
 
-    def _again(self, task: Task) -> None:
+    def _again(self) -> None:
         self.process.join()
         code = self.process.exitcode or 0
         self.pipe.close()
-        if task.tries == TRIES:
+        first, *others = self.tasks
+        if first.tries == TRIES:
             died = f"was ended by signal {-code} ({signal.Signals(-code).name})" if code < 0 else f"ended with exit code {code}"
             hint = "the system may have run out of memory: use fewer processes; if it was a crash, the rows named here cause it"
-            what = f"a worker process {died} while it converted {task.batch}; so did the one that tried again"
-            raise UserError(Problem(Mark(task.batch.file, task.batch.line), what, hint, "worker-died"))
+            what = f"a worker process {died} while it converted {first.batch}; so did the one that tried again"
+            raise UserError(Problem(Mark(first.batch.file, first.batch.line), what, hint, "worker-died"))
+        self.tasks.clear()
         self._spawn()
-        self.start(task._replace(tries=task.tries + 1))
+        for task in (first._replace(tries=first.tries + 1), *others):
+            self.start(task)
 
     def stop(self) -> None:
         """End the process, whatever it is at."""
@@ -151,26 +160,49 @@ class Worker:
         self.process.kill()
         self.process.join()
         self.process.close()
-        self.slot.close()
+        for file in self.files:
+            os.close(file)
 
 
-def _send(pipe: Any, slot: mmap, message: Any) -> None:
-    data = pickle.dumps(message, pickle.HIGHEST_PROTOCOL)
-    if len(data) > SLOT_BYTES:
-        pipe.send(0)
-        pipe.send_bytes(data)
-        return
-    slot[: len(data)] = data
-    pipe.send(len(data))
+class Ends:
+    """One end of what a worker and the parent say to each other. Message n passes through the file n modulo DEPTH, there and back: the next
+    one to use it is sent when that answer has been read."""
+
+    def __init__(self, pipe: Any, files: list[int]) -> None:
+        self.pipe = pipe
+        self.outward, self.inward = cycle(files), cycle(files)
+
+    def send(self, message: Any) -> None:
+        """Send a message, of any size. Raises BrokenPipeError when the other side has ended."""
+        beside: list[pickle.PickleBuffer] = []
+        parts = [pickle.dumps(message, pickle.HIGHEST_PROTOCOL, buffer_callback=beside.append), *(buffer.raw() for buffer in beside)]
+        ends = [0, *accumulate(map(len, parts))]
+        if os.pwritev(next(self.outward), parts, 0) != ends[-1]:
+            raise MemoryError
+        self.pipe.send(ends)
+
+    def receive(self) -> Any:
+        """The next message. Raises EOFError when the other side has ended."""
+        ends, file = self.pipe.recv(), next(self.inward)
+        rest, *beside = (os.pread(file, end - start, start) for start, end in pairwise(ends))
+        if ends[-1] > KEPT_BYTES:
+            os.truncate(file, 0)
+        return pickle.loads(rest, buffers=beside)  # noqa: S301 - from our own child
 
 
-def _receive(pipe: Any, slot: mmap) -> Any:
-    size = pipe.recv()
-    with memoryview(slot) as view:
-        return pickle.loads(view[:size] if size else pipe.recv_bytes())  # noqa: S301 - from our own child
+def _file_in_memory() -> int:
+    if hasattr(os, "memfd_create"):
+        return os.memfd_create("batches")
+    with TemporaryFile() as file:  # where the system has none
+        return os.dup(file.fileno())
 
 
-def _serve(pipe: Any, slot: mmap) -> None:
+def _apart(part: Any) -> Any:
+    """A batch, converted or not, with its lines kept out of the pickle."""
+    return part._replace(lines=pickle.PickleBuffer(part.lines))
+
+
+def _serve(ends: Ends) -> None:
     """A worker's life: convert what comes until the pipe closes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     for worker in Worker.open:
@@ -178,10 +210,11 @@ def _serve(pipe: Any, slot: mmap) -> None:
             worker.pipe.close()
     while True:
         try:
-            task: Task = _receive(pipe, slot)
+            task: Task = ends.receive()
         except EOFError:
             os._exit(0)
-        _send(pipe, slot, attempt(task.spec, task.batch))
+        found = attempt(task.spec, task.batch)
+        ends.send(found if isinstance(found, Failed) else _apart(found))
 
 
 def attempt(spec: Spec, batch: Batch) -> Converted | Failed:

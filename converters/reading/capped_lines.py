@@ -1,13 +1,21 @@
 """The lines of a stream, none of which costs more memory than a cap: what is beyond it is read, but not kept."""
 
 import io
-from typing import Any, BinaryIO
+from typing import Any, Protocol
 
 MAX_LINE = 64 << 20
 READ_BYTES = 1 << 18
 
 
-def capped_lines(stream: BinaryIO, ends: bytes = b"\n") -> io.BufferedReader:
+class Readable(Protocol):
+    """Whatever bytes are read from."""
+
+    def read(self, size: int, /) -> bytes:
+        """At most `size` bytes; none at the end."""
+        ...
+
+
+def capped_lines(stream: Readable, ends: bytes = b"\n") -> io.BufferedReader:
     """The stream, to be read by lines. A line of more than MAX_LINE bytes comes cut, but longer than MAX_LINE: who reads it must refuse it.
 
     `ends` are the bytes that end a line: a file whose lines end in a bare \\r would else be one line.
@@ -18,7 +26,7 @@ def capped_lines(stream: BinaryIO, ends: bytes = b"\n") -> io.BufferedReader:
 class CappedLines(io.RawIOBase):
     """A stream in which no line is longer than MAX_LINE and a little."""
 
-    def __init__(self, stream: BinaryIO, ends: bytes = b"\n") -> None:
+    def __init__(self, stream: Readable, ends: bytes = b"\n") -> None:
         self.stream = stream
         self.ends = [bytes((end,)) for end in ends]
         self.held = 0

@@ -4,7 +4,7 @@ import gzip
 import io
 import zlib
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from ...schemas.errors import Mark, Problem, UserError
 
@@ -21,6 +21,11 @@ def decompressed(path: Path, head: bytes) -> io.BufferedReader | None:
     if head[:2] == GZIP_MAGIC or head == ZSTD_MAGIC:
         return io.BufferedReader(_Decompressed(path, head[:2] == GZIP_MAGIC), 1 << 16)
     return None
+
+
+def is_as_stored(stream: BinaryIO) -> bool:
+    """Whether the stream gives the bytes of its file, rather than what these stand for."""
+    return isinstance(stream, io.BufferedReader) and isinstance(stream.raw, io.FileIO)
 
 
 class _Decompressed(io.RawIOBase):

@@ -51,7 +51,7 @@ def lost(address: str) -> str:
     ray_workers.attempt, ray_workers.TRIES = suicide, 1
     try:
         with ray_workers.RayWorkers(address=address) as workers:
-            list(workers.convert(Spec("chat", "messages", {}), [Batch("a", 7, [b"{}\n", b"{}\n"])]))
+            list(workers.convert(Spec("chat", "messages", {}), [Batch("a", 7, b"{}\n{}\n")]))
     except UserError as error:
         return str(error)
     return ""

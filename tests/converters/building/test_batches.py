@@ -4,11 +4,14 @@ import gzip
 import io
 import json
 import os
+from hashlib import sha256
 
+import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from recipekit.converters.building.batches import SourceFiles, Version, line_batches, numbered, row_batches
+from recipekit.converters.reading import capped_lines
 from recipekit.converters.reading.files import SourceFile, source_files
 from recipekit.converters.records import Drop, Row
 from recipekit.converters.registry import converter
@@ -22,7 +25,7 @@ def source(path, limit=None, size=1 << 20, name="messages"):
 
 
 def lines_of(batches):
-    return [(batch.line + place, line) for batch in batches for place, line in enumerate(batch.lines)]
+    return [(batch.line + place, line) for batch in batches for place, line in enumerate(io.BytesIO(batch.lines))]
 
 
 @given(st.lists(st.binary(max_size=12).map(lambda b: b.replace(b"\n", b"")), max_size=20), st.integers(1, 40), st.booleans())
@@ -31,6 +34,24 @@ def test_every_line_stands_in_one_batch_with_its_number(lines, size, ended):
     found = lines_of(line_batches(io.BytesIO(text), "a", size))
     assert b"".join(line for _, line in found) == text
     assert [number for number, _ in found] == list(range(1, len(found) + 1))
+
+
+@pytest.mark.parametrize("size", [100, 1 << 20])
+@pytest.mark.parametrize(
+    ("name", "limit"), [("a.jsonl", None), ("a.jsonl", 2), ("a.jsonl.gz", None), ("empty.jsonl", None), ("one.json", None)]
+)
+def test_the_hash_of_a_file_is_that_of_its_bytes_however_it_was_read(tmp_path, monkeypatch, name, limit, size):
+    monkeypatch.setattr(capped_lines, "MAX_LINE", 300)  # a longer line is cut, and hashed whole
+    text = b"\xef\xbb\xbf" + b"".join(orjson.dumps(row) + b"\n" for row in [*chats(4), chat("x" * 900), *chats(2)])
+    contents = {"a.jsonl": text, "a.jsonl.gz": gzip.compress(text), "empty.jsonl": b"", "one.json": orjson.dumps(chats(3))}
+    path = tmp_path / name
+    path.write_bytes(contents[name])
+    read = source(path, limit, size)
+    for _ in read.batches():
+        pass
+    assert read.facts()[0]["sha256"] == sha256(contents[name]).hexdigest()
+    assert read.facts()[0]["bytes"] == len(contents[name])
+    assert list(read.hashes.values()) == ([sha256(text).hexdigest()] if (name, limit) == ("a.jsonl", None) else [])
 
 
 def test_a_batch_says_which_lines_it_holds(tmp_path):

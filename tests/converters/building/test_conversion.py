@@ -19,12 +19,16 @@ def lines(*rows):
     return [row if isinstance(row, bytes) else orjson.dumps(row) + b"\n" for row in rows]
 
 
+def block(*rows):
+    return b"".join(lines(*rows))
+
+
 def ids(found):
     return [orjson.loads(line)["id"] for line in found.lines.splitlines()]
 
 
 def test_valid_rows_become_lines_with_ends_and_digests():
-    found = convert_batch(CHATS, Batch("a", 5, lines(*chats(3))))
+    found = convert_batch(CHATS, Batch("a", 5, block(*chats(3))))
     assert ids(found) == ["a:5", "a:6", "a:7"]
     assert list(found.ends)[-1] == len(found.lines)
     assert found.lines[found.ends[0] : found.ends[1]] == found.lines.splitlines(keepends=True)[1]
@@ -52,20 +56,20 @@ def test_a_batch_may_be_empty():
     ],
 )
 def test_a_row_that_cannot_be_used_is_a_drop_with_its_line(line, reason):
-    found = convert_batch(CHATS, Batch("a", 1, lines(chat("x"), line, chat("y"))))
+    found = convert_batch(CHATS, Batch("a", 1, block(chat("x"), line, chat("y"))))
     assert ids(found) == ["a:1", "a:3"]
     assert found.ledger.dropped == {reason: 1}
     assert str(found.ledger.examples[0]).startswith(f"a:2: {reason}")
 
 
 def test_blank_lines_and_a_byte_order_mark_are_no_rows():
-    found = convert_batch(CHATS, Batch("a", 1, [b"\xef\xbb\xbf" + lines(chat("x"))[0], b"\n", b" \t\r\n", b"\r\n", *lines(chat("y"))]))
+    found = convert_batch(CHATS, Batch("a", 1, b"\xef\xbb\xbf" + block(chat("x"), b"\n \t\r\n\r\n", chat("y"))))
     assert ids(found) == ["a:1", "a:5"]
     assert found.ledger.read == 2
 
 
 def test_a_byte_order_mark_in_the_middle_is_a_fault():
-    found = convert_batch(CHATS, Batch("a", 7, [b"\xef\xbb\xbf" + lines(chat("x"))[0]]))
+    found = convert_batch(CHATS, Batch("a", 7, b"\xef\xbb\xbf" + lines(chat("x"))[0]))
     assert found.ledger.dropped == {"invalid_json": 1}
 
 
@@ -84,18 +88,18 @@ def test_drops_of_the_reader_are_counted_among_the_others():
 
 
 def test_the_system_prompt_of_the_recipe_is_written():
-    found = convert_batch(CHATS._replace(system_prompt="Be brief."), Batch("a", 1, lines(chat("x"))))
+    found = convert_batch(CHATS._replace(system_prompt="Be brief."), Batch("a", 1, block(chat("x"))))
     assert orjson.loads(found.lines)["messages"][0]["content"] == "Be brief."
-    assert found.digests == convert_batch(CHATS, Batch("a", 1, lines(chat("x")))).digests
+    assert found.digests == convert_batch(CHATS, Batch("a", 1, block(chat("x")))).digests
 
 
 def test_groups_and_strata_are_noted_where_they_are_asked_for():
     rows = lines(chat("x", tree=1, topic="a"), chat("y", topic="b"))
     spec = Spec("chat", "messages", {"keep_meta": ["tree", "topic"]}, group_by=("tree",), stratify_by="topic")
-    found = convert_batch(spec, Batch("a", 1, rows))
+    found = convert_batch(spec, Batch("a", 1, b"".join(rows)))
     assert [len(keys) for keys in found.keys] == [1, 0]
     assert found.strata == ["a", "b"]
-    assert convert_batch(CHATS, Batch("a", 1, rows)).keys == []
+    assert convert_batch(CHATS, Batch("a", 1, b"".join(rows))).keys == []
 
 
 def test_a_spec_is_what_the_recipe_says():
@@ -112,8 +116,8 @@ def test_a_spec_is_what_the_recipe_says():
     st.integers(1, 6),
 )
 def test_where_the_rows_are_cut_changes_nothing(rows, size):
-    whole = convert_batch(CHATS, Batch("a", 1, rows))
-    parts = [convert_batch(CHATS, Batch("a", 1 + at, rows[at : at + size])) for at in range(0, len(rows), size)]
+    whole = convert_batch(CHATS, Batch("a", 1, b"".join(rows)))
+    parts = [convert_batch(CHATS, Batch("a", 1 + at, b"".join(rows[at : at + size]))) for at in range(0, len(rows), size)]
     assert b"".join(part.lines for part in parts) == whole.lines
     assert b"".join(part.digests for part in parts) == whole.digests
     assert sum(part.ledger.read for part in parts) == whole.ledger.read

@@ -14,7 +14,7 @@ CHATS = Spec("chat", "messages", {})
 
 
 def batch(*rows, first=1, spec=CHATS):
-    return convert_batch(spec, Batch("a", first, [orjson.dumps(row) + b"\n" for row in rows]))
+    return convert_batch(spec, Batch("a", first, b"".join(orjson.dumps(row) + b"\n" for row in rows)))
 
 
 def kept_ids(kept):

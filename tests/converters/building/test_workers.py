@@ -10,6 +10,7 @@ import pytest
 from recipekit.converters.building import workers as module
 from recipekit.converters.building.conversion import Batch, Converted, Spec, convert_batch
 from recipekit.converters.building.workers import Workers
+from recipekit.converters.records import Row
 from recipekit.schemas.errors import Mark, Problem, UserError
 
 from ..chats import chat, chats
@@ -18,7 +19,7 @@ CHATS = Spec("chat", "messages", {})
 
 
 def batches(count, rows=3):
-    return [Batch("a", 1 + n * rows, [orjson.dumps(row) + b"\n" for row in chats(rows, n * rows)]) for n in range(count)]
+    return [Batch("a", 1 + n * rows, b"".join(orjson.dumps(row) + b"\n" for row in chats(rows, n * rows))) for n in range(count)]
 
 
 def result(found: Converted):
@@ -73,12 +74,27 @@ def test_the_same_processes_serve_one_source_after_the_other():
     assert orjson.loads(found[0].lines.splitlines()[0])["id"] == "1/a:1"
 
 
-def test_batches_larger_than_the_shared_memory_pass_through_the_pipe(monkeypatch):
-    monkeypatch.setattr(module, "SLOT_BYTES", 4096)
-    large = Batch("a", 1, [orjson.dumps(chat("x" * 100_000)) + b"\n"])
+@pytest.mark.parametrize("memory", [True, False])
+def test_messages_of_any_size_pass_and_leave_no_memory_taken(monkeypatch, memory):
+    monkeypatch.setattr(module, "KEPT_BYTES", 4096)
+    if not memory:
+        monkeypatch.delattr(os, "memfd_create")
+    large = [Batch("a", n, orjson.dumps(chat("x" * 1_000_000 + str(n))) + b"\n") for n in range(1, 12)]
+    rows = [Batch("a", 20, rows=[Row(chat("y" * 1_000_000), "a", 20)])]
     with Workers(2) as workers:
-        (found,) = workers.convert(CHATS, [large])
-    assert result(found) == result(convert_batch(CHATS, large))
+        found = [result(part) for part in workers.convert(CHATS, large + rows)]
+        assert [os.fstat(file).st_size for worker in workers.workers for file in worker.files] == [0] * 4
+    assert found == [result(convert_batch(CHATS, batch)) for batch in large + rows]
+
+
+def test_a_process_that_dies_with_a_batch_waiting_converts_both(monkeypatch, tmp_path):
+    """The first batch of a process costs a try; the second has done nothing."""
+    for count in range(1, 9):
+        failing(monkeypatch, once(tmp_path / str(count)), on_line=1 + 3 * (count - 1))
+        with Workers(2) as workers:
+            found = [result(part) for part in workers.convert(CHATS, batches(8))]
+        assert (tmp_path / str(count)).exists()
+        assert found == [result(convert_batch(CHATS, batch)) for batch in batches(8)]
 
 
 def test_a_process_that_is_killed_costs_its_batch_one_more_try(monkeypatch, tmp_path):
