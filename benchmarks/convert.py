@@ -5,7 +5,8 @@
     vs_bare_loop          the same, against a loop that writes rows as they came: parse, digest, write
     two_processes         wall time of one process over that of two. What this machine lets two processes gain at most: `two_apart`,
                           two whole conversions at once that share nothing, and `two_cores`, two plain loops
-    growth_10x            CPU time for ten times the rows, against the mean of ten conversions, half of them before it and half after it
+    growth_10x            CPU time for ten times the rows, against the mean of ten conversions, half of them before it and half after it;
+                          `growth_10x_user` is that of the program alone, `growth_10x_loop` that of the unvalidated loop, with the system's
     peak_mb_2m            peak memory for 2 million rows, in MB (null with --quick)
     near_dup_recall       share of planted near-duplicates (3 % of the words replaced) that are found
     near_dup_precision    share of the found pairs that were planted
@@ -39,7 +40,7 @@ class Scale(NamedTuple):
     documents: int
 
 
-FULL = Scale(rows=200_000, slow_rows=20_000, rounds=5, documents=100_000)
+FULL = Scale(rows=200_000, slow_rows=20_000, rounds=10, documents=100_000)
 QUICK = Scale(rows=20_000, slow_rows=2_000, rounds=2, documents=5_000)
 
 
@@ -58,7 +59,9 @@ def best(sides: dict[str, tuple[object, ...]], rounds: int) -> dict[str, dict[st
             now = run(*arguments)  # pyright: ignore[reportArgumentType]
             before = found.get(name, now)
             found[name] = (
-                now | {key: min(before[key], now[key]) for key in ("cpu", "wall")} | {"peak_mb": max(before["peak_mb"], now["peak_mb"])}
+                now
+                | {key: min(before[key], now[key]) for key in ("cpu", "user", "wall")}
+                | {"peak_mb": max(before["peak_mb"], now["peak_mb"])}
             )
     return found
 
@@ -84,11 +87,14 @@ def converting(scale: Scale, folder: Path, quick: bool, notes: list[str]) -> dic
         found |= best({"datasets.map": ("datasets_map", slow, folder)}, 1)
     else:
         notes.append("datasets is not installed in this python")
-    ours, big = found["recipekit"], None
-    growth = ours["cpu"] / found["recipekit, a tenth"]["cpu"]
+    ours = found["recipekit"]
+    growth = {"growth_10x": ours["cpu"] / found["recipekit, a tenth"]["cpu"]}
     if not quick:
-        found["recipekit, tenfold"] = big = tenfold(scale, rows, folder)
-        growth = big["cpu"] / big["mean"]
+        many = folder / "many.jsonl"
+        write_rows(many, 10 * scale.rows)
+        found["recipekit, tenfold"] = big = tenfold(("ours", rows, folder, 1), ("ours", many, folder, 1))
+        found["unvalidated, tenfold"] = loop = tenfold(("unvalidated", rows, folder), ("unvalidated", many, folder))
+        growth = {"growth_10x": big["growth_cpu"], "growth_10x_user": big["growth_user"], "growth_10x_loop": loop["growth_cpu"]}
     for name, side in found.items():
         print(f"{name:24} {side['wall']:8.2f} s wall {side['cpu']:8.2f} s CPU {side['peak_mb']:8.0f} MB", flush=True)
     slow_rate = scale.slow_rows / found["datasets.map"]["cpu"] if "datasets.map" in found else None
@@ -99,21 +105,19 @@ def converting(scale: Scale, folder: Path, quick: bool, notes: list[str]) -> dic
         "two_processes": round(ours["wall"] / found["recipekit, 2 processes"]["wall"], 2),
         "two_apart": round(2 * ours["wall"] / found["recipekit, twice apart"]["wall"], 2),
         "two_cores": round(2 * found["one plain loop"]["wall"] / found["two plain loops"]["wall"], 2),
-        "growth_10x": round(growth, 2),
-        "peak_mb_2m": round(big["peak_mb"]) if big else None,
+        **{name: round(ratio, 2) for name, ratio in growth.items()},
+        "peak_mb_2m": None if quick else round(found["recipekit, tenfold"]["peak_mb"]),
         "rows_per_s": round(scale.rows / ours["wall"]),
     }
 
 
-def tenfold(scale: Scale, rows: Path, folder: Path) -> dict[str, Any]:
-    """Ten times the rows; `mean` is the CPU time of as many in ten parts. The best of several short runs against one long one would say
-    how much faster this machine is in its best seconds."""
-    many = folder / "many.jsonl"
-    write_rows(many, 10 * scale.rows)
-    parts = [run("ours", rows, folder, 1)["cpu"] for _ in range(5)]
-    big = run("ours", many, folder, 1)
-    parts += [run("ours", rows, folder, 1)["cpu"] for _ in range(5)]
-    return big | {"mean": sum(parts) / len(parts)}
+def tenfold(short: tuple[object, ...], long: tuple[object, ...]) -> dict[str, Any]:
+    """The long side, and its time against ten short ones around it. The best of several short runs against one long one would say how much
+    faster this machine is in its best seconds."""
+    parts = [run(*short) for _ in range(5)]  # pyright: ignore[reportArgumentType]
+    big = run(*long)  # pyright: ignore[reportArgumentType]
+    parts += [run(*short) for _ in range(5)]  # pyright: ignore[reportArgumentType]
+    return big | {f"growth_{kind}": 10 * big[kind] / sum(part[kind] for part in parts) for kind in ("cpu", "user")}
 
 
 def near_duplicates(scale: Scale, folder: Path, notes: list[str]) -> dict[str, Any]:

@@ -197,18 +197,20 @@ def _judged(pairs: Sequence[tuple[Any, Any]], data: dict[str, Any]) -> dict[str,
 
 
 class Clock:
-    """Wall and CPU seconds since it was made, children included, and the peak memory of the process."""
+    """Wall and CPU seconds (those of the program alone too) since it was made, children included, and the peak memory of the process."""
 
     def __init__(self) -> None:
-        self.wall, self.cpu = time.perf_counter(), self._cpu()
+        self.wall, self.user, self.cpu = time.perf_counter(), *self._cpu()
 
     @staticmethod
-    def _cpu() -> float:
-        return sum(os.times()[:4])
+    def _cpu() -> tuple[float, float]:
+        times = os.times()
+        return times.user + times.children_user, sum(times[:4])
 
     def read(self) -> dict[str, Any]:
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        return {"wall": time.perf_counter() - self.wall, "cpu": self._cpu() - self.cpu, "peak_mb": peak}
+        user, cpu = self._cpu()
+        return {"wall": time.perf_counter() - self.wall, "user": user - self.user, "cpu": cpu - self.cpu, "peak_mb": peak}
 
 
 SIDES: dict[str, Callable[..., Any]] = {
