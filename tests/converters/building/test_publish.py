@@ -186,3 +186,41 @@ def test_bytes_lost_on_the_way_are_noticed(tmp_path):
     os.truncate(tmp_path / "a", 3)
     with pytest.raises(UserError, match="6 bytes were written and 3 are there"):
         file.close()
+
+
+def test_a_file_goes_to_the_disk_while_it_is_written(tmp_path, monkeypatch):
+    monkeypatch.setattr(publish, "FLUSH_BYTES", 1000)
+    flushed = []
+    flush = os.fsync
+    monkeypatch.setattr(publish.os, "fsync", lambda descriptor: (flushed.append(os.fstat(descriptor).st_size), flush(descriptor)))
+    file = NewFile(tmp_path / "a")
+    for _ in range(40):
+        file.write(b"x" * 500)
+        if file.flush:
+            file.flush.join()
+    file.close()
+    assert len(flushed) == 20
+    assert flushed == sorted(flushed)
+    assert file.path.read_bytes() == b"x" * 20_000
+
+
+@pytest.mark.parametrize("writes", [2, 10])
+def test_an_error_on_the_way_to_the_disk_is_not_lost(tmp_path, monkeypatch, writes):
+    """The system tells it once: to the flush that goes on beside the writing."""
+    monkeypatch.setattr(publish, "FLUSH_BYTES", 1000)
+    errors = [OSError(errno.ENOSPC, "No space left on device")]
+
+    def full(descriptor):
+        if errors:
+            raise errors.pop()
+
+    monkeypatch.setattr(publish.os, "fsync", full)
+    with pytest.raises(UserError, match="No space left"), new_folder(tmp_path / "out", "manifest.json") as folder:
+        file = NewFile(folder / "a")
+        with file.stream:
+            for _ in range(writes):
+                file.write(b"x" * 500)
+                if file.flush:
+                    file.flush.join()
+            file.close()
+    assert not (tmp_path / "out").exists()
