@@ -6,18 +6,19 @@ import os
 import shutil
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
+from functools import cache
 from hashlib import sha256
 from pathlib import Path
-from threading import Thread
-from typing import Any
+from typing import Any, BinaryIO
 
 from ...schemas.errors import Mark, Problem, UserError
 
 MANIFEST = "manifest.json"  # comes last: where it stands, the rest is complete
-FLUSH_BYTES = 32 << 20
+SENT_BYTES = 8 << 20
 NAMED = 5  # files of others that a refusal names
 _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2
+_SYNC_FILE_RANGE_WRITE = 2
 
 
 def write_atomically(path: Path, content: bytes) -> None:
@@ -39,29 +40,27 @@ def write_atomically(path: Path, content: bytes) -> None:
 class NewFile:
     """A file as it is written. Its hash is of what was meant to stand in it, so that bytes lost on the way are noticed later.
 
-    It goes to the disk while it is being written: flushed at the end alone, 200 MB cost a tenth of a conversion's time.
+    It is sent to the disk while it is being written, and waited for at the end: 200 MB at the end alone cost a twentieth of a conversion.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.stream = path.open("wb")
         self.hash = sha256()
-        self.bytes = self.flushed = 0
-        self.flush: Flush | None = None
+        self.bytes = self.sent = 0
 
     def write(self, content: bytes | memoryview) -> None:
-        """Append the content. Raises OSError when it, or what was written before, does not reach the disk."""
+        """Append the content."""
         self.stream.write(content)
         self.hash.update(content)
         self.bytes += len(content)
-        if self.bytes - self.flushed >= FLUSH_BYTES and (self.flush is None or self.flush.ended()):
-            self.flush, self.flushed = Flush(self.stream.fileno()), self.bytes
+        if self.bytes - self.sent >= SENT_BYTES:
+            send_to_disk(self.stream, self.sent, self.bytes)
+            self.sent = self.bytes
 
     def close(self) -> None:
         """Write what is buffered. Raises UserError when the file is not as long as what was written to it."""
         self.stream.close()
-        if self.flush:
-            self.flush.ended(wait=True)
         if (size := self.path.stat().st_size) != self.bytes:
             what = f"{self.bytes:,} bytes were written and {size:,} are there"
             raise UserError(Problem(Mark(str(self.path)), what, "check the disk", "bytes-lost"))
@@ -71,31 +70,15 @@ class NewFile:
         return {"sha256": self.hash.hexdigest(), "bytes": self.bytes}
 
 
-class Flush(Thread):
-    """An open file's way to the disk, in a thread. An error is told by the system once, so it is kept for who writes the file."""
+def send_to_disk(stream: BinaryIO, start: int, end: int) -> None:
+    """Have the system begin to write the bytes from start to end, and go on. What fails is told by the flush that a file ends with."""
+    if begin := getattr(_libc(), "sync_file_range", None):  # Linux has it
+        begin(stream.fileno(), ctypes.c_int64(start), ctypes.c_int64(end - start), _SYNC_FILE_RANGE_WRITE)
 
-    def __init__(self, descriptor: int) -> None:
-        super().__init__(daemon=True)
-        self.descriptor = os.dup(descriptor)  # the file may be closed before the thread has ended
-        self.error: OSError | None = None
-        self.start()
 
-    def run(self) -> None:
-        """Flush what has been written so far."""
-        try:
-            os.fsync(self.descriptor)
-        except OSError as error:
-            self.error = error
-        finally:
-            os.close(self.descriptor)
-
-    def ended(self, wait: bool = False) -> bool:
-        """Whether it has. Raises the OSError that it met."""
-        if wait:
-            self.join()
-        if self.error:
-            raise self.error
-        return not self.is_alive()
+@cache
+def _libc() -> ctypes.CDLL:
+    return ctypes.CDLL(None, use_errno=True)
 
 
 def cannot_write(path: Path, error: OSError, size: int | None = None) -> UserError:
@@ -186,8 +169,7 @@ def _swap(new: Path, target: Path) -> None:
     if not target.exists():
         new.rename(target)
         return
-    libc = ctypes.CDLL(None, use_errno=True)
-    exchange = getattr(libc, "renameat2", None)
+    exchange = getattr(_libc(), "renameat2", None)
     if exchange and exchange(_AT_FDCWD, os.fsencode(new), _AT_FDCWD, os.fsencode(target), _RENAME_EXCHANGE) == 0:
         return
     old = target.with_name(f".{target.name}.old.{os.getpid()}.tmp")

@@ -93,7 +93,7 @@ def test_a_file_that_is_read_may_not_stand_in_the_folder_that_is_written(tmp_pat
 
 
 def test_where_names_cannot_be_exchanged_it_takes_two_steps(tmp_path, monkeypatch):
-    monkeypatch.setattr(publish.ctypes, "CDLL", lambda *_, **__: object())
+    monkeypatch.setattr(publish, "_libc", lambda: object())
     write(tmp_path / "out", "a")
     write(tmp_path / "out", "b")
     assert (tmp_path / "out" / "rows").read_text() == "b"
@@ -188,39 +188,16 @@ def test_bytes_lost_on_the_way_are_noticed(tmp_path):
         file.close()
 
 
-def test_a_file_goes_to_the_disk_while_it_is_written(tmp_path, monkeypatch):
-    monkeypatch.setattr(publish, "FLUSH_BYTES", 1000)
-    flushed = []
-    flush = os.fsync
-    monkeypatch.setattr(publish.os, "fsync", lambda descriptor: (flushed.append(os.fstat(descriptor).st_size), flush(descriptor)))
+@pytest.mark.parametrize("system", ["linux", "another"])
+def test_a_file_is_sent_to_the_disk_while_it_is_written(tmp_path, monkeypatch, system):
+    monkeypatch.setattr(publish, "SENT_BYTES", 1000)
+    if system == "another":
+        monkeypatch.setattr(publish, "_libc", lambda: object())
+    sent, send = [], publish.send_to_disk
+    monkeypatch.setattr(publish, "send_to_disk", lambda stream, start, end: (sent.append((start, end)), send(stream, start, end)))
     file = NewFile(tmp_path / "a")
-    for _ in range(40):
-        file.write(b"x" * 500)
-        if file.flush:
-            file.flush.join()
+    for size in (400, 700, 300, 2500, 999):
+        file.write(b"x" * size)
     file.close()
-    assert len(flushed) == 20
-    assert flushed == sorted(flushed)
-    assert file.path.read_bytes() == b"x" * 20_000
-
-
-@pytest.mark.parametrize("writes", [2, 10])
-def test_an_error_on_the_way_to_the_disk_is_not_lost(tmp_path, monkeypatch, writes):
-    """The system tells it once: to the flush that goes on beside the writing."""
-    monkeypatch.setattr(publish, "FLUSH_BYTES", 1000)
-    errors = [OSError(errno.ENOSPC, "No space left on device")]
-
-    def full(descriptor):
-        if errors:
-            raise errors.pop()
-
-    monkeypatch.setattr(publish.os, "fsync", full)
-    with pytest.raises(UserError, match="No space left"), new_folder(tmp_path / "out", "manifest.json") as folder:
-        file = NewFile(folder / "a")
-        with file.stream:
-            for _ in range(writes):
-                file.write(b"x" * 500)
-                if file.flush:
-                    file.flush.join()
-            file.close()
-    assert not (tmp_path / "out").exists()
+    assert sent == [(0, 1100), (1100, 3900)]
+    assert file.path.read_bytes() == b"x" * 4899
