@@ -47,6 +47,7 @@ QUICK = Scale(rows=20_000, slow_rows=2_000, rounds=2, documents=5_000)
 def run(side: str, *arguments: object) -> dict[str, Any]:
     """Run a side in a process of its own: its wall and CPU seconds, peak MB and findings."""
     argv = [sys.executable, str(Path(convert_sides.__file__)), side, *map(str, arguments)]
+    os.sync()  # what the side before has written is written at its own cost
     result = subprocess.run(argv, stdout=subprocess.PIPE, check=True, text=True)
     return json.loads(result.stdout.splitlines()[-1])
 
