@@ -8,7 +8,7 @@ from importlib.util import find_spec
 import pytest
 from recipekit.runner.machine import Machine
 from recipekit.runner.models.model_size import model_size
-from recipekit.runner.resources.memory_plan import CPU_RUNTIME, adapter_parameters, memory_plan
+from recipekit.runner.resources.memory_plan import CPU_GAPS, CPU_RUNTIME, adapter_parameters, memory_plan
 from recipekit.schemas.sections import Recipe
 
 from ..models.test_model_size import GPT2, LLAMA2, QWEN
@@ -75,6 +75,16 @@ def test_what_is_offloaded_is_not_on_the_gpu(planned):
 
 def test_a_cpu_counts_what_python_and_its_packages_take(planned):
     assert planned(GPT2, {"adapter": "none"}, CPU).parts["runtime"] == CPU_RUNTIME
+
+
+@pytest.mark.parametrize(
+    ("training", "machine", "there"),
+    [({"adapter": "lora"}, CPU, True), ({"adapter": "lora"}, GPU, False), ({"adapter": "none"}, CPU, False)],
+)
+def test_a_cpu_counts_what_the_allocator_holds_beside_an_adapters_training(planned, training, machine, there):
+    plan = planned(LLAMA2, training, machine)
+    assert plan.parts.get("allocator", 0) == (int(CPU_GAPS * plan.parts["activations"]) if there else 0)
+    assert plan.certain == plan.total - sum(plan.parts.get(part, 0) for part in ("activations", "logits", "allocator"))
 
 
 def test_checkpointing_keeps_one_layer_and_every_layers_input(planned):
