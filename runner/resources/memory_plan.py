@@ -19,8 +19,8 @@ NF4_BYTES = (4 + 0.127) / 8
 LOGITS_BYTES = {4: 4 + 4 + 4 + 4, 2: 2 + 4 + 4 + 4 + 4}
 # Python with torch, transformers and Axolotl around a model of no size: measured (docs/measurements.md), axolotl 0.19.0, torch 2.13.
 CPU_RUNTIME = 850 << 20
-# What glibc's allocator holds beyond the activations where an adapter is trained on a CPU: blocks of other sizes do not fit in the gaps that
-# it was given back. Measured: 29 to 60 % of them (docs/measurements.md); nothing where every weight is trained, or a classifier.
+# What glibc's allocator holds beyond the activations where an adapter is trained on a CPU: blocks of other sizes do not fit in the gaps
+# that it was given back. Measured: 29 to 60 % of them (docs/measurements.md); nothing where every weight is trained, or a classifier.
 CPU_GAPS = 0.4
 
 
