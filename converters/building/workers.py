@@ -208,13 +208,13 @@ def _serve(ends: Ends) -> None:
     for worker in Worker.open:
         if hasattr(worker, "pipe"):
             worker.pipe.close()
-    while True:
-        try:
+    try:
+        while True:
             task: Task = ends.receive()
-        except EOFError:
-            os._exit(0)
-        found = attempt(task.spec, task.batch)
-        ends.send(found if isinstance(found, Failed) else _apart(found))
+            found = attempt(task.spec, task.batch)
+            ends.send(found if isinstance(found, Failed) else _apart(found))
+    except (EOFError, ConnectionError):
+        os._exit(0)
 
 
 def attempt(spec: Spec, batch: Batch) -> Converted | Failed:
