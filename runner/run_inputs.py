@@ -29,6 +29,7 @@ from .training.checkpoints import changes
 from .upstream import RUN
 
 PARTS = ("sources", "data", "model", "rendered", "packages", "machine")
+MERGE = "merge.yml"  # what `recipe merge` renders beside what has trained
 _OF_FILES = ("recipekit", "sources", "files")  # of a manifest: its other keys count rows and name labels
 
 
@@ -143,7 +144,7 @@ def unpinned(model: ResolvedModel) -> str:
 
 def _rendered(run: RunFolder, plan: Plan) -> Iterator[str]:
     """The first other line of each file that is rendered otherwise now."""
-    here = {str(path.relative_to(run.path)) for path in (run / "rendered").glob("*")}
+    here = {str(path.relative_to(run.path)) for path in (run / "rendered").glob("*") if path.name != MERGE}
     for name in dict.fromkeys([*plan.files, *sorted(here)]):
         was = (run / name).read_bytes().decode(errors="replace") if (run / name).is_file() else None
         now = plan.files.get(name)

@@ -162,4 +162,4 @@ def _type_hint(value: Any, wanted: str) -> str:
         return f"put quotes around it: without them it is read as {_KINDS['boolean' if isinstance(value, bool) else 'number']}"
     if wanted == "array" and not isinstance(value, dict):
         return f"write a list: [{_shown(value) if not isinstance(value, str) else value[:MAX_SHOWN]}]"
-    return "remove the key to get the default" if value is None else ""
+    return "give it a value, or remove the key if it is optional" if value is None else ""

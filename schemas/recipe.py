@@ -114,6 +114,8 @@ def _check_axolotl_keys(document: Document) -> list[Problem]:
         if key in fields["rendered"]:
             home = fields["rendered"][key]
             problems.append(Problem(mark, f"axolotl.{key} is set by the recipe itself", f"use {home}", "axolotl-key"))
+        elif key in fields["refused"]:
+            problems.append(Problem(mark, f"axolotl.{key} would break a promise: {fields['refused'][key]}", "remove it", "axolotl-key"))
         elif key not in fields["fields"]:
             near = difflib.get_close_matches(key, fields["fields"], n=1)
             hint = f"did you mean {near[0]!r}?" if near else f"Axolotl {fields['version']} would ignore it"

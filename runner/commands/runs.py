@@ -49,7 +49,7 @@ def facts(run: RunFolder) -> dict[str, Any]:
         status = {"state": "damaged", "reason": str(error)}
     lines = read_lines(run / "metrics.jsonl")
     losses = [line["loss"] for line in lines if _is_number(line.get("loss"))]
-    evaluated = [line["eval_loss"] for line in lines if _is_number(line.get("eval_loss"))]
+    evaluated = [line["eval_loss"] for line in lines if line["step"] > 0 and _is_number(line.get("eval_loss"))]
     state = status.get("state", "damaged")
     state = "killed" if state == "running" and not run.is_locked() else state
     return {

@@ -106,7 +106,7 @@ def generates(recipe: Recipe) -> bool:
 def scored(run: RunFolder, recipe: Recipe, rows: int, facts: dict[str, Any]) -> dict[str, Any]:
     """The content of metrics.json, from predictions.jsonl and the training's own numbers: no model is needed."""
     lines = read_lines(run / "metrics.jsonl")
-    kept = kept_loss(lines, recipe.training.load_best_model_at_end)
+    kept = kept_loss(lines, recipe.training.metric_for_best_model if recipe.training.load_best_model_at_end else None)
     training = Training(run / "data" / "train.jsonl", {**losses(lines), "validation_loss": kept})
     facts = {**facts, "losses": training.losses, "diagnosis": diagnosis(lines)._asdict()}
     predictions = run / "eval" / "predictions.jsonl"

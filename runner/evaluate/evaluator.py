@@ -7,7 +7,7 @@ so that an evaluation that was killed goes on where it was.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -73,17 +73,22 @@ def write_masks(cfg: Any, tokenizer: Any) -> None:
 def _prepared(cfg: Any, tokenizer: Any) -> list[dict[str, Any]]:
     """The rows with their tensors, the prompt of the last reply and that reply; shortest prompts first, to pad less."""
     given = {row["id"]: row for row in read_lines(ROWS)}
-    rows = []
+    rows, roles = [], cfg.datasets[0].get("roles_to_train") or ["assistant"]
     for tensors in tokenise(cfg, tokenizer, ROWS):
         row = given[tensors["id"]]
         if "messages" in row:
-            given_reply = {"reference": row["messages"][-1]["content"], "original_tokens": row.get("meta", {}).get("original_tokens")}
+            given_reply = {"reference": last_trained(row["messages"], roles), "original_tokens": row.get("meta", {}).get("original_tokens")}
             prompt, parts = tensors["input_ids"][: last_span(tensors["labels"])], [Piece(tensors["input_ids"], tensors["labels"])]
         else:
             given_reply = {"reference": "", "original_tokens": None}
             prompt, parts = [], pieces(tensors["input_ids"], cfg.sequence_len)
         rows.append({"id": row["id"], "prompt_ids": prompt, "pieces": parts, **given_reply})
     return sorted(rows, key=lambda row: (len(row["prompt_ids"]), row["id"]))
+
+
+def last_trained(messages: list[dict[str, Any]], roles: Sequence[str]) -> str:
+    """The last message that is trained: by its own word, else by its role. The model is asked for that one."""
+    return next(message["content"] for message in reversed(messages) if message.get("train", message["role"] in roles))
 
 
 def models(request: dict[str, Any], dtype: torch.dtype, device: str) -> Iterator[tuple[str, Any]]:

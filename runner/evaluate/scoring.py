@@ -4,6 +4,7 @@ import math
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from ...schemas.errors import UserError
 from ...schemas.sections import Evaluation
 from ..progress import read_lines
 from .intervals import Estimate, difference, estimate, resamples
@@ -77,7 +78,10 @@ def measured(evaluation: Evaluation, columns: Columns, against: str, of_labels: 
 def slices(evaluation: Evaluation, columns: Columns, of_labels: Columns, train: Path) -> dict[str, Any]:
     """The numbers apart for rows whose value of `seen_by` stood in a training row, and for the others; a part without rows is left out."""
     key = str(evaluation.seen_by)
-    known = {str(row.get("meta", {}).get(key)) for row in read_lines(train)}
+    known = {str(row["meta"][key]) for row in read_lines(train) if row.get("meta", {}).get(key) is not None}
+    if not known or not any(case.meta.get(key) is not None for case in columns[TUNED]):
+        where = "evaluated" if known else "training"
+        raise UserError(f"evaluation.seen_by: no {where} row has {key!r} in its meta", hint="name a key that the converter keeps")
     seen = {case.id for case in columns[TUNED] if str(case.meta.get(key)) in known}
     found: dict[str, Any] = {}
     for name, wanted in ((f"{key} seen in training", True), (f"{key} not seen in training", False)):

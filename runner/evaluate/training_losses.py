@@ -4,24 +4,27 @@ The thresholds and the advice are those of the EmoGPT guide: training loss below
 training loss falls while validation loss rises.
 """
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeGuard
 
 STUCK_ABOVE = 2.0
 OVERFIT_ADVICE = "stop earlier (training.early_stopping_patience), raise training.lora_dropout, lower training.lora_r"
 STUCK_ADVICE = "raise training.learning_rate or training.num_epochs"
+DIVERGED_ADVICE = "lower training.learning_rate, raise training.warmup_ratio, lower training.max_grad_norm"
+LOSSES = ("loss", "eval_loss")
+DIVERGED = 2  # times the first loss
 FALL = 0.05  # a share: smaller changes of a loss are taken for noise
 
 
 class Diagnosis(NamedTuple):
-    """`state` is learning, overfitting, stuck or too_short; `sentence` says why, with numbers, and what the guide advises."""
+    """`state` is learning, overfitting, stuck, diverged or too_short; `sentence` says why, with numbers, and what the guide advises."""
 
     state: str
     sentence: str
 
 
 def losses(lines: list[dict[str, Any]]) -> dict[str, float | None]:
-    """train_loss, the mean over the last epoch's logged steps; validation_loss, the lowest (see `kept_loss`) and the last one measured."""
-    train, validation = _series(lines, "loss"), _series(lines, "eval_loss")
+    """train_loss, the mean over the last epoch's logged steps; validation_loss, the last and the lowest one measured after a step."""
+    train, validation = _series(lines, "loss"), [point for point in _series(lines, "eval_loss") if point[0] > 0]
     last_epoch = [value for _, value, epoch in train if epoch is None or epoch > train[-1][2] - 1]
     return {
         "train_loss": sum(last_epoch) / len(last_epoch) if last_epoch else None,
@@ -30,10 +33,23 @@ def losses(lines: list[dict[str, Any]]) -> dict[str, float | None]:
     }
 
 
-def kept_loss(lines: list[dict[str, Any]], best_was_kept: bool) -> float | None:
-    """The validation loss of the weights that were kept: the lowest where the best were loaded at the end, else the last."""
-    found = losses(lines)
-    return found["best_validation_loss" if best_was_kept else "validation_loss"]
+def kept_loss(lines: list[dict[str, Any]], best_by: str | None) -> float | None:
+    """The validation loss of the weights that were kept: of the best by the metric that chose them at the end, else of the last.
+
+    None where that evaluation found no finite number. What was measured before the first step is of no weights that were trained.
+    """
+    evaluated = [line for line in lines if "eval_loss" in line and line["step"] > 0]
+    if best_by:
+        key = f"eval_{best_by.removeprefix('eval_')}"
+        measured = [line for line in evaluated if is_number(line.get(key))]
+        evaluated = [(min if "loss" in key else max)(measured, key=lambda line: line[key])] if measured else []
+    kept = evaluated[-1]["eval_loss"] if evaluated else None
+    return float(kept) if is_number(kept) else None
+
+
+def is_number(value: Any) -> TypeGuard[float]:
+    """A loss that was not finite is written as text."""
+    return isinstance(value, int | float)
 
 
 def diagnosis(lines: list[dict[str, Any]]) -> Diagnosis:
@@ -42,6 +58,10 @@ def diagnosis(lines: list[dict[str, Any]]) -> Diagnosis:
     if len(train) < 4:
         return Diagnosis("too_short", f"{len(train)} logged steps are too few to tell how training went.")
     start, end = _mean(train[: max(len(train) // 4, 1)]), _mean(train[-max(len(train) // 4, 1) :])
+    broken = next((f"{key} at step {line['step']}" for line in lines for key in LOSSES if isinstance(line.get(key), str)), "")
+    if broken or (end > STUCK_ABOVE and end > DIVERGED * train[0][1]):
+        what = f"training loss went from {train[0][1]:.3f} to {end:.3f}" + (f", and {broken} is no finite number" if broken else "")
+        return Diagnosis("diverged", f"Diverged: {what}. Advice: {DIVERGED_ADVICE}.")
     if len(validation) > 1:
         step, lowest, _ = min(validation, key=lambda point: point[1])
         last = validation[-1][1]
@@ -67,7 +87,7 @@ Point = tuple[int, float, Any]
 
 
 def _series(lines: list[dict[str, Any]], key: str) -> list[Point]:
-    return [(line["step"], float(line[key]), line.get("epoch")) for line in lines if isinstance(line.get(key), int | float)]
+    return [(line["step"], float(line[key]), line.get("epoch")) for line in lines if is_number(line.get(key))]
 
 
 def _mean(points: list[Point]) -> float:

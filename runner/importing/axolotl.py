@@ -59,6 +59,8 @@ def read_axolotl(draft: Draft, folder: Path) -> None:
             say(key, why) if value else draft.keep(key, "every recipe is trained so")
         elif home.rpartition(".")[2] == key:
             draft.put(key, {home: value})
+        elif key in table["refused"]:
+            draft.lose(key, table["refused"][key]) if value else draft.keep(key, "every recipe is trained so")
         elif key in table["fields"] and not home:
             draft.pass_on(key, value)
         else:

@@ -38,6 +38,8 @@ class Draft:
             default = subschema(schema("recipe"), tuple(next(iter(homes)).split("."))).get("default")
             instead = f"; {one_line(default)} takes its place" if default is not None else ""
             return self.lose(key, f"{refused[0]}{instead}")
+        if taken := [home for home, value in homes.items() if (was := self._at(home)) is not None and was != value]:
+            return self.lose(key, f"{taken[0]} is {one_line(self._at(taken[0]))} by another key: a recipe has one for all sources")
         for home, value in homes.items():
             *sections, last = home.split(".")
             here = self.values
@@ -46,6 +48,12 @@ class Draft:
             here[last] = value
         kept = len(homes) == 1 and next(iter(homes)).rpartition(".")[2] == key
         self.entries[key] = Entry(key, fate or ("kept" if kept else "renamed"), tuple(homes), why)
+
+    def _at(self, home: str) -> Any:
+        here: Any = self.values
+        for section in home.split("."):
+            here = here.get(section) if isinstance(here, dict) else None
+        return here
 
     def note(self, key: str, home: str, why: str) -> None:
         """What the key says is said by another key of the recipe, or is what happens without any."""

@@ -86,6 +86,10 @@ def answer(metrics: dict[str, Any]) -> str:
             unit = f" {facts['unit']}" if facts["unit"] else ""
             label = f"{name.replace('_', ' ')} is {word} than that of {other}"
             return f"On {rows} held-out rows the tuned model's {label}: {tuned}{unit} against {base}{unit}.{no_better_than(metrics, name)}"
+    for name in metrics["metrics"]:
+        if metrics["models"]["tuned"][name]["value"] is None and metrics["models"][against][name]["value"] is not None:
+            label = name.replace("_", " ")
+            return f"On {rows} {split} rows the tuned model's {label} could not be measured, that of {other} could: see the losses."
     return f"On {rows} {split} rows the tuned model cannot be told from {other}."
 
 

@@ -104,6 +104,7 @@ def first_cut(content: bytes) -> bytes:
 
 @pytest.mark.train
 def test_where_nothing_has_changed_nothing_differs_and_nothing_is_left_behind(run, inputs):
+    (run / "rendered" / "merge.yml").write_text("what recipe merge has left\n")
     code, told = inputs()
     assert code == 0 and told["identical"] and told["first_difference"] is None
     assert told["inputs"] == {part: [] for part in ("sources", "data", "model", "rendered", "packages", "machine")}

@@ -28,7 +28,7 @@ LINES = {
     "lora_r: 1.5": "training.lora_r: expected a whole number, got 1.5",
     "lora_r: 0": "training.lora_r: 0 is below the minimum, 1\n    hint: Rank of the adapter.",
     "lora_r: true": "training.lora_r: expected a whole number, got true",
-    "lora_r:": "training.lora_r: expected a whole number, got nothing\n    hint: remove the key to get the default",
+    "lora_r:": "training.lora_r: expected a whole number, got nothing\n    hint: give it a value, or remove the key if it is optional",
     "lora_r: [8]": "training.lora_r: expected a whole number, got a list",
     "sample_packing: yes": "training.sample_packing: expected true or false, got 'yes'\n    hint: write true",
     "sample_packing: No": "training.sample_packing: expected true or false, got 'No'\n    hint: write false",

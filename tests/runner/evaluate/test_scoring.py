@@ -6,6 +6,7 @@ import math
 import pytest
 from recipekit.runner.evaluate.metrics import Case
 from recipekit.runner.evaluate.scoring import Training, check_gates, read_cases, score
+from recipekit.schemas.errors import UserError
 from recipekit.schemas.sections import Evaluation, Gate
 
 pytest.importorskip("numpy", reason="needs the extra [train]: numpy")
@@ -191,6 +192,12 @@ def test_seen_and_unseen_words_are_told_apart(levels):
         "word seen in training": (2, 1.0),
         "word not seen in training": (2, 0.5),
     }
+
+
+def test_a_key_that_no_row_has_is_seen_nowhere_and_refused(levels):
+    evaluation, found, training = levels
+    with pytest.raises(UserError, match="no training row has 'wrod' in its meta"):
+        score(evaluation._replace(seen_by="wrod"), found, FACTS, training)
 
 
 def test_gates_limit_losses_too_and_what_was_not_measured_does_not_pass(levels):

@@ -63,12 +63,38 @@ def test_losses_are_the_last_epochs_mean_and_the_measured_validation_loss():
 
 def test_the_kept_loss_is_that_of_the_weights_that_were_kept():
     lines = curve([3.0, 1.0, 0.5], [2.0, 1.2, 1.4])
-    assert (kept_loss(lines, best_was_kept=True), kept_loss(lines, best_was_kept=False)) == (1.2, 1.4)
+    assert (kept_loss(lines, "eval_loss"), kept_loss(lines, None)) == (1.2, 1.4)
+
+
+def test_the_kept_loss_is_of_trained_weights_and_of_the_best_by_their_own_metric():
+    lines = [
+        {"step": 0, "eval_loss": 0.1, "eval_macro_f1": 0.9},
+        {"step": 2, "eval_loss": 3.0, "eval_macro_f1": 0.5},
+        {"step": 4, "eval_loss": 2.0, "eval_macro_f1": 0.5},
+        {"step": 6, "eval_loss": 1.0, "eval_macro_f1": 0.4},
+    ]
+    assert (kept_loss(lines, "eval_loss"), kept_loss(lines, "macro_f1"), kept_loss(lines, None)) == (1.0, 3.0, 1.0)
+    assert kept_loss([*lines, {"step": 8, "eval_loss": "nan", "eval_macro_f1": 0.1}], None) is None
+    assert kept_loss(lines[:1], "eval_loss") is None
+    assert losses(lines)["best_validation_loss"] == 1.0
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        [{"step": n, "loss": value} for n, value in enumerate([2.4, 7e7, 30.0, 11.0, 10.9, 10.8], 1)],
+        [{"step": n, "loss": 1.0} for n in range(1, 6)] + [{"step": 5, "eval_loss": "nan"}],
+    ],
+)
+def test_a_training_that_diverged_is_not_told_to_learn_faster(lines):
+    found = diagnosis(lines)
+    assert found.state == "diverged"
+    assert "lower training.learning_rate" in found.sentence
 
 
 def test_what_was_not_measured_is_none():
     assert losses([]) == {"train_loss": None, "validation_loss": None, "best_validation_loss": None}
-    assert kept_loss([], best_was_kept=True) is None
+    assert kept_loss([], "eval_loss") is None
 
 
 def test_lines_without_an_epoch_all_count():

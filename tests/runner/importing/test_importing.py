@@ -58,6 +58,16 @@ def test_every_field_of_axolotl_is_accounted_for_whatever_stands_there(imported,
     assert sum(found.counts.values()) == len(entries) and all(entry.why for entry in entries.values() if entry.fate == "not expressible")
 
 
+def test_what_the_sources_say_differently_of_one_key_is_not_taken_over_from_the_last(imported):
+    sources = [{"path": "x/y", "type": "chat_template", "roles_to_train": [role], "chat_template": name}
+               for role, name in (("user", "llama3"), ("assistant", "chatml"))]  # fmt: skip
+    recipe, entries, _ = imported(SMALL | {"datasets": sources})
+    assert recipe["training"]["roles_to_train"] == ["user"] and recipe["model"]["chat_template"] == "llama3"
+    lost = [entry for entry in entries.values() if entry.key.startswith("datasets.1.") and entry.fate == "not expressible"]
+    assert {entry.key for entry in lost} == {"datasets.1.roles_to_train", "datasets.1.chat_template"}
+    assert all("by another key: a recipe has one for all sources" in entry.why for entry in lost)
+
+
 def test_the_account_has_the_place_of_every_key(imported):
     _, _, found = imported("base_model: a/b\nspecial_tokens:\n  pad_token: x\n  bos_token: y\nlearning_rate: 1e-4\n")
     places = {entry.key: (mark.line, mark.column) for mark, entry in found.account}

@@ -198,6 +198,12 @@ def test_the_answer_claims_no_more_than_was_measured(metrics, words):
     assert words in answer(facts_of(**metrics))
 
 
+def test_a_model_whose_numbers_are_not_finite_is_not_called_equal_to_the_base():
+    facts = facts_of(perplexity=("lower", 0, 60, False))
+    facts["models"]["tuned"]["perplexity"]["value"] = None
+    assert "the tuned model's perplexity could not be measured, that of the base model could" in answer(facts)
+
+
 @pytest.mark.parametrize(("majority", "told"), [(60, True), (70, True), (59, False), (None, False)])
 def test_a_model_that_only_says_the_commonest_label_is_not_praised_for_beating_the_base(majority, told):
     facts = facts_of(accuracy=("higher", 0, 60, True))
