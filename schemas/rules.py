@@ -11,6 +11,7 @@ from .generate_rules import GENERATE_RULES
 from .launch_rules import LAUNCH_RULES
 from .model_rules import MODEL_RULES
 from .sections import Recipe
+from .validation import schema
 
 
 def has_validation(recipe: Recipe) -> bool:
@@ -142,6 +143,14 @@ def source_named_twice(recipe: Recipe) -> Iterator[Finding]:
             yield Finding(("data", "sources", index), f"the same source as data.sources.{first}", hint)
 
 
+def converter_of_another_type(recipe: Recipe) -> Iterator[Finding]:
+    for index, source in enumerate(recipe.data.sources):
+        kinds: list[str] = schema("recipe")["$defs"][source.converter]["x-record-types"]  # a test compares them with the converters' own
+        if recipe.data.type not in kinds:
+            what = f"the converter {source.converter} makes {' or '.join(kinds)} records, not {recipe.data.type}"
+            yield Finding(("data", "sources", index, "converter"), what, f"write type: {kinds[0]} under data, or use another converter")
+
+
 def near_threshold_unused(recipe: Recipe) -> Iterator[Finding]:
     data = recipe.data
     if data.near_threshold != type(data)._field_defaults["near_threshold"] and "near" not in (data.dedup, data.check_leaks):
@@ -159,6 +168,7 @@ def class_weights_of_other_labels(recipe: Recipe) -> Iterator[Finding]:
 
 RULES: tuple[Rule, ...] = (
     *LAUNCH_RULES,
+    converter_of_another_type,
     quantised_without_adapter,
     adapter_keys_without_adapter,
     hub_keys_without_hub,

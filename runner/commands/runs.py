@@ -56,6 +56,7 @@ def facts(run: RunFolder) -> dict[str, Any]:
         "run": str(run.path),
         "recipe": run.path.parent.name,
         "state": state,
+        "rehearsal": bool(run.read("rehearsal.json")),
         "stages": sorted(status.get("stages", {})),
         "steps": max((line["step"] for line in lines), default=0),
         "loss": losses[-1] if losses else None,

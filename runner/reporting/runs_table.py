@@ -14,7 +14,7 @@ def print_runs(rows: list[dict[str, Any]], console: Console) -> None:
     """What `recipe runs` knows of each run."""
     columns = {
         "run": [row["run"] for row in rows],
-        "state": [row["state"] for row in rows],
+        "state": [_state(row) for row in rows],
         "steps": [str(row["steps"]) for row in rows],
         "loss": [_shown(row["loss"]) for row in rows],
         "best\neval loss": [_shown(row["best_eval_loss"]) for row in rows],
@@ -36,13 +36,17 @@ def _print_lines(row: dict[str, Any], console: Console) -> None:
     numbers = [
         f"{name} {_shown(row[key])}" for key, name in (("loss", "loss"), ("best_eval_loss", "best eval loss")) if row[key] is not None
     ]
-    facts = ", ".join([row["state"], f"{row['steps']} steps", *numbers, f"{_minutes(row)} minutes"])
+    facts = ", ".join([_state(row), f"{row['steps']} steps", *numbers, f"{_minutes(row)} minutes"])
     for line in (row["run"], f"    {facts}", *([f"    {_why(row)}"] if row["reason"] else [])):
         console.print(line, soft_wrap=True, highlight=False)
 
 
 def _why(row: dict[str, Any]) -> str:
     return row["reason"].splitlines()[0] if row["reason"] else ""
+
+
+def _state(row: dict[str, Any]) -> str:
+    return row["state"] + (" (smoke)" if row.get("rehearsal") else "")
 
 
 def _minutes(row: dict[str, Any]) -> str:

@@ -90,3 +90,8 @@ def test_a_record_is_checked_by_its_schema():
 def test_rows_of_emollm_stand_alone_where_wrong_histories_are_not_looked_for():
     assert not is_row_local("emollm", {})
     assert is_row_local("emollm", {"drop_wrong_histories": False})
+
+
+@pytest.mark.parametrize("name", CONVERTERS)
+def test_the_recipes_schema_knows_which_records_a_converter_makes(name):
+    assert tuple(schema("recipe")["$defs"][name]["x-record-types"]) == converter(name).TYPES

@@ -150,6 +150,7 @@ BREAKS: dict[str, list[tuple[Changes, list[str]]]] = {
         (TEXT | {"training.excess_length_strategy": "drop"}, ["training.excess_length_strategy"]),
     ],
     "source_named_twice": [({"data.sources": TWICE}, ["data.sources.2"])],
+    "converter_of_another_type": [({"data.type": "text"}, ["data.sources.0.converter"])],
     "near_threshold_unused": [({"data.near_threshold": 0.9}, ["data.near_threshold"])],
     "class_weights_of_other_labels": [
         (LABELS | {"training.class_weights": {"a": 1, "c": 2}}, ["training.class_weights.c", "training.class_weights"]),
@@ -233,6 +234,7 @@ KEEPS: dict[str, list[Changes]] = {
     "shares_leave_nothing": [{"data.split.validation": 0.5, "data.split.test": 0.4}],
     "keys_of_another_record_type": [{"training.train_on_inputs": True, "data.system_prompt": "Be kind."}, LABELS],
     "source_named_twice": [{"data.sources": FIXED}, {"data.sources": TWICE[:2]}],
+    "converter_of_another_type": [{}],
     "near_threshold_unused": [{"data.near_threshold": 0.9, "data.dedup": "near"}, {"data.near_threshold": 0.9, "data.check_leaks": "near"}],
     "class_weights_of_other_labels": [
         LABELS | {"training.class_weights": {"a": 1, "b": 2}}, LABELS | {"training.class_weights": "balanced"},
