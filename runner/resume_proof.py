@@ -56,7 +56,8 @@ def overrides(loaded: Loaded, half: int) -> tuple[str, ...]:
     wanted |= {key: value for key, value in plain.items() if getattr(training, key)}
     wanted |= {"eval_steps": half} if training.eval_steps else {}
     wanted |= {"warmup_steps": half} if (training.warmup_steps or 0) >= total else {}
-    return tuple(f"training.{key}={value}" for key, value in wanted.items())
+    section = "smoke.training" if loaded.is_rehearsal else "training"  # a rehearsal lays its own section over the others
+    return tuple(f"{section}.{key}={value}" for key, value in wanted.items())
 
 
 class Trial:

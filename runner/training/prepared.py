@@ -27,10 +27,11 @@ def split_rows(cfg: Any) -> dict[str, list[dict[str, Any]]]:
 
 
 def long_rows_fault(split: str, long: dict[str, int], sequence_len: int) -> str:
-    """The rows that are too long, named."""
+    """The rows that are too long, named, and what may be done about it."""
     listed = ", ".join(f"{row} ({length:,} tokens)" for row, length in list(long.items())[:LISTED])
     more = " ..." if len(long) > LISTED else ""
-    return f"{len(long)} {split} rows are longer than training.sequence_len ({sequence_len}): {listed}{more}"
+    what = f"{len(long)} {split} rows are longer than training.sequence_len ({sequence_len}): {listed}{more}"
+    return f"{what}: raise it, shorten them, or say what becomes of them in training.excess_length_strategy"
 
 
 def dropped_faults(report: dict[str, Any], strategy: str, max_dropped: float) -> list[str]:

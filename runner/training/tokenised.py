@@ -10,6 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from ..progress import Progress
 from ..rendering.plan import CONFIG
 from . import axolotl_datasets
 
@@ -95,8 +96,14 @@ def segments(row: dict[str, Any], tokenizer: Any) -> list[dict[str, Any]]:
 
 
 def main(rows: str, out: str) -> None:
-    """Tokenise a file, adding what is trained as text for people."""
+    """Tokenise a file, adding what is trained as text for people. Rows that the trainer would refuse for their length are refused."""
     cfg, tokenizer = load()
+    if cfg.record_type not in ("text", "classification") and cfg.excess_length_strategy == "raise":
+        from .prepared import long_rows_fault
+
+        if long := long_rows(cfg, tokenizer, [json.loads(line) for line in Path(rows).read_bytes().splitlines()]):
+            Progress(Path("progress.jsonl")).event("refused", what=long_rows_fault("chosen", long, cfg.sequence_len))
+            raise SystemExit(1)
     with Path(out).open("w", encoding="utf-8") as stream:
         for row in tokenise(cfg, tokenizer, Path(rows)):
             stream.write(json.dumps({**row, "segments": segments(row, tokenizer)}, ensure_ascii=False) + "\n")

@@ -34,3 +34,10 @@ def test_a_split_without_rows_is_told_with_those_that_have_some(tmp_path, tiny_m
     done = recipe("mask", path, "--split", split, *changed, cwd=tmp_path)
     assert (done.returncode, done.stdout) == (1, "")
     assert f"no row is in the {split} split" in done.stderr and f"hint: {there};" in done.stderr
+
+
+def test_rows_that_the_trainer_would_refuse_for_their_length_are_named(tmp_path, tiny_model, recipe):
+    done = recipe("mask", write_recipe(tmp_path, tiny_model), "--set", "training.sequence_len=16", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "chosen rows are longer than training.sequence_len (16): rows.jsonl:" in done.stderr
+    assert "Traceback" not in done.stderr and "mask.log" not in done.stderr
