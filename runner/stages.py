@@ -14,6 +14,7 @@ from ..converters.reading.files import source_files
 from ..converters.registry import converter
 from ..schemas import VERSION
 from ..schemas.sections import Data, Evaluation
+from .models.model_source import folder_identity
 from .rendering.plan import Plan
 from .run_folder import RunFolder, all_runs
 
@@ -60,8 +61,14 @@ def merge_key(train: str) -> str:
 
 
 def evaluate_key(evaluation: Evaluation, split: str, train: str) -> str:
-    """Changes with what is measured and with what was trained."""
-    return key_of("evaluate", VERSION, evaluation._asdict(), split, train)
+    """Changes with what is measured, with what a folder named there holds, and with what was trained."""
+    folders = {name: with_contents(getattr(evaluation, name)) for name in ("blimp", "sentiment_model")}
+    return key_of("evaluate", VERSION, evaluation._asdict() | folders, split, train)
+
+
+def with_contents(value: Any) -> Any:
+    """A folder's name with the hash of what it holds, since the same name may hold something else tomorrow; any other value as it is."""
+    return [value, folder_identity(Path(value))] if isinstance(value, str) and Path(value).is_dir() else value
 
 
 def package_versions() -> dict[str, str]:

@@ -11,7 +11,7 @@ from typing import Any
 
 from ...schemas.sections import Recipe
 from ..run_folder import RunFolder
-from ..stages import key_of
+from ..stages import key_of, with_contents
 
 FILES = {"logit_lens": "lens.json", "blimp": "blimp.json", "sentiment_model": "sentiment.json"}
 
@@ -23,8 +23,8 @@ def asked_for(recipe: Recipe) -> dict[str, Any]:
 
 
 def waiting(run: RunFolder, asked: dict[str, Any], predictions: str) -> dict[str, str]:
-    """The probes that have not been done on this model in this way, with their keys."""
-    keys = {name: key_of("probe", name, value, predictions) for name, value in asked.items()}
+    """The probes that have not been done on this model in this way, on these files, with their keys."""
+    keys = {name: key_of("probe", name, with_contents(value), predictions) for name, value in asked.items()}
     return {name: key for name, key in keys.items() if run.read(f"eval/{FILES[name]}").get("key") != key}
 
 

@@ -11,6 +11,7 @@ from recipekit.runner.evaluate.blimp_probe import faults
 from recipekit.runner.evaluate.probes import FILES, asked_for, results, waiting
 from recipekit.runner.evaluate.sentiment_probe import prompt_emotions
 from recipekit.runner.run_folder import RunFolder
+from recipekit.runner.stages import evaluate_key
 from recipekit.schemas.sections import Recipe
 
 from ...tiny import write_jsonl
@@ -41,6 +42,19 @@ def test_only_what_the_recipe_asks_for_is_done_and_once(tmp_path, minimal):
     assert set(waiting(run, asked, "of another model")) == {"logit_lens", "blimp"}
     assert results(run, {"blimp": "pairs"}) == {"blimp": {"base": {"mean": 50.0}}}
     assert asked_for(Recipe.from_values(minimal())) == {}
+
+
+def test_a_probe_is_done_again_when_its_folder_holds_something_else(tmp_path, minimal):
+    run, pairs = RunFolder(tmp_path / "run"), tmp_path / "pairs"
+    pairs.mkdir()
+    (pairs / "a.jsonl").write_text("one\n")
+    evaluation = Recipe.from_values(minimal({"evaluation.blimp": str(pairs)})).evaluation
+    keys, key = waiting(run, {"blimp": str(pairs)}, "predictions"), evaluate_key(evaluation, "validation", "trained")
+    run.write(f"eval/{FILES['blimp']}", {"key": keys["blimp"]})
+    assert waiting(run, {"blimp": str(pairs)}, "predictions") == {}
+    (pairs / "a.jsonl").write_text("two\n")
+    assert set(waiting(run, {"blimp": str(pairs)}, "predictions")) == {"blimp"}
+    assert evaluate_key(evaluation, "validation", "trained") != key
 
 
 def test_pairs_are_checked_before_a_model_is_loaded(tmp_path):
