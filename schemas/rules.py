@@ -145,7 +145,11 @@ def source_named_twice(recipe: Recipe) -> Iterator[Finding]:
 
 def converter_of_another_type(recipe: Recipe) -> Iterator[Finding]:
     for index, source in enumerate(recipe.data.sources):
-        kinds: list[str] = schema("recipe")["$defs"][source.converter]["x-record-types"]  # a test compares them with the converters' own
+        definition = schema("recipe")["$defs"][source.converter]
+        for option in source.options:
+            if recipe.data.type not in definition["properties"][option].get("x-record-types", [recipe.data.type]):
+                yield Finding(("data", "sources", index, "options", option), f"has no effect on {recipe.data.type} records", "remove it")
+        kinds: list[str] = definition["x-record-types"]  # a test compares them with the converters' own
         if recipe.data.type not in kinds:
             what = f"the converter {source.converter} makes {' or '.join(kinds)} records, not {recipe.data.type}"
             yield Finding(("data", "sources", index, "converter"), what, f"write type: {kinds[0]} under data, or use another converter")

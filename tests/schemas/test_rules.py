@@ -150,7 +150,11 @@ BREAKS: dict[str, list[tuple[Changes, list[str]]]] = {
         (TEXT | {"training.excess_length_strategy": "drop"}, ["training.excess_length_strategy"]),
     ],
     "source_named_twice": [({"data.sources": TWICE}, ["data.sources.2"])],
-    "converter_of_another_type": [({"data.type": "text"}, ["data.sources.0.converter"])],
+    "converter_of_another_type": [
+        ({"data.type": "text"}, ["data.sources.0.converter"]),
+        ({"data.sources": [{"path": "rows.csv", "converter": "table", "options": {"user_key": "q", "label_key": "x"}}]},
+         ["data.sources.0.options.label_key"]),
+    ],
     "near_threshold_unused": [({"data.near_threshold": 0.9}, ["data.near_threshold"])],
     "class_weights_of_other_labels": [
         (LABELS | {"training.class_weights": {"a": 1, "c": 2}}, ["training.class_weights.c", "training.class_weights"]),
