@@ -18,6 +18,7 @@ from ..schemas.errors import UserError
 from ..schemas.model_rules import EMBEDDED
 from ..schemas.recipe import Loaded
 from ..schemas.sections import Data, Source
+from .export import CONFIG as MERGE_CONFIG
 from .generate.stage import ROWS_FILE, named
 from .machine import this_machine
 from .models.model_source import ResolvedModel, is_unchanged, resolve_model
@@ -29,7 +30,6 @@ from .training.checkpoints import changes
 from .upstream import RUN
 
 PARTS = ("sources", "data", "model", "rendered", "packages", "machine")
-MERGE = "merge.yml"  # what `recipe merge` renders beside what has trained
 _OF_FILES = ("recipekit", "sources", "files")  # of a manifest: its other keys count rows and name labels
 
 
@@ -144,7 +144,7 @@ def unpinned(model: ResolvedModel) -> str:
 
 def _rendered(run: RunFolder, plan: Plan) -> Iterator[str]:
     """The first other line of each file that is rendered otherwise now."""
-    here = {str(path.relative_to(run.path)) for path in (run / "rendered").glob("*") if path.name != MERGE}
+    here = {str(path.relative_to(run.path)) for path in (run / "rendered").glob("*")} - {MERGE_CONFIG}  # which has not trained anything
     for name in dict.fromkeys([*plan.files, *sorted(here)]):
         was = (run / name).read_bytes().decode(errors="replace") if (run / name).is_file() else None
         now = plan.files.get(name)

@@ -8,6 +8,7 @@ import click
 import orjson
 
 from ...schemas.errors import Mark, Problem, UserError
+from ..evaluate.training_losses import is_number, losses
 from ..progress import read_lines
 from ..run_folder import RUNS, RunFolder, all_runs
 
@@ -48,8 +49,7 @@ def facts(run: RunFolder) -> dict[str, Any]:
     except UserError as error:
         status = {"state": "damaged", "reason": str(error)}
     lines = read_lines(run / "metrics.jsonl")
-    losses = [line["loss"] for line in lines if _is_number(line.get("loss"))]
-    evaluated = [line["eval_loss"] for line in lines if line["step"] > 0 and _is_number(line.get("eval_loss"))]
+    trained = [line["loss"] for line in lines if is_number(line.get("loss"))]
     state = status.get("state", "damaged")
     state = "killed" if state == "running" and not run.is_locked() else state
     return {
@@ -59,13 +59,8 @@ def facts(run: RunFolder) -> dict[str, Any]:
         "rehearsal": bool(run.read("rehearsal.json")),
         "stages": sorted(status.get("stages", {})),
         "steps": max((line["step"] for line in lines), default=0),
-        "loss": losses[-1] if losses else None,
-        "best_eval_loss": min(evaluated, default=None),
+        "loss": trained[-1] if trained else None,
+        "best_eval_loss": losses(lines)["best_validation_loss"],
         "seconds": round(status.get("updated", 0) - status.get("started", status.get("updated", 0)), 1),
         "reason": status.get("reason", ""),
     }
-
-
-def _is_number(value: Any) -> bool:
-    """A loss that was not finite is written as text."""
-    return isinstance(value, int | float)
