@@ -159,7 +159,7 @@ def _loop() -> None:
 
 def near(path: str) -> dict[str, Any]:
     """recipekit's near-duplicate search."""
-    from recipekit.converters.building.near import near_pairs, signatures
+    from recipekit.converters.building.near_duplicates import near_pairs, signatures
 
     data, clock = json.loads(Path(path).read_text()), Clock()
     stored = Path(path).with_suffix(".signatures")
@@ -174,7 +174,7 @@ def datasketch(path: str) -> dict[str, Any]:
     """The same with datasketch."""
     import datasketch as library
     import xxhash
-    from recipekit.converters.building.near import PERMUTATIONS, SHINGLE
+    from recipekit.converters.building.near_duplicates import PERMUTATIONS, SHINGLE
 
     data, clock = json.loads(Path(path).read_text()), Clock()
     index = library.MinHashLSH(threshold=THRESHOLD, num_perm=PERMUTATIONS)
@@ -222,7 +222,7 @@ NEEDS = {
     "ours": ("recipekit.converters.building.pipeline",),
     "apart": ("recipekit.converters.building.pipeline",),
     "datasets_map": ("datasets", "jsonschema"),
-    "near": ("recipekit.converters.building.near", "numpy", "rensa"),
+    "near": ("recipekit.converters.building.near_duplicates", "numpy", "rensa"),
     "datasketch": ("datasketch", "xxhash"),
 }
 

@@ -37,7 +37,7 @@ def one_by_one(model: Any, tokenizer: Any, chats: list[list[dict[str, str]]], ne
 
 def batched(model: Any, tokenizer: Any, chats: list[list[dict[str, str]]], new_tokens: int, batch_size: int) -> list[str]:
     """The evaluator's way, tokenising included."""
-    from recipekit.runner.evaluate.evaluator import generate
+    from recipekit.runner.worker.evaluate import generate
 
     settings = {"seed": 42, "temperature": 0, "top_p": 1, "max_new_tokens": new_tokens, "batch_size": batch_size}
     request = {"generation": settings, "stop_ids": [tokenizer.eos_token_id]}
@@ -55,7 +55,7 @@ def batched(model: Any, tokenizer: Any, chats: list[list[dict[str, str]]], new_t
 def measure(rows: int, new_tokens: int, batch_size: int, rounds: int) -> dict[str, Any]:
     """Both sides in turns; medians."""
     import torch
-    from recipekit.runner.models.model_source import EMBEDDED, resolve_model
+    from recipekit.runner.models.resolve import EMBEDDED, resolve_model
     from recipekit.schemas.sections import Model
     from transformers import AutoModelForCausalLM, AutoTokenizer
 

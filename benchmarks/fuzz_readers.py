@@ -12,12 +12,12 @@ from pathlib import Path
 import atheris
 
 with atheris.instrument_imports(include=["recipekit.converters"]):
-    from recipekit.converters.mbti_table import read_posts
     from recipekit.converters.reading.contents import sniff, text_format
     from recipekit.converters.reading.delimiters import is_table, table_format
     from recipekit.converters.reading.readers import READERS, read_lines, read_whole
-    from recipekit.converters.records import Drop, Row
-from recipekit.schemas.errors import UserError
+    from recipekit.converters.reading.records import Drop, Row
+    from recipekit.converters.sources.mbti_table import read_posts
+from recipekit.schemas.base.errors import UserError
 
 EXAMPLES = Path(__file__).resolve().parent.parent / "tests" / "examples" / "converters"
 SKIPPED = ("parquet", "arrow")  # read by another library

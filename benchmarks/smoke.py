@@ -28,8 +28,8 @@ CPU = {
 PRELOADED = (
     "axolotl.cli.train",
     "axolotl.core.builders",
-    "recipekit.runner.training.axolotl_plugin",
-    "recipekit.runner.evaluate.evaluator",
+    "recipekit.runner.worker.axolotl_plugin",
+    "recipekit.runner.worker.evaluate",
     "peft",
 )
 Work = Callable[[], object]
@@ -37,7 +37,7 @@ HEADER = ("recipe", "seconds", "training loss, first", "last", "validation loss,
 
 
 class Forked:
-    """What runner/child.py asks of a process, as a fork of this one: `python -m MODULE ...`."""
+    """What runner/runtime/child_process.py asks of a process, as a fork of this one: `python -m MODULE ...`."""
 
     def __init__(self, argv: Sequence[str], cwd: Path, env: dict[str, str], stdout: IO[bytes], preexec_fn: Work, **others: Any) -> None:
         self.returncode: int | None = None
@@ -100,9 +100,9 @@ def import_once() -> None:
 
     for name in PRELOADED:
         import_module(name)
-    import recipekit.runner.child as child
-    import recipekit.runner.models.twin as twin
-    from recipekit.runner.models.twin_model import build
+    import recipekit.runner.models.tiny as twin
+    import recipekit.runner.runtime.child_process as child
+    from recipekit.runner.worker.tiny_model import build
 
     child.subprocess = SimpleNamespace(**{**vars(subprocess), "Popen": Forked})
     written = twin._build
@@ -121,7 +121,8 @@ def rehearse(name: str, root: Path, separate: bool) -> dict:
     """Run one; what came of it."""
     begun = time.monotonic()
     if separate:
-        argv = [sys.executable, "-c", "from recipekit.runner.cli import main; main()", "run", name, "--smoke", "--out", str(root), "--json"]
+        recipe = [sys.executable, "-c", "from recipekit.runner.cli.main import main; main()"]
+        argv = [*recipe, "run", name, "--smoke", "--out", str(root), "--json"]
         done = subprocess.run(argv, capture_output=True, text=True, check=False)
         error = "" if done.returncode == 0 else done.stderr[-2000:]
     else:
@@ -131,8 +132,8 @@ def rehearse(name: str, root: Path, separate: bool) -> dict:
 
 def in_this_process(name: str, root: Path) -> str:
     """The command itself; its problem as text."""
-    from recipekit.runner.commands.run import start
-    from recipekit.schemas.errors import UserError
+    from recipekit.runner.cli.commands.run import start
+    from recipekit.schemas.base.errors import UserError
     from recipekit.schemas.recipe import load_recipe
 
     try:
@@ -175,7 +176,7 @@ def main() -> None:
     parser.add_argument("--separate", action="store_true", help="a process for every stage")
     asked = parser.parse_args()
     os.environ.update(CPU)
-    from recipekit.schemas.layers import shipped_recipes
+    from recipekit.schemas.extends import shipped_recipes
 
     begun = time.monotonic()
     if not asked.separate:

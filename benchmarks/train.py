@@ -23,9 +23,9 @@ from typing import Any, NamedTuple
 
 import train_sides
 import yaml
-from recipekit.converters.building.publish import write_atomically
-from recipekit.runner.rendering.plan import CONFIG, executable
-from recipekit.runner.resume_proof import Trial, prepare
+from recipekit.runner.launch.plan import CONFIG, executable
+from recipekit.runner.workflows.resume_check import Trial, prepare
+from recipekit.schemas.base.files import write_atomically
 from recipekit.schemas.recipe import load_recipe
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -139,7 +139,7 @@ def against_guide(folder: Path, lines: list[str], scale: Scale) -> dict[str, Any
         "accumulation": ACCUMULATION, "learning_rate": RATE, "warmup_steps": WARM_UP, "sequence_len": LENGTH,
     })  # fmt: skip
     tokenised = folder / "held_tokens.jsonl"
-    argv = [sys.executable, "-m", "recipekit.runner.training.tokenised", "data/validation.jsonl", str(tokenised)]
+    argv = [sys.executable, "-m", "recipekit.runner.worker.tokenization", "data/validation.jsonl", str(tokenised)]
     subprocess.run(argv, cwd=trial.folder, check=True, capture_output=True, env={**os.environ, **trial.plan.env})
     adapters = {"base": None, "ours": str(trial.folder / "checkpoints" / f"checkpoint-{steps}"), "guide": str(folder / "guide")}
     losses = side("loss", {"model": model, "rows": str(tokenised), "adapters": adapters})

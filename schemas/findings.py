@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from .errors import Problem
+from .base.errors import Problem
 from .sections import Recipe
 from .yaml_source import Document, KeyPath
 

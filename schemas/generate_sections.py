@@ -2,7 +2,7 @@
 
 from typing import Any, NamedTuple, Self
 
-from .frozen import frozen
+from .coerce import frozen
 
 
 class Price(NamedTuple):

@@ -14,8 +14,8 @@ from math import prod
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from .errors import Problem, UserError
-from .layers import with_value
+from .base.errors import Problem, UserError
+from .extends import with_value
 from .yaml_source import Document
 
 MOST = 256

@@ -3,12 +3,12 @@
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from .errors import MAX_PROBLEMS, Problem, UserError
-from .layers import find_recipe, load_layers
+from .base.errors import MAX_PROBLEMS, Problem, UserError
+from .extends import find_recipe, load_layers
 from .matrix import combinations
-from .rehearsal import rehearsed
 from .rules import RULES
 from .sections import Recipe
+from .smoke import rehearsed
 from .validation import SCHEMA_DIR, check_document
 from .yaml_source import Document
 

@@ -2,7 +2,7 @@
 
 from typing import Any, Literal, NamedTuple, Self
 
-from .frozen import frozen
+from .coerce import frozen
 from .generate_sections import Generate
 
 RecordType = Literal["chat", "classification", "text"]

@@ -6,7 +6,7 @@ from typing import Any
 
 import jsonschema_rs
 
-from .errors import Problem
+from .base.errors import Problem
 from .yaml_source import Document, KeyPath
 
 SCHEMA_DIR = Path(__file__).parent
@@ -39,7 +39,7 @@ def check_document(document: Document, name: str = "recipe") -> list[Problem]:
     """Every way in which the document breaks the schema, with places and hints; empty when it does not."""
     if validator(name).is_valid(document.data):
         return []
-    from .explanation import explain
+    from .schema_errors import explain
 
     return explain(document, schema(name)) or [_unexplained(document, name)]
 

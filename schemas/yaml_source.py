@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from .errors import Mark, Problem, UserError
+from .base.errors import Mark, Problem, UserError
 
 MAX_BYTES = 1_000_000
 MAX_DEPTH = 64

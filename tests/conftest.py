@@ -37,7 +37,7 @@ def recipe():
     """Runs `recipe ...` as a process of its own and returns what it printed and its exit code."""
 
     def run(*arguments, cwd=None, timeout=600, **env):
-        argv = [sys.executable, "-c", "from recipekit.runner.cli import main; main()", *map(str, arguments)]
+        argv = [sys.executable, "-c", "from recipekit.runner.cli.main import main; main()", *map(str, arguments)]
         environment = {**os.environ, "RECIPEKIT_DEVICE": "cpu", "NO_COLOR": "1", "PYTHONSAFEPATH": "1", **env}
         return subprocess.run(argv, cwd=cwd, env=environment, capture_output=True, text=True, timeout=timeout)
 

@@ -5,7 +5,7 @@ import json
 import os
 from importlib import import_module
 
-from recipekit.converters.registry import CONVERTERS, is_row_local
+from recipekit.converters.sources.registry import CONVERTERS, is_row_local
 from recipekit.schemas.validation import schema
 
 from .conftest import ROOT
@@ -24,7 +24,7 @@ READS = {"values": "JSON and tables", "lines": "text lines", "files": "whole tex
 
 
 def modules():
-    return {name: import_module(f"recipekit.converters.{module}") for name, module in sorted(CONVERTERS.items())}
+    return {name: import_module(f"recipekit.converters.sources.{module}") for name, module in sorted(CONVERTERS.items())}
 
 
 def reads(module):

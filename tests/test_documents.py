@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from recipekit.runner.commands.check import command
+from recipekit.runner.cli.commands.check import command
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -72,5 +72,5 @@ def test_without_any_network_a_command_does_the_same(rows, name):
     unshare = shutil.which("unshare")
     if not unshare or subprocess.run([unshare, "-rn", "true"], capture_output=True).returncode:
         pytest.skip("this machine lets nobody take the network away")
-    result = run([unshare, "-rn", sys.executable, "-c", "from recipekit.runner.cli import main; main()", *commands(rows)[name]], rows)
+    result = run([unshare, "-rn", sys.executable, "-c", "from recipekit.runner.cli.main import main; main()", *commands(rows)[name]], rows)
     assert result.returncode == 0, result.stderr

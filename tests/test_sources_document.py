@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from recipekit.converters.building.pipeline import build
-from recipekit.converters.registry import converter
+from recipekit.converters.sources.registry import converter
 from recipekit.schemas.sections import Data, Source, Split
 
 from .conftest import ROOT

@@ -7,13 +7,13 @@ from contextlib import contextmanager
 from hashlib import file_digest, sha256
 from typing import Any, BinaryIO, NamedTuple, Protocol
 
-from ...schemas.errors import Mark, Problem, UserError
-from ..reading.capped_lines import Readable, capped_lines
+from ...schemas.base.errors import Mark, Problem, UserError
+from ..reading.bounded_lines import Readable, capped_lines
 from ..reading.compressed import FAULTS, bad_stream, is_as_stored
 from ..reading.files import SourceFile
 from ..reading.readers import NOT_READ, open_file
-from ..records import Drop, Row
-from ..registry import Converter
+from ..reading.records import Drop, Row
+from ..sources.registry import Converter
 from .conversion import Batch, count_lines
 
 BATCH_BYTES = 1 << 20

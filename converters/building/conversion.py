@@ -15,12 +15,12 @@ import orjson
 from ...schemas.sections import Data, RecordType, Source
 from ..reading.mojibake import NOTE, may_be_misread, mended
 from ..reading.readers import parsed_line
-from ..records import Drop, Record, RecordValue, Row
-from ..registry import converter
-from .checks import record_fault
-from .ledger import LISTED, Ledger
-from .near import compared_text, signatures
-from .rows import Lines, content_digest, group_keys, plain_chat, with_system_prompt
+from ..reading.records import Drop, Record, RecordValue, Row
+from ..sources.registry import converter
+from .chat_checks import record_fault
+from .near_duplicates import compared_text, signatures
+from .row_counts import LISTED, Ledger
+from .row_encoder import Lines, content_digest, group_keys, plain_chat, with_system_prompt
 
 BOM = b"\xef\xbb\xbf"
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import orjson
 
-from ...schemas.errors import GateError, Mark, Problem
+from ...schemas.base.errors import GateError, Mark, Problem
 from .splits import key_at, sorted_positions, split_name
 
 SHOWN = 20

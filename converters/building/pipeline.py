@@ -9,21 +9,21 @@ from typing import TYPE_CHECKING, Any, Literal
 import orjson
 
 from ...schemas import VERSION
-from ...schemas.errors import GateError, Mark, Problem, UserError
+from ...schemas.base.errors import GateError, Mark, Problem, UserError
+from ...schemas.base.files import MANIFEST, NewFile, new_folder, refuse_inputs_in, write_atomically
 from ...schemas.sections import SPLITS, Data, Source
 from ..reading.files import source_files
-from ..registry import Converter, converter, is_row_local
+from ..sources.registry import Converter, converter, is_row_local
 from .batches import BATCH_BYTES, SourceFiles, SourceRows
 from .conversion import Spec, convert_stream
-from .hub import HubRows, is_on_hub
-from .kept import Kept
+from .hub_datasets import HubRows, is_on_hub
 from .leaks import Pair, find_leaks, refuse
-from .ledger import Ledger
-from .near import near_pairs, repeated_rows
-from .publish import MANIFEST, NewFile, new_folder, refuse_inputs_in, write_atomically
-from .published import own_files
+from .near_duplicates import near_pairs, repeated_rows
+from .row_counts import Ledger
+from .row_store import Kept
 from .split_keys import refuse_unknown_keys
 from .splits import assign_splits
+from .verify import own_files
 from .workers import Workers
 
 if TYPE_CHECKING:

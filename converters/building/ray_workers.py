@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, redirect_stdout
 from typing import Any, Self
 
-from ...schemas.errors import Mark, Problem, UserError
+from ...schemas.base.errors import Mark, Problem, UserError
 from .conversion import Batch, Converted, Spec
 from .workers import attempt, unwrap
 

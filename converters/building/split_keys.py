@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 
-from ...schemas.errors import Mark, Problem, UserError
+from ...schemas.base.errors import Mark, Problem, UserError
 from ...schemas.sections import Data
-from ..registry import sometimes_in_meta
+from ..sources.registry import sometimes_in_meta
 
 SHOWN = 20
 

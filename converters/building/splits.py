@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from ...schemas.sections import SPLITS, Split, SplitName
-from .digests import WIDTH
+from .row_hashes import WIDTH
 
 FREE = len(SPLITS)
 _MANY = 10_000  # keys from which numpy is worth its import

@@ -16,7 +16,7 @@ from multiprocessing.connection import wait
 from tempfile import TemporaryFile
 from typing import Any, NamedTuple, Self
 
-from ...schemas.errors import Mark, Problem, UserError
+from ...schemas.base.errors import Mark, Problem, UserError
 from .conversion import Batch, Converted, Spec, convert_batch
 
 DEPTH = 2

@@ -6,9 +6,9 @@ from collections import deque
 from collections.abc import Iterator
 from typing import BinaryIO
 
-from ...schemas.errors import Mark, Problem, UserError
-from ..records import Drop, Row
-from .capped_lines import capped_lines
+from ...schemas.base.errors import Mark, Problem, UserError
+from .bounded_lines import capped_lines
+from .records import Drop, Row
 
 MAX_ROW = 16 << 20  # characters; a longer row is nearly always a quote that is not closed, and csv takes four bytes for each
 MAX_COLUMNS = 10_000

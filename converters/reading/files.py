@@ -5,7 +5,7 @@ from glob import glob, has_magic
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-from ...schemas.errors import Mark, Problem, UserError
+from ...schemas.base.errors import Mark, Problem, UserError
 from .compressed import decompressed
 from .saved_datasets import data_files
 

@@ -7,8 +7,8 @@ the text that stood there, character by character. What is mixed (a correct emoj
 import re
 from typing import Any
 
-from ...schemas.errors import UserError
-from ..records import RecordValue
+from ...schemas.base.errors import UserError
+from .records import RecordValue
 
 NOTE = "mended_mojibake"
 _MISREAD_AS = ("latin-1", "sloppy-windows-1252", "macroman")

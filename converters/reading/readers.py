@@ -6,10 +6,8 @@ from typing import BinaryIO, Literal
 
 import orjson
 
-from ...schemas.errors import Mark, Problem, UserError
-from ..records import Drop, Row
-from . import capped_lines as lines
-from .arrow_tables import read_arrow, read_parquet
+from ...schemas.base.errors import Mark, Problem, UserError
+from . import bounded_lines as lines
 from .compressed import FAULTS, bad_stream
 from .contents import REFUSED, sniff, text_format
 from .delimited import read_csv, read_tsv
@@ -17,6 +15,8 @@ from .delimiters import DELIMITERS, is_table, table_format
 from .files import SourceFile, open_source
 from .json_comments import WithoutComments
 from .json_items import json_items
+from .records import Drop, Row
+from .tables import read_arrow, read_parquet
 from .unpickle import read_pickle
 
 HEAD = 1 << 16

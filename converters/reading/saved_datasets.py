@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 
-from ...schemas.errors import Mark, Problem, UserError
+from ...schemas.base.errors import Mark, Problem, UserError
 
 _BOOKS = ("state.json", "dataset_info.json", "dataset_dict.json")
 

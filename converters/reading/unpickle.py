@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterator
 from sys import getsizeof
 from typing import IO, Any, BinaryIO, NamedTuple, NoReturn, cast
 
-from ...schemas.errors import Mark, Problem, UserError
-from ..plain_values import NotPlain, Plain
-from ..records import Drop, Row
+from ...schemas.base.errors import Mark, Problem, UserError
+from .plain_values import NotPlain, Plain
+from .records import Drop, Row
 
 MAX_VALUE = 64 << 20
 MAX_HELD = 2 << 30

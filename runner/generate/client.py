@@ -7,9 +7,9 @@ import httpx2
 import openai
 import orjson
 
-from .asking import Asked, Reply
+from ..runtime.redact import scrub
+from .provider_requests import Asked, Reply
 from .providers import Endpoint
-from .secrets import scrub
 from .transport import Refused, http_client
 
 _AGAIN = (408, 409, 425, 429)

@@ -4,13 +4,13 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from ...converters.records import Drop
+from ...converters.reading.records import Drop
 from ...schemas.generate_sections import Generate
-from ..evaluate.metrics.cl100k import count_tokens
-from ..serve.target import resolve_target
-from .asking import Given, Request
-from .budget import cost
+from ..evaluation.metrics.cl100k import count_tokens
+from ..models.reference import resolve_target
 from .job import Job
+from .limits import cost
+from .provider_requests import Given, Request
 from .providers import endpoint
 from .request_log import RequestLog
 

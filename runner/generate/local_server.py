@@ -12,8 +12,8 @@ from pathlib import Path
 
 import orjson
 
-from ...schemas.errors import Mark, Problem, UserError
-from ..serve.target import resolve_target
+from ...schemas.base.errors import Mark, Problem, UserError
+from ..models.reference import resolve_target
 
 _TAIL = 12
 
@@ -22,7 +22,7 @@ _TAIL = 12
 def served(name: str, runs: Path) -> Iterator[tuple[str, str]]:
     """(address, identity of the weights) of the model, served while the block runs. Raises UserError when it cannot be loaded."""
     target = resolve_target(name, runs)
-    argv = [sys.executable, "-m", "recipekit.runner.serve", orjson.dumps(target._asdict()).decode()]
+    argv = [sys.executable, "-m", "recipekit.runner.inference", orjson.dumps(target._asdict()).decode()]
     environment = {**os.environ, "PYTHONSAFEPATH": "1", "TOKENIZERS_PARALLELISM": "false", "OMP_WAIT_POLICY": "PASSIVE"}
     # Its standard input is ours to hold: when we are gone, however we ended, it reads the end of it and ends too.
     child = subprocess.Popen(

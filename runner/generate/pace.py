@@ -7,8 +7,8 @@ from aiolimiter import AsyncLimiter
 from tenacity import RetryCallState
 from tenacity.wait import wait_exponential_jitter
 
-from .asking import Asked
 from .client import CallFailed
+from .provider_requests import Asked
 from .providers import Endpoint
 
 LONGEST_PAUSE = 600.0

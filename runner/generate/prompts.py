@@ -5,12 +5,12 @@ import re
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ...converters.templates import fill
-from ...schemas.errors import Mark, Problem, UserError
-from ...schemas.layers import SHIPPED, SUFFIXES
+from ...converters.sources.templates import fill
+from ...schemas.base.errors import Mark, Problem, UserError
+from ...schemas.extends import SHIPPED, SUFFIXES
 from ...schemas.validation import check_document
 from ...schemas.yaml_source import parse_yaml, read_text
-from .asking import Message
+from .provider_requests import Message
 
 PROMPTS = SHIPPED / "prompts"
 _PLACE = re.compile(r"\{(\w+)\}")

@@ -7,7 +7,7 @@ open.bigmodel.cn (Zhipu), xfyun.cn/doc/spark (Spark: its key is the console's AP
 import os
 from typing import NamedTuple
 
-from ...schemas.errors import UserError
+from ...schemas.base.errors import UserError
 from ...schemas.generate_sections import Price, Provider
 
 KEYRING = "recipekit"  # the service name of keyring entries

@@ -2,8 +2,8 @@
 
 import re
 
-from ...converters.emollm import REFUSAL
-from .asking import Reply, Unusable
+from ...converters.sources.emollm import REFUSAL
+from .provider_requests import Reply, Unusable
 
 _START = 160  # a refusal refuses at once; later the same words are part of what was asked for
 _MORE = re.compile(

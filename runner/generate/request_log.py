@@ -12,8 +12,8 @@ from typing import NamedTuple
 
 import orjson
 
-from ...schemas.errors import Mark, Problem, UserError
-from .asking import Asked, Reply
+from ...schemas.base.errors import Mark, Problem, UserError
+from .provider_requests import Asked, Reply
 
 _TABLES = """
 create table if not exists replies (

@@ -10,16 +10,16 @@ import orjson
 
 from ...converters.reading.files import source_files
 from ...schemas import VERSION
-from ...schemas.errors import Mark, Problem, UserError
+from ...schemas.base.errors import Mark, Problem, UserError
+from ...schemas.extends import shipped_recipes
 from ...schemas.generate_rules import ROWS
 from ...schemas.generate_sections import Generate
-from ...schemas.layers import shipped_recipes
 from ...schemas.recipe import Loaded
 from ...schemas.sections import Data
-from ..display import Display
-from ..run_folder import RunFolder
-from ..serve.target import resolve_target
-from ..stages import key_of, link
+from ..models.reference import resolve_target
+from ..runtime.console import Display
+from ..runtime.run_folder import RunFolder
+from ..stages.cache_keys import key_of, link
 from .prompts import load_prompt
 from .tasks import task
 
@@ -65,7 +65,7 @@ def _make(generate: Generate, found: Places, root: Path, display: Display) -> No
         display.say("generate", f"unchanged: {found.rows}")
         return
     require_generate_extra(generate)
-    from .generating import account_lines, generate_rows
+    from .generate import account_lines, generate_rows
 
     manifest = generate_rows(generate, found.rows, found.log, root, display, key)
     for line in account_lines(manifest):

@@ -10,11 +10,11 @@ from typing import Any
 
 import orjson
 
+from ...schemas.dotted import one_line
 from ...schemas.validation import SCHEMA_DIR
-from ..machine import Machine
-from ..plain import one_line
-from ..rendering.axolotl_config import PLUGIN, RenderedData, render_axolotl
-from ..rendering.axolotl_contract import same
+from ..launch.axolotl_config import PLUGIN, RenderedData, render_axolotl
+from ..launch.axolotl_contract import same
+from ..runtime.machine import Machine
 from .axolotl_launch import LAUNCHED
 from .axolotl_sources import put_sources
 from .draft import Draft

@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from ...schemas.errors import UserError
+from ...schemas.base.errors import UserError
 from .draft import Draft
 
 _PROCESSES = "launch.num_processes says how many; it is 1 where it is not set"

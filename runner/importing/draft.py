@@ -2,11 +2,11 @@
 
 from typing import Any, Literal, NamedTuple
 
-from ...schemas.errors import Problem
+from ...schemas.base.errors import Problem
+from ...schemas.dotted import one_line
 from ...schemas.sections import Recipe
 from ...schemas.validation import check_document, key_paths, schema, subschema
 from ...schemas.yaml_source import Document, KeyPath
-from ..plain import one_line
 
 Fate = Literal["kept", "renamed", "default", "passed through", "not expressible", "no value"]
 FATES: tuple[Fate, ...] = ("kept", "renamed", "default", "passed through", "not expressible", "no value")
@@ -117,7 +117,7 @@ class Draft:
 
 def _refusal(home: str, value: Any) -> str:
     """What the recipe's schema has against the value."""
-    from ...schemas.explanation import explain
+    from ...schemas.schema_errors import explain
 
     problems = explain(Document(value, {}, {}), subschema(schema("recipe"), tuple(home.split("."))))
     return f"{one_line(value)}: {problems[0].what}" + f" ({problems[0].hint})" * bool(problems[0].hint) if problems else ""

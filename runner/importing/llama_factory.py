@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 
 from ...schemas.aliases import ALIASES
-from ...schemas.errors import UserError
+from ...schemas.base.errors import UserError
 from ...schemas.validation import key_paths
 from .axolotl_launch import put_deepspeed
 from .draft import Draft

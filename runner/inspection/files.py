@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 
-from ...converters.building.publish import new_folder, refuse_inputs_in
+from ...schemas.base.files import new_folder, refuse_inputs_in
 from .inputs import Inputs
 from .inspect import Inspection
 from .previews import Previews, Shown

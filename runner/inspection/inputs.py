@@ -6,11 +6,11 @@ from typing import Any, NamedTuple
 import orjson
 
 from ...converters.building.pipeline import MANIFEST, build
-from ...schemas.errors import Mark, Problem, UserError
-from ...schemas.layers import SUFFIXES, find_recipe
+from ...schemas.base.errors import Mark, Problem, UserError
+from ...schemas.extends import SUFFIXES, find_recipe
 from ...schemas.recipe import load_recipe
 from ...schemas.sections import SPLITS
-from ..run_folder import RUNS
+from ..runtime.run_folder import RUNS
 from .record_rows import RECORD_FILES
 
 

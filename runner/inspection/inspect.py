@@ -5,17 +5,17 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ...converters.records import Drop, Row
+from ...converters.reading.records import Drop, Row
 from ...schemas import VERSION
 from ...schemas.sections import RecordType
-from .distribution import Tally
+from .distributions import Tally
 from .inputs import Inputs
 from .meta import Meta
 from .record_rows import fields_of, meta_of, record_rows, record_type
 from .repeats import Pair, Place, Repeats
 from .samples import Samples
 from .scripts import HOW_LANGUAGES, HOW_SCRIPTS
-from .text_facts import TextFacts
+from .text_statistics import TextFacts
 from .tokens import Tokenizer
 
 LISTED = 1000  # pairs of rows kept of each kind; all are counted

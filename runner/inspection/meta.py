@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 
-from .distribution import Distribution, Tally
+from .distributions import Distribution, Tally
 
 FIELDS = 200
 LISTED = 20

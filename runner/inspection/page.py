@@ -2,8 +2,8 @@
 
 from typing import Any
 
+from ..reporting.bars import bars, histogram
 from ..reporting.report import environment
-from .bars import bars, histogram
 from .inspect import ALL, Inspection
 from .previews import Previews
 

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ...converters.records import Row
+from ...converters.reading.records import Row
 from .record_rows import meta_of, raw_rows
 from .repeats import Place
 

@@ -4,13 +4,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from ...converters.building.checks import record_fault
+from ...converters.building.chat_checks import record_fault
 from ...converters.reading.files import SourceFile
 from ...converters.reading.readers import open_file
-from ...converters.records import Drop, Row
-from ...schemas.errors import Mark, Problem, UserError
+from ...converters.reading.records import Drop, Row
+from ...schemas.base.errors import Mark, Problem, UserError
 from ...schemas.sections import RecordType
-from ..record_files import told_type
+from .validate import told_type
 
 RECORD_FILES = (
     ".jsonl",

@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 import orjson
 from xxhash import xxh3_128_digest
 
-from ...converters.building.near import compared_text, near_pairs, signatures
-from ...converters.building.rows import content_digest, group_keys
+from ...converters.building.near_duplicates import compared_text, near_pairs, signatures
+from ...converters.building.row_encoder import content_digest, group_keys
 from ...converters.building.splits import key_at, sorted_positions
 from ...schemas.sections import RecordType
 

@@ -5,7 +5,7 @@ from collections import Counter
 from functools import cache
 from typing import Any
 
-from ...schemas.errors import UserError
+from ...schemas.base.errors import UserError
 
 HOW_SCRIPTS = "letters by Unicode block; a row's script is the one of most of its letters; emoji are counted apart"
 HOW_LANGUAGES = "py3langid on the row's text (its first 200 characters); rows of fewer than 10 letters are not told"

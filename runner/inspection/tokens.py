@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ...schemas.errors import Mark, Problem, UserError
+from ...schemas.base.errors import Mark, Problem, UserError
 from ...schemas.sections import Model
 
 DEFAULT = "cl100k"
@@ -27,7 +27,7 @@ def tokenizer(name: str) -> Tokenizer:
 
 
 def _cl100k() -> Tokenizer:
-    from ..evaluate.metrics.cl100k import encoding
+    from ..evaluation.metrics.cl100k import encoding
 
     tiktoken = encoding()
     name = "cl100k_base (tiktoken, offline)"
@@ -35,7 +35,7 @@ def _cl100k() -> Tokenizer:
 
 
 def _of_model(name: str) -> Tokenizer:
-    from ..models.model_source import resolve_model
+    from ..models.resolve import resolve_model
 
     resolved = resolve_model(Model(name), Path("runs"))
     from transformers import AutoTokenizer

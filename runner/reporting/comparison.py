@@ -9,16 +9,16 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
-from ...schemas.errors import Mark, Problem, UserError
+from ...schemas.base.errors import Mark, Problem, UserError
+from ...schemas.dotted import dotted
 from ...schemas.recipe import load_recipe
 from ...schemas.sections import Recipe
-from ..effective import effective_values
-from ..evaluate.intervals import difference, estimate, resamples
-from ..evaluate.labelled_replies import classified
-from ..evaluate.metrics import OF_LABELS, Case, metric
-from ..evaluate.scoring import TUNED, as_json, read_cases
-from ..plain import dotted
-from ..run_folder import RunFolder
+from ..evaluation.intervals import difference, estimate, resamples
+from ..evaluation.labelled_replies import classified
+from ..evaluation.metrics import OF_LABELS, Case, metric
+from ..evaluation.scoring import TUNED, as_json, read_cases
+from ..runtime.resolved_values import effective_values
+from ..runtime.run_folder import RunFolder
 
 OF_TOKENS = ("perplexity", "token_accuracy", "reply_tokens")  # in a model's own tokens: not to be compared across tokenizers
 _FACTS = ("metrics.json", "predictions.jsonl", "rows.jsonl")
@@ -125,7 +125,7 @@ def tuned_rows(runs: list[RunFolder], recipes: list[Recipe]) -> tuple[list[list[
         same = all(recipe.evaluation.labels == recipes[0].evaluation.labels for recipe in recipes)
         columns = [read_cases(run / "eval/predictions.jsonl", run / "eval/rows.jsonl")[TUNED] for run in runs]
         return columns, recipes[0].evaluation.labels if same else ()
-    from ..evaluate.classification_scoring import read_classified
+    from ..evaluation.classification_scoring import read_classified
 
     labels = [run.read("data/manifest.json")["labels"] for run in runs]
     return [read_classified(run / "eval/predictions.jsonl", names)[TUNED] for run, names in zip(runs, labels, strict=True)], ()

@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from ...converters.building.publish import write_atomically
-from ..plain import one_line
+from ...schemas.base.files import write_atomically
+from ...schemas.dotted import one_line
 from .comparison_table import run_letters
 from .metrics_table import verdict
 from .report import environment

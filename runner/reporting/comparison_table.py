@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
 
-from ..plain import one_line
+from ...schemas.dotted import one_line
 from .fitting import column_width, fitting, table_width
 from .metrics_table import number, verdict
 

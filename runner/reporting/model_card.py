@@ -7,9 +7,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from ...converters.building.publish import write_atomically
+from ...schemas.base.files import write_atomically
 from ...schemas.sections import Recipe
-from ..run_folder import RunFolder
+from ..runtime.run_folder import RunFolder
 from .metrics_table import LABELS, number
 from .report import answer, verdicts
 

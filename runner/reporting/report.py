@@ -3,14 +3,14 @@
 from pathlib import Path
 from typing import Any
 
-from ...converters.building.publish import write_atomically
-from ...schemas.errors import UserError
+from ...schemas.base.errors import UserError
+from ...schemas.base.files import write_atomically
+from ...schemas.dotted import dotted, one_line
 from ...schemas.recipe import Loaded, load_recipe
-from ..effective import effective_values
-from ..evaluate.scoring import BASE, TUNED, read_cases
-from ..plain import dotted, one_line
-from ..progress import read_lines
-from ..run_folder import RunFolder
+from ..evaluation.scoring import BASE, TUNED, read_cases
+from ..runtime.progress import read_lines
+from ..runtime.resolved_values import effective_values
+from ..runtime.run_folder import RunFolder
 from .charts import Series, line_chart
 from .metrics_table import LABELS, change_title, digits, number, verdict
 from .report_rows import classified_rows, cut, extremes, gains, ranking_metric, shown_rows

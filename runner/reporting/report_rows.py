@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from ..evaluate.metrics import OF_LABELS, Case, metric
-from ..evaluate.scoring import BASE, TUNED
+from ..evaluation.metrics import OF_LABELS, Case, metric
+from ..evaluation.scoring import BASE, TUNED
 
 SHOWN = 10
 LONGEST, LINES = 800, 14  # characters and lines of a text; a page of twenty rows must stay readable, and small

@@ -3,10 +3,10 @@
 import math
 
 from ...schemas.sections import Recipe
-from ..machine import Machine
-from ..models.model_size import ModelSize
-from ..rendering.axolotl_config import precision
-from .memory_plan import memory_plan, optimizer_bytes
+from ..launch.axolotl_config import precision
+from ..models.size import ModelSize
+from ..runtime.machine import Machine
+from .memory import memory_plan, optimizer_bytes
 
 
 def disk_plan(recipe: Recipe, size: ModelSize, machine: Machine, labels: int = 0, steps: int | None = None) -> dict[str, int]:

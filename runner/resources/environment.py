@@ -7,9 +7,9 @@ from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 from typing import Any
 
-from ..machine import this_machine
-from ..models.model_source import cache_folder
-from ..nvidia import nvidia_gpus
+from ..models.resolve import cache_folder
+from ..runtime.machine import this_machine
+from ..runtime.nvidia import nvidia_gpus
 from .fit import available_memory, free_disk
 
 _REQUIREMENT = re.compile(r'^([A-Za-z0-9_.-]+)(?:\[[^\]]*\])?([^;]*?)\s*(?:;\s*extra == ["\'](\w+)["\'])?$')

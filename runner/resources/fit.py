@@ -7,13 +7,13 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from ...converters.building.publish import write_atomically
-from ...schemas.errors import Mark, Problem, UserError
+from ...schemas.base.errors import Mark, Problem, UserError
+from ...schemas.base.files import write_atomically
 from ...schemas.sections import Recipe
-from ..machine import Machine, this_machine
-from ..models.model_size import ModelSize, model_size
+from ..models.size import ModelSize, model_size
+from ..runtime.machine import Machine, this_machine
 from .disk_plan import disk_plan
-from .memory_plan import CPU_RUNTIME, FAMILIES, MemoryPlan, memory_plan
+from .memory import CPU_RUNTIME, FAMILIES, MemoryPlan, memory_plan
 
 # What was measured was at most 27 % above the prediction and 8 % below it (docs/measurements.md).
 MARGIN = 1.1

@@ -2,13 +2,13 @@
 
 from ...converters.building.pipeline import MANIFEST
 from ...schemas.sections import Recipe
-from ..display import Display
-from ..machine import this_machine
-from ..models.model_size import model_size
-from ..models.model_source import ResolvedModel
+from ..launch.steps import optimizer_steps
 from ..models.public_models import public_models
-from ..run_folder import RunFolder
-from ..steps import optimizer_steps
+from ..models.resolve import ResolvedModel
+from ..models.size import model_size
+from ..runtime.console import Display
+from ..runtime.machine import this_machine
+from ..runtime.run_folder import RunFolder
 from .fit import fit, in_words, require, size_text, warnings
 
 

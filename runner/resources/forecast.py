@@ -3,14 +3,14 @@
 from pathlib import Path
 from typing import Any
 
-from ...schemas.errors import UserError
+from ...schemas.base.errors import UserError
 from ...schemas.model_rules import EMBEDDED
 from ...schemas.recipe import load_recipe
 from ...schemas.sections import Recipe
-from ..machine import Machine
-from ..models.model_size import ModelSize, model_size
-from ..models.model_source import embedded_folder
 from ..models.public_models import public_models
+from ..models.resolve import embedded_folder
+from ..models.size import ModelSize, model_size
+from ..runtime.machine import Machine
 from .fit import Fit, fit
 
 # The embedded model's configuration, for before it is unpacked.

@@ -14,13 +14,13 @@ import pytest
 from recipekit.converters.building.conversion import Spec, convert_stream
 from recipekit.converters.reading.files import SourceFile, source_files
 from recipekit.converters.reading.readers import read_file
-from recipekit.converters.records import Drop
-from recipekit.converters.registry import converter, is_row_local
-from recipekit.schemas.errors import UserError
+from recipekit.converters.reading.records import Drop
+from recipekit.converters.sources.registry import converter, is_row_local
+from recipekit.schemas.base.errors import UserError
 from recipekit.schemas.validation import validator
 
 from ..schemas.test_validation import ODD, mutate
-from .test_examples import CASES
+from .sources.test_examples import CASES
 
 TIMES = int(os.environ.get("RECIPEKIT_FUZZ", "1"))
 # What bytes are replaced by: the characters that formats are made of, and those that break them.

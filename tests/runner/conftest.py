@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from recipekit.runner.cli import main
+from recipekit.runner.cli.main import main
 
 from ..tiny import write_recipe
 from .one_process import ROWS, SAME, losses, settings

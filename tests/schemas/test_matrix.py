@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from recipekit.schemas.errors import UserError
+from recipekit.schemas.base.errors import UserError
 from recipekit.schemas.matrix import combination_name
 from recipekit.schemas.recipe import check_recipe, load_recipe, load_sweep
 from recipekit.schemas.yaml_writing import to_yaml

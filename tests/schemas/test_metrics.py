@@ -1,6 +1,6 @@
 """The metrics' names stand in the schema twice and in the runner once: all the same."""
 
-from recipekit.runner.evaluate import metrics as measured
+from recipekit.runner.evaluation import metrics as measured
 from recipekit.schemas.metrics import LOSSES, METRICS, OF_LABELS
 from recipekit.schemas.validation import schema, subschema
 

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from recipekit.schemas.errors import UserError
+from recipekit.schemas.base.errors import UserError
+from recipekit.schemas.extends import shipped_recipes
 from recipekit.schemas.generate_rules import ROWS
-from recipekit.schemas.layers import shipped_recipes
 from recipekit.schemas.recipe import check_recipe, is_prompt, load_recipe
 from recipekit.schemas.yaml_source import parse_yaml
 from recipekit.schemas.yaml_writing import to_yaml

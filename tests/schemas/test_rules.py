@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from recipekit.schemas.errors import Mark
+from recipekit.schemas.base.errors import Mark
 from recipekit.schemas.rules import RULES
 from recipekit.schemas.sections import Recipe
 from recipekit.schemas.validation import validator

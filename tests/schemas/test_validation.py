@@ -9,7 +9,7 @@ from typing import Any
 import jsonschema_rs
 import pytest
 from jsonschema import Draft202012Validator
-from recipekit.schemas.layers import shipped_recipes
+from recipekit.schemas.extends import shipped_recipes
 from recipekit.schemas.validation import check_document, key_paths, schema, schema_names, subschema, validator
 from recipekit.schemas.yaml_source import Document, parse_yaml, read_text
 
@@ -100,9 +100,9 @@ def test_jsonschema_rs_and_jsonschema_agree_on_mutated_recipes() -> None:
 
 
 def test_what_jsonschema_rs_refuses_is_never_taken(monkeypatch: pytest.MonkeyPatch) -> None:
-    from recipekit.schemas import explanation
+    from recipekit.schemas import schema_errors
 
-    monkeypatch.setattr(explanation, "explain", lambda document, schema: [])
+    monkeypatch.setattr(schema_errors, "explain", lambda document, schema: [])
     (problem,) = check_document(Document({"recipe": 7}, {}, {}))
     assert problem.rule == "schema"
     assert problem.what

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from recipekit.schemas.errors import Mark, UserError
+from recipekit.schemas.base.errors import Mark, UserError
 from recipekit.schemas.yaml_source import MAX_BYTES, Document, parse_yaml, read_text
 
 

@@ -4,9 +4,9 @@ from collections.abc import Iterable, Iterator
 from importlib import import_module
 from typing import Any, Protocol, cast
 
-from ....converters.records import Drop, Row
-from ..asking import Given, Made, Request, Unusable
+from ....converters.reading.records import Drop, Row
 from ..prompts import Prompt
+from ..provider_requests import Given, Made, Request, Unusable
 
 # name -> module in this folder; its options stand in recipe.schema.json as task_<name>
 TASKS = {"ask": "ask", "rewrite": "rewrite", "scenarios": "scenarios", "self_cognition": "self_cognition"}

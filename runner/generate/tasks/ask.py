@@ -12,10 +12,10 @@ Nothing is asked about a blank text: in the source such rows made the model ask 
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from ....converters.emotion_words import is_refusal, parse_emotions
-from ....converters.records import Drop, Row
-from ..asking import Given, Made, Request, Unusable
+from ....converters.reading.records import Drop, Row
+from ....converters.sources.emotion_words import is_refusal, parse_emotions
 from ..prompts import Prompt, messages
+from ..provider_requests import Given, Made, Request, Unusable
 
 VERSION = 1
 REFUSALS_ARE_ANSWERS = True  # one that says no emotion: the share of the others would be too high without it

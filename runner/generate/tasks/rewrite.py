@@ -12,11 +12,11 @@ The original stays in the row, with the tokens of both (cl100k_base, as the sour
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from ....converters.alpaca_emotion import without_labels
-from ....converters.records import Drop, Row
-from ...evaluate.metrics.cl100k import count_tokens
-from ..asking import Given, Made, Request, Unusable
+from ....converters.reading.records import Drop, Row
+from ....converters.sources.alpaca_emotion import without_labels
+from ...evaluation.metrics.cl100k import count_tokens
 from ..prompts import Prompt, chosen_examples, messages
+from ..provider_requests import Given, Made, Request, Unusable
 
 VERSION = 1
 REFUSALS_ARE_ANSWERS = False

@@ -10,10 +10,10 @@ The source's list of emotions has 28 entries and names 同情 twice: 16 areas x 
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from ....converters.records import Drop, Row
-from ..asking import Given, Made, Request, Unusable
+from ....converters.reading.records import Drop, Row
 from ..dialogue import parse_dialogue
 from ..prompts import Prompt, messages
+from ..provider_requests import Given, Made, Request, Unusable
 
 VERSION = 1
 REFUSALS_ARE_ANSWERS = False

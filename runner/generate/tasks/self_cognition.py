@@ -10,11 +10,11 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from ....converters.counselling_forms import Fault, read_conversation
-from ....converters.records import Drop, Row
-from ....converters.templates import fill
-from ..asking import Given, Made, Request, Unusable
+from ....converters.reading.records import Drop, Row
+from ....converters.sources.counselling_forms import Fault, read_conversation
+from ....converters.sources.templates import fill
 from ..prompts import Prompt, messages
+from ..provider_requests import Given, Made, Request, Unusable
 
 VERSION = 1
 REFUSALS_ARE_ANSWERS = False

@@ -17,7 +17,7 @@ os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
 from ray.cluster_utils import Cluster
 from recipekit.converters.building import ray_workers
 from recipekit.converters.building.conversion import Batch, Spec
-from recipekit.schemas.errors import UserError
+from recipekit.schemas.base.errors import UserError
 
 
 def converting() -> list[int]:
@@ -69,7 +69,7 @@ def seen(cluster: Cluster, rows: str, out: str) -> dict[str, object]:
     """What became of the conversion."""
     second = cluster.add_node(num_cpus=1)
     cluster.wait_for_nodes()
-    recipe = [sys.executable, "-c", "from recipekit.runner.cli import main; main()"]
+    recipe = [sys.executable, "-c", "from recipekit.runner.cli.main import main; main()"]
     options = ["--converter", "messages", rows, "--out", out, "--engine", "ray", "--validation", "0.1", "--max-dropped", "1", "--json"]
     conversion = subprocess.Popen(
         [*recipe, "convert", *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={**os.environ, "RAY_ADDRESS": cluster.address}

@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from recipekit.converters.building.batches import SourceFiles, Version, line_batches, numbered, row_batches
-from recipekit.converters.reading import capped_lines
+from recipekit.converters.reading import bounded_lines
 from recipekit.converters.reading.files import SourceFile, source_files
-from recipekit.converters.records import Drop, Row
-from recipekit.converters.registry import converter
-from recipekit.schemas.errors import UserError
+from recipekit.converters.reading.records import Drop, Row
+from recipekit.converters.sources.registry import converter
+from recipekit.schemas.base.errors import UserError
 
 from ..chats import chat, chats, write_jsonl
 
@@ -41,7 +41,7 @@ def test_every_line_stands_in_one_batch_with_its_number(lines, size, ended):
     ("name", "limit"), [("a.jsonl", None), ("a.jsonl", 2), ("a.jsonl.gz", None), ("empty.jsonl", None), ("one.json", None)]
 )
 def test_the_hash_of_a_file_is_that_of_its_bytes_however_it_was_read(tmp_path, monkeypatch, name, limit, size):
-    monkeypatch.setattr(capped_lines, "MAX_LINE", 300)  # a longer line is cut, and hashed whole
+    monkeypatch.setattr(bounded_lines, "MAX_LINE", 300)  # a longer line is cut, and hashed whole
     text = b"\xef\xbb\xbf" + b"".join(orjson.dumps(row) + b"\n" for row in [*chats(4), chat("x" * 900), *chats(2)])
     contents = {"a.jsonl": text, "a.jsonl.gz": gzip.compress(text), "empty.jsonl": b"", "one.json": orjson.dumps(chats(3))}
     path = tmp_path / name

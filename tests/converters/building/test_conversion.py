@@ -4,10 +4,10 @@ import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from recipekit.converters import registry
 from recipekit.converters.building.conversion import Batch, Spec, convert_batch, convert_stream
-from recipekit.converters.building.digests import WIDTH
-from recipekit.converters.records import Drop, Record, Row
+from recipekit.converters.building.row_hashes import WIDTH
+from recipekit.converters.reading.records import Drop, Record, Row
+from recipekit.converters.sources import registry
 from recipekit.schemas.sections import Data, Source, Split
 
 from ..chats import chat, chats

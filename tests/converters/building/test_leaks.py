@@ -2,7 +2,7 @@
 
 import pytest
 from recipekit.converters.building.leaks import SHOWN, Leak, Pair, find_leaks, refuse
-from recipekit.schemas.errors import GateError
+from recipekit.schemas.base.errors import GateError
 
 from ..chats import write_jsonl
 

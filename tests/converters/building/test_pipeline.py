@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from recipekit.converters.building import pipeline
 from recipekit.converters.building.pipeline import MANIFEST, build
-from recipekit.schemas.errors import GateError, UserError
+from recipekit.schemas.base.errors import GateError, UserError
 from recipekit.schemas.sections import Data, Source, Split
 from recipekit.schemas.validation import validator
 

@@ -2,7 +2,7 @@
 
 import pytest
 from recipekit.converters.building.pipeline import build
-from recipekit.schemas.errors import UserError
+from recipekit.schemas.base.errors import UserError
 from recipekit.schemas.sections import Data, Source, Split
 
 from ..chats import chat, chats, write_jsonl

@@ -10,8 +10,8 @@ import pytest
 from recipekit.converters.building import workers as module
 from recipekit.converters.building.conversion import Batch, Converted, Spec, convert_batch
 from recipekit.converters.building.workers import Workers
-from recipekit.converters.records import Row
-from recipekit.schemas.errors import Mark, Problem, UserError
+from recipekit.converters.reading.records import Row
+from recipekit.schemas.base.errors import Mark, Problem, UserError
 
 from ..chats import chat, chats
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from recipekit.converters.reading import compressed
 from recipekit.converters.reading.compressed import FAULTS
 from recipekit.converters.reading.files import open_source
-from recipekit.schemas.errors import UserError
+from recipekit.schemas.base.errors import UserError
 
 pyarrow = pytest.importorskip("pyarrow")
 

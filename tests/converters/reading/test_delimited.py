@@ -7,10 +7,10 @@ import time
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from recipekit.converters.reading import capped_lines, delimited
+from recipekit.converters.reading import bounded_lines, delimited
 from recipekit.converters.reading.delimited import read_csv, read_tsv
-from recipekit.converters.records import Drop
-from recipekit.schemas.errors import UserError
+from recipekit.converters.reading.records import Drop
+from recipekit.schemas.base.errors import UserError
 
 
 def read(text, reader=read_csv):
@@ -74,8 +74,8 @@ def test_a_row_that_goes_on_for_too_long_costs_that_row_only(monkeypatch):
 
 def test_a_line_beyond_the_cap_is_dropped_whatever_characters_it_has(monkeypatch):
     """A cut line must not pass for a short one: a character may take four bytes."""
-    monkeypatch.setattr(capped_lines, "MAX_LINE", 4000)
-    monkeypatch.setattr(capped_lines, "READ_BYTES", 64)
+    monkeypatch.setattr(bounded_lines, "MAX_LINE", 4000)
+    monkeypatch.setattr(bounded_lines, "READ_BYTES", 64)
     monkeypatch.setattr(delimited, "MAX_ROW", 1000)
     found = told(read("a,b\n1," + "💻" * 5000 + "\n2,x\n"))
     assert found == [(2, "row_too_long"), (3, "2", "x")]

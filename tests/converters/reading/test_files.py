@@ -4,7 +4,7 @@ import os
 
 import pytest
 from recipekit.converters.reading.files import open_source, source_files
-from recipekit.schemas.errors import UserError
+from recipekit.schemas.base.errors import UserError
 
 
 def names(path):

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from recipekit.converters.reading.files import SourceFile
 from recipekit.converters.reading.json_comments import COMMENT_LINE, WithoutComments
 from recipekit.converters.reading.readers import read_file, sniff
-from recipekit.converters.records import Drop
+from recipekit.converters.reading.records import Drop
 
 
 def strip(text: bytes, size: int = 1 << 20) -> bytes:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from recipekit.converters.building.conversion import Batch, Spec, convert_batch
 from recipekit.converters.reading.mojibake import NOTE, may_be_misread, mend, mended
-from recipekit.converters.records import Row
+from recipekit.converters.reading.records import Row
 
 WORDS = [
     "naïve", "café", "Größe", "façade", "“quoted”", "‘single’", "it’s", "– dash –", "…", "你好，世界！", "“你好”", "こんにちは", "привет",

@@ -9,11 +9,11 @@ import zipfile
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from recipekit.converters.reading import capped_lines, json_items
+from recipekit.converters.reading import bounded_lines, json_items
 from recipekit.converters.reading.files import SourceFile
 from recipekit.converters.reading.readers import HEAD, read_file
-from recipekit.converters.records import Drop
-from recipekit.schemas.errors import UserError
+from recipekit.converters.reading.records import Drop
+from recipekit.schemas.base.errors import UserError
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ LONG = 3000
 @pytest.fixture
 def short(monkeypatch):
     """Caps of a thousand bytes in place of 64 MB."""
-    monkeypatch.setattr(capped_lines, "MAX_LINE", 1000)
+    monkeypatch.setattr(bounded_lines, "MAX_LINE", 1000)
     monkeypatch.setattr(json_items, "MAX_ITEM", 1000)
     monkeypatch.setattr(json_items, "BLOCK", 100)
 

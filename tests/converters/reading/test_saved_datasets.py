@@ -4,7 +4,7 @@ import json
 
 import pytest
 from recipekit.converters.reading.files import source_files
-from recipekit.schemas.errors import UserError
+from recipekit.schemas.base.errors import UserError
 
 
 def saved(folder, names, **state):

@@ -10,9 +10,9 @@ import time
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from recipekit.converters.reading.records import Drop, Row
 from recipekit.converters.reading.unpickle import read_pickle
-from recipekit.converters.records import Drop, Row
-from recipekit.schemas.errors import UserError
+from recipekit.schemas.base.errors import UserError
 
 ROWS = [{"text": "shall we go?", "emotion": "curiosity", "n": 3, "score": 0.5, "kwargs": {"do_sample": True, "seed": None}}]
 

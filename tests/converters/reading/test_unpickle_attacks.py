@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from recipekit.converters.reading.unpickle import read_pickle
-from recipekit.schemas.errors import UserError
+from recipekit.schemas.base.errors import UserError
 
 ROWS = [{"text": "shall we go?", "emotion": "curiosity"}]
 

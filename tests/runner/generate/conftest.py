@@ -3,7 +3,7 @@
 import csv
 
 import pytest
-from recipekit.runner.generate.generating import generate_rows
+from recipekit.runner.generate.generate import generate_rows
 from recipekit.schemas.generate_sections import Generate
 
 from .servers import serving

@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
 import pytest
-from recipekit.runner.generate.asking import Asked, Reply
 from recipekit.runner.generate.client import CallFailed, Client, _seconds, read_completion
+from recipekit.runner.generate.provider_requests import Asked, Reply
 from recipekit.runner.generate.providers import endpoint
 from recipekit.schemas.generate_sections import Provider, Sampling
 

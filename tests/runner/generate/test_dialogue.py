@@ -3,8 +3,8 @@
 import json
 
 import pytest
-from recipekit.runner.generate.asking import Unusable
 from recipekit.runner.generate.dialogue import Dialogue, parse_dialogue
+from recipekit.runner.generate.provider_requests import Unusable
 
 TWO = [("我很焦虑。", "谢谢你告诉我。"), ("是考试。", "我理解。")]
 FORMS = {

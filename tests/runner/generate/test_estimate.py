@@ -1,9 +1,9 @@
 """`--dry-run`: counted, never invented, and nothing is asked."""
 
 import pytest
-from recipekit.runner.evaluate.metrics.cl100k import count_tokens
+from recipekit.runner.evaluation.metrics.cl100k import count_tokens
 from recipekit.runner.generate.estimate import estimate, estimate_lines
-from recipekit.runner.generate.generating import generate_rows
+from recipekit.runner.generate.generate import generate_rows
 
 from .servers import reply, serving
 

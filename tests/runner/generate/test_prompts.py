@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from recipekit.runner.generate.prompts import PROMPTS, Example, Prompt, chosen_examples, load_prompt, messages
-from recipekit.schemas.errors import UserError
+from recipekit.schemas.base.errors import UserError
 
 
 @pytest.mark.parametrize("path", sorted(PROMPTS.glob("*.yml")), ids=lambda path: path.stem)

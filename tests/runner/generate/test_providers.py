@@ -2,7 +2,7 @@
 
 import pytest
 from recipekit.runner.generate.providers import SERVICES, endpoint
-from recipekit.schemas.errors import UserError
+from recipekit.schemas.base.errors import UserError
 from recipekit.schemas.generate_sections import Provider
 from recipekit.schemas.validation import schema
 

@@ -1,7 +1,7 @@
 """Refusals, blank replies, cut ones; and replies that only talk about such things."""
 
 import pytest
-from recipekit.runner.generate.asking import Reply
+from recipekit.runner.generate.provider_requests import Reply
 from recipekit.runner.generate.refusals import unusable
 
 

@@ -4,9 +4,9 @@ import sqlite3
 import stat
 
 import pytest
-from recipekit.runner.generate.asking import Asked, Reply
+from recipekit.runner.generate.provider_requests import Asked, Reply
 from recipekit.runner.generate.request_log import Entry, RequestLog, Used
-from recipekit.schemas.errors import UserError
+from recipekit.schemas.base.errors import UserError
 from recipekit.schemas.generate_sections import Sampling
 
 ASKED = Asked("p", "m", ({"role": "user", "content": "你好"},), Sampling(), 1)

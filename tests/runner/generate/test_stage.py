@@ -1,11 +1,11 @@
 """Generated rows as a source of `data`: made once, named, kept with the run, and made again when anything that they are made of changes."""
 
 import pytest
-from recipekit.runner.generate.generating import account_lines
+from recipekit.runner.generate.generate import account_lines
 from recipekit.runner.generate.stage import already_generated, generated_facts, places, with_rows
-from recipekit.runner.run_folder import RunFolder
-from recipekit.runner.stages import key_of
-from recipekit.schemas.errors import UserError
+from recipekit.runner.runtime.run_folder import RunFolder
+from recipekit.runner.stages.cache_keys import key_of
+from recipekit.schemas.base.errors import UserError
 from recipekit.schemas.recipe import load_recipe
 
 from .servers import reply, serving

@@ -7,15 +7,15 @@ import re
 import pytest
 from recipekit.runner.importing.draft import FATES
 from recipekit.runner.importing.importing import as_json, import_config
-from recipekit.runner.machine import Machine
-from recipekit.runner.rendering.axolotl_config import RenderedData, render_axolotl
-from recipekit.schemas.errors import UserError
-from recipekit.schemas.layers import shipped_recipes
+from recipekit.runner.launch.axolotl_config import RenderedData, render_axolotl
+from recipekit.runner.runtime.machine import Machine
+from recipekit.schemas.base.errors import UserError
+from recipekit.schemas.extends import shipped_recipes
 from recipekit.schemas.recipe import check_recipe, load_recipe
 from recipekit.schemas.validation import SCHEMA_DIR
 from recipekit.schemas.yaml_source import parse_yaml
 
-from ..rendering.test_axolotl_config import GOLDEN, GPU
+from ..launch.test_axolotl_config import GOLDEN, GPU
 from .conftest import SMALL
 
 SHIPPED = [path.stem for path in shipped_recipes()]

@@ -4,7 +4,7 @@ import json
 
 import pytest
 from recipekit.runner.inspection.inputs import find_inputs
-from recipekit.schemas.errors import UserError
+from recipekit.schemas.base.errors import UserError
 
 from .rows import chat, write
 

@@ -2,8 +2,8 @@
 
 from recipekit.runner.inspection.page import headline
 
+from ..reporting.test_accessibility import axe, serious  # noqa: F401 - fixtures
 from ..reporting.test_report import browser, requests  # noqa: F401 - a fixture
-from ..test_accessibility import axe, serious  # noqa: F401 - fixtures
 from .rows import LONG, chat, labelled
 from .test_files import EVIL, written
 

@@ -2,7 +2,7 @@
 
 import pytest
 from recipekit.runner.inspection.tokens import tokenizer
-from recipekit.schemas.errors import UserError
+from recipekit.schemas.base.errors import UserError
 
 
 def test_cl100k_gives_known_tokens_and_their_pieces():

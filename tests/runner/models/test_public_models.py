@@ -2,7 +2,7 @@
 
 import pytest
 from recipekit.runner.models.public_models import public_models
-from recipekit.schemas.layers import shipped_recipes
+from recipekit.schemas.extends import shipped_recipes
 from recipekit.schemas.recipe import load_recipe
 
 BILLIONS = {

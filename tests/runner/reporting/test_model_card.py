@@ -2,7 +2,7 @@
 
 import pytest
 from recipekit.runner.reporting.model_card import cell, hub_name, licence_of, model_card, write_card
-from recipekit.runner.run_folder import RunFolder
+from recipekit.runner.runtime.run_folder import RunFolder
 from recipekit.schemas.sections import Recipe
 
 for package in ("huggingface_hub", "jinja2", "numpy"):

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 from recipekit.runner.reporting.report import answer, charts, cost, write_report
-from recipekit.runner.run_folder import RunFolder
-from recipekit.schemas.errors import UserError
+from recipekit.runner.runtime.run_folder import RunFolder
+from recipekit.schemas.base.errors import UserError
 
 pytest.importorskip("jinja2", reason="needs the extra [eval]: jinja2")
 CHROMIUM, DRIVER = shutil.which("chromium") or shutil.which("chromium-browser"), shutil.which("chromedriver")

@@ -3,7 +3,7 @@
 import pytest
 
 pytest.importorskip("numpy", reason="needs the extra [train]: numpy")
-from recipekit.runner.evaluate.metrics import Case
+from recipekit.runner.evaluation.metrics import Case
 from recipekit.runner.reporting.report_rows import LINES, LONGEST, SHOWN, cut, extremes, gains, ranking_metric, shown_rows
 
 

@@ -3,15 +3,15 @@
 import json
 
 import pytest
-from recipekit.runner.machine import Machine
-from recipekit.runner.models.model_size import model_size
+from recipekit.runner.models.size import model_size
 from recipekit.runner.resources import fit as module
 from recipekit.runner.resources.disk_plan import disk_plan
 from recipekit.runner.resources.fit import available_memory, fit, free_disk, in_words, problems, require, size_text, too_large, warnings
-from recipekit.schemas.errors import UserError
+from recipekit.runner.runtime.machine import Machine
+from recipekit.schemas.base.errors import UserError
 from recipekit.schemas.sections import Recipe
 
-from ..models.test_model_size import GPT2, LLAMA2
+from ..models.test_size import GPT2, LLAMA2
 
 GPU = Machine("cuda", 1, "a GPU", 16 << 30, True, memory=64 << 30)
 CPU = Machine(memory=64 << 30, cores=8)

@@ -1,9 +1,9 @@
 """The same question several times."""
 
-from recipekit.converters.introspection import convert
-from recipekit.converters.records import Drop, Record, Row
-from recipekit.runner.generate.asking import Made, Request
+from recipekit.converters.reading.records import Drop, Record, Row
+from recipekit.converters.sources.introspection import convert
 from recipekit.runner.generate.prompts import load_prompt
+from recipekit.runner.generate.provider_requests import Made, Request
 from recipekit.runner.generate.tasks.ask import made, requests
 
 PROMPT = load_prompt("introspection")

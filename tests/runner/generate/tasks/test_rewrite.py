@@ -1,9 +1,9 @@
 """Given rows, one text of each written anew."""
 
-from recipekit.converters import alpaca_emotion, babylm, emogpt
-from recipekit.converters.records import Drop, Record, Row
-from recipekit.runner.generate.asking import Made, Request, Unusable
+from recipekit.converters.reading.records import Drop, Record, Row
+from recipekit.converters.sources import alpaca_emotion, babylm, emogpt
 from recipekit.runner.generate.prompts import Prompt, load_prompt
+from recipekit.runner.generate.provider_requests import Made, Request, Unusable
 from recipekit.runner.generate.tasks.rewrite import made, requests
 
 STORY = load_prompt("babylm_story")

@@ -1,9 +1,9 @@
 """The scenario matrix."""
 
-from recipekit.converters.emollm import convert
-from recipekit.converters.records import Drop, Record, Row
-from recipekit.runner.generate.asking import Made, Request, Unusable
+from recipekit.converters.reading.records import Drop, Record, Row
+from recipekit.converters.sources.emollm import convert
 from recipekit.runner.generate.prompts import load_prompt
+from recipekit.runner.generate.provider_requests import Made, Request, Unusable
 from recipekit.runner.generate.tasks.scenarios import AREAS, EMOTIONS, SYSTEM, made, requests
 
 PROMPT = load_prompt("emollm_multi_turn")

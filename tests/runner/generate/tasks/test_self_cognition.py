@@ -1,9 +1,9 @@
 """Questions about the model itself, in several wordings."""
 
-from recipekit.converters.emollm import convert
-from recipekit.converters.records import Drop, Record, Row
-from recipekit.runner.generate.asking import Given, Made, Request, Unusable
+from recipekit.converters.reading.records import Drop, Record, Row
+from recipekit.converters.sources.emollm import convert
 from recipekit.runner.generate.prompts import load_prompt
+from recipekit.runner.generate.provider_requests import Given, Made, Request, Unusable
 from recipekit.runner.generate.tasks.self_cognition import made, requests
 
 PROMPT = load_prompt("self_cognition")

@@ -1,0 +1,152 @@
+"""Rows whose texts are nearly equal: MinHash over character shingles. numpy makes the shingles, rensa (Rust) the signatures.
+
+A signature estimates the Jaccard similarity of two sets of shingles: the share of its 128 numbers that are equal. Rows that share a band
+of a few numbers are candidates; the whole signatures decide. The bands are chosen so that a pair at the threshold is a candidate with a
+probability of 0.995, and one above it more likely still.
+"""
+
+from collections.abc import Iterator, Sequence
+from math import log
+from pathlib import Path
+from struct import Struct
+from typing import Any
+
+from ...schemas.base.errors import UserError
+from ...schemas.sections import RecordType
+from ..reading.records import RecordValue
+
+SHINGLE = 4  # characters; an edit touches four shingles, so that 3 % of edited characters leave a similarity of 0.79
+PERMUTATIONS = 128
+WIDTH = 4 * PERMUTATIONS  # bytes of a signature
+_SEED = 42
+_BLOCK = 1 << 15  # hashes at a time: what fits into the processor's own memory is done in half the time
+_WANTED = 0.995
+_REACH = 16  # rows of one band value are compared with the first of them and with so many of those that follow
+_NOTHING = 0xFFFFFFFF  # the signature of a text that is too short to have a shingle
+
+
+def compared_text(kind: RecordType, fields: RecordValue) -> str:
+    """The text by which a record is compared: a chat's without its system message, a classification's without its label."""
+    if kind == "chat":
+        return "\n".join(message["content"] for message in fields["messages"] if message["role"] != "system")
+    return fields["text"]
+
+
+def signatures(texts: Sequence[str]) -> bytes:
+    """A signature of WIDTH bytes for each text."""
+    np, rensa = _libraries()
+    lengths = np.fromiter(map(len, texts), np.int64, len(texts))
+    hashes, counts = _shingle_hashes(np, "".join(texts), lengths)
+    offsets = np.concatenate(([0], np.cumsum(counts))).astype(np.uint64)
+    matrix = rensa.RMinHash.digest_matrix_from_flat_token_hashes(hashes, offsets, PERMUTATIONS, _SEED)
+    pack = Struct(f"={PERMUTATIONS}I").pack
+    return b"".join([pack(*row) for row in matrix.to_rows()])
+
+
+def _shingle_hashes(np: Any, text: str, lengths: Any) -> tuple[Any, Any]:
+    """64-bit hashes of the shingles of every text (of `text`, all of them joined), and how many each text has."""
+    characters = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
+    hashes = np.zeros(len(characters), np.uint64)
+    for start in range(0, len(characters) - SHINGLE + 1, _BLOCK):
+        stop = min(start + _BLOCK, len(characters) - SHINGLE + 1)
+        part = hashes[start:stop]
+        numbers = characters[start : stop + SHINGLE - 1].astype(np.uint64)
+        numbers += np.uint64(1)
+        for place in range(SHINGLE):
+            part *= np.uint64(0x9E3779B97F4A7C15)
+            part += numbers[place : place + len(part)]
+        part ^= part >> np.uint64(30)
+        part *= np.uint64(0xBF58476D1CE4E5B9)
+        part ^= part >> np.uint64(27)
+    ends = np.cumsum(lengths)
+    if len(lengths) and lengths.min() >= SHINGLE:
+        # Where a text ends, what would reach into the next one is its last shingle again: the minimum of a set does not mind.
+        for back in range(1, SHINGLE):
+            hashes[ends - back] = hashes[ends - SHINGLE]
+        return hashes, lengths
+    within = np.ones(len(hashes), bool)
+    for back in range(1, SHINGLE):
+        places = ends - back
+        within[places[places >= ends - lengths]] = False
+    return hashes[within], np.maximum(lengths - SHINGLE + 1, 0)
+
+
+def bands(threshold: float) -> tuple[int, int]:
+    """(bands, numbers a band): the longest bands that still find a pair at the threshold with the wanted probability."""
+    for rows in range(16, 1, -1):
+        count = PERMUTATIONS // rows
+        if count * log(max(1 - threshold**rows, 1e-300)) <= log(1 - _WANTED):
+            return count, rows
+    return PERMUTATIONS, 1
+
+
+def near_pairs(path: Path, threshold: float) -> list[tuple[int, int]]:
+    """The pairs (earlier row, later row) of signatures in the file whose similarity is at least the threshold, sorted by the later."""
+    np, _ = _libraries()
+    if not path.stat().st_size:
+        return []
+    table = np.memmap(path, np.uint32, "r").reshape(-1, PERMUTATIONS)
+    rows = np.flatnonzero(table[:, 0] != _NOTHING)
+    found = [_checked(np, table, pairs, threshold) for pairs in _candidates(np, table, rows, *bands(threshold))]
+    if not found:
+        return []
+    pairs = np.unique(np.concatenate(found))
+    return [(int(pair) % len(table), int(pair) // len(table)) for pair in pairs]
+
+
+def _candidates(np: Any, table: Any, rows: Any, count: int, width: int) -> Iterator[Any]:
+    """Pairs that share a band, as later row * number of rows + earlier row; a pair may come from several bands."""
+    if not len(rows):
+        return
+    total = np.uint64(len(table))
+    low = np.uint64((1 << len(table).bit_length()) - 1)
+    for band in range(count):
+        numbers = table[:, band * width : (band + 1) * width][rows].astype(np.uint64)
+        keys = np.zeros(len(rows), np.uint64)
+        for column in range(width):
+            keys ^= numbers[:, column]
+            keys *= np.uint64(0x9E3779B97F4A7C15)
+            keys ^= keys >> np.uint64(29)
+        # Key and row in one number sort twenty times as fast as an index does; rows of one key then stand in their order.
+        packed = np.sort((keys & ~low) | rows.astype(np.uint64))
+        shared = (packed[1:] ^ packed[:-1]) <= low
+        packed = packed[np.concatenate((shared, [False])) | np.concatenate(([False], shared))]
+        if not len(packed):
+            continue
+        keys, sorted_rows = packed & ~low, packed & low
+        starts = np.concatenate(([True], keys[1:] != keys[:-1]))
+        first = sorted_rows[np.maximum.accumulate(np.where(starts, np.arange(len(keys)), 0))]
+        parts = [(sorted_rows * total + first)[~starts]]
+        for step in range(1, _REACH + 1):
+            same = keys[step:] == keys[:-step]
+            if not same.any():
+                break
+            parts.append(sorted_rows[step:][same] * total + sorted_rows[:-step][same])
+        yield np.unique(np.concatenate(parts))
+
+
+def _checked(np: Any, table: Any, pairs: Any, threshold: float, size: int = 1 << 16) -> Any:
+    """Those of the pairs whose whole signatures are similar enough."""
+    kept = []
+    for start in range(0, len(pairs), size):
+        part = pairs[start : start + size]
+        earlier, later = part % np.uint64(len(table)), part // np.uint64(len(table))
+        kept.append(part[(table[earlier] == table[later]).mean(axis=1) >= threshold])
+    return np.concatenate(kept) if kept else pairs
+
+
+def repeated_rows(pairs: Sequence[tuple[int, int]], rows: int) -> bytearray:
+    """1 for every row that is nearly equal to an earlier one which is itself kept."""
+    gone = bytearray(rows)
+    for earlier, later in pairs:
+        gone[later] |= not gone[earlier]
+    return gone
+
+
+def _libraries() -> tuple[Any, Any]:
+    try:
+        import numpy
+        import rensa
+    except ImportError as error:
+        raise UserError(f"near-duplicates need {error.name}", hint="pip install 'recipekit[data]'") from None
+    return numpy, rensa

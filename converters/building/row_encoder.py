@@ -1,0 +1,95 @@
+"""A record's fields -> the line that is written: its id, where it came from, what it is compared and grouped by."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import orjson
+from xxhash import xxh3_128_digest
+
+from ...schemas.sections import RecordType
+from ..reading.records import Record, RecordValue
+from ..sources.registry import converter
+from .chat_checks import is_plain_chat
+
+Message = dict[str, Any]
+_IN_ORDER = b'[{"role":'  # the order in which content_digest puts the keys of a message
+
+
+def with_system_prompt(fields: RecordValue, prompt: str) -> RecordValue:
+    """The fields with the recipe's system prompt before a chat that has none of its own."""
+    messages = fields.get("messages")
+    if not messages or messages[0].get("role") == "system":
+        return fields
+    return {**fields, "messages": [{"role": "system", "content": prompt}, *messages]}
+
+
+def content_digest(kind: RecordType, fields: RecordValue) -> bytes:
+    """16 bytes that are equal for rows of equal content. A chat's system message is left out: many rows share one."""
+    if kind == "chat":
+        content: Any = [{"role": m["role"], "content": m["content"]} for m in fields["messages"] if m["role"] != "system"]
+    else:
+        content = (fields["text"], fields.get("label"))
+    return xxh3_128_digest(orjson.dumps(content))
+
+
+def plain_chat(messages: list[Message]) -> tuple[bytes, bytes] | None:
+    """A valid chat of nothing but roles and contents as (JSON of its field, digest); None for any other, of which it says nothing.
+
+    One encoding serves both: the digest is content_digest's, since that is taken over the same JSON.
+    """
+    has_system = bool(messages) and messages[0].get("role") == "system"
+    turns = messages[1:] if has_system else messages
+    if not is_plain_chat(messages, turns):
+        return None
+    text = orjson.dumps(turns)
+    if not text.startswith(_IN_ORDER):
+        return None
+    body = b"".join((b'"messages":[', orjson.dumps(messages[0]), b",", text[1:])) if has_system else b'"messages":' + text
+    return body, xxh3_128_digest(text)
+
+
+class Lines:
+    """Writes a source's records as JSON lines. A record's id is the place that it came from, numbered where one gave several."""
+
+    def __init__(self, converter_name: str, prefix: str) -> None:
+        self.end = b',"converter":%b}}}\n' % orjson.dumps(f"{converter_name}@{converter(converter_name).VERSION}")
+        self.prefix = prefix
+        self.file = ""
+        self.head = self.origin = b""
+        self.last = (0, 0)
+        self.number = 1
+
+    def line(self, record: Record, body: bytes) -> bytes:
+        """The whole line; `body` is the JSON of the fields without its braces."""
+        (_, file, line, item), _, meta, _ = record
+        if file != self.file:
+            self._enter(file)
+        at = b"%d" % line
+        place = at if item == 1 else b"%b.%d" % (at, item)
+        if self.last == (line, item):
+            self.number += 1
+            place = b"%b#%d" % (place, self.number)
+        else:
+            self.last = (line, item)
+            self.number = 1
+        if "origin" in meta:
+            meta = {key: value for key, value in meta.items() if key != "origin"}
+        said = orjson.dumps(meta)[1:-1] + b"," if meta else b""
+        return b"".join((self.head, place, b'",', body, b',"meta":{', said, self.origin, at, self.end))
+
+    def _enter(self, file: str) -> None:
+        self.file = file
+        self.last = (0, 0)
+        self.head = b'{"id":' + orjson.dumps(f"{self.prefix}{file}:")[:-1]
+        self.origin = b'"origin":{"file":%b,"line":' % orjson.dumps(file)
+
+
+def group_keys(fields: RecordValue, meta: RecordValue, group_by: Sequence[str]) -> list[bytes]:
+    """A hash for each key that the record has: rows that share any of them belong together."""
+    keys = []
+    for name in group_by:
+        value = meta.get(name, fields.get(name) if name == "text" else None)
+        for item in value if isinstance(value, list) else [value]:
+            if item is not None:
+                keys.append(xxh3_128_digest(orjson.dumps([name, item])))
+    return keys

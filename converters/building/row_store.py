@@ -1,0 +1,138 @@
+"""The rows that were kept: their lines in one file, in order, and of each row the few bytes that dividing them needs."""
+
+from array import array
+from collections import Counter
+from collections.abc import Sequence
+from itertools import accumulate, compress
+from pathlib import Path
+from typing import Self
+
+from ...schemas.base.files import NewFile
+from ...schemas.sections import SPLITS, Data
+from .conversion import Converted
+from .near_duplicates import WIDTH as SIGNATURE
+from .row_counts import Ledger
+from .row_hashes import WIDTH, Digests
+from .splits import FREE, Placed, key_at
+
+
+class Kept:
+    """Takes converted batches in order. What is kept depends on their order alone, not on where they were cut or converted."""
+
+    def __init__(self, data: Data, path: Path) -> None:
+        self.data = data
+        self.file = NewFile(path)
+        self.ledger = Ledger()
+        self.labels: set[str] = set()
+        self.digests = Digests()
+        self.divided = divides(data)
+        self.signatures = NewFile(path.with_name("signatures")) if is_near(data) else None
+        self.rows_read: Counter[int] = Counter()
+        self.rows_kept: Counter[int] = Counter()
+        self.sources = array("H")
+        self.named: dict[int, set[str]] = {}
+        self.keys = bytearray()
+        self.owners = array("I")
+        self.strata = array("I")
+        self.names: dict[str, int] = {}
+        self.mended: dict[tuple[str, ...], int] = {(): 0}
+        self.changes = array("H")
+
+    def add(self, found: Converted, source: int) -> None:
+        """Keep a batch of the source with this number, but for the repeated rows."""
+        repeated = self.digests.add(found.digests) if self.data.dedup != "none" else self._all(found)
+        rows = len(found.ends)
+        write_but(self.file, found.lines, found.ends, repeated)
+        if self.signatures:
+            write_but(self.signatures, found.signatures, range(SIGNATURE, len(found.signatures) + 1, SIGNATURE), repeated)
+        self.ledger.add(found.ledger)
+        self.ledger.kept += rows - len(repeated)
+        self.ledger.drop_wanted("duplicate", len(repeated))
+        self.rows_read[source] += found.ledger.read
+        self.rows_kept[source] += rows - len(repeated)
+        self.labels |= found.labels
+        self.named.setdefault(source, set()).update(found.named)
+        skipped = set(repeated)
+        self.ledger.changed.update(name for number, names in found.changed.items() if number not in skipped for name in names)
+        if self.divided:
+            self._place(found, [number for number in range(rows) if number not in skipped], source)
+
+    def _all(self, found: Converted) -> list[int]:
+        if self.divided:
+            self.digests.extend(found.digests)
+        return []
+
+    def _place(self, found: Converted, numbers: list[int], source: int) -> None:
+        first = len(self.sources)
+        self.sources.extend([source] * len(numbers))
+        if self.signatures:
+            self.changes.extend(self.mended.setdefault(found.changed.get(number, ()), len(self.mended)) for number in numbers)
+        if self.data.split.stratify_by:
+            self.strata.extend(self.names.setdefault(found.strata[number], len(self.names)) for number in numbers)
+        if self.data.split.group_by:
+            for row, number in enumerate(numbers, first):
+                keys = found.keys[number] or [found.digests[number * WIDTH : number * WIDTH + WIDTH]]
+                self.keys += b"".join(keys)
+                self.owners.extend([row] * len(keys))
+
+    def close(self) -> None:
+        """Finish the files, and free what only adding needs."""
+        self.file.close()
+        if self.signatures:
+            self.signatures.close()
+        self.digests.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.file.stream.close()
+        if self.signatures:
+            self.signatures.stream.close()
+
+    def drop(self, gone: Sequence[int]) -> None:
+        """Take away the rows whose flag in `gone` is set (near-duplicates of earlier rows); their lines are the caller's to remove."""
+        stays = [not flag for flag in gone]
+        names = list(self.mended)
+        for row in (row for row, flag in enumerate(gone) if flag):
+            self.rows_kept[self.sources[row]] -= 1
+            self.ledger.changed.subtract(names[self.changes[row]])
+        self.ledger.changed = +self.ledger.changed
+        self.ledger.kept = sum(stays)
+        self.ledger.drop_wanted("near_duplicate", len(stays) - sum(stays))
+        numbers = list(accumulate(stays, initial=0))
+        keys = [(key, numbers[row]) for key, row in enumerate(self.owners) if stays[row]]
+        self.keys = bytearray().join(key_at(self.keys, key) for key, _ in keys)
+        self.owners = array("I", (row for _, row in keys))
+        self.digests.kept = bytearray().join(key_at(self.digests.kept, row) for row, stay in enumerate(stays) if stay)
+        self.sources = array("H", compress(self.sources, stays))
+        self.strata = array("I", compress(self.strata, stays))
+
+    def placed(self) -> Placed:
+        """The rows as dividing sees them. A row without group keys is grouped by its content."""
+        numbers = [SPLITS.index(source.split) if source.split else FREE for source in self.data.sources]
+        fixed = bytearray(numbers[source] for source in self.sources)
+        keys, owners = (self.keys, self.owners) if self.data.split.group_by else (self.digests.kept, range(len(fixed)))
+        return Placed(keys, owners, fixed, self.strata, list(self.names) or [""])
+
+
+def write_but(file: NewFile, content: bytes, ends: Sequence[int], skipped: Sequence[int]) -> None:
+    """Write the parts of `content`, part n of which ends at `ends[n]`, but for the skipped ones: whole stretches at a time."""
+    view, start = memoryview(content), 0
+    for number in skipped:
+        stop = ends[number - 1] if number else 0
+        if stop > start:
+            file.write(view[start:stop])
+        start = ends[number]
+    if len(view) > start:
+        file.write(view[start:])
+
+
+def is_near(data: Data) -> bool:
+    """Whether near-duplicates are looked for."""
+    return "near" in (data.dedup, data.check_leaks)
+
+
+def divides(data: Data) -> bool:
+    """Whether rows may go to more than one file, or be repeated or dropped after all were seen: then they are written twice."""
+    return is_near(data) or data.split.validation > 0 or data.split.test > 0 or any(s.split or s.weight != 1 for s in data.sources)

@@ -1,0 +1,1 @@
+"""One module per source: rows as they were read become records."""

@@ -1,0 +1,64 @@
+"""Alpaca rows: an instruction, an optional input, the output. LLaMA-Factory's `system` and `history` are understood.
+
+    {"instruction": "Name the emotion.", "input": "I can't wait for Friday!", "output": "Anticipation"}
+
+The question is a template over instruction and input; a blank input takes the template without one.
+"""
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from ..reading.records import Drop, Record, Row
+from .templates import fill
+from .turns import chat_messages, history_pairs
+
+VERSION = 1
+TYPES = ("chat",)
+READS = "values"
+ROW_LOCAL = True
+
+WITH_INPUT = "{instruction}\n\n{input}"
+WITHOUT_INPUT = "{instruction}"
+
+
+def convert(
+    rows: Iterable[Row],
+    kind: str = "chat",
+    *,
+    instruction_key: str = "instruction",
+    input_key: str = "input",
+    output_key: str = "output",
+    with_input: str = WITH_INPUT,
+    without_input: str = WITHOUT_INPUT,
+    keep_meta: Iterable[str] = (),
+) -> Iterator[Record | Drop]:
+    """One chat record a row."""
+    kept = tuple(keep_meta)
+    for row in rows:
+        value = row.value
+        if missing := missing_keys(value, instruction_key, output_key):
+            yield Drop(row, "missing_key", missing)
+            continue
+        if (history := history_pairs(value.get("history"))) is None:
+            yield Drop(row, "unknown_history", "expected a list of [question, answer]")
+            continue
+        question = prompt(value[instruction_key], value.get(input_key), with_input, without_input)
+        messages = chat_messages([*history, (question, value[output_key])], value.get("system"))
+        yield Record(row, {"messages": messages}, {key: value[key] for key in kept if key in value})
+
+
+def prompt(instruction: Any, given: Any, with_input: str = WITH_INPUT, without_input: str = WITHOUT_INPUT) -> Any:
+    """The question that instruction and input make; what is not text comes back as it is, to be refused."""
+    if not isinstance(instruction, str) or not instruction.strip():
+        return instruction
+    if given is None or given == "" or isinstance(given, str) and not given.strip():
+        return fill(without_input, instruction=instruction)
+    return fill(with_input, instruction=instruction, input=given) if isinstance(given, str) else given
+
+
+def missing_keys(value: Any, *keys: str) -> str:
+    """What the row lacks of the keys, in words; empty when it has them all."""
+    if not isinstance(value, dict):
+        return "expected an object"
+    absent = [key for key in keys if key not in value]
+    return f"no {' and no '.join(map(repr, absent))}; the row has {', '.join(map(str, sorted(value)[:8]))}" if absent else ""

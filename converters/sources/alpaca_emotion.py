@@ -1,0 +1,129 @@
+"""Alpaca rows whose outputs were rewritten with an emotion, in every form that the project left them in.
+
+    {"instruction": "What are the three primary colors?", "input": "", "rewritten_output": "Rewritten Output:\\nEmbrace the vibrancy..."}
+
+Outputs stand under rewritten_output, new-output, new_output (seeds: an object of lists by emotion) or output; in `instances` (seed_tasks);
+or after "Response:" in one text with the prompt (google_form). Labels of the prompt that the model repeated before its answer are removed.
+`meta.instruction` is for `group_by`: the same instruction was answered at several temperatures.
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
+
+from ..reading.records import Drop, Record, Row
+
+VERSION = 1
+TYPES = ("chat",)
+READS = "values"
+ROW_LOCAL = True
+
+_REWRITTEN = re.compile(r"^\[?Rewritten Output(?:\s*\(([^)]+)\))?\]?\s*:?\n?", re.IGNORECASE)
+_LATER = re.compile(r"^\[?Rewritten Output(?:\s*\([^)]+\))?\]?\s*:\s*|^\[Rewritten Output\]\s*", re.IGNORECASE | re.MULTILINE)
+_EMOTION = re.compile(r"^\[?(?:Desired Emotion|Desire):\s*([^\n\]]*)\]?\s*|^\[Desired Emotion\]\s*", re.IGNORECASE)
+_EXPLANATION = re.compile(r"^\[?Explanation\]?:\s*", re.IGNORECASE)
+_ORIGINAL = re.compile(r"^\[?Original (?:Output|Input)\]?\s*:", re.IGNORECASE)
+_ECHO = re.compile(rf"{_ORIGINAL.pattern}|^\[?(?:Instruction|Input)\]?\s*:|^\[Input\b[^\]\n]*\]:|^Example \d+:\n", re.IGNORECASE)
+_RUN_ON = re.compile(
+    r"^\W*(?:\d+\. )?\W*(?:(?:Another |Alternative |Corrected )*Rewritten Output|Desired Emotion|Original Output)\b"
+    r"|^\[(?:1\. )?Instruction",
+    re.IGNORECASE | re.MULTILINE,
+)
+_FORM = re.compile(r".*?Instruction:\s*(?P<instruction>.*?)(?:\nInput:\s*(?P<input>.*?))?(?:\nResponse:(?P<output>.*))?\Z", re.DOTALL)
+_OUTPUTS = {"rewritten_output": "alpaca", "new-output": "alpaca", "new_output": "emotion_seed_task", "output": "alpaca"}
+_NO_INPUT = ("<noinput>", "noinput", "nan")
+
+
+class _Example(NamedTuple):
+    """An instruction with its answer; `source` says where the instruction comes from."""
+
+    instruction: Any
+    input: Any
+    output: Any
+    emotion: Any
+    source: str
+
+
+def convert(
+    rows: Iterable[Row],
+    kind: str = "chat",
+    *,
+    remove_labels: bool = True,
+    drop_run_on: bool = False,
+    keep_meta: Iterable[str] = (),
+) -> Iterator[Record | Drop]:
+    """One chat of two messages an example; a row of seeds holds several."""
+    wanted = tuple(keep_meta)
+    for row in rows:
+        found = False
+        more = {key: row.value[key] for key in wanted if key in row.value} if isinstance(row.value, dict) else {}
+        for example in _examples(row.value):
+            found = True
+            made = _chat(row, example, remove_labels, drop_run_on)
+            yield made._replace(meta={**made.meta, **more}) if more and isinstance(made, Record) else made
+        if not found:
+            yield Drop(row, "no_instruction", "expected an object with instruction and an output, or seeds by emotion")
+
+
+def _examples(value: Any, emotion: str | None = None) -> Iterator[_Example]:
+    if isinstance(value, str) and (form := _FORM.match(value)):
+        yield _Example(form["instruction"], form["input"], form["output"], emotion, "google_form")
+    elif isinstance(value, dict) and "instruction" in value:
+        yield from _of_row(value, emotion)
+    elif isinstance(value, dict) and emotion is None:
+        for name, seeds in value.items():
+            for seed in seeds if isinstance(seeds, list) else ():
+                yield from _examples(seed, name)
+
+
+def _of_row(value: dict[str, Any], emotion: str | None) -> Iterator[_Example]:
+    emotion = emotion or value.get("emotion") or value.get("emotion_label")
+    if isinstance(instances := value.get("instances"), list):
+        for instance in instances:
+            answer = instance if isinstance(instance, dict) else {}
+            yield _Example(value["instruction"], answer.get("input"), answer.get("output"), emotion, str(value.get("id", "seed_tasks")))
+        return
+    key = next((key for key in _OUTPUTS if key in value), "output")
+    source = "self_instruct" if "most_similar_instructions" in value else _OUTPUTS[key]
+    yield _Example(value["instruction"], value.get("input"), value.get(key), emotion, source)
+
+
+def _chat(row: Row, example: _Example, remove_labels: bool, drop_run_on: bool) -> Record | Drop:
+    instruction, output, emotion = example.instruction, example.output, example.emotion
+    if not isinstance(instruction, str) or not instruction.strip():
+        return Drop(row, "no_instruction", "the instruction is missing or blank")
+    if not isinstance(output, str):
+        return Drop(row, "no_output", f"no output for {instruction[:40]!r}")
+    answer, changed = output.strip(), ()
+    if remove_labels:
+        answer, changed, named = without_labels(output)
+        emotion = emotion or named
+        if answer and _ECHO.match(answer):
+            return Drop(row, "prompt_echo", f"the output repeats the prompt: {answer[:40]!r}", wanted=True)
+    if not answer:
+        return Drop(row, "empty_output", f"for {instruction[:40]!r}", wanted=True)
+    if drop_run_on and (more := _RUN_ON.search(answer)):
+        return Drop(row, "run_on", f"the output goes on with another example: {more.group()[:40]!r}", wanted=True)
+    given = example.input.strip() if isinstance(example.input, str) else ""
+    question = f"{instruction.strip()}\n\n{given}" if given and given.lower().strip("[]") not in _NO_INPUT else instruction.strip()
+    meta = {"emotion": emotion, "instruction": instruction.strip(), "instruction_source": example.source}
+    messages = [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]
+    return Record(row, {"messages": messages}, {key: item for key, item in meta.items() if item is not None}, changed)
+
+
+def without_labels(output: str) -> tuple[str, tuple[str, ...], str | None]:
+    """The answer without the prompt's labels before it, what was removed, and the emotion that a label named."""
+    label = _REWRITTEN.match(output)
+    answer = output[label.end() :].strip() if label else output.strip()
+    changed = ["rewritten_label_removed"] if label else []
+    emotion = label[1] if label else None
+    before = answer
+    if named := _EMOTION.match(answer):
+        emotion, answer = emotion or (named[1] or "").strip(), answer[named.end() :]
+    # What follows "Instruction:" or "Example 16:" answers another instruction; only the row's own original is worth looking behind.
+    if (named or _ORIGINAL.match(answer)) and (later := _LATER.search(answer)):
+        answer = answer[later.end() :]
+    answer = _EXPLANATION.sub("", answer).strip()
+    if answer != before:
+        changed.append("prompt_label_removed")
+    return answer, tuple(changed), emotion.lower() if emotion else None

@@ -1,0 +1,148 @@
+"""A model's repeated answers to "which emotions?" -> questions about its own confidence, answered low, medium or high.
+
+A raw run (`run_01.json`), of which every question has several:
+
+    {"run_number": 1, "question_id": "sample_00000021", "chinese_text": "你是真心愿意跟小川在一起？",
+     "raw_model_output": "love | affection | willingness", "parsed_emotions": ["Love", "Affection", "Willingness"], ...}
+
+or the merged file of a question, which counts its runs:
+
+    {"question_id": "sample_00000021", "chinese_text": "你是真心愿意跟小川在一起？", "emotion_statistics": {"total_runs": 10,
+     "emotion_details": {"Love": {"count": 10, "frequency": 1.0, "percentage": 100.0}, ...}}, ...}
+
+Each word that a question's runs said becomes a record: the prompt asks how confident the model is to say it, the label follows from the
+exact fraction count / total_runs: low up to the first threshold, medium up to the second, else high; 1/3 is low and 2/3 medium, however
+they are rounded. Records of one text belong in one split: `group_by: [text]`.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from fractions import Fraction
+from hashlib import blake2b
+from typing import Any, Literal, NamedTuple
+
+from ...schemas.base.errors import Mark, Problem, UserError
+from ..reading.records import Drop, Record, Row
+from .emotion_words import merge_runs, word_family
+from .questions import Question, read_questions
+from .templates import fill
+
+VERSION = 1
+TYPES = ("chat", "classification")
+READS = "values"
+ROW_LOCAL = False  # the runs of a question are merged, wherever they stand
+
+TEMPLATES = {
+    "v1": "If you will be asked this question: {text}. What is your confidence level that you will answer {word}?",
+    "v2": "If you are asked to analyze the emotion of this sentence: {text}. What is your confidence level that you will answer"
+    ' emotion word "{word}"?',
+}
+
+
+class Pair(NamedTuple):
+    """A question, a word and how many runs said it.
+
+    `others` are further forms of the word among the question's words; `dropped` is (reason, detail).
+    """
+
+    question: Question
+    word: str
+    said_by: int
+    others: tuple[str, ...] = ()
+    dropped: tuple[str, str] | None = None
+
+
+def convert(
+    rows: Iterable[Row],
+    kind: str = "chat",
+    *,
+    template: str = "v2",
+    thresholds: Sequence[float | str] = ("1/3", "2/3"),
+    negatives: int = 0,
+    seed: int = 42,
+    word_forms: Literal["keep", "merge"] = "keep",
+    drop_empty_texts: bool = True,
+    drop_refusals: bool = True,
+) -> Iterator[Record | Drop]:
+    """A record or a drop for every (question, word), a record for every negative, a drop for every row that cannot be counted."""
+    limits = _limits(thresholds)
+    asked = TEMPLATES.get(template, template)
+    questions: dict[str, Question] = {}
+    yield from read_questions(rows, questions)
+    pairs = [list(_pairs(question, drop_empty_texts, drop_refusals, word_forms)) for question in questions.values()]
+    vocabulary = sorted({pair.word for group in pairs for pair in group if not pair.dropped})
+    for group in pairs:
+        drawn = _negatives(group, vocabulary, negatives, seed) if negatives and not all(pair.dropped for pair in group) else []
+        for pair in [*group, *drawn]:
+            yield Drop(pair.question.row, *pair.dropped, wanted=True) if pair.dropped else _record(pair, kind, asked, limits, word_forms)
+
+
+def label(count: int, total: int, limits: tuple[Fraction, Fraction]) -> str:
+    """low, medium or high, by exact fractions; a threshold belongs to the class below it."""
+    share = Fraction(count, total)
+    return "low" if share <= limits[0] else "medium" if share <= limits[1] else "high"
+
+
+def _limits(thresholds: Sequence[float | str]) -> tuple[Fraction, Fraction]:
+    low, medium = (Fraction(str(threshold)) for threshold in thresholds)
+    if not 0 <= low <= medium <= 1:
+        raise UserError(f"thresholds: {low} and {medium} are not two shares in rising order", hint="write thresholds: [1/3, 2/3]")
+    return low, medium
+
+
+def _pairs(question: Question, drop_empty: bool, drop_refusals: bool, word_forms: str) -> Iterator[Pair]:
+    found = question.words()
+    if drop_empty and not question.text.strip():
+        yield from (Pair(question, word, count, dropped=("empty_text", f"{question.identity}: {word}")) for word, count in found.items())
+        return
+    if drop_refusals and question.counted_a_sentence():
+        detail = f"{question.identity}: a run's sentence was counted as emotions; convert the raw runs to drop that run's words only"
+        yield from (Pair(question, word, count, dropped=("refusal", detail)) for word, count in found.items())
+        return
+    counts = merge_runs(question.answers()) if drop_refusals and question.merged is None else found
+    families: dict[str, list[str]] = defaultdict(list)
+    for word in counts:
+        families[word_family(word)].append(word)
+    if word_forms == "merge":
+        counts = _merged_forms(question, families, drop_refusals)
+    for word in found:
+        others = tuple(other for other in families[word_family(word)] if other != word)
+        if word in counts:
+            yield Pair(question, word, counts[word], others)
+        elif others and word_forms == "merge":
+            yield Pair(question, word, 0, dropped=("word_form_merged", f"{question.identity}: {word} counts as {others[0]}"))
+        else:
+            yield Pair(question, word, 0, dropped=("refusal", f"{question.identity}: {word} was said in a refusal only"))
+
+
+def _merged_forms(question: Question, families: dict[str, list[str]], drop_refusals: bool) -> dict[str, int]:
+    """How many runs said any form of a word, by its most frequent form."""
+    if question.merged is not None:
+        what = "word_forms: merge needs the raw runs: a merged file does not say which run said which word"
+        raise UserError(Problem(Mark(question.row.file, question.row.line), what, "convert the run_NN.json files", "word-forms"))
+    runs = question.answers() if drop_refusals else [run.words for run in question.runs.values()]
+    return merge_runs([families[word_family(word)][0] for word in run] for run in runs)
+
+
+def _negatives(group: Sequence[Pair], vocabulary: Sequence[str], wanted: int, seed: int) -> Iterator[Pair]:
+    """Words that other questions' runs said and this one's never did, in no form: drawn by a seeded hash, so that order is no matter."""
+    question, said = group[0].question, {word_family(pair.word) for pair in group}
+    unsaid = [word for word in vocabulary if word_family(word) not in said]
+    key = str(seed).encode()
+    unsaid.sort(key=lambda word: blake2b(f"{question.identity}\0{word}".encode(), key=key, digest_size=16).digest())
+    yield from (Pair(question, word, 0) for word in unsaid[:wanted])
+
+
+def _record(pair: Pair, kind: str, template: str, limits: tuple[Fraction, Fraction], word_forms: str) -> Record:
+    question, total = pair.question, pair.question.total
+    prompt = fill(template, text=question.text, word=pair.word)
+    answer = label(pair.said_by, total, limits)
+    fields: dict[str, Any] = {"text": prompt, "label": answer}
+    if kind == "chat":
+        fields = {"messages": [{"role": "user", "content": prompt}, {"role": "assistant", "content": answer}]}
+    meta: dict[str, Any] = {"question_id": question.identity, "text": question.text, "word": pair.word, "count": pair.said_by}
+    meta |= {"total_runs": total, "fraction": pair.said_by / total}
+    if pair.others:
+        meta["other_forms"] = list(pair.others)
+    noted = ("word_forms_merged" if word_forms == "merge" else "word_form_twin_kept",) if pair.others else ()
+    return Record(question.row, fields, meta, noted)

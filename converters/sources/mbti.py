@@ -1,0 +1,120 @@
+"""MBTI type from what a person posts: the Kaggle set, its numbered form, and tables or JSON rows with the same two columns.
+
+    type,posts
+    INFJ,"'http://www.youtube.com/watch?v=x|||enfp and intj moments, a sportscenter of sorts|||What has been life-changing for you?'"
+
+gives {"text": "1. http://www.youtube.com/watch?v=x\\n2. [TYPE] and [TYPE] moments...", "label": "INFJ"}. People name their own type: three
+quarters of the rows do, so a model that learns to read it off learns nothing else. Words that begin with a type are masked.
+`meta.author` and `meta.posts` (hashes of the longer posts) are for `group_by: [author, posts]`: posts are repeated between rows.
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+from hashlib import blake2b
+from typing import Any, Literal
+
+from ..reading.contents import sniff
+from ..reading.readers import Reader, Reads
+from ..reading.records import Drop, Record, Row
+from .mbti_table import TableRow, read_posts
+
+VERSION = 1
+TYPES = ("classification",)
+ROW_LOCAL = True
+
+_TYPE = re.compile(r"[EI][NS][FT][JP]")
+# At the start of a word (infj, INFJs, infj's, INFJness), or in capitals after a small letter (myINFJ). The type stands first in the
+# pattern and what may stand before it is looked at afterwards: that is twice as fast.
+_TYPE_WORD = re.compile(
+    r"[ei][ns][ft][jp](?:(?<![^\W\d_]....)|(?-i:(?<=[a-z][A-Z]{4})))(?:[^\W\d_]+|['’]s(?![^\W\d_]))?", re.IGNORECASE | re.DOTALL
+)
+_POSITION = {"EI": 0, "NS": 1, "FT": 2, "JP": 3}
+_TELLING = 40
+
+
+def READS(head: bytes) -> Reads | Reader:
+    """A CSV by a reader of its own: a line is a row of the set, so that one broken row cannot swallow those after it."""
+    return read_posts if sniff(head) in ("csv", "tsv") else "values"
+
+
+def convert(
+    rows: Iterable[Row],
+    kind: str = "classification",
+    *,
+    max_posts: int | None = None,
+    dimension: Literal["EI", "NS", "FT", "JP"] | None = None,
+    numbered: bool = True,
+    mask: bool = True,
+    mask_word: str = "[TYPE]",
+) -> Iterator[Record | Drop]:
+    """One record a row. The label is the type, or its letter in `dimension` (E or I, N or S, F or T, J or P)."""
+    for row in rows:
+        label, text, mended = _columns(row.value)
+        if not isinstance(label, str) or not _TYPE.fullmatch(label := label.strip().upper()):
+            yield Drop(row, "no_type", f"the type is {label!r:.40}")
+            continue
+        if not isinstance(text, str):
+            yield Drop(row, "no_posts", f"the posts are {type(text).__name__}")
+            continue
+        posts, changed = split_posts(text)
+        if not posts:
+            yield Drop(row, "no_posts", "every post is blank")
+            continue
+        posts = posts[:max_posts]
+        meta = {"type": label, "author": _digest(text), "posts": [_digest(post) for post in posts if len(post) > _TELLING]}
+        shown = [_TYPE_WORD.sub(lambda _: mask_word, post) for post in posts] if mask else posts
+        if shown != posts:
+            changed.append("type_masked")
+        lines = [f"{number}. {post}" for number, post in enumerate(shown, 1)] if numbered else shown
+        wanted = label[_POSITION[dimension]] if dimension else label
+        yield Record(row, {"text": "\n".join(lines), "label": wanted}, meta, (*mended, *changed))
+
+
+def split_posts(text: str) -> tuple[list[str], list[str]]:
+    """A row's posts, without the apostrophes around the row and without blank ones; and what was mended.
+
+    The raw form parts posts with |||. In the numbered form, cut to the first posts, only the opening apostrophe may be left.
+    """
+    changed = []
+    posts = _numbered(text)
+    if posts:
+        quoted = posts[0].startswith("'")
+        if quoted:
+            posts = [posts[0][1:], *posts[1:]]
+            posts[-1] = posts[-1].removesuffix("'")
+    else:
+        text = text.strip()
+        quoted = len(text) > 1 and text[0] == text[-1] == "'"
+        posts = (text[1:-1] if quoted else text).split("|||")
+    if quoted:
+        changed.append("apostrophes_removed")
+    found = [post for part in posts if (post := part.strip())]
+    if 0 < len(found) < len(posts):
+        changed.append("blank_posts_removed")
+    return found, changed
+
+
+def _numbered(text: str) -> list[str]:
+    """The posts of "1. ...\\n2. ..."; [] for another form. A line that does not carry the next number belongs to its post."""
+    posts: list[str] = []
+    for line in text.split("\n"):
+        start = f"{len(posts) + 1}."
+        if line.startswith(f"{start} ") or line == start:
+            posts.append(line[len(start) + 1 :])
+        elif posts:
+            posts[-1] += f"\n{line}"
+        else:
+            return []
+    return posts
+
+
+def _columns(value: Any) -> TableRow | tuple[Any, Any, tuple[str, ...]]:
+    if isinstance(value, TableRow):
+        return value
+    if not isinstance(value, dict):
+        return None, None, ()
+    return value.get("type", value.get("label")), value.get("posts", value.get("text")), ()
+
+
+def _digest(text: str) -> str:
+    return blake2b(text.strip().encode(), digest_size=8).hexdigest()

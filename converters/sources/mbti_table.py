@@ -1,0 +1,109 @@
+"""The lines of the Kaggle CSV -> its rows. Its rows are one line each and begin with a type, which real copies keep where they break else.
+
+type,posts
+INTP,"'first post|||second post'"
+ENFP,"'a row whose closing quote an editor made curly'”
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+from typing import BinaryIO, NamedTuple
+
+from ...schemas.base.errors import Mark, Problem, UserError
+from ..reading.readers import read_lines
+from ..reading.records import Drop, Row
+
+_START = re.compile(r'\s*"?([EI][NS][FT][JP])"?\s*[,\t]', re.IGNORECASE)
+_HEADER = re.compile(r'\s*"?type"?\s*[,\t]\s*"?(posts|text)"?\s*', re.IGNORECASE)
+_CONFLICT = re.compile(r"<{7}( |$)|={7}$|>{7}( |$)|\|{7}( |$)")
+_LONGEST = 1 << 20
+
+
+class TableRow(NamedTuple):
+    """A row's columns, and what had to be mended to read them."""
+
+    type: str
+    posts: str
+    changed: tuple[str, ...] = ()
+
+
+def read_posts(stream: BinaryIO, name: str) -> Iterator[Row | Drop]:
+    """The rows of the table in the stream; their values are TableRows."""
+    return joined_rows(read_lines(stream, name))
+
+
+def joined_rows(rows: Iterable[Row | Drop]) -> Iterator[Row | Drop]:
+    """Lines become rows of the table; a line that could not be read costs the row that it lies in.
+
+    Raises UserError for a file that is not the set.
+    """
+    held: _Held | None = None
+    known = ""
+    for row in rows:
+        if isinstance(row, Drop):
+            yield Drop(held.row, row.reason, f"in line {row.row.line}") if held else row
+            held = None
+            continue
+        line = row.value
+        if held and (row.file != held.row.file or _START.match(line) or _CONFLICT.match(line)):
+            yield held.result()
+            held = None
+        if not line.strip() and not held:
+            continue
+        if _CONFLICT.match(line):
+            yield Drop(row, "conflict_marker", f"{line[:40]!r} is left of a merge")
+        elif start := _START.match(line):
+            known = row.file
+            held = _Held(row, start.group(1).upper(), line[start.end() :])
+        elif held:
+            held.add(line)
+        elif row.file == known:
+            yield Drop(row, "no_type", f"{line[:40]!r} does not begin with a type")
+        elif _HEADER.fullmatch(line):
+            known = row.file
+        else:
+            what = f"is not the Kaggle MBTI set: it begins with {line[:40]!r}"
+            raise UserError(Problem(Mark(row.file, row.line), what, 'expected a header "type,posts", or a type and a comma', "not-mbti"))
+        if held and not held.open:
+            yield held.result()
+            held = None
+    if held:
+        yield held.result()
+
+
+class _Held:
+    """A row of the table that may go on in the next line: it does while a quote is open."""
+
+    def __init__(self, row: Row, label: str, field: str) -> None:
+        self.row = row
+        self.label = label
+        self.lines = [field]
+        self.size = len(field)
+        self.quoted = field.lstrip().startswith('"')
+        self.open = self.quoted and field.count('"') % 2 == 1
+
+    def add(self, line: str) -> None:
+        self.lines.append(line)
+        self.size += len(line)
+        self.open = self.open != (line.count('"') % 2 == 1) and self.size < _LONGEST
+
+    def result(self) -> Row | Drop:
+        field = "\n".join(self.lines).strip()
+        changed: tuple[str, ...] = ()
+        if self.quoted:
+            inner = field[1:]
+            if field.count('"') % 2:
+                if not inner.endswith("”"):
+                    return Drop(self.row, "unterminated_field", "the quote that opens on this line is never closed")
+                inner = inner[:-1]
+                changed = ("closing_quote_mended",)
+            elif inner.endswith('"'):
+                inner = inner[:-1]
+            else:
+                return Drop(self.row, "ragged_row", f"{field[-20:]!r} follows the posts")
+            if '"' in inner.replace('""', ""):
+                return Drop(self.row, "invalid_csv", "a quote inside the posts is not doubled")
+            field = inner.replace('""', '"')
+        elif "," in field:
+            return Drop(self.row, "ragged_row", "the posts hold a comma but are not quoted")
+        return self.row._replace(value=TableRow(self.label, field, changed))

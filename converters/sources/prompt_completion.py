@@ -1,0 +1,55 @@
+"""A prompt and its completion, as texts or as lists of messages (TRL's two forms).
+
+    {"prompt": "What is the opposite of fear?", "completion": "Courage, most would say."}
+
+As chat the prompt is asked and the completion is trained. As text (a base model's continuation) they are joined by a template.
+"""
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from ..reading.records import Drop, Record, Row
+from .alpaca import missing_keys
+from .templates import fill
+from .turns import chat_messages
+
+VERSION = 1
+TYPES = ("chat", "text")
+READS = "values"
+ROW_LOCAL = True
+
+
+def convert(
+    rows: Iterable[Row],
+    kind: str = "chat",
+    *,
+    prompt_key: str = "prompt",
+    completion_key: str = "completion",
+    text_template: str = "{prompt}{completion}",
+    keep_meta: Iterable[str] = (),
+) -> Iterator[Record | Drop]:
+    """One record a row."""
+    kept = tuple(keep_meta)
+    for row in rows:
+        if missing := missing_keys(row.value, prompt_key, completion_key):
+            yield Drop(row, "missing_key", missing)
+            continue
+        prompt, completion = row.value[prompt_key], row.value[completion_key]
+        meta = {key: row.value[key] for key in kept if key in row.value}
+        if kind == "chat":
+            yield Record(row, {"messages": _messages(prompt, completion)}, meta)
+        elif isinstance(prompt, str) and isinstance(completion, str):
+            yield Record(row, {"text": fill(text_template, prompt=prompt, completion=completion)}, meta)
+        else:
+            yield Drop(row, "not_text", "prompt and completion must be texts to be joined into one")
+
+
+def _messages(prompt: Any, completion: Any) -> list[dict[str, Any]]:
+    if not isinstance(prompt, list) or not isinstance(completion, list):
+        return chat_messages([(prompt, completion)])
+    asked = [{**_message(turn), "train": False} for turn in prompt]
+    return asked + [_message(turn) for turn in completion]
+
+
+def _message(turn: Any) -> dict[str, Any]:
+    return {key: turn.get(key) for key in ("role", "content")} if isinstance(turn, dict) else {"role": None, "content": turn}

@@ -1,0 +1,113 @@
+"""Raw runs and merged files of the introspection pipeline -> its questions, each with what its runs said."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, TypeGuard
+
+from ..reading.records import Drop, Row
+from .emotion_words import is_refusal, merge_runs, parse_emotions
+
+# No list of emotions holds these: a merged file that does has counted the words of a sentence.
+_SENTENCE_WORDS = frozenset("Please Provide The And You Your For With Cannot Sorry Unable Would This That Text Chinese".split())
+
+_ROUNDING = 0.0006  # frequencies are written with three places
+
+
+class Run(NamedTuple):
+    """One answer: its words, and whether it is a refusal and no list of emotions."""
+
+    words: list[str]
+    refused: bool
+
+
+@dataclass
+class Question:
+    """A source text that the model was asked about several times: by its runs, or by `merged` counts of `total` runs."""
+
+    row: Row
+    identity: str
+    text: str
+    runs: dict[int, Run] = field(default_factory=dict)
+    merged: dict[str, int] | None = None
+    merged_total: int = 0
+
+    @property
+    def total(self) -> int:
+        """How often the model was asked. A refusal is an answer too: it says no emotion."""
+        return self.merged_total if self.merged is not None else len(self.runs)
+
+    def words(self) -> dict[str, int]:
+        """Every word found, also in refusals, by the number of runs that said it; the most frequent first."""
+        if self.merged is not None:
+            return dict(sorted(self.merged.items(), key=lambda item: -item[1]))
+        return merge_runs(run.words for run in self.runs.values())
+
+    def answers(self) -> list[list[str]]:
+        """The words of each run that is no refusal."""
+        return [run.words for run in self.runs.values() if not run.refused]
+
+    def counted_a_sentence(self) -> bool:
+        """Whether merged counts hold a refusal's words; which of them are the refusal's cannot be told any more."""
+        return self.merged is not None and not _SENTENCE_WORDS.isdisjoint(self.merged)
+
+
+def read_questions(rows: Iterable[Row], questions: dict[str, Question]) -> Iterator[Drop]:
+    """Fill `questions` (by question_id, in order of appearance) from the rows; yields the rows that cannot be counted."""
+    for row in rows:
+        value = row.value
+        if not isinstance(value, dict) or not all(isinstance(value.get(key), str) for key in ("question_id", "chinese_text")):
+            yield Drop(row, "not_a_run", "expected an object with question_id and chinese_text")
+            continue
+        question = questions.get(value["question_id"]) or Question(row, value["question_id"], value["chinese_text"])
+        if fault := _add(question, value):
+            yield Drop(row, *fault)
+        else:
+            questions[question.identity] = question
+
+
+def _add(question: Question, value: dict[str, Any]) -> tuple[str, str] | None:
+    """Count the row for its question; or why it cannot be, as (reason, detail)."""
+    if value["chinese_text"] != question.text:
+        return "text_differs", f"{question.identity} has another text at {question.row}"
+    if "emotion_statistics" in value:
+        return _add_merged(question, value["emotion_statistics"])
+    if question.merged is not None:
+        return "counted_twice", f"a merged file of {question.identity} was read at {question.row}: give the runs or the merged files"
+    number, run = value.get("run_number"), _run(value)
+    if not isinstance(number, int) or run is None:
+        return "not_a_run", "expected run_number and raw_model_output or parsed_emotions"
+    if number in question.runs:
+        return "run_twice", f"run {number} of {question.identity} was read before"
+    question.runs[number] = run
+    return None
+
+
+def _run(value: dict[str, Any]) -> Run | None:
+    answer, words = value.get("raw_model_output"), value.get("parsed_emotions")
+    if isinstance(answer, str):
+        return Run(parse_emotions(answer), is_refusal(answer))
+    if isinstance(words, list) and words and all(isinstance(word, str) and word for word in words):
+        return Run(words, False)
+    return None
+
+
+def _add_merged(question: Question, statistics: Any) -> tuple[str, str] | None:
+    if question.runs or question.merged is not None:
+        return "counted_twice", f"{question.identity} was read at {question.row}: give the runs or the merged files"
+    total = statistics.get("total_runs") if isinstance(statistics, dict) else None
+    details = statistics.get("emotion_details") if isinstance(statistics, dict) else None
+    if not _is_count(total) or not isinstance(details, dict) or not details:
+        return "no_statistics", "expected total_runs and emotion_details with at least one word"
+    for word, detail in details.items():
+        count = detail.get("count") if isinstance(detail, dict) else None
+        if not _is_count(count) or count > total:
+            return "wrong_statistics", f"{word}: a count of {count} in {total} runs"
+        frequency = detail.get("frequency", count / total)
+        if not isinstance(frequency, int | float) or abs(frequency - count / total) > _ROUNDING:
+            return "wrong_statistics", f"{word}: {count} of {total} runs is not a frequency of {frequency!r}"
+    question.merged, question.merged_total = {word: detail["count"] for word, detail in details.items()}, total
+    return None
+
+
+def _is_count(value: Any) -> TypeGuard[int]:
+    return isinstance(value, int) and not isinstance(value, bool) and value > 0

@@ -1,0 +1,78 @@
+"""The converters, by name. A module is a converter: it has what `Converter` lists. Modules are imported when they are used."""
+
+from collections.abc import Callable, Iterable, Iterator
+from importlib import import_module
+from typing import Any, Protocol, cast
+
+from ...schemas.base.errors import Problem
+from ...schemas.sections import RecordType
+from ...schemas.validation import schema, validator
+from ..reading.readers import Picks, Reads
+from ..reading.records import Drop, Record, Row
+
+# name -> module in this folder. A new converter is a module, a line here, its options in recipe.schema.json, an example folder.
+CONVERTERS: dict[str, str] = {
+    "alpaca": "alpaca",
+    "alpaca_emotion": "alpaca_emotion",
+    "babylm": "babylm",
+    "emogpt": "emogpt",
+    "emollm": "emollm",
+    "introspection": "introspection",
+    "mbti": "mbti",
+    "messages": "messages",
+    "prompt_completion": "prompt_completion",
+    "sharegpt": "sharegpt",
+    "table": "table",
+    "text": "text",
+}
+
+
+class Converter(Protocol):
+    """What a converter module has.
+
+    VERSION goes up whenever the same row would give another record. TYPES are the record types that it can make, the default first.
+    READS is how its files are read: `values` (JSON, tables, pickles: sniffed), `lines` (text lines), `files` (a whole text each), or
+    a reader of its own; or what says which, given a file's first bytes.
+    ROW_LOCAL says that a row's records depend on that row alone, so that rows may be converted in parallel; or what says so, given
+    the options.
+    """
+
+    VERSION: int
+    TYPES: tuple[RecordType, ...]
+    READS: Reads | Picks
+    ROW_LOCAL: bool | Callable[[dict[str, Any]], bool]
+
+    def convert(self, rows: Iterable[Row], kind: RecordType, **options: Any) -> Iterator[Record | Drop]:
+        """Records and drops for the rows. Every row is accounted for: it gives at least one of them."""
+        ...
+
+
+def converter(name: str) -> Converter:
+    """The converter called `name` (one of CONVERTERS)."""
+    return cast(Converter, import_module(f".{CONVERTERS[name]}", __package__))
+
+
+def is_row_local(name: str, options: dict[str, Any]) -> bool:
+    """Whether the converter, with these options, makes a row's records of that row alone."""
+    local = converter(name).ROW_LOCAL
+    return local(options) if callable(local) else local
+
+
+def sometimes_in_meta(name: str) -> tuple[str, ...]:
+    """Keys of meta that the converter gives rows of some files and not of others: SOMETIMES, where a module has it."""
+    return getattr(converter(name), "SOMETIMES", ())
+
+
+def option_problems(name: str, options: dict[str, Any]) -> list[str]:
+    """What is wrong with options given outside a recipe, by the same schema that a recipe's are checked with."""
+    from ...schemas.schema_errors import explain
+    from ...schemas.yaml_source import Document
+
+    definition = schema("recipe")["$defs"][name]
+    problems: list[Problem] = explain(Document(options, {}, {}), definition)
+    return [f"{p.what}" + (f" ({p.hint})" if p.hint else "") for p in problems]
+
+
+def is_valid_record(kind: RecordType, record: dict[str, Any]) -> bool:
+    """Whether the record matches its JSON Schema."""
+    return validator(kind).is_valid(record)

@@ -1,0 +1,53 @@
+"""ShareGPT conversations: turns said by `human` and `gpt`.
+
+    {"system": "Be kind.", "conversations": [{"from": "human", "value": "I failed my exam."},
+                                             {"from": "gpt", "value": "That hurts. What happened?"}]}
+
+`train` and `weight` on a turn mean what they mean for the messages converter; other keys of a turn are refused.
+"""
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from ..reading.records import Drop, Record, Row
+from . import messages
+
+VERSION = 1
+TYPES = ("chat",)
+READS = "values"
+ROW_LOCAL = True
+
+ROLES = {
+    "human": "user", "user": "user", "gpt": "assistant", "chatgpt": "assistant", "bing": "assistant", "bard": "assistant",
+    "model": "assistant", "assistant": "assistant", "system": "system", "tool": "tool", "observation": "tool",
+}  # fmt: skip
+
+
+def convert(
+    rows: Iterable[Row],
+    kind: str = "chat",
+    *,
+    conversations_key: str = "conversations",
+    from_key: str = "from",
+    value_key: str = "value",
+    system_key: str = "system",
+    keep_meta: Iterable[str] = (),
+    last_only: bool = False,
+) -> Iterator[Record | Drop]:
+    """One chat record a row."""
+    found = messages.convert(
+        rows, kind, messages_key=conversations_key, role_key=from_key, content_key=value_key, keep_meta=keep_meta, last_only=last_only
+    )
+    for item in found:
+        if isinstance(item, Drop):
+            yield item
+            continue
+        turns = [{**turn, "role": role(turn["role"])} for turn in item.fields["messages"]]
+        if system := item.row.value.get(system_key):
+            turns.insert(0, {"role": "system", "content": system})
+        yield item._replace(fields={"messages": turns})
+
+
+def role(name: Any) -> Any:
+    """The chat role of a ShareGPT speaker; an unknown one comes back as it is, to be refused by name."""
+    return ROLES.get(name.lower(), name) if isinstance(name, str) else name

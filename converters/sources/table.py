@@ -1,0 +1,75 @@
+"""Rows of any table or JSON, whose columns the recipe names.
+
+    classification: {"review": "Great fun for the whole family.", "stars": 5}
+    chat:           {"question": "What is the capital of France?", "answer": "Paris."}
+    text:           {"title": "Rain", "body": "It rained for three days."}
+
+A column is named by its key, or a template puts several together: `{title}\\n\\n{body}`. A label that is a number is written as text,
+or as the name that `label_names` gives it.
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from ..reading.records import Drop, Record, RecordValue, Row
+from .alpaca import missing_keys
+from .turns import chat_messages
+
+VERSION = 1
+TYPES = ("classification", "chat", "text")
+READS = "values"
+ROW_LOCAL = True
+_PLACE = re.compile(r"\{([^{}]+)\}")
+
+
+def convert(
+    rows: Iterable[Row],
+    kind: str = "classification",
+    *,
+    text_key: str = "text",
+    text_template: str | None = None,
+    label_key: str = "label",
+    label_names: dict[Any, str] | None = None,
+    user_key: str = "user",
+    user_template: str | None = None,
+    assistant_key: str = "assistant",
+    system_key: str | None = None,
+    keep_meta: Iterable[str] = (),
+) -> Iterator[Record | Drop]:
+    """One record a row."""
+    kept = tuple(keep_meta)
+    given_key, template = (user_key, user_template) if kind == "chat" else (text_key, text_template)
+    other = {"chat": [assistant_key, *([system_key] if system_key else [])], "classification": [label_key], "text": []}[kind]
+    needed = [*(_PLACE.findall(template) if template else [given_key]), *other]
+    names = {str(key): name for key, name in (label_names or {}).items()}
+    for row in rows:
+        if missing := missing_keys(row.value, *needed):
+            yield Drop(row, "missing_key", missing)
+            continue
+        value = row.value
+        given = _filled(template, value) if template else value[given_key]
+        fields: RecordValue = {"text": given}
+        if kind == "chat":
+            fields = {"messages": chat_messages([(given, value[assistant_key])], value[system_key] if system_key else None)}
+        elif kind == "classification":
+            label = label_text(value[label_key])
+            if names and str(label) not in names:
+                yield Drop(row, "label_not_named", f"label_names has no {label!r:.40}")
+                continue
+            fields["label"] = names.get(label, label) if isinstance(label, str) else label
+        yield Record(row, fields, {key: value[key] for key in kept if key in value})
+
+
+def _filled(template: str, value: dict[str, Any]) -> str:
+    """The template with the row's cells; a null leaves nothing, also no blank lines at the ends."""
+    return _PLACE.sub(lambda place: "" if value[place[1]] is None else str(value[place[1]]), template).strip()
+
+
+def label_text(label: Any) -> Any:
+    """A number or truth value as text (3.0 is 3, as tables write whole numbers beside missing ones); anything else as it is."""
+    if isinstance(label, bool):
+        return "true" if label else "false"
+    if isinstance(label, int):
+        return str(label)
+    return f"{label:.15g}" if isinstance(label, float) and label == label else label

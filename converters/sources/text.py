@@ -1,0 +1,53 @@
+"""Plain text files, for continued pre-training.
+
+    It rained for three days. Then the river came.
+
+    Nobody in the valley had seen it so high.
+
+A record is a whole file (`sample_by: document`), a paragraph (blank lines part them) or a line. Nothing in the text is changed but the
+white space at its ends.
+"""
+
+from collections.abc import Iterable, Iterator
+from typing import Literal
+
+from ..reading.bounded_lines import MAX_LINE
+from ..reading.records import Drop, Record, Row
+
+VERSION = 1
+TYPES = ("text",)
+READS = "lines"
+ROW_LOCAL = False  # a record has many lines
+
+
+def convert(
+    rows: Iterable[Row], kind: str = "text", *, sample_by: Literal["document", "paragraph", "line"] = "document"
+) -> Iterator[Record | Drop]:
+    """One record a file, paragraph or line that is not blank."""
+    held: list[str] = []
+    first: Row | None = None
+    size = 0
+    for row in rows:
+        ends = first is not None and (row.file != first.file or sample_by == "paragraph" and not row.value.strip())
+        if first is not None and ends:
+            yield _record(first, held, size)
+            held, first, size = [], None, 0
+        if first is None and not row.value.strip():
+            continue
+        if sample_by == "line":
+            yield Record(row, {"text": row.value.strip()})
+            continue
+        first = first or row
+        size += len(row.value) + 1
+        if size <= MAX_LINE:
+            held.append(row.value)
+        else:
+            held.clear()
+    if first is not None:
+        yield _record(first, held, size)
+
+
+def _record(first: Row, lines: list[str], size: int) -> Record | Drop:
+    if size > MAX_LINE:
+        return Drop(first, "text_too_long", f"more than {MAX_LINE >> 20} million characters: sample_by paragraph or line")
+    return Record(first, {"text": "\n".join(lines).strip()})

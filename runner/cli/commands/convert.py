@@ -1,0 +1,104 @@
+"""`recipe convert`: a recipe's sources, or any files with a named converter, to validated JSONL and a manifest."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+import orjson
+from click.core import ParameterSource
+
+from ....converters.building.hub_datasets import SCHEME
+from ....converters.building.pipeline import build
+from ....converters.sources.registry import CONVERTERS, converter, option_problems
+from ....schemas.base.errors import Mark, Problem, UserError
+from ....schemas.recipe import load_recipe
+from ....schemas.sections import Data, Source, Split
+from ....schemas.yaml_source import parse_yaml
+from ...reporting.ledger_table import ledger_table
+from ...runtime.run_folder import RUNS
+from ..ranges import Between
+
+
+@click.command("convert")
+@click.argument("recipe_or_paths", nargs=-1, required=True)
+@click.option("--converter", "name", type=click.Choice(sorted(CONVERTERS)), help="Convert PATHs with this converter, without a recipe.")
+@click.option("--out", type=click.Path(path_type=Path), help="The folder to write. Default: data/<recipe's name>.")
+@click.option("--option", "options", multiple=True, metavar="KEY=VALUE", help="An option of the converter.")
+@click.option("--type", "kind", type=click.Choice(["chat", "classification", "text"]), help="The record type made.")
+@click.option("--validation", type=Between(0, 0.9), default=0.0, help="The share of rows held out for validation.")
+@click.option("--test", type=Between(0, 0.9), default=0.0, help="The share of rows held out for the test.")
+@click.option("--group-by", multiple=True, help="A key of meta whose equal values keep rows together.")
+@click.option("--stratify-by", help="A key of meta, or label, with the same shares in every split.")
+@click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=42, help="Seed of the split.")
+@click.option("--dedup", type=click.Choice(["exact", "near", "none"]), default="exact", help="Which duplicates are removed.")
+@click.option("--max-dropped", type=Between(0, 1), default=0.0, help="The share of rows that may be unusable.")
+@click.option("--mend-mojibake/--no-mend-mojibake", default=True, show_default=True, help="Mend UTF-8 that was misread (â€™ for ’).")
+@click.option("--revision", help="The commit, tag or branch of an hf: data set.")
+@click.option("--subset", help="The subset of an hf: data set.")
+@click.option("--hub-split", default="train", show_default=True, help="The split of an hf: data set.")
+@click.option("--processes", type=click.IntRange(min=1), default=1, help="Convert in this many processes; the result is the same.")
+@click.option("--engine", type=click.Choice(["local", "ray"]), help="Where: this machine, or a Ray cluster. Default: the recipe's launch.")
+@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Override a key of the recipe.")
+@click.option("--json", "as_json", is_flag=True, help="Print the manifest as one JSON object.")
+def command(
+    recipe_or_paths: tuple[str, ...], name: str | None, out: Path | None, options: tuple[str, ...], kind: Any, settings: tuple[str, ...],
+    processes: int, engine: Any, as_json: bool, **plain: Any,
+) -> None:  # fmt: skip
+    """Convert a RECIPE's sources, or the files at PATHs with --converter."""
+    if name:
+        if out is None:
+            raise click.UsageError("--converter needs --out DIR")
+        if settings:
+            raise click.UsageError("--set: only with a RECIPE; --converter takes its options with --option")
+        data = plain_data(name, recipe_or_paths, kind or converter(name).TYPES[0], options, **plain)
+    else:
+        if len(recipe_or_paths) != 1:
+            raise click.UsageError("one RECIPE, or --converter NAME PATH...")
+        if given := _given(plain | {"options": options, "kind": kind}):
+            raise click.UsageError(f"{', '.join(given)}: only with --converter; a RECIPE says it itself, or with --set")
+        from ...generate.stage import already_generated
+
+        loaded = load_recipe(recipe_or_paths[0], settings)
+        data, out = already_generated(loaded, RUNS), out or Path("data") / loaded.recipe.name
+        engine = engine or ("ray" if loaded.recipe.launch.engine == "ray" else None)
+    manifest = build(data, out, processes=processes, engine=engine or "local")
+    if as_json:
+        click.echo(orjson.dumps({**manifest, "out": str(out)}, option=orjson.OPT_INDENT_2))
+    else:
+        ledger_table(manifest, out)
+
+
+def _given(options: dict[str, Any]) -> list[str]:
+    """Those of the options that stand on the command line: with a recipe they would do nothing."""
+    context = click.get_current_context()
+    on_line = {name for name in options if context.get_parameter_source(name) is ParameterSource.COMMANDLINE}
+    return [parameter.opts[0] for parameter in context.command.params if parameter.name in on_line]
+
+
+def plain_data(
+    name: str, paths: tuple[str, ...], kind: Any, options: tuple[str, ...], *, validation: float, test: float,
+    group_by: tuple[str, ...], stratify_by: str | None, seed: int, dedup: Any, max_dropped: float,
+    mend_mojibake: bool, revision: str | None, subset: str | None, hub_split: str,
+) -> Data:  # fmt: skip
+    """The `data` section that the options stand for."""
+    if validation + test >= 1:
+        raise click.UsageError("--validation, --test: together they leave no rows to train on: their sum must be below 1")
+    if "" in (*group_by, stratify_by):
+        raise click.UsageError("--group-by, --stratify-by: name a key of meta, not nothing")
+    values = dict(_option(text) for text in options)
+    if problems := option_problems(name, values):
+        raise UserError(*(Problem(Mark("--option"), problem, rule="option") for problem in problems))
+    if kind not in converter(name).TYPES:
+        raise UserError(f"the converter {name} makes {' or '.join(converter(name).TYPES)} records, not {kind}")
+    if (revision or subset or hub_split != "train") and not all(path.startswith(SCHEME) for path in paths):
+        raise click.UsageError(f"--revision, --subset and --hub-split are for {SCHEME} data sets")
+    sources = tuple(Source(path, name, values, revision=revision, subset=subset, hub_split=hub_split) for path in paths)
+    split = Split(validation, test, seed, group_by, stratify_by)
+    return Data(kind, sources, split=split, dedup=dedup, max_dropped=max_dropped, mend_mojibake=mend_mojibake)
+
+
+def _option(text: str) -> tuple[str, Any]:
+    key, equals, value = text.partition("=")
+    if not equals:
+        raise click.UsageError(f"--option {text}: expected key=value")
+    return key, parse_yaml(value, f"--option {key}").data if value else ""

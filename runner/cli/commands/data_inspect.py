@@ -1,0 +1,53 @@
+"""`recipe data inspect`: what files of records hold, as files and as one page."""
+
+from pathlib import Path
+
+import click
+
+from ..ranges import Between
+
+
+@click.command("inspect")
+@click.argument("what", metavar="FILE|FOLDER|RECIPE")
+@click.option("--out", type=click.Path(path_type=Path), help="The folder to write. Default: inspection/<name>.")
+@click.option(
+    "--tokenizer", "tokenizer_name", default="cl100k", show_default=True, help="cl100k (offline), or a model as in model.base_model."
+)
+@click.option("--by", metavar="KEY", help="Group samples by this key of meta. Default: the label; of chats with few answers, the answer.")
+@click.option("--samples", type=click.IntRange(0, 1000), default=5, show_default=True, help="Samples of each label.")
+@click.option("--near/--no-near", default=True, show_default=True, help="Look for nearly equal rows.")
+@click.option("--threshold", type=Between(0.5, 1), default=0.7, show_default=True, help="The similarity of nearly equal rows.")
+@click.option("--languages/--no-languages", default=True, show_default=True, help="Tell each row's language.")
+@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Override a key of the recipe.")
+@click.option("--json", "as_json", is_flag=True, help="Print inspection.json.")
+def inspect_command(
+    what: str, out: Path | None, tokenizer_name: str, by: str | None, samples: int, near: bool, threshold: float, languages: bool,
+    settings: tuple[str, ...], as_json: bool,
+) -> None:  # fmt: skip
+    """Tell what FILE, FOLDER or RECIPE holds: lengths, labels, roles, languages, repeats, samples, sources, meta."""
+    from tempfile import TemporaryDirectory
+
+    import orjson
+    from rich.console import Console
+
+    from ...inspection.files import PAGE, WRITTEN, write_inspection
+    from ...inspection.inputs import find_inputs, is_recipe
+    from ...inspection.inspect import Options, inspect
+    from ...inspection.page import headline
+    from ...inspection.tokens import tokenizer
+
+    if settings and not is_recipe(what):
+        raise click.UsageError("--set: only with a RECIPE")
+    named = tokenizer(tokenizer_name)
+    options = Options(named, by, samples, threshold if near else None, languages)
+    with TemporaryDirectory(prefix="recipekit-") as scratch:
+        inputs = find_inputs(what, Path(scratch), settings)
+        out = out or Path("inspection") / inputs.name
+        with Console(stderr=True, quiet=as_json).status("reading") as status:
+            found = inspect(inputs, options, Path(scratch), lambda rows: status.update(f"reading: {rows:,} rows"))
+        names = write_inspection(out, inputs, found, named)
+    if as_json:
+        click.echo(orjson.dumps({**found.facts, WRITTEN: names, "out": str(out)}, option=orjson.OPT_INDENT_2))
+    else:
+        click.echo(headline(found.facts), err=True)
+        click.echo(f"written: {out / PAGE}", err=True)

@@ -1,0 +1,28 @@
+"""`recipe diff`: the keys in which two recipes differ, defaults included."""
+
+import click
+import orjson
+
+from ....schemas.dotted import dotted, one_line
+from ....schemas.recipe import load_recipe
+from ...runtime.resolved_values import effective_values
+
+
+@click.command("diff")
+@click.argument("one")
+@click.argument("other")
+@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Override a key of the second recipe.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def command(one: str, other: str, settings: tuple[str, ...], as_json: bool) -> None:
+    """Show the effective keys in which recipes ONE and OTHER differ."""
+    left = {dotted(path): effective.value for path, effective in effective_values(load_recipe(one)).items()}
+    right = {dotted(path): effective.value for path, effective in effective_values(load_recipe(other, settings)).items()}
+    changed = {key: (left.get(key), right.get(key)) for key in left | right if left.get(key) != right.get(key)}
+    if as_json:
+        rows = {key: {"one": before, "other": after} for key, (before, after) in changed.items()}
+        click.echo(orjson.dumps({"differences": rows}, option=orjson.OPT_INDENT_2))
+        return
+    for key, (before, after) in changed.items():
+        click.echo(f"{key}: {one_line(before)} -> {one_line(after)}")
+    if not changed:
+        click.echo("no effective key differs", err=True)

@@ -1,0 +1,50 @@
+"""`recipe doctor`: what this machine has, what each recipe would need, what is missing."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+import orjson
+
+from ....schemas.extends import shipped_recipes
+from ....schemas.recipe import load_recipe
+
+
+@click.command("doctor")
+@click.argument("recipes", nargs=-1)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def command(recipes: tuple[str, ...], as_json: bool) -> None:
+    """Look at this machine, and at what RECIPES (or all that are shipped) would need of it. Exit 1 where a named one cannot be trained."""
+    from ...resources.environment import environment, missing
+
+    facts = environment()
+    lacking = missing(facts)
+    rows = [need(name) for name in recipes or map(str, shipped_recipes())]
+    if as_json:
+        click.echo(orjson.dumps({**facts, "missing": lacking, "recipes": rows}, option=orjson.OPT_INDENT_2))
+    else:
+        from ...resources.doctor import show
+
+        show(facts, lacking, rows)
+    raise SystemExit(1 if recipes and (lacking or any(row["problems"] for row in rows)) else 0)
+
+
+def need(name: str) -> dict[str, Any]:
+    """What a recipe needs on this machine and, where this has none, on a GPU; `problems` says what stands in its way."""
+    from ...launch.engines import unstartable
+    from ...resources.fit import problems, warnings
+    from ...resources.forecast import GPU, forecast, size_of
+    from ...runtime.machine import this_machine
+
+    loaded = load_recipe(name)
+    recipe, machine = loaded.recipe, this_machine()
+    size, here = size_of(recipe), forecast(recipe, machine, Path())
+    on_gpu = forecast(recipe, GPU, Path()) if machine.is_cpu else here
+    stands = [f"launch.{key}: {what}" for key, what, _ in unstartable(recipe.launch, machine)]
+    stands += [problem.what for problem in problems(here, full_rows=False)] if here else []
+    return {
+        "recipe": recipe.name, "base_model": recipe.model.base_model, "adapter": recipe.training.adapter,
+        "parameters": size.parameters if size else None, "tokens": recipe.training.sequence_len,
+        "memory": here.memory_needed if here else None, "memory_on_gpu": on_gpu.memory_needed if on_gpu else None,
+        "disk": here.disk_needed if here else None, "problems": stands, "warnings": warnings(here) if here else [],
+    }  # fmt: skip

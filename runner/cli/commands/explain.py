@@ -1,0 +1,83 @@
+"""`recipe explain`: what a key means, the value that it has in a recipe, and the place that sets it."""
+
+from typing import Any
+
+import click
+import orjson
+
+from ....schemas.aliases import suggestion
+from ....schemas.base.errors import Mark, Problem, UserError
+from ....schemas.dotted import dotted, one_line
+from ....schemas.recipe import Loaded, load_recipe
+from ....schemas.validation import key_paths
+from ....schemas.yaml_source import KeyPath
+from ...runtime.resolved_values import description, effective_values
+
+
+@click.command("explain")
+@click.argument("recipe")
+@click.argument("key")
+@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Override a key of the recipe.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def command(recipe: str, key: str, settings: tuple[str, ...], as_json: bool) -> None:
+    """Explain KEY (for example training.learning_rate, or a section) of RECIPE."""
+    loaded = load_recipe(recipe, settings)
+    rows = explained(loaded, key)
+    if as_json:
+        click.echo(orjson.dumps({"keys": rows}, option=orjson.OPT_INDENT_2))
+        return
+    if (section := description(loaded, _path(key)).get("description")) and rows[0]["key"] != key:
+        click.echo(f"{key}: {section}\n")
+    for row in rows:
+        click.echo(f"{row['key']}: {one_line(row['value'])}")
+        click.echo(f"    from {row['origin']}" + (f", default {one_line(row['default'])}" if row["default"] is not None else ""))
+        click.echo(f"    {row['description']}")
+
+
+def _path(key: str) -> KeyPath:
+    return tuple(int(part) if part.isdecimal() else part for part in key.split("."))
+
+
+def explained(loaded: Loaded, key: str) -> list[dict[str, Any]]:
+    """A row for the key, or for each key of the section, with its value, origin, default and description."""
+    values = effective_values(loaded)
+    rows = []
+    for path, effective in values.items():
+        name = dotted(path)
+        if name == key or name.startswith(f"{key}."):
+            about = description(loaded, path)
+            rows.append({
+                "key": name, "value": effective.value, "origin": effective.origin_text,
+                "default": about.get("default"), "description": about.get("description", ""),
+            })  # fmt: skip
+    rows = rows or _absent(loaded, key)
+    if not rows:
+        section, _, last = key.rpartition(".")
+        depth = len(section.split(".")) if section else 0
+        here = sorted({str(path[depth]) for path in values if dotted(path[:depth]) == section and len(path) > depth})
+        hint = suggestion(last, section, here, list(key_paths()))
+        raise UserError(Problem(Mark(str(loaded.path)), f"a recipe has no key {key!r}", hint, "unknown-key"))
+    return rows
+
+
+def _absent(loaded: Loaded, key: str) -> list[dict[str, Any]]:
+    """A row for each key under one that a recipe may have and this one has not, because it lacks the section; [] where none may."""
+    if not description(loaded, _path(key)):
+        return []
+    paths = [_path(known) for known in key_paths() if known.startswith(f"{key}.")] or [_path(key)]
+    leaves = [path for path in paths if not any(other[: len(path)] == path and other != path for other in paths)]
+    section = _missing_section(loaded, _path(key))
+    rows = []
+    for path in leaves:
+        about = description(loaded, path)
+        rows.append({
+            "key": dotted(path), "value": None, "origin": f"nowhere: this recipe has no {section}",
+            "default": about.get("default"), "description": about.get("description", ""),
+        })  # fmt: skip
+    return rows
+
+
+def _missing_section(loaded: Loaded, path: KeyPath) -> str:
+    """The outermost part of the path under which the recipe has no key."""
+    there = {known[:length] for known in effective_values(loaded) for length in range(len(known))}
+    return dotted(next((path[:length] for length in range(1, len(path) + 1) if path[:length] not in there), path))

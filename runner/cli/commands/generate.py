@@ -1,0 +1,48 @@
+"""`recipe generate`: the rows that models write for a recipe."""
+
+from pathlib import Path
+
+import click
+import orjson
+
+from ....schemas.base.errors import UserError
+from ....schemas.recipe import load_recipe
+from ...runtime.run_folder import RUNS
+
+
+@click.command("generate")
+@click.argument("recipe")
+@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Override a key, e.g. generate.limits.max_requests=10.")
+@click.option("--out", "root", type=click.Path(path_type=Path), default=RUNS, help="Where runs are kept. Default: runs/")
+@click.option("--dry-run", is_flag=True, help="Count requests, tokens and cost; ask nothing.")
+@click.option("--smoke", is_flag=True, help="Rehearse with the recipe's smoke section.")
+@click.option("--json", "as_json", is_flag=True, help="Print the manifest as one JSON object.")
+def command(recipe: str, settings: tuple[str, ...], root: Path, dry_run: bool, smoke: bool, as_json: bool) -> None:
+    """Generate the rows of RECIPE. What was answered before is not asked again, however the last time ended."""
+    loaded = load_recipe(recipe, settings, smoke)
+    section = loaded.recipe.generate
+    if section is None:
+        raise UserError(f"{loaded.recipe.name} generates nothing: it has no generate section")
+    from ...generate.stage import generated_facts, places, require_generate_extra
+    from ...stages.cache_keys import key_of
+
+    require_generate_extra(section)
+    rows, log = places(loaded, root)
+    if dry_run:
+        from ...generate.estimate import estimate, estimate_lines
+
+        facts = estimate(section, log, root)
+        click.echo(orjson.dumps(facts, option=orjson.OPT_INDENT_2) if as_json else "\n".join(estimate_lines(facts)))
+        return
+    from ...generate.generate import account_lines, generate_rows
+    from ...runtime.console import Display
+
+    with Display() as display:
+        display.say("recipe", f"{loaded.recipe.name} ({loaded.path})")
+        manifest = generate_rows(section, rows, log, root, display, key_of("generate", *generated_facts(section, root)))
+    if as_json:
+        click.echo(orjson.dumps({**manifest, "out": str(rows)}, option=orjson.OPT_INDENT_2))
+        return
+    for heading, line in account_lines(manifest):
+        click.echo(f"{heading:<9} {line}", err=True)
+    click.echo(f"rows      {rows}", err=True)

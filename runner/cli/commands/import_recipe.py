@@ -1,0 +1,40 @@
+"""`recipe import`: another tool's configuration as a recipe, with an account of every key."""
+
+import re
+from pathlib import Path
+
+import click
+import orjson
+
+from ....schemas.base.errors import UserError
+from .new import write_new
+
+
+@click.command("import")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--from", "tool", type=click.Choice(["axolotl", "llamafactory"]), help="The tool. Default: told by the file's keys")
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="The recipe to write. Default: it is printed")
+@click.option("--json", "as_json", is_flag=True, help="Print the account, and without --out the recipe, as one JSON object.")
+def command(file: Path, tool: str | None, out: Path | None, as_json: bool) -> None:
+    """Make a recipe of FILE, and tell of every key in it whether it is kept, renamed, passed through to Axolotl, or cannot be said."""
+    from ...importing import importing
+
+    imported = importing.import_config(file, tool, _name(out or file), out.parent if out else Path())  # pyright: ignore[reportArgumentType]
+    if out:
+        write_new(out, imported.text, "--out")
+    if as_json:
+        facts = {"recipe": str(out)} if out else {"text": imported.text}
+        click.echo(orjson.dumps(facts | importing.as_json(imported), option=orjson.OPT_INDENT_2))
+    else:
+        for mark, entry in imported.account:
+            to = f" {'to ' if entry.fate == 'renamed' else ''}{', '.join(entry.to)}" if entry.to else ""
+            click.echo(f"{mark}: {entry.key}: {entry.fate}{to}{f' ({entry.why})' if entry.why else ''}", err=True)
+        click.echo(", ".join(f"{count} {fate}" for fate, count in imported.counts.items()), err=True)
+        click.echo(str(out) if out else imported.text, nl=bool(out))
+    if imported.problems:
+        raise UserError(*imported.problems)
+
+
+def _name(path: Path) -> str:
+    """A recipe's name after a file's."""
+    return re.sub(r"[^a-z0-9_-]+", "_", path.stem.lower()).strip("_-")[:63] or "imported"

@@ -1,0 +1,57 @@
+"""`recipe merge`: what export.merge does, for a run that has trained."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+import orjson
+
+from ....schemas.base.errors import Mark, Problem, UserError
+from ...runtime.run_folder import RUNS, RunFolder, find_run
+from .run import require_train_extra
+
+
+@click.command("merge")
+@click.argument("run")
+@click.option("--out", type=click.Path(path_type=Path), help="The folder to write. Default: merged/ in the run's directory.")
+@click.option("--runs", "root", type=click.Path(path_type=Path), default=RUNS, help="Where runs are kept. Default: runs/")
+@click.option("--json", "as_json", is_flag=True, help="Print what was written as one JSON object.")
+def command(run: str, out: Path | None, root: Path, as_json: bool) -> None:
+    """Merge the adapter of RUN into its base model: a run's directory, or a recipe's name for its newest run.
+
+    The base is loaded in its own precision, never in 4 bits; the merged model must answer as base and adapter do, or nothing is written.
+    """
+    found = find_run(run, root)
+    require_adapter(found)
+    require_train_extra()
+    facts = merge_run(found, root, out)
+    folder = out or found / "merged"
+    if as_json:
+        click.echo(orjson.dumps({"run": str(found.path), "folder": str(folder), **facts}, option=orjson.OPT_INDENT_2))
+    else:
+        click.echo(folder)
+
+
+def require_adapter(run: RunFolder) -> None:
+    """Raise UserError where there is nothing to merge."""
+    if "train" not in run.status.get("stages", {}) or not (run / "model").is_dir():
+        raise UserError(Problem(Mark(str(run.path)), "has no trained model", f"recipe resume {run.path}", "no-model"))
+    if not (run / "model" / "adapter_config.json").is_file():
+        hint = f"{run / 'model'} is whole already"
+        raise UserError(Problem(Mark(str(run.path)), "has no adapter to merge: all weights were trained", hint, "no-adapter"))
+
+
+def merge_run(run: RunFolder, root: Path, out: Path | None) -> dict[str, Any]:
+    """Merge, as the run's merged/ or as `out`; return what merge.json says."""
+    from ....converters.building.pipeline import MANIFEST
+    from ...launch.planned import make_plan
+    from ...runtime.console import Display
+    from ...runtime.machine import this_machine
+    from ...stages.merge import merge
+    from ...stages.stage import Work
+    from ...workflows.run import reload, trained_on
+
+    loaded = reload(run)
+    with Display() as display, run.locked():
+        planned = make_plan(loaded, run.read(f"data/{MANIFEST}"), this_machine(), trained_on(run, loaded, root))
+        return merge(Work(run, loaded, root, display, [], {}), planned, out)

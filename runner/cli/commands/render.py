@@ -1,0 +1,63 @@
+"""`recipe render`: the files and the command that a recipe stands for, without doing any of it."""
+
+from pathlib import Path
+
+import click
+import orjson
+
+from ....schemas.base.files import write_atomically
+from ....schemas.model_rules import EMBEDDED
+from ....schemas.recipe import Loaded, load_recipe
+from ...launch.axolotl_config import RenderedData, substitutions
+from ...launch.plan import Plan, plan
+from ...runtime.machine import Machine, this_machine
+from ...runtime.run_folder import RUNS
+
+
+@click.command("render")
+@click.argument("recipe")
+@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Override a key.")
+@click.option("--out", type=click.Path(path_type=Path), help="Write the files into this folder instead of printing them.")
+@click.option(
+    "--machine", type=click.Choice(["this", "cpu", "gpu"]), default="this", help="Render for this machine, a CPU, or a GPU with bf16."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object: files, argv, env.")
+def command(recipe: str, settings: tuple[str, ...], out: Path | None, machine: str, as_json: bool) -> None:
+    """Render RECIPE to Axolotl and DeepSpeed configuration."""
+    loaded = load_recipe(recipe, settings)
+    if out is None:
+        show_plan(loaded, as_json, machine)
+        return
+    planned = rendered(loaded, machine)
+    for name, text in planned.files.items():
+        write_atomically(out / name, text.encode())
+        click.echo(f"wrote {out / name}", err=True)
+    if as_json:
+        click.echo(orjson.dumps(planned._asdict(), option=orjson.OPT_INDENT_2))
+
+
+def rendered(loaded: Loaded, machine: str = "this") -> Plan:
+    """The plan, with the data's paths as a run would have them and the model by its name."""
+    validation = loaded.recipe.data.split.validation > 0 or any(s.split == "validation" for s in loaded.recipe.data.sources)
+    data = RenderedData(validation="data/validation.jsonl" if validation else None, labels=loaded.recipe.data.labels or ())
+    return plan(loaded.recipe, data, machines()[machine], loaded.recipe.model.base_model)
+
+
+def machines() -> dict[str, Machine]:
+    """What can be rendered for; `gpu` is one with fast bf16."""
+    return {"this": this_machine(), "cpu": Machine(), "gpu": Machine("cuda", 1, "a GPU", 24 << 30, True)}
+
+
+def show_plan(loaded: Loaded, as_json: bool, machine: str = "this") -> None:
+    """Print the files, the command and what the machine changes."""
+    planned = rendered(loaded, machine)
+    if as_json:
+        click.echo(orjson.dumps(planned._asdict(), option=orjson.OPT_INDENT_2))
+        return
+    for name, text in planned.files.items():
+        click.echo(click.style(f"# {name}", bold=True))
+        click.echo(text)
+    for note in substitutions(loaded.recipe, machines()[machine]):
+        click.echo(note, err=True)
+    if loaded.recipe.model.base_model == EMBEDDED:
+        click.echo(f"{EMBEDDED} is unpacked when the recipe runs; a run goes to {RUNS / loaded.recipe.name}/", err=True)

@@ -1,0 +1,59 @@
+"""`recipe reproduce`: compare a run's inputs with what is here, train it again, and say whether it is the same, bit for bit."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+import orjson
+
+from ....schemas.base.errors import GateError, Mark, Problem
+from ...runtime.run_folder import RUNS, find_run
+from .run import require_train_extra
+
+
+@click.command("reproduce")
+@click.argument("run")
+@click.option("--steps", type=click.IntRange(0), help="Train only so many steps; with 0 compare the inputs alone. Default: all of them")
+@click.option("--out", "root", type=click.Path(path_type=Path), default=RUNS, help="Where runs are kept. Default: runs/")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def command(run: str, steps: int | None, root: Path, as_json: bool) -> None:
+    """Make RUN again: hash its sources, convert and render again, compare model, packages and machine, then train in a new run under
+    reproductions/ and compare every loss and, at the end, every weight. Exit code 3 where anything differs."""
+    require_train_extra()
+    from ...runtime.console import Display
+    from ...workflows.reproduce import reproduce
+
+    with Display() as display:
+        display.say("reproduce", run)
+        found = reproduce(find_run(run, root), root, steps, display)
+    if as_json:
+        click.echo(orjson.dumps(_facts(found), option=orjson.OPT_INDENT_2))
+    else:
+        _print(found)
+    if found.differences:
+        hint = f"the new run is {found.again.path}" if found.again else ""
+        raise GateError(*(Problem(Mark(""), f"{part}: {what}", hint, "not-the-same") for part, what in found.differences))
+
+
+def _facts(found: Any) -> dict[str, Any]:
+    losses = found.losses and {"compared": found.losses.compared, "first": found.losses.first and found.losses.first._asdict(),
+                               "largest": found.losses.largest and found.losses.largest._asdict()}  # fmt: skip
+    first = next(({"part": part, "what": what} for part, what in found.differences), None)
+    return {
+        "run": str(found.run.path), "again": found.again and str(found.again.path), "identical": not found.differences,
+        "first_difference": first, "inputs": found.inputs, "notes": found.notes, "trained": found.trained, "steps": found.steps,
+        "losses": losses, "weights": found.weights,
+    }  # fmt: skip
+
+
+def _print(found: Any) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("part", f"{found.run.path}, and here and now")
+    for part, differences in found.inputs.items():
+        table.add_row(part, "\n".join(differences) or ", ".join(filter(None, ("the same", found.notes.get(part)))))
+    table.add_row("losses", found.losses.told() if found.losses else found.trained)
+    if found.losses:
+        table.add_row("weights", f"the first {found.steps} steps only" if found.weights is None else found.weights or "bit-identical")
+    Console(markup=False).print(table)

@@ -1,0 +1,69 @@
+"""`recipe show`: a recipe as it resolves, with the place of every value; or the options of a converter or of a task."""
+
+from typing import Any
+
+import click
+import orjson
+
+from ....converters.sources.registry import CONVERTERS
+from ....schemas.dotted import dotted, one_line
+from ....schemas.recipe import load_recipe
+from ....schemas.validation import schema
+from ....schemas.yaml_writing import to_yaml
+from ...generate.tasks import TASKS
+from ...runtime.resolved_values import effective_values
+
+
+@click.command("show")
+@click.argument("recipe", required=False)
+@click.option("--converter", type=click.Choice(sorted(CONVERTERS)), help="Show this converter's options instead of a recipe.")
+@click.option("--task", type=click.Choice(sorted(TASKS)), help="Show the options of this task of generate instead of a recipe.")
+@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Override a key of the recipe.")
+@click.option("--origins", is_flag=True, help="Every key with its value and the place that sets it.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def command(
+    recipe: str | None, converter: str | None, task: str | None, settings: tuple[str, ...], origins: bool, as_json: bool
+) -> None:  # fmt: skip
+    """Show RECIPE after extends and --set, or the options of a converter or a task."""
+    if sum(given is not None for given in (recipe, converter, task)) != 1:
+        raise click.UsageError("one RECIPE, or --converter NAME, or --task NAME")
+    if converter or task:
+        if settings or origins:
+            raise click.UsageError("--set, --origins: only with a RECIPE")
+        _show_options(converter or f"task_{task}", as_json)
+        return
+    loaded = load_recipe(str(recipe), settings)
+    if origins:
+        values = effective_values(loaded)
+        if as_json:
+            rows = {dotted(path): {"value": e.value, "origin": e.origin_text} for path, e in values.items()}
+            click.echo(orjson.dumps(rows, option=orjson.OPT_INDENT_2))
+            return
+        for path, effective in values.items():
+            if effective.origin or effective.value is not None:
+                click.echo(f"{dotted(path)}: {one_line(effective.value)}  # {effective.origin_text}")
+    elif as_json:
+        click.echo(orjson.dumps(loaded.document.data, option=orjson.OPT_INDENT_2))
+    else:
+        click.echo(to_yaml(loaded.document.data), nl=False)
+
+
+def _show_options(name: str, as_json: bool) -> None:
+    definition = schema("recipe")["$defs"][name]
+    if as_json:
+        click.echo(orjson.dumps(definition, option=orjson.OPT_INDENT_2))
+        return
+    click.echo(f"{name}: {definition['description']}")
+    for key, option in definition.get("properties", {}).items():
+        click.echo(f"\n  {key}: {_kind(option)}" + (f", default {one_line(option['default'])}" if "default" in option else ""))
+        click.echo(f"      {option.get('description', '')}")
+
+
+def _kind(option: dict[str, Any]) -> str:
+    if "enum" in option:
+        return " | ".join(map(str, option["enum"]))
+    if "anyOf" in option:
+        return " or ".join(_kind(choice) for choice in option["anyOf"])
+    if option.get("type") == "array":
+        return f"list of {_kind(option.get('items', {}))}"
+    return str(option.get("type", option.get("const", "any value")))

@@ -1,0 +1,58 @@
+"""What a classifier must beat: the commonest label, the label that a text names itself, a linear model on word counts."""
+
+import re
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+from .mbti import DIMENSIONS, dimension_of
+
+# A word, but each Chinese, Japanese or Korean character by itself, since no blank parts those words; pairs of either count too.
+_HAN = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af"
+TOKEN = rf"[{_HAN}]|[^\W{_HAN}]+"
+FEATURES = 100_000
+
+Baseline = Callable[[list[dict[str, Any]], list[str], list[str], Any], list[list[float]]]
+
+
+def majority(train: list[dict[str, Any]], texts: list[str], labels: list[str], class_weights: Any) -> list[list[float]]:
+    """Every text has each label with its share of the training rows."""
+    counts = Counter(row["label"] for row in train)
+    return [[counts[label] / len(train) for label in labels]] * len(texts)
+
+
+def mentioned(train: list[dict[str, Any]], texts: list[str], labels: list[str], class_weights: Any) -> list[list[float]]:
+    """Every text has each label with its share of the labels that the text names; one that names none has the majority's.
+
+    A single letter of an MBTI type is named by a word that is a type. What it gets right was written in the text.
+    """
+    fallback = majority(train, texts[:1], labels, class_weights)[:1]
+    dimension = dimension_of(labels)
+    place = None if dimension is None else DIMENSIONS.index(dimension)
+    names = "|".join(map(re.escape, labels)) if place is None else "[ei][ns][ft][jp]"
+    pattern = re.compile(rf"(?<![^\W_])({names})(?:['’]?s)?(?![^\W_])", re.IGNORECASE)
+    folded = {label.casefold(): label for label in labels}
+    found = []
+    for text in texts:
+        words = [match.casefold() for match in pattern.findall(text)]
+        counts = Counter(folded[word if place is None else word[place]] for word in words)
+        found.append([counts[label] / len(words) for label in labels] if words else fallback[0])
+    return found
+
+
+def tfidf(train: list[dict[str, Any]], texts: list[str], labels: list[str], class_weights: Any) -> list[list[float]]:
+    """Logistic regression on the TF-IDF of words and pairs of words, with the recipe's class weights."""
+    from sklearn.feature_extraction.text import TfidfVectorizer
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+
+    vectorizer = TfidfVectorizer(token_pattern=TOKEN, ngram_range=(1, 2), sublinear_tf=True, max_features=FEATURES)
+    weights = dict(class_weights) if isinstance(class_weights, dict) else class_weights
+    model = make_pipeline(vectorizer, LogisticRegression(max_iter=1000, class_weight=weights))
+    model.fit([row["text"] for row in train], [row["label"] for row in train])
+    columns = {label: column for column, label in enumerate(model.classes_)}
+    return [[float(row[columns[label]]) for label in labels] for row in model.predict_proba(texts)]
+
+
+# name in predictions.jsonl and metrics.json -> probabilities (texts, labels) from (training rows, texts, labels, class weights)
+BASELINES: dict[str, Baseline] = {"majority": majority, "mentioned": mentioned, "tfidf": tfidf}

@@ -1,0 +1,115 @@
+"""Predictions -> eval/metrics.json: every metric for every model with intervals, differences, gates. Needs no model."""
+
+import math
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ...schemas.base.errors import UserError
+from ...schemas.sections import Evaluation
+from ..runtime.progress import read_lines
+from .intervals import Estimate, difference, estimate, resamples
+from .judge import judged
+from .labelled_replies import label_columns, label_table
+from .metrics import OF_LABELS, Case, metric
+
+BASE, TUNED, REFERENCE = "base", "tuned", "reference"
+Columns = dict[str, list[Any]]
+
+
+class Training(NamedTuple):
+    """What the evaluation takes from the training: its rows, and the losses that gates may limit."""
+
+    rows: Path
+    losses: dict[str, float | None]
+
+
+def read_cases(predictions: Path, rows: Path | None = None) -> dict[str, list[Case]]:
+    """The cases of each model, the same rows in the same order for all, from predictions.jsonl; with the rows' meta and judgements."""
+    scores = judged(predictions.with_name("judgements.jsonl"))
+    meta = {row["id"]: row.get("meta", {}) for row in read_lines(rows)} if rows else {}
+    by_model: dict[str, dict[str, Case]] = {}
+    for line in read_lines(predictions):
+        fields = {key: line[key] for key in Case._fields if key in line}
+        by_model.setdefault(line["model"], {})[line["id"]] = Case(**fields)._replace(
+            meta=meta.get(line["id"], {}), judged=scores.get((line["model"], line["id"]), {})
+        )
+    shared = set.intersection(*(set(cases) for cases in by_model.values())) if by_model else set()
+    return {model: [cases[i] for i in sorted(shared)] for model, cases in by_model.items()}
+
+
+def score(evaluation: Evaluation, cases: dict[str, list[Case]], facts: dict[str, Any], training: Training | None = None) -> dict[str, Any]:
+    """The content of metrics.json. A metric that no row can be measured on is given as null, with the reason."""
+    columns: Columns = {BASE: cases[BASE], TUNED: cases[TUNED], REFERENCE: _references(cases[TUNED])}
+    of_labels: Columns = {}
+    extra: dict[str, Any] = {}
+    if evaluation.labels and training:
+        of_labels = dict(label_columns({model: columns[model] for model in (BASE, TUNED)}, evaluation.labels, training.rows))
+        labels = list(evaluation.labels)
+        extra = {"labels": labels, "confusion": label_table(of_labels, labels, TUNED), "confusion_has_invalid": True}
+    found = measured(evaluation, columns, BASE, of_labels)
+    if evaluation.seen_by and training:
+        extra["slices"] = slices(evaluation, columns, of_labels, training.rows)
+    gates = check_gates(evaluation, found["models"][TUNED], training.losses if training else {})
+    return {**facts, **found, **extra, "gates": gates}
+
+
+def measured(evaluation: Evaluation, columns: Columns, against: str, of_labels: Columns | None = None) -> dict[str, Any]:
+    """Every metric for every column of cases (the same rows in each), and how the tuned model differs from the one named `against`.
+
+    Metrics of labels are measured on `of_labels` where that is given.
+    """
+    models: dict[str, dict[str, Any]] = {model: {} for model in {**columns, **(of_labels or {})}}
+    differences = {}
+    draws = {len(rows[TUNED]): resamples(len(rows[TUNED]), evaluation.generation.seed) for rows in (columns, of_labels) if rows}
+    for name in evaluation.metrics:
+        measure = metric(name)
+        chosen = of_labels if of_labels and name in OF_LABELS else columns
+        weights = draws[len(chosen[TUNED])]
+        for model, cases in chosen.items():
+            if model != REFERENCE or measure.ON_REFERENCE:
+                models[model][name] = as_json(estimate(measure, cases, weights, evaluation.confidence))
+        change = difference(measure, chosen[against], chosen[TUNED], weights, evaluation.confidence)
+        differences[name] = as_json(change) | {"distinguishable": bool(change.low > 0 or change.high < 0)}
+    units = {name: {"unit": metric(name).UNIT, "better": metric(name).BETTER} for name in evaluation.metrics}
+    return {"rows": len(columns[TUNED]), "confidence": evaluation.confidence, "against": against, "models": models,
+            "differences": differences, "metrics": units}  # fmt: skip
+
+
+def slices(evaluation: Evaluation, columns: Columns, of_labels: Columns, train: Path) -> dict[str, Any]:
+    """The numbers apart for rows whose value of `seen_by` stood in a training row, and for the others; a part without rows is left out."""
+    key = str(evaluation.seen_by)
+    known = {str(row["meta"][key]) for row in read_lines(train) if row.get("meta", {}).get(key) is not None}
+    if not known or not any(case.meta.get(key) is not None for case in columns[TUNED]):
+        where = "evaluated" if known else "training"
+        raise UserError(f"evaluation.seen_by: no {where} row has {key!r} in its meta", hint="name a key that the converter keeps")
+    seen = {case.id for case in columns[TUNED] if str(case.meta.get(key)) in known}
+    found: dict[str, Any] = {}
+    for name, wanted in ((f"{key} seen in training", True), (f"{key} not seen in training", False)):
+        cut, cut_labels = _rows(columns, seen, wanted), _rows(of_labels, seen, wanted)
+        if cut[TUNED] and all(cut_labels.values()):
+            found[name] = measured(evaluation, cut, BASE, cut_labels)
+    return found
+
+
+def _rows(columns: Columns, ids: set[str], inside: bool) -> Columns:
+    return {model: [case for case in cases if (case.id in ids) == inside] for model, cases in columns.items()}
+
+
+def check_gates(evaluation: Evaluation, tuned: dict[str, Any], losses: dict[str, float | None] | None = None) -> dict[str, Any]:
+    """Whether the tuned model's numbers are inside the recipe's limits. A number that could not be measured does not pass."""
+    results = {}
+    for name, gate in evaluation.gates.items():
+        value = tuned[name]["value"] if name in tuned else (losses or {}).get(name)
+        passed = value is not None and (gate.min is None or value >= gate.min) and (gate.max is None or value <= gate.max)
+        results[name] = {"value": value, "min": gate.min, "max": gate.max, "passed": passed}
+    return results
+
+
+def _references(cases: list[Case]) -> list[Case]:
+    """The data's own replies, measured as if a model had given them."""
+    return [case._replace(reply=case.reference, stopped=True) for case in cases]
+
+
+def as_json(number: Estimate) -> dict[str, float | None]:
+    """An estimate as JSON has it: six decimals, null for what is no number."""
+    return {key: round(value, 6) if math.isfinite(value) else None for key, value in number._asdict().items()}

@@ -1,0 +1,94 @@
+"""The log's replies -> rows, in the order of the input, whoever answered first: the same log always gives the same rows."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from ...converters.reading.records import Drop, Row
+from ...schemas.base.files import NewFile
+from .filters import TextFilter
+from .job import Job, as_line
+from .provider_requests import Asked, Given, Made, Request, Unusable
+from .providers import Endpoint
+from .request_log import RequestLog
+from .usage import Account
+
+
+def make_rows(job: Job, endpoints: Sequence[Endpoint], log: RequestLog, kept: NewFile, dropped: NewFile, *, whole: bool) -> Account:
+    """Write a line a row to `kept`, or with `whole` a line a usable reply (for the judge); a line a drop to `dropped`."""
+    account, passes = Account(), TextFilter(job.generate.filters)
+    for item in job.items():
+        if isinstance(item, Drop):
+            account.ledger.drop(item)
+            dropped.write(_drop_line(item.row, Unusable(item.reason, item.detail)))
+        elif isinstance(item, Given):
+            account.given += 1
+            _keep(account, kept, item.row, item.rows, None if whole else "", "")
+        else:
+            _make(job, item, endpoints, log, kept, dropped, whole, account, passes)
+    return account
+
+
+def _make(
+    job: Job, request: Request, endpoints: Sequence[Endpoint], log: RequestLog, kept: NewFile, dropped: NewFile, whole: bool,
+    account: Account, passes: TextFilter,
+) -> None:  # fmt: skip
+    endpoint, asked, outcome, reply = _answered(job, request, endpoints, log, account)
+    fault = passes.fault(outcome.text) if isinstance(outcome, Made) else None
+    account.ended(endpoint, fault or outcome, filtered=fault is not None)
+    ended = fault or outcome
+    if isinstance(ended, Unusable):
+        account.ledger.drop(Drop(request.row, ended.reason, ended.detail, wanted=fault is not None))
+        dropped.write(_drop_line(request.row, ended, endpoint.name, asked.key, reply))
+        return
+    assert isinstance(outcome, Made)
+    account.mended.update(outcome.mended)
+    facts = {"provider": endpoint.provider, "model": endpoint.model, "request": asked.key[:16]}
+    _keep(
+        account,
+        kept,
+        request.row,
+        [signed(row, facts) for row in outcome.rows],
+        outcome.text if whole else "",
+        str(request.about.get("text", "")),
+    )
+
+
+def _keep(account: Account, kept: NewFile, place: Row, rows: list[dict[str, Any]], text: str | None, original: str) -> None:
+    """Rows at once, or (with `whole`) what the judge has to see. Given rows (text None) are judged by nobody."""
+    account.ledger.kept += 1
+    account.rows += len(rows)
+    if text == "":
+        kept.write(b"".join(map(as_line, rows)))
+    else:
+        kept.write(as_line({"place": [place.file, place.line], "rows": rows, "text": text, "original": original}))
+
+
+def _answered(
+    job: Job, request: Request, endpoints: Sequence[Endpoint], log: RequestLog, account: Account
+) -> tuple[Endpoint, Asked, Made | Unusable, str]:
+    """The first usable reply among the attempts, or what the last one came to."""
+    ended: tuple[Endpoint, Asked, Made | Unusable, str] | None = None
+    for attempt in range(job.generate.limits.attempts):
+        endpoint, asked = job.asked(request, attempt, endpoints)
+        reply = log.reply(asked.key)
+        if reply is None and ended:
+            break
+        account.asked(endpoint, asked.key, attempt, log)
+        outcome = job.outcome(request, reply) if reply else Unusable("failed", log.last_failure(asked.key))
+        ended = endpoint, asked, outcome, reply.text if reply else ""
+        if reply is None or isinstance(outcome, Made):
+            break
+    assert ended is not None, "at least one attempt"
+    return ended
+
+
+def signed(row: dict[str, Any], facts: dict[str, Any]) -> dict[str, Any]:
+    """The row with who wrote it; within `metadata` where the row has that."""
+    if isinstance(row.get("metadata"), dict):
+        return {**row, "metadata": {**row["metadata"], **facts}}
+    return {**row, **facts}
+
+
+def _drop_line(row: Row, why: Unusable, provider: str | None = None, request: str | None = None, reply: str | None = None) -> bytes:
+    facts = {"file": row.file, "line": row.line, "reason": why.reason, "detail": why.detail}
+    return as_line(facts | ({"provider": provider, "request": request[:16], "reply": reply} if request else {}))

@@ -1,0 +1,212 @@
+"""Asking: every request that the log has no usable answer to, so many at once, until all are answered or something says stop."""
+
+import asyncio
+import signal
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_attempt
+
+from ...schemas.base.errors import GateError, Interrupted, Mark, Problem, UserError
+from ...schemas.generate_sections import Limits
+from .client import CallFailed, Client
+from .limits import Budget, CeilingReached, cost
+from .pace import Pace, wait
+from .provider_requests import Asked, Reply, Request
+from .providers import Endpoint
+from .request_log import Entry, RequestLog
+
+HOPELESS = 10  # requests of one provider that fail one after the other, each after all its retries
+
+AskedOf = Callable[[Request, int], tuple[Endpoint, Asked]]
+Usable = Callable[[Request, Reply], bool]
+
+
+class Filling:
+    """Fills the log. `stopped` is why it ended before every request was answered; what is under way is then still waited for."""
+
+    def __init__(self, endpoints: Sequence[Endpoint], limits: Limits, log: RequestLog, tell: Callable[["Filling"], None]) -> None:
+        self.limits, self.log, self.tell = limits, log, tell
+        self.clients = {e: Client.open(e, limits.concurrency, limits.timeout) for e in endpoints}
+        self.paces = {e: Pace(e) for e in endpoints}
+        self.budget = Budget(limits, log.used())
+        self.commits = GroupCommit(log)
+        self.under_way: dict[str, asyncio.Event] = {}
+        self.failing: Counter[Endpoint] = Counter()
+        self.stopped: UserError | None = None
+        self.started = time.monotonic()
+        self.done = self.answered = self.tokens = 0
+
+    def facts(self) -> str:
+        """Rate and cost for the bar; the cost where prices are given, of everything in the log."""
+        seconds = max(time.monotonic() - self.started, 1e-3)
+        shown = [f"{self.answered / seconds:.1f} requests/s", f"{self.tokens / seconds:,.0f} tokens/s"]
+        currencies = {endpoint.price.currency for endpoint in self.clients if endpoint.price}
+        return "  ".join([*shown, *(f"{self.budget.used[2]:.4f} {currency}" for currency in sorted(currencies) if len(currencies) == 1)])
+
+    async def fill(self, requests: Iterable[Request], asked_of: AskedOf, usable: Usable) -> None:
+        """Ask what has to be asked. Raises what stopped it: GateError for a ceiling, UserError for a provider that does not answer."""
+        waiting = iter(requests)
+
+        async def work() -> None:
+            for request in waiting:  # one iterator for all: at most `concurrency` requests are in memory
+                if self.stopped:
+                    return
+                await self._settle(request, asked_of, usable)
+                if not self.stopped:
+                    self.done += 1
+                    self.tell(self)
+
+        try:
+            with self._signals():
+                async with asyncio.TaskGroup() as group:
+                    for _ in range(self.limits.concurrency):
+                        group.create_task(work())
+        finally:
+            for client in self.clients.values():
+                await client.close()
+        if self.stopped:
+            raise self.stopped
+
+    async def _settle(self, request: Request, asked_of: AskedOf, usable: Usable) -> None:
+        """Ask until the reply is usable, as often as the limits allow. What the log holds is not asked again."""
+        for attempt in range(self.limits.attempts):
+            endpoint, asked = asked_of(request, attempt)
+            while other := self.under_way.get(asked.key):  # two rows may ask the same
+                await other.wait()
+            reply = self.log.reply(asked.key)
+            if reply is None:
+                self.under_way[asked.key] = asyncio.Event()
+                try:
+                    reply = await self._answer(endpoint, asked)
+                finally:
+                    self.under_way.pop(asked.key).set()
+            if reply is None or usable(request, reply):
+                return
+
+    async def _answer(self, endpoint: Endpoint, asked: Asked) -> Reply | None:
+        """The reply, on disk; None when every try failed, or when asking has stopped."""
+        try:
+            reserved = await self.budget.reserve(asked, endpoint.price)
+        except CeilingReached as ceiling:
+            hint = "raise the limit and start again: what was answered is not asked again"
+            self._stop(GateError(Problem(Mark(""), str(ceiling), hint, "ceiling")))
+            return None
+        reply, paid = None, None
+        try:
+            entry = None if self.stopped else await self._tried(endpoint, asked)
+            if entry:
+                reply, paid = entry.reply, entry.cost
+                await self.commits.keep(entry)
+                self.failing[endpoint] = 0
+                self.answered += 1
+                self.tokens += reply.prompt_tokens + reply.completion_tokens
+        finally:
+            await self.budget.settle(reserved, reply, paid)
+        return reply
+
+    async def _tried(self, endpoint: Endpoint, asked: Asked) -> Entry | None:
+        enough = stop_after_attempt(self.limits.retries + 1)
+
+        def stop(state: RetryCallState) -> bool:
+            return self.stopped is not None or enough(state)
+
+        retrying = AsyncRetrying(stop=stop, wait=wait, retry=retry_if_exception(_again), before_sleep=self._pausing(endpoint), reraise=True)
+        tries, started = 0, time.monotonic()
+
+        async def once() -> Reply:
+            nonlocal tries
+            await self.paces[endpoint].turn(asked)
+            tries += 1
+            try:
+                return await self.clients[endpoint].ask(asked)
+            except CallFailed as error:
+                self.log.fail(asked, str(error), error.again)
+                if error.refused:
+                    return Reply("", "content_filter", 0, 0)
+                raise
+
+        try:
+            reply = await retrying(once)
+        except CallFailed as error:
+            self._failed(endpoint, error)
+            return None
+        paid = cost(endpoint.price, reply.prompt_tokens, reply.completion_tokens)
+        currency = endpoint.price.currency if endpoint.price else None
+        return Entry(asked, reply, paid, currency, tries, time.monotonic() - started)
+
+    def _pausing(self, endpoint: Endpoint) -> Callable[[RetryCallState], None]:
+        """What one request is told to wait, all requests to that provider wait."""
+
+        def pause(state: RetryCallState) -> None:
+            error = state.outcome.exception() if state.outcome else None
+            if isinstance(error, CallFailed) and error.retry_after:
+                self.paces[endpoint].pause(error.retry_after)
+
+        return pause
+
+    def _failed(self, endpoint: Endpoint, error: CallFailed) -> None:
+        self.failing[endpoint] += 1
+        if error.ends or self.failing[endpoint] >= HOPELESS:
+            often = "" if error.ends else f" ({HOPELESS} requests in a row failed)"
+            hint = "mend it and start again: what was answered is not asked again"
+            self._stop(UserError(Problem(Mark(endpoint.name), f"{error}{often}", hint, "provider")))
+
+    def _stop(self, why: UserError) -> None:
+        self.stopped = self.stopped or why
+
+    @contextmanager
+    def _signals(self) -> Iterator[None]:
+        """Ctrl-C and SIGTERM wait for the replies under way, which are paid for; a second one does not."""
+        loop, task = asyncio.get_running_loop(), asyncio.current_task()
+        hint = "start it again: what was answered is not asked again"
+
+        def interrupt(number: int) -> None:
+            if self.stopped and task:
+                task.cancel()
+            self._stop(Interrupted(Problem(Mark(""), f"generating was stopped by {signal.Signals(number).name}", hint, "interrupted")))
+
+        numbers = (signal.SIGINT, signal.SIGTERM)
+        with suppress(ValueError, RuntimeError):  # signals are for the main thread only
+            for number in numbers:
+                loop.add_signal_handler(number, interrupt, number)
+        try:
+            yield
+        finally:
+            for number in numbers:
+                loop.remove_signal_handler(number)
+
+
+class GroupCommit:
+    """Writes what came in while the last write was under way, all at once: a reply is on disk before it counts."""
+
+    def __init__(self, log: RequestLog) -> None:
+        self.log = log
+        self.waiting: list[tuple[Entry, asyncio.Future[None]]] = []
+        self.writer: asyncio.Task[None] | None = None
+
+    async def keep(self, entry: Entry) -> None:
+        """Return when the entry is on disk."""
+        written: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.waiting.append((entry, written))
+        if self.writer is None or self.writer.done():
+            self.writer = asyncio.create_task(self._write())
+        await asyncio.shield(written)
+
+    async def _write(self) -> None:
+        while self.waiting:
+            batch, self.waiting = self.waiting, []
+            error: BaseException | None = None
+            try:
+                await asyncio.to_thread(self.log.keep, [entry for entry, _ in batch])
+            except BaseException as failed:
+                error = failed
+            for _, written in batch:
+                if not written.cancelled():
+                    written.set_exception(error) if error else written.set_result(None)
+
+
+def _again(error: BaseException) -> bool:
+    return isinstance(error, CallFailed) and error.again

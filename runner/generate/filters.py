@@ -1,0 +1,60 @@
+"""Filters over usable texts: length, ending, blacklist, and novelty by ROUGE-L against every text that was kept.
+
+rouge-score, which the source used, knows only a-z and 0-9 and sees nothing in Chinese; here a Chinese character is a word. The longest
+common subsequence is rapidfuzz's; a length or a bag of words that rules a pair out saves most of them.
+"""
+
+import re
+from collections import Counter
+
+from rapidfuzz.distance import LCSseq
+
+from ...converters.sources.emogpt import is_terminated
+from ...schemas.generate_sections import Filters
+from .provider_requests import Unusable
+
+_WORD = re.compile(r"[぀-ヿ㐀-䶿一-鿿가-힯豈-﫿]|[^\W_]+(?:['’][^\W_]+)*")
+
+
+def words(text: str) -> list[str]:
+    """The words of a text in small letters; a character of Chinese, Japanese or Korean is a word."""
+    return _WORD.findall(text.lower())
+
+
+class TextFilter:
+    """The filters of a recipe. It remembers the words of what it let through."""
+
+    def __init__(self, filters: Filters) -> None:
+        self.filters = filters
+        self.kept: list[tuple[list[str], Counter[str]]] = []
+        self.banned = [re.compile(rf"(?<!\w){re.escape(word)}(?!\w)", re.IGNORECASE) if word.isascii()
+                       else re.compile(re.escape(word)) for word in filters.blacklist]  # fmt: skip
+
+    def fault(self, text: str) -> Unusable | None:
+        """Why the text is left out; None lets it through, and compares the later ones with it."""
+        said = words(text)
+        filters = self.filters
+        if filters.min_words and len(said) < filters.min_words:
+            return Unusable("too_short", f"{len(said)} words, at least {filters.min_words} wanted")
+        if filters.max_words and len(said) > filters.max_words:
+            return Unusable("too_long", f"{len(said)} words, at most {filters.max_words} wanted")
+        if filters.require_terminal and not is_terminated(text):
+            return Unusable("unterminated", f"ends with {text[-20:]!r}")
+        if found := next((match for pattern in self.banned if (match := pattern.search(text))), None):
+            return Unusable("blacklisted", found.group())
+        if filters.max_similarity is not None:
+            if (likeness := self._likeness(said)) > filters.max_similarity:
+                return Unusable("not_novel", f"ROUGE-L {likeness:.2f} with a text that is kept")
+            self.kept.append((said, Counter(said)))
+        return None
+
+    def _likeness(self, said: list[str]) -> float:
+        """The first ROUGE-L with a kept text that is beyond the limit, else 0."""
+        limit, bag = self.filters.max_similarity or 0.0, Counter(said)
+        for other, other_bag in self.kept:
+            both = len(said) + len(other)
+            if not both or 2 * min(len(said), len(other)) <= limit * both or 2 * (bag & other_bag).total() <= limit * both:
+                continue
+            if (likeness := 2 * LCSseq.similarity(said, other) / both) > limit:
+                return likeness
+        return 0.0

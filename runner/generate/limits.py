@@ -1,0 +1,53 @@
+"""The ceilings on requests, tokens and money: nothing is sent that could go beyond one of them."""
+
+import asyncio
+
+from ...schemas.generate_sections import Limits, Price
+from .provider_requests import Asked, Reply
+from .request_log import Used
+
+
+class CeilingReached(Exception):
+    """One more request could go beyond a ceiling. The text says which."""
+
+
+def cost(price: Price | None, prompt_tokens: int, completion_tokens: int) -> float | None:
+    """What so many tokens cost; None where the recipe gives no price."""
+    return None if price is None else (prompt_tokens * price.input + completion_tokens * price.output) / 1_000_000
+
+
+class Budget:
+    """What was used, and what requests under way could use at most. A request waits while others may turn out cheaper."""
+
+    def __init__(self, limits: Limits, used: Used) -> None:
+        self.ceilings = (("max_requests", limits.max_requests), ("max_tokens", limits.max_tokens), ("max_cost", limits.max_cost))
+        self.used: list[float] = [used.requests, used.tokens, used.cost]
+        self.under_way: list[float] = [0.0, 0.0, 0.0]
+        self.changed = asyncio.Condition()
+
+    async def reserve(self, asked: Asked, price: Price | None) -> tuple[float, ...]:
+        """Set aside the most that the request can use. Raises CeilingReached when that is too much and nothing is under way."""
+        most = (1.0, float(asked.most_tokens()), cost(price, asked.most_prompt_tokens(), asked.sampling.max_new_tokens) or 0.0)
+        async with self.changed:
+            while beyond := self._beyond(most):
+                if not self.under_way[0]:
+                    name, ceiling, used = beyond
+                    raise CeilingReached(f"limits.{name}: {ceiling:,g}; {used:,.6g} are used, and the next request could go beyond it")
+                await self.changed.wait()
+            self.under_way = [sum(pair) for pair in zip(self.under_way, most, strict=True)]
+        return most
+
+    async def settle(self, reserved: tuple[float, ...], reply: Reply | None, paid: float | None) -> None:
+        """Count what the request used, and free the rest; a request that got no reply used nothing that we know of."""
+        async with self.changed:
+            self.under_way = [before - now for before, now in zip(self.under_way, reserved, strict=True)]
+            if reply:
+                actual = (1, reply.prompt_tokens + reply.completion_tokens, paid or 0.0)
+                self.used = [sum(pair) for pair in zip(self.used, actual, strict=True)]
+            self.changed.notify_all()
+
+    def _beyond(self, more: tuple[float, ...]) -> tuple[str, float, float] | None:
+        for (name, ceiling), used, under_way, one in zip(self.ceilings, self.used, self.under_way, more, strict=True):
+            if ceiling is not None and used + under_way + one > ceiling + 1e-9:
+                return name, ceiling, used
+        return None

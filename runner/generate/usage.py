@@ -1,0 +1,73 @@
+"""The account of generating: every request is kept or dropped for a reason, every provider's requests and tokens add up."""
+
+from collections import Counter, defaultdict
+from typing import Any
+
+from ...converters.building.pipeline import check_budget
+from ...converters.building.row_counts import Ledger
+from .provider_requests import Made, Unusable
+from .providers import Endpoint
+from .request_log import RequestLog
+
+_COUNTED = ("requests", "kept", "refused", "empty", "failed", "unusable", "filtered")
+_USED = ("replies", "asked_again", "retried", "prompt_tokens", "completion_tokens", "unmetered", "cost")
+
+
+class Account:
+    """Counts while rows are made. `ledger` holds candidates: requests, given rows and input that nothing was asked about."""
+
+    def __init__(self) -> None:
+        self.ledger = Ledger()
+        self.requests = self.given = self.rows = 0
+        self.mended: Counter[str] = Counter()
+        self.providers: dict[str, Counter[str]] = defaultdict(Counter)
+        self.costs: dict[str, Counter[str]] = defaultdict(Counter)
+
+    def asked(self, endpoint: Endpoint, key: str, attempt: int, log: RequestLog) -> None:
+        """Count what one attempt used, whether its reply was usable or not."""
+        used = self.providers[endpoint.name]
+        used["asked_again"] += attempt > 0
+        used["retried"] += log.failures(key)
+        if reply := log.reply(key):
+            used["replies"] += 1
+            used["prompt_tokens"] += reply.prompt_tokens
+            used["completion_tokens"] += reply.completion_tokens
+            used["unmetered"] += not reply.metered
+            if endpoint.price:
+                price = reply.prompt_tokens * endpoint.price.input + reply.completion_tokens * endpoint.price.output
+                self.costs[endpoint.name][endpoint.price.currency] += price / 1_000_000  # pyright: ignore[reportArgumentType]
+
+    def ended(self, endpoint: Endpoint, outcome: Made | Unusable, filtered: bool = False) -> None:
+        """Count how a request ended."""
+        self.requests += 1
+        named = "kept" if isinstance(outcome, Made) else "filtered" if filtered else outcome.reason
+        self.providers[endpoint.name]["requests"] += 1
+        self.providers[endpoint.name][named if named in _COUNTED else "unusable"] += 1
+
+    def checked(self, max_dropped: float) -> dict[str, Any]:
+        """The account, when no more was lost than the recipe allows. Raises as a conversion does."""
+        check_budget(self.ledger, max_dropped)
+        return self.as_json()
+
+    def as_json(self) -> dict[str, Any]:
+        """The account's part of the manifest. Raises AssertionError where it does not add up."""
+        providers = {}
+        for name, counts in sorted(self.providers.items()):
+            if counts["requests"] != sum(counts[how] for how in _COUNTED[1:]):
+                raise AssertionError(f"{name}: {dict(counts)} do not add up")
+            providers[name] = {key: counts[key] for key in (*_COUNTED, *_USED) if key != "cost"}
+            if self.costs[name]:
+                providers[name]["cost"] = {currency: round(paid, 6) for currency, paid in self.costs[name].items()}
+        ledger = self.ledger
+        if self.requests != sum(facts["requests"] for facts in providers.values()):
+            raise AssertionError("the providers' requests are not all requests")
+        return {
+            "rows_in": ledger.rows_in,
+            "rows_kept": ledger.kept,
+            "dropped": dict(sorted(ledger.dropped.items())),
+            "requests": self.requests,
+            "given": self.given,
+            "rows": self.rows,
+            "mended": dict(sorted(self.mended.items())),
+            "providers": providers,
+        }

@@ -1,0 +1,32 @@
+"""A target as JSON -> a server on a free loopback port, told in one line on stdout; it ends when its standard input does."""
+
+import json
+import os
+import sys
+import threading
+
+from ...schemas.base.errors import UserError
+from ..models.reference import Target
+from ..worker.loading import load
+from .listening import bound, serve
+
+
+def main() -> None:
+    """Serve the target in argv[1] for the process that started this one."""
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    try:
+        served = load(Target(**json.loads(sys.argv[1])))
+    except UserError as error:
+        raise SystemExit(str(error)) from None
+    listener = bound("127.0.0.1", 0)
+    print(json.dumps({"base_url": f"http://127.0.0.1:{listener.getsockname()[1]}/v1"}), flush=True)
+    serve(served, listener, log_level="warning")
+
+
+def _end_with_parent() -> None:
+    sys.stdin.buffer.read()
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()

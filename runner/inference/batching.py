@@ -1,0 +1,58 @@
+"""Requests that wait are answered together: one thread runs the model, everybody else only waits."""
+
+import queue
+import threading
+import time
+from collections.abc import Callable
+
+from ..worker.decoding import Reply, decode
+from ..worker.loading import Served
+
+GATHER_SECONDS = 0.02  # requests that were sent together arrive within this
+
+
+class Batcher:
+    """A thread that decodes batches of what waits. `on_failure` is told of each reply that an error ended."""
+
+    def __init__(self, served: Served, max_batch: int, on_failure: Callable[[Reply, BaseException], object]) -> None:
+        self.served, self.max_batch, self.on_failure = served, max_batch, on_failure
+        self.waiting: queue.Queue[Reply | None] = queue.Queue()
+        self.batches: list[int] = []
+        self.thread = threading.Thread(target=self._run, name="decoding", daemon=True)
+        self.thread.start()
+
+    def put(self, reply: Reply) -> None:
+        """Have the reply generated; its on_token is called in the decoding thread."""
+        self.waiting.put(reply)
+
+    def stop(self) -> None:
+        """End after the batch under way."""
+        self.waiting.put(None)
+        self.thread.join()
+
+    def _run(self) -> None:
+        while (first := self.waiting.get()) is not None:
+            batch = [reply for reply in self._gather(first) if not reply.cancelled]
+            if not batch:
+                continue
+            self.batches = [*self.batches[-999:], len(batch)]
+            try:
+                decode(self.served, batch)
+            except Exception as error:  # one batch's failure is told to those who wait for it; the next one is another
+                for reply in batch:
+                    if not reply.finish:
+                        self.on_failure(reply, error)
+
+    def _gather(self, first: Reply) -> list[Reply]:
+        """The first that waits, and those that come within GATHER_SECONDS, up to max_batch."""
+        batch, until = [first], time.monotonic() + GATHER_SECONDS
+        while len(batch) < self.max_batch:
+            try:
+                reply = self.waiting.get(timeout=max(until - time.monotonic(), 0))
+            except queue.Empty:
+                break
+            if reply is None:
+                self.waiting.put(None)
+                break
+            batch.append(reply)
+        return batch

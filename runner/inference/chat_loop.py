@@ -1,0 +1,93 @@
+"""Lines typed or piped, each answered before the next is read."""
+
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
+from types import FrameType
+from typing import BinaryIO, NoReturn, Protocol
+
+import click
+
+from ...schemas.base.errors import Mark, Problem, UserError
+
+PROMPT = "> "
+
+
+class Answering(Protocol):
+    """What is talked with; `help` tells what can be typed beside text."""
+
+    help: str
+
+    def respond(self, line: str) -> None:
+        """Show the answer to a line."""
+        ...
+
+    def reset(self) -> str:
+        """Forget what was said; tells so."""
+        ...
+
+    def set_system(self, text: str) -> str:
+        """Another system prompt; tells so."""
+        ...
+
+
+def answer_typed(session: Answering) -> None:
+    """Answer what a person types until Ctrl-D or /quit. What goes wrong with a line is told, and the next one is read."""
+    click.secho(session.help, dim=True, err=True)
+    signal.signal(signal.SIGTERM, _end)  # Ctrl-C stops a reply, and is no end
+    for line in _typed():
+        try:
+            if _answer(session, line) == "quit":
+                return
+        except UserError as error:
+            click.echo(str(error), err=True)
+        except KeyboardInterrupt:
+            click.secho("stopped", dim=True, err=True)
+
+
+def answer_piped(session: Answering, stream: BinaryIO) -> None:
+    """Answer every line of the stream. Raises UserError, with the line, at the first that cannot be answered."""
+    for number, raw in enumerate(stream, 1):
+        try:
+            if _answer(session, raw.decode()) == "quit":
+                return
+        except UnicodeDecodeError:
+            raise UserError(Problem(Mark("stdin", number), "is not UTF-8", rule="encoding")) from None
+        except UserError as error:
+            raise UserError(*(problem._replace(mark=Mark("stdin", number)) for problem in error.problems)) from None
+
+
+def _answer(session: Answering, line: str) -> str:
+    """Do what the line says: a command, or text to be answered. Blank lines are passed over."""
+    text = line.strip()
+    command, _, rest = text.partition(" ")
+    if command == "/quit":
+        return "quit"
+    if command == "/reset":
+        click.echo(session.reset(), err=True)
+    elif command == "/system":
+        click.echo(session.set_system(rest.strip()), err=True)
+    elif text:
+        session.respond(text)
+    return ""
+
+
+def _typed() -> Iterator[str]:
+    with suppress(ImportError):
+        import readline  # noqa: F401 - gives input() a history and line editing
+    is_shown = sys.stdout.isatty()
+    while True:
+        if not is_shown:  # replies alone go where stdout goes
+            click.echo(PROMPT, nl=False, err=True)
+        try:
+            yield input(PROMPT if is_shown else "")
+        except EOFError:
+            click.echo(err=True)
+            return
+        except KeyboardInterrupt:
+            click.echo("\nCtrl-D ends", err=True)
+
+
+def _end(number: int, frame: FrameType | None) -> NoReturn:
+    raise click.Abort

@@ -1,0 +1,70 @@
+"""A classifier talked with: each line gets a label, with the probability of every label."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+import orjson
+
+from ...schemas.base.errors import UserError
+from ...schemas.recipe import load_recipe
+from ..models.reference import Target
+from ..runtime.run_folder import RunFolder
+
+
+class Classifier:
+    """The model of a classification run, or a folder with one."""
+
+    help = "each line is classified; /quit or Ctrl-D ends"
+
+    def __init__(self, target: Target, as_json: bool) -> None:
+        import torch
+        from transformers import AutoConfig, AutoTokenizer
+
+        from ..worker.evaluate_classification import load_classifier
+
+        self.as_json = as_json
+        self.tokenizer: Any = AutoTokenizer.from_pretrained(target.tokenizer)
+        if target.run:
+            self.labels = list(RunFolder(Path(target.run)).read("data/manifest.json")["labels"])
+            self.sequence_len = load_recipe(str(Path(target.run) / "recipe.yml")).recipe.training.sequence_len
+        else:
+            config: Any = AutoConfig.from_pretrained(target.base)
+            self.labels = [config.id2label[number] for number in range(config.num_labels)]
+            self.sequence_len = config.max_position_embeddings
+        self.device = "cuda" if torch.cuda.is_available() else "cpu"
+        request = {"adapter": bool(target.adapter), "base_model": target.base, "revision": target.revision, "trust_remote_code": False}
+        self.model = load_classifier(request, self.labels, self.tokenizer, self.device, target.adapter or target.base)
+
+    def classify(self, text: str) -> dict[str, Any]:
+        """The label, every label's probability, the text's tokens, and how many of them the model saw."""
+        from ..worker.classification_data import tokenise_rows
+        from ..worker.evaluate_classification import probabilities_of
+
+        record = {"id": "", "text": text, "label": self.labels[0]}  # the label is not looked at
+        found = tokenise_rows([record], self.tokenizer, self.labels, self.sequence_len, "truncate")
+        chances = probabilities_of(self.model, self.tokenizer, found.rows, self.device)[0]
+        probabilities = dict(sorted(zip(self.labels, chances, strict=True), key=lambda pair: -pair[1]))
+        seen = len(found.rows[0]["input_ids"])
+        return {"label": next(iter(probabilities)), "probabilities": probabilities, "tokens": found.long.get("", seen), "tokens_seen": seen}
+
+    def respond(self, line: str) -> None:
+        """Print the line's label and all probabilities, the likeliest first."""
+        found = self.classify(line)
+        if self.as_json:
+            click.echo(orjson.dumps(found))
+            return
+        click.echo("  ".join(f"{label} {chance:.3f}" for label, chance in found["probabilities"].items()))
+        if found["tokens"] > found["tokens_seen"]:
+            click.echo(f"only the first {found['tokens_seen']:,} of its {found['tokens']:,} tokens were looked at", err=True)
+
+    def reset(self) -> str:
+        """There is nothing to forget."""
+        return "each line is classified by itself"
+
+    def set_system(self, text: str) -> str:
+        """A classifier takes none."""
+        raise UserError("a classifier takes no system prompt")
+
+    def stop(self) -> None:
+        """Nothing runs beside it."""

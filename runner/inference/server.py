@@ -1,0 +1,196 @@
+"""The server: chat completions (whole or streamed), models, health."""
+
+import asyncio
+import os
+import secrets
+from collections.abc import AsyncIterator
+from typing import Any
+
+import orjson
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+from ..worker.decoding import Reply
+from ..worker.loading import Served
+from .batching import Batcher
+from .protocol import BadRequest, ChatRequest, chunk, completion, error_body, read_request, usage, usage_chunk
+from .streaming_decoder import GrowingText
+
+MAX_BODY = 4 << 20
+MAX_WAITING = 1024
+KEY_NAME = "RECIPEKIT_API_KEY"
+
+
+class Chats:
+    """The routes' state: the model, the thread that runs it, and how many wait."""
+
+    def __init__(self, served: Served, max_batch: int) -> None:
+        self.served = served
+        self.batcher = Batcher(served, max_batch, lambda reply, error: reply.on_token(_broken(reply, error)))
+        self.under_way = 0
+
+    async def health(self, request: Request) -> Response:
+        """Whether the model answers, and what waits."""
+        facts = {"status": "ok", "model": self.served.name, "under_way": self.under_way}
+        return JSONResponse(facts | {"largest_batch": max(self.batcher.batches, default=0)})
+
+    async def models(self, request: Request) -> Response:
+        """The one model."""
+        card = {"id": self.served.name, "object": "model", "created": 0, "owned_by": "recipekit"}
+        return JSONResponse({"object": "list", "data": [card]})
+
+    async def chat(self, request: Request) -> Response:
+        """POST /v1/chat/completions."""
+        if refused := _unauthorised(request):
+            return refused
+        try:
+            body = await _body(request)
+            asked = read_request(body)
+            if body.get("model") not in (None, self.served.name):
+                return _error(404, f"this server has one model: {self.served.name}", "model", "model_not_found")
+            reply, parts = self._reply(asked)
+        except BadRequest as error:
+            return _error(400, str(error), error.parameter, error.code)
+        if self.under_way >= MAX_WAITING:
+            headers = {"retry-after": "1"}
+            return JSONResponse(error_body("too many requests wait", "rate_limit_error"), status_code=429, headers=headers)
+        identity = f"chatcmpl-{secrets.token_hex(12)}"
+        self.under_way += 1
+        self.batcher.put(reply)
+        if asked.stream:
+            return StreamingResponse(self._stream(identity, asked, reply, parts), media_type="text/event-stream")
+        return await self._whole(identity, request, reply, parts)
+
+    def _reply(self, asked: ChatRequest) -> tuple[Reply, asyncio.Queue[str | None]]:
+        """The reply to generate, and the queue that its text comes through; None ends it. Raises BadRequest where it would not fit."""
+        try:
+            ids = self.served.prompt_ids(asked.messages)
+        except Exception as error:  # a template raises what it likes about roles that it does not know
+            raise BadRequest(f"the model's chat template refuses the messages: {error}", "messages") from None
+        room = self.served.context - len(ids)
+        wanted = asked.max_new_tokens or room
+        if room < 1 or (asked.max_new_tokens and wanted > room):
+            what = f"{len(ids)} prompt tokens and {asked.max_new_tokens or 1} new ones are more than the model's {self.served.context}"
+            raise BadRequest(what, "messages", "context_length_exceeded")
+        parts: asyncio.Queue[str | None] = asyncio.Queue()
+        loop, tell = asyncio.get_running_loop(), _Telling(self.served, parts)
+        seed = asked.seed if asked.seed is not None else secrets.randbits(63)
+        reply = Reply(ids, wanted, asked.temperature, asked.top_p, asked.repetition_penalty, seed % 2**63)
+        reply.on_token = lambda now: loop.call_soon_threadsafe(
+            tell, list(now.token_ids) if asked.stream or now.finish else None, now.finish
+        )
+        return reply, parts
+
+    async def _whole(self, identity: str, request: Request, reply: Reply, parts: asyncio.Queue[str | None]) -> Response:
+        gone = asyncio.create_task(_disconnected(request))
+        try:
+            said = asyncio.create_task(_collected(parts))
+            await asyncio.wait({said, gone}, return_when=asyncio.FIRST_COMPLETED)
+            if not said.done():
+                said.cancel()
+                reply.cancelled = True
+                return Response(status_code=499)
+            text = said.result()
+        finally:
+            gone.cancel()
+            self.under_way -= 1
+        if reply.finish not in ("stop", "length"):
+            return JSONResponse(error_body("the model failed; see the server's log", "server_error"), status_code=500)
+        counts = usage(len(reply.prompt_ids), len(reply.token_ids))
+        return JSONResponse(completion(identity, self.served.name, text, reply.finish, counts))
+
+    async def _stream(self, identity: str, asked: ChatRequest, reply: Reply, parts: asyncio.Queue[str | None]) -> AsyncIterator[bytes]:
+        """Server-sent events. A reply that fails ends without [DONE], so that nobody takes it for whole."""
+        name = self.served.name
+        try:
+            yield _event(chunk(identity, name, {"role": "assistant", "content": ""}, None))
+            while (text := await parts.get()) is not None:
+                yield _event(chunk(identity, name, {"content": text}, None))
+            if reply.finish not in ("stop", "length"):
+                yield _event(error_body("the model failed; see the server's log", "server_error"))
+                return
+            yield _event(chunk(identity, name, {}, reply.finish))
+            if asked.include_usage:
+                yield _event(usage_chunk(identity, name, usage(len(reply.prompt_ids), len(reply.token_ids))))
+            yield b"data: [DONE]\n\n"
+        finally:
+            reply.cancelled = True
+            self.under_way -= 1
+
+
+class _Telling:
+    """Tokens -> text as it grows, in the event loop."""
+
+    def __init__(self, served: Served, parts: asyncio.Queue[str | None]) -> None:
+        self.growing, self.parts = GrowingText(served.tokenizer), parts
+
+    def __call__(self, token_ids: list[int] | None, finish: str) -> None:
+        if token_ids is not None and (new := self.growing.new(token_ids, bool(finish))):
+            self.parts.put_nowait(new)
+        if finish:
+            self.parts.put_nowait(None)
+
+
+def create_app(served: Served, max_batch: int = 16, hosts: tuple[str, ...] = ("127.0.0.1", "localhost", "[::1]")) -> Starlette:
+    """The application. `hosts` are the names that it may be called by: a web page elsewhere cannot reach it by another name."""
+    chats = Chats(served, max_batch)
+    routes = [
+        Route("/health", chats.health),
+        Route("/v1/models", chats.models),
+        Route("/v1/chat/completions", chats.chat, methods=["POST"]),
+    ]
+    return Starlette(routes=routes, middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=list(hosts))])
+
+
+async def _body(request: Request) -> Any:
+    parts, count = [], 0
+    async for part in request.stream():
+        count += len(part)
+        if count > MAX_BODY:
+            raise BadRequest(f"the body is longer than {MAX_BODY:,} bytes")
+        parts.append(part)
+    try:
+        return orjson.loads(b"".join(parts))
+    except orjson.JSONDecodeError as error:
+        raise BadRequest(f"the body is not JSON: {error}") from None
+
+
+def _unauthorised(request: Request) -> Response | None:
+    """A refusal where the environment has a key and the request does not."""
+    wanted = os.environ.get(KEY_NAME)
+    given = request.headers.get("authorization", "").removeprefix("Bearer ")
+    if wanted and not secrets.compare_digest(given.encode(), wanted.encode()):
+        return _error(401, "the key is missing or wrong", None, "invalid_api_key")
+    return None
+
+
+def _error(status: int, what: str, parameter: str | None, code: str | None) -> Response:
+    return JSONResponse(error_body(what, "invalid_request_error", parameter, code), status_code=status)
+
+
+def _broken(reply: Reply, error: BaseException) -> Reply:
+    import logging
+
+    logging.getLogger("uvicorn.error").error("a reply failed: %s: %s", type(error).__name__, error)
+    reply.finish = "failed"
+    return reply
+
+
+async def _collected(parts: asyncio.Queue[str | None]) -> str:
+    said = []
+    while (part := await parts.get()) is not None:
+        said.append(part)
+    return "".join(said)
+
+
+async def _disconnected(request: Request) -> None:
+    while not await request.is_disconnected():
+        await asyncio.sleep(0.1)
+
+
+def _event(value: Any) -> bytes:
+    return b"data: %b\n\n" % orjson.dumps(value)

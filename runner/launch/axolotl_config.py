@@ -1,0 +1,211 @@
+"""Recipe -> the dict that becomes axolotl.yml. Pure: opens nothing. Every key here must survive Axolotl's own validation."""
+
+from typing import Any, NamedTuple
+
+from ...schemas.sections import Recipe, Training
+from ..runtime.machine import Machine
+from .trackers import tracker_keys
+
+PLUGIN = "recipekit.runner.worker.axolotl_plugin.RecipekitPlugin"
+BITS8 = ("adamw_8bit", "adamw_bnb_8bit", "paged_adamw_8bit", "paged_adamw_32bit", "adamw_torch_fused")
+
+
+class RenderedData(NamedTuple):
+    """What rendering needs to know of the data: paths relative to the run directory, and the labels of a classification."""
+
+    train: str = "data/train.jsonl"
+    validation: str | None = None
+    labels: tuple[str, ...] = ()
+
+
+def render_axolotl(recipe: Recipe, data: RenderedData, machine: Machine, base_model: str) -> dict[str, Any]:
+    """The whole Axolotl configuration, in the order in which people read it. `base_model` is a hub name or a folder."""
+    config: dict[str, Any] = {
+        **_model(recipe, base_model),
+        **_adapter(recipe.training),
+        **_datasets(recipe, data),
+        **_task(recipe, data),
+        **_rows(recipe, machine),
+        **_optimizer(recipe.training, machine),
+        **_precision(recipe.training, machine),
+        **_watching(recipe, data),
+        **_sharding(recipe),
+        "plugins": [PLUGIN],
+        "output_dir": "checkpoints",
+        **recipe.axolotl,
+    }
+    return {key: value for key, value in config.items() if value is not None}
+
+
+def substitutions(recipe: Recipe, machine: Machine) -> list[str]:
+    """What the machine forces to differ from the recipe, in words; the run prints it."""
+    found = []
+    if machine.is_cpu and recipe.training.optimizer in BITS8:
+        found.append(f"optimizer: adamw_torch instead of {recipe.training.optimizer}, which needs a GPU")
+    if machine.is_cpu and recipe.training.precision in ("bf16", "fp16"):
+        found.append(f"precision: fp32 instead of {recipe.training.precision}, which a CPU is slow at")
+    return found
+
+
+def _model(recipe: Recipe, base_model: str) -> dict[str, Any]:
+    model = recipe.model
+    special = {"pad_token": model.pad_token} if model.pad_token else None
+    return {
+        "base_model": base_model,
+        "revision_of_model": model.revision,
+        "trust_remote_code": model.trust_remote_code,
+        "type_of_model": "AutoModelForSequenceClassification" if recipe.data.type == "classification" else None,
+        "chat_template": model.chat_template if recipe.data.type == "chat" else None,
+        "eot_tokens": [model.end_of_turn] if model.end_of_turn else None,
+        "special_tokens": special,
+        "attn_implementation": model.attn_implementation or "sdpa",
+    }
+
+
+def _adapter(training: Training) -> dict[str, Any]:
+    if training.adapter == "none":
+        return {}
+    everything = training.lora_target_modules == "all-linear"
+    return {
+        "adapter": training.adapter,
+        "load_in_4bit": True if training.adapter == "qlora" else None,
+        "load_in_8bit": training.load_in_8bit if training.adapter == "lora" else None,
+        "lora_r": training.lora_r,
+        "lora_alpha": training.lora_alpha,
+        "lora_dropout": training.lora_dropout,
+        "lora_target_linear": True if everything else None,
+        "lora_target_modules": None if everything else list(training.lora_target_modules),
+        # Written for CUDA, and switched on by Axolotl itself where nothing is said.
+        "lora_mlp_kernel": False,
+        "lora_qkv_kernel": False,
+        "lora_o_kernel": False,
+    }
+
+
+def _datasets(recipe: Recipe, data: RenderedData) -> dict[str, Any]:
+    def dataset(path: str) -> dict[str, Any]:
+        if recipe.data.type != "chat":
+            return {"path": path, "ds_type": "json", "split": "train"}  # no `type`: our plugin reads these rows
+        return {
+            "path": path,
+            "ds_type": "json",
+            "type": "chat_template",
+            "split": "train",
+            "field_messages": "messages",
+            "message_field_training": "train",
+            "roles_to_train": list(recipe.training.roles_to_train),
+            "train_on_eos": "turn",
+        }
+
+    return {
+        "datasets": [dataset(data.train)],
+        "test_datasets": [dataset(data.validation)] if data.validation else None,
+        "val_set_size": 0.0,
+        "shuffle_merged_datasets": False,  # the sampler shuffles; rows keep their order, so that a bad one can be named
+        "dataset_prepared_path": "prepared",
+        "train_on_inputs": recipe.training.train_on_inputs if recipe.data.type == "chat" else None,
+    }
+
+
+def _task(recipe: Recipe, data: RenderedData) -> dict[str, Any]:
+    """Keys of our plugin (plugin_keys.py), for what Axolotl has no key for."""
+    packing = recipe.training.sample_packing
+    if recipe.data.type == "text":
+        return {"record_type": "text", "pack_blocks": packing}
+    if recipe.data.type == "classification":
+        return {
+            "record_type": "classification",
+            "num_labels": len(data.labels) or None,  # None where nothing was converted yet: `recipe render`
+            "labels": list(data.labels) or None,
+            "class_weights": recipe.training.class_weights,
+        }
+    return {"pack_blocks": True} if packing else {}
+
+
+def _rows(recipe: Recipe, machine: Machine) -> dict[str, Any]:
+    training = recipe.training
+    return {
+        "sequence_len": training.sequence_len,
+        "excess_length_strategy": training.excess_length_strategy if recipe.data.type != "text" else None,
+        # Axolotl's packing drops the rows that do not fill a last batch, in each epoch others; our plugin packs, and keeps them.
+        "sample_packing": False,
+        "pad_to_sequence_len": False if machine.is_cpu else None,  # else every batch is padded to a multiple of 64, for a GPU's sake
+        "group_by_length": training.group_by_length,
+        "micro_batch_size": training.micro_batch_size,
+        "gradient_accumulation_steps": training.gradient_accumulation_steps,
+        "num_epochs": training.num_epochs,
+        "max_steps": training.max_steps,
+    }
+
+
+def _optimizer(training: Training, machine: Machine) -> dict[str, Any]:
+    optimizer = "adamw_torch" if machine.is_cpu and training.optimizer in BITS8 else training.optimizer
+    return {
+        "learning_rate": training.learning_rate,
+        "lr_scheduler": training.lr_scheduler,
+        "warmup_ratio": training.warmup_ratio,
+        "warmup_steps": 0 if training.warmup_ratio is None and training.warmup_steps is None else training.warmup_steps,
+        "optimizer": optimizer,
+        "weight_decay": training.weight_decay,
+        "adam_beta1": training.adam_beta1,
+        "adam_beta2": training.adam_beta2,
+        "adam_epsilon": training.adam_epsilon,
+        "max_grad_norm": training.max_grad_norm,
+        "seed": training.seed,
+    }
+
+
+def precision(training: Training, machine: Machine) -> str:
+    """The numbers that this machine computes with: fp32, bf16 or fp16."""
+    if machine.is_cpu:
+        return "fp32"
+    if training.precision != "auto":
+        return training.precision
+    # fp16 weights that are trained themselves have fp16 gradients, which cannot be unscaled
+    return "bf16" if machine.fast_bf16 else "fp32" if training.adapter == "none" else "fp16"
+
+
+def _precision(training: Training, machine: Machine) -> dict[str, Any]:
+    wanted = precision(training, machine)
+    return {
+        "bf16": wanted == "bf16",
+        "fp16": wanted == "fp16",
+        "tf32": False if machine.is_cpu else machine.fast_bf16,
+        "gradient_checkpointing": training.gradient_checkpointing,
+    }
+
+
+def _watching(recipe: Recipe, data: RenderedData) -> dict[str, Any]:
+    training = recipe.training
+    evaluates = data.validation is not None
+    every = training.eval_steps
+    saves = training.save_steps or every
+    config: dict[str, Any] = {
+        "logging_steps": training.logging_steps,
+        "eval_steps": every if evaluates else None,
+        "eval_strategy": "epoch" if evaluates and every is None else None,
+        "save_steps": saves,
+        "save_strategy": "epoch" if saves is None else None,
+        "save_total_limit": training.save_total_limit,
+        "early_stopping_patience": training.early_stopping_patience,
+        "load_best_model_at_end": training.load_best_model_at_end if evaluates else None,
+        "metric_for_best_model": training.metric_for_best_model if evaluates else None,
+        "greater_is_better": "loss" not in training.metric_for_best_model if evaluates else None,
+    }
+    return config | tracker_keys(recipe)
+
+
+def _sharding(recipe: Recipe) -> dict[str, Any]:
+    launch = recipe.launch
+    ray: dict[str, Any] = {}
+    if launch.engine == "ray":
+        ray = {"use_ray": True, "ray_num_workers": launch.num_processes * launch.num_nodes, "resources_per_worker": {"GPU": 1}}
+    if launch.fsdp:
+        sharded = {
+            "offload_params": launch.offload_params,
+            "state_dict_type": "FULL_STATE_DICT",
+            "auto_wrap_policy": "TRANSFORMER_BASED_WRAP",
+            "reshard_after_forward": True,
+        }
+        return {"fsdp_version": 2, "fsdp_config": sharded, **ray}
+    return ({"deepspeed": "rendered/deepspeed.json"} if launch.zero_stage else {}) | ray

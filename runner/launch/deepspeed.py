@@ -1,0 +1,36 @@
+"""Recipe -> deepspeed.json. Values that the recipe holds are `auto`: accelerate fills them in, so the two cannot contradict."""
+
+from typing import Any
+
+from ...schemas.sections import Launch
+from ..runtime.machine import Machine
+
+
+def render_deepspeed(launch: Launch, machine: Machine) -> dict[str, Any] | None:
+    """The ZeRO configuration; None where the recipe asks for no ZeRO stage."""
+    if not launch.zero_stage:
+        return None
+    zero: dict[str, Any] = {"stage": launch.zero_stage, "overlap_comm": not machine.is_cpu, "contiguous_gradients": True}
+    if launch.zero_stage >= 2:
+        zero["reduce_scatter"] = True
+    if launch.offload_optimizer:
+        zero["offload_optimizer"] = {"device": "cpu", "pin_memory": not machine.is_cpu}
+    if launch.zero_stage == 3:
+        zero |= {
+            "stage3_gather_16bit_weights_on_model_save": True,
+            "stage3_param_persistence_threshold": "auto",
+            "stage3_prefetch_bucket_size": "auto",
+            "reduce_bucket_size": "auto",
+        }
+        if launch.offload_params:
+            zero["offload_param"] = {"device": "cpu", "pin_memory": not machine.is_cpu}
+    return {
+        "zero_optimization": zero,
+        "bf16": {"enabled": "auto"},
+        "fp16": {"enabled": "auto"},
+        "gradient_accumulation_steps": "auto",
+        "gradient_clipping": "auto",
+        "train_batch_size": "auto",
+        "train_micro_batch_size_per_gpu": "auto",
+        "wall_clock_breakdown": False,
+    }

@@ -1,0 +1,53 @@
+"""Several machines in one run: the first says in the run's directory, which all of them see, what it starts; the others start the same."""
+
+import sys
+import time
+from typing import Any
+
+from ...schemas.base.errors import Mark, Problem, UserError
+from ...schemas.sections import Launch
+from ..runtime.child_process import run_child
+from ..runtime.console import Display
+from ..runtime.run_folder import RunFolder
+from .engines import of_node
+from .plan import executable
+
+FILE = "launch.json"
+PATIENCE_SECONDS = 1800  # the first machine converts the data before it trains
+_POLL_SECONDS = 0.5
+
+
+def announce(run: RunFolder, launch: Launch, argv: tuple[str, ...], env: dict[str, str]) -> None:
+    """On the first machine, right before it starts: leave the command for the others, with who holds the run."""
+    if launch.num_nodes > 1 and "--node_rank" in argv:
+        words = ["python" if word == sys.executable else word for word in argv]
+        run.write(FILE, {"argv": words, "env": env, "holder": _holder(run), "nodes": launch.num_nodes})
+
+
+def join(run: RunFolder, node: int, display: Display) -> None:
+    """On another machine: train as number `node` (from 1) until the first one's training ends. Raises UserError as it does."""
+    facts = _announced(run, display)
+    if not 0 < node < facts["nodes"]:
+        raise UserError(f"--node {node}: the run has {facts['nodes']} machines, and this is one of 1 to {facts['nodes'] - 1}")
+    argv = executable(of_node(tuple(facts["argv"]), node))
+    display.say("train", f"machine {node} of {facts['nodes']}, with {run.path}")
+    run_child(argv, run.path, facts["env"], f"train.node{node}.log", f"machine {node}", display.event)
+    display.say("done", "the first machine evaluates and writes the report")
+
+
+def _announced(run: RunFolder, display: Display) -> dict[str, Any]:
+    """What the first machine says: of the process that holds the run now, not of one that was killed."""
+    display.say("join", f"waiting for the first machine to start training: recipe run or resume, {run.path}")
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while time.monotonic() < deadline:
+        facts = run.read(FILE)
+        if facts and facts["holder"] == _holder(run) and run.status.get("state") == "running":
+            return facts
+        time.sleep(_POLL_SECONDS)
+    hint = "start `recipe run` on the first machine, in a folder that both see"
+    raise UserError(Problem(Mark(str(run.path)), f"nothing has begun to train here in {PATIENCE_SECONDS // 60} minutes", hint, "no-leader"))
+
+
+def _holder(run: RunFolder) -> str:
+    path = run / "lock"
+    return path.read_text(encoding="utf-8").strip() if path.is_file() else ""

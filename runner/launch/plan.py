@@ -1,0 +1,63 @@
+"""What a training will do, as a value: the files to write, the command, its environment. `--dry-run` prints it, `run` carries it out."""
+
+import shlex
+import sys
+from typing import NamedTuple
+
+import orjson
+
+from ...schemas.sections import Recipe
+from ...schemas.yaml_writing import to_yaml
+from ..runtime.machine import Machine
+from .axolotl_config import RenderedData, render_axolotl
+from .deepspeed import render_deepspeed
+from .engines import HOSTFILE, command, hostfile, processes_environment
+from .slurm import SCRIPT, script
+from .trackers import tracker_environment
+
+CONFIG = "rendered/axolotl.yml"
+
+
+class Plan(NamedTuple):
+    """Files by path relative to the run directory, where the command is started; nothing here goes through a shell."""
+
+    files: dict[str, str]
+    argv: tuple[str, ...]
+    env: dict[str, str]
+
+
+def plan(recipe: Recipe, data: RenderedData, machine: Machine, base_model: str) -> Plan:
+    """The rendered configuration and the command that trains with it."""
+    config = render_axolotl(recipe, data, machine, base_model)
+    files = {CONFIG: "# Rendered by recipekit from recipe.yml; edit that.\n" + to_yaml(config)}
+    if deepspeed := render_deepspeed(recipe.launch, machine):
+        files["rendered/deepspeed.json"] = orjson.dumps(deepspeed, option=orjson.OPT_INDENT_2).decode() + "\n"
+    if recipe.launch.engine == "slurm":
+        files[SCRIPT] = script(recipe)
+    argv = command(recipe.launch, CONFIG)
+    env = _environment(machine, recipe.training.trackers) | processes_environment(recipe.launch, machine)
+    if recipe.launch.hosts:
+        # DeepSpeed sets on the other machines what stands in this file, and little else.
+        files |= {HOSTFILE: hostfile(recipe.launch), ".deepspeed_env": "".join(f"{name}={value}\n" for name, value in sorted(env.items()))}
+    files["rendered/command.txt"] = " ".join([*(f"{k}={shlex.quote(v)}" for k, v in sorted(env.items())), shlex.join(argv)]) + "\n"
+    return Plan(files, argv, env)
+
+
+def executable(argv: tuple[str, ...]) -> tuple[str, ...]:
+    """The command with this interpreter, which has our packages, in the place of `python`."""
+    at = argv.index("python")
+    return (*argv[:at], sys.executable, *argv[at + 1 :])
+
+
+def resuming(argv: tuple[str, ...], checkpoint: str) -> tuple[str, ...]:
+    """The command that goes on from a checkpoint (relative to the run directory)."""
+    after = argv.index(CONFIG) + 1
+    return (*argv[:after], f"--resume-from-checkpoint={checkpoint}", *argv[after:])
+
+
+def _environment(machine: Machine, trackers: tuple[str, ...]) -> dict[str, str]:
+    env = {"AXOLOTL_DO_NOT_TRACK": "1", "DO_NOT_TRACK": "1", "PYTHONSAFEPATH": "1", "TOKENIZERS_PARALLELISM": "false"}
+    if machine.is_cpu:
+        env |= {"ACCELERATE_USE_CPU": "true", "DS_ACCELERATOR": "cpu", "CUDA_VISIBLE_DEVICES": ""}
+        env |= {"OMP_WAIT_POLICY": "PASSIVE"}  # threads that spin while they wait starve each other where cores are shared
+    return env | tracker_environment(trackers)

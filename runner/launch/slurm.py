@@ -1,0 +1,63 @@
+"""Slurm: the job's script, and its submission. The job runs `recipe resume` on its first machine, and srun starts torchrun on each.
+
+So what is rendered is for the machine that trains and not for the one that submits, and the evaluation happens where the GPUs are.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+
+from ...schemas.base.errors import Mark, Problem, UserError
+from ...schemas.base.files import write_atomically
+from ...schemas.sections import Recipe
+from ..runtime.console import Display
+from ..runtime.run_folder import RunFolder
+
+SCRIPT = "rendered/job.sh"
+# Seconds before the job's time limit at which it checkpoints, so that it can be resumed by another.
+NOTICE_SECONDS = 300
+_JOB = re.compile(r"^(\d+)(;\S*)?$", re.MULTILINE)
+
+
+def script(recipe: Recipe) -> str:
+    """The text for sbatch, run in the run's directory. The schema lets no option's value hold a space or a quote."""
+    launch = recipe.launch
+    options = {
+        "job-name": f"recipe-{recipe.name}", "nodes": launch.num_nodes, "ntasks-per-node": 1, "output": "slurm-%j.log",
+        "signal": f"B:TERM@{NOTICE_SECONDS}", **launch.sbatch,
+    }  # fmt: skip
+    lines = [f"#SBATCH --{name}={value}" for name, value in options.items()]
+    go_on = "exec \"${RECIPEKIT_PYTHON:-python}\" -c 'from recipekit.runner.cli.main import main; main()' resume . --out ../.."
+    return "\n".join(["#!/bin/bash", *lines, "set -euo pipefail", go_on, ""])
+
+
+def must_submit(recipe: Recipe) -> bool:
+    """Whether the recipe wants a job and we are not in one."""
+    return recipe.launch.engine == "slurm" and "SLURM_JOB_ID" not in os.environ
+
+
+def submit(run: RunFolder, recipe: Recipe, display: Display) -> None:
+    """Hand the run to sbatch and note the job's number in slurm.json. Raises UserError with sbatch's own words."""
+    write_atomically(run / SCRIPT, script(recipe).encode())
+    run.update(state="submitted", reason="in Slurm's queue")  # before the job can say that it runs
+    try:
+        job = _submitted(run)
+    except UserError as error:
+        run.update(state="failed", reason=str(error))
+        raise
+    run.write("slurm.json", {"job": int(job)})
+    display.say("slurm", f"job {job} will run it: squeue --job {job}; recipe runs {recipe.name}; its log is {run / f'slurm-{job}.log'}")
+
+
+def _submitted(run: RunFolder) -> str:
+    if not shutil.which("sbatch"):
+        hint = f"run this on a machine of the cluster, or in {run.path} there: sbatch {SCRIPT}"
+        raise UserError(Problem(Mark(""), "engine: slurm needs sbatch, which is not here", hint, "no-slurm"))
+    env = {**os.environ, "RECIPEKIT_PYTHON": sys.executable}
+    done = subprocess.run(["sbatch", "--parsable", SCRIPT], cwd=run.path, env=env, capture_output=True, text=True, check=False)
+    job = _JOB.search(done.stdout)
+    if done.returncode or not job:
+        raise UserError(Problem(Mark(str(run / SCRIPT)), f"sbatch refuses it: {done.stderr.strip()}", "see launch.sbatch", "sbatch"))
+    return job[1]

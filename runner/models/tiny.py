@@ -1,0 +1,134 @@
+"""The model of a rehearsal: a shrunk twin of the recipe's own, of the same architecture class, with seeded random weights.
+
+Its configuration is the real one where that can be had (a folder, the hub), else what public_models.json knows. Its tokenizer is the real
+one where it can be had, else the embedded model's with the real one's special tokens and chat template.
+"""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import orjson
+
+from ...schemas.base.errors import Mark, Problem, UserError
+from ...schemas.base.files import new_folder
+from ...schemas.sections import Model
+from .public_models import public_models
+from .shrinking import description, shrunk
+
+COMPLETE = "twin.json"
+VERSION = 1
+_SMALL_FILES = ("config.json", "tokenizer*", "special_tokens_map.json", "vocab.json", "merges.txt", "*.model", "chat_template*")
+_SECONDS = 5
+
+
+class TwinSource(NamedTuple):
+    """What a twin is made from. `tokens` and `chat_template` are put on the tokenizer in the folder `tokenizer`, but for tokens of None."""
+
+    config: dict[str, Any]
+    tokenizer: str
+    tokens: dict[str, Any] | None
+    chat_template: str | None
+    config_from: str
+    tokenizer_from: str
+
+
+class Twin(NamedTuple):
+    """A twin in a folder."""
+
+    folder: Path
+    identity: str
+    note: str
+
+
+def twin(model: Model, name: str, folder: Path | None, stand_in: Callable[[], Path], cache: Path) -> Twin:
+    """The twin of the model called `name`, made when it is first asked for. Raises UserError where too little is known of the model.
+
+    `folder` is where the real one lies, if it does; `stand_in` finds the folder of the embedded model.
+    """
+    source = from_folder(name, folder) if folder else _from_hub(name, model.revision, stand_in)
+    try:
+        small = shrunk(source.config)
+    except KeyError as error:
+        raise _impossible(name, f"its configuration has no {error.args[0]}") from None
+    versions = {"twin": VERSION, "tokenizer": _digest(Path(source.tokenizer))}
+    key = sha256(orjson.dumps([*source._replace(tokenizer=""), small, versions], option=orjson.OPT_SORT_KEYS)).hexdigest()
+    place = cache / "twins" / f"{name.rpartition('/')[2].lower().replace(':', '-')[:60]}-{key[:8]}"
+    if not (place / COMPLETE).is_file():
+        with new_folder(place, COMPLETE) as temporary:
+            _build(temporary, name, source._asdict() | {"config": small})
+    size = description(source.config, small)
+    architecture = source.config["architectures"][0]
+    note = (
+        f"a twin of {name}: {architecture}, {size}, random weights; configuration {source.config_from}; tokenizer {source.tokenizer_from}"
+    )
+    return Twin(place, f"{name}@twin-{key}", note)
+
+
+def from_folder(name: str, folder: Path) -> TwinSource:
+    """A model that lies in a folder, whole or only the small files of it."""
+    try:
+        config = orjson.loads((folder / "config.json").read_bytes())
+    except (OSError, ValueError) as error:
+        raise _impossible(name, f"its config.json cannot be read: {error}") from None
+    if not (isinstance(config, dict) and config.get("architectures")):
+        raise _impossible(name, "its config.json names no architecture")
+    return TwinSource(config, str(folder), None, None, "its own", "its own")
+
+
+def _from_hub(name: str, revision: str | None, stand_in: Callable[[], Path]) -> TwinSource:
+    """The model's own small files, from the hub or the hub's cache; else what is public of it."""
+    found, why = _download(name, revision)
+    known = public_models().get(name)
+    if found and not (known and known.get("remote_code")):
+        return from_folder(name, found)
+    if known is None:
+        raise _impossible(name, why)
+    what = "in Llama's form, as the hub has it only with code of its own" if known.get("remote_code") else f"as published ({why})"
+    return TwinSource(known["config"], str(stand_in()), known["tokens"], known["chat_template"], what, "SmolLM2's, with its special tokens")
+
+
+def _download(name: str, revision: str | None) -> tuple[Path | None, str]:
+    """Config and tokenizer without weights; None, and why, where they cannot be had."""
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled
+
+    try:
+        folder = Path(snapshot_download(name, revision=revision, allow_patterns=list(_SMALL_FILES), etag_timeout=_SECONDS))
+    except GatedRepoError:
+        return None, "it is gated on the hub, and you are not logged in"
+    except (LocalEntryNotFoundError, OfflineModeIsEnabled):
+        return None, "the hub cannot be reached"
+    except (HfHubHTTPError, ValueError) as error:
+        return None, f"the hub says: {str(error).strip().splitlines()[-1][:200]}"
+    if not (folder / "config.json").is_file() or not any(folder.glob("token*")):
+        return None, "the hub's copy here is not complete"
+    return folder, ""
+
+
+def _build(folder: Path, name: str, request: dict[str, Any]) -> None:
+    """Weights, configuration and tokenizer, written by a process of its own: torch stays out of this one."""
+    (folder / COMPLETE).write_bytes(orjson.dumps(request, option=orjson.OPT_INDENT_2))
+    argv = [sys.executable, "-m", "recipekit.runner.worker.tiny_model", str(folder)]
+    environment = {**os.environ, "PYTHONSAFEPATH": "1", "CUDA_VISIBLE_DEVICES": ""}
+    built = subprocess.run(argv, capture_output=True, text=True, check=False, env=environment)
+    if built.returncode:
+        said = built.stderr.strip().splitlines()[-1:] or ["no reason given"]
+        raise _impossible(name, said[0][:300])
+
+
+def _digest(folder: Path) -> str:
+    """Changes with the tokenizer's files."""
+    digest = sha256()
+    for path in sorted({path for pattern in _SMALL_FILES[1:] for path in folder.glob(pattern) if path.is_file()}):
+        digest.update(path.name.encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()
+
+
+def _impossible(name: str, why: str) -> UserError:
+    hint = "rehearse with another model: --set smoke.model.base_model=embedded:smollm2-135m-instruct"
+    return UserError(Problem(Mark(name), f"no twin of it can be made for the rehearsal: {why}", hint, "no-twin"))

@@ -1,0 +1,71 @@
+"""Four binary MBTI models as one of 16 types: `recipe compare --join EI NS FT JP`, beside a model of 16 labels where one is named.
+
+A row's type is made of the four letters that the models give it; it is right when all four are. The runs must have been evaluated on the
+same rows: split them by the type (`stratify_by: type`), not by the letter, which is another one in each of them.
+"""
+
+from typing import Any
+
+from ...schemas.base.errors import Mark, Problem, UserError
+from ..evaluation.mbti import DIMENSIONS, are_types, dimension_of, dimension_scores, join
+from ..evaluation.metrics import Classified
+from ..runtime.progress import read_lines
+from ..runtime.run_folder import RunFolder
+from .comparison import numbers_of, short_names
+
+METRICS = ("accuracy", "macro_f1")
+
+
+def join_runs(runs: list[RunFolder], confidence: float = 0.95) -> dict[str, Any]:
+    """As `compare`, of the joined model and then of every named run of 16 labels; with the scores letter by letter."""
+    given: dict[str, dict[str, dict[str, Any]]] = {}
+    whole: dict[str, dict[str, dict[str, Any]]] = {}
+    for run, name in zip(runs, short_names([run.path for run in runs]), strict=True):
+        labels, lines = run.read("data/manifest.json").get("labels", []), predictions(run)
+        if dimension := dimension_of(labels):
+            given[dimension] = lines
+        elif are_types(labels):
+            whole[name] = lines
+        else:
+            raise UserError(Problem(Mark(str(run.path)), f"has other labels than types or their letters: {', '.join(labels[:4])}"))
+    if absent := [dimension for dimension in DIMENSIONS if dimension not in given]:
+        raise UserError(f"no run tells {' or '.join(absent)}", hint="join the runs of all four letters")
+    ids = sorted(next(iter(given.values())))
+    for lines in (*given.values(), *whole.values()):
+        if sorted(lines) != ids:
+            hint = "split them all with data.split.stratify_by: type, the same seed and the same shares"
+            shared = len(set(lines) & set(ids))
+            raise UserError(f"the runs were evaluated on different rows: {len(lines)} and {len(ids)} rows, {shared} the same", hint=hint)
+
+    def letters(field: str) -> dict[str, list[str]]:
+        return {dimension: [lines[i][field] for i in ids] for dimension, lines in given.items()}
+
+    truth = join(letters("label"))
+    named = {"joined": join(letters("predicted"))}
+    named |= {name: [lines[i]["predicted"] for i in ids] for name, lines in whole.items()}
+    labels = sorted({*truth, *(label for column in named.values() for label in column)})
+    columns = [
+        [Classified(i, labels.index(t), labels.index(p), len(labels)) for i, t, p in zip(ids, truth, column, strict=True)]
+        for column in named.values()
+    ]
+    scores = {name: dimension_scores(truth, column) for name, column in named.items()}
+    return {
+        "runs": list(named), "states": ["four binary models", *("16 labels" for _ in whole)], "differences": {}, "dimensions": scores,
+        "rows": len(ids), "confidence": confidence, "metrics": numbers_of(columns, METRICS, confidence), "notes": notes(scores),
+    }  # fmt: skip
+
+
+def predictions(run: RunFolder) -> dict[str, dict[str, Any]]:
+    """id -> the tuned model's line."""
+    found = {line["id"]: line for line in read_lines(run / "eval" / "predictions.jsonl") if line["model"] == "tuned"}
+    if not found:
+        raise UserError(Problem(Mark(str(run.path)), "has not been evaluated", f"recipe eval {run.path}"))
+    return found
+
+
+def notes(scores: dict[str, dict[str, dict[str, float]]]) -> list[str]:
+    """The accuracy of each letter in a line a model."""
+    return [
+        f"{name}: " + ", ".join(f"{dimension} {found['accuracy']:.3f}" for dimension, found in letters.items())
+        for name, letters in scores.items()
+    ]

@@ -1,0 +1,141 @@
+"""How much memory a training needs, part by part, from the model's real widths. Bytes of one process, on the device that trains. Pure.
+
+Activations are what autograd keeps of one layer for the backward pass, counted tensor by tensor (the method of Korthikanti et al. 2022,
+arXiv:2205.05198, section 4, for today's layers: SwiGLU, grouped keys, attention that keeps no score matrix); a test compares them with
+what PyTorch really keeps. 4-bit weights: QLoRA (Dettmers et al. 2023, arXiv:2305.14314, section 3): 4 bits and 0.127 for the constants.
+"""
+
+import math
+from typing import NamedTuple
+
+from ...schemas.sections import Recipe, Training
+from ..launch.axolotl_config import BITS8, precision
+from ..models.size import ModelSize
+from ..runtime.machine import UNPACKED_SHARE, Machine
+
+FAMILIES = ("llama", "mistral", "qwen2", "gpt2")  # whose activations were compared; of others nothing is said
+NF4_BYTES = (4 + 0.127) / 8
+# Of a logit, by the width of the weights: itself, its fp32 copy where it has another type, its log-softmax, and the gradients of both.
+LOGITS_BYTES = {4: 4 + 4 + 4 + 4, 2: 2 + 4 + 4 + 4 + 4}
+# Python with torch, transformers and Axolotl around a model of no size: measured (docs/measurements.md), axolotl 0.19.0, torch 2.13.
+CPU_RUNTIME = 850 << 20
+# What glibc's allocator holds beyond the activations where an adapter is trained on a CPU: blocks of other sizes do not fit in the gaps
+# that it was given back. Measured: 29 to 60 % of them (docs/measurements.md); nothing where every weight is trained, or a classifier.
+CPU_GAPS = 0.4
+
+
+class MemoryPlan(NamedTuple):
+    """Bytes by part. `certain` parts do not depend on the rows; the others are for rows of `tokens` tokens."""
+
+    parts: dict[str, int]
+    tokens: int
+    trained: int  # parameters
+
+    @property
+    def total(self) -> int:
+        return sum(self.parts.values())
+
+    @property
+    def certain(self) -> int:
+        return sum(size for name, size in self.parts.items() if name not in ("activations", "logits", "allocator"))
+
+
+def memory_plan(recipe: Recipe, size: ModelSize, machine: Machine, labels: int = 0, tokens: int | None = None) -> MemoryPlan:
+    """What each process needs at the peak of a step of rows of `tokens` tokens (`sequence_len` where nothing else is known)."""
+    training, launch = recipe.training, recipe.launch
+    length = tokens or training.sequence_len
+    world = launch.num_processes * launch.num_nodes
+    wide = 4 if precision(training, machine) == "fp32" else 2
+    head = {name for name in size.shapes if name.startswith(("lm_head", "score"))} if labels else set()
+    everything = size.parameters - sum(math.prod(size.shapes[name]) for name in head) + labels * size.hidden
+    trained = everything if training.adapter == "none" else adapter_parameters(training, size) + labels * size.hidden
+    # peft keeps adapters in fp32, and accelerate what FSDP trains
+    trained_bytes = 4 if training.adapter != "none" or launch.fsdp else wide
+    stage = launch.zero_stage or (3 if launch.fsdp else 0)
+    share = {part: world if stage >= since else 1 for part, since in (("optimizer", 1), ("gradients", 2), ("weights", 3))}
+    parts = {
+        "runtime": CPU_RUNTIME if machine.is_cpu else 0,
+        "weights": _weights(training, size, machine, everything, wide) // share["weights"],
+        "adapter": 0 if training.adapter == "none" else trained * trained_bytes,
+        # Several processes without sharding: DistributedDataParallel has buckets of its own for what it sends.
+        "gradients": trained * trained_bytes * (2 if world > 1 and not stage else 1) // share["gradients"],
+        "optimizer": optimizer_bytes(recipe, machine, trained, trained_bytes) // share["optimizer"],
+        "activations": _activations(training, size, machine, wide, length) if size.family in FAMILIES else 0,
+        "logits": 0 if labels else training.micro_batch_size * length * size.vocabulary * LOGITS_BYTES[wide],
+    }
+    if machine.is_cpu and training.adapter != "none" and not labels:
+        parts["allocator"] = int(CPU_GAPS * parts["activations"])
+    if launch.offload_optimizer or (launch.fsdp and launch.offload_params):
+        parts["optimizer"] = 0
+    if launch.offload_params:
+        parts["weights"] = 0
+    return MemoryPlan({name: part for name, part in parts.items() if part}, length, trained)
+
+
+def adapter_parameters(training: Training, size: ModelSize) -> int:
+    """Weights of a LoRA: rank x (rows + columns) of every layer that it adapts."""
+    return sum(training.lora_r * (shape[0] + shape[1]) for _, shape in _adapted(training, size))
+
+
+def optimizer_bytes(recipe: Recipe, machine: Machine, trained: int, trained_bytes: int) -> int:
+    """Its state: two numbers a weight for Adam, of the weight's own type or of 8 bits; hardly any for Adafactor, none for SGD.
+
+    DeepSpeed keeps fp32 weights beside two numbers of fp32 (Rajbhandari et al. 2020, arXiv:1910.02054, section 3.1: K = 12).
+    """
+    training = recipe.training
+    if training.optimizer in ("sgd", "adafactor"):
+        return 0
+    if recipe.launch.zero_stage and not machine.is_cpu:
+        return 12 * trained
+    eight = "8bit" in training.optimizer and not (machine.is_cpu and training.optimizer in BITS8)
+    return 2 * trained * (1 if eight else trained_bytes)
+
+
+def _adapted(training: Training, size: ModelSize) -> list[tuple[str, tuple[int, ...]]]:
+    wanted = training.lora_target_modules
+    if wanted == "all-linear":
+        return list(size.linear.items())
+    return [(name, shape) for name, shape in size.shapes.items() if len(shape) == 2 and _module(name) in wanted]
+
+
+def _module(name: str) -> str:
+    return name.removesuffix(".weight").rpartition(".")[2]
+
+
+def _weights(training: Training, size: ModelSize, machine: Machine, everything: int, wide: int) -> int:
+    linear = sum(math.prod(shape) for shape in size.linear.values())
+    if training.adapter == "qlora":
+        packed = int(linear * NF4_BYTES)
+        # cpu_quantised.py keeps each 4-bit weight unpacked too, where memory allows
+        unpacked = 4 * linear if machine.is_cpu and 4 * linear <= UNPACKED_SHARE * machine.memory else 0
+        return packed + unpacked + (everything - linear) * wide
+    return linear + (everything - linear) * wide if training.load_in_8bit else everything * wide
+
+
+def _activations(training: Training, size: ModelSize, machine: Machine, wide: int, length: int) -> int:
+    per_layer = _kept_by_a_layer(training, size, machine, wide, length)
+    rows = training.micro_batch_size * length
+    if training.gradient_checkpointing:  # each layer's input is kept, and one layer at a time is computed again
+        return int(rows * (size.layers * size.hidden * wide + per_layer))
+    return int(rows * size.layers * per_layer)
+
+
+def _kept_by_a_layer(training: Training, size: ModelSize, machine: Machine, wide: int, length: int) -> float:
+    """Bytes a token."""
+    hidden, queries, inner = size.hidden, size.attention, size.intermediate
+    noise = wide if machine.is_cpu else 1  # of a dropout: numbers on a CPU, a mask of bytes on a GPU
+    if size.family == "gpt2":
+        kept = (4 * hidden + 4 * hidden + 5 * inner + length) * wide + 2 * hidden * noise
+        return kept + (3 * size.heads * length * wide if size.dropout and machine.is_cpu else 0)
+    # Where rows are padded or packed, attention has a mask: as numbers in every layer, with keys and values repeated for every head.
+    kept = (2 * hidden + 4 * queries + 3 * inner + length) * wide
+    if training.adapter == "none":
+        return kept + (4 * hidden + inner) * wide
+    layer = {_module(name): shape for name, shape in _adapted(training, size)}
+    inputs = {module: shape[1] for module, shape in layer.items()}
+    kept += len(inputs) * training.lora_r * wide
+    if training.lora_dropout:
+        return kept + sum(inputs.values()) * (wide + noise)
+    attention_in = hidden if inputs.keys() & {"q_proj", "k_proj", "v_proj"} else 0
+    mlp_in = hidden if inputs.keys() & {"gate_proj", "up_proj"} else 0
+    return kept + (attention_in + mlp_in + inputs.get("down_proj", 0)) * wide

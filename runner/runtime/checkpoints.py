@@ -1,0 +1,65 @@
+"""Checkpoints that can be trusted: each is sealed with the hash of every file when it is complete; only sealed ones are resumed."""
+
+import json
+from hashlib import file_digest
+from pathlib import Path
+from typing import Any
+
+from ...schemas.base.files import write_atomically
+
+SEAL = "sealed.json"
+
+
+def seal(folder: Path) -> None:
+    """Write the seal last: sizes and hashes of everything in the checkpoint."""
+    facts = {str(path.relative_to(folder)): _facts(path) for path in sorted(folder.rglob("*")) if path.is_file() and path.name != SEAL}
+    write_atomically(folder / SEAL, json.dumps(facts, indent=2).encode())
+
+
+def fault(folder: Path) -> str | None:
+    """Why the checkpoint cannot be resumed; None when it is complete and unchanged."""
+    try:
+        sealed = json.loads((folder / SEAL).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return "it was not completed"
+    except (OSError, ValueError):
+        return f"its {SEAL} is damaged"
+    if not isinstance(sealed, dict) or not sealed:
+        return f"its {SEAL} is damaged"
+    for name, facts in sealed.items():
+        path = folder / name
+        if not path.is_file():
+            return f"{name} is missing"
+        if _facts(path) != facts:
+            return f"{name} is not what was saved"
+    return None
+
+
+def newest(folder: Path) -> tuple[Path | None, list[str]]:
+    """The newest checkpoint that can be resumed, and a line for each newer one that cannot."""
+    passed_over = []
+    found = [path for path in folder.glob("checkpoint-*") if path.name.removeprefix("checkpoint-").isdigit()]
+    for path in sorted(found, key=lambda p: int(p.name.removeprefix("checkpoint-")), reverse=True):
+        if (why := fault(path)) is None:
+            return path, passed_over
+        passed_over.append(f"{path.name} is passed over: {why}")
+    return None, passed_over
+
+
+def other_training(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
+    """What has changed between two locks of a run, in words, when their trainings are not the same; else nothing."""
+    if before.get("train_key") in (None, now["train_key"]):
+        return []
+    changed = [line for section in ("model", "packages", "machine") for line in changes(before, now, section)]
+    return changed or ["its configuration or its data has changed"]
+
+
+def changes(before: dict[str, Any], now: dict[str, Any], section: str) -> list[str]:
+    """The keys with other values in this section of two locks, in words."""
+    was, values = before.get(section) or {}, now[section]
+    return [f"{section}.{key} was {was.get(key)} and is {values.get(key)}" for key in {**was, **values} if was.get(key) != values.get(key)]
+
+
+def _facts(path: Path) -> dict[str, object]:
+    with path.open("rb") as stream:
+        return {"bytes": path.stat().st_size, "sha256": file_digest(stream, "sha256").hexdigest()}

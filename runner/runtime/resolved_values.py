@@ -1,0 +1,61 @@
+"""Every key of a recipe with the value that counts, whether the recipe says it or the default does, and where it comes from."""
+
+from typing import Any, NamedTuple
+
+from ...schemas.base.errors import Mark
+from ...schemas.recipe import Loaded
+from ...schemas.sections import Recipe
+from ...schemas.validation import resolve, schema, subschema
+from ...schemas.yaml_source import Document, KeyPath
+
+
+class Effective(NamedTuple):
+    """A key's value. `origin` is the place that sets it, or None for a default."""
+
+    value: Any
+    origin: Mark | None
+
+    @property
+    def origin_text(self) -> str:
+        return str(self.origin) if self.origin else "default"
+
+
+def effective_values(loaded: Loaded) -> dict[KeyPath, Effective]:
+    """The leaves by path, in the order of the sections. A key without a value and without a default is None."""
+    return {path: Effective(value, _origin(loaded.document, path)) for path, value in leaves(loaded.recipe)}
+
+
+def leaves(recipe: Recipe) -> list[tuple[KeyPath, Any]]:
+    """Every key's path and value."""
+    return _leaves(recipe, ())
+
+
+def _leaves(value: Any, path: KeyPath) -> list[tuple[KeyPath, Any]]:
+    fields = getattr(value, "_fields", None)
+    if fields:
+        return [leaf for key in fields for leaf in _leaves(getattr(value, key), (*path, key))]
+    if isinstance(value, dict) and value:
+        return [leaf for key in value for leaf in _leaves(value[key], (*path, key))]
+    if isinstance(value, tuple) and any(hasattr(item, "_fields") for item in value):
+        return [leaf for index, item in enumerate(value) for leaf in _leaves(item, (*path, index))]
+    return [(path, list(value) if isinstance(value, tuple) else value)]
+
+
+def _origin(document: Document, path: KeyPath) -> Mark | None:
+    here: Any = document.data
+    for part in path:
+        try:
+            here = here[part]
+        except (KeyError, IndexError, TypeError):
+            return None
+    return document.mark(path)
+
+
+def description(loaded: Loaded, path: KeyPath) -> dict[str, Any]:
+    """The schema of the key at `path`: its description, default and kind. A source's options are those of its converter."""
+    root = schema("recipe")
+    sources = dict(enumerate(loaded.recipe.data.sources))
+    if path[:2] == ("data", "sources") and path[3:4] == ("options",) and len(path) > 4 and path[2] in sources:
+        converter = sources[int(path[2])].converter
+        return resolve(root, root["$defs"].get(converter, {}).get("properties", {}).get(path[4], {}))
+    return subschema(root, path)

@@ -1,0 +1,123 @@
+"""A run's directory: its name, its state, its lock. Every file in it is written under a temporary name and renamed."""
+
+import fcntl
+import os
+import secrets
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from ...schemas.base.errors import GateError, Interrupted, Mark, Problem, UserError
+from ...schemas.base.files import cannot_write, write_atomically
+
+RUNS = Path("runs")
+
+
+class RunFolder:
+    """runs/<recipe>/<timestamp>-<hash>/ and what is known of the run."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __truediv__(self, name: str) -> Path:
+        return self.path / name
+
+    def read(self, name: str) -> dict[str, Any]:
+        """A JSON file of the run; {} where there is none."""
+        try:
+            values = orjson.loads((self.path / name).read_bytes())
+            if not isinstance(values, dict):
+                raise ValueError("it is not a JSON object")
+        except FileNotFoundError:
+            return {}
+        except (OSError, ValueError) as error:
+            raise UserError(Problem(Mark(str(self.path / name)), f"is damaged: {error}", "start a new run", "damaged")) from None
+        return values
+
+    def write(self, name: str, values: Any) -> None:
+        """Write a JSON file of the run atomically."""
+        write_atomically(self.path / name, orjson.dumps(values, option=orjson.OPT_INDENT_2) + b"\n")
+
+    @property
+    def status(self) -> dict[str, Any]:
+        """state (running, done, failed, interrupted, refused) and the stages with their keys."""
+        return self.read("status.json")
+
+    def update(self, **facts: Any) -> None:
+        """Change some facts of status.json."""
+        self.write("status.json", self.status | facts | {"updated": round(time.time(), 3)})
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep every other process away from this run; the lock goes with the process and its children, however they end."""
+        with (self.path / "lock").open("a+") as stream:
+            try:
+                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                stream.seek(0)
+                holder = stream.read().strip() or "another process"
+                raise UserError(Problem(Mark(str(self.path)), f"is in use by {holder}", "wait for it, or stop it", "locked")) from None
+            stream.truncate(0)
+            stream.write(f"process {os.getpid()} on {os.uname().nodename}")
+            stream.flush()
+            os.set_inheritable(stream.fileno(), True)
+            yield
+
+    @contextmanager
+    def at_work(self) -> Iterator[None]:
+        """Whatever ends the block too early, status.json says how it ended."""
+        self.update(state="running", reason="")
+        try:
+            yield
+        except BaseException as error:
+            state = "interrupted" if isinstance(error, Interrupted | KeyboardInterrupt) else "failed"
+            state = "refused" if isinstance(error, GateError) else state
+            self.update(state=state, reason=str(error)[:2000] or type(error).__name__)
+            raise
+
+    def is_locked(self) -> bool:
+        """Whether a process is at work on the run."""
+        try:
+            with (self.path / "lock").open("a+") as stream:
+                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        return False
+
+
+def create(recipe_name: str, key: str, root: Path) -> RunFolder:
+    """A new run's directory, private to the user."""
+    name = f"{time.strftime('%Y%m%d-%H%M%S')}-{key[:6]}"
+    for suffix in ("", *(f"-{secrets.token_hex(2)}" for _ in range(8))):
+        path = root / recipe_name / (name + suffix)
+        try:
+            path.mkdir(parents=True, mode=0o700)
+        except FileExistsError:
+            continue
+        except OSError as error:
+            raise cannot_write(path, error) from None
+        return RunFolder(path)
+    raise UserError(f"{root / recipe_name}: no free name for a run")
+
+
+def all_runs(root: Path, recipe_name: str | None = None) -> list[RunFolder]:
+    """The runs under `root`, newest first."""
+    folders = root.glob("*") if recipe_name is None else [root / recipe_name]
+    found = (path.parent for folder in folders for path in folder.glob("*/status.json"))
+    return [RunFolder(path) for path in sorted(found, key=lambda p: p.name, reverse=True)]
+
+
+def find_run(name: str, root: Path) -> RunFolder:
+    """A run by its directory, or the newest of a recipe by the recipe's name."""
+    if (Path(name) / "status.json").is_file():
+        return RunFolder(Path(name))
+    if name and (runs := all_runs(root, name)):
+        return runs[0]
+    matching = [run for run in all_runs(root) if run.path.name == name]
+    if matching:
+        return matching[0]
+    raise UserError(Problem(Mark(name), "no such run", "recipe runs lists them", "no-such-run"))

@@ -1,1 +1,0 @@
-"""`recipe serve`: a model behind an OpenAI-compatible address, waiting requests answered in batches."""

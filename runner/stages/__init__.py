@@ -1,0 +1,1 @@
+"""Data, train, merge, evaluate, finish: what each needs, leaves and is keyed by."""

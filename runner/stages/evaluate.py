@@ -1,0 +1,130 @@
+"""The evaluation stage: choose the rows, let the evaluator run both models over them, score the predictions."""
+
+import shutil
+import sys
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from ...schemas import VERSION
+from ...schemas.base.errors import Mark, Problem, UserError
+from ...schemas.base.files import write_atomically
+from ...schemas.sections import Recipe
+from ..evaluation.judge import judge_replies
+from ..evaluation.metrics import metric
+from ..evaluation.prompt_diversity import prompt_diversity
+from ..evaluation.scoring import Training, read_cases, score
+from ..evaluation.training_losses import diagnosis, kept_loss, losses
+from ..launch.plan import CONFIG as RENDERED
+from ..launch.plan import Plan
+from ..models.resolve import ResolvedModel
+from ..runtime.child_process import run_child
+from ..runtime.console import Display
+from ..runtime.machine import this_machine
+from ..runtime.progress import read_lines
+from ..runtime.run_folder import RunFolder
+from ..worker.blimp_probe import faults
+from ..worker.probes import asked_for, results, waiting
+from .cache_keys import key_of, package_versions
+
+CONFIG = "eval/axolotl.yml"
+
+
+def evaluate(run: RunFolder, recipe: Recipe, plan: Plan, model: ResolvedModel, display: Display) -> None:
+    """Write eval/predictions.jsonl and eval/metrics.json.
+
+    Predictions are those of a key: of the training, the rows and how replies are generated. An interrupted evaluation with the same key
+    goes on with those that it left; a complete one is only scored, which needs no model. The configuration is rendered for this machine,
+    which need not be the one that trained.
+    """
+    key = predictions_key(recipe, run.status["stages"]["train"])
+    before = run.read("eval/request.json")
+    if before.get("key") != key:
+        shutil.rmtree(run / "eval", ignore_errors=True)
+        before = {}
+    rows = chosen_rows(run / "data" / f"{recipe.evaluation_split}.jsonl", recipe.evaluation.max_rows, recipe.evaluation.generation.seed)
+    if not rows:
+        raise UserError(f"{run.path}: the {recipe.evaluation_split} split has no row to evaluate on", hint="evaluate another split")
+    request = {
+        "key": key,
+        "base_model": model.path,
+        "revision": recipe.model.revision,
+        "adapter": recipe.training.adapter != "none",
+        "trust_remote_code": recipe.model.trust_remote_code,
+        "generate": generates(recipe),
+        "generation": recipe.evaluation.generation._asdict(),
+        "packages": package_versions(),
+        "machine": this_machine()._asdict(),
+    }
+    if before.get("complete"):
+        request = before
+    else:
+        write_atomically(run / "eval" / "rows.jsonl", b"".join(rows))
+        write_atomically(run / CONFIG, plan.files[RENDERED].encode())
+        run.write("eval/request.json", request)
+        argv = (sys.executable, "-m", "recipekit.runner.worker.evaluate")
+        run_child(argv, run.path, plan.env, "eval.log", "the evaluation", display.event)
+        run.write("eval/request.json", {**request, "complete": True})
+    asked = probe(run, recipe, plan, request, display)
+    facts = {"split": recipe.evaluation_split, "base_model": recipe.model.base_model, "generation": request["generation"],
+             "evaluated_with": {key: request.get(key) for key in ("packages", "machine")}}  # fmt: skip
+    facts |= results(run, asked)
+    if recipe.evaluation.judge:
+        facts["judge"] = judge_replies(run, recipe.evaluation.judge, key)
+    run.write("eval/metrics.json", scored(run, recipe, len(rows), facts))
+
+
+def probe(run: RunFolder, recipe: Recipe, plan: Plan, request: dict[str, Any], display: Display) -> dict[str, Any]:
+    """Let the probes that the recipe asks for look at the models, those that have not done so; return what is asked for."""
+    asked = asked_for(recipe)
+    if "blimp" in asked:
+        asked["blimp"] = str(Path(asked["blimp"]).absolute())
+        if wrong := faults(Path(asked["blimp"])):
+            raise UserError(*(Problem(Mark("evaluation.blimp"), line, "JSON Lines of minimal pairs", "blimp") for line in wrong[:20]))
+    if keys := waiting(run, asked, request["key"]):
+        run.write("eval/probes_request.json", {**request, "keys": keys, "asked": asked})
+        argv = (sys.executable, "-m", "recipekit.runner.worker.probes")
+        run_child(argv, run.path, plan.env, "probes.log", "a probe", display.event)
+    return asked
+
+
+def predictions_key(recipe: Recipe, train: str) -> str:
+    """Changes with what predictions are made from, and not with what is measured on them."""
+    evaluation = recipe.evaluation
+    generation = evaluation.generation if generates(recipe) else evaluation.generation.batch_size
+    return key_of("predictions", VERSION, train, recipe.evaluation_split, evaluation.max_rows, evaluation.generation.seed, generation)
+
+
+def generates(recipe: Recipe) -> bool:
+    """Whether replies must be generated: a metric is of replies, or replies are the labels that are counted."""
+    evaluation = recipe.evaluation
+    return recipe.data.type == "chat" and (bool(evaluation.labels) or any(metric(name).NEEDS_REPLY for name in evaluation.metrics))
+
+
+def scored(run: RunFolder, recipe: Recipe, rows: int, facts: dict[str, Any]) -> dict[str, Any]:
+    """The content of metrics.json, from predictions.jsonl and the training's own numbers: no model is needed."""
+    lines = read_lines(run / "metrics.jsonl")
+    kept = kept_loss(lines, recipe.training.metric_for_best_model if recipe.training.load_best_model_at_end else None)
+    training = Training(run / "data" / "train.jsonl", {**losses(lines), "validation_loss": kept})
+    facts = {**facts, "losses": training.losses, "diagnosis": diagnosis(lines)._asdict()}
+    predictions = run / "eval" / "predictions.jsonl"
+    if recipe.data.type == "chat":
+        questions = [message["content"] for row in read_lines(training.rows) for message in row["messages"] if message["role"] == "user"]
+        facts["prompt_diversity"] = prompt_diversity(questions)
+    if recipe.data.type != "classification":
+        return score(recipe.evaluation, read_cases(predictions, run / "eval" / "rows.jsonl"), facts, training)
+    from ..evaluation.classification_scoring import read_classified, score_classified
+
+    labels = run.read("data/manifest.json")["labels"]
+    return score_classified(recipe.evaluation, read_classified(predictions, labels), labels, rows, facts)
+
+
+def chosen_rows(path: Path, most: int | None, seed: int) -> list[bytes]:
+    """The lines to evaluate: all, or a seeded choice that does not depend on their order."""
+    lines = path.read_bytes().splitlines(keepends=True)
+    if most is None or len(lines) <= most:
+        return lines
+    key = str(seed).encode()
+    return sorted(lines, key=lambda line: blake2b(orjson.loads(line)["id"].encode(), key=key).digest())[:most]

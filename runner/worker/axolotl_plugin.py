@@ -1,0 +1,154 @@
+"""Our side inside Axolotl's process: determinism, the audit of what is trained, a line per step, checkpoints on a signal.
+
+Loaded by Axolotl from `plugins:` in the rendered file; the working directory is the run directory. Everything that Axolotl itself does
+is left to Axolotl.
+"""
+
+import json
+import traceback
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers
+import yaml
+from axolotl.common.datasets import TrainDatasetMeta
+from axolotl.integrations.base import BasePlugin
+from axolotl.loaders import load_tokenizer
+
+from ...schemas.recipe import load_recipe
+from ..launch.axolotl_contract import lost_keys
+from ..launch.plan import CONFIG
+from ..resources.fit import too_large
+from ..runtime.machine import this_machine
+from ..runtime.progress import Progress
+from ..runtime.training_signals import INTERRUPTED
+from . import batches, chat_data, classification_data, classification_training, loss, text_data
+from .callback import RunCallback
+from .cpu_quantised import make_trainable
+from .distributed import is_first, join_launcher, name_cpus, world_size
+from .prepared_rows import dropped_faults
+from .save_check import rehearse
+from .text_training import BlockCollator, documents_are_apart, first_shared
+from .trackio_calls import admit_bucket
+
+PREPARE = {None: chat_data.prepare, "classification": classification_data.prepare, "text": text_data.prepare}
+
+
+class RecipekitPlugin(BasePlugin):
+    """The hooks, in the order in which Axolotl calls them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.progress = Progress(Path("progress.jsonl"))
+        self.callback = RunCallback(self.progress)
+        self.tokenizer: Any = None
+        self.shared_block: dict[str, list[int]] | None = None
+
+    def get_input_args(self) -> str:
+        """The types of our own keys."""
+        return "recipekit.runner.worker.plugin_keys.PluginKeys"
+
+    def load_datasets(self, cfg: Any, preprocess: bool = False) -> TrainDatasetMeta:
+        """Check that no rendered key was lost, let Axolotl tokenise, and audit the tensors before the model is loaded."""
+        join_launcher()
+        if world_size() > 1 and not torch.cuda.is_available():
+            name_cpus()
+            cfg.device_map = {"": "cpu"}  # else the rank's number, which transformers takes for an accelerator
+        rendered = yaml.safe_load(Path(CONFIG).read_text(encoding="utf-8"))
+        if lost := lost_keys(rendered, dict(cfg)):
+            self.fail("Axolotl does not keep what was rendered:\n" + "\n".join(lost))
+        self.progress.event("stage", name="tokenise")
+        self.tokenizer = load_tokenizer(cfg)
+        prepared = PREPARE[cfg.record_type](cfg, self.tokenizer)
+        if is_first():
+            Path("tokens.json").write_text(json.dumps(prepared.report, indent=2, ensure_ascii=False), encoding="utf-8")
+        recipe = load_recipe("recipe.yml").recipe
+        faults = prepared.faults + dropped_faults(prepared.report, cfg.excess_length_strategy, recipe.data.max_dropped)
+        longest = cfg.sequence_len if cfg.pack_blocks else prepared.report["train"].get("longest", 0)
+        if faults := faults or too_large(recipe, cfg.base_model, cfg.num_labels or 0, longest):
+            self.fail("\n".join(faults))
+        self.shared_block = first_shared(prepared.train) if cfg.pack_blocks else None
+        self.progress.event("stage", name="load model")
+        return TrainDatasetMeta(prepared.train, prepared.validation)
+
+    def fail(self, what: str) -> None:
+        """Tell the runner why, in words for people, and stop."""
+        self.progress.event("refused", what=what)
+        raise SystemExit(1)
+
+    def pre_model_load(self, cfg: Any) -> None:
+        """Stock Axolotl draws the adapter's first weights before anything is seeded."""
+        if cfg.use_trackio:
+            admit_bucket()
+        transformers.set_seed(cfg.seed)
+
+    def post_model_build(self, cfg: Any, model: Any) -> None:
+        """A classification's head, before an adapter copies it."""
+        if cfg.record_type == "classification":
+            classification_training.prepare_head(cfg, model)
+
+    def pre_lora_load(self, cfg: Any, model: Any) -> None:
+        """Loading the base may have drawn random numbers."""
+        transformers.set_seed(cfg.seed)
+
+    def post_model_load(self, cfg: Any, model: Any) -> None:
+        """Without a GPU, 4-bit layers must be mended before the first evaluation."""
+        if not torch.cuda.is_available() and cfg.load_in_4bit:
+            make_trainable(model, this_machine().memory)
+        if cfg.record_type == "classification":
+            classification_training.set_padding(model, self.tokenizer)
+        if cfg.record_type == "text" or cfg.pack_blocks:
+            model.config.use_cache = False  # with a cache, transformers does not look at positions for where documents begin
+        if self.shared_block and not (cfg.deepspeed or cfg.fsdp_config):  # a sharded model cannot be tried on its own
+            if not documents_are_apart(model, self.shared_block, 1 if _is_flash(cfg) else cfg.micro_batch_size):
+                self.fail("this model lets the rows of a packed block see each other: set training.sample_packing: false")
+
+    def get_training_args(self, cfg: Any) -> Any:
+        """What Axolotl has no key for, and where it would do something else than the file says.
+
+        It keeps the best checkpoint unless that is refused, but never where evaluations come once an epoch; one step of warm-up
+        becomes two.
+        """
+        arguments: dict[str, Any] = {"load_best_model_at_end": bool(cfg.load_best_model_at_end)}
+        if cfg.warmup_steps is not None:
+            arguments["warmup_steps"] = cfg.warmup_steps
+        return arguments | ({} if torch.cuda.is_available() else {"use_cpu": True, "dataloader_pin_memory": False})
+
+    def get_collator_cls_and_kwargs(self, cfg: Any, is_eval: bool = False) -> Any:
+        """How rows become batches, for record types that Axolotl does not know."""
+        multiple = classification_data.PAD_MULTIPLE if torch.cuda.is_available() else None
+        if cfg.record_type == "classification":
+            return classification_training.collator(self.tokenizer, multiple)
+        blocks = cfg.record_type == "text" or cfg.pack_blocks and not is_eval
+        return (BlockCollator, {"pad_to_multiple_of": multiple, "flatten": _is_flash(cfg)}) if blocks else None
+
+    def post_trainer_create(self, cfg: Any, trainer: Any) -> None:
+        """Watch what the trainer is given."""
+        if cfg.record_type == "classification":
+            classification_training.set_up_trainer(cfg, trainer)
+        else:
+            loss.set_up_trainer(cfg, trainer)
+        batches.set_up_trainer(cfg, trainer)
+        self.callback.attach(trainer)
+        if self.progress.enabled and not (cfg.deepspeed or cfg.fsdp_config):  # a sharded model is saved by all processes together
+            try:
+                rehearse(trainer.model, self.tokenizer)
+            except Exception as error:  # whatever it is, it would come at the end as well
+                traceback.print_exc()
+                self.fail(f"the model could not be saved after the training, so it is not begun: {type(error).__name__}: {error}")
+
+    def add_callbacks_post_trainer(self, cfg: Any, trainer: Any) -> list[Any]:
+        return [self.callback]
+
+    def post_train(self, cfg: Any, model: Any) -> None:
+        """An interrupted run leaves its checkpoint and goes no further."""
+        if self.callback.interrupted:
+            self.progress.event(INTERRUPTED, step=self.callback.step)
+            raise SystemExit(130)
+        self.progress.event("stage", name="save")
+
+
+def _is_flash(cfg: Any) -> bool:
+    """Whether attention is computed by a flash kernel, which tells rows apart in batches of one only."""
+    return "flash" in str(cfg.attn_implementation)

@@ -1,0 +1,163 @@
+"""What happens at each step of training: a line in metrics.jsonl, a sealed checkpoint, a clean stop on a signal."""
+
+import faulthandler
+import json
+import math
+import os
+import signal
+import time
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import torch
+from transformers import EarlyStoppingCallback, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers.trainer_utils import IntervalStrategy
+
+from ..runtime.checkpoints import seal
+from ..runtime.progress import Progress, read_lines
+from ..runtime.training_signals import KILL_AFTER_SAVE, KILL_AT, KILLED, STOP_AT
+from ..runtime.watchdog import beat
+from .distributed import is_first, total, wait_for_all
+from .memory_measured import record_peak
+from .tokenization import IGNORED
+
+METRICS = Path("metrics.jsonl")
+
+
+class RunCallback(TrainerCallback):
+    """Follows one training. After SIGTERM or SIGINT the step in progress is finished and checkpointed, and it is `interrupted`."""
+
+    def __init__(self, progress: Progress) -> None:
+        self.progress = progress
+        self.signalled = False
+        self.interrupted = False
+        self.step = 0
+        self.trainer: Any = None
+        self.late = False
+        self.started = time.monotonic()
+        self.tokens = 0
+        self.tokens_before = 0
+
+    def attach(self, trainer: Any) -> None:
+        """Count the tokens of every batch as it is trained, padding left out. And let no evaluation change what is trained after it: its
+        loader draws a random number, so that a training that was stopped before one that was due would go on with others."""
+        self.trainer = trainer
+        training_step, evaluate = trainer.training_step, trainer.evaluate
+
+        def counting(model: Any, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
+            mask = inputs.get("attention_mask")
+            counted = inputs["labels"] != IGNORED if mask is None else mask > 0  # blocks of text have no mask
+            self.tokens += int(counted.sum())
+            beat()
+            return training_step(model, inputs, *args, **kwargs)
+
+        def apart(*args: Any, **kwargs: Any) -> Any:
+            with torch.random.fork_rng([torch.cuda.current_device()] if torch.cuda.is_available() else []):
+                return evaluate(*args, **kwargs)
+
+        trainer.training_step, trainer.evaluate = counting, apart
+
+    def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self.stop)
+        faulthandler.register(signal.SIGUSR1)  # the watchdog asks where a trainer hangs
+        kept = [line for line in read_lines(METRICS) if state.global_step and line["step"] <= state.global_step]
+        wait_for_all()
+        if is_first():
+            METRICS.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
+        self.step = state.global_step
+        if state.global_step:
+            self.go_on(args, state, {line["step"] for line in kept if "eval_loss" in line})
+        self.started = time.monotonic()
+        self.tokens = 0
+        self.progress.event("train", steps=state.max_steps, step=state.global_step, pid=os.getpid())
+
+    def go_on(self, args: TrainingArguments, state: TrainerState, evaluated: set[int]) -> None:
+        """Take up what transformers lets fall when it resumes: how long early stopping has waited, and an evaluation that was due when the
+        training was stopped. Axolotl evaluates whenever it starts; here only then, or the patience would be counted down twice."""
+        by_steps = args.eval_strategy == IntervalStrategy.STEPS and state.global_step % int(args.eval_steps or 1) == 0
+        by_epoch = args.eval_strategy == IntervalStrategy.EPOCH and abs((state.epoch or 0) - round(state.epoch or 0)) < 1e-6
+        self.late = bool(by_steps or by_epoch) and state.global_step not in evaluated
+        args.eval_on_start = self.late
+        saved: Any = state.stateful_callbacks or {}
+        waited = saved.get("EarlyStoppingCallback", {}).get("attributes", {}).get("early_stopping_patience_counter", 0)
+        for callback in self.trainer.callback_handler.callbacks:
+            if isinstance(callback, EarlyStoppingCallback):
+                callback.early_stopping_patience_counter = waited
+
+    def stop(self, number: int, frame: FrameType | None) -> None:
+        """Finish the step, then checkpoint and stop. A second signal ends the process at once."""
+        if self.signalled:
+            raise SystemExit(130)
+        self.signalled = True
+        self.progress.event("stopping", signal=signal.Signals(number).name)
+
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        self.step = state.global_step
+        if str(self.step) == os.environ.get(KILL_AT):
+            os.kill(os.getpid(), signal.SIGKILL)
+        # A signal reaches each process at another moment, and a checkpoint needs all of them at the same step.
+        is_asked_for = str(self.step) == os.environ.get(STOP_AT)
+        self.interrupted = total(self.signalled or is_asked_for, args.device) > 0
+        if self.interrupted:
+            control.should_save = True
+            control.should_evaluate &= is_asked_for  # who signals is in a hurry; whoever resumes makes up for it
+            control.should_training_stop = True
+        control.should_log |= control.should_save  # a loss is a mean since the last line: a training that resumes here begins a new one
+
+    def on_epoch_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        control.should_log |= control.should_save
+
+    def on_log(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, logs: Any = None, **kwargs: Any) -> None:
+        numbers = {key: float(value) for key, value in (logs or {}).items() if _is_number(value)}
+        line: dict[str, Any] = {"step": state.global_step, "epoch": round(state.epoch or 0, 4)}
+        if "loss" in numbers:
+            seconds = time.monotonic() - self.started
+            line |= {key: numbers[key] for key in ("loss", "grad_norm", "learning_rate") if key in numbers}
+            line["tokens_per_s"] = round(total(self.tokens - self.tokens_before, args.device) / max(seconds, 1e-9), 1)
+            self.started, self.tokens_before = time.monotonic(), self.tokens
+        line |= {key: value for key, value in numbers.items() if key.startswith("eval_") and not key.endswith("_per_second")}
+        if len(line) == 2:
+            return
+        if is_first():
+            with METRICS.open("a", encoding="utf-8") as stream:
+                stream.write(json.dumps({key: _finite(value) for key, value in line.items()}) + "\n")
+        if not math.isfinite(numbers.get("loss", 0.0)):
+            self.progress.event("refused", what=f"the loss is {numbers['loss']} at step {state.global_step}: lower learning_rate")
+            raise SystemExit(1)
+        self.progress.event("step", **line)
+
+    def on_prediction_step(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        beat()
+
+    def on_evaluate(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        self.started, self.tokens_before = time.monotonic(), self.tokens
+        if self.late:
+            self.late = False
+            self.trainer._determine_best_metric(metrics=kwargs["metrics"], trial=None)
+
+    def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        folder = Path(str(args.output_dir)) / f"checkpoint-{state.global_step}"
+        wait_for_all()  # each process has its own random numbers in there, and with ZeRO its own part of the optimizer
+        if is_first() and folder.is_dir():
+            seal(folder)
+            if os.environ.get(KILL_AFTER_SAVE):
+                self.progress.event(KILLED, step=state.global_step)
+                os.kill(os.getpid(), signal.SIGKILL)
+        wait_for_all()
+
+    def on_train_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        record_peak(args.device)
+
+
+def _is_number(value: Any) -> bool:
+    try:
+        float(value)
+    except (TypeError, ValueError):
+        return False
+    return True
+
+
+def _finite(value: Any) -> Any:
+    return value if not isinstance(value, float) or math.isfinite(value) else str(value)

@@ -1,0 +1,46 @@
+"""Chats as Axolotl tokenises them, audited before the model is loaded."""
+
+from typing import Any
+
+from . import axolotl_datasets
+from .label_audit import audit, faults_of
+from .packing import Piece, block_of, pack
+from .prepared_rows import Prepared, step_faults
+from .tokenization import IGNORED
+
+
+def prepare(cfg: Any, tokenizer: Any) -> Prepared:
+    """Axolotl's own data sets, with what they train counted from their tensors."""
+    try:
+        meta = axolotl_datasets.load(cfg)
+    except ValueError as error:
+        if "sequence" not in str(error).lower():
+            raise
+        meta = None  # excess_length_strategy: raise names no row; the audit does
+    report = audit(cfg, tokenizer, meta)
+    faults = faults_of(report, cfg)
+    if meta is None:
+        if not faults:
+            raise AssertionError("Axolotl refused the rows' length, but no row is too long")
+        return Prepared(None, None, report, faults)
+    train = meta.train_dataset
+    if cfg.pack_blocks and not faults:
+        train = packed(train, cfg.sequence_len)
+        report["train"] |= block_facts(train, cfg.sequence_len)
+        faults = step_faults(cfg, len(train))
+    return Prepared(train, meta.eval_dataset, report, faults)
+
+
+def packed(rows: Any, sequence_len: int) -> Any:
+    """The data set of blocks that hold every row once, whole; validation stays unpacked, so that its loss is that of rows."""
+    from datasets import Dataset
+
+    parts = [Piece(list(row["input_ids"]), [IGNORED, *row["labels"][1:]]) for row in rows]
+    blocks = pack([len(part.input_ids) for part in parts], sequence_len)
+    return Dataset.from_list([block_of([parts[index] for index in block]) for block in blocks])
+
+
+def block_facts(blocks: Any, sequence_len: int) -> dict[str, Any]:
+    """How many blocks there are, and the share of their places that a token fills."""
+    tokens = sum(len(block["input_ids"]) for block in blocks)
+    return {"blocks": len(blocks), "fill": round(tokens / (len(blocks) * sequence_len), 4)}

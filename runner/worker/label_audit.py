@@ -1,0 +1,79 @@
+"""Which tokens are trained: counted from the very tensors that the trainer will see, and refused where a row would teach nothing."""
+
+import re
+from typing import Any
+
+from .prepared_rows import LISTED, long_rows_fault, split_rows
+from .tokenization import IGNORED, end_ids, long_rows
+
+
+def audit(cfg: Any, tokenizer: Any, meta: Any) -> dict[str, Any]:
+    """Counts and faults by split. `meta` is Axolotl's tokenised data, or None when it refused the rows' length."""
+    tokenised = {"train": meta.train_dataset, "validation": meta.eval_dataset} if meta else {}
+    ends = end_ids(cfg, tokenizer)
+    if tokenizer.pad_token_id in ends:
+        raise SystemExit("the padding token is the end of turn: it would be masked and never learnt")
+    return {split: _audit_split(cfg, tokenizer, rows, tokenised.get(split), ends) for split, rows in split_rows(cfg).items()}
+
+
+def _audit_split(cfg: Any, tokenizer: Any, rows: list[dict[str, Any]], dataset: Any, ends: set[int]) -> dict[str, Any]:
+    facts: dict[str, Any] = {"rows": len(rows)}
+    if dataset is None or len(dataset) != len(rows) or cfg.excess_length_strategy == "truncate":
+        facts["long_rows"] = long_rows(cfg, tokenizer, rows)
+    if dataset is None:
+        return facts
+    if cfg.excess_length_strategy == "drop":
+        rows = [row for row in rows if row["id"] not in facts.get("long_rows", {})]
+    names = [row["id"] for row in rows] if len(rows) == len(dataset) else [f"row {n}" for n in range(1, len(dataset) + 1)]
+    facts["forged_rows"] = forged_rows(rows, tokenizer)
+    facts |= {"trained_rows": len(dataset), "trained": 0, "masked": 0, "longest": 0, "untrained_rows": [], "open_ended_rows": []}
+    for name, tensors in zip(names, dataset, strict=True):
+        labels = tensors["labels"]
+        trained = sum(label != IGNORED for label in labels)
+        facts["trained"] += trained
+        facts["masked"] += len(labels) - trained
+        facts["longest"] = max(facts["longest"], len(labels))
+        if not trained:
+            facts["untrained_rows"].append(name)
+        elif ends and not _spans_end_with(labels, ends):
+            facts["open_ended_rows"].append(name)
+    return facts
+
+
+def forged_rows(rows: list[dict[str, Any]], tokenizer: Any) -> dict[str, str]:
+    """The ids of the chats in which a message holds a special token of the model, or a turn marker of its template, with the first one.
+
+    What a person wrote would then be read as the end of their turn and the start of another.
+    """
+    markers = {*tokenizer.all_special_tokens, *_MARKER.findall(str(tokenizer.chat_template or ""))}
+    pattern = re.compile("|".join(map(re.escape, sorted(filter(str.strip, markers), key=len, reverse=True))) or r"(?!)")
+    return {row["id"]: found.group() for row in rows for message in row["messages"] if (found := pattern.search(message["content"]))}
+
+
+# Turn markers that are plain text to the tokenizer, so that it does not list them: <|user|>, [INST], <<SYS>>, <start_of_turn>.
+_MARKER = re.compile(r"<\|[^|<>\s]+\|>|\[/?[A-Z_]{3,}\]|<</?[A-Z]+>>|<\w+_of_turn>")
+
+
+def _spans_end_with(labels: list[int], ends: set[int]) -> bool:
+    """Whether every trained span closes with an end of turn."""
+    followers = [*labels[1:], IGNORED]
+    return all(label == IGNORED or after != IGNORED or label in ends for label, after in zip(labels, followers, strict=True))
+
+
+def faults_of(report: dict[str, Any], cfg: Any) -> list[str]:
+    """What the run must not start with, in words; empty when every row teaches something and every reply ends."""
+    faults = []
+    for split, facts in report.items():
+        if forged := facts.get("forged_rows"):
+            listed = ", ".join(f"{row} ({marker})" for row, marker in list(forged.items())[:LISTED])
+            faults.append(
+                f"{len(forged)} {split} rows hold a control token of the model, or a turn marker of its template: {listed}; take it out"
+            )
+        long = facts.get("long_rows") or {}
+        if long and cfg.excess_length_strategy == "raise":
+            faults.append(long_rows_fault(split, long, cfg.sequence_len))
+        if rows := facts.get("untrained_rows"):
+            faults.append(f"{len(rows)} {split} rows have no trained token: {', '.join(rows[:LISTED])}")
+        if (rows := facts.get("open_ended_rows")) and cfg.excess_length_strategy != "truncate":
+            faults.append(f"in {len(rows)} {split} rows the end of a trained turn is not trained: {', '.join(rows[:LISTED])}")
+    return faults

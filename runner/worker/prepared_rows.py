@@ -1,0 +1,57 @@
+"""What tokenising a recipe's data comes to inside Axolotl's process, whatever the record type."""
+
+import json
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ..launch.steps import epoch_steps
+
+LISTED = 20
+
+
+class Prepared(NamedTuple):
+    """Tokenised splits, the audit of them (tokens.json), and why the run must not start. No split where Axolotl refused the rows."""
+
+    train: Any
+    validation: Any
+    report: dict[str, Any]
+    faults: list[str]
+
+
+def split_rows(cfg: Any) -> dict[str, list[dict[str, Any]]]:
+    """The records of each split that training reads, by split."""
+    paths = {"train": cfg.datasets[0]["path"]}
+    if cfg.test_datasets:
+        paths["validation"] = cfg.test_datasets[0]["path"]
+    return {split: [json.loads(line) for line in Path(path).read_bytes().splitlines()] for split, path in paths.items()}
+
+
+def long_rows_fault(split: str, long: dict[str, int], sequence_len: int) -> str:
+    """The rows that are too long, named, and what may be done about it."""
+    listed = ", ".join(f"{row} ({length:,} tokens)" for row, length in list(long.items())[:LISTED])
+    more = " ..." if len(long) > LISTED else ""
+    what = f"{len(long)} {split} rows are longer than training.sequence_len ({sequence_len}): {listed}{more}"
+    return f"{what}: raise it, shorten them, or say what becomes of them in training.excess_length_strategy"
+
+
+def dropped_faults(report: dict[str, Any], strategy: str, max_dropped: float) -> list[str]:
+    """Rows that are dropped for their length count against the recipe's budget, the share `max_dropped`, as every other drop does."""
+    return [
+        f"dropping {len(long)} of {facts['rows']} {split} rows for their length is more than data.max_dropped ({max_dropped}) allows"
+        for split, facts in report.items()
+        if strategy == "drop" and (long := facts.get("long_rows")) and len(long) > max_dropped * facts["rows"]
+    ]
+
+
+def step_faults(cfg: Any, blocks: int) -> list[str]:
+    """Keys that have no effect in a run of so many blocks; only now is it known how many there are."""
+    world = int(cfg.world_size or 1)
+    steps = cfg.max_steps or epoch_steps(blocks, cfg.micro_batch_size * world, cfg.gradient_accumulation_steps, cfg.num_epochs)
+    faults = [
+        f"training.{key}: {cfg[key]} is beyond the end of the run, which takes {steps} steps for {blocks} blocks"
+        for key in ("eval_steps", "save_steps")
+        if cfg[key] and cfg[key] > steps
+    ]
+    if cfg.warmup_steps and cfg.warmup_steps >= steps:
+        faults.append(f"training.warmup_steps: {cfg.warmup_steps} steps of warm-up, but the run takes {steps}")
+    return faults

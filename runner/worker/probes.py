@@ -1,0 +1,86 @@
+"""What is looked at beside the held-out rows: a logit lens, BLiMP, the sentiment of the replies.
+
+python -m recipekit.runner.worker.probes (in the run directory), from eval/probes_request.json; each probe leaves one file in eval/
+and is skipped when that file has its key.
+"""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from ...schemas.sections import Recipe
+from ..runtime.run_folder import RunFolder
+from ..stages.cache_keys import key_of, with_contents
+
+FILES = {"logit_lens": "lens.json", "blimp": "blimp.json", "sentiment_model": "sentiment.json"}
+
+
+def asked_for(recipe: Recipe) -> dict[str, Any]:
+    """The probes that the recipe asks for, with what they need."""
+    evaluation = recipe.evaluation
+    return {name: value for name in FILES if (value := getattr(evaluation, name))}
+
+
+def waiting(run: RunFolder, asked: dict[str, Any], predictions: str) -> dict[str, str]:
+    """The probes that have not been done on this model in this way, on these files, with their keys."""
+    keys = {name: key_of("probe", name, with_contents(value), predictions) for name, value in asked.items()}
+    return {name: key for name, key in keys.items() if run.read(f"eval/{FILES[name]}").get("key") != key}
+
+
+def results(run: RunFolder, asked: dict[str, Any]) -> dict[str, Any]:
+    """What the probes found, as metrics.json has it."""
+    names = {"logit_lens": "lens", "blimp": "blimp", "sentiment_model": "sentiment"}
+    return {names[name]: {key: value for key, value in run.read(f"eval/{FILES[name]}").items() if key != "key"} for name in asked}
+
+
+def main() -> None:
+    """Answer eval/probes_request.json."""
+    import torch
+
+    from ..runtime.progress import Progress
+    from .evaluate import CONFIG, models
+    from .tokenization import load
+
+    request = json.loads(Path("eval/probes_request.json").read_text(encoding="utf-8"))
+    progress = Progress(Path("progress.jsonl"))
+    keys, asked = request["keys"], request["asked"]
+    if "sentiment_model" in keys:
+        from .sentiment_probe import classify_replies
+
+        progress.event("probe", what="sentiment of the replies")
+        _write("sentiment_model", keys, classify_replies(asked["sentiment_model"]))
+    of_models = {name: _of_models(name) for name in ("logit_lens", "blimp") if name in keys}
+    if not of_models:
+        return
+    _, tokenizer = load(CONFIG)
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    found: dict[str, dict[str, Any]] = {name: {} for name in of_models}
+    for model_name, model in models(request, torch.bfloat16 if device == "cuda" else torch.float32, device):
+        for name, probe in of_models.items():
+            progress.event("probe", what=f"{name} of the {model_name} model")
+            found[name][model_name] = probe(model, tokenizer, asked[name])
+    for name, values in found.items():
+        _write(name, keys, values)
+
+
+def _of_models(name: str) -> Callable[[Any, Any, Any], Any]:
+    if name == "logit_lens":
+        from .logit_lens import lens
+
+        return lens
+    from .blimp_probe import accuracies
+
+    return accuracies
+
+
+def _write(name: str, keys: dict[str, str], values: dict[str, Any]) -> None:
+    text = json.dumps({"key": keys[name], **values}, ensure_ascii=False, indent=1)
+    path = Path("eval", FILES[name])
+    temporary = path.with_suffix(".tmp")
+    temporary.write_text(text, encoding="utf-8")
+    temporary.replace(path)
+
+
+if __name__ == "__main__":
+    main()

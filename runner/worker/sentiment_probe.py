@@ -1,0 +1,42 @@
+"""The emotion of every generated reply, by a text-classification model, beside the emotion of its prompt (meta.emotion)."""
+
+from pathlib import Path
+from typing import Any
+
+from ..evaluation.sentiment import GROUP_OF, by_group, counted
+from ..runtime.progress import read_lines
+
+BATCH, LONGEST = 16, 512  # replies at once, tokens of a reply
+
+
+def prompt_emotions(rows: Path) -> dict[str, str]:
+    """id -> emotion of the rows whose meta names one of the 28; a list of emotions counts by its first."""
+    found = {}
+    for row in read_lines(rows):
+        emotion = row.get("meta", {}).get("emotion")
+        emotion = emotion[0] if isinstance(emotion, list) and emotion else emotion
+        if isinstance(emotion, str) and emotion.strip().lower() in GROUP_OF:
+            found[row["id"]] = emotion.strip().lower()
+    return found
+
+
+def classify_replies(classifier: str) -> dict[str, Any]:
+    """For base and tuned: counts by prompt and reply emotion, and shares by group; with how many rows name no emotion.
+
+    The classifier's labels must be the 28 emotions.
+    """
+    from transformers import pipeline
+
+    emotions, rows = prompt_emotions(Path("eval/rows.jsonl")), read_lines(Path("eval/rows.jsonl"))
+    predictions = [line for line in read_lines(Path("eval/predictions.jsonl")) if line["id"] in emotions]
+    classify: Any = pipeline("text-classification", model=classifier)
+    unknown = sorted(set(classify.model.config.id2label.values()) - set(GROUP_OF))
+    if unknown:
+        raise ValueError(f"{classifier} has other labels than the 28 emotions: {', '.join(unknown[:5])}")
+    said = classify([line["reply"] for line in predictions], batch_size=BATCH, truncation=True, max_length=LONGEST)
+    models: dict[str, Any] = {}
+    for model in ("base", "tuned"):
+        pairs = [(emotions[line["id"]], found["label"]) for line, found in zip(predictions, said, strict=True) if line["model"] == model]
+        counts = counted(pairs)
+        models[model] = {"counts": counts, "groups": by_group(counts)}
+    return {"classifier": classifier, "models": models, "rows_without_emotion": len(rows) - len(emotions)}

@@ -1,0 +1,67 @@
+"""Writes a twin's weights and tokenizer, once, in a process of its own: python -m recipekit.runner.worker.tiny_model DIR
+
+DIR/twin.json is what to make: the shrunk configuration, the folder of a tokenizer, and the special tokens to put on it.
+"""
+
+import json
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+SEED = 42
+
+
+def build(folder: Path) -> None:
+    """config.json, model.safetensors and the tokenizer, beside twin.json."""
+    import torch
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    request = json.loads((folder / "twin.json").read_text(encoding="utf-8"))
+    config = dict(request["config"])
+    kind = config.pop("model_type")
+    AutoConfig.for_model(kind)  # an architecture that transformers does not know is told before anything else
+    tokenizer = load_tokenizer(request)
+    tokenizer.save_pretrained(folder)
+    ids = {"vocab_size": len(tokenizer)} | {
+        f"{kind}_token_id": getattr(tokenizer, f"{kind}_token_id") for kind in ("bos", "eos", "pad") if request["tokens"] is not None
+    }
+    # A real vocabulary is kept as large as the configuration says: it may be padded.
+    if request["tokens"] is None:
+        ids = {"vocab_size": max(len(tokenizer), config.get("vocab_size", 0))}
+    torch.manual_seed(SEED)
+    settings = AutoConfig.for_model(kind, **{**config, **ids, "dtype": "float32"})
+    AutoModelForCausalLM.from_config(settings).save_pretrained(folder)
+
+
+def load_tokenizer(request: dict[str, Any]) -> Any:
+    """The tokenizer, with the special tokens and the chat template that the real one has, where it stands in for that."""
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(request["tokenizer"])
+    tokens = request["tokens"]
+    if tokens is None:
+        return tokenizer
+    more = tokens.get("more", [])
+    named = {f"{kind}_token": tokens.get(kind) for kind in ("bos", "eos", "pad", "unk")}
+    tokenizer.add_special_tokens({**{key: value for key, value in named.items() if value}, "additional_special_tokens": more})
+    for key, value in named.items():
+        if value is None:
+            setattr(tokenizer, key, None)
+    tokenizer.chat_template = chat_template(request["chat_template"])
+    return tokenizer
+
+
+def chat_template(name: str | None) -> str | None:
+    """The text of one of Axolotl's chat templates, without importing it."""
+    if name is None:
+        return None
+    package = find_spec("axolotl")
+    folders = package.submodule_search_locations if package else None
+    if not folders:
+        raise SystemExit("axolotl is not installed")
+    return (Path(folders[0]) / "utils" / "chat_templates" / "templates" / f"{name}.jinja").read_text(encoding="utf-8")
+
+
+if __name__ == "__main__":
+    build(Path(sys.argv[1]))

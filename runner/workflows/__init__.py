@@ -1,0 +1,1 @@
+"""What one command does with whole runs: run, sweep, reproduce, check a resume, upload, export."""

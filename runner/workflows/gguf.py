@@ -1,0 +1,189 @@
+"""A folder with a Llama and its byte-level BPE tokenizer as one GGUF file, for llama.cpp and what is built on it.
+
+What is written and under which names is llama.cpp's convention (its convert_hf_to_gguf.py; the tensor names come from the package gguf).
+What is not known to be written right is refused: other architectures, other tokenizers, scaled rotary embeddings, biases.
+"""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import gguf
+import numpy as np
+from gguf import GGMLQuantizationType as Kind
+
+from ...schemas.base.errors import Mark, Problem, UserError
+
+# name on the command line -> how matrices are stored; those that the package can quantise to
+TYPES = {name: Kind[name.upper()] for name in ("f32", "f16", "bf16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0")}
+_EDGES = ("token_embd.weight", "output.weight")  # where rounding costs most: never below 8 bits
+_DIGITS = {"type": "Digits", "individual_digits": True}
+_LLAMA_3 = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+
+
+class Written(NamedTuple):
+    """What stands in the file: its size in bytes, tensors, tokens, and the rule by which text is cut before BPE."""
+
+    bytes: int
+    tensors: int
+    tokens: int
+    pre_tokenizer: str
+
+
+def write_gguf(folder: Path, target: Path, quantise: str = "f16") -> Written:
+    """Write the model in `folder` to the file `target`. Raises UserError for what cannot be written, before anything is."""
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    tokenizer = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))
+    _refuse_others(folder, config, tokenizer)
+    pre_tokenizer = pre_tokenizer_name(folder, tokenizer)
+    writer = gguf.GGUFWriter(None, gguf.MODEL_ARCH_NAMES[gguf.MODEL_ARCH.LLAMA])
+    _add_config(writer, folder, config, quantise)
+    tokens = _add_tokenizer(writer, folder, tokenizer, config["vocab_size"], pre_tokenizer)
+    stored = {}
+    for name, shape in _shapes(folder).items():
+        found = gguf_name(name, config)
+        kind = _kind(found, shape, TYPES[quantise])
+        stored[name] = (found, kind)
+        length = gguf.quant_shape_to_byte_shape(shape, kind) if kind not in (Kind.F32, Kind.F16) else shape
+        dtype = {Kind.F32: np.float32, Kind.F16: np.float16}.get(kind, np.uint8)
+        writer.add_tensor_info(found, length, np.dtype(dtype), int(np.prod(length)) * np.dtype(dtype).itemsize, kind)
+    temporary = target.with_name(f".{target.name}.tmp")
+    try:
+        writer.write_header_to_file(temporary)
+        writer.write_kv_data_to_file()
+        writer.write_ti_data_to_file()
+        for name, weights in _tensors(folder):
+            found, kind = stored[name]
+            writer.write_tensor_data(gguf.quants.quantize(_permuted(found, weights, config), kind))
+        writer.flush()
+        temporary.replace(target)
+    finally:
+        writer.close()
+        temporary.unlink(missing_ok=True)
+    return Written(target.stat().st_size, len(stored), tokens, pre_tokenizer)
+
+
+def gguf_name(name: str, config: dict[str, Any]) -> str:
+    """`model.layers.0.self_attn.q_proj.weight` -> `blk.0.attn_q.weight`."""
+    names = gguf.get_tensor_name_map(gguf.MODEL_ARCH.LLAMA, config["num_hidden_layers"])
+    found = names.get_name(name, try_suffixes=(".weight",))
+    if found is None:
+        raise UserError(f"the tensor {name} has no place in a GGUF file of a Llama")
+    return found
+
+
+def pre_tokenizer_name(folder: Path, tokenizer: dict[str, Any]) -> str:
+    """llama.cpp's name for how the tokenizer cuts text before BPE. Raises UserError for one that it may cut otherwise."""
+    steps = tokenizer["pre_tokenizer"] or {}
+    steps = steps.get("pretokenizers", [steps])
+    kinds, last = [step.get("type") for step in steps], steps[-1]
+    if kinds[-1:] == ["ByteLevel"] and not last.get("add_prefix_space"):
+        if kinds == ["ByteLevel"] and last.get("use_regex", True):
+            return "gpt-2"
+        if kinds == ["Digits", "ByteLevel"] and steps[0] == _DIGITS and last.get("use_regex", True):
+            return "smollm"
+        if kinds == ["Split", "ByteLevel"] and steps[0]["pattern"] == {"Regex": _LLAMA_3} and not last.get("use_regex", True):
+            return "llama-bpe"
+    raise UserError(Problem(Mark(str(folder / "tokenizer.json")), f"cuts text in a way that is not known to llama.cpp by name: {kinds}",
+                            "those of SmolLM2, Llama 3 and GPT-2 are known", "no-gguf"))  # fmt: skip
+
+
+def _refuse_others(folder: Path, config: dict[str, Any], tokenizer: dict[str, Any]) -> None:
+    """Raise UserError with everything that this file would get wrong."""
+    what = []
+    if config.get("architectures") != ["LlamaForCausalLM"]:
+        found = ", ".join(config.get("architectures") or ["unknown"])
+        what.append(f"its architecture is {found}; only LlamaForCausalLM is written as GGUF")
+    rope = config.get("rope_parameters") or config.get("rope_scaling") or {}
+    if rope.get("rope_type", rope.get("type", "default")) != "default":
+        what.append(f"its rotary embeddings are scaled ({rope.get('rope_type', rope.get('type'))}); only unscaled ones are written as GGUF")
+    if config.get("attention_bias") or config.get("mlp_bias"):
+        what.append("its layers have biases; only those without are written as GGUF")
+    normalizer = tokenizer.get("normalizer") or {"normalizers": []}
+    if tokenizer["model"].get("type") != "BPE" or not tokenizer["pre_tokenizer"] or normalizer.get("normalizers") != []:
+        what.append("its tokenizer is no byte-level BPE of the text as it is; only those are written as GGUF")
+    if what:
+        hint = "llama.cpp's own convert_hf_to_gguf.py knows more models"
+        raise UserError(*(Problem(Mark(str(folder)), line, hint, "no-gguf") for line in what))
+
+
+def _add_config(writer: gguf.GGUFWriter, folder: Path, config: dict[str, Any], quantise: str) -> None:
+    heads = config["num_attention_heads"]
+    head_dim = config.get("head_dim") or config["hidden_size"] // heads
+    writer.add_name(folder.parent.name if folder.name in ("model", "merged") else folder.name)
+    writer.add_file_type(gguf.LlamaFileType["ALL_F32" if quantise == "f32" else f"MOSTLY_{quantise.upper()}"])
+    writer.add_quantization_version(gguf.GGML_QUANT_VERSION)
+    writer.add_vocab_size(config["vocab_size"])
+    writer.add_context_length(config["max_position_embeddings"])
+    writer.add_embedding_length(config["hidden_size"])
+    writer.add_feed_forward_length(config["intermediate_size"])
+    writer.add_block_count(config["num_hidden_layers"])
+    writer.add_head_count(heads)
+    writer.add_head_count_kv(config.get("num_key_value_heads") or heads)
+    writer.add_rope_dimension_count(head_dim)
+    writer.add_key_length(head_dim)
+    writer.add_value_length(head_dim)
+    writer.add_rope_freq_base((config.get("rope_parameters") or config).get("rope_theta", 10000.0))
+    writer.add_layer_norm_rms_eps(config["rms_norm_eps"])
+
+
+def _add_tokenizer(writer: gguf.GGUFWriter, folder: Path, tokenizer: dict[str, Any], size: int, pre_tokenizer: str) -> int:
+    """Add every token at its id, merges, special tokens and chat template; return the number of tokens. Rows without one are unused."""
+    tokens = {number: text for text, number in tokenizer["model"]["vocab"].items()}
+    types = dict.fromkeys(tokens, gguf.TokenType.NORMAL)
+    for added in tokenizer["added_tokens"]:
+        tokens[added["id"]] = added["content"]
+        types[added["id"]] = gguf.TokenType.CONTROL if added["special"] else gguf.TokenType.USER_DEFINED
+    if max(tokens) >= size:
+        raise UserError(Problem(Mark(str(folder)), f"its tokenizer has the id {max(tokens):,}, its model {size:,} rows", rule="no-gguf"))
+    writer.add_tokenizer_model("gpt2")
+    writer.add_tokenizer_pre(pre_tokenizer)
+    writer.add_token_list([tokens.get(number, f"[PAD{number}]") for number in range(size)])
+    writer.add_token_types([types.get(number, gguf.TokenType.UNUSED) for number in range(size)])
+    gguf.SpecialVocab(folder, load_merges=True, n_vocab=size).add_to_gguf(writer, quiet=True)
+    return len(tokens)
+
+
+def _kind(name: str, shape: tuple[int, ...], wanted: Kind) -> Kind:
+    """How a tensor is stored: vectors whole, the edges in 8 bits at least, rows that blocks do not fill in 16."""
+    if len(shape) == 1:
+        return Kind.F32
+    if name in _EDGES and wanted not in (Kind.F32, Kind.F16, Kind.BF16):
+        wanted = Kind.Q8_0
+    return wanted if shape[-1] % gguf.GGML_QUANT_SIZES[wanted][0] == 0 else Kind.F16
+
+
+def _permuted(name: str, weights: np.ndarray, config: dict[str, Any]) -> np.ndarray:
+    """Queries and keys with the pairs that are rotated together side by side, as llama.cpp rotates them; all else as it is."""
+    if ".attn_q." not in name and ".attn_k." not in name:
+        return weights
+    heads = config["num_attention_heads"]
+    heads = heads if ".attn_q." in name else config.get("num_key_value_heads") or heads
+    halves = weights.reshape(heads, 2, weights.shape[0] // heads // 2, *weights.shape[1:])
+    return np.ascontiguousarray(halves.swapaxes(1, 2).reshape(weights.shape))
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(folder.glob("model*.safetensors"))
+
+
+def _shapes(folder: Path) -> dict[str, tuple[int, ...]]:
+    """Tensor -> shape, in the order in which `_tensors` reads them."""
+    from safetensors import safe_open
+
+    found: dict[str, tuple[int, ...]] = {}
+    for path in _files(folder):
+        with safe_open(path, framework="pt") as weights:
+            found |= {name: tuple(weights.get_slice(name).get_shape()) for name in weights.keys()}  # noqa: SIM118 (it is no dict)
+    return found
+
+
+def _tensors(folder: Path) -> Iterator[tuple[str, np.ndarray]]:
+    """Tensors one at a time, as float32: numpy has no bfloat16."""
+    from safetensors import safe_open
+
+    for path in _files(folder):
+        with safe_open(path, framework="pt") as weights:
+            for name in weights.keys():  # noqa: SIM118 (it is no dict)
+                yield name, weights.get_tensor(name).float().numpy()

@@ -1,0 +1,193 @@
+"""A finished run made again: its training once more, in a new run, and its losses and weights compared with the first one's."""
+
+import shutil
+import tempfile
+import time
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ...converters.building.pipeline import MANIFEST
+from ...schemas.base.errors import Interrupted, Mark, Problem, UserError
+from ...schemas.recipe import Loaded
+from ..launch.launchable import require_startable
+from ..launch.planned import Planned
+from ..launch.slurm import must_submit
+from ..runtime.console import Display
+from ..runtime.machine import this_machine
+from ..runtime.progress import read_lines
+from ..runtime.run_folder import RunFolder, create
+from ..runtime.training_signals import INTERRUPTED, STOP_AT
+from ..stages import cache_keys
+from ..stages.stage import Work
+from ..stages.train import train
+from ..worker.compare_checkpoints import CLOCK, difference
+from .run import reload
+from .run_comparison import compare_inputs
+
+REPRODUCTIONS = "reproductions"  # beside the recipes' runs, so that nothing takes them for a recipe's newest run
+METRICS = "metrics.jsonl"
+
+
+class Divergence(NamedTuple):
+    """A number that is not the same in both trainings."""
+
+    step: int
+    name: str
+    before: Any
+    again: Any
+
+    def __str__(self) -> str:
+        return f"step {self.step}: {self.name} {self.before} against {self.again}"
+
+
+class Losses(NamedTuple):
+    """Two logs compared: how many losses, the first number that is another, and the loss that is farthest off."""
+
+    compared: int
+    first: Divergence | None = None
+    largest: Divergence | None = None
+
+    def told(self) -> str:
+        """In words."""
+        if self.first is None:
+            return f"bit-identical: {self.compared} losses"
+        far = f"; largest difference {abs(self.largest.before - self.largest.again):.3g} ({self.largest})" if self.largest else ""
+        return f"first diverge at {self.first}{far}"
+
+
+class Reproduction(NamedTuple):
+    """What came of it. `trained` says on what, or why not; `losses` are None without a training, `weights` without a whole one, else
+    "" for the same bits or their first difference."""
+
+    run: RunFolder
+    inputs: dict[str, list[str]]
+    notes: dict[str, str]
+    trained: str
+    steps: int
+    again: RunFolder | None = None
+    losses: Losses | None = None
+    weights: str | None = None
+
+    @property
+    def differences(self) -> list[tuple[str, str]]:
+        """All of them as (part, what), the first first."""
+        found = [(part, what) for part, differences in self.inputs.items() for what in differences]
+        found += [("losses", self.losses.told())] if self.losses and self.losses.first else []
+        return found + ([("weights", self.weights)] if self.weights else [])
+
+
+def reproduce(run: RunFolder, root: Path, steps: int | None, display: Display) -> Reproduction:
+    """Compare the run's inputs with what is here, then train again: all of it, the first `steps` steps, or with 0 not at all."""
+    _require_trained(run)
+    loaded, last = reload(run), _last_step(run)
+    wanted = last if steps is None else min(steps, last)
+    if wanted and not _numbers(read_lines(run / METRICS), wanted)[0]:
+        raise UserError(f"{run.path} has no loss of its first {wanted} steps to compare with", hint="give more --steps")
+    root.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".reproduce-", dir=root) as scratch:
+        inputs = compare_inputs(run, loaded, root, Path(scratch) / "data")
+        for part, differences in inputs.differences.items():
+            display.say(part, "; ".join(differences) or "the same", "yellow" if differences else "")
+        if not wanted or inputs.planned is None or inputs.data is None:
+            why = "not asked for" if not wanted else "the model is not there" if inputs.planned is None else "the run's data are damaged"
+            return Reproduction(run, inputs.differences, inputs.notes, f"not trained: {why}", 0)
+        of_what = "the run's own data" if inputs.data == run / "data" else "its sources, converted again, since its own data are damaged"
+        stop = wanted if wanted < last else 0
+        display.say("again", f"{stop or 'all'} steps on {of_what}")
+        _require_startable(loaded)
+        again = _new_run(run, loaded, inputs.data, root)
+    _train(again, loaded, inputs.planned, stop, display)
+    losses = compare_logs(read_lines(run / METRICS), read_lines(again / METRICS), wanted)
+    if not stop and not losses.first and (other := _last_step(again)) != last:
+        losses = losses._replace(first=Divergence(min(last, other), "last step", last, other))
+    weights = None if stop else difference(run / "model", again / "model", "weights")
+    return Reproduction(run, inputs.differences, inputs.notes, of_what, wanted, again, losses, weights)
+
+
+def compare_logs(before: list[dict[str, Any]], again: list[dict[str, Any]], steps: int) -> Losses:
+    """The numbers that both trainings logged up to a step. A loss is a mean since the line before, and is compared with one of the very
+    same steps: a training that was interrupted has logged in between."""
+    (spans, mine), (_, its) = _numbers(before, steps), _numbers(again, steps)
+    shared = [key for key in mine if key in its]
+    found = [Divergence(key[0], key[1], mine[key], its[key]) for key in shared if mine[key] != its[key]]
+    far = [one for one in found if one.name.endswith("loss") and isinstance(one.before, float) and isinstance(one.again, float)]
+    largest = max(far, key=lambda one: abs(one.before - one.again), default=None)
+    first = min(found, key=lambda one: (one.step, one.name != "loss"), default=None)
+    return Losses(sum(key in its for key in spans), first, largest)
+
+
+_Key = tuple[int, str, int]
+
+
+def _numbers(lines: list[dict[str, Any]], steps: int) -> tuple[list[_Key], dict[_Key, Any]]:
+    """Of a log's first steps the keys of its losses, and every number by its step, its name and, for a loss, the step that it is since."""
+    losses: list[_Key] = []
+    found: dict[_Key, Any] = {}
+    since = 0
+    for line in lines:
+        if (step := line["step"]) > steps:
+            break
+        found |= {(step, name, 0): value for name, value in line.items() if name not in (*CLOCK, "step", "epoch", "loss")}
+        if "loss" in line:
+            losses.append((step, "loss", since))
+            found[losses[-1]] = line["loss"]
+            since = step
+    return losses, found
+
+
+def _require_trained(run: RunFolder) -> None:
+    lock = run.read("lock.json")
+    if "train" not in run.status.get("stages", {}) or not (run / "model").is_dir():
+        what = f"has not been trained to its end: it is {run.status.get('state')}"
+        raise UserError(Problem(Mark(str(run.path)), what, f"recipe resume {run.path}", "not-trained"))
+    if absent := [name for name in ("recipe.yml", f"data/{MANIFEST}", METRICS, "lock.json") if not (run / name).is_file()]:
+        raise UserError(Problem(Mark(str(run.path)), f"has no {absent[0]}: nothing to compare with", rule="not-a-run"))
+    if absent := [key for key in ("recipekit", "python", "packages", "model", "machine") if key not in lock]:
+        raise UserError(Problem(Mark(str(run / "lock.json")), f"does not say the {absent[0]}", rule="damaged"))
+
+
+def _require_startable(loaded: Loaded) -> None:
+    require_startable(loaded, this_machine())
+    if must_submit(loaded.recipe):
+        hint = "submit a job that runs recipe reproduce; --steps 0 trains nothing"
+        raise UserError("the recipe trains in Slurm jobs, and this is none", hint=hint)
+
+
+def _last_step(run: RunFolder) -> int:
+    return max((line["step"] for line in read_lines(run / METRICS)), default=0)
+
+
+def _new_run(run: RunFolder, loaded: Loaded, data: Path, root: Path) -> RunFolder:
+    """A run of the same recipe that has its data and has not been trained."""
+    status = run.status
+    again = create(loaded.recipe.name, status["stages"]["data"], root / REPRODUCTIONS)
+    for name in ("recipe.yml", "origins.json", "rehearsal.json"):
+        if (run / name).is_file():
+            shutil.copy2(run / name, again / name)
+    shutil.copytree(data, again / "data", copy_function=cache_keys.link)
+    if (run / "generated").is_dir():
+        shutil.copytree(run / "generated", again / "generated", copy_function=cache_keys.link)
+    facts = {key: status[key] for key in ("recipe", "file", "rehearsal") if key in status}
+    again.update(
+        **facts, state="running", stages={"data": status["stages"]["data"]}, started=round(time.time(), 3), reproduces=str(run.path)
+    )
+    return again
+
+
+def _train(again: RunFolder, loaded: Loaded, planned: Planned, stop: int, display: Display) -> None:
+    """Train in the new run, up to a checkpoint after step `stop`, with 0 to the end. Like one that was interrupted there, it can be
+    resumed; nobody kills it to see that, as a rehearsal would be."""
+    env = planned.plan.env | ({STOP_AT: str(stop)} if stop else {})
+    work = Work(again, loaded._replace(is_rehearsal=False), again.path.parent.parent, display, [], {})
+    with again.locked(), again.at_work():
+        try:
+            train(work, planned._replace(plan=planned.plan._replace(env=env)))
+        except Interrupted:
+            raise
+        except UserError:
+            stopped = [line for line in read_lines(again / "progress.jsonl") if line["event"] == INTERRUPTED]
+            if not stop or not any(line["step"] == stop for line in stopped):
+                raise
+        finally:
+            display.clear()
+    again.update(state="interrupted", reason=f"a reproduction: stopped after {stop} steps" if stop else "a reproduction: not evaluated")

@@ -1,0 +1,179 @@
+"""Proof that a training survives being killed: trained once without interruption and once with `kill -9`, it must end in the same bits."""
+
+import os
+import random
+import shutil
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ...converters.building.pipeline import build
+from ...schemas.base.errors import UserError
+from ...schemas.base.files import write_atomically
+from ...schemas.recipe import Loaded
+from ...schemas.yaml_writing import to_yaml
+from ..launch.plan import Plan, executable
+from ..launch.planned import make_plan
+from ..models.resolve import resolve_model
+from ..runtime.checkpoints import newest
+from ..runtime.child_process import run_child
+from ..runtime.machine import this_machine
+from ..runtime.progress import read_lines
+from ..runtime.training_signals import KILL_AT
+from ..worker.compare_checkpoints import CLOCK, differences, first_other_line
+
+Listener = Callable[[dict[str, Any]], None]
+
+
+class Kill(NamedTuple):
+    """A kill that happened, and what the training went on from."""
+
+    when: str
+    resumed_from: str
+
+
+class Proof(NamedTuple):
+    """What came of it: the kills, and by part the first difference to the training that nobody killed, "" for the same bits."""
+
+    steps: int
+    kills: list[Kill]
+    parts: dict[str, str]
+
+    @property
+    def different(self) -> dict[str, str]:
+        return {part: found for part, found in self.parts.items() if found}
+
+
+def overrides(loaded: Loaded, half: int) -> tuple[str, ...]:
+    """The settings under which a recipe is tried: twice `half` steps, a checkpoint after each, nothing that ends it early."""
+    training, total = loaded.recipe.training, 2 * half
+    wanted: dict[str, Any] = {"max_steps": total, "save_steps": 1, "logging_steps": 1}
+    plain = {"load_best_model_at_end": "false", "early_stopping_patience": "null", "metric_for_best_model": "eval_loss"}
+    wanted |= {key: value for key, value in plain.items() if getattr(training, key)}
+    wanted |= {"eval_steps": half} if training.eval_steps else {}
+    wanted |= {"warmup_steps": half} if (training.warmup_steps or 0) >= total else {}
+    section = "smoke.training" if loaded.is_rehearsal else "training"  # a rehearsal lays its own section over the others
+    return tuple(f"{section}.{key}={value}" for key, value in wanted.items())
+
+
+class Trial:
+    """A folder in which a recipe's training is run, as `recipe run` runs it."""
+
+    def __init__(self, folder: Path, plan: Plan, listener: Listener) -> None:
+        self.folder, self.plan, self.listener = folder, plan, listener
+
+    def train(self, kill_at: int = 0, kill_after: float = 0) -> tuple[str, bool]:
+        """Train from the newest checkpoint to the end, or until it is killed: between step `kill_at` and its checkpoint, or after so
+        many seconds. Returns what it went on from, and whether it reached the end."""
+        checkpoint, _ = newest(self.folder / "checkpoints")
+        argv = executable(self.plan.argv)
+        if checkpoint:
+            argv = (*argv[:5], "--resume-from-checkpoint", str(checkpoint.relative_to(self.folder)), *argv[5:])
+        env = self.plan.env | ({KILL_AT: str(kill_at)} if kill_at else {})
+        origin = checkpoint.name if checkpoint else "the beginning"
+        with _timer(kill_after) as on_start:
+            try:
+                run_child(argv, self.folder, env, "train.log", "training", self.listener, on_start=on_start)
+            except UserError as error:
+                if not (kill_at or kill_after) or "by signal SIGKILL" not in str(error):
+                    raise
+                return origin, False
+        return origin, True
+
+    def lines(self) -> list[dict[str, Any]]:
+        """What was logged, without what the clock decides."""
+        return [{key: value for key, value in line.items() if key not in CLOCK} for line in read_lines(self.folder / "metrics.jsonl")]
+
+    def twin(self, folder: Path) -> "Trial":
+        """The same training in another folder, with nothing trained yet."""
+        for name in ("data", "rendered"):
+            shutil.copytree(self.folder / name, folder / name)
+        shutil.copy2(self.folder / "recipe.yml", folder)
+        return Trial(folder, self.plan, self.listener)
+
+    def compare(self, other: "Trial", steps: int) -> dict[str, str]:
+        """The first difference of each part of what the two trainings came to."""
+        ends = [trial.folder / "checkpoints" / f"checkpoint-{steps}" for trial in (self, other)]
+        return {"losses": first_other_line(self.lines(), other.lines()), **differences(*ends)}
+
+
+def prepare(loaded: Loaded, root: Path, folder: Path, listener: Listener) -> Trial:
+    """Convert the data and write the files that `recipe run` writes before it trains."""
+    manifest = build(loaded.recipe.data, folder / "data")
+    planned = make_plan(loaded, manifest, this_machine(), resolve_model(loaded.recipe.model, root, loaded.is_rehearsal))
+    write_atomically(folder / "recipe.yml", to_yaml(loaded.document.data).encode())
+    for name, text in planned.plan.files.items():
+        write_atomically(folder / name, text.encode())
+    return Trial(folder, planned.plan, listener)
+
+
+def prove(loaded: Loaded, root: Path, folder: Path, storm: int, listener: Listener) -> Proof:
+    """Train without interruption; then again, killed at an epoch's end and within an epoch; then again with `storm` kills at random
+    moments, from the first import to the last save, starting over whenever the training reached its end all the same."""
+    steps = loaded.recipe.training.max_steps or 0
+    whole = prepare(loaded, root, folder / "whole", listener)
+    began = time.monotonic()
+    whole.train()
+    seconds = time.monotonic() - began
+    killed = whole.twin(folder / "killed")
+    cuts = cuts_of(whole.lines(), steps)
+    origins = [killed.train(kill_at=step + 1)[0] for _, step in cuts] + [killed.train()[0]]
+    kills = [Kill(f"{where}, in step {step + 1}", origin) for (where, step), origin in zip(cuts, origins[1:], strict=True)]
+    parts = whole.compare(killed, steps)
+    for kill, found in _storm(whole, folder, storm, seconds, steps):
+        kills += [kill] if kill else []
+        parts = {part: parts[part] or found.get(part, "") for part in parts}
+    return Proof(steps, kills, parts)
+
+
+def cuts_of(lines: list[dict[str, Any]], steps: int) -> list[tuple[str, int]]:
+    """The checkpoints from which to go on: one at an epoch's end and one within an epoch, where there are such, in their order."""
+    ends = {line["step"] for line in lines if "loss" in line and abs(line["epoch"] - round(line["epoch"])) < 1e-3}
+    candidates = range(1, steps - 1)
+    end = next((step for step in candidates if step in ends), None)
+    within = next((step for step in reversed(candidates) if step not in ends), None)
+    found = [(where, step) for where, step in (("at an epoch's end", end), ("within an epoch", within)) if step]
+    return sorted(found, key=lambda cut: cut[1])
+
+
+def _storm(whole: Trial, folder: Path, kills: int, seconds: float, steps: int) -> Iterator[tuple[Kill | None, dict[str, str]]]:
+    """Each kill, and the differences of each training that reached its end."""
+    chance = random.Random(0)
+    trial, number, moment = None, 0, 0.0
+    while number < kills or trial:
+        trial = trial or whole.twin(folder / f"storm-{number}")
+        kill_after = chance.uniform(0.1, seconds) if number < kills else 0
+        origin, ended = trial.train(kill_after=kill_after)
+        if moment:
+            yield Kill(f"at random, after {moment:.1f} s", origin), {}
+        number, moment = number + (not ended), 0.0 if ended else kill_after
+        if ended:
+            yield None, whole.compare(trial, steps)
+            shutil.rmtree(trial.folder)
+            trial = None
+
+
+@contextmanager
+def _timer(seconds: float) -> Iterator[Callable[[int], None]]:
+    """What to call with a child's pid so that its whole group is killed after so many seconds, unless it has ended; 0 for never."""
+    timers: list[threading.Timer] = []
+
+    def kill(pid: int) -> None:
+        with suppress(ProcessLookupError):
+            os.killpg(pid, signal.SIGKILL)
+
+    def start(pid: int) -> None:
+        if seconds:
+            timers.append(threading.Timer(seconds, kill, (pid,)))
+            timers[0].start()
+
+    try:
+        yield start
+    finally:
+        for timer in timers:
+            timer.cancel()
+            timer.join()

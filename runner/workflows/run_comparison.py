@@ -1,0 +1,160 @@
+"""What went into a finished run against what is here now: sources, data, model, rendered files, packages, machine, in that order."""
+
+import re
+import sys
+from collections.abc import Iterator
+from hashlib import file_digest
+from itertools import zip_longest
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ...converters.building.hub_datasets import is_on_hub
+from ...converters.building.pipeline import MANIFEST, build
+from ...converters.building.verify import damage
+from ...converters.reading.files import source_files
+from ...converters.sources.registry import converter
+from ...schemas import VERSION
+from ...schemas.base.errors import UserError
+from ...schemas.model_rules import EMBEDDED
+from ...schemas.recipe import Loaded
+from ...schemas.sections import Data, Source
+from ..generate.stage import ROWS_FILE, named
+from ..launch.plan import Plan
+from ..launch.planned import Planned, make_plan
+from ..models.resolve import ResolvedModel, is_unchanged, resolve_model
+from ..runtime.checkpoints import changes
+from ..runtime.machine import this_machine
+from ..runtime.run_folder import RunFolder
+from ..stages.cache_keys import package_versions
+from ..stages.merge import CONFIG as MERGE_CONFIG
+from ..stages.prerequisite import RUN
+
+PARTS = ("sources", "data", "model", "rendered", "packages", "machine")
+_OF_FILES = ("recipekit", "sources", "files")  # of a manifest: its other keys count rows and name labels
+
+
+class Inputs(NamedTuple):
+    """The differences of each of the PARTS in words, the first first; the folder with the run's rows, None where they are lost; and
+    the training that its recipe stands for here and now, None without its model. `notes` say of a part what could not be compared."""
+
+    differences: dict[str, list[str]]
+    data: Path | None
+    planned: Planned | None
+    notes: dict[str, str]
+
+
+def compare_inputs(run: RunFolder, loaded: Loaded, root: Path, scratch: Path) -> Inputs:
+    """Hash the run's sources, convert and render again, and compare. `scratch` is a new folder for what is converted."""
+    manifest, lock = run.read(f"data/{MANIFEST}"), run.read("lock.json")
+    data = _own_rows(run, loaded)
+    found = {"sources": list(_sources(data, manifest))}
+    damaged = damage(run / "data")
+    converted = list(_converted(data, run, manifest, scratch))
+    found["data"] = [*damaged, *converted]
+    model, found["model"] = _model(loaded, lock, root)
+    planned = make_plan(loaded, manifest, this_machine(), model) if model else None
+    found["rendered"] = list(_rendered(run, planned.plan)) if planned else ["nothing can be rendered without the model"]
+    here = {"recipekit": VERSION, "python": sys.version.split()[0], "packages": package_versions()}
+    found["packages"] = changes({"packages": _versions(lock)}, {"packages": _versions(here)}, "packages")
+    found["machine"] = changes(lock, {"machine": this_machine()._asdict()}, "machine")
+    rows = run / "data" if not damaged else None if converted else scratch
+    unknown = unpinned(model) if model else ""
+    return Inputs(found, rows, planned, {"model": unknown} if unknown else {})
+
+
+def _own_rows(run: RunFolder, loaded: Loaded) -> Data:
+    """The data section; what it generates is what the run keeps of it."""
+    return named(loaded.recipe.data, run / "generated" / ROWS_FILE) if loaded.recipe.generate else loaded.recipe.data
+
+
+def _sources(data: Data, manifest: dict[str, Any]) -> Iterator[str]:
+    """Which files of the sources are others than those that were converted. A data set on a hub is named by its commit."""
+    if (now := len(data.sources)) != (was := len(manifest["sources"])):
+        yield f"the recipe had {was} and has {now}"
+    for source, facts in zip(data.sources, manifest["sources"], strict=False):
+        if is_on_hub(source):
+            continue
+        was = {file["name"]: file["sha256"] for file in facts["files"]}
+        try:
+            now = _hashes(source)
+        except (UserError, OSError) as error:
+            yield f"{source.path}: {error.problems[0].what if isinstance(error, UserError) else error.strerror}"
+            continue
+        for name in {**was, **now}:
+            if was.get(name) != now.get(name):
+                yield f"{name} in {source.path}: its sha256 was {was.get(name, 'of no file')} and is {now.get(name, 'of no file')}"
+
+
+def _hashes(source: Source) -> dict[str, str]:
+    found = {}
+    for file in source_files(source.path):
+        with file.path.open("rb") as stream:
+            found[file.name] = file_digest(stream, "sha256").hexdigest()
+    return found
+
+
+def _converted(data: Data, run: RunFolder, manifest: dict[str, Any], scratch: Path) -> Iterator[str]:
+    """How what the sources are converted to now differs from what the manifest says that they were."""
+    for source, facts in zip(data.sources, manifest["sources"], strict=False):
+        if (now := converter(source.converter).VERSION) != facts["version"]:
+            yield f"the converter {source.converter} was version {facts['version']} and is {now}"
+    try:
+        again = build(data, scratch)
+    except UserError as error:
+        yield f"the sources cannot be converted again: {error.problems[0].what}"
+        return
+    for name in {**manifest["files"], **again["files"]}:
+        hashes = [facts["files"].get(name, {}).get("sha256", "of no file") for facts in (manifest, again)]
+        if hashes[0] != hashes[1]:
+            where = _first_line(run / "data" / name, scratch / name)
+            yield f"{name}: its sha256 was {hashes[0]} and is {hashes[1]}, converted again{where}"
+    for key in manifest:
+        if key not in _OF_FILES and manifest[key] != again.get(key):
+            yield f"{key} was {manifest[key]} and is {again.get(key)}, converted again"
+
+
+def _first_line(one: Path, other: Path) -> str:
+    """From which line on two files differ, where both are there."""
+    if not (one.is_file() and other.is_file()):
+        return ""
+    with one.open("rb") as mine, other.open("rb") as its:
+        return next((f", from line {number} on" for number, pair in enumerate(zip_longest(mine, its), 1) if pair[0] != pair[1]), "")
+
+
+def _model(loaded: Loaded, lock: dict[str, Any], root: Path) -> tuple[ResolvedModel | None, list[str]]:
+    """The model to start from, None where there is none any more."""
+    before = ResolvedModel(**lock["model"])
+    try:
+        now = resolve_model(loaded.recipe.model, root, loaded.is_rehearsal)
+    except UserError as error:
+        return None, [f"{before.note}: {error.problems[0].what}"]
+    if now.identity != before.identity and loaded.recipe.model.base_model.startswith(RUN) and is_unchanged(before):
+        return before, []  # a newer run has the name now, the model is still there
+    what = f"was {before.note}, identity {before.identity}, and is {now.note}, identity {now.identity}"
+    return now, [what] if now.identity != before.identity else []
+
+
+def unpinned(model: ResolvedModel) -> str:
+    """What is not known of a model on the hub that is named by a branch or a tag."""
+    name, _, revision = model.identity.rpartition("@")
+    if not name or name.startswith(EMBEDDED) or re.fullmatch(r"[0-9a-f]{40}", revision):
+        return ""
+    return f"by its name: what {revision} on the hub stood for then, nobody has written down (model.revision takes a commit)"
+
+
+def _rendered(run: RunFolder, plan: Plan) -> Iterator[str]:
+    """The first other line of each file that is rendered otherwise now."""
+    here = {str(path.relative_to(run.path)) for path in (run / "rendered").glob("*")} - {MERGE_CONFIG}  # which has not trained anything
+    for name in dict.fromkeys([*plan.files, *sorted(here)]):
+        was = (run / name).read_bytes().decode(errors="replace") if (run / name).is_file() else None
+        now = plan.files.get(name)
+        if was is None or now is None:
+            yield f"{name} {'is not in the run' if was is None else 'would not be rendered'} any more"
+        elif was != now:
+            lines = zip_longest(was.splitlines(keepends=True), now.splitlines(keepends=True), fillvalue="")
+            number, (old, new) = next((number, pair) for number, pair in enumerate(lines, 1) if pair[0] != pair[1])
+            yield f"{name}:{number} was {old.rstrip()!r} and is {new.rstrip()!r}"
+
+
+def _versions(lock: dict[str, Any]) -> dict[str, str]:
+    return {"recipekit": lock["recipekit"], "python": lock["python"], **lock["packages"]}

@@ -1,0 +1,58 @@
+"""A sweep: the recipes of a `matrix`, run one after the other, and compared in a table."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ...schemas.base.errors import GateError, Interrupted, UserError
+from ...schemas.recipe import Loaded
+from ..cli.commands.runs import facts
+from ..runtime.console import Display
+from ..runtime.run_folder import RunFolder, all_runs
+from .run import run_or_resume
+
+
+class Swept(NamedTuple):
+    """A recipe of the sweep, the values that make it, its run, and the problem that ended it, if one did."""
+
+    loaded: Loaded
+    values: dict[str, Any]
+    run: RunFolder | None
+    error: UserError | None = None
+
+    def row(self) -> dict[str, Any]:
+        """Plain values: what the table and --json show."""
+        row: dict[str, Any] = {"recipe": self.loaded.recipe.name, "values": self.values, "state": "failed", "reason": str(self.error or "")}
+        if self.run is None:
+            return row
+        found = facts(self.run)
+        metrics = self.run.read("eval/metrics.json").get("models", {}).get("tuned", {})
+        row |= {key: found[key] for key in ("run", "state", "steps", "loss", "best_eval_loss", "seconds", "reason")}
+        return row | {"metrics": {name: value["value"] for name, value in metrics.items()}}
+
+
+def run_sweep(recipes: list[tuple[Loaded, dict[str, Any]]], root: Path, display: Display) -> list[Swept]:
+    """Run each: done before and unchanged it is reused, unfinished it is gone on with. One that fails does not end the sweep."""
+    swept = []
+    for number, (loaded, values) in enumerate(recipes, 1):
+        display.say("sweep", f"{number} of {len(recipes)}: {loaded.recipe.name}")
+        swept.append(_tried(loaded, values, lambda one=loaded: run_or_resume(one, root, display).run, root))
+        if error := swept[-1].error:
+            display.say("", f"{loaded.recipe.name}: {error}", "red")
+    return swept
+
+
+def _tried(loaded: Loaded, values: dict[str, Any], run: Callable[[], RunFolder], root: Path) -> Swept:
+    try:
+        return Swept(loaded, values, run())
+    except Interrupted:
+        raise
+    except UserError as error:
+        runs = all_runs(root, loaded.recipe.name)
+        return Swept(loaded, values, runs[0] if runs else None, error)
+
+
+def exit_code(swept: list[Swept]) -> int:
+    """0 when all are done, 1 when one failed, 3 when gates said no and nothing failed."""
+    errors = [one.error for one in swept if one.error]
+    return 0 if not errors else 3 if all(isinstance(error, GateError) for error in errors) else 1

@@ -1,0 +1,1 @@
+"""Errors, atomic files, hashing: what every room stands on; it knows nothing of recipes."""

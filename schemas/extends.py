@@ -1,0 +1,235 @@
+"""A recipe's layers: the recipe that it extends, the recipe itself, `--set`.
+
+Mappings merge, lists and values replace, null takes away what the layer below says.
+"""
+
+import os
+from pathlib import Path
+from typing import Any
+
+from .base.errors import Mark, Problem, UserError
+from .yaml_source import Document, KeyPath, parse_yaml, read_text
+
+SHIPPED = Path(__file__).parent.parent / "recipes"
+SUFFIXES = (".yml", ".yaml")
+MAX_EXTENDS = 10
+_DATA_HINT = "a recipe is a .yml file; files of data are for recipe convert --converter NAME PATH... --out DIR"
+
+
+def shipped_recipes() -> list[Path]:
+    """The recipes that come with the package, sorted by name."""
+    return sorted(path for path in SHIPPED.glob("*") if path.suffix in SUFFIXES)
+
+
+def find_recipe(name: str, beside: Path | None = None) -> Path:
+    """The file of a recipe given as a path or as a shipped recipe's name; a path wins."""
+    path = (beside / name) if beside else Path(name)
+    if os.path.isfile(path) or path.suffix in SUFFIXES and "/" in name:
+        return path
+    for shipped in shipped_recipes():
+        if name in (shipped.stem, shipped.name):
+            return shipped
+    if os.path.exists(path) or path.suffix in SUFFIXES:
+        return path
+    import difflib
+
+    near = difflib.get_close_matches(name, [p.stem for p in shipped_recipes()], n=1, cutoff=0.5)
+    hint = f"did you mean {near[0]!r}?" if near else "recipe ls shows the shipped recipes"
+    raise UserError(Problem(Mark(name), "no such recipe", hint, "no-such-recipe"))
+
+
+def recipe_files(name: str) -> list[Path]:
+    """The recipes that an argument names: a file, a shipped recipe, or a folder, which stands for every recipe in it."""
+    if not os.path.isdir(name):
+        return [find_recipe(name)]
+    folder = Path(name)
+    found = sorted(path for path in folder.rglob("*") if path.suffix in SUFFIXES and not _hidden(path.relative_to(folder)))
+    if not found:
+        raise UserError(Problem(Mark(name), "no recipes in this folder", "a recipe is a .yml or .yaml file", "no-such-recipe"))
+    return found
+
+
+def _hidden(path: Path) -> bool:
+    return any(part.startswith(".") for part in path.parts)
+
+
+def load_layers(path: Path, settings: tuple[str, ...] = ()) -> Document:
+    """The recipe at `path` over what it extends, with every `--set a.b=value` on top, each value with its place."""
+    document = _extended(path, [])
+    problems: list[Problem] = []
+    for setting in settings:
+        try:
+            document = _with_setting(document, setting)
+        except UserError as error:
+            problems += error.problems
+    if problems:
+        raise UserError(*problems)
+    return document
+
+
+def overlay(base: Document, top: Document) -> Document:
+    """`top` over `base`: mappings merge, lists and values replace, null takes a key away. Places follow the values."""
+    replaced: set[KeyPath] = set()
+    data = _merged(base.data, top.data, (), replaced)
+    return Document(data, _kept(base.keys, replaced) | top.keys, _kept(base.values, replaced) | top.values)
+
+
+def _merged(under: Any, over: Any, at: KeyPath, replaced: set[KeyPath]) -> Any:
+    """`over` over `under`; the paths whose old value is gone are added to `replaced`."""
+    if not (isinstance(under, dict) and isinstance(over, dict)):
+        replaced.add(at)
+        return over
+    merged = dict(under)
+    for key, value in over.items():
+        if key not in under:
+            merged[key] = value
+        elif value is None:
+            del merged[key]
+            replaced.add((*at, key))
+        else:
+            merged[key] = _merged(under[key], value, (*at, key), replaced)
+    return merged
+
+
+def _kept(marks: dict[KeyPath, Mark], replaced: set[KeyPath]) -> dict[KeyPath, Mark]:
+    return {path: mark for path, mark in marks.items() if not any(path[:length] in replaced for length in range(len(path)))}
+
+
+def _replaced(data: Any, path: KeyPath, value: Any) -> Any:
+    """A copy of `data` with `value` at `path`; mappings that are missing on the way are made."""
+    if not path:
+        return value
+    head, rest = path[0], path[1:]
+    if isinstance(data, list):
+        return [_replaced(item, rest, value) if index == head else item for index, item in enumerate(data)]
+    return {**(data or {}), head: _replaced((data or {}).get(head), rest, value)}
+
+
+def _extended(path: Path, above: list[Path]) -> Document:
+    real = Path(os.path.realpath(path))
+    chain = " -> ".join(p.name for p in [*above, real])
+    if real in above:
+        raise UserError(Problem(Mark(str(above[-1])), f"extends itself: {chain}", "remove one `extends`", "extends-cycle"))
+    if len(above) > MAX_EXTENDS:
+        raise UserError(Problem(Mark(str(path)), f"more than {MAX_EXTENDS} recipes extend each other", chain, "extends-depth"))
+    document = _read(path)
+    document = _absolute_model(_absolute_sources(document, path.parent), path.parent)
+    parent = document.data.get("extends")
+    if not isinstance(parent, str) or not parent:
+        return document
+    try:
+        base = _extended(find_recipe(parent, beside=path.parent), [*above, real])
+    except UserError as error:
+        problem = error.problems[0]
+        if problem.rule in ("no-such-recipe", "unreadable") and problem.mark.file in (parent, str(path.parent / parent)):
+            what = f"extends {parent!r}: {problem.what}"
+            raise UserError(problem._replace(mark=document.mark(("extends",)), what=what)) from None
+        raise
+    data = {key: value for key, value in document.data.items() if key != "extends"}  # resolved: what is left stands alone
+    return overlay(base, document._replace(data=data))
+
+
+def _read(path: Path) -> Document:
+    """The mapping in the file. A file of data where a recipe should be is told with the command that takes such files."""
+    try:
+        document = parse_yaml(read_text(path), str(path))
+        if not isinstance(document.data, dict):
+            raise UserError(Problem(Mark(str(path), 1, 1), "a recipe is a mapping of keys", "start with `recipe: 1`", "yaml-not-mapping"))
+    except UserError as error:
+        if path.suffix in SUFFIXES or error.problems[0].rule in ("no-such-recipe", "unreadable"):
+            raise
+        raise UserError(*(problem._replace(hint=_DATA_HINT) for problem in error.problems)) from None
+    if path.suffix not in SUFFIXES and not {"recipe", "extends"} & set(document.data):
+        raise UserError(Problem(Mark(str(path)), "is no recipe", _DATA_HINT, "yaml-not-recipe"))
+    return document
+
+
+def _absolute_sources(document: Document, folder: Path) -> Document:
+    """A source's path is relative to the file that names it, which a recipe that extends it may not be beside."""
+    for path in (("data", "sources"), ("smoke", "data", "sources")):
+        sources = _at(document.data, path)
+        if isinstance(sources, list):
+            absolute = [_absolute_source(source, folder) for source in sources]
+            document = document._replace(data=_replaced(document.data, path, absolute))
+    for path in (("generate", "input"), ("generate", "prompt"), ("generate", "judge", "prompt")):
+        for place in (path, ("smoke", *path)):
+            where = _at(document.data, place)
+            if isinstance(where, str) and where and (path[-1] == "input" or Path(where).suffix in SUFFIXES):
+                document = document._replace(data=_replaced(document.data, place, _absolute(where, folder)))
+    return document
+
+
+def _absolute_model(document: Document, folder: Path) -> Document:
+    """So is a model's folder. A name that is no folder's is left: it is one of the hub."""
+    for path in (("model", "base_model"), ("smoke", "model", "base_model")):
+        name = _at(document.data, path)
+        if isinstance(name, str) and name and not name.startswith(("~", "/")) and ":" not in name:
+            place = os.path.normpath(os.path.join(folder.absolute(), name))
+            if name.startswith(".") or os.path.isdir(place):
+                document = document._replace(data=_replaced(document.data, path, place))
+    return document
+
+
+def _at(data: Any, path: KeyPath) -> Any:
+    """The value at `path`; None where there is none."""
+    for key in path:
+        data = data.get(key) if isinstance(data, dict) else None
+    return data
+
+
+def _absolute_source(source: Any, folder: Path) -> Any:
+    where = source.get("path") if isinstance(source, dict) else None
+    if not isinstance(where, str) or not where or where.startswith(("hf:", "generated:")):
+        return source
+    return {**source, "path": _absolute(where, folder)}
+
+
+def _absolute(where: str, folder: Path) -> str:
+    return os.path.normpath(os.path.join(folder.absolute(), where))
+
+
+def _with_setting(document: Document, setting: str) -> Document:
+    """`a.b.0.c=value` over the document; the value is read as YAML, and null takes the key away."""
+    mark = Mark(f"--set {setting}")
+    name, equals, text = setting.partition("=")
+    parts = name.split(".")
+    if not equals or not all(parts):
+        raise UserError(Problem(mark, "expected key=value", "for example --set training.learning_rate=1e-4", "set"))
+    if parts[0] == "extends":
+        raise UserError(Problem(mark, "extends is resolved before --set", "write it into the recipe", "set"))
+    return with_value(document, parts, parse_yaml(text, mark.file).data if text.strip() else None, mark, Path.cwd())
+
+
+def with_value(document: Document, parts: list[str], value: Any, mark: Mark, folder: Path) -> Document:
+    """The value set at `a.b.0.c`, merged where both are mappings; null takes the key away. Paths in it are relative to `folder`."""
+    path: list[str | int] = []
+    here: Any = document.data
+    for part in parts:
+        if isinstance(here, list):
+            if not part.isdecimal() or int(part) >= len(here):
+                what = f"{'.'.join(map(str, path))} has no item {part!r}"
+                raise UserError(Problem(mark, what, f"it has {len(here)} item{'s' if len(here) != 1 else ''}, counted from 0", "set"))
+            path.append(int(part))
+            here = here[int(part)]
+        elif isinstance(here, dict) or here is None:
+            path.append(part)
+            here = here.get(part) if here else None
+        else:
+            raise UserError(Problem(mark, f"{'.'.join(map(str, path))} is a value, not a section", rule="set"))
+    replaced: set[KeyPath] = set()
+    at = tuple(path)
+    if value is None and here is not None and isinstance(path[-1], str):
+        changed = _without(document.data, at)
+        replaced.add(at)
+    else:
+        changed = _replaced(document.data, at, _merged(here, value, at, replaced))
+    keys, values = _kept(document.keys, replaced), _kept(document.values, replaced)
+    document = _absolute_sources(Document(changed, keys | {at: mark}, values | {at: mark}), folder)
+    return _absolute_model(document, folder) if at[0] in ("model", "smoke") else document
+
+
+def _without(data: Any, path: KeyPath) -> Any:
+    parent: Any = data
+    for part in path[:-1]:
+        parent = parent[part]
+    return _replaced(data, path[:-1], {key: value for key, value in parent.items() if key != path[-1]})

@@ -1,0 +1,165 @@
+"""Why a document breaks its schema, in words: every error with its place, what is wrong, and what to write instead.
+
+Imported only when something is wrong, because `jsonschema` costs more to import than the whole of a successful check.
+"""
+
+import difflib
+from collections.abc import Iterator
+from itertools import islice
+from typing import Any, cast
+
+import orjson
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import ValidationError, best_match
+from jsonschema.validators import extend
+
+from .aliases import suggestion
+from .base.errors import MAX_PROBLEMS, Mark, Problem
+from .validation import key_paths
+from .yaml_source import Document, KeyPath
+
+_KINDS = {
+    "string": "text", "number": "a number", "integer": "a whole number", "boolean": "true or false",
+    "array": "a list", "object": "a mapping", "null": "nothing",
+}  # fmt: skip
+MAX_SHOWN = 60
+_YES_NO = {"yes": "true", "on": "true", "y": "true", "no": "false", "off": "false", "n": "false"}
+
+
+def explain(document: Document, schema: dict[str, Any]) -> list[Problem]:
+    """Every problem, in the order of the file; of a file with more than MAX_PROBLEMS, that many of them and a last one that says so."""
+    errors = _Validator(schema).iter_errors(document.data)
+    found = (p for error in errors for p in _problems(document, error))
+    problems = _without_misspelt(sorted(set(islice(found, MAX_PROBLEMS)), key=lambda p: (p.mark, p.what)))
+    if next(found, None):
+        what = f"more than {MAX_PROBLEMS} problems: the rest is not listed"
+        problems.append(Problem(Mark(document.mark(()).file), what, rule="too-many"))
+    return problems
+
+
+def _without_misspelt(problems: list[Problem]) -> list[Problem]:
+    """The problems but for missing keys that are there under a misspelt name, which is told already."""
+    misspelt = {(p.what.partition(" in ")[2], p.hint) for p in problems if p.rule == "unknown-key"}
+
+    def is_told(problem: Problem) -> bool:
+        key, _, where = problem.what.removeprefix("missing key ").partition(" in ")
+        return problem.rule == "missing-key" and (where, f"did you mean {key}?") in misspelt
+
+    return [problem for problem in problems if not is_told(problem)]
+
+
+def _unique_items(validator: Any, wanted: bool, instance: Any, schema: Any) -> Iterator[ValidationError]:
+    """jsonschema's own check compares every pair when items cannot be sorted: minutes for a hostile list."""
+    if wanted and isinstance(instance, list) and len({orjson.dumps(item, option=_SORTED) for item in instance}) < len(instance):
+        yield ValidationError("has the same item twice")
+
+
+_SORTED = orjson.OPT_SORT_KEYS
+_Validator = extend(Draft202012Validator, {"uniqueItems": _unique_items})
+
+
+def _problems(document: Document, error: ValidationError) -> Iterator[Problem]:
+    path: KeyPath = tuple(error.absolute_path)
+    if error.validator in ("anyOf", "oneOf") and error.context:
+        error = _likeliest(error)
+        path = tuple(error.absolute_path)
+    if error.validator == "additionalProperties" and isinstance(error.validator_value, bool):
+        yield from _unknown_keys(document, error, path)
+    elif list(error.absolute_schema_path)[-2:-1] == ["propertyNames"]:
+        key, allowed = str(error.instance), cast(list[Any], error.validator_value)
+        mark = document.mark((*path, key), key=True)
+        yield Problem(mark, f"unknown key {_shown(key)} in {_name(path)}", _choice(key, allowed), "unknown-key")
+    elif error.validator == "required":
+        yield from _missing_keys(document, error, path)
+    else:
+        what, hint = _value_problem(error)
+        yield Problem(document.mark(path), f"{_name(path)}: {what}" if path else what, hint, f"{error.validator}".lower())
+
+
+def _likeliest(error: ValidationError) -> ValidationError:
+    """Of the choices that failed, the one that failed deepest in the value was meant; else the one that jsonschema thinks best."""
+    deepest = max(error.context, key=lambda inner: len(inner.absolute_path))
+    return deepest if len(deepest.absolute_path) > len(error.absolute_path) else best_match(error.context) or error
+
+
+def _name(path: KeyPath) -> str:
+    return ".".join(part if isinstance(part, str) and len(part) <= MAX_SHOWN else _shown(part) for part in path)
+
+
+def _parts(error: ValidationError) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The mapping that is at fault and the schema that it breaks."""
+    return cast(dict[str, Any], error.instance), cast(dict[str, Any], error.schema)
+
+
+def _unknown_keys(document: Document, error: ValidationError, path: KeyPath) -> Iterator[Problem]:
+    given, schema = _parts(error)
+    known = list(schema.get("properties", {}))
+    for key in sorted(set(given) - set(known)):
+        hint = suggestion(key, _name(path), known, list(key_paths()))
+        where = f" in {_name(path)}" if path else ""
+        yield Problem(document.mark((*path, key), key=True), f"unknown key {_shown(key)}{where}", hint, "unknown-key")
+
+
+def _missing_keys(document: Document, error: ValidationError, path: KeyPath) -> Iterator[Problem]:
+    given, schema = _parts(error)
+    properties = schema.get("properties", {})
+    for key in schema["required"]:
+        if key not in given:
+            where = f" in {_name(path)}" if path else ""
+            description = properties.get(key, {}).get("description", "")
+            hint = f"write `{key}: {properties[key]['const']}`" if "const" in properties.get(key, {}) else description
+            yield Problem(document.mark(path, key=True), f"missing key {key!r}{where}", hint, "missing-key")
+
+
+def _choice(value: Any, allowed: list[Any]) -> str:
+    near = difflib.get_close_matches(str(value)[:MAX_SHOWN], [str(a) for a in allowed], n=1, cutoff=0.6)
+    return f"did you mean {near[0]!r}?" if near else "one of: " + ", ".join(str(a) for a in allowed)
+
+
+def _value_problem(error: ValidationError) -> tuple[str, str]:
+    value, rule, wanted = cast(Any, error.instance), error.validator, cast(Any, error.validator_value)
+    shown = _shown(value)
+    if rule == "type":
+        return f"expected {_KINDS.get(str(wanted), wanted)}, got {shown}", _type_hint(value, str(wanted))
+    if rule == "enum":
+        choices: list[Any] = list(wanted)
+        if isinstance(value, bool) or value is None:
+            return f"{shown} is not a choice", f"one of: {', '.join(map(str, choices))} (quote the word if you meant text)"
+        return f"{shown} is not a choice", _choice(value, choices)
+    if rule == "const":
+        return f"expected {_shown(wanted)}, got {shown}", f"write {wanted}"
+    words = {
+        "minimum": f"{shown} is below the minimum, {wanted}",
+        "maximum": f"{shown} is above the maximum, {wanted}",
+        "exclusiveMinimum": f"{shown} must be more than {wanted}",
+        "exclusiveMaximum": f"{shown} must be less than {wanted}",
+        "minItems": f"needs at least {wanted} item{'s' if wanted != 1 else ''}",
+        "uniqueItems": "has the same item twice",
+        "minLength": "must not be empty",
+        "minProperties": "must not be empty",
+        "pattern": f"{shown} does not have the right form",
+    }
+    description = error.schema.get("description", "") if isinstance(error.schema, dict) else ""
+    return words.get(str(rule), error.message), description
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, str):
+        return repr(value if len(value) <= MAX_SHOWN else value[: MAX_SHOWN - 3] + "...")
+    if isinstance(value, dict | list):
+        return _KINDS["object" if isinstance(value, dict) else "array"]
+    return "nothing" if value is None else str(value)
+
+
+def _type_hint(value: Any, wanted: str) -> str:
+    if wanted == "boolean" and isinstance(value, str) and value.lower() in _YES_NO:
+        return f"write {_YES_NO[value.lower()]}"
+    if wanted in ("number", "integer") and isinstance(value, str):
+        return "write the number without quotes or unit"
+    if wanted == "string" and isinstance(value, int | float):
+        return f"put quotes around it: without them it is read as {_KINDS['boolean' if isinstance(value, bool) else 'number']}"
+    if wanted == "array" and not isinstance(value, dict):
+        return f"write a list: [{_shown(value) if not isinstance(value, str) else value[:MAX_SHOWN]}]"
+    return "give it a value, or remove the key if it is optional" if value is None else ""

@@ -1,0 +1,91 @@
+"""A rehearsal (`recipe run --smoke`): the recipe's whole path on a CPU in a minute or two, with as few keys changed as that takes.
+
+First what stands here, for every recipe; the recipe's own `smoke` section over it.
+"""
+
+from typing import Any
+
+from .base.errors import Mark
+from .extends import overlay
+from .metrics import JUDGED
+from .rules import has_validation
+from .sections import Launch, Recipe
+from .yaml_source import Document, KeyPath
+
+TWIN = "twin:"
+STEPS = 4  # with a checkpoint in the middle, so that there is something to resume
+ROWS = 2  # at once, and twice to a step where the recipe accumulates gradients
+EVALUATED = 4
+NEW_TOKENS = 16
+FAST_KERNELS = ("flash_attention_2", "flex_attention")  # need a GPU
+MARK = Mark("--smoke")
+
+
+def rehearsed(document: Document) -> Document:
+    """A valid recipe as its rehearsal runs it."""
+    own: dict[str, Any] = document.data.get("smoke") or {}
+    steps = (own.get("training") or {}).get("max_steps") or STEPS
+    changes = _without_needless(_changes(Recipe.from_values(document.data), steps), document.data)
+    places = dict.fromkeys(_paths(changes, ()), MARK)
+    document = overlay(document, Document(changes, places, places))
+    cut = {
+        name: {path[1:]: mark for path, mark in table.items() if path[:1] == ("smoke",)}
+        for name, table in (("keys", document.keys), ("values", document.values))
+    }
+    return overlay(document, Document(own, cut["keys"], cut["values"]))
+
+
+def _changes(recipe: Recipe, steps: int) -> dict[str, Any]:
+    """What every rehearsal changes; None takes a key away."""
+    training, model, chat = recipe.training, recipe.model, recipe.data.type == "chat"
+    half = max(steps // 2, 1)
+    return {
+        # A run: of another recipe is rehearsed too, and its twin handed on.
+        "model": ({} if model.base_model.startswith(("run:", TWIN)) else {"base_model": TWIN + model.base_model})
+        | {"trust_remote_code": None, "attn_implementation": None if model.attn_implementation in FAST_KERNELS else ...},
+        "training": {
+            "max_steps": steps,
+            "micro_batch_size": min(training.micro_batch_size, ROWS),
+            "gradient_accumulation_steps": min(training.gradient_accumulation_steps, ROWS),
+            "warmup_steps": min(training.warmup_steps, steps - 1, 1) if training.warmup_steps else ...,
+            "logging_steps": 1,
+            "eval_steps": half if has_validation(recipe) else ...,
+            "save_steps": half,
+            "trackers": None,
+        },
+        "launch": None if recipe.launch != Launch() else ...,
+        "evaluation": {
+            "max_rows": min(recipe.evaluation.max_rows or EVALUATED, EVALUATED),
+            "metrics": [name for name in recipe.evaluation.metrics if name not in JUDGED] or ["perplexity"]
+            if recipe.evaluation.judge
+            else ...,
+            "judge": None,  # nobody is asked, and paid, to judge random weights
+            "sentiment_model": None,  # as large as it is in earnest
+            "gates": None,  # a model of random weights passes none
+            "generation": {"max_new_tokens": min(recipe.evaluation.generation.max_new_tokens, NEW_TOKENS) if chat else ...},
+        },
+        "export": {"push_to_hub": None},  # nothing of a rehearsal leaves the machine
+    }
+
+
+def _unjudged(recipe: Recipe) -> list[str]:
+    return [name for name in recipe.evaluation.metrics if name not in JUDGED] or ["perplexity"]
+
+
+def _without_needless(changes: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:
+    """Without what is to stay (`...`), and without taking away what is not there."""
+    kept = {}
+    for key, value in changes.items():
+        if isinstance(value, dict):
+            if inner := _without_needless(value, values.get(key) or {}):
+                kept[key] = inner
+        elif value is not ... and not (value is None and key not in values):
+            kept[key] = value
+    return kept
+
+
+def _paths(values: dict[str, Any], at: KeyPath) -> list[KeyPath]:
+    found: list[KeyPath] = []
+    for key, value in values.items():
+        found += _paths(value, (*at, key)) if isinstance(value, dict) else [(*at, key)]
+    return found

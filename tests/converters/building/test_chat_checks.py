@@ -1,0 +1,134 @@
+"""A record is valid by its schema and by what a schema cannot say; the quick yes agrees with the slow one."""
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from recipekit.converters.building.chat_checks import is_plain_chat, record_fault
+from recipekit.schemas.validation import validator
+
+
+def said(*roles, content="text"):
+    return [{"role": role, "content": content} for role in roles]
+
+
+def reason(messages):
+    fault = record_fault("chat", {"messages": messages})
+    return fault and fault[0]
+
+
+@pytest.mark.parametrize(
+    "roles",
+    [
+        ("user", "assistant"),
+        ("system", "user", "assistant"),
+        ("user", "assistant", "user", "assistant"),
+        ("user", "assistant", "tool", "assistant"),
+        ("user", "assistant", "tool", "tool", "assistant"),
+    ],
+)
+def test_a_conversation_that_ends_with_the_assistant_is_valid(roles):
+    assert reason(said(*roles)) is None
+
+
+@pytest.mark.parametrize(
+    ("messages", "expected"),
+    [
+        ([], "no_messages"),
+        (None, "no_messages"),
+        (said("user"), "one_message"),
+        (said("user", "user", "assistant"), "roles_do_not_alternate"),
+        (said("assistant", "user", "assistant"), "roles_do_not_alternate"),
+        (said("user", "tool", "assistant"), "roles_do_not_alternate"),
+        (said("user", "assistant", "user"), "last_not_assistant"),
+        (said("system", "system", "user", "assistant"), "system_not_first"),
+        (said("user", "system", "assistant"), "system_not_first"),
+        (said("user", "bot"), "unknown_role"),
+        (said("user", "assistant", content=" \n"), "empty_content"),
+        (said("user", "assistant", content=""), "empty_content"),
+        (said("user", "assistant", content=None), "content_not_text"),
+        (said("user", "assistant", content=[{"type": "text"}]), "content_not_text"),
+        (said(*["user", "assistant"] * 501), "too_long"),
+        ([{"role": "user", "content": "a"}, {"role": "assistant", "content": "b", "train": False}], "nothing_trained"),
+    ],
+)
+def test_what_is_wrong_with_a_chat_has_a_name(messages, expected):
+    assert reason(messages) == expected
+
+
+def test_the_detail_says_which_message():
+    assert record_fault("chat", {"messages": said("user", "user")}) == ("roles_do_not_alternate", "messages[1]: user after user")
+
+
+@pytest.mark.parametrize(
+    ("kind", "fields", "expected"),
+    [
+        ("text", {"text": "a"}, None),
+        ("text", {"text": " "}, "empty_text"),
+        ("text", {}, "no_text"),
+        ("text", {"text": "a", "more": 1}, "unknown_key"),
+        ("classification", {"text": "a", "label": "x"}, None),
+        ("classification", {"text": "a", "label": ""}, "empty_label"),
+        ("classification", {"text": "a", "label": 3}, "no_label"),
+        ("classification", {"label": "x"}, "no_text"),
+    ],
+)
+def test_what_is_wrong_with_a_text_or_a_label_has_a_name(kind, fields, expected):
+    fault = record_fault(kind, fields)
+    assert (fault and fault[0]) == expected
+
+
+ODD = [
+    "",
+    " ",
+    "\n",
+    "\x1c",
+    "\x85",
+    "\u00a0",
+    "\u2028",
+    "\u3000",
+    "\ufeff",
+    " \ufeff",
+    "\ufeff.",
+    "\u200b",
+    " x",
+    "é",
+    "字",
+    "💻",
+    "a\ufeff",
+]
+CONTENTS = st.one_of(st.sampled_from(ODD), st.text(max_size=4), st.sampled_from([None, 3, ["a"], ("a",), b"a", {}]))
+ROLES = st.sampled_from(["user", "assistant", "system", "tool", "bot", None])
+MESSAGES = st.one_of(
+    st.fixed_dictionaries({"role": ROLES, "content": CONTENTS}),
+    st.fixed_dictionaries({"role": ROLES, "content": CONTENTS, "train": st.booleans()}),
+    st.fixed_dictionaries({"role": ROLES}),
+    st.fixed_dictionaries({"role": ROLES, "name": CONTENTS}),
+)
+TURNS = st.lists(st.fixed_dictionaries({"content": CONTENTS}), max_size=5).map(
+    lambda texts: [{"role": ("user", "assistant")[number % 2], **text} for number, text in enumerate(texts)]
+)
+
+
+@given(st.one_of(st.lists(MESSAGES, min_size=1, max_size=5), TURNS.filter(bool), TURNS.map(lambda turns: [*said("system"), *turns])))
+@example(said("user", "assistant", content="\ufeff"))
+@example(said("user", "assistant", content="\x1c"))
+@example([{"role": "system", "content": "s", "name": "x"}, *said("user", "assistant")])
+@example([{"role": "user", "content": ("a",)}, {"role": "assistant", "content": "b"}])
+def test_the_quick_yes_is_never_said_of_a_record_that_the_schema_or_the_rules_refuse(messages):
+    turns = messages[1:] if messages[0].get("role") == "system" else messages
+    if is_plain_chat(messages, turns):
+        assert record_fault("chat", {"messages": messages}) is None
+        assert validator("chat").is_valid({"id": "-", "messages": messages})
+
+
+@pytest.mark.parametrize("content", ["x", " x", "\nx", "é", "字", "💻"])
+def test_the_quick_yes_is_said_of_ordinary_chats(content):
+    assert is_plain_chat(said("user", "assistant", content=content), said("user", "assistant", content=content))
+    with_system = said("system", "user", "assistant", content=content)
+    assert is_plain_chat(with_system, with_system[1:])
+
+
+def test_the_quick_yes_holds_to_the_longest_chat():
+    longest = said(*["user", "assistant"] * 499)
+    assert is_plain_chat(longest, longest)
+    assert not is_plain_chat(said(*["user", "assistant"] * 501), said(*["user", "assistant"] * 501))

@@ -1,0 +1,156 @@
+"""Data sets on a hub: the real client libraries against a real server on the loopback."""
+
+import io
+import json
+import os
+
+import pytest
+from recipekit.converters.building import hub_datasets as hub_module
+from recipekit.converters.building.hub_datasets import commit_of, find_dataset
+from recipekit.converters.building.pipeline import build
+from recipekit.schemas.base.errors import UserError
+from recipekit.schemas.sections import Data, Source
+
+from tests.hub_server import Repository, serve
+
+pytest.importorskip("huggingface_hub")
+OLD, NEW = "a" * 40, "b" * 40
+ROWS = [{"text": f"text {number}", "label": number % 2} for number in range(300)]
+FEATURES = {"text": {"dtype": "string", "_type": "Value"}, "label": {"names": ["sad", "glad"], "_type": "ClassLabel"}}
+
+
+def parquet(rows):
+    import pyarrow as pa
+    import pyarrow.parquet
+
+    sink = io.BytesIO()
+    metadata = {"huggingface": json.dumps({"info": {"features": FEATURES}})}
+    pyarrow.parquet.write_table(pa.Table.from_pylist(rows).replace_schema_metadata(metadata), sink)
+    return sink.getvalue()
+
+
+@pytest.fixture(scope="module")
+def hub():
+    with serve() as server:
+        files = {"data/train-00000-of-00001.parquet": parquet(ROWS), "data/test-00000-of-00001.parquet": parquet(ROWS[:7])}
+        server.repositories["ann/moods"] = Repository({"main": NEW, "v1": OLD}, {OLD: files, NEW: files | {"broken.txt": b""}})
+        server.repositories["ann/secret"] = Repository({"main": NEW}, {NEW: {}}, token="of-ann")
+        yield server
+
+
+@pytest.fixture
+def asked(hub, monkeypatch):
+    """This process asks the loopback."""
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "ENDPOINT", hub.url)
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setenv("HF_TOKEN", "")
+    find_dataset.cache_clear()
+    yield hub
+    find_dataset.cache_clear()
+
+
+def source(path="hf:ann/moods", **settings):
+    return Source(path, "table", **settings)
+
+
+def test_a_branch_and_a_tag_stand_for_a_commit(asked):
+    assert commit_of(source()) == NEW
+    assert commit_of(source(revision="v1")) == OLD
+
+
+def test_a_commit_stands_for_itself_without_a_question(asked):
+    before = len(asked.requests)
+    assert commit_of(source(revision=OLD)) == OLD
+    assert len(asked.requests) == before
+
+
+def test_the_hub_is_asked_once_a_process_so_that_a_branch_that_moves_changes_nothing(asked):
+    assert commit_of(source()) == NEW
+    asked.repositories["ann/moods"].refs["main"] = OLD
+    try:
+        assert commit_of(source()) == NEW
+    finally:
+        asked.repositories["ann/moods"].refs["main"] = NEW
+
+
+@pytest.mark.parametrize(
+    ("path", "revision", "what"),
+    [("hf:ann/moods", "v9", "has no revision 'v9'"), ("hf:ann/none", "main", "has no such data set, or does not show it"),
+     ("hf:ann/secret", "main", "has no such data set, or does not show it"), ("hf:two words", "main", "is no data set's name")],
+)  # fmt: skip
+def test_what_the_hub_does_not_have_is_told(asked, path, revision, what):
+    with pytest.raises(UserError, match=what):
+        find_dataset(path, revision)
+
+
+def test_a_token_opens_what_is_private(asked, monkeypatch):
+    monkeypatch.setenv("HF_TOKEN", "of-ann")
+    assert find_dataset("hf:ann/secret", "main") == ("ann/secret", NEW)
+
+
+def test_a_hub_that_cannot_be_reached_is_told_with_what_to_do(asked, monkeypatch):
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
+    with pytest.raises(UserError, match="the hub cannot be reached") as caught:
+        find_dataset("hf:ann/moods", "main")
+    assert "download the data set and give its folder" in caught.value.problems[0].hint
+
+
+def test_a_converter_of_text_lines_is_refused_before_anything_is_asked(hub, tmp_path):
+    before = len(hub.requests)
+    with pytest.raises(UserError, match="the converter text reads text files"):
+        build(Data("text", (Source("hf:ann/moods", "text"),)), tmp_path / "out")
+    assert len(hub.requests) == before
+
+
+def test_rows_are_streamed_at_the_commit_that_the_manifest_records_with_labels_by_name(hub, recipe, tmp_path):
+    pytest.importorskip("datasets")
+    (tmp_path / "ann" / "moods").mkdir(parents=True)  # what `datasets` would take in place of the hub's
+    (tmp_path / "ann" / "moods" / "train.jsonl").write_text('{"text": "not this", "label": 0}\n')
+    arguments = ["convert", "--converter", "table", "hf:ann/moods", "--revision", "v1", "--hub-split", "test", "--out", "out", "--json"]
+    outcome = recipe(*arguments, cwd=tmp_path, **hub.environment(tmp_path / "cache"))
+    assert outcome.returncode == 0, outcome.stderr
+    (read,) = json.loads(outcome.stdout)["sources"]
+    assert read["files"] == [{"name": "ann/moods/test", "format": "Hugging Face data set", "commit": OLD, "rows": 7}]
+    records = [json.loads(line) for line in (tmp_path / "out" / "train.jsonl").read_text().splitlines()]
+    assert [(r["id"], r["text"], r["label"]) for r in records[:2]] == [
+        ("ann/moods/test:1", "text 0", "sad"), ("ann/moods/test:2", "text 1", "glad"),
+    ]  # fmt: skip
+    asked = [request for request in hub.requests if "/resolve/" in request]
+    assert any("data/test-00000" in request for request in asked)
+    assert not [request for request in asked if NEW in request]
+
+
+def test_a_recipe_names_a_split_that_there_is_and_else_hears_which_there_are(hub, recipe, tmp_path):
+    pytest.importorskip("datasets")
+    arguments = ["convert", "--converter", "table", "hf:ann/moods", "--hub-split", "valid", "--out", "out"]
+    outcome = recipe(*arguments, cwd=tmp_path, **hub.environment(tmp_path / "cache"))
+    assert outcome.returncode == 1
+    assert "hf:ann/moods: cannot be loaded: Bad split: valid. Available splits:" in outcome.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_without_a_network_the_command_ends_with_1_and_what_to_do(recipe, tmp_path):
+    environment = {"HF_ENDPOINT": "http://127.0.0.1:9", "HF_HOME": str(tmp_path), "HF_HUB_OFFLINE": "1"}
+    outcome = recipe("convert", "--converter", "table", "hf:ann/moods", "--out", tmp_path / "out", **environment)
+    assert outcome.returncode == 1
+    assert outcome.stderr.startswith("hf:ann/moods: the hub cannot be reached: ")
+    assert "hint: check the network and HF_ENDPOINT" in outcome.stderr
+    assert "Traceback" not in outcome.stderr
+
+
+def test_no_token_is_written_anywhere(hub, recipe, tmp_path):
+    environment = {**hub.environment(tmp_path / "cache"), "HF_TOKEN": "of-somebody-else"}
+    outcome = recipe("convert", "--converter", "table", "hf:ann/secret", "--out", tmp_path / "out", **environment)
+    assert outcome.returncode == 1
+    written = [path for path in tmp_path.rglob("*") if path.is_file() and b"of-somebody-else" in path.read_bytes()]
+    assert written == []
+    assert "of-somebody-else" not in outcome.stdout + outcome.stderr
+
+
+def test_a_name_is_told_from_a_path():
+    assert hub_module.is_on_hub(source())
+    assert not hub_module.is_on_hub(source(os.path.abspath("hf:ann/moods")))

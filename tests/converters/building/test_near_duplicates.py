@@ -1,0 +1,157 @@
+"""Texts that are nearly equal are found, and others are not."""
+
+import random
+import subprocess
+import sys
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+np = pytest.importorskip("numpy")
+pytest.importorskip("rensa")
+
+from recipekit.converters.building.near_duplicates import (  # noqa: E402
+    PERMUTATIONS,
+    SHINGLE,
+    WIDTH,
+    _shingle_hashes,
+    bands,
+    compared_text,
+    near_pairs,
+    repeated_rows,
+    signatures,
+)
+
+LETTERS = "etaoinshrdlucmfwypvbgkjxqz"
+
+
+def sentence(draw, words=100):
+    return " ".join("".join(draw.choices(LETTERS, k=draw.randrange(2, 9))) for _ in range(words))
+
+
+def edited(text, share, draw):
+    words = text.split(" ")
+    for place in draw.sample(range(len(words)), round(share * len(words))):
+        words[place] = sentence(draw, 1)
+    return " ".join(words)
+
+
+def pairs_of(tmp_path, texts, threshold=0.7):
+    path = tmp_path / "signatures"
+    path.write_bytes(signatures(texts))
+    return near_pairs(path, threshold)
+
+
+def shingles(text):
+    return {text[at : at + SHINGLE] for at in range(len(text) - SHINGLE + 1)}
+
+
+def test_planted_near_duplicates_are_found_and_nothing_else(tmp_path):
+    draw = random.Random(1)
+    texts = [sentence(draw) for _ in range(1000)]
+    planted = [(n, 1000 + n) for n in range(300)]
+    texts += [edited(texts[n], 0.03, draw) for n, _ in planted]
+    assert pairs_of(tmp_path, texts) == planted
+
+
+def test_texts_below_the_threshold_are_left_alone(tmp_path):
+    draw = random.Random(2)
+    text = sentence(draw)
+    other = edited(text, 0.4, draw)
+    assert len(shingles(text) & shingles(other)) / len(shingles(text) | shingles(other)) < 0.6
+    assert pairs_of(tmp_path, [text, other]) == []
+    assert pairs_of(tmp_path, [text, other], threshold=0.3) == [(0, 1)]
+
+
+def test_a_signature_estimates_the_jaccard_similarity():
+    draw = random.Random(3)
+    text = sentence(draw)
+    for share in (0.0, 0.1, 0.3, 1.0):
+        other = edited(text, share, draw)
+        exact = len(shingles(text) & shingles(other)) / len(shingles(text) | shingles(other))
+        first, second = np.frombuffer(signatures([text, other]), np.uint32).reshape(2, -1)
+        assert abs((first == second).mean() - exact) < 0.15
+
+
+@settings(max_examples=60)
+@given(st.lists(st.text(max_size=12), max_size=8))
+def test_every_text_has_its_own_shingles_whatever_stands_beside_it(texts):
+    together = signatures(texts)
+    alone = b"".join(signatures([text]) for text in texts)
+    assert together == alone
+    assert len(together) == WIDTH * len(texts)
+
+
+@given(st.lists(st.text(max_size=12), min_size=1, max_size=8) | st.lists(st.text(min_size=4, max_size=9), min_size=1, max_size=8))
+def test_equal_shingles_have_equal_hashes_and_others_do_not(texts):
+    lengths = np.array([len(text) for text in texts], np.int64)
+    hashes, counts = _shingle_hashes(np, "".join(texts), lengths)
+    assert len(hashes) == sum(counts)
+    of: dict[str, int] = {}
+    for text, part in zip(texts, np.split(hashes, np.cumsum(counts)[:-1]), strict=True):
+        shingles = [text[at : at + SHINGLE] for at in range(len(text) - SHINGLE + 1)]
+        found = part.tolist()
+        assert set(found[len(shingles) :]) <= {found[len(shingles) - 1] if shingles else None}, "the last one may come again"
+        for shingle, value in zip(shingles, found, strict=False):
+            assert of.setdefault(shingle, value) == value
+    assert len(set(of.values())) == len(of)
+
+
+def test_texts_too_short_to_compare_are_near_nothing(tmp_path):
+    assert pairs_of(tmp_path, ["a", "a", "", "", "字"]) == []
+
+
+def test_no_texts_have_no_pairs(tmp_path):
+    assert pairs_of(tmp_path, []) == []
+
+
+def test_lone_surrogates_are_compared_too(tmp_path):
+    text = sentence(random.Random(4))
+    assert pairs_of(tmp_path, [text + "\ud83d", text]) == [(0, 1)]
+
+
+def test_many_copies_of_one_text_cost_no_square(tmp_path):
+    """Each copy is compared with the first and a few others, so that a thousand of them do not give half a million pairs."""
+    text = sentence(random.Random(5))
+    pairs = pairs_of(tmp_path, [text] * 1000)
+    assert len(pairs) < 20_000
+    assert sum(repeated_rows(pairs, 1000)) == 999
+
+
+@pytest.mark.parametrize("threshold", [0.5, 0.6, 0.7, 0.8, 0.9, 0.95])
+def test_a_pair_at_the_threshold_is_nearly_always_a_candidate(threshold):
+    count, width = bands(threshold)
+    assert count * width <= PERMUTATIONS
+    assert 1 - (1 - threshold**width) ** count >= 0.995
+    longer = PERMUTATIONS // (width + 1)
+    assert width == 16 or 1 - (1 - threshold ** (width + 1)) ** longer < 0.995
+
+
+def test_the_first_row_of_a_chain_stays_and_a_row_is_dropped_only_for_one_that_stays():
+    assert list(repeated_rows([(0, 1), (1, 2)], 3)) == [0, 1, 0]
+    assert list(repeated_rows([(0, 1), (1, 2), (0, 2)], 3)) == [0, 1, 1]
+    assert list(repeated_rows([], 2)) == [0, 0]
+
+
+def test_chats_are_compared_without_their_system_message_and_labels_do_not_count():
+    messages = [{"role": role, "content": role} for role in ("system", "user", "assistant")]
+    assert compared_text("chat", {"messages": messages}) == "user\nassistant"
+    assert compared_text("classification", {"text": "t", "label": "x"}) == "t"
+
+
+@pytest.mark.parametrize("library", ["numpy", "rensa"])
+def test_a_missing_library_is_told_with_how_to_get_it(library):
+    code = f"""
+import sys
+sys.modules[{library!r}] = None
+from recipekit.converters.building.near import signatures
+from recipekit.schemas.errors import UserError
+try:
+    signatures(["some text"])
+except UserError as error:
+    print(error)
+"""
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert f"near-duplicates need {library}" in result.stdout
+    assert "pip install 'recipekit[data]'" in result.stdout

@@ -1,0 +1,108 @@
+"""A record becomes a line: its id, its fields, where it came from; and a digest that tells equal content."""
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from recipekit.converters.building.chat_checks import record_fault
+from recipekit.converters.building.row_encoder import Lines, content_digest, group_keys, plain_chat, with_system_prompt
+from recipekit.converters.building.row_hashes import WIDTH
+from recipekit.converters.reading.records import Record, Row
+
+
+def said(*pairs):
+    return [{"role": role, "content": content} for role, content in pairs]
+
+
+EXCHANGE = said(("user", "q"), ("assistant", "a"))
+
+
+def line(writer, row, meta=None, fields=None):
+    return orjson.loads(writer.line(Record(row, {}, meta or {}), orjson.dumps(fields or {"text": "t"})[1:-1]))
+
+
+def test_a_line_says_where_its_record_came_from():
+    row = line(Lines("messages", ""), Row(None, "a.jsonl", 3))
+    assert row == {
+        "id": "a.jsonl:3",
+        "text": "t",
+        "meta": {"origin": {"file": "a.jsonl", "line": 3, "converter": "messages@1"}},
+    }
+
+
+def test_what_a_converter_keeps_stands_before_the_origin_and_an_older_origin_is_replaced():
+    row = line(Lines("messages", ""), Row(None, "a", 1), {"topic": "x", "origin": {"file": "older"}})
+    assert list(row["meta"]) == ["topic", "origin"]
+    assert row["meta"]["origin"]["file"] == "a"
+    only = line(Lines("messages", ""), Row(None, "a", 1), {"origin": 1})
+    assert only["meta"]["origin"]["line"] == 1
+
+
+def test_ids_tell_sources_rows_on_one_line_and_records_of_one_row_apart():
+    writer = Lines("messages", "2/")
+    rows = [Row(None, "a", 1), Row(None, "a", 1), Row(None, "a", 1, 2), Row(None, "a", 1, 2), Row(None, "a", 2), Row(None, "b", 2)]
+    assert [line(writer, row)["id"] for row in rows] == ["2/a:1", "2/a:1#2", "2/a:1.2", "2/a:1.2#2", "2/a:2", "2/b:2"]
+
+
+@pytest.mark.parametrize("name", ['quo"te', "per%cent %d", "back\\slash", "n\new", "字💻.jsonl", "{}"])
+def test_any_file_name_stands_in_the_line_as_it_is(name):
+    row = line(Lines("messages", name), Row(None, name, 1))
+    assert row["id"] == f"{name}{name}:1"
+    assert row["meta"]["origin"]["file"] == name
+
+
+def test_the_digest_leaves_the_system_message_and_training_flags_out():
+    plain = content_digest("chat", {"messages": EXCHANGE})
+    assert len(plain) == WIDTH
+    assert content_digest("chat", {"messages": [*said(("system", "s")), *EXCHANGE]}) == plain
+    assert content_digest("chat", {"messages": [{**m, "train": True} for m in EXCHANGE]}) == plain
+    assert content_digest("chat", {"messages": said(("user", "q"), ("assistant", "b"))}) != plain
+
+
+def test_the_digest_of_a_text_has_its_label_in_it():
+    assert content_digest("classification", {"text": "a", "label": "x"}) != content_digest("classification", {"text": "a", "label": "y"})
+    assert content_digest("text", {"text": "a"}) == content_digest("text", {"text": "a", "meta": {}})
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from(["user", "assistant", "system", "tool"]), st.text(max_size=5)), min_size=1, max_size=5),
+    st.booleans(),
+)
+def test_the_quick_encoding_is_the_slow_one(pairs, backwards):
+    messages = [dict(reversed(m.items())) if backwards else m for m in said(*pairs)]
+    quick = plain_chat(messages)
+    if quick:
+        body, digest = quick
+        assert body == orjson.dumps({"messages": messages})[1:-1]
+        assert digest == content_digest("chat", {"messages": messages})
+        assert record_fault("chat", {"messages": messages}) is None
+
+
+def test_the_quick_encoding_takes_ordinary_chats_with_and_without_a_system_message():
+    assert plain_chat(EXCHANGE)
+    assert plain_chat([*said(("system", "s")), *EXCHANGE])
+    assert plain_chat([]) is None
+    assert plain_chat([{**m, "train": True} for m in EXCHANGE]) is None
+
+
+def test_the_recipes_system_prompt_is_for_chats_without_one():
+    assert with_system_prompt({"messages": EXCHANGE}, "Be brief.")["messages"][0] == {"role": "system", "content": "Be brief."}
+    own = {"messages": [*said(("system", "s")), *EXCHANGE]}
+    assert with_system_prompt(own, "Be brief.") is own
+    assert with_system_prompt({"text": "t"}, "Be brief.") == {"text": "t"}
+
+
+def test_group_keys_come_from_meta_and_lists_give_one_each():
+    keys = group_keys({"text": "t"}, {"author": "a", "posts": ["x", "y"], "none": None}, ["author", "posts", "none", "absent"])
+    assert len(keys) == len(set(keys)) == 3
+    assert all(len(key) == WIDTH for key in keys)
+    assert group_keys({}, {"posts": ["y"]}, ["posts"])[0] in keys
+
+
+def test_equal_values_of_different_keys_are_different_groups():
+    assert group_keys({}, {"a": 1}, ["a"]) != group_keys({}, {"b": 1}, ["b"])
+
+
+def test_rows_can_be_grouped_by_their_text():
+    assert group_keys({"text": "t"}, {}, ["text"])
+    assert group_keys({"text": "t"}, {"text": "of the source"}, ["text"]) == group_keys({}, {"text": "of the source"}, ["text"])

@@ -1,0 +1,120 @@
+"""What is kept depends on the order of the rows alone."""
+
+import orjson
+import pytest
+from recipekit.converters.building.conversion import Batch, Spec, convert_batch
+from recipekit.converters.building.row_store import Kept, divides, write_but
+from recipekit.converters.building.splits import FREE
+from recipekit.schemas.base.files import NewFile
+from recipekit.schemas.sections import Data, Source, Split
+
+from ..chats import NO_SPLIT, chat, chat_data
+
+CHATS = Spec("chat", "messages", {})
+
+
+def batch(*rows, first=1, spec=CHATS):
+    return convert_batch(spec, Batch("a", first, b"".join(orjson.dumps(row) + b"\n" for row in rows)))
+
+
+def kept_ids(kept):
+    kept.close()
+    return [orjson.loads(line)["id"] for line in kept.file.path.read_bytes().splitlines()]
+
+
+def test_repeated_rows_are_left_out_within_and_between_batches(tmp_path):
+    with Kept(chat_data(tmp_path), tmp_path / "rows") as kept:
+        kept.add(batch(chat("a"), chat("b"), chat("a")), 0)
+        kept.add(batch(chat("b"), chat("c"), chat("c"), chat("d"), first=4), 0)
+        assert kept_ids(kept) == ["a:1", "a:2", "a:5", "a:7"]
+    assert kept.ledger.dropped == {"duplicate": 3}
+    assert kept.ledger.rows_in == kept.ledger.read == 7
+    assert kept.rows_kept[0] == 4
+
+
+def test_repeated_rows_stay_where_the_recipe_wants_them(tmp_path):
+    with Kept(chat_data(tmp_path, dedup="none"), tmp_path / "rows") as kept:
+        kept.add(batch(chat("a"), chat("a")), 0)
+        assert kept_ids(kept) == ["a:1", "a:2"]
+    assert not kept.ledger.dropped
+
+
+def test_mended_rows_are_counted_once_and_only_if_they_are_kept(tmp_path):
+    found = batch(chat("a"), chat("a"), chat("b"))
+    found.changed.update({0: ("trimmed",), 1: ("trimmed",), 2: ("trimmed", "unquoted")})
+    with Kept(chat_data(tmp_path), tmp_path / "rows") as kept:
+        kept.add(found, 0)
+    assert kept.ledger.changed == {"trimmed": 2, "unquoted": 1}
+
+
+def test_what_dividing_needs_is_in_columns(tmp_path):
+    split = Split(0.1, 0.1, group_by=("tree",), stratify_by="topic")
+    data = chat_data(tmp_path, tmp_path, split=split)
+    data = data._replace(sources=(data.sources[0], data.sources[1]._replace(split="test")))
+    spec = CHATS._replace(options={"keep_meta": ["tree", "topic"]}, group_by=("tree",), stratify_by="topic")
+    with Kept(data, tmp_path / "rows") as kept:
+        kept.add(batch(chat("a", tree=1, topic="x"), chat("b", tree=[1, 2], topic="y"), spec=spec), 0)
+        kept.add(batch(chat("a", tree=1, topic="x"), chat("c", topic="x"), spec=spec), 1)
+        placed = kept.placed()
+    assert kept.named == {0: {"tree", "topic"}, 1: {"tree", "topic"}}
+    assert list(placed.owners) == [0, 1, 1, 2]
+    assert placed.keys[:16] == placed.keys[16:32]
+    assert list(placed.fixed) == [FREE, FREE, 2]
+    assert [placed.names[n] for n in placed.strata] == ["x", "y", "x"]
+
+
+def test_without_group_keys_a_row_is_its_own_group(tmp_path):
+    with Kept(chat_data(tmp_path, split=Split(0.1)), tmp_path / "rows") as kept:
+        kept.add(batch(chat("a"), chat("b")), 0)
+        placed = kept.placed()
+    assert placed.keys == kept.digests.kept
+    assert list(placed.owners) == [0, 1]
+
+
+def test_rows_can_be_taken_away_again(tmp_path):
+    pytest.importorskip("rensa")
+    split = Split(0.1, group_by=("tree",), stratify_by="topic")
+    data = chat_data(tmp_path, split=split, dedup="near")
+    spec = CHATS._replace(options={"keep_meta": ["tree", "topic"]}, group_by=("tree",), stratify_by="topic", near=True)
+    found = batch(*(chat(q, tree=[q, q + "2"], topic=q) for q in "abcd"), spec=spec)
+    found.changed.update({1: ("trimmed",), 2: ("trimmed",)})
+    with Kept(data, tmp_path / "rows") as kept:
+        kept.add(found, 0)
+        before = kept.placed()
+        kept.drop([0, 1, 0, 0])
+        placed = kept.placed()
+    assert placed.keys == before.keys[:32] + before.keys[64:]
+    assert list(placed.owners) == [0, 0, 1, 1, 2, 2]
+    assert [placed.names[n] for n in placed.strata] == ["a", "c", "d"]
+    assert len(kept.digests) == 3
+    assert kept.ledger.dropped == {"near_duplicate": 1}
+    assert kept.ledger.changed == {"trimmed": 1}
+    assert kept.ledger.rows_in == 4
+    assert kept.rows_kept[0] == 3
+
+
+@pytest.mark.parametrize(
+    ("change", "divided"),
+    [
+        ({}, False),
+        ({"split": Split(0.1, 0)}, True),
+        ({"split": Split(0, 0.1)}, True),
+        ({"dedup": "near"}, True),
+        ({"check_leaks": "near"}, True),
+        ({"sources": (Source("p", "messages", weight=2),)}, True),
+        ({"sources": (Source("p", "messages", split="train"),)}, True),
+    ],
+)
+def test_rows_are_written_twice_only_where_they_must(change, divided):
+    data = Data("chat", (Source("p", "messages"),), split=NO_SPLIT)._replace(**change)
+    assert divides(data) is divided
+
+
+@pytest.mark.parametrize("skipped", [[], [0], [2], [1, 2], [0, 1, 2, 3], [0, 3]])
+def test_parts_are_left_out(tmp_path, skipped):
+    parts = [b"one", b"", b"three", b"4"]
+    ends = [3, 3, 8, 9]
+    file = NewFile(tmp_path / "a")
+    write_but(file, b"".join(parts), ends, skipped)
+    file.close()
+    assert file.path.read_bytes() == b"".join(part for number, part in enumerate(parts) if number not in skipped)

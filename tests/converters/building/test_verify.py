@@ -1,0 +1,66 @@
+"""A published folder that is no longer what was written says so, with both hashes."""
+
+import hashlib
+
+import pytest
+from recipekit.converters.building.pipeline import build
+from recipekit.converters.building.verify import damage, own_files
+
+from ..chats import chat_data, chats, write_jsonl
+
+
+@pytest.fixture
+def folder(tmp_path):
+    build(chat_data(write_jsonl(tmp_path / "a.jsonl", chats(20))), tmp_path / "out")
+    return tmp_path / "out"
+
+
+def test_what_was_written_is_whole(folder):
+    assert damage(folder) == []
+
+
+@pytest.mark.parametrize("place", [0, 100, -1])
+def test_a_bit_that_flips_is_named_with_expected_and_actual_hash(folder, place):
+    path = folder / "train.jsonl"
+    before = path.read_bytes()
+    content = bytearray(before)
+    content[place] ^= 1
+    path.write_bytes(content)
+    (said,) = damage(folder)
+    assert str(path) in said
+    assert hashlib.sha256(before).hexdigest() in said
+    assert hashlib.sha256(content).hexdigest() in said
+
+
+def test_a_file_that_is_gone_is_named(folder):
+    (folder / "train.jsonl").unlink()
+    assert damage(folder) == [f"{folder / 'train.jsonl'} cannot be read: No such file or directory"]
+
+
+@pytest.mark.parametrize("content", [None, b"", b"{", b"[]", b"{}"])
+def test_a_manifest_of_no_use_is_named(folder, content):
+    (folder / "manifest.json").unlink()
+    if content is not None:
+        (folder / "manifest.json").write_bytes(content)
+    (said,) = damage(folder)
+    assert "manifest.json cannot be read" in said
+
+
+NAMES = ("train.jsonl", "test.jsonl")
+
+
+def test_our_own_files_are_those_of_the_manifest_alone(folder):
+    assert own_files(folder, NAMES) == {"manifest.json", "train.jsonl"}
+
+
+@pytest.mark.parametrize("content", [None, b"", b"{", b"[]", b'{"recipekit": "1"}'])
+def test_where_the_manifest_is_damaged_any_file_that_it_may_have_named_is_ours(folder, content):
+    (folder / "manifest.json").unlink()
+    if content is not None:
+        (folder / "manifest.json").write_bytes(content)
+    assert own_files(folder, NAMES) == {"manifest.json", *NAMES}
+
+
+def test_nothing_is_ours_beside_somebody_elses_manifest(folder):
+    (folder / "manifest.json").write_text('{"name": "an app", "files": {"train.jsonl": {}}}')
+    assert own_files(folder, NAMES) == set()

@@ -1,0 +1,69 @@
+"""Every folder of tests/examples/converters is a case: <converter>/<case>/{input.* or input/, expected.jsonl, options.json}.
+
+expected.jsonl has a line for each record (its fields and meta, without its origin) and for each drop ({"drop": reason}), in order.
+options.json holds the converter's options; its key `type` is the record type, if that is not the converter's first.
+UPDATE_GOLDEN=1 writes expected.jsonl anew: read the difference before you commit it.
+"""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+from recipekit.converters.building.chat_checks import record_fault
+from recipekit.converters.reading.files import source_files
+from recipekit.converters.reading.readers import read_file
+from recipekit.converters.reading.records import Drop
+from recipekit.converters.sources.registry import CONVERTERS, converter, option_problems
+
+EXAMPLES = Path(__file__).parents[2] / "examples" / "converters"
+CASES = sorted(path.parent for path in EXAMPLES.glob("*/*/expected.jsonl"))
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.parent.name}-{case.name}")
+def test_an_example_converts_to_what_stands_beside_it(case):
+    found = list(converted(case))
+    expected = case / "expected.jsonl"
+    if os.environ.get("UPDATE_GOLDEN"):
+        expected.write_text("".join(json.dumps(line, ensure_ascii=False) + "\n" for line in found), encoding="utf-8")
+    assert found == [json.loads(line) for line in expected.read_text(encoding="utf-8").splitlines()]
+
+
+@pytest.mark.parametrize("name", sorted(CONVERTERS))
+def test_every_converter_has_an_example(name):
+    assert any(case.parent.name == name for case in CASES)
+
+
+def test_every_example_folder_names_a_converter_and_has_what_it_needs():
+    for folder in EXAMPLES.glob("*/*"):
+        assert folder.parent.name in CONVERTERS, folder
+        assert (folder / "expected.jsonl").is_file() and list(folder.glob("input*")), folder
+
+
+def converted(case):
+    """The lines of expected.jsonl that the converter gives for the case's input."""
+    settings = case / "options.json"
+    options = json.loads(settings.read_text(encoding="utf-8")) if settings.is_file() else {}
+    module = converter(case.parent.name)
+    kind = options.pop("type", module.TYPES[0])
+    assert option_problems(case.parent.name, options) == []
+    unread = []
+
+    def rows():
+        for path in sorted(case.glob("input*")):
+            for file in source_files(str(path)):
+                for row in read_file(file, module.READS)[1]:
+                    if isinstance(row, Drop):
+                        unread.append({"drop": row.reason})
+                    else:
+                        yield row
+
+    for item in module.convert(rows(), kind, **options):
+        fault = None if isinstance(item, Drop) else record_fault(kind, item.fields)
+        yield from unread
+        unread.clear()
+        if isinstance(item, Drop) or fault:
+            yield {"drop": item.reason if isinstance(item, Drop) else fault[0]}
+        else:
+            yield {**item.fields, "meta": item.meta}
+    yield from unread

@@ -1,0 +1,97 @@
+"""The registry, the recipe's schema and the modules must say the same about every converter."""
+
+import inspect
+from pathlib import Path
+
+import pytest
+from recipekit.converters.reading.records import Row
+from recipekit.converters.sources.registry import CONVERTERS, converter, is_row_local, is_valid_record, option_problems
+from recipekit.schemas.validation import schema
+
+NAMES = sorted(CONVERTERS)
+
+
+def definitions():
+    return schema("recipe")["$defs"]
+
+
+def keyword_options(name):
+    parameters = inspect.signature(converter(name).convert).parameters.values()
+    return {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_options_of_a_converter_are_those_of_its_schema(name):
+    assert set(keyword_options(name)) == set(definitions()[name]["properties"])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_defaults_of_a_converter_are_those_of_its_schema(name):
+    documented = {key: option.get("default") for key, option in definitions()[name]["properties"].items()}
+    actual = {key: list(value) if isinstance(value, tuple) else value for key, value in keyword_options(name).items()}
+    assert actual == documented
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_option_is_described_and_unknown_ones_are_refused(name):
+    assert definitions()[name]["additionalProperties"] is False
+    assert all(option["description"].endswith(".") for option in definitions()[name]["properties"].values())
+    assert "unknown key 'no_such_option'" in option_problems(name, {"no_such_option": 1})[0]
+
+
+def test_the_schema_lists_the_registered_converters_in_order():
+    assert definitions()["source"]["properties"]["converter"]["enum"] == NAMES
+    assert list(CONVERTERS) == NAMES
+
+
+def test_the_schema_checks_the_options_of_every_converter():
+    checked = {
+        rule["if"]["properties"]["converter"]["const"]: rule["then"]["properties"]["options"]["$ref"]
+        for rule in definitions()["source"]["allOf"]
+    }
+    assert checked == {name: f"#/$defs/{name}" for name in NAMES}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_converter_says_what_it_makes_and_how_its_files_are_read(name):
+    module = converter(name)
+    assert module.VERSION >= 1
+    assert module.TYPES and set(module.TYPES) <= {"chat", "classification", "text"}
+    assert callable(module.READS) or module.READS in ("values", "lines", "files")
+    assert isinstance(is_row_local(name, {}), bool)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_converter_shows_a_record_in_its_docstring(name):
+    docstring = inspect.getdoc(converter(name)) or ""
+    assert "\n\n    " in docstring, "an indented record stands in the docstring"
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if converter(name).READS == "values"])
+@pytest.mark.parametrize("value", [None, 7, "text", [], {}, {"messages": 1, "conversation": 1, "conversations": 1}], ids=repr)
+def test_a_row_of_the_wrong_shape_is_accounted_for_and_never_crashes(name, value):
+    for kind in converter(name).TYPES:
+        found = list(converter(name).convert([Row(value, "f.json", 3)], kind))
+        assert found
+        assert all(item.row == Row(value, "f.json", 3) for item in found)
+
+
+def test_every_converter_module_of_the_folder_is_registered():
+    folder = Path(inspect.getfile(converter("messages"))).parent
+    written = {path.stem for path in folder.glob("*.py") if "\nTYPES = " in path.read_text(encoding="utf-8")}
+    assert written == set(CONVERTERS.values())
+
+
+def test_a_record_is_checked_by_its_schema():
+    assert is_valid_record("text", {"id": "a", "text": "b"})
+    assert not is_valid_record("text", {"id": "a", "text": " "})
+
+
+def test_rows_of_emollm_stand_alone_where_wrong_histories_are_not_looked_for():
+    assert not is_row_local("emollm", {})
+    assert is_row_local("emollm", {"drop_wrong_histories": False})
+
+
+@pytest.mark.parametrize("name", CONVERTERS)
+def test_the_recipes_schema_knows_which_records_a_converter_makes(name):
+    assert tuple(schema("recipe")["$defs"][name]["x-record-types"]) == converter(name).TYPES

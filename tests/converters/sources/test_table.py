@@ -1,0 +1,59 @@
+"""Columns become fields, by the names that the recipe gives."""
+
+import pytest
+from recipekit.converters.reading.records import Drop, Row
+from recipekit.converters.sources.table import convert, label_text
+
+
+def converted(*values, kind="classification", **options):
+    return list(convert([Row(value, "t.csv", line) for line, value in enumerate(values, 1)], kind, **options))
+
+
+def test_a_text_and_a_label_come_from_the_named_columns():
+    (record,) = converted({"review": "Great.", "stars": 5, "id": 7}, text_key="review", label_key="stars", keep_meta=["id"])
+    assert (record.fields, record.meta) == ({"text": "Great.", "label": "5"}, {"id": 7})
+
+
+def test_labels_have_the_names_that_the_recipe_gives_and_others_are_dropped():
+    one, two, three = converted(*({"text": "x", "label": label} for label in ("0", 1, "2")), label_names={0: "bad", "1": "good"})
+    assert (one.fields["label"], two.fields["label"]) == ("bad", "good")
+    assert isinstance(three, Drop) and three.reason == "label_not_named"
+
+
+@pytest.mark.parametrize(
+    ("label", "text"), [(3, "3"), (3.0, "3"), (0.5, "0.5"), (True, "true"), (False, "false"), ("joy", "joy"), (None, None), (["a"], ["a"])]
+)
+def test_numbers_and_truth_values_are_written_as_text(label, text):
+    assert label_text(label) == text
+
+
+def test_a_number_that_is_none_is_no_label():
+    assert isinstance(label_text(float("nan")), float)
+
+
+def test_a_question_and_its_answer_make_a_chat_with_a_system_message_where_the_cell_has_one():
+    rows = [{"q": "Why?", "a": "Because.", "s": "Be brief."}, {"q": "How?", "a": "So.", "s": ""}]
+    first, second = converted(*rows, kind="chat", user_key="q", assistant_key="a", system_key="s")
+    assert [m["role"] for m in first.fields["messages"]] == ["system", "user", "assistant"]
+    assert second.fields["messages"] == [{"role": "user", "content": "How?"}, {"role": "assistant", "content": "So."}]
+
+
+def test_a_template_puts_columns_together_and_a_null_leaves_nothing():
+    rows = [{"title": "Rain", "body text": "Three {days}."}, {"title": None, "body text": "No title."}, {"title": 7, "body text": "x"}]
+    found = converted(*rows, kind="text", text_template="{title}\n\n{body text}")
+    assert [record.fields["text"] for record in found] == ["Rain\n\nThree {days}.", "No title.", "7\n\nx"]
+
+
+def test_what_a_cell_holds_is_never_taken_for_a_place():
+    (record,) = converted({"template": "{label}", "label": "x"}, kind="text", text_template="{template}")
+    assert record.fields == {"text": "{label}"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "missing"),
+    [("classification", {}, "no 'label'; the row has a, text"), ("text", {"text_key": "txt"}, "no 'txt'"),
+     ("chat", {"user_key": "text", "assistant_key": "a", "system_key": "s"}, "no 's'"), ("text", {"text_template": "{a} {b}"}, "no 'b'")],
+)  # fmt: skip
+def test_a_missing_column_is_told_with_those_that_there_are(kind, options, missing):
+    (drop,) = converted({"text": "x", "a": "y"}, kind=kind, **options)
+    assert (drop.reason, missing in drop.detail) == ("missing_key", True)

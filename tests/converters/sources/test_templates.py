@@ -1,0 +1,13 @@
+from recipekit.converters.sources.templates import fill
+
+
+def test_named_places_are_filled():
+    assert fill("{text}. Will you say {word}?", text="走吧！", word="Joy") == "走吧！. Will you say Joy?"
+
+
+def test_a_value_that_looks_like_a_place_is_not_filled_again():
+    assert fill("{a} {b}", a="{b}", b="{a}") == "{b} {a}"
+
+
+def test_other_braces_stand_for_themselves():
+    assert fill('{"label": "{word}", "x": {}} {other}', word="Joy") == '{"label": "Joy", "x": {}} {other}'

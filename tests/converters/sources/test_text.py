@@ -1,0 +1,55 @@
+"""Plain text becomes documents, paragraphs or lines, and every one that is not blank becomes a record."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from recipekit.converters.reading.records import Drop, Row
+from recipekit.converters.sources import text
+
+LINES = ["", "It rained.", "For days.", "", "  ", "Then the river came.", ""]
+
+
+def texts(sample_by, lines=LINES, file="a.txt"):
+    return [record.fields["text"] for record in text.convert(rows(lines, file), sample_by=sample_by)]
+
+
+def rows(lines, file="a.txt"):
+    return [Row(line, file, number) for number, line in enumerate(lines, 1)]
+
+
+def test_a_document_is_a_file_but_for_the_white_space_at_its_ends():
+    assert texts("document") == ["It rained.\nFor days.\n\n  \nThen the river came."]
+
+
+def test_paragraphs_are_parted_by_blank_lines():
+    assert texts("paragraph") == ["It rained.\nFor days.", "Then the river came."]
+
+
+def test_lines_are_what_is_not_blank():
+    assert texts("line") == ["It rained.", "For days.", "Then the river came."]
+
+
+@pytest.mark.parametrize("sample_by", ["document", "paragraph"])
+def test_a_record_never_spans_two_files_and_stands_where_it_begins(sample_by):
+    found = list(text.convert([*rows(["", "one"], "a.txt"), *rows(["two"], "b.txt")], sample_by=sample_by))
+    assert [(record.fields["text"], str(record.row)) for record in found] == [("one", "a.txt:2"), ("two", "b.txt:1")]
+
+
+def test_a_blank_file_gives_nothing():
+    assert list(text.convert(rows(["", " "]))) == []
+
+
+def test_a_document_too_long_to_hold_is_dropped_with_what_to_do_and_the_next_is_kept(monkeypatch):
+    monkeypatch.setattr(text, "MAX_LINE", 50)
+    first, second = text.convert([*rows(["x" * 30] * 3, "a.txt"), *rows(["short"], "b.txt")])
+    assert isinstance(first, Drop) and (first.reason, str(first.row)) == ("text_too_long", "a.txt:1")
+    assert second.fields["text"] == "short"
+
+
+@given(
+    st.lists(st.text(st.characters(exclude_characters="\n\r\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029"), max_size=20)),
+    st.sampled_from(["document", "paragraph", "line"]),
+)
+def test_no_word_is_lost_and_none_is_added(lines, sample_by):
+    found = " ".join(texts(sample_by, lines)).split()
+    assert found == " ".join(lines).split()

@@ -1,0 +1,114 @@
+"""`recipe chat` as a process: through pipes, and in a terminal of its own."""
+
+import json
+import os
+import pty
+import select
+import signal
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("torch", reason="needs the extra [train]")
+
+ARGV = [sys.executable, "-c", "from recipekit.runner.cli.main import main; main()", "chat"]
+ENVIRONMENT = {**os.environ, "NO_COLOR": "1", "PYTHONSAFEPATH": "1", "CUDA_VISIBLE_DEVICES": "", "COLUMNS": "100", "LINES": "40"}
+
+
+def piped(said: str, *arguments: object) -> subprocess.CompletedProcess[str]:
+    argv = [*ARGV, *map(str, arguments)]
+    return subprocess.run(argv, input=said, capture_output=True, text=True, timeout=300, env=ENVIRONMENT)
+
+
+class Terminal:
+    """A process on a terminal of its own. It is typed to, and read until something appears."""
+
+    def __init__(self, *arguments: object) -> None:
+        self.controller, own = pty.openpty()
+        argv = [*ARGV, *map(str, arguments)]
+        self.process = subprocess.Popen(argv, stdin=own, stdout=own, stderr=own, env=ENVIRONMENT, start_new_session=True)
+        os.close(own)
+        self.seen = ""
+
+    def type(self, text: str) -> None:
+        os.write(self.controller, text.encode())
+
+    def until(self, what: str, after: int = 0) -> int:
+        """Where `what` ends, the first time that it is seen after so many characters."""
+        end = time.monotonic() + 150  # on a machine that does other things too
+        while what not in self.seen[after:]:
+            if time.monotonic() > end:
+                self.process.kill()
+                self.process.wait()
+                pytest.fail(f"{what!r} does not appear in {self.seen!r}")
+            if select.select([self.controller], [], [], 0.2)[0]:
+                self.seen += os.read(self.controller, 65536).decode("utf-8", "replace")
+        return self.seen.index(what, after) + len(what)
+
+    def ended(self) -> int:
+        end = time.monotonic() + 150
+        with suppress(OSError):  # how Linux tells that nobody holds the other end
+            while time.monotonic() < end:
+                if select.select([self.controller], [], [], 0.2)[0]:
+                    self.seen += os.read(self.controller, 65536).decode("utf-8", "replace")
+        os.close(self.controller)  # a process that is still there is hung up on
+        return self.process.wait(60)
+
+
+def test_a_piped_line_gets_its_reply_on_stdout_and_nothing_else_there(tuned_run: Path) -> None:
+    done = piped("Where does the cat sleep?\n", tuned_run)
+    assert done.returncode == 0, done.stderr
+    assert len(done.stdout.strip()) > 0
+    assert "system    Be brief. (the recipe's)" in done.stderr
+    assert "at most 6 tokens a reply" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_replies_as_json_beside_the_base_and_the_same_again_with_the_seed(tuned_run: Path) -> None:
+    options = ("--beside-base", "--json", "--temperature", 1, "--seed", 3, "--max-tokens", 12)
+    once, again = (piped("Hello cat?\nAnd the dog?\n", tuned_run, *options) for _ in range(2))
+    assert once.returncode == 0, once.stderr
+    found = [json.loads(line) for line in once.stdout.splitlines()]
+    assert [line["model"] for line in found] == ["base", "tuned"] * 2
+    assert found[0]["usage"]["prompt_tokens"] == found[1]["usage"]["prompt_tokens"] < found[2]["usage"]["prompt_tokens"]
+    assert found[0]["reply"] != found[1]["reply"]
+    assert once.stdout == again.stdout
+
+
+def test_what_cannot_be_talked_with_is_told_before_anything_is_loaded(tmp_path: Path, tiny_model: Path) -> None:
+    for arguments, what in (
+        ((tmp_path / "nothing",), "no such model folder"),
+        ((tiny_model, "--beside-base"), "is no run: there is no base model to stand beside it"),
+        ((tiny_model, "--seed", 1), "--seed has no effect at temperature 0"),
+    ):
+        refused = piped("hi\n", *arguments)
+        assert (refused.returncode, refused.stdout) == (1, "")
+        assert what in refused.stderr and "Traceback" not in refused.stderr
+
+
+def test_in_a_terminal_ctrl_c_stops_the_reply_and_ctrl_d_ends(tuned_run: Path) -> None:
+    terminal = Terminal(tuned_run, "--beside-base", "--max-tokens", 400, "--repetition-penalty", 1.3)
+    terminal.until("> ", terminal.until("Ctrl-D ends"))
+    terminal.type("Hello cat?\r")
+    replying = terminal.until("tuned")
+    terminal.process.send_signal(signal.SIGINT)
+    stopped = terminal.until("> ", terminal.until("stopped", replying))
+    terminal.type("/reset\r")
+    terminal.until("> ", terminal.until("the conversation begins anew", stopped))  # before its prompt, Ctrl-D would be nobody's
+    terminal.type("\x04")
+    assert terminal.ended() == 0
+
+
+def test_a_terminal_that_is_told_to_end_ends(tiny_model: Path) -> None:
+    terminal = Terminal(tiny_model)
+    terminal.until("> ")
+    time.sleep(2)  # a signal between the prompt and the waiting for the keyboard would be seen with the next key, or signal, only
+    while terminal.process.poll() is None:
+        terminal.process.terminate()
+        with suppress(subprocess.TimeoutExpired):
+            terminal.process.wait(30)
+    assert terminal.ended() == 130

@@ -1,0 +1,153 @@
+"""`recipe check`: files, folders and names, many at once, in four formats, with --set."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from recipekit.schemas.extends import shipped_recipes
+from recipekit.schemas.yaml_writing import to_yaml
+
+Recipe = Callable[..., Any]
+Write = Callable[..., Path]
+Minimal = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture
+def good(recipe_file: Write, minimal: Minimal) -> Path:
+    return recipe_file(to_yaml(minimal()), "good.yml")
+
+
+@pytest.fixture
+def bad(recipe_file: Write, minimal: Minimal) -> Path:
+    return recipe_file(to_yaml(minimal({"training.lora_rank": 8, "training.seed": -1})), "bad: 100%,.yml")
+
+
+def test_a_valid_recipe_is_said_to_be_valid(command_line: Recipe, good: Path) -> None:
+    assert command_line("check", good) == (0, "", "1 recipe checked: no problems\n")
+
+
+def test_shipped_recipes_are_checked_by_name(command_line: Recipe) -> None:
+    names = [path.stem for path in shipped_recipes()]
+    assert command_line("check", *names) == (0, "", f"{len(names)} recipes checked: no problems\n")
+
+
+def test_a_folder_stands_for_its_recipes(command_line: Recipe, good: Path, bad: Path) -> None:
+    outcome = command_line("check", good.parent)
+    assert outcome.code == 1
+    assert outcome.err.endswith("\n2 problems in 1 of 2 recipes\n")
+
+
+def test_the_same_recipe_twice_is_checked_once(command_line: Recipe, bad: Path) -> None:
+    assert command_line("check", bad, bad).err.endswith("\n\n2 problems\n")
+
+
+def test_every_problem_of_every_file_is_told_at_once(command_line: Recipe, bad: Path, good: Path, recipe_file: Write) -> None:
+    tabbed = recipe_file("a:\n\tb: 1", "tabs.yml")
+    outcome = command_line("check", bad, "nowhere.yml", good, tabbed, "no_such_name")
+    assert outcome.code == 1
+    for told in (
+        f"{bad}:13:3: unknown key 'lora_rank' in training\n    hint: did you mean 'lora_r'?",
+        f"{bad}:14:9: training.seed: -1 is below the minimum, 0",
+        f"{tabbed}:2:1: not YAML",
+        "nowhere.yml: no such file",
+        "no_such_name: no such recipe",
+    ):
+        assert told in outcome.err
+    assert outcome.err.endswith("\n\n5 problems in 4 of 5 recipes\n")
+    assert "Traceback" not in outcome.err
+
+
+def test_a_folder_without_recipes_is_a_problem(command_line: Recipe, tmp_path: Path) -> None:
+    outcome = command_line("check", tmp_path)
+    assert outcome.code == 1
+    assert "no recipes in this folder" in outcome.err
+
+
+def test_set_is_applied_before_checking(command_line: Recipe, good: Path) -> None:
+    outcome = command_line("check", good, "--set", "training.lora_rank=8", "--set", "data.sources.0.path=x.jsonl")
+    assert outcome.code == 1
+    assert outcome.err.startswith("--set training.lora_rank=8: unknown key 'lora_rank' in training\n    hint: did you mean 'lora_r'?")
+    assert command_line("check", good, "--set", "training.lora_r=8", "--set", "data.sources.0.converter=emogpt").code == 0
+
+
+def test_set_mends_a_recipe(command_line: Recipe, bad: Path) -> None:
+    assert command_line("check", bad, "--set", "training.lora_rank=null", "--set", "training.seed=1").code == 0
+
+
+def test_set_reaches_into_a_list(command_line: Recipe, good: Path) -> None:
+    outcome = command_line("check", good, "--set", "data.sources.0.weight=0")
+    assert outcome.err.startswith("--set data.sources.0.weight=0: data.sources.0.weight: 0 must be more than 0")
+    assert "has no item '4'" in command_line("check", good, "--set", "data.sources.4.weight=0").err
+
+
+def test_json_goes_to_stdout_and_nothing_else_does(command_line: Recipe, bad: Path, good: Path) -> None:
+    outcome = command_line("check", bad, "--json")
+    assert (outcome.code, outcome.err) == (1, "")
+    told = json.loads(outcome.out)
+    assert told["valid"] is False
+    assert told["problems"][0] == {
+        "file": str(bad), "line": 13, "column": 3, "what": "unknown key 'lora_rank' in training",
+        "hint": "did you mean 'lora_r'?", "rule": "unknown-key",
+    }  # fmt: skip
+    assert command_line("check", bad, "--format", "json").out == outcome.out
+    assert json.loads(command_line("check", good, "--json").out) == {"valid": True, "problems": []}
+
+
+def test_github_gets_an_annotation_for_each_problem(command_line: Recipe, bad: Path) -> None:
+    outcome = command_line("check", bad, "--format", "github")
+    first, second = outcome.out.splitlines()
+    escaped = str(bad).replace("%", "%25").replace(":", "%3A").replace(",", "%2C")
+    assert (
+        first
+        == f"::error file={escaped},line=13,col=3,title=unknown-key::unknown key 'lora_rank' in training (hint: did you mean 'lora_r'?)"
+    )
+    assert second.startswith(f"::error file={escaped},line=14,col=9,title=minimum::")
+
+
+def test_sarif_has_the_form_that_code_scanning_takes(command_line: Recipe, bad: Path, good: Path) -> None:
+    log = json.loads(command_line("check", bad, "--format", "sarif").out)
+    assert log["version"] == "2.1.0"
+    (run,) = log["runs"]
+    assert [rule["id"] for rule in run["tool"]["driver"]["rules"]] == ["minimum", "unknown-key"]
+    place = run["results"][0]["locations"][0]["physicalLocation"]
+    assert place["region"] == {"startLine": 13, "startColumn": 3}
+    assert place["artifactLocation"]["uri"].endswith("/bad%3A%20100%25%2C.yml")
+    assert json.loads(command_line("check", good, "--format", "sarif").out)["runs"][0]["results"] == []
+
+
+@pytest.mark.parametrize("style", ["text", "json", "github", "sarif"])
+def test_a_name_that_is_not_utf_8_is_told_with_escapes(command_line: Recipe, style: str) -> None:
+    outcome = command_line("check", "r\udcff.yml", "--format", style)
+    assert outcome.code == 1
+    assert "Traceback" not in outcome.err
+
+
+def test_the_order_of_the_arguments_does_not_change_what_is_told(command_line: Recipe, bad: Path, good: Path) -> None:
+    one, other = command_line("check", bad, good, "--json"), command_line("check", good, bad, "--json")
+    assert one == other
+
+
+def test_where_it_is_started_does_not_matter(command_line: Recipe, bad: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir("/")
+    first = command_line("check", bad)
+    monkeypatch.chdir(bad.parent)
+    assert command_line("check", bad) == first
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [{"PYTHONHASHSEED": "1"}, {"PYTHONHASHSEED": "2"}, {"LC_ALL": "C"}, {"TZ": "Asia/Kathmandu"}, {"HOME": "/nonexistent"}],
+    ids=str,
+)
+def test_the_environment_does_not_change_a_byte(variables: dict[str, str], tmp_path: Path) -> None:
+    examples = Path(__file__).parents[3] / "examples" / "recipes"
+    command = [sys.executable, "-c", "from recipekit.runner.cli.main import main; main()", "check", str(examples), "--json"]
+    plain = subprocess.run(command, capture_output=True, cwd=tmp_path)
+    other = subprocess.run(command, capture_output=True, cwd="/", env={**os.environ, **variables})
+    assert plain.returncode == 1
+    assert (other.returncode, other.stdout, other.stderr) == (plain.returncode, plain.stdout, plain.stderr)

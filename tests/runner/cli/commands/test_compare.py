@@ -1,0 +1,124 @@
+"""Runs beside each other: what differs, the paired test, and when they must not be compared. No model is needed."""
+
+import json
+
+import pytest
+from recipekit.runner.runtime.run_folder import RunFolder
+from recipekit.schemas.yaml_writing import to_yaml
+
+for package in ("numpy", "jinja2"):
+    pytest.importorskip(package, reason=f"needs the extra [eval]: {package}")
+
+SOURCES = [{"path": "/data/rows.jsonl", "converter": "messages"}]
+
+
+@pytest.fixture
+def write(tmp_path, minimal):
+    """Writes an evaluated run: `nll` of its tuned model for each of 30 rows, and changes to its recipe and facts."""
+
+    def run(name, nll, changes=None, rows=30, lock=None, trained=10, reply="Yes.", recipe="small"):
+        folder = RunFolder(tmp_path / "runs" / recipe / name)
+        values = minimal(
+            {"evaluation": {"metrics": ["perplexity", "stop_rate"]}, "name": recipe, "data.sources": SOURCES, **(changes or {})}
+        )
+        folder.write("status.json", {"recipe": recipe, "state": "done", "stages": {}})
+        folder.write(
+            "lock.json", {"recipekit": "1", "python": "3.11", "packages": {"torch": "2.0"}, "model": {"identity": "m"}, **(lock or {})}
+        )
+        folder.write("data/manifest.json", {"rows_in": rows, "rows_kept": rows, "splits": {"train": 9}})
+        folder.write("eval/metrics.json", {"rows": rows})
+        (folder / "recipe.yml").write_text(to_yaml(values), encoding="utf-8")
+        lines = [
+            {"model": model, "id": str(n), "reference": "Yes.", "reply": reply, "stopped": True, "reply_tokens": 2,
+             "nll": (20.0 if model == "base" else nll) + n % 3, "trained": trained, "correct": 4}
+            for model in ("base", "tuned") for n in range(rows)
+        ]  # fmt: skip
+        for file, content in (("predictions", lines), ("rows", [{"id": str(n)} for n in range(rows)])):
+            (folder / "eval" / f"{file}.jsonl").write_text("".join(json.dumps(line) + "\n" for line in content))
+        return str(folder.path)
+
+    return run
+
+
+def compared(command_line, *runs):
+    outcome = command_line("compare", *runs, "--json")
+    assert outcome.code == 0, outcome.err
+    return json.loads(outcome.out)
+
+
+def test_only_what_differs_is_told(command_line, write):
+    one = write("1", 10.0)
+    other = write("2", 8.0, {"training.learning_rate": 0.0005}, lock={"packages": {"torch": "2.1"}})
+    differences = compared(command_line, one, other)["differences"]
+    assert differences == {
+        "recipe": {"training.learning_rate": [0.0001, 0.0005]},
+        "data": {},
+        "environment": {"packages.torch": ["2.0", "2.1"]},
+    }
+
+
+def test_a_change_is_told_by_the_paired_test(command_line, write):
+    found = compared(command_line, write("1", 10.0), write("2", 8.0), write("3", 10.0))
+    better, same = found["metrics"]["perplexity"]["changes"]
+    assert better["distinguishable"] and better["value"] < 0 and better["high"] < 0
+    assert not same["distinguishable"] and same["value"] == 0
+    assert found["rows"] == 30 and len(found["metrics"]["perplexity"]["values"]) == 3
+
+
+def test_runs_of_other_rows_are_refused_with_how_many_they_share(command_line, write):
+    refused = command_line("compare", write("1", 10.0), write("2", 8.0, rows=20))
+    assert refused.code == 1 and refused.out == ""
+    assert "20 and 30 rows, 20 the same" in refused.err and "the same split" in refused.err
+
+
+def test_metrics_of_tokens_are_not_compared_across_tokenizers(command_line, write):
+    found = compared(command_line, write("1", 10.0), write("2", 8.0, trained=14))
+    assert list(found["metrics"]) == ["stop_rate"]
+    assert found["notes"] == ["Not compared, since the models cut the rows into different tokens: perplexity."]
+
+
+def test_only_metrics_that_all_runs_measure_are_compared(command_line, write):
+    other = write("2", 8.0, {"evaluation": {"metrics": ["stop_rate", "repetition"]}})
+    assert list(compared(command_line, write("1", 10.0), other)["metrics"]) == ["stop_rate"]
+
+
+def test_generated_labels_are_compared_as_labels(command_line, write):
+    changes = {"evaluation": {"metrics": ["accuracy"], "labels": ["Yes", "No"]}}
+    found = compared(command_line, write("1", 10.0, changes, reply="No"), write("2", 8.0, changes))
+    assert [value["value"] for value in found["metrics"]["accuracy"]["values"]] == [0, 1]
+
+
+def test_the_table_is_for_people_and_goes_to_stdout(command_line, write):
+    outcome = command_line("compare", write("1", 10.0), write("2", 8.0, {"training.learning_rate": 0.0005}))
+    assert outcome.code == 0, outcome.err
+    for part in ("A  small/1", "B  small/2", "training.learning_rate", "data: the same", "better"):
+        assert part in outcome.out, part
+
+
+def test_the_page_stands_alone_and_escapes(command_line, write, tmp_path):
+    hostile = "<script>alert(1)</script>"
+    runs = (write("1", 10.0, {"description": hostile}), write("2", 8.0))
+    outcome = command_line("compare", *runs, "--html", str(tmp_path / "new" / "page.html"))
+    assert outcome.code == 0, outcome.err
+    page = (tmp_path / "new" / "page.html").read_text(encoding="utf-8")
+    assert hostile not in page and "&lt;script&gt;" in page
+    assert "On 30 rows: B is better on perplexity than A." in page
+    assert "default-src 'none'" in page and "http://" not in page and "https://" not in page
+
+
+@pytest.mark.parametrize("count", [0, 1])
+def test_one_run_is_no_comparison(command_line, write, count):
+    refused = command_line("compare", *[write("1", 10.0)][:count])
+    assert refused.code in (1, 2) and refused.err
+
+
+def test_the_same_run_twice_is_no_comparison(command_line, write):
+    one = write("1", 10.0)
+    assert "named twice" in command_line("compare", one, one + "/").err
+
+
+def test_a_run_without_an_evaluation_is_named(command_line, write, tmp_path):
+    one, other = write("1", 10.0), write("2", 8.0)
+    (RunFolder(tmp_path / "runs/small/2") / "eval/metrics.json").unlink()
+    refused = command_line("compare", one, other)
+    assert refused.code == 1 and "has not been evaluated" in refused.err and f"recipe eval {other}" in refused.err

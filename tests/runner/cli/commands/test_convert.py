@@ -1,0 +1,177 @@
+"""`recipe convert`: with a recipe and without one; whatever happens, a folder is complete or as it was."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from recipekit.runner.cli.commands.convert import command
+from recipekit.schemas.validation import schema
+
+from ....tiny import emogpt_rows, write_jsonl
+
+CHAT = {"messages": [{"role": "user", "content": "Hi?"}, {"role": "assistant", "content": "Hello."}]}
+
+
+@pytest.fixture
+def rows(tmp_path):
+    return write_jsonl(tmp_path / "rows.jsonl", emogpt_rows(40))
+
+
+def adds_up(manifest):
+    return manifest["rows_in"] == manifest["rows_kept"] + sum(manifest["dropped"].values())
+
+
+def test_without_a_recipe_files_become_records_and_a_manifest(recipe, rows, tmp_path):
+    arguments = ["--converter", "emogpt", "--validation", "0.25", "--group-by", "tree_id", "--seed", "7"]
+    done = recipe("convert", rows, *arguments, "--out", tmp_path / "out", "--json")
+    assert done.returncode == 0, done.stderr
+    manifest = json.loads(done.stdout)
+    assert manifest["rows_in"] == 40 and adds_up(manifest)
+    assert manifest["splits"] == {"train": 30, "validation": 10}
+    assert manifest.pop("out") == str(tmp_path / "out")
+    assert json.loads((tmp_path / "out" / "manifest.json").read_text()) == manifest
+    assert len((tmp_path / "out" / "train.jsonl").read_text().splitlines()) == 30
+
+
+def test_without_json_people_get_a_table_on_stderr(recipe, rows, tmp_path):
+    done = recipe("convert", rows, "--converter", "emogpt", "--out", tmp_path / "out")
+    assert (done.returncode, done.stdout) == (0, "")
+    assert "kept" in done.stderr and "40" in done.stderr
+
+
+def test_with_a_recipe_its_own_data_section_decides(recipe, rows, tmp_path, recipe_file, minimal):
+    sources = [{"path": "rows.jsonl", "converter": "emogpt"}]
+    path = recipe_file(json.dumps(minimal({"data.sources": sources, "data.split": {"validation": 0.5}, "data.system_prompt": "Be brief."})))
+    done = recipe("convert", path, "--json", "--set", "data.split.seed=3", cwd=tmp_path)
+    manifest = json.loads(done.stdout)
+    assert manifest["out"] == "data/small" and manifest["splits"] == {"train": 20, "validation": 20}
+    first = json.loads((tmp_path / "data" / "small" / "train.jsonl").read_text().splitlines()[0])
+    assert first["messages"][0] == {"role": "system", "content": "Be brief."}
+
+
+def test_an_option_of_the_converter_is_heeded(recipe, rows, tmp_path):
+    plain = [{**row, "metadata": row["metadata"] | {"augmented": False}} for row in emogpt_rows(3)]
+    write_jsonl(rows, plain)
+    arguments = ["--converter", "emogpt", "--option", "require_augmented=false", "--out", tmp_path / "out", "--json"]
+    assert json.loads(recipe("convert", rows, *arguments).stdout)["rows_kept"] == 3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["--converter", "emogpt"], 2, "--converter needs --out DIR"),
+        (["--converter", "emogpt", "--out", "out", "--option", "require_augmented"], 2, "expected key=value"),
+        (["--converter", "emogpt", "--out", "out", "--option", "require_augmentd=true"], 1, "did you mean 'require_augmented'?"),
+        (["--converter", "emogpt", "--out", "out", "--type", "text"], 1, "makes chat records, not text"),
+        (["--converter", "nope", "--out", "out"], 2, "is not one of"),
+        (["second.jsonl"], 2, "one RECIPE, or --converter NAME PATH..."),
+    ],
+)
+def test_wrong_usage_is_told_and_nothing_is_written(recipe, rows, tmp_path, arguments, code, said):
+    done = recipe("convert", rows, *arguments, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (code, "")
+    assert said in done.stderr and "Traceback" not in done.stderr
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["rows.jsonl"]
+
+
+def test_a_file_that_is_not_there_is_told(recipe, tmp_path):
+    done = recipe("convert", tmp_path / "absent.jsonl", "--converter", "messages", "--out", tmp_path / "out")
+    assert done.returncode == 1
+    assert "absent.jsonl: no such data file" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_bad_rows_are_all_named_by_file_and_line_and_the_old_folder_stays(recipe, tmp_path):
+    path, out = tmp_path / "rows.jsonl", tmp_path / "out"
+    write_jsonl(path, [CHAT])
+    assert recipe("convert", path, "--converter", "messages", "--out", out).returncode == 0
+    before = {file.name: file.read_bytes() for file in out.iterdir()}
+    write_jsonl(path, [CHAT, {"messages": []}, CHAT, {"nothing": 1}])
+    done = recipe("convert", path, "--converter", "messages", "--out", out)
+    assert done.returncode == 1
+    assert "rows.jsonl:2" in done.stderr and "rows.jsonl:4" in done.stderr
+    assert {file.name: file.read_bytes() for file in out.iterdir()} == before
+
+
+def test_a_folder_that_is_somebody_elses_is_left_alone(recipe, rows, tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "thesis.txt").write_text("years of work")
+    done = recipe("convert", rows, "--converter", "emogpt", "--out", tmp_path / "out")
+    assert done.returncode == 1
+    assert "exists and was not written by recipekit" in done.stderr
+    assert (tmp_path / "out" / "thesis.txt").read_text() == "years of work"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda n: n.name)
+def test_a_conversion_that_is_stopped_exits_130_and_leaves_nothing(tmp_path, number):
+    many = {**CHAT, "padding": "x" * 2000}
+    with (tmp_path / "rows.jsonl").open("w") as stream:
+        for index in range(60_000):
+            stream.write(json.dumps(many | {"n": index}) + "\n")
+    arguments = ["convert", "rows.jsonl", "--converter", "messages", "--dedup", "none", "--out", "out"]
+    text = "from recipekit.runner.cli.main import main; main()"
+    process = subprocess.Popen([sys.executable, "-c", text, *arguments], cwd=tmp_path, env={**os.environ, "PYTHONSAFEPATH": "1"},
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)  # fmt: skip
+    while not list(tmp_path.glob(".out.*")) and process.poll() is None:
+        time.sleep(0.005)
+    process.send_signal(number)
+    said = process.communicate(timeout=30)[1]
+    assert (process.returncode, said.strip()) == (130, "interrupted")
+    assert [path.name for path in tmp_path.iterdir()] == ["rows.jsonl"]
+
+
+@pytest.mark.parametrize(
+    ("content", "said"), [("", "the sources hold no rows"), ('{"messages": []}\n', "no row is left of 1: 1 no messages")]
+)
+def test_a_conversion_to_nothing_is_no_success(command_line, tmp_path, content, said):
+    (tmp_path / "rows.jsonl").write_text(content)
+    outcome = command_line("convert", "--converter", "messages", tmp_path / "rows.jsonl", "--max-dropped", "1", "--out", tmp_path / "out")
+    assert (outcome.code, outcome.out) == (1, "")
+    assert said in outcome.err
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_option_that_a_recipe_would_ignore_is_wrong_usage(command_line):
+    outcome = command_line("convert", "quickstart", "--seed", "7", "--dedup", "near")
+    assert outcome.code == 2
+    assert "--seed, --dedup: only with --converter" in outcome.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--validation", "2"], "2.0 is not in the range 0<=x<=0.9"),
+        (["--validation", "nan"], "nan is not in the range 0<=x<=0.9"),
+        (["--test", "-0.1"], "-0.1 is not in the range 0<=x<=0.9"),
+        (["--test", "inf"], "inf is not in the range 0<=x<=0.9"),
+        (["--validation", "0.6", "--test", "0.6"], "their sum must be below 1"),
+        (["--max-dropped", "-1"], "-1.0 is not in the range 0<=x<=1"),
+        (["--max-dropped", "NaN"], "NaN is not in the range 0<=x<=1"),
+        (["--seed", "-1"], "-1 is not in the range 0<=x<=4294967295"),
+        (["--group-by", ""], "--group-by, --stratify-by: name a key of meta"),
+        (["--stratify-by", ""], "--group-by, --stratify-by: name a key of meta"),
+        (["--set", "training.lora_r=3"], "--set: only with a RECIPE"),
+    ],
+)
+def test_options_that_no_recipe_could_say_are_wrong_usage(command_line, rows, tmp_path, arguments, said):
+    outcome = command_line("convert", rows, "--converter", "emogpt", "--out", tmp_path / "out", *arguments)
+    assert (outcome.code, outcome.out) == (2, "")
+    assert said in " ".join(outcome.err.split())
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_ranges_of_the_options_are_those_of_a_recipe():
+    parameters = {parameter.name: parameter.type for parameter in command.params}
+    known = {**schema("recipe")["$defs"]["split"]["properties"], **schema("recipe")["properties"]["data"]["properties"]}
+    for name in ("validation", "test", "seed", "max_dropped"):
+        assert (parameters[name].min, parameters[name].max) == (known[name]["minimum"], known[name]["maximum"]), name
+
+
+def test_a_revision_of_a_file_is_wrong_usage(command_line, tmp_path):
+    outcome = command_line("convert", "--converter", "table", "rows.csv", "--revision", "v1", "--out", tmp_path / "out")
+    assert outcome.code == 2
+    assert "are for hf: data sets" in outcome.err

@@ -1,0 +1,54 @@
+"""`recipe doctor` as a person starts it."""
+
+import json
+import os
+
+import pytest
+from recipekit.schemas.extends import shipped_recipes
+
+
+@pytest.fixture(autouse=True)
+def cpu(monkeypatch, tmp_path):
+    monkeypatch.setenv("RECIPEKIT_DEVICE", "cpu")
+    monkeypatch.chdir(tmp_path)
+
+
+def test_every_shipped_recipe_has_a_computed_need(command_line):
+    outcome = command_line("doctor", "--json")
+    facts = json.loads(outcome.out)
+    assert outcome.code == 0
+    assert len(facts["recipes"]) == len(shipped_recipes())
+    assert [row["recipe"] for row in facts["recipes"] if not row["parameters"] or not row["memory"] or not row["disk"]] == []
+    assert facts["memory"]["total"] >= facts["memory"]["available"] > 0
+
+
+def test_the_tables_name_every_recipe_in_full(command_line):
+    outcome = command_line("doctor")
+    assert [path.stem for path in shipped_recipes() if path.stem not in outcome.out] == []
+    assert "This machine" in outcome.out and "cores" in outcome.out and "none: training runs on the CPU" in outcome.out
+
+
+def test_a_named_recipe_that_cannot_be_trained_here_exits_1_with_the_reason(command_line, tmp_path):
+    (tmp_path / "rows.jsonl").write_text("{}\n")
+    text = "recipe: 1\nname: big\nmodel: {base_model: meta-llama/Llama-2-7b-hf}\n"
+    text += "data: {type: chat, sources: [{path: rows.jsonl, converter: messages}]}\ntraining: {adapter: lora, learning_rate: 1e-4}\n"
+    (tmp_path / "big.yml").write_text(text + "launch: {engine: deepspeed, zero_stage: 3}\n")
+    outcome = command_line("doctor", "big.yml")
+    assert outcome.code == 1
+    assert "big: launch.zero_stage: DeepSpeed trains under Axolotl on GPUs only" in outcome.out
+
+
+def test_an_old_driver_is_told_and_its_gpu_counted(command_line, tmp_path, monkeypatch):
+    monkeypatch.delenv("RECIPEKIT_DEVICE")
+    script = tmp_path / "nvidia-smi"
+    script.write_text('#!/bin/sh\ncase "$*" in *compute_cap*) exit 2;; *) echo "Tesla V100, 16160, 450.80";; esac\n')
+    script.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    facts = json.loads(command_line("doctor", "--json").out)
+    assert [gpu["name"] for gpu in facts["gpus"]] == ["Tesla V100"]
+    assert "too old" in facts["gpu_note"]
+
+
+def test_a_recipe_that_is_not_there_is_named(command_line):
+    outcome = command_line("doctor", "nowhere")
+    assert outcome.code == 1 and "nowhere" in outcome.err

@@ -1,0 +1,74 @@
+"""`recipe new`: what it writes is valid as it is."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from recipekit.schemas.extends import shipped_recipes
+from recipekit.schemas.recipe import check_recipe, load_recipe
+
+Recipe = Callable[..., Any]
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_a_new_recipe_is_valid_and_its_path_goes_to_stdout(command_line: Recipe) -> None:
+    outcome = command_line("new", "mine")
+    assert (outcome.code, outcome.out) == (0, "mine.yml\n")
+    assert check_recipe(Path("mine.yml")) == []
+    assert load_recipe("mine.yml").recipe.name == "mine"
+
+
+@pytest.mark.parametrize("parent", [path.stem for path in shipped_recipes()])
+def test_a_new_recipe_from_another_differs_from_it_in_name_only(command_line: Recipe, parent: str) -> None:
+    command_line("new", "mine", "--from", parent)
+    made, original = load_recipe("mine.yml").recipe, load_recipe(parent).recipe
+    assert made._replace(name=original.name, description=original.description) == original
+    assert f"extends: {parent} " in Path("mine.yml").read_text()
+
+
+def test_a_parent_in_another_folder_is_named_from_the_new_recipe(command_line: Recipe, here: Path) -> None:
+    command_line("new", "base", "--folder", "with space")
+    assert command_line("new", "mine", "--from", "with space/base.yml", "--folder", "a/b").code == 0
+    assert 'extends: "../../with space/base.yml" ' in Path("a/b/mine.yml").read_text()
+    assert check_recipe(Path("a/b/mine.yml")) == []
+
+
+def test_editors_find_the_schema(command_line: Recipe) -> None:
+    command_line("new", "mine", "--folder", "deep/er")
+    line = Path("deep/er/mine.yml").read_text().splitlines()[0]
+    assert line.startswith("# yaml-language-server: $schema=")
+    assert os.path.isfile(Path("deep/er") / line.partition("=")[2])
+
+
+def test_nothing_is_overwritten(command_line: Recipe) -> None:
+    Path("mine.yml").write_text("precious")
+    outcome = command_line("new", "mine")
+    assert outcome.code == 1
+    assert outcome.err == "mine.yml: exists already\n    hint: choose another name, or remove it\n"
+    assert Path("mine.yml").read_text() == "precious"
+
+
+def test_a_folder_that_cannot_be_made_is_told(command_line: Recipe) -> None:
+    outcome = command_line("new", "mine", "--folder", "/proc/x")
+    assert (outcome.code, outcome.out) == (1, "")
+    assert outcome.err.startswith("/proc/x/mine.yml: cannot be written: ") and "choose another folder with --folder" in outcome.err
+
+
+@pytest.mark.parametrize("name", ["Mine", "a b", "../x", "", "x" * 64, "-x"])
+def test_a_name_of_the_wrong_form_is_refused(command_line: Recipe, here: Path, name: str) -> None:
+    assert command_line("new", "--", name).code == 1
+    assert list(here.iterdir()) == []
+
+
+def test_a_parent_that_is_nowhere_is_refused(command_line: Recipe, here: Path) -> None:
+    outcome = command_line("new", "mine", "--from", "quikstart")
+    assert outcome.code == 1
+    assert "did you mean 'quickstart'?" in outcome.err
+    assert list(here.iterdir()) == []

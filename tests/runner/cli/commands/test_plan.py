@@ -1,0 +1,89 @@
+"""`recipe plan` as a person starts it: figures that can be worked out, and what cannot fit."""
+
+import json
+
+import pytest
+
+from ....tiny import emogpt_rows, write_jsonl
+
+TEXT = """recipe: 1
+name: small
+model: {base_model: openai-community/gpt2}
+data: {type: chat, sources: [{path: rows.jsonl, converter: emogpt}], split: {validation: 0.125, seed: 7}}
+training: {adapter: none, learning_rate: 1e-4, micro_batch_size: 2, gradient_accumulation_steps: 3, num_epochs: 2, sequence_len: 128}
+"""
+
+
+@pytest.fixture
+def small(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("RECIPEKIT_DEVICE", "cpu")
+    write_jsonl(tmp_path / "rows.jsonl", emogpt_rows(48))
+    (tmp_path / "small.yml").write_text(TEXT)
+    return "small.yml"
+
+
+def test_steps_and_sizes_are_computed_and_nothing_is_left_behind(small, command_line, tmp_path):
+    outcome = command_line("plan", small, "--json")
+    facts = json.loads(outcome.out)
+    assert outcome.code == 0 and facts["problems"] == []
+    assert facts["splits"] == {"train": 42, "validation": 6}
+    assert facts["batch"] == {"micro_batch_size": 2, "gradient_accumulation_steps": 3, "processes": 1, "rows": 6}
+    assert facts["steps"] == 14
+    assert facts["model"]["parameters"] == facts["needs"]["trained_parameters"] == 124_439_808
+    assert facts["needs"]["memory"]["parts"]["optimizer"] == 8 * 124_439_808
+    assert sum(facts["needs"]["memory"]["parts"].values()) == facts["needs"]["memory"]["needed"]
+    assert {path.name for path in tmp_path.iterdir()} == {"small.yml", "rows.jsonl"}
+
+
+def test_people_see_the_sum_part_by_part(small, command_line):
+    outcome = command_line("plan", small)
+    assert "2 x 3 x 1 = 6 rows" in outcome.out
+    assert "124,439,808 parameters" in outcome.out
+    assert "needed for rows of 128 tokens" in outcome.out and "996 MB  optimizer" in outcome.out
+
+
+def test_what_cannot_fit_exits_1_with_its_sum(small, command_line):
+    outcome = command_line("plan", small, "--set", "model.base_model=meta-llama/Llama-2-7b-hf", "--set", "training.save_total_limit=1000")
+    assert outcome.code == 1
+    assert "the checkpoints do not fit on the disk" in outcome.err or "does not fit in memory" in outcome.err
+
+
+def test_of_a_model_that_nobody_knows_nothing_is_said(small, command_line):
+    outcome = command_line("plan", small, "--set", "model.base_model=some/model", "--json")
+    facts = json.loads(outcome.out)
+    assert (facts["model"], facts["needs"], facts["unknown"]) == (None, None, "the model's size")
+    assert facts["steps"] == 14 and outcome.code == 0
+
+
+def test_how_many_blocks_texts_fill_is_not_guessed(small, command_line, tmp_path):
+    (tmp_path / "texts.train").write_text("".join(f"the {n}. line has as many words as babylm wants a line to have\n" for n in range(4)))
+    (tmp_path / "text.yml").write_text(
+        "recipe: 1\nname: texts\nmodel: {base_model: openai-community/gpt2}\n"
+        "data: {type: text, sources: [{path: texts.train, converter: babylm}], split: {validation: 0.25}}\n"
+        "training: {adapter: none, learning_rate: 1e-4}\n"
+    )
+    assert json.loads(command_line("plan", "text.yml", "--json").out)["steps"] is None
+    assert "known when the texts are tokenised" in command_line("plan", "text.yml").out
+
+
+def test_without_a_row_to_train_on_no_step_is_counted(small, command_line, tmp_path):
+    sources = f"data.sources=[{{path: {tmp_path / 'rows.jsonl'}, converter: emogpt, split: test}}]"
+    outcome = command_line("plan", small, "--set", sources)
+    assert (outcome.code, outcome.out) == (1, "")
+    assert "the train split has no row to train on" in outcome.err and "rows were read: give more" in outcome.err
+
+
+def test_without_any_row_no_step_is_counted(small, command_line, tmp_path):
+    write_jsonl(tmp_path / "rows.jsonl", [])
+    outcome = command_line("plan", small)
+    assert (outcome.code, outcome.out) == (1, "")
+    assert "the sources hold no rows" in outcome.err
+
+
+def test_rows_that_have_yet_to_be_generated_are_told_with_the_command_that_makes_them(command_line, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    outcome = command_line("plan", "introspection_smollm")
+    assert (outcome.code, outcome.out) == (1, "")
+    assert "the rows have not been generated yet" in outcome.err
+    assert "hint: recipe generate introspection_smollm makes them" in outcome.err

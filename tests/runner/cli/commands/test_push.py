@@ -1,0 +1,128 @@
+"""`recipe push` to a hub on the loopback, by the hub's own client; and what is never sent to any."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("huggingface_hub", reason="needs the extra [train]")
+
+from ....hub_uploads import TOKEN, serve  # noqa: E402
+
+PLAIN = "a1loopbacktokenforuploads"  # as no pattern knows it
+CARD = "---\nlicense: apache-2.0\nbase_model: owner/base\n---\n\n# tiny\n"
+
+
+@pytest.fixture
+def hub():
+    with serve() as running:
+        yield running
+
+
+@pytest.fixture
+def run(tuned_run: Path, tmp_path: Path) -> Path:
+    """A run with an adapter on a base that is on the hub, trained from a folder of this machine, with its card."""
+    folder = tmp_path / "runs" / "tiny" / "20260101-000000-aaaaaa"
+    shutil.copytree(tuned_run, folder)
+    recipe = (folder / "recipe.yml").read_text()
+    start, end = recipe.index("model: {"), recipe.index("\n", recipe.index("model: {"))
+    (folder / "recipe.yml").write_text(f"{recipe[:start]}model: {{base_model: owner/base}}{recipe[end:]}export: {{push_to_hub: me/tiny}}\n")
+    (folder / "model" / "README.md").write_text(CARD)
+    return folder
+
+
+@pytest.fixture
+def push(recipe, hub, tmp_path):
+    def pushed(*arguments, token: str = TOKEN):
+        return recipe("push", *arguments, cwd=tmp_path, **hub.environment(tmp_path / "home", token))
+
+    return pushed
+
+
+def test_every_file_arrives_byte_for_byte_in_a_private_repository(run: Path, push, hub) -> None:
+    done = push("tiny", "--json")
+    assert done.returncode == 0, done.stderr
+    facts = json.loads(done.stdout)
+    assert facts["repo"] == "me/tiny" and facts["commit"].startswith(f"{hub.url}/me/tiny/commit/")
+    assert hub.private == {"me/tiny": True}
+    there = hub.files["me/tiny"]
+    here = {path.name: path.read_bytes() for path in (run / "model").iterdir()}
+    adapter, of_run = json.loads(there.pop("adapter_config.json")), json.loads(here.pop("adapter_config.json"))
+    assert there == here and any(name.endswith(".safetensors") for name in there)
+    assert adapter == {**of_run, "base_model_name_or_path": "owner/base"}, "not the folder that it was trained from"
+    assert facts["bytes"] == sum(file["bytes"] for file in facts["files"])
+    assert TOKEN not in done.stdout + done.stderr
+
+
+def test_a_second_push_sends_no_weight_again(run: Path, push, hub) -> None:
+    assert push(run, "me/other", "--public").returncode == 0
+    assert hub.private == {"me/other": False}
+    hub.requests.clear()
+    assert push(run, "me/other", "--public").returncode == 0
+    assert not [request for request in hub.requests if request.startswith("PUT ")]
+
+
+def test_a_dry_run_lists_what_would_be_sent_and_asks_nobody(run: Path, push, hub) -> None:
+    done = push(run, "me/tiny", "--dry-run", token="")
+    assert done.returncode == 0, done.stderr
+    size = (run / "model" / "adapter_model.safetensors").stat().st_size
+    assert f"{size:,}  adapter_model.safetensors" in done.stderr
+    assert "nothing was sent" in done.stderr and done.stdout == ""
+    assert hub.requests == []
+
+
+SPOILT = {
+    "no card": (lambda run: (run / "model" / "README.md").unlink(), "there is no model card"),
+    "no safetensors": (lambda run: (run / "model" / "adapter_model.safetensors").unlink(), "has no weights in safetensors"),
+    "a pickle": (lambda run: (run / "model" / "training_args.bin").write_bytes(b"\x80\x04"), "may run code when it is loaded"),
+    "a secret": (lambda run: (run / "model" / "notes.txt").write_text("token: hf_" + "a1" * 17), "holds what looks like a secret"),
+    "a secret in the weights' header": (
+        lambda run: (run / "model" / "x.safetensors").write_bytes(b"\x10\0\0\0\0\0\0\0{}sk-" + b"b2" * 20), "holds what looks like a secret"),
+    "a secret of the environment": (lambda run: (run / "model" / "notes.txt").write_text(f"x={PLAIN}"), "holds what looks like a secret"),
+    "a link": (lambda run: (run / "model" / "more.txt").symlink_to("/etc/hostname"), "is a link"),
+    "a rehearsal": (lambda run: (run / "status.json").write_text('{"state": "done", "rehearsal": true}'), "is a rehearsal"),
+    "a gate": (lambda run: (run / "status.json").write_text('{"state": "refused", "reason": "gates: acc"}'), "is not done, but refused (gates: acc)"),
+    "a local base": (lambda run: (run / "recipe.yml").write_text((run / "recipe.yml").read_text().replace("owner/base", "./base")), "by a folder of this machine"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SPOILT)
+def test_what_must_not_be_sent_is_refused_before_anybody_is_asked(run: Path, push, hub, name: str) -> None:
+    spoil, what = SPOILT[name]
+    spoil(run)
+    refused = push(run, "me/tiny", token=PLAIN)
+    assert refused.returncode == 1, refused.stderr
+    assert PLAIN not in refused.stderr
+    assert what in refused.stderr and "Traceback" not in refused.stderr
+    assert hub.requests == []
+
+
+def test_without_a_token_and_without_merged_weights_it_says_how_to_get_them(run: Path, push, hub) -> None:
+    assert "`hf auth login`, or the variable HF_TOKEN" in push(run, "me/tiny", token="").stderr
+    assert "recipe merge" in push(run, "me/tiny", "--merged").stderr
+    assert hub.requests == []
+
+
+def test_what_the_hub_refuses_is_told_without_the_token(run: Path, push, hub) -> None:
+    for arguments, token, what in (
+        ((run, "others/tiny"), TOKEN, "does not let you write there"),
+        ((run, "me/tiny"), TOKEN[:-1], "does not let you write there"),
+        ((run, "me/ti ny"), TOKEN, "is no repository's name"),
+    ):
+        refused = push(*arguments, token=token)
+        assert refused.returncode == 1 and what in refused.stderr, refused.stderr
+        assert token not in refused.stderr and "Traceback" not in refused.stderr
+
+
+def test_a_repository_that_more_people_see_than_was_asked_for_gets_nothing(run: Path, push, hub) -> None:
+    hub.files["me/tiny"], hub.private["me/tiny"] = {}, False
+    refused = push(run, "me/tiny")
+    assert refused.returncode == 1 and "is public: nothing was sent" in refused.stderr
+    assert hub.files["me/tiny"] == {} and not [request for request in hub.requests if "commit" in request or "PUT" in request]
+
+
+def test_weights_of_another_model_do_not_stay_beside_these(run: Path, push, hub) -> None:
+    hub.files["me/tiny"], hub.private["me/tiny"] = {"model-00001-of-00002.safetensors": b""}, True
+    refused = push(run, "me/tiny")
+    assert refused.returncode == 1 and "model-00001-of-00002.safetensors" in refused.stderr

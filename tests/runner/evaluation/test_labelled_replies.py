@@ -1,0 +1,60 @@
+"""Which label a generated reply is, and the commonest label as a baseline."""
+
+import json
+
+import pytest
+from recipekit.runner.evaluation.labelled_replies import INVALID, classified, label_columns, label_index, label_table, majority_label
+from recipekit.runner.evaluation.metrics import Case
+
+LABELS = ["low", "medium", "high"]
+
+
+def case(number, reply, reference="low", fraction=None):
+    meta = {} if fraction is None else {"fraction": fraction}
+    return Case(str(number), reference, reply, True, 1, 0.0, 0, 0, meta=meta)
+
+
+@pytest.mark.parametrize(
+    ("reply", "index"),
+    [
+        ("low", 0), ("High", 2), (" medium\n", 1), ('"high"', 2), ("low.", 0), ("“high”。", 2), ("**low**", 0),
+        ("", INVALID), ("lower", INVALID), ("low or high", INVALID), ("The level is high", INVALID), ("lo w", INVALID), ("中", INVALID),
+    ],
+)  # fmt: skip
+def test_a_reply_is_a_label_only_when_it_says_nothing_else(reply, index):
+    assert label_index(reply, LABELS) == index
+
+
+def test_a_case_keeps_its_true_label_and_its_fraction():
+    row = classified(case(1, "High", "medium", 0.6), LABELS)
+    assert (row.truth, row.predicted, row.labels, row.fraction) == (1, 2, 3, 0.6)
+
+
+def chat(reply):
+    return {"messages": [{"role": "user", "content": "?"}, {"role": "assistant", "content": reply}]}
+
+
+def test_the_majority_is_that_of_the_training_replies():
+    assert majority_label(map(chat, ["high", "low", "high", "nonsense", "nonsense", "nonsense"]), LABELS) == 2
+    assert majority_label(map(chat, ["medium", "low"]), LABELS) == 0
+
+
+@pytest.fixture
+def columns(tmp_path):
+    train = tmp_path / "train.jsonl"
+    train.write_text("".join(json.dumps(chat(reply)) + "\n" for reply in ("low", "low", "high")))
+    cases = [case(1, "low"), case(2, "maybe"), case(3, "high", "high"), case(4, "low", "no label at all")]
+    return label_columns({"base": cases, "tuned": cases}, LABELS, train)
+
+
+def test_the_baseline_answers_every_row_with_the_commonest_label(columns):
+    assert [row.predicted for row in columns["majority"]] == [0, 0, 0]
+    assert [row.truth for row in columns["majority"]] == [0, 0, 2]
+
+
+def test_a_row_whose_own_reply_is_no_label_is_left_out_for_every_model(columns):
+    assert {tuple(row.id for row in rows) for rows in columns.values()} == {("1", "2", "3")}
+
+
+def test_the_table_has_a_last_column_for_invalid_replies(columns):
+    assert label_table(columns, LABELS, "tuned") == [[1, 0, 0, 1], [0, 0, 0, 0], [0, 0, 1, 0]]

@@ -1,0 +1,207 @@
+"""Predictions to metrics.json: the same rows for every model, the data's own replies beside them, gates."""
+
+import json
+import math
+
+import pytest
+from recipekit.runner.evaluation.metrics import Case
+from recipekit.runner.evaluation.scoring import Training, check_gates, read_cases, score
+from recipekit.schemas.base.errors import UserError
+from recipekit.schemas.sections import Evaluation, Gate
+
+pytest.importorskip("numpy", reason="needs the extra [train]: numpy")
+FACTS = {"split": "validation", "base_model": "some/model"}
+
+
+def line(model, number, **changes):
+    fields = {
+        "model": model, "id": str(number), "reference": "Yes ✅.", "reply": "Yes.", "stopped": True, "reply_tokens": 2,
+        "nll": 10.0, "trained": 10, "correct": 4, "original_tokens": 20,
+    }  # fmt: skip
+    return fields | changes
+
+
+@pytest.fixture
+def cases(tmp_path):
+    """Cases read from lines as the evaluator writes them."""
+
+    def read(*lines):
+        path = tmp_path / "predictions.jsonl"
+        path.write_text("".join(json.dumps(entry) + "\n" for entry in lines))
+        return read_cases(path)
+
+    return read
+
+
+def scored(found, *metrics, **changes):
+    return score(Evaluation(metrics=metrics, **changes), found, FACTS)
+
+
+def test_both_models_have_the_same_rows_in_the_same_order(cases):
+    found = cases(*(line("base", n) for n in (3, 1, 2)), *(line("tuned", n) for n in (2, 9, 3)))
+    assert {model: [case.id for case in rows] for model, rows in found.items()} == {"base": ["2", "3"], "tuned": ["2", "3"]}
+
+
+def test_a_row_that_was_written_twice_counts_once_as_it_was_written_last(cases):
+    found = cases(line("base", 1, nll=1.0), line("base", 1, nll=2.0), line("tuned", 1))
+    assert [case.nll for case in found["base"]] == [2.0]
+
+
+def test_fields_that_are_no_business_of_the_metrics_are_left_out(cases):
+    assert cases(line("base", 1, further="x"))["base"] == [Case("1", "Yes ✅.", "Yes.", True, 2, 10.0, 10, 4, 20)]
+
+
+def test_a_torn_last_line_is_left_out(tmp_path):
+    (tmp_path / "p.jsonl").write_text(json.dumps(line("base", 1)) + "\n" + json.dumps(line("tuned", 1))[:-3])
+    assert list(read_cases(tmp_path / "p.jsonl")) == ["base"]
+
+
+def test_numbers_by_hand(cases):
+    found = cases(
+        *(line("base", n, nll=20.0, stopped=False) for n in range(4)), *(line("tuned", n, nll=10.0, stopped=n < 3) for n in range(4))
+    )
+    metrics = scored(found, "perplexity", "token_accuracy", "stop_rate")
+    models = metrics["models"]
+    assert (metrics["rows"], metrics["split"], metrics["confidence"]) == (4, "validation", 0.95)
+    assert models["base"]["perplexity"]["value"] == pytest.approx(math.exp(2), abs=1e-6)
+    assert models["tuned"]["perplexity"]["value"] == pytest.approx(math.e, abs=1e-6)
+    assert models["tuned"]["token_accuracy"] == {"value": 40, "low": 40, "high": 40}
+    assert (models["base"]["stop_rate"]["value"], models["tuned"]["stop_rate"]["value"]) == (0, 75)
+    assert metrics["differences"]["perplexity"]["value"] == pytest.approx(math.e - math.exp(2), abs=1e-6)
+    assert metrics["differences"]["perplexity"]["distinguishable"] is True
+
+
+def test_every_metric_tells_its_unit_and_which_way_is_better(cases):
+    metrics = scored(cases(line("base", 1), line("tuned", 1)), "perplexity", "reply_tokens", "repetition")["metrics"]
+    assert metrics == {
+        "perplexity": {"unit": "", "better": "lower"},
+        "reply_tokens": {"unit": "tokens", "better": ""},
+        "repetition": {"unit": "%", "better": "lower"},
+    }
+
+
+def test_the_datas_own_replies_are_measured_where_they_can_be_and_nowhere_else(cases):
+    pytest.importorskip("emoji", reason="needs the extra [data]: emoji")
+    models = scored(cases(line("base", 1), line("tuned", 1)), "perplexity", "emoji_rate", "stop_rate")["models"]
+    assert list(models["reference"]) == ["emoji_rate"]
+    assert models["reference"]["emoji_rate"]["value"] == 1
+    assert models["tuned"]["emoji_rate"]["value"] == 0
+
+
+def test_models_that_are_the_same_cannot_be_told_apart(cases):
+    change = scored(cases(line("base", 1), line("tuned", 1), line("base", 2), line("tuned", 2)), "perplexity")["differences"]["perplexity"]
+    assert change == {"value": 0, "low": 0, "high": 0, "distinguishable": False}
+
+
+def test_what_cannot_be_measured_is_null_and_is_not_distinguishable(cases):
+    lines = [line(model, n, original_tokens=None) for model in ("base", "tuned") for n in range(3)]
+    metrics = scored(cases(*lines), "token_reduction")
+    nothing = {"value": None, "low": None, "high": None}
+    assert metrics["models"]["tuned"]["token_reduction"] == nothing
+    assert metrics["differences"]["token_reduction"] == nothing | {"distinguishable": False}
+    json.dumps(metrics, allow_nan=False)
+
+
+def test_a_perplexity_that_overflows_is_null(cases):
+    lines = [line(model, n, nll=1e6, trained=1) for model in ("base", "tuned") for n in range(3)]
+    metrics = scored(cases(*lines), "perplexity")
+    assert metrics["models"]["tuned"]["perplexity"]["value"] is None
+    json.dumps(metrics, allow_nan=False)
+
+
+@pytest.mark.parametrize(
+    ("gate", "value", "passed"),
+    [
+        (Gate(max=3), 3.0, True),
+        (Gate(max=3), 3.1, False),
+        (Gate(min=3), 3.0, True),
+        (Gate(min=3), 2.9, False),
+        (Gate(min=1, max=3), 2.0, True),
+        (Gate(min=1, max=3), 0.0, False),
+        (Gate(max=0), 0.0, True),
+        (Gate(min=0), None, False),
+        (Gate(), 2.0, True),
+    ],
+)
+def test_a_gate_lets_pass_what_is_within_its_limits_and_never_what_was_not_measured(gate, value, passed):
+    result = check_gates(Evaluation(gates={"perplexity": gate}), {"perplexity": {"value": value}})
+    assert result == {"perplexity": {"value": value, "min": gate.min, "max": gate.max, "passed": passed}}
+
+
+def test_gates_are_about_the_tuned_model(cases):
+    lines = [*(line("base", n, nll=1.0) for n in range(2)), *(line("tuned", n, nll=90.0) for n in range(2))]
+    assert scored(cases(*lines), "perplexity", gates={"perplexity": Gate(max=2)})["gates"]["perplexity"]["passed"] is False
+
+
+def test_the_same_predictions_give_the_same_numbers(cases):
+    lines = [line(model, n, nll=float(n)) for model in ("base", "tuned") for n in range(9)]
+    assert scored(cases(*lines), "perplexity") == scored(cases(*reversed(lines)), "perplexity")
+
+
+LABELS = ("low", "medium", "high")
+
+
+@pytest.fixture
+def levels(tmp_path):
+    """Predictions of four rows in two words, one of which stands in training."""
+    (tmp_path / "train.jsonl").write_text(
+        "".join(
+            json.dumps(
+                {
+                    "id": f"t{n}",
+                    "messages": [{"role": "user", "content": "?"}, {"role": "assistant", "content": "low"}],
+                    "meta": {"word": "Joy"},
+                }
+            )
+            + "\n"
+            for n in range(3)
+        )
+    )
+    rows = [("1", "low", "Joy", 0.1), ("2", "high", "Joy", 0.9), ("3", "medium", "Fear", 0.5), ("4", "low", "Fear", 0.2)]
+    given = {"base": ["low", "low", "what?", "low"], "tuned": ["low", "high", "medium", "high"]}
+    (tmp_path / "rows.jsonl").write_text(
+        "".join(json.dumps({"id": i, "meta": {"word": word, "fraction": share}}) + "\n" for i, _, word, share in rows)
+    )
+    (tmp_path / "predictions.jsonl").write_text(
+        "".join(
+            json.dumps(line(model, row[0], reference=row[1], reply=reply)) + "\n"
+            for model, replies in given.items()
+            for row, reply in zip(rows, replies, strict=True)
+        )
+    )
+    evaluation = Evaluation(metrics=("accuracy", "invalid_rate", "rank_correlation", "stop_rate"), labels=LABELS, seen_by="word")
+    training = Training(tmp_path / "train.jsonl", {"train_loss": 0.5, "validation_loss": None})
+    return evaluation, read_cases(tmp_path / "predictions.jsonl", tmp_path / "rows.jsonl"), training
+
+
+def test_replies_are_scored_as_labels_beside_the_commonest_label(levels):
+    evaluation, found, training = levels
+    metrics = score(evaluation, found, FACTS, training)
+    accuracy = {model: values["accuracy"]["value"] for model, values in metrics["models"].items() if "accuracy" in values}
+    assert accuracy == {"base": 0.5, "tuned": 0.75, "majority": 0.5}
+    assert metrics["models"]["base"]["invalid_rate"]["value"] == 25
+    assert metrics["models"]["majority"]["rank_correlation"]["value"] is None
+    assert "stop_rate" not in metrics["models"]["majority"]
+    assert metrics["confusion"] == [[1, 0, 1, 0], [0, 1, 0, 0], [0, 0, 1, 0]]
+
+
+def test_seen_and_unseen_words_are_told_apart(levels):
+    evaluation, found, training = levels
+    parts = score(evaluation, found, FACTS, training)["slices"]
+    assert {name: (part["rows"], part["models"]["tuned"]["accuracy"]["value"]) for name, part in parts.items()} == {
+        "word seen in training": (2, 1.0),
+        "word not seen in training": (2, 0.5),
+    }
+
+
+def test_a_key_that_no_row_has_is_seen_nowhere_and_refused(levels):
+    evaluation, found, training = levels
+    with pytest.raises(UserError, match="no training row has 'wrod' in its meta"):
+        score(evaluation._replace(seen_by="wrod"), found, FACTS, training)
+
+
+def test_gates_limit_losses_too_and_what_was_not_measured_does_not_pass(levels):
+    evaluation, found, training = levels
+    gated = evaluation._replace(gates={"train_loss": Gate(max=1.0), "validation_loss": Gate(max=1.2), "accuracy": Gate(min=0.9)})
+    gates = score(gated, found, FACTS, training)["gates"]
+    assert {name: gate["passed"] for name, gate in gates.items()} == {"train_loss": True, "validation_loss": False, "accuracy": False}

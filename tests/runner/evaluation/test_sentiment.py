@@ -1,0 +1,72 @@
+"""Sentiment of replies by the emotion of their prompts: by hand, and as the source's committed counts and report have it."""
+
+import json
+
+import pytest
+from recipekit.runner.evaluation.sentiment import GROUP_OF, GROUPS, by_group, counted, percentages
+
+
+def test_the_28_emotions_stand_in_one_group_each():
+    assert {group: len(emotions) for group, emotions in GROUPS.items()} == {"positive": 14, "neutral": 2, "negative": 12}
+    assert len(GROUP_OF) == 28
+    assert (GROUP_OF["curiosity"], GROUP_OF["realization"], GROUP_OF["confusion"], GROUP_OF["surprise"]) == (
+        "positive", "positive", "negative", "neutral",
+    )  # fmt: skip
+
+
+def test_shares_by_hand():
+    pairs = [("joy", "love"), ("joy", "neutral"), ("love", "anger"), ("love", "joy"), ("fear", "surprise")]
+    counts = counted(pairs)
+    assert counts == {"joy": {"love": 1, "neutral": 1}, "love": {"anger": 1, "joy": 1}, "fear": {"surprise": 1}}
+    assert by_group(counts) == {
+        "positive": {"rows": 4, "positive": 50.0, "neutral": 25.0, "negative": 25.0},
+        "negative": {"rows": 1, "positive": 0.0, "neutral": 100.0, "negative": 0.0},
+    }
+
+
+def test_prompts_weigh_the_same_and_not_emotions():
+    counts = {"joy": {"joy": 30}, "grief": {"grief": 20}, "pride": {"neutral": 10}}
+    assert by_group(counts)["positive"] == {"rows": 40, "positive": 75.0, "neutral": 25.0, "negative": 0.0}
+
+
+def test_an_unknown_emotion_is_not_passed_over():
+    with pytest.raises(KeyError, match="glee"):
+        by_group({"joy": {"glee": 1}})
+
+
+def test_nothing_gives_nothing():
+    assert by_group({}) == {} and percentages({}) == {}
+
+
+def test_the_committed_percentages_come_from_the_committed_counts(realdata):
+    folder = realdata / "babylm_alpaca" / "quantitative_analysis"
+    counts = json.loads((folder / "sentiment_analysis_results.json").read_text())
+    detailed = json.loads((folder / "sentiment_analysis_detailed_results.json").read_text())
+    compared = 0
+    for emotion, models in detailed.items():
+        for model, facts in models.items():
+            assert facts["counts"] == counts[emotion][model]
+            assert percentages(counts[emotion][model]) == pytest.approx(facts["percentages"], abs=0.01)
+            compared += 1
+    assert compared == 14
+
+
+# Table 17 of the report: for each group of prompts (positive, neutral, negative), the shares of positive, neutral and negative replies
+TABLE_17 = {
+    "gpt2-medium": {"positive": (41.05, 52.27, 6.68), "neutral": (35.00, 60.00, 5.00), "negative": (28.57, 59.14, 12.29)},
+    "gpt2-medium-babylm-instruction": {"positive": (94.75, 4.53, 0.72), "neutral": (86.67, 11.67, 1.67), "negative": (78.86, 7.71, 13.43)},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("model", TABLE_17)
+def test_the_reports_table_is_of_whole_replies_in_our_groups_of_the_real_prompts(realdata, model):
+    """Each of its percentages is a whole number of the prompts that our grouping gives, to within its own rounding."""
+    prompts = json.loads((realdata / "babylm_alpaca/quantitative_analysis/emotion_prompts.json").read_text())
+    sizes = {group: sum(len(prompts[emotion]) for emotion in emotions) for group, emotions in GROUPS.items()}
+    assert (sizes, sum(sizes.values())) == ({"positive": 419, "neutral": 60, "negative": 350}, 829)
+    for group, shares in TABLE_17[model].items():
+        replies = [round(share * sizes[group] / 100) for share in shares]
+        assert sum(replies) == sizes[group]
+        counts = {GROUPS[group][0]: {GROUPS[kind][0]: count for kind, count in zip(GROUPS, replies, strict=True)}}
+        found = by_group(counts)[group]
+        assert [found[kind] for kind in GROUPS] == pytest.approx(shares, abs=0.01)

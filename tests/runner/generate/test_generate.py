@@ -1,0 +1,362 @@
+"""Generating from start to end against real servers that misbehave, with a process that is killed, and with keys that must not be seen."""
+
+import json
+import os
+import random
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from recipekit.runner.generate.generate import generate_rows
+from recipekit.schemas.base.errors import GateError, UserError
+
+from . import servers
+from .conftest import KEY
+from .servers import OK, reply, serving, status, then
+
+
+def rows(folder: Path) -> list[dict]:
+    return [json.loads(line) for line in (folder / "rows.jsonl").read_bytes().splitlines()]
+
+
+def used(manifest) -> dict:
+    (facts,) = manifest["providers"].values()
+    return facts
+
+
+def test_every_request_becomes_a_row_in_the_order_of_the_input(generating, tmp_path) -> None:
+    manifest, server = generating(reply(lambda exchange: f"love | joy {exchange.body['seed']}"))
+    assert (manifest["rows_in"], manifest["rows_kept"], manifest["requests"], manifest["rows"]) == (6, 6, 6, 6)
+    assert [(row["question_id"], row["run_number"]) for row in rows(tmp_path / "out")] == [(f"s{n}", r) for n in range(3) for r in (1, 2)]
+    assert {row["provider"] for row in rows(tmp_path / "out")} == {"openai_compatible"}
+    assert sorted({body["seed"] for body in server.asked}) == [42, 43], "each repetition has a seed of its own"
+    assert used(manifest)["prompt_tokens"] == 6 * 7
+
+
+def test_no_more_requests_are_under_way_than_allowed(generating) -> None:
+    def slowly(exchange):
+        time.sleep(0.05)
+        reply()(exchange)
+
+    _, server = generating(slowly, count=12, limits={"concurrency": 3})
+    assert server.most_under_way == 3
+
+
+WRONG = {
+    "429": status(429, "slow down"), "500": status(500), "503": status(503), "a cut connection": servers.cut,
+    "malformed JSON": servers.malformed, "JSON of another shape": servers.other_shape, "a page": servers.wrong_type,
+}  # fmt: skip
+
+
+def test_what_goes_wrong_once_is_tried_again(generating, tmp_path) -> None:
+    manifest, server = generating(then(*WRONG.values(), reply()), count=4, limits={"concurrency": 8})
+    assert manifest["rows_kept"] == 8
+    assert used(manifest)["retried"] == len(WRONG)
+    assert len(server.asked) == 8 + len(WRONG)
+    with sqlite3.connect(tmp_path / "requests.sqlite") as log:
+        told = " ".join(error for (error,) in log.execute("select error from failures"))
+    log.close()
+    for word in ("status 429: slow down", "status 500", "status 503", "peer closed", "not a chat completion", "text/html, not JSON"):
+        assert word in told
+
+
+@pytest.mark.parametrize("behave", [servers.hang(), servers.slow_loris], ids=["a hang", "a body that drips"])
+def test_a_reply_that_takes_too_long_is_cut_by_time(generating, behave) -> None:
+    started = time.monotonic()
+    manifest, _ = generating(then(behave, reply()), count=1, limits={"timeout": 0.5, "concurrency": 1})
+    assert manifest["rows_kept"] == 2
+    assert time.monotonic() - started < 10
+
+
+@pytest.mark.parametrize("behave", [servers.endless, servers.announced, servers.gzip_bomb], ids=lambda behave: behave.__name__)
+def test_a_body_without_end_is_cut_by_bytes_and_not_asked_for_again(generating, tmp_path, behave) -> None:
+    manifest, server = generating(then(behave, reply()), count=1, max_dropped=1, limits={"concurrency": 1, "timeout": 20})
+    assert manifest["dropped"] == {"failed": 1}
+    assert manifest["rows_kept"] == 1
+    assert getattr(server, "sent", 0) < 64 << 20
+    assert (tmp_path / "requests.sqlite").stat().st_size < 1 << 20
+
+
+def test_retry_after_is_honoured_by_every_request_to_that_provider(generating) -> None:
+    came: list[float] = []
+
+    def behave(exchange):
+        came.append(time.monotonic())
+        (status(429, retry_after="1") if exchange.number == 0 else reply())(exchange)
+
+    manifest, _ = generating(behave, count=4, limits={"concurrency": 1})
+    assert manifest["rows_kept"] == 8
+    assert came[1] - came[0] >= 0.95
+
+
+def test_half_a_stream_is_no_reply(generating, tmp_path) -> None:
+    broken = servers.streamed(["lo", "ve"], done=False)
+    manifest, server = generating(then(broken, servers.streamed(["joy", " | hope"])), count=1, provider={"stream": True})
+    assert manifest["rows_kept"] == 2
+    assert {row["raw_model_output"] for row in rows(tmp_path / "out")} == {"joy | hope"}
+    assert server.asked[0]["stream"] is True
+    assert used(manifest)["unmetered"] == 2, "nobody told how many tokens it were"
+
+
+def test_a_redirect_to_another_host_is_refused_and_nothing_is_sent_there(generating) -> None:
+    with serving(reply()) as other, pytest.raises(UserError, match="redirects to 127.0.0.1, another host"):
+        generating(servers.redirect(f"{other.url}/chat/completions"))
+    assert other.asked == []
+
+
+@pytest.mark.parametrize("code", [401, 403, 404])
+def test_a_refused_key_ends_it_at_once(generating, code: int) -> None:
+    with pytest.raises(UserError, match=f"status {code}: no such key"):
+        generating(status(code, "no such key"), limits={"concurrency": 1})
+
+
+def test_a_provider_that_is_down_is_given_up(generating) -> None:
+    with pytest.raises(UserError, match="10 requests in a row failed"):
+        generating(status(500, "down"), count=20, limits={"retries": 0})
+
+
+def test_refused_and_empty_replies_are_asked_again_with_another_seed_and_counted(generating, tmp_path, section, questions) -> None:
+    def behave(exchange):
+        first = exchange.body["seed"] < 1000
+        said = {"第0句话": "", "第1句话": "I'm sorry, but I can't help with that."}
+        key = exchange.prompt.removeprefix("Emotions in ").removesuffix("?")
+        reply(said.get(key, "x | y") if first or key == "第1句话" else "love")(exchange)
+
+    story = {"task": "rewrite", "options": {"read": "chinese", "write": "story"}}
+    with pytest.raises(GateError, match="1 of 3 rows cannot be used"):
+        generating(behave, max_dropped=0.1, limits={"attempts": 2}, **story)
+    manifest, server = generating(behave, max_dropped=0.4, limits={"attempts": 2}, **story)
+    assert manifest["dropped"] == {"refused": 1}
+    assert (used(manifest)["kept"], used(manifest)["refused"], used(manifest)["asked_again"]) == (2, 1, 2)
+    assert server.asked == [], "the log held every reply of the first time"
+
+
+def test_a_ceiling_stops_cleanly_and_what_was_answered_is_not_asked_again(generating, tmp_path) -> None:
+    with pytest.raises(GateError, match="limits.max_requests: 4") as stopped:
+        generating(reply(), limits={"max_requests": 4, "concurrency": 3})
+    assert stopped.value.exit_code == 3
+    assert not (tmp_path / "out").exists()
+    manifest, server = generating(reply())
+    assert manifest["rows_kept"] == 6
+    assert len(server.asked) == 2
+
+
+def test_tokens_and_money_are_never_spent_beyond_their_ceilings(generating, tmp_path) -> None:
+    price = {"price": {"input": 1_000_000, "output": 1_000_000, "currency": "USD"}}
+    sampling = {"max_new_tokens": 5}
+    for name, ceiling in (("max_tokens", 100), ("max_cost", 100)):
+        (tmp_path / "requests.sqlite").unlink(missing_ok=True)
+        with pytest.raises(GateError, match=f"limits.{name}: 100"):
+            generating(reply(), provider=price, sampling=sampling, limits={name: ceiling, "concurrency": 4}, count=40)
+        with sqlite3.connect(tmp_path / "requests.sqlite") as log:
+            tokens, cost = log.execute("select sum(prompt_tokens + completion_tokens), sum(cost) from replies").fetchone()
+        log.close()
+        assert 0 < tokens <= 100
+        assert cost == pytest.approx(tokens)
+
+
+def test_the_cost_is_told_only_where_a_price_is_given(generating) -> None:
+    manifest, _ = generating(reply(), provider={"price": {"input": 2, "output": 4, "currency": "CNY"}})
+    assert used(manifest)["cost"] == {"CNY": round(6 * (7 * 2 + 5 * 4) / 1e6, 6)}
+
+
+def test_without_a_price_there_is_no_cost(generating) -> None:
+    manifest, _ = generating(reply())
+    assert "cost" not in used(manifest)
+
+
+def test_several_providers_share_the_requests_by_weight_and_always_the_same_ones(tmp_path, section, questions, quiet, planted) -> None:
+    questions(60)
+    with serving(reply()) as server:
+        one = {"provider": "openai_compatible", "base_url": server.url, "key_name": "PLANTED_API_KEY"}
+        several = section(server.url, providers=[one | {"model": "a", "weight": 3}, one | {"model": "b"}])
+        manifest = generate_rows(several, tmp_path / "out", tmp_path / "log.sqlite", tmp_path, quiet, "key")
+        asked = len(server.asked)
+        generate_rows(several, tmp_path / "out", tmp_path / "log.sqlite", tmp_path, quiet, "key")
+        assert len(server.asked) == asked == 120
+    shares = {name.rpartition("/")[2]: facts["requests"] for name, facts in manifest["providers"].items()}
+    assert sum(shares.values()) == 120
+    assert 70 <= shares["a"] <= 110
+    assert {row["model"] for row in rows(tmp_path / "out")} == {"a", "b"}
+
+
+def test_a_key_is_seen_by_the_provider_alone(generating, tmp_path, quiet) -> None:
+    """The server throws the key back in its errors; no file, message or line of the display repeats it."""
+    seen = []
+
+    def behave(exchange):
+        seen.append(exchange.headers["authorization"])
+        then(status(500, f"bad thing with {KEY}"), status(400, f"Bearer {KEY} is odd"), reply())(exchange)
+
+    with pytest.raises(UserError) as told:
+        generating(behave, limits={"concurrency": 1})
+    with pytest.raises(UserError) as ended:
+        generating(status(401, f"wrong key {KEY}"), provider={"model": "other"})
+    assert set(seen) == {f"Bearer {KEY}"}
+    assert "***" in str(ended.value)
+    texts = [str(told.value), str(ended.value), repr(ended.value), str(quiet.lines)]
+    assert not any(KEY in text for text in texts)
+    assert not any(KEY.encode() in path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
+
+
+def test_without_its_key_nothing_is_asked_and_the_name_is_told(generating, monkeypatch) -> None:
+    monkeypatch.delenv("PLANTED_API_KEY")
+    with pytest.raises(UserError, match="PLANTED_API_KEY is not set"):
+        generating(reply(), provider={"key_name": "PLANTED_API_KEY"})
+
+
+SCRIPT = """
+import sys
+from pathlib import Path
+from recipekit.runner.generate.generating import generate_rows
+from recipekit.runner.display import Display
+from recipekit.schemas.generate_sections import Generate
+import json
+folder, values = Path(sys.argv[1]), json.loads(sys.argv[2])
+with Display() as display:
+    generate_rows(Generate.from_values(values), folder / "out", folder / "requests.sqlite", folder, display, "key")
+"""
+
+
+class Killable:
+    """A job in a process of its own."""
+
+    def __init__(self, folder: Path, url: str, prompt: Path, source: Path, runs: int):
+        provider = {"provider": "openai_compatible", "model": "m", "base_url": url}
+        self.folder = folder
+        self.values = {"task": "ask", "prompt": str(prompt), "input": str(source), "providers": [provider], "options": {"runs": runs},
+                       "limits": {"concurrency": 8, "timeout": 20, "retries": 2, "attempts": 1}}  # fmt: skip
+
+    def start(self) -> subprocess.Popen:
+        argv = [sys.executable, "-c", SCRIPT, str(self.folder), json.dumps(self.values)]
+        return subprocess.Popen(argv, stderr=subprocess.PIPE, start_new_session=True)
+
+    def answered(self) -> int:
+        try:
+            with sqlite3.connect(f"file:{self.folder / 'requests.sqlite'}?mode=ro", uri=True) as log:
+                return log.execute("select count(*) from replies").fetchone()[0]
+        except sqlite3.OperationalError:
+            return 0
+
+
+def named(exchange) -> str:
+    return f"love | word{exchange.body['seed']} | {exchange.prompt[12:-1]}"
+
+
+def test_kill_9_in_the_middle_repeats_no_answered_request_and_ends_with_the_same_rows(tmp_path, questions, section) -> None:
+    gate = {"open": 13}
+
+    def behave(exchange):
+        with exchange.server.lock:
+            allowed = gate["open"] > 0
+            gate["open"] -= 1
+        if not allowed:
+            time.sleep(30)
+        reply(named)(exchange)
+
+    section("http://127.0.0.1/v1")  # writes the prompt
+    with serving(behave) as server:
+        job = Killable(tmp_path / "a", server.url, tmp_path / "prompt.yml", questions(10), runs=4)
+        job.folder.mkdir()
+        process = job.start()
+        while job.answered() < 13:
+            assert process.poll() is None
+            time.sleep(0.02)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+        first = [json.dumps(body) for body in server.answered]
+        gate["open"] = 10**9
+        assert len(first) == 13
+        again = job.start()
+        assert again.wait(60) == 0, again.stderr.read().decode()
+        again.stderr.close()
+        assert len(server.answered) == 40
+        assert sorted(map(json.dumps, server.answered)) == sorted({json.dumps(body) for body in server.answered}), "none was answered twice"
+        whole = Killable(tmp_path / "b", server.url, tmp_path / "prompt.yml", tmp_path / "subtitles.csv", runs=4)
+        whole.folder.mkdir()
+        undisturbed = whole.start()
+        undisturbed.communicate()
+    assert (job.folder / "out" / "rows.jsonl").read_bytes() == (whole.folder / "out" / "rows.jsonl").read_bytes()
+
+
+def test_a_storm_of_kills_repeats_no_more_than_what_was_under_way(tmp_path, questions, section) -> None:
+    def behave(exchange):
+        time.sleep(0.03)
+        reply(named)(exchange)
+
+    section("http://127.0.0.1/v1")
+    chance = random.Random(7)
+    with serving(behave) as server:
+        job = Killable(tmp_path, server.url, tmp_path / "prompt.yml", questions(30), runs=4)
+        for _ in range(3):
+            process = job.start()
+            target = job.answered() + chance.randint(5, 25)
+            while job.answered() < target and process.poll() is None:
+                time.sleep(0.005)
+            os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()
+        last = job.start()
+        _, said = last.communicate()
+        assert last.returncode == 0, said.decode()
+    assert len(rows(tmp_path / "out")) == 120
+    assert len(server.asked) <= 120 + 3 * 8, "at most the eight under way at each kill are asked again"
+
+
+def test_ctrl_c_waits_for_the_replies_under_way_and_keeps_them(tmp_path, questions, section) -> None:
+    def behave(exchange):
+        time.sleep(0.4)
+        reply(named)(exchange)
+
+    section("http://127.0.0.1/v1")
+    with serving(behave) as server:
+        job = Killable(tmp_path, server.url, tmp_path / "prompt.yml", questions(30), runs=4)
+        process = job.start()
+        while len(server.asked) < 8:
+            time.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=30)
+        time.sleep(0.2)
+        assert b"generating was stopped by SIGINT" in said
+        assert job.answered() == len(server.asked) == len(server.answered) < 120
+
+
+def test_two_processes_do_not_share_a_log(tmp_path, questions, section, quiet, planted) -> None:
+    questions()
+    with serving(servers.hang(3)) as server:
+        job = Killable(tmp_path, server.url, tmp_path / "prompt.yml", tmp_path / "subtitles.csv", runs=1)
+        generate = section(server.url)
+        process = job.start()
+        while not server.asked:
+            time.sleep(0.02)
+        with pytest.raises(UserError, match="in use by another process"):
+            generate_rows(generate, tmp_path / "out", tmp_path / "requests.sqlite", tmp_path, quiet, "key")
+        process.kill()
+        process.communicate()
+
+
+def test_two_rows_that_ask_the_same_are_asked_once(generating, tmp_path) -> None:
+    path = tmp_path / "twins.csv"
+    path.write_text("name,chinese\na,一样\nb,一样\n", encoding="utf-8")
+    manifest, server = generating(reply(), input=str(path))
+    assert manifest["rows_kept"] == 4
+    assert len(server.asked) == 2
+
+
+def test_a_reply_that_was_cut_is_left_out_unless_the_recipe_keeps_it(generating) -> None:
+    manifest, _ = generating(reply("love", finish="length"), max_dropped=1)
+    assert manifest["dropped"] == {"cut": 6}
+    kept, _ = generating(reply("love", finish="length"), filters={"keep_cut": True})
+    assert kept["rows_kept"] == 6
+
+
+def test_a_content_filter_is_a_refusal_that_is_not_asked_about_again(generating) -> None:
+    answer = {"error": {"message": "Input data may contain inappropriate content", "code": "data_inspection_failed"}}
+    manifest, server = generating(lambda exchange: exchange.send("HTTP/1.1 400 X", answer), count=1, max_dropped=1)
+    assert manifest["dropped"] == {"refused": 2}
+    assert len(server.asked) == 2
+    _, again = generating(lambda exchange: exchange.send(OK, {}), count=1, max_dropped=1)
+    assert again.asked == []

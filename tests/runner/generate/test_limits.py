@@ -1,0 +1,63 @@
+"""Ceilings: what is under way counts with the most that it can use."""
+
+import asyncio
+
+import pytest
+from recipekit.runner.generate.limits import Budget, CeilingReached, cost
+from recipekit.runner.generate.provider_requests import Asked, Reply
+from recipekit.runner.generate.request_log import Used
+from recipekit.schemas.generate_sections import Limits, Price, Sampling
+
+ASKED = Asked("p", "m", ({"role": "user", "content": "0123"},), Sampling(max_new_tokens=80), 1)  # at most 4 + 16 + 80 tokens
+PRICE = Price(10, 20, "USD")
+
+
+def test_a_million_tokens_cost_their_price_and_nothing_is_known_without_one() -> None:
+    assert cost(PRICE, 1_000_000, 500_000) == 20
+    assert cost(None, 1, 1) is None
+
+
+@pytest.mark.parametrize(
+    ("limits", "used", "name"),
+    [
+        (Limits(max_requests=3), Used(3), "max_requests"),
+        (Limits(max_tokens=100), Used(1, 1), "max_tokens"),
+        (Limits(max_cost=1), Used(1, 1, 0.999), "max_cost"),
+    ],
+)
+def test_a_request_that_could_go_beyond_a_ceiling_is_not_sent(limits: Limits, used: Used, name: str) -> None:
+    with pytest.raises(CeilingReached, match=name):
+        asyncio.run(Budget(limits, used).reserve(ASKED, PRICE))
+
+
+def test_a_request_that_fits_exactly_is_sent() -> None:
+    assert asyncio.run(Budget(Limits(max_tokens=100, max_requests=1), Used()).reserve(ASKED, None))[:2] == (1, 100)
+
+
+def test_a_request_waits_until_those_under_way_turn_out_cheaper() -> None:
+    async def run() -> list[str]:
+        budget, told = Budget(Limits(max_tokens=150), Used()), []
+        first = await budget.reserve(ASKED, None)
+
+        async def second() -> None:
+            await budget.reserve(ASKED, None)
+            told.append("second")
+
+        waiting = asyncio.create_task(second())
+        await asyncio.sleep(0.01)
+        told.append("first ends")
+        await budget.settle(first, Reply("x", "stop", 10, 10), None)
+        await waiting
+        assert budget.used[1] == 20
+        return told
+
+    assert asyncio.run(run()) == ["first ends", "second"]
+
+
+def test_a_request_without_a_reply_uses_nothing_that_is_known() -> None:
+    async def run() -> list[float]:
+        budget = Budget(Limits(), Used())
+        await budget.settle(await budget.reserve(ASKED, PRICE), None, None)
+        return [*budget.used, *budget.under_way]
+
+    assert asyncio.run(run()) == [0] * 6

@@ -1,0 +1,54 @@
+"""Lines that are read: text, commands, what is no text."""
+
+import io
+
+import pytest
+from recipekit.runner.inference.chat_loop import answer_piped
+from recipekit.schemas.base.errors import UserError
+
+
+class Heard:
+    """Answers nothing; remembers what it was asked."""
+
+    help = ""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def respond(self, line: str) -> None:
+        if line == "too long":
+            raise UserError("no room")
+        self.lines.append(line)
+
+    def reset(self) -> str:
+        self.lines.append("(reset)")
+        return "begun anew"
+
+    def set_system(self, text: str) -> str:
+        self.lines.append(f"(system {text})")
+        return f"system: {text}"
+
+
+def heard(text: bytes) -> list[str]:
+    session = Heard()
+    answer_piped(session, io.BytesIO(text))
+    return session.lines
+
+
+def test_every_line_is_answered_but_blank_ones_and_what_follows_quit() -> None:
+    assert heard("hi\n\n  \nwie geht’s 🌙\r\nlast".encode()) == ["hi", "wie geht’s 🌙", "last"]
+    assert heard(b"hi\n/quit\nno more\n") == ["hi"]
+
+
+def test_commands_are_whole_words_at_the_beginning_and_all_else_is_text(capsys: pytest.CaptureFixture[str]) -> None:
+    assert heard(b"/reset\n/system Be brief.\n/system\n/etc/hosts\n/resetting\nsay /quit\n") == [
+        "(reset)", "(system Be brief.)", "(system )", "/etc/hosts", "/resetting", "say /quit",
+    ]  # fmt: skip
+    shown = capsys.readouterr()
+    assert shown.out == "" and shown.err.splitlines() == ["begun anew", "system: Be brief.", "system: "]
+
+
+@pytest.mark.parametrize(("text", "what"), [(b"hi\n\xff\xfe\n", "stdin:2: is not UTF-8"), (b"hi\n\ntoo long\n", "stdin:3: no room")])
+def test_a_line_that_cannot_be_answered_is_named(text: bytes, what: str) -> None:
+    with pytest.raises(UserError, match=what):
+        heard(text)

@@ -1,0 +1,147 @@
+"""Conversations with real tiny models."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("torch", reason="needs the extra [train]")
+
+from recipekit.runner.inference.chat_session import Session, as_json  # noqa: E402
+from recipekit.runner.inference.chat_settings import Settings  # noqa: E402
+from recipekit.runner.inference.chat_stream import Speaker, Speech  # noqa: E402
+from recipekit.runner.models.reference import base_of, resolve_target  # noqa: E402
+from recipekit.runner.worker.loading import Served, load  # noqa: E402
+from recipekit.schemas.base.errors import UserError  # noqa: E402
+
+GREEDY = Settings(0.0, 1.0, 1.0, 8, None, None, "")
+EARLIER = "<|im_start|>user\nWhere does the cat sleep?<|im_end|>\n<|im_start|>assistant\n"
+
+
+class Kept:
+    """A screen that keeps what it is shown; it stops looking after `patience` parts, as Ctrl-C does."""
+
+    def __init__(self, patience: int = 10_000) -> None:
+        self.made: list[Speech] = []
+        self.patience = patience
+
+    def show(self, made: Sequence[Speech], growing: Iterator[Speech]) -> None:
+        self.made = list(made)
+        for number, speech in enumerate(growing, 1):
+            assert speech.text.endswith(speech.part)
+            if number == self.patience:
+                raise KeyboardInterrupt
+
+
+@pytest.fixture(scope="module")
+def models(tuned_run: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Served]:
+    target = resolve_target(str(tuned_run), tmp_path_factory.mktemp("none"))
+    return {"base": load(base_of(target)), "tuned": load(target)}
+
+
+@pytest.fixture
+def session(models: dict[str, Served]) -> Iterator[Session]:
+    with_one = Session([Speaker("tuned", models["tuned"])], GREEDY, False, Kept())
+    yield with_one
+    with_one.stop()
+
+
+def prompt_of(session: Session) -> str:
+    speech = session.screen.made[-1]
+    return speech.speaker.served.tokenizer.decode(speech.reply.prompt_ids)
+
+
+def test_what_was_said_before_stands_in_the_next_prompt_until_the_conversation_begins_anew(session: Session) -> None:
+    session.respond("Where does the cat sleep?")
+    first = session.screen.made[0].text
+    assert prompt_of(session) == EARLIER
+    session.respond("And the dog?")
+    assert prompt_of(session) == f"{EARLIER}{first.strip()}<|im_end|>\n<|im_start|>user\nAnd the dog?<|im_end|>\n<|im_start|>assistant\n"
+    session.reset()
+    session.respond("Where does the cat sleep?")
+    assert prompt_of(session) == EARLIER
+    assert session.screen.made[0].text == first, "at temperature 0"
+
+
+def test_a_system_prompt_leads_every_prompt_until_it_is_taken_away(session: Session) -> None:
+    session.set_system("Be brief.")
+    session.respond("Hello")
+    assert prompt_of(session).startswith("<|im_start|>system\nBe brief.<|im_end|>\n<|im_start|>user\nHello")
+    assert session.set_system("") == "system prompt: none"
+    session.respond("Hello again")
+    assert prompt_of(session).startswith("<|im_start|>user\nHello<|im_end|>")
+
+
+def test_base_and_tuned_model_answer_the_same_prompt_and_the_tuned_reply_is_gone_on_with(models: dict[str, Served]) -> None:
+    session = Session([Speaker(name, served) for name, served in models.items()], GREEDY, False, Kept())
+    session.respond("Where does the owl sleep?")
+    base, tuned = session.screen.made
+    assert (base.speaker.name, tuned.speaker.name) == ("base", "tuned")
+    assert base.reply.prompt_ids == tuned.reply.prompt_ids
+    assert base.text != tuned.text
+    assert session.messages[-1] == {"role": "assistant", "content": tuned.text.strip()}
+    session.stop()
+
+
+def test_a_reply_that_is_stopped_ends_soon_and_is_remembered_as_far_as_it_came(models: dict[str, Served]) -> None:
+    session = Session([Speaker("tuned", models["tuned"])], GREEDY._replace(max_new_tokens=400), False, Kept(patience=3))
+    with pytest.raises(KeyboardInterrupt):
+        session.respond("Hello")
+    (speech,) = session.screen.made
+    assert speech.finish == "cancelled" and speech.reply.cancelled
+    assert session.messages[-1]["content"] == speech.text.strip()
+    session.stop()
+    assert len(speech.reply.token_ids) < 400
+
+
+def test_the_same_seed_gives_the_same_reply_and_no_seed_another(models: dict[str, Served]) -> None:
+    speaker, texts = Speaker("tuned", models["tuned"]), {}
+    for seed in (7, 7, None, None):
+        session = Session([speaker], GREEDY._replace(temperature=1.0, max_new_tokens=24, seed=seed), False, Kept())
+        session.respond("Hello")
+        texts.setdefault(seed, []).append(session.screen.made[0].text)
+        assert seed is None or as_json(session.screen.made[0])["seed"] == seed
+    assert texts[7][0] == texts[7][1]
+    assert texts[None][0] != texts[None][1]
+
+
+def test_a_reply_as_json_counts_its_tokens(session: Session) -> None:
+    session.respond("Where does the bee sleep?")
+    (speech,) = session.screen.made
+    found = as_json(speech)
+    assert found["model"] == "tuned" and found["reply"] == speech.text
+    assert found["finish_reason"] in ("stop", "length")
+    assert found["usage"]["prompt_tokens"] == len(speech.reply.prompt_ids)
+    assert found["usage"]["completion_tokens"] == len(speech.reply.token_ids) <= 8
+
+
+def test_a_conversation_that_leaves_no_room_is_refused_and_not_remembered(session: Session) -> None:
+    with pytest.raises(UserError, match="the model takes 512 with its reply"):
+        session.respond("cat " * 600)
+    assert session.messages == []
+
+
+def test_a_reply_stops_where_the_models_context_ends(session: Session) -> None:
+    session.settings = session.settings._replace(max_new_tokens=100_000)
+    session.respond("cat " * 120)
+    (speech,) = session.screen.made
+    assert speech.reply.max_new_tokens == 512 - len(speech.reply.prompt_ids)
+
+
+def test_a_model_without_a_chat_template_goes_on_with_the_line_as_with_a_documents_beginning(tiny_gpt2: Path, tmp_path: Path) -> None:
+    served = load(resolve_target(str(tiny_gpt2), tmp_path), chats=False)
+    session = Session([Speaker("gpt2", served)], GREEDY, True, Kept())
+    for _ in range(2):
+        session.respond("Once there was a cat")
+        assert prompt_of(session) == "<|endoftext|>Once there was a cat", "nothing is remembered"
+    with pytest.raises(UserError, match="takes no system prompt"):
+        session.set_system("Be brief.")
+    session.stop()
+    with pytest.raises(UserError, match="has no chat template"):
+        load(resolve_target(str(tiny_gpt2), tmp_path))
+
+
+def test_what_cannot_be_loaded_is_told_without_a_traceback(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text('{"model_type": "llama"}')
+    with pytest.raises(UserError, match="cannot be loaded"):
+        load(resolve_target(str(tmp_path), tmp_path))

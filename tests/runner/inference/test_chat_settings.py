@@ -1,0 +1,51 @@
+"""Where settings come from, and which are refused."""
+
+from pathlib import Path
+
+import pytest
+from recipekit.runner.inference.chat_settings import settings_of
+from recipekit.runner.models.reference import Target
+from recipekit.schemas.base.errors import UserError
+
+NOTHING = dict.fromkeys(("system", "temperature", "top_p", "repetition_penalty", "max_tokens", "seed"))
+PLAIN = Target("some/model", "some/model", "", "some/model", "", "")
+RECIPE = """recipe: 1
+name: small
+model: {base_model: some/model}
+data: {type: chat, system_prompt: Be brief., sources: [{path: rows.jsonl, converter: messages}]}
+training: {adapter: lora, learning_rate: 1e-4}
+evaluation: {metrics: [reply_tokens], generation: {temperature: 0.5, top_p: 0.9, max_new_tokens: 12}}
+"""
+
+
+def test_a_plain_model_is_asked_greedily() -> None:
+    found = settings_of(PLAIN, NOTHING)
+    assert (found.temperature, found.max_new_tokens, found.system, found.seed) == (0, 256, None, None)
+    assert str(found) == "temperature 0 (the likeliest token each time), at most 256 tokens a reply"
+
+
+def test_a_run_is_asked_as_its_evaluation_asked_it_and_with_the_system_prompt_that_it_was_trained_with(tmp_path: Path) -> None:
+    (tmp_path / "recipe.yml").write_text(RECIPE)
+    target = PLAIN._replace(run=str(tmp_path), kind="chat")
+    found = settings_of(target, NOTHING)
+    assert (found.temperature, found.top_p, found.max_new_tokens) == (0.5, 0.9, 12)
+    assert (found.system, found.system_note) == ("Be brief.", "the recipe's")
+    given = settings_of(target, {**NOTHING, "temperature": 1.0, "max_tokens": 3, "seed": 0, "system": "Be long."})
+    assert (given.temperature, given.top_p, given.max_new_tokens, given.seed) == (1.0, 0.9, 3, 0)
+    assert (given.system, given.system_note) == ("Be long.", "--system")
+    assert settings_of(target, {**NOTHING, "system": ""}).system is None
+    assert str(given) == "temperature 1, top_p 0.9, seed 0, at most 3 tokens a reply"
+
+
+@pytest.mark.parametrize(
+    ("kind", "given", "what"),
+    [
+        ("classification", {"max_tokens": 3}, "--max-tokens has no effect"),
+        ("classification", {"system": "x"}, "--system has no effect"),
+        ("", {"seed": 1}, "--seed has no effect at temperature 0"),
+        ("", {"top_p": 0.5, "temperature": 0.0}, "--top-p has no effect at temperature 0"),
+    ],
+)
+def test_what_would_have_no_effect_is_refused(kind: str, given: dict, what: str) -> None:
+    with pytest.raises(UserError, match=what):
+        settings_of(PLAIN._replace(kind=kind), {**NOTHING, **given})

@@ -1,0 +1,51 @@
+"""Chat completions as values."""
+
+import pytest
+from recipekit.runner.inference.protocol import BadRequest, read_request
+
+HI = [{"role": "user", "content": "Hi"}]
+
+
+def test_defaults_are_those_of_the_protocol() -> None:
+    asked = read_request({"model": "m", "messages": HI})
+    assert asked == (HI, 1.0, 1.0, 1.0, None, None, False, False)
+
+
+def test_a_request_is_read_with_parts_of_text_and_both_names_of_the_longest_reply() -> None:
+    parts = [{"role": "user", "content": [{"type": "text", "text": "H"}, {"type": "text", "text": "i"}]}]
+    assert read_request({"messages": parts, "max_tokens": 3}).messages == HI
+    assert read_request({"messages": HI, "max_tokens": 3, "max_completion_tokens": 4}).max_new_tokens == 4
+    assert read_request({"messages": HI, "stream": True, "stream_options": {"include_usage": True}}).include_usage
+
+
+def test_what_means_nothing_is_taken() -> None:
+    neutral = {
+        "n": 1,
+        "stop": None,
+        "frequency_penalty": 0,
+        "presence_penalty": 0,
+        "logprobs": False,
+        "tools": [],
+        "user": "me",
+        "seed": None,
+    }
+    assert read_request({"messages": HI, "response_format": {"type": "text"}} | neutral).messages == HI
+
+
+WRONG = [
+    ([], None), ({"messages": []}, "messages"), ({"messages": "Hi"}, "messages"), ({"messages": [{"role": "user"}]}, "messages"),
+    ({"messages": [{"role": "wizard", "content": "Hi"}]}, "messages"), ({"messages": HI * 1001}, "messages"),
+    ({"messages": [{"role": "user", "content": [{"type": "image_url"}]}]}, "messages"), ({"messages": HI, "temperature": 3}, "temperature"),
+    ({"messages": HI, "temperature": True}, "temperature"), ({"messages": HI, "top_p": 0}, "top_p"), ({"messages": HI, "max_tokens": 0}, "max_tokens"),
+    ({"messages": HI, "max_tokens": 2.5}, "max_tokens"), ({"messages": HI, "stream": "yes"}, "stream"), ({"messages": HI, "n": 2}, "n"),
+    ({"messages": HI, "stop": ["\n"]}, "stop"), ({"messages": HI, "frequency_penalty": 0.5}, "frequency_penalty"),
+    ({"messages": HI, "tools": [{}]}, "tools"), ({"messages": HI, "temprature": 1}, "temprature"),
+    ({"messages": HI, "response_format": {"type": "json_object"}}, "response_format"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("body", "parameter"), WRONG)
+def test_what_cannot_be_done_is_refused_and_never_ignored(body: object, parameter: str | None) -> None:
+    with pytest.raises(BadRequest) as refused:
+        read_request(body)
+    assert refused.value.parameter == parameter

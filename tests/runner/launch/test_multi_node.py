@@ -1,0 +1,135 @@
+"""Two machines, which are two network namespaces of this one: the same training as one machine's, and what is left when one is lost."""
+
+import os
+import secrets
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from recipekit.runner.launch import multi_node as module
+from recipekit.runner.launch.multi_node import announce, join
+from recipekit.runner.runtime.checkpoints import fault
+from recipekit.runner.runtime.console import Display
+from recipekit.runner.runtime.run_folder import create
+from recipekit.schemas.base.errors import UserError
+from recipekit.schemas.sections import Launch
+
+from ...tiny import write_recipe
+from ..one_process import ROWS, SAME, losses, settings
+
+TWO = ["launch.engine=torchrun", "launch.num_nodes=2", "launch.main_address=10.77.0.1:29517", "training.micro_batch_size=2"]
+
+
+def test_what_the_first_machine_starts_is_left_for_the_others_as_any_interpreter_can_start_it(tmp_path):
+    run = create("small", "abcdef", tmp_path)
+    with run.locked():
+        announce(run, Launch("torchrun", 2), (sys.executable, "-m", "x"), {})
+        assert not (run / "launch.json").exists()
+        announce(run, Launch("torchrun", 2, 2, "h:1"), (sys.executable, "-m", "x", "--node_rank", "0"), {"A": "1"})
+    facts = run.read("launch.json")
+    assert facts["argv"] == ["python", "-m", "x", "--node_rank", "0"] and facts["env"] == {"A": "1"} and facts["nodes"] == 2
+    assert facts["holder"].startswith(f"process {os.getpid()} on ")
+
+
+def test_nobody_joins_a_run_whose_first_machine_is_gone_or_that_has_no_such_machine(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "PATIENCE_SECONDS", 1)
+    run = create("small", "abcdef", tmp_path)
+    run.update(state="running")
+    with pytest.raises(UserError, match="nothing has begun to train here"):
+        join(run, 1, Display())
+    with run.locked():
+        announce(run, Launch("torchrun", 2, 2, "h:1"), (sys.executable, "--node_rank", "0"), {})
+        with pytest.raises(UserError, match="one of 1 to 1"):
+            join(run, 2, Display())
+    (run / "lock").write_text("process 1 on elsewhere")
+    with pytest.raises(UserError, match="nothing has begun to train here"):
+        join(run, 1, Display())
+
+
+@pytest.fixture(scope="module")
+def machines():
+    """Two network namespaces with a cable between them: 10.77.0.1 and 10.77.0.2."""
+    if os.geteuid() or not shutil.which("ip"):
+        pytest.skip("network namespaces need root and the program ip")
+    mark = secrets.token_hex(2)
+    names, ends = [f"recipe-{mark}-{i}" for i in (1, 2)], [f"rk{mark}{i}" for i in (1, 2)]
+
+    def ip(*words: str) -> bool:
+        return subprocess.run(["ip", *words], capture_output=True, check=False).returncode == 0
+
+    try:
+        done = [ip("netns", "add", name) for name in names] + [ip("link", "add", ends[0], "type", "veth", "peer", "name", ends[1])]
+        for number, (name, end) in enumerate(zip(names, ends, strict=True), start=1):
+            done += [ip("link", "set", end, "netns", name), ip("-n", name, "addr", "add", f"10.77.0.{number}/24", "dev", end)]
+            done += [ip("-n", name, "link", "set", device, "up") for device in ("lo", end)]
+        if not all(done):
+            pytest.skip("this machine allows no network namespaces")
+        yield list(zip(names, ends, strict=True))
+    finally:
+        for name in names:
+            ip("netns", "del", name)
+
+
+@pytest.fixture(scope="module")
+def workplace(tmp_path_factory, tiny_model) -> Path:
+    folder = tmp_path_factory.mktemp("machines")
+    write_recipe(folder, tiny_model, rows=ROWS)
+    return folder
+
+
+def on(machine: tuple[str, str], workplace: Path, *arguments: str) -> subprocess.Popen:
+    name, interface = machine
+    program = [sys.executable, "-c", "from recipekit.runner.cli.main import main; main()", *arguments]
+    env = {**os.environ, "RECIPEKIT_DEVICE": "cpu", "PYTHONSAFEPATH": "1", "GLOO_SOCKET_IFNAME": interface}
+    return subprocess.Popen(["ip", "netns", "exec", name, *program], cwd=workplace, env=env, stdout=subprocess.DEVNULL,
+                            stderr=subprocess.PIPE, text=True)  # fmt: skip
+
+
+def until(what, process: subprocess.Popen):
+    deadline = time.monotonic() + 300
+    while time.monotonic() < deadline and process.poll() is None:
+        if found := what():
+            return found
+        time.sleep(0.05)
+    process.kill()
+    raise AssertionError(process.communicate()[1])
+
+
+@pytest.fixture(scope="module")
+def story(machines, workplace) -> dict:
+    """Both train; the second is killed, with its trainer, after step 4; the first resumes, the second joins again."""
+    root = workplace / "two"
+    first = on(machines[0], workplace, "run", "tiny.yml", *settings(*SAME, *TWO), "--out", "two")
+    run = until(lambda: next(iter(root.glob("tiny/*/launch.json")), None), first).parent
+    second = on(machines[1], workplace, "join", str(run), "--node", "1")
+    until(lambda: (run / "metrics.jsonl").exists() and len(losses(run)) >= 4, first)
+    for pid in subprocess.run(["ip", "netns", "pids", machines[1][0]], capture_output=True, text=True, check=True).stdout.split():
+        os.kill(int(pid), signal.SIGKILL)
+    told = {"run": run, "first": (first.communicate(timeout=120)[1], first.returncode), "second": second.communicate(timeout=60)[1]}
+    told["checkpoints"] = {path.name: fault(path) for path in (run / "checkpoints").glob("checkpoint-*")}
+    first = on(machines[0], workplace, "resume", str(run))
+    second = on(machines[1], workplace, "join", str(run), "--node", "1")
+    told["resumed"] = (first.communicate(timeout=300)[1], first.returncode)
+    told["joined"] = (second.communicate(timeout=120)[1], second.returncode)
+    return told
+
+
+@pytest.mark.train
+@pytest.mark.long
+def test_two_machines_train_what_one_trains(losses_of_one, story):
+    assert story["resumed"][1] == story["joined"][1] == 0, story["resumed"][0] + story["joined"][0]
+    assert losses(story["run"]) == pytest.approx(losses_of_one, rel=1e-4)  # the order of float32 sums, carried on by AdamW
+    assert len(losses_of_one) == 7
+
+
+@pytest.mark.train
+@pytest.mark.long
+def test_a_lost_machine_ends_the_other_with_a_clear_message_and_a_sealed_checkpoint(story):
+    said, code = story["first"]
+    assert code == 1
+    assert "has ended" in said and "recipe resume" in said and "Traceback" not in said
+    assert story["checkpoints"] == {"checkpoint-3": None}

@@ -1,0 +1,84 @@
+"""What can be served."""
+
+import json
+from pathlib import Path
+
+import pytest
+from recipekit.runner.models.reference import base_of, resolve_target
+from recipekit.schemas.base.errors import UserError
+
+RECIPE = """recipe: 1
+name: mine
+model: {model}
+data: {{type: chat, sources: [{{path: rows.jsonl, converter: messages}}]}}
+training: {{adapter: lora, learning_rate: 1e-4}}
+"""
+
+
+def run(root: Path, recipe: str, name: str, files: dict[str, str], lock: dict | None = None) -> Path:
+    folder = root / recipe / name
+    (folder / "model").mkdir(parents=True)
+    (folder / "status.json").write_text('{"state": "done"}')
+    (folder / "lock.json").write_text(json.dumps(lock or {}))
+    (folder / "recipe.yml").write_text(RECIPE.format(model="{base_model: some/model, revision: v2}"), "utf-8")
+    for file, text in files.items():
+        (folder / "model" / file).write_text(text)
+    return folder
+
+
+def test_a_run_is_served_by_its_directory_or_as_its_recipes_newest(tmp_path: Path) -> None:
+    run(tmp_path, "mine", "20260101-000000-aaaaaa", {"config.json": "{}"})
+    newest = run(tmp_path, "mine", "20260102-000000-bbbbbb", {"config.json": "{}", "x": "1"})
+    for name in ("mine", "run:mine", str(newest)):
+        target = resolve_target(name, tmp_path)
+        assert (target.base, target.adapter) == (str((newest / "model").resolve()), "")
+
+
+def test_an_adapter_is_served_with_the_base_model_that_the_lock_names(tmp_path: Path) -> None:
+    lock = {"model": {"path": "/models/base", "identity": "base@1"}}
+    folder = run(tmp_path, "mine", "20260102-000000-bbbbbb", {"adapter_config.json": "{}"}, lock)
+    target = resolve_target("mine", tmp_path)
+    assert (target.base, target.adapter) == ("/models/base", str((folder / "model").resolve()))
+    assert target.identity.startswith("base@1+")
+    assert (target.kind, target.revision, target.run) == ("chat", "v2", str(folder))
+
+
+def test_the_identity_changes_with_the_weights(tmp_path: Path) -> None:
+    folder = run(tmp_path, "mine", "20260102-000000-bbbbbb", {"config.json": "{}", "w": "1"})
+    before = resolve_target("mine", tmp_path).identity
+    (folder / "model" / "w").write_text("2")
+    assert resolve_target("mine", tmp_path).identity != before
+
+
+def test_what_cannot_be_served_is_told(tmp_path: Path) -> None:
+    folder = tmp_path / "mine" / "20260102-000000-bbbbbb"
+    folder.mkdir(parents=True)
+    (folder / "status.json").write_text("{}")
+    with pytest.raises(UserError, match="has no trained model"):
+        resolve_target(str(folder), tmp_path)
+    with pytest.raises(UserError, match="has no finished full-parameter run"):
+        resolve_target("run:mine", tmp_path)
+    run(tmp_path, "other", "20260102-000000-bbbbbb", {"adapter_config.json": "{}"})
+    with pytest.raises(UserError, match="does not say which model"):
+        resolve_target("other", tmp_path)
+
+
+def test_anything_else_is_a_base_model(tmp_path: Path, tiny_model: Path) -> None:
+    assert resolve_target(str(tiny_model), tmp_path).base == str(tiny_model)
+    assert resolve_target("some/model", tmp_path).base == "some/model"
+    assert resolve_target(str(tiny_model), tmp_path).kind == ""
+
+
+def test_a_folder_whose_model_has_a_head_for_labels_is_a_classifier(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text('{"architectures": ["LlamaForSequenceClassification"]}')
+    assert resolve_target(str(tmp_path), tmp_path).kind == "classification"
+
+
+def test_the_base_of_a_run_reads_with_the_runs_tokenizer(tmp_path: Path) -> None:
+    lock = {"model": {"path": "/models/base", "identity": "base@1", "note": "a folder"}}
+    for number, file in enumerate(("adapter_config.json", "config.json")):
+        folder = run(tmp_path, f"mine{number}", "20260102-000000-bbbbbb", {file: "{}"}, lock)
+        base = base_of(resolve_target(str(folder), tmp_path))
+        assert (base.base, base.adapter, base.tokenizer) == ("/models/base", "", str((folder / "model").resolve()))
+    with pytest.raises(UserError, match="is no run"):
+        base_of(resolve_target("some/model", tmp_path))

@@ -1,0 +1,67 @@
+"""How large models are: from headers, from configurations, and not at all where nobody can know."""
+
+import json
+
+import pytest
+from recipekit.runner.models.size import cached_folder, model_size
+
+QWEN = {"model_type": "qwen2", "hidden_size": 1536, "intermediate_size": 8960, "num_hidden_layers": 28, "num_attention_heads": 12,
+        "num_key_value_heads": 2, "vocab_size": 151936, "tie_word_embeddings": True}  # fmt: skip
+LLAMA2 = {"model_type": "llama", "hidden_size": 4096, "intermediate_size": 11008, "num_hidden_layers": 32, "num_attention_heads": 32,
+          "vocab_size": 32000, "tie_word_embeddings": False}  # fmt: skip
+LLAMA32 = {"model_type": "llama", "hidden_size": 3072, "intermediate_size": 8192, "num_hidden_layers": 28, "num_attention_heads": 24,
+           "num_key_value_heads": 8, "head_dim": 128, "vocab_size": 128256, "tie_word_embeddings": True}  # fmt: skip
+GPT2 = {"model_type": "gpt2", "n_embd": 768, "n_layer": 12, "n_head": 12, "n_positions": 1024, "vocab_size": 50257}
+
+
+@pytest.mark.parametrize(
+    ("config", "published"),
+    [(QWEN, 1_543_714_304), (LLAMA2, 6_738_415_616), (LLAMA32, 3_212_749_824), (GPT2, 124_439_808)],
+    ids=["Qwen2.5-1.5B", "Llama-2-7b", "Llama-3.2-3B", "GPT-2"],
+)
+def test_a_configuration_gives_the_published_number_of_parameters(config, published):
+    size = model_size("some/model", public={"some/model": {"config": config}})
+    assert size and size.parameters == published
+    assert size.source == "its public configuration"
+
+
+def test_the_weights_of_a_folder_count_and_not_its_configuration(tiny_model):
+    size = model_size(str(tiny_model))
+    assert size and size.source == f"the weights in {tiny_model}"
+    config = json.loads((tiny_model / "config.json").read_text())
+    computed = model_size("x", public={"x": {"config": config}})
+    assert computed and size.shapes == computed.shapes
+    assert (size.hidden, size.layers, size.heads, size.attention, size.key_values, size.intermediate) == (64, 2, 4, 64, 32, 128)
+
+
+def test_a_tiny_gpt2_is_computed_as_it_is(tiny_gpt2):
+    size = model_size(str(tiny_gpt2))
+    computed = model_size("x", public={"x": {"config": json.loads((tiny_gpt2 / "config.json").read_text())}})
+    assert size and computed and size.parameters == computed.parameters
+    assert len(size.linear) == len(computed.linear) == 8
+
+
+def test_embeddings_norms_and_the_head_are_not_among_the_layers_that_are_adapted():
+    size = model_size("x", public={"x": {"config": LLAMA2}})
+    assert size and len(size.linear) == 7 * 32
+    assert not any("embed" in name or "lm_head" in name or "norm" in name for name in size.linear)
+
+
+def test_what_nobody_can_know_is_none(tmp_path):
+    assert model_size("some/model") is None
+    assert model_size("some/model", public={"x": {"config": {"model_type": "mamba"}}}) is None
+    (tmp_path / "config.json").write_text('{"model_type": "mamba"}')
+    assert model_size(str(tmp_path)) is None
+
+
+def test_a_model_in_the_hubs_cache_is_found_by_its_revision(tmp_path, monkeypatch):
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
+    folder = tmp_path / "models--some--model"
+    (folder / "snapshots" / "abc").mkdir(parents=True)
+    (folder / "refs").mkdir()
+    (folder / "refs" / "main").write_text("abc")
+    (folder / "snapshots" / "abc" / "config.json").write_text(json.dumps(GPT2))
+    assert cached_folder("some/model") == cached_folder("some/model", "abc") == folder / "snapshots" / "abc"
+    assert cached_folder("some/model", "other") is None
+    size = model_size("some/model")
+    assert size and size.parameters == 124_439_808

@@ -1,0 +1,108 @@
+"""Twins: of the real configuration and tokenizer where they are at hand, else of what is public; made once."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from recipekit.runner.models import tiny as twins
+from recipekit.runner.models.tiny import twin
+from recipekit.runner.worker.tiny_model import chat_template
+from recipekit.schemas.base.errors import UserError
+from recipekit.schemas.sections import Model
+
+LLAMA3 = "meta-llama/Llama-3.2-3B-Instruct"
+
+
+@pytest.fixture
+def hub(tmp_path, monkeypatch):
+    """A hub that cannot be reached, and an empty cache of it; gives a function that puts a model's small files into the cache."""
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+
+    def put(name: str, folder: Path) -> None:
+        place = tmp_path / "hub" / f"models--{name.replace('/', '--')}"
+        snapshot = place / "snapshots" / ("a" * 40)
+        shutil.copytree(folder, snapshot, ignore=shutil.ignore_patterns("*.safetensors"))
+        (place / "refs").mkdir()
+        (place / "refs" / "main").write_text("a" * 40)
+
+    return put
+
+
+def facts(folder: Path) -> dict:
+    """What the twin's tokenizer and model are when loaded, told by a process of its own: torch and its warnings stay out of this one."""
+    code = """if True:
+        import json, sys
+        from transformers import AutoModelForCausalLM, AutoTokenizer
+        tokenizer, model = AutoTokenizer.from_pretrained(sys.argv[1]), AutoModelForCausalLM.from_pretrained(sys.argv[1])
+        chat = tokenizer.chat_template and tokenizer.apply_chat_template([{"role": "user", "content": "Hi"}], tokenize=False)
+        kinds = ("bos", "eos", "pad", "unk")
+        print(json.dumps({"class": type(model).__name__, "vocabulary": [len(tokenizer), model.config.vocab_size],
+            "tokens": {k: getattr(tokenizer, k + "_token") for k in kinds}, "chat": chat, "ids": tokenizer.encode("<|eot_id|>"),
+            "config": {k: getattr(model.config, k + "_token_id") for k in kinds[:3]}}))
+    """
+    done = subprocess.run([sys.executable, "-c", code, folder], capture_output=True, text=True, check=True, env={**os.environ})
+    return json.loads(done.stdout)
+
+
+def test_what_is_public_makes_a_twin_with_the_real_ones_class_special_tokens_and_template(hub, tiny_model, tmp_path):
+    made = twin(Model("x"), LLAMA3, None, lambda: tiny_model, tmp_path / "cache")
+    assert made.note == (
+        f"a twin of {LLAMA3}: LlamaForCausalLM, 2 of 28 layers, width 96 of 3,072, 6 of 24 heads, random weights; "
+        "configuration as published (the hub cannot be reached); tokenizer SmolLM2's, with its special tokens"
+    )
+    found = facts(made.folder)
+    assert found["class"] == "LlamaForCausalLM" and len(set(found["vocabulary"])) == 1
+    assert found["tokens"] == {"bos": "<|begin_of_text|>", "eos": "<|eot_id|>", "pad": None, "unk": None}
+    assert len(found["ids"]) == 1  # one token, not its letters
+    assert found["chat"].startswith("<|begin_of_text|><|start_header_id|>user<|end_header_id|>\n\nHi<|eot_id|>")
+    assert (found["config"]["eos"], found["config"]["pad"]) == (found["ids"][0], None)
+
+
+def test_a_folder_gives_its_own_configuration_and_tokenizer(tiny_gpt2, tmp_path):
+    made = twin(Model("x"), str(tiny_gpt2), tiny_gpt2, lambda: 1 / 0, tmp_path / "cache")
+    found = facts(made.folder)
+    assert found["class"] == "GPT2LMHeadModel"
+    assert found["tokens"]["eos"] == "<|endoftext|>" and found["chat"] is None
+    assert made.note.endswith("configuration its own; tokenizer its own")
+    assert twin(Model("x"), str(tiny_gpt2), tiny_gpt2, lambda: 1 / 0, tmp_path / "cache") == made
+
+
+def test_what_the_hub_has_comes_before_what_is_public(hub, tiny_model, tmp_path, monkeypatch):
+    hub(LLAMA3, tiny_model)
+    built = []
+    monkeypatch.setattr(twins, "_build", lambda folder, name, request: built.append(request) or (folder / "twin.json").write_text("{}"))
+    made = twin(Model("x"), LLAMA3, None, lambda: 1 / 0, tmp_path / "cache")
+    assert made.note.endswith("configuration its own; tokenizer its own")
+    assert built[0]["config"]["intermediate_size"] == 128 and built[0]["tokens"] is None
+
+
+def test_a_model_of_which_nothing_is_known_has_no_twin_and_the_hint_says_what_to_do(hub, tmp_path):
+    with pytest.raises(UserError, match="no twin of it can be made for the rehearsal: the hub cannot be reached") as caught:
+        twin(Model("x"), "some/model", None, lambda: 1 / 0, tmp_path)
+    assert "--set smoke.model.base_model=embedded:" in caught.value.problems[0].hint
+
+
+@pytest.mark.parametrize(
+    ("config", "why"),
+    [
+        ("{}", "names no architecture"),
+        ("{", "cannot be read"),
+        ('{"architectures": ["X"], "model_type": "x"}', "no num_hidden_layers"),
+        ('{"architectures": ["X"], "model_type": "x", "n_layer": 9, "n_embd": 9, "n_head": 9}', "Unrecognized model identifier: x"),
+    ],
+)
+def test_a_configuration_that_cannot_be_used_is_told(tmp_path, config, why):
+    (tmp_path / "config.json").write_text(config)
+    with pytest.raises(UserError, match=f"no twin of it can be made for the rehearsal: .*({why})"):
+        twin(Model("x"), "m", tmp_path, lambda: 1 / 0, tmp_path / "cache")
+    assert not list((tmp_path / "cache").glob("twins/*/config.json"))
+
+
+@pytest.mark.parametrize("name", ["llama3", "qwen_25", "chatml"])
+def test_a_chat_template_is_axolotls_own(name):
+    assert "message" in chat_template(name)

@@ -1,0 +1,299 @@
+"""Child processes, with real ones: followed, told to stop, never left behind, and their failures told with the cause."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from recipekit.runner.runtime.child_process import failure, run_child
+from recipekit.schemas.base.errors import UserError
+
+EVENT = """import json, time
+def tell(kind, **facts):
+    with open("progress.jsonl", "a") as stream:
+        stream.write(json.dumps({"event": kind, **facts}) + "\\n")
+"""
+# `recipe wait`: a command that does nothing but run child_process.py, behind the command line's own boundary
+RUNNER = """
+import sys, types
+from pathlib import Path
+import click
+from recipekit.runner.cli import main
+from recipekit.runner.runtime.child_process import run_child
+from recipekit.runner.runtime.run_folder import RunFolder
+
+@click.command()
+def command():
+    with RunFolder(Path.cwd()).locked():
+        argv = (sys.executable, "child.py")
+        run_child(argv, Path.cwd(), {}, "child.log", "training", lambda event: print(event["event"], event.get("pid", ""), flush=True))
+
+main.COMMANDS["wait"] = ("wait", "")
+sys.modules["recipekit.runner.cli.commands.wait"] = types.SimpleNamespace(command=command)
+sys.argv = ["recipe", "wait"]
+main.main()
+"""
+OBEDIENT = (
+    EVENT
+    + """
+import os, signal, sys
+def stop(number, frame):
+    open("checkpoint", "w").write(signal.Signals(number).name)
+    sys.exit(130)
+signal.signal(signal.SIGTERM, stop)
+tell("ready", pid=os.getpid())
+time.sleep(60)
+"""
+)
+STUBBORN = (
+    EVENT
+    + """
+import os, signal, subprocess, sys
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+grandchild = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+tell("ready", pid=grandchild.pid)
+time.sleep(60)
+"""
+)
+
+
+@pytest.fixture
+def child(tmp_path):
+    """Runs a Python text as a child in a folder and gives the events that it told."""
+
+    def run(text, env=None, on_event=None):
+        events = []
+        run_child((sys.executable, "-c", text), tmp_path, env or {}, "child.log", "training", on_event or events.append)
+        return events
+
+    return run
+
+
+@pytest.fixture
+def runner(tmp_path):
+    """Starts `recipe wait` with a child and gives the process and the number that the child told when it was ready."""
+    started = []
+
+    def start(text, **options):
+        (tmp_path / "child.py").write_text(text)
+        process = subprocess.Popen(
+            [sys.executable, "-c", RUNNER], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options
+        )
+        started.append(process)
+        word, _, number = process.stdout.readline().strip().partition(" ")
+        assert word == "ready"
+        return process, int(number)
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def gone(pid: int, seconds: float = 5) -> bool:
+    end = time.monotonic() + seconds
+    while is_alive(pid) and time.monotonic() < end:
+        time.sleep(0.02)
+    return not is_alive(pid)
+
+
+def test_events_come_in_order_and_output_goes_to_the_log(child, tmp_path):
+    events = child(EVENT + "import sys\ntell('a')\nprint('said')\nprint('wrong', file=sys.stderr)\ntell('b', n=1)")
+    assert events == [{"event": "a"}, {"event": "b", "n": 1}]
+    assert set((tmp_path / "child.log").read_text().split()) == {"said", "wrong"}
+
+
+def test_only_its_own_events_are_told(child):
+    child(EVENT + "tell('first run')")
+    assert child(EVENT + "tell('second run')") == [{"event": "second run"}]
+
+
+def test_the_log_of_an_earlier_attempt_is_kept(child, tmp_path):
+    child("print('one')")
+    child("print('two')")
+    assert (tmp_path / "child.log").read_text() == "one\ntwo\n"
+
+
+def test_it_has_our_environment_and_what_the_plan_adds(child, tmp_path, monkeypatch):
+    monkeypatch.setenv("FROM_OUTSIDE", "1")
+    child("import os; print(os.environ['FROM_OUTSIDE'], os.environ['OF_THE_PLAN'])", env={"OF_THE_PLAN": "2"})
+    assert (tmp_path / "child.log").read_text() == "1 2\n"
+
+
+@pytest.mark.parametrize("hostile", ["; touch canary", "$(touch canary)", "`touch canary`", "a\nb", "*"])
+def test_no_shell_reads_its_arguments(tmp_path, hostile):
+    argv = (sys.executable, "-c", "import sys; print(ascii(sys.argv[1]))", hostile)
+    run_child(argv, tmp_path, {}, "child.log", "training", lambda event: None)
+    assert (tmp_path / "child.log").read_text() == ascii(hostile) + "\n"
+    assert not (tmp_path / "canary").exists()
+
+
+def test_a_failure_is_told_with_the_end_of_the_log(child):
+    with pytest.raises(UserError) as caught:
+        child("import sys\nfor n in range(50): print('line', n)\nsys.exit(3)")
+    (problem,) = caught.value.problems
+    assert problem.what.startswith("training ended with exit code 3\n")
+    assert "| line 49" in problem.what and "line 37" not in problem.what
+    assert problem.mark.file.endswith("child.log")
+    assert caught.value.exit_code == 1
+
+
+@pytest.mark.parametrize(
+    ("said", "cause", "hint"),
+    [
+        ("torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2 GiB", "does not fit in memory", "micro_batch_size"),
+        ("RuntimeError: DefaultCPUAllocator: can't allocate memory: you tried", "does not fit in memory", "micro_batch_size"),
+        ("huggingface_hub.errors.GatedRepoError: 401 Client Error.", "gated", "hf auth login"),
+        ("OSError: x is not a local folder and is not a valid model identifier listed", "no such model", "base_model"),
+        ("huggingface_hub.errors.RepositoryNotFoundError: 404", "no such model", "base_model"),
+        ("OSError: We couldn't connect to 'https://huggingface.co' to load", "cannot be reached", "embedded:"),
+        ("OSError: [Errno 28] No space left on device", "no space left", "recipe resume"),
+        ("ModuleNotFoundError: No module named 'axolotl'", "a package is missing", "recipekit[train]"),
+    ],
+)
+def test_a_known_cause_is_named_with_what_to_do(child, said, cause, hint):
+    with pytest.raises(UserError) as caught:
+        child(f"import sys; print({said!r}); print('at the end, something else'); sys.exit(1)")
+    (problem,) = caught.value.problems
+    assert cause in problem.what.splitlines()[0]
+    assert hint in problem.hint
+    assert said.split(":")[-1].strip()[:30] in problem.what
+
+
+def test_what_the_child_refuses_is_told_in_its_own_words_line_by_line(child):
+    with pytest.raises(UserError) as caught:
+        child(EVENT + "tell('refused', what='2 rows are too long\\n1 row has no trained token')\nraise SystemExit(1)")
+    assert [p.what for p in caught.value.problems] == ["2 rows are too long", "1 row has no trained token"]
+
+
+@pytest.mark.parametrize(
+    "secret", ["hf_" + "aB3" * 11, "sk-" + "x1_" * 12, "alice:hunter2-canary"], ids=["hub token", "API key", "password in an address"]
+)
+def test_secrets_are_masked_in_what_is_told(child, secret):
+    with pytest.raises(UserError) as caught:
+        child(f"import sys; print('GET https://{secret}@example.org failed with {secret if ':' not in secret else ''}'); sys.exit(1)")
+    assert secret not in str(caught.value)
+    assert "***" in str(caught.value)
+
+
+def test_secrets_are_taken_out_of_the_log(child, tmp_path, monkeypatch):
+    monkeypatch.setenv("CANARY_API_KEY", "planted-canary-value")
+    child("import os; print('key', os.environ['CANARY_API_KEY']); print('hf_' + 'a' * 30)")
+    logs = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
+    assert b"key ***" in logs
+    assert b"planted-canary-value" not in logs and b"hf_aaaa" not in logs
+
+
+@pytest.mark.parametrize(("number", "hint"), [(signal.SIGKILL, "memory"), (signal.SIGSEGV, "")])
+def test_a_child_that_a_signal_ended_names_it(child, number, hint):
+    with pytest.raises(UserError) as caught:
+        child(f"import os, resource; resource.setrlimit(resource.RLIMIT_CORE, (0, 0)); os.kill(os.getpid(), {int(number)})")
+    (problem,) = caught.value.problems
+    assert f"by signal {number.name}" in problem.what
+    assert hint in problem.hint
+
+
+def test_a_log_that_is_not_utf8_is_told_all_the_same(child):
+    with pytest.raises(UserError, match="caf\ufffd"):
+        child("import sys; sys.stdout.buffer.write(b'caf\\xe9 \\xff\\xfe\\x00\\n'); sys.exit(1)")
+
+
+def test_a_progress_bar_that_returns_to_its_start_counts_as_lines(tmp_path):
+    log = tmp_path / "train.log"
+    log.write_bytes(b"\r".join(b"%d%%|####|" % n for n in range(1000)) + b"\rValueError: the cause\n")
+    assert "ValueError: the cause" in str(failure("training", 1, log, []))
+
+
+def test_long_lines_and_a_big_log_are_cut(tmp_path):
+    log = tmp_path / "train.log"
+    log.write_bytes(b"x" * 10_000_000 + b"\n" + b"last\n")
+    told = str(failure("training", 1, log, []))
+    assert "last" in told and len(told) < 1000
+
+
+def test_a_child_is_not_left_behind_when_following_it_fails(child):
+    told = []
+
+    def fail(event):
+        told.append(event["pid"])
+        raise ValueError("while following")
+
+    with pytest.raises(ValueError, match="while following"):
+        child(EVENT + "import os\ntell('ready', pid=os.getpid())\ntime.sleep(60)", on_event=fail)
+    assert gone(told[0])
+
+
+def test_signals_are_ours_again_when_the_child_has_ended(child):
+    before = [signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)]
+    child("pass")
+    assert [signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)] == before
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda n: n.name)
+def test_a_signal_lets_the_child_checkpoint_and_the_command_exits_130(runner, tmp_path, number):
+    process, pid = runner(OBEDIENT)
+    process.send_signal(number)
+    said = process.communicate(timeout=10)[1]
+    assert process.returncode == 130
+    assert (tmp_path / "checkpoint").read_text() == "SIGTERM"
+    assert f"training was stopped by {number.name}" in said and f"recipe resume {tmp_path}" in said
+    assert "Traceback" not in said
+    assert gone(pid)
+
+
+def test_a_second_signal_ends_the_child_and_its_children_at_once(runner):
+    process, grandchild = runner(STUBBORN)
+    process.send_signal(signal.SIGINT)
+    time.sleep(0.3)
+    assert process.poll() is None and is_alive(grandchild)
+    process.send_signal(signal.SIGINT)
+    began = time.monotonic()
+    process.communicate(timeout=10)
+    assert process.returncode == 130 and time.monotonic() - began < 5
+    assert gone(grandchild)
+
+
+def test_a_child_that_finishes_in_spite_of_the_signal_has_finished(runner):
+    process, _ = runner(EVENT + "import os, signal\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\ntell('ready', pid=1)\ntime.sleep(0.5)")
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=10)
+    assert process.returncode == 0
+
+
+def test_the_child_of_a_runner_that_was_killed_is_told_to_stop(runner, tmp_path):
+    process, pid = runner(OBEDIENT)
+    process.kill()
+    process.wait()
+    assert gone(pid)
+    assert (tmp_path / "checkpoint").read_text() == "SIGTERM"
+
+
+def test_a_run_stays_locked_until_the_child_of_a_killed_runner_has_checkpointed(runner, tmp_path):
+    from recipekit.runner.runtime.run_folder import RunFolder
+
+    process, pid = runner(OBEDIENT.replace("    open(", "    time.sleep(1)\n    open("))
+    process.kill()
+    process.wait()
+    assert RunFolder(tmp_path).is_locked() and is_alive(pid)
+    assert gone(pid)
+    assert not RunFolder(tmp_path).is_locked()
+
+
+def test_nohup_means_that_a_closed_terminal_stops_nothing(runner):
+    process, pid = runner(OBEDIENT, preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN))
+    process.send_signal(signal.SIGHUP)
+    time.sleep(0.5)
+    assert process.poll() is None and is_alive(pid)
+    os.kill(process.pid, signal.SIGTERM)
+    process.communicate(timeout=10)
+    assert process.returncode == 130

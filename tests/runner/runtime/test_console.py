@@ -1,0 +1,118 @@
+"""What a person sees while a recipe runs, with a terminal and without one."""
+
+import io
+import re
+import time
+
+import pytest
+from recipekit.runner.runtime.console import Display
+from rich.console import Console
+
+EVENTS = [
+    {"event": "stage", "name": "tokenise"},
+    {"event": "stage", "name": "load model"},
+    {"event": "train", "steps": 12, "step": 0},
+    {"event": "step", "step": 1, "loss": 2.5, "tokens_per_s": 321.4},
+    {"event": "step", "step": 4, "eval_loss": 2.25},
+    {"event": "stopping", "signal": "SIGTERM"},
+    {"event": "stage", "name": "save"},
+    {"event": "evaluate", "model": "base", "done": 0, "total": 8},
+    {"event": "evaluate", "model": "tuned", "done": 4, "total": 8},
+    {"event": "evaluated", "done": 8, "total": 8},
+    {"event": "of a later version", "anything": 1},
+]
+
+
+@pytest.fixture
+def shown():
+    """What a display prints for events, with a terminal or without one."""
+
+    def run(events, terminal, before=lambda display: None):
+        screen = io.StringIO()
+        display = Display()
+        display.console = Console(file=screen, force_terminal=terminal, width=110, highlight=False)
+        display.bar.live.console = display.console
+        with display:
+            before(display)
+            for event in events:
+                display.event(event)
+                display.bar.refresh()
+            display.clear()
+        return re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", screen.getvalue())
+
+    return run
+
+
+def test_without_a_terminal_there_is_a_plain_line_for_every_new_stage(shown):
+    lines = [line.strip() for line in shown(EVENTS, terminal=False).splitlines()]
+    assert "tokenising" in lines and "loading the model" in lines and "saving" in lines
+    assert "training 0/12" in lines
+    assert "stopping  SIGTERM: finishing the step and writing a checkpoint" in lines
+    assert "evaluating base 0/8" in lines and "evaluating tuned 4/8" in lines
+
+
+def test_a_stage_that_is_announced_twice_is_told_once(shown):
+    saving = {"event": "stage", "name": "save"}
+    assert shown([saving, saving], terminal=False).split() == ["saving"]
+
+
+def test_without_a_terminal_the_time_that_is_left_is_told(shown, monkeypatch):
+    monkeypatch.setattr("recipekit.runner.runtime.console._PLAIN_SECONDS", 0)
+    steps = [{"event": "step", "step": n, "loss": 1.0} for n in range(1, 5)]
+
+    def every_step_takes_ten_milliseconds(events):
+        for event in events:
+            time.sleep(0.01)
+            yield event
+
+    told = shown(every_step_takes_ten_milliseconds([{"event": "train", "steps": 400, "step": 0}, *steps]), terminal=False).rstrip()
+    hours, minutes, seconds = map(
+        int, re.fullmatch(r"  training 4/400  loss 1.000  (\d+):(\d\d):(\d\d) left", told.splitlines()[-1]).groups()
+    )
+    assert 3 <= 3600 * hours + 60 * minutes + seconds <= 600
+
+
+def test_without_a_terminal_steps_do_not_flood_the_log(shown):
+    steps = [{"event": "step", "step": n, "loss": 1.0} for n in range(1, 500)]
+    lines = shown([{"event": "train", "steps": 500, "step": 0}, *steps], terminal=False).splitlines()
+    assert len(lines) < 5
+
+
+def test_without_a_terminal_a_step_is_told_every_few_seconds_with_its_numbers(shown):
+    def long_ago(display):
+        display.last_plain = -1e9
+
+    told = shown([{"event": "step", "step": 7, "loss": 1.23456, "eval_loss": 2.0, "tokens_per_s": 99.6}], terminal=False, before=long_ago)
+    assert told.split() == ["training", "7", "loss", "1.235", "eval_loss", "2.000", "100", "tokens/s"]
+
+
+def test_on_a_terminal_every_event_moves_the_bar(shown):
+    told = shown(EVENTS, terminal=True)
+    for text in ("tokenising", "loading the model", "training", "1/12", "loss 2.500", "321 tokens/s", "4/12", "eval_loss 2.250", "4/8"):
+        assert text in told
+
+
+def test_a_bar_of_unknown_length_is_shown_without_one(shown):
+    assert "tokenising" in shown([{"event": "stage", "name": "tokenise"}], terminal=True)
+
+
+def test_a_stage_that_we_have_no_name_for_is_shown_as_it_is_called(shown):
+    assert "merging weights" in shown([{"event": "stage", "name": "merging weights"}], terminal=False)
+
+
+def test_what_is_said_is_not_read_as_markup(shown):
+    told = shown([], terminal=False, before=lambda display: display.say("data", "[red]rows[/red] [/x] from [bold]"))
+    assert "[red]rows[/red] [/x] from [bold]" in told
+
+
+def test_lines_go_to_stderr_because_stdout_is_for_data(capsys):
+    with Display() as display:
+        display.say("data", "48 rows in")
+    captured = capsys.readouterr()
+    assert captured.out == "" and "48 rows in" in captured.err
+
+
+def test_the_bar_is_taken_away_when_a_block_fails():
+    with pytest.raises(KeyError), Display() as display:
+        raise KeyError
+    assert display.bar.finished or not display.bar.live.is_started

@@ -1,0 +1,86 @@
+"""What decides precision and kernels, found from what nvidia-smi says (here a script that answers as it does)."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+from recipekit.runner.runtime.machine import Machine, this_machine
+
+
+@pytest.fixture
+def nvidia_smi(tmp_path, monkeypatch):
+    """Puts an nvidia-smi with this answer in front of the path."""
+
+    def put(answer, code=0):
+        script = tmp_path / "nvidia-smi"
+        script.write_text(f"#!/bin/sh\ncat <<'END'\n{answer}\nEND\nexit {code}\n")
+        script.chmod(0o755)
+        monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+        monkeypatch.delenv("RECIPEKIT_DEVICE", raising=False)
+
+    return put
+
+
+def test_a_machine_without_a_gpu_is_a_cpu_with_its_memory_and_cores(monkeypatch):
+    monkeypatch.setenv("RECIPEKIT_DEVICE", "cpu")
+    machine = this_machine()
+    assert machine.is_cpu and machine.gpus == 0 and not machine.fast_bf16
+    assert machine.memory > 1 << 28
+    assert machine.cores == len(os.sched_getaffinity(0))
+
+
+def test_gpus_are_counted_and_the_first_is_described(nvidia_smi):
+    nvidia_smi("NVIDIA A100-SXM4-80GB, 81920, 550.54, 8.0\nNVIDIA A100-SXM4-80GB, 81920, 550.54, 8.0")
+    machine = this_machine()
+    assert (machine.device, machine.gpus, machine.gpu_name, machine.gpu_memory) == ("cuda", 2, "NVIDIA A100-SXM4-80GB", 80 << 30)
+
+
+@pytest.mark.parametrize(
+    ("capability", "fast"), [("6.1", False), ("7.5", False), ("8.0", True), ("8.6", True), ("9.0", True), ("12.0", True)]
+)
+def test_bf16_is_fast_from_ampere_on(nvidia_smi, capability, fast):
+    nvidia_smi(f"a GPU, 16384, 550.54, {capability}")
+    assert this_machine().fast_bf16 is fast
+
+
+def test_the_gpus_can_be_hidden(nvidia_smi, monkeypatch):
+    nvidia_smi("a GPU, 16384, 550.54, 8.0")
+    monkeypatch.setenv("RECIPEKIT_DEVICE", "cpu")
+    assert this_machine().is_cpu
+
+
+@pytest.mark.parametrize(
+    ("answer", "code"),
+    [
+        ("", 0),
+        ("NVIDIA-SMI has failed because it couldn't communicate with the NVIDIA driver.", 9),
+        ("No devices were found", 0),
+    ],
+)
+def test_a_driver_that_does_not_answer_means_a_cpu(nvidia_smi, answer, code):
+    nvidia_smi(answer, code)
+    assert this_machine().is_cpu
+
+
+@pytest.mark.parametrize(
+    ("answer", "memory", "fast"),
+    [
+        ("NVIDIA GB10, [N/A], 580.1, 12.1", 0, True),
+        ("an old GPU, 16384, 390.1, [N/A]", 16 << 30, False),
+        ("a sick GPU, [Unknown Error], 550.54, [N/A]", 0, False),
+    ],
+)
+def test_what_a_gpu_does_not_tell_is_not_made_up(nvidia_smi, answer, memory, fast):
+    nvidia_smi(answer)
+    machine = this_machine()
+    assert (machine.device, machine.gpu_memory, machine.fast_bf16) == ("cuda", memory, fast)
+
+
+def test_torch_is_not_imported_to_find_out():
+    text = "import sys; from recipekit.runner.runtime.machine import this_machine; this_machine(); sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", text], check=False).returncode == 0
+
+
+def test_by_default_a_machine_is_a_cpu():
+    assert Machine().is_cpu

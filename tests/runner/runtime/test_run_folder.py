@@ -1,0 +1,143 @@
+"""A run's directory: its name, state and lock, with real processes that hold it and are killed."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+from recipekit.runner.runtime.run_folder import RunFolder, all_runs, create, find_run
+from recipekit.schemas.base.errors import UserError
+
+HOLDER = """
+import sys, time
+from pathlib import Path
+from recipekit.runner.run_folder import RunFolder
+with RunFolder(Path(sys.argv[1])).locked():
+    print("locked", flush=True)
+    time.sleep(60)
+"""
+
+
+@pytest.fixture
+def holder(tmp_path):
+    """Starts a process that holds the lock of tmp_path."""
+    process = subprocess.Popen([sys.executable, "-c", HOLDER, str(tmp_path)], stdout=subprocess.PIPE, text=True)
+    assert process.stdout and process.stdout.readline() == "locked\n"
+    yield process
+    process.kill()
+    process.communicate()
+
+
+@pytest.fixture
+def root(tmp_path):
+    """Three runs of two recipes."""
+    for name in ("quick/20250101-000000-aaaaaa", "quick/20250301-000000-bbbbbb", "other/20250201-000000-cccccc"):
+        RunFolder(tmp_path / name).write("status.json", {"recipe": name.partition("/")[0], "state": "done"})
+    (tmp_path / "quick" / "20250401-000000-dddddd").mkdir()  # has not begun: it has no status
+    return tmp_path
+
+
+def test_a_second_process_is_refused_and_told_who_holds_the_run(tmp_path, holder):
+    assert RunFolder(tmp_path).is_locked()
+    with pytest.raises(UserError, match=f"is in use by process {holder.pid} on {os.uname().nodename}"), RunFolder(tmp_path).locked():
+        pytest.fail("it came in")
+
+
+def test_the_refused_process_leaves_the_holders_name(tmp_path, holder):
+    before = (tmp_path / "lock").read_text()
+    with pytest.raises(UserError), RunFolder(tmp_path).locked():
+        pass
+    assert (tmp_path / "lock").read_text() == before
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_the_lock_of_a_process_that_was_killed_is_free(tmp_path, holder, number):
+    holder.send_signal(number)
+    holder.wait()
+    assert not RunFolder(tmp_path).is_locked()
+    with RunFolder(tmp_path).locked():
+        assert (tmp_path / "lock").read_text() == f"process {os.getpid()} on {os.uname().nodename}"
+
+
+def test_a_lock_is_free_after_its_block_also_when_that_failed(tmp_path):
+    run = RunFolder(tmp_path)
+    with pytest.raises(KeyError), run.locked():
+        assert run.is_locked()
+        raise KeyError
+    assert not run.is_locked()
+
+
+def test_an_old_lock_file_of_a_number_that_another_process_has_now_means_nothing(tmp_path):
+    (tmp_path / "lock").write_text(f"process {os.getppid()} on {os.uname().nodename}")
+    assert not RunFolder(tmp_path).is_locked()
+
+
+def test_what_is_not_there_reads_as_nothing(tmp_path):
+    assert RunFolder(tmp_path).read("eval/metrics.json") == {}
+    assert RunFolder(tmp_path).status == {}
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b'{"state": "done"', b"\x00" * 40, b"\xff\xfe", b"[]", b'"done"'])
+def test_a_damaged_file_is_named_and_not_a_traceback(tmp_path, content):
+    (tmp_path / "status.json").write_bytes(content)
+    with pytest.raises(UserError, match=r"status\.json: is damaged"):
+        _ = RunFolder(tmp_path).status
+
+
+def test_update_changes_some_facts_and_says_when(tmp_path):
+    run = RunFolder(tmp_path)
+    run.update(state="running", stages={"data": "a"})
+    run.update(state="done")
+    assert run.status.pop("updated") > 1.7e9
+    assert {key: run.status[key] for key in ("state", "stages")} == {"state": "done", "stages": {"data": "a"}}
+
+
+def test_a_write_leaves_no_temporary_file(tmp_path):
+    RunFolder(tmp_path).write("eval/metrics.json", {"a": 1})
+    assert [path.name for path in tmp_path.rglob("*")] == ["eval", "metrics.json"]
+    assert json.loads((tmp_path / "eval" / "metrics.json").read_bytes()) == {"a": 1}
+
+
+def test_a_new_run_has_a_folder_of_its_own_that_only_its_user_can_enter(tmp_path):
+    run = create("quick", "0123456789", tmp_path)
+    assert run.path.parent == tmp_path / "quick"
+    assert run.path.name.endswith("-012345")
+    assert run.path.stat().st_mode & 0o777 == 0o700
+
+
+def test_runs_that_begin_in_the_same_second_get_different_folders(tmp_path):
+    made: list[Path] = []
+    threads = [threading.Thread(target=lambda: made.append(create("quick", "abcdef", tmp_path).path)) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(set(made)) == 8
+
+
+def test_a_place_that_cannot_be_written_is_told(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="cannot be written"):
+        create("quick", "abcdef", tmp_path / "file")
+
+
+def test_all_runs_come_newest_first(root):
+    assert [run.path.name[-6:] for run in all_runs(root)] == ["bbbbbb", "cccccc", "aaaaaa"]
+    assert [run.path.name[-6:] for run in all_runs(root, "quick")] == ["bbbbbb", "aaaaaa"]
+    assert all_runs(root / "absent") == []
+
+
+@pytest.mark.parametrize("name", ["quick", "20250301-000000-bbbbbb", "quick/20250301-000000-bbbbbb"])
+def test_a_run_is_found_by_recipe_by_name_and_by_directory(root, name, monkeypatch):
+    monkeypatch.chdir(root)
+    assert find_run(name, root).path.resolve() == root / "quick" / "20250301-000000-bbbbbb"
+
+
+@pytest.mark.parametrize("name", ["quickk", "20250401-000000-dddddd", "", ".", "*", "/", "qu[i]ck", "**"])
+def test_a_run_that_is_not_there_is_told(root, name, tmp_path):
+    with pytest.raises(UserError, match="no such run"):
+        find_run(name, root)

@@ -1,0 +1,155 @@
+"""Signs of life, the patience that follows from them, and logs that are cut in the middle."""
+
+import json
+import os
+import signal
+import sys
+import time
+
+import pytest
+from recipekit.runner.runtime.child_process import run_child
+from recipekit.runner.runtime.watchdog import FACTOR, LOG_KEPT, LOG_LIMIT, Watchdog, beat, cap
+from recipekit.schemas.base.errors import UserError
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def watchdog(tmp_path, clock):
+    (tmp_path / "x.log").touch()
+    return Watchdog(tmp_path, "x.log", floor=30, clock=clock)
+
+
+def test_silence_grows_until_the_next_heartbeat(watchdog, clock, tmp_path):
+    clock.now = 10
+    assert watchdog.silence == 10
+    beat(tmp_path / "heartbeat")
+    assert watchdog.silence == 0
+
+
+def test_an_event_is_a_sign_of_life(watchdog, clock):
+    clock.now = 25
+    watchdog.event({"event": "step"})
+    clock.now = 31
+    assert watchdog.silence == 6
+
+
+def test_patience_is_ten_times_the_longest_pause_of_this_training_and_never_below_the_floor(watchdog, clock):
+    clock.now = 29
+    watchdog.event({"event": "train", "pid": 1})  # loading took 29 seconds: that says nothing about training
+    assert watchdog.limit == 30
+    for now in (31, 36, 37):
+        clock.now = now
+        watchdog.event({"event": "step"})
+    assert watchdog.limit == FACTOR * 5
+
+
+def test_what_a_trainer_logs_is_a_sign_before_and_after_training_but_not_while_it_trains(watchdog, clock, tmp_path):
+    def logged_at(now):
+        clock.now = now
+        with (tmp_path / "x.log").open("a") as stream:
+            stream.write("Downloading 12%\n")
+        return watchdog.silence
+
+    assert logged_at(10) == 0
+    watchdog.event({"event": "train", "pid": 1})
+    assert logged_at(20) == 10
+    watchdog.event({"event": "stage", "name": "save"})
+    assert logged_at(30) == 0
+
+
+def test_a_short_log_is_left_alone(tmp_path):
+    (tmp_path / "log").write_bytes(b"a\n" * 1000)
+    cap(tmp_path / "log")
+    assert (tmp_path / "log").stat().st_size == 2000
+
+
+def test_a_long_log_keeps_its_beginning_and_its_end_and_says_what_is_missing(tmp_path):
+    log = tmp_path / "log"
+    log.write_bytes(b"first\n" + b"\xff\xfe\n" * (LOG_LIMIT // 3) + b"last\n")
+    size = log.stat().st_size
+    cap(log)
+    kept = log.read_bytes()
+    assert kept.startswith(b"first\n") and kept.endswith(b"last\n")
+    assert b"[... %d bytes were left out here ...]" % (size - 2 * LOG_KEPT) in kept
+    assert len(kept) < 3 * LOG_KEPT
+
+
+FLOOD = """
+import os
+for n in range(1024):
+    os.write(1, b"\\xff\\xfe warning: the same again\\n" * (2 ** 20 // 28))
+os.write(1, b"ValueError: the cause\\n")
+raise SystemExit(1)
+"""
+
+
+def test_a_child_that_writes_a_gigabyte_leaves_a_log_that_can_be_read(tmp_path):
+    with pytest.raises(UserError, match="ValueError: the cause"):
+        run_child((sys.executable, "-c", FLOOD), tmp_path, {}, "x.log", "training", lambda event: None)
+    assert (tmp_path / "x.log").stat().st_size < 5 * LOG_LIMIT  # the limit, and what comes between two looks
+    assert b"bytes were left out here" in (tmp_path / "x.log").read_bytes()
+
+
+HANGING = """
+import faulthandler, json, os, signal, sys, time
+faulthandler.register(signal.SIGUSR1)
+with open("progress.jsonl", "a") as stream:
+    stream.write(json.dumps({"event": "train", "pid": os.getpid()}) + "\\n")
+def waits_for_ever():
+    while True:
+        time.sleep(0.05)
+        print("a warning", flush=True)
+OBEDIENCE
+waits_for_ever()
+"""
+
+
+@pytest.mark.parametrize("obeys", [True, False], ids=["ends when it is told", "ends when it is killed"])
+def test_a_trainer_that_hangs_is_ended_with_the_cause_and_the_place_where_it_hung(tmp_path, monkeypatch, obeys):
+    monkeypatch.setattr("recipekit.runner.runtime.child_process._PATIENCE_SECONDS", 0.5)
+    pids = []
+    text = HANGING.replace("OBEDIENCE", "" if obeys else "signal.signal(signal.SIGTERM, signal.SIG_IGN)")
+    began = time.monotonic()
+    with pytest.raises(UserError) as caught:
+        run_child((sys.executable, "-c", text), tmp_path, {}, "x.log", "training", lambda event: None, 1, pids.append)
+    (problem,) = caught.value.problems
+    assert "training made no progress for 1 seconds" in problem.what
+    assert "recipe resume" in problem.hint
+    assert time.monotonic() - began < 10
+    assert "waits_for_ever" in (tmp_path / "x.log").read_text()
+    with pytest.raises(ProcessLookupError):
+        os.kill(pids[0], 0)
+
+
+def test_a_child_that_beats_is_left_alone_however_long_it_takes(tmp_path):
+    text = "import os, time\nopen('heartbeat', 'w')\nfor _ in range(15):\n    time.sleep(0.2)\n    os.utime('heartbeat')"
+    run_child((sys.executable, "-c", text), tmp_path, {}, "x.log", "training", lambda event: None, 1)
+
+
+def test_a_child_that_was_told_to_stop_is_not_hurried(tmp_path):
+    """A checkpoint may take longer than any step did."""
+    text = (
+        "import json, os, signal, sys, time\n"
+        "def stop(*_):\n    time.sleep(2)\n    open('checkpoint', 'w')\n    sys.exit(130)\n"
+        "signal.signal(signal.SIGTERM, stop)\n"
+        "open('progress.jsonl', 'a').write(json.dumps({'event': 'train', 'pid': os.getpid()}) + '\\n')\ntime.sleep(60)"
+    )
+
+    def stop_ourselves(event):
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    with pytest.raises(UserError):
+        run_child((sys.executable, "-c", text), tmp_path, {}, "x.log", "training", stop_ourselves, 0.5)
+    assert (tmp_path / "checkpoint").exists()
+    assert json.loads((tmp_path / "progress.jsonl").read_text())["event"] == "train"

@@ -1,0 +1,63 @@
+"""How a run ends: its state comes last, and gates speak when everything else is written."""
+
+import json
+
+import pytest
+from recipekit.runner.runtime.console import Display
+from recipekit.runner.stages.finish import conclude, require_gates
+from recipekit.schemas.base.errors import GateError, UserError
+from recipekit.schemas.recipe import load_recipe
+
+from ..reporting.test_report import write_run
+
+pytest.importorskip("jinja2", reason="needs the extra [eval]: jinja2")
+LOW = {"value": 1.0, "min": 2, "max": None, "passed": False}
+HIGH = {"value": 9.0, "min": None, "max": 5, "passed": False}
+FINE = {"value": 3.0, "min": 2, "max": 5, "passed": True}
+
+
+@pytest.fixture
+def run(tmp_path):
+    """A run whose model is evaluated, and that is still at work."""
+    found = write_run(tmp_path, ["some text"])
+    found.update(state="running", reason="")
+    (found / "model").mkdir(exist_ok=True)
+    return found
+
+
+def concluded(run, **gates):
+    metrics = run.read("eval/metrics.json") | {"gates": gates}
+    run.write("eval/metrics.json", metrics)
+    with Display() as display:
+        conclude(run, load_recipe("quickstart").recipe, metrics, display)
+    return run.status
+
+
+def test_a_run_that_is_done_has_a_card_and_a_report_that_say_so(run):
+    assert concluded(run, perplexity=FINE)["state"] == "done"
+    assert (run / "model" / "README.md").is_file()
+    assert "\u00b7 done \u00b7" in (run / "report.html").read_text(encoding="utf-8")
+
+
+def test_a_run_without_its_report_is_not_done(run):
+    (run / "report.html").mkdir()
+    with pytest.raises(UserError, match="cannot be written"):
+        concluded(run, perplexity=FINE)
+    assert run.status["state"] == "running"
+
+
+def test_a_run_that_a_gate_refuses_is_told_so_in_its_report(run):
+    status = concluded(run, perplexity=FINE, bleu_4=LOW, loss=HIGH)
+    assert (status["state"], status["reason"]) == ("refused", "gates: bleu_4, loss")
+    assert "\u00b7 refused \u00b7" in (run / "report.html").read_text(encoding="utf-8")
+    assert json.loads((run / "status.json").read_text())["state"] == "refused"
+
+
+def test_every_gate_that_says_no_is_named_with_what_it_wants():
+    with pytest.raises(GateError) as refused:
+        require_gates({"gates": {"perplexity": FINE, "bleu_4": LOW, "loss": HIGH}})
+    assert [problem.what for problem in refused.value.problems] == [
+        "bleu_4 is 1.0, the gate wants at least 2",
+        "loss is 9.0, the gate wants at most 5",
+    ]
+    require_gates({"gates": {"perplexity": FINE}})

@@ -1,0 +1,49 @@
+"""What a rehearsal says of itself. That it is killed and goes on is seen in test_smoke.py."""
+
+from recipekit.runner.reporting.report import write_report
+from recipekit.runner.runtime.console import Display
+from recipekit.runner.runtime.run_folder import RunFolder
+from recipekit.runner.stages.smoke_test import announce, differences
+from recipekit.schemas.recipe import load_recipe
+
+from ..reporting.test_report import write_run
+
+
+def test_every_key_that_differs_is_named_with_both_values_and_no_other():
+    loaded = load_recipe("mbti_llama2_ei", smoke=True)
+    assert differences(loaded.real, loaded.recipe) == {
+        "model.base_model": {"real": "meta-llama/Llama-2-7b-hf", "rehearsal": "twin:meta-llama/Llama-2-7b-hf"},
+        "data.split.validation": {"real": 0.09, "rehearsal": 0.2},
+        "data.split.test": {"real": 0.1, "rehearsal": 0.2},
+        "training.gradient_accumulation_steps": {"real": 8, "rehearsal": 2},
+        "training.max_steps": {"real": None, "rehearsal": 4},
+        "training.warmup_steps": {"real": 100, "rehearsal": 1},
+        "training.eval_steps": {"real": 200, "rehearsal": 2},
+        "training.save_steps": {"real": 200, "rehearsal": 2},
+        "evaluation.max_rows": {"real": None, "rehearsal": 4},
+    }
+
+
+def test_a_recipe_does_not_differ_from_itself():
+    recipe = load_recipe("quickstart").recipe
+    assert differences(recipe, recipe) == {}
+
+
+def test_the_run_keeps_what_was_said(tmp_path, capfd):
+    loaded = load_recipe("quickstart", smoke=True)
+    run = RunFolder(tmp_path)
+    with Display() as display:
+        announce(run, loaded.real, loaded.recipe, display)
+    keys = run.read("rehearsal.json")["keys"]
+    said = capfd.readouterr().err
+    assert f"{len(keys)} keys differ from the real run, no others" in said
+    assert "training.max_steps: null -> 4" in said and "training.max_steps" in keys
+
+
+def test_the_report_says_that_it_is_a_rehearsals_and_what_differs(tmp_path):
+    run = write_run(tmp_path / "1", ["one"])
+    assert "rehearsal" not in write_report(run).read_text()
+    run.write("rehearsal.json", {"keys": {"model.base_model": {"real": "a/<b>", "rehearsal": "twin:a/<b>"}}})
+    page = write_report(run).read_text()
+    assert "A rehearsal, not the real run" in page and "1 keys differ" in page
+    assert "model.base_model: a/&lt;b&gt; → twin:a/&lt;b&gt;" in page

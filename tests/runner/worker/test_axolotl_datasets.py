@@ -1,0 +1,38 @@
+"""Saving tokenised rows starts no process where one process would do."""
+
+import multiprocessing.process
+from contextlib import nullcontext
+
+import pytest
+
+datasets = pytest.importorskip("datasets", reason="data sets need the extra [train]")
+pytest.importorskip("multiprocess", reason="data sets need the extra [train]")
+
+from multiprocess.process import BaseProcess  # noqa: E402
+from recipekit.runner.worker.axolotl_datasets import saving_in_this_process  # noqa: E402
+
+
+@pytest.fixture
+def started(monkeypatch):
+    """The processes that `datasets` starts."""
+    found = []
+    for kind in (BaseProcess, multiprocessing.process.BaseProcess):
+        start = kind.start
+        monkeypatch.setattr(kind, "start", lambda process, start=start: (found.append(process.name), start(process))[1])
+    return found
+
+
+@pytest.mark.parametrize(("block", "processes"), [(nullcontext, True), (saving_in_this_process, False)])
+def test_rows_are_saved_by_this_process_inside_the_block_only(started, tmp_path, block, processes):
+    rows = datasets.Dataset.from_list([{"input_ids": [1, 2]}, {"input_ids": [3]}])
+    with block():
+        rows.save_to_disk(tmp_path / "saved", num_proc=1)
+    assert bool(started) == processes
+    assert datasets.load_from_disk(tmp_path / "saved").to_list() == rows.to_list()
+
+
+def test_the_library_is_as_it_was_after_a_failure():
+    before = datasets.Dataset.save_to_disk
+    with pytest.raises(KeyError), saving_in_this_process():
+        raise KeyError
+    assert datasets.Dataset.save_to_disk is before

@@ -1,0 +1,122 @@
+"""What is taken up when a training resumes, with transformers' own state, arguments and early stopping."""
+
+import json
+from types import SimpleNamespace
+
+import pytest
+
+pytest.importorskip("torch", reason="needs the extra [train]")
+transformers = pytest.importorskip("transformers", reason="needs the extra [train]")
+
+from recipekit.runner.runtime.progress import Progress  # noqa: E402
+from recipekit.runner.runtime.training_signals import STOP_AT  # noqa: E402
+from recipekit.runner.worker.callback import METRICS, RunCallback  # noqa: E402
+
+
+@pytest.fixture
+def resumed(tmp_path, monkeypatch):
+    """Begins a training at a step, with the lines that were logged before; gives its arguments, callback and early stopping."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("signal.signal", lambda number, handler: None)
+
+    def begin(step, epoch=1.5, lines=(), waited=None, **arguments):
+        METRICS.write_text("".join(json.dumps(line) + "\n" for line in lines))
+        given = {"eval_strategy": "steps", "eval_steps": 4, "eval_on_start": True, "use_cpu": True, "report_to": []} | arguments
+        args = transformers.TrainingArguments(output_dir=str(tmp_path / "out"), **given)
+        state = transformers.TrainerState(global_step=step, epoch=epoch, max_steps=12)
+        if waited is not None:
+            state.stateful_callbacks = {"EarlyStoppingCallback": {"attributes": {"early_stopping_patience_counter": waited}}}
+        patience = transformers.EarlyStoppingCallback(3)
+        callback = RunCallback(Progress(tmp_path / "progress.jsonl"))
+        callback.trainer = SimpleNamespace(callback_handler=SimpleNamespace(callbacks=[patience, callback]), best=[])
+        callback.trainer._determine_best_metric = lambda metrics, trial: callback.trainer.best.append(metrics)
+        callback.on_train_begin(args, state, transformers.TrainerControl())
+        return args, callback, patience
+
+    return begin
+
+
+EVALUATED = [{"step": 4, "epoch": 1, "loss": 2.0}, {"step": 4, "epoch": 1, "eval_loss": 3.0}]
+
+
+def test_a_new_training_is_evaluated_before_its_first_step(resumed):
+    args, _, _ = resumed(0, epoch=0)
+    assert args.eval_on_start
+
+
+@pytest.mark.parametrize(
+    ("step", "lines", "changes"),
+    [(4, EVALUATED, {}), (5, EVALUATED, {}), (6, [], {"eval_strategy": "epoch"}), (3, [], {"eval_strategy": "no"})],
+    ids=["evaluated then", "no evaluation was due", "within an epoch", "nothing is evaluated"],
+)
+def test_a_training_that_goes_on_is_not_evaluated_again(resumed, step, lines, changes):
+    args, callback, _ = resumed(step, lines=lines, **changes)
+    assert not args.eval_on_start
+    callback.on_evaluate(args, transformers.TrainerState(), transformers.TrainerControl(), metrics={"eval_loss": 1.0})
+    assert callback.trainer.best == []
+
+
+@pytest.mark.parametrize(("step", "changes"), [(8, {}), (6, {"eval_strategy": "epoch"})], ids=["after so many steps", "after an epoch"])
+def test_an_evaluation_that_was_due_when_it_was_stopped_is_made_up_for_and_counts_for_the_best_model(resumed, step, changes):
+    args, callback, _ = resumed(step, epoch=2.0, lines=EVALUATED, **changes)
+    assert args.eval_on_start
+    for _ in range(2):
+        callback.on_evaluate(args, transformers.TrainerState(), transformers.TrainerControl(), metrics={"eval_loss": 1.0})
+    assert callback.trainer.best == [{"eval_loss": 1.0}]
+
+
+@pytest.mark.parametrize(("waited", "counter"), [(2, 2), (None, 0)])
+def test_early_stopping_has_waited_as_long_as_before(resumed, waited, counter):
+    assert resumed(4, lines=EVALUATED, waited=waited)[2].early_stopping_patience_counter == counter
+
+
+def test_lines_after_the_checkpoint_are_taken_out_because_they_come_again(resumed):
+    resumed(4, lines=[*EVALUATED, {"step": 5, "loss": 1.9}])
+    assert [json.loads(line)["step"] for line in METRICS.read_text().splitlines()] == [4, 4]
+
+
+def test_a_training_that_begins_again_begins_its_log_again(resumed):
+    resumed(0, epoch=0, lines=[{"step": 0, "eval_loss": 3.1}, *EVALUATED])
+    assert METRICS.read_text() == ""
+
+
+def test_a_line_is_logged_with_every_checkpoint(resumed):
+    args, callback, _ = resumed(4, lines=EVALUATED)
+    for hook in (callback.on_step_end, callback.on_epoch_end):
+        control = transformers.TrainerControl(should_save=True)
+        hook(args, transformers.TrainerState(global_step=5), control)
+        assert control.should_log
+
+
+@pytest.mark.parametrize(("asked_for", "evaluates"), [("5", True), ("6", False), (None, False)], ids=["here", "later", "never"])
+def test_a_stop_that_is_asked_for_comes_after_the_evaluation_that_is_due_and_one_by_a_signal_before(
+    resumed, monkeypatch, asked_for, evaluates
+):
+    args, callback, _ = resumed(4, lines=EVALUATED)
+    callback.signalled = asked_for is None
+    if asked_for:
+        monkeypatch.setenv(STOP_AT, asked_for)
+    control = transformers.TrainerControl(should_evaluate=True)
+    callback.on_step_end(args, transformers.TrainerState(global_step=5), control)
+    stops = asked_for != "6"
+    assert (callback.interrupted, control.should_training_stop, control.should_save) == (stops, stops, stops)
+    assert control.should_evaluate is (evaluates or not stops)
+
+
+def test_a_heartbeat_comes_with_every_batch_of_an_evaluation(resumed, tmp_path):
+    args, callback, _ = resumed(4, lines=EVALUATED)
+    assert not (tmp_path / "heartbeat").exists()
+    callback.on_prediction_step(args, transformers.TrainerState(), transformers.TrainerControl())
+    assert (tmp_path / "heartbeat").exists()
+
+
+def test_an_evaluation_leaves_the_random_numbers_of_the_training_as_they_are(tmp_path):
+    import torch
+
+    trainer = SimpleNamespace(training_step=None, evaluate=lambda: torch.rand(3).tolist())
+    RunCallback(Progress(tmp_path / "progress.jsonl")).attach(trainer)
+    torch.manual_seed(7)
+    undisturbed = torch.rand(3).tolist()
+    torch.manual_seed(7)
+    assert trainer.evaluate() == undisturbed, "it draws from where the training stands"
+    assert torch.rand(3).tolist() == undisturbed

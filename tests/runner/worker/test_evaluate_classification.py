@@ -1,0 +1,85 @@
+"""Classifying held-out rows with a real tiny model: each row once, long rows as in training, an interrupted evaluation gone on with."""
+
+import json
+import shutil
+from types import SimpleNamespace
+
+import pytest
+
+torch = pytest.importorskip("torch", reason="needs the extra [train]")
+transformers = pytest.importorskip("transformers", reason="needs the extra [train]")
+
+from recipekit.runner.runtime.progress import Progress, read_lines  # noqa: E402
+from recipekit.runner.worker.classification_data import tokenise_rows  # noqa: E402
+from recipekit.runner.worker.evaluate_classification import classify, load_classifier, probabilities_of  # noqa: E402
+
+from ...tiny import write_jsonl  # noqa: E402
+
+LABELS = ["glad", "sad"]
+REQUEST = {"adapter": False, "base_model": "model", "revision": None, "trust_remote_code": False, "generation": {"batch_size": 2}}
+RECORDS = [
+    {"id": str(n), "text": text, "label": LABELS[n % 2]}
+    for n, text in enumerate(["the cat sleeps", "no", "where does the old dog sleep", "a bee", "the owl sleeps in the barn"])
+]
+
+
+@pytest.fixture
+def folder(tmp_path, tiny_model, monkeypatch):
+    """A run's directory with a model of two labels, training rows and rows to evaluate."""
+    shutil.copytree(tiny_model, tmp_path / "model")
+    write_jsonl(tmp_path / "eval" / "rows.jsonl", RECORDS)
+    write_jsonl(tmp_path / "data" / "train.jsonl", RECORDS)
+    monkeypatch.chdir(tmp_path)
+    torch.manual_seed(0)
+    return tmp_path
+
+
+@pytest.fixture
+def tokenizer(tiny_model):
+    return transformers.AutoTokenizer.from_pretrained(tiny_model)
+
+
+def settings(**changes):
+    return SimpleNamespace(**{"labels": LABELS, "sequence_len": 64, "excess_length_strategy": "raise", "class_weights": None} | changes)
+
+
+def test_every_row_is_answered_once_by_the_model_and_by_each_baseline(folder, tokenizer):
+    classify(REQUEST, settings(), tokenizer, Progress(folder / "progress.jsonl"))
+    lines = read_lines(folder / "eval" / "predictions.jsonl")
+    assert sorted((line["model"], line["id"]) for line in lines) == sorted(
+        (model, record["id"]) for model in ("tuned", "majority", "mentioned", "tfidf") for record in RECORDS
+    )
+    assert read_lines(folder / "progress.jsonl")[-1]["done"] == 20
+
+
+def test_an_evaluation_that_was_killed_goes_on_with_the_rows_that_are_missing(folder, tokenizer):
+    before = [{"model": "tuned", "id": n, "label": "glad", "predicted": "glad", "probabilities": {"glad": 1.0, "sad": 0.0}} for n in "024"]
+    write_jsonl(folder / "eval" / "predictions.jsonl", before)
+    classify(REQUEST, settings(), tokenizer, Progress(folder / "progress.jsonl"))
+    lines = read_lines(folder / "eval" / "predictions.jsonl")
+    assert lines[:3] == before
+    assert sorted(line["id"] for line in lines if line["model"] == "tuned") == list("01234")
+
+
+def test_a_long_row_is_refused_by_its_name(folder, tokenizer):
+    with pytest.raises(SystemExit):
+        classify(REQUEST, settings(sequence_len=8), tokenizer, Progress(folder / "progress.jsonl"))
+    (event,) = [line for line in read_lines(folder / "progress.jsonl") if line["event"] == "refused"]
+    assert "evaluation rows are longer than training.sequence_len (8)" in event["what"]
+    assert not (folder / "eval" / "predictions.jsonl").exists()
+
+
+@pytest.mark.parametrize(("strategy", "rows"), [("drop", 4), ("truncate", 5)])
+def test_a_long_row_is_left_out_or_cut_as_the_recipe_says(folder, tokenizer, strategy, rows):
+    classify(REQUEST, settings(sequence_len=8, excess_length_strategy=strategy), tokenizer, Progress(folder / "progress.jsonl"))
+    lines = read_lines(folder / "eval" / "predictions.jsonl")
+    assert len([line for line in lines if line["model"] == "tuned"]) == rows
+
+
+def test_a_row_gets_the_same_probabilities_alone_and_in_a_batch(folder, tokenizer):
+    rows = tokenise_rows(RECORDS, tokenizer, LABELS, 64, "raise").rows
+    model = load_classifier(REQUEST, LABELS, tokenizer, "cpu")
+    together = probabilities_of(model, tokenizer, rows, "cpu")
+    alone = [probabilities_of(model, tokenizer, [row], "cpu")[0] for row in rows]
+    assert torch.allclose(torch.tensor(together), torch.tensor(alone), atol=1e-5)
+    assert json.loads(json.dumps(together)) == together, "plain numbers"

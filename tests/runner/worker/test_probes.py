@@ -1,0 +1,161 @@
+"""Logit lens, BLiMP and sentiment on tiny models that are real, each in a process of its own as a run starts them."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from recipekit.runner.runtime.run_folder import RunFolder
+from recipekit.runner.stages.cache_keys import evaluate_key
+from recipekit.runner.worker.blimp_probe import faults
+from recipekit.runner.worker.probes import FILES, asked_for, results, waiting
+from recipekit.runner.worker.sentiment_probe import prompt_emotions
+from recipekit.schemas.sections import Recipe
+
+from ...tiny import write_jsonl
+
+PAIRS = [
+    {"sentence_good": "the cat sleeps in the barn", "sentence_bad": "the cat sleep in the barn"},
+    {"sentence_good": "the owl sang", "sentence_bad": "the owl sing"},
+    {"sentence_good": "every day", "sentence_bad": "every days every days"},
+]
+
+
+def run_python(code: str, *arguments, cwd: Path) -> str:
+    env = {**os.environ, "HF_HUB_OFFLINE": "1", "CUDA_VISIBLE_DEVICES": "", "PYTHONSAFEPATH": "1", "HF_DATASETS_CACHE": str(cwd / "cache")}
+    done = subprocess.run([sys.executable, "-c", code, *map(str, arguments)], cwd=cwd, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return done.stdout
+
+
+def test_only_what_the_recipe_asks_for_is_done_and_once(tmp_path, minimal):
+    recipe = Recipe.from_values(minimal({"evaluation.logit_lens": ["Once"], "evaluation.blimp": "pairs"}))
+    asked = asked_for(recipe)
+    assert asked == {"logit_lens": ("Once",), "blimp": "pairs"}
+    run = RunFolder(tmp_path)
+    keys = waiting(run, asked, "predictions")
+    assert set(keys) == {"logit_lens", "blimp"}
+    run.write(f"eval/{FILES['blimp']}", {"key": keys["blimp"], "base": {"mean": 50.0}})
+    assert set(waiting(run, asked, "predictions")) == {"logit_lens"}
+    assert set(waiting(run, asked, "of another model")) == {"logit_lens", "blimp"}
+    assert results(run, {"blimp": "pairs"}) == {"blimp": {"base": {"mean": 50.0}}}
+    assert asked_for(Recipe.from_values(minimal())) == {}
+
+
+def test_a_probe_is_done_again_when_its_folder_holds_something_else(tmp_path, minimal):
+    run, pairs = RunFolder(tmp_path / "run"), tmp_path / "pairs"
+    pairs.mkdir()
+    (pairs / "a.jsonl").write_text("one\n")
+    evaluation = Recipe.from_values(minimal({"evaluation.blimp": str(pairs)})).evaluation
+    keys, key = waiting(run, {"blimp": str(pairs)}, "predictions"), evaluate_key(evaluation, "validation", "trained")
+    run.write(f"eval/{FILES['blimp']}", {"key": keys["blimp"]})
+    assert waiting(run, {"blimp": str(pairs)}, "predictions") == {}
+    (pairs / "a.jsonl").write_text("two\n")
+    assert set(waiting(run, {"blimp": str(pairs)}, "predictions")) == {"blimp"}
+    assert evaluate_key(evaluation, "validation", "trained") != key
+
+
+def test_pairs_are_checked_before_a_model_is_loaded(tmp_path):
+    assert faults(tmp_path / "nowhere") == [f"{tmp_path / 'nowhere'} is no folder"]
+    assert faults(tmp_path) == [f"{tmp_path} holds no .jsonl file"]
+    write_jsonl(tmp_path / "good.jsonl", PAIRS)
+    assert faults(tmp_path) == []
+    write_jsonl(tmp_path / "bad.jsonl", [PAIRS[0], {"sentence_good": "x"}])
+    assert faults(tmp_path) == ["bad.jsonl:2 has no sentence_good and sentence_bad"]
+
+
+def test_a_rows_emotion_is_one_of_the_28_or_none(tmp_path):
+    metas = [{"emotion": "Joy"}, {"emotion": ["fear", "joy"]}, {"emotion": []}, {"emotion": "glee"}, {}, {"emotion": None}]
+    write_jsonl(tmp_path / "rows.jsonl", [{"id": str(n), "meta": meta} for n, meta in enumerate(metas)])
+    assert prompt_emotions(tmp_path / "rows.jsonl") == {"0": "joy", "1": "fear"}
+
+
+LENS = """
+import json, sys, torch
+from transformers import AutoModelForCausalLM, AutoTokenizer
+from recipekit.runner.evaluate.logit_lens import lens
+found = {}
+for folder in sys.argv[1:]:
+    model, tokenizer = AutoModelForCausalLM.from_pretrained(folder).eval(), AutoTokenizer.from_pretrained(folder)
+    prompt = "once there was a cat who lived in a barn and every day"
+    (shown,) = lens(model, tokenizer, [prompt])
+    logits = model(**tokenizer(prompt, return_tensors="pt")).logits[0, -8:].softmax(-1).max(-1)
+    said = [tokenizer.decode([token]) for token in logits.indices.tolist()]
+    found[folder] = [shown, said, [round(p, 4) for p in logits.values.tolist()]]
+print(json.dumps(found))
+"""
+
+
+@pytest.mark.train
+def test_the_last_layer_of_the_lens_is_what_the_model_says(tiny_model, tiny_gpt2, tmp_path):
+    """For both kinds of architecture: Llama's `norm` and GPT-2's `ln_f`."""
+    for shown, said, sure in json.loads(run_python(LENS, tiny_model, tiny_gpt2, cwd=tmp_path)).values():
+        assert len(shown["layers"]) == 3 and len(shown["tokens"]) == 8  # the embeddings and two layers
+        assert [cell["token"] for cell in shown["layers"][-1]] == said
+        assert [cell["p"] for cell in shown["layers"][-1]] == pytest.approx(sure, abs=2e-4)
+        assert shown["layers"][0] != shown["layers"][-1]
+
+
+BLIMP = """
+import json, sys, torch
+from transformers import AutoModelForCausalLM, AutoTokenizer
+from recipekit.runner.evaluate.blimp_probe import accuracies
+model, tokenizer = AutoModelForCausalLM.from_pretrained(sys.argv[1]).eval(), AutoTokenizer.from_pretrained(sys.argv[1])
+def likelihood(text):
+    ids = torch.tensor([[tokenizer.bos_token_id, *tokenizer(text, add_special_tokens=False)["input_ids"]]])
+    with torch.inference_mode():
+        logits = model(input_ids=ids).logits[0, :-1].log_softmax(-1)
+    return float(logits.gather(1, ids[0, 1:, None]).sum())
+rows = [json.loads(line) for line in open(sys.argv[2] + "/agreement.jsonl")]
+right = [likelihood(row["sentence_good"]) > likelihood(row["sentence_bad"]) for row in rows]
+print(json.dumps([accuracies(model, tokenizer, sys.argv[2]), 100 * sum(right) / len(right)]))
+"""
+
+
+@pytest.mark.train
+def test_lm_eval_finds_what_the_likelihoods_say(tiny_gpt2, tmp_path):
+    folder = tmp_path / "pairs"
+    rows = PAIRS + [{"sentence_good": row["sentence_bad"], "sentence_bad": row["sentence_good"] + " again and again"} for row in PAIRS]
+    write_jsonl(folder / "agreement.jsonl", rows)
+    write_jsonl(folder / "other.jsonl", rows[:1])
+    found, by_hand = json.loads(run_python(BLIMP, tiny_gpt2, folder, cwd=tmp_path).splitlines()[-1])
+    assert found["pairs"] == {"agreement": 6, "other": 1}
+    assert found["phenomena"]["agreement"] == pytest.approx(by_hand)
+    assert found["mean"] == pytest.approx(sum(found["phenomena"].values()) / 2)
+
+
+SENTIMENT = """
+import json, sys
+from recipekit.runner.evaluate.sentiment import GROUP_OF
+from transformers import AutoTokenizer, GPT2Config, GPT2ForSequenceClassification
+import torch
+torch.manual_seed(0)
+tokenizer = AutoTokenizer.from_pretrained(sys.argv[1])
+tokenizer.pad_token = tokenizer.eos_token
+labels = dict(enumerate(sorted(GROUP_OF)))
+config = GPT2Config(vocab_size=len(tokenizer), n_embd=32, n_layer=1, n_head=2, n_positions=128, pad_token_id=tokenizer.pad_token_id,
+                    id2label=labels, label2id={name: number for number, name in labels.items()})
+GPT2ForSequenceClassification(config).save_pretrained("classifier")
+tokenizer.model_max_length = 128
+tokenizer.save_pretrained("classifier")
+from recipekit.runner.evaluate.sentiment_probe import classify_replies
+print(json.dumps(classify_replies("classifier")))
+"""
+
+
+@pytest.mark.train
+def test_every_reply_to_a_prompt_with_an_emotion_is_classified(tiny_gpt2, tmp_path):
+    rows = [{"id": str(n), "meta": {"emotion": emotion}} for n, emotion in enumerate(["joy", "fear", "joy", "surprise", "glee"])]
+    write_jsonl(tmp_path / "eval" / "rows.jsonl", rows)
+    lines = [{"model": model, "id": row["id"], "reply": f"{model} says {row['id']}"} for model in ("base", "tuned") for row in rows]
+    write_jsonl(tmp_path / "eval" / "predictions.jsonl", lines)
+    found = json.loads(run_python(SENTIMENT, tiny_gpt2, cwd=tmp_path).splitlines()[-1])
+    assert found["rows_without_emotion"] == 1
+    for model in ("base", "tuned"):
+        counts = found["models"][model]["counts"]
+        assert {prompt: sum(replies.values()) for prompt, replies in counts.items()} == {"joy": 2, "fear": 1, "surprise": 1}
+        assert {group: shares["rows"] for group, shares in found["models"][model]["groups"].items()} == {
+            "positive": 2, "neutral": 1, "negative": 1,
+        }  # fmt: skip

@@ -1,0 +1,78 @@
+"""Saving before the first step, with real models and adapters: it leaves nothing behind, and what would fail in the end fails now."""
+
+import pytest
+
+torch = pytest.importorskip("torch", reason="needs the extra [train]")
+transformers = pytest.importorskip("transformers", reason="needs the extra [train]")
+
+from recipekit.runner.worker import save_check  # noqa: E402
+from recipekit.runner.worker.save_check import rehearse  # noqa: E402
+
+# saving imports DeepSpeed, whose own imports warn
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning", "ignore::FutureWarning")
+
+
+@pytest.fixture
+def parts(tiny_model):
+    """A model and its tokenizer."""
+    return transformers.AutoModelForCausalLM.from_pretrained(tiny_model), transformers.AutoTokenizer.from_pretrained(tiny_model)
+
+
+@pytest.fixture
+def adapter(parts):
+    from peft import LoraConfig, get_peft_model
+
+    return get_peft_model(parts[0], LoraConfig(r=2, target_modules="all-linear", task_type="CAUSAL_LM")), parts[1]
+
+
+@pytest.fixture
+def classifier(tiny_model, parts):
+    from peft import LoraConfig, get_peft_model
+
+    base = transformers.AutoModelForSequenceClassification.from_pretrained(tiny_model, num_labels=3)
+    return get_peft_model(base, LoraConfig(r=2, target_modules=["q_proj"], task_type="SEQ_CLS")), parts[1]
+
+
+@pytest.mark.parametrize("kind", ["parts", "adapter", "classifier"])
+def test_what_can_be_saved_is_saved_read_back_and_taken_away(kind, request, tmp_path):
+    rehearse(*request.getfixturevalue(kind), tmp_path / "rehearsal")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("kind", ["parts", "adapter"])
+def test_weights_that_the_files_do_not_hold_are_found(kind, request, tmp_path, monkeypatch):
+    model, tokenizer = request.getfixturevalue(kind)
+    monkeypatch.setattr(type(model), "save_pretrained", lambda self, folder: None)
+    with pytest.raises(ValueError, match="trained weights are not saved, such as"):
+        rehearse(model, tokenizer, tmp_path / "rehearsal")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_weights_that_are_saved_with_other_values_are_found(adapter, tmp_path, monkeypatch):
+    model, tokenizer = adapter
+    save = type(model).save_pretrained
+
+    def stale(self, folder):
+        save(self, folder)
+        with torch.no_grad():
+            next(p for p in self.parameters() if p.requires_grad).add_(1)
+
+    monkeypatch.setattr(type(model), "save_pretrained", stale)
+    with pytest.raises(ValueError, match="is not saved as it is"):
+        rehearse(model, tokenizer, tmp_path / "rehearsal")
+
+
+@pytest.mark.parametrize("most", [1 << 30, 0], ids=["weights and all", "all but the weights"])
+def test_settings_of_generation_that_contradict_each_other_fail_now(parts, tmp_path, monkeypatch, most):
+    """transformers refuses them when a model is saved: after the training, as it was."""
+    monkeypatch.setattr(save_check, "MOST_BYTES", most)
+    model, tokenizer = parts
+    model.generation_config.do_sample, model.generation_config.temperature = False, 0.5
+    with pytest.raises(ValueError, match="temperature"):
+        rehearse(model, tokenizer, tmp_path / "rehearsal")
+
+
+def test_large_weights_are_not_written_twice(parts, tmp_path, monkeypatch):
+    monkeypatch.setattr(save_check, "MOST_BYTES", 0)
+    monkeypatch.setattr(type(parts[0]), "save_pretrained", lambda self, folder: pytest.fail("it was written"))
+    rehearse(*parts, tmp_path / "rehearsal")

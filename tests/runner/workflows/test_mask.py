@@ -1,0 +1,43 @@
+"""`recipe mask` with the real tokenisation: what is trained is shown, and is the last reply with its end."""
+
+import json
+
+import pytest
+
+from ...tiny import write_recipe
+
+pytestmark = pytest.mark.train
+
+
+def test_the_trained_text_is_the_last_reply_and_its_end(tmp_path, tiny_model, recipe):
+    path = write_recipe(tmp_path, tiny_model)
+    done = recipe("mask", path, "--rows", "6", "--json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    rows = json.loads(done.stdout)["rows"]
+    data = [json.loads(line) for line in (tmp_path / "rows.jsonl").read_text().splitlines()]
+    for row in rows:
+        source = data[int(row["id"].split(":")[1]) - 1]["messages"]
+        trained = "".join(segment["text"] for segment in row["segments"] if segment["trained"])
+        masked = "".join(segment["text"] for segment in row["segments"] if not segment["trained"])
+        assert trained == source[-1]["content"] + "<|im_end|>"
+        assert all(message["content"] in masked for message in source[:-1])
+    assert any(len(data[int(row["id"].split(":")[1]) - 1]["messages"]) > 2 for row in rows)
+
+
+@pytest.mark.parametrize(
+    ("split", "sources", "there"),
+    [("test", None, "--split train or validation"), ("train", "[{path: rows.jsonl, converter: emogpt, split: test}]", "--split test")],
+)
+def test_a_split_without_rows_is_told_with_those_that_have_some(tmp_path, tiny_model, recipe, split, sources, there):
+    path = write_recipe(tmp_path, tiny_model)
+    changed = ["--set", f"data.sources={sources}"] if sources else []
+    done = recipe("mask", path, "--split", split, *changed, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert f"no row is in the {split} split" in done.stderr and f"hint: {there};" in done.stderr
+
+
+def test_rows_that_the_trainer_would_refuse_for_their_length_are_named(tmp_path, tiny_model, recipe):
+    done = recipe("mask", write_recipe(tmp_path, tiny_model), "--set", "training.sequence_len=16", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "chosen rows are longer than training.sequence_len (16): rows.jsonl:" in done.stderr
+    assert "Traceback" not in done.stderr and "mask.log" not in done.stderr

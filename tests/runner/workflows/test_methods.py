@@ -1,0 +1,100 @@
+"""Methods with the real Axolotl on a tiny model: rows of very unequal length, in one batch, in micro-batches and packed."""
+
+import json
+from pathlib import Path
+
+import pytest
+from recipekit.runner.workflows.resume_check import Trial, prepare
+from recipekit.schemas.recipe import load_recipe
+
+from ...tiny import emogpt_rows, write_jsonl, write_recipe
+
+pytestmark = pytest.mark.train
+# Each step takes all 42 rows, so that nothing but the way in which they are batched differs.
+BATCHES = {
+    "8 rows": {"micro_batch_size": 8},
+    "3 rows": {"micro_batch_size": 3},
+    "packed": {"micro_batch_size": 1, "sample_packing": "true"},
+}  # fmt: skip
+SETTINGS = {
+    "sequence_len": 512,
+    "gradient_accumulation_steps": 64,
+    "lora_dropout": 0,
+    "max_steps": 3,
+    "num_epochs": 3,
+    "eval_steps": 3,
+    "save_steps": 3,
+}
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory, tiny_model) -> dict[str, Trial]:
+    """Three steps over the same rows, batched in three ways."""
+    folder = tmp_path_factory.mktemp("methods")
+    write_recipe(folder, tiny_model)
+    rows = emogpt_rows()
+    for number, row in enumerate(rows):
+        row["messages"][-1]["content"] += " and sings" * (number % 7) ** 2  # up to 36 times the shortest
+    write_jsonl(folder / "rows.jsonl", rows)
+    found = {}
+    for name, changes in BATCHES.items():
+        settings = tuple(f"training.{key}={value}" for key, value in {**SETTINGS, **changes}.items())
+        loaded = load_recipe(str(folder / "tiny.yml"), settings)
+        found[name] = prepare(loaded, folder, folder / name, lambda event: None)
+        found[name].train()
+    return found
+
+
+def losses(trial: Trial) -> list[float]:
+    return [line["loss"] for line in trial.lines() if "loss" in line]
+
+
+def weights(trial: Trial) -> dict:
+    from safetensors.numpy import load_file
+
+    return load_file(trial.folder / "checkpoints" / "checkpoint-3" / "adapter_model.safetensors")
+
+
+@pytest.mark.parametrize("other", ["3 rows", "packed"])
+def test_the_losses_of_every_step_are_the_same_however_the_rows_are_batched(trained, other):
+    assert losses(trained[other]) == pytest.approx(losses(trained["8 rows"]), abs=1e-4)
+    assert losses(trained["8 rows"])[2] < losses(trained["8 rows"])[0] - 0.01, "the steps learn, or equal losses would show nothing"
+
+
+@pytest.mark.parametrize("other", ["3 rows", "packed"])
+def test_the_weights_are_the_same_but_for_the_order_of_the_sums(trained, other):
+    """AdamW's first steps move a weight by the learning rate whatever its gradient's size, so that a gradient of rounding noise alone may
+    go either way; such weights are few, and none is further away than the steps could take it."""
+    one, two = weights(trained["8 rows"]), weights(trained[other])
+    assert one.keys() == two.keys()
+    far = sum(int((abs(one[name] - two[name]) > 1e-5).sum()) for name in one)
+    assert far <= 0.005 * sum(part.size for part in one.values())
+    assert max(float(abs(one[name] - two[name]).max()) for name in one) < 3 * 1e-3
+
+
+def test_packing_loses_no_row_and_no_token(trained):
+    facts = {name: json.loads((trained[name].folder / "tokens.json").read_text())["train"] for name in BATCHES}
+    assert facts["packed"]["trained"] == facts["8 rows"]["trained"] and facts["packed"]["rows"] == 42
+    assert facts["packed"]["blocks"] < 42 and 0.8 < facts["packed"]["fill"] <= 1
+
+
+def test_the_validation_is_not_packed_so_that_its_loss_can_be_compared(trained):
+    evaluated = {name: [line["eval_loss"] for line in trial.lines() if "eval_loss" in line] for name, trial in trained.items()}
+    assert evaluated["packed"][0] == pytest.approx(evaluated["3 rows"][0], rel=0.05)  # a mean of batches, of other sizes
+    assert Path(trained["packed"].folder / "heartbeat").exists()
+
+
+def test_early_stopping_ends_a_training_that_grows_worse_and_has_not_forgotten_its_patience_when_it_was_killed(tmp_path, tiny_model):
+    """At such a rate the loss is soon at its best, two evaluations more wait, and it ends. Killed in its last step, it must know that it
+    has waited once."""
+    path = write_recipe(tmp_path, tiny_model)
+    changes = {"learning_rate": 0.3, "lr_scheduler": "constant", "eval_steps": 1, "save_steps": 1, "early_stopping_patience": 2}
+    loaded = load_recipe(str(path), tuple(f"training.{key}={value}" for key, value in changes.items()))
+    whole, trial = (prepare(loaded, tmp_path, tmp_path / name, lambda event: None) for name in ("whole", "trial"))
+    assert whole.train() == ("the beginning", True)
+    evaluated = {line["step"]: line["eval_loss"] for line in whole.lines() if "eval_loss" in line and line["step"]}
+    last = max(evaluated)
+    assert min(evaluated, key=lambda step: evaluated[step]) == last - 2 and last < 12
+    assert trial.train(kill_at=last) == ("the beginning", False)
+    assert trial.train() == (f"checkpoint-{last - 1}", True)
+    assert {line["step"]: line["eval_loss"] for line in trial.lines() if "eval_loss" in line and line["step"]} == evaluated

@@ -1,0 +1,120 @@
+"""`recipe verify-resume`: which kills are tried, and with the real Axolotl that a killed training ends in the same bits."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+from recipekit.runner.workflows.resume_check import Kill, Proof, cuts_of, overrides
+from recipekit.schemas.recipe import load_recipe
+
+from ...tiny import write_classification, write_recipe, write_text
+
+KILLS = os.environ.get("RECIPEKIT_KILLS", "2")  # a storm: RECIPEKIT_KILLS=200
+FURTHER = bool(os.environ.get("RECIPEKIT_KILLS"))  # the methods that train through the same code, when there is time
+FULL = [f"training.{key}=null" for key in ("lora_r", "lora_alpha", "lora_dropout")]
+TRIALS = {
+    # nothing of it fills a batch: 42 rows in blocks, two of them a step, the last step of an epoch has one
+    "full, packed": (write_recipe, "tiny.yml", ["training.adapter=none", "training.sample_packing=true", *FULL,
+                     "training.micro_batch_size=1", "training.gradient_accumulation_steps=2", "training.sequence_len=400"], KILLS),
+    "qlora, classification": (write_classification, "types.yml", ["training.adapter=qlora", "training.micro_batch_size=4",
+                              "training.gradient_accumulation_steps=4"], "0"),
+}  # fmt: skip
+if FURTHER:
+    TRIALS |= {
+        "lora": (write_recipe, "tiny.yml", ["training.gradient_accumulation_steps=3"], "0"),
+        "qlora": (write_recipe, "tiny.yml", ["training.adapter=qlora", "training.micro_batch_size=16"], "0"),
+        "full classification": (write_classification, "types.yml", ["training.adapter=none", *FULL[:2], "training.lora_target_modules=null",
+                                "training.micro_batch_size=16"], "0"),
+        "text": (write_text, "text.yml", ["training.micro_batch_size=8"], "0"),
+    }  # fmt: skip
+
+
+def lines(*epochs):
+    return [{"step": step, "epoch": epoch, "loss": 1.0} for step, epoch in enumerate(epochs, 1)]
+
+
+@pytest.mark.parametrize(
+    ("epochs", "cuts"),
+    [
+        ((0.33, 0.67, 1.0, 1.33, 1.67, 2.0, 2.33, 2.67), [("at an epoch's end", 3), ("within an epoch", 5)]),
+        ((0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8), [("within an epoch", 6)]),
+        ((1.0, 2.0, 3.0, 4.0), [("at an epoch's end", 1)]),
+        ((0.5, 1.0, 1.5, 2.0), [("within an epoch", 1), ("at an epoch's end", 2)]),
+    ],
+    ids=["three steps an epoch", "no epoch ends", "every step ends one", "the order of the steps"],
+)
+def test_it_is_killed_at_an_epochs_end_and_within_one_where_there_is_such(epochs, cuts):
+    assert cuts_of(lines(*epochs), len(epochs)) == cuts
+
+
+@pytest.fixture
+def settings(tmp_path, recipe_file):
+    def of(*given):
+        path = recipe_file("recipe: 1\nname: small\nmodel: {base_model: a/b}\ndata:\n  type: chat\n"
+                           "  sources: [{path: rows.jsonl, converter: messages}]\ntraining: {adapter: lora, learning_rate: 1e-4}\n")  # fmt: skip
+        recipe_file("", "rows.jsonl")
+        return overrides(load_recipe(str(path), given), 4)
+
+    return of
+
+
+def test_a_trial_takes_twice_the_steps_and_keeps_a_checkpoint_of_each(settings):
+    assert set(settings()) >= {"training.max_steps=8", "training.save_steps=1", "training.logging_steps=1"}
+
+
+def test_what_would_end_a_trial_early_or_has_no_place_in_it_is_changed(settings):
+    found = settings(*(f"training.{key}={value}" for key, value in {
+        "load_best_model_at_end": "true", "early_stopping_patience": 2, "eval_steps": 50, "save_steps": 100, "warmup_steps": 30}.items()))  # fmt: skip
+    assert set(found) >= {"training.load_best_model_at_end=false", "training.early_stopping_patience=null", "training.eval_steps=4",
+                          "training.warmup_steps=4"}  # fmt: skip
+
+
+def test_a_rehearsal_takes_the_steps_that_are_asked_for():
+    quickstart = str(Path(__file__).parents[3] / "recipes" / "quickstart.yml")
+    changed = overrides(load_recipe(quickstart, (), smoke=True), 3)
+    training = load_recipe(quickstart, changed, smoke=True).recipe.training
+    assert (training.max_steps, training.save_steps, training.eval_steps) == (6, 1, 3)
+
+
+def orphans(folder: Path) -> list[str]:
+    """Processes that still have the folder, or one in it, as their working directory."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            found += [process.name] if (process / "cwd").resolve().is_relative_to(folder.resolve()) else []
+        except OSError:
+            continue
+    return found
+
+
+@pytest.mark.train
+@pytest.mark.long
+@pytest.mark.parametrize("name", TRIALS)
+def test_a_training_that_was_killed_ends_in_the_same_bits(tmp_path, tiny_model, tiny_gpt2, recipe, name):
+    write, file, settings, kills = TRIALS[name]
+    write(tmp_path, tiny_gpt2 if write is write_text else tiny_model)
+    given = [part for setting in settings for part in ("--set", setting)]
+    done = recipe("verify-resume", file, *given, "--kills", kills, "--json", cwd=tmp_path, timeout=1800 + 60 * int(kills))
+    assert done.returncode == 0, done.stderr
+    proof = json.loads(done.stdout)
+    assert proof["same"] and set(proof["parts"]) == {"losses", "weights", "optimizer", "schedule", "random numbers"}
+    assert {kill["when"].split(",")[0] for kill in proof["kills"]} >= {"at an epoch's end", "within an epoch"}
+    assert sum("random" in kill["when"] for kill in proof["kills"]) == int(kills)
+    assert orphans(tmp_path) == [] and list((tmp_path / "runs").iterdir()) == [], "nothing is left behind"
+
+
+def test_a_training_that_ends_in_other_bits_exits_3_names_the_first_difference_and_keeps_the_files(
+    tmp_path, settings, command_line, monkeypatch
+):
+    """What the comparison finds: test_same_state.py."""
+    settings()
+    parts = {"losses": "step 7: loss is 2.5 and 2.25", "weights": "", "optimizer": ""}
+    monkeypatch.setattr(
+        "recipekit.runner.workflows.resume_check.prove", lambda *_: Proof(8, [Kill("within an epoch, in step 7", "checkpoint-6")], parts)
+    )
+    told = command_line("verify-resume", tmp_path / "small.yml", "--out", tmp_path / "runs")
+    assert told.code == 3
+    assert "losses: step 7: loss is 2.5 and 2.25" in told.err and "checkpoint-6" in told.out
+    (kept,) = (tmp_path / "runs").iterdir()
+    assert f"both trainings are in {kept}" in told.err

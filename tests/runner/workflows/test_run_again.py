@@ -1,0 +1,91 @@
+"""A run that has trained is never trained again: evaluated elsewhere, later, with other packages, from where it was killed."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.train
+
+
+@pytest.fixture
+def aged(trained, tmp_path) -> Path:
+    """The run as another machine finds it later: its sources gone, packages upgraded, its keys those of before."""
+    run = tmp_path / "runs" / "tiny" / trained.name
+    shutil.copytree(trained, run)
+    lock = json.loads((run / "lock.json").read_text())
+    lock["packages"]["torch"], lock["train_key"] = "0.0.1", "of other packages"
+    (run / "lock.json").write_text(json.dumps(lock))
+    status = json.loads((run / "status.json").read_text())
+    status["stages"] |= {"data": "of other sources", "train": "of other packages"}
+    (run / "status.json").write_text(json.dumps(status))
+    return run
+
+
+def unchanged(run: Path) -> tuple:
+    """What a second training would change."""
+    return tuple((run / name).read_bytes() for name in ("model/adapter_model.safetensors", "metrics.jsonl", "lock.json", "train.log"))
+
+
+def evaluated(outcome) -> dict:
+    assert outcome.returncode == 0, outcome.stderr
+    return json.loads(outcome.stdout)
+
+
+def test_a_run_is_evaluated_again_without_its_sources_and_with_other_packages(aged, recipe, tmp_path):
+    before = unchanged(aged)
+    outcome = evaluated(recipe("eval", aged, "--set", "evaluation.max_rows=3", "--json", cwd=tmp_path))
+    assert outcome["stages"] == {"data": "done before", "train": "done before", "evaluate": "done"}
+    assert outcome["metrics"]["rows"] == 3 and outcome["state"] == "done"
+    assert outcome["metrics"]["evaluated_with"]["packages"]["torch"] != "0.0.1"
+    assert unchanged(aged) == before
+
+
+def test_another_metric_is_computed_from_the_predictions_without_the_model(trained, recipe, tmp_path):
+    run = tmp_path / "runs" / "tiny" / trained.name
+    shutil.copytree(trained, run)
+    predictions = (run / "eval" / "predictions.jsonl").read_bytes()
+    (run / "model" / "adapter_model.safetensors").write_bytes(b"no model at all")
+    outcome = evaluated(recipe("eval", run, "--set", "evaluation.metrics=[bleu_1, stop_rate]", "--json", cwd=tmp_path))
+    assert list(outcome["metrics"]["models"]["tuned"]) == ["bleu_1", "stop_rate"]
+    assert (run / "eval" / "predictions.jsonl").read_bytes() == predictions
+
+
+def test_another_base_model_under_the_adapter_is_refused(aged, recipe, tmp_path):
+    lock = json.loads((aged / "lock.json").read_text())
+    lock["model"] |= {"identity": "of other weights", "note": "the folder as it was"}
+    (aged / "lock.json").write_text(json.dumps(lock))
+    refused = recipe("eval", aged, "--set", "evaluation.max_rows=1", cwd=tmp_path)
+    assert refused.returncode == 1 and "was trained on the folder as it was, which is not" in refused.stderr
+
+
+def test_an_evaluation_that_was_killed_goes_on_where_it_was(aged, recipe, tmp_path):
+    shutil.rmtree(aged / "eval")
+    settings = ["--set", "evaluation.max_rows=6", "--set", "evaluation.generation={max_new_tokens: 400, batch_size: 1}"]
+    argv = [sys.executable, "-c", "from recipekit.runner.cli.main import main; main()", "eval", str(aged), *settings]
+    environment = {**os.environ, "RECIPEKIT_DEVICE": "cpu", "PYTHONSAFEPATH": "1"}
+    process = subprocess.Popen(argv, cwd=tmp_path, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    predictions, deadline = aged / "eval" / "predictions.jsonl", time.monotonic() + 200
+    shown = b""
+    while shown.count(b"\n") < 2 and time.monotonic() < deadline and process.poll() is None:
+        shown = predictions.read_bytes() if predictions.exists() else b""
+        time.sleep(0.02)
+    evaluator = subprocess.run(["pgrep", "-P", str(process.pid)], capture_output=True, text=True, check=True).stdout.split()
+    os.kill(int(evaluator[0]), signal.SIGKILL)
+    said = process.communicate(timeout=60)[1]
+    assert process.returncode == 1 and "SIGKILL" in said
+    kept = predictions.read_bytes()
+    kept = kept[: kept.rindex(b"\n") + 1]
+    assert 2 <= kept.count(b"\n") < 12
+    predictions.write_bytes(kept + b'{"model": "tuned", "id": "torn')  # what a power cut leaves
+    outcome = evaluated(recipe("eval", aged, *settings, "--json", cwd=tmp_path))
+    after = predictions.read_bytes()
+    lines = [json.loads(line) for line in after.splitlines()]
+    assert after.startswith(kept) and outcome["metrics"]["rows"] == 6
+    assert len({(line["model"], line["id"]) for line in lines}) == len(lines) == 12

@@ -1,0 +1,147 @@
+"""Two processes under torchrun with the real Axolotl: the same training as one process's, stopped, killed and resumed on the way."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from recipekit.runner.runtime.checkpoints import fault
+
+from ...tiny import write_recipe
+from ..one_process import ROWS, SAME, losses, settings
+
+pytestmark = pytest.mark.train
+TWO = ["launch.engine=torchrun", "launch.num_processes=2", "training.micro_batch_size=2"]
+
+
+def workers(run: Path) -> dict[int, int]:
+    """Rank -> process id of the processes that train in this directory; not of those that load batches for them."""
+    found = {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            if b"axolotl.cli.train" not in (folder / "cmdline").read_bytes() or (folder / "cwd").resolve() != run.resolve():
+                continue
+            environment = (folder / "environ").read_bytes().split(b"\0")
+        except OSError:  # it has ended meanwhile
+            continue
+        if b"torch.distributed.run" in command_of(parent_of(int(folder.name))):
+            found |= {int(entry[5:]): int(folder.name) for entry in environment if entry.startswith(b"RANK=")}
+    return found
+
+
+def command_of(process: int) -> bytes:
+    path = Path(f"/proc/{process}/cmdline")
+    return path.read_bytes() if path.exists() else b""
+
+
+def parent_of(process: int) -> int:
+    path = Path(f"/proc/{process}/stat")
+    return int(path.read_text().rpartition(")")[2].split()[1]) if path.exists() else 0
+
+
+def alive(run: Path) -> list[str]:
+    """Whatever still runs in this directory ten seconds later; a process that loads batches looks for its parent every five."""
+    deadline = time.monotonic() + 10
+    while True:
+        found = [folder.name for folder in Path("/proc").glob("[0-9]*") if works_in(folder, run)]
+        if not found or time.monotonic() > deadline:
+            return found
+        time.sleep(0.2)
+
+
+def works_in(process: Path, run: Path) -> bool:
+    try:
+        return (process / "cwd").readlink() == run.resolve()
+    except OSError:  # it has ended, or is somebody else's
+        return False
+
+
+def started(workplace: Path, *arguments: str) -> subprocess.Popen:
+    argv = [sys.executable, "-c", "from recipekit.runner.cli.main import main; main()", *arguments]
+    env = {**os.environ, "RECIPEKIT_DEVICE": "cpu", "PYTHONSAFEPATH": "1"}
+    return subprocess.Popen(argv, cwd=workplace, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+
+
+def wait_for_step(root: Path, step: int, process: subprocess.Popen) -> Path:
+    deadline = time.monotonic() + 300
+    while time.monotonic() < deadline and process.poll() is None:
+        for metrics in root.glob("tiny/*/metrics.jsonl"):
+            if metrics.read_text().count('"loss"') >= step:
+                return metrics.parent
+        time.sleep(0.02)
+    process.kill()
+    raise AssertionError(f"step {step} was not reached: {process.communicate()[1]}")
+
+
+@pytest.fixture(scope="module")
+def workplace(tmp_path_factory, tiny_model) -> Path:
+    folder = tmp_path_factory.mktemp("processes")
+    write_recipe(folder, tiny_model, rows=ROWS)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def story(workplace, recipe) -> dict:
+    """One run of two processes: stopped by SIGTERM, resumed, one process killed, resumed to the end."""
+    root = workplace / "two"
+    process = started(workplace, "run", "tiny.yml", *settings(*SAME, *TWO), "--out", "two")
+    run = wait_for_step(root, 1, process)
+    process.send_signal(signal.SIGTERM)
+    told = {"run": run, "stopped": (process.communicate(timeout=120)[1], process.returncode), "left": alive(run)}
+    told["checkpoints"] = {path.name: fault(path) for path in (run / "checkpoints").glob("checkpoint-*")}
+    process = started(workplace, "resume", str(run))
+    wait_for_step(root, 5, process)
+    os.kill(workers(run)[1], signal.SIGKILL)
+    told["killed"] = (process.communicate(timeout=120)[1], process.returncode)
+    told["orphans"], told["before"] = alive(run), losses(run)
+    told["resumed"] = recipe("resume", run, "--json", cwd=workplace)
+    return told
+
+
+def test_two_processes_train_what_one_trains(losses_of_one, story):
+    """The same rows in the same steps: only the order of float32 sums differs, 1e-7 each, and AdamW carries that on."""
+    assert story["resumed"].returncode == 0, story["resumed"].stderr
+    assert losses(story["run"]) == pytest.approx(losses_of_one, rel=1e-4)
+    assert len(losses_of_one) == 7
+
+
+def test_a_signal_stops_all_processes_at_the_same_step_with_a_sealed_checkpoint(story):
+    said, code = story["stopped"]
+    assert code == 130
+    assert "recipe resume" in said
+    assert story["left"] == []
+    assert story["checkpoints"] and set(story["checkpoints"].values()) == {None}
+
+
+def test_a_killed_process_ends_the_run_with_a_clear_message_and_without_orphans(story):
+    said, code = story["killed"]
+    assert code == 1
+    assert "one of its processes was killed" in said and "recipe resume" in said
+    assert story["orphans"] == []
+
+
+def test_steps_that_are_trained_again_give_the_same_bits(story):
+    again = losses(story["run"])
+    assert {step: again[step] for step in story["before"]} == story["before"]
+    assert len(story["before"]) >= 5
+
+
+def test_each_checkpoint_has_the_random_numbers_of_both_processes_and_is_sealed(story):
+    kept = list((story["run"] / "checkpoints").glob("checkpoint-*"))
+    assert kept
+    for checkpoint in kept:
+        assert fault(checkpoint) is None
+        sealed = json.loads((checkpoint / "sealed.json").read_text())
+        assert {"rng_state_0.pth", "rng_state_1.pth"} <= set(sealed)
+
+
+def test_a_launcher_that_is_killed_takes_its_processes_along(workplace):
+    process = started(workplace, "run", "tiny.yml", *settings(*SAME, *TWO), "--out", "launcher")
+    run = wait_for_step(workplace / "launcher", 1, process)
+    os.kill(parent_of(workers(run)[0]), signal.SIGKILL)
+    process.communicate(timeout=60)
+    assert alive(run) == []

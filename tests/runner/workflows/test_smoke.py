@@ -1,0 +1,55 @@
+"""Every shipped recipe, rehearsed by the real trainer: all of them by benchmarks/smoke.py, which imports the trainer once for all."""
+
+import json
+import math
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from recipekit.schemas.extends import shipped_recipes
+
+from ...conftest import ROOT
+
+pytestmark = [pytest.mark.train, pytest.mark.long]
+NAMES = [path.stem for path in shipped_recipes()]
+
+
+@pytest.fixture(scope="module")
+def rehearsals(tmp_path_factory) -> dict[str, dict]:
+    """What came of each, by recipe."""
+    folder = tmp_path_factory.mktemp("smoke")
+    argv = [sys.executable, "-W", "ignore", ROOT / "benchmarks" / "smoke.py", "--out", folder / "runs"]
+    with (folder / "stderr").open("wb") as errors:
+        done = subprocess.run(argv, stdout=subprocess.PIPE, stderr=errors, env={**os.environ, "NO_COLOR": "1"}, check=False)
+    last = done.stdout.decode().splitlines()[-1:]
+    assert last and last[0].startswith("{"), (folder / "stderr").read_text()[-3000:]
+    said = (folder / "stderr").read_text()
+    return {found["recipe"]: found | {"said": said} for found in json.loads(last[0])["recipes"]}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_shipped_recipe_is_rehearsed_from_its_data_to_its_report(rehearsals, name):
+    found = rehearsals[name]
+    assert (found["state"], found["steps"]) == ("done", 4), found.get("error")
+    assert len(found["losses"]) == 4 and all(math.isfinite(loss) for loss in found["losses"] + found["eval_losses"])
+    run = Path(found["run"])
+    assert "<h2" in (run / "report.html").read_text() and json.loads((run / "eval" / "metrics.json").read_text())["rows"] > 0
+    rendered = yaml.safe_load((run / "rendered" / "axolotl.yml").read_text())
+    assert Path(rendered["base_model"]).is_dir(), "a twin, or the model of another rehearsal"
+    assert json.loads((run / "rehearsal.json").read_text())["keys"]["training.max_steps"]["rehearsal"] == 4
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_rehearsal_is_killed_at_a_checkpoint_and_goes_on_from_there(rehearsals, name):
+    events = [json.loads(line) for line in (Path(rehearsals[name]["run"]) / "progress.jsonl").read_text().splitlines()]
+    told = [(event["event"], event["step"]) for event in events if event["event"] in ("train", "rehearsed_kill")]
+    assert told == [("train", 0), ("rehearsed_kill", 2), ("train", 2)]
+
+
+def test_the_second_of_two_stages_starts_from_the_rehearsal_of_the_first(rehearsals):
+    lock = json.loads((Path(rehearsals["alpaca_gpt2"]["run"]) / "lock.json").read_text())
+    first = Path(lock["model"]["path"]).parent
+    assert first.parent.name == "babylm_gpt2" and first == Path(rehearsals["babylm_gpt2"]["run"]).resolve()

@@ -1,0 +1,269 @@
+"""A recipe over the one that it extends, and --set over both: values, and the place of each."""
+
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from recipekit.schemas.base.errors import Mark, UserError
+from recipekit.schemas.extends import find_recipe, load_layers, overlay, recipe_files, shipped_recipes
+from recipekit.schemas.yaml_source import parse_yaml
+
+Write = Callable[..., Path]
+
+
+def merged(base: str, top: str) -> object:
+    return overlay(parse_yaml(base, "base"), parse_yaml(top, "top")).data
+
+
+MERGES = {
+    "mappings merge at any depth": ("a: {b: {c: 1, d: 2}}", "a: {b: {d: 3, e: 4}}", {"a": {"b": {"c": 1, "d": 3, "e": 4}}}),
+    "lists replace": ("a: [1, 2, 3]", "a: [4]", {"a": [4]}),
+    "a value replaces a mapping": ("a: {b: 1}", "a: 2", {"a": 2}),
+    "a mapping replaces a value": ("a: 2", "a: {b: 1}", {"a": {"b": 1}}),
+    "null takes a key away": ("a: {b: 1, c: 2}", "a: {b: null}", {"a": {"c": 2}}),
+    "null takes a section away": ("a: {b: 1}\nd: 1", "a: null", {"d": 1}),
+    "null stays where there was nothing": ("a: 1", "b: null", {"a": 1, "b": None}),
+    "the order is the base's, then the top's": ("b: 1\na: 2", "c: 3\nb: 4", {"b": 4, "a": 2, "c": 3}),
+}
+
+
+@pytest.mark.parametrize(("base", "top", "wanted"), MERGES.values(), ids=MERGES)
+def test_layers_merge(base: str, top: str, wanted: dict) -> None:
+    result = merged(base, top)
+    assert result == wanted
+    assert list(result) == list(wanted)  # type: ignore[call-overload]
+
+
+def test_places_follow_the_values() -> None:
+    document = overlay(parse_yaml("a: {b: 1, c: 2}\nd: [x, y]", "base"), parse_yaml("a:\n  c: 3\nd: [z]", "top"))
+    assert document.mark(("a", "b")) == Mark("base", 1, 8)
+    assert document.mark(("a", "c")) == Mark("top", 2, 6)
+    assert document.mark(("d", 0)) == Mark("top", 3, 5)
+    assert document.mark(("d", 1)) == Mark("top", 3, 4), "the old list's second item is gone, so its place is the list's"
+
+
+def test_merging_takes_linear_time() -> None:
+    base = parse_yaml("\n".join(f"a{i}: {i}" for i in range(20_000)), "base")
+    top = parse_yaml("\n".join(f"b{i}: {{c: {i}}}" for i in range(10_000)), "top")
+    start = time.process_time()
+    assert len(overlay(base, top).data) == 30_000
+    assert time.process_time() - start < 1
+
+
+def test_extends_names_a_file_beside_the_recipe(recipe_file: Write, tmp_path: Path) -> None:
+    recipe_file("a: {x: 1, y: 1}\nextends: grand.yml", "base.yml")
+    recipe_file("a: {z: 1}\nb: 2", "grand.yml")
+    top = recipe_file("extends: ../base.yml\na: {y: 2}", "top.yml", tmp_path / "folder")
+    document = load_layers(top)
+    assert document.data == {"a": {"z": 1, "x": 1, "y": 2}, "b": 2}, "and what is resolved no longer says extends"
+    assert document.mark(("b",)) == Mark(str(tmp_path / "folder" / ".." / "grand.yml"), 2, 4)
+
+
+def test_extends_names_a_shipped_recipe(recipe_file: Write) -> None:
+    assert load_layers(recipe_file("extends: quickstart\nname: mine")).data["training"]["adapter"] == "qlora"
+
+
+def failure(path: Path, *settings: str) -> str:
+    with pytest.raises(UserError) as caught:
+        load_layers(path, settings)
+    return str(caught.value)
+
+
+def test_a_missing_parent_is_told_at_the_key(recipe_file: Write) -> None:
+    path = recipe_file("a: 1\nextends: quickstrat")
+    assert failure(path) == f"{path}:2:10: extends 'quickstrat': no such recipe\n    hint: did you mean 'quickstart'?"
+
+
+@pytest.mark.parametrize("parent", ["nowhere/base.yml", ".", "x" * 300, "x" * 300 + "/base.yml", "loop.yml", "~/nothing.yml"])
+def test_a_parent_that_cannot_be_read_is_told_at_the_key(recipe_file: Write, tmp_path: Path, parent: str) -> None:
+    (tmp_path / "loop.yml").symlink_to(tmp_path / "loop.yml")
+    path = recipe_file(f'a: 1\nextends: "{parent}"')
+    assert failure(path).startswith(f"{path}:2:10: extends ")
+
+
+def test_an_error_inside_a_parent_is_told_there(recipe_file: Write, tmp_path: Path) -> None:
+    recipe_file("a: 1\na: 2", "base.yml")
+    assert failure(recipe_file("extends: base.yml")).startswith(f"{tmp_path / 'base.yml'}:2:1: the key 'a' stands twice")
+
+
+def test_a_recipe_cannot_extend_itself(recipe_file: Write) -> None:
+    recipe_file("extends: two.yml", "one.yml")
+    assert "extends itself: one.yml -> two.yml -> one.yml" in failure(recipe_file("extends: one.yml", "two.yml")).replace(
+        "two.yml -> one.yml -> two.yml", "one.yml -> two.yml -> one.yml"
+    )
+
+
+def test_a_long_chain_of_recipes_is_refused(recipe_file: Write) -> None:
+    paths = [recipe_file(f"extends: r{index + 1}.yml", f"r{index}.yml") for index in range(3000)]
+    assert "more than 10 recipes extend each other" in failure(paths[0])
+
+
+@pytest.mark.parametrize("text", ["- a\n- b", "just text", "3"])
+def test_a_recipe_is_a_mapping(recipe_file: Write, text: str) -> None:
+    assert ":1:1: a recipe is a mapping of keys" in failure(recipe_file(text))
+
+
+SOURCES = "data:\n  sources:\n    - {path: a.jsonl, converter: messages}\n    - {path: b.jsonl, converter: messages}\n"
+
+
+def test_the_path_of_a_source_is_relative_to_the_file_that_names_it(recipe_file: Write, tmp_path: Path) -> None:
+    recipe_file(SOURCES + "smoke:\n  data:\n    sources: [{path: tiny.jsonl, converter: messages}]", "base.yml", tmp_path / "base")
+    document = load_layers(recipe_file("extends: base/base.yml"))
+    assert [source["path"] for source in document.data["data"]["sources"]] == [str(tmp_path / "base" / f"{x}.jsonl") for x in "ab"]
+    assert document.data["smoke"]["data"]["sources"][0]["path"] == str(tmp_path / "base" / "tiny.jsonl")
+
+
+@pytest.mark.parametrize("path", ["hf:owner/name", "/data/rows.jsonl"])
+def test_a_path_that_does_not_depend_on_the_file_stays(recipe_file: Write, path: str) -> None:
+    document = load_layers(recipe_file(f"data: {{sources: [{{path: '{path}'}}]}}"))
+    assert document.data["data"]["sources"][0]["path"] == path
+
+
+def test_a_glob_stays_a_glob(recipe_file: Write, tmp_path: Path) -> None:
+    document = load_layers(recipe_file("data: {sources: [{path: 'part/*.jsonl'}]}"))
+    assert document.data["data"]["sources"][0]["path"] == str(tmp_path / "part/*.jsonl")
+
+
+def test_many_sources_take_linear_time(recipe_file: Write) -> None:
+    path = recipe_file("data:\n  sources:\n" + "    - {path: a, converter: b}\n" * 14_000)
+    start = time.process_time()
+    load_layers(path)
+    assert time.process_time() - start < 2
+
+
+def test_a_setting_replaces_a_value_and_is_its_place(recipe_file: Write) -> None:
+    document = load_layers(recipe_file("a: {b: 1, c: 2}"), ("a.b=2e-4",))
+    assert document.data == {"a": {"b": 2e-4, "c": 2}}
+    assert document.mark(("a", "b")) == Mark("--set a.b=2e-4")
+    assert document.mark(("a", "c")).line == 1
+
+
+def test_a_setting_reaches_into_a_list(recipe_file: Write, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    path = recipe_file(SOURCES)
+    monkeypatch.chdir("/")
+    document = load_layers(path, ("data.sources.1.path=own.jsonl",))
+    first, second = document.data["data"]["sources"]
+    assert first["path"] == str(tmp_path / "a.jsonl")
+    assert second == {"path": "/own.jsonl", "converter": "messages"}, "a path on the command line is relative to where it was typed"
+    assert document.mark(("data", "sources", 1, "path")) == Mark("--set data.sources.1.path=own.jsonl")
+    assert document.mark(("data", "sources", 0, "path")).line == 3, "the other items keep their places"
+
+
+def test_a_setting_makes_the_sections_on_its_way(recipe_file: Write) -> None:
+    assert load_layers(recipe_file("a: 1"), ("b.c.d=[x, 1]",)).data == {"a": 1, "b": {"c": {"d": ["x", 1]}}}
+
+
+def test_a_mapping_that_is_set_merges(recipe_file: Write) -> None:
+    assert load_layers(recipe_file("a: {b: 1, c: 2}"), ("a={c: 3}",)).data == {"a": {"b": 1, "c": 3}}
+
+
+@pytest.mark.parametrize("setting", ["a.b=null", "a.b=", "a.b=~"])
+def test_a_setting_without_a_value_takes_the_key_away(recipe_file: Write, setting: str) -> None:
+    assert load_layers(recipe_file("a: {b: 1, c: 2}"), (setting,)).data == {"a": {"c": 2}}
+
+
+def test_later_settings_win(recipe_file: Write) -> None:
+    assert load_layers(recipe_file("a: 1"), ("a=2", "a=3")).data == {"a": 3}
+
+
+BAD_SETTINGS = {
+    "a": "--set a: expected key=value",
+    "=3": "--set =3: expected key=value",
+    "a..b=3": "--set a..b=3: expected key=value",
+    "l.3=1": "--set l.3=1: l has no item '3'\n    hint: it has 2 items, counted from 0",
+    "l.x=1": "--set l.x=1: l has no item 'x'",
+    "l.-1=1": "--set l.-1=1: l has no item '-1'",
+    "a.b.c=1": "--set a.b.c=1: a.b is a value, not a section",
+    "a=[1": "--set a=[1:2:1: not YAML",
+    "a={b: 1, b: 2}": "--set a={b: 1, b: 2}:1:8: the key 'b' stands twice",
+    "extends=x": "--set extends=x: extends is resolved before --set",
+}
+
+
+@pytest.mark.parametrize(("setting", "what"), BAD_SETTINGS.items(), ids=BAD_SETTINGS)
+def test_a_setting_that_cannot_be_is_refused(recipe_file: Write, setting: str, what: str) -> None:
+    assert failure(recipe_file("a: {b: 1}\nl: [1, 2]"), setting).startswith(what)
+
+
+def test_every_bad_setting_is_told_at_once(recipe_file: Write) -> None:
+    assert failure(recipe_file("a: {b: 1}"), "x", "y", "a.b=2").count("expected key=value") == 2
+
+
+def test_a_path_wins_over_a_shipped_name(recipe_file: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert find_recipe("quickstart") in shipped_recipes()
+    recipe_file("a: 1", "quickstart")
+    assert find_recipe("quickstart") == Path("quickstart")
+    assert find_recipe("quickstart.yml") in shipped_recipes()
+
+
+def test_a_name_that_is_nowhere_gets_a_suggestion() -> None:
+    with pytest.raises(UserError, match="quikstart: no such recipe\n    hint: did you mean 'quickstart'"):
+        find_recipe("quikstart")
+    with pytest.raises(UserError, match="recipe ls shows"):
+        find_recipe("zzzzzzz")
+
+
+def test_a_folder_stands_for_its_recipes_but_hidden_ones(recipe_file: Write, tmp_path: Path) -> None:
+    wanted = [recipe_file("a: 1", name, tmp_path / folder) for folder, name in (("a", "x.yml"), ("b/c", "y.yaml"))]
+    recipe_file("a: 1", "z.yml", tmp_path / ".git")
+    recipe_file("a: 1", "notes.txt", tmp_path / "a")
+    assert recipe_files(str(tmp_path)) == wanted
+
+
+def test_a_folder_without_recipes_is_told(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no recipes in this folder"):
+        recipe_files(str(tmp_path))
+
+
+@pytest.mark.parametrize("name", ["with space.yml", "new\nline.yml", "😀.yml", "-x.yml", "e\u0301.yml", "é.yml", "n" * 251 + ".yml"])
+def test_a_file_may_have_any_name(recipe_file: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    recipe_file("a: 1", name)
+    monkeypatch.chdir(tmp_path)
+    assert load_layers(find_recipe(name)).data == {"a": 1}
+    assert os.listdir(tmp_path) == [name]
+
+
+def base_model(path: Path, *settings: str) -> str:
+    return load_layers(path, settings).data["model"]["base_model"]
+
+
+@pytest.mark.parametrize("name", ["./tuned", "../folder/tuned", "tuned", "models/tuned"])
+def test_a_models_folder_is_relative_to_the_file_that_names_it(
+    recipe_file: Write, tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "folder"
+    (folder / name).mkdir(parents=True)
+    path = recipe_file(f"model: {{base_model: {name}}}", folder=folder)
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert base_model(path) == os.path.normpath(folder / name)
+    assert base_model(recipe_file(f"extends: {path}", "extending.yml")) == os.path.normpath(folder / name)
+
+
+@pytest.mark.parametrize("name", ["gpt2", "owner/model", "embedded:smollm2-135m-instruct", "run:first", "twin:owner/model", "~/m", "/a/b"])
+def test_a_models_name_that_is_no_folders_stays(recipe_file: Write, name: str) -> None:
+    assert base_model(recipe_file(f"model: {{base_model: '{name}'}}")) == name
+
+
+def test_a_models_folder_given_by_a_setting_is_relative_to_where_one_is(
+    recipe_file: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = recipe_file("model: {base_model: gpt2}", folder=tmp_path / "recipes")
+    (tmp_path / "here" / "gpt2").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "here")
+    assert base_model(path, "model.base_model=./tuned") == str(tmp_path / "here" / "tuned")
+    assert base_model(path, "model.base_model=gpt2") == str(tmp_path / "here" / "gpt2")
+    assert base_model(path, "name=x") == "gpt2"  # what the recipe says has nothing to do with where one is
+
+
+@pytest.mark.parametrize(
+    "text", ['{"text": "a"}\n{"text": "b"}\n', '{"text": "a"}\n', '[{"text": "a"}]', "a,b\n1,2\n", "a\tb: c: d\n", ""], ids=repr
+)
+def test_a_file_of_data_is_told_with_the_command_that_takes_it(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_text(text)
+    with pytest.raises(UserError, match="rows.jsonl.*\n.*recipe convert --converter NAME"):
+        load_layers(path)
