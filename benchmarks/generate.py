@@ -26,11 +26,11 @@ CONCURRENCY = 32
 JOB = """
 import json, sys, time
 from pathlib import Path
-from recipekit.runner.display import Display
-from recipekit.runner.generate.generating import generate_rows
+from recipekit.runner.runtime.console import Display
+from recipekit.runner.generate.generate import generate_rows
 from recipekit.schemas.generate_sections import Generate
 folder, values = Path(sys.argv[1]), json.loads(sys.argv[2])
-import recipekit.runner.generate.client, recipekit.runner.generate.filling
+import recipekit.runner.generate.client, recipekit.runner.generate.dispatcher
 started = time.perf_counter()
 with Display() as display:
     manifest = generate_rows(Generate.from_values(values), folder / "out", folder / "requests.sqlite", folder, display, "benchmark")

@@ -18,7 +18,7 @@ CONVERT = """
 import sys
 from pathlib import Path
 from recipekit.converters.building.pipeline import build
-from recipekit.schemas.errors import UserError
+from recipekit.schemas.base.errors import UserError
 from recipekit.schemas.sections import Data, Source, Split
 data = Data("chat", (Source(sys.argv[1], "messages"),), split=Split(0.2, 0.2))
 try:

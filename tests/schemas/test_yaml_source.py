@@ -242,7 +242,7 @@ def test_without_the_c_parser_the_same_values_and_errors_come_out() -> None:
         import yaml
         del yaml.CSafeLoader
         from recipekit.schemas import yaml_source
-        from recipekit.schemas.errors import UserError
+        from recipekit.schemas.base.errors import UserError
         assert yaml_source._PARSER is yaml.SafeLoader
         assert yaml_source.parse_yaml("a: [2e-4, no, {b: 014}]", "r").data == {"a": [2e-4, "no", {"b": 14}]}
         for text in ("[" * 3000, "a: 1\\na: 2", "a: \\x07", "a: &x [*x]", "a:\\n\\tb: 1"):

@@ -159,7 +159,7 @@ class Joining(Losing):
 def converters(monkeypatch):
     made = {"losing": Losing, "joining": Joining}
     real = registry.converter
-    for module in ("conversion", "rows"):
+    for module in ("conversion", "row_encoder"):
         monkeypatch.setattr(f"recipekit.converters.building.{module}.converter", lambda name: made.get(name) or real(name))
 
 

@@ -145,8 +145,8 @@ def test_a_missing_library_is_told_with_how_to_get_it(library):
     code = f"""
 import sys
 sys.modules[{library!r}] = None
-from recipekit.converters.building.near import signatures
-from recipekit.schemas.errors import UserError
+from recipekit.converters.building.near_duplicates import signatures
+from recipekit.schemas.base.errors import UserError
 try:
     signatures(["some text"])
 except UserError as error:

@@ -82,7 +82,7 @@ def test_without_numpy_the_set_goes_on():
     code = """
 import sys
 sys.modules["numpy"] = None
-from recipekit.converters.building.digests import Digests
+from recipekit.converters.building.row_hashes import Digests
 digests = Digests(many=10)
 rows = b"".join(number.to_bytes(16, "little") for number in range(100))
 assert digests.add(rows) == [] and digests.add(rows) == list(range(100)) and digests.table is None
@@ -95,7 +95,7 @@ def test_a_million_rows_take_less_than_64_bytes_each():
     code = """
 import os, resource
 import numpy
-from recipekit.converters.building.digests import Digests
+from recipekit.converters.building.row_hashes import Digests
 digests, rows = Digests(), 1_000_000
 digests.add(os.urandom(16 * 70_000))
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -212,8 +212,8 @@ def test_without_its_key_nothing_is_asked_and_the_name_is_told(generating, monke
 SCRIPT = """
 import sys
 from pathlib import Path
-from recipekit.runner.generate.generating import generate_rows
-from recipekit.runner.display import Display
+from recipekit.runner.generate.generate import generate_rows
+from recipekit.runner.runtime.console import Display
 from recipekit.schemas.generate_sections import Generate
 import json
 folder, values = Path(sys.argv[1]), json.loads(sys.argv[2])

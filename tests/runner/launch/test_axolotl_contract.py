@@ -36,7 +36,7 @@ from axolotl.cli.config import prepare_plugins
 from axolotl.utils.config import normalize_cfg_datasets, normalize_config, validate_config
 from axolotl.utils.dict import DictDefault
 from axolotl.utils.schemas.config import AxolotlInputConfig
-from recipekit.runner.rendering.axolotl_contract import lost_keys
+from recipekit.runner.launch.axolotl_contract import lost_keys
 answers = {}
 for name, text, gpu in json.load(sys.stdin):
     given = yaml.safe_load(text) | {"base_model": os.getcwd()}  # the hub is not asked

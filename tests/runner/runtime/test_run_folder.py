@@ -15,7 +15,7 @@ from recipekit.schemas.base.errors import UserError
 HOLDER = """
 import sys, time
 from pathlib import Path
-from recipekit.runner.run_folder import RunFolder
+from recipekit.runner.runtime.run_folder import RunFolder
 with RunFolder(Path(sys.argv[1])).locked():
     print("locked", flush=True)
     time.sleep(60)

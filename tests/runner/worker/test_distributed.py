@@ -10,7 +10,7 @@ pytestmark = pytest.mark.skipif(find_spec("torch") is None, reason="needs the ex
 TWO = """
 import os, sys, time, torch
 from pathlib import Path
-from recipekit.runner.training.processes import is_first, total, wait_for_all, world_size
+from recipekit.runner.worker.distributed import is_first, total, wait_for_all, world_size
 torch.distributed.init_process_group("gloo")
 rank, folder = torch.distributed.get_rank(), Path(sys.argv[1])
 if rank == 1:
@@ -22,13 +22,13 @@ torch.distributed.destroy_process_group()  # as Axolotl does: gloo's threads may
 """
 ONE = """
 import torch
-from recipekit.runner.training.processes import is_first, total, wait_for_all, world_size
+from recipekit.runner.worker.distributed import is_first, total, wait_for_all, world_size
 wait_for_all()
 print(is_first(), world_size(), total(True, torch.device("cpu")))
 """
 NAMED = """
 import io, torch
-from recipekit.runner.training.processes import name_cpus
+from recipekit.runner.worker.distributed import name_cpus
 saved = io.BytesIO()
 torch.save(torch.arange(3.0), saved)
 def load():

@@ -75,7 +75,7 @@ def test_a_rows_emotion_is_one_of_the_28_or_none(tmp_path):
 LENS = """
 import json, sys, torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
-from recipekit.runner.evaluate.logit_lens import lens
+from recipekit.runner.worker.logit_lens import lens
 found = {}
 for folder in sys.argv[1:]:
     model, tokenizer = AutoModelForCausalLM.from_pretrained(folder).eval(), AutoTokenizer.from_pretrained(folder)
@@ -101,7 +101,7 @@ def test_the_last_layer_of_the_lens_is_what_the_model_says(tiny_model, tiny_gpt2
 BLIMP = """
 import json, sys, torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
-from recipekit.runner.evaluate.blimp_probe import accuracies
+from recipekit.runner.worker.blimp_probe import accuracies
 model, tokenizer = AutoModelForCausalLM.from_pretrained(sys.argv[1]).eval(), AutoTokenizer.from_pretrained(sys.argv[1])
 def likelihood(text):
     ids = torch.tensor([[tokenizer.bos_token_id, *tokenizer(text, add_special_tokens=False)["input_ids"]]])
@@ -128,7 +128,7 @@ def test_lm_eval_finds_what_the_likelihoods_say(tiny_gpt2, tmp_path):
 
 SENTIMENT = """
 import json, sys
-from recipekit.runner.evaluate.sentiment import GROUP_OF
+from recipekit.runner.evaluation.sentiment import GROUP_OF
 from transformers import AutoTokenizer, GPT2Config, GPT2ForSequenceClassification
 import torch
 torch.manual_seed(0)
@@ -140,7 +140,7 @@ config = GPT2Config(vocab_size=len(tokenizer), n_embd=32, n_layer=1, n_head=2, n
 GPT2ForSequenceClassification(config).save_pretrained("classifier")
 tokenizer.model_max_length = 128
 tokenizer.save_pretrained("classifier")
-from recipekit.runner.evaluate.sentiment_probe import classify_replies
+from recipekit.runner.worker.sentiment_probe import classify_replies
 print(json.dumps(classify_replies("classifier")))
 """
 
