@@ -1,9 +1,12 @@
 """Plain values -> YAML text that YAML 1.1 readers (PyYAML, Axolotl) and our own 1.2 reader take for the same values."""
 
+import json
 import re
 from typing import Any
 
 import yaml
+
+from .yaml_source import KeyPath
 
 
 class _Dumper(yaml.SafeDumper):
@@ -32,3 +35,16 @@ _Dumper.add_implicit_resolver(
 def to_yaml(values: Any) -> str:
     """Block YAML in the order of the keys. Reading it back gives equal values."""
     return yaml.dump(values, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)
+
+
+def dotted(path: KeyPath) -> str:
+    """`data.sources.0.path`: the form that --set takes."""
+    return ".".join(map(str, path))
+
+
+def one_line(value: Any) -> str:
+    """The value as YAML on one line; text that needs quotes has them."""
+    if isinstance(value, str | list | dict):
+        plain = to_yaml(value).removesuffix("\n").removesuffix("\n...") if isinstance(value, str) else ""
+        return plain if plain and "\n" not in plain else json.dumps(value, ensure_ascii=False)
+    return "null" if value is None else to_yaml(value).splitlines()[0]

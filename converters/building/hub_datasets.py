@@ -4,12 +4,14 @@ The commit is looked up before a row is read, and the manifest records it. `data
 would take a folder of the same name, or an older copy in its cache when the hub does not answer.
 """
 
+import copy
 import re
 from collections.abc import Iterator
 from functools import cache
 from typing import Any, NamedTuple
 
 from ...schemas.base.errors import Mark, Problem, UserError
+from ...schemas.recipe import Loaded
 from ...schemas.sections import Source
 from ..reading.records import Drop, Row
 from ..reading.tables import label_names
@@ -144,3 +146,19 @@ def _class_labels(features: dict[str, Any]) -> list[tuple[str, Any]]:
 def _is_media(feature: Any) -> bool:
     """Whether reading a row would decode a picture or a sound."""
     return type(feature).__name__ in ("Image", "Audio", "Video", "Pdf")
+
+
+def at_commits(loaded: Loaded) -> Loaded:
+    """The recipe with a commit as the revision of every such source, so that a run that is resumed or reproduced reads the same rows."""
+    sources = loaded.recipe.data.sources
+    if not any(map(is_on_hub, sources)):
+        return loaded
+    values: Any = copy.deepcopy(loaded.document.data)
+    pinned = []
+    for source, value in zip(sources, values["data"]["sources"], strict=True):
+        if is_on_hub(source):
+            value["revision"] = commit_of(source)
+            source = source._replace(revision=value["revision"])
+        pinned.append(source)
+    recipe = loaded.recipe._replace(data=loaded.recipe.data._replace(sources=tuple(pinned)))
+    return loaded._replace(recipe=recipe, document=loaded.document._replace(data=values))

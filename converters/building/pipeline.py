@@ -21,8 +21,7 @@ from .leaks import Pair, find_leaks, refuse
 from .near_duplicates import near_pairs, repeated_rows
 from .row_counts import Ledger
 from .row_store import Kept
-from .split_keys import refuse_unknown_keys
-from .splits import assign_splits
+from .splits import assign_splits, refuse_unknown_keys
 from .verify import own_files
 from .workers import Workers
 

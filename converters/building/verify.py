@@ -1,12 +1,12 @@
 """A published folder against its manifest: bits flip, disks lose blocks, people edit files."""
 
 from collections.abc import Iterable
-from hashlib import file_digest
 from pathlib import Path
 
 import orjson
 
 from ...schemas.base.files import MANIFEST
+from ...schemas.base.hashing import file_sha256
 
 
 def own_files(folder: Path, possible: Iterable[str]) -> set[str]:
@@ -32,8 +32,7 @@ def damage(folder: Path) -> list[str]:
     found = []
     for name, facts in files.items():
         try:
-            with (folder / name).open("rb") as stream:
-                digest = file_digest(stream, "sha256").hexdigest()
+            digest = file_sha256(folder / name)
         except OSError as error:
             found.append(f"{folder / name} cannot be read: {error.strerror}")
             continue

@@ -4,8 +4,7 @@ import io
 
 import orjson
 
-from .json_comments import COMMENT_LINE
-from .json_items import json_items
+from .json_items import COMMENT_LINE, json_items
 
 # How a file begins that is neither text nor JSON.
 _MAGIC = ((b"PAR1", "parquet"), (b"ARROW1", "arrow"), (b"\xff\xff\xff\xff", "arrow"), (b"\x80\x02", "pickle"),

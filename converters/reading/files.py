@@ -7,7 +7,7 @@ from typing import BinaryIO, NamedTuple
 
 from ...schemas.base.errors import Mark, Problem, UserError
 from .compressed import decompressed
-from .saved_datasets import data_files
+from .tables import data_files
 
 
 class SourceFile(NamedTuple):

@@ -10,11 +10,9 @@ from ...schemas.base.errors import Mark, Problem, UserError
 from . import bounded_lines as lines
 from .compressed import FAULTS, bad_stream
 from .contents import REFUSED, sniff, text_format
-from .delimited import read_csv, read_tsv
-from .delimiters import DELIMITERS, is_table, table_format
+from .delimited import DELIMITERS, is_table, read_csv, read_tsv, table_format
 from .files import SourceFile, open_source
-from .json_comments import WithoutComments
-from .json_items import json_items
+from .json_items import WithoutComments, json_items
 from .records import Drop, Row
 from .tables import read_arrow, read_parquet
 from .unpickle import read_pickle

@@ -7,6 +7,7 @@ import io
 import shutil
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any, BinaryIO
 
@@ -129,3 +130,33 @@ def _told(name: str) -> Iterator[None]:
     except (pyarrow.ArrowException, OSError) as error:
         said = str(error).splitlines()[0]
         raise UserError(Problem(Mark(name), f"cannot be read to its end: {said}", "write it again", "unreadable")) from None
+
+
+_BOOKS = ("state.json", "dataset_info.json", "dataset_dict.json")
+
+
+def data_files(paths: list[Path]) -> list[Path]:
+    """The paths without what is no data in saved folders. Raises UserError when a listed file is missing."""
+    listed = {path.parent: found for path in paths if path.name == "state.json" and (found := _listed(path)) is not None}
+    if not listed:
+        return paths
+    roots = {folder.parent for folder in listed if (folder.parent / "dataset_dict.json").is_file()}
+    kept = [path for path in paths if path.parent not in listed and not (path.parent in roots and path.name in _BOOKS)]
+    return sorted([*kept, *(path for found in listed.values() for path in found)], key=lambda path: str(path.parent))
+
+
+def _listed(state: Path) -> list[Path] | None:
+    """The data files that a state.json lists; None when it is not one of `datasets`."""
+    try:
+        facts: Any = orjson.loads(state.read_bytes())
+        files = [state.parent / Path(entry["filename"]).name for entry in facts["_data_files"]]
+    except (orjson.JSONDecodeError, KeyError, TypeError):
+        return None
+    if facts.get("_indices_data_files"):
+        hint = "load it with datasets and save it again with save_to_disk"
+        raise UserError(Problem(Mark(str(state.parent)), "was saved with row indices by an old version of datasets", hint, "saved-dataset"))
+    if missing := [path for path in files if not path.is_file()]:
+        raise UserError(
+            Problem(Mark(str(missing[0])), "is listed in state.json and is not there", "copy the whole folder", "saved-dataset")
+        )
+    return files

@@ -9,8 +9,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from ..reading.records import Drop, Record, Row
-from .templates import fill
-from .turns import chat_messages, history_pairs
+from .turns import chat_messages, fill, history_pairs
 
 VERSION = 1
 TYPES = ("chat",)

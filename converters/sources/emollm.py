@@ -16,8 +16,7 @@ from typing import Any, Literal
 from ..reading.records import Drop, Record, Row
 from .counselling_forms import Conversation, Fault, read_conversation
 from .role_tags import has_role_tag, without_role_tags
-from .templates import fill
-from .turns import chat_messages
+from .turns import chat_messages, fill
 
 VERSION = 1
 TYPES = ("chat", "text")

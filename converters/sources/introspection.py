@@ -25,7 +25,7 @@ from ...schemas.base.errors import Mark, Problem, UserError
 from ..reading.records import Drop, Record, Row
 from .emotion_words import merge_runs, word_family
 from .questions import Question, read_questions
-from .templates import fill
+from .turns import fill
 
 VERSION = 1
 TYPES = ("chat", "classification")

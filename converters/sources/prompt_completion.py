@@ -10,8 +10,7 @@ from typing import Any
 
 from ..reading.records import Drop, Record, Row
 from .alpaca import missing_keys
-from .templates import fill
-from .turns import chat_messages
+from .turns import chat_messages, fill
 
 VERSION = 1
 TYPES = ("chat", "text")

@@ -1,5 +1,6 @@
 """Question-answer turns -> the messages of a chat, for the formats that pair them."""
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -29,3 +30,11 @@ def history_pairs(history: Any) -> list[Pair] | None:
         else:
             return None
     return pairs
+
+
+_PLACE = re.compile(r"\{(\w+)\}")
+
+
+def fill(template: str, **values: Any) -> str:
+    """The template with `{name}` replaced for each given name. Other braces stand for themselves; values are not searched again."""
+    return _PLACE.sub(lambda place: str(values.get(place[1], place[0])), template)

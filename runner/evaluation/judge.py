@@ -15,10 +15,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ...schemas.base.errors import UserError
+from ...schemas.base.hashing import key_of
 from ...schemas.sections import ReplyJudge
 from ..runtime.progress import cut_torn_line, read_lines
 from ..runtime.run_folder import RunFolder
-from ..stages.cache_keys import key_of
 
 SCALES = {"comprehensiveness": 2, "professionalism": 3, "authenticity": 3, "safety": 1}
 PROMPT = """\

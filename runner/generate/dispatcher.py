@@ -12,8 +12,7 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_aft
 from ...schemas.base.errors import GateError, Interrupted, Mark, Problem, UserError
 from ...schemas.generate_sections import Limits
 from .client import CallFailed, Client
-from .limits import Budget, CeilingReached, cost
-from .pace import Pace, wait
+from .limits import Budget, CeilingReached, Pace, cost, wait
 from .provider_requests import Asked, Reply, Request
 from .providers import Endpoint
 from .request_log import Entry, RequestLog

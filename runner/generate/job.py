@@ -12,10 +12,10 @@ from ...converters.reading.files import source_files
 from ...converters.reading.readers import read_file
 from ...converters.reading.records import Drop, Row
 from ...schemas.generate_sections import Generate, Sampling
+from .filters import unusable
 from .prompts import Prompt, load_prompt
 from .provider_requests import Asked, Given, Made, Reply, Request, Unusable
 from .providers import Endpoint
-from .refusals import unusable
 from .tasks import Task, task
 
 _SEEDS = 2**31

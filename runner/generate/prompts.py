@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ...converters.sources.templates import fill
+from ...converters.sources.turns import fill
 from ...schemas.base.errors import Mark, Problem, UserError
 from ...schemas.extends import SHIPPED, SUFFIXES
 from ...schemas.validation import check_document

@@ -1,7 +1,6 @@
 """The generate stage of a run, and the places that `recipe generate` shares with it: what one has asked, the other does not ask again."""
 
 import shutil
-from hashlib import file_digest
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,6 +10,7 @@ import orjson
 from ...converters.reading.files import source_files
 from ...schemas import VERSION
 from ...schemas.base.errors import Mark, Problem, UserError
+from ...schemas.base.hashing import file_sha256, key_of
 from ...schemas.extends import shipped_recipes
 from ...schemas.generate_rules import ROWS
 from ...schemas.generate_sections import Generate
@@ -19,7 +19,7 @@ from ...schemas.sections import Data
 from ..models.reference import resolve_target
 from ..runtime.console import Display
 from ..runtime.run_folder import RunFolder
-from ..stages.cache_keys import key_of, link
+from ..stages.cache_keys import link
 from .prompts import load_prompt
 from .tasks import task
 
@@ -92,10 +92,7 @@ def generated_facts(generate: Generate, runs: Path) -> list[Any]:
 
     How fast and how often is asked, and where asking stops, decide nothing.
     """
-    files = []
-    for file in source_files(generate.input) if generate.input else ():
-        with file.path.open("rb") as stream:
-            files.append([file.name, file_digest(stream, "sha256").hexdigest()])
+    files = [[file.name, file_sha256(file.path)] for file in (source_files(generate.input) if generate.input else ())]
     prompts = [generate.prompt, generate.judge.prompt if generate.judge else None]
     asked = [*generate.providers, *([generate.judge.provider] if generate.judge else [])]
     models = [resolve_target(p.model, runs).identity if p.provider == "local" else p.base_url for p in asked]

@@ -10,8 +10,8 @@ from typing import Any
 
 import orjson
 
-from ...schemas.dotted import one_line
 from ...schemas.validation import SCHEMA_DIR
+from ...schemas.yaml_writing import one_line
 from ..launch.axolotl_config import PLUGIN, RenderedData, render_axolotl
 from ..launch.axolotl_contract import same
 from ..runtime.machine import Machine

@@ -3,10 +3,10 @@
 from typing import Any, Literal, NamedTuple
 
 from ...schemas.base.errors import Problem
-from ...schemas.dotted import one_line
 from ...schemas.sections import Recipe
 from ...schemas.validation import check_document, key_paths, schema, subschema
 from ...schemas.yaml_source import Document, KeyPath
+from ...schemas.yaml_writing import one_line
 
 Fate = Literal["kept", "renamed", "default", "passed through", "not expressible", "no value"]
 FATES: tuple[Fate, ...] = ("kept", "renamed", "default", "passed through", "not expressible", "no value")

@@ -5,11 +5,10 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from ...schemas.base.errors import Mark, Problem, UserError
-from ...schemas.dotted import dotted
 from ...schemas.recipe import problems_of
 from ...schemas.rules import RULES
 from ...schemas.yaml_source import Document, KeyPath, parse_yaml, read_text
-from ...schemas.yaml_writing import to_yaml
+from ...schemas.yaml_writing import dotted, to_yaml
 from .axolotl import confirm, read_axolotl
 from .draft import FATES, Draft, Entry
 from .llama_factory import read_llama_factory

@@ -8,7 +8,7 @@ import threading
 from ...schemas.base.errors import UserError
 from ..models.reference import Target
 from ..worker.loading import load
-from .listening import bound, serve
+from .server import bound, serve
 
 
 def main() -> None:

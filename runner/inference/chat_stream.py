@@ -9,9 +9,8 @@ from typing import Any
 from ...schemas.base.errors import UserError
 from ..worker.decoding import Reply
 from ..worker.loading import Served
-from .batching import Batcher
+from .batching import Batcher, GrowingText
 from .chat_settings import Settings
-from .streaming_decoder import GrowingText
 
 
 class Speaker:

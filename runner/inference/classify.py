@@ -38,7 +38,7 @@ class Classifier:
 
     def classify(self, text: str) -> dict[str, Any]:
         """The label, every label's probability, the text's tokens, and how many of them the model saw."""
-        from ..worker.classification_data import tokenise_rows
+        from ..worker.classification import tokenise_rows
         from ..worker.evaluate_classification import probabilities_of
 
         record = {"id": "", "text": text, "label": self.labels[0]}  # the label is not looked at

@@ -3,10 +3,12 @@
 import asyncio
 import os
 import secrets
+import socket
 from collections.abc import AsyncIterator
 from typing import Any
 
 import orjson
+import uvicorn
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
@@ -14,11 +16,11 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
+from ...schemas.base.errors import UserError
 from ..worker.decoding import Reply
 from ..worker.loading import Served
-from .batching import Batcher
+from .batching import Batcher, GrowingText
 from .protocol import BadRequest, ChatRequest, chunk, completion, error_body, read_request, usage, usage_chunk
-from .streaming_decoder import GrowingText
 
 MAX_BODY = 4 << 20
 MAX_WAITING = 1024
@@ -194,3 +196,24 @@ async def _disconnected(request: Request) -> None:
 
 def _event(value: Any) -> bytes:
     return b"data: %b\n\n" % orjson.dumps(value)
+
+
+def bound(host: str, port: int) -> socket.socket:
+    """A listening socket. Raises UserError where the address cannot be had."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        raise UserError(f"{host}:{port} cannot be listened on: {error.strerror}", hint="choose another --port") from None
+    listener.listen(1024)
+    return listener
+
+
+def serve(served: Served, listener: socket.socket, max_batch: int = 16, hosts: tuple[str, ...] = (), log_level: str = "info") -> None:
+    """Answer until a signal says stop."""
+    app = create_app(served, max_batch, hosts) if hosts else create_app(served, max_batch)
+    config = uvicorn.Config(app, log_level=log_level, access_log=False, timeout_graceful_shutdown=5, server_header=False)
+    uvicorn.Server(config).run(sockets=[listener])

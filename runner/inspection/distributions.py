@@ -1,9 +1,13 @@
 """Numbers and names as they stream by, counted in bounded memory."""
 
 from collections import Counter
+from heapq import heappush, heapreplace
 from itertools import pairwise
 from math import ceil, isfinite
 from typing import Any
+
+import orjson
+from xxhash import xxh3_64_intdigest
 
 EXACT = 10_000
 NAMES = 10_000
@@ -100,3 +104,96 @@ class Tally:
         listed = sum(count for _, count in top)
         more = {"and_more": True} if self.others else {}
         return {"counts": dict(top), "different": len(self.counts), **more, "not_listed": self.total - listed}
+
+
+FIELDS = 200
+LISTED = 20
+_TYPES = {str: "text", bool: "true or false", int: "number", float: "number", list: "list", dict: "object", type(None): "null"}
+
+
+class Field:
+    """One field: rows that have it, the types of its values, its numbers, its names."""
+
+    def __init__(self) -> None:
+        self.rows = 0
+        self.types: Counter[str] = Counter()
+        self.numbers = Distribution()
+        self.names = Tally(1000)
+
+    def add(self, value: Any) -> None:
+        """Count a value. Lists and objects are counted as their JSON."""
+        self.rows += 1
+        kind = _TYPES[type(value)]
+        self.types[kind] += 1
+        if kind == "number" and isfinite(value):
+            self.numbers.add(value)
+        elif kind != "null":
+            self.names.add(value if isinstance(value, str) else orjson.dumps(value).decode())
+
+    def as_json(self) -> dict[str, Any]:
+        found: dict[str, Any] = {"rows": self.rows, "types": dict(self.types.most_common())}
+        if self.numbers.total:
+            found["numbers"] = self.numbers.as_json()
+        return found | ({"commonest": self.names.as_json(LISTED)} if self.names.total else {})
+
+
+class Meta:
+    """The fields of all rows, but `origin`, which is counted by file and by converter."""
+
+    def __init__(self) -> None:
+        self.fields: dict[str, Field] = {}
+        self.beyond = 0
+        self.sources = Tally()
+        self.converters = Tally()
+
+    def add(self, meta: dict[str, Any]) -> None:
+        """Count a row's meta."""
+        for name, value in meta.items():
+            if name == "origin" and isinstance(value, dict):
+                self.sources.add(str(value.get("file", "not said")))
+                self.converters.add(str(value.get("converter", "not said")))
+            elif name in self.fields or len(self.fields) < FIELDS:
+                self.fields.setdefault(name, Field()).add(value)
+            else:
+                self.beyond += 1
+
+    def as_json(self) -> dict[str, Any]:
+        """Sources (files), converters, and the other fields."""
+        fields = {name: field.as_json() for name, field in sorted(self.fields.items())}
+        beyond = {"values_of_further_fields": self.beyond} if self.beyond else {}
+        return {"sources": self.sources.as_json(1000), "converters": self.converters.as_json(), "meta": fields, **beyond}
+
+
+LABELS = 50
+EACH = 5
+
+
+class Samples:
+    """Up to `each` rows of each of the first LABELS labels."""
+
+    def __init__(self, each: int = EACH) -> None:
+        self.each = each
+        self.kept: dict[str, list[tuple[int, int, str, int, dict[str, Any]]]] = {}
+        self.seen = 0
+
+    def add(self, label: str, file: str, line: int, record: dict[str, Any]) -> None:
+        """Take a row into account."""
+        self.seen += 1
+        if label not in self.kept and len(self.kept) == LABELS or not self.each:
+            return
+        heap = self.kept.setdefault(label, [])
+        entry = (-xxh3_64_intdigest(orjson.dumps(record)), -self.seen, file, line, record)
+        if len(heap) < self.each:
+            heappush(heap, entry)
+        elif entry[:2] > heap[0][:2]:
+            heapreplace(heap, entry)
+
+    def by_label(self) -> dict[str, list[dict[str, Any]]]:
+        """Label -> its samples as {file, line, record}; labels by name."""
+        return {
+            label: [
+                {"file": file, "line": line, "record": record}
+                for _, _, file, line, record in sorted(heap, reverse=True, key=lambda e: e[:2])
+            ]
+            for label, heap in sorted(self.kept.items())
+        }

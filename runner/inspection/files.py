@@ -10,10 +10,10 @@ from typing import Any
 import orjson
 
 from ...schemas.base.files import new_folder, refuse_inputs_in
+from ..worker.tokenizers import Tokenizer
 from .inputs import Inputs
 from .inspect import Inspection
 from .previews import Previews, Shown
-from .tokens import Tokenizer
 
 SUMMARY = "inspection.json"
 PAGE = "index.html"

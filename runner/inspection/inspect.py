@@ -8,15 +8,12 @@ from typing import Any, NamedTuple
 from ...converters.reading.records import Drop, Row
 from ...schemas import VERSION
 from ...schemas.sections import RecordType
-from .distributions import Tally
+from ..worker.tokenizers import Tokenizer
+from .distributions import Meta, Samples, Tally
 from .inputs import Inputs
-from .meta import Meta
 from .record_rows import fields_of, meta_of, record_rows, record_type
 from .repeats import Pair, Place, Repeats
-from .samples import Samples
-from .scripts import HOW_LANGUAGES, HOW_SCRIPTS
-from .text_statistics import TextFacts
-from .tokens import Tokenizer
+from .text_statistics import HOW_LANGUAGES, HOW_SCRIPTS, TextFacts
 
 LISTED = 1000  # pairs of rows kept of each kind; all are counted
 BAD_LISTED = 50

@@ -1,12 +1,14 @@
 """Lengths, roles and writing of the rows, as they stream by."""
 
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
+from ...schemas.base.errors import UserError
 from ...schemas.sections import RecordType
 from .distributions import Distribution, Tally
-from .scripts import language, main_script, scripts
 
 ANSWERS = 50  # a chat whose last replies are no more than so many different ones answers from a list, as a classifier does
 ANSWER_LENGTH = 60
@@ -81,3 +83,67 @@ def shape(roles: list[str]) -> str:
     if odd or rest != ["user", "assistant"] * turns:
         return ", ".join(roles)
     return ("system, " if len(rest) < len(roles) else "") + f"{turns} x (user, assistant)"
+
+
+HOW_SCRIPTS = "letters by Unicode block; a row's script is the one of most of its letters; emoji are counted apart"
+HOW_LANGUAGES = "py3langid on the row's text (its first 200 characters); rows of fewer than 10 letters are not told"
+LETTERS_NEEDED = 10
+_READ = 200  # ten times as many tell hardly more, and take ten times as long
+
+# (first code point, name of the script); "" for what is no letter. A block goes on to the next one's start.
+_BLOCKS = [
+    (0x0000, ""), (0x0041, "Latin"), (0x005B, ""), (0x0061, "Latin"), (0x007B, ""), (0x00AA, "Latin"), (0x00AB, ""), (0x00BA, "Latin"),
+    (0x00BB, ""), (0x00C0, "Latin"), (0x00D7, ""), (0x00D8, "Latin"), (0x00F7, ""), (0x00F8, "Latin"), (0x0250, "Latin"), (0x02B0, ""),
+    (0x0370, "Greek"), (0x0400, "Cyrillic"), (0x0530, "Armenian"), (0x0590, "Hebrew"), (0x0600, "Arabic"), (0x0700, "other"),
+    (0x0900, "Devanagari"), (0x0980, "Bengali"), (0x0A00, "other"), (0x0B80, "Tamil"), (0x0C00, "Telugu"), (0x0C80, "other"),
+    (0x0E00, "Thai"), (0x0E80, "other"), (0x10A0, "Georgian"), (0x1100, "Hangul"), (0x1200, "Ethiopic"), (0x1380, "other"),
+    (0x1780, "Khmer"), (0x1800, "other"), (0x1E00, "Latin"), (0x1F00, "Greek"), (0x2000, ""), (0x2600, "emoji"), (0x27C0, ""),
+    (0x2C60, "Latin"), (0x2C80, "other"), (0x2E00, ""), (0x2E80, "Han"), (0x2FF0, ""), (0x3005, "Han"), (0x3008, ""), (0x3041, "Kana"),
+    (0x3100, "Han"), (0x3130, "Hangul"), (0x3190, ""), (0x31F0, "Kana"), (0x3200, ""), (0x3400, "Han"), (0x4DC0, ""), (0x4E00, "Han"),
+    (0xA000, "other"), (0xA720, "Latin"), (0xA800, "other"), (0xAC00, "Hangul"), (0xD800, ""), (0xF900, "Han"), (0xFB00, "Latin"),
+    (0xFB1D, "Hebrew"), (0xFB50, "Arabic"), (0xFE00, ""), (0xFE70, "Arabic"), (0xFEFF, ""), (0xFF21, "Latin"), (0xFF3B, ""),
+    (0xFF41, "Latin"), (0xFF5B, ""), (0xFF66, "Kana"), (0xFFA0, "Hangul"), (0xFFE0, ""), (0x10000, "other"), (0x1F000, "emoji"),
+    (0x20000, "Han"), (0x323B0, ""),
+]  # fmt: skip
+_STARTS = [start for start, _ in _BLOCKS]
+
+
+@cache
+def script_of(character: str) -> str:
+    """The script of a character; "" for what is no letter: digits, punctuation, white space, symbols."""
+    name = _BLOCKS[bisect_right(_STARTS, ord(character)) - 1][1]
+    return name if name in ("", "emoji") or character.isalpha() else ""
+
+
+def scripts(text: str) -> Counter[str]:
+    """How many letters of each script the text has, and how many emoji."""
+    found: Counter[str] = Counter()
+    for character, count in Counter(text).items():
+        if name := script_of(character):
+            found[name] += count
+    return found
+
+
+def main_script(found: Counter[str]) -> str:
+    """The script of most letters: a row of Chinese with a Latin name in it is Han. "none" where there are no letters."""
+    letters = [(count, name) for name, count in found.items() if name != "emoji"]
+    if not letters:
+        return "none"
+    most = max(letters)[1]
+    return "Han and Kana" if most in ("Han", "Kana") and found["Han"] and found["Kana"] else most
+
+
+def language(text: str, found: Counter[str]) -> str:
+    """The language's code (ISO 639), or "too short to tell"."""
+    if found.total() - found["emoji"] < LETTERS_NEEDED:
+        return "too short to tell"
+    return _classifier()(text[:_READ])[0]
+
+
+@cache
+def _classifier() -> Any:
+    try:
+        import py3langid
+    except ImportError:
+        raise UserError("telling languages needs the package py3langid", hint="pip install 'recipekit[data]', or --no-languages") from None
+    return py3langid.classify

@@ -2,18 +2,22 @@
 
 import shlex
 import sys
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import orjson
 
+from ...schemas.base.errors import Problem, UserError
+from ...schemas.recipe import Loaded
 from ...schemas.sections import Recipe
 from ...schemas.yaml_writing import to_yaml
+from ..models.resolve import ResolvedModel
 from ..runtime.machine import Machine
-from .axolotl_config import RenderedData, render_axolotl
+from .axolotl_config import RenderedData, render_axolotl, substitutions
 from .deepspeed import render_deepspeed
-from .engines import HOSTFILE, command, hostfile, processes_environment
-from .slurm import SCRIPT, script
-from .trackers import tracker_environment
+from .engines import HOSTFILE, command, hostfile, processes_environment, unstartable
+from .slurm import SCRIPT, must_submit, script
+from .steps import repetitions
+from .trackers import require_trackers, tracker_environment
 
 CONFIG = "rendered/axolotl.yml"
 
@@ -61,3 +65,31 @@ def _environment(machine: Machine, trackers: tuple[str, ...]) -> dict[str, str]:
         env |= {"ACCELERATE_USE_CPU": "true", "DS_ACCELERATOR": "cpu", "CUDA_VISIBLE_DEVICES": ""}
         env |= {"OMP_WAIT_POLICY": "PASSIVE"}  # threads that spin while they wait starve each other where cores are shared
     return env | tracker_environment(trackers)
+
+
+class Planned(NamedTuple):
+    """The plan, the model that it starts from, and what is done otherwise on this machine, in words."""
+
+    plan: Plan
+    model: ResolvedModel
+    notes: list[str]
+
+
+def make_plan(loaded: Loaded, manifest: dict[str, Any], machine: Machine, model: ResolvedModel) -> Planned:
+    """The training that the recipe stands for, on this data and machine."""
+    splits = manifest["splits"]
+    data = RenderedData(validation="data/validation.jsonl" if splits.get("validation") else None, labels=tuple(manifest.get("labels", ())))
+    notes = substitutions(loaded.recipe, machine) + repetitions(loaded.recipe, splits.get("train", 0))
+    return Planned(plan(loaded.recipe, data, machine, model.path), model, notes)
+
+
+def require_startable(loaded: Loaded, machine: Machine) -> None:
+    """Raise UserError where it cannot. A job's machine is another than the one that submits it."""
+    if must_submit(loaded.recipe):
+        return
+    require_trackers(loaded.recipe)
+    mark = loaded.document.mark
+    found = [Problem(mark(("launch", key)), f"launch.{key}: {what}", hint, "launch")
+             for key, what, hint in unstartable(loaded.recipe.launch, machine)]  # fmt: skip
+    if found:
+        raise UserError(*found)

@@ -5,10 +5,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ...schemas.base.errors import Mark, Problem, UserError
+from ...schemas.base.hashing import folder_identity
 from ...schemas.recipe import load_recipe
 from ...schemas.sections import Model
 from ..runtime.run_folder import RunFolder, all_runs
-from .resolve import folder_identity, resolve_model
+from .resolve import resolve_model
 
 
 class Target(NamedTuple):

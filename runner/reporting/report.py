@@ -5,8 +5,8 @@ from typing import Any
 
 from ...schemas.base.errors import UserError
 from ...schemas.base.files import write_atomically
-from ...schemas.dotted import dotted, one_line
 from ...schemas.recipe import Loaded, load_recipe
+from ...schemas.yaml_writing import dotted, one_line
 from ..evaluation.scoring import BASE, TUNED, read_cases
 from ..runtime.progress import read_lines
 from ..runtime.resolved_values import effective_values

@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..models.resolve import cache_folder
-from ..runtime.machine import this_machine
-from ..runtime.nvidia import nvidia_gpus
+from ..runtime.machine import nvidia_gpus, this_machine
 from .fit import available_memory, free_disk
 
 _REQUIREMENT = re.compile(r'^([A-Za-z0-9_.-]+)(?:\[[^\]]*\])?([^;]*?)\s*(?:;\s*extra == ["\'](\w+)["\'])?$')

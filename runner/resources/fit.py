@@ -1,5 +1,6 @@
 """Whether a training fits into this machine, told before it begins, and afterwards the measured peak beside the prediction."""
 
+import math
 import os
 import shutil
 from pathlib import Path
@@ -10,10 +11,10 @@ import orjson
 from ...schemas.base.errors import Mark, Problem, UserError
 from ...schemas.base.files import write_atomically
 from ...schemas.sections import Recipe
+from ..launch.axolotl_config import precision
 from ..models.size import ModelSize, model_size
 from ..runtime.machine import Machine, this_machine
-from .disk_plan import disk_plan
-from .memory import CPU_RUNTIME, FAMILIES, MemoryPlan, memory_plan
+from .memory import CPU_RUNTIME, FAMILIES, MemoryPlan, memory_plan, optimizer_bytes
 
 # What was measured was at most 27 % above the prediction and 8 % below it (docs/measurements.md).
 MARGIN = 1.1
@@ -160,3 +161,19 @@ def free_disk(folder: Path) -> int:
     while not folder.exists():
         folder = folder.parent
     return shutil.disk_usage(folder).free
+
+
+def disk_plan(recipe: Recipe, size: ModelSize, machine: Machine, labels: int = 0, steps: int | None = None) -> dict[str, int]:
+    """Bytes by part, in the run's directory. The tokenised rows are not counted: how long they are is not known yet."""
+    training = recipe.training
+    wide = 4 if precision(training, machine) == "fp32" else 2
+    trained = memory_plan(recipe, size, machine, labels).trained
+    weights = trained * (wide if training.adapter == "none" else 4)
+    state = optimizer_bytes(recipe, machine, trained, weights // max(trained, 1))
+    # A new checkpoint is complete before the oldest is removed.
+    kept = training.save_total_limit + 1
+    every = training.save_steps or training.eval_steps
+    if steps is not None:
+        kept = min(kept, math.ceil(steps / every) if every else math.ceil(training.num_epochs))
+    parts = {"checkpoints": kept * (weights + state), "trained weights, kept twice": 2 * weights}
+    return parts | ({"merged model": size.parameters * wide} if recipe.export.merge else {})

@@ -3,15 +3,18 @@
 from pathlib import Path
 from typing import Any
 
+from ...converters.building.pipeline import MANIFEST
 from ...schemas.base.errors import UserError
 from ...schemas.model_rules import EMBEDDED
 from ...schemas.recipe import load_recipe
 from ...schemas.sections import Recipe
-from ..models.public_models import public_models
-from ..models.resolve import embedded_folder
-from ..models.size import ModelSize, model_size
-from ..runtime.machine import Machine
-from .fit import Fit, fit
+from ..launch.steps import optimizer_steps
+from ..models.resolve import ResolvedModel, embedded_folder
+from ..models.size import ModelSize, model_size, public_models
+from ..runtime.console import Display
+from ..runtime.machine import Machine, this_machine
+from ..runtime.run_folder import RunFolder
+from .fit import Fit, fit, in_words, require, size_text, warnings
 
 # The embedded model's configuration, for before it is unpacked.
 SMOLLM2 = {"model_type": "llama", "hidden_size": 576, "intermediate_size": 1536, "num_hidden_layers": 30, "num_attention_heads": 9,
@@ -44,3 +47,26 @@ def batch(recipe: Recipe) -> dict[str, Any]:
     facts = {"micro_batch_size": training.micro_batch_size, "gradient_accumulation_steps": training.gradient_accumulation_steps,
              "processes": processes}  # fmt: skip
     return facts | {"rows": training.micro_batch_size * training.gradient_accumulation_steps * processes}
+
+
+def check_fit(run: RunFolder, recipe: Recipe, model: ResolvedModel, rows: int, display: Display) -> None:
+    """Refuse before anything is loaded what memory or disk cannot hold; warn of what comes close."""
+    size = model_size(model.path, recipe.model.revision, public_models())
+    if size is None:
+        display.say("", f"memory and disk are not predicted: the sizes of {model.path} are not known before it is here", "yellow")
+        return
+    labels = len(run.read(f"data/{MANIFEST}").get("labels", ()))
+    steps = None if recipe.data.type == "text" else optimizer_steps(recipe, rows)
+    found = fit(recipe, size, this_machine(), run.path, labels, steps)
+    require(found, full_rows=recipe.data.type == "text" and recipe.training.sample_packing)
+    display.say("", f"needs {in_words(found)}")
+    for line in warnings(found):
+        display.say("", line, "yellow")
+
+
+def say_memory(run: RunFolder, display: Display) -> None:
+    """The peak that was measured beside the one that was predicted for rows as long as they were; nothing where none was measured."""
+    if facts := run.read("memory.json"):
+        predicted = facts.get("predicted")
+        beside = f", {size_text(predicted['needed'])} were predicted for rows of {predicted['tokens']:,} tokens" if predicted else ""
+        display.say("", f"peak memory {size_text(facts['peak'])}{beside}")

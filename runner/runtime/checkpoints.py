@@ -1,11 +1,11 @@
 """Checkpoints that can be trusted: each is sealed with the hash of every file when it is complete; only sealed ones are resumed."""
 
 import json
-from hashlib import file_digest
 from pathlib import Path
 from typing import Any
 
 from ...schemas.base.files import write_atomically
+from ...schemas.base.hashing import file_sha256
 
 SEAL = "sealed.json"
 
@@ -61,5 +61,11 @@ def changes(before: dict[str, Any], now: dict[str, Any], section: str) -> list[s
 
 
 def _facts(path: Path) -> dict[str, object]:
-    with path.open("rb") as stream:
-        return {"bytes": path.stat().st_size, "sha256": file_digest(stream, "sha256").hexdigest()}
+    return {"bytes": path.stat().st_size, "sha256": file_sha256(path)}
+
+
+KILL_AFTER_SAVE = "RECIPEKIT_KILL_AFTER_SAVE"  # a rehearsal: kill yourself once the first checkpoint is complete
+KILL_AT = "RECIPEKIT_KILL_AT_STEP"  # `recipe verify-resume`: kill yourself between this step and its checkpoint
+STOP_AT = "RECIPEKIT_STOP_AT_STEP"  # `recipe reproduce --steps`: checkpoint after this step and go no further
+KILLED = "rehearsed_kill"
+INTERRUPTED = "interrupted"

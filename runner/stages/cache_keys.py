@@ -2,20 +2,16 @@
 
 import shutil
 from collections.abc import Iterable
-from hashlib import file_digest, sha256
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
-
-import orjson
 
 from ...converters.building.hub_datasets import commit_of, is_on_hub
 from ...converters.reading.files import source_files
 from ...converters.sources.registry import converter
 from ...schemas import VERSION
+from ...schemas.base.hashing import file_sha256, key_of, with_contents
 from ...schemas.sections import Data, Evaluation
 from ..launch.plan import Plan
-from ..models.resolve import folder_identity
 from ..runtime.run_folder import RunFolder, all_runs
 
 # What each stage leaves in the run directory; a later run with the same key links it instead of doing it again.
@@ -23,15 +19,6 @@ OUTPUTS = {"data": ("data",), "train": ("model", "metrics.jsonl", "tokens.json")
 STAGES = tuple(OUTPUTS)
 BESIDE = {"train": ("memory.json",)}  # goes along where a run has it
 _PACKAGES = ("axolotl", "torch", "transformers", "peft", "bitsandbytes", "accelerate", "deepspeed", "trl")
-
-
-def key_of(*parts: Any) -> str:
-    """A hash of plain values."""
-    return sha256(orjson.dumps(parts, option=orjson.OPT_SORT_KEYS, default=_plain)).hexdigest()
-
-
-def _plain(value: Any) -> Any:
-    return list(value) if isinstance(value, tuple | set) else str(value)
 
 
 def data_key(data: Data) -> str:
@@ -44,8 +31,7 @@ def data_key(data: Data) -> str:
             continue
         files = []
         for file in source_files(source.path):
-            with file.path.open("rb") as stream:
-                files.append([file.name, file_digest(stream, "sha256").hexdigest()])
+            files.append([file.name, file_sha256(file.path)])
         sources.append([*source._replace(path="")[1:], converter(source.converter).VERSION, files])
     return key_of("data", VERSION, data._replace(sources=())._asdict(), sources)
 
@@ -64,11 +50,6 @@ def evaluate_key(evaluation: Evaluation, split: str, train: str) -> str:
     """Changes with what is measured, with what a folder named there holds, and with what was trained."""
     folders = {name: with_contents(getattr(evaluation, name)) for name in ("blimp", "sentiment_model")}
     return key_of("evaluate", VERSION, evaluation._asdict() | folders, split, train)
-
-
-def with_contents(value: Any) -> Any:
-    """A folder's name with the hash of what it holds, since the same name may hold something else tomorrow; any other value as it is."""
-    return [value, folder_identity(Path(value))] if isinstance(value, str) and Path(value).is_dir() else value
 
 
 def package_versions() -> dict[str, str]:

@@ -11,9 +11,12 @@ import orjson
 from ...schemas import VERSION
 from ...schemas.base.errors import Mark, Problem, UserError
 from ...schemas.base.files import write_atomically
+from ...schemas.base.hashing import key_of
 from ...schemas.sections import Recipe
 from ..evaluation.judge import judge_replies
 from ..evaluation.metrics import metric
+from ..evaluation.minimal_pairs import faults
+from ..evaluation.probe_results import asked_for, results, waiting
 from ..evaluation.prompt_diversity import prompt_diversity
 from ..evaluation.scoring import Training, read_cases, score
 from ..evaluation.training_losses import diagnosis, kept_loss, losses
@@ -25,9 +28,7 @@ from ..runtime.console import Display
 from ..runtime.machine import this_machine
 from ..runtime.progress import read_lines
 from ..runtime.run_folder import RunFolder
-from ..worker.blimp_probe import faults
-from ..worker.probes import asked_for, results, waiting
-from .cache_keys import key_of, package_versions
+from .cache_keys import package_versions
 
 CONFIG = "eval/axolotl.yml"
 
@@ -115,7 +116,7 @@ def scored(run: RunFolder, recipe: Recipe, rows: int, facts: dict[str, Any]) -> 
         facts["prompt_diversity"] = prompt_diversity(questions)
     if recipe.data.type != "classification":
         return score(recipe.evaluation, read_cases(predictions, run / "eval" / "rows.jsonl"), facts, training)
-    from ..evaluation.classification_scoring import read_classified, score_classified
+    from ..evaluation.classification import read_classified, score_classified
 
     labels = run.read("data/manifest.json")["labels"]
     return score_classified(recipe.evaluation, read_classified(predictions, labels), labels, rows, facts)

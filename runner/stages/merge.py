@@ -8,7 +8,7 @@ import orjson
 
 from ...schemas.base.files import new_folder, write_atomically
 from ..launch.plan import CONFIG as RENDERED
-from ..launch.planned import Planned
+from ..launch.plan import Planned
 from ..reporting.model_card import model_card
 from ..runtime.child_process import run_child
 from . import cache_keys

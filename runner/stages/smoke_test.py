@@ -3,13 +3,13 @@
 from typing import Any
 
 from ...schemas.base.errors import UserError
-from ...schemas.dotted import dotted, one_line
 from ...schemas.sections import Recipe
+from ...schemas.yaml_writing import dotted, one_line
+from ..runtime.checkpoints import KILL_AFTER_SAVE, KILLED
 from ..runtime.child_process import run_child
 from ..runtime.console import Display
 from ..runtime.resolved_values import leaves
 from ..runtime.run_folder import RunFolder
-from ..runtime.training_signals import KILL_AFTER_SAVE, KILLED
 
 FILE = "rehearsal.json"
 

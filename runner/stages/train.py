@@ -10,11 +10,10 @@ from ...schemas.base.errors import Mark, Problem, UserError
 from ...schemas.base.files import new_folder, write_atomically
 from ...schemas.recipe import Loaded
 from ..launch import multi_node
-from ..launch.plan import executable, resuming
-from ..launch.planned import Planned
+from ..launch.plan import Planned, executable, resuming
 from ..launch.steps import optimizer_steps, require_rows, step_problems
 from ..reporting.token_summary import token_summary
-from ..resources.fit_of_run import check_fit, say_memory
+from ..resources.forecast import check_fit, say_memory
 from ..runtime.checkpoints import newest, other_training
 from ..runtime.child_process import run_child
 from ..runtime.machine import Machine, this_machine

@@ -20,19 +20,17 @@ from ...schemas.recipe import load_recipe
 from ..launch.axolotl_contract import lost_keys
 from ..launch.plan import CONFIG
 from ..resources.fit import too_large
+from ..runtime.checkpoints import INTERRUPTED
 from ..runtime.machine import this_machine
 from ..runtime.progress import Progress
-from ..runtime.training_signals import INTERRUPTED
-from . import batches, chat_data, classification_data, classification_training, loss, text_data
-from .callback import RunCallback
-from .cpu_quantised import make_trainable
+from . import batches, chat_data, classification, loss, text_data
+from .axolotl_patches import admit_bucket, make_trainable
+from .callback import RunCallback, rehearse
 from .distributed import is_first, join_launcher, name_cpus, world_size
 from .prepared_rows import dropped_faults
-from .save_check import rehearse
-from .text_training import BlockCollator, documents_are_apart, first_shared
-from .trackio_calls import admit_bucket
+from .text_data import BlockCollator, documents_are_apart, first_shared
 
-PREPARE = {None: chat_data.prepare, "classification": classification_data.prepare, "text": text_data.prepare}
+PREPARE = {None: chat_data.prepare, "classification": classification.prepare, "text": text_data.prepare}
 
 
 class RecipekitPlugin(BasePlugin):
@@ -86,7 +84,7 @@ class RecipekitPlugin(BasePlugin):
     def post_model_build(self, cfg: Any, model: Any) -> None:
         """A classification's head, before an adapter copies it."""
         if cfg.record_type == "classification":
-            classification_training.prepare_head(cfg, model)
+            classification.prepare_head(cfg, model)
 
     def pre_lora_load(self, cfg: Any, model: Any) -> None:
         """Loading the base may have drawn random numbers."""
@@ -97,7 +95,7 @@ class RecipekitPlugin(BasePlugin):
         if not torch.cuda.is_available() and cfg.load_in_4bit:
             make_trainable(model, this_machine().memory)
         if cfg.record_type == "classification":
-            classification_training.set_padding(model, self.tokenizer)
+            classification.set_padding(model, self.tokenizer)
         if cfg.record_type == "text" or cfg.pack_blocks:
             model.config.use_cache = False  # with a cache, transformers does not look at positions for where documents begin
         if self.shared_block and not (cfg.deepspeed or cfg.fsdp_config):  # a sharded model cannot be tried on its own
@@ -117,16 +115,16 @@ class RecipekitPlugin(BasePlugin):
 
     def get_collator_cls_and_kwargs(self, cfg: Any, is_eval: bool = False) -> Any:
         """How rows become batches, for record types that Axolotl does not know."""
-        multiple = classification_data.PAD_MULTIPLE if torch.cuda.is_available() else None
+        multiple = classification.PAD_MULTIPLE if torch.cuda.is_available() else None
         if cfg.record_type == "classification":
-            return classification_training.collator(self.tokenizer, multiple)
+            return classification.collator(self.tokenizer, multiple)
         blocks = cfg.record_type == "text" or cfg.pack_blocks and not is_eval
         return (BlockCollator, {"pad_to_multiple_of": multiple, "flatten": _is_flash(cfg)}) if blocks else None
 
     def post_trainer_create(self, cfg: Any, trainer: Any) -> None:
         """Watch what the trainer is given."""
         if cfg.record_type == "classification":
-            classification_training.set_up_trainer(cfg, trainer)
+            classification.set_up_trainer(cfg, trainer)
         else:
             loss.set_up_trainer(cfg, trainer)
         batches.set_up_trainer(cfg, trainer)

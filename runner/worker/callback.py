@@ -4,6 +4,7 @@ import faulthandler
 import json
 import math
 import os
+import shutil
 import signal
 import time
 from pathlib import Path
@@ -14,12 +15,10 @@ import torch
 from transformers import EarlyStoppingCallback, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 from transformers.trainer_utils import IntervalStrategy
 
-from ..runtime.checkpoints import seal
+from ..runtime.checkpoints import KILL_AFTER_SAVE, KILL_AT, KILLED, STOP_AT, seal
 from ..runtime.progress import Progress, read_lines
-from ..runtime.training_signals import KILL_AFTER_SAVE, KILL_AT, KILLED, STOP_AT
 from ..runtime.watchdog import beat
 from .distributed import is_first, total, wait_for_all
-from .memory_measured import record_peak
 from .tokenization import IGNORED
 
 METRICS = Path("metrics.jsonl")
@@ -161,3 +160,68 @@ def _is_number(value: Any) -> bool:
 
 def _finite(value: Any) -> Any:
     return value if not isinstance(value, float) or math.isfinite(value) else str(value)
+
+
+MEASURED = Path("memory.json")
+PREDICTED = Path("fit.json")
+
+
+def record_peak(device: torch.device) -> None:
+    """Write memory.json: the peak in bytes, of all processes together on a CPU and of the first one's GPU else, beside what was predicted.
+
+    All processes call it.
+    """
+    if device.type == "cuda":
+        facts: dict[str, Any] = {"device": torch.cuda.get_device_name(device), "peak": torch.cuda.max_memory_reserved(device)}
+    else:
+        facts = {"device": "this machine", "peak": int(total(resident_peak(), device))}
+    if is_first():
+        facts["predicted"] = json.loads(PREDICTED.read_bytes())["memory"] if PREDICTED.is_file() else None
+        MEASURED.write_text(json.dumps(facts) + "\n", encoding="utf-8")
+
+
+def resident_peak() -> int:
+    """The most main memory that this process has held, in bytes; 0 where the system does not tell."""
+    status = Path("/proc/self/status")
+    lines = status.read_text(encoding="ascii").splitlines() if status.is_file() else []
+    return next((int(line.split()[1]) << 10 for line in lines if line.startswith("VmHWM:")), 0)
+
+
+FOLDER = Path("rehearsal")
+MOST_BYTES = 1 << 30  # larger weights are not written twice: of them, everything but the weights is saved
+
+
+def rehearse(model: Any, tokenizer: Any, folder: Path = FOLDER) -> None:
+    """Save what will be saved in the end, read the weights back, and take it away again. Raises what saving raises, or ValueError."""
+    try:
+        tokenizer.save_pretrained(folder)
+        if hasattr(model, "peft_config") or _bytes(model) <= MOST_BYTES:
+            model.save_pretrained(folder)
+            _read_back(model, folder)
+        else:
+            model.config.save_pretrained(folder)
+        generation = getattr(model, "generation_config", None)
+        if generation is not None:
+            generation.save_pretrained(folder)  # refuses settings that contradict each other
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _bytes(model: Any) -> int:
+    return sum(parameter.numel() * parameter.element_size() for parameter in model.parameters())
+
+
+def _read_back(model: Any, folder: Path) -> None:
+    """Every weight that is trained stands in the files, with its values."""
+    import torch
+    from safetensors.torch import load_file
+
+    saved = {name: tensor for path in folder.glob("*.safetensors") for name, tensor in load_file(path).items()}
+    # PEFT leaves the adapter's name out, and a head that is trained whole is wrapped
+    trained = {name.replace(".default", "").replace(".modules_to_save", ""): p for name, p in model.named_parameters() if p.requires_grad}
+    tied = getattr(model, "all_tied_weights_keys", None) or {}
+    if missing := [name for name in trained if name not in saved and name not in tied]:
+        raise ValueError(f"{len(missing)} trained weights are not saved, such as {missing[0]}")
+    for name in trained.keys() & saved.keys():
+        if not torch.equal(saved[name], trained[name].detach().to(saved[name].dtype).cpu()):
+            raise ValueError(f"{name} is not saved as it is")

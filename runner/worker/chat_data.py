@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from . import axolotl_datasets
+from . import axolotl_patches
 from .label_audit import audit, faults_of
 from .packing import Piece, block_of, pack
 from .prepared_rows import Prepared, step_faults
@@ -12,7 +12,7 @@ from .tokenization import IGNORED
 def prepare(cfg: Any, tokenizer: Any) -> Prepared:
     """Axolotl's own data sets, with what they train counted from their tensors."""
     try:
-        meta = axolotl_datasets.load(cfg)
+        meta = axolotl_patches.load(cfg)
     except ValueError as error:
         if "sequence" not in str(error).lower():
             raise

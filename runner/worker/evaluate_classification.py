@@ -14,7 +14,7 @@ from transformers import AutoModelForSequenceClassification
 
 from ..evaluation.classification_baselines import BASELINES
 from ..runtime.progress import Progress, read_lines
-from .classification_data import tokenise_rows
+from .classification import tokenise_rows
 from .prepared_rows import long_rows_fault
 
 ROWS, PREDICTIONS, TRAIN = Path("eval/rows.jsonl"), Path("eval/predictions.jsonl"), Path("data/train.jsonl")

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from ..evaluation.sentiment import GROUP_OF, by_group, counted
+from ..evaluation.benchmarks import GROUP_OF, by_group, counted
 from ..runtime.progress import read_lines
 
 BATCH, LONGEST = 16, 512  # replies at once, tokens of a reply

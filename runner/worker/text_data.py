@@ -1,6 +1,9 @@
 """Plain texts as blocks for continued pre-training, with an account of every token."""
 
+from dataclasses import dataclass
 from typing import Any
+
+import torch
 
 from .packing import block_of, document_ids, pack, pieces
 from .prepared_rows import Prepared, split_rows, step_faults
@@ -43,3 +46,51 @@ def blocks_of(
         "fill": round(sum(lengths) / (len(blocks) * sequence_len), 4),
         "untrained_rows": [record["id"] for record, ids in zip(records, documents, strict=True) if len(ids) < 2],
     }
+
+
+@dataclass
+class BlockCollator:
+    """Pads blocks on the right. There is no attention mask: without one, transformers keeps documents apart by their positions.
+
+    `flatten` puts a batch's blocks one after another into one row, where flash attention, too, looks at positions.
+    """
+
+    tokenizer: Any
+    flatten: bool = False
+    pad_to_multiple_of: int | None = None
+    padding: bool = True
+    return_tensors: str = "pt"
+
+    def __call__(self, blocks: list[dict[str, list[int]]]) -> dict[str, torch.Tensor]:
+        """Tensors of shape (blocks, longest block), flattened (1, all tokens). Padding counts its own positions from 0, as a document that
+        trains nothing."""
+        if self.flatten:
+            blocks = [{key: [value for block in blocks for value in block[key]] for key in ("input_ids", "labels", "position_ids")}]
+        longest = max(len(block["input_ids"]) for block in blocks)
+        fill = {"input_ids": lambda n: [self.tokenizer.pad_token_id] * n, "labels": lambda n: [IGNORED] * n, "position_ids": range}
+        return {
+            key: torch.tensor([[*block[key], *missing(longest - len(block[key]))] for block in blocks]) for key, missing in fill.items()
+        }
+
+
+@torch.inference_mode()
+def documents_are_apart(model: Any, block: dict[str, list[int]], rows: int) -> bool:
+    """Whether other words in a block's first document leave what the model makes of its other documents as it was.
+
+    Tried on a batch of `rows` equal blocks, because flash attention tells documents apart in batches of one only.
+    """
+    second = block["position_ids"].index(0, 1)
+    ids = torch.tensor([block["input_ids"]] * rows, device=model.device)
+    others = ids.clone()
+    others[:, :second] = (others[:, :second] + 1) % model.config.get_text_config().vocab_size
+    positions = torch.tensor([block["position_ids"]] * rows, device=model.device)
+    was_training = model.training
+    model.eval()
+    before, after = (model(input_ids=tokens, position_ids=positions).logits[:, second:].float() for tokens in (ids, others))
+    model.train(was_training)
+    return bool((before - after).abs().max() <= 1e-3 * before.abs().max())
+
+
+def first_shared(blocks: Any) -> dict[str, list[int]] | None:
+    """The first block that holds more than one document."""
+    return next((block for block in blocks if block["position_ids"].count(0) > 1), None)

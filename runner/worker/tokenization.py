@@ -12,7 +12,7 @@ from typing import Any
 
 from ..launch.plan import CONFIG
 from ..runtime.progress import Progress
-from . import axolotl_datasets
+from . import axolotl_patches
 
 IGNORED = -100
 
@@ -30,7 +30,7 @@ def tokenise(cfg: Any, tokenizer: Any, path: Path) -> list[dict[str, Any]]:
     # A folder of its own: Axolotl finds prepared rows by the file's path, and would take those of another file that once lay there.
     with TemporaryDirectory() as prepared:
         changed = {"datasets": [DictDefault(dataset)], "test_datasets": None, "dataset_prepared_path": prepared, "sample_packing": False}
-        found = axolotl_datasets.load(DictDefault({**dict(cfg), **changed})).train_dataset
+        found = axolotl_patches.load(DictDefault({**dict(cfg), **changed})).train_dataset
         kept = [row for row in rows if row["id"] not in long_rows(cfg, tokenizer, rows)] if len(found) != len(rows) else rows
         return [
             {"id": row["id"], "input_ids": list(tensors["input_ids"]), "labels": list(tensors["labels"])}
@@ -48,7 +48,7 @@ def _document(row: dict[str, Any], tokenizer: Any) -> dict[str, Any]:
 
 def _classified(row: dict[str, Any], cfg: Any, tokenizer: Any) -> dict[str, Any]:
     """A classified text: what is trained is not a token but the label."""
-    from .classification_data import tokenise_rows
+    from .classification import tokenise_rows
 
     found = tokenise_rows([row], tokenizer, cfg.labels, cfg.sequence_len, "truncate").rows[0]
     return {"id": row["id"], "input_ids": found["input_ids"], "labels": [IGNORED] * len(found["input_ids"]), "label": row["label"]}

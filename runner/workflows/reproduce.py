@@ -9,14 +9,13 @@ from typing import Any, NamedTuple
 from ...converters.building.pipeline import MANIFEST
 from ...schemas.base.errors import Interrupted, Mark, Problem, UserError
 from ...schemas.recipe import Loaded
-from ..launch.launchable import require_startable
-from ..launch.planned import Planned
+from ..launch.plan import Planned, require_startable
 from ..launch.slurm import must_submit
+from ..runtime.checkpoints import INTERRUPTED, STOP_AT
 from ..runtime.console import Display
 from ..runtime.machine import this_machine
 from ..runtime.progress import read_lines
 from ..runtime.run_folder import RunFolder, create
-from ..runtime.training_signals import INTERRUPTED, STOP_AT
 from ..stages import cache_keys
 from ..stages.stage import Work
 from ..stages.train import train

@@ -16,14 +16,12 @@ from ...schemas.base.errors import UserError
 from ...schemas.base.files import write_atomically
 from ...schemas.recipe import Loaded
 from ...schemas.yaml_writing import to_yaml
-from ..launch.plan import Plan, executable
-from ..launch.planned import make_plan
+from ..launch.plan import Plan, executable, make_plan
 from ..models.resolve import resolve_model
-from ..runtime.checkpoints import newest
+from ..runtime.checkpoints import KILL_AT, newest
 from ..runtime.child_process import run_child
 from ..runtime.machine import this_machine
 from ..runtime.progress import read_lines
-from ..runtime.training_signals import KILL_AT
 from ..worker.compare_checkpoints import CLOCK, differences, first_other_line
 
 Listener = Callable[[dict[str, Any]], None]

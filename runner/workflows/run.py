@@ -4,17 +4,15 @@ import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ...converters.building.hub_commits import at_commits
+from ...converters.building.hub_datasets import at_commits
 from ...converters.building.pipeline import MANIFEST, build
 from ...schemas.base.errors import Mark, Problem, UserError
 from ...schemas.base.files import write_atomically
-from ...schemas.dotted import dotted
 from ...schemas.recipe import Loaded, load_recipe
-from ...schemas.yaml_writing import to_yaml
+from ...schemas.yaml_writing import dotted, to_yaml
 from ..generate.stage import with_rows
 from ..launch import slurm
-from ..launch.launchable import require_startable
-from ..launch.planned import Planned, make_plan
+from ..launch.plan import Planned, make_plan, require_startable
 from ..models.resolve import ResolvedModel, is_unchanged, resolve_model
 from ..runtime.console import Display
 from ..runtime.machine import this_machine

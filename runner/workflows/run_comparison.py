@@ -3,7 +3,6 @@
 import re
 import sys
 from collections.abc import Iterator
-from hashlib import file_digest
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,12 +14,12 @@ from ...converters.reading.files import source_files
 from ...converters.sources.registry import converter
 from ...schemas import VERSION
 from ...schemas.base.errors import UserError
+from ...schemas.base.hashing import file_sha256
 from ...schemas.model_rules import EMBEDDED
 from ...schemas.recipe import Loaded
 from ...schemas.sections import Data, Source
 from ..generate.stage import ROWS_FILE, named
-from ..launch.plan import Plan
-from ..launch.planned import Planned, make_plan
+from ..launch.plan import Plan, Planned, make_plan
 from ..models.resolve import ResolvedModel, is_unchanged, resolve_model
 from ..runtime.checkpoints import changes
 from ..runtime.machine import this_machine
@@ -86,11 +85,7 @@ def _sources(data: Data, manifest: dict[str, Any]) -> Iterator[str]:
 
 
 def _hashes(source: Source) -> dict[str, str]:
-    found = {}
-    for file in source_files(source.path):
-        with file.path.open("rb") as stream:
-            found[file.name] = file_digest(stream, "sha256").hexdigest()
-    return found
+    return {file.name: file_sha256(file.path) for file in source_files(source.path)}
 
 
 def _converted(data: Data, run: RunFolder, manifest: dict[str, Any], scratch: Path) -> Iterator[str]:

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from ...schemas.base.errors import GateError, Interrupted, UserError
 from ...schemas.recipe import Loaded
-from ..cli.commands.runs import facts
+from ..reporting.run_summary import run_summary
 from ..runtime.console import Display
 from ..runtime.run_folder import RunFolder, all_runs
 from .run import run_or_resume
@@ -25,7 +25,7 @@ class Swept(NamedTuple):
         row: dict[str, Any] = {"recipe": self.loaded.recipe.name, "values": self.values, "state": "failed", "reason": str(self.error or "")}
         if self.run is None:
             return row
-        found = facts(self.run)
+        found = run_summary(self.run)
         metrics = self.run.read("eval/metrics.json").get("models", {}).get("tuned", {})
         row |= {key: found[key] for key in ("run", "state", "steps", "loss", "best_eval_loss", "seconds", "reason")}
         return row | {"metrics": {name: value["value"] for name, value in metrics.items()}}

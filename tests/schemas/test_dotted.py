@@ -1,8 +1,8 @@
 """Values on one line."""
 
 import pytest
-from recipekit.schemas.dotted import dotted, one_line
 from recipekit.schemas.yaml_source import parse_yaml
+from recipekit.schemas.yaml_writing import dotted, one_line
 
 VALUES = [
     "plain",

@@ -26,7 +26,7 @@ def command(runs: tuple[str, ...], root: Path, html: Path | None, join: bool, as
 
     found = compare([find_run(run, root) for run in runs])
     if html:
-        from ...reporting.comparison_page import write_page
+        from ...reporting.comparison import write_page
 
         click.echo(str(write_page(found, html)), err=True)
     if as_json:
@@ -34,6 +34,6 @@ def command(runs: tuple[str, ...], root: Path, html: Path | None, join: bool, as
         return
     from rich.console import Console
 
-    from ...reporting.comparison_table import print_comparison
+    from ...reporting.comparison import print_comparison
 
     print_comparison(found, Console())

@@ -34,7 +34,7 @@ def inspect_command(
     from ...inspection.inputs import find_inputs, is_recipe
     from ...inspection.inspect import Options, inspect
     from ...inspection.page import headline
-    from ...inspection.tokens import tokenizer
+    from ...worker.tokenizers import tokenizer
 
     if settings and not is_recipe(what):
         raise click.UsageError("--set: only with a RECIPE")

@@ -3,8 +3,8 @@
 import click
 import orjson
 
-from ....schemas.dotted import dotted, one_line
 from ....schemas.recipe import load_recipe
+from ....schemas.yaml_writing import dotted, one_line
 from ...runtime.resolved_values import effective_values
 
 

@@ -7,10 +7,10 @@ import orjson
 
 from ....schemas.aliases import suggestion
 from ....schemas.base.errors import Mark, Problem, UserError
-from ....schemas.dotted import dotted, one_line
 from ....schemas.recipe import Loaded, load_recipe
 from ....schemas.validation import key_paths
 from ....schemas.yaml_source import KeyPath
+from ....schemas.yaml_writing import dotted, one_line
 from ...runtime.resolved_values import description, effective_values
 
 

@@ -23,8 +23,8 @@ def command(recipe: str, settings: tuple[str, ...], root: Path, dry_run: bool, s
     section = loaded.recipe.generate
     if section is None:
         raise UserError(f"{loaded.recipe.name} generates nothing: it has no generate section")
+    from ....schemas.base.hashing import key_of
     from ...generate.stage import generated_facts, places, require_generate_extra
-    from ...stages.cache_keys import key_of
 
     require_generate_extra(section)
     rows, log = places(loaded, root)

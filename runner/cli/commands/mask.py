@@ -38,7 +38,7 @@ def command(recipe: str, count: int, split: str, settings: tuple[str, ...], as_j
 def masked_rows(loaded: Loaded, run: RunFolder, split: str, count: int) -> list[dict[str, Any]]:
     """The first rows of the split with id, input_ids, labels and the text by what is trained."""
     from ...generate.stage import already_generated
-    from ...launch.planned import make_plan
+    from ...launch.plan import make_plan
     from ...models.resolve import resolve_model
     from ...runtime.child_process import run_child
     from ...runtime.machine import this_machine

@@ -44,7 +44,7 @@ def require_adapter(run: RunFolder) -> None:
 def merge_run(run: RunFolder, root: Path, out: Path | None) -> dict[str, Any]:
     """Merge, as the run's merged/ or as `out`; return what merge.json says."""
     from ....converters.building.pipeline import MANIFEST
-    from ...launch.planned import make_plan
+    from ...launch.plan import make_plan
     from ...runtime.console import Display
     from ...runtime.machine import this_machine
     from ...stages.merge import merge

@@ -27,7 +27,7 @@ def command(model: str, host: str, port: int, max_batch: int, root: Path) -> Non
         hint = "export RECIPEKIT_API_KEY=..., or keep to --host 127.0.0.1"
         raise UserError(f"{host} can be reached from other machines, and no key is asked for", hint=hint)
     target = resolve_target(model, root)
-    from ...inference.listening import bound, serve
+    from ...inference.server import bound, serve
 
     listener = bound(host, port)  # before the model is loaded: a port that is taken is told at once
     from ...worker.loading import load

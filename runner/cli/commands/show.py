@@ -6,10 +6,9 @@ import click
 import orjson
 
 from ....converters.sources.registry import CONVERTERS
-from ....schemas.dotted import dotted, one_line
 from ....schemas.recipe import load_recipe
 from ....schemas.validation import schema
-from ....schemas.yaml_writing import to_yaml
+from ....schemas.yaml_writing import dotted, one_line, to_yaml
 from ...generate.tasks import TASKS
 from ...runtime.resolved_values import effective_values
 

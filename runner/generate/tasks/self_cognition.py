@@ -12,7 +12,7 @@ from typing import Any
 
 from ....converters.reading.records import Drop, Row
 from ....converters.sources.counselling_forms import Fault, read_conversation
-from ....converters.sources.templates import fill
+from ....converters.sources.turns import fill
 from ..prompts import Prompt, messages
 from ..provider_requests import Given, Made, Request, Unusable
 

@@ -3,8 +3,7 @@
 import json
 
 import pytest
-from recipekit.converters.building.hub_commits import at_commits
-from recipekit.converters.building.hub_datasets import find_dataset
+from recipekit.converters.building.hub_datasets import at_commits, find_dataset
 from recipekit.runner.stages.cache_keys import data_key
 from recipekit.schemas.recipe import load_recipe
 

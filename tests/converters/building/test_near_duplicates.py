@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 np = pytest.importorskip("numpy")
 pytest.importorskip("rensa")
 
-from recipekit.converters.building.near_duplicates import (  # noqa: E402
+from recipekit.converters.building.near_duplicates import (
     PERMUTATIONS,
     SHINGLE,
     WIDTH,

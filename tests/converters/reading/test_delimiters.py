@@ -1,7 +1,7 @@
 """Tables are cut where their first lines agree; texts that only look like tables are none."""
 
 import pytest
-from recipekit.converters.reading.delimiters import is_table, table_format
+from recipekit.converters.reading.delimited import is_table, table_format
 
 LOG = b"2025-07-14 22:28:27,858 - Starting\n2025-07-14 22:28:38,993 - Question 1\n2025-07-14 22:28:50,672 - Question 2\n"
 README = b"# Data\n\nThese rows, collected in May, are ours.\nPlease ask, before you use them, and cite us.\n"

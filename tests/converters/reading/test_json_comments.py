@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from recipekit.converters.reading.files import SourceFile
-from recipekit.converters.reading.json_comments import COMMENT_LINE, WithoutComments
+from recipekit.converters.reading.json_items import COMMENT_LINE, WithoutComments
 from recipekit.converters.reading.readers import read_file, sniff
 from recipekit.converters.reading.records import Drop
 

@@ -1,4 +1,4 @@
-from recipekit.converters.sources.templates import fill
+from recipekit.converters.sources.turns import fill
 
 
 def test_named_places_are_filled():

@@ -4,7 +4,7 @@ import random
 
 import numpy as np
 import pytest
-from recipekit.runner.evaluation.classification_scores import calibration_error, confusion, macro_f1, per_class, training_scores
+from recipekit.runner.evaluation.classification import calibration_error, confusion, macro_f1, per_class, training_scores
 from recipekit.runner.evaluation.intervals import estimate, point, resamples
 from recipekit.runner.evaluation.metrics import Classified, metric
 

@@ -3,8 +3,8 @@
 import json
 
 import pytest
-from recipekit.runner.evaluation.labelled_replies import INVALID, classified, label_columns, label_index, label_table, majority_label
 from recipekit.runner.evaluation.metrics import Case
+from recipekit.runner.evaluation.scoring import INVALID, classified, label_columns, label_index, label_table, majority_label
 
 LABELS = ["low", "medium", "high"]
 

@@ -5,8 +5,8 @@ import csv
 import pytest
 
 pytest.importorskip("sklearn", reason="needs the extra [eval]: scikit-learn")
+from recipekit.runner.evaluation.classification import macro_f1, per_class
 from recipekit.runner.evaluation.classification_baselines import mentioned
-from recipekit.runner.evaluation.classification_scores import macro_f1, per_class
 from recipekit.runner.evaluation.mbti import DIMENSIONS, are_types, dimension_of, dimension_scores, join, split
 
 

@@ -5,7 +5,7 @@ import time
 
 import pytest
 from recipekit.runner.generate.client import CallFailed
-from recipekit.runner.generate.pace import LONGEST_PAUSE, Pace, wait
+from recipekit.runner.generate.limits import LONGEST_PAUSE, Pace, wait
 from recipekit.runner.generate.provider_requests import Asked
 from recipekit.runner.generate.providers import endpoint
 from recipekit.schemas.generate_sections import Provider, Sampling

@@ -1,8 +1,8 @@
 """Refusals, blank replies, cut ones; and replies that only talk about such things."""
 
 import pytest
+from recipekit.runner.generate.filters import unusable
 from recipekit.runner.generate.provider_requests import Reply
-from recipekit.runner.generate.refusals import unusable
 
 
 def ended(text: str, finish: str = "stop", answers: bool = False, keep_cut: bool = False) -> str | None:

@@ -4,8 +4,8 @@ import pytest
 from recipekit.runner.generate.generate import account_lines
 from recipekit.runner.generate.stage import already_generated, generated_facts, places, with_rows
 from recipekit.runner.runtime.run_folder import RunFolder
-from recipekit.runner.stages.cache_keys import key_of
 from recipekit.schemas.base.errors import UserError
+from recipekit.schemas.base.hashing import key_of
 from recipekit.schemas.recipe import load_recipe
 
 from .servers import reply, serving

@@ -8,7 +8,7 @@ import pytest
 from recipekit.runner.inspection.files import write_inspection
 from recipekit.runner.inspection.inputs import Inputs
 from recipekit.runner.inspection.inspect import Options, inspect
-from recipekit.runner.inspection.tokens import tokenizer
+from recipekit.runner.worker.tokenizers import tokenizer
 from recipekit.schemas.base.errors import UserError
 
 from .rows import LONG, chat, labelled, write

@@ -4,7 +4,7 @@ import pytest
 from recipekit.runner.inspection.inputs import Inputs
 from recipekit.runner.inspection.inspect import Options, inspect
 from recipekit.runner.inspection.repeats import Place
-from recipekit.runner.inspection.tokens import Tokenizer
+from recipekit.runner.worker.tokenizers import Tokenizer
 from recipekit.schemas.base.errors import UserError
 
 from .rows import LONG, chat, labelled, write

@@ -1,6 +1,6 @@
 """Fields of meta are counted in bounded memory."""
 
-from recipekit.runner.inspection.meta import FIELDS, Meta
+from recipekit.runner.inspection.distributions import FIELDS, Meta
 
 
 def test_fields_beyond_the_limit_are_counted_together():

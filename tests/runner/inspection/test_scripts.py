@@ -4,7 +4,7 @@ import csv
 from collections import Counter
 
 import pytest
-from recipekit.runner.inspection.scripts import language, main_script, scripts
+from recipekit.runner.inspection.text_statistics import language, main_script, scripts
 
 
 @pytest.mark.parametrize(

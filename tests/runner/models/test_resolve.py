@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 from recipekit.runner.models import resolve
-from recipekit.runner.models.resolve import EMBEDDED, cache_folder, folder_identity, resolve_model
+from recipekit.runner.models.resolve import EMBEDDED, cache_folder, resolve_model
 from recipekit.runner.runtime.run_folder import RunFolder
 from recipekit.schemas.base.errors import UserError
+from recipekit.schemas.base.hashing import folder_identity
 from recipekit.schemas.sections import Model
 
 

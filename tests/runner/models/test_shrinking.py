@@ -1,8 +1,8 @@
 """A shrunk configuration is of the same shape as the real one, and small."""
 
 import pytest
-from recipekit.runner.models.public_models import public_models
-from recipekit.runner.models.shrinking import HEADS, LAYERS, description, shrunk
+from recipekit.runner.models.size import public_models
+from recipekit.runner.models.tiny import HEADS, LAYERS, description, shrunk
 
 CONFIGS = {name: model["config"] for name, model in public_models().items()}
 

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 import pytest
-from recipekit.runner.reporting.comparison_page import write_page
+from recipekit.runner.reporting.comparison import write_page
 from recipekit.runner.reporting.report import write_report
 
 from ...conftest import ROOT

@@ -3,7 +3,7 @@
 from io import StringIO
 
 import pytest
-from recipekit.runner.reporting.comparison_table import print_comparison
+from recipekit.runner.reporting.comparison import print_comparison
 from rich.console import Console
 
 

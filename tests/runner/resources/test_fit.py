@@ -5,8 +5,18 @@ import json
 import pytest
 from recipekit.runner.models.size import model_size
 from recipekit.runner.resources import fit as module
-from recipekit.runner.resources.disk_plan import disk_plan
-from recipekit.runner.resources.fit import available_memory, fit, free_disk, in_words, problems, require, size_text, too_large, warnings
+from recipekit.runner.resources.fit import (
+    available_memory,
+    disk_plan,
+    fit,
+    free_disk,
+    in_words,
+    problems,
+    require,
+    size_text,
+    too_large,
+    warnings,
+)
 from recipekit.runner.runtime.machine import Machine
 from recipekit.schemas.base.errors import UserError
 from recipekit.schemas.sections import Recipe

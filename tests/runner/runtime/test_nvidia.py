@@ -3,8 +3,7 @@
 import os
 
 import pytest
-from recipekit.runner.runtime.machine import this_machine
-from recipekit.runner.runtime.nvidia import Gpu, nvidia_gpus
+from recipekit.runner.runtime.machine import Gpu, nvidia_gpus, this_machine
 
 OLD = """#!/bin/sh
 case "$*" in

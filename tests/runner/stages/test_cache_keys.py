@@ -7,7 +7,8 @@ from recipekit.runner.launch.plan import plan
 from recipekit.runner.runtime.machine import Machine
 from recipekit.runner.runtime.run_folder import RunFolder
 from recipekit.runner.stages import cache_keys
-from recipekit.runner.stages.cache_keys import data_key, evaluate_key, finished, key_of, reuse, train_key
+from recipekit.runner.stages.cache_keys import data_key, evaluate_key, finished, reuse, train_key
+from recipekit.schemas.base.hashing import key_of
 from recipekit.schemas.sections import Data, Evaluation, Gate, Generation, Recipe, Source, Split
 
 from ...tiny import emogpt_rows, write_jsonl

@@ -8,8 +8,8 @@ import pytest
 pytest.importorskip("torch", reason="needs the extra [train]")
 transformers = pytest.importorskip("transformers", reason="needs the extra [train]")
 
+from recipekit.runner.runtime.checkpoints import STOP_AT  # noqa: E402
 from recipekit.runner.runtime.progress import Progress  # noqa: E402
-from recipekit.runner.runtime.training_signals import STOP_AT  # noqa: E402
 from recipekit.runner.worker.callback import METRICS, RunCallback  # noqa: E402
 
 

@@ -10,7 +10,7 @@ torch = pytest.importorskip("torch", reason="needs the extra [train]")
 transformers = pytest.importorskip("transformers", reason="needs the extra [train]")
 
 from recipekit.runner.runtime.progress import Progress, read_lines  # noqa: E402
-from recipekit.runner.worker.classification_data import tokenise_rows  # noqa: E402
+from recipekit.runner.worker.classification import tokenise_rows  # noqa: E402
 from recipekit.runner.worker.evaluate_classification import classify, load_classifier, probabilities_of  # noqa: E402
 
 from ...tiny import write_jsonl  # noqa: E402

@@ -9,7 +9,7 @@ transformers = pytest.importorskip("transformers", reason="needs the extra [trai
 
 from recipekit.runner.worker.chat_data import packed  # noqa: E402
 from recipekit.runner.worker.loss import set_up_trainer, token_loss, where_trained  # noqa: E402
-from recipekit.runner.worker.text_training import BlockCollator  # noqa: E402
+from recipekit.runner.worker.text_data import BlockCollator  # noqa: E402
 
 ROWS = [(9, 4), (31, 2), (5, 1), (17, 12), (23, 7)]  # tokens, trained ones at the end
 

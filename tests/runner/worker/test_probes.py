@@ -128,7 +128,7 @@ def test_lm_eval_finds_what_the_likelihoods_say(tiny_gpt2, tmp_path):
 
 SENTIMENT = """
 import json, sys
-from recipekit.runner.evaluation.sentiment import GROUP_OF
+from recipekit.runner.evaluation.benchmarks import GROUP_OF
 from transformers import AutoTokenizer, GPT2Config, GPT2ForSequenceClassification
 import torch
 torch.manual_seed(0)

@@ -6,7 +6,7 @@ torch = pytest.importorskip("torch", reason="needs the extra [train]")
 transformers = pytest.importorskip("transformers", reason="needs the extra [train]")
 
 from recipekit.runner.worker.packing import Piece, block_of, document_ids, pieces  # noqa: E402
-from recipekit.runner.worker.text_training import BlockCollator, documents_are_apart, first_shared  # noqa: E402
+from recipekit.runner.worker.text_data import BlockCollator, documents_are_apart, first_shared  # noqa: E402
 
 from ...tiny import text_rows  # noqa: E402
 

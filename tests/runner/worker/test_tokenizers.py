@@ -1,7 +1,7 @@
 """Tokens are counted with the tokenizer that is named."""
 
 import pytest
-from recipekit.runner.inspection.tokens import tokenizer
+from recipekit.runner.worker.tokenizers import tokenizer
 from recipekit.schemas.base.errors import UserError
 
 

@@ -4,7 +4,7 @@ import json
 from types import SimpleNamespace
 
 import pytest
-from recipekit.runner.worker.classification_data import prepare, split_facts, split_faults, tokenise_rows, weight_faults
+from recipekit.runner.worker.classification import prepare, split_facts, split_faults, tokenise_rows, weight_faults
 
 LABELS = ["sad", "glad"]
 

@@ -9,7 +9,7 @@ datasets = pytest.importorskip("datasets", reason="data sets need the extra [tra
 pytest.importorskip("multiprocess", reason="data sets need the extra [train]")
 
 from multiprocess.process import BaseProcess  # noqa: E402
-from recipekit.runner.worker.axolotl_datasets import saving_in_this_process  # noqa: E402
+from recipekit.runner.worker.axolotl_patches import saving_in_this_process  # noqa: E402
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from recipekit.runner.evaluation.classification_scoring import NO_BASE, read_classified, score_classified
+from recipekit.runner.evaluation.classification import NO_BASE, read_classified, score_classified
 from recipekit.schemas.sections import Evaluation, Gate
 
 pytest.importorskip("sklearn", reason="needs the extra [eval]")

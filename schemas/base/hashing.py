@@ -1,0 +1,38 @@
+"""Hashes of values, files and folders: what keys, seals and identities are made of."""
+
+from hashlib import file_digest, sha256
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+
+def key_of(*parts: Any) -> str:
+    """Return a hash of plain values, the same for equal values however their keys are ordered."""
+    return sha256(orjson.dumps(parts, option=orjson.OPT_SORT_KEYS, default=_plain)).hexdigest()
+
+
+def file_sha256(path: Path) -> str:
+    """Return the SHA-256 of a file's content, in hexadecimal. Raises OSError where it cannot be read."""
+    with path.open("rb") as stream:
+        return file_digest(stream, "sha256").hexdigest()
+
+
+def folder_identity(folder: Path) -> str:
+    """Return a hash of a model folder: the name, size and content of every file but its card."""
+    digest = sha256()
+    for path in sorted(p for p in folder.iterdir() if p.is_file() and p.name != "README.md"):  # a card is no weight
+        size = path.stat().st_size
+        digest.update(f"{path.name}\0{size}\0".encode())
+        with path.open("rb") as stream:
+            digest.update(stream.read() if size < 1 << 22 else file_digest(stream, "blake2b").digest())
+    return digest.hexdigest()
+
+
+def with_contents(value: Any) -> Any:
+    """Return a folder's name with the hash of what it holds, since that may change under the same name; any other value as it is."""
+    return [value, folder_identity(Path(value))] if isinstance(value, str) and Path(value).is_dir() else value
+
+
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple | set) else str(value)
