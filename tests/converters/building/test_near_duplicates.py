@@ -7,10 +7,6 @@ import sys
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-np = pytest.importorskip("numpy")
-pytest.importorskip("rensa")
-
 from recipekit.converters.building.near_duplicates import (
     PERMUTATIONS,
     SHINGLE,
@@ -22,6 +18,10 @@ from recipekit.converters.building.near_duplicates import (
     repeated_rows,
     signatures,
 )
+
+np = pytest.importorskip("numpy")
+pytest.importorskip("rensa")
+
 
 LETTERS = "etaoinshrdlucmfwypvbgkjxqz"
 
