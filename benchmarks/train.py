@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 import train_sides
 import yaml
 from recipekit.runner.launch.plan import CONFIG, executable
-from recipekit.runner.workflows.resume_check import Trial, prepare
+from recipekit.runner.workflows.resume_check import TrainingTrial, prepare
 from recipekit.schemas.base.files import write_atomically
 from recipekit.schemas.recipe import load_recipe
 
@@ -119,7 +119,7 @@ def write(folder: Path, train: list[str], held: list[str], steps: int, **changes
     return folder / "benchmark.yml"
 
 
-def train(recipe: Path, folder: Path) -> tuple[Trial, Clock]:
+def train(recipe: Path, folder: Path) -> tuple[TrainingTrial, Clock]:
     """Our side: the training stage of `recipe run`."""
     clock = Clock()
     trial = prepare(load_recipe(str(recipe)), folder, folder / "run", clock)
@@ -169,7 +169,7 @@ def overhead(folder: Path, lines: list[str], scale: Scale) -> dict[str, list[dic
     return found
 
 
-def bare(trial: Trial, folder: Path) -> dict[str, float]:
+def bare(trial: TrainingTrial, folder: Path) -> dict[str, float]:
     """`axolotl train` on the file that we rendered, without our plugin; its log says when the training starts and ends."""
     twin = trial.twin(folder)
     config = yaml.safe_load((folder / CONFIG).read_text())

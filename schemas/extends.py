@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from .base.errors import Mark, Problem, UserError
+from .base.errors import Location, Problem, UserError
 from .yaml_source import Document, KeyPath, parse_yaml, read_text
 
 SHIPPED = Path(__file__).parent.parent / "recipes"
@@ -35,7 +35,7 @@ def find_recipe(name: str, beside: Path | None = None) -> Path:
 
     near = difflib.get_close_matches(name, [p.stem for p in shipped_recipes()], n=1, cutoff=0.5)
     hint = f"did you mean {near[0]!r}?" if near else "recipe ls shows the shipped recipes"
-    raise UserError(Problem(Mark(name), "no such recipe", hint, "no-such-recipe"))
+    raise UserError(Problem(Location(name), "no such recipe", hint, "no-such-recipe"))
 
 
 def recipe_files(name: str) -> list[Path]:
@@ -45,7 +45,7 @@ def recipe_files(name: str) -> list[Path]:
     folder = Path(name)
     found = sorted(path for path in folder.rglob("*") if path.suffix in SUFFIXES and not _hidden(path.relative_to(folder)))
     if not found:
-        raise UserError(Problem(Mark(name), "no recipes in this folder", "a recipe is a .yml or .yaml file", "no-such-recipe"))
+        raise UserError(Problem(Location(name), "no recipes in this folder", "a recipe is a .yml or .yaml file", "no-such-recipe"))
     return found
 
 
@@ -91,8 +91,8 @@ def _merged(under: Any, over: Any, at: KeyPath, replaced: set[KeyPath]) -> Any:
     return merged
 
 
-def _kept(marks: dict[KeyPath, Mark], replaced: set[KeyPath]) -> dict[KeyPath, Mark]:
-    return {path: mark for path, mark in marks.items() if not any(path[:length] in replaced for length in range(len(path)))}
+def _kept(locations: dict[KeyPath, Location], replaced: set[KeyPath]) -> dict[KeyPath, Location]:
+    return {path: location for path, location in locations.items() if not any(path[:length] in replaced for length in range(len(path)))}
 
 
 def _replaced(data: Any, path: KeyPath, value: Any) -> Any:
@@ -109,9 +109,9 @@ def _extended(path: Path, above: list[Path]) -> Document:
     real = Path(os.path.realpath(path))
     chain = " -> ".join(p.name for p in [*above, real])
     if real in above:
-        raise UserError(Problem(Mark(str(above[-1])), f"extends itself: {chain}", "remove one `extends`", "extends-cycle"))
+        raise UserError(Problem(Location(str(above[-1])), f"extends itself: {chain}", "remove one `extends`", "extends-cycle"))
     if len(above) > MAX_EXTENDS:
-        raise UserError(Problem(Mark(str(path)), f"more than {MAX_EXTENDS} recipes extend each other", chain, "extends-depth"))
+        raise UserError(Problem(Location(str(path)), f"more than {MAX_EXTENDS} recipes extend each other", chain, "extends-depth"))
     document = _read(path)
     document = _absolute_model(_absolute_sources(document, path.parent), path.parent)
     parent = document.data.get("extends")
@@ -121,9 +121,9 @@ def _extended(path: Path, above: list[Path]) -> Document:
         base = _extended(find_recipe(parent, beside=path.parent), [*above, real])
     except UserError as error:
         problem = error.problems[0]
-        if problem.rule in ("no-such-recipe", "unreadable") and problem.mark.file in (parent, str(path.parent / parent)):
+        if problem.rule in ("no-such-recipe", "unreadable") and problem.location.file in (parent, str(path.parent / parent)):
             what = f"extends {parent!r}: {problem.what}"
-            raise UserError(problem._replace(mark=document.mark(("extends",)), what=what)) from None
+            raise UserError(problem._replace(location=document.location(("extends",)), what=what)) from None
         raise
     data = {key: value for key, value in document.data.items() if key != "extends"}  # resolved: what is left stands alone
     return overlay(base, document._replace(data=data))
@@ -134,13 +134,15 @@ def _read(path: Path) -> Document:
     try:
         document = parse_yaml(read_text(path), str(path))
         if not isinstance(document.data, dict):
-            raise UserError(Problem(Mark(str(path), 1, 1), "a recipe is a mapping of keys", "start with `recipe: 1`", "yaml-not-mapping"))
+            raise UserError(
+                Problem(Location(str(path), 1, 1), "a recipe is a mapping of keys", "start with `recipe: 1`", "yaml-not-mapping")
+            )
     except UserError as error:
         if path.suffix in SUFFIXES or error.problems[0].rule in ("no-such-recipe", "unreadable"):
             raise
         raise UserError(*(problem._replace(hint=_DATA_HINT) for problem in error.problems)) from None
     if path.suffix not in SUFFIXES and not {"recipe", "extends"} & set(document.data):
-        raise UserError(Problem(Mark(str(path)), "is no recipe", _DATA_HINT, "yaml-not-recipe"))
+        raise UserError(Problem(Location(str(path)), "is no recipe", _DATA_HINT, "yaml-not-recipe"))
     return document
 
 
@@ -190,17 +192,17 @@ def _absolute(where: str, folder: Path) -> str:
 
 def _with_setting(document: Document, setting: str) -> Document:
     """`a.b.0.c=value` over the document; the value is read as YAML, and null takes the key away."""
-    mark = Mark(f"--set {setting}")
+    location = Location(f"--set {setting}")
     name, equals, text = setting.partition("=")
     parts = name.split(".")
     if not equals or not all(parts):
-        raise UserError(Problem(mark, "expected key=value", "for example --set training.learning_rate=1e-4", "set"))
+        raise UserError(Problem(location, "expected key=value", "for example --set training.learning_rate=1e-4", "set"))
     if parts[0] == "extends":
-        raise UserError(Problem(mark, "extends is resolved before --set", "write it into the recipe", "set"))
-    return with_value(document, parts, parse_yaml(text, mark.file).data if text.strip() else None, mark, Path.cwd())
+        raise UserError(Problem(location, "extends is resolved before --set", "write it into the recipe", "set"))
+    return with_value(document, parts, parse_yaml(text, location.file).data if text.strip() else None, location, Path.cwd())
 
 
-def with_value(document: Document, parts: list[str], value: Any, mark: Mark, folder: Path) -> Document:
+def with_value(document: Document, parts: list[str], value: Any, location: Location, folder: Path) -> Document:
     """The value set at `a.b.0.c`, merged where both are mappings; null takes the key away. Paths in it are relative to `folder`."""
     path: list[str | int] = []
     here: Any = document.data
@@ -208,14 +210,14 @@ def with_value(document: Document, parts: list[str], value: Any, mark: Mark, fol
         if isinstance(here, list):
             if not part.isdecimal() or int(part) >= len(here):
                 what = f"{'.'.join(map(str, path))} has no item {part!r}"
-                raise UserError(Problem(mark, what, f"it has {len(here)} item{'s' if len(here) != 1 else ''}, counted from 0", "set"))
+                raise UserError(Problem(location, what, f"it has {len(here)} item{'s' if len(here) != 1 else ''}, counted from 0", "set"))
             path.append(int(part))
             here = here[int(part)]
         elif isinstance(here, dict) or here is None:
             path.append(part)
             here = here.get(part) if here else None
         else:
-            raise UserError(Problem(mark, f"{'.'.join(map(str, path))} is a value, not a section", rule="set"))
+            raise UserError(Problem(location, f"{'.'.join(map(str, path))} is a value, not a section", rule="set"))
     replaced: set[KeyPath] = set()
     at = tuple(path)
     if value is None and here is not None and isinstance(path[-1], str):
@@ -224,7 +226,7 @@ def with_value(document: Document, parts: list[str], value: Any, mark: Mark, fol
     else:
         changed = _replaced(document.data, at, _merged(here, value, at, replaced))
     keys, values = _kept(document.keys, replaced), _kept(document.values, replaced)
-    document = _absolute_sources(Document(changed, keys | {at: mark}, values | {at: mark}), folder)
+    document = _absolute_sources(Document(changed, keys | {at: location}, values | {at: location}), folder)
     return _absolute_model(document, folder) if at[0] in ("model", "smoke") else document
 
 

@@ -17,7 +17,7 @@ class Finding(NamedTuple):
     rule: str = "rule"
 
     def problem(self, document: Document) -> Problem:
-        return Problem(document.mark(self.path), f"{'.'.join(map(str, self.path))}: {self.what}", self.hint, self.rule)
+        return Problem(document.location(self.path), f"{'.'.join(map(str, self.path))}: {self.what}", self.hint, self.rule)
 
 
 Rule = Callable[[Recipe], Iterator[Finding]]

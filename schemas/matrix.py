@@ -35,11 +35,13 @@ def combinations(document: Document, folder: Path) -> list[Combination]:
     matrix: dict[str, list[Any]] = document.data["matrix"]
     for key in matrix:
         if key.partition(".")[0] not in SECTIONS or not all(key.split(".")[1:]) or "." not in key:
-            mark, hint = document.mark(("matrix", key), key=True), f"a key of {', '.join(SECTIONS)}, e.g. training.lora_r"
-            raise UserError(Problem(mark, f"matrix: {key!r} is not a dotted key of a section", hint, "matrix"))
+            location, hint = document.location(("matrix", key), key=True), f"a key of {', '.join(SECTIONS)}, e.g. training.lora_r"
+            raise UserError(Problem(location, f"matrix: {key!r} is not a dotted key of a section", hint, "matrix"))
     count = prod(map(len, matrix.values()))
     if count > MOST:
-        raise UserError(Problem(document.mark(("matrix",)), f"{count:,} combinations are more than {MOST}", "list fewer values", "matrix"))
+        raise UserError(
+            Problem(document.location(("matrix",)), f"{count:,} combinations are more than {MOST}", "list fewer values", "matrix")
+        )
     plain = document._replace(data={key: value for key, value in document.data.items() if key != "matrix"})
     found: list[Combination] = []
     names: set[str] = set()
@@ -47,8 +49,8 @@ def combinations(document: Document, folder: Path) -> list[Combination]:
         made, picked = plain, {}
         for (key, values), index in zip(matrix.items(), chosen, strict=True):
             picked[key] = values[index]
-            mark = document.mark(("matrix", key, index))
-            made = with_value(made, key.split("."), values[index], mark, folder)
+            location = document.location(("matrix", key, index))
+            made = with_value(made, key.split("."), values[index], location, folder)
         name = combination_name(document.data["name"], picked)
         name = _hashed(name, picked) if name in names else name
         names.add(name)

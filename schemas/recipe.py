@@ -13,14 +13,14 @@ from .validation import SCHEMA_DIR, check_document
 from .yaml_source import Document
 
 
-class Loaded(NamedTuple):
+class LoadedRecipe(NamedTuple):
     """A valid recipe with the file it came from and the place of every value. Of a rehearsal, `real` is the recipe that it rehearses."""
 
     recipe: Recipe
     path: Path
     document: Document
     real: Recipe | None = None
-    is_rehearsal: bool = False
+    is_smoke: bool = False
 
 
 def check_recipe(path: Path, settings: tuple[str, ...] = ()) -> list[Problem]:
@@ -46,7 +46,7 @@ def _check_matrix(document: Document, path: Path) -> list[Problem]:
     except UserError as error:
         return error.problems
     once = {problem.what: problem for problem in reversed(found)}  # an unknown key is one problem, however many values it has
-    return sorted(once.values(), key=lambda problem: (problem.mark, problem.what))[:MAX_PROBLEMS]
+    return sorted(once.values(), key=lambda problem: (problem.location, problem.what))[:MAX_PROBLEMS]
 
 
 def is_prompt(document: Document) -> bool:
@@ -54,7 +54,7 @@ def is_prompt(document: Document) -> bool:
     return isinstance(document.data, dict) and "prompt" in document.data and "recipe" not in document.data
 
 
-def load_recipe(name: str, settings: tuple[str, ...] = (), smoke: bool = False) -> Loaded:
+def load_recipe(name: str, settings: tuple[str, ...] = (), smoke: bool = False) -> LoadedRecipe:
     """The recipe called `name` (a path or a shipped name). Raises UserError with every problem."""
     path = find_recipe(name)
     document = load_layers(path, settings)
@@ -63,7 +63,7 @@ def load_recipe(name: str, settings: tuple[str, ...] = (), smoke: bool = False) 
     return _loaded(document, path, smoke)
 
 
-def load_sweep(name: str, settings: tuple[str, ...] = (), smoke: bool = False) -> list[tuple[Loaded, dict[str, Any]]]:
+def load_sweep(name: str, settings: tuple[str, ...] = (), smoke: bool = False) -> list[tuple[LoadedRecipe, dict[str, Any]]]:
     """The recipes that a matrix stands for, each with the values that make it; none for a recipe without one."""
     path = find_recipe(name)
     document = load_layers(path, settings)
@@ -76,14 +76,14 @@ def load_sweep(name: str, settings: tuple[str, ...] = (), smoke: bool = False) -
     return [(_loaded(made.document, path, smoke), made.values) for made in combinations(document, path.parent)]
 
 
-def _loaded(document: Document, path: Path, smoke: bool) -> Loaded:
+def _loaded(document: Document, path: Path, smoke: bool) -> LoadedRecipe:
     recipe = Recipe.from_values(document.data)
     if not smoke:
-        return Loaded(recipe, path, document)
+        return LoadedRecipe(recipe, path, document)
     document = rehearsed(document)
     if problems := problems_of(document):
         raise UserError(*problems)
-    return Loaded(Recipe.from_values(document.data), path, document, recipe, is_rehearsal=True)
+    return LoadedRecipe(Recipe.from_values(document.data), path, document, recipe, is_smoke=True)
 
 
 def problems_of(document: Document) -> list[Problem]:
@@ -93,7 +93,7 @@ def problems_of(document: Document) -> list[Problem]:
         return problems
     recipe = Recipe.from_values(document.data)
     found = [finding for rule in RULES for finding in rule(recipe)]
-    return sorted((f.problem(document) for f in found), key=lambda p: (p.mark, p.what))
+    return sorted((f.problem(document) for f in found), key=lambda p: (p.location, p.what))
 
 
 def _check_axolotl_keys(document: Document) -> list[Problem]:
@@ -110,14 +110,14 @@ def _check_axolotl_keys(document: Document) -> list[Problem]:
     for key in given:
         if len(problems) == MAX_PROBLEMS:
             break
-        mark = document.mark(("axolotl", key), key=True)
+        location = document.location(("axolotl", key), key=True)
         if key in fields["rendered"]:
             home = fields["rendered"][key]
-            problems.append(Problem(mark, f"axolotl.{key} is set by the recipe itself", f"use {home}", "axolotl-key"))
+            problems.append(Problem(location, f"axolotl.{key} is set by the recipe itself", f"use {home}", "axolotl-key"))
         elif key in fields["refused"]:
-            problems.append(Problem(mark, f"axolotl.{key} would break a promise: {fields['refused'][key]}", "remove it", "axolotl-key"))
+            problems.append(Problem(location, f"axolotl.{key} would break a promise: {fields['refused'][key]}", "remove it", "axolotl-key"))
         elif key not in fields["fields"]:
             near = difflib.get_close_matches(key, fields["fields"], n=1)
             hint = f"did you mean {near[0]!r}?" if near else f"Axolotl {fields['version']} would ignore it"
-            problems.append(Problem(mark, f"unknown key {key!r} in axolotl", hint, "axolotl-key"))
+            problems.append(Problem(location, f"unknown key {key!r} in axolotl", hint, "axolotl-key"))
     return problems

@@ -14,7 +14,7 @@ from jsonschema.exceptions import ValidationError, best_match
 from jsonschema.validators import extend
 
 from .aliases import suggestion
-from .base.errors import MAX_PROBLEMS, Mark, Problem
+from .base.errors import MAX_PROBLEMS, Location, Problem
 from .validation import key_paths
 from .yaml_source import Document, KeyPath
 
@@ -30,10 +30,10 @@ def explain(document: Document, schema: dict[str, Any]) -> list[Problem]:
     """Every problem, in the order of the file; of a file with more than MAX_PROBLEMS, that many of them and a last one that says so."""
     errors = _Validator(schema).iter_errors(document.data)
     found = (p for error in errors for p in _problems(document, error))
-    problems = _without_misspelt(sorted(set(islice(found, MAX_PROBLEMS)), key=lambda p: (p.mark, p.what)))
+    problems = _without_misspelt(sorted(set(islice(found, MAX_PROBLEMS)), key=lambda p: (p.location, p.what)))
     if next(found, None):
         what = f"more than {MAX_PROBLEMS} problems: the rest is not listed"
-        problems.append(Problem(Mark(document.mark(()).file), what, rule="too-many"))
+        problems.append(Problem(Location(document.location(()).file), what, rule="too-many"))
     return problems
 
 
@@ -67,13 +67,13 @@ def _problems(document: Document, error: ValidationError) -> Iterator[Problem]:
         yield from _unknown_keys(document, error, path)
     elif list(error.absolute_schema_path)[-2:-1] == ["propertyNames"]:
         key, allowed = str(error.instance), cast(list[Any], error.validator_value)
-        mark = document.mark((*path, key), key=True)
-        yield Problem(mark, f"unknown key {_shown(key)} in {_name(path)}", _choice(key, allowed), "unknown-key")
+        location = document.location((*path, key), key=True)
+        yield Problem(location, f"unknown key {_shown(key)} in {_name(path)}", _choice(key, allowed), "unknown-key")
     elif error.validator == "required":
         yield from _missing_keys(document, error, path)
     else:
         what, hint = _value_problem(error)
-        yield Problem(document.mark(path), f"{_name(path)}: {what}" if path else what, hint, f"{error.validator}".lower())
+        yield Problem(document.location(path), f"{_name(path)}: {what}" if path else what, hint, f"{error.validator}".lower())
 
 
 def _likeliest(error: ValidationError) -> ValidationError:
@@ -97,7 +97,7 @@ def _unknown_keys(document: Document, error: ValidationError, path: KeyPath) -> 
     for key in sorted(set(given) - set(known)):
         hint = suggestion(key, _name(path), known, list(key_paths()))
         where = f" in {_name(path)}" if path else ""
-        yield Problem(document.mark((*path, key), key=True), f"unknown key {_shown(key)}{where}", hint, "unknown-key")
+        yield Problem(document.location((*path, key), key=True), f"unknown key {_shown(key)}{where}", hint, "unknown-key")
 
 
 def _missing_keys(document: Document, error: ValidationError, path: KeyPath) -> Iterator[Problem]:
@@ -108,7 +108,7 @@ def _missing_keys(document: Document, error: ValidationError, path: KeyPath) -> 
             where = f" in {_name(path)}" if path else ""
             description = properties.get(key, {}).get("description", "")
             hint = f"write `{key}: {properties[key]['const']}`" if "const" in properties.get(key, {}) else description
-            yield Problem(document.mark(path, key=True), f"missing key {key!r}{where}", hint, "missing-key")
+            yield Problem(document.location(path, key=True), f"missing key {key!r}{where}", hint, "missing-key")
 
 
 def _choice(value: Any, allowed: list[Any]) -> str:

@@ -5,7 +5,7 @@ First what stands here, for every recipe; the recipe's own `smoke` section over 
 
 from typing import Any
 
-from .base.errors import Mark
+from .base.errors import Location
 from .extends import overlay
 from .metrics import JUDGED
 from .rules import has_validation
@@ -18,7 +18,7 @@ ROWS = 2  # at once, and twice to a step where the recipe accumulates gradients
 EVALUATED = 4
 NEW_TOKENS = 16
 FAST_KERNELS = ("flash_attention_2", "flex_attention")  # need a GPU
-MARK = Mark("--smoke")
+MARK = Location("--smoke")
 
 
 def rehearsed(document: Document) -> Document:
@@ -29,7 +29,7 @@ def rehearsed(document: Document) -> Document:
     places = dict.fromkeys(_paths(changes, ()), MARK)
     document = overlay(document, Document(changes, places, places))
     cut = {
-        name: {path[1:]: mark for path, mark in table.items() if path[:1] == ("smoke",)}
+        name: {path[1:]: location for path, location in table.items() if path[:1] == ("smoke",)}
         for name, table in (("keys", document.keys), ("values", document.values))
     }
     return overlay(document, Document(own, cut["keys"], cut["values"]))

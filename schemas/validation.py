@@ -47,7 +47,7 @@ def check_document(document: Document, name: str = "recipe") -> list[Problem]:
 def _unexplained(document: Document, name: str) -> Problem:
     """The first error in jsonschema-rs's own words, should jsonschema ever see none: what one of them refuses is refused."""
     error = next(iter(validator(name).iter_errors(document.data)))
-    return Problem(document.mark(tuple(error.instance_path)), error.message[:200], rule="schema")
+    return Problem(document.location(tuple(error.instance_path)), error.message[:200], rule="schema")
 
 
 @cache

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from .base.errors import Mark, Problem, UserError
+from .base.errors import Location, Problem, UserError
 
 MAX_BYTES = 1_000_000
 MAX_DEPTH = 64
@@ -37,52 +37,52 @@ class Document(NamedTuple):
     """A YAML file as values. `keys[path]` is where a key stands, `values[path]` where its value starts."""
 
     data: Any
-    keys: dict[KeyPath, Mark]
-    values: dict[KeyPath, Mark]
+    keys: dict[KeyPath, Location]
+    values: dict[KeyPath, Location]
 
-    def mark(self, path: KeyPath, *, key: bool = False) -> Mark:
+    def location(self, path: KeyPath, *, key: bool = False) -> Location:
         """The place of the value at `path` (of its key with `key=True`), else of the nearest parent."""
         tables = (self.keys, self.values) if key else (self.values, self.keys)
         for length in range(len(path), -1, -1):
             for table in tables:
                 if path[:length] in table:
                     return table[path[:length]]
-        return Mark("")
+        return Location("")
 
 
 def read_text(path: Path, name: str | None = None) -> str:
     """The text of a YAML file. Of a file that is too large no more than MAX_BYTES are read. Raises UserError with the cause."""
-    mark = Mark(name or str(path))
+    location = Location(name or str(path))
     try:
         with path.open("rb") as file:
             raw = file.read(MAX_BYTES + 1)
     except FileNotFoundError:
-        raise UserError(Problem(mark, "no such file", "recipe ls shows the shipped recipes", "no-such-recipe")) from None
+        raise UserError(Problem(location, "no such file", "recipe ls shows the shipped recipes", "no-such-recipe")) from None
     except OSError as error:
-        raise UserError(Problem(mark, f"cannot be read: {error.strerror}", rule="unreadable")) from None
+        raise UserError(Problem(location, f"cannot be read: {error.strerror}", rule="unreadable")) from None
     if len(raw) > MAX_BYTES:
         hint = f"the limit is {MAX_BYTES:,} bytes: data belongs into files that data.sources names"
-        raise UserError(Problem(mark, "too large for a recipe", hint, "yaml-size"))
+        raise UserError(Problem(location, "too large for a recipe", hint, "yaml-size"))
     try:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
         hint = "it looks like UTF-16: save it as UTF-8" if raw[:2] in (b"\xff\xfe", b"\xfe\xff") else "save it as UTF-8"
-        raise UserError(Problem(mark._replace(line=line, column=1), "not UTF-8 text", hint, "yaml-encoding")) from None
+        raise UserError(Problem(location._replace(line=line, column=1), "not UTF-8 text", hint, "yaml-encoding")) from None
 
 
 def parse_yaml(text: str, file: str) -> Document:
     """Read one YAML document. Raises UserError with the place of what is wrong; never hangs, never crashes."""
     if len(text) > MAX_BYTES:
-        raise UserError(Problem(Mark(file), f"{len(text):,} characters is too large for a recipe", rule="yaml-size"))
+        raise UserError(Problem(Location(file), f"{len(text):,} characters is too large for a recipe", rule="yaml-size"))
     try:
         text.encode()
         return _Composer(text, file).document()
     except UnicodeEncodeError:  # an argument of the command line that was not UTF-8
-        raise UserError(Problem(Mark(file), "not UTF-8 text", rule="yaml-encoding")) from None
+        raise UserError(Problem(Location(file), "not UTF-8 text", rule="yaml-encoding")) from None
     except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        place = Mark(file, mark.line + 1, mark.column + 1) if mark else Mark(file)
+        location = error.problem_mark or error.context_mark
+        place = Location(file, location.line + 1, location.column + 1) if location else Location(file)
         raise UserError(Problem(place, f"not YAML: {error.problem or error.context}", _syntax_hint(error, text), "yaml-syntax")) from None
     except yaml.YAMLError as error:
         raise UserError(Problem(_reader_mark(error, text, file), f"not YAML: {_reader_reason(error)}", rule="yaml-syntax")) from None
@@ -99,14 +99,14 @@ class _Composer:
         self.aliases = 0
         self.nodes = 0
         self.depth = 0
-        self.keys: dict[KeyPath, Mark] = {}
-        self.values: dict[KeyPath, Mark] = {}
+        self.keys: dict[KeyPath, Location] = {}
+        self.values: dict[KeyPath, Location] = {}
 
     def document(self) -> Document:
         next(self.events)  # the stream starts
         first = next(self.events)
         if isinstance(first, yaml.StreamEndEvent):
-            raise UserError(Problem(Mark(self.file), "the file is empty", "recipe new writes a starting point", "yaml-empty"))
+            raise UserError(Problem(Location(self.file), "the file is empty", "recipe new writes a starting point", "yaml-empty"))
         data = self.node(next(self.events), ())
         next(self.events)  # the document ends
         after = next(self.events)
@@ -117,8 +117,8 @@ class _Composer:
     def refuse(self, event: Any, what: str, hint: str, rule: str) -> UserError:
         return UserError(Problem(self.place(event), what, hint, rule))
 
-    def place(self, event: Any) -> Mark:
-        return Mark(self.file, event.start_mark.line + 1, event.start_mark.column + 1)
+    def place(self, event: Any) -> Location:
+        return Location(self.file, event.start_mark.line + 1, event.start_mark.column + 1)
 
     def count(self, event: Any, nodes: int = 1) -> None:
         self.nodes += nodes
@@ -224,8 +224,8 @@ class _Composer:
 
 def _syntax_hint(error: yaml.MarkedYAMLError, text: str) -> str:
     problem = error.problem or ""
-    mark = error.problem_mark
-    if mark and text[mark.index : mark.index + 1] == "\t":
+    location = error.problem_mark
+    if location and text[location.index : location.index + 1] == "\t":
         return "indent with spaces, not with tabs"
     if "Unicode character escape" in problem:
         return "write the character itself instead of its escape"
@@ -238,12 +238,12 @@ def _syntax_hint(error: yaml.MarkedYAMLError, text: str) -> str:
     return "quote text that holds special characters" if "cannot start any token" in problem else ""
 
 
-def _reader_mark(error: yaml.YAMLError, text: str, file: str) -> Mark:
+def _reader_mark(error: yaml.YAMLError, text: str, file: str) -> Location:
     position = getattr(error, "position", None)
     if not isinstance(position, int):
-        return Mark(file)
+        return Location(file)
     before = text[:position]
-    return Mark(file, before.count("\n") + 1, position - before.rfind("\n"))
+    return Location(file, before.count("\n") + 1, position - before.rfind("\n"))
 
 
 def _reader_reason(error: yaml.YAMLError) -> str:

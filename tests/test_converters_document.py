@@ -5,7 +5,7 @@ import json
 import os
 from importlib import import_module
 
-from recipekit.converters.sources.registry import CONVERTERS, is_row_local
+from recipekit.converters.sources.registry import CONVERTERS, is_stateless
 from recipekit.schemas.validation import schema
 
 from .conftest import ROOT
@@ -20,7 +20,7 @@ Files are told by their content, gzip and zstd included. A converter that works 
 | converter | what | record types | reads | row by row |
 |---|---|---|---|---|
 """
-READS = {"values": "JSON and tables", "lines": "text lines", "files": "whole texts"}
+INPUT = {"values": "JSON and tables", "lines": "text lines", "files": "whole texts"}
 
 
 def modules():
@@ -28,13 +28,13 @@ def modules():
 
 
 def reads(module):
-    return READS[module.READS] if isinstance(module.READS, str) else inspect.getdoc(module.READS).splitlines()[0].rstrip(".")
+    return INPUT[module.INPUT] if isinstance(module.INPUT, str) else inspect.getdoc(module.INPUT).splitlines()[0].rstrip(".")
 
 
 def local(name, module):
-    if not callable(module.ROW_LOCAL):
-        return "yes" if module.ROW_LOCAL else "no"
-    return f"{'yes' if is_row_local(name, {}) else 'no'}: {inspect.getdoc(module.ROW_LOCAL).rstrip('.')}"
+    if not callable(module.STATELESS):
+        return "yes" if module.STATELESS else "no"
+    return f"{'yes' if is_stateless(name, {}) else 'no'}: {inspect.getdoc(module.STATELESS).rstrip('.')}"
 
 
 def paragraphs(module):
@@ -67,7 +67,7 @@ def options(name):
 def document():
     found = modules()
     table = "".join(
-        f"| [{name}](#{name}) | {module.__doc__.splitlines()[0].rstrip('.:')} | {', '.join(module.TYPES)} | {reads(module)} | {local(name, module)} |\n"
+        f"| [{name}](#{name}) | {module.__doc__.splitlines()[0].rstrip('.:')} | {', '.join(module.RECORD_TYPES)} | {reads(module)} | {local(name, module)} |\n"
         for name, module in found.items()
     )
     parts = ["\n".join([f"## {name}", "", "\n\n".join(paragraphs(module)), "", options(name)]) for name, module in found.items()]

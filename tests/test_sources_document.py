@@ -25,7 +25,7 @@ def test_a_row_of_the_table_is_what_the_converter_counts(row, realdata: Path, tm
     system, files, read, rows_in, kept, dropped, changed, _ = row
     path, number = files.removesuffix(")").split(" (")
     name = CONVERTER.get(system, system)
-    data = Data(converter(name).TYPES[0], (Source(str(realdata / path), name),), split=Split(0, 0), max_dropped=1)
+    data = Data(converter(name).RECORD_TYPES[0], (Source(str(realdata / path), name),), split=Split(0, 0), max_dropped=1)
     manifest = build(data, tmp_path / "out")
     assert len(manifest["sources"][0]["files"]) == int(number)
     figures = [int(cell.replace(",", "")) for cell in (read, rows_in, kept)]

@@ -7,11 +7,11 @@ from contextlib import contextmanager
 from hashlib import file_digest, sha256
 from typing import Any, BinaryIO, NamedTuple, Protocol
 
-from ...schemas.base.errors import Mark, Problem, UserError
-from ..reading.bounded_lines import Readable, capped_lines
-from ..reading.compressed import FAULTS, bad_stream, is_as_stored
+from ...schemas.base.errors import Location, Problem, UserError
+from ..reading.bounded_lines import Readable, bounded_lines
+from ..reading.compressed import FAULTS, bad_stream, is_uncompressed
 from ..reading.files import SourceFile
-from ..reading.readers import NOT_READ, open_file
+from ..reading.readers import SKIPPED_TEXT, open_file
 from ..reading.records import Drop, Row
 from ..sources.registry import Converter
 from .conversion import Batch, count_lines
@@ -86,7 +86,7 @@ class SourceFiles:
                 if self.formats[file.name] == "jsonl":
                     read = Hashed(stream)
                     yield from line_batches(read, file.name, self.batch_bytes)
-                    if is_as_stored(stream):
+                    if is_uncompressed(stream):
                         self.hashes[file] = read.hash.hexdigest()
                 else:
                     yield from self._row_batches(numbered(rows))
@@ -109,7 +109,7 @@ class SourceFiles:
     @contextmanager
     def _opened(self, file: SourceFile) -> Iterator[tuple[BinaryIO, Iterator[Row | Drop]]]:
         self.versions[file] = Version.of(file)
-        self.formats[file.name], stream, reader = open_file(file, self.module.READS)
+        self.formats[file.name], stream, reader = open_file(file, self.module.INPUT)
         self.stream = stream
         with stream:
             try:
@@ -119,10 +119,10 @@ class SourceFiles:
 
     def check_some_read(self) -> None:
         """Raise UserError when none of a folder's files holds data."""
-        if self.files and all(self.formats.get(file.name) == NOT_READ for file in self.files):
+        if self.files and all(self.formats.get(file.name) == SKIPPED_TEXT for file in self.files):
             hint = "a table that cannot be told from text (one column, no header) is read when it is named itself"
             what = f"{len(self.files)} files are in the folder, none of them data"
-            raise UserError(Problem(Mark(str(self.files[0].path.parent)), what, hint, "no-data"))
+            raise UserError(Problem(Location(str(self.files[0].path.parent)), what, hint, "no-data"))
 
     def facts(self) -> list[dict[str, Any]]:
         """Name, format, hash and size of each file. What was not hashed while it was read is hashed here; all must be as they were then."""
@@ -143,7 +143,7 @@ class SourceFiles:
         changed = [file for file, version in self.versions.items() if not file.path.exists() or Version.of(file) != version]
         if changed:
             hint = "wait until nothing writes to it, then convert again; nothing was published"
-            raise UserError(*(Problem(Mark(str(file.path)), "changed while it was read", hint, "input-changed") for file in changed))
+            raise UserError(*(Problem(Location(str(file.path)), "changed while it was read", hint, "input-changed") for file in changed))
 
 
 class Hashed:
@@ -201,7 +201,7 @@ def _rows(batch: list[Row | Drop]) -> Batch:
 def line_batches(stream: Readable, name: str, size: int) -> Iterator[Batch]:
     """The stream's lines, about `size` bytes at a time."""
     line = 1
-    with capped_lines(stream) as buffered:
+    with bounded_lines(stream) as buffered:
         while block := buffered.read(size):
             if not block.endswith(b"\n"):
                 block += buffered.readline()

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from functools import cache
 from typing import Any, NamedTuple
 
-from ...schemas.base.errors import Mark, Problem, UserError
-from ...schemas.recipe import Loaded
+from ...schemas.base.errors import Location, Problem, UserError
+from ...schemas.recipe import LoadedRecipe
 from ...schemas.sections import Source
 from ..reading.records import Drop, Row
 from ..reading.tables import label_names
@@ -48,17 +48,17 @@ def find_dataset(path: str, revision: str) -> HubDataset:
     from huggingface_hub import HfApi
     from huggingface_hub.errors import HFValidationError, RevisionNotFoundError
 
-    name, mark = path.removeprefix(SCHEME), Mark(path)
+    name, location = path.removeprefix(SCHEME), Location(path)
     try:
         info = HfApi().dataset_info(name, revision=revision, timeout=30)
     except RevisionNotFoundError:
-        raise UserError(Problem(mark, f"has no revision {revision!r}", "a commit, a tag or a branch", "no-revision")) from None
+        raise UserError(Problem(location, f"has no revision {revision!r}", "a commit, a tag or a branch", "no-revision")) from None
     except HFValidationError as error:
-        raise UserError(Problem(mark, f"is no data set's name: {error}", "for example hf:owner/name", "no-dataset")) from None
+        raise UserError(Problem(location, f"is no data set's name: {error}", "for example hf:owner/name", "no-dataset")) from None
     except (httpx.HTTPError, OSError) as error:
-        raise UserError(Problem(mark, *_said(error), "no-dataset")) from None
+        raise UserError(Problem(location, *_said(error), "no-dataset")) from None
     if not info.sha:
-        raise UserError(Problem(mark, "the hub names no commit", "give a commit as revision", "no-dataset"))
+        raise UserError(Problem(location, "the hub names no commit", "give a commit as revision", "no-dataset"))
     return HubDataset(info.id, info.sha)
 
 
@@ -78,9 +78,9 @@ class HubRows:
     """A data set's rows as a source: what SourceFiles is for files."""
 
     def __init__(self, source: Source, module: Converter, batch_bytes: int) -> None:
-        if module.READS in ("lines", "files"):
+        if module.INPUT in ("lines", "files"):
             what = f"the converter {source.converter} reads text files, a data set has rows of columns"
-            raise UserError(Problem(Mark(source.path), what, "the converter table takes texts from columns", "converter"))
+            raise UserError(Problem(Location(source.path), what, "the converter table takes texts from columns", "converter"))
         self.source = source
         self.batch_bytes = batch_bytes
         self.handed_out = 0
@@ -96,8 +96,8 @@ class HubRows:
 
     def rows(self) -> Iterator[Row | Drop]:
         """The rows one by one; `line` is a row's number in its split."""
-        mark = Mark(self.source.path)
-        streamed = self._streamed(mark)
+        location = Location(self.source.path)
+        streamed = self._streamed(location)
         labels = _class_labels(streamed.features or {})
         rows = iter(streamed if self.source.limit is None else streamed.take(self.source.limit))
         while True:
@@ -105,7 +105,7 @@ class HubRows:
                 value = next(rows, None)
             except Exception as error:  # readers of ten formats and the network, each with errors of its own
                 hint = "try again; nothing was published"
-                raise UserError(Problem(mark, f"broke off after {self.given:,} rows: {error}", hint, "unreadable")) from None
+                raise UserError(Problem(location, f"broke off after {self.given:,} rows: {error}", hint, "unreadable")) from None
             if value is None:
                 return
             self.given += 1
@@ -113,7 +113,7 @@ class HubRows:
                 value[column] = named(value.get(column))
             yield Row(value, self.name, self.given)
 
-    def _streamed(self, mark: Mark) -> Any:
+    def _streamed(self, location: Location) -> Any:
         from datasets import disable_progress_bars, load_dataset
 
         disable_progress_bars()
@@ -126,13 +126,13 @@ class HubRows:
             what = f"cannot be loaded: {str(error).strip().splitlines()[0]}"
             code = isinstance(error, RuntimeError)
             hint = "its rows come from code, which is not run" if code else "subset and hub_split name what the data set has"
-            raise UserError(Problem(mark, what, hint, "no-dataset")) from None
+            raise UserError(Problem(location, what, hint, "no-dataset")) from None
         return streamed.decode(False) if any(_is_media(feature) for feature in (streamed.features or {}).values()) else streamed
 
     def check_some_read(self) -> None:
         """Raise UserError when the split is empty."""
         if not self.given:
-            raise UserError(Problem(Mark(self.source.path), f"{self.name} has no rows", rule="no-data"))
+            raise UserError(Problem(Location(self.source.path), f"{self.name} has no rows", rule="no-data"))
 
     def facts(self) -> list[dict[str, Any]]:
         """What was read, and at which commit; that does not change."""
@@ -148,7 +148,7 @@ def _is_media(feature: Any) -> bool:
     return type(feature).__name__ in ("Image", "Audio", "Video", "Pdf")
 
 
-def at_commits(loaded: Loaded) -> Loaded:
+def pin_commits(loaded: LoadedRecipe) -> LoadedRecipe:
     """The recipe with a commit as the revision of every such source, so that a run that is resumed or reproduced reads the same rows."""
     sources = loaded.recipe.data.sources
     if not any(map(is_on_hub, sources)):

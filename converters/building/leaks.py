@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import orjson
 
-from ...schemas.base.errors import GateError, Mark, Problem
+from ...schemas.base.errors import GateError, Location, Problem
 from .splits import key_at, sorted_positions, split_name
 
 SHOWN = 20
@@ -56,8 +56,8 @@ def refuse(pairs: Sequence[Pair], lines: Path, splits: Sequence[int]) -> None:
     leaks = [Leak(kind, ids[first], split_name(splits[first]), ids[second], split_name(splits[second])) for kind, first, second in shown]
     more = f" (the first {SHOWN} are listed)" if len(pairs) > SHOWN else ""
     hint = "group the rows with data.split.group_by, remove duplicates with data.dedup, or take a source's fixed split away"
-    listed = [Problem(Mark(""), str(leak), rule="leak") for leak in leaks]
-    raise GateError(*listed, Problem(Mark(""), f"{len(pairs)} leaks between splits{more}", hint, "leak"))
+    listed = [Problem(Location(""), str(leak), rule="leak") for leak in leaks]
+    raise GateError(*listed, Problem(Location(""), f"{len(pairs)} leaks between splits{more}", hint, "leak"))
 
 
 def _ids(lines: Path, wanted: set[int]) -> dict[int, str]:

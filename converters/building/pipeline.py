@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING, Any, Literal
 import orjson
 
 from ...schemas import VERSION
-from ...schemas.base.errors import GateError, Mark, Problem, UserError
+from ...schemas.base.errors import GateError, Location, Problem, UserError
 from ...schemas.base.files import MANIFEST, NewFile, new_folder, refuse_inputs_in, write_atomically
 from ...schemas.sections import SPLITS, Data, Source
 from ..reading.files import source_files
-from ..sources.registry import Converter, converter, is_row_local
+from ..sources.registry import Converter, converter, is_stateless
 from .batches import BATCH_BYTES, SourceFiles, SourceRows
 from .conversion import Spec, convert_stream
 from .hub_datasets import HubRows, is_on_hub
 from .leaks import Pair, find_leaks, refuse
 from .near_duplicates import near_pairs, repeated_rows
 from .row_counts import Ledger
-from .row_store import Kept
+from .row_store import RowStore
 from .splits import assign_splits, refuse_unknown_keys
 from .verify import own_files
 from .workers import Workers
@@ -42,7 +42,7 @@ def build(
     for source in data.sources:
         refuse_inputs_in(out, () if is_on_hub(source) else (file.path for file in source_files(source.path)))
     with new_folder(out, MANIFEST, own_files(out, (f"{name}.jsonl" for name in SPLITS))) as folder:
-        with Kept(data, folder / "train.jsonl") as kept, _pool(engine, processes) as workers:
+        with RowStore(data, folder / "train.jsonl") as kept, _pool(engine, processes) as workers:
             sources = [_add(kept, workers, number, batch_bytes) for number in range(len(data.sources))]
             kept.close()
         check_budget(kept.ledger, data.max_dropped)
@@ -66,13 +66,13 @@ def _pool(engine: str, processes: int) -> "Workers | RayWorkers":
     return RayWorkers(processes)
 
 
-def _add(kept: Kept, workers: "Workers | RayWorkers", number: int, batch_bytes: int) -> SourceRows:
+def _add(kept: RowStore, workers: "Workers | RayWorkers", number: int, batch_bytes: int) -> SourceRows:
     """Read, convert, validate and deduplicate one source."""
     source, several = kept.data.sources[number], len(kept.data.sources) > 1
     module = converter(source.converter)
     files = _source_rows(source, module, batch_bytes)
     spec = Spec.of(kept.data, source, f"{number}/" if several else "")
-    if local := is_row_local(source.converter, source.options):
+    if local := is_stateless(source.converter, source.options):
         converted = workers.convert(spec, files.batches())
     else:
         converted = convert_stream(spec, files.rows(), files.batch_bytes)
@@ -97,13 +97,13 @@ def check_budget(ledger: Ledger, allowed: float) -> None:
     if ledger.unusable <= allowed * ledger.rows_in:
         return
     problems = [
-        Problem(Mark(d.row.file, d.row.line), d.reason.replace("_", " ") + (f": {d.detail}" if d.detail else ""), rule=d.reason)
+        Problem(Location(d.row.file, d.row.line), d.reason.replace("_", " ") + (f": {d.detail}" if d.detail else ""), rule=d.reason)
         for d in ledger.examples
     ]
     more = f" (the first {len(problems)} are listed)" if ledger.unusable > len(problems) else ""
     summary = f"{ledger.unusable} of {ledger.rows_in} rows cannot be used{more}"
     hint = "mend the rows, or allow a share of them to be dropped: max_dropped under data (or --max-dropped)"
-    raise (GateError if allowed else UserError)(*problems, Problem(Mark(""), summary, hint, "max-dropped"))
+    raise (GateError if allowed else UserError)(*problems, Problem(Location(""), summary, hint, "max-dropped"))
 
 
 def refuse_nothing(data: Data, manifest: dict[str, Any]) -> None:
@@ -113,14 +113,14 @@ def refuse_nothing(data: Data, manifest: dict[str, Any]) -> None:
     names = " or ".join(dict.fromkeys(source.converter for source in data.sources))
     hint = f"recipe show --converter {names} tells which rows it takes and what its options drop"
     if not manifest["rows_in"]:
-        raise UserError(Problem(Mark(""), "the sources hold no rows", "check their paths and files", "no-rows"))
+        raise UserError(Problem(Location(""), "the sources hold no rows", "check their paths and files", "no-rows"))
     gone = [f"{count:,} {reason.replace('_', ' ')}" for reason, count in manifest["dropped"].items()]
     if manifest["rows_kept"]:
         gone.append(f"{manifest['rows_kept']:,} left out by the sources' weights")
-    raise UserError(Problem(Mark(""), f"no row is left of {manifest['rows_in']:,}: {', '.join(gone)}", hint, "no-rows"))
+    raise UserError(Problem(Location(""), f"no row is left of {manifest['rows_in']:,}: {', '.join(gone)}", hint, "no-rows"))
 
 
-def _whole(kept: Kept) -> dict[str, Any]:
+def _whole(kept: RowStore) -> dict[str, Any]:
     """The manifest's part on the files where every row is a training row."""
     if not kept.ledger.kept:
         kept.file.path.unlink()
@@ -128,7 +128,7 @@ def _whole(kept: Kept) -> dict[str, Any]:
     return {**kept.ledger.as_json(), "splits": {"train": kept.ledger.kept}, "files": {"train.jsonl": kept.file.facts()}}
 
 
-def divide(kept: Kept, folder: Path) -> dict[str, Any]:
+def divide(kept: RowStore, folder: Path) -> dict[str, Any]:
     """Deal the kept lines out to the splits' files; the manifest's part on them."""
     lines = kept.file.path.rename(folder / "rows.jsonl")
     pairs = _near_pairs(kept)
@@ -148,7 +148,7 @@ def divide(kept: Kept, folder: Path) -> dict[str, Any]:
     return {**account, "repeated": repeated} if repeated else account
 
 
-def _near_pairs(kept: Kept) -> list[tuple[int, int]]:
+def _near_pairs(kept: RowStore) -> list[tuple[int, int]]:
     if not kept.signatures:
         return []
     pairs = near_pairs(kept.signatures.path, kept.data.near_threshold)
@@ -156,7 +156,7 @@ def _near_pairs(kept: Kept) -> list[tuple[int, int]]:
     return pairs
 
 
-def _drop_near(kept: Kept, lines: Path, pairs: list[tuple[int, int]]) -> Path:
+def _drop_near(kept: RowStore, lines: Path, pairs: list[tuple[int, int]]) -> Path:
     """The lines without near-duplicates of earlier rows; and with those, the labels that only they had, are gone."""
     gone = repeated_rows(pairs, kept.ledger.kept)
     thinned = lines.with_name("thinned.jsonl")
@@ -172,7 +172,7 @@ def _drop_near(kept: Kept, lines: Path, pairs: list[tuple[int, int]]) -> Path:
     return thinned
 
 
-def write_splits(lines: Path, folder: Path, kept: Kept, splits: bytearray) -> tuple[dict[str, int], dict[str, Any]]:
+def write_splits(lines: Path, folder: Path, kept: RowStore, splits: bytearray) -> tuple[dict[str, int], dict[str, Any]]:
     """Each line to its split's file; training rows as often as their source's weight says. Rows and facts of the files, by name."""
     weights = [source.weight for source in kept.data.sources]
     seed = str(kept.data.split.seed).encode()
@@ -211,7 +211,7 @@ def _label_order(data: Data, found: set[str]) -> list[str]:
     return list(data.labels)
 
 
-def _source_facts(kept: Kept, number: int, read: SourceRows) -> dict[str, Any]:
+def _source_facts(kept: RowStore, number: int, read: SourceRows) -> dict[str, Any]:
     """The manifest's part on a source. Its files are hashed here, and must still be those that were read."""
     source = kept.data.sources[number]
     return {

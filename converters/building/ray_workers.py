@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, redirect_stdout
 from typing import Any, Self
 
-from ...schemas.base.errors import Mark, Problem, UserError
+from ...schemas.base.errors import Location, Problem, UserError
 from .conversion import Batch, Converted, Spec
 from .workers import attempt, unwrap
 
@@ -46,10 +46,10 @@ class RayWorkers:
         import ray
 
         work = ray.remote(num_cpus=1, max_retries=TRIES - 1)(attempt)
-        shared, waiting = ray.put(spec), deque[tuple[Any, str, Mark]]()
+        shared, waiting = ray.put(spec), deque[tuple[Any, str, Location]]()
         most = 2 * (self.processes if self.processes > 1 else max(int(ray.cluster_resources().get("CPU", 1)), 1))
         for batch in batches:
-            waiting.append((work.remote(shared, batch), str(batch), Mark(batch.file, batch.line)))
+            waiting.append((work.remote(shared, batch), str(batch), Location(batch.file, batch.line)))
             if len(waiting) >= most:
                 yield _result(*waiting.popleft())
         while waiting:
@@ -68,7 +68,7 @@ def _check_reachable(address: str) -> None:
         raise UserError(f"no Ray cluster answers at {address}: {error}", hint=hint) from None
 
 
-def _result(reference: Any, batch: str, mark: Mark) -> Converted:
+def _result(reference: Any, batch: str, location: Location) -> Converted:
     import ray
     from ray.exceptions import RayError
 
@@ -77,4 +77,4 @@ def _result(reference: Any, batch: str, mark: Mark) -> Converted:
     except RayError as error:
         what = f"a Ray worker was lost while it converted {batch}; so were those that tried again ({type(error).__name__})"
         hint = "it may have run out of memory; if it was a crash, the rows named here cause it"
-        raise UserError(Problem(mark, what, hint, "worker-died")) from None
+        raise UserError(Problem(location, what, hint, "worker-died")) from None

@@ -16,7 +16,7 @@ from .row_hashes import WIDTH, Digests
 from .splits import FREE, Placed, key_at
 
 
-class Kept:
+class RowStore:
     """Takes converted batches in order. What is kept depends on their order alone, not on where they were cut or converted."""
 
     def __init__(self, data: Data, path: Path) -> None:
@@ -25,7 +25,7 @@ class Kept:
         self.ledger = Ledger()
         self.labels: set[str] = set()
         self.digests = Digests()
-        self.divided = divides(data)
+        self.divided = needs_second_pass(data)
         self.signatures = NewFile(path.with_name("signatures")) if is_near(data) else None
         self.rows_read: Counter[int] = Counter()
         self.rows_kept: Counter[int] = Counter()
@@ -133,6 +133,6 @@ def is_near(data: Data) -> bool:
     return "near" in (data.dedup, data.check_leaks)
 
 
-def divides(data: Data) -> bool:
+def needs_second_pass(data: Data) -> bool:
     """Whether rows may go to more than one file, or be repeated or dropped after all were seen: then they are written twice."""
     return is_near(data) or data.split.validation > 0 or data.split.test > 0 or any(s.split or s.weight != 1 for s in data.sources)

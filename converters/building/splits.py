@@ -6,9 +6,9 @@ from hashlib import blake2b
 from itertools import pairwise
 from typing import NamedTuple
 
-from ...schemas.base.errors import Mark, Problem, UserError
+from ...schemas.base.errors import Location, Problem, UserError
 from ...schemas.sections import SPLITS, Data, Split, SplitName
-from ..sources.registry import sometimes_in_meta
+from ..sources.registry import optional_meta
 from .row_hashes import WIDTH
 
 FREE = len(SPLITS)
@@ -137,10 +137,10 @@ def refuse_unknown_keys(data: Data, keys: Mapping[int, set[str]]) -> None:
     `keys` are those in meta of each source's rows. A key that only some rows have will do, and so will one that a converter gives rows of
     other files. Strata concern only rows that no source has fixed to a split.
     """
-    if not is_split(data):
+    if not has_splits(data):
         return
     everywhere = {key for found in keys.values() for key in found}
-    everywhere |= {key for source in data.sources for key in sometimes_in_meta(source.converter)}
+    everywhere |= {key for source in data.sources for key in optional_meta(source.converter)}
     free = {key for number, found in keys.items() if data.sources[number].split is None for key in found}
     grouping = everywhere | ({"text"} if data.type != "chat" else set())
     strata = free | ({"label"} if data.type == "classification" else set())
@@ -151,7 +151,7 @@ def refuse_unknown_keys(data: Data, keys: Mapping[int, set[str]]) -> None:
         raise UserError(*(_problem(*fault) for fault in wrong))
 
 
-def is_split(data: Data) -> bool:
+def has_splits(data: Data) -> bool:
     """Whether rows may go to more than one split."""
     return data.split.validation > 0 or data.split.test > 0 or any(source.split for source in data.sources)
 
@@ -162,4 +162,6 @@ def _problem(option: str, key: str, possible: set[str]) -> Problem:
     more = f" and {len(names) - SHOWN:,} more" if len(names) > SHOWN else ""
     hint = f"rows have {', '.join(names[:SHOWN])}{more}" if names else "rows have no keys to divide them by"
     hint += "; many converters keep more in meta with the option keep_meta"
-    return Problem(Mark(""), f"data.split.{option} (or --{option.replace('_', '-')}) names {key!r}: no row has this key", hint, "split-key")
+    return Problem(
+        Location(""), f"data.split.{option} (or --{option.replace('_', '-')}) names {key!r}: no row has this key", hint, "split-key"
+    )

@@ -23,7 +23,7 @@ def own_files(folder: Path, possible: Iterable[str]) -> set[str]:
         return {MANIFEST, *possible}
 
 
-def damage(folder: Path) -> list[str]:
+def verify_folder(folder: Path) -> list[str]:
     """How the folder's files differ from what its manifest says of them, a sentence each with both hashes; nothing when they do not."""
     try:
         files = orjson.loads((folder / MANIFEST).read_bytes())["files"]

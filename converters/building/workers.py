@@ -16,7 +16,7 @@ from multiprocessing.connection import wait
 from tempfile import TemporaryFile
 from typing import Any, NamedTuple, Self
 
-from ...schemas.base.errors import Mark, Problem, UserError
+from ...schemas.base.errors import Location, Problem, UserError
 from .conversion import Batch, Converted, Spec, convert_batch
 
 DEPTH = 2
@@ -96,7 +96,7 @@ def _here(spec: Spec, batch: Batch) -> Converted:
         if not _is_out_of_memory(error):
             raise
         hint = "rows of many small parts take up to forty times their size: split them, or use a machine with more memory"
-        raise UserError(Problem(Mark(batch.file, batch.line), f"{batch} do not fit into memory", hint, "no-memory")) from None
+        raise UserError(Problem(Location(batch.file, batch.line), f"{batch} do not fit into memory", hint, "no-memory")) from None
 
 
 def _is_out_of_memory(error: BaseException) -> bool:
@@ -147,7 +147,7 @@ class Worker:
             died = f"was ended by signal {-code} ({signal.Signals(-code).name})" if code < 0 else f"ended with exit code {code}"
             hint = "the system may have run out of memory: use fewer processes; if it was a crash, the rows named here cause it"
             what = f"a worker process {died} while it converted {first.batch}; so did the one that tried again"
-            raise UserError(Problem(Mark(first.batch.file, first.batch.line), what, hint, "worker-died"))
+            raise UserError(Problem(Location(first.batch.file, first.batch.line), what, hint, "worker-died"))
         self.tasks.clear()
         self._spawn()
         for task in (first._replace(tries=first.tries + 1), *others):

@@ -15,7 +15,7 @@ class Readable(Protocol):
         ...
 
 
-def capped_lines(stream: Readable, ends: bytes = b"\n") -> io.BufferedReader:
+def bounded_lines(stream: Readable, ends: bytes = b"\n") -> io.BufferedReader:
     """The stream, to be read by lines. A line of more than MAX_LINE bytes comes cut, but longer than MAX_LINE: who reads it must refuse it.
 
     `ends` are the bytes that end a line: a file whose lines end in a bare \\r would else be one line.

@@ -6,7 +6,7 @@ import zlib
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from ...schemas.base.errors import Mark, Problem, UserError
+from ...schemas.base.errors import Location, Problem, UserError
 
 GZIP_MAGIC = b"\x1f\x8b"
 ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
@@ -23,7 +23,7 @@ def decompressed(path: Path, head: bytes) -> io.BufferedReader | None:
     return None
 
 
-def is_as_stored(stream: BinaryIO) -> bool:
+def is_uncompressed(stream: BinaryIO) -> bool:
     """Whether the stream gives the bytes of its file, rather than what these stand for."""
     return isinstance(stream, io.BufferedReader) and isinstance(stream.raw, io.FileIO)
 
@@ -67,7 +67,7 @@ class _Decompressed(io.RawIOBase):
         self.given += len(block)
         if self.given > FREE_BYTES and self.given > MAX_RATIO * self.packed:
             what = f"{self.packed:,} compressed bytes hold more than {MAX_RATIO} times as many: that is no data"
-            raise UserError(Problem(Mark(str(self.path)), what, "if it is, decompress it first", "decompression-bomb"))
+            raise UserError(Problem(Location(str(self.path)), what, "if it is, decompress it first", "decompression-bomb"))
         return len(block)
 
     def close(self) -> None:
@@ -78,4 +78,4 @@ class _Decompressed(io.RawIOBase):
 
 def bad_stream(name: str, error: Exception) -> UserError:
     """The error of a file that cannot be read to its end."""
-    return UserError(Problem(Mark(name), f"cannot be read to its end: {error}", rule="unreadable"))
+    return UserError(Problem(Location(name), f"cannot be read to its end: {error}", rule="unreadable"))

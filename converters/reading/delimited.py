@@ -7,8 +7,8 @@ from collections import deque
 from collections.abc import Iterator
 from typing import BinaryIO
 
-from ...schemas.base.errors import Mark, Problem, UserError
-from .bounded_lines import capped_lines
+from ...schemas.base.errors import Location, Problem, UserError
+from .bounded_lines import bounded_lines
 from .records import Drop, Row
 
 MAX_ROW = 16 << 20  # characters; a longer row is nearly always a quote that is not closed, and csv takes four bytes for each
@@ -19,7 +19,7 @@ REREAD = 256 << 20  # characters in all: what may be spent on reading the lines 
 def read_csv(stream: BinaryIO, name: str, delimiter: str = ",") -> Iterator[Row | Drop]:
     """Rows of a table with a header, as mappings. `line` is the row's first physical line. Raises UserError for a header of no use."""
     csv.field_size_limit(4 * MAX_ROW)  # _Lines refuses such a row before csv would
-    text = io.TextIOWrapper(capped_lines(stream, b"\r\n"), encoding="utf-8-sig", errors="surrogateescape", newline="")
+    text = io.TextIOWrapper(bounded_lines(stream, b"\r\n"), encoding="utf-8-sig", errors="surrogateescape", newline="")
     lines = _Lines(text)
     reader = csv.reader(lines, delimiter=delimiter, strict=True)
     header = _header(reader, name)
@@ -80,7 +80,7 @@ def _header(reader: Iterator[list[str]], name: str) -> list[str]:
     except (csv.Error, _TooLong) as error:
         what = f"the header cannot be read: {error}"
     if what:
-        raise UserError(Problem(Mark(name, 1), what, hint, "csv-header"))
+        raise UserError(Problem(Location(name, 1), what, hint, "csv-header"))
     return header
 
 

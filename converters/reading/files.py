@@ -5,7 +5,7 @@ from glob import glob, has_magic
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-from ...schemas.base.errors import Mark, Problem, UserError
+from ...schemas.base.errors import Location, Problem, UserError
 from .compressed import decompressed
 from .tables import data_files
 
@@ -36,7 +36,7 @@ def source_files(path: str) -> list[SourceFile]:
         names = [SourceFile(Path(path), Path(path).name)] if Path(path).is_file() else []
     if not names:
         what = "no files match" if has_magic(path) else "no files in the folder" if Path(path).is_dir() else "no such data file"
-        raise UserError(Problem(Mark(path), what, "paths are relative to the recipe that names them", "no-such-file"))
+        raise UserError(Problem(Location(path), what, "paths are relative to the recipe that names them", "no-such-file"))
     return names
 
 
@@ -53,4 +53,4 @@ def open_source(path: Path) -> BinaryIO:
             head = raw.read(4)
         return decompressed(path, head) or path.open("rb")
     except OSError as error:
-        raise UserError(Problem(Mark(str(path)), f"cannot be read: {error.strerror}", rule="unreadable")) from None
+        raise UserError(Problem(Location(str(path)), f"cannot be read: {error.strerror}", rule="unreadable")) from None

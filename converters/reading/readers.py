@@ -6,7 +6,7 @@ from typing import BinaryIO, Literal
 
 import orjson
 
-from ...schemas.base.errors import Mark, Problem, UserError
+from ...schemas.base.errors import Location, Problem, UserError
 from . import bounded_lines as lines
 from .compressed import FAULTS, bad_stream
 from .contents import REFUSED, sniff, text_format
@@ -18,7 +18,7 @@ from .tables import read_arrow, read_parquet
 from .unpickle import read_pickle
 
 HEAD = 1 << 16
-NOT_READ = "text, no table: not read"  # what a folder holds beside its data
+SKIPPED_TEXT = "text, no table: not read"  # what a folder holds beside its data
 Reader = Callable[[BinaryIO, str], Iterator[Row | Drop]]
 Reads = Literal["values", "lines", "files"]
 Picks = Callable[[bytes], Reads | Reader]
@@ -39,10 +39,10 @@ def open_file(file: SourceFile, reads: Reads | Picks) -> tuple[str, BinaryIO, Re
         way = reads(head) if callable(reads) else reads
         kind = text_format(head) if way in ("lines", "files") else sniff(head)
         if kind in DELIMITERS and way == "values":
-            kind = table_format(head, kind) if file.named or is_table(head) else NOT_READ
+            kind = table_format(head, kind) if file.named or is_table(head) else SKIPPED_TEXT
         if kind in REFUSED or (way == "values" and kind not in READERS):
             hint = REFUSED.get(kind, "")
-            raise UserError(Problem(Mark(file.name), f"holds {kind}, which no reader here can read", hint, "unknown-format"))
+            raise UserError(Problem(Location(file.name), f"holds {kind}, which no reader here can read", hint, "unknown-format"))
     except FAULTS as error:
         stream.close()
         raise bad_stream(file.name, error) from None
@@ -63,7 +63,7 @@ def _closing(stream: BinaryIO, rows: Iterator[Row | Drop]) -> Iterator[Row | Dro
 
 def read_jsonl(stream: BinaryIO, name: str) -> Iterator[Row | Drop]:
     """One JSON value a line. Blank lines are skipped; a broken line is a drop."""
-    for number, line in enumerate(lines.capped_lines(stream), 1):
+    for number, line in enumerate(lines.bounded_lines(stream), 1):
         if number == 1:
             line = line.removeprefix(b"\xef\xbb\xbf")
         if not line.isspace():
@@ -96,7 +96,7 @@ def parsed_line(text: bytes, name: str, line: int) -> Row | Drop:
 
 def read_lines(stream: BinaryIO, name: str) -> Iterator[Row | Drop]:
     """Text lines without their line ends; blank ones too, since a converter may read them as paragraph ends."""
-    for number, line in enumerate(lines.capped_lines(stream), 1):
+    for number, line in enumerate(lines.bounded_lines(stream), 1):
         yield _text(line.rstrip(b"\r\n"), name, number, number == 1, "line_too_long")
 
 
@@ -125,4 +125,4 @@ def read_binary(stream: BinaryIO, name: str) -> Iterator[Row | Drop]:
 READERS: dict[str, Reader] = {"jsonl": read_jsonl, "json": read_json, "csv": read_csv, "tsv": read_tsv}
 READERS |= {"json with comments": read_json, "pickle": read_pickle, "parquet": read_parquet, "arrow": read_arrow}
 READERS |= {name: partial(read_csv, delimiter=DELIMITERS[name]) for name in ("csv with semicolons", "csv with pipes")}
-READERS |= {NOT_READ: lambda stream, name: iter(())}
+READERS |= {SKIPPED_TEXT: lambda stream, name: iter(())}

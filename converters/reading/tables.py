@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 
 import orjson
 
-from ...schemas.base.errors import Mark, Problem, UserError
+from ...schemas.base.errors import Location, Problem, UserError
 from .records import Drop, Row
 
 _ROWS = 1024
@@ -44,12 +44,12 @@ def read_arrow(stream: BinaryIO, name: str) -> Iterator[Row | Drop]:
         watched.drain()
     if not watched.last.endswith(_FILE if framed else _END):
         what = "ends without its end mark: it was cut off, or is still being written"
-        raise UserError(Problem(Mark(name), what, "write it again, and close its writer", "unreadable"))
+        raise UserError(Problem(Location(name), what, "write it again, and close its writer", "unreadable"))
 
 
 def _rows(batches: Iterable[Any], schema: Any, name: str) -> Iterator[Row]:
     if len(set(schema.names)) != len(schema.names):
-        raise UserError(Problem(Mark(name), "has the same column twice", "rename one of them", "columns"))
+        raise UserError(Problem(Location(name), "has the same column twice", "rename one of them", "columns"))
     named = class_labels(schema.metadata or {})
     before = 0
     for batch in batches:
@@ -129,7 +129,7 @@ def _told(name: str) -> Iterator[None]:
         yield
     except (pyarrow.ArrowException, OSError) as error:
         said = str(error).splitlines()[0]
-        raise UserError(Problem(Mark(name), f"cannot be read to its end: {said}", "write it again", "unreadable")) from None
+        raise UserError(Problem(Location(name), f"cannot be read to its end: {said}", "write it again", "unreadable")) from None
 
 
 _BOOKS = ("state.json", "dataset_info.json", "dataset_dict.json")
@@ -154,9 +154,11 @@ def _listed(state: Path) -> list[Path] | None:
         return None
     if facts.get("_indices_data_files"):
         hint = "load it with datasets and save it again with save_to_disk"
-        raise UserError(Problem(Mark(str(state.parent)), "was saved with row indices by an old version of datasets", hint, "saved-dataset"))
+        raise UserError(
+            Problem(Location(str(state.parent)), "was saved with row indices by an old version of datasets", hint, "saved-dataset")
+        )
     if missing := [path for path in files if not path.is_file()]:
         raise UserError(
-            Problem(Mark(str(missing[0])), "is listed in state.json and is not there", "copy the whole folder", "saved-dataset")
+            Problem(Location(str(missing[0])), "is listed in state.json and is not there", "copy the whole folder", "saved-dataset")
         )
     return files

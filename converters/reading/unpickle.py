@@ -11,7 +11,7 @@ from math import isnan
 from sys import getsizeof
 from typing import IO, Any, BinaryIO, NamedTuple, NoReturn, cast
 
-from ...schemas.base.errors import Mark, Problem, UserError
+from ...schemas.base.errors import Location, Problem, UserError
 from .records import Drop, Row
 
 MAX_VALUE = 64 << 20
@@ -73,7 +73,7 @@ class _Bounded:
         return self.position
 
     def refuse(self, what: str, hint: str = _HINT, rule: str = "pickle") -> NoReturn:
-        raise UserError(Problem(Mark(self.name), f"pickle: {what}", hint, rule))
+        raise UserError(Problem(Location(self.name), f"pickle: {what}", hint, rule))
 
 
 class _Frame(NamedTuple):
@@ -141,7 +141,7 @@ class _Machine:
         self.held += 8
         self.stack.append(value)
 
-    def mark(self) -> None:
+    def location(self) -> None:
         self.held += 100
         self.below.append(_Frame(self.stack))
         self.stack = []
@@ -216,7 +216,7 @@ _ACTIONS: dict[str, Callable[[_Machine, Any], object]] = {
     "NEWTRUE": lambda m, _: m.push(True),
     "NEWFALSE": lambda m, _: m.push(False),
     "BYTEARRAY8": lambda m, data: m.push(bytes(data)),
-    "MARK": lambda m, _: m.mark(),
+    "MARK": lambda m, _: m.location(),
     "POP": lambda m, _: m.pop(),
     "POP_MARK": lambda m, _: m.items(),
     "DUP": lambda m, _: m.again(m.stack[-1]),

@@ -12,9 +12,9 @@ from ..reading.records import Drop, Record, Row
 from .turns import chat_messages, fill, history_pairs
 
 VERSION = 1
-TYPES = ("chat",)
-READS = "values"
-ROW_LOCAL = True
+RECORD_TYPES = ("chat",)
+INPUT = "values"
+STATELESS = True
 
 WITH_INPUT = "{instruction}\n\n{input}"
 WITHOUT_INPUT = "{instruction}"

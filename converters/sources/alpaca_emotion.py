@@ -14,9 +14,9 @@ from typing import Any, NamedTuple
 from ..reading.records import Drop, Record, Row
 
 VERSION = 1
-TYPES = ("chat",)
-READS = "values"
-ROW_LOCAL = True
+RECORD_TYPES = ("chat",)
+INPUT = "values"
+STATELESS = True
 
 _REWRITTEN = re.compile(r"^\[?Rewritten Output(?:\s*\(([^)]+)\))?\]?\s*:?\n?", re.IGNORECASE)
 _LATER = re.compile(r"^\[?Rewritten Output(?:\s*\([^)]+\))?\]?\s*:\s*|^\[Rewritten Output\]\s*", re.IGNORECASE | re.MULTILINE)

@@ -18,9 +18,9 @@ from ..reading.readers import Reads, sniff
 from ..reading.records import Drop, Record, Row
 
 VERSION = 1
-TYPES = ("text",)
-ROW_LOCAL = True
-SOMETIMES = ("source_text",)  # lines of a corpus are nobody's stories: a recipe that groups by it is right for them too
+RECORD_TYPES = ("text",)
+STATELESS = True
+OPTIONAL_META = ("source_text",)  # lines of a corpus are nobody's stories: a recipe that groups by it is right for them too
 
 _BEFORE_MARK = re.compile(r"\s+(?=[.,!?;:])")
 _GAP = re.compile(r"[\t\r\n]+")
@@ -29,7 +29,7 @@ _LABELLED = re.compile(rb"(\xef\xbb\xbf)?source,text,label_0,score_0\b")
 _JSON = re.compile(rb"(\xef\xbb\xbf)?\s*(\[\s*)?\{\s*\"")
 
 
-def READS(head: bytes) -> Reads:
+def INPUT(head: bytes) -> Reads:
     """Text lines, but for pickles, the labels' CSV and rows in JSON."""
     return "values" if _LABELLED.match(head) or _JSON.match(head) or sniff(head) not in ("csv", "tsv", "json", "jsonl") else "lines"
 

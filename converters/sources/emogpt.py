@@ -15,9 +15,9 @@ from typing import Any
 from ..reading.records import Drop, Record, Row
 
 VERSION = 2
-TYPES = ("chat",)
-READS = "values"
-ROW_LOCAL = True
+RECORD_TYPES = ("chat",)
+INPUT = "values"
+STATELESS = True
 
 _IDENTITY = re.compile(r"\bas an ai\b|\b(an?|large) (ai )?language model\b|\bopenai\b|\bchatgpt\b|\btrained by\b", re.IGNORECASE)
 _CLOSERS = "\"'”’)]}*_`"

@@ -19,11 +19,11 @@ from .role_tags import has_role_tag, without_role_tags
 from .turns import chat_messages, fill
 
 VERSION = 1
-TYPES = ("chat", "text")
-READS = "values"
+RECORD_TYPES = ("chat", "text")
+INPUT = "values"
 
 
-def ROW_LOCAL(options: dict[str, Any]) -> bool:
+def STATELESS(options: dict[str, Any]) -> bool:
     """A wrong swift history shows only beside the row that it repeats; where these are not looked for, rows stand alone."""
     return not options.get("drop_wrong_histories", True)
 

@@ -21,16 +21,16 @@ from fractions import Fraction
 from hashlib import blake2b
 from typing import Any, Literal, NamedTuple
 
-from ...schemas.base.errors import Mark, Problem, UserError
+from ...schemas.base.errors import Location, Problem, UserError
 from ..reading.records import Drop, Record, Row
 from .emotion_words import merge_runs, word_family
 from .questions import Question, read_questions
 from .turns import fill
 
 VERSION = 1
-TYPES = ("chat", "classification")
-READS = "values"
-ROW_LOCAL = False  # the runs of a question are merged, wherever they stand
+RECORD_TYPES = ("chat", "classification")
+INPUT = "values"
+STATELESS = False  # the runs of a question are merged, wherever they stand
 
 TEMPLATES = {
     "v1": "If you will be asked this question: {text}. What is your confidence level that you will answer {word}?",
@@ -119,7 +119,7 @@ def _merged_forms(question: Question, families: dict[str, list[str]], drop_refus
     """How many runs said any form of a word, by its most frequent form."""
     if question.merged is not None:
         what = "word_forms: merge needs the raw runs: a merged file does not say which run said which word"
-        raise UserError(Problem(Mark(question.row.file, question.row.line), what, "convert the run_NN.json files", "word-forms"))
+        raise UserError(Problem(Location(question.row.file, question.row.line), what, "convert the run_NN.json files", "word-forms"))
     runs = question.answers() if drop_refusals else [run.words for run in question.runs.values()]
     return merge_runs([families[word_family(word)][0] for word in run] for run in runs)
 

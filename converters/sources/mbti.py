@@ -19,8 +19,8 @@ from ..reading.records import Drop, Record, Row
 from .mbti_table import TableRow, read_posts
 
 VERSION = 1
-TYPES = ("classification",)
-ROW_LOCAL = True
+RECORD_TYPES = ("classification",)
+STATELESS = True
 
 _TYPE = re.compile(r"[EI][NS][FT][JP]")
 # At the start of a word (infj, INFJs, infj's, INFJness), or in capitals after a small letter (myINFJ). The type stands first in the
@@ -32,7 +32,7 @@ _POSITION = {"EI": 0, "NS": 1, "FT": 2, "JP": 3}
 _TELLING = 40
 
 
-def READS(head: bytes) -> Reads | Reader:
+def INPUT(head: bytes) -> Reads | Reader:
     """A CSV by a reader of its own: a line is a row of the set, so that one broken row cannot swallow those after it."""
     return read_posts if sniff(head) in ("csv", "tsv") else "values"
 

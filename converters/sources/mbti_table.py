@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import BinaryIO, NamedTuple
 
-from ...schemas.base.errors import Mark, Problem, UserError
+from ...schemas.base.errors import Location, Problem, UserError
 from ..reading.readers import read_lines
 from ..reading.records import Drop, Row
 
@@ -63,7 +63,9 @@ def joined_rows(rows: Iterable[Row | Drop]) -> Iterator[Row | Drop]:
             known = row.file
         else:
             what = f"is not the Kaggle MBTI set: it begins with {line[:40]!r}"
-            raise UserError(Problem(Mark(row.file, row.line), what, 'expected a header "type,posts", or a type and a comma', "not-mbti"))
+            raise UserError(
+                Problem(Location(row.file, row.line), what, 'expected a header "type,posts", or a type and a comma', "not-mbti")
+            )
         if held and not held.open:
             yield held.result()
             held = None

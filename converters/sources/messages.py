@@ -14,9 +14,9 @@ from typing import Any
 from ..reading.records import Drop, Record, Row
 
 VERSION = 1
-TYPES = ("chat",)
-READS = "values"
-ROW_LOCAL = True
+RECORD_TYPES = ("chat",)
+INPUT = "values"
+STATELESS = True
 
 _PLAIN = ("role", "content")
 _PLAIN_ONLY, _DICT = {_PLAIN}, {dict}

@@ -13,9 +13,9 @@ from .alpaca import missing_keys
 from .turns import chat_messages, fill
 
 VERSION = 1
-TYPES = ("chat", "text")
-READS = "values"
-ROW_LOCAL = True
+RECORD_TYPES = ("chat", "text")
+INPUT = "values"
+STATELESS = True
 
 
 def convert(

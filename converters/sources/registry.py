@@ -30,17 +30,17 @@ CONVERTERS: dict[str, str] = {
 class Converter(Protocol):
     """What a converter module has.
 
-    VERSION goes up whenever the same row would give another record. TYPES are the record types that it can make, the default first.
-    READS is how its files are read: `values` (JSON, tables, pickles: sniffed), `lines` (text lines), `files` (a whole text each), or
+    VERSION goes up whenever the same row would give another record. RECORD_TYPES are the record types that it can make, the default first.
+    INPUT is how its files are read: `values` (JSON, tables, pickles: sniffed), `lines` (text lines), `files` (a whole text each), or
     a reader of its own; or what says which, given a file's first bytes.
-    ROW_LOCAL says that a row's records depend on that row alone, so that rows may be converted in parallel; or what says so, given
+    STATELESS says that a row's records depend on that row alone, so that rows may be converted in parallel; or what says so, given
     the options.
     """
 
     VERSION: int
-    TYPES: tuple[RecordType, ...]
-    READS: Reads | Picks
-    ROW_LOCAL: bool | Callable[[dict[str, Any]], bool]
+    RECORD_TYPES: tuple[RecordType, ...]
+    INPUT: Reads | Picks
+    STATELESS: bool | Callable[[dict[str, Any]], bool]
 
     def convert(self, rows: Iterable[Row], kind: RecordType, **options: Any) -> Iterator[Record | Drop]:
         """Records and drops for the rows. Every row is accounted for: it gives at least one of them."""
@@ -52,15 +52,15 @@ def converter(name: str) -> Converter:
     return cast(Converter, import_module(f".{CONVERTERS[name]}", __package__))
 
 
-def is_row_local(name: str, options: dict[str, Any]) -> bool:
+def is_stateless(name: str, options: dict[str, Any]) -> bool:
     """Whether the converter, with these options, makes a row's records of that row alone."""
-    local = converter(name).ROW_LOCAL
+    local = converter(name).STATELESS
     return local(options) if callable(local) else local
 
 
-def sometimes_in_meta(name: str) -> tuple[str, ...]:
-    """Keys of meta that the converter gives rows of some files and not of others: SOMETIMES, where a module has it."""
-    return getattr(converter(name), "SOMETIMES", ())
+def optional_meta(name: str) -> tuple[str, ...]:
+    """Keys of meta that the converter gives rows of some files and not of others: OPTIONAL_META, where a module has it."""
+    return getattr(converter(name), "OPTIONAL_META", ())
 
 
 def option_problems(name: str, options: dict[str, Any]) -> list[str]:

@@ -13,9 +13,9 @@ from ..reading.records import Drop, Record, Row
 from . import messages
 
 VERSION = 1
-TYPES = ("chat",)
-READS = "values"
-ROW_LOCAL = True
+RECORD_TYPES = ("chat",)
+INPUT = "values"
+STATELESS = True
 
 ROLES = {
     "human": "user", "user": "user", "gpt": "assistant", "chatgpt": "assistant", "bing": "assistant", "bard": "assistant",

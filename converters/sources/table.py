@@ -17,9 +17,9 @@ from .alpaca import missing_keys
 from .turns import chat_messages
 
 VERSION = 1
-TYPES = ("classification", "chat", "text")
-READS = "values"
-ROW_LOCAL = True
+RECORD_TYPES = ("classification", "chat", "text")
+INPUT = "values"
+STATELESS = True
 _PLACE = re.compile(r"\{([^{}]+)\}")
 
 

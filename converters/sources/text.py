@@ -15,9 +15,9 @@ from ..reading.bounded_lines import MAX_LINE
 from ..reading.records import Drop, Record, Row
 
 VERSION = 1
-TYPES = ("text",)
-READS = "lines"
-ROW_LOCAL = False  # a record has many lines
+RECORD_TYPES = ("text",)
+INPUT = "lines"
+STATELESS = False  # a record has many lines
 
 
 def convert(

@@ -165,7 +165,7 @@ def _run() -> int:
 def report(error: UserError) -> None:
     """Every problem to stderr, in colour where a person looks."""
     for problem in error.problems:
-        place = click.style(f"{problem.mark}: ", bold=True) if problem.mark.file else click.style("error: ", fg="red", bold=True)
+        place = click.style(f"{problem.location}: ", bold=True) if problem.location.file else click.style("error: ", fg="red", bold=True)
         click.echo(place + problem.what, err=True, color=_colour())
         if problem.hint:
             click.echo(click.style("    hint: ", fg="cyan") + problem.hint, err=True, color=_colour())

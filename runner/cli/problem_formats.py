@@ -13,7 +13,7 @@ def as_text(problems: Sequence[Problem]) -> str:
 
 def as_json(problems: Sequence[Problem]) -> str:
     """One object: `valid`, and `problems` with file, line, column, what, hint and rule."""
-    rows = [{**p.mark._asdict(), "what": p.what, "hint": p.hint, "rule": p.rule} for p in problems]
+    rows = [{**p.location._asdict(), "what": p.what, "hint": p.hint, "rule": p.rule} for p in problems]
     return _json({"valid": not rows, "problems": rows})
 
 
@@ -21,9 +21,9 @@ def as_github(problems: Sequence[Problem]) -> str:
     """Workflow commands that GitHub shows beside the line."""
     return _writable(
         "\n".join(
-            f"::error file={_property(p.mark.file)},line={p.mark.line or 1},col={p.mark.column or 1},title={_property(p.rule)}::"
-            + _data(_message(p))
+            f"::error file={_property(at.file)},line={at.line or 1},col={at.column or 1},title={_property(p.rule)}::{_data(_message(p))}"
             for p in problems
+            for at in (p.location,)
         )
     )
 
@@ -50,8 +50,8 @@ def as_sarif(problems: Sequence[Problem]) -> str:
             "locations": [
                 {
                     "physicalLocation": {
-                        "artifactLocation": {"uri": _uri(p.mark.file)},
-                        "region": {"startLine": max(p.mark.line, 1), "startColumn": max(p.mark.column, 1)},
+                        "artifactLocation": {"uri": _uri(p.location.file)},
+                        "region": {"startLine": max(p.location.line, 1), "startColumn": max(p.location.column, 1)},
                     }
                 }
             ],

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from ...schemas.base.errors import Mark, Problem, UserError
+from ...schemas.base.errors import Location, Problem, UserError
 
 PHENOMENA = (
     "anaphor_agreement", "argument_structure", "binding", "control_raising", "determiner_noun_agreement", "ellipsis", "filler_gap",
@@ -33,10 +33,10 @@ def _accuracy(path: Path) -> float:
         values = json.loads(path.read_text(encoding="utf-8"))
         return float(values["eval_accuracy"])
     except FileNotFoundError:
-        problem = Problem(Mark(str(path)), "no such result file", f"BLiMP has {len(PHENOMENA)} phenomena", "no-such-file")
+        problem = Problem(Location(str(path)), "no such result file", f"BLiMP has {len(PHENOMENA)} phenomena", "no-such-file")
         raise UserError(problem) from None
     except (ValueError, KeyError, TypeError) as error:
-        raise UserError(Problem(Mark(str(path)), f"has no eval_accuracy: {error}", '{"eval_accuracy": 0.79}', "no-accuracy")) from None
+        raise UserError(Problem(Location(str(path)), f"has no eval_accuracy: {error}", '{"eval_accuracy": 0.79}', "no-accuracy")) from None
 
 
 POSITIVE = ("admiration", "amusement", "approval", "caring", "curiosity", "desire", "excitement", "gratitude", "joy", "love", "optimism",

@@ -9,26 +9,26 @@ from ...schemas.sections import Evaluation
 from ..runtime.progress import read_lines
 from .intervals import point
 from .mbti import are_types, dimension_scores
-from .metrics import Classified, metric
+from .metrics import LabelPrediction, metric
 from .scoring import TUNED, check_gates, measured
 
 NO_BASE = "The base model is not measured: before training its classification head is random numbers."
 
 
-def read_classified(predictions: Path, labels: list[str]) -> dict[str, list[Classified]]:
+def read_classified(predictions: Path, labels: list[str]) -> dict[str, list[LabelPrediction]]:
     """The rows of each model, the same rows in the same order for all."""
     index = {label: number for number, label in enumerate(labels)}
-    by_model: dict[str, dict[str, Classified]] = {}
+    by_model: dict[str, dict[str, LabelPrediction]] = {}
     for line in read_lines(predictions):
         probabilities = tuple(line["probabilities"][label] for label in labels)
-        row = Classified(line["id"], index[line["label"]], index[line["predicted"]], len(labels), probabilities)
+        row = LabelPrediction(line["id"], index[line["label"]], index[line["predicted"]], len(labels), probabilities)
         by_model.setdefault(line["model"], {})[row.id] = row
     shared = set.intersection(*map(set, by_model.values()))
     return {model: [rows[row_id] for row_id in sorted(shared)] for model, rows in by_model.items()}
 
 
 def score_classified(
-    evaluation: Evaluation, columns: dict[str, list[Classified]], labels: list[str], chosen: int, facts: dict[str, Any]
+    evaluation: Evaluation, columns: dict[str, list[LabelPrediction]], labels: list[str], chosen: int, facts: dict[str, Any]
 ) -> dict[str, Any]:
     """The content of metrics.json. The trained model is compared with the baseline that does best on the first metric.
 
@@ -55,7 +55,7 @@ def score_classified(
     }
 
 
-def dimensions(columns: dict[str, list[Classified]], labels: list[str]) -> dict[str, Any]:
+def dimensions(columns: dict[str, list[LabelPrediction]], labels: list[str]) -> dict[str, Any]:
     """Each letter of the MBTI types by itself, for every model, where the labels are types; {} elsewhere."""
     if not are_types(labels):
         return {}

@@ -12,7 +12,7 @@ from ...schemas.sections import Evaluation
 from ..runtime.progress import read_lines
 from .intervals import Estimate, difference, estimate, resamples
 from .judge import judged
-from .metrics import OF_LABELS, Case, Classified, metric
+from .metrics import OF_LABELS, LabelPrediction, Prediction, metric
 
 BASE, TUNED, REFERENCE = "base", "tuned", "reference"
 Columns = dict[str, list[Any]]
@@ -25,21 +25,23 @@ class Training(NamedTuple):
     losses: dict[str, float | None]
 
 
-def read_cases(predictions: Path, rows: Path | None = None) -> dict[str, list[Case]]:
+def read_cases(predictions: Path, rows: Path | None = None) -> dict[str, list[Prediction]]:
     """The cases of each model, the same rows in the same order for all, from predictions.jsonl; with the rows' meta and judgements."""
     scores = judged(predictions.with_name("judgements.jsonl"))
     meta = {row["id"]: row.get("meta", {}) for row in read_lines(rows)} if rows else {}
-    by_model: dict[str, dict[str, Case]] = {}
+    by_model: dict[str, dict[str, Prediction]] = {}
     for line in read_lines(predictions):
-        fields = {key: line[key] for key in Case._fields if key in line}
-        by_model.setdefault(line["model"], {})[line["id"]] = Case(**fields)._replace(
+        fields = {key: line[key] for key in Prediction._fields if key in line}
+        by_model.setdefault(line["model"], {})[line["id"]] = Prediction(**fields)._replace(
             meta=meta.get(line["id"], {}), judged=scores.get((line["model"], line["id"]), {})
         )
     shared = set.intersection(*(set(cases) for cases in by_model.values())) if by_model else set()
     return {model: [cases[i] for i in sorted(shared)] for model, cases in by_model.items()}
 
 
-def score(evaluation: Evaluation, cases: dict[str, list[Case]], facts: dict[str, Any], training: Training | None = None) -> dict[str, Any]:
+def score(
+    evaluation: Evaluation, cases: dict[str, list[Prediction]], facts: dict[str, Any], training: Training | None = None
+) -> dict[str, Any]:
     """The content of metrics.json. A metric that no row can be measured on is given as null, with the reason."""
     columns: Columns = {BASE: cases[BASE], TUNED: cases[TUNED], REFERENCE: _references(cases[TUNED])}
     of_labels: Columns = {}
@@ -107,7 +109,7 @@ def check_gates(evaluation: Evaluation, tuned: dict[str, Any], losses: dict[str,
     return results
 
 
-def _references(cases: list[Case]) -> list[Case]:
+def _references(cases: list[Prediction]) -> list[Prediction]:
     """The data's own replies, measured as if a model had given them."""
     return [case._replace(reply=case.reference, stopped=True) for case in cases]
 
@@ -127,11 +129,11 @@ def label_index(reply: str, labels: Sequence[str]) -> int:
     return next((index for index, label in enumerate(labels) if label.strip(_AROUND).casefold() == given), INVALID)
 
 
-def classified(case: Case, labels: Sequence[str]) -> Classified:
+def classified(case: Prediction, labels: Sequence[str]) -> LabelPrediction:
     """The case as a classified row; its true fraction is meta.fraction."""
     fraction = case.meta.get("fraction")
     truth = label_index(case.reference, labels)
-    return Classified(case.id, truth, label_index(case.reply, labels), len(labels), fraction=fraction)
+    return LabelPrediction(case.id, truth, label_index(case.reply, labels), len(labels), fraction=fraction)
 
 
 def majority_label(train: Iterable[dict[str, Any]], labels: Sequence[str]) -> int:
@@ -140,7 +142,7 @@ def majority_label(train: Iterable[dict[str, Any]], labels: Sequence[str]) -> in
     return max(range(len(labels)), key=lambda index: counts[index])
 
 
-def label_columns(models: dict[str, list[Case]], labels: Sequence[str], train: Path) -> dict[str, list[Classified]]:
+def label_columns(models: dict[str, list[Prediction]], labels: Sequence[str], train: Path) -> dict[str, list[LabelPrediction]]:
     """Every model's replies as labels, with the majority baseline. Rows whose own reply is no label are left out."""
     columns = {model: [row for case in cases if (row := classified(case, labels)).truth >= 0] for model, cases in models.items()}
     with train.open(encoding="utf-8") as stream:
@@ -149,7 +151,7 @@ def label_columns(models: dict[str, list[Case]], labels: Sequence[str], train: P
     return {**columns, "majority": [row._replace(predicted=commonest) for row in first]}
 
 
-def label_table(columns: dict[str, list[Classified]], labels: Sequence[str], model: str) -> list[list[int]]:
+def label_table(columns: dict[str, list[LabelPrediction]], labels: Sequence[str], model: str) -> list[list[int]]:
     """Rows by true label (down) and the label of the model's reply (across), with a last column for invalid replies."""
     counts = Counter((row.truth, row.predicted) for row in columns[model])
     return [[counts[truth, given] for given in (*range(len(labels)), INVALID)] for truth in range(len(labels))]

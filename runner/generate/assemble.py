@@ -7,7 +7,7 @@ from ...converters.reading.records import Drop, Row
 from ...schemas.base.files import NewFile
 from .filters import TextFilter
 from .job import Job, as_line
-from .provider_requests import Asked, Given, Made, Request, Unusable
+from .provider_requests import Passthrough, ProviderRequest, Rejected, Request, Rows
 from .providers import Endpoint
 from .request_log import RequestLog
 from .usage import Account
@@ -19,8 +19,8 @@ def make_rows(job: Job, endpoints: Sequence[Endpoint], log: RequestLog, kept: Ne
     for item in job.items():
         if isinstance(item, Drop):
             account.ledger.drop(item)
-            dropped.write(_drop_line(item.row, Unusable(item.reason, item.detail)))
-        elif isinstance(item, Given):
+            dropped.write(_drop_line(item.row, Rejected(item.reason, item.detail)))
+        elif isinstance(item, Passthrough):
             account.given += 1
             _keep(account, kept, item.row, item.rows, None if whole else "", "")
         else:
@@ -33,14 +33,14 @@ def _make(
     account: Account, passes: TextFilter,
 ) -> None:  # fmt: skip
     endpoint, asked, outcome, reply = _answered(job, request, endpoints, log, account)
-    fault = passes.fault(outcome.text) if isinstance(outcome, Made) else None
+    fault = passes.fault(outcome.text) if isinstance(outcome, Rows) else None
     account.ended(endpoint, fault or outcome, filtered=fault is not None)
     ended = fault or outcome
-    if isinstance(ended, Unusable):
+    if isinstance(ended, Rejected):
         account.ledger.drop(Drop(request.row, ended.reason, ended.detail, wanted=fault is not None))
         dropped.write(_drop_line(request.row, ended, endpoint.name, asked.key, reply))
         return
-    assert isinstance(outcome, Made)
+    assert isinstance(outcome, Rows)
     account.mended.update(outcome.mended)
     facts = {"provider": endpoint.provider, "model": endpoint.model, "request": asked.key[:16]}
     _keep(
@@ -65,18 +65,18 @@ def _keep(account: Account, kept: NewFile, place: Row, rows: list[dict[str, Any]
 
 def _answered(
     job: Job, request: Request, endpoints: Sequence[Endpoint], log: RequestLog, account: Account
-) -> tuple[Endpoint, Asked, Made | Unusable, str]:
+) -> tuple[Endpoint, ProviderRequest, Rows | Rejected, str]:
     """The first usable reply among the attempts, or what the last one came to."""
-    ended: tuple[Endpoint, Asked, Made | Unusable, str] | None = None
+    ended: tuple[Endpoint, ProviderRequest, Rows | Rejected, str] | None = None
     for attempt in range(job.generate.limits.attempts):
         endpoint, asked = job.asked(request, attempt, endpoints)
         reply = log.reply(asked.key)
         if reply is None and ended:
             break
         account.asked(endpoint, asked.key, attempt, log)
-        outcome = job.outcome(request, reply) if reply else Unusable("failed", log.last_failure(asked.key))
+        outcome = job.outcome(request, reply) if reply else Rejected("failed", log.last_failure(asked.key))
         ended = endpoint, asked, outcome, reply.text if reply else ""
-        if reply is None or isinstance(outcome, Made):
+        if reply is None or isinstance(outcome, Rows):
             break
     assert ended is not None, "at least one attempt"
     return ended
@@ -89,6 +89,6 @@ def signed(row: dict[str, Any], facts: dict[str, Any]) -> dict[str, Any]:
     return {**row, **facts}
 
 
-def _drop_line(row: Row, why: Unusable, provider: str | None = None, request: str | None = None, reply: str | None = None) -> bytes:
+def _drop_line(row: Row, why: Rejected, provider: str | None = None, request: str | None = None, reply: str | None = None) -> bytes:
     facts = {"file": row.file, "line": row.line, "reason": why.reason, "detail": why.detail}
     return as_line(facts | ({"provider": provider, "request": request[:16], "reply": reply} if request else {}))

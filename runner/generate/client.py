@@ -8,7 +8,7 @@ import openai
 import orjson
 
 from ..runtime.redact import scrub
-from .provider_requests import Asked, Reply
+from .provider_requests import ProviderRequest, Reply
 from .providers import Endpoint
 from .transport import Refused, http_client
 
@@ -54,7 +54,7 @@ class Client(NamedTuple):
         """Close the connections."""
         await self.api.close()
 
-    async def ask(self, asked: Asked) -> Reply:
+    async def ask(self, asked: ProviderRequest) -> Reply:
         """The reply. Raises CallFailed for everything that can go wrong on the way."""
         try:
             async with asyncio.timeout(self.timeout):
@@ -66,7 +66,7 @@ class Client(NamedTuple):
         except (openai.OpenAIError, httpx2.HTTPError, httpx2.StreamError, ValueError) as error:
             raise self._broken(error) from None
 
-    async def _whole(self, asked: Asked) -> Reply:
+    async def _whole(self, asked: ProviderRequest) -> Reply:
         """A reply in one piece. Through the client's plain post: its typed one takes the request and the reply apart twice, a fifth of the
         time, and lets replies pass that are none.
         """
@@ -79,7 +79,7 @@ class Client(NamedTuple):
             raise CallFailed(f"the reply is {kind.split(';')[0][:60] or 'of no type'}, not JSON", again=True)
         return read_completion(orjson.loads(response.content), asked)
 
-    async def _streamed(self, asked: Asked) -> Reply:
+    async def _streamed(self, asked: ProviderRequest) -> Reply:
         """A reply that came in parts; without its end it is no reply."""
         arguments = self._arguments(asked) | {"stream": True, "stream_options": {"include_usage": True}}
         parts, finish, usage = [], None, None
@@ -97,7 +97,7 @@ class Client(NamedTuple):
         }
         return read_completion(counted, asked)
 
-    def _arguments(self, asked: Asked) -> dict[str, Any]:
+    def _arguments(self, asked: ProviderRequest) -> dict[str, Any]:
         sampling = asked.sampling
         arguments: dict[str, Any] = {
             "model": self.endpoint.model, "messages": list(asked.messages), "max_tokens": sampling.max_new_tokens,
@@ -134,7 +134,7 @@ class Client(NamedTuple):
         return scrub(text, [self.endpoint.key])[:_LONGEST_WORD]
 
 
-def read_completion(body: Any, asked: Asked) -> Reply:
+def read_completion(body: Any, asked: ProviderRequest) -> Reply:
     """The reply in a chat completion's JSON. Raises CallFailed where it is not one. Tokens that nobody counted are taken for the most."""
     try:
         choice = body["choices"][0]

@@ -8,7 +8,7 @@ with the patient loses that last question. Each is noted, so that it can be coun
 import re
 from typing import NamedTuple
 
-from .provider_requests import Unusable
+from .provider_requests import Rejected
 
 _ROLES = {
     "user": "病人 患者 来访者 求助者 用户 Patient Client User Visitor",
@@ -30,11 +30,11 @@ class Dialogue(NamedTuple):
     mended: tuple[str, ...] = ()
 
 
-def parse_dialogue(text: str, max_turns: int | None = None) -> Dialogue | Unusable:
-    """The dialogue in a reply; Unusable where there is no question with an answer."""
+def parse_dialogue(text: str, max_turns: int | None = None) -> Dialogue | Rejected:
+    """The dialogue in a reply; Rejected where there is no question with an answer."""
     spoken, mended = _spoken(text)
     if not spoken:
-        return Unusable("no_dialogue", "nobody speaks: no 病人： or 医生：")
+        return Rejected("no_dialogue", "nobody speaks: no 病人： or 医生：")
     while spoken and spoken[0][0] == "assistant":
         spoken = spoken[1:]
         mended.append("greeting_left_out")
@@ -42,7 +42,7 @@ def parse_dialogue(text: str, max_turns: int | None = None) -> Dialogue | Unusab
         spoken = spoken[:-1]
         mended.append("closing_line_missing")
     if not spoken:
-        return Unusable("no_dialogue", "a question without an answer, or an answer without a question")
+        return Rejected("no_dialogue", "a question without an answer, or an answer without a question")
     pairs = [(asked[1], answered[1]) for asked, answered in zip(spoken[::2], spoken[1::2], strict=True)]
     if max_turns and len(pairs) > max_turns:
         pairs = pairs[:max_turns]

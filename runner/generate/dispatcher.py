@@ -9,17 +9,17 @@ from contextlib import contextmanager, suppress
 
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_attempt
 
-from ...schemas.base.errors import GateError, Interrupted, Mark, Problem, UserError
+from ...schemas.base.errors import GateError, Interrupted, Location, Problem, UserError
 from ...schemas.generate_sections import Limits
 from .client import CallFailed, Client
 from .limits import Budget, CeilingReached, Pace, cost, wait
-from .provider_requests import Asked, Reply, Request
+from .provider_requests import ProviderRequest, Reply, Request
 from .providers import Endpoint
 from .request_log import Entry, RequestLog
 
 HOPELESS = 10  # requests of one provider that fail one after the other, each after all its retries
 
-AskedOf = Callable[[Request, int], tuple[Endpoint, Asked]]
+AskedOf = Callable[[Request, int], tuple[Endpoint, ProviderRequest]]
 Usable = Callable[[Request, Reply], bool]
 
 
@@ -85,13 +85,13 @@ class Filling:
             if reply is None or usable(request, reply):
                 return
 
-    async def _answer(self, endpoint: Endpoint, asked: Asked) -> Reply | None:
+    async def _answer(self, endpoint: Endpoint, asked: ProviderRequest) -> Reply | None:
         """The reply, on disk; None when every try failed, or when asking has stopped."""
         try:
             reserved = await self.budget.reserve(asked, endpoint.price)
         except CeilingReached as ceiling:
             hint = "raise the limit and start again: what was answered is not asked again"
-            self._stop(GateError(Problem(Mark(""), str(ceiling), hint, "ceiling")))
+            self._stop(GateError(Problem(Location(""), str(ceiling), hint, "ceiling")))
             return None
         reply, paid = None, None
         try:
@@ -106,7 +106,7 @@ class Filling:
             await self.budget.settle(reserved, reply, paid)
         return reply
 
-    async def _tried(self, endpoint: Endpoint, asked: Asked) -> Entry | None:
+    async def _tried(self, endpoint: Endpoint, asked: ProviderRequest) -> Entry | None:
         enough = stop_after_attempt(self.limits.retries + 1)
 
         def stop(state: RetryCallState) -> bool:
@@ -151,7 +151,7 @@ class Filling:
         if error.ends or self.failing[endpoint] >= HOPELESS:
             often = "" if error.ends else f" ({HOPELESS} requests in a row failed)"
             hint = "mend it and start again: what was answered is not asked again"
-            self._stop(UserError(Problem(Mark(endpoint.name), f"{error}{often}", hint, "provider")))
+            self._stop(UserError(Problem(Location(endpoint.name), f"{error}{often}", hint, "provider")))
 
     def _stop(self, why: UserError) -> None:
         self.stopped = self.stopped or why
@@ -165,7 +165,7 @@ class Filling:
         def interrupt(number: int) -> None:
             if self.stopped and task:
                 task.cancel()
-            self._stop(Interrupted(Problem(Mark(""), f"generating was stopped by {signal.Signals(number).name}", hint, "interrupted")))
+            self._stop(Interrupted(Problem(Location(""), f"generating was stopped by {signal.Signals(number).name}", hint, "interrupted")))
 
         numbers = (signal.SIGINT, signal.SIGTERM)
         with suppress(ValueError, RuntimeError):  # signals are for the main thread only

@@ -10,7 +10,7 @@ from ..evaluation.metrics.cl100k import count_tokens
 from ..models.reference import resolve_target
 from .job import Job
 from .limits import cost
-from .provider_requests import Given, Request
+from .provider_requests import Passthrough, Request
 from .providers import endpoint
 from .request_log import RequestLog
 
@@ -28,7 +28,7 @@ def estimate(generate: Generate, log_path: Path, runs: Path) -> dict[str, Any]:
     counts: Counter[str] = Counter(requests=0, given=0, dropped=0)
     tokens: dict[tuple[Any, ...], int] = {}
     for item in job.items():
-        counts["dropped" if isinstance(item, Drop) else "given" if isinstance(item, Given) else "requests"] += 1
+        counts["dropped" if isinstance(item, Drop) else "given" if isinstance(item, Passthrough) else "requests"] += 1
         if isinstance(item, Request):
             asked_of, asked = job.asked(item, 0, endpoints)
             facts = found[asked_of.name]

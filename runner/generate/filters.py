@@ -12,7 +12,7 @@ from rapidfuzz.distance import LCSseq
 from ...converters.sources.emogpt import is_terminated
 from ...converters.sources.emollm import REFUSAL
 from ...schemas.generate_sections import Filters
-from .provider_requests import Reply, Unusable
+from .provider_requests import Rejected, Reply
 
 _WORD = re.compile(r"[぀-ヿ㐀-䶿一-鿿가-힯豈-﫿]|[^\W_]+(?:['’][^\W_]+)*")
 
@@ -31,21 +31,21 @@ class TextFilter:
         self.banned = [re.compile(rf"(?<!\w){re.escape(word)}(?!\w)", re.IGNORECASE) if word.isascii()
                        else re.compile(re.escape(word)) for word in filters.blacklist]  # fmt: skip
 
-    def fault(self, text: str) -> Unusable | None:
+    def fault(self, text: str) -> Rejected | None:
         """Why the text is left out; None lets it through, and compares the later ones with it."""
         said = words(text)
         filters = self.filters
         if filters.min_words and len(said) < filters.min_words:
-            return Unusable("too_short", f"{len(said)} words, at least {filters.min_words} wanted")
+            return Rejected("too_short", f"{len(said)} words, at least {filters.min_words} wanted")
         if filters.max_words and len(said) > filters.max_words:
-            return Unusable("too_long", f"{len(said)} words, at most {filters.max_words} wanted")
+            return Rejected("too_long", f"{len(said)} words, at most {filters.max_words} wanted")
         if filters.require_terminal and not is_terminated(text):
-            return Unusable("unterminated", f"ends with {text[-20:]!r}")
+            return Rejected("unterminated", f"ends with {text[-20:]!r}")
         if found := next((match for pattern in self.banned if (match := pattern.search(text))), None):
-            return Unusable("blacklisted", found.group())
+            return Rejected("blacklisted", found.group())
         if filters.max_similarity is not None:
             if (likeness := self._likeness(said)) > filters.max_similarity:
-                return Unusable("not_novel", f"ROUGE-L {likeness:.2f} with a text that is kept")
+                return Rejected("not_novel", f"ROUGE-L {likeness:.2f} with a text that is kept")
             self.kept.append((said, Counter(said)))
         return None
 
@@ -71,15 +71,15 @@ _MORE = re.compile(
 )
 
 
-def unusable(reply: Reply, refusals_are_answers: bool, keep_cut: bool) -> Unusable | None:
+def unusable(reply: Reply, refusals_are_answers: bool, keep_cut: bool) -> Rejected | None:
     """Why the reply cannot be used whatever it was asked for: refused, empty, or cut at its longest; None when it can."""
     start = reply.text.strip()[:_START]
     if reply.finish == "content_filter":
-        return Unusable("refused", "the provider's content filter")
+        return Rejected("refused", "the provider's content filter")
     if not start:
-        return Unusable("empty")
+        return Rejected("empty")
     if not refusals_are_answers and (said := REFUSAL.search(start) or _MORE.search(start)):
-        return Unusable("refused", said.group()[:60])
+        return Rejected("refused", said.group()[:60])
     if reply.finish == "length" and not keep_cut:
-        return Unusable("cut", f"at {reply.completion_tokens} tokens: raise sampling.max_new_tokens, or set filters.keep_cut")
+        return Rejected("cut", f"at {reply.completion_tokens} tokens: raise sampling.max_new_tokens, or set filters.keep_cut")
     return None

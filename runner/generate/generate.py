@@ -11,7 +11,7 @@ import orjson
 
 from ...converters.building.verify import own_files
 from ...schemas import VERSION
-from ...schemas.base.errors import Mark, Problem, UserError
+from ...schemas.base.errors import Location, Problem, UserError
 from ...schemas.base.files import NewFile, new_folder, write_atomically
 from ...schemas.generate_sections import Generate, Provider
 from ..models.reference import resolve_target
@@ -128,7 +128,7 @@ def opened(path: Path) -> Iterator[RequestLog]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             hint = "wait for it, or stop it"
-            raise UserError(Problem(Mark(str(path)), "is in use by another process that generates", hint, "locked")) from None
+            raise UserError(Problem(Location(str(path)), "is in use by another process that generates", hint, "locked")) from None
         log = RequestLog(path)
         try:
             yield log

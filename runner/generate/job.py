@@ -14,7 +14,7 @@ from ...converters.reading.records import Drop, Row
 from ...schemas.generate_sections import Generate, Sampling
 from .filters import unusable
 from .prompts import Prompt, load_prompt
-from .provider_requests import Asked, Given, Made, Reply, Request, Unusable
+from .provider_requests import Passthrough, ProviderRequest, Rejected, Reply, Request, Rows
 from .providers import Endpoint
 from .tasks import Task, task
 
@@ -33,7 +33,7 @@ class Job(NamedTuple):
         """The job, its prompt read. Raises UserError when that is no prompt."""
         return cls(generate, task(generate.task), load_prompt(generate.prompt) if generate.prompt else None)
 
-    def items(self) -> Iterator[Request | Given | Drop]:
+    def items(self) -> Iterator[Request | Passthrough | Drop]:
         """What is asked, given and dropped, in the order of the input; the same at every call."""
         unread: list[Drop] = []
         rows = self._rows(unread)
@@ -55,17 +55,17 @@ class Job(NamedTuple):
             else:
                 yield row
 
-    def asked(self, request: Request, attempt: int, endpoints: Sequence[Endpoint]) -> tuple[Endpoint, Asked]:
+    def asked(self, request: Request, attempt: int, endpoints: Sequence[Endpoint]) -> tuple[Endpoint, ProviderRequest]:
         """Who is asked, and how. The seed tells repetitions and further attempts of one prompt apart."""
         endpoint = chosen(endpoints, f"{self.generate.seed} {request.row} {request.repetition}")
         seed = (self.generate.seed + request.repetition + attempt * 1_000_003) % _SEEDS
-        return endpoint, Asked(endpoint.provider, endpoint.identity, request.messages, self.generate.sampling, seed)
+        return endpoint, ProviderRequest(endpoint.provider, endpoint.identity, request.messages, self.generate.sampling, seed)
 
     def usable(self, request: Request, reply: Reply) -> bool:
         """Whether the reply gives rows."""
-        return isinstance(self.outcome(request, reply), Made)
+        return isinstance(self.outcome(request, reply), Rows)
 
-    def outcome(self, request: Request, reply: Reply) -> Made | Unusable:
+    def outcome(self, request: Request, reply: Reply) -> Rows | Rejected:
         """What the reply comes to."""
         found = unusable(reply, self.task.REFUSALS_ARE_ANSWERS, self.generate.filters.keep_cut)
         return found or self.task.made(request, reply.text, **self.generate.options)

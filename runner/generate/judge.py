@@ -14,7 +14,7 @@ from ...schemas.generate_sections import Generate, Judge
 from .assemble import signed
 from .job import as_line, judging
 from .prompts import Prompt, load_prompt, messages
-from .provider_requests import Asked, Reply, Request
+from .provider_requests import ProviderRequest, Reply, Request
 from .providers import Endpoint
 from .request_log import RequestLog
 from .usage import Account
@@ -91,11 +91,11 @@ class Judging(NamedTuple):
         places |= {"text": candidate["text"], "original": candidate["original"]}
         return Request(Row(None, *candidate["place"]), messages(self.prompt, places), 0, {})
 
-    def asked(self, request: Request, attempt: int, endpoints: Sequence[Endpoint]) -> tuple[Endpoint, Asked]:
+    def asked(self, request: Request, attempt: int, endpoints: Sequence[Endpoint]) -> tuple[Endpoint, ProviderRequest]:
         """The judge, asked again with another seed and some temperature when it gave no number."""
         sampling = judging(self.generate)._replace(temperature=0.7 if attempt else 0)
         seed = (self.generate.seed + attempt * 1_000_003) % _SEEDS
-        return endpoints[0], Asked(endpoints[0].provider, endpoints[0].identity, request.messages, sampling, seed)
+        return endpoints[0], ProviderRequest(endpoints[0].provider, endpoints[0].identity, request.messages, sampling, seed)
 
     def usable(self, request: Request, reply: Reply) -> bool:
         """Whether the reply holds a score."""

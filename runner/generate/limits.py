@@ -9,7 +9,7 @@ from tenacity.wait import wait_exponential_jitter
 
 from ...schemas.generate_sections import Limits, Price
 from .client import CallFailed
-from .provider_requests import Asked, Reply
+from .provider_requests import ProviderRequest, Reply
 from .providers import Endpoint
 from .request_log import Used
 
@@ -32,7 +32,7 @@ class Budget:
         self.under_way: list[float] = [0.0, 0.0, 0.0]
         self.changed = asyncio.Condition()
 
-    async def reserve(self, asked: Asked, price: Price | None) -> tuple[float, ...]:
+    async def reserve(self, asked: ProviderRequest, price: Price | None) -> tuple[float, ...]:
         """Set aside the most that the request can use. Raises CeilingReached when that is too much and nothing is under way."""
         most = (1.0, float(asked.most_tokens()), cost(price, asked.most_prompt_tokens(), asked.sampling.max_new_tokens) or 0.0)
         async with self.changed:
@@ -72,7 +72,7 @@ class Pace:
         self.tokens = AsyncLimiter(endpoint.tokens_per_minute, 60) if endpoint.tokens_per_minute else None
         self.resume_at = 0.0
 
-    async def turn(self, asked: Asked) -> None:
+    async def turn(self, asked: ProviderRequest) -> None:
         """Wait until the request may be sent."""
         if self.requests:
             await self.requests.acquire()

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import orjson
 
-from ...schemas.base.errors import Mark, Problem, UserError
+from ...schemas.base.errors import Location, Problem, UserError
 from ..models.reference import resolve_target
 
 _TAIL = 12
@@ -33,7 +33,7 @@ def served(name: str, runs: Path) -> Iterator[tuple[str, str]]:
         line = child.stdout.readline()
         if not line:
             said = child.stderr.read().decode("utf-8", "replace").strip().splitlines()[-_TAIL:]
-            raise UserError(Problem(Mark(name), "cannot be served:\n" + "\n".join(f"    | {text}" for text in said), rule="no-model"))
+            raise UserError(Problem(Location(name), "cannot be served:\n" + "\n".join(f"    | {text}" for text in said), rule="no-model"))
         yield orjson.loads(line)["base_url"], target.identity
     finally:
         child.kill()

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ...converters.sources.turns import fill
-from ...schemas.base.errors import Mark, Problem, UserError
+from ...schemas.base.errors import Location, Problem, UserError
 from ...schemas.extends import SHIPPED, SUFFIXES
 from ...schemas.validation import check_document
 from ...schemas.yaml_source import parse_yaml, read_text
@@ -44,7 +44,7 @@ def load_prompt(name: str) -> Prompt:
     path = Path(name) if Path(name).suffix in SUFFIXES else PROMPTS / f"{name}.yml"
     if path.parent == PROMPTS and not path.is_file():
         shipped = ", ".join(sorted(found.stem for found in PROMPTS.glob("*.yml")))
-        raise UserError(Problem(Mark(name), "no such prompt", f"give a .yml file, or one of: {shipped}", "no-such-prompt"))
+        raise UserError(Problem(Location(name), "no such prompt", f"give a .yml file, or one of: {shipped}", "no-such-prompt"))
     document = parse_yaml(read_text(path), str(path))
     if problems := check_document(document, "prompt"):
         raise UserError(*problems)
@@ -58,7 +58,7 @@ def messages(prompt: Prompt, places: dict[str, Any]) -> tuple[Message, ...]:
     if missing := sorted(prompt.places - set(places)):
         known = ", ".join(f"{{{name}}}" for name in sorted(places))
         what = f"{{{missing[0]}}} is filled by nothing"
-        raise UserError(Problem(Mark(prompt.name), what, f"known here: {known}", "prompt-place"))
+        raise UserError(Problem(Location(prompt.name), what, f"known here: {known}", "prompt-place"))
     parts = (("system", prompt.system), ("user", prompt.user))
     return tuple({"role": role, "content": fill(text, **places)} for role, text in parts if text)
 

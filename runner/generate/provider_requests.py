@@ -23,14 +23,14 @@ class Request(NamedTuple):
     about: dict[str, Any]
 
 
-class Given(NamedTuple):
+class Passthrough(NamedTuple):
     """Rows that need no model."""
 
     row: Row
     rows: list[dict[str, Any]]
 
 
-class Made(NamedTuple):
+class Rows(NamedTuple):
     """The rows of a usable reply, the text that filters look at, and what was mended on the way (counted)."""
 
     rows: list[dict[str, Any]]
@@ -38,7 +38,7 @@ class Made(NamedTuple):
     mended: tuple[str, ...] = ()
 
 
-class Unusable(NamedTuple):
+class Rejected(NamedTuple):
     """Why a reply gives no row."""
 
     reason: str
@@ -55,7 +55,7 @@ class Reply(NamedTuple):
     metered: bool = True
 
 
-class Asked(NamedTuple):
+class ProviderRequest(NamedTuple):
     """A request as it goes to one provider: everything that decides about the reply."""
 
     provider: str

@@ -12,8 +12,8 @@ from typing import NamedTuple
 
 import orjson
 
-from ...schemas.base.errors import Mark, Problem, UserError
-from .provider_requests import Asked, Reply
+from ...schemas.base.errors import Location, Problem, UserError
+from .provider_requests import ProviderRequest, Reply
 
 _TABLES = """
 create table if not exists replies (
@@ -31,7 +31,7 @@ create index if not exists failures_of_key on failures (key);
 class Entry(NamedTuple):
     """An answer for the log."""
 
-    asked: Asked
+    asked: ProviderRequest
     reply: Reply
     cost: float | None
     currency: str | None
@@ -58,7 +58,7 @@ class RequestLog:
             # A reply that was paid for survives a loss of power too.
             self.database.executescript("pragma journal_mode=wal; pragma synchronous=full;" + _TABLES)
         except sqlite3.DatabaseError as error:
-            raise UserError(Problem(Mark(str(path)), f"is no log of requests: {error}", "move it away", "damaged")) from None
+            raise UserError(Problem(Location(str(path)), f"is no log of requests: {error}", "move it away", "damaged")) from None
         path.chmod(0o600)
 
     def close(self) -> None:
@@ -77,7 +77,7 @@ class RequestLog:
         with self._transaction():
             self.database.executemany(f"insert or replace into replies values ({', '.join('?' * 16)})", map(_row, entries))
 
-    def fail(self, asked: Asked, error: str, again: bool) -> None:
+    def fail(self, asked: ProviderRequest, error: str, again: bool) -> None:
         """Write that a try failed."""
         row = (asked.key, asked.provider, asked.model, error, again, time.time())
         self.database.execute("insert into failures values (?, ?, ?, ?, ?, ?)", row)

@@ -9,12 +9,12 @@ import orjson
 
 from ...converters.reading.files import source_files
 from ...schemas import VERSION
-from ...schemas.base.errors import Mark, Problem, UserError
+from ...schemas.base.errors import Location, Problem, UserError
 from ...schemas.base.hashing import file_sha256, key_of
 from ...schemas.extends import shipped_recipes
 from ...schemas.generate_rules import ROWS
 from ...schemas.generate_sections import Generate
-from ...schemas.recipe import Loaded
+from ...schemas.recipe import LoadedRecipe
 from ...schemas.sections import Data
 from ..models.reference import resolve_target
 from ..runtime.console import Display
@@ -33,13 +33,13 @@ class Places(NamedTuple):
     log: Path
 
 
-def places(loaded: Loaded, root: Path) -> Places:
+def places(loaded: LoadedRecipe, root: Path) -> Places:
     """The folder of rows and the log; a rehearsal has its own."""
-    suffix = "_rehearsal" if loaded.is_rehearsal else ""
+    suffix = "_rehearsal" if loaded.is_smoke else ""
     return Places(root / loaded.recipe.name / f"generated{suffix}", root / loaded.recipe.name / f"requests{suffix}.sqlite")
 
 
-def with_rows(loaded: Loaded, root: Path, display: Display, run: RunFolder | None = None) -> Loaded:
+def with_rows(loaded: LoadedRecipe, root: Path, display: Display, run: RunFolder | None = None) -> LoadedRecipe:
     """The recipe with the rows that its generate section makes as an ordinary file; they are made now where they are not there yet.
 
     A run keeps its own copy, and a run that has one asks for nothing again, whatever was generated since. Raises what generating raises.
@@ -72,7 +72,7 @@ def _make(generate: Generate, found: Places, root: Path, display: Display) -> No
         display.say(*line)
 
 
-def _reading(loaded: Loaded, rows: Path) -> Loaded:
+def _reading(loaded: LoadedRecipe, rows: Path) -> LoadedRecipe:
     """The recipe with the file as the source of what is generated."""
     return loaded._replace(recipe=loaded.recipe._replace(data=named(loaded.recipe.data, rows)))
 
@@ -104,13 +104,13 @@ def generated_facts(generate: Generate, runs: Path) -> list[Any]:
     return [VERSION, task(generate.task).VERSION, section, judge, files, loaded, people, models]
 
 
-def already_generated(loaded: Loaded, root: Path) -> Data:
+def already_generated(loaded: LoadedRecipe, root: Path) -> Data:
     """The data section with the rows as an ordinary file. Raises UserError where they have not been made yet."""
     rows = places(loaded, root).rows / ROWS_FILE
     if _named(loaded.recipe.data) and not rows.is_file():
-        name = (loaded.path.stem if loaded.path in shipped_recipes() else str(loaded.path)) + " --smoke" * loaded.is_rehearsal
+        name = (loaded.path.stem if loaded.path in shipped_recipes() else str(loaded.path)) + " --smoke" * loaded.is_smoke
         hint = f"recipe generate {name} makes them; recipe run does it by itself"
-        raise UserError(Problem(Mark(str(rows)), "the rows have not been generated yet", hint, "not-generated"))
+        raise UserError(Problem(Location(str(rows)), "the rows have not been generated yet", hint, "not-generated"))
     return named(loaded.recipe.data, rows)
 
 

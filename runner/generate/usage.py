@@ -5,7 +5,7 @@ from typing import Any
 
 from ...converters.building.pipeline import check_budget
 from ...converters.building.row_counts import Ledger
-from .provider_requests import Made, Unusable
+from .provider_requests import Rejected, Rows
 from .providers import Endpoint
 from .request_log import RequestLog
 
@@ -37,10 +37,10 @@ class Account:
                 price = reply.prompt_tokens * endpoint.price.input + reply.completion_tokens * endpoint.price.output
                 self.costs[endpoint.name][endpoint.price.currency] += price / 1_000_000  # pyright: ignore[reportArgumentType]
 
-    def ended(self, endpoint: Endpoint, outcome: Made | Unusable, filtered: bool = False) -> None:
+    def ended(self, endpoint: Endpoint, outcome: Rows | Rejected, filtered: bool = False) -> None:
         """Count how a request ended."""
         self.requests += 1
-        named = "kept" if isinstance(outcome, Made) else "filtered" if filtered else outcome.reason
+        named = "kept" if isinstance(outcome, Rows) else "filtered" if filtered else outcome.reason
         self.providers[endpoint.name]["requests"] += 1
         self.providers[endpoint.name][named if named in _COUNTED else "unusable"] += 1
 

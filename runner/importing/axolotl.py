@@ -1,7 +1,7 @@
 """An Axolotl configuration as a recipe: the way back of runner/rendering, by the table of keys that `recipe check` knows.
 
-A key that recipes have under the same name is taken as it is; CHANGED says what becomes of those that they say otherwise, UNSAID what
-Axolotl does about keys that the file does not name. In the end the recipe is rendered, and what is not rendered as it was is lost.
+A key that recipes have under the same name is taken as it is; HANDLERS says what becomes of those that they say otherwise, TOOL_DEFAULTS
+what Axolotl does about keys that the file does not name. In the end the recipe is rendered, and what is not rendered as it was is lost.
 """
 
 from collections.abc import Callable
@@ -33,7 +33,7 @@ REFUSED = {
     "evaluation_strategy": "Axolotl has left it: eval_strategy",
 }
 # what Axolotl does where nothing is said, and recipes do otherwise
-UNSAID: dict[str, Any] = {
+TOOL_DEFAULTS: dict[str, Any] = {
     "sequence_len": 512, "optimizer": "adamw_torch_fused", "excess_length_strategy": "drop", "save_total_limit": 4, "lora_dropout": 0.0,
     "warmup_ratio": 0.03,  # and at most 100 steps, which a recipe cannot say
 }  # fmt: skip
@@ -50,9 +50,9 @@ def read_axolotl(draft: Draft, folder: Path) -> None:
             continue
         home = table["rendered"].get(key, "")
         if value in (None, [], {}):
-            draft.say_nothing(key)
-        elif key in CHANGED:
-            CHANGED[key](draft, key, value)
+            draft.ignore(key)
+        elif key in HANDLERS:
+            HANDLERS[key](draft, key, value)
         elif key in REFUSED or key.startswith("sample_packing_"):
             why = REFUSED.get(key, "recipekit packs rows itself: each once, whole")
             say = draft.refuse if key in OTHER_TRAININGS else draft.lose
@@ -79,19 +79,19 @@ def confirm(draft: Draft) -> None:
         entry = draft.entries.get(key)
         if entry is None or key not in rendered or key == "val_set_size":  # rows are held out before they are rendered
             continue
-        if entry.fate in ("not expressible", "passed through") and same(value, rendered[key]):
+        if entry.status in ("not expressible", "passed through") and same(value, rendered[key]):
             draft.keep(key, "the recipe is rendered so")
-        elif key not in CHANGED and entry.fate == "kept" and not same(value, rendered[key]):
-            draft.take_back(entry.to[0], f"it would be {one_line(rendered[key])}")
+        elif key not in HANDLERS and entry.status == "kept" and not same(value, rendered[key]):
+            draft.unset(entry.to[0], f"it would be {one_line(rendered[key])}")
 
 
 def _put_unsaid(draft: Draft, homes: dict[str, str]) -> None:
     given = {key for key, value in draft.given.items() if value is not None}
-    left_out = {key for key in UNSAID if key.startswith("lora_") and "adapter" not in given}
+    left_out = {key for key in TOOL_DEFAULTS if key.startswith("lora_") and "adapter" not in given}
     left_out |= {"excess_length_strategy"} if draft.values["data"].get("type") == "text" else set()
     left_out |= {"warmup_ratio"} if "warmup_steps" in given or draft.given.get("lr_scheduler") == "constant" else set()
-    for key in [key for key in UNSAID if key not in given | left_out]:
-        draft.put(key, {homes[key]: UNSAID[key]}, "what Axolotl does where nothing is said", "default")
+    for key in [key for key in TOOL_DEFAULTS if key not in given | left_out]:
+        draft.put(key, {homes[key]: TOOL_DEFAULTS[key]}, "what Axolotl does where nothing is said", "default")
     if "adapter" not in given:
         draft.put("adapter", {"training.adapter": "none"}, "Axolotl trains every weight where no adapter is named", "default")
     if not given & {"val_set_size", "test_datasets"}:
@@ -214,7 +214,7 @@ def _tracker(draft: Draft, key: str, value: Any) -> None:
     if value and name not in trackers:
         trackers = [*trackers, name]
     if trackers:
-        draft.put(key, {"training.trackers": trackers}, fate="renamed")
+        draft.put(key, {"training.trackers": trackers}, status="renamed")
     else:
         draft.note(key, "training.trackers", "none")
     if key == "wandb_project" and value:  # Axolotl takes it for use_wandb: true
@@ -229,7 +229,7 @@ def _plugins(draft: Draft, key: str, value: Any) -> None:
             draft.lose(f"{key}: {plugin}", "a recipe is trained with recipekit's plugin alone; its keys are Axolotl's own")
 
 
-CHANGED: dict[str, Callable[[Draft, str, Any], None]] = {
+HANDLERS: dict[str, Callable[[Draft, str, Any], None]] = {
     "adapter": _adapter, "load_in_4bit": _four_bits, "lora_target_linear": _all_linear, "lora_target_modules": _target_modules,
     "bf16": _precision, "fp16": _precision, **dict.fromkeys(ATTENTION, _attention), "eot_tokens": _end_of_turn,
     "special_tokens": _special_tokens, "val_set_size": put_held_out, "type_of_model": _model_class, "model_type": _model_class,

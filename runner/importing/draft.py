@@ -17,7 +17,7 @@ class Entry(NamedTuple):
     """A key of the configuration as it stands there, what has become of it, the keys of the recipe that hold it now, and why."""
 
     key: str
-    fate: Fate
+    status: Fate
     to: tuple[str, ...] = ()
     why: str = ""
 
@@ -32,7 +32,7 @@ class Draft:
         self.entries: dict[str, Entry] = {}
         self.problems: list[Problem] = []
 
-    def put(self, key: str, homes: dict[str, Any], why: str = "", fate: Fate | None = None) -> None:
+    def put(self, key: str, homes: dict[str, Any], why: str = "", status: Fate | None = None) -> None:
         """Set keys of the recipe, unless its schema refuses a value."""
         if refused := [f"{home}: {what}" for home, value in homes.items() if (what := _refusal(home, value))]:
             default = subschema(schema("recipe"), tuple(next(iter(homes)).split("."))).get("default")
@@ -47,7 +47,7 @@ class Draft:
                 here = here.setdefault(section, {})
             here[last] = value
         kept = len(homes) == 1 and next(iter(homes)).rpartition(".")[2] == key
-        self.entries[key] = Entry(key, fate or ("kept" if kept else "renamed"), tuple(homes), why)
+        self.entries[key] = Entry(key, status or ("kept" if kept else "renamed"), tuple(homes), why)
 
     def _at(self, home: str) -> Any:
         here: Any = self.values
@@ -72,9 +72,9 @@ class Draft:
         """The recipe cannot say this, and without it would be another training altogether."""
         self.lose(key, why)
         what = f"{key}: {one_line(self.given[key])}: {why}: without it this is another training"
-        self.problems.append(Problem(self.source.mark((key,)), what, rule="another-training"))
+        self.problems.append(Problem(self.source.location((key,)), what, rule="another-training"))
 
-    def say_nothing(self, key: str) -> None:
+    def ignore(self, key: str) -> None:
         """The key stands there without a value."""
         self.entries[key] = Entry(key, "no value")
 
@@ -83,9 +83,9 @@ class Draft:
         self.values.get("axolotl", {}).pop(key, None)
         self.entries[key] = Entry(key, "kept", (), why)
 
-    def take_back(self, home: str, why: str) -> bool:
+    def unset(self, home: str, why: str) -> bool:
         """Take a key out of the recipe again, with all that came of the same key of the configuration; False where it came of none."""
-        keys = [entry.key for entry in self.entries.values() if home in entry.to and entry.fate in ("kept", "renamed", "default")]
+        keys = [entry.key for entry in self.entries.values() if home in entry.to and entry.status in ("kept", "renamed", "default")]
         if home in _REQUIRED or not keys:
             return False
         for key in keys:

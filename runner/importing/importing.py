@@ -4,7 +4,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from ...schemas.base.errors import Mark, Problem, UserError
+from ...schemas.base.errors import Location, Problem, UserError
 from ...schemas.recipe import problems_of
 from ...schemas.rules import RULES
 from ...schemas.yaml_source import Document, KeyPath, parse_yaml, read_text
@@ -20,21 +20,21 @@ class Imported(NamedTuple):
     """The recipe's text, what became of each key with its place, and the problems that the recipe still has."""
 
     text: str
-    account: list[tuple[Mark, Entry]]
+    account: list[tuple[Location, Entry]]
     problems: list[Problem]
 
     @property
     def counts(self) -> dict[str, int]:
         """How many keys each fate has."""
-        found = Counter(entry.fate for _, entry in self.account)
-        return {fate: found[fate] for fate in FATES if found[fate]}
+        found = Counter(entry.status for _, entry in self.account)
+        return {status: found[status] for status in FATES if found[status]}
 
 
 def import_config(path: Path, tool: Tool | None, name: str, folder: Path) -> Imported:
     """The recipe called `name` that the configuration stands for, as it would stand in the folder. Raises UserError for what is none."""
     source = parse_yaml(read_text(path), str(path))
     if not isinstance(source.data, dict):
-        raise UserError(Problem(source.mark(()), "is no configuration: it has no keys", "give an Axolotl or LLaMA-Factory YAML file"))
+        raise UserError(Problem(source.location(()), "is no configuration: it has no keys", "give an Axolotl or LLaMA-Factory YAML file"))
     draft = Draft(source, name)
     if (tool or _tool(source)) == "axolotl":
         read_axolotl(draft, folder)
@@ -56,25 +56,25 @@ def _tool(source: Document) -> Tool:
     if "model_name_or_path" in source.data and ("stage" in source.data or "finetuning_type" in source.data):
         return "llamafactory"
     hint = "say it: --from axolotl, --from llamafactory"
-    raise UserError(Problem(source.mark(()), "cannot be told which tool this configuration is of", hint, "unknown-tool"))
+    raise UserError(Problem(source.location(()), "cannot be told which tool this configuration is of", hint, "unknown-tool"))
 
 
 def _prune(draft: Draft) -> None:
     """Take back what recipes refuse because it has no effect or cannot work, with the rule's words as the reason."""
     while recipe := draft.recipe():
         found = [finding for rule in RULES for finding in rule(recipe)]
-        if not any(draft.take_back(dotted(finding.path), f"{finding.what}: {finding.hint}") for finding in found):
+        if not any(draft.unset(dotted(finding.path), f"{finding.what}: {finding.hint}") for finding in found):
             return
 
 
-def _place(source: Document, key: str) -> Mark:
+def _place(source: Document, key: str) -> Location:
     """Where the key stands; the file alone for what it does not say."""
     path: KeyPath = tuple(int(part) if part.isdigit() else part for part in key.partition(":")[0].split("."))
-    return source.mark(path, key=True) if path[0] in source.data else source.mark(())._replace(line=0, column=0)
+    return source.location(path, key=True) if path[0] in source.data else source.location(())._replace(line=0, column=0)
 
 
 def _head(path: Path, draft: Draft) -> str:
-    lost = [f"#   {entry.key}: {entry.why}" for entry in draft.entries.values() if entry.fate == "not expressible"]
+    lost = [f"#   {entry.key}: {entry.why}" for entry in draft.entries.values() if entry.status == "not expressible"]
     said = ["# What it says and a recipe cannot:", *lost] if lost else []
     return "\n".join([f"# Imported from {path.name}.", *said, ""]).replace("\r", " ") + "\n"
 
@@ -82,8 +82,8 @@ def _head(path: Path, draft: Draft) -> str:
 def as_json(imported: Imported) -> dict[str, Any]:
     """Plain values of the account and the problems."""
     keys = [
-        {"key": entry.key, "line": mark.line, "fate": entry.fate, "to": list(entry.to), "why": entry.why}
-        for mark, entry in imported.account
+        {"key": entry.key, "line": location.line, "fate": entry.status, "to": list(entry.to), "why": entry.why}
+        for location, entry in imported.account
     ]
-    problems = [{"place": str(problem.mark), "what": problem.what, "hint": problem.hint} for problem in imported.problems]
+    problems = [{"place": str(problem.location), "what": problem.what, "hint": problem.hint} for problem in imported.problems]
     return {"counts": imported.counts, "keys": keys, "problems": problems}

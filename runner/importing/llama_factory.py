@@ -15,7 +15,7 @@ from .draft import Draft
 
 SECTIONS = ("model", "training")
 # what LLaMA-Factory does where nothing is said, and recipes do otherwise: its key -> value
-UNSAID: dict[str, Any] = {
+TOOL_DEFAULTS: dict[str, Any] = {
     "learning_rate": 5e-5, "num_train_epochs": 3, "lr_scheduler_type": "linear", "per_device_train_batch_size": 8, "lora_rank": 8,
     "lora_dropout": 0, "lora_target": "all",
 }  # fmt: skip
@@ -29,14 +29,14 @@ def read_llama_factory(draft: Draft, folder: Path) -> None:
     _put_datasets(draft, folder)
     for key, value in given.items():
         if value in (None, [], {}):
-            draft.say_nothing(key)
-        elif key in CHANGED:
-            CHANGED[key](draft, key, value)
+            draft.ignore(key)
+        elif key in HANDLERS:
+            HANDLERS[key](draft, key, value)
         elif key not in draft.entries:
             home = home_of(key)
             draft.put(key, {home: value}) if home else draft.lose(key, "a recipe has nothing like it")
     lora = given.get("finetuning_type", "lora") == "lora"
-    for key, value in UNSAID.items():
+    for key, value in TOOL_DEFAULTS.items():
         if given.get(key) is None and (lora or not key.startswith("lora_")):
             _put_default(draft, key, {home_of(key): "all-linear" if key == "lora_target" else value})
     if lora and given.get("lora_alpha") is None:
@@ -165,7 +165,7 @@ def _trackers(draft: Draft, key: str, value: Any) -> None:
     draft.put(key, {"training.trackers": names})
 
 
-CHANGED: dict[str, Callable[[Draft, str, Any], None]] = {
+HANDLERS: dict[str, Callable[[Draft, str, Any], None]] = {
     "finetuning_type": _method, "quantization_bit": _bits, "lora_target": _layers, "bf16": _precision, "fp16": _precision,
     "pure_bf16": _precision, "val_size": _held_out, "stage": _stage, "report_to": _trackers, "deepspeed": put_deepspeed,
     "flash_attn": lambda draft, key, value: draft.put(key, {"model.attn_implementation": FLASH.get(str(value), value)}),

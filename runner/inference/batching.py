@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..worker.decoding import Reply, decode
-from ..worker.loading import Served
+from ..worker.loading import LoadedModel
 
 GATHER_SECONDS = 0.02  # requests that were sent together arrive within this
 
@@ -15,7 +15,7 @@ GATHER_SECONDS = 0.02  # requests that were sent together arrive within this
 class Batcher:
     """A thread that decodes batches of what waits. `on_failure` is told of each reply that an error ended."""
 
-    def __init__(self, served: Served, max_batch: int, on_failure: Callable[[Reply, BaseException], object]) -> None:
+    def __init__(self, served: LoadedModel, max_batch: int, on_failure: Callable[[Reply, BaseException], object]) -> None:
         self.served, self.max_batch, self.on_failure = served, max_batch, on_failure
         self.waiting: queue.Queue[Reply | None] = queue.Queue()
         self.batches: list[int] = []
@@ -59,16 +59,16 @@ class Batcher:
         return batch
 
 
-class GrowingText:
+class StreamingDecoder:
     """What has been told of a reply, in `text`. A character of which only some bytes are there waits for the rest."""
 
     def __init__(self, tokenizer: Any) -> None:
         self.tokenizer, self.text = tokenizer, ""
 
-    def new(self, token_ids: Sequence[int], is_whole: bool) -> str:
+    def new(self, token_ids: Sequence[int], outputs_are_intact: bool) -> str:
         """The text that the reply's tokens so far have added since it was last asked for."""
         text = self.tokenizer.decode(token_ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
-        if text.endswith("\ufffd") and not is_whole:
+        if text.endswith("\ufffd") and not outputs_are_intact:
             return ""
         told, self.text = self.text, text
         return text[len(told) :]

@@ -9,7 +9,7 @@ from typing import BinaryIO, NoReturn, Protocol
 
 import click
 
-from ...schemas.base.errors import Mark, Problem, UserError
+from ...schemas.base.errors import Location, Problem, UserError
 
 PROMPT = "> "
 
@@ -53,9 +53,9 @@ def answer_piped(session: Answering, stream: BinaryIO) -> None:
             if _answer(session, raw.decode()) == "quit":
                 return
         except UnicodeDecodeError:
-            raise UserError(Problem(Mark("stdin", number), "is not UTF-8", rule="encoding")) from None
+            raise UserError(Problem(Location("stdin", number), "is not UTF-8", rule="encoding")) from None
         except UserError as error:
-            raise UserError(*(problem._replace(mark=Mark("stdin", number)) for problem in error.problems)) from None
+            raise UserError(*(problem._replace(location=Location("stdin", number)) for problem in error.problems)) from None
 
 
 def _answer(session: Answering, line: str) -> str:

@@ -13,16 +13,16 @@ from rich.table import Table
 from rich.text import Text
 
 from .chat_session import as_json
-from .chat_stream import Speech
+from .chat_stream import ReplyStream
 
 NARROW = 80  # columns under which two replies stand below each other
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")  # what a terminal would obey
 
 
-class JsonScreen:
+class JsonRenderer:
     """One JSON object a reply, when it is whole."""
 
-    def show(self, made: Sequence[Speech], growing: Iterator[Speech]) -> None:
+    def show(self, made: Sequence[ReplyStream], growing: Iterator[ReplyStream]) -> None:
         """Wait for the replies, then print them."""
         for _ in growing:
             pass
@@ -30,13 +30,13 @@ class JsonScreen:
             click.echo(orjson.dumps(as_json(speech)))
 
 
-class PlainScreen:
+class PlainRenderer:
     """Replies as text: for a pipe, and in a terminal for one model. With two, each reply has its model's name before it."""
 
     def __init__(self, is_terminal: bool) -> None:
         self.is_terminal = is_terminal
 
-    def show(self, made: Sequence[Speech], growing: Iterator[Speech]) -> None:
+    def show(self, made: Sequence[ReplyStream], growing: Iterator[ReplyStream]) -> None:
         """One reply as it comes; two when both are there. However it ends, the line does."""
         try:
             for speech in growing:
@@ -55,25 +55,25 @@ class PlainScreen:
         sys.stdout.flush()
 
 
-class BesideScreen:
+class BesideRenderer:
     """Two replies growing in columns, or below each other in a narrow terminal."""
 
     def __init__(self, console: Console) -> None:
         self.console = console
 
-    def show(self, made: Sequence[Speech], growing: Iterator[Speech]) -> None:
+    def show(self, made: Sequence[ReplyStream], growing: Iterator[ReplyStream]) -> None:
         """Both, until both have ended."""
         with Live(console=self.console, refresh_per_second=12, get_renderable=self._growing(made)):
             for _ in growing:
                 pass
         tell_ends(made)
 
-    def _growing(self, made: Sequence[Speech]) -> Callable[[], RenderableType]:
+    def _growing(self, made: Sequence[ReplyStream]) -> Callable[[], RenderableType]:
         """The replies as they stand; not to the right edge, where the `^C` of a person who stops them would begin another line."""
         return lambda: Constrain(beside(made, self.console.width), self.console.width - len("^C") - 1)
 
 
-def beside(made: Sequence[Speech], width: int) -> RenderableType:
+def beside(made: Sequence[ReplyStream], width: int) -> RenderableType:
     """The replies as they stand, each under its model's name."""
     cells = [(Text(speech.speaker.name, style="bold"), Text(visible(speech.text.strip()) or "…")) for speech in made]
     if width < NARROW:
@@ -86,7 +86,7 @@ def beside(made: Sequence[Speech], width: int) -> RenderableType:
     return table
 
 
-def tell_ends(made: Sequence[Speech]) -> None:
+def tell_ends(made: Sequence[ReplyStream]) -> None:
     """On stderr: how many tokens each reply has, how long they took, and why it ended before its end."""
     for speech in made:
         count = len(speech.token_ids)

@@ -7,14 +7,14 @@ from typing import Any, Protocol
 from ...schemas.base.errors import UserError
 from ..worker.packing import document_ids
 from .chat_settings import Settings
-from .chat_stream import Speaker, Speech, listen, speeches
+from .chat_stream import ChatModel, ReplyStream, listen, speeches
 from .protocol import usage
 
 
-class Screen(Protocol):
+class Renderer(Protocol):
     """Where replies are shown."""
 
-    def show(self, made: Sequence[Speech], growing: Iterator[Speech]) -> None:
+    def show(self, made: Sequence[ReplyStream], growing: Iterator[ReplyStream]) -> None:
         """Show the replies while they grow, to their end."""
         ...
 
@@ -25,7 +25,7 @@ class Session:
     A model without a chat template, or one trained on texts (`continues`), goes on with each line as with the beginning of a document.
     """
 
-    def __init__(self, speakers: Sequence[Speaker], settings: Settings, continues: bool, screen: Screen) -> None:
+    def __init__(self, speakers: Sequence[ChatModel], settings: Settings, continues: bool, screen: Renderer) -> None:
         self.speakers, self.settings, self.continues, self.screen = speakers, settings, continues, screen
         self.messages: list[dict[str, str]] = []
         commands = "/quit ends" if continues else "/reset begins anew, /system TEXT sets the system prompt, /quit ends"
@@ -70,7 +70,7 @@ class Session:
             raise UserError(f"the model's chat template refuses the messages: {error}") from None
 
 
-def as_json(speech: Speech) -> dict[str, Any]:
+def as_json(speech: ReplyStream) -> dict[str, Any]:
     """A reply with what it was made with. `seed` makes it again."""
     counts = usage(len(speech.reply.prompt_ids), len(speech.token_ids))
     return {"model": speech.speaker.name, "reply": speech.text, "finish_reason": speech.finish, "seed": speech.reply.seed, "usage": counts}

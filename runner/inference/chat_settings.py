@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from ...schemas.base.errors import UserError
 from ...schemas.recipe import load_recipe
 from ...schemas.sections import Generation
-from ..models.reference import Target
+from ..models.reference import ModelReference
 
 
 class Settings(NamedTuple):
@@ -28,7 +28,7 @@ class Settings(NamedTuple):
         return ", ".join([*shown, f"at most {self.max_new_tokens} tokens a reply"])
 
 
-def settings_of(target: Target, given: dict[str, Any]) -> Settings:
+def settings_of(target: ModelReference, given: dict[str, Any]) -> Settings:
     """The settings for the model; `given` holds what the command line says, None where it says nothing.
 
     Raises UserError where something is said that has no effect.

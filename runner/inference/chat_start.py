@@ -7,16 +7,16 @@ import click
 from rich.console import Console
 
 from ...schemas.base.errors import UserError
-from ..models.reference import Target, base_of
+from ..models.reference import ModelReference, base_of
 from ..worker.loading import load
-from .chat_render import BesideScreen, JsonScreen, PlainScreen
-from .chat_session import Screen, Session
+from .chat_render import BesideRenderer, JsonRenderer, PlainRenderer
+from .chat_session import Renderer, Session
 from .chat_settings import Settings
-from .chat_stream import Speaker
+from .chat_stream import ChatModel
 from .classify import Classifier
 
 
-def opened(target: Target, settings: Settings, beside_base: bool, as_json: bool, is_terminal: bool) -> Session | Classifier:
+def opened(target: ModelReference, settings: Settings, beside_base: bool, as_json: bool, is_terminal: bool) -> Session | Classifier:
     """The session, its models loaded. `is_terminal` says that a person reads the replies where they are printed."""
     _quiet()
     click.echo(f"loading   {target.note}", err=True)
@@ -24,15 +24,15 @@ def opened(target: Target, settings: Settings, beside_base: bool, as_json: bool,
         if beside_base:
             raise UserError("--beside-base has no effect: before it is trained, the head of a classifier is random numbers")
         return Classifier(target, as_json)
-    bases = [Speaker("base", load(base_of(target), chats=False))] if beside_base else []
-    tuned = Speaker("tuned" if target.run else target.name, load(target, chats=target.kind == "chat"))
+    bases = [ChatModel("base", load(base_of(target), chats=False))] if beside_base else []
+    tuned = ChatModel("tuned" if target.run else target.name, load(target, chats=target.kind == "chat"))
     continues = target.kind == "text" or not tuned.served.tokenizer.chat_template
     if continues and settings.system:
         raise UserError(f"--system has no effect: {target.name} has no chat template, it goes on with a text", hint="leave it away")
     return Session([*bases, tuned], settings, continues, _screen(beside_base, as_json, is_terminal))
 
 
-def announce(target: Target, settings: Settings, session: Any) -> None:
+def announce(target: ModelReference, settings: Settings, session: Any) -> None:
     """How it is talked with, on stderr."""
     if isinstance(session, Classifier):
         click.echo(f"labels    {', '.join(session.labels)}", err=True)
@@ -53,9 +53,9 @@ def _quiet() -> None:
         logging.getLogger(name).setLevel(logging.ERROR)
 
 
-def _screen(beside_base: bool, as_json: bool, is_terminal: bool) -> Screen:
+def _screen(beside_base: bool, as_json: bool, is_terminal: bool) -> Renderer:
     if as_json:
-        return JsonScreen()
+        return JsonRenderer()
     if beside_base and is_terminal:
-        return BesideScreen(Console())
-    return PlainScreen(is_terminal)
+        return BesideRenderer(Console())
+    return PlainRenderer(is_terminal)

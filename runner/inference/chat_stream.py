@@ -8,15 +8,15 @@ from typing import Any
 
 from ...schemas.base.errors import UserError
 from ..worker.decoding import Reply
-from ..worker.loading import Served
-from .batching import Batcher, GrowingText
+from ..worker.loading import LoadedModel
+from .batching import Batcher, StreamingDecoder
 from .chat_settings import Settings
 
 
-class Speaker:
+class ChatModel:
     """A model and the thread that decodes it."""
 
-    def __init__(self, name: str, served: Served) -> None:
+    def __init__(self, name: str, served: LoadedModel) -> None:
         self.name, self.served = name, served
         self.error: BaseException | None = None
         self.batcher = Batcher(served, 1, self._failed)
@@ -27,13 +27,13 @@ class Speaker:
         reply.on_token(reply)
 
 
-class Speech:
+class ReplyStream:
     """A reply as it grows: `text` is what can be shown of it, `part` what came last, `finish` why it ended (stop, length,
     cancelled), `seconds` how long it has taken."""
 
-    def __init__(self, speaker: Speaker, reply: Reply) -> None:
+    def __init__(self, speaker: ChatModel, reply: Reply) -> None:
         self.speaker, self.reply = speaker, reply
-        self.growing = GrowingText(speaker.served.tokenizer)
+        self.growing = StreamingDecoder(speaker.served.tokenizer)
         self.part, self.finish, self.seconds = "", "", 0.0
         self.token_ids: list[int] = []
         self.begun = time.monotonic()
@@ -51,7 +51,7 @@ class Speech:
         self.part = self.growing.new(token_ids, bool(finish))
 
 
-def speeches(speakers: Sequence[Speaker], prompt_ids: Sequence[int], settings: Settings) -> list[Speech]:
+def speeches(speakers: Sequence[ChatModel], prompt_ids: Sequence[int], settings: Settings) -> list[ReplyStream]:
     """A reply of each speaker to the same prompt, not begun yet. Raises UserError where there is no room for any."""
     seed = settings.seed if settings.seed is not None else secrets.randbits(63)
     made = []
@@ -62,15 +62,15 @@ def speeches(speakers: Sequence[Speaker], prompt_ids: Sequence[int], settings: S
             raise UserError(what, hint="/reset begins anew")
         longest = min(settings.max_new_tokens, room)
         sampling = (settings.temperature, settings.top_p, settings.repetition_penalty, seed % 2**63)
-        made.append(Speech(speaker, Reply(list(prompt_ids), longest, *sampling)))
+        made.append(ReplyStream(speaker, Reply(list(prompt_ids), longest, *sampling)))
     return made
 
 
-def listen(made: Sequence[Speech]) -> Generator[Speech, None, None]:
+def listen(made: Sequence[ReplyStream]) -> Generator[ReplyStream, None, None]:
     """Have the replies generated, all at once; yield one each time that it has grown or ended. Whoever stops listening stops them."""
-    told: queue.SimpleQueue[tuple[Speech, list[int], str]] = queue.SimpleQueue()
+    told: queue.SimpleQueue[tuple[ReplyStream, list[int], str]] = queue.SimpleQueue()
 
-    def telling(speech: Speech) -> Any:
+    def telling(speech: ReplyStream) -> Any:
         return lambda reply: told.put((speech, list(reply.token_ids), reply.finish))
 
     try:

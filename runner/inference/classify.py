@@ -8,7 +8,7 @@ import orjson
 
 from ...schemas.base.errors import UserError
 from ...schemas.recipe import load_recipe
-from ..models.reference import Target
+from ..models.reference import ModelReference
 from ..runtime.run_folder import RunFolder
 
 
@@ -17,7 +17,7 @@ class Classifier:
 
     help = "each line is classified; /quit or Ctrl-D ends"
 
-    def __init__(self, target: Target, as_json: bool) -> None:
+    def __init__(self, target: ModelReference, as_json: bool) -> None:
         import torch
         from transformers import AutoConfig, AutoTokenizer
 

@@ -18,8 +18,8 @@ from starlette.routing import Route
 
 from ...schemas.base.errors import UserError
 from ..worker.decoding import Reply
-from ..worker.loading import Served
-from .batching import Batcher, GrowingText
+from ..worker.loading import LoadedModel
+from .batching import Batcher, StreamingDecoder
 from .protocol import BadRequest, ChatRequest, chunk, completion, error_body, read_request, usage, usage_chunk
 
 MAX_BODY = 4 << 20
@@ -30,7 +30,7 @@ KEY_NAME = "RECIPEKIT_API_KEY"
 class Chats:
     """The routes' state: the model, the thread that runs it, and how many wait."""
 
-    def __init__(self, served: Served, max_batch: int) -> None:
+    def __init__(self, served: LoadedModel, max_batch: int) -> None:
         self.served = served
         self.batcher = Batcher(served, max_batch, lambda reply, error: reply.on_token(_broken(reply, error)))
         self.under_way = 0
@@ -127,8 +127,8 @@ class Chats:
 class _Telling:
     """Tokens -> text as it grows, in the event loop."""
 
-    def __init__(self, served: Served, parts: asyncio.Queue[str | None]) -> None:
-        self.growing, self.parts = GrowingText(served.tokenizer), parts
+    def __init__(self, served: LoadedModel, parts: asyncio.Queue[str | None]) -> None:
+        self.growing, self.parts = StreamingDecoder(served.tokenizer), parts
 
     def __call__(self, token_ids: list[int] | None, finish: str) -> None:
         if token_ids is not None and (new := self.growing.new(token_ids, bool(finish))):
@@ -137,7 +137,7 @@ class _Telling:
             self.parts.put_nowait(None)
 
 
-def create_app(served: Served, max_batch: int = 16, hosts: tuple[str, ...] = ("127.0.0.1", "localhost", "[::1]")) -> Starlette:
+def create_app(served: LoadedModel, max_batch: int = 16, hosts: tuple[str, ...] = ("127.0.0.1", "localhost", "[::1]")) -> Starlette:
     """The application. `hosts` are the names that it may be called by: a web page elsewhere cannot reach it by another name."""
     chats = Chats(served, max_batch)
     routes = [
@@ -212,7 +212,7 @@ def bound(host: str, port: int) -> socket.socket:
     return listener
 
 
-def serve(served: Served, listener: socket.socket, max_batch: int = 16, hosts: tuple[str, ...] = (), log_level: str = "info") -> None:
+def serve(served: LoadedModel, listener: socket.socket, max_batch: int = 16, hosts: tuple[str, ...] = (), log_level: str = "info") -> None:
     """Answer until a signal says stop."""
     app = create_app(served, max_batch, hosts) if hosts else create_app(served, max_batch)
     config = uvicorn.Config(app, log_level=log_level, access_log=False, timeout_graceful_shutdown=5, server_header=False)

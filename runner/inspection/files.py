@@ -13,7 +13,7 @@ from ...schemas.base.files import new_folder, refuse_inputs_in
 from ..worker.tokenizers import Tokenizer
 from .inputs import Inputs
 from .inspect import Inspection
-from .previews import Previews, Shown
+from .previews import Preview, Previews
 
 SUMMARY = "inspection.json"
 PAGE = "index.html"
@@ -79,7 +79,7 @@ def tables(found: Inspection, previews: Previews) -> Iterator[tuple[str, list[Se
         yield f"repeats_{kind}", [("file", "line", "row", "other_file", "other_line", "other_row"), *told]
 
 
-def _cells(shown: Shown) -> tuple[str, str, str]:
+def _cells(shown: Preview) -> tuple[str, str, str]:
     return shown.file, shown.place, shown.row
 
 

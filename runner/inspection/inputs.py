@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from ...converters.building.pipeline import MANIFEST, build
-from ...schemas.base.errors import Mark, Problem, UserError
+from ...schemas.base.errors import Location, Problem, UserError
 from ...schemas.extends import SUFFIXES, find_recipe
 from ...schemas.recipe import load_recipe
 from ...schemas.sections import SPLITS
@@ -43,7 +43,7 @@ def find_inputs(what: str, scratch: Path, settings: tuple[str, ...] = ()) -> Inp
         recipe_path = find_recipe(what)
     except UserError:
         hint = "give a file of records, a folder that recipe convert wrote, a run's folder, or a recipe"
-        raise UserError(Problem(Mark(what), "no such file, folder or recipe", hint, "no-such-file")) from None
+        raise UserError(Problem(Location(what), "no such file, folder or recipe", hint, "no-such-file")) from None
     from ..generate.stage import already_generated
 
     loaded = load_recipe(str(recipe_path), settings)
@@ -62,5 +62,5 @@ def files_in(folder: Path) -> Inputs:
     files = {path.name: path for path in sorted(folder.iterdir()) if path.is_file() and path.name.endswith(RECORD_FILES)}
     if not files:
         hint = f"it holds no {MANIFEST} of a conversion and no {', '.join(RECORD_FILES)}"
-        raise UserError(Problem(Mark(str(folder)), "holds no files of records", hint, "no-records"))
+        raise UserError(Problem(Location(str(folder)), "holds no files of records", hint, "no-records"))
     return Inputs(folder.resolve().name, files, {})

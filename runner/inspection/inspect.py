@@ -12,7 +12,7 @@ from ..worker.tokenizers import Tokenizer
 from .distributions import Meta, Samples, Tally
 from .inputs import Inputs
 from .record_rows import fields_of, meta_of, record_rows, record_type
-from .repeats import Pair, Place, Repeats
+from .repeats import DuplicateIndex, Pair, Place
 from .text_statistics import HOW_LANGUAGES, HOW_SCRIPTS, TextFacts
 
 LISTED = 1000  # pairs of rows kept of each kind; all are counted
@@ -75,7 +75,7 @@ class _Reading:
         self.kind: RecordType = kind
         self.by = options.by
         self.text = TextFacts(kind, options.tokenizer.encode, options.languages)
-        self.repeats = Repeats(kind, scratch / "signatures" if options.near else None)
+        self.repeats = DuplicateIndex(kind, scratch / "signatures" if options.near else None)
         self.meta = Meta()
         self.bad: Counter[str] = Counter()
         self.bad_listed: list[dict[str, Any]] = []
@@ -131,7 +131,7 @@ def _how(options: Options) -> dict[str, Any]:
     return {"tokens": tokens, "scripts": HOW_SCRIPTS, "languages": languages, "near_duplicates": near}
 
 
-def find_pairs(repeats: Repeats, near: float | None) -> dict[str, PairsFound]:
+def find_pairs(repeats: DuplicateIndex, near: float | None) -> dict[str, PairsFound]:
     """Pairs of rows that say the same, by kind."""
     found = {"equal": _found(repeats, repeats.equal())}
     if repeats.kind != "text":
@@ -141,7 +141,7 @@ def find_pairs(repeats: Repeats, near: float | None) -> dict[str, PairsFound]:
     return found
 
 
-def _found(repeats: Repeats, pairs: Iterable[Pair]) -> PairsFound:
+def _found(repeats: DuplicateIndex, pairs: Iterable[Pair]) -> PairsFound:
     """Counts and the earliest LISTED pairs: the file's order is kept, whatever order they come in."""
     count, later, kept = 0, bytearray(len(repeats)), []
     for pair in pairs:

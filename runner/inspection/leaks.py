@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ...converters.reading.records import Drop
-from ...schemas.base.errors import Mark, Problem, UserError
+from ...schemas.base.errors import Location, Problem, UserError
 from .inputs import Inputs
 from .previews import Previews
 from .record_rows import fields_of, meta_of, record_rows, record_type
-from .repeats import Pair, Place, Repeats
+from .repeats import DuplicateIndex, Pair, Place
 
 KINDS = {
     "equal": "the same row",
@@ -48,8 +48,10 @@ def compare(sides: Sides, scratch: Path, near: float | None, group_by: Sequence[
     kind = record_type([path for _, path in sides.files[: sides.border]])
     other = record_type([path for _, path in sides.files[sides.border :]])
     if kind != other:
-        raise UserError(Problem(Mark(sides.files[sides.border][0]), f"holds {other} records, the other side {kind} records", rule="types"))
-    repeats = Repeats(kind, scratch / "signatures" if near else None, group_by)
+        raise UserError(
+            Problem(Location(sides.files[sides.border][0]), f"holds {other} records, the other side {kind} records", rule="types")
+        )
+    repeats = DuplicateIndex(kind, scratch / "signatures" if near else None, group_by)
     counts, bad = [0, 0], [0, 0]
     for number, (_, path) in enumerate(sides.files):
         side = int(number >= sides.border)
@@ -61,7 +63,7 @@ def compare(sides: Sides, scratch: Path, near: float | None, group_by: Sequence[
                 repeats.add(fields_of(row.value), meta_of(row.value), Place(number, row.line, row.item))
     if group_by and not repeats.owners:
         hint = "group_by names keys of meta (or text), as data.split.group_by does"
-        raise UserError(Problem(Mark(f"--group-by {' '.join(group_by)}"), "no row has this key", hint, "group-by"))
+        raise UserError(Problem(Location(f"--group-by {' '.join(group_by)}"), "no row has this key", hint, "group-by"))
     border = counts[0] - bad[0]
     found = {name: _first(pairs, limit) for name, pairs in _kinds(repeats, border, near).items()}
     rows = {name: count for name, (count, _) in found.items()}
@@ -69,7 +71,7 @@ def compare(sides: Sides, scratch: Path, near: float | None, group_by: Sequence[
     return Leaks(rows, pairs, (counts[0], counts[1]), (bad[0], bad[1]))
 
 
-def _kinds(repeats: Repeats, border: int, near: float | None) -> dict[str, Iterable[Pair]]:
+def _kinds(repeats: DuplicateIndex, border: int, near: float | None) -> dict[str, Iterable[Pair]]:
     every = range(len(repeats))
     found: dict[str, Iterable[Pair]] = {"equal": repeats.across(repeats.contents, every, border)}
     if near:

@@ -11,7 +11,7 @@ from .repeats import Place
 LENGTH = 240
 
 
-class Shown(NamedTuple):
+class Preview(NamedTuple):
     """A row as it is shown: its file's name, where it stands there, and its beginning."""
 
     file: str
@@ -34,7 +34,7 @@ class Previews:
     def __init__(self, files: list[tuple[str, Path]], places: Iterable[Place], passing: Collection[int] = ()) -> None:
         self.names = [name for name, _ in files]
         self.passing = passing
-        self.shown: dict[Place, Shown] = {}
+        self.shown: dict[Place, Preview] = {}
         wanted = set(places)
         for number, (_, path) in enumerate(files):
             last = max((place.line for place in wanted if place.file == number), default=0)
@@ -46,16 +46,16 @@ class Previews:
                 if place in wanted and isinstance(row, Row):
                     self.shown[place] = self._shown(place, row.value)
 
-    def _shown(self, place: Place, record: dict[str, Any]) -> Shown:
-        here = Shown(self.names[place.file], place.line, place.item, preview(record))
+    def _shown(self, place: Place, record: dict[str, Any]) -> Preview:
+        here = Preview(self.names[place.file], place.line, place.item, preview(record))
         return _at_origin(here, record) if place.file in self.passing else here
 
-    def at(self, place: Place) -> Shown:
+    def at(self, place: Place) -> Preview:
         """The row's file, place and beginning."""
-        return self.shown.get(place) or Shown(self.names[place.file], place.line, place.item, "")
+        return self.shown.get(place) or Preview(self.names[place.file], place.line, place.item, "")
 
 
-def _at_origin(here: Shown, record: dict[str, Any]) -> Shown:
+def _at_origin(here: Preview, record: dict[str, Any]) -> Preview:
     """Where the conversion read the row; the item stands in the id alone (`rows.json:1.3#2`)."""
     origin = meta_of(record).get("origin") or {}
     if not {"file", "line"} <= set(origin):

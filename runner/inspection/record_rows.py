@@ -8,9 +8,9 @@ from ...converters.building.chat_checks import record_fault
 from ...converters.reading.files import SourceFile
 from ...converters.reading.readers import open_file
 from ...converters.reading.records import Drop, Row
-from ...schemas.base.errors import Mark, Problem, UserError
+from ...schemas.base.errors import Location, Problem, UserError
 from ...schemas.sections import RecordType
-from .validate import told_type
+from .validate import infer_record_type
 
 RECORD_FILES = (
     ".jsonl",
@@ -26,21 +26,21 @@ def record_type(paths: list[Path]) -> RecordType:
     """The type that the first record of the files tells. Raises UserError when none does."""
     for path in paths:
         for row in raw_rows(path):
-            if isinstance(row, Row) and (kind := told_type(row.value)):
+            if isinstance(row, Row) and (kind := infer_record_type(row.value)):
                 return kind
     hint = "chat has messages, classification has text and label, text has text; `recipe convert` makes records of other rows"
-    raise UserError(Problem(Mark(str(paths[0])), "holds no record of a known type", hint, "unknown-type"))
+    raise UserError(Problem(Location(str(paths[0])), "holds no record of a known type", hint, "unknown-type"))
 
 
 def raw_rows(path: Path) -> Iterator[Row | Drop]:
     """The file's JSON values, as they stand there."""
     if not path.is_file():
-        raise UserError(Problem(Mark(str(path)), "no such data file", "a JSONL file of records", "no-such-file"))
+        raise UserError(Problem(Location(str(path)), "no such data file", "a JSONL file of records", "no-such-file"))
     kind, stream, reader = open_file(SourceFile(path, str(path)), "values")
     with stream:
         if kind not in READABLE:
             hint = "convert it first: recipe convert --converter NAME PATH --out DIR"
-            raise UserError(Problem(Mark(str(path)), f"holds {kind}, not records as JSONL", hint, "not-records"))
+            raise UserError(Problem(Location(str(path)), f"holds {kind}, not records as JSONL", hint, "not-records"))
         yield from numbered(reader(stream, str(path)))
 
 

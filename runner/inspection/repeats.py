@@ -34,7 +34,7 @@ class Pair(NamedTuple):
     second: int
 
 
-class Repeats:
+class DuplicateIndex:
     """Takes valid rows in order. `scratch` is a new file for signatures; without it near-duplicates are not looked for."""
 
     def __init__(self, kind: RecordType, scratch: Path | None = None, group_by: Sequence[str] = ()) -> None:

@@ -8,7 +8,7 @@ from ...converters.building.chat_checks import record_fault
 from ...converters.reading.files import open_source
 from ...converters.reading.readers import read_jsonl
 from ...converters.reading.records import Drop
-from ...schemas.base.errors import Mark, Problem, UserError
+from ...schemas.base.errors import Location, Problem, UserError
 from ...schemas.schema_errors import explain
 from ...schemas.sections import RecordType
 from ...schemas.validation import schema, validator
@@ -29,13 +29,13 @@ def check_file(path: Path, kind: RecordType | None, limit: int) -> Checked:
     """Check every line; the type is told by the first record where `kind` is None. Keeps the problems of the first `limit` bad rows."""
     name = str(path)
     if not path.is_file():
-        raise UserError(Problem(Mark(name), "no such data file", "a JSONL file of records", "no-such-file"))
+        raise UserError(Problem(Location(name), "no such data file", "a JSONL file of records", "no-such-file"))
     rows = bad = 0
     problems: list[Problem] = []
     with open_source(path) as stream:
         for row in read_jsonl(stream, name):
             rows += 1
-            kind = kind or (None if isinstance(row, Drop) else told_type(row.value))
+            kind = kind or (None if isinstance(row, Drop) else infer_record_type(row.value))
             faults = _faults(row, kind)
             first = next(faults, None)
             if first is None:
@@ -44,11 +44,11 @@ def check_file(path: Path, kind: RecordType | None, limit: int) -> Checked:
             if bad <= limit:
                 problems += [first, *faults]
     if not rows:
-        problems.append(Problem(Mark(name), "holds no records", rule="no-records"))
+        problems.append(Problem(Location(name), "holds no records", rule="no-records"))
     return Checked(name, kind, rows, bad, problems)
 
 
-def told_type(value: Any) -> RecordType | None:
+def infer_record_type(value: Any) -> RecordType | None:
     """The record type that the keys of a value speak of; None when they speak of none."""
     keys = set(value) if isinstance(value, dict) else set()
     return "chat" if "messages" in keys else "classification" if "label" in keys else "text" if "text" in keys else None
@@ -57,14 +57,14 @@ def told_type(value: Any) -> RecordType | None:
 def _faults(row: Any, kind: RecordType | None) -> Iterator[Problem]:
     """Lazily, since explaining a row costs a hundred times what refusing it does."""
     if isinstance(row, Drop):
-        yield Problem(Mark(row.row.file, row.row.line), f"not JSON: {row.detail}", rule=row.reason)
+        yield Problem(Location(row.row.file, row.row.line), f"not JSON: {row.detail}", rule=row.reason)
         return
-    mark = Mark(row.file, row.line)
+    location = Location(row.file, row.line)
     if kind is None:
         hint = "chat has messages, classification has text and label, text has text; or name one with --schema"
-        yield Problem(mark, "no record of a known type", hint, "unknown-type")
+        yield Problem(location, "no record of a known type", hint, "unknown-type")
     elif not validator(kind).is_valid(row.value):
         for problem in explain(Document(row.value, {}, {}), schema(kind)):  # its hints are for YAML, but for a misspelt choice
-            yield problem._replace(mark=mark, hint=problem.hint if problem.rule == "enum" else "")
+            yield problem._replace(location=location, hint=problem.hint if problem.rule == "enum" else "")
     elif fault := record_fault(kind, row.value):
-        yield Problem(mark, ": ".join(part.replace("_", " ") if part == fault[0] else part for part in fault if part), rule=fault[0])
+        yield Problem(location, ": ".join(part.replace("_", " ") if part == fault[0] else part for part in fault if part), rule=fault[0])

@@ -7,7 +7,7 @@ from ..runtime.machine import Machine
 from .trackers import tracker_keys
 
 PLUGIN = "recipekit.runner.worker.axolotl_plugin.RecipekitPlugin"
-BITS8 = ("adamw_8bit", "adamw_bnb_8bit", "paged_adamw_8bit", "paged_adamw_32bit", "adamw_torch_fused")
+OPTIMIZERS_WITHOUT_CPU = ("adamw_8bit", "adamw_bnb_8bit", "paged_adamw_8bit", "paged_adamw_32bit", "adamw_torch_fused")
 
 
 class RenderedData(NamedTuple):
@@ -40,7 +40,7 @@ def render_axolotl(recipe: Recipe, data: RenderedData, machine: Machine, base_mo
 def substitutions(recipe: Recipe, machine: Machine) -> list[str]:
     """What the machine forces to differ from the recipe, in words; the run prints it."""
     found = []
-    if machine.is_cpu and recipe.training.optimizer in BITS8:
+    if machine.is_cpu and recipe.training.optimizer in OPTIMIZERS_WITHOUT_CPU:
         found.append(f"optimizer: adamw_torch instead of {recipe.training.optimizer}, which needs a GPU")
     if machine.is_cpu and recipe.training.precision in ("bf16", "fp16"):
         found.append(f"precision: fp32 instead of {recipe.training.precision}, which a CPU is slow at")
@@ -139,7 +139,7 @@ def _rows(recipe: Recipe, machine: Machine) -> dict[str, Any]:
 
 
 def _optimizer(training: Training, machine: Machine) -> dict[str, Any]:
-    optimizer = "adamw_torch" if machine.is_cpu and training.optimizer in BITS8 else training.optimizer
+    optimizer = "adamw_torch" if machine.is_cpu and training.optimizer in OPTIMIZERS_WITHOUT_CPU else training.optimizer
     return {
         "learning_rate": training.learning_rate,
         "lr_scheduler": training.lr_scheduler,

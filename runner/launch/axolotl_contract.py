@@ -7,7 +7,7 @@ from typing import Any
 _ENTRIES = {"datasets", "test_datasets", "plugins"}
 
 
-def lost_keys(rendered: dict[str, Any], loaded: dict[str, Any]) -> list[str]:
+def round_trip_differences(rendered: dict[str, Any], loaded: dict[str, Any]) -> list[str]:
     """A line for each rendered key that validation removed or changed; empty when the file means what it says."""
     lost = []
     for key, value in rendered.items():

@@ -4,7 +4,7 @@ import sys
 import time
 from typing import Any
 
-from ...schemas.base.errors import Mark, Problem, UserError
+from ...schemas.base.errors import Location, Problem, UserError
 from ...schemas.sections import Launch
 from ..runtime.child_process import run_child
 from ..runtime.console import Display
@@ -45,7 +45,9 @@ def _announced(run: RunFolder, display: Display) -> dict[str, Any]:
             return facts
         time.sleep(_POLL_SECONDS)
     hint = "start `recipe run` on the first machine, in a folder that both see"
-    raise UserError(Problem(Mark(str(run.path)), f"nothing has begun to train here in {PATIENCE_SECONDS // 60} minutes", hint, "no-leader"))
+    raise UserError(
+        Problem(Location(str(run.path)), f"nothing has begun to train here in {PATIENCE_SECONDS // 60} minutes", hint, "no-leader")
+    )
 
 
 def _holder(run: RunFolder) -> str:

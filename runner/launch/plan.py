@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from ...schemas.base.errors import Problem, UserError
-from ...schemas.recipe import Loaded
+from ...schemas.recipe import LoadedRecipe
 from ...schemas.sections import Recipe
 from ...schemas.yaml_writing import to_yaml
 from ..models.resolve import ResolvedModel
@@ -67,7 +67,7 @@ def _environment(machine: Machine, trackers: tuple[str, ...]) -> dict[str, str]:
     return env | tracker_environment(trackers)
 
 
-class Planned(NamedTuple):
+class TrainingJob(NamedTuple):
     """The plan, the model that it starts from, and what is done otherwise on this machine, in words."""
 
     plan: Plan
@@ -75,21 +75,21 @@ class Planned(NamedTuple):
     notes: list[str]
 
 
-def make_plan(loaded: Loaded, manifest: dict[str, Any], machine: Machine, model: ResolvedModel) -> Planned:
+def make_job(loaded: LoadedRecipe, manifest: dict[str, Any], machine: Machine, model: ResolvedModel) -> TrainingJob:
     """The training that the recipe stands for, on this data and machine."""
     splits = manifest["splits"]
     data = RenderedData(validation="data/validation.jsonl" if splits.get("validation") else None, labels=tuple(manifest.get("labels", ())))
     notes = substitutions(loaded.recipe, machine) + repetitions(loaded.recipe, splits.get("train", 0))
-    return Planned(plan(loaded.recipe, data, machine, model.path), model, notes)
+    return TrainingJob(plan(loaded.recipe, data, machine, model.path), model, notes)
 
 
-def require_startable(loaded: Loaded, machine: Machine) -> None:
+def require_startable(loaded: LoadedRecipe, machine: Machine) -> None:
     """Raise UserError where it cannot. A job's machine is another than the one that submits it."""
     if must_submit(loaded.recipe):
         return
     require_trackers(loaded.recipe)
-    mark = loaded.document.mark
-    found = [Problem(mark(("launch", key)), f"launch.{key}: {what}", hint, "launch")
+    location = loaded.document.location
+    found = [Problem(location(("launch", key)), f"launch.{key}: {what}", hint, "launch")
              for key, what, hint in unstartable(loaded.recipe.launch, machine)]  # fmt: skip
     if found:
         raise UserError(*found)

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator
 
 from ...schemas.base.errors import Problem, UserError
-from ...schemas.recipe import Loaded
+from ...schemas.recipe import LoadedRecipe
 from ...schemas.sections import Recipe
 from ...schemas.yaml_source import Document
 
@@ -25,11 +25,11 @@ def epoch_steps(rows: int, batch: int, accumulation: int, epochs: float) -> int:
     return math.ceil(epochs * max(math.ceil(math.ceil(rows / batch) / accumulation), 1))
 
 
-def require_rows(loaded: Loaded, splits: dict[str, int], split: str, use: str, hint: str) -> None:
+def require_rows(loaded: LoadedRecipe, splits: dict[str, int], split: str, use: str, hint: str) -> None:
     """Raise UserError where no row landed in the split that something is to `use`: no step can be counted or taken on it."""
     if not splits.get(split):
-        mark = loaded.document.mark(("data", "split"))
-        raise UserError(Problem(mark, f"the {split} split has no row to {use} on", hint, "empty-split"))
+        location = loaded.document.location(("data", "split"))
+        raise UserError(Problem(location, f"the {split} split has no row to {use} on", hint, "empty-split"))
 
 
 def repetitions(recipe: Recipe, rows: int) -> list[str]:
@@ -53,8 +53,8 @@ def step_problems(recipe: Recipe, document: Document, rows: int) -> Iterator[Pro
         every = getattr(recipe.training, key)
         if every and every > steps:
             what = f"training.{key}: {every} is beyond the end of the run, which takes {steps} steps for {rows} rows"
-            yield Problem(document.mark(("training", key)), what, f"at most {steps}", "beyond-the-end")
+            yield Problem(document.location(("training", key)), what, f"at most {steps}", "beyond-the-end")
     warmup = recipe.training.warmup_steps
     if warmup and warmup >= steps:
         what = f"training.warmup_steps: {warmup} steps of warm-up, but the run takes {steps}"
-        yield Problem(document.mark(("training", "warmup_steps")), what, f"a tenth is usual: {max(steps // 10, 1)}", "warmup-too-long")
+        yield Problem(document.location(("training", "warmup_steps")), what, f"a tenth is usual: {max(steps // 10, 1)}", "warmup-too-long")

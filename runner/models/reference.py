@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import NamedTuple
 
-from ...schemas.base.errors import Mark, Problem, UserError
+from ...schemas.base.errors import Location, Problem, UserError
 from ...schemas.base.hashing import folder_identity
 from ...schemas.recipe import load_recipe
 from ...schemas.sections import Model
@@ -12,7 +12,7 @@ from ..runtime.run_folder import RunFolder, all_runs
 from .resolve import resolve_model
 
 
-class Target(NamedTuple):
+class ModelReference(NamedTuple):
     """A model to load: `base` is a hub name (at `revision`) or a folder, `adapter` a folder or "".
 
     `identity` changes whenever the weights may. `kind` is the type of the records that it was trained on where that is known (chat, text,
@@ -30,18 +30,18 @@ class Target(NamedTuple):
     run: str = ""
 
 
-def resolve_target(name: str, runs: Path) -> Target:
+def resolve_target(name: str, runs: Path) -> ModelReference:
     """The model called `name`. Raises UserError when there is none."""
     run = _run(name, runs)
     if run is None:
         found = resolve_model(Model(name), runs)
-        return Target(name, found.path, "", found.path, found.identity, found.note, kind=_kind(Path(found.path)))
+        return ModelReference(name, found.path, "", found.path, found.identity, found.note, kind=_kind(Path(found.path)))
     folder = (run / "model").resolve()
     if not folder.is_dir():
-        raise UserError(Problem(Mark(str(run.path)), "has no trained model", f"recipe resume {run.path}", "no-model"))
+        raise UserError(Problem(Location(str(run.path)), "has no trained model", f"recipe resume {run.path}", "no-model"))
     recipe = load_recipe(str(run / "recipe.yml")).recipe
     identity, note = folder_identity(folder), f"the model of {run.path}" + (", a rehearsal" if run.status.get("rehearsal") else "")
-    whole = Target(name, str(folder), "", str(folder), identity, note, kind=recipe.data.type, run=str(run.path))
+    whole = ModelReference(name, str(folder), "", str(folder), identity, note, kind=recipe.data.type, run=str(run.path))
     if not (folder / "adapter_config.json").is_file():
         return whole
     base = base_of(whole)
@@ -50,14 +50,14 @@ def resolve_target(name: str, runs: Path) -> Target:
     )
 
 
-def base_of(target: Target) -> Target:
+def base_of(target: ModelReference) -> ModelReference:
     """The model that a run started from, with the run's own tokenizer, so that both read a prompt alike. Raises UserError without one."""
     if not target.run:
-        raise UserError(Problem(Mark(target.name), "is no run: there is no base model to stand beside it", rule="no-model"))
+        raise UserError(Problem(Location(target.name), "is no run: there is no base model to stand beside it", rule="no-model"))
     run = RunFolder(Path(target.run))
     base = run.read("lock.json").get("model", {})
     if not base.get("path"):
-        raise UserError(Problem(Mark(str(run / "lock.json")), "does not say which model it was trained on", rule="no-model"))
+        raise UserError(Problem(Location(str(run / "lock.json")), "does not say which model it was trained on", rule="no-model"))
     revision = load_recipe(str(run / "recipe.yml")).recipe.model.revision
     return target._replace(
         name="base", base=base["path"], adapter="", identity=base.get("identity", ""), note=base.get("note", ""), revision=revision

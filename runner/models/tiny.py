@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from ...schemas.base.errors import Mark, Problem, UserError
+from ...schemas.base.errors import Location, Problem, UserError
 from ...schemas.base.files import new_folder
 from ...schemas.sections import Model
 from .size import public_models
@@ -131,7 +131,7 @@ def _digest(folder: Path) -> str:
 
 def _impossible(name: str, why: str) -> UserError:
     hint = "rehearse with another model: --set smoke.model.base_model=embedded:smollm2-135m-instruct"
-    return UserError(Problem(Mark(name), f"no twin of it can be made for the rehearsal: {why}", hint, "no-twin"))
+    return UserError(Problem(Location(name), f"no twin of it can be made for the rehearsal: {why}", hint, "no-twin"))
 
 
 LAYERS = 2

@@ -13,13 +13,13 @@ from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
 
-from ...schemas.base.errors import Mark, Problem, UserError
+from ...schemas.base.errors import Location, Problem, UserError
 from ...schemas.base.files import write_atomically
 from ...schemas.recipe import load_recipe
 from ...schemas.sections import Recipe
 from ...schemas.yaml_writing import dotted, one_line
 from ..evaluation.intervals import difference, estimate, resamples
-from ..evaluation.metrics import OF_LABELS, Case, metric
+from ..evaluation.metrics import OF_LABELS, Prediction, metric
 from ..evaluation.scoring import TUNED, as_json, classified, read_cases
 from ..runtime.resolved_values import effective_values
 from ..runtime.run_folder import RunFolder
@@ -36,7 +36,7 @@ def compare(runs: list[RunFolder]) -> dict[str, Any]:
     names = short_names([run.path for run in runs])
     for run in runs:
         if absent := [name for name in _FACTS if not (run / "eval" / name).is_file()]:
-            raise UserError(Problem(Mark(str(run.path)), f"has not been evaluated: no eval/{absent[0]}", f"recipe eval {run.path}"))
+            raise UserError(Problem(Location(str(run.path)), f"has not been evaluated: no eval/{absent[0]}", f"recipe eval {run.path}"))
     same_rows(runs)
     recipes = [load_recipe(str(run / "recipe.yml")) for run in runs]
     keys = [{dotted(path): found.value for path, found in effective_values(loaded).items()} for loaded in recipes]
@@ -67,7 +67,7 @@ def same_rows(runs: list[RunFolder]) -> None:
         if rows != sets[0]:
             what = f"was evaluated on other rows than {runs[0].path}: {len(rows)} and {len(sets[0])} rows, {len(rows & sets[0])} the same"
             hint = "evaluate both on the same split: the same data section, evaluation.split, max_rows and generation.seed"
-            raise UserError(Problem(Mark(str(run.path)), what, hint, "other-rows"))
+            raise UserError(Problem(Location(str(run.path)), what, hint, "other-rows"))
 
 
 def differing(columns: list[dict[str, Any]]) -> dict[str, list[Any]]:
@@ -101,7 +101,7 @@ def numbers(runs: list[RunFolder], recipes: list[Recipe]) -> dict[str, Any]:
     ids = set.intersection(*({case.id for case in column} for column in columns))
     columns = [[case for case in column if case.id in ids] for column in columns]
     notes = []
-    if isinstance(columns[0][0], Case) and any([c.trained for c in column] != [c.trained for c in columns[0]] for column in columns):
+    if isinstance(columns[0][0], Prediction) and any([c.trained for c in column] != [c.trained for c in columns[0]] for column in columns):
         left_out = [name for name in shared if name in OF_TOKENS]
         shared = [name for name in shared if name not in OF_TOKENS]
         if left_out:

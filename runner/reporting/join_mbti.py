@@ -6,9 +6,9 @@ same rows: split them by the type (`stratify_by: type`), not by the letter, whic
 
 from typing import Any
 
-from ...schemas.base.errors import Mark, Problem, UserError
+from ...schemas.base.errors import Location, Problem, UserError
 from ..evaluation.mbti import DIMENSIONS, are_types, dimension_of, dimension_scores, join
-from ..evaluation.metrics import Classified
+from ..evaluation.metrics import LabelPrediction
 from ..runtime.progress import read_lines
 from ..runtime.run_folder import RunFolder
 from .comparison import numbers_of, short_names
@@ -27,7 +27,7 @@ def join_runs(runs: list[RunFolder], confidence: float = 0.95) -> dict[str, Any]
         elif are_types(labels):
             whole[name] = lines
         else:
-            raise UserError(Problem(Mark(str(run.path)), f"has other labels than types or their letters: {', '.join(labels[:4])}"))
+            raise UserError(Problem(Location(str(run.path)), f"has other labels than types or their letters: {', '.join(labels[:4])}"))
     if absent := [dimension for dimension in DIMENSIONS if dimension not in given]:
         raise UserError(f"no run tells {' or '.join(absent)}", hint="join the runs of all four letters")
     ids = sorted(next(iter(given.values())))
@@ -45,7 +45,7 @@ def join_runs(runs: list[RunFolder], confidence: float = 0.95) -> dict[str, Any]
     named |= {name: [lines[i]["predicted"] for i in ids] for name, lines in whole.items()}
     labels = sorted({*truth, *(label for column in named.values() for label in column)})
     columns = [
-        [Classified(i, labels.index(t), labels.index(p), len(labels)) for i, t, p in zip(ids, truth, column, strict=True)]
+        [LabelPrediction(i, labels.index(t), labels.index(p), len(labels)) for i, t, p in zip(ids, truth, column, strict=True)]
         for column in named.values()
     ]
     scores = {name: dimension_scores(truth, column) for name, column in named.items()}
@@ -59,7 +59,7 @@ def predictions(run: RunFolder) -> dict[str, dict[str, Any]]:
     """id -> the tuned model's line."""
     found = {line["id"]: line for line in read_lines(run / "eval" / "predictions.jsonl") if line["model"] == "tuned"}
     if not found:
-        raise UserError(Problem(Mark(str(run.path)), "has not been evaluated", f"recipe eval {run.path}"))
+        raise UserError(Problem(Location(str(run.path)), "has not been evaluated", f"recipe eval {run.path}"))
     return found
 
 

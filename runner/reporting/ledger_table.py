@@ -6,7 +6,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from ...converters.reading.readers import NOT_READ
+from ...converters.reading.readers import SKIPPED_TEXT
 
 
 def ledger_table(manifest: dict[str, Any], out: Path) -> None:
@@ -32,4 +32,4 @@ def ledger_table(manifest: dict[str, Any], out: Path) -> None:
 
 def not_read(manifest: dict[str, Any]) -> list[str]:
     """The names of files that a folder held beside its data."""
-    return [file["name"] for source in manifest["sources"] for file in source["files"] if file["format"] == NOT_READ]
+    return [file["name"] for source in manifest["sources"] for file in source["files"] if file["format"] == SKIPPED_TEXT]

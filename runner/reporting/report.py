@@ -5,7 +5,7 @@ from typing import Any
 
 from ...schemas.base.errors import UserError
 from ...schemas.base.files import write_atomically
-from ...schemas.recipe import Loaded, load_recipe
+from ...schemas.recipe import LoadedRecipe, load_recipe
 from ...schemas.yaml_writing import dotted, one_line
 from ..evaluation.scoring import BASE, TUNED, read_cases
 from ..runtime.progress import read_lines
@@ -148,7 +148,7 @@ def row_facts(run: RunFolder, metrics: dict[str, Any]) -> dict[str, Any]:
     return {"metric": name, "best": shown_rows(best, rows, by_id), "worst": shown_rows(worst, rows, by_id)}
 
 
-def stored_recipe(run: RunFolder) -> Loaded | None:
+def stored_recipe(run: RunFolder) -> LoadedRecipe | None:
     """The recipe that was run; None where this version's schema does not accept it any more."""
     try:
         return load_recipe(str(run / "recipe.yml"))
@@ -156,13 +156,13 @@ def stored_recipe(run: RunFolder) -> Loaded | None:
         return None
 
 
-def recipe_values(loaded: Loaded | None, origins: dict[str, str]) -> list[tuple[str, str, str]]:
+def recipe_values(loaded: LoadedRecipe | None, origins: dict[str, str]) -> list[tuple[str, str, str]]:
     """(key, value, origin) of every key that counts; the origin is the place of the recipe, or the --set, that it came from."""
     found = effective_values(loaded) if loaded else {}
     return [(key, one_line(value.value), origins.get(key, "")) for path, value in found.items() if (key := dotted(path))]
 
 
-def leaks(loaded: Loaded | None) -> str:
+def leaks(loaded: LoadedRecipe | None) -> str:
     """What is known of rows that stand in two splits. A leak stops the run, so that a run with data has none of those looked for."""
     if loaded is None:
         return ""

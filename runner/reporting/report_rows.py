@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from ..evaluation.metrics import OF_LABELS, Case, metric
+from ..evaluation.metrics import OF_LABELS, Prediction, metric
 from ..evaluation.scoring import BASE, TUNED
 
 SHOWN = 10
@@ -21,7 +21,7 @@ def ranking_metric(metrics: dict[str, Any]) -> str | None:
     return names[0] if names else None
 
 
-def gains(name: str, cases: dict[str, list[Case]]) -> list[tuple[float, str]]:
+def gains(name: str, cases: dict[str, list[Prediction]]) -> list[tuple[float, str]]:
     """(gain, id) of every row that the metric can be taken of, the largest first. A gain is in the direction that is better."""
     measure = metric(name)
     sign = 1 if measure.BETTER == "higher" else -1

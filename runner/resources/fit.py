@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from ...schemas.base.errors import Mark, Problem, UserError
+from ...schemas.base.errors import Location, Problem, UserError
 from ...schemas.base.files import write_atomically
 from ...schemas.sections import Recipe
 from ..launch.axolotl_config import precision
@@ -26,10 +26,10 @@ class Fit(NamedTuple):
     """Bytes needed and there. `memory` is of one process; `processes` share the machine's memory where it has no GPU."""
 
     memory: MemoryPlan
-    memory_there: int
+    memory_available: int
     processes: int
     disk: dict[str, int]
-    disk_there: int
+    disk_available: int
     device: str
     unknown: str = ""
 
@@ -44,9 +44,9 @@ class Fit(NamedTuple):
     def facts(self) -> dict[str, Any]:
         """As a run records it."""
         return {
-            "memory": {"needed": self.memory_needed, "there": self.memory_there, "processes": self.processes,
+            "memory": {"needed": self.memory_needed, "there": self.memory_available, "processes": self.processes,
                        "tokens": self.memory.tokens, "parts": self.memory.parts, "device": self.device},
-            "disk": {"needed": self.disk_needed, "there": self.disk_there, "parts": self.disk},
+            "disk": {"needed": self.disk_needed, "there": self.disk_available, "parts": self.disk},
             "trained_parameters": self.memory.trained,
         }  # fmt: skip
 
@@ -89,21 +89,21 @@ def problems(found: Fit, full_rows: bool) -> list[Problem]:
     """Why it cannot be trained here. Rows that need not be as long as `tokens` are given the benefit of the doubt: not `full_rows`."""
     refused = []
     sure = (found.memory.total if full_rows else found.memory.certain) * found.processes
-    if found.memory_there and sure > found.memory_there * MARGIN:
+    if found.memory_available and sure > found.memory_available * MARGIN:
         hint = "use adapter: qlora or lora, a smaller micro_batch_size, gradient_checkpointing: true, or a smaller model"
-        refused.append(Problem(Mark(""), f"the training does not fit in memory: {memory_sum(found)}", hint, "memory"))
-    if found.disk_needed > found.disk_there:
+        refused.append(Problem(Location(""), f"the training does not fit in memory: {memory_sum(found)}", hint, "memory"))
+    if found.disk_needed > found.disk_available:
         hint = "free some space, lower training.save_total_limit, or give another disk with --out"
-        refused.append(Problem(Mark(""), f"the checkpoints do not fit on the disk: {disk_sum(found)}", hint, "disk"))
+        refused.append(Problem(Location(""), f"the checkpoints do not fit on the disk: {disk_sum(found)}", hint, "disk"))
     return refused
 
 
 def warnings(found: Fit) -> list[str]:
     """What comes close, in words."""
     close = []
-    if found.memory_there and found.memory_needed > CLOSE * found.memory_there:
+    if found.memory_available and found.memory_needed > CLOSE * found.memory_available:
         close.append(f"memory is tight for rows of {found.memory.tokens:,} tokens: {memory_sum(found)}")
-    if found.disk_needed > CLOSE * found.disk_there:
+    if found.disk_needed > CLOSE * found.disk_available:
         close.append(f"the disk is nearly full: {disk_sum(found)}")
     return close
 
@@ -111,8 +111,8 @@ def warnings(found: Fit) -> list[str]:
 def in_words(found: Fit) -> str:
     """A line for the terminal."""
     memory = f"memory {size_text(found.memory_needed)} at rows of {found.memory.tokens:,} tokens"
-    there = f" ({size_text(found.memory_there)} there)" if found.memory_there else ""
-    return f"{memory}{there}, disk {size_text(found.disk_needed)} ({size_text(found.disk_there)} free)"
+    there = f" ({size_text(found.memory_available)} there)" if found.memory_available else ""
+    return f"{memory}{there}, disk {size_text(found.disk_needed)} ({size_text(found.disk_available)} free)"
 
 
 def require(found: Fit, full_rows: bool) -> None:
@@ -124,11 +124,11 @@ def require(found: Fit, full_rows: bool) -> None:
 def memory_sum(found: Fit) -> str:
     """`3.1 GB (weights 2.0 + ...) of 4.0 GB`."""
     several = f"{found.processes} processes x " if found.processes > 1 else ""
-    return f"{several}{_sum(found.memory.parts)}, and {found.device} has {size_text(found.memory_there)}"
+    return f"{several}{_sum(found.memory.parts)}, and {found.device} has {size_text(found.memory_available)}"
 
 
 def disk_sum(found: Fit) -> str:
-    return f"{_sum(found.disk)}, and {size_text(found.disk_there)} are free"
+    return f"{_sum(found.disk)}, and {size_text(found.disk_available)} are free"
 
 
 def _sum(parts: dict[str, int]) -> str:

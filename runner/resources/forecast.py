@@ -35,7 +35,7 @@ def size_of(recipe: Recipe) -> ModelSize | None:
     return model_size(name, recipe.model.revision, public_models())
 
 
-def forecast(recipe: Recipe, machine: Machine, folder: Path, labels: int = 0, steps: int | None = None) -> Fit | None:
+def estimate_fit(recipe: Recipe, machine: Machine, folder: Path, labels: int = 0, steps: int | None = None) -> Fit | None:
     """What its training needs on this machine; None where the model's size is not known."""
     size = size_of(recipe)
     return fit(recipe, size, machine, folder, labels or len(recipe.data.labels or ()), steps) if size else None

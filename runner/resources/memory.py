@@ -9,7 +9,7 @@ import math
 from typing import NamedTuple
 
 from ...schemas.sections import Recipe, Training
-from ..launch.axolotl_config import BITS8, precision
+from ..launch.axolotl_config import OPTIMIZERS_WITHOUT_CPU, precision
 from ..models.size import ModelSize
 from ..runtime.machine import UNPACKED_SHARE, Machine
 
@@ -87,7 +87,7 @@ def optimizer_bytes(recipe: Recipe, machine: Machine, trained: int, trained_byte
         return 0
     if recipe.launch.zero_stage and not machine.is_cpu:
         return 12 * trained
-    eight = "8bit" in training.optimizer and not (machine.is_cpu and training.optimizer in BITS8)
+    eight = "8bit" in training.optimizer and not (machine.is_cpu and training.optimizer in OPTIMIZERS_WITHOUT_CPU)
     return 2 * trained * (1 if eight else trained_bytes)
 
 

@@ -10,7 +10,7 @@ from ...schemas.base.hashing import file_sha256
 SEAL = "sealed.json"
 
 
-def seal(folder: Path) -> None:
+def write_checksums(folder: Path) -> None:
     """Write the seal last: sizes and hashes of everything in the checkpoint."""
     facts = {str(path.relative_to(folder)): _facts(path) for path in sorted(folder.rglob("*")) if path.is_file() and path.name != SEAL}
     write_atomically(folder / SEAL, json.dumps(facts, indent=2).encode())
@@ -37,13 +37,13 @@ def fault(folder: Path) -> str | None:
 
 def newest(folder: Path) -> tuple[Path | None, list[str]]:
     """The newest checkpoint that can be resumed, and a line for each newer one that cannot."""
-    passed_over = []
+    skipped = []
     found = [path for path in folder.glob("checkpoint-*") if path.name.removeprefix("checkpoint-").isdigit()]
     for path in sorted(found, key=lambda p: int(p.name.removeprefix("checkpoint-")), reverse=True):
         if (why := fault(path)) is None:
-            return path, passed_over
-        passed_over.append(f"{path.name} is passed over: {why}")
-    return None, passed_over
+            return path, skipped
+        skipped.append(f"{path.name} is passed over: {why}")
+    return None, skipped
 
 
 def other_training(before: dict[str, Any], now: dict[str, Any]) -> list[str]:

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from ...schemas.base.errors import Interrupted, Mark, Problem, UserError
+from ...schemas.base.errors import Interrupted, Location, Problem, UserError
 from ...schemas.base.files import write_atomically
 from .progress import Follower
 from .watchdog import FLOOR_SECONDS, Watchdog, cap
@@ -54,16 +54,16 @@ def run_child(
     log: str,
     what: str,
     on_event: Callable[[dict[str, Any]], None],
-    patience: float = FLOOR_SECONDS,
+    hang_timeout: float = FLOOR_SECONDS,
     on_start: Callable[[int], None] = lambda pid: None,
 ) -> None:
     """Run a command in `folder`, its output in `log`, its progress events given to `on_event` as they come, its pid to `on_start`.
 
     Ctrl-C, SIGTERM and SIGHUP ask it to stop (a trainer checkpoints first) and raise Interrupted; a second one ends it at once.
-    Raises UserError with the cause and the end of the log when it fails, or when it shows no sign of life for `patience` seconds.
+    Raises UserError with the cause and the end of the log when it fails, or when it shows no sign of life for `hang_timeout` seconds.
     """
     follower = Follower(folder / "progress.jsonl")
-    watchdog = Watchdog(folder, log, patience)
+    watchdog = Watchdog(folder, log, hang_timeout)
     refused: list[str] = []
 
     def drain() -> None:
@@ -96,10 +96,10 @@ def run_child(
     hide_secrets(folder / log)
     if hung:
         hint = f"see where it stood at the end of {folder / log}, then go on from its newest checkpoint: recipe resume {folder}"
-        raise UserError(Problem(Mark(str(folder / log)), f"{what} {hung}", hint, "hung"))
+        raise UserError(Problem(Location(str(folder / log)), f"{what} {hung}", hint, "hung"))
     if received and process.returncode != 0:
         raise Interrupted(
-            Problem(Mark(""), f"{what} was stopped by {signal.Signals(received[0]).name}", f"recipe resume {folder}", "interrupted")
+            Problem(Location(""), f"{what} was stopped by {signal.Signals(received[0]).name}", f"recipe resume {folder}", "interrupted")
         )
     if process.returncode != 0:
         raise failure(what, process.returncode, folder / log, refused)
@@ -108,7 +108,7 @@ def run_child(
 def failure(what: str, code: int, log: Path, refused: list[str]) -> UserError:
     """Why a child failed: what it said itself, else a known cause in its log, else the log's last lines."""
     if refused:
-        return UserError(*(Problem(Mark(""), line, rule="refused") for text in refused for line in text.splitlines()))
+        return UserError(*(Problem(Location(""), line, rule="refused") for text in refused for line in text.splitlines()))
     with log.open("rb") as stream:
         stream.seek(max(log.stat().st_size - _TAIL_BYTES, 0))  # a log may be of any size
         said = stream.read().decode("utf-8", "replace").replace("\r", "\n")
@@ -119,9 +119,9 @@ def failure(what: str, code: int, log: Path, refused: list[str]) -> UserError:
     for pattern, cause, hint in _CAUSES:
         if pattern.search(text):
             said = next((line for line in reversed(lines) if pattern.search(line)), lines[-1]).strip()
-            return UserError(Problem(Mark(str(log)), f"{what} failed: {cause}\n    | {said[:300]}", hint, "child-failed"))
+            return UserError(Problem(Location(str(log)), f"{what} failed: {cause}\n    | {said[:300]}", hint, "child-failed"))
     hint = "the system killed it, most likely for memory: use smaller batches" if code == -signal.SIGKILL else ""
-    return UserError(Problem(Mark(str(log)), f"{what} ended {died}\n{end}", hint, "child-failed"))
+    return UserError(Problem(Location(str(log)), f"{what} ended {died}\n{end}", hint, "child-failed"))
 
 
 @contextmanager

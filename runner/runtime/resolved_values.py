@@ -2,8 +2,8 @@
 
 from typing import Any, NamedTuple
 
-from ...schemas.base.errors import Mark
-from ...schemas.recipe import Loaded
+from ...schemas.base.errors import Location
+from ...schemas.recipe import LoadedRecipe
 from ...schemas.sections import Recipe
 from ...schemas.validation import resolve, schema, subschema
 from ...schemas.yaml_source import Document, KeyPath
@@ -13,14 +13,14 @@ class Effective(NamedTuple):
     """A key's value. `origin` is the place that sets it, or None for a default."""
 
     value: Any
-    origin: Mark | None
+    origin: Location | None
 
     @property
     def origin_text(self) -> str:
         return str(self.origin) if self.origin else "default"
 
 
-def effective_values(loaded: Loaded) -> dict[KeyPath, Effective]:
+def effective_values(loaded: LoadedRecipe) -> dict[KeyPath, Effective]:
     """The leaves by path, in the order of the sections. A key without a value and without a default is None."""
     return {path: Effective(value, _origin(loaded.document, path)) for path, value in leaves(loaded.recipe)}
 
@@ -41,17 +41,17 @@ def _leaves(value: Any, path: KeyPath) -> list[tuple[KeyPath, Any]]:
     return [(path, list(value) if isinstance(value, tuple) else value)]
 
 
-def _origin(document: Document, path: KeyPath) -> Mark | None:
+def _origin(document: Document, path: KeyPath) -> Location | None:
     here: Any = document.data
     for part in path:
         try:
             here = here[part]
         except (KeyError, IndexError, TypeError):
             return None
-    return document.mark(path)
+    return document.location(path)
 
 
-def description(loaded: Loaded, path: KeyPath) -> dict[str, Any]:
+def description(loaded: LoadedRecipe, path: KeyPath) -> dict[str, Any]:
     """The schema of the key at `path`: its description, default and kind. A source's options are those of its converter."""
     root = schema("recipe")
     sources = dict(enumerate(loaded.recipe.data.sources))

@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 
-from ...schemas.base.errors import GateError, Interrupted, Mark, Problem, UserError
+from ...schemas.base.errors import GateError, Interrupted, Location, Problem, UserError
 from ...schemas.base.files import cannot_write, write_atomically
 
 RUNS = Path("runs")
@@ -35,7 +35,7 @@ class RunFolder:
         except FileNotFoundError:
             return {}
         except (OSError, ValueError) as error:
-            raise UserError(Problem(Mark(str(self.path / name)), f"is damaged: {error}", "start a new run", "damaged")) from None
+            raise UserError(Problem(Location(str(self.path / name)), f"is damaged: {error}", "start a new run", "damaged")) from None
         return values
 
     def write(self, name: str, values: Any) -> None:
@@ -60,7 +60,7 @@ class RunFolder:
             except BlockingIOError:
                 stream.seek(0)
                 holder = stream.read().strip() or "another process"
-                raise UserError(Problem(Mark(str(self.path)), f"is in use by {holder}", "wait for it, or stop it", "locked")) from None
+                raise UserError(Problem(Location(str(self.path)), f"is in use by {holder}", "wait for it, or stop it", "locked")) from None
             stream.truncate(0)
             stream.write(f"process {os.getpid()} on {os.uname().nodename}")
             stream.flush()
@@ -68,7 +68,7 @@ class RunFolder:
             yield
 
     @contextmanager
-    def at_work(self) -> Iterator[None]:
+    def recording_outcome(self) -> Iterator[None]:
         """Whatever ends the block too early, status.json says how it ended."""
         self.update(state="running", reason="")
         try:
@@ -120,4 +120,4 @@ def find_run(name: str, root: Path) -> RunFolder:
     matching = [run for run in all_runs(root) if run.path.name == name]
     if matching:
         return matching[0]
-    raise UserError(Problem(Mark(name), "no such run", "recipe runs lists them", "no-such-run"))
+    raise UserError(Problem(Location(name), "no such run", "recipe runs lists them", "no-such-run"))

@@ -17,7 +17,7 @@ from ..runtime.run_folder import RunFolder, all_runs
 # What each stage leaves in the run directory; a later run with the same key links it instead of doing it again.
 OUTPUTS = {"data": ("data",), "train": ("model", "metrics.jsonl", "tokens.json"), "merge": ("merged",), "evaluate": ("eval",)}
 STAGES = tuple(OUTPUTS)
-BESIDE = {"train": ("memory.json",)}  # goes along where a run has it
+OPTIONAL_OUTPUTS = {"train": ("memory.json",)}  # goes along where a run has it
 _PACKAGES = ("axolotl", "torch", "transformers", "peft", "bitsandbytes", "accelerate", "deepspeed", "trl")
 
 
@@ -81,7 +81,7 @@ def reuse(source: RunFolder, target: RunFolder, stage: str) -> None:
             shutil.copytree(source / name, target / name, copy_function=link, dirs_exist_ok=True)
         else:
             shutil.copy2(source / name, target / name)
-    for name in BESIDE.get(stage, ()):
+    for name in OPTIONAL_OUTPUTS.get(stage, ()):
         if (source / name).is_file():
             shutil.copy2(source / name, target / name)
 

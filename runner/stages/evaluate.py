@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 
 from ...schemas import VERSION
-from ...schemas.base.errors import Mark, Problem, UserError
+from ...schemas.base.errors import Location, Problem, UserError
 from ...schemas.base.files import write_atomically
 from ...schemas.base.hashing import key_of
 from ...schemas.sections import Recipe
@@ -45,7 +45,7 @@ def evaluate(run: RunFolder, recipe: Recipe, plan: Plan, model: ResolvedModel, d
     if before.get("key") != key:
         shutil.rmtree(run / "eval", ignore_errors=True)
         before = {}
-    rows = chosen_rows(run / "data" / f"{recipe.evaluation_split}.jsonl", recipe.evaluation.max_rows, recipe.evaluation.generation.seed)
+    rows = sample_rows(run / "data" / f"{recipe.evaluation_split}.jsonl", recipe.evaluation.max_rows, recipe.evaluation.generation.seed)
     if not rows:
         raise UserError(f"{run.path}: the {recipe.evaluation_split} split has no row to evaluate on", hint="evaluate another split")
     request = {
@@ -83,7 +83,7 @@ def probe(run: RunFolder, recipe: Recipe, plan: Plan, request: dict[str, Any], d
     if "blimp" in asked:
         asked["blimp"] = str(Path(asked["blimp"]).absolute())
         if wrong := faults(Path(asked["blimp"])):
-            raise UserError(*(Problem(Mark("evaluation.blimp"), line, "JSON Lines of minimal pairs", "blimp") for line in wrong[:20]))
+            raise UserError(*(Problem(Location("evaluation.blimp"), line, "JSON Lines of minimal pairs", "blimp") for line in wrong[:20]))
     if keys := waiting(run, asked, request["key"]):
         run.write("eval/probes_request.json", {**request, "keys": keys, "asked": asked})
         argv = (sys.executable, "-m", "recipekit.runner.worker.probes")
@@ -122,7 +122,7 @@ def scored(run: RunFolder, recipe: Recipe, rows: int, facts: dict[str, Any]) -> 
     return score_classified(recipe.evaluation, read_classified(predictions, labels), labels, rows, facts)
 
 
-def chosen_rows(path: Path, most: int | None, seed: int) -> list[bytes]:
+def sample_rows(path: Path, most: int | None, seed: int) -> list[bytes]:
     """The lines to evaluate: all, or a seeded choice that does not depend on their order."""
     lines = path.read_bytes().splitlines(keepends=True)
     if most is None or len(lines) <= most:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from ...schemas.base.errors import GateError, Mark, Problem
+from ...schemas.base.errors import GateError, Location, Problem
 from ...schemas.sections import Recipe
 from ..reporting.model_card import write_card
 from ..reporting.report import write_report
@@ -26,7 +26,7 @@ def require_gates(metrics: dict[str, Any]) -> None:
     failed = {name: gate for name, gate in metrics["gates"].items() if not gate["passed"]}
     if failed:
         raise GateError(*(
-            Problem(Mark(""), f"{name} is {gate['value']}, the gate wants {_range(gate)}", "see the report", "gate")
+            Problem(Location(""), f"{name} is {gate['value']}, the gate wants {_range(gate)}", "see the report", "gate")
             for name, gate in failed.items()
         ))  # fmt: skip
 

@@ -8,16 +8,16 @@ import orjson
 
 from ...schemas.base.files import new_folder, write_atomically
 from ..launch.plan import CONFIG as RENDERED
-from ..launch.plan import Planned
+from ..launch.plan import TrainingJob
 from ..reporting.model_card import model_card
 from ..runtime.child_process import run_child
 from . import cache_keys
-from .stage import Work
+from .stage import RunContext
 
 MERGED, FACTS, CONFIG = "merged", "merge.json", "rendered/merge.yml"
 
 
-def merge(work: Work, planned: Planned, out: Path | None = None) -> dict[str, Any]:
+def merge(work: RunContext, planned: TrainingJob, out: Path | None = None) -> dict[str, Any]:
     """The adapter in its base model, as the run's merged/ or as the folder `out`; merging.py does it in a process of its own.
 
     Returns what merge.json says. The configuration is rendered for this machine, which need not be the one that trained.
@@ -41,6 +41,6 @@ def merge(work: Work, planned: Planned, out: Path | None = None) -> dict[str, An
     return facts
 
 
-def write_merged_card(work: Work, folder: Path) -> None:
+def write_merged_card(work: RunContext, folder: Path) -> None:
     """The model card of the merged weights, with the numbers that the run has."""
     write_atomically(folder / "README.md", model_card(work.run, work.loaded.recipe, merged=True).encode())

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from ...schemas.base.errors import Mark, Problem, UserError
+from ...schemas.base.errors import Location, Problem, UserError
 from ...schemas.extends import SUFFIXES, find_recipe
-from ...schemas.recipe import Loaded, load_recipe
+from ...schemas.recipe import LoadedRecipe, load_recipe
 from ...schemas.yaml_writing import to_yaml
 from ..models.resolve import finished_model
 from ..runtime.run_folder import RunFolder, all_runs
@@ -12,7 +12,7 @@ from ..runtime.run_folder import RunFolder, all_runs
 RUN = "run:"
 
 
-def needed(loaded: Loaded, root: Path) -> Loaded | None:
+def needed(loaded: LoadedRecipe, root: Path) -> LoadedRecipe | None:
     """The recipe that must be run before this one can start; None where its model is there, or none is asked for.
 
     Any finished run will do, but a rehearsal takes the model of a rehearsal of the recipe as it is now. Raises UserError where there is
@@ -20,32 +20,32 @@ def needed(loaded: Loaded, root: Path) -> Loaded | None:
     """
     if not loaded.recipe.model.base_model.startswith(RUN):
         return None
-    upstream = _chain(loaded)[0] if loaded.is_rehearsal else None
-    found = finished_model(_wanted(loaded), root, loaded.is_rehearsal)
+    upstream = _chain(loaded)[0] if loaded.is_smoke else None
+    found = finished_model(_wanted(loaded), root, loaded.is_smoke)
     if found and (upstream is None or is_run_of(found, upstream)):
         return None
     return upstream or _chain(loaded)[0]
 
 
-def unfinished(loaded: Loaded, root: Path) -> RunFolder | None:
+def unfinished(loaded: LoadedRecipe, root: Path) -> RunFolder | None:
     """The newest run of the very same recipe, if it was not finished."""
     newest = next((run for run in all_runs(root, loaded.recipe.name) if is_run_of(run, loaded)), None)
     return newest if newest and newest.status.get("state") != "done" else None
 
 
-def is_run_of(run: RunFolder, loaded: Loaded) -> bool:
+def is_run_of(run: RunFolder, loaded: LoadedRecipe) -> bool:
     """Whether the run's own copy of its recipe is this recipe."""
     text = to_yaml(loaded.document.data)
-    return bool(run.status.get("rehearsal")) == loaded.is_rehearsal and (run / "recipe.yml").read_text(encoding="utf-8") == text
+    return bool(run.status.get("rehearsal")) == loaded.is_smoke and (run / "recipe.yml").read_text(encoding="utf-8") == text
 
 
-def _wanted(loaded: Loaded) -> str:
+def _wanted(loaded: LoadedRecipe) -> str:
     return loaded.recipe.model.base_model.removeprefix(RUN)
 
 
-def _chain(loaded: Loaded) -> list[Loaded]:
+def _chain(loaded: LoadedRecipe) -> list[LoadedRecipe]:
     """The recipe that this one starts from, the one that that starts from, and so on."""
-    chain: list[Loaded] = []
+    chain: list[LoadedRecipe] = []
     names = [loaded.recipe.name]
     while (chain[-1] if chain else loaded).recipe.model.base_model.startswith(RUN):
         here = chain[-1] if chain else loaded
@@ -53,26 +53,28 @@ def _chain(loaded: Loaded) -> list[Loaded]:
         chain.append(following)
         if following.recipe.name in names:
             what = f"recipes start from each other: {' <- '.join([*names, following.recipe.name])}"
-            raise UserError(Problem(here.document.mark(("model", "base_model")), what, "let one of them start from a model", "run-cycle"))
+            raise UserError(
+                Problem(here.document.location(("model", "base_model")), what, "let one of them start from a model", "run-cycle")
+            )
         names.append(following.recipe.name)
     return chain
 
 
-def _load(loaded: Loaded) -> Loaded:
-    name, mark = _wanted(loaded), loaded.document.mark(("model", "base_model"))
+def _load(loaded: LoadedRecipe) -> LoadedRecipe:
+    name, location = _wanted(loaded), loaded.document.location(("model", "base_model"))
     beside = [loaded.path.parent / f"{name}{suffix}" for suffix in SUFFIXES]
     try:
         path = next((path for path in beside if path.is_file()), None) or find_recipe(name)
-        found = load_recipe(str(path), (), loaded.is_rehearsal)
+        found = load_recipe(str(path), (), loaded.is_smoke)
     except UserError as error:
         if error.problems[0].rule != "no-such-recipe":
             raise
         hint = f"no recipe of that name is beside this one or shipped: give a model, or run one: recipe run {name}"
-        raise UserError(Problem(mark, f"{RUN}{name} has no finished full-parameter run", hint, "no-model")) from None
+        raise UserError(Problem(location, f"{RUN}{name} has no finished full-parameter run", hint, "no-model")) from None
     if found.recipe.matrix:
         what = f"{RUN}{name} is a sweep of several recipes"
-        raise UserError(Problem(mark, what, "run it, and name one of its recipes: the names of its runs' folders", "no-model"))
+        raise UserError(Problem(location, what, "run it, and name one of its recipes: the names of its runs' folders", "no-model"))
     if found.recipe.training.adapter != "none":
         what = f"{RUN}{name} would be an adapter (adapter: {found.recipe.training.adapter}), which is no model of its own"
-        raise UserError(Problem(mark if mark.file else Mark(name), what, "start from a recipe with adapter: none", "no-model"))
+        raise UserError(Problem(location if location.file else Location(name), what, "start from a recipe with adapter: none", "no-model"))
     return found

@@ -3,18 +3,18 @@
 from pathlib import Path
 from typing import NamedTuple
 
-from ...converters.building.verify import damage
-from ...schemas.recipe import Loaded
+from ...converters.building.verify import verify_folder
+from ...schemas.recipe import LoadedRecipe
 from ..runtime.console import Display
 from ..runtime.run_folder import RunFolder
 from . import cache_keys
 
 
-class Work(NamedTuple):
+class RunContext(NamedTuple):
     """A run with its recipe. `previous` are the recipe's earlier runs; `done` says of each stage how it came to be done."""
 
     run: RunFolder
-    loaded: Loaded
+    loaded: LoadedRecipe
     root: Path
     display: Display
     previous: list[RunFolder]
@@ -22,10 +22,10 @@ class Work(NamedTuple):
 
     def begin(self, stage: str, key: str) -> bool:
         """Whether the stage must be done; links an earlier run's outputs when they have the same key."""
-        if self.run.status["stages"].get(stage) == key and self.is_whole(self.run, stage):
+        if self.run.status["stages"].get(stage) == key and self.outputs_are_intact(self.run, stage):
             self.done[stage] = "done before"
             return False
-        if (source := cache_keys.finished(self.previous, stage, key)) and self.is_whole(source, stage):
+        if (source := cache_keys.finished(self.previous, stage, key)) and self.outputs_are_intact(source, stage):
             cache_keys.reuse(source, self.run, stage)
             self.display.say(stage, f"unchanged since {source.path.name}: reused")
             self.complete(stage, key)
@@ -34,9 +34,9 @@ class Work(NamedTuple):
         self.done[stage] = "done"
         return True
 
-    def is_whole(self, run: RunFolder, stage: str) -> bool:
+    def outputs_are_intact(self, run: RunFolder, stage: str) -> bool:
         """Whether the data are still what was written, byte for byte; where they are not, the stage is done again."""
-        problems = damage(run / "data") if stage == "data" else []
+        problems = verify_folder(run / "data") if stage == "data" else []
         for problem in problems:
             self.display.say(stage, f"{problem}: not used", "yellow")
         return not problems

@@ -6,25 +6,25 @@ from typing import Any
 
 from ...converters.building.pipeline import MANIFEST
 from ...schemas import VERSION
-from ...schemas.base.errors import Mark, Problem, UserError
+from ...schemas.base.errors import Location, Problem, UserError
 from ...schemas.base.files import new_folder, write_atomically
-from ...schemas.recipe import Loaded
+from ...schemas.recipe import LoadedRecipe
 from ..launch import multi_node
-from ..launch.plan import Planned, executable, resuming
+from ..launch.plan import TrainingJob, executable, resuming
 from ..launch.steps import optimizer_steps, require_rows, step_problems
 from ..reporting.token_summary import token_summary
-from ..resources.forecast import check_fit, say_memory
+from ..resources.estimate_fit import check_fit, say_memory
 from ..runtime.checkpoints import newest, other_training
 from ..runtime.child_process import run_child
 from ..runtime.machine import Machine, this_machine
 from ..runtime.run_folder import RunFolder
 from . import cache_keys, smoke_test
-from .stage import Work
+from .stage import RunContext
 
 NOT_MODEL = ("checkpoint-*", "debug.log", "runs", "README.md")
 
 
-def train(work: Work, planned: Planned) -> None:
+def train(work: RunContext, planned: TrainingJob) -> None:
     """Train, from the newest checkpoint where there is one, and publish model/."""
     run, loaded, display = work.run, work.loaded, work.display
     if "train" in run.status["stages"] and (run / "model").is_dir():  # other packages or another machine are no reason to train again
@@ -45,10 +45,10 @@ def train(work: Work, planned: Planned) -> None:
     _announce(work, planned, machine, splits["train"])
     check_fit(run, loaded.recipe, planned.model, splits["train"], display)
     argv = executable(planned.plan.argv)
-    if loaded.is_rehearsal and not newest(run / "checkpoints")[0]:
+    if loaded.is_smoke and not newest(run / "checkpoints")[0]:
         smoke_test.train_until_killed(argv, run, planned.plan.env, display)
-    checkpoint, passed_over = newest(run / "checkpoints")
-    for line in passed_over:
+    checkpoint, skipped = newest(run / "checkpoints")
+    for line in skipped:
         display.say("", line, "yellow")
     if checkpoint:
         display.say("", f"going on from {checkpoint.name}")
@@ -62,7 +62,7 @@ def train(work: Work, planned: Planned) -> None:
     work.complete("train", key)
 
 
-def _announce(work: Work, planned: Planned, machine: Machine, rows: int) -> None:
+def _announce(work: RunContext, planned: TrainingJob, machine: Machine, rows: int) -> None:
     """Say what is trained, on how many rows, and what is done otherwise on this machine."""
     recipe, say = work.loaded.recipe, work.display.say
     # How many blocks are filled is not known before the rows are tokenised.
@@ -74,7 +74,7 @@ def _announce(work: Work, planned: Planned, machine: Machine, rows: int) -> None
     say("train", f"{method}, {rows:,} rows, {steps}on {machine.gpu_name or f'{machine.cores} CPU cores'}")
 
 
-def _check_rows(loaded: Loaded, splits: dict[str, int]) -> None:
+def _check_rows(loaded: LoadedRecipe, splits: dict[str, int]) -> None:
     """Before anything is trained: there are rows to train on and rows to evaluate on, and every key has an effect on so many."""
     hint = "see the manifest in the run's data folder: give more rows, or other shares"
     for split, use in (("train", "train"), (loaded.recipe.evaluation_split, "evaluate")):
@@ -89,7 +89,7 @@ def _refuse_other_training(run: RunFolder, lock: dict[str, Any]) -> None:
     if left and (changed := other_training(run.read("lock.json"), lock)):
         hint = f"bring it back as it was, or start a new run: recipe run {run.status['recipe']}"
         what = f"{left[-1]} is of another training: {'; '.join(changed)}"
-        raise UserError(Problem(Mark(str(run / "checkpoints")), what, hint, "other-training"))
+        raise UserError(Problem(Location(str(run / "checkpoints")), what, hint, "other-training"))
 
 
 def _publish_model(run: RunFolder) -> None:
@@ -97,4 +97,4 @@ def _publish_model(run: RunFolder) -> None:
     with new_folder(run / "model", "tokenizer_config.json") as folder:
         shutil.copytree(run / "checkpoints", folder, ignore=shutil.ignore_patterns(*NOT_MODEL), dirs_exist_ok=True)
         if not any(folder.glob("*.safetensors")):
-            raise UserError(Problem(Mark(str(run / "checkpoints")), "training ended without weights", "see train.log", "no-weights"))
+            raise UserError(Problem(Location(str(run / "checkpoints")), "training ended without weights", "see train.log", "no-weights"))

@@ -17,7 +17,7 @@ from axolotl.integrations.base import BasePlugin
 from axolotl.loaders import load_tokenizer
 
 from ...schemas.recipe import load_recipe
-from ..launch.axolotl_contract import lost_keys
+from ..launch.axolotl_contract import round_trip_differences
 from ..launch.plan import CONFIG
 from ..resources.fit import too_large
 from ..runtime.checkpoints import INTERRUPTED
@@ -26,7 +26,7 @@ from ..runtime.progress import Progress
 from . import batches, chat_data, classification, loss, text_data
 from .axolotl_patches import admit_bucket, make_trainable
 from .callback import RunCallback, rehearse
-from .distributed import is_first, join_launcher, name_cpus, world_size
+from .distributed import accept_numbered_cpu_tags, follow_launcher_exit, is_first, world_size
 from .prepared_rows import dropped_faults
 from .text_data import BlockCollator, documents_are_apart, first_shared
 
@@ -49,12 +49,12 @@ class RecipekitPlugin(BasePlugin):
 
     def load_datasets(self, cfg: Any, preprocess: bool = False) -> TrainDatasetMeta:
         """Check that no rendered key was lost, let Axolotl tokenise, and audit the tensors before the model is loaded."""
-        join_launcher()
+        follow_launcher_exit()
         if world_size() > 1 and not torch.cuda.is_available():
-            name_cpus()
+            accept_numbered_cpu_tags()
             cfg.device_map = {"": "cpu"}  # else the rank's number, which transformers takes for an accelerator
         rendered = yaml.safe_load(Path(CONFIG).read_text(encoding="utf-8"))
-        if lost := lost_keys(rendered, dict(cfg)):
+        if lost := round_trip_differences(rendered, dict(cfg)):
             self.fail("Axolotl does not keep what was rendered:\n" + "\n".join(lost))
         self.progress.event("stage", name="tokenise")
         self.tokenizer = load_tokenizer(cfg)

@@ -15,10 +15,10 @@ import torch
 from transformers import EarlyStoppingCallback, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 from transformers.trainer_utils import IntervalStrategy
 
-from ..runtime.checkpoints import KILL_AFTER_SAVE, KILL_AT, KILLED, STOP_AT, seal
+from ..runtime.checkpoints import KILL_AFTER_SAVE, KILL_AT, KILLED, STOP_AT, write_checksums
 from ..runtime.progress import Progress, read_lines
 from ..runtime.watchdog import beat
-from .distributed import is_first, total, wait_for_all
+from .distributed import barrier, is_first, total
 from .tokenization import IGNORED
 
 METRICS = Path("metrics.jsonl")
@@ -62,7 +62,7 @@ class RunCallback(TrainerCallback):
             signal.signal(number, self.stop)
         faulthandler.register(signal.SIGUSR1)  # the watchdog asks where a trainer hangs
         kept = [line for line in read_lines(METRICS) if state.global_step and line["step"] <= state.global_step]
-        wait_for_all()
+        barrier()
         if is_first():
             METRICS.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
         self.step = state.global_step
@@ -138,13 +138,13 @@ class RunCallback(TrainerCallback):
 
     def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         folder = Path(str(args.output_dir)) / f"checkpoint-{state.global_step}"
-        wait_for_all()  # each process has its own random numbers in there, and with ZeRO its own part of the optimizer
+        barrier()  # each process has its own random numbers in there, and with ZeRO its own part of the optimizer
         if is_first() and folder.is_dir():
-            seal(folder)
+            write_checksums(folder)
             if os.environ.get(KILL_AFTER_SAVE):
                 self.progress.event(KILLED, step=state.global_step)
                 os.kill(os.getpid(), signal.SIGKILL)
-        wait_for_all()
+        barrier()
 
     def on_train_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         record_peak(args.device)

@@ -3,7 +3,7 @@
 from typing import Any
 
 from . import axolotl_patches
-from .label_audit import audit, faults_of
+from .label_audit import audit, audit_problems
 from .packing import Piece, block_of, pack
 from .prepared_rows import Prepared, step_faults
 from .tokenization import IGNORED
@@ -18,7 +18,7 @@ def prepare(cfg: Any, tokenizer: Any) -> Prepared:
             raise
         meta = None  # excess_length_strategy: raise names no row; the audit does
     report = audit(cfg, tokenizer, meta)
-    faults = faults_of(report, cfg)
+    faults = audit_problems(report, cfg)
     if meta is None:
         if not faults:
             raise AssertionError("Axolotl refused the rows' length, but no row is too long")

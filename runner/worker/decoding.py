@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from .loading import Served
+from .loading import LoadedModel
 
 
 @dataclass
@@ -28,7 +28,7 @@ class Reply:
 
 
 @torch.inference_mode()
-def decode(served: Served, replies: Sequence[Reply]) -> None:
+def decode(served: LoadedModel, replies: Sequence[Reply]) -> None:
     """Generate every reply to its end: a stop token (`stop`), its longest length (`length`), or nobody waiting (`cancelled`)."""
     from transformers import DynamicCache
 

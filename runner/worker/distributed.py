@@ -30,13 +30,13 @@ def total(number: float, device: torch.device) -> float:
     return tensor.item()
 
 
-def wait_for_all() -> None:
+def barrier() -> None:
     """Go on when every process has come here: what the others write is written then."""
     if _connected():
         distributed.barrier()
 
 
-def join_launcher() -> None:
+def follow_launcher_exit() -> None:
     """Under torchrun: end when it is killed, and keep its signals from the processes that load batches.
 
     torchrun gives each process a session and signals all of it. A loader that gets SIGTERM dies, and the step in progress with it.
@@ -46,7 +46,7 @@ def join_launcher() -> None:
         os.register_at_fork(after_in_child=os.setpgrp)
 
 
-def name_cpus() -> None:
+def accept_numbered_cpu_tags() -> None:
     """Several processes on a CPU: accelerate numbers it (`cpu:1`), and torch.load, when a checkpoint is resumed, knows no such place."""
     torch.serialization.register_package(9, lambda storage: None, lambda storage, place: storage if place.startswith("cpu:") else None)
 

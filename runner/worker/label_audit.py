@@ -25,7 +25,7 @@ def _audit_split(cfg: Any, tokenizer: Any, rows: list[dict[str, Any]], dataset: 
     if cfg.excess_length_strategy == "drop":
         rows = [row for row in rows if row["id"] not in facts.get("long_rows", {})]
     names = [row["id"] for row in rows] if len(rows) == len(dataset) else [f"row {n}" for n in range(1, len(dataset) + 1)]
-    facts["forged_rows"] = forged_rows(rows, tokenizer)
+    facts["forged_rows"] = rows_with_injected_special_tokens(rows, tokenizer)
     facts |= {"trained_rows": len(dataset), "trained": 0, "masked": 0, "longest": 0, "untrained_rows": [], "open_ended_rows": []}
     for name, tensors in zip(names, dataset, strict=True):
         labels = tensors["labels"]
@@ -40,7 +40,7 @@ def _audit_split(cfg: Any, tokenizer: Any, rows: list[dict[str, Any]], dataset: 
     return facts
 
 
-def forged_rows(rows: list[dict[str, Any]], tokenizer: Any) -> dict[str, str]:
+def rows_with_injected_special_tokens(rows: list[dict[str, Any]], tokenizer: Any) -> dict[str, str]:
     """The ids of the chats in which a message holds a special token of the model, or a turn marker of its template, with the first one.
 
     What a person wrote would then be read as the end of their turn and the start of another.
@@ -60,7 +60,7 @@ def _spans_end_with(labels: list[int], ends: set[int]) -> bool:
     return all(label == IGNORED or after != IGNORED or label in ends for label, after in zip(labels, followers, strict=True))
 
 
-def faults_of(report: dict[str, Any], cfg: Any) -> list[str]:
+def audit_problems(report: dict[str, Any], cfg: Any) -> list[str]:
     """What the run must not start with, in words; empty when every row teaches something and every reply ends."""
     faults = []
     for split, facts in report.items():

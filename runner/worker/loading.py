@@ -2,11 +2,11 @@
 
 from typing import Any, NamedTuple
 
-from ...schemas.base.errors import Mark, Problem, UserError
-from ..models.reference import Target
+from ...schemas.base.errors import Location, Problem, UserError
+from ..models.reference import ModelReference
 
 
-class Served(NamedTuple):
+class LoadedModel(NamedTuple):
     """A model with its tokenizer. `context` is the most tokens of a prompt and its reply together."""
 
     name: str
@@ -22,7 +22,7 @@ class Served(NamedTuple):
         return self.tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=True, return_dict=True)["input_ids"]
 
 
-def load(target: Target, chats: bool = True) -> Served:
+def load(target: ModelReference, chats: bool = True) -> LoadedModel:
     """Load the model in the precision that the machine is fast at. `chats` says that it must have a chat template.
 
     Raises UserError where it has none, or where there is no such model.
@@ -31,17 +31,17 @@ def load(target: Target, chats: bool = True) -> Served:
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     if target.kind == "classification":
-        raise UserError(Problem(Mark(target.name), "has a head for labels: it writes nothing", "recipe chat classifies", "no-model"))
+        raise UserError(Problem(Location(target.name), "has a head for labels: it writes nothing", "recipe chat classifies", "no-model"))
     device = "cuda" if torch.cuda.is_available() else "cpu"
     dtype = torch.bfloat16 if device == "cuda" else torch.float32
     try:
         tokenizer: Any = AutoTokenizer.from_pretrained(target.tokenizer)
         if chats and not tokenizer.chat_template:
-            raise UserError(Problem(Mark(target.name), "has no chat template: it cannot answer chats", rule="no-template"))
+            raise UserError(Problem(Location(target.name), "has no chat template: it cannot answer chats", rule="no-template"))
         model: Any = AutoModelForCausalLM.from_pretrained(target.base, dtype=dtype, revision=target.revision or "main")
     except (OSError, ValueError) as error:  # no such name, no network, no language model
         said = str(error).strip().splitlines()[0]
-        raise UserError(Problem(Mark(target.name), f"cannot be loaded: {said}", "check the name and the network", "no-model")) from None
+        raise UserError(Problem(Location(target.name), f"cannot be loaded: {said}", "check the name and the network", "no-model")) from None
     if len(tokenizer) > model.get_input_embeddings().num_embeddings:  # tokens that training added
         model.resize_token_embeddings(len(tokenizer))
     if target.adapter:
@@ -53,4 +53,4 @@ def load(target: Target, chats: bool = True) -> Served:
     stops = model.generation_config.eos_token_id
     stop_ids = frozenset({*(stops if isinstance(stops, list) else [stops]), tokenizer.eos_token_id} - {None})
     pad_id = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else min(stop_ids)
-    return Served(target.name, model, tokenizer, stop_ids, pad_id, model.config.max_position_embeddings, device)
+    return LoadedModel(target.name, model, tokenizer, stop_ids, pad_id, model.config.max_position_embeddings, device)

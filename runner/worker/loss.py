@@ -25,7 +25,7 @@ def token_loss(outputs: Any, labels: torch.Tensor, num_items_in_batch: Any = Non
     return total / max(trained, 1)
 
 
-def where_trained(labels: torch.Tensor, selects: bool) -> dict[str, torch.Tensor]:
+def shift_labels(labels: torch.Tensor, selects: bool) -> dict[str, torch.Tensor]:
     """What the model is given in the place of labels: each moved to the position that predicts it, and those positions alone.
 
     A chat trains its last reply: the logits of everything before it are not needed, and they are the largest tensor of all.
@@ -54,6 +54,6 @@ def set_up_trainer(cfg: Any, trainer: Any) -> None:
     compute = trainer.compute_loss
 
     def compute_loss(model: Any, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
-        return compute(model, {**inputs, **where_trained(inputs["labels"], selects)}, *args, **kwargs)
+        return compute(model, {**inputs, **shift_labels(inputs["labels"], selects)}, *args, **kwargs)
 
     trainer.compute_loss = compute_loss

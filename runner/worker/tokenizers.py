@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ...schemas.base.errors import Mark, Problem, UserError
+from ...schemas.base.errors import Location, Problem, UserError
 from ...schemas.sections import Model
 
 DEFAULT = "cl100k"
@@ -45,7 +45,7 @@ def _of_model(name: str) -> Tokenizer:
     except (OSError, ValueError) as error:
         said = str(error).strip().splitlines()[0]
         hint = f"{DEFAULT} counts without a model"
-        raise UserError(Problem(Mark(f"--tokenizer {name}"), f"cannot be loaded: {said}", hint, "tokenizer")) from None
+        raise UserError(Problem(Location(f"--tokenizer {name}"), f"cannot be loaded: {said}", hint, "tokenizer")) from None
 
     def render(messages: list[dict[str, Any]]) -> str:
         return found.apply_chat_template([{"role": m["role"], "content": m["content"]} for m in messages], tokenize=False)

@@ -13,16 +13,16 @@ import gguf
 import numpy as np
 from gguf import GGMLQuantizationType as Kind
 
-from ...schemas.base.errors import Mark, Problem, UserError
+from ...schemas.base.errors import Location, Problem, UserError
 
 # name on the command line -> how matrices are stored; those that the package can quantise to
-TYPES = {name: Kind[name.upper()] for name in ("f32", "f16", "bf16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0")}
+RECORD_TYPES = {name: Kind[name.upper()] for name in ("f32", "f16", "bf16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0")}
 _EDGES = ("token_embd.weight", "output.weight")  # where rounding costs most: never below 8 bits
 _DIGITS = {"type": "Digits", "individual_digits": True}
 _LLAMA_3 = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 
 
-class Written(NamedTuple):
+class GgufInfo(NamedTuple):
     """What stands in the file: its size in bytes, tensors, tokens, and the rule by which text is cut before BPE."""
 
     bytes: int
@@ -31,7 +31,7 @@ class Written(NamedTuple):
     pre_tokenizer: str
 
 
-def write_gguf(folder: Path, target: Path, quantise: str = "f16") -> Written:
+def write_gguf(folder: Path, target: Path, quantise: str = "f16") -> GgufInfo:
     """Write the model in `folder` to the file `target`. Raises UserError for what cannot be written, before anything is."""
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     tokenizer = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))
@@ -43,7 +43,7 @@ def write_gguf(folder: Path, target: Path, quantise: str = "f16") -> Written:
     stored = {}
     for name, shape in _shapes(folder).items():
         found = gguf_name(name, config)
-        kind = _kind(found, shape, TYPES[quantise])
+        kind = _kind(found, shape, RECORD_TYPES[quantise])
         stored[name] = (found, kind)
         length = gguf.quant_shape_to_byte_shape(shape, kind) if kind not in (Kind.F32, Kind.F16) else shape
         dtype = {Kind.F32: np.float32, Kind.F16: np.float16}.get(kind, np.uint8)
@@ -61,7 +61,7 @@ def write_gguf(folder: Path, target: Path, quantise: str = "f16") -> Written:
     finally:
         writer.close()
         temporary.unlink(missing_ok=True)
-    return Written(target.stat().st_size, len(stored), tokens, pre_tokenizer)
+    return GgufInfo(target.stat().st_size, len(stored), tokens, pre_tokenizer)
 
 
 def gguf_name(name: str, config: dict[str, Any]) -> str:
@@ -85,7 +85,7 @@ def pre_tokenizer_name(folder: Path, tokenizer: dict[str, Any]) -> str:
             return "smollm"
         if kinds == ["Split", "ByteLevel"] and steps[0]["pattern"] == {"Regex": _LLAMA_3} and not last.get("use_regex", True):
             return "llama-bpe"
-    raise UserError(Problem(Mark(str(folder / "tokenizer.json")), f"cuts text in a way that is not known to llama.cpp by name: {kinds}",
+    raise UserError(Problem(Location(str(folder / "tokenizer.json")), f"cuts text in a way that is not known to llama.cpp by name: {kinds}",
                             "those of SmolLM2, Llama 3 and GPT-2 are known", "no-gguf"))  # fmt: skip
 
 
@@ -105,7 +105,7 @@ def _refuse_others(folder: Path, config: dict[str, Any], tokenizer: dict[str, An
         what.append("its tokenizer is no byte-level BPE of the text as it is; only those are written as GGUF")
     if what:
         hint = "llama.cpp's own convert_hf_to_gguf.py knows more models"
-        raise UserError(*(Problem(Mark(str(folder)), line, hint, "no-gguf") for line in what))
+        raise UserError(*(Problem(Location(str(folder)), line, hint, "no-gguf") for line in what))
 
 
 def _add_config(writer: gguf.GGUFWriter, folder: Path, config: dict[str, Any], quantise: str) -> None:
@@ -136,7 +136,9 @@ def _add_tokenizer(writer: gguf.GGUFWriter, folder: Path, tokenizer: dict[str, A
         tokens[added["id"]] = added["content"]
         types[added["id"]] = gguf.TokenType.CONTROL if added["special"] else gguf.TokenType.USER_DEFINED
     if max(tokens) >= size:
-        raise UserError(Problem(Mark(str(folder)), f"its tokenizer has the id {max(tokens):,}, its model {size:,} rows", rule="no-gguf"))
+        raise UserError(
+            Problem(Location(str(folder)), f"its tokenizer has the id {max(tokens):,}, its model {size:,} rows", rule="no-gguf")
+        )
     writer.add_tokenizer_model("gpt2")
     writer.add_tokenizer_pre(pre_tokenizer)
     writer.add_token_list([tokens.get(number, f"[PAD{number}]") for number in range(size)])

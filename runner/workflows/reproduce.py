@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ...converters.building.pipeline import MANIFEST
-from ...schemas.base.errors import Interrupted, Mark, Problem, UserError
-from ...schemas.recipe import Loaded
-from ..launch.plan import Planned, require_startable
+from ...schemas.base.errors import Interrupted, Location, Problem, UserError
+from ...schemas.recipe import LoadedRecipe
+from ..launch.plan import TrainingJob, require_startable
 from ..launch.slurm import must_submit
 from ..runtime.checkpoints import INTERRUPTED, STOP_AT
 from ..runtime.console import Display
@@ -17,7 +17,7 @@ from ..runtime.machine import this_machine
 from ..runtime.progress import read_lines
 from ..runtime.run_folder import RunFolder, create
 from ..stages import cache_keys
-from ..stages.stage import Work
+from ..stages.stage import RunContext
 from ..stages.train import train
 from ..worker.compare_checkpoints import CLOCK, difference
 from .run import reload
@@ -138,14 +138,14 @@ def _require_trained(run: RunFolder) -> None:
     lock = run.read("lock.json")
     if "train" not in run.status.get("stages", {}) or not (run / "model").is_dir():
         what = f"has not been trained to its end: it is {run.status.get('state')}"
-        raise UserError(Problem(Mark(str(run.path)), what, f"recipe resume {run.path}", "not-trained"))
+        raise UserError(Problem(Location(str(run.path)), what, f"recipe resume {run.path}", "not-trained"))
     if absent := [name for name in ("recipe.yml", f"data/{MANIFEST}", METRICS, "lock.json") if not (run / name).is_file()]:
-        raise UserError(Problem(Mark(str(run.path)), f"has no {absent[0]}: nothing to compare with", rule="not-a-run"))
+        raise UserError(Problem(Location(str(run.path)), f"has no {absent[0]}: nothing to compare with", rule="not-a-run"))
     if absent := [key for key in ("recipekit", "python", "packages", "model", "machine") if key not in lock]:
-        raise UserError(Problem(Mark(str(run / "lock.json")), f"does not say the {absent[0]}", rule="damaged"))
+        raise UserError(Problem(Location(str(run / "lock.json")), f"does not say the {absent[0]}", rule="damaged"))
 
 
-def _require_startable(loaded: Loaded) -> None:
+def _require_startable(loaded: LoadedRecipe) -> None:
     require_startable(loaded, this_machine())
     if must_submit(loaded.recipe):
         hint = "submit a job that runs recipe reproduce; --steps 0 trains nothing"
@@ -156,7 +156,7 @@ def _last_step(run: RunFolder) -> int:
     return max((line["step"] for line in read_lines(run / METRICS)), default=0)
 
 
-def _new_run(run: RunFolder, loaded: Loaded, data: Path, root: Path) -> RunFolder:
+def _new_run(run: RunFolder, loaded: LoadedRecipe, data: Path, root: Path) -> RunFolder:
     """A run of the same recipe that has its data and has not been trained."""
     status = run.status
     again = create(loaded.recipe.name, status["stages"]["data"], root / REPRODUCTIONS)
@@ -173,12 +173,12 @@ def _new_run(run: RunFolder, loaded: Loaded, data: Path, root: Path) -> RunFolde
     return again
 
 
-def _train(again: RunFolder, loaded: Loaded, planned: Planned, stop: int, display: Display) -> None:
+def _train(again: RunFolder, loaded: LoadedRecipe, planned: TrainingJob, stop: int, display: Display) -> None:
     """Train in the new run, up to a checkpoint after step `stop`, with 0 to the end. Like one that was interrupted there, it can be
     resumed; nobody kills it to see that, as a rehearsal would be."""
     env = planned.plan.env | ({STOP_AT: str(stop)} if stop else {})
-    work = Work(again, loaded._replace(is_rehearsal=False), again.path.parent.parent, display, [], {})
-    with again.locked(), again.at_work():
+    work = RunContext(again, loaded._replace(is_smoke=False), again.path.parent.parent, display, [], {})
+    with again.locked(), again.recording_outcome():
         try:
             train(work, planned._replace(plan=planned.plan._replace(env=env)))
         except Interrupted:

@@ -14,9 +14,9 @@ from typing import Any, NamedTuple
 from ...converters.building.pipeline import build
 from ...schemas.base.errors import UserError
 from ...schemas.base.files import write_atomically
-from ...schemas.recipe import Loaded
+from ...schemas.recipe import LoadedRecipe
 from ...schemas.yaml_writing import to_yaml
-from ..launch.plan import Plan, executable, make_plan
+from ..launch.plan import Plan, executable, make_job
 from ..models.resolve import resolve_model
 from ..runtime.checkpoints import KILL_AT, newest
 from ..runtime.child_process import run_child
@@ -34,7 +34,7 @@ class Kill(NamedTuple):
     resumed_from: str
 
 
-class Proof(NamedTuple):
+class ResumeReport(NamedTuple):
     """What came of it: the kills, and by part the first difference to the training that nobody killed, "" for the same bits."""
 
     steps: int
@@ -46,7 +46,7 @@ class Proof(NamedTuple):
         return {part: found for part, found in self.parts.items() if found}
 
 
-def overrides(loaded: Loaded, half: int) -> tuple[str, ...]:
+def overrides(loaded: LoadedRecipe, half: int) -> tuple[str, ...]:
     """The settings under which a recipe is tried: twice `half` steps, a checkpoint after each, nothing that ends it early."""
     training, total = loaded.recipe.training, 2 * half
     wanted: dict[str, Any] = {"max_steps": total, "save_steps": 1, "logging_steps": 1}
@@ -54,11 +54,11 @@ def overrides(loaded: Loaded, half: int) -> tuple[str, ...]:
     wanted |= {key: value for key, value in plain.items() if getattr(training, key)}
     wanted |= {"eval_steps": half} if training.eval_steps else {}
     wanted |= {"warmup_steps": half} if (training.warmup_steps or 0) >= total else {}
-    section = "smoke.training" if loaded.is_rehearsal else "training"  # a rehearsal lays its own section over the others
+    section = "smoke.training" if loaded.is_smoke else "training"  # a rehearsal lays its own section over the others
     return tuple(f"{section}.{key}={value}" for key, value in wanted.items())
 
 
-class Trial:
+class TrainingTrial:
     """A folder in which a recipe's training is run, as `recipe run` runs it."""
 
     def __init__(self, folder: Path, plan: Plan, listener: Listener) -> None:
@@ -86,30 +86,30 @@ class Trial:
         """What was logged, without what the clock decides."""
         return [{key: value for key, value in line.items() if key not in CLOCK} for line in read_lines(self.folder / "metrics.jsonl")]
 
-    def twin(self, folder: Path) -> "Trial":
+    def twin(self, folder: Path) -> "TrainingTrial":
         """The same training in another folder, with nothing trained yet."""
         for name in ("data", "rendered"):
             shutil.copytree(self.folder / name, folder / name)
         shutil.copy2(self.folder / "recipe.yml", folder)
-        return Trial(folder, self.plan, self.listener)
+        return TrainingTrial(folder, self.plan, self.listener)
 
-    def compare(self, other: "Trial", steps: int) -> dict[str, str]:
+    def compare(self, other: "TrainingTrial", steps: int) -> dict[str, str]:
         """The first difference of each part of what the two trainings came to."""
         ends = [trial.folder / "checkpoints" / f"checkpoint-{steps}" for trial in (self, other)]
         return {"losses": first_other_line(self.lines(), other.lines()), **differences(*ends)}
 
 
-def prepare(loaded: Loaded, root: Path, folder: Path, listener: Listener) -> Trial:
+def prepare(loaded: LoadedRecipe, root: Path, folder: Path, listener: Listener) -> TrainingTrial:
     """Convert the data and write the files that `recipe run` writes before it trains."""
     manifest = build(loaded.recipe.data, folder / "data")
-    planned = make_plan(loaded, manifest, this_machine(), resolve_model(loaded.recipe.model, root, loaded.is_rehearsal))
+    planned = make_job(loaded, manifest, this_machine(), resolve_model(loaded.recipe.model, root, loaded.is_smoke))
     write_atomically(folder / "recipe.yml", to_yaml(loaded.document.data).encode())
     for name, text in planned.plan.files.items():
         write_atomically(folder / name, text.encode())
-    return Trial(folder, planned.plan, listener)
+    return TrainingTrial(folder, planned.plan, listener)
 
 
-def prove(loaded: Loaded, root: Path, folder: Path, storm: int, listener: Listener) -> Proof:
+def check_resume(loaded: LoadedRecipe, root: Path, folder: Path, storm: int, listener: Listener) -> ResumeReport:
     """Train without interruption; then again, killed at an epoch's end and within an epoch; then again with `storm` kills at random
     moments, from the first import to the last save, starting over whenever the training reached its end all the same."""
     steps = loaded.recipe.training.max_steps or 0
@@ -125,7 +125,7 @@ def prove(loaded: Loaded, root: Path, folder: Path, storm: int, listener: Listen
     for kill, found in _storm(whole, folder, storm, seconds, steps):
         kills += [kill] if kill else []
         parts = {part: parts[part] or found.get(part, "") for part in parts}
-    return Proof(steps, kills, parts)
+    return ResumeReport(steps, kills, parts)
 
 
 def cuts_of(lines: list[dict[str, Any]], steps: int) -> list[tuple[str, int]]:
@@ -138,7 +138,7 @@ def cuts_of(lines: list[dict[str, Any]], steps: int) -> list[tuple[str, int]]:
     return sorted(found, key=lambda cut: cut[1])
 
 
-def _storm(whole: Trial, folder: Path, kills: int, seconds: float, steps: int) -> Iterator[tuple[Kill | None, dict[str, str]]]:
+def _storm(whole: TrainingTrial, folder: Path, kills: int, seconds: float, steps: int) -> Iterator[tuple[Kill | None, dict[str, str]]]:
     """Each kill, and the differences of each training that reached its end."""
     chance = random.Random(0)
     trial, number, moment = None, 0, 0.0

@@ -9,17 +9,17 @@ from typing import Any, NamedTuple
 
 from ...converters.building.hub_datasets import is_on_hub
 from ...converters.building.pipeline import MANIFEST, build
-from ...converters.building.verify import damage
+from ...converters.building.verify import verify_folder
 from ...converters.reading.files import source_files
 from ...converters.sources.registry import converter
 from ...schemas import VERSION
 from ...schemas.base.errors import UserError
 from ...schemas.base.hashing import file_sha256
 from ...schemas.model_rules import EMBEDDED
-from ...schemas.recipe import Loaded
+from ...schemas.recipe import LoadedRecipe
 from ...schemas.sections import Data, Source
 from ..generate.stage import ROWS_FILE, named
-from ..launch.plan import Plan, Planned, make_plan
+from ..launch.plan import Plan, TrainingJob, make_job
 from ..models.resolve import ResolvedModel, is_unchanged, resolve_model
 from ..runtime.checkpoints import changes
 from ..runtime.machine import this_machine
@@ -38,20 +38,20 @@ class Inputs(NamedTuple):
 
     differences: dict[str, list[str]]
     data: Path | None
-    planned: Planned | None
+    planned: TrainingJob | None
     notes: dict[str, str]
 
 
-def compare_inputs(run: RunFolder, loaded: Loaded, root: Path, scratch: Path) -> Inputs:
+def compare_inputs(run: RunFolder, loaded: LoadedRecipe, root: Path, scratch: Path) -> Inputs:
     """Hash the run's sources, convert and render again, and compare. `scratch` is a new folder for what is converted."""
     manifest, lock = run.read(f"data/{MANIFEST}"), run.read("lock.json")
     data = _own_rows(run, loaded)
     found = {"sources": list(_sources(data, manifest))}
-    damaged = damage(run / "data")
+    damaged = verify_folder(run / "data")
     converted = list(_converted(data, run, manifest, scratch))
     found["data"] = [*damaged, *converted]
     model, found["model"] = _model(loaded, lock, root)
-    planned = make_plan(loaded, manifest, this_machine(), model) if model else None
+    planned = make_job(loaded, manifest, this_machine(), model) if model else None
     found["rendered"] = list(_rendered(run, planned.plan)) if planned else ["nothing can be rendered without the model"]
     here = {"recipekit": VERSION, "python": sys.version.split()[0], "packages": package_versions()}
     found["packages"] = changes({"packages": _versions(lock)}, {"packages": _versions(here)}, "packages")
@@ -61,7 +61,7 @@ def compare_inputs(run: RunFolder, loaded: Loaded, root: Path, scratch: Path) ->
     return Inputs(found, rows, planned, {"model": unknown} if unknown else {})
 
 
-def _own_rows(run: RunFolder, loaded: Loaded) -> Data:
+def _own_rows(run: RunFolder, loaded: LoadedRecipe) -> Data:
     """The data section; what it generates is what the run keeps of it."""
     return named(loaded.recipe.data, run / "generated" / ROWS_FILE) if loaded.recipe.generate else loaded.recipe.data
 
@@ -116,11 +116,11 @@ def _first_line(one: Path, other: Path) -> str:
         return next((f", from line {number} on" for number, pair in enumerate(zip_longest(mine, its), 1) if pair[0] != pair[1]), "")
 
 
-def _model(loaded: Loaded, lock: dict[str, Any], root: Path) -> tuple[ResolvedModel | None, list[str]]:
+def _model(loaded: LoadedRecipe, lock: dict[str, Any], root: Path) -> tuple[ResolvedModel | None, list[str]]:
     """The model to start from, None where there is none any more."""
     before = ResolvedModel(**lock["model"])
     try:
-        now = resolve_model(loaded.recipe.model, root, loaded.is_rehearsal)
+        now = resolve_model(loaded.recipe.model, root, loaded.is_smoke)
     except UserError as error:
         return None, [f"{before.note}: {error.problems[0].what}"]
     if now.identity != before.identity and loaded.recipe.model.base_model.startswith(RUN) and is_unchanged(before):

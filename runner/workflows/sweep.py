@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ...schemas.base.errors import GateError, Interrupted, UserError
-from ...schemas.recipe import Loaded
+from ...schemas.recipe import LoadedRecipe
 from ..reporting.run_summary import run_summary
 from ..runtime.console import Display
 from ..runtime.run_folder import RunFolder, all_runs
@@ -15,7 +15,7 @@ from .run import run_or_resume
 class Swept(NamedTuple):
     """A recipe of the sweep, the values that make it, its run, and the problem that ended it, if one did."""
 
-    loaded: Loaded
+    loaded: LoadedRecipe
     values: dict[str, Any]
     run: RunFolder | None
     error: UserError | None = None
@@ -31,7 +31,7 @@ class Swept(NamedTuple):
         return row | {"metrics": {name: value["value"] for name, value in metrics.items()}}
 
 
-def run_sweep(recipes: list[tuple[Loaded, dict[str, Any]]], root: Path, display: Display) -> list[Swept]:
+def run_sweep(recipes: list[tuple[LoadedRecipe, dict[str, Any]]], root: Path, display: Display) -> list[Swept]:
     """Run each: done before and unchanged it is reused, unfinished it is gone on with. One that fails does not end the sweep."""
     swept = []
     for number, (loaded, values) in enumerate(recipes, 1):
@@ -42,7 +42,7 @@ def run_sweep(recipes: list[tuple[Loaded, dict[str, Any]]], root: Path, display:
     return swept
 
 
-def _tried(loaded: Loaded, values: dict[str, Any], run: Callable[[], RunFolder], root: Path) -> Swept:
+def _tried(loaded: LoadedRecipe, values: dict[str, Any], run: Callable[[], RunFolder], root: Path) -> Swept:
     try:
         return Swept(loaded, values, run())
     except Interrupted:

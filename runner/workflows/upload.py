@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from ...schemas import VERSION
-from ...schemas.base.errors import Mark, Problem, UserError
+from ...schemas.base.errors import Location, Problem, UserError
 from ..runtime.redact import scrub
 from ..stages.merge import FACTS
 
@@ -21,7 +21,7 @@ UNSAFE = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".joblib", ".npy", 
 _HEADER_BYTES = 1 << 20  # of weights: where their metadata stands
 
 
-class Outgoing(NamedTuple):
+class Upload(NamedTuple):
     """A file as it is sent: `content` is what is sent in the place of the file's own bytes, None for those; `note` says why."""
 
     path: str
@@ -31,7 +31,7 @@ class Outgoing(NamedTuple):
     note: str = ""
 
 
-def outgoing(folder: Path, base: str | None) -> list[Outgoing]:
+def outgoing(folder: Path, base: str | None) -> list[Upload]:
     """The files of a model folder as they are sent. `base` is the hub's name of the base model, where it has one.
 
     Raises UserError with everything that must not be sent, or that is missing.
@@ -39,20 +39,20 @@ def outgoing(folder: Path, base: str | None) -> list[Outgoing]:
     paths = (path for path in sorted(folder.rglob("*")) if (path.is_file() or path.is_symlink()) and path.name != FACTS)
     files = [_file(folder, path, base) for path in paths]
     names = {file.path for file in files}
-    problems = [Problem(Mark(str(file.source)), *wrong, "not-pushed") for file in files if (wrong := _fault(file))]
+    problems = [Problem(Location(str(file.source)), *wrong, "not-pushed") for file in files if (wrong := _fault(file))]
     if CARD not in names:
-        problems.append(Problem(Mark(str(folder / CARD)), "there is no model card", "recipe eval writes it again", "not-pushed"))
+        problems.append(Problem(Location(str(folder / CARD)), "there is no model card", "recipe eval writes it again", "not-pushed"))
     if not any(name.endswith(WEIGHTS) for name in names):
-        problems.append(Problem(Mark(str(folder)), "has no weights in safetensors", rule="not-pushed"))
+        problems.append(Problem(Location(str(folder)), "has no weights in safetensors", rule="not-pushed"))
     if ADAPTER in names and base is None:
         what = "names a base model by a folder of this machine, where nobody else finds it"
-        problems.append(Problem(Mark(str(folder / ADAPTER)), what, "recipe merge RUN, then push with --merged", "not-pushed"))
+        problems.append(Problem(Location(str(folder / ADAPTER)), what, "recipe merge RUN, then push with --merged", "not-pushed"))
     if problems:
         raise UserError(*problems)
     return files
 
 
-def send(files: Sequence[Outgoing], repo: str, private: bool, message: str) -> str:
+def send(files: Sequence[Upload], repo: str, private: bool, message: str) -> str:
     """Make the repository where there is none, and commit the files to it; return the commit's address.
 
     Raises UserError where the hub says no, and where a repository is there already that more, or fewer, people see than was asked for.
@@ -69,13 +69,13 @@ def send(files: Sequence[Outgoing], repo: str, private: bool, message: str) -> s
         if bool(found.private) != private:
             seen, option = ("private", "--private") if found.private else ("public", "--public")
             hint = f"push with {option}, or change it in the repository's settings"
-            raise UserError(Problem(Mark(repo), f"is there already, and is {seen}: nothing was sent", hint, "not-pushed"))
+            raise UserError(Problem(Location(repo), f"is there already, and is {seen}: nothing was sent", hint, "not-pushed"))
         _refuse_other_weights(repo, [sibling.rfilename for sibling in found.siblings or ()], files)
         return str(api.create_commit(repo, operations, commit_message=message).commit_url)
     except HFValidationError as error:
-        raise UserError(Problem(Mark(repo), f"is no repository's name: {error}", "for example you/model", "not-pushed")) from None
+        raise UserError(Problem(Location(repo), f"is no repository's name: {error}", "for example you/model", "not-pushed")) from None
     except (httpx.HTTPError, OSError, ValueError) as error:
-        raise UserError(Problem(Mark(repo), *_said(error), "not-pushed")) from None
+        raise UserError(Problem(Location(repo), *_said(error), "not-pushed")) from None
 
 
 def require_token() -> None:
@@ -86,19 +86,19 @@ def require_token() -> None:
         raise UserError("the hub takes nothing without a token", hint="`hf auth login`, or the variable HF_TOKEN")
 
 
-def _file(folder: Path, path: Path, base: str | None) -> Outgoing:
+def _file(folder: Path, path: Path, base: str | None) -> Upload:
     """The file; an adapter's configuration with the base model by its name on the hub, where it stands there by a folder of ours."""
     name = path.relative_to(folder).as_posix()
     if name != ADAPTER or base is None:
-        return Outgoing(name, path.stat().st_size, path)
+        return Upload(name, path.stat().st_size, path)
     values = orjson.loads(path.read_bytes())
     if values.get("base_model_name_or_path") == base:
-        return Outgoing(name, path.stat().st_size, path)
+        return Upload(name, path.stat().st_size, path)
     content = orjson.dumps({**values, "base_model_name_or_path": base}, option=orjson.OPT_INDENT_2) + b"\n"
-    return Outgoing(name, len(content), path, content, f"base model: {base}")
+    return Upload(name, len(content), path, content, f"base model: {base}")
 
 
-def _fault(file: Outgoing) -> tuple[str, str] | None:
+def _fault(file: Upload) -> tuple[str, str] | None:
     """What is wrong with sending the file, and what to do."""
     if file.source.is_symlink():
         return "is a link: what it points to would be sent", "put the file itself there"
@@ -112,12 +112,12 @@ def _fault(file: Outgoing) -> tuple[str, str] | None:
     return None
 
 
-def _refuse_other_weights(repo: str, there: Sequence[str], files: Sequence[Outgoing]) -> None:
+def _refuse_other_weights(repo: str, there: Sequence[str], files: Sequence[Upload]) -> None:
     """Raise UserError where weights of another model would stay beside these, and be loaded with them, or in their place."""
     ours = {file.path for file in files}
     if stale := sorted(name for name in there if name.endswith((WEIGHTS, ".bin")) and name not in ours):
         what = f"has weights that would stay beside these: {', '.join(stale[:5])}"
-        raise UserError(Problem(Mark(repo), what, "delete them there, or push to another repository", "not-pushed"))
+        raise UserError(Problem(Location(repo), what, "delete them there, or push to another repository", "not-pushed"))
 
 
 def _said(error: Any) -> tuple[str, str]:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 MAX_PROBLEMS = 100  # of one file; nobody reads more, and suggestions for thousands of keys take minutes
 
 
-class Mark(NamedTuple):
+class Location(NamedTuple):
     """A place in a file. `line` and `column` count from 1; 0 means that the place has none (a whole file, an option)."""
 
     file: str
@@ -26,13 +26,13 @@ class Mark(NamedTuple):
 class Problem(NamedTuple):
     """One thing that is wrong, where it is, and how to fix it. `rule` is a stable kebab-case name for machines."""
 
-    mark: Mark
+    location: Location
     what: str
     hint: str = ""
     rule: str = "invalid"
 
     def __str__(self) -> str:
-        place = f"{self.mark}: " if self.mark.file else ""
+        place = f"{self.location}: " if self.location.file else ""
         return f"{place}{self.what}" + (f"\n    hint: {self.hint}" if self.hint else "")
 
 
@@ -42,7 +42,7 @@ class UserError(Exception):
     exit_code = 1
 
     def __init__(self, *problems: Problem | str, hint: str = "") -> None:
-        self.problems = [p if isinstance(p, Problem) else Problem(Mark(""), p, hint, "environment") for p in problems]
+        self.problems = [p if isinstance(p, Problem) else Problem(Location(""), p, hint, "environment") for p in problems]
         super().__init__("\n".join(map(str, self.problems)))
 
 

@@ -11,7 +11,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from .errors import Mark, Problem, UserError
+from .errors import Location, Problem, UserError
 
 MANIFEST = "manifest.json"  # comes last: where it stands, the rest is complete
 SENT_BYTES = 8 << 20
@@ -63,7 +63,7 @@ class NewFile:
         self.stream.close()
         if (size := self.path.stat().st_size) != self.bytes:
             what = f"{self.bytes:,} bytes were written and {size:,} are there"
-            raise UserError(Problem(Mark(str(self.path)), what, "check the disk", "bytes-lost"))
+            raise UserError(Problem(Location(str(self.path)), what, "check the disk", "bytes-lost"))
 
     def facts(self) -> dict[str, Any]:
         """The file's part of the manifest."""
@@ -92,7 +92,7 @@ def cannot_write(path: Path, error: OSError, size: int | None = None) -> UserErr
         errno.EMFILE: "too many open files: raise `ulimit -n`",
     }
     what = f"cannot be written{needed}: {error.strerror or error}"
-    return UserError(Problem(Mark(str(path)), what, hints.get(error.errno or 0, ""), "unwritable"))
+    return UserError(Problem(Location(str(path)), what, hints.get(error.errno or 0, ""), "unwritable"))
 
 
 @contextmanager
@@ -103,7 +103,7 @@ def new_folder(target: Path, marker: str, own: Collection[str] | None = None) ->
     holds), so that nobody's own files are thrown away. It is looked at before the work and again before it is replaced.
     """
     if target.exists() and not (target.is_dir() and ((target / marker).is_file() or not any(target.iterdir()))):
-        raise UserError(Problem(Mark(str(target)), "exists and was not written by recipekit", "choose another folder", "not-ours"))
+        raise UserError(Problem(Location(str(target)), "exists and was not written by recipekit", "choose another folder", "not-ours"))
     refuse_others(target, own)
     sweep(target)
     temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
@@ -131,7 +131,7 @@ def refuse_others(target: Path, own: Collection[str] | None) -> None:
     if names:
         more = f" and {len(names) - NAMED:,} more" if len(names) > NAMED else ""
         what = f"holds what recipekit has not written, and would be replaced: {', '.join(names[:NAMED])}{more} would be lost"
-        raise UserError(Problem(Mark(str(target)), what, "move that away, or choose another folder with --out", "others-files"))
+        raise UserError(Problem(Location(str(target)), what, "move that away, or choose another folder with --out", "others-files"))
 
 
 def refuse_inputs_in(target: Path, inputs: Iterable[Path]) -> None:
@@ -140,7 +140,7 @@ def refuse_inputs_in(target: Path, inputs: Iterable[Path]) -> None:
     for path in inputs:
         if path.resolve().is_relative_to(whole):
             what = f"is read, and would be overwritten: it stands in {target}, which is written"
-            raise UserError(Problem(Mark(str(path)), what, "choose another folder with --out", "input-in-output"))
+            raise UserError(Problem(Location(str(path)), what, "choose another folder with --out", "input-in-output"))
 
 
 def _flush(path: Path) -> None:

@@ -15,7 +15,7 @@ from recipekit.converters.building.conversion import Spec, convert_stream
 from recipekit.converters.reading.files import SourceFile, source_files
 from recipekit.converters.reading.readers import read_file
 from recipekit.converters.reading.records import Drop
-from recipekit.converters.sources.registry import converter, is_row_local
+from recipekit.converters.sources.registry import converter, is_stateless
 from recipekit.schemas.base.errors import UserError
 from recipekit.schemas.validation import validator
 
@@ -46,7 +46,7 @@ VALUES = [
 def spec_of(case):
     path = case / "options.json"
     options = json.loads(path.read_text("utf-8")) if path.is_file() else {}
-    kind = options.pop("type", converter(case.parent.name).TYPES[0])
+    kind = options.pop("type", converter(case.parent.name).RECORD_TYPES[0])
     return Spec(kind, case.parent.name, options)
 
 
@@ -63,7 +63,7 @@ def check(spec, rows):
     assert len({record["id"] for record in records}) == len(records)
     read, dropped = sum(part.ledger.read for part in parts), sum(part.ledger.dropped.total() for part in parts)
     assert len(records) == sum(len(part.ends) for part in parts)
-    if is_row_local(spec.converter, spec.options):
+    if is_stateless(spec.converter, spec.options):
         assert len(records) + dropped >= read
     assert all(reason.replace("_", "").isalnum() for part in parts for reason in part.ledger.dropped)
     return read
@@ -81,9 +81,9 @@ def test_files_with_mutated_bytes_are_read_or_refused(case, tmp_path):
         path.write_bytes(content[: draw.choice([None, None, len(content) // 2])])
         started = time.process_time()
         try:
-            check(spec, read_file(SourceFile(path, "input"), converter(spec.converter).READS)[1])
+            check(spec, read_file(SourceFile(path, "input"), converter(spec.converter).INPUT)[1])
         except UserError as error:
-            assert error.problems[0].mark.file
+            assert error.problems[0].location.file
         except Exception as error:
             raise AssertionError(f"mutant {number}: {bytes(content)!r}") from error
         slowest = max(slowest, time.process_time() - started)
@@ -94,8 +94,8 @@ def test_files_with_mutated_bytes_are_read_or_refused(case, tmp_path):
 def test_rows_with_mutated_values_become_records_or_drops(case):
     spec, draw = spec_of(case), random.Random(f"{case.parent.name} {case.name}")
     module = converter(spec.converter)
-    rows = [row for path in inputs(case) for row in read_file(SourceFile(path, path.name), module.READS)[1] if not isinstance(row, Drop)]
-    if module.READS == "lines" or isinstance(rows[0].value, str):
+    rows = [row for path in inputs(case) for row in read_file(SourceFile(path, path.name), module.INPUT)[1] if not isinstance(row, Drop)]
+    if module.INPUT == "lines" or isinstance(rows[0].value, str):
         pytest.skip("its rows are lines: mutated as bytes")
     seen = 0
     for number in range(60 * TIMES):
@@ -105,7 +105,7 @@ def test_rows_with_mutated_values_become_records_or_drops(case):
         try:
             seen += check(spec, mutants)
         except UserError as error:
-            assert error.problems[0].mark.file
+            assert error.problems[0].location.file
         except Exception as error:
             raise AssertionError(f"mutant {number}: {[row.value for row in mutants]!r:.3000}") from error
     assert seen

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from recipekit.schemas.base.errors import Mark, UserError
+from recipekit.schemas.base.errors import Location, UserError
 from recipekit.schemas.extends import find_recipe, load_layers, overlay, recipe_files, shipped_recipes
 from recipekit.schemas.yaml_source import parse_yaml
 
@@ -38,10 +38,10 @@ def test_layers_merge(base: str, top: str, wanted: dict) -> None:
 
 def test_places_follow_the_values() -> None:
     document = overlay(parse_yaml("a: {b: 1, c: 2}\nd: [x, y]", "base"), parse_yaml("a:\n  c: 3\nd: [z]", "top"))
-    assert document.mark(("a", "b")) == Mark("base", 1, 8)
-    assert document.mark(("a", "c")) == Mark("top", 2, 6)
-    assert document.mark(("d", 0)) == Mark("top", 3, 5)
-    assert document.mark(("d", 1)) == Mark("top", 3, 4), "the old list's second item is gone, so its place is the list's"
+    assert document.location(("a", "b")) == Location("base", 1, 8)
+    assert document.location(("a", "c")) == Location("top", 2, 6)
+    assert document.location(("d", 0)) == Location("top", 3, 5)
+    assert document.location(("d", 1)) == Location("top", 3, 4), "the old list's second item is gone, so its place is the list's"
 
 
 def test_merging_takes_linear_time() -> None:
@@ -58,7 +58,7 @@ def test_extends_names_a_file_beside_the_recipe(recipe_file: Write, tmp_path: Pa
     top = recipe_file("extends: ../base.yml\na: {y: 2}", "top.yml", tmp_path / "folder")
     document = load_layers(top)
     assert document.data == {"a": {"z": 1, "x": 1, "y": 2}, "b": 2}, "and what is resolved no longer says extends"
-    assert document.mark(("b",)) == Mark(str(tmp_path / "folder" / ".." / "grand.yml"), 2, 4)
+    assert document.location(("b",)) == Location(str(tmp_path / "folder" / ".." / "grand.yml"), 2, 4)
 
 
 def test_extends_names_a_shipped_recipe(recipe_file: Write) -> None:
@@ -136,8 +136,8 @@ def test_many_sources_take_linear_time(recipe_file: Write) -> None:
 def test_a_setting_replaces_a_value_and_is_its_place(recipe_file: Write) -> None:
     document = load_layers(recipe_file("a: {b: 1, c: 2}"), ("a.b=2e-4",))
     assert document.data == {"a": {"b": 2e-4, "c": 2}}
-    assert document.mark(("a", "b")) == Mark("--set a.b=2e-4")
-    assert document.mark(("a", "c")).line == 1
+    assert document.location(("a", "b")) == Location("--set a.b=2e-4")
+    assert document.location(("a", "c")).line == 1
 
 
 def test_a_setting_reaches_into_a_list(recipe_file: Write, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -147,8 +147,8 @@ def test_a_setting_reaches_into_a_list(recipe_file: Write, monkeypatch: pytest.M
     first, second = document.data["data"]["sources"]
     assert first["path"] == str(tmp_path / "a.jsonl")
     assert second == {"path": "/own.jsonl", "converter": "messages"}, "a path on the command line is relative to where it was typed"
-    assert document.mark(("data", "sources", 1, "path")) == Mark("--set data.sources.1.path=own.jsonl")
-    assert document.mark(("data", "sources", 0, "path")).line == 3, "the other items keep their places"
+    assert document.location(("data", "sources", 1, "path")) == Location("--set data.sources.1.path=own.jsonl")
+    assert document.location(("data", "sources", 0, "path")).line == 3, "the other items keep their places"
 
 
 def test_a_setting_makes_the_sections_on_its_way(recipe_file: Write) -> None:

@@ -45,12 +45,12 @@ def test_the_place_of_a_value_is_that_in_the_matrix(write: Callable[..., Path]) 
     path = write({"training.lora_r": [8, 16]})
     loaded, _ = load_sweep(str(path))[1]
     line = path.read_text().splitlines().index("  - 16") + 1
-    assert str(loaded.document.mark(("training", "lora_r"))) == f"{path}:{line}:5"
+    assert str(loaded.document.location(("training", "lora_r"))) == f"{path}:{line}:5"
 
 
 def test_a_matrix_is_rehearsed_recipe_by_recipe(write: Callable[..., Path]) -> None:
     sweep = load_sweep(str(write(GRID)), smoke=True)
-    assert [(one.is_rehearsal, one.recipe.training.max_steps, one.recipe.training.lora_r) for one, _ in sweep] == [
+    assert [(one.is_smoke, one.recipe.training.max_steps, one.recipe.training.lora_r) for one, _ in sweep] == [
         (True, 4, 8),
         (True, 4, 16),
     ] * 2
@@ -89,7 +89,7 @@ def test_paths_are_relative_to_the_recipe(write: Callable[..., Path], tmp_path: 
 def test_what_is_wrong_is_told_once_at_its_place_by_check_and_by_loading(write: Callable[..., Path], matrix: dict, told: str) -> None:
     path = write(matrix)
     (problem,) = check_recipe(path)
-    assert told in str(problem) and str(problem.mark).startswith(f"{path}:")
+    assert told in str(problem) and str(problem.location).startswith(f"{path}:")
     with pytest.raises(UserError) as caught:
         load_sweep(str(path))
     assert caught.value.problems == [problem]

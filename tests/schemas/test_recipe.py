@@ -79,7 +79,7 @@ def test_a_recipe_is_checked_as_it_runs_in_a_rehearsal_too(recipe_file: Write, m
     assert told(path) == []
     assert load_recipe(str(path), smoke=True).recipe.training.max_steps == 2
     assert load_recipe(str(path)).recipe.training.max_steps is None
-    assert [load_recipe(str(path), smoke=smoke).is_rehearsal for smoke in (True, False)] == [True, False]
+    assert [load_recipe(str(path), smoke=smoke).is_smoke for smoke in (True, False)] == [True, False]
 
 
 def test_an_unknown_key_in_smoke_is_told_at_its_place(recipe_file: Write, minimal: Minimal) -> None:
@@ -174,6 +174,6 @@ def test_ten_thousand_mutated_recipes_give_problems_with_places_and_never_a_trac
             raise AssertionError(f"mutant {number}: {type(error).__name__}: {error}\n{text}") from error
         slowest = max(slowest, time.process_time() - start)
         refused += bool(problems)
-        assert all(problem.mark.file and problem.what for problem in problems), text
+        assert all(problem.location.file and problem.what for problem in problems), text
     assert slowest < 1
     assert 4_000 < refused < 10_000, "the mutants must be both good and bad"

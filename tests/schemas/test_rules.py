@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from recipekit.schemas.base.errors import Mark
+from recipekit.schemas.base.errors import Location
 from recipekit.schemas.rules import RULES
 from recipekit.schemas.sections import Recipe
 from recipekit.schemas.validation import validator
@@ -282,5 +282,5 @@ def test_a_small_recipe_breaks_no_rule(minimal: Minimal) -> None:
 def test_a_finding_becomes_a_problem_at_its_key(minimal: Minimal) -> None:
     values = minimal({"training.load_in_8bit": True, "training.adapter": "none"})
     (finding,) = next(rule for rule in RULES if rule.__name__ == "quantised_without_adapter")(Recipe.from_values(values))
-    document = Document(values, {}, {("training", "load_in_8bit"): Mark("r.yml", 7, 3)})
+    document = Document(values, {}, {("training", "load_in_8bit"): Location("r.yml", 7, 3)})
     assert str(finding.problem(document)).startswith("r.yml:7:3: training.load_in_8bit: does not go with adapter: none\n    hint: ")

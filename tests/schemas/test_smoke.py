@@ -28,7 +28,7 @@ def rehearsal(recipe_file: Write, minimal: Minimal) -> Callable[..., Recipe]:
 def test_every_shipped_recipe_has_a_valid_rehearsal_of_a_twin(path: Path) -> None:
     assert check_recipe(path) == []
     loaded = load_recipe(path.stem, smoke=True)
-    assert loaded.is_rehearsal and loaded.real == load_recipe(path.stem).recipe
+    assert loaded.is_smoke and loaded.real == load_recipe(path.stem).recipe
     assert loaded.recipe.model.base_model.startswith(("twin:", "run:"))
     assert loaded.recipe.training.max_steps == 4
 
@@ -78,7 +78,7 @@ def test_another_recipes_model_is_that_of_its_rehearsal(rehearsal: Callable[...,
 
 def test_the_place_of_what_a_rehearsal_sets_is_told(recipe_file: Write, minimal: Minimal) -> None:
     loaded = load_recipe(str(recipe_file(to_yaml(minimal()))), smoke=True)
-    assert str(loaded.document.mark(("training", "max_steps"))) == "--smoke"
+    assert str(loaded.document.location(("training", "max_steps"))) == "--smoke"
 
 
 @pytest.mark.parametrize(("steps", "every", "warmup"), [(1, 1, 0), (3, 1, 1), (10, 5, 1)])

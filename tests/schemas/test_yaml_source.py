@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from recipekit.schemas.base.errors import Mark, UserError
+from recipekit.schemas.base.errors import Location, UserError
 from recipekit.schemas.yaml_source import MAX_BYTES, Document, parse_yaml, read_text
 
 
@@ -166,15 +166,15 @@ def test_an_anchor_may_be_set_again() -> None:
 
 def test_every_key_and_value_has_its_place() -> None:
     document = parse_yaml("a: 1\nb:\n  - x\n  - c: [2, 3]\n", "r.yml")
-    assert document.mark(("b", 1, "c", 1)) == Mark("r.yml", 4, 12)
-    assert document.mark(("b", 1, "c"), key=True) == Mark("r.yml", 4, 5)
-    assert document.mark(("b", 1)) == Mark("r.yml", 4, 5)
-    assert document.mark(()) == Mark("r.yml", 1, 1)
+    assert document.location(("b", 1, "c", 1)) == Location("r.yml", 4, 12)
+    assert document.location(("b", 1, "c"), key=True) == Location("r.yml", 4, 5)
+    assert document.location(("b", 1)) == Location("r.yml", 4, 5)
+    assert document.location(()) == Location("r.yml", 1, 1)
 
 
 def test_a_place_that_is_not_there_is_its_nearest_parents() -> None:
-    assert parse_yaml("a:\n  b: 1\n", "r.yml").mark(("a", "missing", "deeper"), key=True) == Mark("r.yml", 1, 1)
-    assert Document({}, {}, {}).mark(("a",)) == Mark("")
+    assert parse_yaml("a:\n  b: 1\n", "r.yml").location(("a", "missing", "deeper"), key=True) == Location("r.yml", 1, 1)
+    assert Document({}, {}, {}).location(("a",)) == Location("")
 
 
 @pytest.mark.parametrize(
@@ -278,4 +278,4 @@ def test_any_text_gives_a_value_or_an_error_with_a_place(text: str) -> None:
     try:
         parse_yaml(text, "r.yml")
     except UserError as error:
-        assert all(problem.mark.file == "r.yml" and problem.what for problem in error.problems)
+        assert all(problem.location.file == "r.yml" and problem.what for problem in error.problems)

@@ -10,7 +10,7 @@ from click.core import ParameterSource
 from ....converters.building.hub_datasets import SCHEME
 from ....converters.building.pipeline import build
 from ....converters.sources.registry import CONVERTERS, converter, option_problems
-from ....schemas.base.errors import Mark, Problem, UserError
+from ....schemas.base.errors import Location, Problem, UserError
 from ....schemas.recipe import load_recipe
 from ....schemas.sections import Data, Source, Split
 from ....schemas.yaml_source import parse_yaml
@@ -50,7 +50,7 @@ def command(
             raise click.UsageError("--converter needs --out DIR")
         if settings:
             raise click.UsageError("--set: only with a RECIPE; --converter takes its options with --option")
-        data = plain_data(name, recipe_or_paths, kind or converter(name).TYPES[0], options, **plain)
+        data = plain_data(name, recipe_or_paths, kind or converter(name).RECORD_TYPES[0], options, **plain)
     else:
         if len(recipe_or_paths) != 1:
             raise click.UsageError("one RECIPE, or --converter NAME PATH...")
@@ -87,9 +87,9 @@ def plain_data(
         raise click.UsageError("--group-by, --stratify-by: name a key of meta, not nothing")
     values = dict(_option(text) for text in options)
     if problems := option_problems(name, values):
-        raise UserError(*(Problem(Mark("--option"), problem, rule="option") for problem in problems))
-    if kind not in converter(name).TYPES:
-        raise UserError(f"the converter {name} makes {' or '.join(converter(name).TYPES)} records, not {kind}")
+        raise UserError(*(Problem(Location("--option"), problem, rule="option") for problem in problems))
+    if kind not in converter(name).RECORD_TYPES:
+        raise UserError(f"the converter {name} makes {' or '.join(converter(name).RECORD_TYPES)} records, not {kind}")
     if (revision or subset or hub_split != "train") and not all(path.startswith(SCHEME) for path in paths):
         raise click.UsageError(f"--revision, --subset and --hub-split are for {SCHEME} data sets")
     sources = tuple(Source(path, name, values, revision=revision, subset=subset, hub_split=hub_split) for path in paths)

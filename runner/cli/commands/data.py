@@ -5,12 +5,12 @@ from typing import Any
 
 import click
 
-from ....schemas.base.errors import Mark, Problem, UserError
+from ....schemas.base.errors import Location, Problem, UserError
 from ..problem_formats import as_text
 from .data_inspect import inspect_command
 from .data_leaks import leaks_command
 
-TYPES = ("chat", "classification", "text")
+RECORD_TYPES = ("chat", "classification", "text")
 
 
 @click.group("data")
@@ -24,7 +24,7 @@ command.add_command(leaks_command)
 
 @command.command("validate")
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--schema", "kind", type=click.Choice(TYPES), help="The record type. Default: told by the first record.")
+@click.option("--schema", "kind", type=click.Choice(RECORD_TYPES), help="The record type. Default: told by the first record.")
 @click.option("--limit", type=click.IntRange(1), default=20, show_default=True, help="Bad rows told of in each file; all are counted.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def validate(files: tuple[Path, ...], kind: Any, limit: int, as_json: bool) -> None:
@@ -41,7 +41,7 @@ def validate(files: tuple[Path, ...], kind: Any, limit: int, as_json: bool) -> N
             results.append(Checked(str(path), None, 0, 0, error.problems))
     problems = [problem for result in results for problem in result.problems]
     if as_json:
-        told = [{**p.mark._asdict(), "what": p.what, "hint": p.hint, "rule": p.rule} for p in problems]
+        told = [{**p.location._asdict(), "what": p.what, "hint": p.hint, "rule": p.rule} for p in problems]
         counts = [{"file": r.file, "type": r.type, "rows": r.rows, "bad": r.bad} for r in results]
         click.echo(orjson.dumps({"valid": not problems, "files": counts, "problems": told}, option=orjson.OPT_INDENT_2))
     else:
@@ -62,5 +62,5 @@ def _files(path: Path) -> list[Path]:
 
     found = [file for file in files_in(path).files.values() if file.suffix != ".json"]
     if not found:
-        raise UserError(Problem(Mark(str(path)), "holds no JSONL files of records", "name the files", "no-records"))
+        raise UserError(Problem(Location(str(path)), "holds no JSONL files of records", "name the files", "no-records"))
     return found

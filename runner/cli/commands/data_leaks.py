@@ -30,7 +30,7 @@ def leaks_command(
 
     from ...inspection.inputs import find_inputs
     from ...inspection.leaks import KINDS, Sides, compare, told
-    from ...inspection.previews import Previews, Shown
+    from ...inspection.previews import Preview, Previews
 
     with TemporaryDirectory(prefix="recipekit-") as scratch:
         folder = Path(scratch)
@@ -46,7 +46,7 @@ def leaks_command(
         click.echo(orjson.dumps(result, option=orjson.OPT_INDENT_2))
     else:
         for pair in pairs:
-            sides_told = " = ".join(f"{side['file']}:{Shown(**side).place}" for side in (pair["second"], pair["first"]))
+            sides_told = " = ".join(f"{side['file']}:{Preview(**side).place}" for side in (pair["second"], pair["first"]))
             click.echo(f"{sides_told}  {KINDS[pair['kind']]}: {pair['second']['row'][:120]}")
         for name, count in found.rows.items():
             more = f" (the first {limit} are listed)" if count > limit else ""

@@ -32,14 +32,14 @@ def command(recipes: tuple[str, ...], as_json: bool) -> None:
 def need(name: str) -> dict[str, Any]:
     """What a recipe needs on this machine and, where this has none, on a GPU; `problems` says what stands in its way."""
     from ...launch.engines import unstartable
+    from ...resources.estimate_fit import GPU, estimate_fit, size_of
     from ...resources.fit import problems, warnings
-    from ...resources.forecast import GPU, forecast, size_of
     from ...runtime.machine import this_machine
 
     loaded = load_recipe(name)
     recipe, machine = loaded.recipe, this_machine()
-    size, here = size_of(recipe), forecast(recipe, machine, Path())
-    on_gpu = forecast(recipe, GPU, Path()) if machine.is_cpu else here
+    size, here = size_of(recipe), estimate_fit(recipe, machine, Path())
+    on_gpu = estimate_fit(recipe, GPU, Path()) if machine.is_cpu else here
     stands = [f"launch.{key}: {what}" for key, what, _ in unstartable(recipe.launch, machine)]
     stands += [problem.what for problem in problems(here, full_rows=False)] if here else []
     return {

@@ -6,8 +6,8 @@ import click
 import orjson
 
 from ....schemas.aliases import suggestion
-from ....schemas.base.errors import Mark, Problem, UserError
-from ....schemas.recipe import Loaded, load_recipe
+from ....schemas.base.errors import Location, Problem, UserError
+from ....schemas.recipe import LoadedRecipe, load_recipe
 from ....schemas.validation import key_paths
 from ....schemas.yaml_source import KeyPath
 from ....schemas.yaml_writing import dotted, one_line
@@ -38,7 +38,7 @@ def _path(key: str) -> KeyPath:
     return tuple(int(part) if part.isdecimal() else part for part in key.split("."))
 
 
-def explained(loaded: Loaded, key: str) -> list[dict[str, Any]]:
+def explained(loaded: LoadedRecipe, key: str) -> list[dict[str, Any]]:
     """A row for the key, or for each key of the section, with its value, origin, default and description."""
     values = effective_values(loaded)
     rows = []
@@ -56,11 +56,11 @@ def explained(loaded: Loaded, key: str) -> list[dict[str, Any]]:
         depth = len(section.split(".")) if section else 0
         here = sorted({str(path[depth]) for path in values if dotted(path[:depth]) == section and len(path) > depth})
         hint = suggestion(last, section, here, list(key_paths()))
-        raise UserError(Problem(Mark(str(loaded.path)), f"a recipe has no key {key!r}", hint, "unknown-key"))
+        raise UserError(Problem(Location(str(loaded.path)), f"a recipe has no key {key!r}", hint, "unknown-key"))
     return rows
 
 
-def _absent(loaded: Loaded, key: str) -> list[dict[str, Any]]:
+def _absent(loaded: LoadedRecipe, key: str) -> list[dict[str, Any]]:
     """A row for each key under one that a recipe may have and this one has not, because it lacks the section; [] where none may."""
     if not description(loaded, _path(key)):
         return []
@@ -77,7 +77,7 @@ def _absent(loaded: Loaded, key: str) -> list[dict[str, Any]]:
     return rows
 
 
-def _missing_section(loaded: Loaded, path: KeyPath) -> str:
+def _missing_section(loaded: LoadedRecipe, path: KeyPath) -> str:
     """The outermost part of the path under which the recipe has no key."""
     there = {known[:length] for known in effective_values(loaded) for length in range(len(known))}
     return dotted(next((path[:length] for length in range(1, len(path) + 1) if path[:length] not in there), path))

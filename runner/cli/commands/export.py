@@ -5,16 +5,16 @@ from pathlib import Path
 import click
 import orjson
 
-from ....schemas.base.errors import Mark, Problem, UserError
+from ....schemas.base.errors import Location, Problem, UserError
 from ...runtime.run_folder import RUNS, find_run
 
-TYPES = ("f32", "f16", "bf16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0")
+RECORD_TYPES = ("f32", "f16", "bf16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0")
 
 
 @click.command("export")
 @click.argument("run")
 @click.option("--gguf", "as_gguf", is_flag=True, help="As one GGUF file, for llama.cpp and Ollama: Llamas with a byte-level BPE tokenizer.")
-@click.option("--quantise", type=click.Choice(TYPES), default="f16", help="How matrices are stored. Default: f16.")
+@click.option("--quantise", type=click.Choice(RECORD_TYPES), default="f16", help="How matrices are stored. Default: f16.")
 @click.option("--out", type=click.Path(path_type=Path), help="The file to write. Default: <recipe>-<type>.gguf in the run's directory.")
 @click.option("--runs", "root", type=click.Path(path_type=Path), default=RUNS, help="Where runs are kept. Default: runs/")
 @click.option("--json", "as_json", is_flag=True, help="Print what was written as one JSON object.")
@@ -28,7 +28,7 @@ def command(run: str, as_gguf: bool, quantise: str, out: Path | None, root: Path
     folder, file = _source(run, root)
     target = out or file.with_name(f"{file.name}-{quantise}.gguf")
     if target.exists() and not _is_gguf(target):
-        raise UserError(Problem(Mark(str(target)), "exists and is no GGUF file", "choose another file with --out", "not-ours"))
+        raise UserError(Problem(Location(str(target)), "exists and is no GGUF file", "choose another file with --out", "not-ours"))
     from ...workflows.gguf import write_gguf
 
     written = write_gguf(folder, target, quantise)
@@ -58,5 +58,5 @@ def _source(name: str, root: Path) -> tuple[Path, Path]:
         if (made / "config.json").is_file() and not (made / "adapter_config.json").is_file():
             return made, run / run.path.resolve().parent.name
     if (run / "model").is_dir():
-        raise UserError(Problem(Mark(str(run.path)), "has an adapter, no whole model", f"recipe merge {run.path}", "no-model"))
-    raise UserError(Problem(Mark(str(run.path)), "has no trained model", f"recipe resume {run.path}", "no-model"))
+        raise UserError(Problem(Location(str(run.path)), "has an adapter, no whole model", f"recipe merge {run.path}", "no-model"))
+    raise UserError(Problem(Location(str(run.path)), "has no trained model", f"recipe resume {run.path}", "no-model"))

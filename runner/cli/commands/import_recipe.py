@@ -26,9 +26,9 @@ def command(file: Path, tool: str | None, out: Path | None, as_json: bool) -> No
         facts = {"recipe": str(out)} if out else {"text": imported.text}
         click.echo(orjson.dumps(facts | importing.as_json(imported), option=orjson.OPT_INDENT_2))
     else:
-        for mark, entry in imported.account:
-            to = f" {'to ' if entry.fate == 'renamed' else ''}{', '.join(entry.to)}" if entry.to else ""
-            click.echo(f"{mark}: {entry.key}: {entry.fate}{to}{f' ({entry.why})' if entry.why else ''}", err=True)
+        for location, entry in imported.account:
+            to = f" {'to ' if entry.status == 'renamed' else ''}{', '.join(entry.to)}" if entry.to else ""
+            click.echo(f"{location}: {entry.key}: {entry.status}{to}{f' ({entry.why})' if entry.why else ''}", err=True)
         click.echo(", ".join(f"{count} {fate}" for fate, count in imported.counts.items()), err=True)
         click.echo(str(out) if out else imported.text, nl=bool(out))
     if imported.problems:

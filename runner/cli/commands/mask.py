@@ -9,7 +9,7 @@ import click
 
 from ....converters.building.pipeline import build
 from ....schemas.base.errors import Problem, UserError
-from ....schemas.recipe import Loaded, load_recipe
+from ....schemas.recipe import LoadedRecipe, load_recipe
 from ...runtime.run_folder import RUNS, RunFolder
 from .run import require_train_extra
 
@@ -35,10 +35,10 @@ def command(recipe: str, count: int, split: str, settings: tuple[str, ...], as_j
         show(row)
 
 
-def masked_rows(loaded: Loaded, run: RunFolder, split: str, count: int) -> list[dict[str, Any]]:
+def masked_rows(loaded: LoadedRecipe, run: RunFolder, split: str, count: int) -> list[dict[str, Any]]:
     """The first rows of the split with id, input_ids, labels and the text by what is trained."""
     from ...generate.stage import already_generated
-    from ...launch.plan import make_plan
+    from ...launch.plan import make_job
     from ...models.resolve import resolve_model
     from ...runtime.child_process import run_child
     from ...runtime.machine import this_machine
@@ -46,7 +46,7 @@ def masked_rows(loaded: Loaded, run: RunFolder, split: str, count: int) -> list[
 
     manifest = build(already_generated(loaded, RUNS), run / "data")
     _require_split(loaded, manifest["splits"], split)
-    planned = make_plan(loaded, manifest, this_machine(), resolve_model(loaded.recipe.model, RUNS))
+    planned = make_job(loaded, manifest, this_machine(), resolve_model(loaded.recipe.model, RUNS))
     (run / "rendered").mkdir()
     for name, text in planned.plan.files.items():
         (run / name).write_text(text, encoding="utf-8")
@@ -57,14 +57,14 @@ def masked_rows(loaded: Loaded, run: RunFolder, split: str, count: int) -> list[
     return read_lines(run / "tokens.jsonl")
 
 
-def _require_split(loaded: Loaded, splits: dict[str, int], split: str) -> None:
+def _require_split(loaded: LoadedRecipe, splits: dict[str, int], split: str) -> None:
     """Raise UserError where the split has no rows, naming those that have."""
     if not splits.get(split):
         there = [name for name, count in splits.items() if count]
         hint = (
             f"--split {' or '.join(there)}; data.split says how rows are divided" if there else "no row was read at all: see data.sources"
         )
-        raise UserError(Problem(loaded.document.mark(("data", "split")), f"no row is in the {split} split", hint, "empty-split"))
+        raise UserError(Problem(loaded.document.location(("data", "split")), f"no row is in the {split} split", hint, "empty-split"))
 
 
 def show(row: dict[str, Any]) -> None:

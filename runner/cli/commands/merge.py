@@ -6,7 +6,7 @@ from typing import Any
 import click
 import orjson
 
-from ....schemas.base.errors import Mark, Problem, UserError
+from ....schemas.base.errors import Location, Problem, UserError
 from ...runtime.run_folder import RUNS, RunFolder, find_run
 from .run import require_train_extra
 
@@ -35,23 +35,23 @@ def command(run: str, out: Path | None, root: Path, as_json: bool) -> None:
 def require_adapter(run: RunFolder) -> None:
     """Raise UserError where there is nothing to merge."""
     if "train" not in run.status.get("stages", {}) or not (run / "model").is_dir():
-        raise UserError(Problem(Mark(str(run.path)), "has no trained model", f"recipe resume {run.path}", "no-model"))
+        raise UserError(Problem(Location(str(run.path)), "has no trained model", f"recipe resume {run.path}", "no-model"))
     if not (run / "model" / "adapter_config.json").is_file():
         hint = f"{run / 'model'} is whole already"
-        raise UserError(Problem(Mark(str(run.path)), "has no adapter to merge: all weights were trained", hint, "no-adapter"))
+        raise UserError(Problem(Location(str(run.path)), "has no adapter to merge: all weights were trained", hint, "no-adapter"))
 
 
 def merge_run(run: RunFolder, root: Path, out: Path | None) -> dict[str, Any]:
     """Merge, as the run's merged/ or as `out`; return what merge.json says."""
     from ....converters.building.pipeline import MANIFEST
-    from ...launch.plan import make_plan
+    from ...launch.plan import make_job
     from ...runtime.console import Display
     from ...runtime.machine import this_machine
     from ...stages.merge import merge
-    from ...stages.stage import Work
+    from ...stages.stage import RunContext
     from ...workflows.run import reload, trained_on
 
     loaded = reload(run)
     with Display() as display, run.locked():
-        planned = make_plan(loaded, run.read(f"data/{MANIFEST}"), this_machine(), trained_on(run, loaded, root))
-        return merge(Work(run, loaded, root, display, [], {}), planned, out)
+        planned = make_job(loaded, run.read(f"data/{MANIFEST}"), this_machine(), trained_on(run, loaded, root))
+        return merge(RunContext(run, loaded, root, display, [], {}), planned, out)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from ....schemas.base.errors import Mark, Problem, UserError
+from ....schemas.base.errors import Location, Problem, UserError
 from ....schemas.extends import shipped_recipes
 from ....schemas.recipe import load_recipe
 from ....schemas.validation import SCHEMA_DIR, schema
@@ -58,7 +58,7 @@ def command(name: str, parent: str | None, folder: Path) -> None:
     """Write NAME.yml, a valid recipe to change."""
     if not re.search(schema("recipe")["properties"]["name"]["pattern"], name):
         hint = schema("recipe")["properties"]["name"]["description"]
-        raise UserError(Problem(Mark(name), "is not a recipe's name", hint, "pattern"))
+        raise UserError(Problem(Location(name), "is not a recipe's name", hint, "pattern"))
     path = folder / f"{name}.yml"
     head = _HEAD.format(name=name, schema=os.path.relpath(SCHEMA_DIR / "recipe.schema.json", folder.resolve()))
     text = head + (_extending(name, parent, folder) if parent else _WHOLE)
@@ -74,10 +74,10 @@ def write_new(path: Path, text: str, option: str) -> None:
         with path.open("x", encoding="utf-8") as file:
             file.write(text)
     except FileExistsError:
-        raise UserError(Problem(Mark(str(path)), "exists already", "choose another name, or remove it", "exists")) from None
+        raise UserError(Problem(Location(str(path)), "exists already", "choose another name, or remove it", "exists")) from None
     except OSError as error:
         what = f"cannot be written: {error.strerror or error}"
-        raise UserError(Problem(Mark(str(path)), what, f"choose another folder with {option}", "unwritable")) from None
+        raise UserError(Problem(Location(str(path)), what, f"choose another folder with {option}", "unwritable")) from None
 
 
 def _extending(name: str, parent: str, folder: Path) -> str:

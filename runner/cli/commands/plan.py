@@ -7,7 +7,7 @@ from typing import Any
 import click
 import orjson
 
-from ....schemas.recipe import Loaded, load_recipe
+from ....schemas.recipe import LoadedRecipe, load_recipe
 from ...runtime.run_folder import RUNS
 
 
@@ -27,13 +27,13 @@ def command(recipe: str, settings: tuple[str, ...], root: Path, smoke: bool, as_
     raise SystemExit(1 if facts["problems"] else 0)
 
 
-def planned(loaded: Loaded, root: Path) -> dict[str, Any]:
+def planned(loaded: LoadedRecipe, root: Path) -> dict[str, Any]:
     """The figures. What cannot be computed is None and not guessed."""
     from ....converters.building.pipeline import build
     from ...generate.stage import already_generated
     from ...launch.steps import optimizer_steps, require_rows
+    from ...resources.estimate_fit import batch, estimate_fit, size_of
     from ...resources.fit import problems, warnings
-    from ...resources.forecast import batch, forecast, size_of
     from ...runtime.machine import this_machine
 
     recipe = loaded.recipe
@@ -43,7 +43,7 @@ def planned(loaded: Loaded, root: Path) -> dict[str, Any]:
     require_rows(loaded, splits, "train", "train", f"{manifest['rows_in']:,} rows were read: give more, or other shares")
     steps = None if recipe.data.type == "text" else optimizer_steps(recipe, splits["train"])
     size = size_of(recipe)
-    found = forecast(recipe, this_machine(), root, len(manifest.get("labels", ())), steps)
+    found = estimate_fit(recipe, this_machine(), root, len(manifest.get("labels", ())), steps)
     refused = problems(found, recipe.data.type == "text" and recipe.training.sample_packing) if found else []
     return {
         "recipe": recipe.name, "rows_in": manifest["rows_in"], "splits": splits, "batch": batch(recipe), "steps": steps,

@@ -6,7 +6,7 @@ from typing import Any
 import click
 import orjson
 
-from ....schemas.base.errors import Mark, Problem, UserError
+from ....schemas.base.errors import Location, Problem, UserError
 from ....schemas.recipe import load_recipe
 from ...runtime.run_folder import RUNS, RunFolder, find_run
 
@@ -28,7 +28,9 @@ def command(run: str, repo: str | None, merged: bool, private: bool, dry_run: bo
     recipe = load_recipe(str(found / "recipe.yml")).recipe
     repo = repo or recipe.export.push_to_hub
     if not repo:
-        raise UserError(Problem(Mark(""), "no repository is named", "give REPO, or write export.push_to_hub in the recipe", "not-pushed"))
+        raise UserError(
+            Problem(Location(""), "no repository is named", "give REPO, or write export.push_to_hub in the recipe", "not-pushed")
+        )
     folder = _folder(found, merged)
     from ...reporting.model_card import hub_name
     from ...workflows.upload import outgoing, require_token, send
@@ -55,12 +57,12 @@ def _folder(run: RunFolder, merged: bool) -> Path:
     """The folder to send. Raises UserError for a run that is not done, and for a rehearsal, whose model is no result."""
     status = run.status
     if status.get("rehearsal"):
-        raise UserError(Problem(Mark(str(run.path)), "is a rehearsal: nothing of it leaves the machine", rule="not-pushed"))
+        raise UserError(Problem(Location(str(run.path)), "is a rehearsal: nothing of it leaves the machine", rule="not-pushed"))
     if status.get("state") != "done":
         reason = f" ({status['reason']})" if status.get("reason") else ""
-        raise UserError(Problem(Mark(str(run.path)), f"is not done, but {status.get('state')}{reason}", rule="not-pushed"))
+        raise UserError(Problem(Location(str(run.path)), f"is not done, but {status.get('state')}{reason}", rule="not-pushed"))
     folder = run / ("merged" if merged else "model")
     if not folder.is_dir():
         hint = f"recipe merge {run.path}" if merged else f"recipe resume {run.path}"
-        raise UserError(Problem(Mark(str(folder)), "is not there", hint, "not-pushed"))
+        raise UserError(Problem(Location(str(folder)), "is not there", hint, "not-pushed"))
     return folder

@@ -7,7 +7,7 @@ import orjson
 
 from ....schemas.base.files import write_atomically
 from ....schemas.model_rules import EMBEDDED
-from ....schemas.recipe import Loaded, load_recipe
+from ....schemas.recipe import LoadedRecipe, load_recipe
 from ...launch.axolotl_config import RenderedData, substitutions
 from ...launch.plan import Plan, plan
 from ...runtime.machine import Machine, this_machine
@@ -36,7 +36,7 @@ def command(recipe: str, settings: tuple[str, ...], out: Path | None, machine: s
         click.echo(orjson.dumps(planned._asdict(), option=orjson.OPT_INDENT_2))
 
 
-def rendered(loaded: Loaded, machine: str = "this") -> Plan:
+def rendered(loaded: LoadedRecipe, machine: str = "this") -> Plan:
     """The plan, with the data's paths as a run would have them and the model by its name."""
     validation = loaded.recipe.data.split.validation > 0 or any(s.split == "validation" for s in loaded.recipe.data.sources)
     data = RenderedData(validation="data/validation.jsonl" if validation else None, labels=loaded.recipe.data.labels or ())
@@ -48,7 +48,7 @@ def machines() -> dict[str, Machine]:
     return {"this": this_machine(), "cpu": Machine(), "gpu": Machine("cuda", 1, "a GPU", 24 << 30, True)}
 
 
-def show_plan(loaded: Loaded, as_json: bool, machine: str = "this") -> None:
+def show_plan(loaded: LoadedRecipe, as_json: bool, machine: str = "this") -> None:
     """Print the files, the command and what the machine changes."""
     planned = rendered(loaded, machine)
     if as_json:

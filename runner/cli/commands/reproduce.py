@@ -6,7 +6,7 @@ from typing import Any
 import click
 import orjson
 
-from ....schemas.base.errors import GateError, Mark, Problem
+from ....schemas.base.errors import GateError, Location, Problem
 from ...runtime.run_folder import RUNS, find_run
 from .run import require_train_extra
 
@@ -32,7 +32,7 @@ def command(run: str, steps: int | None, root: Path, as_json: bool) -> None:
         _print(found)
     if found.differences:
         hint = f"the new run is {found.again.path}" if found.again else ""
-        raise GateError(*(Problem(Mark(""), f"{part}: {what}", hint, "not-the-same") for part, what in found.differences))
+        raise GateError(*(Problem(Location(""), f"{part}: {what}", hint, "not-the-same") for part, what in found.differences))
 
 
 def _facts(found: Any) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import click
 import orjson
 
 from ....schemas.base.errors import UserError
-from ....schemas.recipe import Loaded, load_recipe, load_sweep
+from ....schemas.recipe import LoadedRecipe, load_recipe, load_sweep
 from ...runtime.run_folder import RUNS, find_run
 
 
@@ -34,7 +34,7 @@ def command(recipe: str, settings: tuple[str, ...], root: Path, dry_run: bool, r
     print_outcome(outcome or start(loaded, root), as_json)
 
 
-def start(loaded: Loaded, root: Path) -> Any:
+def start(loaded: LoadedRecipe, root: Path) -> Any:
     """Run the recipe, once it is certain that it can be trained here."""
     require_train_extra()
     from ...runtime.console import Display
@@ -45,7 +45,7 @@ def start(loaded: Loaded, root: Path) -> Any:
         return run_recipe(loaded, root, display)
 
 
-def _sweep(recipes: list[tuple[Loaded, dict[str, Any]]], root: Path, as_json: bool) -> int:
+def _sweep(recipes: list[tuple[LoadedRecipe, dict[str, Any]]], root: Path, as_json: bool) -> int:
     """Run the recipes of a matrix, print the comparison, and give the exit code."""
     require_train_extra()
     from rich.console import Console
@@ -65,7 +65,7 @@ def _sweep(recipes: list[tuple[Loaded, dict[str, Any]]], root: Path, as_json: bo
     return exit_code(swept)
 
 
-def _resumed(loaded: Loaded, root: Path) -> Any:
+def _resumed(loaded: LoadedRecipe, root: Path) -> Any:
     from .resume import resume_run
 
     run = find_run(loaded.recipe.name, root)

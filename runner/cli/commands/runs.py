@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 import orjson
 
-from ....schemas.base.errors import Mark, Problem, UserError
+from ....schemas.base.errors import Location, Problem, UserError
 from ...reporting.run_summary import run_summary
 from ...runtime.run_folder import RUNS, all_runs
 
@@ -19,7 +19,7 @@ def command(recipe: str | None, root: Path, as_json: bool) -> None:
     """List the runs, newest first; with RECIPE, only its own."""
     rows = [run_summary(run) for run in all_runs(root, recipe)]
     if recipe and not rows:
-        raise UserError(Problem(Mark(recipe), "no such run", _hint(recipe, root), "no-such-run"))
+        raise UserError(Problem(Location(recipe), "no such run", _hint(recipe, root), "no-such-run"))
     if as_json:
         click.echo(orjson.dumps({"runs": rows}, option=orjson.OPT_INDENT_2))
         return

@@ -8,7 +8,7 @@ from typing import Any
 import click
 import orjson
 
-from ....schemas.base.errors import GateError, Mark, Problem
+from ....schemas.base.errors import GateError, Location, Problem
 from ....schemas.recipe import load_recipe
 from ...runtime.run_folder import RUNS
 from .run import require_train_extra
@@ -27,7 +27,7 @@ def command(recipe: str, settings: tuple[str, ...], smoke: bool, half: int, kill
     the same, bit for bit. Exit code 3 when they differ; the files are kept then."""
     require_train_extra()
     from ...runtime.console import Display
-    from ...workflows.resume_check import overrides, prove
+    from ...workflows.resume_check import check_resume, overrides
 
     changed = overrides(load_recipe(recipe, settings, smoke), half)
     loaded = load_recipe(recipe, (*settings, *changed), smoke)
@@ -35,11 +35,11 @@ def command(recipe: str, settings: tuple[str, ...], smoke: bool, half: int, kill
     folder = Path(tempfile.mkdtemp(prefix=f"verify-resume-{loaded.recipe.name}-", dir=root))
     with Display() as display:
         display.say("recipe", f"{loaded.recipe.name} ({loaded.path}), with {', '.join(changed)}")
-        proof = prove(loaded, root.resolve(), folder.resolve(), kills, display.event)
+        proof = check_resume(loaded, root.resolve(), folder.resolve(), kills, display.event)
     _print(proof, as_json)
     if proof.different:
         hint = f"both trainings are in {folder}"
-        raise GateError(*(Problem(Mark(""), f"{part}: {found}", hint, "not-the-same") for part, found in proof.different.items()))
+        raise GateError(*(Problem(Location(""), f"{part}: {found}", hint, "not-the-same") for part, found in proof.different.items()))
     shutil.rmtree(folder)
 
 

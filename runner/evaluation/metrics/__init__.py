@@ -2,7 +2,7 @@
 
 Each module has UNIT, BETTER ("lower", "higher", or "" where neither is better), NEEDS_REPLY (it measures generated text),
 ON_REFERENCE (the data's own replies can be measured in the same way), `parts(case)`, as many numbers for every case, and
-`value(*sums)` of those. A module with several metrics has them as MEMBERS. The metrics of labels, OF_LABELS, take a Classified, all
+`value(*sums)` of those. A module with several metrics has them as MEMBERS. The metrics of labels, OF_LABELS, take a LabelPrediction, all
 others a Case. Which record types have a metric: schemas/metrics.py (a test compares the names).
 """
 
@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import Any, NamedTuple, Protocol, cast
 
 
-class Case(NamedTuple):
+class Prediction(NamedTuple):
     """One evaluated row and what a model made of it. Token counts are the model's own, but for `original_tokens` (cl100k_base)."""
 
     id: str
@@ -26,7 +26,7 @@ class Case(NamedTuple):
     judged: dict[str, int] = {}  # noqa: RUF012 - never changed; a judge's scores by scale
 
 
-class Classified(NamedTuple):
+class LabelPrediction(NamedTuple):
     """One classified row: the indices of its label and of the label that a model gave it, among `labels` of them.
 
     `predicted` is -1 for a generated reply that is no label; `fraction` is what the label was made from, where the row tells.
@@ -49,7 +49,7 @@ class Metric(Protocol):
     ON_REFERENCE: bool
 
     def parts(self, case: Any) -> tuple[float, ...]:
-        """The row's share of each sum; of a Case, or of a Classified."""
+        """The row's share of each sum; of a Case, or of a LabelPrediction."""
         ...
 
     def value(self, *sums: float) -> float:

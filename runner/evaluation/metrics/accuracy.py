@@ -1,6 +1,6 @@
 """Accuracy: the share of rows that were given their own label. 0 to 1."""
 
-from . import Classified, ratio
+from . import LabelPrediction, ratio
 
 UNIT = ""
 BETTER = "higher"
@@ -10,6 +10,6 @@ ON_REFERENCE = False
 value = ratio
 
 
-def parts(case: Classified) -> tuple[float, float]:
+def parts(case: LabelPrediction) -> tuple[float, float]:
     """1 for a right label."""
     return float(case.truth == case.predicted), 1

@@ -8,7 +8,7 @@ data; compare with it only as an upper line.
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from . import Case, ratio
+from . import Prediction, ratio
 from .jieba_words import words
 
 ORDERS = (1, 2, 3, 4)
@@ -24,7 +24,7 @@ class Bleu(NamedTuple):
     ON_REFERENCE = False
     value = staticmethod(ratio)
 
-    def parts(self, case: Case) -> tuple[float, float]:
+    def parts(self, case: Prediction) -> tuple[float, float]:
         """The row's score."""
         return sentence_scores(case.reply, case.reference)[self.order - 1], 1
 

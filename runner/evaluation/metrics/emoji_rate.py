@@ -1,7 +1,7 @@
 """Emoji per reply, counted by grapheme cluster: a family, a flag or a skin tone is one emoji. From 0."""
 
 from ....converters.sources.emogpt import emoji_count
-from . import Case, ratio
+from . import Prediction, ratio
 
 UNIT = "per reply"
 BETTER = ""
@@ -11,6 +11,6 @@ ON_REFERENCE = True
 value = ratio
 
 
-def parts(case: Case) -> tuple[float, float]:
+def parts(case: Prediction) -> tuple[float, float]:
     """The reply's emoji."""
     return emoji_count(case.reply), 1

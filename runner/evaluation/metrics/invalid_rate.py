@@ -3,7 +3,7 @@
 Such a reply counts as wrong in accuracy and macro-F1: it is left out of no denominator.
 """
 
-from . import Classified, percent
+from . import LabelPrediction, percent
 
 UNIT = "%"
 BETTER = "lower"
@@ -13,6 +13,6 @@ ON_REFERENCE = False
 value = percent
 
 
-def parts(case: Classified) -> tuple[float, float]:
+def parts(case: LabelPrediction) -> tuple[float, float]:
     """1 for a reply that is no label."""
     return float(case.predicted < 0), 1

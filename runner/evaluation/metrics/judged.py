@@ -6,7 +6,7 @@ The judge and its prompt: runner/evaluation/judge.py, and in metrics.json.
 
 from typing import NamedTuple
 
-from . import Case, ratio
+from . import Prediction, ratio
 
 
 class Judged(NamedTuple):
@@ -19,7 +19,7 @@ class Judged(NamedTuple):
     ON_REFERENCE = False
     value = staticmethod(ratio)
 
-    def parts(self, case: Case) -> tuple[float, float]:
+    def parts(self, case: Prediction) -> tuple[float, float]:
         """The row's score; (0, 0) without one."""
         return (case.judged[self.scale], 1) if self.scale in case.judged else (0, 0)
 

@@ -6,7 +6,7 @@ bin (Guo et al. 2017, with the levels as bins). The true fraction is the row's m
 which the emotion word was said. Rows without one, and invalid replies, have no part in it; see invalid_rate.
 """
 
-from . import Classified
+from . import LabelPrediction
 
 UNIT = ""
 BETTER = "lower"
@@ -14,7 +14,7 @@ NEEDS_REPLY = True
 ON_REFERENCE = False
 
 
-def parts(case: Classified) -> tuple[float, ...]:
+def parts(case: LabelPrediction) -> tuple[float, ...]:
     """For each level: rows that were given it, and the sum of their true fractions."""
     sums = [0.0] * (2 * case.labels)
     if case.predicted >= 0 and case.fraction is not None:

@@ -4,7 +4,7 @@ A rare label counts as much as a common one. As in scikit-learn, a label that oc
 left out of the mean. A generated reply that is no label is missed by its own label and is nobody's prediction.
 """
 
-from . import Classified
+from . import LabelPrediction
 
 UNIT = ""
 BETTER = "higher"
@@ -12,7 +12,7 @@ NEEDS_REPLY = False
 ON_REFERENCE = False
 
 
-def parts(case: Classified) -> tuple[float, ...]:
+def parts(case: LabelPrediction) -> tuple[float, ...]:
     """For each label: 2 where the row was rightly given it, and how often it is the row's label or prediction (0, 1 or 2)."""
     sums = [0.0] * (2 * case.labels)
     sums[2 * case.truth] = 2.0 * (case.truth == case.predicted)

@@ -5,7 +5,7 @@ Only the tokens that training trains count, so prompts and padding do not flatte
 
 import math
 
-from . import Case, ratio
+from . import Prediction, ratio
 
 UNIT = ""
 BETTER = "lower"
@@ -13,7 +13,7 @@ NEEDS_REPLY = False
 ON_REFERENCE = False
 
 
-def parts(case: Case) -> tuple[float, float]:
+def parts(case: Prediction) -> tuple[float, float]:
     """Summed negative log-likelihood (nats) and the tokens it was summed over."""
     return case.nll, case.trained
 

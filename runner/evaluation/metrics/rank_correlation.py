@@ -7,7 +7,7 @@ the majority baseline is.
 
 import numpy as np
 
-from . import Classified
+from . import LabelPrediction
 
 UNIT = ""
 BETTER = "higher"
@@ -16,7 +16,7 @@ ON_REFERENCE = False
 PERCENTS = 101
 
 
-def parts(case: Classified) -> tuple[float, ...]:
+def parts(case: LabelPrediction) -> tuple[float, ...]:
     """A 1 at the row's place in the table of levels by percents."""
     sums = [0.0] * (case.labels * PERCENTS)
     if case.predicted >= 0 and case.fraction is not None:

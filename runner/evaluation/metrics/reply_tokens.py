@@ -1,6 +1,6 @@
 """Mean length of a reply in the model's own tokens. From 0; neither long nor short is better in itself."""
 
-from . import Case, ratio
+from . import Prediction, ratio
 
 UNIT = "tokens"
 BETTER = ""
@@ -10,6 +10,6 @@ ON_REFERENCE = False
 value = ratio
 
 
-def parts(case: Case) -> tuple[float, float]:
+def parts(case: Prediction) -> tuple[float, float]:
     """The reply's tokens."""
     return case.reply_tokens, 1

@@ -9,7 +9,7 @@ from functools import lru_cache
 from importlib import import_module
 from typing import Any, NamedTuple
 
-from . import Case, ratio
+from . import Prediction, ratio
 from .jieba_words import words
 
 
@@ -23,7 +23,7 @@ class Rouge(NamedTuple):
     ON_REFERENCE = False
     value = staticmethod(ratio)
 
-    def parts(self, case: Case) -> tuple[float, float]:
+    def parts(self, case: Prediction) -> tuple[float, float]:
         """The row's F score."""
         return 100 * f_scores(case.reply, case.reference)[self.key], 1
 

@@ -4,7 +4,7 @@ The limit is that of the EmoGPT guide, which wants "over-augmented samples (>5 e
 """
 
 from ....converters.sources.emogpt import emoji_count
-from . import Case, percent
+from . import Prediction, percent
 
 UNIT = "%"
 BETTER = "lower"
@@ -15,6 +15,6 @@ MOST = 5
 value = percent
 
 
-def parts(case: Case) -> tuple[float, float]:
+def parts(case: Prediction) -> tuple[float, float]:
     """1 for a reply with too many."""
     return float(emoji_count(case.reply) > MOST), 1

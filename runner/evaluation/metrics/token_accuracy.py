@@ -1,6 +1,6 @@
 """Token accuracy: the percentage of trained tokens that the model finds likeliest, given the true text before them. 0 to 100."""
 
-from . import Case, percent
+from . import Prediction, percent
 
 UNIT = "%"
 BETTER = "higher"
@@ -10,6 +10,6 @@ ON_REFERENCE = False
 value = percent
 
 
-def parts(case: Case) -> tuple[float, float]:
+def parts(case: Prediction) -> tuple[float, float]:
     """Tokens predicted and tokens trained."""
     return case.correct, case.trained

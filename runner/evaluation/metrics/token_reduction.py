@@ -5,7 +5,7 @@ the stored reply, which is already compressed, so that a perfect model scored 0.
 short, it was cut: it saves nothing.
 """
 
-from . import Case, percent
+from . import Prediction, percent
 from .cl100k import count_tokens
 
 UNIT = "%"
@@ -16,7 +16,7 @@ ON_REFERENCE = True
 value = percent
 
 
-def parts(case: Case) -> tuple[float, float]:
+def parts(case: Prediction) -> tuple[float, float]:
     """Tokens saved and original tokens; (0, 0) for a row that has no `original_tokens`."""
     if not case.original_tokens:
         return 0, 0

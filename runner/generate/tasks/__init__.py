@@ -6,7 +6,7 @@ from typing import Any, Protocol, cast
 
 from ....converters.reading.records import Drop, Row
 from ..prompts import Prompt
-from ..provider_requests import Given, Made, Request, Unusable
+from ..provider_requests import Passthrough, Rejected, Request, Rows
 
 # name -> module in this folder; its options stand in recipe.schema.json as task_<name>
 TASKS = {"ask": "ask", "rewrite": "rewrite", "scenarios": "scenarios", "self_cognition": "self_cognition"}
@@ -21,11 +21,11 @@ class Task(Protocol):
     VERSION: int
     REFUSALS_ARE_ANSWERS: bool
 
-    def requests(self, rows: Iterable[Row], prompt: Prompt | None, seed: int, **options: Any) -> Iterator[Request | Given | Drop]:
+    def requests(self, rows: Iterable[Row], prompt: Prompt | None, seed: int, **options: Any) -> Iterator[Request | Passthrough | Drop]:
         """What to ask, lazily and always in the same order; rows that need no asking; rows that nothing can be asked about."""
         ...
 
-    def made(self, request: Request, reply: str, **options: Any) -> Made | Unusable:
+    def made(self, request: Request, reply: str, **options: Any) -> Rows | Rejected:
         """The rows that a reply gives, or why it gives none."""
         ...
 

@@ -15,7 +15,7 @@ from typing import Any
 from ....converters.reading.records import Drop, Row
 from ....converters.sources.emotion_words import is_refusal, parse_emotions
 from ..prompts import Prompt, messages
-from ..provider_requests import Given, Made, Request, Unusable
+from ..provider_requests import Passthrough, Rejected, Request, Rows
 
 VERSION = 1
 REFUSALS_ARE_ANSWERS = True  # one that says no emotion: the share of the others would be too high without it
@@ -23,7 +23,7 @@ REFUSALS_ARE_ANSWERS = True  # one that says no emotion: the share of the others
 
 def requests(
     rows: Iterable[Row], prompt: Prompt | None, seed: int, *, runs: int = 10, id_key: str = "name", text_key: str = "chinese"
-) -> Iterator[Request | Given | Drop]:
+) -> Iterator[Request | Passthrough | Drop]:
     """`runs` requests a row; a drop for a row without a name or a text, or with a name that came before."""
     assert prompt is not None, "a rule asks for it"
     seen: set[str] = set()
@@ -44,7 +44,7 @@ def requests(
                 yield Request(row, asked, run, {"run_number": run + 1, "question_id": identity, "chinese_text": text})
 
 
-def made(request: Request, reply: str, **options: Any) -> Made | Unusable:
+def made(request: Request, reply: str, **options: Any) -> Rows | Rejected:
     """One raw run. A refusal has no words: the converter counts it as a run that said none."""
     words = [] if is_refusal(reply) else parse_emotions(reply)
-    return Made([{**request.about, "parsed_emotions": words, "raw_model_output": reply}], reply)
+    return Rows([{**request.about, "parsed_emotions": words, "raw_model_output": reply}], reply)

@@ -16,7 +16,7 @@ from ....converters.reading.records import Drop, Row
 from ....converters.sources.alpaca_emotion import without_labels
 from ...evaluation.metrics.cl100k import count_tokens
 from ..prompts import Prompt, chosen_examples, messages
-from ..provider_requests import Given, Made, Request, Unusable
+from ..provider_requests import Passthrough, Rejected, Request, Rows
 
 VERSION = 1
 REFUSALS_ARE_ANSWERS = False
@@ -34,7 +34,7 @@ def requests(
     emotion_key: str = "emotion",
     examples: int = 0,
     clean: bool = True,
-) -> Iterator[Request | Given | Drop]:
+) -> Iterator[Request | Passthrough | Drop]:
     """A request a row and emotion; a drop for a row without the text."""
     assert prompt is not None, "a rule asks for it"
     for row in rows:
@@ -57,19 +57,19 @@ def requests(
 def made(
     request: Request, reply: str, *, read: str = "text", write: str = "augmented_text", emotion_key: str = "emotion", clean: bool = True,
     **options: Any,
-) -> Made | Unusable:  # fmt: skip
+) -> Rows | Rejected:  # fmt: skip
     """The row with its new text."""
     about = request.about
     text, mended = _cleaned(reply) if clean else (reply.strip(), ())
     if not text:
-        return Unusable("empty", "nothing but labels of the prompt")
+        return Rejected("empty", "nothing but labels of the prompt")
     if text == about["text"].strip():
-        return Unusable("unchanged", "the reply is the original")
+        return Rejected("unchanged", "the reply is the original")
     counts = {"original_tokens": count_tokens(about["text"]), "augmented_tokens": count_tokens(text)}
     if read == "messages":
-        return Made([_chat(about["value"], text, counts)], text, mended)
+        return Rows([_chat(about["value"], text, counts)], text, mended)
     row = {**about["value"], write: text, **counts, "original": about["text"]}
-    return Made([row | ({emotion_key: about["emotion"]} if about["emotion"] else {})], text, mended)
+    return Rows([row | ({emotion_key: about["emotion"]} if about["emotion"] else {})], text, mended)
 
 
 def _text(value: Any, read: str) -> str | None:

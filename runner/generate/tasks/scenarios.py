@@ -13,7 +13,7 @@ from typing import Any
 from ....converters.reading.records import Drop, Row
 from ..dialogue import parse_dialogue
 from ..prompts import Prompt, messages
-from ..provider_requests import Given, Made, Request, Unusable
+from ..provider_requests import Passthrough, Rejected, Request, Rows
 
 VERSION = 1
 REFUSALS_ARE_ANSWERS = False
@@ -35,7 +35,7 @@ def requests(
     count: int = 1,
     system_prompt: str = SYSTEM,
     max_turns: int | None = None,
-) -> Iterator[Request | Given | Drop]:
+) -> Iterator[Request | Passthrough | Drop]:
     """`count` requests a scenario; a scenario that the lists name again is a drop, so that the account tells of it."""
     assert prompt is not None, "a rule asks for it"
     seen: set[tuple[str, str]] = set()
@@ -53,12 +53,12 @@ def requests(
                 yield Request(place, asked, repetition, {"area": area, "emotion": emotion, "number": repetition + 1})
 
 
-def made(request: Request, reply: str, *, system_prompt: str = SYSTEM, max_turns: int | None = None, **options: Any) -> Made | Unusable:
+def made(request: Request, reply: str, *, system_prompt: str = SYSTEM, max_turns: int | None = None, **options: Any) -> Rows | Rejected:
     """One conversation."""
     found = parse_dialogue(reply, max_turns)
-    if isinstance(found, Unusable):
+    if isinstance(found, Rejected):
         return found
     turns: list[dict[str, str]] = [{"input": asked, "output": answered} for asked, answered in found.pairs]
     turns[0] = {"system": system_prompt, **turns[0]}
     text = "\n".join(part for pair in found.pairs for part in pair)
-    return Made([{"conversation": turns, **request.about}], text, found.mended)
+    return Rows([{"conversation": turns, **request.about}], text, found.mended)

@@ -14,7 +14,7 @@ from ....converters.reading.records import Drop, Row
 from ....converters.sources.counselling_forms import Fault, read_conversation
 from ....converters.sources.turns import fill
 from ..prompts import Prompt, messages
-from ..provider_requests import Given, Made, Request, Unusable
+from ..provider_requests import Passthrough, Rejected, Request, Rows
 
 VERSION = 1
 REFUSALS_ARE_ANSWERS = False
@@ -24,7 +24,7 @@ _LEFT_OPEN = re.compile(r"\{\w+\}")
 
 def requests(
     rows: Iterable[Row], prompt: Prompt | None, seed: int, *, paraphrases: int = 0, names: dict[str, str] | None = None
-) -> Iterator[Request | Given | Drop]:
+) -> Iterator[Request | Passthrough | Drop]:
     """The wordings that are there, and a request for more of each question; a drop for what is no question and answer."""
     seen: set[tuple[str, str]] = set()
     for row in rows:
@@ -41,14 +41,14 @@ def requests(
             continue
         seen.add((question, answer))
         wordings = dict.fromkeys([question, *(fill(other, **names or {}) for other in others)])
-        yield Given(row, [_row(wording, answer, question, "list") for wording in wordings])
+        yield Passthrough(row, [_row(wording, answer, question, "list") for wording in wordings])
         if prompt and paraphrases:
             asked = messages(prompt, {"question": question, "answer": answer, "count": str(paraphrases)})
             about = {"question": question, "answer": answer, "known": list(wordings), "count": paraphrases}
             yield Request(row, asked, 0, about)
 
 
-def made(request: Request, reply: str, **options: Any) -> Made | Unusable:
+def made(request: Request, reply: str, **options: Any) -> Rows | Rejected:
     """A row for every new wording, a line each. A line that repeats a known wording, or is as long as an answer, is none."""
     about = request.about
     known = {_bare(wording) for wording in about["known"]}
@@ -60,9 +60,9 @@ def made(request: Request, reply: str, **options: Any) -> Made | Unusable:
             known.add(_bare(wording))
             wordings.append(wording)
     if not wordings:
-        return Unusable("no_paraphrase", "no line is another wording of the question")
+        return Rejected("no_paraphrase", "no line is another wording of the question")
     rows = [_row(wording, about["answer"], about["question"], "model") for wording in wordings[: about["count"]]]
-    return Made(rows, "\n".join(wordings[: about["count"]]))
+    return Rows(rows, "\n".join(wordings[: about["count"]]))
 
 
 def _bare(text: str) -> str:

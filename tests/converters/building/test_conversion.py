@@ -130,9 +130,9 @@ class Losing:
     """A converter with a bug: it forgets a row."""
 
     VERSION = 1
-    TYPES = ("text",)
-    READS = "values"
-    ROW_LOCAL = True
+    RECORD_TYPES = ("text",)
+    INPUT = "values"
+    STATELESS = True
 
     @staticmethod
     def convert(rows, kind):
@@ -144,7 +144,7 @@ class Losing:
 class Joining(Losing):
     """A converter that makes one record of all rows, and drops each that it has joined."""
 
-    ROW_LOCAL = False
+    STATELESS = False
 
     @staticmethod
     def convert(rows, kind):

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from recipekit.converters.building.hub_datasets import at_commits, find_dataset
+from recipekit.converters.building.hub_datasets import find_dataset, pin_commits
 from recipekit.runner.stages.cache_keys import data_key
 from recipekit.schemas.recipe import load_recipe
 
@@ -39,7 +39,7 @@ def moods(monkeypatch):
 
 def test_the_commit_stands_in_the_recipe_that_the_run_keeps(load, moods):
     loaded = load("hf:ann/moods", "rows.jsonl")
-    pinned = at_commits(loaded)
+    pinned = pin_commits(loaded)
     assert [source.revision for source in pinned.recipe.data.sources] == [COMMIT, None]
     assert [source.get("revision") for source in pinned.document.data["data"]["sources"]] == [COMMIT, None]
     assert "revision" not in loaded.document.data["data"]["sources"][0]
@@ -47,13 +47,13 @@ def test_the_commit_stands_in_the_recipe_that_the_run_keeps(load, moods):
 
 def test_files_alone_ask_nobody(load):
     loaded = load("rows.jsonl")
-    assert at_commits(loaded) is loaded
+    assert pin_commits(loaded) is loaded
 
 
 def test_the_datas_key_is_that_of_the_commit(load, moods):
     loaded = load("hf:ann/moods")
     before = data_key(loaded.recipe.data)
-    assert before == data_key(at_commits(loaded).recipe.data)
+    assert before == data_key(pin_commits(loaded).recipe.data)
     moods.refs["main"] = LATER
     find_dataset.cache_clear()
     assert data_key(loaded.recipe.data) != before

@@ -185,7 +185,7 @@ def test_unusable_rows_stop_the_conversion_with_their_places(tmp_path):
     path = write_jsonl(tmp_path / "a.jsonl", [chat("q"), b"{]\n", {}])
     with pytest.raises(UserError) as caught:
         build(chat_data(path), tmp_path / "out")
-    assert [str(problem.mark) for problem in caught.value.problems] == ["a.jsonl:2", "a.jsonl:3", ""]
+    assert [str(problem.location) for problem in caught.value.problems] == ["a.jsonl:2", "a.jsonl:3", ""]
     assert "2 of 3 rows cannot be used" in str(caught.value)
     assert not (tmp_path / "out").exists()
     assert type(caught.value) is UserError

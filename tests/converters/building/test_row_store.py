@@ -3,7 +3,7 @@
 import orjson
 import pytest
 from recipekit.converters.building.conversion import Batch, Spec, convert_batch
-from recipekit.converters.building.row_store import Kept, divides, write_but
+from recipekit.converters.building.row_store import RowStore, needs_second_pass, write_but
 from recipekit.converters.building.splits import FREE
 from recipekit.schemas.base.files import NewFile
 from recipekit.schemas.sections import Data, Source, Split
@@ -23,7 +23,7 @@ def kept_ids(kept):
 
 
 def test_repeated_rows_are_left_out_within_and_between_batches(tmp_path):
-    with Kept(chat_data(tmp_path), tmp_path / "rows") as kept:
+    with RowStore(chat_data(tmp_path), tmp_path / "rows") as kept:
         kept.add(batch(chat("a"), chat("b"), chat("a")), 0)
         kept.add(batch(chat("b"), chat("c"), chat("c"), chat("d"), first=4), 0)
         assert kept_ids(kept) == ["a:1", "a:2", "a:5", "a:7"]
@@ -33,7 +33,7 @@ def test_repeated_rows_are_left_out_within_and_between_batches(tmp_path):
 
 
 def test_repeated_rows_stay_where_the_recipe_wants_them(tmp_path):
-    with Kept(chat_data(tmp_path, dedup="none"), tmp_path / "rows") as kept:
+    with RowStore(chat_data(tmp_path, dedup="none"), tmp_path / "rows") as kept:
         kept.add(batch(chat("a"), chat("a")), 0)
         assert kept_ids(kept) == ["a:1", "a:2"]
     assert not kept.ledger.dropped
@@ -42,7 +42,7 @@ def test_repeated_rows_stay_where_the_recipe_wants_them(tmp_path):
 def test_mended_rows_are_counted_once_and_only_if_they_are_kept(tmp_path):
     found = batch(chat("a"), chat("a"), chat("b"))
     found.changed.update({0: ("trimmed",), 1: ("trimmed",), 2: ("trimmed", "unquoted")})
-    with Kept(chat_data(tmp_path), tmp_path / "rows") as kept:
+    with RowStore(chat_data(tmp_path), tmp_path / "rows") as kept:
         kept.add(found, 0)
     assert kept.ledger.changed == {"trimmed": 2, "unquoted": 1}
 
@@ -52,7 +52,7 @@ def test_what_dividing_needs_is_in_columns(tmp_path):
     data = chat_data(tmp_path, tmp_path, split=split)
     data = data._replace(sources=(data.sources[0], data.sources[1]._replace(split="test")))
     spec = CHATS._replace(options={"keep_meta": ["tree", "topic"]}, group_by=("tree",), stratify_by="topic")
-    with Kept(data, tmp_path / "rows") as kept:
+    with RowStore(data, tmp_path / "rows") as kept:
         kept.add(batch(chat("a", tree=1, topic="x"), chat("b", tree=[1, 2], topic="y"), spec=spec), 0)
         kept.add(batch(chat("a", tree=1, topic="x"), chat("c", topic="x"), spec=spec), 1)
         placed = kept.placed()
@@ -64,7 +64,7 @@ def test_what_dividing_needs_is_in_columns(tmp_path):
 
 
 def test_without_group_keys_a_row_is_its_own_group(tmp_path):
-    with Kept(chat_data(tmp_path, split=Split(0.1)), tmp_path / "rows") as kept:
+    with RowStore(chat_data(tmp_path, split=Split(0.1)), tmp_path / "rows") as kept:
         kept.add(batch(chat("a"), chat("b")), 0)
         placed = kept.placed()
     assert placed.keys == kept.digests.kept
@@ -78,7 +78,7 @@ def test_rows_can_be_taken_away_again(tmp_path):
     spec = CHATS._replace(options={"keep_meta": ["tree", "topic"]}, group_by=("tree",), stratify_by="topic", near=True)
     found = batch(*(chat(q, tree=[q, q + "2"], topic=q) for q in "abcd"), spec=spec)
     found.changed.update({1: ("trimmed",), 2: ("trimmed",)})
-    with Kept(data, tmp_path / "rows") as kept:
+    with RowStore(data, tmp_path / "rows") as kept:
         kept.add(found, 0)
         before = kept.placed()
         kept.drop([0, 1, 0, 0])
@@ -107,7 +107,7 @@ def test_rows_can_be_taken_away_again(tmp_path):
 )
 def test_rows_are_written_twice_only_where_they_must(change, divided):
     data = Data("chat", (Source("p", "messages"),), split=NO_SPLIT)._replace(**change)
-    assert divides(data) is divided
+    assert needs_second_pass(data) is divided
 
 
 @pytest.mark.parametrize("skipped", [[], [0], [2], [1, 2], [0, 1, 2, 3], [0, 3]])

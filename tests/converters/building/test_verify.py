@@ -4,7 +4,7 @@ import hashlib
 
 import pytest
 from recipekit.converters.building.pipeline import build
-from recipekit.converters.building.verify import damage, own_files
+from recipekit.converters.building.verify import own_files, verify_folder
 
 from ..chats import chat_data, chats, write_jsonl
 
@@ -16,7 +16,7 @@ def folder(tmp_path):
 
 
 def test_what_was_written_is_whole(folder):
-    assert damage(folder) == []
+    assert verify_folder(folder) == []
 
 
 @pytest.mark.parametrize("place", [0, 100, -1])
@@ -26,7 +26,7 @@ def test_a_bit_that_flips_is_named_with_expected_and_actual_hash(folder, place):
     content = bytearray(before)
     content[place] ^= 1
     path.write_bytes(content)
-    (said,) = damage(folder)
+    (said,) = verify_folder(folder)
     assert str(path) in said
     assert hashlib.sha256(before).hexdigest() in said
     assert hashlib.sha256(content).hexdigest() in said
@@ -34,7 +34,7 @@ def test_a_bit_that_flips_is_named_with_expected_and_actual_hash(folder, place):
 
 def test_a_file_that_is_gone_is_named(folder):
     (folder / "train.jsonl").unlink()
-    assert damage(folder) == [f"{folder / 'train.jsonl'} cannot be read: No such file or directory"]
+    assert verify_folder(folder) == [f"{folder / 'train.jsonl'} cannot be read: No such file or directory"]
 
 
 @pytest.mark.parametrize("content", [None, b"", b"{", b"[]", b"{}"])
@@ -42,7 +42,7 @@ def test_a_manifest_of_no_use_is_named(folder, content):
     (folder / "manifest.json").unlink()
     if content is not None:
         (folder / "manifest.json").write_bytes(content)
-    (said,) = damage(folder)
+    (said,) = verify_folder(folder)
     assert "manifest.json cannot be read" in said
 
 

@@ -11,7 +11,7 @@ from recipekit.converters.building import workers as module
 from recipekit.converters.building.conversion import Batch, Converted, Spec, convert_batch
 from recipekit.converters.building.workers import Workers
 from recipekit.converters.reading.records import Row
-from recipekit.schemas.base.errors import Mark, Problem, UserError
+from recipekit.schemas.base.errors import Location, Problem, UserError
 
 from ..chats import chat, chats
 
@@ -118,7 +118,7 @@ def test_a_batch_that_kills_two_processes_is_named_soon(monkeypatch, fault, died
     ):
         list(w.convert(CHATS, batches(5)))
     assert time.monotonic() - started < 4
-    assert caught.value.problems[0].mark == Mark("a", 4)
+    assert caught.value.problems[0].location == Location("a", 4)
 
 
 def test_running_out_of_memory_is_a_death(monkeypatch, tmp_path):
@@ -131,7 +131,7 @@ def test_running_out_of_memory_is_a_death(monkeypatch, tmp_path):
 
 
 def test_a_users_mistake_found_in_a_process_arrives_whole(monkeypatch):
-    problem = Problem(Mark("a", 4), "cannot be", "mend it", "some-rule")
+    problem = Problem(Location("a", 4), "cannot be", "mend it", "some-rule")
 
     def mistaken():
         raise UserError(problem)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from recipekit.converters.reading import bounded_lines as module
-from recipekit.converters.reading.bounded_lines import CappedLines, capped_lines
+from recipekit.converters.reading.bounded_lines import CappedLines, bounded_lines
 
 
 class Slow(io.BytesIO):
@@ -26,7 +26,7 @@ def short(monkeypatch):
 def test_a_line_beyond_the_limit_is_cut_and_the_others_are_whole(stream, monkeypatch):
     monkeypatch.setattr(module, "READ_BYTES", 64)
     text = b"a\n" + b"x" * 5000 + b"\nb\n" + b"y" * 5000
-    found = list(capped_lines(stream(text)))
+    found = list(bounded_lines(stream(text)))
     assert len(found) == 4
     assert (found[0], found[2]) == (b"a\n", b"b\n")
     assert 100 < len(found[1]) < 300

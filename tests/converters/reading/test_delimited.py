@@ -122,7 +122,7 @@ def test_formulas_stay_what_they_are():
 def test_a_header_of_no_use_is_refused(header, words):
     with pytest.raises(UserError, match=words) as caught:
         read(header + b"\n1,2\n")
-    assert str(caught.value.problems[0].mark) == "t.csv:1"
+    assert str(caught.value.problems[0].location) == "t.csv:1"
 
 
 def test_an_empty_table_has_no_rows():

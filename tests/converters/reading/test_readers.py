@@ -241,7 +241,7 @@ def test_any_bytes_give_rows_drops_or_a_refusal(tmp_path_factory, content, reads
     try:
         items = list(read_file(SourceFile(path, "any"), reads)[1])
     except UserError as error:
-        assert error.problems[0].mark.file
+        assert error.problems[0].location.file
     else:
         if reads == "lines" and items and not isinstance(items[0], Drop):
             assert len(items) == content.count(b"\n") + (not content.endswith(b"\n"))

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from recipekit.converters.building.pipeline import build
 from recipekit.converters.reading.records import Drop, Record, Row
-from recipekit.converters.sources.babylm import READS, chunks, clean_line, convert
+from recipekit.converters.sources.babylm import INPUT, chunks, clean_line, convert
 from recipekit.schemas.base.errors import UserError
 from recipekit.schemas.sections import Data, Source, Split
 
@@ -163,7 +163,7 @@ def test_the_filter_is_an_option():
     ],
 )
 def test_files_are_told_apart_by_content(head, reads):
-    assert READS(head) == reads
+    assert INPUT(head) == reads
 
 
 def converted(tmp_path, *paths, **options) -> dict:

@@ -45,14 +45,14 @@ def converted(case):
     settings = case / "options.json"
     options = json.loads(settings.read_text(encoding="utf-8")) if settings.is_file() else {}
     module = converter(case.parent.name)
-    kind = options.pop("type", module.TYPES[0])
+    kind = options.pop("type", module.RECORD_TYPES[0])
     assert option_problems(case.parent.name, options) == []
     unread = []
 
     def rows():
         for path in sorted(case.glob("input*")):
             for file in source_files(str(path)):
-                for row in read_file(file, module.READS)[1]:
+                for row in read_file(file, module.INPUT)[1]:
                     if isinstance(row, Drop):
                         unread.append({"drop": row.reason})
                     else:

@@ -14,9 +14,9 @@ pa = pytest.importorskip("pyarrow")
 ROWS = [{"text": f"text {number}; with, marks", "label": "ab"[number % 2]} for number in range(40)]
 
 
-def delimited(mark):
-    quoted = (f'"{row["text"]}"{mark}{row["label"]}\n' for row in ROWS)
-    return (f"text{mark}label\n" + "".join(quoted)).encode()
+def delimited(location):
+    quoted = (f'"{row["text"]}"{location}{row["label"]}\n' for row in ROWS)
+    return (f"text{location}label\n" + "".join(quoted)).encode()
 
 
 def parquet():

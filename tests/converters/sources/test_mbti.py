@@ -7,7 +7,7 @@ from statistics import mean
 import pytest
 from recipekit.converters.building.pipeline import build
 from recipekit.converters.reading.records import Drop, Record, Row
-from recipekit.converters.sources.mbti import READS, convert, split_posts
+from recipekit.converters.sources.mbti import INPUT, convert, split_posts
 from recipekit.converters.sources.mbti_table import read_posts
 from recipekit.schemas.sections import Data, Source, Split
 
@@ -175,7 +175,7 @@ def test_rows_that_share_a_long_post_are_never_split(tmp_path):
     ],
 )
 def test_a_table_is_read_line_by_line_and_all_else_as_values(head, reads):
-    assert READS(head) == reads
+    assert INPUT(head) == reads
 
 
 def test_crlf_and_byte_order_mark_leave_no_trace(tmp_path):

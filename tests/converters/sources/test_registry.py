@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from recipekit.converters.reading.records import Row
-from recipekit.converters.sources.registry import CONVERTERS, converter, is_row_local, is_valid_record, option_problems
+from recipekit.converters.sources.registry import CONVERTERS, converter, is_stateless, is_valid_record, option_problems
 from recipekit.schemas.validation import schema
 
 NAMES = sorted(CONVERTERS)
@@ -56,9 +56,9 @@ def test_the_schema_checks_the_options_of_every_converter():
 def test_a_converter_says_what_it_makes_and_how_its_files_are_read(name):
     module = converter(name)
     assert module.VERSION >= 1
-    assert module.TYPES and set(module.TYPES) <= {"chat", "classification", "text"}
-    assert callable(module.READS) or module.READS in ("values", "lines", "files")
-    assert isinstance(is_row_local(name, {}), bool)
+    assert module.RECORD_TYPES and set(module.RECORD_TYPES) <= {"chat", "classification", "text"}
+    assert callable(module.INPUT) or module.INPUT in ("values", "lines", "files")
+    assert isinstance(is_stateless(name, {}), bool)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -67,10 +67,10 @@ def test_a_converter_shows_a_record_in_its_docstring(name):
     assert "\n\n    " in docstring, "an indented record stands in the docstring"
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if converter(name).READS == "values"])
+@pytest.mark.parametrize("name", [name for name in NAMES if converter(name).INPUT == "values"])
 @pytest.mark.parametrize("value", [None, 7, "text", [], {}, {"messages": 1, "conversation": 1, "conversations": 1}], ids=repr)
 def test_a_row_of_the_wrong_shape_is_accounted_for_and_never_crashes(name, value):
-    for kind in converter(name).TYPES:
+    for kind in converter(name).RECORD_TYPES:
         found = list(converter(name).convert([Row(value, "f.json", 3)], kind))
         assert found
         assert all(item.row == Row(value, "f.json", 3) for item in found)
@@ -88,10 +88,10 @@ def test_a_record_is_checked_by_its_schema():
 
 
 def test_rows_of_emollm_stand_alone_where_wrong_histories_are_not_looked_for():
-    assert not is_row_local("emollm", {})
-    assert is_row_local("emollm", {"drop_wrong_histories": False})
+    assert not is_stateless("emollm", {})
+    assert is_stateless("emollm", {"drop_wrong_histories": False})
 
 
 @pytest.mark.parametrize("name", CONVERTERS)
 def test_the_recipes_schema_knows_which_records_a_converter_makes(name):
-    assert tuple(schema("recipe")["$defs"][name]["x-record-types"]) == converter(name).TYPES
+    assert tuple(schema("recipe")["$defs"][name]["x-record-types"]) == converter(name).RECORD_TYPES

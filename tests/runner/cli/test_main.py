@@ -12,7 +12,7 @@ import click
 import pytest
 from recipekit.runner.cli import main
 from recipekit.schemas import VERSION
-from recipekit.schemas.base.errors import GateError, Interrupted, Mark, Problem, UserError
+from recipekit.schemas.base.errors import GateError, Interrupted, Location, Problem, UserError
 
 Recipe = Callable[..., Any]
 PROGRAM = [sys.executable, "-c", "from recipekit.runner.cli.main import main; main()"]
@@ -33,7 +33,7 @@ def failing(monkeypatch: pytest.MonkeyPatch) -> Callable[[BaseException], None]:
 
 
 ENDINGS = {
-    "the user's input": (UserError(Problem(Mark("r.yml", 3, 5), "wrong", "mend it")), 1, "r.yml:3:5: wrong\n    hint: mend it\n"),
+    "the user's input": (UserError(Problem(Location("r.yml", 3, 5), "wrong", "mend it")), 1, "r.yml:3:5: wrong\n    hint: mend it\n"),
     "the environment": (UserError("no GPU", hint="use a CPU"), 1, "error: no GPU\n    hint: use a CPU\n"),
     "a gate": (GateError("too many leaks"), 3, "error: too many leaks\n"),
     "interrupted by the run": (Interrupted("stopped at step 7"), 130, "error: stopped at step 7\n"),

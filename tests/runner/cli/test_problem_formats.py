@@ -4,10 +4,10 @@ import json
 
 import pytest
 from recipekit.runner.cli.problem_formats import FORMATS
-from recipekit.schemas.base.errors import Mark, Problem
+from recipekit.schemas.base.errors import Location, Problem
 
-PLAIN = Problem(Mark("a.yml", 3, 5), "wrong", "mend it", "some-rule")
-ODD = Problem(Mark("dir,1/a: b%.yml"), "two\nlines, 100%", "", "odd")
+PLAIN = Problem(Location("a.yml", 3, 5), "wrong", "mend it", "some-rule")
+ODD = Problem(Location("dir,1/a: b%.yml"), "two\nlines, 100%", "", "odd")
 
 
 def test_text_leaves_out_what_is_not_known() -> None:
@@ -40,4 +40,4 @@ def test_nothing_wrong_is_written_too(style: str) -> None:
 
 @pytest.mark.parametrize("style", FORMATS)
 def test_what_is_written_can_be_encoded(style: str) -> None:
-    FORMATS[style]([Problem(Mark("\udcff.yml"), "\udcfe")]).encode()
+    FORMATS[style]([Problem(Location("\udcff.yml"), "\udcfe")]).encode()

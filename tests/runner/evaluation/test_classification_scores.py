@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 from recipekit.runner.evaluation.classification import calibration_error, confusion, macro_f1, per_class, training_scores
 from recipekit.runner.evaluation.intervals import estimate, point, resamples
-from recipekit.runner.evaluation.metrics import Classified, metric
+from recipekit.runner.evaluation.metrics import LabelPrediction, metric
 
 sklearn_metrics = pytest.importorskip("sklearn.metrics", reason="needs the extra [eval]")
 LABELS = ["a", "b", "c", "d"]
 
 
-def cases(truth: list[int], predicted: list[int], labels: int = 4) -> list[Classified]:
-    return [Classified(str(i), t, p, labels) for i, (t, p) in enumerate(zip(truth, predicted, strict=True))]
+def cases(truth: list[int], predicted: list[int], labels: int = 4) -> list[LabelPrediction]:
+    return [LabelPrediction(str(i), t, p, labels) for i, (t, p) in enumerate(zip(truth, predicted, strict=True))]
 
 
 def drawn(seed: int, rows: int = 60, labels: int = 4) -> tuple[list[int], list[int]]:

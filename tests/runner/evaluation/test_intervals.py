@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 from recipekit.runner.evaluation.intervals import difference, estimate, resamples
-from recipekit.runner.evaluation.metrics import Case, Metric, metric, percent, ratio
+from recipekit.runner.evaluation.metrics import Metric, Prediction, metric, percent, ratio
 
 np = pytest.importorskip("numpy", reason="needs the extra [train]: numpy")
 
@@ -22,7 +22,7 @@ RATIO = measure(lambda case: (case.nll, case.trained))
 def cases(numerators, denominators=None):
     denominators = [1] * len(numerators) if denominators is None else denominators
     pairs = zip(numerators, denominators, strict=True)
-    return [Case(str(i), "", "", True, 1, nll=float(n), trained=int(d), correct=0) for i, (n, d) in enumerate(pairs)]
+    return [Prediction(str(i), "", "", True, 1, nll=float(n), trained=int(d), correct=0) for i, (n, d) in enumerate(pairs)]
 
 
 def test_every_resample_draws_as_many_rows_as_there_are():

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from recipekit.runner.evaluation.metrics import Case
+from recipekit.runner.evaluation.metrics import Prediction
 from recipekit.runner.evaluation.scoring import INVALID, classified, label_columns, label_index, label_table, majority_label
 
 LABELS = ["low", "medium", "high"]
@@ -11,7 +11,7 @@ LABELS = ["low", "medium", "high"]
 
 def case(number, reply, reference="low", fraction=None):
     meta = {} if fraction is None else {"fraction": fraction}
-    return Case(str(number), reference, reply, True, 1, 0.0, 0, 0, meta=meta)
+    return Prediction(str(number), reference, reply, True, 1, 0.0, 0, 0, meta=meta)
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import json
 import math
 
 import pytest
-from recipekit.runner.evaluation.metrics import Case
+from recipekit.runner.evaluation.metrics import Prediction
 from recipekit.runner.evaluation.scoring import Training, check_gates, read_cases, score
 from recipekit.schemas.base.errors import UserError
 from recipekit.schemas.sections import Evaluation, Gate
@@ -48,7 +48,7 @@ def test_a_row_that_was_written_twice_counts_once_as_it_was_written_last(cases):
 
 
 def test_fields_that_are_no_business_of_the_metrics_are_left_out(cases):
-    assert cases(line("base", 1, further="x"))["base"] == [Case("1", "Yes ✅.", "Yes.", True, 2, 10.0, 10, 4, 20)]
+    assert cases(line("base", 1, further="x"))["base"] == [Prediction("1", "Yes ✅.", "Yes.", True, 2, 10.0, 10, 4, 20)]
 
 
 def test_a_torn_last_line_is_left_out(tmp_path):

@@ -6,13 +6,13 @@ from email.utils import format_datetime
 
 import pytest
 from recipekit.runner.generate.client import CallFailed, Client, _seconds, read_completion
-from recipekit.runner.generate.provider_requests import Asked, Reply
+from recipekit.runner.generate.provider_requests import ProviderRequest, Reply
 from recipekit.runner.generate.providers import endpoint
 from recipekit.schemas.generate_sections import Provider, Sampling
 
 from .servers import completion, reply, serving, status, streamed
 
-ASKED = Asked("p", "m", ({"role": "user", "content": "Hi"},), Sampling(0.5, 0.9, 33, 1.1), 7)
+ASKED = ProviderRequest("p", "m", ({"role": "user", "content": "Hi"},), Sampling(0.5, 0.9, 33, 1.1), 7)
 
 
 def ask(behave, asked=ASKED, **changes):

@@ -4,7 +4,7 @@ import json
 
 import pytest
 from recipekit.runner.generate.dialogue import Dialogue, parse_dialogue
-from recipekit.runner.generate.provider_requests import Unusable
+from recipekit.runner.generate.provider_requests import Rejected
 
 TWO = [("我很焦虑。", "谢谢你告诉我。"), ("是考试。", "我理解。")]
 FORMS = {
@@ -35,7 +35,7 @@ def test_a_dialogue_is_read_in_every_form_that_models_give_it(name: str) -> None
 @pytest.mark.parametrize("text", ["", "ERROR", "我不知道。", "病人：我很焦虑。", "医生：你好。", "医生：\n病人："])
 def test_what_holds_no_question_with_an_answer_is_no_dialogue(text: str) -> None:
     found = parse_dialogue(text)
-    assert isinstance(found, Unusable)
+    assert isinstance(found, Rejected)
     assert found.reason == "no_dialogue"
 
 

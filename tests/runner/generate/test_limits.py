@@ -4,11 +4,11 @@ import asyncio
 
 import pytest
 from recipekit.runner.generate.limits import Budget, CeilingReached, cost
-from recipekit.runner.generate.provider_requests import Asked, Reply
+from recipekit.runner.generate.provider_requests import ProviderRequest, Reply
 from recipekit.runner.generate.request_log import Used
 from recipekit.schemas.generate_sections import Limits, Price, Sampling
 
-ASKED = Asked("p", "m", ({"role": "user", "content": "0123"},), Sampling(max_new_tokens=80), 1)  # at most 4 + 16 + 80 tokens
+ASKED = ProviderRequest("p", "m", ({"role": "user", "content": "0123"},), Sampling(max_new_tokens=80), 1)  # at most 4 + 16 + 80 tokens
 PRICE = Price(10, 20, "USD")
 
 

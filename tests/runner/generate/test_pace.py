@@ -6,12 +6,12 @@ import time
 import pytest
 from recipekit.runner.generate.client import CallFailed
 from recipekit.runner.generate.limits import LONGEST_PAUSE, Pace, wait
-from recipekit.runner.generate.provider_requests import Asked
+from recipekit.runner.generate.provider_requests import ProviderRequest
 from recipekit.runner.generate.providers import endpoint
 from recipekit.schemas.generate_sections import Provider, Sampling
 from tenacity import Future, RetryCallState
 
-ASKED = Asked("p", "m", ({"role": "user", "content": "0123"},), Sampling(max_new_tokens=80), 1)
+ASKED = ProviderRequest("p", "m", ({"role": "user", "content": "0123"},), Sampling(max_new_tokens=80), 1)
 
 
 def seconds(turns: int, **limits: int) -> float:

@@ -4,12 +4,12 @@ import sqlite3
 import stat
 
 import pytest
-from recipekit.runner.generate.provider_requests import Asked, Reply
+from recipekit.runner.generate.provider_requests import ProviderRequest, Reply
 from recipekit.runner.generate.request_log import Entry, RequestLog, Used
 from recipekit.schemas.base.errors import UserError
 from recipekit.schemas.generate_sections import Sampling
 
-ASKED = Asked("p", "m", ({"role": "user", "content": "你好"},), Sampling(), 1)
+ASKED = ProviderRequest("p", "m", ({"role": "user", "content": "你好"},), Sampling(), 1)
 REPLY = Reply("好 😀", "stop", 3, 4)
 
 

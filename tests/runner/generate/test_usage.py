@@ -2,7 +2,7 @@
 
 import pytest
 from recipekit.converters.reading.records import Drop, Row
-from recipekit.runner.generate.provider_requests import Asked, Made, Reply, Unusable
+from recipekit.runner.generate.provider_requests import ProviderRequest, Rejected, Reply, Rows
 from recipekit.runner.generate.providers import endpoint
 from recipekit.runner.generate.request_log import Entry, RequestLog
 from recipekit.runner.generate.usage import Account
@@ -10,12 +10,12 @@ from recipekit.schemas.base.errors import GateError, UserError
 from recipekit.schemas.generate_sections import Price, Provider, Sampling
 
 ENDPOINT = endpoint(Provider("local", "m", price=Price(1_000_000, 2_000_000, "USD")))
-ASKED = Asked("local", "m", ({"role": "user", "content": "x"},), Sampling(), 1)
+ASKED = ProviderRequest("local", "m", ({"role": "user", "content": "x"},), Sampling(), 1)
 
 
-def ended(account: Account, outcome: Made | Unusable, filtered: bool = False) -> None:
+def ended(account: Account, outcome: Rows | Rejected, filtered: bool = False) -> None:
     account.ended(ENDPOINT, outcome, filtered)
-    if isinstance(outcome, Made):
+    if isinstance(outcome, Rows):
         account.ledger.kept += 1
     else:
         account.ledger.drop(Drop(Row(None, "f", 1), outcome.reason, wanted=filtered))
@@ -24,8 +24,8 @@ def ended(account: Account, outcome: Made | Unusable, filtered: bool = False) ->
 def test_every_request_ends_in_one_way_and_the_ways_add_up() -> None:
     account = Account()
     for outcome, filtered in (
-        (Made([], "x"), False), (Unusable("refused"), False), (Unusable("empty"), False), (Unusable("failed"), False),
-        (Unusable("no_dialogue"), False), (Unusable("not_novel"), True),
+        (Rows([], "x"), False), (Rejected("refused"), False), (Rejected("empty"), False), (Rejected("failed"), False),
+        (Rejected("no_dialogue"), False), (Rejected("not_novel"), True),
     ):  # fmt: skip
         ended(account, outcome, filtered)
     facts = account.as_json()
@@ -44,7 +44,7 @@ def test_what_was_used_is_counted_from_the_log(tmp_path) -> None:
     account.asked(ENDPOINT, ASKED.key, 0, log)
     account.asked(ENDPOINT, ASKED._replace(seed=9).key, 1, log)
     log.close()
-    ended(account, Made([], "x"))
+    ended(account, Rows([], "x"))
     used = account.as_json()["providers"]["local/m"]
     assert (used["replies"], used["asked_again"], used["retried"], used["prompt_tokens"], used["completion_tokens"]) == (1, 1, 1, 3, 4)
     assert used["cost"] == {"USD": 3 + 2 * 4}
@@ -52,10 +52,10 @@ def test_what_was_used_is_counted_from_the_log(tmp_path) -> None:
 
 def test_more_lost_than_allowed_stops_it_and_what_was_filtered_is_not_lost() -> None:
     account = Account()
-    ended(account, Made([], "x"))
-    ended(account, Unusable("not_novel"), filtered=True)
+    ended(account, Rows([], "x"))
+    ended(account, Rejected("not_novel"), filtered=True)
     account.checked(0)
-    ended(account, Unusable("refused"))
+    ended(account, Rejected("refused"))
     with pytest.raises(UserError, match="1 of 3 rows cannot be used"):
         account.checked(0)
     with pytest.raises(GateError):

@@ -5,7 +5,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
-from recipekit.runner.importing.axolotl import CHANGED, UNSAID
+from recipekit.runner.importing.axolotl import HANDLERS, TOOL_DEFAULTS
 from recipekit.schemas.validation import SCHEMA_DIR
 from recipekit.schemas.yaml_source import parse_yaml
 
@@ -67,41 +67,41 @@ def at(recipe: dict, home: str):
 def test_a_key_that_recipes_say_otherwise_is_said_so(imported, config, home, value):
     recipe, entries, found = imported(SMALL | config)
     assert at(recipe, home) == value and found.problems == []
-    assert {entries[key].fate for key in config if key in entries} <= {"kept", "renamed", "passed through"}
+    assert {entries[key].status for key in config if key in entries} <= {"kept", "renamed", "passed through"}
 
 
 @pytest.mark.parametrize(("config", "key", "why"), LOST, ids=[f"{config} {key}" for config, key, _ in LOST])
 def test_a_key_that_no_recipe_can_say_is_told_with_the_reason(imported, config, key, why):
     _, entries, found = imported(SMALL | config)
-    assert entries[key].fate == "not expressible" and re.search(why, entries[key].why) and found.problems == []
+    assert entries[key].status == "not expressible" and re.search(why, entries[key].why) and found.problems == []
 
 
 def test_what_axolotl_does_where_nothing_is_said_is_said(imported):
     recipe, entries, _ = imported(SMALL | {"adapter": "lora"})
-    assert {key: recipe["training"][key] for key in UNSAID} == UNSAID
-    assert {key for key, entry in entries.items() if entry.fate == "default"} == set(UNSAID)
+    assert {key: recipe["training"][key] for key in TOOL_DEFAULTS} == TOOL_DEFAULTS
+    assert {key for key, entry in entries.items() if entry.status == "default"} == set(TOOL_DEFAULTS)
 
 
 def test_what_is_said_is_not_said_otherwise(imported):
-    recipe, entries, _ = imported(SMALL | {"adapter": "lora", "warmup_steps": 5, **UNSAID, "warmup_ratio": None, "sequence_len": 64})
+    recipe, entries, _ = imported(SMALL | {"adapter": "lora", "warmup_steps": 5, **TOOL_DEFAULTS, "warmup_ratio": None, "sequence_len": 64})
     assert recipe["training"]["sequence_len"] == 64 and recipe["training"]["warmup_steps"] == 5 and "warmup_ratio" not in recipe["training"]
-    assert not [key for key, entry in entries.items() if entry.fate == "default"]
+    assert not [key for key, entry in entries.items() if entry.status == "default"]
 
 
 def test_a_training_on_preferences_is_no_recipe(imported):
     _, entries, found = imported(SMALL | {"rl": "dpo"})
-    assert entries["rl"].fate == "not expressible" and "another training" in found.problems[0].what and found.problems[0].mark.line
+    assert entries["rl"].status == "not expressible" and "another training" in found.problems[0].what and found.problems[0].location.line
     assert imported(SMALL | {"rl": False})[2].problems == []
 
 
 def test_a_key_without_a_value_says_nothing(imported):
     _, entries, _ = imported(SMALL | {"wandb_project": None, "debug": None})
-    assert entries["wandb_project"].fate == entries["debug"].fate == "no value"
+    assert entries["wandb_project"].status == entries["debug"].status == "no value"
 
 
 def test_every_key_that_is_changed_is_one_that_axolotl_has_or_had():
     table = parse_yaml((SCHEMA_DIR / "axolotl_fields.json").read_text("utf-8"), "fields").data
-    assert [key for key in CHANGED if key not in {*table["fields"], *table["rendered"]}] == ["model_type"]
+    assert [key for key in HANDLERS if key not in {*table["fields"], *table["rendered"]}] == ["model_type"]
 
 
 def test_what_is_said_for_axolotl_is_what_it_does():
@@ -119,5 +119,5 @@ def test_what_is_said_for_axolotl_is_what_it_does():
         "warmup_ratio": ("core/builders/base.py", r"int\((0\.\d+) \* total_num_steps\), 100"),
     }
     found = {key: re.search(pattern, (root / file).read_text("utf-8")) for key, (file, pattern) in said.items()}
-    assert {key: match and match[1] for key, match in found.items()} == {key: str(UNSAID[key]) for key in said}
-    assert set(said) == set(UNSAID)
+    assert {key: match and match[1] for key, match in found.items()} == {key: str(TOOL_DEFAULTS[key]) for key in said}
+    assert set(said) == set(TOOL_DEFAULTS)

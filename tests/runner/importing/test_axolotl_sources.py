@@ -29,7 +29,7 @@ def test_a_datasets_rows_are_read_by_the_converter_that_fits(imported, dataset, 
     recipe, entries, found = imported(config(dataset))
     (source,) = recipe["data"]["sources"]
     assert (recipe["data"]["type"], source["converter"], source.get("options", {})) == (kind, converter, options)
-    assert found.problems == [] and {entries[f"datasets.0.{key}"].fate for key in dataset if key != "type"} <= {"renamed"}
+    assert found.problems == [] and {entries[f"datasets.0.{key}"].status for key in dataset if key != "type"} <= {"renamed"}
 
 
 @pytest.mark.parametrize("kind", ["reflection", "alpaca_chat.load_qa", "input_output", None, 3, ["alpaca"], {"field_output": "a"}], ids=str)
@@ -37,7 +37,7 @@ def test_a_type_that_no_converter_fits_is_told_and_not_guessed(imported, kind):
     recipe, entries, _ = imported(config(CHAT, {"type": kind, "split": "train"}))
     assert len(recipe["data"]["sources"]) == 1
     for key in ("path", "type", "split"):
-        assert entries[f"datasets.1.{key}"].fate == "not expressible" and "recipe show --converter" in entries[f"datasets.1.{key}"].why
+        assert entries[f"datasets.1.{key}"].status == "not expressible" and "recipe show --converter" in entries[f"datasets.1.{key}"].why
 
 
 def test_records_of_another_type_than_the_first_datasets_are_left_out_and_told(imported):
@@ -89,13 +89,13 @@ def test_a_folders_files_are_sources_of_their_own(imported, tmp_path, monkeypatc
 )
 def test_what_a_source_cannot_say_is_told(imported, further, key, why):
     _, entries, _ = imported(config(CHAT | further))
-    assert entries[f"datasets.0.{key}"].fate == "not expressible" and why in entries[f"datasets.0.{key}"].why
+    assert entries[f"datasets.0.{key}"].status == "not expressible" and why in entries[f"datasets.0.{key}"].why
 
 
 def test_datasets_to_test_on_are_the_validation_split(imported):
     recipe, entries, found = imported(config(CHAT, test_datasets=[{"path": "held_out.jsonl", "type": "chat_template"}], val_set_size=0))
     assert [source["split"] for source in recipe["data"]["sources"]] == ["train", "validation"]
-    assert recipe["data"]["split"] == {"validation": 0} and found.problems == [] and entries["val_set_size"].fate == "renamed"
+    assert recipe["data"]["split"] == {"validation": 0} and found.problems == [] and entries["val_set_size"].status == "renamed"
 
 
 def test_what_a_dataset_says_for_all_is_said_for_all(imported):

@@ -26,7 +26,7 @@ def test_what_a_shipped_recipe_is_rendered_to_becomes_a_recipe_that_is_rendered_
     golden = parse_yaml((GOLDEN / name / "axolotl.yml").read_text("utf-8"), name).data
     found = import_config(GOLDEN / name / "axolotl.yml", None, name, tmp_path)
     assert found.problems == [] and "not expressible" not in found.counts
-    assert {entry.key for _, entry in found.account if entry.fate == "default"} <= {"adapter"}  # none is what trains every weight
+    assert {entry.key for _, entry in found.account if entry.status == "default"} <= {"adapter"}  # none is what trains every weight
     (tmp_path / "made.yml").write_text(found.text, encoding="utf-8")
     made = load_recipe(str(tmp_path / "made.yml")).recipe
     data = RenderedData(validation="data/validation.jsonl" if "test_datasets" in golden else None, labels=made.data.labels or ())
@@ -53,9 +53,9 @@ def test_every_field_of_axolotl_is_accounted_for_whatever_stands_there(imported,
     recipe, entries, found = imported(config)
     tops = {re.split(r"[.:]", key)[0] for key in entries}
     assert set(config) <= tops
-    passed = {entry.key: entry for entry in entries.values() if entry.fate == "passed through"}
+    passed = {entry.key: entry for entry in entries.values() if entry.status == "passed through"}
     assert set(recipe.get("axolotl", {})) == set(passed) and all(recipe["axolotl"][key] == config[key] for key in passed)
-    assert sum(found.counts.values()) == len(entries) and all(entry.why for entry in entries.values() if entry.fate == "not expressible")
+    assert sum(found.counts.values()) == len(entries) and all(entry.why for entry in entries.values() if entry.status == "not expressible")
 
 
 def test_what_the_sources_say_differently_of_one_key_is_not_taken_over_from_the_last(imported):
@@ -63,14 +63,14 @@ def test_what_the_sources_say_differently_of_one_key_is_not_taken_over_from_the_
                for role, name in (("user", "llama3"), ("assistant", "chatml"))]  # fmt: skip
     recipe, entries, _ = imported(SMALL | {"datasets": sources})
     assert recipe["training"]["roles_to_train"] == ["user"] and recipe["model"]["chat_template"] == "llama3"
-    lost = [entry for entry in entries.values() if entry.key.startswith("datasets.1.") and entry.fate == "not expressible"]
+    lost = [entry for entry in entries.values() if entry.key.startswith("datasets.1.") and entry.status == "not expressible"]
     assert {entry.key for entry in lost} == {"datasets.1.roles_to_train", "datasets.1.chat_template"}
     assert all("by another key: a recipe has one for all sources" in entry.why for entry in lost)
 
 
 def test_the_account_has_the_place_of_every_key(imported):
     _, _, found = imported("base_model: a/b\nspecial_tokens:\n  pad_token: x\n  bos_token: y\nlearning_rate: 1e-4\n")
-    places = {entry.key: (mark.line, mark.column) for mark, entry in found.account}
+    places = {entry.key: (location.line, location.column) for location, entry in found.account}
     assert places["base_model"] == (1, 1) and places["special_tokens.bos_token"] == (4, 3) and places["sequence_len"] == (0, 0)
     told = as_json(found)
     assert {key["fate"] for key in told["keys"]} <= set(FATES) and told["counts"] == found.counts
@@ -116,7 +116,7 @@ def test_what_is_no_configuration_is_refused_with_its_place(imported, text, what
 def test_rendering_for_another_machine_is_not_what_is_compared_with(imported):
     """A configuration says what a GPU does; on a CPU it would be rendered otherwise."""
     recipe, entries, _ = imported(SMALL | {"optimizer": "adamw_8bit", "bf16": True})
-    assert recipe["training"]["optimizer"] == "adamw_8bit" and entries["optimizer"].fate == "kept" and Machine().is_cpu
+    assert recipe["training"]["optimizer"] == "adamw_8bit" and entries["optimizer"].status == "kept" and Machine().is_cpu
 
 
 def test_paths_are_written_relative_to_the_recipe(imported, tmp_path, monkeypatch):

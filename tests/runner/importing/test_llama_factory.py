@@ -36,7 +36,7 @@ def test_a_small_configuration_is_a_recipe_with_what_llama_factory_does_unsaid(i
     said = {"adapter": "lora", "lora_r": 8, "lora_alpha": 16, "lora_dropout": 0, "learning_rate": 5e-5, "num_epochs": 3, "micro_batch_size": 8,
             "lr_scheduler": "linear", "gradient_checkpointing": True, "excess_length_strategy": "truncate"}  # fmt: skip
     assert said.items() <= recipe["training"].items()
-    assert {entries[key].fate for key in SMALL} == {"renamed"}
+    assert {entries[key].status for key in SMALL} == {"renamed"}
 
 
 @pytest.mark.parametrize(
@@ -95,7 +95,7 @@ def test_a_dataset_is_what_dataset_info_says(imported, name, source):
 )
 def test_what_no_recipe_can_say_is_told(imported, given, key, why):
     _, entries, _ = imported(SMALL | given)
-    assert entries[key].fate == "not expressible" and re.search(why, entries[key].why)
+    assert entries[key].status == "not expressible" and re.search(why, entries[key].why)
 
 
 def test_datasets_to_evaluate_on_are_the_validation_split(imported):
@@ -106,7 +106,7 @@ def test_datasets_to_evaluate_on_are_the_validation_split(imported):
 
 def test_a_training_on_preferences_is_no_recipe(imported):
     _, entries, found = imported(SMALL | {"stage": "dpo"})
-    assert entries["stage"].fate == "not expressible" and "another training" in found.problems[0].what
+    assert entries["stage"].status == "not expressible" and "another training" in found.problems[0].what
 
 
 def test_pretraining_reads_texts(imported):

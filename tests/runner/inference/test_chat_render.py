@@ -10,7 +10,7 @@ from rich.console import Console
 
 pytest.importorskip("torch", reason="needs the extra [train]")
 
-from recipekit.runner.inference.chat_render import BesideScreen, JsonScreen, PlainScreen, beside, visible  # noqa: E402
+from recipekit.runner.inference.chat_render import BesideRenderer, JsonRenderer, PlainRenderer, beside, visible  # noqa: E402
 
 
 def reply(name: str, text: str, finish: str = "stop") -> Any:
@@ -45,27 +45,27 @@ def test_in_a_narrow_one_they_stand_below_each_other() -> None:
 def test_both_replies_are_there_in_full_at_the_end_even_where_they_are_longer_than_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     console = Console(file=io.StringIO(), width=100, height=6, force_terminal=True)
     long = [reply("base", "\n".join(f"line {n}" for n in range(30))), reply("tuned", "short")]
-    BesideScreen(console).show(long, iter(long))
+    BesideRenderer(console).show(long, iter(long))
     shown = console.file.getvalue()
     assert all(f"line {n}" in shown for n in range(30)) and "short" in shown
     assert "tuned: 3 tokens" in capsys.readouterr().err
 
 
 def test_a_pipe_gets_the_reply_and_nothing_else(capsys: pytest.CaptureFixture[str]) -> None:
-    PlainScreen(is_terminal=False).show(TWO[1:], iter(TWO[1:]))
+    PlainRenderer(is_terminal=False).show(TWO[1:], iter(TWO[1:]))
     assert capsys.readouterr() == ("In the barn 🌙.\n", "")
-    PlainScreen(is_terminal=False).show(TWO, iter(TWO))
+    PlainRenderer(is_terminal=False).show(TWO, iter(TWO))
     assert capsys.readouterr().out == f"[base] {TWO[0].text}\n[tuned] In the barn 🌙.\n"
 
 
 def test_a_reply_that_was_cut_off_is_said_to_be(capsys: pytest.CaptureFixture[str]) -> None:
     cut = [reply("tuned", "In the", "length")]
-    PlainScreen(is_terminal=False).show(cut, iter(cut))
+    PlainRenderer(is_terminal=False).show(cut, iter(cut))
     assert "3 tokens" in (said := capsys.readouterr().err) and "cut off there" in said
 
 
 def test_each_reply_is_one_json_object(capsys: pytest.CaptureFixture[str]) -> None:
-    JsonScreen().show(TWO, iter(TWO))
+    JsonRenderer().show(TWO, iter(TWO))
     found = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [line["model"] for line in found] == ["base", "tuned"]
     assert found[1] == {
@@ -77,7 +77,7 @@ def test_each_reply_is_one_json_object(capsys: pytest.CaptureFixture[str]) -> No
 def test_what_a_terminal_would_obey_is_not_written_to_one(capsys: pytest.CaptureFixture[str]) -> None:
     evil = [reply("tuned", "a\x1b[2Jb\x07\tc\n🏳️‍🌈")]
     assert visible(evil[0].text) == "a\ufffd[2Jb\ufffd\tc\n🏳️‍🌈"
-    PlainScreen(is_terminal=True).show(evil, iter(evil))
+    PlainRenderer(is_terminal=True).show(evil, iter(evil))
     assert "\x1b[2J" not in capsys.readouterr().out
-    PlainScreen(is_terminal=False).show(evil, iter(evil))
+    PlainRenderer(is_terminal=False).show(evil, iter(evil))
     assert "\x1b[2J" in capsys.readouterr().out, "a pipe gets every byte"

@@ -9,23 +9,23 @@ pytest.importorskip("torch", reason="needs the extra [train]")
 
 from recipekit.runner.inference.chat_session import Session, as_json  # noqa: E402
 from recipekit.runner.inference.chat_settings import Settings  # noqa: E402
-from recipekit.runner.inference.chat_stream import Speaker, Speech  # noqa: E402
+from recipekit.runner.inference.chat_stream import ChatModel, ReplyStream  # noqa: E402
 from recipekit.runner.models.reference import base_of, resolve_target  # noqa: E402
-from recipekit.runner.worker.loading import Served, load  # noqa: E402
+from recipekit.runner.worker.loading import LoadedModel, load  # noqa: E402
 from recipekit.schemas.base.errors import UserError  # noqa: E402
 
 GREEDY = Settings(0.0, 1.0, 1.0, 8, None, None, "")
 EARLIER = "<|im_start|>user\nWhere does the cat sleep?<|im_end|>\n<|im_start|>assistant\n"
 
 
-class Kept:
+class RowStore:
     """A screen that keeps what it is shown; it stops looking after `patience` parts, as Ctrl-C does."""
 
     def __init__(self, patience: int = 10_000) -> None:
-        self.made: list[Speech] = []
+        self.made: list[ReplyStream] = []
         self.patience = patience
 
-    def show(self, made: Sequence[Speech], growing: Iterator[Speech]) -> None:
+    def show(self, made: Sequence[ReplyStream], growing: Iterator[ReplyStream]) -> None:
         self.made = list(made)
         for number, speech in enumerate(growing, 1):
             assert speech.text.endswith(speech.part)
@@ -34,14 +34,14 @@ class Kept:
 
 
 @pytest.fixture(scope="module")
-def models(tuned_run: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Served]:
+def models(tuned_run: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, LoadedModel]:
     target = resolve_target(str(tuned_run), tmp_path_factory.mktemp("none"))
     return {"base": load(base_of(target)), "tuned": load(target)}
 
 
 @pytest.fixture
-def session(models: dict[str, Served]) -> Iterator[Session]:
-    with_one = Session([Speaker("tuned", models["tuned"])], GREEDY, False, Kept())
+def session(models: dict[str, LoadedModel]) -> Iterator[Session]:
+    with_one = Session([ChatModel("tuned", models["tuned"])], GREEDY, False, RowStore())
     yield with_one
     with_one.stop()
 
@@ -72,8 +72,8 @@ def test_a_system_prompt_leads_every_prompt_until_it_is_taken_away(session: Sess
     assert prompt_of(session).startswith("<|im_start|>user\nHello<|im_end|>")
 
 
-def test_base_and_tuned_model_answer_the_same_prompt_and_the_tuned_reply_is_gone_on_with(models: dict[str, Served]) -> None:
-    session = Session([Speaker(name, served) for name, served in models.items()], GREEDY, False, Kept())
+def test_base_and_tuned_model_answer_the_same_prompt_and_the_tuned_reply_is_gone_on_with(models: dict[str, LoadedModel]) -> None:
+    session = Session([ChatModel(name, served) for name, served in models.items()], GREEDY, False, RowStore())
     session.respond("Where does the owl sleep?")
     base, tuned = session.screen.made
     assert (base.speaker.name, tuned.speaker.name) == ("base", "tuned")
@@ -83,8 +83,8 @@ def test_base_and_tuned_model_answer_the_same_prompt_and_the_tuned_reply_is_gone
     session.stop()
 
 
-def test_a_reply_that_is_stopped_ends_soon_and_is_remembered_as_far_as_it_came(models: dict[str, Served]) -> None:
-    session = Session([Speaker("tuned", models["tuned"])], GREEDY._replace(max_new_tokens=400), False, Kept(patience=3))
+def test_a_reply_that_is_stopped_ends_soon_and_is_remembered_as_far_as_it_came(models: dict[str, LoadedModel]) -> None:
+    session = Session([ChatModel("tuned", models["tuned"])], GREEDY._replace(max_new_tokens=400), False, RowStore(patience=3))
     with pytest.raises(KeyboardInterrupt):
         session.respond("Hello")
     (speech,) = session.screen.made
@@ -94,10 +94,10 @@ def test_a_reply_that_is_stopped_ends_soon_and_is_remembered_as_far_as_it_came(m
     assert len(speech.reply.token_ids) < 400
 
 
-def test_the_same_seed_gives_the_same_reply_and_no_seed_another(models: dict[str, Served]) -> None:
-    speaker, texts = Speaker("tuned", models["tuned"]), {}
+def test_the_same_seed_gives_the_same_reply_and_no_seed_another(models: dict[str, LoadedModel]) -> None:
+    speaker, texts = ChatModel("tuned", models["tuned"]), {}
     for seed in (7, 7, None, None):
-        session = Session([speaker], GREEDY._replace(temperature=1.0, max_new_tokens=24, seed=seed), False, Kept())
+        session = Session([speaker], GREEDY._replace(temperature=1.0, max_new_tokens=24, seed=seed), False, RowStore())
         session.respond("Hello")
         texts.setdefault(seed, []).append(session.screen.made[0].text)
         assert seed is None or as_json(session.screen.made[0])["seed"] == seed
@@ -130,7 +130,7 @@ def test_a_reply_stops_where_the_models_context_ends(session: Session) -> None:
 
 def test_a_model_without_a_chat_template_goes_on_with_the_line_as_with_a_documents_beginning(tiny_gpt2: Path, tmp_path: Path) -> None:
     served = load(resolve_target(str(tiny_gpt2), tmp_path), chats=False)
-    session = Session([Speaker("gpt2", served)], GREEDY, True, Kept())
+    session = Session([ChatModel("gpt2", served)], GREEDY, True, RowStore())
     for _ in range(2):
         session.respond("Once there was a cat")
         assert prompt_of(session) == "<|endoftext|>Once there was a cat", "nothing is remembered"

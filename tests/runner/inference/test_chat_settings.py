@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 from recipekit.runner.inference.chat_settings import settings_of
-from recipekit.runner.models.reference import Target
+from recipekit.runner.models.reference import ModelReference
 from recipekit.schemas.base.errors import UserError
 
 NOTHING = dict.fromkeys(("system", "temperature", "top_p", "repetition_penalty", "max_tokens", "seed"))
-PLAIN = Target("some/model", "some/model", "", "some/model", "", "")
+PLAIN = ModelReference("some/model", "some/model", "", "some/model", "", "")
 RECIPE = """recipe: 1
 name: small
 model: {base_model: some/model}

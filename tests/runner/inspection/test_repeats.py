@@ -1,7 +1,7 @@
 """Rows that say the same are found, with the place of both."""
 
 import pytest
-from recipekit.runner.inspection.repeats import Pair, Place, Repeats, input_of
+from recipekit.runner.inspection.repeats import DuplicateIndex, Pair, Place, input_of
 
 
 def chat(question, answer, system=None):
@@ -10,7 +10,7 @@ def chat(question, answer, system=None):
 
 
 def filled(rows, kind="chat", scratch=None, group_by=()):
-    repeats = Repeats(kind, scratch, group_by)
+    repeats = DuplicateIndex(kind, scratch, group_by)
     for line, (fields, meta) in enumerate(rows, 1):
         repeats.add(fields, meta, Place(0, line))
     return repeats

@@ -21,7 +21,7 @@ def written(path: Path, *rows: Any) -> Path:
 
 
 def told(path: Path, kind: Any = None, limit: int = 20) -> list[str]:
-    return [f"{p.mark.line}: {p.what}" for p in check_file(path, kind, limit).problems]
+    return [f"{p.location.line}: {p.what}" for p in check_file(path, kind, limit).problems]
 
 
 @pytest.mark.parametrize(("row", "kind"), [(CHAT, "chat"), (LABELLED, "classification"), (TEXT, "text")])
@@ -78,13 +78,13 @@ def test_rows_of_no_known_type_are_told(tmp_path: Path) -> None:
 def test_all_bad_rows_are_counted_and_the_first_are_told(tmp_path: Path) -> None:
     checked = check_file(written(tmp_path / "r.jsonl", *[CHAT, {"id": 3}] * 500), "chat", 3)
     assert (checked.rows, checked.bad) == (1000, 500)
-    assert {p.mark.line for p in checked.problems} == {2, 4, 6}
+    assert {p.location.line for p in checked.problems} == {2, 4, 6}
 
 
 def test_blank_lines_do_not_count_but_keep_their_numbers(tmp_path: Path) -> None:
     checked = check_file(written(tmp_path / "r.jsonl", CHAT, "", "  ", {"id": 3, "messages": []}), None, 20)
     assert checked.rows == 2
-    assert {p.mark.line for p in checked.problems} == {4}
+    assert {p.location.line for p in checked.problems} == {4}
 
 
 @pytest.mark.parametrize("text", ["", "\n\n"])

@@ -15,7 +15,7 @@ import pytest
 import yaml
 from recipekit.runner.cli.commands.render import machines, rendered
 from recipekit.runner.launch.axolotl_config import RenderedData
-from recipekit.runner.launch.axolotl_contract import lost_keys
+from recipekit.runner.launch.axolotl_contract import round_trip_differences
 from recipekit.runner.launch.plan import CONFIG, plan
 from recipekit.runner.launch.steps import optimizer_steps
 from recipekit.schemas.extends import shipped_recipes
@@ -112,38 +112,43 @@ def accepted_engines() -> dict[str, dict]:
 
 def test_a_file_that_survives_loses_nothing():
     values = {"learning_rate": 2e-4, "adapter": "lora", "datasets": [{"path": "a", "roles_to_train": ["assistant"]}]}
-    assert lost_keys(values, {**values, "further": 1}) == []
+    assert round_trip_differences(values, {**values, "further": 1}) == []
 
 
 @pytest.mark.parametrize("loaded", [{}, {"lora_r": None}])
 def test_a_key_that_is_removed_is_told(loaded):
-    assert lost_keys({"lora_r": 8}, loaded) == ["lora_r: 8 is removed"]
+    assert round_trip_differences({"lora_r": 8}, loaded) == ["lora_r: 8 is removed"]
 
 
 def test_a_value_that_is_changed_is_told_with_both():
-    assert lost_keys({"warmup_steps": 10, "seed": 1}, {"warmup_steps": 0, "seed": 1}) == ["warmup_steps: 10 becomes 0"]
+    assert round_trip_differences({"warmup_steps": 10, "seed": 1}, {"warmup_steps": 0, "seed": 1}) == ["warmup_steps: 10 becomes 0"]
 
 
 def test_a_zero_and_a_false_that_survive_are_not_taken_for_removed():
-    assert lost_keys({"val_set_size": 0.0, "bf16": False}, {"val_set_size": 0.0, "bf16": False}) == []
+    assert round_trip_differences({"val_set_size": 0.0, "bf16": False}, {"val_set_size": 0.0, "bf16": False}) == []
 
 
 def test_a_false_that_becomes_true_is_told():
-    assert lost_keys({"sample_packing": False}, {"sample_packing": True}) == ["sample_packing: False becomes True"]
+    assert round_trip_differences({"sample_packing": False}, {"sample_packing": True}) == ["sample_packing: False becomes True"]
 
 
 def test_an_entry_of_a_data_set_that_is_removed_or_changed_is_told_with_its_place():
     wanted = {"datasets": [{"path": "a", "train_on_eos": "turn", "split": "train"}]}
     loaded = {"datasets": [{"path": "a", "split": "test"}]}
-    assert lost_keys(wanted, loaded) == ["datasets[0].train_on_eos: 'turn' becomes None", "datasets[0].split: 'train' becomes 'test'"]
+    assert round_trip_differences(wanted, loaded) == [
+        "datasets[0].train_on_eos: 'turn' becomes None",
+        "datasets[0].split: 'train' becomes 'test'",
+    ]
 
 
 def test_a_data_set_that_is_dropped_is_told():
-    assert lost_keys({"datasets": [{"path": "a"}, {"path": "b"}]}, {"datasets": [{"path": "a"}]}) == ["datasets: 2 entries become 1"]
+    assert round_trip_differences({"datasets": [{"path": "a"}, {"path": "b"}]}, {"datasets": [{"path": "a"}]}) == [
+        "datasets: 2 entries become 1"
+    ]
 
 
 def test_a_plugin_that_is_dropped_is_told():
-    assert lost_keys({"plugins": ["ours"]}, {"plugins": []}) == ["plugins: 1 entries become 0"]
+    assert round_trip_differences({"plugins": ["ours"]}, {"plugins": []}) == ["plugins: 1 entries become 0"]
 
 
 @pytest.mark.parametrize(
@@ -151,20 +156,20 @@ def test_a_plugin_that_is_dropped_is_told():
     [({"offload_params": True}, {"offload_params": False}), ({"pad_token": "<a>"}, {"pad_token": "<b>"}), ({"a": {"b": 1}}, {"a": {}})],
 )
 def test_a_change_inside_a_section_is_told(rendered_value, loaded_value):
-    assert len(lost_keys({"special_tokens": rendered_value}, {"special_tokens": loaded_value})) == 1
+    assert len(round_trip_differences({"special_tokens": rendered_value}, {"special_tokens": loaded_value})) == 1
 
 
 def test_a_change_inside_fsdp_is_told():
-    assert len(lost_keys({"fsdp_config": {"offload_params": True}}, {"fsdp_config": {"offload_params": False}})) == 1
+    assert len(round_trip_differences({"fsdp_config": {"offload_params": True}}, {"fsdp_config": {"offload_params": False}})) == 1
 
 
 def test_a_deepspeed_file_may_be_read_in_but_not_exchanged():
-    assert lost_keys({"deepspeed": "rendered/deepspeed.json"}, {"deepspeed": {"zero_optimization": {"stage": 2}}}) == []
-    assert len(lost_keys({"deepspeed": "rendered/deepspeed.json"}, {"deepspeed": "another.json"})) == 1
+    assert round_trip_differences({"deepspeed": "rendered/deepspeed.json"}, {"deepspeed": {"zero_optimization": {"stage": 2}}}) == []
+    assert len(round_trip_differences({"deepspeed": "rendered/deepspeed.json"}, {"deepspeed": "another.json"})) == 1
 
 
 def test_another_model_is_told():
-    assert len(lost_keys({"base_model": "a/b"}, {"base_model": "c/d"})) == 1
+    assert len(round_trip_differences({"base_model": "a/b"}, {"base_model": "c/d"})) == 1
 
 
 def test_an_enumeration_with_the_same_value_is_the_same():
@@ -173,12 +178,12 @@ def test_an_enumeration_with_the_same_value_is_the_same():
     class Kind(Enum):
         LORA = "lora"
 
-    assert lost_keys({"adapter": "lora"}, {"adapter": Kind.LORA}) == []
+    assert round_trip_differences({"adapter": "lora"}, {"adapter": Kind.LORA}) == []
 
 
 @pytest.mark.parametrize(("wanted", "found"), [(1, "1"), (True, "True"), (2e-4, "0.0002"), (1, True), (False, 0)])
 def test_a_number_is_neither_the_text_that_shows_it_nor_a_truth_value(wanted, found):
-    assert len(lost_keys({"max_steps": wanted}, {"max_steps": found})) == 1
+    assert len(round_trip_differences({"max_steps": wanted}, {"max_steps": found})) == 1
 
 
 @pytest.fixture(scope="module")

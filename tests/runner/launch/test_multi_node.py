@@ -55,8 +55,8 @@ def machines():
     """Two network namespaces with a cable between them: 10.77.0.1 and 10.77.0.2."""
     if os.geteuid() or not shutil.which("ip"):
         pytest.skip("network namespaces need root and the program ip")
-    mark = secrets.token_hex(2)
-    names, ends = [f"recipe-{mark}-{i}" for i in (1, 2)], [f"rk{mark}{i}" for i in (1, 2)]
+    location = secrets.token_hex(2)
+    names, ends = [f"recipe-{location}-{i}" for i in (1, 2)], [f"rk{location}{i}" for i in (1, 2)]
 
     def ip(*words: str) -> bool:
         return subprocess.run(["ip", *words], capture_output=True, check=False).returncode == 0

@@ -38,7 +38,7 @@ def problems(recipe_file):
         )
         text += "training:\n  adapter: lora\n  learning_rate: 1e-4\n" + "".join(f"  {line}\n" for line in lines)
         loaded = load_recipe(str(recipe_file(text)))
-        return [(p.mark.line, p.mark.column, p.what) for p in step_problems(loaded.recipe, loaded.document, 10)]
+        return [(p.location.line, p.location.column, p.what) for p in step_problems(loaded.recipe, loaded.document, 10)]
 
     return found
 

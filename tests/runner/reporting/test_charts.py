@@ -89,8 +89,8 @@ def test_any_finite_points_stay_inside_the_picture(drawn):
         (3.1, 3.9, [3.2, 3.4, 3.6, 3.8]),
     ],
 )
-def test_ticks_are_round_numbers_inside_the_range(low, high, marks):
-    assert ticks(low, high) == pytest.approx(marks)
+def test_ticks_are_round_numbers_inside_the_range(low, high, locations):
+    assert ticks(low, high) == pytest.approx(locations)
 
 
 @given(NUMBERS, st.floats(1e-9, 1e9))
@@ -99,4 +99,4 @@ def test_ticks_are_few_and_inside_any_range(low, share):
     found = ticks(low, high)
     slack = (high - low) * 1e-6
     assert 1 <= len(found) <= 11
-    assert all(low - slack <= mark <= high + slack for mark in found)
+    assert all(low - slack <= location <= high + slack for location in found)

@@ -3,12 +3,12 @@
 import pytest
 
 pytest.importorskip("numpy", reason="needs the extra [train]: numpy")
-from recipekit.runner.evaluation.metrics import Case
+from recipekit.runner.evaluation.metrics import Prediction
 from recipekit.runner.reporting.report_rows import LINES, LONGEST, SHOWN, cut, extremes, gains, ranking_metric, shown_rows
 
 
 def case(row_id, nll=10.0, reply="", trained=10):
-    return Case(row_id, "Yes.", reply, True, 1, nll, trained, 4)
+    return Prediction(row_id, "Yes.", reply, True, 1, nll, trained, 4)
 
 
 def test_a_gain_is_in_the_direction_that_is_better():

@@ -1,7 +1,7 @@
 """What a recipe will take, before anything is there."""
 
 import pytest
-from recipekit.runner.resources.forecast import GPU, batch, forecast, size_of
+from recipekit.runner.resources.estimate_fit import GPU, batch, estimate_fit, size_of
 from recipekit.schemas.sections import Recipe
 
 
@@ -23,7 +23,7 @@ def test_another_recipes_run_has_the_size_of_that_recipes_model(of):
 
 
 def test_of_an_unknown_model_there_is_no_forecast(of, tmp_path):
-    assert forecast(of({}), GPU, tmp_path) is None
+    assert estimate_fit(of({}), GPU, tmp_path) is None
 
 
 def test_the_rows_of_a_step_are_the_product_of_what_the_files_say(of):

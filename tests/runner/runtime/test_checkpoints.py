@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from recipekit.runner.runtime.checkpoints import SEAL, fault, newest, other_training, seal
+from recipekit.runner.runtime.checkpoints import SEAL, fault, newest, other_training, write_checksums
 
 FILES = {"model.safetensors": b"weights" * 99, "optimizer.pt": b"moments", "rng_state.pth": b"", "nested/scheduler.pt": b"schedule"}
 
@@ -18,7 +18,7 @@ def checkpoint(tmp_path):
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             (folder / name).write_bytes(content)
         if sealed:
-            seal(folder)
+            write_checksums(folder)
         return folder
 
     return make
@@ -30,7 +30,7 @@ def test_a_sealed_checkpoint_has_no_fault(checkpoint):
 
 def test_the_seal_holds_every_file_but_itself(checkpoint):
     folder = checkpoint(4)
-    seal(folder)  # again: the seal that is there is not sealed
+    write_checksums(folder)  # again: the seal that is there is not sealed
     assert set(json.loads((folder / SEAL).read_text())) == set(FILES)
 
 
@@ -49,9 +49,9 @@ def test_a_missing_file_is_named(checkpoint, name):
 @pytest.mark.parametrize(
     "damage", [lambda b: b[:-1], lambda b: b + b"\0", lambda b: bytes([b[0] ^ 1]) + b[1:]], ids=["cut", "longer", "bit"]
 )
-def test_a_file_that_was_cut_lengthened_or_had_one_bit_turned_is_named(checkpoint, name, damage):
+def test_a_file_that_was_cut_lengthened_or_had_one_bit_turned_is_named(checkpoint, name, verify_folder):
     folder = checkpoint(4)
-    (folder / name).write_bytes(damage(FILES[name]))
+    (folder / name).write_bytes(verify_folder(FILES[name]))
     assert fault(folder) == f"{name} is not what was saved"
 
 
@@ -65,8 +65,8 @@ def test_a_seal_that_is_damaged_is_no_seal(checkpoint, text):
 def test_the_newest_is_the_one_with_the_most_steps_not_the_last_by_name(checkpoint, tmp_path):
     for step in (8, 100, 20):
         checkpoint(step)
-    found, passed_over = newest(tmp_path)
-    assert (found, passed_over) == (tmp_path / "checkpoint-100", [])
+    found, skipped = newest(tmp_path)
+    assert (found, skipped) == (tmp_path / "checkpoint-100", [])
 
 
 def test_newer_ones_that_cannot_be_trusted_are_passed_over_with_the_reason(checkpoint, tmp_path):
@@ -74,9 +74,9 @@ def test_newer_ones_that_cannot_be_trusted_are_passed_over_with_the_reason(check
         checkpoint(step, sealed=step != 16)
     (tmp_path / "checkpoint-12" / "optimizer.pt").unlink()
     (tmp_path / "checkpoint-4" / "optimizer.pt").unlink()  # older than the one that is found: nobody asks
-    found, passed_over = newest(tmp_path)
+    found, skipped = newest(tmp_path)
     assert found == tmp_path / "checkpoint-8"
-    assert passed_over == [
+    assert skipped == [
         "checkpoint-16 is passed over: it was not completed",
         "checkpoint-12 is passed over: optimizer.pt is missing",
     ]

@@ -144,7 +144,7 @@ def test_a_failure_is_told_with_the_end_of_the_log(child):
     (problem,) = caught.value.problems
     assert problem.what.startswith("training ended with exit code 3\n")
     assert "| line 49" in problem.what and "line 37" not in problem.what
-    assert problem.mark.file.endswith("child.log")
+    assert problem.location.file.endswith("child.log")
     assert caught.value.exit_code == 1
 
 

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from recipekit.runner.stages.evaluate import chosen_rows, generates
+from recipekit.runner.stages.evaluate import generates, sample_rows
 from recipekit.schemas.sections import Recipe
 
 pytest.importorskip("numpy", reason="needs the extra [train]: numpy")
@@ -22,28 +22,28 @@ def ids(lines):
 
 @pytest.mark.parametrize("most", [None, 40, 100])
 def test_all_rows_in_their_order_where_nothing_limits_them(rows, most):
-    assert ids(chosen_rows(rows, most, 42)) == [f"row {n}" for n in range(40)]
+    assert ids(sample_rows(rows, most, 42)) == [f"row {n}" for n in range(40)]
 
 
 def test_a_choice_is_of_distinct_rows_and_seeded(rows):
-    chosen = ids(chosen_rows(rows, 10, 42))
+    chosen = ids(sample_rows(rows, 10, 42))
     assert len(set(chosen)) == 10
-    assert chosen == ids(chosen_rows(rows, 10, 42))
-    assert set(chosen) != set(ids(chosen_rows(rows, 10, 43)))
+    assert chosen == ids(sample_rows(rows, 10, 42))
+    assert set(chosen) != set(ids(sample_rows(rows, 10, 43)))
 
 
 def test_a_choice_is_not_the_first_rows(rows):
-    assert set(ids(chosen_rows(rows, 10, 42))) != {f"row {n}" for n in range(10)}
+    assert set(ids(sample_rows(rows, 10, 42))) != {f"row {n}" for n in range(10)}
 
 
 def test_a_choice_does_not_depend_on_the_order_of_the_rows(rows):
-    before = ids(chosen_rows(rows, 10, 42))
+    before = ids(sample_rows(rows, 10, 42))
     rows.write_bytes(b"".join(reversed(rows.read_bytes().splitlines(keepends=True))))
-    assert ids(chosen_rows(rows, 10, 42)) == before
+    assert ids(sample_rows(rows, 10, 42)) == before
 
 
 def test_a_larger_choice_holds_the_smaller_so_that_numbers_can_be_compared(rows):
-    assert set(ids(chosen_rows(rows, 5, 42))) < set(ids(chosen_rows(rows, 20, 42)))
+    assert set(ids(sample_rows(rows, 5, 42))) < set(ids(sample_rows(rows, 20, 42)))
 
 
 @pytest.mark.parametrize(

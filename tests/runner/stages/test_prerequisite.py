@@ -6,7 +6,7 @@ import pytest
 from recipekit.runner.runtime.run_folder import RunFolder
 from recipekit.runner.stages.prerequisite import needed, unfinished
 from recipekit.schemas.base.errors import UserError
-from recipekit.schemas.recipe import Loaded, load_recipe
+from recipekit.schemas.recipe import LoadedRecipe, load_recipe
 from recipekit.schemas.yaml_writing import to_yaml
 
 
@@ -22,13 +22,13 @@ def write(recipe_file, minimal):
 
 
 @pytest.fixture
-def second(write) -> Loaded:
+def second(write) -> LoadedRecipe:
     """A recipe that starts from `first`, which lies beside it."""
     write("first", "some/model")
     return load_recipe(str(write("second", "run:first")))
 
 
-def finished(root: Path, loaded: Loaded, name: str, state: str = "done", **facts) -> RunFolder:
+def finished(root: Path, loaded: LoadedRecipe, name: str, state: str = "done", **facts) -> RunFolder:
     run = RunFolder(root / loaded.recipe.name / name)
     run.write("status.json", {"state": state, **facts})
     (run / "recipe.yml").write_text(to_yaml(loaded.document.data))
@@ -53,7 +53,7 @@ def test_the_recipe_beside_is_needed_until_it_has_a_finished_run(second, tmp_pat
 def test_a_rehearsals_model_is_not_the_real_ones_and_the_other_way_round(second, tmp_path):
     rehearsal = load_recipe(str(second.path), smoke=True)
     first = needed(rehearsal, tmp_path / "runs")
-    assert first is not None and first.is_rehearsal
+    assert first is not None and first.is_smoke
     finished(tmp_path / "runs", load_recipe(str(first.path)), "1")
     assert needed(rehearsal, tmp_path / "runs") is not None
     finished(tmp_path / "runs", first, "2", rehearsal=True)
@@ -93,7 +93,7 @@ def test_a_recipe_that_is_nowhere_is_told_at_its_place(write, tmp_path):
     path = write("second", "run:absent_recipe")
     with pytest.raises(UserError, match="run:absent_recipe has no finished full-parameter run") as caught:
         needed(load_recipe(str(path)), tmp_path)
-    assert caught.value.problems[0].mark.file == str(path)
+    assert caught.value.problems[0].location.file == str(path)
 
 
 def test_only_the_newest_run_of_the_very_same_recipe_is_gone_on_with(second, tmp_path):

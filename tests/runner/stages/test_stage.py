@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from recipekit.converters.building.pipeline import build
 from recipekit.runner.runtime.run_folder import RunFolder
-from recipekit.runner.stages.stage import Work
+from recipekit.runner.stages.stage import RunContext
 
 from ...converters.chats import chat_data, chats, write_jsonl
 
@@ -36,12 +36,12 @@ def run(tmp_path: Path):
 def test_a_flipped_bit_has_the_stage_done_again(run, own):
     earlier = run("1", {"data": "key"})
     now, others = (earlier, []) if own else (run("2", {}), [earlier])
-    assert not Work(now, None, now.path, Said(), others, {}).begin("data", "key")
+    assert not RunContext(now, None, now.path, Said(), others, {}).begin("data", "key")
     path = earlier / "data" / "train.jsonl"
     content = bytearray(path.read_bytes())
     content[50] ^= 4
     path.write_bytes(content)
     now = earlier if own else run("3", {})
     said = Said()
-    assert Work(now, None, now.path, said, others, {}).begin("data", "key")
+    assert RunContext(now, None, now.path, said, others, {}).begin("data", "key")
     assert "is damaged: its sha256 is" in said[0]

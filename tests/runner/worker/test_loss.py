@@ -8,7 +8,7 @@ torch = pytest.importorskip("torch", reason="needs the extra [train]")
 transformers = pytest.importorskip("transformers", reason="needs the extra [train]")
 
 from recipekit.runner.worker.chat_data import packed  # noqa: E402
-from recipekit.runner.worker.loss import set_up_trainer, token_loss, where_trained  # noqa: E402
+from recipekit.runner.worker.loss import set_up_trainer, shift_labels, token_loss  # noqa: E402
 from recipekit.runner.worker.text_data import BlockCollator  # noqa: E402
 
 ROWS = [(9, 4), (31, 2), (5, 1), (17, 12), (23, 7)]  # tokens, trained ones at the end
@@ -39,7 +39,7 @@ def padded(rows):
 
 
 def loss_of(model, batch, count=None, selects=True):
-    given = {**batch, **where_trained(batch["labels"], selects)}
+    given = {**batch, **shift_labels(batch["labels"], selects)}
     labels = given.pop("labels")
     return token_loss(model(**given), labels, count)
 
@@ -51,7 +51,7 @@ def test_it_is_the_models_own_loss(model, rows, selects):
 
 
 def test_only_the_positions_that_predict_a_trained_token_are_computed(model, rows):
-    given = where_trained(padded(rows[:1])["labels"], selects=True)
+    given = shift_labels(padded(rows[:1])["labels"], selects=True)
     assert given["logits_to_keep"].tolist() == [4, 5, 6, 7]
     assert given["labels"].tolist() == [rows[0]["input_ids"][5:]]
     assert model(input_ids=torch.tensor([rows[0]["input_ids"]]), logits_to_keep=given["logits_to_keep"]).logits.shape[1] == 4

@@ -11,7 +11,7 @@ import pytest
 pytest.importorskip("torch", reason="needs the extra [train]")
 gguf = pytest.importorskip("gguf", reason="needs the extra [train]")
 
-from recipekit.runner.workflows.gguf import TYPES, pre_tokenizer_name, write_gguf  # noqa: E402
+from recipekit.runner.workflows.gguf import RECORD_TYPES, pre_tokenizer_name, write_gguf  # noqa: E402
 from recipekit.schemas.base.errors import UserError  # noqa: E402
 
 # In a process of its own: the loader warns of what is not ours.
@@ -45,16 +45,16 @@ def folder(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_transformers_reads_back_the_same_tokens_and_logits_from_every_type(folder: Path) -> None:
-    for name in TYPES:
+    for name in RECORD_TYPES:
         write_gguf(folder, folder / f"{name}.gguf", name)
-    argv = [sys.executable, "-c", READ_BACK, str(folder), *(f"{name}.gguf" for name in TYPES)]
+    argv = [sys.executable, "-c", READ_BACK, str(folder), *(f"{name}.gguf" for name in RECORD_TYPES)]
     done = subprocess.run(argv, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     found = [json.loads(line) for line in done.stdout.splitlines()]
-    assert [line["same_ids"] for line in found] == [True] * len(TYPES)
+    assert [line["same_ids"] for line in found] == [True] * len(RECORD_TYPES)
     over = {line["file"]: line["difference"] for line in found if not line["difference"] <= LARGEST[line["file"].removesuffix(".gguf")]}
     assert over == {}
-    sizes = [(folder / f"{name}.gguf").stat().st_size for name in TYPES]
+    sizes = [(folder / f"{name}.gguf").stat().st_size for name in RECORD_TYPES]
     assert sizes == sorted(sizes, reverse=True) or sizes[1] == sizes[2], "smaller types are smaller files"
 
 

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from recipekit.runner.workflows.resume_check import Trial, prepare
+from recipekit.runner.workflows.resume_check import TrainingTrial, prepare
 from recipekit.schemas.recipe import load_recipe
 
 from ...tiny import emogpt_rows, write_jsonl, write_recipe
@@ -28,7 +28,7 @@ SETTINGS = {
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory, tiny_model) -> dict[str, Trial]:
+def trained(tmp_path_factory, tiny_model) -> dict[str, TrainingTrial]:
     """Three steps over the same rows, batched in three ways."""
     folder = tmp_path_factory.mktemp("methods")
     write_recipe(folder, tiny_model)
@@ -45,11 +45,11 @@ def trained(tmp_path_factory, tiny_model) -> dict[str, Trial]:
     return found
 
 
-def losses(trial: Trial) -> list[float]:
+def losses(trial: TrainingTrial) -> list[float]:
     return [line["loss"] for line in trial.lines() if "loss" in line]
 
 
-def weights(trial: Trial) -> dict:
+def weights(trial: TrainingTrial) -> dict:
     from safetensors.numpy import load_file
 
     return load_file(trial.folder / "checkpoints" / "checkpoint-3" / "adapter_model.safetensors")

@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 
 import pytest
-from recipekit.runner.workflows.resume_check import Kill, Proof, cuts_of, overrides
+from recipekit.runner.workflows.resume_check import Kill, ResumeReport, cuts_of, overrides
 from recipekit.schemas.recipe import load_recipe
 
 from ...tiny import write_classification, write_recipe, write_text
@@ -111,7 +111,8 @@ def test_a_training_that_ends_in_other_bits_exits_3_names_the_first_difference_a
     settings()
     parts = {"losses": "step 7: loss is 2.5 and 2.25", "weights": "", "optimizer": ""}
     monkeypatch.setattr(
-        "recipekit.runner.workflows.resume_check.prove", lambda *_: Proof(8, [Kill("within an epoch, in step 7", "checkpoint-6")], parts)
+        "recipekit.runner.workflows.resume_check.prove",
+        lambda *_: ResumeReport(8, [Kill("within an epoch, in step 7", "checkpoint-6")], parts),
     )
     told = command_line("verify-resume", tmp_path / "small.yml", "--out", tmp_path / "runs")
     assert told.code == 3

@@ -157,7 +157,7 @@ def test_a_full_disk_is_told_with_what_to_do(tmp_path, number, hint):
     with pytest.raises(UserError) as caught, new_folder(tmp_path / "out", MARKER):
         raise OSError(number, os.strerror(number))
     assert hint in caught.value.problems[0].hint
-    assert caught.value.problems[0].mark.file == str(tmp_path / "out")
+    assert caught.value.problems[0].location.file == str(tmp_path / "out")
     assert not left_over(tmp_path)
 
 

@@ -7,11 +7,11 @@ from fractions import Fraction
 import pytest
 
 pytest.importorskip("numpy", reason="needs the extra [train]: numpy")
-from recipekit.runner.evaluation.metrics import Classified, metric
+from recipekit.runner.evaluation.metrics import LabelPrediction, metric
 
 
 def row(predicted, truth=0, fraction=None):
-    return Classified("1", truth, predicted, 3, fraction=fraction)
+    return LabelPrediction("1", truth, predicted, 3, fraction=fraction)
 
 
 def over(name, *rows):

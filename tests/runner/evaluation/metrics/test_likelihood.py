@@ -3,11 +3,11 @@
 import math
 
 import pytest
-from recipekit.runner.evaluation.metrics import Case, perplexity, token_accuracy
+from recipekit.runner.evaluation.metrics import Prediction, perplexity, token_accuracy
 
 
 def case(nll=0.0, trained=1, correct=0):
-    return Case("1", "", "", True, 0, nll, trained, correct)
+    return Prediction("1", "", "", True, 0, nll, trained, correct)
 
 
 def over(measure, *cases):

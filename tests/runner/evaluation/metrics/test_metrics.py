@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from recipekit.runner.evaluation import metrics as folder
-from recipekit.runner.evaluation.metrics import METRICS, OF_LABELS, Case, Classified, metric, percent, ratio
+from recipekit.runner.evaluation.metrics import METRICS, OF_LABELS, LabelPrediction, Prediction, metric, percent, ratio
 from recipekit.schemas.metrics import JUDGED
 from recipekit.schemas.metrics import METRICS as BY_TYPE
 from recipekit.schemas.metrics import OF_LABELS as LABELLED
@@ -17,7 +17,7 @@ def needs(name):
         pytest.skip(f"needs the extras [data] and [eval]: {package}")
 
 
-CASE = Case("1", "Yes ✅.", "Yes, yes.", True, 4, nll=2.0, trained=4, correct=3, original_tokens=20)
+CASE = Prediction("1", "Yes ✅.", "Yes, yes.", True, 4, nll=2.0, trained=4, correct=3, original_tokens=20)
 EXTRAS = {"token_reduction": "tiktoken", "emoji_rate": "emoji", "spam_rate": "emoji", "bleu": "jieba", "rouge": "rouge"}
 
 
@@ -52,14 +52,14 @@ def test_every_metric_says_what_it_is(name):
 @pytest.mark.parametrize("name", METRICS)
 def test_every_metric_of_nothing_is_not_a_number_and_not_an_error(name):
     needs(name)
-    case = Classified("1", truth=0, predicted=1, labels=2) if name in OF_LABELS else CASE
+    case = LabelPrediction("1", truth=0, predicted=1, labels=2) if name in OF_LABELS else CASE
     value = metric(name).value(*(0 for _ in metric(name).parts(case)))
     assert value != value
 
 
 @pytest.mark.parametrize("name", ["accuracy", "macro_f1"])
 def test_a_metric_of_labels_counts_right_ones_and_has_as_many_sums_for_every_row(name):
-    right, wrong = (metric(name).parts(Classified("1", 2, predicted, 4)) for predicted in (2, 0))
+    right, wrong = (metric(name).parts(LabelPrediction("1", 2, predicted, 4)) for predicted in (2, 0))
     assert len(right) == len(wrong)
     assert metric(name).value(*right) == 1 and metric(name).value(*wrong) == 0
     assert metric(name).NEEDS_REPLY is metric(name).ON_REFERENCE is False
@@ -67,7 +67,7 @@ def test_a_metric_of_labels_counts_right_ones_and_has_as_many_sums_for_every_row
 
 @pytest.mark.parametrize("name", sorted(OF_LABELS))
 def test_a_reply_that_is_no_label_has_as_many_sums_as_any_other(name):
-    rows = [Classified("1", 2, predicted, 4, fraction=0.3) for predicted in (2, 0, -1)]
+    rows = [LabelPrediction("1", 2, predicted, 4, fraction=0.3) for predicted in (2, 0, -1)]
     assert len({len(metric(name).parts(row)) for row in rows}) == 1
 
 

@@ -1,7 +1,7 @@
 """BLEU and ROUGE over jieba words: by hand, and as nltk and rouge give them over a whole set."""
 
 import pytest
-from recipekit.runner.evaluation.metrics import Case, metric
+from recipekit.runner.evaluation.metrics import Prediction, metric
 from recipekit.runner.evaluation.metrics.bleu import sentence_scores
 from recipekit.runner.evaluation.metrics.jieba_words import words
 from recipekit.runner.evaluation.metrics.rouge import f_scores
@@ -14,7 +14,7 @@ NAMES = ("bleu_1", "bleu_2", "bleu_3", "bleu_4", "rouge_1", "rouge_2", "rouge_l"
 
 
 def case(reply, reference=REFERENCE):
-    return Case("1", reference, reply, True, 1, 0.0, 0, 0)
+    return Prediction("1", reference, reply, True, 1, 0.0, 0, 0)
 
 
 def over(name, *cases):

@@ -1,11 +1,11 @@
 """Stop rate, length, repetition and emoji of replies. By hand."""
 
 import pytest
-from recipekit.runner.evaluation.metrics import Case, emoji_rate, repetition, reply_tokens, stop_rate
+from recipekit.runner.evaluation.metrics import Prediction, emoji_rate, repetition, reply_tokens, stop_rate
 
 
 def case(reply="", stopped=True, tokens=0):
-    return Case("1", "", reply, stopped, tokens, 0.0, 0, 0)
+    return Prediction("1", "", reply, stopped, tokens, 0.0, 0, 0)
 
 
 def over(measure, *cases):

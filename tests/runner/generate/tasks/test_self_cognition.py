@@ -3,7 +3,7 @@
 from recipekit.converters.reading.records import Drop, Record, Row
 from recipekit.converters.sources.emollm import convert
 from recipekit.runner.generate.prompts import load_prompt
-from recipekit.runner.generate.provider_requests import Given, Made, Request, Unusable
+from recipekit.runner.generate.provider_requests import Passthrough, Rejected, Request, Rows
 from recipekit.runner.generate.tasks.self_cognition import made, requests
 
 PROMPT = load_prompt("self_cognition")
@@ -17,7 +17,7 @@ def items(*values, **options):
 
 def test_every_wording_of_the_list_becomes_a_conversation_with_the_names_in_it() -> None:
     (given,) = items(GOOD, names=NAMES)
-    assert isinstance(given, Given)
+    assert isinstance(given, Passthrough)
     assert [row["conversation"][0]["input"] for row in given.rows] == ["你是谁？", "你叫什么？", "介绍一下你自己"]
     assert {row["conversation"][0]["output"] for row in given.rows} == {"我是小助手，由我们开发。"}
     (record, *_) = convert([Row(row, "r", n) for n, row in enumerate(given.rows)], keep_meta=["wording", "question"])
@@ -28,7 +28,7 @@ def test_every_wording_of_the_list_becomes_a_conversation_with_the_names_in_it()
 def test_the_projects_own_forms_are_read_too() -> None:
     native = {"conversation": [{"input": "请介绍一下你自己", "output": "我是大佬的emo小助手"}]}
     alpaca = {"instruction": "你是谁", "input": "", "output": "我是小助手"}
-    assert [type(item) for item in items(native, alpaca)] == [Given, Given]
+    assert [type(item) for item in items(native, alpaca)] == [Passthrough, Passthrough]
 
 
 def test_what_is_no_question_with_an_answer_is_dropped_for_a_reason() -> None:
@@ -49,7 +49,7 @@ def test_what_is_no_question_with_an_answer_is_dropped_for_a_reason() -> None:
 
 def test_new_wordings_are_lines_that_repeat_nothing_and_answer_nothing() -> None:
     given, request = items(GOOD, names=NAMES, paraphrases=3)
-    assert isinstance(given, Given)
+    assert isinstance(given, Passthrough)
     assert isinstance(request, Request)
     reply = (
         "以下是不同的说法：\n1. 你是谁呀？\n2、请问您怎么称呼？\n- 你叫什么？\n“能说说你是谁吗？”\n你是谁\n"
@@ -57,7 +57,7 @@ def test_new_wordings_are_lines_that_repeat_nothing_and_answer_nothing() -> None
         + "\n你到底是谁？\n多余的一行？"
     )
     found = made(request, reply)
-    assert isinstance(found, Made)
+    assert isinstance(found, Rows)
     assert [row["conversation"][0]["input"] for row in found.rows] == ["你是谁呀？", "请问您怎么称呼？", "能说说你是谁吗？"]
     assert {row["wording"] for row in found.rows} == {"model"}
-    assert isinstance(made(request, "你是谁？\n你叫什么？"), Unusable)
+    assert isinstance(made(request, "你是谁？\n你叫什么？"), Rejected)
