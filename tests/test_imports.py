@@ -23,7 +23,7 @@ SCRIPT = """
 import sys
 before = set(sys.modules)  # what the interpreter and the installation itself bring
 sys.argv = ["recipe", *{arguments!r}]
-from recipekit.runner.cli import main
+from recipekit.runner.cli.main import main
 try:
     main()
 except SystemExit:

@@ -16,7 +16,7 @@ def watch(event, arguments):
     if event.startswith("socket.") and event != "socket.gethostname" and event != "socket.__new__":
         raise SystemExit(f"the network was asked: {event} {arguments}")
 sys.addaudithook(watch)
-from recipekit.runner.cli import main
+from recipekit.runner.cli.main import main
 main()
 """
 

@@ -78,7 +78,7 @@ def test_a_row_of_the_wrong_shape_is_accounted_for_and_never_crashes(name, value
 
 def test_every_converter_module_of_the_folder_is_registered():
     folder = Path(inspect.getfile(converter("messages"))).parent
-    written = {path.stem for path in folder.glob("*.py") if "\nTYPES = " in path.read_text(encoding="utf-8")}
+    written = {path.stem for path in folder.glob("*.py") if "\nRECORD_TYPES = " in path.read_text(encoding="utf-8")}
     assert written == set(CONVERTERS.values())
 
 

@@ -36,7 +36,7 @@ from axolotl.cli.config import prepare_plugins
 from axolotl.utils.config import normalize_cfg_datasets, normalize_config, validate_config
 from axolotl.utils.dict import DictDefault
 from axolotl.utils.schemas.config import AxolotlInputConfig
-from recipekit.runner.launch.axolotl_contract import lost_keys
+from recipekit.runner.launch.axolotl_contract import round_trip_differences
 answers = {}
 for name, text, gpu in json.load(sys.stdin):
     given = yaml.safe_load(text) | {"base_model": os.getcwd()}  # the hub is not asked
@@ -50,7 +50,7 @@ for name, text, gpu in json.load(sys.stdin):
     except Exception as error:
         answers[name] = [f"refused: {error}"]
     else:
-        answers[name] = lost_keys(given, dict(loaded))
+        answers[name] = round_trip_differences(given, dict(loaded))
 from transformers import Trainer, TrainingArguments
 steps = []
 for rows, micro_batch_size, accumulation, epochs in json.loads(sys.argv[1]):

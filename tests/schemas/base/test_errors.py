@@ -5,7 +5,7 @@ from recipekit.schemas.base.errors import GateError, Interrupted, Location, Prob
 
 
 @pytest.mark.parametrize(
-    ("mark", "text"),
+    ("location", "text"),
     [(Location("a"), "a"), (Location("a", 3), "a:3"), (Location("a", 3, 4), "a:3:4"), (Location("--set x=1"), "--set x=1")],
 )
 def test_a_place_is_written_as_far_as_it_is_known(location: Location, text: str) -> None:
