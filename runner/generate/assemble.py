@@ -5,11 +5,12 @@ from typing import Any
 
 from ...converters.reading.records import Drop, Row
 from ...schemas.base.files import NewFile
+from ..providers.endpoints import Endpoint
+from ..providers.request_log import RequestLog
+from ..providers.requests import ProviderRequest, Request
 from .filters import TextFilter
 from .job import Job, as_line
-from .provider_requests import Passthrough, ProviderRequest, Rejected, Request, Rows
-from .providers import Endpoint
-from .request_log import RequestLog
+from .outcomes import Passthrough, Rejected, Rows
 from .usage import Account
 
 

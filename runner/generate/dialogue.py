@@ -8,7 +8,7 @@ with the patient loses that last question. Each is noted, so that it can be coun
 import re
 from typing import NamedTuple
 
-from .provider_requests import Rejected
+from .outcomes import Rejected
 
 _ROLES = {
     "user": "病人 患者 来访者 求助者 用户 Patient Client User Visitor",

@@ -8,11 +8,12 @@ from ...converters.reading.records import Drop
 from ...schemas.generate_sections import Generate
 from ..evaluation.metrics.cl100k import count_tokens
 from ..models.reference import resolve_target
+from ..providers.endpoints import endpoint
+from ..providers.limits import cost
+from ..providers.request_log import RequestLog
+from ..providers.requests import Request
 from .job import Job
-from .limits import cost
-from .provider_requests import Passthrough, Request
-from .providers import endpoint
-from .request_log import RequestLog
+from .outcomes import Passthrough
 
 
 def estimate(generate: Generate, log_path: Path, runs: Path) -> dict[str, Any]:

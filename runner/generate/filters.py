@@ -12,7 +12,8 @@ from rapidfuzz.distance import LCSseq
 from ...converters.sources.emogpt import is_terminated
 from ...converters.sources.emollm import REFUSAL
 from ...schemas.generate_sections import Filters
-from .provider_requests import Rejected, Reply
+from ..providers.requests import Reply
+from .outcomes import Rejected
 
 _WORD = re.compile(r"[぀-ヿ㐀-䶿一-鿿가-힯豈-﫿]|[^\W_]+(?:['’][^\W_]+)*")
 

@@ -15,15 +15,15 @@ from ...schemas.base.errors import Location, Problem, UserError
 from ...schemas.base.files import NewFile, new_folder, write_atomically
 from ...schemas.generate_sections import Generate, Provider
 from ..models.reference import resolve_target
+from ..providers.dispatcher import Filling
+from ..providers.endpoints import Endpoint, endpoint
+from ..providers.local_server import served
+from ..providers.request_log import RequestLog
+from ..providers.requests import Reply, Request
 from ..runtime.console import Display
 from .assemble import make_rows
-from .dispatcher import Filling
 from .job import Job
 from .judge import Judging
-from .local_server import served
-from .provider_requests import Reply, Request
-from .providers import Endpoint, endpoint
-from .request_log import RequestLog
 
 MANIFEST, ROWS, DROPPED, VERDICTS, CANDIDATES = "manifest.json", "rows.jsonl", "dropped.jsonl", "verdicts.jsonl", "candidates.jsonl"
 

@@ -12,10 +12,11 @@ from ...converters.reading.files import source_files
 from ...converters.reading.readers import read_file
 from ...converters.reading.records import Drop, Row
 from ...schemas.generate_sections import Generate, Sampling
+from ..providers.endpoints import Endpoint
+from ..providers.prompts import Prompt, load_prompt
+from ..providers.requests import ProviderRequest, Reply, Request
 from .filters import unusable
-from .prompts import Prompt, load_prompt
-from .provider_requests import Passthrough, ProviderRequest, Rejected, Reply, Request, Rows
-from .providers import Endpoint
+from .outcomes import Passthrough, Rejected, Rows
 from .tasks import Task, task
 
 _SEEDS = 2**31

@@ -11,12 +11,12 @@ import orjson
 from ...converters.reading.records import Drop, Row
 from ...schemas.base.files import NewFile
 from ...schemas.generate_sections import Generate, Judge
+from ..providers.endpoints import Endpoint
+from ..providers.prompts import Prompt, load_prompt, messages
+from ..providers.request_log import RequestLog
+from ..providers.requests import ProviderRequest, Reply, Request
 from .assemble import signed
 from .job import as_line, judging
-from .prompts import Prompt, load_prompt, messages
-from .provider_requests import ProviderRequest, Reply, Request
-from .providers import Endpoint
-from .request_log import RequestLog
 from .usage import Account
 
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?")

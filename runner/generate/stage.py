@@ -17,10 +17,10 @@ from ...schemas.generate_sections import Generate
 from ...schemas.recipe import LoadedRecipe
 from ...schemas.sections import Data
 from ..models.reference import resolve_target
+from ..providers.prompts import load_prompt
 from ..runtime.console import Display
 from ..runtime.run_folder import RunFolder
 from ..stages.cache_keys import link
-from .prompts import load_prompt
 from .tasks import task
 
 ROWS_FILE = "rows.jsonl"

@@ -5,9 +5,9 @@ from typing import Any
 
 from ...converters.building.pipeline import check_budget
 from ...converters.building.row_counts import Ledger
-from .provider_requests import Rejected, Rows
-from .providers import Endpoint
-from .request_log import RequestLog
+from ..providers.endpoints import Endpoint
+from ..providers.request_log import RequestLog
+from .outcomes import Rejected, Rows
 
 _COUNTED = ("requests", "kept", "refused", "empty", "failed", "unusable", "filtered")
 _USED = ("replies", "asked_again", "retried", "prompt_tokens", "completion_tokens", "unmetered", "cost")

@@ -5,8 +5,9 @@ from importlib import import_module
 from typing import Any, Protocol, cast
 
 from ....converters.reading.records import Drop, Row
-from ..prompts import Prompt
-from ..provider_requests import Passthrough, Rejected, Request, Rows
+from ...providers.prompts import Prompt
+from ...providers.requests import Request
+from ..outcomes import Passthrough, Rejected, Rows
 
 # name -> module in this folder; its options stand in recipe.schema.json as task_<name>
 TASKS = {"ask": "ask", "rewrite": "rewrite", "scenarios": "scenarios", "self_cognition": "self_cognition"}

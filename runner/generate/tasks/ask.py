@@ -14,8 +14,9 @@ from typing import Any
 
 from ....converters.reading.records import Drop, Row
 from ....converters.sources.emotion_words import is_refusal, parse_emotions
-from ..prompts import Prompt, messages
-from ..provider_requests import Passthrough, Rejected, Request, Rows
+from ...providers.prompts import Prompt, messages
+from ...providers.requests import Request
+from ..outcomes import Passthrough, Rejected, Rows
 
 VERSION = 1
 REFUSALS_ARE_ANSWERS = True  # one that says no emotion: the share of the others would be too high without it

@@ -15,8 +15,9 @@ from typing import Any
 from ....converters.reading.records import Drop, Row
 from ....converters.sources.alpaca_emotion import without_labels
 from ...evaluation.metrics.cl100k import count_tokens
-from ..prompts import Prompt, chosen_examples, messages
-from ..provider_requests import Passthrough, Rejected, Request, Rows
+from ...providers.prompts import Prompt, chosen_examples, messages
+from ...providers.requests import Request
+from ..outcomes import Passthrough, Rejected, Rows
 
 VERSION = 1
 REFUSALS_ARE_ANSWERS = False

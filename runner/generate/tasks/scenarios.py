@@ -11,9 +11,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from ....converters.reading.records import Drop, Row
+from ...providers.prompts import Prompt, messages
+from ...providers.requests import Request
 from ..dialogue import parse_dialogue
-from ..prompts import Prompt, messages
-from ..provider_requests import Passthrough, Rejected, Request, Rows
+from ..outcomes import Passthrough, Rejected, Rows
 
 VERSION = 1
 REFUSALS_ARE_ANSWERS = False

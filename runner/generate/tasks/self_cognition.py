@@ -13,8 +13,9 @@ from typing import Any
 from ....converters.reading.records import Drop, Row
 from ....converters.sources.counselling_forms import Fault, read_conversation
 from ....converters.sources.turns import fill
-from ..prompts import Prompt, messages
-from ..provider_requests import Passthrough, Rejected, Request, Rows
+from ...providers.prompts import Prompt, messages
+from ...providers.requests import Request
+from ..outcomes import Passthrough, Rejected, Rows
 
 VERSION = 1
 REFUSALS_ARE_ANSWERS = False

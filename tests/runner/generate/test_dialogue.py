@@ -4,7 +4,7 @@ import json
 
 import pytest
 from recipekit.runner.generate.dialogue import Dialogue, parse_dialogue
-from recipekit.runner.generate.provider_requests import Rejected
+from recipekit.runner.generate.outcomes import Rejected
 
 TWO = [("我很焦虑。", "谢谢你告诉我。"), ("是考试。", "我理解。")]
 FORMS = {

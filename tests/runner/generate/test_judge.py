@@ -5,7 +5,7 @@ import json
 import pytest
 from recipekit.runner.generate.generate import generate_rows
 from recipekit.runner.generate.judge import read_verdict
-from recipekit.runner.generate.provider_requests import Reply
+from recipekit.runner.providers.requests import Reply
 from recipekit.schemas.base.errors import UserError
 
 from .servers import reply, serving

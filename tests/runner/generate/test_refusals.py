@@ -2,7 +2,7 @@
 
 import pytest
 from recipekit.runner.generate.filters import unusable
-from recipekit.runner.generate.provider_requests import Reply
+from recipekit.runner.providers.requests import Reply
 
 
 def ended(text: str, finish: str = "stop", answers: bool = False, keep_cut: bool = False) -> str | None:

@@ -2,10 +2,11 @@
 
 import pytest
 from recipekit.converters.reading.records import Drop, Row
-from recipekit.runner.generate.provider_requests import ProviderRequest, Rejected, Reply, Rows
-from recipekit.runner.generate.providers import endpoint
-from recipekit.runner.generate.request_log import Entry, RequestLog
+from recipekit.runner.generate.outcomes import Rejected, Rows
 from recipekit.runner.generate.usage import Account
+from recipekit.runner.providers.endpoints import endpoint
+from recipekit.runner.providers.request_log import Entry, RequestLog
+from recipekit.runner.providers.requests import ProviderRequest, Reply
 from recipekit.schemas.base.errors import GateError, UserError
 from recipekit.schemas.generate_sections import Price, Provider, Sampling
 

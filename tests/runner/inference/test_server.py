@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx2
 import openai
 import pytest
-from recipekit.runner.generate.local_server import served
+from recipekit.runner.providers.local_server import served
 
 HI = [{"role": "user", "content": "Where does the cat sleep?"}]
 
@@ -150,7 +150,7 @@ def test_a_client_that_goes_away_frees_its_place(server) -> None:
 
 def test_it_ends_with_the_process_that_started_it(tiny_model, tmp_path) -> None:
     script = (
-        "import sys, time\nfrom pathlib import Path\nfrom recipekit.runner.generate.local_server import served\n"
+        "import sys, time\nfrom pathlib import Path\nfrom recipekit.runner.providers.local_server import served\n"
         "with served(sys.argv[1], Path('.')) as (url, _):\n    print(url, flush=True)\n    time.sleep(60)\n"
     )
     starter = subprocess.Popen([sys.executable, "-c", script, str(tiny_model)], stdout=subprocess.PIPE, text=True, cwd=tmp_path)

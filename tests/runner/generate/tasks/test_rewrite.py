@@ -2,9 +2,10 @@
 
 from recipekit.converters.reading.records import Drop, Record, Row
 from recipekit.converters.sources import alpaca_emotion, babylm, emogpt
-from recipekit.runner.generate.prompts import Prompt, load_prompt
-from recipekit.runner.generate.provider_requests import Rejected, Request, Rows
+from recipekit.runner.generate.outcomes import Rejected, Rows
 from recipekit.runner.generate.tasks.rewrite import made, requests
+from recipekit.runner.providers.prompts import Prompt, load_prompt
+from recipekit.runner.providers.requests import Request
 
 STORY = load_prompt("babylm_story")
 ALPACA = {"read": "output", "write": "rewritten_output"}

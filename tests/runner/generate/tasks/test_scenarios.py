@@ -2,9 +2,10 @@
 
 from recipekit.converters.reading.records import Drop, Record, Row
 from recipekit.converters.sources.emollm import convert
-from recipekit.runner.generate.prompts import load_prompt
-from recipekit.runner.generate.provider_requests import Rejected, Request, Rows
+from recipekit.runner.generate.outcomes import Rejected, Rows
 from recipekit.runner.generate.tasks.scenarios import AREAS, EMOTIONS, SYSTEM, made, requests
+from recipekit.runner.providers.prompts import load_prompt
+from recipekit.runner.providers.requests import Request
 
 PROMPT = load_prompt("emollm_multi_turn")
 

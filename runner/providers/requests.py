@@ -1,4 +1,4 @@
-"""What flows through generating: what is asked, what is answered, what becomes of it."""
+"""What is asked and what is answered."""
 
 from hashlib import sha256
 from typing import Any, NamedTuple
@@ -21,28 +21,6 @@ class Request(NamedTuple):
     messages: tuple[Message, ...]
     repetition: int
     about: dict[str, Any]
-
-
-class Passthrough(NamedTuple):
-    """Rows that need no model."""
-
-    row: Row
-    rows: list[dict[str, Any]]
-
-
-class Rows(NamedTuple):
-    """The rows of a usable reply, the text that filters look at, and what was mended on the way (counted)."""
-
-    rows: list[dict[str, Any]]
-    text: str
-    mended: tuple[str, ...] = ()
-
-
-class Rejected(NamedTuple):
-    """Why a reply gives no row."""
-
-    reason: str
-    detail: str = ""
 
 
 class Reply(NamedTuple):

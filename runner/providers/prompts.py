@@ -10,7 +10,7 @@ from ...schemas.base.errors import Location, Problem, UserError
 from ...schemas.extends import SHIPPED, SUFFIXES
 from ...schemas.validation import check_document
 from ...schemas.yaml_source import parse_yaml, read_text
-from .provider_requests import Message
+from .requests import Message
 
 PROMPTS = SHIPPED / "prompts"
 _PLACE = re.compile(r"\{(\w+)\}")

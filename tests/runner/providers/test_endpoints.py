@@ -1,7 +1,7 @@
 """Addresses and keys."""
 
 import pytest
-from recipekit.runner.generate.providers import SERVICES, endpoint
+from recipekit.runner.providers.endpoints import SERVICES, endpoint
 from recipekit.schemas.base.errors import UserError
 from recipekit.schemas.generate_sections import Provider
 from recipekit.schemas.validation import schema

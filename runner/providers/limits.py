@@ -9,9 +9,9 @@ from tenacity.wait import wait_exponential_jitter
 
 from ...schemas.generate_sections import Limits, Price
 from .client import CallFailed
-from .provider_requests import ProviderRequest, Reply
-from .providers import Endpoint
+from .endpoints import Endpoint
 from .request_log import Used
+from .requests import ProviderRequest, Reply
 
 
 class CeilingReached(Exception):

@@ -4,8 +4,8 @@ import sqlite3
 import stat
 
 import pytest
-from recipekit.runner.generate.provider_requests import ProviderRequest, Reply
-from recipekit.runner.generate.request_log import Entry, RequestLog, Used
+from recipekit.runner.providers.request_log import Entry, RequestLog, Used
+from recipekit.runner.providers.requests import ProviderRequest, Reply
 from recipekit.schemas.base.errors import UserError
 from recipekit.schemas.generate_sections import Sampling
 

@@ -8,8 +8,8 @@ import openai
 import orjson
 
 from ..runtime.redact import scrub
-from .provider_requests import ProviderRequest, Reply
-from .providers import Endpoint
+from .endpoints import Endpoint
+from .requests import ProviderRequest, Reply
 from .transport import Refused, http_client
 
 _AGAIN = (408, 409, 425, 429)

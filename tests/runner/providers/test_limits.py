@@ -3,9 +3,9 @@
 import asyncio
 
 import pytest
-from recipekit.runner.generate.limits import Budget, CeilingReached, cost
-from recipekit.runner.generate.provider_requests import ProviderRequest, Reply
-from recipekit.runner.generate.request_log import Used
+from recipekit.runner.providers.limits import Budget, CeilingReached, cost
+from recipekit.runner.providers.request_log import Used
+from recipekit.runner.providers.requests import ProviderRequest, Reply
 from recipekit.schemas.generate_sections import Limits, Price, Sampling
 
 ASKED = ProviderRequest("p", "m", ({"role": "user", "content": "0123"},), Sampling(max_new_tokens=80), 1)  # at most 4 + 16 + 80 tokens

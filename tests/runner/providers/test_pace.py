@@ -4,10 +4,10 @@ import asyncio
 import time
 
 import pytest
-from recipekit.runner.generate.client import CallFailed
-from recipekit.runner.generate.limits import LONGEST_PAUSE, Pace, wait
-from recipekit.runner.generate.provider_requests import ProviderRequest
-from recipekit.runner.generate.providers import endpoint
+from recipekit.runner.providers.client import CallFailed
+from recipekit.runner.providers.endpoints import endpoint
+from recipekit.runner.providers.limits import LONGEST_PAUSE, Pace, wait
+from recipekit.runner.providers.requests import ProviderRequest
 from recipekit.schemas.generate_sections import Provider, Sampling
 from tenacity import Future, RetryCallState
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from recipekit.runner.generate.prompts import PROMPTS, Example, Prompt, chosen_examples, load_prompt, messages
+from recipekit.runner.providers.prompts import PROMPTS, Example, Prompt, chosen_examples, load_prompt, messages
 from recipekit.schemas.base.errors import UserError
 
 

@@ -12,10 +12,10 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_aft
 from ...schemas.base.errors import GateError, Interrupted, Location, Problem, UserError
 from ...schemas.generate_sections import Limits
 from .client import CallFailed, Client
+from .endpoints import Endpoint
 from .limits import Budget, CeilingReached, Pace, cost, wait
-from .provider_requests import ProviderRequest, Reply, Request
-from .providers import Endpoint
 from .request_log import Entry, RequestLog
+from .requests import ProviderRequest, Reply, Request
 
 HOPELESS = 10  # requests of one provider that fail one after the other, each after all its retries
 

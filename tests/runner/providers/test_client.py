@@ -5,12 +5,12 @@ from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
 import pytest
-from recipekit.runner.generate.client import CallFailed, Client, _seconds, read_completion
-from recipekit.runner.generate.provider_requests import ProviderRequest, Reply
-from recipekit.runner.generate.providers import endpoint
+from recipekit.runner.providers.client import CallFailed, Client, _seconds, read_completion
+from recipekit.runner.providers.endpoints import endpoint
+from recipekit.runner.providers.requests import ProviderRequest, Reply
 from recipekit.schemas.generate_sections import Provider, Sampling
 
-from .servers import completion, reply, serving, status, streamed
+from ..generate.servers import completion, reply, serving, status, streamed
 
 ASKED = ProviderRequest("p", "m", ({"role": "user", "content": "Hi"},), Sampling(0.5, 0.9, 33, 1.1), 7)
 

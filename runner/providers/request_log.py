@@ -13,7 +13,7 @@ from typing import NamedTuple
 import orjson
 
 from ...schemas.base.errors import Location, Problem, UserError
-from .provider_requests import ProviderRequest, Reply
+from .requests import ProviderRequest, Reply
 
 _TABLES = """
 create table if not exists replies (

@@ -1,0 +1,27 @@
+"""What becomes of a row that is generated: rows that need no model, rows of a reply, or a reason why there are none."""
+
+from typing import Any, NamedTuple
+
+from ...converters.reading.records import Row
+
+
+class Passthrough(NamedTuple):
+    """Rows that need no model."""
+
+    row: Row
+    rows: list[dict[str, Any]]
+
+
+class Rows(NamedTuple):
+    """The rows of a usable reply, the text that filters look at, and what was mended on the way (counted)."""
+
+    rows: list[dict[str, Any]]
+    text: str
+    mended: tuple[str, ...] = ()
+
+
+class Rejected(NamedTuple):
+    """Why a reply gives no row."""
+
+    reason: str
+    detail: str = ""
