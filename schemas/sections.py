@@ -58,7 +58,7 @@ class Data(NamedTuple):
     near_threshold: float = 0.7
     max_dropped: float = 0
     check_leaks: Literal["exact", "near", "none"] = "exact"
-    mend_mojibake: bool = True
+    fix_mojibake: bool = True
 
 
 class Training(NamedTuple):

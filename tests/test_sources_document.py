@@ -32,7 +32,7 @@ def test_a_row_of_the_table_is_what_the_converter_counts(row, realdata: Path, tm
     assert [manifest["rows_read"], manifest["rows_in"], manifest["rows_kept"]] == figures
     assert manifest["rows_in"] == manifest["rows_kept"] + sum(manifest["dropped"].values())
     assert manifest["dropped"] == counts(dropped)
-    assert manifest["changed"] == counts(changed)
+    assert manifest["fixed"] == counts(changed)
 
 
 def test_the_table_has_every_system():

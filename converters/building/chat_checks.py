@@ -40,12 +40,12 @@ def _may_be_blank(content: str) -> bool:
     return content.isspace() or "\ufeff" in content
 
 
-def record_fault(kind: RecordType, fields: dict[str, Any]) -> tuple[str, str] | None:
+def record_fault(record_type: RecordType, fields: dict[str, Any]) -> tuple[str, str] | None:
     """Why the fields are not a record of this type, as (reason, detail); None when they are."""
     candidate = {"id": "-", **fields}
-    if not validator(kind).is_valid(candidate):
-        return _schema_fault(kind, candidate)
-    return _chat_fault(fields["messages"]) if kind == "chat" else None
+    if not validator(record_type).is_valid(candidate):
+        return _schema_fault(record_type, candidate)
+    return _chat_fault(fields["messages"]) if record_type == "chat" else None
 
 
 def _chat_fault(messages: list[dict[str, Any]]) -> tuple[str, str] | None:
@@ -67,11 +67,11 @@ def _chat_fault(messages: list[dict[str, Any]]) -> tuple[str, str] | None:
     return None
 
 
-def _schema_fault(kind: RecordType, record: dict[str, Any]) -> tuple[str, str]:
+def _schema_fault(record_type: RecordType, record: dict[str, Any]) -> tuple[str, str]:
     """The first schema error as a reason. Hand-written, since jsonschema's words name no row and no remedy."""
-    if kind == "chat":
+    if record_type == "chat":
         return _first_chat_error(record.get("messages"))
-    for key in ("text", "label") if kind == "classification" else ("text",):
+    for key in ("text", "label") if record_type == "classification" else ("text",):
         value = record.get(key)
         if not isinstance(value, str):
             return f"no_{key}", f"{key} is {_kind(value)}"

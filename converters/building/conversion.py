@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from ...schemas.sections import Data, RecordType, Source
-from ..reading.mojibake import NOTE, may_be_misread, mended
+from ..reading.mojibake import FIXED, fix_fields, may_be_misread
 from ..reading.readers import parsed_line
 from ..reading.records import Drop, Record, RecordValue, Row
 from ..sources.registry import converter
@@ -26,9 +26,9 @@ BOM = b"\xef\xbb\xbf"
 
 
 class Spec(NamedTuple):
-    """What every batch of a source needs to know. `grouped` says that the rows will be divided, so that groups and strata matter."""
+    """What every batch of a source needs to know."""
 
-    kind: RecordType
+    record_type: RecordType
     converter: str
     options: dict[str, Any]
     prefix: str = ""
@@ -36,14 +36,14 @@ class Spec(NamedTuple):
     group_by: tuple[str, ...] = ()
     stratify_by: str | None = None
     near: bool = False
-    mend_mojibake: bool = True
+    fix_mojibake: bool = True
 
     @classmethod
     def of(cls, data: Data, source: Source, prefix: str) -> "Spec":
         """The spec of a source of a recipe's data section."""
         near = "near" in (data.dedup, data.check_leaks)
-        prompt, split, mend = data.system_prompt, data.split, data.mend_mojibake
-        return cls(data.type, source.converter, source.options, prefix, prompt, split.group_by, split.stratify_by, near, mend)
+        prompt, split, fix = data.system_prompt, data.split, data.fix_mojibake
+        return cls(data.type, source.converter, source.options, prefix, prompt, split.group_by, split.stratify_by, near, fix)
 
 
 class Batch(NamedTuple):
@@ -72,7 +72,7 @@ class Converted(NamedTuple):
     """A converted batch. The valid records' lines stand in `lines`; record n ends at `ends[n]`, its digest is the n-th 16 bytes.
 
     `keys` are the records' group keys, `strata` their strata, `signatures` what near-duplicates are told by (each empty where none are
-    asked for), `changed` what was mended in record n, `labels` the labels of a classification, `named` the keys of meta that
+    asked for), `fixed` what was repaired in record n, `labels` the labels of a classification, `named` the keys of meta that
     any of them has.
     """
 
@@ -82,7 +82,7 @@ class Converted(NamedTuple):
     digests: bytes
     keys: list[list[bytes]]
     strata: list[str]
-    changed: dict[int, tuple[str, ...]]
+    fixed: dict[int, tuple[str, ...]]
     labels: set[str]
     named: set[str]
     signatures: bytes = b""
@@ -90,10 +90,13 @@ class Converted(NamedTuple):
 
 def convert_batch(spec: Spec, batch: Batch) -> Converted:
     """Convert and validate the rows of a batch, and write the records as lines. Every row is accounted for in its ledger."""
-    ledger, unread = Ledger(), []
-    rows = json_lines(BytesIO(batch.lines), batch.file, batch.line, unread, ledger) if batch.lines else readable(batch.rows, unread, ledger)
-    items = converter(spec.converter).convert(rows, spec.kind, **spec.options)
-    found = encode(spec, items, unread, ledger, Lines(spec.converter, spec.prefix))
+    ledger, unreadable = Ledger(), []
+    if batch.lines:
+        rows = json_lines(BytesIO(batch.lines), batch.file, batch.line, unreadable, ledger)
+    else:
+        rows = readable(batch.rows, unreadable, ledger)
+    items = converter(spec.converter).convert(rows, spec.record_type, **spec.options)
+    found = encode(spec, items, unreadable, ledger, Lines(spec.converter, spec.prefix))
     candidates = len(found.ends) + ledger.dropped.total()
     if candidates < ledger.read:
         raise AssertionError(f"the converter {spec.converter} lost {ledger.read - candidates} rows: {batch}")
@@ -103,16 +106,16 @@ def convert_batch(spec: Spec, batch: Batch) -> Converted:
 def convert_stream(spec: Spec, rows: Iterable[Row | Drop], size: int) -> Iterator[Converted]:
     """The same for a converter whose records depend on more than one row: it sees all rows as one stream, cut afterwards
     into parts of about `size` bytes."""
-    reading, unread = Ledger(), []
+    reading, unreadable = Ledger(), []
     lines = Lines(spec.converter, spec.prefix)
-    items = converter(spec.converter).convert(readable(rows, unread, reading), spec.kind, **spec.options)
+    items = converter(spec.converter).convert(readable(rows, unreadable, reading), spec.record_type, **spec.options)
     while (item := next(items, None)) is not None:
-        yield encode(spec, chain((item,), items), unread, Ledger(), lines, size)
-    yield encode(spec, (), unread, reading, lines)
+        yield encode(spec, chain((item,), items), unreadable, Ledger(), lines, size)
+    yield encode(spec, (), unreadable, reading, lines)
 
 
-def json_lines(lines: Iterable[bytes], file: str, first: int, unread: list[Drop], ledger: Ledger) -> Iterator[Row]:
-    """One JSON value a line. Blank lines are skipped; a broken line is put to the `unread`."""
+def json_lines(lines: Iterable[bytes], file: str, first: int, unreadable: list[Drop], ledger: Ledger) -> Iterator[Row]:
+    """One JSON value a line. Blank lines are skipped; a broken line is put to the `unreadable`."""
     loads, row = orjson.loads, partial(tuple.__new__, Row)  # the plain constructor costs twice as much
     blank = 0
     number = first - 1
@@ -126,7 +129,7 @@ def json_lines(lines: Iterable[bytes], file: str, first: int, unread: list[Drop]
                 if not line or line.isspace():
                     blank += 1
                 else:
-                    unread.append(broken_line(line, file, number))
+                    unreadable.append(broken_line(line, file, number))
     finally:
         ledger.read += number + 1 - first - blank
 
@@ -137,81 +140,83 @@ def broken_line(line: bytes, file: str, number: int) -> Drop:
     return found if isinstance(found, Drop) else Drop(found, "invalid_json")
 
 
-def readable(rows: Iterable[Row | Drop], unread: list[Drop], ledger: Ledger) -> Iterator[Row]:
-    """The rows that could be read; the others are put to the `unread`."""
+def readable(rows: Iterable[Row | Drop], unreadable: list[Drop], ledger: Ledger) -> Iterator[Row]:
+    """The rows that could be read; the others are put to the `unreadable`."""
     for row in rows:
         ledger.read += 1
         if isinstance(row, Drop):
-            unread.append(row)
-            if len(unread) > LISTED:  # so that a file of nothing else takes no memory
-                _count(unread, ledger)
+            unreadable.append(row)
+            if len(unreadable) > LISTED:  # so that a file of nothing else takes no memory
+                _count(unreadable, ledger)
         else:
             yield row
 
 
-def encode(spec: Spec, items: Iterable[Record | Drop], unread: list[Drop], ledger: Ledger, lines: Lines, size: int = maxsize) -> Converted:
+def encode(
+    spec: Spec, items: Iterable[Record | Drop], unreadable: list[Drop], ledger: Ledger, lines: Lines, size: int = maxsize
+) -> Converted:
     """The valid records as lines, until these have `size` bytes; the others, and the drops, are counted in the ledger.
 
-    `unread` fills up while the items come.
+    `unreadable` fills up while the items come.
     """
     texts: list[bytes] = []
     digests: list[bytes] = []
     result = Converted(ledger, b"", array("Q"), b"", [], [], {}, set(), set())
-    chat, mends = spec.kind == "chat", spec.mend_mojibake
-    noted = bool(spec.group_by or spec.stratify_by or spec.kind == "classification")
+    chat, fixes = spec.record_type == "chat", spec.fix_mojibake
+    has_details = bool(spec.group_by or spec.stratify_by or spec.record_type == "classification")
     compared: list[str] = []
     for item in items:
-        if unread:
-            _count(unread, ledger)
+        if unreadable:
+            _count(unreadable, ledger)
         if isinstance(item, Drop):
             ledger.drop(item)
             continue
         fields = with_system_prompt(item.fields, spec.system_prompt) if spec.system_prompt else item.fields
         try:
             plain = plain_chat(fields["messages"]) if chat and len(fields) == 1 else None
-            if plain is None and (fault := record_fault(spec.kind, fields)):
+            if plain is None and (fault := record_fault(spec.record_type, fields)):
                 ledger.drop(Drop(item.row, *fault))
                 continue
-            body, digest = plain or (orjson.dumps(fields)[1:-1], content_digest(spec.kind, fields))
-            if mends and may_be_misread(body) and (better := mended(item.fields)) is not item.fields:
-                item, fields = _mended(spec, item, better)
-                body, digest = orjson.dumps(fields)[1:-1], content_digest(spec.kind, fields)
+            body, digest = plain or (orjson.dumps(fields)[1:-1], content_digest(spec.record_type, fields))
+            if fixes and may_be_misread(body) and (better := fix_fields(item.fields)) is not item.fields:
+                item, fields = _with_fixed_text(spec, item, better)
+                body, digest = orjson.dumps(fields)[1:-1], content_digest(spec.record_type, fields)
             texts.append(line := lines.line(item, body))
         except (orjson.JSONEncodeError, UnicodeEncodeError) as error:
             ledger.drop(Drop(item.row, "not_json", str(error)))
             continue
         digests.append(digest)
         if spec.near:
-            compared.append(compared_text(spec.kind, fields))
-        if noted or item.changed:
-            _note(spec, item, fields, result, len(texts) - 1)
+            compared.append(compared_text(spec.record_type, fields))
+        if has_details or item.fixed:
+            _collect(spec, item, fields, result, len(texts) - 1)
         size -= len(line)
         if size <= 0:
             break
-    _count(unread, ledger)
+    _count(unreadable, ledger)
     ends = array("Q", accumulate(map(len, texts)))
     told = signatures(compared) if compared else b""
     return result._replace(lines=b"".join(texts), ends=ends, digests=b"".join(digests), signatures=told)
 
 
-def _mended(spec: Spec, record: Record, better: RecordValue) -> tuple[Record, RecordValue]:
-    """The record with its mended fields, and those with the system prompt; as it was where they would be no record any more."""
+def _with_fixed_text(spec: Spec, record: Record, better: RecordValue) -> tuple[Record, RecordValue]:
+    """The record with its repaired fields, and those with the system prompt; as it was where they would be no record any more."""
     fields = with_system_prompt(better, spec.system_prompt) if spec.system_prompt else better
-    if record_fault(spec.kind, fields):
+    if record_fault(spec.record_type, fields):
         return record, with_system_prompt(record.fields, spec.system_prompt) if spec.system_prompt else record.fields
-    return record._replace(fields=better, changed=(*record.changed, NOTE)), fields
+    return record._replace(fields=better, fixed=(*record.fixed, FIXED)), fields
 
 
-def _count(unread: list[Drop], ledger: Ledger) -> None:
-    for drop in unread:
+def _count(unreadable: list[Drop], ledger: Ledger) -> None:
+    for drop in unreadable:
         ledger.drop(drop)
-    unread.clear()
+    unreadable.clear()
 
 
-def _note(spec: Spec, record: Record, fields: RecordValue, found: Converted, number: int) -> None:
+def _collect(spec: Spec, record: Record, fields: RecordValue, found: Converted, number: int) -> None:
     """What the commit needs to know of a record beside its line."""
-    if record.changed:
-        found.changed[number] = record.changed
+    if record.fixed:
+        found.fixed[number] = record.fixed
     if spec.group_by:
         found.keys.append(group_keys(fields, record.meta, spec.group_by))
     if spec.stratify_by:
@@ -219,5 +224,5 @@ def _note(spec: Spec, record: Record, fields: RecordValue, found: Converted, num
         found.strata.append(str(value))
     if spec.group_by or spec.stratify_by:
         found.named.update(record.meta)
-    if spec.kind == "classification":
+    if spec.record_type == "classification":
         found.labels.add(fields["label"])

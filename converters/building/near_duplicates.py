@@ -25,9 +25,9 @@ _REACH = 16  # rows of one band value are compared with the first of them and wi
 _NOTHING = 0xFFFFFFFF  # the signature of a text that is too short to have a shingle
 
 
-def compared_text(kind: RecordType, fields: RecordValue) -> str:
+def compared_text(record_type: RecordType, fields: RecordValue) -> str:
     """The text by which a record is compared: a chat's without its system message, a classification's without its label."""
-    if kind == "chat":
+    if record_type == "chat":
         return "\n".join(message["content"] for message in fields["messages"] if message["role"] != "system")
     return fields["text"]
 

@@ -102,7 +102,7 @@ def check_budget(ledger: Ledger, allowed: float) -> None:
     ]
     more = f" (the first {len(problems)} are listed)" if ledger.unusable > len(problems) else ""
     summary = f"{ledger.unusable} of {ledger.rows_in} rows cannot be used{more}"
-    hint = "mend the rows, or allow a share of them to be dropped: max_dropped under data (or --max-dropped)"
+    hint = "fix the rows, or raise data.max_dropped (--max-dropped)"
     raise (GateError if allowed else UserError)(*problems, Problem(Location(""), summary, hint, "max-dropped"))
 
 
@@ -207,7 +207,7 @@ def _label_order(data: Data, found: set[str]) -> list[str]:
     if data.labels is None:
         return sorted(found)
     if extra := sorted(found - set(data.labels)):
-        raise UserError(f"labels that data.labels does not list: {', '.join(extra)}", hint="add them, or mend the rows")
+        raise UserError(f"labels that data.labels does not list: {', '.join(extra)}", hint="add them, or fix the rows")
     return list(data.labels)
 
 

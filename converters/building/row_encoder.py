@@ -23,9 +23,9 @@ def with_system_prompt(fields: RecordValue, prompt: str) -> RecordValue:
     return {**fields, "messages": [{"role": "system", "content": prompt}, *messages]}
 
 
-def content_digest(kind: RecordType, fields: RecordValue) -> bytes:
+def content_digest(record_type: RecordType, fields: RecordValue) -> bytes:
     """16 bytes that are equal for rows of equal content. A chat's system message is left out: many rows share one."""
-    if kind == "chat":
+    if record_type == "chat":
         content: Any = [{"role": m["role"], "content": m["content"]} for m in fields["messages"] if m["role"] != "system"]
     else:
         content = (fields["text"], fields.get("label"))

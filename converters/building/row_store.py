@@ -35,7 +35,7 @@ class RowStore:
         self.owners = array("I")
         self.strata = array("I")
         self.names: dict[str, int] = {}
-        self.mended: dict[tuple[str, ...], int] = {(): 0}
+        self.fixes: dict[tuple[str, ...], int] = {(): 0}
         self.changes = array("H")
 
     def add(self, found: Converted, source: int) -> None:
@@ -47,13 +47,13 @@ class RowStore:
             write_but(self.signatures, found.signatures, range(SIGNATURE, len(found.signatures) + 1, SIGNATURE), repeated)
         self.ledger.add(found.ledger)
         self.ledger.kept += rows - len(repeated)
-        self.ledger.drop_wanted("duplicate", len(repeated))
+        self.ledger.drop_filtered("duplicate", len(repeated))
         self.rows_read[source] += found.ledger.read
         self.rows_kept[source] += rows - len(repeated)
         self.labels |= found.labels
         self.named.setdefault(source, set()).update(found.named)
         skipped = set(repeated)
-        self.ledger.changed.update(name for number, names in found.changed.items() if number not in skipped for name in names)
+        self.ledger.fixed.update(name for number, names in found.fixed.items() if number not in skipped for name in names)
         if self.divided:
             self._place(found, [number for number in range(rows) if number not in skipped], source)
 
@@ -66,7 +66,7 @@ class RowStore:
         first = len(self.sources)
         self.sources.extend([source] * len(numbers))
         if self.signatures:
-            self.changes.extend(self.mended.setdefault(found.changed.get(number, ()), len(self.mended)) for number in numbers)
+            self.changes.extend(self.fixes.setdefault(found.fixed.get(number, ()), len(self.fixes)) for number in numbers)
         if self.data.split.stratify_by:
             self.strata.extend(self.names.setdefault(found.strata[number], len(self.names)) for number in numbers)
         if self.data.split.group_by:
@@ -93,13 +93,13 @@ class RowStore:
     def drop(self, gone: Sequence[int]) -> None:
         """Take away the rows whose flag in `gone` is set (near-duplicates of earlier rows); their lines are the caller's to remove."""
         stays = [not flag for flag in gone]
-        names = list(self.mended)
+        names = list(self.fixes)
         for row in (row for row, flag in enumerate(gone) if flag):
             self.rows_kept[self.sources[row]] -= 1
-            self.ledger.changed.subtract(names[self.changes[row]])
-        self.ledger.changed = +self.ledger.changed
+            self.ledger.fixed.subtract(names[self.changes[row]])
+        self.ledger.fixed = +self.ledger.fixed
         self.ledger.kept = sum(stays)
-        self.ledger.drop_wanted("near_duplicate", len(stays) - sum(stays))
+        self.ledger.drop_filtered("near_duplicate", len(stays) - sum(stays))
         numbers = list(accumulate(stays, initial=0))
         keys = [(key, numbers[row]) for key, row in enumerate(self.owners) if stays[row]]
         self.keys = bytearray().join(key_at(self.keys, key) for key, _ in keys)

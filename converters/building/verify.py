@@ -12,7 +12,7 @@ from ...schemas.base.hashing import file_sha256
 def own_files(folder: Path, possible: Iterable[str]) -> set[str]:
     """The files of the folder that recipekit wrote: its manifest, and those of the `possible` names for which the manifest accounts.
 
-    All of these where the manifest cannot be read: it is damaged, and writing anew mends that. None where it is somebody else's.
+    All of these where the manifest cannot be read: it is damaged, and writing it again repairs that. None where it is somebody else's.
     """
     try:
         manifest = orjson.loads((folder / MANIFEST).read_bytes())

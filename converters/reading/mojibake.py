@@ -1,6 +1,6 @@
 """UTF-8 that somebody read as Windows-1252 or MacRoman and saved again: `Itâ€™s fine`, `‚úÖ done`. Mended where nothing is lost by it.
 
-ftfy tells what is wrong. Its answer counts only when it goes all the way back: the mended text, put through the same mistake, must give
+ftfy tells what is wrong. Its answer counts only when it goes all the way back: the repaired text, put through the same mistake, must give
 the text that stood there, character by character. What is mixed (a correct emoji in a broken line) therefore stays as it is.
 """
 
@@ -10,7 +10,7 @@ from typing import Any
 from ...schemas.base.errors import UserError
 from .records import RecordValue
 
-NOTE = "mended_mojibake"
+FIXED = "fixed_mojibake"
 _MISREAD_AS = ("latin-1", "sloppy-windows-1252", "macroman")
 
 
@@ -35,10 +35,10 @@ def may_be_misread(text: bytes) -> bool:
     return not text.isascii() and (b"\xc3" in text or b"\xc2" in text or b"\xc5" in text or (b"\x9a" in text and b"\xe2\x88\x9a" in text))
 
 
-def mended(fields: RecordValue) -> RecordValue:
-    """The record's fields with its texts mended; the same object when there was nothing to mend."""
+def fix_fields(fields: RecordValue) -> RecordValue:
+    """The record's fields with its texts repaired; the same object when there was nothing to repair."""
     if "messages" not in fields:
-        text = mend(fields["text"]) if isinstance(fields.get("text"), str) else None
+        text = fix_text(fields["text"]) if isinstance(fields.get("text"), str) else None
         return fields if text is None or text == fields["text"] else {**fields, "text": text}
     old = fields["messages"]
     new = [_message(message) for message in old] if isinstance(old, list) else []
@@ -47,26 +47,26 @@ def mended(fields: RecordValue) -> RecordValue:
 
 def _message(message: Any) -> Any:
     content = message.get("content") if isinstance(message, dict) else None
-    if not isinstance(content, str) or (text := mend(content)) == content:
+    if not isinstance(content, str) or (text := fix_text(content)) == content:
         return message
     return {**message, "content": text}
 
 
-def mend(text: str) -> str:
-    """The text, mended as a whole or else line by line, where it can be without a doubt."""
+def fix_text(text: str) -> str:
+    """The text, repaired as a whole or else line by line, where it can be without a doubt."""
     if text.isascii() or not _SUSPICIOUS.search(text):
         return text
-    whole = _mended(text)
+    whole = _fix_part(text)
     if whole != text or "\n" not in text:
         return whole
-    return "\n".join(line if line.isascii() else _mended(line) for line in text.split("\n"))
+    return "\n".join(line if line.isascii() else _fix_part(line) for line in text.split("\n"))
 
 
-def _mended(text: str) -> str:
+def _fix_part(text: str) -> str:
     try:
         import ftfy
     except ImportError:
-        raise UserError("mending mojibake needs the package ftfy", hint="pip install 'recipekit[data]', or mend_mojibake: false") from None
+        raise UserError("mending mojibake needs the package ftfy", hint="pip install 'recipekit[data]', or fix_mojibake: false") from None
     fixed, steps = ftfy.fix_encoding_and_explain(text)
     misread = [step.parameter for step in steps or () if step.action == "encode"]
     decoded = [step for step in steps or () if step == ("decode", "utf-8")]
@@ -76,7 +76,7 @@ def _mended(text: str) -> str:
 
 
 def _again(fixed: str, misread: list[str]) -> str:
-    """The fixed text after the same mistakes, the last of which is mended first."""
+    """The fixed text after the same mistakes, the last of which is repaired first."""
     try:
         for codec in reversed(misread):
             fixed = fixed.encode("utf-8").decode(codec)

@@ -23,25 +23,25 @@ class Row(NamedTuple):
 class Record(NamedTuple):
     """What a converter makes of a row: the fields of the record type (`messages`; `text`; `text` and `label`).
 
-    `meta` is what evaluation or splitting needs later. `changed` names what was mended on the way; it is counted.
+    `meta` is what evaluation or splitting needs later. `fixed` names what was repaired on the way; it is counted.
     """
 
     row: Row
     fields: RecordValue
     meta: RecordValue = {}  # noqa: RUF012 - never changed
-    changed: tuple[str, ...] = ()
+    fixed: tuple[str, ...] = ()
 
 
 class Drop(NamedTuple):
     """A row that does not become a record, and why. Every one is counted by `reason` and listed.
 
-    `wanted` is true when an option of the recipe asked for it; else the row is unusable and counts against `max_dropped`.
+    `filtered` is true when an option of the recipe asked for it; else the row is unusable and counts against `max_dropped`.
     """
 
     row: Row
     reason: str
     detail: str = ""
-    wanted: bool = False
+    filtered: bool = False
 
     def __str__(self) -> str:
         return f"{self.row}: {self.reason}" + (f": {self.detail}" if self.detail else "")

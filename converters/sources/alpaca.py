@@ -22,7 +22,7 @@ WITHOUT_INPUT = "{instruction}"
 
 def convert(
     rows: Iterable[Row],
-    kind: str = "chat",
+    record_type: str = "chat",
     *,
     instruction_key: str = "instruction",
     input_key: str = "input",

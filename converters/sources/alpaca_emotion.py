@@ -46,17 +46,17 @@ class _Example(NamedTuple):
 
 def convert(
     rows: Iterable[Row],
-    kind: str = "chat",
+    record_type: str = "chat",
     *,
     remove_labels: bool = True,
     drop_run_on: bool = False,
     keep_meta: Iterable[str] = (),
 ) -> Iterator[Record | Drop]:
     """One chat of two messages an example; a row of seeds holds several."""
-    wanted = tuple(keep_meta)
+    kept = tuple(keep_meta)
     for row in rows:
         found = False
-        more = {key: row.value[key] for key in wanted if key in row.value} if isinstance(row.value, dict) else {}
+        more = {key: row.value[key] for key in kept if key in row.value} if isinstance(row.value, dict) else {}
         for example in _examples(row.value):
             found = True
             made = _chat(row, example, remove_labels, drop_run_on)
@@ -94,28 +94,28 @@ def _chat(row: Row, example: _Example, remove_labels: bool, drop_run_on: bool) -
         return Drop(row, "no_instruction", "the instruction is missing or blank")
     if not isinstance(output, str):
         return Drop(row, "no_output", f"no output for {instruction[:40]!r}")
-    answer, changed = output.strip(), ()
+    answer, fixed = output.strip(), ()
     if remove_labels:
-        answer, changed, named = without_labels(output)
+        answer, fixed, named = without_labels(output)
         emotion = emotion or named
         if answer and _ECHO.match(answer):
-            return Drop(row, "prompt_echo", f"the output repeats the prompt: {answer[:40]!r}", wanted=True)
+            return Drop(row, "prompt_echo", f"the output repeats the prompt: {answer[:40]!r}", filtered=True)
     if not answer:
-        return Drop(row, "empty_output", f"for {instruction[:40]!r}", wanted=True)
+        return Drop(row, "empty_output", f"for {instruction[:40]!r}", filtered=True)
     if drop_run_on and (more := _RUN_ON.search(answer)):
-        return Drop(row, "run_on", f"the output goes on with another example: {more.group()[:40]!r}", wanted=True)
+        return Drop(row, "run_on", f"the output goes on with another example: {more.group()[:40]!r}", filtered=True)
     given = example.input.strip() if isinstance(example.input, str) else ""
     question = f"{instruction.strip()}\n\n{given}" if given and given.lower().strip("[]") not in _NO_INPUT else instruction.strip()
     meta = {"emotion": emotion, "instruction": instruction.strip(), "instruction_source": example.source}
     messages = [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]
-    return Record(row, {"messages": messages}, {key: item for key, item in meta.items() if item is not None}, changed)
+    return Record(row, {"messages": messages}, {key: item for key, item in meta.items() if item is not None}, fixed)
 
 
 def without_labels(output: str) -> tuple[str, tuple[str, ...], str | None]:
     """The answer without the prompt's labels before it, what was removed, and the emotion that a label named."""
     label = _REWRITTEN.match(output)
     answer = output[label.end() :].strip() if label else output.strip()
-    changed = ["rewritten_label_removed"] if label else []
+    fixed = ["rewritten_label_removed"] if label else []
     emotion = label[1] if label else None
     before = answer
     if named := _EMOTION.match(answer):
@@ -125,5 +125,5 @@ def without_labels(output: str) -> tuple[str, tuple[str, ...], str | None]:
         answer = answer[later.end() :]
     answer = _EXPLANATION.sub("", answer).strip()
     if answer != before:
-        changed.append("prompt_label_removed")
-    return answer, tuple(changed), emotion.lower() if emotion else None
+        fixed.append("prompt_label_removed")
+    return answer, tuple(fixed), emotion.lower() if emotion else None

@@ -36,7 +36,7 @@ def INPUT(head: bytes) -> Reads:
 
 def convert(
     rows: Iterable[Row],
-    kind: str = "text",
+    record_type: str = "text",
     *,
     min_words: int = 11,
     chunk_words: int = 300,
@@ -45,13 +45,13 @@ def convert(
     keep_meta: Iterable[str] = (),
 ) -> Iterator[Record | Drop]:
     """One record a line, story or labelled text; several for a whole file."""
-    wanted = tuple(keep_meta)
+    kept = tuple(keep_meta)
     for row in rows:
         value = row.value
         if isinstance(value, str):
             yield _line(row, value, {}, min_words)
         elif isinstance(value, dict) and "augmented_text" in value:
-            yield from _stories(row, chunk_words, wanted)
+            yield from _stories(row, chunk_words, kept)
         elif isinstance(value, dict) and "label_0" in value:
             yield _labelled(row, min_words, emotional_only, min_score)
         else:
@@ -66,19 +66,19 @@ def clean_line(text: str) -> str:
 def _line(row: Row, text: str, meta: dict[str, Any], min_words: int) -> Record | Drop:
     cleaned = clean_line(text)
     if not cleaned:
-        return Drop(row, "blank", wanted=True)
+        return Drop(row, "blank", filtered=True)
     if (count := len(cleaned.split())) < min_words:
-        return Drop(row, "too_short", f"{count} words, at least {min_words} wanted", wanted=True)
+        return Drop(row, "too_short", f"{count} words, at least {min_words} wanted", filtered=True)
     return Record(row, {"text": cleaned}, meta, ("line_cleaned",) if cleaned != text else ())
 
 
-def _stories(row: Row, chunk_words: int, wanted: tuple[str, ...]) -> Iterator[Record | Drop]:
+def _stories(row: Row, chunk_words: int, kept: tuple[str, ...]) -> Iterator[Record | Drop]:
     value = row.value
     story, text, emotion = value["augmented_text"], value.get("text"), value.get("emotion")
     if not isinstance(story, str) or not story.strip():
         yield Drop(row, "no_text", "augmented_text is missing or blank")
         return
-    meta: dict[str, Any] = {"source": value.get("source"), **{key: value[key] for key in wanted if key in value}}
+    meta: dict[str, Any] = {"source": value.get("source"), **{key: value[key] for key in kept if key in value}}
     if text is None:
         for number, chunk in enumerate(chunks(story, chunk_words), 1):
             yield Record(row, {"text": chunk}, {**meta, "chunk": number}, ("chunked",))
@@ -114,9 +114,9 @@ def _labelled(row: Row, min_words: int, emotional_only: bool, min_score: float) 
     if not isinstance(text, str):
         return Drop(row, "no_text", "text is missing")
     if emotional_only and top == "neutral":
-        return Drop(row, "neutral", wanted=True)
+        return Drop(row, "neutral", filtered=True)
     if emotional_only and not scores[top] > min_score:
-        return Drop(row, "low_score", f"{top} {scores[top]:.3f}, more than {min_score} wanted", wanted=True)
+        return Drop(row, "low_score", f"{top} {scores[top]:.3f}, more than {min_score} wanted", filtered=True)
     emotion = [label for label in sorted(scores, key=lambda label: -scores[label]) if scores[label] > min_score]
     meta = {"source": value.get("source"), "emotion": emotion, "score": scores[top], "source_text": text}
     return _line(row, text, meta, min_words)

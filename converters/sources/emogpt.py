@@ -27,7 +27,7 @@ _KEPT = ("tree_id", "source", "original_tokens", "augmented_tokens")
 
 def convert(
     rows: Iterable[Row],
-    kind: str = "chat",
+    record_type: str = "chat",
     *,
     require_augmented: bool = True,
     min_reduction_pct: float | None = None,
@@ -47,12 +47,12 @@ def convert(
         metadata = value.get("metadata")
         meta: dict[str, Any] = {key: metadata[key] for key in kept if key in metadata} if isinstance(metadata, dict) else {}
         if require_augmented and not (isinstance(metadata, dict) and metadata.get("augmented") is True):
-            yield Drop(row, "not_augmented", "metadata.augmented is not true", wanted=True)
+            yield Drop(row, "not_augmented", "metadata.augmented is not true", filtered=True)
             continue
         messages = [_message(message) for message in value["messages"]]
         last = messages[-1].get("content") or ""
         if reason := _filtered(last, meta, min_reduction_pct, require_emoji, max_emoji, require_terminal, reject_identity):
-            yield Drop(row, *reason, wanted=True)
+            yield Drop(row, *reason, filtered=True)
             continue
         yield Record(row, {"messages": [*({**m, "train": False} for m in messages[:-1]), {**messages[-1], "train": True}]}, meta)
 

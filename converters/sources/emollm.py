@@ -38,7 +38,7 @@ REFUSAL = re.compile(
 
 def convert(
     rows: Iterable[Row],
-    kind: str = "chat",
+    record_type: str = "chat",
     *,
     system_prompt: str | None = None,
     replace_system: bool = False,
@@ -59,24 +59,24 @@ def convert(
             yield Drop(row, *found)
             continue
         if drop_wrong_histories and found.form == "swift" and first_turns.repeated(found):
-            yield Drop(row, "wrong_history", "the row repeats an earlier question and answer after a later turn", wanted=True)
+            yield Drop(row, "wrong_history", "the row repeats an earlier question and answer after a later turn", filtered=True)
             continue
-        messages, changed = _with_system(found, system_prompt, replace_system)
-        if fault := _content_fault(messages, kind):
+        messages, fixed = _with_system(found, system_prompt, replace_system)
+        if fault := _content_fault(messages, record_type):
             yield Drop(row, *fault)
             continue
         if unwanted := _unwanted(messages, drop_refusals, role_tags == "drop"):
-            yield Drop(row, *unwanted, wanted=True)
+            yield Drop(row, *unwanted, filtered=True)
             continue
         if trim and any(message["content"] != message["content"].strip() for message in messages):
             messages = [{**message, "content": message["content"].strip()} for message in messages]
-            changed.add("trimmed")
+            fixed.add("trimmed")
         if role_tags == "strip":
             messages, done = without_role_tags(messages)
-            changed |= done
+            fixed |= done
         meta = {"form": found.form, **{key: row.value[key] for key in kept if key in row.value}}
-        record = Record(row, {"messages": messages}, meta, tuple(sorted(changed)))
-        if kind == "text":
+        record = Record(row, {"messages": messages}, meta, tuple(sorted(fixed)))
+        if record_type == "text":
             yield from _texts(record, text_template)
         else:
             yield record._replace(fields={"messages": _flat(messages)}) if flatten else record
@@ -106,12 +106,12 @@ def _with_system(found: Conversation, prompt: str | None, replace: bool) -> tupl
     return chat_messages(found.pairs, prompt), {"system_replaced" if prompt else "system_removed"}
 
 
-def _content_fault(messages: list[dict[str, Any]], kind: str) -> tuple[str, str] | None:
+def _content_fault(messages: list[dict[str, Any]], record_type: str) -> tuple[str, str] | None:
     for index, message in enumerate(messages):
         role, content = message["role"], message["content"]
         if not isinstance(content, str):
             return "content_not_text", f"messages[{index}] ({role}) is {type(content).__name__}"
-        if not content.strip() and not (kind == "text" and role == "user"):
+        if not content.strip() and not (record_type == "text" and role == "user"):
             return "empty_content", f"messages[{index}] ({role}) is blank"
     return None
 
@@ -144,4 +144,4 @@ def _texts(record: Record, template: str) -> Iterator[Record | Drop]:
         question, answer = asked["content"], answered["content"]
         text = fill(template, input=question, output=answer) if question.strip() else answer
         meta = {**record.meta, "conversation": str(record.row), "turn": turn}
-        yield Record(record.row, {"text": text}, meta, record.changed if turn == 0 else ())
+        yield Record(record.row, {"text": text}, meta, record.fixed if turn == 0 else ())

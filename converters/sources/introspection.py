@@ -54,7 +54,7 @@ class Pair(NamedTuple):
 
 def convert(
     rows: Iterable[Row],
-    kind: str = "chat",
+    record_type: str = "chat",
     *,
     template: str = "v2",
     thresholds: Sequence[float | str] = ("1/3", "2/3"),
@@ -74,7 +74,11 @@ def convert(
     for group in pairs:
         drawn = _negatives(group, vocabulary, negatives, seed) if negatives and not all(pair.dropped for pair in group) else []
         for pair in [*group, *drawn]:
-            yield Drop(pair.question.row, *pair.dropped, wanted=True) if pair.dropped else _record(pair, kind, asked, limits, word_forms)
+            yield (
+                Drop(pair.question.row, *pair.dropped, filtered=True)
+                if pair.dropped
+                else _record(pair, record_type, asked, limits, word_forms)
+            )
 
 
 def label(count: int, total: int, limits: tuple[Fraction, Fraction]) -> str:
@@ -133,16 +137,16 @@ def _negatives(group: Sequence[Pair], vocabulary: Sequence[str], wanted: int, se
     yield from (Pair(question, word, 0) for word in unsaid[:wanted])
 
 
-def _record(pair: Pair, kind: str, template: str, limits: tuple[Fraction, Fraction], word_forms: str) -> Record:
+def _record(pair: Pair, record_type: str, template: str, limits: tuple[Fraction, Fraction], word_forms: str) -> Record:
     question, total = pair.question, pair.question.total
     prompt = fill(template, text=question.text, word=pair.word)
     answer = label(pair.said_by, total, limits)
     fields: dict[str, Any] = {"text": prompt, "label": answer}
-    if kind == "chat":
+    if record_type == "chat":
         fields = {"messages": [{"role": "user", "content": prompt}, {"role": "assistant", "content": answer}]}
     meta: dict[str, Any] = {"question_id": question.identity, "text": question.text, "word": pair.word, "count": pair.said_by}
     meta |= {"total_runs": total, "fraction": pair.said_by / total}
     if pair.others:
         meta["other_forms"] = list(pair.others)
-    noted = ("word_forms_merged" if word_forms == "merge" else "word_form_twin_kept",) if pair.others else ()
-    return Record(question.row, fields, meta, noted)
+    fixed = ("word_forms_merged" if word_forms == "merge" else "word_form_twin_kept",) if pair.others else ()
+    return Record(question.row, fields, meta, fixed)

@@ -39,7 +39,7 @@ def INPUT(head: bytes) -> Reads | Reader:
 
 def convert(
     rows: Iterable[Row],
-    kind: str = "classification",
+    record_type: str = "classification",
     *,
     max_posts: int | None = None,
     dimension: Literal["EI", "NS", "FT", "JP"] | None = None,
@@ -49,14 +49,14 @@ def convert(
 ) -> Iterator[Record | Drop]:
     """One record a row. The label is the type, or its letter in `dimension` (E or I, N or S, F or T, J or P)."""
     for row in rows:
-        label, text, mended = _columns(row.value)
+        label, text, repaired = _columns(row.value)
         if not isinstance(label, str) or not _TYPE.fullmatch(label := label.strip().upper()):
             yield Drop(row, "no_type", f"the type is {label!r:.40}")
             continue
         if not isinstance(text, str):
             yield Drop(row, "no_posts", f"the posts are {type(text).__name__}")
             continue
-        posts, changed = split_posts(text)
+        posts, fixed = split_posts(text)
         if not posts:
             yield Drop(row, "no_posts", "every post is blank")
             continue
@@ -64,18 +64,18 @@ def convert(
         meta = {"type": label, "author": _digest(text), "posts": [_digest(post) for post in posts if len(post) > _TELLING]}
         shown = [_TYPE_WORD.sub(lambda _: mask_word, post) for post in posts] if mask else posts
         if shown != posts:
-            changed.append("type_masked")
+            fixed.append("type_masked")
         lines = [f"{number}. {post}" for number, post in enumerate(shown, 1)] if numbered else shown
         wanted = label[_POSITION[dimension]] if dimension else label
-        yield Record(row, {"text": "\n".join(lines), "label": wanted}, meta, (*mended, *changed))
+        yield Record(row, {"text": "\n".join(lines), "label": wanted}, meta, (*repaired, *fixed))
 
 
 def split_posts(text: str) -> tuple[list[str], list[str]]:
-    """A row's posts, without the apostrophes around the row and without blank ones; and what was mended.
+    """A row's posts, without the apostrophes around the row and without blank ones; and what was repaired.
 
     The raw form parts posts with |||. In the numbered form, cut to the first posts, only the opening apostrophe may be left.
     """
-    changed = []
+    fixed = []
     posts = _numbered(text)
     if posts:
         quoted = posts[0].startswith("'")
@@ -87,11 +87,11 @@ def split_posts(text: str) -> tuple[list[str], list[str]]:
         quoted = len(text) > 1 and text[0] == text[-1] == "'"
         posts = (text[1:-1] if quoted else text).split("|||")
     if quoted:
-        changed.append("apostrophes_removed")
+        fixed.append("apostrophes_removed")
     found = [post for part in posts if (post := part.strip())]
     if 0 < len(found) < len(posts):
-        changed.append("blank_posts_removed")
-    return found, changed
+        fixed.append("blank_posts_removed")
+    return found, fixed
 
 
 def _numbered(text: str) -> list[str]:

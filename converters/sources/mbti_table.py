@@ -20,11 +20,11 @@ _LONGEST = 1 << 20
 
 
 class TableRow(NamedTuple):
-    """A row's columns, and what had to be mended to read them."""
+    """A row's columns, and what had to be repaired to read them."""
 
     type: str
     posts: str
-    changed: tuple[str, ...] = ()
+    fixed: tuple[str, ...] = ()
 
 
 def read_posts(stream: BinaryIO, name: str) -> Iterator[Row | Drop]:
@@ -91,14 +91,14 @@ class _Held:
 
     def result(self) -> Row | Drop:
         field = "\n".join(self.lines).strip()
-        changed: tuple[str, ...] = ()
+        fixed: tuple[str, ...] = ()
         if self.quoted:
             inner = field[1:]
             if field.count('"') % 2:
                 if not inner.endswith("”"):
                     return Drop(self.row, "unterminated_field", "the quote that opens on this line is never closed")
                 inner = inner[:-1]
-                changed = ("closing_quote_mended",)
+                fixed = ("closing_quote_added",)
             elif inner.endswith('"'):
                 inner = inner[:-1]
             else:
@@ -108,4 +108,4 @@ class _Held:
             field = inner.replace('""', '"')
         elif "," in field:
             return Drop(self.row, "ragged_row", "the posts hold a comma but are not quoted")
-        return self.row._replace(value=TableRow(self.label, field, changed))
+        return self.row._replace(value=TableRow(self.label, field, fixed))

@@ -24,7 +24,7 @@ _PLAIN_ONLY, _DICT = {_PLAIN}, {dict}
 
 def convert(
     rows: Iterable[Row],
-    kind: str = "chat",
+    record_type: str = "chat",
     *,
     messages_key: str = "messages",
     role_key: str = "role",

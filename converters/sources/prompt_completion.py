@@ -20,7 +20,7 @@ STATELESS = True
 
 def convert(
     rows: Iterable[Row],
-    kind: str = "chat",
+    record_type: str = "chat",
     *,
     prompt_key: str = "prompt",
     completion_key: str = "completion",
@@ -35,7 +35,7 @@ def convert(
             continue
         prompt, completion = row.value[prompt_key], row.value[completion_key]
         meta = {key: row.value[key] for key in kept if key in row.value}
-        if kind == "chat":
+        if record_type == "chat":
             yield Record(row, {"messages": _messages(prompt, completion)}, meta)
         elif isinstance(prompt, str) and isinstance(completion, str):
             yield Record(row, {"text": fill(text_template, prompt=prompt, completion=completion)}, meta)

@@ -42,7 +42,7 @@ class Converter(Protocol):
     INPUT: Reads | Picks
     STATELESS: bool | Callable[[dict[str, Any]], bool]
 
-    def convert(self, rows: Iterable[Row], kind: RecordType, **options: Any) -> Iterator[Record | Drop]:
+    def convert(self, rows: Iterable[Row], record_type: RecordType, **options: Any) -> Iterator[Record | Drop]:
         """Records and drops for the rows. Every row is accounted for: it gives at least one of them."""
         ...
 
@@ -73,6 +73,6 @@ def option_problems(name: str, options: dict[str, Any]) -> list[str]:
     return [f"{p.what}" + (f" ({p.hint})" if p.hint else "") for p in problems]
 
 
-def is_valid_record(kind: RecordType, record: dict[str, Any]) -> bool:
+def is_valid_record(record_type: RecordType, record: dict[str, Any]) -> bool:
     """Whether the record matches its JSON Schema."""
-    return validator(kind).is_valid(record)
+    return validator(record_type).is_valid(record)

@@ -21,7 +21,7 @@ def without_role_tags(messages: list[dict[str, Any]]) -> tuple[list[dict[str, An
 
     Messages of one speaker that come to stand side by side are joined by a blank line.
     """
-    mended: list[dict[str, Any]] = []
+    parts: list[dict[str, Any]] = []
     done: set[str] = set()
     for message in messages:
         if message["role"] == "system" or not has_role_tag(message["content"]):
@@ -30,11 +30,11 @@ def without_role_tags(messages: list[dict[str, Any]]) -> tuple[list[dict[str, An
             pieces = _cut(message)
             done.add("role_tag_removed" if {piece["role"] for piece in pieces} <= {message["role"]} else "role_tag_split")
         for piece in pieces:
-            if done and mended and mended[-1]["role"] == piece["role"]:
-                mended[-1] = {**piece, "content": f"{mended[-1]['content'].rstrip()}\n\n{piece['content'].lstrip()}"}
+            if done and parts and parts[-1]["role"] == piece["role"]:
+                parts[-1] = {**piece, "content": f"{parts[-1]['content'].rstrip()}\n\n{piece['content'].lstrip()}"}
             else:
-                mended.append(piece)
-    return mended, done
+                parts.append(piece)
+    return parts, done
 
 
 def _cut(message: dict[str, Any]) -> list[dict[str, Any]]:

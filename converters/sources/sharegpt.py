@@ -1,6 +1,6 @@
 """ShareGPT conversations: turns said by `human` and `gpt`.
 
-    {"system": "Be kind.", "conversations": [{"from": "human", "value": "I failed my exam."},
+    {"system": "Be record_type.", "conversations": [{"from": "human", "value": "I failed my exam."},
                                              {"from": "gpt", "value": "That hurts. What happened?"}]}
 
 `train` and `weight` on a turn mean what they mean for the messages converter; other keys of a turn are refused.
@@ -25,7 +25,7 @@ ROLES = {
 
 def convert(
     rows: Iterable[Row],
-    kind: str = "chat",
+    record_type: str = "chat",
     *,
     conversations_key: str = "conversations",
     from_key: str = "from",
@@ -35,9 +35,8 @@ def convert(
     last_only: bool = False,
 ) -> Iterator[Record | Drop]:
     """One chat record a row."""
-    found = messages.convert(
-        rows, kind, messages_key=conversations_key, role_key=from_key, content_key=value_key, keep_meta=keep_meta, last_only=last_only
-    )
+    keys = {"messages_key": conversations_key, "role_key": from_key, "content_key": value_key}
+    found = messages.convert(rows, record_type, **keys, keep_meta=keep_meta, last_only=last_only)
     for item in found:
         if isinstance(item, Drop):
             yield item

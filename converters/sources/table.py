@@ -25,7 +25,7 @@ _PLACE = re.compile(r"\{([^{}]+)\}")
 
 def convert(
     rows: Iterable[Row],
-    kind: str = "classification",
+    record_type: str = "classification",
     *,
     text_key: str = "text",
     text_template: str | None = None,
@@ -39,8 +39,8 @@ def convert(
 ) -> Iterator[Record | Drop]:
     """One record a row."""
     kept = tuple(keep_meta)
-    given_key, template = (user_key, user_template) if kind == "chat" else (text_key, text_template)
-    other = {"chat": [assistant_key, *([system_key] if system_key else [])], "classification": [label_key], "text": []}[kind]
+    given_key, template = (user_key, user_template) if record_type == "chat" else (text_key, text_template)
+    other = {"chat": [assistant_key, *([system_key] if system_key else [])], "classification": [label_key], "text": []}[record_type]
     needed = [*(_PLACE.findall(template) if template else [given_key]), *other]
     names = {str(key): name for key, name in (label_names or {}).items()}
     for row in rows:
@@ -50,9 +50,9 @@ def convert(
         value = row.value
         given = _filled(template, value) if template else value[given_key]
         fields: RecordValue = {"text": given}
-        if kind == "chat":
+        if record_type == "chat":
             fields = {"messages": chat_messages([(given, value[assistant_key])], value[system_key] if system_key else None)}
-        elif kind == "classification":
+        elif record_type == "classification":
             label = label_text(value[label_key])
             if names and str(label) not in names:
                 yield Drop(row, "label_not_named", f"label_names has no {label!r:.40}")

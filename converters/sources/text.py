@@ -21,7 +21,7 @@ STATELESS = False  # a record has many lines
 
 
 def convert(
-    rows: Iterable[Row], kind: str = "text", *, sample_by: Literal["document", "paragraph", "line"] = "document"
+    rows: Iterable[Row], record_type: str = "text", *, sample_by: Literal["document", "paragraph", "line"] = "document"
 ) -> Iterator[Record | Drop]:
     """One record a file, paragraph or line that is not blank."""
     held: list[str] = []

@@ -38,7 +38,7 @@ def _make(
     account.ended(endpoint, fault or outcome, filtered=fault is not None)
     ended = fault or outcome
     if isinstance(ended, Rejected):
-        account.ledger.drop(Drop(request.row, ended.reason, ended.detail, wanted=fault is not None))
+        account.ledger.drop(Drop(request.row, ended.reason, ended.detail, filtered=fault is not None))
         dropped.write(_drop_line(request.row, ended, endpoint.name, asked.key, reply))
         return
     assert isinstance(outcome, Rows)

@@ -36,23 +36,23 @@ class Job(NamedTuple):
 
     def items(self) -> Iterator[Request | Passthrough | Drop]:
         """What is asked, given and dropped, in the order of the input; the same at every call."""
-        unread: list[Drop] = []
-        rows = self._rows(unread)
+        unreadable: list[Drop] = []
+        rows = self._rows(unreadable)
         yield from self.task.requests(rows, self.prompt, self.generate.seed, **self.generate.options)
-        yield from unread
+        yield from unreadable
 
     def requests(self) -> Iterator[Request]:
         """Only what is asked."""
         return (item for item in self.items() if isinstance(item, Request))
 
-    def _rows(self, unread: list[Drop]) -> Iterator[Row]:
+    def _rows(self, unreadable: list[Drop]) -> Iterator[Row]:
         if self.generate.input is None:
             return
         files = source_files(self.generate.input)
         found = (row for file in files for row in read_file(file, "values")[1])
         for row in islice(found, self.generate.limit):
             if isinstance(row, Drop):
-                unread.append(row)
+                unreadable.append(row)
             else:
                 yield row
 

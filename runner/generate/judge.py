@@ -68,7 +68,7 @@ class Judging(NamedTuple):
             file, line = candidate["place"]
             reason = "no_verdict" if facts["score"] is None else "judged_out"
             account.ledger.kept -= 1
-            account.ledger.drop(Drop(Row(None, file, line), reason, str(facts["verdict"])[:60], wanted=reason == "judged_out"))
+            account.ledger.drop(Drop(Row(None, file, line), reason, str(facts["verdict"])[:60], filtered=reason == "judged_out"))
             dropped.write(as_line({"file": file, "line": line, "reason": reason, "detail": facts["verdict"], "reply": candidate["text"]}))
         names = ("judged", "passed", "judged_out", "no_verdict", "prompt_tokens", "completion_tokens")
         return {"model": judges[0].name, **{name: counts[name] for name in names}}

@@ -64,7 +64,7 @@ def inspect(inputs: Inputs, options: Options, scratch: Path, tell: Callable[[int
     facts["repeats"] = {name: {"pairs": found.pairs, "rows": found.rows} for name, found in pairs.items()}
     facts |= reading.meta.as_json()
     if inputs.manifest:
-        facts["conversion"] = {key: inputs.manifest[key] for key in ("rows_in", "rows_kept", "dropped", "changed", "splits")}
+        facts["conversion"] = {key: inputs.manifest[key] for key in ("rows_in", "rows_kept", "dropped", "fixed", "splits")}
     return Inspection(facts, pairs, reading.chosen(), reading.first)
 
 

@@ -79,7 +79,7 @@ def differing(columns: list[dict[str, Any]]) -> dict[str, list[Any]]:
 
 def data_facts(manifest: dict[str, Any]) -> dict[str, Any]:
     """What a comparison says of a run's data: its rows, its sources' hashes, the hash of each split."""
-    facts = {key: manifest.get(key) for key in ("rows_in", "rows_kept", "dropped", "changed", "splits", "labels")}
+    facts = {key: manifest.get(key) for key in ("rows_in", "rows_kept", "dropped", "fixed", "splits", "labels")}
     sources = [file.get("sha256", "")[:12] for source in manifest.get("sources", []) for file in source.get("files", [])]
     files = {f"{name} sha256": found.get("sha256", "")[:12] for name, found in manifest.get("files", {}).items()}
     return {**facts, "sources' sha256": sources, **files}

@@ -16,8 +16,8 @@ def ledger_table(manifest: dict[str, Any], out: Path) -> None:
     for reason, count in manifest["dropped"].items():
         table.add_row(f"-{count:,}", f"dropped: {reason.replace('_', ' ')}")
     table.add_row(f"{manifest['rows_kept']:,}", "kept", end_section=True)
-    for reason, count in manifest["changed"].items():
-        table.add_row(f"{count:,}", f"noted: {reason.replace('_', ' ')}")
+    for reason, count in manifest["fixed"].items():
+        table.add_row(f"{count:,}", f"fixed: {reason.replace('_', ' ')}")
     if weighed := manifest.get("repeated"):
         table.add_row(f"{weighed:+,}", f"training rows {'repeated' if weighed > 0 else 'left out'} by the sources' weights")
     for split, count in manifest["splits"].items():

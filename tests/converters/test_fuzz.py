@@ -59,7 +59,7 @@ def check(spec, rows):
     parts = list(convert_stream(spec, rows, 2000))
     lines = b"".join(part.lines for part in parts).splitlines()
     records = [orjson.loads(line) for line in lines]
-    assert all(validator(spec.kind).is_valid(record) for record in records)
+    assert all(validator(spec.record_type).is_valid(record) for record in records)
     assert len({record["id"] for record in records}) == len(records)
     read, dropped = sum(part.ledger.read for part in parts), sum(part.ledger.dropped.total() for part in parts)
     assert len(records) == sum(len(part.ends) for part in parts)

@@ -32,7 +32,7 @@ from ..ranges import Between
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=42, help="Seed of the split.")
 @click.option("--dedup", type=click.Choice(["exact", "near", "none"]), default="exact", help="Which duplicates are removed.")
 @click.option("--max-dropped", type=Between(0, 1), default=0.0, help="The share of rows that may be unusable.")
-@click.option("--mend-mojibake/--no-mend-mojibake", default=True, show_default=True, help="Mend UTF-8 that was misread (â€™ for ’).")
+@click.option("--fix-mojibake/--no-fix-mojibake", default=True, show_default=True, help="Repair UTF-8 that was misread (â€™ for ’).")
 @click.option("--revision", help="The commit, tag or branch of an hf: data set.")
 @click.option("--subset", help="The subset of an hf: data set.")
 @click.option("--hub-split", default="train", show_default=True, help="The split of an hf: data set.")
@@ -78,7 +78,7 @@ def _given(options: dict[str, Any]) -> list[str]:
 def plain_data(
     name: str, paths: tuple[str, ...], kind: Any, options: tuple[str, ...], *, validation: float, test: float,
     group_by: tuple[str, ...], stratify_by: str | None, seed: int, dedup: Any, max_dropped: float,
-    mend_mojibake: bool, revision: str | None, subset: str | None, hub_split: str,
+    fix_mojibake: bool, revision: str | None, subset: str | None, hub_split: str,
 ) -> Data:  # fmt: skip
     """The `data` section that the options stand for."""
     if validation + test >= 1:
@@ -94,7 +94,7 @@ def plain_data(
         raise click.UsageError(f"--revision, --subset and --hub-split are for {SCHEME} data sets")
     sources = tuple(Source(path, name, values, revision=revision, subset=subset, hub_split=hub_split) for path in paths)
     split = Split(validation, test, seed, group_by, stratify_by)
-    return Data(kind, sources, split=split, dedup=dedup, max_dropped=max_dropped, mend_mojibake=mend_mojibake)
+    return Data(kind, sources, split=split, dedup=dedup, max_dropped=max_dropped, fix_mojibake=fix_mojibake)
 
 
 def _option(text: str) -> tuple[str, Any]:

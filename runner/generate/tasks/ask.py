@@ -34,7 +34,7 @@ def requests(
         if not isinstance(identity, str) or not identity.strip():
             yield Drop(row, "no_name", f"{id_key} is missing or blank")
         elif not isinstance(text, str) or not text.strip():
-            yield Drop(row, "empty_text", f"{identity}: {text_key} is missing or blank", wanted=True)
+            yield Drop(row, "empty_text", f"{identity}: {text_key} is missing or blank", filtered=True)
         elif identity in seen:
             yield Drop(row, "name_twice", identity)
         else:

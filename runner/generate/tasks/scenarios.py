@@ -46,7 +46,7 @@ def requests(
             number += 1
             place = Row(None, "scenarios", number)
             if (area, emotion) in seen:
-                yield Drop(place, "scenario_named_twice", f"{area} x {emotion}", wanted=True)
+                yield Drop(place, "scenario_named_twice", f"{area} x {emotion}", filtered=True)
                 continue
             seen.add((area, emotion))
             asked = messages(prompt, {"area": area, "emotion": emotion})

@@ -38,7 +38,7 @@ def requests(
             yield Drop(row, "name_left_open", f"{open_name.group()}: give it in options.names")
             continue
         if (question, answer) in seen:
-            yield Drop(row, "duplicate", question[:40], wanted=True)
+            yield Drop(row, "duplicate", question[:40], filtered=True)
             continue
         seen.add((question, answer))
         wordings = dict.fromkeys([question, *(fill(other, **names or {}) for other in others)])

@@ -150,7 +150,7 @@ class Joining(Losing):
     def convert(rows, kind):
         seen = list(rows)
         for row in seen[1:]:
-            yield Drop(row, "joined", wanted=True)
+            yield Drop(row, "joined", filtered=True)
         for part in range(3):
             yield Record(seen[0], {"text": f"{part} of {len(seen)}"})
 
@@ -173,7 +173,7 @@ def test_a_converter_that_loses_a_row_is_caught():
 @pytest.mark.usefixtures("converters")
 def test_what_was_mended_is_noted_by_record():
     found = convert_batch(Spec("text", "losing", {}), Batch("a", 1, rows=[Row(1, "a", 1), Row(1, "a", 4)]))
-    assert found.changed == {0: ("mended",), 1: ("mended",)}
+    assert found.fixed == {0: ("mended",), 1: ("mended",)}
 
 
 @pytest.mark.usefixtures("converters")

@@ -4,22 +4,22 @@ from recipekit.converters.building.row_counts import LISTED, Ledger
 from recipekit.converters.reading.records import Drop, Row
 
 
-def drop(line, reason="empty_content", wanted=False):
-    return Drop(Row({"large": "value"}, "a.jsonl", line), reason, "", wanted)
+def drop(line, reason="empty_content", filtered=False):
+    return Drop(Row({"large": "value"}, "a.jsonl", line), reason, "", filtered)
 
 
 def test_rows_in_are_those_kept_and_those_dropped():
     ledger = Ledger()
     ledger.kept = 3
     ledger.drop(drop(1))
-    ledger.drop(drop(2, "duplicate", wanted=True))
+    ledger.drop(drop(2, "duplicate", filtered=True))
     assert ledger.rows_in == 5
     assert ledger.unusable == 1
 
 
 def test_examples_are_of_unusable_rows_and_hold_no_values():
     ledger = Ledger()
-    ledger.drop(drop(1, "duplicate", wanted=True))
+    ledger.drop(drop(1, "duplicate", filtered=True))
     ledger.drop(drop(2))
     assert ledger.examples == [Drop(Row(None, "a.jsonl", 2), "empty_content")]
 
@@ -35,25 +35,25 @@ def test_so_many_examples_are_kept_and_no_more():
 def test_parts_add_up_to_what_the_whole_would_have_counted():
     whole, parts = Ledger(), [Ledger(), Ledger()]
     for line in range(2 * LISTED):
-        item = drop(line, "a" if line % 3 else "b", wanted=line % 5 == 0)
+        item = drop(line, "a" if line % 3 else "b", filtered=line % 5 == 0)
         whole.drop(item)
         parts[line // LISTED].drop(item)
     for ledger in (whole, *parts):
         ledger.read, ledger.kept = 2 * LISTED, 7
-        ledger.changed.update(["trimmed"])
+        ledger.fixed.update(["trimmed"])
     total = Ledger()
     for part in parts:
         total.add(part)
     assert total.examples == whole.examples
     assert total.dropped == whole.dropped
-    assert total.wanted == whole.wanted
-    assert (total.read, total.kept, total.changed["trimmed"]) == (4 * LISTED, 14, 2)
+    assert total.filtered == whole.filtered
+    assert (total.read, total.kept, total.fixed["trimmed"]) == (4 * LISTED, 14, 2)
 
 
 def test_no_rows_wanted_away_leave_no_reason_behind():
     ledger = Ledger()
-    ledger.drop_wanted("duplicate", 0)
-    ledger.drop_wanted("near_duplicate", 2)
+    ledger.drop_filtered("duplicate", 0)
+    ledger.drop_filtered("near_duplicate", 2)
     assert ledger.as_json()["dropped"] == {"near_duplicate": 2}
     assert ledger.unusable == 0
 

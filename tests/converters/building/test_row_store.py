@@ -41,10 +41,10 @@ def test_repeated_rows_stay_where_the_recipe_wants_them(tmp_path):
 
 def test_mended_rows_are_counted_once_and_only_if_they_are_kept(tmp_path):
     found = batch(chat("a"), chat("a"), chat("b"))
-    found.changed.update({0: ("trimmed",), 1: ("trimmed",), 2: ("trimmed", "unquoted")})
+    found.fixed.update({0: ("trimmed",), 1: ("trimmed",), 2: ("trimmed", "unquoted")})
     with RowStore(chat_data(tmp_path), tmp_path / "rows") as kept:
         kept.add(found, 0)
-    assert kept.ledger.changed == {"trimmed": 2, "unquoted": 1}
+    assert kept.ledger.fixed == {"trimmed": 2, "unquoted": 1}
 
 
 def test_what_dividing_needs_is_in_columns(tmp_path):
@@ -77,7 +77,7 @@ def test_rows_can_be_taken_away_again(tmp_path):
     data = chat_data(tmp_path, split=split, dedup="near")
     spec = CHATS._replace(options={"keep_meta": ["tree", "topic"]}, group_by=("tree",), stratify_by="topic", near=True)
     found = batch(*(chat(q, tree=[q, q + "2"], topic=q) for q in "abcd"), spec=spec)
-    found.changed.update({1: ("trimmed",), 2: ("trimmed",)})
+    found.fixed.update({1: ("trimmed",), 2: ("trimmed",)})
     with RowStore(data, tmp_path / "rows") as kept:
         kept.add(found, 0)
         before = kept.placed()
@@ -88,7 +88,7 @@ def test_rows_can_be_taken_away_again(tmp_path):
     assert [placed.names[n] for n in placed.strata] == ["a", "c", "d"]
     assert len(kept.digests) == 3
     assert kept.ledger.dropped == {"near_duplicate": 1}
-    assert kept.ledger.changed == {"trimmed": 1}
+    assert kept.ledger.fixed == {"trimmed": 1}
     assert kept.ledger.rows_in == 4
     assert kept.rows_kept[0] == 3
 

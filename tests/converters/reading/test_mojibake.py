@@ -1,4 +1,4 @@
-"""Misread UTF-8 is mended where nothing is lost by it, and correct text is never touched."""
+"""Misread UTF-8 is repaired where nothing is lost by it, and correct text is never touched."""
 
 import json
 
@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from recipekit.converters.building.conversion import Batch, Spec, convert_batch
-from recipekit.converters.reading.mojibake import NOTE, may_be_misread, mend, mended
+from recipekit.converters.reading.mojibake import FIXED, fix_fields, fix_text, may_be_misread
 from recipekit.converters.reading.records import Row
 
 WORDS = [
@@ -26,12 +26,12 @@ CORRECT = st.lists(st.sampled_from(WORDS), min_size=1, max_size=12).map(" ".join
     ],
 )  # fmt: skip
 def test_what_was_misread_is_read_again(broken, right):
-    assert mend(broken) == right
+    assert fix_text(broken) == right
 
 
 @pytest.mark.parametrize("text", WORDS + ["Äh, “Äh”", "‚Ä", "√9 = 3", "¬A ∧ B", "Ω ± 5 ≤ x", "ÀÉ", "Â", "\uf8ff Apple", "", "ascii"])
 def test_correct_text_stays(text):
-    assert mend(text) == text
+    assert fix_text(text) == text
 
 
 def test_the_quick_no_is_not_said_of_misread_texts():
@@ -46,7 +46,7 @@ def test_the_quick_no_is_not_said_of_misread_texts():
 
 @given(CORRECT)
 def test_no_sentence_of_correct_words_is_changed(text):
-    assert mend(text) == text
+    assert fix_text(text) == text
 
 
 @given(CORRECT, st.sampled_from(["cp1252", "mac_roman"]))
@@ -55,22 +55,22 @@ def test_a_misread_sentence_comes_back_or_stays_as_it_is(text, codec):
         broken = text.encode().decode(codec)
     except UnicodeDecodeError:
         return
-    assert mend(broken) in (text, broken)
+    assert fix_text(broken) in (text, broken)
 
 
-def test_a_broken_line_is_mended_beside_a_correct_one_and_a_mixed_line_stays():
-    assert mend("Itâ€™s fine\n“correct” ✅\n✅ â€™") == "It’s fine\n“correct” ✅\n✅ â€™"
+def test_a_broken_line_is_repaired_beside_a_correct_one_and_a_mixed_line_stays():
+    assert fix_text("Itâ€™s fine\n“correct” ✅\n✅ â€™") == "It’s fine\n“correct” ✅\n✅ â€™"
 
 
-def test_every_message_and_text_is_mended_and_what_is_right_is_the_same_object():
+def test_every_message_and_text_is_repaired_and_what_is_right_is_the_same_object():
     right = {"messages": [{"role": "user", "content": "“Why?”"}]}
-    assert mended(right) is right
-    assert mended({"text": "Itâ€™s", "label": "Ã©"}) == {"text": "It’s", "label": "Ã©"}
-    assert mended({"messages": [{"role": "user", "content": "Itâ€™s", "train": True}, "odd"]}) == {
+    assert fix_fields(right) is right
+    assert fix_fields({"text": "Itâ€™s", "label": "Ã©"}) == {"text": "It’s", "label": "Ã©"}
+    assert fix_fields({"messages": [{"role": "user", "content": "Itâ€™s", "train": True}, "odd"]}) == {
         "messages": [{"role": "user", "content": "It’s", "train": True}, "odd"],
     }  # fmt: skip
     for odd in ({"messages": None}, {"text": 3}, {}):
-        assert mended(odd) is odd
+        assert fix_fields(odd) is odd
 
 
 def converted(*texts, **spec):
@@ -78,21 +78,21 @@ def converted(*texts, **spec):
     return convert_batch(Spec("text", "table", {}, **spec), Batch("a.jsonl", 1, rows=rows))
 
 
-def test_a_mended_row_is_counted_and_equals_the_row_that_was_right():
+def test_a_repaired_row_is_counted_and_equals_the_row_that_was_right():
     found = converted("It’s fine", "Itâ€™s fine", "plain")
-    assert found.changed == {1: (NOTE,)}
+    assert found.fixed == {1: (FIXED,)}
     assert found.digests[:16] == found.digests[16:32]
     assert json.loads(found.lines.splitlines()[1])["text"] == "It’s fine"
 
 
 def test_it_can_be_switched_off():
-    found = converted("Itâ€™s fine", mend_mojibake=False)
-    assert (found.changed, json.loads(found.lines)["text"]) == ({}, "Itâ€™s fine")
+    found = converted("Itâ€™s fine", fix_mojibake=False)
+    assert (found.fixed, json.loads(found.lines)["text"]) == ({}, "Itâ€™s fine")
 
 
 def test_a_row_that_mending_would_leave_blank_stays():
     found = converted("Â\xa0")
-    assert (found.changed, len(found.ends)) == ({}, 1)
+    assert (found.fixed, len(found.ends)) == ({}, 1)
 
 
 def test_the_recipes_own_system_prompt_is_not_touched():
@@ -125,5 +125,5 @@ def test_no_text_of_the_real_files_is_changed(realdata):
         else:
             continue
         seen += len(texts)
-        assert [text for text in texts if mend(text) != text] == [], path
+        assert [text for text in texts if fix_text(text) != text] == [], path
     assert seen > 30_000

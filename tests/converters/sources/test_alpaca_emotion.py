@@ -68,7 +68,7 @@ def test_every_set_of_keys_gives_a_chat_of_two_messages(value, meta):
     record = one(value)
     assert record.fields == {"messages": [{"role": "user", "content": ASK}, {"role": "assistant", "content": ANSWER}]}
     assert record.meta == {"instruction": ASK, **meta}
-    assert record.changed == ()
+    assert record.fixed == ()
 
 
 @pytest.mark.parametrize(
@@ -117,7 +117,7 @@ def test_seeds_by_emotion_give_a_record_each():
 )
 def test_a_row_without_question_or_answer_is_unusable(value, why):
     assert reason(value) == why
-    assert not [drop for drop in found(value) if isinstance(drop, Drop) and drop.wanted]
+    assert not [drop for drop in found(value) if isinstance(drop, Drop) and drop.filtered]
 
 
 # Labels.
@@ -191,7 +191,7 @@ def test_an_answer_that_only_speaks_of_such_things_is_left_alone(output):
 )
 def test_an_output_without_an_answer_is_dropped_as_the_option_asks(output, why):
     (drop,) = found(ROW | {"output": output})
-    assert isinstance(drop, Drop) and (drop.reason, drop.wanted) == (why, True)
+    assert isinstance(drop, Drop) and (drop.reason, drop.filtered) == (why, True)
 
 
 def test_labels_stay_when_the_option_says_so():
@@ -241,7 +241,7 @@ def test_every_file_is_accounted_for_and_its_labels_are_counted(tmp_path, realda
     manifest = converted(tmp_path, realdata / "babylm_alpaca" / name)
     assert manifest["rows_in"] == rows
     assert set(manifest["dropped"]) <= {"prompt_echo", "empty_output"}
-    assert manifest["changed"].get("rewritten_label_removed", 0) == labels
+    assert manifest["fixed"].get("rewritten_label_removed", 0) == labels
     written = (tmp_path / "out/train.jsonl").read_text()
     assert not re.search(r'"role":"assistant","content":"\[?(Rewritten Output|Desired Emotion|Original Output|Explanation:)', written)
 
@@ -249,7 +249,7 @@ def test_every_file_is_accounted_for_and_its_labels_are_counted(tmp_path, realda
 def test_the_drops_of_v2_are_the_outputs_that_repeat_the_prompt(tmp_path, realdata):
     manifest = converted(tmp_path, realdata / "babylm_alpaca/alpaca-instruction/emotion_alpaca_v2.json")
     assert manifest["dropped"] == {"empty_output": 1, "prompt_echo": 15}
-    assert manifest["changed"] == {"prompt_label_removed": 18, "rewritten_label_removed": 307}
+    assert manifest["fixed"] == {"prompt_label_removed": 18, "rewritten_label_removed": 307}
 
 
 def test_the_829_prompts_have_no_answers(realdata):

@@ -61,13 +61,13 @@ def test_a_line_without_tabs_is_cleaned_as_the_source_does(line):
 def test_a_line_needs_more_than_ten_words(line, reason):
     found = one(line)
     assert (found.reason if isinstance(found, Drop) else None) == reason
-    assert isinstance(found, Record) or found.wanted
+    assert isinstance(found, Record) or found.filtered
 
 
 def test_the_fewest_words_are_an_option_and_cleaning_is_counted():
     found = one("see .", min_words=1)
     assert found == Record(found.row, {"text": "see."}, {}, ("line_cleaned",))
-    assert isinstance(record := one("see.", min_words=1), Record) and record.changed == ()
+    assert isinstance(record := one("see.", min_words=1), Record) and record.fixed == ()
 
 
 # Stories.
@@ -91,7 +91,7 @@ def test_a_whole_file_becomes_records_of_so_many_words():
     assert " ".join(record.fields["text"] for record in records).split() == whole.split()
     assert [record.meta for record in records] == [{"source": "wiki", "chunk": n} for n in (1, 2, 3)]
     assert records[0].fields["text"].startswith("word0\n\nword1")
-    assert {record.changed for record in records} == {("chunked",)}
+    assert {record.fixed for record in records} == {("chunked",)}
 
 
 @given(st.text(), st.integers(1, 5))
@@ -104,7 +104,7 @@ def test_chunks_lose_no_word_and_none_is_too_long(text, words):
 @pytest.mark.parametrize("value", [{**STORY, "augmented_text": " "}, {**STORY, "augmented_text": None}, {"text": "a"}, 7, None])
 def test_a_row_without_a_story_is_unusable(value):
     found = one(value)
-    assert isinstance(found, Drop) and found.reason == "no_text" and not found.wanted
+    assert isinstance(found, Drop) and found.reason == "no_text" and not found.filtered
 
 
 # The labels' CSV.

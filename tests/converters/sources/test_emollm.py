@@ -29,7 +29,7 @@ def test_turns_become_messages_after_the_system_prompt():
     (item,) = converted(native(("我很累。", "怎么了？"), ("工作。", "说说看。")))
     assert [message["role"] for message in item.fields["messages"]] == ["system", "user", "assistant", "user", "assistant"]
     assert said(item) == [SYSTEM, "我很累。", "怎么了？", "工作。", "说说看。"]
-    assert (item.meta, item.changed) == ({"form": "native"}, ())
+    assert (item.meta, item.fixed) == ({"form": "native"}, ())
 
 
 @pytest.mark.parametrize(
@@ -48,14 +48,14 @@ def test_turns_become_messages_after_the_system_prompt():
 def test_the_system_prompt_is_kept_added_or_replaced(own, options, expected, changed):
     (item,) = converted(native(("a", "b"), system=own), **options)
     assert said(item) == [*expected, "a", "b"]
-    assert item.changed == changed
+    assert item.fixed == changed
 
 
 def test_white_space_around_messages_goes_and_is_counted():
     (item,) = converted(native(("我很累。\n\n", "\n怎么了？ ")))
-    assert (said(item)[1:], item.changed) == (["我很累。", "怎么了？"], ("trimmed",))
+    assert (said(item)[1:], item.fixed) == (["我很累。", "怎么了？"], ("trimmed",))
     (item,) = converted(native(("我很累。\n\n", "怎么了？")), trim=False)
-    assert (said(item)[1:], item.changed) == (["我很累。\n\n", "怎么了？"], ())
+    assert (said(item)[1:], item.fixed) == (["我很累。\n\n", "怎么了？"], ())
 
 
 @pytest.mark.parametrize(("choice", "expected"), [("strip", "好。\n\n再见。"), ("keep", "好。\n\n医生：再见。"), ("drop", "role_tag")])
@@ -63,7 +63,7 @@ def test_a_leaked_role_tag_is_stripped_kept_or_a_reason_to_drop(choice, expected
     (item,) = converted(native(("我走了。", "好。\n\n医生：再见。")), role_tags=choice)
     assert (item.reason if isinstance(item, Drop) else said(item)[-1]) == expected
     if choice == "drop":
-        assert item.wanted
+        assert item.filtered
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ def test_a_leaked_role_tag_is_stripped_kept_or_a_reason_to_drop(choice, expected
 )  # fmt: skip
 def test_blank_and_other_contents_are_unusable(turn, reason):
     (drop,) = converted(native(turn))
-    assert (drop.reason, drop.wanted) == (reason, False)
+    assert (drop.reason, drop.filtered) == (reason, False)
 
 
 def test_a_system_prompt_that_is_no_text_is_unusable():
@@ -107,7 +107,7 @@ def test_swift_rows_with_a_future_turn_as_history_are_dropped():
     assert [item.reason if isinstance(item, Drop) else said(item) for item in items] == [
         ["q0", "a0"], "wrong_history", "wrong_history", ["q8", "a8", "q9", "a9"],
     ]  # fmt: skip
-    assert items[1].wanted
+    assert items[1].filtered
     assert all(isinstance(item, Record) for item in converted(*rows, drop_wrong_histories=False))
 
 
@@ -115,7 +115,7 @@ def test_as_text_every_turn_is_a_record_that_knows_its_conversation():
     items = converted(native(("a", "b"), ("c", "d\n\n医生：e")), kind="text")
     assert [item.fields["text"] for item in items] == ["问题:a\n答案:b", "问题:c\n答案:d\n\ne"]
     assert [(item.meta["conversation"], item.meta["turn"]) for item in items] == [("f.json:1", 0), ("f.json:1", 1)]
-    assert [item.changed for item in items] == [("role_tag_removed",), ()]
+    assert [item.fixed for item in items] == [("role_tag_removed",), ()]
 
 
 def test_a_text_template_is_an_option_and_a_blank_question_gives_the_answer_alone():
@@ -181,7 +181,7 @@ def test_every_row_of_a_real_file_is_accounted_for(realdata, name):
     total, dropped, changed = COUNTS[name]
     assert len(rows) == len(items) == total
     assert Counter(item.reason for item in items if isinstance(item, Drop)) == dropped
-    assert Counter(name for item in items if isinstance(item, Record) for name in item.changed) == changed
+    assert Counter(name for item in items if isinstance(item, Record) for name in item.fixed) == changed
 
 
 def test_no_real_message_keeps_a_role_tag_or_white_space_at_its_ends(realdata):
@@ -216,7 +216,7 @@ def test_real_turns_are_mapped_exactly(realdata):
 
 def test_the_one_real_record_without_a_system_prompt_gets_one(realdata):
     items = list(convert(read(realdata / "emollm" / "datasets" / "tiangou.json"), system_prompt=SYSTEM))
-    assert [index for index, item in enumerate(items) if "system_added" in item.changed] == [0]
+    assert [index for index, item in enumerate(items) if "system_added" in item.fixed] == [0]
 
 
 def test_85_of_85_self_cognition_rows_come_out_as_the_source_processed_them(realdata):

@@ -47,23 +47,23 @@ def converted(case):
     module = converter(case.parent.name)
     kind = options.pop("type", module.RECORD_TYPES[0])
     assert option_problems(case.parent.name, options) == []
-    unread = []
+    unreadable = []
 
     def rows():
         for path in sorted(case.glob("input*")):
             for file in source_files(str(path)):
                 for row in read_file(file, module.INPUT)[1]:
                     if isinstance(row, Drop):
-                        unread.append({"drop": row.reason})
+                        unreadable.append({"drop": row.reason})
                     else:
                         yield row
 
     for item in module.convert(rows(), kind, **options):
         fault = None if isinstance(item, Drop) else record_fault(kind, item.fields)
-        yield from unread
-        unread.clear()
+        yield from unreadable
+        unreadable.clear()
         if isinstance(item, Drop) or fault:
             yield {"drop": item.reason if isinstance(item, Drop) else fault[0]}
         else:
             yield {**item.fields, "meta": item.meta}
-    yield from unread
+    yield from unreadable

@@ -98,7 +98,7 @@ def test_every_pair_is_kept_or_dropped_by_reason():
     items = converted(*runs, merged("q3", Please=1, Calm=3), merged("q4", Joy=1))
     reasons = Counter(item.reason if isinstance(item, Drop) else "kept" for item in items)
     assert reasons == {"kept": 3, "refusal": 5, "empty_text": 1}
-    assert all(item.wanted for item in items if isinstance(item, Drop))
+    assert all(item.filtered for item in items if isinstance(item, Drop))
 
 
 def test_a_refusal_lowers_the_share_of_every_word():
@@ -118,13 +118,13 @@ def test_garbage_is_kept_when_the_recipe_asks_for_it():
 
 def test_rows_that_cannot_be_counted_are_unusable():
     (drop, _) = converted({"question_id": "q1"}, merged(Joy=1))
-    assert (drop.reason, drop.wanted) == ("not_a_run", False)
+    assert (drop.reason, drop.filtered) == ("not_a_run", False)
 
 
 def test_word_forms_are_kept_apart_and_noted():
     items = converted(run(1, "frustration"), run(2, "frustrated"), run(3, "joy"))
     assert labels(items) == {"Frustration": "low", "Frustrated": "low", "Joy": "low"}
-    assert [item.changed for item in items] == [("word_form_twin_kept",), ("word_form_twin_kept",), ()]
+    assert [item.fixed for item in items] == [("word_form_twin_kept",), ("word_form_twin_kept",), ()]
     assert items[0].meta["other_forms"] == ["Frustrated"]
 
 
@@ -132,7 +132,7 @@ def test_word_forms_are_merged_by_run_and_not_by_sum():
     items = converted(run(1, "frustration|frustrated"), run(2, "frustrated"), run(3, "frustrated | joy"), word_forms="merge")
     assert labels(items) == {"Frustrated": "high", "Joy": "low"}
     assert items[0].meta["count"] == 3
-    assert items[0].changed == ("word_forms_merged",)
+    assert items[0].fixed == ("word_forms_merged",)
     assert [item.reason for item in items if isinstance(item, Drop)] == ["word_form_merged"]
 
 

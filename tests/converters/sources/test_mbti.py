@@ -86,7 +86,7 @@ def test_a_raw_row_and_its_numbered_form_give_the_same_text():
 )
 def test_an_unusable_row_is_dropped_by_reason(value, reason):
     (drop,) = convert([Row(value, "a.jsonl", 1)])
-    assert isinstance(drop, Drop) and drop.reason == reason and not drop.wanted
+    assert isinstance(drop, Drop) and drop.reason == reason and not drop.filtered
 
 
 # Labels.
@@ -121,7 +121,7 @@ def test_the_whole_type_stays_in_meta():
 def test_words_that_name_a_type_are_masked(post, masked):
     record = one(posts=post)
     assert record.fields["text"] == f"1. {masked}"
-    assert ("type_masked" in record.changed) == (post != masked)
+    assert ("type_masked" in record.fixed) == (post != masked)
 
 
 def test_all_sixteen_types_are_masked_in_any_case():

@@ -31,10 +31,10 @@ RIGHT = {
         'type,text\nINFJ,"1. a\n2. b\n\n3. c"\nENTP,"1. d"',
         [(2, "INFJ", "1. a\n2. b\n\n3. c"), (6, "ENTP", "1. d")],
     ),
-    "a curly closing quote at the end": ("type,posts\nINFJ,\"'a|||b'”", [(2, "INFJ", "'a|||b'", ("closing_quote_mended",))]),
+    "a curly closing quote at the end": ("type,posts\nINFJ,\"'a|||b'”", [(2, "INFJ", "'a|||b'", ("closing_quote_added",))]),
     "a curly closing quote in the middle": (
         'INFJ,"a”\nENTP,"b"',
-        [(1, "INFJ", "a", ("closing_quote_mended",)), (2, "ENTP", "b")],
+        [(1, "INFJ", "a", ("closing_quote_added",)), (2, "ENTP", "b")],
     ),  # fmt: skip
     "a curly quote inside": ('INFJ,"a “word” b"', [(1, "INFJ", "a “word” b")]),
 }

@@ -19,7 +19,7 @@ def ended(account: Account, outcome: Rows | Rejected, filtered: bool = False) ->
     if isinstance(outcome, Rows):
         account.ledger.kept += 1
     else:
-        account.ledger.drop(Drop(Row(None, "f", 1), outcome.reason, wanted=filtered))
+        account.ledger.drop(Drop(Row(None, "f", 1), outcome.reason, filtered=filtered))
 
 
 def test_every_request_ends_in_one_way_and_the_ways_add_up() -> None:

@@ -4,7 +4,7 @@ import pytest
 from recipekit.runner.reporting.ledger_table import ledger_table
 
 MANIFEST = {
-    "type": "chat", "rows_in": 12345, "rows_kept": 12000, "dropped": {"not_augmented": 300, "duplicate": 45}, "changed": {"[b]mojibake": 7},
+    "type": "chat", "rows_in": 12345, "rows_kept": 12000, "dropped": {"not_augmented": 300, "duplicate": 45}, "fixed": {"[b]mojibake": 7},
     "splits": {"train": 11000, "validation": 1000},
     "sources": [{"files": [{"name": name, "format": "text, no table: not read"} for name in ("a.log", "b.log", "c.md", "d.md")]},
                 {"files": [{"name": "rows.csv", "format": "csv"}]}],
@@ -21,7 +21,7 @@ def lines(tmp_path, capsys):
 
 @pytest.mark.parametrize(
     "line",
-    ["12,345 in", "-300 dropped: not augmented", "-45 dropped: duplicate", "12,000 kept", "7 noted: [b]mojibake", "11,000 train",
+    ["12,345 in", "-300 dropped: not augmented", "-45 dropped: duplicate", "12,000 kept", "7 fixed: [b]mojibake", "11,000 train",
      "1,000 validation"],
 )  # fmt: skip
 def test_every_number_has_its_line(lines, line):

@@ -17,7 +17,7 @@ def run(tmp_path) -> RunFolder:
     folder.write("status.json", {"recipe": "small", "state": "done", "stages": {}})
     folder.write("lock.json", {"python": "3.11", "packages": {"torch": "2"}, "model": {"path": "some/model"}})
     file = {"name": HOSTILE, "sha256": "ab" * 32}
-    folder.write("data/manifest.json", {"rows_in": 1200, "rows_kept": 1100, "dropped": {"too_long": 100}, "changed": {},
+    folder.write("data/manifest.json", {"rows_in": 1200, "rows_kept": 1100, "dropped": {"too_long": 100}, "fixed": {},
                                         "splits": {"train": 1000, "validation": 100},
                                         "sources": [{"converter": "messages", "files": [file]}]})  # fmt: skip
     change = ESTIMATE | {"value": -3.0, "distinguishable": True}

@@ -41,7 +41,7 @@ def write_run(folder: Path, texts: list[str]) -> RunFolder:
     run.write("status.json", {"recipe": next(given), "state": "done", "reason": next(given), "stages": {}})
     run.write("lock.json", {"recipekit": next(given), "python": "3.11", "packages": {next(given): next(given)},
                             "model": {"note": next(given)}, "machine": {"gpu_name": next(given), "cores": 2}})  # fmt: skip
-    run.write("data/manifest.json", {"rows_in": 1200, "rows_kept": 1100, "dropped": {next(given): 100}, "changed": {next(given): 3},
+    run.write("data/manifest.json", {"rows_in": 1200, "rows_kept": 1100, "dropped": {next(given): 100}, "fixed": {next(given): 3},
                                      "splits": {"train": 1000, "validation": 100}})  # fmt: skip
     facts = {
         "rows": 1000,
@@ -101,7 +101,7 @@ def test_the_page_answers_first(plain):
 @pytest.mark.parametrize(
     "shown",
     ["9.00 [8.00, 10.00]", "-5.00, better", "32.00 [31.00, 33.00]", "1,200 rows in", "−100 dropped: some text", "1,100 rows kept",
-     "3 noted: some text", "1,000 train", "12,345 tokens trained and 54,321 masked", "passed: perplexity is 4.0", "base (did not stop)",
+     "3 fixed: some text", "1,000 train", "12,345 tokens trained and 54,321 masked", "passed: perplexity is 4.0", "base (did not stop)",
      "95 % intervals"],
 )  # fmt: skip
 def test_the_page_shows(plain, shown):

@@ -36,7 +36,7 @@ def page(tmp_path) -> str:
     run.write(
         "lock.json", {"recipekit": "0", "python": "3", "packages": {}, "model": {"note": ""}, "machine": {"gpu_name": "", "cores": 2}}
     )
-    run.write("data/manifest.json", {"rows_in": 4, "rows_kept": 4, "dropped": {}, "changed": {}, "splits": {"train": 4}})
+    run.write("data/manifest.json", {"rows_in": 4, "rows_kept": 4, "dropped": {}, "fixed": {}, "splits": {"train": 4}})
     counts = {"rows": 4, "trained_rows": 4, "labels": dict.fromkeys(LABELS, 2), "tokens": 99, "longest": 30, "long_rows": {}}
     run.write("tokens.json", {"train": counts})
     run.write("eval/metrics.json", metrics(distinguishable=True))

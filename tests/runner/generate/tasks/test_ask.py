@@ -20,7 +20,7 @@ ROWS = [
 def test_nothing_is_asked_about_a_row_without_a_text_or_a_name_of_its_own() -> None:
     found = list(requests(ROWS, PROMPT, 42, runs=3))
     assert [item.repetition for item in found if isinstance(item, Request)] == [0, 1, 2]
-    drops = [(item.reason, item.wanted) for item in found if isinstance(item, Drop)]
+    drops = [(item.reason, item.filtered) for item in found if isinstance(item, Drop)]
     assert drops == [("empty_text", True), ("name_twice", False), ("no_name", False), ("no_name", False)]
 
 

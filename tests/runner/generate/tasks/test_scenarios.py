@@ -17,7 +17,7 @@ def test_the_source_names_448_scenarios_of_which_432_are_distinct() -> None:
     twice = [item for item in items if isinstance(item, Drop)]
     assert (len(items), len(asked), len(twice)) == (448, 432, 16)
     assert {drop.reason for drop in twice} == {"scenario_named_twice"}
-    assert all(drop.wanted and "同情" in drop.detail for drop in twice)
+    assert all(drop.filtered and "同情" in drop.detail for drop in twice)
     assert len({request.messages[-1]["content"] for request in asked}) == 432
 
 
