@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from .tiny import RECIPE, write_run
+from .support.paths import ROOT
+from .support.tiny import RECIPE, write_run
 
-ROOT = Path(__file__).resolve().parent.parent
 MINIMAL: dict[str, Any] = {
     "recipe": 1,
     "name": "small",
@@ -58,7 +58,7 @@ def tiny_gpt2(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="session")
 def tuned_run(tmp_path_factory, tiny_model) -> Path:
-    """The directory of a run of tests/tiny.py's RECIPE whose model is an adapter on the tiny Llama, made once."""
+    """The directory of a run of tests/support/tiny.py's RECIPE whose model is an adapter on the tiny Llama, made once."""
     folder = tmp_path_factory.mktemp("runs") / "tiny" / "20260101-000000-aaaaaa"
     adapter = built("adapter", tmp_path_factory.mktemp("adapter") / "model", tiny_model)
     return write_run(folder, RECIPE.format(model=tiny_model), adapter, tiny_model)
@@ -68,7 +68,7 @@ def built(kind: str, folder: Path, *more: Path) -> Path:
     """The model, made in a process of its own: saving one imports DeepSpeed, whose own imports warn."""
     if find_spec("torch") is None:
         pytest.skip("training needs the extra [train]")
-    subprocess.run([sys.executable, ROOT / "tests" / "tiny.py", kind, folder, *more], check=True, capture_output=True)
+    subprocess.run([sys.executable, ROOT / "tests" / "support" / "tiny.py", kind, folder, *more], check=True, capture_output=True)
     return folder
 
 

@@ -8,7 +8,7 @@ from importlib import import_module
 from recipekit.converters.sources.registry import CONVERTERS, is_stateless
 from recipekit.schemas.validation import schema
 
-from .conftest import ROOT
+from .support.paths import ROOT
 
 DOCUMENT = ROOT / "docs" / "converters.md"
 HEAD = """# Converters

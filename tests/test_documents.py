@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner
 from recipekit.runner.cli.commands.check import command
 
-ROOT = Path(__file__).resolve().parent.parent
+from .support.paths import ROOT
 
 
 def blocks(document: str, language: str) -> list[str]:

@@ -5,7 +5,7 @@ import os
 
 from recipekit.schemas.validation import schema
 
-from .conftest import ROOT
+from .support.paths import ROOT
 
 DOCUMENT = ROOT / "docs" / "keys.md"
 HEAD = """# Every key of a recipe

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from .conftest import ROOT
+from .support.paths import ROOT
 
 # What a process does that looks for another machine, or offers itself to one.
 WATCHED = """

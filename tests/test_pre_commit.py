@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-ROOT = Path(__file__).resolve().parent.parent
+from .support.paths import ROOT
+
 RECIPE = """\
 recipe: 1
 name: small

@@ -7,7 +7,7 @@ from recipekit.converters.building.pipeline import build
 from recipekit.converters.sources.registry import converter
 from recipekit.schemas.sections import Data, Source, Split
 
-from .conftest import ROOT
+from .support.paths import ROOT
 
 LINES = [line for line in (ROOT / "docs" / "sources.md").read_text("utf-8").splitlines() if line.startswith("| ") and "(" in line]
 ROWS = [[cell.strip() for cell in line.strip("|").split("|")] for line in LINES]

@@ -5,7 +5,6 @@ RECIPEKIT_FUZZ multiplies how many mutants are tried: 100,000 records and more w
 
 import copy
 import json
-import os
 import random
 import time
 
@@ -19,10 +18,9 @@ from recipekit.converters.sources.registry import converter, is_stateless
 from recipekit.schemas.base.errors import UserError
 from recipekit.schemas.validation import validator
 
-from ..schemas.test_validation import ODD, mutate
-from .sources.test_examples import CASES
+from ..support.converter_examples import CASES
+from ..support.mutation import ODD, TIMES, mutate
 
-TIMES = int(os.environ.get("RECIPEKIT_FUZZ", "1"))
 # What bytes are replaced by: the characters that formats are made of, and those that break them.
 PIECES = [b"", b"\0", b"\n", b"\r", b'"', b"'", b",", b"\t", b"[", b"]", b"{", b"}", b"\\", b"//", b"|||", b"\xff", b"\xed\xa0\xbd", b"\xef\xbb\xbf",
           b"\xe5", "字💻".encode(), b"null", b"1e999", b"NaN", b"\\ud83d", b"<<<<<<< HEAD\n", b" " * 50, b"[" * 2000, b"type,posts\n", b'""']  # fmt: skip

@@ -12,7 +12,7 @@ import time
 
 import pytest
 
-from .chats import chats, contents, write_jsonl
+from ..support.chats import chats, contents, write_jsonl
 
 CONVERT = """
 import sys

@@ -11,8 +11,9 @@ from typing import NamedTuple
 import pytest
 from recipekit.runner.cli.main import main
 
-from ..tiny import write_recipe
-from .one_process import ROWS, SAME, losses, settings
+from ..support.browser import axe, browser, chromium, serious  # noqa: F401 - fixtures
+from ..support.single_process import ROWS, SAME, losses, settings
+from ..support.tiny import write_recipe
 
 
 class Outcome(NamedTuple):

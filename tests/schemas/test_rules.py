@@ -10,7 +10,7 @@ from recipekit.schemas.sections import Recipe
 from recipekit.schemas.validation import validator
 from recipekit.schemas.yaml_source import Document
 
-from . import generate_recipes
+from ..support import generate_recipes
 
 Changes = dict[str, Any]
 TWICE = [{"path": "a", "converter": "messages"}, {"path": "b", "converter": "messages"}, {"path": "a", "converter": "messages"}]

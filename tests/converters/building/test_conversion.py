@@ -10,7 +10,7 @@ from recipekit.converters.reading.records import Drop, Record, Row
 from recipekit.converters.sources import registry
 from recipekit.schemas.sections import Data, Source, Split
 
-from ..chats import chat, chats
+from ...support.chats import chat, chats
 
 CHATS = Spec("chat", "messages", {})
 

@@ -7,7 +7,7 @@ from recipekit.converters.building.hub_datasets import find_dataset, pin_commits
 from recipekit.runner.stages.cache_keys import data_key
 from recipekit.schemas.recipe import load_recipe
 
-from tests.hub_server import Repository, serve
+from ...support.hub_server import Repository, serve
 
 pytest.importorskip("huggingface_hub")
 COMMIT, LATER = "a" * 40, "b" * 40

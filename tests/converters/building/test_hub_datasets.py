@@ -11,7 +11,7 @@ from recipekit.converters.building.pipeline import build
 from recipekit.schemas.base.errors import UserError
 from recipekit.schemas.sections import Data, Source
 
-from tests.hub_server import Repository, serve
+from ...support.hub_server import Repository, serve
 
 pytest.importorskip("huggingface_hub")
 OLD, NEW = "a" * 40, "b" * 40

@@ -17,7 +17,7 @@ from recipekit.schemas.base.errors import GateError, UserError
 from recipekit.schemas.sections import Data, Source, Split
 from recipekit.schemas.validation import validator
 
-from ..chats import chat, chat_data, chats, contents, read_jsonl, write_jsonl
+from ...support.chats import chat, chat_data, chats, contents, read_jsonl, write_jsonl
 
 TENTHS = Split(validation=0.1, test=0.1)
 WAYS = [(1, 1 << 20), (1, 300), (2, 1 << 20), (2, 500), (4, 2000)]

@@ -4,13 +4,13 @@ import json
 import subprocess
 import sys
 from importlib.util import find_spec
-from pathlib import Path
 
 import pytest
 from recipekit.converters.building.pipeline import build
 from recipekit.schemas.sections import Split
 
-from ..chats import chat, chat_data, chats, contents, write_jsonl
+from ...support.chats import chat, chat_data, chats, contents, write_jsonl
+from ...support.paths import ROOT
 
 pytestmark = [pytest.mark.cluster, pytest.mark.skipif(find_spec("ray") is None, reason="needs the extra [ray]")]
 
@@ -21,7 +21,7 @@ def cluster(tmp_path_factory):
     folder = tmp_path_factory.mktemp("ray")
     many = [chat(f"{number} " + "words and more " * 60) for number in range(40_000)]
     rows = write_jsonl(folder / "rows.jsonl", [*many, *many[:100], b"{broken\n", b"\n", {}, *chats(10)])
-    argv = [sys.executable, Path(__file__).with_name("ray_cluster.py"), rows, folder / "out"]
+    argv = [sys.executable, ROOT / "tests" / "support" / "ray_cluster.py", rows, folder / "out"]
     result = subprocess.run(argv, capture_output=True, text=True, timeout=300)
     assert result.returncode == 0, result.stderr[-3000:]
     return rows, folder / "out", json.loads(result.stdout.splitlines()[-1])

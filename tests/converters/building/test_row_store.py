@@ -8,7 +8,7 @@ from recipekit.converters.building.splits import FREE
 from recipekit.schemas.base.files import NewFile
 from recipekit.schemas.sections import Data, Source, Split
 
-from ..chats import NO_SPLIT, chat, chat_data
+from ...support.chats import NO_SPLIT, chat, chat_data
 
 CHATS = Spec("chat", "messages", {})
 

@@ -6,7 +6,7 @@ import pytest
 from recipekit.converters.building.pipeline import build
 from recipekit.converters.building.verify import own_files, verify_folder
 
-from ..chats import chat_data, chats, write_jsonl
+from ...support.chats import chat_data, chats, write_jsonl
 
 
 @pytest.fixture

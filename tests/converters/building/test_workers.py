@@ -13,7 +13,7 @@ from recipekit.converters.building.workers import Workers
 from recipekit.converters.reading.records import Row
 from recipekit.schemas.base.errors import Location, Problem, UserError
 
-from ..chats import chat, chats
+from ...support.chats import chat, chats
 
 CHATS = Spec("chat", "messages", {})
 

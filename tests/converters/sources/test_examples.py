@@ -7,7 +7,6 @@ UPDATE_GOLDEN=1 writes expected.jsonl anew: read the difference before you commi
 
 import json
 import os
-from pathlib import Path
 
 import pytest
 from recipekit.converters.building.chat_checks import record_fault
@@ -16,8 +15,7 @@ from recipekit.converters.reading.readers import read_file
 from recipekit.converters.reading.records import Drop
 from recipekit.converters.sources.registry import CONVERTERS, converter, option_problems
 
-EXAMPLES = Path(__file__).parents[2] / "examples" / "converters"
-CASES = sorted(path.parent for path in EXAMPLES.glob("*/*/expected.jsonl"))
+from ...support.converter_examples import CASES, EXAMPLES
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.parent.name}-{case.name}")

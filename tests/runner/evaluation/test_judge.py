@@ -11,7 +11,7 @@ from recipekit.runner.runtime.run_folder import RunFolder
 from recipekit.schemas.base.errors import UserError
 from recipekit.schemas.sections import Evaluation, ReplyJudge
 
-from ...tiny import write_jsonl
+from ...support.tiny import write_jsonl
 
 for package in ("openai", "numpy"):
     pytest.importorskip(package, reason=f"needs the extra [eval]: {package}")

@@ -6,9 +6,7 @@ import pytest
 from recipekit.runner.generate.generate import generate_rows
 from recipekit.schemas.generate_sections import Generate
 
-from .servers import serving
-
-KEY = "sk-planted-0123456789abcdef"
+from ...support.llm_server import KEY, serving
 
 
 class Quiet:

@@ -5,7 +5,7 @@ from recipekit.runner.evaluation.metrics.cl100k import count_tokens
 from recipekit.runner.generate.estimate import estimate, estimate_lines
 from recipekit.runner.generate.generate import generate_rows
 
-from .servers import reply, serving
+from ...support.llm_server import reply, serving
 
 PRICE = {"price": {"input": 2, "output": 8, "currency": "CNY"}}
 

@@ -14,9 +14,8 @@ import pytest
 from recipekit.runner.generate.generate import generate_rows
 from recipekit.schemas.base.errors import GateError, UserError
 
-from . import servers
-from .conftest import KEY
-from .servers import OK, reply, serving, status, then
+from ...support import llm_server
+from ...support.llm_server import KEY, OK, reply, serving, status, then
 
 
 def rows(folder: Path) -> list[dict]:
@@ -47,8 +46,8 @@ def test_no_more_requests_are_under_way_than_allowed(generating) -> None:
 
 
 WRONG = {
-    "429": status(429, "slow down"), "500": status(500), "503": status(503), "a cut connection": servers.cut,
-    "malformed JSON": servers.malformed, "JSON of another shape": servers.other_shape, "a page": servers.wrong_type,
+    "429": status(429, "slow down"), "500": status(500), "503": status(503), "a cut connection": llm_server.cut,
+    "malformed JSON": llm_server.malformed, "JSON of another shape": llm_server.other_shape, "a page": llm_server.wrong_type,
 }  # fmt: skip
 
 
@@ -64,7 +63,7 @@ def test_what_goes_wrong_once_is_tried_again(generating, tmp_path) -> None:
         assert word in told
 
 
-@pytest.mark.parametrize("behave", [servers.hang(), servers.slow_loris], ids=["a hang", "a body that drips"])
+@pytest.mark.parametrize("behave", [llm_server.hang(), llm_server.slow_loris], ids=["a hang", "a body that drips"])
 def test_a_reply_that_takes_too_long_is_cut_by_time(generating, behave) -> None:
     started = time.monotonic()
     manifest, _ = generating(then(behave, reply()), count=1, limits={"timeout": 0.5, "concurrency": 1})
@@ -72,7 +71,7 @@ def test_a_reply_that_takes_too_long_is_cut_by_time(generating, behave) -> None:
     assert time.monotonic() - started < 10
 
 
-@pytest.mark.parametrize("behave", [servers.endless, servers.announced, servers.gzip_bomb], ids=lambda behave: behave.__name__)
+@pytest.mark.parametrize("behave", [llm_server.endless, llm_server.announced, llm_server.gzip_bomb], ids=lambda behave: behave.__name__)
 def test_a_body_without_end_is_cut_by_bytes_and_not_asked_for_again(generating, tmp_path, behave) -> None:
     manifest, server = generating(then(behave, reply()), count=1, max_dropped=1, limits={"concurrency": 1, "timeout": 20})
     assert manifest["dropped"] == {"failed": 1}
@@ -94,8 +93,8 @@ def test_retry_after_is_honoured_by_every_request_to_that_provider(generating) -
 
 
 def test_half_a_stream_is_no_reply(generating, tmp_path) -> None:
-    broken = servers.streamed(["lo", "ve"], done=False)
-    manifest, server = generating(then(broken, servers.streamed(["joy", " | hope"])), count=1, provider={"stream": True})
+    broken = llm_server.streamed(["lo", "ve"], done=False)
+    manifest, server = generating(then(broken, llm_server.streamed(["joy", " | hope"])), count=1, provider={"stream": True})
     assert manifest["rows_kept"] == 2
     assert {row["raw_model_output"] for row in rows(tmp_path / "out")} == {"joy | hope"}
     assert server.asked[0]["stream"] is True
@@ -104,7 +103,7 @@ def test_half_a_stream_is_no_reply(generating, tmp_path) -> None:
 
 def test_a_redirect_to_another_host_is_refused_and_nothing_is_sent_there(generating) -> None:
     with serving(reply()) as other, pytest.raises(UserError, match="redirects to 127.0.0.1, another host"):
-        generating(servers.redirect(f"{other.url}/chat/completions"))
+        generating(llm_server.redirect(f"{other.url}/chat/completions"))
     assert other.asked == []
 
 
@@ -326,7 +325,7 @@ def test_ctrl_c_waits_for_the_replies_under_way_and_keeps_them(tmp_path, questio
 
 def test_two_processes_do_not_share_a_log(tmp_path, questions, section, quiet, planted) -> None:
     questions()
-    with serving(servers.hang(3)) as server:
+    with serving(llm_server.hang(3)) as server:
         job = Killable(tmp_path, server.url, tmp_path / "prompt.yml", tmp_path / "subtitles.csv", runs=1)
         generate = section(server.url)
         process = job.start()

@@ -8,7 +8,7 @@ from recipekit.runner.generate.judge import read_verdict
 from recipekit.runner.providers.requests import Reply
 from recipekit.schemas.base.errors import UserError
 
-from .servers import reply, serving
+from ...support.llm_server import reply, serving
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from recipekit.schemas.base.errors import UserError
 from recipekit.schemas.base.hashing import key_of
 from recipekit.schemas.recipe import load_recipe
 
-from .servers import reply, serving
+from ...support.llm_server import reply, serving
 
 RECIPE = """recipe: 1
 name: asked

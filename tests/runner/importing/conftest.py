@@ -5,8 +5,6 @@ from recipekit.runner.importing.importing import import_config
 from recipekit.schemas.yaml_source import parse_yaml
 from recipekit.schemas.yaml_writing import to_yaml
 
-SMALL = {"base_model": "a/b", "learning_rate": 1e-4, "datasets": [{"path": "rows.jsonl", "type": "chat_template"}]}
-
 
 @pytest.fixture
 def imported(tmp_path):

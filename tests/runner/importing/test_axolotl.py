@@ -9,7 +9,7 @@ from recipekit.runner.importing.axolotl import HANDLERS, TOOL_DEFAULTS
 from recipekit.schemas.validation import SCHEMA_DIR
 from recipekit.schemas.yaml_source import parse_yaml
 
-from .conftest import SMALL
+from ...support.axolotl_configs import SMALL
 
 SAME = [
     ({"adapter": "qlora", "load_in_4bit": True}, "training.adapter", "qlora"),

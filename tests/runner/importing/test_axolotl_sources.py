@@ -2,7 +2,7 @@
 
 import pytest
 
-from .conftest import SMALL
+from ...support.axolotl_configs import SMALL
 
 CHAT = {"type": "chat_template"}
 READ = [

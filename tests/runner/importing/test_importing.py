@@ -15,8 +15,8 @@ from recipekit.schemas.recipe import check_recipe, load_recipe
 from recipekit.schemas.validation import SCHEMA_DIR
 from recipekit.schemas.yaml_source import parse_yaml
 
-from ..launch.test_axolotl_config import GOLDEN, GPU
-from .conftest import SMALL
+from ...support.axolotl_configs import GPU, SMALL
+from ...support.paths import GOLDEN
 
 SHIPPED = [path.stem for path in shipped_recipes()]
 

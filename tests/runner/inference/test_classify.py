@@ -13,7 +13,7 @@ from recipekit.runner.models.reference import resolve_target  # noqa: E402
 from recipekit.runner.worker.loading import load  # noqa: E402
 from recipekit.schemas.base.errors import UserError  # noqa: E402
 
-from ...tiny import CLASSIFICATION, write_run  # noqa: E402
+from ...support.tiny import CLASSIFICATION, write_run  # noqa: E402
 
 LABELS = ["ENFP", "ESFJ", "INTJ", "ISTP"]
 

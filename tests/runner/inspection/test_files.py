@@ -11,9 +11,7 @@ from recipekit.runner.inspection.inspect import Options, inspect
 from recipekit.runner.worker.tokenizers import tokenizer
 from recipekit.schemas.base.errors import UserError
 
-from .rows import LONG, chat, labelled, write
-
-EVIL = '<script>alert(1)</script><img src=x onerror="alert(2)">'
+from ...support.records import EVIL, LONG, chat, inspected, labelled
 
 
 class Tags(HTMLParser):
@@ -29,19 +27,11 @@ class Tags(HTMLParser):
         self.texts.append(data)
 
 
-def written(tmp_path, rows, name="out", **options):
-    path = write(tmp_path / "train.jsonl", rows)
-    named = tokenizer("cl100k")
-    inputs = Inputs("rows", {"train": path}, {})
-    names = write_inspection(tmp_path / name, inputs, inspect(inputs, Options(named, **options), tmp_path), named)
-    return tmp_path / name, names
-
-
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     rows = [chat(n, ["low", "high"][n % 2], score=n, note=EVIL) for n in range(30)]
     rows += [chat(1, "high", note="x"), chat(1, "low"), chat(40, question=LONG + EVIL), chat(41, EVIL, question=LONG + EVIL + "!"), "{"]
-    return written(tmp_path_factory.mktemp("inspection"), rows)[0]
+    return inspected(tmp_path_factory.mktemp("inspection"), rows)[0]
 
 
 def table(path):
@@ -117,7 +107,7 @@ def test_the_page_has_a_chart_for_what_varies_and_none_for_what_does_not(folder)
 
 
 def test_labels_that_share_a_file_name_share_the_file(tmp_path):
-    folder, _ = written(tmp_path, [labelled(1, "a/b"), labelled(2, "a b"), labelled(3, "../..")])
+    folder, _ = inspected(tmp_path, [labelled(1, "a/b"), labelled(2, "a b"), labelled(3, "../..")])
     assert sorted(path.name for path in (folder / "samples").iterdir()) == ["a_b.jsonl", "blank.jsonl"]
     assert len((folder / "samples" / "a_b.jsonl").read_text().splitlines()) == 2
     assert not (tmp_path / "samples").exists()
@@ -127,27 +117,27 @@ def test_a_folder_of_somebody_else_is_left_alone_and_our_own_replaced(tmp_path):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("years of work")
     with pytest.raises(UserError, match="not written by recipekit"):
-        written(tmp_path, [labelled(1, "a")], name="mine")
+        inspected(tmp_path, [labelled(1, "a")], name="mine")
     assert [path.name for path in (tmp_path / "mine").iterdir()] == ["thesis.txt"]
-    written(tmp_path, [labelled(1, "a")])
-    folder, names = written(tmp_path, [labelled(1, "b"), labelled(2, "b")])
+    inspected(tmp_path, [labelled(1, "a")])
+    folder, names = inspected(tmp_path, [labelled(1, "b"), labelled(2, "b")])
     assert "samples/b.jsonl" in names
     assert not (folder / "samples" / "a.jsonl").exists()
 
 
 @pytest.mark.parametrize("name", ["notes.md", "samples/c.jsonl", "sub/y"])
 def test_files_that_people_have_put_beside_ours_are_kept(tmp_path, name):
-    folder, names = written(tmp_path, [labelled(1, "a"), labelled(2, "b")])
+    folder, names = inspected(tmp_path, [labelled(1, "a"), labelled(2, "b")])
     assert sorted(names) == sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
     (folder / name).parent.mkdir(exist_ok=True)
     (folder / name).write_text("mine")
     with pytest.raises(UserError, match=f"{name} would be lost"):
-        written(tmp_path, [labelled(1, "a")])
+        inspected(tmp_path, [labelled(1, "a")])
     assert (folder / name).read_text() == "mine" and (folder / "samples" / "b.jsonl").is_file()
 
 
 def test_a_file_of_the_folder_is_not_inspected_onto_it(tmp_path):
-    folder, _ = written(tmp_path, [labelled(1, "a")])
+    folder, _ = inspected(tmp_path, [labelled(1, "a")])
     inputs = Inputs("rows", {"a": folder / "samples" / "a.jsonl"}, {})
     with pytest.raises(UserError, match=r"a\.jsonl: is read, and would be overwritten"):
         write_inspection(folder, inputs, inspect(Inputs("rows", {"train": tmp_path / "train.jsonl"}, {}), Options(tokenizer("cl100k")), tmp_path),
@@ -157,7 +147,7 @@ def test_a_file_of_the_folder_is_not_inspected_onto_it(tmp_path):
 
 def test_fields_of_many_values_are_told_as_such_and_not_by_a_few_of_them(tmp_path):
     rows = [chat(n, who=f"person {n}", group=f"{n % 2}") for n in range(1100)]
-    folder, _ = written(tmp_path, rows, near=None, languages=False, samples=0)
+    folder, _ = inspected(tmp_path, rows, near=None, languages=False, samples=0)
     texts = "".join(Tags((folder / "index.html").read_text()).texts)
     assert "more than 1,000 different values" in texts
     assert "0 (550), 1 (550)" in texts

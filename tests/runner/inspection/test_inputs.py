@@ -6,7 +6,7 @@ import pytest
 from recipekit.runner.inspection.inputs import find_inputs
 from recipekit.schemas.base.errors import UserError
 
-from .rows import chat, write
+from ...support.records import chat, write
 
 
 def test_a_file_stands_for_itself(tmp_path):

@@ -7,7 +7,7 @@ from recipekit.runner.inspection.repeats import Place
 from recipekit.runner.worker.tokenizers import Tokenizer
 from recipekit.schemas.base.errors import UserError
 
-from .rows import LONG, chat, labelled, write
+from ...support.records import LONG, chat, labelled, write
 
 WORDS = Tokenizer("words", str.split, str)  # pyright: ignore[reportArgumentType] - words for ids
 

@@ -7,7 +7,7 @@ from recipekit.runner.inspection.previews import Previews
 from recipekit.runner.inspection.repeats import Place
 from recipekit.schemas.base.errors import UserError
 
-from .rows import LONG, chat, labelled, write
+from ...support.records import LONG, chat, labelled, write
 
 
 def sides(tmp_path, first, second):

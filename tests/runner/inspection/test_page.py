@@ -2,10 +2,8 @@
 
 from recipekit.runner.inspection.page import headline
 
-from ..reporting.test_accessibility import axe, serious  # noqa: F401 - fixtures
-from ..reporting.test_report import browser, requests  # noqa: F401 - a fixture
-from .rows import LONG, chat, labelled
-from .test_files import EVIL, written
+from ...support.browser import requests
+from ...support.records import EVIL, LONG, chat, inspected, labelled
 
 HUGE = "W" * 3000
 
@@ -15,8 +13,8 @@ def rows():
     return [*found, chat(1, "high"), chat(50, question=LONG + " " + HUGE), chat(51, question=LONG + " " + HUGE + "!"), "{broken}"]
 
 
-def test_a_phone_need_not_scroll_sideways_and_nothing_runs_or_is_fetched(browser, tmp_path):  # noqa: F811
-    page = written(tmp_path, rows())[0] / "index.html"
+def test_a_phone_need_not_scroll_sideways_and_nothing_runs_or_is_fetched(browser, tmp_path):
+    page = inspected(tmp_path, rows())[0] / "index.html"
     requests(browser)
     browser.get(page.as_uri())
     assert requests(browser) == [page.as_uri()]
@@ -27,10 +25,10 @@ def test_a_phone_need_not_scroll_sideways_and_nothing_runs_or_is_fetched(browser
     assert [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"] == []
 
 
-def test_everybody_can_read_it(serious, tmp_path):  # noqa: F811
-    assert serious(written(tmp_path, rows())[0] / "index.html") == []
+def test_everybody_can_read_it(serious, tmp_path):
+    assert serious(inspected(tmp_path, rows())[0] / "index.html") == []
     labels = [labelled(n, f"label {n % 40}") for n in range(80)]
-    assert serious(written(tmp_path / "labels", labels, near=None)[0] / "index.html") == []
+    assert serious(inspected(tmp_path / "labels", labels, near=None)[0] / "index.html") == []
 
 
 def test_the_headline_says_what_is_wrong_or_that_nothing_is():

@@ -11,10 +11,9 @@ from recipekit.schemas.extends import shipped_recipes
 from recipekit.schemas.recipe import load_recipe
 from recipekit.schemas.sections import Recipe
 
-GOLDEN = Path(__file__).parents[2] / "golden"
-CPU = Machine()
-GPU = Machine("cuda", 1, "a GPU", 24 << 30, True)
-OLD_GPU = Machine("cuda", 1, "an old GPU", 16 << 30, False)
+from ...support.axolotl_configs import CPU, GPU, OLD_GPU
+from ...support.paths import GOLDEN
+
 HELD_OUT = RenderedData(validation="data/validation.jsonl")
 SHIPPED = [(path.stem, "gpu") for path in shipped_recipes()] + [("quickstart", "cpu")]
 

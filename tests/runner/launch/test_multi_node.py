@@ -18,8 +18,8 @@ from recipekit.runner.runtime.run_folder import create
 from recipekit.schemas.base.errors import UserError
 from recipekit.schemas.sections import Launch
 
-from ...tiny import write_recipe
-from ..one_process import ROWS, SAME, losses, settings
+from ...support.single_process import ROWS, SAME, losses, settings
+from ...support.tiny import write_recipe
 
 TWO = ["launch.engine=torchrun", "launch.num_nodes=2", "launch.main_address=10.77.0.1:29517", "training.micro_batch_size=2"]
 

@@ -9,7 +9,7 @@ from recipekit.runner.launch.trackers import ENVIRONMENT, require_trackers, trac
 from recipekit.schemas.base.errors import UserError
 from recipekit.schemas.sections import Recipe
 
-from ...tiny import write_recipe
+from ...support.tiny import write_recipe
 
 SECRETS = {"WANDB_API_KEY": "c0ffee" * 6 + "1234", "MLFLOW_TRACKING_PASSWORD": "planted-password", "HF_TOKEN": "hf_" + "pLaNtEd" * 5}
 

@@ -10,7 +10,7 @@ from recipekit.runner.providers.endpoints import endpoint
 from recipekit.runner.providers.requests import ProviderRequest, Reply
 from recipekit.schemas.generate_sections import Provider, Sampling
 
-from ..generate.servers import completion, reply, serving, status, streamed
+from ...support.llm_server import completion, reply, serving, status, streamed
 
 ASKED = ProviderRequest("p", "m", ({"role": "user", "content": "Hi"},), Sampling(0.5, 0.9, 33, 1.1), 7)
 

@@ -6,7 +6,7 @@ import httpx2
 import pytest
 from recipekit.runner.providers.transport import Refused, http_client, may_connect
 
-from ..generate.servers import reply, serving
+from ...support.llm_server import reply, serving
 
 PUBLIC = [("api.example.org", "93.184.216.34"), ("api.example.org", "2606:4700::1111")]
 LOOPBACK = [("localhost", "127.0.0.1"), ("127.0.0.1", "127.0.0.1"), ("::1", "::1"), ("localhost", "::1")]

@@ -1,60 +1,26 @@
-"""Reports and comparisons in a real browser, light and dark: axe-core finds nothing serious.
-
-axe-core is an npm package: `npm install --no-save axe-core`, or AXE_CORE=path/to/axe.min.js.
-"""
-
-import os
-from pathlib import Path
+"""Reports and comparisons in a real browser, light and dark: axe-core finds nothing serious."""
 
 import pytest
 from recipekit.runner.reporting.comparison import write_page
 from recipekit.runner.reporting.report import write_report
 
-from ...conftest import ROOT
-from .test_report import HOSTILE, PROBES, browser, write_run  # noqa: F401 - a fixture
-from .test_report_classification import page as classified  # noqa: F401 - a fixture
+from ...support.finished_runs import HOSTILE, PROBES, write_chat_run, write_classification_run
 
 pytest.importorskip("jinja2", reason="needs the extra [eval]: jinja2")
-RUN = "const done = arguments[0]; axe.run(document, {resultTypes: ['violations']}).then(found => done(found.violations))"
-
-
-@pytest.fixture(scope="module")
-def axe() -> str:
-    path = Path(os.environ.get("AXE_CORE") or ROOT / "node_modules" / "axe-core" / "axe.min.js")
-    if not path.is_file():
-        pytest.skip("needs axe-core: npm install --no-save axe-core")
-    return path.read_text(encoding="utf-8")
-
-
-@pytest.fixture
-def serious(axe, browser):  # noqa: F811
-    """What axe finds on a page that people cannot read or use, in both colour schemes."""
-
-    def look(path: Path) -> list[tuple]:
-        found = []
-        for scheme in ("light", "dark"):
-            browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [{"name": "prefers-color-scheme", "value": scheme}]})
-            browser.get(path.as_uri())
-            browser.execute_cdp_cmd("Runtime.evaluate", {"expression": axe})
-            violations = browser.execute_async_script(RUN)
-            found += [(scheme, v["id"], v["nodes"][0]["html"]) for v in violations if v["impact"] in ("serious", "critical")]
-        return found
-
-    return look
 
 
 def test_a_report_of_chats(serious, tmp_path):
-    assert serious(write_report(write_run(tmp_path, ["some text", *HOSTILE]))) == []
+    assert serious(write_report(write_chat_run(tmp_path, ["some text", *HOSTILE]))) == []
 
 
 def test_a_report_with_probes(serious, tmp_path):
-    run = write_run(tmp_path, ["some text"])
+    run = write_chat_run(tmp_path, ["some text"])
     run.write("eval/metrics.json", {**run.read("eval/metrics.json"), **PROBES})
     assert serious(write_report(run)) == []
 
 
-def test_a_report_of_a_classification(serious, classified, tmp_path):  # noqa: F811
-    assert serious(tmp_path / "report.html") == []
+def test_a_report_of_a_classification(serious, tmp_path):
+    assert serious(write_report(write_classification_run(tmp_path))) == []
 
 
 def test_a_comparison(serious, tmp_path):

@@ -80,7 +80,7 @@ def test_any_finite_points_stay_inside_the_picture(drawn):
 
 
 @pytest.mark.parametrize(
-    ("low", "high", "marks"),
+    ("low", "high", "expected"),
     [
         (0, 10, [0, 2, 4, 6, 8, 10]),
         (0, 1, [0, 0.2, 0.4, 0.6, 0.8, 1.0]),
@@ -89,8 +89,8 @@ def test_any_finite_points_stay_inside_the_picture(drawn):
         (3.1, 3.9, [3.2, 3.4, 3.6, 3.8]),
     ],
 )
-def test_ticks_are_round_numbers_inside_the_range(low, high, locations):
-    assert ticks(low, high) == pytest.approx(locations)
+def test_ticks_are_round_numbers_inside_the_range(low, high, expected):
+    assert ticks(low, high) == pytest.approx(expected)
 
 
 @given(NUMBERS, st.floats(1e-9, 1e9))

@@ -5,7 +5,7 @@ import json
 import pytest
 from recipekit.runner.runtime.run_folder import RunFolder
 
-from ...tiny import write_jsonl
+from ...support.tiny import write_jsonl
 
 for package in ("numpy", "sklearn"):
     pytest.importorskip(package, reason=f"needs the extra [eval]: {package}")

@@ -1,95 +1,26 @@
 """report.html: what it shows, and that nothing in it runs. Opened in a real browser where there is one."""
 
-import json
+import html
 import re
-import shutil
-from itertools import cycle
-from pathlib import Path
 
 import pytest
 from recipekit.runner.reporting.report import answer, charts, cost, write_report
-from recipekit.runner.runtime.run_folder import RunFolder
 from recipekit.schemas.base.errors import UserError
 
+from ...support.browser import requests
+from ...support.finished_runs import HOSTILE, PROBES, write_chat_run
+
 pytest.importorskip("jinja2", reason="needs the extra [eval]: jinja2")
-CHROMIUM, DRIVER = shutil.which("chromium") or shutil.which("chromium-browser"), shutil.which("chromedriver")
-HOSTILE = [
-    "<script>alert(1); window.ran = 1</script>",
-    "</script><script>window.ran = 1</script>",
-    "</pre></article></style><img src=x onerror='window.ran = 1; alert(1)'>",
-    "<svg onload='window.ran = 1'><animate onbegin='window.ran = 1'></svg>",
-    "<iframe src='https://example.org/'></iframe><link rel=stylesheet href='https://example.org/a.css'>",
-    "javascript:window.ran=1",
-    "<a href='javascript:window.ran=1'>x</a>",
-    "{{ 7 * 7 }}{% raw %}",
-    "\" autofocus onfocus='window.ran = 1' x=\"",
-    "<!-- ]]> &lt;script&gt; \u202e \u0000 \ud83c".encode("utf-8", "replace").decode(),
-    "<style>body { background: url(https://example.org/b.png) }</style>",
-    "<base href='https://example.org/'><meta http-equiv=refresh content='0;url=https://example.org/'>",
-]
 HUGE = ["W" * 60_000, "🌙" * 20_000, "word " * 20_000, "\n" * 500]
 
 
-def estimate(value, **more):
-    return {"value": value, "low": value - 1, "high": value + 1, **more}
-
-
-def write_run(folder: Path, texts: list[str]) -> RunFolder:
-    """A finished run in which every text that comes from outside is one of `texts`, in turn."""
-    given = cycle(texts)
-    run = RunFolder(folder / "runs" / "tiny" / "20250101-000000-abcdef")
-    run.write("status.json", {"recipe": next(given), "state": "done", "reason": next(given), "stages": {}})
-    run.write("lock.json", {"recipekit": next(given), "python": "3.11", "packages": {next(given): next(given)},
-                            "model": {"note": next(given)}, "machine": {"gpu_name": next(given), "cores": 2}})  # fmt: skip
-    run.write("data/manifest.json", {"rows_in": 1200, "rows_kept": 1100, "dropped": {next(given): 100}, "fixed": {next(given): 3},
-                                     "splits": {"train": 1000, "validation": 100}})  # fmt: skip
-    facts = {
-        "rows": 1000,
-        "trained_rows": 1000,
-        "trained": 12345,
-        "masked": 54321,
-        "longest": 99,
-        "untrained_rows": [],
-        "open_ended_rows": [],
-    }
-    run.write("tokens.json", {"train": facts})
-    metrics = {
-        "rows": 20, "split": "validation", "against": "base", "base_model": next(given), "confidence": 0.95,
-        "metrics": {"perplexity": {"unit": "", "better": "lower"}, "token_reduction": {"unit": "%", "better": "higher"}},
-        "models": {"base": {"perplexity": estimate(9.0), "token_reduction": estimate(1.0)},
-                   "tuned": {"perplexity": estimate(4.0), "token_reduction": estimate(30.0)},
-                   "reference": {"token_reduction": estimate(32.0)}},
-        "differences": {"perplexity": estimate(-5.0, distinguishable=True), "token_reduction": estimate(29.0, distinguishable=True)},
-        "gates": {"perplexity": {"value": 4.0, "min": None, "max": 5, "passed": True}},
-    }  # fmt: skip
-    run.write("eval/metrics.json", metrics)
-    lines = [{"step": n, "loss": 3 - n / 50, "learning_rate": 1e-4, "tokens_per_s": 300.0} for n in range(1, 60)]
-    (run / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in [*lines, {"step": 30, "eval_loss": 2.5}]))
-    (run / "recipe.yml").write_text(f"name: {next(given)}\n", encoding="utf-8")
-    rows, predictions = [], []
-    for number in range(15):
-        row = f"{number} {next(given)}"
-        rows.append({"id": row, "messages": [{"role": "user", "content": next(given)}, {"role": "assistant", "content": next(given)}]})
-        predictions += [{"model": model, "id": row, "reference": next(given), "reply": next(given), "stopped": model == "tuned",
-                         "reply_tokens": 3, "nll": number if model == "base" else 5.0, "trained": 10, "correct": 3}
-                        for model in ("base", "tuned")]  # fmt: skip
-    masks = [{"id": next(given), "label": None, "segments": [{"trained": bool(n % 2), "text": next(given)} for n in range(4)]}] * 3
-    (run / "eval" / "masks.jsonl").write_text("".join(json.dumps(mask) + "\n" for mask in masks))
-    run.write("memory.json", {"device": next(given), "peak": 3 << 29})
-    for name, values in (("rows", rows), ("predictions", predictions)):
-        (run / "eval" / f"{name}.jsonl").write_text("".join(json.dumps(value) + "\n" for value in values))
-    return run
-
-
 def visible(page: str) -> str:
-    import html
-
     return html.unescape(re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", page.partition("</style>")[2])))
 
 
 @pytest.fixture(scope="module")
 def plain(tmp_path_factory) -> str:
-    return write_report(write_run(tmp_path_factory.mktemp("plain"), ["some text"])).read_text(encoding="utf-8")
+    return write_report(write_chat_run(tmp_path_factory.mktemp("plain"), ["some text"])).read_text(encoding="utf-8")
 
 
 def test_the_page_answers_first(plain):
@@ -127,7 +58,7 @@ def test_the_masks_of_three_rows_are_shown(plain):
 def test_a_recipes_values_stand_with_their_origin(tmp_path, minimal):
     from recipekit.schemas.yaml_writing import to_yaml
 
-    run = write_run(tmp_path, ["x"])
+    run = write_chat_run(tmp_path, ["x"])
     (run / "recipe.yml").write_text(to_yaml(minimal({"data.split.group_by": ["tree_id"]})))
     run.write("origins.json", {"training.learning_rate": "small.yml:9:3", "model.base_model": "--set", "training.seed": "default"})
     text = visible(write_report(run).read_text(encoding="utf-8"))
@@ -137,7 +68,7 @@ def test_a_recipes_values_stand_with_their_origin(tmp_path, minimal):
 
 
 def test_the_page_stays_small(tmp_path):
-    assert write_report(write_run(tmp_path, HUGE)).stat().st_size < 5_000_000
+    assert write_report(write_chat_run(tmp_path, HUGE)).stat().st_size < 5_000_000
 
 
 def test_every_tag_is_closed(plain):
@@ -164,7 +95,7 @@ def test_every_tag_is_closed(plain):
 
 
 def test_a_run_without_an_evaluation_has_no_report(tmp_path):
-    run = write_run(tmp_path, ["x"])
+    run = write_chat_run(tmp_path, ["x"])
     (run / "eval" / "metrics.json").unlink()
     with pytest.raises(UserError, match="has not been evaluated: it is done"):
         write_report(run)
@@ -230,41 +161,18 @@ def test_the_cost_is_what_was_measured():
 
 @pytest.mark.parametrize("text", HOSTILE)
 def test_hostile_text_is_text(tmp_path, text):
-    page = write_report(write_run(tmp_path, [text])).read_text(encoding="utf-8")
+    page = write_report(write_chat_run(tmp_path, [text])).read_text(encoding="utf-8")
     assert not re.search(r"<(script|link|img|iframe|base|animate|a)\b", page)
     assert page.count("<style>") == page.count("</style>") == 1
     assert " ".join(text.split()) in visible(page)
 
 
-@pytest.fixture(scope="module")
-def browser():
-    """A headless Chromium as wide as a phone that notes every request."""
-    webdriver = pytest.importorskip("selenium.webdriver", reason="needs selenium")
-    if not CHROMIUM or not DRIVER:
-        pytest.skip("needs chromium and chromedriver")
-    options = webdriver.ChromeOptions()
-    options.binary_location = CHROMIUM
-    for flag in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--disable-background-networking"):
-        options.add_argument(flag)
-    options.add_experimental_option("mobileEmulation", {"deviceMetrics": {"width": 390, "height": 844, "pixelRatio": 1.0}})
-    options.set_capability("goog:loggingPrefs", {"performance": "ALL", "browser": "ALL"})
-    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(DRIVER))
-    yield driver
-    driver.quit()
-
-
-def requests(browser) -> list[str]:
-    """The addresses that were asked for since the last look."""
-    messages = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
-    return [m["params"]["request"]["url"] for m in messages if m["method"] == "Network.requestWillBeSent"]
-
-
-@pytest.fixture(scope="module")
+@pytest.fixture
 def opened(browser, tmp_path_factory):
     """Opens the report of a run that is made of these texts and gives its address."""
 
     def run(texts):
-        path = write_report(write_run(tmp_path_factory.mktemp("report"), texts))
+        path = write_report(write_chat_run(tmp_path_factory.mktemp("report"), texts))
         requests(browser)
         browser.get(path.as_uri())
         return path.as_uri()
@@ -306,23 +214,8 @@ def test_on_a_phone_the_answer_is_on_the_first_screen_and_the_curves_are_seen(br
     assert len(charts_seen) == 3 and all(200 < width <= 390 for width in charts_seen)
 
 
-PROBES = {
-    "lens": {
-        model: [{"prompt": "Once <b>", "tokens": ["On", "ce"], "layers": [[{"token": "<i>", "p": 0.1}, {"token": "a", "p": 0.9}]] * 3}]
-        for model in ("base", "tuned")
-    },
-    "sentiment": {
-        "classifier": "some/model", "rows_without_emotion": 2,
-        "models": {model: {"counts": {"joy": {"love": 3, "anger": 1}}, "groups": {"positive": {"rows": 4, "positive": 75.0, "neutral": 0.0, "negative": 25.0}}}
-                   for model in ("base", "tuned")},
-    },
-    "blimp": {model: {"phenomena": {"binding": 61.5}, "pairs": {"binding": 200}, "mean": 61.5} for model in ("base", "tuned")},
-    "prompt_diversity": {"prompts": 900, "distinct": 829, "mean_words": 9.0, "distinct_1": 0.1, "distinct_2": 0.5, "nearest": 0.25, "compared": 400},
-}  # fmt: skip
-
-
 def test_the_probes_are_shown_as_pictures_that_can_be_read(tmp_path):
-    run = write_run(tmp_path, ["some text"])
+    run = write_chat_run(tmp_path, ["some text"])
     run.write("eval/metrics.json", {**run.read("eval/metrics.json"), **PROBES})
     page = write_report(run).read_text(encoding="utf-8")
     text = visible(page)

@@ -21,7 +21,7 @@ from recipekit.runner.runtime.machine import Machine
 from recipekit.schemas.base.errors import UserError
 from recipekit.schemas.sections import Recipe
 
-from ..models.test_size import GPT2, LLAMA2
+from ...support.model_configs import GPT2, LLAMA2
 
 GPU = Machine("cuda", 1, "a GPU", 16 << 30, True, memory=64 << 30)
 CPU = Machine(memory=64 << 30, cores=8)

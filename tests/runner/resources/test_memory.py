@@ -11,7 +11,7 @@ from recipekit.runner.resources.memory import CPU_GAPS, CPU_RUNTIME, adapter_par
 from recipekit.runner.runtime.machine import Machine
 from recipekit.schemas.sections import Recipe
 
-from ..models.test_size import GPT2, LLAMA2, QWEN
+from ...support.model_configs import GPT2, LLAMA2, QWEN
 
 CPU = Machine(memory=64 << 30, cores=8)
 GPU = Machine("cuda", 8, "a GPU", 80 << 30, True, memory=512 << 30)

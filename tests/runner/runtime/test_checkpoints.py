@@ -49,9 +49,9 @@ def test_a_missing_file_is_named(checkpoint, name):
 @pytest.mark.parametrize(
     "damage", [lambda b: b[:-1], lambda b: b + b"\0", lambda b: bytes([b[0] ^ 1]) + b[1:]], ids=["cut", "longer", "bit"]
 )
-def test_a_file_that_was_cut_lengthened_or_had_one_bit_turned_is_named(checkpoint, name, verify_folder):
+def test_a_file_that_was_cut_lengthened_or_had_one_bit_turned_is_named(checkpoint, name, damage):
     folder = checkpoint(4)
-    (folder / name).write_bytes(verify_folder(FILES[name]))
+    (folder / name).write_bytes(damage(FILES[name]))
     assert fault(folder) == f"{name} is not what was saved"
 
 

@@ -11,7 +11,7 @@ from recipekit.runner.stages.cache_keys import data_key, evaluate_key, finished,
 from recipekit.schemas.base.hashing import key_of
 from recipekit.schemas.sections import Data, Evaluation, Gate, Generation, Recipe, Source, Split
 
-from ...tiny import emogpt_rows, write_jsonl
+from ...support.tiny import emogpt_rows, write_jsonl
 
 GPU = Machine("cuda", 1, "a GPU", 24 << 30, True)
 

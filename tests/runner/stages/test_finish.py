@@ -8,7 +8,7 @@ from recipekit.runner.stages.finish import conclude, require_gates
 from recipekit.schemas.base.errors import GateError, UserError
 from recipekit.schemas.recipe import load_recipe
 
-from ..reporting.test_report import write_run
+from ...support.finished_runs import write_chat_run
 
 pytest.importorskip("jinja2", reason="needs the extra [eval]: jinja2")
 LOW = {"value": 1.0, "min": 2, "max": None, "passed": False}
@@ -19,7 +19,7 @@ FINE = {"value": 3.0, "min": 2, "max": 5, "passed": True}
 @pytest.fixture
 def run(tmp_path):
     """A run whose model is evaluated, and that is still at work."""
-    found = write_run(tmp_path, ["some text"])
+    found = write_chat_run(tmp_path, ["some text"])
     found.update(state="running", reason="")
     (found / "model").mkdir(exist_ok=True)
     return found

@@ -6,7 +6,7 @@ from recipekit.runner.runtime.run_folder import RunFolder
 from recipekit.runner.stages.smoke_test import announce, differences
 from recipekit.schemas.recipe import load_recipe
 
-from ..reporting.test_report import write_run
+from ...support.finished_runs import write_chat_run
 
 
 def test_every_key_that_differs_is_named_with_both_values_and_no_other():
@@ -41,7 +41,7 @@ def test_the_run_keeps_what_was_said(tmp_path, capfd):
 
 
 def test_the_report_says_that_it_is_a_rehearsals_and_what_differs(tmp_path):
-    run = write_run(tmp_path / "1", ["one"])
+    run = write_chat_run(tmp_path / "1", ["one"])
     assert "rehearsal" not in write_report(run).read_text()
     run.write("rehearsal.json", {"keys": {"model.base_model": {"real": "a/<b>", "rehearsal": "twin:a/<b>"}}})
     page = write_report(run).read_text()

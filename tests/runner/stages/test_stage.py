@@ -7,7 +7,7 @@ from recipekit.converters.building.pipeline import build
 from recipekit.runner.runtime.run_folder import RunFolder
 from recipekit.runner.stages.stage import RunContext
 
-from ...converters.chats import chat_data, chats, write_jsonl
+from ...support.chats import chat_data, chats, write_jsonl
 
 
 class Said(list[str]):

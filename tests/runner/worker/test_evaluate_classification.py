@@ -13,7 +13,7 @@ from recipekit.runner.runtime.progress import Progress, read_lines  # noqa: E402
 from recipekit.runner.worker.classification import tokenise_rows  # noqa: E402
 from recipekit.runner.worker.evaluate_classification import classify, load_classifier, probabilities_of  # noqa: E402
 
-from ...tiny import write_jsonl  # noqa: E402
+from ...support.tiny import write_jsonl  # noqa: E402
 
 LABELS = ["glad", "sad"]
 REQUEST = {"adapter": False, "base_model": "model", "revision": None, "trust_remote_code": False, "generation": {"batch_size": 2}}

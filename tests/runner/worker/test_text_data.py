@@ -7,7 +7,7 @@ import pytest
 from recipekit.runner.worker.prepared_rows import step_faults
 from recipekit.runner.worker.text_data import blocks_of, prepare
 
-from ...tiny import text_rows
+from ...support.tiny import text_rows
 
 RECORDS = [{"id": str(number), "text": text} for number, text in enumerate(text_rows())]
 

@@ -8,7 +8,7 @@ transformers = pytest.importorskip("transformers", reason="needs the extra [trai
 from recipekit.runner.worker.packing import Piece, block_of, document_ids, pieces  # noqa: E402
 from recipekit.runner.worker.text_data import BlockCollator, documents_are_apart, first_shared  # noqa: E402
 
-from ...tiny import text_rows  # noqa: E402
+from ...support.tiny import text_rows  # noqa: E402
 
 
 @pytest.fixture(scope="module", params=["tiny_gpt2", "tiny_model"])

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from ...tiny import write_classification, write_jsonl
+from ...support.tiny import write_classification, write_jsonl
 
 pytestmark = pytest.mark.train
 BINARY = [

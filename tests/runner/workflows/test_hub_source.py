@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from ...hub_server import Repository, serve
-from ...tiny import emogpt_rows, write_recipe
-from ..one_process import SAME, settings
+from ...support.hub_server import Repository, serve
+from ...support.single_process import SAME, settings
+from ...support.tiny import emogpt_rows, write_recipe
 
 pytestmark = pytest.mark.train
 COMMIT, LATER = "a" * 40, "b" * 40

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from ...tiny import write_recipe
+from ...support.tiny import write_recipe
 
 pytestmark = pytest.mark.train
 

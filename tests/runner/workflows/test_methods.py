@@ -7,7 +7,7 @@ import pytest
 from recipekit.runner.workflows.resume_check import TrainingTrial, prepare
 from recipekit.schemas.recipe import load_recipe
 
-from ...tiny import emogpt_rows, write_jsonl, write_recipe
+from ...support.tiny import emogpt_rows, write_jsonl, write_recipe
 
 pytestmark = pytest.mark.train
 # Each step takes all 42 rows, so that nothing but the way in which they are batched differs.

@@ -8,7 +8,7 @@ import pytest
 from recipekit.runner.workflows.resume_check import Kill, ResumeReport, cuts_of, overrides
 from recipekit.schemas.recipe import load_recipe
 
-from ...tiny import write_classification, write_recipe, write_text
+from ...support.tiny import write_classification, write_recipe, write_text
 
 KILLS = os.environ.get("RECIPEKIT_KILLS", "2")  # a storm: RECIPEKIT_KILLS=200
 FURTHER = bool(os.environ.get("RECIPEKIT_KILLS"))  # the methods that train through the same code, when there is time

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from ...tiny import emogpt_rows, write_jsonl, write_recipe
+from ...support.tiny import emogpt_rows, write_jsonl, write_recipe
 
 pytestmark = pytest.mark.train
 VARYING = ("tokens_per_s", "eval_runtime")

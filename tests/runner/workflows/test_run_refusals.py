@@ -10,7 +10,7 @@ from recipekit.runner.workflows.run import execute, run_recipe
 from recipekit.schemas.base.errors import GateError, UserError
 from recipekit.schemas.recipe import load_recipe
 
-from ...tiny import emogpt_rows, write_jsonl, write_recipe
+from ...support.tiny import emogpt_rows, write_jsonl, write_recipe
 
 
 @pytest.fixture

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from recipekit.runner.runtime.checkpoints import fault
 
-from ...tiny import write_recipe
-from ..one_process import ROWS, SAME, losses, settings
+from ...support.single_process import ROWS, SAME, losses, settings
+from ...support.tiny import write_recipe
 
 pytestmark = pytest.mark.train
 TWO = ["launch.engine=torchrun", "launch.num_processes=2", "training.micro_batch_size=2"]

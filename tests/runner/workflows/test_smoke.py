@@ -11,7 +11,7 @@ import pytest
 import yaml
 from recipekit.schemas.extends import shipped_recipes
 
-from ...conftest import ROOT
+from ...support.paths import ROOT
 
 pytestmark = [pytest.mark.train, pytest.mark.long]
 NAMES = [path.stem for path in shipped_recipes()]

@@ -13,7 +13,7 @@ from recipekit.schemas.recipe import load_sweep
 from recipekit.schemas.yaml_writing import to_yaml
 from rich.console import Console
 
-from ...tiny import write_recipe
+from ...support.tiny import write_recipe
 
 
 @pytest.fixture

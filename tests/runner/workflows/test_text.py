@@ -11,7 +11,7 @@ import time
 import pytest
 import yaml
 
-from ...tiny import emogpt_rows, write_jsonl, write_text
+from ...support.tiny import emogpt_rows, write_jsonl, write_text
 
 pytestmark = pytest.mark.train
 CHAT = """recipe: 1

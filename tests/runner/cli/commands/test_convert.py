@@ -11,7 +11,7 @@ import pytest
 from recipekit.runner.cli.commands.convert import command
 from recipekit.schemas.validation import schema
 
-from ....tiny import emogpt_rows, write_jsonl
+from ....support.tiny import emogpt_rows, write_jsonl
 
 CHAT = {"messages": [{"role": "user", "content": "Hi?"}, {"role": "assistant", "content": "Hello."}]}
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.runner.inspection.rows import chat, write
+from ....support.records import chat, write
 
 
 def test_a_file_becomes_a_folder_with_a_page(command_line, tmp_path):

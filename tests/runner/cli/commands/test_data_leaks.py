@@ -2,7 +2,7 @@
 
 import json
 
-from tests.runner.inspection.rows import chat, write
+from ....support.records import chat, write
 
 
 def test_leaks_end_with_3_and_stand_on_stdout_as_pairs_of_places(command_line, tmp_path):

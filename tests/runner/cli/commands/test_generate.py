@@ -4,8 +4,7 @@ import json
 
 import pytest
 
-from ...generate.conftest import KEY
-from ...generate.servers import reply, serving, status
+from ....support.llm_server import KEY, reply, serving, status
 
 RECIPE = """recipe: 1
 name: asked

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from ....tiny import emogpt_rows, write_jsonl
+from ....support.tiny import emogpt_rows, write_jsonl
 
 TEXT = """recipe: 1
 name: small

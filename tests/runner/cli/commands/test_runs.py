@@ -7,7 +7,7 @@ import sys
 import pytest
 from recipekit.runner.runtime.run_folder import RunFolder
 
-from ...reporting.test_report import write_run
+from ....support.finished_runs import write_chat_run
 
 NEEDS_TRAINING = ["run", "mask", "resume", "eval"]
 
@@ -91,7 +91,7 @@ def test_a_run_that_is_not_there_is_told(recipe, tmp_path, verb):
 
 def test_a_report_is_written_again_and_its_path_printed(recipe, tmp_path):
     pytest.importorskip("jinja2", reason="needs the extra [eval]")
-    run = write_run(tmp_path, ["x"])
+    run = write_chat_run(tmp_path, ["x"])
     done = recipe("report", run.path)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == str(run / "report.html")

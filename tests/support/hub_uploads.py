@@ -13,7 +13,7 @@ from http.server import BaseHTTPRequestHandler
 from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
-from tests.hub_server import listening
+from .hub_server import listening
 
 TOKEN = "hf_loopbacktokenforuploads0123456789"
 

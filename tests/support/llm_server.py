@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from contextlib import contextmanager, suppress
 
+KEY = "sk-planted-0123456789abcdef"
 OK = "HTTP/1.1 200 OK"
 
 
