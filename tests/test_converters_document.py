@@ -24,7 +24,7 @@ INPUT = {"values": "JSON and tables", "lines": "text lines", "files": "whole tex
 
 
 def modules():
-    return {name: import_module(f"recipekit.converters.sources.{module}") for name, module in sorted(CONVERTERS.items())}
+    return {name: import_module(f"recipekit.converters.sources.{name}") for name in CONVERTERS}
 
 
 def reads(module):

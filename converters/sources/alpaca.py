@@ -6,8 +6,9 @@ The question is a template over instruction and input; a blank input takes the t
 """
 
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Annotated, Any
 
+from ...schemas.options import Text, template
 from ..reading.records import Drop, Record, Row
 from .turns import chat_messages, fill, history_pairs
 
@@ -24,12 +25,14 @@ def convert(
     rows: Iterable[Row],
     record_type: str = "chat",
     *,
-    instruction_key: str = "instruction",
-    input_key: str = "input",
-    output_key: str = "output",
-    with_input: str = WITH_INPUT,
-    without_input: str = WITHOUT_INPUT,
-    keep_meta: Iterable[str] = (),
+    instruction_key: Annotated[Text, "The key of the instruction."] = "instruction",
+    input_key: Annotated[Text, "The key of the input."] = "input",
+    output_key: Annotated[Text, "The key of the output."] = "output",
+    with_input: Annotated[Text, template("instruction", "input"), "How `{instruction}` and `{input}` make a question."] = WITH_INPUT,
+    without_input: Annotated[
+        Text, template("instruction"), "How `{instruction}` makes a question where the input is blank."
+    ] = WITHOUT_INPUT,
+    keep_meta: Annotated[Iterable[str], "Keys of the row that are kept in meta."] = (),
 ) -> Iterator[Record | Drop]:
     """One chat record a row."""
     kept = tuple(keep_meta)

@@ -9,7 +9,7 @@ or after "Response:" in one text with the prompt (google_form). Labels of the pr
 
 import re
 from collections.abc import Iterable, Iterator
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 from ..reading.records import Drop, Record, Row
 
@@ -48,9 +48,12 @@ def convert(
     rows: Iterable[Row],
     record_type: str = "chat",
     *,
-    remove_labels: bool = True,
-    drop_run_on: bool = False,
-    keep_meta: Iterable[str] = (),
+    remove_labels: Annotated[
+        bool,
+        "Remove labels of the prompt before an output (Rewritten Output:, Desired Emotion:), and drop outputs that only repeat the prompt.",
+    ] = True,
+    drop_run_on: Annotated[bool, "Drop rows whose output goes on with another example of the prompt."] = False,
+    keep_meta: Annotated[Iterable[str], "Keys of the row that are kept in meta."] = (),
 ) -> Iterator[Record | Drop]:
     """One chat of two messages an example; a row of seeds holds several."""
     kept = tuple(keep_meta)

@@ -12,8 +12,9 @@ becomes records of at most `chunk_words` words. `meta.source_text` is for `group
 
 import re
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Annotated, Any
 
+from ...schemas.options import Positive, Share
 from ..reading.readers import Reads, sniff
 from ..reading.records import Drop, Record, Row
 
@@ -38,11 +39,11 @@ def convert(
     rows: Iterable[Row],
     record_type: str = "text",
     *,
-    min_words: int = 11,
-    chunk_words: int = 300,
-    emotional_only: bool = True,
-    min_score: float = 0.5,
-    keep_meta: Iterable[str] = (),
+    min_words: Annotated[Positive, "Drop lines and labelled texts of fewer words."] = 11,
+    chunk_words: Annotated[Positive, "The most words of a record that is cut from a whole file."] = 300,
+    emotional_only: Annotated[bool, "Drop labelled texts whose first label is neutral or not above min_score."] = True,
+    min_score: Annotated[Share, "The score that a label must be above (not at) to count."] = 0.5,
+    keep_meta: Annotated[Iterable[str], "Keys of a story's row that are kept in meta."] = (),
 ) -> Iterator[Record | Drop]:
     """One record a line, story or labelled text; several for a whole file."""
     kept = tuple(keep_meta)

@@ -10,8 +10,9 @@ Only the last assistant message is rewritten; the earlier ones are ordinary pros
 
 import re
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Annotated, Any
 
+from ...schemas.options import Positive
 from ..reading.records import Drop, Record, Row
 
 VERSION = 2
@@ -29,13 +30,13 @@ def convert(
     rows: Iterable[Row],
     record_type: str = "chat",
     *,
-    require_augmented: bool = True,
-    min_reduction_pct: float | None = None,
-    require_emoji: bool = False,
-    max_emoji: int | None = None,
-    require_terminal: bool = False,
-    reject_identity: bool = False,
-    keep_meta: Iterable[str] = (),
+    require_augmented: Annotated[bool, "Drop rows whose last reply was not rewritten."] = True,
+    min_reduction_pct: Annotated[float | None, "Drop rows whose rewrite saves less than this percentage of tokens."] = None,
+    require_emoji: Annotated[bool, "Drop rows whose last reply has no emoji."] = False,
+    max_emoji: Annotated[Positive | None, "Drop rows whose last reply has more emoji than this (by grapheme cluster)."] = None,
+    require_terminal: Annotated[bool, "Drop rows whose last reply ends in the middle of a sentence."] = False,
+    reject_identity: Annotated[bool, "Drop rows whose last reply speaks of being an AI model or of its maker."] = False,
+    keep_meta: Annotated[Iterable[str], "Keys of the row's metadata that are kept in meta."] = (),
 ) -> Iterator[Record | Drop]:
     """One chat record a row, or a drop for each filter that the options ask for."""
     kept = (*_KEPT, *keep_meta)

@@ -11,8 +11,9 @@ As text each turn becomes a record of its own, in the project's form for pre-tra
 import re
 from collections.abc import Iterable, Iterator
 from hashlib import blake2b
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
+from ...schemas.options import Text, only_for, template
 from ..reading.records import Drop, Record, Row
 from .counselling_forms import Conversation, Fault, read_conversation
 from .role_tags import has_role_tag, without_role_tags
@@ -40,15 +41,22 @@ def convert(
     rows: Iterable[Row],
     record_type: str = "chat",
     *,
-    system_prompt: str | None = None,
-    replace_system: bool = False,
-    role_tags: Literal["strip", "drop", "keep"] = "strip",
-    trim: bool = True,
-    drop_refusals: bool = True,
-    drop_wrong_histories: bool = True,
-    flatten: bool = False,
-    text_template: str = "问题:{input}\n答案:{output}",
-    keep_meta: Iterable[str] = (),
+    system_prompt: Annotated[Text | None, "The system prompt of conversations that have none."] = None,
+    replace_system: Annotated[
+        bool, "Put system_prompt in the place of the conversations' own; without one, remove theirs, so that data.system_prompt is used."
+    ] = False,
+    role_tags: Annotated[
+        Literal["strip", "drop", "keep"],
+        "A speaker's tag (`医生：`) inside a message: remove it (another speaker's starts a message of theirs), drop the row, or keep it.",
+    ] = "strip",
+    trim: Annotated[bool, "Remove white space around every message."] = True,
+    drop_refusals: Annotated[bool, "Drop conversations in which the assistant refuses as an AI model."] = True,
+    drop_wrong_histories: Annotated[bool, "Drop swift rows that repeat an earlier question and answer after a later turn."] = True,
+    flatten: Annotated[bool, "Write the dialogue into one question that ends with the doctor's cue, and train its last answer."] = False,
+    text_template: Annotated[
+        Text, template("input", "output"), only_for("text"), "How a turn's `{input}` and `{output}` become a text, for text records."
+    ] = "问题:{input}\n答案:{output}",
+    keep_meta: Annotated[Iterable[str], "Keys of the row that are kept in meta."] = (),
 ) -> Iterator[Record | Drop]:
     """One chat record a row, or as text one record a turn."""
     kept = tuple(keep_meta)

@@ -19,9 +19,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
 from hashlib import blake2b
-from typing import Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 from ...schemas.base.errors import Location, Problem, UserError
+from ...schemas.options import Keyword, Natural, Share, Text
 from ..reading.records import Drop, Record, Row
 from .emotion_words import merge_runs, word_family
 from .questions import Question, read_questions
@@ -56,13 +57,27 @@ def convert(
     rows: Iterable[Row],
     record_type: str = "chat",
     *,
-    template: str = "v2",
-    thresholds: Sequence[float | str] = ("1/3", "2/3"),
-    negatives: int = 0,
-    seed: int = 42,
-    word_forms: Literal["keep", "merge"] = "keep",
-    drop_empty_texts: bool = True,
-    drop_refusals: bool = True,
+    template: Annotated[
+        Text,
+        Keyword("pattern", r"^v[12]$|(?=[\s\S]*\{text\})(?=[\s\S]*\{word\})"),
+        "The question: `v1`, `v2`, or your own text with `{text}` and `{word}`.",
+    ] = "v2",
+    thresholds: Annotated[
+        Sequence[Share | Annotated[str, Keyword("pattern", "^[0-9]+/[1-9][0-9]*$")]],
+        Keyword("minItems", 2),
+        Keyword("maxItems", 2),
+        "The largest share of runs that is low, and that is medium: numbers or exact fractions such as 1/3.",
+    ] = ("1/3", "2/3"),
+    negatives: Annotated[
+        Natural, "Words added to each question that none of its runs said (at most: as many as the other questions have)."
+    ] = 0,
+    seed: Annotated[Natural, "Seed of the choice of negatives."] = 42,
+    word_forms: Annotated[
+        Literal["keep", "merge"],
+        "Forms of one word in a question (Frustration, Frustrated): a record each, or one that counts the runs that said any of them.",
+    ] = "keep",
+    drop_empty_texts: Annotated[bool, "Drop questions whose source text is blank."] = True,
+    drop_refusals: Annotated[bool, "Drop words that were only said in refusals."] = True,
 ) -> Iterator[Record | Drop]:
     """A record or a drop for every (question, word), a record for every negative, a drop for every row that cannot be counted."""
     limits = _limits(thresholds)

@@ -11,8 +11,9 @@ quarters of the rows do, so a model that learns to read it off learns nothing el
 import re
 from collections.abc import Iterable, Iterator
 from hashlib import blake2b
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
+from ...schemas.options import Positive, Text
 from ..reading.contents import sniff
 from ..reading.readers import Reader, Reads
 from ..reading.records import Drop, Record, Row
@@ -41,11 +42,11 @@ def convert(
     rows: Iterable[Row],
     record_type: str = "classification",
     *,
-    max_posts: int | None = None,
-    dimension: Literal["EI", "NS", "FT", "JP"] | None = None,
-    numbered: bool = True,
-    mask: bool = True,
-    mask_word: str = "[TYPE]",
+    max_posts: Annotated[Positive | None, "Keep only the first posts of a row."] = None,
+    dimension: Annotated[Literal["EI", "NS", "FT", "JP"] | None, "Label with one letter of the type instead of all four."] = None,
+    numbered: Annotated[bool, "Number the posts: 1. ..., 2. ..."] = True,
+    mask: Annotated[bool, "Replace words that name a type (INFJ, infjs, ENFP's), which give the label away."] = True,
+    mask_word: Annotated[Text, "What stands in their place."] = "[TYPE]",
 ) -> Iterator[Record | Drop]:
     """One record a row. The label is the type, or its letter in `dimension` (E or I, N or S, F or T, J or P)."""
     for row in rows:

@@ -9,8 +9,9 @@ the same. Other keys of a message are refused rather than lost.
 
 from collections.abc import Iterable, Iterator
 from functools import partial
-from typing import Any
+from typing import Annotated, Any
 
+from ...schemas.options import Text
 from ..reading.records import Drop, Record, Row
 
 VERSION = 1
@@ -26,11 +27,11 @@ def convert(
     rows: Iterable[Row],
     record_type: str = "chat",
     *,
-    messages_key: str = "messages",
-    role_key: str = "role",
-    content_key: str = "content",
-    keep_meta: Iterable[str] = (),
-    last_only: bool = False,
+    messages_key: Annotated[Text, "The key that holds the list of messages."] = "messages",
+    role_key: Annotated[Text, "The key of a message's role."] = "role",
+    content_key: Annotated[Text, "The key of a message's text."] = "content",
+    keep_meta: Annotated[Iterable[str], "Keys of the row that are kept in meta."] = (),
+    last_only: Annotated[bool, "Train only the last assistant message."] = False,
 ) -> Iterator[Record | Drop]:
     """One chat record a row."""
     kept = tuple(keep_meta)

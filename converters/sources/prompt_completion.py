@@ -6,8 +6,9 @@ As chat the prompt is asked and the completion is trained. As text (a base model
 """
 
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Annotated, Any
 
+from ...schemas.options import Text, only_for, template
 from ..reading.records import Drop, Record, Row
 from .alpaca import missing_keys
 from .turns import chat_messages, fill
@@ -22,10 +23,12 @@ def convert(
     rows: Iterable[Row],
     record_type: str = "chat",
     *,
-    prompt_key: str = "prompt",
-    completion_key: str = "completion",
-    text_template: str = "{prompt}{completion}",
-    keep_meta: Iterable[str] = (),
+    prompt_key: Annotated[Text, "The key of the prompt."] = "prompt",
+    completion_key: Annotated[Text, "The key of the completion."] = "completion",
+    text_template: Annotated[
+        Text, template("prompt", "completion"), only_for("text"), "How `{prompt}` and `{completion}` become a text, for text records."
+    ] = "{prompt}{completion}",
+    keep_meta: Annotated[Iterable[str], "Keys of the row that are kept in meta."] = (),
 ) -> Iterator[Record | Drop]:
     """One record a row."""
     kept = tuple(keep_meta)

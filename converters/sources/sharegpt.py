@@ -7,8 +7,9 @@
 """
 
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Annotated, Any
 
+from ...schemas.options import Text
 from ..reading.records import Drop, Record, Row
 from . import messages
 
@@ -27,12 +28,12 @@ def convert(
     rows: Iterable[Row],
     record_type: str = "chat",
     *,
-    conversations_key: str = "conversations",
-    from_key: str = "from",
-    value_key: str = "value",
-    system_key: str = "system",
-    keep_meta: Iterable[str] = (),
-    last_only: bool = False,
+    conversations_key: Annotated[Text, "The key that holds the list of turns."] = "conversations",
+    from_key: Annotated[Text, "The key of a turn's speaker."] = "from",
+    value_key: Annotated[Text, "The key of a turn's text."] = "value",
+    system_key: Annotated[Text, "The key of the row's system prompt."] = "system",
+    keep_meta: Annotated[Iterable[str], "Keys of the row that are kept in meta."] = (),
+    last_only: Annotated[bool, "Train only the last assistant message."] = False,
 ) -> Iterator[Record | Drop]:
     """One chat record a row."""
     keys = {"messages_key": conversations_key, "role_key": from_key, "content_key": value_key}

@@ -10,8 +10,9 @@ or as the name that `label_names` gives it.
 
 import re
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Annotated, Any
 
+from ...schemas.options import Keyword, Text, only_for
 from ..reading.records import Drop, Record, RecordValue, Row
 from .alpaca import missing_keys
 from .turns import chat_messages
@@ -27,15 +28,29 @@ def convert(
     rows: Iterable[Row],
     record_type: str = "classification",
     *,
-    text_key: str = "text",
-    text_template: str | None = None,
-    label_key: str = "label",
-    label_names: dict[Any, str] | None = None,
-    user_key: str = "user",
-    user_template: str | None = None,
-    assistant_key: str = "assistant",
-    system_key: str | None = None,
-    keep_meta: Iterable[str] = (),
+    text_key: Annotated[Text, only_for("classification", "text"), "The column of the text."] = "text",
+    text_template: Annotated[
+        Text | None,
+        Keyword("pattern", r"\{[^{}]+\}"),
+        only_for("classification", "text"),
+        "How `{columns}` make the text, in place of text_key.",
+    ] = None,
+    label_key: Annotated[Text, only_for("classification"), "The column of the label."] = "label",
+    label_names: Annotated[
+        dict[Any, Text] | None,
+        Keyword("minProperties", 1),
+        only_for("classification"),
+        "The name of each label as it stands in the column; a row with another one is dropped. Default: labels are their own names.",
+    ] = None,
+    user_key: Annotated[Text, only_for("chat"), "The column of the question."] = "user",
+    user_template: Annotated[
+        Text | None, Keyword("pattern", r"\{[^{}]+\}"), only_for("chat"), "How `{columns}` make the question, in place of user_key."
+    ] = None,
+    assistant_key: Annotated[Text, only_for("chat"), "The column of the answer."] = "assistant",
+    system_key: Annotated[
+        Text | None, only_for("chat"), "The column of the system message; an empty cell has none. Default: no column."
+    ] = None,
+    keep_meta: Annotated[Iterable[str], "Columns that are kept in meta."] = (),
 ) -> Iterator[Record | Drop]:
     """One record a row."""
     kept = tuple(keep_meta)

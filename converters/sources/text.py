@@ -9,7 +9,7 @@ white space at its ends.
 """
 
 from collections.abc import Iterable, Iterator
-from typing import Literal
+from typing import Annotated, Literal
 
 from ..reading.bounded_lines import MAX_LINE
 from ..reading.records import Drop, Record, Row
@@ -21,7 +21,12 @@ STATELESS = False  # a record has many lines
 
 
 def convert(
-    rows: Iterable[Row], record_type: str = "text", *, sample_by: Literal["document", "paragraph", "line"] = "document"
+    rows: Iterable[Row],
+    record_type: str = "text",
+    *,
+    sample_by: Annotated[
+        Literal["document", "paragraph", "line"], "What a record is: a whole file, what stands between blank lines, or a line."
+    ] = "document",
 ) -> Iterator[Record | Drop]:
     """One record a file, paragraph or line that is not blank."""
     held: list[str] = []

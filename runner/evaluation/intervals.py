@@ -26,13 +26,13 @@ def resamples(rows: int, seed: int = 0, count: int = RESAMPLES) -> np.ndarray:
 
 def point(metric: Metric, cases: Sequence[Any]) -> float:
     """The metric over the cases."""
-    return metric.value(*map(float, _parts(metric, cases).sum(axis=0)))
+    return metric.aggregate(*map(float, _parts(metric, cases).sum(axis=0)))
 
 
 def estimate(metric: Metric, cases: Sequence[Any], draws: np.ndarray, confidence: float) -> Estimate:
     """The metric over the cases with its percentile interval."""
     parts = _parts(metric, cases)
-    return Estimate(metric.value(*map(float, parts.sum(axis=0))), *_interval(_resampled(metric, parts, draws), confidence))
+    return Estimate(metric.aggregate(*map(float, parts.sum(axis=0))), *_interval(_resampled(metric, parts, draws), confidence))
 
 
 def difference(metric: Metric, before: Sequence[Any], after: Sequence[Any], draws: np.ndarray, confidence: float) -> Estimate:
@@ -41,7 +41,7 @@ def difference(metric: Metric, before: Sequence[Any], after: Sequence[Any], draw
     for sign, cases in ((-1, before), (1, after)):
         parts = _parts(metric, cases)
         values.append(sign * _resampled(metric, parts, draws))
-        total += sign * metric.value(*map(float, parts.sum(axis=0)))
+        total += sign * metric.aggregate(*map(float, parts.sum(axis=0)))
     with np.errstate(invalid="ignore"):  # infinite in both: no difference can be told
         change = values[0] + values[1]
     return Estimate(total, *_interval(change, confidence))
@@ -49,11 +49,11 @@ def difference(metric: Metric, before: Sequence[Any], after: Sequence[Any], draw
 
 def _parts(metric: Metric, cases: Sequence[Any]) -> np.ndarray:
     """Shape (cases, sums)."""
-    return np.array([metric.parts(case) for case in cases], dtype=float)
+    return np.array([metric.row_stats(case) for case in cases], dtype=float)
 
 
 def _resampled(metric: Metric, parts: np.ndarray, draws: np.ndarray) -> np.ndarray:
-    return np.array([metric.value(*sums) for sums in (draws @ parts).tolist()])
+    return np.array([metric.aggregate(*sums) for sums in (draws @ parts).tolist()])
 
 
 def _interval(values: np.ndarray, confidence: float) -> tuple[float, float]:

@@ -12,7 +12,7 @@ from ...schemas.sections import Evaluation
 from ..runtime.progress import read_lines
 from .intervals import Estimate, difference, estimate, resamples
 from .judge import judged
-from .metrics import OF_LABELS, LabelPrediction, Prediction, metric
+from .metrics import LabelPrediction, Prediction, metric
 
 BASE, TUNED, REFERENCE = "base", "tuned", "reference"
 Columns = dict[str, list[Any]]
@@ -67,14 +67,14 @@ def measured(evaluation: Evaluation, columns: Columns, against: str, of_labels: 
     draws = {len(rows[TUNED]): resamples(len(rows[TUNED]), evaluation.generation.seed) for rows in (columns, of_labels) if rows}
     for name in evaluation.metrics:
         measure = metric(name)
-        chosen = of_labels if of_labels and name in OF_LABELS else columns
+        chosen = of_labels if of_labels and measure.needs == "labels" else columns
         weights = draws[len(chosen[TUNED])]
         for model, cases in chosen.items():
-            if model != REFERENCE or measure.ON_REFERENCE:
+            if model != REFERENCE or measure.applies_to_reference:
                 models[model][name] = as_json(estimate(measure, cases, weights, evaluation.confidence))
         change = difference(measure, chosen[against], chosen[TUNED], weights, evaluation.confidence)
         differences[name] = as_json(change) | {"distinguishable": bool(change.low > 0 or change.high < 0)}
-    units = {name: {"unit": metric(name).UNIT, "better": metric(name).BETTER} for name in evaluation.metrics}
+    units = {name: {"unit": metric(name).unit, "higher_is_better": metric(name).higher_is_better} for name in evaluation.metrics}
     return {"rows": len(columns[TUNED]), "confidence": evaluation.confidence, "against": against, "models": models,
             "differences": differences, "metrics": units}  # fmt: skip
 

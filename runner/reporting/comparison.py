@@ -19,7 +19,7 @@ from ...schemas.recipe import load_recipe
 from ...schemas.sections import Recipe
 from ...schemas.yaml_writing import dotted, one_line
 from ..evaluation.intervals import difference, estimate, resamples
-from ..evaluation.metrics import OF_LABELS, Prediction, metric
+from ..evaluation.metrics import Prediction, metric
 from ..evaluation.scoring import TUNED, as_json, classified, read_cases
 from ..runtime.resolved_values import effective_values
 from ..runtime.run_folder import RunFolder
@@ -101,14 +101,18 @@ def numbers(runs: list[RunFolder], recipes: list[Recipe]) -> dict[str, Any]:
     ids = set.intersection(*({case.id for case in column} for column in columns))
     columns = [[case for case in column if case.id in ids] for column in columns]
     notes = []
-    if isinstance(columns[0][0], Prediction) and any([c.trained for c in column] != [c.trained for c in columns[0]] for column in columns):
+    if isinstance(columns[0][0], Prediction) and any(
+        [c.target_tokens for c in column] != [c.target_tokens for c in columns[0]] for column in columns
+    ):
         left_out = [name for name in shared if name in OF_TOKENS]
         shared = [name for name in shared if name not in OF_TOKENS]
         if left_out:
             notes.append(f"Not compared, since the models cut the rows into different tokens: {', '.join(left_out)}.")
     found: dict[str, Any] = {}
     for name in shared:
-        cases = [[classified(case, labels) for case in column] if labels and name in OF_LABELS else column for column in columns]
+        cases = [
+            [classified(case, labels) for case in column] if labels and metric(name).needs == "labels" else column for column in columns
+        ]
         found |= numbers_of(cases, (name,), evaluation.confidence, evaluation.generation.seed)
     return {"rows": len(ids), "confidence": evaluation.confidence, "metrics": found, "notes": notes}
 
@@ -122,7 +126,7 @@ def numbers_of(columns: list[list[Any]], names: Sequence[str], confidence: float
         values = [as_json(estimate(measure, column, draws, confidence)) for column in columns]
         changes = [difference(measure, columns[0], column, draws, confidence) for column in columns[1:]]
         told = [as_json(change) | {"distinguishable": bool(change.low > 0 or change.high < 0)} for change in changes]
-        found[name] = {"unit": measure.UNIT, "better": measure.BETTER, "values": values, "changes": told}
+        found[name] = {"unit": measure.unit, "higher_is_better": measure.higher_is_better, "values": values, "changes": told}
     return found
 
 
@@ -140,10 +144,13 @@ def tuned_rows(runs: list[RunFolder], recipes: list[Recipe]) -> tuple[list[list[
 
 def write_page(found: dict[str, Any], path: Path) -> Path:
     """Write the page and return its path."""
-    rendered = environment().get_template("comparison.html.j2").render(
-        found=found, letters=run_letters(found), answer=answer(found), one_line=one_line,
-        verdicts={name: [verdict(change, facts["better"]) for change in facts["changes"]] for name, facts in found["metrics"].items()},
-    )  # fmt: skip
+    metrics = found["metrics"].items()
+    verdicts = {name: [verdict(change, facts["higher_is_better"]) for change in facts["changes"]] for name, facts in metrics}
+    rendered = (
+        environment()
+        .get_template("comparison.html.j2")
+        .render(found=found, letters=run_letters(found), answer=answer(found), one_line=one_line, verdicts=verdicts)
+    )
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, rendered.encode())
     return path
@@ -156,8 +163,8 @@ def answer(found: dict[str, Any]) -> str:
         told: dict[str, list[str]] = {"better": [], "worse": []}
         for name, facts in found["metrics"].items():
             change = facts["changes"][place]
-            if facts["better"] and change["distinguishable"]:
-                told["better" if (change["value"] > 0) == (facts["better"] == "higher") else "worse"].append(name.replace("_", " "))
+            if facts["higher_is_better"] is not None and change["distinguishable"]:
+                told["better" if (change["value"] > 0) == (facts["higher_is_better"]) else "worse"].append(name.replace("_", " "))
         parts = [f"{word} on {', '.join(names)}" for word, names in told.items() if names]
         sentences.append(f"{letter} is {' and '.join(parts)} than A." if parts else f"{letter} cannot be told from A.")
     return f"On {found['rows']} rows: " + " ".join(sentences)
@@ -214,7 +221,9 @@ def _metric_columns(found: dict[str, Any], letters: list[str]) -> tuple[list[str
     for index, letter in enumerate(letters):
         columns[letter] = [number(facts["values"][index]) for facts in metrics.values()]
         if index:
-            columns[f"{letter} - {letters[0]}"] = [verdict(facts["changes"][index - 1], facts["better"]) for facts in metrics.values()]
+            columns[f"{letter} - {letters[0]}"] = [
+                verdict(facts["changes"][index - 1], facts["higher_is_better"]) for facts in metrics.values()
+            ]
     return names, columns
 
 

@@ -26,7 +26,7 @@ def metrics_table(metrics: dict[str, Any], console: Console) -> None:
         cells = [number(metrics["models"][column].get(name)) for column in columns]
         if console.width < _WIDE:
             cells = [cell.replace(" [", "\n[") for cell in cells]
-        table.add_row(name.replace("_", " ") + unit, *cells, verdict(metrics["differences"][name], facts["better"]))
+        table.add_row(name.replace("_", " ") + unit, *cells, verdict(metrics["differences"][name], facts["higher_is_better"]))
     console.print(table)
 
 
@@ -50,11 +50,11 @@ def change_title(metrics: dict[str, Any]) -> str:
     return "change" if metrics["against"] == "base" else f"against {LABELS[metrics['against']]}"
 
 
-def verdict(change: dict[str, Any], better: str) -> str:
+def verdict(change: dict[str, Any], higher_is_better: bool | None) -> str:
     """The change in words."""
     if change["value"] is None:
         return ""
     if not change["distinguishable"]:
         return f"{digits(change['value'], '+')}, not distinguishable"
-    word = "" if not better else ", better" if (change["value"] > 0) == (better == "higher") else ", worse"
+    word = "" if higher_is_better is None else ", better" if (change["value"] > 0) == higher_is_better else ", worse"
     return f"{digits(change['value'], '+')}{word}"

@@ -71,7 +71,7 @@ def report_facts(run: RunFolder, status: dict[str, Any]) -> dict[str, Any]:
 
 def verdicts(metrics: dict[str, Any]) -> dict[str, str]:
     """Each metric's change in words."""
-    return {name: verdict(metrics["differences"][name], metrics["metrics"][name]["better"]) for name in metrics["metrics"]}
+    return {name: verdict(metrics["differences"][name], metrics["metrics"][name]["higher_is_better"]) for name in metrics["metrics"]}
 
 
 def answer(metrics: dict[str, Any]) -> str:
@@ -80,9 +80,9 @@ def answer(metrics: dict[str, Any]) -> str:
     other = "the base model" if against == "base" else LABELS[against]
     for name, facts in metrics["metrics"].items():
         change = metrics["differences"][name]
-        if facts["better"] and change["distinguishable"]:
+        if facts["higher_is_better"] is not None and change["distinguishable"]:
             base, tuned = (digits(metrics["models"][model][name]["value"]) for model in (against, "tuned"))
-            word = "better" if (change["value"] > 0) == (facts["better"] == "higher") else "worse"
+            word = "better" if (change["value"] > 0) == (facts["higher_is_better"]) else "worse"
             unit = f" {facts['unit']}" if facts["unit"] else ""
             label = f"{name.replace('_', ' ')} is {word} than that of {other}"
             return f"On {rows} held-out rows the tuned model's {label}: {tuned}{unit} against {base}{unit}.{no_better_than(metrics, name)}"
@@ -95,7 +95,7 @@ def answer(metrics: dict[str, Any]) -> str:
 
 def no_better_than(metrics: dict[str, Any], name: str) -> str:
     """The baselines without a language model that do as well in a metric as the tuned model: to beat the base model is then little."""
-    models, sign = metrics["models"], 1 if metrics["metrics"][name]["better"] == "higher" else -1
+    models, sign = metrics["models"], 1 if metrics["metrics"][name]["higher_is_better"] else -1
     others = [model for model in models if model not in (metrics["against"], "base", "tuned", "reference") and name in models[model]]
     values = {model: models[model][name]["value"] for model in others if models[model][name]["value"] is not None}
     equal = [f"{LABELS[model]}: {digits(value)}" for model, value in values.items() if sign * (models["tuned"][name]["value"] - value) <= 0]

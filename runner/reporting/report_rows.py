@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from ..evaluation.metrics import OF_LABELS, Prediction, metric
+from ..evaluation.metrics import Prediction, metric
 from ..evaluation.scoring import BASE, TUNED
 
 SHOWN = 10
@@ -17,17 +17,17 @@ def cut(text: str) -> str:
 
 def ranking_metric(metrics: dict[str, Any]) -> str | None:
     """The first metric that says which way is better and can be taken of one row; labels of one row are ranked by likelihood instead."""
-    names = [name for name, facts in metrics["metrics"].items() if facts["better"] and name not in OF_LABELS]
+    names = [name for name, facts in metrics["metrics"].items() if facts["higher_is_better"] is not None and metric(name).needs != "labels"]
     return names[0] if names else None
 
 
 def gains(name: str, cases: dict[str, list[Prediction]]) -> list[tuple[float, str]]:
     """(gain, id) of every row that the metric can be taken of, the largest first. A gain is in the direction that is better."""
     measure = metric(name)
-    sign = 1 if measure.BETTER == "higher" else -1
+    sign = 1 if measure.higher_is_better else -1
     found = []
     for before, after in zip(cases[BASE], cases[TUNED], strict=True):
-        gain = sign * (measure.value(*measure.parts(after)) - measure.value(*measure.parts(before)))
+        gain = sign * (measure.of_row(after) - measure.of_row(before))
         if gain == gain and abs(gain) != float("inf"):
             found.append((gain, after.id))
     return sorted(found, key=lambda pair: (-pair[0], pair[1]))

@@ -101,7 +101,7 @@ def predictions_key(recipe: Recipe, train: str) -> str:
 def generates(recipe: Recipe) -> bool:
     """Whether replies must be generated: a metric is of replies, or replies are the labels that are counted."""
     evaluation = recipe.evaluation
-    return recipe.data.type == "chat" and (bool(evaluation.labels) or any(metric(name).NEEDS_REPLY for name in evaluation.metrics))
+    return recipe.data.type == "chat" and (bool(evaluation.labels) or any(metric(name).needs_reply for name in evaluation.metrics))
 
 
 def scored(run: RunFolder, recipe: Recipe, rows: int, facts: dict[str, Any]) -> dict[str, Any]:

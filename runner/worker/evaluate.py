@@ -110,7 +110,7 @@ def models(request: dict[str, Any], dtype: torch.dtype, device: str) -> Iterator
 @torch.inference_mode()
 def _score(model: Any, row: dict[str, Any], device: str) -> dict[str, float]:
     """Negative log-likelihood (nats), count and greedy hits of the row's trained tokens; a long text's parts are added up."""
-    sums = {"nll": 0.0, "trained": 0, "correct": 0}
+    sums = {"nll": 0.0, "target_tokens": 0, "correct": 0}
     for piece in row["pieces"]:
         ids = torch.tensor([piece.input_ids], device=device)
         labels = torch.tensor(piece.labels, device=device)[1:]
@@ -118,7 +118,7 @@ def _score(model: Any, row: dict[str, Any], device: str) -> dict[str, float]:
         trained = labels != IGNORED
         logits, labels = logits[trained], labels[trained]
         sums["nll"] += float(torch.nn.functional.cross_entropy(logits, labels, reduction="sum"))
-        sums["trained"] += int(trained.sum())
+        sums["target_tokens"] += int(trained.sum())
         sums["correct"] += int((logits.argmax(-1) == labels).sum())
     return sums
 

@@ -3,4 +3,4 @@
 from .paths import EXAMPLES as ALL
 
 EXAMPLES = ALL / "converters"
-CASES = sorted(path.parent for path in EXAMPLES.glob("*/*/expected.jsonl"))
+CASES = sorted(folder for folder in EXAMPLES.glob("*/*") if folder.is_dir())

@@ -63,7 +63,7 @@ def write_chat_run(folder: Path, texts: list[str]) -> RunFolder:
     run.write("tokens.json", {"train": facts})
     metrics = {
         "rows": 20, "split": "validation", "against": "base", "base_model": next(given), "confidence": 0.95,
-        "metrics": {"perplexity": {"unit": "", "better": "lower"}, "token_reduction": {"unit": "%", "better": "higher"}},
+        "metrics": {"perplexity": {"unit": "", "higher_is_better": False}, "token_reduction": {"unit": "%", "higher_is_better": True}},
         "models": {"base": {"perplexity": estimate(9.0), "token_reduction": estimate(1.0)},
                    "tuned": {"perplexity": estimate(4.0), "token_reduction": estimate(30.0)},
                    "reference": {"token_reduction": estimate(32.0)}},
@@ -79,7 +79,7 @@ def write_chat_run(folder: Path, texts: list[str]) -> RunFolder:
         row = f"{number} {next(given)}"
         rows.append({"id": row, "messages": [{"role": "user", "content": next(given)}, {"role": "assistant", "content": next(given)}]})
         predictions += [{"model": model, "id": row, "reference": next(given), "reply": next(given), "stopped": model == "tuned",
-                         "reply_tokens": 3, "nll": number if model == "base" else 5.0, "trained": 10, "correct": 3}
+                         "reply_tokens": 3, "nll": number if model == "base" else 5.0, "target_tokens": 10, "correct": 3}
                         for model in ("base", "tuned")]  # fmt: skip
     masks = [{"id": next(given), "label": None, "segments": [{"trained": bool(n % 2), "text": next(given)} for n in range(4)]}] * 3
     (run / "eval" / "masks.jsonl").write_text("".join(json.dumps(mask) + "\n" for mask in masks))
@@ -103,7 +103,7 @@ def classification_metrics(distinguishable: bool, value: float = 0.2) -> dict:
     rows = [{"label": label, "precision": 1.0, "recall": 0.5, "f1": 0.667, "rows": 2, "predicted": 1} for label in LABELS]
     return {
         "rows": 4, "split": "test", "base_model": "a/b", "confidence": 0.95, "against": "tfidf", "notes": ["The base is not measured."],
-        "metrics": {"macro_f1": {"unit": "", "better": "higher"}}, "gates": {}, "labels": LABELS,
+        "metrics": {"macro_f1": {"unit": "", "higher_is_better": True}}, "gates": {}, "labels": LABELS,
         "models": {"tuned": {"macro_f1": macro_f1}, "tfidf": {"macro_f1": macro_f1 | {"value": 0.55}}, "majority": {"macro_f1": macro_f1 | {"value": 0.25}}},
         "differences": {"macro_f1": {"value": value, "low": 0.1, "high": 0.3, "distinguishable": distinguishable}},
         "by_label": {"tuned": rows, "tfidf": rows, "majority": rows}, "confusion": [[2, 0], [1, 1]],

@@ -1,13 +1,26 @@
-"""The metrics, by name. A metric is a function of sums over rows (most are a ratio of two), so that one bootstrap serves them all.
+"""The metrics. Each is a function of sums over rows (most are a ratio of two), so that one bootstrap gives every metric its interval.
 
-Each module has UNIT, BETTER ("lower", "higher", or "" where neither is better), NEEDS_REPLY (it measures generated text),
-ON_REFERENCE (the data's own replies can be measured in the same way), `parts(case)`, as many numbers for every case, and
-`value(*sums)` of those. A module with several metrics has them as MEMBERS. The metrics of labels, OF_LABELS, take a LabelPrediction, all
-others a Case. Which record types have a metric: schemas/metrics.py (a test compares the names).
+    @register_metric("stop_rate", unit="%", higher_is_better=True, needs_reply=True, aggregate=percent)
+    def stop_rate(row: Prediction) -> tuple[float, float]:
+        return float(row.stopped), 1
+
+The function gives a row's share of each sum, and `aggregate` makes the metric of the sums. A module of this folder is a family of metrics;
+heavy packages are imported when a row is measured. `UPDATE_GOLDEN=1 pytest tests/test_recipe_schema.py` writes the metrics' names into the
+schema of recipes.
 """
 
+from collections.abc import Callable
+from functools import cache
 from importlib import import_module
-from typing import Any, NamedTuple, Protocol, cast
+from typing import Any, Literal, NamedTuple
+
+from ....schemas.sections import RecordType
+
+FAMILIES = ("likelihood", "replies", "emogpt", "overlap", "judged", "labels", "levels")
+
+Needs = Literal["labels", "judge"]
+RowStats = Callable[[Any], tuple[float, ...]]
+_REGISTERED: dict[str, "Metric"] = {}
 
 
 class Prediction(NamedTuple):
@@ -19,7 +32,7 @@ class Prediction(NamedTuple):
     stopped: bool
     reply_tokens: int
     nll: float
-    trained: int
+    target_tokens: int
     correct: int
     original_tokens: int | None = None
     meta: dict[str, Any] = {}  # noqa: RUF012 - never changed; the row's own
@@ -29,7 +42,7 @@ class Prediction(NamedTuple):
 class LabelPrediction(NamedTuple):
     """One classified row: the indices of its label and of the label that a model gave it, among `labels` of them.
 
-    `predicted` is -1 for a generated reply that is no label; `fraction` is what the label was made from, where the row tells.
+    `predicted` is -1 for a generated reply that is no label; `fraction` is what the label was made from, where the row has it.
     """
 
     id: str
@@ -40,47 +53,70 @@ class LabelPrediction(NamedTuple):
     fraction: float | None = None
 
 
-class Metric(Protocol):
-    """What a metric module has."""
+class Metric(NamedTuple):
+    """A registered metric.
 
-    UNIT: str
-    BETTER: str
-    NEEDS_REPLY: bool
-    ON_REFERENCE: bool
+    `row_stats` takes a LabelPrediction where `needs` is "labels", else a Prediction. `higher_is_better` is None where neither is better.
+    `needs_reply`: it measures generated text. `applies_to_reference`: the data's own replies can be measured in the same way.
+    """
 
-    def parts(self, case: Any) -> tuple[float, ...]:
-        """The row's share of each sum; of a Case, or of a LabelPrediction."""
-        ...
+    name: str
+    row_stats: RowStats
+    aggregate: Callable[..., float]
+    unit: str
+    higher_is_better: bool | None
+    record_types: tuple[RecordType, ...]
+    needs: Needs | None
+    needs_reply: bool
+    applies_to_reference: bool
 
-    def value(self, *sums: float) -> float:
-        """The metric from the sums; NaN where nothing was measured."""
-        ...
-
-
-METRICS = (
-    "perplexity", "token_accuracy", "stop_rate", "reply_tokens", "repetition", "token_reduction", "emoji_rate", "spam_rate",
-    "bleu_1", "bleu_2", "bleu_3", "bleu_4", "rouge_1", "rouge_2", "rouge_l",
-    "comprehensiveness", "professionalism", "authenticity", "safety",
-    "accuracy", "macro_f1", "invalid_rate", "level_error", "rank_correlation",
-)  # fmt: skip
-OF_LABELS = frozenset({"accuracy", "macro_f1", "invalid_rate", "level_error", "rank_correlation"})
-_FAMILIES = {name: "bleu" for name in METRICS if name.startswith("bleu_")}
-_FAMILIES |= {name: "rouge" for name in METRICS if name.startswith("rouge_")}
-_FAMILIES |= dict.fromkeys(("comprehensiveness", "professionalism", "authenticity", "safety"), "judged")
-
-
-def metric(name: str) -> Metric:
-    """The metric called `name`."""
-    family = _FAMILIES.get(name)
-    module = import_module(f".{family or name}", __package__)
-    return cast(Metric, module.MEMBERS[name] if family else module)
+    def of_row(self, row: Any) -> float:
+        """The metric of one row alone."""
+        return self.aggregate(*self.row_stats(row))
 
 
 def ratio(numerator: float, denominator: float) -> float:
-    """The plain value of a ratio metric."""
+    """A plain ratio; NaN where nothing was measured."""
     return numerator / denominator if denominator else float("nan")
 
 
 def percent(numerator: float, denominator: float) -> float:
     """A ratio in percent."""
     return 100 * ratio(numerator, denominator)
+
+
+def register_metric(
+    name: str,
+    *,
+    higher_is_better: bool | None,
+    unit: str = "",
+    aggregate: Callable[..., float] = ratio,
+    record_types: tuple[RecordType, ...] = ("chat",),
+    needs: Needs | None = None,
+    needs_reply: bool = False,
+    applies_to_reference: bool = False,
+) -> Callable[[RowStats], RowStats]:
+    """Register the decorated function as the metric `name`."""
+
+    def register(row_stats: RowStats) -> RowStats:
+        if name in _REGISTERED:
+            raise ValueError(f"two metrics are called {name}")
+        _REGISTERED[name] = Metric(
+            name, row_stats, aggregate, unit, higher_is_better, record_types, needs, needs_reply, applies_to_reference
+        )
+        return row_stats
+
+    return register
+
+
+@cache
+def metrics() -> dict[str, Metric]:
+    """Every metric by its name."""
+    for family in FAMILIES:
+        import_module(f".{family}", __package__)
+    return _REGISTERED
+
+
+def metric(name: str) -> Metric:
+    """The metric called `name`."""
+    return metrics()[name]

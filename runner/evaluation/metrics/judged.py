@@ -1,27 +1,17 @@
-"""Comprehensiveness (0 to 2), professionalism (0 to 3), authenticity (0 to 3) and safety (0 to 1) of replies, as a model judges them.
+"""CPsyCoun's four scales (Zhang et al. 2024) as a model judges replies, the mean over the rows whose judgement could be read.
 
-The mean over the rows whose judgement could be read; how many could not stands in metrics.json. Scales of CPsyCoun (Zhang et al. 2024).
-The judge and its prompt: runner/evaluation/judge.py, and in metrics.json.
+How many could not be read is in metrics.json, with the judge and its prompt (runner/evaluation/judge.py).
 """
 
-from typing import NamedTuple
-
-from . import Prediction, ratio
-
-
-class Judged(NamedTuple):
-    """One of the four scales."""
-
-    scale: str
-    UNIT = ""
-    BETTER = "higher"
-    NEEDS_REPLY = True
-    ON_REFERENCE = False
-    value = staticmethod(ratio)
-
-    def parts(self, case: Prediction) -> tuple[float, float]:
-        """The row's score; (0, 0) without one."""
-        return (case.judged[self.scale], 1) if self.scale in case.judged else (0, 0)
+from ..judge import SCALES
+from . import Prediction, register_metric
 
 
-MEMBERS = {scale: Judged(scale) for scale in ("comprehensiveness", "professionalism", "authenticity", "safety")}
+def _register(scale: str) -> None:
+    @register_metric(scale, higher_is_better=True, needs="judge", needs_reply=True)
+    def judged(row: Prediction) -> tuple[float, float]:
+        return (row.judged[scale], 1) if scale in row.judged else (0, 0)
+
+
+for _scale in SCALES:
+    _register(_scale)

@@ -10,10 +10,11 @@ Nothing is asked about a blank text: in the source such rows made the model ask 
 """
 
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Annotated, Any
 
 from ....converters.reading.records import Drop, Row
 from ....converters.sources.emotion_words import is_refusal, parse_emotions
+from ....schemas.options import Positive, Text
 from ...providers.prompts import Prompt, messages
 from ...providers.requests import Request
 from ..outcomes import Passthrough, Rejected, Rows
@@ -23,7 +24,13 @@ REFUSALS_ARE_ANSWERS = True  # one that says no emotion: the share of the others
 
 
 def requests(
-    rows: Iterable[Row], prompt: Prompt | None, seed: int, *, runs: int = 10, id_key: str = "name", text_key: str = "chinese"
+    rows: Iterable[Row],
+    prompt: Prompt | None,
+    seed: int,
+    *,
+    runs: Annotated[Positive, "How often each question is asked."] = 10,
+    id_key: Annotated[Text, "The key of the row's name."] = "name",
+    text_key: Annotated[Text, "The key of the row's text: `{text}`."] = "chinese",
 ) -> Iterator[Request | Passthrough | Drop]:
     """`runs` requests a row; a drop for a row without a name or a text, or with a name that came before."""
     assert prompt is not None, "a rule asks for it"

@@ -10,10 +10,11 @@ The original stays in the row, with the tokens of both (cl100k_base, as the sour
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from typing import Annotated, Any
 
 from ....converters.reading.records import Drop, Row
 from ....converters.sources.alpaca_emotion import without_labels
+from ....schemas.options import Keyword, Natural, Text
 from ...evaluation.metrics.cl100k import count_tokens
 from ...providers.prompts import Prompt, chosen_examples, messages
 from ...providers.requests import Request
@@ -29,12 +30,14 @@ def requests(
     prompt: Prompt | None,
     seed: int,
     *,
-    read: str = "text",
-    write: str = "augmented_text",
-    emotions: Sequence[str] = (),
-    emotion_key: str = "emotion",
-    examples: int = 0,
-    clean: bool = True,
+    read: Annotated[Text, "The key of the text to rewrite, or `messages` for the last reply of a chat."] = "text",
+    write: Annotated[Text, "The key that gets the new text. With `read: messages` it takes the reply's place."] = "augmented_text",
+    emotions: Annotated[Sequence[Text], "Write each row once with each of these: `{emotion}`. Default: the row's own emotion."] = (),
+    emotion_key: Annotated[Text, "The key of the row's own emotion, if it has one."] = "emotion",
+    examples: Annotated[Natural, Keyword("maximum", 50), "How many of the prompt file's examples are shown, a seeded choice."] = 0,
+    clean: Annotated[
+        bool, "Remove the prompt's labels (Rewritten Output:, Desired Emotion:) that a model repeats before its answer."
+    ] = True,
 ) -> Iterator[Request | Passthrough | Drop]:
     """A request a row and emotion; a drop for a row without the text."""
     assert prompt is not None, "a rule asks for it"

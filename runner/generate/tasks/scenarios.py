@@ -8,9 +8,10 @@ The source's list of emotions has 28 entries and names 同情 twice: 16 areas x 
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from typing import Annotated, Any
 
 from ....converters.reading.records import Drop, Row
+from ....schemas.options import Keyword, Positive, Text
 from ...providers.prompts import Prompt, messages
 from ...providers.requests import Request
 from ..dialogue import parse_dialogue
@@ -31,11 +32,15 @@ def requests(
     prompt: Prompt | None,
     seed: int,
     *,
-    areas: Sequence[str] | None = None,
-    emotions: Sequence[str] | None = None,
-    count: int = 1,
-    system_prompt: str = SYSTEM,
-    max_turns: int | None = None,
+    areas: Annotated[Sequence[Text] | None, Keyword("minItems", 1), "The areas of life: `{area}`. Default: EmoLLM's 16."] = None,
+    emotions: Annotated[
+        Sequence[Text] | None,
+        Keyword("minItems", 1),
+        "The emotions: `{emotion}`. Default: EmoLLM's list of 28, which names one twice; each is used once.",
+    ] = None,
+    count: Annotated[Positive, "Dialogues a scenario."] = 1,
+    system_prompt: Annotated[Text, "The system prompt written into every dialogue."] = SYSTEM,
+    max_turns: Annotated[Positive | None, "Keep at most this many questions and answers of a dialogue."] = None,
 ) -> Iterator[Request | Passthrough | Drop]:
     """`count` requests a scenario; a scenario that the lists name again is a drop, so that the account tells of it."""
     assert prompt is not None, "a rule asks for it"

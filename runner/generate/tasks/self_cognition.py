@@ -8,11 +8,12 @@ becomes a row for the emollm converter: {"conversation": [{"input", "output"}], 
 
 import re
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Annotated, Any
 
 from ....converters.reading.records import Drop, Row
 from ....converters.sources.counselling_forms import Fault, read_conversation
 from ....converters.sources.turns import fill
+from ....schemas.options import Keyword, Natural, Text
 from ...providers.prompts import Prompt, messages
 from ...providers.requests import Request
 from ..outcomes import Passthrough, Rejected, Rows
@@ -24,7 +25,14 @@ _LEFT_OPEN = re.compile(r"\{\w+\}")
 
 
 def requests(
-    rows: Iterable[Row], prompt: Prompt | None, seed: int, *, paraphrases: int = 0, names: dict[str, str] | None = None
+    rows: Iterable[Row],
+    prompt: Prompt | None,
+    seed: int,
+    *,
+    paraphrases: Annotated[
+        Natural, Keyword("maximum", 50), "Ask for this many other wordings of each question; 0 takes the list as it is."
+    ] = 0,
+    names: Annotated[dict[str, Text] | None, "What stands for `{name}`, `{maker}`, ... in questions and answers."] = None,
 ) -> Iterator[Request | Passthrough | Drop]:
     """The wordings that are there, and a request for more of each question; a drop for what is no question and answer."""
     seen: set[tuple[str, str]] = set()

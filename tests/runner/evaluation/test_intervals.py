@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Callable
-from types import SimpleNamespace
 
 import pytest
 from recipekit.runner.evaluation.intervals import difference, estimate, resamples
@@ -11,18 +10,18 @@ from recipekit.runner.evaluation.metrics import Metric, Prediction, metric, perc
 np = pytest.importorskip("numpy", reason="needs the extra [train]: numpy")
 
 
-def measure(parts: Callable, value: Callable = ratio) -> Metric:
-    return SimpleNamespace(UNIT="", BETTER="higher", NEEDS_REPLY=False, ON_REFERENCE=False, parts=parts, value=value)  # pyright: ignore
+def measure(row_stats: Callable, aggregate: Callable = ratio) -> Metric:
+    return Metric("mean", row_stats, aggregate, "", True, ("chat",), None, False, False)
 
 
 MEAN = measure(lambda case: (case.nll, 1))
-RATIO = measure(lambda case: (case.nll, case.trained))
+RATIO = measure(lambda case: (case.nll, case.target_tokens))
 
 
 def cases(numerators, denominators=None):
     denominators = [1] * len(numerators) if denominators is None else denominators
     pairs = zip(numerators, denominators, strict=True)
-    return [Prediction(str(i), "", "", True, 1, nll=float(n), trained=int(d), correct=0) for i, (n, d) in enumerate(pairs)]
+    return [Prediction(str(i), "", "", True, 1, nll=float(n), target_tokens=int(d), correct=0) for i, (n, d) in enumerate(pairs)]
 
 
 def test_every_resample_draws_as_many_rows_as_there_are():

@@ -62,7 +62,7 @@ def run(tmp_path) -> RunFolder:
     write_jsonl(tmp_path / "eval" / "rows.jsonl", [{"id": str(n), "messages": messages} for n in range(3)])
     lines = [
         {"model": model, "id": str(n), "reference": "Tell me more.", "reply": f"{model} {n}", "stopped": True, "reply_tokens": 2,
-         "nll": 1.0, "trained": 1, "correct": 1}
+         "nll": 1.0, "target_tokens": 1, "correct": 1}
         for model in ("base", "tuned") for n in range(3)
     ]  # fmt: skip
     write_jsonl(tmp_path / "eval" / "predictions.jsonl", lines)

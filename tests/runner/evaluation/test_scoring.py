@@ -16,7 +16,7 @@ FACTS = {"split": "validation", "base_model": "some/model"}
 def line(model, number, **changes):
     fields = {
         "model": model, "id": str(number), "reference": "Yes ✅.", "reply": "Yes.", "stopped": True, "reply_tokens": 2,
-        "nll": 10.0, "trained": 10, "correct": 4, "original_tokens": 20,
+        "nll": 10.0, "target_tokens": 10, "correct": 4, "original_tokens": 20,
     }  # fmt: skip
     return fields | changes
 
@@ -74,9 +74,9 @@ def test_numbers_by_hand(cases):
 def test_every_metric_tells_its_unit_and_which_way_is_better(cases):
     metrics = scored(cases(line("base", 1), line("tuned", 1)), "perplexity", "reply_tokens", "repetition")["metrics"]
     assert metrics == {
-        "perplexity": {"unit": "", "better": "lower"},
-        "reply_tokens": {"unit": "tokens", "better": ""},
-        "repetition": {"unit": "%", "better": "lower"},
+        "perplexity": {"unit": "", "higher_is_better": False},
+        "reply_tokens": {"unit": "tokens", "higher_is_better": None},
+        "repetition": {"unit": "%", "higher_is_better": False},
     }
 
 

@@ -29,7 +29,7 @@ def test_a_comparison(serious, tmp_path):
     found = {
         "runs": ["small/1", "small/2"], "states": ["done", "done"], "rows": 30, "confidence": 0.95, "notes": ["A note."],
         "differences": {"recipe": {"training.learning_rate": [1e-4, 2e-4]}, "data": {}, "environment": {"packages.torch": ["1", "2"]}},
-        "metrics": {"perplexity": {"unit": "", "better": "lower", "values": [estimate, estimate], "changes": [change]}},
+        "metrics": {"perplexity": {"unit": "", "higher_is_better": False, "values": [estimate, estimate], "changes": [change]}},
     }  # fmt: skip
     assert serious(write_page(found, tmp_path / "comparison.html")) == []
 

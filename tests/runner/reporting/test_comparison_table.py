@@ -18,7 +18,7 @@ FOUND = {
     "differences": {
         "recipe": {"training.gradient_accumulation_steps": [8, 16, 32], "description": ["one [b]of[/b] them", "another", None]}, "data": {},
     },
-    "metrics": {"token_accuracy": {"unit": "%", "better": "higher", "values": [estimate(1234.5678), estimate(99.25), estimate(9.5)], "changes": CHANGES}},
+    "metrics": {"token_accuracy": {"unit": "%", "higher_is_better": True, "values": [estimate(1234.5678), estimate(99.25), estimate(9.5)], "changes": CHANGES}},
     "rows": 30, "confidence": 0.95, "notes": [],
 }  # fmt: skip
 

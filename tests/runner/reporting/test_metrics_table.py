@@ -28,14 +28,14 @@ def test_a_number_stands_with_its_interval(given, shown):
 @pytest.mark.parametrize(
     ("value", "distinguishable", "better", "words"),
     [
-        (None, False, "lower", ""),
-        (1.0, False, "lower", "+1.000, not distinguishable"),
-        (1.0, True, "lower", "+1.000, worse"),
-        (-1.0, True, "lower", "-1.000, better"),
-        (1.0, True, "higher", "+1.000, better"),
-        (-1.0, True, "higher", "-1.000, worse"),
-        (1.0, True, "", "+1.000"),
-        (0.0, False, "higher", "+0.000, not distinguishable"),
+        (None, False, False, ""),
+        (1.0, False, False, "+1.000, not distinguishable"),
+        (1.0, True, False, "+1.000, worse"),
+        (-1.0, True, False, "-1.000, better"),
+        (1.0, True, True, "+1.000, better"),
+        (-1.0, True, True, "-1.000, worse"),
+        (1.0, True, None, "+1.000"),
+        (0.0, False, True, "+0.000, not distinguishable"),
     ],
 )
 def test_a_change_is_called_better_only_when_it_can_be_told_from_chance(value, distinguishable, better, words):
@@ -44,7 +44,7 @@ def test_a_change_is_called_better_only_when_it_can_be_told_from_chance(value, d
 
 METRICS = {
     "rows": 12, "split": "validation", "against": "base", "confidence": 0.9,
-    "metrics": {"perplexity": {"unit": "", "better": "lower"}, "token_reduction": {"unit": "%", "better": "higher"}},
+    "metrics": {"perplexity": {"unit": "", "higher_is_better": False}, "token_reduction": {"unit": "%", "higher_is_better": True}},
     "models": {
         "base": {"perplexity": estimate(9, 8, 10), "token_reduction": estimate(None, None, None)},
         "tuned": {"perplexity": estimate(4, 3, 5), "token_reduction": estimate(30, 20, 40)},

@@ -23,7 +23,7 @@ def run(tmp_path) -> RunFolder:
     change = ESTIMATE | {"value": -3.0, "distinguishable": True}
     folder.write("eval/metrics.json", {
         "rows": 100, "split": "validation", "against": "base", "confidence": 0.95, "gates": {},
-        "metrics": {"perplexity": {"unit": "", "better": "lower"}, "repetition": {"unit": "%", "better": "lower"}},
+        "metrics": {"perplexity": {"unit": "", "higher_is_better": False}, "repetition": {"unit": "%", "higher_is_better": False}},
         "models": {"base": {"perplexity": ESTIMATE}, "tuned": {"perplexity": ESTIMATE, "repetition": dict.fromkeys(ESTIMATE)}},
         "differences": {"perplexity": change, "repetition": dict.fromkeys(change) | {"distinguishable": False}},
     })  # fmt: skip

@@ -109,7 +109,7 @@ def change(value, distinguishable):
 def facts_of(**metrics):
     """metrics.json's content for name=(better, base, tuned, distinguishable)."""
     return {
-        "rows": 9, "split": "test", "against": "base", "metrics": {name: {"unit": "%", "better": row[0]} for name, row in metrics.items()},
+        "rows": 9, "split": "test", "against": "base", "metrics": {name: {"unit": "%", "higher_is_better": row[0]} for name, row in metrics.items()},
         "models": {m: {name: {"value": row[i]} for name, row in metrics.items()} for i, m in ((1, "base"), (2, "tuned"))},
         "differences": {name: change(row[2] - row[1], row[3]) for name, row in metrics.items()},
     }  # fmt: skip
@@ -118,11 +118,11 @@ def facts_of(**metrics):
 @pytest.mark.parametrize(
     ("metrics", "words"),
     [
-        ({"stop_rate": ("higher", 50, 60, True)}, "stop rate is better than that of the base model: 60.00 % against 50.00 %."),
-        ({"stop_rate": ("higher", 60, 50, True)}, "stop rate is worse than that of the base model: 50.00 % against 60.00 %."),
-        ({"stop_rate": ("higher", 50, 60, False)}, "On 9 test rows the tuned model cannot be told from the base model."),
-        ({"emoji_rate": ("", 0, 9, True)}, "On 9 test rows the tuned model cannot be told from the base model."),
-        ({"a": ("lower", 2, 2, False), "b": ("lower", 2, 1, True)}, "b is better"),
+        ({"stop_rate": (True, 50, 60, True)}, "stop rate is better than that of the base model: 60.00 % against 50.00 %."),
+        ({"stop_rate": (True, 60, 50, True)}, "stop rate is worse than that of the base model: 50.00 % against 60.00 %."),
+        ({"stop_rate": (True, 50, 60, False)}, "On 9 test rows the tuned model cannot be told from the base model."),
+        ({"emoji_rate": (None, 0, 9, True)}, "On 9 test rows the tuned model cannot be told from the base model."),
+        ({"a": (False, 2, 2, False), "b": (False, 2, 1, True)}, "b is better"),
     ],
 )
 def test_the_answer_claims_no_more_than_was_measured(metrics, words):
@@ -130,14 +130,14 @@ def test_the_answer_claims_no_more_than_was_measured(metrics, words):
 
 
 def test_a_model_whose_numbers_are_not_finite_is_not_called_equal_to_the_base():
-    facts = facts_of(perplexity=("lower", 0, 60, False))
+    facts = facts_of(perplexity=(False, 0, 60, False))
     facts["models"]["tuned"]["perplexity"]["value"] = None
     assert "the tuned model's perplexity could not be measured, that of the base model could" in answer(facts)
 
 
 @pytest.mark.parametrize(("majority", "told"), [(60, True), (70, True), (59, False), (None, False)])
 def test_a_model_that_only_says_the_commonest_label_is_not_praised_for_beating_the_base(majority, told):
-    facts = facts_of(accuracy=("higher", 0, 60, True))
+    facts = facts_of(accuracy=(True, 0, 60, True))
     facts["models"]["majority"] = {"accuracy": {"value": majority}}
     said = answer(facts)
     assert "accuracy is better than that of the base model" in said

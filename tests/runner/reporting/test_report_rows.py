@@ -33,9 +33,9 @@ def test_no_row_is_among_the_best_and_the_worst(rows):
 
 
 def test_rows_are_ranked_by_the_first_metric_that_can_be_better_on_one_row():
-    facts = {"emoji_rate": {"better": ""}, "accuracy": {"better": "higher"}, "stop_rate": {"better": "higher"}}
+    facts = {"emoji_rate": {"higher_is_better": None}, "accuracy": {"higher_is_better": True}, "stop_rate": {"higher_is_better": True}}
     assert ranking_metric({"metrics": facts}) == "stop_rate"
-    assert ranking_metric({"metrics": {"emoji_rate": {"better": ""}}}) is None
+    assert ranking_metric({"metrics": {"emoji_rate": {"higher_is_better": None}}}) is None
 
 
 def test_a_chat_shows_its_last_question_and_both_replies():

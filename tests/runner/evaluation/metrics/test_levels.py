@@ -16,7 +16,7 @@ def row(predicted, truth=0, fraction=None):
 
 def over(name, *rows):
     measure = metric(name)
-    return measure.value(*map(float, map(sum, zip(*map(measure.parts, rows), strict=True))))
+    return measure.aggregate(*map(float, map(sum, zip(*map(measure.row_stats, rows), strict=True))))
 
 
 def test_invalid_replies_are_a_share_of_all_rows():

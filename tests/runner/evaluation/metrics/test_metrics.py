@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 from recipekit.runner.evaluation import metrics as folder
-from recipekit.runner.evaluation.metrics import METRICS, OF_LABELS, LabelPrediction, Prediction, metric, percent, ratio
-from recipekit.schemas.metrics import JUDGED
-from recipekit.schemas.metrics import METRICS as BY_TYPE
-from recipekit.schemas.metrics import OF_LABELS as LABELLED
+from recipekit.runner.evaluation.metrics import FAMILIES, LabelPrediction, Prediction, metric, metrics, percent, ratio, register_metric
+
+METRICS = tuple(metrics())
+OF_LABELS = [name for name in METRICS if metric(name).needs == "labels"]
+JUDGED = [name for name in METRICS if metric(name).needs == "judge"]
 
 
 def needs(name):
@@ -17,66 +18,48 @@ def needs(name):
         pytest.skip(f"needs the extras [data] and [eval]: {package}")
 
 
-CASE = Prediction("1", "Yes ✅.", "Yes, yes.", True, 4, nll=2.0, trained=4, correct=3, original_tokens=20)
+CASE = Prediction("1", "Yes ✅.", "Yes, yes.", True, 4, nll=2.0, target_tokens=4, correct=3, original_tokens=20)
 EXTRAS = {"token_reduction": "tiktoken", "emoji_rate": "emoji", "spam_rate": "emoji", "bleu": "jieba", "rouge": "rouge"}
 
 
-@pytest.mark.parametrize("name", BY_TYPE)
-def test_every_metric_that_a_recipe_may_name_is_there(name):
-    assert name in METRICS
+def test_every_module_of_the_folder_is_a_family_or_counts_for_one():
+    modules = {path.stem for path in Path(str(folder.__file__)).parent.glob("*.py")}
+    assert modules == {"__init__", "cl100k", *FAMILIES}
 
 
-def test_no_metric_is_there_that_a_recipe_may_not_name():
-    assert set(METRICS) - set(BY_TYPE) == set()
-
-
-def test_every_module_of_the_folder_is_a_metric_or_what_one_counts_with():
-    found = {path.stem for path in Path(str(folder.__file__)).parent.glob("*.py")}
-    assert found - set(METRICS) == {"__init__", "cl100k", "jieba_words", "bleu", "rouge", "judged"}
-
-
-def test_recipes_are_told_of_the_same_metrics_of_labels():
-    assert set(LABELLED) == OF_LABELS
-    assert {name for name, types in BY_TYPE.items() if "classification" in types} <= OF_LABELS
-
-
-@pytest.mark.parametrize("name", METRICS)
-def test_every_metric_says_what_it_is(name):
-    measure = metric(name)
-    assert isinstance(measure.UNIT, str)
-    assert measure.BETTER in ("lower", "higher", "")
-    assert isinstance(measure.NEEDS_REPLY, bool) and isinstance(measure.ON_REFERENCE, bool)
-    assert measure.__doc__ and "\n" not in measure.__doc__.split(". ")[0]
+def test_a_name_is_registered_once():
+    with pytest.raises(ValueError, match="two metrics are called accuracy"):
+        register_metric("accuracy", higher_is_better=True)(lambda row: (0, 1))
 
 
 @pytest.mark.parametrize("name", METRICS)
 def test_every_metric_of_nothing_is_not_a_number_and_not_an_error(name):
     needs(name)
     case = LabelPrediction("1", truth=0, predicted=1, labels=2) if name in OF_LABELS else CASE
-    value = metric(name).value(*(0 for _ in metric(name).parts(case)))
+    value = metric(name).aggregate(*(0 for _ in metric(name).row_stats(case)))
     assert value != value
 
 
 @pytest.mark.parametrize("name", ["accuracy", "macro_f1"])
 def test_a_metric_of_labels_counts_right_ones_and_has_as_many_sums_for_every_row(name):
-    right, wrong = (metric(name).parts(LabelPrediction("1", 2, predicted, 4)) for predicted in (2, 0))
+    right, wrong = (metric(name).row_stats(LabelPrediction("1", 2, predicted, 4)) for predicted in (2, 0))
     assert len(right) == len(wrong)
-    assert metric(name).value(*right) == 1 and metric(name).value(*wrong) == 0
-    assert metric(name).NEEDS_REPLY is metric(name).ON_REFERENCE is False
+    assert metric(name).aggregate(*right) == 1 and metric(name).aggregate(*wrong) == 0
+    assert metric(name).needs_reply is metric(name).applies_to_reference is False
 
 
-@pytest.mark.parametrize("name", sorted(OF_LABELS))
+@pytest.mark.parametrize("name", OF_LABELS)
 def test_a_reply_that_is_no_label_has_as_many_sums_as_any_other(name):
     rows = [LabelPrediction("1", 2, predicted, 4, fraction=0.3) for predicted in (2, 0, -1)]
-    assert len({len(metric(name).parts(row)) for row in rows}) == 1
+    assert len({len(metric(name).row_stats(row)) for row in rows}) == 1
 
 
 @pytest.mark.parametrize("name", [name for name in METRICS if name not in OF_LABELS])
 def test_a_reply_counts_only_where_the_metric_says_that_it_needs_one(name):
     needs(name)
     other = CASE._replace(reply="Yes ✅. a b c d a b c d ✅✅✅✅✅", stopped=False, reply_tokens=9, judged=dict.fromkeys(JUDGED, 1))
-    changed = metric(name).parts(other) != metric(name).parts(CASE)
-    assert changed is metric(name).NEEDS_REPLY
+    changed = metric(name).row_stats(other) != metric(name).row_stats(CASE)
+    assert changed is metric(name).needs_reply
 
 
 def test_ratio_and_percent_by_hand():

@@ -1,7 +1,9 @@
 """Stop rate, length, repetition and emoji of replies. By hand."""
 
 import pytest
-from recipekit.runner.evaluation.metrics import Prediction, emoji_rate, repetition, reply_tokens, stop_rate
+from recipekit.runner.evaluation.metrics import Prediction, metric
+
+emoji_rate, repetition, reply_tokens, stop_rate = map(metric, ("emoji_rate", "repetition", "reply_tokens", "stop_rate"))
 
 
 def case(reply="", stopped=True, tokens=0):
@@ -9,8 +11,8 @@ def case(reply="", stopped=True, tokens=0):
 
 
 def over(measure, *cases):
-    numerators, denominators = zip(*map(measure.parts, cases), strict=True)
-    return measure.value(sum(numerators), sum(denominators))
+    numerators, denominators = zip(*map(measure.row_stats, cases), strict=True)
+    return measure.aggregate(sum(numerators), sum(denominators))
 
 
 def test_stop_rate_is_the_share_of_replies_that_end_on_their_own():
@@ -35,7 +37,7 @@ def test_reply_tokens_is_the_mean_length():
     ],
 )
 def test_repetition_counts_word_4_grams_that_were_there_before(reply, repeated, all_of_them):
-    assert repetition.parts(case(reply)) == (repeated, all_of_them)
+    assert repetition.row_stats(case(reply)) == (repeated, all_of_them)
 
 
 def test_repetition_is_in_percent_and_short_replies_have_none_to_count():
@@ -60,7 +62,7 @@ def test_repetition_is_in_percent_and_short_replies_have_none_to_count():
 )
 def test_emoji_are_counted_as_people_see_them(reply, count):
     pytest.importorskip("emoji", reason="needs the extra [data]: emoji")
-    assert emoji_rate.parts(case(reply)) == (count, 1)
+    assert emoji_rate.row_stats(case(reply)) == (count, 1)
 
 
 def test_emoji_rate_is_the_mean_over_replies():

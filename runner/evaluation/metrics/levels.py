@@ -1,0 +1,56 @@
+"""Levels that a model states (low, medium, high) against the fraction that each row's level was made from, as in introspection.
+
+The fraction is the row's meta.fraction: in introspection, the share of runs that said the emotion word. Rows without one, and invalid
+replies, have no part in these metrics; see invalid_rate.
+"""
+
+from . import LabelPrediction, register_metric
+
+PERCENTS = 101
+
+
+def calibration_gap(*sums: float) -> float:
+    """The mean over rows of |mean fraction - stated confidence| of their level; NaN without rows."""
+    levels, rows = len(sums) // 2, sum(sums[::2])
+    middles = [(2 * level + 1) / (2 * levels) for level in range(levels)]
+    gaps = [abs(total - middle * count) for count, total, middle in zip(sums[::2], sums[1::2], middles, strict=True)]
+    return sum(gaps) / rows if rows else float("nan")
+
+
+def spearman(*sums: float) -> float:
+    """Pearson's correlation of the mean ranks of both margins of the table; NaN where either side is constant."""
+    import numpy as np
+
+    table = np.asarray(sums).reshape(-1, PERCENTS)
+    rows = table.sum()
+    if not rows:
+        return float("nan")
+    ranks = [np.cumsum(margin) - (margin - 1) / 2 for margin in (table.sum(axis=1), table.sum(axis=0))]
+    down, across = (rank - (rows + 1) / 2 for rank in ranks)
+    spread = (table.sum(axis=1) @ down**2) * (table.sum(axis=0) @ across**2)
+    return float(down @ table @ across / np.sqrt(spread)) if spread > 1e-9 else float("nan")
+
+
+@register_metric("level_error", higher_is_better=False, needs="labels", needs_reply=True, aggregate=calibration_gap)
+def level_error(row: LabelPrediction) -> tuple[float, ...]:
+    """Expected calibration error of the stated levels (Guo et al. 2017, with the levels as bins). 0 to 1.
+
+    A level's confidence is the middle of its equal share of 0 to 1 (1/6, 1/2, 5/6). For each level: rows that were given it, and the
+    sum of their fractions.
+    """
+    sums = [0.0] * (2 * row.labels)
+    if row.predicted >= 0 and row.fraction is not None:
+        sums[2 * row.predicted : 2 * row.predicted + 2] = [1.0, row.fraction]
+    return tuple(sums)
+
+
+@register_metric("rank_correlation", higher_is_better=True, needs="labels", needs_reply=True, aggregate=spearman)
+def rank_correlation(row: LabelPrediction) -> tuple[float, ...]:
+    """Spearman's correlation of stated level and fraction, ties at their mean rank. -1 to 1.
+
+    A 1 at the row's cell in the table of levels by percents: whole percents are exact for the ten runs of introspection.
+    """
+    sums = [0.0] * (row.labels * PERCENTS)
+    if row.predicted >= 0 and row.fraction is not None:
+        sums[row.predicted * PERCENTS + round(100 * row.fraction)] = 1.0
+    return tuple(sums)

@@ -1,0 +1,25 @@
+"""What generated replies look like in themselves."""
+
+from . import Prediction, percent, register_metric
+
+NGRAM = 4
+
+
+@register_metric("stop_rate", unit="%", higher_is_better=True, needs_reply=True, aggregate=percent)
+def stop_rate(row: Prediction) -> tuple[float, float]:
+    """The percentage of replies that end on their own, before max_new_tokens. 0 to 100."""
+    return float(row.stopped), 1
+
+
+@register_metric("reply_tokens", unit="tokens", higher_is_better=None, needs_reply=True)
+def reply_tokens(row: Prediction) -> tuple[float, float]:
+    """Mean length of a reply in the model's own tokens. From 0; neither long nor short is better in itself."""
+    return row.reply_tokens, 1
+
+
+@register_metric("repetition", unit="%", higher_is_better=False, needs_reply=True, applies_to_reference=True, aggregate=percent)
+def repetition(row: Prediction) -> tuple[float, float]:
+    """The percentage of a reply's word 4-grams that occurred in it before (seq-rep-4 of Welleck et al. 2020). 0 to 100."""
+    words = row.reply.split()
+    grams = [tuple(words[i : i + NGRAM]) for i in range(len(words) - NGRAM + 1)]
+    return len(grams) - len(set(grams)), len(grams)
