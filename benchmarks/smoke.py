@@ -122,7 +122,7 @@ def rehearse(name: str, root: Path, separate: bool) -> dict:
     begun = time.monotonic()
     if separate:
         recipe = [sys.executable, "-c", "from recipekit.runner.cli.main import main; main()"]
-        argv = [*recipe, "run", name, "--smoke", "--out", str(root), "--json"]
+        argv = [*recipe, "run", name, "--smoke", "--runs-dir", str(root), "--json"]
         done = subprocess.run(argv, capture_output=True, text=True, check=False)
         error = "" if done.returncode == 0 else done.stderr[-2000:]
     else:

@@ -1,4 +1,4 @@
-"""Names that other tools use for our keys, so that did-you-mean knows what was meant.
+"""Names of our keys in other tools, for did-you-mean hints.
 
 Sources: the option names of TRL and Hugging Face, LLaMA-Factory, Oumi, ms-swift, torchtune, Ludwig and Axolotl itself.
 """
@@ -70,7 +70,7 @@ ALIASES = {
 
 
 def suggestion(key: str, section: str, here: list[str], everywhere: list[str]) -> str:
-    """What the unknown `key` in `section` was meant to be, as a hint; empty when nothing is near.
+    """Return a hint for the unknown `key` in `section`; empty where nothing is near.
 
     `here` are the keys that the section has; `everywhere` are all keys of a recipe as section.key.
     """
@@ -87,8 +87,8 @@ def suggestion(key: str, section: str, here: list[str], everywhere: list[str]) -
         return f"did you mean {near[0]!r}?"
     elsewhere = [path for path in everywhere if path.rpartition(".")[2] == folded]
     if elsewhere:
-        return f"it belongs to another section: {elsewhere[0]!r}"
+        return f"it belongs in another section: {elsewhere[0]!r}"
     if near := difflib.get_close_matches(folded, [p.rpartition(".")[2] for p in everywhere] + list(ALIASES), n=1, cutoff=0.8):
         meant = ALIASES.get(near[0]) or next(path for path in everywhere if path.rpartition(".")[2] == near[0])
         return f"did you mean {meant!r}?"
-    return "known here: " + ", ".join(here) if here and len(here) <= 12 else ""
+    return "valid keys: " + ", ".join(here) if here and len(here) <= 12 else ""

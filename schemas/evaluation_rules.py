@@ -11,22 +11,22 @@ def metric_for_record_type(recipe: Recipe) -> Iterator[Finding]:
     for index, metric in enumerate(recipe.evaluation.metrics):
         if recipe.data.type not in METRICS[metric]:
             fitting = ", ".join(name for name, types in METRICS.items() if recipe.data.type in types)
-            yield Finding(("evaluation", "metrics", index), f"{metric} cannot be measured on {recipe.data.type} records", f"use {fitting}")
+            yield Finding(("evaluation", "metrics", index), f"{metric} does not apply to {recipe.data.type} records", f"use {fitting}")
     best, kind = recipe.training.metric_for_best_model, recipe.data.type
     allowed = ["eval_loss", "eval_accuracy", "eval_macro_f1"] if kind == "classification" else ["eval_loss"]
     if best not in allowed:
-        yield Finding(("training", "metric_for_best_model"), f"{best!r} is not measured for {kind} records", f"use {', '.join(allowed)}")
+        yield Finding(("training", "metric_for_best_model"), f"{best!r} is not available for {kind} records", f"use {', '.join(allowed)}")
 
 
 def gate_without_metric(recipe: Recipe) -> Iterator[Finding]:
     for metric, gate in recipe.evaluation.gates.items():
         path = ("evaluation", "gates", metric)
         if metric == "validation_loss" and not (recipe.data.split.validation or any(s.split == "validation" for s in recipe.data.sources)):
-            yield Finding(path, "no rows are held out for validation", "set data.split.validation above 0")
+            yield Finding(path, "needs validation rows", "set data.split.validation above 0")
         elif metric not in (*recipe.evaluation.metrics, *LOSSES):
-            yield Finding(path, "gates a metric that is not measured", f"add {metric} to evaluation.metrics")
+            yield Finding(path, "the metric is not in evaluation.metrics", f"add {metric} to evaluation.metrics")
         if gate.min is not None and gate.max is not None and gate.min > gate.max:
-            yield Finding(path, f"min {gate.min} is above max {gate.max}", "nothing could pass")
+            yield Finding(path, f"min {gate.min} is greater than max {gate.max}", "swap them, or remove one")
 
 
 def sampling_without_temperature(recipe: Recipe) -> Iterator[Finding]:
@@ -39,30 +39,30 @@ def evaluation_split_exists(recipe: Recipe) -> Iterator[Finding]:
     split, data = recipe.evaluation_split, recipe.data
     share = data.split.test if split == "test" else data.split.validation
     if not share and not any(source.split == split for source in data.sources):
-        yield Finding(("evaluation",), f"there is no {split} split to evaluate on", f"set data.split.{split} above 0")
+        yield Finding(("evaluation",), f"the {split} split is empty", f"set data.split.{split} above 0")
 
 
 def labels_without_their_metrics(recipe: Recipe) -> Iterator[Finding]:
     evaluation, kind = recipe.evaluation, recipe.data.type
     if evaluation.labels and kind != "chat":
-        yield Finding(("evaluation", "labels"), f"has no effect on {kind} records", "remove it: their labels are those of the data")
+        yield Finding(("evaluation", "labels"), f"has no effect on {kind} records", "remove it: the labels come from the data")
     elif evaluation.labels and not set(OF_LABELS) & set(evaluation.metrics):
-        yield Finding(("evaluation", "labels"), "has no effect: no metric counts labels", f"add one of {', '.join(OF_LABELS)}")
+        yield Finding(("evaluation", "labels"), "has no effect: no metric uses labels", f"add one of {', '.join(OF_LABELS)}")
     if kind != "chat" or evaluation.labels:
         return
     for index, metric in enumerate(evaluation.metrics):
         if metric in OF_LABELS:
-            hint = "write evaluation.labels: [low, medium, high], or whatever the replies are"
-            yield Finding(("evaluation", "metrics", index), f"{metric} needs to know which replies are labels", hint)
+            hint = "set evaluation.labels to the possible replies, e.g. [low, medium, high]"
+            yield Finding(("evaluation", "metrics", index), f"{metric} needs evaluation.labels", hint)
 
 
 def judge_without_its_metrics(recipe: Recipe) -> Iterator[Finding]:
     evaluation = recipe.evaluation
     if evaluation.judge and not set(JUDGED) & set(evaluation.metrics):
-        yield Finding(("evaluation", "judge"), "has no effect: no metric is judged", f"add one of {', '.join(JUDGED)}")
+        yield Finding(("evaluation", "judge"), "has no effect: no metric uses a judge", f"add one of {', '.join(JUDGED)}")
     for index, metric in enumerate(evaluation.metrics):
         if metric in JUDGED and not evaluation.judge and recipe.data.type == "chat":
-            hint = "write evaluation.judge: {model: ..., base_url: ...}"
+            hint = "set evaluation.judge: {model: ..., base_url: ...}"
             yield Finding(("evaluation", "metrics", index), f"{metric} needs a judge", hint)
 
 
@@ -77,7 +77,8 @@ def labels_that_look_the_same(recipe: Recipe) -> Iterator[Finding]:
     for index, label in enumerate(recipe.evaluation.labels):
         folded = label.strip().casefold()
         if folded in seen:
-            yield Finding(("evaluation", "labels", index), f"a reply cannot tell {label!r} from {seen[folded]!r}", "case does not count")
+            what = f"{label!r} and {seen[folded]!r} cannot be distinguished"
+            yield Finding(("evaluation", "labels", index), what, "labels are compared without case")
         seen[folded] = label
 
 

@@ -1,6 +1,6 @@
-"""A recipe's layers: the recipe that it extends, the recipe itself, `--set`.
+"""Resolve `extends` and `--set`.
 
-Mappings merge, lists and values replace, null takes away what the layer below says.
+Mappings merge, lists and values replace, null removes the inherited key.
 """
 
 import os
@@ -13,16 +13,16 @@ from .yaml_source import Document, KeyPath, parse_yaml, read_text
 SHIPPED = Path(__file__).parent.parent / "recipes"
 SUFFIXES = (".yml", ".yaml")
 MAX_EXTENDS = 10
-_DATA_HINT = "a recipe is a .yml file; files of data are for recipe convert --converter NAME PATH... --out DIR"
+_DATA_HINT = "a recipe is a .yml file; for a data file use `recipe new NAME --data FILE`"
 
 
 def shipped_recipes() -> list[Path]:
-    """The recipes that come with the package, sorted by name."""
+    """Return the shipped recipes, sorted by name."""
     return sorted(path for path in SHIPPED.glob("*") if path.suffix in SUFFIXES)
 
 
 def find_recipe(name: str, beside: Path | None = None) -> Path:
-    """The file of a recipe given as a path or as a shipped recipe's name; a path wins."""
+    """Return the file of a recipe given as a path or as a shipped recipe's name; a path wins. Raises UserError where there is none."""
     path = (beside / name) if beside else Path(name)
     if os.path.isfile(path) or path.suffix in SUFFIXES and "/" in name:
         return path
@@ -34,7 +34,7 @@ def find_recipe(name: str, beside: Path | None = None) -> Path:
     import difflib
 
     near = difflib.get_close_matches(name, [p.stem for p in shipped_recipes()], n=1, cutoff=0.5)
-    hint = f"did you mean {near[0]!r}?" if near else "recipe ls shows the shipped recipes"
+    hint = f"did you mean {near[0]!r}?" if near else "`recipe ls` lists the shipped recipes"
     raise UserError(Problem(Location(name), "no such recipe", hint, "no-such-recipe"))
 
 
@@ -54,7 +54,7 @@ def _hidden(path: Path) -> bool:
 
 
 def load_layers(path: Path, settings: tuple[str, ...] = ()) -> Document:
-    """The recipe at `path` over what it extends, with every `--set a.b=value` on top, each value with its place."""
+    """Read the recipe at `path` with what it extends and every `--set a.b=value`, each with its location. Raises UserError."""
     document = _extended(path, [])
     problems: list[Problem] = []
     for setting in settings:
@@ -68,14 +68,14 @@ def load_layers(path: Path, settings: tuple[str, ...] = ()) -> Document:
 
 
 def overlay(base: Document, top: Document) -> Document:
-    """`top` over `base`: mappings merge, lists and values replace, null takes a key away. Places follow the values."""
+    """Merge `top` into `base`: mappings merge, lists and values replace, null removes a key. Locations follow the values."""
     replaced: set[KeyPath] = set()
     data = _merged(base.data, top.data, (), replaced)
     return Document(data, _kept(base.keys, replaced) | top.keys, _kept(base.values, replaced) | top.values)
 
 
 def _merged(under: Any, over: Any, at: KeyPath, replaced: set[KeyPath]) -> Any:
-    """`over` over `under`; the paths whose old value is gone are added to `replaced`."""
+    """Merge `over` into `under`; add the paths whose old value is gone to `replaced`."""
     if not (isinstance(under, dict) and isinstance(over, dict)):
         replaced.add(at)
         return over
@@ -96,7 +96,7 @@ def _kept(locations: dict[KeyPath, Location], replaced: set[KeyPath]) -> dict[Ke
 
 
 def _replaced(data: Any, path: KeyPath, value: Any) -> Any:
-    """A copy of `data` with `value` at `path`; mappings that are missing on the way are made."""
+    """Return a copy of `data` with `value` at `path`; missing mappings are created."""
     if not path:
         return value
     head, rest = path[0], path[1:]
@@ -111,7 +111,7 @@ def _extended(path: Path, above: list[Path]) -> Document:
     if real in above:
         raise UserError(Problem(Location(str(above[-1])), f"extends itself: {chain}", "remove one `extends`", "extends-cycle"))
     if len(above) > MAX_EXTENDS:
-        raise UserError(Problem(Location(str(path)), f"more than {MAX_EXTENDS} recipes extend each other", chain, "extends-depth"))
+        raise UserError(Problem(Location(str(path)), f"more than {MAX_EXTENDS} levels of extends", chain, "extends-depth"))
     document = _read(path)
     document = _absolute_model(_absolute_sources(document, path.parent), path.parent)
     parent = document.data.get("extends")
@@ -125,29 +125,29 @@ def _extended(path: Path, above: list[Path]) -> Document:
             what = f"extends {parent!r}: {problem.what}"
             raise UserError(problem._replace(location=document.location(("extends",)), what=what)) from None
         raise
-    data = {key: value for key, value in document.data.items() if key != "extends"}  # resolved: what is left stands alone
+    data = {key: value for key, value in document.data.items() if key != "extends"}  # resolved
     return overlay(base, document._replace(data=data))
 
 
 def _read(path: Path) -> Document:
-    """The mapping in the file. A file of data where a recipe should be is told with the command that takes such files."""
+    """Return the mapping in the file. For a data file, the hint names the command that reads it."""
     try:
         document = parse_yaml(read_text(path), str(path))
         if not isinstance(document.data, dict):
             raise UserError(
-                Problem(Location(str(path), 1, 1), "a recipe is a mapping of keys", "start with `recipe: 1`", "yaml-not-mapping")
+                Problem(Location(str(path), 1, 1), "not a mapping of keys", "start the recipe with `recipe: 1`", "yaml-not-mapping")
             )
     except UserError as error:
         if path.suffix in SUFFIXES or error.problems[0].rule in ("no-such-recipe", "unreadable"):
             raise
         raise UserError(*(problem._replace(hint=_DATA_HINT) for problem in error.problems)) from None
     if path.suffix not in SUFFIXES and not {"recipe", "extends"} & set(document.data):
-        raise UserError(Problem(Location(str(path)), "is no recipe", _DATA_HINT, "yaml-not-recipe"))
+        raise UserError(Problem(Location(str(path)), "not a recipe", _DATA_HINT, "yaml-not-recipe"))
     return document
 
 
 def _absolute_sources(document: Document, folder: Path) -> Document:
-    """A source's path is relative to the file that names it, which a recipe that extends it may not be beside."""
+    """Make paths of sources absolute: they are relative to the file that names them, not to one that extends it."""
     for path in (("data", "sources"), ("smoke", "data", "sources")):
         sources = _at(document.data, path)
         if isinstance(sources, list):
@@ -162,7 +162,7 @@ def _absolute_sources(document: Document, folder: Path) -> Document:
 
 
 def _absolute_model(document: Document, folder: Path) -> Document:
-    """So is a model's folder. A name that is no folder's is left: it is one of the hub."""
+    """Make a model's folder absolute. A name that is not a folder is left as it is: a model on the Hub."""
     for path in (("model", "base_model"), ("smoke", "model", "base_model")):
         name = _at(document.data, path)
         if isinstance(name, str) and name and not name.startswith(("~", "/")) and ":" not in name:
@@ -173,7 +173,7 @@ def _absolute_model(document: Document, folder: Path) -> Document:
 
 
 def _at(data: Any, path: KeyPath) -> Any:
-    """The value at `path`; None where there is none."""
+    """Return the value at `path`, or None."""
     for key in path:
         data = data.get(key) if isinstance(data, dict) else None
     return data
@@ -191,19 +191,19 @@ def _absolute(where: str, folder: Path) -> str:
 
 
 def _with_setting(document: Document, setting: str) -> Document:
-    """`a.b.0.c=value` over the document; the value is read as YAML, and null takes the key away."""
+    """Apply `a.b.0.c=value`; the value is parsed as YAML, and null removes the key."""
     location = Location(f"--set {setting}")
     name, equals, text = setting.partition("=")
     parts = name.split(".")
     if not equals or not all(parts):
         raise UserError(Problem(location, "expected key=value", "for example --set training.learning_rate=1e-4", "set"))
     if parts[0] == "extends":
-        raise UserError(Problem(location, "extends is resolved before --set", "write it into the recipe", "set"))
+        raise UserError(Problem(location, "extends cannot be set", "write it in the recipe", "set"))
     return with_value(document, parts, parse_yaml(text, location.file).data if text.strip() else None, location, Path.cwd())
 
 
 def with_value(document: Document, parts: list[str], value: Any, location: Location, folder: Path) -> Document:
-    """The value set at `a.b.0.c`, merged where both are mappings; null takes the key away. Paths in it are relative to `folder`."""
+    """Set the value at `a.b.0.c`; mappings merge, null removes the key. Paths in the value are relative to `folder`. Raises UserError."""
     path: list[str | int] = []
     here: Any = document.data
     for part in parts:

@@ -1,4 +1,4 @@
-"""What a rule finds."""
+"""Findings of rules."""
 
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
@@ -9,7 +9,7 @@ from .yaml_source import Document, KeyPath
 
 
 class Finding(NamedTuple):
-    """What a rule found at a key."""
+    """One thing that a rule found wrong with a key."""
 
     path: KeyPath
     what: str

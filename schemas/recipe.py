@@ -1,4 +1,4 @@
-"""Loading a recipe: layers, schema, rules; either a frozen Recipe or every problem at once."""
+"""Load a recipe: extends, schema, rules. The result is a frozen Recipe, or every problem at once."""
 
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -24,7 +24,7 @@ class LoadedRecipe(NamedTuple):
 
 
 def check_recipe(path: Path, settings: tuple[str, ...] = ()) -> list[Problem]:
-    """Every problem of the recipe and of its smoke section, in the order of the file; empty when it is valid."""
+    """Return every problem of the recipe and of its smoke section, in the order of the file; [] when it is valid."""
     try:
         document = load_layers(path, settings)
     except UserError as error:
@@ -40,7 +40,7 @@ def check_recipe(path: Path, settings: tuple[str, ...] = ()) -> list[Problem]:
 
 
 def _check_matrix(document: Document, path: Path) -> list[Problem]:
-    """Every problem of every combination, each told once."""
+    """Return every problem of every combination, without repeats."""
     try:
         found = [problem for made in combinations(document, path.parent) for problem in problems_of(made.document)]
     except UserError as error:
@@ -50,12 +50,12 @@ def _check_matrix(document: Document, path: Path) -> list[Problem]:
 
 
 def is_prompt(document: Document) -> bool:
-    """Whether the file is a prompt, which may lie among recipes: it says `prompt: 1` where they say `recipe: 1`."""
+    """Return whether the file is a prompt: it has `prompt: 1` where a recipe has `recipe: 1`."""
     return isinstance(document.data, dict) and "prompt" in document.data and "recipe" not in document.data
 
 
 def load_recipe(name: str, settings: tuple[str, ...] = (), smoke: bool = False) -> LoadedRecipe:
-    """The recipe called `name` (a path or a shipped name). Raises UserError with every problem."""
+    """Load the recipe `name`: a path or a shipped name. Raises UserError with every problem."""
     path = find_recipe(name)
     document = load_layers(path, settings)
     if problems := problems_of(document):
@@ -64,7 +64,7 @@ def load_recipe(name: str, settings: tuple[str, ...] = (), smoke: bool = False) 
 
 
 def load_sweep(name: str, settings: tuple[str, ...] = (), smoke: bool = False) -> list[tuple[LoadedRecipe, dict[str, Any]]]:
-    """The recipes that a matrix stands for, each with the values that make it; none for a recipe without one."""
+    """Load the recipes of a matrix, each with its values; [] for a recipe without one. Raises UserError with every problem."""
     path = find_recipe(name)
     document = load_layers(path, settings)
     if problems := problems_of(document):
@@ -87,7 +87,7 @@ def _loaded(document: Document, path: Path, smoke: bool) -> LoadedRecipe:
 
 
 def problems_of(document: Document) -> list[Problem]:
-    """Every problem of a recipe's values: with its schema and its pass-through keys, else with its rules."""
+    """Return every problem with the schema and the pass-through keys; without any, those found by the rules."""
     problems = check_document(document) + _check_axolotl_keys(document)
     if problems:
         return problems
@@ -97,7 +97,7 @@ def problems_of(document: Document) -> list[Problem]:
 
 
 def _check_axolotl_keys(document: Document) -> list[Problem]:
-    """The pass-through keys against the fields of the Axolotl version that we render for (axolotl_fields.json)."""
+    """Check the pass-through keys against the fields of the supported Axolotl version (axolotl_fields.json)."""
     given: Any = document.data.get("axolotl") if isinstance(document.data, dict) else None
     if not isinstance(given, dict) or not given:
         return []
@@ -113,7 +113,7 @@ def _check_axolotl_keys(document: Document) -> list[Problem]:
         location = document.location(("axolotl", key), key=True)
         if key in fields["rendered"]:
             home = fields["rendered"][key]
-            problems.append(Problem(location, f"axolotl.{key} is set by the recipe itself", f"use {home}", "axolotl-key"))
+            problems.append(Problem(location, f"axolotl.{key} is set by the recipe", f"use {home}", "axolotl-key"))
         elif key in fields["refused"]:
             problems.append(Problem(location, f"axolotl.{key} would break a promise: {fields['refused'][key]}", "remove it", "axolotl-key"))
         elif key not in fields["fields"]:

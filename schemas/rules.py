@@ -1,6 +1,6 @@
-"""Rules across the keys of a recipe: each a small function that yields what is wrong, where, and how to mend it.
+"""Rules across the keys of a recipe: each a small function that yields what is wrong, where, and how to fix it.
 
-A rule reads the recipe alone. What depends on the data (is the run shorter than its warm-up?) is checked when rows are counted.
+A rule reads only the recipe. What depends on the data (is the run shorter than its warm-up?) is checked once rows are counted.
 """
 
 from collections.abc import Iterator
@@ -15,14 +15,14 @@ from .validation import schema
 
 
 def has_validation(recipe: Recipe) -> bool:
-    """Whether some rows are held out for validation."""
+    """Return whether any rows are held out for validation."""
     return recipe.data.split.validation > 0 or any(source.split == "validation" for source in recipe.data.sources)
 
 
 def quantised_without_adapter(recipe: Recipe) -> Iterator[Finding]:
     if recipe.training.load_in_8bit and recipe.training.adapter != "lora":
-        hint = "8-bit weights cannot be trained: use adapter: lora, or load_in_8bit: false"
-        yield Finding(("training", "load_in_8bit"), f"does not go with adapter: {recipe.training.adapter}", hint)
+        hint = "use adapter: lora, or load_in_8bit: false; 8-bit weights cannot be trained"
+        yield Finding(("training", "load_in_8bit"), f"cannot be combined with adapter: {recipe.training.adapter}", hint)
 
 
 def adapter_keys_without_adapter(recipe: Recipe) -> Iterator[Finding]:
@@ -37,9 +37,9 @@ def hub_keys_without_hub(recipe: Recipe) -> Iterator[Finding]:
         on_hub = source.path.startswith("hf:")
         for key in ("revision", "subset", "hub_split"):
             if not on_hub and getattr(source, key) != source._field_defaults[key]:
-                yield Finding(("data", "sources", number, key), "has no effect on files", "remove it, or write path: hf:owner/name")
+                yield Finding(("data", "sources", number, key), "has no effect on files", "remove it, or set path: hf:owner/name")
         if on_hub and "[" in source.hub_split:
-            yield Finding(("data", "sources", number, "hub_split"), "a stream has no slices", "name the split alone, and use limit")
+            yield Finding(("data", "sources", number, "hub_split"), "slices are not supported", "give the name of the split, and set limit")
 
 
 def nothing_to_merge(recipe: Recipe) -> Iterator[Finding]:
@@ -49,8 +49,8 @@ def nothing_to_merge(recipe: Recipe) -> Iterator[Finding]:
 
 def precision_by_quantisation(recipe: Recipe) -> Iterator[Finding]:
     if recipe.training.adapter == "none" and recipe.training.precision == "fp16":
-        hint = "fp16 weights with fp16 gradients fail to unscale: use bf16 or auto"
-        yield Finding(("training", "precision"), "fp16 does not go with full-parameter training", hint)
+        hint = "use bf16 or auto: fp16 gradients cannot be unscaled"
+        yield Finding(("training", "precision"), "fp16 does not work with full-parameter training", hint)
 
 
 def evaluation_beyond_the_end(recipe: Recipe) -> Iterator[Finding]:
@@ -65,18 +65,18 @@ def evaluation_beyond_the_end(recipe: Recipe) -> Iterator[Finding]:
 def warmup_longer_than_the_run(recipe: Recipe) -> Iterator[Finding]:
     training = recipe.training
     if training.warmup_steps and training.max_steps and training.warmup_steps >= training.max_steps:
-        hint = "the full learning rate would never be reached; a tenth of the steps is usual"
+        hint = "use about a tenth of the steps, or the full learning rate is never reached"
         yield Finding(("training", "warmup_steps"), f"{training.warmup_steps} steps of {training.max_steps} are warm-up", hint)
     if training.warmup_ratio is not None and training.warmup_steps is not None:
-        yield Finding(("training", "warmup_steps"), "stands beside warmup_ratio", "keep one of them")
+        yield Finding(("training", "warmup_steps"), "cannot be combined with warmup_ratio", "keep one of them")
     if training.warmup_ratio == 1:
-        yield Finding(("training", "warmup_ratio"), "the whole run is warm-up", "0.1 is usual")
+        yield Finding(("training", "warmup_ratio"), "the whole run is warm-up", "use 0.1, for example")
 
 
 def warmup_that_the_scheduler_ignores(recipe: Recipe) -> Iterator[Finding]:
     for key in ("warmup_ratio", "warmup_steps"):
         if recipe.training.lr_scheduler == "constant" and getattr(recipe.training, key):
-            yield Finding(("training", key), "has no effect with lr_scheduler: constant", "write lr_scheduler: constant_with_warmup")
+            yield Finding(("training", key), "has no effect with lr_scheduler: constant", "use lr_scheduler: constant_with_warmup")
 
 
 def adam_keys_without_adam(recipe: Recipe) -> Iterator[Finding]:
@@ -91,29 +91,29 @@ def early_stopping_without_evaluation(recipe: Recipe) -> Iterator[Finding]:
     wants = [key for key in ("early_stopping_patience", "eval_steps", "load_best_model_at_end") if getattr(training, key)]
     if not has_validation(recipe):
         for key in wants:
-            yield Finding(("training", key), "needs an evaluation, but no rows are held out", "set data.split.validation above 0")
+            yield Finding(("training", key), "needs validation rows", "set data.split.validation above 0")
 
 
 def best_model_between_checkpoints(recipe: Recipe) -> Iterator[Finding]:
     training = recipe.training
     best = training.load_best_model_at_end or training.early_stopping_patience
     if best and training.save_steps and (not training.eval_steps or training.save_steps % training.eval_steps):
-        hint = f"make save_steps a multiple of eval_steps ({training.eval_steps or 'now once an epoch: set it too'})"
-        yield Finding(("training", "save_steps"), "the best model could fall between two checkpoints", hint)
+        hint = f"make save_steps a multiple of eval_steps ({training.eval_steps or 'not set: once per epoch'})"
+        yield Finding(("training", "save_steps"), "the best model may fall between two checkpoints", hint)
 
 
 def best_metric_without_best_model(recipe: Recipe) -> Iterator[Finding]:
     training = recipe.training
     default = type(training)._field_defaults["metric_for_best_model"]
     if training.metric_for_best_model != default and not (training.load_best_model_at_end or training.early_stopping_patience):
-        hint = "write load_best_model_at_end: true, or remove it"
-        yield Finding(("training", "metric_for_best_model"), "has no effect: nothing asks for the best model", hint)
+        hint = "set load_best_model_at_end: true, or remove it"
+        yield Finding(("training", "metric_for_best_model"), "has no effect without load_best_model_at_end", hint)
 
 
 def shares_leave_nothing(recipe: Recipe) -> Iterator[Finding]:
     split = recipe.data.split
     if split.validation + split.test >= 1:
-        yield Finding(("data", "split"), "validation and test leave no rows to train on", "their sum must be below 1")
+        yield Finding(("data", "split"), "no rows are left for training", "make the sum of validation and test less than 1")
 
 
 def keys_of_another_record_type(recipe: Recipe) -> Iterator[Finding]:
@@ -129,9 +129,9 @@ def keys_of_another_record_type(recipe: Recipe) -> Iterator[Finding]:
     if kind != "classification" and training.class_weights:
         yield Finding(("training", "class_weights"), f"has no effect on {kind} records", "remove it")
     if kind == "text" and training.excess_length_strategy != "raise":
-        yield Finding(("training", "excess_length_strategy"), "has no effect on text records", "remove it: long texts are split, never cut")
+        yield Finding(("training", "excess_length_strategy"), "has no effect on text records", "remove it: long texts are split")
     if kind == "classification" and training.sample_packing:
-        yield Finding(("training", "sample_packing"), "rows of a classification cannot be packed", "use group_by_length: true")
+        yield Finding(("training", "sample_packing"), "classification rows cannot be packed", "use group_by_length: true")
 
 
 def source_named_twice(recipe: Recipe) -> Iterator[Finding]:
@@ -139,8 +139,8 @@ def source_named_twice(recipe: Recipe) -> Iterator[Finding]:
     for index, source in enumerate(recipe.data.sources):
         first = seen.setdefault(repr((source.path, source.converter, sorted(source.options.items()), source.split)), index)
         if first != index:
-            hint = "to see its rows more often, give one of them a weight"
-            yield Finding(("data", "sources", index), f"the same source as data.sources.{first}", hint)
+            hint = "remove it, or set weight on the first to train its rows more often"
+            yield Finding(("data", "sources", index), f"duplicate of data.sources.{first}", hint)
 
 
 def converter_of_another_type(recipe: Recipe) -> Iterator[Finding]:
@@ -152,13 +152,13 @@ def converter_of_another_type(recipe: Recipe) -> Iterator[Finding]:
         kinds: list[str] = definition["x-record-types"]  # a test compares them with the converters' own
         if recipe.data.type not in kinds:
             what = f"the converter {source.converter} makes {' or '.join(kinds)} records, not {recipe.data.type}"
-            yield Finding(("data", "sources", index, "converter"), what, f"write type: {kinds[0]} under data, or use another converter")
+            yield Finding(("data", "sources", index, "converter"), what, f"set data.type: {kinds[0]}, or use another converter")
 
 
 def near_threshold_unused(recipe: Recipe) -> Iterator[Finding]:
     data = recipe.data
     if data.near_threshold != type(data)._field_defaults["near_threshold"] and "near" not in (data.dedup, data.check_leaks):
-        yield Finding(("data", "near_threshold"), "has no effect: nothing looks for near-duplicates", "write dedup: near, or remove it")
+        yield Finding(("data", "near_threshold"), "has no effect without dedup: near or check_leaks: near", "set dedup: near, or remove it")
 
 
 def class_weights_of_other_labels(recipe: Recipe) -> Iterator[Finding]:
@@ -167,7 +167,7 @@ def class_weights_of_other_labels(recipe: Recipe) -> Iterator[Finding]:
         for label in [*(name for name in weights if name not in labels), *(name for name in labels if name not in weights)]:
             wrong = "is not one of data.labels" if label in weights else "has no weight"
             path = ("training", "class_weights", *([label] if label in weights else []))
-            yield Finding(path, f"the label {label!r} {wrong}", f"weights for {', '.join(labels)}")
+            yield Finding(path, f"the label {label!r} {wrong}", f"give weights for {', '.join(labels)}")
 
 
 RULES: tuple[Rule, ...] = (

@@ -1,6 +1,6 @@
-"""Why a document breaks its schema, in words: every error with its place, what is wrong, and what to write instead.
+"""Schema errors in words: each with its location, what is wrong, and what to write instead.
 
-Imported only when something is wrong, because `jsonschema` costs more to import than the whole of a successful check.
+Imported only when something is wrong: importing `jsonschema` takes longer than a successful check.
 """
 
 import difflib
@@ -27,31 +27,31 @@ _YES_NO = {"yes": "true", "on": "true", "y": "true", "no": "false", "off": "fals
 
 
 def explain(document: Document, schema: dict[str, Any]) -> list[Problem]:
-    """Every problem, in the order of the file; of a file with more than MAX_PROBLEMS, that many of them and a last one that says so."""
+    """Return the problems in the order of the file: at most MAX_PROBLEMS, then one that says there are more."""
     errors = _Validator(schema).iter_errors(document.data)
     found = (p for error in errors for p in _problems(document, error))
     problems = _without_misspelt(sorted(set(islice(found, MAX_PROBLEMS)), key=lambda p: (p.location, p.what)))
     if next(found, None):
-        what = f"more than {MAX_PROBLEMS} problems: the rest is not listed"
+        what = f"more than {MAX_PROBLEMS} problems: the rest are not listed"
         problems.append(Problem(Location(document.location(()).file), what, rule="too-many"))
     return problems
 
 
 def _without_misspelt(problems: list[Problem]) -> list[Problem]:
-    """The problems but for missing keys that are there under a misspelt name, which is told already."""
+    """Leave out missing keys that are present under a misspelt name, which is already reported."""
     misspelt = {(p.what.partition(" in ")[2], p.hint) for p in problems if p.rule == "unknown-key"}
 
-    def is_told(problem: Problem) -> bool:
+    def is_reported(problem: Problem) -> bool:
         key, _, where = problem.what.removeprefix("missing key ").partition(" in ")
         return problem.rule == "missing-key" and (where, f"did you mean {key}?") in misspelt
 
-    return [problem for problem in problems if not is_told(problem)]
+    return [problem for problem in problems if not is_reported(problem)]
 
 
 def _unique_items(validator: Any, wanted: bool, instance: Any, schema: Any) -> Iterator[ValidationError]:
     """jsonschema's own check compares every pair when items cannot be sorted: minutes for a hostile list."""
     if wanted and isinstance(instance, list) and len({orjson.dumps(item, option=_SORTED) for item in instance}) < len(instance):
-        yield ValidationError("has the same item twice")
+        yield ValidationError("duplicate item")
 
 
 _SORTED = orjson.OPT_SORT_KEYS
@@ -77,7 +77,7 @@ def _problems(document: Document, error: ValidationError) -> Iterator[Problem]:
 
 
 def _likeliest(error: ValidationError) -> ValidationError:
-    """Of the choices that failed, the one that failed deepest in the value was meant; else the one that jsonschema thinks best."""
+    """Return the error of the alternative that failed deepest in the value, else jsonschema's best match."""
     deepest = max(error.context, key=lambda inner: len(inner.absolute_path))
     return deepest if len(deepest.absolute_path) > len(error.absolute_path) else best_match(error.context) or error
 
@@ -87,7 +87,7 @@ def _name(path: KeyPath) -> str:
 
 
 def _parts(error: ValidationError) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The mapping that is at fault and the schema that it breaks."""
+    """Return the invalid mapping and the schema that it breaks."""
     return cast(dict[str, Any], error.instance), cast(dict[str, Any], error.schema)
 
 
@@ -107,7 +107,7 @@ def _missing_keys(document: Document, error: ValidationError, path: KeyPath) -> 
         if key not in given:
             where = f" in {_name(path)}" if path else ""
             description = properties.get(key, {}).get("description", "")
-            hint = f"write `{key}: {properties[key]['const']}`" if "const" in properties.get(key, {}) else description
+            hint = f"add `{key}: {properties[key]['const']}`" if "const" in properties.get(key, {}) else description
             yield Problem(document.location(path, key=True), f"missing key {key!r}{where}", hint, "missing-key")
 
 
@@ -124,20 +124,20 @@ def _value_problem(error: ValidationError) -> tuple[str, str]:
     if rule == "enum":
         choices: list[Any] = list(wanted)
         if isinstance(value, bool) or value is None:
-            return f"{shown} is not a choice", f"one of: {', '.join(map(str, choices))} (quote the word if you meant text)"
-        return f"{shown} is not a choice", _choice(value, choices)
+            return f"{shown} is not allowed here", f"one of: {', '.join(map(str, choices))} (quote the word to make it text)"
+        return f"{shown} is not allowed here", _choice(value, choices)
     if rule == "const":
         return f"expected {_shown(wanted)}, got {shown}", f"write {wanted}"
     words = {
         "minimum": f"{shown} is below the minimum, {wanted}",
         "maximum": f"{shown} is above the maximum, {wanted}",
-        "exclusiveMinimum": f"{shown} must be more than {wanted}",
+        "exclusiveMinimum": f"{shown} must be greater than {wanted}",
         "exclusiveMaximum": f"{shown} must be less than {wanted}",
         "minItems": f"needs at least {wanted} item{'s' if wanted != 1 else ''}",
-        "uniqueItems": "has the same item twice",
+        "uniqueItems": "duplicate item",
         "minLength": "must not be empty",
         "minProperties": "must not be empty",
-        "pattern": f"{shown} does not have the right form",
+        "pattern": f"{shown} has the wrong format",
     }
     description = error.schema.get("description", "") if isinstance(error.schema, dict) else ""
     return words.get(str(rule), error.message), description
@@ -157,9 +157,9 @@ def _type_hint(value: Any, wanted: str) -> str:
     if wanted == "boolean" and isinstance(value, str) and value.lower() in _YES_NO:
         return f"write {_YES_NO[value.lower()]}"
     if wanted in ("number", "integer") and isinstance(value, str):
-        return "write the number without quotes or unit"
+        return "write a plain number, without quotes or unit"
     if wanted == "string" and isinstance(value, int | float):
-        return f"put quotes around it: without them it is read as {_KINDS['boolean' if isinstance(value, bool) else 'number']}"
+        return f"put it in quotes: without them it is read as {_KINDS['boolean' if isinstance(value, bool) else 'number']}"
     if wanted == "array" and not isinstance(value, dict):
         return f"write a list: [{_shown(value) if not isinstance(value, str) else value[:MAX_SHOWN]}]"
     return "give it a value, or remove the key if it is optional" if value is None else ""

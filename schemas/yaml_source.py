@@ -1,7 +1,7 @@
-"""YAML text -> plain values plus the place of every key and value. The only file that reads YAML.
+"""YAML text -> plain values and the location of every key and value. The only module that reads YAML.
 
-A bounded composer on PyYAML's event stream, because `yaml.safe_load` crashes on deep nesting, hangs on a merge-key bomb, keeps the
-last of two equal keys in silence and reads `2e-4` as text (measured). Scalars follow the YAML 1.2 core schema: `2e-4` is a number,
+A bounded composer on PyYAML's event stream, because `yaml.safe_load` crashes on deep nesting, hangs on a merge-key bomb, silently keeps
+the last of two duplicate keys and reads `2e-4` as text (measured). Scalars follow the YAML 1.2 core schema: `2e-4` is a number,
 `no` is the word "no", `014` is fourteen and `12:34:56` is text.
 """
 
@@ -34,14 +34,14 @@ _PARSER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 class Document(NamedTuple):
-    """A YAML file as values. `keys[path]` is where a key stands, `values[path]` where its value starts."""
+    """A YAML file as values. `keys[path]` is the location of a key, `values[path]` that of its value."""
 
     data: Any
     keys: dict[KeyPath, Location]
     values: dict[KeyPath, Location]
 
     def location(self, path: KeyPath, *, key: bool = False) -> Location:
-        """The place of the value at `path` (of its key with `key=True`), else of the nearest parent."""
+        """Return the location of the value at `path` (of its key with `key=True`), else of the nearest parent."""
         tables = (self.keys, self.values) if key else (self.values, self.keys)
         for length in range(len(path), -1, -1):
             for table in tables:
@@ -51,30 +51,30 @@ class Document(NamedTuple):
 
 
 def read_text(path: Path, name: str | None = None) -> str:
-    """The text of a YAML file. Of a file that is too large no more than MAX_BYTES are read. Raises UserError with the cause."""
+    """Read a YAML file. At most MAX_BYTES are read of a file that is too large. Raises UserError with the cause."""
     location = Location(name or str(path))
     try:
         with path.open("rb") as file:
             raw = file.read(MAX_BYTES + 1)
     except FileNotFoundError:
-        raise UserError(Problem(location, "no such file", "recipe ls shows the shipped recipes", "no-such-recipe")) from None
+        raise UserError(Problem(location, "no such file", "`recipe ls` lists the shipped recipes", "no-such-recipe")) from None
     except OSError as error:
         raise UserError(Problem(location, f"cannot be read: {error.strerror}", rule="unreadable")) from None
     if len(raw) > MAX_BYTES:
-        hint = f"the limit is {MAX_BYTES:,} bytes: data belongs into files that data.sources names"
+        hint = f"the limit is {MAX_BYTES:,} bytes; put data in files and name them in data.sources"
         raise UserError(Problem(location, "too large for a recipe", hint, "yaml-size"))
     try:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
-        hint = "it looks like UTF-16: save it as UTF-8" if raw[:2] in (b"\xff\xfe", b"\xfe\xff") else "save it as UTF-8"
+        hint = "save it as UTF-8: it looks like UTF-16" if raw[:2] in (b"\xff\xfe", b"\xfe\xff") else "save it as UTF-8"
         raise UserError(Problem(location._replace(line=line, column=1), "not UTF-8 text", hint, "yaml-encoding")) from None
 
 
 def parse_yaml(text: str, file: str) -> Document:
-    """Read one YAML document. Raises UserError with the place of what is wrong; never hangs, never crashes."""
+    """Read one YAML document. Raises UserError with the location of the error."""
     if len(text) > MAX_BYTES:
-        raise UserError(Problem(Location(file), f"{len(text):,} characters is too large for a recipe", rule="yaml-size"))
+        raise UserError(Problem(Location(file), f"{len(text):,} characters are too many for a recipe", rule="yaml-size"))
     try:
         text.encode()
         return _Composer(text, file).document()
@@ -106,12 +106,12 @@ class _Composer:
         next(self.events)  # the stream starts
         first = next(self.events)
         if isinstance(first, yaml.StreamEndEvent):
-            raise UserError(Problem(Location(self.file), "the file is empty", "recipe new writes a starting point", "yaml-empty"))
+            raise UserError(Problem(Location(self.file), "the file is empty", "`recipe new NAME` writes a recipe", "yaml-empty"))
         data = self.node(next(self.events), ())
         next(self.events)  # the document ends
         after = next(self.events)
         if not isinstance(after, yaml.StreamEndEvent):
-            raise self.refuse(after, "a second document", "one file is one recipe: remove what follows ---", "yaml-documents")
+            raise self.refuse(after, "more than one document", "remove everything after ---: one file is one recipe", "yaml-documents")
         return Document(data, self.keys, self.values)
 
     def refuse(self, event: Any, what: str, hint: str, rule: str) -> UserError:
@@ -123,7 +123,7 @@ class _Composer:
     def count(self, event: Any, nodes: int = 1) -> None:
         self.nodes += nodes
         if self.nodes > MAX_NODES:
-            raise self.refuse(event, f"expands to more than {MAX_NODES:,} values", "aliases multiply: write it out", "yaml-bomb")
+            raise self.refuse(event, f"expands to more than {MAX_NODES:,} values", "write the values out", "yaml-bomb")
 
     def node(self, event: Any, path: KeyPath) -> Any:
         self.values[path] = self.place(event)
@@ -135,7 +135,7 @@ class _Composer:
         if anchor:
             self.open_anchors.add(anchor)
         if event.tag and event.tag not in _TAGS and event.tag != "!":
-            raise self.refuse(event, f"the tag {event.tag} is not allowed", "a recipe holds plain values only", "yaml-tag")
+            raise self.refuse(event, f"the tag {event.tag} is not allowed", "use plain values", "yaml-tag")
         value = self.scalar(event) if isinstance(event, yaml.ScalarEvent) else self.collection(event, path)
         if anchor:
             self.open_anchors.discard(anchor)
@@ -149,7 +149,7 @@ class _Composer:
         if event.anchor in self.open_anchors:
             raise self.refuse(event, f"the alias *{event.anchor} contains itself", "remove the alias", "yaml-recursion")
         if event.anchor not in self.anchors:
-            raise self.refuse(event, f"the alias *{event.anchor} has no anchor", f"write &{event.anchor} before it", "yaml-alias")
+            raise self.refuse(event, f"undefined alias *{event.anchor}", f"define &{event.anchor} before it", "yaml-alias")
         value, nodes = self.anchors[event.anchor]
         self.count(event, nodes)
         return value
@@ -157,7 +157,7 @@ class _Composer:
     def collection(self, event: Any, path: KeyPath) -> Any:
         self.depth += 1
         if self.depth > MAX_DEPTH:
-            raise self.refuse(event, f"nested deeper than {MAX_DEPTH} levels", "a recipe is at most a few levels deep", "yaml-depth")
+            raise self.refuse(event, f"nested deeper than {MAX_DEPTH} levels", "recipes are only a few levels deep", "yaml-depth")
         value = self.sequence(path) if isinstance(event, yaml.SequenceStartEvent) else self.mapping(path)
         self.depth -= 1
         return value
@@ -173,14 +173,14 @@ class _Composer:
         merged: dict[str, Any] = {}
         while not isinstance(event := next(self.events), yaml.MappingEndEvent):
             if not isinstance(event, yaml.ScalarEvent):
-                raise self.refuse(event, "a key must be a word", "quote it, or write `key: value`", "yaml-key")
+                raise self.refuse(event, "a key must be plain text", "quote it, or write `key: value`", "yaml-key")
             key = self.text(event)
             if key == "<<" and event.implicit[0]:
                 merged = self.merge(next(self.events), path) | merged
                 continue
             if key in items:
                 first = self.keys[(*path, key)].line
-                raise self.refuse(event, f"the key {key!r} stands twice (first on line {first})", "remove one of them", "duplicate-key")
+                raise self.refuse(event, f"duplicate key {key!r} (first on line {first})", "remove one of them", "duplicate-key")
             self.count(event)
             self.keys[(*path, key)] = self.place(event)
             items[key] = self.node(next(self.events), (*path, key))
@@ -198,8 +198,8 @@ class _Composer:
         return result
 
     def text(self, event: Any) -> str:
-        if "\0" in event.value:  # no path, no token and no other tool can hold it
-            raise self.refuse(event, "text holds the character U+0000", "remove it", "yaml-syntax")
+        if "\0" in event.value:  # valid in no path, no token and no other tool
+            raise self.refuse(event, "text contains the character U+0000", "remove it", "yaml-syntax")
         return event.value
 
     def scalar(self, event: Any) -> Any:
@@ -226,16 +226,16 @@ def _syntax_hint(error: yaml.MarkedYAMLError, text: str) -> str:
     problem = error.problem or ""
     location = error.problem_mark
     if location and text[location.index : location.index + 1] == "\t":
-        return "indent with spaces, not with tabs"
+        return "indent with spaces, not tabs"
     if "Unicode character escape" in problem:
         return "write the character itself instead of its escape"
     if "expected ',' or" in problem:
-        return "a bracket before this place is not closed"
+        return "a bracket before this is not closed"
     if "mapping values are not allowed" in problem:
-        return "check the indentation, and quote text that holds ': '"
+        return "check the indentation, and quote text that contains ': '"
     if "could not find expected ':'" in problem or "expected <block end>" in problem:
         return "check the indentation and the line above"
-    return "quote text that holds special characters" if "cannot start any token" in problem else ""
+    return "quote text that contains special characters" if "cannot start any token" in problem else ""
 
 
 def _reader_mark(error: yaml.YAMLError, text: str, file: str) -> Location:

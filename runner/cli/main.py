@@ -13,47 +13,47 @@ import click
 from ...schemas import VERSION
 from ...schemas.base.errors import UserError
 
-# verb -> (module, attribute, help). The help stands here so that `recipe --help` imports no command.
+# verb -> (module, help). The help is here so that `recipe --help` imports no command.
 COMMANDS: dict[str, tuple[str, str]] = {
-    "run": ("run", "Convert, check, train, evaluate and report: the whole recipe."),
-    "generate": ("generate", "Have models write rows: scenarios, rewrites, repeated questions, judged."),
-    "serve": ("serve", "Serve a run or a model behind an OpenAI-compatible address."),
-    "chat": ("chat", "Talk with a run's model or any other, in a terminal or through a pipe."),
-    "check": ("check", "Check recipes: every error with file, line, column and hint."),
-    "convert": ("convert", "Turn sources into validated JSONL with a full account of every row."),
-    "plan": ("plan", "Tell a recipe's steps, memory and disk before anything is trained."),
-    "render": ("render", "Write the Axolotl and DeepSpeed configuration that the recipe stands for."),
-    "mask": ("mask", "Show which tokens of the rows are trained."),
-    "eval": ("evaluate", "Evaluate a run's model again, base beside tuned."),
-    "compare": ("compare", "Show what differs between runs, then their numbers with a paired test."),
+    "run": ("run", "Run a recipe: convert, train, evaluate and report."),
+    "generate": ("generate", "Generate rows with language models."),
+    "serve": ("serve", "Serve a model with an OpenAI-compatible API."),
+    "chat": ("chat", "Chat with a run's model or any other model."),
+    "check": ("check", "Check recipes and report every error with its location."),
+    "convert": ("convert", "Convert sources to validated JSONL and count every row."),
+    "plan": ("plan", "Estimate steps, memory and disk before training."),
+    "render": ("render", "Render the Axolotl and DeepSpeed configuration."),
+    "mask": ("mask", "Show which tokens are trained."),
+    "eval": ("evaluate", "Evaluate a run again, base and tuned model."),
+    "compare": ("compare", "Compare runs: settings, then metrics with a paired test."),
     "benchmarks": ("benchmarks", "Show BLiMP and GLUE from result files."),
-    "report": ("report", "Write a run's report.html again."),
-    "merge": ("merge", "Merge the adapter of a run into its base model."),
-    "export": ("export", "Write a run's model as a GGUF file."),
-    "push": ("push", "Push a run's model with its card to the Hugging Face hub."),
-    "resume": ("resume", "Go on with a run that was interrupted."),
-    "verify-resume": ("verify_resume", "Kill a training and prove that it ends in the same bits all the same."),
-    "reproduce": ("reproduce", "Make a finished run again and name the first difference, or say that there is none."),
-    "join": ("join", "Take part in a run as another of its machines."),
+    "report": ("report", "Rewrite a run's report."),
+    "merge": ("merge", "Merge a run's adapter into its base model."),
+    "export": ("export", "Export a run's model as a GGUF file."),
+    "push": ("push", "Upload a run's model and model card to the Hugging Face Hub."),
+    "resume": ("resume", "Resume an interrupted run."),
+    "verify-resume": ("verify_resume", "Check that a killed training resumes bit-identically."),
+    "reproduce": ("reproduce", "Reproduce a finished run and report the first difference."),
+    "join": ("join", "Join a multi-machine run as a node."),
     "runs": ("runs", "List runs with their state, steps and metrics."),
-    "data": ("data", "Validate, inspect and compare files of records."),
+    "data": ("data", "Validate, inspect and compare record files."),
     "ls": ("ls", "List the shipped recipes."),
-    "show": ("show", "Print a recipe as it resolves, or a converter's options."),
-    "explain": ("explain", "Tell what a key means, its value in a recipe and where the value comes from."),
-    "diff": ("diff", "Show in which keys two recipes differ."),
-    "import": ("import_recipe", "Make a recipe of an Axolotl or LLaMA-Factory configuration, and account for every key."),
-    "new": ("new", "Write a recipe to start from."),
-    "doctor": ("doctor", "Look at this machine: what it has, what recipes need, what is missing."),
+    "show": ("show", "Print a resolved recipe, or a converter's options."),
+    "explain": ("explain", "Explain a key: meaning, value, and where the value is set."),
+    "diff": ("diff", "Show the keys in which two recipes differ."),
+    "import": ("import_recipe", "Import an Axolotl or LLaMA-Factory configuration as a recipe."),
+    "new": ("new", "Write a new recipe."),
+    "doctor": ("doctor", "Check this machine: hardware, packages, what recipes need."),
     "schema": ("schema", "Print a JSON Schema."),
 }
-# what other tools call our verbs
+# names of these verbs in other tools
 VERBS = {
     "train": "run", "sft": "run", "finetune": "run", "validate": "check", "lint": "check", "preprocess": "convert", "evaluate": "eval",
     "list": "ls", "cat": "show", "init": "new", "cp": "new", "fetch": "new", "config-schema": "schema", "env": "doctor",
     "inference": "chat", "infer": "chat", "merge-lora": "merge", "status": "runs", "upload": "push",
     "repro": "reproduce", "replay": "reproduce",
 }  # fmt: skip
-# extra of this project -> the packages that it brings; all others come with `train`
+# extra -> the packages that it installs; all others come with `train`
 EXTRAS = {
     "data": ("datasets", "emoji", "ftfy", "huggingface_hub", "numpy", "py3langid", "pyarrow", "rensa", "xxhash"),
     "ray": ("ray",),
@@ -65,7 +65,7 @@ _ENVIRONMENT = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.ERO
 
 
 class LazyGroup(click.Group):
-    """Lists commands from COMMANDS and imports the one that is asked for."""
+    """List commands from COMMANDS; import only the one that runs."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
@@ -99,37 +99,37 @@ def cli(context: click.Context) -> None:
 
 
 def _colour() -> bool | None:
-    """Whether to colour: not with NO_COLOR (https://no-color.org), else where a terminal is."""
+    """Return False with NO_COLOR (https://no-color.org), else None: colour on a terminal only."""
     return False if os.environ.get("NO_COLOR") else None
 
 
 def main() -> NoReturn:
-    """Run the command line. 0 done, 1 the user's input, 2 usage, 3 a gate, 70 our bug, 130 interrupted."""
+    """Run the command line. Exit codes: 0 success, 1 invalid input, 2 usage, 3 a failed gate, 70 a bug, 130 interrupted."""
     if signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
-        signal.signal(signal.SIGTERM, signal.default_int_handler)  # like Ctrl-C: what was begun is cleared away
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # like Ctrl-C: temporary files are removed
     _open_closed_streams()
     try:
         code = _run()
-    except Exception:  # the boundary: whatever was not foreseen is our bug, and says so
+    except Exception:  # the boundary: anything unforeseen is a bug, reported as one
         import traceback
 
         traceback.print_exc()
         click.echo(f"\nThis is a bug in recipekit {VERSION}. Please report it with the traceback above.", err=True)
         code = 70
-    if "torch" not in sys.modules:  # whose parts complain at exit when they are not collected
-        gc.freeze()  # or the interpreter's last collection walks everything imported: a sixth of what `recipe check` costs
+    if "torch" not in sys.modules:  # torch warns at exit when its objects are not collected
+        gc.freeze()  # the interpreter's last collection would take a sixth of the time of `recipe check`
     sys.exit(code)
 
 
 def _open_closed_streams() -> None:
-    """Whoever closes stdout or stderr (`>&-`) wants to see nothing; Python has None for them, which nothing can write to."""
+    """Open /dev/null for a closed stdout or stderr (`>&-`), which Python represents as None."""
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115 (it is open as long as the process lives)
 
 
 def _run() -> int:
-    """The exit code of the command, with what a person did wrong told on stderr."""
+    """Run the command and return its exit code; report user errors on stderr."""
     try:
         code = cli.main(standalone_mode=False)
         sys.stdout.flush()
@@ -144,7 +144,7 @@ def _run() -> int:
     except (KeyboardInterrupt, click.Abort):
         click.echo("interrupted", err=True)
         code = 130
-    except BrokenPipeError:  # nobody reads on: `| head`
+    except BrokenPipeError:  # the reader has gone: `| head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 1
     except ModuleNotFoundError as error:
@@ -163,7 +163,7 @@ def _run() -> int:
 
 
 def report(error: UserError) -> None:
-    """Every problem to stderr, in colour where a person looks."""
+    """Print every problem to stderr, in colour on a terminal."""
     for problem in error.problems:
         place = click.style(f"{problem.location}: ", bold=True) if problem.location.file else click.style("error: ", fg="red", bold=True)
         click.echo(place + problem.what, err=True, color=_colour())

@@ -1,4 +1,4 @@
-"""Problems as text, JSON, GitHub annotations or SARIF 2.1.0. Names of files that are not UTF-8 are written with escapes."""
+"""Problems as text, JSON, GitHub annotations or SARIF 2.1.0. File names that are not UTF-8 are escaped."""
 
 from collections.abc import Callable, Sequence
 
@@ -7,18 +7,18 @@ from ...schemas.base.errors import Problem
 
 
 def as_text(problems: Sequence[Problem]) -> str:
-    """`file:line:col: what` and a hint for each."""
+    """Format each as `file:line:col: what` and a hint."""
     return _writable("\n".join(map(str, problems)))
 
 
 def as_json(problems: Sequence[Problem]) -> str:
-    """One object: `valid`, and `problems` with file, line, column, what, hint and rule."""
+    """Format as one object: `valid`, and `problems` with file, line, column, what, hint and rule."""
     rows = [{**p.location._asdict(), "what": p.what, "hint": p.hint, "rule": p.rule} for p in problems]
     return _json({"valid": not rows, "problems": rows})
 
 
 def as_github(problems: Sequence[Problem]) -> str:
-    """Workflow commands that GitHub shows beside the line."""
+    """Format as workflow commands, which GitHub shows as annotations."""
     return _writable(
         "\n".join(
             f"::error file={_property(at.file)},line={at.line or 1},col={at.column or 1},title={_property(p.rule)}::{_data(_message(p))}"
@@ -41,7 +41,7 @@ def _property(text: str) -> str:
 
 
 def as_sarif(problems: Sequence[Problem]) -> str:
-    """A SARIF log for code scanning."""
+    """Format as a SARIF log for code scanning."""
     results = [
         {
             "ruleId": p.rule,

@@ -1,1 +1,1 @@
-"""Other tools' configurations -> recipes, with an account of every key."""
+"""Configurations of other tools -> recipes, with a report on every key."""

@@ -1,7 +1,7 @@
-"""An Axolotl configuration as a recipe: the way back of runner/rendering, by the table of keys that `recipe check` knows.
+"""An Axolotl configuration as a recipe: the inverse of runner/launch, by the table of keys that `recipe check` uses.
 
-A key that recipes have under the same name is taken as it is; HANDLERS says what becomes of those that they say otherwise, TOOL_DEFAULTS
-what Axolotl does about keys that the file does not name. In the end the recipe is rendered, and what is not rendered as it was is lost.
+A key with the same name in recipes is copied; HANDLERS translate the others, and TOOL_DEFAULTS are Axolotl's values of keys that the file
+does not set. Finally the recipe is rendered and compared with the file: a key that comes out different is reported as not expressible.
 """
 
 from collections.abc import Callable
@@ -19,28 +19,28 @@ from .axolotl_launch import LAUNCHED
 from .axolotl_sources import put_sources
 from .draft import Draft
 
-GPU = Machine("cuda", 1, fast_bf16=True)  # what Axolotl's configurations are written for
+GPU = Machine("cuda", 1, fast_bf16=True)  # Axolotl configurations are written for GPUs
 ATTENTION = {"flash_attention": "flash_attention_2", "sdp_attention": "sdpa", "flex_attention": "flex_attention",
              "eager_attention": "eager", "xformers_attention": "xformers", "sage_attention": "sage", "s2_attention": "s2"}  # fmt: skip
 OTHER_TRAININGS = ("rl", "reward_model", "process_reward_model")
 REFUSED = {
-    **dict.fromkeys(OTHER_TRAININGS, "a recipe is trained on what the data say, without preferences or rewards"),
-    "pretraining_dataset": "rows are converted before they are trained on: name it under datasets, with type: completion",
-    "skip_prepare_dataset": "rows are converted, counted and audited before they are trained on",
-    "streaming": "rows are converted, counted and audited before they are trained on",
-    "eval_sample_packing": "rows that are evaluated are never packed",
-    "merge_lora": "export.merge: true does it at the end of a run",
-    "evaluation_strategy": "Axolotl has left it: eval_strategy",
+    **dict.fromkeys(OTHER_TRAININGS, "recipes support supervised fine-tuning only, not preferences or rewards"),
+    "pretraining_dataset": "pretraining streams are not supported: use datasets with type: completion",
+    "skip_prepare_dataset": "rows are always converted and counted before training",
+    "streaming": "rows are always converted and counted before training",
+    "eval_sample_packing": "evaluation rows are never packed",
+    "merge_lora": "use export.merge: true",
+    "evaluation_strategy": "obsolete: eval_strategy",
 }
-# what Axolotl does where nothing is said, and recipes do otherwise
+# defaults of Axolotl that differ from those of recipes
 TOOL_DEFAULTS: dict[str, Any] = {
     "sequence_len": 512, "optimizer": "adamw_torch_fused", "excess_length_strategy": "drop", "save_total_limit": 4, "lora_dropout": 0.0,
-    "warmup_ratio": 0.03,  # and at most 100 steps, which a recipe cannot say
+    "warmup_ratio": 0.03,  # and at most 100 steps, which recipes do not support
 }  # fmt: skip
 
 
 def read_axolotl(draft: Draft, folder: Path) -> None:
-    """Account for every key. `folder` is where the recipe will be: paths are written relative to it."""
+    """Translate and report every key. `folder` is the recipe's: paths are written relative to it."""
     table = orjson.loads((SCHEMA_DIR / "axolotl_fields.json").read_bytes())
     put_sources(draft, folder)
     if draft.values["data"].get("type") == "classification":
@@ -54,22 +54,22 @@ def read_axolotl(draft: Draft, folder: Path) -> None:
         elif key in HANDLERS:
             HANDLERS[key](draft, key, value)
         elif key in REFUSED or key.startswith("sample_packing_"):
-            why = REFUSED.get(key, "recipekit packs rows itself: each once, whole")
+            why = REFUSED.get(key, "recipekit packs rows itself")
             say = draft.refuse if key in OTHER_TRAININGS else draft.lose
-            say(key, why) if value else draft.keep(key, "every recipe is trained so")
+            say(key, why) if value else draft.keep(key, "always so in recipes")
         elif home.rpartition(".")[2] == key:
             draft.put(key, {home: value})
         elif key in table["refused"]:
-            draft.lose(key, table["refused"][key]) if value else draft.keep(key, "every recipe is trained so")
+            draft.lose(key, table["refused"][key]) if value else draft.keep(key, "always so in recipes")
         elif key in table["fields"] and not home:
             draft.pass_on(key, value)
         else:
-            draft.lose(key, f"{home} stands for it" if home else f"Axolotl {table['version']} has no such key by itself")
+            draft.lose(key, f"use {home}" if home else f"not a key of Axolotl {table['version']}")
     _put_unsaid(draft, table["rendered"])
 
 
 def confirm(draft: Draft) -> None:
-    """Render the recipe and compare: what stands there as it was is kept, and what was taken over but does not is lost."""
+    """Render the recipe and compare it with the file: keep what is equal, report what is not."""
     recipe = draft.recipe()
     if recipe is None:
         return
@@ -80,9 +80,9 @@ def confirm(draft: Draft) -> None:
         if entry is None or key not in rendered or key == "val_set_size":  # rows are held out before they are rendered
             continue
         if entry.status in ("not expressible", "passed through") and same(value, rendered[key]):
-            draft.keep(key, "the recipe is rendered so")
+            draft.keep(key, "rendered with the same value")
         elif key not in HANDLERS and entry.status == "kept" and not same(value, rendered[key]):
-            draft.unset(entry.to[0], f"it would be {one_line(rendered[key])}")
+            draft.unset(entry.to[0], f"would be rendered as {one_line(rendered[key])}")
 
 
 def _put_unsaid(draft: Draft, homes: dict[str, str]) -> None:
@@ -91,36 +91,36 @@ def _put_unsaid(draft: Draft, homes: dict[str, str]) -> None:
     left_out |= {"excess_length_strategy"} if draft.values["data"].get("type") == "text" else set()
     left_out |= {"warmup_ratio"} if "warmup_steps" in given or draft.given.get("lr_scheduler") == "constant" else set()
     for key in [key for key in TOOL_DEFAULTS if key not in given | left_out]:
-        draft.put(key, {homes[key]: TOOL_DEFAULTS[key]}, "what Axolotl does where nothing is said", "default")
+        draft.put(key, {homes[key]: TOOL_DEFAULTS[key]}, "Axolotl's default", "default")
     if "adapter" not in given:
-        draft.put("adapter", {"training.adapter": "none"}, "Axolotl trains every weight where no adapter is named", "default")
+        draft.put("adapter", {"training.adapter": "none"}, "Axolotl's default: full fine-tuning", "default")
     if not given & {"val_set_size", "test_datasets"}:
         put_held_out(draft, "val_set_size", 0)
 
 
 def _adapter(draft: Draft, key: str, value: Any) -> None:
     four = value == "lora" and draft.given.get("load_in_4bit") is True
-    draft.put(key, {"training.adapter": "qlora" if four else value}, "lora on weights in 4 bits" if four else "")
+    draft.put(key, {"training.adapter": "qlora" if four else value}, "lora with load_in_4bit" if four else "")
 
 
 def _four_bits(draft: Draft, key: str, value: Any) -> None:
     adapter = draft.given.get("adapter")
     if bool(value) == (adapter == "qlora") or value and adapter == "lora":
-        draft.note(key, "training.adapter", "qlora: weights in 4 bits" if value else "no qlora: weights as they are")
+        draft.note(key, "training.adapter", "qlora" if value else "not qlora")
     else:
-        draft.lose(key, "weights in 4 bits go with adapter: qlora alone")
+        draft.lose(key, "4-bit weights need adapter: qlora")
 
 
 def _all_linear(draft: Draft, key: str, value: Any) -> None:
     if value:
         draft.put(key, {"training.lora_target_modules": "all-linear"})
     else:
-        draft.note(key, "training.lora_target_modules", "the layers are named")
+        draft.note(key, "training.lora_target_modules", "layers are listed")
 
 
 def _target_modules(draft: Draft, key: str, value: Any) -> None:
     if draft.given.get("lora_target_linear"):
-        draft.lose(key, "lora_target_linear adapts every linear layer, and a recipe names them or takes all")
+        draft.lose(key, "lora_target_linear already adapts every linear layer")
     else:
         draft.put(key, {"training.lora_target_modules": value})
 
@@ -129,65 +129,65 @@ def _precision(draft: Draft, key: str, value: Any) -> None:
     bf16, fp16 = draft.given.get("bf16", "auto"), draft.given.get("fp16")
     if key == "bf16":
         wanted = "auto" if bf16 == "auto" else "bf16" if bf16 in (True, "full") else "fp16" if fp16 else "fp32"
-        draft.put(key, {"training.precision": wanted}, "bf16 in evaluations too" if bf16 == "full" else "")
+        draft.put(key, {"training.precision": wanted}, "also in evaluations" if bf16 == "full" else "")
     elif value and "bf16" not in draft.given:
         draft.put(key, {"training.precision": "fp16"})
     else:
-        draft.note(key, "training.precision", "said by bf16")
+        draft.note(key, "training.precision", "set by bf16")
 
 
 def _attention(draft: Draft, key: str, value: Any) -> None:
     if value:
         draft.put(key, {"model.attn_implementation": ATTENTION[key]})
     else:
-        draft.note(key, "model.attn_implementation", "another kernel, or none, is named")
+        draft.note(key, "model.attn_implementation", "off")
 
 
 def _end_of_turn(draft: Draft, key: str, value: Any) -> None:
     if isinstance(value, list) and len(value) == 1:
         draft.put(key, {"model.end_of_turn": value[0]})
     else:
-        draft.lose(key, "model.end_of_turn is one token")
+        draft.lose(key, "model.end_of_turn takes one token")
 
 
 def _special_tokens(draft: Draft, key: str, value: Any) -> None:
     if not isinstance(value, dict):
-        return draft.lose(key, "it is no mapping")
+        return draft.lose(key, "not a mapping")
     for name, token in value.items():
         if name == "pad_token":
             draft.put(f"{key}.{name}", {"model.pad_token": token})
         else:
-            draft.lose(f"{key}.{name}", "the tokenizer keeps its own; model.end_of_turn names another end of a turn")
+            draft.lose(f"{key}.{name}", "the tokenizer's own is used; model.end_of_turn sets another end of turn")
 
 
 def put_held_out(draft: Draft, key: str, value: Any) -> None:
     if draft.given.get("test_datasets"):
-        draft.note(key, "data.split.validation", "test_datasets are held out")
+        draft.note(key, "data.split.validation", "test_datasets are the validation rows")
     elif not value or not isinstance(value, int | float):
-        draft.lose(key, "a recipe holds rows out to evaluate on: a tenth where data.split.validation does not say otherwise")
+        draft.lose(key, "recipes hold out validation rows: 0.1 unless data.split.validation is set")
     elif value >= 1:
-        draft.lose(key, "data.split.validation is a share of the rows: a tenth where it is not set")
+        draft.lose(key, "data.split.validation is a share of the rows, not a number: 0.1 unless set")
     else:
         draft.put(key, {"data.split.validation": value})
 
 
 def _model_class(draft: Draft, key: str, value: Any) -> None:
     if str(value).endswith(("CausalLM", "SequenceClassification")):
-        draft.note(key, "data.type", "decides the class")
+        draft.note(key, "data.type", "implied by the record type")
     else:
-        draft.lose(key, "a causal language model is trained, or a classification head")
+        draft.lose(key, "only causal language models and classification heads are supported")
 
 
 def _packing(draft: Draft, key: str, value: Any) -> None:
     if key == "sample_packing" and draft.given.get("pack_blocks"):
         draft.note(key, "training.sample_packing", "recipekit packs rows itself")
     else:
-        draft.put(key, {"training.sample_packing": value}, "by recipekit: every row once, whole" if value else "")
+        draft.put(key, {"training.sample_packing": value}, "packed by recipekit" if value else "")
 
 
 def _padding(draft: Draft, key: str, value: Any) -> None:
     if value and draft.given.get("sample_packing"):
-        draft.lose(key, "blocks are filled with rows, not padded")
+        draft.lose(key, "packed sequences are not padded")
     else:
         draft.pass_on(key, value)
 
@@ -195,17 +195,17 @@ def _padding(draft: Draft, key: str, value: Any) -> None:
 def _per_epoch(draft: Draft, key: str, value: Any) -> None:
     home = {"evals_per_epoch": "training.eval_steps", "saves_per_epoch": "training.save_steps"}[key]
     if value == 1:
-        draft.note(key, home, "once an epoch is what happens without it")
+        draft.note(key, home, "once per epoch is the default")
     else:
-        draft.lose(key, f"set {home}: how many steps that are is known when the rows are counted")
+        draft.lose(key, f"set {home}: the number of steps depends on the number of rows")
 
 
 def _strategy(draft: Draft, key: str, value: Any) -> None:
     steps = key.replace("strategy", "steps")
     if value == "steps" and draft.given.get(steps):
-        draft.note(key, f"training.{steps}", "says how many")
+        draft.note(key, f"training.{steps}", "set in steps")
     else:
-        draft.lose(key, f"training.{steps} decides")
+        draft.lose(key, f"use training.{steps}")
 
 
 def _tracker(draft: Draft, key: str, value: Any) -> None:
@@ -224,9 +224,9 @@ def _tracker(draft: Draft, key: str, value: Any) -> None:
 def _plugins(draft: Draft, key: str, value: Any) -> None:
     for plugin in value if isinstance(value, list) else [value]:
         if plugin == PLUGIN:
-            draft.keep(f"{key}: {plugin}", "every recipe is trained with it")
+            draft.keep(f"{key}: {plugin}", "always used")
         else:
-            draft.lose(f"{key}: {plugin}", "a recipe is trained with recipekit's plugin alone; its keys are Axolotl's own")
+            draft.lose(f"{key}: {plugin}", "plugins other than recipekit's are not supported")
 
 
 HANDLERS: dict[str, Callable[[Draft, str, Any], None]] = {

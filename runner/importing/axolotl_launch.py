@@ -10,24 +10,24 @@ import orjson
 from ...schemas.base.errors import UserError
 from .draft import Draft
 
-_PROCESSES = "launch.num_processes says how many; it is 1 where it is not set"
+_PROCESSES = "set launch.num_processes (default 1)"
 
 
 def put_deepspeed(draft: Draft, key: str, value: Any) -> None:
-    """A DeepSpeed file, read where it is there; of Axolotl's and LLaMA-Factory's own ones, which name what they do, the name is enough."""
+    """Read a DeepSpeed file; for the files that Axolotl and LLaMA-Factory ship, the name is enough."""
     if not value:
-        return draft.note(key, "launch.zero_stage", "nothing is sharded")
+        return draft.note(key, "launch.zero_stage", "off")
     found = _settings(value)
     if found is None:
-        return draft.lose(key, "set launch.zero_stage: the file is not there, and its name does not tell the stage")
+        return draft.lose(key, "set launch.zero_stage: the file was not found")
     stage, optimizer, weights = found
     wanted: dict[str, Any] = _engine(draft, "deepspeed") | {"launch.zero_stage": stage}
     wanted |= {"launch.offload_optimizer": True} if optimizer else {}
-    draft.put(key, wanted | ({"launch.offload_params": True} if weights else {}), f"the rest is recipekit's; {_PROCESSES}")
+    draft.put(key, wanted | ({"launch.offload_params": True} if weights else {}), f"other settings are recipekit's; {_PROCESSES}")
 
 
 def _settings(value: Any) -> tuple[int, bool, bool] | None:
-    """The ZeRO stage, and whether the optimizer's states and the weights are kept in main memory."""
+    """Return the ZeRO stage, and whether optimizer states and weights are offloaded."""
     if isinstance(value, str) and Path(value).is_file():
         try:
             value = orjson.loads(Path(value).read_bytes())
@@ -49,35 +49,35 @@ def _settings(value: Any) -> tuple[int, bool, bool] | None:
 
 def _fsdp(draft: Draft, key: str, value: Any) -> None:
     if not value:
-        return draft.note(key, "launch.fsdp", "nothing is sharded")
+        return draft.note(key, "launch.fsdp", "off")
     draft.put(key, _engine(draft, "torchrun") | {"launch.fsdp": True}, _PROCESSES)
 
 
 def _engine(draft: Draft, name: str) -> dict[str, Any]:
-    """What starts the processes, unless Ray does."""
+    """Return the launcher, unless it is Ray."""
     return {} if draft.given.get("use_ray") else {"launch.engine": name}
 
 
 def _fsdp_config(draft: Draft, key: str, value: Any) -> None:
     if not isinstance(value, dict):
-        return draft.lose(key, "it is no mapping")
+        return draft.lose(key, "not a mapping")
     for name, setting in value.items():
         if name.removeprefix("fsdp_") == "offload_params":
             draft.put(f"{key}.{name}", _engine(draft, "torchrun") | {"launch.fsdp": True, "launch.offload_params": setting})
         else:
-            draft.lose(f"{key}.{name}", "launch.fsdp: true shards as recipekit has tried it (FSDP2)")
+            draft.lose(f"{key}.{name}", "launch.fsdp: true uses recipekit's FSDP2 settings")
     if not draft.values.get("launch", {}).get("fsdp"):
         _fsdp(draft, key, value)
 
 
 def _ray(draft: Draft, key: str, value: Any) -> None:
     if key == "use_ray":
-        draft.put(key, {"launch.engine": "ray"}) if value else draft.note(key, "launch.engine", "another one")
+        draft.put(key, {"launch.engine": "ray"}) if value else draft.note(key, "launch.engine", "off")
     else:
         draft.put(key, {"launch.num_processes": value})
 
 
 LAUNCHED: dict[str, Callable[[Draft, str, Any], None]] = {
     "deepspeed": put_deepspeed, "fsdp": _fsdp, "fsdp_config": _fsdp_config, "use_ray": _ray, "ray_num_workers": _ray,
-    "fsdp_version": lambda draft, key, value: draft.note(key, "launch.fsdp", "it is FSDP2"),
+    "fsdp_version": lambda draft, key, value: draft.note(key, "launch.fsdp", "FSDP2"),
 }  # fmt: skip

@@ -1,4 +1,4 @@
-"""Axolotl's datasets as sources, each with the converter that reads its rows. A type that none fits is told, not guessed."""
+"""Axolotl's datasets as sources, each with the converter that reads its rows. A type without a converter is reported, never guessed."""
 
 import os
 import re
@@ -15,19 +15,19 @@ _IDENTITY = {"user": {"human", "user"}, "assistant": {"gpt", "assistant", "model
 
 
 def put_sources(draft: Draft, folder: Path) -> None:
-    """data.type and data.sources from datasets and test_datasets."""
+    """Set data.type and data.sources from datasets and test_datasets."""
     sources: list[dict[str, Any]] = []
     held_out = bool(draft.given.get("test_datasets"))
     for key, split in (("datasets", "train" if held_out else None), ("test_datasets", "validation")):
         given = draft.given.get(key)
         if given is not None and not isinstance(given, list):
-            draft.lose(key, "it is no list")
+            draft.lose(key, "not a list")
         for number, entry in enumerate(given if isinstance(given, list) else ()):
             at = f"{key}.{number}"
             if isinstance(entry, dict):
                 sources += [source | ({"split": split} if split else {}) for source in _sources(draft, at, entry, folder)]
             else:
-                draft.lose(at, "it is no mapping")
+                draft.lose(at, "not a mapping")
     if sources:
         draft.values["data"]["sources"] = sources
     if held_out:
@@ -37,11 +37,11 @@ def put_sources(draft: Draft, folder: Path) -> None:
 
 
 def _sources(draft: Draft, at: str, entry: dict[str, Any], folder: Path) -> Iterator[dict[str, Any]]:
-    """The sources that a dataset stands for: one, or one for each of its files. Every key of it is accounted for."""
+    """Yield the sources of a dataset: one, or one per file. Every key of it is reported."""
     found = _converter(draft, at, entry)
     kind = draft.values["data"].setdefault("type", found[0]) if found else None
     if found is None or found[0] != kind:
-        why = f"a recipe has one type of records, here {kind}" if found else _unfit(entry.get("type"))
+        why = f"a recipe has one record type, here {kind}" if found else _unfit(entry.get("type"))
         for key in entry:
             draft.lose(f"{at}.{key}", why)
         return
@@ -57,24 +57,24 @@ def _sources(draft: Draft, at: str, entry: dict[str, Any], folder: Path) -> Iter
 
 
 def _unfit(kind: Any) -> str:
-    named = f"no converter reads rows of the type {kind!r}" if kind else "the dataset has no type"
-    return f"{named}: choose one (recipe show --converter NAME) and add the source"
+    named = f"no converter for rows of type {kind!r}" if kind else "the dataset has no type"
+    return f"{named}: choose one (`recipe show --converter NAME`) and add the source"
 
 
 def _converter(draft: Draft, at: str, entry: dict[str, Any]) -> tuple[RecordType, str, dict[str, Any]] | None:
-    """Record type, converter and its options; None where no converter fits the dataset's type."""
+    """Return record type, converter and options; None where no converter fits the dataset's type."""
     kind = entry.get("type")
     if kind in ("chat_template", "sharegpt") or isinstance(kind, str) and kind.startswith("sharegpt."):
         return _chat(draft, at, entry, kind)
     if kind == "alpaca":
-        draft.note(f"{at}.type", "data.sources", "converter alpaca: a question and its answer in the model's chat template, not in "
-                   "Alpaca's \"Below is an instruction\"")  # fmt: skip
+        draft.note(f"{at}.type", "data.sources", "converter alpaca: in the model's chat template, not Alpaca's "
+                   "\"Below is an instruction\" prompt")  # fmt: skip
         return "chat", "alpaca", {}
     if kind == "completion":
         if entry.get("ds_type") == "text" or Path(str(entry.get("path"))).suffix == ".txt":
-            draft.note(f"{at}.type", "data.sources", "converter text: a record a line, as Axolotl reads text files")
+            draft.note(f"{at}.type", "data.sources", "converter text, one record per line")
             return "text", "text", {"sample_by": "line"}
-        draft.note(f"{at}.type", "data.sources", "converter table: texts of any length, split over blocks")
+        draft.note(f"{at}.type", "data.sources", "converter table; long texts are split into blocks")
         if field := entry.get("field"):
             draft.note(f"{at}.field", "data.sources", f"option text_key: {field}")
         return "text", "table", {"text_key": field} if field and field != "text" else {}
@@ -98,15 +98,15 @@ def _chat(draft: Draft, at: str, entry: dict[str, Any], kind: str) -> tuple[Reco
     options = {name: key for name, key, default in zip(names, (messages, role, content), usual, strict=True) if key != default}
     for key in ("field_messages", "message_field_role", "message_field_content", "message_property_mappings"):
         if key in entry:
-            draft.note(f"{at}.{key}", "data.sources", f"keys of the converter {converter}")
+            draft.note(f"{at}.{key}", "data.sources", f"options of the converter {converter}")
     if further := [name for name in mapped if name not in ("role", "content")]:
-        draft.lose(f"{at}.message_property_mappings", f"a message has a role and a content, not {', '.join(further)}")
+        draft.lose(f"{at}.message_property_mappings", f"messages have role and content; not read: {', '.join(further)}")
     draft.note(f"{at}.type", "data.sources", f"converter {converter}")
     return "chat", converter, options
 
 
 def _named_columns(draft: Draft, at: str, kind: dict[str, Any]) -> dict[str, Any]:
-    """A type of the user's own, as options of the converter alpaca."""
+    """Translate a user-defined type into options of the converter alpaca."""
     options = {}
     for key, value in kind.items():
         name = key.removeprefix("field_")
@@ -116,39 +116,39 @@ def _named_columns(draft: Draft, at: str, kind: dict[str, Any]) -> dict[str, Any
         elif key == "system_prompt" and value:
             draft.put(f"{at}.{key}", {"data.system_prompt": value})
         elif value in (None, "") or (key, value) == ("field_system", "system"):
-            draft.note(f"{at}.{key}", "data.sources", "as the converter alpaca does")
+            draft.note(f"{at}.{key}", "data.sources", "as in the converter alpaca")
         else:
-            draft.lose(f"{at}.{key}", "the model's chat template decides how a question and its answer are written")
+            draft.lose(f"{at}.{key}", "the model's chat template is used instead")
     return options
 
 
 def _account(draft: Draft, at: str, key: str, entry: dict[str, Any]) -> None:
-    """A dataset's key that is about neither its type nor its columns."""
+    """Report a dataset's key that concerns neither its type nor its columns."""
     value, place = entry[key], f"{at}.{key}"
     on_hub = not _is_local(entry)
     as_usual = {"train_on_eos": "turn", "train_on_eot": "turn", "message_field_training": "train", "trust_remote_code": False,
                 "drop_system_message": False, "ds_type": value}  # fmt: skip
     if value is None:
-        draft.note(place, "data.sources", "nothing is said")
+        draft.note(place, "data.sources", "empty")
     elif key == "path" or key == "data_files" and not on_hub:
-        draft.note(place, "data.sources", "relative to the recipe" if not on_hub else "hf: and its name")
+        draft.note(place, "data.sources", "relative to the recipe" if not on_hub else "hf:owner/name")
     elif key in as_usual and value == as_usual[key]:
-        draft.note(place, "data.sources", "as every recipe does")
+        draft.note(place, "data.sources", "always so in recipes")
     elif key == "roles_to_train":
         draft.put(place, {"training.roles_to_train": value})
     elif key == "chat_template":
         draft.put(place, {"model.chat_template": value})
     elif key == "roles" and isinstance(value, dict) and all(set(names) <= _IDENTITY.get(role, set()) for role, names in value.items()):
-        draft.note(place, "data.sources", "the converter knows these names")
+        draft.note(place, "data.sources", "known to the converter")
     elif key == "split" and (on_hub or value == "train"):
         if re.search(r"[\[+%]", str(value)):
-            draft.lose(place, f"a stream has no slices: the split {_hub_split(entry) or 'train'} is read; data.sources.limit cuts it")
+            draft.lose(place, f"slices are not supported: the split {_hub_split(entry) or 'train'} is read; use data.sources.limit")
         else:
-            draft.note(place, "data.sources", "hub_split" if on_hub else "every row of the file")
+            draft.note(place, "data.sources", "hub_split" if on_hub else "all rows of the file")
     elif key in ("name", "revision") and on_hub:
         draft.note(place, "data.sources", "subset" if key == "name" else "revision")
     else:
-        draft.lose(place, "a source has nothing like it")
+        draft.lose(place, "no such key for sources")
 
 
 def _hub_split(entry: dict[str, Any]) -> str | None:
@@ -163,7 +163,7 @@ def _is_local(entry: dict[str, Any]) -> bool:
 
 
 def _paths(entry: dict[str, Any], folder: Path) -> list[str]:
-    """The paths as a recipe in `folder` names them: Axolotl's are relative to where it is started."""
+    """Return the paths relative to `folder`: Axolotl's are relative to the working directory."""
     if not _is_local(entry):
         return [f"hf:{entry['path']}"]
     files = entry.get("data_files") or entry.get("path") or ""

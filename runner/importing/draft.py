@@ -1,4 +1,4 @@
-"""A recipe in the making, and what has become of each key of the configuration that it is made of."""
+"""A draft recipe, and the status of each key of the configuration that it is made from."""
 
 from typing import Any, Literal, NamedTuple
 
@@ -8,22 +8,22 @@ from ...schemas.validation import check_document, key_paths, schema, subschema
 from ...schemas.yaml_source import Document, KeyPath
 from ...schemas.yaml_writing import one_line
 
-Fate = Literal["kept", "renamed", "default", "passed through", "not expressible", "no value"]
-FATES: tuple[Fate, ...] = ("kept", "renamed", "default", "passed through", "not expressible", "no value")
+Status = Literal["kept", "renamed", "default", "passed through", "not expressible", "no value"]
+STATUSES: tuple[Status, ...] = ("kept", "renamed", "default", "passed through", "not expressible", "no value")
 _REQUIRED = ("model.base_model", "training.adapter", "training.learning_rate")
 
 
 class Entry(NamedTuple):
-    """A key of the configuration as it stands there, what has become of it, the keys of the recipe that hold it now, and why."""
+    """A key of the configuration, its status, the recipe's keys that replace it, and the reason."""
 
     key: str
-    status: Fate
+    status: Status
     to: tuple[str, ...] = ()
     why: str = ""
 
 
 class Draft:
-    """The recipe's values and the account. `put` and its like are called once for every key."""
+    """The recipe's values and the report. One of `put`, `note`, `lose` ... is called once per key."""
 
     def __init__(self, source: Document, name: str) -> None:
         self.source = source
@@ -32,14 +32,14 @@ class Draft:
         self.entries: dict[str, Entry] = {}
         self.problems: list[Problem] = []
 
-    def put(self, key: str, homes: dict[str, Any], why: str = "", status: Fate | None = None) -> None:
-        """Set keys of the recipe, unless its schema refuses a value."""
+    def put(self, key: str, homes: dict[str, Any], why: str = "", status: Status | None = None) -> None:
+        """Set keys of the recipe; a value that its schema refuses is reported."""
         if refused := [f"{home}: {what}" for home, value in homes.items() if (what := _refusal(home, value))]:
             default = subschema(schema("recipe"), tuple(next(iter(homes)).split("."))).get("default")
-            instead = f"; {one_line(default)} takes its place" if default is not None else ""
+            instead = f"; the default {one_line(default)} is used" if default is not None else ""
             return self.lose(key, f"{refused[0]}{instead}")
         if taken := [home for home, value in homes.items() if (was := self._at(home)) is not None and was != value]:
-            return self.lose(key, f"{taken[0]} is {one_line(self._at(taken[0]))} by another key: a recipe has one for all sources")
+            return self.lose(key, f"{taken[0]} is already {one_line(self._at(taken[0]))}: a recipe has one value for all sources")
         for home, value in homes.items():
             *sections, last = home.split(".")
             here = self.values
@@ -56,35 +56,35 @@ class Draft:
         return here
 
     def note(self, key: str, home: str, why: str) -> None:
-        """What the key says is said by another key of the recipe, or is what happens without any."""
+        """Record that another key of the recipe, or its default, means the same."""
         self.entries[key] = Entry(key, "renamed", (home,), why)
 
     def pass_on(self, key: str, value: Any) -> None:
-        """Give the key to Axolotl as it is."""
+        """Pass the key to Axolotl unchanged."""
         self.values.setdefault("axolotl", {})[key] = value
         self.entries[key] = Entry(key, "passed through", (f"axolotl.{key}",))
 
     def lose(self, key: str, why: str) -> None:
-        """The recipe cannot say this."""
+        """Record that the recipe cannot express the key."""
         self.entries[key] = Entry(key, "not expressible", (), why)
 
     def refuse(self, key: str, why: str) -> None:
-        """The recipe cannot say this, and without it would be another training altogether."""
+        """Record that the recipe cannot express the key, and that the training would be a different one without it."""
         self.lose(key, why)
-        what = f"{key}: {one_line(self.given[key])}: {why}: without it this is another training"
+        what = f"{key}: {one_line(self.given[key])}: {why}"
         self.problems.append(Problem(self.source.location((key,)), what, rule="another-training"))
 
     def ignore(self, key: str) -> None:
-        """The key stands there without a value."""
+        """Record that the key has no value."""
         self.entries[key] = Entry(key, "no value")
 
     def keep(self, key: str, why: str) -> None:
-        """The key is what every recipe is trained with."""
+        """Record that every recipe trains with this value."""
         self.values.get("axolotl", {}).pop(key, None)
         self.entries[key] = Entry(key, "kept", (), why)
 
     def unset(self, home: str, why: str) -> bool:
-        """Take a key out of the recipe again, with all that came of the same key of the configuration; False where it came of none."""
+        """Remove a key from the recipe, with everything set by the same key of the configuration; return False where none set it."""
         keys = [entry.key for entry in self.entries.values() if home in entry.to and entry.status in ("kept", "renamed", "default")]
         if home in _REQUIRED or not keys:
             return False
@@ -99,12 +99,12 @@ class Draft:
         return True
 
     def recipe(self) -> Recipe | None:
-        """The recipe as it stands; None where its schema refuses it."""
+        """Return the recipe; None where its schema refuses it."""
         document = Document(self.ordered(), {}, {})
         return None if check_document(document) else Recipe.from_values(document.data)
 
     def ordered(self) -> dict[str, Any]:
-        """The values in the order in which the schema lists them, without empty sections."""
+        """Return the values in the order of the schema, without empty sections."""
         order = {path: number for number, path in enumerate(key_paths())}
 
         def sort(values: dict[str, Any], at: KeyPath) -> dict[str, Any]:
@@ -116,7 +116,7 @@ class Draft:
 
 
 def _refusal(home: str, value: Any) -> str:
-    """What the recipe's schema has against the value."""
+    """Return why the recipe's schema refuses the value; '' where it does not."""
     from ...schemas.schema_errors import explain
 
     problems = explain(Document(value, {}, {}), subschema(schema("recipe"), tuple(home.split("."))))

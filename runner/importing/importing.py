@@ -1,4 +1,4 @@
-"""Another tool's configuration -> the text of a recipe, the account of every key, and what `recipe check` says of it."""
+"""Another tool's configuration -> the text of a recipe, the status of every key, and the problems of the recipe."""
 
 from collections import Counter
 from pathlib import Path
@@ -10,14 +10,14 @@ from ...schemas.rules import RULES
 from ...schemas.yaml_source import Document, KeyPath, parse_yaml, read_text
 from ...schemas.yaml_writing import dotted, to_yaml
 from .axolotl import confirm, read_axolotl
-from .draft import FATES, Draft, Entry
+from .draft import STATUSES, Draft, Entry
 from .llama_factory import read_llama_factory
 
 Tool = Literal["axolotl", "llamafactory"]
 
 
 class Imported(NamedTuple):
-    """The recipe's text, what became of each key with its place, and the problems that the recipe still has."""
+    """The recipe's text, the status of each key with its location, and the recipe's remaining problems."""
 
     text: str
     account: list[tuple[Location, Entry]]
@@ -25,16 +25,16 @@ class Imported(NamedTuple):
 
     @property
     def counts(self) -> dict[str, int]:
-        """How many keys each fate has."""
+        """Return the number of keys by status."""
         found = Counter(entry.status for _, entry in self.account)
-        return {status: found[status] for status in FATES if found[status]}
+        return {status: found[status] for status in STATUSES if found[status]}
 
 
 def import_config(path: Path, tool: Tool | None, name: str, folder: Path) -> Imported:
-    """The recipe called `name` that the configuration stands for, as it would stand in the folder. Raises UserError for what is none."""
+    """Import the configuration as a recipe called `name` in `folder`. Raises UserError for a file that is not a configuration."""
     source = parse_yaml(read_text(path), str(path))
     if not isinstance(source.data, dict):
-        raise UserError(Problem(source.location(()), "is no configuration: it has no keys", "give an Axolotl or LLaMA-Factory YAML file"))
+        raise UserError(Problem(source.location(()), "not a configuration: it has no keys", "give an Axolotl or LLaMA-Factory YAML file"))
     draft = Draft(source, name)
     if (tool or _tool(source)) == "axolotl":
         read_axolotl(draft, folder)
@@ -43,47 +43,47 @@ def import_config(path: Path, tool: Tool | None, name: str, folder: Path) -> Imp
     else:
         read_llama_factory(draft, folder)
         _prune(draft)
-    account = [(_place(source, entry.key), entry) for entry in draft.entries.values()]
-    account.sort(key=lambda told: (not told[0].line, told[0]))
+    account = [(_location(source, entry.key), entry) for entry in draft.entries.values()]
+    account.sort(key=lambda entry: (not entry[0].line, entry[0]))
     text = _head(path, draft) + to_yaml(draft.ordered())
     return Imported(text, account, draft.problems + problems_of(parse_yaml(text, name)))
 
 
 def _tool(source: Document) -> Tool:
-    """The tool whose configuration it is, by keys that only one has. Raises UserError where that does not tell."""
+    """Detect the tool by keys that only one has. Raises UserError where neither has any."""
     if "base_model" in source.data:
         return "axolotl"
     if "model_name_or_path" in source.data and ("stage" in source.data or "finetuning_type" in source.data):
         return "llamafactory"
-    hint = "say it: --from axolotl, --from llamafactory"
-    raise UserError(Problem(source.location(()), "cannot be told which tool this configuration is of", hint, "unknown-tool"))
+    hint = "use --from axolotl or --from llamafactory"
+    raise UserError(Problem(source.location(()), "unknown configuration format", hint, "unknown-tool"))
 
 
 def _prune(draft: Draft) -> None:
-    """Take back what recipes refuse because it has no effect or cannot work, with the rule's words as the reason."""
+    """Remove keys that the rules refuse, with the rule's message as the reason."""
     while recipe := draft.recipe():
         found = [finding for rule in RULES for finding in rule(recipe)]
         if not any(draft.unset(dotted(finding.path), f"{finding.what}: {finding.hint}") for finding in found):
             return
 
 
-def _place(source: Document, key: str) -> Location:
-    """Where the key stands; the file alone for what it does not say."""
+def _location(source: Document, key: str) -> Location:
+    """Return the key's location; only the file for a default."""
     path: KeyPath = tuple(int(part) if part.isdigit() else part for part in key.partition(":")[0].split("."))
     return source.location(path, key=True) if path[0] in source.data else source.location(())._replace(line=0, column=0)
 
 
 def _head(path: Path, draft: Draft) -> str:
     lost = [f"#   {entry.key}: {entry.why}" for entry in draft.entries.values() if entry.status == "not expressible"]
-    said = ["# What it says and a recipe cannot:", *lost] if lost else []
+    said = ["# Not expressible in a recipe:", *lost] if lost else []
     return "\n".join([f"# Imported from {path.name}.", *said, ""]).replace("\r", " ") + "\n"
 
 
 def as_json(imported: Imported) -> dict[str, Any]:
-    """Plain values of the account and the problems."""
+    """Return the report and the problems as plain values."""
     keys = [
-        {"key": entry.key, "line": location.line, "fate": entry.status, "to": list(entry.to), "why": entry.why}
+        {"key": entry.key, "line": location.line, "status": entry.status, "to": list(entry.to), "why": entry.why}
         for location, entry in imported.account
     ]
-    problems = [{"place": str(problem.location), "what": problem.what, "hint": problem.hint} for problem in imported.problems]
+    problems = [{"location": str(problem.location), "what": problem.what, "hint": problem.hint} for problem in imported.problems]
     return {"counts": imported.counts, "keys": keys, "problems": problems}

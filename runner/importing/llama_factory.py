@@ -1,4 +1,4 @@
-"""A LLaMA-Factory configuration as a recipe, by the names that did-you-mean knows (schemas/aliases.py)."""
+"""A LLaMA-Factory configuration as a recipe, by the names in schemas/aliases.py."""
 
 import os
 from collections.abc import Callable
@@ -14,7 +14,7 @@ from .axolotl_launch import put_deepspeed
 from .draft import Draft
 
 SECTIONS = ("model", "training")
-# what LLaMA-Factory does where nothing is said, and recipes do otherwise: its key -> value
+# defaults of LLaMA-Factory that differ from those of recipes
 TOOL_DEFAULTS: dict[str, Any] = {
     "learning_rate": 5e-5, "num_train_epochs": 3, "lr_scheduler_type": "linear", "per_device_train_batch_size": 8, "lora_rank": 8,
     "lora_dropout": 0, "lora_target": "all",
@@ -24,7 +24,7 @@ COLUMNS = {"prompt": "instruction_key", "query": "input_key", "response": "outpu
 
 
 def read_llama_factory(draft: Draft, folder: Path) -> None:
-    """Account for every key. `folder` is where the recipe will be: paths are written relative to it."""
+    """Translate and report every key. `folder` is the recipe's: paths are written relative to it."""
     given = draft.given
     _put_datasets(draft, folder)
     for key, value in given.items():
@@ -34,7 +34,7 @@ def read_llama_factory(draft: Draft, folder: Path) -> None:
             HANDLERS[key](draft, key, value)
         elif key not in draft.entries:
             home = home_of(key)
-            draft.put(key, {home: value}) if home else draft.lose(key, "a recipe has nothing like it")
+            draft.put(key, {home: value}) if home else draft.lose(key, "no such key in recipes")
     lora = given.get("finetuning_type", "lora") == "lora"
     for key, value in TOOL_DEFAULTS.items():
         if given.get(key) is None and (lora or not key.startswith("lora_")):
@@ -52,18 +52,18 @@ def read_llama_factory(draft: Draft, folder: Path) -> None:
 
 
 def home_of(key: str) -> str:
-    """The recipe's key of this name, or of which this is another name; "" where there is none."""
+    """Return the recipe's key with this name or alias; "" where there is none."""
     own = [f"{section}.{key}" for section in SECTIONS if f"{section}.{key}" in key_paths()]
     other = ALIASES.get(key, "")
     return own[0] if own else other if other.partition(".")[0] in SECTIONS else ""
 
 
 def _put_default(draft: Draft, key: str, homes: dict[str, Any]) -> None:
-    draft.put(key, homes, "what LLaMA-Factory does where nothing is said", "default")
+    draft.put(key, homes, "LLaMA-Factory's default", "default")
 
 
 def _put_datasets(draft: Draft, folder: Path) -> None:
-    """data.type and data.sources from the names of data sets, which dataset_info.json describes."""
+    """Set data.type and data.sources from the names of datasets, which dataset_info.json describes."""
     place = Path(str(draft.given.get("dataset_dir") or "data"))
     kind = {"sft": "chat", "pt": "text"}.get(str(draft.given.get("stage", "sft")))
     sources: list[dict[str, Any]] = []
@@ -76,7 +76,7 @@ def _put_datasets(draft: Draft, folder: Path) -> None:
         limit = {"limit": draft.given["max_samples"]} if draft.given.get("max_samples") else {}
         sources += [{**source, **split, **limit} for source in found.values() if isinstance(source, dict)]
         unread = [f"{name}: {why}" for name, why in found.items() if isinstance(why, str)]
-        draft.lose(key, "; ".join(unread)) if unread else draft.note(key, "data.sources", f"by {place / 'dataset_info.json'}")
+        draft.lose(key, "; ".join(unread)) if unread else draft.note(key, "data.sources", f"from {place / 'dataset_info.json'}")
     draft.values["data"] |= {"type": kind} if kind else {}
     draft.values["data"] |= {"sources": sources} if sources else {}
     if draft.given.get("eval_dataset"):
@@ -84,24 +84,24 @@ def _put_datasets(draft: Draft, folder: Path) -> None:
 
 
 def _source(place: Path, name: str, kind: str | None, folder: Path) -> dict[str, Any] | str:
-    """The source that a data set's description stands for, or why there is none."""
+    """Return the source of a dataset, or why there is none."""
     try:
         described = orjson.loads((place / "dataset_info.json").read_bytes())
     except FileNotFoundError:
-        return f"there is no {place / 'dataset_info.json'} to tell its file and its form: add the source yourself"
+        return f"no such file: {place / 'dataset_info.json'}; add the source yourself"
     except (OSError, ValueError) as error:
         raise UserError(f"{place / 'dataset_info.json'}: cannot be read: {error}") from None
     facts = described.get(name) if isinstance(described, dict) else None
     if not isinstance(facts, dict):
         return f"{place / 'dataset_info.json'} does not describe it"
     if facts.get("ranking") or kind is None or facts.get("formatting", "alpaca") not in ("alpaca", "sharegpt"):
-        return "no converter makes chats or texts of it"
+        return "no converter for this dataset"
     if hub := facts.get("hf_hub_url"):
         path = f"hf:{hub}"
     elif file := facts.get("file_name"):
         path = os.path.relpath(place / file, folder)
     else:
-        return "it has no file and is not on the Hugging Face hub"
+        return "it names neither a file nor a Hub dataset"
     converter, options = _converter(facts, kind)
     named = {"subset": facts.get("subset"), "hub_split": facts.get("split")} if hub else {}
     return {"path": path, "converter": converter, **({"options": options} if options else {}), **{k: v for k, v in named.items() if v}}
@@ -131,7 +131,7 @@ def _bits(draft: Draft, key: str, value: Any) -> None:
     elif value == 8:
         draft.put(key, {"training.load_in_8bit": True})
     else:
-        draft.lose(key, "weights are kept in 4 bits (adapter: qlora), 8 bits or 16")
+        draft.lose(key, "supported are 4 bits (adapter: qlora), 8 and 16")
 
 
 def _layers(draft: Draft, key: str, value: Any) -> None:
@@ -143,21 +143,21 @@ def _precision(draft: Draft, key: str, value: Any) -> None:
     if value:
         draft.put(key, {"training.precision": key.removeprefix("pure_")})
     else:
-        draft.note(key, "training.precision", "another, or the machine decides")
+        draft.note(key, "training.precision", "off")
 
 
 def _held_out(draft: Draft, key: str, value: Any) -> None:
     if isinstance(value, int | float) and 0 < value < 1:
         draft.put(key, {"data.split.validation": value})
     else:
-        draft.lose(key, "a recipe holds a share of its rows out to evaluate on: a tenth where data.split.validation does not say otherwise")
+        draft.lose(key, "recipes hold out validation rows: 0.1 unless data.split.validation is set")
 
 
 def _stage(draft: Draft, key: str, value: Any) -> None:
     if value in ("sft", "pt"):
         draft.note(key, "data.type", "chat" if value == "sft" else "text")
     else:
-        draft.refuse(key, "a recipe is trained on what the data say, without preferences or rewards")
+        draft.refuse(key, "recipes support supervised fine-tuning only, not preferences or rewards")
 
 
 def _trackers(draft: Draft, key: str, value: Any) -> None:
@@ -169,10 +169,10 @@ HANDLERS: dict[str, Callable[[Draft, str, Any], None]] = {
     "finetuning_type": _method, "quantization_bit": _bits, "lora_target": _layers, "bf16": _precision, "fp16": _precision,
     "pure_bf16": _precision, "val_size": _held_out, "stage": _stage, "report_to": _trackers, "deepspeed": put_deepspeed,
     "flash_attn": lambda draft, key, value: draft.put(key, {"model.attn_implementation": FLASH.get(str(value), value)}),
-    "template": lambda draft, key, value: draft.lose(key, "the tokenizer's own chat template is used; model.chat_template names another"),
-    "dataset_dir": lambda draft, key, value: draft.note(key, "data.sources", "where its files are"),
+    "template": lambda draft, key, value: draft.lose(key, "the tokenizer's chat template is used; model.chat_template sets another"),
+    "dataset_dir": lambda draft, key, value: draft.note(key, "data.sources", "folder of the files"),
     "max_samples": lambda draft, key, value: draft.note(key, "data.sources", "limit of each source"),
     "disable_gradient_checkpointing": lambda draft, key, value: draft.put(key, {"training.gradient_checkpointing": not value}),
-    "do_train": lambda draft, key, value: draft.note(key, "recipe run", "trains") if value else draft.lose(key, "recipe run trains"),
-    "output_dir": lambda draft, key, value: draft.lose(key, "recipe run --out decides"),
+    "do_train": lambda draft, key, value: draft.note(key, "recipe run", "always trains") if value else draft.lose(key, "always trained"),
+    "output_dir": lambda draft, key, value: draft.lose(key, "use recipe run --runs-dir"),
 }  # fmt: skip

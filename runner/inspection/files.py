@@ -22,7 +22,7 @@ TOKENISED = 10
 
 
 def write_inspection(out: Path, inputs: Inputs, found: Inspection, tokenizer: Tokenizer) -> list[str]:
-    """Write the folder `out`, whole or not at all; the names of its files."""
+    """Write the folder `out` atomically; return the names of its files."""
     from .page import page
 
     previews = Previews(list(inputs.files.items()), [place for pairs in found.pairs.values() for pair in pairs.listed for place in pair])
@@ -44,7 +44,7 @@ def write_inspection(out: Path, inputs: Inputs, found: Inspection, tokenizer: To
 
 
 def _own_files(folder: Path) -> set[str]:
-    """The files that the inspection which stands in the folder has written; none where it does not tell."""
+    """Return the files listed by an earlier inspection in the folder."""
     try:
         return set(orjson.loads((folder / SUMMARY).read_bytes())[WRITTEN])
     except (OSError, ValueError, KeyError, TypeError):
@@ -75,8 +75,8 @@ def tables(found: Inspection, previews: Previews) -> Iterator[tuple[str, list[Se
             yield "answers", [("answer", "rows"), *facts["chat"]["answers"].items()]
     yield "meta", [("field", "rows", "types", "value", "count"), *_meta_rows(facts["meta"])]
     for kind, pairs in found.pairs.items():
-        told = [[cell for place in pair for cell in _cells(previews.at(place))] for pair in pairs.listed]
-        yield f"repeats_{kind}", [("file", "line", "row", "other_file", "other_line", "other_row"), *told]
+        cells = [[cell for place in pair for cell in _cells(previews.at(place))] for pair in pairs.listed]
+        yield f"repeats_{kind}", [("file", "line", "row", "other_file", "other_line", "other_row"), *cells]
 
 
 def _cells(shown: Preview) -> tuple[str, str, str]:
@@ -111,7 +111,7 @@ def _file_name(label: str) -> str:
 
 
 def formatted(first: list[dict[str, Any]], tokenizer: Tokenizer) -> Iterator[str]:
-    """The first rows as a model reads them: in its chat template where the tokenizer has one, else each message under its role."""
+    """Yield the first rows as a model reads them: in the tokenizer's chat template, else each message after its role."""
     for number, row in enumerate(first, 1):
         yield f"=== {number}: {row['file']}:{row['line']}"
         yield row_text(row["record"], tokenizer) + "\n"
@@ -127,8 +127,8 @@ def row_text(record: dict[str, Any], tokenizer: Tokenizer) -> str:
 
 
 def tokenised(first: list[dict[str, Any]], tokenizer: Tokenizer) -> Iterator[str]:
-    """The first rows as tokens: ids, then the pieces that they stand for."""
-    yield f"Tokens of {tokenizer.name}" + ("" if tokenizer.render else "; it has no chat template: roles stand in brackets") + "\n"
+    """Yield the first rows as tokens: ids, then their text."""
+    yield f"Tokens of {tokenizer.name}" + ("" if tokenizer.render else "; no chat template: roles are in brackets") + "\n"
     for number, row in enumerate(first, 1):
         ids = tokenizer.encode(row_text(row["record"], tokenizer))
         yield f"=== {number}: {row['file']}:{row['line']}: {len(ids)} tokens"

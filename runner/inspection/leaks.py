@@ -1,4 +1,4 @@
-"""Two sets of records that should share nothing: equal rows, nearly equal rows, the same question, the same group."""
+"""Leaks between two sets of records: identical rows, near-duplicates, the same question, the same group."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -12,15 +12,15 @@ from .record_rows import fields_of, meta_of, record_rows, record_type
 from .repeats import DuplicateIndex, Pair, Place
 
 KINDS = {
-    "equal": "the same row",
-    "nearly_equal": "a nearly equal row",
-    "same_input": "the same question with another answer",
-    "same_group": "a row of the same group",
+    "equal": "identical row",
+    "nearly_equal": "near-duplicate",
+    "same_input": "same question, different answer",
+    "same_group": "same group",
 }
 
 
 class Leaks(NamedTuple):
-    """What stands on both sides. `rows` are the second side's rows that leak, by kind; `pairs` the first of them, in its order."""
+    """Leaks by kind: the number of the second side's `rows` that leak, and the first `pairs`, in its order."""
 
     rows: dict[str, int]
     pairs: dict[str, list[tuple[Place, Place]]]
@@ -29,21 +29,21 @@ class Leaks(NamedTuple):
 
 
 class Sides(NamedTuple):
-    """The files of both sides, how many of them are the first's, and the numbers of those that a recipe was converted to for now."""
+    """Files of both sides, how many are the first's, and the numbers of temporary ones, converted from a recipe."""
 
     files: list[tuple[str, Path]]
     border: int
-    passing: tuple[int, ...] = ()
+    temporary: tuple[int, ...] = ()
 
     @classmethod
     def of(cls, first: Inputs, second: Inputs) -> "Sides":
-        """Files are named by their paths: both sides may call theirs train."""
+        """Name files by their paths: both sides may have a train split."""
         files = [(str(path), path) for side in (first, second) for path in side.files.values()]
-        passing = [side.passing for side in (first, second) for _ in side.files]
-        return cls(files, len(first.files), tuple(number for number, found in enumerate(passing) if found))
+        temporary = [side.temporary for side in (first, second) for _ in side.files]
+        return cls(files, len(first.files), tuple(number for number, found in enumerate(temporary) if found))
 
 
-def compare(sides: Sides, scratch: Path, near: float | None, group_by: Sequence[str], limit: int) -> Leaks:
+def find_leaks(sides: Sides, scratch: Path, near: float | None, group_by: Sequence[str], limit: int) -> Leaks:
     """Read both sides once; up to `limit` pairs of each kind are kept, all are counted."""
     kind = record_type([path for _, path in sides.files[: sides.border]])
     other = record_type([path for _, path in sides.files[sides.border :]])
@@ -92,7 +92,7 @@ def _first(pairs: Iterable[Pair], limit: int) -> tuple[int, list[Pair]]:
     return len(partner), [Pair(partner[second], second) for second in sorted(partner)[:limit]]
 
 
-def told(leaks: Leaks, previews: Previews) -> Iterator[dict[str, Any]]:
+def list_pairs(leaks: Leaks, previews: Previews) -> Iterator[dict[str, Any]]:
     """Each listed pair as {kind, first: {file, line, item, row}, second: ...}."""
     for kind, pairs in leaks.pairs.items():
         for places in pairs:

@@ -1,4 +1,4 @@
-"""An inspection as one HTML page that stands alone, in the report's style. All text from data is escaped."""
+"""An inspection as one self-contained HTML page in the report's style. All text from data is escaped."""
 
 from typing import Any
 
@@ -9,9 +9,9 @@ from .previews import Previews
 
 SHOWN = 12
 TITLES = {
-    "equal": "Equal rows",
-    "nearly_equal": "Nearly equal rows",
-    "same_input_other_output": "Same question, another answer",
+    "equal": "Identical rows",
+    "nearly_equal": "Near-duplicates",
+    "same_input_other_output": "Same question, different answer",
 }
 
 
@@ -26,16 +26,16 @@ def page(found: Inspection, previews: Previews) -> str:
 
 
 def headline(facts: dict[str, Any]) -> str:
-    """What the files are, in a sentence, and the first thing that is wrong with them."""
+    """Summarise the files and their problems in a sentence."""
     what = f"{facts['valid']:,} {facts['type']} records of {facts['lengths']['tokens']['row'].get('sum', 0):,.0f} tokens"
-    wrong = [f"{facts['rows'] - facts['valid']:,} rows are no records"] if facts["bad"] else []
-    told = {
-        "equal": "equal an earlier row",
-        "same_input_other_output": "contradict an earlier row",
-        "nearly_equal": "nearly equal an earlier row",
+    wrong = [f"{facts['rows'] - facts['valid']:,} rows are invalid"] if facts["bad"] else []
+    texts = {
+        "equal": "are duplicates",
+        "same_input_other_output": "repeat a question with a different answer",
+        "nearly_equal": "are near-duplicates",
     }
-    wrong += [f"{facts['repeats'][kind]['rows']:,} {words}" for kind, words in told.items() if facts["repeats"].get(kind, {}).get("rows")]
-    return what + ("; " + ", ".join(wrong) if wrong else "; none broken, none repeated") + "."
+    wrong += [f"{facts['repeats'][kind]['rows']:,} {words}" for kind, words in texts.items() if facts["repeats"].get(kind, {}).get("rows")]
+    return what + ("; " + ", ".join(wrong) if wrong else "; no invalid rows, no duplicates") + "."
 
 
 def charts(facts: dict[str, Any]) -> dict[str, str]:
@@ -43,10 +43,10 @@ def charts(facts: dict[str, Any]) -> dict[str, str]:
     drawn = {}
     for unit in ("tokens", "characters"):
         for part, found in facts["lengths"][unit].items():
-            title = f"{unit.capitalize()} of a row" if part == "row" else f"{unit.capitalize()} of a message: {part}"
+            title = f"{unit.capitalize()} per row" if part == "row" else f"{unit.capitalize()} per message: {part}"
             drawn[title] = histogram(title, found.get("histogram", ()), unit)
     if "chat" in facts:
-        drawn["Messages of a row"] = histogram("Messages of a row", facts["chat"]["messages"].get("histogram", ()), "messages")
+        drawn["Messages per row"] = histogram("Messages per row", facts["chat"]["messages"].get("histogram", ()), "messages")
     return {title: svg for title, svg in drawn.items() if svg}
 
 
@@ -57,7 +57,7 @@ def count_charts(facts: dict[str, Any]) -> dict[str, str]:
     drawn |= {"Answers": list((chat.get("answers") or {}).items()), "Messages by role": list(chat.get("roles", {}).items())}
     drawn |= {
         "Order of roles": list(chat.get("shapes", {}).get("counts", {}).items()),
-        "Marked to be trained": list(chat.get("marks", {}).items()),
+        "Marked for training": list(chat.get("marks", {}).items()),
     }
     for name, title in (
         ("languages", "Languages"),

@@ -1,4 +1,4 @@
-"""The beginnings of the rows that are shown in pairs, read in a second pass, so that the first need not keep any text."""
+"""Beginnings of the rows shown in pairs, read in a second pass so that the first keeps no text."""
 
 from collections.abc import Collection, Iterable
 from pathlib import Path
@@ -12,7 +12,7 @@ LENGTH = 240
 
 
 class Preview(NamedTuple):
-    """A row as it is shown: its file's name, where it stands there, and its beginning."""
+    """A row as shown: its file's name, its location there, and its beginning."""
 
     file: str
     line: int
@@ -26,14 +26,14 @@ class Preview(NamedTuple):
 
 
 class Previews:
-    """Files by name in the order of their numbers, and the places to be shown.
+    """Files by name in the order of their numbers, and the rows to show.
 
-    `passing` are the numbers of files that nobody can open afterwards: their rows are shown where they come from.
+    `temporary` are the numbers of files that are removed afterwards: their rows are shown by their origin.
     """
 
-    def __init__(self, files: list[tuple[str, Path]], places: Iterable[Place], passing: Collection[int] = ()) -> None:
+    def __init__(self, files: list[tuple[str, Path]], places: Iterable[Place], temporary: Collection[int] = ()) -> None:
         self.names = [name for name, _ in files]
-        self.passing = passing
+        self.temporary = temporary
         self.shown: dict[Place, Preview] = {}
         wanted = set(places)
         for number, (_, path) in enumerate(files):
@@ -48,7 +48,7 @@ class Previews:
 
     def _shown(self, place: Place, record: dict[str, Any]) -> Preview:
         here = Preview(self.names[place.file], place.line, place.item, preview(record))
-        return _at_origin(here, record) if place.file in self.passing else here
+        return _at_origin(here, record) if place.file in self.temporary else here
 
     def at(self, place: Place) -> Preview:
         """The row's file, place and beginning."""

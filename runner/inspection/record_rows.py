@@ -1,4 +1,4 @@
-"""Files of records as rows: each valid, or dropped with the reason why it is no record."""
+"""Record files as rows: each valid, or dropped with the reason."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,34 +18,34 @@ RECORD_FILES = (
     ".jsonl.zst",
     ".json",
     ".ndjson",
-)  # those that a folder is searched for; a named file is told by its content
+)  # suffixes to look for in a folder; a file named directly is recognised by its content
 READABLE = ("jsonl", "json", "json with comments")
 
 
 def record_type(paths: list[Path]) -> RecordType:
-    """The type that the first record of the files tells. Raises UserError when none does."""
+    """Return the type of the first record. Raises UserError where no row has a known type."""
     for path in paths:
         for row in raw_rows(path):
             if isinstance(row, Row) and (kind := infer_record_type(row.value)):
                 return kind
-    hint = "chat has messages, classification has text and label, text has text; `recipe convert` makes records of other rows"
-    raise UserError(Problem(Location(str(paths[0])), "holds no record of a known type", hint, "unknown-type"))
+    hint = "records have messages (chat), text and label (classification), or text (text); `recipe convert` converts other rows"
+    raise UserError(Problem(Location(str(paths[0])), "no record of a known type", hint, "unknown-type"))
 
 
 def raw_rows(path: Path) -> Iterator[Row | Drop]:
-    """The file's JSON values, as they stand there."""
+    """Yield the file's JSON values. Raises UserError for a file of another format."""
     if not path.is_file():
-        raise UserError(Problem(Location(str(path)), "no such data file", "a JSONL file of records", "no-such-file"))
+        raise UserError(Problem(Location(str(path)), "no such file", "give a JSONL file of records", "no-such-file"))
     kind, stream, reader = open_file(SourceFile(path, str(path)), "values")
     with stream:
         if kind not in READABLE:
             hint = "convert it first: recipe convert --converter NAME PATH --out DIR"
-            raise UserError(Problem(Location(str(path)), f"holds {kind}, not records as JSONL", hint, "not-records"))
+            raise UserError(Problem(Location(str(path)), f"is {kind}, not JSONL records", hint, "not-records"))
         yield from numbered(reader(stream, str(path)))
 
 
 def numbered(rows: Iterator[Row | Drop]) -> Iterator[Row | Drop]:
-    """The rows, each with its number among those that start on the same line: a JSON array may stand on a single one."""
+    """Number the rows that start on the same line: a JSON array may be a single line."""
     line = item = 0
     for row in rows:
         here = row.line if isinstance(row, Row) else row.row.line
@@ -54,7 +54,7 @@ def numbered(rows: Iterator[Row | Drop]) -> Iterator[Row | Drop]:
 
 
 def record_rows(path: Path, kind: RecordType) -> Iterator[Row | Drop]:
-    """Every row of the file: a valid record of the type, or a drop."""
+    """Yield every row of the file: a valid record of the type, or a drop."""
     for row in raw_rows(path):
         if isinstance(row, Drop):
             yield row

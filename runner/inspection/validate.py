@@ -16,7 +16,7 @@ from ...schemas.yaml_source import Document
 
 
 class Checked(NamedTuple):
-    """What a file holds: its record type (None when no line tells), its rows, those that are bad, and the first problems."""
+    """A checked file: record type (None where unknown), rows, invalid rows, and the first problems."""
 
     file: str
     type: RecordType | None
@@ -26,10 +26,10 @@ class Checked(NamedTuple):
 
 
 def check_file(path: Path, kind: RecordType | None, limit: int) -> Checked:
-    """Check every line; the type is told by the first record where `kind` is None. Keeps the problems of the first `limit` bad rows."""
+    """Check every line; `kind` None takes the type of the first record. Keeps the problems of the first `limit` invalid rows."""
     name = str(path)
     if not path.is_file():
-        raise UserError(Problem(Location(name), "no such data file", "a JSONL file of records", "no-such-file"))
+        raise UserError(Problem(Location(name), "no such file", "give a JSONL file of records", "no-such-file"))
     rows = bad = 0
     problems: list[Problem] = []
     with open_source(path) as stream:
@@ -44,24 +44,24 @@ def check_file(path: Path, kind: RecordType | None, limit: int) -> Checked:
             if bad <= limit:
                 problems += [first, *faults]
     if not rows:
-        problems.append(Problem(Location(name), "holds no records", rule="no-records"))
+        problems.append(Problem(Location(name), "no records in this file", rule="no-records"))
     return Checked(name, kind, rows, bad, problems)
 
 
 def infer_record_type(value: Any) -> RecordType | None:
-    """The record type that the keys of a value speak of; None when they speak of none."""
+    """Infer the record type from the keys of a value; None where they match none."""
     keys = set(value) if isinstance(value, dict) else set()
     return "chat" if "messages" in keys else "classification" if "label" in keys else "text" if "text" in keys else None
 
 
 def _faults(row: Any, kind: RecordType | None) -> Iterator[Problem]:
-    """Lazily, since explaining a row costs a hundred times what refusing it does."""
+    """Yield problems lazily: explaining a row costs a hundred times as much as refusing it."""
     if isinstance(row, Drop):
         yield Problem(Location(row.row.file, row.row.line), f"not JSON: {row.detail}", rule=row.reason)
         return
     location = Location(row.file, row.line)
     if kind is None:
-        hint = "chat has messages, classification has text and label, text has text; or name one with --schema"
+        hint = "records have messages (chat), text and label (classification), or text (text); convert other rows with `recipe convert`"
         yield Problem(location, "no record of a known type", hint, "unknown-type")
     elif not validator(kind).is_valid(row.value):
         for problem in explain(Document(row.value, {}, {}), schema(kind)):  # its hints are for YAML, but for a misspelt choice

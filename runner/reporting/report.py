@@ -8,6 +8,7 @@ from ...schemas.base.files import write_atomically
 from ...schemas.recipe import LoadedRecipe, load_recipe
 from ...schemas.yaml_writing import dotted, one_line
 from ..evaluation.scoring import BASE, TUNED, read_cases
+from ..resources.fit import size_text
 from ..runtime.progress import read_lines
 from ..runtime.resolved_values import effective_values
 from ..runtime.run_folder import RunFolder
@@ -124,8 +125,8 @@ def cost(lines: list[dict[str, Any]], memory: dict[str, Any]) -> list[str]:
     if not memory:
         return told
     predicted = memory.get("predicted")
-    beside = f"; {predicted['needed'] / 2**30:.2f} GiB were predicted for rows of {predicted['tokens']:,} tokens" if predicted else ""
-    return [*told, f"{memory['peak'] / 2**30:.2f} GiB of memory at most ({memory['device']}){beside}"]
+    beside = f"; predicted {size_text(predicted['needed'])} at {predicted['tokens']:,} tokens per row" if predicted else ""
+    return [*told, f"peak memory {size_text(memory['peak'])} ({memory['device']}){beside}"]
 
 
 def row_facts(run: RunFolder, metrics: dict[str, Any]) -> dict[str, Any]:

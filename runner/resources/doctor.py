@@ -1,4 +1,4 @@
-"""The doctor's findings as tables."""
+"""`recipe doctor`: tables of the machine, the packages and the recipes."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ GOOD, BAD, NOTE = "[green]✓[/]", "[red]✗[/]", "[yellow]![/]"
 
 
 def show(facts: dict[str, Any], lacking: list[str], rows: list[dict[str, Any]]) -> None:
-    """The machine, the packages, the recipes; then what is missing and how to get it."""
+    """Print the machine, the packages and the recipes, then what is missing and how to get it."""
     console = Console(highlight=False)
     console.print(_machine(facts))
     console.print(_packages(facts["packages"]))
@@ -25,7 +25,7 @@ def show(facts: dict[str, Any], lacking: list[str], rows: list[dict[str, Any]]) 
         for line in row["warnings"] if len(rows) == 1 and not row["problems"] else ():
             console.print(f"{NOTE} ", Text(f"{row['recipe']}: {line}"), sep="", soft_wrap=True)
     if not lacking:
-        console.print(f"{GOOD} all packages that training needs are here")
+        console.print(f"{GOOD} all packages for training are installed")
 
 
 def _machine(facts: dict[str, Any]) -> Table:
@@ -50,14 +50,14 @@ def _machine(facts: dict[str, Any]) -> Table:
 
 
 def _packages(packages: list[dict[str, Any]]) -> Table:
-    table = Table("", "package", "here", "wanted", "extra", title="Packages", title_justify="left", box=None, padding=(0, 2, 0, 0))
+    table = Table("", "package", "installed", "required", "extra", title="Packages", title_justify="left", box=None, padding=(0, 2, 0, 0))
     for package in packages:
         table.add_row(GOOD if package["fits"] else BAD, package["name"], package["version"] or "-", package["wanted"], package["extra"])
     return table
 
 
 def _recipes(rows: list[dict[str, Any]], has_gpu: bool) -> Table:
-    title = "What recipes need: memory at rows of their whole sequence_len"
+    title = "Recipes: estimated memory at sequence_len tokens per row"
     elsewhere = [] if has_gpu else ["on a GPU (bf16)"]
     table = Table("", title=title, title_justify="left", box=None, padding=(0, 2, 0, 0))
     table.add_column("recipe", no_wrap=True, min_width=max((len(row["recipe"]) for row in rows), default=0))

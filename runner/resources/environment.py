@@ -1,4 +1,4 @@
-"""What this machine has for training, and what it lacks: packages against what the project asks for, GPUs, memory, disk."""
+"""This machine's packages, GPUs, memory and disk, and what is missing for training."""
 
 import os
 import re
@@ -16,7 +16,7 @@ EXTRAS = ("", "data", "eval", "train")  # what a run needs; "" are the packages 
 
 
 def environment() -> dict[str, Any]:
-    """Plain facts, for people and for --json. Sizes in bytes."""
+    """Return the machine's facts as plain values. Sizes are in bytes."""
     machine, (gpus, fault) = this_machine(), nvidia_gpus()
     hidden = machine.is_cpu and bool(gpus)
     return {
@@ -28,12 +28,12 @@ def environment() -> dict[str, Any]:
         "gpu_note": "hidden by RECIPEKIT_DEVICE=cpu" if hidden else fault,
         "torch": torch_build(),
         "packages": packages(),
-        "hub": {"offline": os.environ.get("HF_HUB_OFFLINE") == "1", "token": token_is_there()},
+        "hub": {"offline": os.environ.get("HF_HUB_OFFLINE") == "1", "token": has_token()},
     }
 
 
 def packages() -> list[dict[str, Any]]:
-    """Every package that a run needs: name, extra, wanted, version (None where it is not installed), fits."""
+    """Return every package that a run needs: name, extra, wanted, version (None where not installed), fits."""
     found: dict[str, dict[str, Any]] = {}
     for line in requires("recipekit") or ():
         match = _REQUIREMENT.match(line)
@@ -47,26 +47,26 @@ def packages() -> list[dict[str, Any]]:
 
 
 def torch_build() -> dict[str, str] | None:
-    """`2.13.0+cpu` is a build without CUDA; told without importing it."""
+    """Return torch's version and build without importing it; `2.13.0+cpu` is a build without CUDA."""
     here = _installed("torch")
     return {"version": here, "build": here.partition("+")[2] or "default"} if here else None
 
 
 def missing(facts: dict[str, Any]) -> list[str]:
-    """What must be mended before anything trains here, with how."""
+    """Return what prevents training here, with the fix."""
     faults = []
     for package in facts["packages"]:
         if not package["fits"]:
             extra = f"[{package['extra']}]" if package["extra"] else ""
-            what = f"is {package['version']}, and {package['wanted']} is needed" if package["version"] else "is not installed"
+            what = f"is {package['version']}, but {package['wanted']} is required" if package["version"] else "is not installed"
             faults.append(f'{package["name"]} {what}: pip install "recipekit{extra}"')
     if facts["gpus"] and facts["torch"] and facts["torch"]["build"] == "cpu":
-        faults.append("there is a GPU, but this torch is built without CUDA: pip install torch from https://pytorch.org")
+        faults.append("this machine has a GPU, but torch is a build without CUDA: see https://pytorch.org/get-started")
     return faults
 
 
-def token_is_there() -> bool:
-    """Whether the hub's token is set; never what it is."""
+def has_token() -> bool:
+    """Return whether a Hub token is set; never the token."""
     home = Path(os.environ.get("HF_HOME") or Path.home() / ".cache" / "huggingface")
     return bool(os.environ.get("HF_TOKEN")) or (home / "token").is_file()
 
@@ -79,7 +79,7 @@ def _installed(name: str) -> str | None:
 
 
 def _fits(here: str, wanted: str) -> bool:
-    """Whether a version is among those that are wanted; `2.13.0+cpu` counts as 2.13.0."""
+    """Return whether a version satisfies the requirement; `2.13.0+cpu` counts as 2.13.0."""
     try:
         from packaging.specifiers import SpecifierSet
     except ModuleNotFoundError:

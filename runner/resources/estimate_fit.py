@@ -1,4 +1,4 @@
-"""What a recipe will take, computed without training: its model's size, the effective batch, memory and disk on a given machine."""
+"""Estimate a recipe's model size, batch size, memory and disk on a given machine, without training."""
 
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ GPU = Machine("cuda", 1, "a GPU with bf16", 0, True)
 
 
 def size_of(recipe: Recipe) -> ModelSize | None:
-    """The recipe's base model; of `run:OTHER` that of the other recipe's, since training changes no shape. None where nobody knows."""
+    """Return the size of the base model; for `run:OTHER`, that of the other recipe. None where it is unknown."""
     name = recipe.model.base_model
     if name == EMBEDDED:
         return model_size(str(embedded_folder())) or model_size(EMBEDDED, public={EMBEDDED: {"config": SMOLLM2}})
@@ -36,13 +36,13 @@ def size_of(recipe: Recipe) -> ModelSize | None:
 
 
 def estimate_fit(recipe: Recipe, machine: Machine, folder: Path, labels: int = 0, steps: int | None = None) -> Fit | None:
-    """What its training needs on this machine; None where the model's size is not known."""
+    """Estimate what the training needs on this machine; None where the model's size is unknown."""
     size = size_of(recipe)
     return fit(recipe, size, machine, folder, labels or len(recipe.data.labels or ()), steps) if size else None
 
 
 def batch(recipe: Recipe) -> dict[str, Any]:
-    """Rows of an optimizer step, and what they are the product of."""
+    """Return the rows of an optimizer step and their factors."""
     training, processes = recipe.training, recipe.launch.num_processes * recipe.launch.num_nodes
     facts = {"micro_batch_size": training.micro_batch_size, "gradient_accumulation_steps": training.gradient_accumulation_steps,
              "processes": processes}  # fmt: skip
@@ -50,10 +50,10 @@ def batch(recipe: Recipe) -> dict[str, Any]:
 
 
 def check_fit(run: RunFolder, recipe: Recipe, model: ResolvedModel, rows: int, display: Display) -> None:
-    """Refuse before anything is loaded what memory or disk cannot hold; warn of what comes close."""
+    """Refuse a training that cannot fit, before anything is loaded; warn where it is tight. Raises UserError."""
     size = model_size(model.path, recipe.model.revision, public_models())
     if size is None:
-        display.say("", f"memory and disk are not predicted: the sizes of {model.path} are not known before it is here", "yellow")
+        display.say("", f"memory and disk are not estimated: the size of {model.path} is not known", "yellow")
         return
     labels = len(run.read(f"data/{MANIFEST}").get("labels", ()))
     steps = None if recipe.data.type == "text" else optimizer_steps(recipe, rows)
@@ -65,8 +65,8 @@ def check_fit(run: RunFolder, recipe: Recipe, model: ResolvedModel, rows: int, d
 
 
 def say_memory(run: RunFolder, display: Display) -> None:
-    """The peak that was measured beside the one that was predicted for rows as long as they were; nothing where none was measured."""
+    """Print the measured peak memory and the prediction; nothing where none was measured."""
     if facts := run.read("memory.json"):
         predicted = facts.get("predicted")
-        beside = f", {size_text(predicted['needed'])} were predicted for rows of {predicted['tokens']:,} tokens" if predicted else ""
+        beside = f" (predicted {size_text(predicted['needed'])} at {predicted['tokens']:,} tokens per row)" if predicted else ""
         display.say("", f"peak memory {size_text(facts['peak'])}{beside}")

@@ -1,4 +1,4 @@
-"""Whether a training fits into this machine, told before it begins, and afterwards the measured peak beside the prediction."""
+"""Check before training whether it fits in memory and on disk."""
 
 import math
 import os
@@ -16,14 +16,14 @@ from ..models.size import ModelSize, model_size
 from ..runtime.machine import Machine, this_machine
 from .memory import CPU_RUNTIME, FAMILIES, MemoryPlan, memory_plan, optimizer_bytes
 
-# What was measured was at most 27 % above the prediction and 8 % below it (docs/measurements.md).
+# Measured peaks were at most 27 % above and 8 % below the prediction (docs/measurements.md).
 MARGIN = 1.1
 CLOSE = 0.75
 PADDED_TO = 64  # tokens: Axolotl pads the rows of a batch to a multiple of it
 
 
 class Fit(NamedTuple):
-    """Bytes needed and there. `memory` is of one process; `processes` share the machine's memory where it has no GPU."""
+    """Bytes needed and available. `memory` is that of one process; without a GPU, `processes` share the machine's memory."""
 
     memory: MemoryPlan
     memory_available: int
@@ -42,11 +42,11 @@ class Fit(NamedTuple):
         return sum(self.disk.values())
 
     def facts(self) -> dict[str, Any]:
-        """As a run records it."""
+        """Return the values that a run records."""
         return {
-            "memory": {"needed": self.memory_needed, "there": self.memory_available, "processes": self.processes,
+            "memory": {"needed": self.memory_needed, "available": self.memory_available, "processes": self.processes,
                        "tokens": self.memory.tokens, "parts": self.memory.parts, "device": self.device},
-            "disk": {"needed": self.disk_needed, "there": self.disk_available, "parts": self.disk},
+            "disk": {"needed": self.disk_needed, "available": self.disk_available, "parts": self.disk},
             "trained_parameters": self.memory.trained,
         }  # fmt: skip
 
@@ -61,20 +61,20 @@ def fit(
     tokens: int | None = None,
     held: int = 0,
 ) -> Fit:
-    """What the training needs against what is there.
+    """Compare what the training needs with what is available.
 
     `folder` is where it writes, `tokens` its longest row where that is known, `held` bytes of memory that it has taken already.
     """
     memory = memory_plan(recipe, size, machine, labels, tokens)
-    there = available_memory() + held if machine.is_cpu else machine.gpu_memory
+    available = available_memory() + held if machine.is_cpu else machine.gpu_memory
     unknown = "" if size.family in FAMILIES else f"activations: the layers of model_type {size.family!r} are not known"
     processes = recipe.launch.num_processes if machine.is_cpu else 1
     disk = disk_plan(recipe, size, machine, labels, steps)
-    return Fit(memory, there, processes, disk, free_disk(folder), "this machine" if machine.is_cpu else machine.gpu_name, unknown)
+    return Fit(memory, available, processes, disk, free_disk(folder), "this machine" if machine.is_cpu else machine.gpu_name, unknown)
 
 
 def too_large(recipe: Recipe, base_model: str, labels: int, longest: int) -> list[str]:
-    """Why it cannot fit, told in the trainer, which knows the rows' length but has loaded no model yet. Leaves fit.json behind."""
+    """Return why it cannot fit, once the trainer knows the rows' length and before it loads a model. Writes fit.json."""
     if (size := model_size(base_model, recipe.model.revision)) is None:
         return []
     full, padded = recipe.training.sequence_len, -(-longest // PADDED_TO) * PADDED_TO
@@ -86,37 +86,37 @@ def too_large(recipe: Recipe, base_model: str, labels: int, longest: int) -> lis
 
 
 def problems(found: Fit, full_rows: bool) -> list[Problem]:
-    """Why it cannot be trained here. Rows that need not be as long as `tokens` are given the benefit of the doubt: not `full_rows`."""
+    """Return why it cannot be trained here. Without `full_rows`, rows may be shorter than `tokens`: only what is certain counts."""
     refused = []
     sure = (found.memory.total if full_rows else found.memory.certain) * found.processes
     if found.memory_available and sure > found.memory_available * MARGIN:
         hint = "use adapter: qlora or lora, a smaller micro_batch_size, gradient_checkpointing: true, or a smaller model"
         refused.append(Problem(Location(""), f"the training does not fit in memory: {memory_sum(found)}", hint, "memory"))
     if found.disk_needed > found.disk_available:
-        hint = "free some space, lower training.save_total_limit, or give another disk with --out"
+        hint = "free some space, lower training.save_total_limit, or choose another disk with --runs-dir"
         refused.append(Problem(Location(""), f"the checkpoints do not fit on the disk: {disk_sum(found)}", hint, "disk"))
     return refused
 
 
 def warnings(found: Fit) -> list[str]:
-    """What comes close, in words."""
+    """Return warnings for what is tight."""
     close = []
     if found.memory_available and found.memory_needed > CLOSE * found.memory_available:
-        close.append(f"memory is tight for rows of {found.memory.tokens:,} tokens: {memory_sum(found)}")
+        close.append(f"memory is tight at {found.memory.tokens:,} tokens per row: {memory_sum(found)}")
     if found.disk_needed > CLOSE * found.disk_available:
         close.append(f"the disk is nearly full: {disk_sum(found)}")
     return close
 
 
 def in_words(found: Fit) -> str:
-    """A line for the terminal."""
-    memory = f"memory {size_text(found.memory_needed)} at rows of {found.memory.tokens:,} tokens"
-    there = f" ({size_text(found.memory_available)} there)" if found.memory_available else ""
-    return f"{memory}{there}, disk {size_text(found.disk_needed)} ({size_text(found.disk_available)} free)"
+    """Format as a line for the terminal."""
+    memory = f"memory {size_text(found.memory_needed)} at {found.memory.tokens:,} tokens per row"
+    available = f" ({size_text(found.memory_available)} available)" if found.memory_available else ""
+    return f"{memory}{available}, disk {size_text(found.disk_needed)} ({size_text(found.disk_available)} free)"
 
 
 def require(found: Fit, full_rows: bool) -> None:
-    """Raise UserError with the sums where the training cannot fit."""
+    """Raise UserError where the training cannot fit."""
     if refused := problems(found, full_rows):
         raise UserError(*refused)
 
@@ -136,7 +136,7 @@ def _sum(parts: dict[str, int]) -> str:
 
 
 def size_text(size: int) -> str:
-    """Bytes for people, in decimal units."""
+    """Format bytes in decimal units: the one format of sizes on screen and in reports."""
     value, units = float(size), ["bytes", "kB", "MB", "GB", "TB"]
     while value >= 999.5 and len(units) > 1:
         value, units = value / 1000, units[1:]
@@ -144,7 +144,7 @@ def size_text(size: int) -> str:
 
 
 def available_memory() -> int:
-    """Bytes that this process may still take: what the system has, or its control group allows."""
+    """Return the bytes that this process can still use, within its control group."""
     available = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES")
     meminfo = Path("/proc/meminfo")
     if meminfo.is_file():
@@ -157,14 +157,14 @@ def available_memory() -> int:
 
 
 def free_disk(folder: Path) -> int:
-    """Bytes free where `folder` is, or will be."""
+    """Return the free bytes of the disk of `folder`, which need not exist."""
     while not folder.exists():
         folder = folder.parent
     return shutil.disk_usage(folder).free
 
 
 def disk_plan(recipe: Recipe, size: ModelSize, machine: Machine, labels: int = 0, steps: int | None = None) -> dict[str, int]:
-    """Bytes by part, in the run's directory. The tokenised rows are not counted: how long they are is not known yet."""
+    """Return bytes by part, in the run's directory, without the tokenised rows, whose length is not known yet."""
     training = recipe.training
     wide = 4 if precision(training, machine) == "fp32" else 2
     trained = memory_plan(recipe, size, machine, labels).trained
@@ -175,5 +175,5 @@ def disk_plan(recipe: Recipe, size: ModelSize, machine: Machine, labels: int = 0
     every = training.save_steps or training.eval_steps
     if steps is not None:
         kept = min(kept, math.ceil(steps / every) if every else math.ceil(training.num_epochs))
-    parts = {"checkpoints": kept * (weights + state), "trained weights, kept twice": 2 * weights}
+    parts = {"checkpoints": kept * (weights + state), "trained weights (2 copies)": 2 * weights}
     return parts | ({"merged model": size.parameters * wide} if recipe.export.merge else {})

@@ -1,19 +1,19 @@
-"""What a person can do wrong, and how it is told.
+"""Errors that a user can fix, and how they are reported.
 
-    UserError            exit 1: the recipe, the data or the environment is at fault
-    |- GateError         exit 3: a gate said no (leak, budget, quality)
-    `- Interrupted       exit 130: stopped from outside; the run can be resumed
+    UserError            exit 1: the recipe, the data or the environment is invalid
+    |- GateError         exit 3: a gate failed (leak, budget, quality)
+    `- Interrupted       exit 130: stopped by a signal; the run can be resumed
 
-Anything else that escapes is our bug: exit 70, with a traceback to report.
+Any other exception is a bug: exit 70, with a traceback to report.
 """
 
 from typing import NamedTuple
 
-MAX_PROBLEMS = 100  # of one file; nobody reads more, and suggestions for thousands of keys take minutes
+MAX_PROBLEMS = 100  # per file; suggestions for thousands of keys take minutes
 
 
 class Location(NamedTuple):
-    """A place in a file. `line` and `column` count from 1; 0 means that the place has none (a whole file, an option)."""
+    """A location in a file. `line` and `column` count from 1; 0 means none (a whole file, an option)."""
 
     file: str
     line: int = 0
@@ -24,7 +24,7 @@ class Location(NamedTuple):
 
 
 class Problem(NamedTuple):
-    """One thing that is wrong, where it is, and how to fix it. `rule` is a stable kebab-case name for machines."""
+    """What is wrong, where, and how to fix it. `rule` is a stable kebab-case identifier for programs."""
 
     location: Location
     what: str
@@ -37,7 +37,7 @@ class Problem(NamedTuple):
 
 
 class UserError(Exception):
-    """Every problem that was found, at once."""
+    """All problems found, at once."""
 
     exit_code = 1
 
@@ -47,12 +47,12 @@ class UserError(Exception):
 
 
 class GateError(UserError):
-    """A check that the recipe asked for (or that is on by default) refused to go on."""
+    """A check that the recipe sets, or that is on by default, has failed."""
 
     exit_code = 3
 
 
 class Interrupted(UserError):
-    """Stopped by a signal; nothing is lost."""
+    """Stopped by a signal; the run can be resumed."""
 
     exit_code = 130

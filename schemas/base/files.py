@@ -1,4 +1,4 @@
-"""Files and folders that are either the complete old ones or the complete new ones, whatever happens in between."""
+"""Atomic writes of files and folders: the result is the complete old one or the complete new one."""
 
 import ctypes
 import errno
@@ -62,7 +62,7 @@ class NewFile:
         """Write what is buffered. Raises UserError when the file is not as long as what was written to it."""
         self.stream.close()
         if (size := self.path.stat().st_size) != self.bytes:
-            what = f"{self.bytes:,} bytes were written and {size:,} are there"
+            what = f"{self.bytes:,} bytes were written, but the file has {size:,}"
             raise UserError(Problem(Location(str(self.path)), what, "check the disk", "bytes-lost"))
 
     def facts(self) -> dict[str, Any]:
@@ -85,10 +85,10 @@ def cannot_write(path: Path, error: OSError, size: int | None = None) -> UserErr
     """The error of a write that the system refused, with what to do about it."""
     needed = f" ({size:,} bytes)" if size else ""
     hints = {
-        errno.ENOSPC: "no space left on the device: free some, or choose another folder with --out",
-        errno.EDQUOT: "your disk quota is used up: free some, or choose another folder with --out",
-        errno.EROFS: "the file system is read-only: choose another folder with --out",
-        errno.EACCES: "you may not write there: choose another folder with --out",
+        errno.ENOSPC: "no space left on the device: free some space, or choose another folder",
+        errno.EDQUOT: "the disk quota is exhausted: free some space, or choose another folder",
+        errno.EROFS: "the file system is read-only: choose another folder",
+        errno.EACCES: "permission denied: choose another folder",
         errno.EMFILE: "too many open files: raise `ulimit -n`",
     }
     what = f"cannot be written{needed}: {error.strerror or error}"
@@ -130,8 +130,8 @@ def refuse_others(target: Path, own: Collection[str] | None) -> None:
     names = sorted(str(path) for path in (path.relative_to(target) for path in target.rglob("*")) if path not in ours)
     if names:
         more = f" and {len(names) - NAMED:,} more" if len(names) > NAMED else ""
-        what = f"holds what recipekit has not written, and would be replaced: {', '.join(names[:NAMED])}{more} would be lost"
-        raise UserError(Problem(Location(str(target)), what, "move that away, or choose another folder with --out", "others-files"))
+        what = f"contains files that recipekit did not write and would delete: {', '.join(names[:NAMED])}{more}"
+        raise UserError(Problem(Location(str(target)), what, "move them, or choose another folder", "others-files"))
 
 
 def refuse_inputs_in(target: Path, inputs: Iterable[Path]) -> None:
@@ -139,8 +139,8 @@ def refuse_inputs_in(target: Path, inputs: Iterable[Path]) -> None:
     whole = target.resolve()
     for path in inputs:
         if path.resolve().is_relative_to(whole):
-            what = f"is read, and would be overwritten: it stands in {target}, which is written"
-            raise UserError(Problem(Location(str(path)), what, "choose another folder with --out", "input-in-output"))
+            what = f"is an input inside {target}, which would be overwritten"
+            raise UserError(Problem(Location(str(path)), what, "choose another folder", "input-in-output"))
 
 
 def _flush(path: Path) -> None:

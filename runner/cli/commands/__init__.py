@@ -1,1 +1,1 @@
-"""One file per verb of `recipe`."""
+"""One file per command of `recipe`."""

@@ -5,12 +5,14 @@ from pathlib import Path
 import click
 import orjson
 
+from ..options import json_option
+
 
 @click.command("benchmarks")
 @click.argument("folders", nargs=-1, required=True, type=click.Path(path_type=Path, file_okay=False, exists=True))
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@json_option
 def command(folders: tuple[Path, ...], as_json: bool) -> None:
-    """Show the accuracies and means of result FOLDERs, one a model: zeroshot/<phenomenon>/eval_results.json, finetune/<task>/..."""
+    """Show the accuracies and means of result FOLDERS, one per model: zeroshot/<phenomenon>/eval_results.json, finetune/<task>/..."""
     from ...evaluation.benchmarks import blimp, glue
 
     found = {folder.name: {"blimp": blimp(folder), "glue": glue(folder)} for folder in folders}

@@ -1,29 +1,29 @@
-"""`recipe chat`: talk with a model."""
+"""`recipe chat`: chat with a model."""
 
 import sys
 from pathlib import Path
 
 import click
 
-from ...runtime.run_folder import RUNS
+from ..options import runs_dir_option
 
 
 @click.command("chat")
 @click.argument("model")
-@click.option("--system", metavar="TEXT", help='The system prompt. Default: the one that the recipe trained with; "" is none.')
-@click.option("--beside-base", is_flag=True, help="Show the base model's reply to the same conversation beside the tuned model's.")
-@click.option("--temperature", type=click.FloatRange(0, 2), help="0 takes the likeliest token. Default: the recipe's, else 0.")
-@click.option("--top-p", type=click.FloatRange(0, 1, min_open=True), help="Sample from the likeliest of this share. Default: the recipe's.")
-@click.option("--repetition-penalty", type=click.FloatRange(0, 2, min_open=True), help="Above 1: repeat less. Default: 1.")
-@click.option("--max-tokens", type=click.IntRange(min=1), help="The longest reply. Default: the recipe's, else 256.")
-@click.option("--seed", type=click.IntRange(0), help="The same replies again. Default: another seed for each.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a reply, with its tokens counted.")
-@click.option("--out", "root", type=click.Path(path_type=Path), default=RUNS, help="Where runs are kept. Default: runs/")
+@click.option("--system", metavar="TEXT", help='System prompt; "" for none. Default: the one used in training.')
+@click.option("--beside-base", is_flag=True, help="Also show the base model's reply.")
+@click.option("--temperature", type=click.FloatRange(0, 2), help="Sampling temperature; 0 is greedy. Default: the recipe's, else 0.")
+@click.option("--top-p", type=click.FloatRange(0, 1, min_open=True), help="Nucleus sampling. Default: the recipe's.")
+@click.option("--repetition-penalty", type=click.FloatRange(0, 2, min_open=True), help="Repetition penalty. Default: 1.")
+@click.option("--max-tokens", type=click.IntRange(min=1), help="Maximum reply length. Default: the recipe's, else 256.")
+@click.option("--seed", type=click.IntRange(0), help="Seed, for repeatable replies. Default: random.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object per reply, with token counts.")
+@runs_dir_option
 def command(model: str, beside_base: bool, as_json: bool, root: Path, **given: object) -> None:
-    """Talk with MODEL: a run's directory, a recipe's name for its newest run, or anything that model.base_model takes.
+    """Chat with MODEL: a run's directory, a recipe's name (its newest run), or any value of model.base_model.
 
-    Without a terminal, every line of the input is answered: echo hi | recipe chat RUN. A classifier gives each line its label; a model
-    without a chat template goes on with it. With --beside-base the conversation goes on with the tuned model's replies.
+    Without a terminal, each line of the input is answered: echo hi | recipe chat RUN. A classifier prints a label for each line; a model
+    without a chat template continues each line as plain text. With --beside-base the tuned model's replies are the conversation's history.
     """
     from ...inference.chat_settings import settings_of
     from ...models.reference import base_of, resolve_target

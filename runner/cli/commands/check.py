@@ -1,4 +1,4 @@
-"""`recipe check`: recipes against the schema and the rules, in milliseconds, without importing anything heavy."""
+"""`recipe check`: check recipes against the schema and the rules, without heavy imports."""
 
 from pathlib import Path
 
@@ -13,8 +13,8 @@ from ..problem_formats import FORMATS
 @click.command("check")
 @click.argument("recipes", nargs=-1, required=True)
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Override a key before checking, e.g. training.lora_r=8.")
-@click.option("--format", "style", type=click.Choice(FORMATS), default="text", help="How problems are written.")
-@click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
+@click.option("--format", "style", type=click.Choice(FORMATS), default="text", show_default=True, help="Output format.")
+@click.option("--json", "as_json", is_flag=True, help="Same as --format json.")
 def command(recipes: tuple[str, ...], settings: tuple[str, ...], style: str, as_json: bool) -> None:
     """Check RECIPES: files, folders or names of shipped recipes."""
     style = "json" if as_json else style

@@ -1,4 +1,4 @@
-"""`recipe compare`: runs beside each other."""
+"""`recipe compare`: compare runs."""
 
 from pathlib import Path
 
@@ -6,19 +6,20 @@ import click
 import orjson
 
 from ....schemas.base.errors import UserError
-from ...runtime.run_folder import RUNS, find_run
+from ...runtime.run_folder import find_run
+from ..options import json_option, runs_dir_option
 
 
 @click.command("compare")
 @click.argument("runs", nargs=-1, required=True, metavar="RUN RUN...")
-@click.option("--out", "root", type=click.Path(path_type=Path), default=RUNS, help="Where runs are kept. Default: runs/")
-@click.option("--html", type=click.Path(path_type=Path, dir_okay=False), help="Also write the comparison as one HTML page.")
-@click.option("--join", is_flag=True, help="Join four binary MBTI runs into 16 types; further runs have 16 labels.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@runs_dir_option
+@click.option("--html", type=click.Path(path_type=Path, dir_okay=False), help="Also write the comparison as an HTML page.")
+@click.option("--join", is_flag=True, help="Join four binary MBTI runs into one with 16 types, and compare it with the other runs.")
+@json_option
 def command(runs: tuple[str, ...], root: Path, html: Path | None, join: bool, as_json: bool) -> None:
-    """Compare evaluated RUNs with the first of them: directories, or recipes' names for their newest runs."""
+    """Compare evaluated RUNS with the first one. Each is a run's directory or a recipe's name (its newest run)."""
     if len(runs) < 2:
-        raise UserError("a comparison needs two runs or more", hint="recipe runs lists them")
+        raise UserError("a comparison needs at least two runs", hint="`recipe runs` lists them")
     if join:
         from ...reporting.join_mbti import join_runs as compare
     else:

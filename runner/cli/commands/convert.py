@@ -1,4 +1,4 @@
-"""`recipe convert`: a recipe's sources, or any files with a named converter, to validated JSONL and a manifest."""
+"""`recipe convert`: convert a recipe's sources, or files with a named converter, to validated JSONL and a manifest."""
 
 from pathlib import Path
 from typing import Any
@@ -16,35 +16,40 @@ from ....schemas.sections import Data, Source, Split
 from ....schemas.yaml_source import parse_yaml
 from ...reporting.ledger_table import ledger_table
 from ...runtime.run_folder import RUNS
-from ..ranges import Between
+from ..options import Between, set_option
 
 
 @click.command("convert")
 @click.argument("recipe_or_paths", nargs=-1, required=True)
-@click.option("--converter", "name", type=click.Choice(sorted(CONVERTERS)), help="Convert PATHs with this converter, without a recipe.")
-@click.option("--out", type=click.Path(path_type=Path), help="The folder to write. Default: data/<recipe's name>.")
-@click.option("--option", "options", multiple=True, metavar="KEY=VALUE", help="An option of the converter.")
-@click.option("--type", "kind", type=click.Choice(["chat", "classification", "text"]), help="The record type made.")
-@click.option("--validation", type=Between(0, 0.9), default=0.0, help="The share of rows held out for validation.")
-@click.option("--test", type=Between(0, 0.9), default=0.0, help="The share of rows held out for the test.")
-@click.option("--group-by", multiple=True, help="A key of meta whose equal values keep rows together.")
-@click.option("--stratify-by", help="A key of meta, or label, with the same shares in every split.")
+@click.option("--converter", "name", type=click.Choice(sorted(CONVERTERS)), help="Convert PATHS with this converter, without a recipe.")
+@click.option("--out", type=click.Path(path_type=Path), help="Folder to write. Default: data/<recipe>.")
+@click.option("--option", "options", multiple=True, metavar="KEY=VALUE", help="Option of the converter.")
+@click.option("--type", "kind", type=click.Choice(["chat", "classification", "text"]), help="Record type.")
+@click.option("--validation", type=Between(0, 0.9), default=0.0, help="Share of rows for validation.")
+@click.option("--test", type=Between(0, 0.9), default=0.0, help="Share of rows for testing.")
+@click.option("--group-by", multiple=True, help="Keep rows with equal values of this meta key in one split.")
+@click.option("--stratify-by", help="Keep the shares of this meta key, or of label, equal across splits.")
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=42, help="Seed of the split.")
-@click.option("--dedup", type=click.Choice(["exact", "near", "none"]), default="exact", help="Which duplicates are removed.")
-@click.option("--max-dropped", type=Between(0, 1), default=0.0, help="The share of rows that may be unusable.")
-@click.option("--fix-mojibake/--no-fix-mojibake", default=True, show_default=True, help="Repair UTF-8 that was misread (â€™ for ’).")
-@click.option("--revision", help="The commit, tag or branch of an hf: data set.")
-@click.option("--subset", help="The subset of an hf: data set.")
-@click.option("--hub-split", default="train", show_default=True, help="The split of an hf: data set.")
-@click.option("--processes", type=click.IntRange(min=1), default=1, help="Convert in this many processes; the result is the same.")
-@click.option("--engine", type=click.Choice(["local", "ray"]), help="Where: this machine, or a Ray cluster. Default: the recipe's launch.")
-@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Override a key of the recipe.")
+@click.option("--dedup", type=click.Choice(["exact", "near", "none"]), default="exact", help="Duplicates to remove.")
+@click.option("--max-dropped", type=Between(0, 1), default=0.0, help="Share of rows that may be dropped as unusable.")
+@click.option(
+    "--fix-mojibake/--no-fix-mojibake",
+    default=True,
+    show_default=True,
+    help="Repair misdecoded UTF-8 (â€™ for ’).",
+)
+@click.option("--revision", help="Commit, tag or branch of an hf: dataset.")
+@click.option("--subset", help="Subset of an hf: dataset.")
+@click.option("--hub-split", default="train", show_default=True, help="Split of an hf: dataset.")
+@click.option("--processes", type=click.IntRange(min=1), default=1, help="Number of processes; the result is the same.")
+@click.option("--engine", type=click.Choice(["local", "ray"]), help="Run locally or on a Ray cluster. Default: the recipe's launch.")
+@set_option
 @click.option("--json", "as_json", is_flag=True, help="Print the manifest as one JSON object.")
 def command(
     recipe_or_paths: tuple[str, ...], name: str | None, out: Path | None, options: tuple[str, ...], kind: Any, settings: tuple[str, ...],
     processes: int, engine: Any, as_json: bool, **plain: Any,
 ) -> None:  # fmt: skip
-    """Convert a RECIPE's sources, or the files at PATHs with --converter."""
+    """Convert the sources of RECIPE, or the files at PATHS with --converter."""
     if name:
         if out is None:
             raise click.UsageError("--converter needs --out DIR")
@@ -55,7 +60,7 @@ def command(
         if len(recipe_or_paths) != 1:
             raise click.UsageError("one RECIPE, or --converter NAME PATH...")
         if given := _given(plain | {"options": options, "kind": kind}):
-            raise click.UsageError(f"{', '.join(given)}: only with --converter; a RECIPE says it itself, or with --set")
+            raise click.UsageError(f"{', '.join(given)}: only with --converter; with a RECIPE use --set")
         from ...generate.stage import already_generated
 
         loaded = load_recipe(recipe_or_paths[0], settings)
@@ -69,7 +74,7 @@ def command(
 
 
 def _given(options: dict[str, Any]) -> list[str]:
-    """Those of the options that stand on the command line: with a recipe they would do nothing."""
+    """Return the options given on the command line that have no effect with a recipe."""
     context = click.get_current_context()
     on_line = {name for name in options if context.get_parameter_source(name) is ParameterSource.COMMANDLINE}
     return [parameter.opts[0] for parameter in context.command.params if parameter.name in on_line]
@@ -80,18 +85,18 @@ def plain_data(
     group_by: tuple[str, ...], stratify_by: str | None, seed: int, dedup: Any, max_dropped: float,
     fix_mojibake: bool, revision: str | None, subset: str | None, hub_split: str,
 ) -> Data:  # fmt: skip
-    """The `data` section that the options stand for."""
+    """Build the `data` section from the options."""
     if validation + test >= 1:
-        raise click.UsageError("--validation, --test: together they leave no rows to train on: their sum must be below 1")
+        raise click.UsageError("--validation, --test: no rows are left to train on: their sum must be below 1")
     if "" in (*group_by, stratify_by):
-        raise click.UsageError("--group-by, --stratify-by: name a key of meta, not nothing")
+        raise click.UsageError("--group-by, --stratify-by: the key must not be empty")
     values = dict(_option(text) for text in options)
     if problems := option_problems(name, values):
         raise UserError(*(Problem(Location("--option"), problem, rule="option") for problem in problems))
     if kind not in converter(name).RECORD_TYPES:
         raise UserError(f"the converter {name} makes {' or '.join(converter(name).RECORD_TYPES)} records, not {kind}")
     if (revision or subset or hub_split != "train") and not all(path.startswith(SCHEME) for path in paths):
-        raise click.UsageError(f"--revision, --subset and --hub-split are for {SCHEME} data sets")
+        raise click.UsageError(f"--revision, --subset and --hub-split need an {SCHEME} dataset")
     sources = tuple(Source(path, name, values, revision=revision, subset=subset, hub_split=hub_split) for path in paths)
     split = Split(validation, test, seed, group_by, stratify_by)
     return Data(kind, sources, split=split, dedup=dedup, max_dropped=max_dropped, fix_mojibake=fix_mojibake)

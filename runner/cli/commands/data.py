@@ -1,4 +1,4 @@
-"""`recipe data`: what can be asked of data files."""
+"""`recipe data`: validate, inspect and compare record files."""
 
 from pathlib import Path
 from typing import Any
@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from ....schemas.base.errors import Location, Problem, UserError
+from ..options import json_option
 from ..problem_formats import as_text
 from .data_inspect import inspect_command
 from .data_leaks import leaks_command
@@ -15,7 +16,7 @@ RECORD_TYPES = ("chat", "classification", "text")
 
 @click.group("data")
 def command() -> None:
-    """Validate, inspect and compare files of records."""
+    """Validate, inspect and compare record files."""
 
 
 command.add_command(inspect_command)
@@ -24,11 +25,11 @@ command.add_command(leaks_command)
 
 @command.command("validate")
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--schema", "kind", type=click.Choice(RECORD_TYPES), help="The record type. Default: told by the first record.")
-@click.option("--limit", type=click.IntRange(1), default=20, show_default=True, help="Bad rows told of in each file; all are counted.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.option("--schema", "kind", type=click.Choice(RECORD_TYPES), help="Record type. Default: that of the first record.")
+@click.option("--limit", type=click.IntRange(1), default=20, show_default=True, help="Invalid rows to list per file; all are counted.")
+@json_option
 def validate(files: tuple[Path, ...], kind: Any, limit: int, as_json: bool) -> None:
-    """Check FILES of records (JSONL), or those in folders, line by line: every bad row with its line and the reason."""
+    """Validate record files (JSONL), given as FILES or folders, and report each invalid row with its line and the reason."""
     import orjson
 
     from ...inspection.validate import Checked, check_file
@@ -41,26 +42,26 @@ def validate(files: tuple[Path, ...], kind: Any, limit: int, as_json: bool) -> N
             results.append(Checked(str(path), None, 0, 0, error.problems))
     problems = [problem for result in results for problem in result.problems]
     if as_json:
-        told = [{**p.location._asdict(), "what": p.what, "hint": p.hint, "rule": p.rule} for p in problems]
+        listed = [{**p.location._asdict(), "what": p.what, "hint": p.hint, "rule": p.rule} for p in problems]
         counts = [{"file": r.file, "type": r.type, "rows": r.rows, "bad": r.bad} for r in results]
-        click.echo(orjson.dumps({"valid": not problems, "files": counts, "problems": told}, option=orjson.OPT_INDENT_2))
+        click.echo(orjson.dumps({"valid": not problems, "files": counts, "problems": listed}, option=orjson.OPT_INDENT_2))
     else:
         if problems:
             click.echo(as_text(problems), err=True)
         for result in results:
-            bad = f"{result.bad:,} bad" + (f", the first {limit} told" if result.bad > limit else "") if result.bad else "all valid"
+            bad = f"{result.bad:,} invalid" + (f", first {limit} shown" if result.bad > limit else "") if result.bad else "all valid"
             if result.rows:
                 click.echo(f"{result.file}: {result.rows:,} {result.type or 'unknown'} records, {bad}", err=True)
     raise SystemExit(1 if problems else 0)
 
 
 def _files(path: Path) -> list[Path]:
-    """The files that a path stands for: of a folder the splits of its conversion or run, else every JSONL file in it."""
+    """Return the record files at a path: for a folder, the splits of its conversion or run, else every JSONL file in it."""
     if not path.is_dir():
         return [path]
     from ...inspection.inputs import files_in
 
     found = [file for file in files_in(path).files.values() if file.suffix != ".json"]
     if not found:
-        raise UserError(Problem(Location(str(path)), "holds no JSONL files of records", "name the files", "no-records"))
+        raise UserError(Problem(Location(str(path)), "no JSONL record files in this folder", "name the files", "no-records"))
     return found

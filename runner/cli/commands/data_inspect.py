@@ -1,30 +1,30 @@
-"""`recipe data inspect`: what files of records hold, as files and as one page."""
+"""`recipe data inspect`: describe record files, as files and as one page."""
 
 from pathlib import Path
 
 import click
 
-from ..ranges import Between
+from ..options import Between, set_option
 
 
 @click.command("inspect")
 @click.argument("what", metavar="FILE|FOLDER|RECIPE")
-@click.option("--out", type=click.Path(path_type=Path), help="The folder to write. Default: inspection/<name>.")
+@click.option("--out", type=click.Path(path_type=Path), help="Folder to write. Default: inspection/<name>.")
 @click.option(
-    "--tokenizer", "tokenizer_name", default="cl100k", show_default=True, help="cl100k (offline), or a model as in model.base_model."
+    "--tokenizer", "tokenizer_name", default="cl100k", show_default=True, help="cl100k (offline), or any value of model.base_model."
 )
-@click.option("--by", metavar="KEY", help="Group samples by this key of meta. Default: the label; of chats with few answers, the answer.")
-@click.option("--samples", type=click.IntRange(0, 1000), default=5, show_default=True, help="Samples of each label.")
-@click.option("--near/--no-near", default=True, show_default=True, help="Look for nearly equal rows.")
-@click.option("--threshold", type=Between(0.5, 1), default=0.7, show_default=True, help="The similarity of nearly equal rows.")
-@click.option("--languages/--no-languages", default=True, show_default=True, help="Tell each row's language.")
-@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Override a key of the recipe.")
+@click.option("--by", metavar="KEY", help="Group samples by this meta key. Default: the label, or a chat's answer where there are few.")
+@click.option("--samples", type=click.IntRange(0, 1000), default=5, show_default=True, help="Samples per label.")
+@click.option("--near/--no-near", default=True, show_default=True, help="Find near-duplicates.")
+@click.option("--threshold", type=Between(0.5, 1), default=0.7, show_default=True, help="Similarity of near-duplicates.")
+@click.option("--languages/--no-languages", default=True, show_default=True, help="Detect each row's language.")
+@set_option
 @click.option("--json", "as_json", is_flag=True, help="Print inspection.json.")
 def inspect_command(
     what: str, out: Path | None, tokenizer_name: str, by: str | None, samples: int, near: bool, threshold: float, languages: bool,
     settings: tuple[str, ...], as_json: bool,
 ) -> None:  # fmt: skip
-    """Tell what FILE, FOLDER or RECIPE holds: lengths, labels, roles, languages, repeats, samples, sources, meta."""
+    """Describe the records of FILE, FOLDER or RECIPE: lengths, labels, roles, languages, duplicates, samples, sources, meta."""
     from tempfile import TemporaryDirectory
 
     import orjson
@@ -50,4 +50,4 @@ def inspect_command(
         click.echo(orjson.dumps({**found.facts, WRITTEN: names, "out": str(out)}, option=orjson.OPT_INDENT_2))
     else:
         click.echo(headline(found.facts), err=True)
-        click.echo(f"written: {out / PAGE}", err=True)
+        click.echo(f"wrote {out / PAGE}", err=True)

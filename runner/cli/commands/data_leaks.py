@@ -1,43 +1,43 @@
-"""`recipe data leaks`: what two sets of records share and should not."""
+"""`recipe data leaks`: find rows shared by two sets of records."""
 
 from pathlib import Path
 
 import click
 
-from ..ranges import Between
+from ..options import Between, json_option
 
 
 @click.command("leaks")
 @click.argument("first", metavar="A")
 @click.argument("second", metavar="B")
-@click.option("--group-by", multiple=True, metavar="KEY", help="A key of meta (or text) whose equal values must not stand on both sides.")
-@click.option("--near/--no-near", default=True, show_default=True, help="Look for nearly equal rows.")
-@click.option("--threshold", type=Between(0.5, 1), default=0.7, show_default=True, help="The similarity of nearly equal rows.")
+@click.option("--group-by", multiple=True, metavar="KEY", help="Meta key (or text) whose values must not occur in both.")
+@click.option("--near/--no-near", default=True, show_default=True, help="Find near-duplicates.")
+@click.option("--threshold", type=Between(0.5, 1), default=0.7, show_default=True, help="Similarity of near-duplicates.")
 @click.option(
-    "--limit", type=click.IntRange(1), default=20, show_default=True, help="Pairs told of each kind; all leaking rows are counted."
+    "--limit", type=click.IntRange(1), default=20, show_default=True, help="Pairs to list per kind; all leaking rows are counted."
 )
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@json_option
 def leaks_command(
     first: str, second: str, group_by: tuple[str, ...], near: bool, threshold: float, limit: int, as_json: bool
 ) -> None:  # fmt: skip
-    """Find rows of B that stand in A too: equal, nearly equal, the same question, or the same group. Ends with 3 when there are any.
+    """Find rows of B that also occur in A: identical, near-duplicate, same question, or same group. Exit code 3 when there are any.
 
-    A and B are files of records, folders that recipe convert wrote, runs, or recipes.
+    A and B are record files, folders written by `recipe convert`, runs, or recipes.
     """
     from tempfile import TemporaryDirectory
 
     import orjson
 
     from ...inspection.inputs import find_inputs
-    from ...inspection.leaks import KINDS, Sides, compare, told
+    from ...inspection.leaks import KINDS, Sides, find_leaks, list_pairs
     from ...inspection.previews import Preview, Previews
 
     with TemporaryDirectory(prefix="recipekit-") as scratch:
         folder = Path(scratch)
         sides = Sides.of(find_inputs(first, folder / "a"), find_inputs(second, folder / "b"))
-        found = compare(sides, folder, threshold if near else None, group_by, limit)
+        found = find_leaks(sides, folder, threshold if near else None, group_by, limit)
         places = [place for listed in found.pairs.values() for pair in listed for place in pair]
-        pairs = list(told(found, Previews(sides.files, places, sides.passing)))
+        pairs = list(list_pairs(found, Previews(sides.files, places, sides.temporary)))
     leaking = sum(found.rows.values())
     if as_json:
         bad = dict(zip(("a", "b"), found.bad, strict=True))
@@ -46,13 +46,13 @@ def leaks_command(
         click.echo(orjson.dumps(result, option=orjson.OPT_INDENT_2))
     else:
         for pair in pairs:
-            sides_told = " = ".join(f"{side['file']}:{Preview(**side).place}" for side in (pair["second"], pair["first"]))
-            click.echo(f"{sides_told}  {KINDS[pair['kind']]}: {pair['second']['row'][:120]}")
+            sides_shown = " = ".join(f"{side['file']}:{Preview(**side).place}" for side in (pair["second"], pair["first"]))
+            click.echo(f"{sides_shown}  {KINDS[pair['kind']]}: {pair['second']['row'][:120]}")
         for name, count in found.rows.items():
-            more = f" (the first {limit} are listed)" if count > limit else ""
-            click.echo(f"{count:,} of {found.counts[1]:,} rows of B: {KINDS[name]} stands in A{more}", err=True)
+            more = f" (first {limit} shown)" if count > limit else ""
+            click.echo(f"{count:,} of {found.counts[1]:,} rows of B: {KINDS[name]} in A{more}", err=True)
         if sum(found.bad):
-            click.echo(f"{sum(found.bad):,} lines are no valid records and were not compared: recipe data validate tells why", err=True)
+            click.echo(f"{sum(found.bad):,} invalid lines were not compared: see `recipe data validate`", err=True)
         if not group_by:
-            click.echo("groups were not compared: name their keys with --group-by", err=True)
+            click.echo("groups were not compared: use --group-by KEY", err=True)
     raise SystemExit(3 if leaking else 0)

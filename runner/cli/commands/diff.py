@@ -1,4 +1,4 @@
-"""`recipe diff`: the keys in which two recipes differ, defaults included."""
+"""`recipe diff`: show the keys in which two recipes differ, defaults included."""
 
 import click
 import orjson
@@ -6,13 +6,14 @@ import orjson
 from ....schemas.recipe import load_recipe
 from ....schemas.yaml_writing import dotted, one_line
 from ...runtime.resolved_values import effective_values
+from ..options import json_option
 
 
 @click.command("diff")
 @click.argument("one")
 @click.argument("other")
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Override a key of the second recipe.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@json_option
 def command(one: str, other: str, settings: tuple[str, ...], as_json: bool) -> None:
     """Show the effective keys in which recipes ONE and OTHER differ."""
     left = {dotted(path): effective.value for path, effective in effective_values(load_recipe(one)).items()}
@@ -25,4 +26,4 @@ def command(one: str, other: str, settings: tuple[str, ...], as_json: bool) -> N
     for key, (before, after) in changed.items():
         click.echo(f"{key}: {one_line(before)} -> {one_line(after)}")
     if not changed:
-        click.echo("no effective key differs", err=True)
+        click.echo("no differences", err=True)

@@ -1,4 +1,4 @@
-"""`recipe doctor`: what this machine has, what each recipe would need, what is missing."""
+"""`recipe doctor`: check this machine against what recipes need."""
 
 from pathlib import Path
 from typing import Any
@@ -8,13 +8,14 @@ import orjson
 
 from ....schemas.extends import shipped_recipes
 from ....schemas.recipe import load_recipe
+from ..options import json_option
 
 
 @click.command("doctor")
 @click.argument("recipes", nargs=-1)
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@json_option
 def command(recipes: tuple[str, ...], as_json: bool) -> None:
-    """Look at this machine, and at what RECIPES (or all that are shipped) would need of it. Exit 1 where a named one cannot be trained."""
+    """Check this machine, and what RECIPES (default: all shipped ones) need. Exit code 1 when a named recipe cannot be trained here."""
     from ...resources.environment import environment, missing
 
     facts = environment()
@@ -30,7 +31,7 @@ def command(recipes: tuple[str, ...], as_json: bool) -> None:
 
 
 def need(name: str) -> dict[str, Any]:
-    """What a recipe needs on this machine and, where this has none, on a GPU; `problems` says what stands in its way."""
+    """Return what a recipe needs on this machine and on a GPU; `problems` lists what prevents its training."""
     from ...launch.engines import unstartable
     from ...resources.estimate_fit import GPU, estimate_fit, size_of
     from ...resources.fit import problems, warnings

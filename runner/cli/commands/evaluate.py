@@ -1,23 +1,24 @@
-"""`recipe eval`: measure a run's model again, with the recipe's evaluation or with another."""
+"""`recipe eval`: evaluate a run again, with the recipe's evaluation section or with changes to it."""
 
 from pathlib import Path
 
 import click
 
 from ....schemas.base.errors import UserError
-from ...runtime.run_folder import RUNS, find_run
+from ...runtime.run_folder import find_run
+from ..options import runs_dir_option, set_option
 from .run import print_outcome, require_train_extra
 
 
 @click.command("eval")
 @click.argument("run")
-@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Override a key of the evaluation.")
-@click.option("--out", "root", type=click.Path(path_type=Path), default=RUNS, help="Where runs are kept. Default: runs/")
+@set_option
+@runs_dir_option
 @click.option("--json", "as_json", is_flag=True, help="Print the outcome as one JSON object.")
 def command(run: str, settings: tuple[str, ...], root: Path, as_json: bool) -> None:
-    """Evaluate the model of RUN again: a run's directory, or a recipe's name for its newest run."""
+    """Evaluate RUN again: a run's directory, or a recipe's name (its newest run)."""
     if other := [setting for setting in settings if not setting.startswith("evaluation.")]:
-        raise UserError(f"--set {other[0]}: only keys of evaluation can change after the training")
+        raise UserError(f"--set {other[0]}: only evaluation keys can change after training")
     require_train_extra()
     from ...runtime.console import Display
     from ...workflows.run import execute, reload

@@ -1,4 +1,4 @@
-"""`recipe explain`: what a key means, the value that it has in a recipe, and the place that sets it."""
+"""`recipe explain`: explain a key, its value in a recipe, and where the value is set."""
 
 from typing import Any
 
@@ -12,13 +12,14 @@ from ....schemas.validation import key_paths
 from ....schemas.yaml_source import KeyPath
 from ....schemas.yaml_writing import dotted, one_line
 from ...runtime.resolved_values import description, effective_values
+from ..options import json_option, set_option
 
 
 @click.command("explain")
 @click.argument("recipe")
 @click.argument("key")
-@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Override a key of the recipe.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@set_option
+@json_option
 def command(recipe: str, key: str, settings: tuple[str, ...], as_json: bool) -> None:
     """Explain KEY (for example training.learning_rate, or a section) of RECIPE."""
     loaded = load_recipe(recipe, settings)
@@ -39,7 +40,7 @@ def _path(key: str) -> KeyPath:
 
 
 def explained(loaded: LoadedRecipe, key: str) -> list[dict[str, Any]]:
-    """A row for the key, or for each key of the section, with its value, origin, default and description."""
+    """Return a row for the key, or for each key of the section: value, origin, default and description."""
     values = effective_values(loaded)
     rows = []
     for path, effective in values.items():
@@ -56,12 +57,12 @@ def explained(loaded: LoadedRecipe, key: str) -> list[dict[str, Any]]:
         depth = len(section.split(".")) if section else 0
         here = sorted({str(path[depth]) for path in values if dotted(path[:depth]) == section and len(path) > depth})
         hint = suggestion(last, section, here, list(key_paths()))
-        raise UserError(Problem(Location(str(loaded.path)), f"a recipe has no key {key!r}", hint, "unknown-key"))
+        raise UserError(Problem(Location(str(loaded.path)), f"unknown key {key!r}", hint, "unknown-key"))
     return rows
 
 
 def _absent(loaded: LoadedRecipe, key: str) -> list[dict[str, Any]]:
-    """A row for each key under one that a recipe may have and this one has not, because it lacks the section; [] where none may."""
+    """Return a row for each valid key of a section that this recipe lacks; [] where there is none."""
     if not description(loaded, _path(key)):
         return []
     paths = [_path(known) for known in key_paths() if known.startswith(f"{key}.")] or [_path(key)]
@@ -71,13 +72,13 @@ def _absent(loaded: LoadedRecipe, key: str) -> list[dict[str, Any]]:
     for path in leaves:
         about = description(loaded, path)
         rows.append({
-            "key": dotted(path), "value": None, "origin": f"nowhere: this recipe has no {section}",
+            "key": dotted(path), "value": None, "origin": f"not set: this recipe has no {section}",
             "default": about.get("default"), "description": about.get("description", ""),
         })  # fmt: skip
     return rows
 
 
 def _missing_section(loaded: LoadedRecipe, path: KeyPath) -> str:
-    """The outermost part of the path under which the recipe has no key."""
-    there = {known[:length] for known in effective_values(loaded) for length in range(len(known))}
-    return dotted(next((path[:length] for length in range(1, len(path) + 1) if path[:length] not in there), path))
+    """Return the outermost part of the path that the recipe lacks."""
+    present = {known[:length] for known in effective_values(loaded) for length in range(len(known))}
+    return dotted(next((path[:length] for length in range(1, len(path) + 1) if path[:length] not in present), path))

@@ -1,4 +1,4 @@
-"""`recipe export`: a run's model in the form that another program takes."""
+"""`recipe export`: export a run's model for another program."""
 
 from pathlib import Path
 
@@ -6,29 +6,30 @@ import click
 import orjson
 
 from ....schemas.base.errors import Location, Problem, UserError
-from ...runtime.run_folder import RUNS, find_run
+from ...runtime.run_folder import find_run
+from ..options import runs_dir_option
 
-RECORD_TYPES = ("f32", "f16", "bf16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0")
+QUANTISATIONS = ("f32", "f16", "bf16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0")
 
 
 @click.command("export")
 @click.argument("run")
-@click.option("--gguf", "as_gguf", is_flag=True, help="As one GGUF file, for llama.cpp and Ollama: Llamas with a byte-level BPE tokenizer.")
-@click.option("--quantise", type=click.Choice(RECORD_TYPES), default="f16", help="How matrices are stored. Default: f16.")
-@click.option("--out", type=click.Path(path_type=Path), help="The file to write. Default: <recipe>-<type>.gguf in the run's directory.")
-@click.option("--runs", "root", type=click.Path(path_type=Path), default=RUNS, help="Where runs are kept. Default: runs/")
-@click.option("--json", "as_json", is_flag=True, help="Print what was written as one JSON object.")
+@click.option("--gguf", "as_gguf", is_flag=True, help="Write a GGUF file for llama.cpp and Ollama (Llama models with byte-level BPE).")
+@click.option("--quantise", type=click.Choice(QUANTISATIONS), default="f16", show_default=True, help="Storage type of matrices.")
+@click.option("--out", type=click.Path(path_type=Path), help="File to write. Default: <recipe>-<type>.gguf in the run's directory.")
+@runs_dir_option
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def command(run: str, as_gguf: bool, quantise: str, out: Path | None, root: Path, as_json: bool) -> None:
-    """Export the model of RUN: a run's directory, a recipe's name for its newest run, or a folder with a whole model.
+    """Export the model of RUN: a run's directory, a recipe's name (its newest run), or the folder of a full model.
 
-    A run that trained an adapter is exported from its merged/: recipe merge comes first.
+    Merge the adapter first (`recipe merge RUN`): a run with an adapter is exported from its merged/ folder.
     """
     if not as_gguf:
-        raise click.UsageError("say as what: --gguf")
+        raise click.UsageError("choose a format: --gguf")
     folder, file = _source(run, root)
     target = out or file.with_name(f"{file.name}-{quantise}.gguf")
     if target.exists() and not _is_gguf(target):
-        raise UserError(Problem(Location(str(target)), "exists and is no GGUF file", "choose another file with --out", "not-ours"))
+        raise UserError(Problem(Location(str(target)), "exists and is not a GGUF file", "choose another file with --out", "not-ours"))
     from ...workflows.gguf import write_gguf
 
     written = write_gguf(folder, target, quantise)
@@ -36,7 +37,7 @@ def command(run: str, as_gguf: bool, quantise: str, out: Path | None, root: Path
         facts = {"file": str(target), "model": str(folder), "type": quantise, **written._asdict()}
         click.echo(orjson.dumps(facts, option=orjson.OPT_INDENT_2))
         return
-    what = f"{written.tensors} tensors as {quantise}, {written.tokens:,} tokens cut as {written.pre_tokenizer} cuts them"
+    what = f"{written.tensors} tensors as {quantise}, {written.tokens:,} vocabulary entries, pre-tokenizer {written.pre_tokenizer}"
     click.echo(f"export    {folder} -> {what}, {written.bytes:,} bytes", err=True)
     click.echo(target)
 
@@ -49,7 +50,7 @@ def _is_gguf(path: Path) -> bool:
 
 
 def _source(name: str, root: Path) -> tuple[Path, Path]:
-    """The folder with the whole model, and the file beside which its export stands, without an ending."""
+    """Return the folder of the full model, and the path of the export without its suffix."""
     folder = Path(name)
     if (folder / "config.json").is_file() and not (folder / "adapter_config.json").is_file():
         return folder, folder.resolve()
@@ -58,5 +59,5 @@ def _source(name: str, root: Path) -> tuple[Path, Path]:
         if (made / "config.json").is_file() and not (made / "adapter_config.json").is_file():
             return made, run / run.path.resolve().parent.name
     if (run / "model").is_dir():
-        raise UserError(Problem(Location(str(run.path)), "has an adapter, no whole model", f"recipe merge {run.path}", "no-model"))
+        raise UserError(Problem(Location(str(run.path)), "has an adapter, but no merged model", f"recipe merge {run.path}", "no-model"))
     raise UserError(Problem(Location(str(run.path)), "has no trained model", f"recipe resume {run.path}", "no-model"))

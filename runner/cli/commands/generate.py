@@ -1,4 +1,4 @@
-"""`recipe generate`: the rows that models write for a recipe."""
+"""`recipe generate`: generate a recipe's rows with language models."""
 
 from pathlib import Path
 
@@ -7,22 +7,22 @@ import orjson
 
 from ....schemas.base.errors import UserError
 from ....schemas.recipe import load_recipe
-from ...runtime.run_folder import RUNS
+from ..options import runs_dir_option, set_option
 
 
 @click.command("generate")
 @click.argument("recipe")
-@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Override a key, e.g. generate.limits.max_requests=10.")
-@click.option("--out", "root", type=click.Path(path_type=Path), default=RUNS, help="Where runs are kept. Default: runs/")
-@click.option("--dry-run", is_flag=True, help="Count requests, tokens and cost; ask nothing.")
-@click.option("--smoke", is_flag=True, help="Rehearse with the recipe's smoke section.")
+@set_option
+@runs_dir_option
+@click.option("--dry-run", is_flag=True, help="Estimate requests, tokens and cost; send nothing.")
+@click.option("--smoke", is_flag=True, help="Use the recipe's smoke section.")
 @click.option("--json", "as_json", is_flag=True, help="Print the manifest as one JSON object.")
 def command(recipe: str, settings: tuple[str, ...], root: Path, dry_run: bool, smoke: bool, as_json: bool) -> None:
-    """Generate the rows of RECIPE. What was answered before is not asked again, however the last time ended."""
+    """Generate the rows of RECIPE. Requests answered in an earlier run are not sent again."""
     loaded = load_recipe(recipe, settings, smoke)
     section = loaded.recipe.generate
     if section is None:
-        raise UserError(f"{loaded.recipe.name} generates nothing: it has no generate section")
+        raise UserError(f"{loaded.recipe.name} has no generate section")
     from ....schemas.base.hashing import key_of
     from ...generate.stage import generated_facts, places, require_generate_extra
 

@@ -1,4 +1,4 @@
-"""`recipe import`: another tool's configuration as a recipe, with an account of every key."""
+"""`recipe import`: import another tool's configuration as a recipe."""
 
 import re
 from pathlib import Path
@@ -12,9 +12,9 @@ from .new import write_new
 
 @click.command("import")
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--from", "tool", type=click.Choice(["axolotl", "llamafactory"]), help="The tool. Default: told by the file's keys")
-@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="The recipe to write. Default: it is printed")
-@click.option("--json", "as_json", is_flag=True, help="Print the account, and without --out the recipe, as one JSON object.")
+@click.option("--from", "tool", type=click.Choice(["axolotl", "llamafactory"]), help="Tool that wrote FILE. Default: detected.")
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Recipe to write. Default: print it.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object: the status of every key and, without --out, the recipe.")
 def command(file: Path, tool: str | None, out: Path | None, as_json: bool) -> None:
     """Make a recipe of FILE, and tell of every key in it whether it is kept, renamed, passed through to Axolotl, or cannot be said."""
     from ...importing import importing
@@ -29,12 +29,12 @@ def command(file: Path, tool: str | None, out: Path | None, as_json: bool) -> No
         for location, entry in imported.account:
             to = f" {'to ' if entry.status == 'renamed' else ''}{', '.join(entry.to)}" if entry.to else ""
             click.echo(f"{location}: {entry.key}: {entry.status}{to}{f' ({entry.why})' if entry.why else ''}", err=True)
-        click.echo(", ".join(f"{count} {fate}" for fate, count in imported.counts.items()), err=True)
+        click.echo(", ".join(f"{count} {status}" for status, count in imported.counts.items()), err=True)
         click.echo(str(out) if out else imported.text, nl=bool(out))
     if imported.problems:
         raise UserError(*imported.problems)
 
 
 def _name(path: Path) -> str:
-    """A recipe's name after a file's."""
+    """Derive a recipe's name from a file's."""
     return re.sub(r"[^a-z0-9_-]+", "_", path.stem.lower()).strip("_-")[:63] or "imported"

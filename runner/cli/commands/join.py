@@ -1,19 +1,20 @@
-"""`recipe join`: train as another machine of a run."""
+"""`recipe join`: join a multi-machine run as a node."""
 
 from pathlib import Path
 
 import click
 
-from ...runtime.run_folder import RUNS, find_run
+from ...runtime.run_folder import find_run
+from ..options import runs_dir_option
 from .run import require_train_extra
 
 
 @click.command("join")
 @click.argument("run")
-@click.option("--node", type=click.IntRange(1), required=True, help="Which machine this is: 1 for the second, and so on.")
-@click.option("--out", "root", type=click.Path(path_type=Path), default=RUNS, help="Where runs are kept. Default: runs/")
+@click.option("--node", type=click.IntRange(1), required=True, help="Rank of this machine: 1 for the second, and so on.")
+@runs_dir_option
 def command(run: str, node: int, root: Path) -> None:
-    """Take part in RUN, which `recipe run` began on the first machine of several; its directory must be seen by all of them."""
+    """Join RUN, which `recipe run` has started on the first machine. Its directory must be on storage that all machines share."""
     require_train_extra()
     from ...launch.multi_node import join
     from ...runtime.console import Display

@@ -1,15 +1,16 @@
-"""`recipe ls`: the recipes that come with the package, or those in folders, a line each."""
+"""`recipe ls`: list the shipped recipes, or those in folders."""
 
 import click
 import orjson
 
 from ....schemas.extends import recipe_files, shipped_recipes
 from ....schemas.recipe import load_recipe
+from ..options import json_option
 
 
 @click.command("ls")
 @click.argument("places", nargs=-1)
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@json_option
 def command(places: tuple[str, ...], as_json: bool) -> None:
     """List the shipped recipes, or the recipes at PLACES (files or folders)."""
     paths = [path for place in places for path in recipe_files(place)] if places else shipped_recipes()

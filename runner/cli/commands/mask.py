@@ -1,4 +1,4 @@
-"""`recipe mask`: the rows as the trainer will see them, trained text against masked text."""
+"""`recipe mask`: show rows as the trainer sees them, trained and masked tokens apart."""
 
 import sys
 import tempfile
@@ -11,17 +11,18 @@ from ....converters.building.pipeline import build
 from ....schemas.base.errors import Problem, UserError
 from ....schemas.recipe import LoadedRecipe, load_recipe
 from ...runtime.run_folder import RUNS, RunFolder
+from ..options import set_option
 from .run import require_train_extra
 
 
 @click.command("mask")
 @click.argument("recipe")
-@click.option("--rows", "count", type=click.IntRange(1), default=3, help="How many rows. Default: 3")
-@click.option("--split", type=click.Choice(["train", "validation", "test"]), default="train", help="Of which split.")
-@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Override a key.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object: rows with tokens, labels and text by what is trained.")
+@click.option("--rows", "count", type=click.IntRange(1), default=3, show_default=True, help="Number of rows.")
+@click.option("--split", type=click.Choice(["train", "validation", "test"]), default="train", show_default=True, help="Split.")
+@set_option
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object: rows with tokens, labels and segments.")
 def command(recipe: str, count: int, split: str, settings: tuple[str, ...], as_json: bool) -> None:
-    """Show the first rows of RECIPE: what is trained in colour, what is masked dimmed."""
+    """Show the first rows of RECIPE: trained tokens in colour, masked tokens dimmed."""
     require_train_extra()
     loaded = load_recipe(recipe, settings)
     with tempfile.TemporaryDirectory(prefix="recipe-mask-") as folder:
@@ -36,7 +37,7 @@ def command(recipe: str, count: int, split: str, settings: tuple[str, ...], as_j
 
 
 def masked_rows(loaded: LoadedRecipe, run: RunFolder, split: str, count: int) -> list[dict[str, Any]]:
-    """The first rows of the split with id, input_ids, labels and the text by what is trained."""
+    """Return the first rows of the split: id, input_ids, labels, and segments of text, trained or masked."""
     from ...generate.stage import already_generated
     from ...launch.plan import make_job
     from ...models.resolve import resolve_model
@@ -58,17 +59,15 @@ def masked_rows(loaded: LoadedRecipe, run: RunFolder, split: str, count: int) ->
 
 
 def _require_split(loaded: LoadedRecipe, splits: dict[str, int], split: str) -> None:
-    """Raise UserError where the split has no rows, naming those that have."""
+    """Raise UserError where the split has no rows, naming the splits that have some."""
     if not splits.get(split):
-        there = [name for name, count in splits.items() if count]
-        hint = (
-            f"--split {' or '.join(there)}; data.split says how rows are divided" if there else "no row was read at all: see data.sources"
-        )
-        raise UserError(Problem(loaded.document.location(("data", "split")), f"no row is in the {split} split", hint, "empty-split"))
+        filled = [name for name, count in splits.items() if count]
+        hint = f"use --split {' or '.join(filled)}, or set data.split" if filled else "no rows were read: see data.sources"
+        raise UserError(Problem(loaded.document.location(("data", "split")), f"the {split} split is empty", hint, "empty-split"))
 
 
 def show(row: dict[str, Any]) -> None:
-    """A row on the terminal. Without colour, trained text stands between ⟦ and ⟧."""
+    """Print a row. Without colour, trained text is between ⟦ and ⟧."""
     trained = sum(label != -100 for label in row["labels"])
     what = f"label {row['label']}, read from" if "label" in row else f"{trained} trained of"
     click.echo(click.style(f"{row['id']}: {what} {len(row['labels'])} tokens", bold=True))

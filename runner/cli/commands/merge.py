@@ -1,4 +1,4 @@
-"""`recipe merge`: what export.merge does, for a run that has trained."""
+"""`recipe merge`: merge a run's adapter into its base model."""
 
 from pathlib import Path
 from typing import Any
@@ -7,19 +7,21 @@ import click
 import orjson
 
 from ....schemas.base.errors import Location, Problem, UserError
-from ...runtime.run_folder import RUNS, RunFolder, find_run
+from ...runtime.run_folder import RunFolder, find_run
+from ..options import runs_dir_option
 from .run import require_train_extra
 
 
 @click.command("merge")
 @click.argument("run")
-@click.option("--out", type=click.Path(path_type=Path), help="The folder to write. Default: merged/ in the run's directory.")
-@click.option("--runs", "root", type=click.Path(path_type=Path), default=RUNS, help="Where runs are kept. Default: runs/")
-@click.option("--json", "as_json", is_flag=True, help="Print what was written as one JSON object.")
+@click.option("--out", type=click.Path(path_type=Path), help="Folder to write. Default: merged/ in the run's directory.")
+@runs_dir_option
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def command(run: str, out: Path | None, root: Path, as_json: bool) -> None:
-    """Merge the adapter of RUN into its base model: a run's directory, or a recipe's name for its newest run.
+    """Merge the adapter of RUN into its base model. RUN is a run's directory or a recipe's name (its newest run).
 
-    The base is loaded in its own precision, never in 4 bits; the merged model must answer as base and adapter do, or nothing is written.
+    The base model is loaded in its own precision, never in 4 bits. The merged model must reproduce the logits of base and
+    adapter, or nothing is written.
     """
     found = find_run(run, root)
     require_adapter(found)
@@ -33,16 +35,16 @@ def command(run: str, out: Path | None, root: Path, as_json: bool) -> None:
 
 
 def require_adapter(run: RunFolder) -> None:
-    """Raise UserError where there is nothing to merge."""
+    """Raise UserError where the run has no adapter."""
     if "train" not in run.status.get("stages", {}) or not (run / "model").is_dir():
         raise UserError(Problem(Location(str(run.path)), "has no trained model", f"recipe resume {run.path}", "no-model"))
     if not (run / "model" / "adapter_config.json").is_file():
-        hint = f"{run / 'model'} is whole already"
+        hint = f"{run / 'model'} is a full model"
         raise UserError(Problem(Location(str(run.path)), "has no adapter to merge: all weights were trained", hint, "no-adapter"))
 
 
 def merge_run(run: RunFolder, root: Path, out: Path | None) -> dict[str, Any]:
-    """Merge, as the run's merged/ or as `out`; return what merge.json says."""
+    """Merge into `out`, or the run's merged/; return the contents of merge.json."""
     from ....converters.building.pipeline import MANIFEST
     from ...launch.plan import make_job
     from ...runtime.console import Display

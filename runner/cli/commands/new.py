@@ -74,7 +74,7 @@ def write_new(path: Path, text: str, option: str) -> None:
         with path.open("x", encoding="utf-8") as file:
             file.write(text)
     except FileExistsError:
-        raise UserError(Problem(Location(str(path)), "exists already", "choose another name, or remove it", "exists")) from None
+        raise UserError(Problem(Location(str(path)), "already exists", "choose another name, or remove it", "exists")) from None
     except OSError as error:
         what = f"cannot be written: {error.strerror or error}"
         raise UserError(Problem(Location(str(path)), what, f"choose another folder with {option}", "unwritable")) from None

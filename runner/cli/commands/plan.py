@@ -1,4 +1,4 @@
-"""`recipe plan`: what a recipe will take, computed without training anything."""
+"""`recipe plan`: estimate what a recipe needs, without training."""
 
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -8,17 +8,17 @@ import click
 import orjson
 
 from ....schemas.recipe import LoadedRecipe, load_recipe
-from ...runtime.run_folder import RUNS
+from ..options import json_option, runs_dir_option, set_option
 
 
 @click.command("plan")
 @click.argument("recipe")
-@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Override a key.")
-@click.option("--out", "root", type=click.Path(path_type=Path), default=RUNS, help="Where runs are kept. Default: runs/")
-@click.option("--smoke", is_flag=True, help="Of the rehearsal.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@set_option
+@runs_dir_option
+@click.option("--smoke", is_flag=True, help="Plan the smoke run.")
+@json_option
 def command(recipe: str, settings: tuple[str, ...], root: Path, smoke: bool, as_json: bool) -> None:
-    """Convert RECIPE's data, count its steps, and say what memory and disk its training needs here; exit 1 where it cannot fit."""
+    """Convert the data of RECIPE, count its steps, and estimate memory and disk. Exit code 1 when the run cannot work here."""
     facts = planned(load_recipe(recipe, settings, smoke), root)
     if as_json:
         click.echo(orjson.dumps(facts, option=orjson.OPT_INDENT_2))
@@ -28,7 +28,7 @@ def command(recipe: str, settings: tuple[str, ...], root: Path, smoke: bool, as_
 
 
 def planned(loaded: LoadedRecipe, root: Path) -> dict[str, Any]:
-    """The figures. What cannot be computed is None and not guessed."""
+    """Return the figures. What cannot be computed is None, never a guess."""
     from ....converters.building.pipeline import build
     from ...generate.stage import already_generated
     from ...launch.steps import optimizer_steps, require_rows
@@ -40,7 +40,7 @@ def planned(loaded: LoadedRecipe, root: Path) -> dict[str, Any]:
     with TemporaryDirectory() as folder:
         manifest = build(already_generated(loaded, root), Path(folder) / "data")
     splits = manifest["splits"]
-    require_rows(loaded, splits, "train", "train", f"{manifest['rows_in']:,} rows were read: give more, or other shares")
+    require_rows(loaded, splits, "train", "train", f"{manifest['rows_in']:,} rows were read: add rows, or change data.split")
     steps = None if recipe.data.type == "text" else optimizer_steps(recipe, splits["train"])
     size = size_of(recipe)
     found = estimate_fit(recipe, this_machine(), root, len(manifest.get("labels", ())), steps)
@@ -54,7 +54,7 @@ def planned(loaded: LoadedRecipe, root: Path) -> dict[str, Any]:
 
 
 def show(facts: dict[str, Any]) -> None:
-    """For people."""
+    """Print the figures as a table."""
     from rich.console import Console
     from rich.table import Table
 
@@ -65,16 +65,16 @@ def show(facts: dict[str, Any]) -> None:
     table.add_row("data", f"{facts['rows_in']:,} rows in; " + ", ".join(f"{count:,} {split}" for split, count in facts["splits"].items()))
     product = " x ".join(str(rows[name]) for name in ("micro_batch_size", "gradient_accumulation_steps", "processes"))
     table.add_row("step", f"{product} = {rows['rows']} rows")
-    table.add_row("steps", f"{facts['steps']:,}" if facts["steps"] is not None else "known when the texts are tokenised and put in blocks")
+    table.add_row("steps", f"{facts['steps']:,}" if facts["steps"] is not None else "known once the texts are tokenised and packed")
     if facts["model"]:
         table.add_row("model", f"{facts['model']['parameters']:,} parameters, by {facts['model']['source']}")
     if needs:
         table.add_row("trained", f"{needs['trained_parameters']:,} parameters")
-        for name, rows_of in (("memory", f" for rows of {needs['memory']['tokens']:,} tokens"), ("disk", "")):
+        for name, rows_of in (("memory", f" at {needs['memory']['tokens']:,} tokens per row"), ("disk", "")):
             part = needs[name]
-            there = f", {size_text(part['there'])} there" if part["there"] else ""
+            free = f", {size_text(part['available'])} available" if part["available"] else ""
             table.add_row("", "")
-            table.add_row(name, f"{size_text(part['needed'])} needed{rows_of}{there}")
+            table.add_row(name, f"{size_text(part['needed'])} needed{rows_of}{free}")
             for what, size in part["parts"].items():
                 table.add_row("", f"{size_text(size):>9}  {what}")
     if facts["unknown"]:

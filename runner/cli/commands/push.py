@@ -1,4 +1,4 @@
-"""`recipe push`: a run's model to the Hugging Face hub."""
+"""`recipe push`: upload a run's model to the Hugging Face Hub."""
 
 from pathlib import Path
 from typing import Any
@@ -8,29 +8,28 @@ import orjson
 
 from ....schemas.base.errors import Location, Problem, UserError
 from ....schemas.recipe import load_recipe
-from ...runtime.run_folder import RUNS, RunFolder, find_run
+from ...runtime.run_folder import RunFolder, find_run
+from ..options import runs_dir_option
 
 
 @click.command("push")
 @click.argument("run")
 @click.argument("repo", required=False)
-@click.option("--merged", is_flag=True, help="Push merged/, the adapter in its base model, in the place of model/.")
-@click.option("--private/--public", "private", default=True, help="Who sees the repository. Default: you alone.")
-@click.option("--dry-run", is_flag=True, help="Check everything and list the files; send nothing.")
-@click.option("--json", "as_json", is_flag=True, help="Print the files, and the commit's address, as one JSON object.")
-@click.option("--out", "root", type=click.Path(path_type=Path), default=RUNS, help="Where runs are kept. Default: runs/")
+@click.option("--merged", is_flag=True, help="Upload merged/ instead of model/.")
+@click.option("--private/--public", "private", default=True, show_default=True, help="Visibility of a new repository.")
+@click.option("--dry-run", is_flag=True, help="Check and list the files; upload nothing.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object: the files and the commit's URL.")
+@runs_dir_option
 def command(run: str, repo: str | None, merged: bool, private: bool, dry_run: bool, as_json: bool, root: Path) -> None:
-    """Push the model of RUN with its model card to REPO (owner/name) on the hub; without REPO, to the recipe's export.push_to_hub.
+    """Upload the model of RUN and its model card to REPO (owner/name), or to the recipe's export.push_to_hub.
 
-    The token is HF_TOKEN, or that of `hf auth login`. Nothing is sent that may run code when it is loaded or looks like a secret.
+    The token is HF_TOKEN or that of `hf auth login`. Files that can run code when loaded, or that look like secrets, are refused.
     """
     found = find_run(run, root)
     recipe = load_recipe(str(found / "recipe.yml")).recipe
     repo = repo or recipe.export.push_to_hub
     if not repo:
-        raise UserError(
-            Problem(Location(""), "no repository is named", "give REPO, or write export.push_to_hub in the recipe", "not-pushed")
-        )
+        raise UserError(Problem(Location(""), "no repository", "give REPO, or set export.push_to_hub in the recipe", "not-pushed"))
     folder = _folder(found, merged)
     from ...reporting.model_card import hub_name
     from ...workflows.upload import outgoing, require_token, send
@@ -39,10 +38,10 @@ def command(run: str, repo: str | None, merged: bool, private: bool, dry_run: bo
     facts: dict[str, Any] = {"repo": repo, "private": private, "bytes": sum(file.size for file in files)}
     for file in files:
         click.echo(f"{file.size:>16,}  {file.path}" + (f"  ({file.note})" if file.note else ""), err=True)
-    seen = "you alone" if private else "everybody"
-    click.echo(f"{facts['bytes']:>16,}  bytes in {len(files)} files, for {repo}, seen by {seen}", err=True)
+    seen = "private" if private else "public"
+    click.echo(f"{facts['bytes']:>16,}  bytes in {len(files)} files, for {repo} ({seen})", err=True)
     if dry_run:
-        click.echo("nothing was sent (--dry-run)", err=True)
+        click.echo("nothing was uploaded (--dry-run)", err=True)
     else:
         require_token()
         facts["commit"] = send(files, repo, private, f"{recipe.name}: {folder.name} of {found.path.name}")
@@ -54,15 +53,15 @@ def command(run: str, repo: str | None, merged: bool, private: bool, dry_run: bo
 
 
 def _folder(run: RunFolder, merged: bool) -> Path:
-    """The folder to send. Raises UserError for a run that is not done, and for a rehearsal, whose model is no result."""
+    """Return the folder to upload. Raises UserError for a run that is not done, and for a smoke run."""
     status = run.status
     if status.get("rehearsal"):
-        raise UserError(Problem(Location(str(run.path)), "is a rehearsal: nothing of it leaves the machine", rule="not-pushed"))
+        raise UserError(Problem(Location(str(run.path)), "is a smoke run: it cannot be uploaded", rule="not-pushed"))
     if status.get("state") != "done":
         reason = f" ({status['reason']})" if status.get("reason") else ""
-        raise UserError(Problem(Location(str(run.path)), f"is not done, but {status.get('state')}{reason}", rule="not-pushed"))
+        raise UserError(Problem(Location(str(run.path)), f"is {status.get('state')}, not done{reason}", rule="not-pushed"))
     folder = run / ("merged" if merged else "model")
     if not folder.is_dir():
         hint = f"recipe merge {run.path}" if merged else f"recipe resume {run.path}"
-        raise UserError(Problem(Location(str(folder)), "is not there", hint, "not-pushed"))
+        raise UserError(Problem(Location(str(folder)), "no such folder", hint, "not-pushed"))
     return folder

@@ -1,4 +1,4 @@
-"""`recipe render`: the files and the command that a recipe stands for, without doing any of it."""
+"""`recipe render`: print or write the configuration and the command of a recipe."""
 
 from pathlib import Path
 
@@ -12,18 +12,19 @@ from ...launch.axolotl_config import RenderedData, substitutions
 from ...launch.plan import Plan, plan
 from ...runtime.machine import Machine, this_machine
 from ...runtime.run_folder import RUNS
+from ..options import set_option
 
 
 @click.command("render")
 @click.argument("recipe")
-@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Override a key.")
-@click.option("--out", type=click.Path(path_type=Path), help="Write the files into this folder instead of printing them.")
+@set_option
+@click.option("--out", type=click.Path(path_type=Path), help="Folder to write. Default: print the files.")
 @click.option(
-    "--machine", type=click.Choice(["this", "cpu", "gpu"]), default="this", help="Render for this machine, a CPU, or a GPU with bf16."
+    "--machine", type=click.Choice(["this", "cpu", "gpu"]), default="this", help="Target: this machine, a CPU, or a GPU with bf16."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object: files, argv, env.")
 def command(recipe: str, settings: tuple[str, ...], out: Path | None, machine: str, as_json: bool) -> None:
-    """Render RECIPE to Axolotl and DeepSpeed configuration."""
+    """Render RECIPE as Axolotl and DeepSpeed configuration."""
     loaded = load_recipe(recipe, settings)
     if out is None:
         show_plan(loaded, as_json, machine)
@@ -37,14 +38,14 @@ def command(recipe: str, settings: tuple[str, ...], out: Path | None, machine: s
 
 
 def rendered(loaded: LoadedRecipe, machine: str = "this") -> Plan:
-    """The plan, with the data's paths as a run would have them and the model by its name."""
+    """Return the plan, with data paths as in a run and the model by its name."""
     validation = loaded.recipe.data.split.validation > 0 or any(s.split == "validation" for s in loaded.recipe.data.sources)
     data = RenderedData(validation="data/validation.jsonl" if validation else None, labels=loaded.recipe.data.labels or ())
     return plan(loaded.recipe, data, machines()[machine], loaded.recipe.model.base_model)
 
 
 def machines() -> dict[str, Machine]:
-    """What can be rendered for; `gpu` is one with fast bf16."""
+    """Return the machines to render for; `gpu` has fast bf16."""
     return {"this": this_machine(), "cpu": Machine(), "gpu": Machine("cuda", 1, "a GPU", 24 << 30, True)}
 
 

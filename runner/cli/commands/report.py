@@ -1,17 +1,18 @@
-"""`recipe report`: write a run's report again."""
+"""`recipe report`: rewrite a run's report."""
 
 from pathlib import Path
 
 import click
 
-from ...runtime.run_folder import RUNS, find_run
+from ...runtime.run_folder import find_run
+from ..options import runs_dir_option
 
 
 @click.command("report")
 @click.argument("run")
-@click.option("--out", "root", type=click.Path(path_type=Path), default=RUNS, help="Where runs are kept. Default: runs/")
+@runs_dir_option
 def command(run: str, root: Path) -> None:
-    """Write report.html of RUN again and print its path."""
+    """Rewrite report.html of RUN and print its path."""
     from ...reporting.report import write_report
 
     click.echo(write_report(find_run(run, root)))

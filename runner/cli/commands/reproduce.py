@@ -1,4 +1,4 @@
-"""`recipe reproduce`: compare a run's inputs with what is here, train it again, and say whether it is the same, bit for bit."""
+"""`recipe reproduce`: compare a run's inputs, train it again, and report whether the result is bit-identical."""
 
 from pathlib import Path
 from typing import Any
@@ -7,18 +7,19 @@ import click
 import orjson
 
 from ....schemas.base.errors import GateError, Location, Problem
-from ...runtime.run_folder import RUNS, find_run
+from ...runtime.run_folder import find_run
+from ..options import json_option, runs_dir_option
 from .run import require_train_extra
 
 
 @click.command("reproduce")
 @click.argument("run")
-@click.option("--steps", type=click.IntRange(0), help="Train only so many steps; with 0 compare the inputs alone. Default: all of them")
-@click.option("--out", "root", type=click.Path(path_type=Path), default=RUNS, help="Where runs are kept. Default: runs/")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.option("--steps", type=click.IntRange(0), help="Train this many steps; 0 compares only the inputs. Default: all.")
+@runs_dir_option
+@json_option
 def command(run: str, steps: int | None, root: Path, as_json: bool) -> None:
-    """Make RUN again: hash its sources, convert and render again, compare model, packages and machine, then train in a new run under
-    reproductions/ and compare every loss and, at the end, every weight. Exit code 3 where anything differs."""
+    """Reproduce RUN: hash its sources, convert and render again, compare model, packages and machine, then train in a new run under
+    reproductions/ and compare every loss and, at the end, every weight. Exit code 3 when anything differs."""
     require_train_extra()
     from ...runtime.console import Display
     from ...workflows.reproduce import reproduce
@@ -50,10 +51,10 @@ def _print(found: Any) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table("part", f"{found.run.path}, and here and now")
+    table = Table("part", f"{found.run.path} and now")
     for part, differences in found.inputs.items():
-        table.add_row(part, "\n".join(differences) or ", ".join(filter(None, ("the same", found.notes.get(part)))))
+        table.add_row(part, "\n".join(differences) or ", ".join(filter(None, ("identical", found.notes.get(part)))))
     table.add_row("losses", found.losses.told() if found.losses else found.trained)
     if found.losses:
-        table.add_row("weights", f"the first {found.steps} steps only" if found.weights is None else found.weights or "bit-identical")
+        table.add_row("weights", f"not compared: only {found.steps} steps" if found.weights is None else found.weights or "bit-identical")
     Console(markup=False).print(table)

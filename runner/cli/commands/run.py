@@ -1,4 +1,4 @@
-"""`recipe run`: the whole recipe."""
+"""`recipe run`: run a recipe."""
 
 from pathlib import Path
 from typing import Any
@@ -8,19 +8,20 @@ import orjson
 
 from ....schemas.base.errors import UserError
 from ....schemas.recipe import LoadedRecipe, load_recipe, load_sweep
-from ...runtime.run_folder import RUNS, find_run
+from ...runtime.run_folder import find_run
+from ..options import runs_dir_option, set_option
 
 
 @click.command("run")
 @click.argument("recipe")
-@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Override a key, e.g. training.max_steps=5.")
-@click.option("--out", "root", type=click.Path(path_type=Path), default=RUNS, help="Where runs are kept. Default: runs/")
-@click.option("--dry-run", is_flag=True, help="Show the files and the command; train nothing.")
-@click.option("--resume", "resume", is_flag=True, help="Go on with the newest unfinished run of this recipe.")
-@click.option("--smoke", is_flag=True, help="Rehearse the whole path in a minute or two, with a small twin of the model.")
-@click.option("--json", "as_json", is_flag=True, help="Print the outcome as one JSON object.")
+@set_option
+@runs_dir_option
+@click.option("--dry-run", is_flag=True, help="Show the files and the command; do not train.")
+@click.option("--resume", "resume", is_flag=True, help="Resume the newest unfinished run of this recipe.")
+@click.option("--smoke", is_flag=True, help="Try every stage in a minute or two with a tiny model.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def command(recipe: str, settings: tuple[str, ...], root: Path, dry_run: bool, resume: bool, smoke: bool, as_json: bool) -> None:
-    """Run RECIPE: a path or the name of a shipped recipe. One with a `matrix` stands for several, which are run and compared."""
+    """Run RECIPE: a path or the name of a shipped recipe. With a `matrix`, every combination is run, and the runs are compared."""
     loaded, sweep = load_recipe(recipe, settings, smoke), load_sweep(recipe, settings, smoke)
     if dry_run:
         from .render import show_plan
@@ -35,7 +36,7 @@ def command(recipe: str, settings: tuple[str, ...], root: Path, dry_run: bool, r
 
 
 def start(loaded: LoadedRecipe, root: Path) -> Any:
-    """Run the recipe, once it is certain that it can be trained here."""
+    """Run the recipe after checking that the training packages are installed."""
     require_train_extra()
     from ...runtime.console import Display
     from ...workflows.run import run_recipe
@@ -46,7 +47,7 @@ def start(loaded: LoadedRecipe, root: Path) -> Any:
 
 
 def _sweep(recipes: list[tuple[LoadedRecipe, dict[str, Any]]], root: Path, as_json: bool) -> int:
-    """Run the recipes of a matrix, print the comparison, and give the exit code."""
+    """Run the recipes of a matrix, print the comparison, and return the exit code."""
     require_train_extra()
     from rich.console import Console
 
@@ -73,7 +74,7 @@ def _resumed(loaded: LoadedRecipe, root: Path) -> Any:
 
 
 def require_train_extra() -> None:
-    """Say how to install what training needs, before anything is done."""
+    """Raise UserError where the training packages are not installed."""
     from importlib.util import find_spec
 
     missing = [name for name in ("torch", "axolotl", "transformers", "peft", "jinja2", "numpy", "sklearn") if find_spec(name) is None]
@@ -82,7 +83,7 @@ def require_train_extra() -> None:
 
 
 def print_outcome(outcome: Any, as_json: bool) -> None:
-    """The numbers, and where the report is."""
+    """Print the metrics and the path of the report."""
     report = outcome.run / "report.html"
     if as_json:
         facts = {"run": str(outcome.run.path), "state": outcome.run.status["state"], "stages": outcome.stages,

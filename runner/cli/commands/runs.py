@@ -1,4 +1,4 @@
-"""`recipe runs`: what was run, how it ended, and its numbers."""
+"""`recipe runs`: list runs with their state and metrics."""
 
 from difflib import get_close_matches
 from pathlib import Path
@@ -8,15 +8,16 @@ import orjson
 
 from ....schemas.base.errors import Location, Problem, UserError
 from ...reporting.run_summary import run_summary
-from ...runtime.run_folder import RUNS, all_runs
+from ...runtime.run_folder import all_runs
+from ..options import json_option, runs_dir_option
 
 
 @click.command("runs")
 @click.argument("recipe", required=False)
-@click.option("--out", "root", type=click.Path(path_type=Path), default=RUNS, help="Where runs are kept. Default: runs/")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@runs_dir_option
+@json_option
 def command(recipe: str | None, root: Path, as_json: bool) -> None:
-    """List the runs, newest first; with RECIPE, only its own."""
+    """List the runs, newest first; with RECIPE, only those of that recipe."""
     rows = [run_summary(run) for run in all_runs(root, recipe)]
     if recipe and not rows:
         raise UserError(Problem(Location(recipe), "no such run", _hint(recipe, root), "no-such-run"))
@@ -34,6 +35,6 @@ def command(recipe: str | None, root: Path, as_json: bool) -> None:
 
 
 def _hint(recipe: str, root: Path) -> str:
-    """The recipe with runs that may have been meant."""
+    """Return a hint with the nearest recipe that has runs."""
     near = get_close_matches(recipe, {run.path.parent.name for run in all_runs(root)}, n=1)
-    return f"did you mean {near[0]!r}?" if near else "give a recipe's name; recipe runs lists the runs of all"
+    return f"did you mean {near[0]!r}?" if near else "give a recipe's name; `recipe runs` lists all runs"

@@ -1,4 +1,4 @@
-"""`recipe schema`: a JSON Schema as it is shipped, for editors and other checkers."""
+"""`recipe schema`: print a JSON Schema, for editors and other checkers."""
 
 import click
 

@@ -1,4 +1,4 @@
-"""`recipe serve`: a model behind an OpenAI-compatible address."""
+"""`recipe serve`: serve a model with an OpenAI-compatible API."""
 
 import os
 from pathlib import Path
@@ -6,30 +6,30 @@ from pathlib import Path
 import click
 
 from ....schemas.base.errors import UserError
-from ...runtime.run_folder import RUNS
+from ..options import runs_dir_option
 
 
 @click.command("serve")
 @click.argument("model")
-@click.option("--host", default="127.0.0.1", help="The address to listen on. Default: 127.0.0.1, this machine alone.")
-@click.option("--port", type=click.IntRange(0, 65535), default=8000, help="The port; 0 takes a free one. Default: 8000.")
-@click.option("--max-batch", type=click.IntRange(min=1), default=16, help="The most requests answered together. Default: 16.")
-@click.option("--out", "root", type=click.Path(path_type=Path), default=RUNS, help="Where runs are kept. Default: runs/")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="Port; 0 picks a free one.")
+@click.option("--max-batch", type=click.IntRange(min=1), default=16, show_default=True, help="Maximum batch size.")
+@runs_dir_option
 def command(model: str, host: str, port: int, max_batch: int, root: Path) -> None:
-    """Serve MODEL: a run's directory, a recipe's name for its newest run, or anything that model.base_model takes.
+    """Serve MODEL: a run's directory, a recipe's name (its newest run), or any value of model.base_model.
 
-    POST /v1/chat/completions (also streamed), GET /v1/models, GET /health. Set RECIPEKIT_API_KEY to ask callers for a key.
+    POST /v1/chat/completions (also streamed), GET /v1/models, GET /health. Set RECIPEKIT_API_KEY to require a key.
     """
     from ...models.reference import resolve_target
 
     loopback = host in ("127.0.0.1", "localhost", "::1")
     if not loopback and not os.environ.get("RECIPEKIT_API_KEY"):
-        hint = "export RECIPEKIT_API_KEY=..., or keep to --host 127.0.0.1"
-        raise UserError(f"{host} can be reached from other machines, and no key is asked for", hint=hint)
+        hint = "set RECIPEKIT_API_KEY, or use --host 127.0.0.1"
+        raise UserError(f"{host} is reachable from other machines, and no API key is set", hint=hint)
     target = resolve_target(model, root)
     from ...inference.server import bound, serve
 
-    listener = bound(host, port)  # before the model is loaded: a port that is taken is told at once
+    listener = bound(host, port)  # before the model is loaded, so that a port in use fails at once
     from ...worker.loading import load
 
     click.echo(f"model     {target.note}", err=True)

@@ -1,4 +1,4 @@
-"""`recipe show`: a recipe as it resolves, with the place of every value; or the options of a converter or of a task."""
+"""`recipe show`: print a resolved recipe, or the options of a converter or task."""
 
 from typing import Any
 
@@ -11,21 +11,22 @@ from ....schemas.validation import schema
 from ....schemas.yaml_writing import dotted, one_line, to_yaml
 from ...generate.tasks import TASKS
 from ...runtime.resolved_values import effective_values
+from ..options import json_option, set_option
 
 
 @click.command("show")
 @click.argument("recipe", required=False)
-@click.option("--converter", type=click.Choice(sorted(CONVERTERS)), help="Show this converter's options instead of a recipe.")
-@click.option("--task", type=click.Choice(sorted(TASKS)), help="Show the options of this task of generate instead of a recipe.")
-@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Override a key of the recipe.")
-@click.option("--origins", is_flag=True, help="Every key with its value and the place that sets it.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.option("--converter", type=click.Choice(sorted(CONVERTERS)), help="Show this converter's options.")
+@click.option("--task", type=click.Choice(sorted(TASKS)), help="Show the options of this generate task.")
+@set_option
+@click.option("--origins", is_flag=True, help="Show where each value is set.")
+@json_option
 def command(
     recipe: str | None, converter: str | None, task: str | None, settings: tuple[str, ...], origins: bool, as_json: bool
 ) -> None:  # fmt: skip
     """Show RECIPE after extends and --set, or the options of a converter or a task."""
     if sum(given is not None for given in (recipe, converter, task)) != 1:
-        raise click.UsageError("one RECIPE, or --converter NAME, or --task NAME")
+        raise click.UsageError("give one of RECIPE, --converter NAME, --task NAME")
     if converter or task:
         if settings or origins:
             raise click.UsageError("--set, --origins: only with a RECIPE")

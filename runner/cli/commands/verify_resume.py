@@ -1,4 +1,4 @@
-"""`recipe verify-resume`: kill a recipe's training and see whether it ends in the same bits."""
+"""`recipe verify-resume`: check that a killed training resumes bit-identically."""
 
 import shutil
 import tempfile
@@ -10,21 +10,21 @@ import orjson
 
 from ....schemas.base.errors import GateError, Location, Problem
 from ....schemas.recipe import load_recipe
-from ...runtime.run_folder import RUNS
+from ..options import json_option, runs_dir_option, set_option
 from .run import require_train_extra
 
 
 @click.command("verify-resume")
 @click.argument("recipe")
-@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Override a key.")
-@click.option("--smoke", is_flag=True, help="Try the recipe with its smoke section: a rehearsal on a small model.")
-@click.option("--steps", "half", type=click.IntRange(2), default=4, help="Train twice as many steps. Default: 4")
-@click.option("--kills", type=click.IntRange(0), default=0, help="Kill so many times more, at random moments. Default: 0")
-@click.option("--out", "root", type=click.Path(path_type=Path), default=RUNS, help="Where runs are kept. Default: runs/")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@set_option
+@click.option("--smoke", is_flag=True, help="Use a tiny model and the recipe's smoke section.")
+@click.option("--steps", "half", type=click.IntRange(2), default=4, show_default=True, help="Half the number of steps to train.")
+@click.option("--kills", type=click.IntRange(0), default=0, show_default=True, help="Further kills, at random moments.")
+@runs_dir_option
+@json_option
 def command(recipe: str, settings: tuple[str, ...], smoke: bool, half: int, kills: int, root: Path, as_json: bool) -> None:
-    """Train RECIPE once to the end and once with `kill -9` in the middle: weights, optimizer, schedule, random numbers and losses must be
-    the same, bit for bit. Exit code 3 when they differ; the files are kept then."""
+    """Train RECIPE once to the end and once with `kill -9` in the middle: weights, optimizer, scheduler, random states and losses must be
+    bit-identical. Exit code 3 when they differ; the files of both trainings are then kept."""
     require_train_extra()
     from ...runtime.console import Display
     from ...workflows.resume_check import check_resume, overrides
@@ -51,11 +51,11 @@ def _print(proof: Any, as_json: bool) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    kills, parts = Table("killed", "went on from"), Table("part", f"after {proof.steps} steps, killed and not killed")
+    kills, parts = Table("killed", "resumed from"), Table("part", f"killed and unbroken training after {proof.steps} steps")
     for kill in proof.kills:
         kills.add_row(*kill)
     for part, found in proof.parts.items():
-        parts.add_row(part, found or "the same, bit for bit")
+        parts.add_row(part, found or "bit-identical")
     console = Console(markup=False)
     console.print(kills)
     console.print(parts)

@@ -8,7 +8,7 @@ from recipekit.schemas.yaml_writing import to_yaml
 
 @pytest.fixture
 def imported(tmp_path):
-    """Imports a configuration given as values, or as a text; gives the recipe's values, the fates by key, and the rest."""
+    """Imports a configuration given as values, or as a text; gives the recipe's values, the statuses by key, and the rest."""
 
     def read(values, tool=None):
         path = tmp_path / "config.yml"

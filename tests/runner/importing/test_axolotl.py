@@ -51,7 +51,7 @@ LOST = [
     ({"deepspeed": "my.json"}, "deepspeed", "set launch.zero_stage"),
     ({"plugins": ["some.Plugin"]}, "plugins: some.Plugin", "recipekit's plugin alone"),
     ({"liger_rope": True}, "liger_rope", "has no such key"),
-    ({"output_dir": "out"}, "output_dir", "recipe run --out"),
+    ({"output_dir": "out"}, "output_dir", "recipe run --runs-dir"),
     ({"gradient_checkpointing": "offload"}, "gradient_checkpointing", "false takes its place"),
     ({"tf32": False}, "tf32", "training.precision"),
 ]

@@ -5,7 +5,7 @@ import os
 import re
 
 import pytest
-from recipekit.runner.importing.draft import FATES
+from recipekit.runner.importing.draft import STATUSES
 from recipekit.runner.importing.importing import as_json, import_config
 from recipekit.runner.launch.axolotl_config import RenderedData, render_axolotl
 from recipekit.runner.runtime.machine import Machine
@@ -73,7 +73,7 @@ def test_the_account_has_the_place_of_every_key(imported):
     places = {entry.key: (location.line, location.column) for location, entry in found.account}
     assert places["base_model"] == (1, 1) and places["special_tokens.bos_token"] == (4, 3) and places["sequence_len"] == (0, 0)
     told = as_json(found)
-    assert {key["fate"] for key in told["keys"]} <= set(FATES) and told["counts"] == found.counts
+    assert {key["status"] for key in told["keys"]} <= set(STATUSES) and told["counts"] == found.counts
 
 
 def test_a_recipe_of_a_small_configuration_is_checked_by_recipe_check(imported, tmp_path):
@@ -89,7 +89,7 @@ def test_what_a_recipe_still_lacks_is_told(imported):
 
 def test_what_cannot_be_said_stands_in_the_recipe_as_a_comment(imported):
     _, _, found = imported(SMALL | {"output_dir": "out"})
-    assert re.search(r"^#   output_dir: recipe run --out", found.text, re.MULTILINE)
+    assert re.search(r"^#   output_dir: recipe run --runs-dir", found.text, re.MULTILINE)
 
 
 def test_a_key_that_a_rule_refuses_is_taken_back_with_the_rules_words(imported):

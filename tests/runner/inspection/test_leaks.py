@@ -2,7 +2,7 @@
 
 import pytest
 from recipekit.runner.inspection.inputs import Inputs
-from recipekit.runner.inspection.leaks import Sides, compare, told
+from recipekit.runner.inspection.leaks import Sides, find_leaks, list_pairs
 from recipekit.runner.inspection.previews import Previews
 from recipekit.runner.inspection.repeats import Place
 from recipekit.schemas.base.errors import UserError
@@ -17,7 +17,7 @@ def sides(tmp_path, first, second):
 
 
 def compared(tmp_path, first, second, near=0.7, group_by=(), limit=20):
-    return compare(sides(tmp_path, first, second), tmp_path, near, group_by, limit)
+    return find_leaks(sides(tmp_path, first, second), tmp_path, near, group_by, limit)
 
 
 def test_nothing_shared_is_no_leak(tmp_path):
@@ -49,8 +49,8 @@ def test_every_leaking_row_is_counted_once_and_the_first_are_listed(tmp_path):
 
 def test_a_pair_is_told_with_the_rows_themselves(tmp_path):
     both = sides(tmp_path, [labelled(1, "a", "shared")], [labelled(2, "a", "shared")])
-    found = compare(both, tmp_path, None, (), 5)
-    (pair,) = told(found, Previews(both.files, [Place(0, 1), Place(1, 1)]))
+    found = find_leaks(both, tmp_path, None, (), 5)
+    (pair,) = list_pairs(found, Previews(both.files, [Place(0, 1), Place(1, 1)]))
     assert pair["kind"] == "equal"
     assert pair["second"] == {"file": str(tmp_path / "b" / "train.jsonl"), "line": 1, "item": 1, "row": "a: shared"}
 

@@ -103,7 +103,7 @@ def until(what, process: subprocess.Popen):
 def story(machines, workplace) -> dict:
     """Both train; the second is killed, with its trainer, after step 4; the first resumes, the second joins again."""
     root = workplace / "two"
-    first = on(machines[0], workplace, "run", "tiny.yml", *settings(*SAME, *TWO), "--out", "two")
+    first = on(machines[0], workplace, "run", "tiny.yml", *settings(*SAME, *TWO), "--runs-dir", "two")
     run = until(lambda: next(iter(root.glob("tiny/*/launch.json")), None), first).parent
     second = on(machines[1], workplace, "join", str(run), "--node", "1")
     until(lambda: (run / "metrics.jsonl").exists() and len(losses(run)) >= 4, first)

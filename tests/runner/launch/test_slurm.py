@@ -93,7 +93,7 @@ def test_the_script_asks_for_its_machines_and_goes_on_with_the_run_of_its_folder
     assert text.startswith("#!/bin/bash\n#SBATCH --job-name=recipe-small\n#SBATCH --nodes=2\n#SBATCH --ntasks-per-node=1\n")
     assert "#SBATCH --partition=gpu\n#SBATCH --time=24:00:00\n#SBATCH --gpus-per-node=8\n" in text
     assert "#SBATCH --signal=B:TERM@300\n" in text
-    assert text.endswith("resume . --out ../..\n")
+    assert text.endswith("resume . --runs-dir ../..\n")
 
 
 @pytest.mark.skipif(shutil.which("shellcheck") is None, reason="shellcheck is not installed")
@@ -129,7 +129,7 @@ def test_a_job_runs_and_its_number_is_noted(job, tmp_path, cluster, monkeypatch)
         time.sleep(0.2)
     assert (run / "called").read_text().split() == [
         number,
-        *"from recipekit.runner.cli.main import main; main() resume . --out ../..".split(),
+        *"from recipekit.runner.cli.main import main; main() resume . --runs-dir ../..".split(),
     ]
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 from recipekit.runner.resources import environment as module
-from recipekit.runner.resources.environment import environment, missing, packages, token_is_there
+from recipekit.runner.resources.environment import environment, has_token, missing, packages
 
 COMPLETE = {"packages": [], "gpus": [], "torch": {"version": "2.13.0+cpu", "build": "cpu"}}
 
@@ -36,9 +36,9 @@ def test_sizes_are_asked_of_the_system(tmp_path, monkeypatch):
 def test_a_token_is_seen_and_never_shown(monkeypatch, tmp_path):
     monkeypatch.setenv("HF_HOME", str(tmp_path))
     monkeypatch.delenv("HF_TOKEN", raising=False)
-    assert not token_is_there()
+    assert not has_token()
     monkeypatch.setenv("HF_TOKEN", "canary-1234567890")
-    assert token_is_there() and "canary" not in str(environment())
+    assert has_token() and "canary" not in str(environment())
 
 
 @pytest.mark.parametrize("line", ["torch>=2.11,<=2.13.0; extra == 'train'", 'torch<=2.13.0,>=2.11 ; extra == "train"'])

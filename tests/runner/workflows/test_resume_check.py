@@ -114,7 +114,7 @@ def test_a_training_that_ends_in_other_bits_exits_3_names_the_first_difference_a
         "recipekit.runner.workflows.resume_check.prove",
         lambda *_: ResumeReport(8, [Kill("within an epoch, in step 7", "checkpoint-6")], parts),
     )
-    told = command_line("verify-resume", tmp_path / "small.yml", "--out", tmp_path / "runs")
+    told = command_line("verify-resume", tmp_path / "small.yml", "--runs-dir", tmp_path / "runs")
     assert told.code == 3
     assert "losses: step 7: loss is 2.5 and 2.25" in told.err and "checkpoint-6" in told.out
     (kept,) = (tmp_path / "runs").iterdir()

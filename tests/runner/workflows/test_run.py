@@ -194,7 +194,7 @@ def test_a_gate_that_is_not_met_exits_3_and_keeps_the_run(finished, workplace, r
 
 
 def test_a_training_killed_outright_resumes_to_the_same_bits(finished, workplace, recipe):
-    process = start(workplace, "run", "tiny.yml", "--out", "killed")
+    process = start(workplace, "run", "tiny.yml", "--runs-dir", "killed")
     run = wait_for_step(workplace / "killed", 6, process)
     trainer = int(subprocess.run(["pgrep", "-f", "-P", str(process.pid), "axolotl"], capture_output=True, text=True).stdout.split()[0])
     os.kill(trainer, signal.SIGKILL)
@@ -209,14 +209,14 @@ def test_a_training_killed_outright_resumes_to_the_same_bits(finished, workplace
 
 
 def test_a_training_told_to_stop_checkpoints_exits_130_and_resumes_to_the_same_bits(finished, workplace, recipe):
-    process = start(workplace, "run", "tiny.yml", "--out", "stopped")
+    process = start(workplace, "run", "tiny.yml", "--runs-dir", "stopped")
     run = wait_for_step(workplace / "stopped", 5, process)
     process.send_signal(signal.SIGTERM)
     said = process.communicate(timeout=120)[1]
     assert process.returncode == 130
     assert "recipe resume" in said
     assert json.loads((run / "status.json").read_text())["state"] == "interrupted"
-    resumed = recipe("run", "tiny.yml", "--resume", "--out", "stopped", "--json", cwd=workplace)
+    resumed = recipe("run", "tiny.yml", "--resume", "--runs-dir", "stopped", "--json", cwd=workplace)
     assert resumed.returncode == 0, resumed.stderr
     assert losses(run) == losses(folder_of(finished, workplace))
     assert weights(run) == weights(folder_of(finished, workplace))
@@ -226,9 +226,9 @@ def test_a_training_told_to_stop_checkpoints_exits_130_and_resumes_to_the_same_b
 def test_a_stop_before_an_evaluation_that_was_due_changes_no_bit_of_what_follows(workplace, recipe):
     """With an evaluation after each step, a signal always skips one; an evaluation draws random numbers, and so does the dropout."""
     each = ["--set", "training.eval_steps=1", "--set", "training.max_steps=8"]
-    whole = recipe("run", "tiny.yml", *each, "--out", "whole", "--json", cwd=workplace)
+    whole = recipe("run", "tiny.yml", *each, "--runs-dir", "whole", "--json", cwd=workplace)
     assert whole.returncode == 0, whole.stderr
-    process = start(workplace, "run", "tiny.yml", *each, "--out", "cut")
+    process = start(workplace, "run", "tiny.yml", *each, "--runs-dir", "cut")
     run = wait_for_step(workplace / "cut", 2, process)
     process.send_signal(signal.SIGTERM)
     process.communicate(timeout=120)
@@ -240,7 +240,7 @@ def test_a_stop_before_an_evaluation_that_was_due_changes_no_bit_of_what_follows
 
 
 def test_rows_that_are_too_long_stop_the_run_by_name(workplace, recipe):
-    refused = recipe("run", "tiny.yml", "--set", "training.sequence_len=48", "--out", "long", cwd=workplace)
+    refused = recipe("run", "tiny.yml", "--set", "training.sequence_len=48", "--runs-dir", "long", cwd=workplace)
     assert refused.returncode == 1
     assert "rows are longer than training.sequence_len (48): rows.jsonl:" in refused.stderr
     assert "Traceback" not in refused.stderr
@@ -248,13 +248,13 @@ def test_rows_that_are_too_long_stop_the_run_by_name(workplace, recipe):
 
 def test_an_evaluation_beyond_the_end_is_refused_before_training(workplace, recipe):
     settings = ["--set", "training.max_steps=null", "--set", "training.num_epochs=1", "--set", "training.eval_steps=40"]
-    refused = recipe("run", "tiny.yml", *settings, "--out", "early", cwd=workplace)
+    refused = recipe("run", "tiny.yml", *settings, "--runs-dir", "early", cwd=workplace)
     assert refused.returncode == 1
     assert "40 is beyond the end of the run, which takes 11 steps for 42 rows" in refused.stderr
 
 
 def test_a_model_that_is_not_there_is_named(workplace, recipe):
-    refused = recipe("run", "tiny.yml", "--set", "model.base_model=./nowhere", "--out", "none", cwd=workplace)
+    refused = recipe("run", "tiny.yml", "--set", "model.base_model=./nowhere", "--runs-dir", "none", cwd=workplace)
     assert refused.returncode == 1
     assert "no such model folder" in refused.stderr
 

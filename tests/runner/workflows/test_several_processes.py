@@ -88,7 +88,7 @@ def workplace(tmp_path_factory, tiny_model) -> Path:
 def story(workplace, recipe) -> dict:
     """One run of two processes: stopped by SIGTERM, resumed, one process killed, resumed to the end."""
     root = workplace / "two"
-    process = started(workplace, "run", "tiny.yml", *settings(*SAME, *TWO), "--out", "two")
+    process = started(workplace, "run", "tiny.yml", *settings(*SAME, *TWO), "--runs-dir", "two")
     run = wait_for_step(root, 1, process)
     process.send_signal(signal.SIGTERM)
     told = {"run": run, "stopped": (process.communicate(timeout=120)[1], process.returncode), "left": alive(run)}
@@ -140,7 +140,7 @@ def test_each_checkpoint_has_the_random_numbers_of_both_processes_and_is_sealed(
 
 
 def test_a_launcher_that_is_killed_takes_its_processes_along(workplace):
-    process = started(workplace, "run", "tiny.yml", *settings(*SAME, *TWO), "--out", "launcher")
+    process = started(workplace, "run", "tiny.yml", *settings(*SAME, *TWO), "--runs-dir", "launcher")
     run = wait_for_step(workplace / "launcher", 1, process)
     os.kill(parent_of(workers(run)[0]), signal.SIGKILL)
     process.communicate(timeout=60)

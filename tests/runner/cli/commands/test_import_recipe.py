@@ -22,7 +22,7 @@ def test_the_recipe_goes_to_stdout_and_the_account_to_stderr(command_line):
     recipe = parse_yaml(outcome.out, "made").data
     assert recipe["name"] == "my_axolotl" and recipe["data"]["sources"] == [{"path": "rows.jsonl", "converter": "messages"}]
     assert "My Axolotl.yml:1:1: base_model: kept model.base_model" in outcome.err
-    assert "My Axolotl.yml:5:1: output_dir: not expressible (recipe run --out" in outcome.err
+    assert "My Axolotl.yml:5:1: output_dir: not expressible (recipe run --runs-dir" in outcome.err
     assert "1 not expressible" in outcome.err.splitlines()[-1]
 
 
@@ -36,8 +36,8 @@ def test_a_recipe_that_is_written_passes_recipe_check_and_is_named_after_its_fil
 
 def test_the_account_as_json_has_every_key_and_the_recipe(command_line):
     told = json.loads(command_line("import", "My Axolotl.yml", "--json").out)
-    fates = {key["key"]: key["fate"] for key in told["keys"]}
-    assert fates["output_dir"] == "not expressible" and fates["base_model"] == "kept" and fates["datasets.0.type"] == "renamed"
+    statuses = {key["key"]: key["status"] for key in told["keys"]}
+    assert statuses["output_dir"] == "not expressible" and statuses["base_model"] == "kept" and statuses["datasets.0.type"] == "renamed"
     assert sum(told["counts"].values()) == len(told["keys"]) and told["problems"] == []
     assert parse_yaml(told["text"], "made").data["model"] == {"base_model": "a/b"}
 

@@ -15,4 +15,4 @@ def test_a_run_without_an_adapter_has_nothing_to_merge(tuned_run: Path, tiny_mod
     (run / "status.json").write_text(json.dumps({"state": "failed", "stages": {}}))
     refused = command_line("merge", run)
     assert refused.code == 1 and "has no trained model" in refused.err
-    assert command_line("merge", "nothing", "--runs", tmp_path).code == 1
+    assert command_line("merge", "nothing", "--runs-dir", tmp_path).code == 1

@@ -33,7 +33,7 @@ def root(tmp_path):
 
 
 def test_every_run_is_listed_newest_first_with_its_numbers(recipe, root):
-    done = recipe("runs", "--out", root, "--json")
+    done = recipe("runs", "--runs-dir", root, "--json")
     assert done.returncode == 0, done.stderr
     rows = json.loads(done.stdout)["runs"]
     assert [row["state"] for row in rows] == ["damaged", "killed", "failed", "done"]
@@ -44,38 +44,38 @@ def test_every_run_is_listed_newest_first_with_its_numbers(recipe, root):
 
 
 def test_a_loss_that_is_not_a_number_is_not_taken_for_one(recipe, root):
-    rows = json.loads(recipe("runs", "tiny", "--out", root, "--json").stdout)["runs"]
+    rows = json.loads(recipe("runs", "tiny", "--runs-dir", root, "--json").stdout)["runs"]
     assert (rows[2]["loss"], rows[2]["best_eval_loss"], rows[2]["steps"]) == (3.0, None, 2)
 
 
 def test_a_run_at_work_is_running(recipe, root):
     run = RunFolder(root / "tiny" / "20250102-000000-abcdef")
     with run.locked():
-        rows = json.loads(recipe("runs", "--out", root, "--json").stdout)["runs"]
+        rows = json.loads(recipe("runs", "--runs-dir", root, "--json").stdout)["runs"]
     assert rows[1]["state"] == "running"
 
 
 def test_the_table_is_for_people(recipe, root):
-    done = recipe("runs", "--out", root, COLUMNS="200")
+    done = recipe("runs", "--runs-dir", root, COLUMNS="200")
     assert done.returncode == 0, done.stderr
     assert "killed" in done.stdout and "1.500" in done.stdout and "2.250" in done.stdout
     assert "[red]why[/red]" in done.stdout
 
 
 def test_no_run_at_all_is_no_error(recipe, tmp_path):
-    done = recipe("runs", "--out", tmp_path / "none", "--json")
+    done = recipe("runs", "--runs-dir", tmp_path / "none", "--json")
     assert (done.returncode, json.loads(done.stdout)) == (0, {"runs": []})
 
 
 def test_no_run_of_a_recipe_is_told_as_other_verbs_tell_it(recipe, root):
     for options in ([], ["--json"]):
-        done = recipe("runs", "tinny", "--out", root, *options)
+        done = recipe("runs", "tinny", "--runs-dir", root, *options)
         assert (done.returncode, done.stdout) == (1, "")
         assert done.stderr == "tinny: no such run\n    hint: did you mean 'tiny'?\n"
 
 
 def test_piped_the_paths_are_whole(recipe, root):
-    done = recipe("runs", "--out", root)
+    done = recipe("runs", "--runs-dir", root)
     assert [line for line in done.stdout.splitlines() if not line.startswith(" ")] == [
         str(root / "tiny" / name) for name in sorted((path.name for path in (root / "tiny").iterdir()), reverse=True)
     ]
@@ -100,7 +100,7 @@ def test_a_report_is_written_again_and_its_path_printed(recipe, tmp_path):
 
 def test_a_report_of_a_run_without_an_evaluation_says_how_to_go_on(recipe, root):
     pytest.importorskip("jinja2", reason="needs the extra [eval]")
-    done = recipe("report", "20250101-000000-abcdef", "--out", root)
+    done = recipe("report", "20250101-000000-abcdef", "--runs-dir", root)
     assert done.returncode == 1
     assert "has not been evaluated: it is failed" in done.stderr and "recipe resume" in done.stderr
 
@@ -108,7 +108,7 @@ def test_a_report_of_a_run_without_an_evaluation_says_how_to_go_on(recipe, root)
 @pytest.mark.parametrize("verb", ["report", "resume", "eval"])
 def test_a_damaged_run_is_named(recipe, root, verb):
     pytest.importorskip("torch", reason="needs the extra [train]")
-    done = recipe(verb, "tiny", "--out", root)
+    done = recipe(verb, "tiny", "--runs-dir", root)
     assert done.returncode == 1
     assert "status.json: is damaged" in done.stderr and "Traceback" not in done.stderr
 
@@ -124,7 +124,7 @@ def test_a_finished_run_is_not_resumed(recipe, root):
     "setting", ["training.learning_rate=1", "data.split.seed=1", "model.base_model=x", "evaluationx.a=1", "evaluation=1"]
 )
 def test_after_training_only_the_evaluation_can_change(recipe, root, setting):
-    done = recipe("eval", "tiny", "--out", root, "--set", setting)
+    done = recipe("eval", "tiny", "--runs-dir", root, "--set", setting)
     assert done.returncode == 1
     assert f"--set {setting}: only keys of evaluation can change after the training" in done.stderr
 
