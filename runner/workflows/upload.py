@@ -69,7 +69,7 @@ def send(files: Sequence[Upload], repo: str, private: bool, message: str) -> str
         if bool(found.private) != private:
             seen, option = ("private", "--private") if found.private else ("public", "--public")
             hint = f"push with {option}, or change it in the repository's settings"
-            raise UserError(Problem(Location(repo), f"is there already, and is {seen}: nothing was sent", hint, "not-pushed"))
+            raise UserError(Problem(Location(repo), f"is there already, and is {seen}: nothing was uploaded", hint, "not-pushed"))
         _refuse_other_weights(repo, [sibling.rfilename for sibling in found.siblings or ()], files)
         return str(api.create_commit(repo, operations, commit_message=message).commit_url)
     except HFValidationError as error:

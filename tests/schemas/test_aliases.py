@@ -39,14 +39,14 @@ SUGGESTIONS = {
     ("Learning-Rate", "training"): "did you mean 'learning_rate'?",
     ("learning_rat", "training"): "did you mean 'learning_rate'?",
     ("aplha", ""): "did you mean 'training.lora_alpha'?",
-    ("learning_rate", "model"): "it belongs to another section: 'training.learning_rate'",
+    ("learning_rate", "model"): "it belongs in another section: 'training.learning_rate'",
     ("bf16", "training"): "did you mean 'precision'?",
     ("deepspeed", ""): "did you mean 'launch.zero_stage'?",
-    ("qqqqqq", "export"): "known here: merge, push_to_hub",
+    ("qqqqqq", "export"): "valid keys: merge, push_to_hub",
     ("qqqqqq", "training"): "",
     ("l" * 100_000, "training"): "",
     ("", "training"): "",
-    ("😀", "export"): "known here: merge, push_to_hub",
+    ("😀", "export"): "valid keys: merge, push_to_hub",
 }  # fmt: skip
 
 

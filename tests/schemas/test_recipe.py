@@ -91,7 +91,7 @@ def test_an_unknown_key_in_smoke_is_told_at_its_place(recipe_file: Write, minima
 AXOLOTL = {
     "save_only_model: true": "axolotl.save_only_model would break a promise: a training could not be resumed: its checkpoints would have no optimizer\n    hint: remove it",
     "min_sample_len: 9": "axolotl.min_sample_len would break a promise: short rows would vanish after they were counted\n    hint: remove it",
-    "learning_rate: 1": "axolotl.learning_rate is set by the recipe itself\n    hint: use training.learning_rate",
+    "learning_rate: 1": "axolotl.learning_rate is set by the recipe\n    hint: use training.learning_rate",
     "neftune_noise_alph: 5": "unknown key 'neftune_noise_alph' in axolotl\n    hint: did you mean 'neftune_noise_alpha'?",
     "qqqqqqqq: 5": "unknown key 'qqqqqqqq' in axolotl\n    hint: Axolotl 0.19.0 would ignore it",
 }

@@ -283,4 +283,4 @@ def test_a_finding_becomes_a_problem_at_its_key(minimal: Minimal) -> None:
     values = minimal({"training.load_in_8bit": True, "training.adapter": "none"})
     (finding,) = next(rule for rule in RULES if rule.__name__ == "quantised_without_adapter")(Recipe.from_values(values))
     document = Document(values, {}, {("training", "load_in_8bit"): Location("r.yml", 7, 3)})
-    assert str(finding.problem(document)).startswith("r.yml:7:3: training.load_in_8bit: does not go with adapter: none\n    hint: ")
+    assert str(finding.problem(document)).startswith("r.yml:7:3: training.load_in_8bit: cannot be combined with adapter: none\n    hint: ")

@@ -23,8 +23,8 @@ def of_training(line: str) -> list[str]:
 
 LINES = {
     "lora_rank: 8": "unknown key 'lora_rank' in training\n    hint: did you mean 'lora_r'?",
-    "lora_r: '8'": "training.lora_r: expected a whole number, got '8'\n    hint: write the number without quotes or unit",
-    "lora_r: 8k": "training.lora_r: expected a whole number, got '8k'\n    hint: write the number without quotes or unit",
+    "lora_r: '8'": "training.lora_r: expected a whole number, got '8'\n    hint: write a plain number, without quotes or unit",
+    "lora_r: 8k": "training.lora_r: expected a whole number, got '8k'\n    hint: write a plain number, without quotes or unit",
     "lora_r: 1.5": "training.lora_r: expected a whole number, got 1.5",
     "lora_r: 0": "training.lora_r: 0 is below the minimum, 1\n    hint: Rank of the adapter.",
     "lora_r: true": "training.lora_r: expected a whole number, got true",
@@ -33,29 +33,29 @@ LINES = {
     "sample_packing: yes": "training.sample_packing: expected true or false, got 'yes'\n    hint: write true",
     "sample_packing: No": "training.sample_packing: expected true or false, got 'No'\n    hint: write false",
     "sample_packing: 1": "training.sample_packing: expected true or false, got 1",
-    "lr_scheduler: cosin": "training.lr_scheduler: 'cosin' is not a choice\n    hint: did you mean 'cosine'?",
-    "precision: 16": "training.precision: 16 is not a choice\n    hint: did you mean 'fp16'?",
+    "lr_scheduler: cosin": "training.lr_scheduler: 'cosin' is not allowed here\n    hint: did you mean 'cosine'?",
+    "precision: 16": "training.precision: 16 is not allowed here\n    hint: did you mean 'fp16'?",
     "precision: true": (
-        "training.precision: true is not a choice\n"
-        "    hint: one of: auto, bf16, fp16, fp32 (quote the word if you meant text)"
+        "training.precision: true is not allowed here\n"
+        "    hint: one of: auto, bf16, fp16, fp32 (quote the word to make it text)"
     ),
     "warmup_ratio: 1.5": "training.warmup_ratio: 1.5 is above the maximum, 1",
-    "max_grad_norm: 0": "training.max_grad_norm: 0 must be more than 0",
+    "max_grad_norm: 0": "training.max_grad_norm: 0 must be greater than 0",
     "adam_beta1: 1": "training.adam_beta1: 1 must be less than 1",
     "roles_to_train: []": "training.roles_to_train: needs at least 1 item",
     "roles_to_train: user": "training.roles_to_train: expected a list, got 'user'\n    hint: write a list: [user]",
-    "trackers: [wandb, wandb]": "training.trackers: has the same item twice",
+    "trackers: [wandb, wandb]": "training.trackers: duplicate item",
     "metric_for_best_model: ''": "training.metric_for_best_model: must not be empty",
     "metric_for_best_model: 1.10": (
         "training.metric_for_best_model: expected text, got 1.1\n"
-        "    hint: put quotes around it: without them it is read as a number"
+        "    hint: put it in quotes: without them it is read as a number"
     ),
     "metric_for_best_model: true": (
         "training.metric_for_best_model: expected text, got true\n"
-        "    hint: put quotes around it: without them it is read as true or false"
+        "    hint: put it in quotes: without them it is read as true or false"
     ),
     "lora_target_modules: all": "training.lora_target_modules: expected 'all-linear', got 'all'\n    hint: write all-linear",
-    "class_weights: {a: 0}": "training.class_weights.a: 0 must be more than 0",
+    "class_weights: {a: 0}": "training.class_weights.a: 0 must be greater than 0",
 }  # fmt: skip
 
 
@@ -79,7 +79,7 @@ def test_every_error_is_told_at_once_in_the_order_of_the_file() -> None:
         "r.yml:5:1: missing key 'learning_rate' in training",
         "r.yml:6:3: unknown key 'adaptr' in training",
         "r.yml:7:11: training.lora_r: expected a whole number, got 'x'",
-        "r.yml:8:24: evaluation.metrics.0: 'nope' is not a choice",
+        "r.yml:8:24: evaluation.metrics.0: 'nope' is not allowed here",
         "r.yml:8:39: unknown key 'perplexty' in evaluation.gates",
         "r.yml:8:71: evaluation.gates.stop_rate: must not be empty",
         "r.yml:9:1: unknown key 'extra'",
@@ -88,7 +88,7 @@ def test_every_error_is_told_at_once_in_the_order_of_the_file() -> None:
 
 def test_a_missing_version_says_what_to_write() -> None:
     (problem,) = told("training: {adapter: lora, learning_rate: 1}", HEAD.removeprefix("recipe: 1\n"))
-    assert problem == "r.yml:1:1: missing key 'recipe'\n    hint: write `recipe: 1`"
+    assert problem == "r.yml:1:1: missing key 'recipe'\n    hint: add `recipe: 1`"
 
 
 def test_another_version_is_refused() -> None:
@@ -98,7 +98,7 @@ def test_another_version_is_refused() -> None:
 
 def test_a_name_of_the_wrong_form_is_described() -> None:
     (problem,) = told("training: {adapter: lora, learning_rate: 1}", HEAD.replace("small", "Not Good"))
-    assert "name: 'Not Good' does not have the right form\n    hint: Name of the experiment: small letters" in problem
+    assert "name: 'Not Good' has the wrong format\n    hint: Name of the experiment: lower-case letters" in problem
 
 
 def test_an_option_of_a_converter_is_checked_against_that_converter() -> None:
@@ -143,7 +143,7 @@ def test_a_hostile_document_is_explained_within_two_seconds(name: str) -> None:
 def test_more_problems_than_anybody_reads_are_cut_and_it_says_so() -> None:
     problems = explain(Document({f"k{i}": i for i in range(500)}, {}, {}), schema("recipe"))
     assert len(problems) == MAX_PROBLEMS + 1
-    assert problems[-1].what == "more than 100 problems: the rest is not listed"
+    assert problems[-1].what == "more than 100 problems: the rest are not listed"
 
 
 def test_a_misspelt_key_that_must_be_there_is_one_problem_and_not_two():

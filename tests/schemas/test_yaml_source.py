@@ -45,16 +45,16 @@ def test_a_scalar_is_read_as_yaml_1_2_reads_it(text: str, value: object) -> None
 
 
 REFUSED = {
-    "a: 1\nb: 2\na: 3": "r.yml:3:1: the key 'a' stands twice (first on line 1)",
-    "a:\n  b: 1\n  b: 2": "r.yml:3:3: the key 'b' stands twice (first on line 2)",
-    "{a: 1, a: 2}": "r.yml:1:8: the key 'a' stands twice (first on line 1)",
+    "a: 1\nb: 2\na: 3": "r.yml:3:1: duplicate key 'a' (first on line 1)",
+    "a:\n  b: 1\n  b: 2": "r.yml:3:3: duplicate key 'b' (first on line 2)",
+    "{a: 1, a: 2}": "r.yml:1:8: duplicate key 'a' (first on line 1)",
     "a: &x [*x]": "r.yml:1:8: the alias *x contains itself",
     "a: &x {b: *x}": "r.yml:1:11: the alias *x contains itself",
-    "a: *nobody": "r.yml:1:4: the alias *nobody has no anchor",
-    "a: 1\n---\nb: 2": "r.yml:2:1: a second document",
+    "a: *nobody": "r.yml:1:4: undefined alias *nobody",
+    "a: 1\n---\nb: 2": "r.yml:2:1: more than one document",
     "": "r.yml: the file is empty",
     "# only a comment": "r.yml: the file is empty",
-    "? [a, b]\n: 1": "r.yml:1:3: a key must be a word",
+    "? [a, b]\n: 1": "r.yml:1:3: a key must be plain text",
     "a: !!python/object/apply:os.system [echo]": "r.yml:1:4: the tag tag:yaml.org,2002:python/object/apply:os.system is not allowed",
     "a: !!set {b}": "r.yml:1:4: the tag tag:yaml.org,2002:set is not allowed",
     "a: !mine 1": "r.yml:1:4: the tag !mine is not allowed",
@@ -63,8 +63,8 @@ REFUSED = {
     "a: .nan": "r.yml:1:4: .nan is not a finite number",
     "a: 1e999": "r.yml:1:4: 1e999 is too large for a number",
     "a: " + "9" * 5000: "r.yml:1:4: a number of 5000 digits",
-    '"a\\0b": 1': "r.yml:1:1: text holds the character U+0000",
-    'a: "b\\0"': "r.yml:1:4: text holds the character U+0000",
+    '"a\\0b": 1': "r.yml:1:1: text contains the character U+0000",
+    'a: "b\\0"': "r.yml:1:4: text contains the character U+0000",
     "<<: 3": "r.yml:1:5: << needs a mapping",
     "a:\n\tb: 1": "r.yml:2:1: not YAML: found character that cannot start any token",
     "a: b: c": "r.yml:1:5: not YAML: mapping values are not allowed in this context",
@@ -83,10 +83,10 @@ def test_what_cannot_be_a_recipe_is_refused_with_its_place(text: str, first_line
 
 
 def test_hints_tell_what_to_do() -> None:
-    assert hint("a:\n\tb: 1") == "indent with spaces, not with tabs"
+    assert hint("a:\n\tb: 1") == "indent with spaces, not tabs"
     assert "indentation" in hint("a: b: c")
     assert "remove one" in hint("a: 1\na: 2")
-    assert "remove what follows ---" in hint("a: 1\n---\n")
+    assert "remove everything after ---" in hint("a: 1\n---\n")
 
 
 def nested(depth: int) -> dict[str, str]:
@@ -193,7 +193,7 @@ def test_how_a_file_was_saved_does_not_matter(tmp_path: Path, raw: bytes, value:
     [
         ("a: é".encode("latin-1"), "r.yml:1:1: not UTF-8 text\n    hint: save it as UTF-8"),
         (b"a: 1\nb: \xff", "r.yml:2:1: not UTF-8 text\n    hint: save it as UTF-8"),
-        ("a: é".encode("utf-16"), "r.yml:1:1: not UTF-8 text\n    hint: it looks like UTF-16: save it as UTF-8"),
+        ("a: é".encode("utf-16"), "r.yml:1:1: not UTF-8 text\n    hint: save it as UTF-8: it looks like UTF-16"),
         (b"\x80\x04\x95", "r.yml:1:1: not UTF-8 text\n    hint: save it as UTF-8"),
     ],
     ids=["latin-1", "a stray byte", "UTF-16", "a pickle"],

@@ -214,7 +214,7 @@ def test_a_folder_is_not_converted_onto_itself(tmp_path):
     build(chat_data(write_jsonl(tmp_path / "a.jsonl", chats(5))), tmp_path / "out")
     before = contents(tmp_path / "out")
     for source in (tmp_path / "out" / "train.jsonl", tmp_path / "out"):
-        with pytest.raises(UserError, match=r"train\.jsonl: is read, and would be overwritten|manifest\.json: is read"):
+        with pytest.raises(UserError, match=r"train\.jsonl: is an input|manifest\.json: is an input"):
             build(chat_data(source, max_dropped=1), tmp_path / "out")
     assert contents(tmp_path / "out") == before
 

@@ -39,20 +39,20 @@ SAME = [
     ({"neftune_noise_alpha": 5}, "axolotl.neftune_noise_alpha", 5),
 ]
 LOST = [
-    ({"lr_scheduler": "rex"}, "lr_scheduler", "'rex' is not a choice .* cosine takes its place"),
-    ({"val_set_size": 0}, "val_set_size", "a tenth"),
+    ({"lr_scheduler": "rex"}, "lr_scheduler", "'rex' is not allowed here .* the default cosine is used"),
+    ({"val_set_size": 0}, "val_set_size", "0.1"),
     ({"val_set_size": 500}, "val_set_size", "a share of the rows"),
-    ({}, "val_set_size", "a tenth"),
+    ({}, "val_set_size", "0.1"),
     ({"evals_per_epoch": 4}, "evals_per_epoch", "set training.eval_steps"),
     ({"eot_tokens": ["a", "b"]}, "eot_tokens", "one token"),
-    ({"special_tokens": {"eos_token": "a"}}, "special_tokens.eos_token", "tokenizer keeps its own"),
+    ({"special_tokens": {"eos_token": "a"}}, "special_tokens.eos_token", "tokenizer's own is used"),
     ({"load_in_4bit": True}, "load_in_4bit", "adapter: qlora"),
     ({"sample_packing": True, "pad_to_sequence_len": True}, "pad_to_sequence_len", "not padded"),
     ({"deepspeed": "my.json"}, "deepspeed", "set launch.zero_stage"),
-    ({"plugins": ["some.Plugin"]}, "plugins: some.Plugin", "recipekit's plugin alone"),
-    ({"liger_rope": True}, "liger_rope", "has no such key"),
+    ({"plugins": ["some.Plugin"]}, "plugins: some.Plugin", "plugins other than recipekit's"),
+    ({"liger_rope": True}, "liger_rope", "not a key of Axolotl"),
     ({"output_dir": "out"}, "output_dir", "recipe run --runs-dir"),
-    ({"gradient_checkpointing": "offload"}, "gradient_checkpointing", "false takes its place"),
+    ({"gradient_checkpointing": "offload"}, "gradient_checkpointing", "the default false is used"),
     ({"tf32": False}, "tf32", "training.precision"),
 ]
 
@@ -90,7 +90,7 @@ def test_what_is_said_is_not_said_otherwise(imported):
 
 def test_a_training_on_preferences_is_no_recipe(imported):
     _, entries, found = imported(SMALL | {"rl": "dpo"})
-    assert entries["rl"].status == "not expressible" and "another training" in found.problems[0].what and found.problems[0].location.line
+    assert entries["rl"].status == "not expressible" and "supervised fine-tuning only" in found.problems[0].what and found.problems[0].location.line
     assert imported(SMALL | {"rl": False})[2].problems == []
 
 

@@ -43,7 +43,7 @@ def test_a_type_that_no_converter_fits_is_told_and_not_guessed(imported, kind):
 def test_records_of_another_type_than_the_first_datasets_are_left_out_and_told(imported):
     recipe, entries, _ = imported(config(CHAT, {"type": "completion"}))
     assert [source["converter"] for source in recipe["data"]["sources"]] == ["messages"]
-    assert entries["datasets.1.type"].why == "a recipe has one type of records, here chat"
+    assert entries["datasets.1.type"].why == "a recipe has one record type, here chat"
 
 
 @pytest.mark.parametrize(
@@ -72,17 +72,17 @@ def test_a_folders_files_are_sources_of_their_own(imported, tmp_path, monkeypatc
 @pytest.mark.parametrize(
     ("further", "key", "why"),
     [
-        ({"path": "owner/name", "split": "train[:20%]"}, "split", "no slices"),
-        ({"path": "owner/name", "data_files": "a.jsonl"}, "data_files", "nothing like it"),
-        ({"split": "test"}, "split", "nothing like it"),
-        ({"shards": 4}, "shards", "nothing like it"),
-        ({"train_on_eos": "last"}, "train_on_eos", "nothing like it"),
-        ({"message_property_mappings": {"role": "role", "tools": "t"}}, "message_property_mappings", "not tools"),
-        ({"roles": {"assistant": ["narrator"]}}, "roles", "nothing like it"),
+        ({"path": "owner/name", "split": "train[:20%]"}, "split", "slices are not supported"),
+        ({"path": "owner/name", "data_files": "a.jsonl"}, "data_files", "no such key"),
+        ({"split": "test"}, "split", "no such key"),
+        ({"shards": 4}, "shards", "no such key"),
+        ({"train_on_eos": "last"}, "train_on_eos", "no such key"),
+        ({"message_property_mappings": {"role": "role", "tools": "t"}}, "message_property_mappings", "not read: tools"),
+        ({"roles": {"assistant": ["narrator"]}}, "roles", "no such key"),
         (
             {"type": {"field_instruction": "q", "field_output": "a", "format": "[INST] {instruction}"}},
             "type.format",
-            "chat template decides",
+            "chat template is used instead",
         ),
     ],
     ids=["a slice", "a hub's files", "a file's split", "shards", "the end of the last turn", "tools", "a role", "a format"],

@@ -65,7 +65,7 @@ def test_what_the_sources_say_differently_of_one_key_is_not_taken_over_from_the_
     assert recipe["training"]["roles_to_train"] == ["user"] and recipe["model"]["chat_template"] == "llama3"
     lost = [entry for entry in entries.values() if entry.key.startswith("datasets.1.") and entry.status == "not expressible"]
     assert {entry.key for entry in lost} == {"datasets.1.roles_to_train", "datasets.1.chat_template"}
-    assert all("by another key: a recipe has one for all sources" in entry.why for entry in lost)
+    assert all("a recipe has one value for all sources" in entry.why for entry in lost)
 
 
 def test_the_account_has_the_place_of_every_key(imported):
@@ -89,20 +89,20 @@ def test_what_a_recipe_still_lacks_is_told(imported):
 
 def test_what_cannot_be_said_stands_in_the_recipe_as_a_comment(imported):
     _, _, found = imported(SMALL | {"output_dir": "out"})
-    assert re.search(r"^#   output_dir: recipe run --runs-dir", found.text, re.MULTILINE)
+    assert re.search(r"^#   output_dir: use recipe run --runs-dir", found.text, re.MULTILINE)
 
 
 def test_a_key_that_a_rule_refuses_is_taken_back_with_the_rules_words(imported):
     recipe, entries, found = imported(SMALL | {"lora_r": 64, "trust_remote_code": True})
     assert "lora_r" not in recipe["training"] and "trust_remote_code" not in recipe["model"] and found.problems == []
-    assert "has no effect with adapter: none" in entries["lora_r"].why and "40-digit" in entries["trust_remote_code"].why
+    assert "has no effect with adapter: none" in entries["lora_r"].why and "full commit hash" in entries["trust_remote_code"].why
 
 
 @pytest.mark.parametrize(
     ("text", "what"),
     [
-        ("- a\n", "is no configuration"),
-        ("a: 1\n", "cannot be told which tool"),
+        ("- a\n", "not a configuration"),
+        ("a: 1\n", "unknown configuration format"),
         ("base_model: [\n", "not YAML"),
         ("a: !!python/none x\n", "the tag"),
     ],

@@ -89,9 +89,9 @@ def test_what_is_in_the_data_is_shown_as_it_is(folder):
     assert EVIL in texts
     for said in (
         "34 chat records",
-        "1 rows are no records",
+        "1 rows are invalid",
         "invalid json",
-        "Equal rows: 1 rows",
+        "Identical rows: 1 rows",
         "cl100k_base",
         "Answers",
         "score",
@@ -102,7 +102,7 @@ def test_what_is_in_the_data_is_shown_as_it_is(folder):
 
 def test_the_page_has_a_chart_for_what_varies_and_none_for_what_does_not(folder):
     titles = Tags((folder / "index.html").read_text()).texts
-    assert "Tokens of a row" in titles
+    assert "Tokens per row" in titles
     assert "Messages of a row" not in titles  # always two
 
 
@@ -131,7 +131,7 @@ def test_files_that_people_have_put_beside_ours_are_kept(tmp_path, name):
     assert sorted(names) == sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
     (folder / name).parent.mkdir(exist_ok=True)
     (folder / name).write_text("mine")
-    with pytest.raises(UserError, match=f"{name} would be lost"):
+    with pytest.raises(UserError, match=name):
         inspected(tmp_path, [labelled(1, "a")])
     assert (folder / name).read_text() == "mine" and (folder / "samples" / "b.jsonl").is_file()
 
@@ -139,7 +139,7 @@ def test_files_that_people_have_put_beside_ours_are_kept(tmp_path, name):
 def test_a_file_of_the_folder_is_not_inspected_onto_it(tmp_path):
     folder, _ = inspected(tmp_path, [labelled(1, "a")])
     inputs = Inputs("rows", {"a": folder / "samples" / "a.jsonl"}, {})
-    with pytest.raises(UserError, match=r"a\.jsonl: is read, and would be overwritten"):
+    with pytest.raises(UserError, match=r"a\.jsonl: is an input inside"):
         write_inspection(folder, inputs, inspect(Inputs("rows", {"train": tmp_path / "train.jsonl"}, {}), Options(tokenizer("cl100k")), tmp_path),
                          tokenizer("cl100k"))  # fmt: skip
     assert (folder / "samples" / "a.jsonl").is_file()

@@ -41,5 +41,5 @@ def test_what_is_none_of_these_is_refused(tmp_path):
     with pytest.raises(UserError, match="no such file, folder or recipe"):
         find_inputs("nowhere", tmp_path)
     (tmp_path / "empty").mkdir()
-    with pytest.raises(UserError, match="holds no files of records"):
+    with pytest.raises(UserError, match="no record files in this folder"):
         find_inputs(str(tmp_path / "empty"), tmp_path)

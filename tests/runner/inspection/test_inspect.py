@@ -100,7 +100,7 @@ def test_arrays_of_records_are_read_too(tmp_path):
     assert inspect(Inputs("rows", {"rows": path}, {}), Options(WORDS), tmp_path).facts["valid"] == 3
 
 
-@pytest.mark.parametrize(("text", "said"), [("a,b\n1,2\n", "holds csv"), ('{"a": 1}\n', "no record of a known type"), ("[]", "no record")])
+@pytest.mark.parametrize(("text", "said"), [("a,b\n1,2\n", "is csv"), ('{"a": 1}\n', "no record of a known type"), ("[]", "no record")])
 def test_what_holds_no_records_is_refused_with_what_to_do(tmp_path, text, said):
     path = tmp_path / "rows"
     path.write_text(text)

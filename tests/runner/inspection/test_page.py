@@ -34,6 +34,6 @@ def test_everybody_can_read_it(serious, tmp_path):
 def test_the_headline_says_what_is_wrong_or_that_nothing_is():
     facts = {"valid": 8, "rows": 10, "type": "chat", "bad": {"invalid_json": 2}, "lengths": {"tokens": {"row": {"sum": 1234.0}}}}
     broken = facts | {"repeats": {"equal": {"rows": 3}, "same_input_other_output": {"rows": 0}}}
-    assert headline(broken) == "8 chat records of 1,234 tokens; 2 rows are no records, 3 equal an earlier row."
+    assert headline(broken) == "8 chat records of 1,234 tokens; 2 rows are invalid, 3 are duplicates."
     sound = facts | {"valid": 10, "bad": {}, "repeats": {"equal": {"rows": 0}}}
-    assert headline(sound) == "10 chat records of 1,234 tokens; none broken, none repeated."
+    assert headline(sound) == "10 chat records of 1,234 tokens; no invalid rows, no duplicates."

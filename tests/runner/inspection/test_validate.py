@@ -42,9 +42,9 @@ BAD_CHATS = {
     "one message": (chat("user"), "messages: needs at least 2 items"),
     "a blank message": (
         {"id": "1", "messages": [{"role": "user", "content": " "}, CHAT["messages"][1]]},
-        "messages.0.content: ' ' does not have the right form",
+        "messages.0.content: ' ' has the wrong format",
     ),
-    "a foreign role": (chat("human", "assistant"), "messages.0.role: 'human' is not a choice"),
+    "a foreign role": (chat("human", "assistant"), "messages.0.role: 'human' is not allowed here"),
     "no id": ({"messages": CHAT["messages"]}, "missing key 'id'"),
     "an unknown key": ({**CHAT, "model": "x"}, "unknown key 'model'"),
     "a message that is a number": ({"id": "1", "messages": [7, CHAT["messages"][1]]}, "messages.0: expected a mapping, got 7"),
@@ -90,7 +90,7 @@ def test_blank_lines_do_not_count_but_keep_their_numbers(tmp_path: Path) -> None
 @pytest.mark.parametrize("text", ["", "\n\n"])
 def test_a_file_without_records_is_a_problem(tmp_path: Path, text: str) -> None:
     (tmp_path / "r.jsonl").write_text(text)
-    assert told(tmp_path / "r.jsonl") == ["0: holds no records"]
+    assert told(tmp_path / "r.jsonl") == ["0: no records in this file"]
 
 
 def test_a_compressed_file_is_read(tmp_path: Path) -> None:
@@ -101,7 +101,7 @@ def test_a_compressed_file_is_read(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["nowhere.jsonl", "."])
 def test_a_file_that_is_not_there_is_told(tmp_path: Path, name: str) -> None:
-    with pytest.raises(UserError, match="no such data file"):
+    with pytest.raises(UserError, match="no such file"):
         check_file(tmp_path / name, None, 20)
 
 

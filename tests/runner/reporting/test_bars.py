@@ -6,11 +6,11 @@ from recipekit.runner.reporting.bars import HEIGHT, bars, histogram
 
 
 def test_a_histogram_has_a_bar_for_each_bin_as_tall_as_its_count():
-    svg = ET.fromstring(histogram("Tokens of a row", [(0, 10, 4), (10, 20, 2), (20, 25, 0)], "tokens"))
+    svg = ET.fromstring(histogram("Tokens per row", [(0, 10, 4), (10, 20, 2), (20, 25, 0)], "tokens"))
     heights = [float(rect.attrib["height"]) for rect in svg.iter("rect")]
     assert heights[0] == 2 * heights[1] > 0 == heights[2]
     assert max(heights) < HEIGHT
-    assert svg.attrib["aria-label"] == "Tokens of a row: 6 from 0 to 25 tokens"
+    assert svg.attrib["aria-label"] == "Tokens per row: 6 from 0 to 25 tokens"
     assert [rect.find("title").text for rect in svg.iter("rect")][0] == "0 to 10 tokens: 4 rows"
 
 

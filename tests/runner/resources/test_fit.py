@@ -54,7 +54,7 @@ def test_rows_that_may_be_short_are_warned_of_and_full_ones_refused(found):
     long = found(LLAMA2, adapter="qlora", micro_batch_size=16, sequence_len=8192)
     assert problems(long, full_rows=False) == []
     assert [problem.rule for problem in problems(long, full_rows=True)] == ["memory"]
-    assert "memory is tight for rows of 8,192 tokens" in warnings(long)[0]
+    assert "memory is tight at 8,192 tokens per row" in warnings(long)[0]
 
 
 def test_a_gpu_that_does_not_tell_its_memory_refuses_nothing(found):
@@ -116,7 +116,7 @@ def test_in_the_trainer_the_real_length_of_the_rows_counts(minimal, tiny_model, 
 
 def test_the_line_for_people_says_what_is_needed_and_what_is_there(found):
     assert in_words(found(adapter="none")).startswith("memory ")
-    assert "(17.2 GB there), disk " in in_words(found(adapter="none"))
+    assert "(17.2 GB available), disk " in in_words(found(adapter="none"))
 
 
 @pytest.mark.parametrize(("size", "text"), [(0, "0 bytes"), (999, "999 bytes"), (1000, "1 kB"), (1234567, "1.23 MB"), (13476831232, "13.5 GB"),

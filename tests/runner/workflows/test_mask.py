@@ -33,7 +33,7 @@ def test_a_split_without_rows_is_told_with_those_that_have_some(tmp_path, tiny_m
     changed = ["--set", f"data.sources={sources}"] if sources else []
     done = recipe("mask", path, "--split", split, *changed, cwd=tmp_path)
     assert (done.returncode, done.stdout) == (1, "")
-    assert f"no row is in the {split} split" in done.stderr and f"hint: {there};" in done.stderr
+    assert f"the {split} split" in done.stderr and f"hint: {there};" in done.stderr
 
 
 def test_rows_that_the_trainer_would_refuse_for_their_length_are_named(tmp_path, tiny_model, recipe):

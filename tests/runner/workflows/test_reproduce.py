@@ -118,7 +118,7 @@ def test_where_nothing_has_changed_nothing_differs_and_nothing_is_left_behind(ru
     [
         ("../../../rows.jsonl", first_cut, ["sources", "data"], r"rows\.jsonl in .*/rows\.jsonl: its sha256 was \w{64} and is \w{64}"),
         ("../../../rows.jsonl", replaced("number 7", "number  7"), ["sources", "data"], r"rows\.jsonl in .* its sha256 was"),
-        ("../../../rows.jsonl", lambda content: None, ["sources", "data"], r".*/rows\.jsonl: no such data file"),
+        ("../../../rows.jsonl", lambda content: None, ["sources", "data"], r".*/rows\.jsonl: no such file"),
         (
             "../../../model/model.safetensors",
             lambda content: content[:-1] + bytes([content[-1] ^ 1]),
@@ -217,9 +217,9 @@ def test_without_its_sources_a_run_is_trained_on_its_own_rows_and_stops_after_th
     with changed(trained.parent.parent.parent / "rows.jsonl", lambda content: None):
         done = recipe("reproduce", run, "--steps", "2", cwd=run.parent.parent.parent)
     assert done.returncode == 3
-    assert "no such data file" in done.stderr and "2 steps on the run's own data" in done.stderr
+    assert "no such file" in done.stderr and "2 steps on the run's own data" in done.stderr
     assert re.search(r"losses: first diverge at step 2: loss [\d.]+ against [\d.]+; largest difference 0\.5 \(step 2", done.stderr)
-    assert re.search(r"weights\W+the first 2 steps only", done.stdout)
+    assert re.search(r"weights\W+not compared: only 2 steps", done.stdout)
     (again,) = (run.parent.parent / "reproductions" / "tiny").iterdir()
     status = json.loads((again / "status.json").read_text())
     assert status["state"] == "interrupted" and "stopped after 2 steps" in status["reason"] and "train" not in status["stages"]

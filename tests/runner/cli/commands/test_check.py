@@ -81,7 +81,7 @@ def test_set_mends_a_recipe(command_line: Recipe, bad: Path) -> None:
 
 def test_set_reaches_into_a_list(command_line: Recipe, good: Path) -> None:
     outcome = command_line("check", good, "--set", "data.sources.0.weight=0")
-    assert outcome.err.startswith("--set data.sources.0.weight=0: data.sources.0.weight: 0 must be more than 0")
+    assert outcome.err.startswith("--set data.sources.0.weight=0: data.sources.0.weight: 0 must be greater than 0")
     assert "has no item '4'" in command_line("check", good, "--set", "data.sources.4.weight=0").err
 
 

@@ -81,7 +81,7 @@ def test_wrong_usage_is_told_and_nothing_is_written(recipe, rows, tmp_path, argu
 def test_a_file_that_is_not_there_is_told(recipe, tmp_path):
     done = recipe("convert", tmp_path / "absent.jsonl", "--converter", "messages", "--out", tmp_path / "out")
     assert done.returncode == 1
-    assert "absent.jsonl: no such data file" in done.stderr
+    assert "absent.jsonl: no such file" in done.stderr
     assert list(tmp_path.iterdir()) == []
 
 
@@ -152,8 +152,8 @@ def test_an_option_that_a_recipe_would_ignore_is_wrong_usage(command_line):
         (["--max-dropped", "-1"], "-1.0 is not in the range 0<=x<=1"),
         (["--max-dropped", "NaN"], "NaN is not in the range 0<=x<=1"),
         (["--seed", "-1"], "-1 is not in the range 0<=x<=4294967295"),
-        (["--group-by", ""], "--group-by, --stratify-by: name a key of meta"),
-        (["--stratify-by", ""], "--group-by, --stratify-by: name a key of meta"),
+        (["--group-by", ""], "--group-by, --stratify-by: the key must not be empty"),
+        (["--stratify-by", ""], "--group-by, --stratify-by: the key must not be empty"),
         (["--set", "training.lora_r=3"], "--set: only with a RECIPE"),
     ],
 )
@@ -174,4 +174,4 @@ def test_the_ranges_of_the_options_are_those_of_a_recipe():
 def test_a_revision_of_a_file_is_wrong_usage(command_line, tmp_path):
     outcome = command_line("convert", "--converter", "table", "rows.csv", "--revision", "v1", "--out", tmp_path / "out")
     assert outcome.code == 2
-    assert "are for hf: data sets" in outcome.err
+    assert "need an hf: dataset" in outcome.err

@@ -29,13 +29,13 @@ def test_bad_rows_end_with_1_and_are_told_up_to_the_limit(command_line: Recipe, 
     assert (outcome.code, outcome.out) == (1, "")
     assert outcome.err.count("needs at least 2 items") == 5
     assert f"{files[1]}:2: messages: needs at least 2 items" in outcome.err
-    assert outcome.err.endswith(f"{files[0]}: 3 chat records, all valid\n{files[1]}: 31 chat records, 30 bad, the first 5 told\n")
+    assert outcome.err.endswith(f"{files[0]}: 3 chat records, all valid\n{files[1]}: 31 chat records, 30 invalid, first 5 shown\n")
 
 
 def test_one_missing_file_does_not_hide_the_others(command_line: Recipe, files: tuple[Path, Path], tmp_path: Path) -> None:
     outcome = command_line("data", "validate", tmp_path / "nowhere.jsonl", files[0])
     assert outcome.code == 1
-    assert "nowhere.jsonl: no such data file" in outcome.err
+    assert "nowhere.jsonl: no such file" in outcome.err
     assert "3 chat records, all valid" in outcome.err
 
 
@@ -61,4 +61,4 @@ def test_of_a_folder_every_jsonl_file_is_checked(command_line: Recipe, files: tu
     assert (outcome.code, [(file["file"], file["bad"]) for file in told["files"]]) == (1, [(str(files[1]), 30), (str(files[0]), 0)])
     (tmp_path / "empty").mkdir()
     outcome = command_line("data", "validate", tmp_path / "empty")
-    assert outcome.code == 1 and "holds no files of records" in outcome.err
+    assert outcome.code == 1 and "no record files in this folder" in outcome.err

@@ -9,9 +9,9 @@ def test_leaks_end_with_3_and_stand_on_stdout_as_pairs_of_places(command_line, t
     a, b = write(tmp_path / "a.jsonl", [chat(n) for n in range(30)]), write(tmp_path / "b.jsonl", [chat(n) for n in range(20, 40)])
     outcome = command_line("data", "leaks", a, b, "--no-near", "--limit", "2")
     assert outcome.code == 3
-    assert outcome.out.splitlines()[0].startswith(f"{b}:1 = {a}:21  the same row: user: Question 20")
+    assert outcome.out.splitlines()[0].startswith(f"{b}:1 = {a}:21  identical row: user: Question 20")
     assert len(outcome.out.splitlines()) == 2
-    assert "10 of 20 rows of B: the same row stands in A (the first 2 are listed)" in outcome.err
+    assert "10 of 20 rows of B: identical row in A (first 2 shown)" in outcome.err
     assert "groups were not compared" in outcome.err
 
 
@@ -19,7 +19,7 @@ def test_no_leaks_end_with_0_and_print_no_pair(command_line, tmp_path):
     a, b = write(tmp_path / "a.jsonl", [chat(1, author="x")]), write(tmp_path / "b.jsonl", [chat(2, author="y")])
     outcome = command_line("data", "leaks", a, b, "--no-near", "--group-by", "author")
     assert (outcome.code, outcome.out) == (0, "")
-    assert "0 of 1 rows of B: a row of the same group stands in A" in outcome.err
+    assert "0 of 1 rows of B: same group in A" in outcome.err
 
 
 def test_json_is_one_object(command_line, tmp_path):

@@ -25,7 +25,7 @@ def test_an_adapter_is_exported_from_its_merged_weights(tuned_run: Path, tiny_mo
 def test_a_file_that_is_no_gguf_is_never_overwritten(tiny_model: Path, tmp_path: Path, command_line) -> None:
     (tmp_path / "notes.txt").write_text("mine")
     refused = command_line("export", tiny_model, "--gguf", "--out", tmp_path / "notes.txt")
-    assert refused.code == 1 and "is no GGUF file" in refused.err
+    assert refused.code == 1 and "is not a GGUF file" in refused.err
     assert (tmp_path / "notes.txt").read_text() == "mine"
     done = command_line("export", tiny_model, "--gguf", "--out", tmp_path / "new.gguf")
     assert (done.code, done.out) == (0, f"{tmp_path / 'new.gguf'}\n")

@@ -22,7 +22,7 @@ def test_the_recipe_goes_to_stdout_and_the_account_to_stderr(command_line):
     recipe = parse_yaml(outcome.out, "made").data
     assert recipe["name"] == "my_axolotl" and recipe["data"]["sources"] == [{"path": "rows.jsonl", "converter": "messages"}]
     assert "My Axolotl.yml:1:1: base_model: kept model.base_model" in outcome.err
-    assert "My Axolotl.yml:5:1: output_dir: not expressible (recipe run --runs-dir" in outcome.err
+    assert "My Axolotl.yml:5:1: output_dir: not expressible (use recipe run --runs-dir" in outcome.err
     assert "1 not expressible" in outcome.err.splitlines()[-1]
 
 
@@ -31,7 +31,7 @@ def test_a_recipe_that_is_written_passes_recipe_check_and_is_named_after_its_fil
     assert check_recipe(Path("recipes/mine.yml")) == []
     assert "path: ../rows.jsonl" in Path("recipes/mine.yml").read_text("utf-8") and command_line("check", "recipes/mine.yml").code == 0
     refused = command_line("import", "My Axolotl.yml", "--out", "recipes/mine.yml")
-    assert refused.code == 1 and "exists already" in refused.err
+    assert refused.code == 1 and "already exists" in refused.err
 
 
 def test_the_account_as_json_has_every_key_and_the_recipe(command_line):

@@ -51,7 +51,7 @@ def test_nothing_is_overwritten(command_line: Recipe) -> None:
     Path("mine.yml").write_text("precious")
     outcome = command_line("new", "mine")
     assert outcome.code == 1
-    assert outcome.err == "mine.yml: exists already\n    hint: choose another name, or remove it\n"
+    assert outcome.err == "mine.yml: already exists\n    hint: choose another name, or remove it\n"
     assert Path("mine.yml").read_text() == "precious"
 
 

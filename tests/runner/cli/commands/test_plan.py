@@ -40,7 +40,7 @@ def test_people_see_the_sum_part_by_part(small, command_line):
     outcome = command_line("plan", small)
     assert "2 x 3 x 1 = 6 rows" in outcome.out
     assert "124,439,808 parameters" in outcome.out
-    assert "needed for rows of 128 tokens" in outcome.out and "996 MB  optimizer" in outcome.out
+    assert "needed at 128 tokens per row" in outcome.out and "996 MB  optimizer" in outcome.out
 
 
 def test_what_cannot_fit_exits_1_with_its_sum(small, command_line):
@@ -64,14 +64,14 @@ def test_how_many_blocks_texts_fill_is_not_guessed(small, command_line, tmp_path
         "training: {adapter: none, learning_rate: 1e-4}\n"
     )
     assert json.loads(command_line("plan", "text.yml", "--json").out)["steps"] is None
-    assert "known when the texts are tokenised" in command_line("plan", "text.yml").out
+    assert "known once the texts are tokenised" in command_line("plan", "text.yml").out
 
 
 def test_without_a_row_to_train_on_no_step_is_counted(small, command_line, tmp_path):
     sources = f"data.sources=[{{path: {tmp_path / 'rows.jsonl'}, converter: emogpt, split: test}}]"
     outcome = command_line("plan", small, "--set", sources)
     assert (outcome.code, outcome.out) == (1, "")
-    assert "the train split has no row to train on" in outcome.err and "rows were read: give more" in outcome.err
+    assert "the train split has no row to train on" in outcome.err and "rows were read: add rows" in outcome.err
 
 
 def test_without_any_row_no_step_is_counted(small, command_line, tmp_path):

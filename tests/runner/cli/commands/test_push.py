@@ -68,7 +68,7 @@ def test_a_dry_run_lists_what_would_be_sent_and_asks_nobody(run: Path, push, hub
     assert done.returncode == 0, done.stderr
     size = (run / "model" / "adapter_model.safetensors").stat().st_size
     assert f"{size:,}  adapter_model.safetensors" in done.stderr
-    assert "nothing was sent" in done.stderr and done.stdout == ""
+    assert "nothing was uploaded" in done.stderr and done.stdout == ""
     assert hub.requests == []
 
 
@@ -81,8 +81,8 @@ SPOILT = {
         lambda run: (run / "model" / "x.safetensors").write_bytes(b"\x10\0\0\0\0\0\0\0{}sk-" + b"b2" * 20), "holds what looks like a secret"),
     "a secret of the environment": (lambda run: (run / "model" / "notes.txt").write_text(f"x={PLAIN}"), "holds what looks like a secret"),
     "a link": (lambda run: (run / "model" / "more.txt").symlink_to("/etc/hostname"), "is a link"),
-    "a rehearsal": (lambda run: (run / "status.json").write_text('{"state": "done", "rehearsal": true}'), "is a rehearsal"),
-    "a gate": (lambda run: (run / "status.json").write_text('{"state": "refused", "reason": "gates: acc"}'), "is not done, but refused (gates: acc)"),
+    "a rehearsal": (lambda run: (run / "status.json").write_text('{"state": "done", "rehearsal": true}'), "is a smoke run"),
+    "a gate": (lambda run: (run / "status.json").write_text('{"state": "refused", "reason": "gates: acc"}'), "is refused, not done (gates: acc)"),
     "a local base": (lambda run: (run / "recipe.yml").write_text((run / "recipe.yml").read_text().replace("owner/base", "./base")), "by a folder of this machine"),
 }  # fmt: skip
 
@@ -118,7 +118,7 @@ def test_what_the_hub_refuses_is_told_without_the_token(run: Path, push, hub) ->
 def test_a_repository_that_more_people_see_than_was_asked_for_gets_nothing(run: Path, push, hub) -> None:
     hub.files["me/tiny"], hub.private["me/tiny"] = {}, False
     refused = push(run, "me/tiny")
-    assert refused.returncode == 1 and "is public: nothing was sent" in refused.stderr
+    assert refused.returncode == 1 and "is public: nothing was uploaded" in refused.stderr
     assert hub.files["me/tiny"] == {} and not [request for request in hub.requests if "commit" in request or "PUT" in request]
 
 

@@ -114,7 +114,7 @@ def test_options_of_a_recipe_do_not_go_with_those_of_a_converter(command_line: R
 
 def test_explain_of_a_section_tells_each_of_its_keys(command_line: Recipe) -> None:
     out = command_line("explain", "quickstart", "data.split").out
-    assert out.startswith("data.split: How rows are divided.")
+    assert out.startswith("data.split: How rows are split.")
     assert all(f"\ndata.split.{key}: " in out for key in ("validation", "test", "seed", "group_by", "stratify_by"))
 
 
@@ -130,18 +130,18 @@ def test_explain_of_a_section_tells_each_of_its_keys(command_line: Recipe) -> No
 def test_explain_of_an_unknown_key_suggests_one(command_line: Recipe, key: str, hint: str) -> None:
     outcome = command_line("explain", "quickstart", key)
     assert outcome.code == 1
-    assert outcome.err.endswith(f": a recipe has no key {key!r}\n    hint: did you mean {hint}?\n")
+    assert outcome.err.endswith(f": unknown key {key!r}\n    hint: did you mean {hint}?\n")
 
 
 def test_explain_of_a_key_in_a_section_that_the_recipe_lacks_tells_that(command_line: Recipe) -> None:
     outcome = command_line("explain", "quickstart", "generate.limits.max_requests")
     assert (outcome.code, outcome.err) == (0, "")
-    assert outcome.out.startswith("generate.limits.max_requests: null\n    from nowhere: this recipe has no generate\n    ")
+    assert outcome.out.startswith("generate.limits.max_requests: null\n    from not set: this recipe has no generate\n    ")
     assert subschema(schema("recipe"), ("generate", "limits", "max_requests"))["description"] in outcome.out
     out = command_line("explain", "quickstart", "generate.limits").out
     assert "generate.limits.retries: null" in out and "generate.limits.max_cost: null" in out
     rows = json.loads(command_line("explain", "quickstart", "data.sources.7.path", "--json").out)["keys"]
-    assert [(row["key"], row["origin"]) for row in rows] == [("data.sources.7.path", "nowhere: this recipe has no data.sources.7")]
+    assert [(row["key"], row["origin"]) for row in rows] == [("data.sources.7.path", "not set: this recipe has no data.sources.7")]
     assert command_line("explain", "quickstart", "data.sources.7.options.nope").code == 1
     assert command_line("explain", "quickstart", "generate.limits.nope").code == 1
 
@@ -156,7 +156,7 @@ def test_diff_shows_the_effective_keys_that_differ(command_line: Recipe, recipe_
 
 
 def test_diff_of_equal_recipes_is_empty(command_line: Recipe) -> None:
-    assert command_line("diff", "quickstart", "quickstart") == (0, "", "no effective key differs\n")
+    assert command_line("diff", "quickstart", "quickstart") == (0, "", "no differences\n")
     assert command_line("diff", "quickstart", "quickstart", "--set", "training.lora_r=4").out == "training.lora_r: 8 -> 4\n"
 
 

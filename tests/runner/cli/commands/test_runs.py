@@ -117,7 +117,7 @@ def test_a_finished_run_is_not_resumed(recipe, root):
     pytest.importorskip("torch", reason="needs the extra [train]")
     done = recipe("resume", root / "tiny" / "20250100-000000-abcdef")
     assert done.returncode == 1
-    assert "is finished: there is nothing to resume" in done.stderr
+    assert "is finished: nothing to resume" in done.stderr
 
 
 @pytest.mark.parametrize(
@@ -126,7 +126,7 @@ def test_a_finished_run_is_not_resumed(recipe, root):
 def test_after_training_only_the_evaluation_can_change(recipe, root, setting):
     done = recipe("eval", "tiny", "--runs-dir", root, "--set", setting)
     assert done.returncode == 1
-    assert f"--set {setting}: only keys of evaluation can change after the training" in done.stderr
+    assert f"--set {setting}: only evaluation keys can change after training" in done.stderr
 
 
 def test_a_run_that_has_not_trained_cannot_be_evaluated(recipe, root):
