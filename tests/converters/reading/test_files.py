@@ -41,9 +41,7 @@ def test_a_link_out_of_the_folder_is_not_the_folders(folder, tmp_path):
     assert names(folder) == ["a/c.jsonl", "a/z.jsonl", "b.jsonl"]
 
 
-@pytest.mark.parametrize(
-    ("name", "what"), [("absent", "no such file"), ("*.csv", "no files match"), ("empty", "no files in the folder")]
-)
+@pytest.mark.parametrize(("name", "what"), [("absent", "no such file"), ("*.csv", "no files match"), ("empty", "no files in the folder")])
 def test_no_files_are_a_mistake(tmp_path, name, what):
     (tmp_path / "empty").mkdir()
     with pytest.raises(UserError, match=what):

@@ -90,7 +90,8 @@ def test_what_is_said_is_not_said_otherwise(imported):
 
 def test_a_training_on_preferences_is_no_recipe(imported):
     _, entries, found = imported(SMALL | {"rl": "dpo"})
-    assert entries["rl"].status == "not expressible" and "supervised fine-tuning only" in found.problems[0].what and found.problems[0].location.line
+    assert entries["rl"].status == "not expressible"
+    assert "supervised fine-tuning only" in found.problems[0].what and found.problems[0].location.line
     assert imported(SMALL | {"rl": False})[2].problems == []
 
 
