@@ -32,7 +32,7 @@ def convert(
     without_input: Annotated[
         Text, template("instruction"), "How `{instruction}` makes a question where the input is blank."
     ] = WITHOUT_INPUT,
-    keep_meta: Annotated[Iterable[str], "Keys of the row that are kept in meta."] = (),
+    keep_meta: Annotated[Iterable[str], "Keys of the row to keep in meta."] = (),
 ) -> Iterator[Record | Drop]:
     """One chat record a row."""
     kept = tuple(keep_meta)

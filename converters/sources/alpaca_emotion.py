@@ -53,7 +53,7 @@ def convert(
         "Remove labels of the prompt before an output (Rewritten Output:, Desired Emotion:), and drop outputs that only repeat the prompt.",
     ] = True,
     drop_run_on: Annotated[bool, "Drop rows whose output goes on with another example of the prompt."] = False,
-    keep_meta: Annotated[Iterable[str], "Keys of the row that are kept in meta."] = (),
+    keep_meta: Annotated[Iterable[str], "Keys of the row to keep in meta."] = (),
 ) -> Iterator[Record | Drop]:
     """One chat of two messages an example; a row of seeds holds several."""
     kept = tuple(keep_meta)

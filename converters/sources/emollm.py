@@ -56,7 +56,7 @@ def convert(
     text_template: Annotated[
         Text, template("input", "output"), only_for("text"), "How a turn's `{input}` and `{output}` become a text, for text records."
     ] = "问题:{input}\n答案:{output}",
-    keep_meta: Annotated[Iterable[str], "Keys of the row that are kept in meta."] = (),
+    keep_meta: Annotated[Iterable[str], "Keys of the row to keep in meta."] = (),
 ) -> Iterator[Record | Drop]:
     """One chat record a row, or as text one record a turn."""
     kept = tuple(keep_meta)

@@ -46,7 +46,7 @@ def convert(
     dimension: Annotated[Literal["EI", "NS", "FT", "JP"] | None, "Label with one letter of the type instead of all four."] = None,
     numbered: Annotated[bool, "Number the posts: 1. ..., 2. ..."] = True,
     mask: Annotated[bool, "Replace words that name a type (INFJ, infjs, ENFP's), which give the label away."] = True,
-    mask_word: Annotated[Text, "What stands in their place."] = "[TYPE]",
+    mask_word: Annotated[Text, "Replacement."] = "[TYPE]",
 ) -> Iterator[Record | Drop]:
     """One record a row. The label is the type, or its letter in `dimension` (E or I, N or S, F or T, J or P)."""
     for row in rows:

@@ -27,10 +27,10 @@ def convert(
     rows: Iterable[Row],
     record_type: str = "chat",
     *,
-    messages_key: Annotated[Text, "The key that holds the list of messages."] = "messages",
+    messages_key: Annotated[Text, "Key of the list of messages."] = "messages",
     role_key: Annotated[Text, "The key of a message's role."] = "role",
     content_key: Annotated[Text, "The key of a message's text."] = "content",
-    keep_meta: Annotated[Iterable[str], "Keys of the row that are kept in meta."] = (),
+    keep_meta: Annotated[Iterable[str], "Keys of the row to keep in meta."] = (),
     last_only: Annotated[bool, "Train only the last assistant message."] = False,
 ) -> Iterator[Record | Drop]:
     """One chat record a row."""

@@ -28,7 +28,7 @@ def convert(
     text_template: Annotated[
         Text, template("prompt", "completion"), only_for("text"), "How `{prompt}` and `{completion}` become a text, for text records."
     ] = "{prompt}{completion}",
-    keep_meta: Annotated[Iterable[str], "Keys of the row that are kept in meta."] = (),
+    keep_meta: Annotated[Iterable[str], "Keys of the row to keep in meta."] = (),
 ) -> Iterator[Record | Drop]:
     """One record a row."""
     kept = tuple(keep_meta)

@@ -28,11 +28,11 @@ def convert(
     rows: Iterable[Row],
     record_type: str = "chat",
     *,
-    conversations_key: Annotated[Text, "The key that holds the list of turns."] = "conversations",
+    conversations_key: Annotated[Text, "Key of the list of turns."] = "conversations",
     from_key: Annotated[Text, "The key of a turn's speaker."] = "from",
     value_key: Annotated[Text, "The key of a turn's text."] = "value",
     system_key: Annotated[Text, "The key of the row's system prompt."] = "system",
-    keep_meta: Annotated[Iterable[str], "Keys of the row that are kept in meta."] = (),
+    keep_meta: Annotated[Iterable[str], "Keys of the row to keep in meta."] = (),
     last_only: Annotated[bool, "Train only the last assistant message."] = False,
 ) -> Iterator[Record | Drop]:
     """One chat record a row."""

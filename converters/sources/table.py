@@ -33,24 +33,27 @@ def convert(
         Text | None,
         Keyword("pattern", r"\{[^{}]+\}"),
         only_for("classification", "text"),
-        "How `{columns}` make the text, in place of text_key.",
+        "Template of the text, with `{column}` for each column; replaces text_key.",
     ] = None,
     label_key: Annotated[Text, only_for("classification"), "The column of the label."] = "label",
     label_names: Annotated[
         dict[Any, Text] | None,
         Keyword("minProperties", 1),
         only_for("classification"),
-        "The name of each label as it stands in the column; a row with another one is dropped. Default: labels are their own names.",
+        "Names for the values of the label column; a row with another value is dropped. Default: the values themselves.",
     ] = None,
     user_key: Annotated[Text, only_for("chat"), "The column of the question."] = "user",
     user_template: Annotated[
-        Text | None, Keyword("pattern", r"\{[^{}]+\}"), only_for("chat"), "How `{columns}` make the question, in place of user_key."
+        Text | None,
+        Keyword("pattern", r"\{[^{}]+\}"),
+        only_for("chat"),
+        "Template of the question, with `{column}` for each column; replaces user_key.",
     ] = None,
     assistant_key: Annotated[Text, only_for("chat"), "The column of the answer."] = "assistant",
     system_key: Annotated[
-        Text | None, only_for("chat"), "The column of the system message; an empty cell has none. Default: no column."
+        Text | None, only_for("chat"), "Column of the system message; an empty cell means none. Default: no system message."
     ] = None,
-    keep_meta: Annotated[Iterable[str], "Columns that are kept in meta."] = (),
+    keep_meta: Annotated[Iterable[str], "Columns to keep in meta."] = (),
 ) -> Iterator[Record | Drop]:
     """One record a row."""
     kept = tuple(keep_meta)

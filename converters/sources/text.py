@@ -25,7 +25,7 @@ def convert(
     record_type: str = "text",
     *,
     sample_by: Annotated[
-        Literal["document", "paragraph", "line"], "What a record is: a whole file, what stands between blank lines, or a line."
+        Literal["document", "paragraph", "line"], "What becomes a record: a whole file, a paragraph (text between blank lines), or a line."
     ] = "document",
 ) -> Iterator[Record | Drop]:
     """One record a file, paragraph or line that is not blank."""

@@ -32,7 +32,7 @@ def requests(
     paraphrases: Annotated[
         Natural, Keyword("maximum", 50), "Ask for this many other wordings of each question; 0 takes the list as it is."
     ] = 0,
-    names: Annotated[dict[str, Text] | None, "What stands for `{name}`, `{maker}`, ... in questions and answers."] = None,
+    names: Annotated[dict[str, Text] | None, "Values of `{name}`, `{maker}`, ... in questions and answers."] = None,
 ) -> Iterator[Request | Passthrough | Drop]:
     """The wordings that are there, and a request for more of each question; a drop for what is no question and answer."""
     seen: set[tuple[str, str]] = set()
