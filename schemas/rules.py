@@ -124,6 +124,9 @@ def keys_of_another_record_type(recipe: Recipe) -> Iterator[Finding]:
             yield Finding(("training", key), f"has no effect on {kind} records", "remove it")
     if kind != "chat" and data.system_prompt:
         yield Finding(("data", "system_prompt"), f"has no effect on {kind} records", "remove it")
+    for key in ("system_role", "reasoning", "whitespace"):
+        if kind != "chat" and getattr(data, key) != "keep":
+            yield Finding(("data", key), f"has no effect on {kind} records", "remove it")
     if kind != "classification" and data.labels:
         yield Finding(("data", "labels"), f"has no effect on {kind} records", "remove it")
     if kind != "classification" and training.class_weights:

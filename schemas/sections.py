@@ -59,6 +59,9 @@ class Data(NamedTuple):
     max_dropped: float = 0
     check_leaks: Literal["exact", "near", "none"] = "exact"
     fix_mojibake: bool = True
+    system_role: Literal["keep", "fold"] = "keep"
+    reasoning: Literal["keep", "drop"] = "keep"
+    whitespace: Literal["keep", "trim"] = "keep"
 
 
 class Training(NamedTuple):

@@ -119,7 +119,8 @@ def _task(recipe: Recipe, data: RenderedData) -> dict[str, Any]:
             "labels": list(data.labels) or None,
             "class_weights": recipe.training.class_weights,
         }
-    return {"pack_blocks": True} if packing else {}
+    accepted = [key for key in ("reasoning", "whitespace") if getattr(recipe.data, key) != "keep"]
+    return {"pack_blocks": packing or None, "fold_system": recipe.data.system_role == "fold" or None, "accepted_losses": accepted or None}
 
 
 def _rows(recipe: Recipe, machine: Machine) -> dict[str, Any]:

@@ -14,7 +14,6 @@ import transformers
 import yaml
 from axolotl.common.datasets import TrainDatasetMeta
 from axolotl.integrations.base import BasePlugin
-from axolotl.loaders import load_tokenizer
 
 from ...schemas.recipe import load_recipe
 from ..launch.axolotl_contract import round_trip_differences
@@ -29,6 +28,7 @@ from .callback import RunCallback, rehearse
 from .distributed import accept_numbered_cpu_tags, follow_launcher_exit, is_first, world_size
 from .prepared_rows import dropped_faults
 from .text_data import BlockCollator, documents_are_apart, first_shared
+from .tokenization import load_tokenizer
 
 PREPARE = {None: chat_data.prepare, "classification": classification.prepare, "text": text_data.prepare}
 

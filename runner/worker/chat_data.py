@@ -3,21 +3,26 @@
 from typing import Any
 
 from . import axolotl_patches
-from .label_audit import audit, audit_problems
+from .label_audit import audit, audit_problems, template_refusals
 from .packing import Piece, block_of, pack
-from .prepared_rows import Prepared, step_faults
+from .prepared_rows import Prepared, split_rows, step_faults
 from .tokenization import IGNORED
+from .word_audit import WordAudit
 
 
 def prepare(cfg: Any, tokenizer: Any) -> Prepared:
     """Axolotl's own data sets, with what they train counted from their tensors."""
+    rows = split_rows(cfg)
+    words = WordAudit(cfg, tokenizer)
+    if refused := template_refusals(words, rows, cfg.template_name):
+        return Prepared(None, None, {split: {"rows": len(records)} for split, records in rows.items()}, refused)
     try:
         meta = axolotl_patches.load(cfg)
     except ValueError as error:
         if "sequence" not in str(error).lower():
             raise
         meta = None  # excess_length_strategy: raise names no row; the audit does
-    report = audit(cfg, tokenizer, meta)
+    report = audit(cfg, tokenizer, meta, rows, words)
     faults = audit_problems(report, cfg)
     if meta is None:
         if not faults:

@@ -3,20 +3,50 @@
 import re
 from typing import Any
 
-from .prepared_rows import LISTED, long_rows_fault, split_rows
+from . import word_audit
+from .prepared_rows import LISTED, long_rows_fault
 from .tokenization import IGNORED, end_ids, long_rows
+from .word_audit import WordAudit
+
+Rows = dict[str, list[dict[str, Any]]]
 
 
-def audit(cfg: Any, tokenizer: Any, meta: Any) -> dict[str, Any]:
+def template_refusals(words: WordAudit, rows: Rows, template: str) -> list[str]:
+    """A line for each split with chats that the template cannot write: their rows, and what it says."""
+    return [line for split, records in rows.items() for line in _refused(split, words.refusals(records), template)]
+
+
+def _refused(split: str, refused: dict[str, str], template: str) -> list[str]:
+    if not refused:
+        return []
+    listed = "; ".join(f"{row} ({said})" for row, said in list(refused.items())[:LISTED])
+    system = any("system" in said.lower() for said in refused.values())
+    hint = word_audit.HINTS["system"] if system else "choose another model.chat_template, or change the rows"
+    return [f"{template} refuses {len(refused)} {split} row{'s' * (len(refused) > 1)}: {listed}: {hint}"]
+
+
+def chosen_rows_problems(cfg: Any, tokenizer: Any, rows: list[dict[str, Any]], tokenised: list[dict[str, Any]] | None = None) -> list[str]:
+    """Why the trainer would not start with these rows: before they are tokenised, and once they are."""
+    words = WordAudit(cfg, tokenizer)
+    if tokenised is not None:
+        return audit_problems({"chosen": _audit_split(cfg, words, rows, tokenised, end_ids(cfg, tokenizer))}, cfg)
+    if refused := template_refusals(words, {"chosen": rows}, cfg.template_name):
+        return refused
+    long = long_rows(cfg, tokenizer, rows) if cfg.excess_length_strategy == "raise" else {}
+    return [long_rows_fault("chosen", long, cfg.sequence_len)] if long else []
+
+
+def audit(cfg: Any, tokenizer: Any, meta: Any, rows: Rows, words: WordAudit) -> dict[str, Any]:
     """Counts and faults by split. `meta` is Axolotl's tokenised data, or None when it refused the rows' length."""
     tokenised = {"train": meta.train_dataset, "validation": meta.eval_dataset} if meta else {}
     ends = end_ids(cfg, tokenizer)
     if tokenizer.pad_token_id in ends:
         raise SystemExit("the padding token is the end of turn: it would be masked and never learnt")
-    return {split: _audit_split(cfg, tokenizer, rows, tokenised.get(split), ends) for split, rows in split_rows(cfg).items()}
+    return {split: _audit_split(cfg, words, records, tokenised.get(split), ends) for split, records in rows.items()}
 
 
-def _audit_split(cfg: Any, tokenizer: Any, rows: list[dict[str, Any]], dataset: Any, ends: set[int]) -> dict[str, Any]:
+def _audit_split(cfg: Any, words: WordAudit, rows: list[dict[str, Any]], dataset: Any, ends: set[int]) -> dict[str, Any]:
+    tokenizer = words.tokenizer
     facts: dict[str, Any] = {"rows": len(rows)}
     if dataset is None or len(dataset) != len(rows) or cfg.excess_length_strategy == "truncate":
         facts["long_rows"] = long_rows(cfg, tokenizer, rows)
@@ -27,8 +57,13 @@ def _audit_split(cfg: Any, tokenizer: Any, rows: list[dict[str, Any]], dataset: 
     names = [row["id"] for row in rows] if len(rows) == len(dataset) else [f"row {n}" for n in range(1, len(dataset) + 1)]
     facts["forged_rows"] = rows_with_injected_special_tokens(rows, tokenizer)
     facts |= {"trained_rows": len(dataset), "trained": 0, "masked": 0, "longest": 0, "untrained_rows": [], "open_ended_rows": []}
+    losses: list[word_audit.Loss] = []
+    cut = facts.get("long_rows", {}) if cfg.excess_length_strategy == "truncate" else {}
+    by_name = {row["id"]: row for row in rows if row["id"] not in cut}
     for name, tensors in zip(names, dataset, strict=True):
         labels = tensors["labels"]
+        if name in by_name:
+            losses += words.losses(by_name[name], tensors["input_ids"], labels)
         trained = sum(label != IGNORED for label in labels)
         facts["trained"] += trained
         facts["masked"] += len(labels) - trained
@@ -37,6 +72,7 @@ def _audit_split(cfg: Any, tokenizer: Any, rows: list[dict[str, Any]], dataset: 
             facts["untrained_rows"].append(name)
         elif ends and not _spans_end_with(labels, ends):
             facts["open_ended_rows"].append(name)
+    facts["losses"] = word_audit.summary(losses)
     return facts
 
 
@@ -72,6 +108,7 @@ def audit_problems(report: dict[str, Any], cfg: Any) -> list[str]:
         long = facts.get("long_rows") or {}
         if long and cfg.excess_length_strategy == "raise":
             faults.append(long_rows_fault(split, long, cfg.sequence_len))
+        faults += word_audit.problems(split, facts.get("losses", {}), word_audit.accepted(cfg), cfg.template_name)
         if rows := facts.get("untrained_rows"):
             faults.append(f"{len(rows)} {split} rows have no trained token: {', '.join(rows[:LISTED])}")
         if (rows := facts.get("open_ended_rows")) and cfg.excess_length_strategy != "truncate":

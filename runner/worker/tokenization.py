@@ -8,7 +8,7 @@ import sys
 from itertools import groupby
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, NoReturn
 
 from ..launch.plan import CONFIG
 from ..runtime.progress import Progress
@@ -82,10 +82,73 @@ def end_ids(cfg: Any, tokenizer: Any) -> set[int]:
 def load(config: str = CONFIG) -> tuple[Any, Any]:
     """Axolotl's configuration and tokenizer for a rendered file."""
     from axolotl.cli.config import load_cfg
-    from axolotl.loaders import load_tokenizer
 
     cfg = load_cfg(config)
     return cfg, load_tokenizer(cfg)
+
+
+# What stands before a template where the recipe asks for it. The tokenizer is saved with it, so that whatever uses the model does the same.
+FOLD_SYSTEM = (
+    "{% if messages | length > 1 and messages[0]['role'] == 'system' %}"
+    "{% set folded = messages[0]['content'] + '\n\n' + messages[1]['content'] %}"
+    "{% set messages = [{'role': messages[1]['role'], 'content': folded}] + messages[2:] %}"
+    "{% endif %}{{ '' }}"
+)
+DROP_REASONING = (
+    "{% set without = namespace(reasoning=[]) %}{% for message in messages %}"
+    "{% set content = message['content'] if message['role'] == 'assistant' and message['content'] is string else '' %}"
+    "{% if content.lstrip().startswith('<think>') and '</think>' in content %}"
+    "{% set message = dict(message, content=content.split('</think>', 1)[1].lstrip()) %}"
+    "{% endif %}{% set without.reasoning = without.reasoning + [message] %}{% endfor %}"
+    "{% set messages = without.reasoning %}{{ '' }}"
+)
+
+
+def load_tokenizer(cfg: Any) -> Any:
+    """The tokenizer with the chat template that the recipe asks for, which from here on is the configuration's too.
+
+    Ends the process with a `refused` event where there is no such template.
+    """
+    from axolotl.loaders import load_tokenizer as axolotl_tokenizer
+
+    cfg["template_name"] = cfg.template_name or _template_name(cfg)
+    try:
+        tokenizer = axolotl_tokenizer(cfg)
+    except ValueError as error:
+        if "chat_template" not in str(error):
+            raise
+        refuse(f"{cfg.base_model} has no chat template: name one of Axolotl's in model.chat_template, e.g. chatml")
+    before = (FOLD_SYSTEM if cfg.fold_system else "") + (DROP_REASONING if "reasoning" in (cfg.accepted_losses or ()) else "")
+    if before and not str(tokenizer.chat_template).startswith(before):
+        tokenizer.chat_template = before + tokenizer.chat_template
+        cfg["chat_template"], cfg["chat_template_jinja"] = "jinja", tokenizer.chat_template
+    return tokenizer
+
+
+def _template_name(cfg: Any) -> str:
+    name = str(getattr(cfg.chat_template, "value", cfg.chat_template or "tokenizer_default"))
+    return "the model's own chat template" if name == "tokenizer_default" else f"the chat template {name}"
+
+
+def refuse(what: str) -> NoReturn:
+    """Say why there is nothing to do, in words for people, and end this process."""
+    Progress(Path("progress.jsonl")).event("refused", what=what)
+    raise SystemExit(1)
+
+
+def prompt_ids(tokenizer: Any, messages: list[dict[str, Any]]) -> list[int]:
+    """The tokens before the reply to these messages, as training has them: the template writes an empty reply's beginning itself.
+
+    A template's generation prompt may be another: Qwen3's leaves the end of its empty reasoning to the model.
+    """
+    mark = "\U000f0000"
+    text = tokenizer.apply_chat_template([*messages, {"role": "assistant", "content": mark}], tokenize=False)
+    start = text.rindex(mark)
+    if not tokenizer.is_fast:
+        return tokenizer(text[:start], add_special_tokens=False)["input_ids"]
+    # A space before the reply may be one token with its first word.
+    encoded = tokenizer(text[:start] + "a", add_special_tokens=False, return_offsets_mapping=True)
+    return [number for number, (_, end) in zip(encoded["input_ids"], encoded["offset_mapping"], strict=True) if end <= start]
 
 
 def segments(row: dict[str, Any], tokenizer: Any) -> list[dict[str, Any]]:
@@ -97,15 +160,18 @@ def segments(row: dict[str, Any], tokenizer: Any) -> list[dict[str, Any]]:
 
 def main(rows: str, out: str) -> None:
     """Tokenise a file, adding what is trained as text for people. Rows that the trainer would refuse for their length are refused."""
-    cfg, tokenizer = load()
-    if cfg.record_type not in ("text", "classification") and cfg.excess_length_strategy == "raise":
-        from .prepared_rows import long_rows_fault
+    from .label_audit import chosen_rows_problems
 
-        if long := long_rows(cfg, tokenizer, [json.loads(line) for line in Path(rows).read_bytes().splitlines()]):
-            Progress(Path("progress.jsonl")).event("refused", what=long_rows_fault("chosen", long, cfg.sequence_len))
-            raise SystemExit(1)
+    cfg, tokenizer = load()
+    given = [json.loads(line) for line in Path(rows).read_bytes().splitlines()]
+    is_chat = cfg.record_type not in ("text", "classification")
+    if is_chat and (found := chosen_rows_problems(cfg, tokenizer, given)):
+        refuse("\n".join(found))
+    tokenised = tokenise(cfg, tokenizer, Path(rows))
+    if is_chat and (found := chosen_rows_problems(cfg, tokenizer, given, tokenised)):
+        refuse("\n".join(found))
     with Path(out).open("w", encoding="utf-8") as stream:
-        for row in tokenise(cfg, tokenizer, Path(rows)):
+        for row in tokenised:
             stream.write(json.dumps({**row, "segments": segments(row, tokenizer)}, ensure_ascii=False) + "\n")
 
 

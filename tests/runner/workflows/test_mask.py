@@ -41,3 +41,24 @@ def test_rows_that_the_trainer_would_refuse_for_their_length_are_named(tmp_path,
     assert (done.returncode, done.stdout) == (1, "")
     assert "chosen rows are longer than training.sequence_len (16): rows.jsonl:" in done.stderr
     assert "Traceback" not in done.stderr and "mask.log" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        (["model.chat_template=mistral_v3_tekken"],
+         ["3 chosen rows", "mistral_v3_tekken leaves out words of the system message", "rows.jsonl:1 ('Be brief.')", "data.system_role: fold"]),
+        (["model.chat_template=gemma"], ["gemma refuses 3 chosen rows", "System role not supported", "data.system_role: fold"]),
+        (["model.chat_template=gemma", "data.system_role=fold", "model.end_of_turn=<end_of_turn>"], []),
+    ],
+    ids=["left out", "refused", "folded"],
+)  # fmt: skip
+def test_a_system_prompt_that_the_template_does_not_write_is_named(tmp_path, tiny_model, recipe, settings, said):
+    if not said:
+        settings = settings[:2]  # <end_of_turn> is no token of the tiny model: what is asked here is where the system prompt goes
+    options = [option for setting in settings for option in ("--set", setting)]
+    done = recipe("mask", write_recipe(tmp_path, tiny_model), *options, cwd=tmp_path)
+    assert "Traceback" not in done.stderr
+    assert all(part in done.stderr for part in said)
+    assert done.returncode == 1
+    assert ("system" in done.stderr) == bool(said)

@@ -1,0 +1,151 @@
+"""Whether every word of every message reaches the model: trained, masked, or left out by a rule that the recipe has accepted."""
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NamedTuple
+
+from .message_spans import Message, Render, Span, locate, mark_contents, unmarked, whole_contents
+from .prepared_rows import LISTED
+from .token_text import TokenSpeller, TokenText
+from .tokenization import IGNORED
+
+HINTS = {
+    "reasoning": "write data.reasoning: drop to accept it",
+    "whitespace": "write data.whitespace: trim to accept it",
+    "word": "choose another model.chat_template",
+    "system": "write data.system_role: fold to put it into the first user message, or choose another model.chat_template",
+}
+WORDS_SHOWN = 8
+
+
+class Loss(NamedTuple):
+    """What one message loses. `kind`: word, reasoning or whitespace left out; masked or unmasked against the recipe; unknown."""
+
+    row: str
+    role: str
+    kind: str
+    text: str
+
+
+class WordAudit:
+    """Renders rows as training does, then compares the result with the tokens that training has made of them."""
+
+    def __init__(self, cfg: Any, tokenizer: Any) -> None:
+        self.cfg, self.tokenizer, self.speller = cfg, tokenizer, TokenSpeller(tokenizer)
+        roles = cfg.datasets[0].get("roles_to_train") or ["assistant"]
+        self.roles = ("system", "user", "assistant", "tool") if cfg.train_on_inputs else tuple(roles)
+
+    def rendering(self, row: dict[str, Any]) -> Render:
+        """What the template makes of messages beside the row's other keys."""
+        options = {**(self.cfg.chat_template_kwargs or {}), **({"tools": row["tools"]} if row.get("tools") else {})}
+        return lambda messages: self.tokenizer.apply_chat_template(messages, tokenize=False, **options)
+
+    def refusals(self, rows: Iterable[dict[str, Any]]) -> dict[str, str]:
+        """The ids of rows that the template cannot render, with what it says."""
+        refused = {}
+        for row in rows:
+            messages, render = shown(row["messages"]), self.rendering(row)
+            try:
+                row["marked"] = _render_marked(render, messages)
+            except Exception as error:  # a template raises what it likes: its own message, or a type error of its code
+                refused[row["id"]] = (str(error).strip() or type(error).__name__).splitlines()[0]
+        return refused
+
+    def losses(self, row: dict[str, Any], ids: Sequence[int], labels: Sequence[int]) -> list[Loss]:
+        """What the row's messages lose on their way into these tokens, and what is trained or masked against the recipe."""
+        messages, render = shown(row["messages"]), self.rendering(row)
+        marked = row.get("marked") or _render_marked(render, messages)
+        spans, lost, tokens = whole_contents(messages, marked), [], self.speller.spell(ids)
+        if spans is None or tokens is None or tokens.text != unmarked(marked):
+            plain = render(messages)
+            if tokens is None or tokens.text != plain:
+                tokens = self.speller.encode(plain, ids)
+            if tokens is None:
+                return [Loss(row["id"], "", "unknown", "its tokens are not those of the rendered text")]
+            if spans is None or unmarked(marked) != plain:
+                located = locate(messages, render, plain)
+                if located is None:
+                    return [Loss(row["id"], "", "unknown", "its words cannot be followed through the template")]
+                spans, lost = located
+        found = [Loss(row["id"], messages[one.message]["role"], one.kind, one.text) for one in lost]
+        return found + list(self._mask_faults(row, spans, tokens, labels))
+
+    def _mask_faults(self, row: dict[str, Any], spans: list[Span], tokens: TokenText, labels: Sequence[int]) -> Iterable[Loss]:
+        for span in spans:
+            message = row["messages"][span.message]
+            said = message.get("train")
+            is_trained = message["role"] in self.roles if said is None else said
+            # A token that only begins or ends in a content belongs to a trained message, and not to a masked one.
+            if is_trained:
+                first, last = bisect_right(tokens.ends, span.start), bisect_left(tokens.starts, span.end)
+            else:
+                first, last = bisect_left(tokens.starts, span.start), bisect_right(tokens.ends, span.end)
+            masked = labels[first:last].count(IGNORED)
+            if masked == (0 if is_trained else max(last - first, 0)):
+                continue
+            wrong = [at for at in range(first, last) if (labels[at] == IGNORED) == is_trained]
+            text = tokens.text[max(tokens.starts[wrong[0]], span.start) : min(tokens.ends[wrong[-1]], span.end)]
+            # Where reasoning is dropped, its tags are those that the template itself writes.
+            dropped = span.reasoning and "reasoning" in accepted(self.cfg)
+            yield Loss(row["id"], message["role"], "reasoning" if dropped else "masked" if is_trained else "unmasked", text)
+
+
+def _render_marked(render: Render, messages: list[Message]) -> str:
+    """The chat with its contents marked; without marks where a template that reads contents refuses those."""
+    try:
+        return render(mark_contents(messages))
+    except Exception:
+        return render(messages)
+
+
+def shown(messages: list[Message]) -> list[Message]:
+    """The messages as the template is given them."""
+    return [{key: value for key, value in message.items() if key != "train"} for message in messages]
+
+
+def accepted(cfg: Any) -> frozenset[str]:
+    """The kinds of loss that the recipe accepts."""
+    return frozenset(cfg.accepted_losses or ())
+
+
+def summary(losses: list[Loss]) -> dict[str, Any]:
+    """Losses by kind and role: how many, in which rows, and of what, as tokens.json holds them."""
+    found: dict[str, Any] = {}
+    for loss in losses:
+        group = found.setdefault(f"{loss.kind} {loss.role}".strip(), {"count": 0, "rows": {}})
+        group["count"] += 1
+        words = group["rows"].setdefault(loss.row, [])
+        if len(words) < WORDS_SHOWN:
+            words.append(loss.text)
+    return found
+
+
+def problems(split: str, found: dict[str, Any], allowed: frozenset[str], template: str) -> Iterable[str]:
+    """A line for each kind and role of loss that the recipe has not accepted."""
+    for name, group in found.items():
+        kind, _, role = name.partition(" ")
+        if kind in allowed:
+            continue
+        rows = group["rows"]
+        listed = "; ".join(f"{row} ({quoted(words)})" for row, words in list(rows.items())[:LISTED])
+        more = "; ..." if len(rows) > LISTED else ""
+        hint = HINTS["system"] if kind == "word" and role == "system" else HINTS.get(kind, "choose another model.chat_template")
+        yield f"in {len(rows)} {split} row{'s' * (len(rows) > 1)} {_what(kind, role, template)}: {listed}{more}: {hint}"
+
+
+def quoted(words: list[str]) -> str:
+    """The words of a loss as they are shown."""
+    text = " ".join(repr(word)[1:-1] for word in words) if len(words) > 1 else repr(words[0])[1:-1]
+    return f"'{text[:80]}{'...' if len(text) > 80 else ''}'"
+
+
+def _what(kind: str, role: str, template: str) -> str:
+    said: dict[str, Callable[[], str]] = {
+        "word": lambda: f"{template} leaves out words of the {role} message",
+        "reasoning": lambda: f"{template} leaves out or masks reasoning of the {role} message",
+        "whitespace": lambda: f"{template} leaves out white space of the {role} message",
+        "masked": lambda: f"{template} writes the {role} message so that a part of it is not trained",
+        "unmasked": lambda: f"{template} writes the {role} message so that a part of it is trained although it is masked",
+        "unknown": lambda: f"{template} writes something that cannot be checked",
+    }
+    return said[kind]()
