@@ -70,7 +70,7 @@ def pre_commit(hooks: Path, store: Path, tmp_path: Path) -> Commit:
 
     def run(files: dict[str, str]) -> subprocess.CompletedProcess[str]:
         for name, text in files.items():
-            (tmp_path / name).parent.mkdir(exist_ok=True)
+            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
             (tmp_path / name).write_text(text, "utf-8")
         git("add", "-A", at=tmp_path)
         command = [sys.executable, "-m", "pre_commit", "run", "--all-files", "--color", "never"]
@@ -87,18 +87,18 @@ def outcomes(result: subprocess.CompletedProcess[str]) -> dict[str, str]:
 
 def test_good_recipes_and_data_pass(pre_commit: Commit) -> None:
     many = {f"recipes/r{index}.yml": RECIPE.replace("small", f"small{index}") for index in range(60)}
-    result = pre_commit({**many, "data/rows.jsonl": ROW * 3, "other.yaml": "not: a recipe"})
+    result = pre_commit({**many, "data/small/train.jsonl": ROW * 3, "data/raw.jsonl": "{}\n", "other.yaml": "not: a recipe"})
     assert outcomes(result) == {"check fine-tuning recipes": "Passed", "validate training records": "Passed"}, result.stdout + result.stderr
     assert result.returncode == 0
 
 
 def test_a_typo_and_a_bad_row_stop_the_commit_with_their_places(pre_commit: Commit) -> None:
     bad_row = '{"id": "2", "messages": []}\n'
-    result = pre_commit({"recipes/typo.yaml": RECIPE.replace("learning_rate", "lr"), "data/rows.jsonl": ROW + bad_row})
+    result = pre_commit({"recipes/typo.yaml": RECIPE.replace("learning_rate", "lr"), "data/small/train.jsonl": ROW + bad_row})
     assert result.returncode == 1
     assert outcomes(result) == {"check fine-tuning recipes": "Failed", "validate training records": "Failed"}
     assert "recipes/typo.yaml:9:3: unknown key 'lr' in training\n    hint: did you mean 'learning_rate'?" in result.stdout
-    assert "data/rows.jsonl:2: messages: needs at least 2 items" in result.stdout
+    assert "data/small/train.jsonl:2: messages: needs at least 2 items" in result.stdout
 
 
 def test_without_recipes_nothing_runs(pre_commit: Commit) -> None:

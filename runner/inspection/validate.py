@@ -15,6 +15,9 @@ from ...schemas.validation import schema, validator
 from ...schemas.yaml_source import Document
 
 
+_NOT_CONVERTED = "records are checked after conversion: recipe convert --converter NAME FILE --out DIR"
+
+
 class Checked(NamedTuple):
     """A checked file: record type (None where unknown), rows, invalid rows, and the first problems."""
 
@@ -64,7 +67,9 @@ def _faults(row: Any, kind: RecordType | None) -> Iterator[Problem]:
         hint = "records have messages (chat), text and label (classification), or text (text); convert other rows with `recipe convert`"
         yield Problem(location, "no record of a known type", hint, "unknown-type")
     elif not validator(kind).is_valid(row.value):
-        for problem in explain(Document(row.value, {}, {}), schema(kind)):  # its hints are for YAML, but for a misspelt choice
-            yield problem._replace(location=location, hint=problem.hint if problem.rule == "enum" else "")
+        for problem in explain(Document(row.value, {}, {}), schema(kind)):  # its hints are for YAML, except for misspelt choices
+            not_converted = problem.rule == "missing-key" and "id" not in row.value
+            hint = _NOT_CONVERTED if not_converted else problem.hint if problem.rule == "enum" else ""
+            yield problem._replace(location=location, hint=hint)
     elif fault := record_fault(kind, row.value):
         yield Problem(location, ": ".join(part.replace("_", " ") if part == fault[0] else part for part in fault if part), rule=fault[0])
