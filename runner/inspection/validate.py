@@ -14,7 +14,6 @@ from ...schemas.sections import RecordType
 from ...schemas.validation import schema, validator
 from ...schemas.yaml_source import Document
 
-
 _NOT_CONVERTED = "records are checked after conversion: recipe convert --converter NAME FILE --out DIR"
 
 

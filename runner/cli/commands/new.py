@@ -1,4 +1,4 @@
-"""`recipe new`: a recipe to start from, valid as it is, with completion for editors."""
+"""`recipe new`: write a valid recipe to edit, also from data files, with completion for editors."""
 
 import os
 import re
@@ -15,7 +15,7 @@ _HEAD = """\
 # yaml-language-server: $schema={schema}
 recipe: 1
 name: {name}
-description: What the experiment is for, in a sentence.
+# description: What the experiment is for, in a sentence.
 """
 _WHOLE = """
 model:
@@ -42,9 +42,9 @@ evaluation:
   metrics: [perplexity]
 """
 _EXTENDING = """\
-extends: {parent} # `recipe show {name}.yml --origins` tells where each value comes from
+extends: {parent} # `recipe show {name}.yml --origins` shows where each value is set
 
-# What is different here. Mappings merge, lists and values replace, null takes a key away.
+# The differences. Mappings merge, lists and values replace, null removes a key.
 training:
   learning_rate: {learning_rate}
 """
@@ -52,23 +52,52 @@ training:
 
 @click.command("new")
 @click.argument("name")
-@click.option("--from", "parent", metavar="RECIPE", help="Extend this recipe instead of writing every section.")
-@click.option("--folder", type=click.Path(path_type=Path, file_okay=False), default=Path(), help="Where to write it. Default: here.")
-def command(name: str, parent: str | None, folder: Path) -> None:
-    """Write NAME.yml, a valid recipe to change."""
+@click.option("--from", "parent", metavar="RECIPE", help="Extend this recipe.")
+@click.option("--data", "data", multiple=True, metavar="FILE", help="Propose a recipe for this file, folder or glob.")
+@click.option(
+    "--folder", type=click.Path(path_type=Path, file_okay=False), help="Folder to write to. Default: recipes/ if it exists, else here."
+)
+def command(name: str, parent: str | None, data: tuple[str, ...], folder: Path | None) -> None:
+    """Write NAME.yml, a valid recipe to edit.
+
+    With --data, converter, record type, options, split and sequence_len are chosen from the first rows, and comments say why.
+    """
     if not re.search(schema("recipe")["properties"]["name"]["pattern"], name):
         hint = schema("recipe")["properties"]["name"]["description"]
-        raise UserError(Problem(Location(name), "is not a recipe's name", hint, "pattern"))
+        raise UserError(Problem(Location(name), "not a valid recipe name", hint, "pattern"))
+    if parent and data:
+        raise click.UsageError("--from and --data cannot be combined")
+    folder = folder or Path("recipes" if Path("recipes").is_dir() else "")
     path = folder / f"{name}.yml"
     head = _HEAD.format(name=name, schema=os.path.relpath(SCHEMA_DIR / "recipe.schema.json", folder.resolve()))
-    text = head + (_extending(name, parent, folder) if parent else _WHOLE)
-    write_new(path, text, "--folder")
+    body = _extending(name, parent, folder) if parent else _for_data(data, folder) if data else _WHOLE
+    write_new(path, head + body, "--folder")
     click.echo(str(path))
-    click.echo(f"next: edit it, then `recipe check {path}`", err=True)
+    if data:
+        click.echo(f"next: recipe check {path}\n      recipe plan {path}\n      recipe run {path}", err=True)
+    else:
+        click.echo(f"next: edit it, then recipe check {path}", err=True)
+
+
+def _for_data(data: tuple[str, ...], folder: Path) -> str:
+    """Return the sections for the data files; print what was recognised."""
+    from ...importing.new_recipe import recipe_for
+    from ...importing.recognise import recognise
+
+    found = recognise(list(data))
+    choice = found.choice
+    click.echo(
+        f"read      {len(found.records):,} {choice.record_type} records with the converter {choice.converter}: {choice.why}", err=True
+    )
+    if found.unusable:
+        click.echo(f"unusable  {found.unusable:,} rows: the run stops at them; fix them, or set data.max_dropped", err=True)
+    if found.unread:
+        click.echo(f"not read  columns {', '.join(found.unread)}", err=True)
+    return "\n" + recipe_for(found, list(data), folder)
 
 
 def write_new(path: Path, text: str, option: str) -> None:
-    """Write a file that is not there yet. `option` is how the command line names another place."""
+    """Write a new file. `option` names the option that chooses another place. Raises UserError where the file exists."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("x", encoding="utf-8") as file:

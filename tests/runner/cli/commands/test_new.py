@@ -72,3 +72,20 @@ def test_a_parent_that_is_nowhere_is_refused(command_line: Recipe, here: Path) -
     assert outcome.code == 1
     assert "did you mean 'quickstart'?" in outcome.err
     assert list(here.iterdir()) == []
+
+
+def test_a_recipe_for_a_file_is_valid_and_says_what_comes_next(command_line: Recipe, here: Path) -> None:
+    (here / "support.csv").write_text("question,answer\n" + "".join(f"Where is order {n}?,On its way.\n" for n in range(20)), "utf-8")
+    outcome = command_line("new", "support", "--data", "support.csv")
+    assert (outcome.code, outcome.out) == (0, "support.yml\n")
+    assert "20 chat records with the converter table" in outcome.err and "recipe plan support.yml" in outcome.err
+    assert check_recipe(Path("support.yml")) == []
+
+
+def test_a_new_recipe_is_written_into_the_folder_of_recipes(command_line: Recipe, here: Path) -> None:
+    (here / "recipes").mkdir()
+    assert command_line("new", "mine").out == "recipes/mine.yml\n"
+
+
+def test_from_and_data_cannot_be_combined(command_line: Recipe) -> None:
+    assert command_line("new", "mine", "--from", "quickstart", "--data", "a.csv").code == 2
