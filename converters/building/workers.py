@@ -205,6 +205,7 @@ def _apart(part: Any) -> Any:
 def _serve(ends: Ends) -> None:
     """A worker's life: convert what comes until the pipe closes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # the parent's handler, which a fork inherits, would raise KeyboardInterrupt here
     for worker in Worker.open:
         if hasattr(worker, "pipe"):
             worker.pipe.close()

@@ -3,6 +3,7 @@
 import gc
 import json
 import shutil
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -28,9 +29,11 @@ def command_line(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[s
 
     def run(*arguments: str) -> Outcome:
         monkeypatch.setattr(sys, "argv", ["recipe", *map(str, arguments)])
+        handler = signal.getsignal(signal.SIGTERM)
         with pytest.raises(SystemExit) as ended:
             main()
         gc.unfreeze()
+        signal.signal(signal.SIGTERM, handler)
         out, err = capfd.readouterr()
         assert isinstance(ended.value.code, int)
         return Outcome(ended.value.code, out, err)

@@ -41,6 +41,18 @@ def die():
     os.kill(os.getpid(), signal.SIGKILL)
 
 
+def terminate():
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+@pytest.fixture
+def sigterm_interrupts():
+    """SIGTERM raises KeyboardInterrupt, as it does in the process of a command."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGTERM, before)
+
+
 def once(path: Path, fault=die):
     def act():
         if not path.exists():
@@ -107,17 +119,14 @@ def test_a_process_that_is_killed_costs_its_batch_one_more_try(monkeypatch, tmp_
 
 @pytest.mark.parametrize(
     ("fault", "died"),
-    [(die, r"signal 9 \(SIGKILL\)"), (lambda: os.kill(os.getpid(), signal.SIGTERM), "SIGTERM"), (lambda: os._exit(7), "exit code 7")],
+    [(die, r"signal 9 \(SIGKILL\)"), (terminate, r"signal 15 \(SIGTERM\)"), (lambda: os._exit(7), "exit code 7")],
+    ids=["SIGKILL", "SIGTERM", "exit"],
 )
-def test_a_batch_that_kills_two_processes_is_named_soon(monkeypatch, fault, died):
+def test_a_batch_that_kills_two_processes_is_named(monkeypatch, sigterm_interrupts, fault, died):
     failing(monkeypatch, fault, on_line=4)
-    started = time.monotonic()
-    with (
-        pytest.raises(UserError, match=f"{died}.* while it converted lines 4 to 6 of a; so did the one that tried again") as caught,
-        Workers(2) as w,
-    ):
-        list(w.convert(CHATS, batches(5)))
-    assert time.monotonic() - started < 4
+    expected = f"{died}.* while it converted lines 4 to 6 of a; so did the one that tried again"
+    with pytest.raises(UserError, match=expected) as caught, Workers(2) as workers:
+        list(workers.convert(CHATS, batches(5)))
     assert caught.value.problems[0].location == Location("a", 4)
 
 
