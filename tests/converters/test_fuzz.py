@@ -6,7 +6,6 @@ RECIPEKIT_FUZZ multiplies how many mutants are tried: 100,000 records and more w
 import copy
 import json
 import random
-import time
 
 import orjson
 import pytest
@@ -70,22 +69,19 @@ def check(spec, rows):
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.parent.name}-{case.name}")
 def test_files_with_mutated_bytes_are_read_or_refused(case, tmp_path):
     spec, draw, files = spec_of(case), random.Random(f"{case.parent.name} {case.name}"), inputs(case)
-    path, slowest = tmp_path / "input", 0.0
+    path = tmp_path / "input"
     for number in range(60 * TIMES):
         content = bytearray(draw.choice(files).read_bytes())
         for _ in range(draw.choice([1, 1, 2, 5])):
             at = draw.randrange(len(content) + 1)
             content[at : at + draw.choice([0, 1, 1, 2, 30])] = draw.choice(PIECES)
         path.write_bytes(content[: draw.choice([None, None, len(content) // 2])])
-        started = time.process_time()
         try:
             check(spec, read_file(SourceFile(path, "input"), converter(spec.converter).INPUT)[1])
         except UserError as error:
             assert error.problems[0].location.file
         except Exception as error:
             raise AssertionError(f"mutant {number}: {bytes(content)!r}") from error
-        slowest = max(slowest, time.process_time() - started)
-    assert slowest < 1
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.parent.name}-{case.name}")

@@ -1,10 +1,10 @@
 """Did you mean: the names that other tools use, and misspelt ones of our own."""
 
-import time
-
 import pytest
 from recipekit.schemas.aliases import ALIASES, suggestion
 from recipekit.schemas.validation import key_paths
+
+from ..support.counting import within_lines
 
 PATHS = list(key_paths())
 
@@ -55,8 +55,5 @@ def test_an_unknown_key_is_told_what_it_was_meant_to_be(key: str, section: str) 
     assert suggestion(key, section, here(section), PATHS) == SUGGESTIONS[key, section]
 
 
-def test_a_hundred_suggestions_take_less_than_a_second() -> None:
-    start = time.process_time()
-    for index in range(100):
-        suggestion(f"unknown_{index}_gradient_warm", "training", here("training"), PATHS)
-    assert time.process_time() - start < 1
+def test_a_suggestion_is_cheap() -> None:
+    within_lines(50_000, suggestion, "unknown_gradient_warm", "training", here("training"), PATHS)

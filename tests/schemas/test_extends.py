@@ -1,7 +1,6 @@
 """A recipe over the one that it extends, and --set over both: values, and the place of each."""
 
 import os
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,6 +8,8 @@ import pytest
 from recipekit.schemas.base.errors import Location, UserError
 from recipekit.schemas.extends import find_recipe, load_layers, overlay, recipe_files, shipped_recipes
 from recipekit.schemas.yaml_source import parse_yaml
+
+from ..support.counting import within_lines
 
 Write = Callable[..., Path]
 
@@ -47,9 +48,7 @@ def test_places_follow_the_values() -> None:
 def test_merging_takes_linear_time() -> None:
     base = parse_yaml("\n".join(f"a{i}: {i}" for i in range(20_000)), "base")
     top = parse_yaml("\n".join(f"b{i}: {{c: {i}}}" for i in range(10_000)), "top")
-    start = time.process_time()
-    assert len(overlay(base, top).data) == 30_000
-    assert time.process_time() - start < 1
+    assert len(within_lines(10 * 30_000, overlay, base, top).data) == 30_000
 
 
 def test_extends_names_a_file_beside_the_recipe(recipe_file: Write, tmp_path: Path) -> None:
@@ -128,9 +127,7 @@ def test_a_glob_stays_a_glob(recipe_file: Write, tmp_path: Path) -> None:
 
 def test_many_sources_take_linear_time(recipe_file: Write) -> None:
     path = recipe_file("data:\n  sources:\n" + "    - {path: a, converter: b}\n" * 14_000)
-    start = time.process_time()
-    load_layers(path)
-    assert time.process_time() - start < 2
+    within_lines(250 * 14_000, load_layers, path)
 
 
 def test_a_setting_replaces_a_value_and_is_its_place(recipe_file: Write) -> None:

@@ -1,7 +1,6 @@
 """Loading and checking a whole recipe: layers, schema, rules, smoke, pass-through keys; and ten thousand mutated recipes."""
 
 import random
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,8 @@ from recipekit.schemas.generate_rules import ROWS
 from recipekit.schemas.recipe import check_recipe, is_prompt, load_recipe
 from recipekit.schemas.yaml_source import parse_yaml
 from recipekit.schemas.yaml_writing import to_yaml
+
+from ..support.counting import within_lines
 
 Write = Callable[..., Path]
 Minimal = Callable[..., dict[str, Any]]
@@ -111,11 +112,9 @@ def test_a_known_pass_through_key_is_taken(recipe_file: Write, minimal: Minimal)
     assert load_recipe(str(path)).recipe.axolotl == {"neftune_noise_alpha": 5}
 
 
-def test_thousands_of_wrong_pass_through_keys_take_less_than_three_seconds(recipe_file: Write, minimal: Minimal) -> None:
+def test_thousands_of_wrong_pass_through_keys_are_explained_soon(recipe_file: Write, minimal: Minimal) -> None:
     path = recipe_file(to_yaml(minimal({"axolotl": {f"wrong_key_{i}": 1 for i in range(20_000)}})))
-    start = time.process_time()
-    assert 1 < len(told(path)) < 120
-    assert time.process_time() - start < 3
+    assert 1 < len(within_lines(6_000_000, told, path)) < 120
 
 
 def test_loading_raises_every_problem_at_once(recipe_file: Write, minimal: Minimal) -> None:
@@ -163,17 +162,13 @@ def test_ten_thousand_mutated_recipes_give_problems_with_places_and_never_a_trac
     originals = [path.read_text("utf-8").splitlines() for path in shipped_recipes()]
     path = tmp_path / "mutant.yml"
     refused = 0
-    slowest = 0.0
     for number in range(10_000):
         text = mutant(rng.choice(originals), rng)
         path.write_text(text, encoding="utf-8")
-        start = time.process_time()
         try:
             problems = check_recipe(path)
         except Exception as error:
             raise AssertionError(f"mutant {number}: {type(error).__name__}: {error}\n{text}") from error
-        slowest = max(slowest, time.process_time() - start)
         refused += bool(problems)
         assert all(problem.location.file and problem.what for problem in problems), text
-    assert slowest < 1
     assert 4_000 < refused < 10_000, "the mutants must be both good and bad"

@@ -1,6 +1,5 @@
 """What breaks the schema, in words: the place, what is wrong, and what to write instead."""
 
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -9,6 +8,8 @@ from recipekit.schemas.base.errors import MAX_PROBLEMS
 from recipekit.schemas.schema_errors import explain
 from recipekit.schemas.validation import schema
 from recipekit.schemas.yaml_source import Document, parse_yaml
+
+from ..support.counting import within_lines
 
 HEAD = "recipe: 1\nname: small\nmodel: {base_model: m}\ndata: {type: chat, sources: [{path: a, converter: messages}]}\n"
 
@@ -131,11 +132,8 @@ HOSTILE: dict[str, Hostile] = {
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_a_hostile_document_is_explained_within_two_seconds(name: str) -> None:
-    document = Document(HOSTILE[name](), {}, {})
-    start = time.process_time()
-    problems = explain(document, schema("recipe"))
-    assert time.process_time() - start < 2
+def test_a_hostile_document_is_explained_soon(name: str) -> None:
+    problems = within_lines(6_000_000, explain, Document(HOSTILE[name](), {}, {}), schema("recipe"))
     assert 0 < len(problems) <= MAX_PROBLEMS + 1
     assert sum(len(str(problem)) for problem in problems) < 100_000
 

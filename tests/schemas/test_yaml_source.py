@@ -3,7 +3,6 @@
 import resource
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -11,6 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from recipekit.schemas.base.errors import Location, UserError
 from recipekit.schemas.yaml_source import MAX_BYTES, Document, parse_yaml, read_text
+
+from ..support.counting import bytes_read, within_lines
 
 
 def refusal(text: str) -> str:
@@ -125,10 +126,8 @@ BOMBS = {
 
 
 @pytest.mark.parametrize("name", BOMBS)
-def test_a_bomb_is_refused_within_a_second(name: str) -> None:
-    start = time.process_time()
-    assert refusal(BOMBS[name]).startswith("r.yml")
-    assert time.process_time() - start < 1
+def test_a_bomb_is_refused_soon(name: str) -> None:
+    assert within_lines(5_000_000, refusal, BOMBS[name]).startswith("r.yml")
 
 
 def test_bombs_take_little_memory() -> None:
@@ -140,9 +139,7 @@ def test_bombs_take_little_memory() -> None:
 
 def test_a_megabyte_of_text_is_a_value() -> None:
     text = "word " * 190_000
-    start = time.process_time()
-    assert parse_yaml(f"a: |\n  {text}", "r.yml").data["a"].strip() == text.strip()
-    assert time.process_time() - start < 1
+    assert within_lines(1_000, parse_yaml, f"a: |\n  {text}", "r.yml").data["a"].strip() == text.strip()
 
 
 def test_a_few_aliases_and_merges_are_fine() -> None:
@@ -216,10 +213,10 @@ def test_a_file_of_100_mb_is_refused_without_being_read(tmp_path: Path) -> None:
     path = tmp_path / "r.yml"
     with path.open("wb") as file:
         file.truncate(100_000_000)
-    start = time.process_time()
+    before = bytes_read()
     with pytest.raises(UserError, match="too large for a recipe"):
         read_text(path)
-    assert time.process_time() - start < 0.1
+    assert bytes_read() - before < 2 * MAX_BYTES
 
 
 def test_an_endless_file_is_refused() -> None:

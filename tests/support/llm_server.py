@@ -11,6 +11,8 @@ import time
 from collections.abc import Callable
 from contextlib import contextmanager, suppress
 
+from .waiting import PATIENCE
+
 KEY = "sk-planted-0123456789abcdef"
 OK = "HTTP/1.1 200 OK"
 
@@ -40,7 +42,7 @@ class Server:
 
     def __init__(self, behave: Callable[[Exchange], object], port=0):
         self.behave = behave
-        self.asked, self.answered, self.under_way, self.most_under_way = [], [], 0, 0
+        self.asked, self.answered = [], []
         self.lock = threading.Lock()
         self.listener = socket.create_server(("127.0.0.1", port), backlog=1024)
         self.port = self.listener.getsockname()[1]
@@ -75,13 +77,7 @@ class Server:
                 with self.lock:
                     exchange = Exchange(sock, self, path, headers, body, len(self.asked))
                     self.asked.append(body)
-                    self.under_way += 1
-                    self.most_under_way = max(self.most_under_way, self.under_way)
-                try:
-                    self.behave(exchange)
-                finally:
-                    with self.lock:
-                        self.under_way -= 1
+                self.behave(exchange)
 
 
 @contextmanager
@@ -104,9 +100,9 @@ def reply(text="love | joy", finish="stop", usage=True):
 
     def behave(exchange):
         said = text(exchange) if callable(text) else text
-        exchange.send(OK, completion(said, finish, usage))
         with exchange.server.lock:
             exchange.server.answered.append(exchange.body)
+        exchange.send(OK, completion(said, finish, usage))
 
     return behave
 
@@ -120,8 +116,10 @@ def status(code, message="no", **headers):
     return lambda exchange: exchange.send(f"HTTP/1.1 {code} X", {"error": {"message": message, "code": None}}, **headers)
 
 
-def hang(seconds=30):
-    return lambda exchange: time.sleep(seconds)
+def hang(exchange):
+    """No reply: until the client gives up."""
+    exchange.sock.settimeout(PATIENCE)
+    exchange.sock.recv(1)
 
 
 def cut(exchange):

@@ -14,6 +14,7 @@ from recipekit.converters.reading.records import Row
 from recipekit.schemas.base.errors import Location, Problem, UserError
 
 from ...support.chats import chat, chats
+from ...support.waiting import wait_until
 
 CHATS = Spec("chat", "messages", {})
 
@@ -180,11 +181,8 @@ def test_processes_end_with_their_parent():
     pids = os.read(reading, 1000).split()
     os.close(reading)
     os.close(writing)
-    deadline = time.monotonic() + 5
-    while (left := [pid for pid in pids if running(pid.decode())]) and time.monotonic() < deadline:
-        time.sleep(0.05)
     assert len(pids) == 3
-    assert not left
+    wait_until(lambda: not any(running(pid.decode()) for pid in pids))
 
 
 def running(pid):

@@ -2,7 +2,6 @@
 
 import csv
 import io
-import time
 
 import pytest
 from hypothesis import given
@@ -11,6 +10,8 @@ from recipekit.converters.reading import bounded_lines, delimited
 from recipekit.converters.reading.delimited import read_csv, read_tsv
 from recipekit.converters.reading.records import Drop
 from recipekit.schemas.base.errors import UserError
+
+from ...support.counting import within_lines
 
 
 def read(text, reader=read_csv):
@@ -85,9 +86,7 @@ def test_lines_that_would_all_be_read_again_and_again_end_soon(monkeypatch):
     """A line of this kind opens a quote, and does not close one that is open: each reads on to the end of the file."""
     monkeypatch.setattr(delimited, "REREAD", 1 << 20)
     text = "a,b\n" + 'x","""\n' * 20_000
-    started = time.process_time()
-    found = told(read(text))
-    assert time.process_time() - started < 5
+    found = within_lines(100 * 20_000, lambda: told(read(text)))
     assert [line for line, _ in found] == list(range(2, 20_002))
     assert {reason for _, reason in found} == {"invalid_csv"}
 

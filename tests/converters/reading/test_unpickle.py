@@ -5,7 +5,6 @@ import pickle
 import random
 import resource
 import struct
-import time
 
 import pytest
 from hypothesis import given, settings
@@ -13,6 +12,8 @@ from hypothesis import strategies as st
 from recipekit.converters.reading.records import Drop, Row
 from recipekit.converters.reading.unpickle import read_pickle
 from recipekit.schemas.base.errors import UserError
+
+from ...support.counting import within_lines
 
 ROWS = [{"text": "shall we go?", "emotion": "curiosity", "n": 3, "score": 0.5, "kwargs": {"do_sample": True, "seed": None}}]
 
@@ -119,10 +120,8 @@ def test_lists_that_hold_the_one_before_ten_times_are_not_written_out():
     bomb: list = ["laughs" * 10]
     for _ in range(30):
         bomb = [bomb] * 10
-    started = time.monotonic()
-    found = read(pickle.dumps([{"a": bomb}, {"a": 1}]))
+    found = within_lines(1_000_000, read, pickle.dumps([{"a": bomb}, {"a": 1}]))
     assert [row.reason for row in found[:1] if isinstance(row, Drop)] == ["too_large"]
-    assert time.monotonic() - started < 20
 
 
 def test_a_tuple_as_a_key_is_refused_since_hashing_it_may_not_end():

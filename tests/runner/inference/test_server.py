@@ -4,7 +4,6 @@ import asyncio
 import json
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +12,8 @@ import httpx2
 import openai
 import pytest
 from recipekit.runner.providers.local_server import served
+
+from ...support.waiting import wait_until
 
 HI = [{"role": "user", "content": "Where does the cat sleep?"}]
 
@@ -141,17 +142,14 @@ def test_a_client_that_goes_away_frees_its_place(server) -> None:
     body = {"model": server[1], "messages": HI, "max_tokens": 400, "stream": True, "seed": 1, "temperature": 1.5}
     with httpx2.stream("POST", f"{server[0]}/chat/completions", json=body, trust_env=False) as stream:
         assert next(stream.iter_lines()).startswith("data: ")
-    until = time.monotonic() + 10
-    while raw(f"{server[0].removesuffix('/v1')}/health")[1]["under_way"] and time.monotonic() < until:
-        time.sleep(0.05)
-    assert raw(f"{server[0].removesuffix('/v1')}/health")[1]["under_way"] == 0
+    wait_until(lambda: raw(f"{server[0].removesuffix('/v1')}/health")[1]["under_way"] == 0)
     assert asked(server).choices
 
 
 def test_it_ends_with_the_process_that_started_it(tiny_model, tmp_path) -> None:
     script = (
         "import sys, time\nfrom pathlib import Path\nfrom recipekit.runner.providers.local_server import served\n"
-        "with served(sys.argv[1], Path('.')) as (url, _):\n    print(url, flush=True)\n    time.sleep(60)\n"
+        "with served(sys.argv[1], Path('.')) as (url, _):\n    print(url, flush=True)\n    time.sleep(600)\n"
     )
     starter = subprocess.Popen([sys.executable, "-c", script, str(tiny_model)], stdout=subprocess.PIPE, text=True, cwd=tmp_path)
     assert starter.stdout
@@ -159,11 +157,12 @@ def test_it_ends_with_the_process_that_started_it(tiny_model, tmp_path) -> None:
     assert raw(f"{url}/models")[0] == 200
     starter.kill()
     starter.communicate()
-    until = time.monotonic() + 10
-    while time.monotonic() < until:
+
+    def ended() -> bool:
         try:
             raw(f"{url}/models")
         except (urllib.error.URLError, ConnectionError):
-            return
-        time.sleep(0.1)
-    pytest.fail("the server outlived its starter")
+            return True
+        return False
+
+    wait_until(ended)

@@ -11,6 +11,8 @@ import pytest
 from recipekit.runner.runtime.child_process import failure, run_child
 from recipekit.schemas.base.errors import UserError
 
+from ...support.waiting import PATIENCE, wait_until
+
 EVENT = """import json, time
 def tell(kind, **facts):
     with open("progress.jsonl", "a") as stream:
@@ -45,17 +47,18 @@ def stop(number, frame):
     sys.exit(130)
 signal.signal(signal.SIGTERM, stop)
 tell("ready", pid=os.getpid())
-time.sleep(60)
+time.sleep(600)
 """
 )
 STUBBORN = (
     EVENT
     + """
 import os, signal, subprocess, sys
-signal.signal(signal.SIGTERM, signal.SIG_IGN)
-grandchild = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+signal.signal(signal.SIGTERM, lambda number, frame: open("told", "w").close())
+grandchild = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
 tell("ready", pid=grandchild.pid)
-time.sleep(60)
+while True:
+    time.sleep(600)
 """
 )
 
@@ -100,11 +103,8 @@ def is_alive(pid: int) -> bool:
         return False
 
 
-def gone(pid: int, seconds: float = 5) -> bool:
-    end = time.monotonic() + seconds
-    while is_alive(pid) and time.monotonic() < end:
-        time.sleep(0.02)
-    return not is_alive(pid)
+def gone(pid: int) -> bool:
+    return wait_until(lambda: not is_alive(pid))
 
 
 def test_events_come_in_order_and_output_goes_to_the_log(child, tmp_path):
@@ -243,7 +243,7 @@ def test_signals_are_ours_again_when_the_child_has_ended(child):
 def test_a_signal_lets_the_child_checkpoint_and_the_command_exits_130(runner, tmp_path, number):
     process, pid = runner(OBEDIENT)
     process.send_signal(number)
-    said = process.communicate(timeout=10)[1]
+    said = process.communicate(timeout=PATIENCE)[1]
     assert process.returncode == 130
     assert (tmp_path / "checkpoint").read_text() == "SIGTERM"
     assert f"training was stopped by {number.name}" in said and f"recipe resume {tmp_path}" in said
@@ -251,22 +251,21 @@ def test_a_signal_lets_the_child_checkpoint_and_the_command_exits_130(runner, tm
     assert gone(pid)
 
 
-def test_a_second_signal_ends_the_child_and_its_children_at_once(runner):
+def test_a_second_signal_ends_the_child_and_its_children_at_once(runner, tmp_path):
     process, grandchild = runner(STUBBORN)
     process.send_signal(signal.SIGINT)
-    time.sleep(0.3)
+    wait_until((tmp_path / "told").exists, process)
     assert process.poll() is None and is_alive(grandchild)
     process.send_signal(signal.SIGINT)
-    began = time.monotonic()
-    process.communicate(timeout=10)
-    assert process.returncode == 130 and time.monotonic() - began < 5
+    process.communicate(timeout=PATIENCE)
+    assert process.returncode == 130
     assert gone(grandchild)
 
 
 def test_a_child_that_finishes_in_spite_of_the_signal_has_finished(runner):
     process, _ = runner(EVENT + "import os, signal\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\ntell('ready', pid=1)\ntime.sleep(0.5)")
     process.send_signal(signal.SIGTERM)
-    process.communicate(timeout=10)
+    process.communicate(timeout=PATIENCE)
     assert process.returncode == 0
 
 
@@ -295,5 +294,5 @@ def test_nohup_means_that_a_closed_terminal_stops_nothing(runner):
     time.sleep(0.5)
     assert process.poll() is None and is_alive(pid)
     os.kill(process.pid, signal.SIGTERM)
-    process.communicate(timeout=10)
+    process.communicate(timeout=PATIENCE)
     assert process.returncode == 130

@@ -4,7 +4,6 @@ import json
 import os
 import signal
 import sys
-import time
 
 import pytest
 from recipekit.runner.runtime.child_process import run_child
@@ -120,13 +119,11 @@ def test_a_trainer_that_hangs_is_ended_with_the_cause_and_the_place_where_it_hun
     monkeypatch.setattr("recipekit.runner.runtime.child_process._PATIENCE_SECONDS", 0.5)
     pids = []
     text = HANGING.replace("OBEDIENCE", "" if obeys else "signal.signal(signal.SIGTERM, signal.SIG_IGN)")
-    began = time.monotonic()
     with pytest.raises(UserError) as caught:
         run_child((sys.executable, "-c", text), tmp_path, {}, "x.log", "training", lambda event: None, 1, pids.append)
     (problem,) = caught.value.problems
     assert "training made no progress for 1 seconds" in problem.what
     assert "recipe resume" in problem.hint
-    assert time.monotonic() - began < 10
     assert "waits_for_ever" in (tmp_path / "x.log").read_text()
     with pytest.raises(ProcessLookupError):
         os.kill(pids[0], 0)

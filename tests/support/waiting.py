@@ -1,0 +1,21 @@
+"""Waiting for something that another process or thread does."""
+
+import subprocess
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+Found = TypeVar("Found")
+PATIENCE = 300  # seconds: what never comes fails the test then; nothing else depends on it
+
+
+def wait_until(condition: Callable[[], Found], process: subprocess.Popen | None = None) -> Found:
+    """What the condition gives, once it is true. Fails when the process that should make it true has ended, or after PATIENCE."""
+    end = time.monotonic() + PATIENCE
+    while not (found := condition()):
+        if time.monotonic() > end or (process and process.poll() is not None and not condition()):
+            if process:
+                process.kill()
+            raise AssertionError(process.communicate()[1] if process else "what was waited for did not come")
+        time.sleep(0.02)
+    return found
