@@ -1,7 +1,6 @@
 """The ceilings on requests, tokens and money: nothing is sent that could go beyond one of them."""
 
 import asyncio
-import time
 
 from aiolimiter import AsyncLimiter
 from tenacity import RetryCallState
@@ -78,12 +77,12 @@ class Pace:
             await self.requests.acquire()
         if self.tokens:
             await self.tokens.acquire(min(asked.most_tokens(), self.tokens.max_rate))
-        while (left := self.resume_at - time.monotonic()) > 0:
+        while (left := self.resume_at - asyncio.get_running_loop().time()) > 0:
             await asyncio.sleep(left)
 
     def pause(self, seconds: float) -> None:
         """The provider asked for a pause: nobody asks it before."""
-        self.resume_at = max(self.resume_at, time.monotonic() + min(seconds, LONGEST_PAUSE))
+        self.resume_at = max(self.resume_at, asyncio.get_running_loop().time() + min(seconds, LONGEST_PAUSE))
 
 
 def wait(state: RetryCallState) -> float:

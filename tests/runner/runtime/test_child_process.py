@@ -280,10 +280,11 @@ def test_the_child_of_a_runner_that_was_killed_is_told_to_stop(runner, tmp_path)
 def test_a_run_stays_locked_until_the_child_of_a_killed_runner_has_checkpointed(runner, tmp_path):
     from recipekit.runner.runtime.run_folder import RunFolder
 
-    process, pid = runner(OBEDIENT.replace("    open(", "    time.sleep(1)\n    open("))
+    process, pid = runner(OBEDIENT.replace("    open(", "    while not os.path.exists('looked'):\n        time.sleep(0.02)\n    open("))
     process.kill()
     process.wait()
     assert RunFolder(tmp_path).is_locked() and is_alive(pid)
+    (tmp_path / "looked").touch()
     assert gone(pid)
     assert not RunFolder(tmp_path).is_locked()
 

@@ -4,8 +4,11 @@ import json
 import os
 import signal
 import sys
+import time
+from functools import partial
 
 import pytest
+from recipekit.runner.runtime import child_process
 from recipekit.runner.runtime.child_process import run_child
 from recipekit.runner.runtime.watchdog import FACTOR, LOG_KEPT, LOG_LIMIT, Watchdog, beat, cap
 from recipekit.schemas.base.errors import UserError
@@ -100,12 +103,19 @@ def test_a_child_that_writes_a_gigabyte_leaves_a_log_that_can_be_read(tmp_path):
     assert b"bytes were left out here" in (tmp_path / "x.log").read_bytes()
 
 
+@pytest.fixture
+def watched_by(monkeypatch):
+    """Gives the watchdog of a child another clock."""
+    return lambda clock: monkeypatch.setattr(child_process, "Watchdog", partial(Watchdog, clock=clock))
+
+
 HANGING = """
 import faulthandler, json, os, signal, sys, time
 faulthandler.register(signal.SIGUSR1)
 with open("progress.jsonl", "a") as stream:
     stream.write(json.dumps({"event": "train", "pid": os.getpid()}) + "\\n")
 def waits_for_ever():
+    open("hangs", "w")
     while True:
         time.sleep(0.05)
         print("a warning", flush=True)
@@ -115,7 +125,8 @@ waits_for_ever()
 
 
 @pytest.mark.parametrize("obeys", [True, False], ids=["ends when it is told", "ends when it is killed"])
-def test_a_trainer_that_hangs_is_ended_with_the_cause_and_the_place_where_it_hung(tmp_path, monkeypatch, obeys):
+def test_a_trainer_that_hangs_is_ended_with_the_cause_and_the_place_where_it_hung(tmp_path, monkeypatch, watched_by, obeys):
+    watched_by(lambda: time.monotonic() if (tmp_path / "hangs").exists() else 0.0)
     monkeypatch.setattr("recipekit.runner.runtime.child_process._PATIENCE_SECONDS", 0.5)
     pids = []
     text = HANGING.replace("OBEDIENCE", "" if obeys else "signal.signal(signal.SIGTERM, signal.SIG_IGN)")
@@ -129,21 +140,33 @@ def test_a_trainer_that_hangs_is_ended_with_the_cause_and_the_place_where_it_hun
         os.kill(pids[0], 0)
 
 
-def test_a_child_that_beats_is_left_alone_however_long_it_takes(tmp_path):
-    text = "import os, time\nopen('heartbeat', 'w')\nfor _ in range(15):\n    time.sleep(0.2)\n    os.utime('heartbeat')"
+def test_a_child_that_beats_is_left_alone_however_long_it_takes(tmp_path, watched_by):
+    beats = set()
+
+    def almost_too_long_a_beat():
+        if (tmp_path / "heartbeat").exists():
+            beats.add((tmp_path / "heartbeat").stat().st_mtime_ns)
+        return 0.9 * len(beats)
+
+    watched_by(almost_too_long_a_beat)
+    text = "import os, time\nopen('heartbeat', 'w')\nfor _ in range(8):\n    time.sleep(0.3)\n    os.utime('heartbeat')"
     run_child((sys.executable, "-c", text), tmp_path, {}, "x.log", "training", lambda event: None, 1)
+    assert len(beats) > 2
 
 
-def test_a_child_that_was_told_to_stop_is_not_hurried(tmp_path):
+def test_a_child_that_was_told_to_stop_is_not_hurried(tmp_path, watched_by):
     """A checkpoint may take longer than any step did."""
     text = (
         "import json, os, signal, sys, time\n"
-        "def stop(*_):\n    time.sleep(2)\n    open('checkpoint', 'w')\n    sys.exit(130)\n"
+        "def stop(*_):\n    time.sleep(1)\n    open('checkpoint', 'w')\n    sys.exit(130)\n"
         "signal.signal(signal.SIGTERM, stop)\n"
-        "open('progress.jsonl', 'a').write(json.dumps({'event': 'train', 'pid': os.getpid()}) + '\\n')\ntime.sleep(60)"
+        "open('progress.jsonl', 'a').write(json.dumps({'event': 'train', 'pid': os.getpid()}) + '\\n')\ntime.sleep(600)"
     )
+    clock = Clock()
+    watched_by(clock)
 
     def stop_ourselves(event):
+        clock.now = 1e9  # after which a child that was not told to stop would be ended
         os.kill(os.getpid(), signal.SIGTERM)
 
     with pytest.raises(UserError):
