@@ -22,7 +22,7 @@ def shipped_recipes() -> list[Path]:
 
 
 def find_recipe(name: str, beside: Path | None = None) -> Path:
-    """Return the file of a recipe given as a path or as a shipped recipe's name; a path wins. Raises UserError where there is none."""
+    """Return the file of a recipe given as a path or as a shipped recipe's name; a path wins. Raises UserError if there is none."""
     path = (beside / name) if beside else Path(name)
     if os.path.isfile(path) or path.suffix in SUFFIXES and "/" in name:
         return path
@@ -39,7 +39,10 @@ def find_recipe(name: str, beside: Path | None = None) -> Path:
 
 
 def recipe_files(name: str) -> list[Path]:
-    """The recipes that an argument names: a file, a shipped recipe, or a folder, which stands for every recipe in it."""
+    """The recipes that an argument names: a file, a shipped recipe, or a folder, which stands for every recipe in it.
+
+    Raises UserError if there is none.
+    """
     if not os.path.isdir(name):
         return [find_recipe(name)]
     folder = Path(name)

@@ -103,6 +103,7 @@ class _Composer:
         self.values: dict[KeyPath, Location] = {}
 
     def document(self) -> Document:
+        """Return the one document of the file. Raises UserError if it has none, or several."""
         next(self.events)  # the stream starts
         first = next(self.events)
         if isinstance(first, yaml.StreamEndEvent):

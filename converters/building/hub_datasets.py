@@ -43,7 +43,10 @@ def commit_of(source: Source) -> str:
 
 @cache
 def find_dataset(path: str, revision: str) -> HubDataset:
-    """The data set and its commit, asked of the hub once a process, so that all that is done with it is done with the same rows."""
+    """The data set and its commit, asked of the hub once a process, so that all that is done with it is done with the same rows.
+
+    Raises UserError if the hub has no such data set or revision, or does not answer.
+    """
     import httpx
     from huggingface_hub import HfApi
     from huggingface_hub.errors import HFValidationError, RevisionNotFoundError
@@ -95,7 +98,7 @@ class HubRows:
             yield batch
 
     def rows(self) -> Iterator[Row | Drop]:
-        """The rows one by one; `line` is a row's number in its split."""
+        """The rows one by one; `line` is a row's number in its split. Raises UserError if the source breaks off."""
         location = Location(self.source.path)
         streamed = self._streamed(location)
         labels = _class_labels(streamed.features or {})

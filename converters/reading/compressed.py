@@ -62,6 +62,7 @@ class _Decompressed(io.RawIOBase):
         return self.given
 
     def readinto(self, buffer: Any) -> int:
+        """Read into the buffer. Raises UserError if far more comes out than went in."""
         block = self.inner.read(len(buffer))
         buffer[: len(block)] = block
         self.given += len(block)

@@ -22,7 +22,10 @@ class SourceFile(NamedTuple):
 
 
 def source_files(path: str) -> list[SourceFile]:
-    """The files that a source's path names: one file, a folder's files at any depth, or a glob's, in sorted order."""
+    """The files that a source's path names: one file, a folder's files at any depth, or a glob's, in sorted order.
+
+    Raises UserError if it names none.
+    """
     if has_magic(path) and not Path(path).exists():
         found = [Path(p) for p in sorted(glob(path, recursive=True)) if Path(p).is_file()]
         unique = len({p.name for p in found}) == len(found)
@@ -47,7 +50,7 @@ def _inside(path: Path, root: Path) -> bool:
 
 
 def open_source(path: Path) -> BinaryIO:
-    """The file's bytes, decompressed when it is gzip or zstd."""
+    """The file's bytes, decompressed when it is gzip or zstd. Raises UserError if it cannot be read."""
     try:
         with path.open("rb") as raw:
             head = raw.read(4)

@@ -31,7 +31,10 @@ def read_file(file: SourceFile, reads: Reads | Picks) -> tuple[str, Iterator[Row
 
 
 def open_file(file: SourceFile, reads: Reads | Picks) -> tuple[str, BinaryIO, Reader]:
-    """What the file holds, its open stream, and what reads rows from that. `reads` may give a reader of the converter's own."""
+    """What the file holds, its open stream, and what reads rows from that. `reads` may give a reader of the converter's own.
+
+    Raises UserError if no reader can read it.
+    """
     stream = open_source(file.path)
     try:
         head = stream.read(HEAD)

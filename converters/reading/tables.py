@@ -31,7 +31,10 @@ def read_parquet(stream: BinaryIO, name: str) -> Iterator[Row | Drop]:
 
 
 def read_arrow(stream: BinaryIO, name: str) -> Iterator[Row | Drop]:
-    """The rows of an IPC stream, or of an IPC file: that is a stream with a frame. One without its end mark was cut off."""
+    """The rows of an IPC stream, or of an IPC file: that is a stream with a frame. One without its end mark was cut off.
+
+    Raises UserError if it was cut off.
+    """
     import pyarrow.ipc as ipc
 
     framed = stream.read(8).startswith(_FILE)

@@ -73,6 +73,7 @@ class _Bounded:
         return self.position
 
     def refuse(self, what: str, hint: str = _HINT, rule: str = "pickle") -> NoReturn:
+        """Raise UserError for this file."""
         raise UserError(Problem(Location(self.name), f"pickle: {what}", hint, rule))
 
 

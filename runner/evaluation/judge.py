@@ -67,7 +67,10 @@ def tasks(run: RunFolder) -> Iterator[dict[str, Any]]:
 
 
 def asked(judge: ReplyJudge, waiting: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    """A judgement for each task, in their order; several are asked at once. `scores` is None where the answer could not be read."""
+    """A judgement for each task, in their order; several are asked at once. `scores` is None where the answer could not be read.
+
+    Raises UserError if the judge has no key or cannot be asked.
+    """
     import openai
 
     key = os.environ.get(judge.key_name, "")

@@ -80,7 +80,10 @@ def measured(evaluation: Evaluation, columns: Columns, against: str, of_labels: 
 
 
 def slices(evaluation: Evaluation, columns: Columns, of_labels: Columns, train: Path) -> dict[str, Any]:
-    """The numbers apart for rows whose value of `seen_by` stood in a training row, and for the others; a part without rows is left out."""
+    """The numbers apart for rows whose value of `seen_by` stood in a training row, and for the others; a part without rows is left out.
+
+    Raises UserError if no row has the key.
+    """
     key = str(evaluation.seen_by)
     known = {str(row["meta"][key]) for row in read_lines(train) if row.get("meta", {}).get(key) is not None}
     if not known or not any(case.meta.get(key) is not None for case in columns[TUNED]):

@@ -121,7 +121,7 @@ class Asker:
 
 @contextmanager
 def opened(path: Path) -> Iterator[RequestLog]:
-    """The log, for this process alone."""
+    """The log, for this process alone. Raises UserError while another process generates."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.with_suffix(".lock").open("a") as lock:
         try:

@@ -78,7 +78,7 @@ def _reading(loaded: LoadedRecipe, rows: Path) -> LoadedRecipe:
 
 
 def require_generate_extra(generate: Generate) -> None:
-    """Say how to install what generating needs, before anything is asked."""
+    """Raise UserError if a package that generating needs is not installed."""
     wanted = ["openai", "httpx2", "tenacity", "aiolimiter", "rapidfuzz"]
     if any(provider.provider == "local" for provider in generate.providers):
         wanted += ["torch", "transformers", "starlette", "uvicorn"]
@@ -105,7 +105,7 @@ def generated_facts(generate: Generate, runs: Path) -> list[Any]:
 
 
 def already_generated(loaded: LoadedRecipe, root: Path) -> Data:
-    """The data section with the rows as an ordinary file. Raises UserError where they have not been made yet."""
+    """The data section with the rows as an ordinary file. Raises UserError if they have not been made yet."""
     rows = places(loaded, root).rows / ROWS_FILE
     if _named(loaded.recipe.data) and not rows.is_file():
         name = (loaded.path.stem if loaded.path in shipped_recipes() else str(loaded.path)) + " --smoke" * loaded.is_smoke

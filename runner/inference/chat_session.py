@@ -47,7 +47,7 @@ class Session:
         return "the conversation begins anew"
 
     def set_system(self, text: str) -> str:
-        """Another system prompt from here on; none for no text."""
+        """Another system prompt from here on; none for no text. Raises UserError if the model has no chat template."""
         if self.continues:
             raise UserError("a model without a chat template takes no system prompt")
         self.settings = self.settings._replace(system=text or None)

@@ -17,7 +17,10 @@ from .classify import Classifier
 
 
 def opened(target: ModelReference, settings: Settings, beside_base: bool, as_json: bool, is_terminal: bool) -> Session | Classifier:
-    """The session, its models loaded. `is_terminal` says that a person reads the replies where they are printed."""
+    """The session, its models loaded. `is_terminal` says that a person reads the replies where they are printed.
+
+    Raises UserError for a setting that has no effect on this model.
+    """
     _quiet()
     click.echo(f"loading   {target.note}", err=True)
     if target.kind == "classification":

@@ -63,7 +63,7 @@ class Classifier:
         return "each line is classified by itself"
 
     def set_system(self, text: str) -> str:
-        """A classifier takes none."""
+        """A classifier takes none. Raises UserError."""
         raise UserError("a classifier takes no system prompt")
 
     def stop(self) -> None:

@@ -44,7 +44,10 @@ class Sides(NamedTuple):
 
 
 def find_leaks(sides: Sides, scratch: Path, near: float | None, group_by: Sequence[str], limit: int) -> Leaks:
-    """Read both sides once; up to `limit` pairs of each kind are kept, all are counted."""
+    """Read both sides once; up to `limit` pairs of each kind are kept, all are counted.
+
+    Raises UserError if the sides hold different record types, or no row has a key of `group_by`.
+    """
     kind = record_type([path for _, path in sides.files[: sides.border]])
     other = record_type([path for _, path in sides.files[sides.border :]])
     if kind != other:

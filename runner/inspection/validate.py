@@ -28,7 +28,10 @@ class Checked(NamedTuple):
 
 
 def check_file(path: Path, kind: RecordType | None, limit: int) -> Checked:
-    """Check every line; `kind` None takes the type of the first record. Keeps the problems of the first `limit` invalid rows."""
+    """Check every line; `kind` None takes the type of the first record. Keeps the problems of the first `limit` invalid rows.
+
+    Raises UserError if there is no such file.
+    """
     name = str(path)
     if not path.is_file():
         raise UserError(Problem(Location(name), "no such file", "give a JSONL file of records", "no-such-file"))

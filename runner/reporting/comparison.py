@@ -32,7 +32,10 @@ _FACTS = ("metrics.json", "predictions.jsonl", "rows.jsonl")
 
 
 def compare(runs: list[RunFolder]) -> dict[str, Any]:
-    """names, rows, differences (section -> key -> a value a run), metrics with every run's estimate and change, and notes."""
+    """names, rows, differences (section -> key -> a value a run), metrics with every run's estimate and change, and notes.
+
+    Raises UserError if a run has not been evaluated.
+    """
     names = short_names([run.path for run in runs])
     for run in runs:
         if absent := [name for name in _FACTS if not (run / "eval" / name).is_file()]:
@@ -51,7 +54,7 @@ def compare(runs: list[RunFolder]) -> dict[str, Any]:
 
 
 def short_names(paths: list[Path]) -> list[str]:
-    """recipe/timestamp of each run; with as much of the path before it as tells them apart."""
+    """recipe/timestamp of each run; with as much of the path before it as tells them apart. Raises UserError if a run is named twice."""
     depth = 2
     while len({path.resolve().parts[-depth:] for path in paths}) < len(paths) and depth < 32:
         depth += 1

@@ -17,7 +17,10 @@ METRICS = ("accuracy", "macro_f1")
 
 
 def join_runs(runs: list[RunFolder], confidence: float = 0.95) -> dict[str, Any]:
-    """As `compare`, of the joined model and then of every named run of 16 labels; with the scores letter by letter."""
+    """As `compare`, of the joined model and then of every named run of 16 labels; with the scores letter by letter.
+
+    Raises UserError if the runs do not have the letters, or were evaluated on different rows.
+    """
     given: dict[str, dict[str, dict[str, Any]]] = {}
     whole: dict[str, dict[str, dict[str, Any]]] = {}
     for run, name in zip(runs, short_names([run.path for run in runs]), strict=True):
@@ -56,7 +59,7 @@ def join_runs(runs: list[RunFolder], confidence: float = 0.95) -> dict[str, Any]
 
 
 def predictions(run: RunFolder) -> dict[str, dict[str, Any]]:
-    """id -> the tuned model's line."""
+    """id -> the tuned model's line. Raises UserError if the run has not been evaluated."""
     found = {line["id"]: line for line in read_lines(run / "eval" / "predictions.jsonl") if line["model"] == "tuned"}
     if not found:
         raise UserError(Problem(Location(str(run.path)), "has not been evaluated", f"recipe eval {run.path}"))

@@ -39,7 +39,7 @@ def environment() -> Any:
 
 
 def report_facts(run: RunFolder, status: dict[str, Any]) -> dict[str, Any]:
-    """What the page shows."""
+    """What the page shows. Raises UserError if the run has not been evaluated."""
     metrics = run.read("eval/metrics.json")
     if not metrics:
         raise UserError(f"{run.path} has not been evaluated: it is {status['state']}", hint=f"recipe resume {run.path}")

@@ -27,7 +27,7 @@ class RunFolder:
         return self.path / name
 
     def read(self, name: str) -> dict[str, Any]:
-        """A JSON file of the run; {} where there is none."""
+        """A JSON file of the run; {} where there is none. Raises UserError if it is damaged."""
         try:
             values = orjson.loads((self.path / name).read_bytes())
             if not isinstance(values, dict):
@@ -53,7 +53,10 @@ class RunFolder:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Keep every other process away from this run; the lock goes with the process and its children, however they end."""
+        """Keep every other process away from this run; the lock goes with the process and its children, however they end.
+
+        Raises UserError while another process uses the run.
+        """
         with (self.path / "lock").open("a+") as stream:
             try:
                 fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -90,7 +93,7 @@ class RunFolder:
 
 
 def create(recipe_name: str, key: str, root: Path) -> RunFolder:
-    """A new run's directory, private to the user."""
+    """A new run's directory, private to the user. Raises UserError if nothing can be written."""
     name = f"{time.strftime('%Y%m%d-%H%M%S')}-{key[:6]}"
     for suffix in ("", *(f"-{secrets.token_hex(2)}" for _ in range(8))):
         path = root / recipe_name / (name + suffix)
@@ -112,7 +115,7 @@ def all_runs(root: Path, recipe_name: str | None = None) -> list[RunFolder]:
 
 
 def find_run(name: str, root: Path) -> RunFolder:
-    """A run by its directory, or the newest of a recipe by the recipe's name."""
+    """A run by its directory, or the newest of a recipe by the recipe's name. Raises UserError if there is no such run."""
     if (Path(name) / "status.json").is_file():
         return RunFolder(Path(name))
     if name and (runs := all_runs(root, name)):

@@ -39,6 +39,7 @@ def evaluate(run: RunFolder, recipe: Recipe, plan: Plan, model: ResolvedModel, d
     Predictions are those of a key: of the training, the rows and how replies are generated. An interrupted evaluation with the same key
     goes on with those that it left; a complete one is only scored, which needs no model. The configuration is rendered for this machine,
     which need not be the one that trained.
+    Raises UserError if the split has no row.
     """
     key = predictions_key(recipe, run.status["stages"]["train"])
     before = run.read("eval/request.json")
@@ -78,7 +79,10 @@ def evaluate(run: RunFolder, recipe: Recipe, plan: Plan, model: ResolvedModel, d
 
 
 def probe(run: RunFolder, recipe: Recipe, plan: Plan, request: dict[str, Any], display: Display) -> dict[str, Any]:
-    """Let the probes that the recipe asks for look at the models, those that have not done so; return what is asked for."""
+    """Let the probes that the recipe asks for look at the models, those that have not done so; return what is asked for.
+
+    Raises UserError if the minimal pairs are not valid.
+    """
     asked = asked_for(recipe)
     if "blimp" in asked:
         asked["blimp"] = str(Path(asked["blimp"]).absolute())

@@ -65,7 +65,7 @@ def write_gguf(folder: Path, target: Path, quantise: str = "f16") -> GgufInfo:
 
 
 def gguf_name(name: str, config: dict[str, Any]) -> str:
-    """`model.layers.0.self_attn.q_proj.weight` -> `blk.0.attn_q.weight`."""
+    """`model.layers.0.self_attn.q_proj.weight` -> `blk.0.attn_q.weight`. Raises UserError if the format has no such tensor."""
     names = gguf.get_tensor_name_map(gguf.MODEL_ARCH.LLAMA, config["num_hidden_layers"])
     found = names.get_name(name, try_suffixes=(".weight",))
     if found is None:

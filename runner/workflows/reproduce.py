@@ -76,7 +76,10 @@ class Reproduction(NamedTuple):
 
 
 def reproduce(run: RunFolder, root: Path, steps: int | None, display: Display) -> Reproduction:
-    """Compare the run's inputs with what is here, then train again: all of it, the first `steps` steps, or with 0 not at all."""
+    """Compare the run's inputs with what is here, then train again: all of it, the first `steps` steps, or with 0 not at all.
+
+    Raises UserError if the run recorded no loss to compare with.
+    """
     _require_trained(run)
     loaded, last = reload(run), _last_step(run)
     wanted = last if steps is None else min(steps, last)

@@ -101,6 +101,7 @@ def new_folder(target: Path, marker: str, own: Collection[str] | None = None) ->
 
     An existing target is replaced only when it is empty or holds `marker`, and nothing beside the files named `own` (None: whatever it
     holds), so that nobody's own files are thrown away. It is looked at before the work and again before it is replaced.
+    Raises UserError if recipekit did not write what is there, or nothing can be written.
     """
     if target.exists() and not (target.is_dir() and ((target / marker).is_file() or not any(target.iterdir()))):
         raise UserError(Problem(Location(str(target)), "exists and was not written by recipekit", "choose another folder", "not-ours"))

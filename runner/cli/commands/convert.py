@@ -85,7 +85,7 @@ def plain_data(
     group_by: tuple[str, ...], stratify_by: str | None, seed: int, dedup: Any, max_dropped: float,
     fix_mojibake: bool, revision: str | None, subset: str | None, hub_split: str,
 ) -> Data:  # fmt: skip
-    """Build the `data` section from the options."""
+    """Build the `data` section from the options. Raises UserError if the converter has no such option or record type."""
     if validation + test >= 1:
         raise click.UsageError("--validation, --test: no rows are left to train on: their sum must be below 1")
     if "" in (*group_by, stratify_by):

@@ -40,7 +40,10 @@ def _path(key: str) -> KeyPath:
 
 
 def explained(loaded: LoadedRecipe, key: str) -> list[dict[str, Any]]:
-    """Return a row for the key, or for each key of the section: value, origin, default and description."""
+    """Return a row for the key, or for each key of the section: value, origin, default and description.
+
+    Raises UserError if a recipe has no such key.
+    """
     values = effective_values(loaded)
     rows = []
     for path, effective in values.items():

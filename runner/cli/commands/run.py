@@ -74,7 +74,7 @@ def _resumed(loaded: LoadedRecipe, root: Path) -> Any:
 
 
 def require_train_extra() -> None:
-    """Raise UserError where the training packages are not installed."""
+    """Raise UserError if the training packages are not installed."""
     from importlib.util import find_spec
 
     missing = [name for name in ("torch", "axolotl", "transformers", "peft", "jinja2", "numpy", "sklearn") if find_spec(name) is None]

@@ -19,7 +19,7 @@ PATTERN = r"""'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}++|\p{N}{1,3}+| ?[^\
 
 @cache
 def encoding() -> Any:
-    """The encoding, built from the wheel's file after its hash was checked."""
+    """The encoding, built from the wheel's file after its hash was checked. Raises UserError if the file is another one."""
     import tiktoken
 
     raw = vocabulary_file().read_bytes()
@@ -32,7 +32,7 @@ def encoding() -> Any:
 
 
 def vocabulary_file() -> Path:
-    """Where the wheel put the vocabulary."""
+    """Where the wheel put the vocabulary. Raises UserError if the package is missing."""
     spec = find_spec("tiktoken_ext")
     for folder in (spec.submodule_search_locations or []) if spec else []:
         path = Path(folder) / "data" / "cl100k_base.tiktoken"
