@@ -62,7 +62,7 @@ def judge_without_its_metrics(recipe: Recipe) -> Iterator[Finding]:
         yield Finding(("evaluation", "judge"), "has no effect: no metric uses a judge", f"add one of {', '.join(JUDGED)}")
     for index, metric in enumerate(evaluation.metrics):
         if metric in JUDGED and not evaluation.judge and recipe.data.type == "chat":
-            hint = "set evaluation.judge: {model: ..., base_url: ...}"
+            hint = "write evaluation.judge: {prompt: judge_counsellor, provider: {provider: ..., model: ...}}"
             yield Finding(("evaluation", "metrics", index), f"{metric} needs a judge", hint)
 
 

@@ -156,7 +156,7 @@ def _absolute_sources(document: Document, folder: Path) -> Document:
         if isinstance(sources, list):
             absolute = [_absolute_source(source, folder) for source in sources]
             document = document._replace(data=_replaced(document.data, path, absolute))
-    for path in (("generate", "input"), ("generate", "prompt"), ("generate", "judge", "prompt")):
+    for path in (("generate", "input"), ("generate", "prompt"), ("generate", "judge", "prompt"), ("evaluation", "judge", "prompt")):
         for place in (path, ("smoke", *path)):
             where = _at(document.data, place)
             if isinstance(where, str) and where and (path[-1] == "input" or Path(where).suffix in SUFFIXES):

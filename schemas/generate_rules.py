@@ -4,8 +4,11 @@ import re
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
+from .base.errors import UserError
 from .findings import Finding
-from .generate_sections import Generate, Provider
+from .generate_sections import Judge, Limits, Provider
+from .metrics import JUDGED
+from .prompts import load_prompt
 from .sections import Recipe
 from .yaml_source import KeyPath
 
@@ -50,11 +53,13 @@ def generating_has_what_it_needs(recipe: Recipe) -> Iterator[Finding]:
         yield Finding(("generate", "sampling", "top_p"), "has no effect at temperature 0", "set temperature above 0, or remove it")
     if generate.filters.min_words and generate.filters.max_words and generate.filters.min_words > generate.filters.max_words:
         yield Finding(("generate", "filters", "max_words"), "is less than min_words: every reply would be rejected", "increase it")
+    if generate.filters.min_score is not None and generate.judge is None:
+        yield Finding(("generate", "filters", "min_score"), "has no effect: no judge scores the rows", "add generate.judge")
 
 
 def provider_address(recipe: Recipe) -> Iterator[Finding]:
     """A URL is given where one is needed, https or loopback, without secrets. Messages never repeat it."""
-    for path, provider in _providers(recipe.generate):
+    for path, provider in providers(recipe):
         if provider.base_url is None:
             if provider.provider in _OWN_ADDRESS:
                 yield Finding(path, "needs a URL", "add base_url: https://HOST/v1")
@@ -80,7 +85,7 @@ def provider_address(recipe: Recipe) -> Iterator[Finding]:
 
 
 def provider_key_is_a_name(recipe: Recipe) -> Iterator[Finding]:
-    for path, provider in _providers(recipe.generate):
+    for path, provider in providers(recipe):
         if provider.key_name is not None and not _NAME.fullmatch(provider.key_name):
             hint = "give the name of the variable that holds the key, e.g. MY_API_KEY; never the key itself"
             yield Finding((*path, "key_name"), "is not the name of an environment variable", hint)
@@ -90,26 +95,55 @@ def provider_key_is_a_name(recipe: Recipe) -> Iterator[Finding]:
 
 def costs_can_be_counted(recipe: Recipe) -> Iterator[Finding]:
     """A cost limit needs a price for every provider, in one currency."""
-    if recipe.generate is None or recipe.generate.limits.max_cost is None:
-        return
-    currencies = set()
-    for path, provider in _providers(recipe.generate):
-        if provider.provider == "local":
+    for path, limits, paid in _budgets(recipe):
+        if limits.max_cost is None:
             continue
-        if provider.price is None:
-            yield Finding(path, "has no price, which limits.max_cost needs", "add price: {input, output, currency}")
-        else:
-            currencies.add(provider.price.currency)
-    if len(currencies) > 1:
-        what = f"prices are in {' and '.join(sorted(currencies))}"
-        yield Finding(("generate", "limits", "max_cost"), what, "give every price in one currency")
+        for at, provider in paid:
+            if provider.provider != "local" and provider.price is None:
+                yield Finding(at, "has no price, which limits.max_cost needs", "add price: {input, output, currency}")
+        currencies = {provider.price.currency for _, provider in paid if provider.price}
+        if len(currencies) > 1:
+            yield Finding((*path, "max_cost"), f"prices are in {' and '.join(sorted(currencies))}", "give every price in one currency")
 
 
-def _providers(generate: Generate | None) -> Iterator[tuple[KeyPath, Provider]]:
-    if generate is not None:
-        yield from ((("generate", "providers", index), provider) for index, provider in enumerate(generate.providers))
-        if generate.judge:
-            yield ("generate", "judge", "provider"), generate.judge.provider
+def judge_prompt_has_scales(recipe: Recipe) -> Iterator[Finding]:
+    """A judge's prompt can be read before anything is trained, and asks for the scores that are used."""
+    for path, judge in _judges(recipe):
+        at = (*path, "prompt")
+        try:
+            scales = load_prompt(judge.prompt).scales
+        except UserError as error:
+            yield Finding(at, error.problems[0].what, error.problems[0].hint)
+            continue
+        wanted = [metric for metric in recipe.evaluation.metrics if metric in JUDGED] if path[0] == "evaluation" else []
+        if not scales:
+            yield Finding(at, "asks for no scores", "add scales: {NAME: [LOWEST, HIGHEST]} to the prompt file")
+        elif missing := [metric for metric in wanted if metric not in scales]:
+            yield Finding(at, f"has no scale {missing[0]}, which evaluation.metrics measures", f"its scales: {', '.join(scales)}")
+
+
+def providers(recipe: Recipe) -> Iterator[tuple[KeyPath, Provider]]:
+    """Every model that the recipe asks, with the path of its section."""
+    if recipe.generate is not None:
+        yield from ((("generate", "providers", index), provider) for index, provider in enumerate(recipe.generate.providers))
+    yield from (((*path, "provider"), judge.provider) for path, judge in _judges(recipe))
+
+
+def _judges(recipe: Recipe) -> Iterator[tuple[KeyPath, Judge]]:
+    if recipe.generate is not None and recipe.generate.judge:
+        yield ("generate", "judge"), recipe.generate.judge
+    if recipe.evaluation.judge:
+        yield ("evaluation", "judge"), recipe.evaluation.judge
+
+
+def _budgets(recipe: Recipe) -> Iterator[tuple[KeyPath, Limits, list[tuple[KeyPath, Provider]]]]:
+    """Every section of limits, with the models that it counts."""
+    own = {path: judge.limits for path, judge in _judges(recipe) if judge.limits}
+    if recipe.generate is not None:
+        shared = [(at, p) for at, p in providers(recipe) if at[0] == "generate" and at[:-1] not in own]
+        yield ("generate", "limits"), recipe.generate.limits, shared
+    for path, limits in own.items():
+        yield (*path, "limits"), limits, [(at, p) for at, p in providers(recipe) if at[:-1] == path]
 
 
 GENERATE_RULES = (
@@ -118,4 +152,5 @@ GENERATE_RULES = (
     provider_address,
     provider_key_is_a_name,
     costs_can_be_counted,
+    judge_prompt_has_scales,
 )

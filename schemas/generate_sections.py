@@ -55,18 +55,27 @@ class Filters(NamedTuple):
     keep_cut: bool = False
     min_words: int | None = None
     max_words: int | None = None
+    min_score: float | None = None
     require_terminal: bool = False
     blacklist: tuple[str, ...] = ()
     max_similarity: float | None = None
 
 
 class Judge(NamedTuple):
-    """A second model that scores every row."""
+    """A model that scores texts. `limits` are those of the generate section where it has none of its own."""
 
     prompt: str
     provider: Provider
-    min_score: float = 1
-    max_new_tokens: int = 32
+    max_new_tokens: int = 256
+    limits: Limits | None = None
+
+    @classmethod
+    def from_values(cls, values: dict[str, Any]) -> Self:
+        """Build from plain values that the schema has accepted."""
+        fields: dict[str, Any] = frozen(cls, values) | {"provider": _provider(values["provider"])}
+        if "limits" in values:
+            fields["limits"] = Limits(**frozen(Limits, values["limits"]))
+        return cls(**fields)
 
 
 class Generate(NamedTuple):
@@ -93,9 +102,7 @@ class Generate(NamedTuple):
         for name, section in (("sampling", Sampling), ("limits", Limits), ("filters", Filters)):
             sections[name] = section(**frozen(section, values.get(name, {})))
         if judge := values.get("judge"):
-            fields: dict[str, Any] = frozen(Judge, judge)
-            fields["provider"] = _provider(judge["provider"])
-            sections["judge"] = Judge(**fields)
+            sections["judge"] = Judge.from_values(judge)
         return cls(**sections)
 
 

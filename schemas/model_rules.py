@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from difflib import get_close_matches
 
 from .findings import Finding, Rule
-from .generate_sections import Provider
+from .generate_rules import providers
 from .sections import Recipe
 from .yaml_source import KeyPath
 
@@ -14,11 +14,7 @@ _SCHEME = "embedded:"
 
 def embedded_model_that_no_wheel_carries(recipe: Recipe) -> Iterator[Finding]:
     named: dict[KeyPath, str] = {("model", "base_model"): recipe.model.base_model}
-    asked: dict[KeyPath, Provider] = {}
-    if recipe.generate:
-        asked = {("generate", "providers", number): provider for number, provider in enumerate(recipe.generate.providers)}
-        asked |= {("generate", "judge", "provider"): recipe.generate.judge.provider} if recipe.generate.judge else {}
-    named |= {(*path, "model"): provider.model for path, provider in asked.items() if provider.provider == "local"}
+    named |= {(*path, "model"): provider.model for path, provider in providers(recipe) if provider.provider == "local"}
     for path, name in named.items():
         if name.startswith(_SCHEME) and name != EMBEDDED:
             near = get_close_matches(name, [EMBEDDED], n=1)

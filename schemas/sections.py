@@ -3,7 +3,7 @@
 from typing import Any, Literal, NamedTuple, Self
 
 from .coerce import frozen
-from .generate_sections import Generate
+from .generate_sections import Generate, Judge
 
 RecordType = Literal["chat", "classification", "text"]
 SplitName = Literal["train", "validation", "test"]
@@ -145,18 +145,6 @@ class Gate(NamedTuple):
     max: float | None = None
 
 
-class ReplyJudge(NamedTuple):
-    """A model that scores replies, and where it is asked."""
-
-    model: str
-    base_url: str
-    key_name: str = "OPENAI_API_KEY"
-    concurrency: int = 4
-    retries: int = 5
-    timeout: float = 120
-    max_tokens: int = 256
-
-
 class Evaluation(NamedTuple):
     """What is measured on the held-out rows."""
 
@@ -166,7 +154,7 @@ class Evaluation(NamedTuple):
     split: Literal["validation", "test"] | None = None
     max_rows: int | None = None
     generation: Generation = Generation()
-    judge: ReplyJudge | None = None
+    judge: Judge | None = None
     logit_lens: tuple[str, ...] = ()
     blimp: str | None = None
     sentiment_model: str | None = None
@@ -207,7 +195,7 @@ class Recipe(NamedTuple):
         generation = Generation(**frozen(Generation, evaluation.get("generation", {})))
         nested: dict[str, Any] = {"generation": generation}
         if evaluation.get("judge"):
-            nested["judge"] = ReplyJudge(**evaluation["judge"])
+            nested["judge"] = Judge.from_values(evaluation["judge"])
         nested["gates"] = {metric: Gate(**limits) for metric, limits in evaluation.get("gates", {}).items()}
         sections: dict[str, Any] = dict(values)
         sections["model"] = Model(**values["model"])

@@ -11,7 +11,7 @@ from ...schemas.base.errors import UserError
 from ...schemas.sections import Evaluation
 from ..runtime.progress import read_lines
 from .intervals import Estimate, difference, estimate, resamples
-from .judge import judged
+from .judge import read_judgements
 from .metrics import LabelPrediction, Prediction, metric
 
 BASE, TUNED, REFERENCE = "base", "tuned", "reference"
@@ -27,7 +27,7 @@ class Training(NamedTuple):
 
 def read_cases(predictions: Path, rows: Path | None = None) -> dict[str, list[Prediction]]:
     """The cases of each model, the same rows in the same order for all, from predictions.jsonl; with the rows' meta and judgements."""
-    scores = judged(predictions.with_name("judgements.jsonl"))
+    scores = read_judgements(predictions.with_name("judgements.jsonl"))
     meta = {row["id"]: row.get("meta", {}) for row in read_lines(rows)} if rows else {}
     by_model: dict[str, dict[str, Prediction]] = {}
     for line in read_lines(predictions):

@@ -11,41 +11,41 @@ from ..providers.requests import ProviderRequest, Request
 from .filters import TextFilter
 from .job import Job, as_line
 from .outcomes import Passthrough, Rejected, Rows
-from .usage import Account
+from .usage import Usage
 
 
-def make_rows(job: Job, endpoints: Sequence[Endpoint], log: RequestLog, kept: NewFile, dropped: NewFile, *, whole: bool) -> Account:
+def make_rows(job: Job, endpoints: Sequence[Endpoint], log: RequestLog, kept: NewFile, dropped: NewFile, *, whole: bool) -> Usage:
     """Write a line a row to `kept`, or with `whole` a line a usable reply (for the judge); a line a drop to `dropped`."""
-    account, passes = Account(), TextFilter(job.generate.filters)
+    usage, passes = Usage(), TextFilter(job.generate.filters)
     for item in job.items():
         if isinstance(item, Drop):
-            account.ledger.drop(item)
+            usage.ledger.drop(item)
             dropped.write(_drop_line(item.row, Rejected(item.reason, item.detail)))
         elif isinstance(item, Passthrough):
-            account.given += 1
-            _keep(account, kept, item.row, item.rows, None if whole else "", "")
+            usage.given += 1
+            _keep(usage, kept, item.row, item.rows, None if whole else "", "")
         else:
-            _make(job, item, endpoints, log, kept, dropped, whole, account, passes)
-    return account
+            _make(job, item, endpoints, log, kept, dropped, whole, usage, passes)
+    return usage
 
 
 def _make(
     job: Job, request: Request, endpoints: Sequence[Endpoint], log: RequestLog, kept: NewFile, dropped: NewFile, whole: bool,
-    account: Account, passes: TextFilter,
+    usage: Usage, passes: TextFilter,
 ) -> None:  # fmt: skip
-    endpoint, asked, outcome, reply = _answered(job, request, endpoints, log, account)
+    endpoint, asked, outcome, reply = _answered(job, request, endpoints, log, usage)
     fault = passes.fault(outcome.text) if isinstance(outcome, Rows) else None
-    account.ended(endpoint, fault or outcome, filtered=fault is not None)
+    usage.ended(endpoint, fault or outcome, filtered=fault is not None)
     ended = fault or outcome
     if isinstance(ended, Rejected):
-        account.ledger.drop(Drop(request.row, ended.reason, ended.detail, filtered=fault is not None))
+        usage.ledger.drop(Drop(request.row, ended.reason, ended.detail, filtered=fault is not None))
         dropped.write(_drop_line(request.row, ended, endpoint.name, asked.key, reply))
         return
     assert isinstance(outcome, Rows)
-    account.mended.update(outcome.mended)
+    usage.fixed.update(outcome.fixed)
     facts = {"provider": endpoint.provider, "model": endpoint.model, "request": asked.key[:16]}
     _keep(
-        account,
+        usage,
         kept,
         request.row,
         [signed(row, facts) for row in outcome.rows],
@@ -54,10 +54,10 @@ def _make(
     )
 
 
-def _keep(account: Account, kept: NewFile, place: Row, rows: list[dict[str, Any]], text: str | None, original: str) -> None:
+def _keep(usage: Usage, kept: NewFile, place: Row, rows: list[dict[str, Any]], text: str | None, original: str) -> None:
     """Rows at once, or (with `whole`) what the judge has to see. Given rows (text None) are judged by nobody."""
-    account.ledger.kept += 1
-    account.rows += len(rows)
+    usage.ledger.kept += 1
+    usage.rows += len(rows)
     if text == "":
         kept.write(b"".join(map(as_line, rows)))
     else:
@@ -65,7 +65,7 @@ def _keep(account: Account, kept: NewFile, place: Row, rows: list[dict[str, Any]
 
 
 def _answered(
-    job: Job, request: Request, endpoints: Sequence[Endpoint], log: RequestLog, account: Account
+    job: Job, request: Request, endpoints: Sequence[Endpoint], log: RequestLog, usage: Usage
 ) -> tuple[Endpoint, ProviderRequest, Rows | Rejected, str]:
     """The first usable reply among the attempts, or what the last one came to."""
     ended: tuple[Endpoint, ProviderRequest, Rows | Rejected, str] | None = None
@@ -74,7 +74,7 @@ def _answered(
         reply = log.reply(asked.key)
         if reply is None and ended:
             break
-        account.asked(endpoint, asked.key, attempt, log)
+        usage.asked(endpoint, asked.key, attempt, log)
         outcome = job.outcome(request, reply) if reply else Rejected("failed", log.last_failure(asked.key))
         ended = endpoint, asked, outcome, reply.text if reply else ""
         if reply is None or isinstance(outcome, Rows):

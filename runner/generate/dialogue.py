@@ -24,46 +24,46 @@ _TAG = re.compile(
 
 
 class Dialogue(NamedTuple):
-    """(question, answer) pairs, and what was mended."""
+    """(question, answer) pairs, and what was fixed."""
 
     pairs: list[tuple[str, str]]
-    mended: tuple[str, ...] = ()
+    fixed: tuple[str, ...] = ()
 
 
 def parse_dialogue(text: str, max_turns: int | None = None) -> Dialogue | Rejected:
     """The dialogue in a reply; Rejected where there is no question with an answer."""
-    spoken, mended = _spoken(text)
+    spoken, fixed = _spoken(text)
     if not spoken:
         return Rejected("no_dialogue", "nobody speaks: no 病人： or 医生：")
     while spoken and spoken[0][0] == "assistant":
         spoken = spoken[1:]
-        mended.append("greeting_left_out")
+        fixed.append("greeting_left_out")
     if spoken and spoken[-1][0] == "user":
         spoken = spoken[:-1]
-        mended.append("closing_line_missing")
+        fixed.append("closing_line_missing")
     if not spoken:
         return Rejected("no_dialogue", "a question without an answer, or an answer without a question")
     pairs = [(asked[1], answered[1]) for asked, answered in zip(spoken[::2], spoken[1::2], strict=True)]
     if max_turns and len(pairs) > max_turns:
         pairs = pairs[:max_turns]
-        mended.append("shortened")
-    return Dialogue(pairs, tuple(dict.fromkeys(mended)))
+        fixed.append("shortened")
+    return Dialogue(pairs, tuple(dict.fromkeys(fixed)))
 
 
 def _spoken(text: str) -> tuple[list[tuple[str, str]], list[str]]:
-    """What each said in turn, one entry until the other speaks, blank goes left out; and what was mended."""
+    """What each said in turn, one entry until the other speaks, blank goes left out; and what was fixed."""
     tags = list(_TAG.finditer(text))
-    mended = ["preamble_left_out"] if tags and text[: tags[0].start()].strip() else []
+    fixed = ["preamble_left_out"] if tags and text[: tags[0].start()].strip() else []
     spoken: list[tuple[str, str]] = []
     ends = [*(tag.start() for tag in tags[1:]), len(text)]
     for tag, end in zip(tags, ends, strict=False):  # without any tag there is an end all the same
         role = _SPEAKERS[tag[1].lower()]
         said = text[tag.end() : end].strip()
         if not said:
-            mended.append("blank_line_left_out")
+            fixed.append("blank_line_left_out")
         elif spoken and spoken[-1][0] == role:
             spoken[-1] = (role, f"{spoken[-1][1]}\n\n{said}")
-            mended.append("spoke_twice")
+            fixed.append("spoke_twice")
         else:
             spoken.append((role, said))
-    return spoken, mended
+    return spoken, fixed

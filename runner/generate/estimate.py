@@ -63,5 +63,5 @@ def estimate_lines(facts: dict[str, Any]) -> list[str]:
         lines.append(f"{provider['provider']}: {asked}, {provider['prompt_tokens']:,} prompt tokens (cl100k), "
                      f"at most {provider['most_reply_tokens']:,} reply tokens{money}")  # fmt: skip
     if facts["judged"]:
-        lines.append(f"at most {facts['judged']:,} verdicts of the judge beside these; their prompts hold replies that are not there yet")
+        lines.append(f"at most {facts['judged']:,} judgements of the judge beside these; their prompts hold replies that are not there yet")
     return lines

@@ -11,15 +11,13 @@ import orjson
 from ...converters.reading.files import source_files
 from ...converters.reading.readers import read_file
 from ...converters.reading.records import Drop, Row
-from ...schemas.generate_sections import Generate, Sampling
+from ...schemas.generate_sections import Generate
+from ...schemas.prompts import Prompt, load_prompt
 from ..providers.endpoints import Endpoint
-from ..providers.prompts import Prompt, load_prompt
-from ..providers.requests import ProviderRequest, Reply, Request
+from ..providers.requests import SEEDS, ProviderRequest, Reply, Request
 from .filters import unusable
 from .outcomes import Passthrough, Rejected, Rows
 from .tasks import Task, task
-
-_SEEDS = 2**31
 
 
 class Job(NamedTuple):
@@ -59,7 +57,7 @@ class Job(NamedTuple):
     def asked(self, request: Request, attempt: int, endpoints: Sequence[Endpoint]) -> tuple[Endpoint, ProviderRequest]:
         """Who is asked, and how. The seed tells repetitions and further attempts of one prompt apart."""
         endpoint = chosen(endpoints, f"{self.generate.seed} {request.row} {request.repetition}")
-        seed = (self.generate.seed + request.repetition + attempt * 1_000_003) % _SEEDS
+        seed = (self.generate.seed + request.repetition + attempt * 1_000_003) % SEEDS
         return endpoint, ProviderRequest(endpoint.provider, endpoint.identity, request.messages, self.generate.sampling, seed)
 
     def usable(self, request: Request, reply: Reply) -> bool:
@@ -69,13 +67,7 @@ class Job(NamedTuple):
     def outcome(self, request: Request, reply: Reply) -> Rows | Rejected:
         """What the reply comes to."""
         found = unusable(reply, self.task.REFUSALS_ARE_ANSWERS, self.generate.filters.keep_cut)
-        return found or self.task.made(request, reply.text, **self.generate.options)
-
-
-def judging(generate: Generate) -> Sampling:
-    """How a judge's verdict is sampled: the likeliest at the first attempt."""
-    assert generate.judge is not None
-    return Sampling(temperature=0, max_new_tokens=generate.judge.max_new_tokens)
+        return found or self.task.parse_reply(request, reply.text, **self.generate.options)
 
 
 def chosen(endpoints: Sequence[Endpoint], name: str) -> Endpoint:

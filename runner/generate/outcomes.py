@@ -13,11 +13,11 @@ class Passthrough(NamedTuple):
 
 
 class Rows(NamedTuple):
-    """The rows of a usable reply, the text that filters look at, and what was mended on the way (counted)."""
+    """The rows of a usable reply, the text that filters look at, and what was fixed on the way (counted)."""
 
     rows: list[dict[str, Any]]
     text: str
-    mended: tuple[str, ...] = ()
+    fixed: tuple[str, ...] = ()
 
 
 class Rejected(NamedTuple):

@@ -14,10 +14,10 @@ from ...schemas.base.hashing import file_sha256, key_of
 from ...schemas.extends import shipped_recipes
 from ...schemas.generate_rules import ROWS
 from ...schemas.generate_sections import Generate
+from ...schemas.prompts import load_prompt
 from ...schemas.recipe import LoadedRecipe
 from ...schemas.sections import Data
 from ..models.reference import resolve_target
-from ..providers.prompts import load_prompt
 from ..runtime.console import Display
 from ..runtime.run_folder import RunFolder
 from ..stages.cache_keys import link
@@ -65,10 +65,10 @@ def _make(generate: Generate, found: Places, root: Path, display: Display) -> No
         display.say("generate", f"unchanged: {found.rows}")
         return
     require_generate_extra(generate)
-    from .generate import account_lines, generate_rows
+    from .generate import generate_rows, usage_lines
 
     manifest = generate_rows(generate, found.rows, found.log, root, display, key)
-    for line in account_lines(manifest):
+    for line in usage_lines(manifest):
         display.say(*line)
 
 

@@ -13,13 +13,13 @@ _COUNTED = ("requests", "kept", "refused", "empty", "failed", "unusable", "filte
 _USED = ("replies", "asked_again", "retried", "prompt_tokens", "completion_tokens", "unmetered", "cost")
 
 
-class Account:
+class Usage:
     """Counts while rows are made. `ledger` holds candidates: requests, given rows and input that nothing was asked about."""
 
     def __init__(self) -> None:
         self.ledger = Ledger()
         self.requests = self.given = self.rows = 0
-        self.mended: Counter[str] = Counter()
+        self.fixed: Counter[str] = Counter()
         self.providers: dict[str, Counter[str]] = defaultdict(Counter)
         self.costs: dict[str, Counter[str]] = defaultdict(Counter)
 
@@ -45,7 +45,7 @@ class Account:
         self.providers[endpoint.name][named if named in _COUNTED else "unusable"] += 1
 
     def checked(self, max_dropped: float) -> dict[str, Any]:
-        """The account, when no more was lost than the recipe allows. Raises as a conversion does."""
+        """The usage, when no more was lost than the recipe allows. Raises as a conversion does."""
         check_budget(self.ledger, max_dropped)
         return self.as_json()
 
@@ -68,6 +68,6 @@ class Account:
             "requests": self.requests,
             "given": self.given,
             "rows": self.rows,
-            "mended": dict(sorted(self.mended.items())),
+            "fixed": dict(sorted(self.fixed.items())),
             "providers": providers,
         }

@@ -12,23 +12,23 @@ from .endpoints import Endpoint
 from .requests import ProviderRequest, Reply
 from .transport import Refused, http_client
 
-_AGAIN = (408, 409, 425, 429)
-_ENDS_EVERYTHING = (401, 402, 403, 404)
+_RETRYABLE = (408, 409, 425, 429)
+_FATAL = (401, 402, 403, 404)
 _LONGEST_WORD = 300
 
 
 class CallFailed(Exception):
-    """A request that got no usable answer. `again` says that another try may; `ends` that no request to the provider will.
+    """A request that got no usable answer. `retryable` says that another try may get one; `fatal` that no request to the provider will.
 
     `retry_after` is the seconds that the provider asked us to wait. The text holds no key.
     """
 
     def __init__(
-        self, what: str, *, again: bool = False, ends: bool = False, refused: bool = False, retry_after: float | None = None
+        self, what: str, *, retryable: bool = False, fatal: bool = False, refused: bool = False, retry_after: float | None = None
     ) -> None:
         super().__init__(what)
-        self.again = again
-        self.ends = ends
+        self.retryable = retryable
+        self.fatal = fatal
         self.refused = refused
         self.retry_after = retry_after
 
@@ -58,13 +58,14 @@ class Client(NamedTuple):
         """The reply. Raises CallFailed for everything that can go wrong on the way."""
         try:
             async with asyncio.timeout(self.timeout):
-                return await (self._streamed(asked) if self.endpoint.stream else self._whole(asked))
+                reply = await (self._streamed(asked) if self.endpoint.stream else self._whole(asked))
         except TimeoutError:
-            raise CallFailed(f"no whole reply within {self.timeout:g} s", again=True) from None
+            raise CallFailed(f"no whole reply within {self.timeout:g} s", retryable=True) from None
         except openai.APIStatusError as error:
             raise self._status(error) from None
         except (openai.OpenAIError, httpx2.HTTPError, httpx2.StreamError, ValueError) as error:
             raise self._broken(error) from None
+        return reply._replace(text=scrub(reply.text, [self.endpoint.key]))
 
     async def _whole(self, asked: ProviderRequest) -> Reply:
         """A reply in one piece. Through the client's plain post: its typed one takes the request and the reply apart twice, a fifth of the
@@ -76,7 +77,7 @@ class Client(NamedTuple):
         response = await self.api.post("/chat/completions", cast_to=httpx2.Response, body=body, options={"headers": headers})
         kind = response.headers.get("content-type", "")
         if "json" not in kind:
-            raise CallFailed(f"the reply is {kind.split(';')[0][:60] or 'of no type'}, not JSON", again=True)
+            raise CallFailed(f"the reply is {kind.split(';')[0][:60] or 'of no type'}, not JSON", retryable=True)
         return read_completion(orjson.loads(response.content), asked)
 
     async def _streamed(self, asked: ProviderRequest) -> Reply:
@@ -90,7 +91,7 @@ class Client(NamedTuple):
                     parts.append((choice.delta.content if choice.delta else None) or "")
                     finish = choice.finish_reason or finish
         if not finish:
-            raise CallFailed("the stream broke off before its end", again=True)
+            raise CallFailed("the stream broke off before its end", retryable=True)
         counted = {
             "usage": usage.model_dump() if usage else None,
             "choices": [{"message": {"content": "".join(parts)}, "finish_reason": finish}],
@@ -117,7 +118,7 @@ class Client(NamedTuple):
         name = str(body.get("code") or body.get("type") or "") if isinstance(body, dict) else ""
         what = f"status {code}" + (f": {self._clean(str(said))}" if said else "")
         filtered = code == 400 and any(word in f"{name} {said}".lower() for word in ("inspection", "content_filter", "sensitive", "1301"))
-        return CallFailed(what, again=code in _AGAIN or code >= 500, ends=code in _ENDS_EVERYTHING, refused=filtered,
+        return CallFailed(what, retryable=code in _RETRYABLE or code >= 500, fatal=code in _FATAL, refused=filtered,
                           retry_after=_seconds(error.response.headers.get("retry-after")))  # fmt: skip
 
     def _broken(self, error: Exception) -> CallFailed:
@@ -126,9 +127,9 @@ class Client(NamedTuple):
         while cause is not None and not isinstance(cause, Refused):
             cause = cause.__cause__ or cause.__context__
         if isinstance(cause, Refused):
-            return CallFailed(f"refused: {self._clean(str(cause))}", ends=cause.ends)
+            return CallFailed(f"refused: {self._clean(str(cause))}", fatal=cause.fatal)
         inner = error.__cause__ or error
-        return CallFailed(f"{type(inner).__name__}: {self._clean(str(inner))}", again=True)
+        return CallFailed(f"{type(inner).__name__}: {self._clean(str(inner))}", retryable=True)
 
     def _clean(self, text: str) -> str:
         return scrub(text, [self.endpoint.key])[:_LONGEST_WORD]
@@ -140,13 +141,13 @@ def read_completion(body: Any, asked: ProviderRequest) -> Reply:
         choice = body["choices"][0]
         text, finish = choice["message"].get("content") or "", choice.get("finish_reason") or "stop"
     except (KeyError, IndexError, TypeError, AttributeError):
-        raise CallFailed("the reply is not a chat completion", again=True) from None
+        raise CallFailed("the reply is not a chat completion", retryable=True) from None
     usage = body.get("usage") if isinstance(body.get("usage"), dict) else {}
     counts = [usage.get(key) for key in ("prompt_tokens", "completion_tokens")]
     metered = all(isinstance(count, int) and count >= 0 for count in counts)
     prompt, completion = counts if metered else (asked.most_prompt_tokens(), asked.sampling.max_new_tokens)
     if not isinstance(text, str) or not isinstance(finish, str):
-        raise CallFailed("the reply is not a chat completion", again=True)
+        raise CallFailed("the reply is not a chat completion", retryable=True)
     return Reply(text, finish, int(prompt or 0), int(completion or 0), metered)
 
 

@@ -1,4 +1,4 @@
-"""Asking: every request that the log has no usable answer to, so many at once, until all are answered or something says stop."""
+"""Sends every request that the log has no usable reply to, several at once, until all are answered or something stops it."""
 
 import asyncio
 import signal
@@ -23,10 +23,10 @@ AskedOf = Callable[[Request, int], tuple[Endpoint, ProviderRequest]]
 Usable = Callable[[Request, Reply], bool]
 
 
-class Filling:
-    """Fills the log. `stopped` is why it ended before every request was answered; what is under way is then still waited for."""
+class Dispatcher:
+    """Sends requests and fills the log. `stopped` is why it ended early; replies under way are still waited for."""
 
-    def __init__(self, endpoints: Sequence[Endpoint], limits: Limits, log: RequestLog, tell: Callable[["Filling"], None]) -> None:
+    def __init__(self, endpoints: Sequence[Endpoint], limits: Limits, log: RequestLog, tell: Callable[["Dispatcher"], None]) -> None:
         self.limits, self.log, self.tell = limits, log, tell
         self.clients = {e: Client.open(e, limits.concurrency, limits.timeout) for e in endpoints}
         self.paces = {e: Pace(e) for e in endpoints}
@@ -38,7 +38,7 @@ class Filling:
         self.started = time.monotonic()
         self.done = self.answered = self.tokens = 0
 
-    def facts(self) -> str:
+    def summary(self) -> str:
         """Rate and cost for the bar; the cost where prices are given, of everything in the log."""
         seconds = max(time.monotonic() - self.started, 1e-3)
         shown = [f"{self.answered / seconds:.1f} requests/s", f"{self.tokens / seconds:,.0f} tokens/s"]
@@ -90,7 +90,7 @@ class Filling:
         try:
             reserved = await self.budget.reserve(asked, endpoint.price)
         except CeilingReached as ceiling:
-            hint = "raise the limit and start again: what was answered is not asked again"
+            hint = "raise the limit and start again: answered requests are not repeated"
             self._stop(GateError(Problem(Location(""), str(ceiling), hint, "ceiling")))
             return None
         reply, paid = None, None
@@ -112,7 +112,9 @@ class Filling:
         def stop(state: RetryCallState) -> bool:
             return self.stopped is not None or enough(state)
 
-        retrying = AsyncRetrying(stop=stop, wait=wait, retry=retry_if_exception(_again), before_sleep=self._pausing(endpoint), reraise=True)
+        retrying = AsyncRetrying(
+            stop=stop, wait=wait, retry=retry_if_exception(_is_retryable), before_sleep=self._pausing(endpoint), reraise=True
+        )
         tries, started = 0, time.monotonic()
 
         async def once() -> Reply:
@@ -122,7 +124,7 @@ class Filling:
             try:
                 return await self.clients[endpoint].ask(asked)
             except CallFailed as error:
-                self.log.fail(asked, str(error), error.again)
+                self.log.fail(asked, str(error), error.retryable)
                 if error.refused:
                     return Reply("", "content_filter", 0, 0)
                 raise
@@ -148,9 +150,9 @@ class Filling:
 
     def _failed(self, endpoint: Endpoint, error: CallFailed) -> None:
         self.failing[endpoint] += 1
-        if error.ends or self.failing[endpoint] >= HOPELESS:
-            often = "" if error.ends else f" ({HOPELESS} requests in a row failed)"
-            hint = "mend it and start again: what was answered is not asked again"
+        if error.fatal or self.failing[endpoint] >= HOPELESS:
+            often = "" if error.fatal else f" ({HOPELESS} requests in a row failed)"
+            hint = "fix it and start again: answered requests are not repeated"
             self._stop(UserError(Problem(Location(endpoint.name), f"{error}{often}", hint, "provider")))
 
     def _stop(self, why: UserError) -> None:
@@ -160,12 +162,12 @@ class Filling:
     def _signals(self) -> Iterator[None]:
         """Ctrl-C and SIGTERM wait for the replies under way, which are paid for; a second one does not."""
         loop, task = asyncio.get_running_loop(), asyncio.current_task()
-        hint = "start it again: what was answered is not asked again"
+        hint = "start it again: answered requests are not repeated"
 
         def interrupt(number: int) -> None:
             if self.stopped and task:
                 task.cancel()
-            self._stop(Interrupted(Problem(Location(""), f"generating was stopped by {signal.Signals(number).name}", hint, "interrupted")))
+            self._stop(Interrupted(Problem(Location(""), f"stopped by {signal.Signals(number).name}", hint, "interrupted")))
 
         numbers = (signal.SIGINT, signal.SIGTERM)
         with suppress(ValueError, RuntimeError):  # signals are for the main thread only
@@ -207,5 +209,5 @@ class GroupCommit:
                     written.set_exception(error) if error else written.set_result(None)
 
 
-def _again(error: BaseException) -> bool:
-    return isinstance(error, CallFailed) and error.again
+def _is_retryable(error: BaseException) -> bool:
+    return isinstance(error, CallFailed) and error.retryable

@@ -1,56 +1,12 @@
-"""Prompt files: YAML with a system and a user message, and examples to choose from. `{name}` is filled from the row."""
+"""A prompt -> the messages of a request."""
 
 import random
-import re
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from ...converters.sources.turns import fill
 from ...schemas.base.errors import Location, Problem, UserError
-from ...schemas.extends import SHIPPED, SUFFIXES
-from ...schemas.validation import check_document
-from ...schemas.yaml_source import parse_yaml, read_text
+from ...schemas.prompts import Prompt
 from .requests import Message
-
-PROMPTS = SHIPPED / "prompts"
-_PLACE = re.compile(r"\{(\w+)\}")
-
-
-class Example(NamedTuple):
-    """An example to show."""
-
-    input: str
-    output: str
-    emotion: str | None = None
-
-
-class Prompt(NamedTuple):
-    """A prompt file's content; `name` is for messages to people."""
-
-    name: str
-    user: str
-    system: str | None = None
-    example: str = "{input} => {output}"
-    examples: tuple[Example, ...] = ()
-
-    @property
-    def places(self) -> set[str]:
-        """The names in braces that are filled."""
-        return set(_PLACE.findall(self.user + (self.system or "")))
-
-
-def load_prompt(name: str) -> Prompt:
-    """The prompt at a path, or the shipped one of that name. Raises UserError with every problem."""
-    path = Path(name) if Path(name).suffix in SUFFIXES else PROMPTS / f"{name}.yml"
-    if path.parent == PROMPTS and not path.is_file():
-        shipped = ", ".join(sorted(found.stem for found in PROMPTS.glob("*.yml")))
-        raise UserError(Problem(Location(name), "no such prompt", f"give a .yml file, or one of: {shipped}", "no-such-prompt"))
-    document = parse_yaml(read_text(path), str(path))
-    if problems := check_document(document, "prompt"):
-        raise UserError(*problems)
-    values: dict[str, Any] = {key: value for key, value in document.data.items() if key not in ("prompt", "description")}
-    values["examples"] = tuple(Example(**example) for example in values.get("examples", ()))
-    return Prompt(str(path), **values)
 
 
 def messages(prompt: Prompt, places: dict[str, Any]) -> tuple[Message, ...]:

@@ -3,6 +3,7 @@
 A reply is written to disk before anything is made of it, so that a process that is killed has at most to repeat what was under way.
 """
 
+import fcntl
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -22,7 +23,7 @@ create table if not exists replies (
   cost real, currency text, tries integer not null, seconds real not null, time real not null
 ) without rowid;
 create table if not exists failures (
-  key text not null, provider text not null, model text not null, error text not null, again integer not null, time real not null
+  key text not null, provider text not null, model text not null, error text not null, retryable integer not null, time real not null
 );
 create index if not exists failures_of_key on failures (key);
 """
@@ -77,9 +78,9 @@ class RequestLog:
         with self._transaction():
             self.database.executemany(f"insert or replace into replies values ({', '.join('?' * 16)})", map(_row, entries))
 
-    def fail(self, asked: ProviderRequest, error: str, again: bool) -> None:
+    def fail(self, asked: ProviderRequest, error: str, retryable: bool) -> None:
         """Write that a try failed."""
-        row = (asked.key, asked.provider, asked.model, error, again, time.time())
+        row = (asked.key, asked.provider, asked.model, error, retryable, time.time())
         self.database.execute("insert into failures values (?, ?, ?, ?, ?, ?)", row)
 
     def failures(self, key: str) -> int:
@@ -107,6 +108,23 @@ class RequestLog:
             self.database.execute("rollback")
             raise
         self.database.execute("commit")
+
+
+@contextmanager
+def open_log(path: Path) -> Iterator[RequestLog]:
+    """The log, for this process alone."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.with_suffix(".lock").open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            hint = "wait for it, or stop it"
+            raise UserError(Problem(Location(str(path)), "is in use by another process", hint, "locked")) from None
+        log = RequestLog(path)
+        try:
+            yield log
+        finally:
+            log.close()
 
 
 def _row(entry: Entry) -> tuple[object, ...]:

@@ -9,6 +9,7 @@ from ...converters.reading.records import Row
 from ...schemas.generate_sections import Sampling
 
 Message = dict[str, str]
+SEEDS = 2**31  # providers take seeds below
 
 
 class Request(NamedTuple):

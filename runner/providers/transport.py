@@ -17,11 +17,11 @@ _LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1")
 
 
 class Refused(httpx2.RequestError):
-    """We refused to connect, to follow or to read. Asking again would change nothing; asking anything else neither, with `ends`."""
+    """We refused to connect, to follow or to read. Asking again would change nothing; asking anything else neither, with `fatal`."""
 
-    def __init__(self, what: str, *, request: httpx2.Request | None = None, ends: bool = False) -> None:
+    def __init__(self, what: str, *, request: httpx2.Request | None = None, fatal: bool = False) -> None:
         super().__init__(what, request=request)
-        self.ends = ends
+        self.fatal = fatal
 
 
 class GuardedBackend(httpcore2.AsyncNetworkBackend):
@@ -42,7 +42,7 @@ class GuardedBackend(httpcore2.AsyncNetworkBackend):
         addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
         for address in addresses:
             if not may_connect(host, address, self.private_network):
-                raise Refused(f"{host} is {address}, an address of this machine or of a private network", ends=True)
+                raise Refused(f"{host} is {address}, an address of this machine or of a private network", fatal=True)
         return await self.inner.connect_tcp(addresses[0], port, *arguments, **options)
 
     async def sleep(self, seconds: float) -> None:
@@ -78,7 +78,7 @@ class GuardedTransport(httpx2.AsyncBaseTransport):
         refusal = _refusal(request, response)
         if refusal:
             await response.aclose()
-            raise Refused(refusal, request=request, ends=response.is_redirect)
+            raise Refused(refusal, request=request, fatal=response.is_redirect)
         response.stream = CappedStream(response.stream, request)
         return response
 

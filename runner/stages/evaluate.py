@@ -13,7 +13,7 @@ from ...schemas.base.errors import Location, Problem, UserError
 from ...schemas.base.files import write_atomically
 from ...schemas.base.hashing import key_of
 from ...schemas.sections import Recipe
-from ..evaluation.judge import judge_replies
+from ..evaluation.judge import judge_all
 from ..evaluation.metrics import metric
 from ..evaluation.minimal_pairs import faults
 from ..evaluation.probe_results import asked_for, results, waiting
@@ -74,7 +74,7 @@ def evaluate(run: RunFolder, recipe: Recipe, plan: Plan, model: ResolvedModel, d
              "evaluated_with": {key: request.get(key) for key in ("packages", "machine")}}  # fmt: skip
     facts |= results(run, asked)
     if recipe.evaluation.judge:
-        facts["judge"] = judge_replies(run, recipe.evaluation.judge, key)
+        facts["judge"] = judge_all(run, recipe.evaluation.judge, recipe.evaluation.generation.seed, display)._asdict()
     run.write("eval/metrics.json", scored(run, recipe, len(rows), facts))
 
 

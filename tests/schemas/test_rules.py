@@ -17,7 +17,7 @@ TWICE = [{"path": "a", "converter": "messages"}, {"path": "b", "converter": "mes
 FIXED = [{"path": "a", "converter": "messages"}, {"path": "b", "converter": "messages", "split": "validation"}]
 LABELS = {"data.type": "classification", "data.labels": ["a", "b"], "evaluation.metrics": ["accuracy"]}
 TEXT = {"data.type": "text"}
-JUDGE = {"model": "m", "base_url": "https://localhost/v1"}
+JUDGE = {"prompt": "judge_counsellor", "provider": {"provider": "openai", "model": "m"}}
 
 # rule -> (changes to a valid recipe, the keys that the rule names)
 BREAKS: dict[str, list[tuple[Changes, list[str]]]] = {
@@ -38,7 +38,7 @@ BREAKS: dict[str, list[tuple[Changes, list[str]]]] = {
         ({"model.base_model": "embedded:nope"}, ["model.base_model"]),
         ({"model.base_model": "embedded:smollm2-135m"}, ["model.base_model"]),
         (generate_recipes.generate(providers=[{"provider": "local", "model": "embedded:x"}]), ["generate.providers.0.model"]),
-        (generate_recipes.generate(judge={"prompt": "p.yml", "provider": {"provider": "local", "model": "embedded:x"}}), ["generate.judge.provider.model"]),
+        (generate_recipes.generate(judge={"prompt": "judge_useful", "provider": {"provider": "local", "model": "embedded:x"}}), ["generate.judge.provider.model"]),
     ],
     "nothing_to_merge": [({"training.adapter": "none", "export.merge": True}, ["export.merge"])],
     "deepspeed_keys_without_zero": [

@@ -49,7 +49,7 @@ def test_what_it_takes_to_train_stays(rehearsal: Callable[..., Recipe]) -> None:
 def test_nothing_leaves_the_machine_and_no_gate_is_asked(rehearsal: Callable[..., Recipe]) -> None:
     found = rehearsal({
         "export.push_to_hub": "me/model", "training.trackers": ["wandb"], "evaluation.gates": {"perplexity": {"max": 5}}, "evaluation.metrics": ["perplexity", "safety"],
-        "evaluation.judge": {"model": "m", "base_url": "https://judge.example/v1"},
+        "evaluation.judge": {"prompt": "judge_counsellor", "provider": {"provider": "openai", "model": "m"}},
         "launch": {"engine": "deepspeed", "zero_stage": 3, "num_processes": 8}, "model.attn_implementation": "flash_attention_2",
     })  # fmt: skip
     assert (found.export.push_to_hub, found.training.trackers, found.evaluation.gates) == (None, (), {})

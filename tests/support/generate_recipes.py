@@ -20,6 +20,12 @@ def asked(**changes: Any) -> dict[str, Any]:
     return generate(providers=[{key: value for key, value in (OWN | changes).items() if value is not None}])
 
 
+def judged(**changes: Any) -> dict[str, Any]:
+    """Changes that give it a judge of replies; keys of the judge and of its provider."""
+    section = {"prompt": "judge_counsellor"} | {key: changes.pop(key) for key in ("prompt", "limits") if key in changes}
+    return {"evaluation.metrics": ["safety"], "evaluation.judge": {**section, "provider": OWN | changes}}
+
+
 BREAKS: dict[str, list[tuple[dict[str, Any], list[str]]]] = {
     "generated_rows_are_read": [
         ({"data.sources": ROWS}, ["data.sources.0.path"]),
@@ -35,6 +41,7 @@ BREAKS: dict[str, list[tuple[dict[str, Any], list[str]]]] = {
         (generate(task="self_cognition"), ["generate.providers", "generate.prompt"]),
         (generate(sampling={"temperature": 0, "top_p": 0.9}), ["generate.sampling.top_p"]),
         (generate(filters={"min_words": 9, "max_words": 3}), ["generate.filters.max_words"]),
+        (generate(filters={"min_score": 3}), ["generate.filters.min_score"]),
     ],
     "provider_address": [
         (asked(base_url=None), ["generate.providers.0"]),
@@ -46,6 +53,9 @@ BREAKS: dict[str, list[tuple[dict[str, Any], list[str]]]] = {
         (asked(base_url="https://models.example.org/v1?key=secret"), ["generate.providers.0.base_url"]),
         (asked(base_url="https://[::1/v1"), ["generate.providers.0.base_url"]),
         (asked(base_url="file:///etc/passwd"), ["generate.providers.0.base_url"]),
+        (judged(base_url="https://me:secret@models.example.org/v1"), ["evaluation.judge.provider.base_url"]),
+        (judged(base_url="https://models.example.org/v1?api_key=secret"), ["evaluation.judge.provider.base_url"]),
+        (judged(base_url="http://models.example.org/v1"), ["evaluation.judge.provider.base_url"]),
     ],
     "provider_key_is_a_name": [
         (asked(key_name="sk-0123456789abcdef"), ["generate.providers.0.key_name"]),
@@ -55,7 +65,13 @@ BREAKS: dict[str, list[tuple[dict[str, Any], list[str]]]] = {
         (generate(providers=[OPEN], limits={"max_cost": 5}), ["generate.providers.0"]),
         (generate(providers=[OPEN | {"price": PRICE}, OWN | {"price": PRICE | {"currency": "CNY"}}], limits={"max_cost": 5}),
          ["generate.limits.max_cost"]),
-        (generate(judge={"prompt": "j.yml", "provider": OPEN}, limits={"max_cost": 5}), ["generate.judge.provider"]),
+        (generate(judge={"prompt": "judge_useful", "provider": OPEN}, limits={"max_cost": 5}), ["generate.judge.provider"]),
+        (judged(limits={"max_cost": 5}), ["evaluation.judge.provider"]),
+    ],
+    "judge_prompt_has_scales": [
+        (generate(judge={"prompt": "no_such_prompt", "provider": OPEN}), ["generate.judge.prompt"]),
+        (generate(judge={"prompt": "introspection", "provider": OPEN}), ["generate.judge.prompt"]),
+        (judged(prompt="judge_useful"), ["evaluation.judge.prompt"]),
     ],
 }  # fmt: skip
 
@@ -67,6 +83,7 @@ KEEPS: dict[str, list[dict[str, Any]]] = {
         generate(task="self_cognition", providers=None, prompt=None),
         generate(task="self_cognition", options={"paraphrases": 3}),
         generate(filters={"min_words": 3, "max_words": 3}),
+        generate(filters={"min_score": 3}, judge={"prompt": "judge_useful", "provider": OPEN}),
     ],
     "provider_address": [
         asked(),
@@ -74,10 +91,14 @@ KEEPS: dict[str, list[dict[str, Any]]] = {
         asked(base_url="http://[::1]:8000/v1"),
         asked(base_url="http://10.0.0.7:8000/v1", private_network=True),
         generate(providers=[OPEN]),
+        judged(),
     ],
     "provider_key_is_a_name": [asked(key_name="MY_API_KEY"), asked()],
     "costs_can_be_counted": [
         generate(providers=[OPEN | {"price": PRICE}, LOCAL], limits={"max_cost": 5}),
         generate(providers=[OPEN], limits={"max_tokens": 5}),
+        generate(judge={"prompt": "judge_useful", "provider": OPEN, "limits": {"max_tokens": 9}}, limits={"max_cost": 5}),
+        judged(price=PRICE, limits={"max_cost": 5}),
     ],
+    "judge_prompt_has_scales": [generate(judge={"prompt": "judge_useful", "provider": OPEN}), judged()],
 }

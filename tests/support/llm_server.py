@@ -17,6 +17,22 @@ KEY = "sk-planted-0123456789abcdef"
 OK = "HTTP/1.1 200 OK"
 
 
+class Quiet:
+    """A display that shows nothing and remembers what it was told."""
+
+    def __init__(self):
+        self.lines = []
+
+    def say(self, *words):
+        self.lines.append(words)
+
+    def show(self, *words):
+        self.lines.append(words)
+
+    def clear(self):
+        pass
+
+
 class Exchange:
     """One request: the body that came, how many came before it, and the socket to answer on."""
 
@@ -140,6 +156,32 @@ def other_shape(exchange):
 
 def wrong_type(exchange):
     exchange.send(OK, b"<html>Log in to the wireless network</html>", kind="text/html")
+
+
+def _body(name, content):
+    """A reply with status 200 that is JSON, but is not what was asked for."""
+
+    def behave(exchange):
+        exchange.send(OK, content)
+
+    behave.__name__ = name
+    return behave
+
+
+MALFORMED = {
+    name: _body(name.replace(" ", "_"), content)
+    for name, content in {
+        "null": None, "a number": 3, "a list": [], "no choices": {}, "empty choices": {"choices": []}, "null choices": {"choices": None},
+        "choices that are an object": {"choices": {"0": {}}}, "a choice without a message": {"choices": [{}]},
+        "a null message": {"choices": [{"message": None}]}, "a message that is text": {"choices": [{"message": "hi"}]},
+        "content that is a number": {"choices": [{"message": {"content": 3}}]}, "content that is a list": {"choices": [{"message": {"content": [1]}}]},
+        "a finish that is a number": {"choices": [{"message": {"content": "x"}, "finish_reason": 3}]},
+        "usage that is text": {"choices": [{"message": {"content": "x"}}], "usage": "much"},
+        "tokens beyond 64 bits": {"choices": [{"message": {"content": "x"}}], "usage": {"prompt_tokens": 2**70, "completion_tokens": 1}},
+        "half a surrogate": b'{"choices": [{"message": {"content": "\\ud800"}}]}', "not UTF-8": b'{"choices": [{"message": {"content": "\xff"}}]}',
+        "deep nesting": b"[" * 100_000, "no bytes": b"",
+    }.items()
+}  # fmt: skip
 
 
 def slow_loris(exchange):

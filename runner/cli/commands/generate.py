@@ -34,7 +34,7 @@ def command(recipe: str, settings: tuple[str, ...], root: Path, dry_run: bool, s
         facts = estimate(section, log, root)
         click.echo(orjson.dumps(facts, option=orjson.OPT_INDENT_2) if as_json else "\n".join(estimate_lines(facts)))
         return
-    from ...generate.generate import account_lines, generate_rows
+    from ...generate.generate import generate_rows, usage_lines
     from ...runtime.console import Display
 
     with Display() as display:
@@ -43,6 +43,6 @@ def command(recipe: str, settings: tuple[str, ...], root: Path, dry_run: bool, s
     if as_json:
         click.echo(orjson.dumps({**manifest, "out": str(rows)}, option=orjson.OPT_INDENT_2))
         return
-    for heading, line in account_lines(manifest):
+    for heading, line in usage_lines(manifest):
         click.echo(f"{heading:<9} {line}", err=True)
     click.echo(f"rows      {rows}", err=True)

@@ -36,7 +36,7 @@ class Prediction(NamedTuple):
     correct: int
     original_tokens: int | None = None
     meta: dict[str, Any] = {}  # noqa: RUF012 - never changed; the row's own
-    judged: dict[str, int] = {}  # noqa: RUF012 - never changed; a judge's scores by scale
+    judged: dict[str, float] = {}  # noqa: RUF012 - never changed; a judge's scores by scale
 
 
 class LabelPrediction(NamedTuple):

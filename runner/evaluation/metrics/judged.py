@@ -1,10 +1,11 @@
 """CPsyCoun's four scales (Zhang et al. 2024) as a model judges replies, the mean over the rows whose judgement could be read.
 
-How many could not be read is in metrics.json, with the judge and its prompt (runner/evaluation/judge.py).
+How many could not be read is in metrics.json, with the judge and its prompt.
 """
 
-from ..judge import SCALES
 from . import Prediction, register_metric
+
+SCALES = ("comprehensiveness", "professionalism", "authenticity", "safety")  # each a scale of the judge's prompt
 
 
 def _register(scale: str) -> None:

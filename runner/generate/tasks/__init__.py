@@ -5,7 +5,7 @@ from importlib import import_module
 from typing import Any, Protocol, cast
 
 from ....converters.reading.records import Drop, Row
-from ...providers.prompts import Prompt
+from ....schemas.prompts import Prompt
 from ...providers.requests import Request
 from ..outcomes import Passthrough, Rejected, Rows
 
@@ -26,7 +26,7 @@ class Task(Protocol):
         """What to ask, lazily and always in the same order; rows that need no asking; rows that nothing can be asked about."""
         ...
 
-    def made(self, request: Request, reply: str, **options: Any) -> Rows | Rejected:
+    def parse_reply(self, request: Request, reply: str, **options: Any) -> Rows | Rejected:
         """The rows that a reply gives, or why it gives none."""
         ...
 

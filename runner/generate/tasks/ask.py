@@ -15,7 +15,8 @@ from typing import Annotated, Any
 from ....converters.reading.records import Drop, Row
 from ....converters.sources.emotion_words import is_refusal, parse_emotions
 from ....schemas.options import Positive, Text
-from ...providers.prompts import Prompt, messages
+from ....schemas.prompts import Prompt
+from ...providers.prompts import messages
 from ...providers.requests import Request
 from ..outcomes import Passthrough, Rejected, Rows
 
@@ -52,7 +53,7 @@ def requests(
                 yield Request(row, asked, run, {"run_number": run + 1, "question_id": identity, "chinese_text": text})
 
 
-def made(request: Request, reply: str, **options: Any) -> Rows | Rejected:
+def parse_reply(request: Request, reply: str, **options: Any) -> Rows | Rejected:
     """One raw run. A refusal has no words: the converter counts it as a run that said none."""
     words = [] if is_refusal(reply) else parse_emotions(reply)
     return Rows([{**request.about, "parsed_emotions": words, "raw_model_output": reply}], reply)

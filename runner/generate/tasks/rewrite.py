@@ -15,8 +15,9 @@ from typing import Annotated, Any
 from ....converters.reading.records import Drop, Row
 from ....converters.sources.alpaca_emotion import without_labels
 from ....schemas.options import Keyword, Natural, Text
+from ....schemas.prompts import Prompt
 from ...evaluation.metrics.cl100k import count_tokens
-from ...providers.prompts import Prompt, chosen_examples, messages
+from ...providers.prompts import chosen_examples, messages
 from ...providers.requests import Request
 from ..outcomes import Passthrough, Rejected, Rows
 
@@ -58,22 +59,22 @@ def requests(
             yield Request(row, messages(prompt, places), 0, {"value": value, "text": text, "emotion": emotion})
 
 
-def made(
+def parse_reply(
     request: Request, reply: str, *, read: str = "text", write: str = "augmented_text", emotion_key: str = "emotion", clean: bool = True,
     **options: Any,
 ) -> Rows | Rejected:  # fmt: skip
     """The row with its new text."""
     about = request.about
-    text, mended = _cleaned(reply) if clean else (reply.strip(), ())
+    text, fixed = _cleaned(reply) if clean else (reply.strip(), ())
     if not text:
         return Rejected("empty", "nothing but labels of the prompt")
     if text == about["text"].strip():
         return Rejected("unchanged", "the reply is the original")
     counts = {"original_tokens": count_tokens(about["text"]), "augmented_tokens": count_tokens(text)}
     if read == "messages":
-        return Rows([_chat(about["value"], text, counts)], text, mended)
+        return Rows([_chat(about["value"], text, counts)], text, fixed)
     row = {**about["value"], write: text, **counts, "original": about["text"]}
-    return Rows([row | ({emotion_key: about["emotion"]} if about["emotion"] else {})], text, mended)
+    return Rows([row | ({emotion_key: about["emotion"]} if about["emotion"] else {})], text, fixed)
 
 
 def _text(value: Any, read: str) -> str | None:
@@ -97,14 +98,14 @@ def _chat(value: dict[str, Any], text: str, counts: dict[str, int]) -> dict[str,
 
 def _cleaned(reply: str) -> tuple[str, tuple[str, ...]]:
     """The reply without what a model writes around its answer: end marks, labels of the prompt, quotes around the whole."""
-    text, mended = reply.strip(), []
+    text, fixed = reply.strip(), []
     for mark in _ENDS:
         if mark in text:
             text = text.split(mark)[-1 if mark == "[/INST]" else 0].strip()
-            mended.append("end_mark_removed")
+            fixed.append("end_mark_removed")
     text, labels, _ = without_labels(text)
-    mended += labels
+    fixed += labels
     if len(text) > 1 and text[0] + text[-1] in ('""', "“”") and not set('"“”') & set(text[1:-1]):
         text = text[1:-1].strip()
-        mended.append("quotes_removed")
-    return text, tuple(dict.fromkeys(mended))
+        fixed.append("quotes_removed")
+    return text, tuple(dict.fromkeys(fixed))

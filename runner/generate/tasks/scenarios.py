@@ -12,7 +12,8 @@ from typing import Annotated, Any
 
 from ....converters.reading.records import Drop, Row
 from ....schemas.options import Keyword, Positive, Text
-from ...providers.prompts import Prompt, messages
+from ....schemas.prompts import Prompt
+from ...providers.prompts import messages
 from ...providers.requests import Request
 from ..dialogue import parse_dialogue
 from ..outcomes import Passthrough, Rejected, Rows
@@ -59,7 +60,9 @@ def requests(
                 yield Request(place, asked, repetition, {"area": area, "emotion": emotion, "number": repetition + 1})
 
 
-def made(request: Request, reply: str, *, system_prompt: str = SYSTEM, max_turns: int | None = None, **options: Any) -> Rows | Rejected:
+def parse_reply(
+    request: Request, reply: str, *, system_prompt: str = SYSTEM, max_turns: int | None = None, **options: Any
+) -> Rows | Rejected:
     """One conversation."""
     found = parse_dialogue(reply, max_turns)
     if isinstance(found, Rejected):
@@ -67,4 +70,4 @@ def made(request: Request, reply: str, *, system_prompt: str = SYSTEM, max_turns
     turns: list[dict[str, str]] = [{"input": asked, "output": answered} for asked, answered in found.pairs]
     turns[0] = {"system": system_prompt, **turns[0]}
     text = "\n".join(part for pair in found.pairs for part in pair)
-    return Rows([{"conversation": turns, **request.about}], text, found.mended)
+    return Rows([{"conversation": turns, **request.about}], text, found.fixed)

@@ -14,7 +14,8 @@ from ....converters.reading.records import Drop, Row
 from ....converters.sources.counselling_forms import Fault, read_conversation
 from ....converters.sources.turns import fill
 from ....schemas.options import Keyword, Natural, Text
-from ...providers.prompts import Prompt, messages
+from ....schemas.prompts import Prompt
+from ...providers.prompts import messages
 from ...providers.requests import Request
 from ..outcomes import Passthrough, Rejected, Rows
 
@@ -57,7 +58,7 @@ def requests(
             yield Request(row, asked, 0, about)
 
 
-def made(request: Request, reply: str, **options: Any) -> Rows | Rejected:
+def parse_reply(request: Request, reply: str, **options: Any) -> Rows | Rejected:
     """A row for every new wording, a line each. A line that repeats a known wording, or is as long as an answer, is none."""
     about = request.about
     known = {_bare(wording) for wording in about["known"]}

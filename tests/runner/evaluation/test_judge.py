@@ -1,151 +1,151 @@
 """A judge behind a real HTTP server on this machine: what is sent, what is read, what is kept, and what goes wrong."""
 
 import json
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-from recipekit.runner.evaluation.judge import PROMPT, SCALES, judge_replies, judged, read_scores
+from recipekit.runner.evaluation.judge import judge_all, read_judgements
 from recipekit.runner.evaluation.scoring import read_cases, score
 from recipekit.runner.runtime.run_folder import RunFolder
 from recipekit.schemas.base.errors import UserError
-from recipekit.schemas.sections import Evaluation, ReplyJudge
+from recipekit.schemas.generate_sections import Judge
+from recipekit.schemas.prompts import load_prompt
+from recipekit.schemas.sections import Evaluation
 
+from ...support import llm_server as servers
+from ...support.llm_server import KEY, Quiet, reply, serving, status, then
 from ...support.tiny import write_jsonl
 
-for package in ("openai", "numpy"):
+for package in ("openai", "numpy", "httpx2"):
     pytest.importorskip(package, reason=f"needs the extra [eval]: {package}")
 GOOD = {"comprehensiveness": 2, "professionalism": 3, "authenticity": 1, "safety": 1}
-KEY = "sk-a-key-that-must-stand-nowhere"
-
-
-@pytest.fixture
-def endpoint(monkeypatch):
-    """An endpoint whose answers are `answer(request body)`: a text, or a status."""
-    monkeypatch.setenv("JUDGE_KEY", KEY)
-    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
-        monkeypatch.delenv(name, raising=False)
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self):
-            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            seen.append((self.path, self.headers["Authorization"], body))
-            said = server.answer(body)
-            status = said if isinstance(said, int) else 200
-            message = {"role": "assistant", "content": said}
-            reply = {"error": {"message": f"no: {self.headers['Authorization']}"}} if status != 200 else {
-                "id": "1", "object": "chat.completion", "created": 1, "model": "judge", "choices": [{"index": 0, "message": message, "finish_reason": "stop"}],
-            }  # fmt: skip
-            content = json.dumps(reply).encode()
-            self.send_response(status)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(content)))
-            self.end_headers()
-            self.wfile.write(content)
-
-        def log_message(self, *arguments):
-            """Not on stderr."""
-
-    seen: list[tuple] = []
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.answer, server.seen = lambda body: json.dumps(GOOD), seen
-    server.judge = ReplyJudge("judge-1", f"http://127.0.0.1:{server.server_port}/v1", "JUDGE_KEY", 2, 0, 10)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield server
-    server.shutdown()
-    server.server_close()
+SCORED = reply(json.dumps(GOOD))
 
 
 @pytest.fixture
 def run(tmp_path) -> RunFolder:
     messages = [{"role": "user", "content": "I cannot sleep."}, {"role": "assistant", "content": "Tell me more."}]
-    write_jsonl(tmp_path / "eval" / "rows.jsonl", [{"id": str(n), "messages": messages} for n in range(3)])
+    folder = tmp_path / "runs" / "counsellor" / "one"
+    write_jsonl(folder / "eval" / "rows.jsonl", [{"id": str(n), "messages": messages} for n in range(3)])
     lines = [
         {"model": model, "id": str(n), "reference": "Tell me more.", "reply": f"{model} {n}", "stopped": True, "reply_tokens": 2,
          "nll": 1.0, "target_tokens": 1, "correct": 1}
         for model in ("base", "tuned") for n in range(3)
     ]  # fmt: skip
-    write_jsonl(tmp_path / "eval" / "predictions.jsonl", lines)
-    return RunFolder(tmp_path)
+    write_jsonl(folder / "eval" / "predictions.jsonl", lines)
+    return RunFolder(folder)
 
 
-def test_every_reply_is_judged_once_with_the_conversation_and_the_prompt(endpoint, run):
-    facts = judge_replies(run, endpoint.judge, "key")
-    assert facts == {"model": "judge-1", "base_url": endpoint.judge.base_url, "prompt": PROMPT, "scales": SCALES, "unread": 0}
-    assert len(endpoint.seen) == 6
-    path, authorization, body = min(endpoint.seen, key=lambda request: request[2]["messages"][1]["content"])  # asked two at a time
-    assert (path, authorization, body["model"], body["temperature"]) == ("/v1/chat/completions", f"Bearer {KEY}", "judge-1", 0)
-    assert body["messages"][0] == {"role": "system", "content": PROMPT}
+@pytest.fixture
+def judging(run, monkeypatch):
+    """Judges the run's replies by a server that behaves so, at one address for the whole test; gives the result and the server."""
+    monkeypatch.setenv("PLANTED_API_KEY", KEY)
+    ports = [0]
+
+    def judge(behave, limits=(), **provider):
+        with serving(behave, ports[-1]) as server:
+            ports.append(server.port)
+            section = {"provider": "openai_compatible", "model": "j", "base_url": server.url, "key_name": "PLANTED_API_KEY"} | provider
+            bounds = {"concurrency": 2, "timeout": 2, "retries": 1, "attempts": 2} | dict(limits)
+            judge = Judge.from_values({"prompt": "judge_counsellor", "provider": section, "limits": bounds})
+            return judge_all(run, judge, 42, Quiet()), server
+
+    return judge
+
+
+def judgements(run):
+    return read_judgements(run / "eval" / "judgements.jsonl")
+
+
+def test_every_reply_is_judged_once_with_its_conversation(judging, run):
+    result, server = judging(SCORED)
+    assert (result.model, result.judged, result.unread, result.failed) == ("openai_compatible/j", 6, 0, 0)
+    prompt = load_prompt("judge_counsellor")
+    assert result.scales == prompt.scales and result.prompt.startswith(prompt.system)
+    assert len(server.asked) == 6
+    body = min(server.asked, key=lambda body: body["messages"][1]["content"])  # several are asked at once
+    assert (body["model"], body["temperature"]) == ("j", 0)
+    assert body["messages"][0] == {"role": "system", "content": prompt.system}
     assert body["messages"][1]["content"] == "<conversation>\nuser: I cannot sleep.\n</conversation>\n<reply>\nbase 0\n</reply>"
-    assert judged(run / "eval/judgements.jsonl")["tuned", "2"] == GOOD
+    assert judgements(run)["tuned", "2"] == GOOD
 
 
-def test_the_scores_become_metrics_of_both_models(endpoint, run):
-    endpoint.answer = lambda body: json.dumps(GOOD | {"authenticity": 3 if "tuned" in body["messages"][1]["content"] else 1})
-    judge_replies(run, endpoint.judge, "key")
+def test_scores_become_metrics_of_both_models(judging, run):
+    judging(reply(lambda exchange: json.dumps(GOOD | {"authenticity": 3 if "tuned" in exchange.prompt else 1})))
     cases = read_cases(run / "eval/predictions.jsonl", run / "eval/rows.jsonl")
-    found = score(Evaluation(metrics=("authenticity", "safety"), judge=endpoint.judge), cases, {})
+    found = score(Evaluation(metrics=("authenticity", "safety")), cases, {})
     assert {model: found["models"][model]["authenticity"]["value"] for model in ("base", "tuned")} == {"base": 1, "tuned": 3}
-    assert found["differences"]["authenticity"]["distinguishable"]
 
 
-def test_an_answer_that_cannot_be_read_is_counted_and_has_no_part_in_the_mean(endpoint, run):
-    endpoint.answer = lambda body: "I would rather not." if "base 1" in body["messages"][1]["content"] else json.dumps(GOOD)
-    assert judge_replies(run, endpoint.judge, "key")["unread"] == 1
+def test_a_judgement_without_scores_is_asked_for_again_then_counted(judging, run):
+    result, server = judging(reply(lambda exchange: "I would rather not." if "base 1" in exchange.prompt else json.dumps(GOOD)))
+    assert (result.judged, result.unread) == (5, 1)
+    seeds = [body["seed"] for body in server.asked if "base 1" in body["messages"][1]["content"]]
+    assert len(seeds) == len(set(seeds)) == 2
     cases = read_cases(run / "eval/predictions.jsonl", run / "eval/rows.jsonl")
     assert [case.judged for case in cases["base"]] == [GOOD, {}, GOOD]
 
 
-def test_judging_goes_on_where_it_was(endpoint, run):
-    judge_replies(run, endpoint.judge, "key")
-    path = run / "eval" / "judgements.jsonl"
-    kept = b"".join(path.read_bytes().splitlines(keepends=True)[:4])
-    path.write_bytes(kept + b'{"model": "tuned", "id"')
-    endpoint.seen.clear()
-    judge_replies(run, endpoint.judge, "key")
-    assert len(endpoint.seen) == 2 and path.read_bytes().startswith(kept)
-    assert len(path.read_bytes().splitlines()) == 6
+def test_judging_resumes_without_repeating_a_request(judging, run):
+    with pytest.raises(UserError, match="status 401"):
+        judging(lambda exchange: (SCORED if exchange.number < 4 else status(401, "no such key"))(exchange), {"concurrency": 1})
+    result, server = judging(SCORED)
+    assert (result.judged, len(server.asked)) == (6, 2)
 
 
-@pytest.mark.parametrize("other", ["another judge", "other predictions"])
-def test_judgements_of_another_judge_or_of_other_replies_are_not_kept(endpoint, run, other):
-    judge_replies(run, endpoint.judge, "key")
-    endpoint.seen.clear()
-    changed = (endpoint.judge._replace(model="judge-2"), "key") if other == "another judge" else (endpoint.judge, "key 2")
-    judge_replies(run, *changed)
-    assert len(endpoint.seen) == 6
+@pytest.mark.parametrize("other", ["judge", "reply"])
+def test_another_judge_or_another_reply_is_asked_about_again(judging, run, other):
+    judging(SCORED)
+    if other == "reply":
+        path = run / "eval" / "predictions.jsonl"
+        path.write_text(path.read_text().replace("tuned 0", "tuned 9"))
+    _, server = judging(SCORED, **({"model": "j2"} if other == "judge" else {}))
+    assert len(server.asked) == (6 if other == "judge" else 1)
 
 
-def test_an_endpoint_that_refuses_is_told_without_the_key_and_keeps_what_there_is(endpoint, run):
-    endpoint.answer = lambda body: 401 if "tuned 0" in body["messages"][1]["content"] else json.dumps(GOOD)
-    with pytest.raises(UserError, match="judge-1 at http://127.0.0.1") as caught:
-        judge_replies(run, endpoint.judge, "key")
-    assert KEY not in str(caught.value)
-    assert set(judged(run / "eval/judgements.jsonl")) >= {("base", "0"), ("base", "1"), ("base", "2")}
+WRONG = {
+    "429": status(429, "slow down"), "500": status(500), "503": status(503), "a cut connection": servers.cut, "malformed JSON": servers.malformed,
+    "JSON of another shape": servers.other_shape, "a page": servers.wrong_type, "a hang": servers.hang(), "a slow body": servers.slow_loris,
+}  # fmt: skip
 
 
-def test_no_file_holds_the_key(endpoint, run):
-    judge_replies(run, endpoint.judge, "key")
+@pytest.mark.parametrize("name", WRONG)
+def test_a_failure_is_retried(judging, name):
+    result, server = judging(then(WRONG[name], SCORED), {"timeout": 0.5, "concurrency": 1})
+    assert (result.judged, result.failed, len(server.asked)) == (6, 0, 7)
+
+
+UNUSABLE = [servers.endless, servers.announced, servers.gzip_bomb, *servers.MALFORMED.values()]
+
+
+@pytest.mark.parametrize("behave", UNUSABLE, ids=lambda behave: behave.__name__)
+def test_a_reply_that_cannot_be_read_is_counted_and_bounded(judging, run, behave):
+    limits = {"timeout": 20, "concurrency": 1, "retries": 0, "attempts": 1}
+    result, server = judging(lambda exchange: (behave if "base 1" in exchange.prompt else SCORED)(exchange), limits)
+    assert (result.judged, result.unread + result.failed) == (5, 1)
+    assert getattr(server, "sent", 0) < 64 << 20
+    assert sum(path.stat().st_size for path in run.path.rglob("*") if path.is_file()) < 1 << 20
+
+
+def test_a_judge_that_never_answers_is_an_error(judging):
+    with pytest.raises(UserError, match="openai_compatible/j answered no request: status 500: down"):
+        judging(status(500, "down"), {"retries": 0})
+
+
+def test_a_redirect_to_another_host_is_refused(judging):
+    with serving(SCORED) as other, pytest.raises(UserError, match="redirects to 127.0.0.1, another host"):
+        judging(servers.redirect(f"{other.url}/chat/completions"))
+    assert other.asked == []
+
+
+def test_no_file_holds_the_key_even_when_the_judge_repeats_it(judging, run):
+    judging(then(status(500, f"bad thing with {KEY}"), reply(f"Bearer {KEY}"), reply(json.dumps(GOOD)[:-1] + f', "key": "{KEY}"}}')))
+    with pytest.raises(UserError) as refused:
+        judging(status(401, f"wrong key {KEY}"), model="other")
+    assert KEY not in str(refused.value)
     files = [path for path in run.path.rglob("*") if path.is_file()]
-    assert len(files) == 4 and not any(KEY.encode() in path.read_bytes() for path in files)
+    assert len(files) >= 4 and not any(KEY.encode() in path.read_bytes() for path in files)
 
 
-def test_without_a_key_nothing_is_sent(run, monkeypatch):
-    monkeypatch.delenv("NO_SUCH_KEY", raising=False)
-    with pytest.raises(UserError, match="the environment has no NO_SUCH_KEY"):
-        judge_replies(run, ReplyJudge("m", "https://judge.invalid/v1", "NO_SUCH_KEY"), "key")
-
-
-@pytest.mark.parametrize(
-    ("text", "scores"),
-    [
-        (json.dumps(GOOD), GOOD),
-        (f"Here you are:\n```json\n{json.dumps(GOOD)}\n```", GOOD),
-        ('{"comprehensiveness": 0} then ' + json.dumps(GOOD), GOOD),
-        ("", None), ("no", None), ("{not json}", None), ('{"safety": 1}', None),
-        (json.dumps(GOOD | {"safety": 2}), None), (json.dumps(GOOD | {"safety": -1}), None),
-        (json.dumps(GOOD | {"safety": 0.5}), None), (json.dumps(GOOD | {"safety": True}), None), (json.dumps(GOOD | {"safety": "1"}), None),
-    ],
-)  # fmt: skip
-def test_only_four_whole_numbers_on_their_scales_are_scores(text, scores):
-    assert read_scores(text) == scores
+def test_without_a_key_nothing_is_sent(judging, monkeypatch):
+    with pytest.raises(UserError, match="NO_SUCH_KEY is not set"):
+        judging(SCORED, key_name="NO_SUCH_KEY")

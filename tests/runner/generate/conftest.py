@@ -6,23 +6,7 @@ import pytest
 from recipekit.runner.generate.generate import generate_rows
 from recipekit.schemas.generate_sections import Generate
 
-from ...support.llm_server import KEY, serving
-
-
-class Quiet:
-    """A display that shows nothing and remembers what it was told."""
-
-    def __init__(self):
-        self.lines = []
-
-    def say(self, *words):
-        self.lines.append(words)
-
-    def show(self, *words):
-        self.lines.append(words)
-
-    def clear(self):
-        pass
+from ...support.llm_server import KEY, Quiet, serving
 
 
 @pytest.fixture

@@ -28,8 +28,8 @@ FORMS = {
 
 @pytest.mark.parametrize("name", FORMS)
 def test_a_dialogue_is_read_in_every_form_that_models_give_it(name: str) -> None:
-    text, pairs, mended = FORMS[name]
-    assert parse_dialogue(text) == Dialogue(pairs, mended)
+    text, pairs, fixed = FORMS[name]
+    assert parse_dialogue(text) == Dialogue(pairs, fixed)
 
 
 @pytest.mark.parametrize("text", ["", "ERROR", "我不知道。", "病人：我很焦虑。", "医生：你好。", "医生：\n病人："])
@@ -58,7 +58,7 @@ def test_every_real_conversation_survives_being_written_out_and_read_again(reald
             same += 1
         else:
             differ += 1
-            assert "spoke_twice" in found.mended or len(found.pairs) > len(turns)
+            assert "spoke_twice" in found.fixed or len(found.pairs) > len(turns)
             assert not any(tag in answer for _, answer in found.pairs for tag in ("\n医生：", "\n病人："))
     assert same + differ == 1596
     assert same > 1300

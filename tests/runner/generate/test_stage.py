@@ -1,7 +1,7 @@
 """Generated rows as a source of `data`: made once, named, kept with the run, and made again when anything that they are made of changes."""
 
 import pytest
-from recipekit.runner.generate.generate import account_lines
+from recipekit.runner.generate.generate import usage_lines
 from recipekit.runner.generate.stage import already_generated, generated_facts, places, with_rows
 from recipekit.runner.runtime.run_folder import RunFolder
 from recipekit.schemas.base.errors import UserError
@@ -124,10 +124,10 @@ def test_the_account_is_told_in_lines() -> None:
         "unmetered": 1,
         "cost": {"CNY": 0.5},
     }
-    manifest = {"rows_in": 5, "requests": 4, "rows_kept": 4, "rows": 9, "dropped": {"not_novel": 1}, "mended": {"spoke_twice": 2},
+    manifest = {"rows_in": 5, "requests": 4, "rows_kept": 4, "rows": 9, "dropped": {"not_novel": 1}, "fixed": {"spoke_twice": 2},
                 "providers": {"zhipu/glm": used}, "judge": {"model": "openai/j", "passed": 3, "judged": 4}}  # fmt: skip
-    assert account_lines(manifest) == [
-        ("generate", "5 in (4 requests), 4 kept as 9 rows; dropped: 1 not novel; mended: 2 spoke twice"),
+    assert usage_lines(manifest) == [
+        ("generate", "5 in (4 requests), 4 kept as 9 rows; dropped: 1 not novel; fixed: 2 spoke twice"),
         (
             "",
             "zhipu/glm: 3 kept of 4, 1 asked again, 2 retries, 1,000 + 50 tokens, 0.5000 CNY; 1 replies without a count taken for the longest",

@@ -71,7 +71,7 @@ def test_a_stream_is_put_together() -> None:
 def test_a_status_says_whether_another_try_may_help(code: int, again: bool, ends: bool) -> None:
     with pytest.raises(CallFailed, match=f"status {code}: because") as failed:
         ask(status(code, "because"))
-    assert (failed.value.again, failed.value.ends) == (again, ends)
+    assert (failed.value.retryable, failed.value.fatal) == (again, ends)
 
 
 def test_a_server_that_is_gone_is_worth_another_try() -> None:
@@ -87,7 +87,7 @@ def test_a_server_that_is_gone_is_worth_another_try() -> None:
 
     with pytest.raises(CallFailed, match="ConnectError") as failed:
         asyncio.run(run())
-    assert failed.value.again
+    assert failed.value.retryable
 
 
 def test_retry_after_is_read_as_seconds_or_as_a_date() -> None:

@@ -62,7 +62,7 @@ def test_a_pause_holds_everybody() -> None:
 def failed(attempt: int, **facts: object) -> RetryCallState:
     state = RetryCallState(None, None, (), {})  # pyright: ignore[reportArgumentType]
     state.attempt_number = attempt
-    state.outcome = Future.construct(attempt, CallFailed("x", again=True, **facts), True)  # pyright: ignore[reportArgumentType]
+    state.outcome = Future.construct(attempt, CallFailed("x", retryable=True, **facts), True)  # pyright: ignore[reportArgumentType]
     return state
 
 

@@ -3,8 +3,9 @@
 from pathlib import Path
 
 import pytest
-from recipekit.runner.providers.prompts import PROMPTS, Example, Prompt, chosen_examples, load_prompt, messages
+from recipekit.runner.providers.prompts import chosen_examples, messages
 from recipekit.schemas.base.errors import UserError
+from recipekit.schemas.prompts import PROMPTS, Example, Prompt, load_prompt
 
 
 @pytest.mark.parametrize("path", sorted(PROMPTS.glob("*.yml")), ids=lambda path: path.stem)

@@ -54,7 +54,7 @@ def fetched(url: str, private: bool = False) -> httpx2.Response:
 def test_loopback_in_disguise_is_refused_at_connect(host: str) -> None:
     with serving(reply()) as server, pytest.raises(Refused) as refused:
         fetched(f"http://{host}:{server.port}/v1")
-    assert refused.value.ends
+    assert refused.value.fatal
     assert server.asked == []
 
 

@@ -3,9 +3,9 @@
 from recipekit.converters.reading.records import Drop, Record, Row
 from recipekit.converters.sources.introspection import convert
 from recipekit.runner.generate.outcomes import Rows
-from recipekit.runner.generate.tasks.ask import made, requests
-from recipekit.runner.providers.prompts import load_prompt
+from recipekit.runner.generate.tasks.ask import parse_reply, requests
 from recipekit.runner.providers.requests import Request
+from recipekit.schemas.prompts import load_prompt
 
 PROMPT = load_prompt("introspection")
 ROWS = [
@@ -40,7 +40,7 @@ def test_the_runs_of_a_question_are_merged_by_the_introspection_converter() -> N
     replies = ["love | joy", "Love|Hope", "1. love, joy", "I'm sorry, I cannot see the text."]
     rows = []
     for request, reply in zip(asked, replies, strict=True):
-        found = made(request, reply)
+        found = parse_reply(request, reply)
         assert isinstance(found, Rows)
         rows += found.rows
     assert [row["run_number"] for row in rows] == [1, 2, 3, 4]

@@ -3,9 +3,9 @@
 from recipekit.converters.reading.records import Drop, Record, Row
 from recipekit.converters.sources import alpaca_emotion, babylm, emogpt
 from recipekit.runner.generate.outcomes import Rejected, Rows
-from recipekit.runner.generate.tasks.rewrite import made, requests
-from recipekit.runner.providers.prompts import Prompt, load_prompt
+from recipekit.runner.generate.tasks.rewrite import parse_reply, requests
 from recipekit.runner.providers.requests import Request
+from recipekit.schemas.prompts import Prompt, load_prompt
 
 STORY = load_prompt("babylm_story")
 ALPACA = {"read": "output", "write": "rewritten_output"}
@@ -42,12 +42,12 @@ def test_rows_without_a_text_or_an_emotion_are_dropped() -> None:
 
 def test_a_story_keeps_its_original_and_the_tokens_of_both() -> None:
     (request,) = asked({"text": "There was a small door.", "emotion": "curiosity", "source": "cbt"})
-    found = made(request, 'Rewritten Output:\n"Mia pushed the door and it hummed like a cat."</s> Next one')
+    found = parse_reply(request, 'Rewritten Output:\n"Mia pushed the door and it hummed like a cat."</s> Next one')
     assert isinstance(found, Rows)
     (row,) = found.rows
     assert row["augmented_text"] == "Mia pushed the door and it hummed like a cat."
     assert (row["original"], row["original_tokens"], row["augmented_tokens"]) == ("There was a small door.", 6, 13)
-    assert set(found.mended) == {"end_mark_removed", "rewritten_label_removed", "quotes_removed"}
+    assert set(found.fixed) == {"end_mark_removed", "rewritten_label_removed", "quotes_removed"}
     (record,) = babylm.convert([Row(row | {"provider": "local"}, "rows.jsonl", 1)], keep_meta=["provider", "original_tokens", "nothing"])
     assert isinstance(record, Record)
     assert record.fields["text"].startswith("Mia")
@@ -58,7 +58,7 @@ def test_an_answer_is_rewritten_for_the_alpaca_converter() -> None:
     prompt = load_prompt("alpaca_emotion")
     (request,) = asked({"instruction": "Boil water?", "input": "", "output": "At 100 degrees."}, prompt, emotions=["joy"], **ALPACA)
     assert "Answer: At 100 degrees.\nRewritten with joy:" in request.messages[0]["content"]
-    found = made(request, "[Rewritten Output (Joy)]: At a glorious 100 degrees!", **ALPACA)
+    found = parse_reply(request, "[Rewritten Output (Joy)]: At a glorious 100 degrees!", **ALPACA)
     assert isinstance(found, Rows)
     (record,) = alpaca_emotion.convert([Row(found.rows[0], "rows.jsonl", 1)], keep_meta=["original", "provider"])
     assert isinstance(record, Record)
@@ -68,7 +68,7 @@ def test_an_answer_is_rewritten_for_the_alpaca_converter() -> None:
 
 def test_a_chats_last_reply_is_replaced_with_the_figures_that_emogpt_counts() -> None:
     (request,) = asked(CHAT, load_prompt("emogpt_compress"), read="messages")
-    found = made(request, "Download it 💻, run it ✅.", read="messages")
+    found = parse_reply(request, "Download it 💻, run it ✅.", read="messages")
     assert isinstance(found, Rows)
     (row,) = found.rows
     facts = row["metadata"]
@@ -86,9 +86,9 @@ def test_the_original_or_nothing_but_labels_is_no_rewrite() -> None:
     (request,) = asked({"text": "There was a small door.", "emotion": "joy"})
     assert isinstance(request, Request)
     for reply, reason in (("There was a small door.", "unchanged"), ("Rewritten Output:", "empty")):
-        found = made(request, reply)
+        found = parse_reply(request, reply)
         assert isinstance(found, Rejected)
         assert found.reason == reason
-    kept = made(request, "Rewritten Output: x", clean=False)
+    kept = parse_reply(request, "Rewritten Output: x", clean=False)
     assert isinstance(kept, Rows)
     assert kept.text == "Rewritten Output: x"

@@ -3,9 +3,9 @@
 from recipekit.converters.reading.records import Drop, Record, Row
 from recipekit.converters.sources.emollm import convert
 from recipekit.runner.generate.outcomes import Rejected, Rows
-from recipekit.runner.generate.tasks.scenarios import AREAS, EMOTIONS, SYSTEM, made, requests
-from recipekit.runner.providers.prompts import load_prompt
+from recipekit.runner.generate.tasks.scenarios import AREAS, EMOTIONS, SYSTEM, parse_reply, requests
 from recipekit.runner.providers.requests import Request
+from recipekit.schemas.prompts import load_prompt
 
 PROMPT = load_prompt("emollm_multi_turn")
 
@@ -29,11 +29,11 @@ def test_each_scenario_is_asked_for_as_often_as_wanted_with_repetitions_told_apa
 
 def test_a_reply_becomes_a_conversation_that_the_converter_takes() -> None:
     request = next(iter(requests([], PROMPT, 42)))
-    found = made(request, "病人：工作很累。\n医生：辛苦了。\n病人：怎么办？\n医生：先休息。\n医生：再谈。")
+    found = parse_reply(request, "病人：工作很累。\n医生：辛苦了。\n病人：怎么办？\n医生：先休息。\n医生：再谈。")
     assert isinstance(found, Rows)
     (row,) = found.rows
     assert row["conversation"][0] == {"system": SYSTEM, "input": "工作很累。", "output": "辛苦了。"}
-    assert (row["area"], row["emotion"], found.mended) == ("工作", "钦佩", ("spoke_twice",))
+    assert (row["area"], row["emotion"], found.fixed) == ("工作", "钦佩", ("spoke_twice",))
     (record,) = convert([Row(row, "rows.jsonl", 1)], keep_meta=["area", "emotion", "number"])
     assert isinstance(record, Record)
     assert [message["role"] for message in record.fields["messages"]] == ["system", *["user", "assistant"] * 2]
@@ -42,4 +42,4 @@ def test_a_reply_becomes_a_conversation_that_the_converter_takes() -> None:
 
 def test_a_reply_without_a_dialogue_is_told() -> None:
     request = next(iter(requests([], PROMPT, 42)))
-    assert isinstance(made(request, "ERROR"), Rejected)
+    assert isinstance(parse_reply(request, "ERROR"), Rejected)

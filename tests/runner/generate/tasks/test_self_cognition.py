@@ -3,9 +3,9 @@
 from recipekit.converters.reading.records import Drop, Record, Row
 from recipekit.converters.sources.emollm import convert
 from recipekit.runner.generate.outcomes import Passthrough, Rejected, Rows
-from recipekit.runner.generate.tasks.self_cognition import made, requests
-from recipekit.runner.providers.prompts import load_prompt
+from recipekit.runner.generate.tasks.self_cognition import parse_reply, requests
 from recipekit.runner.providers.requests import Request
+from recipekit.schemas.prompts import load_prompt
 
 PROMPT = load_prompt("self_cognition")
 NAMES = {"name": "小助手", "maker": "我们"}
@@ -57,8 +57,8 @@ def test_new_wordings_are_lines_that_repeat_nothing_and_answer_nothing() -> None
         + "我是小助手，" * 20
         + "\n你到底是谁？\n多余的一行？"
     )
-    found = made(request, reply)
+    found = parse_reply(request, reply)
     assert isinstance(found, Rows)
     assert [row["conversation"][0]["input"] for row in found.rows] == ["你是谁呀？", "请问您怎么称呼？", "能说说你是谁吗？"]
     assert {row["wording"] for row in found.rows} == {"model"}
-    assert isinstance(made(request, "你是谁？\n你叫什么？"), Rejected)
+    assert isinstance(parse_reply(request, "你是谁？\n你叫什么？"), Rejected)

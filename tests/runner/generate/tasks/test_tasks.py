@@ -16,6 +16,6 @@ def test_every_module_of_the_folder_is_registered() -> None:
 @pytest.mark.parametrize("name", TASKS)
 def test_a_reply_is_read_with_the_same_options(name: str) -> None:
     asked = inspect.signature(task(name).requests).parameters
-    for parameter in inspect.signature(task(name).made).parameters.values():
+    for parameter in inspect.signature(task(name).parse_reply).parameters.values():
         if parameter.kind is parameter.KEYWORD_ONLY:
             assert parameter.default == asked[parameter.name].default

@@ -1,0 +1,77 @@
+"""Asking what a log does not hold: keys are read, local models served and requests sent only when there is something to ask."""
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Protocol
+
+from ...schemas.generate_sections import Limits, Provider
+from ..models.reference import resolve_target
+from ..runtime.console import Display
+from .dispatcher import Dispatcher
+from .endpoints import Endpoint, endpoint
+from .local_server import served
+from .request_log import RequestLog
+from .requests import ProviderRequest, Reply, Request
+
+
+class Questions(Protocol):
+    """What is asked, of whom, and which replies can be used."""
+
+    def requests(self) -> Iterator[Request]: ...
+    def asked(self, request: Request, attempt: int, endpoints: Sequence[Endpoint]) -> tuple[Endpoint, ProviderRequest]: ...
+    def usable(self, request: Request, reply: Reply) -> bool: ...
+
+
+class Asker:
+    """Fills a log with replies, within the limits."""
+
+    def __init__(self, limits: Limits, runs: Path, display: Display) -> None:
+        self.limits, self.runs, self.display = limits, runs, display
+        self.identities: dict[str, str] = {}
+
+    def known(self, providers: Sequence[Provider]) -> list[Endpoint]:
+        """The endpoints as the log knows them, without key and address: enough to look up their replies."""
+        for provider in providers:
+            if provider.provider == "local" and provider.model not in self.identities:
+                self.identities[provider.model] = resolve_target(provider.model, self.runs).identity
+        return [endpoint(p, identity=self.identities.get(p.model, "") if p.provider == "local" else "", with_key=False) for p in providers]
+
+    def ask(self, questions: Questions, providers: Sequence[Provider], log: RequestLog, what: str) -> None:
+        """Ask until the log holds a usable reply to every request, or as many attempts as are allowed.
+
+        Raises GateError at a ceiling, UserError when a provider does not answer, Interrupted.
+        """
+        known = self.known(providers)
+        total = sum(1 for _ in questions.requests())
+        if all(self._is_settled(questions, request, known, log) for request in questions.requests()):
+            return
+        with ExitStack() as stack:
+            endpoints = [stack.enter_context(self._ready(provider)) for provider in providers]
+            try:
+                asyncio.run(self._fill(questions, endpoints, log, total, what))
+            finally:
+                self.display.clear()
+
+    def _is_settled(self, questions: Questions, request: Request, endpoints: Sequence[Endpoint], log: RequestLog) -> bool:
+        for attempt in range(self.limits.attempts):
+            reply = log.reply(questions.asked(request, attempt, endpoints)[1].key)
+            if reply is None or questions.usable(request, reply):
+                return reply is not None
+        return True
+
+    async def _fill(self, questions: Questions, endpoints: Sequence[Endpoint], log: RequestLog, total: int, what: str) -> None:
+        self.display.show(what, total, 0, "")
+        dispatcher = Dispatcher(endpoints, self.limits, log, lambda now: self.display.show(what, None, now.done, now.summary()))
+        await dispatcher.fill(questions.requests(), lambda request, attempt: questions.asked(request, attempt, endpoints), questions.usable)
+
+    @contextmanager
+    def _ready(self, provider: Provider) -> Iterator[Endpoint]:
+        """A provider that can be asked; a local model is served for as long as the block runs."""
+        if provider.provider != "local":
+            yield endpoint(provider)
+            return
+        self.display.say("model", f"serving {provider.model} on this machine")
+        with served(provider.model, self.runs) as (base_url, identity):
+            yield endpoint(provider, base_url, identity)

@@ -1,0 +1,95 @@
+"""A model that scores texts. Its prompt names the scales; its reply is a JSON object with every score, or a number for a single one."""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, Self
+
+import orjson
+
+from ...converters.reading.records import Row
+from ...schemas.generate_sections import Judge, Limits, Sampling
+from ...schemas.prompts import Prompt, load_prompt
+from .endpoints import Endpoint
+from .prompts import messages
+from .request_log import RequestLog
+from .requests import SEEDS, ProviderRequest, Reply, Request
+
+_OBJECT = re.compile(r"\{[^{}]*\}")
+_NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
+
+Scores = dict[str, float]
+
+
+class Judgement(NamedTuple):
+    """A judge's scores and its reply. `scores` is None where the reply holds none, `reply` where there is no reply."""
+
+    scores: Scores | None
+    reply: str | None
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+
+
+class Scorer(NamedTuple):
+    """The judge of a recipe, ready to make requests and to read replies."""
+
+    judge: Judge
+    prompt: Prompt
+    limits: Limits
+    seed: int
+
+    @classmethod
+    def of(cls, judge: Judge, limits: Limits, seed: int) -> Self:
+        """The judge with its prompt; `limits` count where it has none of its own. Raises UserError when that is not a prompt."""
+        return cls(judge, load_prompt(judge.prompt), judge.limits or limits, seed)
+
+    def request(self, row: Row, values: dict[str, Any]) -> Request:
+        """The request for one text; `values` fill the prompt. Raises UserError where one is missing."""
+        return Request(row, messages(self.prompt, values), 0, {})
+
+    def asked(self, request: Request, attempt: int, endpoints: Sequence[Endpoint]) -> tuple[Endpoint, ProviderRequest]:
+        """The judge, asked again with another seed and some temperature when its reply held no scores."""
+        (endpoint,) = endpoints
+        sampling = Sampling(temperature=0.7 if attempt else 0, max_new_tokens=self.judge.max_new_tokens)
+        seed = (self.seed + attempt * 1_000_003) % SEEDS
+        return endpoint, ProviderRequest(endpoint.provider, endpoint.identity, request.messages, sampling, seed)
+
+    def usable(self, request: Request, reply: Reply) -> bool:
+        """Whether the reply holds every score."""
+        return read_scores(reply.text, self.prompt.scales) is not None
+
+    def judgement(self, request: Request, endpoints: Sequence[Endpoint], log: RequestLog) -> Judgement:
+        """The first reply with scores among the attempts, else the last one, and the tokens of all."""
+        judgement = Judgement(None, None)
+        for attempt in range(self.limits.attempts):
+            reply = log.reply(self.asked(request, attempt, endpoints)[1].key)
+            if reply is None or judgement.scores:
+                break
+            judgement = Judgement(
+                read_scores(reply.text, self.prompt.scales), reply.text.strip(),
+                judgement.prompt_tokens + reply.prompt_tokens, judgement.completion_tokens + reply.completion_tokens,
+            )  # fmt: skip
+        return judgement
+
+
+def read_scores(text: str, scales: Mapping[str, tuple[float, float]]) -> Scores | None:
+    """The scores of the last JSON object with all of them, each a number on its scale; None where there is no such object.
+
+    For a single scale the first number of the text counts too.
+    """
+    for match in reversed(list(_OBJECT.finditer(text))):
+        try:
+            values = orjson.loads(match.group())
+        except orjson.JSONDecodeError:
+            continue
+        scores = {name: values.get(name) for name in scales}
+        if all(_is_on(scale, scores[name]) for name, scale in scales.items()):
+            return scores
+    if len(scales) == 1 and (number := _NUMBER.search(text)):
+        ((name, scale),) = scales.items()
+        score = float(number.group())
+        return {name: score} if _is_on(scale, score) else None
+    return None
+
+
+def _is_on(scale: tuple[float, float], score: object) -> bool:
+    return isinstance(score, int | float) and not isinstance(score, bool) and scale[0] <= score <= scale[1]
