@@ -1,6 +1,7 @@
 """What tests share: real data where it is at hand, one tiny model, and the command line as a person starts it."""
 
 import copy
+import fcntl
 import os
 import subprocess
 import sys
@@ -45,31 +46,51 @@ def recipe():
 
 
 @pytest.fixture(scope="session")
-def tiny_model(tmp_path_factory) -> Path:
-    """A folder with a tiny Llama, made once."""
-    return built("llama", tmp_path_factory.mktemp("model") / "tiny-llama")
+def tiny_model(shared_folder) -> Path:
+    """A folder with a tiny Llama."""
+    return built("llama", shared_folder / "tiny-llama")
 
 
 @pytest.fixture(scope="session")
-def tiny_gpt2(tmp_path_factory) -> Path:
-    """A folder with a tiny GPT-2, made once."""
-    return built("gpt2", tmp_path_factory.mktemp("model") / "tiny-gpt2")
+def tiny_gpt2(shared_folder) -> Path:
+    """A folder with a tiny GPT-2."""
+    return built("gpt2", shared_folder / "tiny-gpt2")
 
 
 @pytest.fixture(scope="session")
-def tuned_run(tmp_path_factory, tiny_model) -> Path:
-    """The directory of a run of tests/support/tiny.py's RECIPE whose model is an adapter on the tiny Llama, made once."""
+def tuned_run(shared_folder, tmp_path_factory, tiny_model) -> Path:
+    """The directory of a run of tests/support/tiny.py's RECIPE whose model is an adapter on the tiny Llama."""
     folder = tmp_path_factory.mktemp("runs") / "tiny" / "20260101-000000-aaaaaa"
-    adapter = built("adapter", tmp_path_factory.mktemp("adapter") / "model", tiny_model)
-    return write_run(folder, RECIPE.format(model=tiny_model), adapter, tiny_model)
+    return write_run(folder, RECIPE.format(model=tiny_model), built("adapter", shared_folder / "adapter", tiny_model), tiny_model)
+
+
+@pytest.fixture(scope="session")
+def shared_folder(tmp_path_factory) -> Path:
+    """A folder that all workers of pytest-xdist share: what is in it is made once and never changed."""
+    own = tmp_path_factory.getbasetemp()
+    folder = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "shared"
+    folder.mkdir(exist_ok=True)
+    return folder
 
 
 def built(kind: str, folder: Path, *more: Path) -> Path:
-    """The model, made in a process of its own: saving one imports DeepSpeed, whose own imports warn."""
+    """The model, made by the first worker that needs it, in a process of its own: saving one imports DeepSpeed, whose own imports warn."""
     if find_spec("torch") is None:
         pytest.skip("training needs the extra [train]")
-    subprocess.run([sys.executable, ROOT / "tests" / "support" / "tiny.py", kind, folder, *more], check=True, capture_output=True)
+    with folder.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not folder.exists():
+            made = folder.with_suffix(".part")
+            program = ROOT / "tests" / "support" / "tiny.py"
+            subprocess.run([sys.executable, program, kind, made, *more], check=True, capture_output=True)
+            made.rename(folder)
     return folder
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files that train come first: the longest work last would leave the other workers idle."""
+    training = {item.path for item in items if item.get_closest_marker("train") or item.get_closest_marker("cluster")}
+    items.sort(key=lambda item: item.path not in training)
 
 
 @pytest.fixture

@@ -83,6 +83,7 @@ for name, config in json.load(open(sys.argv[1])).items():
     engine.destroy()
 if rank == 0:
     json.dump(answers, open(sys.argv[2], "w"))
+torch.distributed.barrier()  # a process that leaves while the other still waits for it makes gloo abort the other
 torch.distributed.destroy_process_group()
 """
 )
