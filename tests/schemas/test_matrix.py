@@ -25,7 +25,7 @@ def write(recipe_file: Write, minimal: Minimal) -> Callable[..., Path]:
     return build
 
 
-def test_every_combination_is_a_recipe_named_by_its_values_the_last_key_fastest(write: Callable[..., Path]) -> None:
+def test_every_combination_is_a_recipe(write: Callable[..., Path]) -> None:
     sweep = load_sweep(str(write(GRID)))
     assert [loaded.recipe.name for loaded, _ in sweep] == [
         "small-learning_rate-1e-4-lora_r-8", "small-learning_rate-1e-4-lora_r-16",

@@ -157,7 +157,7 @@ def mutant(lines: list[str], rng: random.Random) -> str:
     return "\n".join(lines)
 
 
-def test_ten_thousand_mutated_recipes_give_problems_with_places_and_never_a_traceback(tmp_path: Path) -> None:
+def test_mutated_recipes_never_give_a_traceback(tmp_path: Path) -> None:
     rng = random.Random(20_251)
     originals = [path.read_text("utf-8").splitlines() for path in shipped_recipes()]
     path = tmp_path / "mutant.yml"

@@ -67,7 +67,7 @@ def test_a_wrong_line_is_told_with_its_place_and_remedy(line: str) -> None:
     assert problem.partition(": ")[2].startswith(LINES[line])
 
 
-def test_places_are_of_the_key_when_the_key_is_wrong_and_of_the_value_when_the_value_is() -> None:
+def test_a_problem_points_at_the_wrong_key_or_value() -> None:
     assert of_training("lora_rank: 8")[0].startswith("r.yml:8:3:")
     assert of_training("lora_r: 0")[0].startswith("r.yml:8:11:")
 

@@ -114,7 +114,7 @@ TURNS = st.lists(st.fixed_dictionaries({"content": CONTENTS}), max_size=5).map(
 @example(said("user", "assistant", content="\x1c"))
 @example([{"role": "system", "content": "s", "name": "x"}, *said("user", "assistant")])
 @example([{"role": "user", "content": ("a",)}, {"role": "assistant", "content": "b"}])
-def test_the_quick_yes_is_never_said_of_a_record_that_the_schema_or_the_rules_refuse(messages):
+def test_the_fast_path_accepts_only_valid_records(messages):
     turns = messages[1:] if messages[0].get("role") == "system" else messages
     if is_plain_chat(messages, turns):
         assert record_fault("chat", {"messages": messages}) is None

@@ -66,7 +66,7 @@ def test_a_commit_stands_for_itself_without_a_question(asked):
     assert len(asked.requests) == before
 
 
-def test_the_hub_is_asked_once_a_process_so_that_a_branch_that_moves_changes_nothing(asked):
+def test_a_commit_is_resolved_once_per_process(asked):
     assert commit_of(source()) == NEW
     asked.repositories["ann/moods"].refs["main"] = OLD
     try:
@@ -106,7 +106,7 @@ def test_a_converter_of_text_lines_is_refused_before_anything_is_asked(hub, tmp_
     assert len(hub.requests) == before
 
 
-def test_rows_are_streamed_at_the_commit_that_the_manifest_records_with_labels_by_name(hub, recipe, tmp_path):
+def test_rows_are_streamed_at_the_recorded_commit(hub, recipe, tmp_path):
     pytest.importorskip("datasets")
     (tmp_path / "ann" / "moods").mkdir(parents=True)  # what `datasets` would take in place of the hub's
     (tmp_path / "ann" / "moods" / "train.jsonl").write_text('{"text": "not this", "label": 0}\n')

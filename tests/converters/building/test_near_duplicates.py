@@ -128,13 +128,13 @@ def test_a_pair_at_the_threshold_is_nearly_always_a_candidate(threshold):
     assert width == 16 or 1 - (1 - threshold ** (width + 1)) ** longer < 0.995
 
 
-def test_the_first_row_of_a_chain_stays_and_a_row_is_dropped_only_for_one_that_stays():
+def test_a_row_is_dropped_only_for_a_kept_row():
     assert list(repeated_rows([(0, 1), (1, 2)], 3)) == [0, 1, 0]
     assert list(repeated_rows([(0, 1), (1, 2), (0, 2)], 3)) == [0, 1, 1]
     assert list(repeated_rows([], 2)) == [0, 0]
 
 
-def test_chats_are_compared_without_their_system_message_and_labels_do_not_count():
+def test_system_messages_and_labels_are_not_compared():
     messages = [{"role": role, "content": role} for role in ("system", "user", "assistant")]
     assert compared_text("chat", {"messages": messages}) == "user\nassistant"
     assert compared_text("classification", {"text": "t", "label": "x"}) == "t"

@@ -115,7 +115,7 @@ def test_no_split_leaves_every_row_in_training_in_order(tmp_path):
         ([b"\n"], "the sources hold no rows"),
     ],
 )
-def test_where_no_row_is_left_that_is_told_by_reason_and_the_old_folder_stays(tmp_path, split, rows, said):
+def test_an_empty_result_is_refused_and_keeps_the_old_folder(tmp_path, split, rows, said):
     path = write_jsonl(tmp_path / "a.jsonl", chats(3))
     build(chat_data(path), tmp_path / "out")
     before = contents(tmp_path / "out")

@@ -30,7 +30,7 @@ def test_a_line_says_where_its_record_came_from():
     }
 
 
-def test_what_a_converter_keeps_stands_before_the_origin_and_an_older_origin_is_replaced():
+def test_meta_comes_before_origin_and_an_old_origin_is_replaced():
     row = line(Lines("messages", ""), Row(None, "a", 1), {"topic": "x", "origin": {"file": "older"}})
     assert list(row["meta"]) == ["topic", "origin"]
     assert row["meta"]["origin"]["file"] == "a"
@@ -78,7 +78,7 @@ def test_the_quick_encoding_is_the_slow_one(pairs, backwards):
         assert record_fault("chat", {"messages": messages}) is None
 
 
-def test_the_quick_encoding_takes_ordinary_chats_with_and_without_a_system_message():
+def test_the_fast_encoding_takes_ordinary_chats():
     assert plain_chat(EXCHANGE)
     assert plain_chat([*said(("system", "s")), *EXCHANGE])
     assert plain_chat([]) is None

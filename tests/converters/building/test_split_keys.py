@@ -52,7 +52,7 @@ def test_where_nothing_is_divided_a_key_does_no_harm(tmp_path):
     build(data(tmp_path, chats(10), Split(0, 0, group_by=("tree",), stratify_by="topic")), tmp_path / "out")
 
 
-def test_groups_may_be_those_of_another_source_and_strata_only_those_of_rows_that_are_divided(tmp_path):
+def test_fixed_splits_count_for_groups_but_not_for_strata(tmp_path):
     free, fixed = chats(10), [chat("first", tree=1, topic="a")]
     both = data(tmp_path, free, Split(**SHARES, group_by=("tree",)))
     both = both._replace(sources=(*both.sources, *data(tmp_path, fixed, Split(), "test").sources))

@@ -54,7 +54,7 @@ def test_our_own_files_are_those_of_the_manifest_alone(folder):
 
 
 @pytest.mark.parametrize("content", [None, b"", b"{", b"[]", b'{"recipekit": "1"}'])
-def test_where_the_manifest_is_damaged_any_file_that_it_may_have_named_is_ours(folder, content):
+def test_a_damaged_manifest_claims_every_file_it_may_have_named(folder, content):
     (folder / "manifest.json").unlink()
     if content is not None:
         (folder / "manifest.json").write_bytes(content)

@@ -20,7 +20,7 @@ def folder(tmp_path):
     return tmp_path / "data"
 
 
-def test_a_folder_gives_its_files_at_any_depth_in_sorted_order_but_hidden_ones(folder):
+def test_a_folder_lists_files_recursively_without_hidden_ones(folder):
     assert names(folder) == ["a/c.jsonl", "a/z.jsonl", "b.jsonl"]
 
 

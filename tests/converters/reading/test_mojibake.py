@@ -58,11 +58,11 @@ def test_a_misread_sentence_comes_back_or_stays_as_it_is(text, codec):
     assert fix_text(broken) in (text, broken)
 
 
-def test_a_broken_line_is_repaired_beside_a_correct_one_and_a_mixed_line_stays():
+def test_lines_are_repaired_one_by_one():
     assert fix_text("Itâ€™s fine\n“correct” ✅\n✅ â€™") == "It’s fine\n“correct” ✅\n✅ â€™"
 
 
-def test_every_message_and_text_is_repaired_and_what_is_right_is_the_same_object():
+def test_correct_records_are_returned_unchanged():
     right = {"messages": [{"role": "user", "content": "“Why?”"}]}
     assert fix_fields(right) is right
     assert fix_fields({"text": "Itâ€™s", "label": "Ã©"}) == {"text": "It’s", "label": "Ã©"}

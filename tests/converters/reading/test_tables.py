@@ -40,7 +40,7 @@ def read(tmp_path, content):
 
 @pytest.mark.parametrize("pack", [bytes, gzip.compress, lambda content: pa.compress(content, "zstd", asbytes=True)])
 @pytest.mark.parametrize("kind", ["parquet", "feather", "file", "stream"])
-def test_rows_come_as_they_were_written_whatever_the_format_and_the_compression(tmp_path, kind, pack):
+def test_rows_round_trip_in_every_format_and_compression(tmp_path, kind, pack):
     found, rows = read(tmp_path, pack(packed(kind)))
     assert found == ("parquet" if kind == "parquet" else "arrow")
     assert [row.value for row in rows] == ROWS

@@ -57,7 +57,7 @@ def test_every_form_is_told_by_its_keys(row, expected):
         ({"conversations": ["q", "a"]}, "roles_do_not_alternate"),
     ],
 )
-def test_what_check_py_would_refuse_and_what_it_would_miss_is_refused_by_reason(row, reason):
+def test_invalid_forms_are_dropped_by_reason(row, reason):
     found = read_conversation(row)
     assert isinstance(found, Fault)
     assert found.reason == reason

@@ -118,7 +118,7 @@ def test_as_text_every_turn_is_a_record_that_knows_its_conversation():
     assert [item.fixed for item in items] == [("role_tag_removed",), ()]
 
 
-def test_a_text_template_is_an_option_and_a_blank_question_gives_the_answer_alone():
+def test_a_blank_question_leaves_only_the_answer():
     items = converted(native(("a", "b")), native(("", "问题:x\n答案:y")), kind="text", text_template="Q {input} A {output}")
     assert [item.fields["text"] for item in items] == ["Q a A b", "问题:x\n答案:y"]
 
@@ -192,7 +192,7 @@ def test_no_real_message_keeps_a_role_tag_or_white_space_at_its_ends(realdata):
                 assert not any("\n医生：" in content or " 医生：" in content or content != content.strip() for content in spoken)
 
 
-def test_the_four_empty_conversations_of_the_evaluation_data_are_found_where_they_are(realdata):
+def test_empty_conversations_are_dropped_with_their_place(realdata):
     path = realdata / "emollm" / "evaluate" / "data_dir" / "data.json"
     items = list(convert(read(path)))
     empty = [index for index, item in enumerate(items) if isinstance(item, Drop)]

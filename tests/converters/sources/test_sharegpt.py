@@ -18,7 +18,7 @@ def test_human_and_gpt_become_user_and_assistant():
     assert item.fields["messages"] == [{"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}]
 
 
-def test_the_system_prompt_may_stand_beside_the_turns_or_be_the_first_of_them():
+def test_the_system_prompt_is_a_key_or_the_first_turn():
     beside = one({"conversations": turns(("human", "q"), ("gpt", "a")), "system": "s"})
     first = one({"conversations": turns(("system", "s"), ("human", "q"), ("gpt", "a"))})
     assert beside.fields == first.fields

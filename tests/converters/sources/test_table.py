@@ -31,7 +31,7 @@ def test_a_number_that_is_none_is_no_label():
     assert isinstance(label_text(float("nan")), float)
 
 
-def test_a_question_and_its_answer_make_a_chat_with_a_system_message_where_the_cell_has_one():
+def test_a_row_becomes_a_chat_with_an_optional_system_message():
     rows = [{"q": "Why?", "a": "Because.", "s": "Be brief."}, {"q": "How?", "a": "So.", "s": ""}]
     first, second = converted(*rows, kind="chat", user_key="q", assistant_key="a", system_key="s")
     assert [m["role"] for m in first.fields["messages"]] == ["system", "user", "assistant"]

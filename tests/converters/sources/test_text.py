@@ -39,7 +39,7 @@ def test_a_blank_file_gives_nothing():
     assert list(text.convert(rows(["", " "]))) == []
 
 
-def test_a_document_too_long_to_hold_is_dropped_with_what_to_do_and_the_next_is_kept(monkeypatch):
+def test_a_document_that_is_too_long_is_dropped(monkeypatch):
     monkeypatch.setattr(text, "MAX_LINE", 50)
     first, second = text.convert([*rows(["x" * 30] * 3, "a.txt"), *rows(["short"], "b.txt")])
     assert isinstance(first, Drop) and (first.reason, str(first.row)) == ("text_too_long", "a.txt:1")

@@ -80,7 +80,7 @@ def test_every_metric_tells_its_unit_and_which_way_is_better(cases):
     }
 
 
-def test_the_datas_own_replies_are_measured_where_they_can_be_and_nowhere_else(cases):
+def test_reference_replies_are_scored_where_possible(cases):
     pytest.importorskip("emoji", reason="needs the extra [data]: emoji")
     models = scored(cases(line("base", 1), line("tuned", 1)), "perplexity", "emoji_rate", "stop_rate")["models"]
     assert list(models["reference"]) == ["emoji_rate"]
@@ -123,7 +123,7 @@ def test_a_perplexity_that_overflows_is_null(cases):
         (Gate(), 2.0, True),
     ],
 )
-def test_a_gate_lets_pass_what_is_within_its_limits_and_never_what_was_not_measured(gate, value, passed):
+def test_a_gate_passes_only_measured_values_within_its_limits(gate, value, passed):
     result = check_gates(Evaluation(gates={"perplexity": gate}), {"perplexity": {"value": value}})
     assert result == {"perplexity": {"value": value, "min": gate.min, "max": gate.max, "passed": passed}}
 

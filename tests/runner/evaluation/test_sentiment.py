@@ -59,7 +59,7 @@ TABLE_17 = {
 
 
 @pytest.mark.parametrize("model", TABLE_17)
-def test_the_reports_table_is_of_whole_replies_in_our_groups_of_the_real_prompts(realdata, model):
+def test_the_sentiment_table_groups_whole_replies(realdata, model):
     """Each of its percentages is a whole number of the prompts that our grouping gives, to within its own rounding."""
     prompts = json.loads((realdata / "babylm_alpaca/quantitative_analysis/emotion_prompts.json").read_text())
     sizes = {group: sum(len(prompts[emotion]) for emotion in emotions) for group, emotions in GROUPS.items()}

@@ -38,7 +38,7 @@ def test_a_loss_that_falls_but_is_still_high_gets_the_same_advice():
     assert state == "learning" and "still above 2.0" in sentence
 
 
-def test_a_validation_loss_that_falls_is_not_stuck_however_noisy_the_training_loss_is():
+def test_a_falling_validation_loss_is_not_stuck():
     state, sentence = diagnosis(curve([2.9, 2.88, 2.87], [3.2, 2.8, 2.7]))
     assert state == "learning" and "still above 2.0" in sentence
 
@@ -66,7 +66,7 @@ def test_the_kept_loss_is_that_of_the_weights_that_were_kept():
     assert (kept_loss(lines, "eval_loss"), kept_loss(lines, None)) == (1.2, 1.4)
 
 
-def test_the_kept_loss_is_of_trained_weights_and_of_the_best_by_their_own_metric():
+def test_the_reported_loss_belongs_to_the_kept_weights():
     lines = [
         {"step": 0, "eval_loss": 0.1, "eval_macro_f1": 0.9},
         {"step": 2, "eval_loss": 3.0, "eval_macro_f1": 0.5},

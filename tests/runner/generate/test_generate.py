@@ -130,7 +130,7 @@ def test_a_provider_that_is_down_is_given_up(generating) -> None:
         generating(status(500, "down"), count=20, limits={"retries": 0})
 
 
-def test_refused_and_empty_replies_are_asked_again_with_another_seed_and_counted(generating, tmp_path, section, questions) -> None:
+def test_refused_and_empty_replies_are_retried_with_another_seed(generating, tmp_path, section, questions) -> None:
     def behave(exchange):
         first = exchange.body["seed"] < 1000
         said = {"第0句话": "", "第1句话": "I'm sorry, but I can't help with that."}
@@ -180,7 +180,7 @@ def test_without_a_price_there_is_no_cost(generating) -> None:
     assert "cost" not in used(manifest)
 
 
-def test_several_providers_share_the_requests_by_weight_and_always_the_same_ones(tmp_path, section, questions, quiet, planted) -> None:
+def test_providers_share_requests_by_weight(tmp_path, section, questions, quiet, planted) -> None:
     questions(60)
     with serving(reply()) as server:
         one = {"provider": "openai_compatible", "base_url": server.url, "key_name": "PLANTED_API_KEY"}
@@ -261,7 +261,7 @@ def named(exchange) -> str:
     return f"love | word{exchange.body['seed']} | {exchange.prompt[12:-1]}"
 
 
-def test_kill_9_in_the_middle_repeats_no_answered_request_and_ends_with_the_same_rows(tmp_path, questions, section) -> None:
+def test_sigkill_repeats_no_answered_request(tmp_path, questions, section) -> None:
     gate = {"open": 13}
 
     def behave(exchange):
@@ -293,7 +293,7 @@ def test_kill_9_in_the_middle_repeats_no_answered_request_and_ends_with_the_same
     assert (job.folder / "out" / "rows.jsonl").read_bytes() == (whole.folder / "out" / "rows.jsonl").read_bytes()
 
 
-def test_a_storm_of_kills_repeats_no_more_than_what_was_under_way(tmp_path, questions, section) -> None:
+def test_repeated_kills_repeat_only_open_requests(tmp_path, questions, section) -> None:
     def behave(exchange):
         time.sleep(0.03)
         reply(named)(exchange)

@@ -99,7 +99,7 @@ def test_a_rehearsal_has_rows_and_a_log_of_its_own(recipe, tmp_path) -> None:
         ("generate.limits.retries=0", False), ("generate.limits.max_tokens=99", False), ("training.seed=1", False),
     ],
 )  # fmt: skip
-def test_what_decides_about_the_rows_is_in_their_key_and_how_fast_one_asks_is_not(recipe, tmp_path, setting: str, changes: bool) -> None:
+def test_the_key_holds_what_changes_the_rows(recipe, tmp_path, setting: str, changes: bool) -> None:
     before, after = (key_of(generated_facts(recipe(settings=s).recipe.generate, tmp_path)) for s in ((), (setting,)))
     assert (before != after) == changes
 

@@ -40,7 +40,7 @@ def test_a_type_that_no_converter_fits_is_told_and_not_guessed(imported, kind):
         assert entries[f"datasets.1.{key}"].status == "not expressible" and "recipe show --converter" in entries[f"datasets.1.{key}"].why
 
 
-def test_records_of_another_type_than_the_first_datasets_are_left_out_and_told(imported):
+def test_datasets_of_another_type_are_reported(imported):
     recipe, entries, _ = imported(config(CHAT, {"type": "completion"}))
     assert [source["converter"] for source in recipe["data"]["sources"]] == ["messages"]
     assert entries["datasets.1.type"].why == "a recipe has one record type, here chat"

@@ -22,7 +22,7 @@ SHIPPED = [path.stem for path in shipped_recipes()]
 
 
 @pytest.mark.parametrize("name", SHIPPED)
-def test_what_a_shipped_recipe_is_rendered_to_becomes_a_recipe_that_is_rendered_to_the_same(name, tmp_path):
+def test_shipped_recipes_survive_rendering_and_importing(name, tmp_path):
     golden = parse_yaml((GOLDEN / name / "axolotl.yml").read_text("utf-8"), name).data
     found = import_config(GOLDEN / name / "axolotl.yml", None, name, tmp_path)
     assert found.problems == [] and "not expressible" not in found.counts
@@ -58,7 +58,7 @@ def test_every_field_of_axolotl_is_accounted_for_whatever_stands_there(imported,
     assert sum(found.counts.values()) == len(entries) and all(entry.why for entry in entries.values() if entry.status == "not expressible")
 
 
-def test_what_the_sources_say_differently_of_one_key_is_not_taken_over_from_the_last(imported):
+def test_conflicting_source_settings_are_not_taken_over(imported):
     sources = [{"path": "x/y", "type": "chat_template", "roles_to_train": [role], "chat_template": name}
                for role, name in (("user", "llama3"), ("assistant", "chatml"))]  # fmt: skip
     recipe, entries, _ = imported(SMALL | {"datasets": sources})

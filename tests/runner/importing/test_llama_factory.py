@@ -30,7 +30,7 @@ def at(recipe: dict, home: str):
     return recipe
 
 
-def test_a_small_configuration_is_a_recipe_with_what_llama_factory_does_unsaid(imported):
+def test_llama_factory_defaults_are_made_explicit(imported):
     recipe, entries, found = imported(SMALL)
     assert found.problems == [] and recipe["data"]["sources"] == [{"path": "data/plain.json", "converter": "alpaca"}]
     said = {"adapter": "lora", "lora_r": 8, "lora_alpha": 16, "lora_dropout": 0, "learning_rate": 5e-5, "num_epochs": 3, "micro_batch_size": 8,

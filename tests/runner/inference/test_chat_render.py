@@ -42,7 +42,7 @@ def test_in_a_narrow_one_they_stand_below_each_other() -> None:
     assert " ".join(lines[1:-2]) == TWO[0].text
 
 
-def test_both_replies_are_there_in_full_at_the_end_even_where_they_are_longer_than_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+def test_long_replies_are_shown_in_full(capsys: pytest.CaptureFixture[str]) -> None:
     console = Console(file=io.StringIO(), width=100, height=6, force_terminal=True)
     long = [reply("base", "\n".join(f"line {n}" for n in range(30))), reply("tuned", "short")]
     BesideRenderer(console).show(long, iter(long))

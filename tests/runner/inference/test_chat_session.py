@@ -51,7 +51,7 @@ def prompt_of(session: Session) -> str:
     return speech.speaker.served.tokenizer.decode(speech.reply.prompt_ids)
 
 
-def test_what_was_said_before_stands_in_the_next_prompt_until_the_conversation_begins_anew(session: Session) -> None:
+def test_the_history_is_in_the_prompt_until_reset(session: Session) -> None:
     session.respond("Where does the cat sleep?")
     first = session.screen.made[0].text
     assert prompt_of(session) == EARLIER
@@ -72,7 +72,7 @@ def test_a_system_prompt_leads_every_prompt_until_it_is_taken_away(session: Sess
     assert prompt_of(session).startswith("<|im_start|>user\nHello<|im_end|>")
 
 
-def test_base_and_tuned_model_answer_the_same_prompt_and_the_tuned_reply_is_gone_on_with(models: dict[str, LoadedModel]) -> None:
+def test_base_and_tuned_model_answer_the_same_prompt(models: dict[str, LoadedModel]) -> None:
     session = Session([ChatModel(name, served) for name, served in models.items()], GREEDY, False, RowStore())
     session.respond("Where does the owl sleep?")
     base, tuned = session.screen.made
@@ -83,7 +83,7 @@ def test_base_and_tuned_model_answer_the_same_prompt_and_the_tuned_reply_is_gone
     session.stop()
 
 
-def test_a_reply_that_is_stopped_ends_soon_and_is_remembered_as_far_as_it_came(models: dict[str, LoadedModel]) -> None:
+def test_a_stopped_reply_is_remembered_as_far_as_it_came(models: dict[str, LoadedModel]) -> None:
     session = Session([ChatModel("tuned", models["tuned"])], GREEDY._replace(max_new_tokens=400), False, RowStore(patience=3))
     with pytest.raises(KeyboardInterrupt):
         session.respond("Hello")
@@ -128,7 +128,7 @@ def test_a_reply_stops_where_the_models_context_ends(session: Session) -> None:
     assert speech.reply.max_new_tokens == 512 - len(speech.reply.prompt_ids)
 
 
-def test_a_model_without_a_chat_template_goes_on_with_the_line_as_with_a_documents_beginning(tiny_gpt2: Path, tmp_path: Path) -> None:
+def test_without_a_chat_template_a_line_is_continued(tiny_gpt2: Path, tmp_path: Path) -> None:
     served = load(resolve_target(str(tiny_gpt2), tmp_path), chats=False)
     session = Session([ChatModel("gpt2", served)], GREEDY, True, RowStore())
     for _ in range(2):

@@ -24,7 +24,7 @@ def test_a_plain_model_is_asked_greedily() -> None:
     assert str(found) == "temperature 0 (the likeliest token each time), at most 256 tokens a reply"
 
 
-def test_a_run_is_asked_as_its_evaluation_asked_it_and_with_the_system_prompt_that_it_was_trained_with(tmp_path: Path) -> None:
+def test_a_run_is_sampled_as_it_was_evaluated(tmp_path: Path) -> None:
     (tmp_path / "recipe.yml").write_text(RECIPE)
     target = PLAIN._replace(run=str(tmp_path), kind="chat")
     found = settings_of(target, NOTHING)

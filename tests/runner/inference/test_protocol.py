@@ -11,7 +11,7 @@ def test_defaults_are_those_of_the_protocol() -> None:
     assert asked == (HI, 1.0, 1.0, 1.0, None, None, False, False)
 
 
-def test_a_request_is_read_with_parts_of_text_and_both_names_of_the_longest_reply() -> None:
+def test_text_parts_and_both_token_limits_are_read() -> None:
     parts = [{"role": "user", "content": [{"type": "text", "text": "H"}, {"type": "text", "text": "i"}]}]
     assert read_request({"messages": parts, "max_tokens": 3}).messages == HI
     assert read_request({"messages": HI, "max_tokens": 3, "max_completion_tokens": 4}).max_new_tokens == 4

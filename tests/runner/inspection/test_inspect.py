@@ -33,7 +33,7 @@ def test_lengths_roles_shapes_and_answers_of_chats(tmp_path):
     assert facts["scripts"]["counts"] == {"Latin": 3}
 
 
-def test_rows_that_are_no_records_are_counted_with_their_places_and_left_out_of_the_numbers(tmp_path):
+def test_invalid_rows_are_counted_and_excluded(tmp_path):
     blank = {"id": "x", "messages": [{"role": "user", "content": " "}, {"role": "assistant", "content": "b"}]}
     facts = inspected(tmp_path, {"train": [chat(1), "{broken", blank, "[1]", chat(2)]}).facts
     assert (facts["rows"], facts["valid"]) == (5, 2)

@@ -26,7 +26,7 @@ def test_another_system_message_does_not_make_a_row_another_one():
     assert list(filled([(chat("a", "b", "Be brief."), {}), (chat("a", "b"), {})]).equal()) == [Pair(0, 1)]
 
 
-def test_the_same_question_with_another_answer_is_a_contradiction_and_an_equal_row_is_none():
+def test_the_same_question_with_another_answer_is_a_contradiction():
     repeats = filled([(chat("a", "yes"), {}), (chat("a", "yes"), {}), (chat("a", "no"), {}), (chat("b", "no"), {})])
     assert list(repeats.contradictions()) == [Pair(0, 2)]
 
@@ -60,7 +60,7 @@ def test_without_a_scratch_file_none_are_looked_for():
     assert filled([({"text": "x" * 50}, {}), ({"text": "x" * 51}, {})], "text").near(0.7) == []
 
 
-def test_across_the_border_each_later_row_is_paired_with_the_first_that_shares_a_key():
+def test_later_rows_pair_with_the_first_that_shares_a_key():
     rows = [(chat(q, "x"), {"author": author}) for q, author in zip("abcd", ["ann", "bob", "ann", ["bob", "ann"]], strict=True)]
     repeats = filled(rows, group_by=("author",))
     assert sorted(repeats.across(repeats.groups, repeats.owners, 2)) == [Pair(0, 2), Pair(0, 3), Pair(1, 3)]

@@ -152,7 +152,7 @@ def test_a_classification_whose_labels_are_not_known_yet_claims_none(render):
 
 
 @pytest.mark.parametrize("wanted", [True, False])
-def test_whether_the_best_checkpoint_is_kept_is_always_said_because_axolotl_keeps_it_where_nothing_is(render, wanted):
+def test_load_best_model_at_end_is_always_written(render, wanted):
     config = render({"training.load_best_model_at_end": wanted}, data=RenderedData(validation="data/validation.jsonl"))
     assert config["load_best_model_at_end"] is wanted
 

@@ -132,7 +132,7 @@ def test_a_false_that_becomes_true_is_told():
     assert round_trip_differences({"sample_packing": False}, {"sample_packing": True}) == ["sample_packing: False becomes True"]
 
 
-def test_an_entry_of_a_data_set_that_is_removed_or_changed_is_told_with_its_place():
+def test_a_changed_dataset_entry_is_reported_by_place():
     wanted = {"datasets": [{"path": "a", "train_on_eos": "turn", "split": "train"}]}
     loaded = {"datasets": [{"path": "a", "split": "test"}]}
     assert round_trip_differences(wanted, loaded) == [
@@ -239,19 +239,19 @@ def test_settings_that_no_shipped_recipe_uses_survive_as_well(axolotl, name):
     assert axolotl["lost"][name] == []
 
 
-def test_axolotl_takes_every_engine_adapter_and_optimizer_that_recipe_check_accepts(axolotl):
+def test_axolotl_accepts_every_choice_of_the_schema(axolotl):
     names = list(accepted_engines())
     assert len(names) > 60
     assert {name: axolotl["lost"][name] for name in names if axolotl["lost"][name]} == {}
 
 
-def test_our_count_of_the_steps_is_that_of_the_trainer_which_is_told_of_epochs(axolotl, minimal):
+def test_the_step_count_is_that_of_the_trainer(axolotl, minimal):
     keys = ("training.micro_batch_size", "training.gradient_accumulation_steps", "training.num_epochs")
     ours = [optimizer_steps(Recipe.from_values(minimal(dict(zip(keys, values, strict=True)))), rows) for rows, *values in STEPS]
     assert ours == axolotl["steps"]
 
 
-def test_the_fields_that_we_check_pass_through_keys_against_are_the_installed_axolotls(axolotl):
+def test_known_fields_are_those_of_the_installed_axolotl(axolotl):
     known = json.loads(FIELDS.read_text(encoding="utf-8"))
     if os.environ.get("UPDATE_GOLDEN"):
         known |= {"version": axolotl["version"], "fields": axolotl["fields"]}

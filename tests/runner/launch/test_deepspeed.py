@@ -46,7 +46,7 @@ def test_each_stage_is_the_stage_that_was_asked_for(stage):
     assert ("reduce_scatter" in config["zero_optimization"]) is (stage >= 2)
 
 
-def test_stage_three_gathers_its_weights_when_it_saves_or_the_saved_model_would_be_empty():
+def test_zero_3_gathers_weights_when_saving():
     config = render_deepspeed(Launch("torchrun", 2, zero_stage=3), GPU)
     assert config and config["zero_optimization"]["stage3_gather_16bit_weights_on_model_save"] is True
 
@@ -60,7 +60,7 @@ def test_offloads_stand_where_they_were_asked_for_and_nowhere_else(launch):
     assert ("offload_param" in zero) is (launch.offload_params and launch.zero_stage == 3)
 
 
-def test_memory_is_pinned_and_communication_overlapped_only_where_there_is_a_gpu():
+def test_pinned_memory_and_overlap_need_a_gpu():
     launch = Launch("torchrun", 2, zero_stage=3, offload_optimizer=True, offload_params=True)
     for machine, on in ((GPU, True), (CPU, False)):
         config = render_deepspeed(launch, machine)
@@ -69,7 +69,7 @@ def test_memory_is_pinned_and_communication_overlapped_only_where_there_is_a_gpu
         assert (zero["overlap_comm"], zero["offload_optimizer"]["pin_memory"], zero["offload_param"]["pin_memory"]) == (on, on, on)
 
 
-def test_what_the_recipe_holds_is_filled_in_by_accelerate_so_that_the_two_cannot_contradict():
+def test_recipe_values_are_left_to_accelerate():
     config = render_deepspeed(Launch("torchrun", 2, zero_stage=2), GPU)
     assert config
     held = ["gradient_accumulation_steps", "gradient_clipping", "train_batch_size", "train_micro_batch_size_per_gpu"]

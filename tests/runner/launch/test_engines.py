@@ -80,7 +80,7 @@ print("answers:" + json.dumps(found))
 
 
 @pytest.mark.skipif(find_spec("deepspeed") is None, reason="needs the extra [train]: deepspeed")
-def test_deepspeeds_own_launcher_reads_the_hostfile_and_the_command_as_they_are_meant(tmp_path, minimal):
+def test_deepspeed_parses_the_hostfile_and_command(tmp_path, minimal):
     recipe = Recipe.from_values(minimal({"launch": HOSTS._asdict() | {"hosts": list(HOSTS.hosts)}}))
     made = plan(recipe, RenderedData(), GPUS, "some/model")
     for name, text in made.files.items():

@@ -10,7 +10,7 @@ ENGINES = {
 
 
 @pytest.mark.parametrize("launch", ENGINES)
-def test_an_engine_without_its_gpus_is_refused_with_its_line_and_leaves_no_run(launch, command_line, tmp_path, monkeypatch):
+def test_an_engine_without_gpus_is_refused(launch, command_line, tmp_path, monkeypatch):
     monkeypatch.setenv("RECIPEKIT_DEVICE", "cpu")
     monkeypatch.chdir(tmp_path)
     (tmp_path / "rows.jsonl").write_text("{}\n")

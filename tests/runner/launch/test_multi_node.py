@@ -24,7 +24,7 @@ from ...support.tiny import write_recipe
 TWO = ["launch.engine=torchrun", "launch.num_nodes=2", "launch.main_address=10.77.0.1:29517", "training.micro_batch_size=2"]
 
 
-def test_what_the_first_machine_starts_is_left_for_the_others_as_any_interpreter_can_start_it(tmp_path):
+def test_the_command_for_other_machines_uses_any_python(tmp_path):
     run = create("small", "abcdef", tmp_path)
     with run.locked():
         announce(run, Launch("torchrun", 2), (sys.executable, "-m", "x"), {})
@@ -35,7 +35,7 @@ def test_what_the_first_machine_starts_is_left_for_the_others_as_any_interpreter
     assert facts["holder"].startswith(f"process {os.getpid()} on ")
 
 
-def test_nobody_joins_a_run_whose_first_machine_is_gone_or_that_has_no_such_machine(tmp_path, monkeypatch):
+def test_join_needs_the_first_machine_and_a_known_node(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "PATIENCE_SECONDS", 1)
     run = create("small", "abcdef", tmp_path)
     run.update(state="running")
@@ -128,7 +128,7 @@ def test_two_machines_train_what_one_trains(losses_of_one, story):
 
 @pytest.mark.train
 @pytest.mark.long
-def test_a_lost_machine_ends_the_other_with_a_clear_message_and_a_sealed_checkpoint(story):
+def test_a_lost_machine_ends_the_other_with_a_checkpoint(story):
     said, code = story["first"]
     assert code == 1
     assert "has ended" in said and "recipe resume" in said and "Traceback" not in said

@@ -58,7 +58,7 @@ def test_hostile_values_stay_inert_in_the_yaml(planned, value):
 
 
 @pytest.mark.parametrize("value", HOSTILE)
-def test_hostile_values_are_one_word_of_the_command_and_never_an_option_of_their_own(planned, value):
+def test_hostile_values_stay_one_argument(planned, value):
     made = planned({"launch": {"engine": "torchrun", "num_processes": 2, "num_nodes": 2, "main_address": f"{value}:29500"}})
     assert f"--master_addr={value}" in made.argv
     assert value not in made.argv

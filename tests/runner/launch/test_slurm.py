@@ -88,7 +88,7 @@ def cluster(tmp_path_factory):
                 process.wait(20)
 
 
-def test_the_script_asks_for_its_machines_and_goes_on_with_the_run_of_its_folder(job):
+def test_the_script_requests_nodes_and_resumes_the_run(job):
     text = script(job(num_nodes=2, num_processes=8, sbatch={"partition": "gpu", "time": "24:00:00", "gpus-per-node": 8}))
     assert text.startswith("#!/bin/bash\n#SBATCH --job-name=recipe-small\n#SBATCH --nodes=2\n#SBATCH --ntasks-per-node=1\n")
     assert "#SBATCH --partition=gpu\n#SBATCH --time=24:00:00\n#SBATCH --gpus-per-node=8\n" in text
@@ -149,7 +149,7 @@ def test_without_sbatch_it_is_said_where_to_go(job, tmp_path, monkeypatch):
     assert "needs sbatch" in str(refused.value) and f"sbatch {SCRIPT}" in refused.value.problems[0].hint
 
 
-def test_a_run_whose_job_has_ended_is_submitted_again_and_not_resumed_where_nothing_trains(tmp_path, cluster, monkeypatch, command_line):
+def test_a_run_whose_job_has_ended_is_submitted_again(tmp_path, cluster, monkeypatch, command_line):
     monkeypatch.setenv("SLURM_CONF", cluster)
     monkeypatch.setenv("RECIPEKIT_DEVICE", "cpu")
     monkeypatch.setattr(sys, "executable", shutil.which("true"))
@@ -172,7 +172,7 @@ def test_inside_a_job_nothing_is_submitted(job, monkeypatch):
     assert not must_submit(job())
 
 
-def test_each_machine_of_a_job_meets_at_the_first_and_jobs_have_ports_of_their_own():
+def test_machines_meet_at_the_first_on_a_port_of_the_job():
     env = {"SLURM_JOB_ID": "41", "SLURM_NODEID": "1", "SLURM_LAUNCH_NODE_IPADDR": "10.0.0.1"}
     assert arguments(env) == ("--node_rank", "1", "--master_addr", "10.0.0.1", "--master_port", "20041")
     assert arguments(env | {"SLURM_JOB_ID": "42"})[-1] == "20042"

@@ -49,7 +49,7 @@ def test_every_tracker_of_the_schema_is_known():
 
 
 @pytest.mark.train
-def test_a_training_with_every_tracker_that_is_installed_writes_here_and_no_secret(tmp_path, tiny_model, recipe):
+def test_trackers_write_locally_and_no_secret(tmp_path, tiny_model, recipe):
     write_recipe(tmp_path, tiny_model)
     installed = [name for name in ENVIRONMENT if find_spec(name)]
     assert {"tensorboard", "wandb", "trackio"} <= set(installed), "they come with Axolotl"

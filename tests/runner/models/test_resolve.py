@@ -32,7 +32,7 @@ def test_a_folder_is_taken_as_it_is(model, tmp_path):
     assert found.note == f"the folder {model}"
 
 
-def test_a_name_is_not_looked_for_in_the_current_directory_because_loading_has_made_folders_absolute(model, tmp_path, monkeypatch):
+def test_a_hub_name_is_not_a_relative_folder(model, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert resolve_model(Model("model"), tmp_path / "runs").note == "model from the hub"
 
@@ -115,7 +115,7 @@ def test_another_recipes_model_is_that_of_its_newest_finished_run(tmp_path):
     assert resolve_model(Model("run:first"), tmp_path, rehearsal=True).path == str((rehearsal / "model").resolve())
 
 
-def test_a_model_whose_code_is_on_the_hub_alone_is_refused_at_once_with_what_to_do(tmp_path):
+def test_remote_code_without_trust_is_refused(tmp_path):
     with pytest.raises(UserError, match="with code of its own, which is not run") as caught:
         resolve_model(Model("internlm/internlm2-base-7b"), tmp_path)
     assert "convert2llama.py" in caught.value.problems[0].hint

@@ -35,7 +35,7 @@ def test_a_tiny_gpt2_is_computed_as_it_is(tiny_gpt2):
     assert len(size.linear) == len(computed.linear) == 8
 
 
-def test_embeddings_norms_and_the_head_are_not_among_the_layers_that_are_adapted():
+def test_only_linear_layers_are_adapted():
     size = model_size("x", public={"x": {"config": LLAMA2}})
     assert size and len(size.linear) == 7 * 32
     assert not any("embed" in name or "lm_head" in name or "norm" in name for name in size.linear)

@@ -49,7 +49,7 @@ def facts(folder: Path) -> dict:
     return json.loads(done.stdout)
 
 
-def test_what_is_public_makes_a_twin_with_the_real_ones_class_special_tokens_and_template(hub, tiny_model, tmp_path):
+def test_a_twin_has_the_real_class_tokens_and_template(hub, tiny_model, tmp_path):
     made = twin(Model("x"), LLAMA3, None, lambda: tiny_model, tmp_path / "cache")
     assert made.note == (
         f"a twin of {LLAMA3}: LlamaForCausalLM, 2 of 28 layers, width 96 of 3,072, 6 of 24 heads, random weights; "
@@ -81,7 +81,7 @@ def test_what_the_hub_has_comes_before_what_is_public(hub, tiny_model, tmp_path,
     assert built[0]["config"]["intermediate_size"] == 128 and built[0]["tokens"] is None
 
 
-def test_a_model_of_which_nothing_is_known_has_no_twin_and_the_hint_says_what_to_do(hub, tmp_path):
+def test_an_unknown_model_has_no_tiny_twin(hub, tmp_path):
     with pytest.raises(UserError, match="no twin of it can be made for the rehearsal: the hub cannot be reached") as caught:
         twin(Model("x"), "some/model", None, lambda: 1 / 0, tmp_path)
     assert "--set smoke.model.base_model=embedded:" in caught.value.problems[0].hint

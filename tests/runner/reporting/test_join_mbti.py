@@ -45,7 +45,7 @@ def test_a_type_is_right_when_all_four_letters_are(command_line, runs):
     assert {name: scores["accuracy"] for name, scores in letters.items()} == {"EI": 0.75, "NS": 1, "FT": 1, "JP": 1, "mean": 0.9375}
 
 
-def test_a_model_of_16_labels_stands_beside_them_in_whatever_order_they_are_named(command_line, runs):
+def test_a_16_label_model_joins_in_any_order(command_line, runs):
     outcome = command_line("compare", "--join", runs["16"], *(runs[name] for name in reversed(GIVEN)), "--json")
     found = json.loads(outcome.out)
     assert found["runs"] == ["joined", "mbti/sixteen"]

@@ -43,7 +43,7 @@ def test_the_numbers_come_in_the_order_in_which_they_add_up(lines):
     ("repeated", "line"),
     [(2400, "+2,400 training rows repeated by the sources' weights"), (-9, "-9 training rows left out by the sources' weights")],
 )
-def test_rows_that_weights_add_or_leave_out_have_a_line_between_kept_and_the_splits(tmp_path, capsys, repeated, line):
+def test_rows_changed_by_weights_have_their_own_line(tmp_path, capsys, repeated, line):
     ledger_table({**MANIFEST, "splits": {"train": 11000 + repeated, "validation": 1000}, "repeated": repeated}, tmp_path / "out")
     said = [" ".join(text.replace("│", " ").split()) for text in capsys.readouterr().err.splitlines()]
     assert said.index("12,000 kept") < said.index(line) < said.index(f"{11000 + repeated:,} train")

@@ -45,7 +45,7 @@ def test_the_page_stands_alone(plain):
     assert "default-src 'none'" in plain
 
 
-def test_the_best_and_the_worst_rows_are_shown_and_none_twice(plain):
+def test_best_and_worst_rows_are_distinct(plain):
     ids = re.findall(r"<article><h3>(\d+) some text: perplexity", plain)
     assert ids[:8] == [str(n) for n in range(14, 6, -1)], "the base did worst on the last rows, the tuned model the same on all"
     assert ids[8:] == [str(n) for n in range(7)]
@@ -129,14 +129,14 @@ def test_the_answer_claims_no_more_than_was_measured(metrics, words):
     assert words in answer(facts_of(**metrics))
 
 
-def test_a_model_whose_numbers_are_not_finite_is_not_called_equal_to_the_base():
+def test_unmeasurable_is_not_called_equal():
     facts = facts_of(perplexity=(False, 0, 60, False))
     facts["models"]["tuned"]["perplexity"]["value"] = None
     assert "the tuned model's perplexity could not be measured, that of the base model could" in answer(facts)
 
 
 @pytest.mark.parametrize(("majority", "told"), [(60, True), (70, True), (59, False), (None, False)])
-def test_a_model_that_only_says_the_commonest_label_is_not_praised_for_beating_the_base(majority, told):
+def test_the_majority_baseline_tempers_the_praise(majority, told):
     facts = facts_of(accuracy=(True, 0, 60, True))
     facts["models"]["majority"] = {"accuracy": {"value": majority}}
     said = answer(facts)
@@ -181,7 +181,7 @@ def opened(browser, tmp_path_factory):
 
 
 @pytest.mark.parametrize("texts", [HOSTILE, HUGE], ids=["hostile", "huge"])
-def test_in_a_browser_nothing_runs_nothing_is_fetched_and_a_phone_need_not_scroll_sideways(browser, opened, texts):
+def test_the_page_runs_nothing_fetches_nothing_and_fits_a_phone(browser, opened, texts):
     from selenium.common.exceptions import NoAlertPresentException
 
     address = opened(texts)
@@ -206,7 +206,7 @@ def test_the_browser_would_notice_a_script_and_a_request(browser, tmp_path):
     assert len(requests(browser)) == 2
 
 
-def test_on_a_phone_the_answer_is_on_the_first_screen_and_the_curves_are_seen(browser, opened):
+def test_a_phone_shows_the_answer_first(browser, opened):
     opened(["some text"])
     top = browser.execute_script("return document.querySelector('.answer').getBoundingClientRect().bottom")
     assert 0 < top < 844

@@ -12,7 +12,7 @@ def page(tmp_path) -> str:
     return write_report(write_classification_run(tmp_path)).read_text()
 
 
-def test_the_page_has_the_labels_the_confusion_the_calibration_and_the_curves(page):
+def test_the_page_shows_labels_confusion_and_calibration(page):
     for text in ("By label", "Confusion matrix", "tuned 0.125", "Validation scores", "against TF-IDF + logistic regression",
                  "The base is not measured.", "4 rows (2 calm"):  # fmt: skip
         assert text in page

@@ -44,7 +44,7 @@ def test_full_parameters_in_bf16_take_eight_bytes_each(planned):
     assert "runtime" not in parts  # nothing is said of CUDA's own context
 
 
-def test_an_eight_bit_optimizer_takes_two_bytes_a_weight_on_a_gpu_and_is_another_on_a_cpu(planned):
+def test_an_8_bit_optimizer_takes_two_bytes_per_weight(planned):
     training = {"adapter": "none", "optimizer": "adamw_bnb_8bit"}
     assert planned(GPT2, training).parts["optimizer"] == 2 * 124_439_808
     assert planned(GPT2, training, CPU).parts["optimizer"] == 8 * 124_439_808
@@ -92,7 +92,7 @@ def test_checkpointing_keeps_one_layer_and_every_layers_input(planned):
     assert least < most / 5
 
 
-def test_nothing_is_said_of_the_activations_of_layers_that_were_never_compared(planned, minimal):
+def test_unknown_layers_have_no_activation_estimate(planned, minimal):
     size = model_size("x", public={"x": {"config": LLAMA2}})
     assert size
     plan = memory_plan(Recipe.from_values(minimal()), size._replace(family="mamba"), GPU)

@@ -277,7 +277,7 @@ def test_the_child_of_a_runner_that_was_killed_is_told_to_stop(runner, tmp_path)
     assert (tmp_path / "checkpoint").read_text() == "SIGTERM"
 
 
-def test_a_run_stays_locked_until_the_child_of_a_killed_runner_has_checkpointed(runner, tmp_path):
+def test_a_run_stays_locked_until_its_child_has_checkpointed(runner, tmp_path):
     from recipekit.runner.runtime.run_folder import RunFolder
 
     process, pid = runner(OBEDIENT.replace("    open(", "    while not os.path.exists('looked'):\n        time.sleep(0.02)\n    open("))

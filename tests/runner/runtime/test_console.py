@@ -78,7 +78,7 @@ def test_without_a_terminal_steps_do_not_flood_the_log(shown):
     assert len(lines) < 5
 
 
-def test_without_a_terminal_a_step_is_told_every_few_seconds_with_its_numbers(shown):
+def test_without_a_terminal_steps_are_printed_every_few_seconds(shown):
     def long_ago(display):
         display.last_plain = -1e9
 

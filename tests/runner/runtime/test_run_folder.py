@@ -71,7 +71,7 @@ def test_a_lock_is_free_after_its_block_also_when_that_failed(tmp_path):
     assert not run.is_locked()
 
 
-def test_an_old_lock_file_of_a_number_that_another_process_has_now_means_nothing(tmp_path):
+def test_a_stale_lock_file_is_ignored(tmp_path):
     (tmp_path / "lock").write_text(f"process {os.getppid()} on {os.uname().nodename}")
     assert not RunFolder(tmp_path).is_locked()
 

@@ -46,7 +46,7 @@ def test_an_event_is_a_sign_of_life(watchdog, clock):
     assert watchdog.silence == 6
 
 
-def test_patience_is_ten_times_the_longest_pause_of_this_training_and_never_below_the_floor(watchdog, clock):
+def test_the_limit_is_ten_times_the_longest_pause(watchdog, clock):
     clock.now = 29
     watchdog.event({"event": "train", "pid": 1})  # loading took 29 seconds: that says nothing about training
     assert watchdog.limit == 30
@@ -56,7 +56,7 @@ def test_patience_is_ten_times_the_longest_pause_of_this_training_and_never_belo
     assert watchdog.limit == FACTOR * 5
 
 
-def test_what_a_trainer_logs_is_a_sign_before_and_after_training_but_not_while_it_trains(watchdog, clock, tmp_path):
+def test_log_output_is_a_sign_of_life_outside_of_training(watchdog, clock, tmp_path):
     def logged_at(now):
         clock.now = now
         with (tmp_path / "x.log").open("a") as stream:
@@ -125,7 +125,7 @@ waits_for_ever()
 
 
 @pytest.mark.parametrize("obeys", [True, False], ids=["ends when it is told", "ends when it is killed"])
-def test_a_trainer_that_hangs_is_ended_with_the_cause_and_the_place_where_it_hung(tmp_path, monkeypatch, watched_by, obeys):
+def test_a_hanging_trainer_is_ended_with_its_stack(tmp_path, monkeypatch, watched_by, obeys):
     watched_by(lambda: time.monotonic() if (tmp_path / "hangs").exists() else 0.0)
     monkeypatch.setattr("recipekit.runner.runtime.child_process._PATIENCE_SECONDS", 0.5)
     pids = []

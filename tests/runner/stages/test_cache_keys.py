@@ -92,7 +92,7 @@ def planned(minimal):
     return build
 
 
-def test_the_train_key_changes_with_configuration_data_model_launch_and_machine(planned):
+def test_the_train_key_changes_with_its_inputs(planned):
     keys = [
         train_key(planned(), "data", "model@1"),
         train_key(planned({"training.seed": 1}), "data", "model@1"),

@@ -77,7 +77,7 @@ def test_the_order_hangs_on_the_seed_and_the_epoch_alone():
     assert epoch_of(StepBatches(LENGTHS, 4, 4, seed=2)) != first
 
 
-def test_a_training_that_resumes_within_a_later_epoch_goes_on_in_that_epochs_order():
+def test_resuming_keeps_the_order_of_the_epoch():
     from accelerate.data_loader import prepare_data_loader, skip_first_batches
     from torch.utils.data import DataLoader
 

@@ -57,7 +57,7 @@ def test_a_training_that_goes_on_is_not_evaluated_again(resumed, step, lines, ch
 
 
 @pytest.mark.parametrize(("step", "changes"), [(8, {}), (6, {"eval_strategy": "epoch"})], ids=["after so many steps", "after an epoch"])
-def test_an_evaluation_that_was_due_when_it_was_stopped_is_made_up_for_and_counts_for_the_best_model(resumed, step, changes):
+def test_a_due_evaluation_is_made_up_after_resuming(resumed, step, changes):
     args, callback, _ = resumed(step, epoch=2.0, lines=EVALUATED, **changes)
     assert args.eval_on_start
     for _ in range(2):
@@ -89,9 +89,7 @@ def test_a_line_is_logged_with_every_checkpoint(resumed):
 
 
 @pytest.mark.parametrize(("asked_for", "evaluates"), [("5", True), ("6", False), (None, False)], ids=["here", "later", "never"])
-def test_a_stop_that_is_asked_for_comes_after_the_evaluation_that_is_due_and_one_by_a_signal_before(
-    resumed, monkeypatch, asked_for, evaluates
-):
+def test_a_signal_stops_before_a_due_evaluation_and_a_request_after_it(resumed, monkeypatch, asked_for, evaluates):
     args, callback, _ = resumed(4, lines=EVALUATED)
     callback.signalled = asked_for is None
     if asked_for:

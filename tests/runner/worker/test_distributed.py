@@ -43,7 +43,7 @@ print(load())
 """
 
 
-def test_two_processes_have_one_that_writes_one_sum_and_wait_for_each_other(tmp_path):
+def test_two_processes_agree_and_wait_for_each_other(tmp_path):
     script = tmp_path / "two.py"
     script.write_text(TWO)
     argv = [sys.executable, "-W", "ignore", "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", script, tmp_path]
@@ -52,7 +52,7 @@ def test_two_processes_have_one_that_writes_one_sum_and_wait_for_each_other(tmp_
     assert [(tmp_path / f"told-{rank}").read_text() for rank in (0, 1)] == ["True 2 2.0 True", "False 2 2.0 True"]
 
 
-def test_one_process_writes_agrees_with_itself_and_waits_for_nobody():
+def test_single_process_defaults():
     done = subprocess.run([sys.executable, "-W", "ignore", "-c", ONE], capture_output=True, text=True, timeout=120, check=False)
     assert done.stdout.split() == ["True", "1", "True"], done.stderr
 

@@ -52,7 +52,7 @@ def test_every_row_is_answered_once_by_the_model_and_by_each_baseline(folder, to
     assert read_lines(folder / "progress.jsonl")[-1]["done"] == 20
 
 
-def test_an_evaluation_that_was_killed_goes_on_with_the_rows_that_are_missing(folder, tokenizer):
+def test_a_killed_evaluation_resumes_with_the_missing_rows(folder, tokenizer):
     before = [{"model": "tuned", "id": n, "label": "glad", "predicted": "glad", "probabilities": {"glad": 1.0, "sad": 0.0}} for n in "024"]
     write_jsonl(folder / "eval" / "predictions.jsonl", before)
     classify(REQUEST, settings(), tokenizer, Progress(folder / "progress.jsonl"))

@@ -90,12 +90,12 @@ def test_padding_with_the_end_of_turn_is_refused(audited):
         audited({"a": [7, END]}, tokenizer=Padded())
 
 
-def test_when_axolotl_refuses_the_length_the_long_rows_are_named_with_their_length(audited):
+def test_long_rows_are_named_when_axolotl_refuses_them(audited):
     facts = audited({"a": [7] * 5, "b": [7] * 6}, tensors=[])
     assert facts == {"rows": 2, "long_rows": {"b": 6}}
 
 
-def test_rows_that_were_dropped_for_their_length_are_named_and_the_others_keep_their_names(audited):
+def test_rows_dropped_for_length_are_named(audited):
     facts = audited({"a": [7] * 6, "b": [-100] * 3, "c": [7, END]}, tensors=[[-100] * 3, [7, END]], strategy="drop")
     assert (facts["rows"], facts["trained_rows"]) == (3, 2)
     assert facts["long_rows"] == {"a": 6} and facts["untrained_rows"] == ["b"]

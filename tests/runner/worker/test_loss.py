@@ -65,7 +65,7 @@ def gradients(model, batches):
     return sum(losses).item(), torch.cat([parameter.grad.flatten() for parameter in model.parameters() if parameter.grad is not None])
 
 
-def test_a_step_is_the_same_in_one_batch_and_in_micro_batches_of_unequal_tokens(model, rows):
+def test_gradient_accumulation_equals_one_batch(model, rows):
     loss, whole = gradients(model, [padded(rows)])
     for cut in ([rows[:2], rows[2:4], rows[4:]], [[row] for row in rows]):
         parts_loss, parts = gradients(model, [padded(part) for part in cut])
@@ -87,7 +87,7 @@ def test_packed_rows_have_the_loss_and_the_gradients_of_each_alone(model, rows, 
     assert (gradient - alone).abs().max() < 1e-5 * alone.abs().max()
 
 
-def test_a_batch_that_trains_nothing_has_no_loss_rather_than_none_that_is_a_number(model, rows):
+def test_a_batch_without_targets_has_no_loss(model, rows):
     batch = padded([{**rows[0], "labels": [-100] * 9}])
     assert loss_of(model, batch).item() == 0
 
@@ -113,7 +113,7 @@ def test_a_trainer_gets_this_loss_and_the_positions(model, rows):
     assert "logits_to_keep" in trainer.compute_loss(model, padded(rows))
 
 
-def test_where_another_plugin_brings_a_loss_it_is_left_alone_but_for_the_count(model):
+def test_another_plugins_loss_is_left_alone(model):
     trainer = Trainer(model)
     set_up_trainer(SimpleNamespace(plugins=["ours", "axolotl.integrations.liger.LigerPlugin"], context_parallel_size=None), trainer)
     assert trainer.compute_loss_func is None and trainer.model_accepts_loss_kwargs

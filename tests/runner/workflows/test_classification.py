@@ -118,7 +118,7 @@ def test_predictions_have_a_probability_for_each_label_of_every_row(four_labels)
         assert row["probabilities"][row["predicted"]] == max(row["probabilities"].values())
 
 
-def test_the_model_stands_beside_its_baselines_and_not_beside_an_untrained_head(four_labels):
+def test_a_classifier_is_compared_with_its_baselines(four_labels):
     metrics = four_labels.read("eval/metrics.json")
     assert set(metrics["models"]) == {"tuned", "majority", "mentioned", "tfidf"}
     assert metrics["against"] == "tfidf"

@@ -84,7 +84,7 @@ def test_the_validation_is_not_packed_so_that_its_loss_can_be_compared(trained):
     assert Path(trained["packed"].folder / "heartbeat").exists()
 
 
-def test_early_stopping_ends_a_training_that_grows_worse_and_has_not_forgotten_its_patience_when_it_was_killed(tmp_path, tiny_model):
+def test_early_stopping_survives_a_kill(tmp_path, tiny_model):
     """At such a rate the loss is soon at its best, two evaluations more wait, and it ends. Killed in its last step, it must know that it
     has waited once."""
     path = write_recipe(tmp_path, tiny_model)

@@ -103,7 +103,7 @@ def first_cut(content: bytes) -> bytes:
 
 
 @pytest.mark.train
-def test_where_nothing_has_changed_nothing_differs_and_nothing_is_left_behind(run, inputs):
+def test_an_unchanged_run_is_reproduced(run, inputs):
     (run / "rendered" / "merge.yml").write_text("what recipe merge has left\n")
     code, told = inputs()
     assert code == 0 and told["identical"] and told["first_difference"] is None
@@ -209,7 +209,7 @@ def test_a_run_that_is_trained_again_ends_in_the_same_bits(trained, recipe):
 
 
 @pytest.mark.train
-def test_without_its_sources_a_run_is_trained_on_its_own_rows_and_stops_after_the_steps_asked_for(trained, run, recipe):
+def test_without_sources_the_runs_own_rows_are_used(trained, run, recipe):
     lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     second = next(line for line in lines if line["step"] == 2 and "loss" in line)
     second["loss"] += 0.5

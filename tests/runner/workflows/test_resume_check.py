@@ -104,9 +104,7 @@ def test_a_training_that_was_killed_ends_in_the_same_bits(tmp_path, tiny_model, 
     assert orphans(tmp_path) == [] and list((tmp_path / "runs").iterdir()) == [], "nothing is left behind"
 
 
-def test_a_training_that_ends_in_other_bits_exits_3_names_the_first_difference_and_keeps_the_files(
-    tmp_path, settings, command_line, monkeypatch
-):
+def test_another_result_exits_3_with_the_first_difference(tmp_path, settings, command_line, monkeypatch):
     """What the comparison finds: test_same_state.py."""
     settings()
     parts = {"losses": "step 7: loss is 2.5 and 2.25", "weights": "", "optimizer": ""}

@@ -208,7 +208,7 @@ def test_a_training_killed_outright_resumes_to_the_same_bits(finished, workplace
     assert weights(run) == weights(folder_of(finished, workplace))
 
 
-def test_a_training_told_to_stop_checkpoints_exits_130_and_resumes_to_the_same_bits(finished, workplace, recipe):
+def test_a_stopped_training_resumes_bit_identical(finished, workplace, recipe):
     process = start(workplace, "run", "tiny.yml", "--runs-dir", "stopped")
     run = wait_for_step(workplace / "stopped", 5, process)
     process.send_signal(signal.SIGTERM)
@@ -223,7 +223,7 @@ def test_a_training_told_to_stop_checkpoints_exits_130_and_resumes_to_the_same_b
 
 
 @pytest.mark.long
-def test_a_stop_before_an_evaluation_that_was_due_changes_no_bit_of_what_follows(workplace, recipe):
+def test_a_stop_before_a_due_evaluation_changes_nothing(workplace, recipe):
     """With an evaluation after each step, a signal always skips one; an evaluation draws random numbers, and so does the dropout."""
     each = ["--set", "training.eval_steps=1", "--set", "training.max_steps=8"]
     whole = recipe("run", "tiny.yml", *each, "--runs-dir", "whole", "--json", cwd=workplace)

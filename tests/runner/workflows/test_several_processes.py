@@ -109,7 +109,7 @@ def test_two_processes_train_what_one_trains(losses_of_one, story):
     assert len(losses_of_one) == 7
 
 
-def test_a_signal_stops_all_processes_at_the_same_step_with_a_sealed_checkpoint(story):
+def test_a_signal_stops_all_processes_at_the_same_step(story):
     said, code = story["stopped"]
     assert code == 130
     assert "recipe resume" in said
@@ -117,7 +117,7 @@ def test_a_signal_stops_all_processes_at_the_same_step_with_a_sealed_checkpoint(
     assert story["checkpoints"] and set(story["checkpoints"].values()) == {None}
 
 
-def test_a_killed_process_ends_the_run_with_a_clear_message_and_without_orphans(story):
+def test_a_killed_process_ends_the_run_without_orphans(story):
     said, code = story["killed"]
     assert code == 1
     assert "one of its processes was killed" in said and "recipe resume" in said
@@ -130,7 +130,7 @@ def test_steps_that_are_trained_again_give_the_same_bits(story):
     assert len(story["before"]) >= 5
 
 
-def test_each_checkpoint_has_the_random_numbers_of_both_processes_and_is_sealed(story):
+def test_a_checkpoint_holds_the_random_state_of_both_processes(story):
     kept = list((story["run"] / "checkpoints").glob("checkpoint-*"))
     assert kept
     for checkpoint in kept:

@@ -78,7 +78,7 @@ def test_an_interruption_ends_the_sweep(swept):
 
 
 @pytest.mark.train
-def test_a_sweep_keeps_what_it_has_when_one_of_its_recipes_fails_and_does_nothing_twice(tmp_path, tiny_model, recipe):
+def test_a_failed_sweep_keeps_its_finished_runs(tmp_path, tiny_model, recipe):
     path = write_recipe(tmp_path, tiny_model)
     text = (
         path.read_text()

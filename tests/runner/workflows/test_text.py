@@ -119,7 +119,7 @@ def test_a_recipe_can_start_from_what_another_made(pretrained, fine_tuned, workp
     assert fine_tuned["metrics"]["models"]["tuned"]["perplexity"]["value"] < fine_tuned["metrics"]["models"]["base"]["perplexity"]["value"]
 
 
-def test_the_end_of_an_answer_is_trained_although_gpt_2_has_no_padding_of_its_own(fine_tuned, workplace):
+def test_gpt_2_trains_the_end_of_an_answer(fine_tuned, workplace):
     tokens = json.loads((workplace / fine_tuned["run"] / "tokens.json").read_text())
     assert tokens["train"]["open_ended_rows"] == tokens["train"]["untrained_rows"] == []
     saved = json.loads((workplace / fine_tuned["run"] / "model" / "tokenizer_config.json").read_text())

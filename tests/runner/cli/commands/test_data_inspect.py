@@ -24,7 +24,7 @@ def test_json_is_one_object_and_stderr_is_silent(command_line, tmp_path):
     assert told["repeats"] == {"equal": {"pairs": 0, "rows": 0}, "same_input_other_output": {"pairs": 0, "rows": 0}}
 
 
-def test_a_shipped_recipe_is_converted_and_inspected_into_a_folder_of_its_name(command_line, tmp_path, monkeypatch):
+def test_a_shipped_recipe_can_be_inspected(command_line, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     outcome = command_line("data", "inspect", "quickstart", "--json")
     told = json.loads(outcome.out)

@@ -26,7 +26,7 @@ def test_the_recipe_goes_to_stdout_and_the_account_to_stderr(command_line):
     assert "1 not expressible" in outcome.err.splitlines()[-1]
 
 
-def test_a_recipe_that_is_written_passes_recipe_check_and_is_named_after_its_file(command_line):
+def test_an_imported_recipe_passes_recipe_check(command_line):
     assert command_line("import", "My Axolotl.yml", "--out", "recipes/mine.yml").out == "recipes/mine.yml\n"
     assert check_recipe(Path("recipes/mine.yml")) == []
     assert "path: ../rows.jsonl" in Path("recipes/mine.yml").read_text("utf-8") and command_line("check", "recipes/mine.yml").code == 0

@@ -81,7 +81,7 @@ def test_without_any_row_no_step_is_counted(small, command_line, tmp_path):
     assert "the sources hold no rows" in outcome.err
 
 
-def test_rows_that_have_yet_to_be_generated_are_told_with_the_command_that_makes_them(command_line, tmp_path, monkeypatch):
+def test_missing_generated_rows_are_named_with_the_command(command_line, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     outcome = command_line("plan", "introspection_smollm")
     assert (outcome.code, outcome.out) == (1, "")

@@ -41,7 +41,7 @@ def test_every_metric_of_nothing_is_not_a_number_and_not_an_error(name):
 
 
 @pytest.mark.parametrize("name", ["accuracy", "macro_f1"])
-def test_a_metric_of_labels_counts_right_ones_and_has_as_many_sums_for_every_row(name):
+def test_label_metrics_count_correct_predictions(name):
     right, wrong = (metric(name).row_stats(LabelPrediction("1", 2, predicted, 4)) for predicted in (2, 0))
     assert len(right) == len(wrong)
     assert metric(name).aggregate(*right) == 1 and metric(name).aggregate(*wrong) == 0

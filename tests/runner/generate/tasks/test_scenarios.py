@@ -21,7 +21,7 @@ def test_the_source_names_448_scenarios_of_which_432_are_distinct() -> None:
     assert len({request.messages[-1]["content"] for request in asked}) == 432
 
 
-def test_each_scenario_is_asked_for_as_often_as_wanted_with_repetitions_told_apart() -> None:
+def test_each_scenario_is_requested_count_times() -> None:
     found = list(requests([], PROMPT, 42, areas=["工作"], emotions=["焦虑", "悲伤"], count=3))
     assert [(item.about["emotion"], item.repetition) for item in found] == [(e, n) for e in ("焦虑", "悲伤") for n in range(3)]
     assert "“工作”" in found[0].messages[-1]["content"]

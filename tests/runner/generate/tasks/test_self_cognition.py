@@ -16,7 +16,7 @@ def items(*values, **options):
     return list(requests([Row(value, "self.json", n) for n, value in enumerate(values, 1)], PROMPT, 42, **options))
 
 
-def test_every_wording_of_the_list_becomes_a_conversation_with_the_names_in_it() -> None:
+def test_every_template_becomes_a_conversation() -> None:
     (given,) = items(GOOD, names=NAMES)
     assert isinstance(given, Passthrough)
     assert [row["conversation"][0]["input"] for row in given.rows] == ["你是谁？", "你叫什么？", "介绍一下你自己"]
