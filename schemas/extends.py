@@ -4,15 +4,17 @@ Mappings merge, lists and values replace, null removes the inherited key.
 """
 
 import os
+import re
 from pathlib import Path
 from typing import Any
 
 from .base.errors import Location, Problem, UserError
-from .yaml_source import Document, KeyPath, parse_yaml, read_text
+from .yaml_source import MAX_BYTES, Document, KeyPath, parse_yaml, read_text
 
 SHIPPED = Path(__file__).parent.parent / "recipes"
 SUFFIXES = (".yml", ".yaml")
 MAX_EXTENDS = 10
+_KEYS = re.compile(rb"""^["']?(recipe|extends|prompt)["']?\s*:""", re.MULTILINE)
 _DATA_HINT = "a recipe is a .yml file; for a data file use `recipe new NAME --data FILE`"
 
 
@@ -39,17 +41,28 @@ def find_recipe(name: str, beside: Path | None = None) -> Path:
 
 
 def recipe_files(name: str) -> list[Path]:
-    """The recipes that an argument names: a file, a shipped recipe, or a folder, which stands for every recipe in it.
-
-    Raises UserError if there is none.
-    """
+    """Return the recipes of an argument: a file, a shipped recipe, or a folder with recipes. Raises UserError where there is none."""
     if not os.path.isdir(name):
         return [find_recipe(name)]
-    folder = Path(name)
-    found = sorted(path for path in folder.rglob("*") if path.suffix in SUFFIXES and not _hidden(path.relative_to(folder)))
+    found = [path for path in yaml_files(Path(name)) if _is_recipe(path)]
     if not found:
-        raise UserError(Problem(Location(name), "no recipes in this folder", "a recipe is a .yml or .yaml file", "no-such-recipe"))
+        raise UserError(Problem(Location(name), "no recipes in this folder", "a recipe is a .yml file with `recipe: 1`", "no-such-recipe"))
     return found
+
+
+def yaml_files(folder: Path) -> list[Path]:
+    """Return the YAML files in the folder at any depth, without hidden ones and those of runs."""
+    found = sorted(path for path in folder.rglob("*") if path.suffix in SUFFIXES and not _hidden(path.relative_to(folder)))
+    return [path for path in found if not any((above / "status.json").is_file() for above in (path.parent, path.parent.parent))]
+
+
+def _is_recipe(path: Path) -> bool:
+    """Return whether the file is meant as a recipe or a prompt, also where it is not valid YAML."""
+    try:
+        with path.open("rb") as stream:
+            return bool(_KEYS.search(stream.read(MAX_BYTES)))
+    except OSError:
+        return True  # the check reports what cannot be read
 
 
 def _hidden(path: Path) -> bool:

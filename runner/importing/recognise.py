@@ -10,8 +10,9 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from ...converters.building.trial import try_converter
 from ...converters.reading.files import SourceFile, source_files
-from ...converters.reading.readers import SKIPPED_TEXT, open_file, read_file
+from ...converters.reading.readers import SKIPPED_TEXT, open_file
 from ...converters.reading.records import Drop, Record, Row
 from ...converters.sources.registry import converter
 from ...schemas.base.errors import Location, Problem, UserError
@@ -64,9 +65,9 @@ def recognise(paths: list[str]) -> Recognised:
         hint = "recipes support supervised fine-tuning: use the column of the preferred reply as the answer"
         raise UserError(Problem(Location(paths[0]), "is preference data (chosen and rejected)", hint, "unknown-data"))
     for candidate in _candidates(rows, files):
-        records, unusable = _tried(candidate, files)
-        if records and len(records) >= candidate.enough * (len(records) + unusable):
-            return Recognised(candidate, records, unusable, _unread(rows, candidate))
+        records, unusable = try_converter(candidate.converter, candidate.record_type, candidate.options, files, SAMPLE)
+        if records and len(records) >= candidate.enough * (len(records) + len(unusable)):
+            return Recognised(candidate, records, len(unusable), _unread(rows, candidate))
     columns = ", ".join(key for key, _ in Counter(key for row in rows for key in row).most_common(12))
     what = f"no converter reads these rows (keys: {columns})" if columns else "no converter reads this file"
     raise UserError(
@@ -81,24 +82,6 @@ def _values(files: list[SourceFile]) -> Iterator[Row | Drop]:
         with stream:
             if kind != SKIPPED_TEXT:
                 yield from reader(stream, file.name)
-
-
-def _tried(candidate: Candidate, files: list[SourceFile]) -> tuple[list[Record], int]:
-    """Convert the first rows: the records, and how many rows are unusable."""
-    module = converter(candidate.converter)
-    unreadable: list[Drop] = []
-
-    def rows() -> Iterator[Row]:
-        for file in files:
-            for row in read_file(file, module.INPUT)[1]:
-                if isinstance(row, Drop):
-                    unreadable.append(row)
-                else:
-                    yield row
-
-    made = list(module.convert(islice(rows(), SAMPLE), candidate.record_type, **candidate.options))
-    records = [item for item in made if isinstance(item, Record)]
-    return records, len(unreadable) + sum(isinstance(item, Drop) and not item.filtered for item in made)
 
 
 def _candidates(rows: list[dict[str, Any]], files: list[SourceFile]) -> Iterator[Candidate]:

@@ -1,24 +1,39 @@
-"""What a person sees while a recipe runs: a line for each stage, a bar for what takes long. On stderr; plain lines without a terminal."""
+"""Progress of a run on stderr: a line for each stage, a bar for what takes long; plain lines without a terminal."""
 
 import time
-from datetime import timedelta
 from types import TracebackType
 from typing import Any, Self
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn
 from rich.text import Text
 
 _NAMES = {"tokenise": "tokenising", "load model": "loading the model", "save": "saving"}
 _PLAIN_SECONDS = 10
-_SPEED_SECONDS = 600  # a step may take minutes, and the time left is told from at least two
+_WIDE = 110  # columns
+_SPEED_SECONDS = 600  # a step may take minutes, and an estimate needs two
 
 
-class _Count(ProgressColumn):
-    """`3/12`; nothing where nobody knows how much there is."""
+class _State(ProgressColumn):
+    """`7/20 · 1:34 elapsed · 2:46 left`, then what the event reports; the time left only once it can be estimated."""
 
     def render(self, task: Task) -> Text:
-        return Text(f"{task.completed:.0f}/{task.total:.0f}" if task.total is not None else "")
+        return Text(" · ".join(_state(task)))
+
+
+def _state(task: Task) -> list[str]:
+    """The parts of a task's state that are known."""
+    count = f"{task.completed:.0f}/{task.total:.0f}" if task.total is not None else f"{task.completed:.0f}" if task.completed else ""
+    elapsed = f"{_clock(task.elapsed)} elapsed" if task.elapsed is not None else ""
+    left = "" if task.time_remaining is None or task.finished else f"{_clock(task.time_remaining)} left"
+    return [part for part in (count, elapsed, left, task.fields["facts"]) if part]
+
+
+def _clock(seconds: float) -> str:
+    """`1:34`, or `2:01:34` from an hour on."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
 class _Screen(Console):
@@ -33,9 +48,9 @@ class Display:
 
     def __init__(self) -> None:
         self.console = _Screen(stderr=True, highlight=False)
+        drawn = [BarColumn(24)] if self.console.width >= _WIDE else []  # the words matter more
         self.bar = Progress(
-            TextColumn("  {task.description:<18}"), BarColumn(24), _Count(),
-            TextColumn("{task.fields[facts]}"), TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(),
+            TextColumn("  {task.description}"), *drawn, _State(),
             console=self.console, transient=True, speed_estimate_period=_SPEED_SECONDS,
         )  # fmt: skip
         self.task: Any = None
@@ -90,11 +105,8 @@ class Display:
 
 
 def _plain(task: Task) -> str:
-    """`  training 20/54  loss 4.315  146 tokens/s  0:02:33 left`"""
-    count = f" {task.completed:.0f}" + (f"/{task.total:.0f}" if task.total is not None else "") if task.total or task.completed else ""
-    seconds = task.time_remaining
-    left = "" if seconds is None or task.finished else f"{timedelta(seconds=round(seconds))} left"
-    return "  ".join(filter(None, (f"  {task.description}{count}", task.fields["facts"], left)))
+    """`  training 20/54 · 1:34 elapsed · 2:33 left · loss 4.315 · 146 tokens/s`"""
+    return f"  {task.description} " + " · ".join(_state(task)) if task.total or task.completed else f"  {task.description}"
 
 
 def _facts(event: dict[str, Any]) -> str:
@@ -105,4 +117,4 @@ def _facts(event: dict[str, Any]) -> str:
         shown.append(f"eval_loss {event['eval_loss']:.3f}")
     if "tokens_per_s" in event:
         shown.append(f"{event['tokens_per_s']:.0f} tokens/s")
-    return "  ".join(shown)
+    return " · ".join(shown)

@@ -203,10 +203,16 @@ def test_a_name_that_is_nowhere_gets_a_suggestion() -> None:
         find_recipe("zzzzzzz")
 
 
-def test_a_folder_stands_for_its_recipes_but_hidden_ones(recipe_file: Write, tmp_path: Path) -> None:
-    wanted = [recipe_file("a: 1", name, tmp_path / folder) for folder, name in (("a", "x.yml"), ("b/c", "y.yaml"))]
-    recipe_file("a: 1", "z.yml", tmp_path / ".git")
-    recipe_file("a: 1", "notes.txt", tmp_path / "a")
+def test_a_folder_stands_for_its_recipes(recipe_file: Write, tmp_path: Path) -> None:
+    texts = {"a/x.yml": "recipe: 1", "b/c/y.yaml": "# ours\nextends: x\n", "b/d/broken.yml": "recipe: 1\n  a: [", "p.yml": "prompt: 1"}
+    wanted = [recipe_file(text, Path(name).name, tmp_path / Path(name).parent) for name, text in texts.items()]
+    recipe_file("recipe: 1", "z.yml", tmp_path / ".git")
+    recipe_file("recipe: 1", "notes.txt", tmp_path / "a")
+    recipe_file("services: {}\n# recipe: none", "compose.yml", tmp_path)
+    run = tmp_path / "runs" / "x" / "20260101"
+    recipe_file("recipe: 1", "recipe.yml", run)
+    recipe_file("base_model: x", "axolotl.yml", run / "rendered")
+    (run / "status.json").write_text("{}")
     assert recipe_files(str(tmp_path)) == wanted
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from ....schemas.base.errors import Problem, UserError
-from ....schemas.extends import recipe_files
+from ....schemas.extends import recipe_files, yaml_files
 from ....schemas.recipe import check_recipe
 from ..problem_formats import FORMATS
 
@@ -14,34 +14,43 @@ from ..problem_formats import FORMATS
 @click.argument("recipes", nargs=-1, required=True)
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Override a key before checking, e.g. training.lora_r=8.")
 @click.option("--format", "style", type=click.Choice(FORMATS), default="text", show_default=True, help="Output format.")
+@click.option("--data", "with_data", is_flag=True, help="Also read the first rows of every source.")
 @click.option("--json", "as_json", is_flag=True, help="Same as --format json.")
-def command(recipes: tuple[str, ...], settings: tuple[str, ...], style: str, as_json: bool) -> None:
-    """Check RECIPES: files, folders or names of shipped recipes."""
+def command(recipes: tuple[str, ...], settings: tuple[str, ...], style: str, with_data: bool, as_json: bool) -> None:
+    """Check RECIPES: files, folders or names of shipped recipes. Of a folder, the YAML files with `recipe: 1` are checked, runs never."""
     style = "json" if as_json else style
     problems: list[Problem] = []
     paths: list[Path] = []
-    unresolved = 0
+    unresolved = skipped = 0
     for name in recipes:
         try:
-            paths += recipe_files(name)
+            found = recipe_files(name)
+            skipped += len(yaml_files(Path(name))) - len(found) if Path(name).is_dir() else 0
+            paths += found
         except UserError as error:
             problems += error.problems
             unresolved += 1
     at_fault, checked = unresolved, list(dict.fromkeys(paths))
     for path in checked:
-        found = check_recipe(path, settings)
-        problems += found
-        at_fault += bool(found)
+        of_path = check_recipe(path, settings)
+        if with_data and not of_path:
+            from ...workflows.check_data import check_data
+
+            of_path = check_data(path, settings)
+        problems += of_path
+        at_fault += bool(of_path)
     if problems or style != "text":
         click.echo(FORMATS[style](problems), err=style == "text")
     if style == "text":
-        click.echo(_summary(len(problems), at_fault, unresolved + len(checked)), err=True)
+        click.echo(_summary(len(problems), at_fault, unresolved + len(checked), with_data), err=True)
+        if skipped:
+            click.echo(f"{_counted(skipped, 'other YAML file')} not checked: no `recipe:` key", err=True)
     raise SystemExit(1 if problems else 0)
 
 
-def _summary(problems: int, at_fault: int, recipes: int) -> str:
+def _summary(problems: int, at_fault: int, recipes: int, with_data: bool) -> str:
     if not problems:
-        return f"{_counted(recipes, 'recipe')} checked: no problems"
+        return f"{_counted(recipes, 'recipe')} checked: no problems" + ("" if with_data else " (data files not read: --data reads them)")
     return f"\n{_counted(problems, 'problem')}" + (f" in {at_fault} of {_counted(recipes, 'recipe')}" if recipes > 1 else "")
 
 

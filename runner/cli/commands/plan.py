@@ -31,7 +31,7 @@ def planned(loaded: LoadedRecipe, root: Path) -> dict[str, Any]:
     """Return the figures. What cannot be computed is None, never a guess."""
     from ....converters.building.pipeline import build
     from ...generate.stage import already_generated
-    from ...launch.steps import optimizer_steps, require_rows
+    from ...launch.steps import optimizer_steps, require_rows, step_problems
     from ...resources.estimate_fit import batch, estimate_fit, size_of
     from ...resources.fit import problems, warnings
     from ...runtime.machine import this_machine
@@ -44,12 +44,13 @@ def planned(loaded: LoadedRecipe, root: Path) -> dict[str, Any]:
     steps = None if recipe.data.type == "text" else optimizer_steps(recipe, splits["train"])
     size = size_of(recipe)
     found = estimate_fit(recipe, this_machine(), root, len(manifest.get("labels", ())), steps)
-    refused = problems(found, recipe.data.type == "text" and recipe.training.sample_packing) if found else []
+    refused = list(step_problems(recipe, loaded.document, splits["train"]))
+    refused += problems(found, recipe.data.type == "text" and recipe.training.sample_packing) if found else []
     return {
         "recipe": recipe.name, "rows_in": manifest["rows_in"], "splits": splits, "batch": batch(recipe), "steps": steps,
         "model": {"name": recipe.model.base_model, "parameters": size.parameters, "source": size.source} if size else None,
         "needs": found.facts() if found else None, "unknown": found.unknown if found else "the model's size",
-        "warnings": warnings(found) if found else [], "problems": [f"{problem.what} ({problem.hint})" for problem in refused],
+        "warnings": warnings(found) if found else [], "problems": [str(problem) for problem in refused],
     }  # fmt: skip
 
 

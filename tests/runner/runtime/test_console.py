@@ -5,7 +5,7 @@ import re
 import time
 
 import pytest
-from recipekit.runner.runtime.console import Display
+from recipekit.runner.runtime.console import Display, _clock
 from rich.console import Console
 
 EVENTS = [
@@ -46,9 +46,9 @@ def shown():
 def test_without_a_terminal_there_is_a_plain_line_for_every_new_stage(shown):
     lines = [line.strip() for line in shown(EVENTS, terminal=False).splitlines()]
     assert "tokenising" in lines and "loading the model" in lines and "saving" in lines
-    assert "training 0/12" in lines
+    assert any(line.startswith("training 0/12 · 0:00 elapsed") for line in lines)
     assert "stopping  SIGTERM: finishing the step and writing a checkpoint" in lines
-    assert "evaluating base 0/8" in lines and "evaluating tuned 4/8" in lines
+    assert any(line.startswith("evaluating base 0/8") for line in lines) and any(line.startswith("evaluating tuned 4/8") for line in lines)
 
 
 def test_a_stage_that_is_announced_twice_is_told_once(shown):
@@ -66,10 +66,10 @@ def test_without_a_terminal_the_time_that_is_left_is_told(shown, monkeypatch):
             yield event
 
     told = shown(every_step_takes_ten_milliseconds([{"event": "train", "steps": 400, "step": 0}, *steps]), terminal=False).rstrip()
-    hours, minutes, seconds = map(
-        int, re.fullmatch(r"  training 4/400  loss 1.000  (\d+):(\d\d):(\d\d) left", told.splitlines()[-1]).groups()
+    minutes, seconds = map(
+        int, re.fullmatch(r"  training 4/400 · 0:0\d elapsed · (\d+):(\d\d) left · loss 1.000", told.splitlines()[-1]).groups()
     )
-    assert 3 <= 3600 * hours + 60 * minutes + seconds <= 600
+    assert 3 <= 60 * minutes + seconds <= 600
 
 
 def test_without_a_terminal_steps_do_not_flood_the_log(shown):
@@ -83,13 +83,30 @@ def test_without_a_terminal_steps_are_printed_every_few_seconds(shown):
         display.last_plain = -1e9
 
     told = shown([{"event": "step", "step": 7, "loss": 1.23456, "eval_loss": 2.0, "tokens_per_s": 99.6}], terminal=False, before=long_ago)
-    assert told.split() == ["training", "7", "loss", "1.235", "eval_loss", "2.000", "100", "tokens/s"]
+    assert told.strip() == "training 7 · 0:00 elapsed · loss 1.235 · eval_loss 2.000 · 100 tokens/s"
 
 
 def test_on_a_terminal_every_event_moves_the_bar(shown):
     told = shown(EVENTS, terminal=True)
     for text in ("tokenising", "loading the model", "training", "1/12", "loss 2.500", "321 tokens/s", "4/12", "eval_loss 2.250", "4/8"):
         assert text in told
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(0, "0:00"), (94.4, "1:34"), (3599.6, "1:00:00"), (7294, "2:01:34")])
+def test_a_duration_is_minutes_and_seconds(seconds, text):
+    assert _clock(seconds) == text
+
+
+@pytest.mark.parametrize("width", [80, 140])
+def test_the_bar_fits_the_terminal(width, monkeypatch):
+    monkeypatch.setenv("COLUMNS", str(width))
+    screen = io.StringIO()
+    display = Display()
+    display.console = display.bar.live.console = Console(file=screen, force_terminal=True, width=width)
+    display.event({"event": "train", "steps": 20000, "step": 0})
+    display.event({"event": "step", "step": 7000, "loss": 1.23456, "tokens_per_s": 12345.6})
+    line = "".join(segment.text for segment in display.console.render_lines(display.bar.get_renderable())[0]).rstrip()
+    assert "7000/20000" in line and line.endswith("loss 1.235 · 12346 tokens/s") and len(line) <= width
 
 
 def test_a_bar_of_unknown_length_is_shown_without_one(shown):

@@ -28,12 +28,12 @@ def bad(recipe_file: Write, minimal: Minimal) -> Path:
 
 
 def test_a_valid_recipe_is_said_to_be_valid(command_line: Recipe, good: Path) -> None:
-    assert command_line("check", good) == (0, "", "1 recipe checked: no problems\n")
+    assert command_line("check", good) == (0, "", "1 recipe checked: no problems (data files not read: --data reads them)\n")
 
 
 def test_shipped_recipes_are_checked_by_name(command_line: Recipe) -> None:
     names = [path.stem for path in shipped_recipes()]
-    assert command_line("check", *names) == (0, "", f"{len(names)} recipes checked: no problems\n")
+    assert command_line("check", *names) == (0, "", f"{len(names)} recipes checked: no problems (data files not read: --data reads them)\n")
 
 
 def test_a_folder_stands_for_its_recipes(command_line: Recipe, good: Path, bad: Path) -> None:
@@ -151,3 +151,24 @@ def test_the_environment_does_not_change_a_byte(variables: dict[str, str], tmp_p
     other = subprocess.run(command, capture_output=True, cwd="/", env={**os.environ, **variables})
     assert plain.returncode == 1
     assert (other.returncode, other.stdout, other.stderr) == (plain.returncode, plain.stdout, plain.stderr)
+
+
+def test_files_of_a_folder_that_are_no_recipes_are_counted(command_line: Recipe, good: Path) -> None:
+    (good.parent / "compose.yml").write_text("services: {}\n", "utf-8")
+    outcome = command_line("check", good.parent)
+    assert outcome.code == 0 and "1 other YAML file not checked" in outcome.err
+
+
+def test_data_files_are_read_on_request_only(command_line: Recipe, good: Path) -> None:
+    assert "data files not read" in command_line("check", good).err
+    outcome = command_line("check", good, "--data")
+    assert outcome.code == 1 and "no such" in outcome.err and outcome.err.startswith(str(good))
+
+
+def test_rows_that_the_converter_cannot_use_are_reported_once(command_line: Recipe, good: Path) -> None:
+    from recipekit.schemas.recipe import load_recipe
+
+    source = Path(load_recipe(str(good)).recipe.data.sources[0].path)
+    source.write_text('{"question": "a", "answer": "b"}\n' * 20, "utf-8")
+    outcome = command_line("check", good, "--data")
+    assert outcome.code == 1 and outcome.err.count("can use none of the first 20 rows") == 1 and "recipe new NAME --data" in outcome.err

@@ -49,6 +49,12 @@ def test_what_cannot_fit_exits_1_with_its_sum(small, command_line):
     assert "the checkpoints do not fit on the disk" in outcome.err or "does not fit in memory" in outcome.err
 
 
+@pytest.mark.parametrize("setting", ["training.eval_steps=15", "training.warmup_steps=14"])
+def test_steps_beyond_the_run_exit_1(small, command_line, setting):
+    outcome = command_line("plan", small, "--set", setting)
+    assert outcome.code == 1 and setting.partition("=")[0] in outcome.err
+
+
 def test_of_a_model_that_nobody_knows_nothing_is_said(small, command_line):
     outcome = command_line("plan", small, "--set", "model.base_model=some/model", "--json")
     facts = json.loads(outcome.out)
