@@ -34,6 +34,7 @@ class Source(NamedTuple):
     revision: str | None = None
     subset: str | None = None
     hub_split: str = "train"
+    ignore_keys: tuple[str, ...] = ()
 
 
 class Split(NamedTuple):

@@ -87,7 +87,10 @@ def _first_chat_error(messages: Any) -> tuple[str, str]:
     for index, message in enumerate(messages):
         role, content = (message.get("role"), message.get("content")) if isinstance(message, dict) else (None, None)
         if role not in ("system", "user", "assistant", "tool"):
-            return "unknown_role", f"messages[{index}].role is {role!r}"
+            return (
+                "unknown_role",
+                f"messages[{index}].role is {role!r}; known are system, user, assistant and tool (the option roles maps others)",
+            )
         if not isinstance(content, str):
             return "content_not_text", f"messages[{index}].content is {_kind(content)}"
         if _is_blank(content):

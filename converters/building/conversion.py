@@ -3,6 +3,7 @@ batches, so that a batch may be converted in any process, or again in another on
 """
 
 from array import array
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from io import BytesIO
@@ -18,9 +19,11 @@ from ..reading.readers import parsed_line
 from ..reading.records import Drop, Record, RecordValue, Row
 from ..sources.registry import converter
 from .chat_checks import record_fault
+from .key_meanings import refusal
+from .key_use import KeyUse, Shape, TrackedRow, UnreadKeys
 from .near_duplicates import compared_text, signatures
 from .row_counts import LISTED, Ledger
-from .row_encoder import Lines, content_digest, group_keys, plain_chat, with_system_prompt
+from .row_encoder import Lines, group_keys, placeholders, plain_chat, row_digest, with_system_prompt
 
 BOM = b"\xef\xbb\xbf"
 
@@ -37,13 +40,15 @@ class Spec(NamedTuple):
     stratify_by: str | None = None
     near: bool = False
     fix_mojibake: bool = True
+    ignore_keys: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, data: Data, source: Source, prefix: str) -> "Spec":
         """The spec of a source of a recipe's data section."""
         near = "near" in (data.dedup, data.check_leaks)
         prompt, split, fix = data.system_prompt, data.split, data.fix_mojibake
-        return cls(data.type, source.converter, source.options, prefix, prompt, split.group_by, split.stratify_by, near, fix)
+        return cls(data.type, source.converter, source.options, prefix, prompt, split.group_by, split.stratify_by, near, fix,
+                   source.ignore_keys)  # fmt: skip
 
 
 class Batch(NamedTuple):
@@ -72,8 +77,9 @@ class Converted(NamedTuple):
     """A converted batch. The valid records' lines stand in `lines`; record n ends at `ends[n]`, its digest is the n-th 16 bytes.
 
     `keys` are the records' group keys, `strata` their strata, `signatures` what near-duplicates are told by (each empty where none are
-    asked for), `fixed` what was repaired in record n, `labels` the labels of a classification, `named` the keys of meta that
-    any of them has.
+    asked for), `fixed` what was repaired in record n, `labels` the labels of a classification with the first row of each, `named` the keys
+    of meta that any of them has, `placeholders` the rows by the placeholder that stands in their text, `unread` the keys that were left
+    unread.
     """
 
     ledger: Ledger
@@ -83,8 +89,10 @@ class Converted(NamedTuple):
     keys: list[list[bytes]]
     strata: list[str]
     fixed: dict[int, tuple[str, ...]]
-    labels: set[str]
+    labels: dict[str, str]
     named: set[str]
+    placeholders: Counter[str]
+    unread: dict[Shape, UnreadKeys]
     signatures: bytes = b""
 
 
@@ -95,23 +103,29 @@ def convert_batch(spec: Spec, batch: Batch) -> Converted:
         rows = json_lines(BytesIO(batch.lines), batch.file, batch.line, unreadable, ledger)
     else:
         rows = readable(batch.rows, unreadable, ledger)
-    items = converter(spec.converter).convert(rows, spec.record_type, **spec.options)
-    found = encode(spec, items, unreadable, ledger, Lines(spec.converter, spec.prefix))
+    keys = _key_use(spec)
+    items = converter(spec.converter).convert(keys.track(rows), spec.record_type, **spec.options)
+    found = encode(spec, items, unreadable, ledger, Lines(spec.converter, spec.prefix), keys)._replace(unread=keys.result())
     candidates = len(found.ends) + ledger.dropped.total()
     if candidates < ledger.read:
         raise AssertionError(f"the converter {spec.converter} lost {ledger.read - candidates} rows: {batch}")
     return found
 
 
+def _key_use(spec: Spec) -> KeyUse:
+    """What may be left unread: what the recipe lists, and what the source system writes for its own use (a module's UNUSED_KEYS)."""
+    return KeyUse((*spec.ignore_keys, *getattr(converter(spec.converter), "UNUSED_KEYS", ())))
+
+
 def convert_stream(spec: Spec, rows: Iterable[Row | Drop], size: int) -> Iterator[Converted]:
     """The same for a converter whose records depend on more than one row: it sees all rows as one stream, cut afterwards
     into parts of about `size` bytes."""
     reading, unreadable = Ledger(), []
-    lines = Lines(spec.converter, spec.prefix)
-    items = converter(spec.converter).convert(readable(rows, unreadable, reading), spec.record_type, **spec.options)
+    lines, keys = Lines(spec.converter, spec.prefix), _key_use(spec)
+    items = converter(spec.converter).convert(keys.track(readable(rows, unreadable, reading)), spec.record_type, **spec.options)
     while (item := next(items, None)) is not None:
-        yield encode(spec, chain((item,), items), unreadable, Ledger(), lines, size)
-    yield encode(spec, (), unreadable, reading, lines)
+        yield encode(spec, chain((item,), items), unreadable, Ledger(), lines, keys, size)
+    yield encode(spec, (), unreadable, reading, lines, keys)._replace(unread=keys.result())
 
 
 def json_lines(lines: Iterable[bytes], file: str, first: int, unreadable: list[Drop], ledger: Ledger) -> Iterator[Row]:
@@ -153,7 +167,7 @@ def readable(rows: Iterable[Row | Drop], unreadable: list[Drop], ledger: Ledger)
 
 
 def encode(
-    spec: Spec, items: Iterable[Record | Drop], unreadable: list[Drop], ledger: Ledger, lines: Lines, size: int = maxsize
+    spec: Spec, items: Iterable[Record | Drop], unreadable: list[Drop], ledger: Ledger, lines: Lines, keys: KeyUse, size: int = maxsize
 ) -> Converted:
     """The valid records as lines, until these have `size` bytes; the others, and the drops, are counted in the ledger.
 
@@ -161,27 +175,24 @@ def encode(
     """
     texts: list[bytes] = []
     digests: list[bytes] = []
-    result = Converted(ledger, b"", array("Q"), b"", [], [], {}, set(), set())
+    result = Converted(ledger, b"", array("Q"), b"", [], [], {}, {}, set(), Counter(), {})
     chat, fixes = spec.record_type == "chat", spec.fix_mojibake
     has_details = bool(spec.group_by or spec.stratify_by or spec.record_type == "classification")
     compared: list[str] = []
-    for item in items:
-        if unreadable:
-            _count(unreadable, ledger)
-        if isinstance(item, Drop):
-            ledger.drop(item)
-            continue
+    for item in _records(spec, items, unreadable, ledger, keys):
         fields = with_system_prompt(item.fields, spec.system_prompt) if spec.system_prompt else item.fields
         try:
             plain = plain_chat(fields["messages"]) if chat and len(fields) == 1 else None
             if plain is None and (fault := record_fault(spec.record_type, fields)):
                 ledger.drop(Drop(item.row, *fault))
                 continue
-            body, digest = plain or (orjson.dumps(fields)[1:-1], content_digest(spec.record_type, fields))
+            body, digest = plain or (orjson.dumps(fields)[1:-1], row_digest(spec.record_type, fields))
             if fixes and may_be_misread(body) and (better := fix_fields(item.fields)) is not item.fields:
                 item, fields = _with_fixed_text(spec, item, better)
-                body, digest = orjson.dumps(fields)[1:-1], content_digest(spec.record_type, fields)
+                body, digest = orjson.dumps(fields)[1:-1], row_digest(spec.record_type, fields)
             texts.append(line := lines.line(item, body))
+            if b"{{" in body:
+                result.placeholders.update(placeholders(body))
         except (orjson.JSONEncodeError, UnicodeEncodeError) as error:
             ledger.drop(Drop(item.row, "not_json", str(error)))
             continue
@@ -197,6 +208,25 @@ def encode(
     ends = array("Q", accumulate(map(len, texts)))
     told = signatures(compared) if compared else b""
     return result._replace(lines=b"".join(texts), ends=ends, digests=b"".join(digests), signatures=told)
+
+
+def _records(spec: Spec, items: Iterable[Record | Drop], unreadable: list[Drop], ledger: Ledger, keys: KeyUse) -> Iterator[Record]:
+    """The records among the items; the drops are counted, and so are records of rows that hold more than their converter has read."""
+    for item in items:
+        if unreadable:
+            _count(unreadable, ledger)
+        use = item.row.value.use if type(item.row.value) is TrackedRow else None
+        if use and isinstance(item, Record):
+            record = keys.untracked(item)
+            item = refusal(item.row, spec.converter, keys.ignored) or record
+        if isinstance(item, Drop):
+            ledger.drop(item)
+        else:
+            yield item
+        if use and isinstance(item, Drop):
+            use.dropped = True
+        elif use:
+            use.kept = True
 
 
 def _with_fixed_text(spec: Spec, record: Record, better: RecordValue) -> tuple[Record, RecordValue]:
@@ -225,4 +255,4 @@ def _collect(spec: Spec, record: Record, fields: RecordValue, found: Converted, 
     if spec.group_by or spec.stratify_by:
         found.named.update(record.meta)
     if spec.record_type == "classification":
-        found.labels.add(fields["label"])
+        found.labels.setdefault(fields["label"], str(record.row))

@@ -17,6 +17,8 @@ from ..sources.registry import Converter, converter, is_stateless
 from .batches import BATCH_BYTES, SourceFiles, SourceRows
 from .conversion import Spec, convert_stream
 from .hub_datasets import HubRows, is_on_hub
+from .key_use import LISTED
+from .label_checks import check_labels
 from .leaks import Pair, find_leaks, refuse
 from .near_duplicates import near_pairs, repeated_rows
 from .row_counts import Ledger
@@ -52,7 +54,8 @@ def build(
         manifest |= divide(kept, folder) if kept.divided else _whole(kept)
         refuse_nothing(data, manifest)
         if data.type == "classification":
-            manifest["labels"] = _label_order(data, kept.labels)
+            check_labels(kept.labels, data.labels)
+            manifest["labels"] = _label_order(data, {*kept.labels})
         manifest["sources"] = [_source_facts(kept, number, files) for number, files in enumerate(sources)]
         write_atomically(folder / MANIFEST, orjson.dumps(manifest, option=orjson.OPT_INDENT_2) + b"\n")
     return manifest
@@ -160,12 +163,13 @@ def _drop_near(kept: RowStore, lines: Path, pairs: list[tuple[int, int]]) -> Pat
     """The lines without near-duplicates of earlier rows; and with those, the labels that only they had, are gone."""
     gone = repeated_rows(pairs, kept.ledger.kept)
     thinned = lines.with_name("thinned.jsonl")
-    labels: set[str] = set()
+    labels: dict[str, str] = {}
     with lines.open("rb") as stream, thinned.open("wb") as target:
         for line in compress(stream, (not flag for flag in gone)):
             target.write(line)
             if kept.data.type == "classification":
-                labels.add(orjson.loads(line)["label"])
+                label = orjson.loads(line)["label"]
+                labels[label] = kept.labels[label]
     kept.drop(gone)
     kept.labels = labels
     lines.unlink()
@@ -221,5 +225,7 @@ def _source_facts(kept: RowStore, number: int, read: SourceRows) -> dict[str, An
         "weight": source.weight,
         "rows_read": kept.rows_read[number],
         "rows_kept": kept.rows_kept[number],
+        "unread_keys": kept.unread[number].as_json(),
+        "placeholders": dict(kept.placeholders[number].most_common(LISTED)),
         "files": read.facts(),
     }

@@ -1,7 +1,10 @@
 """A record's fields -> the line that is written: its id, where it came from, what it is compared and grouped by."""
 
+import re
 from collections.abc import Sequence
+from operator import itemgetter
 from typing import Any
+from unicodedata import normalize
 
 import orjson
 from xxhash import xxh3_128_digest
@@ -12,6 +15,8 @@ from ..sources.registry import converter
 from .chat_checks import is_plain_chat
 
 Message = dict[str, Any]
+_CONTENT = itemgetter("content")
+_INVISIBLE = dict.fromkeys(map(ord, "\u200b\u2060\ufeff"))  # no joiners: emoji and some scripts are written with them
 _IN_ORDER = b'[{"role":'  # the order in which content_digest puts the keys of a message
 
 
@@ -23,29 +28,56 @@ def with_system_prompt(fields: RecordValue, prompt: str) -> RecordValue:
     return {**fields, "messages": [{"role": "system", "content": prompt}, *messages]}
 
 
+def row_digest(record_type: RecordType, fields: RecordValue) -> bytes:
+    """16 bytes that are equal for rows that train the same, however Unicode writes their texts: normalised (NFC), without zero-width spaces
+    and the white space at the ends. What is written stays as it is."""
+    if record_type != "chat":
+        return content_digest(record_type, fields)
+    plain = ("role", "content")
+    flags = ({key: value for key, value in message.items() if key not in plain} for message in fields["messages"])
+    texts = ({"role": message["role"], "content": _normalised(message["content"])} for message in fields["messages"])
+    return xxh3_128_digest(orjson.dumps([text | more for text, more in zip(texts, flags, strict=True)]))
+
+
 def content_digest(record_type: RecordType, fields: RecordValue) -> bytes:
-    """16 bytes that are equal for rows of equal content. A chat's system message is left out: many rows share one."""
+    """The same for rows of equal content, whatever their system message and training flags are: one of them gives the other away."""
     if record_type == "chat":
-        content: Any = [{"role": m["role"], "content": m["content"]} for m in fields["messages"] if m["role"] != "system"]
+        turns = (message for message in fields["messages"] if message["role"] != "system")
+        content: Any = [{"role": message["role"], "content": _normalised(message["content"])} for message in turns]
     else:
-        content = (fields["text"], fields.get("label"))
+        content = (_normalised(fields["text"]), fields.get("label"))
     return xxh3_128_digest(orjson.dumps(content))
+
+
+def _normalised(text: str) -> str:
+    return text.strip() if text.isascii() else normalize("NFC", text.translate(_INVISIBLE)).strip()
 
 
 def plain_chat(messages: list[Message]) -> tuple[bytes, bytes] | None:
     """A valid chat of nothing but roles and contents as (JSON of its field, digest); None for any other, of which it says nothing.
 
-    One encoding serves both: the digest is content_digest's, since that is taken over the same JSON.
+    One encoding serves both: the digest is row_digest's, since that is taken over the same JSON.
     """
     has_system = bool(messages) and messages[0].get("role") == "system"
-    turns = messages[1:] if has_system else messages
-    if not is_plain_chat(messages, turns):
+    if not is_plain_chat(messages, messages[1:] if has_system else messages):
         return None
-    text = orjson.dumps(turns)
-    if not text.startswith(_IN_ORDER):
-        return None
-    body = b"".join((b'"messages":[', orjson.dumps(messages[0]), b",", text[1:])) if has_system else b'"messages":' + text
-    return body, xxh3_128_digest(text)
+    text = orjson.dumps(messages)
+    contents = [*map(_CONTENT, messages)]
+    if not text.startswith(_IN_ORDER) or contents != [*map(str.strip, contents)] or not _is_normal(text, contents):
+        return b'"messages":' + text, row_digest("chat", {"messages": messages})
+    return b'"messages":' + text, xxh3_128_digest(text)
+
+
+def _is_normal(text: bytes, contents: list[str]) -> bool:
+    return text.isascii() or all(content.isascii() or _normalised(content) == content for content in contents)
+
+
+_PLACEHOLDER = re.compile(rb"\{\{\s*([A-Za-z_][\w.\-]{0,60})\s*\}\}")
+
+
+def placeholders(body: bytes) -> set[str]:
+    """Names in double braces that stand in a record's JSON: a template's `{{name}}` that nobody filled in would be trained as it stands."""
+    return {f"{{{{{name.decode()}}}}}" for name in _PLACEHOLDER.findall(body)}
 
 
 class Lines:

@@ -1,7 +1,7 @@
 """The rows that were kept: their lines in one file, in order, and of each row the few bytes that dividing them needs."""
 
 from array import array
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from itertools import accumulate, compress
 from pathlib import Path
@@ -10,6 +10,7 @@ from typing import Self
 from ...schemas.base.files import NewFile
 from ...schemas.sections import SPLITS, Data
 from .conversion import Converted
+from .key_use import KeyCounts
 from .near_duplicates import WIDTH as SIGNATURE
 from .row_counts import Ledger
 from .row_hashes import WIDTH, Digests
@@ -23,7 +24,7 @@ class RowStore:
         self.data = data
         self.file = NewFile(path)
         self.ledger = Ledger()
-        self.labels: set[str] = set()
+        self.labels: dict[str, str] = {}
         self.digests = Digests()
         self.divided = needs_second_pass(data)
         self.signatures = NewFile(path.with_name("signatures")) if is_near(data) else None
@@ -31,6 +32,8 @@ class RowStore:
         self.rows_kept: Counter[int] = Counter()
         self.sources = array("H")
         self.named: dict[int, set[str]] = {}
+        self.placeholders: defaultdict[int, Counter[str]] = defaultdict(Counter)
+        self.unread: defaultdict[int, KeyCounts] = defaultdict(KeyCounts)
         self.keys = bytearray()
         self.owners = array("I")
         self.strata = array("I")
@@ -50,8 +53,10 @@ class RowStore:
         self.ledger.drop_filtered("duplicate", len(repeated))
         self.rows_read[source] += found.ledger.read
         self.rows_kept[source] += rows - len(repeated)
-        self.labels |= found.labels
+        self.labels = found.labels | self.labels
         self.named.setdefault(source, set()).update(found.named)
+        self.placeholders[source].update(found.placeholders)
+        self.unread[source].add(found.unread)
         skipped = set(repeated)
         self.ledger.fixed.update(name for number, names in found.fixed.items() if number not in skipped for name in names)
         if self.divided:

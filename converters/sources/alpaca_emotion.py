@@ -17,6 +17,7 @@ VERSION = 1
 RECORD_TYPES = ("chat",)
 INPUT = "values"
 STATELESS = True
+UNUSED_KEYS = ("name", "is_classification", "most_similar_instructions", "avg_similarity_score")  # how self-instruct found the row
 
 _REWRITTEN = re.compile(r"^\[?Rewritten Output(?:\s*\(([^)]+)\))?\]?\s*:?\n?", re.IGNORECASE)
 _LATER = re.compile(r"^\[?Rewritten Output(?:\s*\([^)]+\))?\]?\s*:\s*|^\[Rewritten Output\]\s*", re.IGNORECASE | re.MULTILINE)
@@ -75,8 +76,10 @@ def _examples(value: Any, emotion: str | None = None) -> Iterator[_Example]:
         yield from _of_row(value, emotion)
     elif isinstance(value, dict) and emotion is None:
         for name, seeds in value.items():
-            for seed in seeds if isinstance(seeds, list) else ():
+            for seed in seeds if isinstance(seeds, list) else (None,):
                 yield from _examples(seed, name)
+    elif emotion is not None:  # among seeds, something else: dropped, not skipped
+        yield _Example(None, None, None, emotion, "")
 
 
 def _of_row(value: dict[str, Any], emotion: str | None) -> Iterator[_Example]:

@@ -32,6 +32,8 @@ VERSION = 1
 RECORD_TYPES = ("chat", "classification")
 INPUT = "values"
 STATELESS = False  # the runs of a question are merged, wherever they stand
+UNUSED_KEYS = ("timestamp", "duration_seconds", "model_used", "summary", "emotion_statistics.total_emotion_instances",
+               "emotion_statistics.unique_emotions")  # fmt: skip
 
 TEMPLATES = {
     "v1": "If you will be asked this question: {text}. What is your confidence level that you will answer {word}?",

@@ -4,23 +4,34 @@
                   {"role": "assistant", "content": "Hello!", "train": true}]}
 
 `train` on a message says whether it is trained; without it the recipe's `roles_to_train` decides. OpenAI's `weight` (0 or 1) means
-the same. Other keys of a message are refused rather than lost.
+the same. A content may be a list of text parts, the list of messages JSON text (in a CSV's cell), and a system prompt may stand beside it.
+Other keys of a message are refused rather than lost. Where a row is one message, `conversation_key` or `conversation_per_file` says which
+rows are one conversation.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from functools import partial
-from typing import Annotated, Any
+from operator import itemgetter
+from typing import Annotated, Any, Literal
+
+import orjson
 
 from ...schemas.options import Text
 from ..reading.records import Drop, Record, Row
 
-VERSION = 1
+VERSION = 2
 RECORD_TYPES = ("chat",)
 INPUT = "values"
-STATELESS = True
 
+Role = Literal["system", "user", "assistant", "tool"]
 _PLAIN = ("role", "content")
-_PLAIN_ONLY, _DICT = {_PLAIN}, {dict}
+_PLAIN_ONLY, _DICT, _TEXT = {_PLAIN}, {dict}, {str}
+_CONTENT = itemgetter("content")
+
+
+def STATELESS(options: dict[str, Any]) -> bool:
+    """A conversation may be spread over rows."""
+    return not options.get("conversation_key") and not options.get("conversation_per_file")
 
 
 def convert(
@@ -30,48 +41,125 @@ def convert(
     messages_key: Annotated[Text, "Key of the list of messages."] = "messages",
     role_key: Annotated[Text, "The key of a message's role."] = "role",
     content_key: Annotated[Text, "The key of a message's text."] = "content",
+    system_key: Annotated[Text, "The key of a row's system prompt, beside its messages."] = "system",
+    roles: Annotated[dict[str, Role] | None, "What other role names mean, in any case: {client: user, counselor: assistant}."] = None,
+    conversation_key: Annotated[
+        Text | None, "Each row is one message: rows with the same value of this key are one conversation, in their order."
+    ] = None,
+    conversation_per_file: Annotated[bool, "Each row is one message, and the rows of a file are one conversation."] = False,
     keep_meta: Annotated[Iterable[str], "Keys of the row to keep in meta."] = (),
     last_only: Annotated[bool, "Train only the last assistant message."] = False,
 ) -> Iterator[Record | Drop]:
-    """One chat record a row."""
+    """One chat record a row, or a conversation."""
     kept = tuple(keep_meta)
+    names = {name.lower(): role for name, role in (roles or {}).items()}
     record = partial(tuple.__new__, Record)  # the plain constructor costs twice as much
-    plain = [role_key, content_key] == [*_PLAIN]
+    plain = [role_key, content_key] == [*_PLAIN] and not names
+    if not STATELESS({"conversation_key": conversation_key, "conversation_per_file": conversation_per_file}):
+        rows = yield from _grouped(rows, conversation_key, messages_key, (role_key, content_key), kept)
     for row in rows:
         value = row.value
         turns = value.get(messages_key) if isinstance(value, dict) else None
+        turns = _parsed(turns) if isinstance(turns, str) else turns
         if not isinstance(turns, list) or not turns:
-            yield Drop(row, "no_messages", f"expected an object with a list called {messages_key!r}")
+            yield Drop(row, "no_messages", f"expected a list called {messages_key!r}; {_what(value)}")
             continue
         try:
             is_plain = plain and {*map(type, turns)} == _DICT and {*map(tuple, turns)} == _PLAIN_ONLY
-            messages = turns if is_plain else [_message(turn, role_key, content_key) for turn in turns]
-        except _UnknownKey as error:
-            yield Drop(row, "unknown_message_key", str(error))
+            is_plain = is_plain and {*map(type, map(_CONTENT, turns))} == _TEXT
+            messages = turns if is_plain else [message_of(turn, role_key, content_key, names) for turn in turns]
+            if system := value.get(system_key):
+                messages = with_system(messages, system)
+        except Unsupported as error:
+            yield Drop(row, error.reason, str(error))
             continue
         if last_only:
             messages = [*({**m, "train": False} for m in messages[:-1]), {**messages[-1], "train": True}]
         meta = {key: value[key] for key in kept if key in value} if kept else {}
-        if isinstance(value.get("meta"), dict):
-            meta = value["meta"] | meta
+        if isinstance(own := value.get("meta"), dict):
+            meta = own | meta
         yield record((row, {"messages": messages}, meta, ()))
 
 
-class _UnknownKey(Exception):
-    pass
+class Unsupported(Exception):
+    """A message holds what a chat record cannot: the drop's reason, and in words what."""
+
+    def __init__(self, what: str, reason: str = "unknown_message_key") -> None:
+        super().__init__(what)
+        self.reason = reason
 
 
-def _message(turn: Any, role_key: str, content_key: str) -> dict[str, Any]:
+def message_of(turn: Any, role_key: str = "role", content_key: str = "content", roles: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """The message of a record for one of a row, its role looked up in `roles`. Raises Unsupported."""
     if not isinstance(turn, dict):
         return {"role": None, "content": turn}
-    message = {"role": turn.get(role_key), "content": turn.get(content_key)}
+    role, content = turn.get(role_key), turn.get(content_key)
+    if roles and isinstance(role, str):
+        role = roles.get(role.lower(), role)
+    message = {"role": role, "content": _joined(content) if isinstance(content, list) else content}
     for key, value in turn.items():
         if key in (role_key, content_key):
             continue
         if key == "train" and isinstance(value, bool):
             message["train"] = value
-        elif key == "weight" and value in (0, 1):
+        elif key == "weight" and value is not None:
+            if value not in (0, 1):
+                raise Unsupported(f"weight is {value!r}: only 0 (not trained) and 1 (trained) are possible", "bad_weight")
             message["train"] = bool(value)
         elif value is not None:
-            raise _UnknownKey(f"a message has {key!r}, which a chat record cannot hold")
+            raise Unsupported(f"a message has {key!r}, which a chat record cannot hold")
     return message
+
+
+def with_system(messages: list[dict[str, Any]], system: Any) -> list[dict[str, Any]]:
+    """The messages after the row's own system prompt. Raises Unsupported when they begin with another."""
+    if isinstance(system, str) and not system.strip():
+        return messages
+    if messages[0].get("role") != "system":
+        return [{"role": "system", "content": system}, *messages]
+    if messages[0].get("content") != system:
+        raise Unsupported("the row's system prompt differs from its system message", "two_system_prompts")
+    return messages
+
+
+def _joined(parts: list[Any]) -> Any:
+    """The text of a content in parts, as chat templates put it together; what is no list of parts comes back as it is, to be refused."""
+    texts = []
+    for part in parts:
+        kind = part.get("type") if isinstance(part, dict) else None
+        if kind not in (None, "text"):
+            raise Unsupported(f"a content has a part of type {kind!r}: only text is trained", "content_not_text")
+        if not isinstance(part, dict) or not isinstance(part.get("text"), str):
+            return parts
+        texts.append(part["text"])
+    return "".join(texts)
+
+
+def _parsed(text: str) -> Any:
+    """A conversation that a table holds as JSON text."""
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return text
+
+
+def _what(value: Any) -> str:
+    if not isinstance(value, dict):
+        return f"the row is {type(value).__name__}"
+    return f"the row has {', '.join(map(str, list(value)[:8])) or 'no keys'}"
+
+
+def _grouped(
+    rows: Iterable[Row], conversation_key: str | None, messages_key: str, turn_keys: tuple[str, str], kept: tuple[str, ...]
+) -> Generator[Drop, None, list[Row]]:
+    """Rows of one message each, joined: returns a row a conversation, in the order in which they begin."""
+    found: dict[Any, tuple[Row, dict[str, Any]]] = {}
+    for row in rows:
+        value = row.value
+        if not isinstance(value, dict) or (conversation_key and value.get(conversation_key) in (None, "")):
+            yield Drop(row, "no_conversation", f"expected an object with {conversation_key or turn_keys[1]!r}")
+            continue
+        identity = orjson.dumps(value[conversation_key], default=str) if conversation_key else row.file
+        _, joined = found.setdefault(identity, (row, {messages_key: [], **{key: value[key] for key in kept if key in value}}))
+        joined[messages_key].append({key: value.get(key) for key in (*turn_keys, "train", "weight") if key in value or key in turn_keys})
+    return [row._replace(value=joined) for row, joined in found.values()]

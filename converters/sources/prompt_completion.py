@@ -2,7 +2,8 @@
 
     {"prompt": "What is the opposite of fear?", "completion": "Courage, most would say."}
 
-As chat the prompt is asked and the completion is trained. As text (a base model's continuation) they are joined by a template.
+As chat the prompt is asked and the completion is trained, after the row's system prompt where it has one.
+As text (a base model's continuation) they are joined by a template.
 """
 
 from collections.abc import Iterable, Iterator
@@ -11,9 +12,10 @@ from typing import Annotated, Any
 from ...schemas.options import Text, only_for, template
 from ..reading.records import Drop, Record, Row
 from .alpaca import missing_keys
+from .messages import Unsupported, message_of, with_system
 from .turns import chat_messages, fill
 
-VERSION = 1
+VERSION = 2
 RECORD_TYPES = ("chat", "text")
 INPUT = "values"
 STATELESS = True
@@ -25,6 +27,7 @@ def convert(
     *,
     prompt_key: Annotated[Text, "The key of the prompt."] = "prompt",
     completion_key: Annotated[Text, "The key of the completion."] = "completion",
+    system_key: Annotated[Text, only_for("chat"), "The key of a row's system prompt, where it has one."] = "system",
     text_template: Annotated[
         Text, template("prompt", "completion"), only_for("text"), "How `{prompt}` and `{completion}` become a text, for text records."
     ] = "{prompt}{completion}",
@@ -39,19 +42,19 @@ def convert(
         prompt, completion = row.value[prompt_key], row.value[completion_key]
         meta = {key: row.value[key] for key in kept if key in row.value}
         if record_type == "chat":
-            yield Record(row, {"messages": _messages(prompt, completion)}, meta)
+            try:
+                yield Record(row, {"messages": _messages(prompt, completion, row.value.get(system_key))}, meta)
+            except Unsupported as error:
+                yield Drop(row, error.reason, str(error))
         elif isinstance(prompt, str) and isinstance(completion, str):
             yield Record(row, {"text": fill(text_template, prompt=prompt, completion=completion)}, meta)
         else:
             yield Drop(row, "not_text", "prompt and completion must be texts to be joined into one")
 
 
-def _messages(prompt: Any, completion: Any) -> list[dict[str, Any]]:
+def _messages(prompt: Any, completion: Any, system: Any) -> list[dict[str, Any]]:
     if not isinstance(prompt, list) or not isinstance(completion, list):
-        return chat_messages([(prompt, completion)])
-    asked = [{**_message(turn), "train": False} for turn in prompt]
-    return asked + [_message(turn) for turn in completion]
-
-
-def _message(turn: Any) -> dict[str, Any]:
-    return {key: turn.get(key) for key in ("role", "content")} if isinstance(turn, dict) else {"role": None, "content": turn}
+        messages = chat_messages([(prompt, completion)])
+    else:
+        messages = [{**message_of(turn), "train": False} for turn in prompt] + [message_of(turn) for turn in completion]
+    return with_system(messages, system) if system and messages else messages

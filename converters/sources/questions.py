@@ -105,6 +105,9 @@ def _add_merged(question: Question, statistics: Any) -> tuple[str, str] | None:
         frequency = detail.get("frequency", count / total)
         if not isinstance(frequency, int | float) or abs(frequency - count / total) > _ROUNDING:
             return "wrong_statistics", f"{word}: {count} of {total} runs is not a frequency of {frequency!r}"
+        percentage = detail.get("percentage", 100 * count / total)
+        if not isinstance(percentage, int | float) or abs(percentage - 100 * count / total) > 100 * _ROUNDING:
+            return "wrong_statistics", f"{word}: {count} of {total} runs is not {percentage!r} %"
     question.merged, question.merged_total = {word: detail["count"] for word, detail in details.items()}, total
     return None
 

@@ -35,6 +35,7 @@ class Converter(Protocol):
     a reader of its own; or what says which, given a file's first bytes.
     STATELESS says that a row's records depend on that row alone, so that rows may be converted in parallel; or what says so, given
     the options.
+    UNUSED_KEYS, where a module has it, are keys that its source system writes for its own use, and that say nothing about what to train.
     """
 
     VERSION: int

@@ -8,6 +8,8 @@ from rich.table import Table
 
 from ...converters.reading.readers import SKIPPED_TEXT
 
+NAMED = 10
+
 
 def ledger_table(manifest: dict[str, Any], out: Path) -> None:
     """Print rows in, kept and dropped by reason, and the splits, to stderr."""
@@ -25,9 +27,33 @@ def ledger_table(manifest: dict[str, Any], out: Path) -> None:
     table.columns[0].justify = "right"
     console = Console(stderr=True, markup=False)
     console.print(table)
+    for note in source_notes(manifest):
+        console.print(note, soft_wrap=True)
     if names := not_read(manifest):
         more = f" and {len(names) - 3:,} more" if len(names) > 3 else ""
         console.print(f"{len(names):,} files in the folder are no data and were not read: {', '.join(names[:3])}{more}", soft_wrap=True)
+
+
+def source_notes(manifest: dict[str, Any]) -> list[str]:
+    """What the rows of each source hold that was not read, or would be trained as it stands, in a line each."""
+    notes = []
+    for source in manifest["sources"]:
+        what = f"{source['converter']}: "
+        if unread := source["unread_keys"]:
+            notes.append(f"{what}keys not read: {_counted(unread)}; list those that may be left out in the source's ignore_keys")
+        if names := source["placeholders"]:
+            notes.append(f"{what}placeholders that nobody filled in: {_counted(names)}")
+    return notes
+
+
+def _counted(rows: dict[str, int]) -> str:
+    shown = ", ".join(f"{_escaped(name)} ({count:,} rows)" for name, count in list(rows.items())[:NAMED])
+    return shown + (f" and {len(rows) - NAMED} more" if len(rows) > NAMED else "")
+
+
+def _escaped(name: str) -> str:
+    """A key as a terminal may show it: a row's keys may hold anything."""
+    return name if name.isprintable() else ascii(name)[1:-1]
 
 
 def not_read(manifest: dict[str, Any]) -> list[str]:

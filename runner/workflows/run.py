@@ -14,6 +14,7 @@ from ..generate.stage import with_rows
 from ..launch import slurm
 from ..launch.plan import TrainingJob, make_job, require_startable
 from ..models.resolve import ResolvedModel, is_unchanged, resolve_model
+from ..reporting.ledger_table import source_notes
 from ..runtime.console import Display
 from ..runtime.machine import this_machine
 from ..runtime.resolved_values import effective_values
@@ -125,6 +126,8 @@ def _convert(work: RunContext) -> None:
     splits = ", ".join(f"{count:,} {split}" for split, count in manifest["splits"].items())
     weighed = f", {manifest['repeated']:+,} training rows by the sources' weights" if manifest.get("repeated") else ""
     work.display.say("data", f"{manifest['rows_in']:,} rows in, {manifest['rows_kept']:,} kept ({splits}{weighed}); dropped: {dropped}")
+    for note in source_notes(manifest):
+        work.display.say("data", note)
     work.complete("data", key)
 
 

@@ -90,7 +90,7 @@ def test_drops_of_the_reader_are_counted_among_the_others():
 def test_the_system_prompt_of_the_recipe_is_written():
     found = convert_batch(CHATS._replace(system_prompt="Be brief."), Batch("a", 1, block(chat("x"))))
     assert orjson.loads(found.lines)["messages"][0]["content"] == "Be brief."
-    assert found.digests == convert_batch(CHATS, Batch("a", 1, block(chat("x")))).digests
+    assert found.digests != convert_batch(CHATS, Batch("a", 1, block(chat("x")))).digests
 
 
 def test_groups_and_strata_are_noted_where_they_are_asked_for():
@@ -138,7 +138,7 @@ class Losing:
     def convert(rows, kind):
         for row in rows:
             if row.line != 2:
-                yield Record(row, {"text": "t"}, {}, ("mended",))
+                yield Record(row, {"text": "t"}, {}, ("repaired",))
 
 
 class Joining(Losing):
@@ -171,9 +171,9 @@ def test_a_converter_that_loses_a_row_is_caught():
 
 
 @pytest.mark.usefixtures("converters")
-def test_what_was_mended_is_noted_by_record():
+def test_what_was_repaired_is_noted_by_record():
     found = convert_batch(Spec("text", "losing", {}), Batch("a", 1, rows=[Row(1, "a", 1), Row(1, "a", 4)]))
-    assert found.fixed == {0: ("mended",), 1: ("mended",)}
+    assert found.fixed == {0: ("repaired",), 1: ("repaired",)}
 
 
 @pytest.mark.usefixtures("converters")

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from recipekit.converters.building.chat_checks import record_fault
-from recipekit.converters.building.row_encoder import Lines, content_digest, group_keys, plain_chat, with_system_prompt
+from recipekit.converters.building.row_encoder import Lines, content_digest, group_keys, plain_chat, row_digest, with_system_prompt
 from recipekit.converters.building.row_hashes import WIDTH
 from recipekit.converters.reading.records import Record, Row
 
@@ -26,7 +26,7 @@ def test_a_line_says_where_its_record_came_from():
     assert row == {
         "id": "a.jsonl:3",
         "text": "t",
-        "meta": {"origin": {"file": "a.jsonl", "line": 3, "converter": "messages@1"}},
+        "meta": {"origin": {"file": "a.jsonl", "line": 3, "converter": "messages@2"}},
     }
 
 
@@ -59,6 +59,22 @@ def test_the_digest_leaves_the_system_message_and_training_flags_out():
     assert content_digest("chat", {"messages": said(("user", "q"), ("assistant", "b"))}) != plain
 
 
+@pytest.mark.parametrize("other", [[*said(("system", "s")), *EXCHANGE], [{**m, "train": True} for m in EXCHANGE]])
+def test_rows_that_train_differently_have_different_digests(other):
+    assert row_digest("chat", {"messages": other}) != row_digest("chat", {"messages": EXCHANGE})
+
+
+@pytest.mark.parametrize("form", ["cafe\u0301", "caf\u00e9 ", "\u200bcaf\u00e9", "\ufeffcaf\u00e9\n"])
+def test_unicode_forms_and_white_space_at_the_ends_make_no_difference(form):
+    for digest in (row_digest, content_digest):
+        expected = digest("text", {"text": "caf\u00e9"})
+        assert digest("text", {"text": form}) == expected
+        assert digest("chat", {"messages": said(("user", form))}) == digest("chat", {"messages": said(("user", "caf\u00e9"))})
+    assert row_digest("text", {"text": "cafe"}) != expected
+    if quick := plain_chat(said(("user", form), ("assistant", "b"))):
+        assert quick[1] == row_digest("chat", {"messages": said(("user", "caf\u00e9"), ("assistant", "b"))})
+
+
 def test_the_digest_of_a_text_has_its_label_in_it():
     assert content_digest("classification", {"text": "a", "label": "x"}) != content_digest("classification", {"text": "a", "label": "y"})
     assert content_digest("text", {"text": "a"}) == content_digest("text", {"text": "a", "meta": {}})
@@ -74,7 +90,7 @@ def test_the_quick_encoding_is_the_slow_one(pairs, backwards):
     if quick:
         body, digest = quick
         assert body == orjson.dumps({"messages": messages})[1:-1]
-        assert digest == content_digest("chat", {"messages": messages})
+        assert digest == row_digest("chat", {"messages": messages})
         assert record_fault("chat", {"messages": messages}) is None
 
 

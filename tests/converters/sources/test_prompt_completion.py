@@ -38,7 +38,7 @@ def test_lists_of_messages_cannot_be_joined_into_a_text():
 
 def test_a_list_of_something_else_is_refused_by_the_record_checks():
     fields = one({"prompt": ["q"], "completion": [{"role": "assistant", "content": "a"}]}).fields
-    assert record_fault("chat", fields) == ("unknown_role", "messages[0].role is None")
+    assert record_fault("chat", fields)[0] == "unknown_role"
 
 
 @pytest.mark.parametrize("row", [{"prompt": "q"}, {"completion": "a"}, [], None], ids=repr)

@@ -27,12 +27,13 @@ def test_the_system_prompt_is_a_key_or_the_first_turn():
 
 def test_two_system_prompts_are_refused():
     item = one({"conversations": turns(("system", "s"), ("human", "q"), ("gpt", "a")), "system": "t"})
-    assert record_fault("chat", item.fields) == ("system_not_first", "messages[1] is a system message")
+    assert item.reason == "two_system_prompts"
 
 
 def test_an_unknown_speaker_is_named():
     fields = one({"conversations": turns(("human", "q"), ("narrator", "a"))}).fields
-    assert record_fault("chat", fields) == ("unknown_role", "messages[1].role is 'narrator'")
+    reason, detail = record_fault("chat", fields)
+    assert reason == "unknown_role" and detail.startswith("messages[1].role is 'narrator'; known")
 
 
 @pytest.mark.parametrize(

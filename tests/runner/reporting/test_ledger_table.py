@@ -6,8 +6,8 @@ from recipekit.runner.reporting.ledger_table import ledger_table
 MANIFEST = {
     "type": "chat", "rows_in": 12345, "rows_kept": 12000, "dropped": {"not_augmented": 300, "duplicate": 45}, "fixed": {"[b]mojibake": 7},
     "splits": {"train": 11000, "validation": 1000},
-    "sources": [{"files": [{"name": name, "format": "text, no table: not read"} for name in ("a.log", "b.log", "c.md", "d.md")]},
-                {"files": [{"name": "rows.csv", "format": "csv"}]}],
+    "sources": [{"converter": "messages", "unread_keys": {"id": 12345, "od\x1b[31md": 3}, "placeholders": {"{{name}}": 2}, "files": [{"name": name, "format": "text, no table: not read"} for name in ("a.log", "b.log", "c.md", "d.md")]},
+                {"converter": "table", "unread_keys": {}, "placeholders": {}, "files": [{"name": "rows.csv", "format": "csv"}]}],
 }  # fmt: skip
 
 
@@ -51,3 +51,8 @@ def test_rows_changed_by_weights_have_their_own_line(tmp_path, capsys, repeated,
 
 def test_the_title_says_what_and_where(lines):
     assert lines[0].startswith("chat records in")
+
+
+def test_unread_keys_and_placeholders_are_named_with_their_rows(lines):
+    assert any(line.startswith("messages: keys not read: id (12,345 rows), od\\x1b[31md (3 rows);") for line in lines)
+    assert "messages: placeholders that nobody filled in: {{name}} (2 rows)" in lines

@@ -1,0 +1,54 @@
+"""Keys that other tools' rows have and that change what should be trained. A row is refused where its converter leaves one unread."""
+
+from collections.abc import Callable
+from typing import Any
+
+from ..reading.records import Drop, Row
+from .key_use import TrackedRow, is_ignored
+
+
+def _filled(value: Any) -> bool:
+    return value not in (None, "", [], {}) and not (isinstance(value, str) and value.strip() in ("", "[]", "{}", "null"))
+
+
+def _is_false(value: Any) -> bool:
+    return value is False or (isinstance(value, str) and value.strip().lower() == "false")
+
+
+def _is_below_one(value: Any) -> bool:
+    try:
+        return value is not None and not isinstance(value, bool) and 0 <= float(value) < 1
+    except (TypeError, ValueError):
+        return False
+
+
+_PREFERENCE = "preference data is not trained: keep the rows that should be imitated"
+_MEDIA = "only text is trained"
+# key -> when its value matters, and why the row cannot be trained without it.
+MEANINGS: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "system": (_filled, "a system prompt"),
+    "system_prompt": (_filled, "a system prompt"),
+    "tools": (_filled, "tools that the replies call"),
+    "functions": (_filled, "tools that the replies call"),
+    **dict.fromkeys(("image", "images", "video", "videos", "audio", "audios"), (_filled, _MEDIA)),
+    "rejected": (_filled, _PREFERENCE),
+    "rejected_response": (_filled, _PREFERENCE),
+    "kto_tag": (_is_false, "a reply that was labelled as bad"),
+    "label": (_is_false, "a reply that was labelled as bad"),
+    "weight": (_is_below_one, "a weight: rows of weight 0 are not to be trained"),
+    "chat_template_kwargs": (_filled, "arguments of the chat template"),
+    "context": (_filled, "a context that the question refers to"),
+    "history": (_filled, "earlier turns"),
+    "documents": (_filled, "documents that the question refers to"),
+}
+
+
+def refusal(row: Row, converter: str, ignored: frozenset[str]) -> Drop | None:
+    """Why the tracked row must not be converted without a key that was left unread; None when there is no such key."""
+    value: TrackedRow = row.value
+    for key in value.use.watched or ():
+        if key in MEANINGS and not is_ignored(key, ignored):
+            matters, why = MEANINGS[key]
+            if matters(dict.get(value, key)):
+                return Drop(row, "key_not_read", f"{key!r} ({why}) is not read by the converter {converter}")
+    return None

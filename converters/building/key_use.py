@@ -1,0 +1,223 @@
+"""Which keys of a source's rows its converter reads. What it leaves unread is counted and named, at every depth that it looks at.
+
+Rows are told apart by their shape: their keys, and those of the objects inside. The rows of a shape are handed to the converter as
+mappings that remember what was read, until every key of the shape was; from then on rows of that shape pass as they are, so that an
+ordinary source pays for its first rows only. An object that the converter took whole, without reading a key of it, counts as read.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from itertools import chain
+from typing import Any, NamedTuple
+
+from ..reading.records import Record, Row
+
+MANY_SHAPES = 10_000
+LISTED = 100  # keys that are named
+OTHERS = "(other keys)"
+MAX_DEPTH = 16  # no converter looks deeper; a row may nest a thousand deep
+_CONTAINERS = frozenset((dict, list))
+Shape = tuple[Any, ...] | frozenset[Any]
+
+
+class UnreadKeys(NamedTuple):
+    """What a batch found about the rows of one shape: whether any became a record, whether any was dropped, rows by unread key."""
+
+    kept: bool
+    dropped: bool
+    rows: dict[str, int]
+
+
+def shape_of(row: dict[str, Any], depth: int = 0) -> Shape:
+    """The keys of the row and of the objects in it, in order."""
+    if depth > MAX_DEPTH or _CONTAINERS.isdisjoint(map(type, row.values())):
+        return tuple(row)
+    inner = [(key, _shape(value, depth + 1)) for key, value in row.items() if type(value) in _CONTAINERS]
+    return (tuple(row), *inner)
+
+
+def _shape(value: Any, depth: int) -> Shape:
+    if type(value) is dict:
+        return shape_of(value, depth)
+    if not value or depth > MAX_DEPTH or (types := {*map(type, value)}).isdisjoint(_CONTAINERS):
+        return ()
+    if types == {dict} and _CONTAINERS.isdisjoint(map(type, chain.from_iterable(map(dict.values, value)))):
+        return frozenset(map(tuple, value))  # a list of flat objects, as messages are: no call a message
+    return frozenset(_shape(item, depth + 1) for item in value if type(item) in _CONTAINERS)
+
+
+class ShapeUse:
+    """The rows of one shape. `names` are the keys by the path of their object (`""`, `metadata.`, `messages[].`); `rows` counts, by the
+    path of a key, the rows where it is not null. `watched` are the keys still unread after the first record, None before it."""
+
+    def __init__(self) -> None:
+        self.kept = self.dropped = False
+        self.names: dict[str, dict[str, None]] = {}
+        self.read: set[str] = set()
+        self.entered: set[str] = {""}
+        self.rows: Counter[str] = Counter()
+        self.watched: set[str] | None = None
+        self.objects: set[str] = set()  # the paths of the objects that hold a watched key
+        self.checked = -1
+
+    def unread(self, ignored: frozenset[str]) -> dict[str, int]:
+        """The keys that nothing has read, with the rows that have a value there."""
+        paths = (path + name for path, names in self.names.items() if path in self.entered for name in names)
+        return {path: self.rows[path] for path in paths if path not in self.read and not is_ignored(path, ignored)}
+
+    def narrow(self, ignored: frozenset[str]) -> None:
+        """After a record: watch only what is unread still."""
+        if self.checked != len(self.read):
+            self.checked = len(self.read)
+            self.watched = {*self.unread(ignored)}
+            self.objects = {path[: end + 1] for path in self.watched for end, sign in enumerate(path) if sign == "."}
+
+    def wrap(self, row: dict[str, Any]) -> "TrackedRow":
+        """The row as a mapping that remembers what is read."""
+        found: set[str] = set()
+        tracked = self._object(row, "", found, 0)
+        self.rows.update(found)
+        return tracked
+
+    def _object(self, value: dict[str, Any], path: str, found: set[str], depth: int) -> "TrackedRow":
+        tracked = TrackedRow()
+        tracked.use, tracked.path = self, path
+        names = self.names.setdefault(path, {}) if self.watched is None else {}
+        for key, item in value.items():
+            names[key] = None
+            if item is not None:
+                place = path + key
+                if self.watched is None or place in self.watched:
+                    found.add(place)
+                if type(item) in _CONTAINERS:
+                    item = self._inner(item, place, found, depth + 1)
+            dict.__setitem__(tracked, key, item)
+        return tracked
+
+    def _inner(self, value: Any, path: str, found: set[str], depth: int) -> Any:
+        path = f"{path}." if type(value) is dict else f"{path}[]."
+        if depth > MAX_DEPTH or (self.watched is not None and path not in self.objects):
+            return value
+        if type(value) is dict:
+            return self._object(value, path, found, depth)
+        inner = path[:-1]  # a list within a list: `turns[][].`
+        return [
+            self._object(item, path, found, depth)
+            if type(item) is dict
+            else self._inner(item, inner, found, depth + 1)
+            if type(item) is list
+            else item
+            for item in value
+        ]
+
+
+class TrackedRow(dict[str, Any]):
+    """An object of a row that remembers which of its keys were read. Asking whether a key is there, or for the names, reads nothing."""
+
+    __slots__ = ("path", "use")
+    path: str
+    use: ShapeUse
+
+    def _note(self, key: object) -> None:
+        self.use.entered.add(self.path)
+        self.use.read.add(f"{self.path}{key}")
+
+    def __getitem__(self, key: str) -> Any:
+        self._note(key)
+        return dict.__getitem__(self, key)
+
+    def get(self, key: str, default: Any = None, /) -> Any:
+        self._note(key)
+        return dict.get(self, key, default)
+
+    def __iter__(self) -> Iterator[str]:  # defined, so that `{**row}` and `row | other` ask for every value
+        return dict.__iter__(self)
+
+    def _all(self) -> None:
+        for key in dict.__iter__(self):
+            self._note(key)
+
+    def items(self) -> Any:
+        self._all()
+        return dict.items(self)
+
+    def values(self) -> Any:
+        self._all()
+        return dict.values(self)
+
+    def copy(self) -> dict[str, Any]:
+        return dict(self.items())
+
+
+def plain(value: Any) -> Any:
+    """The value with ordinary mappings for the tracked ones."""
+    if isinstance(value, dict):
+        return {key: plain(item) for key, item in dict.items(value)}
+    return [plain(item) for item in value] if isinstance(value, list) else value
+
+
+def is_ignored(path: str, ignored: frozenset[str]) -> bool:
+    """Whether the key, or an object that it lies in, is in the recipe's `ignore_keys`."""
+    return path in ignored or any(path.startswith((f"{key}.", f"{key}[]")) for key in ignored)
+
+
+class KeyUse:
+    """The shapes of a batch's rows, or of a stream's."""
+
+    def __init__(self, ignored: Iterable[str] = ()) -> None:
+        self.ignored = frozenset(ignored)
+        self.shapes: dict[Shape, ShapeUse] = {}
+
+    def track(self, rows: Iterable[Row]) -> Iterator[Row]:
+        """The rows, to be handed to the converter."""
+        shapes = self.shapes
+        for row in rows:
+            value = row[0]
+            if type(value) is dict:
+                shape = shape_of(value)
+                if (use := shapes.get(shape)) is None:
+                    use = shapes[shape] = ShapeUse()
+                if use.watched is None or use.watched:
+                    row = row._replace(value=use.wrap(value))
+            yield row
+
+    def untracked(self, record: Record) -> Record:
+        """A record that came of a tracked row, without what tracks it."""
+        record.row.value.use.narrow(self.ignored)
+        return record._replace(fields=plain(record.fields), meta=plain(record.meta))
+
+    def result(self) -> dict[Shape, UnreadKeys]:
+        """What was left unread, by shape."""
+        return {shape: UnreadKeys(use.kept, use.dropped, use.unread(self.ignored)) for shape, use in self.shapes.items()}
+
+
+class KeyCounts:
+    """What all batches of a source left unread. A key is unread in a shape only when no batch read it."""
+
+    def __init__(self) -> None:
+        self.shapes: dict[Shape, UnreadKeys] = {}
+        self.settled: Counter[str] = Counter()
+
+    def add(self, part: dict[Shape, UnreadKeys]) -> None:
+        """Count a batch's findings."""
+        for shape, found in part.items():
+            if before := self.shapes.get(shape):
+                rows = {path: before.rows[path] + count for path, count in found.rows.items() if path in before.rows}
+                found = UnreadKeys(before.kept or found.kept, before.dropped or found.dropped, rows)
+            self.shapes[shape] = found
+        if len(self.shapes) > MANY_SHAPES:  # rows whose keys are data: their shapes never end
+            self.settled = self._counts()
+            self.shapes.clear()
+
+    def as_json(self) -> dict[str, int]:
+        """Rows by unread key, most frequent first. Rows that gave no record are left out: why they were dropped is told elsewhere."""
+        counts = sorted(self._counts().items(), key=lambda item: (-item[1], item[0]))
+        more = sum(count for _, count in counts[LISTED:])
+        return dict(counts[:LISTED]) | ({OTHERS: more} if more else {})
+
+    def _counts(self) -> Counter[str]:
+        counts = self.settled.copy()
+        for found in self.shapes.values():
+            if found.kept or not found.dropped:
+                counts.update({path: rows for path, rows in found.rows.items() if rows})
+        return counts

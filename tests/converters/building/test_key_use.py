@@ -1,0 +1,174 @@
+"""Every key of a row is read, refused by place, or named with its count, whatever the converter."""
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from recipekit.converters.building.conversion import Batch, Spec, convert_batch, convert_stream
+from recipekit.converters.building.key_meanings import MEANINGS
+from recipekit.converters.building.key_use import OTHERS, KeyCounts, KeyUse, shape_of
+from recipekit.converters.reading.files import source_files
+from recipekit.converters.reading.readers import read_file
+from recipekit.converters.reading.records import Row
+from recipekit.converters.sources.registry import CONVERTERS, converter, is_stateless
+
+from ...support.chats import chat
+
+EXAMPLES = Path(__file__).parents[2] / "examples" / "converters"
+CASES = [case for case in sorted(EXAMPLES.glob("*/*")) if converter(case.parent.name).INPUT != "lines"]
+
+
+def rows_of(case):
+    files = [file for path in sorted(case.glob("input*")) for file in source_files(str(path))]
+    rows = [row for file in files for row in read_file(file, converter(case.parent.name).INPUT)[1]]
+    return [row for row in rows if isinstance(row, Row) and type(row.value) is dict]
+
+
+def spec_of(case, **more):
+    options = json.loads((case / "options.json").read_text("utf-8")) if (case / "options.json").is_file() else {}
+    record_type = options.pop("type", converter(case.parent.name).RECORD_TYPES[0])
+    return Spec(record_type, case.parent.name, options, **more)
+
+
+def converted(spec, rows):
+    """The lines of the records, the drops by reason, and the unread keys."""
+    rows = [row._replace(line=line) for line, row in enumerate(rows, 1)]
+    if is_stateless(spec.converter, spec.options):
+        parts = [convert_batch(spec, Batch("f", 1, rows=rows))]
+    else:
+        parts = [*convert_stream(spec, rows, 1 << 30)]
+    counts, drops, lines = KeyCounts(), {}, []
+    for part in parts:
+        counts.add(part.unread)
+        lines += part.lines.splitlines()
+        for reason, count in part.ledger.dropped.items():
+            drops[reason] = drops.get(reason, 0) + count
+    return lines, drops, counts.as_json()
+
+
+def messages(*rows, ignore=(), name="messages"):
+    return converted(Spec("chat", name, {}, ignore_keys=ignore), [Row(row, "f", 1) for row in rows])
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.parent.name}-{case.name}")
+def test_a_key_that_a_converter_does_not_know_is_named_and_changes_nothing_else(case):
+    rows = rows_of(case)
+    if not rows:
+        pytest.skip("its rows have no keys")
+    lines, drops, unread = converted(spec_of(case), rows)
+    strange = [row._replace(value={**row.value, "zz_unheard_of": {"deep": [1]}}) for row in rows]
+    again, more_drops, named = converted(spec_of(case), strange)
+    assert named.get("zz_unheard_of", 0) > 0 or sum(more_drops.values()) > sum(drops.values())
+    if "zz_unheard_of" in named:
+        assert (again, more_drops) == (lines, drops)
+        assert {key: count for key, count in named.items() if key != "zz_unheard_of"} == unread
+        assert "zz_unheard_of" not in converted(spec_of(case, ignore_keys=("zz_unheard_of",)), strange)[2]
+
+
+MATTERS = {"kto_tag": False, "label": False, "weight": 0}
+
+
+@pytest.mark.parametrize("key", MEANINGS)
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.parent.name}-{case.name}")
+def test_a_key_that_means_something_elsewhere_is_read_or_refused(case, key):
+    rows = [row for row in rows_of(case) if key not in row.value]
+    if not rows:
+        pytest.skip("its rows have no keys, or have this one")
+    lines, drops, _ = converted(spec_of(case), rows)
+    marked = [row._replace(value={**row.value, key: MATTERS.get(key, "a matter of weight")}) for row in rows]
+    again, more_drops, named = converted(spec_of(case), marked)
+    assert key not in named, "never only named"
+    if not is_stateless(case.parent.name, spec_of(case).options) or not lines:
+        return
+    refused = sum(more_drops.values()) > sum(drops.values())
+    assert refused or again != lines or key in converter(case.parent.name).convert.__kwdefaults__.values() or key == "label"
+
+
+@pytest.mark.parametrize("value", [None, "", [], {}], ids=repr)
+def test_a_key_with_nothing_in_it_is_not_refused(value):
+    lines, drops, unread = messages(chat("a", tools=value))
+    assert (len(lines), drops) == (1, {}) and ("tools" in unread) == (value is not None)
+
+
+def test_a_refused_key_can_be_ignored():
+    assert messages(chat("a", tools=["t"]))[1] == {"key_not_read": 1}
+    assert messages(chat("a", tools=["t"]), ignore=("tools",))[1:] == ({}, {})
+
+
+def test_nested_keys_are_named_by_their_path_where_the_converter_looks():
+    row = {"messages": chat("a")["messages"], "metadata": {"augmented": True, "odd": 1, "turns": 2}}
+    assert messages(row, name="emogpt")[2] == {"metadata.odd": 1}
+    assert messages(row)[2] == {"metadata": 1}, "the messages converter looks at none of it"
+    assert messages(row, ignore=("metadata",))[2] == {}
+
+
+def test_what_is_taken_whole_counts_as_read():
+    spec = Spec("chat", "messages", {"keep_meta": ["about"]})
+    lines, _, unread = converted(spec, [Row(chat("a", about={"x": [{"y": 1}]}), "f", 1)])
+    assert unread == {} and json.loads(lines[0])["meta"]["about"] == {"x": [{"y": 1}]}
+
+
+def test_rows_that_were_dropped_are_not_named_again():
+    assert messages({"question": "a", "answer": "b"})[1:] == ({"no_messages": 1}, {})
+
+
+def test_null_values_are_not_counted():
+    assert messages(chat("a", id=None), chat("b", id=3))[2] == {"id": 1}
+
+
+def test_keys_that_are_data_are_counted_to_a_limit(monkeypatch):
+    monkeypatch.setattr("recipekit.converters.building.key_use.MANY_SHAPES", 5)
+    counts = KeyCounts()
+    for number in range(150):
+        use = KeyUse()
+        list(use.track([Row({f"k{number}": 1}, "f", 1)]))
+        counts.add(use.result())
+    found = counts.as_json()
+    assert len(found) == 101 and found[OTHERS] == 50 and len(counts.shapes) <= 5
+
+
+def test_a_row_that_nests_a_thousand_deep_has_a_shape():
+    deep = []
+    for _ in range(900):
+        deep = [{"a": deep}]
+    assert messages(chat("a", deep=deep))[2] == {"deep": 1}
+
+
+keys = st.sampled_from(["id", "source", "meta", "messages", "a", "b.c", "tags"])
+scalars = st.none() | st.booleans() | st.integers(-9, 9) | st.text(max_size=3)
+values = st.recursive(scalars, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(keys, inner, max_size=3), max_leaves=6)
+rows_strategy = st.lists(st.dictionaries(keys, values, max_size=4), min_size=1, max_size=12)
+
+
+@settings(max_examples=60, deadline=None)
+@given(rows_strategy, st.integers(1, 12))
+def test_where_batches_are_cut_changes_nothing(more, cut):
+    rows = [Row({**row, "messages": chat(str(number))["messages"]}, "f", number) for number, row in enumerate(more, 1)]
+    rows = [row for row in rows if not isinstance(row.value.get("meta"), dict)]
+    if not rows:
+        return
+    spec, whole, parts = Spec("chat", "messages", {}), KeyCounts(), KeyCounts()
+    whole.add(convert_batch(spec, Batch("f", 1, rows=rows)).unread)
+    for start in range(0, len(rows), cut):
+        parts.add(convert_batch(spec, Batch("f", 1, rows=rows[start : start + cut])).unread)
+    assert parts.as_json() == whole.as_json()
+    expected = {}
+    for row in rows:
+        for key in row.value.keys() - {"messages", "meta", "system"}:
+            if row.value[key] is not None:
+                expected[key] = expected.get(key, 0) + 1
+    assert whole.as_json() == expected
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.dictionaries(keys, values, max_size=4), st.dictionaries(keys, values, max_size=4))
+def test_rows_of_one_shape_have_the_same_keys(first, second):
+    if shape_of(first) == shape_of(second):
+        assert list(first) == list(second)
+
+
+@pytest.mark.parametrize("name", CONVERTERS)
+def test_the_unused_keys_of_a_converter_mean_nothing_elsewhere(name):
+    assert not {*getattr(converter(name), "UNUSED_KEYS", ())} & {*MEANINGS}
