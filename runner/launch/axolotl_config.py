@@ -27,7 +27,7 @@ def render_axolotl(recipe: Recipe, data: RenderedData, machine: Machine, base_mo
         **_task(recipe, data),
         **_rows(recipe, machine),
         **_optimizer(recipe.training, machine),
-        **_precision(recipe.training, machine),
+        **_precision(recipe, machine),
         **_watching(recipe, data),
         **_sharding(recipe),
         "plugins": [PLUGIN],
@@ -44,7 +44,28 @@ def substitutions(recipe: Recipe, machine: Machine) -> list[str]:
         found.append(f"optimizer: adamw_torch instead of {recipe.training.optimizer}, which needs a GPU")
     if machine.is_cpu and recipe.training.precision in ("bf16", "fp16"):
         found.append(f"precision: fp32 instead of {recipe.training.precision}, which a CPU is slow at")
+    if not machine.is_cpu and recipe.training.precision == "bf16" and not machine.fast_bf16:
+        found.append(f"precision: {precision(recipe.training, machine)} instead of bf16, which {machine.gpu_name} does not have")
+    if trains_on_one_gpu_of_several(recipe, machine):
+        found.append(f"one of this machine's {machine.gpus} GPUs is used: engine: torchrun with num_processes: {machine.gpus} uses all")
     return found
+
+
+def trains_on_one_gpu_of_several(recipe: Recipe, machine: Machine) -> bool:
+    """Whether one process would find several GPUs, over which Axolotl would spread the model."""
+    launch = recipe.launch
+    return launch.engine == "local" and machine.gpus > 1
+
+
+def has_fp32_weights(recipe: Recipe, machine: Machine) -> bool:
+    """Whether full-parameter training keeps fp32 weights and computes in bf16 (autocast).
+
+    Steps of AdamW at usual rates are smaller than what a bf16 weight can tell apart: most weights would never change. DeepSpeed and FSDP2
+    keep fp32 weights of their own.
+    """
+    launch = recipe.launch
+    sharded = bool(launch.zero_stage) or launch.fsdp
+    return recipe.training.adapter == "none" and not sharded and precision(recipe.training, machine) == "bf16"
 
 
 def _model(recipe: Recipe, base_model: str) -> dict[str, Any]:
@@ -160,15 +181,17 @@ def precision(training: Training, machine: Machine) -> str:
     """The numbers that this machine computes with: fp32, bf16 or fp16."""
     if machine.is_cpu:
         return "fp32"
-    if training.precision != "auto":
+    if training.precision in ("fp16", "fp32"):
         return training.precision
     # fp16 weights that are trained themselves have fp16 gradients, which cannot be unscaled
     return "bf16" if machine.fast_bf16 else "fp32" if training.adapter == "none" else "fp16"
 
 
-def _precision(training: Training, machine: Machine) -> dict[str, Any]:
+def _precision(recipe: Recipe, machine: Machine) -> dict[str, Any]:
+    training = recipe.training
     wanted = precision(training, machine)
     return {
+        "fp32_weights": has_fp32_weights(recipe, machine) or None,
         "bf16": wanted == "bf16",
         "fp16": wanted == "fp16",
         "tf32": False if machine.is_cpu else machine.fast_bf16,

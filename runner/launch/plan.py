@@ -1,5 +1,6 @@
 """What a training will do, as a value: the files to write, the command, its environment. `--dry-run` prints it, `run` carries it out."""
 
+import os
 import shlex
 import sys
 from typing import Any, NamedTuple
@@ -12,7 +13,7 @@ from ...schemas.sections import Recipe
 from ...schemas.yaml_writing import to_yaml
 from ..models.resolve import ResolvedModel
 from ..runtime.machine import Machine
-from .axolotl_config import RenderedData, render_axolotl, substitutions
+from .axolotl_config import RenderedData, render_axolotl, substitutions, trains_on_one_gpu_of_several
 from .deepspeed import render_deepspeed
 from .engines import HOSTFILE, command, hostfile, processes_environment, unstartable
 from .slurm import SCRIPT, must_submit, script
@@ -40,6 +41,8 @@ def plan(recipe: Recipe, data: RenderedData, machine: Machine, base_model: str) 
         files[SCRIPT] = script(recipe)
     argv = command(recipe.launch, CONFIG)
     env = _environment(machine, recipe.training.trackers) | processes_environment(recipe.launch, machine)
+    if trains_on_one_gpu_of_several(recipe, machine):
+        env["CUDA_VISIBLE_DEVICES"] = os.environ.get("CUDA_VISIBLE_DEVICES", "0").split(",")[0]
     if recipe.launch.hosts:
         # DeepSpeed sets on the other machines what stands in this file, and little else.
         files |= {HOSTFILE: hostfile(recipe.launch), ".deepspeed_env": "".join(f"{name}={value}\n" for name, value in sorted(env.items()))}

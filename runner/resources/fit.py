@@ -11,7 +11,7 @@ import orjson
 from ...schemas.base.errors import Location, Problem, UserError
 from ...schemas.base.files import write_atomically
 from ...schemas.sections import Recipe
-from ..launch.axolotl_config import precision
+from ..launch.axolotl_config import has_fp32_weights, precision
 from ..models.size import ModelSize, model_size
 from ..runtime.machine import Machine, this_machine
 from .memory import CPU_RUNTIME, FAMILIES, MemoryPlan, memory_plan, optimizer_bytes
@@ -168,7 +168,7 @@ def disk_plan(recipe: Recipe, size: ModelSize, machine: Machine, labels: int = 0
     training = recipe.training
     wide = 4 if precision(training, machine) == "fp32" else 2
     trained = memory_plan(recipe, size, machine, labels).trained
-    weights = trained * (wide if training.adapter == "none" else 4)
+    weights = trained * (wide if training.adapter == "none" and not has_fp32_weights(recipe, machine) else 4)
     state = optimizer_bytes(recipe, machine, trained, weights // max(trained, 1))
     # A new checkpoint is complete before the oldest is removed.
     kept = training.save_total_limit + 1

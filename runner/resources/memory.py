@@ -9,7 +9,7 @@ import math
 from typing import NamedTuple
 
 from ...schemas.sections import Recipe, Training
-from ..launch.axolotl_config import OPTIMIZERS_WITHOUT_CPU, precision
+from ..launch.axolotl_config import OPTIMIZERS_WITHOUT_CPU, has_fp32_weights, precision
 from ..models.size import ModelSize
 from ..runtime.machine import UNPACKED_SHARE, Machine
 
@@ -50,12 +50,14 @@ def memory_plan(recipe: Recipe, size: ModelSize, machine: Machine, labels: int =
     everything = size.parameters - sum(math.prod(size.shapes[name]) for name in head) + labels * size.hidden
     trained = everything if training.adapter == "none" else adapter_parameters(training, size) + labels * size.hidden
     # peft keeps adapters in fp32, and accelerate what FSDP trains
-    trained_bytes = 4 if training.adapter != "none" or launch.fsdp else wide
+    kept_in_fp32 = has_fp32_weights(recipe, machine)
+    trained_bytes = 4 if training.adapter != "none" or launch.fsdp or kept_in_fp32 else wide
     stage = launch.zero_stage or (3 if launch.fsdp else 0)
     share = {part: world if stage >= since else 1 for part, since in (("optimizer", 1), ("gradients", 2), ("weights", 3))}
     parts = {
         "runtime": CPU_RUNTIME if machine.is_cpu else 0,
         "weights": _weights(training, size, machine, everything, wide) // share["weights"],
+        "fp32 weights": 4 * everything if kept_in_fp32 else 0,  # beside their bf16 copies, which autocast keeps during a step
         "adapter": 0 if training.adapter == "none" else trained * trained_bytes,
         # Several processes without sharding: DistributedDataParallel has buckets of its own for what it sends.
         "gradients": trained * trained_bytes * (2 if world > 1 and not stage else 1) // share["gradients"],

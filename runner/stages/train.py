@@ -21,7 +21,7 @@ from ..runtime.run_folder import RunFolder
 from . import cache_keys, smoke_test
 from .stage import RunContext
 
-NOT_MODEL = ("checkpoint-*", "debug.log", "runs", "README.md")
+NOT_MODEL = ("checkpoint-*", "debug.log", "runs", "README.md", "ray_train_run-*", "TorchTrainer_*")  # the last two are Ray's
 
 
 def train(work: RunContext, planned: TrainingJob) -> None:

@@ -59,7 +59,8 @@ def _unpacked_forward(layer: Any) -> Callable[[torch.Tensor], torch.Tensor]:
         if not unpacked:
             from bitsandbytes.functional import dequantize_4bit
 
-            unpacked.append(dequantize_4bit(layer.weight.data, layer.weight.quant_state).to(layer.compute_dtype or x.dtype))
+            with torch.inference_mode(False), torch.no_grad():  # else an evaluation's cache could not be trained with
+                unpacked.append(dequantize_4bit(layer.weight.data, layer.weight.quant_state).to(layer.compute_dtype or x.dtype))
         weight = unpacked[0]
         return torch.nn.functional.linear(x.to(weight.dtype), weight, layer.bias).to(x.dtype)
 

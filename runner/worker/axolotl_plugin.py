@@ -56,6 +56,8 @@ class RecipekitPlugin(BasePlugin):
         rendered = yaml.safe_load(Path(CONFIG).read_text(encoding="utf-8"))
         if lost := round_trip_differences(rendered, dict(cfg)):
             self.fail("Axolotl does not keep what was rendered:\n" + "\n".join(lost))
+        if cfg.fp32_weights:
+            cfg.torch_dtype = torch.float32  # Axolotl would load bf16 weights; the trainer's bf16 stays autocast's
         self.progress.event("stage", name="tokenise")
         self.tokenizer = load_tokenizer(cfg)
         prepared = PREPARE[cfg.record_type](cfg, self.tokenizer)

@@ -6,6 +6,7 @@ import math
 import os
 import shutil
 import signal
+import threading
 import time
 from pathlib import Path
 from types import FrameType
@@ -20,6 +21,7 @@ from ..runtime.progress import Progress, read_lines
 from ..runtime.watchdog import beat
 from .distributed import barrier, is_first, total
 from .tokenization import IGNORED
+from .weight_movement import MovementCheck
 
 METRICS = Path("metrics.jsonl")
 
@@ -37,6 +39,7 @@ class RunCallback(TrainerCallback):
         self.started = time.monotonic()
         self.tokens = 0
         self.tokens_before = 0
+        self.movement = MovementCheck()
 
     def attach(self, trainer: Any) -> None:
         """Count the tokens of every batch as it is trained, padding left out. And let no evaluation change what is trained after it: its
@@ -46,8 +49,7 @@ class RunCallback(TrainerCallback):
 
         def counting(model: Any, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
             mask = inputs.get("attention_mask")
-            counted = inputs["labels"] != IGNORED if mask is None else mask > 0  # blocks of text have no mask
-            self.tokens += int(counted.sum())
+            self.tokens += int(block_tokens(inputs) if mask is None else (mask > 0).sum())
             beat()
             return training_step(model, inputs, *args, **kwargs)
 
@@ -58,8 +60,9 @@ class RunCallback(TrainerCallback):
         trainer.training_step, trainer.evaluate = counting, apart
 
     def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self.stop)
+        if threading.current_thread() is threading.main_thread():  # Ray Train trains in another, where no handler can be set
+            for number in (signal.SIGTERM, signal.SIGINT):
+                signal.signal(number, self.stop)
         faulthandler.register(signal.SIGUSR1)  # the watchdog asks where a trainer hangs
         kept = [line for line in read_lines(METRICS) if state.global_step and line["step"] <= state.global_step]
         barrier()
@@ -91,6 +94,17 @@ class RunCallback(TrainerCallback):
             raise SystemExit(130)
         self.signalled = True
         self.progress.event("stopping", signal=signal.Signals(number).name)
+
+    def on_pre_optimizer_step(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        model = kwargs.get("model")
+        is_sharded = self.trainer.is_deepspeed_enabled or self.trainer.is_fsdp_enabled  # both keep fp32 weights
+        if model is not None and not is_sharded and not hasattr(model, "peft_config"):
+            self.movement.before_step(model, self.trainer.optimizer.param_groups[0]["lr"])
+
+    def on_optimizer_step(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        if why := self.movement.after_step():
+            self.progress.event("refused", what=why)
+            raise SystemExit(1)
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         self.step = state.global_step
@@ -140,6 +154,10 @@ class RunCallback(TrainerCallback):
         folder = Path(str(args.output_dir)) / f"checkpoint-{state.global_step}"
         barrier()  # each process has its own random numbers in there, and with ZeRO its own part of the optimizer
         if is_first() and folder.is_dir():
+            if not has_optimizer(folder):  # Axolotl goes on where FSDP2 cannot save it
+                self.progress.event("unsealed", what=f"{folder.name} has no optimizer state: it cannot be resumed")
+                barrier()
+                return
             write_checksums(folder)
             if os.environ.get(KILL_AFTER_SAVE):
                 self.progress.event(KILLED, step=state.global_step)
@@ -148,6 +166,20 @@ class RunCallback(TrainerCallback):
 
     def on_train_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         record_peak(args.device)
+
+
+def has_optimizer(checkpoint: Path) -> bool:
+    """Whether the optimizer's state was saved: by transformers, by FSDP or by DeepSpeed."""
+    return any(True for pattern in ("optimizer*", "global_step*") for _ in checkpoint.glob(pattern))
+
+
+def block_tokens(inputs: dict[str, torch.Tensor]) -> torch.Tensor:
+    """How many tokens of a batch of blocks are no padding. Blocks have no mask: padding is what counts its positions from 0 after the last
+    trained token, as a document that trains nothing."""
+    trained = (inputs["labels"] != IGNORED).long()
+    after = trained.flip(-1).cumsum(-1).flip(-1) == 0
+    padding = (after & (inputs["position_ids"] == 0)).long().cumsum(-1) > 0
+    return (~padding).sum()
 
 
 def _is_number(value: Any) -> bool:

@@ -49,11 +49,16 @@ def set_up_trainer(cfg: Any, trainer: Any) -> None:
         return
     trainer.compute_loss_func = token_loss
     trainer._loss_shifts_labels = True
-    base = getattr(trainer.model, "get_base_model", lambda: trainer.model)()
-    selects = trainer.args.n_gpu <= 1 and "logits_to_keep" in inspect.signature(base.forward).parameters
+    selects = trainer.args.n_gpu <= 1 and can_choose_positions(trainer.model)
     compute = trainer.compute_loss
 
     def compute_loss(model: Any, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
         return compute(model, {**inputs, **shift_labels(inputs["labels"], selects)}, *args, **kwargs)
 
     trainer.compute_loss = compute_loss
+
+
+def can_choose_positions(model: Any) -> bool:
+    """Whether the model computes logits at given positions only."""
+    base = getattr(model, "get_base_model", lambda: model)()
+    return "logits_to_keep" in inspect.signature(base.forward).parameters

@@ -89,7 +89,7 @@ def test_kernels_that_are_written_for_cuda_are_never_switched_on_unasked(render)
         ("auto", OLD_GPU, False, True, False),
         ("fp16", GPU, False, True, True),
         ("fp32", GPU, False, False, True),
-        ("bf16", OLD_GPU, True, False, False),
+        ("bf16", OLD_GPU, False, True, False),
     ],
 )
 def test_precision_follows_the_recipe_and_the_machine(render, precision, machine, bf16, fp16, tf32):
@@ -100,6 +100,27 @@ def test_precision_follows_the_recipe_and_the_machine(render, precision, machine
 def test_full_parameters_are_trained_in_fp32_where_bf16_is_slow(render):
     config = render({"training.adapter": "none"}, OLD_GPU)
     assert (config["bf16"], config["fp16"]) == (False, False)
+
+
+@pytest.mark.parametrize(
+    ("changes", "machine", "kept"),
+    [
+        ({"training.adapter": "none"}, GPU, True),
+        ({"training.adapter": "none", "training.precision": "bf16"}, GPU, True),
+        ({"training.adapter": "none", "training.precision": "fp32"}, GPU, None),
+        ({"training.adapter": "none"}, CPU, None),
+        ({"training.adapter": "lora"}, GPU, None),
+        ({"training.adapter": "none", "launch.engine": "deepspeed", "launch.zero_stage": 2}, GPU, None),
+        ({"training.adapter": "none", "launch.engine": "torchrun", "launch.fsdp": True}, GPU, None),
+    ],
+)
+def test_bf16_training_of_all_weights_keeps_them_in_fp32_where_nothing_else_does(render, changes, machine, kept):
+    assert render(changes, machine).get("fp32_weights") == kept
+
+
+def test_a_gpu_without_bf16_computes_in_fp16_and_it_is_said(minimal):
+    (said,) = substitutions(Recipe.from_values(minimal({"training.precision": "bf16"})), OLD_GPU)
+    assert said == "precision: fp16 instead of bf16, which an old GPU does not have"
 
 
 @pytest.mark.parametrize("optimizer", ["adamw_8bit", "adamw_bnb_8bit", "paged_adamw_8bit", "paged_adamw_32bit", "adamw_torch_fused"])

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 import yaml
-from recipekit.runner.launch.axolotl_config import RenderedData
+from recipekit.runner.launch.axolotl_config import RenderedData, substitutions
 from recipekit.runner.launch.engines import of_node
 from recipekit.runner.launch.plan import CONFIG, executable, plan, resuming
 from recipekit.runner.runtime.machine import Machine
@@ -135,3 +135,14 @@ def test_the_command_runs_with_our_own_interpreter(planned):
 
 def test_the_same_recipe_gives_the_same_plan(planned):
     assert planned() == planned()
+
+
+@pytest.mark.parametrize(("gpus", "visible", "chosen"), [(1, None, None), (4, None, "0"), (4, "2,3", "2")])
+def test_one_process_sees_one_gpu_of_several(minimal, monkeypatch, gpus, visible, chosen):
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if visible:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    machine = Machine("cuda", gpus, "a GPU", 24 << 30, True)
+    recipe = Recipe.from_values(minimal())
+    assert plan(recipe, RenderedData(), machine, "some/model").env.get("CUDA_VISIBLE_DEVICES") == chosen
+    assert [f"{gpus} GPUs" in line for line in substitutions(recipe, machine)] == [True] * (gpus > 1)

@@ -1,6 +1,7 @@
 """What is taken up when a training resumes, with transformers' own state, arguments and early stopping."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
 import pytest
@@ -8,7 +9,7 @@ import pytest
 pytest.importorskip("torch", reason="needs the extra [train]")
 transformers = pytest.importorskip("transformers", reason="needs the extra [train]")
 
-from recipekit.runner.runtime.checkpoints import STOP_AT  # noqa: E402
+from recipekit.runner.runtime.checkpoints import STOP_AT, newest  # noqa: E402
 from recipekit.runner.runtime.progress import Progress  # noqa: E402
 from recipekit.runner.worker.callback import METRICS, RunCallback  # noqa: E402
 
@@ -118,3 +119,24 @@ def test_an_evaluation_leaves_the_random_numbers_of_the_training_as_they_are(tmp
     torch.manual_seed(7)
     assert trainer.evaluate() == undisturbed, "it draws from where the training stands"
     assert torch.rand(3).tolist() == undisturbed
+
+
+def test_a_training_begins_outside_the_main_thread(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # as Ray Train's workers do, where no signal handler can be set
+    callback = RunCallback(Progress(tmp_path / "progress.jsonl"))
+    args = transformers.TrainingArguments(output_dir=str(tmp_path / "out"), use_cpu=True, report_to=[])
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(callback.on_train_begin, args, transformers.TrainerState(max_steps=2), transformers.TrainerControl()).result()
+    assert '"train"' in (tmp_path / "progress.jsonl").read_text()
+
+
+@pytest.mark.parametrize(("files", "sealed"), [(["optimizer.pt"], True), (["global_step4"], True), (["model.safetensors"], False)])
+def test_a_checkpoint_without_an_optimizer_is_not_sealed(resumed, tmp_path, files, sealed):
+    args, callback, _ = resumed(4)
+    folder = tmp_path / "out" / "checkpoint-4"
+    folder.mkdir(parents=True)
+    for name in files:
+        (folder / name).write_bytes(b"x")
+    callback.on_save(args, transformers.TrainerState(global_step=4), transformers.TrainerControl())
+    assert (newest(tmp_path / "out")[0] == folder) == sealed
+    assert ("checkpoint-4 has no optimizer state" in (tmp_path / "progress.jsonl").read_text()) != sealed

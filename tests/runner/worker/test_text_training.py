@@ -5,6 +5,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="needs the extra [train]")
 transformers = pytest.importorskip("transformers", reason="needs the extra [train]")
 
+from recipekit.runner.worker.callback import block_tokens  # noqa: E402
 from recipekit.runner.worker.packing import Piece, block_of, document_ids, pieces  # noqa: E402
 from recipekit.runner.worker.text_data import BlockCollator, documents_are_apart, first_shared  # noqa: E402
 
@@ -97,3 +98,21 @@ def test_the_first_block_with_two_documents_is_the_one_to_try():
     one, two = Piece([1, 2], [-100, 2]), Piece([3, 4], [-100, 4])
     assert first_shared([block_of([one]), block_of([two, one])]) == block_of([two, one])
     assert first_shared([block_of([one])]) is None
+
+
+def test_what_a_layer_caches_while_documents_are_tried_can_be_trained_with(parts, documents):
+    model, _ = parts
+    cached = []
+    hook = model.get_input_embeddings().register_forward_hook(lambda module, inputs, output: cached.append(output))
+    documents_are_apart(model, block_of(documents), 1)
+    hook.remove()
+    assert cached and not any(tensor.is_inference() for tensor in cached)
+
+
+def test_every_token_of_a_block_is_counted_and_no_padding(parts, documents):
+    _, tokenizer = parts
+    tokenizer.pad_token = tokenizer.eos_token
+    masked = [Piece(piece.input_ids, [-100] * (len(piece.labels) - 2) + piece.labels[-2:]) for piece in documents]
+    for pieces_of in (documents, masked):
+        batch = collated(tokenizer, block_of(pieces_of[:2]), block_of(pieces_of[:1]))
+        assert int(block_tokens(batch)) == sum(len(piece.input_ids) for piece in [*pieces_of[:2], pieces_of[0]])
