@@ -83,7 +83,7 @@ def require_train_extra() -> None:
 
 
 def print_outcome(outcome: Any, as_json: bool) -> None:
-    """Print the metrics and the path of the report."""
+    """Print the metrics and the path of the report on stdout, and the next command on stderr."""
     report = outcome.run / "report.html"
     if as_json:
         facts = {"run": str(outcome.run.path), "state": outcome.run.status["state"], "stages": outcome.stages,
@@ -98,5 +98,7 @@ def print_outcome(outcome: Any, as_json: bool) -> None:
 
     from ...reporting.metrics_table import metrics_table
 
-    metrics_table(outcome.metrics, Console(stderr=True))
-    click.echo(f"report    {report}", err=True)
+    metrics_table(outcome.metrics, Console())
+    click.echo(report)
+    if not outcome.run.read("rehearsal.json"):
+        click.echo(f"next: open the report, then recipe chat {outcome.run.path} --beside-base", err=True)
