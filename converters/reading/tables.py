@@ -25,8 +25,8 @@ def read_parquet(stream: BinaryIO, name: str) -> Iterator[Row | Drop]:
     """The rows of a Parquet file. Its end is read first: a compressed one is unpacked to a temporary file."""
     import pyarrow.parquet as parquet
 
-    with _told(name), _seekable(stream) as source:
-        table = parquet.ParquetFile(source, buffer_size=1 << 20, pre_buffer=False)
+    with _translate_errors(name), _seekable(stream) as source:
+        table = parquet.ParquetFile(source, buffer_size=1 << 20, pre_buffer=False, page_checksum_verification=True)
         yield from _rows(table.iter_batches(batch_size=_ROWS), table.schema_arrow, name)
 
 
@@ -41,7 +41,7 @@ def read_arrow(stream: BinaryIO, name: str) -> Iterator[Row | Drop]:
     if not framed:
         stream.seek(0)
     watched = _Watched(stream)
-    with _told(name), ipc.open_stream(watched) as reader:
+    with _translate_errors(name), ipc.open_stream(watched) as reader:
         yield from _rows(reader, reader.schema, name)
     if framed:
         watched.drain()
@@ -56,6 +56,7 @@ def _rows(batches: Iterable[Any], schema: Any, name: str) -> Iterator[Row]:
     named = class_labels(schema.metadata or {})
     before = 0
     for batch in batches:
+        batch.validate(full=True)  # offsets beyond the data would be read as they are, and crash the process
         for start in range(0, batch.num_rows, _ROWS):
             for number, value in enumerate(batch.slice(start, _ROWS).to_pylist(), before + start + 1):
                 for column, labels in named:
@@ -124,14 +125,14 @@ def _seekable(stream: BinaryIO) -> Iterator[BinaryIO]:
 
 
 @contextmanager
-def _told(name: str) -> Iterator[None]:
+def _translate_errors(name: str) -> Iterator[None]:
     """Arrow's errors as what they mean here."""
     import pyarrow
 
     try:
         yield
-    except (pyarrow.ArrowException, OSError) as error:
-        said = str(error).splitlines()[0]
+    except (pyarrow.ArrowException, OSError, ValueError, TypeError, LookupError, ArithmeticError) as error:  # of damaged values, too
+        said = next(iter(str(error).splitlines()), type(error).__name__)[:200]
         raise UserError(Problem(Location(name), f"cannot be read to its end: {said}", "write it again", "unreadable")) from None
 
 
