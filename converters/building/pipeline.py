@@ -96,17 +96,41 @@ def _source_rows(source: Source, module: Converter, batch_bytes: int) -> SourceR
 
 
 def check_budget(ledger: Ledger, allowed: float) -> None:
-    """Refuse when more rows are unusable than the recipe allows; each is listed, up to a limit."""
+    """Refuse when more rows are unusable than the recipe allows; each is listed, up to a limit: those with one fault of a file in one line.
+
+    Raises UserError, or GateError where the recipe allows some.
+    """
     if ledger.unusable <= allowed * ledger.rows_in:
         return
-    problems = [
-        Problem(Location(d.row.file, d.row.line), d.reason.replace("_", " ") + (f": {d.detail}" if d.detail else ""), rule=d.reason)
-        for d in ledger.examples
-    ]
-    more = f" (the first {len(problems)} are listed)" if ledger.unusable > len(problems) else ""
+    alike: dict[tuple[str, str, str], list[int]] = {}
+    for drop in ledger.examples:
+        alike.setdefault((drop.row.file, drop.reason, drop.detail), []).append(drop.row.line)
+    problems = [_unusable(*fault, lines) for fault, lines in alike.items()]
+    more = f" (the first {len(ledger.examples)} are listed)" if ledger.unusable > len(ledger.examples) else ""
     summary = f"{ledger.unusable} of {ledger.rows_in} rows cannot be used{more}"
     hint = "fix the rows, or raise data.max_dropped (--max-dropped)"
+    if ledger.unusable == ledger.rows_in and len({reason for _, reason, _ in alike}) == 1:
+        hint = _NO_ROW_HINTS.get(ledger.examples[0].reason, hint)
+    elif any(drop.reason == "key_not_read" for drop in ledger.examples):
+        hint = "choose a converter that reads it, remove the rows, or list the key in the source's ignore_keys (--ignore-key)"
     raise (GateError if allowed else UserError)(*problems, Problem(Location(""), summary, hint, "max-dropped"))
+
+
+_OTHER_CONVERTER = "name these keys in the converter's options, or choose another: recipe show --converter NAME lists what each reads"
+_NO_ROW_HINTS = {
+    **dict.fromkeys(("missing_key", "no_messages", "unknown_form", "no_type", "not_a_run", "no_instruction"), _OTHER_CONVERTER),
+    "unknown_role": "say what the role names mean with the option roles: {client: user, counselor: assistant}",
+    "key_not_read": "choose a converter that reads it, or list the key in the source's ignore_keys (--ignore-key)",
+}
+
+
+def _unusable(file: str, reason: str, detail: str, lines: list[int]) -> Problem:
+    """One fault of a file, at its first line, with the other lines that have it."""
+    what = reason.replace("_", " ") + (f": {detail}" if detail else "")
+    if len(lines) > 1:
+        shown = ", ".join(map(str, lines[1:11]))
+        what += f" (also in line {shown}{f' and {len(lines) - 11} more' if len(lines) > 11 else ''})"
+    return Problem(Location(file, lines[0]), what, rule=reason)
 
 
 def refuse_nothing(data: Data, manifest: dict[str, Any]) -> None:

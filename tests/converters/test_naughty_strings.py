@@ -22,7 +22,12 @@ BLANK = [text for text in NAUGHTY if not text.strip() or text in ("\ufeff",)]
 
 def test_as_content_and_meta_they_come_out_as_they_went_in(tmp_path):
     rows = [chat(f"{text}.", f"{text}!", note=text) for text in NAUGHTY]
-    data = Data("chat", (Source(str(write_jsonl(tmp_path / "a.jsonl", rows)), "messages", {"keep_meta": ["note"]}),), split=Split(0, 0))
+    data = Data(
+        "chat",
+        (Source(str(write_jsonl(tmp_path / "a.jsonl", rows)), "messages", {"keep_meta": ["note"]}),),
+        split=Split(0, 0),
+        dedup="none",
+    )
     manifest = build(data, tmp_path / "out")
     assert manifest["rows_kept"] == len(NAUGHTY)
     for text, row in zip(NAUGHTY, read_lines(tmp_path / "out" / "train.jsonl"), strict=True):
@@ -37,7 +42,7 @@ def read_lines(path):
 
 def test_alone_they_are_kept_unless_they_are_blank(tmp_path):
     path = write_jsonl(tmp_path / "a.jsonl", [chat("q", text) for text in NAUGHTY])
-    manifest = build(Data("chat", (Source(str(path), "messages"),), split=Split(0, 0), max_dropped=1), tmp_path / "out")
+    manifest = build(Data("chat", (Source(str(path), "messages"),), split=Split(0, 0), dedup="none", max_dropped=1), tmp_path / "out")
     kept = [row["messages"][1]["content"] for row in read_lines(tmp_path / "out" / "train.jsonl")]
     assert sorted(kept) == sorted(set(NAUGHTY) - set(BLANK))
     assert manifest["dropped"] == {"empty_content": len(BLANK)}

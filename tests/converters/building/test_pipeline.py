@@ -205,7 +205,7 @@ def test_files_that_people_have_put_beside_ours_are_kept(tmp_path, name):
     mine = tmp_path / "out" / name
     mine.parent.mkdir(exist_ok=True)
     mine.write_text("mine")
-    with pytest.raises(UserError, match=f"{name} would be lost"):
+    with pytest.raises(UserError, match=f"would delete: .*{name}"):
         build(chat_data(path, split=TENTHS), tmp_path / "out")
     assert mine.read_text() == "mine" and len(read_jsonl(tmp_path / "out" / "train.jsonl")) == 5
 
@@ -371,3 +371,25 @@ def test_posts_over_several_lines_are_the_same_for_every_way_of_working(tmp_path
         assert manifest["rows_read"] == manifest["rows_in"] == manifest["rows_kept"] == 600
         found.append(contents(tmp_path / "out"))
     assert all(other == found[0] for other in found)
+
+
+def test_rows_with_one_fault_are_one_problem_that_names_the_keys_that_are_there(tmp_path):
+    path = write_jsonl(tmp_path / "rows.jsonl", [{"question": str(number), "answer": "a"} for number in range(30)])
+    with pytest.raises(UserError) as error:
+        build(Data("chat", (Source(str(path), "alpaca"),), split=Split(0, 0)), tmp_path / "out")
+    fault, summary = error.value.problems
+    assert "the row has answer, question (also in line 2, 3, 4, 5, 6, 7, 8, 9, 10, 11 and 19 more)" in fault.what
+    assert summary.what == "30 of 30 rows cannot be used" and "name these keys in the converter's options" in (summary.hint or "")
+
+
+@pytest.mark.parametrize(("more", "kept"), [({"system": "Be brief."}, 2), ({}, 1)])
+def test_rows_that_differ_in_their_system_prompt_are_no_duplicates(tmp_path, more, kept):
+    path = write_jsonl(tmp_path / "rows.jsonl", [chat("q"), chat("q", **more)])
+    manifest = build(chat_data(path), tmp_path / "out")
+    assert (manifest["rows_kept"], manifest["dropped"].get("duplicate", 0)) == (kept, 2 - kept)
+
+
+def test_what_was_not_read_and_what_nobody_filled_in_stands_in_the_manifest(tmp_path):
+    path = write_jsonl(tmp_path / "rows.jsonl", [chat("Who is {{name}}?", id=1), chat("q", id=2, about={"mood": "calm"})])
+    (source,) = build(chat_data(path), tmp_path / "out")["sources"]
+    assert (source["unread_keys"], source["placeholders"]) == ({"id": 2, "about": 1}, {"{{name}}": 1})

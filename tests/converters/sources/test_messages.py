@@ -1,0 +1,68 @@
+"""Chat rows in the forms that people bring."""
+
+import json
+
+import pytest
+from recipekit.converters.reading.records import Drop, Row
+from recipekit.converters.sources.messages import convert
+from recipekit.converters.sources.registry import is_stateless
+
+HI = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello!"}]
+
+
+def converted(*values, files=None, **options):
+    rows = [Row(value, files[number - 1] if files else "f", number) for number, value in enumerate(values, 1)]
+    return [(item.reason, item.detail) if isinstance(item, Drop) else item.fields["messages"] for item in convert(rows, **options)]
+
+
+def test_a_system_prompt_beside_the_messages_comes_first():
+    system = {"role": "system", "content": "Be brief."}
+    assert converted({"messages": HI, "system": "Be brief."}) == [[system, *HI]]
+    assert converted({"messages": [system, *HI], "system": "Be brief."}) == [[system, *HI]]
+    assert converted({"messages": HI, "system": " "}) == [HI]
+    assert converted({"messages": [system, *HI], "system": "Be long."})[0][0] == "two_system_prompts"
+
+
+def test_role_names_are_mapped_in_any_case():
+    said = [{"role": "Client", "content": "Hi"}, {"role": "counselor", "content": "Hello!"}]
+    assert converted({"messages": said}, roles={"client": "user", "Counselor": "assistant"}) == [HI]
+
+
+def test_text_parts_are_one_text_and_others_are_refused():
+    parts = [{"type": "text", "text": "Hel"}, {"type": "text", "text": "lo!"}]
+    assert converted({"messages": [HI[0], {"role": "assistant", "content": parts}]}) == [HI]
+    image = [{"type": "image_url", "image_url": {"url": "x"}}, *parts]
+    (found,) = converted({"messages": [{"role": "user", "content": image}, HI[1]]})
+    assert found == ("content_not_text", "a content has a part of type 'image_url': only text is trained")
+
+
+def test_a_conversation_may_be_json_text():
+    assert converted({"messages": json.dumps(HI)}) == [HI]
+    assert converted({"messages": "Hi"})[0][0] == "no_messages"
+
+
+@pytest.mark.parametrize("weight", [0.5, 2, "1"])
+def test_a_weight_that_is_neither_0_nor_1_is_refused_with_its_value(weight):
+    (found,) = converted({"messages": [HI[0], {**HI[1], "weight": weight}]})
+    assert found == ("bad_weight", f"weight is {weight!r}: only 0 (not trained) and 1 (trained) are possible")
+
+
+def test_rows_of_one_message_are_grouped_by_a_key():
+    rows = [
+        {"id": 1, **HI[0]},
+        {"id": 2, "role": "user", "content": "Bye"},
+        {"id": 1, **HI[1]},
+        {"id": 2, "role": "assistant", "content": "So long."},
+    ]
+    first, second = converted(*rows, conversation_key="id")
+    assert first == HI and [message["content"] for message in second] == ["Bye", "So long."]
+    assert converted({"role": "user", "content": "Hi"}, conversation_key="id")[0][0] == "no_conversation"
+
+
+def test_rows_of_one_message_are_grouped_by_their_file():
+    assert converted(*HI, *HI, files=["a", "a", "b", "b"], conversation_per_file=True) == [HI, HI]
+
+
+def test_a_conversation_of_many_rows_is_not_stateless():
+    assert is_stateless("messages", {})
+    assert not is_stateless("messages", {"conversation_key": "id"}) and not is_stateless("messages", {"conversation_per_file": True})
