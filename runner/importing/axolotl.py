@@ -22,9 +22,12 @@ from .draft import Draft
 GPU = Machine("cuda", 1, fast_bf16=True)  # Axolotl configurations are written for GPUs
 ATTENTION = {"flash_attention": "flash_attention_2", "sdp_attention": "sdpa", "flex_attention": "flex_attention",
              "eager_attention": "eager", "xformers_attention": "xformers", "sage_attention": "sage", "s2_attention": "s2"}  # fmt: skip
-OTHER_TRAININGS = ("rl", "reward_model", "process_reward_model")
+PREFERENCES = ("rl", "reward_model", "process_reward_model")
+MULTIMODAL = ("processor_type", "processor_config", "is_multimodal", "image_size", "image_resize_algorithm")
+OTHER_TRAININGS = (*PREFERENCES, *MULTIMODAL)
 REFUSED = {
-    **dict.fromkeys(OTHER_TRAININGS, "recipes support supervised fine-tuning only, not preferences or rewards"),
+    **dict.fromkeys(PREFERENCES, "recipes support supervised fine-tuning only, not preferences or rewards"),
+    **dict.fromkeys(MULTIMODAL, "recipes support text models only, not vision or audio"),
     "pretraining_dataset": "pretraining streams are not supported: use datasets with type: completion",
     "skip_prepare_dataset": "rows are always converted and counted before training",
     "streaming": "rows are always converted and counted before training",
@@ -65,6 +68,7 @@ def read_axolotl(draft: Draft, folder: Path) -> None:
             draft.pass_on(key, value)
         else:
             draft.lose(key, f"use {home}" if home else f"not a key of Axolotl {table['version']}")
+    draft.refuse_lost("optimizer", "another optimizer would train a different model")
     _put_unsaid(draft, table["rendered"])
 
 

@@ -74,6 +74,11 @@ class Draft:
         what = f"{key}: {one_line(self.given[key])}: {why}"
         self.problems.append(Problem(self.source.location((key,)), what, rule="another-training"))
 
+    def refuse_lost(self, key: str, why: str) -> None:
+        """Refuse the configuration where the key, without which the training would be a different one, was not expressible."""
+        if (entry := self.entries.get(key)) and entry.status == "not expressible":
+            self.refuse(key, f"{why} ({entry.why})")
+
     def ignore(self, key: str) -> None:
         """Record that the key has no value."""
         self.entries[key] = Entry(key, "no value")

@@ -35,6 +35,7 @@ def read_llama_factory(draft: Draft, folder: Path) -> None:
         elif key not in draft.entries:
             home = home_of(key)
             draft.put(key, {home: value}) if home else draft.lose(key, "no such key in recipes")
+    draft.refuse_lost("optim", "another optimizer would train a different model")
     lora = given.get("finetuning_type", "lora") == "lora"
     for key, value in TOOL_DEFAULTS.items():
         if given.get(key) is None and (lora or not key.startswith("lora_")):
@@ -160,6 +161,19 @@ def _stage(draft: Draft, key: str, value: Any) -> None:
         draft.refuse(key, "recipes support supervised fine-tuning only, not preferences or rewards")
 
 
+def _mask_history(draft: Draft, key: str, value: Any) -> None:
+    """Train the last turn only: an option of the converters of chats."""
+    sources = draft.values["data"].get("sources", [])
+    if not value:
+        draft.note(key, "data.sources", "every turn is trained")
+    elif sources and all(source["converter"] in ("messages", "sharegpt") for source in sources):
+        for source in sources:
+            source["options"] = source.get("options", {}) | {"last_only": True}
+        draft.note(key, "data.sources", "option last_only")
+    else:
+        draft.refuse(key, "only the converters messages and sharegpt can train the last turn alone")
+
+
 def _trackers(draft: Draft, key: str, value: Any) -> None:
     names = [name for name in (value if isinstance(value, list) else [value]) if name != "none"]
     draft.put(key, {"training.trackers": names})
@@ -167,7 +181,8 @@ def _trackers(draft: Draft, key: str, value: Any) -> None:
 
 HANDLERS: dict[str, Callable[[Draft, str, Any], None]] = {
     "finetuning_type": _method, "quantization_bit": _bits, "lora_target": _layers, "bf16": _precision, "fp16": _precision,
-    "pure_bf16": _precision, "val_size": _held_out, "stage": _stage, "report_to": _trackers, "deepspeed": put_deepspeed,
+    "pure_bf16": _precision, "val_size": _held_out, "stage": _stage, "mask_history": _mask_history,
+    "report_to": _trackers, "deepspeed": put_deepspeed,
     "flash_attn": lambda draft, key, value: draft.put(key, {"model.attn_implementation": FLASH.get(str(value), value)}),
     "template": lambda draft, key, value: draft.lose(key, "the tokenizer's chat template is used; model.chat_template sets another"),
     "dataset_dir": lambda draft, key, value: draft.note(key, "data.sources", "folder of the files"),

@@ -16,7 +16,10 @@ from .new import write_new
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Recipe to write. Default: print it.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object: the status of every key and, without --out, the recipe.")
 def command(file: Path, tool: str | None, out: Path | None, as_json: bool) -> None:
-    """Make a recipe of FILE, and tell of every key in it whether it is kept, renamed, passed through to Axolotl, or cannot be said."""
+    """Import FILE as a recipe, and report keys that are renamed, passed through to Axolotl, set to the tool's default or not expressible.
+
+    Exit code 1 when the recipe would train something else: preferences, rewards, vision, audio, another optimizer.
+    """
     from ...importing import importing
 
     imported = importing.import_config(file, tool, _name(out or file), out.parent if out else Path())  # pyright: ignore[reportArgumentType]
@@ -27,6 +30,8 @@ def command(file: Path, tool: str | None, out: Path | None, as_json: bool) -> No
         click.echo(orjson.dumps(facts | importing.as_json(imported), option=orjson.OPT_INDENT_2))
     else:
         for location, entry in imported.account:
+            if entry.status in ("kept", "no value"):
+                continue  # counted below
             to = f" {'to ' if entry.status == 'renamed' else ''}{', '.join(entry.to)}" if entry.to else ""
             click.echo(f"{location}: {entry.key}: {entry.status}{to}{f' ({entry.why})' if entry.why else ''}", err=True)
         click.echo(", ".join(f"{count} {status}" for status, count in imported.counts.items()), err=True)

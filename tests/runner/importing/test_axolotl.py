@@ -5,7 +5,9 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
-from recipekit.runner.importing.axolotl import HANDLERS, TOOL_DEFAULTS
+from recipekit.runner.importing.axolotl import GPU, HANDLERS, TOOL_DEFAULTS
+from recipekit.runner.launch.axolotl_config import RenderedData, render_axolotl
+from recipekit.schemas.recipe import load_recipe
 from recipekit.schemas.validation import SCHEMA_DIR
 from recipekit.schemas.yaml_source import parse_yaml
 
@@ -122,3 +124,41 @@ def test_what_is_said_for_axolotl_is_what_it_does():
     found = {key: re.search(pattern, (root / file).read_text("utf-8")) for key, (file, pattern) in said.items()}
     assert {key: match and match[1] for key, match in found.items()} == {key: str(TOOL_DEFAULTS[key]) for key in said}
     assert set(said) == set(TOOL_DEFAULTS)
+
+
+@pytest.mark.parametrize(
+    ("given", "key"),
+    [
+        ({"processor_type": "AutoProcessor"}, "processor_type"),
+        ({"image_size": 512, "image_resize_algorithm": "bilinear"}, "image_size"),
+        ({"optimizer": "adamw_torch_8bit"}, "optimizer"),
+        ({"optimizer": "adamw_torch_4bit"}, "optimizer"),
+    ],
+)
+def test_a_configuration_that_would_train_something_else_is_refused(imported, given, key):
+    _, entries, found = imported(SMALL | given)
+    assert entries[key].status == "not expressible"
+    assert any(problem.what.startswith(f"{key}: ") for problem in found.problems)
+
+
+LIKE_THE_EXAMPLES = {
+    "lora": {"adapter": "lora", "lora_r": 32, "lora_alpha": 16, "lora_dropout": 0.05, "lora_target_linear": True, "optimizer": "adamw_bnb_8bit"},
+    "qlora": {"adapter": "qlora", "load_in_4bit": True, "lora_r": 16, "lora_alpha": 32, "lora_target_modules": ["q_proj", "v_proj"],
+              "optimizer": "paged_adamw_8bit", "lr_scheduler": "cosine", "warmup_steps": 10},
+    "full": {"sequence_len": 4096, "optimizer": "adamw_torch_fused", "gradient_checkpointing": True, "weight_decay": 0.1, "bf16": True},
+    "packed": {"adapter": "lora", "lora_r": 8, "lora_alpha": 16, "sample_packing": True, "sequence_len": 2048, "num_epochs": 2},
+    "text": {"datasets": [{"path": "a.jsonl", "type": "completion"}], "micro_batch_size": 8, "learning_rate": 1e-5},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("given", LIKE_THE_EXAMPLES.values(), ids=LIKE_THE_EXAMPLES)
+def test_what_is_called_kept_is_rendered_with_the_same_value(imported, given, tmp_path):
+    values = SMALL | given
+    _, entries, found = imported(values)
+    assert found.problems == []
+    (tmp_path / "made.yml").write_text(found.text, "utf-8")
+    recipe = load_recipe(str(tmp_path / "made.yml")).recipe
+    rendered = render_axolotl(recipe, RenderedData(validation="v.jsonl"), GPU, recipe.model.base_model)
+    # recipekit packs rows itself (pack_blocks)
+    kept = [key for key, entry in entries.items() if entry.status == "kept" and key in rendered and key != "sample_packing"]
+    assert kept and {key: rendered[key] for key in kept} == {key: values[key] for key in kept}

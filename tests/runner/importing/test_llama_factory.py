@@ -121,3 +121,14 @@ def test_every_key_is_accounted_for_whatever_stands_there(imported, value):
     given = {"model_name_or_path": "a/b", "stage": "sft", **{key: copy.copy(value) for key in keys}}
     _, entries, _ = imported(given, "llamafactory")
     assert set(given) <= set(entries)
+
+
+def test_mask_history_trains_the_last_turn_only(imported):
+    recipe, entries, found = imported(SMALL | {"dataset": "talk", "mask_history": True})
+    assert recipe["data"]["sources"][0]["options"]["last_only"] is True and entries["mask_history"].status == "renamed"
+    assert found.problems == []
+
+
+def test_mask_history_is_refused_where_no_converter_can_do_it(imported):
+    _, entries, found = imported(SMALL | {"mask_history": True})
+    assert entries["mask_history"].status == "not expressible" and "mask_history" in found.problems[0].what
