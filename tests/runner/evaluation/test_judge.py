@@ -104,7 +104,7 @@ def test_another_judge_or_another_reply_is_asked_about_again(judging, run, other
 
 WRONG = {
     "429": status(429, "slow down"), "500": status(500), "503": status(503), "a cut connection": servers.cut, "malformed JSON": servers.malformed,
-    "JSON of another shape": servers.other_shape, "a page": servers.wrong_type, "a hang": servers.hang(), "a slow body": servers.slow_loris,
+    "JSON of another shape": servers.other_shape, "a page": servers.wrong_type, "a hang": servers.hang, "a slow body": servers.slow_loris,
 }  # fmt: skip
 
 
