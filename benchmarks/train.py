@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 
 import train_sides
 import yaml
-from recipekit.runner.launch.plan import CONFIG, executable
+from recipekit.runner.launch.plan import CONFIG
 from recipekit.runner.workflows.resume_check import TrainingTrial, prepare
 from recipekit.schemas.base.files import write_atomically
 from recipekit.schemas.recipe import load_recipe
@@ -178,9 +178,7 @@ def bare(trial: TrainingTrial, folder: Path) -> dict[str, float]:
     clock = Clock()
     log = folder / "train.log"
     with log.open("wb") as stream:
-        process = subprocess.Popen(
-            executable(trial.plan.argv), cwd=folder, env={**os.environ, **twin.plan.env}, stdout=stream, stderr=stream
-        )
+        process = subprocess.Popen(trial.plan.executable(), cwd=folder, env={**os.environ, **twin.plan.env}, stdout=stream, stderr=stream)
         clock.pid = process.pid
         while process.poll() is None:
             said = log.read_bytes()

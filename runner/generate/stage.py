@@ -1,6 +1,5 @@
-"""The generate stage of a run, and the places that `recipe generate` shares with it: what one has asked, the other does not ask again."""
+"""Where generated rows are, and what they are made of. `recipe generate` and a recipe's runs share them: nothing is asked twice."""
 
-import shutil
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -10,7 +9,7 @@ import orjson
 from ...converters.reading.files import source_files
 from ...schemas import VERSION
 from ...schemas.base.errors import Location, Problem, UserError
-from ...schemas.base.hashing import file_sha256, key_of
+from ...schemas.base.hashing import file_sha256
 from ...schemas.extends import shipped_recipes
 from ...schemas.generate_rules import ROWS
 from ...schemas.generate_sections import Generate
@@ -18,9 +17,6 @@ from ...schemas.prompts import load_prompt
 from ...schemas.recipe import LoadedRecipe
 from ...schemas.sections import Data
 from ..models.reference import resolve_target
-from ..runtime.console import Display
-from ..runtime.run_folder import RunFolder
-from ..stages.cache_keys import link
 from .tasks import task
 
 ROWS_FILE = "rows.jsonl"
@@ -37,44 +33,6 @@ def places(loaded: LoadedRecipe, root: Path) -> Places:
     """The folder of rows and the log; a rehearsal has its own."""
     suffix = "_rehearsal" if loaded.is_smoke else ""
     return Places(root / loaded.recipe.name / f"generated{suffix}", root / loaded.recipe.name / f"requests{suffix}.sqlite")
-
-
-def with_rows(loaded: LoadedRecipe, root: Path, display: Display, run: RunFolder | None = None) -> LoadedRecipe:
-    """The recipe with the rows that its generate section makes as an ordinary file; they are made now where they are not there yet.
-
-    A run keeps its own copy, and a run that has one asks for nothing again, whatever was generated since. Raises what generating raises.
-    """
-    generate = loaded.recipe.generate
-    if generate is None:
-        return loaded
-    if run is not None and (own := run / "generated" / ROWS_FILE).is_file():
-        return _reading(loaded, own)
-    found = places(loaded, root)
-    if _named(loaded.recipe.data):
-        _make(generate, found, root, display)
-        loaded = _reading(loaded, found.rows / ROWS_FILE)
-    if run is not None:
-        shutil.copytree(found.rows, run / "generated", copy_function=link, dirs_exist_ok=True)
-    return loaded
-
-
-def _make(generate: Generate, found: Places, root: Path, display: Display) -> None:
-    """Generate the rows, unless those that are there were made of the very same."""
-    key = key_of("generate", *generated_facts(generate, root))
-    if _read_key(found.rows) == key:
-        display.say("generate", f"unchanged: {found.rows}")
-        return
-    require_generate_extra(generate)
-    from .generate import generate_rows, usage_lines
-
-    manifest = generate_rows(generate, found.rows, found.log, root, display, key)
-    for line in usage_lines(manifest):
-        display.say(*line)
-
-
-def _reading(loaded: LoadedRecipe, rows: Path) -> LoadedRecipe:
-    """The recipe with the file as the source of what is generated."""
-    return loaded._replace(recipe=loaded.recipe._replace(data=named(loaded.recipe.data, rows)))
 
 
 def require_generate_extra(generate: Generate) -> None:
@@ -123,7 +81,7 @@ def _named(data: Data) -> bool:
     return any(source.path == ROWS for source in data.sources)
 
 
-def _read_key(rows: Path) -> str | None:
+def key_of_rows(rows: Path) -> str | None:
     """The key of what was generated there; None where that is not complete."""
     try:
         found = orjson.loads((rows / "manifest.json").read_bytes())

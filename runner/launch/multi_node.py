@@ -1,6 +1,5 @@
 """Several machines in one run: the first says in the run's directory, which all of them see, what it starts; the others start the same."""
 
-import sys
 import time
 from typing import Any
 
@@ -10,18 +9,17 @@ from ..runtime.child_process import run_child
 from ..runtime.console import Display
 from ..runtime.run_folder import RunFolder
 from .engines import of_node
-from .plan import executable
+from .plan import Plan
 
 FILE = "launch.json"
 PATIENCE_SECONDS = 1800  # the first machine converts the data before it trains
 _POLL_SECONDS = 0.5
 
 
-def announce(run: RunFolder, launch: Launch, argv: tuple[str, ...], env: dict[str, str]) -> None:
+def announce(run: RunFolder, launch: Launch, plan: Plan) -> None:
     """On the first machine, right before it starts: leave the command for the others, with who holds the run."""
-    if launch.num_nodes > 1 and "--node_rank" in argv:
-        words = ["python" if word == sys.executable else word for word in argv]
-        run.write(FILE, {"argv": words, "env": env, "holder": _holder(run), "nodes": launch.num_nodes})
+    if launch.num_nodes > 1 and "--node_rank" in plan.argv:
+        run.write(FILE, {"argv": plan.argv, "env": plan.env, "holder": _holder(run), "nodes": launch.num_nodes})
 
 
 def join(run: RunFolder, node: int, display: Display) -> None:
@@ -29,7 +27,7 @@ def join(run: RunFolder, node: int, display: Display) -> None:
     facts = _announced(run, display)
     if not 0 < node < facts["nodes"]:
         raise UserError(f"--node {node}: the run has {facts['nodes']} machines, and this is one of 1 to {facts['nodes'] - 1}")
-    argv = executable(of_node(tuple(facts["argv"]), node))
+    argv = Plan({}, of_node(tuple(facts["argv"]), node), facts["env"]).executable()
     display.say("train", f"machine {node} of {facts['nodes']}, with {run.path}")
     run_child(argv, run.path, facts["env"], f"train.node{node}.log", f"machine {node}", display.event)
     display.say("done", "the first machine evaluates and writes the report")

@@ -3,11 +3,13 @@
 import os
 import shlex
 import sys
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import orjson
 
 from ...schemas.base.errors import Problem, UserError
+from ...schemas.base.files import write_atomically
 from ...schemas.recipe import LoadedRecipe
 from ...schemas.sections import Recipe
 from ...schemas.yaml_writing import to_yaml
@@ -30,6 +32,22 @@ class Plan(NamedTuple):
     argv: tuple[str, ...]
     env: dict[str, str]
 
+    def write(self, folder: Path) -> None:
+        """Write the files."""
+        for name, text in self.files.items():
+            write_atomically(folder / name, text.encode())
+
+    def resuming(self, checkpoint: str) -> "Plan":
+        """The plan that resumes from a checkpoint (relative to the run directory). The option is the trainer's, which the configuration
+        follows; what stands before that is the launcher's."""
+        after = self.argv.index(CONFIG) + 1
+        return self._replace(argv=(*self.argv[:after], f"--resume-from-checkpoint={checkpoint}", *self.argv[after:]))
+
+    def executable(self) -> tuple[str, ...]:
+        """The command with this interpreter, which has our packages, in the place of `python`."""
+        at = self.argv.index("python")
+        return (*self.argv[:at], sys.executable, *self.argv[at + 1 :])
+
 
 def plan(recipe: Recipe, data: RenderedData, machine: Machine, base_model: str) -> Plan:
     """The rendered configuration and the command that trains with it."""
@@ -48,18 +66,6 @@ def plan(recipe: Recipe, data: RenderedData, machine: Machine, base_model: str) 
         files |= {HOSTFILE: hostfile(recipe.launch), ".deepspeed_env": "".join(f"{name}={value}\n" for name, value in sorted(env.items()))}
     files["rendered/command.txt"] = " ".join([*(f"{k}={shlex.quote(v)}" for k, v in sorted(env.items())), shlex.join(argv)]) + "\n"
     return Plan(files, argv, env)
-
-
-def executable(argv: tuple[str, ...]) -> tuple[str, ...]:
-    """The command with this interpreter, which has our packages, in the place of `python`."""
-    at = argv.index("python")
-    return (*argv[:at], sys.executable, *argv[at + 1 :])
-
-
-def resuming(argv: tuple[str, ...], checkpoint: str) -> tuple[str, ...]:
-    """The command that goes on from a checkpoint (relative to the run directory)."""
-    after = argv.index(CONFIG) + 1
-    return (*argv[:after], f"--resume-from-checkpoint={checkpoint}", *argv[after:])
 
 
 def _environment(machine: Machine, trackers: tuple[str, ...]) -> dict[str, str]:

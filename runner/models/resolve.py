@@ -89,7 +89,7 @@ def finished_model(recipe_name: str, runs: Path, rehearsal: bool) -> RunFolder |
     """The recipe's newest finished run that left a whole model: an adapter is none, and a rehearsal's is not what the recipe makes."""
     for run in all_runs(runs, recipe_name):
         full = (run / "model" / "config.json").is_file() and not (run / "model" / "adapter_config.json").exists()
-        if run.status.get("state") == "done" and full and bool(run.status.get("rehearsal")) == rehearsal:
+        if run.is_done and full and bool(run.status.get("smoke")) == rehearsal:
             return run
     return None
 

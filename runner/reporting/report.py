@@ -21,7 +21,7 @@ from .token_summary import token_summary
 def write_report(run: RunFolder, ending: dict[str, str] | None = None) -> Path:
     """Write the run's report.html from what the run has left; return its path. `ending` is the state, with its reason, that the run
     will have once the report is there."""
-    page = environment().get_template("report.html.j2").render(report_facts(run, run.status | (ending or {})))
+    page = environment().get_template("report.html.j2").render(report_facts(run, {**run.status, **(ending or {})}))
     path = run / "report.html"
     write_atomically(path, page.encode())
     return path

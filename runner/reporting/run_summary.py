@@ -12,7 +12,7 @@ def run_summary(run: RunFolder) -> dict[str, Any]:
     """A run's state and numbers. A run that says it is running but whose process is gone was killed."""
     status: dict[str, Any]
     try:
-        status = run.status
+        status = dict(run.status)
     except UserError as error:
         status = {"state": "damaged", "reason": str(error)}
     lines = read_lines(run / "metrics.jsonl")

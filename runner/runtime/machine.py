@@ -1,11 +1,14 @@
-"""What the machine has that decides precision and kernels: found without importing torch."""
+"""What the machine has that decides precision, kernels and numbers: found without importing torch."""
 
 import os
 import shutil
 import subprocess
+from importlib.metadata import PackageNotFoundError, version
 from typing import NamedTuple
 
 UNPACKED_SHARE = 0.25  # of main memory: what 4-bit weights may take that a CPU keeps unpacked
+
+_PACKAGES = ("axolotl", "torch", "transformers", "peft", "bitsandbytes", "accelerate", "deepspeed", "trl")
 
 
 class Machine(NamedTuple):
@@ -22,6 +25,17 @@ class Machine(NamedTuple):
     @property
     def is_cpu(self) -> bool:
         return self.device == "cpu"
+
+
+def package_versions() -> dict[str, str]:
+    """The versions of the packages that decide what training does, of those that are installed."""
+    found = {}
+    for name in _PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
 
 
 def this_machine() -> Machine:

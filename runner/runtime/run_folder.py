@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypedDict, cast
 
 import orjson
 
@@ -15,6 +15,23 @@ from ...schemas.base.errors import GateError, Interrupted, Location, Problem, Us
 from ...schemas.base.files import cannot_write, write_atomically
 
 RUNS = Path("runs")
+
+
+State = Literal["running", "submitted", "done", "failed", "interrupted", "refused"]
+
+
+class Status(TypedDict, total=False):
+    """status.json: how the run stands. `stages` has the key of each completed stage, `file` the recipe's path, times are Unix seconds."""
+
+    state: State
+    reason: str
+    stages: dict[str, str]
+    recipe: str
+    file: str
+    smoke: bool
+    started: float
+    updated: float
+    reproduces: str
 
 
 class RunFolder:
@@ -43,13 +60,23 @@ class RunFolder:
         write_atomically(self.path / name, orjson.dumps(values, option=orjson.OPT_INDENT_2) + b"\n")
 
     @property
-    def status(self) -> dict[str, Any]:
-        """state (running, done, failed, interrupted, refused) and the stages with their keys."""
-        return self.read("status.json")
+    def status(self) -> Status:
+        """status.json; empty where there is none."""
+        return cast(Status, self.read("status.json"))
 
-    def update(self, **facts: Any) -> None:
-        """Change some facts of status.json."""
-        self.write("status.json", self.status | facts | {"updated": round(time.time(), 3)})
+    @property
+    def stages(self) -> dict[str, str]:
+        """The key of each stage that the run has completed."""
+        return self.status.get("stages", {})
+
+    @property
+    def is_done(self) -> bool:
+        """Whether the run has come to its end, and no gate refused it."""
+        return self.status.get("state") == "done"
+
+    def update(self, **changes: Any) -> None:
+        """Change some values of status.json."""
+        self.write("status.json", {**self.status, **changes, "updated": round(time.time(), 3)})
 
     @contextmanager
     def locked(self) -> Iterator[None]:

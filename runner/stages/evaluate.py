@@ -1,4 +1,4 @@
-"""The evaluation stage: choose the rows, let the evaluator run both models over them, score the predictions."""
+"""The evaluate stage: choose the rows, let the evaluator run both models over them, score the predictions."""
 
 import shutil
 import sys
@@ -11,37 +11,58 @@ import orjson
 from ...schemas import VERSION
 from ...schemas.base.errors import Location, Problem, UserError
 from ...schemas.base.files import write_atomically
-from ...schemas.base.hashing import key_of
-from ...schemas.sections import Recipe
+from ...schemas.base.hashing import key_of, with_contents
+from ...schemas.sections import Evaluation, Recipe
+from ..evaluation import minimal_pairs
 from ..evaluation.judge import judge_all
 from ..evaluation.metrics import metric
-from ..evaluation.minimal_pairs import faults
 from ..evaluation.probe_results import asked_for, results, waiting
 from ..evaluation.prompt_diversity import prompt_diversity
 from ..evaluation.scoring import Training, read_cases, score
 from ..evaluation.training_losses import diagnosis, kept_loss, losses
 from ..launch.plan import CONFIG as RENDERED
 from ..launch.plan import Plan
-from ..models.resolve import ResolvedModel
 from ..runtime.child_process import run_child
 from ..runtime.console import Display
-from ..runtime.machine import this_machine
+from ..runtime.machine import package_versions
 from ..runtime.progress import read_lines
 from ..runtime.run_folder import RunFolder
-from .cache_keys import package_versions
+from .context import RunContext
 
+NAME = "evaluate"
+OUTPUTS = ("eval",)
+OPTIONAL_OUTPUTS: tuple[str, ...] = ()
+FINAL = False
 CONFIG = "eval/axolotl.yml"
 
 
-def evaluate(run: RunFolder, recipe: Recipe, plan: Plan, model: ResolvedModel, display: Display) -> None:
+def key(context: RunContext) -> str:
+    """Changes with whatever the numbers are made of."""
+    return evaluate_key(context.recipe.evaluation, context.recipe.evaluation_split, context.keys["train"])
+
+
+def evaluate_key(evaluation: Evaluation, split: str, train: str) -> str:
+    """Changes with what is measured, with what a folder named there holds, and with what was trained."""
+    folders = {name: with_contents(getattr(evaluation, name)) for name in ("blimp", "sentiment_model")}
+    return key_of("evaluate", VERSION, evaluation._asdict() | folders, split, train)
+
+
+def faults(run: RunFolder) -> list[str]:
+    """None so far."""
+    return []
+
+
+def run(context: RunContext) -> None:
     """Write eval/predictions.jsonl and eval/metrics.json.
 
     Predictions are those of a key: of the training, the rows and how replies are generated. An interrupted evaluation with the same key
-    goes on with those that it left; a complete one is only scored, which needs no model. The configuration is rendered for this machine,
+    continues with those that it left; a complete one is only scored, which needs no model. The configuration is rendered for this machine,
     which need not be the one that trained.
     Raises UserError if the split has no row.
     """
-    key = predictions_key(recipe, run.status["stages"]["train"])
+    run, recipe, display = context.run, context.recipe, context.display
+    run.update(stages={stage: value for stage, value in run.stages.items() if stage != NAME})
+    key = predictions_key(recipe, context.keys["train"])
     before = run.read("eval/request.json")
     if before.get("key") != key:
         shutil.rmtree(run / "eval", ignore_errors=True)
@@ -49,16 +70,17 @@ def evaluate(run: RunFolder, recipe: Recipe, plan: Plan, model: ResolvedModel, d
     rows = sample_rows(run / "data" / f"{recipe.evaluation_split}.jsonl", recipe.evaluation.max_rows, recipe.evaluation.generation.seed)
     if not rows:
         raise UserError(f"{run.path}: the {recipe.evaluation_split} split has no row to evaluate on", hint="evaluate another split")
+    plan = context.job.plan
     request = {
         "key": key,
-        "base_model": model.path,
+        "base_model": context.job.model.path,
         "revision": recipe.model.revision,
         "adapter": recipe.training.adapter != "none",
         "trust_remote_code": recipe.model.trust_remote_code,
         "generate": generates(recipe),
         "generation": recipe.evaluation.generation._asdict(),
         "packages": package_versions(),
-        "machine": this_machine()._asdict(),
+        "machine": context.machine._asdict(),
     }
     if before.get("complete"):
         request = before
@@ -76,6 +98,8 @@ def evaluate(run: RunFolder, recipe: Recipe, plan: Plan, model: ResolvedModel, d
     if recipe.evaluation.judge:
         facts["judge"] = judge_all(run, recipe.evaluation.judge, recipe.evaluation.generation.seed, display)._asdict()
     run.write("eval/metrics.json", scored(run, recipe, len(rows), facts))
+    beside = "baselines" if recipe.data.type == "classification" else "base"
+    display.say(NAME, f"{len(rows)} {recipe.evaluation_split} rows, {beside} beside tuned")
 
 
 def probe(run: RunFolder, recipe: Recipe, plan: Plan, request: dict[str, Any], display: Display) -> dict[str, Any]:
@@ -86,7 +110,7 @@ def probe(run: RunFolder, recipe: Recipe, plan: Plan, request: dict[str, Any], d
     asked = asked_for(recipe)
     if "blimp" in asked:
         asked["blimp"] = str(Path(asked["blimp"]).absolute())
-        if wrong := faults(Path(asked["blimp"])):
+        if wrong := minimal_pairs.faults(Path(asked["blimp"])):
             raise UserError(*(Problem(Location("evaluation.blimp"), line, "JSON Lines of minimal pairs", "blimp") for line in wrong[:20]))
     if keys := waiting(run, asked, request["key"]):
         run.write("eval/probes_request.json", {**request, "keys": keys, "asked": asked})

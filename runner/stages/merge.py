@@ -1,4 +1,4 @@
-"""What is made of the trained weights when the training is done."""
+"""The merge stage: the adapter in its base model, checked to answer as both do."""
 
 import sys
 from pathlib import Path
@@ -6,41 +6,51 @@ from typing import Any
 
 import orjson
 
+from ...schemas import VERSION
 from ...schemas.base.files import new_folder, write_atomically
+from ...schemas.base.hashing import key_of
 from ..launch.plan import CONFIG as RENDERED
-from ..launch.plan import TrainingJob
 from ..reporting.model_card import model_card
 from ..runtime.child_process import run_child
-from . import cache_keys
-from .stage import RunContext
+from ..runtime.run_folder import RunFolder
+from .context import RunContext
 
+NAME = "merge"
+OUTPUTS = ("merged",)
+OPTIONAL_OUTPUTS: tuple[str, ...] = ()
+FINAL = False
 MERGED, FACTS, CONFIG = "merged", "merge.json", "rendered/merge.yml"
 
 
-def merge(work: RunContext, planned: TrainingJob, out: Path | None = None) -> dict[str, Any]:
-    """The adapter in its base model, as the run's merged/ or as the folder `out`; merging.py does it in a process of its own.
+def key(context: RunContext) -> str:
+    """Changes with what was trained: it is merged into the base that it was trained on."""
+    return key_of("merge", VERSION, context.keys["train"])
 
-    Returns what merge.json says. The configuration is rendered for this machine, which need not be the one that trained.
+
+def faults(run: RunFolder) -> list[str]:
+    """None: the folder is published whole, when the merged model has answered as base and adapter do."""
+    return []
+
+
+def run(context: RunContext) -> None:
+    """Merge into the run's merged/."""
+    merge(context, context.run / MERGED)
+
+
+def merge(context: RunContext, out: Path) -> dict[str, Any]:
+    """Write the adapter in its base model to `out`, in a process of its own; return what merge.json says.
+
+    The configuration is rendered for this machine, which need not be the one that trained.
     """
-    run, model = work.run, work.loaded.recipe.model
-    key = cache_keys.merge_key(run.status["stages"]["train"])
-    if out is None and not work.begin("merge", key):
-        return run.read(f"{MERGED}/{FACTS}")
-    write_atomically(run / CONFIG, planned.plan.files[RENDERED].encode())
-    with new_folder((out or run / MERGED).resolve(), FACTS) as folder:
-        request = {"base_model": planned.model.path, "revision": model.revision, "trust_remote_code": model.trust_remote_code}
+    run, model, job = context.run, context.recipe.model, context.job
+    write_atomically(run / CONFIG, job.plan.files[RENDERED].encode())
+    with new_folder(out.resolve(), FACTS) as folder:
+        request = {"base_model": job.model.path, "revision": model.revision, "trust_remote_code": model.trust_remote_code}
         run.write(FACTS, {**request, "folder": str(folder), "config": CONFIG})
         argv = (sys.executable, "-m", "recipekit.runner.worker.merge")
-        run_child(argv, run.path, planned.plan.env, "merge.log", "merging", work.display.event)
-        write_merged_card(work, folder)
+        run_child(argv, run.path, job.plan.env, "merge.log", "merging", context.display.event)
+        write_atomically(folder / "README.md", model_card(run, context.recipe, merged=True).encode())
         facts = orjson.loads((folder / FACTS).read_bytes())
-    where = f"{MERGED}/" if out is None else str(out)
-    work.display.say("merge", f"{where} in {facts['dtype']}, logits within {facts['largest_difference']:.1g} of base and adapter")
-    if out is None:
-        work.complete("merge", key)
+    where = f"{MERGED}/" if out == run / MERGED else str(out)
+    context.display.say(NAME, f"{where} in {facts['dtype']}, logits within {facts['largest_difference']:.1g} of base and adapter")
     return facts
-
-
-def write_merged_card(work: RunContext, folder: Path) -> None:
-    """The model card of the merged weights, with the numbers that the run has."""
-    write_atomically(folder / "README.md", model_card(work.run, work.loaded.recipe, merged=True).encode())

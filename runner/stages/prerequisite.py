@@ -36,7 +36,7 @@ def unfinished(loaded: LoadedRecipe, root: Path) -> RunFolder | None:
 def is_run_of(run: RunFolder, loaded: LoadedRecipe) -> bool:
     """Whether the run's own copy of its recipe is this recipe."""
     text = to_yaml(loaded.document.data)
-    return bool(run.status.get("rehearsal")) == loaded.is_smoke and (run / "recipe.yml").read_text(encoding="utf-8") == text
+    return bool(run.status.get("smoke")) == loaded.is_smoke and (run / "recipe.yml").read_text(encoding="utf-8") == text
 
 
 def _wanted(loaded: LoadedRecipe) -> str:

@@ -5,6 +5,7 @@ from typing import Any
 from ...schemas.base.errors import UserError
 from ...schemas.sections import Recipe
 from ...schemas.yaml_writing import dotted, one_line
+from ..launch.plan import Plan
 from ..runtime.checkpoints import KILL_AFTER_SAVE, KILLED
 from ..runtime.child_process import run_child
 from ..runtime.console import Display
@@ -31,7 +32,7 @@ def announce(run: RunFolder, real: Recipe, rehearsed: Recipe, display: Display) 
         display.say("", f"{name}: {one_line(pair['real'])} -> {one_line(pair['rehearsal'])}")
 
 
-def train_until_killed(argv: tuple[str, ...], run: RunFolder, env: dict[str, str], display: Display) -> None:
+def train_until_killed(plan: Plan, run: RunFolder, display: Display) -> None:
     """Train up to the first complete checkpoint, where the process kills itself; what follows must go on from there."""
     killed: list[int] = []
 
@@ -41,7 +42,7 @@ def train_until_killed(argv: tuple[str, ...], run: RunFolder, env: dict[str, str
         display.event(event)
 
     try:
-        run_child(argv, run.path, {**env, KILL_AFTER_SAVE: "1"}, "train.log", "training", follow)
+        run_child(plan.executable(), run.path, {**plan.env, KILL_AFTER_SAVE: "1"}, "train.log", "training", follow)
     except UserError:
         if not killed:
             raise

@@ -1,74 +1,85 @@
-"""The stage of a run that trains: what stops it before the first step, the trainer, and the model that it leaves."""
+"""The train stage: what stops it before the first step, the trainer, and the model that it leaves."""
 
 import shutil
 import sys
 from typing import Any
 
-from ...converters.building.pipeline import MANIFEST
 from ...schemas import VERSION
 from ...schemas.base.errors import Location, Problem, UserError
-from ...schemas.base.files import new_folder, write_atomically
+from ...schemas.base.files import new_folder
+from ...schemas.base.hashing import key_of
 from ...schemas.recipe import LoadedRecipe
 from ..launch import multi_node
-from ..launch.plan import TrainingJob, executable, resuming
+from ..launch.plan import Plan
 from ..launch.steps import optimizer_steps, require_rows, step_problems
 from ..reporting.token_summary import token_summary
 from ..resources.estimate_fit import check_fit, say_memory
 from ..runtime.checkpoints import newest, other_training
 from ..runtime.child_process import run_child
-from ..runtime.machine import Machine, this_machine
+from ..runtime.machine import package_versions
 from ..runtime.run_folder import RunFolder
-from . import cache_keys, smoke_test
-from .stage import RunContext
+from . import smoke_test
+from .context import RunContext
 
+NAME = "train"
+OUTPUTS = ("model", "metrics.jsonl", "tokens.json", "lock.json", "rendered")
+OPTIONAL_OUTPUTS = ("memory.json", "fit.json")
+FINAL = True
 NOT_MODEL = ("checkpoint-*", "debug.log", "runs", "README.md", "ray_train_run-*", "TorchTrainer_*")  # the last two are Ray's
 
 
-def train(work: RunContext, planned: TrainingJob) -> None:
+def key(context: RunContext) -> str:
+    """Changes with whatever the weights are made of."""
+    return train_key(context.job.plan, context.keys["data"], context.job.model.identity)
+
+
+def train_key(plan: Plan, data: str, model_identity: str) -> str:
+    """Changes with the rendered configuration, the data, the base model, and the versions of what trains."""
+    return key_of("train", plan.files, plan.argv[1:], data, model_identity, package_versions())
+
+
+def faults(run: RunFolder) -> list[str]:
+    """None: what a checkpoint or a model must hold is looked at when it is written."""
+    return []
+
+
+def run(context: RunContext) -> None:
     """Train, from the newest checkpoint where there is one, and publish model/."""
-    run, loaded, display = work.run, work.loaded, work.display
-    if "train" in run.status["stages"] and (run / "model").is_dir():  # other packages or another machine are no reason to train again
-        work.done["train"] = "done before"
-        return
-    machine = this_machine()
-    key = cache_keys.train_key(planned.plan, run.status["stages"]["data"], planned.model.identity)
-    splits = run.read(f"data/{MANIFEST}")["splits"]
-    _check_rows(loaded, splits)
-    lock = {"recipekit": VERSION, "python": sys.version.split()[0], "packages": cache_keys.package_versions(),
-            "model": planned.model._asdict(), "machine": machine._asdict(), "train_key": key}  # fmt: skip
-    _refuse_other_training(run, lock)
+    run, display, job = context.run, context.display, context.job
+    splits = context.manifest["splits"]
+    _check_rows(context.loaded, splits)
+    made_of = context.keys[NAME] = context.keys.get(NAME) or key(context)
+    lock = {"recipekit": VERSION, "python": sys.version.split()[0], "packages": package_versions(),
+            "model": job.model._asdict(), "machine": context.machine._asdict(), "train_key": made_of}  # fmt: skip
+    _refuse_other_training(run, context.loaded, lock)
     run.write("lock.json", lock)
-    for name, text in planned.plan.files.items():
-        write_atomically(run / name, text.encode())
-    if not work.begin("train", key):
-        return
-    _announce(work, planned, machine, splits["train"])
-    check_fit(run, loaded.recipe, planned.model, splits["train"], display)
-    argv = executable(planned.plan.argv)
-    if loaded.is_smoke and not newest(run / "checkpoints")[0]:
-        smoke_test.train_until_killed(argv, run, planned.plan.env, display)
+    job.plan.write(run.path)
+    _announce(context, splits["train"])
+    check_fit(run, context.recipe, job.model, splits["train"], display)
+    if context.loaded.is_smoke and not newest(run / "checkpoints")[0]:
+        smoke_test.train_until_killed(job.plan, run, display)
     checkpoint, skipped = newest(run / "checkpoints")
     for line in skipped:
         display.say("", line, "yellow")
+    plan = job.plan
     if checkpoint:
-        display.say("", f"going on from {checkpoint.name}")
-        argv = resuming(argv, str(checkpoint.relative_to(run.path)))
-    multi_node.announce(run, loaded.recipe.launch, argv, planned.plan.env)
-    run_child(argv, run.path, planned.plan.env, "train.log", "training", display.event)
+        display.say("", f"resuming from {checkpoint.name}")
+        plan = plan.resuming(str(checkpoint.relative_to(run.path)))
+    multi_node.announce(run, context.recipe.launch, plan)
+    run_child(plan.executable(), run.path, plan.env, "train.log", "training", display.event)
     display.clear()
     _publish_model(run)
     display.say("", f"trained in each epoch: {token_summary(run.read('tokens.json')['train'])}")
     say_memory(run, display)
-    work.complete("train", key)
 
 
-def _announce(work: RunContext, planned: TrainingJob, machine: Machine, rows: int) -> None:
+def _announce(context: RunContext, rows: int) -> None:
     """Say what is trained, on how many rows, and what is done otherwise on this machine."""
-    recipe, say = work.loaded.recipe, work.display.say
+    recipe, say, machine = context.recipe, context.display.say, context.machine
     # How many blocks are filled is not known before the rows are tokenised.
     steps = "" if recipe.data.type == "text" or recipe.training.sample_packing else f"{optimizer_steps(recipe, rows):,} steps, "
-    say("model", planned.model.note)
-    for note in planned.notes:
+    say("model", context.job.model.note)
+    for note in context.job.notes:
         say("", note, "yellow")
     method = recipe.training.adapter if recipe.training.adapter != "none" else "full parameters"
     say("train", f"{method}, {rows:,} rows, {steps}on {machine.gpu_name or f'{machine.cores} CPU cores'}")
@@ -83,11 +94,11 @@ def _check_rows(loaded: LoadedRecipe, splits: dict[str, int]) -> None:
         raise UserError(*problems)
 
 
-def _refuse_other_training(run: RunFolder, lock: dict[str, Any]) -> None:
+def _refuse_other_training(run: RunFolder, loaded: LoadedRecipe, lock: dict[str, Any]) -> None:
     """Checkpoints are resumed by the training that made them, or not at all."""
     left = sorted(path.name for path in (run / "checkpoints").glob("checkpoint-*"))
     if left and (changed := other_training(run.read("lock.json"), lock)):
-        hint = f"bring it back as it was, or start a new run: recipe run {run.status['recipe']}"
+        hint = f"bring it back as it was, or start a new run: recipe run {loaded.recipe.name}"
         what = f"{left[-1]} is of another training: {'; '.join(changed)}"
         raise UserError(Problem(Location(str(run / "checkpoints")), what, hint, "other-training"))
 

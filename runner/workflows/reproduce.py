@@ -16,9 +16,10 @@ from ..runtime.console import Display
 from ..runtime.machine import this_machine
 from ..runtime.progress import read_lines
 from ..runtime.run_folder import RunFolder, create
-from ..stages import cache_keys
-from ..stages.stage import RunContext
-from ..stages.train import train
+from ..stages import data, generate, train
+from ..stages.context import RunContext
+from ..stages.registry import data_stages
+from ..stages.stage import complete, link_folder, require
 from ..worker.compare_checkpoints import CLOCK, difference
 from .run import reload
 from .run_comparison import compare_inputs
@@ -139,7 +140,7 @@ def _numbers(lines: list[dict[str, Any]], steps: int) -> tuple[list[_Key], dict[
 
 def _require_trained(run: RunFolder) -> None:
     lock = run.read("lock.json")
-    if "train" not in run.status.get("stages", {}) or not (run / "model").is_dir():
+    if "train" not in run.stages or not (run / "model").is_dir():
         what = f"has not been trained to its end: it is {run.status.get('state')}"
         raise UserError(Problem(Location(str(run.path)), what, f"recipe resume {run.path}", "not-trained"))
     if absent := [name for name in ("recipe.yml", f"data/{MANIFEST}", METRICS, "lock.json") if not (run / name).is_file()]:
@@ -159,31 +160,32 @@ def _last_step(run: RunFolder) -> int:
     return max((line["step"] for line in read_lines(run / METRICS)), default=0)
 
 
-def _new_run(run: RunFolder, loaded: LoadedRecipe, data: Path, root: Path) -> RunFolder:
+def _new_run(run: RunFolder, loaded: LoadedRecipe, records: Path, root: Path) -> RunFolder:
     """A run of the same recipe that has its data and has not been trained."""
     status = run.status
-    again = create(loaded.recipe.name, status["stages"]["data"], root / REPRODUCTIONS)
+    kept = {name: key for name, key in run.stages.items() if name in (generate.NAME, data.NAME)}
+    again = create(loaded.recipe.name, kept[data.NAME], root / REPRODUCTIONS)
     for name in ("recipe.yml", "origins.json", "rehearsal.json"):
         if (run / name).is_file():
             shutil.copy2(run / name, again / name)
-    shutil.copytree(data, again / "data", copy_function=cache_keys.link)
+    link_folder(records, again / "data")
     if (run / "generated").is_dir():
-        shutil.copytree(run / "generated", again / "generated", copy_function=cache_keys.link)
-    facts = {key: status[key] for key in ("recipe", "file", "rehearsal") if key in status}
-    again.update(
-        **facts, state="running", stages={"data": status["stages"]["data"]}, started=round(time.time(), 3), reproduces=str(run.path)
-    )
+        link_folder(run / "generated", again / "generated")
+    facts = {key: value for key, value in status.items() if key in ("recipe", "file", "smoke")}
+    again.update(**facts, state="running", stages=kept, started=round(time.time(), 3), reproduces=str(run.path))
     return again
 
 
-def _train(again: RunFolder, loaded: LoadedRecipe, planned: TrainingJob, stop: int, display: Display) -> None:
+def _train(again: RunFolder, loaded: LoadedRecipe, job: TrainingJob, stop: int, display: Display) -> None:
     """Train in the new run, up to a checkpoint after step `stop`, with 0 to the end. Like one that was interrupted there, it can be
-    resumed; nobody kills it to see that, as a rehearsal would be."""
-    env = planned.plan.env | ({STOP_AT: str(stop)} if stop else {})
-    work = RunContext(again, loaded._replace(is_smoke=False), again.path.parent.parent, display, [], {})
+    resumed; nobody kills it to see that, as a smoke run would be."""
+    env = job.plan.env | ({STOP_AT: str(stop)} if stop else {})
+    context = RunContext(loaded._replace(is_smoke=False), again.path.parent.parent, display, again)
+    context.job = job._replace(plan=job.plan._replace(env=env))
     with again.locked(), again.recording_outcome():
         try:
-            train(work, planned._replace(plan=planned.plan._replace(env=env)))
+            require(data_stages(loaded.recipe), context)
+            complete([train], context)
         except Interrupted:
             raise
         except UserError:

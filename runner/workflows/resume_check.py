@@ -16,7 +16,7 @@ from ...schemas.base.errors import UserError
 from ...schemas.base.files import write_atomically
 from ...schemas.recipe import LoadedRecipe
 from ...schemas.yaml_writing import to_yaml
-from ..launch.plan import Plan, executable, make_job
+from ..launch.plan import Plan, make_job
 from ..models.resolve import resolve_model
 from ..runtime.checkpoints import KILL_AT, newest
 from ..runtime.child_process import run_child
@@ -68,14 +68,12 @@ class TrainingTrial:
         """Train from the newest checkpoint to the end, or until it is killed: between step `kill_at` and its checkpoint, or after so
         many seconds. Returns what it went on from, and whether it reached the end."""
         checkpoint, _ = newest(self.folder / "checkpoints")
-        argv = executable(self.plan.argv)
-        if checkpoint:
-            argv = (*argv[:5], "--resume-from-checkpoint", str(checkpoint.relative_to(self.folder)), *argv[5:])
+        plan = self.plan.resuming(str(checkpoint.relative_to(self.folder))) if checkpoint else self.plan
         env = self.plan.env | ({KILL_AT: str(kill_at)} if kill_at else {})
         origin = checkpoint.name if checkpoint else "the beginning"
         with _timer(kill_after) as on_start:
             try:
-                run_child(argv, self.folder, env, "train.log", "training", self.listener, on_start=on_start)
+                run_child(plan.executable(), self.folder, env, "train.log", "training", self.listener, on_start=on_start)
             except UserError as error:
                 if not (kill_at or kill_after) or "by signal SIGKILL" not in str(error):
                     raise
@@ -104,8 +102,7 @@ def prepare(loaded: LoadedRecipe, root: Path, folder: Path, listener: Listener) 
     manifest = build(loaded.recipe.data, folder / "data")
     planned = make_job(loaded, manifest, this_machine(), resolve_model(loaded.recipe.model, root, loaded.is_smoke))
     write_atomically(folder / "recipe.yml", to_yaml(loaded.document.data).encode())
-    for name, text in planned.plan.files.items():
-        write_atomically(folder / name, text.encode())
+    planned.plan.write(folder)
     return TrainingTrial(folder, planned.plan, listener)
 
 

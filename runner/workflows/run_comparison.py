@@ -22,9 +22,8 @@ from ..generate.stage import ROWS_FILE, named
 from ..launch.plan import Plan, TrainingJob, make_job
 from ..models.resolve import ResolvedModel, is_unchanged, resolve_model
 from ..runtime.checkpoints import changes
-from ..runtime.machine import this_machine
+from ..runtime.machine import package_versions, this_machine
 from ..runtime.run_folder import RunFolder
-from ..stages.cache_keys import package_versions
 from ..stages.merge import CONFIG as MERGE_CONFIG
 from ..stages.prerequisite import RUN
 

@@ -24,8 +24,8 @@ def command(run: str, settings: tuple[str, ...], root: Path, as_json: bool) -> N
     from ...workflows.run import execute, reload
 
     found = find_run(run, root)
-    if "train" not in found.status.get("stages", {}):
+    if "train" not in found.stages:
         raise UserError(f"{found.path} has no trained model", hint=f"recipe resume {found.path}")
     loaded = reload(found, settings)
     with Display() as display:
-        print_outcome(execute(found, loaded, root, display, []), as_json)
+        print_outcome(execute(found, loaded, root, display), as_json)

@@ -36,7 +36,7 @@ def command(run: str, out: Path | None, root: Path, as_json: bool) -> None:
 
 def require_adapter(run: RunFolder) -> None:
     """Raise UserError where the run has no adapter."""
-    if "train" not in run.status.get("stages", {}) or not (run / "model").is_dir():
+    if "train" not in run.stages or not (run / "model").is_dir():
         raise UserError(Problem(Location(str(run.path)), "has no trained model", f"recipe resume {run.path}", "no-model"))
     if not (run / "model" / "adapter_config.json").is_file():
         hint = f"{run / 'model'} is a full model"
@@ -45,15 +45,18 @@ def require_adapter(run: RunFolder) -> None:
 
 def merge_run(run: RunFolder, root: Path, out: Path | None) -> dict[str, Any]:
     """Merge into `out`, or the run's merged/; return the contents of merge.json."""
-    from ....converters.building.pipeline import MANIFEST
-    from ...launch.plan import make_job
     from ...runtime.console import Display
-    from ...runtime.machine import this_machine
-    from ...stages.merge import merge
-    from ...stages.stage import RunContext
-    from ...workflows.run import reload, trained_on
+    from ...stages import merge, train
+    from ...stages.context import RunContext
+    from ...stages.registry import data_stages
+    from ...stages.stage import complete, require
+    from ...workflows.run import reload
 
     loaded = reload(run)
     with Display() as display, run.locked():
-        planned = make_job(loaded, run.read(f"data/{MANIFEST}"), this_machine(), trained_on(run, loaded, root))
-        return merge(RunContext(run, loaded, root, display, [], {}), planned, out)
+        context = RunContext(loaded, root, display, run)
+        require((*data_stages(loaded.recipe), train), context)
+        if out:
+            return merge.merge(context, out)
+        complete([merge], context)
+        return run.read(f"{merge.MERGED}/{merge.FACTS}")

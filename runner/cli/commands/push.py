@@ -55,10 +55,10 @@ def command(run: str, repo: str | None, merged: bool, private: bool, dry_run: bo
 def _folder(run: RunFolder, merged: bool) -> Path:
     """Return the folder to upload. Raises UserError for a run that is not done, and for a smoke run."""
     status = run.status
-    if status.get("rehearsal"):
+    if status.get("smoke"):
         raise UserError(Problem(Location(str(run.path)), "is a smoke run: it cannot be uploaded", rule="not-pushed"))
     if status.get("state") != "done":
-        reason = f" ({status['reason']})" if status.get("reason") else ""
+        reason = f" ({reason})" if (reason := status.get("reason")) else ""
         raise UserError(Problem(Location(str(run.path)), f"is {status.get('state')}, not done{reason}", rule="not-pushed"))
     folder = run / ("merged" if merged else "model")
     if not folder.is_dir():

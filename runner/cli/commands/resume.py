@@ -24,11 +24,9 @@ def resume_run(run: RunFolder, root: Path) -> Any:
     """Complete the remaining stages from the run's own copy of the recipe. Raises UserError for a finished run."""
     require_train_extra()
     from ...runtime.console import Display
-    from ...workflows.run import execute, reload
+    from ...workflows import run as workflow
 
-    if run.status.get("state") == "done":
+    if run.is_done:
         raise UserError(f"{run.path} is finished: nothing to resume")
-    loaded = reload(run)
     with Display() as display:
-        display.say("resume", f"{loaded.recipe.name} ({run.path}), {run.status.get('state')} before")
-        return execute(run, loaded, root, display, [])
+        return workflow.resume_run(run, workflow.reload(run), root, display)

@@ -70,7 +70,7 @@ def _resumed(loaded: LoadedRecipe, root: Path) -> Any:
     from .resume import resume_run
 
     run = find_run(loaded.recipe.name, root)
-    return None if run.status.get("state") == "done" else resume_run(run, root)
+    return None if run.is_done else resume_run(run, root)
 
 
 def require_train_extra() -> None:

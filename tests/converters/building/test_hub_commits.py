@@ -4,7 +4,7 @@ import json
 
 import pytest
 from recipekit.converters.building.hub_datasets import find_dataset, pin_commits
-from recipekit.runner.stages.cache_keys import data_key
+from recipekit.runner.stages.data import data_key
 from recipekit.schemas.recipe import load_recipe
 
 from ...support.hub_server import Repository, serve
@@ -52,8 +52,8 @@ def test_files_alone_ask_nobody(load):
 
 def test_the_datas_key_is_that_of_the_commit(load, moods):
     loaded = load("hf:ann/moods")
-    before = data_key(loaded.recipe.data)
-    assert before == data_key(pin_commits(loaded).recipe.data)
+    before = data_key(loaded.recipe.data, [[]])
+    assert before == data_key(pin_commits(loaded).recipe.data, [[]])
     moods.refs["main"] = LATER
     find_dataset.cache_clear()
-    assert data_key(loaded.recipe.data) != before
+    assert data_key(loaded.recipe.data, [[]]) != before

@@ -2,8 +2,11 @@
 
 import pytest
 from recipekit.runner.generate.generate import usage_lines
-from recipekit.runner.generate.stage import already_generated, generated_facts, places, with_rows
+from recipekit.runner.generate.stage import already_generated, generated_facts, places
 from recipekit.runner.runtime.run_folder import RunFolder
+from recipekit.runner.stages import generate as stage
+from recipekit.runner.stages.context import RunContext
+from recipekit.runner.stages.stage import complete
 from recipekit.schemas.base.errors import UserError
 from recipekit.schemas.base.hashing import key_of
 from recipekit.schemas.recipe import load_recipe
@@ -40,46 +43,53 @@ def recipe(tmp_path, questions):
     return load
 
 
-def test_rows_are_made_once_and_become_an_ordinary_source(recipe, tmp_path, quiet) -> None:
+@pytest.fixture
+def generated(recipe, tmp_path, quiet):
+    """Completes the generate stage in the run of this name; returns the context."""
+
+    def complete_in(name, url, *settings):
+        run = RunFolder(tmp_path / "runs" / "asked" / name)
+        run.path.mkdir(parents=True, exist_ok=True)
+        context = RunContext(recipe(url, settings), tmp_path / "runs", quiet, run)
+        complete([stage], context)
+        return context
+
+    return complete_in
+
+
+def test_rows_are_made_once_and_become_an_ordinary_source(generated, quiet) -> None:
     with serving(reply("love | joy")) as server:
-        loaded = with_rows(recipe(server.url), tmp_path / "runs", quiet)
-        (source,) = loaded.recipe.data.sources
-        assert source.path == str(tmp_path / "runs" / "asked" / "generated" / "rows.jsonl")
+        first = generated("one", server.url)
+        (source,) = first.data.sources
+        assert source.path == str(first.run / "generated" / "rows.jsonl")
         assert len(server.asked) == 4
-        assert with_rows(loaded, tmp_path / "runs", quiet) == loaded
-        again = with_rows(recipe(server.url), tmp_path / "runs", quiet)
-        assert again.recipe.data == loaded.recipe.data
-        assert quiet.lines[-1][0] == "generate"
-        assert "unchanged" in quiet.lines[-1][1]
-        with_rows(recipe(server.url, ("generate.options.runs=3",)), tmp_path / "runs", quiet)
+        second = generated("two", server.url)
+        assert "unchanged" in quiet.lines[-1][1] and second.keys == first.keys
+        assert (second.run / "generated" / "rows.jsonl").samefile(first.run / "generated" / "rows.jsonl")
+        generated("three", server.url, "generate.options.runs=3")
         assert len(server.asked) == 6, "only what is new is asked"
 
 
-def test_a_run_keeps_its_rows_and_asks_for_nothing_again(recipe, tmp_path, quiet) -> None:
-    run, root = RunFolder(tmp_path / "runs" / "asked" / "one"), tmp_path / "runs"
-    run.path.mkdir(parents=True)
+def test_a_run_keeps_its_rows_and_asks_for_nothing_again(generated, tmp_path) -> None:
     with serving(reply("love | joy")) as server:
-        loaded = recipe(server.url)
-        first = with_rows(with_rows(loaded, root, quiet), root, quiet, run)
-        (source,) = first.recipe.data.sources
-        assert source.path in (str(run / "generated" / "rows.jsonl"), str(root / "asked" / "generated" / "rows.jsonl"))
-        kept = (run / "generated" / "rows.jsonl").read_bytes()
-        with_rows(recipe(server.url, ("generate.options.runs=3",)), root, quiet)
-        assert (root / "asked/generated/rows.jsonl").read_bytes() != kept
+        rows = generated("one", server.url).run / "generated" / "rows.jsonl"
+        kept = rows.read_bytes()
+        generated("two", server.url, "generate.options.runs=3")
+        assert (tmp_path / "runs/asked/generated/rows.jsonl").read_bytes() != kept
         asked = len(server.asked)
-        again = with_rows(loaded, root, quiet, run)
-        assert again.recipe.data.sources[0].path == str(run / "generated" / "rows.jsonl")
-        assert (run / "generated" / "rows.jsonl").read_bytes() == kept
-        assert len(server.asked) == asked
+        again = generated("one", server.url)
+        assert again.outcomes == {"generate": "done before"} and again.data.sources[0].path == str(rows)
+        assert rows.read_bytes() == kept and len(server.asked) == asked
 
 
-def test_a_run_without_its_rows_yet_gets_them(recipe, tmp_path, quiet) -> None:
-    run = RunFolder(tmp_path / "runs" / "asked" / "one")
-    run.path.mkdir(parents=True)
+def test_rows_that_were_damaged_are_given_to_the_run_again(generated) -> None:
     with serving(reply("love | joy")) as server:
-        loaded = with_rows(recipe(server.url), tmp_path / "runs", quiet, run)
-    assert loaded.recipe.data.sources[0].path == str(tmp_path / "runs/asked/generated/rows.jsonl")
-    assert (run / "generated" / "manifest.json").is_file()
+        rows = generated("one", server.url).run / "generated" / "rows.jsonl"
+        kept = rows.read_bytes()
+        rows.unlink()  # it is a link
+        rows.write_bytes(kept[:-9])
+        assert generated("one", server.url).outcomes == {"generate": "done"}
+        assert rows.read_bytes() == kept
 
 
 def test_rows_that_are_not_there_yet_are_asked_for_by_name(recipe, tmp_path) -> None:

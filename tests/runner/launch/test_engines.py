@@ -8,7 +8,7 @@ from importlib.util import find_spec
 import pytest
 from recipekit.runner.launch.axolotl_config import RenderedData
 from recipekit.runner.launch.engines import command, of_node, one_process, processes_environment, unstartable
-from recipekit.runner.launch.plan import plan, resuming
+from recipekit.runner.launch.plan import plan
 from recipekit.runner.runtime.machine import Machine
 from recipekit.schemas.sections import Launch, Recipe
 
@@ -86,7 +86,7 @@ def test_deepspeed_parses_the_hostfile_and_command(tmp_path, minimal):
     for name, text in made.files.items():
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(text)
-    argv = [sys.executable, "-W", "ignore", "-c", PARSE, *resuming(made.argv, "checkpoints/checkpoint-4")[3:]]
+    argv = [sys.executable, "-W", "ignore", "-c", PARSE, *made.resuming("checkpoints/checkpoint-4").argv[3:]]
     done = subprocess.run(argv, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
     answer = json.loads(done.stdout.partition("answers:")[2])

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from recipekit.runner.launch import multi_node as module
 from recipekit.runner.launch.multi_node import announce, join
+from recipekit.runner.launch.plan import Plan
 from recipekit.runner.runtime.checkpoints import fault
 from recipekit.runner.runtime.console import Display
 from recipekit.runner.runtime.run_folder import create
@@ -27,9 +28,9 @@ TWO = ["launch.engine=torchrun", "launch.num_nodes=2", "launch.main_address=10.7
 def test_the_command_for_other_machines_uses_any_python(tmp_path):
     run = create("small", "abcdef", tmp_path)
     with run.locked():
-        announce(run, Launch("torchrun", 2), (sys.executable, "-m", "x"), {})
+        announce(run, Launch("torchrun", 2), Plan({}, ("python", "-m", "x"), {}))
         assert not (run / "launch.json").exists()
-        announce(run, Launch("torchrun", 2, 2, "h:1"), (sys.executable, "-m", "x", "--node_rank", "0"), {"A": "1"})
+        announce(run, Launch("torchrun", 2, 2, "h:1"), Plan({}, ("python", "-m", "x", "--node_rank", "0"), {"A": "1"}))
     facts = run.read("launch.json")
     assert facts["argv"] == ["python", "-m", "x", "--node_rank", "0"] and facts["env"] == {"A": "1"} and facts["nodes"] == 2
     assert facts["holder"].startswith(f"process {os.getpid()} on ")
@@ -42,7 +43,7 @@ def test_join_needs_the_first_machine_and_a_known_node(tmp_path, monkeypatch):
     with pytest.raises(UserError, match="nothing has begun to train here"):
         join(run, 1, Display())
     with run.locked():
-        announce(run, Launch("torchrun", 2, 2, "h:1"), (sys.executable, "--node_rank", "0"), {})
+        announce(run, Launch("torchrun", 2, 2, "h:1"), Plan({}, ("python", "--node_rank", "0"), {}))
         with pytest.raises(UserError, match="one of 1 to 1"):
             join(run, 2, Display())
     (run / "lock").write_text("process 1 on elsewhere")

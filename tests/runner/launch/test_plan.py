@@ -8,7 +8,7 @@ import pytest
 import yaml
 from recipekit.runner.launch.axolotl_config import RenderedData, substitutions
 from recipekit.runner.launch.engines import of_node
-from recipekit.runner.launch.plan import CONFIG, executable, plan, resuming
+from recipekit.runner.launch.plan import CONFIG, plan
 from recipekit.runner.runtime.machine import Machine
 from recipekit.schemas.sections import Recipe
 
@@ -90,7 +90,7 @@ def test_several_machines_meet_at_the_address_of_the_first(planned):
 
 def test_a_checkpoint_is_an_argument_of_axolotl_and_not_of_its_launcher(planned):
     for launch in ({}, {"engine": "torchrun", "num_processes": 4}):
-        argv = resuming(planned({"launch": launch}).argv, "checkpoints/checkpoint-4")
+        argv = planned({"launch": launch}).resuming("checkpoints/checkpoint-4").argv
         assert argv[argv.index(CONFIG) + 1] == "--resume-from-checkpoint=checkpoints/checkpoint-4"
 
 
@@ -129,8 +129,8 @@ def test_wandb_stays_offline_and_is_not_mentioned_where_it_is_not_used(planned):
 
 
 def test_the_command_runs_with_our_own_interpreter(planned):
-    argv = planned().argv
-    assert executable(argv) == (sys.executable, *argv[1:])
+    plan = planned()
+    assert plan.executable() == (sys.executable, *plan.argv[1:])
 
 
 def test_the_same_recipe_gives_the_same_plan(planned):

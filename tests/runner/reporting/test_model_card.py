@@ -68,7 +68,7 @@ def test_text_from_data_cannot_become_markup_or_metadata(run, minimal):
 
 
 def test_a_rehearsals_model_says_so(run, minimal):
-    run.update(rehearsal=True)
+    run.update(smoke=True)
     assert "This is a rehearsal's model" in model_card(run, Recipe.from_values(minimal()))
 
 

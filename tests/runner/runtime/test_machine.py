@@ -5,7 +5,7 @@ import subprocess
 import sys
 
 import pytest
-from recipekit.runner.runtime.machine import Machine, this_machine
+from recipekit.runner.runtime.machine import Machine, package_versions, this_machine
 
 
 @pytest.fixture
@@ -84,3 +84,7 @@ def test_torch_is_not_imported_to_find_out():
 
 def test_by_default_a_machine_is_a_cpu():
     assert Machine().is_cpu
+
+
+def test_only_packages_that_are_installed_have_a_version():
+    assert "" not in package_versions().values()

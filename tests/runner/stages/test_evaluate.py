@@ -3,8 +3,8 @@
 import json
 
 import pytest
-from recipekit.runner.stages.evaluate import generates, sample_rows
-from recipekit.schemas.sections import Recipe
+from recipekit.runner.stages.evaluate import evaluate_key, generates, sample_rows
+from recipekit.schemas.sections import Evaluation, Gate, Generation, Recipe
 
 pytest.importorskip("numpy", reason="needs the extra [train]: numpy")
 
@@ -58,3 +58,17 @@ def test_a_larger_choice_holds_the_smaller_so_that_numbers_can_be_compared(rows)
 )
 def test_replies_are_generated_only_where_something_measures_them(minimal, changes, expected):
     assert generates(Recipe.from_values(minimal(changes))) is expected
+
+
+def test_the_evaluate_key_changes_with_what_is_measured_and_on_what():
+    changes = [
+        (Evaluation(), "test", "trained"),
+        (Evaluation(), "validation", "trained"),
+        (Evaluation(), "test", "trained anew"),
+        (Evaluation(metrics=("token_accuracy",)), "test", "trained"),
+        (Evaluation(max_rows=5), "test", "trained"),
+        (Evaluation(confidence=0.9), "test", "trained"),
+        (Evaluation(generation=Generation(max_new_tokens=1)), "test", "trained"),
+        (Evaluation(gates={"perplexity": Gate(max=9)}), "test", "trained"),
+    ]
+    assert len({evaluate_key(*values) for values in changes}) == len(changes)

@@ -56,7 +56,7 @@ def test_a_rehearsals_model_is_not_the_real_ones_and_the_other_way_round(second,
     assert first is not None and first.is_smoke
     finished(tmp_path / "runs", load_recipe(str(first.path)), "1")
     assert needed(rehearsal, tmp_path / "runs") is not None
-    finished(tmp_path / "runs", first, "2", rehearsal=True)
+    finished(tmp_path / "runs", first, "2", smoke=True)
     assert needed(rehearsal, tmp_path / "runs") is None
 
 
@@ -64,7 +64,7 @@ def test_a_rehearsal_of_the_recipe_as_it_was_will_not_do(second, tmp_path, write
     rehearsal = load_recipe(str(second.path), smoke=True)
     first = needed(rehearsal, tmp_path / "runs")
     assert first is not None
-    finished(tmp_path / "runs", first, "1", rehearsal=True)
+    finished(tmp_path / "runs", first, "1", smoke=True)
     write("first", "other/model")
     assert needed(rehearsal, tmp_path / "runs") is not None
 

@@ -1,13 +1,20 @@
-"""Data that are no longer what was written are made again, not trained on."""
+"""The loop over stages: what is found in this run or an earlier one, what is run, what is recorded."""
 
+import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from recipekit.converters.building.pipeline import build
 from recipekit.runner.runtime.run_folder import RunFolder
-from recipekit.runner.stages.stage import RunContext
+from recipekit.runner.stages import data, evaluate, generate, merge, train
+from recipekit.runner.stages.context import RunContext
+from recipekit.runner.stages.stage import complete, find, finished_run, require, reuse
+from recipekit.schemas.base.errors import UserError
 
 from ...support.chats import chat_data, chats, write_jsonl
+
+STAGES = [generate, data, train, merge, evaluate]
 
 
 class Said(list[str]):
@@ -17,8 +24,122 @@ class Said(list[str]):
         self.append(what)
 
 
+class Copy:
+    """A stage that writes one file with a letter in it, and counts how often it is run."""
+
+    OPTIONAL_OUTPUTS: tuple[str, ...] = ()
+
+    def __init__(self, name: str, letter: str | None, final: bool = False) -> None:
+        self.NAME, self.letter, self.FINAL = name, letter, final
+        self.OUTPUTS = (f"{name}.txt",)
+        self.times = self.keys = 0
+
+    def key(self, context):
+        self.keys += 1
+        return self.letter
+
+    def faults(self, run):
+        return [] if (run / self.OUTPUTS[0]).read_text().isalpha() else [f"{self.OUTPUTS[0]} is damaged"]
+
+    def run(self, context):
+        self.times += 1
+        (context.run / self.OUTPUTS[0]).write_text(self.letter or "x")
+
+
 @pytest.fixture
-def run(tmp_path: Path):
+def work(tmp_path):
+    """Completes stages in a new run that may reuse the given ones; returns the context."""
+
+    def of(stages, *previous, name=None):
+        run = name or RunFolder(tmp_path / f"run{len(list(tmp_path.iterdir()))}")
+        run.path.mkdir(exist_ok=True)
+        context = RunContext(SimpleNamespace(recipe=None), tmp_path, Said(), run, previous)
+        complete(stages, context)
+        return context
+
+    return of
+
+
+def test_a_stage_is_run_once_and_recorded(work):
+    stage = Copy("one", "a")
+    first = work([stage])
+    assert (first.outcomes, first.run.stages) == ({"one": "done"}, {"one": "a"})
+    again = work([stage], name=first.run)
+    assert (again.outcomes, stage.times) == ({"one": "done before"}, 1)
+
+
+def test_an_earlier_run_with_the_same_key_is_reused_the_newest_first(work):
+    stage = Copy("one", "a")
+    runs = [work([stage]).run, work([Copy("one", "b")]).run]
+    third = work([stage], *reversed(runs))
+    assert (third.outcomes, stage.times) == ({"one": "reused"}, 1)
+    assert (third.run / "one.txt").read_text() == "a" and third.run.stages == {"one": "a"}
+    assert f"unchanged since {runs[0].path.name}: reused" in third.display
+
+
+def test_another_key_runs_a_stage_again_but_a_final_one_keeps_what_the_run_has(work):
+    for final, outcome in ((False, "done"), (True, "done before")):
+        run = work([Copy("one", "a", final)]).run
+        assert work([Copy("one", "b", final)], name=run).outcomes == {"one": outcome}
+
+
+def test_a_stage_without_a_key_is_run_every_time_and_not_recorded(work):
+    stage = Copy("one", None)
+    run = work([stage]).run
+    assert work([stage], name=run).outcomes == {"one": "done"} and run.stages == {}
+
+
+def test_no_key_is_computed_before_it_is_needed_and_none_twice(work):
+    stage = Copy("one", "a")
+    first = work([stage])
+    assert stage.keys == 1
+    work([stage], first.run, work([Copy("one", "b")]).run)
+    assert stage.keys == 2, "once for each run, though two were looked at"
+
+
+def test_damaged_outputs_are_reported_and_made_again(work):
+    stage = Copy("one", "a")
+    run = work([stage]).run
+    (run / "one.txt").write_text("?!")
+    again = work([stage], name=run)
+    assert (again.outcomes, again.display[0]) == ({"one": "done"}, "one.txt is damaged: not used")
+
+
+def test_a_finished_run_has_every_stage_and_looking_runs_nothing(work, tmp_path):
+    stages = [Copy("one", "a"), Copy("two", "b"), Copy("last", None)]
+    run = work(stages).run
+    run.update(state="done")
+
+    def looked(wanted):
+        return finished_run(wanted, RunContext(SimpleNamespace(recipe=None), tmp_path, Said(), previous=[run]))
+
+    assert looked(stages) is run
+    assert looked([*stages, Copy("three", "c")]) is None and looked([stages[0], Copy("two", "other")]) is None
+    run.update(state="failed")
+    assert looked(stages) is None
+    assert [stage.times for stage in stages] == [1, 1, 1]
+
+
+def test_stages_of_two_runs_do_not_make_a_finished_one(work, tmp_path):
+    runs = [work([Copy("one", "a")]).run, work([Copy("two", "b")]).run]
+    for run in runs:
+        run.update(state="done")
+    context = RunContext(SimpleNamespace(recipe=None), tmp_path, Said(), previous=runs)
+    assert finished_run([Copy("one", "a"), Copy("two", "b")], context) is None
+
+
+def test_what_a_command_needs_is_there_or_named(work, tmp_path):
+    stage = Copy("one", "a")
+    run = work([stage]).run
+    require([stage], RunContext(SimpleNamespace(recipe=None), tmp_path, Said(), run))
+    (run / "one.txt").unlink()
+    with pytest.raises(UserError, match="has no usable one.txt: its stage one is not complete"):
+        require([stage], RunContext(SimpleNamespace(recipe=None), tmp_path, Said(), run))
+
+
+@pytest.fixture
+def converted(tmp_path: Path):
+    """Makes a run with converted data."""
     rows = write_jsonl(tmp_path / "rows.jsonl", chats(20))
 
     def make(name, stages):
@@ -33,15 +154,72 @@ def run(tmp_path: Path):
 
 
 @pytest.mark.parametrize("own", [True, False], ids=["of the run itself", "of an earlier run"])
-def test_a_flipped_bit_has_the_stage_done_again(run, own):
-    earlier = run("1", {"data": "key"})
-    now, others = (earlier, []) if own else (run("2", {}), [earlier])
-    assert not RunContext(now, None, now.path, Said(), others, {}).begin("data", "key")
+def test_data_with_a_flipped_bit_are_not_used(converted, own):
+    earlier = converted("1", {"data": "key"})
+    now, others = (earlier, []) if own else (converted("2", {}), [earlier])
+
+    def context(said):
+        found = RunContext(SimpleNamespace(recipe=None), now.path, said, now, others)
+        found.keys["data"] = "key"
+        return found
+
+    assert find(data, context(Said())) is earlier
     path = earlier / "data" / "train.jsonl"
     content = bytearray(path.read_bytes())
     content[50] ^= 4
     path.write_bytes(content)
-    now = earlier if own else run("3", {})
     said = Said()
-    assert RunContext(now, None, now.path, said, others, {}).begin("data", "key")
+    assert find(data, context(said)) is None
     assert "is damaged: its sha256 is" in said[0]
+
+
+@pytest.fixture
+def run(tmp_path):
+    """Makes a run that has completed stages, with their outputs."""
+
+    def make(name, *stages):
+        folder = RunFolder(tmp_path / "runs" / "small" / name)
+        folder.path.mkdir(parents=True)
+        folder.write("status.json", {"stages": {stage.NAME: "a" for stage in stages}})
+        for stage in stages:
+            for output in (*stage.OUTPUTS, *stage.OPTIONAL_OUTPUTS):
+                path = folder / output
+                if path.suffix:
+                    path.write_text(f"{output} of {name}\n")
+                else:
+                    (path / "nested").mkdir(parents=True)
+                    (path / "nested" / "file").write_text(f"{output} of {name}\n")
+        return folder
+
+    return make
+
+
+@pytest.mark.parametrize("output", train.OUTPUTS)
+def test_a_run_that_has_lost_an_output_is_not_reused(run, output, tmp_path):
+    damaged = run("1", train)
+    shutil.rmtree(damaged / output) if (damaged / output).is_dir() else (damaged / output).unlink()
+    assert find(train, RunContext(SimpleNamespace(recipe=None), tmp_path, Said(), damaged)) is None
+
+
+@pytest.mark.parametrize("stage", STAGES, ids=lambda stage: stage.NAME)
+def test_outputs_are_reused_whole(run, stage):
+    source, target = run("1", stage), run("2")
+    reuse(source, target, stage)
+    for output in (*stage.OUTPUTS, *stage.OPTIONAL_OUTPUTS):
+        path = (target / output) / "nested" / "file" if (target / output).is_dir() else target / output
+        assert path.read_text() == f"{output} of 1\n"
+
+
+def test_weights_are_linked_not_copied(run):
+    source, target = run("1", train), run("2")
+    reuse(source, target, train)
+    assert (source / "model" / "nested" / "file").samefile(target / "model" / "nested" / "file")
+
+
+def test_a_training_that_continues_in_the_new_run_leaves_the_source_as_it_was(run):
+    source, target = run("1", train), run("2")
+    reuse(source, target, train)
+    for name in ("metrics.jsonl", "tokens.json"):
+        with (target / name).open("w") as stream:  # as the trainer does
+            stream.write("other")
+        assert (source / name).read_text() == f"{name} of 1\n"

@@ -10,7 +10,7 @@ import pytest
 from recipekit.runner.evaluation.minimal_pairs import faults
 from recipekit.runner.evaluation.probe_results import FILES, asked_for, results, waiting
 from recipekit.runner.runtime.run_folder import RunFolder
-from recipekit.runner.stages.cache_keys import evaluate_key
+from recipekit.runner.stages.evaluate import evaluate_key
 from recipekit.runner.worker.sentiment_probe import prompt_emotions
 from recipekit.schemas.sections import Recipe
 

@@ -109,7 +109,7 @@ def test_another_result_exits_3_with_the_first_difference(tmp_path, settings, co
     settings()
     parts = {"losses": "step 7: loss is 2.5 and 2.25", "weights": "", "optimizer": ""}
     monkeypatch.setattr(
-        "recipekit.runner.workflows.resume_check.prove",
+        "recipekit.runner.workflows.resume_check.check_resume",
         lambda *_: ResumeReport(8, [Kill("within an epoch, in step 7", "checkpoint-6")], parts),
     )
     told = command_line("verify-resume", tmp_path / "small.yml", "--runs-dir", tmp_path / "runs")

@@ -75,7 +75,7 @@ def test_a_run_leaves_everything_that_a_run_directory_holds(finished, workplace)
                 "model/tokenizer.json", "eval/metrics.json", "eval/predictions.jsonl", "report.html", "status.json"]  # fmt: skip
     assert [name for name in expected if not (run / name).is_file()] == []
     assert finished["state"] == "done"
-    assert finished["stages"] == {"data": "done", "train": "done", "evaluate": "done"}
+    assert finished["stages"] == {"data": "done", "train": "done", "evaluate": "done", "report": "done"}
 
 
 def test_no_file_of_a_run_holds_a_secret_of_the_environment(finished, workplace):
@@ -133,7 +133,7 @@ def test_a_second_run_with_nothing_changed_trains_nothing(finished, workplace, r
 def test_another_evaluation_reuses_the_training(finished, workplace, recipe):
     again = recipe("run", "tiny.yml", "--json", "--set", "evaluation.metrics=[perplexity]", "--set", "evaluation.max_rows=2", cwd=workplace)
     outcome = json.loads(again.stdout)
-    assert outcome["stages"] == {"data": "reused", "train": "reused", "evaluate": "done"}
+    assert outcome["stages"] == {"data": "reused", "train": "reused", "evaluate": "done", "report": "done"}
     assert outcome["metrics"]["rows"] == 2
     assert not (folder_of(outcome, workplace) / "merged").exists(), "nobody asked for it"
     assert weights(folder_of(outcome, workplace)) == weights(folder_of(finished, workplace))

@@ -41,7 +41,7 @@ def evaluated(outcome) -> dict:
 def test_a_run_can_be_evaluated_again_without_its_sources(aged, recipe, tmp_path):
     before = unchanged(aged)
     outcome = evaluated(recipe("eval", aged, "--set", "evaluation.max_rows=3", "--json", cwd=tmp_path))
-    assert outcome["stages"] == {"data": "done before", "train": "done before", "evaluate": "done"}
+    assert outcome["stages"] == {"data": "done before", "train": "done before", "evaluate": "done", "report": "done"}
     assert outcome["metrics"]["rows"] == 3 and outcome["state"] == "done"
     assert outcome["metrics"]["evaluated_with"]["packages"]["torch"] != "0.0.1"
     assert unchanged(aged) == before

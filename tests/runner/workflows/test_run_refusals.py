@@ -78,7 +78,7 @@ def test_a_checkpoint_of_another_training_is_never_resumed(tiny, tmp_path, made_
     (checkpoint / "model.safetensors").write_bytes(b"weights")
     write_checksums(checkpoint)
     with pytest.raises(UserError, match=told) as caught, Display() as display:
-        execute(run, loaded, tmp_path / "runs", display, [])
+        execute(run, loaded, tmp_path / "runs", display)
     assert "checkpoint-4 is of another training" in str(caught.value)
     assert run.read("lock.json")["train_key"] == "another"  # so that it is refused the next time too
     assert not (run / "train.log").exists()
@@ -89,5 +89,5 @@ def test_a_run_that_another_process_works_on_is_left_as_it_is(tiny, tmp_path):
     run.update(recipe="tiny", state="interrupted", stages={})
     before = (run / "status.json").read_bytes()
     with run.locked(), pytest.raises(UserError, match="is in use by process"), Display() as display:
-        execute(run, load_recipe(str(tiny)), tmp_path / "runs", display, [])
+        execute(run, load_recipe(str(tiny)), tmp_path / "runs", display)
     assert (run / "status.json").read_bytes() == before

@@ -81,7 +81,7 @@ SPOILT = {
         lambda run: (run / "model" / "x.safetensors").write_bytes(b"\x10\0\0\0\0\0\0\0{}sk-" + b"b2" * 20), "holds what looks like a secret"),
     "a secret of the environment": (lambda run: (run / "model" / "notes.txt").write_text(f"x={PLAIN}"), "holds what looks like a secret"),
     "a link": (lambda run: (run / "model" / "more.txt").symlink_to("/etc/hostname"), "is a link"),
-    "a rehearsal": (lambda run: (run / "status.json").write_text('{"state": "done", "rehearsal": true}'), "is a smoke run"),
+    "a smoke run": (lambda run: (run / "status.json").write_text('{"state": "done", "smoke": true}'), "is a smoke run"),
     "a gate": (lambda run: (run / "status.json").write_text('{"state": "refused", "reason": "gates: acc"}'), "is refused, not done (gates: acc)"),
     "a local base": (lambda run: (run / "recipe.yml").write_text((run / "recipe.yml").read_text().replace("owner/base", "./base")), "by a folder of this machine"),
 }  # fmt: skip

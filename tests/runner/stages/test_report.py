@@ -4,7 +4,9 @@ import json
 
 import pytest
 from recipekit.runner.runtime.console import Display
-from recipekit.runner.stages.finish import conclude, require_gates
+from recipekit.runner.stages import report as stage
+from recipekit.runner.stages.context import RunContext
+from recipekit.runner.stages.report import require_gates
 from recipekit.schemas.base.errors import GateError, UserError
 from recipekit.schemas.recipe import load_recipe
 
@@ -29,7 +31,7 @@ def concluded(run, **gates):
     metrics = run.read("eval/metrics.json") | {"gates": gates}
     run.write("eval/metrics.json", metrics)
     with Display() as display:
-        conclude(run, load_recipe("quickstart").recipe, metrics, display)
+        stage.run(RunContext(load_recipe("quickstart"), run.path.parent, display, run))
     return run.status
 
 

@@ -1,23 +1,37 @@
-"""The end of a run: its state, its model card, its report, and what its gates say."""
+"""The report stage, with which a run ends: its model card, its report, its state, and what its gates say."""
 
 from typing import Any
 
 from ...schemas.base.errors import GateError, Location, Problem
-from ...schemas.sections import Recipe
 from ..reporting.model_card import write_card
 from ..reporting.report import write_report
-from ..runtime.console import Display
 from ..runtime.run_folder import RunFolder
+from .context import RunContext
+
+NAME = "report"
+OUTPUTS = ("report.html",)
+OPTIONAL_OUTPUTS: tuple[str, ...] = ()
+FINAL = False
 
 
-def conclude(run: RunFolder, recipe: Recipe, metrics: dict[str, Any], display: Display) -> None:
+def key(context: RunContext) -> None:
+    """None: it is quick, and about this run alone."""
+
+
+def faults(run: RunFolder) -> list[str]:
+    """None: it is always written."""
+    return []
+
+
+def run(context: RunContext) -> None:
     """Write the run's model card and its report, then name its state: one that is done has both, whatever happens in between."""
-    failed = [name for name, gate in metrics["gates"].items() if not gate["passed"]]
+    run, gates = context.run, context.run.read("eval/metrics.json")["gates"]
+    failed = [name for name, gate in gates.items() if not gate["passed"]]
     ending = {"state": "refused" if failed else "done", "reason": "gates: " + ", ".join(failed) if failed else ""}
-    write_card(run, recipe)
+    write_card(run, context.recipe)
     if (run / "merged").is_dir():  # it may have been merged before there were numbers
-        write_card(run, recipe, merged=True)
-    display.say("report", str(write_report(run, ending)))
+        write_card(run, context.recipe, merged=True)
+    context.display.say(NAME, str(write_report(run, ending)))
     run.update(**ending)
 
 

@@ -1,0 +1,64 @@
+"""The data stage: the recipe's sources as a folder of records with its manifest."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from ...converters.building.hub_datasets import commit_of, is_on_hub
+from ...converters.building.pipeline import build
+from ...converters.building.verify import verify_folder
+from ...converters.reading.files import source_files
+from ...converters.sources.registry import converter
+from ...schemas import VERSION
+from ...schemas.base.hashing import file_sha256, key_of
+from ...schemas.sections import Data, Source
+from ..reporting.ledger_table import source_notes
+from ..runtime.run_folder import RunFolder
+from .context import RunContext
+
+NAME = "data"
+OUTPUTS = ("data",)
+OPTIONAL_OUTPUTS: tuple[str, ...] = ()
+FINAL = True
+
+
+def key(context: RunContext) -> str:
+    """Changes with whatever the records are made of."""
+    return data_key(context.data, (_hashes(source) for source in context.data.sources))
+
+
+def faults(run: RunFolder) -> list[str]:
+    """How the records differ from what was written, byte for byte."""
+    return verify_folder(run / "data")
+
+
+def run(context: RunContext) -> None:
+    """Convert the sources. The key is then that of the bytes that were converted, whatever has been written to the sources since."""
+    data = context.data
+    manifest = build(data, context.run / "data")
+    context.replace_data(manifest)
+    context.keys[NAME] = data_key(data, ([[f["name"], f.get("sha256")] for f in source["files"]] for source in manifest["sources"]))
+    dropped = ", ".join(f"{count:,} {reason.replace('_', ' ')}" for reason, count in manifest["dropped"].items()) or "none"
+    splits = ", ".join(f"{count:,} {split}" for split, count in manifest["splits"].items())
+    weighed = f", {manifest['repeated']:+,} training rows by the sources' weights" if manifest.get("repeated") else ""
+    context.display.say(NAME, f"{manifest['rows_in']:,} rows in, {manifest['rows_kept']:,} kept ({splits}{weighed}); dropped: {dropped}")
+    for note in source_notes(manifest):
+        context.display.say(NAME, note)
+
+
+def data_key(data: Data, files: Iterable[list[Any]]) -> str:
+    """Changes with a byte or commit of any source, with an option, with a converter's version; not with where the files lie.
+
+    `files` are the names and hashes of each source's files.
+    """
+    sources = []
+    for source, hashes in zip(data.sources, files, strict=True):
+        version = converter(source.converter).VERSION
+        if is_on_hub(source):
+            sources.append([*source._replace(revision=commit_of(source)), version])
+        else:
+            sources.append([*source._replace(path="")[1:], version, hashes])
+    return key_of("data", VERSION, data._replace(sources=())._asdict(), sources)
+
+
+def _hashes(source: Source) -> list[Any]:
+    return [] if is_on_hub(source) else [[file.name, file_sha256(file.path)] for file in source_files(source.path)]

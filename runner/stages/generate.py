@@ -1,0 +1,48 @@
+"""The generate stage: the rows that models write for the recipe, in the run's own copy.
+
+They are made in the recipe's folder, which `recipe generate` and all of the recipe's runs share, so that nothing is asked twice.
+"""
+
+from ...converters.building.verify import verify_folder
+from ...schemas.base.hashing import key_of
+from ...schemas.generate_sections import Generate
+from ..generate.stage import generated_facts, key_of_rows, places, require_generate_extra
+from ..runtime.run_folder import RunFolder
+from .context import RunContext
+from .stage import link_folder
+
+NAME = "generate"
+OUTPUTS = ("generated",)
+OPTIONAL_OUTPUTS: tuple[str, ...] = ()
+FINAL = True
+
+
+def key(context: RunContext) -> str:
+    """Changes with the section, its prompts, its input's bytes and its local models' weights."""
+    return key_of("generate", *generated_facts(_section(context), context.root))
+
+
+def faults(run: RunFolder) -> list[str]:
+    """How the rows differ from those that were generated."""
+    return verify_folder(run / "generated")
+
+
+def run(context: RunContext) -> None:
+    """Make the rows, unless the recipe's folder has those of the same key, and give the run its copy. Raises what generating raises."""
+    section, shared = _section(context), places(context.loaded, context.root)
+    wanted = context.keys[NAME] = context.keys.get(NAME) or key(context)
+    if key_of_rows(shared.rows) == wanted:
+        context.display.say(NAME, f"unchanged: {shared.rows}")
+    else:
+        require_generate_extra(section)
+        from ..generate.generate import generate_rows, usage_lines
+
+        for line in usage_lines(generate_rows(section, shared.rows, shared.log, context.root, context.display, wanted)):
+            context.display.say(*line)
+    link_folder(shared.rows, context.run / "generated")
+
+
+def _section(context: RunContext) -> Generate:
+    if context.recipe.generate is None:
+        raise AssertionError("a recipe without a generate section has no generate stage")
+    return context.recipe.generate
