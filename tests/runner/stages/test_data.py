@@ -11,7 +11,7 @@ from recipekit.runner.stages import data as stage
 from recipekit.runner.stages.context import RunContext
 from recipekit.schemas.sections import Data, Source, Split
 
-from ...tiny import emogpt_rows, write_jsonl
+from ...support.tiny import emogpt_rows, write_jsonl
 
 
 def key_now(data):
