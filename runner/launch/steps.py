@@ -20,6 +20,11 @@ def optimizer_steps(recipe: Recipe, rows: int) -> int:
     return training.max_steps or epoch_steps(rows, batch, training.gradient_accumulation_steps, training.num_epochs)
 
 
+def steps_depend_on_tokens(recipe: Recipe) -> bool:
+    """Whether the steps cannot be counted before the rows are tokenised: how many blocks they fill decides."""
+    return not recipe.training.max_steps and (recipe.data.type == "text" or recipe.training.sample_packing)
+
+
 def epoch_steps(rows: int, batch: int, accumulation: int, epochs: float) -> int:
     """Optimizer steps of so many epochs over rows that come in batches of `batch`, `accumulation` batches a step."""
     return math.ceil(epochs * max(math.ceil(math.ceil(rows / batch) / accumulation), 1))
@@ -45,8 +50,8 @@ def repetitions(recipe: Recipe, rows: int) -> list[str]:
 
 
 def step_problems(recipe: Recipe, document: Document, rows: int) -> Iterator[Problem]:
-    """Keys that cannot have an effect in a run of this many rows. How many blocks texts fill is known once they are tokenised."""
-    if recipe.data.type == "text" or recipe.training.sample_packing:
+    """Keys that cannot have an effect in a run of this many rows."""
+    if steps_depend_on_tokens(recipe):
         return
     steps = optimizer_steps(recipe, rows)
     for key in ("eval_steps", "save_steps"):

@@ -2,7 +2,7 @@
 
 import shutil
 import sys
-from typing import Any
+from typing import Any, TypedDict
 
 from ...schemas import VERSION
 from ...schemas.base.errors import Location, Problem, UserError
@@ -11,10 +11,10 @@ from ...schemas.base.hashing import key_of
 from ...schemas.recipe import LoadedRecipe
 from ..launch import multi_node
 from ..launch.plan import Plan
-from ..launch.steps import optimizer_steps, require_rows, step_problems
+from ..launch.steps import optimizer_steps, require_rows, step_problems, steps_depend_on_tokens
 from ..reporting.token_summary import token_summary
 from ..resources.estimate_fit import check_fit, say_memory
-from ..runtime.checkpoints import newest, other_training
+from ..runtime.checkpoints import TRAINED, newest, other_training
 from ..runtime.child_process import run_child
 from ..runtime.machine import package_versions
 from ..runtime.run_folder import RunFolder
@@ -22,7 +22,7 @@ from . import smoke_test
 from .context import RunContext
 
 NAME = "train"
-OUTPUTS = ("model", "metrics.jsonl", "tokens.json", "lock.json", "rendered")
+OUTPUTS = ("model", "metrics.jsonl", "tokens.json", "training.json", "lock.json", "rendered")
 OPTIONAL_OUTPUTS = ("memory.json", "fit.json")
 FINAL = True
 NOT_MODEL = ("checkpoint-*", "debug.log", "runs", "README.md", "ray_train_run-*", "TorchTrainer_*")  # the last two are Ray's
@@ -66,8 +66,16 @@ def run(context: RunContext) -> None:
         display.say("", f"resuming from {checkpoint.name}")
         plan = plan.resuming(str(checkpoint.relative_to(run.path)))
     multi_node.announce(run, context.recipe.launch, plan)
-    run_child(plan.executable(), run.path, plan.env, "train.log", "training", display.event)
+    events: list[dict[str, Any]] = []
+
+    def follow(event: dict[str, Any]) -> None:
+        if event["event"] == TRAINED:
+            events.append(event)
+        display.event(event)
+
+    run_child(plan.executable(), run.path, plan.env, "train.log", "training", follow)
     display.clear()
+    _record_end(context, events)
     _publish_model(run)
     display.say("", f"trained in each epoch: {token_summary(run.read('tokens.json')['train'])}")
     say_memory(run, display)
@@ -76,8 +84,7 @@ def run(context: RunContext) -> None:
 def _announce(context: RunContext, rows: int) -> None:
     """Say what is trained, on how many rows, and what is done otherwise on this machine."""
     recipe, say, machine = context.recipe, context.display.say, context.machine
-    # How many blocks are filled is not known before the rows are tokenised.
-    steps = "" if recipe.data.type == "text" or recipe.training.sample_packing else f"{optimizer_steps(recipe, rows):,} steps, "
+    steps = "" if steps_depend_on_tokens(recipe) else f"{optimizer_steps(recipe, rows):,} steps, "
     say("model", context.job.model.note)
     for note in context.job.notes:
         say("", note, "yellow")
@@ -92,6 +99,29 @@ def _check_rows(loaded: LoadedRecipe, splits: dict[str, int]) -> None:
         require_rows(loaded, splits, split, use, hint)
     if problems := list(step_problems(loaded.recipe, loaded.document, splits["train"])):
         raise UserError(*problems)
+
+
+class TrainingEnd(TypedDict):
+    """training.json: how many optimizer steps were taken and planned, and why there are fewer."""
+
+    steps: int
+    planned_steps: int
+    reason: str
+
+
+def _record_end(context: RunContext, events: list[dict[str, Any]]) -> None:
+    """Write training.json. Raises UserError where the training has not taken the steps that were planned, and does not say why."""
+    run, rows = context.run, context.manifest["splits"]["train"]
+    if not events:
+        raise UserError(Problem(Location(str(run / "train.log")), "the trainer ended without saying after which step", rule="other-steps"))
+    end = TrainingEnd(**{key: events[-1][key] for key in ("steps", "planned_steps", "reason")})
+    planned = end["planned_steps"] if steps_depend_on_tokens(context.recipe) else optimizer_steps(context.recipe, rows)
+    if end["planned_steps"] != planned or (end["steps"] != planned and not end["reason"]):
+        what = f"training ended after step {end['steps']} of {end['planned_steps']}, and {planned} were planned"
+        raise UserError(Problem(Location(str(run.path)), what, "its model is not used: start a new run", "other-steps"))
+    if end["reason"]:
+        context.display.say("", f"{end['reason']} after step {end['steps']} of {end['planned_steps']}")
+    run.write("training.json", end)
 
 
 def _refuse_other_training(run: RunFolder, loaded: LoadedRecipe, lock: dict[str, Any]) -> None:

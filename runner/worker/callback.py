@@ -16,7 +16,7 @@ import torch
 from transformers import EarlyStoppingCallback, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 from transformers.trainer_utils import IntervalStrategy
 
-from ..runtime.checkpoints import KILL_AFTER_SAVE, KILL_AT, KILLED, STOP_AT, write_checksums
+from ..runtime.checkpoints import EARLY_STOPPING, KILL_AFTER_SAVE, KILL_AT, KILL_AT_END, KILLED, STOP_AT, TRAINED, write_checksums
 from ..runtime.progress import Progress, read_lines
 from ..runtime.watchdog import beat
 from .distributed import barrier, is_first, total
@@ -42,10 +42,11 @@ class RunCallback(TrainerCallback):
         self.movement = MovementCheck()
 
     def attach(self, trainer: Any) -> None:
-        """Count the tokens of every batch as it is trained, padding left out. And let no evaluation change what is trained after it: its
-        loader draws a random number, so that a training that was stopped before one that was due would go on with others."""
+        """Count the tokens of every batch as it is trained, padding left out. Let no evaluation change what is trained after it: its
+        loader draws a random number, so that a training that was stopped before one that was due would continue with others. And let a
+        training that has ended take no further step: transformers looks for its end after a step, and never before the first."""
         self.trainer = trainer
-        training_step, evaluate = trainer.training_step, trainer.evaluate
+        training_step, evaluate, run_epoch = trainer.training_step, trainer.evaluate, trainer._run_epoch
 
         def counting(model: Any, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
             mask = inputs.get("attention_mask")
@@ -57,7 +58,11 @@ class RunCallback(TrainerCallback):
             with torch.random.fork_rng([torch.cuda.current_device()] if torch.cuda.is_available() else []):
                 return evaluate(*args, **kwargs)
 
-        trainer.training_step, trainer.evaluate = counting, apart
+        def unless_ended(*args: Any, **kwargs: Any) -> None:
+            if not trainer.control.should_training_stop:
+                run_epoch(*args, **kwargs)
+
+        trainer.training_step, trainer.evaluate, trainer._run_epoch = counting, apart, unless_ended
 
     def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         if threading.current_thread() is threading.main_thread():  # Ray Train trains in another, where no handler can be set
@@ -70,12 +75,13 @@ class RunCallback(TrainerCallback):
             METRICS.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
         self.step = state.global_step
         if state.global_step:
-            self.go_on(args, state, {line["step"] for line in kept if "eval_loss" in line})
+            self.resume(args, state, {line["step"] for line in kept if "eval_loss" in line})
+            control.should_training_stop = state.global_step >= state.max_steps or self.stopped_early
         self.started = time.monotonic()
         self.tokens = 0
         self.progress.event("train", steps=state.max_steps, step=state.global_step, pid=os.getpid())
 
-    def go_on(self, args: TrainingArguments, state: TrainerState, evaluated: set[int]) -> None:
+    def resume(self, args: TrainingArguments, state: TrainerState, evaluated: set[int]) -> None:
         """Take up what transformers lets fall when it resumes: how long early stopping has waited, and an evaluation that was due when the
         training was stopped. Axolotl evaluates whenever it starts; here only then, or the patience would be counted down twice."""
         by_steps = args.eval_strategy == IntervalStrategy.STEPS and state.global_step % int(args.eval_steps or 1) == 0
@@ -84,9 +90,18 @@ class RunCallback(TrainerCallback):
         args.eval_on_start = self.late
         saved: Any = state.stateful_callbacks or {}
         waited = saved.get("EarlyStoppingCallback", {}).get("attributes", {}).get("early_stopping_patience_counter", 0)
-        for callback in self.trainer.callback_handler.callbacks:
-            if isinstance(callback, EarlyStoppingCallback):
-                callback.early_stopping_patience_counter = waited
+        for callback in self.early_stopping:
+            callback.early_stopping_patience_counter = waited
+
+    @property
+    def early_stopping(self) -> list[EarlyStoppingCallback]:
+        """What stops the training before its last step: one, or none."""
+        return [callback for callback in self.trainer.callback_handler.callbacks if isinstance(callback, EarlyStoppingCallback)]
+
+    @property
+    def stopped_early(self) -> bool:
+        """Whether early stopping has ended the training."""
+        return any(callback.early_stopping_patience_counter >= callback.early_stopping_patience for callback in self.early_stopping)
 
     def stop(self, number: int, frame: FrameType | None) -> None:
         """Finish the step, then checkpoint and stop. A second signal ends the process at once."""
@@ -165,7 +180,12 @@ class RunCallback(TrainerCallback):
         barrier()
 
     def on_train_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        if os.environ.get(KILL_AT_END):
+            os.kill(os.getpid(), signal.SIGKILL)
         record_peak(args.device)
+        if not self.interrupted:
+            reason = EARLY_STOPPING if self.stopped_early and state.global_step < state.max_steps else ""
+            self.progress.event(TRAINED, steps=state.global_step, planned_steps=state.max_steps, reason=reason)
 
 
 def has_optimizer(checkpoint: Path) -> bool:

@@ -18,11 +18,11 @@ from ...schemas.recipe import LoadedRecipe
 from ...schemas.yaml_writing import to_yaml
 from ..launch.plan import Plan, make_job
 from ..models.resolve import resolve_model
-from ..runtime.checkpoints import KILL_AT, newest
+from ..runtime.checkpoints import KILL_AT, KILL_AT_END, newest
 from ..runtime.child_process import run_child
 from ..runtime.machine import this_machine
 from ..runtime.progress import read_lines
-from ..worker.compare_checkpoints import CLOCK, differences, first_other_line
+from ..worker.compare_checkpoints import CLOCK, difference, differences, first_other_line
 
 Listener = Callable[[dict[str, Any]], None]
 
@@ -64,18 +64,18 @@ class TrainingTrial:
     def __init__(self, folder: Path, plan: Plan, listener: Listener) -> None:
         self.folder, self.plan, self.listener = folder, plan, listener
 
-    def train(self, kill_at: int = 0, kill_after: float = 0) -> tuple[str, bool]:
-        """Train from the newest checkpoint to the end, or until it is killed: between step `kill_at` and its checkpoint, or after so
-        many seconds. Returns what it went on from, and whether it reached the end."""
+    def train(self, kill_at: int = 0, kill_after: float = 0, kill_at_end: bool = False) -> tuple[str, bool]:
+        """Train from the newest checkpoint to the end, or until it is killed: between step `kill_at` and its checkpoint, after so many
+        seconds, or between the last checkpoint and the model. Returns what it resumed from, and whether it reached the end."""
         checkpoint, _ = newest(self.folder / "checkpoints")
         plan = self.plan.resuming(str(checkpoint.relative_to(self.folder))) if checkpoint else self.plan
-        env = self.plan.env | ({KILL_AT: str(kill_at)} if kill_at else {})
+        env = self.plan.env | ({KILL_AT: str(kill_at)} if kill_at else {}) | ({KILL_AT_END: "1"} if kill_at_end else {})
         origin = checkpoint.name if checkpoint else "the beginning"
         with _timer(kill_after) as on_start:
             try:
                 run_child(plan.executable(), self.folder, env, "train.log", "training", self.listener, on_start=on_start)
             except UserError as error:
-                if not (kill_at or kill_after) or "by signal SIGKILL" not in str(error):
+                if not (kill_at or kill_after or kill_at_end) or not _was_killed(error):
                     raise
                 return origin, False
         return origin, True
@@ -93,8 +93,9 @@ class TrainingTrial:
 
     def compare(self, other: "TrainingTrial", steps: int) -> dict[str, str]:
         """The first difference of each part of what the two trainings came to."""
-        ends = [trial.folder / "checkpoints" / f"checkpoint-{steps}" for trial in (self, other)]
-        return {"losses": first_other_line(self.lines(), other.lines()), **differences(*ends)}
+        saved = [trial.folder / "checkpoints" for trial in (self, other)]
+        last = [folder / f"checkpoint-{steps}" for folder in saved]
+        return {"losses": first_other_line(self.lines(), other.lines()), **differences(*last), "model": difference(*saved, "weights")}
 
 
 def prepare(loaded: LoadedRecipe, root: Path, folder: Path, listener: Listener) -> TrainingTrial:
@@ -107,8 +108,9 @@ def prepare(loaded: LoadedRecipe, root: Path, folder: Path, listener: Listener) 
 
 
 def check_resume(loaded: LoadedRecipe, root: Path, folder: Path, storm: int, listener: Listener) -> ResumeReport:
-    """Train without interruption; then again, killed at an epoch's end and within an epoch; then again with `storm` kills at random
-    moments, from the first import to the last save, starting over whenever the training reached its end all the same."""
+    """Train without interruption; then again, killed at an epoch's end, within an epoch, and between the last checkpoint and the model;
+    then again with `storm` kills at random moments, from the first import to the last save, starting over whenever the training reached
+    its end all the same."""
     steps = loaded.recipe.training.max_steps or 0
     whole = prepare(loaded, root, folder / "whole", listener)
     began = time.monotonic()
@@ -116,8 +118,9 @@ def check_resume(loaded: LoadedRecipe, root: Path, folder: Path, storm: int, lis
     seconds = time.monotonic() - began
     killed = whole.twin(folder / "killed")
     cuts = cuts_of(whole.lines(), steps)
-    origins = [killed.train(kill_at=step + 1)[0] for _, step in cuts] + [killed.train()[0]]
-    kills = [Kill(f"{where}, in step {step + 1}", origin) for (where, step), origin in zip(cuts, origins[1:], strict=True)]
+    origins = [killed.train(kill_at=step + 1)[0] for _, step in cuts] + [killed.train(kill_at_end=True)[0], killed.train()[0]]
+    moments = [*(f"{where}, in step {step + 1}" for where, step in cuts), "at the end, before the model was saved"]
+    kills = [Kill(moment, origin) for moment, origin in zip(moments, origins[1:], strict=True)]
     parts = whole.compare(killed, steps)
     for kill, found in _storm(whole, folder, storm, seconds, steps):
         kills += [kill] if kill else []
@@ -150,6 +153,11 @@ def _storm(whole: TrainingTrial, folder: Path, kills: int, seconds: float, steps
             yield None, whole.compare(trial, steps)
             shutil.rmtree(trial.folder)
             trial = None
+
+
+def _was_killed(error: UserError) -> bool:
+    """Whether a training ended by a kill, its own or that of one of its processes."""
+    return any(words in str(error) for words in ("by signal SIGKILL", "one of its processes was killed"))
 
 
 @contextmanager

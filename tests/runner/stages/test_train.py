@@ -1,11 +1,15 @@
 """The train stage's key changes with whatever goes into the weights, and with nothing else. The training itself: test_run.py."""
 
+from types import SimpleNamespace
+
 import pytest
 from recipekit.runner.launch.axolotl_config import RenderedData
 from recipekit.runner.launch.plan import plan
 from recipekit.runner.runtime.machine import Machine
+from recipekit.runner.runtime.run_folder import RunFolder
 from recipekit.runner.stages import train as stage
 from recipekit.runner.stages.train import train_key
+from recipekit.schemas.base.errors import UserError
 from recipekit.schemas.sections import Recipe
 
 GPU = Machine("cuda", 1, "a GPU", 24 << 30, True)
@@ -43,3 +47,45 @@ def test_the_train_key_changes_with_the_packages_that_train(planned, monkeypatch
 def test_what_is_only_evaluated_or_described_does_not_train_again(planned):
     same = planned({"description": "other words", "evaluation.metrics": ["token_accuracy"]})
     assert train_key(same, "data", "model") == train_key(planned(), "data", "model")
+
+
+@pytest.fixture
+def ended(tmp_path, minimal):
+    """What is recorded of a training of 20 rows, two epochs of 10 steps, that ended so; and what was said."""
+
+    def record(*events, **changes):
+        recipe, said = Recipe.from_values(minimal({"training.num_epochs": 2, "training.micro_batch_size": 2} | changes)), []
+        context = SimpleNamespace(run=RunFolder(tmp_path), recipe=recipe, manifest={"splits": {"train": 20}},
+                                  display=SimpleNamespace(say=lambda _, what: said.append(what)))  # fmt: skip
+        stage._record_end(context, [dict(zip(("steps", "planned_steps", "reason"), event, strict=True)) for event in events])
+        return context.run.read("training.json"), said
+
+    return record
+
+
+def test_the_steps_that_were_planned_are_recorded(ended):
+    assert ended((20, 20, "")) == ({"steps": 20, "planned_steps": 20, "reason": ""}, [])
+
+
+def test_fewer_steps_are_recorded_with_the_reason(ended):
+    assert ended((6, 20, "early stopping")) == (
+        {"steps": 6, "planned_steps": 20, "reason": "early stopping"}, ["early stopping after step 6 of 20"])  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "event", [(21, 20, ""), (19, 20, ""), (18, 18, ""), (6, 18, "early stopping")],
+    ids=["one step more", "one less", "as many as the trainer planned", "the trainer planned others"],
+)  # fmt: skip
+def test_other_steps_than_planned_are_refused(ended, event, tmp_path):
+    with pytest.raises(UserError, match=f"ended after step {event[0]} of {event[1]}, and 20 were planned"):
+        ended(event)
+    assert not (tmp_path / "training.json").exists()
+
+
+def test_a_trainer_that_does_not_say_how_it_ended_is_refused(ended):
+    with pytest.raises(UserError, match="without saying after which step"):
+        ended()
+
+
+def test_the_steps_of_packed_rows_are_those_of_the_trainer(ended):
+    assert ended((7, 7, ""), **{"training.sample_packing": True})[0]["steps"] == 7

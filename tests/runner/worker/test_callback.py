@@ -9,8 +9,8 @@ import pytest
 pytest.importorskip("torch", reason="needs the extra [train]")
 transformers = pytest.importorskip("transformers", reason="needs the extra [train]")
 
-from recipekit.runner.runtime.checkpoints import STOP_AT, newest  # noqa: E402
-from recipekit.runner.runtime.progress import Progress  # noqa: E402
+from recipekit.runner.runtime.checkpoints import STOP_AT, TRAINED, newest  # noqa: E402
+from recipekit.runner.runtime.progress import Progress, read_lines  # noqa: E402
 from recipekit.runner.worker.callback import METRICS, RunCallback  # noqa: E402
 
 
@@ -31,7 +31,8 @@ def resumed(tmp_path, monkeypatch):
         callback = RunCallback(Progress(tmp_path / "progress.jsonl"))
         callback.trainer = SimpleNamespace(callback_handler=SimpleNamespace(callbacks=[patience, callback]), best=[])
         callback.trainer._determine_best_metric = lambda metrics, trial: callback.trainer.best.append(metrics)
-        callback.on_train_begin(args, state, transformers.TrainerControl())
+        callback.trainer.control = transformers.TrainerControl()
+        callback.on_train_begin(args, state, callback.trainer.control)
         return args, callback, patience
 
     return begin
@@ -69,6 +70,31 @@ def test_a_due_evaluation_is_made_up_after_resuming(resumed, step, changes):
 @pytest.mark.parametrize(("waited", "counter"), [(2, 2), (None, 0)])
 def test_early_stopping_has_waited_as_long_as_before(resumed, waited, counter):
     assert resumed(4, lines=EVALUATED, waited=waited)[2].early_stopping_patience_counter == counter
+
+
+@pytest.mark.parametrize(
+    ("step", "waited", "ended"), [(12, 0, True), (8, 3, True), (8, 2, False), (8, None, False)],
+    ids=["after the last step", "after early stopping", "before early stopping", "in between"],
+)  # fmt: skip
+def test_an_ended_training_takes_no_further_step(resumed, step, waited, ended):
+    _, callback, _ = resumed(step, lines=EVALUATED, waited=waited)
+    epochs, trainer = [], callback.trainer
+    trainer.training_step, trainer.evaluate, trainer._run_epoch = None, None, epochs.append
+    callback.attach(trainer)
+    trainer._run_epoch("an epoch")
+    assert trainer.control.should_training_stop is ended
+    assert epochs == ([] if ended else ["an epoch"])
+
+
+@pytest.mark.parametrize(
+    ("step", "waited", "reason"), [(12, 0, ""), (12, 3, ""), (8, 3, "early stopping"), (8, 0, "")],
+    ids=["the last step", "stopped after the last step", "stopped early", "for no reason"],
+)  # fmt: skip
+def test_a_training_says_after_which_step_it_ended_and_why(resumed, tmp_path, step, waited, reason):
+    args, callback, _ = resumed(4, lines=EVALUATED, waited=waited)
+    callback.on_train_end(args, transformers.TrainerState(global_step=step, max_steps=12), transformers.TrainerControl())
+    (event,) = [line for line in read_lines(tmp_path / "progress.jsonl") if line["event"] == TRAINED]
+    assert (event["steps"], event["planned_steps"], event["reason"]) == (step, 12, reason)
 
 
 def test_lines_after_the_checkpoint_are_taken_out_because_they_come_again(resumed):
@@ -112,7 +138,7 @@ def test_a_heartbeat_comes_with_every_batch_of_an_evaluation(resumed, tmp_path):
 def test_an_evaluation_leaves_the_random_numbers_of_the_training_as_they_are(tmp_path):
     import torch
 
-    trainer = SimpleNamespace(training_step=None, evaluate=lambda: torch.rand(3).tolist())
+    trainer = SimpleNamespace(training_step=None, evaluate=lambda: torch.rand(3).tolist(), _run_epoch=None)
     RunCallback(Progress(tmp_path / "progress.jsonl")).attach(trainer)
     torch.manual_seed(7)
     undisturbed = torch.rand(3).tolist()

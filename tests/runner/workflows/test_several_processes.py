@@ -139,6 +139,17 @@ def test_a_checkpoint_holds_the_random_state_of_both_processes(story):
         assert {"rng_state_0.pth", "rng_state_1.pth"} <= set(sealed)
 
 
+@pytest.mark.long
+def test_verify_resume_kills_and_resumes_two_processes(workplace, recipe):
+    """Under torchrun the checkpoint must be the trainer's argument, not the launcher's."""
+    given = [*SAME[:1], *TWO, "training.eval_steps=null", "training.lr_scheduler=constant"]
+    done = recipe("verify-resume", "tiny.yml", *settings(*given), "--steps", "2", "--json", "--out", "verified", cwd=workplace)
+    assert done.returncode == 0, done.stderr
+    proof = json.loads(done.stdout)
+    assert proof["same"] and proof["steps"] == 4
+    assert [kill["resumed_from"] for kill in proof["kills"]][-1] == "checkpoint-4"
+
+
 def test_a_launcher_that_is_killed_takes_its_processes_along(workplace):
     process = started(workplace, "run", "tiny.yml", *settings(*SAME, *TWO), "--runs-dir", "launcher")
     run = wait_for_step(workplace / "launcher", 1, process)
