@@ -95,7 +95,11 @@ class TrainingTrial:
         """The first difference of each part of what the two trainings came to."""
         saved = [trial.folder / "checkpoints" for trial in (self, other)]
         last = [folder / f"checkpoint-{steps}" for folder in saved]
-        return {"losses": first_other_line(self.lines(), other.lines()), **differences(*last), "model": difference(saved[0], saved[1], "weights")}
+        return {
+            "losses": first_other_line(self.lines(), other.lines()),
+            **differences(*last),
+            "model": difference(saved[0], saved[1], "weights"),
+        }
 
 
 def prepare(loaded: LoadedRecipe, root: Path, folder: Path, listener: Listener) -> TrainingTrial:
