@@ -38,7 +38,12 @@ def is_on_hub(source: Source) -> bool:
 def commit_of(source: Source) -> str:
     """The commit that the source's revision stands for now; asks the hub unless the revision is a commit."""
     revision = source.revision or "main"
-    return revision if _COMMIT.fullmatch(revision) else find_dataset(source.path, revision).commit
+    return revision if is_commit(revision) else find_dataset(source.path, revision).commit
+
+
+def is_commit(revision: str | None) -> bool:
+    """Whether the revision is a commit, and no branch or tag."""
+    return revision is not None and _COMMIT.fullmatch(revision) is not None
 
 
 @cache

@@ -30,8 +30,8 @@ class Places(NamedTuple):
 
 
 def places(loaded: LoadedRecipe, root: Path) -> Places:
-    """The folder of rows and the log; a rehearsal has its own."""
-    suffix = "_rehearsal" if loaded.is_smoke else ""
+    """The folder of rows and the log; a smoke run has its own."""
+    suffix = "_smoke" if loaded.is_smoke else ""
     return Places(root / loaded.recipe.name / f"generated{suffix}", root / loaded.recipe.name / f"requests{suffix}.sqlite")
 
 

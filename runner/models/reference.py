@@ -40,7 +40,7 @@ def resolve_target(name: str, runs: Path) -> ModelReference:
     if not folder.is_dir():
         raise UserError(Problem(Location(str(run.path)), "has no trained model", f"recipe resume {run.path}", "no-model"))
     recipe = load_recipe(str(run / "recipe.yml")).recipe
-    identity, note = folder_identity(folder), f"the model of {run.path}" + (", a rehearsal" if run.status.get("smoke") else "")
+    identity, note = folder_identity(folder), f"the model of {run.path}" + (", a smoke run" if run.status.get("smoke") else "")
     whole = ModelReference(name, str(folder), "", str(folder), identity, note, kind=recipe.data.type, run=str(run.path))
     if not (folder / "adapter_config.json").is_file():
         return whole

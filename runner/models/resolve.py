@@ -37,10 +37,10 @@ def cache_folder() -> Path:
     return Path(os.environ.get("RECIPEKIT_CACHE") or default)
 
 
-def resolve_model(model: Model, runs: Path, rehearsal: bool = False) -> ResolvedModel:
+def resolve_model(model: Model, runs: Path, smoke: bool = False) -> ResolvedModel:
     """Find the model, unpacking the embedded one when it is first used. Raises UserError when there is none.
 
-    `rehearsal` says that a `run:` is another rehearsal's.
+    `smoke` says that a `run:` is another smoke run's.
     """
     name = model.base_model
     if name.startswith(TWIN):
@@ -48,7 +48,7 @@ def resolve_model(model: Model, runs: Path, rehearsal: bool = False) -> Resolved
     if name.startswith("embedded:"):
         return _embedded(name)
     if name.startswith("run:"):
-        return _from_run(name.removeprefix("run:"), runs, rehearsal)
+        return _from_run(name.removeprefix("run:"), runs, smoke)
     if folder := _folder(name):
         return ResolvedModel(str(folder), folder_identity(folder), f"the folder {folder}")
     if public_models().get(name, {}).get("remote_code") and not model.trust_remote_code:
@@ -85,17 +85,17 @@ def is_unchanged(model: ResolvedModel) -> bool:
     return folder_identity(folder) == model.identity if folder.is_dir() else "@" in model.identity
 
 
-def finished_model(recipe_name: str, runs: Path, rehearsal: bool) -> RunFolder | None:
-    """The recipe's newest finished run that left a whole model: an adapter is none, and a rehearsal's is not what the recipe makes."""
+def finished_model(recipe_name: str, runs: Path, smoke: bool) -> RunFolder | None:
+    """The recipe's newest finished run that left a whole model: an adapter is none, and a smoke run's is not what the recipe makes."""
     for run in all_runs(runs, recipe_name):
         full = (run / "model" / "config.json").is_file() and not (run / "model" / "adapter_config.json").exists()
-        if run.is_done and full and bool(run.status.get("smoke")) == rehearsal:
+        if run.is_done and full and bool(run.status.get("smoke")) == smoke:
             return run
     return None
 
 
-def _from_run(recipe_name: str, runs: Path, rehearsal: bool) -> ResolvedModel:
-    if run := finished_model(recipe_name, runs, rehearsal):
+def _from_run(recipe_name: str, runs: Path, smoke: bool) -> ResolvedModel:
+    if run := finished_model(recipe_name, runs, smoke):
         folder = (run / "model").resolve()
         return ResolvedModel(str(folder), folder_identity(folder), f"the model of {run.path}")
     hint = f"run it first: recipe run {recipe_name}"

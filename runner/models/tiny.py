@@ -1,4 +1,4 @@
-"""The model of a rehearsal: a shrunk twin of the recipe's own, of the same architecture class, with seeded random weights.
+"""The model of a smoke run: a shrunk twin of the recipe's own, of the same architecture class, with seeded random weights.
 
 Its configuration is the real one where that can be had (a folder, the hub), else what public_models.json knows. Its tokenizer is the real
 one where it can be had, else the embedded model's with the real one's special tokens and chat template.
@@ -130,8 +130,8 @@ def _digest(folder: Path) -> str:
 
 
 def _impossible(name: str, why: str) -> UserError:
-    hint = "rehearse with another model: --set smoke.model.base_model=embedded:smollm2-135m-instruct"
-    return UserError(Problem(Location(name), f"no twin of it can be made for the rehearsal: {why}", hint, "no-twin"))
+    hint = "use another model for the smoke run: --set smoke.model.base_model=embedded:smollm2-135m-instruct"
+    return UserError(Problem(Location(name), f"no tiny model of its kind can be made for the smoke run: {why}", hint, "no-twin"))
 
 
 LAYERS = 2

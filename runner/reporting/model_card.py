@@ -63,7 +63,7 @@ def model_card(run: RunFolder, recipe: Recipe, merged: bool = False) -> str:
     body = environment.get_template("model_card.md.j2").render(
         recipe=recipe, metrics=metrics, columns=columns, labels=LABELS, manifest=run.read("data/manifest.json"), lock=run.read("lock.json"),
         licence=licence, base=base, answer=answer(metrics) if metrics else "", verdicts=verdicts(metrics) if metrics else {},
-        rehearsal=bool(run.status.get("smoke")), merged=merged,
+        smoke=bool(run.status.get("smoke")), merged=merged,
     )  # fmt: skip
     return f"---\n{data.to_yaml()}\n---\n\n{body}"
 

@@ -65,7 +65,7 @@ def report_facts(run: RunFolder, status: dict[str, Any]) -> dict[str, Any]:
         "leaks": leaks(loaded),
         "recipe": (run / "recipe.yml").read_text(encoding="utf-8"),
         "lock": run.read("lock.json"),
-        "rehearsal": run.read("rehearsal.json").get("keys", {}),
+        "smoke": run.read("smoke.json").get("keys", {}),
         "reasons": [line for line in [status.get("reason")] if line],
     }
 

@@ -23,7 +23,7 @@ def run_summary(run: RunFolder) -> dict[str, Any]:
         "run": str(run.path),
         "recipe": run.path.parent.name,
         "state": state,
-        "rehearsal": bool(run.read("rehearsal.json")),
+        "smoke": bool(status.get("smoke")),
         "stages": sorted(status.get("stages", {})),
         "steps": max((line["step"] for line in lines), default=0),
         "loss": trained[-1] if trained else None,

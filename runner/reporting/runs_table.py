@@ -46,7 +46,7 @@ def _why(row: dict[str, Any]) -> str:
 
 
 def _state(row: dict[str, Any]) -> str:
-    return row["state"] + (" (smoke)" if row.get("rehearsal") else "")
+    return row["state"] + (" (smoke)" if row.get("smoke") else "")
 
 
 def _minutes(row: dict[str, Any]) -> str:

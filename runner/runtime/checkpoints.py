@@ -64,11 +64,11 @@ def _facts(path: Path) -> dict[str, object]:
     return {"bytes": path.stat().st_size, "sha256": file_sha256(path)}
 
 
-KILL_AFTER_SAVE = "RECIPEKIT_KILL_AFTER_SAVE"  # a rehearsal: kill yourself once the first checkpoint is complete
+KILL_AFTER_SAVE = "RECIPEKIT_KILL_AFTER_SAVE"  # a smoke run: kill yourself once the first checkpoint is complete
 KILL_AT = "RECIPEKIT_KILL_AT_STEP"  # `recipe verify-resume`: kill yourself between this step and its checkpoint
 KILL_AT_END = "RECIPEKIT_KILL_AT_END"  # `recipe verify-resume`: kill yourself after the last checkpoint, before the model is saved
 STOP_AT = "RECIPEKIT_STOP_AT_STEP"  # `recipe reproduce --steps`: checkpoint after this step and go no further
-KILLED = "rehearsed_kill"
+KILLED = "smoke_kill"
 INTERRUPTED = "interrupted"
 TRAINED = "trained"  # the training has come to its end: after which step, of how many, and why before the last
 EARLY_STOPPING = "early stopping"

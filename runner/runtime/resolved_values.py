@@ -25,6 +25,13 @@ def effective_values(loaded: LoadedRecipe) -> dict[KeyPath, Effective]:
     return {path: Effective(value, _origin(loaded.document, path)) for path, value in leaves(loaded.recipe)}
 
 
+def changed_values(before: Recipe, after: Recipe) -> dict[KeyPath, tuple[Any, Any]]:
+    """The keys with different values in two recipes, and both values. A smoke section says nothing of the run that it is not for."""
+    old, new = ({path: value for path, value in leaves(recipe) if path[0] != "smoke"} for recipe in (before, after))
+    pairs = {path: (old.get(path), new.get(path)) for path in {**old, **new}}
+    return {path: pair for path, pair in pairs.items() if pair[0] != pair[1]}
+
+
 def leaves(recipe: Recipe) -> list[tuple[KeyPath, Any]]:
     """Every key's path and value."""
     return _leaves(recipe, ())

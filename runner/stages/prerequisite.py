@@ -15,7 +15,7 @@ RUN = "run:"
 def needed(loaded: LoadedRecipe, root: Path) -> LoadedRecipe | None:
     """The recipe that must be run before this one can start; None where its model is there, or none is asked for.
 
-    Any finished run will do, but a rehearsal takes the model of a rehearsal of the recipe as it is now. Raises UserError where there is
+    Any finished run will do, but a smoke run takes the model of a smoke run of the recipe as it is now. Raises UserError where there is
     no such recipe, or where recipes wait for each other.
     """
     if not loaded.recipe.model.base_model.startswith(RUN):

@@ -1,4 +1,4 @@
-"""What a rehearsal does beside running the recipe: it says what differs from the real run, and proves that a killed training goes on."""
+"""What a smoke run does beside running the recipe: it says what differs from the full run, and shows that a killed training resumes."""
 
 from typing import Any
 
@@ -9,31 +9,28 @@ from ..launch.plan import Plan
 from ..runtime.checkpoints import KILL_AFTER_SAVE, KILLED
 from ..runtime.child_process import run_child
 from ..runtime.console import Display
-from ..runtime.resolved_values import leaves
+from ..runtime.resolved_values import changed_values
 from ..runtime.run_folder import RunFolder
 
-FILE = "rehearsal.json"
+FILE = "smoke.json"
 
 
-def differences(real: Recipe, rehearsed: Recipe) -> dict[str, dict[str, Any]]:
-    """The keys with other values than in the real run: name -> {real, rehearsal}."""
-    before, after = ({dotted(path): value for path, value in leaves(recipe) if path[0] != "smoke"} for recipe in (real, rehearsed))
-    names = [*before, *(name for name in after if name not in before)]
-    pairs = {name: {"real": before.get(name), "rehearsal": after.get(name)} for name in names}
-    return {name: pair for name, pair in pairs.items() if pair["real"] != pair["rehearsal"]}
+def differences(full: Recipe, smoke: Recipe) -> dict[str, dict[str, Any]]:
+    """The keys with other values than in the full run: name -> {full, smoke}."""
+    return {dotted(path): {"full": before, "smoke": after} for path, (before, after) in changed_values(full, smoke).items()}
 
 
-def announce(run: RunFolder, real: Recipe, rehearsed: Recipe, display: Display) -> None:
-    """Say, and note in the run, which keys differ from the real run."""
-    found = differences(real, rehearsed)
-    run.write(FILE, {"keys": found})
-    display.say("rehearsal", f"{len(found)} keys differ from the real run, no others:")
-    for name, pair in found.items():
-        display.say("", f"{name}: {one_line(pair['real'])} -> {one_line(pair['rehearsal'])}")
+def announce(run: RunFolder, full: Recipe, smoke: Recipe, display: Display) -> None:
+    """Say, and write to smoke.json, which keys differ from the full run."""
+    keys = differences(full, smoke)
+    run.write(FILE, {"keys": keys})
+    display.say("smoke", f"{len(keys)} keys differ from the full run, no others:")
+    for name, pair in keys.items():
+        display.say("", f"{name}: {one_line(pair['full'])} -> {one_line(pair['smoke'])}")
 
 
 def train_until_killed(plan: Plan, run: RunFolder, display: Display) -> None:
-    """Train up to the first complete checkpoint, where the process kills itself; what follows must go on from there."""
+    """Train up to the first complete checkpoint, where the process kills itself; what follows must resume from there."""
     killed: list[int] = []
 
     def follow(event: dict[str, Any]) -> None:
@@ -48,4 +45,4 @@ def train_until_killed(plan: Plan, run: RunFolder, display: Display) -> None:
             raise
     display.clear()
     if killed:
-        display.say("", f"killed (SIGKILL) after the checkpoint of step {killed[0]}, to see that it goes on from there")
+        display.say("", f"killed (SIGKILL) after the checkpoint of step {killed[0]}, to see that it resumes from there")

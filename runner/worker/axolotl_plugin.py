@@ -24,7 +24,7 @@ from ..runtime.machine import this_machine
 from ..runtime.progress import Progress
 from . import batches, chat_data, classification, loss, text_data
 from .axolotl_patches import admit_bucket, make_trainable
-from .callback import RunCallback, rehearse
+from .callback import RunCallback, check_save
 from .distributed import accept_numbered_cpu_tags, follow_launcher_exit, is_first, world_size
 from .prepared_rows import dropped_faults
 from .text_data import BlockCollator, documents_are_apart, first_shared
@@ -133,7 +133,7 @@ class RecipekitPlugin(BasePlugin):
         self.callback.attach(trainer)
         if self.progress.enabled and not (cfg.deepspeed or cfg.fsdp_config):  # a sharded model is saved by all processes together
             try:
-                rehearse(trainer.model, self.tokenizer)
+                check_save(trainer.model, self.tokenizer)
             except Exception as error:  # whatever it is, it would come at the end as well
                 traceback.print_exc()
                 self.fail(f"the model could not be saved after the training, so it is not begun: {type(error).__name__}: {error}")

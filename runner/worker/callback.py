@@ -239,11 +239,11 @@ def resident_peak() -> int:
     return next((int(line.split()[1]) << 10 for line in lines if line.startswith("VmHWM:")), 0)
 
 
-FOLDER = Path("rehearsal")
+FOLDER = Path("save_check")
 MOST_BYTES = 1 << 30  # larger weights are not written twice: of them, everything but the weights is saved
 
 
-def rehearse(model: Any, tokenizer: Any, folder: Path = FOLDER) -> None:
+def check_save(model: Any, tokenizer: Any, folder: Path = FOLDER) -> None:
     """Save what will be saved in the end, read the weights back, and take it away again. Raises what saving raises, or ValueError."""
     try:
         tokenizer.save_pretrained(folder)

@@ -165,7 +165,7 @@ def _new_run(run: RunFolder, loaded: LoadedRecipe, records: Path, root: Path) ->
     status = run.status
     kept = {name: key for name, key in run.stages.items() if name in (generate.NAME, data.NAME)}
     again = create(loaded.recipe.name, kept[data.NAME], root / REPRODUCTIONS)
-    for name in ("recipe.yml", "origins.json", "rehearsal.json"):
+    for name in ("recipe.yml", "origins.json", "smoke.json"):
         if (run / name).is_file():
             shutil.copy2(run / name, again / name)
     link_folder(records, again / "data")

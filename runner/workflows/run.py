@@ -4,17 +4,19 @@ import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ...converters.building.hub_datasets import pin_commits
+from ...converters.building.hub_datasets import is_commit, is_on_hub, pin_commits
+from ...schemas.base.errors import Location, Problem, UserError
 from ...schemas.base.files import write_atomically
 from ...schemas.base.hashing import key_of
 from ...schemas.recipe import LoadedRecipe, load_recipe
-from ...schemas.yaml_writing import dotted, to_yaml
+from ...schemas.sections import Recipe
+from ...schemas.yaml_writing import dotted, one_line, to_yaml
 from ..launch import slurm
 from ..launch.plan import require_startable
 from ..runtime.console import Display
 from ..runtime.machine import this_machine
-from ..runtime.resolved_values import effective_values
-from ..runtime.run_folder import RunFolder, all_runs, create
+from ..runtime.resolved_values import changed_values, effective_values
+from ..runtime.run_folder import RunFolder, all_runs, create, find_run
 from ..stages import prerequisite, smoke_test, train
 from ..stages.context import RunContext
 from ..stages.registry import data_stages, model_stages
@@ -48,6 +50,42 @@ def run_or_resume(loaded: LoadedRecipe, root: Path, display: Display) -> Outcome
     """Resume the newest unfinished run of this very recipe, else run it."""
     unfinished = prerequisite.unfinished(loaded, root)
     return resume_run(unfinished, loaded, root, display) if unfinished else run_recipe(loaded, root, display)
+
+
+def resume_recipe(loaded: LoadedRecipe, root: Path, display: Display) -> Outcome | None:
+    """Resume the newest run of the recipe; None where that is finished. Raises UserError where there is none, or one with other values:
+    a training resumes with the values that it began with."""
+    run = find_run(loaded.recipe.name, root)
+    if run.is_done:
+        return None
+    own = reload(run)
+    if own.is_smoke != loaded.is_smoke:
+        kinds = [("a smoke run" if one.is_smoke else "a full run") for one in (own, loaded)]
+        what = f"the newest run, {run.path}, is {kinds[0]}, and {kinds[1]} is asked for"
+        raise UserError(Problem(Location(str(loaded.path)), what, _resume_hint(run), "other-values"))
+    problems = []
+    for path, (there, here) in changed_values(own.recipe, with_commits_of(own.recipe, loaded.recipe)).items():
+        what = f"{dotted(path)} is {one_line(here)}, and {one_line(there)} in the unfinished run {run.path}"
+        problems.append(Problem(loaded.document.location(path), what, _resume_hint(run), "other-values"))
+    if problems:
+        raise UserError(*problems)
+    return resume_run(run, own, root, display)
+
+
+def with_commits_of(pinned: Recipe, recipe: Recipe) -> Recipe:
+    """The recipe, its data sets on the hub at the commits that the run of the other one took for the same branches and tags."""
+    given = recipe.data.sources
+    if len(given) != len(pinned.data.sources):
+        return recipe
+    sources = tuple(
+        now._replace(revision=then.revision) if is_on_hub(now) and is_on_hub(then) and not is_commit(now.revision) else now
+        for now, then in zip(given, pinned.data.sources, strict=True)
+    )
+    return recipe._replace(data=recipe.data._replace(sources=sources))
+
+
+def _resume_hint(run: RunFolder) -> str:
+    return f"recipe resume {run.path} keeps the run's values; recipe run without --resume starts a new run"
 
 
 def resume_run(run: RunFolder, loaded: LoadedRecipe, root: Path, display: Display) -> Outcome:

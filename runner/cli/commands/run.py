@@ -8,7 +8,6 @@ import orjson
 
 from ....schemas.base.errors import UserError
 from ....schemas.recipe import LoadedRecipe, load_recipe, load_sweep
-from ...runtime.run_folder import find_run
 from ..options import runs_dir_option, set_option
 
 
@@ -67,10 +66,13 @@ def _sweep(recipes: list[tuple[LoadedRecipe, dict[str, Any]]], root: Path, as_js
 
 
 def _resumed(loaded: LoadedRecipe, root: Path) -> Any:
-    from .resume import resume_run
+    """Resume the newest run of the recipe; None where that is finished."""
+    require_train_extra()
+    from ...runtime.console import Display
+    from ...workflows.run import resume_recipe
 
-    run = find_run(loaded.recipe.name, root)
-    return None if run.is_done else resume_run(run, root)
+    with Display() as display:
+        return resume_recipe(loaded, root, display)
 
 
 def require_train_extra() -> None:
@@ -88,8 +90,8 @@ def print_outcome(outcome: Any, as_json: bool) -> None:
     if as_json:
         facts = {"run": str(outcome.run.path), "state": outcome.run.status["state"], "stages": outcome.stages,
                  "metrics": outcome.metrics, "report": str(report)}  # fmt: skip
-        if changed := outcome.run.read("rehearsal.json"):
-            facts["rehearsal"] = changed["keys"]
+        if changed := outcome.run.read("smoke.json"):
+            facts["smoke"] = changed["keys"]
         click.echo(orjson.dumps(facts, option=orjson.OPT_INDENT_2))
         return
     if outcome.run.status["state"] == "submitted":  # there are no numbers yet

@@ -112,7 +112,7 @@ def test_another_recipes_model_is_that_of_its_newest_finished_run(tmp_path):
     found = resolve_model(Model("run:first"), tmp_path)
     assert found.path == str((run / "model").resolve())
     assert found.note == f"the model of {run.path}"
-    assert resolve_model(Model("run:first"), tmp_path, rehearsal=True).path == str((rehearsal / "model").resolve())
+    assert resolve_model(Model("run:first"), tmp_path, smoke=True).path == str((rehearsal / "model").resolve())
 
 
 def test_remote_code_without_trust_is_refused(tmp_path):

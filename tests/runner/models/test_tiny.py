@@ -82,7 +82,7 @@ def test_what_the_hub_has_comes_before_what_is_public(hub, tiny_model, tmp_path,
 
 
 def test_an_unknown_model_has_no_tiny_twin(hub, tmp_path):
-    with pytest.raises(UserError, match="no twin of it can be made for the rehearsal: the hub cannot be reached") as caught:
+    with pytest.raises(UserError, match="no tiny model of its kind can be made for the smoke run: the hub cannot be reached") as caught:
         twin(Model("x"), "some/model", None, lambda: 1 / 0, tmp_path)
     assert "--set smoke.model.base_model=embedded:" in caught.value.problems[0].hint
 
@@ -98,7 +98,7 @@ def test_an_unknown_model_has_no_tiny_twin(hub, tmp_path):
 )
 def test_a_configuration_that_cannot_be_used_is_told(tmp_path, config, why):
     (tmp_path / "config.json").write_text(config)
-    with pytest.raises(UserError, match=f"no twin of it can be made for the rehearsal: .*({why})"):
+    with pytest.raises(UserError, match=f"no tiny model of its kind can be made for the smoke run: .*({why})"):
         twin(Model("x"), "m", tmp_path, lambda: 1 / 0, tmp_path / "cache")
     assert not list((tmp_path / "cache").glob("twins/*/config.json"))
 

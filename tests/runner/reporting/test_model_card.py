@@ -69,7 +69,7 @@ def test_text_from_data_cannot_become_markup_or_metadata(run, minimal):
 
 def test_a_rehearsals_model_says_so(run, minimal):
     run.update(smoke=True)
-    assert "This is a rehearsal's model" in model_card(run, Recipe.from_values(minimal()))
+    assert "This is the model of a smoke run" in model_card(run, Recipe.from_values(minimal()))
 
 
 def test_the_card_of_merged_weights_is_of_a_whole_model(run, minimal):

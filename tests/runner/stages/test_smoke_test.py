@@ -1,4 +1,4 @@
-"""What a rehearsal says of itself. That it is killed and goes on is seen in test_smoke.py."""
+"""What a smoke run says of itself. That it is killed and resumes is seen in test_smoke.py."""
 
 from recipekit.runner.reporting.report import write_report
 from recipekit.runner.runtime.console import Display
@@ -12,15 +12,15 @@ from ...support.finished_runs import write_chat_run
 def test_every_key_that_differs_is_named_with_both_values_and_no_other():
     loaded = load_recipe("mbti_llama2_ei", smoke=True)
     assert differences(loaded.real, loaded.recipe) == {
-        "model.base_model": {"real": "meta-llama/Llama-2-7b-hf", "rehearsal": "twin:meta-llama/Llama-2-7b-hf"},
-        "data.split.validation": {"real": 0.09, "rehearsal": 0.2},
-        "data.split.test": {"real": 0.1, "rehearsal": 0.2},
-        "training.gradient_accumulation_steps": {"real": 8, "rehearsal": 2},
-        "training.max_steps": {"real": None, "rehearsal": 4},
-        "training.warmup_steps": {"real": 100, "rehearsal": 1},
-        "training.eval_steps": {"real": 200, "rehearsal": 2},
-        "training.save_steps": {"real": 200, "rehearsal": 2},
-        "evaluation.max_rows": {"real": None, "rehearsal": 4},
+        "model.base_model": {"full": "meta-llama/Llama-2-7b-hf", "smoke": "twin:meta-llama/Llama-2-7b-hf"},
+        "data.split.validation": {"full": 0.09, "smoke": 0.2},
+        "data.split.test": {"full": 0.1, "smoke": 0.2},
+        "training.gradient_accumulation_steps": {"full": 8, "smoke": 2},
+        "training.max_steps": {"full": None, "smoke": 4},
+        "training.warmup_steps": {"full": 100, "smoke": 1},
+        "training.eval_steps": {"full": 200, "smoke": 2},
+        "training.save_steps": {"full": 200, "smoke": 2},
+        "evaluation.max_rows": {"full": None, "smoke": 4},
     }
 
 
@@ -34,16 +34,16 @@ def test_the_run_keeps_what_was_said(tmp_path, capfd):
     run = RunFolder(tmp_path)
     with Display() as display:
         announce(run, loaded.real, loaded.recipe, display)
-    keys = run.read("rehearsal.json")["keys"]
+    keys = run.read("smoke.json")["keys"]
     said = capfd.readouterr().err
-    assert f"{len(keys)} keys differ from the real run, no others" in said
+    assert f"{len(keys)} keys differ from the full run, no others" in said
     assert "training.max_steps: null -> 4" in said and "training.max_steps" in keys
 
 
-def test_the_report_says_that_it_is_a_rehearsals_and_what_differs(tmp_path):
+def test_the_report_of_a_smoke_run_says_so_and_what_differs(tmp_path):
     run = write_chat_run(tmp_path / "1", ["one"])
-    assert "rehearsal" not in write_report(run).read_text()
-    run.write("rehearsal.json", {"keys": {"model.base_model": {"real": "a/<b>", "rehearsal": "twin:a/<b>"}}})
+    assert "smoke run" not in write_report(run).read_text()
+    run.write("smoke.json", {"keys": {"model.base_model": {"full": "a/<b>", "smoke": "twin:a/<b>"}}})
     page = write_report(run).read_text()
-    assert "A rehearsal, not the real run" in page and "1 keys differ" in page
+    assert "A smoke run on a tiny model" in page and "1 keys differ" in page
     assert "model.base_model: a/&lt;b&gt; → twin:a/&lt;b&gt;" in page

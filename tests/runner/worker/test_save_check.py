@@ -6,7 +6,7 @@ torch = pytest.importorskip("torch", reason="needs the extra [train]")
 transformers = pytest.importorskip("transformers", reason="needs the extra [train]")
 
 from recipekit.runner.worker import callback  # noqa: E402
-from recipekit.runner.worker.callback import rehearse  # noqa: E402
+from recipekit.runner.worker.callback import check_save  # noqa: E402
 
 # saving imports DeepSpeed, whose own imports warn
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning", "ignore::FutureWarning")
@@ -35,7 +35,7 @@ def classifier(tiny_model, parts):
 
 @pytest.mark.parametrize("kind", ["parts", "adapter", "classifier"])
 def test_what_can_be_saved_is_saved_read_back_and_taken_away(kind, request, tmp_path):
-    rehearse(*request.getfixturevalue(kind), tmp_path / "rehearsal")
+    check_save(*request.getfixturevalue(kind), tmp_path / "save_check")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -44,7 +44,7 @@ def test_weights_that_the_files_do_not_hold_are_found(kind, request, tmp_path, m
     model, tokenizer = request.getfixturevalue(kind)
     monkeypatch.setattr(type(model), "save_pretrained", lambda self, folder: None)
     with pytest.raises(ValueError, match="trained weights are not saved, such as"):
-        rehearse(model, tokenizer, tmp_path / "rehearsal")
+        check_save(model, tokenizer, tmp_path / "save_check")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -59,7 +59,7 @@ def test_weights_that_are_saved_with_other_values_are_found(adapter, tmp_path, m
 
     monkeypatch.setattr(type(model), "save_pretrained", stale)
     with pytest.raises(ValueError, match="is not saved as it is"):
-        rehearse(model, tokenizer, tmp_path / "rehearsal")
+        check_save(model, tokenizer, tmp_path / "save_check")
 
 
 @pytest.mark.parametrize("most", [1 << 30, 0], ids=["weights and all", "all but the weights"])
@@ -69,10 +69,10 @@ def test_settings_of_generation_that_contradict_each_other_fail_now(parts, tmp_p
     model, tokenizer = parts
     model.generation_config.do_sample, model.generation_config.temperature = False, 0.5
     with pytest.raises(ValueError, match="temperature"):
-        rehearse(model, tokenizer, tmp_path / "rehearsal")
+        check_save(model, tokenizer, tmp_path / "save_check")
 
 
 def test_large_weights_are_not_written_twice(parts, tmp_path, monkeypatch):
     monkeypatch.setattr(callback, "MOST_BYTES", 0)
     monkeypatch.setattr(type(parts[0]), "save_pretrained", lambda self, folder: pytest.fail("it was written"))
-    rehearse(*parts, tmp_path / "rehearsal")
+    check_save(*parts, tmp_path / "save_check")

@@ -25,7 +25,7 @@ STOPPED_EARLY = ["training.max_steps=12", "training.learning_rate=0.5", "trainin
 )
 def test_an_ended_training_takes_no_further_step(tmp_path, tiny_model, recipe, given):
     write_recipe(tmp_path, tiny_model)
-    undisturbed = recipe("run", "tiny.yml", *settings(*CONSTANT, *given), "--json", "--out", "whole", cwd=tmp_path)
+    undisturbed = recipe("run", "tiny.yml", *settings(*CONSTANT, *given), "--json", "--runs-dir", "whole", cwd=tmp_path)
     assert undisturbed.returncode == 0, undisturbed.stderr
     whole = tmp_path / json.loads(undisturbed.stdout)["run"]
     killed = recipe("run", "tiny.yml", *settings(*CONSTANT, *given), cwd=tmp_path, **{KILL_AT_END: "1"})

@@ -143,7 +143,7 @@ def test_a_checkpoint_holds_the_random_state_of_both_processes(story):
 def test_verify_resume_kills_and_resumes_two_processes(workplace, recipe):
     """Under torchrun the checkpoint must be the trainer's argument, not the launcher's."""
     given = [*SAME[:1], *TWO, "training.eval_steps=null", "training.lr_scheduler=constant"]
-    done = recipe("verify-resume", "tiny.yml", *settings(*given), "--steps", "2", "--json", "--out", "verified", cwd=workplace)
+    done = recipe("verify-resume", "tiny.yml", *settings(*given), "--steps", "2", "--json", "--runs-dir", "verified", cwd=workplace)
     assert done.returncode == 0, done.stderr
     proof = json.loads(done.stdout)
     assert proof["same"] and proof["steps"] == 4

@@ -39,14 +39,14 @@ def test_every_shipped_recipe_is_rehearsed_from_its_data_to_its_report(rehearsal
     assert "<h2" in (run / "report.html").read_text() and json.loads((run / "eval" / "metrics.json").read_text())["rows"] > 0
     rendered = yaml.safe_load((run / "rendered" / "axolotl.yml").read_text())
     assert Path(rendered["base_model"]).is_dir(), "a twin, or the model of another rehearsal"
-    assert json.loads((run / "rehearsal.json").read_text())["keys"]["training.max_steps"]["rehearsal"] == 4
+    assert json.loads((run / "smoke.json").read_text())["keys"]["training.max_steps"]["smoke"] == 4
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_rehearsal_is_killed_at_a_checkpoint_and_goes_on_from_there(rehearsals, name):
     events = [json.loads(line) for line in (Path(rehearsals[name]["run"]) / "progress.jsonl").read_text().splitlines()]
-    told = [(event["event"], event["step"]) for event in events if event["event"] in ("train", "rehearsed_kill")]
-    assert told == [("train", 0), ("rehearsed_kill", 2), ("train", 2)]
+    told = [(event["event"], event["step"]) for event in events if event["event"] in ("train", "smoke_kill")]
+    assert told == [("train", 0), ("smoke_kill", 2), ("train", 2)]
 
 
 def test_the_second_of_two_stages_starts_from_the_rehearsal_of_the_first(rehearsals):
