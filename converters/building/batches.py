@@ -1,15 +1,15 @@
 """A source's files -> batches of rows. JSON Lines are cut at line ends and parsed by whoever converts them; the rest is read here."""
 
 import io
-import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from hashlib import file_digest, sha256
-from typing import Any, BinaryIO, NamedTuple, Protocol
+from hashlib import sha256
+from typing import Any, BinaryIO, Protocol
 
 from ...schemas.base.errors import Location, Problem, UserError
 from ..reading.bounded_lines import Readable, bounded_lines
 from ..reading.compressed import FAULTS, bad_stream, is_uncompressed
+from ..reading.file_hashes import Version, remember, source_sha256
 from ..reading.files import SourceFile
 from ..reading.readers import SKIPPED_TEXT, open_file
 from ..reading.records import Drop, Row
@@ -18,20 +18,6 @@ from .conversion import Batch, count_lines
 
 BATCH_BYTES = 1 << 20
 ROW_BYTES = 1 << 10  # what a row is taken to hold when rows, not bytes, are counted
-
-
-class Version(NamedTuple):
-    """What tells whether a file was changed: nobody can set the time of the last change to a file's inode."""
-
-    size: int
-    modified_ns: int
-    changed_ns: int
-    inode: int
-
-    @classmethod
-    def of(cls, file: SourceFile) -> "Version":
-        facts = os.stat(file.path)
-        return cls(facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns, facts.st_ino)
 
 
 class SourceRows(Protocol):
@@ -88,6 +74,7 @@ class SourceFiles:
                     yield from line_batches(read, file.name, self.batch_bytes)
                     if is_uncompressed(stream):
                         self.hashes[file] = read.hash.hexdigest()
+                        remember(file.path, self.versions[file], self.hashes[file])
                 else:
                     yield from self._row_batches(numbered(rows))
 
@@ -108,7 +95,7 @@ class SourceFiles:
 
     @contextmanager
     def _opened(self, file: SourceFile) -> Iterator[tuple[BinaryIO, Iterator[Row | Drop]]]:
-        self.versions[file] = Version.of(file)
+        self.versions[file] = Version.of(file.path)
         self.formats[file.name], stream, reader = open_file(file, self.module.INPUT)
         self.stream = stream
         with stream:
@@ -125,22 +112,20 @@ class SourceFiles:
             raise UserError(Problem(Location(str(self.files[0].path.parent)), what, hint, "no-data"))
 
     def facts(self) -> list[dict[str, Any]]:
-        """Name, format, hash and size of each file. What was not hashed while it was read is hashed here; all must be as they were then."""
+        """Name, format, hash and size of each file. What this process has not hashed yet is hashed here; all must be as they were read."""
         facts = [{"name": f.name, "format": self.formats.get(f.name, "not read"), **self._file_facts(f)} for f in self.files]
         self.check_unchanged()
         return facts
 
     def _file_facts(self, file: SourceFile) -> dict[str, Any]:
         try:
-            with file.path.open("rb") as stream:
-                found = self.hashes.get(file) or file_digest(stream, "sha256").hexdigest()
-                return {"sha256": found, "bytes": os.fstat(stream.fileno()).st_size}
+            return {"sha256": self.hashes.get(file) or source_sha256(file.path), "bytes": file.path.stat().st_size}
         except OSError as error:
             raise bad_stream(str(file.path), error) from None
 
     def check_unchanged(self) -> None:
         """Raise UserError when a file is no longer the one that was read."""
-        changed = [file for file, version in self.versions.items() if not file.path.exists() or Version.of(file) != version]
+        changed = [file for file, version in self.versions.items() if not file.path.exists() or Version.of(file.path) != version]
         if changed:
             hint = "wait until nothing writes to it, then convert again; nothing was published"
             raise UserError(*(Problem(Location(str(file.path)), "changed while it was read", hint, "input-changed") for file in changed))

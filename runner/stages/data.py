@@ -6,10 +6,11 @@ from typing import Any
 from ...converters.building.hub_datasets import commit_of, is_on_hub
 from ...converters.building.pipeline import build
 from ...converters.building.verify import verify_folder
+from ...converters.reading.file_hashes import source_sha256
 from ...converters.reading.files import source_files
 from ...converters.sources.registry import converter
 from ...schemas import VERSION
-from ...schemas.base.hashing import file_sha256, key_of
+from ...schemas.base.hashing import key_of
 from ...schemas.sections import Data, Source
 from ..reporting.ledger_table import source_notes
 from ..runtime.run_folder import RunFolder
@@ -61,4 +62,4 @@ def data_key(data: Data, files: Iterable[list[Any]]) -> str:
 
 
 def _hashes(source: Source) -> list[Any]:
-    return [] if is_on_hub(source) else [[file.name, file_sha256(file.path)] for file in source_files(source.path)]
+    return [] if is_on_hub(source) else [[file.name, source_sha256(file.path)] for file in source_files(source.path)]

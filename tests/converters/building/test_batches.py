@@ -10,8 +10,9 @@ import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from recipekit.converters.building.batches import SourceFiles, Version, line_batches, numbered, row_batches
+from recipekit.converters.building.batches import SourceFiles, line_batches, numbered, row_batches
 from recipekit.converters.reading import bounded_lines
+from recipekit.converters.reading.file_hashes import Version
 from recipekit.converters.reading.files import SourceFile, source_files
 from recipekit.converters.reading.records import Drop, Row
 from recipekit.converters.sources.registry import converter
@@ -134,4 +135,4 @@ def test_a_file_that_changes_while_it_is_read_is_refused(tmp_path, change):
 
 def test_a_version_is_equal_while_nothing_happens(tmp_path):
     file = SourceFile(write_jsonl(tmp_path / "a.jsonl", chats(1)), "a.jsonl")
-    assert Version.of(file) == Version.of(file)
+    assert Version.of(file.path) == Version.of(file.path)

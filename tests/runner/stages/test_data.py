@@ -1,10 +1,14 @@
 """The data stage's key changes with whatever goes into the records, and is that of the bytes that were converted."""
 
+import gzip
+import json
 import os
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 from recipekit.converters.building.pipeline import build
+from recipekit.converters.reading import file_hashes
 from recipekit.converters.sources import emogpt
 from recipekit.runner.runtime.run_folder import RunFolder
 from recipekit.runner.stages import data as stage
@@ -111,6 +115,43 @@ def test_the_key_is_of_the_bytes_that_were_converted_not_of_what_was_written_sin
     monkeypatch.setattr(stage, "build", build_and_append)
     stage.run(context)
     assert context.keys["data"] == before != key_now(data)
+
+
+def bytes_read():
+    """How many bytes this process has read so far."""
+    counters = dict(line.split(": ") for line in Path("/proc/self/io").read_text().splitlines())
+    return int(counters["rchar"])
+
+
+@pytest.mark.skipif(not Path("/proc/self/io").exists(), reason="the system does not count what a process reads")
+@pytest.mark.parametrize("suffix", ["jsonl", "csv", "json", "jsonl.gz"])
+def test_the_sources_are_read_at_most_twice(tmp_path, monkeypatch, suffix):
+    """Once for the key, which earlier runs are compared by, and once to convert them; the manifest has the hash already."""
+    monkeypatch.setattr(file_hashes, "SETTLED_NS", 0)
+    for name, count in (("few", 2), ("many", 20_000)):  # the few have every module loaded before anything is counted
+        source = write_source(tmp_path / f"{name}.{suffix}", count)
+        # One split, so that nothing that was written is read again.
+        data = Data("chat", (Source(str(source), "alpaca"),), split=Split(validation=0))
+        context, before = context_of(data, tmp_path / name), bytes_read()
+        key = stage.key(context)
+        stage.run(context)
+        read = bytes_read() - before
+        assert context.keys["data"] == key
+    size = source.stat().st_size
+    assert size > 200_000
+    assert 1.9 * size < read < 2.1 * size + 100_000, f"{read / size:.2f} times"
+
+
+def write_source(path, count):
+    rows = [{"instruction": f"Question {n} {n * 2654435761 % 2**32:x}?", "output": f"Answer {n}."} for n in range(count)]
+    if path.suffix == ".json":
+        path.write_text(json.dumps(rows))
+    elif path.suffix == ".csv":
+        path.write_text("\n".join(["instruction,output", *(f"{row['instruction']},{row['output']}" for row in rows)]))
+    else:
+        lines = "".join(json.dumps(row) + "\n" for row in rows).encode()
+        path.write_bytes(gzip.compress(lines) if path.suffix == ".gz" else lines)
+    return path
 
 
 def context_of(data, folder):
