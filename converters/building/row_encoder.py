@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from operator import itemgetter
 from typing import Any
-from unicodedata import normalize
+from unicodedata import is_normalized, normalize
 
 import orjson
 from xxhash import xxh3_128_digest
@@ -16,7 +16,7 @@ from .chat_checks import is_plain_chat
 
 Message = dict[str, Any]
 _CONTENT = itemgetter("content")
-_INVISIBLE = dict.fromkeys(map(ord, "\u200b\u2060\ufeff"))  # no joiners: emoji and some scripts are written with them
+_INVISIBLE = "\u200b\u2060\ufeff"  # no joiners: emoji and some scripts are written with them
 _IN_ORDER = b'[{"role":'  # the order in which content_digest puts the keys of a message
 
 
@@ -50,7 +50,13 @@ def content_digest(record_type: RecordType, fields: RecordValue) -> bytes:
 
 
 def _normalised(text: str) -> str:
-    return text.strip() if text.isascii() else normalize("NFC", text.translate(_INVISIBLE)).strip()
+    if not text.isascii():  # each question before its answer: what is normal already, as nearly all texts are, is not copied
+        for character in _INVISIBLE:
+            if character in text:
+                text = text.replace(character, "")
+        if not is_normalized("NFC", text):
+            text = normalize("NFC", text)
+    return text.strip()
 
 
 def plain_chat(messages: list[Message]) -> tuple[bytes, bytes] | None:
