@@ -4,10 +4,11 @@ from typing import Any, NamedTuple
 
 from ...schemas.base.errors import Location, Problem, UserError
 from ..models.reference import ModelReference
+from .tokenization import prompt_ids
 
 
 class LoadedModel(NamedTuple):
-    """A model with its tokenizer. `context` is the most tokens of a prompt and its reply together."""
+    """A model with its tokenizer. `context`: the most tokens of a prompt and its reply together. `is_tuned`: a run trained it."""
 
     name: str
     model: Any
@@ -16,9 +17,12 @@ class LoadedModel(NamedTuple):
     pad_id: int
     context: int
     device: str
+    is_tuned: bool = False
 
     def prompt_ids(self, messages: list[dict[str, str]]) -> list[int]:
-        """The chat as the model's template writes it, up to where the reply starts."""
+        """The chat as the model's template writes it, up to where the reply starts: for a tuned model, as its training has it."""
+        if self.is_tuned and messages[-1]["role"] != "assistant":
+            return prompt_ids(self.tokenizer, messages)
         return self.tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=True, return_dict=True)["input_ids"]
 
 
@@ -53,4 +57,4 @@ def load(target: ModelReference, chats: bool = True) -> LoadedModel:
     stops = model.generation_config.eos_token_id
     stop_ids = frozenset({*(stops if isinstance(stops, list) else [stops]), tokenizer.eos_token_id} - {None})
     pad_id = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else min(stop_ids)
-    return LoadedModel(target.name, model, tokenizer, stop_ids, pad_id, model.config.max_position_embeddings, device)
+    return LoadedModel(target.name, model, tokenizer, stop_ids, pad_id, model.config.max_position_embeddings, device, bool(target.run))

@@ -6,10 +6,11 @@ import pytest
 
 pytest.importorskip("torch")
 
+from recipekit.runner.worker.loading import LoadedModel
 from recipekit.runner.worker.tokenization import DROP_REASONING, FOLD_SYSTEM, IGNORED, prompt_ids
 from recipekit.runner.worker.word_audit import WordAudit, problems, summary
 
-from ...tiny import TEMPLATE, build_tokenizer, emogpt_rows
+from ...support.tiny import TEMPLATE, build_tokenizer, emogpt_rows
 
 CHAT = [{"role": "user", "content": "Where is the owl?"}, {"role": "assistant", "content": "In the tall tree 🌙."}]
 THOUGHT = {"role": "assistant", "content": "<think>\nHigh.\n</think>\n\nIn the tree."}
@@ -111,3 +112,13 @@ def test_a_prompt_has_the_tokens_that_training_puts_before_the_reply(tokenizer, 
     reply = text.index(CHAT[1]["content"])
     before = [number for number, (_, end) in zip(encoded["input_ids"], encoded["offset_mapping"], strict=True) if end <= reply]
     assert prompt_ids(tokenizer, messages[:-1]) == before
+
+
+def test_a_tuned_model_is_asked_with_the_tokens_of_its_training_whatever_its_generation_prompt(tokenizer):
+    thinking = "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n<think>' }}{% endif %}"
+    tokenizer.chat_template = TEMPLATE.partition("{% if add_generation_prompt")[0] + thinking
+    tuned, base = (LoadedModel("m", None, tokenizer, frozenset(), 0, 512, "cpu", is_tuned) for is_tuned in (True, False))
+    text = tokenizer.apply_chat_template(CHAT, tokenize=False)
+    before = tokenizer(text[: text.index(CHAT[1]["content"])], add_special_tokens=False)["input_ids"]
+    assert tuned.prompt_ids(CHAT[:1]) == before
+    assert base.prompt_ids(CHAT[:1]) != before
