@@ -28,9 +28,9 @@ class Training(NamedTuple):
 def read_cases(predictions: Path, rows: Path | None = None) -> dict[str, list[Prediction]]:
     """The cases of each model, the same rows in the same order for all, from predictions.jsonl; with the rows' meta and judgements."""
     scores = read_judgements(predictions.with_name("judgements.jsonl"))
-    meta = {row["id"]: row.get("meta", {}) for row in read_lines(rows)} if rows else {}
+    meta = {row["id"]: row.get("meta", {}) for row in read_lines(rows, "id")} if rows else {}
     by_model: dict[str, dict[str, Prediction]] = {}
-    for line in read_lines(predictions):
+    for line in read_lines(predictions, "model", "id"):
         fields = {key: line[key] for key in Prediction._fields if key in line}
         by_model.setdefault(line["model"], {})[line["id"]] = Prediction(**fields)._replace(
             meta=meta.get(line["id"], {}), judged=scores.get((line["model"], line["id"]), {})

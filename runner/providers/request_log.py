@@ -112,7 +112,7 @@ class RequestLog:
 
 @contextmanager
 def open_log(path: Path) -> Iterator[RequestLog]:
-    """The log, for this process alone."""
+    """The log, for this process alone. Raises UserError if another process uses it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.with_suffix(".lock").open("a") as lock:
         try:

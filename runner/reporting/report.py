@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from ...schemas.base.errors import UserError
+from ...schemas.base.errors import Location, Problem, UserError
 from ...schemas.base.files import write_atomically
 from ...schemas.recipe import LoadedRecipe, load_recipe
 from ...schemas.yaml_writing import dotted, one_line
@@ -43,7 +43,7 @@ def report_facts(run: RunFolder, status: dict[str, Any]) -> dict[str, Any]:
     metrics = run.read("eval/metrics.json")
     if not metrics:
         raise UserError(f"{run.path} has not been evaluated: it is {status['state']}", hint=f"recipe resume {run.path}")
-    lines, loaded = read_lines(run / "metrics.jsonl"), stored_recipe(run)
+    lines, loaded = read_lines(run / "metrics.jsonl", "step"), stored_recipe(run)
     return {
         "name": status["recipe"],
         "run": run.path.name,
@@ -60,10 +60,10 @@ def report_facts(run: RunFolder, status: dict[str, Any]) -> dict[str, Any]:
         "charts": charts(lines),
         "cost": cost(lines, run.read("memory.json")),
         "rows": row_facts(run, metrics),
-        "masks": read_lines(run / "eval" / "masks.jsonl"),
+        "masks": read_lines(run / "eval" / "masks.jsonl", "id", "label", "segments"),
         "values": recipe_values(loaded, run.read("origins.json")),
         "leaks": leaks(loaded),
-        "recipe": (run / "recipe.yml").read_text(encoding="utf-8"),
+        "recipe": (run / "recipe.yml").read_text(encoding="utf-8", errors="replace"),
         "lock": run.read("lock.json"),
         "smoke": run.read("smoke.json").get("keys", {}),
         "reasons": [line for line in [status.get("reason")] if line],
@@ -130,9 +130,12 @@ def cost(lines: list[dict[str, Any]], memory: dict[str, Any]) -> list[str]:
 
 
 def row_facts(run: RunFolder, metrics: dict[str, Any]) -> dict[str, Any]:
-    """The rows that the page shows, and by which metric they were ranked."""
-    predictions = read_lines(run / "eval" / "predictions.jsonl")
-    rows = {row["id"]: row for row in read_lines(run / "eval" / "rows.jsonl")}
+    """The rows that the page shows, and by which metric they were ranked. Raises UserError if a row is missing."""
+    predictions = read_lines(run / "eval" / "predictions.jsonl", "model", "id")
+    rows = {row["id"]: row for row in read_lines(run / "eval" / "rows.jsonl", "id")}
+    if missing := [line["id"] for line in predictions if line["id"] not in rows]:
+        what = f"is damaged: no row {missing[0]!r}, which was evaluated"
+        raise UserError(Problem(Location(str(run / "eval" / "rows.jsonl")), what, f"recipe eval {run.path}", "damaged"))
     if "by_label" in metrics:
         right, wrong = classified_rows(predictions, rows)
         return {"right": right, "wrong": wrong}

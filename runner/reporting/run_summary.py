@@ -15,7 +15,11 @@ def run_summary(run: RunFolder) -> dict[str, Any]:
         status = dict(run.status)
     except UserError as error:
         status = {"state": "damaged", "reason": str(error)}
-    lines = read_lines(run / "metrics.jsonl")
+    lines: list[dict[str, Any]] = []
+    try:
+        lines = read_lines(run / "metrics.jsonl", "step")
+    except UserError as error:
+        status = {**status, "state": "damaged", "reason": str(error)}
     trained = [line["loss"] for line in lines if is_number(line.get("loss"))]
     state = status.get("state", "damaged")
     state = "killed" if state == "running" and not run.is_locked() else state

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from ...schemas.base.errors import Location, Problem, UserError
+
 
 class Progress:
     """Appends one JSON line an event, flushed at once; only the first process of several writes."""
@@ -51,8 +53,28 @@ def cut_torn_line(path: Path) -> None:
         stream.truncate(kept)
 
 
-def read_lines(path: Path) -> list[dict[str, Any]]:
-    """Every complete line of a JSON Lines file; a torn last line is left out."""
+def read_lines(path: Path, *keys: str) -> list[dict[str, Any]]:
+    """Return every complete line of a JSON Lines file; a torn last line is left out.
+
+    Raises UserError if a line is not a JSON object with these keys.
+    """
     if not path.exists():
         return []
-    return [json.loads(line) for line in path.read_bytes().splitlines(keepends=True) if line.endswith(b"\n")]
+    complete = [line for line in path.read_bytes().splitlines(keepends=True) if line.endswith(b"\n")]
+    return [_read_line(path, number, line, keys) for number, line in enumerate(complete, 1)]
+
+
+def _read_line(path: Path, number: int, line: bytes, keys: tuple[str, ...]) -> dict[str, Any]:
+    try:
+        values = json.loads(line)
+    except ValueError as error:  # not JSON, or not UTF-8
+        raise _damaged(path, number, str(error)) from None
+    if not isinstance(values, dict):
+        raise _damaged(path, number, "not a JSON object")
+    if missing := [key for key in keys if key not in values]:
+        raise _damaged(path, number, f"no {missing[0]!r}")
+    return values
+
+
+def _damaged(path: Path, number: int, what: str) -> UserError:
+    return UserError(Problem(Location(str(path), number), f"is damaged: {what}", "restore the file, or remove the run", "damaged"))

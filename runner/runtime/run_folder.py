@@ -52,7 +52,9 @@ class RunFolder:
         except FileNotFoundError:
             return {}
         except (OSError, ValueError) as error:
-            raise UserError(Problem(Location(str(self.path / name)), f"is damaged: {error}", "start a new run", "damaged")) from None
+            raise UserError(
+                Problem(Location(str(self.path / name)), f"is damaged: {error}", "restore the file, or remove the run", "damaged")
+            ) from None
         return values
 
     def write(self, name: str, values: Any) -> None:
