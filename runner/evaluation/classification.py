@@ -10,7 +10,7 @@ from ..runtime.progress import read_lines
 from .intervals import point
 from .mbti import are_types, dimension_scores
 from .metrics import LabelPrediction, metric
-from .scoring import TUNED, check_gates, measured
+from .scoring import TUNED, check_gates, score_models
 
 NO_BASE = "The base model is not measured: before training its classification head is random numbers."
 
@@ -35,11 +35,11 @@ def score_classified(
     `chosen` is how many rows were to be evaluated; those longer than sequence_len may be missing.
     """
     first = metric(evaluation.metrics[0])
-    against = max((model for model in columns if model != TUNED), key=lambda model: point(first, columns[model]))
+    baseline = max((model for model in columns if model != TUNED), key=lambda model: point(first, columns[model]))
     notes = [NO_BASE]
     if missing := chosen - len(columns[TUNED]):
         notes.append(f"{missing} of {chosen} rows are longer than sequence_len and were dropped, as in training.")
-    found = measured(evaluation, columns, against)
+    found = score_models(evaluation, columns, baseline)
     return {
         **facts,
         **found,

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ...schemas.base.errors import UserError
-from ...schemas.sections import Evaluation
+from ...schemas.sections import Evaluation, Gate
 from ..runtime.progress import read_lines
-from .intervals import Estimate, difference, estimate, resamples
+from .intervals import Difference, Estimate, bootstrap, difference, draw_resamples
 from .judge import read_judgements
 from .metrics import LabelPrediction, Prediction, metric
 
@@ -25,7 +25,7 @@ class Training(NamedTuple):
     losses: dict[str, float | None]
 
 
-def read_cases(predictions: Path, rows: Path | None = None) -> dict[str, list[Prediction]]:
+def read_predictions(predictions: Path, rows: Path | None = None) -> dict[str, list[Prediction]]:
     """The cases of each model, the same rows in the same order for all, from predictions.jsonl; with the rows' meta and judgements."""
     scores = read_judgements(predictions.with_name("judgements.jsonl"))
     meta = {row["id"]: row.get("meta", {}) for row in read_lines(rows, "id")} if rows else {}
@@ -50,36 +50,35 @@ def score(
         of_labels = dict(label_columns({model: columns[model] for model in (BASE, TUNED)}, evaluation.labels, training.rows))
         labels = list(evaluation.labels)
         extra = {"labels": labels, "confusion": label_table(of_labels, labels, TUNED), "confusion_has_invalid": True}
-    found = measured(evaluation, columns, BASE, of_labels)
+    found = score_models(evaluation, columns, BASE, of_labels)
     if evaluation.seen_by and training:
-        extra["slices"] = slices(evaluation, columns, of_labels, training.rows)
+        extra["slices"] = slice_by_seen(evaluation, columns, of_labels, training.rows)
     gates = check_gates(evaluation, found["models"][TUNED], training.losses if training else {})
     return {**facts, **found, **extra, "gates": gates}
 
 
-def measured(evaluation: Evaluation, columns: Columns, against: str, of_labels: Columns | None = None) -> dict[str, Any]:
-    """Every metric for every column of cases (the same rows in each), and how the tuned model differs from the one named `against`.
+def score_models(evaluation: Evaluation, columns: Columns, baseline: str, of_labels: Columns | None = None) -> dict[str, Any]:
+    """Every metric for every column of cases (the same rows in each), and how the tuned model differs from `baseline`.
 
     Metrics of labels are measured on `of_labels` where that is given.
     """
     models: dict[str, dict[str, Any]] = {model: {} for model in {**columns, **(of_labels or {})}}
     differences = {}
-    draws = {len(rows[TUNED]): resamples(len(rows[TUNED]), evaluation.generation.seed) for rows in (columns, of_labels) if rows}
+    drawn = {len(rows[TUNED]): draw_resamples(len(rows[TUNED]), evaluation.generation.seed) for rows in (columns, of_labels) if rows}
     for name in evaluation.metrics:
         measure = metric(name)
         chosen = of_labels if of_labels and measure.needs == "labels" else columns
-        weights = draws[len(chosen[TUNED])]
+        resamples = drawn[len(chosen[TUNED])]
         for model, cases in chosen.items():
             if model != REFERENCE or measure.applies_to_reference:
-                models[model][name] = as_json(estimate(measure, cases, weights, evaluation.confidence))
-        change = difference(measure, chosen[against], chosen[TUNED], weights, evaluation.confidence)
-        differences[name] = as_json(change) | {"distinguishable": bool(change.low > 0 or change.high < 0)}
+                models[model][name] = as_json(bootstrap(measure, cases, resamples, evaluation.confidence))
+        differences[name] = as_json(difference(measure, chosen[baseline], chosen[TUNED], resamples, evaluation.confidence))
     units = {name: {"unit": metric(name).unit, "higher_is_better": metric(name).higher_is_better} for name in evaluation.metrics}
-    return {"rows": len(columns[TUNED]), "confidence": evaluation.confidence, "against": against, "models": models,
+    return {"rows": len(columns[TUNED]), "confidence": evaluation.confidence, "baseline": baseline, "models": models,
             "differences": differences, "metrics": units}  # fmt: skip
 
 
-def slices(evaluation: Evaluation, columns: Columns, of_labels: Columns, train: Path) -> dict[str, Any]:
+def slice_by_seen(evaluation: Evaluation, columns: Columns, of_labels: Columns, train: Path) -> dict[str, Any]:
     """The numbers apart for rows whose value of `seen_by` stood in a training row, and for the others; a part without rows is left out.
 
     Raises UserError if no row has the key.
@@ -94,7 +93,7 @@ def slices(evaluation: Evaluation, columns: Columns, of_labels: Columns, train: 
     for name, wanted in ((f"{key} seen in training", True), (f"{key} not seen in training", False)):
         cut, cut_labels = _rows(columns, seen, wanted), _rows(of_labels, seen, wanted)
         if cut[TUNED] and all(cut_labels.values()):
-            found[name] = measured(evaluation, cut, BASE, cut_labels)
+            found[name] = score_models(evaluation, cut, BASE, cut_labels)
     return found
 
 
@@ -103,13 +102,28 @@ def _rows(columns: Columns, ids: set[str], inside: bool) -> Columns:
 
 
 def check_gates(evaluation: Evaluation, tuned: dict[str, Any], losses: dict[str, float | None] | None = None) -> dict[str, Any]:
-    """Whether the tuned model's numbers are inside the recipe's limits. A number that could not be measured does not pass."""
+    """Whether the tuned model's numbers are inside the recipe's limits. A number that could not be measured does not pass.
+
+    `decided` says whether its whole interval is inside, or outside; None for a loss, which has no interval.
+    """
     results = {}
     for name, gate in evaluation.gates.items():
-        value = tuned[name]["value"] if name in tuned else (losses or {}).get(name)
-        passed = value is not None and (gate.min is None or value >= gate.min) and (gate.max is None or value <= gate.max)
-        results[name] = {"value": value, "min": gate.min, "max": gate.max, "passed": passed}
+        estimate = tuned.get(name) or {"value": (losses or {}).get(name)}
+        passed = _is_inside(gate, estimate["value"])
+        decided = _is_decided(gate, estimate["low"], estimate["high"]) if name in tuned else None
+        results[name] = {"value": estimate["value"], "min": gate.min, "max": gate.max, "passed": passed, "decided": decided}
     return results
+
+
+def _is_inside(gate: Gate, value: float | None) -> bool:
+    return value is not None and (gate.min is None or value >= gate.min) and (gate.max is None or value <= gate.max)
+
+
+def _is_decided(gate: Gate, low: float | None, high: float | None) -> bool:
+    if low is None or high is None:
+        return False
+    outside = (gate.min is not None and high < gate.min) or (gate.max is not None and low > gate.max)
+    return outside or (_is_inside(gate, low) and _is_inside(gate, high))
 
 
 def _references(cases: list[Prediction]) -> list[Prediction]:
@@ -117,9 +131,12 @@ def _references(cases: list[Prediction]) -> list[Prediction]:
     return [case._replace(reply=case.reference, stopped=True) for case in cases]
 
 
-def as_json(number: Estimate) -> dict[str, float | None]:
-    """An estimate as JSON has it: six decimals, null for what is no number."""
-    return {key: round(value, 6) if math.isfinite(value) else None for key, value in number._asdict().items()}
+def as_json(number: Estimate | Difference) -> dict[str, Any]:
+    """An estimate or a difference as JSON has it: six decimals, null for what is no number."""
+    return {
+        key: value if isinstance(value, bool) else round(value, 6) if math.isfinite(value) else None
+        for key, value in number._asdict().items()
+    }
 
 
 INVALID = -1

@@ -10,22 +10,20 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.table import Column, Table
-from rich.text import Text
 
 from ...schemas.base.errors import Location, Problem, UserError
 from ...schemas.base.files import write_atomically
 from ...schemas.recipe import load_recipe
 from ...schemas.sections import Recipe
 from ...schemas.yaml_writing import dotted, one_line
-from ..evaluation.intervals import difference, estimate, resamples
+from ..evaluation.intervals import bootstrap, difference, draw_resamples
 from ..evaluation.metrics import Prediction, metric
-from ..evaluation.scoring import TUNED, as_json, classified, read_cases
+from ..evaluation.scoring import TUNED, as_json, classified, read_predictions
 from ..runtime.resolved_values import effective_values
 from ..runtime.run_folder import RunFolder
-from .fitting import column_width, fitting, table_width
-from .metrics_table import number, verdict
 from .report import environment
+from .tables import plain_table, print_columns, table_width
+from .verdicts import NO_DIFFERENCE, direction, metric_name, number, verdict
 
 OF_TOKENS = ("perplexity", "token_accuracy", "reply_tokens")  # in a model's own tokens: not to be compared across tokenizers
 _FACTS = ("metrics.json", "predictions.jsonl", "rows.jsonl")
@@ -122,14 +120,13 @@ def numbers(runs: list[RunFolder], recipes: list[Recipe]) -> dict[str, Any]:
 
 def numbers_of(columns: list[list[Any]], names: Sequence[str], confidence: float, seed: int = 0) -> dict[str, Any]:
     """Each metric of every column of the same rows, and how every further column differs from the first."""
-    draws = resamples(len(columns[0]), seed)
+    resamples = draw_resamples(len(columns[0]), seed)
     found: dict[str, Any] = {}
     for name in names:
         measure = metric(name)
-        values = [as_json(estimate(measure, column, draws, confidence)) for column in columns]
-        changes = [difference(measure, columns[0], column, draws, confidence) for column in columns[1:]]
-        told = [as_json(change) | {"distinguishable": bool(change.low > 0 or change.high < 0)} for change in changes]
-        found[name] = {"unit": measure.unit, "higher_is_better": measure.higher_is_better, "values": values, "changes": told}
+        values = [as_json(bootstrap(measure, column, resamples, confidence)) for column in columns]
+        changes = [as_json(difference(measure, columns[0], column, resamples, confidence)) for column in columns[1:]]
+        found[name] = {"unit": measure.unit, "higher_is_better": measure.higher_is_better, "values": values, "changes": changes}
     return found
 
 
@@ -137,7 +134,7 @@ def tuned_rows(runs: list[RunFolder], recipes: list[Recipe]) -> tuple[list[list[
     """The tuned model's rows of each run in the order of their ids, and the labels of generated replies where all runs have the same."""
     if recipes[0].data.type != "classification":
         same = all(recipe.evaluation.labels == recipes[0].evaluation.labels for recipe in recipes)
-        columns = [read_cases(run / "eval/predictions.jsonl", run / "eval/rows.jsonl")[TUNED] for run in runs]
+        columns = [read_predictions(run / "eval/predictions.jsonl", run / "eval/rows.jsonl")[TUNED] for run in runs]
         return columns, recipes[0].evaluation.labels if same else ()
     from ..evaluation.classification import read_classified
 
@@ -160,17 +157,21 @@ def write_page(found: dict[str, Any], path: Path) -> Path:
 
 
 def answer(found: dict[str, Any]) -> str:
-    """Which runs can be told from the first, and on which metrics, in a sentence or two."""
+    """Which runs differ significantly from the first, and on which metrics, in a sentence or two."""
     sentences = []
     for place, letter in enumerate(run_letters(found)[1:]):
-        told: dict[str, list[str]] = {"better": [], "worse": []}
+        changed: dict[str, list[str]] = {"better": [], "worse": []}
         for name, facts in found["metrics"].items():
-            change = facts["changes"][place]
-            if facts["higher_is_better"] is not None and change["distinguishable"]:
-                told["better" if (change["value"] > 0) == (facts["higher_is_better"]) else "worse"].append(name.replace("_", " "))
-        parts = [f"{word} on {', '.join(names)}" for word, names in told.items() if names]
-        sentences.append(f"{letter} is {' and '.join(parts)} than A." if parts else f"{letter} cannot be told from A.")
+            if word := direction(facts["changes"][place], facts["higher_is_better"]):
+                changed[word].append(name.replace("_", " "))
+        parts = [f"{word} on {', '.join(names)}" for word, names in changed.items() if names]
+        sentences.append(f"{letter} is {' and '.join(parts)} than A." if parts else f"{NO_DIFFERENCE} between {letter} and A.")
     return f"On {found['rows']} rows: " + " ".join(sentences)
+
+
+def run_letters(found: dict[str, Any]) -> list[str]:
+    """A, B, C ... for the runs; numbers after Z."""
+    return [chr(ord("A") + index) if index < 26 else str(index + 1) for index in range(len(found["runs"]))]
 
 
 def print_comparison(found: dict[str, Any], console: Console) -> None:
@@ -195,7 +196,7 @@ def _print_differences(section: str, differences: dict[str, list[Any]], letters:
     shown = {key: [one_line(value) for value in values] for key, values in differences.items()}
     columns = {f"{section}: what differs": list(shown), **dict(zip(letters, map(list, zip(*shown.values(), strict=True)), strict=True))}
     if table_width(columns) <= console.width:
-        console.print(_table(columns))
+        console.print(plain_table(columns))
         return
     console.print(f"{section}: what differs", style="bold", markup=False)
     for key, values in shown.items():
@@ -205,44 +206,13 @@ def _print_differences(section: str, differences: dict[str, list[Any]], letters:
 
 
 def _print_metrics(found: dict[str, Any], letters: list[str], console: Console) -> None:
-    """One table, or as many as the width asks for, each with the metrics' names."""
-    names, columns = _metric_columns(found, letters)
-    if table_width({"metric": names, **columns}) > console.width:
-        names = [name.replace(" ", "\n") for name in names]
-        columns = {head: [_folded(cell) for cell in cells] for head, cells in columns.items()}
-    title = f"{found['rows']} rows, {found['confidence']:.0%} intervals, paired bootstrap"
-    for part in fitting(columns, console.width - column_width("metric", names) - 1):
-        console.print(_table({"metric": names, **{head: columns[head] for head in part}}, title))
-        title = None
-
-
-def _metric_columns(found: dict[str, Any], letters: list[str]) -> tuple[list[str], dict[str, list[str]]]:
-    """The metrics' names with their units, and by its head each run's numbers and how they differ from the first run's."""
+    """Each run's numbers, and by how much they differ from the first run's."""
     metrics = found["metrics"]
-    names = [name.replace("_", " ") + (f" ({facts['unit']})" if facts["unit"] else "") for name, facts in metrics.items()]
+    names = {"metric": [metric_name(name, facts["unit"]) for name, facts in metrics.items()]}
     columns: dict[str, list[str]] = {}
     for index, letter in enumerate(letters):
         columns[letter] = [number(facts["values"][index]) for facts in metrics.values()]
         if index:
-            columns[f"{letter} - {letters[0]}"] = [
-                verdict(facts["changes"][index - 1], facts["higher_is_better"]) for facts in metrics.values()
-            ]
-    return names, columns
-
-
-def _folded(cell: str) -> str:
-    """A number with its interval under it, a change with its long word under it."""
-    return cell.replace(" [", "\n[").replace(" distinguishable", "\ndistinguishable")
-
-
-def _table(columns: dict[str, list[str]], title: str | None = None) -> Table:
-    """The columns as text, not markup: a value may hold brackets."""
-    table = Table(*(Column(Text(head), overflow="fold") for head in columns), title=title)
-    for line in zip(*columns.values(), strict=True):
-        table.add_row(*map(Text, line))
-    return table
-
-
-def run_letters(found: dict[str, Any]) -> list[str]:
-    """A, B, C ... for the runs; numbers after Z."""
-    return [chr(ord("A") + index) if index < 26 else str(index + 1) for index in range(len(found["runs"]))]
+            changes = [verdict(facts["changes"][index - 1], facts["higher_is_better"]) for facts in metrics.values()]
+            columns[f"{letter} - {letters[0]}"] = changes
+    print_columns(names, columns, console, f"{found['rows']} rows, {found['confidence']:.0%} intervals, paired")

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -13,7 +14,15 @@ NAMED = 10
 
 def ledger_table(manifest: dict[str, Any], out: Path) -> None:
     """Print rows in, kept and dropped by reason, and the splits, to stderr."""
-    table = Table("rows", "", title=f"{manifest['type']} records in {out}", title_justify="left")
+    table = Table(
+        "rows",
+        "",
+        title=f"{manifest['type']} records in {out}",
+        title_justify="left",
+        box=box.SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+        pad_edge=False,
+    )
     table.add_row(f"{manifest['rows_in']:,}", "in")
     for reason, count in manifest["dropped"].items():
         table.add_row(f"-{count:,}", f"dropped: {reason.replace('_', ' ')}")

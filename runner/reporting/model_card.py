@@ -10,8 +10,7 @@ from typing import Any
 from ...schemas.base.files import write_atomically
 from ...schemas.sections import Recipe
 from ..runtime.run_folder import RunFolder
-from .metrics_table import LABELS, number
-from .report import answer, verdicts
+from .verdicts import LABELS, answer, number, verdicts
 
 TASKS = {"chat": "text-generation", "text": "text-generation", "classification": "text-classification"}
 # Licences by the beginning of the base model's name, for models whose folder says nothing; the hub's own identifiers.

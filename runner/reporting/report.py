@@ -7,15 +7,15 @@ from ...schemas.base.errors import Location, Problem, UserError
 from ...schemas.base.files import write_atomically
 from ...schemas.recipe import LoadedRecipe, load_recipe
 from ...schemas.yaml_writing import dotted, one_line
-from ..evaluation.scoring import BASE, TUNED, read_cases
+from ..evaluation.scoring import BASE, TUNED, read_predictions
 from ..resources.fit import size_text
 from ..runtime.progress import read_lines
 from ..runtime.resolved_values import effective_values
 from ..runtime.run_folder import RunFolder
 from .charts import Series, line_chart
-from .metrics_table import LABELS, change_title, digits, number, verdict
 from .report_rows import classified_rows, cut, extremes, gains, ranking_metric, shown_rows
 from .token_summary import token_summary
+from .verdicts import LABELS, answer, change_title, gate_lines, number, verdicts
 
 
 def write_report(run: RunFolder, ending: dict[str, str] | None = None) -> Path:
@@ -56,9 +56,10 @@ def report_facts(run: RunFolder, status: dict[str, Any]) -> dict[str, Any]:
         "labels": LABELS,
         "change_title": change_title(metrics),
         "verdicts": verdicts(metrics),
+        "gates": gate_lines(metrics),
         "slices": [(name, part, verdicts(part)) for name, part in metrics.get("slices", {}).items()],
         "charts": charts(lines),
-        "cost": cost(lines, run.read("memory.json")),
+        "cost": [*loss_facts(metrics.get("losses", {}), loaded), *cost(lines, run.read("memory.json"))],
         "rows": row_facts(run, metrics),
         "masks": read_lines(run / "eval" / "masks.jsonl", "id", "label", "segments"),
         "values": recipe_values(loaded, run.read("origins.json")),
@@ -68,39 +69,6 @@ def report_facts(run: RunFolder, status: dict[str, Any]) -> dict[str, Any]:
         "smoke": run.read("smoke.json").get("keys", {}),
         "reasons": [line for line in [status.get("reason")] if line],
     }
-
-
-def verdicts(metrics: dict[str, Any]) -> dict[str, str]:
-    """Each metric's change in words."""
-    return {name: verdict(metrics["differences"][name], metrics["metrics"][name]["higher_is_better"]) for name in metrics["metrics"]}
-
-
-def answer(metrics: dict[str, Any]) -> str:
-    """Did it work? One sentence, from the first metric that can be told from chance."""
-    rows, split, against = metrics["rows"], metrics["split"], metrics["against"]
-    other = "the base model" if against == "base" else LABELS[against]
-    for name, facts in metrics["metrics"].items():
-        change = metrics["differences"][name]
-        if facts["higher_is_better"] is not None and change["distinguishable"]:
-            base, tuned = (digits(metrics["models"][model][name]["value"]) for model in (against, "tuned"))
-            word = "better" if (change["value"] > 0) == (facts["higher_is_better"]) else "worse"
-            unit = f" {facts['unit']}" if facts["unit"] else ""
-            label = f"{name.replace('_', ' ')} is {word} than that of {other}"
-            return f"On {rows} held-out rows the tuned model's {label}: {tuned}{unit} against {base}{unit}.{no_better_than(metrics, name)}"
-    for name in metrics["metrics"]:
-        if metrics["models"]["tuned"][name]["value"] is None and metrics["models"][against][name]["value"] is not None:
-            label = name.replace("_", " ")
-            return f"On {rows} {split} rows the tuned model's {label} could not be measured, that of {other} could: see the losses."
-    return f"On {rows} {split} rows the tuned model cannot be told from {other}."
-
-
-def no_better_than(metrics: dict[str, Any], name: str) -> str:
-    """The baselines without a language model that do as well in a metric as the tuned model: to beat the base model is then little."""
-    models, sign = metrics["models"], 1 if metrics["metrics"][name]["higher_is_better"] else -1
-    others = [model for model in models if model not in (metrics["against"], "base", "tuned", "reference") and name in models[model]]
-    values = {model: models[model][name]["value"] for model in others if models[model][name]["value"] is not None}
-    equal = [f"{LABELS[model]}: {digits(value)}" for model, value in values.items() if sign * (models["tuned"][name]["value"] - value) <= 0]
-    return f" It is no better than a baseline without a language model ({', '.join(equal)})." if equal else ""
 
 
 def charts(lines: list[dict[str, Any]]) -> dict[str, str]:
@@ -116,6 +84,17 @@ def charts(lines: list[dict[str, Any]]) -> dict[str, str]:
         "Speed": line_chart("Speed", [series("tokens per second", "tokens_per_s")], "step"),
     }
     return {title: svg for title, svg in drawn.items() if svg}
+
+
+def loss_facts(losses: dict[str, float | None], loaded: LoadedRecipe | None) -> list[str]:
+    """The losses that `recipe runs` and gates name, and for quantised training what they were measured on."""
+    described = {"train_loss": "mean of the last epoch", "validation_loss": "of the weights that were kept"}
+    facts = [f"{key.replace('_', ' ')} {value:.4g} ({what})" for key, what in described.items() if (value := losses.get(key)) is not None]
+    training = loaded.recipe.training if loaded else None
+    bits = 4 if training and training.adapter == "qlora" else 8 if training and training.load_in_8bit else 0
+    if facts and bits:
+        facts.append(f"both with the base model in {bits} bits, as trained; the numbers above are of the base model in full precision")
+    return facts
 
 
 def cost(lines: list[dict[str, Any]], memory: dict[str, Any]) -> list[str]:
@@ -140,12 +119,12 @@ def row_facts(run: RunFolder, metrics: dict[str, Any]) -> dict[str, Any]:
         right, wrong = classified_rows(predictions, rows)
         return {"right": right, "wrong": wrong}
     name = ranking_metric(metrics)
-    if name is None or metrics["against"] != BASE:
+    if name is None or metrics["baseline"] != BASE:
         return {}
     by_id: dict[str, dict[str, Any]] = {}
     for line in predictions:
         by_id.setdefault(line["id"], {})[line["model"]] = line
-    cases = read_cases(run / "eval" / "predictions.jsonl", run / "eval" / "rows.jsonl")
+    cases = read_predictions(run / "eval" / "predictions.jsonl", run / "eval" / "rows.jsonl")
     if not {BASE, TUNED} <= set(cases):
         return {}
     best, worst = extremes(gains(name, cases))

@@ -1,9 +1,9 @@
-"""A run in a dozen plain values: what `recipe runs` and a sweep say of it."""
+"""A run in a dozen plain values: what `recipe runs` and a sweep say of it. Losses and metrics are those of its report."""
 
 from typing import Any
 
 from ...schemas.base.errors import UserError
-from ..evaluation.training_losses import is_number, losses
+from ..evaluation.training_losses import losses
 from ..runtime.progress import read_lines
 from ..runtime.run_folder import RunFolder
 
@@ -20,7 +20,9 @@ def run_summary(run: RunFolder) -> dict[str, Any]:
         lines = read_lines(run / "metrics.jsonl", "step")
     except UserError as error:
         status = {**status, "state": "damaged", "reason": str(error)}
-    trained = [line["loss"] for line in lines if is_number(line.get("loss"))]
+    evaluated = _evaluated(run)
+    measured = evaluated.get("losses") or losses(lines)
+    ended = status.get("finished", status.get("updated", 0))
     state = status.get("state", "damaged")
     state = "killed" if state == "running" and not run.is_locked() else state
     return {
@@ -30,8 +32,16 @@ def run_summary(run: RunFolder) -> dict[str, Any]:
         "smoke": bool(status.get("smoke")),
         "stages": sorted(status.get("stages", {})),
         "steps": max((line["step"] for line in lines), default=0),
-        "loss": trained[-1] if trained else None,
-        "best_eval_loss": losses(lines)["best_validation_loss"],
-        "seconds": round(status.get("updated", 0) - status.get("started", status.get("updated", 0)), 1),
+        **{key: measured[key] for key in ("train_loss", "validation_loss")},
+        "metrics": {name: found["value"] for name, found in evaluated.get("models", {}).get("tuned", {}).items()},
+        "seconds": round(ended - status.get("started", ended), 1),
         "reason": status.get("reason", ""),
     }
+
+
+def _evaluated(run: RunFolder) -> dict[str, Any]:
+    """The run's metrics.json; {} before its evaluation, and where it is damaged."""
+    try:
+        return run.read("eval/metrics.json")
+    except UserError:
+        return {}

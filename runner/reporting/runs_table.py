@@ -3,42 +3,54 @@
 from typing import Any
 
 from rich.console import Console
-from rich.table import Column, Table
 
-from .fitting import table_width
+from .tables import plain_table, table_width
 
 _WHY = 30  # characters that the reasons need at least in a table; they wrap
 
 
 def print_runs(rows: list[dict[str, Any]], console: Console) -> None:
-    """What `recipe runs` knows of each run."""
+    """Print what `recipe runs` knows of each run."""
     columns = {
         "run": [row["run"] for row in rows],
         "state": [_state(row) for row in rows],
         "steps": [str(row["steps"]) for row in rows],
-        "loss": [_shown(row["loss"]) for row in rows],
-        "best\neval loss": [_shown(row["best_eval_loss"]) for row in rows],
-        "minutes": [_minutes(row) for row in rows],
+        "minutes": [minutes(row) for row in rows],
+        "train loss": [short(row["train_loss"]) for row in rows],
+        "validation loss": [short(row["validation_loss"]) for row in rows],
+        "metrics": ["\n".join(_metrics(row)) for row in rows],
     }
     why = [_why(row) for row in rows]
     if table_width(columns | {"why": ["x" * min(_WHY, max(map(len, why)))]}) > console.width:
         for row in rows:
             _print_lines(row, console)
         return
-    table = Table(*(Column(head, no_wrap=True) for head in columns), Column("why", overflow="fold"))
-    for line in zip(*columns.values(), why, strict=True):
-        table.add_row(*line)
-    console.print(table)
+    console.print(plain_table(columns | ({"why": why} if any(why) else {})))
+
+
+def minutes(row: dict[str, Any]) -> str:
+    """How long the run took."""
+    return f"{row['seconds'] / 60:.1f}" if "seconds" in row else ""
+
+
+def short(value: float | None) -> str:
+    """A loss or a metric; empty where there is none."""
+    return "" if value is None else f"{value:.4g}"
 
 
 def _print_lines(row: dict[str, Any], console: Console) -> None:
     """The path on a line of its own, the numbers with their names under it, and why the run ended as it did."""
-    numbers = [
-        f"{name} {_shown(row[key])}" for key, name in (("loss", "loss"), ("best_eval_loss", "best eval loss")) if row[key] is not None
-    ]
-    facts = ", ".join([_state(row), f"{row['steps']} steps", *numbers, f"{_minutes(row)} minutes"])
-    for line in (row["run"], f"    {facts}", *([f"    {_why(row)}"] if row["reason"] else [])):
-        console.print(line, soft_wrap=True, highlight=False)
+    losses = [f"{key.replace('_', ' ')} {short(row[key])}" for key in ("train_loss", "validation_loss") if row[key] is not None]
+    lines = [", ".join([_state(row), f"{row['steps']} steps", f"{minutes(row)} minutes", *losses])]
+    lines += [", ".join(_metrics(row))] if row["metrics"] else []
+    lines += [_why(row)] if row["reason"] else []
+    console.print(row["run"], soft_wrap=True, highlight=False)
+    for line in lines:
+        console.print(f"    {line}", soft_wrap=True, highlight=False)
+
+
+def _metrics(row: dict[str, Any]) -> list[str]:
+    return [f"{name.replace('_', ' ')} {short(value)}" for name, value in row["metrics"].items()]
 
 
 def _why(row: dict[str, Any]) -> str:
@@ -47,11 +59,3 @@ def _why(row: dict[str, Any]) -> str:
 
 def _state(row: dict[str, Any]) -> str:
     return row["state"] + (" (smoke)" if row.get("smoke") else "")
-
-
-def _minutes(row: dict[str, Any]) -> str:
-    return f"{row['seconds'] / 60:.1f}"
-
-
-def _shown(value: float | None) -> str:
-    return "" if value is None else f"{value:.3f}"

@@ -31,6 +31,7 @@ class Status(TypedDict, total=False):
     smoke: bool
     started: float
     updated: float
+    finished: float
     reproduces: str
 
 
@@ -77,8 +78,10 @@ class RunFolder:
         return self.status.get("state") == "done"
 
     def update(self, **changes: Any) -> None:
-        """Change some values of status.json."""
-        self.write("status.json", {**self.status, **changes, "updated": round(time.time(), 3)})
+        """Change some values of status.json. `finished` is when the run first ended; a later evaluation does not move it."""
+        now = round(time.time(), 3)
+        ended = {"finished": now} if changes.get("state") in ("done", "refused") else {}
+        self.write("status.json", {**ended, **self.status, **changes, "updated": now})
 
     @contextmanager
     def locked(self) -> Iterator[None]:

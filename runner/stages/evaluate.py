@@ -18,7 +18,7 @@ from ..evaluation.judge import judge_all
 from ..evaluation.metrics import metric
 from ..evaluation.probe_results import asked_for, results, waiting
 from ..evaluation.prompt_diversity import prompt_diversity
-from ..evaluation.scoring import Training, read_cases, score
+from ..evaluation.scoring import Training, read_predictions, score
 from ..evaluation.training_losses import diagnosis, kept_loss, losses
 from ..launch.plan import CONFIG as RENDERED
 from ..launch.plan import Plan
@@ -60,7 +60,8 @@ def run(context: RunContext) -> None:
     which need not be the one that trained.
     Raises UserError if the split has no row.
     """
-    run, recipe, display = context.run, context.recipe, context.display
+    run, display = context.run, context.display
+    recipe = with_earlier_metrics(run, context.recipe)
     run.update(stages={stage: value for stage, value in run.stages.items() if stage != NAME})
     key = predictions_key(recipe, context.keys["train"])
     before = run.read("eval/request.json")
@@ -100,6 +101,14 @@ def run(context: RunContext) -> None:
     run.write("eval/metrics.json", scored(run, recipe, len(rows), facts))
     beside = "baselines" if recipe.data.type == "classification" else "base"
     display.say(NAME, f"{len(rows)} {recipe.evaluation_split} rows, {beside} beside tuned")
+
+
+def with_earlier_metrics(run: RunFolder, recipe: Recipe) -> Recipe:
+    """The recipe with the metrics that the run has been evaluated with before its own: another evaluation adds to the report."""
+    evaluation = recipe.evaluation
+    met = {"labels": recipe.data.type == "classification" or bool(evaluation.labels), "judge": bool(evaluation.judge)}
+    earlier = [name for name in run.read("eval/metrics.json").get("metrics", {}) if met.get(metric(name).needs or "", True)]
+    return recipe._replace(evaluation=evaluation._replace(metrics=tuple(dict.fromkeys((*earlier, *evaluation.metrics)))))
 
 
 def probe(run: RunFolder, recipe: Recipe, plan: Plan, request: dict[str, Any], display: Display) -> dict[str, Any]:
@@ -143,7 +152,7 @@ def scored(run: RunFolder, recipe: Recipe, rows: int, facts: dict[str, Any]) -> 
         questions = [message["content"] for row in read_lines(training.rows) for message in row["messages"] if message["role"] == "user"]
         facts["prompt_diversity"] = prompt_diversity(questions)
     if recipe.data.type != "classification":
-        return score(recipe.evaluation, read_cases(predictions, run / "eval" / "rows.jsonl"), facts, training)
+        return score(recipe.evaluation, read_predictions(predictions, run / "eval" / "rows.jsonl"), facts, training)
     from ..evaluation.classification import read_classified, score_classified
 
     labels = run.read("data/manifest.json")["labels"]

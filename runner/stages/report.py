@@ -5,6 +5,7 @@ from typing import Any
 from ...schemas.base.errors import GateError, Location, Problem
 from ..reporting.model_card import write_card
 from ..reporting.report import write_report
+from ..reporting.verdicts import gate_line
 from ..runtime.run_folder import RunFolder
 from .context import RunContext
 
@@ -37,14 +38,6 @@ def run(context: RunContext) -> None:
 
 def require_gates(metrics: dict[str, Any]) -> None:
     """Raise GateError where a gate says no, with every one that does."""
-    failed = {name: gate for name, gate in metrics["gates"].items() if not gate["passed"]}
+    failed = [gate_line(name, gate, metrics) for name, gate in metrics["gates"].items() if not gate["passed"]]
     if failed:
-        raise GateError(*(
-            Problem(Location(""), f"{name} is {gate['value']}, the gate wants {_range(gate)}", "see the report", "gate")
-            for name, gate in failed.items()
-        ))  # fmt: skip
-
-
-def _range(gate: dict[str, Any]) -> str:
-    parts = [f"{word} {gate[key]}" for key, word in (("min", "at least"), ("max", "at most")) if gate[key] is not None]
-    return " and ".join(parts)
+        raise GateError(*(Problem(Location(""), f"gate {line}", "see the report", "gate") for line in failed))

@@ -26,9 +26,8 @@ class Swept(NamedTuple):
         if self.run is None:
             return row
         found = run_summary(self.run)
-        metrics = self.run.read("eval/metrics.json").get("models", {}).get("tuned", {})
-        row |= {key: found[key] for key in ("run", "state", "steps", "loss", "best_eval_loss", "seconds", "reason")}
-        return row | {"metrics": {name: value["value"] for name, value in metrics.items()}}
+        row |= {key: found[key] for key in ("run", "state", "steps", "train_loss", "validation_loss", "metrics", "seconds", "reason")}
+        return row
 
 
 def run_sweep(recipes: list[tuple[LoadedRecipe, dict[str, Any]]], root: Path, display: Display) -> list[Swept]:

@@ -62,13 +62,13 @@ def write_chat_run(folder: Path, texts: list[str]) -> RunFolder:
     }
     run.write("tokens.json", {"train": facts})
     metrics = {
-        "rows": 20, "split": "validation", "against": "base", "base_model": next(given), "confidence": 0.95,
+        "rows": 20, "split": "validation", "baseline": "base", "base_model": next(given), "confidence": 0.95,
         "metrics": {"perplexity": {"unit": "", "higher_is_better": False}, "token_reduction": {"unit": "%", "higher_is_better": True}},
         "models": {"base": {"perplexity": estimate(9.0), "token_reduction": estimate(1.0)},
                    "tuned": {"perplexity": estimate(4.0), "token_reduction": estimate(30.0)},
                    "reference": {"token_reduction": estimate(32.0)}},
-        "differences": {"perplexity": estimate(-5.0, distinguishable=True), "token_reduction": estimate(29.0, distinguishable=True)},
-        "gates": {"perplexity": {"value": 4.0, "min": None, "max": 5, "passed": True}},
+        "differences": {"perplexity": estimate(-5.0, significant=True), "token_reduction": estimate(29.0, significant=True)},
+        "gates": {"perplexity": {"value": 4.0, "min": None, "max": 5, "passed": True, "decided": True}},
     }  # fmt: skip
     run.write("eval/metrics.json", metrics)
     lines = [{"step": n, "loss": 3 - n / 50, "learning_rate": 1e-4, "tokens_per_s": 300.0} for n in range(1, 60)]
@@ -98,14 +98,14 @@ def classified_line(row: int, label: str, predicted: str, probability: float, mo
             "probabilities": {predicted: probability, other: 1 - probability}}  # fmt: skip
 
 
-def classification_metrics(distinguishable: bool, value: float = 0.2) -> dict:
+def classification_metrics(significant: bool, value: float = 0.2) -> dict:
     macro_f1 = {"value": 0.75, "low": 0.5, "high": 1.0}
     rows = [{"label": label, "precision": 1.0, "recall": 0.5, "f1": 0.667, "rows": 2, "predicted": 1} for label in LABELS]
     return {
-        "rows": 4, "split": "test", "base_model": "a/b", "confidence": 0.95, "against": "tfidf", "notes": ["The base is not measured."],
+        "rows": 4, "split": "test", "base_model": "a/b", "confidence": 0.95, "baseline": "tfidf", "notes": ["The base is not measured."],
         "metrics": {"macro_f1": {"unit": "", "higher_is_better": True}}, "gates": {}, "labels": LABELS,
         "models": {"tuned": {"macro_f1": macro_f1}, "tfidf": {"macro_f1": macro_f1 | {"value": 0.55}}, "majority": {"macro_f1": macro_f1 | {"value": 0.25}}},
-        "differences": {"macro_f1": {"value": value, "low": 0.1, "high": 0.3, "distinguishable": distinguishable}},
+        "differences": {"macro_f1": {"value": value, "low": 0.1, "high": 0.3, "significant": significant}},
         "by_label": {"tuned": rows, "tfidf": rows, "majority": rows}, "confusion": [[2, 0], [1, 1]],
         "calibration_error": {"tuned": 0.125, "tfidf": 0.3, "majority": 0.0},
     }  # fmt: skip
@@ -121,7 +121,7 @@ def write_classification_run(folder: Path) -> RunFolder:
     run.write("data/manifest.json", {"rows_in": 4, "rows_kept": 4, "dropped": {}, "fixed": {}, "splits": {"train": 4}})
     counts = {"rows": 4, "trained_rows": 4, "labels": dict.fromkeys(LABELS, 2), "tokens": 99, "longest": 30, "long_rows": {}}
     run.write("tokens.json", {"train": counts})
-    run.write("eval/metrics.json", classification_metrics(distinguishable=True))
+    run.write("eval/metrics.json", classification_metrics(significant=True))
     write_jsonl(
         folder / "eval" / "predictions.jsonl", [classified_line(1, LABELS[1], "calm", 0.875), classified_line(2, "calm", "calm", 0.9)]
     )

@@ -50,7 +50,7 @@ def _sweep(recipes: list[tuple[LoadedRecipe, dict[str, Any]]], root: Path, as_js
     require_train_extra()
     from rich.console import Console
 
-    from ...reporting.sweep_tables import sweep_tables
+    from ...reporting.sweep_tables import print_sweep
     from ...runtime.console import Display
     from ...workflows.sweep import exit_code, run_sweep
 
@@ -60,8 +60,7 @@ def _sweep(recipes: list[tuple[LoadedRecipe, dict[str, Any]]], root: Path, as_js
     if as_json:
         click.echo(orjson.dumps({"sweep": rows}, option=orjson.OPT_INDENT_2))
     else:
-        console = Console(markup=False)
-        console.print(*sweep_tables(rows, console.width))
+        print_sweep(rows, Console(markup=False))
     return exit_code(swept)
 
 

@@ -47,7 +47,7 @@ def test_every_model_has_every_metric_with_an_interval(predictions):
 
 def test_the_trained_model_is_compared_with_the_better_baseline(predictions):
     metrics = scored(predictions)
-    assert metrics["against"] == "tfidf", "it has the higher macro-F1"
+    assert metrics["baseline"] == "tfidf", "it has the higher macro-F1"
     expected = metrics["models"]["tuned"]["macro_f1"]["value"] - metrics["models"]["tfidf"]["macro_f1"]["value"]
     assert metrics["differences"]["macro_f1"]["value"] == pytest.approx(expected, abs=1e-5)
 

@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable
 
 import pytest
-from recipekit.runner.evaluation.intervals import difference, estimate, resamples
+from recipekit.runner.evaluation.intervals import bootstrap, difference, draw_resamples
 from recipekit.runner.evaluation.metrics import Metric, Prediction, metric, percent, ratio
 
 np = pytest.importorskip("numpy", reason="needs the extra [train]: numpy")
@@ -25,62 +25,62 @@ def cases(numerators, denominators=None):
 
 
 def test_every_resample_draws_as_many_rows_as_there_are():
-    draws = resamples(17, seed=3, count=100)
+    draws = draw_resamples(17, seed=3, count=100)
     assert draws.shape == (100, 17)
     assert (draws.sum(axis=1) == 17).all()
 
 
 def test_resamples_are_seeded():
-    assert (resamples(9, 1) == resamples(9, 1)).all()
-    assert (resamples(9, 1) != resamples(9, 2)).any()
+    assert (draw_resamples(9, 1) == draw_resamples(9, 1)).all()
+    assert (draw_resamples(9, 1) != draw_resamples(9, 2)).any()
 
 
 def test_the_value_is_the_ratio_of_sums_not_the_mean_of_ratios():
-    found = estimate(RATIO, cases([1, 9], [1, 3]), resamples(2), 0.95)
+    found = bootstrap(RATIO, cases([1, 9], [1, 3]), draw_resamples(2), 0.95)
     assert found.value == 10 / 4
 
 
 def test_rows_that_are_all_the_same_have_an_interval_of_no_width():
-    assert estimate(MEAN, cases([2] * 10), resamples(10), 0.95) == (2, 2, 2)
+    assert bootstrap(MEAN, cases([2] * 10), draw_resamples(10), 0.95) == (2, 2, 2)
 
 
-def test_one_row_has_an_interval_of_no_width():
-    assert estimate(MEAN, cases([3]), resamples(1), 0.95) == (3, 3, 3)
+def test_one_row_has_no_interval():
+    found = bootstrap(MEAN, cases([3]), draw_resamples(1), 0.95)
+    assert found.value == 3 and math.isnan(found.low) and math.isnan(found.high)
 
 
 def test_the_interval_is_the_percentiles_of_all_resamples_for_two_rows():
-    """Two rows, 0 and 1: their mean is 0, 0.5 or 1 with chances 1/4, 1/2, 1/4."""
-    found = estimate(MEAN, cases([0, 1]), resamples(2), 0.95)
-    assert found == (0.5, 0, 1)
-    assert estimate(MEAN, cases([0, 1]), resamples(2), 0.4) == (0.5, 0.5, 0.5)
+    """Two rows, 0 and 2: the resamples' means are 0, 1 or 2; the expanded percentiles are the ends."""
+    found = bootstrap(MEAN, cases([0, 2]), draw_resamples(2), 0.95)
+    assert found == (1, 0, 2)
 
 
 def test_more_confidence_gives_a_wider_interval():
     numbers = np.random.default_rng(0).normal(size=60)
-    widths = [(found := estimate(MEAN, cases(numbers), resamples(60), level)).high - found.low for level in (0.5, 0.8, 0.95, 0.99)]
+    widths = [(found := bootstrap(MEAN, cases(numbers), draw_resamples(60), level)).high - found.low for level in (0.5, 0.8, 0.95, 0.99)]
     assert widths == sorted(widths)
 
 
 def test_a_difference_of_nothing_is_nothing():
     rows = cases(np.random.default_rng(0).normal(size=40))
-    assert difference(MEAN, rows, rows, resamples(40), 0.95) == (0, 0, 0)
+    assert difference(MEAN, rows, rows, draw_resamples(40), 0.95) == (0, 0, 0, 1, False)
 
 
 def test_the_same_gain_on_every_row_is_certain_however_much_the_rows_differ():
     """Paired: what a row adds to both models cancels out."""
     before = np.random.default_rng(0).normal(scale=100, size=40)
-    found = difference(MEAN, cases(before), cases(before + 1), resamples(40), 0.95)
-    assert found == pytest.approx((1, 1, 1))
+    found = difference(MEAN, cases(before), cases(before + 1), draw_resamples(40), 0.95)
+    assert found == pytest.approx((1, 1, 1, 1 / 2000, True))
 
 
 def test_what_cannot_be_measured_is_not_a_number():
-    found = estimate(RATIO, cases([0, 0], [0, 0]), resamples(2), 0.95)
+    found = bootstrap(RATIO, cases([0, 0], [0, 0]), draw_resamples(2), 0.95)
     assert all(map(math.isnan, found))
 
 
 def test_resamples_in_which_nothing_was_measured_are_left_out():
-    found = estimate(RATIO, cases([4, 0, 0], [2, 0, 0]), resamples(3), 0.95)
-    assert found == (2, 2, 2)
+    found = bootstrap(RATIO, cases([4, 0, 0], [2, 0, 0]), draw_resamples(3), 0.95)
+    assert found.value == 2 and math.isnan(found.low), "one row was measured"
 
 
 def covered(level: float, draw: Callable, truth: float, kind: Metric, times: int = 300, rows: int = 80) -> float:
@@ -88,7 +88,7 @@ def covered(level: float, draw: Callable, truth: float, kind: Metric, times: int
     random = np.random.default_rng(20250101)
     hits = 0
     for seed in range(times):
-        found = estimate(kind, draw(random, rows), resamples(rows, seed, 400), level)
+        found = bootstrap(kind, draw(random, rows), draw_resamples(rows, seed, 400), level)
         hits += found.low <= truth <= found.high
     return hits / times
 
@@ -113,24 +113,24 @@ def test_intervals_of_a_share_cover_what_they_promise():
 
 def test_two_models_that_are_the_same_are_seldom_told_apart():
     """An A/A test: at 95 % about one comparison in twenty finds a difference that is not there."""
-    random, times, rows = np.random.default_rng(7), 400, 60
+    random, times, rows = np.random.default_rng(7), 200, 60
     told_apart = 0
     for seed in range(times):
         row = random.normal(0, 3, rows)  # what both models share
         before, after = (cases(row + random.normal(0, 1, rows)) for _ in range(2))
-        found = difference(MEAN, before, after, resamples(rows, seed, 400), 0.95)
-        told_apart += found.low > 0 or found.high < 0
+        found = difference(MEAN, before, after, draw_resamples(rows, seed, 400), 0.95)
+        told_apart += found.significant
     assert 0.02 <= told_apart / times <= 0.09
 
 
 def test_two_models_that_differ_are_nearly_always_told_apart():
     random, rows = np.random.default_rng(7), 60
-    for seed in range(50):
+    for seed in range(20):
         row = random.normal(0, 3, rows)
         before, after = cases(row + random.normal(0, 1, rows)), cases(row + 1.5 + random.normal(0, 1, rows))
-        assert difference(MEAN, before, after, resamples(rows, seed, 400), 0.95).low > 0
+        assert difference(MEAN, before, after, draw_resamples(rows, seed, 400), 0.95).significant
 
 
 def test_a_real_metric_goes_through_it():
-    found = estimate(metric("perplexity"), cases([math.log(2) * 10] * 5, [10] * 5), resamples(5), 0.95)
+    found = bootstrap(metric("perplexity"), cases([math.log(2) * 10] * 5, [10] * 5), draw_resamples(5), 0.95)
     assert found == pytest.approx((2, 2, 2))

@@ -4,7 +4,7 @@ import json
 
 import pytest
 from recipekit.runner.evaluation.judge import judge_all, read_judgements
-from recipekit.runner.evaluation.scoring import read_cases, score
+from recipekit.runner.evaluation.scoring import read_predictions, score
 from recipekit.runner.runtime.run_folder import RunFolder
 from recipekit.schemas.base.errors import UserError
 from recipekit.schemas.generate_sections import Judge
@@ -71,7 +71,7 @@ def test_every_reply_is_judged_once_with_its_conversation(judging, run):
 
 def test_scores_become_metrics_of_both_models(judging, run):
     judging(reply(lambda exchange: json.dumps(GOOD | {"authenticity": 3 if "tuned" in exchange.prompt else 1})))
-    cases = read_cases(run / "eval/predictions.jsonl", run / "eval/rows.jsonl")
+    cases = read_predictions(run / "eval/predictions.jsonl", run / "eval/rows.jsonl")
     found = score(Evaluation(metrics=("authenticity", "safety")), cases, {})
     assert {model: found["models"][model]["authenticity"]["value"] for model in ("base", "tuned")} == {"base": 1, "tuned": 3}
 
@@ -81,7 +81,7 @@ def test_a_judgement_without_scores_is_asked_for_again_then_counted(judging, run
     assert (result.judged, result.unread) == (5, 1)
     seeds = [body["seed"] for body in server.asked if "base 1" in body["messages"][1]["content"]]
     assert len(seeds) == len(set(seeds)) == 2
-    cases = read_cases(run / "eval/predictions.jsonl", run / "eval/rows.jsonl")
+    cases = read_predictions(run / "eval/predictions.jsonl", run / "eval/rows.jsonl")
     assert [case.judged for case in cases["base"]] == [GOOD, {}, GOOD]
 
 

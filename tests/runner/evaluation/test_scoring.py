@@ -5,7 +5,7 @@ import math
 
 import pytest
 from recipekit.runner.evaluation.metrics import Prediction
-from recipekit.runner.evaluation.scoring import Training, check_gates, read_cases, score
+from recipekit.runner.evaluation.scoring import Training, check_gates, read_predictions, score
 from recipekit.schemas.base.errors import UserError
 from recipekit.schemas.sections import Evaluation, Gate
 
@@ -28,7 +28,7 @@ def cases(tmp_path):
     def read(*lines):
         path = tmp_path / "predictions.jsonl"
         path.write_text("".join(json.dumps(entry) + "\n" for entry in lines))
-        return read_cases(path)
+        return read_predictions(path)
 
     return read
 
@@ -53,22 +53,22 @@ def test_fields_that_are_no_business_of_the_metrics_are_left_out(cases):
 
 def test_a_torn_last_line_is_left_out(tmp_path):
     (tmp_path / "p.jsonl").write_text(json.dumps(line("base", 1)) + "\n" + json.dumps(line("tuned", 1))[:-3])
-    assert list(read_cases(tmp_path / "p.jsonl")) == ["base"]
+    assert list(read_predictions(tmp_path / "p.jsonl")) == ["base"]
 
 
 def test_numbers_by_hand(cases):
     found = cases(
-        *(line("base", n, nll=20.0, stopped=False) for n in range(4)), *(line("tuned", n, nll=10.0, stopped=n < 3) for n in range(4))
+        *(line("base", n, nll=20.0, stopped=False) for n in range(8)), *(line("tuned", n, nll=10.0, stopped=n < 6) for n in range(8))
     )
     metrics = scored(found, "perplexity", "token_accuracy", "stop_rate")
     models = metrics["models"]
-    assert (metrics["rows"], metrics["split"], metrics["confidence"]) == (4, "validation", 0.95)
+    assert (metrics["rows"], metrics["split"], metrics["confidence"]) == (8, "validation", 0.95)
     assert models["base"]["perplexity"]["value"] == pytest.approx(math.exp(2), abs=1e-6)
     assert models["tuned"]["perplexity"]["value"] == pytest.approx(math.e, abs=1e-6)
     assert models["tuned"]["token_accuracy"] == {"value": 40, "low": 40, "high": 40}
     assert (models["base"]["stop_rate"]["value"], models["tuned"]["stop_rate"]["value"]) == (0, 75)
     assert metrics["differences"]["perplexity"]["value"] == pytest.approx(math.e - math.exp(2), abs=1e-6)
-    assert metrics["differences"]["perplexity"]["distinguishable"] is True
+    assert metrics["differences"]["perplexity"]["significant"] is True
 
 
 def test_every_metric_tells_its_unit_and_which_way_is_better(cases):
@@ -90,15 +90,15 @@ def test_reference_replies_are_scored_where_possible(cases):
 
 def test_models_that_are_the_same_cannot_be_told_apart(cases):
     change = scored(cases(line("base", 1), line("tuned", 1), line("base", 2), line("tuned", 2)), "perplexity")["differences"]["perplexity"]
-    assert change == {"value": 0, "low": 0, "high": 0, "distinguishable": False}
+    assert change == {"value": 0, "low": 0, "high": 0, "p_value": 1, "significant": False}
 
 
-def test_what_cannot_be_measured_is_null_and_is_not_distinguishable(cases):
+def test_what_cannot_be_measured_is_null_and_is_not_significant(cases):
     lines = [line(model, n, original_tokens=None) for model in ("base", "tuned") for n in range(3)]
     metrics = scored(cases(*lines), "token_reduction")
     nothing = {"value": None, "low": None, "high": None}
     assert metrics["models"]["tuned"]["token_reduction"] == nothing
-    assert metrics["differences"]["token_reduction"] == nothing | {"distinguishable": False}
+    assert metrics["differences"]["token_reduction"] == nothing | {"p_value": 1, "significant": False}
     json.dumps(metrics, allow_nan=False)
 
 
@@ -124,8 +124,18 @@ def test_a_perplexity_that_overflows_is_null(cases):
     ],
 )
 def test_a_gate_passes_only_measured_values_within_its_limits(gate, value, passed):
-    result = check_gates(Evaluation(gates={"perplexity": gate}), {"perplexity": {"value": value}})
-    assert result == {"perplexity": {"value": value, "min": gate.min, "max": gate.max, "passed": passed}}
+    result = check_gates(Evaluation(gates={"perplexity": gate}), {"perplexity": {"value": value, "low": value, "high": value}})
+    decided = value is not None
+    assert result == {"perplexity": {"value": value, "min": gate.min, "max": gate.max, "passed": passed, "decided": decided}}
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "decided"),
+    [(1.5, 2.5, True), (0.5, 2, False), (2, 3.5, False), (4, 5, True), (0, 0.5, True), (0, 9, False), (None, None, False)],
+)
+def test_a_gate_is_decided_where_the_whole_interval_is_on_one_side(low, high, decided):
+    result = check_gates(Evaluation(gates={"perplexity": Gate(min=1, max=3)}), {"perplexity": {"value": 2.0, "low": low, "high": high}})
+    assert result["perplexity"]["decided"] is decided
 
 
 def test_gates_are_about_the_tuned_model(cases):
@@ -171,7 +181,7 @@ def levels(tmp_path):
     )
     evaluation = Evaluation(metrics=("accuracy", "invalid_rate", "rank_correlation", "stop_rate"), labels=LABELS, seen_by="word")
     training = Training(tmp_path / "train.jsonl", {"train_loss": 0.5, "validation_loss": None})
-    return evaluation, read_cases(tmp_path / "predictions.jsonl", tmp_path / "rows.jsonl"), training
+    return evaluation, read_predictions(tmp_path / "predictions.jsonl", tmp_path / "rows.jsonl"), training
 
 
 def test_replies_are_scored_as_labels_beside_the_commonest_label(levels):

@@ -25,7 +25,7 @@ def test_a_report_of_a_classification(serious, tmp_path):
 
 def test_a_comparison(serious, tmp_path):
     estimate = {"value": 1.0, "low": 0.5, "high": 1.5}
-    change = estimate | {"distinguishable": True}
+    change = estimate | {"significant": True}
     found = {
         "runs": ["small/1", "small/2"], "states": ["done", "done"], "rows": 30, "confidence": 0.95, "notes": ["A note."],
         "differences": {"recipe": {"training.learning_rate": [1e-4, 2e-4]}, "data": {}, "environment": {"packages.torch": ["1", "2"]}},

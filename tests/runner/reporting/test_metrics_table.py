@@ -3,7 +3,8 @@
 import io
 
 import pytest
-from recipekit.runner.reporting.metrics_table import metrics_table, number, verdict
+from recipekit.runner.reporting.metrics_table import metrics_table
+from recipekit.runner.reporting.verdicts import number, verdict
 from rich.console import Console
 
 
@@ -26,24 +27,24 @@ def test_a_number_stands_with_its_interval(given, shown):
 
 
 @pytest.mark.parametrize(
-    ("value", "distinguishable", "better", "words"),
+    ("value", "significant", "better", "words"),
     [
         (None, False, False, ""),
-        (1.0, False, False, "+1.000, not distinguishable"),
+        (1.0, False, False, "+1.000, no significant difference"),
         (1.0, True, False, "+1.000, worse"),
         (-1.0, True, False, "-1.000, better"),
         (1.0, True, True, "+1.000, better"),
         (-1.0, True, True, "-1.000, worse"),
         (1.0, True, None, "+1.000"),
-        (0.0, False, True, "+0.000, not distinguishable"),
+        (0.0, False, True, "+0.000, no significant difference"),
     ],
 )
-def test_a_change_is_called_better_only_when_it_can_be_told_from_chance(value, distinguishable, better, words):
-    assert verdict({"value": value, "distinguishable": distinguishable}, better) == words
+def test_a_change_is_called_better_only_when_it_can_be_told_from_chance(value, significant, better, words):
+    assert verdict({"value": value, "significant": significant}, better) == words
 
 
 METRICS = {
-    "rows": 12, "split": "validation", "against": "base", "confidence": 0.9,
+    "rows": 12, "split": "validation", "baseline": "base", "confidence": 0.9, "gates": {},
     "metrics": {"perplexity": {"unit": "", "higher_is_better": False}, "token_reduction": {"unit": "%", "higher_is_better": True}},
     "models": {
         "base": {"perplexity": estimate(9, 8, 10), "token_reduction": estimate(None, None, None)},
@@ -51,8 +52,8 @@ METRICS = {
         "reference": {"token_reduction": estimate(32, 31, 33)},
     },
     "differences": {
-        "perplexity": estimate(-5, -6, -4) | {"distinguishable": True},
-        "token_reduction": estimate(None, None, None) | {"distinguishable": False},
+        "perplexity": estimate(-5, -6, -4) | {"significant": True},
+        "token_reduction": estimate(None, None, None) | {"significant": False},
     },
 }  # fmt: skip
 

@@ -20,12 +20,12 @@ def run(tmp_path) -> RunFolder:
     folder.write("data/manifest.json", {"rows_in": 1200, "rows_kept": 1100, "dropped": {"too_long": 100}, "fixed": {},
                                         "splits": {"train": 1000, "validation": 100},
                                         "sources": [{"converter": "messages", "files": [file]}]})  # fmt: skip
-    change = ESTIMATE | {"value": -3.0, "distinguishable": True}
+    change = ESTIMATE | {"value": -3.0, "significant": True}
     folder.write("eval/metrics.json", {
-        "rows": 100, "split": "validation", "against": "base", "confidence": 0.95, "gates": {},
+        "rows": 100, "split": "validation", "baseline": "base", "confidence": 0.95, "gates": {},
         "metrics": {"perplexity": {"unit": "", "higher_is_better": False}, "repetition": {"unit": "%", "higher_is_better": False}},
         "models": {"base": {"perplexity": ESTIMATE}, "tuned": {"perplexity": ESTIMATE, "repetition": dict.fromkeys(ESTIMATE)}},
-        "differences": {"perplexity": change, "repetition": dict.fromkeys(change) | {"distinguishable": False}},
+        "differences": {"perplexity": change, "repetition": dict.fromkeys(change) | {"significant": False}},
     })  # fmt: skip
     return folder
 

@@ -4,7 +4,8 @@ import html
 import re
 
 import pytest
-from recipekit.runner.reporting.report import answer, charts, cost, write_report
+from recipekit.runner.reporting.report import charts, cost, write_report
+from recipekit.runner.reporting.verdicts import answer
 from recipekit.schemas.base.errors import UserError
 
 from ...support.browser import requests
@@ -25,14 +26,14 @@ def plain(tmp_path_factory) -> str:
 
 def test_the_page_answers_first(plain):
     text = visible(plain)
-    assert "On 20 held-out rows the tuned model's perplexity is better than that of the base model: 4.00 against 9.00." in text
-    assert text.index("On 20 held-out rows") < text.index("Numbers") < text.index("Training") < text.index("Data")
+    assert "On 20 validation rows the tuned model's perplexity is better than that of the base model: 4.00 against 9.00." in text
+    assert text.index("On 20 validation rows") < text.index("Numbers") < text.index("Training") < text.index("Data")
 
 
 @pytest.mark.parametrize(
     "shown",
     ["9.00 [8.00, 10.00]", "-5.00, better", "32.00 [31.00, 33.00]", "1,200 rows in", "−100 dropped: some text", "1,100 rows kept",
-     "3 fixed: some text", "1,000 train", "12,345 tokens trained and 54,321 masked", "passed: perplexity is 4.0", "base (did not stop)",
+     "3 fixed: some text", "1,000 train", "12,345 tokens trained and 54,321 masked", "passed: perplexity is 4.00, at most 5 is required", "base (did not stop)",
      "95 % intervals"],
 )  # fmt: skip
 def test_the_page_shows(plain, shown):
@@ -102,14 +103,14 @@ def test_a_run_without_an_evaluation_has_no_report(tmp_path):
     assert not (run / "report.html").exists()
 
 
-def change(value, distinguishable):
-    return {"value": value, "distinguishable": distinguishable}
+def change(value, significant):
+    return {"value": value, "significant": significant}
 
 
 def facts_of(**metrics):
-    """metrics.json's content for name=(better, base, tuned, distinguishable)."""
+    """metrics.json's content for name=(better, base, tuned, significant)."""
     return {
-        "rows": 9, "split": "test", "against": "base", "metrics": {name: {"unit": "%", "higher_is_better": row[0]} for name, row in metrics.items()},
+        "rows": 9, "split": "test", "baseline": "base", "confidence": 0.95, "metrics": {name: {"unit": "%", "higher_is_better": row[0]} for name, row in metrics.items()},
         "models": {m: {name: {"value": row[i]} for name, row in metrics.items()} for i, m in ((1, "base"), (2, "tuned"))},
         "differences": {name: change(row[2] - row[1], row[3]) for name, row in metrics.items()},
     }  # fmt: skip
@@ -120,8 +121,14 @@ def facts_of(**metrics):
     [
         ({"stop_rate": (True, 50, 60, True)}, "stop rate is better than that of the base model: 60.00 % against 50.00 %."),
         ({"stop_rate": (True, 60, 50, True)}, "stop rate is worse than that of the base model: 50.00 % against 60.00 %."),
-        ({"stop_rate": (True, 50, 60, False)}, "On 9 test rows the tuned model cannot be told from the base model."),
-        ({"emoji_rate": (None, 0, 9, True)}, "On 9 test rows the tuned model cannot be told from the base model."),
+        (
+            {"stop_rate": (True, 50, 60, False)},
+            "On 9 test rows there is no significant difference between the tuned model and the base model.",
+        ),
+        (
+            {"emoji_rate": (None, 0, 9, True)},
+            "On 9 test rows there is no significant difference between the tuned model and the base model.",
+        ),
         ({"a": (False, 2, 2, False), "b": (False, 2, 1, True)}, "b is better"),
     ],
 )

@@ -1,8 +1,9 @@
 """What the report adds for a classification, with labels and texts that try to be markup."""
 
 import pytest
-from recipekit.runner.reporting.report import answer, write_report
+from recipekit.runner.reporting.report import write_report
 from recipekit.runner.reporting.report_rows import SHOWN, classified_rows
+from recipekit.runner.reporting.verdicts import answer
 
 from ...support.finished_runs import LABELS, classification_metrics, classified_line, write_classification_run
 
@@ -25,11 +26,12 @@ def test_labels_and_texts_are_never_markup(page):
 
 
 def test_the_answer_names_the_baseline():
-    words = "On 4 held-out rows the tuned model's macro f1 is better than that of TF-IDF + logistic regression: 0.750 against 0.550."
-    assert answer(classification_metrics(distinguishable=True)) == words
+    words = "On 4 test rows the tuned model's macro f1 is better than that of TF-IDF + logistic regression: 0.750 against 0.550."
+    assert answer(classification_metrics(significant=True)) == words
     assert (
-        answer(classification_metrics(distinguishable=False))
-        == "On 4 test rows the tuned model cannot be told from TF-IDF + logistic regression."
+        answer(classification_metrics(significant=False))
+        == "On 4 test rows there is no significant difference between the tuned model and TF-IDF + logistic regression."
+        " With fewer than 6 rows none can be found."
     )
 
 

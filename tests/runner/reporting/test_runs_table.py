@@ -9,8 +9,26 @@ from rich.console import Console
 PATH = "runs/introspection_smollm/20261121-105352-f66721"
 WHY = "runs/introspection_smollm/20261121-105352-f66721/status.json: is damaged: unexpected end of data: line 1 column 14"
 ROWS = [
-    {"run": PATH, "state": "interrupted", "steps": 12345, "loss": 1.5, "best_eval_loss": 2.25, "seconds": 7326.0, "reason": ""},
-    {"run": PATH, "state": "damaged", "steps": 0, "loss": None, "best_eval_loss": None, "seconds": 0.0, "reason": f"{WHY}\nhint"},
+    {
+        "run": PATH,
+        "state": "interrupted",
+        "steps": 12345,
+        "train_loss": 1.5,
+        "validation_loss": 2.25,
+        "metrics": {"token_accuracy": 31.25},
+        "seconds": 7326.0,
+        "reason": "",
+    },
+    {
+        "run": PATH,
+        "state": "damaged",
+        "steps": 0,
+        "train_loss": None,
+        "validation_loss": None,
+        "metrics": {},
+        "seconds": 0.0,
+        "reason": f"{WHY}\nhint",
+    },
 ]
 
 
@@ -24,14 +42,15 @@ def shown(width, rows=ROWS):
 def test_paths_and_numbers_are_never_cut(width):
     text = shown(width)
     assert text.count(PATH) >= 2 and "…" not in text
-    assert all(number in text for number in ("12345", "1.500", "2.250", "122.1"))
+    assert all(number in text for number in ("12345", "1.5", "2.25", "122.1", "31.25"))
     assert "".join(WHY.split()) in "".join(text.replace("│", "").split()) or width == 130  # there the table wraps it
 
 
 def test_a_run_has_lines_of_its_own_where_the_table_does_not_fit():
     assert shown(80).splitlines() == [
         PATH,
-        "    interrupted, 12345 steps, loss 1.500, best eval loss 2.250, 122.1 minutes",
+        "    interrupted, 12345 steps, 122.1 minutes, train loss 1.5, validation loss 2.25",
+        "    token accuracy 31.25",
         PATH,
         "    damaged, 0 steps, 0.0 minutes",
         f"    {WHY}",
@@ -39,6 +58,6 @@ def test_a_run_has_lines_of_its_own_where_the_table_does_not_fit():
 
 
 def test_a_table_stays_within_the_terminal():
-    lines = shown(140).splitlines()
-    assert len(lines) > 5 and max(map(len, lines)) == 140
-    assert max(map(len, shown(110, ROWS[:1]).splitlines())) <= 110
+    wide = shown(190)
+    assert wide.count("validation loss") == 1 and max(map(len, wide.splitlines())) <= 190
+    assert max(map(len, shown(130, ROWS[:1]).splitlines())) <= 130

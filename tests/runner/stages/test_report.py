@@ -13,9 +13,9 @@ from recipekit.schemas.recipe import load_recipe
 from ...support.finished_runs import write_chat_run
 
 pytest.importorskip("jinja2", reason="needs the extra [eval]: jinja2")
-LOW = {"value": 1.0, "min": 2, "max": None, "passed": False}
-HIGH = {"value": 9.0, "min": None, "max": 5, "passed": False}
-FINE = {"value": 3.0, "min": 2, "max": 5, "passed": True}
+LOW = {"value": 1.0, "min": 2, "max": None, "passed": False, "decided": True}
+HIGH = {"value": 9.0, "min": None, "max": 5, "passed": False, "decided": True}
+FINE = {"value": 3.0, "min": 2, "max": 5, "passed": True, "decided": None}
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ def test_every_gate_that_says_no_is_named_with_what_it_wants():
     with pytest.raises(GateError) as refused:
         require_gates({"gates": {"perplexity": FINE, "bleu_4": LOW, "loss": HIGH}})
     assert [problem.what for problem in refused.value.problems] == [
-        "bleu_4 is 1.0, the gate wants at least 2",
-        "loss is 9.0, the gate wants at most 5",
+        "gate FAILED: bleu_4 is 1.000, at least 2 is required",
+        "gate FAILED: loss is 9.00, at most 5 is required",
     ]
     require_gates({"gates": {"perplexity": FINE}})

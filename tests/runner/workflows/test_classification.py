@@ -121,7 +121,7 @@ def test_predictions_have_a_probability_for_each_label_of_every_row(four_labels)
 def test_a_classifier_is_compared_with_its_baselines(four_labels):
     metrics = four_labels.read("eval/metrics.json")
     assert set(metrics["models"]) == {"tuned", "majority", "mentioned", "tfidf"}
-    assert metrics["against"] == "tfidf"
+    assert metrics["baseline"] == "tfidf"
     assert "random numbers" in metrics["notes"][0]
     assert sum(map(sum, metrics["confusion"])) == 16
 

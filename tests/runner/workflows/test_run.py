@@ -188,7 +188,7 @@ def test_a_gate_that_is_not_met_exits_3_and_keeps_the_run(finished, workplace, r
     ]
     refused = recipe("run", "tiny.yml", *gates, cwd=workplace)
     assert refused.returncode == 3
-    assert "the gate wants at most 1" in refused.stderr
+    assert "at most 1 is required" in refused.stderr
     state = recipe("runs", "tiny", "--json", cwd=workplace)
     assert json.loads(state.stdout)["runs"][0]["state"] == "refused"
 

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from recipekit.runner.reporting.sweep_tables import sweep_tables
+from recipekit.runner.reporting.sweep_tables import print_sweep
 from recipekit.runner.runtime.console import Display
 from recipekit.runner.runtime.run_folder import RunFolder
 from recipekit.runner.workflows import sweep as sweeps
@@ -50,12 +50,12 @@ def test_a_sweep_runs_every_recipe_and_compares_them(swept, capsys):
     found = swept(1.5, 1.25, 1.0)
     assert exit_code(found) == 0
     rows = [one.row() for one in found]
-    assert [(row["values"], row["state"], row["loss"], row["best_eval_loss"], row["metrics"]) for row in rows] == [
+    assert [(row["values"], row["state"], row["train_loss"], row["validation_loss"], row["metrics"]) for row in rows] == [
         ({"training.lora_r": 4}, "done", 1.5, 2.5, {"perplexity": 3.0}),
         ({"training.lora_r": 8}, "done", 1.25, 2.25, {"perplexity": 2.5}),
         ({"training.lora_r": 16}, "done", 1.0, 2.0, {"perplexity": 2.0}),
     ]
-    Console(width=120).print(*sweep_tables(rows, 120))
+    print_sweep(rows, Console(width=120))
     shown = capsys.readouterr().out
     assert all(word in shown for word in ("lora_r", "perplexity", "1.25", "2.25", "1.5"))
 

@@ -16,7 +16,7 @@ SOURCES = [{"path": "/data/rows.jsonl", "converter": "messages"}]
 def write(tmp_path, minimal):
     """Writes an evaluated run: `nll` of its tuned model for each of 30 rows, and changes to its recipe and facts."""
 
-    def run(name, nll, changes=None, rows=30, lock=None, trained=10, reply="Yes.", recipe="small"):
+    def run(name, nll, changes=None, rows=30, lock=None, target_tokens=10, reply="Yes.", recipe="small"):
         folder = RunFolder(tmp_path / "runs" / recipe / name)
         values = minimal(
             {"evaluation": {"metrics": ["perplexity", "stop_rate"]}, "name": recipe, "data.sources": SOURCES, **(changes or {})}
@@ -30,7 +30,7 @@ def write(tmp_path, minimal):
         (folder / "recipe.yml").write_text(to_yaml(values), encoding="utf-8")
         lines = [
             {"model": model, "id": str(n), "reference": "Yes.", "reply": reply, "stopped": True, "reply_tokens": 2,
-             "nll": (20.0 if model == "base" else nll) + n % 3, "trained": trained, "correct": 4}
+             "nll": (20.0 if model == "base" else nll) + n % 3, "target_tokens": target_tokens, "correct": 4}
             for model in ("base", "tuned") for n in range(rows)
         ]  # fmt: skip
         for file, content in (("predictions", lines), ("rows", [{"id": str(n)} for n in range(rows)])):
@@ -60,8 +60,8 @@ def test_only_what_differs_is_told(command_line, write):
 def test_a_change_is_told_by_the_paired_test(command_line, write):
     found = compared(command_line, write("1", 10.0), write("2", 8.0), write("3", 10.0))
     better, same = found["metrics"]["perplexity"]["changes"]
-    assert better["distinguishable"] and better["value"] < 0 and better["high"] < 0
-    assert not same["distinguishable"] and same["value"] == 0
+    assert better["significant"] and better["value"] < 0 and better["high"] < 0
+    assert not same["significant"] and same["value"] == 0
     assert found["rows"] == 30 and len(found["metrics"]["perplexity"]["values"]) == 3
 
 
@@ -72,7 +72,7 @@ def test_runs_of_other_rows_are_refused_with_how_many_they_share(command_line, w
 
 
 def test_metrics_of_tokens_are_not_compared_across_tokenizers(command_line, write):
-    found = compared(command_line, write("1", 10.0), write("2", 8.0, trained=14))
+    found = compared(command_line, write("1", 10.0), write("2", 8.0, target_tokens=14))
     assert list(found["metrics"]) == ["stop_rate"]
     assert found["notes"] == ["Not compared, since the models cut the rows into different tokens: perplexity."]
 

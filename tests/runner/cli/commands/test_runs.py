@@ -38,14 +38,14 @@ def test_every_run_is_listed_newest_first_with_its_numbers(recipe, root):
     rows = json.loads(done.stdout)["runs"]
     assert [row["state"] for row in rows] == ["damaged", "killed", "failed", "done"]
     best = rows[-1]
-    assert {key: best[key] for key in ("steps", "loss", "best_eval_loss", "seconds", "stages", "recipe")} == {
-        "steps": 4, "loss": 1.5, "best_eval_loss": 2.25, "seconds": 90.5, "stages": ["data"], "recipe": "tiny",
+    assert {key: best[key] for key in ("steps", "train_loss", "validation_loss", "seconds", "stages", "recipe")} == {
+        "steps": 4, "train_loss": 6.5 / 3, "validation_loss": 2.25, "seconds": 90.5, "stages": ["data"], "recipe": "tiny",
     }  # fmt: skip
 
 
 def test_a_loss_that_is_not_a_number_is_not_taken_for_one(recipe, root):
     rows = json.loads(recipe("runs", "tiny", "--runs-dir", root, "--json").stdout)["runs"]
-    assert (rows[2]["loss"], rows[2]["best_eval_loss"], rows[2]["steps"]) == (3.0, None, 2)
+    assert (rows[2]["train_loss"], rows[2]["validation_loss"], rows[2]["steps"]) == (3.0, None, 2)
 
 
 def test_a_run_at_work_is_running(recipe, root):
@@ -58,7 +58,7 @@ def test_a_run_at_work_is_running(recipe, root):
 def test_the_table_is_for_people(recipe, root):
     done = recipe("runs", "--runs-dir", root, COLUMNS="200")
     assert done.returncode == 0, done.stderr
-    assert "killed" in done.stdout and "1.500" in done.stdout and "2.250" in done.stdout
+    assert "killed" in done.stdout and "2.167" in done.stdout and "2.25" in done.stdout
     assert "[red]why[/red]" in done.stdout
 
 

@@ -1,0 +1,109 @@
+"""metrics.json in words: what changed, whether it is more than chance, what the gates say. Every table and page takes its words here."""
+
+from typing import Any
+
+from ..evaluation.significance import least_rows
+
+LABELS = {
+    "base": "base", "majority": "commonest label", "mentioned": "label that the text names most",
+    "tfidf": "TF-IDF + logistic regression", "tuned": "tuned", "reference": "the data's own replies",
+}  # fmt: skip
+NO_DIFFERENCE = "no significant difference"
+
+
+def number(estimate: dict[str, Any] | None) -> str:
+    """`12.3 [11.0, 13.9]`; empty where the metric does not apply, without brackets where there is no interval."""
+    if estimate is None:
+        return ""
+    if estimate["value"] is None:
+        return "not measurable"
+    if estimate["low"] is None and estimate["high"] is None:
+        return digits(estimate["value"])
+    low, high = (digits(estimate[key]) if estimate[key] is not None else "?" for key in ("low", "high"))
+    return f"{digits(estimate['value'])} [{low}, {high}]"
+
+
+def digits(value: float, sign: str = "") -> str:
+    """Two decimals; three for what is at most 1, such as an F1."""
+    return f"{value:{sign}.{2 if abs(value) > 1 else 3}f}"
+
+
+def metric_name(name: str, unit: str) -> str:
+    """A metric as people read it, with its unit."""
+    return name.replace("_", " ") + (f" ({unit})" if unit else "")
+
+
+def baseline_name(metrics: dict[str, Any]) -> str:
+    """What the tuned model is compared with, in a sentence."""
+    return "the base model" if metrics["baseline"] == "base" else LABELS[metrics["baseline"]]
+
+
+def change_title(metrics: dict[str, Any]) -> str:
+    """The head of the column of changes."""
+    return "change" if metrics["baseline"] == "base" else f"against {LABELS[metrics['baseline']]}"
+
+
+def direction(change: dict[str, Any], higher_is_better: bool | None) -> str:
+    """`better` or `worse` for a significant change of a metric that has a direction, else empty."""
+    if higher_is_better is None or not change["significant"]:
+        return ""
+    return "better" if (change["value"] > 0) == higher_is_better else "worse"
+
+
+def verdict(change: dict[str, Any], higher_is_better: bool | None) -> str:
+    """The change in words; empty where there is none to measure."""
+    if change["value"] is None:
+        return ""
+    word = direction(change, higher_is_better) if change["significant"] else NO_DIFFERENCE
+    return digits(change["value"], "+") + (f", {word}" if word else "")
+
+
+def verdicts(metrics: dict[str, Any]) -> dict[str, str]:
+    """Each metric's change in words."""
+    return {name: verdict(metrics["differences"][name], metric["higher_is_better"]) for name, metric in metrics["metrics"].items()}
+
+
+def answer(metrics: dict[str, Any]) -> str:
+    """Did it work? One sentence, from the first metric with a significant change."""
+    models, baseline, other = metrics["models"], metrics["baseline"], baseline_name(metrics)
+    rows = f"On {metrics['rows']} {metrics['split']} rows"
+    for name, metric in metrics["metrics"].items():
+        if word := direction(metrics["differences"][name], metric["higher_is_better"]):
+            before, tuned = (digits(models[model][name]["value"]) for model in (baseline, "tuned"))
+            unit = f" {metric['unit']}" if metric["unit"] else ""
+            label = f"{name.replace('_', ' ')} is {word} than that of {other}"
+            return f"{rows} the tuned model's {label}: {tuned}{unit} against {before}{unit}.{no_better_than(metrics, name)}"
+    for name in metrics["metrics"]:
+        if models["tuned"][name]["value"] is None and models[baseline][name]["value"] is not None:
+            label = name.replace("_", " ")
+            return f"{rows} the tuned model's {label} could not be measured, that of {other} could: see the losses."
+    least = least_rows(metrics["confidence"])
+    few = f" With fewer than {least} rows none can be found." if metrics["rows"] < least else ""
+    return f"{rows} there is {NO_DIFFERENCE} between the tuned model and {other}.{few}"
+
+
+def no_better_than(metrics: dict[str, Any], name: str) -> str:
+    """The baselines without a language model that do as well in a metric as the tuned model: to beat the base model is then little."""
+    models, sign = metrics["models"], 1 if metrics["metrics"][name]["higher_is_better"] else -1
+    others = [model for model in models if model not in (metrics["baseline"], "base", "tuned", "reference") and name in models[model]]
+    values = {model: models[model][name]["value"] for model in others if models[model][name]["value"] is not None}
+    equal = [f"{LABELS[model]}: {digits(value)}" for model, value in values.items() if sign * (models["tuned"][name]["value"] - value) <= 0]
+    return f" It is no better than a baseline without a language model ({', '.join(equal)})." if equal else ""
+
+
+def gate_lines(metrics: dict[str, Any]) -> list[str]:
+    """A line for each gate: whether it passed, and whether the rows are enough to say so."""
+    return [gate_line(name, gate, metrics) for name, gate in metrics["gates"].items()]
+
+
+def gate_line(name: str, gate: dict[str, Any], metrics: dict[str, Any]) -> str:
+    """`passed: perplexity is 4.00, at most 5 is required`, with what makes it undecided."""
+    value = "not measured" if gate["value"] is None else digits(gate["value"])
+    limits = [f"{word} {gate[key]:g}" for key, word in (("min", "at least"), ("max", "at most")) if gate[key] is not None]
+    line = f"{'passed' if gate['passed'] else 'FAILED'}: {name} is {value}, {' and '.join(limits)} is required"
+    if gate["decided"] is not False:
+        return line
+    estimate = metrics["models"]["tuned"][name]
+    interval = number(estimate).partition(" ")[2]
+    why = f"the {metrics['confidence']:.0%} interval {interval} is on both sides of the limit" if interval else "it has no interval"
+    return f"{line}; {metrics['rows']} rows do not decide it: {why}"

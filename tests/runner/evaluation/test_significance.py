@@ -1,0 +1,76 @@
+"""Whether a difference is called significant: the permutation test by hand, against scipy, and in small simulations.
+
+benchmarks/significance.py measures every kind of metric.
+"""
+
+import pytest
+
+np = pytest.importorskip("numpy", reason="needs the extra [train]: numpy")
+
+from recipekit.runner.evaluation.intervals import bootstrap, difference, draw_resamples  # noqa: E402
+from recipekit.runner.evaluation.metrics import Prediction, metric  # noqa: E402
+from recipekit.runner.evaluation.significance import EXHAUSTIVE, least_rows, p_value  # noqa: E402
+
+LENGTH, PERPLEXITY, STOPPED = metric("reply_tokens"), metric("perplexity"), metric("stop_rate")
+
+
+def stats(values, weights=None):
+    return np.stack([np.asarray(values, float), np.ones(len(values)) if weights is None else np.asarray(weights, float)], axis=1)
+
+
+def predictions(lengths):
+    return [Prediction("", "", "", True, length, 0.0, 1, 0) for length in lengths]
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 4, 5])
+def test_five_rows_or_fewer_never_make_a_difference_significant(count):
+    assert not difference(LENGTH, predictions([1] * count), predictions([1000] * count), draw_resamples(count), 0.95).significant
+
+
+def test_six_rows_that_all_improve_are_significant():
+    assert p_value(LENGTH, stats([1] * 6), stats([2] * 6)) == 2 / 2**6
+    assert difference(LENGTH, predictions([1] * 6), predictions([2] * 6), draw_resamples(6), 0.95).significant
+
+
+@pytest.mark.parametrize(("confidence", "rows"), [(0.8, 4), (0.9, 5), (0.95, 6), (0.99, 8)])
+def test_the_least_number_of_rows_follows_from_the_confidence(confidence, rows):
+    assert least_rows(confidence) == rows
+    assert 2 / 2**rows <= 1 - confidence + 1e-12 < 2 / 2 ** (rows - 1)
+
+
+def test_rows_that_do_not_differ_carry_no_weight():
+    assert p_value(LENGTH, stats([1] * 5 + [7] * 500), stats([2] * 5 + [7] * 500)) == 2 / 2**5
+
+
+@pytest.mark.parametrize("count", [8, 60])
+def test_the_p_value_is_scipys(count):
+    scipy_stats = pytest.importorskip("scipy.stats", reason="needs the extra [eval]: scikit-learn")
+    random = np.random.default_rng(3)
+    before, after = random.normal(0, 1, count), random.normal(0.4, 1, count)
+    expected = scipy_stats.permutation_test(
+        (after - before,), np.mean, permutation_type="samples", n_resamples=20_000, random_state=1
+    ).pvalue
+    assert p_value(LENGTH, stats(before), stats(after)) == pytest.approx(expected, abs=1e-9 if count <= EXHAUSTIVE else 0.02)
+
+
+def test_equal_models_and_numbers_that_are_not_finite_have_no_significant_difference():
+    same = stats([1.0, 2.0, 3.0] * 10)
+    assert p_value(LENGTH, same, same) == 1
+    assert p_value(PERPLEXITY, same, stats([1e9] * 30)) == 1
+
+
+@pytest.mark.parametrize("count", [5, 12, 50])
+def test_at_most_one_in_twenty_equal_models_is_called_different(count):
+    random, times = np.random.default_rng(count), 200
+    found = 0
+    for _ in range(times):
+        tokens = random.integers(5, 400, count)
+        before, after = (stats(tokens * random.normal(2, 0.5, count), tokens) for _ in range(2))
+        found += p_value(PERPLEXITY, before, after) <= 0.05
+    assert found / times <= 0.05 + 2 * (0.05 * 0.95 / times) ** 0.5
+
+
+def test_a_proportion_has_an_exact_interval_even_where_every_row_is_the_same():
+    stopped = [Prediction("", "", "", True, 1, 0.0, 1, 0)] * 12
+    found = bootstrap(STOPPED, stopped, draw_resamples(12), 0.95)
+    assert (found.value, found.high) == (100, 100) and found.low == pytest.approx(100 * 0.025 ** (1 / 12))
