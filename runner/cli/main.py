@@ -12,6 +12,7 @@ import click
 
 from ...schemas import VERSION
 from ...schemas.base.errors import UserError
+from ...schemas.base.terminal import TerminalStream
 
 # verb -> (module, help). The help is here so that `recipe --help` imports no command.
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -108,12 +109,15 @@ def main() -> NoReturn:
     if signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
         signal.signal(signal.SIGTERM, signal.default_int_handler)  # like Ctrl-C: temporary files are removed
     _open_closed_streams()
+    sys.stdout, sys.stderr = TerminalStream(sys.stdout), TerminalStream(sys.stderr)  # pyright: ignore[reportAttributeAccessIssue]
     try:
         code = _run()
     except Exception:  # the boundary: anything unforeseen is a bug, reported as one
         import traceback
 
-        traceback.print_exc()
+        from ...schemas.base.redact import redact
+
+        click.echo(redact(traceback.format_exc()), err=True)
         click.echo(f"\nThis is a bug in recipekit {VERSION}. Please report it with the traceback above.", err=True)
         code = 70
     if "torch" not in sys.modules:  # torch warns at exit when its objects are not collected

@@ -12,7 +12,7 @@ import uvicorn
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
@@ -24,6 +24,9 @@ from .protocol import BadRequest, ChatRequest, chunk, completion, error_body, re
 
 MAX_BODY = 4 << 20
 MAX_WAITING = 1024
+MAX_CONNECTIONS = 2 * MAX_WAITING
+BODY_SECONDS = 30.0
+IDLE_SECONDS = 15
 KEY_NAME = "RECIPEKIT_API_KEY"
 
 
@@ -50,13 +53,18 @@ class Chats:
         if refused := _unauthorised(request):
             return refused
         try:
-            body = await _body(request)
+            async with asyncio.timeout(BODY_SECONDS):
+                body = await _body(request)
             asked = read_request(body)
             if body.get("model") not in (None, self.served.name):
                 return _error(404, f"this server has one model: {self.served.name}", "model", "model_not_found")
             reply, parts = self._reply(asked)
         except BadRequest as error:
             return _error(400, str(error), error.parameter, error.code)
+        except TimeoutError:
+            return _error(408, f"the body did not arrive within {BODY_SECONDS:g} seconds", None, "timeout")
+        except ClientDisconnect:
+            return Response(status_code=499)
         if self.under_way >= MAX_WAITING:
             headers = {"retry-after": "1"}
             return JSONResponse(error_body("too many requests wait", "rate_limit_error"), status_code=429, headers=headers)
@@ -162,7 +170,10 @@ async def _body(request: Request) -> Any:
 
 
 def _unauthorised(request: Request) -> Response | None:
-    """A refusal where the environment has a key and the request does not."""
+    """A refusal of web pages from elsewhere, and where the environment has a key and the request does not."""
+    origin = request.headers.get("origin")
+    if origin is not None and origin.partition("://")[2] != request.headers.get("host"):
+        return _error(403, "requests from other web sites are refused", None, "foreign_origin")
     wanted = os.environ.get(KEY_NAME)
     given = request.headers.get("authorization", "").removeprefix("Bearer ")
     if wanted and not secrets.compare_digest(given.encode(), wanted.encode()):
@@ -215,5 +226,6 @@ def bound(host: str, port: int) -> socket.socket:
 def serve(served: LoadedModel, listener: socket.socket, max_batch: int = 16, hosts: tuple[str, ...] = (), log_level: str = "info") -> None:
     """Answer until a signal says stop."""
     app = create_app(served, max_batch, hosts) if hosts else create_app(served, max_batch)
-    config = uvicorn.Config(app, log_level=log_level, access_log=False, timeout_graceful_shutdown=5, server_header=False)
+    config = uvicorn.Config(app, log_level=log_level, access_log=False, timeout_graceful_shutdown=5, server_header=False,
+                            timeout_keep_alive=IDLE_SECONDS, limit_concurrency=MAX_CONNECTIONS)  # fmt: skip
     uvicorn.Server(config).run(sockets=[listener])

@@ -7,7 +7,7 @@ import httpx2
 import openai
 import orjson
 
-from ..runtime.redact import scrub
+from ...schemas.base.redact import redact
 from .endpoints import Endpoint
 from .requests import ProviderRequest, Reply
 from .transport import Refused, http_client
@@ -65,7 +65,7 @@ class Client(NamedTuple):
             raise self._status(error) from None
         except (openai.OpenAIError, httpx2.HTTPError, httpx2.StreamError, ValueError) as error:
             raise self._broken(error) from None
-        return reply._replace(text=scrub(reply.text, [self.endpoint.key]))
+        return reply._replace(text=redact(reply.text, [self.endpoint.key]))
 
     async def _whole(self, asked: ProviderRequest) -> Reply:
         """A reply in one piece. Through the client's plain post: its typed one takes the request and the reply apart twice, a fifth of the
@@ -132,7 +132,7 @@ class Client(NamedTuple):
         return CallFailed(f"{type(inner).__name__}: {self._clean(str(inner))}", retryable=True)
 
     def _clean(self, text: str) -> str:
-        return scrub(text, [self.endpoint.key])[:_LONGEST_WORD]
+        return redact(text, [self.endpoint.key])[:_LONGEST_WORD]
 
 
 def read_completion(body: Any, asked: ProviderRequest) -> Reply:

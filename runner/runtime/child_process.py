@@ -14,19 +14,15 @@ from types import FrameType
 from typing import Any
 
 from ...schemas.base.errors import Interrupted, Location, Problem, UserError
-from ...schemas.base.files import write_atomically
 from .progress import Follower
-from .watchdog import FLOOR_SECONDS, Watchdog, cap
+from .watchdog import FLOOR_SECONDS, Watchdog
 
 _PR_SET_PDEATHSIG = 1
 _POLL_SECONDS = 0.2
 _PATIENCE_SECONDS = 60
+_LOG_SECONDS = 10
 _TAIL = 12
 _TAIL_BYTES = 1 << 20
-_SECRET = re.compile(r"(hf_[A-Za-z0-9]{20,}|sk-[A-Za-z0-9_-]{20,}|(?<=://)[^/\s:@]+:[^/\s@]+(?=@))")
-_SECRET_BYTES = re.compile(_SECRET.pattern.encode())
-_SECRET_NAME = re.compile(r"TOKEN|SECRET|PASSWORD|API_?KEY", re.IGNORECASE)
-_SECRET_LENGTH = 8
 
 # what a log says -> what to do about it
 _CAUSES = (
@@ -73,9 +69,10 @@ def run_child(
             watchdog.event(event)
             on_event(event)
 
-    with (folder / log).open("ab") as output:
+    environment = {**os.environ, **env}
+    with _log_writer(folder / log, environment) as output:
         process = subprocess.Popen(
-            argv, cwd=folder, env={**os.environ, **env}, stdout=output, stderr=output, stdin=subprocess.DEVNULL,
+            argv, cwd=folder, env=environment, stdout=output, stderr=output, stdin=subprocess.DEVNULL,
             start_new_session=True, preexec_fn=_die_with_parent,
             close_fds=False,  # it holds the run's lock too, so that a trainer whose runner was killed is not joined by another
         )  # fmt: skip
@@ -84,8 +81,7 @@ def run_child(
         with _forwarding(process) as received:
             while process.poll() is None:
                 drain()
-                cap(folder / log)
-                if not received and not hung and watchdog.silence > watchdog.limit:
+                if not received and not hung and watchdog.seconds_since_progress > watchdog.limit:
                     hung = _end_hung(process, watchdog)
                 try:
                     process.wait(_POLL_SECONDS)
@@ -93,7 +89,6 @@ def run_child(
                     continue
         _end_group(process)
         drain()
-    hide_secrets(folder / log)
     if hung:
         hint = f"see where it stood at the end of {folder / log}, then go on from its newest checkpoint: recipe resume {folder}"
         raise UserError(Problem(Location(str(folder / log)), f"{what} {hung}", hint, "hung"))
@@ -105,6 +100,24 @@ def run_child(
         raise failure(what, process.returncode, folder / log, refused)
 
 
+@contextmanager
+def _log_writer(log: Path, environment: dict[str, str]) -> Iterator[int]:
+    """A file descriptor whose text reaches the log through log_writer.py; the log is complete when the block ends."""
+    log.touch()
+    argv = (sys.executable, "-m", "recipekit.runner.runtime.log_writer", str(log.absolute()))
+    writer = subprocess.Popen(argv, stdin=subprocess.PIPE, start_new_session=True, env={**environment, "PYTHONSAFEPATH": "1"})
+    assert writer.stdin
+    try:
+        yield writer.stdin.fileno()
+    finally:
+        writer.stdin.close()
+        try:
+            writer.wait(_LOG_SECONDS)
+        except subprocess.TimeoutExpired:  # a process that left the child's group still holds the log
+            writer.kill()
+            writer.wait()
+
+
 def failure(what: str, code: int, log: Path, refused: list[str]) -> UserError:
     """Why a child failed: what it said itself, else a known cause in its log, else the log's last lines."""
     if refused:
@@ -112,7 +125,7 @@ def failure(what: str, code: int, log: Path, refused: list[str]) -> UserError:
     with log.open("rb") as stream:
         stream.seek(max(log.stat().st_size - _TAIL_BYTES, 0))  # a log may be of any size
         said = stream.read().decode("utf-8", "replace").replace("\r", "\n")
-    lines = [_SECRET.sub("***", line) for line in said.splitlines() if line.strip()]
+    lines = [line for line in said.splitlines() if line.strip()]
     text = "\n".join(lines[-40:])
     end = "\n".join(f"    | {line[:200]}" for line in lines[-_TAIL:])
     died = f"by signal {signal.Signals(-code).name}" if code < 0 else f"with exit code {code}"
@@ -154,20 +167,10 @@ def _forwarding(process: subprocess.Popen[bytes]) -> Iterator[list[int]]:
                 process.wait()
 
 
-def hide_secrets(log: Path) -> None:
-    """Take what looks like a secret, and the values of the environment's secrets, out of a log."""
-    named = {value for name, value in os.environ.items() if _SECRET_NAME.search(name) and len(value) >= _SECRET_LENGTH}
-    raw = log.read_bytes()
-    hidden = _SECRET_BYTES.sub(b"***", raw)
-    for value in named:
-        hidden = hidden.replace(os.fsencode(value), b"***")
-    if hidden != raw:
-        write_atomically(log, hidden)
-
-
 def _end_hung(process: subprocess.Popen[bytes], watchdog: Watchdog) -> str:
     """End a child that does nothing any more, and say what was seen. A trainer first writes where it stands into its log."""
-    seen = f"made no progress for {watchdog.silence:,.0f} seconds (its longest pause before was {watchdog.longest:,.1f}) and was ended"
+    seconds, longest = watchdog.seconds_since_progress, watchdog.longest_step
+    seen = f"made no progress for {seconds:,.0f} seconds (its longest pause before was {longest:,.1f}) and was ended"
     try:
         if watchdog.trainer:
             os.kill(watchdog.trainer, signal.SIGUSR1)

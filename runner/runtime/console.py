@@ -8,6 +8,9 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn
 from rich.text import Text
 
+from ...schemas.base.redact import redact
+from ...schemas.base.terminal import printable
+
 _NAMES = {"tokenise": "tokenising", "load model": "loading the model", "save": "saving"}
 _PLAIN_SECONDS = 10
 _WIDE = 110  # columns
@@ -66,7 +69,7 @@ class Display:
 
     def say(self, stage: str, what: str, style: str = "") -> None:
         """A line that stays."""
-        self.console.print(Text.assemble((f"{stage:<9} ", "bold"), (what, style)), soft_wrap=True)
+        self.console.print(Text.assemble((f"{stage:<9} ", "bold"), (printable(redact(what)), style)), soft_wrap=True)
 
     def event(self, event: dict[str, Any]) -> None:
         """An event of a child process."""
@@ -89,6 +92,7 @@ class Display:
 
     def show(self, description: str, total: int | None, done: int, facts: str) -> None:
         """Move the bar. Without a terminal, print a line every few seconds instead."""
+        description, facts = printable(redact(description)), printable(redact(facts))
         if self.task is None:
             self.task = self.bar.add_task(description, total=total, completed=done, facts=facts)
         elif total is not None:

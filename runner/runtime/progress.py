@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ...schemas.base.errors import Location, Problem, UserError
+from ...schemas.base.redact import redact
 
 
 class Progress:
@@ -21,7 +22,8 @@ class Progress:
         """Append an event with the time it happened."""
         if self.enabled:
             with self.path.open("a", encoding="utf-8") as stream:
-                stream.write(json.dumps({"event": kind, "time": round(time.time(), 3), **facts}, ensure_ascii=False) + "\n")
+                line = json.dumps({"event": kind, "time": round(time.time(), 3), **facts}, ensure_ascii=False)
+                stream.write(redact(line) + "\n")
 
 
 class Follower:

@@ -13,6 +13,7 @@ import orjson
 
 from ...schemas.base.errors import GateError, Interrupted, Location, Problem, UserError
 from ...schemas.base.files import cannot_write, write_atomically
+from ...schemas.base.redact import redact
 
 RUNS = Path("runs")
 
@@ -60,7 +61,8 @@ class RunFolder:
 
     def write(self, name: str, values: Any) -> None:
         """Write a JSON file of the run atomically."""
-        write_atomically(self.path / name, orjson.dumps(values, option=orjson.OPT_INDENT_2) + b"\n")
+        text = orjson.dumps(values, option=orjson.OPT_INDENT_2).decode()
+        write_atomically(self.path / name, redact(text).encode() + b"\n")
 
     @property
     def status(self) -> Status:

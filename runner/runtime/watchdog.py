@@ -1,4 +1,4 @@
-"""Two things that end a long training badly: a trainer that hangs, and a log that fills the disk."""
+"""A trainer that hangs is noticed by what it no longer does."""
 
 import os
 import time
@@ -11,8 +11,6 @@ HEARTBEAT = "heartbeat"
 # shown itself slower is given ten times its longest pause.
 FLOOR_SECONDS = 1800
 FACTOR = 10
-LOG_LIMIT = 64 << 20
-LOG_KEPT = 1 << 20  # of its beginning, and of its end
 
 
 def beat(path: Path = Path(HEARTBEAT)) -> None:
@@ -24,7 +22,7 @@ def beat(path: Path = Path(HEARTBEAT)) -> None:
 
 
 class Watchdog:
-    """Watches a run directory for signs of life; `silence` is over `limit` when there were none for too long.
+    """Watches a run directory for signs of life; `seconds_since_progress` is over `limit` when there were none for too long.
 
     While a training trains, a sign is a heartbeat: a trainer that hangs may well write warnings. Before and after it, when models are
     fetched, loaded and saved, what it logs is a sign too.
@@ -36,7 +34,7 @@ class Watchdog:
         self.trainer = 0  # its process number while it trains
         self.seen = self.signs()
         self.last = clock()
-        self.longest = 0.0
+        self.longest_step = 0.0
 
     def signs(self) -> tuple[int, int]:
         """What changes when something is done."""
@@ -49,35 +47,22 @@ class Watchdog:
             self.trainer = event.get("pid", 0)
         self.alive()
         if event["event"] == "train":
-            self.longest = 0.0
+            self.longest_step = 0.0
 
     def alive(self) -> None:
         """Something was done just now."""
         now = self.clock()
-        self.longest = max(self.longest, now - self.last)
+        self.longest_step = max(self.longest_step, now - self.last)
         self.last, self.seen = now, self.signs()
 
     @property
     def limit(self) -> float:
         """Seconds of silence after which a hang is certain."""
-        return max(self.floor, FACTOR * self.longest)
+        return max(self.floor, FACTOR * self.longest_step)
 
     @property
-    def silence(self) -> float:
+    def seconds_since_progress(self) -> float:
         """Seconds since the last sign of life."""
         if self.signs() != self.seen:
             self.alive()
         return self.clock() - self.last
-
-
-def cap(log: Path) -> None:
-    """Cut the middle out of a log that has grown too long. The child appends, so that what it writes next stands at the new end."""
-    size = log.stat().st_size
-    if size <= LOG_LIMIT:
-        return
-    with log.open("r+b") as stream:
-        stream.seek(size - LOG_KEPT)
-        end = stream.read()
-        stream.truncate(LOG_KEPT)
-    with log.open("ab") as stream:
-        stream.write(b"\n[... %d bytes were left out here ...]\n" % (size - 2 * LOG_KEPT) + end)

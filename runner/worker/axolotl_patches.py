@@ -1,6 +1,7 @@
 """Axolotl's own loading of data sets, without a process that costs more than its work."""
 
 import inspect
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -65,6 +66,13 @@ def _unpacked_forward(layer: Any) -> Callable[[torch.Tensor], torch.Tensor]:
         return torch.nn.functional.linear(x.to(weight.dtype), weight, layer.bias).to(x.dtype)
 
     return forward
+
+
+def write_no_debug_log() -> None:
+    """Keep Axolotl from copying what it prints into checkpoints/debug.log, which nothing bounds and nothing cleans of secrets."""
+    from axolotl.utils import tee
+
+    tee._log_path = os.devnull
 
 
 def admit_bucket() -> None:

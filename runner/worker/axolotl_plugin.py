@@ -23,7 +23,7 @@ from ..runtime.checkpoints import INTERRUPTED
 from ..runtime.machine import this_machine
 from ..runtime.progress import Progress
 from . import batches, chat_data, classification, loss, text_data
-from .axolotl_patches import admit_bucket, make_trainable
+from .axolotl_patches import admit_bucket, make_trainable, write_no_debug_log
 from .callback import RunCallback, check_save
 from .distributed import accept_numbered_cpu_tags, follow_launcher_exit, is_first, world_size
 from .prepared_rows import dropped_faults
@@ -38,6 +38,7 @@ class RecipekitPlugin(BasePlugin):
 
     def __init__(self) -> None:
         super().__init__()
+        write_no_debug_log()
         self.progress = Progress(Path("progress.jsonl"))
         self.callback = RunCallback(self.progress)
         self.tokenizer: Any = None

@@ -11,7 +11,7 @@ import orjson
 
 from ...schemas import VERSION
 from ...schemas.base.errors import Location, Problem, UserError
-from ..runtime.redact import scrub
+from ...schemas.base.redact import redact
 from ..stages.merge import FACTS
 
 CARD, ADAPTER = "README.md", "adapter_config.json"
@@ -107,7 +107,7 @@ def _fault(file: Upload) -> tuple[str, str] | None:
     with file.source.open("rb") as stream:
         head = stream.read(_HEADER_BYTES if file.source.suffix == WEIGHTS else -1) if file.content is None else file.content
     text = head.decode("utf-8", "replace")
-    if scrub(text) != text:
+    if redact(text) != text:
         return "holds what looks like a secret", "take it out: what was pushed once cannot be called back"
     return None
 
@@ -123,7 +123,7 @@ def _refuse_other_weights(repo: str, there: Sequence[str], files: Sequence[Uploa
 def _said(error: Any) -> tuple[str, str]:
     """What the hub answered, and what to do."""
     status = getattr(getattr(error, "response", None), "status_code", None)
-    said = scrub(str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__)
+    said = redact(str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__)
     if status in (401, 403):
         return f"the hub does not let you write there ({status})", "a token with write access, and a name that is yours: `hf auth login`"
     if status:

@@ -36,6 +36,14 @@ class Problem(NamedTuple):
         return f"{place}{self.what}" + (f"\n    hint: {self.hint}" if self.hint else "")
 
 
+def _redacted(problem: Problem) -> Problem:
+    """The problem without secrets, wherever it will be shown or written."""
+    from .redact import redact  # a file without problems needs no patterns
+
+    location = problem.location._replace(file=redact(problem.location.file))
+    return problem._replace(location=location, what=redact(problem.what), hint=redact(problem.hint))
+
+
 class UserError(Exception):
     """All problems found, at once."""
 
@@ -43,6 +51,7 @@ class UserError(Exception):
 
     def __init__(self, *problems: Problem | str, hint: str = "") -> None:
         self.problems = [p if isinstance(p, Problem) else Problem(Location(""), p, hint, "environment") for p in problems]
+        self.problems = [_redacted(problem) for problem in self.problems]
         super().__init__("\n".join(map(str, self.problems)))
 
 

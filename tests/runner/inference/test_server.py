@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import socket
 import subprocess
 import sys
 import urllib.error
@@ -136,6 +137,24 @@ def test_it_is_reached_by_loopbacks_own_names_only(server) -> None:
     status, _ = raw(f"{server[0]}/models", headers={"host": "evil.example.org"})
     assert status == 400
     assert raw(f"{server[0]}/chat/completions", method="GET")[0] == 405
+
+
+def test_a_web_page_from_elsewhere_is_refused(server) -> None:
+    body = json.dumps({"messages": HI, "max_tokens": 1}).encode()
+    for origin in ("https://evil.example.org", "null", "http://127.0.0.1:1"):
+        assert raw(f"{server[0]}/chat/completions", body, headers={"origin": origin})[0] == 403
+    own = server[0].removesuffix("/v1")
+    assert raw(f"{server[0]}/chat/completions", body, headers={"origin": own})[0] == 200
+
+
+def test_clients_that_leave_in_mid_body_leave_nothing_behind(server) -> None:
+    host, _, port = server[0].removeprefix("http://").removesuffix("/v1").partition(":")
+    head = f"POST /v1/chat/completions HTTP/1.1\r\nhost: {host}:{port}\r\ncontent-type: application/json\r\ncontent-length: 1000\r\n\r\n{{"
+    for _ in range(300):
+        with socket.create_connection((host, int(port))) as connection:
+            connection.sendall(head.encode())
+    assert raw(f"{server[0].removesuffix('/v1')}/health")[1]["under_way"] == 0
+    assert asked(server).choices
 
 
 def test_a_client_that_goes_away_frees_its_place(server) -> None:

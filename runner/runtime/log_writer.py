@@ -1,0 +1,99 @@
+"""Standard input -> a log that never grows beyond its limit and holds no secret: `python -m recipekit.runner.runtime.log_writer LOG`.
+
+A process of its own: it counts every byte before it is written, which one that looks now and then cannot, and a trainer whose runner was
+killed can go on writing until it has checkpointed. It ends with the last process that can write to it.
+"""
+
+import os
+import sys
+from pathlib import Path
+
+from ...schemas.base.redact import redact
+
+LIMIT = 64 << 20
+KEPT = 1 << 20  # of the beginning and of the end, where the limit is reached
+_LONGEST_LINE = 64 << 10
+
+
+class LogWriter:
+    """Appends to a log. What is between its beginning and its end is left out once the limit is reached, and counted."""
+
+    def __init__(self, path: Path, limit: int = LIMIT, kept: int = KEPT) -> None:
+        self.path, self.limit, self.kept = path, limit, kept
+        self.stream = path.open("a+b", buffering=0)
+        self.size = self.stream.seek(0, os.SEEK_END)
+        self.left_out = 0
+        self.line = b""
+        self.overlong = False
+
+    def feed(self, data: bytes) -> None:
+        """Write every line that is complete; a carriage return ends one too. A line beyond 64 KiB is left out: it may be split in a key."""
+        *lines, self.line = (self.line + data).replace(b"\r", b"\n").split(b"\n")
+        text = b"".join(line + b"\n" for line in map(self._checked, lines))
+        if (start := _open_private_key(text)) >= 0:
+            text, self.line = text[:start], text[start:] + self.line
+        if len(self.line) > _LONGEST_LINE:
+            self.line, self.overlong = b"", True
+        self._append(_clean(text))
+
+    def close(self) -> None:
+        """Write what is left."""
+        self._append(_clean(self._checked(self.line)))
+        self.stream.close()
+
+    def _checked(self, line: bytes) -> bytes:
+        """The line, or that it was too long."""
+        was_overlong, self.overlong = self.overlong, False
+        return (
+            f"[... a line of more than {_LONGEST_LINE:,} bytes was left out]".encode()
+            if was_overlong or len(line) > _LONGEST_LINE
+            else line
+        )
+
+    def _append(self, data: bytes) -> None:
+        """Write within the limit, in pieces that leave room for the note of what was left out."""
+        piece = self.limit - 2 * self.kept - 128
+        for start in range(0, len(data), piece):
+            part = data[start : start + piece]
+            if self.size + len(part) > self.limit:
+                self._compact()
+            self.size += self.stream.write(part)
+
+    def _compact(self) -> None:
+        """Keep the beginning and the end of the file."""
+        self.stream.seek(self.size - self.kept)
+        end = self.stream.read(self.kept)
+        self.left_out += self.size - 2 * self.kept
+        self.stream.truncate(self.kept)
+        note = b"\n[... %d bytes were left out here ...]\n" % self.left_out
+        self.size = self.kept + self.stream.write(note) + self.stream.write(end)
+
+
+def _open_private_key(text: bytes) -> int:
+    """Where a private key begins that has not ended yet; -1 without one."""
+    start = text.rfind(b"-----BEGIN ")
+    is_open = start >= 0 and b"PRIVATE KEY-----" in text[start : start + 64] and b"-----END " not in text[start:]
+    return start if is_open else -1
+
+
+def _clean(text: bytes) -> bytes:
+    """The lines without secrets; bytes that are not UTF-8 stay as they are."""
+    return redact(text.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")
+
+
+def main() -> None:
+    """Write standard input to the log named in argv[1] until it ends. A disk that is full loses lines, never the trainer."""
+    log = LogWriter(Path(sys.argv[1]))
+    while data := os.read(sys.stdin.fileno(), 1 << 16):
+        try:
+            log.feed(data)
+        except OSError:
+            continue
+    try:
+        log.close()
+    except OSError as error:
+        sys.exit(f"{log.path}: {error.strerror}")
+
+
+if __name__ == "__main__":
+    main()

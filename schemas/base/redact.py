@@ -1,0 +1,97 @@
+"""Secrets are replaced in every text before it is written or shown: what looks like one, and the values of variables named like one.
+
+The one list of shapes and the one list of names. What a person's own data holds is not touched: it trains as it is.
+"""
+
+import json
+import os
+import re
+from collections.abc import Iterable, Iterator
+from urllib.parse import quote
+
+MASK = "[redacted]"
+_SHORTEST = 6
+
+# Of variables: a part of the name between underscores, or these words anywhere in it.
+_SECRET_NAME = re.compile(
+    r"(?:^|_)(?:API_?)?(?:KEYS?|PASS|PASSPHRASE|PAT|CREDENTIALS?|DSN)(?:_|\d|$)|._PWD$|APIKEY|TOKEN|SECRET|PASSWORD|PASSWD", re.IGNORECASE
+)
+
+_ISSUED = "|".join((
+    r"(?:sk|pk|rk)[-_](?=[\w-]{0,128}[0-9A-Z]|[a-z]{20})[\w-]{8,512}",  # OpenAI, Anthropic, Stripe, Langfuse
+    r"(?:hf|api_org|gsk|r8|npm)_(?=[a-z]{0,64}[0-9A-Z]|[a-z]{20})[A-Za-z0-9]{8,512}",  # Hugging Face, Groq, Replicate, npm
+    r"gh[oprsu]_[A-Za-z0-9]{8,512}", r"(?:github|dckr)_pat_[\w-]{8,512}", r"glpat-[\w-]{8,512}",
+    r"xox[abeoprs]-[A-Za-z0-9-]{8,512}", r"xapp-[A-Za-z0-9-]{8,512}", r"(?:AKIA|ASIA)[A-Z0-9]{12,64}", r"AIza[\w-]{20,512}",
+    r"ya29\.[\w-]{8,2048}", r"eyJ[\w-]{4,2048}\.[\w-]{8,2048}(?:\.[\w-]{0,2048})?",  # Google, a JSON web token
+    r"SG\.[\w-]{8,128}\.[\w-]{8,128}", r"pypi-[\w-]{16,512}", r"dop_v1_[0-9a-f]{16,512}", r"hvs\.[\w-]{8,512}",
+))  # fmt: skip
+# A secret as a whole. Repetitions are bounded, so that no text takes more than linear time.
+_WHOLE = re.compile(
+    rf"(?<![A-Za-z0-9])(?:{_ISSUED})"
+    r"|-----BEGIN [A-Z ]{0,32}PRIVATE KEY-----.*?(?:-----END [A-Z ]{0,32}PRIVATE KEY-----|\Z)"
+    r"|(?<=://)[^/\s@\"'\\]{1,512}(?=@)"  # user:password@ and token@ in an address
+    r"|(?<![\w/.:])[\w.+-]{1,64}:[^\s:@/\"'\\]{1,128}(?=@[\w-])",
+    re.DOTALL,
+)
+# A secret after something that stays readable.
+_AFTER = re.compile(
+    r"(\bbearer\s{1,8})[\w.~+/:=-]{6,4096}"
+    r"|(\bauthorization[\"']?\s{0,3}[:=]\s{0,3}[\"']?(?:\w{1,20}\s{1,3})?)[\w.~+/:=-]{3,4096}"
+    r"|([?&;](?:[\w-]{0,32}(?:key|token|secret|password|passwd|signature|credential)|sig|auth|pat)=)[^\s&#\"'\\]{1,4096}"
+    r"|(\b(?:\w{0,64}(?:api[_-]?key|secret_?key|access_?key|client_secret|password|passwd)|[a-z0-9_]{0,64}_(?:secret|pat))"
+    r"[\"']?\s{0,3}[:=]\s{0,3}[\"']?)[^\s\"',;}&\]\\]{6,4096}"
+    r"|((?-i:\b[A-Z][A-Z0-9_]{0,64}(?:KEY|TOKEN|SECRET|PAT))[\"']?\s{0,3}[:=]\s{0,3}[\"']?)[^\s\"',;}&\]\\]{6,4096}",
+    re.IGNORECASE,
+)
+# No shape matches a text without one of these.
+_HINTS = ("sk-", "sk_", "pk-", "pk_", "rk-", "rk_", "hf_", "api_org", "r8_", "npm_", "gh", "pat_", "glpat", "xox", "xapp", "akia", "asia",
+          "aiza", "ya29", "eyj", "sg.", "pypi", "dop_", "hvs.", "private key", "@", "bearer", "authorization", "key", "token", "secret",
+          "passw", "sig", "credential", "auth", "pat")  # fmt: skip
+
+
+def redact(text: str, keys: Iterable[str] = ()) -> str:
+    """The text with a mask for the keys, for every secret of the environment, and for what looks like one."""
+    parts, kept = [], 0
+    for start, end in _joined(spans(text, keys)):
+        parts += [text[kept:start], MASK]
+        kept = end
+    return "".join([*parts, text[kept:]])
+
+
+def spans(text: str, keys: Iterable[str] = ()) -> Iterator[tuple[int, int]]:
+    """Where the secrets of a text are."""
+    for value in {*_variants(keys), *environment_secrets()}:
+        start = text.find(value)
+        while start >= 0:
+            yield start, start + len(value)
+            start = text.find(value, start + len(value))
+    lowered = text.lower()
+    if any(hint in lowered for hint in _HINTS):
+        yield from (match.span() for match in _WHOLE.finditer(text))
+        for match in _AFTER.finditer(text):
+            yield match.end(match.lastindex or 0), match.end()
+
+
+def environment_secrets() -> set[str]:
+    """The values of the environment's variables that are named like a secret; not those that are paths of files."""
+    values = (value for name, value in os.environ.items() if _SECRET_NAME.search(name) and len(value) >= _SHORTEST)
+    return set(_variants(value for value in values if not os.path.exists(value)))
+
+
+def _variants(values: Iterable[str]) -> Iterator[str]:
+    """A value as it may be written: by line, in JSON, in an address."""
+    for value in values:
+        for line in {value, *value.splitlines()}:
+            if len(line.strip()) >= _SHORTEST:
+                yield from {line, json.dumps(line)[1:-1], quote(line, safe="")}
+
+
+def _joined(found: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Spans in their order, those that overlap or touch as one."""
+    joined: list[tuple[int, int]] = []
+    for start, end in sorted(found):
+        if joined and start <= joined[-1][1]:
+            joined[-1] = joined[-1][0], max(end, joined[-1][1])
+        else:
+            joined.append((start, end))
+    return joined

@@ -1,0 +1,24 @@
+"""What data holds cannot control a terminal."""
+
+import io
+import unicodedata
+
+from hypothesis import given
+from hypothesis import strategies as st
+from recipekit.schemas.base.terminal import TerminalStream, printable
+
+
+def test_control_characters_are_shown() -> None:
+    assert printable("a\x1b]0;title\x07b\r\u202ec\x9b2J") == "a\\x1b]0;title\\x07b\\r\\u202ec\\x9b2J"
+    assert printable("emoji 👍🏽, 漢字, é, tab\t and line\n") == "emoji 👍🏽, 漢字, é, tab\t and line\n"
+
+
+def test_colours_pass_and_other_sequences_do_not() -> None:
+    stream = io.StringIO()
+    TerminalStream(stream).write("\x1b[31mred\x1b[0m \x1b[2J \x1b[1A \x1b]52;c;eA==\x07")
+    assert stream.getvalue() == "\x1b[31mred\x1b[0m \\x1b[2J \\x1b[1A \\x1b]52;c;eA==\\x07"
+
+
+@given(st.text())
+def test_no_control_character_is_left(text: str) -> None:
+    assert all(char in "\t\n" or unicodedata.category(char) not in ("Cc", "Cs", "Zl", "Zp") for char in printable(text))
