@@ -5,8 +5,10 @@ import os
 import signal
 import sys
 import time
+from functools import partial
 
 import pytest
+from recipekit.runner.runtime import child_process
 from recipekit.runner.runtime.child_process import run_child
 from recipekit.runner.runtime.watchdog import FACTOR, Watchdog, beat
 from recipekit.schemas.base.errors import UserError
@@ -66,6 +68,12 @@ def test_log_output_is_a_sign_of_life_outside_of_training(watchdog, clock, tmp_p
     assert logged_at(20) == 10
     watchdog.event({"event": "stage", "name": "save"})
     assert logged_at(30) == 0
+
+
+@pytest.fixture
+def watched_by(monkeypatch):
+    """Gives the watchdog of a child another clock."""
+    return lambda clock: monkeypatch.setattr(child_process, "Watchdog", partial(Watchdog, clock=clock))
 
 
 HANGING = """
