@@ -35,18 +35,17 @@ def one_by_one(model: Any, tokenizer: Any, chats: list[list[dict[str, str]]], ne
     return replies
 
 
-def batched(model: Any, tokenizer: Any, chats: list[list[dict[str, str]]], new_tokens: int, batch_size: int) -> list[str]:
+def batched(loaded: Any, chats: list[list[dict[str, str]]], new_tokens: int, batch_size: int) -> list[str]:
     """The evaluator's way, tokenising included."""
-    from recipekit.runner.worker.evaluate import generate
+    from recipekit.runner.worker.evaluate import replies_of
 
-    settings = {"seed": 42, "temperature": 0, "top_p": 1, "max_new_tokens": new_tokens, "batch_size": batch_size}
-    request = {"generation": settings, "stop_ids": [tokenizer.eos_token_id]}
-    ids = [tokenizer.apply_chat_template(chat, add_generation_prompt=True, return_dict=True)["input_ids"] for chat in chats]
+    settings = {"seed": 42, "temperature": 0, "top_p": 1, "max_new_tokens": new_tokens}
+    ids = [loaded.prompt_ids(chat) for chat in chats]
     order = sorted(range(len(ids)), key=lambda index: len(ids[index]))
     replies = [""] * len(ids)
     for start in range(0, len(order), batch_size):
         chosen = order[start : start + batch_size]
-        found = generate(model, tokenizer, [{"prompt_ids": ids[index]} for index in chosen], request, "cpu")
+        found = replies_of(loaded, [{"id": str(index), "prompt_ids": ids[index]} for index in chosen], settings)
         for index, reply in zip(chosen, found, strict=True):
             replies[index] = reply["reply"]
     return replies
@@ -55,23 +54,23 @@ def batched(model: Any, tokenizer: Any, chats: list[list[dict[str, str]]], new_t
 def measure(rows: int, new_tokens: int, batch_size: int, rounds: int) -> dict[str, Any]:
     """Both sides in turns; medians."""
     import torch
-    from recipekit.runner.models.resolve import EMBEDDED, resolve_model
-    from recipekit.schemas.sections import Model
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from recipekit.runner.models.reference import resolve_target
+    from recipekit.runner.models.resolve import EMBEDDED
+    from recipekit.runner.worker.inference import load
 
-    path = resolve_model(Model(EMBEDDED), ROOT / "runs").path
-    model = AutoModelForCausalLM.from_pretrained(path, dtype=torch.float32).eval()
-    tokenizer = AutoTokenizer.from_pretrained(path)
-    tokenizer.padding_side = "left"
+    loaded = load(resolve_target(EMBEDDED, ROOT / "runs"), chats=True, device="cpu")
     chats = questions(rows)
     seconds: dict[str, list[float]] = {"one_by_one": [], "batched": []}
     replies: dict[str, list[str]] = {}
     with torch.inference_mode():
-        batched(model, tokenizer, chats[:2], 2, 2)
+        batched(loaded, chats[:2], 2, 2)
         for _ in range(rounds):
-            for name, run in (("one_by_one", one_by_one), ("batched", batched)):
+            for name in ("one_by_one", "batched"):
                 started = time.perf_counter()
-                replies[name] = run(model, tokenizer, chats, new_tokens, *([batch_size] if name == "batched" else []))
+                if name == "batched":
+                    replies[name] = batched(loaded, chats, new_tokens, batch_size)
+                else:
+                    replies[name] = one_by_one(loaded.model, loaded.tokenizer, chats, new_tokens)
                 seconds[name].append(time.perf_counter() - started)
     per_second = {name: rows / statistics.median(found) for name, found in seconds.items()}
     same = sum(one == other for one, other in zip(replies["one_by_one"], replies["batched"], strict=True)) / rows

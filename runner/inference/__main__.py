@@ -7,7 +7,7 @@ import threading
 
 from ...schemas.base.errors import UserError
 from ..models.reference import ModelReference
-from ..worker.loading import load
+from ..worker.inference import load
 from .server import bound, serve
 
 
@@ -15,7 +15,7 @@ def main() -> None:
     """Serve the target in argv[1] for the process that started this one."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
-        served = load(ModelReference(**json.loads(sys.argv[1])))
+        served = load(ModelReference(**json.loads(sys.argv[1])), chats=True).merged()
     except UserError as error:
         raise SystemExit(str(error)) from None
     listener = bound("127.0.0.1", 0)

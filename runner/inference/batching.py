@@ -6,8 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ..worker.decoding import Reply, decode
-from ..worker.loading import LoadedModel
+from ..worker.inference import LoadedModel, Reply, generate
 
 GATHER_SECONDS = 0.02  # requests that were sent together arrive within this
 
@@ -38,7 +37,7 @@ class Batcher:
                 continue
             self.batches = [*self.batches[-999:], len(batch)]
             try:
-                decode(self.served, batch)
+                generate(self.served, batch)
             except Exception as error:  # one batch's failure is told to those who wait for it; the next one is another
                 for reply in batch:
                     if not reply.finish:

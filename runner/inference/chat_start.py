@@ -8,7 +8,7 @@ from rich.console import Console
 
 from ...schemas.base.errors import UserError
 from ..models.reference import ModelReference, base_of
-from ..worker.loading import load
+from ..worker.inference import load
 from .chat_render import BesideRenderer, JsonRenderer, PlainRenderer
 from .chat_session import Renderer, Session
 from .chat_settings import Settings
@@ -27,8 +27,8 @@ def opened(target: ModelReference, settings: Settings, beside_base: bool, as_jso
         if beside_base:
             raise UserError("--beside-base has no effect: before it is trained, the head of a classifier is random numbers")
         return Classifier(target, as_json)
-    bases = [ChatModel("base", load(base_of(target), chats=False))] if beside_base else []
-    tuned = ChatModel("tuned" if target.run else target.name, load(target, chats=target.kind == "chat"))
+    bases = [ChatModel("base", load(base_of(target)))] if beside_base else []
+    tuned = ChatModel("tuned" if target.run else target.name, load(target, chats=target.kind == "chat").merged())
     continues = target.kind == "text" or not tuned.served.tokenizer.chat_template
     if continues and settings.system:
         raise UserError(f"--system has no effect: {target.name} has no chat template, it goes on with a text", hint="leave it away")
@@ -48,9 +48,10 @@ def announce(target: ModelReference, settings: Settings, session: Any) -> None:
 
 
 def _quiet() -> None:
-    """Of the packages that are loaded some tell a person who chats of kernels that a CPU has not."""
+    """Silence packages that warn of kernels that a CPU lacks, and of a head that the adapter is about to fill."""
     from transformers.utils import logging as transformers_logging
 
+    transformers_logging.set_verbosity_error()
     transformers_logging.disable_progress_bar()
     for name in ("torchao", "torch.utils._pytree", "bitsandbytes"):
         logging.getLogger(name).setLevel(logging.ERROR)

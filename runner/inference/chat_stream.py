@@ -7,8 +7,7 @@ from collections.abc import Generator, Sequence
 from typing import Any
 
 from ...schemas.base.errors import UserError
-from ..worker.decoding import Reply
-from ..worker.loading import LoadedModel
+from ..worker.inference import LoadedModel, Reply
 from .batching import Batcher, StreamingDecoder
 from .chat_settings import Settings
 

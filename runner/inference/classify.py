@@ -9,7 +9,7 @@ import orjson
 from ...schemas.base.errors import UserError
 from ...schemas.recipe import load_recipe
 from ..models.reference import ModelReference
-from ..runtime.run_folder import RunFolder
+from ..worker.inference import label_probabilities, load
 
 
 class Classifier:
@@ -18,32 +18,20 @@ class Classifier:
     help = "each line is classified; /quit or Ctrl-D ends"
 
     def __init__(self, target: ModelReference, as_json: bool) -> None:
-        import torch
-        from transformers import AutoConfig, AutoTokenizer
-
-        from ..worker.evaluate_classification import load_classifier
-
         self.as_json = as_json
-        self.tokenizer: Any = AutoTokenizer.from_pretrained(target.tokenizer)
-        if target.run:
-            self.labels = list(RunFolder(Path(target.run)).read("data/manifest.json")["labels"])
+        self.loaded = load(target, "classification")
+        self.labels = list(self.loaded.labels)
+        self.sequence_len = self.loaded.context
+        if target.run:  # as training treated long texts
             self.sequence_len = load_recipe(str(Path(target.run) / "recipe.yml")).recipe.training.sequence_len
-        else:
-            config: Any = AutoConfig.from_pretrained(target.base)
-            self.labels = [config.id2label[number] for number in range(config.num_labels)]
-            self.sequence_len = config.max_position_embeddings
-        self.device = "cuda" if torch.cuda.is_available() else "cpu"
-        request = {"adapter": bool(target.adapter), "base_model": target.base, "revision": target.revision, "trust_remote_code": False}
-        self.model = load_classifier(request, self.labels, self.tokenizer, self.device, target.adapter or target.base)
 
     def classify(self, text: str) -> dict[str, Any]:
         """The label, every label's probability, the text's tokens, and how many of them the model saw."""
         from ..worker.classification import tokenise_rows
-        from ..worker.evaluate_classification import probabilities_of
 
         record = {"id": "", "text": text, "label": self.labels[0]}  # the label is not looked at
-        found = tokenise_rows([record], self.tokenizer, self.labels, self.sequence_len, "truncate")
-        chances = probabilities_of(self.model, self.tokenizer, found.rows, self.device)[0]
+        found = tokenise_rows([record], self.loaded.tokenizer, self.labels, self.sequence_len, "truncate")
+        chances = label_probabilities(self.loaded, [found.rows[0]["input_ids"]])[0]
         probabilities = dict(sorted(zip(self.labels, chances, strict=True), key=lambda pair: -pair[1]))
         seen = len(found.rows[0]["input_ids"])
         return {"label": next(iter(probabilities)), "probabilities": probabilities, "tokens": found.long.get("", seen), "tokens_seen": seen}

@@ -17,8 +17,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from ...schemas.base.errors import UserError
-from ..worker.decoding import Reply
-from ..worker.loading import LoadedModel
+from ..worker.inference import LoadedModel, Reply
 from .batching import Batcher, StreamingDecoder
 from .protocol import BadRequest, ChatRequest, chunk, completion, error_body, read_request, usage, usage_chunk
 

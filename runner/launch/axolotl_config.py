@@ -3,6 +3,7 @@
 from typing import Any, NamedTuple
 
 from ...schemas.sections import Recipe, Training
+from ..models.reference import ATTENTION
 from ..runtime.machine import Machine
 from .trackers import tracker_keys
 
@@ -79,7 +80,7 @@ def _model(recipe: Recipe, base_model: str) -> dict[str, Any]:
         "chat_template": model.chat_template if recipe.data.type == "chat" else None,
         "eot_tokens": [model.end_of_turn] if model.end_of_turn else None,
         "special_tokens": special,
-        "attn_implementation": model.attn_implementation or "sdpa",
+        "attn_implementation": model.attn_implementation or ATTENTION,
     }
 
 

@@ -1,22 +1,28 @@
 """What can answer: a run, a recipe's newest run, or anything that a recipe may name as its base model."""
 
+import difflib
 import json
 from pathlib import Path
 from typing import NamedTuple
 
 from ...schemas.base.errors import Location, Problem, UserError
 from ...schemas.base.hashing import folder_identity
+from ...schemas.extends import SUFFIXES, shipped_recipes
 from ...schemas.recipe import load_recipe
 from ...schemas.sections import Model
 from ..runtime.run_folder import RunFolder, all_runs
 from .resolve import resolve_model
+from .size import public_models
+
+ATTENTION = "sdpa"
 
 
 class ModelReference(NamedTuple):
     """A model to load: `base` is a hub name (at `revision`) or a folder, `adapter` a folder or "".
 
     `identity` changes whenever the weights may. `kind` is the type of the records that it was trained on where that is known (chat, text,
-    classification), else "". `run` is the directory of the run that it comes from, or "".
+    classification), else "". `run` is the directory of the run that it comes from, or "". What follows is how training loaded it,
+    the labels of a classification, and the token that ends a turn beside the model's own.
     """
 
     name: str
@@ -28,20 +34,42 @@ class ModelReference(NamedTuple):
     revision: str | None = None
     kind: str = ""
     run: str = ""
+    trust_remote_code: bool = False
+    attention: str = ATTENTION
+    labels: tuple[str, ...] = ()
+    end_of_turn: str | None = None
 
 
 def resolve_target(name: str, runs: Path) -> ModelReference:
-    """The model called `name`. Raises UserError when there is none."""
-    run = _run(name, runs)
-    if run is None:
-        found = resolve_model(Model(name), runs)
-        return ModelReference(name, found.path, "", found.path, found.identity, found.note, kind=_kind(Path(found.path)))
+    """The model called `name`: a run, a recipe's newest run, a folder (relative, absolute or below ~), or a base model as in a recipe.
+
+    Nothing is asked of a network. Raises UserError when there is none.
+    """
+    if run := _run(name, runs):
+        return _of_run(name, run)
+    folder = Path(name).expanduser().absolute()
+    if (folder / "adapter_config.json").is_file():
+        return _of_adapter(name, folder, runs)
+    if (folder / "config.json").is_file():
+        name = str(folder)
+    else:
+        _refuse_misspelt(name, runs)
+    found = resolve_model(Model(name), runs)
+    return ModelReference(name, found.path, "", found.path, found.identity, found.note, kind=_kind(Path(found.path)))
+
+
+def _of_run(name: str, run: RunFolder) -> ModelReference:
+    """What a run trained."""
     folder = (run / "model").resolve()
     if not folder.is_dir():
         raise UserError(Problem(Location(str(run.path)), "has no trained model", f"recipe resume {run.path}", "no-model"))
     recipe = load_recipe(str(run / "recipe.yml")).recipe
     identity, note = folder_identity(folder), f"the model of {run.path}" + (", a smoke run" if run.status.get("smoke") else "")
-    whole = ModelReference(name, str(folder), "", str(folder), identity, note, kind=recipe.data.type, run=str(run.path))
+    whole = ModelReference(
+        name, str(folder), "", str(folder), identity, note, kind=recipe.data.type, run=str(run.path),
+        trust_remote_code=recipe.model.trust_remote_code, attention=recipe.model.attn_implementation or ATTENTION,
+        labels=tuple(run.read("data/manifest.json").get("labels", ())), end_of_turn=recipe.model.end_of_turn,
+    )  # fmt: skip
     if not (folder / "adapter_config.json").is_file():
         return whole
     base = base_of(whole)
@@ -50,10 +78,27 @@ def resolve_target(name: str, runs: Path) -> ModelReference:
     )
 
 
+def _of_adapter(name: str, folder: Path, runs: Path) -> ModelReference:
+    """An adapter that is of no run, on the base that it names itself."""
+    try:
+        config = json.loads((folder / "adapter_config.json").read_text(encoding="utf-8"))
+        base = config["base_model_name_or_path"]
+        if config.get("task_type") == "SEQ_CLS":
+            raise UserError(Problem(Location(name), "is a classification's adapter, without its labels", "recipe merge RUN", "no-model"))
+        found = resolve_model(Model(base), runs)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        what = f"adapter_config.json does not name its base model: {error}"
+        raise UserError(Problem(Location(name), what, "merge it where it was trained", "no-model")) from None
+    identity = f"{found.identity}+{folder_identity(folder)}"
+    tokenizer = str(folder) if any(folder.glob("tokenizer*")) else found.path
+    note = f"the adapter {folder}, on {found.note}"
+    return ModelReference(name, found.path, str(folder), tokenizer, identity, note, config.get("revision"))
+
+
 def base_of(target: ModelReference) -> ModelReference:
     """The model that a run started from, with the run's own tokenizer, so that both read a prompt alike. Raises UserError without one."""
     if not target.run:
-        raise UserError(Problem(Location(target.name), "is no run: there is no base model to stand beside it", rule="no-model"))
+        raise UserError(Problem(Location(target.name), "is not a run: it has no base model to compare with", rule="no-model"))
     run = RunFolder(Path(target.run))
     base = run.read("lock.json").get("model", {})
     if not base.get("path"):
@@ -65,13 +110,38 @@ def base_of(target: ModelReference) -> ModelReference:
 
 
 def _run(name: str, runs: Path) -> RunFolder | None:
-    """A run's directory, or a recipe's newest run with a model; None where the name is of something else."""
-    if (Path(name) / "status.json").is_file():
-        return RunFolder(Path(name))
+    """A run's directory, its model/, its name, or a recipe's newest run with a model; None where the name is of something else."""
+    folder = Path(name).expanduser()
+    for place in (folder, folder.parent):
+        if (place / "status.json").is_file() and (place == folder or folder.name == "model"):
+            return RunFolder(place)
+    if folder.suffix in SUFFIXES and folder.is_file():
+        return _newest(load_recipe(name).recipe.name, runs)
     recipe = name.removeprefix("run:")
-    if "/" in recipe or ":" in recipe or (not name.startswith("run:") and Path(name).is_dir()):
+    if "/" in recipe or ":" in recipe or (not name.startswith("run:") and (folder / "config.json").is_file()):
         return None
-    return next((run for run in all_runs(runs, recipe) if (run / "model").is_dir()), None)
+    trained = [run for run in all_runs(runs, recipe) if (run / "model").is_dir()]
+    return next(iter([*trained, *(run for run in all_runs(runs) if run.path.name == recipe)]), None)
+
+
+def _newest(recipe: str, runs: Path) -> RunFolder:
+    """A recipe's newest run with a model. Raises UserError where it has none."""
+    if run := next((run for run in all_runs(runs, recipe) if (run / "model").is_dir()), None):
+        return run
+    raise UserError(Problem(Location(recipe), "has no run with a trained model", f"recipe run {recipe}", "no-model"))
+
+
+def _refuse_misspelt(name: str, runs: Path) -> None:
+    """Raise UserError for a name that is almost that of a run or a recipe, or a recipe's that has no run: the hub is not asked for it."""
+    if "/" in name or ":" in name or name in public_models():
+        return
+    shipped = {path.stem for path in shipped_recipes()}
+    known = {run.path.parent.name for run in all_runs(runs)} | {run.path.name for run in all_runs(runs)}
+    if name in shipped:
+        _newest(name, runs)
+    if near := difflib.get_close_matches(name, sorted(known | shipped), n=1, cutoff=0.75):
+        what, hint = "no such run, recipe or model", f"did you mean {near[0]}? A model on the hub is named OWNER/NAME"
+        raise UserError(Problem(Location(name), what, hint, "no-model"))
 
 
 def _kind(folder: Path) -> str:

@@ -14,6 +14,7 @@ from ...schemas.model_rules import EMBEDDED
 from ...schemas.sections import Model
 from ...schemas.smoke import TWIN
 from ..runtime.run_folder import RunFolder, all_runs
+from .hub import cached_weights, small_files
 from .size import public_models
 from .tiny import twin
 
@@ -56,6 +57,15 @@ def resolve_model(model: Model, runs: Path, smoke: bool = False) -> ResolvedMode
         hint = "bring its weights into Llama's form with InternLM's tools/convert2llama.py, and name that folder as model.base_model"
         raise UserError(Problem(Location(name), what, hint, "no-model"))
     return ResolvedModel(name, f"{name}@{model.revision or 'main'}", f"{name} from the hub")
+
+
+def require_model(model: Model, runs: Path, rehearsal: bool = False) -> None:
+    """Raise UserError where the model cannot be had, before anything is converted for it; of the hub only the small files are fetched."""
+    if model.base_model.startswith(("run:", "embedded:", TWIN)):  # made here, when it is their turn
+        return
+    found = resolve_model(model, runs, rehearsal)
+    if not Path(found.path).is_dir() and cached_weights(found.path, model.revision) is None:
+        small_files(found.path, model.revision)
 
 
 def _folder(name: str) -> Path | None:

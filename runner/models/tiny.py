@@ -18,12 +18,11 @@ import orjson
 from ...schemas.base.errors import Location, Problem, UserError
 from ...schemas.base.files import new_folder
 from ...schemas.sections import Model
+from .hub import SMALL_FILES, small_files
 from .size import public_models
 
 COMPLETE = "twin.json"
 VERSION = 1
-_SMALL_FILES = ("config.json", "tokenizer*", "special_tokens_map.json", "vocab.json", "merges.txt", "*.model", "chat_template*")
-_SECONDS = 5
 
 
 class TwinSource(NamedTuple):
@@ -82,7 +81,11 @@ def from_folder(name: str, folder: Path) -> TwinSource:
 
 def _from_hub(name: str, revision: str | None, stand_in: Callable[[], Path]) -> TwinSource:
     """The model's own small files, from the hub or the hub's cache; else what is public of it."""
-    found, why = _download(name, revision)
+    found, why = None, ""
+    try:
+        found = small_files(name, revision)
+    except UserError as error:
+        why = error.problems[0].what
     known = public_models().get(name)
     if found and not (known and known.get("remote_code")):
         return from_folder(name, found)
@@ -90,24 +93,6 @@ def _from_hub(name: str, revision: str | None, stand_in: Callable[[], Path]) -> 
         raise _impossible(name, why)
     what = "in Llama's form, as the hub has it only with code of its own" if known.get("remote_code") else f"as published ({why})"
     return TwinSource(known["config"], str(stand_in()), known["tokens"], known["chat_template"], what, "SmolLM2's, with its special tokens")
-
-
-def _download(name: str, revision: str | None) -> tuple[Path | None, str]:
-    """Config and tokenizer without weights; None, and why, where they cannot be had."""
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled
-
-    try:
-        folder = Path(snapshot_download(name, revision=revision, allow_patterns=list(_SMALL_FILES), etag_timeout=_SECONDS))
-    except GatedRepoError:
-        return None, "it is gated on the hub, and you are not logged in"
-    except (LocalEntryNotFoundError, OfflineModeIsEnabled):
-        return None, "the hub cannot be reached"
-    except (HfHubHTTPError, ValueError) as error:
-        return None, f"the hub says: {str(error).strip().splitlines()[-1][:200]}"
-    if not (folder / "config.json").is_file() or not any(folder.glob("token*")):
-        return None, "the hub's copy here is not complete"
-    return folder, ""
 
 
 def _build(folder: Path, name: str, request: dict[str, Any]) -> None:
@@ -124,7 +109,7 @@ def _build(folder: Path, name: str, request: dict[str, Any]) -> None:
 def _digest(folder: Path) -> str:
     """Changes with the tokenizer's files."""
     digest = sha256()
-    for path in sorted({path for pattern in _SMALL_FILES[1:] for path in folder.glob(pattern) if path.is_file()}):
+    for path in sorted({path for pattern in SMALL_FILES[1:] for path in folder.glob(pattern) if path.is_file()}):
         digest.update(path.name.encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()
 

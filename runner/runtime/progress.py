@@ -4,6 +4,7 @@ import json
 import os
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,16 @@ class Progress:
             with self.path.open("a", encoding="utf-8") as stream:
                 line = json.dumps({"event": kind, "time": round(time.time(), 3), **facts}, ensure_ascii=False)
                 stream.write(redact(line) + "\n")
+
+
+@contextmanager
+def refusing(progress: Progress) -> Iterator[None]:
+    """End the process with what a UserError says, told to the runner."""
+    try:
+        yield
+    except UserError as error:
+        progress.event("refused", what=str(error))
+        raise SystemExit(1) from None
 
 
 class Follower:

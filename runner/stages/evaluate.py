@@ -74,10 +74,6 @@ def run(context: RunContext) -> None:
     plan = context.job.plan
     request = {
         "key": key,
-        "base_model": context.job.model.path,
-        "revision": recipe.model.revision,
-        "adapter": recipe.training.adapter != "none",
-        "trust_remote_code": recipe.model.trust_remote_code,
         "generate": generates(recipe),
         "generation": recipe.evaluation.generation._asdict(),
         "packages": package_versions(),

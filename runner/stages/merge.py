@@ -42,11 +42,10 @@ def merge(context: RunContext, out: Path) -> dict[str, Any]:
 
     The configuration is rendered for this machine, which need not be the one that trained.
     """
-    run, model, job = context.run, context.recipe.model, context.job
+    run, job = context.run, context.job
     write_atomically(run / CONFIG, job.plan.files[RENDERED].encode())
     with new_folder(out.resolve(), FACTS) as folder:
-        request = {"base_model": job.model.path, "revision": model.revision, "trust_remote_code": model.trust_remote_code}
-        run.write(FACTS, {**request, "folder": str(folder), "config": CONFIG})
+        run.write(FACTS, {"folder": str(folder), "config": CONFIG})
         argv = (sys.executable, "-m", "recipekit.runner.worker.merge")
         run_child(argv, run.path, job.plan.env, "merge.log", "merging", context.display.event)
         write_atomically(folder / "README.md", model_card(run, context.recipe, merged=True).encode())

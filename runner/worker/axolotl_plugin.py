@@ -23,6 +23,7 @@ from ..runtime.checkpoints import INTERRUPTED
 from ..runtime.machine import this_machine
 from ..runtime.progress import Progress
 from . import batches, chat_data, classification, loss, text_data
+from .adapter_modules import module_problems
 from .axolotl_patches import admit_bucket, make_trainable, write_no_debug_log
 from .callback import RunCallback, check_save
 from .distributed import accept_numbered_cpu_tags, follow_launcher_exit, is_first, world_size
@@ -85,7 +86,12 @@ class RecipekitPlugin(BasePlugin):
         transformers.set_seed(cfg.seed)
 
     def post_model_build(self, cfg: Any, model: Any) -> None:
-        """A classification's head, before an adapter copies it."""
+        """Hold the adapter's module names to the model; prepare a classification's head, before an adapter copies it."""
+        names = [name for name, _ in model.named_modules()]
+        problems = module_problems("training.lora_target_modules", cfg.lora_target_modules, names) if cfg.adapter else []
+        problems += module_problems("axolotl.lora_modules_to_save", cfg.lora_modules_to_save, names) if cfg.adapter else []
+        if problems:
+            self.fail("\n".join(problems))
         if cfg.record_type == "classification":
             classification.prepare_head(cfg, model)
 

@@ -8,16 +8,18 @@ so that an evaluation that was killed goes on where it was.
 
 import json
 from collections.abc import Iterator, Sequence
+from hashlib import blake2b
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoModelForCausalLM, set_seed
 
-from ..runtime.progress import Progress, cut_torn_line, read_lines
+from ..runtime.progress import Progress, cut_torn_line, read_lines, refusing
+from .inference import LoadedModel, Reply, base_reference, generate, load, load_base, reference_of, with_adapter
 from .packing import Piece, pieces
-from .tokenization import IGNORED, end_ids, last_span, load, segments, tokenise
+from .tokenization import IGNORED, last_span, segments, tokenise
+from .tokenization import load as load_config
 
 ROWS = Path("eval/rows.jsonl")
 PREDICTIONS = Path("eval/predictions.jsonl")
@@ -30,27 +32,24 @@ def main() -> None:
     request = json.loads(Path("eval/request.json").read_text(encoding="utf-8"))
     progress = Progress(Path("progress.jsonl"))
     cut_torn_line(PREDICTIONS)
-    cfg, tokenizer = load(CONFIG)
+    cfg, tokenizer = load_config(CONFIG)
     write_masks(cfg, tokenizer)
     if cfg.record_type == "classification":
         from .evaluate_classification import classify
 
         return classify(request, cfg, tokenizer, progress)
-    tokenizer.padding_side = "left"
-    request["stop_ids"] = sorted(end_ids(cfg, tokenizer))
-    rows = _prepared(cfg, tokenizer)
+    rows, settings = _prepared(cfg, tokenizer), request["generation"]
     done = {(line["model"], line["id"]) for line in read_lines(PREDICTIONS)}
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    dtype = torch.bfloat16 if device == "cuda" else torch.float32
     total = 2 * len(rows)
-    for name, model in models(request, dtype, device):
+    for loaded in models(cfg):
+        name = loaded.name
         waiting = [row for row in rows if (name, row["id"]) not in done]
-        size = request["generation"]["batch_size"]
+        size = settings["batch_size"]
         for start in range(0, len(waiting), size):
             batch = waiting[start : start + size]
             progress.event("evaluate", model=name, done=len(done), total=total)
-            scored = [_score(model, row, device) for row in batch]
-            replies = generate(model, tokenizer, batch, request, device) if request["generate"] else [{}] * len(batch)
+            scored = [_score(loaded, row) for row in batch]
+            replies = replies_of(loaded, batch, settings) if request["generate"] else [{}] * len(batch)
             with PREDICTIONS.open("a", encoding="utf-8") as stream:
                 for row, likelihood, reply in zip(batch, scored, replies, strict=True):
                     line = {"model": name, "id": row["id"], "reference": row["reference"], "original_tokens": row["original_tokens"]}
@@ -91,30 +90,26 @@ def last_trained(messages: list[dict[str, Any]], roles: Sequence[str]) -> str:
     return next(message["content"] for message in reversed(messages) if message.get("train", message["role"] in roles))
 
 
-def models(request: dict[str, Any], dtype: torch.dtype, device: str) -> Iterator[tuple[str, Any]]:
+def models(cfg: Any) -> Iterator[LoadedModel]:
     """The base model, then the tuned one. With an adapter the base is loaded once and the adapter put on it."""
-    options = {"dtype": dtype, "trust_remote_code": request["trust_remote_code"], "revision": request["revision"]}
-    base: Any = AutoModelForCausalLM.from_pretrained(request["base_model"], **options)
-    base = base.to(device).eval()
-    yield "base", base
-    if request["adapter"]:
-        from peft import PeftModel
-
-        yield "tuned", PeftModel.from_pretrained(base, "model").eval()
+    tuned = reference_of(cfg)
+    if tuned.adapter:
+        base = load_base(tuned)
+        yield base._replace(name="base")
+        yield with_adapter(base, tuned)
     else:
-        del base
-        tuned: Any = AutoModelForCausalLM.from_pretrained("model", dtype=dtype)
-        yield "tuned", tuned.to(device).eval()
+        yield load(base_reference(cfg))
+        yield load(tuned)
 
 
 @torch.inference_mode()
-def _score(model: Any, row: dict[str, Any], device: str) -> dict[str, float]:
+def _score(loaded: LoadedModel, row: dict[str, Any]) -> dict[str, float]:
     """Negative log-likelihood (nats), count and greedy hits of the row's trained tokens; a long text's parts are added up."""
     sums = {"nll": 0.0, "target_tokens": 0, "correct": 0}
     for piece in row["pieces"]:
-        ids = torch.tensor([piece.input_ids], device=device)
-        labels = torch.tensor(piece.labels, device=device)[1:]
-        logits = model(input_ids=ids, attention_mask=torch.ones_like(ids)).logits[0, :-1].float()
+        ids = torch.tensor([piece.input_ids], device=loaded.device)
+        labels = torch.tensor(piece.labels, device=loaded.device)[1:]
+        logits = loaded.model(input_ids=ids, attention_mask=torch.ones_like(ids)).logits[0, :-1].float()
         trained = labels != IGNORED
         logits, labels = logits[trained], labels[trained]
         sums["nll"] += float(torch.nn.functional.cross_entropy(logits, labels, reduction="sum"))
@@ -123,31 +118,25 @@ def _score(model: Any, row: dict[str, Any], device: str) -> dict[str, float]:
     return sums
 
 
-@torch.inference_mode()
-def generate(model: Any, tokenizer: Any, batch: list[dict[str, Any]], request: dict[str, Any], device: str) -> list[dict[str, Any]]:
-    """A reply to each row's prompt, generated together, padded on the left."""
-    settings = request["generation"]
-    prompts = [row["prompt_ids"] for row in batch]
-    inputs = tokenizer.pad({"input_ids": prompts}, return_tensors="pt").to(device)
-    padding = tokenizer.pad_token_id
-    if padding >= model.get_input_embeddings().num_embeddings:  # a token that training added; the base has none for it
-        padding = request["stop_ids"][0]
-        inputs["input_ids"].masked_fill_(inputs["attention_mask"] == 0, padding)
-    set_seed(settings["seed"])
-    sampling = {"do_sample": True, "temperature": settings["temperature"], "top_p": settings["top_p"]} if settings["temperature"] else {}
-    output = model.generate(
-        **inputs, max_new_tokens=settings["max_new_tokens"], eos_token_id=request["stop_ids"], pad_token_id=padding,
-        **(sampling or {"do_sample": False, "temperature": None, "top_p": None, "top_k": None}),
-    )  # fmt: skip
-    stops = set(request["stop_ids"])
-    replies = []
-    for tokens in output[:, inputs["input_ids"].shape[1] :].tolist():
-        end = next((index for index, token in enumerate(tokens) if token in stops), None)
-        kept = tokens if end is None else tokens[:end]
-        text = tokenizer.decode(kept, skip_special_tokens=True, clean_up_tokenization_spaces=False).strip()
-        replies.append({"reply": text, "stopped": end is not None, "reply_tokens": len(kept)})
-    return replies
+def replies_of(loaded: LoadedModel, batch: list[dict[str, Any]], settings: dict[str, Any]) -> list[dict[str, Any]]:
+    """A reply to each row's prompt, generated together. A row's seed is its own, so that its reply does not depend on the batch."""
+    sampling = (settings["max_new_tokens"], settings["temperature"], settings["top_p"])
+    replies = [Reply(row["prompt_ids"], *sampling, seed=row_seed(settings["seed"], row["id"])) for row in batch]
+    generate(loaded, replies)
+    texts = [
+        loaded.tokenizer.decode(reply.token_ids, skip_special_tokens=True, clean_up_tokenization_spaces=False).strip() for reply in replies
+    ]
+    return [
+        {"reply": text, "stopped": reply.finish == "stop", "reply_tokens": len(reply.token_ids)}
+        for text, reply in zip(texts, replies, strict=True)
+    ]
+
+
+def row_seed(seed: int, row_id: str) -> int:
+    """The seed of a row's reply."""
+    return int.from_bytes(blake2b(row_id.encode(), digest_size=7, key=str(seed).encode()).digest())
 
 
 if __name__ == "__main__":
-    main()
+    with refusing(Progress(Path("progress.jsonl"))):
+        main()

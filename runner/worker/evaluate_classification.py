@@ -5,16 +5,14 @@ here: before training its head is random numbers.
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-
-import torch
-from transformers import AutoModelForSequenceClassification
 
 from ..evaluation.classification_baselines import BASELINES
 from ..runtime.progress import Progress, read_lines
 from .classification import tokenise_rows
+from .inference import label_probabilities, load, reference_of
 from .prepared_rows import long_rows_fault
 
 ROWS, PREDICTIONS, TRAIN = Path("eval/rows.jsonl"), Path("eval/predictions.jsonl"), Path("data/train.jsonl")
@@ -32,7 +30,7 @@ def classify(request: dict[str, Any], cfg: Any, tokenizer: Any, progress: Progre
     rows = sorted(tokenised.rows, key=lambda row: (len(row["input_ids"]), row["id"]))
     done = {(line["model"], line["id"]) for line in read_lines(PREDICTIONS)}
     total = len(rows) * (len(BASELINES) + 1)
-    for name, answers in _answers(request, cfg, tokenizer, rows, given, done):
+    for name, answers in _answers(request, cfg, rows, given, done):
         with PREDICTIONS.open("a", encoding="utf-8") as stream:
             for row_id, probabilities in answers:
                 chosen = labels[max(range(len(labels)), key=probabilities.__getitem__)]
@@ -48,46 +46,20 @@ Answers = list[tuple[str, list[float]]]
 
 
 def _answers(
-    request: dict[str, Any], cfg: Any, tokenizer: Any, rows: list[dict[str, Any]], given: dict[str, Any], done: set[tuple[str, str]]
+    request: dict[str, Any], cfg: Any, rows: list[dict[str, Any]], given: dict[str, Any], done: set[tuple[str, str]]
 ) -> Iterator[tuple[str, Answers]]:
     """(model, answers) batch by batch: the trained model, then each baseline at once."""
     waiting = [row for row in rows if (TUNED, row["id"]) not in done]
     if waiting:
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-        model = load_classifier(request, list(cfg.labels), tokenizer, device)
+        loaded = load(reference_of(cfg), "classification")
         size = request["generation"]["batch_size"]
         for start in range(0, len(waiting), size):
             batch = waiting[start : start + size]
-            yield TUNED, list(zip([row["id"] for row in batch], probabilities_of(model, tokenizer, batch, device), strict=True))
+            found = label_probabilities(loaded, [row["input_ids"] for row in batch])
+            yield TUNED, list(zip([row["id"] for row in batch], found, strict=True))
     train = read_lines(TRAIN)
     for name, baseline in BASELINES.items():
         ids = [row["id"] for row in rows if (name, row["id"]) not in done]
         if ids:
             found = baseline(train, [given[row_id]["text"] for row_id in ids], list(cfg.labels), cfg.class_weights)
             yield name, list(zip(ids, found, strict=True))
-
-
-def load_classifier(request: dict[str, Any], labels: Sequence[str], tokenizer: Any, device: str, folder: str = "model") -> Any:
-    """The trained model in `folder` with its head; an adapter is put on the base, whose head it replaces."""
-    dtype = torch.bfloat16 if device == "cuda" else torch.float32
-    model: Any
-    if not request["adapter"]:
-        model = AutoModelForSequenceClassification.from_pretrained(folder, dtype=dtype)
-    else:
-        from peft import PeftModel
-
-        base = AutoModelForSequenceClassification.from_pretrained(
-            request["base_model"], num_labels=len(labels), dtype=dtype, revision=request["revision"],
-            trust_remote_code=request["trust_remote_code"],
-        )  # fmt: skip
-        model = PeftModel.from_pretrained(base, folder)
-    model.config.get_text_config().pad_token_id = tokenizer.pad_token_id
-    return model.to(device).eval()
-
-
-@torch.inference_mode()
-def probabilities_of(model: Any, tokenizer: Any, batch: list[dict[str, Any]], device: str) -> list[list[float]]:
-    """A probability for each label, for each row of the batch, padded on the right as in training."""
-    tokenizer.padding_side = "right"
-    inputs = tokenizer.pad({key: [row[key] for row in batch] for key in ("input_ids", "attention_mask")}, return_tensors="pt").to(device)
-    return model(**inputs).logits.float().softmax(-1).tolist()

@@ -2,8 +2,8 @@
 
 Its caller publishes the folder that it writes into.
 
-The base is loaded in its own precision (fp32 on a CPU, where bf16 is slow), never in 4 bits. Before anything is written, the merged model
-must answer as base and adapter do: the same rows through both, the logits compared.
+The base is loaded in its own precision (fp32 on a CPU, where bf16 is slow), never in 4 bits. The folder that was written is loaded again,
+and must answer as base and adapter do: the same rows through both, the logits compared.
 """
 
 import json
@@ -12,9 +12,11 @@ from typing import Any
 
 import torch
 
-from ..runtime.progress import Progress
-from .evaluate_classification import load_classifier
-from .tokenization import load, tokenise
+from ...schemas.base.errors import UserError
+from ..runtime.progress import Progress, refusing
+from .inference import Head, LoadedModel, load, reference_of
+from .tokenization import load as load_config
+from .tokenization import tokenise
 
 FACTS = "merge.json"
 ROWS = 4
@@ -24,44 +26,39 @@ LARGEST = {torch.float32: 1e-4, torch.float16: 2e-2, torch.bfloat16: 1e-1}
 
 
 def main() -> None:
-    """Merge as the run's merge.json says: base_model, revision, trust_remote_code; the folder to write into; the rendered config."""
+    """Merge as the run's merge.json says: the folder to write into, and the rendered configuration.
+
+    Raises UserError where the merged model does not answer as base and adapter do.
+    """
     request = json.loads(Path(FACTS).read_text(encoding="utf-8"))
-    cfg, tokenizer = load(request["config"])
-    tuned = load_tuned(request, cfg, tokenizer)
+    cfg, tokenizer = load_config(request["config"])
+    tuned = load_tuned(cfg)
+    dtype = next(tuned.model.parameters()).dtype
     probes = probe_ids(cfg, tokenizer)
-    before = answers(tuned, probes)
-    merged = tuned.merge_and_unload()
-    dtype = next(merged.parameters()).dtype
-    found = largest_difference(before, answers(merged, probes))
+    before = answers(tuned.model, probes)
+    folder = Path(request["folder"])
+    tuned.merged().model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    del tuned
+    whole = reference_of(cfg)._replace(base=str(folder), adapter="", tokenizer=str(folder), revision=None)
+    found = largest_difference(before, answers(load(whole, head_of(cfg), device="cpu", dtype=dtype).model, probes))
     if not found <= LARGEST[dtype]:
         what = f"the merged model does not answer as base and adapter do: its logits differ by {found:.2g} of their size"
-        Progress(Path("progress.jsonl")).event("refused", what=what)
-        raise SystemExit(1)
-    folder = Path(request["folder"])
-    merged.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    facts = {"base_model": request["base_model"], "dtype": str(dtype).removeprefix("torch."), "largest_difference": found,
+        raise UserError(what)
+    facts = {"base_model": cfg.base_model, "dtype": str(dtype).removeprefix("torch."), "largest_difference": found,
              "rows_compared": len(probes)}  # fmt: skip
     (folder / FACTS).write_text(json.dumps(facts, indent=2), encoding="utf-8")
 
 
-def load_tuned(request: dict[str, Any], cfg: Any, tokenizer: Any) -> Any:
-    """Base with the adapter on it."""
-    if cfg.record_type == "classification":
-        model = load_classifier({**request, "adapter": True}, list(cfg.labels), tokenizer, "cpu")
-        model.config.id2label = dict(enumerate(cfg.labels))
-        model.config.label2id = {label: number for number, label in enumerate(cfg.labels)}
-        return model
-    from peft import PeftModel
-    from transformers import AutoModelForCausalLM
-
+def load_tuned(cfg: Any) -> LoadedModel:
+    """Base with the adapter on it, in the base's own precision where the machine is fast with it."""
     dtype: Any = "auto" if torch.cuda.is_available() else torch.float32
-    options = {"dtype": dtype, "trust_remote_code": request["trust_remote_code"], "revision": request["revision"]}
-    base: Any = AutoModelForCausalLM.from_pretrained(request["base_model"], **options)
-    rows = len(tokenizer)
-    if rows > base.get_input_embeddings().num_embeddings:  # training added tokens
-        base.resize_token_embeddings(rows)
-    return PeftModel.from_pretrained(base, "model").eval()
+    return load(reference_of(cfg), head_of(cfg), device="cpu", dtype=dtype)
+
+
+def head_of(cfg: Any) -> Head:
+    """What the run's model has above its layers."""
+    return "classification" if cfg.record_type == "classification" else "causal"
 
 
 def probe_ids(cfg: Any, tokenizer: Any) -> list[list[int]]:
@@ -87,4 +84,5 @@ def largest_difference(one: list[torch.Tensor], other: list[torch.Tensor]) -> fl
 
 
 if __name__ == "__main__":
-    main()
+    with refusing(Progress(Path("progress.jsonl"))):
+        main()

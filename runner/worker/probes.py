@@ -10,15 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from ..evaluation.probe_results import FILES
+from ..runtime.progress import Progress, refusing
 
 
 def main() -> None:
     """Answer eval/probes_request.json."""
-    import torch
-
-    from ..runtime.progress import Progress
     from .evaluate import CONFIG, models
-    from .tokenization import load
+    from .tokenization import load as load_config
 
     request = json.loads(Path("eval/probes_request.json").read_text(encoding="utf-8"))
     progress = Progress(Path("progress.jsonl"))
@@ -31,13 +29,12 @@ def main() -> None:
     of_models = {name: _of_models(name) for name in ("logit_lens", "blimp") if name in keys}
     if not of_models:
         return
-    _, tokenizer = load(CONFIG)
-    device = "cuda" if torch.cuda.is_available() else "cpu"
+    cfg, tokenizer = load_config(CONFIG)
     found: dict[str, dict[str, Any]] = {name: {} for name in of_models}
-    for model_name, model in models(request, torch.bfloat16 if device == "cuda" else torch.float32, device):
+    for loaded in models(cfg):
         for name, probe in of_models.items():
-            progress.event("probe", what=f"{name} of the {model_name} model")
-            found[name][model_name] = probe(model, tokenizer, asked[name])
+            progress.event("probe", what=f"{name} of the {loaded.name} model")
+            found[name][loaded.name] = probe(loaded.model, tokenizer, asked[name])
     for name, values in found.items():
         _write(name, keys, values)
 
@@ -61,4 +58,5 @@ def _write(name: str, keys: dict[str, str], values: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with refusing(Progress(Path("progress.jsonl"))):
+        main()

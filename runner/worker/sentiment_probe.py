@@ -4,7 +4,9 @@ from pathlib import Path
 from typing import Any
 
 from ..evaluation.benchmarks import GROUP_OF, by_group, counted
+from ..models.reference import ModelReference
 from ..runtime.progress import read_lines
+from .inference import LoadedModel, label_probabilities, load
 
 BATCH, LONGEST = 16, 512  # replies at once, tokens of a reply
 
@@ -25,18 +27,25 @@ def classify_replies(classifier: str) -> dict[str, Any]:
 
     The classifier's labels must be the 28 emotions.
     """
-    from transformers import pipeline
-
     emotions, rows = prompt_emotions(Path("eval/rows.jsonl")), read_lines(Path("eval/rows.jsonl"))
     predictions = [line for line in read_lines(Path("eval/predictions.jsonl")) if line["id"] in emotions]
-    classify: Any = pipeline("text-classification", model=classifier)
-    unknown = sorted(set(classify.model.config.id2label.values()) - set(GROUP_OF))
-    if unknown:
+    loaded = load(ModelReference(classifier, classifier, "", classifier, "", "", kind="classification"), "classification")
+    if unknown := sorted(set(loaded.labels) - set(GROUP_OF)):
         raise ValueError(f"{classifier} has other labels than the 28 emotions: {', '.join(unknown[:5])}")
-    said = classify([line["reply"] for line in predictions], batch_size=BATCH, truncation=True, max_length=LONGEST)
+    said = predicted(loaded, [line["reply"] for line in predictions])
     models: dict[str, Any] = {}
     for model in ("base", "tuned"):
-        pairs = [(emotions[line["id"]], found["label"]) for line, found in zip(predictions, said, strict=True) if line["model"] == model]
+        pairs = [(emotions[line["id"]], emotion) for line, emotion in zip(predictions, said, strict=True) if line["model"] == model]
         counts = counted(pairs)
         models[model] = {"counts": counts, "groups": by_group(counts)}
     return {"classifier": classifier, "models": models, "rows_without_emotion": len(rows) - len(emotions)}
+
+
+def predicted(loaded: LoadedModel, texts: list[str]) -> list[str]:
+    """The most likely label of each text, in batches."""
+    found = []
+    longest = min(LONGEST, loaded.context)
+    for start in range(0, len(texts), BATCH):
+        batch = loaded.tokenizer(texts[start : start + BATCH], truncation=True, max_length=longest)["input_ids"]
+        found += [loaded.labels[max(range(len(row)), key=row.__getitem__)] for row in label_probabilities(loaded, batch)]
+    return found

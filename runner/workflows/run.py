@@ -13,6 +13,7 @@ from ...schemas.sections import Recipe
 from ...schemas.yaml_writing import dotted, one_line, to_yaml
 from ..launch import slurm
 from ..launch.plan import require_startable
+from ..models.resolve import require_model
 from ..runtime.console import Display
 from ..runtime.machine import this_machine
 from ..runtime.resolved_values import changed_values, effective_values
@@ -40,10 +41,22 @@ def run_recipe(loaded: LoadedRecipe, root: Path, display: Display) -> Outcome:
     if same := _already_done(context):
         display.say("done", f"nothing has changed since {same.path}: no stage was run")
         return Outcome(same, dict.fromkeys(same.stages, "reused"), same.read("eval/metrics.json"))
+    _check_model(loaded, root)
     context.begin(_new_run(loaded, root))
     if loaded.real:
         smoke_test.announce(context.run, loaded.real, loaded.recipe, display)
     return _execute(context)
+
+
+def _check_model(loaded: LoadedRecipe, root: Path) -> None:
+    """Raise UserError, with the place in the recipe, where its model cannot be had."""
+    try:
+        require_model(loaded.recipe.model, root, loaded.is_smoke)
+    except UserError as error:
+        location = loaded.document.location(("model", "base_model"))
+        raise UserError(
+            *(problem._replace(location=location, what=f"{problem.location.file}: {problem.what}") for problem in error.problems)
+        ) from None
 
 
 def run_or_resume(loaded: LoadedRecipe, root: Path, display: Display) -> Outcome:

@@ -30,10 +30,10 @@ def command(model: str, host: str, port: int, max_batch: int, root: Path) -> Non
     from ...inference.server import bound, serve
 
     listener = bound(host, port)  # before the model is loaded, so that a port in use fails at once
-    from ...worker.loading import load
+    from ...worker.inference import load
 
     click.echo(f"model     {target.note}", err=True)
-    served = load(target)
+    served = load(target, chats=True).merged()
     shown = f"[{host}]" if ":" in host else host
     click.echo(f"serving   http://{shown}:{listener.getsockname()[1]}/v1 (model {target.name})", err=True)
     serve(served, listener, max_batch, ("127.0.0.1", "localhost", "[::1]") if loopback else ("*",), "warning")

@@ -11,7 +11,7 @@ from recipekit.runner.inference.chat_session import Session, as_json  # noqa: E4
 from recipekit.runner.inference.chat_settings import Settings  # noqa: E402
 from recipekit.runner.inference.chat_stream import ChatModel, ReplyStream  # noqa: E402
 from recipekit.runner.models.reference import base_of, resolve_target  # noqa: E402
-from recipekit.runner.worker.loading import LoadedModel, load  # noqa: E402
+from recipekit.runner.worker.inference import LoadedModel, load  # noqa: E402
 from recipekit.schemas.base.errors import UserError  # noqa: E402
 
 GREEDY = Settings(0.0, 1.0, 1.0, 8, None, None, "")
@@ -129,7 +129,7 @@ def test_a_reply_stops_where_the_models_context_ends(session: Session) -> None:
 
 
 def test_without_a_chat_template_a_line_is_continued(tiny_gpt2: Path, tmp_path: Path) -> None:
-    served = load(resolve_target(str(tiny_gpt2), tmp_path), chats=False)
+    served = load(resolve_target(str(tiny_gpt2), tmp_path))
     session = Session([ChatModel("gpt2", served)], GREEDY, True, RowStore())
     for _ in range(2):
         session.respond("Once there was a cat")
@@ -138,7 +138,7 @@ def test_without_a_chat_template_a_line_is_continued(tiny_gpt2: Path, tmp_path: 
         session.set_system("Be brief.")
     session.stop()
     with pytest.raises(UserError, match="has no chat template"):
-        load(resolve_target(str(tiny_gpt2), tmp_path))
+        load(resolve_target(str(tiny_gpt2), tmp_path), chats=True)
 
 
 def test_what_cannot_be_loaded_is_told_without_a_traceback(tmp_path: Path) -> None:

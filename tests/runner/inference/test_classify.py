@@ -10,7 +10,7 @@ torch = pytest.importorskip("torch", reason="needs the extra [train]")
 
 from recipekit.runner.inference.classify import Classifier  # noqa: E402
 from recipekit.runner.models.reference import resolve_target  # noqa: E402
-from recipekit.runner.worker.loading import load  # noqa: E402
+from recipekit.runner.worker.inference import load  # noqa: E402
 from recipekit.schemas.base.errors import UserError  # noqa: E402
 
 from ...support.tiny import CLASSIFICATION, write_run  # noqa: E402
@@ -60,7 +60,7 @@ def test_a_folder_with_a_classifier_names_its_labels_itself(run: Path, tmp_path:
 
 def test_a_classifier_is_not_talked_with(run: Path) -> None:
     target = resolve_target(str(run), run.parent)
-    with pytest.raises(UserError, match="has a head for labels"):
+    with pytest.raises(UserError, match="has a classification head"):
         load(target)
     with pytest.raises(UserError, match="takes no system prompt"):
         Classifier(target, as_json=False).set_system("x")

@@ -80,5 +80,5 @@ def test_the_base_of_a_run_reads_with_the_runs_tokenizer(tmp_path: Path) -> None
         folder = run(tmp_path, f"mine{number}", "20260102-000000-bbbbbb", {file: "{}"}, lock)
         base = base_of(resolve_target(str(folder), tmp_path))
         assert (base.base, base.adapter, base.tokenizer) == ("/models/base", "", str((folder / "model").resolve()))
-    with pytest.raises(UserError, match="is no run"):
+    with pytest.raises(UserError, match="is not a run"):
         base_of(resolve_target("some/model", tmp_path))

@@ -11,12 +11,13 @@ transformers = pytest.importorskip("transformers", reason="needs the extra [trai
 
 from recipekit.runner.runtime.progress import Progress, read_lines  # noqa: E402
 from recipekit.runner.worker.classification import tokenise_rows  # noqa: E402
-from recipekit.runner.worker.evaluate_classification import classify, load_classifier, probabilities_of  # noqa: E402
+from recipekit.runner.worker.evaluate_classification import classify  # noqa: E402
+from recipekit.runner.worker.inference import label_probabilities, load, reference_of  # noqa: E402
 
 from ...support.tiny import write_jsonl  # noqa: E402
 
 LABELS = ["glad", "sad"]
-REQUEST = {"adapter": False, "base_model": "model", "revision": None, "trust_remote_code": False, "generation": {"batch_size": 2}}
+REQUEST = {"generation": {"batch_size": 2}}
 RECORDS = [
     {"id": str(n), "text": text, "label": LABELS[n % 2]}
     for n, text in enumerate(["the cat sleeps", "no", "where does the old dog sleep", "a bee", "the owl sleeps in the barn"])
@@ -40,7 +41,11 @@ def tokenizer(tiny_model):
 
 
 def settings(**changes):
-    return SimpleNamespace(**{"labels": LABELS, "sequence_len": 64, "excess_length_strategy": "raise", "class_weights": None} | changes)
+    values = {
+        "labels": LABELS, "sequence_len": 64, "excess_length_strategy": "raise", "class_weights": None, "adapter": None, "base_model": "model",
+        "revision_of_model": None, "trust_remote_code": False, "record_type": "classification", "attn_implementation": None, "eot_tokens": None,
+    }  # fmt: skip
+    return SimpleNamespace(**values | changes)
 
 
 def test_every_row_is_answered_once_by_the_model_and_by_each_baseline(folder, tokenizer):
@@ -78,8 +83,9 @@ def test_a_long_row_is_left_out_or_cut_as_the_recipe_says(folder, tokenizer, str
 
 def test_a_row_gets_the_same_probabilities_alone_and_in_a_batch(folder, tokenizer):
     rows = tokenise_rows(RECORDS, tokenizer, LABELS, 64, "raise").rows
-    model = load_classifier(REQUEST, LABELS, tokenizer, "cpu")
-    together = probabilities_of(model, tokenizer, rows, "cpu")
-    alone = [probabilities_of(model, tokenizer, [row], "cpu")[0] for row in rows]
+    ids = [row["input_ids"] for row in rows]
+    loaded = load(reference_of(settings()), "classification")
+    together = label_probabilities(loaded, ids)
+    alone = [label_probabilities(loaded, [row])[0] for row in ids]
     assert torch.allclose(torch.tensor(together), torch.tensor(alone), atol=1e-5)
     assert json.loads(json.dumps(together)) == together, "plain numbers"

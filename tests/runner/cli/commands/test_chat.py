@@ -82,7 +82,7 @@ def test_replies_as_json_beside_the_base_and_the_same_again_with_the_seed(tuned_
 def test_what_cannot_be_talked_with_is_told_before_anything_is_loaded(tmp_path: Path, tiny_model: Path) -> None:
     for arguments, what in (
         ((tmp_path / "nothing",), "no such model folder"),
-        ((tiny_model, "--beside-base"), "is no run: there is no base model to stand beside it"),
+        ((tiny_model, "--beside-base"), "is not a run: it has no base model to compare with"),
         ((tiny_model, "--seed", 1), "--seed has no effect at temperature 0"),
     ):
         refused = piped("hi\n", *arguments)

@@ -1,0 +1,140 @@
+"""Every user of the loader gets the same model, whatever a recipe asks for."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+torch = pytest.importorskip("torch", reason="needs the extra [train]")
+
+from recipekit.runner.inference.chat_settings import settings_of  # noqa: E402
+from recipekit.runner.inference.chat_start import opened  # noqa: E402
+from recipekit.runner.models.reference import resolve_target  # noqa: E402
+from recipekit.runner.worker.evaluate import models  # noqa: E402
+from recipekit.runner.worker.inference import LoadedModel, Reply, generate, load, reference_of  # noqa: E402
+from recipekit.runner.worker.merge import load_tuned  # noqa: E402
+from recipekit.schemas.base.errors import UserError  # noqa: E402
+
+from ...support.model_variants import LABELS, PROMPT, REVISION, VARIANTS, Variant, base_name  # noqa: E402
+from ...support.paths import ROOT  # noqa: E402
+from ...support.tiny import CLASSIFICATION, RECIPE, write_run  # noqa: E402
+
+
+@pytest.fixture(scope="module")
+def variants(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder in which model_variants.py has written every variant."""
+    out = tmp_path_factory.mktemp("variants")
+    script = ROOT / "tests" / "support" / "model_variants.py"
+    env = {**os.environ, "HF_HUB_CACHE": str(out / "cache"), "HF_MODULES_CACHE": str(out / "modules"), "HF_HUB_OFFLINE": "1"}
+    subprocess.run([sys.executable, script, tiny_model, out], check=True, env=env, capture_output=True)
+    return out
+
+
+@pytest.fixture
+def hub(variants: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The hub is what the cache holds."""
+    import huggingface_hub.constants
+    import transformers.dynamic_module_utils
+
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(variants / "cache"))
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    monkeypatch.setattr(transformers.dynamic_module_utils, "HF_MODULES_CACHE", str(variants / "modules"))
+
+
+def run_of(variant: Variant, variants: Path, folder: Path) -> Path:
+    """A run's directory in which the variant was trained."""
+    base = base_name(variant, variants)
+    settings = f", revision: {REVISION}" + ", trust_remote_code: true" * variant.remote_code
+    template = CLASSIFICATION if variant.head == "classification" else RECIPE
+    recipe = template.replace("[ENFP, ESFJ, INTJ, ISTP]", str(LABELS)).format(model=base + settings)
+    if variant.adapter == "none":
+        lines = [line for line in recipe.splitlines() if not line.startswith("  lora_")]
+        recipe = "\n".join(lines).replace("adapter: lora", "adapter: none") + "\n"
+    run = write_run(folder / "tiny" / "20260101-000000-aaaaaa", recipe, variants / variant.name, Path(base))
+    (run / "data").mkdir()
+    (run / "data" / "manifest.json").write_text(json.dumps({"labels": LABELS} if variant.head == "classification" else {}))
+    return run
+
+
+def config_of(variant: Variant, variants: Path) -> SimpleNamespace:
+    """What the worker reads of the run's rendered configuration."""
+    classifies = variant.head == "classification"
+    return SimpleNamespace(
+        base_model=base_name(variant, variants), revision_of_model=REVISION, trust_remote_code=variant.remote_code,
+        adapter=None if variant.adapter == "none" else "lora", record_type="classification" if classifies else None,
+        labels=LABELS if classifies else None, attn_implementation="sdpa", eot_tokens=None,
+    )  # fmt: skip
+
+
+def users(variant: Variant, cfg: SimpleNamespace, run: Path) -> dict[str, LoadedModel]:
+    """The tuned model as evaluation and probes, merge, chat, and serve load it."""
+    target = resolve_target(str(run), run.parent.parent)
+    session = opened(target, settings_of(target, {"system": None}), False, True, False)
+    if variant.head == "classification":
+        chat, evaluation, serve = session.loaded, load(reference_of(cfg), "classification"), load(target, "classification")
+    else:
+        chat, evaluation, serve = session.speakers[-1].served, list(models(cfg))[-1], load(target, chats=True).merged()
+        session.stop()
+    found = {"evaluation": evaluation, "chat": chat, "serve": serve}
+    if variant.adapter == "none":
+        return found
+    merged = load_tuned(cfg).merged()
+    merged.model.save_pretrained(run / "merged")
+    merged.tokenizer.save_pretrained(run / "merged")
+    whole = resolve_target(str(run / "merged"), run)._replace(trust_remote_code=variant.remote_code)
+    return found | {"merge": load_tuned(cfg), "merged": merged, "merged folder": load(whole, variant.head)}
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")  # peft: embeddings that were tied are merged apart
+@pytest.mark.parametrize("variant", VARIANTS, ids=lambda variant: variant.name)
+def test_every_user_of_the_loader_has_the_trained_models_logits(variant, variants, hub, tmp_path, monkeypatch):
+    run = run_of(variant, variants, tmp_path)
+    monkeypatch.chdir(run)
+    expected = torch.tensor(json.loads((variants / variant.name / "expected.json").read_text()))
+    for user, loaded in users(variant, config_of(variant, variants), run).items():
+        with torch.inference_mode():
+            logits = loaded.model(**loaded.tokenizer(PROMPT, return_tensors="pt")).logits[0]
+        found = logits if variant.head == "classification" else logits[-1]
+        assert found.shape == expected.shape, user
+        assert torch.allclose(found, expected, atol=1e-4), f"{user}: {(found - expected).abs().max()}"
+        assert loaded.labels == (tuple(LABELS) if variant.head == "classification" else ())
+
+
+def causal(**changes) -> Variant:
+    return Variant("lora", True, False, "folder", "float32", "causal")._replace(**changes)
+
+
+def test_a_base_answers_alike_each_time_although_tokens_were_added(variants, hub, tmp_path, monkeypatch):
+    run = run_of(causal(), variants, tmp_path)
+    monkeypatch.chdir(run)
+    first, second = (next(models(config_of(causal(), variants))).model.get_input_embeddings().weight for _ in range(2))
+    assert torch.equal(first, second)
+
+
+def test_remote_code_is_not_run_unless_the_recipe_trusts_it(variants, hub, tmp_path, monkeypatch):
+    monkeypatch.chdir(run_of(causal(remote_code=True), variants, tmp_path))
+    cfg = config_of(causal(remote_code=True), variants)
+    cfg.trust_remote_code = False
+    with pytest.raises(UserError, match="cannot be loaded"):
+        list(models(cfg))
+
+
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+def test_a_reply_does_not_depend_on_its_batch_or_on_the_cache(variants, hub, tmp_path, monkeypatch, temperature):
+    monkeypatch.chdir(run_of(causal(), variants, tmp_path))
+    *_, tuned = models(config_of(causal(), variants))
+    prompts = [tuned.tokenizer(text)["input_ids"] for text in ("Hello", PROMPT, "The owl")]
+
+    def replies(batch: list[list[int]]) -> list[list[int]]:
+        found = [Reply(prompt, 12, temperature, seed=len(prompt)) for prompt in batch]
+        generate(tuned, found)
+        return [reply.token_ids for reply in found]
+
+    alone = [replies([prompt])[0] for prompt in prompts]
+    assert replies(prompts) == alone
+    monkeypatch.setattr(type(tuned.model.get_base_model()), "_supports_default_dynamic_cache", classmethod(lambda cls: False))
+    assert replies(prompts) == alone
