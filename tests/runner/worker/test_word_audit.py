@@ -6,7 +6,7 @@ import pytest
 
 pytest.importorskip("torch")
 
-from recipekit.runner.worker.loading import LoadedModel
+from recipekit.runner.worker.inference import LoadedModel
 from recipekit.runner.worker.tokenization import DROP_REASONING, FOLD_SYSTEM, IGNORED, prompt_ids
 from recipekit.runner.worker.word_audit import WordAudit, problems, summary
 
