@@ -117,7 +117,7 @@ def test_a_prompt_has_the_tokens_that_training_puts_before_the_reply(tokenizer, 
 def test_a_tuned_model_is_asked_with_the_tokens_of_its_training_whatever_its_generation_prompt(tokenizer):
     thinking = "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n<think>' }}{% endif %}"
     tokenizer.chat_template = TEMPLATE.partition("{% if add_generation_prompt")[0] + thinking
-    tuned, base = (LoadedModel("m", None, tokenizer, frozenset(), 0, 512, "cpu", is_tuned) for is_tuned in (True, False))
+    tuned, base = (LoadedModel("m", None, tokenizer, frozenset(), 0, 512, "cpu", is_tuned=is_tuned) for is_tuned in (True, False))
     text = tokenizer.apply_chat_template(CHAT, tokenize=False)
     before = tokenizer(text[: text.index(CHAT[1]["content"])], add_special_tokens=False)["input_ids"]
     assert tuned.prompt_ids(CHAT[:1]) == before
