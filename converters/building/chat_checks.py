@@ -16,24 +16,24 @@ _ROLE, _CONTENT, _FIRST = itemgetter("role"), itemgetter("content"), itemgetter(
 _BLANK = {"\ufeff", *(character for character in map(chr, range(0x3001)) if character.isspace())}
 
 
-def is_plain_chat(messages: list[dict[str, Any]], turns: list[dict[str, Any]]) -> bool:
-    """A quick yes for what nearly every chat is: valid, of role and content alone, user and assistant by turns.
+def plain_contents(messages: list[dict[str, Any]], turns: list[dict[str, Any]]) -> list[str]:
+    """The contents of what nearly every chat is: valid, of role and content alone, user and assistant by turns.
 
-    `turns` are the messages after a system message. False says nothing: then record_fault decides. The schema is the contract; this
-    is a short cut to its yes, at a third of the cost (a test compares the two on whatever hypothesis can think of).
+    `turns` are the messages after a system message. An empty list says nothing: then record_fault decides. The schema is the contract;
+    this is a short cut to its yes, at a third of the cost (a test compares the two on whatever hypothesis can think of).
     """
     count = len(turns)
     if count % 2 or not 0 < count < 1000:
-        return False
+        return []
     try:
         contents = [*map(_CONTENT, messages)]
         if [*map(_ROLE, turns)] != _TURNS[:count] or {*map(type, contents)} != _TEXT:
-            return False
+            return []
         if sum(map(len, messages)) != 2 * len(messages):  # each has both keys: then a further one is too many
-            return False
-        return _BLANK.isdisjoint(map(_FIRST, contents)) or not any(map(_may_be_blank, contents))
+            return []
+        return contents if _BLANK.isdisjoint(map(_FIRST, contents)) or not any(map(_may_be_blank, contents)) else []
     except (KeyError, TypeError, IndexError):  # IndexError: an empty content
-        return False
+        return []
 
 
 def _may_be_blank(content: str) -> bool:

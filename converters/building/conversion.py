@@ -20,7 +20,7 @@ from ..reading.records import Drop, Record, RecordValue, Row
 from ..sources.registry import converter
 from .chat_checks import record_fault
 from .key_meanings import refusal
-from .key_use import KeyUse, Shape, TrackedRow, UnreadKeys
+from .key_use import KeyUse, Shape, ShapeUse, TrackedRow, UnreadKeys
 from .near_duplicates import compared_text, signatures
 from .row_counts import LISTED, Ledger
 from .row_encoder import Lines, group_keys, placeholders, plain_chat, row_digest, with_system_prompt
@@ -186,12 +186,12 @@ def encode(
             if plain is None and (fault := record_fault(spec.record_type, fields)):
                 ledger.drop(Drop(item.row, *fault))
                 continue
-            body, digest = plain or (orjson.dumps(fields)[1:-1], row_digest(spec.record_type, fields))
+            body, digest, has_brace = plain or (orjson.dumps(fields)[1:-1], row_digest(spec.record_type, fields), True)
             if fixes and may_be_misread(body) and (better := fix_fields(item.fields)) is not item.fields:
                 item, fields = _with_fixed_text(spec, item, better)
                 body, digest = orjson.dumps(fields)[1:-1], row_digest(spec.record_type, fields)
             texts.append(line := lines.line(item, body))
-            if b"{{" in body:
+            if has_brace and b"{{" in body:
                 result.placeholders.update(placeholders(body))
         except (orjson.JSONEncodeError, UnicodeEncodeError) as error:
             ledger.drop(Drop(item.row, "not_json", str(error)))
@@ -215,18 +215,25 @@ def _records(spec: Spec, items: Iterable[Record | Drop], unreadable: list[Drop],
     for item in items:
         if unreadable:
             _count(unreadable, ledger)
-        use = item.row.value.use if type(item.row.value) is TrackedRow else None
-        if use and isinstance(item, Record):
-            record = keys.untracked(item)
-            item = refusal(item.row, spec.converter, keys.ignored) or record
+        if type(item.row.value) is TrackedRow:
+            item = _untracked(spec, item, keys)
         if isinstance(item, Drop):
             ledger.drop(item)
         else:
             yield item
-        if use and isinstance(item, Drop):
-            use.dropped = True
-        elif use:
-            use.kept = True
+
+
+def _untracked(spec: Spec, item: Record | Drop, keys: KeyUse) -> Record | Drop:
+    """What the converter made of a tracked row; a drop where it is a record that leaves unread what it must not."""
+    use: ShapeUse = item.row.value.use
+    if isinstance(item, Record):
+        record = keys.untracked(item)
+        item = refusal(item.row, spec.converter, keys.ignored) or record
+    if isinstance(item, Drop):
+        use.dropped = True
+    else:
+        use.kept = True
+    return item
 
 
 def _with_fixed_text(spec: Spec, record: Record, better: RecordValue) -> tuple[Record, RecordValue]:

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Sequence
-from operator import itemgetter
 from typing import Any
 from unicodedata import is_normalized, normalize
 
@@ -12,11 +11,10 @@ from xxhash import xxh3_128_digest
 from ...schemas.sections import RecordType
 from ..reading.records import Record, RecordValue
 from ..sources.registry import converter
-from .chat_checks import is_plain_chat
+from .chat_checks import plain_contents
 
 Message = dict[str, Any]
-_CONTENT = itemgetter("content")
-_INVISIBLE = "\u200b\u2060\ufeff"  # no joiners: emoji and some scripts are written with them
+_INVISIBLE = _SPACE, _WORD_JOINER, _BOM = "\u200b\u2060\ufeff"  # no other joiners: emoji and some scripts are written with them
 _IN_ORDER = b'[{"role":'  # the order in which content_digest puts the keys of a message
 
 
@@ -50,32 +48,33 @@ def content_digest(record_type: RecordType, fields: RecordValue) -> bytes:
 
 
 def _normalised(text: str) -> str:
-    if not text.isascii():  # each question before its answer: what is normal already, as nearly all texts are, is not copied
+    if not _is_normal(text):
         for character in _INVISIBLE:
-            if character in text:
-                text = text.replace(character, "")
-        if not is_normalized("NFC", text):
-            text = normalize("NFC", text)
+            text = text.replace(character, "")
+        text = normalize("NFC", text)
     return text.strip()
 
 
-def plain_chat(messages: list[Message]) -> tuple[bytes, bytes] | None:
-    """A valid chat of nothing but roles and contents as (JSON of its field, digest); None for any other, of which it says nothing.
+def _is_normal(text: str) -> bool:
+    """Whether normalising leaves the text as it is, but for the white space at its ends: nearly always, and then nothing is copied."""
+    return text.isascii() or not (_SPACE in text or _WORD_JOINER in text or _BOM in text) and is_normalized("NFC", text)
 
-    One encoding serves both: the digest is row_digest's, since that is taken over the same JSON.
+
+def plain_chat(messages: list[Message]) -> tuple[bytes, bytes, bool] | None:
+    """A valid chat of nothing but roles and contents as (JSON of its field, digest, whether a text has a brace); None for any other, of
+    which it says nothing.
+
+    One encoding serves both: the digest is row_digest's, since that is taken over the same JSON. The contents are searched as one text:
+    one search for a character costs a quarter of a search in the JSON, and what is normal as a whole is normal in its parts.
     """
     has_system = bool(messages) and messages[0].get("role") == "system"
-    if not is_plain_chat(messages, messages[1:] if has_system else messages):
+    if not (contents := plain_contents(messages, messages[1:] if has_system else messages)):
         return None
-    text = orjson.dumps(messages)
-    contents = [*map(_CONTENT, messages)]
-    if not text.startswith(_IN_ORDER) or contents != [*map(str.strip, contents)] or not _is_normal(text, contents):
-        return b'"messages":' + text, row_digest("chat", {"messages": messages})
-    return b'"messages":' + text, xxh3_128_digest(text)
-
-
-def _is_normal(text: bytes, contents: list[str]) -> bool:
-    return text.isascii() or all(content.isascii() or _normalised(content) == content for content in contents)
+    body = orjson.dumps(messages)
+    text = "".join(contents)
+    has_digest_of_body = body.startswith(_IN_ORDER) and contents == [*map(str.strip, contents)] and _is_normal(text)
+    digest = xxh3_128_digest(body) if has_digest_of_body else row_digest("chat", {"messages": messages})
+    return b'"messages":' + body, digest, "{" in text
 
 
 _PLACEHOLDER = re.compile(rb"\{\{\s*([A-Za-z_][\w.\-]{0,60})\s*\}\}")

@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from recipekit.converters.building.chat_checks import is_plain_chat, record_fault
+from recipekit.converters.building.chat_checks import plain_contents, record_fault
 from recipekit.schemas.validation import validator
 
 
@@ -116,19 +116,19 @@ TURNS = st.lists(st.fixed_dictionaries({"content": CONTENTS}), max_size=5).map(
 @example([{"role": "user", "content": ("a",)}, {"role": "assistant", "content": "b"}])
 def test_the_fast_path_accepts_only_valid_records(messages):
     turns = messages[1:] if messages[0].get("role") == "system" else messages
-    if is_plain_chat(messages, turns):
+    if plain_contents(messages, turns):
         assert record_fault("chat", {"messages": messages}) is None
         assert validator("chat").is_valid({"id": "-", "messages": messages})
 
 
 @pytest.mark.parametrize("content", ["x", " x", "\nx", "é", "字", "💻"])
 def test_the_quick_yes_is_said_of_ordinary_chats(content):
-    assert is_plain_chat(said("user", "assistant", content=content), said("user", "assistant", content=content))
+    assert plain_contents(said("user", "assistant", content=content), said("user", "assistant", content=content))
     with_system = said("system", "user", "assistant", content=content)
-    assert is_plain_chat(with_system, with_system[1:])
+    assert plain_contents(with_system, with_system[1:])
 
 
 def test_the_quick_yes_holds_to_the_longest_chat():
     longest = said(*["user", "assistant"] * 499)
-    assert is_plain_chat(longest, longest)
-    assert not is_plain_chat(said(*["user", "assistant"] * 501), said(*["user", "assistant"] * 501))
+    assert plain_contents(longest, longest)
+    assert not plain_contents(said(*["user", "assistant"] * 501), said(*["user", "assistant"] * 501))
