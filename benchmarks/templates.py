@@ -36,20 +36,22 @@ REASONS = {
     "refuses it": "raises",
     "Axolotl fails": "raises",
     "leaves out words": "words lost",
-    "leaves out white space": "words lost",
+    "leaves out white space inside": "words lost",
     "leaves out or masks reasoning": "words lost",
     "not trained": "partly masked",
     "although it is masked": "partly trained",
     "cannot be checked": "unclear",
 }
-KEYS = {"system_role": "fold", "reasoning": "drop", "whitespace": "trim"}
+KEYS = {"system_role": "fold", "reasoning": "drop"}
 HEAD = """# Chat templates
 
 What becomes of a chat's words, by template and by shape of the chat. `python benchmarks/templates.py --write docs/templates.md` makes
 this page from the templates of Axolotl {axolotl} and TRL {trl}; transformers {transformers} ships none.
 
 - **kept**: every character of every message is in the tokens; what is trained is trained whole, with its end, and the rest is masked.
-- **fold**, **drop**, **trim**: refused, unless the recipe says `data.system_role: fold`, `data.reasoning: drop` or `data.whitespace: trim`.
+- **trim**: kept, but for white space at the ends of a message, which the template strips. It is counted in tokens.json and reported;
+  with `data.whitespace: keep` the run stops instead.
+- **fold**, **drop**: refused, unless the recipe says `data.system_role: fold` or `data.reasoning: drop`.
 - All else is refused before the model is loaded, with rows, role and words: **no end** (nothing that ends a turn follows the last reply, so
   that the model would never learn to stop), **raises** (the template refuses such a chat), **words lost**, **partly masked** (a part of a
   trained reply would not be trained), **partly trained** (a part of a masked message would be), **unclear** (cannot be followed).
@@ -178,12 +180,14 @@ def decoded(tokenizer: Any, ids: list[int]) -> str:
 
 def cell(template: str, name: str, row: dict[str, Any]) -> str:
     """One cell of the table."""
-    found = outcome(template, name, row)
-    if not found:
+    if not outcome(template, name, row):
         return "kept"
+    found = outcome(template, name, row, "whitespace")  # accepted by default
+    if not found:
+        return "trim"
     for key, word in KEYS.items():
         may_help = f"data.{key}:" in found[0] or key == "system_role" and row["messages"][0]["role"] == "system"
-        if may_help and not outcome(template, name, row, key):
+        if may_help and not outcome(template, name, row, "whitespace", key):
             return word
     return next(why for said, why in REASONS.items() if said in found[0])
 

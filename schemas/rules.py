@@ -125,7 +125,7 @@ def keys_of_another_record_type(recipe: Recipe) -> Iterator[Finding]:
     if kind != "chat" and data.system_prompt:
         yield Finding(("data", "system_prompt"), f"has no effect on {kind} records", "remove it")
     for key in ("system_role", "reasoning", "whitespace"):
-        if kind != "chat" and getattr(data, key) != "keep":
+        if kind != "chat" and getattr(data, key) != data._field_defaults[key]:
             yield Finding(("data", key), f"has no effect on {kind} records", "remove it")
     if kind != "classification" and data.labels:
         yield Finding(("data", "labels"), f"has no effect on {kind} records", "remove it")

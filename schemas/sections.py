@@ -62,7 +62,7 @@ class Data(NamedTuple):
     fix_mojibake: bool = True
     system_role: Literal["keep", "fold"] = "keep"
     reasoning: Literal["keep", "drop"] = "keep"
-    whitespace: Literal["keep", "trim"] = "keep"
+    whitespace: Literal["keep", "trim"] = "trim"
 
 
 class Training(NamedTuple):

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+ACCEPTABLE = {"whitespace": "white space at the ends", "reasoning": "reasoning"}  # what a recipe may let a chat template leave out
+
 
 def token_summary(facts: dict[str, Any]) -> str:
     """What a split's tokens are for, in a line, by what its record type counts."""
@@ -9,10 +11,18 @@ def token_summary(facts: dict[str, Any]) -> str:
     if "labels" in facts:
         by_label = ", ".join(f"{count:,} {label}" for label, count in facts["labels"].items())
         return f"{facts['trained_rows']:,} rows ({by_label}) of {facts['tokens']:,} tokens; the longest has {facts['longest']:,}{long}"
+    losses = {name: len(group["rows"]) for name, group in facts.get("losses", {}).items() if name.split()[0] in ACCEPTABLE}
+    left_out = "".join(f"; {left_out_line(name)} in {count:,} row{'s' * (count > 1)}" for name, count in losses.items())
     trained = f"{facts['trained']:,} tokens trained and {facts['masked']:,} masked"
     if "split_documents" in facts:
         blocks = f"{facts['rows']:,} texts in {facts['trained_rows']:,} blocks, {facts['fill']:.0%} full"
         return f"{trained} (the first of each part); {blocks}, {facts['split_documents']:,} texts split over blocks, none cut"
     if "blocks" in facts:
         trained += f"; {facts['trained_rows']:,} rows in {facts['blocks']:,} blocks, {facts['fill']:.0%} full"
-    return f"{trained}; longest row {facts['longest']:,}; {len(facts['untrained_rows'])} rows without a trained token{long}"
+    return f"{trained}; longest row {facts['longest']:,}; {len(facts['untrained_rows'])} rows without a trained token{long}{left_out}"
+
+
+def left_out_line(name: str) -> str:
+    """What a chat template leaves out of messages, from the name that tokens.json has for it: its kind and the role."""
+    kind, _, role = name.partition(" ")
+    return f"the chat template leaves out {ACCEPTABLE[kind]} of {role} messages"

@@ -25,11 +25,14 @@ def _refused(split: str, refused: dict[str, str], template: str) -> list[str]:
     return [f"{template} refuses {len(refused)} {split} row{'s' * (len(refused) > 1)}: {listed}: {hint}"]
 
 
-def chosen_rows_problems(cfg: Any, tokenizer: Any, rows: list[dict[str, Any]], tokenised: list[dict[str, Any]] | None = None) -> list[str]:
-    """Why the trainer would not start with these rows: before they are tokenised, and once they are."""
+def chosen_rows_facts(cfg: Any, tokenizer: Any, rows: list[dict[str, Any]], tokenised: list[dict[str, Any]]) -> dict[str, Any]:
+    """Counts and faults of these rows, as tokens.json holds them of a split."""
+    return _audit_split(cfg, WordAudit(cfg, tokenizer), rows, tokenised, end_ids(cfg, tokenizer))
+
+
+def chosen_rows_problems(cfg: Any, tokenizer: Any, rows: list[dict[str, Any]]) -> list[str]:
+    """Why these rows cannot be tokenised."""
     words = WordAudit(cfg, tokenizer)
-    if tokenised is not None:
-        return audit_problems({"chosen": _audit_split(cfg, words, rows, tokenised, end_ids(cfg, tokenizer))}, cfg)
     if refused := template_refusals(words, {"chosen": rows}, cfg.template_name):
         return refused
     long = long_rows(cfg, tokenizer, rows) if cfg.excess_length_strategy == "raise" else {}

@@ -28,10 +28,10 @@ class Span(NamedTuple):
 
 
 class Lost(NamedTuple):
-    """What the template leaves out of a message: `text` is a word, white space, or reasoning."""
+    """What the template leaves out of a message: `text` is a word, white space at its ends (whitespace) or inside (gap), or reasoning."""
 
     message: int
-    kind: str  # word, whitespace, reasoning
+    kind: str  # word, gap, whitespace, reasoning
     text: str
 
 
@@ -144,7 +144,7 @@ def _account(index: int, message: Message, seen: dict[tuple[int, int], int], reg
         if before is not None:
             gap = content[before:start]
             if gap not in text[at:place]:
-                located.lost.append(Lost(index, "reasoning" if thought and start <= thought.end() else "whitespace", gap))
+                located.lost.append(Lost(index, "reasoning" if thought and start <= thought.end() else "gap", gap))
             elif text[at:place] == gap and located.spans[-1].reasoning == is_reasoning:
                 begin = located.spans.pop().start
         located.spans.append(Span(index, begin, place + end - start, is_reasoning))
@@ -166,7 +166,7 @@ def _place(tokens: list[re.Match[str]], seen: dict[tuple[int, int], int], region
 def _edges(index: int, messages: list[Message], render: Render, text: str, located: Located) -> None:
     """White space at a content's ends, which a template may strip. Marks outside it show whether this one does."""
     content = messages[index]["content"]
-    edge = content[: len(content) - len(content.lstrip())] + content[len(content.rstrip()) :]
+    edge = content[: len(content) - len(content.lstrip())] + content[len(content.rstrip()) :] if content.strip() else content
     if not edge or any(lost.message == index and lost.kind != "whitespace" for lost in located.lost):
         return
     begin, end = "\U0010fffd", "\U0010fffc"

@@ -159,8 +159,9 @@ def segments(row: dict[str, Any], tokenizer: Any) -> list[dict[str, Any]]:
 
 
 def main(rows: str, out: str) -> None:
-    """Tokenise a file, adding what is trained as text for people. Rows that the trainer would refuse for their length are refused."""
-    from .label_audit import chosen_rows_problems
+    """Tokenise a file, adding what is trained as text for people, and what the template leaves out. Rows that the trainer would refuse
+    are refused."""
+    from .label_audit import audit_problems, chosen_rows_facts, chosen_rows_problems
 
     cfg, tokenizer = load()
     given = [json.loads(line) for line in Path(rows).read_bytes().splitlines()]
@@ -168,11 +169,16 @@ def main(rows: str, out: str) -> None:
     if is_chat and (found := chosen_rows_problems(cfg, tokenizer, given)):
         refuse("\n".join(found))
     tokenised = tokenise(cfg, tokenizer, Path(rows))
-    if is_chat and (found := chosen_rows_problems(cfg, tokenizer, given, tokenised)):
-        refuse("\n".join(found))
+    losses: dict[str, Any] = {}
+    if is_chat:
+        facts = chosen_rows_facts(cfg, tokenizer, given, tokenised)
+        losses = facts["losses"]
+        if found := audit_problems({"chosen": facts}, cfg):
+            refuse("\n".join(found))
     with Path(out).open("w", encoding="utf-8") as stream:
         for row in tokenised:
-            stream.write(json.dumps({**row, "segments": segments(row, tokenizer)}, ensure_ascii=False) + "\n")
+            left_out = {name: group["rows"][row["id"]] for name, group in losses.items() if row["id"] in group["rows"]}
+            stream.write(json.dumps({**row, "segments": segments(row, tokenizer), "left_out": left_out}, ensure_ascii=False) + "\n")
 
 
 if __name__ == "__main__":

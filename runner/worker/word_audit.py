@@ -11,7 +11,7 @@ from .tokenization import IGNORED
 
 HINTS = {
     "reasoning": "write data.reasoning: drop to accept it",
-    "whitespace": "write data.whitespace: trim to accept it",
+    "whitespace": "write data.whitespace: trim, the default, to accept it",
     "word": "choose another model.chat_template",
     "system": "write data.system_role: fold to put it into the first user message, or choose another model.chat_template",
 }
@@ -19,7 +19,7 @@ WORDS_SHOWN = 8
 
 
 class Loss(NamedTuple):
-    """What one message loses. `kind`: word, reasoning or whitespace left out; masked or unmasked against the recipe; unknown."""
+    """What one message loses. `kind`: word, gap, reasoning or whitespace left out; masked or unmasked against the recipe; unknown."""
 
     row: str
     role: str
@@ -143,7 +143,8 @@ def _what(kind: str, role: str, template: str) -> str:
     said: dict[str, Callable[[], str]] = {
         "word": lambda: f"{template} leaves out words of the {role} message",
         "reasoning": lambda: f"{template} leaves out or masks reasoning of the {role} message",
-        "whitespace": lambda: f"{template} leaves out white space of the {role} message",
+        "gap": lambda: f"{template} leaves out white space inside the {role} message",
+        "whitespace": lambda: f"{template} strips white space at the ends of the {role} message",
         "masked": lambda: f"{template} writes the {role} message so that a part of it is not trained",
         "unmasked": lambda: f"{template} writes the {role} message so that a part of it is trained although it is masked",
         "unknown": lambda: f"{template} writes something that cannot be checked",

@@ -144,7 +144,7 @@ BREAKS: dict[str, list[tuple[Changes, list[str]]]] = {
     "keys_of_another_record_type": [
         (TEXT | {"training.train_on_inputs": True}, ["training.train_on_inputs"]),
         (TEXT | {"data.system_prompt": "Be kind."}, ["data.system_prompt"]),
-        (TEXT | {"data.system_role": "fold", "data.whitespace": "trim"}, ["data.system_role", "data.whitespace"]),
+        (TEXT | {"data.system_role": "fold", "data.whitespace": "keep"}, ["data.system_role", "data.whitespace"]),
         ({"data.labels": ["a", "b"]}, ["data.labels"]),
         ({"training.class_weights": "balanced"}, ["training.class_weights"]),
         (LABELS | {"training.sample_packing": True}, ["training.sample_packing"]),

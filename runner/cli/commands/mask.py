@@ -10,6 +10,7 @@ import click
 from ....converters.building.pipeline import build
 from ....schemas.base.errors import Problem, UserError
 from ....schemas.recipe import LoadedRecipe, load_recipe
+from ...reporting.token_summary import left_out_line
 from ...runtime.run_folder import RUNS, RunFolder
 from ..options import set_option
 from .run import require_train_extra
@@ -78,3 +79,5 @@ def show(row: dict[str, Any]) -> None:
         else:
             click.echo(click.style(segment["text"], fg="green", bold=True) if colour else f"⟦{segment['text']}⟧", nl=False)
     click.echo("\n")
+    for name, words in row["left_out"].items():
+        click.echo(f"{left_out_line(name)}: {' '.join(map(repr, words))}\n")

@@ -17,6 +17,17 @@ TEXT = {"rows": 5, "trained_rows": 3, "tokens": 100, "trained": 95, "masked": 7,
             CHAT | {"long_rows": {"x": 9000}},
             "1,200 tokens trained and 30 masked; longest row 900; 0 rows without a trained token; 1 rows were longer than sequence_len",
         ),
+        (
+            CHAT
+            | {
+                "losses": {
+                    "whitespace user": {"count": 3, "rows": {"x": ["\n", " "], "y": [" "]}},
+                    "word user": {"count": 1, "rows": {"x": ["a"]}},
+                }
+            },
+            "1,200 tokens trained and 30 masked; longest row 900; 0 rows without a trained token; "
+            "the chat template leaves out white space at the ends of user messages in 2 rows",
+        ),
         (LABELLED | {"long_rows": {"x": 21}}, "3 rows (2 a, 1 b) of 40 tokens; the longest has 20; 1 rows were longer than sequence_len"),
         (LABELLED, "3 rows (2 a, 1 b) of 40 tokens; the longest has 20"),
         (
@@ -24,7 +35,7 @@ TEXT = {"rows": 5, "trained_rows": 3, "tokens": 100, "trained": 95, "masked": 7,
             "95 tokens trained and 7 masked (the first of each part); 5 texts in 3 blocks, 85% full, 2 texts split over blocks, none cut",
         ),
     ],
-    ids=["chat", "a long chat", "a long text with a label", "classification", "text"],
+    ids=["chat", "a long chat", "a chat whose ends are stripped", "a long text with a label", "classification", "text"],
 )
 def test_a_split_in_a_line(facts, line):
     assert token_summary(facts) == line

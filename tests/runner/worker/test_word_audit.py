@@ -89,10 +89,21 @@ def test_dropped_reasoning_is_counted_and_the_answer_is_trained(audited):
     assert len(list(problems("train", summary(losses), frozenset(), "t"))) == 1
 
 
-def test_white_space_that_is_stripped_is_named(audited):
+def test_white_space_that_is_stripped_is_counted_and_refused_only_where_the_recipe_keeps_it(audited):
     template = TEMPLATE.replace("message['content']", "message['content'].strip()")
     losses = audited([{"role": "user", "content": "\nHi "}, CHAT[1]], template)
     assert told(losses) == [("user", "whitespace", "\n ")]
+    assert list(problems("train", summary(losses), frozenset({"whitespace"}), "t")) == []
+    (line,) = problems("train", summary(losses), frozenset(), "the chat template t")
+    assert "the chat template t strips white space at the ends of the user message: a ('\\n ')" in line
+
+
+def test_white_space_inside_a_message_is_never_accepted(audited):
+    template = TEMPLATE.replace("message['content']", "' '.join(message['content'].split())")
+    losses = audited([{"role": "user", "content": "Hi\n\nthere"}, CHAT[1]], template)
+    assert told(losses) == [("user", "gap", "\n\n")]
+    (line,) = problems("train", summary(losses), frozenset({"whitespace", "reasoning"}), "t")
+    assert "t leaves out white space inside the user message" in line
 
 
 def test_a_chat_that_the_template_refuses_is_named_with_what_it_says(tokenizer):

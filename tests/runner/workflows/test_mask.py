@@ -1,10 +1,11 @@
 """`recipe mask` with the real tokenisation: what is trained is shown, and is the last reply with its end."""
 
 import json
+import shutil
 
 import pytest
 
-from ...support.tiny import write_recipe
+from ...support.tiny import TEMPLATE, write_jsonl, write_recipe
 
 pytestmark = pytest.mark.train
 
@@ -33,7 +34,7 @@ def test_a_split_without_rows_is_told_with_those_that_have_some(tmp_path, tiny_m
     changed = ["--set", f"data.sources={sources}"] if sources else []
     done = recipe("mask", path, "--split", split, *changed, cwd=tmp_path)
     assert (done.returncode, done.stdout) == (1, "")
-    assert f"the {split} split" in done.stderr and f"hint: {there};" in done.stderr
+    assert f"the {split} split" in done.stderr and f"hint: use {there}" in done.stderr
 
 
 def test_rows_that_the_trainer_would_refuse_for_their_length_are_named(tmp_path, tiny_model, recipe):
@@ -41,6 +42,31 @@ def test_rows_that_the_trainer_would_refuse_for_their_length_are_named(tmp_path,
     assert (done.returncode, done.stdout) == (1, "")
     assert "chosen rows are longer than training.sequence_len (16): rows.jsonl:" in done.stderr
     assert "Traceback" not in done.stderr and "mask.log" not in done.stderr
+
+
+def test_white_space_that_the_template_strips_is_shown_and_refused_where_the_recipe_keeps_it(tmp_path, tiny_model, recipe):
+    path = write_recipe(tmp_path, tiny_model)
+    rows = [json.loads(line) for line in (tmp_path / "rows.jsonl").read_text().splitlines()]
+    for row in rows:
+        row["messages"][-1]["content"] += "\n\n"
+    write_jsonl(tmp_path / "rows.jsonl", rows)
+    model = shutil.copytree(tiny_model, tmp_path / "trimming")
+    (model / "chat_template.jinja").write_text(TEMPLATE.replace("message['content']", "message['content'] | trim"), encoding="utf-8")
+    options = (
+        "--set",
+        f"model.base_model={model}",
+        "--set",
+        "data.sources.0.converter=messages",
+        "--set",
+        "data.split.group_by=[]",
+        "--rows",
+        "2",
+    )
+    done = recipe("mask", path, *options, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count(r"the chat template leaves out white space at the ends of assistant messages: '\n\n'") == 2
+    done = recipe("mask", path, *options, "--set", "data.whitespace=keep", cwd=tmp_path)
+    assert done.returncode == 1 and "strips white space at the ends of the assistant message" in done.stderr
 
 
 @pytest.mark.parametrize(
