@@ -3,13 +3,14 @@
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from .axolotl_keys import axolotl_problems
 from .base.errors import MAX_PROBLEMS, Problem, UserError
 from .extends import find_recipe, load_layers
 from .matrix import combinations
 from .rules import RULES
 from .sections import Recipe
 from .smoke import rehearsed
-from .validation import SCHEMA_DIR, check_document
+from .validation import check_document
 from .yaml_source import Document
 
 
@@ -88,36 +89,9 @@ def _loaded(document: Document, path: Path, smoke: bool) -> LoadedRecipe:
 
 def problems_of(document: Document) -> list[Problem]:
     """Return every problem with the schema and the pass-through keys; without any, those found by the rules."""
-    problems = check_document(document) + _check_axolotl_keys(document)
+    problems = check_document(document) + axolotl_problems(document)
     if problems:
         return problems
     recipe = Recipe.from_values(document.data)
     found = [finding for rule in RULES for finding in rule(recipe)]
     return sorted((f.problem(document) for f in found), key=lambda p: (p.location, p.what))
-
-
-def _check_axolotl_keys(document: Document) -> list[Problem]:
-    """Check the pass-through keys against the fields of the supported Axolotl version (axolotl_fields.json)."""
-    given: Any = document.data.get("axolotl") if isinstance(document.data, dict) else None
-    if not isinstance(given, dict) or not given:
-        return []
-    import difflib
-
-    import orjson
-
-    fields = orjson.loads((SCHEMA_DIR / "axolotl_fields.json").read_bytes())
-    problems: list[Problem] = []
-    for key in given:
-        if len(problems) == MAX_PROBLEMS:
-            break
-        location = document.location(("axolotl", key), key=True)
-        if key in fields["rendered"]:
-            home = fields["rendered"][key]
-            problems.append(Problem(location, f"axolotl.{key} is set by the recipe", f"use {home}", "axolotl-key"))
-        elif key in fields["refused"]:
-            problems.append(Problem(location, f"axolotl.{key} would break a promise: {fields['refused'][key]}", "remove it", "axolotl-key"))
-        elif key not in fields["fields"]:
-            near = difflib.get_close_matches(key, fields["fields"], n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"Axolotl {fields['version']} would ignore it"
-            problems.append(Problem(location, f"unknown key {key!r} in axolotl", hint, "axolotl-key"))
-    return problems

@@ -15,7 +15,7 @@ from recipekit.schemas.metrics import LOSSES
 from recipekit.schemas.options import options_schema
 from recipekit.schemas.sections import RecordType
 
-from .conftest import ROOT
+from .support.paths import ROOT
 
 SCHEMA = ROOT / "schemas" / "recipe.schema.json"
 

@@ -64,12 +64,23 @@ def read_axolotl(draft: Draft, folder: Path) -> None:
             draft.put(key, {home: value})
         elif key in table["refused"]:
             draft.lose(key, table["refused"][key]) if value else draft.keep(key, "always so in recipes")
-        elif key in table["fields"] and not home:
-            draft.pass_on(key, value)
+        elif effect := table["effects"].get(key):
+            _pass_on(draft, key, value, effect)
         else:
             draft.lose(key, f"use {home}" if home else f"not a key of Axolotl {table['version']}")
     draft.refuse_lost("optimizer", "another optimizer would train a different model")
     _put_unsaid(draft, table["rendered"])
+
+
+def _pass_on(draft: Draft, key: str, value: Any, effect: dict[str, Any]) -> None:
+    """What a recipe may pass through: a field that changes a training, where what it needs is there too."""
+    lacking = [other for other in effect.get("needs", {}) if draft.given.get(other) is None]
+    if effect["effect"] in ("none", "fails"):
+        draft.lose(key, effect.get("why") or "it has no effect on a training by recipekit")
+    elif lacking:
+        draft.lose(key, f"it has no effect without {', '.join(lacking)}")
+    else:
+        draft.pass_on(key, value)
 
 
 def confirm(draft: Draft) -> None:

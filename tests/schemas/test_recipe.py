@@ -90,8 +90,13 @@ def test_an_unknown_key_in_smoke_is_told_at_its_place(recipe_file: Write, minima
 
 
 AXOLOTL = {
-    "save_only_model: true": "axolotl.save_only_model would break a promise: a training could not be resumed: its checkpoints would have no optimizer\n    hint: remove it",
-    "min_sample_len: 9": "axolotl.min_sample_len would break a promise: short rows would vanish after they were counted\n    hint: remove it",
+    "save_only_model: true": "axolotl.save_only_model is not allowed: a training could not be resumed: its checkpoints would have no optimizer\n    hint: remove it",
+    "min_sample_len: 9": "axolotl.min_sample_len is not allowed: short rows would vanish after they were counted\n    hint: remove it",
+    "trainer_cls: os.system": "axolotl.trainer_cls is not allowed: it runs code that the recipe does not show\n    hint: remove it",
+    "rl: dpo": "axolotl.rl is not allowed: it belongs to another kind of training than supervised fine-tuning\n    hint: remove it",
+    "chunked_cross_entropy: true": "axolotl.chunked_cross_entropy has no effect on a training by recipekit\n    hint: remove it",
+    "wandb_name: a": "axolotl.wandb_name has no effect without a tracker\n    hint: add training.trackers",
+    "cosine_constant_lr_ratio: 0.5": "axolotl.cosine_constant_lr_ratio has no effect without axolotl.cosine_min_lr_ratio\n    hint: set axolotl.cosine_min_lr_ratio, or remove it",
     "learning_rate: 1": "axolotl.learning_rate is set by the recipe\n    hint: use training.learning_rate",
     "neftune_noise_alph: 5": "unknown key 'neftune_noise_alph' in axolotl\n    hint: did you mean 'neftune_noise_alpha'?",
     "qqqqqqqq: 5": "unknown key 'qqqqqqqq' in axolotl\n    hint: Axolotl 0.19.0 would ignore it",

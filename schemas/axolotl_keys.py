@@ -1,0 +1,69 @@
+"""The keys that a recipe passes through to Axolotl: only those that were seen to change a training by recipekit.
+
+axolotl_fields.json sorts every field of the Axolotl that we render for. `rendered`: a key of the recipe says it. `refused`: it may not be
+passed through, whatever it does. `effects`: what benchmarks/axolotl_fields.py saw it do. A field that is none of these is not known.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+from .base.errors import MAX_PROBLEMS, Problem
+from .sections import Training
+from .validation import SCHEMA_DIR
+from .yaml_source import Document
+
+
+def axolotl_problems(document: Document) -> list[Problem]:
+    """Return what is wrong with the keys under `axolotl:`, at most as many problems as are shown."""
+    given: Any = document.data.get("axolotl") if isinstance(document.data, dict) else None
+    if not isinstance(given, dict) or not given:
+        return []
+    import orjson
+
+    known = orjson.loads((SCHEMA_DIR / "axolotl_fields.json").read_bytes())
+    problems: list[Problem] = []
+    for key in given:
+        location = document.location(("axolotl", key), key=True)
+        for what, hint in _faults(str(key), document.data, known):
+            problems.append(Problem(location, what, hint, "axolotl-key"))
+        if len(problems) >= MAX_PROBLEMS:
+            break
+    return problems
+
+
+def _faults(key: str, recipe: dict[str, Any], known: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """What is wrong with a key, and a hint."""
+    if home := known["rendered"].get(key):
+        yield f"axolotl.{key} is set by the recipe", f"use {home}"
+    elif reason := known["refused"].get(key):
+        yield f"axolotl.{key} is not allowed: {reason}", "remove it"
+    elif key not in known["effects"]:
+        import difflib
+
+        near = difflib.get_close_matches(key, [*known["fields"], *known["rendered"]], n=1)
+        yield f"unknown key {key!r} in axolotl", f"did you mean {near[0]!r}?" if near else f"Axolotl {known['version']} would ignore it"
+    else:
+        yield from _without_effect(key, recipe, known["effects"][key], known["rendered"])
+
+
+def _without_effect(key: str, recipe: dict[str, Any], effect: dict[str, Any], rendered: dict[str, str]) -> Iterator[tuple[str, str]]:
+    if effect["effect"] == "none":
+        yield f"axolotl.{key} has no effect on a training by recipekit", "remove it"
+    elif effect["effect"] == "fails":
+        yield f"axolotl.{key} cannot be used: {effect['why']}", "remove it"
+    elif effect["effect"] == "tracker" and not _value(recipe, "training.trackers"):
+        yield f"axolotl.{key} has no effect without a tracker", "add training.trackers"
+    for other, value in effect.get("needs", {}).items():
+        if other in rendered:
+            if _value(recipe, rendered[other]) != value:
+                yield f"axolotl.{key} has no effect without {rendered[other]}: {value}", f"set {rendered[other]}, or remove it"
+        elif other not in recipe["axolotl"]:
+            yield f"axolotl.{key} has no effect without axolotl.{other}", f"set axolotl.{other}, or remove it"
+
+
+def _value(recipe: dict[str, Any], path: str) -> Any:
+    """What the recipe has there, or would have where it says nothing."""
+    section, _, key = path.partition(".")
+    values = recipe.get(section)
+    default = Training._field_defaults.get(key) if section == "training" else None
+    return values.get(key, default) if isinstance(values, dict) else default
