@@ -21,11 +21,23 @@ Shape = tuple[Any, ...] | frozenset[Any]
 
 
 class UnreadKeys(NamedTuple):
-    """What a batch found about the rows of one shape: whether any became a record, whether any was dropped, rows by unread key."""
+    """What a batch found about the rows of one shape: whether any became a record, whether any was dropped, rows by unread key.
+
+    `inside` are those of the keys within an unread object, which alone is named: a later row may read it, and leave some of them unread.
+    """
 
     kept: bool
     dropped: bool
     rows: dict[str, int]
+    inside: dict[str, int]
+
+    def join(self, other: "UnreadKeys") -> "UnreadKeys":
+        """What neither of two batches has read."""
+        ours, theirs = self.rows | self.inside, other.rows | other.inside
+        both = {path: count + theirs[path] for path, count in ours.items() if path in theirs}
+        inside = {path: count for path, count in both.items() if path in self.inside and path in other.inside}
+        rows = {path: count for path, count in both.items() if path not in inside}
+        return UnreadKeys(self.kept or other.kept, self.dropped or other.dropped, rows, inside)
 
 
 def shape_of(row: dict[str, Any], depth: int = 0) -> Shape:
@@ -60,16 +72,22 @@ class ShapeUse:
         self.objects: set[str] = set()  # the paths of the objects that hold a watched key
         self.checked = -1
 
-    def unread(self, ignored: frozenset[str]) -> dict[str, int]:
+    def unread(self, ignored: frozenset[str]) -> UnreadKeys:
         """The keys that nothing has read, with the rows that have a value there."""
-        paths = (path + name for path, names in self.names.items() if path in self.entered for name in names)
-        return {path: self.rows[path] for path in paths if path not in self.read and not is_ignored(path, ignored)}
+        found = UnreadKeys(self.kept, self.dropped, {}, {})
+        for path, names in self.names.items():  # an object comes before those in it
+            place = _place(path)
+            if path in self.entered or place in found.rows or place in found.inside:
+                unread = (path + name for name in names if path + name not in self.read and not is_ignored(path + name, ignored))
+                (found.rows if path in self.entered else found.inside).update((key, self.rows[key]) for key in unread)
+        return found
 
     def narrow(self, ignored: frozenset[str]) -> None:
         """After a record: watch only what is unread still."""
         if self.checked != len(self.read):
             self.checked = len(self.read)
-            self.watched = {*self.unread(ignored)}
+            unread = self.unread(ignored)
+            self.watched = {*unread.rows, *unread.inside}
             self.objects = {path[: end + 1] for path in self.watched for end, sign in enumerate(path) if sign == "."}
 
     def wrap(self, row: dict[str, Any]) -> "TrackedRow":
@@ -156,6 +174,14 @@ def plain(value: Any) -> Any:
     return [plain(item) for item in value] if isinstance(value, list) else value
 
 
+def _place(path: str) -> str:
+    """The key that holds the objects of this path: `messages` for `messages[].`."""
+    place = path.removesuffix(".")
+    while place.endswith("[]"):
+        place = place.removesuffix("[]")
+    return place
+
+
 def is_ignored(path: str, ignored: frozenset[str]) -> bool:
     """Whether the key, or an object that it lies in, is in the recipe's `ignore_keys`."""
     return path in ignored or any(path.startswith((f"{key}.", f"{key}[]")) for key in ignored)
@@ -188,7 +214,7 @@ class KeyUse:
 
     def result(self) -> dict[Shape, UnreadKeys]:
         """What was left unread, by shape."""
-        return {shape: UnreadKeys(use.kept, use.dropped, use.unread(self.ignored)) for shape, use in self.shapes.items()}
+        return {shape: use.unread(self.ignored) for shape, use in self.shapes.items()}
 
 
 class KeyCounts:
@@ -201,10 +227,7 @@ class KeyCounts:
     def add(self, part: dict[Shape, UnreadKeys]) -> None:
         """Count a batch's findings."""
         for shape, found in part.items():
-            if before := self.shapes.get(shape):
-                rows = {path: before.rows[path] + count for path, count in found.rows.items() if path in before.rows}
-                found = UnreadKeys(before.kept or found.kept, before.dropped or found.dropped, rows)
-            self.shapes[shape] = found
+            self.shapes[shape] = before.join(found) if (before := self.shapes.get(shape)) else found
         if len(self.shapes) > MANY_SHAPES:  # rows whose keys are data: their shapes never end
             self.settled = self._counts()
             self.shapes.clear()

@@ -11,7 +11,7 @@ from recipekit.converters.building.key_meanings import MEANINGS
 from recipekit.converters.building.key_use import OTHERS, KeyCounts, KeyUse, shape_of
 from recipekit.converters.reading.files import source_files
 from recipekit.converters.reading.readers import read_file
-from recipekit.converters.reading.records import Row
+from recipekit.converters.reading.records import Record, Row
 from recipekit.converters.sources.registry import CONVERTERS, converter, is_stateless
 
 from ...support.chats import chat
@@ -112,6 +112,20 @@ def test_what_is_taken_whole_counts_as_read():
 
 def test_rows_that_were_dropped_are_not_named_again():
     assert messages({"question": "a", "answer": "b"})[1:] == ({"no_messages": 1}, {})
+
+
+def test_an_object_that_only_a_later_row_reads_names_its_unread_keys():
+    rows = [Row({"kind": number > 1, "more": {"read": number, "unread": [{"x": 1}]}}, "f", number) for number in range(4)]
+    for cut in (1, 2, 3, 4):
+        counts = KeyCounts()
+        for start in range(0, 4, cut):
+            use = KeyUse()
+            for row in use.track(rows[start : start + cut]):
+                if row.value["kind"]:
+                    row.value["more"]["read"]
+                use.untracked(Record(row, {}))
+            counts.add(use.result())
+        assert counts.as_json() == {"more.unread": 4}
 
 
 def test_null_values_are_not_counted():
