@@ -6,7 +6,7 @@ import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from recipekit.converters.reading.unpickle import MAX_DEPTH, NotPlain, Plain
+from recipekit.converters.reading.plain_values import MAX_DEPTH, NotPlain, Plain
 
 SCALAR = st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters()) | st.binary(max_size=8)
 VALUE = st.recursive(

@@ -1,0 +1,66 @@
+"""Python values -> what JSON can hold, however often and however deeply they hold each other."""
+
+from math import isnan
+from typing import Any
+
+MAX_DEPTH = 64
+_GROWTH = 1000
+_FREE = 1 << 20
+
+
+class NotPlain(Exception):
+    """The value has no JSON form: why, as a drop's reason and detail."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(detail)
+        self.reason = reason
+        self.detail = detail
+
+
+class Plain:
+    """Makes copies of values. A value that is held in many places is copied for each, so a small file could grow without end:
+    no more than 1,000 times the `size` of the file (bytes) is made of it."""
+
+    def __init__(self, size: int) -> None:
+        self.left = size * _GROWTH + _FREE
+
+    def value(self, value: Any, depth: int = 0) -> Any:
+        """The value with lists for tuples and sets, text for bytes and None for nan. Raises NotPlain."""
+        self.left -= 1
+        if isinstance(value, str | bytes):
+            return self.text(value)
+        if depth > MAX_DEPTH:
+            raise NotPlain("too_deep", f"nested more than {MAX_DEPTH} deep")
+        if self.left < 0:
+            raise NotPlain("too_large", f"the values grow to more than {_GROWTH} times the file")
+        if isinstance(value, dict):
+            return {self.key(key): self.value(item, depth + 1) for key, item in value.items()}
+        if isinstance(value, list | tuple):
+            return [self.value(item, depth + 1) for item in value]
+        if isinstance(value, set | frozenset):
+            return sorted((self.value(item, depth + 1) for item in value), key=repr)
+        if isinstance(value, float) and isnan(value):
+            return None
+        if isinstance(value, int) and not -(1 << 63) <= value < 1 << 64:
+            raise NotPlain("number_too_large", f"a whole number of {value.bit_length()} bits")
+        if value is not None and not isinstance(value, int | float):
+            raise NotPlain("not_plain", f"a {type(value).__name__}")
+        return value
+
+    def text(self, value: str | bytes) -> str:
+        self.left -= len(value)
+        if self.left < 0:
+            raise NotPlain("too_large", f"the values grow to more than {_GROWTH} times the file")
+        try:
+            if isinstance(value, bytes):
+                return value.decode()
+            if not value.isascii():
+                value.encode()
+        except UnicodeError as error:
+            raise NotPlain("not_utf8", str(error)[:100]) from None
+        return value
+
+    def key(self, key: Any) -> str:
+        """A key as text; nan and None are the empty one."""
+        plain = self.value(key)
+        return plain if isinstance(plain, str) else "" if plain is None else str(plain)
