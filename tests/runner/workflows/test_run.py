@@ -203,7 +203,7 @@ def test_a_training_killed_outright_resumes_to_the_same_bits(finished, workplace
     assert "SIGKILL" in said
     resumed = recipe("resume", run, "--json", cwd=workplace)
     assert resumed.returncode == 0, resumed.stderr
-    assert "going on from checkpoint-" in resumed.stderr
+    assert "resuming from checkpoint-" in resumed.stderr
     assert losses(run) == losses(folder_of(finished, workplace))
     assert weights(run) == weights(folder_of(finished, workplace))
 

@@ -89,7 +89,7 @@ def test_every_token_is_accounted_for(pretrained, workplace):
 
 def test_a_text_longer_than_a_block_is_measured_whole(pretrained, workplace):
     folder = workplace / pretrained["run"]
-    measured = sum(line["trained"] for line in lines(folder / "eval" / "predictions.jsonl") if line["model"] == "tuned")
+    measured = sum(line["target_tokens"] for line in lines(folder / "eval" / "predictions.jsonl") if line["model"] == "tuned")
     assert measured == json.loads((folder / "tokens.json").read_text())["validation"]["trained"]
 
 
@@ -109,7 +109,7 @@ def test_the_model_is_a_gpt_2_of_its_own(pretrained, workplace):
 def test_a_recipe_runs_the_one_that_it_starts_from_first_and_says_so(pretrained, fine_tuned):
     assert "first     tiny_text (tiny_text.yml): tiny_sft starts from its model, which is not there yet" in fine_tuned["before"]
     assert fine_tuned["states"]["tiny_text"]["state"] == "interrupted"
-    assert "resume    tiny_text" in fine_tuned["stderr"] and "going on from checkpoint-" in fine_tuned["stderr"]
+    assert "resume    tiny_text" in fine_tuned["stderr"] and "resuming from checkpoint-" in fine_tuned["stderr"]
     assert set(pretrained["stages"].values()) == {"reused"}
 
 
