@@ -19,7 +19,7 @@ import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import SimpleNamespace
-from typing import IO, Any
+from typing import Any
 
 CPU = {
     "RECIPEKIT_DEVICE": "cpu", "ACCELERATE_USE_CPU": "true", "DS_ACCELERATOR": "cpu", "CUDA_VISIBLE_DEVICES": "", "PYTHONSAFEPATH": "1",
@@ -39,13 +39,13 @@ HEADER = ("recipe", "seconds", "training loss, first", "last", "validation loss,
 class Forked:
     """What runner/runtime/child_process.py asks of a process, as a fork of this one: `python -m MODULE ...`."""
 
-    def __init__(self, argv: Sequence[str], cwd: Path, env: dict[str, str], stdout: IO[bytes], preexec_fn: Work, **others: Any) -> None:
+    def __init__(self, argv: Sequence[str], cwd: Path, env: dict[str, str], stdout: int, preexec_fn: Work, **others: Any) -> None:
         self.returncode: int | None = None
         sys.stdout.flush()
         sys.stderr.flush()
         self.pid = os.fork()
         if self.pid == 0:
-            os._exit(status_of(lambda: self._become(argv, cwd, env, stdout.fileno(), preexec_fn)))
+            os._exit(status_of(lambda: self._become(argv, cwd, env, stdout, preexec_fn)))
 
     @staticmethod
     def _become(argv: Sequence[str], cwd: Path, env: dict[str, str], log: int, preexec_fn: Work) -> None:
@@ -79,6 +79,11 @@ class Forked:
             os.kill(self.pid, signal.SIGTERM)
 
 
+def forked_or_started(argv: Sequence[str], **options: Any) -> Any:
+    """A stage is a fork of this process; what writes its log imports little, and is started as it is."""
+    return Forked(argv, **options) if "preexec_fn" in options else subprocess.Popen(argv, **options)
+
+
 def status_of(work: Work) -> int:
     """Run it and give the exit code that a Python process would end with."""
     code = 0
@@ -104,7 +109,7 @@ def import_once() -> None:
     import recipekit.runner.runtime.child_process as child
     from recipekit.runner.worker.tiny_model import build
 
-    child.subprocess = SimpleNamespace(**{**vars(subprocess), "Popen": Forked})
+    child.subprocess = SimpleNamespace(**{**vars(subprocess), "Popen": forked_or_started})
     written = twin._build
 
     def forked_build(folder: Path, name: str, request: dict[str, Any]) -> None:

@@ -38,7 +38,7 @@ def source_files(path: str) -> list[SourceFile]:
     else:
         names = [SourceFile(Path(path), Path(path).name)] if Path(path).is_file() else []
     if not names:
-        what = "no files match" if has_magic(path) else "no files in the folder" if Path(path).is_dir() else "no such data file"
+        what = "no files match" if has_magic(path) else "no files in the folder" if Path(path).is_dir() else "no such file"
         raise UserError(Problem(Location(path), what, "paths are relative to the recipe that names them", "no-such-file"))
     return names
 
