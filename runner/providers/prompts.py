@@ -14,7 +14,7 @@ def messages(prompt: Prompt, places: dict[str, Any]) -> tuple[Message, ...]:
     if missing := sorted(prompt.places - set(places)):
         known = ", ".join(f"{{{name}}}" for name in sorted(places))
         what = f"{{{missing[0]}}} is filled by nothing"
-        raise UserError(Problem(Location(prompt.name), what, f"known here: {known}", "prompt-place"))
+        raise UserError(Problem(Location(prompt.name), what, f"valid keys: {known}", "prompt-place"))
     parts = (("system", prompt.system), ("user", prompt.user))
     return tuple({"role": role, "content": fill(text, **places)} for role, text in parts if text)
 
