@@ -77,8 +77,8 @@ def test_an_evaluation_that_was_killed_goes_on_where_it_was(aged, recipe, tmp_pa
     while shown.count(b"\n") < 2 and time.monotonic() < deadline and process.poll() is None:
         shown = predictions.read_bytes() if predictions.exists() else b""
         time.sleep(0.02)
-    evaluator = subprocess.run(["pgrep", "-P", str(process.pid)], capture_output=True, text=True, check=True).stdout.split()
-    os.kill(int(evaluator[0]), signal.SIGKILL)
+    worker = ["pgrep", "-f", "-P", str(process.pid), "worker.evaluate"]
+    os.kill(int(subprocess.run(worker, capture_output=True, text=True, check=True).stdout), signal.SIGKILL)
     said = process.communicate(timeout=60)[1]
     assert process.returncode == 1 and "SIGKILL" in said
     kept = predictions.read_bytes()
