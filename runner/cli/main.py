@@ -12,7 +12,7 @@ import click
 
 from ...schemas import VERSION
 from ...schemas.base.errors import UserError
-from ...schemas.base.terminal import TerminalStream
+from ...schemas.base.terminal import TerminalStream, wrapped
 
 # verb -> (module, help). The help is here so that `recipe --help` imports no command.
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -169,7 +169,13 @@ def _run() -> int:
 def report(error: UserError) -> None:
     """Print every problem to stderr, in colour on a terminal."""
     for problem in error.problems:
-        place = click.style(f"{problem.location}: ", bold=True) if problem.location.file else click.style("error: ", fg="red", bold=True)
-        click.echo(place + problem.what, err=True, color=_colour())
+        located = bool(problem.location.file)
+        _print_styled(f"{problem.location}: " if located else "error: ", problem.what, fg=None if located else "red", bold=True)
         if problem.hint:
-            click.echo(click.style("    hint: ", fg="cyan") + problem.hint, err=True, color=_colour())
+            _print_styled("    hint: ", problem.hint, fg="cyan")
+
+
+def _print_styled(head: str, text: str, **style: Any) -> None:
+    """Print a line on stderr, wrapped between words on a terminal, its head styled."""
+    rest = wrapped(head + text, sys.stderr, 4)[len(head) :]
+    click.echo(click.style(head, **style) + rest, err=True, color=_colour())

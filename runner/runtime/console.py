@@ -1,5 +1,6 @@
 """Progress of a run on stderr: a line for each stage, a bar for what takes long; plain lines without a terminal."""
 
+import sys
 import time
 from types import TracebackType
 from typing import Any, Self
@@ -9,10 +10,11 @@ from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn
 from rich.text import Text
 
 from ...schemas.base.redact import redact
-from ...schemas.base.terminal import printable
+from ...schemas.base.terminal import printable, wrapped
 
 _NAMES = {"tokenise": "tokenising", "load model": "loading the model", "save": "saving"}
 _PLAIN_SECONDS = 10
+_INDENT = 10  # characters before what a stage says
 _WIDE = 110  # columns
 _SPEED_SECONDS = 600  # a step may take minutes, and an estimate needs two
 
@@ -39,8 +41,14 @@ def _clock(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
-class _Screen(Console):
-    """Stderr. A training does not end because nobody watches it any more."""
+class ProgressConsole(Console):
+    """Stderr with moving bars. The work does not end because nobody watches it any more.
+
+    The file is given, since rich replaces sys.stderr while a bar moves, and would then write to the stream that escapes cursor codes.
+    """
+
+    def __init__(self, quiet: bool = False) -> None:
+        super().__init__(file=getattr(sys.stderr, "rich_proxied_file", sys.stderr), highlight=False, quiet=quiet)
 
     def on_broken_pipe(self) -> None:
         self.quiet = True
@@ -50,7 +58,7 @@ class Display:
     """Follows a run. Events come from the child processes' progress files."""
 
     def __init__(self) -> None:
-        self.console = _Screen(stderr=True, highlight=False)
+        self.console = ProgressConsole()
         drawn = [BarColumn(24)] if self.console.width >= _WIDE else []  # the words matter more
         self.bar = Progress(
             TextColumn("  {task.description}"), *drawn, _State(),
@@ -69,7 +77,10 @@ class Display:
 
     def say(self, stage: str, what: str, style: str = "") -> None:
         """A line that stays."""
-        self.console.print(Text.assemble((f"{stage:<9} ", "bold"), (printable(redact(what)), style)), soft_wrap=True)
+        line = wrapped(f"{stage:<{_INDENT - 1}} {printable(redact(what))}", self.console.file, _INDENT)
+        text = Text(line, style)
+        text.stylize("bold", 0, _INDENT)
+        self.console.print(text, soft_wrap=True)
 
     def event(self, event: dict[str, Any]) -> None:
         """An event of a child process."""

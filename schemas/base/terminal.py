@@ -15,6 +15,18 @@ def printable(text: str) -> str:
     return _UNSAFE.sub(lambda match: ascii(match.group())[1:-1], text)
 
 
+def wrapped(text: str, stream: TextIO, indent: int = 0) -> str:
+    """Break the text between words at the width of the terminal, later lines indented; unchanged where the stream is not a terminal."""
+    if not stream.isatty():
+        return text
+    import shutil
+    import textwrap
+
+    width = max(shutil.get_terminal_size().columns, indent + 20)
+    wrapper = textwrap.TextWrapper(width, subsequent_indent=" " * indent, break_long_words=False, break_on_hyphens=False)
+    return "\n".join(wrapper.fill(line) for line in text.split("\n"))
+
+
 class TerminalStream:
     """A text stream that escapes what it is given, but for colours: the one way from this program to stdout and stderr."""
 

@@ -8,6 +8,8 @@ import pytest
 from recipekit.runner.runtime.console import Display, _clock
 from rich.console import Console
 
+from ...support.terminal import in_terminal
+
 EVENTS = [
     {"event": "stage", "name": "tokenise"},
     {"event": "stage", "name": "load model"},
@@ -133,3 +135,24 @@ def test_the_bar_is_taken_away_when_a_block_fails():
     with pytest.raises(KeyError), Display() as display:
         raise KeyError
     assert display.bar.finished or not display.bar.live.is_started
+
+
+IN_TERMINAL = """
+import sys
+from recipekit.schemas.base.terminal import TerminalStream
+from recipekit.runner.runtime.console import Display
+
+sys.stdout, sys.stderr = TerminalStream(sys.stdout), TerminalStream(sys.stderr)
+with Display() as display:
+    display.event({"event": "train", "steps": 4, "step": 0})
+    display.event({"event": "step", "step": 1, "loss": 2.5})
+    display.bar.refresh()
+    display.say("data", "rows \x1b[2J of a hostile name")
+    display.clear()
+"""
+
+
+def test_in_a_real_terminal_the_bar_moves_and_data_cannot():
+    code, written = in_terminal(code=IN_TERMINAL)
+    assert code == 0 and "\x1b[2K" in written and "\r" in written
+    assert "rows \\x1b[2J of a hostile name" in written and "\\x1b" not in written.replace("\\x1b[2J", "") and "\\r" not in written

@@ -5,7 +5,7 @@ import unicodedata
 
 from hypothesis import given
 from hypothesis import strategies as st
-from recipekit.schemas.base.terminal import TerminalStream, printable
+from recipekit.schemas.base.terminal import TerminalStream, printable, wrapped
 
 
 def test_control_characters_are_shown() -> None:
@@ -22,3 +22,20 @@ def test_colours_pass_and_other_sequences_do_not() -> None:
 @given(st.text())
 def test_no_control_character_is_left(text: str) -> None:
     assert all(char in "\t\n" or unicodedata.category(char) not in ("Cc", "Cs", "Zl", "Zp") for char in printable(text))
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@given(st.lists(st.text("abc-/", min_size=1, max_size=120), min_size=1))
+def test_no_word_is_cut_at_80_columns(words: list[str]) -> None:
+    lines = wrapped(" ".join(words), Terminal(), 10).split("\n")
+    assert [word for line in lines for word in line.split()] == words
+    assert all(len(line) <= 80 or len(line.split()) == 1 for line in lines)
+
+
+@given(st.text())
+def test_a_pipe_gets_lines_as_they_are(text: str) -> None:
+    assert wrapped(text, io.StringIO(), 10) == text

@@ -1,0 +1,42 @@
+"""Run a program in a terminal of a given width, and see what it writes."""
+
+import fcntl
+import os
+import pty
+import struct
+import subprocess
+import sys
+import termios
+from pathlib import Path
+
+MAIN = "from recipekit.runner.cli.main import main; main()"
+
+
+def in_terminal(*arguments: str, code: str = MAIN, columns: int = 80, cwd: Path | None = None) -> tuple[int, str]:
+    """The exit code of `recipe ...` (or other Python code), and all that it wrote to its terminal, with every control sequence."""
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
+    environment = {**os.environ, "RECIPEKIT_DEVICE": "cpu", "PYTHONSAFEPATH": "1", "TERM": "xterm-256color"}
+    for name in ("COLUMNS", "LINES", "NO_COLOR"):
+        environment.pop(name, None)
+    child = subprocess.Popen(
+        [sys.executable, "-c", code, *arguments],
+        cwd=cwd,
+        env=environment,
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        start_new_session=True,
+    )
+    os.close(theirs)
+    written = bytearray()
+    while True:
+        try:
+            block = os.read(ours, 1 << 16)
+        except OSError:  # the terminal is closed: the child has ended
+            break
+        if not block:
+            break
+        written += block
+    os.close(ours)
+    return child.wait(), written.decode()
