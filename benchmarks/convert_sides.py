@@ -112,7 +112,7 @@ def datasets_map(rows: str, folder: str) -> None:
     """What a script with `datasets` and `jsonschema` does: load, map (validate, digest), filter duplicates, write."""
     import datasets
     from jsonschema import Draft202012Validator
-    from recipekit.schemas.validation import schema
+    from recipekit.schemas.json_schema import schema
 
     datasets.disable_progress_bars()
     validator = Draft202012Validator(schema("chat"))

@@ -19,6 +19,7 @@ from recipekit.converters.reading.file_hashes import SETTLED_NS
 from recipekit.runner.runtime.run_folder import RunFolder
 from recipekit.runner.stages import data as stage
 from recipekit.runner.stages.context import RunContext
+from recipekit.runner.stages.stage import key_of_stage
 from recipekit.schemas.sections import Data, Source, Split
 
 SUFFIXES = ("jsonl", "csv", "json")
@@ -54,7 +55,7 @@ def measure(source: Path, folder: Path) -> dict[str, Any]:
     display: Any = SimpleNamespace(say=lambda *words: None)
     context = RunContext(loaded, folder, display, RunFolder(folder / "run"))
     counts = [bytes_read()]
-    for step in (lambda: context.key(stage), lambda: stage.run(context)):
+    for step in (lambda: key_of_stage(stage, context), lambda: stage.run(context)):
         step()
         counts.append(bytes_read())
     size, read = source.stat().st_size, [after - before for before, after in zip(counts, counts[1:], strict=False)]

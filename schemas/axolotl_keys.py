@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from .base.errors import MAX_PROBLEMS, Problem
+from .json_schema import SCHEMA_DIR
 from .sections import Training
-from .validation import SCHEMA_DIR
 from .yaml_source import Document
 
 

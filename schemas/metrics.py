@@ -1,6 +1,6 @@
 """Which metrics there are, on which record types, and what they need. recipe.schema.json has it from runner/evaluation/metrics."""
 
-from .validation import schema
+from .json_schema import schema
 
 _METRICS: dict[str, dict[str, list[str] | str]] = schema("recipe")["properties"]["evaluation"]["properties"]["metrics"]["x-metrics"]
 

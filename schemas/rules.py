@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from .evaluation_rules import EVALUATION_RULES
 from .findings import Finding, Rule
 from .generate_rules import GENERATE_RULES
+from .json_schema import schema
 from .launch_rules import LAUNCH_RULES
 from .model_rules import MODEL_RULES
 from .sections import Recipe
-from .validation import schema
 
 
 def has_validation(recipe: Recipe) -> bool:

@@ -15,7 +15,7 @@ from jsonschema.validators import extend
 
 from .aliases import suggestion
 from .base.errors import MAX_PROBLEMS, Location, Problem
-from .validation import key_paths
+from .json_schema import key_paths
 from .yaml_source import Document, KeyPath
 
 _KINDS = {

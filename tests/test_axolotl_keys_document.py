@@ -3,7 +3,7 @@
 import json
 import os
 
-from recipekit.schemas.validation import SCHEMA_DIR
+from recipekit.schemas.json_schema import SCHEMA_DIR
 
 from .support.paths import ROOT
 

@@ -6,7 +6,7 @@ import os
 from importlib import import_module
 
 from recipekit.converters.sources.registry import CONVERTERS, is_stateless
-from recipekit.schemas.validation import schema
+from recipekit.schemas.json_schema import schema
 
 from .support.paths import ROOT
 

@@ -3,7 +3,7 @@
 import json
 import os
 
-from recipekit.schemas.validation import schema
+from recipekit.schemas.json_schema import schema
 
 from .support.paths import ROOT
 

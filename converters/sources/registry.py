@@ -5,8 +5,9 @@ from importlib import import_module
 from typing import Any, Protocol, cast
 
 from ...schemas.base.errors import Problem
+from ...schemas.json_schema import schema
 from ...schemas.sections import RecordType
-from ...schemas.validation import schema, validator
+from ...schemas.validation import validator
 from ..reading.readers import Picks, Reads
 from ..reading.records import Drop, Record, Row
 

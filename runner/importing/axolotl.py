@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 
-from ...schemas.validation import SCHEMA_DIR
+from ...schemas.json_schema import SCHEMA_DIR
 from ...schemas.yaml_writing import one_line
 from ..launch.axolotl_config import PLUGIN, RenderedData, render_axolotl
 from ..launch.axolotl_contract import same

@@ -3,8 +3,9 @@
 from typing import Any, Literal, NamedTuple
 
 from ...schemas.base.errors import Problem
+from ...schemas.json_schema import key_paths, schema, subschema
 from ...schemas.sections import Recipe
-from ...schemas.validation import check_document, key_paths, schema, subschema
+from ...schemas.validation import check_document
 from ...schemas.yaml_source import Document, KeyPath
 from ...schemas.yaml_writing import one_line
 

@@ -9,7 +9,7 @@ import orjson
 
 from ...schemas.aliases import ALIASES
 from ...schemas.base.errors import UserError
-from ...schemas.validation import key_paths
+from ...schemas.json_schema import key_paths
 from .axolotl_launch import put_deepspeed
 from .draft import Draft
 

@@ -9,9 +9,10 @@ from ...converters.reading.files import open_source
 from ...converters.reading.readers import read_jsonl
 from ...converters.reading.records import Drop
 from ...schemas.base.errors import Location, Problem, UserError
+from ...schemas.json_schema import schema
 from ...schemas.schema_errors import explain
 from ...schemas.sections import RecordType
-from ...schemas.validation import schema, validator
+from ...schemas.validation import validator
 from ...schemas.yaml_source import Document
 
 _NOT_CONVERTED = "records are checked after conversion: recipe convert --converter NAME FILE --out DIR"

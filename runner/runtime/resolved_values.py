@@ -3,9 +3,9 @@
 from typing import Any, NamedTuple
 
 from ...schemas.base.errors import Location
+from ...schemas.json_schema import resolve, schema, subschema
 from ...schemas.recipe import LoadedRecipe
 from ...schemas.sections import Recipe
-from ...schemas.validation import resolve, schema, subschema
 from ...schemas.yaml_source import Document, KeyPath
 
 

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 from ...converters.building.pipeline import MANIFEST
 from ...schemas.base.errors import Location, Problem, UserError
@@ -15,11 +16,6 @@ from ..runtime.console import Display
 from ..runtime.machine import Machine, this_machine
 from ..runtime.run_folder import RunFolder
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from .stage import Stage
-
 
 class RunContext:
     """What a stage works with. `previous` are the recipe's earlier runs, newest first, whose outputs may be reused.
@@ -29,7 +25,7 @@ class RunContext:
     """
 
     def __init__(
-        self, loaded: LoadedRecipe, root: "Path", display: Display, run: RunFolder | None = None, previous: Iterable[RunFolder] = ()
+        self, loaded: LoadedRecipe, root: Path, display: Display, run: RunFolder | None = None, previous: Iterable[RunFolder] = ()
     ) -> None:
         self.loaded, self.root, self.display = loaded, root, display
         self.recipe = loaded.recipe
@@ -59,12 +55,6 @@ class RunContext:
     def is_own(self, run: RunFolder) -> bool:
         """Whether it is this run, and not an earlier one."""
         return run is self._run
-
-    def key(self, stage: "Stage") -> str | None:
-        """The stage's key, computed when it is first asked for."""
-        if stage.NAME not in self.keys and (key := stage.key(self)) is not None:
-            self.keys[stage.NAME] = key
-        return self.keys.get(stage.NAME)
 
     @cached_property
     def machine(self) -> Machine:

@@ -38,6 +38,13 @@ class Stage(Protocol):
         ...
 
 
+def key_of_stage(stage: Stage, context: RunContext) -> str | None:
+    """The stage's key, computed when it is first asked for."""
+    if stage.NAME not in context.keys and (key := stage.key(context)) is not None:
+        context.keys[stage.NAME] = key
+    return context.keys.get(stage.NAME)
+
+
 def find(stage: Stage, context: RunContext) -> RunFolder | None:
     """The run that has the stage's outputs as this recipe would make them now: this one, or an earlier one with the same key."""
     for run in context.runs:
@@ -45,7 +52,7 @@ def find(stage: Stage, context: RunContext) -> RunFolder | None:
         if recorded is None or not all((run / name).exists() for name in stage.OUTPUTS):
             continue
         final = stage.FINAL and context.is_own(run)
-        if not final and recorded != context.key(stage):
+        if not final and recorded != key_of_stage(stage, context):
             continue
         if faults := stage.faults(run):
             for fault in faults:
@@ -79,14 +86,14 @@ def complete(stages: Iterable[Stage], context: RunContext) -> None:
             context.display.say(stage.NAME, f"unchanged since {source.path.name}: reused")
             context.outcomes[stage.NAME] = "reused"
         context.found[stage.NAME] = context.run
-        if key := context.key(stage):
+        if key := key_of_stage(stage, context):
             context.run.update(stages=context.run.stages | {stage.NAME: key})
 
 
 def finished_run(stages: Iterable[Stage], context: RunContext) -> RunFolder | None:
     """The finished run in which every stage is what it would be now: the loop above, without running anything."""
     for stage in stages:
-        if find(stage, context) is None and context.key(stage) is not None:
+        if find(stage, context) is None and key_of_stage(stage, context) is not None:
             return None
     # Subset: an adapter that was merged afterwards is no other run.
     return next((run for run in context.previous if run.is_done and context.keys.items() <= run.stages.items()), None)

@@ -20,7 +20,7 @@ from ..runtime.checkpoints import EARLY_STOPPING, KILL_AFTER_SAVE, KILL_AT, KILL
 from ..runtime.progress import Progress, read_lines
 from ..runtime.watchdog import beat
 from .distributed import barrier, is_first, total
-from .tokenization import IGNORED
+from .labels import IGNORED
 from .weight_movement import MovementCheck
 
 METRICS = Path("metrics.jsonl")

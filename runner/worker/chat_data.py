@@ -4,9 +4,9 @@ from typing import Any
 
 from . import axolotl_patches
 from .label_audit import audit, audit_problems, template_refusals
+from .labels import IGNORED
 from .packing import Piece, block_of, pack
 from .prepared_rows import Prepared, split_rows, step_faults
-from .tokenization import IGNORED
 from .word_audit import WordAudit
 
 

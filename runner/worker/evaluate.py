@@ -17,9 +17,10 @@ import torch
 
 from ..runtime.progress import Progress, cut_torn_line, read_lines, refusing
 from .inference import LoadedModel, Reply, base_reference, generate, load, load_base, reference_of, with_adapter
+from .labels import IGNORED, last_span
 from .packing import Piece, pieces
-from .tokenization import IGNORED, last_span, segments, tokenise
 from .tokenization import load as load_config
+from .tokenization import segments, tokenise
 
 ROWS = Path("eval/rows.jsonl")
 PREDICTIONS = Path("eval/predictions.jsonl")

@@ -4,8 +4,8 @@ import re
 from typing import Any
 
 from . import word_audit
+from .labels import IGNORED, end_ids, long_rows
 from .prepared_rows import LISTED, long_rows_fault
-from .tokenization import IGNORED, end_ids, long_rows
 from .word_audit import WordAudit
 
 Rows = dict[str, list[dict[str, Any]]]

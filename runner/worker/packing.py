@@ -3,7 +3,7 @@
 from bisect import bisect_left, insort
 from typing import Any, NamedTuple
 
-from .tokenization import IGNORED
+from .labels import IGNORED
 
 
 class Piece(NamedTuple):

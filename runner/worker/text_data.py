@@ -5,10 +5,10 @@ from typing import Any
 
 import torch
 
+from .labels import IGNORED
 from .loss import can_choose_positions
 from .packing import block_of, document_ids, pack, pieces
 from .prepared_rows import Prepared, split_rows, step_faults
-from .tokenization import IGNORED
 
 
 def prepare(cfg: Any, tokenizer: Any) -> Prepared:

@@ -13,8 +13,7 @@ from typing import Any, NoReturn
 from ..launch.plan import CONFIG
 from ..runtime.progress import Progress
 from . import axolotl_patches
-
-IGNORED = -100
+from .labels import IGNORED, long_rows
 
 
 def tokenise(cfg: Any, tokenizer: Any, path: Path) -> list[dict[str, Any]]:
@@ -52,31 +51,6 @@ def _classified(row: dict[str, Any], cfg: Any, tokenizer: Any) -> dict[str, Any]
 
     found = tokenise_rows([row], tokenizer, cfg.labels, cfg.sequence_len, "truncate").rows[0]
     return {"id": row["id"], "input_ids": found["input_ids"], "labels": [IGNORED] * len(found["input_ids"]), "label": row["label"]}
-
-
-def long_rows(cfg: Any, tokenizer: Any, rows: list[dict[str, Any]]) -> dict[str, int]:
-    """The ids of the chats that are longer than sequence_len, with their length in tokens."""
-    found = {}
-    for row in rows:
-        messages = [{key: message[key] for key in ("role", "content")} for message in row["messages"]]
-        length = len(tokenizer.apply_chat_template(messages, tokenize=True, return_dict=True)["input_ids"])
-        if length > cfg.sequence_len:
-            found[row["id"]] = length
-    return found
-
-
-def last_span(labels: list[int]) -> int:
-    """Where the last trained span starts: everything before it is the prompt of the reply."""
-    end = max(index for index, label in enumerate(labels) if label != IGNORED)
-    while end > 0 and labels[end - 1] != IGNORED:
-        end -= 1
-    return end
-
-
-def end_ids(cfg: Any, tokenizer: Any) -> set[int]:
-    """The ids of the tokens that end a turn."""
-    tokens = list(cfg.eot_tokens or []) or [tokenizer.eos_token]
-    return {tokenizer.convert_tokens_to_ids(token) for token in tokens}
 
 
 def load(config: str = CONFIG) -> tuple[Any, Any]:

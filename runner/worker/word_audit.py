@@ -4,10 +4,10 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
+from .labels import IGNORED
 from .message_spans import Message, Render, Span, locate, mark_contents, unmarked, whole_contents
 from .prepared_rows import LISTED
 from .token_text import TokenSpeller, TokenText
-from .tokenization import IGNORED
 
 HINTS = {
     "reasoning": "write data.reasoning: drop to accept it",

@@ -2,7 +2,7 @@
 
 import pytest
 from recipekit.schemas.aliases import ALIASES, suggestion
-from recipekit.schemas.validation import key_paths
+from recipekit.schemas.json_schema import key_paths
 
 from ..support.counting import within_lines
 

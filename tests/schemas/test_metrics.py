@@ -1,7 +1,7 @@
 """What recipes are told of metrics."""
 
+from recipekit.schemas.json_schema import schema, subschema
 from recipekit.schemas.metrics import JUDGED, LOSSES, METRICS, OF_LABELS
-from recipekit.schemas.validation import schema, subschema
 
 
 def test_metrics_of_labels_and_judged_ones_are_metrics_and_losses_are_not() -> None:

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 from recipekit.schemas.base.errors import MAX_PROBLEMS
+from recipekit.schemas.json_schema import schema
 from recipekit.schemas.schema_errors import explain
-from recipekit.schemas.validation import schema
 from recipekit.schemas.yaml_source import Document, parse_yaml
 
 from ..support.counting import within_lines

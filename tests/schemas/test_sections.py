@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 from recipekit.schemas import generate_sections, sections
+from recipekit.schemas.json_schema import schema, subschema
 from recipekit.schemas.sections import Recipe
-from recipekit.schemas.validation import schema, subschema
 
 PLACES = {
     "Recipe": (), "Model": ("model",), "Data": ("data",), "Source": ("data", "sources", 0), "Split": ("data", "split"),

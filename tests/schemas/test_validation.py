@@ -1,14 +1,14 @@
 """Two validators of one schema: they must agree, on recipes and on records, whatever is done to them."""
 
 import random
-from pathlib import Path
 from typing import Any
 
 import jsonschema_rs
 import pytest
 from jsonschema import Draft202012Validator
 from recipekit.schemas.extends import shipped_recipes
-from recipekit.schemas.validation import check_document, key_paths, schema, schema_names, subschema, validator
+from recipekit.schemas.json_schema import schema, schema_names
+from recipekit.schemas.validation import check_document, validator
 from recipekit.schemas.yaml_source import Document, parse_yaml, read_text
 
 from ..support.mutation import TIMES, mutate
@@ -115,21 +115,3 @@ def test_no_schema_reaches_out_of_itself() -> None:
 def test_a_reference_to_elsewhere_would_not_be_followed(address: str) -> None:
     with pytest.raises((ValueError, jsonschema_rs.ReferencingError)):
         jsonschema_rs.validator_for({"$ref": address}, offline=True)
-
-
-def test_key_paths_reach_into_sections() -> None:
-    paths = key_paths()
-    assert {"training.learning_rate", "data.split.group_by", "evaluation.generation.top_p", "name"} <= set(paths)
-    assert len(set(paths)) == len(paths)
-
-
-def test_a_part_of_the_schema_is_found_by_path() -> None:
-    root = schema("recipe")
-    assert subschema(root, ("data", "sources", 0, "weight"))["default"] == 1
-    assert subschema(root, ("evaluation", "gates", "perplexity", "max"))["type"] == "number"
-    assert subschema(root, ("nothing", "here")) == {}
-
-
-def test_every_shipped_schema_is_listed() -> None:
-    folder = Path(__file__).parents[2] / "schemas"
-    assert schema_names() == sorted(path.name.removesuffix(".schema.json") for path in folder.glob("*.schema.json"))

@@ -7,8 +7,8 @@ import orjson
 
 from ....schemas.aliases import suggestion
 from ....schemas.base.errors import Location, Problem, UserError
+from ....schemas.json_schema import key_paths
 from ....schemas.recipe import LoadedRecipe, load_recipe
-from ....schemas.validation import key_paths
 from ....schemas.yaml_source import KeyPath
 from ....schemas.yaml_writing import dotted, one_line
 from ...runtime.resolved_values import description, effective_values

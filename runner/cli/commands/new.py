@@ -8,8 +8,8 @@ import click
 
 from ....schemas.base.errors import Location, Problem, UserError
 from ....schemas.extends import shipped_recipes
+from ....schemas.json_schema import SCHEMA_DIR, schema
 from ....schemas.recipe import load_recipe
-from ....schemas.validation import SCHEMA_DIR, schema
 
 _HEAD = """\
 # yaml-language-server: $schema={schema}

@@ -101,5 +101,5 @@ def print_outcome(outcome: Any, as_json: bool) -> None:
 
     metrics_table(outcome.metrics, Console())
     click.echo(report)
-    if not outcome.run.read("rehearsal.json"):
+    if not outcome.run.read("smoke.json"):
         click.echo(f"next: open the report, then recipe chat {outcome.run.path} --beside-base", err=True)

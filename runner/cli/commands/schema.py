@@ -2,7 +2,7 @@
 
 import click
 
-from ....schemas.validation import SCHEMA_DIR, schema_names
+from ....schemas.json_schema import SCHEMA_DIR, schema_names
 
 
 @click.command("schema")

@@ -6,8 +6,8 @@ import click
 import orjson
 
 from ....converters.sources.registry import CONVERTERS
+from ....schemas.json_schema import schema
 from ....schemas.recipe import load_recipe
-from ....schemas.validation import schema
 from ....schemas.yaml_writing import dotted, one_line, to_yaml
 from ...generate.tasks import TASKS
 from ...runtime.resolved_values import effective_values

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from recipekit.runner.importing.axolotl import GPU, HANDLERS, TOOL_DEFAULTS
 from recipekit.runner.launch.axolotl_config import RenderedData, render_axolotl
+from recipekit.schemas.json_schema import SCHEMA_DIR
 from recipekit.schemas.recipe import load_recipe
-from recipekit.schemas.validation import SCHEMA_DIR
 from recipekit.schemas.yaml_source import parse_yaml
 
 from ...support.axolotl_configs import SMALL

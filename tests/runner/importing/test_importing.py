@@ -11,8 +11,8 @@ from recipekit.runner.launch.axolotl_config import RenderedData, render_axolotl
 from recipekit.runner.runtime.machine import Machine
 from recipekit.schemas.base.errors import UserError
 from recipekit.schemas.extends import shipped_recipes
+from recipekit.schemas.json_schema import SCHEMA_DIR
 from recipekit.schemas.recipe import check_recipe, load_recipe
-from recipekit.schemas.validation import SCHEMA_DIR
 from recipekit.schemas.yaml_source import parse_yaml
 
 from ...support.axolotl_configs import GPU, SMALL

@@ -19,10 +19,10 @@ from recipekit.runner.launch.axolotl_contract import round_trip_differences
 from recipekit.runner.launch.plan import CONFIG, plan
 from recipekit.runner.launch.steps import optimizer_steps
 from recipekit.schemas.extends import shipped_recipes
+from recipekit.schemas.json_schema import SCHEMA_DIR
 from recipekit.schemas.launch_rules import LAUNCH_RULES
 from recipekit.schemas.recipe import load_recipe
 from recipekit.schemas.sections import Recipe
-from recipekit.schemas.validation import SCHEMA_DIR
 
 FIELDS = SCHEMA_DIR / "axolotl_fields.json"
 # Reads a list of [name, yaml, gpu?] and answers for each what axolotl.cli.config.load_cfg makes of it, where the GPU is only told of.

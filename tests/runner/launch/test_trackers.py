@@ -43,7 +43,7 @@ def test_a_tracker_that_is_not_installed_is_told_before_training(recipe_with, mo
 
 
 def test_every_tracker_of_the_schema_is_known():
-    from recipekit.schemas.validation import schema, subschema
+    from recipekit.schemas.json_schema import schema, subschema
 
     assert set(subschema(schema("recipe"), ("training", "trackers"))["items"]["enum"]) == set(ENVIRONMENT)
 

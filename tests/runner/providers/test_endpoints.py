@@ -4,7 +4,7 @@ import pytest
 from recipekit.runner.providers.endpoints import SERVICES, endpoint
 from recipekit.schemas.base.errors import UserError
 from recipekit.schemas.generate_sections import Provider
-from recipekit.schemas.validation import schema
+from recipekit.schemas.json_schema import schema
 
 
 @pytest.fixture(autouse=True)

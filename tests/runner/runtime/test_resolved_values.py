@@ -5,9 +5,9 @@ from pathlib import Path
 
 from recipekit.runner.runtime.resolved_values import description, effective_values
 from recipekit.schemas.extends import shipped_recipes
+from recipekit.schemas.json_schema import key_paths
 from recipekit.schemas.recipe import load_recipe
 from recipekit.schemas.sections import Recipe
-from recipekit.schemas.validation import key_paths
 
 Write = Callable[..., Path]
 

@@ -5,8 +5,8 @@ from types import SimpleNamespace
 
 import pytest
 from recipekit.runner.worker.label_audit import audit, audit_problems, rows_with_injected_special_tokens
+from recipekit.runner.worker.labels import end_ids, last_span
 from recipekit.runner.worker.prepared_rows import split_rows
-from recipekit.runner.worker.tokenization import end_ids, last_span
 
 END, PAD = 2, 0
 IDS = {"<end>": END, "<pad>": PAD, "<eot>": 9}

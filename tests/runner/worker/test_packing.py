@@ -3,8 +3,8 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from recipekit.runner.worker.labels import IGNORED
 from recipekit.runner.worker.packing import Piece, block_of, document_ids, pack, pieces
-from recipekit.runner.worker.tokenization import IGNORED
 
 documents = st.lists(st.integers(5, 99), min_size=1, max_size=80)
 

@@ -9,7 +9,7 @@ import time
 
 import pytest
 from recipekit.runner.cli.commands.convert import command
-from recipekit.schemas.validation import schema
+from recipekit.schemas.json_schema import schema
 
 from ....support.tiny import emogpt_rows, write_jsonl
 

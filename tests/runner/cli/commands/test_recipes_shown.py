@@ -9,8 +9,8 @@ import pytest
 from recipekit.converters.sources.registry import CONVERTERS
 from recipekit.runner.generate.tasks import TASKS
 from recipekit.schemas.extends import shipped_recipes
+from recipekit.schemas.json_schema import SCHEMA_DIR, schema, schema_names, subschema
 from recipekit.schemas.recipe import load_recipe
-from recipekit.schemas.validation import SCHEMA_DIR, schema, schema_names, subschema
 
 Recipe = Callable[..., Any]
 Write = Callable[..., Path]

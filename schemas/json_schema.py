@@ -1,0 +1,66 @@
+"""The JSON Schemas that are shipped, and the keys that they describe."""
+
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from .yaml_source import KeyPath
+
+SCHEMA_DIR = Path(__file__).parent
+
+
+@cache
+def schema(name: str) -> dict[str, Any]:
+    """The schema called `name`: recipe, chat, classification, text or manifest."""
+    import orjson  # here: checking a valid recipe never needs the schema as values
+
+    return orjson.loads(schema_text(name))
+
+
+def schema_text(name: str) -> str:
+    """The schema's JSON as it is shipped."""
+    return (SCHEMA_DIR / f"{name}.schema.json").read_text("utf-8")
+
+
+def schema_names() -> list[str]:
+    """The names of the schemas that we ship."""
+    return sorted(path.name.removesuffix(".schema.json") for path in SCHEMA_DIR.glob("*.schema.json"))
+
+
+@cache
+def key_paths(name: str = "recipe") -> tuple[str, ...]:
+    """Every key of the schema as section.key, in the schema's order."""
+    root = schema(name)
+
+    def walk(node: dict[str, Any], prefix: str) -> list[str]:
+        node = resolve(root, node)
+        found = []
+        for key, child in node.get("properties", {}).items():
+            path = f"{prefix}.{key}" if prefix else key
+            found += [path, *walk(child, path)]
+        return found
+
+    return tuple(walk(root, ""))
+
+
+def resolve(root: dict[str, Any], node: dict[str, Any]) -> dict[str, Any]:
+    """Follow a local `$ref`."""
+    while "$ref" in node:
+        target: Any = root
+        for part in node["$ref"].removeprefix("#/").split("/"):
+            target = target[part]
+        node = target
+    return node
+
+
+def subschema(root: dict[str, Any], path: KeyPath) -> dict[str, Any]:
+    """The part of the schema that describes the value at `path`; {} where the schema says nothing."""
+    node = root
+    for part in path:
+        node = resolve(root, node)
+        if isinstance(part, int):
+            node = node.get("items", {})
+        else:
+            others = node.get("additionalProperties")
+            node = node.get("properties", {}).get(part) or (others if isinstance(others, dict) else {})
+    return resolve(root, node)
