@@ -100,24 +100,50 @@ def _intermediate(config: dict[str, Any], hidden: int) -> int:
     return config.get("intermediate_size") or config.get("n_inner") or 4 * hidden
 
 
-def _llama(config: dict[str, Any]) -> dict[str, tuple[int, ...]]:
+Shapes = dict[str, tuple[int, ...]]
+
+
+def _llama(config: dict[str, Any]) -> Shapes:
     """Llama, Mistral, and Qwen2, whose queries, keys and values have a bias."""
-    hidden, heads = config["hidden_size"], config["num_attention_heads"]
-    head = config.get("head_dim") or hidden // heads
-    queries, keys, inner = heads * head, (config.get("num_key_value_heads") or heads) * head, config["intermediate_size"]
-    layer: dict[str, tuple[int, ...]] = {
+    queries, keys, hidden, inner = _widths(config)
+    layer: Shapes = {
         "self_attn.q_proj.weight": (queries, hidden), "self_attn.k_proj.weight": (keys, hidden), "self_attn.v_proj.weight": (keys, hidden),
         "self_attn.o_proj.weight": (hidden, queries), "mlp.gate_proj.weight": (inner, hidden), "mlp.up_proj.weight": (inner, hidden),
         "mlp.down_proj.weight": (hidden, inner), "input_layernorm.weight": (hidden,), "post_attention_layernorm.weight": (hidden,),
     }  # fmt: skip
     if config["model_type"] == "qwen2":
         layer |= {"self_attn.q_proj.bias": (queries,), "self_attn.k_proj.bias": (keys,), "self_attn.v_proj.bias": (keys,)}
+    if config["model_type"] == "gemma2":
+        layer |= {"pre_feedforward_layernorm.weight": (hidden,), "post_feedforward_layernorm.weight": (hidden,)}
+    return _decoder(config, layer)
+
+
+def _phi3(config: dict[str, Any]) -> Shapes:
+    """Phi-3 and 3.5: queries, keys and values are one matrix, gate and up another."""
+    queries, keys, hidden, inner = _widths(config)
+    return _decoder(config, {
+        "self_attn.qkv_proj.weight": (queries + 2 * keys, hidden), "self_attn.o_proj.weight": (hidden, queries),
+        "mlp.gate_up_proj.weight": (2 * inner, hidden), "mlp.down_proj.weight": (hidden, inner),
+        "input_layernorm.weight": (hidden,), "post_attention_layernorm.weight": (hidden,),
+    })  # fmt: skip
+
+
+def _widths(config: dict[str, Any]) -> tuple[int, int, int, int]:
+    """Of the queries, the keys, the hidden state and the MLP."""
+    hidden, heads = config["hidden_size"], config["num_attention_heads"]
+    head = config.get("head_dim") or hidden // heads
+    return heads * head, (config.get("num_key_value_heads") or heads) * head, hidden, config["intermediate_size"]
+
+
+def _decoder(config: dict[str, Any], layer: Shapes) -> Shapes:
+    hidden, vocabulary = config["hidden_size"], config["vocab_size"]
     shapes = {f"model.layers.{i}.{name}": shape for i in range(config["num_hidden_layers"]) for name, shape in layer.items()}
-    shapes |= {"model.embed_tokens.weight": (config["vocab_size"], hidden), "model.norm.weight": (hidden,)}
-    return shapes if config.get("tie_word_embeddings") else shapes | {"lm_head.weight": (config["vocab_size"], hidden)}
+    shapes |= {"model.embed_tokens.weight": (vocabulary, hidden), "model.norm.weight": (hidden,)}
+    tied = config.get("tie_word_embeddings", config["model_type"] == "gemma2")  # a config.json leaves out what is its class's default
+    return shapes if tied else shapes | {"lm_head.weight": (vocabulary, hidden)}
 
 
-def _gpt2(config: dict[str, Any]) -> dict[str, tuple[int, ...]]:
+def _gpt2(config: dict[str, Any]) -> Shapes:
     hidden = config["n_embd"]
     inner = _intermediate(config, hidden)
     layer: dict[str, tuple[int, ...]] = {
@@ -131,7 +157,7 @@ def _gpt2(config: dict[str, Any]) -> dict[str, tuple[int, ...]]:
     return shapes | ends | {"ln_f.weight": (hidden,), "ln_f.bias": (hidden,)}
 
 
-_SHAPES = {"llama": _llama, "mistral": _llama, "qwen2": _llama, "gpt2": _gpt2}
+_SHAPES = {"llama": _llama, "mistral": _llama, "qwen2": _llama, "gemma2": _llama, "phi3": _phi3, "gpt2": _gpt2}
 
 
 @cache

@@ -145,6 +145,12 @@ def shrunk(config: dict[str, Any]) -> dict[str, Any]:
         changes["num_key_value_heads"] = groups // shared * least
     if config.get("head_dim"):
         changes["head_dim"] = HEAD_DIM
+    if config.get("rope_scaling"):  # longrope has a factor for every pair of a head's dimensions
+        pairs = (config.get("head_dim") or config[width] // many) // 2
+        changes["rope_scaling"] = {
+            key: value[: HEAD_DIM // 2] if isinstance(value, list) and len(value) == pairs else value
+            for key, value in config["rope_scaling"].items()
+        }
     per_layer = {key: value[: changes[layers]] for key, value in config.items() if isinstance(value, list) and len(value) == config[layers]}
     return {key: value for key, value in config.items() if key not in ("auto_map", "quantization_config")} | per_layer | changes
 

@@ -9,6 +9,8 @@ BILLIONS = {
     "Qwen/Qwen2.5-1.5B-Instruct": 1.54, "Qwen/Qwen2-7B-Instruct": 7.62, "meta-llama/Llama-2-7b-hf": 6.74,
     "meta-llama/Meta-Llama-3-8B-Instruct": 8.03, "meta-llama/Llama-3.2-3B-Instruct": 3.21, "internlm/internlm2-base-7b": 7.74,
     "internlm/internlm2-chat-7b": 7.74, "openai-community/gpt2": 0.124, "openai-community/gpt2-medium": 0.355,
+    "meta-llama/Llama-3.2-1B-Instruct": 1.24, "microsoft/Phi-3.5-mini-instruct": 3.82, "google/gemma-2-2b-it": 2.61,
+    "mistralai/Mistral-7B-Instruct-v0.3": 7.25,
 }  # fmt: skip
 
 
@@ -18,8 +20,8 @@ def weights(config: dict) -> int:
         width = config["n_embd"]
         return config["n_layer"] * 12 * width * width + (config["vocab_size"] + config["n_positions"]) * width
     width, heads = config["hidden_size"], config["num_attention_heads"]
-    keys = width // heads * config["num_key_value_heads"]
-    layer = 2 * width * (width + keys) + 3 * width * config["intermediate_size"]
+    head = config.get("head_dim", width // heads)
+    layer = 2 * width * head * (heads + config["num_key_value_heads"]) + 3 * width * config["intermediate_size"]
     embeddings = config["vocab_size"] * width * (1 if config["tie_word_embeddings"] else 2)
     return config["num_hidden_layers"] * layer + embeddings
 

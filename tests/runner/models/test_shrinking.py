@@ -11,7 +11,7 @@ CONFIGS = {name: model["config"] for name, model in public_models().items()}
 def test_class_and_every_field_that_does_not_scale_stay(name):
     config, small = CONFIGS[name], shrunk(CONFIGS[name])
     scaled = {"hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads", "head_dim"}
-    scaled |= {"n_embd", "n_layer", "n_head"}
+    scaled |= {"n_embd", "n_layer", "n_head", "rope_scaling"}
     assert {key: value for key, value in small.items() if key not in scaled} == {k: v for k, v in config.items() if k not in scaled}
     assert small.keys() == config.keys()
 
@@ -31,6 +31,14 @@ def test_a_list_with_an_item_for_each_layer_is_cut_and_no_other():
     config = CONFIGS["Qwen/Qwen2-7B-Instruct"] | {"layer_types": ["full_attention"] * 28, "eos_token_id": [1, 2, 3]}
     assert shrunk(config)["layer_types"] == ["full_attention"] * LAYERS
     assert shrunk(config)["eos_token_id"] == [1, 2, 3]
+
+
+def test_rope_factors_are_cut_to_the_dimensions_of_a_head_and_keep_all_else():
+    config = CONFIGS["microsoft/Phi-3.5-mini-instruct"]
+    real, small = config["rope_scaling"], shrunk(config)["rope_scaling"]
+    assert small == {"type": "longrope", "long_factor": real["long_factor"][:8], "short_factor": real["short_factor"][:8]}
+    llama = CONFIGS["meta-llama/Llama-3.2-1B-Instruct"]
+    assert shrunk(llama)["rope_scaling"] == llama["rope_scaling"]
 
 
 def test_code_and_quantisation_of_the_real_weights_are_left_out():

@@ -3,7 +3,8 @@
 import json
 
 import pytest
-from recipekit.runner.models.size import cached_folder, model_size
+from recipekit.runner.models.size import cached_folder, model_size, public_models
+from recipekit.runner.models.tiny import shrunk
 
 from ...support.model_configs import GPT2, LLAMA2, LLAMA32, QWEN
 
@@ -17,6 +18,31 @@ def test_a_configuration_gives_the_published_number_of_parameters(config, publis
     size = model_size("some/model", public={"some/model": {"config": config}})
     assert size and size.parameters == published
     assert size.source == "its public configuration"
+
+
+@pytest.mark.parametrize(
+    ("name", "published"),
+    [
+        ("google/gemma-2-2b-it", 2_614_341_888),
+        ("meta-llama/Llama-3.2-1B-Instruct", 1_235_814_400),
+        ("microsoft/Phi-3.5-mini-instruct", 3_821_079_552),
+        ("mistralai/Mistral-7B-Instruct-v0.3", 7_248_023_552),
+    ],
+)
+def test_a_public_model_has_its_published_number_of_parameters(name, published):
+    size = model_size(name, public=public_models())
+    assert size and size.parameters == published
+
+
+def test_a_computed_model_has_the_weights_that_transformers_makes():
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    for name, model in public_models().items():
+        config = shrunk(model["config"]) | {"vocab_size": 99}
+        kind = config.pop("model_type")
+        made = AutoModelForCausalLM.from_config(AutoConfig.for_model(kind, **config, pad_token_id=None))
+        size = model_size("x", public={"x": {"config": config | {"model_type": kind}}})
+        assert size and size.parameters == sum(weight.numel() for weight in made.parameters()), name
 
 
 def test_the_weights_of_a_folder_count_and_not_its_configuration(tiny_model):
