@@ -1,7 +1,8 @@
 """Intervals: exact ones for proportions, elsewhere a bootstrap over rows with the same resamples for every model.
 
-The bootstrap's percentiles are too narrow for few rows, by the factor that Student's t and n / (n - 1) correct for a mean; its interval is
-taken at percentiles that are further out by as much ("expanded percentile", Hesterberg 2015). One row has no interval.
+The bootstrap is corrected for bias and skew (BCa, Efron 1987). Its percentiles are too narrow for few rows, by the factor that Student's t
+and n / (n - 1) correct for a mean, so they are taken further out by as much (Hesterberg 2015). There is no interval where there are too few
+rows for that to hold, and none where every resample has the same value: resampling cannot show what rows like these have not shown.
 """
 
 import math
@@ -14,6 +15,7 @@ from .metrics import Metric
 from .significance import p_value
 
 RESAMPLES = 2000
+LEAST_ROWS = 10  # for a bootstrap; benchmarks/significance.py measures what its intervals hold from there on
 NO_INTERVAL = (math.nan, math.nan)
 
 
@@ -26,7 +28,10 @@ class Estimate(NamedTuple):
 
 
 class Difference(NamedTuple):
-    """The difference between two models with its paired interval. `significant`: by the permutation test, at the interval's confidence."""
+    """The difference between two models with its paired interval.
+
+    `significant`: by the permutation test, at the interval's confidence, and the interval, where there is one, leaves 0 out.
+    """
 
     value: float
     low: float
@@ -45,26 +50,37 @@ def point(metric: Metric, rows: Sequence[Any]) -> float:
     return _value(metric, stats_of(metric, rows))
 
 
+def rows_needed(metric: Metric, rows: Sequence[Any]) -> int:
+    """How many rows a bootstrap interval of the metric needs."""
+    return max(LEAST_ROWS, metric.rows_per_label * rows[0].labels) if metric.rows_per_label and rows else LEAST_ROWS
+
+
 def bootstrap(metric: Metric, rows: Sequence[Any], resamples: np.ndarray, confidence: float) -> Estimate:
     """The metric over the rows with its interval."""
     stats = stats_of(metric, rows)
-    measured = stats[stats.any(axis=1)]
-    if _is_proportion(measured):
+    value, measured = _value(metric, stats), stats[stats.any(axis=1)]
+    if rows and isinstance(metric.row_stats(rows[0])[0], bool):
         low, high = _exact(int(measured[:, 0].sum()), len(measured), confidence)
         scale = metric.aggregate(1, 1)
-        return Estimate(_value(metric, stats), low * scale, high * scale)
-    return Estimate(_value(metric, stats), *_interval(_resampled(metric, stats, resamples), len(measured), confidence))
+        return Estimate(value, low * scale, high * scale)
+    if len(measured) < rows_needed(metric, rows):
+        return Estimate(value, *NO_INTERVAL)
+    return Estimate(value, *_interval(_resampled(metric, stats, resamples), value, _each_left_out(metric, stats), confidence))
 
 
 def difference(metric: Metric, before: Sequence[Any], after: Sequence[Any], resamples: np.ndarray, confidence: float) -> Difference:
     """after - before, of the same rows."""
     stats = stats_of(metric, before), stats_of(metric, after)
-    with np.errstate(invalid="ignore"):  # infinite in both: there is no difference
-        change = _resampled(metric, stats[1], resamples) - _resampled(metric, stats[0], resamples)
-    measured = int((stats[0].any(axis=1) | stats[1].any(axis=1)).sum())
-    interval = _interval(change, measured, confidence)
+    value = _value(metric, stats[1]) - _value(metric, stats[0])
+    interval = NO_INTERVAL
+    if (stats[0].any(axis=1) | stats[1].any(axis=1)).sum() >= rows_needed(metric, before):
+        with np.errstate(invalid="ignore"):  # infinite in both: there is no difference
+            values = _resampled(metric, stats[1], resamples) - _resampled(metric, stats[0], resamples)
+            left_out = _each_left_out(metric, stats[1]) - _each_left_out(metric, stats[0])
+        interval = _interval(values, value, left_out, confidence)
     p = p_value(metric, *stats)
-    return Difference(_value(metric, stats[1]) - _value(metric, stats[0]), *interval, p, p <= 1 - confidence + 1e-12)
+    is_chance = interval[0] <= 0 <= interval[1]  # False without an interval
+    return Difference(value, *interval, p, p <= 1 - confidence + 1e-12 and not is_chance)
 
 
 def stats_of(metric: Metric, rows: Sequence[Any]) -> np.ndarray:
@@ -80,21 +96,35 @@ def _resampled(metric: Metric, stats: np.ndarray, resamples: np.ndarray) -> np.n
     return np.array([metric.aggregate(*sums) for sums in (resamples @ stats).tolist()])
 
 
-def _interval(values: np.ndarray, measured: int, confidence: float) -> tuple[float, float]:
-    """Expanded percentiles of the resampled values; none of fewer than two measured rows."""
-    from scipy.special import ndtr, stdtrit
+def _each_left_out(metric: Metric, stats: np.ndarray) -> np.ndarray:
+    """The metric without each of the measured rows."""
+    total = stats.sum(axis=0)
+    return np.array([metric.aggregate(*sums) for sums in (total - stats[stats.any(axis=1)]).tolist()])
 
-    finite = values[np.isfinite(values)]
-    if measured < 2 or not len(finite):
+
+def _interval(values: np.ndarray, value: float, left_out: np.ndarray, confidence: float) -> tuple[float, float]:
+    """The interval from the resampled values, the value itself and the values without each row.
+
+    https://en.wikipedia.org/wiki/Bootstrapping_(statistics)#Methods_for_bootstrap_confidence_intervals
+    """
+    from scipy.special import ndtr, ndtri, stdtrit
+
+    finite, left_out = values[np.isfinite(values)], left_out[np.isfinite(left_out)]
+    if not math.isfinite(value) or len(left_out) < 2 or not len(finite) or np.ptp(finite) <= 1e-12 * abs(value):
         return NO_INTERVAL
-    tail = 100 * float(ndtr(math.sqrt(measured / (measured - 1)) * stdtrit(measured - 1, (1 - confidence) / 2)))
-    low, high = np.percentile(finite, [tail, 100 - tail])
+    rows = len(left_out)
+    expanded = math.sqrt(rows / (rows - 1)) * stdtrit(rows - 1, (1 - confidence) / 2)
+    below = ((finite < value).sum() + (finite == value).sum() / 2) / len(finite)
+    bias = ndtri(np.clip(below, 0.5 / len(finite), 1 - 0.5 / len(finite)))
+    gaps = left_out.mean() - left_out
+    spread = (gaps**2).sum() ** 1.5
+    skew = (gaps**3).sum() / (6 * spread) if spread else 0.0
+    ends = []
+    for quantile in (expanded, -expanded):
+        room = 1 - skew * (bias + quantile)
+        ends.append(ndtr(bias + (bias + quantile) / room) if room > 0 else float(quantile > 0))
+    low, high = np.quantile(finite, ends)
     return float(low), float(high)
-
-
-def _is_proportion(stats: np.ndarray) -> bool:
-    """Whether every measured row counts as one, and is a hit or none."""
-    return stats.shape[1] == 2 and len(stats) > 0 and bool((stats[:, 1] == 1).all() and np.isin(stats[:, 0], (0, 1)).all())
 
 
 def _exact(hits: int, rows: int, confidence: float) -> tuple[float, float]:

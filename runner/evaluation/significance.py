@@ -25,7 +25,7 @@ def p_value(metric: Metric, before: np.ndarray, after: np.ndarray) -> float:
     """
     change = (after - before)[(after != before).any(axis=1)]
     totals = before.sum(axis=0), after.sum(axis=0)
-    measured = abs(_difference(metric, *totals))
+    measured = abs(metric.aggregate(*totals[1].tolist()) - metric.aggregate(*totals[0].tolist()))
     if not math.isfinite(measured) or not len(change):
         return 1.0
     least = measured * (1 - _TIE)
@@ -33,7 +33,8 @@ def p_value(metric: Metric, before: np.ndarray, after: np.ndarray) -> float:
     for swaps in _swaps(len(change)):
         moved = swaps @ change
         for sums_before, sums_after in zip((totals[0] + moved).tolist(), (totals[1] - moved).tolist(), strict=True):
-            extreme += not abs(_difference(metric, sums_before, sums_after)) < least  # one that cannot be measured counts as extreme
+            difference = abs(metric.aggregate(*sums_after) - metric.aggregate(*sums_before))
+            extreme += not difference < least  # one that cannot be measured counts as extreme
             count += 1
     return extreme / count if len(change) <= EXHAUSTIVE else (extreme + 1) / (count + 1)
 
@@ -41,10 +42,6 @@ def p_value(metric: Metric, before: np.ndarray, after: np.ndarray) -> float:
 def least_rows(confidence: float) -> int:
     """How many rows there must be for any difference to be significant."""
     return math.ceil(math.log2(2 / (1 - confidence)) - _TIE)
-
-
-def _difference(metric: Metric, before: np.ndarray | list[float], after: np.ndarray | list[float]) -> float:
-    return metric.aggregate(*map(float, after)) - metric.aggregate(*map(float, before))
 
 
 def _swaps(rows: int) -> Iterator[np.ndarray]:

@@ -104,6 +104,7 @@ def gate_line(name: str, gate: dict[str, Any], metrics: dict[str, Any]) -> str:
     if gate["decided"] is not False:
         return line
     estimate = metrics["models"]["tuned"][name]
-    interval = number(estimate).partition(" ")[2]
-    why = f"the {metrics['confidence']:.0%} interval {interval} is on both sides of the limit" if interval else "it has no interval"
+    if estimate["low"] is None or estimate["high"] is None:
+        return f"{line}; {metrics['rows']} rows do not decide it: they are too few, or too much alike, for an interval"
+    why = f"the {metrics['confidence']:.0%} interval {number(estimate).partition(' ')[2]} is on both sides of the limit"
     return f"{line}; {metrics['rows']} rows do not decide it: {why}"

@@ -2,9 +2,10 @@
 
     @register_metric("stop_rate", unit="%", higher_is_better=True, needs_reply=True, aggregate=percent)
     def stop_rate(row: Prediction) -> tuple[float, float]:
-        return float(row.stopped), 1
+        return row.stopped, 1
 
-The function gives a row's share of each sum, and `aggregate` makes the metric of the sums. A module of this folder is a family of metrics;
+The function gives a row's share of each sum, and `aggregate` makes the metric of the sums. A share that is True or False, and a 1, make a
+proportion, whose interval is exact. A module of this folder is a family of metrics;
 heavy packages are imported when a row is measured. `UPDATE_GOLDEN=1 pytest tests/test_recipe_schema.py` writes the metrics' names into the
 schema of recipes.
 """
@@ -58,6 +59,7 @@ class Metric(NamedTuple):
 
     `row_stats` takes a LabelPrediction where `needs` is "labels", else a Prediction. `higher_is_better` is None where neither is better.
     `needs_reply`: it measures generated text. `applies_to_reference`: the data's own replies can be measured in the same way.
+    `rows_per_label`: how many rows for each label a bootstrap interval needs.
     """
 
     name: str
@@ -69,6 +71,7 @@ class Metric(NamedTuple):
     needs: Needs | None
     needs_reply: bool
     applies_to_reference: bool
+    rows_per_label: int = 0
 
     def of_row(self, row: Any) -> float:
         """The metric of one row alone."""
@@ -95,6 +98,7 @@ def register_metric(
     needs: Needs | None = None,
     needs_reply: bool = False,
     applies_to_reference: bool = False,
+    rows_per_label: int = 0,
 ) -> Callable[[RowStats], RowStats]:
     """Register the decorated function as the metric `name`."""
 
@@ -102,7 +106,7 @@ def register_metric(
         if name in _REGISTERED:
             raise ValueError(f"two metrics are called {name}")
         _REGISTERED[name] = Metric(
-            name, row_stats, aggregate, unit, higher_is_better, record_types, needs, needs_reply, applies_to_reference
+            name, row_stats, aggregate, unit, higher_is_better, record_types, needs, needs_reply, applies_to_reference, rows_per_label
         )
         return row_stats
 

@@ -30,4 +30,4 @@ def emoji_rate(row: Prediction) -> tuple[float, float]:
 @register_metric("spam_rate", unit="%", higher_is_better=False, needs_reply=True, applies_to_reference=True, aggregate=percent)
 def spam_rate(row: Prediction) -> tuple[float, float]:
     """The percentage of replies with more than 5 emoji, counted by grapheme cluster. 0 to 100."""
-    return float(emoji_count(row.reply) > MOST_EMOJI), 1
+    return emoji_count(row.reply) > MOST_EMOJI, 1

@@ -15,10 +15,12 @@ def mean_f1(*sums: float) -> float:
 @register_metric("accuracy", higher_is_better=True, record_types=("classification", "chat"), needs="labels")
 def accuracy(row: LabelPrediction) -> tuple[float, float]:
     """The share of rows that were given their own label. 0 to 1."""
-    return float(row.truth == row.predicted), 1
+    return row.truth == row.predicted, 1
 
 
-@register_metric("macro_f1", higher_is_better=True, record_types=("classification", "chat"), needs="labels", aggregate=mean_f1)
+@register_metric(
+    "macro_f1", higher_is_better=True, record_types=("classification", "chat"), needs="labels", aggregate=mean_f1, rows_per_label=5
+)
 def macro_f1(row: LabelPrediction) -> tuple[float, ...]:
     """The mean over labels of 2 * correct / (rows of the label + rows that were given it). 0 to 1; a rare label counts as a common one.
 
@@ -35,4 +37,4 @@ def macro_f1(row: LabelPrediction) -> tuple[float, ...]:
 @register_metric("invalid_rate", unit="%", higher_is_better=False, needs="labels", needs_reply=True, aggregate=percent)
 def invalid_rate(row: LabelPrediction) -> tuple[float, float]:
     """The percentage of replies that are none of evaluation.labels. 0 to 100."""
-    return float(row.predicted < 0), 1
+    return row.predicted < 0, 1

@@ -8,7 +8,7 @@ NGRAM = 4
 @register_metric("stop_rate", unit="%", higher_is_better=True, needs_reply=True, aggregate=percent)
 def stop_rate(row: Prediction) -> tuple[float, float]:
     """The percentage of replies that end on their own, before max_new_tokens. 0 to 100."""
-    return float(row.stopped), 1
+    return row.stopped, 1
 
 
 @register_metric("reply_tokens", unit="tokens", higher_is_better=None, needs_reply=True)

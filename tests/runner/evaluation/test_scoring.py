@@ -6,6 +6,7 @@ import math
 import pytest
 from recipekit.runner.evaluation.metrics import Prediction
 from recipekit.runner.evaluation.scoring import Training, check_gates, read_predictions, score
+from recipekit.runner.reporting.verdicts import gate_line
 from recipekit.schemas.base.errors import UserError
 from recipekit.schemas.sections import Evaluation, Gate
 
@@ -65,7 +66,7 @@ def test_numbers_by_hand(cases):
     assert (metrics["rows"], metrics["split"], metrics["confidence"]) == (8, "validation", 0.95)
     assert models["base"]["perplexity"]["value"] == pytest.approx(math.exp(2), abs=1e-6)
     assert models["tuned"]["perplexity"]["value"] == pytest.approx(math.e, abs=1e-6)
-    assert models["tuned"]["token_accuracy"] == {"value": 40, "low": 40, "high": 40}
+    assert models["tuned"]["token_accuracy"] == {"value": 40, "low": None, "high": None}
     assert (models["base"]["stop_rate"]["value"], models["tuned"]["stop_rate"]["value"]) == (0, 75)
     assert metrics["differences"]["perplexity"]["value"] == pytest.approx(math.e - math.exp(2), abs=1e-6)
     assert metrics["differences"]["perplexity"]["significant"] is True
@@ -90,7 +91,7 @@ def test_reference_replies_are_scored_where_possible(cases):
 
 def test_models_that_are_the_same_cannot_be_told_apart(cases):
     change = scored(cases(line("base", 1), line("tuned", 1), line("base", 2), line("tuned", 2)), "perplexity")["differences"]["perplexity"]
-    assert change == {"value": 0, "low": 0, "high": 0, "p_value": 1, "significant": False}
+    assert change == {"value": 0, "low": None, "high": None, "p_value": 1, "significant": False}
 
 
 def test_what_cannot_be_measured_is_null_and_is_not_significant(cases):
@@ -215,3 +216,13 @@ def test_gates_limit_losses_too_and_what_was_not_measured_does_not_pass(levels):
     gated = evaluation._replace(gates={"train_loss": Gate(max=1.0), "validation_loss": Gate(max=1.2), "accuracy": Gate(min=0.9)})
     gates = score(gated, found, FACTS, training)["gates"]
     assert {name: gate["passed"] for name, gate in gates.items()} == {"train_loss": True, "validation_loss": False, "accuracy": False}
+
+
+@pytest.mark.parametrize("rows", [1, 5, 9])
+def test_a_gate_says_that_few_rows_do_not_decide_it(cases, rows):
+    lines = [line(model, n, nll=10.0 + n) for model in ("base", "tuned") for n in range(rows)]
+    metrics = scored(cases(*lines), "perplexity")
+    gates = check_gates(Evaluation(("perplexity",), gates={"perplexity": Gate(None, 100)}), metrics["models"]["tuned"])
+    assert gates["perplexity"]["passed"] and gates["perplexity"]["decided"] is False
+    said = gate_line("perplexity", gates["perplexity"], metrics)
+    assert said.endswith(f"; {rows} rows do not decide it: they are too few, or too much alike, for an interval")

@@ -7,8 +7,8 @@ import pytest
 
 np = pytest.importorskip("numpy", reason="needs the extra [train]: numpy")
 
-from recipekit.runner.evaluation.intervals import bootstrap, difference, draw_resamples  # noqa: E402
-from recipekit.runner.evaluation.metrics import Prediction, metric  # noqa: E402
+from recipekit.runner.evaluation.intervals import bootstrap, difference, draw_resamples, stats_of  # noqa: E402
+from recipekit.runner.evaluation.metrics import LabelPrediction, Prediction, metric  # noqa: E402
 from recipekit.runner.evaluation.significance import EXHAUSTIVE, least_rows, p_value  # noqa: E402
 
 LENGTH, PERPLEXITY, STOPPED = metric("reply_tokens"), metric("perplexity"), metric("stop_rate")
@@ -59,15 +59,33 @@ def test_equal_models_and_numbers_that_are_not_finite_have_no_significant_differ
     assert p_value(PERPLEXITY, same, stats([1e9] * 30)) == 1
 
 
-@pytest.mark.parametrize("count", [5, 12, 50])
-def test_at_most_one_in_twenty_equal_models_is_called_different(count):
-    random, times = np.random.default_rng(count), 200
-    found = 0
-    for _ in range(times):
-        tokens = random.integers(5, 400, count)
-        before, after = (stats(tokens * random.normal(2, 0.5, count), tokens) for _ in range(2))
-        found += p_value(PERPLEXITY, before, after) <= 0.05
-    assert found / times <= 0.05 + 2 * (0.05 * 0.95 / times) ** 0.5
+def losses(random, count):
+    tokens = random.integers(5, 400, count)
+    return stats(tokens * random.normal(2, 0.5, count), tokens)
+
+
+def labels(random, count):
+    rows = [LabelPrediction("", int(truth), int(given), 3) for truth, given in random.integers(0, 3, (count, 2))]
+    return stats_of(metric("macro_f1"), rows)
+
+
+KINDS = {
+    "mean": (LENGTH, lambda random, count: stats(random.normal(0, 1, count))),
+    "skewed mean": (LENGTH, lambda random, count: stats(random.lognormal(0, 1.5, count))),
+    "proportion": (STOPPED, lambda random, count: stats(random.random(count) < 0.3)),
+    "perplexity": (PERPLEXITY, losses),
+    "macro-F1": (metric("macro_f1"), labels),
+}
+
+
+@pytest.mark.parametrize("count", [1, 5, 12, 50])
+@pytest.mark.parametrize("kind", KINDS)
+def test_at_most_one_in_twenty_equal_models_is_called_different(kind, count):
+    """Few enough simulations to be quick, so with their sampling error; benchmarks/significance.py has 1,000, and 500 rows."""
+    measured, draw = KINDS[kind]
+    random, times = np.random.default_rng(count), 100
+    found = sum(p_value(measured, draw(random, count), draw(random, count)) <= 0.05 for _ in range(times))
+    assert found / times <= 0.05 + 2.5 * (0.05 * 0.95 / times) ** 0.5
 
 
 def test_a_proportion_has_an_exact_interval_even_where_every_row_is_the_same():
