@@ -5,6 +5,7 @@ A rule reads only the recipe. What depends on the data (is the run shorter than 
 
 from collections.abc import Iterator
 
+from .encodings import encoding_hint, is_encoding
 from .evaluation_rules import EVALUATION_RULES
 from .findings import Finding, Rule
 from .generate_rules import GENERATE_RULES
@@ -40,6 +41,20 @@ def hub_keys_without_hub(recipe: Recipe) -> Iterator[Finding]:
                 yield Finding(("data", "sources", number, key), "has no effect on files", "remove it, or set path: hf:owner/name")
         if on_hub and "[" in source.hub_split:
             yield Finding(("data", "sources", number, "hub_split"), "slices are not supported", "give the name of the split, and set limit")
+
+
+def file_keys_on_hub(recipe: Recipe) -> Iterator[Finding]:
+    for number, source in enumerate(recipe.data.sources):
+        for key in ("encoding", "columns"):
+            if source.path.startswith("hf:") and getattr(source, key) != source._field_defaults[key]:
+                yield Finding(("data", "sources", number, key), "has no effect on an hf: dataset", "remove it")
+
+
+def unknown_encoding(recipe: Recipe) -> Iterator[Finding]:
+    for number, source in enumerate(recipe.data.sources):
+        if not is_encoding(source.encoding):
+            path = ("data", "sources", number, "encoding")
+            yield Finding(path, f"unknown encoding {source.encoding!r}", encoding_hint(source.encoding))
 
 
 def nothing_to_merge(recipe: Recipe) -> Iterator[Finding]:
@@ -179,6 +194,8 @@ RULES: tuple[Rule, ...] = (
     quantised_without_adapter,
     adapter_keys_without_adapter,
     hub_keys_without_hub,
+    file_keys_on_hub,
+    unknown_encoding,
     nothing_to_merge,
     precision_by_quantisation,
     evaluation_beyond_the_end,

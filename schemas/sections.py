@@ -8,6 +8,7 @@ from .generate_sections import Generate, Judge
 RecordType = Literal["chat", "classification", "text"]
 SplitName = Literal["train", "validation", "test"]
 SPLITS: tuple[SplitName, ...] = ("train", "validation", "test")
+UTF8 = "utf-8"
 
 
 class Model(NamedTuple):
@@ -35,6 +36,8 @@ class Source(NamedTuple):
     subset: str | None = None
     hub_split: str = "train"
     ignore_keys: tuple[str, ...] = ()
+    encoding: str = UTF8
+    columns: tuple[str, ...] = ()
 
 
 class Split(NamedTuple):

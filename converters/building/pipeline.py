@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, Literal
 import orjson
 
 from ...schemas import VERSION
-from ...schemas.base.errors import GateError, Location, Problem, UserError
+from ...schemas.base.errors import UserError
 from ...schemas.base.files import MANIFEST, NewFile, new_folder, refuse_inputs_in, write_atomically
 from ...schemas.sections import SPLITS, Data, Source
-from ..reading.files import source_files
+from ..reading.files import files_of
 from ..sources.registry import Converter, converter, is_stateless
 from .batches import BATCH_BYTES, SourceFiles, SourceRows
 from .conversion import Spec, convert_stream
@@ -21,9 +21,9 @@ from .key_use import LISTED
 from .label_checks import check_labels
 from .leaks import Pair, find_leaks, refuse
 from .near_duplicates import near_pairs, repeated_rows
-from .row_counts import Ledger
 from .row_store import RowStore
 from .splits import assign_splits, refuse_unknown_keys
+from .unusable_rows import check_budget, refuse_nothing
 from .verify import own_files
 from .workers import Workers
 
@@ -41,13 +41,13 @@ def build(
     Raises UserError for unusable rows beyond `data.max_dropped`, where no row is left, and for an `out` that holds more than a
     conversion's files, GateError for leaks; then `out` stays as it was.
     """
-    for source in data.sources:
-        refuse_inputs_in(out, () if is_on_hub(source) else (file.path for file in source_files(source.path)))
+    files = [file for source in data.sources if not is_on_hub(source) for file in files_of(source)]
+    refuse_inputs_in(out, (file.path for file in files))
     with new_folder(out, MANIFEST, own_files(out, (f"{name}.jsonl" for name in SPLITS))) as folder:
         with RowStore(data, folder / "train.jsonl") as kept, _pool(engine, processes) as workers:
             sources = [_add(kept, workers, number, batch_bytes) for number in range(len(data.sources))]
             kept.close()
-        check_budget(kept.ledger, data.max_dropped)
+        check_budget(kept.ledger, data.max_dropped, files)
         if kept.ledger.kept:
             refuse_unknown_keys(data, kept.named)
         manifest: dict[str, Any] = {"recipekit": VERSION, "type": data.type}
@@ -92,59 +92,7 @@ def _add(kept: RowStore, workers: "Workers | RayWorkers", number: int, batch_byt
 def _source_rows(source: Source, module: Converter, batch_bytes: int) -> SourceRows:
     if is_on_hub(source):
         return HubRows(source, module, batch_bytes)
-    return SourceFiles(source_files(source.path), module, source.limit, batch_bytes)
-
-
-def check_budget(ledger: Ledger, allowed: float) -> None:
-    """Refuse when more rows are unusable than the recipe allows; each is listed, up to a limit: those with one fault of a file in one line.
-
-    Raises UserError, or GateError where the recipe allows some.
-    """
-    if ledger.unusable <= allowed * ledger.rows_in:
-        return
-    alike: dict[tuple[str, str, str], list[int]] = {}
-    for drop in ledger.examples:
-        alike.setdefault((drop.row.file, drop.reason, drop.detail), []).append(drop.row.line)
-    problems = [_unusable(*fault, lines) for fault, lines in alike.items()]
-    more = f" (the first {len(ledger.examples)} are listed)" if ledger.unusable > len(ledger.examples) else ""
-    summary = f"{ledger.unusable} of {ledger.rows_in} rows cannot be used{more}"
-    hint = "fix the rows, or raise data.max_dropped (--max-dropped)"
-    if ledger.unusable == ledger.rows_in and len({reason for _, reason, _ in alike}) == 1:
-        hint = _NO_ROW_HINTS.get(ledger.examples[0].reason, hint)
-    elif any(drop.reason == "key_not_read" for drop in ledger.examples):
-        hint = "choose a converter that reads it, remove the rows, or list the key in the source's ignore_keys (--ignore-key)"
-    raise (GateError if allowed else UserError)(*problems, Problem(Location(""), summary, hint, "max-dropped"))
-
-
-_OTHER_CONVERTER = "name these keys in the converter's options, or choose another: recipe show --converter NAME lists what each reads"
-_NO_ROW_HINTS = {
-    **dict.fromkeys(("missing_key", "no_messages", "unknown_form", "no_type", "not_a_run", "no_instruction"), _OTHER_CONVERTER),
-    "unknown_role": "say what the role names mean with the option roles: {client: user, counselor: assistant}",
-    "key_not_read": "choose a converter that reads it, or list the key in the source's ignore_keys (--ignore-key)",
-}
-
-
-def _unusable(file: str, reason: str, detail: str, lines: list[int]) -> Problem:
-    """One fault of a file, at its first line, with the other lines that have it."""
-    what = reason.replace("_", " ") + (f": {detail}" if detail else "")
-    if len(lines) > 1:
-        shown = ", ".join(map(str, lines[1:11]))
-        what += f" (also in line {shown}{f' and {len(lines) - 11} more' if len(lines) > 11 else ''})"
-    return Problem(Location(file, lines[0]), what, rule=reason)
-
-
-def refuse_nothing(data: Data, manifest: dict[str, Any]) -> None:
-    """Raise UserError where no row is left for any split: by reason, since then a filter, or the converter, is another than was meant."""
-    if manifest["splits"]:
-        return
-    names = " or ".join(dict.fromkeys(source.converter for source in data.sources))
-    hint = f"recipe show --converter {names} tells which rows it takes and what its options drop"
-    if not manifest["rows_in"]:
-        raise UserError(Problem(Location(""), "the sources hold no rows", "check their paths and files", "no-rows"))
-    gone = [f"{count:,} {reason.replace('_', ' ')}" for reason, count in manifest["dropped"].items()]
-    if manifest["rows_kept"]:
-        gone.append(f"{manifest['rows_kept']:,} left out by the sources' weights")
-    raise UserError(Problem(Location(""), f"no row is left of {manifest['rows_in']:,}: {', '.join(gone)}", hint, "no-rows"))
+    return SourceFiles(files_of(source), module, source.limit, batch_bytes)
 
 
 def _whole(kept: RowStore) -> dict[str, Any]:

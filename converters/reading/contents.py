@@ -15,7 +15,7 @@ _MAGIC = ((b"PAR1", "parquet"), (b"ARROW1", "arrow"), (b"\xff\xff\xff\xff", "arr
           (b"\x28\xb5\x2f\xfd", "zstd data inside another"), (b"\xff\xfe", "UTF-16 text"), (b"\xfe\xff", "UTF-16 text"))  # fmt: skip
 _UNPACK = "unpack it, and name the folder: what an archive may do on the way out (links, paths, bombs) is not ours to allow"
 _AGAIN = "decompress it first; gzip and zstd are read as they are"
-_ENCODE = "save it as UTF-8, as by: iconv -f utf-16 -t utf-8 OLD > NEW"
+_ENCODE = "set encoding: utf-16 (--encoding utf-16), or save it as UTF-8"
 # Files that are refused whatever the converter reads, and what to do with them.
 REFUSED = {
     "a zip archive": _UNPACK,

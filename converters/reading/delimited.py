@@ -9,20 +9,26 @@ from typing import BinaryIO
 
 from ...schemas.base.errors import Location, Problem, UserError
 from .bounded_lines import bounded_lines
+from .encodings import encoding_hint
 from .records import Drop, Row
 
 MAX_ROW = 16 << 20  # characters; a longer row is nearly always a quote that is not closed, and csv takes four bytes for each
 MAX_COLUMNS = 10_000
+LONG_NAME = 60  # characters
+NO_HEADER = "if the table has no header, name its columns in the source: columns: [text, label] (--column text --column label)"
 REREAD = 256 << 20  # characters in all: what may be spent on reading the lines behind unclosed quotes again
 
 
-def read_csv(stream: BinaryIO, name: str, delimiter: str = ",") -> Iterator[Row | Drop]:
-    """Rows of a table with a header, as mappings. `line` is the row's first physical line. Raises UserError for a header of no use."""
+def read_csv(stream: BinaryIO, name: str, delimiter: str = ",", columns: tuple[str, ...] = ()) -> Iterator[Row | Drop]:
+    """Rows of a table as mappings, by its header or by `columns` where it has none. `line` is the row's first physical line.
+
+    Raises UserError for a header of no use, and for columns that the file names itself.
+    """
     csv.field_size_limit(4 * MAX_ROW)  # _Lines refuses such a row before csv would
     text = io.TextIOWrapper(bounded_lines(stream, b"\r\n"), encoding="utf-8-sig", errors="surrogateescape", newline="")
     lines = _Lines(text)
     reader = csv.reader(lines, delimiter=delimiter, strict=True)
-    header = _header(reader, name)
+    header = [*columns] or _header(reader, name, stream)
     while True:
         lines.next_row()
         try:
@@ -36,17 +42,22 @@ def read_csv(stream: BinaryIO, name: str, delimiter: str = ",") -> Iterator[Row 
         if cells is None:
             return
         if cells:
+            if columns and lines.first == 1:
+                _refuse_header(cells, columns, name)
             yield _row(cells, header, name, lines.first)
 
 
-def read_tsv(stream: BinaryIO, name: str) -> Iterator[Row | Drop]:
-    """As read_csv, with tabs."""
-    return read_csv(stream, name, "\t")
+def _refuse_header(cells: list[str], columns: tuple[str, ...], name: str) -> None:
+    """Raise UserError where the first row holds the names of the columns: it would become a row of data."""
+    if [cell.strip().lower() for cell in cells] == [column.strip().lower() for column in columns]:
+        raise UserError(
+            Problem(Location(name, 1), "the first row is a header: it has the names in columns", "remove columns", "csv-header")
+        )
 
 
 def _row(cells: list[str], header: list[str], name: str, line: int) -> Row | Drop:
     if len(cells) != len(header):
-        return Drop(Row(None, name, line), "ragged_row", f"{len(cells)} cells under a header of {len(header)}")
+        return Drop(Row(None, name, line), "ragged_row", f"{len(cells)} cells, {len(header)} columns")
     if fault := _text_fault(cells):
         return Drop(Row(None, name, line), fault)
     return Row(dict(zip(header, cells, strict=True)), name, line)
@@ -65,16 +76,16 @@ def _text_fault(cells: list[str]) -> str:
     return ""
 
 
-def _header(reader: Iterator[list[str]], name: str) -> list[str]:
+def _header(reader: Iterator[list[str]], name: str, stream: BinaryIO) -> list[str]:
     header: list[str] = []
     hint = ""
     try:
         header = next(reader, [])
         what = "the header has the same column twice" if len(set(header)) != len(header) else ""
-        hint = "rename one of them" if what else ""
+        hint = f"rename one of them; {NO_HEADER}" if what else ""
         if fault := _text_fault(header):
             what = "the header is not UTF-8" if fault == "not_utf8" else "the header has a NUL byte"
-            hint = "save the table as UTF-8, as by: iconv -f gb18030 -t utf-8 OLD > NEW"
+            hint = encoding_hint(stream) if fault == "not_utf8" else "is this a table?"
         if len(header) > MAX_COLUMNS:
             what, hint = f"the header has {len(header):,} columns; at most {MAX_COLUMNS:,} are read", "is this a table?"
     except (csv.Error, _TooLong) as error:
@@ -139,10 +150,24 @@ def table_format(head: bytes, default: str = "csv") -> str:
     return default if default in fits and fits[default][0] >= fits.get(best, (0, 0))[0] else best
 
 
-def is_table(head: bytes) -> bool:
-    """Whether a text that nobody named as data looks like a table: a header of names, above rows of as many cells."""
+def is_table(head: bytes, columns: tuple[str, ...] = ()) -> bool:
+    """Whether a text that nobody named as data looks like a table: a header of names (or as many cells as there are columns), above
+    rows of as many cells."""
     cells = _rows(head, DELIMITERS[table_format(head)])
-    return bool(cells) and len(cells[0]) > 1 and _agreement(cells) >= 0.9 and not any(map(_VALUE.match, cells[0]))
+    if not cells or len(cells[0]) < 2 or _agreement(cells) < 0.9:
+        return False
+    return len(cells[0]) == len(columns) if columns else not any(map(_VALUE.match, cells[0]))
+
+
+def is_headerless(head: bytes) -> bool:
+    """Whether the text looks like a table whose first row is data as well."""
+    cells = _rows(head, DELIMITERS[table_format(head)])
+    return len(cells) > 1 and len(cells[0]) > 1 and _agreement(cells) >= 0.9 and looks_like_data(cells[0])
+
+
+def looks_like_data(header: list[str]) -> bool:
+    """Whether a header reads like a row of data: a cell that is empty, a value, or as long as a sentence."""
+    return any(not name.strip() or _VALUE.match(name) or len(name) > LONG_NAME for name in header)
 
 
 def _agreement(rows: list[list[str]]) -> float:

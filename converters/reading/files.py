@@ -6,19 +6,29 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from ...schemas.base.errors import Location, Problem, UserError
+from ...schemas.sections import UTF8, Source
 from .compressed import decompressed
+from .encodings import as_utf8, is_utf8
 from .tables import data_files
 
 
 class SourceFile(NamedTuple):
     """A file to read, and its name as people see it (relative to the folder that the source named).
 
-    `named` is false for what was found in a folder: that may hold logs and notes beside its data.
+    `named` is false for what was found in a folder: that may hold logs and notes beside its data. `encoding` is that of its text,
+    `columns` are the names of a table's columns where it has no header.
     """
 
     path: Path
     name: str
     named: bool = True
+    encoding: str = UTF8
+    columns: tuple[str, ...] = ()
+
+
+def files_of(source: Source) -> list[SourceFile]:
+    """The files of a source, to be read as it declares. Raises UserError if it names none."""
+    return [file._replace(encoding=source.encoding, columns=source.columns) for file in source_files(source.path)]
 
 
 def source_files(path: str) -> list[SourceFile]:
@@ -49,11 +59,12 @@ def _inside(path: Path, root: Path) -> bool:
     return path.is_file() and not hidden and path.resolve().is_relative_to(root.resolve())
 
 
-def open_source(path: Path) -> BinaryIO:
-    """The file's bytes, decompressed when it is gzip or zstd. Raises UserError if it cannot be read."""
+def open_source(path: Path, encoding: str = UTF8) -> BinaryIO:
+    """The file's bytes, decompressed when it is gzip or zstd; text of another encoding as UTF-8. Raises UserError if it cannot be read."""
     try:
         with path.open("rb") as raw:
             head = raw.read(4)
-        return decompressed(path, head) or path.open("rb")
+        stream = decompressed(path, head) or path.open("rb")
     except OSError as error:
         raise UserError(Problem(Location(str(path)), f"cannot be read: {error.strerror}", rule="unreadable")) from None
+    return stream if is_utf8(encoding) else as_utf8(stream, encoding, path.name)

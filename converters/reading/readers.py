@@ -10,7 +10,8 @@ from ...schemas.base.errors import Location, Problem, UserError
 from . import bounded_lines as lines
 from .compressed import FAULTS, bad_stream
 from .contents import REFUSED, sniff, text_format
-from .delimited import DELIMITERS, is_table, read_csv, read_tsv, table_format
+from .delimited import DELIMITERS, is_table, read_csv, table_format
+from .encodings import is_utf8
 from .files import SourceFile, open_source
 from .json_items import WithoutComments, json_items
 from .records import Drop, Row
@@ -35,17 +36,18 @@ def open_file(file: SourceFile, reads: Reads | Picks) -> tuple[str, BinaryIO, Re
 
     Raises UserError if no reader can read it.
     """
-    stream = open_source(file.path)
+    stream = open_source(file.path, file.encoding)
     try:
         head = stream.read(HEAD)
         stream.seek(0)
         way = reads(head) if callable(reads) else reads
         kind = text_format(head) if way in ("lines", "files") else sniff(head)
         if kind in DELIMITERS and way == "values":
-            kind = table_format(head, kind) if file.named or is_table(head) else SKIPPED_TEXT
+            kind = table_format(head, kind) if file.named or is_table(head, file.columns) else SKIPPED_TEXT
         if kind in REFUSED or (way == "values" and kind not in READERS):
             hint = REFUSED.get(kind, "")
             raise UserError(Problem(Location(file.name), f"holds {kind}, which no reader here can read", hint, "unknown-format"))
+        _refuse_idle(file, kind, way)
     except FAULTS as error:
         stream.close()
         raise bad_stream(file.name, error) from None
@@ -54,8 +56,19 @@ def open_file(file: SourceFile, reads: Reads | Picks) -> tuple[str, BinaryIO, Re
         raise
     if not isinstance(way, str):
         return kind, stream, way
+    if kind in DELIMITERS:
+        return kind, stream, partial(read_csv, delimiter=DELIMITERS[kind], columns=file.columns)
     text = {"lines": read_lines, "files": read_whole}
     return kind, stream, READERS[kind] if way == "values" else text[way] if kind == "text" else read_binary
+
+
+def _refuse_idle(file: SourceFile, kind: str, way: Reads | Reader) -> None:
+    """Raise UserError for what a source declares and this file has no use for."""
+    if file.columns and kind != SKIPPED_TEXT and (kind not in DELIMITERS or way != "values"):
+        what = f"columns has no effect: the file is read as {kind}, not as a table without a header"
+        raise UserError(Problem(Location(file.name), what, "remove it", "columns"))
+    if not is_utf8(file.encoding) and kind in _BINARY:
+        raise UserError(Problem(Location(file.name), f"encoding has no effect: the file is {kind}", "remove it", "encoding"))
 
 
 def _closing(stream: BinaryIO, rows: Iterator[Row | Drop]) -> Iterator[Row | Drop]:
@@ -93,8 +106,17 @@ def parsed_line(text: bytes, name: str, line: int) -> Row | Drop:
     try:
         return Row(orjson.loads(text), name, line)
     except orjson.JSONDecodeError as error:
-        what = "not UTF-8" if "utf-8" in str(error).lower() or "utf8" in str(error).lower() else error.msg
-        return Drop(Row(None, name, line), "invalid_json", f"column {error.colno}: {what}")
+        if fault := _not_utf8(text, name, line):
+            return fault
+        return Drop(Row(None, name, line), "invalid_json", f"column {error.colno}: {error.msg}")
+
+
+def _not_utf8(text: bytes, name: str, line: int) -> Drop | None:
+    try:
+        text.decode()
+    except UnicodeDecodeError as error:
+        return Drop(Row(None, name, line), "not_utf8", f"byte {error.start + 1}")
+    return None
 
 
 def read_lines(stream: BinaryIO, name: str) -> Iterator[Row | Drop]:
@@ -125,7 +147,7 @@ def read_binary(stream: BinaryIO, name: str) -> Iterator[Row | Drop]:
     yield Drop(Row(None, name, 1), "binary_file", "not text")
 
 
-READERS: dict[str, Reader] = {"jsonl": read_jsonl, "json": read_json, "csv": read_csv, "tsv": read_tsv}
-READERS |= {"json with comments": read_json, "pickle": read_pickle, "parquet": read_parquet, "arrow": read_arrow}
-READERS |= {name: partial(read_csv, delimiter=DELIMITERS[name]) for name in ("csv with semicolons", "csv with pipes")}
+_BINARY: dict[str, Reader] = {"pickle": read_pickle, "parquet": read_parquet, "arrow": read_arrow}
+READERS: dict[str, Reader] = {"jsonl": read_jsonl, "json": read_json, "json with comments": read_json, **_BINARY}
+READERS |= {kind: partial(read_csv, delimiter=delimiter) for kind, delimiter in DELIMITERS.items()}
 READERS |= {SKIPPED_TEXT: lambda stream, name: iter(())}

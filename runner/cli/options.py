@@ -7,6 +7,8 @@ from typing import Any
 
 import click
 
+from ...schemas.encodings import encoding_hint, is_encoding
+from ...schemas.sections import UTF8
 from ..runtime.run_folder import RUNS
 
 
@@ -25,6 +27,32 @@ def set_option(command: Callable[..., Any]) -> Callable[..., Any]:
 def json_option(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add `--json`, passed on as `as_json`."""
     return click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")(command)
+
+
+def file_format_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add `--encoding` and `--column`, passed on as `encoding` and `columns`."""
+    text = "Column of a table without a header; name all of them, in their order."
+    command = click.option("--column", "columns", multiple=True, metavar="NAME", callback=_different, help=text)(command)
+    text = "Encoding of the files' text, e.g. cp1252 or gb18030."
+    return click.option("--encoding", type=Encoding(), default=UTF8, show_default=True, help=text)(command)
+
+
+def _different(context: click.Context, option: click.Parameter, names: tuple[str, ...]) -> tuple[str, ...]:
+    if "" in names or len({*names}) < len(names):
+        raise click.BadParameter("names must differ, and none may be empty", context, option)
+    return names
+
+
+class Encoding(click.ParamType):
+    """The name of an encoding of text."""
+
+    name = "encoding"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the name; fail where it is unknown."""
+        if not is_encoding(value):
+            self.fail(f"unknown encoding {value!r}: {encoding_hint(value)}", param, ctx)
+        return value
 
 
 class Between(click.FloatRange):

@@ -3,8 +3,8 @@
 from collections import Counter, defaultdict
 from typing import Any
 
-from ...converters.building.pipeline import check_budget
 from ...converters.building.row_counts import Ledger
+from ...converters.building.unusable_rows import check_budget
 from ..providers.endpoints import Endpoint
 from ..providers.request_log import RequestLog
 from .outcomes import Rejected, Rows

@@ -45,10 +45,10 @@ evaluation:
 """
 
 
-def recipe_for(found: Recognised, paths: list[str], folder: Path) -> str:
-    """Write the sections of a recipe in `folder` that reads the paths."""
+def recipe_for(found: Recognised, paths: list[str], folder: Path, declared: dict[str, Any] | None = None) -> str:
+    """Write the sections of a recipe in `folder` that reads the paths; `declared` are further keys of the sources."""
     choice, rows = found.choice, len(found.records)
-    sources = [_source(path, choice.converter, choice.options, folder) for path in paths]
+    sources = [_source(path, choice.converter, choice.options, folder, declared or {}) for path in paths]
     length, length_why = _sequence_len(found.records)
     labels = Counter(record.fields["label"] for record in found.records if "label" in record.fields)
     stratified = len(labels) > 1 and min(labels.values()) > 1
@@ -64,10 +64,11 @@ def recipe_for(found: Recognised, paths: list[str], folder: Path) -> str:
     )  # fmt: skip
 
 
-def _source(path: str, name: str, options: dict[str, Any], folder: Path) -> str:
+def _source(path: str, name: str, options: dict[str, Any], folder: Path, declared: dict[str, Any]) -> str:
     relative = os.path.relpath(path, folder.resolve())
     lines = [f"    - path: {one_line(relative)} # relative to this file", f"      converter: {name} # `recipe show --converter {name}`"]
-    return "\n".join(lines + ([f"      options: {one_line(options)}"] if options else []))
+    more = {**declared, **({"options": options} if options else {})}
+    return "\n".join(lines + [f"      {key}: {one_line(value)}" for key, value in more.items()])
 
 
 def _sequence_len(records: list[Record]) -> tuple[int, str]:

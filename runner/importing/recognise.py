@@ -11,17 +11,21 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ...converters.building.trial import try_converter
-from ...converters.reading.files import SourceFile, source_files
-from ...converters.reading.readers import SKIPPED_TEXT, open_file
+from ...converters.reading.contents import text_format
+from ...converters.reading.delimited import NO_HEADER, is_headerless
+from ...converters.reading.encodings import encoding_hint
+from ...converters.reading.files import SourceFile, open_source, source_files
+from ...converters.reading.readers import HEAD, SKIPPED_TEXT, open_file
 from ...converters.reading.records import Drop, Record, Row
 from ...converters.sources.registry import converter
 from ...schemas.base.errors import Location, Problem, UserError
-from ...schemas.sections import RecordType
+from ...schemas.sections import UTF8, RecordType
 
 SAMPLE = 500
 ENOUGH = 0.5  # of the rows: real files have unusable ones
 ENOUGH_OF_ONE_SOURCE = 0.2  # where the keys are those of a single source
 MAX_LABELS = 50
+TABLES = (".csv", ".tsv")  # where commas may not be those of a text
 # Keys that only one source has: any of these sets.
 SIGNATURES: dict[str, tuple[set[str], ...]] = {
     "emogpt": ({"messages", "metadata"},),
@@ -57,9 +61,12 @@ class Recognised(NamedTuple):
     unread: list[str]
 
 
-def recognise(paths: list[str]) -> Recognised:
-    """Choose how to read the files. Raises UserError where no converter reads most of the first rows."""
-    files = [file for path in paths for file in source_files(path)]
+def recognise(paths: list[str], encoding: str = UTF8, columns: tuple[str, ...] = ()) -> Recognised:
+    """Choose how to read the files. Raises UserError where no converter reads most of the first rows, and where encoding or columns have
+    to be declared first."""
+    files = [file._replace(encoding=encoding, columns=columns) for path in paths for file in source_files(path)]
+    for file in files:
+        _refuse_undeclared(file)
     rows = [row.value for row in islice(_values(files), SAMPLE) if isinstance(row, Row) and isinstance(row.value, dict)]
     if any({"chosen", "rejected"} <= set(row) for row in rows):
         hint = "recipes support supervised fine-tuning: use the column of the preferred reply as the answer"
@@ -68,11 +75,31 @@ def recognise(paths: list[str]) -> Recognised:
         records, unusable = try_converter(candidate.converter, candidate.record_type, candidate.options, files, SAMPLE)
         if records and len(records) >= candidate.enough * (len(records) + len(unusable)):
             return Recognised(candidate, records, len(unusable), _unread(rows, candidate))
-    columns = ", ".join(key for key, _ in Counter(key for row in rows for key in row).most_common(12))
-    what = f"no converter reads these rows (keys: {columns})" if columns else "no converter reads this file"
+    names = ", ".join(key for key, _ in Counter(key for row in rows for key in row).most_common(12))
+    what = f"no converter reads these rows (keys: {names})" if names else "no converter reads this file"
     raise UserError(
         Problem(Location(paths[0]), what, "see docs/converters.md; the converter table reads any named columns", "unknown-data")
     )
+
+
+def _refuse_undeclared(file: SourceFile) -> None:
+    """Raise UserError for a text that is not UTF-8, and for a table without a header, where the source does not say so."""
+    with open_source(file.path, file.encoding) as stream:
+        head = stream.read(HEAD)
+        if text_format(head) != "text":
+            return
+        if not _is_utf8(head):
+            raise UserError(Problem(Location(str(file.path)), "is not UTF-8", encoding_hint(stream), "encoding"))
+    if not file.columns and (file.path.suffix in TABLES or b"\t" in head) and is_headerless(head):
+        raise UserError(Problem(Location(str(file.path), 1), "the first row reads like data, not like a header", NO_HEADER, "csv-header"))
+
+
+def _is_utf8(head: bytes) -> bool:
+    try:
+        head.decode()
+    except UnicodeDecodeError as error:
+        return error.reason == "unexpected end of data" and len(head) == HEAD
+    return True
 
 
 def _values(files: list[SourceFile]) -> Iterator[Row | Drop]:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from ...converters.building.hub_datasets import SCHEME
 from ...converters.building.trial import try_converter
-from ...converters.reading.files import source_files
+from ...converters.reading.files import files_of
 from ...schemas.base.errors import Problem, UserError
 from ...schemas.extends import load_layers
 from ...schemas.generate_rules import GENERATED
@@ -27,7 +27,7 @@ def check_data(path: Path, settings: tuple[str, ...]) -> list[Problem]:
             continue
         location = loaded.document.location(("data", "sources", number, "path"))
         try:
-            trial = try_converter(source.converter, loaded.recipe.data.type, source.options, source_files(source.path), ROWS)
+            trial = try_converter(source.converter, loaded.recipe.data.type, source.options, files_of(source), ROWS)
         except UserError as error:
             problems += [problem._replace(location=location, what=str(problem).partition("\n")[0]) for problem in error.problems]
             continue

@@ -34,6 +34,14 @@ BREAKS: dict[str, list[tuple[Changes, list[str]]]] = {
          ["data.sources.0.revision", "data.sources.0.subset", "data.sources.0.hub_split"]),
         ({"data.sources": [{"path": "hf:a/b", "converter": "table", "hub_split": "train[:10]"}]}, ["data.sources.0.hub_split"]),
     ],
+    "file_keys_on_hub": [
+        ({"data.sources": [{"path": "hf:a/b", "converter": "table", "encoding": "cp1252", "columns": ["a"]}]},
+         ["data.sources.0.encoding", "data.sources.0.columns"]),
+    ],
+    "unknown_encoding": [
+        ({"data.sources": [{"path": "a", "converter": "messages", "encoding": name}]}, ["data.sources.0.encoding"])
+        for name in ("cp1525", "hex", "rot13", "idna", "unicode_escape", "a\0b")
+    ],
     "embedded_model_that_no_wheel_carries": [
         ({"model.base_model": "embedded:nope"}, ["model.base_model"]),
         ({"model.base_model": "embedded:smollm2-135m"}, ["model.base_model"]),
@@ -173,6 +181,13 @@ KEEPS: dict[str, list[Changes]] = {
     "hub_keys_without_hub": [
         {"data.sources": [{"path": "hf:a/b", "converter": "table", "revision": "v1", "subset": "en", "hub_split": "test"}]},
         {"data.sources": [{"path": "a.csv", "converter": "table", "hub_split": "train"}]},
+    ],
+    "file_keys_on_hub": [
+        {"data.sources": [{"path": "hf:a/b", "converter": "table", "encoding": "utf-8"}]},
+        {"data.sources": [{"path": "a.csv", "converter": "table", "encoding": "cp1252", "columns": ["text", "label"]}]},
+    ],
+    "unknown_encoding": [
+        {"data.sources": [{"path": "a", "converter": "messages", "encoding": name}]} for name in ("UTF8", "latin-1", "GB18030", "Shift_JIS")
     ],
     "embedded_model_that_no_wheel_carries": [
         {"model.base_model": "embedded:smollm2-135m-instruct"},

@@ -12,11 +12,11 @@ from ....converters.building.pipeline import build
 from ....converters.sources.registry import CONVERTERS, converter, option_problems
 from ....schemas.base.errors import Location, Problem, UserError
 from ....schemas.recipe import load_recipe
-from ....schemas.sections import Data, Source, Split
+from ....schemas.sections import UTF8, Data, Source, Split
 from ....schemas.yaml_source import parse_yaml
 from ...reporting.ledger_table import ledger_table
 from ...runtime.run_folder import RUNS
-from ..options import Between, set_option
+from ..options import Between, file_format_options, set_option
 
 
 @click.command("convert")
@@ -32,6 +32,7 @@ from ..options import Between, set_option
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=42, help="Seed of the split.")
 @click.option("--dedup", type=click.Choice(["exact", "near", "none"]), default="exact", help="Duplicates to remove.")
 @click.option("--ignore-key", "ignore_keys", multiple=True, metavar="KEY", help="Key of the rows that may be left unread.")
+@file_format_options
 @click.option("--max-dropped", type=Between(0, 1), default=0.0, help="Share of rows that may be dropped as unusable.")
 @click.option(
     "--fix-mojibake/--no-fix-mojibake",
@@ -84,7 +85,8 @@ def _given(options: dict[str, Any]) -> list[str]:
 def plain_data(
     name: str, paths: tuple[str, ...], kind: Any, options: tuple[str, ...], *, validation: float, test: float,
     group_by: tuple[str, ...], stratify_by: str | None, seed: int, dedup: Any, max_dropped: float,
-    fix_mojibake: bool, ignore_keys: tuple[str, ...], revision: str | None, subset: str | None, hub_split: str,
+    fix_mojibake: bool, ignore_keys: tuple[str, ...], encoding: str, columns: tuple[str, ...],
+    revision: str | None, subset: str | None, hub_split: str,
 ) -> Data:  # fmt: skip
     """Build the `data` section from the options. Raises UserError if the converter has no such option or record type."""
     if validation + test >= 1:
@@ -98,8 +100,10 @@ def plain_data(
         raise UserError(f"the converter {name} makes {' or '.join(converter(name).RECORD_TYPES)} records, not {kind}")
     if (revision or subset or hub_split != "train") and not all(path.startswith(SCHEME) for path in paths):
         raise click.UsageError(f"--revision, --subset and --hub-split need an {SCHEME} dataset")
+    if (encoding != UTF8 or columns) and any(path.startswith(SCHEME) for path in paths):
+        raise click.UsageError(f"--encoding and --column have no effect on an {SCHEME} dataset")
     hub = {"revision": revision, "subset": subset, "hub_split": hub_split}
-    sources = tuple(Source(path, name, values, ignore_keys=ignore_keys, **hub) for path in paths)
+    sources = tuple(Source(path, name, values, ignore_keys=ignore_keys, encoding=encoding, columns=columns, **hub) for path in paths)
     split = Split(validation, test, seed, group_by, stratify_by)
     return Data(kind, sources, split=split, dedup=dedup, max_dropped=max_dropped, fix_mojibake=fix_mojibake)
 

@@ -10,6 +10,8 @@ from ....schemas.base.errors import Location, Problem, UserError
 from ....schemas.extends import shipped_recipes
 from ....schemas.json_schema import SCHEMA_DIR, schema
 from ....schemas.recipe import load_recipe
+from ....schemas.sections import UTF8
+from ..options import file_format_options
 
 _HEAD = """\
 # yaml-language-server: $schema={schema}
@@ -54,10 +56,11 @@ training:
 @click.argument("name")
 @click.option("--from", "parent", metavar="RECIPE", help="Extend this recipe.")
 @click.option("--data", "data", multiple=True, metavar="FILE", help="Propose a recipe for this file, folder or glob.")
+@file_format_options
 @click.option(
     "--folder", type=click.Path(path_type=Path, file_okay=False), help="Folder to write to. Default: recipes/ if it exists, else here."
 )
-def command(name: str, parent: str | None, data: tuple[str, ...], folder: Path | None) -> None:
+def command(name: str, parent: str | None, data: tuple[str, ...], encoding: str, columns: tuple[str, ...], folder: Path | None) -> None:
     """Write NAME.yml, a valid recipe to edit.
 
     With --data, converter, record type, options, split and sequence_len are chosen from the first rows, and comments say why.
@@ -67,10 +70,12 @@ def command(name: str, parent: str | None, data: tuple[str, ...], folder: Path |
         raise UserError(Problem(Location(name), "not a valid recipe name", hint, "pattern"))
     if parent and data:
         raise click.UsageError("--from and --data cannot be combined")
+    if not data and (columns or encoding != UTF8):
+        raise click.UsageError("--encoding and --column need --data")
     folder = folder or Path("recipes" if Path("recipes").is_dir() else "")
     path = folder / f"{name}.yml"
     head = _HEAD.format(name=name, schema=os.path.relpath(SCHEMA_DIR / "recipe.schema.json", folder.resolve()))
-    body = _extending(name, parent, folder) if parent else _for_data(data, folder) if data else _WHOLE
+    body = _extending(name, parent, folder) if parent else _for_data(data, folder, encoding, columns) if data else _WHOLE
     write_new(path, head + body, "--folder")
     click.echo(str(path))
     if data:
@@ -79,12 +84,12 @@ def command(name: str, parent: str | None, data: tuple[str, ...], folder: Path |
         click.echo(f"next: edit it, then recipe check {path}", err=True)
 
 
-def _for_data(data: tuple[str, ...], folder: Path) -> str:
+def _for_data(data: tuple[str, ...], folder: Path, encoding: str, columns: tuple[str, ...]) -> str:
     """Return the sections for the data files; print what was recognised."""
     from ...importing.new_recipe import recipe_for
     from ...importing.recognise import recognise
 
-    found = recognise(list(data))
+    found = recognise(list(data), encoding, columns)
     choice = found.choice
     click.echo(
         f"read      {len(found.records):,} {choice.record_type} records with the converter {choice.converter}: {choice.why}", err=True
@@ -93,7 +98,8 @@ def _for_data(data: tuple[str, ...], folder: Path) -> str:
         click.echo(f"unusable  {found.unusable:,} rows: the run stops at them; fix them, or set data.max_dropped", err=True)
     if found.unread:
         click.echo(f"not read  columns {', '.join(found.unread)}", err=True)
-    return "\n" + recipe_for(found, list(data), folder)
+    declared = ({"encoding": encoding} if encoding != UTF8 else {}) | ({"columns": [*columns]} if columns else {})
+    return "\n" + recipe_for(found, list(data), folder, declared)
 
 
 def write_new(path: Path, text: str, option: str) -> None:

@@ -45,7 +45,7 @@ def test_a_batch_may_be_empty():
     ("line", "reason"),
     [
         (b'{"messages": [}\n', "invalid_json"),
-        (b'{"messages": "\xff"}\n', "invalid_json"),
+        (b'{"messages": "\xff"}\n', "not_utf8"),
         (b'{"messages": [{"role": "user", "content": "\\ud83d"}]}\n', "invalid_json"),
         (b'{"messages": [NaN]}\n', "invalid_json"),
         (b"[" * 2000 + b"]" * 2000 + b"\n", "invalid_json"),

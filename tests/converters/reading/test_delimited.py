@@ -2,16 +2,19 @@
 
 import csv
 import io
+from functools import partial
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from recipekit.converters.reading import bounded_lines, delimited
-from recipekit.converters.reading.delimited import read_csv, read_tsv
+from recipekit.converters.reading.delimited import read_csv
 from recipekit.converters.reading.records import Drop
 from recipekit.schemas.base.errors import UserError
 
 from ...support.counting import within_lines
+
+read_tsv = partial(read_csv, delimiter="\t")
 
 
 def read(text, reader=read_csv):
@@ -102,6 +105,17 @@ def test_a_byte_order_mark_is_no_part_of_the_header():
 
 def test_tabs_part_cells_too_and_blank_lines_are_no_rows():
     assert told(read("a\tb\n\n1,5\t2\n\n", read_tsv)) == [(3, "1,5", "2")]
+
+
+def test_a_table_without_a_header_takes_the_declared_columns():
+    items = read("1,2\n3\n4,5\n", partial(read_csv, columns=("a", "b")))
+    assert items[0].value == {"a": "1", "b": "2"} and told(items) == [(1, "1", "2"), (2, "ragged_row"), (3, "4", "5")]
+
+
+@pytest.mark.parametrize("header", ["a,b", "A, b"])
+def test_declared_columns_that_are_the_header_are_refused(header):
+    with pytest.raises(UserError, match="t.csv:1: the first row is a header"):
+        read(f"{header}\n1,2\n", partial(read_csv, columns=("a", "b")))
 
 
 def test_formulas_stay_what_they_are():

@@ -99,3 +99,23 @@ def test_sequence_len_exceeds_the_longest_row(tmp_path, characters):
     text = recipe_for(recognise([path]), [path], tmp_path)
     proposed = int(text.split("sequence_len: ")[1].split()[0])
     assert characters / 3 < proposed <= characters + 128 and proposed % 64 == 0
+
+
+def test_a_table_without_a_header_is_proposed_with_its_columns(tmp_path):
+    path = tmp_path / "a.tsv"
+    path.write_text("".join(f"Remark number {n} on the food here\t{n % 3}\tid{n}\n" for n in range(30)))
+    with pytest.raises(UserError, match="a.tsv:1: the first row reads like data"):
+        recognise([str(path)])
+    columns = ("text", "label", "id")
+    found = recognise([str(path)], columns=columns)
+    (tmp_path / "r.yml").write_text("recipe: 1\nname: r\n" + recipe_for(found, [str(path)], tmp_path, {"columns": [*columns]}))
+    assert found.choice.record_type == "classification" and load_recipe(str(tmp_path / "r.yml")).recipe.data.sources[0].columns == columns
+
+
+def test_a_file_that_is_not_utf8_is_refused_with_its_likely_encoding(tmp_path):
+    pytest.importorskip("charset_normalizer")
+    path = tmp_path / "a.csv"
+    path.write_bytes("question,answer\nOù est l'hôtel ?,À côté du café.\n".encode("cp1252"))
+    with pytest.raises(UserError, match="cp1252 if"):
+        recognise([str(path)])
+    assert recognise([str(path)], "cp1252").records[0].fields["messages"][0]["content"] == "Où est l'hôtel ?"

@@ -1,0 +1,88 @@
+"""Rows that cannot be used: whether the recipe allows so many, and what to do about them."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from ...schemas.base.errors import GateError, Location, Problem, UserError
+from ...schemas.sections import Data
+from ..reading.delimited import DELIMITERS, NO_HEADER, looks_like_data
+from ..reading.encodings import encoding_hint
+from ..reading.files import SourceFile, open_source
+from ..reading.readers import read_file
+from ..reading.records import Row
+from .row_counts import Ledger
+
+
+def check_budget(ledger: Ledger, allowed: float, files: Iterable[SourceFile] = ()) -> None:
+    """Refuse when more rows are unusable than the recipe allows; each is listed, up to a limit: those with one fault of a file in one line.
+
+    `files` are those that the rows are from: the hint may need another look. Raises UserError, or GateError where the recipe allows some.
+    """
+    if ledger.unusable <= allowed * ledger.rows_in:
+        return
+    alike: dict[tuple[str, str, str], list[int]] = {}
+    for drop in ledger.examples:
+        alike.setdefault((drop.row.file, drop.reason, drop.detail), []).append(drop.row.line)
+    problems = [_unusable(*fault, lines) for fault, lines in alike.items()]
+    more = f" (the first {len(ledger.examples)} are listed)" if ledger.unusable > len(ledger.examples) else ""
+    summary = f"{ledger.unusable} of {ledger.rows_in} rows cannot be used{more}"
+    hint = "fix the rows, or raise data.max_dropped (--max-dropped)"
+    if ledger.unusable == ledger.rows_in and len({reason for _, reason, _ in alike}) == 1:
+        hint = _NO_ROW_HINTS.get(ledger.examples[0].reason, hint)
+        hint = NO_HEADER if hint == _OTHER_CONVERTER and _has_no_header(ledger.examples[0].row, files) else hint
+    elif any(drop.reason == "key_not_read" for drop in ledger.examples):
+        hint = "choose a converter that reads it, remove the rows, or list the key in the source's ignore_keys (--ignore-key)"
+    if bad := next((drop.row for drop in ledger.examples if drop.reason == "not_utf8"), None):
+        hint = _encoding_hint(bad, files) or hint
+    raise (GateError if allowed else UserError)(*problems, Problem(Location(""), summary, hint, "max-dropped"))
+
+
+_OTHER_CONVERTER = "name these keys in the converter's options, or choose another: recipe show --converter NAME lists what each reads"
+_NO_ROW_HINTS = {
+    **dict.fromkeys(("missing_key", "no_messages", "unknown_form", "no_type", "not_a_run", "no_instruction"), _OTHER_CONVERTER),
+    "ragged_row": "the header, or columns (--column), must name every column of the rows",
+    "unknown_role": "say what the role names mean with the option roles: {client: user, counselor: assistant}",
+    "key_not_read": "choose a converter that reads it, or list the key in the source's ignore_keys (--ignore-key)",
+}
+
+
+def _encoding_hint(row: Row, files: Iterable[SourceFile]) -> str:
+    """What encoding the row's file may have."""
+    for file in files:
+        if file.name == row.file:
+            with open_source(file.path, file.encoding) as stream:
+                return encoding_hint(stream)
+    return ""
+
+
+def _has_no_header(row: Row, files: Iterable[SourceFile]) -> bool:
+    """Whether the row's file is a table whose first row reads like data."""
+    for file in files:
+        if file.name == row.file and not file.columns:
+            kind, rows = read_file(file, "values")
+            first = next(rows, None)
+            return kind in DELIMITERS and isinstance(first, Row) and looks_like_data([*first.value])
+    return False
+
+
+def _unusable(file: str, reason: str, detail: str, lines: list[int]) -> Problem:
+    """One fault of a file, at its first line, with the other lines that have it."""
+    what = reason.replace("_", " ") + (f": {detail}" if detail else "")
+    if len(lines) > 1:
+        shown = ", ".join(map(str, lines[1:11]))
+        what += f" (also in line {shown}{f' and {len(lines) - 11} more' if len(lines) > 11 else ''})"
+    return Problem(Location(file, lines[0]), what, rule=reason)
+
+
+def refuse_nothing(data: Data, manifest: dict[str, Any]) -> None:
+    """Raise UserError where no row is left for any split: by reason, since then a filter, or the converter, is another than was meant."""
+    if manifest["splits"]:
+        return
+    names = " or ".join(dict.fromkeys(source.converter for source in data.sources))
+    hint = f"recipe show --converter {names} tells which rows it takes and what its options drop"
+    if not manifest["rows_in"]:
+        raise UserError(Problem(Location(""), "the sources hold no rows", "check their paths and files", "no-rows"))
+    gone = [f"{count:,} {reason.replace('_', ' ')}" for reason, count in manifest["dropped"].items()]
+    if manifest["rows_kept"]:
+        gone.append(f"{manifest['rows_kept']:,} left out by the sources' weights")
+    raise UserError(Problem(Location(""), f"no row is left of {manifest['rows_in']:,}: {', '.join(gone)}", hint, "no-rows"))

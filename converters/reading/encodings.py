@@ -1,0 +1,134 @@
+"""Files that are not UTF-8: read in the encoding that the source declares. Without one, a guess is named in the error, and never used."""
+
+import codecs
+import io
+import re
+from typing import Any, BinaryIO
+
+from ...schemas.base.errors import Location, Problem, UserError
+
+BLOCK = 1 << 16
+SEARCHED = 64 << 20  # bytes that are searched for the first one that is not UTF-8
+DAMAGED = 0.9  # from this share of UTF-8 among what is not ASCII, a file is damaged UTF-8 rather than another encoding
+SHOWN = 3
+MOST_COMMON = "cp1252"  # short Western texts fit a dozen
+CANDIDATES = (MOST_COMMON, "cp1250", "cp1251", "cp1253", "cp1254", "cp1255", "cp1256", "cp1257", "cp1258", "cp874", "koi8_r", "gb18030",
+              "big5", "shift_jis", "euc_jp", "cp949", "mac_roman", "utf_16_le", "utf_16_be")  # fmt: skip
+
+
+def is_utf8(encoding: str) -> bool:
+    """Whether the name stands for UTF-8, with or without a byte order mark."""
+    return codecs.lookup(encoding).name in ("utf-8", "utf-8-sig")
+
+
+def as_utf8(stream: BinaryIO, encoding: str, name: str) -> io.BufferedReader:
+    """The stream's text in UTF-8. Reading it raises UserError at the first bytes that are not in the encoding."""
+    return io.BufferedReader(_Transcoded(stream, encoding, name), BLOCK)
+
+
+class _Transcoded(io.RawIOBase):
+    """Reads forward; the only place to seek to is the start."""
+
+    def __init__(self, stream: BinaryIO, encoding: str, name: str) -> None:
+        self.stream = stream
+        self.encoding = encoding
+        self.name = name
+        self._start()
+
+    def _start(self) -> None:
+        self.decoder = codecs.getincrementaldecoder(self.encoding)()
+        self.text = b""
+        self.read_bytes = self.given = 0
+        self.ended = False
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = 0, /) -> int:
+        if (offset, whence) != (0, 0):
+            raise io.UnsupportedOperation("only to the start")
+        self.stream.seek(0)
+        self._start()
+        return 0
+
+    def tell(self) -> int:
+        return self.given
+
+    def readinto(self, buffer: Any) -> int:
+        """Read into the buffer. Raises UserError for bytes that are not in the encoding."""
+        while not self.text and not self.ended:
+            self.text = self._next().encode("utf-8", "surrogatepass")
+        size = min(len(buffer), len(self.text))
+        buffer[:size] = self.text[:size]
+        self.text = self.text[size:]
+        self.given += size
+        return size
+
+    def _next(self) -> str:
+        block = self.stream.read(BLOCK)
+        self.ended = not block
+        held = len(self.decoder.getstate()[0])
+        try:
+            text = self.decoder.decode(block, final=self.ended)
+        except UnicodeDecodeError as error:
+            place = self.read_bytes - held + error.start
+            what = f"byte {place + 1:,} (0x{error.object[error.start]:02x}) is not {self.encoding}"
+            raise UserError(Problem(Location(self.name), what, "set encoding to that of the file", "encoding")) from None
+        self.read_bytes += len(block)
+        return text
+
+    def close(self) -> None:
+        if not self.closed:
+            self.stream.close()
+        super().close()
+
+
+def encoding_hint(stream: BinaryIO) -> str:
+    """What to write for a file that is not UTF-8: likely encodings, and how its text reads in each."""
+    sample = _first_other(stream)
+    if _utf8_share(sample) >= DAMAGED:
+        return "nearly all of the file is UTF-8: these bytes are damaged; fix them"
+    readings: dict[str, str] = {}
+    for guess in _guesses(sample):
+        found = re.search(r".{0,15}[^\x00-\x7f].{0,15}", sample.decode(guess, "replace"))
+        if found and (reading := "".join(filter(str.isprintable, found[0])).strip()):
+            readings.setdefault(reading, guess)
+    if not readings:
+        return "set encoding (--encoding) to that of the file, e.g. encoding: cp1252, or save it as UTF-8"
+    first, *others = [f"{guess} if {reading!r} reads right" for reading, guess in [*readings.items()][:SHOWN]]
+    return f"set encoding (--encoding): {', '.join([first, *others])}; or save the file as UTF-8"
+
+
+def _first_other(stream: BinaryIO) -> bytes:
+    """The first block of the stream that is not UTF-8, by lines where it has any; the beginning where all is."""
+    stream.seek(0)
+    first = b""
+    while (block := stream.read(BLOCK)) and stream.tell() <= SEARCHED:
+        block += stream.readline(BLOCK)
+        first = first or block
+        try:
+            block.decode()
+        except UnicodeDecodeError as error:
+            if error.end < len(block) or error.reason != "unexpected end of data":
+                return block
+    return first
+
+
+def _utf8_share(sample: bytes) -> float:
+    """The share of characters of UTF-8 among what is not ASCII."""
+    others = [character for character in sample.decode(errors="replace") if not character.isascii()]
+    return 1 - others.count("\ufffd") / len(others) if others else 0.0
+
+
+def _guesses(sample: bytes) -> list[str]:
+    """Likely encodings, the best first; none without charset-normalizer, or where none fits."""
+    try:
+        from charset_normalizer import from_bytes
+    except ImportError:
+        return []
+    found = [{match.encoding, *match.could_be_from_charset} for match in from_bytes(sample, cp_isolation=[*CANDIDATES])]
+    names = [MOST_COMMON if MOST_COMMON in alike else next(name for name in CANDIDATES if name in alike) for alike in found]
+    return sorted(names, key=lambda name: name != MOST_COMMON)

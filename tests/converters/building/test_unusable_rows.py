@@ -1,0 +1,32 @@
+"""What to do about rows that cannot be used is said once, and is right."""
+
+import pytest
+from recipekit.converters.building.pipeline import build
+from recipekit.schemas.base.errors import UserError
+from recipekit.schemas.sections import Data, Source, Split
+
+
+def hint(path, data, **source):
+    path.write_bytes(data)
+    options = {"text_key": "text", "label_key": "label"}
+    with pytest.raises(UserError) as caught:
+        build(Data("classification", (Source(str(path), "table", options, **source),), split=Split(0)), path.parent / "out")
+    return caught.value.problems[-1].hint
+
+
+def test_a_table_without_a_header_gets_the_hint_to_name_its_columns(tmp_path):
+    rows = "My favourite food is anything\t27\teebbqej\nNow if he does\t14\ted00q6i\nWhy?\t2\teezlygj\n"
+    assert "columns: [text, label]" in hint(tmp_path / "a.tsv", rows.encode())
+    assert "columns: [text, label]" not in hint(tmp_path / "b.tsv", b"body\tstars\nfine\t2\n"), "that is a header with other names"
+
+
+def test_a_table_of_another_encoding_gets_the_hint_to_name_it(tmp_path):
+    pytest.importorskip("charset_normalizer")
+    table = "text,label\nCafé très bon à l'hôtel,joy\nMauvais goût,anger\n".encode("cp1252")
+    assert "cp1252 if" in hint(tmp_path / "a.csv", table)
+    header = "texte,étiquette\nbon,joy\n".encode("cp1252")
+    assert "cp1252 if" in hint(tmp_path / "b.csv", header)
+
+
+def test_rows_of_other_lengths_than_the_declared_columns_are_refused(tmp_path):
+    assert "columns" in hint(tmp_path / "a.csv", b"good,1\nbad,2\n", columns=("text", "label", "id"))
