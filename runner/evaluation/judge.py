@@ -1,6 +1,6 @@
 """A model scores the replies of both models, over any endpoint that speaks the OpenAI protocol.
 
-What a judge replied is kept in eval/judge.sqlite before it counts, so that an interrupted judging resumes. The prompt and the judge's
+What a judge replied is kept in evaluating/judge.sqlite before it counts, so that an interrupted judging resumes. The prompt and the judge's
 name stand in the result: numbers of other judges or prompts are other numbers.
 """
 
@@ -21,9 +21,9 @@ from ..providers.request_log import open_log
 from ..providers.requests import ProviderRequest, Reply, Request
 from ..runtime.console import Display
 from ..runtime.progress import read_lines
-from ..runtime.run_folder import RunFolder
+from ..runtime.run_folder import EVALUATING, RunFolder
 
-JUDGEMENTS = "eval/judgements.jsonl"
+JUDGEMENTS = f"{EVALUATING}/judgements.jsonl"
 MODELS = ("base", "tuned")
 
 
@@ -39,13 +39,13 @@ class JudgeResult(NamedTuple):
 
 
 def judge_all(run: RunFolder, judge: Judge, seed: int, display: Display) -> JudgeResult:
-    """Write eval/judgements.jsonl: a line for each reply, in the order of predictions.jsonl.
+    """Write evaluating/judgements.jsonl: a line for each reply, in the order of predictions.jsonl.
 
     Raises UserError when the judge cannot be asked, GateError at a ceiling of its limits, Interrupted.
     """
     replies = _Replies(run, Scorer.of(judge, Limits(), seed))
     asker = Asker(replies.scorer.limits, run.path.parents[1], display)
-    with open_log(run / "eval" / "judge.sqlite") as log:
+    with open_log(run / EVALUATING / "judge.sqlite") as log:
         asker.ask(replies, (judge.provider,), log, "judging")
         endpoints = asker.known((judge.provider,))
         lines, failure = [], ""
@@ -69,8 +69,8 @@ class _Replies:
 
     def __init__(self, run: RunFolder, scorer: Scorer) -> None:
         self.scorer = scorer
-        self.rows = {row["id"]: row for row in read_lines(run / "eval" / "rows.jsonl")}
-        self.lines = [line for line in read_lines(run / "eval" / "predictions.jsonl") if line["model"] in MODELS]
+        self.rows = {row["id"]: row for row in read_lines(run / EVALUATING / "rows.jsonl")}
+        self.lines = [line for line in read_lines(run / EVALUATING / "predictions.jsonl") if line["model"] in MODELS]
 
     def __iter__(self) -> Iterator[tuple[dict[str, Any], Request]]:
         for number, line in enumerate(self.lines, 1):

@@ -7,6 +7,7 @@ from ...schemas.base.errors import UserError
 from ...schemas.recipe import load_recipe
 from ...schemas.sections import Generation
 from ..models.reference import ModelReference
+from ..runtime.run_folder import RunFolder
 
 
 class Settings(NamedTuple):
@@ -38,7 +39,7 @@ def settings_of(target: ModelReference, given: dict[str, Any]) -> Settings:
         raise UserError(f"--{option} has no effect: {target.name} classifies, and generates nothing", hint="leave it away")
     generation, system = Generation(), None
     if target.run:
-        recipe = load_recipe(str(Path(target.run) / "recipe.yml")).recipe
+        recipe = load_recipe(RunFolder(Path(target.run)).recipe_file).recipe
         generation, system = recipe.evaluation.generation, recipe.data.system_prompt
     note = "the recipe's" if given["system"] is None else "--system"
     said = {name: value for name, value in given.items() if value is not None}

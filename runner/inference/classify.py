@@ -9,6 +9,7 @@ import orjson
 from ...schemas.base.errors import UserError
 from ...schemas.recipe import load_recipe
 from ..models.reference import ModelReference
+from ..runtime.run_folder import RunFolder
 from ..worker.inference import label_probabilities, load
 
 
@@ -23,7 +24,7 @@ class Classifier:
         self.labels = list(self.loaded.labels)
         self.sequence_len = self.loaded.context
         if target.run:  # as training treated long texts
-            self.sequence_len = load_recipe(str(Path(target.run) / "recipe.yml")).recipe.training.sequence_len
+            self.sequence_len = load_recipe(RunFolder(Path(target.run)).recipe_file).recipe.training.sequence_len
 
     def classify(self, text: str) -> dict[str, Any]:
         """The label, every label's probability, the text's tokens, and how many of them the model saw."""

@@ -11,6 +11,7 @@ from ...schemas.extends import SUFFIXES, shipped_recipes
 from ...schemas.recipe import load_recipe
 from ...schemas.sections import Model
 from ..runtime.run_folder import RunFolder, all_runs
+from ..runtime.seals import require_sealed
 from .resolve import resolve_model
 from .size import public_models
 
@@ -63,7 +64,8 @@ def _of_run(name: str, run: RunFolder) -> ModelReference:
     folder = (run / "model").resolve()
     if not folder.is_dir():
         raise UserError(Problem(Location(str(run.path)), "has no trained model", f"recipe resume {run.path}", "no-model"))
-    recipe = load_recipe(str(run / "recipe.yml")).recipe
+    recipe = load_recipe(run.recipe_file).recipe
+    require_sealed(folder)
     identity, note = folder_identity(folder), f"the model of {run.path}" + (", a smoke run" if run.status.get("smoke") else "")
     whole = ModelReference(
         name, str(folder), "", str(folder), identity, note, kind=recipe.data.type, run=str(run.path),
@@ -103,7 +105,7 @@ def base_of(target: ModelReference) -> ModelReference:
     base = run.read("lock.json").get("model", {})
     if not base.get("path"):
         raise UserError(Problem(Location(str(run / "lock.json")), "does not say which model it was trained on", rule="no-model"))
-    revision = load_recipe(str(run / "recipe.yml")).recipe.model.revision
+    revision = load_recipe(run.recipe_file).recipe.model.revision
     return target._replace(
         name="base", base=base["path"], adapter="", identity=base.get("identity", ""), note=base.get("note", ""), revision=revision
     )

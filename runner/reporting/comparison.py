@@ -39,7 +39,7 @@ def compare(runs: list[RunFolder]) -> dict[str, Any]:
         if absent := [name for name in _FACTS if not (run / "eval" / name).is_file()]:
             raise UserError(Problem(Location(str(run.path)), f"has not been evaluated: no eval/{absent[0]}", f"recipe eval {run.path}"))
     same_rows(runs)
-    recipes = [load_recipe(str(run / "recipe.yml")) for run in runs]
+    recipes = [load_recipe(run.recipe_file) for run in runs]
     keys = [{dotted(path): found.value for path, found in effective_values(loaded).items()} for loaded in recipes]
     facts = [(run.read("data/manifest.json"), run.read("lock.json")) for run in runs]
     differences = {

@@ -14,6 +14,7 @@ from ..runtime.resolved_values import effective_values
 from ..runtime.run_folder import RunFolder
 from .charts import Series, line_chart
 from .report_rows import classified_rows, cut, extremes, gains, ranking_metric, shown_rows
+from .run_summary import edited_note
 from .token_summary import token_summary
 from .verdicts import LABELS, answer, change_title, gate_lines, number, verdicts
 
@@ -64,10 +65,10 @@ def report_facts(run: RunFolder, status: dict[str, Any]) -> dict[str, Any]:
         "masks": read_lines(run / "eval" / "masks.jsonl", "id", "label", "segments"),
         "values": recipe_values(loaded, run.read("origins.json")),
         "leaks": leaks(loaded),
-        "recipe": (run / "recipe.yml").read_text(encoding="utf-8", errors="replace"),
+        "recipe": Path(run.recipe_file).read_text(encoding="utf-8", errors="replace"),
         "lock": run.read("lock.json"),
         "smoke": run.read("smoke.json").get("keys", {}),
-        "reasons": [line for line in [status.get("reason")] if line],
+        "reasons": [line for line in [status.get("reason"), edited_note(status)] if line],
     }
 
 
@@ -132,9 +133,10 @@ def row_facts(run: RunFolder, metrics: dict[str, Any]) -> dict[str, Any]:
 
 
 def stored_recipe(run: RunFolder) -> LoadedRecipe | None:
-    """The recipe that was run; None where this version's schema does not accept it any more."""
+    """The recipe that was run; None where this version's schema does not accept it any more. Raises UserError where it was edited."""
+    path = run.recipe_file
     try:
-        return load_recipe(str(run / "recipe.yml"))
+        return load_recipe(path)
     except UserError:
         return None
 

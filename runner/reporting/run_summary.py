@@ -1,5 +1,6 @@
 """A run in a dozen plain values: what `recipe runs` and a sweep say of it. Losses and metrics are those of its report."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from ...schemas.base.errors import UserError
@@ -35,8 +36,13 @@ def run_summary(run: RunFolder) -> dict[str, Any]:
         **{key: measured[key] for key in ("train_loss", "validation_loss")},
         "metrics": {name: found["value"] for name, found in evaluated.get("models", {}).get("tuned", {}).items()},
         "seconds": round(ended - status.get("started", ended), 1),
-        "reason": status.get("reason", ""),
+        "reason": "\n".join(filter(None, (status.get("reason"), edited_note(status)))),
     }
+
+
+def edited_note(status: Mapping[str, Any]) -> str:
+    """Which files of the run are not what it wrote; empty where all are."""
+    return f"edited by hand, and accepted: {', '.join(status['edited'])}" if status.get("edited") else ""
 
 
 def _evaluated(run: RunFolder) -> dict[str, Any]:

@@ -1,38 +1,17 @@
-"""Checkpoints that can be trusted: each is sealed with the hash of every file when it is complete; only sealed ones are resumed."""
+"""Checkpoints that can be trusted: each is sealed when it is complete; only sealed and unchanged ones are resumed."""
 
-import json
 from pathlib import Path
 from typing import Any
 
-from ...schemas.base.files import write_atomically
-from ...schemas.base.hashing import file_sha256
-
-SEAL = "sealed.json"
-
-
-def write_checksums(folder: Path) -> None:
-    """Write the seal last: sizes and hashes of everything in the checkpoint."""
-    facts = {str(path.relative_to(folder)): _facts(path) for path in sorted(folder.rglob("*")) if path.is_file() and path.name != SEAL}
-    write_atomically(folder / SEAL, json.dumps(facts, indent=2).encode())
+from .seals import SEAL, read_seal, seal_faults
 
 
 def fault(folder: Path) -> str | None:
     """Why the checkpoint cannot be resumed; None when it is complete and unchanged."""
-    try:
-        sealed = json.loads((folder / SEAL).read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    if not (folder / SEAL).exists():
         return "it was not completed"
-    except (OSError, ValueError):
-        return f"its {SEAL} is damaged"
-    if not isinstance(sealed, dict) or not sealed:
-        return f"its {SEAL} is damaged"
-    for name, facts in sealed.items():
-        path = folder / name
-        if not path.is_file():
-            return f"{name} is missing"
-        if _facts(path) != facts:
-            return f"{name} is not what was saved"
-    return None
+    faults = seal_faults(folder)
+    return faults[0] if faults else None if read_seal(folder) else f"its {SEAL} is empty"
 
 
 def newest(folder: Path) -> tuple[Path | None, list[str]]:
@@ -58,10 +37,6 @@ def changes(before: dict[str, Any], now: dict[str, Any], section: str) -> list[s
     """The keys with other values in this section of two locks, in words."""
     was, values = before.get(section) or {}, now[section]
     return [f"{section}.{key} was {was.get(key)} and is {values.get(key)}" for key in {**was, **values} if was.get(key) != values.get(key)]
-
-
-def _facts(path: Path) -> dict[str, object]:
-    return {"bytes": path.stat().st_size, "sha256": file_sha256(path)}
 
 
 KILL_AFTER_SAVE = "RECIPEKIT_KILL_AFTER_SAVE"  # a smoke run: kill yourself once the first checkpoint is complete

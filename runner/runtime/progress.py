@@ -10,6 +10,7 @@ from typing import Any
 
 from ...schemas.base.errors import Location, Problem, UserError
 from ...schemas.base.redact import redact
+from .seals import read_sealed
 
 
 class Progress:
@@ -69,11 +70,15 @@ def cut_torn_line(path: Path) -> None:
 def read_lines(path: Path, *keys: str) -> list[dict[str, Any]]:
     """Return every complete line of a JSON Lines file; a torn last line is left out.
 
-    Raises UserError if a line is not a JSON object with these keys.
+    Raises UserError if a line is not a JSON object with these keys, or the file is not what was sealed.
     """
-    if not path.exists():
+    try:
+        content = read_sealed(path)
+    except FileNotFoundError:
         return []
-    complete = [line for line in path.read_bytes().splitlines(keepends=True) if line.endswith(b"\n")]
+    except OSError as error:
+        raise UserError(Problem(Location(str(path)), f"cannot be read: {error.strerror}", rule="damaged")) from None
+    complete = [line for line in content.splitlines(keepends=True) if line.endswith(b"\n")]
     return [_read_line(path, number, line, keys) for number, line in enumerate(complete, 1)]
 
 

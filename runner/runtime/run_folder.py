@@ -14,15 +14,19 @@ import orjson
 from ...schemas.base.errors import GateError, Interrupted, Location, Problem, UserError
 from ...schemas.base.files import cannot_write, write_atomically
 from ...schemas.base.redact import redact
+from .seals import read_sealed
 
 RUNS = Path("runs")
-
+EVALUATION = "eval"
+EVALUATING = "evaluating"  # where an evaluation works until it is whole and takes the place of the last one
+FINISHED = ("done", "refused")
 
 State = Literal["running", "submitted", "done", "failed", "interrupted", "refused"]
 
 
 class Status(TypedDict, total=False):
-    """status.json: how the run stands. `stages` has the key of each completed stage, `file` the recipe's path, times are Unix seconds."""
+    """status.json: how the run stands. `stages` has the key of each completed stage, `file` the recipe's path, times are Unix seconds,
+    `edited` files that are not what the run wrote, accepted by `recipe verify --accept`."""
 
     state: State
     reason: str
@@ -34,6 +38,7 @@ class Status(TypedDict, total=False):
     updated: float
     finished: float
     reproduces: str
+    edited: list[str]
 
 
 class RunFolder:
@@ -46,9 +51,9 @@ class RunFolder:
         return self.path / name
 
     def read(self, name: str) -> dict[str, Any]:
-        """A JSON file of the run; {} where there is none. Raises UserError if it is damaged."""
+        """A JSON file of the run; {} where there is none. Raises UserError if it is damaged, or not what was sealed."""
         try:
-            values = orjson.loads((self.path / name).read_bytes())
+            values = orjson.loads(read_sealed(self.path / name))
             if not isinstance(values, dict):
                 raise ValueError("it is not a JSON object")
         except FileNotFoundError:
@@ -58,6 +63,16 @@ class RunFolder:
                 Problem(Location(str(self.path / name)), f"is damaged: {error}", "restore the file, or remove the run", "damaged")
             ) from None
         return values
+
+    @property
+    def recipe_file(self) -> str:
+        """The path of the run's own copy of its recipe. Raises UserError where there is none, or it was edited since."""
+        path = self.path / "recipe.yml"
+        try:
+            read_sealed(path)
+        except OSError as error:
+            raise UserError(Problem(Location(str(path)), f"cannot be read: {error.strerror}", "restore the file", "damaged")) from None
+        return str(path)
 
     def write(self, name: str, values: Any) -> None:
         """Write a JSON file of the run atomically."""
@@ -76,13 +91,25 @@ class RunFolder:
 
     @property
     def is_done(self) -> bool:
-        """Whether the run has come to its end, and no gate refused it."""
-        return self.status.get("state") == "done"
+        """Whether the run has come to its end, and no gate refused it. One whose state cannot be read is not done."""
+        return self._state == "done"
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the run has come to its end: it has a model, numbers and a report."""
+        return self._state in FINISHED
+
+    @property
+    def _state(self) -> str:
+        try:
+            return self.status.get("state", "")
+        except UserError:
+            return ""
 
     def update(self, **changes: Any) -> None:
         """Change some values of status.json. `finished` is when the run first ended; a later evaluation does not move it."""
         now = round(time.time(), 3)
-        ended = {"finished": now} if changes.get("state") in ("done", "refused") else {}
+        ended = {"finished": now} if changes.get("state") in FINISHED else {}
         self.write("status.json", {**ended, **self.status, **changes, "updated": now})
 
     @contextmanager
@@ -106,7 +133,10 @@ class RunFolder:
 
     @contextmanager
     def recording_outcome(self) -> Iterator[None]:
-        """Whatever ends the block too early, status.json says how it ended."""
+        """Whatever ends the block too early, status.json says how it ended. A finished run stays so until its new numbers are whole."""
+        if self.is_finished:
+            yield
+            return
         self.update(state="running", reason="")
         try:
             yield

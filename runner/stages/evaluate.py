@@ -10,7 +10,7 @@ import orjson
 
 from ...schemas import VERSION
 from ...schemas.base.errors import Location, Problem, UserError
-from ...schemas.base.files import write_atomically
+from ...schemas.base.files import remove_folder, replace_folder, replacing_folder, write_atomically
 from ...schemas.base.hashing import key_of, with_contents
 from ...schemas.sections import Evaluation, Recipe
 from ..evaluation import minimal_pairs
@@ -26,14 +26,15 @@ from ..runtime.child_process import run_child
 from ..runtime.console import Display
 from ..runtime.machine import package_versions
 from ..runtime.progress import read_lines
-from ..runtime.run_folder import RunFolder
+from ..runtime.run_folder import EVALUATING, EVALUATION, RunFolder
+from ..runtime.seals import SEAL, seal_faults, write_seal
 from .context import RunContext
 
 NAME = "evaluate"
 OUTPUTS = ("eval",)
 OPTIONAL_OUTPUTS: tuple[str, ...] = ()
 FINAL = False
-CONFIG = "eval/axolotl.yml"
+CONFIG, REQUEST = f"{EVALUATING}/axolotl.yml", "request.json"
 
 
 def key(context: RunContext) -> str:
@@ -48,12 +49,13 @@ def evaluate_key(evaluation: Evaluation, split: str, train: str) -> str:
 
 
 def faults(run: RunFolder) -> list[str]:
-    """None so far."""
-    return []
+    """Why the numbers are not those that the run's state speaks of: an evaluation was interrupted just after it had replaced them."""
+    is_recorded = _request(run / EVALUATION).get("evaluation") == run.stages.get(NAME)
+    return [] if is_recorded else ["eval/ was replaced by another evaluation, which did not come to its end"]
 
 
 def run(context: RunContext) -> None:
-    """Write eval/predictions.jsonl and eval/metrics.json.
+    """Write predictions.jsonl and metrics.json in evaluating/, which then replaces eval/: the old numbers stay until the new are whole.
 
     Predictions are those of a key: of the training, the rows and how replies are generated. An interrupted evaluation with the same key
     continues with those that it left; a complete one is only scored, which needs no model. The configuration is rendered for this machine,
@@ -62,41 +64,80 @@ def run(context: RunContext) -> None:
     """
     run, display = context.run, context.display
     recipe = with_earlier_metrics(run, context.recipe)
-    run.update(stages={stage: value for stage, value in run.stages.items() if stage != NAME})
-    key = predictions_key(recipe, context.keys["train"])
-    before = run.read("eval/request.json")
-    if before.get("key") != key:
-        shutil.rmtree(run / "eval", ignore_errors=True)
-        before = {}
+    made_of = context.keys[NAME] = context.keys.get(NAME) or key(context)
+    before = take_up(run, predictions_key(recipe, context.keys["train"]))
     rows = sample_rows(run / "data" / f"{recipe.evaluation_split}.jsonl", recipe.evaluation.max_rows, recipe.evaluation.generation.seed)
     if not rows:
         raise UserError(f"{run.path}: the {recipe.evaluation_split} split has no row to evaluate on", hint="evaluate another split")
-    plan = context.job.plan
-    request = {
-        "key": key,
-        "generate": generates(recipe),
-        "generation": recipe.evaluation.generation._asdict(),
-        "packages": package_versions(),
-        "machine": context.machine._asdict(),
-    }
-    if before.get("complete"):
-        request = before
-    else:
-        write_atomically(run / "eval" / "rows.jsonl", b"".join(rows))
-        write_atomically(run / CONFIG, plan.files[RENDERED].encode())
-        run.write("eval/request.json", request)
-        argv = (sys.executable, "-m", "recipekit.runner.worker.evaluate")
-        run_child(argv, run.path, plan.env, "eval.log", "the evaluation", display.event)
-        run.write("eval/request.json", {**request, "complete": True})
-    asked = probe(run, recipe, plan, request, display)
+    request = predict(context, recipe, rows, before)
+    asked = probe(run, recipe, context.job.plan, request, display)
     facts = {"split": recipe.evaluation_split, "base_model": recipe.model.base_model, "generation": request["generation"],
              "evaluated_with": {key: request.get(key) for key in ("packages", "machine")}}  # fmt: skip
     facts |= results(run, asked)
     if recipe.evaluation.judge:
         facts["judge"] = judge_all(run, recipe.evaluation.judge, recipe.evaluation.generation.seed, display)._asdict()
-    run.write("eval/metrics.json", scored(run, recipe, len(rows), facts))
+    run.write(f"{EVALUATING}/metrics.json", scored(run, recipe, len(rows), facts))
+    run.write(f"{EVALUATING}/{REQUEST}", {**request, "evaluation": made_of})
+    write_seal(run / EVALUATING)
+    replace_folder(run / EVALUATING, run / EVALUATION)
     beside = "baselines" if recipe.data.type == "classification" else "base"
     display.say(NAME, f"{len(rows)} {recipe.evaluation_split} rows, {beside} beside tuned")
+
+
+def take_up(run: RunFolder, key: str) -> dict[str, Any]:
+    """Fill evaluating/ with predictions of this key, from an interrupted evaluation or the last one; return their request, {} without."""
+    for folder in (EVALUATING, EVALUATION):
+        if _request(run / folder).get("key") != key or _damage(run / folder):
+            continue
+        if folder == EVALUATION:
+            with replacing_folder(run / EVALUATING) as copy:
+                shutil.copytree(run / EVALUATION, copy, dirs_exist_ok=True)
+        (run / EVALUATING / SEAL).unlink(missing_ok=True)  # what is worked on is not sealed
+        return _request(run / EVALUATING)
+    remove_folder(run / EVALUATING)
+    return {}
+
+
+def _damage(folder: Path) -> list[str]:
+    """What keeps the folder's predictions from being used."""
+    if folder.name == EVALUATION:
+        return seal_faults(folder)
+    try:
+        read_lines(folder / "predictions.jsonl", "model", "id")
+    except UserError as error:
+        return [str(error)]
+    return []
+
+
+def _request(folder: Path) -> dict[str, Any]:
+    """The folder's request.json; {} where it cannot be read, which makes its predictions nobody's."""
+    try:
+        found = orjson.loads((folder / REQUEST).read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def predict(context: RunContext, recipe: Recipe, rows: list[bytes], before: dict[str, Any]) -> dict[str, Any]:
+    """Let the evaluator write the predictions that are not there yet; return their request."""
+    run, plan = context.run, context.job.plan
+    if before.get("complete"):
+        return before
+    request = {
+        "key": predictions_key(recipe, context.keys["train"]),
+        "generate": generates(recipe),
+        "generation": recipe.evaluation.generation._asdict(),
+        "packages": package_versions(),
+        "machine": context.machine._asdict(),
+    }
+    write_atomically(run / EVALUATING / "rows.jsonl", b"".join(rows))
+    write_atomically(run / CONFIG, plan.files[RENDERED].encode())
+    run.write(f"{EVALUATING}/{REQUEST}", request)
+    argv = (sys.executable, "-m", "recipekit.runner.worker.evaluate")
+    run_child(argv, run.path, plan.env, "eval.log", "the evaluation", context.display.event)
+    request["complete"] = True
+    run.write(f"{EVALUATING}/{REQUEST}", request)
+    return request
 
 
 def with_earlier_metrics(run: RunFolder, recipe: Recipe) -> Recipe:
@@ -118,7 +159,7 @@ def probe(run: RunFolder, recipe: Recipe, plan: Plan, request: dict[str, Any], d
         if wrong := minimal_pairs.faults(Path(asked["blimp"])):
             raise UserError(*(Problem(Location("evaluation.blimp"), line, "JSON Lines of minimal pairs", "blimp") for line in wrong[:20]))
     if keys := waiting(run, asked, request["key"]):
-        run.write("eval/probes_request.json", {**request, "keys": keys, "asked": asked})
+        run.write(f"{EVALUATING}/probes_request.json", {**request, "keys": keys, "asked": asked})
         argv = (sys.executable, "-m", "recipekit.runner.worker.probes")
         run_child(argv, run.path, plan.env, "probes.log", "a probe", display.event)
     return asked
@@ -143,12 +184,12 @@ def scored(run: RunFolder, recipe: Recipe, rows: int, facts: dict[str, Any]) -> 
     kept = kept_loss(lines, recipe.training.metric_for_best_model if recipe.training.load_best_model_at_end else None)
     training = Training(run / "data" / "train.jsonl", {**losses(lines), "validation_loss": kept})
     facts = {**facts, "losses": training.losses, "diagnosis": diagnosis(lines)._asdict()}
-    predictions = run / "eval" / "predictions.jsonl"
+    predictions = run / EVALUATING / "predictions.jsonl"
     if recipe.data.type == "chat":
         questions = [message["content"] for row in read_lines(training.rows) for message in row["messages"] if message["role"] == "user"]
         facts["prompt_diversity"] = prompt_diversity(questions)
     if recipe.data.type != "classification":
-        return score(recipe.evaluation, read_predictions(predictions, run / "eval" / "rows.jsonl"), facts, training)
+        return score(recipe.evaluation, read_predictions(predictions, run / EVALUATING / "rows.jsonl"), facts, training)
     from ..evaluation.classification import read_classified, score_classified
 
     labels = run.read("data/manifest.json")["labels"]

@@ -13,6 +13,7 @@ from ..launch.plan import CONFIG as RENDERED
 from ..reporting.model_card import model_card
 from ..runtime.child_process import run_child
 from ..runtime.run_folder import RunFolder
+from ..runtime.seals import SEAL, write_seal
 from .context import RunContext
 
 NAME = "merge"
@@ -28,8 +29,8 @@ def key(context: RunContext) -> str:
 
 
 def faults(run: RunFolder) -> list[str]:
-    """None: the folder is published whole, when the merged model has answered as base and adapter do."""
-    return []
+    """Where the folder has no seal: it was not published by a merge, which has compared its answers with those of base and adapter."""
+    return [] if (run / MERGED / SEAL).is_file() else [f"{run / MERGED} has no {SEAL}"]
 
 
 def run(context: RunContext) -> None:
@@ -50,6 +51,7 @@ def merge(context: RunContext, out: Path) -> dict[str, Any]:
         run_child(argv, run.path, job.plan.env, "merge.log", "merging", context.display.event)
         write_atomically(folder / "README.md", model_card(run, context.recipe, merged=True).encode())
         facts = orjson.loads((folder / FACTS).read_bytes())
+        write_seal(folder)
     where = f"{MERGED}/" if out == run / MERGED else str(out)
     context.display.say(NAME, f"{where} in {facts['dtype']}, logits within {facts['largest_difference']:.1g} of base and adapter")
     return facts

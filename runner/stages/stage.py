@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Protocol
 
 from ...schemas.base.errors import Location, Problem, UserError
+from ...schemas.base.files import MANIFEST, replacing_folder
 from ..runtime.run_folder import RunFolder
+from ..runtime.seals import SEAL, seal_faults, seal_files, unseal_files
 from .context import RunContext
 
 
@@ -48,13 +50,12 @@ def key_of_stage(stage: Stage, context: RunContext) -> str | None:
 def find(stage: Stage, context: RunContext) -> RunFolder | None:
     """The run that has the stage's outputs as this recipe would make them now: this one, or an earlier one with the same key."""
     for run in context.runs:
-        recorded = run.stages.get(stage.NAME)
+        recorded = _recorded_key(stage, run, context)
         if recorded is None or not all((run / name).exists() for name in stage.OUTPUTS):
             continue
-        final = stage.FINAL and context.is_own(run)
-        if not final and recorded != key_of_stage(stage, context):
+        if not (stage.FINAL and context.is_own(run)) and recorded != key_of_stage(stage, context):
             continue
-        if faults := stage.faults(run):
+        if faults := output_faults(stage, run):
             for fault in faults:
                 context.display.say(stage.NAME, f"{fault}: not used", "yellow")
             continue
@@ -63,30 +64,76 @@ def find(stage: Stage, context: RunContext) -> RunFolder | None:
     return None
 
 
+def _recorded_key(stage: Stage, run: RunFolder, context: RunContext) -> str | None:
+    """The key with which the run has completed the stage. An earlier run whose state cannot be read has completed none."""
+    try:
+        return run.stages.get(stage.NAME)
+    except UserError as error:
+        if context.is_own(run):
+            raise
+        context.display.say(stage.NAME, f"{error}: not used", "yellow")
+        return None
+
+
+def output_faults(stage: Stage, run: RunFolder) -> list[str]:
+    """Why the outputs cannot be used: what the stage says, and where a file is not what was sealed when the stage was complete."""
+    found = [f"{run.path}: {fault}" for fault in seal_faults(run.path, _single_files(stage, run))]
+    for name in stage.OUTPUTS:
+        if (run / name / SEAL).exists():
+            found += [f"{run / name}: {fault}" for fault in seal_faults(run / name)]
+    return [*found, *stage.faults(run)]
+
+
+def _single_files(stage: Stage, run: RunFolder) -> list[str]:
+    """The files that the run's own seal is of: a folder with a seal or a manifest answers for its other files itself."""
+    found: list[str] = []
+    for name in (*stage.OUTPUTS, *stage.OPTIONAL_OUTPUTS):
+        if (run / name / MANIFEST).is_file():
+            found.append(f"{name}/{MANIFEST}")
+        elif (run / name).is_dir() and not (run / name / SEAL).exists():
+            found += [path.relative_to(run.path).as_posix() for path in sorted((run / name).rglob("*")) if path.is_file()]
+        elif (run / name).is_file():
+            found.append(name)
+    return found
+
+
 def require(stages: Iterable[Stage], context: RunContext) -> None:
     """Find each stage's outputs. Raises UserError where they are not there, or cannot be used."""
     for stage in stages:
         if find(stage, context) is None:
-            what = f"has no usable {' or '.join(stage.OUTPUTS)}: its stage {stage.NAME} is not complete"
-            raise UserError(Problem(Location(str(context.run.path)), what, f"recipe resume {context.run.path}", "incomplete"))
+            raise _unusable(stage, context.run)
+
+
+def _unusable(stage: Stage, run: RunFolder) -> UserError:
+    what = f"has no usable {' or '.join(stage.OUTPUTS)}: its stage {stage.NAME} is not complete, or its files were changed"
+    hint = f"restore the files, or start a new run; recipe verify {run.path}" if run.is_finished else f"recipe resume {run.path}"
+    return UserError(Problem(Location(str(run.path)), what, hint, "incomplete"))
 
 
 def complete(stages: Iterable[Stage], context: RunContext) -> None:
-    """Have each stage's outputs in the run's folder: those that are there, those of an earlier run, or new ones."""
+    """Have each stage's outputs in the run's folder: those that are there, those of an earlier run, or new ones.
+
+    What is made is sealed before the stage counts as complete. Raises UserError where a finished run has lost what it is about: no
+    command trains it again.
+    """
     for stage in stages:
         source = find(stage, context)
+        if source is not None and context.is_own(source):
+            context.outcomes[stage.NAME] = "done before"
+            continue
+        if source is None and stage.FINAL and context.run.is_finished:
+            raise _unusable(stage, context.run)
+        unseal_files(context.run.path, (*stage.OUTPUTS, *stage.OPTIONAL_OUTPUTS))
         if source is None:
             stage.run(context)
             context.outcomes[stage.NAME] = "done"
-        elif context.is_own(source):
-            context.outcomes[stage.NAME] = "done before"
-            continue
         else:
             reuse(source, context.run, stage)
             context.display.say(stage.NAME, f"unchanged since {source.path.name}: reused")
             context.outcomes[stage.NAME] = "reused"
         context.found[stage.NAME] = context.run
         if key := key_of_stage(stage, context):
+            seal_files(context.run.path, _single_files(stage, context.run))
             context.run.update(stages=context.run.stages | {stage.NAME: key})
 
 
@@ -113,8 +160,8 @@ def reuse(source: RunFolder, target: RunFolder, stage: Stage) -> None:
 
 def link_folder(source: Path, target: Path) -> None:
     """Put the folder in the target's place, as hard links, which cost no space, or copies where the file system has none."""
-    shutil.rmtree(target, ignore_errors=True)
-    shutil.copytree(source, target, copy_function=_link)
+    with replacing_folder(target) as folder:
+        shutil.copytree(source, folder, copy_function=_link, dirs_exist_ok=True)
 
 
 def _link(source: str, target: str) -> None:

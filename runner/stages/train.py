@@ -18,6 +18,7 @@ from ..runtime.checkpoints import TRAINED, newest, other_training
 from ..runtime.child_process import run_child
 from ..runtime.machine import package_versions
 from ..runtime.run_folder import RunFolder
+from ..runtime.seals import SEAL, write_seal
 from . import smoke_test
 from .context import RunContext
 
@@ -39,8 +40,8 @@ def train_key(plan: Plan, data: str, model_identity: str) -> str:
 
 
 def faults(run: RunFolder) -> list[str]:
-    """None: what a checkpoint or a model must hold is looked at when it is written."""
-    return []
+    """Where the model has no seal: it was not published by a training."""
+    return [] if (run / "model" / SEAL).is_file() else [f"{run / 'model'} has no {SEAL}"]
 
 
 def run(context: RunContext) -> None:
@@ -139,3 +140,4 @@ def _publish_model(run: RunFolder) -> None:
         shutil.copytree(run / "checkpoints", folder, ignore=shutil.ignore_patterns(*NOT_MODEL), dirs_exist_ok=True)
         if not any(folder.glob("*.safetensors")):
             raise UserError(Problem(Location(str(run / "checkpoints")), "training ended without weights", "see train.log", "no-weights"))
+        write_seal(folder)

@@ -16,8 +16,9 @@ import torch
 from transformers import EarlyStoppingCallback, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 from transformers.trainer_utils import IntervalStrategy
 
-from ..runtime.checkpoints import EARLY_STOPPING, KILL_AFTER_SAVE, KILL_AT, KILL_AT_END, KILLED, STOP_AT, TRAINED, write_checksums
+from ..runtime.checkpoints import EARLY_STOPPING, KILL_AFTER_SAVE, KILL_AT, KILL_AT_END, KILLED, STOP_AT, TRAINED
 from ..runtime.progress import Progress, read_lines
+from ..runtime.seals import write_seal
 from ..runtime.watchdog import beat
 from .distributed import barrier, is_first, total
 from .labels import IGNORED
@@ -173,7 +174,7 @@ class RunCallback(TrainerCallback):
                 self.progress.event("unsealed", what=f"{folder.name} has no optimizer state: it cannot be resumed")
                 barrier()
                 return
-            write_checksums(folder)
+            write_seal(folder)
             if os.environ.get(KILL_AFTER_SAVE):
                 self.progress.event(KILLED, step=state.global_step)
                 os.kill(os.getpid(), signal.SIGKILL)

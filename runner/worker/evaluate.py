@@ -2,8 +2,8 @@
 
 python -m recipekit.runner.worker.evaluate (in the run directory)
 
-Reads eval/request.json and eval/rows.jsonl, tokenises the rows as training did, and appends to eval/predictions.jsonl batch by batch,
-so that an evaluation that was killed goes on where it was.
+Reads evaluating/request.json and evaluating/rows.jsonl, tokenises the rows as training did, and appends to predictions.jsonl there,
+batch by batch, so that an evaluation that was killed goes on where it was.
 """
 
 import json
@@ -16,21 +16,22 @@ from typing import Any
 import torch
 
 from ..runtime.progress import Progress, cut_torn_line, read_lines, refusing
+from ..runtime.run_folder import EVALUATING
 from .inference import LoadedModel, Reply, base_reference, generate, load, load_base, reference_of, with_adapter
 from .labels import IGNORED, last_span
 from .packing import Piece, pieces
 from .tokenization import load as load_config
 from .tokenization import segments, tokenise
 
-ROWS = Path("eval/rows.jsonl")
-PREDICTIONS = Path("eval/predictions.jsonl")
-TRAIN, MASK_ROWS, MASKS = Path("data/train.jsonl"), Path("eval/mask_rows.jsonl"), 3
-CONFIG = "eval/axolotl.yml"  # rendered for this machine, which need not be the one that trained
+ROWS = Path(EVALUATING, "rows.jsonl")
+PREDICTIONS = Path(EVALUATING, "predictions.jsonl")
+TRAIN, MASK_ROWS, MASKS = Path("data/train.jsonl"), Path(EVALUATING, "mask_rows.jsonl"), 3
+CONFIG = f"{EVALUATING}/axolotl.yml"  # rendered for this machine, which need not be the one that trained
 
 
 def main() -> None:
     """Answer the request."""
-    request = json.loads(Path("eval/request.json").read_text(encoding="utf-8"))
+    request = json.loads(Path(EVALUATING, "request.json").read_text(encoding="utf-8"))
     progress = Progress(Path("progress.jsonl"))
     cut_torn_line(PREDICTIONS)
     cfg, tokenizer = load_config(CONFIG)
@@ -61,7 +62,7 @@ def main() -> None:
 
 
 def write_masks(cfg: Any, tokenizer: Any) -> None:
-    """eval/masks.jsonl: the first training rows as text, in runs of what is trained and what is masked."""
+    """evaluating/masks.jsonl: the first training rows as text, in runs of what is trained and what is masked."""
     with TRAIN.open(encoding="utf-8") as stream:
         MASK_ROWS.write_text("".join(islice(stream, MASKS)), encoding="utf-8")
     rows = [

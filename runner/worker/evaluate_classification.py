@@ -1,7 +1,7 @@
 """A trained classifier and its baselines over the held-out rows; run by the evaluator when the records are classified texts.
 
-Appends lines of model, id, label, predicted and probabilities to eval/predictions.jsonl, batch by batch. The base model is no baseline
-here: before training its head is random numbers.
+Appends lines of model, id, label, predicted and probabilities to evaluating/predictions.jsonl, batch by batch. The base model is no
+baseline here: before training its head is random numbers.
 """
 
 import json
@@ -11,11 +11,12 @@ from typing import Any
 
 from ..evaluation.classification_baselines import BASELINES
 from ..runtime.progress import Progress, read_lines
+from ..runtime.run_folder import EVALUATING
 from .classification import tokenise_rows
 from .inference import label_probabilities, load, reference_of
 from .prepared_rows import long_rows_fault
 
-ROWS, PREDICTIONS, TRAIN = Path("eval/rows.jsonl"), Path("eval/predictions.jsonl"), Path("data/train.jsonl")
+ROWS, PREDICTIONS, TRAIN = Path(EVALUATING, "rows.jsonl"), Path(EVALUATING, "predictions.jsonl"), Path("data/train.jsonl")
 TUNED = "tuned"
 
 

@@ -1,7 +1,7 @@
 """What is looked at beside the held-out rows: a logit lens, BLiMP, the sentiment of the replies.
 
-python -m recipekit.runner.worker.probes (in the run directory), from eval/probes_request.json; each probe leaves one file in eval/
-and is skipped when that file has its key.
+python -m recipekit.runner.worker.probes (in the run directory), from evaluating/probes_request.json; each probe leaves one
+file in evaluating/ and is skipped when that file has its key.
 """
 
 import json
@@ -11,14 +11,15 @@ from typing import Any
 
 from ..evaluation.probe_results import FILES
 from ..runtime.progress import Progress, refusing
+from ..runtime.run_folder import EVALUATING
 
 
 def main() -> None:
-    """Answer eval/probes_request.json."""
+    """Answer evaluating/probes_request.json."""
     from .evaluate import CONFIG, models
     from .tokenization import load as load_config
 
-    request = json.loads(Path("eval/probes_request.json").read_text(encoding="utf-8"))
+    request = json.loads(Path(EVALUATING, "probes_request.json").read_text(encoding="utf-8"))
     progress = Progress(Path("progress.jsonl"))
     keys, asked = request["keys"], request["asked"]
     if "sentiment_model" in keys:
@@ -51,7 +52,7 @@ def _of_models(name: str) -> Callable[[Any, Any, Any], Any]:
 
 def _write(name: str, keys: dict[str, str], values: dict[str, Any]) -> None:
     text = json.dumps({"key": keys[name], **values}, ensure_ascii=False, indent=1)
-    path = Path("eval", FILES[name])
+    path = Path(EVALUATING, FILES[name])
     temporary = path.with_suffix(".tmp")
     temporary.write_text(text, encoding="utf-8")
     temporary.replace(path)

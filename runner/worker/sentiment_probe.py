@@ -6,6 +6,7 @@ from typing import Any
 from ..evaluation.benchmarks import GROUP_OF, by_group, counted
 from ..models.reference import ModelReference
 from ..runtime.progress import read_lines
+from ..runtime.run_folder import EVALUATING
 from .inference import LoadedModel, label_probabilities, load
 
 BATCH, LONGEST = 16, 512  # replies at once, tokens of a reply
@@ -27,8 +28,8 @@ def classify_replies(classifier: str) -> dict[str, Any]:
 
     The classifier's labels must be the 28 emotions.
     """
-    emotions, rows = prompt_emotions(Path("eval/rows.jsonl")), read_lines(Path("eval/rows.jsonl"))
-    predictions = [line for line in read_lines(Path("eval/predictions.jsonl")) if line["id"] in emotions]
+    emotions, rows = prompt_emotions(Path(EVALUATING, "rows.jsonl")), read_lines(Path(EVALUATING, "rows.jsonl"))
+    predictions = [line for line in read_lines(Path(EVALUATING, "predictions.jsonl")) if line["id"] in emotions]
     loaded = load(ModelReference(classifier, classifier, "", classifier, "", "", kind="classification"), "classification")
     if unknown := sorted(set(loaded.labels) - set(GROUP_OF)):
         raise ValueError(f"{classifier} has other labels than the 28 emotions: {', '.join(unknown[:5])}")

@@ -18,6 +18,7 @@ from ..runtime.console import Display
 from ..runtime.machine import this_machine
 from ..runtime.resolved_values import changed_values, effective_values
 from ..runtime.run_folder import RunFolder, all_runs, create, find_run
+from ..runtime.seals import seal_files
 from ..stages import prerequisite, smoke_test, train
 from ..stages.context import RunContext
 from ..stages.registry import data_stages, model_stages
@@ -114,7 +115,8 @@ def execute(run: RunFolder, loaded: LoadedRecipe, root: Path, display: Display) 
 
 def reload(run: RunFolder, settings: tuple[str, ...] = ()) -> LoadedRecipe:
     """The recipe of a run, from the run's own copy."""
-    loaded, status = load_recipe(str(run / "recipe.yml"), settings), run.status
+    status = run.status
+    loaded = load_recipe(run.recipe_file, settings)
     return loaded._replace(path=Path(status.get("file", loaded.path)), is_smoke=status.get("smoke", False))
 
 
@@ -130,6 +132,7 @@ def _new_run(loaded: LoadedRecipe, root: Path) -> RunFolder:
     run = create(loaded.recipe.name, key_of(loaded.document.data), root)
     write_atomically(run / "recipe.yml", to_yaml(loaded.document.data).encode())
     run.write("origins.json", {dotted(path): found.origin_text for path, found in effective_values(loaded).items()})
+    seal_files(run.path, ("recipe.yml", "origins.json"))
     run.update(recipe=loaded.recipe.name, file=str(loaded.path.absolute()), state="running", stages={}, started=round(time.time(), 3),
                smoke=loaded.is_smoke)  # fmt: skip
     return run

@@ -106,20 +106,51 @@ def new_folder(target: Path, marker: str, own: Collection[str] | None = None) ->
     if target.exists() and not (target.is_dir() and ((target / marker).is_file() or not any(target.iterdir()))):
         raise UserError(Problem(Location(str(target)), "exists and was not written by recipekit", "choose another folder", "not-ours"))
     refuse_others(target, own)
+    with replacing_folder(target) as temporary:
+        yield temporary
+        refuse_others(target, own)
+
+
+@contextmanager
+def replacing_folder(target: Path) -> Iterator[Path]:
+    """A temporary folder beside `target` that takes its place when the block ends well, whatever is there, and vanishes when it does not.
+
+    Raises UserError when nothing can be written.
+    """
     sweep(target)
     temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     try:
         temporary.mkdir(parents=True)
         yield temporary
-        for path in (*temporary.iterdir(), temporary):
-            _flush(path)
-        refuse_others(target, own)
-        _swap(temporary, target)
-        _flush(target.parent)
+        replace_folder(temporary, target)
     except OSError as error:
         raise cannot_write(target, error) from None
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def replace_folder(new: Path, target: Path) -> None:
+    """Put the folder `new`, once its files are on the disk, in the place of `target` in one step, and remove what was there.
+
+    Raises UserError when the disk refuses; the target is then the complete old one.
+    """
+    try:
+        for path in (*new.rglob("*"), new):
+            _flush(path)
+        _swap(new, target)
+        _flush(target.parent)
+    except OSError as error:
+        raise cannot_write(target, error) from None
+    shutil.rmtree(new, ignore_errors=True)  # the old one: the new one is in place, whatever becomes of it
+
+
+def remove_folder(folder: Path) -> None:
+    """Remove the folder and all that it holds, where it is there. Raises UserError when the disk refuses: what stays would be used."""
+    try:
+        if folder.exists():
+            shutil.rmtree(folder)
+    except OSError as error:
+        raise cannot_write(folder, error) from None
 
 
 def refuse_others(target: Path, own: Collection[str] | None) -> None:

@@ -6,6 +6,8 @@ from typing import Any
 
 import orjson
 
+SEAL = "sealed.json"  # the hashes of a folder's files; see runner/runtime/seals.py
+
 
 def key_of(*parts: Any) -> str:
     """Return a hash of plain values, the same for equal values however their keys are ordered."""
@@ -19,9 +21,9 @@ def file_sha256(path: Path) -> str:
 
 
 def folder_identity(folder: Path) -> str:
-    """Return a hash of a model folder: the name, size and content of every file but its card."""
+    """Return a hash of a model folder: the name, size and content of every file but its card and its seal."""
     digest = sha256()
-    for path in sorted(p for p in folder.iterdir() if p.is_file() and p.name != "README.md"):  # a card is no weight
+    for path in sorted(p for p in folder.iterdir() if p.is_file() and p.name not in ("README.md", SEAL)):
         size = path.stat().st_size
         digest.update(f"{path.name}\0{size}\0".encode())
         with path.open("rb") as stream:

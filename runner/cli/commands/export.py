@@ -7,6 +7,7 @@ import orjson
 
 from ....schemas.base.errors import Location, Problem, UserError
 from ...runtime.run_folder import find_run
+from ...runtime.seals import require_sealed
 from ..options import runs_dir_option
 
 QUANTISATIONS = ("f32", "f16", "bf16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0")
@@ -57,6 +58,7 @@ def _source(name: str, root: Path) -> tuple[Path, Path]:
     run = find_run(name, root)
     for made in (run / "merged", run / "model"):
         if (made / "config.json").is_file() and not (made / "adapter_config.json").is_file():
+            require_sealed(made)
             return made, run / run.path.resolve().parent.name
     if (run / "model").is_dir():
         raise UserError(Problem(Location(str(run.path)), "has an adapter, but no merged model", f"recipe merge {run.path}", "no-model"))

@@ -9,6 +9,7 @@ import orjson
 from ....schemas.base.errors import Location, Problem, UserError
 from ....schemas.recipe import load_recipe
 from ...runtime.run_folder import RunFolder, find_run
+from ...runtime.seals import require_sealed
 from ..options import runs_dir_option
 
 
@@ -26,7 +27,7 @@ def command(run: str, repo: str | None, merged: bool, private: bool, dry_run: bo
     The token is HF_TOKEN or that of `hf auth login`. Files that can run code when loaded, or that look like secrets, are refused.
     """
     found = find_run(run, root)
-    recipe = load_recipe(str(found / "recipe.yml")).recipe
+    recipe = load_recipe(found.recipe_file).recipe
     repo = repo or recipe.export.push_to_hub
     if not repo:
         raise UserError(Problem(Location(""), "no repository", "give REPO, or set export.push_to_hub in the recipe", "not-pushed"))
@@ -64,4 +65,5 @@ def _folder(run: RunFolder, merged: bool) -> Path:
     if not folder.is_dir():
         hint = f"recipe merge {run.path}" if merged else f"recipe resume {run.path}"
         raise UserError(Problem(Location(str(folder)), "no such folder", hint, "not-pushed"))
+    require_sealed(folder)
     return folder

@@ -25,13 +25,13 @@ SCORED = reply(json.dumps(GOOD))
 def run(tmp_path) -> RunFolder:
     messages = [{"role": "user", "content": "I cannot sleep."}, {"role": "assistant", "content": "Tell me more."}]
     folder = tmp_path / "runs" / "counsellor" / "one"
-    write_jsonl(folder / "eval" / "rows.jsonl", [{"id": str(n), "messages": messages} for n in range(3)])
+    write_jsonl(folder / "evaluating" / "rows.jsonl", [{"id": str(n), "messages": messages} for n in range(3)])
     lines = [
         {"model": model, "id": str(n), "reference": "Tell me more.", "reply": f"{model} {n}", "stopped": True, "reply_tokens": 2,
          "nll": 1.0, "target_tokens": 1, "correct": 1}
         for model in ("base", "tuned") for n in range(3)
     ]  # fmt: skip
-    write_jsonl(folder / "eval" / "predictions.jsonl", lines)
+    write_jsonl(folder / "evaluating" / "predictions.jsonl", lines)
     return RunFolder(folder)
 
 
@@ -53,7 +53,7 @@ def judging(run, monkeypatch):
 
 
 def judgements(run):
-    return read_judgements(run / "eval" / "judgements.jsonl")
+    return read_judgements(run / "evaluating" / "judgements.jsonl")
 
 
 def test_every_reply_is_judged_once_with_its_conversation(judging, run):
@@ -71,7 +71,7 @@ def test_every_reply_is_judged_once_with_its_conversation(judging, run):
 
 def test_scores_become_metrics_of_both_models(judging, run):
     judging(reply(lambda exchange: json.dumps(GOOD | {"authenticity": 3 if "tuned" in exchange.prompt else 1})))
-    cases = read_predictions(run / "eval/predictions.jsonl", run / "eval/rows.jsonl")
+    cases = read_predictions(run / "evaluating/predictions.jsonl", run / "evaluating/rows.jsonl")
     found = score(Evaluation(metrics=("authenticity", "safety")), cases, {})
     assert {model: found["models"][model]["authenticity"]["value"] for model in ("base", "tuned")} == {"base": 1, "tuned": 3}
 
@@ -81,7 +81,7 @@ def test_a_judgement_without_scores_is_asked_for_again_then_counted(judging, run
     assert (result.judged, result.unread) == (5, 1)
     seeds = [body["seed"] for body in server.asked if "base 1" in body["messages"][1]["content"]]
     assert len(seeds) == len(set(seeds)) == 2
-    cases = read_predictions(run / "eval/predictions.jsonl", run / "eval/rows.jsonl")
+    cases = read_predictions(run / "evaluating/predictions.jsonl", run / "evaluating/rows.jsonl")
     assert [case.judged for case in cases["base"]] == [GOOD, {}, GOOD]
 
 
@@ -96,7 +96,7 @@ def test_judging_resumes_without_repeating_a_request(judging, run):
 def test_another_judge_or_another_reply_is_asked_about_again(judging, run, other):
     judging(SCORED)
     if other == "reply":
-        path = run / "eval" / "predictions.jsonl"
+        path = run / "evaluating" / "predictions.jsonl"
         path.write_text(path.read_text().replace("tuned 0", "tuned 9"))
     _, server = judging(SCORED, **({"model": "j2"} if other == "judge" else {}))
     assert len(server.asked) == (6 if other == "judge" else 1)

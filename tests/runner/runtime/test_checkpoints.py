@@ -3,7 +3,8 @@
 import json
 
 import pytest
-from recipekit.runner.runtime.checkpoints import SEAL, fault, newest, other_training, write_checksums
+from recipekit.runner.runtime.checkpoints import fault, newest, other_training
+from recipekit.runner.runtime.seals import SEAL, write_seal
 
 FILES = {"model.safetensors": b"weights" * 99, "optimizer.pt": b"moments", "rng_state.pth": b"", "nested/scheduler.pt": b"schedule"}
 
@@ -18,7 +19,7 @@ def checkpoint(tmp_path):
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             (folder / name).write_bytes(content)
         if sealed:
-            write_checksums(folder)
+            write_seal(folder)
         return folder
 
     return make
@@ -30,7 +31,7 @@ def test_a_sealed_checkpoint_has_no_fault(checkpoint):
 
 def test_the_seal_holds_every_file_but_itself(checkpoint):
     folder = checkpoint(4)
-    write_checksums(folder)  # again: the seal that is there is not sealed
+    write_seal(folder)  # again: the seal that is there is not sealed
     assert set(json.loads((folder / SEAL).read_text())) == set(FILES)
 
 

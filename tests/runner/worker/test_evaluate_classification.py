@@ -28,7 +28,7 @@ RECORDS = [
 def folder(tmp_path, tiny_model, monkeypatch):
     """A run's directory with a model of two labels, training rows and rows to evaluate."""
     shutil.copytree(tiny_model, tmp_path / "model")
-    write_jsonl(tmp_path / "eval" / "rows.jsonl", RECORDS)
+    write_jsonl(tmp_path / "evaluating" / "rows.jsonl", RECORDS)
     write_jsonl(tmp_path / "data" / "train.jsonl", RECORDS)
     monkeypatch.chdir(tmp_path)
     torch.manual_seed(0)
@@ -50,7 +50,7 @@ def settings(**changes):
 
 def test_every_row_is_answered_once_by_the_model_and_by_each_baseline(folder, tokenizer):
     classify(REQUEST, settings(), tokenizer, Progress(folder / "progress.jsonl"))
-    lines = read_lines(folder / "eval" / "predictions.jsonl")
+    lines = read_lines(folder / "evaluating" / "predictions.jsonl")
     assert sorted((line["model"], line["id"]) for line in lines) == sorted(
         (model, record["id"]) for model in ("tuned", "majority", "mentioned", "tfidf") for record in RECORDS
     )
@@ -59,9 +59,9 @@ def test_every_row_is_answered_once_by_the_model_and_by_each_baseline(folder, to
 
 def test_a_killed_evaluation_resumes_with_the_missing_rows(folder, tokenizer):
     before = [{"model": "tuned", "id": n, "label": "glad", "predicted": "glad", "probabilities": {"glad": 1.0, "sad": 0.0}} for n in "024"]
-    write_jsonl(folder / "eval" / "predictions.jsonl", before)
+    write_jsonl(folder / "evaluating" / "predictions.jsonl", before)
     classify(REQUEST, settings(), tokenizer, Progress(folder / "progress.jsonl"))
-    lines = read_lines(folder / "eval" / "predictions.jsonl")
+    lines = read_lines(folder / "evaluating" / "predictions.jsonl")
     assert lines[:3] == before
     assert sorted(line["id"] for line in lines if line["model"] == "tuned") == list("01234")
 
@@ -71,13 +71,13 @@ def test_a_long_row_is_refused_by_its_name(folder, tokenizer):
         classify(REQUEST, settings(sequence_len=8), tokenizer, Progress(folder / "progress.jsonl"))
     (event,) = [line for line in read_lines(folder / "progress.jsonl") if line["event"] == "refused"]
     assert "evaluation rows are longer than training.sequence_len (8)" in event["what"]
-    assert not (folder / "eval" / "predictions.jsonl").exists()
+    assert not (folder / "evaluating" / "predictions.jsonl").exists()
 
 
 @pytest.mark.parametrize(("strategy", "rows"), [("drop", 4), ("truncate", 5)])
 def test_a_long_row_is_left_out_or_cut_as_the_recipe_says(folder, tokenizer, strategy, rows):
     classify(REQUEST, settings(sequence_len=8, excess_length_strategy=strategy), tokenizer, Progress(folder / "progress.jsonl"))
-    lines = read_lines(folder / "eval" / "predictions.jsonl")
+    lines = read_lines(folder / "evaluating" / "predictions.jsonl")
     assert len([line for line in lines if line["model"] == "tuned"]) == rows
 
 

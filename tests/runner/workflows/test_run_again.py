@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
+from recipekit.runner.runtime.seals import seal_files
 
 pytestmark = pytest.mark.train
 
@@ -22,6 +23,7 @@ def aged(trained, tmp_path) -> Path:
     lock = json.loads((run / "lock.json").read_text())
     lock["packages"]["torch"], lock["train_key"] = "0.0.1", "of other packages"
     (run / "lock.json").write_text(json.dumps(lock))
+    seal_files(run, ["lock.json"])
     status = json.loads((run / "status.json").read_text())
     status["stages"] |= {"data": "of other sources", "train": "of other packages"}
     (run / "status.json").write_text(json.dumps(status))
@@ -50,18 +52,30 @@ def test_a_run_can_be_evaluated_again_without_its_sources(aged, recipe, tmp_path
 def test_another_metric_is_computed_from_the_predictions_without_the_model(trained, recipe, tmp_path):
     run = tmp_path / "runs" / "tiny" / trained.name
     shutil.copytree(trained, run)
-    predictions = (run / "eval" / "predictions.jsonl").read_bytes()
-    (run / "model" / "adapter_model.safetensors").write_bytes(b"no model at all")
+    names = ("eval/predictions.jsonl", "eval.log", "progress.jsonl")
+    before = [(run / name).read_bytes() for name in names]
     outcome = evaluated(recipe("eval", run, "--set", "evaluation.metrics=[bleu_1, stop_rate]", "--json", cwd=tmp_path))
     of_the_recipe = {"perplexity", "token_accuracy", "stop_rate", "token_reduction", "emoji_rate", "reply_tokens", "repetition"}
     assert set(outcome["metrics"]["models"]["tuned"]) == {*of_the_recipe, "bleu_1"}, "added to those of before"
-    assert (run / "eval" / "predictions.jsonl").read_bytes() == predictions
+    assert [(run / name).read_bytes() for name in names] == before, "no evaluator was started"
+
+
+def test_a_finished_run_whose_weights_were_changed_is_not_evaluated_and_not_trained_again(trained, recipe, tmp_path):
+    run = tmp_path / "runs" / "tiny" / trained.name
+    shutil.copytree(trained, run)
+    weights = run / "model" / "adapter_model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1] + b"\1")
+    before = unchanged(run), (run / "eval" / "metrics.json").read_bytes(), (run / "status.json").read_bytes()
+    refused = recipe("eval", run, "--set", "evaluation.max_rows=1", cwd=tmp_path)
+    assert refused.returncode == 1 and "adapter_model.safetensors is not what was saved" in refused.stderr
+    assert (unchanged(run), (run / "eval" / "metrics.json").read_bytes(), (run / "status.json").read_bytes()) == before
 
 
 def test_another_base_model_under_the_adapter_is_refused(aged, recipe, tmp_path):
     lock = json.loads((aged / "lock.json").read_text())
     lock["model"] |= {"identity": "of other weights", "note": "the folder as it was"}
     (aged / "lock.json").write_text(json.dumps(lock))
+    seal_files(aged, ["lock.json"])
     refused = recipe("eval", aged, "--set", "evaluation.max_rows=1", cwd=tmp_path)
     assert refused.returncode == 1 and "was trained on the folder as it was, which is not" in refused.stderr
 
@@ -72,7 +86,7 @@ def test_an_evaluation_that_was_killed_goes_on_where_it_was(aged, recipe, tmp_pa
     argv = [sys.executable, "-c", "from recipekit.runner.cli.main import main; main()", "eval", str(aged), *settings]
     environment = {**os.environ, "RECIPEKIT_DEVICE": "cpu", "PYTHONSAFEPATH": "1"}
     process = subprocess.Popen(argv, cwd=tmp_path, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-    predictions, deadline = aged / "eval" / "predictions.jsonl", time.monotonic() + 200
+    predictions, deadline = aged / "evaluating" / "predictions.jsonl", time.monotonic() + 200
     shown = b""
     while shown.count(b"\n") < 2 and time.monotonic() < deadline and process.poll() is None:
         shown = predictions.read_bytes() if predictions.exists() else b""
@@ -86,7 +100,18 @@ def test_an_evaluation_that_was_killed_goes_on_where_it_was(aged, recipe, tmp_pa
     assert 2 <= kept.count(b"\n") < 12
     predictions.write_bytes(kept + b'{"model": "tuned", "id": "torn')  # what a power cut leaves
     outcome = evaluated(recipe("eval", aged, *settings, "--json", cwd=tmp_path))
-    after = predictions.read_bytes()
+    after = (aged / "eval" / "predictions.jsonl").read_bytes()
     lines = [json.loads(line) for line in after.splitlines()]
     assert after.startswith(kept) and outcome["metrics"]["rows"] == 6
     assert len({(line["model"], line["id"]) for line in lines}) == len(lines) == 12
+
+
+def test_an_evaluation_that_fails_leaves_the_run_as_it_was(trained, recipe, tmp_path):
+    run = tmp_path / "runs" / "tiny" / trained.name
+    shutil.copytree(trained, run)
+    before = {name: (run / name).read_bytes() for name in ("eval/metrics.json", "eval/predictions.jsonl", "report.html", "status.json")}
+    failed = recipe("eval", run, "--set", "evaluation.max_rows=3", "--set", "evaluation.seen_by=nothing", cwd=tmp_path)
+    assert failed.returncode == 1 and "has 'nothing' in its meta" in failed.stderr
+    assert {name: (run / name).read_bytes() for name in before} == before
+    outcome = evaluated(recipe("eval", run, "--set", "evaluation.max_rows=3", "--json", cwd=tmp_path))
+    assert outcome["metrics"]["rows"] == 3 and outcome["state"] == "done"

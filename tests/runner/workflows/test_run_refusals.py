@@ -3,9 +3,9 @@
 import json
 
 import pytest
-from recipekit.runner.runtime.checkpoints import write_checksums
 from recipekit.runner.runtime.console import Display
 from recipekit.runner.runtime.run_folder import create
+from recipekit.runner.runtime.seals import write_seal
 from recipekit.runner.workflows.run import execute, run_recipe
 from recipekit.schemas.base.errors import GateError, UserError
 from recipekit.schemas.recipe import load_recipe
@@ -76,7 +76,7 @@ def test_a_checkpoint_of_another_training_is_never_resumed(tiny, tmp_path, made_
     checkpoint = run / "checkpoints" / "checkpoint-4"
     checkpoint.mkdir(parents=True)
     (checkpoint / "model.safetensors").write_bytes(b"weights")
-    write_checksums(checkpoint)
+    write_seal(checkpoint)
     with pytest.raises(UserError, match=told) as caught, Display() as display:
         execute(run, loaded, tmp_path / "runs", display)
     assert "checkpoint-4 is of another training" in str(caught.value)

@@ -1,0 +1,36 @@
+"""`recipe verify`: check every file of a run against its hash."""
+
+from pathlib import Path
+
+import click
+import orjson
+
+from ....schemas.base.errors import Location, Problem, UserError
+from ...runtime.run_folder import find_run
+from ..options import json_option, runs_dir_option
+
+
+@click.command("verify")
+@click.argument("run")
+@click.option("--accept", is_flag=True, help="Use files that were edited as they are; the report names them.")
+@runs_dir_option
+@json_option
+def command(run: str, accept: bool, root: Path, as_json: bool) -> None:
+    """Compare the data, weights, predictions and numbers of RUN with the hashes that were taken when they were written.
+
+    RUN is a run's directory or a recipe's name (its newest run).
+    """
+    from ...workflows.verify import accept_edits, verify_run
+
+    found = find_run(run, root)
+    if accept:
+        for name in accept_edits(found):
+            click.echo(f"accepted  {found / name}", err=True)
+    result = verify_run(found)
+    if as_json:
+        click.echo(orjson.dumps({"run": str(found.path), "files": result.files, "faults": result.faults}, option=orjson.OPT_INDENT_2))
+    if result.faults:
+        hint = f"restore it, or use it as it is: recipe verify {found.path} --accept"
+        raise UserError(*(Problem(Location(""), fault, hint, "changed") for fault in result.faults))
+    if not as_json:
+        click.echo(f"{result.files} files are what was written: {found.path}")

@@ -1,0 +1,70 @@
+"""Every file of a run against what was sealed when its stage was complete; edits that a person accepts become part of the run."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+from ...converters.building.pipeline import MANIFEST
+from ...converters.building.verify import verify_folder
+from ...schemas.base.errors import Location, Problem, UserError
+from ..runtime.run_folder import RunFolder
+from ..runtime.seals import SEAL, read_seal, seal_faults, seal_files, write_seal
+from ..stages import data, evaluate, generate, merge, train
+
+STAGES = (generate, data, train, merge, evaluate)
+
+
+class Verified(NamedTuple):
+    """How many files were compared with their hashes, and how those that are others differ, a sentence each."""
+
+    files: int
+    faults: list[str]
+
+
+def verify_run(run: RunFolder) -> Verified:
+    """Hash every sealed file of the run. Raises UserError for a run that has completed no stage."""
+    if not run.stages:
+        raise UserError(Problem(Location(str(run.path)), "has completed no stage: nothing is sealed", f"recipe resume {run.path}"))
+    found, files = [], 0
+    for folder in _sealed_folders(run):
+        found += [f"{folder}: {fault}" for fault in seal_faults(folder)]
+        files += len(_names(folder))
+    for name in ("generated", "data"):
+        if (run / name / MANIFEST).is_file():
+            found += verify_folder(run / name)
+            files += len(run.read(f"{name}/{MANIFEST}").get("files", {}))
+    for stage in STAGES:
+        if stage.NAME in run.stages:
+            found += [f"{run / name} is missing" for name in stage.OUTPUTS if not (run / name).exists()]
+    return Verified(files, list(dict.fromkeys(found)))
+
+
+def accept_edits(run: RunFolder) -> list[str]:
+    """Seal what is there now, and note in status.json which files the run did not write. Rows that were trained on are not accepted.
+
+    Raises UserError while the rows of the run are not what they were.
+    """
+    if damaged := [fault for name in ("generated", "data") if (run / name).is_dir() for fault in verify_folder(run / name)]:
+        hint = "restore the file, or start a new run"
+        raise UserError(*(Problem(Location(""), f"{fault}; rows that were trained on cannot be accepted", hint) for fault in damaged))
+    edited = []
+    for folder in _sealed_folders(run):
+        changed = [name for name in _names(folder) if seal_faults(folder, [name])]
+        edited += [(folder / name).relative_to(run.path).as_posix() for name in changed]
+        if folder == run.path:
+            seal_files(folder, [name for name in changed if (folder / name).is_file()])
+        elif changed:
+            write_seal(folder)
+    if edited:
+        run.update(edited=sorted({*run.status.get("edited", []), *edited}))
+    return edited
+
+
+def _sealed_folders(run: RunFolder) -> list[Path]:
+    return [folder for folder in (run.path, *(run / name for stage in STAGES for name in stage.OUTPUTS)) if (folder / SEAL).is_file()]
+
+
+def _names(folder: Path) -> list[str]:
+    try:
+        return list(read_seal(folder) or {})
+    except UserError:  # seal_faults says so
+        return []

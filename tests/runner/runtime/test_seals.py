@@ -1,0 +1,85 @@
+"""What is sealed and changed afterwards is named wherever it is read."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from recipekit.runner.runtime.seals import SEAL, read_seal, read_sealed, require_sealed, seal_faults, seal_files, unseal_files, write_seal
+from recipekit.schemas.base.errors import UserError
+
+
+@pytest.fixture
+def folder(tmp_path):
+    for name in ("metrics.json", "nested/rows.jsonl", "README.md"):
+        (tmp_path / "eval" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "eval" / name).write_bytes(b"as written")
+    write_seal(tmp_path / "eval")
+    return tmp_path / "eval"
+
+
+def test_a_folder_as_it_was_written_has_no_fault(folder):
+    assert seal_faults(folder) == []
+    assert read_sealed(folder / "metrics.json") == read_sealed(folder / "nested" / "rows.jsonl") == b"as written"
+    require_sealed(folder)
+
+
+def test_a_model_card_may_be_written_again(folder):
+    (folder / "README.md").write_bytes(b"with other numbers")
+    assert seal_faults(folder) == [] and read_sealed(folder / "README.md") == b"with other numbers"
+
+
+@given(content=st.binary(max_size=40))
+def test_any_other_content_is_named(tmp_path_factory, content):
+    folder = tmp_path_factory.mktemp("sealed")
+    (folder / "a").write_bytes(b"as written")
+    write_seal(folder)
+    (folder / "a").write_bytes(content)
+    if content == b"as written":
+        assert seal_faults(folder) == [] and read_sealed(folder / "a") == content
+        return
+    assert seal_faults(folder) == ["a is not what was saved"]
+    for read in (lambda: read_sealed(folder / "a"), lambda: require_sealed(folder)):
+        with pytest.raises(UserError, match=r"changed|not what was saved"):
+            read()
+
+
+def test_a_missing_file_is_named(folder):
+    (folder / "metrics.json").unlink()
+    assert seal_faults(folder) == ["metrics.json is missing"]
+
+
+@given(content=st.binary(max_size=40))
+def test_a_damaged_seal_is_named_whatever_is_in_it(tmp_path_factory, content):
+    folder = tmp_path_factory.mktemp("sealed")
+    (folder / "a").write_bytes(b"as written")
+    (folder / SEAL).write_bytes(b"[" + content)
+    assert seal_faults(folder)[0].startswith(f"{SEAL} is damaged")
+    with pytest.raises(UserError, match=f"{SEAL}: is damaged"):
+        read_sealed(folder / "a")
+
+
+def test_single_files_are_sealed_and_unsealed_by_name(tmp_path):
+    for name in ("lock.json", "metrics.jsonl", "rendered/axolotl.yml", "rendered.txt"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"as written")
+    seal_files(tmp_path, ["lock.json"])
+    seal_files(tmp_path, ["metrics.jsonl", "rendered/axolotl.yml", "rendered.txt"])
+    (tmp_path / "metrics.jsonl").write_bytes(b"other")
+    assert seal_faults(tmp_path, ["lock.json"]) == [] and seal_faults(tmp_path) == ["metrics.jsonl is not what was saved"]
+    unseal_files(tmp_path, ["metrics.jsonl", "rendered", "absent"])
+    assert set(read_seal(tmp_path) or {}) == {"lock.json", "rendered.txt"} and read_sealed(tmp_path / "metrics.jsonl") == b"other"
+
+
+def test_a_file_two_folders_down_is_checked_by_the_seal_above_it(tmp_path):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "manifest.json").write_bytes(b"{}")
+    seal_files(tmp_path, ["data/manifest.json"])
+    (tmp_path / "data" / "manifest.json").write_bytes(b"{ }")
+    with pytest.raises(UserError, match=r"manifest\.json: was changed after it was written"):
+        read_sealed(tmp_path / "data" / "manifest.json")
+
+
+def test_what_was_never_sealed_is_read_as_it_is(tmp_path):
+    (tmp_path / "a").write_bytes(b"by hand")
+    assert read_sealed(tmp_path / "a") == b"by hand" and seal_faults(tmp_path) == []
+    unseal_files(tmp_path, ["a"])
+    assert not (tmp_path / SEAL).exists()
