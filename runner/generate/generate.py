@@ -8,6 +8,7 @@ import orjson
 from ...converters.building.verify import own_files
 from ...schemas import VERSION
 from ...schemas.base.files import NewFile, new_folder, write_atomically
+from ...schemas.base.redact import MASK
 from ...schemas.generate_sections import Generate
 from ..providers.asker import Asker
 from ..providers.request_log import open_log
@@ -65,6 +66,9 @@ def usage_lines(manifest: dict[str, Any]) -> list[tuple[str, str]]:
         tokens = f"{used['prompt_tokens']:,} + {used['completion_tokens']:,} tokens"
         lines.append(("", f"{name}: {used['kept']:,} kept of {used['requests']:,}, {used['asked_again']:,} asked again, "
                      f"{used['retried']:,} retries, {tokens}{paid}{guessed}"))  # fmt: skip
+    if redacted := manifest["redacted_replies"]:
+        held = f"{redacted:,} replies contain" if redacted > 1 else "1 reply contains"
+        lines.append(("", f"{held} what looks like a secret; it was replaced with {MASK}"))
     if judge := manifest.get("judge"):
         lines.append(("", f"judge {judge['model']}: {judge['passed']:,} of {judge['judged']:,} pass"))
     return lines

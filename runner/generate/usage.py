@@ -18,7 +18,7 @@ class Usage:
 
     def __init__(self) -> None:
         self.ledger = Ledger()
-        self.requests = self.given = self.rows = 0
+        self.requests = self.given = self.rows = self.redacted = 0
         self.fixed: Counter[str] = Counter()
         self.providers: dict[str, Counter[str]] = defaultdict(Counter)
         self.costs: dict[str, Counter[str]] = defaultdict(Counter)
@@ -33,6 +33,7 @@ class Usage:
             used["prompt_tokens"] += reply.prompt_tokens
             used["completion_tokens"] += reply.completion_tokens
             used["unmetered"] += not reply.metered
+            self.redacted += reply.redacted
             if endpoint.price:
                 price = reply.prompt_tokens * endpoint.price.input + reply.completion_tokens * endpoint.price.output
                 self.costs[endpoint.name][endpoint.price.currency] += price / 1_000_000  # pyright: ignore[reportArgumentType]
@@ -68,6 +69,7 @@ class Usage:
             "requests": self.requests,
             "given": self.given,
             "rows": self.rows,
+            "redacted_replies": self.redacted,
             "fixed": dict(sorted(self.fixed.items())),
             "providers": providers,
         }

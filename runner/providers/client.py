@@ -65,7 +65,8 @@ class Client(NamedTuple):
             raise self._status(error) from None
         except (openai.OpenAIError, httpx2.HTTPError, httpx2.StreamError, ValueError) as error:
             raise self._broken(error) from None
-        return reply._replace(text=redact(reply.text, [self.endpoint.key]))
+        text = redact(reply.text, [self.endpoint.key])
+        return reply._replace(text=text, redacted=text != reply.text)
 
     async def _whole(self, asked: ProviderRequest) -> Reply:
         """A reply in one piece. Through the client's plain post: its typed one takes the request and the reply apart twice, a fifth of the

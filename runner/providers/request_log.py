@@ -20,7 +20,7 @@ _TABLES = """
 create table if not exists replies (
   key text primary key, provider text not null, model text not null, prompt text not null, sampling text not null, seed integer not null,
   reply text not null, finish text not null, prompt_tokens integer not null, completion_tokens integer not null, metered integer not null,
-  cost real, currency text, tries integer not null, seconds real not null, time real not null
+  redacted integer not null, cost real, currency text, tries integer not null, seconds real not null, time real not null
 ) without rowid;
 create table if not exists failures (
   key text not null, provider text not null, model text not null, error text not null, retryable integer not null, time real not null
@@ -69,14 +69,14 @@ class RequestLog:
     def reply(self, key: str) -> Reply | None:
         """The answer to the request, if it has one."""
         row = self.database.execute(
-            "select reply, finish, prompt_tokens, completion_tokens, metered from replies where key = ?", (key,)
+            "select reply, finish, prompt_tokens, completion_tokens, metered, redacted from replies where key = ?", (key,)
         ).fetchone()
-        return Reply(row[0], row[1], row[2], row[3], bool(row[4])) if row else None
+        return Reply(row[0], row[1], row[2], row[3], bool(row[4]), bool(row[5])) if row else None
 
     def keep(self, entries: list[Entry]) -> None:
         """Write answers, all at once."""
         with self._transaction():
-            self.database.executemany(f"insert or replace into replies values ({', '.join('?' * 16)})", map(_row, entries))
+            self.database.executemany(f"insert or replace into replies values ({', '.join('?' * 17)})", map(_row, entries))
 
     def fail(self, asked: ProviderRequest, error: str, retryable: bool) -> None:
         """Write that a try failed."""
@@ -130,7 +130,7 @@ def open_log(path: Path) -> Iterator[RequestLog]:
 def _row(entry: Entry) -> tuple[object, ...]:
     asked, reply, cost, currency, tries, seconds = entry
     request = (asked.key, asked.provider, asked.model, _text(asked.messages), _text(asked.sampling._asdict()), asked.seed)
-    answer = (reply.text, reply.finish, reply.prompt_tokens, reply.completion_tokens, reply.metered)
+    answer = (reply.text, reply.finish, reply.prompt_tokens, reply.completion_tokens, reply.metered, reply.redacted)
     return (*request, *answer, cost, currency, tries, seconds, time.time())
 
 

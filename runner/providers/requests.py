@@ -25,13 +25,16 @@ class Request(NamedTuple):
 
 
 class Reply(NamedTuple):
-    """What a model said. `finish` is stop, length or content_filter. `metered` says that the provider counted the tokens itself."""
+    """What a model said. `finish` is stop, length or content_filter. `metered` says that the provider counted the tokens itself,
+    `redacted` that what looks like a secret was replaced in the text.
+    """
 
     text: str
     finish: str
     prompt_tokens: int
     completion_tokens: int
     metered: bool = True
+    redacted: bool = False
 
 
 class ProviderRequest(NamedTuple):

@@ -25,22 +25,26 @@ _ISSUED = "|".join((
     r"ya29\.[\w-]{8,2048}", r"eyJ[\w-]{4,2048}\.[\w-]{8,2048}(?:\.[\w-]{0,2048})?",  # Google, a JSON web token
     r"SG\.[\w-]{8,128}\.[\w-]{8,128}", r"pypi-[\w-]{16,512}", r"dop_v1_[0-9a-f]{16,512}", r"hvs\.[\w-]{8,512}",
 ))  # fmt: skip
+# Where a word begins: after an escaped line end, quote or colour too (`\nsk-`, `\u0022sk-`, `\x1b[31msk-`, `%3Dsk-`).
+_START = r"(?:(?<![A-Za-z0-9])|(?<=\\[nrtbf])|(?<=\\u[0-9A-Fa-f]{4})|(?<=\\x[0-9A-Fa-f]{2})|(?<=%[0-9A-Fa-f]{2})|(?<=[0-9\[]m))"
 # A secret as a whole. Repetitions are bounded, so that no text takes more than linear time.
 _WHOLE = re.compile(
-    rf"(?<![A-Za-z0-9])(?:{_ISSUED})"
+    rf"(?=[sprhagndxAyeS]){_START}(?:{_ISSUED})"
     r"|-----BEGIN [A-Z ]{0,32}PRIVATE KEY-----.*?(?:-----END [A-Z ]{0,32}PRIVATE KEY-----|\Z)"
     r"|(?<=://)[^/\s@\"'\\]{1,512}(?=@)"  # user:password@ and token@ in an address
     r"|(?<![\w/.:])[\w.+-]{1,64}:[^\s:@/\"'\\]{1,128}(?=@[\w-])",
     re.DOTALL,
 )
 # A secret after something that stays readable.
+_GIVEN = r"(?:\\{0,16}[\"'])?\s{0,3}[:=]\s{0,3}(?:\\{0,16}[\"'])?"  # `: ` or `=`, within JSON (and JSON within JSON) too
+_VALUE = r"[^\s\"',;}&\]\\]{6,4096}"
 _AFTER = re.compile(
-    r"(\bbearer\s{1,8})[\w.~+/:=-]{6,4096}"
-    r"|(\bauthorization[\"']?\s{0,3}[:=]\s{0,3}[\"']?(?:\w{1,20}\s{1,3})?)[\w.~+/:=-]{3,4096}"
+    rf"({_START}bearer\s{{1,8}})[\w.~+/:=-]{{6,4096}}"
+    rf"|({_START}authorization{_GIVEN}(?:\w{{1,20}}\s{{1,3}})?)[\w.~+/:=-]{{3,4096}}"
     r"|([?&;](?:[\w-]{0,32}(?:key|token|secret|password|passwd|signature|credential)|sig|auth|pat)=)[^\s&#\"'\\]{1,4096}"
     r"|(\b(?:\w{0,64}(?:api[_-]?key|secret_?key|access_?key|client_secret|password|passwd)|[a-z0-9_]{0,64}_(?:secret|pat))"
-    r"[\"']?\s{0,3}[:=]\s{0,3}[\"']?)[^\s\"',;}&\]\\]{6,4096}"
-    r"|((?-i:\b[A-Z][A-Z0-9_]{0,64}(?:KEY|TOKEN|SECRET|PAT))[\"']?\s{0,3}[:=]\s{0,3}[\"']?)[^\s\"',;}&\]\\]{6,4096}",
+    rf"{_GIVEN}){_VALUE}"
+    rf"|((?-i:\b[A-Z][A-Z0-9_]{{0,64}}(?:KEY|TOKEN|SECRET|PAT)){_GIVEN}){_VALUE}",
     re.IGNORECASE,
 )
 # No shape matches a text without one of these.
