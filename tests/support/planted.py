@@ -25,7 +25,19 @@ def shapes(core: str = CORE) -> dict[str, str]:
     }  # fmt: skip
 
 
-VARIABLES = ("X_KEY", "MY_API_KEY", "APIKEY", "HF_TOKEN", "CLIENT_SECRET", "DB_PASSWD", "DB_PASSWORD", "DB_PASS", "DB_PWD", "GH_PAT", "SENTRY_DSN")
+VARIABLES = (
+    "X_KEY",
+    "MY_API_KEY",
+    "APIKEY",
+    "HF_TOKEN",
+    "CLIENT_SECRET",
+    "DB_PASSWD",
+    "DB_PASSWORD",
+    "DB_PASS",
+    "DB_PWD",
+    "GH_PAT",
+    "SENTRY_DSN",
+)
 
 
 def own_core(name: str) -> str:
@@ -37,7 +49,9 @@ PLANTED = {name: shapes(own_core(name))[name] for name in shapes()}
 ENVIRONMENT = {name: f"plain words of {own_core(name)}" for name in VARIABLES}
 
 
-def leaks(texts: Iterable[str | bytes], folders: Iterable[Path] = (), planted: Iterable[str] = (*PLANTED, *ENVIRONMENT)) -> Mapping[str, str]:
+def leaks(
+    texts: Iterable[str | bytes], folders: Iterable[Path] = (), planted: Iterable[str] = (*PLANTED, *ENVIRONMENT)
+) -> Mapping[str, str]:
     """Planted secrets that stand in the texts or in any byte of any file (its name too) below the folders: name -> where."""
     cores = {name: own_core(name).lower().encode() for name in planted}
     places = [(f"text {number}", text.encode() if isinstance(text, str) else text) for number, text in enumerate(texts)]

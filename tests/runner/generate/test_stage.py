@@ -135,6 +135,7 @@ def test_the_account_is_told_in_lines() -> None:
         "cost": {"CNY": 0.5},
     }
     manifest = {"rows_in": 5, "requests": 4, "rows_kept": 4, "rows": 9, "dropped": {"not_novel": 1}, "fixed": {"spoke_twice": 2},
+                "redacted_replies": 2,
                 "providers": {"zhipu/glm": used}, "judge": {"model": "openai/j", "passed": 3, "judged": 4}}  # fmt: skip
     assert usage_lines(manifest) == [
         ("generate", "5 in (4 requests), 4 kept as 9 rows; dropped: 1 not novel; fixed: 2 spoke twice"),
@@ -142,5 +143,6 @@ def test_the_account_is_told_in_lines() -> None:
             "",
             "zhipu/glm: 3 kept of 4, 1 asked again, 2 retries, 1,000 + 50 tokens, 0.5000 CNY; 1 replies without a count taken for the longest",
         ),
+        ("", "2 replies contain what looks like a secret; it was replaced with [redacted]"),
         ("", "judge openai/j: 3 of 4 pass"),
     ]
