@@ -216,19 +216,19 @@ def _records(spec: Spec, items: Iterable[Record | Drop], unreadable: list[Drop],
         if unreadable:
             _count(unreadable, ledger)
         if type(item.row.value) is TrackedRow:
-            item = _untracked(spec, item, keys)
+            item = untracked(spec.converter, item, keys)
         if isinstance(item, Drop):
             ledger.drop(item)
         else:
             yield item
 
 
-def _untracked(spec: Spec, item: Record | Drop, keys: KeyUse) -> Record | Drop:
-    """What the converter made of a tracked row; a drop where it is a record that leaves unread what it must not."""
+def untracked(name: str, item: Record | Drop, keys: KeyUse) -> Record | Drop:
+    """Return what the converter `name` made of a tracked row; a drop where it is a record that leaves unread what it must not."""
     use: ShapeUse = item.row.value.use
     if isinstance(item, Record):
         record = keys.untracked(item)
-        item = refusal(item.row, spec.converter, keys.ignored) or record
+        item = refusal(item.row, name, keys.ignored) or record
     if isinstance(item, Drop):
         use.dropped = True
     else:

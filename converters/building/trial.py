@@ -1,4 +1,4 @@
-"""The first rows of files through a converter, to see whether it reads them. Nothing is written."""
+"""The first rows of files through a converter, to see whether it reads them, as a conversion would. Nothing is written."""
 
 from collections.abc import Iterator
 from itertools import islice
@@ -9,28 +9,44 @@ from ..reading.files import SourceFile
 from ..reading.readers import read_file
 from ..reading.records import Drop, Record, Row
 from ..sources.registry import converter
+from .chat_checks import record_fault
+from .conversion import untracked
+from .key_use import KeyCounts, KeyUse, TrackedRow
 
 
 class Trial(NamedTuple):
-    """The records made from the first rows, and the rows that cannot be used."""
+    """The valid records made from the first rows, the rows that cannot be used, and rows by the key that the converter leaves unread."""
 
     records: list[Record]
     unusable: list[Drop]
+    unread: dict[str, int]
 
 
 def try_converter(name: str, record_type: RecordType, options: dict[str, Any], files: list[SourceFile], rows: int) -> Trial:
     """Convert the first `rows` rows of the files. Raises UserError for a file that cannot be read."""
     module = converter(name)
-    unreadable: list[Drop] = []
+    keys = KeyUse(getattr(module, "UNUSED_KEYS", ()))
+    records: list[Record] = []
+    unusable: list[Drop] = []
 
     def read() -> Iterator[Row]:
         for file in files:
             for row in read_file(file, module.INPUT)[1]:
                 if isinstance(row, Drop):
-                    unreadable.append(row)
+                    unusable.append(row)
                 else:
                     yield row
 
-    made = list(module.convert(islice(read(), rows), record_type, **options))
-    dropped = [item for item in made if isinstance(item, Drop) and not item.filtered]
-    return Trial([item for item in made if isinstance(item, Record)], unreadable + dropped)
+    for item in module.convert(keys.track(islice(read(), rows)), record_type, **options):
+        if type(item.row.value) is TrackedRow:
+            item = untracked(name, item, keys)
+        if isinstance(item, Record):
+            fault = record_fault(record_type, item.fields)
+            item = Drop(item.row, *fault) if fault else item
+        if isinstance(item, Record):
+            records.append(item)
+        elif not item.filtered:
+            unusable.append(item)
+    counts = KeyCounts()
+    counts.add(keys.result())
+    return Trial(records, unusable, counts.as_json())

@@ -1,87 +1,152 @@
 """The text of a recipe for data files: what was recognised, with a comment that says why for every choice."""
 
-import math
 import os
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryDirectory
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
-from ...converters.reading.records import Record
+from ...converters.building.key_meanings import MEANINGS
+from ...converters.building.key_use import OTHERS
+from ...converters.sources.registry import converter
+from ...schemas.model_rules import EMBEDDED
+from ...schemas.options import options_schema
+from ...schemas.recipe import load_recipe
 from ...schemas.yaml_writing import one_line
+from ..resources.estimate_fit import estimate_fit
+from ..resources.fit import problems, warnings
+from ..runtime.machine import this_machine
 from .recognise import Recognised
+from .row_lengths import sequence_len
 
 METRICS = {
-    "chat": ["perplexity", "stop_rate", "reply_tokens"],
-    "classification": ["accuracy", "macro_f1"],
-    "text": ["perplexity", "token_accuracy"],
+    "chat": "[perplexity, stop_rate, reply_tokens]",
+    "classification": "[accuracy, macro_f1]",
+    "text": "[perplexity, token_accuracy]",
 }
-BYTES_PER_TOKEN = 3  # a careful estimate for any language and tokenizer
-MARGIN = 1.25  # for rows beyond the sample
-TEMPLATE = 64  # tokens of a chat template
 FEW_ROWS = 200
-
+MANY_ROWS = 5000
+BATCH = 16  # rows per optimizer step
+REPLY_LABELS = 10  # different replies at most, each of a few rows: the replies are labels
 _TEXT = """\
 model:
-  base_model: embedded:smollm2-135m-instruct # small, no download: to try the recipe; then a Hugging Face name, or a folder
+  base_model: {model}
 
 data:
   type: {type} # {why}
   sources:
 {sources}
   split:
-    validation: {validation} # {split_why}
-{stratify}
+    validation: {validation}
+{split}
 training:
   adapter: {adapter}
   learning_rate: {learning_rate}
   sequence_len: {sequence_len} # {length_why}
-  num_epochs: {epochs} # {epochs_why}
-  micro_batch_size: 4
-  gradient_accumulation_steps: {accumulation}
+  num_epochs: {epochs}
+  micro_batch_size: {micro} # {micro_why}
+  gradient_accumulation_steps: {accumulation} # {rows} rows per optimizer step
   warmup_ratio: 0.1
 
 evaluation:
-  metrics: {metrics} # `recipe explain NAME evaluation.metrics` lists the others
-"""
+  metrics: {metrics} # `recipe explain {name} evaluation.metrics` lists the others
+{labels}"""
 
 
-def recipe_for(found: Recognised, paths: list[str], folder: Path, declared: dict[str, Any] | None = None) -> str:
-    """Write the sections of a recipe in `folder` that reads the paths; `declared` are further keys of the sources."""
-    choice, rows = found.choice, len(found.records)
-    sources = [_source(path, choice.converter, choice.options, folder, declared or {}) for path in paths]
-    length, length_why = _sequence_len(found.records)
-    labels = Counter(record.fields["label"] for record in found.records if "label" in record.fields)
-    stratified = len(labels) > 1 and min(labels.values()) > 1
-    few = rows < FEW_ROWS
+class Draft(NamedTuple):
+    """What a recipe is made of: its name, what was recognised, the paths as given, the recipe's folder and its base model.
+
+    `declared` are further keys of its sources.
+    """
+
+    name: str
+    found: Recognised
+    paths: list[str]
+    folder: Path
+    model: str = EMBEDDED
+    declared: Mapping[str, Any] = MappingProxyType({})
+
+
+def recipe_for(draft: Draft) -> str:
+    """Return the sections of a recipe that reads the paths, with the largest micro_batch_size that fits this machine."""
+    length, length_why = sequence_len(draft.found.records, draft.model, draft.found.is_whole)
+
+    def text(micro: int, why: str) -> str:
+        return _sections(draft, length, length_why, micro, why)
+
+    with TemporaryDirectory() as scratch:
+        path = Path(scratch) / "draft.yml"
+        for micro in (4, 2, 1):
+            path.write_text(f"recipe: 1\nname: {draft.name}\n\n" + text(micro, "a draft"), encoding="utf-8")
+            found = estimate_fit(load_recipe(str(path)).recipe, this_machine(), draft.folder, len(_labels(draft.found)))
+            if found is None:
+                return text(4, "whether it fits in memory is not known: the model's size is not")
+            if not problems(found, full_rows=True) and not warnings(found):
+                return text(micro, "fits in this machine's memory, by `recipe plan`")
+    return text(1, "memory is short on this machine: see `recipe plan`")
+
+
+def _sections(draft: Draft, length: int, length_why: str, micro: int, micro_why: str) -> str:
+    found, choice = draft.found, draft.found.choice
+    few = len(found.records) < FEW_ROWS
+    rows = 4 if few else BATCH
+    is_text = choice.record_type == "text"
+    replies = _reply_labels(found)
     return _TEXT.format(
-        type=choice.record_type, why=choice.why, sources="\n".join(sources),
-        validation=0.2 if few else 0.1, split_why="few rows: hold out more of them" if few else "a tenth of the rows",
-        stratify=f"    stratify_by: label # the same shares of the {len(labels)} labels in both splits\n" if stratified else "",
-        adapter="none # every weight: it learns the texts themselves" if choice.record_type == "text" else "qlora # the least memory",
-        learning_rate="5e-5" if choice.record_type == "text" else "2e-4", sequence_len=length, length_why=length_why,
-        epochs=3 if rows < 5000 else 1, epochs_why="watch the validation loss: it rises when this is too many",
-        accumulation=1 if few else 4, metrics=one_line(METRICS[choice.record_type]),
+        name=draft.name, model=_model(draft), type=choice.record_type, why=choice.why,
+        sources="\n".join(_source(draft, path) for path in draft.paths),
+        validation="0.2 # few rows: hold out more of them" if few else "0.1 # a tenth of the rows", split=_split(found),
+        adapter="none # every weight: it learns the texts themselves" if is_text else "qlora # the least memory",
+        learning_rate="5e-5" if is_text else "2e-4", sequence_len=length, length_why=length_why,
+        epochs="1 # many rows" if len(found.records) >= MANY_ROWS else "3 # too many when the validation loss rises",
+        micro=micro, micro_why=micro_why, accumulation=rows // micro, rows=rows,
+        metrics="[accuracy, macro_f1, perplexity]" if replies else METRICS[choice.record_type],
+        labels=f"  labels: {one_line(replies)} # the replies are labels; order matters for levels\n" if replies else "",
     )  # fmt: skip
 
 
-def _source(path: str, name: str, options: dict[str, Any], folder: Path, declared: dict[str, Any]) -> str:
-    relative = os.path.relpath(path, folder.resolve())
-    lines = [f"    - path: {one_line(relative)} # relative to this file", f"      converter: {name} # `recipe show --converter {name}`"]
-    more = {**declared, **({"options": options} if options else {})}
-    return "\n".join(lines + [f"      {key}: {one_line(value)}" for key, value in more.items()])
+def _model(draft: Draft) -> str:
+    if draft.model == EMBEDDED:
+        return f"{EMBEDDED} # small, no download: to try the recipe; then a Hugging Face name, or a folder"
+    return one_line(os.path.relpath(draft.model, draft.folder.resolve()) if Path(draft.model).is_dir() else draft.model)
 
 
-def _sequence_len(records: list[Record]) -> tuple[int, str]:
-    """A multiple of 64 that is longer than every sampled record; text records are split into blocks of at most 512."""
-    longest = max((sum(map(len, _texts(record))) for record in records), default=0)
-    tokens = math.ceil(longest / BYTES_PER_TOKEN * MARGIN) + TEMPLATE
-    rounded = max(64, -(-tokens // 64) * 64)
-    why = f"the longest of {len(records):,} sampled rows has {longest:,} bytes, about {math.ceil(longest / BYTES_PER_TOKEN):,} tokens"
-    if records and "messages" not in records[0].fields and "label" not in records[0].fields:
-        return min(rounded, 512), "the block size: longer texts are split"
-    return rounded, why
+def _source(draft: Draft, path: str) -> str:
+    choice, found = draft.found.choice, draft.found
+    relative = os.path.relpath(path, draft.folder.resolve())
+    options = {**choice.options, **({"keep_meta": groups} if (groups := kept_groups(found)) else {})}
+    lines = [f"    - path: {one_line(relative)} # relative to this file",
+             f"      converter: {choice.converter} # `recipe show --converter {choice.converter}` lists its options"]  # fmt: skip
+    more = {**draft.declared, **({"options": options} if options else {})}
+    lines += [f"      {key}: {one_line(value)}" for key, value in more.items()]
+    # Rows in which a key of MEANINGS is unread are refused: to ignore it would train them without it.
+    unread = [key for key in found.unread if key not in (*kept_groups(found), *MEANINGS, OTHERS)]
+    return "\n".join([*lines, *([f"      ignore_keys: {one_line(unread)} # not trained"] if unread else [])])
 
 
-def _texts(record: Record) -> list[bytes]:
-    messages = record.fields.get("messages") or [{"content": record.fields.get("text", "")}]
-    return [message["content"].encode() for message in messages]
+def _split(found: Recognised) -> str:
+    """The lines that keep rows together, or labels in the same shares."""
+    if groups := kept_groups(found):
+        return f"    group_by: {one_line(groups)} # rows with the same {groups[0]} stay in one split\n"
+    labels = _labels(found)
+    if len(labels) > 1 and min(labels.values()) > 1:
+        return f"    stratify_by: label # the same shares of the {len(labels)} labels in both splits\n"
+    return ""
+
+
+def kept_groups(found: Recognised) -> list[str]:
+    """The columns to group the split by: ids that come back, where the converter can keep them."""
+    return found.groups if "keep_meta" in options_schema(converter(found.choice.converter).convert)["properties"] else []
+
+
+def _labels(found: Recognised) -> Counter[str]:
+    return Counter(record.fields["label"] for record in found.records if "label" in record.fields)
+
+
+def _reply_labels(found: Recognised) -> list[str]:
+    """The replies of chats of one turn where they are few and come back."""
+    replies = Counter(record.fields["messages"][-1]["content"] for record in found.records if "messages" in record.fields)
+    few = 1 < len(replies) <= REPLY_LABELS and min(replies.values()) >= 5
+    return sorted(replies) if few and all(len(reply) <= 40 and "\n" not in reply for reply in replies) else []

@@ -1,7 +1,7 @@
 """Text for a terminal: control characters of data are shown, never obeyed."""
 
 import re
-from typing import Any, TextIO
+from typing import IO, Any, TextIO
 
 # C0 and C1 but tab and line feed, and what reorders or hides text (bidirectional controls, zero-width characters, separators of lines).
 _UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb\ud800-\udfff]")
@@ -15,7 +15,7 @@ def printable(text: str) -> str:
     return _UNSAFE.sub(lambda match: ascii(match.group())[1:-1], text)
 
 
-def wrapped(text: str, stream: TextIO, indent: int = 0) -> str:
+def wrapped(text: str, stream: IO[str], indent: int = 0) -> str:
     """Break the text between words at the width of the terminal, later lines indented; unchanged where the stream is not a terminal."""
     if not stream.isatty():
         return text

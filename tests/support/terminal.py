@@ -12,8 +12,11 @@ from pathlib import Path
 MAIN = "from recipekit.runner.cli.main import main; main()"
 
 
-def in_terminal(*arguments: str, code: str = MAIN, columns: int = 80, cwd: Path | None = None) -> tuple[int, str]:
-    """The exit code of `recipe ...` (or other Python code), and all that it wrote to its terminal, with every control sequence."""
+def in_terminal(*arguments: str, code: str = MAIN, columns: int = 80, cwd: Path | None = None, keys: str = "") -> tuple[int, str]:
+    """The exit code of `recipe ...` (or other Python code), and all that it wrote to its terminal, with every control sequence.
+
+    `keys` are typed at once.
+    """
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
     environment = {**os.environ, "RECIPEKIT_DEVICE": "cpu", "PYTHONSAFEPATH": "1", "TERM": "xterm-256color"}
@@ -29,6 +32,7 @@ def in_terminal(*arguments: str, code: str = MAIN, columns: int = 80, cwd: Path 
         start_new_session=True,
     )
     os.close(theirs)
+    os.write(ours, keys.encode())
     written = bytearray()
     while True:
         try:

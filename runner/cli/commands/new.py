@@ -2,15 +2,19 @@
 
 import os
 import re
+import sys
 from pathlib import Path
+from typing import Any
 
 import click
 
 from ....schemas.base.errors import Location, Problem, UserError
+from ....schemas.base.terminal import printable, wrapped
 from ....schemas.extends import shipped_recipes
 from ....schemas.json_schema import SCHEMA_DIR, schema
+from ....schemas.model_rules import EMBEDDED
 from ....schemas.recipe import load_recipe
-from ....schemas.sections import UTF8
+from ....schemas.sections import UTF8, RecordType
 from ..options import file_format_options
 
 _HEAD = """\
@@ -56,50 +60,87 @@ training:
 @click.argument("name")
 @click.option("--from", "parent", metavar="RECIPE", help="Extend this recipe.")
 @click.option("--data", "data", multiple=True, metavar="FILE", help="Propose a recipe for this file, folder or glob.")
+@click.option("--type", "record_type", type=click.Choice(("chat", "classification", "text")), help="With --data: the record type.")
+@click.option("--model", metavar="MODEL", help="With --data: the base model, a Hugging Face name or a folder.")
 @file_format_options
 @click.option(
     "--folder", type=click.Path(path_type=Path, file_okay=False), help="Folder to write to. Default: recipes/ if it exists, else here."
 )
-def command(name: str, parent: str | None, data: tuple[str, ...], encoding: str, columns: tuple[str, ...], folder: Path | None) -> None:
+def command(
+    name: str, parent: str | None, data: tuple[str, ...], record_type: RecordType | None, model: str | None, encoding: str,
+    columns: tuple[str, ...], folder: Path | None,
+) -> None:  # fmt: skip
     """Write NAME.yml, a valid recipe to edit.
 
-    With --data, converter, record type, options, split and sequence_len are chosen from the first rows, and comments say why.
+    With --data, converter, record type, options, split, metrics, sequence_len and batch size are chosen from the rows and this machine, and
+    comments say why. What the rows do not decide is asked in a terminal, and printed elsewhere.
     """
     if not re.search(schema("recipe")["properties"]["name"]["pattern"], name):
         hint = schema("recipe")["properties"]["name"]["description"]
         raise UserError(Problem(Location(name), "not a valid recipe name", hint, "pattern"))
     if parent and data:
         raise click.UsageError("--from and --data cannot be combined")
-    if not data and (columns or encoding != UTF8):
-        raise click.UsageError("--encoding and --column need --data")
+    if (record_type or model or columns or encoding != UTF8) and not data:
+        raise click.UsageError("--type, --model, --encoding and --column need --data")
     folder = folder or Path("recipes" if Path("recipes").is_dir() else "")
     path = folder / f"{name}.yml"
     head = _HEAD.format(name=name, schema=os.path.relpath(SCHEMA_DIR / "recipe.schema.json", folder.resolve()))
-    body = _extending(name, parent, folder) if parent else _for_data(data, folder, encoding, columns) if data else _WHOLE
+    if data:
+        found = _recognised(data, record_type, encoding, columns)
+        declared = ({"encoding": encoding} if encoding != UTF8 else {}) | ({"columns": [*columns]} if columns else {})
+        body = _for_data(found, data, name, folder, model or EMBEDDED, declared)
+    else:
+        body = _extending(name, parent, folder) if parent else _WHOLE
     write_new(path, head + body, "--folder")
     click.echo(str(path))
     if data:
-        click.echo(f"next: recipe check {path}\n      recipe plan {path}\n      recipe run {path}", err=True)
+        click.echo(f"next: recipe check {path} --data\n      recipe plan {path}\n      recipe run {path}", err=True)
     else:
         click.echo(f"next: edit it, then recipe check {path}", err=True)
 
 
-def _for_data(data: tuple[str, ...], folder: Path, encoding: str, columns: tuple[str, ...]) -> str:
-    """Return the sections for the data files; print what was recognised."""
-    from ...importing.new_recipe import recipe_for
-    from ...importing.recognise import recognise
+def _recognised(data: tuple[str, ...], record_type: RecordType | None, encoding: str, columns: tuple[str, ...]) -> Any:
+    """Return how the files are read. What they do not decide is asked in a terminal, and printed elsewhere."""
+    from ...importing.recognise import choose, recognise
 
-    found = recognise(list(data), encoding, columns)
-    choice = found.choice
-    click.echo(
-        f"read      {len(found.records):,} {choice.record_type} records with the converter {choice.converter}: {choice.why}", err=True
-    )
+    found = recognise(list(data), record_type, encoding, columns)
+    if found.alternatives and sys.stdin.isatty() and sys.stderr.isatty():
+        if number := _asked([found.choice, *found.alternatives]):
+            return choose(found, number - 1)
+    elif found.alternatives:
+        ways = "; ".join(f"{one.record_type} ({one.why})" for one in found.alternatives)
+        _say("undecided", f"the file could also be {ways}: choose with --type, or edit type and options in the recipe")
+    return found
+
+
+def _for_data(found: Any, data: tuple[str, ...], name: str, folder: Path, model: str, declared: dict[str, Any]) -> str:
+    """Return the sections for the data files; print what was recognised."""
+    from ...importing.new_recipe import Draft, kept_groups, recipe_for
+
+    choice, first = found.choice, "" if found.is_whole else "the first "
+    _say("read", f"{first}{len(found.records):,} {choice.record_type} records with the converter {choice.converter}: {choice.why}")
     if found.unusable:
-        click.echo(f"unusable  {found.unusable:,} rows: the run stops at them; fix them, or set data.max_dropped", err=True)
-    if found.unread:
-        click.echo(f"not read  columns {', '.join(found.unread)}", err=True)
-    declared = ({"encoding": encoding} if encoding != UTF8 else {}) | ({"columns": [*columns]} if columns else {})
-    return "\n" + recipe_for(found, list(data), folder, declared)
+        reason = found.unusable[0]
+        what = f"{len(found.unusable):,} rows, e.g. {reason.row}: {reason.reason.replace('_', ' ')}"
+        _say("unusable", f"{what}; the run stops at them: fix them, or set data.max_dropped")
+    if groups := kept_groups(found):
+        _say("split", f"by {', '.join(groups)}, whose values come back: rows that belong together stay in one split")
+    if unread := [key for key in found.unread if key not in groups]:
+        _say("not read", f"keys {', '.join(unread)}")
+    return "\n" + recipe_for(Draft(name, found, list(data), folder, model, declared))
+
+
+def _asked(ways: list[Any]) -> int:
+    """Return the number of the way that the user chooses, from 0."""
+    click.echo("The file can be read in several ways:", err=True)
+    for number, way in enumerate(ways, 1):
+        click.echo(wrapped(f"  {number}  {way.record_type}: {printable(way.why)}", sys.stderr, 5), err=True)
+    return click.prompt("Which one", type=click.IntRange(1, len(ways)), default=1, err=True) - 1
+
+
+def _say(head: str, what: str) -> None:
+    """Print a line on stderr as a run does."""
+    click.echo(wrapped(f"{head:<9} {printable(what)}", sys.stderr, 10), err=True)
 
 
 def write_new(path: Path, text: str, option: str) -> None:

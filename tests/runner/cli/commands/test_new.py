@@ -9,6 +9,8 @@ import pytest
 from recipekit.schemas.extends import shipped_recipes
 from recipekit.schemas.recipe import check_recipe, load_recipe
 
+from ....support.terminal import in_terminal
+
 Recipe = Callable[..., Any]
 
 
@@ -89,3 +91,32 @@ def test_a_new_recipe_is_written_into_the_folder_of_recipes(command_line: Recipe
 
 def test_from_and_data_cannot_be_combined(command_line: Recipe) -> None:
     assert command_line("new", "mine", "--from", "quickstart", "--data", "a.csv").code == 2
+
+
+PAIRS = "en,de\n" + "".join(f"Where is the house number {n}?,Wo ist das Haus Nummer {n}?\n" for n in range(20))
+
+
+def test_what_is_not_decided_is_said_in_a_pipe(command_line: Recipe, here: Path) -> None:
+    (here / "pairs.csv").write_text(PAIRS, "utf-8")
+    outcome = command_line("new", "pairs", "--data", "pairs.csv")
+    assert outcome.code == 0 and outcome.err.startswith("undecided the file could also be chat (columns en and de")
+    assert "choose with --type" in outcome.err and load_recipe("pairs.yml").recipe.data.type == "text"
+
+
+def test_what_is_not_decided_is_asked_in_a_terminal(here: Path) -> None:
+    (here / "pairs.csv").write_text(PAIRS, "utf-8")
+    code, written = in_terminal("new", "pairs", "--data", "pairs.csv", cwd=here, keys="2\n")
+    assert code == 0 and "2  chat: columns en and de are a question and its answer" in written
+    data = load_recipe(str(here / "pairs.yml")).recipe.data
+    assert (data.type, data.sources[0].options) == ("chat", {"user_key": "en", "assistant_key": "de"})
+
+
+def test_the_base_model_can_be_named(command_line: Recipe, here: Path) -> None:
+    (here / "pairs.csv").write_text("question,answer\nWhy?,So.\nWho?,Me.\n", "utf-8")
+    assert command_line("new", "mine", "--data", "pairs.csv", "--model", "Qwen/Qwen2.5-1.5B-Instruct").code == 0
+    assert load_recipe("mine.yml").recipe.model.base_model == "Qwen/Qwen2.5-1.5B-Instruct"
+    assert "the model's tokenizer is not at hand" in Path("mine.yml").read_text()
+
+
+def test_type_and_model_need_data(command_line: Recipe) -> None:
+    assert command_line("new", "mine", "--type", "chat").code == 2

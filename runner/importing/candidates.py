@@ -1,0 +1,183 @@
+"""The ways in which rows might be read, the most specific first: by keys that one source alone has, as chats, as tables, as text."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import orjson
+
+from ...converters.reading.files import SourceFile
+from ...converters.sources.registry import converter
+from ...schemas.sections import RecordType
+from .columns import ASSISTANT, CONTEXT, LABEL, SYSTEM, TEXT, USER, Columns, folded, words
+
+ENOUGH = 0.5  # of the rows: real files have unusable ones
+ENOUGH_OF_ONE_FORM = 0.2  # where nothing else looks like this
+HEAD = 1 << 16
+LINES_PER_PARAGRAPH = 20  # more: the blank lines do not part paragraphs
+# Keys that only one source has: any of these sets.
+SIGNATURES: dict[str, tuple[set[str], ...]] = {
+    "emogpt": ({"messages", "metadata"},),
+    "introspection": ({"question_id", "emotion_statistics"}, {"question_id", "parsed_emotions"}),
+    "babylm": ({"text", "label_0", "score_0"}, {"text", "emotion", "augmented_text"}),
+    "alpaca_emotion": ({"instruction", "rewritten_output"}, {"instruction", "instances"}, {"instruction", "new-output"}),
+    "mbti": ({"type", "posts"},),
+}
+ROLES, CONTENTS = ("role", "from", "speaker", "author"), ("content", "value", "text", "message", "utterance")
+
+
+class Candidate(NamedTuple):
+    """A way to read the rows, and why. `doubt` says that the rows do not decide between it and others of that kind."""
+
+    converter: str
+    record_type: RecordType
+    options: dict[str, Any]
+    why: str
+    enough: float = ENOUGH
+    doubt: bool = False
+
+
+def candidates(columns: Columns) -> Iterator[Candidate]:
+    """The candidates for rows with keys."""
+    rows, keys = columns.rows, set(columns.names)
+    for name, signatures in SIGNATURES.items():
+        for signature in signatures:
+            if signature <= keys:
+                why = f"rows have {', '.join(sorted(signature))}"
+                yield Candidate(name, converter(name).RECORD_TYPES[0], {}, why, ENOUGH_OF_ONE_FORM)
+    if any(isinstance(turns := row.get("conversation"), list) and turns and "input" in turns[0] for row in rows):
+        yield Candidate("emollm", "chat", {}, "conversation is a list of turns with input and output", ENOUGH_OF_ONE_FORM)
+    if _mbti_labels(rows):
+        yield Candidate("mbti", "classification", {}, "labels are MBTI types", ENOUGH_OF_ONE_FORM)
+    if all(isinstance(seeds, list) and seeds and "instruction" in seeds[0] for row in rows for seeds in row.values()):
+        yield Candidate("alpaca_emotion", "chat", {}, "instructions by emotion")
+    yield from _chats(rows, columns)
+    yield from _tables(columns)
+
+
+def _mbti_labels(rows: list[dict[str, Any]]) -> bool:
+    labels = [str(row.get("label", row.get("type", ""))) for row in rows]
+    return bool(labels) and all(len(label) == 4 and all(map(str.__contains__, ("EI", "NS", "FT", "JP"), label)) for label in labels)
+
+
+def _chats(rows: list[dict[str, Any]], columns: Columns) -> Iterator[Candidate]:
+    for key in sorted(columns.names, key=lambda key: (key not in ("messages", "conversations"), key)):
+        turns = next((found for row in rows if (found := _turns(row.get(key)))), None)
+        if not turns:
+            continue
+        role, content = _first(ROLES, turns[0]), _first(CONTENTS, turns[0])
+        if role == "from" and content:
+            yield Candidate("sharegpt", "chat", _changed(conversations_key=(key, "conversations"), value_key=(content, "value")),
+                            f"{key} is a list of turns with from and {content}", ENOUGH_OF_ONE_FORM)  # fmt: skip
+        elif role and content:
+            named = _changed(messages_key=(key, "messages"), role_key=(role, "role"), content_key=(content, "content"))
+            yield Candidate("messages", "chat", named, f"{key} is a list of messages with {role} and {content}", ENOUGH_OF_ONE_FORM)
+    yield from _one_message_per_row(columns)
+    keys = set(columns.names)
+    if {"prompt", "completion"} <= keys:
+        yield Candidate("prompt_completion", "chat", {}, "rows have prompt and completion")
+    if {"instruction", "output"} <= keys:
+        yield Candidate("alpaca", "chat", {}, "rows have instruction and output")
+    user, assistant = columns.named(USER), columns.named(ASSISTANT)
+    if user and assistant and "history" in keys:
+        yield Candidate("alpaca", "chat", {"instruction_key": user, "output_key": assistant},
+                        f"rows have {user}, {assistant} and a history of earlier turns")  # fmt: skip
+
+
+def _one_message_per_row(columns: Columns) -> Iterator[Candidate]:
+    """Rows with a role, a content and the id of their conversation."""
+    role, content = columns.named(ROLES), columns.named(CONTENTS)
+    if role and content and columns.is_label(role):
+        for group in columns.groups(columns.names):
+            named = _changed(conversation_key=(group, None), role_key=(role, "role"), content_key=(content, "content"))
+            yield Candidate("messages", "chat", named, f"a row is a message, {group} says of which conversation")
+
+
+def _turns(value: Any) -> list[dict[str, Any]] | None:
+    """The turns of a cell, which may hold them as JSON text."""
+    if isinstance(value, str) and value.lstrip().startswith("[{"):
+        try:
+            value = orjson.loads(value)
+        except orjson.JSONDecodeError:
+            return None
+    return value if isinstance(value, list) and value and isinstance(value[0], dict) else None
+
+
+def _tables(columns: Columns) -> Iterator[Candidate]:
+    user = columns.named(USER) or columns.named(CONTEXT)
+    assistant = columns.named(ASSISTANT, but=(user,))
+    label = columns.named(LABEL, but=(user, assistant))
+    text = columns.named(TEXT, but=(label,))
+    is_label = bool(label and columns.is_label(label))
+    both = bool(user and assistant and text and is_label)
+    if user and assistant:
+        yield _questions(columns, user, assistant, doubt=both)
+    named_text, text = text, text or next((name for name in columns.texts if name != label), None)
+    if text and label and is_label:
+        yield _labelled(text, label, doubt=both)
+    if user and assistant:
+        return
+    others = [] if is_label else [name for name in columns.labels if name != text][:3]
+    pair = [name for name in columns.names if name in columns.texts][:2]
+    doubt = bool(others or len(pair) == 2 and not named_text) and not is_label
+    found = [_labelled(text, name, doubt) for name in others] if text else []
+    plain = [_text(text, doubt)] if text else []
+    yield from (*plain, *found) if named_text else (*found, *plain)
+    if len(pair) == 2:
+        yield from (_questions(columns, pair[0], pair[1], doubt), _questions(columns, pair[1], pair[0], doubt))
+
+
+def _questions(columns: Columns, user: str, assistant: str, doubt: bool) -> Candidate:
+    system = columns.named(SYSTEM)
+    named = _changed(user_key=(user, "user"), assistant_key=(assistant, "assistant"), system_key=(system, None))
+    why = f"columns {user} and {assistant} are a question and its answer"
+    if context := columns.named(CONTEXT, but=(user, assistant)):
+        parts = (user, context) if folded(user) in ("instruction", "prompt", "request") else (context, user)
+        named = {**named, "user_template": "\n\n".join(f"{{{part}}}" for part in parts)}
+        del named["user_key"]
+        why = f"columns {user} (with {context}) and {assistant} are a question and its answer"
+    return Candidate("table", "chat", named, why, doubt=doubt)
+
+
+def _labelled(text: str, label: str, doubt: bool) -> Candidate:
+    named = _changed(text_key=(text, "text"), label_key=(label, "label"))
+    return Candidate("table", "classification", named, f"column {label} has few different values: labels of {text}", doubt=doubt)
+
+
+def _text(text: str, doubt: bool = False) -> Candidate:
+    return Candidate("table", "text", _changed(text_key=(text, "text")), f"column {text} is text", doubt=doubt)
+
+
+def text_candidates(files: list[SourceFile]) -> Iterator[Candidate]:
+    """The candidates for files without rows: plain text."""
+    head = _head(files[0])
+    if b"type,posts" in head:
+        yield Candidate("mbti", "classification", {}, "labels are MBTI types", ENOUGH_OF_ONE_FORM)
+    if all(file.path.suffix in (".train", ".dev", ".test") for file in files):
+        yield Candidate("babylm", "text", {}, "a BabyLM corpus, by its suffix")
+    lines = [line.strip() for line in head.decode("utf-8", "replace").strip().splitlines()]
+    filled = [line for line in lines if line]
+    if not filled or sum(map(words, filled)) < 2 * len(filled):
+        return  # a list of names or labels
+    if len(files) > 1 or len(filled) == 1:
+        yield Candidate("text", "text", {}, "plain text, one document per file")
+    elif 0 < lines.count("") and len(filled) / lines.count("") <= LINES_PER_PARAGRAPH:
+        yield Candidate("text", "text", {"sample_by": "paragraph"}, "plain text, paragraphs between blank lines")
+    else:
+        yield Candidate("text", "text", {"sample_by": "line"}, "plain text, one record per line")
+
+
+def _head(file: SourceFile) -> bytes:
+    with Path(file.path).open("rb") as stream:
+        return stream.read(HEAD)
+
+
+def _first(names: tuple[str, ...], keys: Any) -> str | None:
+    """The first of the names among the keys, in any case."""
+    lowered = {str(key).lower().strip(): key for key in keys}
+    return next((lowered[name] for name in names if name in lowered), None)
+
+
+def _changed(**options: tuple[str | None, str | None]) -> dict[str, Any]:
+    """Options whose value is not the default."""
+    return {name: value for name, (value, default) in options.items() if value is not None and value != default}

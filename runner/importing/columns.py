@@ -1,0 +1,95 @@
+"""What the columns of rows are for: by their names, else by what their cells hold."""
+
+import re
+from collections.abc import Iterable
+from functools import cached_property
+from typing import Any
+
+USER = (
+    "question", "prompt", "user", "query", "instruction", "input", "ask", "request", "problem", "human", "patient", "client", "source", "q",
+)  # fmt: skip
+ASSISTANT = (
+    "answer", "response", "reply", "assistant", "completion", "output", "solution", "target", "bot", "doctor", "therapist", "counselor",
+    "a",
+)  # fmt: skip
+CONTEXT = ("context", "passage", "input", "document", "background", "paragraph")
+TEXT = (
+    "text", "sentence", "review", "content", "comment", "body", "message", "tweet", "post", "document", "article", "story", "utterance",
+)  # fmt: skip
+LABEL = (
+    "label", "labels", "class", "category", "sentiment", "emotion", "stars", "rating", "intent", "topic", "target", "score", "type",
+)  # fmt: skip
+SYSTEM = ("system", "system_prompt")
+GROUP = re.compile(r"(?:^|_)(?:id|author|user|conversation|thread|dialog(?:ue)?|patient|customer|speaker)$")
+MAX_LABELS = 200
+ROWS_PER_LABEL = 5
+MIN_WORDS = 4  # on average: a shorter text is a name, a date or a label
+LABEL_WORDS = 4  # at most, on average
+_CJK = re.compile("[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
+
+
+class Columns:
+    """The columns of sampled rows. A column is found by its name in any case, with spaces or a suffix such as `_text`."""
+
+    def __init__(self, rows: list[dict[str, Any]]) -> None:
+        self.rows = rows
+        self.names = [str(key) for key in dict.fromkeys(key for row in rows for key in row)]
+
+    def named(self, names: Iterable[str], but: Iterable[str | None] = ()) -> str | None:
+        """Return the first of the names that is a column, and none of `but`."""
+        return next((self._folded[name] for name in names if name in self._folded and self._folded[name] not in but), None)
+
+    @cached_property
+    def _folded(self) -> dict[str, str]:
+        return {folded(name): name for name in reversed(self.names)}
+
+    @cached_property
+    def texts(self) -> list[str]:
+        """The columns of texts, the longest first."""
+        lengths = {name: _mean_words(self.values(name)) for name in self.names}
+        found = [name for name in self.names if lengths[name] >= MIN_WORDS]
+        return sorted(found, key=lambda name: -lengths[name])
+
+    @cached_property
+    def labels(self) -> list[str]:
+        """The columns that hold few different short values, in their order."""
+        few = [name for name in self.names if self.is_label(name) and not GROUP.search(folded(name))]
+        return [name for name in few if _mean_words(self.values(name)) <= LABEL_WORDS]
+
+    def values(self, name: str) -> list[Any]:
+        """Return the cells of a column that are not empty."""
+        return [row[name] for row in self.rows if row.get(name) not in (None, "")]
+
+    def is_label(self, name: str) -> bool:
+        """Return whether a column's values are few and come back: labels, and not numbers that are measured or names of rows."""
+        values = self.values(name)
+        if not values or any(isinstance(value, list | dict) for value in values):
+            return False
+        enough = len(values) // ROWS_PER_LABEL if len(values) >= 50 else max(len(values) * 4 // 5, 2)
+        return 1 < len({str(value) for value in values}) <= min(MAX_LABELS, enough)
+
+    def groups(self, names: Iterable[str]) -> list[str]:
+        """Return those of the columns that say which rows belong together: ids that come back, of at least ten groups."""
+        found = []
+        for name in names:
+            values = self.values(name) if GROUP.search(folded(name)) else []
+            different = len({str(value) for value in values})
+            if len(values) == len(self.rows) and 10 <= different <= 0.9 * len(values):
+                found.append(name)
+        return found
+
+
+def folded(name: str) -> str:
+    """Return a column's name without case, spaces and the suffix that only says that it is text."""
+    plain = re.sub(r"[\s.-]+", "_", name.strip().lower())
+    return re.sub(r"(?<=.)_(?:text|content|str|string)$", "", plain)
+
+
+def words(text: str) -> int:
+    """Return the number of words; two characters of a script without spaces count as one."""
+    return len(text.split()) + len(_CJK.findall(text)) // 2
+
+
+def _mean_words(values: list[Any]) -> float:
+    texts = [value for value in values if isinstance(value, str)]
+    return sum(map(words, texts)) / len(texts) if len(texts) > len(values) / 2 else 0.0
