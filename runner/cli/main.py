@@ -12,7 +12,7 @@ import click
 
 from ...schemas import VERSION
 from ...schemas.base.errors import UserError
-from ...schemas.base.terminal import TerminalStream, wrapped
+from ...schemas.base.terminal import TerminalStream, echo_styled, printable, wrapped
 
 # verb -> (module, help). The help is here so that `recipe --help` imports no command.
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -178,5 +178,5 @@ def report(error: UserError) -> None:
 
 def _print_styled(head: str, text: str, **style: Any) -> None:
     """Print a line on stderr, wrapped between words on a terminal, its head styled."""
-    rest = wrapped(head + text, sys.stderr, 4)[len(head) :]
-    click.echo(click.style(head, **style) + rest, err=True, color=_colour())
+    rest = wrapped(printable(head + text), sys.stderr, 4)[len(printable(head)) :]
+    echo_styled((head, style), (rest, {}), err=True)

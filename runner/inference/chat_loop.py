@@ -10,6 +10,7 @@ from typing import BinaryIO, NoReturn, Protocol
 import click
 
 from ...schemas.base.errors import Location, Problem, UserError
+from ...schemas.base.terminal import echo_styled
 
 PROMPT = "> "
 
@@ -34,7 +35,7 @@ class Answering(Protocol):
 
 def answer_typed(session: Answering) -> None:
     """Answer what a person types until Ctrl-D or /quit. What goes wrong with a line is told, and the next one is read."""
-    click.secho(session.help, dim=True, err=True)
+    echo_styled((session.help, {"dim": True}), err=True)
     signal.signal(signal.SIGTERM, _end)  # Ctrl-C stops a reply, and is no end
     for line in _typed():
         try:
@@ -43,7 +44,7 @@ def answer_typed(session: Answering) -> None:
         except UserError as error:
             click.echo(str(error), err=True)
         except KeyboardInterrupt:
-            click.secho("stopped", dim=True, err=True)
+            echo_styled(("stopped", {"dim": True}), err=True)
 
 
 def answer_piped(session: Answering, stream: BinaryIO) -> None:

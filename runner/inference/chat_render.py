@@ -1,22 +1,22 @@
 """How replies are shown: as JSON, as text that grows, or side by side."""
 
-import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
 
 import click
 import orjson
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.constrain import Constrain
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from ...schemas.base.screen import Screen
+from ...schemas.base.terminal import beneath, echo_styled, printable
 from .chat_session import as_json
 from .chat_stream import ReplyStream
 
 NARROW = 80  # columns under which two replies stand below each other
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")  # what a terminal would obey
 
 
 class JsonRenderer:
@@ -51,14 +51,15 @@ class PlainRenderer:
 
     def _write(self, text: str) -> None:
         """A pipe gets every character as it is, which click.echo would not give it."""
-        sys.stdout.write(visible(text) if self.is_terminal else text)
+        stream = sys.stdout if self.is_terminal else beneath(sys.stdout)
+        stream.write(printable(text) if self.is_terminal else text)
         sys.stdout.flush()
 
 
 class BesideRenderer:
     """Two replies growing in columns, or below each other in a narrow terminal."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Screen) -> None:
         self.console = console
 
     def show(self, made: Sequence[ReplyStream], growing: Iterator[ReplyStream]) -> None:
@@ -75,7 +76,7 @@ class BesideRenderer:
 
 def beside(made: Sequence[ReplyStream], width: int) -> RenderableType:
     """The replies as they stand, each under its model's name."""
-    cells = [(Text(speech.speaker.name, style="bold"), Text(visible(speech.text.strip()) or "…")) for speech in made]
+    cells = [(Text(speech.speaker.name, style="bold"), Text(printable(speech.text.strip()) or "…")) for speech in made]
     if width < NARROW:
         return Group(*(part for cell in cells for part in cell))
     table = Table.grid(expand=True, padding=(0, 3, 0, 0))
@@ -92,9 +93,4 @@ def tell_ends(made: Sequence[ReplyStream]) -> None:
         count = len(speech.token_ids)
         name = f"{speech.speaker.name}: " if len(made) > 1 else ""
         why = {"length": ", cut off there (--max-tokens, or the model's context)", "cancelled": ", stopped"}.get(speech.finish, "")
-        click.secho(f"{name}{count} tokens in {speech.seconds:.1f} s{why}", dim=True, err=True)
-
-
-def visible(text: str) -> str:
-    """The text without characters that would move the cursor or colour the screen: a model may write any."""
-    return _CONTROL.sub("\ufffd", text)
+        echo_styled((f"{name}{count} tokens in {speech.seconds:.1f} s{why}", {"dim": True}), err=True)

@@ -4,9 +4,9 @@ import logging
 from typing import Any
 
 import click
-from rich.console import Console
 
 from ...schemas.base.errors import UserError
+from ...schemas.base.screen import Screen
 from ..models.reference import ModelReference, base_of
 from ..worker.inference import load
 from .chat_render import BesideRenderer, JsonRenderer, PlainRenderer
@@ -61,5 +61,5 @@ def _screen(beside_base: bool, as_json: bool, is_terminal: bool) -> Renderer:
     if as_json:
         return JsonRenderer()
     if beside_base and is_terminal:
-        return BesideRenderer(Console())
+        return BesideRenderer(Screen())
     return PlainRenderer(is_terminal)

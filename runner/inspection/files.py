@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 
 from ...schemas.base.files import new_folder, refuse_inputs_in
+from ...schemas.base.terminal import inert_cell, printable
 from ..worker.tokenizers import Tokenizer
 from .inputs import Inputs
 from .inspect import Inspection
@@ -35,8 +36,9 @@ def write_inspection(out: Path, inputs: Inputs, found: Inspection, tokenizer: To
             (folder / "samples").mkdir(exist_ok=True)
             with (folder / "samples" / f"{_file_name(label)}.jsonl").open("ab") as stream:  # two labels may have one file name
                 stream.write(lines)
-        (folder / "first_rows.txt").write_text("\n".join(formatted(found.first, tokenizer)), encoding="utf-8")
-        (folder / "tokenised_samples.txt").write_text("\n".join(tokenised(found.first[:TOKENISED], tokenizer)), encoding="utf-8")
+        (folder / "first_rows.txt").write_text(printable("\n".join(formatted(found.first, tokenizer))), encoding="utf-8")
+        samples_text = "\n".join(tokenised(found.first[:TOKENISED], tokenizer))
+        (folder / "tokenised_samples.txt").write_text(printable(samples_text), encoding="utf-8")
         (folder / PAGE).write_text(page(found, previews), encoding="utf-8")
         names = sorted([SUMMARY, *(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())])
         (folder / SUMMARY).write_bytes(orjson.dumps({**found.facts, WRITTEN: names}, option=orjson.OPT_INDENT_2) + b"\n")
@@ -101,7 +103,7 @@ def _meta_rows(fields: dict[str, Any]) -> Iterator[Sequence[Any]]:
 
 def _csv(rows: Iterable[Sequence[Any]]) -> str:
     text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(rows)
+    csv.writer(text, lineterminator="\n").writerows([inert_cell(cell) for cell in row] for row in rows)
     return text.getvalue()
 
 

@@ -9,10 +9,9 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-
 from ...schemas.base.errors import Location, Problem, UserError
 from ...schemas.base.files import write_atomically
+from ...schemas.base.screen import Screen
 from ...schemas.recipe import load_recipe
 from ...schemas.sections import Recipe
 from ...schemas.yaml_writing import dotted, one_line
@@ -174,38 +173,38 @@ def run_letters(found: dict[str, Any]) -> list[str]:
     return [chr(ord("A") + index) if index < 26 else str(index + 1) for index in range(len(found["runs"]))]
 
 
-def print_comparison(found: dict[str, Any], console: Console) -> None:
+def print_comparison(found: dict[str, Any], console: Screen) -> None:
     """What differs, section by section, then a row for each metric: every run's number and how it differs from the first run's."""
     letters = run_letters(found)
     for letter, name, state in zip(letters, found["runs"], found["states"], strict=True):
-        console.print(f"{letter}  {name}  ({state})", markup=False, highlight=False, soft_wrap=True)
+        console.print(f"{letter}  {name}  ({state})", soft_wrap=True)
     for section, differences in found["differences"].items():
         console.print()
         if not differences:
-            console.print(f"{section}: the same", markup=False)
+            console.print(f"{section}: the same")
             continue
         _print_differences(section, differences, letters, console)
     console.print()
     _print_metrics(found, letters, console)
     for note in found["notes"]:
-        console.print(note, markup=False)
+        console.print(note)
 
 
-def _print_differences(section: str, differences: dict[str, list[Any]], letters: list[str], console: Console) -> None:
+def _print_differences(section: str, differences: dict[str, list[Any]], letters: list[str], console: Screen) -> None:
     """The values of each key side by side, or one below the other where they do not fit."""
     shown = {key: [one_line(value) for value in values] for key, values in differences.items()}
     columns = {f"{section}: what differs": list(shown), **dict(zip(letters, map(list, zip(*shown.values(), strict=True)), strict=True))}
     if table_width(columns) <= console.width:
         console.print(plain_table(columns))
         return
-    console.print(f"{section}: what differs", style="bold", markup=False)
+    console.print(f"{section}: what differs", style="bold")
     for key, values in shown.items():
-        console.print(key, markup=False, highlight=False, soft_wrap=True)
+        console.print(key, soft_wrap=True)
         for letter, value in zip(letters, values, strict=True):
-            console.print(f"  {letter}  {value}", markup=False, highlight=False, soft_wrap=True)
+            console.print(f"  {letter}  {value}", soft_wrap=True)
 
 
-def _print_metrics(found: dict[str, Any], letters: list[str], console: Console) -> None:
+def _print_metrics(found: dict[str, Any], letters: list[str], console: Screen) -> None:
     """Each run's numbers, and by how much they differ from the first run's."""
     metrics = found["metrics"]
     names = {"metric": [metric_name(name, facts["unit"]) for name, facts in metrics.items()]}

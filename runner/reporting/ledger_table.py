@@ -4,10 +4,10 @@ from pathlib import Path
 from typing import Any
 
 from rich import box
-from rich.console import Console
 from rich.table import Table
 
 from ...converters.reading.readers import SKIPPED_TEXT
+from ...schemas.base.screen import Screen
 
 NAMED = 10
 
@@ -34,7 +34,7 @@ def ledger_table(manifest: dict[str, Any], out: Path) -> None:
     for split, count in manifest["splits"].items():
         table.add_row(f"{count:,}", split)
     table.columns[0].justify = "right"
-    console = Console(stderr=True, markup=False)
+    console = Screen(stderr=True)
     console.print(table)
     for note in source_notes(manifest):
         console.print(note, soft_wrap=True)
@@ -56,13 +56,8 @@ def source_notes(manifest: dict[str, Any]) -> list[str]:
 
 
 def _counted(rows: dict[str, int]) -> str:
-    shown = ", ".join(f"{_escaped(name)} ({count:,} rows)" for name, count in list(rows.items())[:NAMED])
+    shown = ", ".join(f"{name} ({count:,} rows)" for name, count in list(rows.items())[:NAMED])
     return shown + (f" and {len(rows) - NAMED} more" if len(rows) > NAMED else "")
-
-
-def _escaped(name: str) -> str:
-    """A key as a terminal may show it: a row's keys may hold anything."""
-    return name if name.isprintable() else ascii(name)[1:-1]
 
 
 def not_read(manifest: dict[str, Any]) -> list[str]:

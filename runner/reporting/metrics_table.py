@@ -2,13 +2,12 @@
 
 from typing import Any
 
-from rich.console import Console
-
+from ...schemas.base.screen import Screen
 from .tables import print_columns
 from .verdicts import LABELS, answer, change_title, gate_lines, metric_name, number, verdicts
 
 
-def metrics_table(metrics: dict[str, Any], console: Console) -> None:
+def metrics_table(metrics: dict[str, Any], console: Screen) -> None:
     """Print a row for each metric: baselines, tuned, the data's own replies, and whether the change is significant."""
     measured = metrics["metrics"]
     names = {"metric": [metric_name(name, metric["unit"]) for name, metric in measured.items()]}
@@ -17,4 +16,4 @@ def metrics_table(metrics: dict[str, Any], console: Console) -> None:
     columns[change_title(metrics)] = list(verdicts(metrics).values())
     print_columns(names, columns, console, f"{metrics['rows']} {metrics['split']} rows, {metrics['confidence']:.0%} intervals")
     for line in (*gate_lines(metrics), answer(metrics)):
-        console.print(line, markup=False, highlight=False)
+        console.print(line)

@@ -5,6 +5,7 @@ from typing import Any
 
 from ...schemas.base.errors import Location, Problem, UserError
 from ...schemas.base.files import write_atomically
+from ...schemas.base.terminal import printable
 from ...schemas.recipe import LoadedRecipe, load_recipe
 from ...schemas.yaml_writing import dotted, one_line
 from ..evaluation.scoring import BASE, TUNED, read_predictions
@@ -33,10 +34,19 @@ def environment() -> Any:
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     loader = PackageLoader("recipekit.runner.reporting", ".")
-    found = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    found = Environment(loader=loader, autoescape=True, finalize=_shown, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     found.filters |= {"number": number, "cut": cut}
     found.globals["heat"] = lambda counts: sorted({emotion for replies in counts.values() for emotion in replies})
     return found
+
+
+def _shown(value: Any) -> Any:
+    """A value of a page, with control characters as escapes."""
+    from markupsafe import Markup
+
+    if isinstance(value, str):
+        return Markup(printable(value)) if isinstance(value, Markup) else printable(value)
+    return value
 
 
 def report_facts(run: RunFolder, status: dict[str, Any]) -> dict[str, Any]:

@@ -2,14 +2,13 @@
 
 from typing import Any
 
-from rich.console import Console
-
+from ...schemas.base.screen import Screen
 from .tables import plain_table, table_width
 
 _WHY = 30  # characters that the reasons need at least in a table; they wrap
 
 
-def print_runs(rows: list[dict[str, Any]], console: Console) -> None:
+def print_runs(rows: list[dict[str, Any]], console: Screen) -> None:
     """Print what `recipe runs` knows of each run."""
     columns = {
         "run": [row["run"] for row in rows],
@@ -38,7 +37,7 @@ def short(value: float | None) -> str:
     return "" if value is None else f"{value:.4g}"
 
 
-def _print_lines(row: dict[str, Any], console: Console) -> None:
+def _print_lines(row: dict[str, Any], console: Screen) -> None:
     """The path on a line of its own, the numbers with their names under it, and why the run ended as it did."""
     losses = [f"{key.replace('_', ' ')} {short(row[key])}" for key in ("train_loss", "validation_loss") if row[key] is not None]
     lines = [", ".join([_state(row), f"{row['steps']} steps", f"{minutes(row)} minutes", *losses])]

@@ -2,13 +2,12 @@
 
 from typing import Any
 
-from rich.console import Console
-
+from ...schemas.base.screen import Screen
 from .runs_table import minutes, short
 from .tables import print_columns
 
 
-def print_sweep(rows: list[dict[str, Any]], console: Console) -> None:
+def print_sweep(rows: list[dict[str, Any]], console: Screen) -> None:
     """Print a line for each recipe of the sweep: its values, how it ended, its losses and the tuned model's metrics."""
     keys = list(rows[0]["values"])
     last = [key.rpartition(".")[2] for key in keys]

@@ -8,15 +8,15 @@ from collections.abc import Mapping, Sequence
 
 from rich import box
 from rich.cells import cell_len
-from rich.console import Console
 from rich.table import Column, Table
-from rich.text import Text
+
+from ...schemas.base.screen import Screen
 
 Columns = Mapping[str, Sequence[str]]  # head -> a cell a row; both may have several lines
 HEAD_WIDTH = 16  # characters at which heads wrap in a narrow terminal
 
 
-def print_columns(keys: Columns, columns: Columns, console: Console, title: str | None = None) -> None:
+def print_columns(keys: Columns, columns: Columns, console: Screen, title: str | None = None) -> None:
     """Print the columns beside the key columns, in as many tables as the console's width asks for."""
     if table_width({**keys, **columns}) > console.width:
         keys, columns = _folded(keys), _folded(columns)
@@ -27,10 +27,10 @@ def print_columns(keys: Columns, columns: Columns, console: Console, title: str 
 
 def plain_table(columns: Columns, title: str | None = None) -> Table:
     """The columns as text, not markup: a value may hold brackets."""
-    heads = (Column(Text(head), overflow="fold", vertical="top") for head in columns)
+    heads = (Column(head, overflow="fold", vertical="top") for head in columns)
     table = Table(*heads, title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     for cells in zip(*columns.values(), strict=True):
-        table.add_row(*map(Text, cells))
+        table.add_row(*cells)
     return table
 
 

@@ -2,30 +2,30 @@
 
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from ...schemas.base.screen import Screen
 from .fit import size_text
 
-GOOD, BAD, NOTE = "[green]✓[/]", "[red]✗[/]", "[yellow]![/]"
+GOOD, BAD, NOTE = Text("✓", "green"), Text("✗", "red"), Text("!", "yellow")
 
 
 def show(facts: dict[str, Any], lacking: list[str], rows: list[dict[str, Any]]) -> None:
     """Print the machine, the packages and the recipes, then what is missing and how to get it."""
-    console = Console(highlight=False)
+    console = Screen()
     console.print(_machine(facts))
     console.print(_packages(facts["packages"]))
     console.print(_recipes(rows, bool(facts["gpus"]) and not facts["gpu_note"].startswith("hidden")))
     for line in lacking:
-        console.print(f"{BAD} ", Text(line), sep="", soft_wrap=True)
+        console.print(BAD, line, soft_wrap=True)
     for row in rows:
         for line in row["problems"]:
-            console.print(f"{BAD} ", Text(f"{row['recipe']}: {line}"), sep="", soft_wrap=True)
+            console.print(BAD, f"{row['recipe']}: {line}", soft_wrap=True)
         for line in row["warnings"] if len(rows) == 1 and not row["problems"] else ():
-            console.print(f"{NOTE} ", Text(f"{row['recipe']}: {line}"), sep="", soft_wrap=True)
+            console.print(NOTE, f"{row['recipe']}: {line}", soft_wrap=True)
     if not lacking:
-        console.print(f"{GOOD} all packages for training are installed")
+        console.print(GOOD, "all packages for training are installed")
 
 
 def _machine(facts: dict[str, Any]) -> Table:
@@ -41,7 +41,7 @@ def _machine(facts: dict[str, Any]) -> Table:
     if not facts["gpus"] and not facts["gpu_note"]:
         table.add_row(NOTE, "GPU", "none: training runs on the CPU in fp32")
     if facts["gpu_note"]:
-        table.add_row(NOTE, "GPU", Text(facts["gpu_note"]))
+        table.add_row(NOTE, "GPU", facts["gpu_note"])
     table.add_row(GOOD if torch else BAD, "torch", f"{torch['version']} ({torch['build']} build)" if torch else "not installed")
     hub = facts["hub"]
     table.add_row(GOOD if hub["token"] else NOTE, "hub", ("offline; " if hub["offline"] else "")

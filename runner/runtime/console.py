@@ -1,15 +1,14 @@
 """Progress of a run on stderr: a line for each stage, a bar for what takes long; plain lines without a terminal."""
 
-import sys
 import time
 from types import TracebackType
 from typing import Any, Self
 
-from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn
 from rich.text import Text
 
 from ...schemas.base.redact import redact
+from ...schemas.base.screen import ProgressScreen
 from ...schemas.base.terminal import printable, wrapped
 
 _NAMES = {"tokenise": "tokenising", "load model": "loading the model", "save": "saving"}
@@ -41,27 +40,14 @@ def _clock(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
-class ProgressConsole(Console):
-    """Stderr with moving bars. The work does not end because nobody watches it any more.
-
-    The file is given, since rich replaces sys.stderr while a bar moves, and would then write to the stream that escapes cursor codes.
-    """
-
-    def __init__(self, quiet: bool = False) -> None:
-        super().__init__(file=getattr(sys.stderr, "rich_proxied_file", sys.stderr), highlight=False, quiet=quiet)
-
-    def on_broken_pipe(self) -> None:
-        self.quiet = True
-
-
 class Display:
     """Follows a run. Events come from the child processes' progress files."""
 
     def __init__(self) -> None:
-        self.console = ProgressConsole()
+        self.console = ProgressScreen()
         drawn = [BarColumn(24)] if self.console.width >= _WIDE else []  # the words matter more
         self.bar = Progress(
-            TextColumn("  {task.description}"), *drawn, _State(),
+            TextColumn("  {task.description}", markup=False), *drawn, _State(),
             console=self.console, transient=True, speed_estimate_period=_SPEED_SECONDS,
         )  # fmt: skip
         self.task: Any = None
@@ -112,7 +98,7 @@ class Display:
             self.bar.update(self.task, completed=done, description=description, facts=facts)
         if not self.console.is_terminal and (time.monotonic() - self.last_plain > _PLAIN_SECONDS or total is not None or not done):
             self.last_plain = time.monotonic()
-            self.console.print(_plain(self.bar.tasks[0]), markup=False)
+            self.console.print(_plain(self.bar.tasks[0]))
 
     def clear(self) -> None:
         """Take the bar away."""

@@ -1,18 +1,26 @@
-"""Text for a terminal: control characters of data are shown, never obeyed."""
+"""Data as it is shown on a terminal, in a page or in a spreadsheet: control characters and formulas are text, never obeyed."""
 
+import os
 import re
+import sys
 from typing import IO, Any, TextIO
 
 # C0 and C1 but tab and line feed, and what reorders or hides text (bidirectional controls, zero-width characters, separators of lines).
 _UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb\ud800-\udfff]")
-# What rich moves its progress bars with.
-_CURSOR = re.compile("(\x1b\\[(?:[0-9;]{0,16}m|[0-9]{0,4}A|2K|\\?25[hl])|\r)")
-_COLOUR = re.compile("(\x1b\\[[0-9;]{0,16}m)")
+
+_FORMULA = ("=", "+", "-", "@", "＝", "＋", "－", "＠")
 
 
 def printable(text: str) -> str:
     """The text with every such character written as its escape: `\\x1b`, `\\u202e`."""
     return _UNSAFE.sub(lambda match: ascii(match.group())[1:-1], text)
+
+
+def inert_cell(value: object) -> object:
+    """Return a cell of a CSV file; text that a spreadsheet would run as a formula begins with an apostrophe, as OWASP recommends."""
+    if not isinstance(value, str):
+        return value
+    return "'" * (value.startswith("\t") or value.lstrip().startswith(_FORMULA)) + printable(value)
 
 
 def wrapped(text: str, stream: IO[str], indent: int = 0) -> str:
@@ -27,21 +35,32 @@ def wrapped(text: str, stream: IO[str], indent: int = 0) -> str:
     return "\n".join(wrapper.fill(line) for line in text.split("\n"))
 
 
-class TerminalStream:
-    """A text stream that escapes what it is given, but for colours: the one way from this program to stdout and stderr."""
+def echo_styled(*parts: tuple[str, dict[str, Any]], err: bool = False, newline: bool = True) -> None:
+    """Print texts, each in its own style (as of click.style), in colour where the stream is a terminal."""
+    import click
 
-    def __init__(self, stream: TextIO, allowed: re.Pattern[str] = _COLOUR) -> None:
-        self._stream, self._allowed = stream, allowed
+    text = "".join(click.style(printable(part), **style) for part, style in parts)
+    click.echo(text, file=beneath(sys.stderr if err else sys.stdout), nl=newline, color=False if os.environ.get("NO_COLOR") else None)
+
+
+class TerminalStream:
+    """A text stream that escapes all that it is given: the way from this program to stdout and stderr.
+
+    What colours text or moves the cursor itself (`echo_styled`, `Screen`) escapes the text, and writes to the stream beneath.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self.beneath = stream
 
     def write(self, text: str) -> int:
         """Write the text, escaped."""
-        self._stream.write("".join(part if number % 2 else printable(part) for number, part in enumerate(self._allowed.split(text))))
+        self.beneath.write(printable(text))
         return len(text)
 
-    @property
-    def rich_proxied_file(self) -> "TerminalStream":
-        """The stream that rich writes to in the place of this one: its bars move the cursor."""
-        return TerminalStream(self._stream, _CURSOR)
-
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._stream, name)
+        return getattr(self.beneath, name)
+
+
+def beneath(stream: TextIO) -> TextIO:
+    """Return the stream that a TerminalStream writes to; any other as it is."""
+    return stream.beneath if isinstance(stream, TerminalStream) else stream

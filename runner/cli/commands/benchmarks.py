@@ -19,8 +19,9 @@ def command(folders: tuple[Path, ...], as_json: bool) -> None:
     if as_json:
         click.echo(orjson.dumps(found, option=orjson.OPT_INDENT_2))
         return
-    from rich.console import Console
     from rich.table import Table
+
+    from ....schemas.base.screen import Screen
 
     table = Table("accuracy in %", *found)
     for name in next(iter(found.values()))["blimp"]["phenomena"]:
@@ -28,4 +29,4 @@ def command(folders: tuple[Path, ...], as_json: bool) -> None:
     table.add_row("mean of BLiMP", *(f"{facts['blimp']['mean']:.2f}" for facts in found.values()), end_section=True)
     for task in sorted({task for facts in found.values() for task in facts["glue"]}):
         table.add_row(task, *(f"{facts['glue'][task]:.2f}" if task in facts["glue"] else "" for facts in found.values()))
-    Console(markup=False).print(table)
+    Screen().print(table)

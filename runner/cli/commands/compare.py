@@ -33,8 +33,7 @@ def command(runs: tuple[str, ...], root: Path, html: Path | None, join: bool, as
     if as_json:
         click.echo(orjson.dumps(found, option=orjson.OPT_INDENT_2))
         return
-    from rich.console import Console
-
+    from ....schemas.base.screen import Screen
     from ...reporting.comparison import print_comparison
 
-    print_comparison(found, Console())
+    print_comparison(found, Screen())

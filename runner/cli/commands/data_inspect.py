@@ -29,11 +29,11 @@ def inspect_command(
 
     import orjson
 
+    from ....schemas.base.screen import ProgressScreen
     from ...inspection.files import PAGE, WRITTEN, write_inspection
     from ...inspection.inputs import find_inputs, is_recipe
     from ...inspection.inspect import Options, inspect
     from ...inspection.page import headline
-    from ...runtime.console import ProgressConsole
     from ...worker.tokenizers import tokenizer
 
     if settings and not is_recipe(what):
@@ -43,7 +43,7 @@ def inspect_command(
     with TemporaryDirectory(prefix="recipekit-") as scratch:
         inputs = find_inputs(what, Path(scratch), settings)
         out = out or Path("inspection") / inputs.name
-        with ProgressConsole(quiet=as_json).status("reading") as status:
+        with ProgressScreen(quiet=as_json).status("reading") as status:
             found = inspect(inputs, options, Path(scratch), lambda rows: status.update(f"reading: {rows:,} rows"))
         names = write_inspection(out, inputs, found, named)
     if as_json:

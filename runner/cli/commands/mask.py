@@ -9,6 +9,7 @@ import click
 
 from ....converters.building.pipeline import build
 from ....schemas.base.errors import Problem, UserError
+from ....schemas.base.terminal import echo_styled
 from ....schemas.recipe import LoadedRecipe, load_recipe
 from ...reporting.token_summary import left_out_line
 from ...runtime.run_folder import RUNS, RunFolder
@@ -71,13 +72,13 @@ def show(row: dict[str, Any]) -> None:
     """Print a row. Without colour, trained text is between ⟦ and ⟧."""
     trained = sum(label != -100 for label in row["labels"])
     what = f"label {row['label']}, read from" if "label" in row else f"{trained} trained of"
-    click.echo(click.style(f"{row['id']}: {what} {len(row['labels'])} tokens", bold=True))
+    echo_styled((f"{row['id']}: {what} {len(row['labels'])} tokens", {"bold": True}))
     colour = sys.stdout.isatty()
     for segment in row["segments"]:
         if not segment["trained"]:
-            click.echo(click.style(segment["text"], dim=True), nl=False)
+            echo_styled((segment["text"], {"dim": True}), newline=False)
         else:
-            click.echo(click.style(segment["text"], fg="green", bold=True) if colour else f"⟦{segment['text']}⟧", nl=False)
+            echo_styled((segment["text"] if colour else f"⟦{segment['text']}⟧", {"fg": "green", "bold": True}), newline=False)
     click.echo("\n")
     for name, words in row["left_out"].items():
         click.echo(f"{left_out_line(name)}: {' '.join(map(repr, words))}\n")

@@ -7,6 +7,7 @@ from typing import Any
 import click
 import orjson
 
+from ....schemas.base.terminal import echo_styled
 from ....schemas.recipe import LoadedRecipe, load_recipe
 from ..options import json_option, runs_dir_option, set_option
 
@@ -56,12 +57,12 @@ def planned(loaded: LoadedRecipe, root: Path) -> dict[str, Any]:
 
 def show(facts: dict[str, Any]) -> None:
     """Print the figures as a table."""
-    from rich.console import Console
     from rich.table import Table
 
+    from ....schemas.base.screen import Screen
     from ...resources.fit import size_text
 
-    console, rows, needs = Console(highlight=False), facts["batch"], facts["needs"]
+    console, rows, needs = Screen(), facts["batch"], facts["needs"]
     table = Table(title=facts["recipe"], title_justify="left", show_header=False, box=None, padding=(0, 2, 0, 0))
     table.add_row("data", f"{facts['rows_in']:,} rows in; " + ", ".join(f"{count:,} {split}" for split, count in facts["splits"].items()))
     product = " x ".join(str(rows[name]) for name in ("micro_batch_size", "gradient_accumulation_steps", "processes"))
@@ -82,6 +83,6 @@ def show(facts: dict[str, Any]) -> None:
         table.add_row("not computed", facts["unknown"])
     console.print(table)
     for line in facts["warnings"]:
-        click.echo(click.style(line, fg="yellow"), err=True)
+        echo_styled((line, {"fg": "yellow"}), err=True)
     for line in facts["problems"]:
-        click.echo(click.style(line, fg="red"), err=True)
+        echo_styled((line, {"fg": "red"}), err=True)

@@ -6,6 +6,7 @@ import click
 import orjson
 
 from ....schemas.base.files import write_atomically
+from ....schemas.base.terminal import echo_styled
 from ....schemas.model_rules import EMBEDDED
 from ....schemas.recipe import LoadedRecipe, load_recipe
 from ...launch.axolotl_config import RenderedData, substitutions
@@ -56,7 +57,7 @@ def show_plan(loaded: LoadedRecipe, as_json: bool, machine: str = "this") -> Non
         click.echo(orjson.dumps(planned._asdict(), option=orjson.OPT_INDENT_2))
         return
     for name, text in planned.files.items():
-        click.echo(click.style(f"# {name}", bold=True))
+        echo_styled((f"# {name}", {"bold": True}))
         click.echo(text)
     for note in substitutions(loaded.recipe, machines()[machine]):
         click.echo(note, err=True)

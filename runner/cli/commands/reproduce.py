@@ -48,8 +48,9 @@ def _facts(found: Any) -> dict[str, Any]:
 
 
 def _print(found: Any) -> None:
-    from rich.console import Console
     from rich.table import Table
+
+    from ....schemas.base.screen import Screen
 
     table = Table("part", f"{found.run.path} and now")
     for part, differences in found.inputs.items():
@@ -57,4 +58,4 @@ def _print(found: Any) -> None:
     table.add_row("losses", found.losses.told() if found.losses else found.trained)
     if found.losses:
         table.add_row("weights", f"not compared: only {found.steps} steps" if found.weights is None else found.weights or "bit-identical")
-    Console(markup=False).print(table)
+    Screen().print(table)

@@ -48,8 +48,7 @@ def start(loaded: LoadedRecipe, root: Path) -> Any:
 def _sweep(recipes: list[tuple[LoadedRecipe, dict[str, Any]]], root: Path, as_json: bool) -> int:
     """Run the recipes of a matrix, print the comparison, and return the exit code."""
     require_train_extra()
-    from rich.console import Console
-
+    from ....schemas.base.screen import Screen
     from ...reporting.sweep_tables import print_sweep
     from ...runtime.console import Display
     from ...workflows.sweep import exit_code, run_sweep
@@ -60,7 +59,7 @@ def _sweep(recipes: list[tuple[LoadedRecipe, dict[str, Any]]], root: Path, as_js
     if as_json:
         click.echo(orjson.dumps({"sweep": rows}, option=orjson.OPT_INDENT_2))
     else:
-        print_sweep(rows, Console(markup=False))
+        print_sweep(rows, Screen())
     return exit_code(swept)
 
 
@@ -95,11 +94,10 @@ def print_outcome(outcome: Any, as_json: bool) -> None:
         return
     if outcome.run.status["state"] == "submitted":  # there are no numbers yet
         return
-    from rich.console import Console
-
+    from ....schemas.base.screen import Screen
     from ...reporting.metrics_table import metrics_table
 
-    metrics_table(outcome.metrics, Console())
+    metrics_table(outcome.metrics, Screen())
     click.echo(report)
     if not outcome.run.read("smoke.json"):
         click.echo(f"next: open the report, then recipe chat {outcome.run.path} --beside-base", err=True)

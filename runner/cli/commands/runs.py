@@ -27,11 +27,10 @@ def command(recipe: str | None, root: Path, as_json: bool) -> None:
     if not rows:
         click.echo(f"no runs in {root}/", err=True)
         return
-    from rich.console import Console
-
+    from ....schemas.base.screen import Screen
     from ...reporting.runs_table import print_runs
 
-    print_runs(rows, Console(markup=False))
+    print_runs(rows, Screen())
 
 
 def _hint(recipe: str, root: Path) -> str:

@@ -48,14 +48,15 @@ def _print(proof: Any, as_json: bool) -> None:
         facts = {"steps": proof.steps, "kills": [kill._asdict() for kill in proof.kills], "parts": proof.parts, "same": not proof.different}
         click.echo(orjson.dumps(facts, option=orjson.OPT_INDENT_2))
         return
-    from rich.console import Console
     from rich.table import Table
+
+    from ....schemas.base.screen import Screen
 
     kills, parts = Table("killed", "resumed from"), Table("part", f"killed and unbroken training after {proof.steps} steps")
     for kill in proof.kills:
         kills.add_row(*kill)
     for part, found in proof.parts.items():
         parts.add_row(part, found or "bit-identical")
-    console = Console(markup=False)
+    console = Screen()
     console.print(kills)
     console.print(parts)

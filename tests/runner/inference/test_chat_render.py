@@ -6,11 +6,11 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from rich.console import Console
+from recipekit.schemas.base.screen import Screen
 
 pytest.importorskip("torch", reason="needs the extra [train]")
 
-from recipekit.runner.inference.chat_render import BesideRenderer, JsonRenderer, PlainRenderer, beside, visible  # noqa: E402
+from recipekit.runner.inference.chat_render import BesideRenderer, JsonRenderer, PlainRenderer, beside  # noqa: E402
 
 
 def reply(name: str, text: str, finish: str = "stop") -> Any:
@@ -24,7 +24,7 @@ TWO = [reply("base", "The cat is an animal that sleeps a great deal of the day, 
 
 
 def printed(width: int) -> list[str]:
-    console = Console(file=io.StringIO(), width=width)
+    console = Screen(file=io.StringIO(), width=width)
     console.print(beside(TWO, width))
     return [line.rstrip() for line in console.file.getvalue().splitlines()]
 
@@ -43,7 +43,7 @@ def test_in_a_narrow_one_they_stand_below_each_other() -> None:
 
 
 def test_long_replies_are_shown_in_full(capsys: pytest.CaptureFixture[str]) -> None:
-    console = Console(file=io.StringIO(), width=100, height=6, force_terminal=True)
+    console = Screen(file=io.StringIO(), width=100, height=6, force_terminal=True)
     long = [reply("base", "\n".join(f"line {n}" for n in range(30))), reply("tuned", "short")]
     BesideRenderer(console).show(long, iter(long))
     shown = console.file.getvalue()
@@ -76,8 +76,7 @@ def test_each_reply_is_one_json_object(capsys: pytest.CaptureFixture[str]) -> No
 
 def test_what_a_terminal_would_obey_is_not_written_to_one(capsys: pytest.CaptureFixture[str]) -> None:
     evil = [reply("tuned", "a\x1b[2Jb\x07\tc\n🏳️‍🌈")]
-    assert visible(evil[0].text) == "a\ufffd[2Jb\ufffd\tc\n🏳️‍🌈"
     PlainRenderer(is_terminal=True).show(evil, iter(evil))
-    assert "\x1b[2J" not in capsys.readouterr().out
+    assert capsys.readouterr().out.startswith("a\\x1b[2Jb\\x07\tc\n🏳️‍🌈")
     PlainRenderer(is_terminal=False).show(evil, iter(evil))
     assert "\x1b[2J" in capsys.readouterr().out, "a pipe gets every byte"

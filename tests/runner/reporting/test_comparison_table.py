@@ -4,7 +4,7 @@ from io import StringIO
 
 import pytest
 from recipekit.runner.reporting.comparison import print_comparison
-from rich.console import Console
+from recipekit.schemas.base.screen import Screen
 
 
 def estimate(value):
@@ -25,7 +25,7 @@ FOUND = {
 
 def shown(width):
     stream = StringIO()
-    print_comparison(FOUND, Console(file=stream, width=width))
+    print_comparison(FOUND, Screen(file=stream, width=width))
     return stream.getvalue()
 
 

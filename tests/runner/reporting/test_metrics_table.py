@@ -5,7 +5,7 @@ import io
 import pytest
 from recipekit.runner.reporting.metrics_table import metrics_table
 from recipekit.runner.reporting.verdicts import number, verdict
-from rich.console import Console
+from recipekit.schemas.base.screen import Screen
 
 
 def estimate(value, low=0.0, high=0.0):
@@ -60,7 +60,7 @@ METRICS = {
 
 def printed(metrics, width=140):
     screen = io.StringIO()
-    metrics_table(metrics, Console(file=screen, width=width))
+    metrics_table(metrics, Screen(file=screen, width=width))
     return screen.getvalue()
 
 

@@ -4,7 +4,7 @@ from io import StringIO
 
 import pytest
 from recipekit.runner.reporting.runs_table import print_runs
-from rich.console import Console
+from recipekit.schemas.base.screen import Screen
 
 PATH = "runs/introspection_smollm/20261121-105352-f66721"
 WHY = "runs/introspection_smollm/20261121-105352-f66721/status.json: is damaged: unexpected end of data: line 1 column 14"
@@ -34,7 +34,7 @@ ROWS = [
 
 def shown(width, rows=ROWS):
     stream = StringIO()
-    print_runs(rows, Console(file=stream, width=width, markup=False))
+    print_runs(rows, Screen(file=stream, width=width))
     return stream.getvalue()
 
 

@@ -4,7 +4,7 @@ import io
 
 import pytest
 from recipekit.runner.reporting.sweep_tables import print_sweep
-from rich.console import Console
+from recipekit.schemas.base.screen import Screen
 
 METRICS = {name: 0.1234 for name in ("macro_f1", "accuracy", "perplexity", "stop_rate", "repetition", "reply_tokens", "token_reduction")}
 ROWS = [
@@ -15,7 +15,7 @@ ROWS = [
 
 
 def printed(width: int, rows=ROWS) -> str:
-    console = Console(width=width, file=io.StringIO(), record=True)
+    console = Screen(width=width, file=io.StringIO(), record=True)
     print_sweep(rows, console)
     return console.export_text()
 

@@ -6,7 +6,7 @@ import time
 
 import pytest
 from recipekit.runner.runtime.console import Display, _clock
-from rich.console import Console
+from recipekit.schemas.base.screen import Screen
 
 from ...support.terminal import in_terminal
 
@@ -32,7 +32,7 @@ def shown():
     def run(events, terminal, before=lambda display: None):
         screen = io.StringIO()
         display = Display()
-        display.console = Console(file=screen, force_terminal=terminal, width=110, highlight=False)
+        display.console = Screen(file=screen, force_terminal=terminal, width=110)
         display.bar.live.console = display.console
         with display:
             before(display)
@@ -104,7 +104,7 @@ def test_the_bar_fits_the_terminal(width, monkeypatch):
     monkeypatch.setenv("COLUMNS", str(width))
     screen = io.StringIO()
     display = Display()
-    display.console = display.bar.live.console = Console(file=screen, force_terminal=True, width=width)
+    display.console = display.bar.live.console = Screen(file=screen, force_terminal=True, width=width)
     display.event({"event": "train", "steps": 20000, "step": 0})
     display.event({"event": "step", "step": 7000, "loss": 1.23456, "tokens_per_s": 12345.6})
     line = "".join(segment.text for segment in display.console.render_lines(display.bar.get_renderable())[0]).rstrip()

@@ -9,9 +9,9 @@ from recipekit.runner.runtime.run_folder import RunFolder
 from recipekit.runner.workflows import sweep as sweeps
 from recipekit.runner.workflows.sweep import exit_code, run_sweep
 from recipekit.schemas.base.errors import GateError, Interrupted, UserError
+from recipekit.schemas.base.screen import Screen
 from recipekit.schemas.recipe import load_sweep
 from recipekit.schemas.yaml_writing import to_yaml
-from rich.console import Console
 
 from ...support.tiny import write_recipe
 
@@ -55,7 +55,7 @@ def test_a_sweep_runs_every_recipe_and_compares_them(swept, capsys):
         ({"training.lora_r": 8}, "done", 1.25, 2.25, {"perplexity": 2.5}),
         ({"training.lora_r": 16}, "done", 1.0, 2.0, {"perplexity": 2.0}),
     ]
-    print_sweep(rows, Console(width=120))
+    print_sweep(rows, Screen(width=120))
     shown = capsys.readouterr().out
     assert all(word in shown for word in ("lora_r", "perplexity", "1.25", "2.25", "1.5"))
 

@@ -3,9 +3,10 @@
 import io
 import unicodedata
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from recipekit.schemas.base.terminal import TerminalStream, printable, wrapped
+from recipekit.schemas.base.terminal import TerminalStream, echo_styled, inert_cell, printable, wrapped
 
 
 def test_control_characters_are_shown() -> None:
@@ -13,10 +14,28 @@ def test_control_characters_are_shown() -> None:
     assert printable("emoji 👍🏽, 漢字, é, tab\t and line\n") == "emoji 👍🏽, 漢字, é, tab\t and line\n"
 
 
-def test_colours_pass_and_other_sequences_do_not() -> None:
+def test_a_stream_escapes_all_that_it_is_given() -> None:
     stream = io.StringIO()
     TerminalStream(stream).write("\x1b[31mred\x1b[0m \x1b[2J \x1b[1A \x1b]52;c;eA==\x07")
-    assert stream.getvalue() == "\x1b[31mred\x1b[0m \\x1b[2J \\x1b[1A \\x1b]52;c;eA==\\x07"
+    assert stream.getvalue() == "\\x1b[31mred\\x1b[0m \\x1b[2J \\x1b[1A \\x1b]52;c;eA==\\x07"
+
+
+def test_styled_text_has_our_colours_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    terminal = Terminal()
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setattr("sys.stdout", TerminalStream(terminal))
+    echo_styled(("a\x1b[2J", {"bold": True}), ("b\x1b[31m", {}))
+    assert terminal.getvalue() == "\x1b[1ma\\x1b[2J\x1b[0mb\\x1b[31m\x1b[0m\n"
+
+
+@pytest.mark.parametrize("cell", ["=1+1", "@SUM(1)", "+1", "-1", "\t=1", " =1", "\r=1", "＝1", "\tx"])
+def test_a_formula_is_text_in_a_spreadsheet(cell: str) -> None:
+    assert str(inert_cell(cell)).startswith(("'", "\\r"))
+    assert (inert_cell(-1.5), inert_cell(3), inert_cell("joy = love")) == (-1.5, 3, "joy = love")
 
 
 @given(st.text())
