@@ -5,7 +5,7 @@ from html import escape
 
 from .charts import ticks
 
-WIDTH, HEIGHT, LEFT, BOTTOM, TOP = 420, 190, 44, 26, 10
+WIDTH, HEIGHT, LEFT, BOTTOM, TOP = 352, 190, 44, 26, 10
 Bin = tuple[float, float, int]
 
 

@@ -6,7 +6,10 @@ from collections.abc import Callable, Sequence
 from html import escape
 from typing import NamedTuple
 
-WIDTH, HEIGHT, LEFT, BOTTOM, TOP = 640, 240, 56, 28, 12
+WIDTH, HEIGHT, LEFT, BOTTOM, TOP = 352, 226, 56, 28, 28  # on a phone a unit is nearly a pixel: labels keep their size
+
+
+LETTER = 8  # units that a letter of a label takes at most, on average
 
 
 class Series(NamedTuple):
@@ -34,14 +37,14 @@ def line_chart(title: str, series: Sequence[Series], x_label: str) -> str:
         return round(across, 1), round(down, 1)
 
     parts = [_axes(place, ticks(x_low, x_high), ticks(y_low, y_high), x_label)]
+    legend_end = WIDTH - 12
     for index, line in enumerate(series):
         points = " ".join(f"{x},{y}" for x, y in (place(*point) for point in line.points))
         parts.append(f'<polyline class="line{index}" points="{points}"/>')
         if len(line.points) < 40:
             parts += [f'<circle class="dot{index}" cx="{x}" cy="{y}" r="3"/>' for x, y in (place(*p) for p in line.points)]
-        parts.append(
-            f'<text class="legend{index}" x="{WIDTH - 16}" y="{TOP + 14 + 16 * index}" text-anchor="end">{escape(line.name)}</text>'
-        )
+        parts.append(f'<text class="legend{index}" x="{legend_end}" y="14" text-anchor="end">{escape(line.name)}</text>')
+        legend_end -= LETTER * len(line.name) + 16
     spoken = "; ".join(f"{s.name} from {s.points[0][1]:.4g} to {s.points[-1][1]:.4g}" for s in series)
     label = escape(f"{title}: {spoken}", quote=True)
     return f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{label}">{"".join(parts)}</svg>'
@@ -58,16 +61,24 @@ def ticks(low: float, high: float, wanted: int = 5) -> list[float]:
     return [index * step for index in range(first, math.floor(high / step + 1e-9) + 1)]
 
 
+def tick_text(value: float) -> str:
+    """Write a tick in at most nine characters: `0.05`, `1.5e-4`, `12000`."""
+    if value and not 1e-2 <= abs(value) < 1e5:
+        digits, _, exponent = f"{value:.1e}".partition("e")
+        return f"{digits.removesuffix('.0')}e{int(exponent)}"
+    return f"{value:.{5 if abs(value) >= 1 else 4}g}"
+
+
 def _axes(place: Callable[[float, float], tuple[float, float]], across: list[float], down: list[float], x_label: str) -> str:
     parts = []
     for y in down:
         _, height = place(0, y)
         parts.append(f'<line class="grid" x1="{LEFT}" x2="{WIDTH - 12}" y1="{height}" y2="{height}"/>')
-        parts.append(f'<text x="{LEFT - 8}" y="{height + 4}" text-anchor="end">{y:.4g}</text>')
+        parts.append(f'<text x="{LEFT - 8}" y="{height + 4}" text-anchor="end">{tick_text(y)}</text>')
     for x in across:
         width, _ = place(x, 0)
-        if width > WIDTH - 12 - 8 * len(x_label) - 12:  # the axis's own name stands there
+        if width > WIDTH - 12 - LETTER * len(x_label) - 12:  # the axis's own name stands there
             continue
-        parts.append(f'<text x="{width}" y="{HEIGHT - 10}" text-anchor="middle">{x:.4g}</text>')
+        parts.append(f'<text x="{width}" y="{HEIGHT - 10}" text-anchor="middle">{tick_text(x)}</text>')
     parts.append(f'<text x="{WIDTH - 12}" y="{HEIGHT - 10}" text-anchor="end">{escape(x_label)}</text>')
     return "".join(parts)

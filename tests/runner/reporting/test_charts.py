@@ -6,7 +6,7 @@ import xml.etree.ElementTree as ET
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from recipekit.runner.reporting.charts import BOTTOM, HEIGHT, LEFT, TOP, WIDTH, Series, line_chart, ticks
+from recipekit.runner.reporting.charts import BOTTOM, HEIGHT, LEFT, TOP, WIDTH, Series, line_chart, tick_text, ticks
 
 NUMBERS = st.floats(allow_nan=False, allow_infinity=False, min_value=-1e30, max_value=1e30)
 
@@ -100,3 +100,11 @@ def test_ticks_are_few_and_inside_any_range(low, share):
     slack = (high - low) * 1e-6
     assert 1 <= len(found) <= 11
     assert all(low - slack <= location <= high + slack for location in found)
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False, min_value=-1e30, max_value=1e30))
+@example(0.00015)
+@example(99999.9)
+def test_a_tick_is_short_and_reads_as_its_value(value):
+    text = tick_text(value)
+    assert len(text) <= 9 and float(text) == pytest.approx(value, rel=0.06, abs=1e-320)
