@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from .base.errors import Location, Problem, UserError
+from .paths import SUFFIXES, absolute_paths, expand_variables
 from .yaml_source import MAX_BYTES, Document, KeyPath, parse_yaml, read_text
 
 SHIPPED = Path(__file__).parent.parent / "recipes"
-SUFFIXES = (".yml", ".yaml")
 MAX_EXTENDS = 10
 _KEYS = re.compile(rb"""^["']?(recipe|extends|prompt)["']?\s*:""", re.MULTILINE)
 _DATA_HINT = "a recipe is a .yml file; for a data file use `recipe new NAME --data FILE`"
@@ -70,7 +70,10 @@ def _hidden(path: Path) -> bool:
 
 
 def load_layers(path: Path, settings: tuple[str, ...] = ()) -> Document:
-    """Read the recipe at `path` with what it extends and every `--set a.b=value`, each with its location. Raises UserError."""
+    """Read the recipe at `path` with what it extends, every `--set a.b=value` and its variables, all with their locations.
+
+    Raises UserError.
+    """
     document = _extended(path, [])
     problems: list[Problem] = []
     for setting in settings:
@@ -80,7 +83,7 @@ def load_layers(path: Path, settings: tuple[str, ...] = ()) -> Document:
             problems += error.problems
     if problems:
         raise UserError(*problems)
-    return document
+    return expand_variables(document)
 
 
 def overlay(base: Document, top: Document) -> Document:
@@ -129,7 +132,7 @@ def _extended(path: Path, above: list[Path]) -> Document:
     if len(above) > MAX_EXTENDS:
         raise UserError(Problem(Location(str(path)), f"more than {MAX_EXTENDS} levels of extends", chain, "extends-depth"))
     document = _read(path)
-    document = _absolute_model(_absolute_sources(document, path.parent), path.parent)
+    document = absolute_paths(document, path.parent)
     parent = document.data.get("extends")
     if not isinstance(parent, str) or not parent:
         return document
@@ -160,50 +163,6 @@ def _read(path: Path) -> Document:
     if path.suffix not in SUFFIXES and not {"recipe", "extends"} & set(document.data):
         raise UserError(Problem(Location(str(path)), "not a recipe", _DATA_HINT, "yaml-not-recipe"))
     return document
-
-
-def _absolute_sources(document: Document, folder: Path) -> Document:
-    """Make paths of sources absolute: they are relative to the file that names them, not to one that extends it."""
-    for path in (("data", "sources"), ("smoke", "data", "sources")):
-        sources = _at(document.data, path)
-        if isinstance(sources, list):
-            absolute = [_absolute_source(source, folder) for source in sources]
-            document = document._replace(data=_replaced(document.data, path, absolute))
-    for path in (("generate", "input"), ("generate", "prompt"), ("generate", "judge", "prompt"), ("evaluation", "judge", "prompt")):
-        for place in (path, ("smoke", *path)):
-            where = _at(document.data, place)
-            if isinstance(where, str) and where and (path[-1] == "input" or Path(where).suffix in SUFFIXES):
-                document = document._replace(data=_replaced(document.data, place, _absolute(where, folder)))
-    return document
-
-
-def _absolute_model(document: Document, folder: Path) -> Document:
-    """Make a model's folder absolute. A name that is not a folder is left as it is: a model on the Hub."""
-    for path in (("model", "base_model"), ("smoke", "model", "base_model")):
-        name = _at(document.data, path)
-        if isinstance(name, str) and name and not name.startswith(("~", "/")) and ":" not in name:
-            place = os.path.normpath(os.path.join(folder.absolute(), name))
-            if name.startswith(".") or os.path.isdir(place):
-                document = document._replace(data=_replaced(document.data, path, place))
-    return document
-
-
-def _at(data: Any, path: KeyPath) -> Any:
-    """Return the value at `path`, or None."""
-    for key in path:
-        data = data.get(key) if isinstance(data, dict) else None
-    return data
-
-
-def _absolute_source(source: Any, folder: Path) -> Any:
-    where = source.get("path") if isinstance(source, dict) else None
-    if not isinstance(where, str) or not where or where.startswith(("hf:", "generated:")):
-        return source
-    return {**source, "path": _absolute(where, folder)}
-
-
-def _absolute(where: str, folder: Path) -> str:
-    return os.path.normpath(os.path.join(folder.absolute(), where))
 
 
 def _with_setting(document: Document, setting: str) -> Document:
@@ -242,8 +201,7 @@ def with_value(document: Document, parts: list[str], value: Any, location: Locat
     else:
         changed = _replaced(document.data, at, _merged(here, value, at, replaced))
     keys, values = _kept(document.keys, replaced), _kept(document.values, replaced)
-    document = _absolute_sources(Document(changed, keys | {at: location}, values | {at: location}), folder)
-    return _absolute_model(document, folder) if at[0] in ("model", "smoke") else document
+    return absolute_paths(Document(changed, keys | {at: location}, values | {at: location}), folder, at)
 
 
 def _without(data: Any, path: KeyPath) -> Any:

@@ -7,6 +7,7 @@ from .axolotl_keys import axolotl_problems
 from .base.errors import MAX_PROBLEMS, Problem, UserError
 from .extends import find_recipe, load_layers
 from .matrix import combinations
+from .paths import refuse_unset_variables
 from .rules import RULES
 from .sections import Recipe
 from .smoke import rehearsed
@@ -78,6 +79,7 @@ def load_sweep(name: str, settings: tuple[str, ...] = (), smoke: bool = False) -
 
 
 def _loaded(document: Document, path: Path, smoke: bool) -> LoadedRecipe:
+    refuse_unset_variables(document)
     recipe = Recipe.from_values(document.data)
     if not smoke:
         return LoadedRecipe(recipe, path, document)

@@ -182,6 +182,7 @@ class Recipe(NamedTuple):
     training: Training
     recipe: Literal[1] = 1
     description: str = ""
+    variables: dict[str, str] = {}  # noqa: RUF012 - never changed
     generate: Generate | None = None
     launch: Launch = Launch()
     evaluation: Evaluation = Evaluation()
@@ -202,6 +203,7 @@ class Recipe(NamedTuple):
             nested["judge"] = Judge.from_values(evaluation["judge"])
         nested["gates"] = {metric: Gate(**limits) for metric, limits in evaluation.get("gates", {}).items()}
         sections: dict[str, Any] = dict(values)
+        sections["variables"] = dict(values.get("variables", {}))  # loading has made the list a mapping
         sections["model"] = Model(**values["model"])
         sections["generate"] = Generate.from_values(values["generate"]) if "generate" in values else None
         sections["data"] = Data(**frozen(Data, data) | {"sources": sources, "split": split})

@@ -51,7 +51,8 @@ def run(context: RunContext) -> None:
     _check_rows(context.loaded, splits)
     made_of = context.keys[NAME] = context.keys.get(NAME) or key(context)
     lock = {"recipekit": VERSION, "python": sys.version.split()[0], "packages": package_versions(),
-            "model": job.model._asdict(), "machine": context.machine._asdict(), "train_key": made_of}  # fmt: skip
+            "variables": context.recipe.variables, "model": job.model._asdict(), "machine": context.machine._asdict(),
+            "train_key": made_of}  # fmt: skip
     _refuse_other_training(run, context.loaded, lock)
     run.write("lock.json", lock)
     job.plan.write(run.path)

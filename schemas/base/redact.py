@@ -76,9 +76,14 @@ def spans(text: str, keys: Iterable[str] = ()) -> Iterator[tuple[int, int]]:
             yield match.end(match.lastindex or 0), match.end()
 
 
+def is_secret_name(name: str) -> bool:
+    """Whether a variable of this name holds a secret."""
+    return bool(_SECRET_NAME.search(name))
+
+
 def environment_secrets() -> set[str]:
     """The values of the environment's variables that are named like a secret; not those that are paths of files."""
-    values = (value for name, value in os.environ.items() if _SECRET_NAME.search(name) and len(value) >= _SHORTEST)
+    values = (value for name, value in os.environ.items() if is_secret_name(name) and len(value) >= _SHORTEST)
     return set(_variants(value for value in values if not os.path.exists(value)))
 
 

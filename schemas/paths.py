@@ -1,0 +1,149 @@
+"""Paths in a recipe: relative to the file that names them, `~`, and `${NAME}` of the variables that the recipe declares.
+
+`variables: [NAME]` are taken from the environment; `variables: {NAME: value}` has them in the recipe, which is also how a loaded recipe
+keeps them, so that a run records every value. A variable that is not set stays as it is: only who uses the path refuses it.
+"""
+
+import os
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from .base.errors import Problem, UserError
+from .yaml_source import Document, KeyPath
+
+SUFFIXES = (".yml", ".yaml")
+_VARIABLE = re.compile(r"\$\{([^{}]*)\}")
+_PROMPTS = (("generate", "prompt"), ("generate", "judge", "prompt"), ("evaluation", "judge", "prompt"))
+_BASE_MODEL = ("model", "base_model")
+
+
+def absolute_paths(document: Document, folder: Path, at: KeyPath = ()) -> Document:
+    """Make the paths at or in the key `at` absolute: they are relative to the file that names them, not to one that extends it."""
+    changes: dict[KeyPath, str] = {}
+    for place, where in _paths(document.data):
+        if place[: len(at)] == at[: len(place)]:
+            if place[-2:] == _BASE_MODEL:
+                changes[place] = _absolute_model(where, folder)
+            elif place[-1] != "prompt" or Path(where).suffix in SUFFIXES:  # else a shipped prompt's name
+                changes[place] = _absolute(where, folder)
+    return document._replace(data=_with_values(document.data, changes)) if changes else document
+
+
+def expand_variables(document: Document) -> Document:
+    """Put the values of the declared variables into the paths. Raises UserError for a declaration or a value that will not do."""
+    declared = document.data.get("variables") if isinstance(document.data, dict) else None
+    names = [name for name in declared if isinstance(name, str)] if isinstance(declared, (list, dict)) else []
+    problems = [*_secrets(document, names)]
+    known = os.environ if isinstance(declared, list) else declared or {}
+    values = {name: known[name] for name in names if isinstance(known.get(name), str) and not problems}
+    used: set[str] = set()
+    changes: dict[KeyPath, str] = {}
+    for place, where in [*_paths(document.data), *_matrix_paths(document.data)]:
+        if "${" in where:
+            used.update(_VARIABLE.findall(where))
+            problems += _undeclared(document, place, where, names)
+            path = changes[place] = _expanded(where, values)
+            if where.startswith("${") and not path.startswith(("${", "/")):
+                what = f"{where} is {path!r}, which is not an absolute path"
+                problems.append(Problem(document.location(place), what, "a path that begins with a variable is absolute", "variables"))
+    data = _with_values(document.data, changes) if changes else document.data
+    if isinstance(declared, list):
+        unused = [name for name in names if name not in used]
+        problems += [Problem(document.location(("variables",)), f"no path uses ${{{name}}}", "remove it", "variables") for name in unused]
+        data = {**data, "variables": values}
+    if problems:
+        raise UserError(*problems)
+    return document._replace(data=data)
+
+
+def _expanded(where: str, values: Mapping[str, str]) -> str:
+    path = os.path.expanduser(_VARIABLE.sub(lambda name: values.get(name[1], name[0]), where))
+    return os.path.normpath(path)
+
+
+def _undeclared(document: Document, place: KeyPath, where: str, names: list[str]) -> Iterator[Problem]:
+    for name in _VARIABLE.findall(where):
+        if name not in names:
+            hint = f"declare it in the recipe: variables: [{name}]" if name else "write ${NAME}"
+            yield Problem(document.location(place), f"${{{name}}} is not a declared variable", hint, "variables")
+
+
+def _secrets(document: Document, names: list[str]) -> Iterator[Problem]:
+    """A problem for each variable that is named like a secret: what a path holds is shown, and recorded in the run."""
+    if names:
+        from .base.redact import is_secret_name  # most recipes need no patterns
+
+        for name in filter(is_secret_name, names):
+            what = f"{name} is named like a secret, and values of variables are recorded in the run"
+            yield Problem(document.location(("variables",)), what, "use a variable of another name for a path", "variables")
+
+
+def refuse_unset_variables(document: Document) -> None:
+    """Raise UserError for a path whose variable the environment does not have."""
+    problems = []
+    for place, where in _paths(document.data):
+        for name in _VARIABLE.findall(where):
+            hint = f"export {name}=..., or --set 'variables={{{name}: ...}}'"
+            problems.append(Problem(document.location(place), f"the environment variable {name} is not set", hint, "variables"))
+    if problems:
+        raise UserError(*problems)
+
+
+def _paths(data: Any) -> Iterator[tuple[KeyPath, str]]:
+    """The recipe's paths, and the names of models and prompts, which may be paths; each after its place."""
+    for section in ((), ("smoke",)):
+        at = (*section, "data", "sources")
+        sources = _value_at(data, at)
+        for number, source in enumerate(sources if isinstance(sources, list) else ()):
+            if isinstance(source, dict) and isinstance(where := source.get("path"), str) and where:
+                yield (*at, number, "path"), where
+        for place in (("generate", "input"), *_PROMPTS, _BASE_MODEL):
+            if isinstance(where := _value_at(data, (*section, *place)), str) and where:
+                yield (*section, *place), where
+
+
+def _matrix_paths(data: Any) -> Iterator[tuple[KeyPath, str]]:
+    """The paths among the values of a matrix."""
+    matrix = _value_at(data, ("matrix",))
+    for key, values in matrix.items() if isinstance(matrix, dict) else ():
+        if isinstance(key, str) and key.rpartition(".")[2] in ("path", "input", "prompt", "base_model") and isinstance(values, list):
+            yield from ((("matrix", key, number), value) for number, value in enumerate(values) if isinstance(value, str))
+
+
+def _absolute(where: str, folder: Path) -> str:
+    if where.startswith(("hf:", "generated:", "${", "~")):
+        return os.path.expanduser(where)
+    return os.path.normpath(os.path.join(folder.absolute(), where))
+
+
+def _absolute_model(name: str, folder: Path) -> str:
+    """A model's folder as an absolute path. A name that is not a folder is left as it is: a model on the Hub."""
+    if name.startswith("~"):
+        return os.path.expanduser(name)
+    if name.startswith(("/", "${")) or ":" in name:
+        return name
+    place = os.path.normpath(os.path.join(folder.absolute(), name))
+    return place if name.startswith(".") or os.path.isdir(place) else name
+
+
+def _value_at(data: Any, path: KeyPath) -> Any:
+    """Return the value at `path`, or None."""
+    for key in path:
+        data = data.get(key) if isinstance(data, dict) else None
+    return data
+
+
+def _with_values(data: Any, changes: Mapping[KeyPath, str]) -> Any:
+    """A copy of `data` with these values."""
+    inside = {place[:length] for place in changes for length in range(len(place))}
+
+    def copy(value: Any, at: KeyPath) -> Any:
+        if at not in inside:
+            return changes.get(at, value)
+        if isinstance(value, dict):
+            return {key: copy(item, (*at, key)) for key, item in value.items()}
+        return [copy(item, (*at, number)) for number, item in enumerate(value)]
+
+    return copy(data, ())

@@ -1,0 +1,132 @@
+"""Paths in a recipe: beside the file that names them, in the home folder, or in a declared variable's folder."""
+
+import os
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from recipekit.schemas.base.errors import UserError
+from recipekit.schemas.extends import load_layers
+from recipekit.schemas.paths import expand_variables
+from recipekit.schemas.recipe import check_recipe, load_recipe, load_sweep
+from recipekit.schemas.yaml_source import Document
+from recipekit.schemas.yaml_writing import to_yaml
+
+RECIPE = """\
+recipe: 1
+name: r
+{variables}
+model: {{base_model: "{model}"}}
+data:
+  type: chat
+  sources: [{{path: "{path}", converter: messages}}]
+training: {{adapter: lora, learning_rate: 1e-4}}
+{more}
+"""
+
+
+@pytest.fixture
+def recipe(tmp_path, monkeypatch):
+    monkeypatch.setenv("DATA_DIR", "/lab/data")
+    monkeypatch.delenv("NOT_THERE", raising=False)
+    monkeypatch.setenv("HOME", "/home/me")
+
+    def write(path, variables="variables: [DATA_DIR]", model="owner/name", more=""):
+        file = tmp_path / "r.yml"
+        file.write_text(RECIPE.format(path=path, variables=variables, model=model, more=more))
+        return file
+
+    return write
+
+
+def source(file, *settings):
+    return load_recipe(str(file), settings).recipe.data.sources[0].path
+
+
+def faults(file):
+    return [(problem.location.line, problem.what) for problem in check_recipe(file)]
+
+
+def test_a_declared_variable_is_expanded_and_recorded(recipe, tmp_path):
+    loaded = load_recipe(str(recipe("${DATA_DIR}/../a.jsonl")))
+    assert loaded.recipe.data.sources[0].path == "/lab/a.jsonl"
+    assert loaded.recipe.variables == {"DATA_DIR": "/lab/data"} == loaded.document.data["variables"]
+    kept = tmp_path / "run.yml"
+    kept.write_text(to_yaml(loaded.document.data))
+    os.environ["DATA_DIR"] = "/elsewhere"
+    assert load_recipe(str(kept)).recipe == loaded.recipe, "a run's own recipe has the values in it"
+
+
+def test_a_variable_may_stand_within_a_relative_path(recipe, tmp_path, monkeypatch):
+    monkeypatch.setenv("DATA_DIR", "en")
+    assert source(recipe("data/${DATA_DIR}.jsonl")) == str(tmp_path / "data" / "en.jsonl")
+    assert faults(recipe("${DATA_DIR}/a"))[0][1] == "${DATA_DIR} is 'en', which is not an absolute path".replace("}", "}/a", 1).replace(
+        "'en'", "'en/a'"
+    )
+
+
+def test_the_home_folder_is_expanded_wherever_a_path_is(recipe):
+    file = recipe("~/a.jsonl", "", model="~/models/m")
+    assert source(file) == "/home/me/a.jsonl"
+    assert load_recipe(str(file)).recipe.model.base_model == "/home/me/models/m"
+    assert source(file, "data.sources.0.path=~/b.jsonl") == "/home/me/b.jsonl"
+
+
+def test_a_model_may_be_in_a_variables_folder(recipe):
+    file = recipe("a.jsonl", model="${DATA_DIR}/m")
+    assert load_recipe(str(file)).recipe.model.base_model == "/lab/data/m"
+
+
+def test_values_may_stand_in_the_recipe(recipe):
+    assert source(recipe("${HERE}/a.jsonl", "variables: {HERE: /here}")) == "/here/a.jsonl"
+    assert source(recipe("${DATA_DIR}/a.jsonl"), "variables={DATA_DIR: /set}") == "/set/a.jsonl"
+
+
+def test_matrix_and_smoke_paths_are_expanded(recipe):
+    file = recipe("a.jsonl", more='matrix: {data.sources.0.path: ["${DATA_DIR}/b", c]}')
+    first, second = (loaded.recipe.data.sources[0].path for loaded, _ in load_sweep(str(file)))
+    assert first == "/lab/data/b" and second.endswith("/c")
+    smoke = 'smoke: {data: {sources: [{path: "${DATA_DIR}/s", converter: messages}]}}'
+    assert load_recipe(str(recipe("a.jsonl", more=smoke)), smoke=True).recipe.data.sources[0].path == "/lab/data/s"
+
+
+def test_an_undeclared_variable_is_refused_with_its_place(recipe):
+    assert faults(recipe("${HOME}/a.jsonl", "")) == [(7, "${HOME} is not a declared variable")]
+    assert faults(recipe("${}/a.jsonl", "")) == [(7, "${} is not a declared variable")]
+
+
+def test_a_variable_that_no_path_uses_is_refused(recipe):
+    assert faults(recipe("a.jsonl")) == [(3, "no path uses ${DATA_DIR}")]
+
+
+@pytest.mark.parametrize("name", ["HF_TOKEN", "OPENAI_API_KEY", "DB_PASSWORD", "MY_SECRET"])
+def test_a_variable_that_is_named_like_a_secret_is_refused_and_not_read(recipe, monkeypatch, name):
+    monkeypatch.setenv(name, "/tmp/not-for-your-eyes")
+    for declaration in (f"variables: [{name}]", f"variables: {{{name}: /x}}"):
+        (fault,) = check_recipe(recipe(f"${{{name}}}/a.jsonl", declaration))
+        assert "is named like a secret" in fault.what and "not-for-your-eyes" not in str(fault)
+
+
+def test_an_unset_variable_stops_a_run_and_not_a_check(recipe):
+    file = recipe("${NOT_THERE}/a.jsonl", "variables: [NOT_THERE]")
+    assert faults(file) == []
+    with pytest.raises(UserError, match=r"r.yml:7:20: the environment variable NOT_THERE is not set\n    hint: export NOT_THERE="):
+        load_recipe(str(file))
+
+
+@given(
+    st.recursive(
+        st.none() | st.integers() | st.text(max_size=4), lambda inner: st.lists(inner) | st.dictionaries(st.text(max_size=4), inner)
+    )
+)
+def test_whatever_is_declared_is_left_to_the_schema(declared):
+    document = Document({"variables": declared, "data": {"sources": [{"path": "${A}/x"}, 3, {"path": 4}]}, "matrix": declared}, {}, {})
+    try:
+        expand_variables(document)
+    except UserError as error:
+        assert {problem.rule for problem in error.problems} == {"variables"}
+
+
+def test_paths_elsewhere_are_left_alone(recipe):
+    file = recipe("a.jsonl", "description: costs ${DATA_DIR} ~/x")
+    assert load_layers(file).data["description"] == "costs ${DATA_DIR} ~/x"
