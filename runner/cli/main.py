@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 import click
 
 from ...schemas import VERSION
-from ...schemas.base.errors import UserError
+from ...schemas.base.errors import Interrupted, UserError
 from ...schemas.base.terminal import TerminalStream, echo_styled, printable, wrapped
 
 # verb -> (module, help). The help is here so that `recipe --help` imports no command.
@@ -171,7 +171,8 @@ def report(error: UserError) -> None:
     """Print every problem to stderr, in colour on a terminal."""
     for problem in error.problems:
         located = bool(problem.location.file)
-        _print_styled(f"{problem.location}: " if located else "error: ", problem.what, fg=None if located else "red", bold=True)
+        head = f"{problem.location}: " if located else "interrupted: " if isinstance(error, Interrupted) else "error: "
+        _print_styled(head, problem.what, fg=None if located else "red", bold=True)
         if problem.hint:
             _print_styled("    hint: ", problem.hint, fg="cyan")
 

@@ -10,7 +10,7 @@ from ...schemas.base.hashing import folder_identity
 from ...schemas.extends import SUFFIXES, shipped_recipes
 from ...schemas.recipe import load_recipe
 from ...schemas.sections import Model
-from ..runtime.run_folder import RunFolder, all_runs
+from ..runtime.run_folder import RunFolder, all_runs, named_run, near_names
 from ..runtime.seals import require_sealed
 from .resolve import resolve_model
 from .size import public_models
@@ -114,16 +114,14 @@ def base_of(target: ModelReference) -> ModelReference:
 def _run(name: str, runs: Path) -> RunFolder | None:
     """A run's directory, its model/, its name, or a recipe's newest run with a model; None where the name is of something else."""
     folder = Path(name).expanduser()
-    for place in (folder, folder.parent):
-        if (place / "status.json").is_file() and (place == folder or folder.name == "model"):
-            return RunFolder(place)
+    if (folder / "config.json").is_file() and folder.name != "model":  # a model folder, be it one that was merged
+        return None
     if folder.suffix in SUFFIXES and folder.is_file():
         return _newest(load_recipe(name).recipe.name, runs)
-    recipe = name.removeprefix("run:")
-    if "/" in recipe or ":" in recipe or (not name.startswith("run:") and (folder / "config.json").is_file()):
-        return None
-    trained = [run for run in all_runs(runs, recipe) if (run / "model").is_dir()]
-    return next(iter([*trained, *(run for run in all_runs(runs) if run.path.name == recipe)]), None)
+    trained = [run for run in all_runs(runs, name.removeprefix("run:")) if (run / "model").is_dir()]
+    if trained or name.startswith("run:"):
+        return next(iter(trained), None)
+    return named_run(name, runs)
 
 
 def _newest(recipe: str, runs: Path) -> RunFolder:
@@ -134,16 +132,17 @@ def _newest(recipe: str, runs: Path) -> RunFolder:
 
 
 def _refuse_misspelt(name: str, runs: Path) -> None:
-    """Raise UserError for a name that is almost that of a run or a recipe, or a recipe's that has no run: the hub is not asked for it."""
+    """Raise UserError for a name without an owner that is no run, recipe or known model: the hub is not asked for it."""
     if "/" in name or ":" in name or name in public_models():
         return
     shipped = {path.stem for path in shipped_recipes()}
-    known = {run.path.parent.name for run in all_runs(runs)} | {run.path.name for run in all_runs(runs)}
     if name in shipped:
         _newest(name, runs)
-    if near := difflib.get_close_matches(name, sorted(known | shipped), n=1, cutoff=0.75):
-        what, hint = "no such run, recipe or model", f"did you mean {near[0]}? A model on the hub is named OWNER/NAME"
-        raise UserError(Problem(Location(name), what, hint, "no-model"))
+    hint = near_names(name, runs)
+    if not hint and (near := difflib.get_close_matches(name, sorted(shipped), n=1, cutoff=0.75)):
+        hint = f"did you mean {near[0]!r}?"
+    what = "no such run, recipe or model folder"
+    raise UserError(Problem(Location(name), what, f"{hint} A model on the hub is named OWNER/NAME".lstrip(), "no-model"))
 
 
 def _kind(folder: Path) -> str:

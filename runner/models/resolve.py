@@ -11,6 +11,7 @@ from ...schemas.base.errors import Location, Problem, UserError
 from ...schemas.base.files import new_folder
 from ...schemas.base.hashing import file_sha256, folder_identity
 from ...schemas.model_rules import EMBEDDED
+from ...schemas.recipe import LoadedRecipe
 from ...schemas.sections import Model
 from ...schemas.smoke import TWIN
 from ..runtime.run_folder import RunFolder, all_runs
@@ -66,6 +67,17 @@ def require_model(model: Model, runs: Path, rehearsal: bool = False) -> None:
     found = resolve_model(model, runs, rehearsal)
     if not Path(found.path).is_dir() and cached_weights(found.path, model.revision) is None:
         small_files(found.path, model.revision)
+
+
+def require_model_of(loaded: LoadedRecipe, runs: Path) -> None:
+    """Raise UserError, with its location in the recipe, where the recipe's model cannot be had."""
+    try:
+        require_model(loaded.recipe.model, runs, loaded.is_smoke)
+    except UserError as error:
+        location = loaded.document.location(("model", "base_model"))
+        raise UserError(
+            *(problem._replace(location=location, what=f"{problem.location.file}: {problem.what}") for problem in error.problems)
+        ) from None
 
 
 def _folder(name: str) -> Path | None:

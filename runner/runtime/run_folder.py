@@ -6,6 +6,7 @@ import secrets
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal, TypedDict, cast
 
@@ -14,9 +15,12 @@ import orjson
 from ...schemas.base.errors import GateError, Interrupted, Location, Problem, UserError
 from ...schemas.base.files import cannot_write, write_atomically
 from ...schemas.base.redact import redact
+from ...schemas.extends import SUFFIXES, shipped_recipes
+from ...schemas.recipe import load_recipe
 from .seals import read_sealed
 
 RUNS = Path("runs")
+_INSIDE = ("model", "merged", "report.html")  # of a run, by which it may be named too
 EVALUATION = "eval"
 EVALUATING = "evaluating"  # where an evaluation works until it is whole and takes the place of the last one
 FINISHED = ("done", "refused")
@@ -178,13 +182,36 @@ def all_runs(root: Path, recipe_name: str | None = None) -> list[RunFolder]:
     return [RunFolder(path) for path in sorted(found, key=lambda p: p.name, reverse=True)]
 
 
+def named_run(name: str, root: Path) -> RunFolder | None:
+    """Return the run that a name means, the same for every command; None where it means none.
+
+    A name is a run's directory or its model/, merged/ or report.html (relative, absolute, below ~ or below `root`), a run's name, or a
+    recipe's name or file (its newest run). Raises UserError for a recipe file that is not valid.
+    """
+    path = Path(name).expanduser()
+    for place in (path, root / path):
+        for folder in (place, place.parent) if place.name in _INSIDE else (place,):
+            if (folder / "status.json").is_file():
+                return RunFolder(folder)
+    recipe = name.removeprefix("run:")
+    if path.suffix in SUFFIXES and path.is_file():
+        recipe = load_recipe(name).recipe.name
+    elif not recipe or "/" in recipe or ":" in recipe:
+        return None
+    return next(iter([*all_runs(root, recipe), *(run for run in all_runs(root) if run.path.name == recipe)]), None)
+
+
 def find_run(name: str, root: Path) -> RunFolder:
-    """A run by its directory, or the newest of a recipe by the recipe's name. Raises UserError if there is no such run."""
-    if (Path(name) / "status.json").is_file():
-        return RunFolder(Path(name))
-    if name and (runs := all_runs(root, name)):
-        return runs[0]
-    matching = [run for run in all_runs(root) if run.path.name == name]
-    if matching:
-        return matching[0]
-    raise UserError(Problem(Location(name), "no such run", "recipe runs lists them", "no-such-run"))
+    """Return the run that a name means. Raises UserError where there is none, with the nearest name."""
+    if found := named_run(name, root):
+        return found
+    is_recipe = name in {path.stem for path in shipped_recipes()} or (Path(name).suffix in SUFFIXES and Path(name).is_file())
+    hint = f"it has not been run: recipe run {name}" if is_recipe else near_names(name, root) or "`recipe runs` lists the runs"
+    raise UserError(Problem(Location(name), "no such run", hint, "no-such-run"))
+
+
+def near_names(name: str, root: Path) -> str:
+    """Return "did you mean ...?" for a name that is almost that of a run or of a recipe with runs; else ""."""
+    names = {part for run in all_runs(root) for part in (run.path.name, run.path.parent.name)}
+    near = get_close_matches(name, sorted(names), n=1, cutoff=0.6)
+    return f"did you mean {near[0]!r}?" if near else ""

@@ -5,7 +5,7 @@ import sys
 from typing import Any, TypedDict
 
 from ...schemas import VERSION
-from ...schemas.base.errors import Location, Problem, UserError
+from ...schemas.base.errors import Interrupted, Location, Problem, UserError
 from ...schemas.base.files import new_folder
 from ...schemas.base.hashing import key_of
 from ...schemas.recipe import LoadedRecipe
@@ -75,7 +75,10 @@ def run(context: RunContext) -> None:
             events.append(event)
         display.event(event)
 
-    run_child(plan.executable(), run.path, plan.env, "train.log", "training", follow)
+    try:
+        run_child(plan.executable(), run.path, plan.env, "train.log", "training", follow)
+    except Interrupted as stopped:
+        raise _with_saved_step(stopped, run) from None
     display.clear()
     _record_end(context, events)
     _publish_model(run)
@@ -101,6 +104,14 @@ def _check_rows(loaded: LoadedRecipe, splits: dict[str, int]) -> None:
         require_rows(loaded, splits, split, use, hint)
     if problems := list(step_problems(loaded.recipe, loaded.document, splits["train"])):
         raise UserError(*problems)
+
+
+def _with_saved_step(stopped: Interrupted, run: RunFolder) -> Interrupted:
+    """The interruption, with the step that a resumed training starts from."""
+    checkpoint, _ = newest(run / "checkpoints")
+    step = checkpoint.name.removeprefix("checkpoint-") if checkpoint else ""
+    saved = f"step {step} is saved" if step else "no step is saved yet: it starts again from the first"
+    return Interrupted(*(problem._replace(what=f"{problem.what}; {saved}") for problem in stopped.problems))
 
 
 class TrainingEnd(TypedDict):

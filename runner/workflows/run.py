@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ...converters.building.hub_datasets import is_commit, is_on_hub, pin_commits
-from ...schemas.base.errors import Location, Problem, UserError
+from ...schemas.base.errors import Interrupted, Location, Problem, UserError
 from ...schemas.base.files import write_atomically
 from ...schemas.base.hashing import key_of
 from ...schemas.recipe import LoadedRecipe, load_recipe
@@ -13,7 +13,7 @@ from ...schemas.sections import Recipe
 from ...schemas.yaml_writing import dotted, one_line, to_yaml
 from ..launch import slurm
 from ..launch.plan import require_startable
-from ..models.resolve import require_model
+from ..models.resolve import require_model_of
 from ..runtime.console import Display
 from ..runtime.machine import this_machine
 from ..runtime.resolved_values import changed_values, effective_values
@@ -42,22 +42,11 @@ def run_recipe(loaded: LoadedRecipe, root: Path, display: Display) -> Outcome:
     if same := _already_done(context):
         display.say("done", f"nothing has changed since {same.path}: no stage was run")
         return Outcome(same, dict.fromkeys(same.stages, "reused"), same.read("eval/metrics.json"))
-    _check_model(loaded, root)
+    require_model_of(loaded, root)
     context.begin(_new_run(loaded, root))
     if loaded.real:
         smoke_test.announce(context.run, loaded.real, loaded.recipe, display)
     return _execute(context)
-
-
-def _check_model(loaded: LoadedRecipe, root: Path) -> None:
-    """Raise UserError, with the place in the recipe, where its model cannot be had."""
-    try:
-        require_model(loaded.recipe.model, root, loaded.is_smoke)
-    except UserError as error:
-        location = loaded.document.location(("model", "base_model"))
-        raise UserError(
-            *(problem._replace(location=location, what=f"{problem.location.file}: {problem.what}") for problem in error.problems)
-        ) from None
 
 
 def run_or_resume(loaded: LoadedRecipe, root: Path, display: Display) -> Outcome:
@@ -152,6 +141,8 @@ def _execute(context: RunContext) -> Outcome:
                 complete(data_stages(recipe), context)
                 _run_prerequisite(context)
                 complete(model_stages(recipe), context)
+        except KeyboardInterrupt:
+            raise Interrupted(Problem(Location(""), "the run was stopped", f"recipe resume {run.path}", "interrupted")) from None
         finally:
             display.clear()
         metrics = run.read("eval/metrics.json")

@@ -42,11 +42,12 @@ def masked_rows(loaded: LoadedRecipe, run: RunFolder, split: str, count: int) ->
     """Return the first rows of the split: id, input_ids, labels, and segments of text, trained or masked."""
     from ...generate.stage import already_generated
     from ...launch.plan import make_job
-    from ...models.resolve import resolve_model
+    from ...models.resolve import require_model_of, resolve_model
     from ...runtime.child_process import run_child
     from ...runtime.machine import this_machine
     from ...runtime.progress import read_lines
 
+    require_model_of(loaded, RUNS)
     manifest = build(already_generated(loaded, RUNS), run / "data")
     _require_split(loaded, manifest["splits"], split)
     planned = make_job(loaded, manifest, this_machine(), resolve_model(loaded.recipe.model, RUNS))

@@ -1,14 +1,13 @@
 """`recipe runs`: list runs with their state and metrics."""
 
-from difflib import get_close_matches
 from pathlib import Path
 
 import click
 import orjson
 
-from ....schemas.base.errors import Location, Problem, UserError
+from ....schemas.extends import SUFFIXES
 from ...reporting.run_summary import run_summary
-from ...runtime.run_folder import all_runs
+from ...runtime.run_folder import all_runs, find_run
 from ..options import json_option, runs_dir_option
 
 
@@ -17,10 +16,12 @@ from ..options import json_option, runs_dir_option
 @runs_dir_option
 @json_option
 def command(recipe: str | None, root: Path, as_json: bool) -> None:
-    """List the runs, newest first; with RECIPE, only those of that recipe."""
-    rows = [run_summary(run) for run in all_runs(root, recipe)]
-    if recipe and not rows:
-        raise UserError(Problem(Location(recipe), "no such run", _hint(recipe, root), "no-such-run"))
+    """List the runs, newest first; with RECIPE, only those of that recipe, or one run."""
+    runs = all_runs(root, recipe)
+    if recipe and not runs:
+        found = find_run(recipe, root)
+        runs = all_runs(root, found.path.parent.name) if Path(recipe).suffix in SUFFIXES else [found]
+    rows = [run_summary(run) for run in runs]
     if as_json:
         click.echo(orjson.dumps({"runs": rows}, option=orjson.OPT_INDENT_2))
         return
@@ -31,9 +32,3 @@ def command(recipe: str | None, root: Path, as_json: bool) -> None:
     from ...reporting.runs_table import print_runs
 
     print_runs(rows, Screen())
-
-
-def _hint(recipe: str, root: Path) -> str:
-    """Return a hint with the nearest recipe that has runs."""
-    near = get_close_matches(recipe, {run.path.parent.name for run in all_runs(root)}, n=1)
-    return f"did you mean {near[0]!r}?" if near else "give a recipe's name; `recipe runs` lists all runs"

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from recipekit.runner.runtime.run_folder import RunFolder, all_runs, create, find_run
 from recipekit.schemas.base.errors import UserError
+from recipekit.schemas.yaml_writing import to_yaml
 
 HOLDER = """
 import sys, time
@@ -141,3 +142,24 @@ def test_a_run_is_found_by_recipe_by_name_and_by_directory(root, name, monkeypat
 def test_a_run_that_is_not_there_is_told(root, name, tmp_path):
     with pytest.raises(UserError, match="no such run"):
         find_run(name, root)
+
+
+@pytest.mark.parametrize("inside", ["", "model", "merged", "report.html", "model/"])
+def test_a_run_is_found_by_what_is_in_it(root, inside, monkeypatch):
+    run = root / "quick" / "20250301-000000-bbbbbb"
+    monkeypatch.chdir(root.parent)
+    for name in (run / inside, Path(root.name, "quick", run.name, inside), Path("quick", run.name, inside)):
+        assert find_run(str(name), Path(root.name)).path.resolve() == run
+
+
+def test_a_run_is_found_by_its_recipes_file(root, tmp_path, minimal):
+    path = tmp_path / "mine.yml"
+    path.write_text(to_yaml(minimal({"name": "quick"})))
+    assert find_run(str(path), root).path.name == "20250301-000000-bbbbbb"
+
+
+def test_a_misspelt_name_and_a_recipe_without_runs_have_a_hint(root):
+    with pytest.raises(UserError, match="did you mean 'quick'?"):
+        find_run("quik", root)
+    with pytest.raises(UserError, match="it has not been run: recipe run emogpt_qwen"):
+        find_run("emogpt_qwen", root)

@@ -11,6 +11,9 @@ from recipekit.runner.generate.tasks import TASKS
 from recipekit.schemas.extends import shipped_recipes
 from recipekit.schemas.json_schema import SCHEMA_DIR, schema, schema_names, subschema
 from recipekit.schemas.recipe import load_recipe
+from recipekit.schemas.yaml_writing import to_yaml
+
+from ....support.terminal import in_terminal
 
 Recipe = Callable[..., Any]
 Write = Callable[..., Path]
@@ -38,6 +41,24 @@ def test_ls_as_json(command_line: Recipe) -> None:
 def test_ls_of_a_folder(command_line: Recipe, recipe_file: Write, tmp_path: Path) -> None:
     recipe_file("extends: quickstart\nname: mine\n")
     assert command_line("ls", tmp_path).out.splitlines()[1].startswith("mine  chat     qlora    embedded:")
+
+
+def test_prompts_are_no_recipes_and_an_invalid_recipe_hides_no_other(command_line: Recipe, tmp_path: Path, minimal: Any) -> None:
+    (tmp_path / "good.yml").write_text(to_yaml(minimal()))
+    (tmp_path / "prompt.yml").write_text("prompt: 1\nuser: Hi\n")
+    assert command_line("ls", tmp_path).code == 0
+    (tmp_path / "bad.yml").write_text(to_yaml(minimal({"training.lora_rank": 8})))
+    outcome = command_line("ls", tmp_path)
+    assert outcome.code == 1 and len(outcome.out.splitlines()) == 2 and "small" in outcome.out
+    assert outcome.err.startswith(f"{tmp_path}/bad.yml:") and "lora_rank" in outcome.err
+
+
+def test_in_a_terminal_no_word_of_a_recipe_is_cut() -> None:
+    code, written = in_terminal("ls", columns=80)
+    assert code == 0 and all(len(line) <= 80 for line in written.replace("\r", "").splitlines())
+    for path in shipped_recipes():
+        recipe = load_recipe(str(path)).recipe
+        assert recipe.name in written and set(recipe.description.split()) <= set(written.split())
 
 
 def test_show_prints_a_recipe_that_loads_the_same(command_line: Recipe, recipe_file: Write) -> None:

@@ -86,7 +86,7 @@ def test_a_run_that_is_not_there_is_told(recipe, tmp_path, verb):
     pytest.importorskip("torch", reason="needs the extra [train]")
     done = recipe(verb, "absent", cwd=tmp_path)
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr.startswith("absent: no such run") and "recipe runs lists them" in done.stderr
+    assert done.stderr.startswith("absent: no such run") and "`recipe runs` lists the runs" in done.stderr
 
 
 def test_a_report_is_written_again_and_its_path_printed(recipe, tmp_path):
