@@ -5,6 +5,7 @@ from pathlib import Path
 
 from ...schemas.base.errors import Location, Problem, UserError
 from ...schemas.model_rules import EMBEDDED
+from .folder_check import check_model_folder
 from .size import public_models
 
 SMALL_FILES = ("config.json", "tokenizer*", "special_tokens_map.json", "vocab.json", "merges.txt", "*.model", "chat_template*")
@@ -45,6 +46,7 @@ def small_files(name: str, revision: str | None = None) -> Path:
         raise refuse(f"the hub's answer: {reason}", "check the name and the network") from None
     if not (folder / "config.json").is_file() or not any(folder.glob("token*")):
         raise refuse("is incomplete in the hub's cache: no configuration or no tokenizer", "connect to the hub once") from None
+    check_model_folder(folder)
     return folder
 
 

@@ -12,6 +12,7 @@ from ...schemas.recipe import load_recipe
 from ...schemas.sections import Model
 from ..runtime.run_folder import RunFolder, all_runs, named_run, near_names
 from ..runtime.seals import require_sealed
+from .folder_check import check_model_folder
 from .resolve import resolve_model
 from .size import public_models
 
@@ -83,6 +84,7 @@ def _of_run(name: str, run: RunFolder) -> ModelReference:
 def _of_adapter(name: str, folder: Path, runs: Path) -> ModelReference:
     """An adapter that is of no run, on the base that it names itself."""
     try:
+        check_model_folder(folder)
         config = json.loads((folder / "adapter_config.json").read_text(encoding="utf-8"))
         base = config["base_model_name_or_path"]
         if config.get("task_type") == "SEQ_CLS":

@@ -15,6 +15,7 @@ from ...schemas.recipe import LoadedRecipe
 from ...schemas.sections import Model
 from ...schemas.smoke import TWIN
 from ..runtime.run_folder import RunFolder, all_runs
+from .folder_check import check_model_folder
 from .hub import cached_weights, small_files
 from .size import public_models
 from .tiny import twin
@@ -91,6 +92,7 @@ def _folder(name: str) -> Path | None:
         raise UserError(
             Problem(Location(name), "is not a model: it has no config.json", "give the folder that holds config.json", "no-model")
         )
+    check_model_folder(folder)
     return folder.resolve()
 
 

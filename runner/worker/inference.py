@@ -12,6 +12,7 @@ from typing import Any, Literal, NamedTuple
 import torch
 
 from ...schemas.base.errors import Location, Problem, UserError
+from ..models.folder_check import check_model_folder
 from ..models.hub import cached_weights, small_files
 from ..models.reference import ATTENTION, ModelReference
 from .tokenization import prompt_ids
@@ -91,6 +92,9 @@ def load_base(
         raise UserError(Problem(here, "has a classification head: it generates no text", "recipe chat classifies", "no-model"))
     if not Path(reference.base).is_dir() and cached_weights(reference.base, reference.revision) is None:
         small_files(reference.base, reference.revision)
+    for folder in {reference.base, reference.adapter, reference.tokenizer}:
+        if folder and Path(folder).is_dir():
+            check_model_folder(Path(folder))
     try:
         tokenizer = load_tokenizer(reference)
         if chats and not tokenizer.chat_template:
