@@ -20,6 +20,7 @@ from .hub_datasets import HubRows, is_on_hub
 from .key_use import LISTED
 from .label_checks import check_labels
 from .leaks import Pair, find_leaks, refuse
+from .manifest import Manifest
 from .near_duplicates import near_pairs, repeated_rows
 from .row_store import RowStore
 from .splits import assign_splits, refuse_unknown_keys
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 
 def build(
     data: Data, out: Path, *, processes: int = 1, batch_bytes: int = BATCH_BYTES, engine: Literal["local", "ray"] = "local"
-) -> dict[str, Any]:
+) -> Manifest:
     """Write train.jsonl, validation.jsonl, test.jsonl (those that have rows) and manifest.json to `out`; return the manifest.
 
     The bytes written are the same for any number of `processes`, on this machine or on a Ray cluster, and any size of the batches that
@@ -50,13 +51,13 @@ def build(
         check_budget(kept.ledger, data.max_dropped, files)
         if kept.ledger.kept:
             refuse_unknown_keys(data, kept.named)
-        manifest: dict[str, Any] = {"recipekit": VERSION, "type": data.type}
-        manifest |= divide(kept, folder) if kept.divided else _whole(kept)
+        parts = divide(kept, folder) if kept.divided else _whole(kept)
+        facts = [_source_facts(kept, number, files) for number, files in enumerate(sources)]
+        manifest = Manifest(recipekit=VERSION, type=data.type, **parts, sources=facts)
         refuse_nothing(data, manifest)
         if data.type == "classification":
             check_labels(kept.labels, data.labels)
             manifest["labels"] = _label_order(data, {*kept.labels})
-        manifest["sources"] = [_source_facts(kept, number, files) for number, files in enumerate(sources)]
         write_atomically(folder / MANIFEST, orjson.dumps(manifest, option=orjson.OPT_INDENT_2) + b"\n")
     return manifest
 

@@ -1,7 +1,6 @@
 """Rows that cannot be used: whether the recipe allows so many, and what to do about them."""
 
 from collections.abc import Iterable
-from typing import Any
 
 from ...schemas.base.errors import GateError, Location, Problem, UserError
 from ...schemas.sections import Data
@@ -10,6 +9,7 @@ from ..reading.encodings import encoding_hint
 from ..reading.files import SourceFile, open_source
 from ..reading.readers import read_file
 from ..reading.records import Row
+from .manifest import Manifest
 from .row_counts import Ledger
 
 
@@ -74,7 +74,7 @@ def _unusable(file: str, reason: str, detail: str, lines: list[int]) -> Problem:
     return Problem(Location(file, lines[0]), what, rule=reason)
 
 
-def refuse_nothing(data: Data, manifest: dict[str, Any]) -> None:
+def refuse_nothing(data: Data, manifest: Manifest) -> None:
     """Raise UserError where no row is left for any split: by reason, since then a filter, or the converter, is another than was meant."""
     if manifest["splits"]:
         return

@@ -21,7 +21,8 @@ from ..providers.request_log import open_log
 from ..providers.requests import ProviderRequest, Reply, Request
 from ..runtime.console import Display
 from ..runtime.progress import read_lines
-from ..runtime.run_folder import EVALUATING, RunFolder
+from ..runtime.run_files import EVALUATING
+from ..runtime.run_folder import RunFolder
 
 JUDGEMENTS = f"{EVALUATING}/judgements.jsonl"
 MODELS = ("base", "tuned")

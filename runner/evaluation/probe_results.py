@@ -4,9 +4,14 @@ from typing import Any
 
 from ...schemas.base.hashing import key_of, with_contents
 from ...schemas.sections import Recipe
-from ..runtime.run_folder import EVALUATING, RunFolder
+from ..runtime.run_files import EVALUATING, RunFile
+from ..runtime.run_folder import RunFolder
 
-FILES = {"logit_lens": "lens.json", "blimp": "blimp.json", "sentiment_model": "sentiment.json"}
+FILES = {
+    "logit_lens": RunFile(f"{EVALUATING}/lens.json", dict[str, Any]),
+    "blimp": RunFile(f"{EVALUATING}/blimp.json", dict[str, Any]),
+    "sentiment_model": RunFile(f"{EVALUATING}/sentiment.json", dict[str, Any]),
+}
 
 
 def asked_for(recipe: Recipe) -> dict[str, Any]:
@@ -18,10 +23,10 @@ def asked_for(recipe: Recipe) -> dict[str, Any]:
 def waiting(run: RunFolder, asked: dict[str, Any], predictions: str) -> dict[str, str]:
     """The probes that have not been done on this model in this way, on these files, with their keys."""
     keys = {name: key_of("probe", name, with_contents(value), predictions) for name, value in asked.items()}
-    return {name: key for name, key in keys.items() if run.read(f"{EVALUATING}/{FILES[name]}").get("key") != key}
+    return {name: key for name, key in keys.items() if (run.find(FILES[name]) or {}).get("key") != key}
 
 
 def results(run: RunFolder, asked: dict[str, Any]) -> dict[str, Any]:
     """What the probes found, as metrics.json has it."""
     names = {"logit_lens": "lens", "blimp": "blimp", "sentiment_model": "sentiment"}
-    return {names[name]: {key: value for key, value in run.read(f"{EVALUATING}/{FILES[name]}").items() if key != "key"} for name in asked}
+    return {names[name]: {key: value for key, value in run.read(FILES[name]).items() if key != "key"} for name in asked}

@@ -1,17 +1,16 @@
 """Several machines in one run: the first says in the run's directory, which all of them see, what it starts; the others start the same."""
 
 import time
-from typing import Any
 
 from ...schemas.base.errors import Location, Problem, UserError
 from ...schemas.sections import Launch
 from ..runtime.child_process import run_child
 from ..runtime.console import Display
+from ..runtime.run_files import LAUNCH_COMMAND, LaunchCommand
 from ..runtime.run_folder import RunFolder
 from .engines import of_node
 from .plan import Plan
 
-FILE = "launch.json"
 PATIENCE_SECONDS = 1800  # the first machine converts the data before it trains
 _POLL_SECONDS = 0.5
 
@@ -19,7 +18,7 @@ _POLL_SECONDS = 0.5
 def announce(run: RunFolder, launch: Launch, plan: Plan) -> None:
     """On the first machine, right before it starts: leave the command for the others, with who holds the run."""
     if launch.num_nodes > 1 and "--node_rank" in plan.argv:
-        run.write(FILE, {"argv": plan.argv, "env": plan.env, "holder": _holder(run), "nodes": launch.num_nodes})
+        run.write(LAUNCH_COMMAND, {"argv": list(plan.argv), "env": plan.env, "holder": _holder(run), "nodes": launch.num_nodes})
 
 
 def join(run: RunFolder, node: int, display: Display) -> None:
@@ -33,12 +32,12 @@ def join(run: RunFolder, node: int, display: Display) -> None:
     display.say("done", "the first machine evaluates and writes the report")
 
 
-def _announced(run: RunFolder, display: Display) -> dict[str, Any]:
+def _announced(run: RunFolder, display: Display) -> LaunchCommand:
     """What the first machine says: of the process that holds the run now, not of one that was killed."""
     display.say("join", f"waiting for the first machine to start training: recipe run or resume, {run.path}")
     deadline = time.monotonic() + PATIENCE_SECONDS
     while time.monotonic() < deadline:
-        facts = run.read(FILE)
+        facts = run.find(LAUNCH_COMMAND)
         if facts and facts["holder"] == _holder(run) and run.status.get("state") == "running":
             return facts
         time.sleep(_POLL_SECONDS)

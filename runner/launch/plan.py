@@ -4,10 +4,11 @@ import os
 import shlex
 import sys
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import orjson
 
+from ...converters.building.manifest import Manifest
 from ...schemas.base.errors import Problem, UserError
 from ...schemas.base.files import write_atomically
 from ...schemas.recipe import LoadedRecipe
@@ -84,7 +85,7 @@ class TrainingJob(NamedTuple):
     notes: list[str]
 
 
-def make_job(loaded: LoadedRecipe, manifest: dict[str, Any], machine: Machine, model: ResolvedModel) -> TrainingJob:
+def make_job(loaded: LoadedRecipe, manifest: Manifest, machine: Machine, model: ResolvedModel) -> TrainingJob:
     """The training that the recipe stands for, on this data and machine."""
     splits = manifest["splits"]
     data = RenderedData(validation="data/validation.jsonl" if splits.get("validation") else None, labels=tuple(manifest.get("labels", ())))

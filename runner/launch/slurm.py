@@ -13,6 +13,7 @@ from ...schemas.base.errors import Location, Problem, UserError
 from ...schemas.base.files import write_atomically
 from ...schemas.sections import Recipe
 from ..runtime.console import Display
+from ..runtime.run_files import SLURM_JOB
 from ..runtime.run_folder import RunFolder
 
 SCRIPT = "rendered/job.sh"
@@ -47,7 +48,7 @@ def submit(run: RunFolder, recipe: Recipe, display: Display) -> None:
     except UserError as error:
         run.update(state="failed", reason=str(error))
         raise
-    run.write("slurm.json", {"job": int(job)})
+    run.write(SLURM_JOB, {"job": int(job)})
     display.say("slurm", f"job {job} will run it: squeue --job {job}; recipe runs {recipe.name}; its log is {run / f'slurm-{job}.log'}")
 
 

@@ -10,6 +10,7 @@ from ...schemas.base.hashing import folder_identity
 from ...schemas.extends import SUFFIXES, shipped_recipes
 from ...schemas.recipe import load_recipe
 from ...schemas.sections import Model
+from ..runtime.run_files import LOCK, MANIFEST
 from ..runtime.run_folder import RunFolder, all_runs, named_run, near_names
 from ..runtime.seals import require_sealed
 from .folder_check import check_model_folder
@@ -71,7 +72,7 @@ def _of_run(name: str, run: RunFolder) -> ModelReference:
     whole = ModelReference(
         name, str(folder), "", str(folder), identity, note, kind=recipe.data.type, run=str(run.path),
         trust_remote_code=recipe.model.trust_remote_code, attention=recipe.model.attn_implementation or ATTENTION,
-        labels=tuple(run.read("data/manifest.json").get("labels", ())), end_of_turn=recipe.model.end_of_turn,
+        labels=tuple((run.find(MANIFEST) or {}).get("labels", ())), end_of_turn=recipe.model.end_of_turn,
     )  # fmt: skip
     if not (folder / "adapter_config.json").is_file():
         return whole
@@ -104,13 +105,9 @@ def base_of(target: ModelReference) -> ModelReference:
     if not target.run:
         raise UserError(Problem(Location(target.name), "is not a run: it has no base model to compare with", rule="no-model"))
     run = RunFolder(Path(target.run))
-    base = run.read("lock.json").get("model", {})
-    if not base.get("path"):
-        raise UserError(Problem(Location(str(run / "lock.json")), "does not say which model it was trained on", rule="no-model"))
+    base = run.read(LOCK)["model"]
     revision = load_recipe(run.recipe_file).recipe.model.revision
-    return target._replace(
-        name="base", base=base["path"], adapter="", identity=base.get("identity", ""), note=base.get("note", ""), revision=revision
-    )
+    return target._replace(name="base", base=base["path"], adapter="", identity=base["identity"], note=base["note"], revision=revision)
 
 
 def _run(name: str, runs: Path) -> RunFolder | None:

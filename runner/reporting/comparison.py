@@ -9,6 +9,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
+from ...converters.building.manifest import Manifest
 from ...schemas.base.errors import Location, Problem, UserError
 from ...schemas.base.files import write_atomically
 from ...schemas.base.screen import Screen
@@ -19,6 +20,7 @@ from ..evaluation.intervals import bootstrap, difference, draw_resamples
 from ..evaluation.metrics import Prediction, metric
 from ..evaluation.scoring import TUNED, as_json, classified, read_predictions
 from ..runtime.resolved_values import effective_values
+from ..runtime.run_files import LOCK, MANIFEST, Lock
 from ..runtime.run_folder import RunFolder
 from .report import environment
 from .tables import plain_table, print_columns, table_width
@@ -40,7 +42,7 @@ def compare(runs: list[RunFolder]) -> dict[str, Any]:
     same_rows(runs)
     recipes = [load_recipe(run.recipe_file) for run in runs]
     keys = [{dotted(path): found.value for path, found in effective_values(loaded).items()} for loaded in recipes]
-    facts = [(run.read("data/manifest.json"), run.read("lock.json")) for run in runs]
+    facts = [(run.read(MANIFEST), run.read(LOCK)) for run in runs]
     differences = {
         "recipe": differing(keys),
         "data": differing([data_facts(manifest) for manifest, _ in facts]),
@@ -77,7 +79,7 @@ def differing(columns: list[dict[str, Any]]) -> dict[str, list[Any]]:
     return {key: found for key, found in values.items() if any(value != found[0] for value in found)}
 
 
-def data_facts(manifest: dict[str, Any]) -> dict[str, Any]:
+def data_facts(manifest: Manifest) -> dict[str, Any]:
     """What a comparison says of a run's data: its rows, its sources' hashes, the hash of each split."""
     facts = {key: manifest.get(key) for key in ("rows_in", "rows_kept", "dropped", "fixed", "splits", "labels")}
     sources = [file.get("sha256", "")[:12] for source in manifest.get("sources", []) for file in source.get("files", [])]
@@ -85,7 +87,7 @@ def data_facts(manifest: dict[str, Any]) -> dict[str, Any]:
     return {**facts, "sources' sha256": sources, **files}
 
 
-def environment_facts(lock: dict[str, Any]) -> dict[str, Any]:
+def environment_facts(lock: Lock) -> dict[str, Any]:
     """What a comparison says of where a run trained."""
     packages = {f"packages.{name}": version for name, version in lock.get("packages", {}).items()}
     machine = {f"machine.{name}": value for name, value in lock.get("machine", {}).items()}
@@ -137,7 +139,7 @@ def tuned_rows(runs: list[RunFolder], recipes: list[Recipe]) -> tuple[list[list[
         return columns, recipes[0].evaluation.labels if same else ()
     from ..evaluation.classification import read_classified
 
-    labels = [run.read("data/manifest.json")["labels"] for run in runs]
+    labels = [run.read(MANIFEST).get("labels", []) for run in runs]
     return [read_classified(run / "eval/predictions.jsonl", names)[TUNED] for run, names in zip(runs, labels, strict=True)], ()
 
 

@@ -10,6 +10,7 @@ from ...schemas.base.errors import Location, Problem, UserError
 from ..evaluation.mbti import DIMENSIONS, are_types, dimension_of, dimension_scores, join
 from ..evaluation.metrics import LabelPrediction
 from ..runtime.progress import read_lines
+from ..runtime.run_files import MANIFEST
 from ..runtime.run_folder import RunFolder
 from .comparison import numbers_of, short_names
 
@@ -24,7 +25,7 @@ def join_runs(runs: list[RunFolder], confidence: float = 0.95) -> dict[str, Any]
     given: dict[str, dict[str, dict[str, Any]]] = {}
     whole: dict[str, dict[str, dict[str, Any]]] = {}
     for run, name in zip(runs, short_names([run.path for run in runs]), strict=True):
-        labels, lines = run.read("data/manifest.json").get("labels", []), predictions(run)
+        labels, lines = run.read(MANIFEST).get("labels", []), predictions(run)
         if dimension := dimension_of(labels):
             given[dimension] = lines
         elif are_types(labels):

@@ -1,5 +1,6 @@
 """The account of a conversion as a table on the terminal."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from ...schemas.base.screen import Screen
 NAMED = 10
 
 
-def ledger_table(manifest: dict[str, Any], out: Path) -> None:
+def ledger_table(manifest: Mapping[str, Any], out: Path) -> None:
     """Print rows in, kept and dropped by reason, and the splits, to stderr."""
     table = Table(
         "rows",
@@ -43,7 +44,7 @@ def ledger_table(manifest: dict[str, Any], out: Path) -> None:
         console.print(f"{len(names):,} files in the folder are no data and were not read: {', '.join(names[:3])}{more}", soft_wrap=True)
 
 
-def source_notes(manifest: dict[str, Any]) -> list[str]:
+def source_notes(manifest: Mapping[str, Any]) -> list[str]:
     """What the rows of each source hold that was not read, or would be trained as it stands, in a line each."""
     notes = []
     for source in manifest["sources"]:
@@ -60,6 +61,6 @@ def _counted(rows: dict[str, int]) -> str:
     return shown + (f" and {len(rows) - NAMED} more" if len(rows) > NAMED else "")
 
 
-def not_read(manifest: dict[str, Any]) -> list[str]:
+def not_read(manifest: Mapping[str, Any]) -> list[str]:
     """The names of files that a folder held beside its data."""
     return [file["name"] for source in manifest["sources"] for file in source["files"] if file["format"] == SKIPPED_TEXT]

@@ -1,5 +1,6 @@
 """An evaluation on the terminal: baselines beside the tuned model with intervals, the gates, and the answer."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from ...schemas.base.screen import Screen
@@ -7,7 +8,7 @@ from .tables import print_columns
 from .verdicts import LABELS, answer, change_title, gate_lines, metric_name, number, verdicts
 
 
-def metrics_table(metrics: dict[str, Any], console: Screen) -> None:
+def metrics_table(metrics: Mapping[str, Any], console: Screen) -> None:
     """Print a row for each metric: baselines, tuned, the data's own replies, and whether the change is significant."""
     measured = metrics["metrics"]
     names = {"metric": [metric_name(name, metric["unit"]) for name, metric in measured.items()]}

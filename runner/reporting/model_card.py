@@ -9,6 +9,7 @@ from typing import Any
 
 from ...schemas.base.files import write_atomically
 from ...schemas.sections import Recipe
+from ..runtime.run_files import LOCK, MANIFEST, METRICS
 from ..runtime.run_folder import RunFolder
 from .verdicts import LABELS, answer, number, verdicts
 
@@ -33,10 +34,10 @@ def model_card(run: RunFolder, recipe: Recipe, merged: bool = False) -> str:
     from huggingface_hub import EvalResult, ModelCardData
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
-    metrics, base = run.read("eval/metrics.json"), hub_name(recipe.model.base_model)
-    licence = licence_of(recipe.model.base_model, run.read("lock.json").get("model", {}).get("path"))
-    task = TASKS[recipe.data.type]
-    measured = {name: found for name, found in metrics.get("models", {}).get("tuned", {}).items() if found["value"] is not None}
+    metrics, lock, base = run.find(METRICS), run.find(LOCK), hub_name(recipe.model.base_model)
+    licence = licence_of(recipe.model.base_model, lock["model"]["path"] if lock else None)
+    task, models = TASKS[recipe.data.type], metrics["models"] if metrics else {}
+    measured = {name: found for name, found in models.get("tuned", {}).items() if found["value"] is not None}
     rows = f"{recipe.name}, {metrics['split']} split of {metrics['rows']} rows" if metrics else ""
     results = [
         EvalResult(task_type=task, dataset_type="private", dataset_name=rows,
@@ -58,9 +59,9 @@ def model_card(run: RunFolder, recipe: Recipe, merged: bool = False) -> str:
         lstrip_blocks=True,
     )
     environment.filters |= {"number": number, "cell": cell}
-    columns = [name for name in LABELS if metrics.get("models", {}).get(name)]
+    columns = [name for name in LABELS if models.get(name)]
     body = environment.get_template("model_card.md.j2").render(
-        recipe=recipe, metrics=metrics, columns=columns, labels=LABELS, manifest=run.read("data/manifest.json"), lock=run.read("lock.json"),
+        recipe=recipe, metrics=metrics, columns=columns, labels=LABELS, manifest=run.find(MANIFEST), lock=lock,
         licence=licence, base=base, answer=answer(metrics) if metrics else "", verdicts=verdicts(metrics) if metrics else {},
         smoke=bool(run.status.get("smoke")), merged=merged,
     )  # fmt: skip

@@ -12,6 +12,7 @@ from ..evaluation.scoring import BASE, TUNED, read_predictions
 from ..resources.fit import size_text
 from ..runtime.progress import read_lines
 from ..runtime.resolved_values import effective_values
+from ..runtime.run_files import LOCK, MANIFEST, METRICS, ORIGINS, PEAK_MEMORY, SMOKE_KEYS, TOKENS, Losses, Metrics, PeakMemory
 from ..runtime.run_folder import RunFolder
 from .charts import Series, line_chart
 from .report_rows import classified_rows, cut, extremes, gains, ranking_metric, shown_rows
@@ -51,8 +52,8 @@ def _shown(value: Any) -> Any:
 
 def report_facts(run: RunFolder, status: dict[str, Any]) -> dict[str, Any]:
     """What the page shows. Raises UserError if the run has not been evaluated."""
-    metrics = run.read("eval/metrics.json")
-    if not metrics:
+    metrics = run.find(METRICS)
+    if metrics is None:
         raise UserError(f"{run.path} has not been evaluated: it is {status['state']}", hint=f"recipe resume {run.path}")
     lines, loaded = read_lines(run / "metrics.jsonl", "step"), stored_recipe(run)
     return {
@@ -60,8 +61,8 @@ def report_facts(run: RunFolder, status: dict[str, Any]) -> dict[str, Any]:
         "run": run.path.name,
         "state": status["state"],
         "answer": answer(metrics),
-        "manifest": run.read("data/manifest.json"),
-        "token_lines": {split: token_summary(facts) for split, facts in run.read("tokens.json").items()},
+        "manifest": run.read(MANIFEST),
+        "token_lines": {split: token_summary(facts) for split, facts in (run.find(TOKENS) or {}).items()},
         "metrics": metrics,
         "columns": [name for name in LABELS if metrics["models"].get(name)],
         "labels": LABELS,
@@ -70,14 +71,14 @@ def report_facts(run: RunFolder, status: dict[str, Any]) -> dict[str, Any]:
         "gates": gate_lines(metrics),
         "slices": [(name, part, verdicts(part)) for name, part in metrics.get("slices", {}).items()],
         "charts": charts(lines),
-        "cost": [*loss_facts(metrics.get("losses", {}), loaded), *cost(lines, run.read("memory.json"))],
+        "cost": [*loss_facts(metrics["losses"], loaded), *cost(lines, run.find(PEAK_MEMORY))],
         "rows": row_facts(run, metrics),
         "masks": read_lines(run / "eval" / "masks.jsonl", "id", "label", "segments"),
-        "values": recipe_values(loaded, run.read("origins.json")),
+        "values": recipe_values(loaded, run.find(ORIGINS) or {}),
         "leaks": leaks(loaded),
         "recipe": Path(run.recipe_file).read_text(encoding="utf-8", errors="replace"),
-        "lock": run.read("lock.json"),
-        "smoke": run.read("smoke.json").get("keys", {}),
+        "lock": run.read(LOCK),
+        "smoke": (run.find(SMOKE_KEYS) or {"keys": {}})["keys"],
         "reasons": [line for line in [status.get("reason"), edited_note(status)] if line],
     }
 
@@ -97,7 +98,7 @@ def charts(lines: list[dict[str, Any]]) -> dict[str, str]:
     return {title: svg for title, svg in drawn.items() if svg}
 
 
-def loss_facts(losses: dict[str, float | None], loaded: LoadedRecipe | None) -> list[str]:
+def loss_facts(losses: Losses, loaded: LoadedRecipe | None) -> list[str]:
     """The losses that `recipe runs` and gates name, and for quantised training what they were measured on."""
     described = {"train_loss": "mean of the last epoch", "validation_loss": "of the weights that were kept"}
     facts = [f"{key.replace('_', ' ')} {value:.4g} ({what})" for key, what in described.items() if (value := losses.get(key)) is not None]
@@ -108,18 +109,18 @@ def loss_facts(losses: dict[str, float | None], loaded: LoadedRecipe | None) -> 
     return facts
 
 
-def cost(lines: list[dict[str, Any]], memory: dict[str, Any]) -> list[str]:
+def cost(lines: list[dict[str, Any]], memory: PeakMemory | None) -> list[str]:
     """What the training cost, in words: median tokens per second, and the most memory it held where that was measured."""
     speeds = sorted(line["tokens_per_s"] for line in lines if isinstance(line.get("tokens_per_s"), int | float))
     told = [f"{speeds[len(speeds) // 2]:,.0f} tokens per second (median over {len(speeds)} logged steps)"] if speeds else []
-    if not memory:
+    if memory is None:
         return told
-    predicted = memory.get("predicted")
+    predicted = memory["predicted"]
     beside = f"; predicted {size_text(predicted['needed'])} at {predicted['tokens']:,} tokens per row" if predicted else ""
     return [*told, f"peak memory {size_text(memory['peak'])} ({memory['device']}){beside}"]
 
 
-def row_facts(run: RunFolder, metrics: dict[str, Any]) -> dict[str, Any]:
+def row_facts(run: RunFolder, metrics: Metrics) -> dict[str, Any]:
     """The rows that the page shows, and by which metric they were ranked. Raises UserError if a row is missing."""
     predictions = read_lines(run / "eval" / "predictions.jsonl", "model", "id")
     rows = {row["id"]: row for row in read_lines(run / "eval" / "rows.jsonl", "id")}

@@ -1,5 +1,6 @@
 """The rows that a report shows: where the tuned model gained most on its baseline, and where it lost most."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from ..evaluation.metrics import Prediction, metric
@@ -15,7 +16,7 @@ def cut(text: str) -> str:
     return text if kept == text else f"{kept} … ({len(text) - len(kept):,} more characters)"
 
 
-def ranking_metric(metrics: dict[str, Any]) -> str | None:
+def ranking_metric(metrics: Mapping[str, Any]) -> str | None:
     """The first metric that says which way is better and can be taken of one row; labels of one row are ranked by likelihood instead."""
     names = [name for name, facts in metrics["metrics"].items() if facts["higher_is_better"] is not None and metric(name).needs != "labels"]
     return names[0] if names else None

@@ -6,6 +6,7 @@ from typing import Any
 from ...schemas.base.errors import UserError
 from ..evaluation.training_losses import losses
 from ..runtime.progress import read_lines
+from ..runtime.run_files import METRICS, Metrics
 from ..runtime.run_folder import RunFolder
 
 
@@ -22,7 +23,7 @@ def run_summary(run: RunFolder) -> dict[str, Any]:
     except UserError as error:
         status = {**status, "state": "damaged", "reason": str(error)}
     evaluated = _evaluated(run)
-    measured = evaluated.get("losses") or losses(lines)
+    measured = evaluated["losses"] if evaluated else losses(lines)
     ended = status.get("finished", status.get("updated", 0))
     state = status.get("state", "damaged")
     state = "killed" if state == "running" and not run.is_locked() else state
@@ -34,7 +35,7 @@ def run_summary(run: RunFolder) -> dict[str, Any]:
         "stages": sorted(status.get("stages", {})),
         "steps": max((line["step"] for line in lines), default=0),
         **{key: measured[key] for key in ("train_loss", "validation_loss")},
-        "metrics": {name: found["value"] for name, found in evaluated.get("models", {}).get("tuned", {}).items()},
+        "metrics": {name: found["value"] for name, found in (evaluated["models"]["tuned"] if evaluated else {}).items()},
         "seconds": round(ended - status.get("started", ended), 1),
         "reason": "\n".join(filter(None, (status.get("reason"), edited_note(status)))),
     }
@@ -45,9 +46,9 @@ def edited_note(status: Mapping[str, Any]) -> str:
     return f"edited by hand, and accepted: {', '.join(status['edited'])}" if status.get("edited") else ""
 
 
-def _evaluated(run: RunFolder) -> dict[str, Any]:
-    """The run's metrics.json; {} before its evaluation, and where it is damaged."""
+def _evaluated(run: RunFolder) -> Metrics | None:
+    """The run's metrics.json; None before its evaluation, and where it is damaged."""
     try:
-        return run.read("eval/metrics.json")
+        return run.find(METRICS)
     except UserError:
-        return {}
+        return None

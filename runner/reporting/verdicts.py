@@ -1,5 +1,6 @@
 """metrics.json in words: what changed, whether it is more than chance, what the gates say. Every table and page takes its words here."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from ..evaluation.significance import least_rows
@@ -33,12 +34,12 @@ def metric_name(name: str, unit: str) -> str:
     return name.replace("_", " ") + (f" ({unit})" if unit else "")
 
 
-def baseline_name(metrics: dict[str, Any]) -> str:
+def baseline_name(metrics: Mapping[str, Any]) -> str:
     """What the tuned model is compared with, in a sentence."""
     return "the base model" if metrics["baseline"] == "base" else LABELS[metrics["baseline"]]
 
 
-def change_title(metrics: dict[str, Any]) -> str:
+def change_title(metrics: Mapping[str, Any]) -> str:
     """The head of the column of changes."""
     return "change" if metrics["baseline"] == "base" else f"against {LABELS[metrics['baseline']]}"
 
@@ -58,12 +59,12 @@ def verdict(change: dict[str, Any], higher_is_better: bool | None) -> str:
     return digits(change["value"], "+") + (f", {word}" if word else "")
 
 
-def verdicts(metrics: dict[str, Any]) -> dict[str, str]:
+def verdicts(metrics: Mapping[str, Any]) -> dict[str, str]:
     """Each metric's change in words."""
     return {name: verdict(metrics["differences"][name], metric["higher_is_better"]) for name, metric in metrics["metrics"].items()}
 
 
-def answer(metrics: dict[str, Any]) -> str:
+def answer(metrics: Mapping[str, Any]) -> str:
     """Did it work? One sentence, from the first metric with a significant change."""
     models, baseline, other = metrics["models"], metrics["baseline"], baseline_name(metrics)
     rows = f"On {metrics['rows']} {metrics['split']} rows"
@@ -82,7 +83,7 @@ def answer(metrics: dict[str, Any]) -> str:
     return f"{rows} there is {NO_DIFFERENCE} between the tuned model and {other}.{few}"
 
 
-def no_better_than(metrics: dict[str, Any], name: str) -> str:
+def no_better_than(metrics: Mapping[str, Any], name: str) -> str:
     """The baselines without a language model that do as well in a metric as the tuned model: to beat the base model is then little."""
     models, sign = metrics["models"], 1 if metrics["metrics"][name]["higher_is_better"] else -1
     others = [model for model in models if model not in (metrics["baseline"], "base", "tuned", "reference") and name in models[model]]
@@ -91,12 +92,12 @@ def no_better_than(metrics: dict[str, Any], name: str) -> str:
     return f" It is no better than a baseline without a language model ({', '.join(equal)})." if equal else ""
 
 
-def gate_lines(metrics: dict[str, Any]) -> list[str]:
+def gate_lines(metrics: Mapping[str, Any]) -> list[str]:
     """A line for each gate: whether it passed, and whether the rows are enough to say so."""
     return [gate_line(name, gate, metrics) for name, gate in metrics["gates"].items()]
 
 
-def gate_line(name: str, gate: dict[str, Any], metrics: dict[str, Any]) -> str:
+def gate_line(name: str, gate: Mapping[str, Any], metrics: Mapping[str, Any]) -> str:
     """`passed: perplexity is 4.00, at most 5 is required`, with what makes it undecided."""
     value = "not measured" if gate["value"] is None else digits(gate["value"])
     limits = [f"{word} {gate[key]:g}" for key, word in (("min", "at least"), ("max", "at most")) if gate[key] is not None]

@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import Any
 
-from ...converters.building.pipeline import MANIFEST
 from ...schemas.base.errors import UserError
 from ...schemas.model_rules import EMBEDDED
 from ...schemas.recipe import load_recipe
@@ -13,6 +12,7 @@ from ..models.resolve import ResolvedModel, embedded_folder
 from ..models.size import ModelSize, model_size, public_models
 from ..runtime.console import Display
 from ..runtime.machine import Machine, this_machine
+from ..runtime.run_files import MANIFEST, PEAK_MEMORY
 from ..runtime.run_folder import RunFolder
 from .fit import Fit, fit, in_words, require, size_text, warnings
 
@@ -55,7 +55,7 @@ def check_fit(run: RunFolder, recipe: Recipe, model: ResolvedModel, rows: int, d
     if size is None:
         display.say("", f"memory and disk are not estimated: the size of {model.path} is not known", "yellow")
         return
-    labels = len(run.read(f"data/{MANIFEST}").get("labels", ()))
+    labels = len(run.read(MANIFEST).get("labels", ()))
     steps = None if recipe.data.type == "text" else optimizer_steps(recipe, rows)
     found = fit(recipe, size, this_machine(), run.path, labels, steps)
     require(found, full_rows=recipe.data.type == "text" and recipe.training.sample_packing)
@@ -66,7 +66,7 @@ def check_fit(run: RunFolder, recipe: Recipe, model: ResolvedModel, rows: int, d
 
 def say_memory(run: RunFolder, display: Display) -> None:
     """Print the measured peak memory and the prediction; nothing where none was measured."""
-    if facts := run.read("memory.json"):
-        predicted = facts.get("predicted")
+    if facts := run.find(PEAK_MEMORY):
+        predicted = facts["predicted"]
         beside = f" (predicted {size_text(predicted['needed'])} at {predicted['tokens']:,} tokens per row)" if predicted else ""
         display.say("", f"peak memory {size_text(facts['peak'])}{beside}")

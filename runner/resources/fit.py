@@ -4,16 +4,15 @@ import math
 import os
 import shutil
 from pathlib import Path
-from typing import Any, NamedTuple
-
-import orjson
+from typing import NamedTuple
 
 from ...schemas.base.errors import Location, Problem, UserError
-from ...schemas.base.files import write_atomically
 from ...schemas.sections import Recipe
 from ..launch.axolotl_config import has_fp32_weights, precision
 from ..models.size import ModelSize, model_size
 from ..runtime.machine import Machine, this_machine
+from ..runtime.run_files import FIT_FORECAST, FitForecast
+from ..runtime.run_folder import RunFolder
 from .memory import CPU_RUNTIME, FAMILIES, MemoryPlan, memory_plan, optimizer_bytes
 
 # Measured peaks were at most 27 % above and 8 % below the prediction (docs/measurements.md).
@@ -41,7 +40,7 @@ class Fit(NamedTuple):
     def disk_needed(self) -> int:
         return sum(self.disk.values())
 
-    def facts(self) -> dict[str, Any]:
+    def facts(self) -> FitForecast:
         """Return the values that a run records."""
         return {
             "memory": {"needed": self.memory_needed, "available": self.memory_available, "processes": self.processes,
@@ -81,7 +80,7 @@ def too_large(recipe: Recipe, base_model: str, labels: int, longest: int) -> lis
     tokens = full if recipe.training.sample_packing else min(full, padded)
     found = fit(recipe, size, this_machine(), Path(), labels, tokens=tokens, held=CPU_RUNTIME * recipe.launch.num_processes)
     if int(os.environ.get("RANK", "0")) == 0:
-        write_atomically(Path("fit.json"), orjson.dumps(found.facts(), option=orjson.OPT_INDENT_2) + b"\n")
+        RunFolder(Path()).write(FIT_FORECAST, found.facts())
     return [f"{problem.what}: {problem.hint}" for problem in problems(found, full_rows=True)]
 
 

@@ -1,8 +1,10 @@
 """Checkpoints that can be trusted: each is sealed when it is complete; only sealed and unchanged ones are resumed."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from .run_files import Lock
 from .seals import SEAL, read_seal, seal_faults
 
 
@@ -25,15 +27,15 @@ def newest(folder: Path) -> tuple[Path | None, list[str]]:
     return None, skipped
 
 
-def other_training(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
+def other_training(before: Lock | None, now: Lock) -> list[str]:
     """What has changed between two locks of a run, in words, when their trainings are not the same; else nothing."""
-    if before.get("train_key") in (None, now["train_key"]):
+    if before is None or before["train_key"] == now["train_key"]:
         return []
     changed = [line for section in ("model", "packages", "machine") for line in changes(before, now, section)]
     return changed or ["its configuration or its data has changed"]
 
 
-def changes(before: dict[str, Any], now: dict[str, Any], section: str) -> list[str]:
+def changes(before: Mapping[str, Any], now: Mapping[str, Any], section: str) -> list[str]:
     """The keys with other values in this section of two locks, in words."""
     was, values = before.get(section) or {}, now[section]
     return [f"{section}.{key} was {was.get(key)} and is {values.get(key)}" for key in {**was, **values} if was.get(key) != values.get(key)]

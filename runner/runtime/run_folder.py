@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Literal, TypedDict, cast
+from typing import Any, TypeVar, cast
 
+import msgspec
 import orjson
 
 from ...schemas.base.errors import GateError, Interrupted, Location, Problem, UserError
@@ -17,32 +18,13 @@ from ...schemas.base.files import cannot_write, write_atomically
 from ...schemas.base.redact import redact
 from ...schemas.extends import SUFFIXES, shipped_recipes
 from ...schemas.recipe import load_recipe
+from .run_files import STATUS, RunFile, Status
 from .seals import read_sealed
 
 RUNS = Path("runs")
 _INSIDE = ("model", "merged", "report.html")  # of a run, by which it may be named too
-EVALUATION = "eval"
-EVALUATING = "evaluating"  # where an evaluation works until it is whole and takes the place of the last one
 FINISHED = ("done", "refused")
-
-State = Literal["running", "submitted", "done", "failed", "interrupted", "refused"]
-
-
-class Status(TypedDict, total=False):
-    """status.json: how the run stands. `stages` has the key of each completed stage, `file` the recipe's path, times are Unix seconds,
-    `edited` files that are not what the run wrote, accepted by `recipe verify --accept`."""
-
-    state: State
-    reason: str
-    stages: dict[str, str]
-    recipe: str
-    file: str
-    smoke: bool
-    started: float
-    updated: float
-    finished: float
-    reproduces: str
-    edited: list[str]
+T = TypeVar("T")
 
 
 class RunFolder:
@@ -54,18 +36,23 @@ class RunFolder:
     def __truediv__(self, name: str) -> Path:
         return self.path / name
 
-    def read(self, name: str) -> dict[str, Any]:
-        """A JSON file of the run; {} where there is none. Raises UserError if it is damaged, or not what was sealed."""
+    def find(self, file: RunFile[T]) -> T | None:
+        """What a JSON file of the run holds; None where there is none. Raises UserError if it is damaged, or not what was sealed."""
+        path = self.path / file.name
         try:
-            values = orjson.loads(read_sealed(self.path / name))
-            if not isinstance(values, dict):
-                raise ValueError("it is not a JSON object")
+            return msgspec.json.decode(read_sealed(path), type=file.type)
         except FileNotFoundError:
-            return {}
-        except (OSError, ValueError) as error:
+            return None
+        except (OSError, msgspec.MsgspecError) as error:
             raise UserError(
-                Problem(Location(str(self.path / name)), f"is damaged: {error}", "restore the file, or remove the run", "damaged")
+                Problem(Location(str(path)), f"is damaged: {error}", "restore the file, or remove the run", "damaged")
             ) from None
+
+    def read(self, file: RunFile[T]) -> T:
+        """What a JSON file of the run holds. Raises UserError if it is damaged, or not there."""
+        if (values := self.find(file)) is None:
+            hint = f"recipe resume {self.path} completes the run"
+            raise UserError(Problem(Location(str(self.path / file.name)), "is not there", hint, "incomplete"))
         return values
 
     @property
@@ -78,15 +65,15 @@ class RunFolder:
             raise UserError(Problem(Location(str(path)), f"cannot be read: {error.strerror}", "restore the file", "damaged")) from None
         return str(path)
 
-    def write(self, name: str, values: Any) -> None:
+    def write(self, file: RunFile[T], values: T) -> None:
         """Write a JSON file of the run atomically."""
         text = orjson.dumps(values, option=orjson.OPT_INDENT_2).decode()
-        write_atomically(self.path / name, redact(text).encode() + b"\n")
+        write_atomically(self.path / file.name, redact(text).encode() + b"\n")
 
     @property
     def status(self) -> Status:
         """status.json; empty where there is none."""
-        return cast(Status, self.read("status.json"))
+        return self.find(STATUS) or Status()
 
     @property
     def stages(self) -> dict[str, str]:
@@ -114,7 +101,7 @@ class RunFolder:
         """Change some values of status.json. `finished` is when the run first ended; a later evaluation does not move it."""
         now = round(time.time(), 3)
         ended = {"finished": now} if changes.get("state") in FINISHED else {}
-        self.write("status.json", {**ended, **self.status, **changes, "updated": now})
+        self.write(STATUS, cast(Status, {**ended, **self.status, **changes, "updated": now}))
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -178,7 +165,7 @@ def create(recipe_name: str, key: str, root: Path) -> RunFolder:
 def all_runs(root: Path, recipe_name: str | None = None) -> list[RunFolder]:
     """The runs under `root`, newest first."""
     folders = root.glob("*") if recipe_name is None else [root / recipe_name]
-    found = (path.parent for folder in folders for path in folder.glob("*/status.json"))
+    found = (path.parent for folder in folders for path in folder.glob(f"*/{STATUS.name}"))
     return [RunFolder(path) for path in sorted(found, key=lambda p: p.name, reverse=True)]
 
 
@@ -191,7 +178,7 @@ def named_run(name: str, root: Path) -> RunFolder | None:
     path = Path(name).expanduser()
     for place in (path, root / path):
         for folder in (place, place.parent) if place.name in _INSIDE else (place,):
-            if (folder / "status.json").is_file():
+            if (folder / STATUS.name).is_file():
                 return RunFolder(folder)
     recipe = name.removeprefix("run:")
     if path.suffix in SUFFIXES and path.is_file():

@@ -3,9 +3,8 @@
 from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
-from ...converters.building.pipeline import MANIFEST
+from ...converters.building.manifest import Manifest
 from ...schemas.base.errors import Location, Problem, UserError
 from ...schemas.recipe import LoadedRecipe
 from ...schemas.sections import Data
@@ -14,6 +13,7 @@ from ..launch.plan import TrainingJob, make_job
 from ..models.resolve import ResolvedModel, is_unchanged, resolve_model
 from ..runtime.console import Display
 from ..runtime.machine import Machine, this_machine
+from ..runtime.run_files import LOCK, MANIFEST
 from ..runtime.run_folder import RunFolder
 
 
@@ -69,11 +69,11 @@ class RunContext:
         return named(self.recipe.data, self.found["generate"] / "generated" / ROWS_FILE)
 
     @cached_property
-    def manifest(self) -> dict[str, Any]:
+    def manifest(self) -> Manifest:
         """What the data stage says of the records."""
-        return self.found["data"].read(f"data/{MANIFEST}")
+        return self.found["data"].read(MANIFEST)
 
-    def replace_data(self, manifest: dict[str, Any]) -> None:
+    def replace_data(self, manifest: Manifest) -> None:
         """Take note of data that were converted just now; what was derived from others is forgotten."""
         self.manifest = manifest
         self.__dict__.pop("job", None)
@@ -84,7 +84,7 @@ class RunContext:
         """The model to start from. A run that has trained has the one that it was trained on: an adapter on another base is another model.
 
         Raises UserError where there is none, or another."""
-        lock = self._run.read("lock.json").get("model") if self._run and "train" in self._run.stages else None
+        lock = self._run.read(LOCK)["model"] if self._run and "train" in self._run.stages else None
         if lock and is_unchanged(before := ResolvedModel(**lock)):
             return before
         found = resolve_model(self.recipe.model, self.root, self.loaded.is_smoke)

@@ -40,7 +40,7 @@ def run(context: RunContext) -> None:
     context.keys[NAME] = data_key(data, ([[f["name"], f.get("sha256")] for f in source["files"]] for source in manifest["sources"]))
     dropped = ", ".join(f"{count:,} {reason.replace('_', ' ')}" for reason, count in manifest["dropped"].items()) or "none"
     splits = ", ".join(f"{count:,} {split}" for split, count in manifest["splits"].items())
-    weighed = f", {manifest['repeated']:+,} training rows by the sources' weights" if manifest.get("repeated") else ""
+    weighed = f", {repeated:+,} training rows by the sources' weights" if (repeated := manifest.get("repeated")) else ""
     context.display.say(NAME, f"{manifest['rows_in']:,} rows in, {manifest['rows_kept']:,} kept ({splits}{weighed}); dropped: {dropped}")
     for note in source_notes(manifest):
         context.display.say(NAME, note)

@@ -4,7 +4,7 @@ import shutil
 import sys
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import orjson
 
@@ -26,7 +26,20 @@ from ..runtime.child_process import run_child
 from ..runtime.console import Display
 from ..runtime.machine import package_versions
 from ..runtime.progress import read_lines
-from ..runtime.run_folder import EVALUATING, EVALUATION, RunFolder
+from ..runtime.run_files import (
+    EVALUATING,
+    EVALUATION,
+    EVALUATION_REQUEST,
+    LAST_REQUEST,
+    MANIFEST,
+    METRICS,
+    NEW_METRICS,
+    PROBES_REQUEST,
+    EvaluationRequest,
+    Metrics,
+    RunFile,
+)  # fmt: skip
+from ..runtime.run_folder import RunFolder
 from ..runtime.seals import SEAL, seal_faults, write_seal
 from .context import RunContext
 
@@ -34,7 +47,7 @@ NAME = "evaluate"
 OUTPUTS = ("eval",)
 OPTIONAL_OUTPUTS: tuple[str, ...] = ()
 FINAL = False
-CONFIG, REQUEST = f"{EVALUATING}/axolotl.yml", "request.json"
+CONFIG = f"{EVALUATING}/axolotl.yml"
 
 
 def key(context: RunContext) -> str:
@@ -50,7 +63,8 @@ def evaluate_key(evaluation: Evaluation, split: str, train: str) -> str:
 
 def faults(run: RunFolder) -> list[str]:
     """Why the numbers are not those that the run's state speaks of: an evaluation was interrupted just after it had replaced them."""
-    is_recorded = _request(run / EVALUATION).get("evaluation") == run.stages.get(NAME)
+    request = _request(run, LAST_REQUEST)
+    is_recorded = request is not None and request.get("evaluation") == run.stages.get(NAME)
     return [] if is_recorded else ["eval/ was replaced by another evaluation, which did not come to its end"]
 
 
@@ -76,26 +90,27 @@ def run(context: RunContext) -> None:
     facts |= results(run, asked)
     if recipe.evaluation.judge:
         facts["judge"] = judge_all(run, recipe.evaluation.judge, recipe.evaluation.generation.seed, display)._asdict()
-    run.write(f"{EVALUATING}/metrics.json", scored(run, recipe, len(rows), facts))
-    run.write(f"{EVALUATING}/{REQUEST}", {**request, "evaluation": made_of})
+    run.write(NEW_METRICS, scored(run, recipe, len(rows), facts))
+    run.write(EVALUATION_REQUEST, {**request, "evaluation": made_of})
     write_seal(run / EVALUATING)
     replace_folder(run / EVALUATING, run / EVALUATION)
     beside = "baselines" if recipe.data.type == "classification" else "base"
     display.say(NAME, f"{len(rows)} {recipe.evaluation_split} rows, {beside} beside tuned")
 
 
-def take_up(run: RunFolder, key: str) -> dict[str, Any]:
-    """Fill evaluating/ with predictions of this key, from an interrupted evaluation or the last one; return their request, {} without."""
-    for folder in (EVALUATING, EVALUATION):
-        if _request(run / folder).get("key") != key or _damage(run / folder):
+def take_up(run: RunFolder, key: str) -> EvaluationRequest | None:
+    """Fill evaluating/ with predictions of this key, from an interrupted evaluation or the last one; return their request."""
+    for folder, file in ((EVALUATING, EVALUATION_REQUEST), (EVALUATION, LAST_REQUEST)):
+        request = _request(run, file)
+        if request is None or request["key"] != key or _damage(run / folder):
             continue
         if folder == EVALUATION:
             with replacing_folder(run / EVALUATING) as copy:
                 shutil.copytree(run / EVALUATION, copy, dirs_exist_ok=True)
         (run / EVALUATING / SEAL).unlink(missing_ok=True)  # what is worked on is not sealed
-        return _request(run / EVALUATING)
+        return request
     remove_folder(run / EVALUATING)
-    return {}
+    return None
 
 
 def _damage(folder: Path) -> list[str]:
@@ -109,21 +124,20 @@ def _damage(folder: Path) -> list[str]:
     return []
 
 
-def _request(folder: Path) -> dict[str, Any]:
-    """The folder's request.json; {} where it cannot be read, which makes its predictions nobody's."""
+def _request(run: RunFolder, file: RunFile[EvaluationRequest]) -> EvaluationRequest | None:
+    """The request; None where it cannot be read, which makes its predictions nobody's."""
     try:
-        found = orjson.loads((folder / REQUEST).read_bytes())
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
+        return run.find(file)
+    except UserError:
+        return None
 
 
-def predict(context: RunContext, recipe: Recipe, rows: list[bytes], before: dict[str, Any]) -> dict[str, Any]:
+def predict(context: RunContext, recipe: Recipe, rows: list[bytes], before: EvaluationRequest | None) -> EvaluationRequest:
     """Let the evaluator write the predictions that are not there yet; return their request."""
     run, plan = context.run, context.job.plan
-    if before.get("complete"):
+    if before and before.get("complete"):
         return before
-    request = {
+    request: EvaluationRequest = {
         "key": predictions_key(recipe, context.keys["train"]),
         "generate": generates(recipe),
         "generation": recipe.evaluation.generation._asdict(),
@@ -132,23 +146,23 @@ def predict(context: RunContext, recipe: Recipe, rows: list[bytes], before: dict
     }
     write_atomically(run / EVALUATING / "rows.jsonl", b"".join(rows))
     write_atomically(run / CONFIG, plan.files[RENDERED].encode())
-    run.write(f"{EVALUATING}/{REQUEST}", request)
+    run.write(EVALUATION_REQUEST, request)
     argv = (sys.executable, "-m", "recipekit.runner.worker.evaluate")
     run_child(argv, run.path, plan.env, "eval.log", "the evaluation", context.display.event)
     request["complete"] = True
-    run.write(f"{EVALUATING}/{REQUEST}", request)
+    run.write(EVALUATION_REQUEST, request)
     return request
 
 
 def with_earlier_metrics(run: RunFolder, recipe: Recipe) -> Recipe:
     """The recipe with the metrics that the run has been evaluated with before its own: another evaluation adds to the report."""
-    evaluation = recipe.evaluation
+    evaluation, metrics = recipe.evaluation, run.find(METRICS)
     met = {"labels": recipe.data.type == "classification" or bool(evaluation.labels), "judge": bool(evaluation.judge)}
-    earlier = [name for name in run.read("eval/metrics.json").get("metrics", {}) if met.get(metric(name).needs or "", True)]
+    earlier = [name for name in (metrics["metrics"] if metrics else {}) if met.get(metric(name).needs or "", True)]
     return recipe._replace(evaluation=evaluation._replace(metrics=tuple(dict.fromkeys((*earlier, *evaluation.metrics)))))
 
 
-def probe(run: RunFolder, recipe: Recipe, plan: Plan, request: dict[str, Any], display: Display) -> dict[str, Any]:
+def probe(run: RunFolder, recipe: Recipe, plan: Plan, request: EvaluationRequest, display: Display) -> dict[str, Any]:
     """Let the probes that the recipe asks for look at the models, those that have not done so; return what is asked for.
 
     Raises UserError if the minimal pairs are not valid.
@@ -159,7 +173,7 @@ def probe(run: RunFolder, recipe: Recipe, plan: Plan, request: dict[str, Any], d
         if wrong := minimal_pairs.faults(Path(asked["blimp"])):
             raise UserError(*(Problem(Location("evaluation.blimp"), line, "JSON Lines of minimal pairs", "blimp") for line in wrong[:20]))
     if keys := waiting(run, asked, request["key"]):
-        run.write(f"{EVALUATING}/probes_request.json", {**request, "keys": keys, "asked": asked})
+        run.write(PROBES_REQUEST, {**request, "keys": keys, "asked": asked})
         argv = (sys.executable, "-m", "recipekit.runner.worker.probes")
         run_child(argv, run.path, plan.env, "probes.log", "a probe", display.event)
     return asked
@@ -178,7 +192,7 @@ def generates(recipe: Recipe) -> bool:
     return recipe.data.type == "chat" and (bool(evaluation.labels) or any(metric(name).needs_reply for name in evaluation.metrics))
 
 
-def scored(run: RunFolder, recipe: Recipe, rows: int, facts: dict[str, Any]) -> dict[str, Any]:
+def scored(run: RunFolder, recipe: Recipe, rows: int, facts: dict[str, Any]) -> Metrics:
     """The content of metrics.json, from predictions.jsonl and the training's own numbers: no model is needed."""
     lines = read_lines(run / "metrics.jsonl")
     kept = kept_loss(lines, recipe.training.metric_for_best_model if recipe.training.load_best_model_at_end else None)
@@ -189,11 +203,11 @@ def scored(run: RunFolder, recipe: Recipe, rows: int, facts: dict[str, Any]) -> 
         questions = [message["content"] for row in read_lines(training.rows) for message in row["messages"] if message["role"] == "user"]
         facts["prompt_diversity"] = prompt_diversity(questions)
     if recipe.data.type != "classification":
-        return score(recipe.evaluation, read_predictions(predictions, run / EVALUATING / "rows.jsonl"), facts, training)
+        return cast(Metrics, score(recipe.evaluation, read_predictions(predictions, run / EVALUATING / "rows.jsonl"), facts, training))
     from ..evaluation.classification import read_classified, score_classified
 
-    labels = run.read("data/manifest.json")["labels"]
-    return score_classified(recipe.evaluation, read_classified(predictions, labels), labels, rows, facts)
+    labels = run.read(MANIFEST).get("labels", [])
+    return cast(Metrics, score_classified(recipe.evaluation, read_classified(predictions, labels), labels, rows, facts))
 
 
 def sample_rows(path: Path, most: int | None, seed: int) -> list[bytes]:

@@ -2,9 +2,6 @@
 
 import sys
 from pathlib import Path
-from typing import Any
-
-import orjson
 
 from ...schemas import VERSION
 from ...schemas.base.files import new_folder, write_atomically
@@ -12,6 +9,7 @@ from ...schemas.base.hashing import key_of
 from ..launch.plan import CONFIG as RENDERED
 from ..reporting.model_card import model_card
 from ..runtime.child_process import run_child
+from ..runtime.run_files import MERGE_REQUEST, MERGE_RESULT, MergeResult
 from ..runtime.run_folder import RunFolder
 from ..runtime.seals import SEAL, write_seal
 from .context import RunContext
@@ -20,7 +18,7 @@ NAME = "merge"
 OUTPUTS = ("merged",)
 OPTIONAL_OUTPUTS: tuple[str, ...] = ()
 FINAL = False
-MERGED, FACTS, CONFIG = "merged", "merge.json", "rendered/merge.yml"
+MERGED, CONFIG = "merged", "rendered/merge.yml"
 
 
 def key(context: RunContext) -> str:
@@ -38,20 +36,20 @@ def run(context: RunContext) -> None:
     merge(context, context.run / MERGED)
 
 
-def merge(context: RunContext, out: Path) -> dict[str, Any]:
+def merge(context: RunContext, out: Path) -> MergeResult:
     """Write the adapter in its base model to `out`, in a process of its own; return what merge.json says.
 
     The configuration is rendered for this machine, which need not be the one that trained.
     """
     run, job = context.run, context.job
     write_atomically(run / CONFIG, job.plan.files[RENDERED].encode())
-    with new_folder(out.resolve(), FACTS) as folder:
-        run.write(FACTS, {"folder": str(folder), "config": CONFIG})
+    with new_folder(out.resolve(), MERGE_RESULT.name) as folder:
+        run.write(MERGE_REQUEST, {"folder": str(folder), "config": CONFIG})
         argv = (sys.executable, "-m", "recipekit.runner.worker.merge")
         run_child(argv, run.path, job.plan.env, "merge.log", "merging", context.display.event)
         write_atomically(folder / "README.md", model_card(run, context.recipe, merged=True).encode())
-        facts = orjson.loads((folder / FACTS).read_bytes())
+        result = RunFolder(folder).read(MERGE_RESULT)
         write_seal(folder)
     where = f"{MERGED}/" if out == run / MERGED else str(out)
-    context.display.say(NAME, f"{where} in {facts['dtype']}, logits within {facts['largest_difference']:.1g} of base and adapter")
-    return facts
+    context.display.say(NAME, f"{where} in {result['dtype']}, logits within {result['largest_difference']:.1g} of base and adapter")
+    return result

@@ -1,11 +1,10 @@
 """The report stage, with which a run ends: its model card, its report, its state, and what its gates say."""
 
-from typing import Any
-
 from ...schemas.base.errors import GateError, Location, Problem
 from ..reporting.model_card import write_card
 from ..reporting.report import write_report
 from ..reporting.verdicts import gate_line
+from ..runtime.run_files import METRICS, Metrics
 from ..runtime.run_folder import RunFolder
 from .context import RunContext
 
@@ -26,7 +25,7 @@ def faults(run: RunFolder) -> list[str]:
 
 def run(context: RunContext) -> None:
     """Write the run's model card and its report, then name its state: one that is done has both, whatever happens in between."""
-    run, gates = context.run, context.run.read("eval/metrics.json")["gates"]
+    run, gates = context.run, context.run.read(METRICS)["gates"]
     failed = [name for name, gate in gates.items() if not gate["passed"]]
     ending = {"state": "refused" if failed else "done", "reason": "gates: " + ", ".join(failed) if failed else ""}
     write_card(run, context.recipe)
@@ -36,7 +35,7 @@ def run(context: RunContext) -> None:
     run.update(**ending)
 
 
-def require_gates(metrics: dict[str, Any]) -> None:
+def require_gates(metrics: Metrics) -> None:
     """Raise GateError where a gate says no, with every one that does."""
     failed = [gate_line(name, gate, metrics) for name, gate in metrics["gates"].items() if not gate["passed"]]
     if failed:

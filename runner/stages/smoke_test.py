@@ -10,9 +10,8 @@ from ..runtime.checkpoints import KILL_AFTER_SAVE, KILLED
 from ..runtime.child_process import run_child
 from ..runtime.console import Display
 from ..runtime.resolved_values import changed_values
+from ..runtime.run_files import SMOKE_KEYS
 from ..runtime.run_folder import RunFolder
-
-FILE = "smoke.json"
 
 
 def differences(full: Recipe, smoke: Recipe) -> dict[str, dict[str, Any]]:
@@ -23,7 +22,7 @@ def differences(full: Recipe, smoke: Recipe) -> dict[str, dict[str, Any]]:
 def announce(run: RunFolder, full: Recipe, smoke: Recipe, display: Display) -> None:
     """Say, and write to smoke.json, which keys differ from the full run."""
     keys = differences(full, smoke)
-    run.write(FILE, {"keys": keys})
+    run.write(SMOKE_KEYS, {"keys": keys})
     display.say("smoke", f"{len(keys)} keys differ from the full run, no others:")
     for name, pair in keys.items():
         display.say("", f"{name}: {one_line(pair['full'])} -> {one_line(pair['smoke'])}")

@@ -2,7 +2,7 @@
 
 import shutil
 import sys
-from typing import Any, TypedDict
+from typing import Any
 
 from ...schemas import VERSION
 from ...schemas.base.errors import Interrupted, Location, Problem, UserError
@@ -17,6 +17,7 @@ from ..resources.estimate_fit import check_fit, say_memory
 from ..runtime.checkpoints import TRAINED, newest, other_training
 from ..runtime.child_process import run_child
 from ..runtime.machine import package_versions
+from ..runtime.run_files import LOCK, TOKENS, TRAINING_END, Lock, LockedModel, TrainingEnd
 from ..runtime.run_folder import RunFolder
 from ..runtime.seals import SEAL, write_seal
 from . import smoke_test
@@ -50,11 +51,11 @@ def run(context: RunContext) -> None:
     splits = context.manifest["splits"]
     _check_rows(context.loaded, splits)
     made_of = context.keys[NAME] = context.keys.get(NAME) or key(context)
-    lock = {"recipekit": VERSION, "python": sys.version.split()[0], "packages": package_versions(),
-            "variables": context.recipe.variables, "model": job.model._asdict(), "machine": context.machine._asdict(),
-            "train_key": made_of}  # fmt: skip
+    lock: Lock = {"recipekit": VERSION, "python": sys.version.split()[0], "packages": package_versions(),
+                  "variables": context.recipe.variables, "model": LockedModel(**job.model._asdict()), "machine": context.machine._asdict(),
+                  "train_key": made_of}  # fmt: skip
     _refuse_other_training(run, context.loaded, lock)
-    run.write("lock.json", lock)
+    run.write(LOCK, lock)
     job.plan.write(run.path)
     _announce(context, splits["train"])
     check_fit(run, context.recipe, job.model, splits["train"], display)
@@ -82,7 +83,7 @@ def run(context: RunContext) -> None:
     display.clear()
     _record_end(context, events)
     _publish_model(run)
-    display.say("", f"trained in each epoch: {token_summary(run.read('tokens.json')['train'])}")
+    display.say("", f"trained in each epoch: {token_summary(run.read(TOKENS)['train'])}")
     say_memory(run, display)
 
 
@@ -114,14 +115,6 @@ def _with_saved_step(stopped: Interrupted, run: RunFolder) -> Interrupted:
     return Interrupted(*(problem._replace(what=f"{problem.what}; {saved}") for problem in stopped.problems))
 
 
-class TrainingEnd(TypedDict):
-    """training.json: how many optimizer steps were taken and planned, and why there are fewer."""
-
-    steps: int
-    planned_steps: int
-    reason: str
-
-
 def _record_end(context: RunContext, events: list[dict[str, Any]]) -> None:
     """Write training.json. Raises UserError where the training has not taken the steps that were planned, and does not say why."""
     run, rows = context.run, context.manifest["splits"]["train"]
@@ -134,13 +127,13 @@ def _record_end(context: RunContext, events: list[dict[str, Any]]) -> None:
         raise UserError(Problem(Location(str(run.path)), what, "its model is not used: start a new run", "other-steps"))
     if end["reason"]:
         context.display.say("", f"{end['reason']} after step {end['steps']} of {end['planned_steps']}")
-    run.write("training.json", end)
+    run.write(TRAINING_END, end)
 
 
-def _refuse_other_training(run: RunFolder, loaded: LoadedRecipe, lock: dict[str, Any]) -> None:
+def _refuse_other_training(run: RunFolder, loaded: LoadedRecipe, lock: Lock) -> None:
     """Checkpoints are resumed by the training that made them, or not at all."""
     left = sorted(path.name for path in (run / "checkpoints").glob("checkpoint-*"))
-    if left and (changed := other_training(run.read("lock.json"), lock)):
+    if left and (changed := other_training(run.find(LOCK), lock)):
         hint = f"bring it back as it was, or start a new run: recipe run {loaded.recipe.name}"
         what = f"{left[-1]} is of another training: {'; '.join(changed)}"
         raise UserError(Problem(Location(str(run / "checkpoints")), what, hint, "other-training"))

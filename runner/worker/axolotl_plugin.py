@@ -4,7 +4,6 @@ Loaded by Axolotl from `plugins:` in the rendered file; the working directory is
 is left to Axolotl.
 """
 
-import json
 import traceback
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,8 @@ from ..resources.fit import too_large
 from ..runtime.checkpoints import INTERRUPTED
 from ..runtime.machine import this_machine
 from ..runtime.progress import Progress
+from ..runtime.run_files import TOKENS
+from ..runtime.run_folder import RunFolder
 from . import batches, chat_data, classification, loss, text_data
 from .adapter_modules import module_problems
 from .axolotl_patches import admit_bucket, make_trainable, write_no_debug_log
@@ -64,7 +65,7 @@ class RecipekitPlugin(BasePlugin):
         self.tokenizer = load_tokenizer(cfg)
         prepared = PREPARE[cfg.record_type](cfg, self.tokenizer)
         if is_first():
-            Path("tokens.json").write_text(json.dumps(prepared.report, indent=2, ensure_ascii=False), encoding="utf-8")
+            RunFolder(Path()).write(TOKENS, prepared.report)
         recipe = load_recipe("recipe.yml").recipe
         faults = prepared.faults + dropped_faults(prepared.report, cfg.excess_length_strategy, recipe.data.max_dropped)
         longest = cfg.sequence_len if cfg.pack_blocks else prepared.report["train"].get("longest", 0)

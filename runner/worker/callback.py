@@ -18,6 +18,8 @@ from transformers.trainer_utils import IntervalStrategy
 
 from ..runtime.checkpoints import EARLY_STOPPING, KILL_AFTER_SAVE, KILL_AT, KILL_AT_END, KILLED, STOP_AT, TRAINED
 from ..runtime.progress import Progress, read_lines
+from ..runtime.run_files import FIT_FORECAST, PEAK_MEMORY
+from ..runtime.run_folder import RunFolder
 from ..runtime.seals import write_seal
 from ..runtime.watchdog import beat
 from .distributed import barrier, is_first, total
@@ -215,22 +217,19 @@ def _finite(value: Any) -> Any:
     return value if not isinstance(value, float) or math.isfinite(value) else str(value)
 
 
-MEASURED = Path("memory.json")
-PREDICTED = Path("fit.json")
-
-
 def record_peak(device: torch.device) -> None:
     """Write memory.json: the peak in bytes, of all processes together on a CPU and of the first one's GPU else, beside what was predicted.
 
     All processes call it.
     """
     if device.type == "cuda":
-        facts: dict[str, Any] = {"device": torch.cuda.get_device_name(device), "peak": torch.cuda.max_memory_reserved(device)}
+        name, peak = torch.cuda.get_device_name(device), torch.cuda.max_memory_reserved(device)
     else:
-        facts = {"device": "this machine", "peak": int(total(resident_peak(), device))}
+        name, peak = "this machine", int(total(resident_peak(), device))
     if is_first():
-        facts["predicted"] = json.loads(PREDICTED.read_bytes())["memory"] if PREDICTED.is_file() else None
-        MEASURED.write_text(json.dumps(facts) + "\n", encoding="utf-8")
+        run = RunFolder(Path())
+        forecast = run.find(FIT_FORECAST)
+        run.write(PEAK_MEMORY, {"device": name, "peak": peak, "predicted": forecast["memory"] if forecast else None})
 
 
 def resident_peak() -> int:

@@ -16,7 +16,8 @@ from typing import Any
 import torch
 
 from ..runtime.progress import Progress, cut_torn_line, read_lines, refusing
-from ..runtime.run_folder import EVALUATING
+from ..runtime.run_files import EVALUATING, EVALUATION_REQUEST
+from ..runtime.run_folder import RunFolder
 from .inference import LoadedModel, Reply, base_reference, generate, load, load_base, reference_of, with_adapter
 from .labels import IGNORED, last_span
 from .packing import Piece, pieces
@@ -31,7 +32,7 @@ CONFIG = f"{EVALUATING}/axolotl.yml"  # rendered for this machine, which need no
 
 def main() -> None:
     """Answer the request."""
-    request = json.loads(Path(EVALUATING, "request.json").read_text(encoding="utf-8"))
+    request = RunFolder(Path()).read(EVALUATION_REQUEST)
     progress = Progress(Path("progress.jsonl"))
     cut_torn_line(PREDICTIONS)
     cfg, tokenizer = load_config(CONFIG)

@@ -11,7 +11,7 @@ from typing import Any
 
 from ..evaluation.classification_baselines import BASELINES
 from ..runtime.progress import Progress, read_lines
-from ..runtime.run_folder import EVALUATING
+from ..runtime.run_files import EVALUATING, EvaluationRequest
 from .classification import tokenise_rows
 from .inference import label_probabilities, load, reference_of
 from .prepared_rows import long_rows_fault
@@ -20,7 +20,7 @@ ROWS, PREDICTIONS, TRAIN = Path(EVALUATING, "rows.jsonl"), Path(EVALUATING, "pre
 TUNED = "tuned"
 
 
-def classify(request: dict[str, Any], cfg: Any, tokenizer: Any, progress: Progress) -> None:
+def classify(request: EvaluationRequest, cfg: Any, tokenizer: Any, progress: Progress) -> None:
     """Answer the request. Rows longer than sequence_len are treated as in training: refused, left out or cut."""
     labels, records = list(cfg.labels), read_lines(ROWS)
     tokenised = tokenise_rows(records, tokenizer, labels, cfg.sequence_len, cfg.excess_length_strategy)
@@ -47,7 +47,7 @@ Answers = list[tuple[str, list[float]]]
 
 
 def _answers(
-    request: dict[str, Any], cfg: Any, rows: list[dict[str, Any]], given: dict[str, Any], done: set[tuple[str, str]]
+    request: EvaluationRequest, cfg: Any, rows: list[dict[str, Any]], given: dict[str, Any], done: set[tuple[str, str]]
 ) -> Iterator[tuple[str, Answers]]:
     """(model, answers) batch by batch: the trained model, then each baseline at once."""
     waiting = [row for row in rows if (TUNED, row["id"]) not in done]

@@ -6,7 +6,6 @@ The base is loaded in its own precision (fp32 on a CPU, where bf16 is slow), nev
 and must answer as base and adapter do: the same rows through both, the logits compared.
 """
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +13,12 @@ import torch
 
 from ...schemas.base.errors import UserError
 from ..runtime.progress import Progress, refusing
+from ..runtime.run_files import MERGE_REQUEST, MERGE_RESULT, MergeResult
+from ..runtime.run_folder import RunFolder
 from .inference import Head, LoadedModel, load, reference_of
 from .tokenization import load as load_config
 from .tokenization import tokenise
 
-FACTS = "merge.json"
 ROWS = 4
 # Merging rounds W + BA once to the weights' precision. What that moves the logits by, against their own size: measured 1e-6 in fp32;
 # bf16 has 8 bits, so that one rounding is 4e-3 and a few dozen layers of them stay well within this.
@@ -26,11 +26,11 @@ LARGEST = {torch.float32: 1e-4, torch.float16: 2e-2, torch.bfloat16: 1e-1}
 
 
 def main() -> None:
-    """Merge as the run's merge.json says: the folder to write into, and the rendered configuration.
+    """Merge as merge_request.json says: the folder to write into, and the rendered configuration.
 
     Raises UserError where the merged model does not answer as base and adapter do.
     """
-    request = json.loads(Path(FACTS).read_text(encoding="utf-8"))
+    request = RunFolder(Path()).read(MERGE_REQUEST)
     cfg, tokenizer = load_config(request["config"])
     tuned = load_tuned(cfg)
     dtype = next(tuned.model.parameters()).dtype
@@ -45,9 +45,10 @@ def main() -> None:
     if not found <= LARGEST[dtype]:
         what = f"the merged model does not answer as base and adapter do: its logits differ by {found:.2g} of their size"
         raise UserError(what)
-    facts = {"base_model": cfg.base_model, "dtype": str(dtype).removeprefix("torch."), "largest_difference": found,
-             "rows_compared": len(probes)}  # fmt: skip
-    (folder / FACTS).write_text(json.dumps(facts, indent=2), encoding="utf-8")
+    result = MergeResult(
+        base_model=cfg.base_model, dtype=str(dtype).removeprefix("torch."), largest_difference=found, rows_compared=len(probes)
+    )
+    RunFolder(folder).write(MERGE_RESULT, result)
 
 
 def load_tuned(cfg: Any) -> LoadedModel:

@@ -4,14 +4,14 @@ python -m recipekit.runner.worker.probes (in the run directory), from evaluating
 file in evaluating/ and is skipped when that file has its key.
 """
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from ..evaluation.probe_results import FILES
 from ..runtime.progress import Progress, refusing
-from ..runtime.run_folder import EVALUATING
+from ..runtime.run_files import PROBES_REQUEST
+from ..runtime.run_folder import RunFolder
 
 
 def main() -> None:
@@ -19,7 +19,7 @@ def main() -> None:
     from .evaluate import CONFIG, models
     from .tokenization import load as load_config
 
-    request = json.loads(Path(EVALUATING, "probes_request.json").read_text(encoding="utf-8"))
+    request = RunFolder(Path()).read(PROBES_REQUEST)
     progress = Progress(Path("progress.jsonl"))
     keys, asked = request["keys"], request["asked"]
     if "sentiment_model" in keys:
@@ -51,11 +51,7 @@ def _of_models(name: str) -> Callable[[Any, Any, Any], Any]:
 
 
 def _write(name: str, keys: dict[str, str], values: dict[str, Any]) -> None:
-    text = json.dumps({"key": keys[name], **values}, ensure_ascii=False, indent=1)
-    path = Path(EVALUATING, FILES[name])
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)
+    RunFolder(Path()).write(FILES[name], {"key": keys[name], **values})
 
 
 if __name__ == "__main__":

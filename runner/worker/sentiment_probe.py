@@ -6,7 +6,7 @@ from typing import Any
 from ..evaluation.benchmarks import GROUP_OF, by_group, counted
 from ..models.reference import ModelReference
 from ..runtime.progress import read_lines
-from ..runtime.run_folder import EVALUATING
+from ..runtime.run_files import EVALUATING
 from .inference import LoadedModel, label_probabilities, load
 
 BATCH, LONGEST = 16, 512  # replies at once, tokens of a reply

@@ -6,7 +6,6 @@ import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ...converters.building.pipeline import MANIFEST
 from ...schemas.base.errors import Interrupted, Location, Problem, UserError
 from ...schemas.recipe import LoadedRecipe
 from ..launch.plan import TrainingJob, require_startable
@@ -15,6 +14,7 @@ from ..runtime.checkpoints import INTERRUPTED, STOP_AT
 from ..runtime.console import Display
 from ..runtime.machine import this_machine
 from ..runtime.progress import read_lines
+from ..runtime.run_files import LOCK, MANIFEST, ORIGINS, SMOKE_KEYS
 from ..runtime.run_folder import RunFolder, create
 from ..stages import data, generate, train
 from ..stages.context import RunContext
@@ -25,7 +25,7 @@ from .run import reload
 from .run_comparison import compare_inputs
 
 REPRODUCTIONS = "reproductions"  # beside the recipes' runs, so that nothing takes them for a recipe's newest run
-METRICS = "metrics.jsonl"
+TRAINING_LOG = "metrics.jsonl"
 
 
 class Divergence(NamedTuple):
@@ -84,7 +84,7 @@ def reproduce(run: RunFolder, root: Path, steps: int | None, display: Display) -
     _require_trained(run)
     loaded, last = reload(run), _last_step(run)
     wanted = last if steps is None else min(steps, last)
-    if wanted and not _numbers(read_lines(run / METRICS), wanted)[0]:
+    if wanted and not _numbers(read_lines(run / TRAINING_LOG), wanted)[0]:
         raise UserError(f"{run.path} has no loss of its first {wanted} steps to compare with", hint="give more --steps")
     root.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".reproduce-", dir=root) as scratch:
@@ -100,7 +100,7 @@ def reproduce(run: RunFolder, root: Path, steps: int | None, display: Display) -
         _require_startable(loaded)
         again = _new_run(run, loaded, inputs.data, root)
     _train(again, loaded, inputs.planned, stop, display)
-    losses = compare_logs(read_lines(run / METRICS), read_lines(again / METRICS), wanted)
+    losses = compare_logs(read_lines(run / TRAINING_LOG), read_lines(again / TRAINING_LOG), wanted)
     if not stop and not losses.first and (other := _last_step(again)) != last:
         losses = losses._replace(first=Divergence(min(last, other), "last step", last, other))
     weights = None if stop else difference(run / "model", again / "model", "weights")
@@ -139,14 +139,11 @@ def _numbers(lines: list[dict[str, Any]], steps: int) -> tuple[list[_Key], dict[
 
 
 def _require_trained(run: RunFolder) -> None:
-    lock = run.read("lock.json")
     if "train" not in run.stages or not (run / "model").is_dir():
         what = f"has not been trained to its end: it is {run.status.get('state')}"
         raise UserError(Problem(Location(str(run.path)), what, f"recipe resume {run.path}", "not-trained"))
-    if absent := [name for name in ("recipe.yml", f"data/{MANIFEST}", METRICS, "lock.json") if not (run / name).is_file()]:
+    if absent := [name for name in ("recipe.yml", MANIFEST.name, TRAINING_LOG, LOCK.name) if not (run / name).is_file()]:
         raise UserError(Problem(Location(str(run.path)), f"has no {absent[0]}: nothing to compare with", rule="not-a-run"))
-    if absent := [key for key in ("recipekit", "python", "packages", "model", "machine") if key not in lock]:
-        raise UserError(Problem(Location(str(run / "lock.json")), f"does not say the {absent[0]}", rule="damaged"))
 
 
 def _require_startable(loaded: LoadedRecipe) -> None:
@@ -157,7 +154,7 @@ def _require_startable(loaded: LoadedRecipe) -> None:
 
 
 def _last_step(run: RunFolder) -> int:
-    return max((line["step"] for line in read_lines(run / METRICS)), default=0)
+    return max((line["step"] for line in read_lines(run / TRAINING_LOG)), default=0)
 
 
 def _new_run(run: RunFolder, loaded: LoadedRecipe, records: Path, root: Path) -> RunFolder:
@@ -165,7 +162,7 @@ def _new_run(run: RunFolder, loaded: LoadedRecipe, records: Path, root: Path) ->
     status = run.status
     kept = {name: key for name, key in run.stages.items() if name in (generate.NAME, data.NAME)}
     again = create(loaded.recipe.name, kept[data.NAME], root / REPRODUCTIONS)
-    for name in ("recipe.yml", "origins.json", "smoke.json"):
+    for name in ("recipe.yml", ORIGINS.name, SMOKE_KEYS.name):
         if (run / name).is_file():
             shutil.copy2(run / name, again / name)
     link_folder(records, again / "data")

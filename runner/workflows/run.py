@@ -2,7 +2,7 @@
 
 import time
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from ...converters.building.hub_datasets import is_commit, is_on_hub, pin_commits
 from ...schemas.base.errors import Interrupted, Location, Problem, UserError
@@ -17,6 +17,7 @@ from ..models.resolve import require_model_of
 from ..runtime.console import Display
 from ..runtime.machine import this_machine
 from ..runtime.resolved_values import changed_values, effective_values
+from ..runtime.run_files import METRICS, ORIGINS, Metrics
 from ..runtime.run_folder import RunFolder, all_runs, create, find_run
 from ..runtime.seals import seal_files
 from ..stages import prerequisite, smoke_test, train
@@ -31,7 +32,7 @@ class Outcome(NamedTuple):
 
     run: RunFolder
     stages: dict[str, str]
-    metrics: dict[str, Any]
+    metrics: Metrics | None
 
 
 def run_recipe(loaded: LoadedRecipe, root: Path, display: Display) -> Outcome:
@@ -41,7 +42,7 @@ def run_recipe(loaded: LoadedRecipe, root: Path, display: Display) -> Outcome:
     context = RunContext(loaded, root, display, previous=all_runs(root, loaded.recipe.name))
     if same := _already_done(context):
         display.say("done", f"nothing has changed since {same.path}: no stage was run")
-        return Outcome(same, dict.fromkeys(same.stages, "reused"), same.read("eval/metrics.json"))
+        return Outcome(same, dict.fromkeys(same.stages, "reused"), same.read(METRICS))
     require_model_of(loaded, root)
     context.begin(_new_run(loaded, root))
     if loaded.real:
@@ -120,8 +121,8 @@ def _new_run(loaded: LoadedRecipe, root: Path) -> RunFolder:
     """A run's directory that has the recipe and has done nothing yet."""
     run = create(loaded.recipe.name, key_of(loaded.document.data), root)
     write_atomically(run / "recipe.yml", to_yaml(loaded.document.data).encode())
-    run.write("origins.json", {dotted(path): found.origin_text for path, found in effective_values(loaded).items()})
-    seal_files(run.path, ("recipe.yml", "origins.json"))
+    run.write(ORIGINS, {dotted(path): found.origin_text for path, found in effective_values(loaded).items()})
+    seal_files(run.path, ("recipe.yml", ORIGINS.name))
     run.update(recipe=loaded.recipe.name, file=str(loaded.path.absolute()), state="running", stages={}, started=round(time.time(), 3),
                smoke=loaded.is_smoke)  # fmt: skip
     return run
@@ -134,7 +135,7 @@ def _execute(context: RunContext) -> Outcome:
         require_startable(context.loaded, this_machine())
         if slurm.must_submit(recipe):
             slurm.submit(run, recipe, display)
-            return Outcome(run, {}, {})
+            return Outcome(run, {}, None)
     with run.locked():
         try:
             with run.recording_outcome():
@@ -145,7 +146,7 @@ def _execute(context: RunContext) -> Outcome:
             raise Interrupted(Problem(Location(""), "the run was stopped", f"recipe resume {run.path}", "interrupted")) from None
         finally:
             display.clear()
-        metrics = run.read("eval/metrics.json")
+        metrics = run.read(METRICS)
         require_gates(metrics)
         return Outcome(run, context.outcomes, metrics)
 

@@ -5,10 +5,11 @@ import sys
 from collections.abc import Iterator
 from itertools import zip_longest
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from ...converters.building.hub_datasets import is_on_hub
-from ...converters.building.pipeline import MANIFEST, build
+from ...converters.building.manifest import Manifest
+from ...converters.building.pipeline import build
 from ...converters.building.verify import verify_folder
 from ...converters.reading.files import source_files
 from ...converters.sources.registry import converter
@@ -23,6 +24,7 @@ from ..launch.plan import Plan, TrainingJob, make_job
 from ..models.resolve import ResolvedModel, is_unchanged, resolve_model
 from ..runtime.checkpoints import changes
 from ..runtime.machine import package_versions, this_machine
+from ..runtime.run_files import LOCK, MANIFEST, Lock
 from ..runtime.run_folder import RunFolder
 from ..stages.merge import CONFIG as MERGE_CONFIG
 from ..stages.prerequisite import RUN
@@ -43,7 +45,7 @@ class Inputs(NamedTuple):
 
 def compare_inputs(run: RunFolder, loaded: LoadedRecipe, root: Path, scratch: Path) -> Inputs:
     """Hash the run's sources, convert and render again, and compare. `scratch` is a new folder for what is converted."""
-    manifest, lock = run.read(f"data/{MANIFEST}"), run.read("lock.json")
+    manifest, lock = run.read(MANIFEST), run.read(LOCK)
     data = _own_rows(run, loaded)
     found = {"sources": list(_sources(data, manifest))}
     damaged = verify_folder(run / "data")
@@ -52,8 +54,9 @@ def compare_inputs(run: RunFolder, loaded: LoadedRecipe, root: Path, scratch: Pa
     model, found["model"] = _model(loaded, lock, root)
     planned = make_job(loaded, manifest, this_machine(), model) if model else None
     found["rendered"] = list(_rendered(run, planned.plan)) if planned else ["nothing can be rendered without the model"]
-    here = {"recipekit": VERSION, "python": sys.version.split()[0], "packages": package_versions()}
-    found["packages"] = changes({"packages": _versions(lock)}, {"packages": _versions(here)}, "packages")
+    was = {"recipekit": lock["recipekit"], "python": lock["python"], **lock["packages"]}
+    here = {"recipekit": VERSION, "python": sys.version.split()[0], **package_versions()}
+    found["packages"] = changes({"packages": was}, {"packages": here}, "packages")
     found["machine"] = changes(lock, {"machine": this_machine()._asdict()}, "machine")
     rows = run / "data" if not damaged else None if converted else scratch
     unknown = unpinned(model) if model else ""
@@ -65,7 +68,7 @@ def _own_rows(run: RunFolder, loaded: LoadedRecipe) -> Data:
     return named(loaded.recipe.data, run / "generated" / ROWS_FILE) if loaded.recipe.generate else loaded.recipe.data
 
 
-def _sources(data: Data, manifest: dict[str, Any]) -> Iterator[str]:
+def _sources(data: Data, manifest: Manifest) -> Iterator[str]:
     """Which files of the sources are others than those that were converted. A data set on a hub is named by its commit."""
     if (now := len(data.sources)) != (was := len(manifest["sources"])):
         yield f"the recipe had {was} and has {now}"
@@ -87,7 +90,7 @@ def _hashes(source: Source) -> dict[str, str]:
     return {file.name: file_sha256(file.path) for file in source_files(source.path)}
 
 
-def _converted(data: Data, run: RunFolder, manifest: dict[str, Any], scratch: Path) -> Iterator[str]:
+def _converted(data: Data, run: RunFolder, manifest: Manifest, scratch: Path) -> Iterator[str]:
     """How what the sources are converted to now differs from what the manifest says that they were."""
     for source, facts in zip(data.sources, manifest["sources"], strict=False):
         if (now := converter(source.converter).VERSION) != facts["version"]:
@@ -115,7 +118,7 @@ def _first_line(one: Path, other: Path) -> str:
         return next((f", from line {number} on" for number, pair in enumerate(zip_longest(mine, its), 1) if pair[0] != pair[1]), "")
 
 
-def _model(loaded: LoadedRecipe, lock: dict[str, Any], root: Path) -> tuple[ResolvedModel | None, list[str]]:
+def _model(loaded: LoadedRecipe, lock: Lock, root: Path) -> tuple[ResolvedModel | None, list[str]]:
     """The model to start from, None where there is none any more."""
     before = ResolvedModel(**lock["model"])
     try:
@@ -148,7 +151,3 @@ def _rendered(run: RunFolder, plan: Plan) -> Iterator[str]:
             lines = zip_longest(was.splitlines(keepends=True), now.splitlines(keepends=True), fillvalue="")
             number, (old, new) = next((number, pair) for number, pair in enumerate(lines, 1) if pair[0] != pair[1])
             yield f"{name}:{number} was {old.rstrip()!r} and is {new.rstrip()!r}"
-
-
-def _versions(lock: dict[str, Any]) -> dict[str, str]:
-    return {"recipekit": lock["recipekit"], "python": lock["python"], **lock["packages"]}

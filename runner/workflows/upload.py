@@ -12,8 +12,8 @@ import orjson
 from ...schemas import VERSION
 from ...schemas.base.errors import Location, Problem, UserError
 from ...schemas.base.redact import redact
+from ..runtime.run_files import MERGE_RESULT
 from ..runtime.seals import SEAL
-from ..stages.merge import FACTS
 
 CARD, ADAPTER = "README.md", "adapter_config.json"
 WEIGHTS = ".safetensors"
@@ -37,7 +37,8 @@ def outgoing(folder: Path, base: str | None) -> list[Upload]:
 
     Raises UserError with everything that must not be sent, or that is missing.
     """
-    paths = (path for path in sorted(folder.rglob("*")) if (path.is_file() or path.is_symlink()) and path.name not in (FACTS, SEAL))
+    left_out = (MERGE_RESULT.name, SEAL)
+    paths = (path for path in sorted(folder.rglob("*")) if (path.is_file() or path.is_symlink()) and path.name not in left_out)
     files = [_file(folder, path, base) for path in paths]
     names = {file.path for file in files}
     problems = [Problem(Location(str(file.source)), *wrong, "not-pushed") for file in files if (wrong := _fault(file))]

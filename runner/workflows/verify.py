@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import NamedTuple
 
-from ...converters.building.pipeline import MANIFEST
 from ...converters.building.verify import verify_folder
 from ...schemas.base.errors import Location, Problem, UserError
+from ..runtime.run_files import GENERATED_MANIFEST, MANIFEST
 from ..runtime.run_folder import RunFolder
 from ..runtime.seals import SEAL, read_seal, seal_faults, seal_files, write_seal
 from ..stages import data, evaluate, generate, merge, train
@@ -28,10 +28,10 @@ def verify_run(run: RunFolder) -> Verified:
     for folder in _sealed_folders(run):
         found += [f"{folder}: {fault}" for fault in seal_faults(folder)]
         files += len(_names(folder))
-    for name in ("generated", "data"):
-        if (run / name / MANIFEST).is_file():
-            found += verify_folder(run / name)
-            files += len(run.read(f"{name}/{MANIFEST}").get("files", {}))
+    for manifest, folder in ((run.find(GENERATED_MANIFEST), run / "generated"), (run.find(MANIFEST), run / "data")):
+        if manifest is not None:
+            found += verify_folder(folder)
+            files += len(manifest["files"])
     for stage in STAGES:
         if stage.NAME in run.stages:
             found += [f"{run / name} is missing" for name in stage.OUTPUTS if not (run / name).exists()]

@@ -4,8 +4,10 @@ import json
 from itertools import cycle
 from pathlib import Path
 
+from recipekit.runner.runtime.run_files import LOCK, MANIFEST, METRICS, PEAK_MEMORY, STATUS, TOKENS
 from recipekit.runner.runtime.run_folder import RunFolder
 
+from .run_files import lock_with, manifest_with, metrics_with
 from .tiny import write_jsonl
 
 HOSTILE = [
@@ -46,11 +48,18 @@ def write_chat_run(folder: Path, texts: list[str]) -> RunFolder:
     """A finished run in which every text that comes from outside is one of `texts`, in turn."""
     given = cycle(texts)
     run = RunFolder(folder / "runs" / "tiny" / "20250101-000000-abcdef")
-    run.write("status.json", {"recipe": next(given), "state": "done", "reason": next(given), "stages": {}})
-    run.write("lock.json", {"recipekit": next(given), "python": "3.11", "packages": {next(given): next(given)},
-                            "model": {"note": next(given)}, "machine": {"gpu_name": next(given), "cores": 2}})  # fmt: skip
-    run.write("data/manifest.json", {"rows_in": 1200, "rows_kept": 1100, "dropped": {next(given): 100}, "fixed": {next(given): 3},
-                                     "splits": {"train": 1000, "validation": 100}})  # fmt: skip
+    run.write(STATUS, {"recipe": next(given), "state": "done", "reason": next(given), "stages": {}})
+    lock = lock_with(
+        recipekit=next(given),
+        packages={next(given): next(given)},
+        model={"path": "", "identity": "", "note": next(given)},
+        machine={"gpu_name": next(given), "cores": 2},
+    )
+    run.write(LOCK, lock)
+    manifest = manifest_with(
+        rows_in=1200, rows_kept=1100, dropped={next(given): 100}, fixed={next(given): 3}, splits={"train": 1000, "validation": 100}
+    )
+    run.write(MANIFEST, manifest)
     facts = {
         "rows": 1000,
         "trained_rows": 1000,
@@ -60,17 +69,17 @@ def write_chat_run(folder: Path, texts: list[str]) -> RunFolder:
         "untrained_rows": [],
         "open_ended_rows": [],
     }
-    run.write("tokens.json", {"train": facts})
+    run.write(TOKENS, {"train": facts})
     metrics = {
-        "rows": 20, "split": "validation", "baseline": "base", "base_model": next(given), "confidence": 0.95,
+        **metrics_with(), "rows": 20, "base_model": next(given),
         "metrics": {"perplexity": {"unit": "", "higher_is_better": False}, "token_reduction": {"unit": "%", "higher_is_better": True}},
         "models": {"base": {"perplexity": estimate(9.0), "token_reduction": estimate(1.0)},
                    "tuned": {"perplexity": estimate(4.0), "token_reduction": estimate(30.0)},
                    "reference": {"token_reduction": estimate(32.0)}},
-        "differences": {"perplexity": estimate(-5.0, significant=True), "token_reduction": estimate(29.0, significant=True)},
+        "differences": {"perplexity": estimate(-5.0, p_value=0.001, significant=True), "token_reduction": estimate(29.0, p_value=0.001, significant=True)},
         "gates": {"perplexity": {"value": 4.0, "min": None, "max": 5, "passed": True, "decided": True}},
     }  # fmt: skip
-    run.write("eval/metrics.json", metrics)
+    run.write(METRICS, metrics)
     lines = [{"step": n, "loss": 3 - n / 50, "learning_rate": 1e-4, "tokens_per_s": 300.0} for n in range(1, 60)]
     (run / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in [*lines, {"step": 30, "eval_loss": 2.5}]))
     (run / "recipe.yml").write_text(f"name: {next(given)}\n", encoding="utf-8")
@@ -83,7 +92,7 @@ def write_chat_run(folder: Path, texts: list[str]) -> RunFolder:
                         for model in ("base", "tuned")]  # fmt: skip
     masks = [{"id": next(given), "label": None, "segments": [{"trained": bool(n % 2), "text": next(given)} for n in range(4)]}] * 3
     (run / "eval" / "masks.jsonl").write_text("".join(json.dumps(mask) + "\n" for mask in masks))
-    run.write("memory.json", {"device": next(given), "peak": 3 << 29})
+    run.write(PEAK_MEMORY, {"device": next(given), "peak": 3 << 29, "predicted": None})
     for name, values in (("rows", rows), ("predictions", predictions)):
         (run / "eval" / f"{name}.jsonl").write_text("".join(json.dumps(value) + "\n" for value in values))
     return run
@@ -102,10 +111,10 @@ def classification_metrics(significant: bool, value: float = 0.2) -> dict:
     macro_f1 = {"value": 0.75, "low": 0.5, "high": 1.0}
     rows = [{"label": label, "precision": 1.0, "recall": 0.5, "f1": 0.667, "rows": 2, "predicted": 1} for label in LABELS]
     return {
-        "rows": 4, "split": "test", "base_model": "a/b", "confidence": 0.95, "baseline": "tfidf", "notes": ["The base is not measured."],
+        **metrics_with(), "rows": 4, "split": "test", "base_model": "a/b", "baseline": "tfidf", "notes": ["The base is not measured."],
         "metrics": {"macro_f1": {"unit": "", "higher_is_better": True}}, "gates": {}, "labels": LABELS,
         "models": {"tuned": {"macro_f1": macro_f1}, "tfidf": {"macro_f1": macro_f1 | {"value": 0.55}}, "majority": {"macro_f1": macro_f1 | {"value": 0.25}}},
-        "differences": {"macro_f1": {"value": value, "low": 0.1, "high": 0.3, "significant": significant}},
+        "differences": {"macro_f1": {"value": value, "low": 0.1, "high": 0.3, "p_value": 0.01, "significant": significant}},
         "by_label": {"tuned": rows, "tfidf": rows, "majority": rows}, "confusion": [[2, 0], [1, 1]],
         "calibration_error": {"tuned": 0.125, "tfidf": 0.3, "majority": 0.0},
     }  # fmt: skip
@@ -114,14 +123,12 @@ def classification_metrics(significant: bool, value: float = 0.2) -> dict:
 def write_classification_run(folder: Path) -> RunFolder:
     """A finished run of a classification whose labels and texts try to be markup."""
     run = RunFolder(folder)
-    run.write("status.json", {"recipe": "types", "state": "done", "stages": {}})
-    run.write(
-        "lock.json", {"recipekit": "0", "python": "3", "packages": {}, "model": {"note": ""}, "machine": {"gpu_name": "", "cores": 2}}
-    )
-    run.write("data/manifest.json", {"rows_in": 4, "rows_kept": 4, "dropped": {}, "fixed": {}, "splits": {"train": 4}})
+    run.write(STATUS, {"recipe": "types", "state": "done", "stages": {}})
+    run.write(LOCK, lock_with())
+    run.write(MANIFEST, manifest_with(type="classification", rows_in=4, rows_kept=4, splits={"train": 4}, labels=LABELS))
     counts = {"rows": 4, "trained_rows": 4, "labels": dict.fromkeys(LABELS, 2), "tokens": 99, "longest": 30, "long_rows": {}}
-    run.write("tokens.json", {"train": counts})
-    run.write("eval/metrics.json", classification_metrics(significant=True))
+    run.write(TOKENS, {"train": counts})
+    run.write(METRICS, classification_metrics(significant=True))
     write_jsonl(
         folder / "eval" / "predictions.jsonl", [classified_line(1, LABELS[1], "calm", 0.875), classified_line(2, "calm", "calm", 0.9)]
     )

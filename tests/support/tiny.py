@@ -99,7 +99,8 @@ def write_run(folder: Path, recipe: str, model: Path, base: Path) -> Path:
     shutil.copytree(model, folder / "model")
     (folder / "recipe.yml").write_text(recipe, encoding="utf-8")
     (folder / "status.json").write_text(json.dumps({"state": "done", "recipe": "tiny", "stages": {"train": "1"}}), encoding="utf-8")
-    lock = {"model": {"path": str(base), "identity": "base@1", "note": f"the folder {base}"}}
+    model = {"path": str(base), "identity": "base@1", "note": f"the folder {base}"}
+    lock = {"recipekit": "0", "python": "3", "packages": {}, "variables": {}, "model": model, "machine": {}, "train_key": ""}
     (folder / "lock.json").write_text(json.dumps(lock), encoding="utf-8")
     return folder
 

@@ -1,12 +1,12 @@
 """`recipe merge`: merge a run's adapter into its base model."""
 
 from pathlib import Path
-from typing import Any
 
 import click
 import orjson
 
 from ....schemas.base.errors import Location, Problem, UserError
+from ...runtime.run_files import MERGE_RESULT, MergeResult
 from ...runtime.run_folder import RunFolder, find_run
 from ..options import runs_dir_option
 from .run import require_train_extra
@@ -43,7 +43,7 @@ def require_adapter(run: RunFolder) -> None:
         raise UserError(Problem(Location(str(run.path)), "has no adapter to merge: all weights were trained", hint, "no-adapter"))
 
 
-def merge_run(run: RunFolder, root: Path, out: Path | None) -> dict[str, Any]:
+def merge_run(run: RunFolder, root: Path, out: Path | None) -> "MergeResult":
     """Merge into `out`, or the run's merged/; return the contents of merge.json."""
     from ...runtime.console import Display
     from ...stages import merge, train
@@ -59,4 +59,4 @@ def merge_run(run: RunFolder, root: Path, out: Path | None) -> dict[str, Any]:
         if out:
             return merge.merge(context, out)
         complete([merge], context)
-        return run.read(f"{merge.MERGED}/{merge.FACTS}")
+        return RunFolder(run / merge.MERGED).read(MERGE_RESULT)

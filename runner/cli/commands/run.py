@@ -8,6 +8,7 @@ import orjson
 
 from ....schemas.base.errors import UserError
 from ....schemas.recipe import LoadedRecipe, load_recipe, load_sweep
+from ...runtime.run_files import SMOKE_KEYS
 from ..options import runs_dir_option, set_option
 
 
@@ -88,7 +89,7 @@ def print_outcome(outcome: Any, as_json: bool) -> None:
     if as_json:
         facts = {"run": str(outcome.run.path), "state": outcome.run.status["state"], "stages": outcome.stages,
                  "metrics": outcome.metrics, "report": str(report)}  # fmt: skip
-        if changed := outcome.run.read("smoke.json"):
+        if changed := outcome.run.find(SMOKE_KEYS):
             facts["smoke"] = changed["keys"]
         click.echo(orjson.dumps(facts, option=orjson.OPT_INDENT_2))
         return
@@ -99,5 +100,5 @@ def print_outcome(outcome: Any, as_json: bool) -> None:
 
     metrics_table(outcome.metrics, Screen())
     click.echo(report)
-    if not outcome.run.read("smoke.json"):
+    if not outcome.run.find(SMOKE_KEYS):
         click.echo(f"next: open the report, then recipe chat {outcome.run.path} --beside-base", err=True)

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from ...support.run_files import manifest_with
+
 torch = pytest.importorskip("torch", reason="needs the extra [train]")
 
 from recipekit.runner.inference.classify import Classifier  # noqa: E402
@@ -26,7 +28,7 @@ def run(tmp_path: Path, tiny_model: Path) -> Path:
     config |= {"architectures": ["LlamaForSequenceClassification"], "id2label": dict(enumerate("wxyz"))}
     (folder / "model" / "config.json").write_text(json.dumps(config))
     (folder / "data").mkdir()
-    (folder / "data" / "manifest.json").write_text(json.dumps({"type": "classification", "labels": LABELS}))
+    (folder / "data" / "manifest.json").write_text(json.dumps(manifest_with(type="classification", labels=LABELS)))
     torch.manual_seed(0)
     return folder
 

@@ -15,6 +15,7 @@ from recipekit.runner.launch.multi_node import announce, join
 from recipekit.runner.launch.plan import Plan
 from recipekit.runner.runtime.checkpoints import fault
 from recipekit.runner.runtime.console import Display
+from recipekit.runner.runtime.run_files import LAUNCH_COMMAND
 from recipekit.runner.runtime.run_folder import create
 from recipekit.schemas.base.errors import UserError
 from recipekit.schemas.sections import Launch
@@ -31,7 +32,7 @@ def test_the_command_for_other_machines_uses_any_python(tmp_path):
         announce(run, Launch("torchrun", 2), Plan({}, ("python", "-m", "x"), {}))
         assert not (run / "launch.json").exists()
         announce(run, Launch("torchrun", 2, 2, "h:1"), Plan({}, ("python", "-m", "x", "--node_rank", "0"), {"A": "1"}))
-    facts = run.read("launch.json")
+    facts = run.read(LAUNCH_COMMAND)
     assert facts["argv"] == ["python", "-m", "x", "--node_rank", "0"] and facts["env"] == {"A": "1"} and facts["nodes"] == 2
     assert facts["holder"].startswith(f"process {os.getpid()} on ")
 

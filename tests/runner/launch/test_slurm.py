@@ -13,6 +13,7 @@ import pytest
 from recipekit.runner.launch.slurm import SCRIPT, must_submit, script, submit
 from recipekit.runner.launch.slurm_node import arguments
 from recipekit.runner.runtime.console import Display
+from recipekit.runner.runtime.run_files import SLURM_JOB
 from recipekit.runner.runtime.run_folder import create
 from recipekit.schemas.base.errors import UserError
 from recipekit.schemas.sections import Recipe
@@ -122,7 +123,7 @@ def test_a_job_runs_and_its_number_is_noted(job, tmp_path, cluster, monkeypatch)
     run = create("small", "abcdef", tmp_path / "runs")
     submit(run, job(), Display())
     assert run.status["state"] == "submitted"
-    number = str(run.read("slurm.json")["job"])
+    number = str(run.read(SLURM_JOB)["job"])
     deadline = time.monotonic() + 30
     while not (run / "called").exists() or not (run / "called").read_text():
         assert time.monotonic() < deadline
@@ -161,7 +162,7 @@ def test_a_run_whose_job_has_ended_is_submitted_again(tmp_path, cluster, monkeyp
     outcome = command_line("resume", str(run.path))
     assert outcome.code == 0, outcome.err
     assert "squeue --job" in outcome.err
-    assert run.status["state"] == "submitted" and run.read("slurm.json")["job"] > 0
+    assert run.status["state"] == "submitted" and run.read(SLURM_JOB)["job"] > 0
 
 
 def test_inside_a_job_nothing_is_submitted(job, monkeypatch):

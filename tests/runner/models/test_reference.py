@@ -7,6 +7,8 @@ import pytest
 from recipekit.runner.models.reference import base_of, resolve_target
 from recipekit.schemas.base.errors import UserError
 
+from ...support.run_files import lock_with
+
 RECIPE = """recipe: 1
 name: mine
 model: {model}
@@ -19,7 +21,7 @@ def run(root: Path, recipe: str, name: str, files: dict[str, str], lock: dict | 
     folder = root / recipe / name
     (folder / "model").mkdir(parents=True)
     (folder / "status.json").write_text('{"state": "done"}')
-    (folder / "lock.json").write_text(json.dumps(lock or {}))
+    (folder / "lock.json").write_text(json.dumps(lock_with(**(lock or {}))))
     (folder / "recipe.yml").write_text(RECIPE.format(model="{base_model: some/model, revision: v2}"), "utf-8")
     for file, text in files.items():
         (folder / "model" / file).write_text(text)
@@ -35,7 +37,7 @@ def test_a_run_is_served_by_its_directory_or_as_its_recipes_newest(tmp_path: Pat
 
 
 def test_an_adapter_is_served_with_the_base_model_that_the_lock_names(tmp_path: Path) -> None:
-    lock = {"model": {"path": "/models/base", "identity": "base@1"}}
+    lock = {"model": {"path": "/models/base", "identity": "base@1", "note": ""}}
     folder = run(tmp_path, "mine", "20260102-000000-bbbbbb", {"adapter_config.json": "{}"}, lock)
     target = resolve_target("mine", tmp_path)
     assert (target.base, target.adapter) == ("/models/base", str((folder / "model").resolve()))

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from recipekit.runner.models import resolve
 from recipekit.runner.models.resolve import EMBEDDED, cache_folder, resolve_model
+from recipekit.runner.runtime.run_files import STATUS
 from recipekit.runner.runtime.run_folder import RunFolder
 from recipekit.schemas.base.errors import UserError
 from recipekit.schemas.base.hashing import folder_identity
@@ -95,7 +96,7 @@ def test_the_identity_does_not_change_with_the_place(model, tmp_path):
 
 def run_of(root: Path, name: str, state: str, *files: str) -> RunFolder:
     run = RunFolder(root / "first" / name)
-    run.write("status.json", {"recipe": "first", "state": state})
+    run.write(STATUS, {"recipe": "first", "state": state})
     for file in files:
         (run / "model").mkdir(exist_ok=True)
         (run / "model" / file).write_text(name)

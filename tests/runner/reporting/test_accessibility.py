@@ -3,6 +3,7 @@
 import pytest
 from recipekit.runner.reporting.comparison import write_page
 from recipekit.runner.reporting.report import write_report
+from recipekit.runner.runtime.run_files import METRICS
 
 from ...support.finished_runs import HOSTILE, PROBES, write_chat_run, write_classification_run
 
@@ -15,7 +16,7 @@ def test_a_report_of_chats(serious, tmp_path):
 
 def test_a_report_with_probes(serious, tmp_path):
     run = write_chat_run(tmp_path, ["some text"])
-    run.write("eval/metrics.json", {**run.read("eval/metrics.json"), **PROBES})
+    run.write(METRICS, {**run.read(METRICS), **PROBES})
     assert serious(write_report(run)) == []
 
 

@@ -3,8 +3,10 @@
 import json
 
 import pytest
+from recipekit.runner.runtime.run_files import MANIFEST, STATUS
 from recipekit.runner.runtime.run_folder import RunFolder
 
+from ...support.run_files import manifest_with
 from ...support.tiny import write_jsonl
 
 for package in ("numpy", "sklearn"):
@@ -21,8 +23,8 @@ def runs(tmp_path):
 
     def write(name, labels, truth, predicted, ids=range(4)):
         run = RunFolder(tmp_path / "runs" / "mbti" / name)
-        run.write("status.json", {"recipe": "mbti", "state": "done", "stages": {}})
-        run.write("data/manifest.json", {"labels": labels})
+        run.write(STATUS, {"recipe": "mbti", "state": "done", "stages": {}})
+        run.write(MANIFEST, manifest_with(type="classification", labels=labels))
         lines = [{"model": model, "id": str(i), "label": t, "predicted": p if model == "tuned" else t}
                  for model in ("majority", "tuned") for i, t, p in zip(ids, truth, predicted, strict=True)]  # fmt: skip
         write_jsonl(run / "eval" / "predictions.jsonl", lines)

@@ -2,8 +2,11 @@
 
 import pytest
 from recipekit.runner.reporting.model_card import cell, hub_name, licence_of, model_card, write_card
+from recipekit.runner.runtime.run_files import LOCK, MANIFEST, METRICS, STATUS
 from recipekit.runner.runtime.run_folder import RunFolder
 from recipekit.schemas.sections import Recipe
+
+from ...support.run_files import lock_with, manifest_with, metrics_with
 
 for package in ("huggingface_hub", "jinja2", "numpy"):
     pytest.importorskip(package, reason=f"needs the extra [train]: {package}")
@@ -14,15 +17,16 @@ HOSTILE = "x | <script>alert(1)</script>\n---\nlicense: mit\n"
 @pytest.fixture
 def run(tmp_path) -> RunFolder:
     folder = RunFolder(tmp_path / "run")
-    folder.write("status.json", {"recipe": "small", "state": "done", "stages": {}})
-    folder.write("lock.json", {"python": "3.11", "packages": {"torch": "2"}, "model": {"path": "some/model"}})
+    folder.write(STATUS, {"recipe": "small", "state": "done", "stages": {}})
+    folder.write(LOCK, lock_with(packages={"torch": "2"}, model={"path": "some/model", "identity": "", "note": ""}))
     file = {"name": HOSTILE, "sha256": "ab" * 32}
-    folder.write("data/manifest.json", {"rows_in": 1200, "rows_kept": 1100, "dropped": {"too_long": 100}, "fixed": {},
-                                        "splits": {"train": 1000, "validation": 100},
-                                        "sources": [{"converter": "messages", "files": [file]}]})  # fmt: skip
-    change = ESTIMATE | {"value": -3.0, "significant": True}
-    folder.write("eval/metrics.json", {
-        "rows": 100, "split": "validation", "baseline": "base", "confidence": 0.95, "gates": {},
+    folder.write(MANIFEST, manifest_with(
+        rows_in=1200, rows_kept=1100, dropped={"too_long": 100}, splits={"train": 1000, "validation": 100},
+        sources=[{"converter": "messages", "files": [file]}],
+    ))  # fmt: skip
+    change = ESTIMATE | {"value": -3.0, "p_value": 0.01, "significant": True}
+    folder.write(METRICS, {
+        **metrics_with(), "rows": 100,
         "metrics": {"perplexity": {"unit": "", "higher_is_better": False}, "repetition": {"unit": "%", "higher_is_better": False}},
         "models": {"base": {"perplexity": ESTIMATE}, "tuned": {"perplexity": ESTIMATE, "repetition": dict.fromkeys(ESTIMATE)}},
         "differences": {"perplexity": change, "repetition": dict.fromkeys(change) | {"significant": False}},

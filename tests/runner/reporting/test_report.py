@@ -6,6 +6,7 @@ import re
 import pytest
 from recipekit.runner.reporting.report import charts, cost, write_report
 from recipekit.runner.reporting.verdicts import answer
+from recipekit.runner.runtime.run_files import METRICS, ORIGINS
 from recipekit.schemas.base.errors import UserError
 from recipekit.schemas.base.terminal import printable
 
@@ -62,7 +63,7 @@ def test_a_recipes_values_stand_with_their_origin(tmp_path, minimal):
 
     run = write_chat_run(tmp_path, ["x"])
     (run / "recipe.yml").write_text(to_yaml(minimal({"data.split.group_by": ["tree_id"]})))
-    run.write("origins.json", {"training.learning_rate": "small.yml:9:3", "model.base_model": "--set", "training.seed": "default"})
+    run.write(ORIGINS, {"training.learning_rate": "small.yml:9:3", "model.base_model": "--set", "training.seed": "default"})
     text = visible(write_report(run).read_text(encoding="utf-8"))
     assert "training.learning_rate 0.0001 small.yml:9:3" in text and "model.base_model some/model --set" in text
     assert "Keys at their defaults training.seed 42" in text
@@ -224,7 +225,7 @@ def test_a_phone_shows_the_answer_first(browser, opened):
 
 def test_the_probes_are_shown_as_pictures_that_can_be_read(tmp_path):
     run = write_chat_run(tmp_path, ["some text"])
-    run.write("eval/metrics.json", {**run.read("eval/metrics.json"), **PROBES})
+    run.write(METRICS, {**run.read(METRICS), **PROBES})
     page = write_report(run).read_text(encoding="utf-8")
     text = visible(page)
     for part in ("Logit lens", "embedding <i> a", "layer 2 <i> a", "positive base 4 75.00 0.00 25.00", "prompt anger love joy 1 3",

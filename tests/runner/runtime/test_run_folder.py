@@ -9,6 +9,7 @@ import threading
 from pathlib import Path
 
 import pytest
+from recipekit.runner.runtime.run_files import METRICS, ORIGINS, STATUS
 from recipekit.runner.runtime.run_folder import RunFolder, all_runs, create, find_run
 from recipekit.schemas.base.errors import UserError
 from recipekit.schemas.yaml_writing import to_yaml
@@ -37,7 +38,7 @@ def holder(tmp_path):
 def root(tmp_path):
     """Three runs of two recipes."""
     for name in ("quick/20250101-000000-aaaaaa", "quick/20250301-000000-bbbbbb", "other/20250201-000000-cccccc"):
-        RunFolder(tmp_path / name).write("status.json", {"recipe": name.partition("/")[0], "state": "done"})
+        RunFolder(tmp_path / name).write(STATUS, {"recipe": name.partition("/")[0], "state": "done"})
     (tmp_path / "quick" / "20250401-000000-dddddd").mkdir()  # has not begun: it has no status
     return tmp_path
 
@@ -77,12 +78,17 @@ def test_a_stale_lock_file_is_ignored(tmp_path):
     assert not RunFolder(tmp_path).is_locked()
 
 
-def test_what_is_not_there_reads_as_nothing(tmp_path):
-    assert RunFolder(tmp_path).read("eval/metrics.json") == {}
+def test_what_is_not_there_is_not_found(tmp_path):
+    assert RunFolder(tmp_path).find(METRICS) is None
     assert RunFolder(tmp_path).status == {}
+    with pytest.raises(UserError, match=r"eval/metrics\.json: is not there"):
+        RunFolder(tmp_path).read(METRICS)
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b'{"state": "done"', b"\x00" * 40, b"\xff\xfe", b"[]", b'"done"'])
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"{", b'{"state": "done"', b"\x00" * 40, b"\xff\xfe", b"[]", b'"done"', b'{"state": "well"}', b'{"stages": {"data": 1}}'],
+)
 def test_a_damaged_file_is_named_and_not_a_traceback(tmp_path, content):
     (tmp_path / "status.json").write_bytes(content)
     with pytest.raises(UserError, match=r"status\.json: is damaged"):
@@ -98,9 +104,9 @@ def test_update_changes_some_facts_and_says_when(tmp_path):
 
 
 def test_a_write_leaves_no_temporary_file(tmp_path):
-    RunFolder(tmp_path).write("eval/metrics.json", {"a": 1})
-    assert [path.name for path in tmp_path.rglob("*")] == ["eval", "metrics.json"]
-    assert json.loads((tmp_path / "eval" / "metrics.json").read_bytes()) == {"a": 1}
+    RunFolder(tmp_path).write(ORIGINS, {"a": "1"})
+    assert [path.name for path in tmp_path.rglob("*")] == ["origins.json"]
+    assert json.loads((tmp_path / "origins.json").read_bytes()) == {"a": "1"}
 
 
 def test_a_new_run_has_a_folder_of_its_own_that_only_its_user_can_enter(tmp_path):

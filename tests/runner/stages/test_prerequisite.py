@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from recipekit.runner.runtime.run_files import STATUS
 from recipekit.runner.runtime.run_folder import RunFolder
 from recipekit.runner.stages.prerequisite import needed, unfinished
 from recipekit.schemas.base.errors import UserError
@@ -30,7 +31,7 @@ def second(write) -> LoadedRecipe:
 
 def finished(root: Path, loaded: LoadedRecipe, name: str, state: str = "done", **facts) -> RunFolder:
     run = RunFolder(root / loaded.recipe.name / name)
-    run.write("status.json", {"state": state, **facts})
+    run.write(STATUS, {"state": state, **facts})
     (run / "recipe.yml").write_text(to_yaml(loaded.document.data))
     (run / "model").mkdir()
     (run / "model" / "config.json").write_text("{}")

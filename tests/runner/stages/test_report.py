@@ -4,6 +4,7 @@ import json
 
 import pytest
 from recipekit.runner.runtime.console import Display
+from recipekit.runner.runtime.run_files import METRICS
 from recipekit.runner.stages import report as stage
 from recipekit.runner.stages.context import RunContext
 from recipekit.runner.stages.report import require_gates
@@ -28,8 +29,8 @@ def run(tmp_path):
 
 
 def concluded(run, **gates):
-    metrics = run.read("eval/metrics.json") | {"gates": gates}
-    run.write("eval/metrics.json", metrics)
+    metrics = run.read(METRICS) | {"gates": gates}
+    run.write(METRICS, metrics)
     with Display() as display:
         stage.run(RunContext(load_recipe("quickstart"), run.path.parent, display, run))
     return run.status

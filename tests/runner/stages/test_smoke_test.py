@@ -2,6 +2,7 @@
 
 from recipekit.runner.reporting.report import write_report
 from recipekit.runner.runtime.console import Display
+from recipekit.runner.runtime.run_files import SMOKE_KEYS
 from recipekit.runner.runtime.run_folder import RunFolder
 from recipekit.runner.stages.smoke_test import announce, differences
 from recipekit.schemas.recipe import load_recipe
@@ -34,7 +35,7 @@ def test_the_run_keeps_what_was_said(tmp_path, capfd):
     run = RunFolder(tmp_path)
     with Display() as display:
         announce(run, loaded.real, loaded.recipe, display)
-    keys = run.read("smoke.json")["keys"]
+    keys = run.read(SMOKE_KEYS)["keys"]
     said = capfd.readouterr().err
     assert f"{len(keys)} keys differ from the full run, no others" in said
     assert "training.max_steps: null -> 4" in said and "training.max_steps" in keys
@@ -43,7 +44,7 @@ def test_the_run_keeps_what_was_said(tmp_path, capfd):
 def test_the_report_of_a_smoke_run_says_so_and_what_differs(tmp_path):
     run = write_chat_run(tmp_path / "1", ["one"])
     assert "smoke run" not in write_report(run).read_text()
-    run.write("smoke.json", {"keys": {"model.base_model": {"full": "a/<b>", "smoke": "twin:a/<b>"}}})
+    run.write(SMOKE_KEYS, {"keys": {"model.base_model": {"full": "a/<b>", "smoke": "twin:a/<b>"}}})
     page = write_report(run).read_text()
     assert "A smoke run on a tiny model" in page and "1 keys differ" in page
     assert "model.base_model: a/&lt;b&gt; → twin:a/&lt;b&gt;" in page

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 from recipekit.converters.building.pipeline import build
+from recipekit.runner.runtime.run_files import STATUS
 from recipekit.runner.runtime.run_folder import RunFolder
 from recipekit.runner.stages import data, evaluate, generate, merge, train
 from recipekit.runner.stages.context import RunContext
@@ -146,7 +147,7 @@ def converted(tmp_path: Path):
     def make(name, stages):
         folder = RunFolder(tmp_path / "runs" / "small" / name)
         folder.path.mkdir(parents=True)
-        folder.write("status.json", {"stages": stages})
+        folder.write(STATUS, {"stages": stages})
         if stages:
             build(chat_data(rows), folder / "data")
         return folder
@@ -181,7 +182,7 @@ def run(tmp_path):
     def make(name, *stages):
         folder = RunFolder(tmp_path / "runs" / "small" / name)
         folder.path.mkdir(parents=True)
-        folder.write("status.json", {"stages": {stage.NAME: "a" for stage in stages}})
+        folder.write(STATUS, {"stages": {stage.NAME: "a" for stage in stages}})
         for stage in stages:
             for output in (*stage.OUTPUTS, *stage.OPTIONAL_OUTPUTS):
                 path = folder / output

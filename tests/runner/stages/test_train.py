@@ -6,6 +6,7 @@ import pytest
 from recipekit.runner.launch.axolotl_config import RenderedData
 from recipekit.runner.launch.plan import plan
 from recipekit.runner.runtime.machine import Machine
+from recipekit.runner.runtime.run_files import TRAINING_END
 from recipekit.runner.runtime.run_folder import RunFolder
 from recipekit.runner.stages import train as stage
 from recipekit.runner.stages.train import train_key
@@ -58,7 +59,7 @@ def ended(tmp_path, minimal):
         context = SimpleNamespace(run=RunFolder(tmp_path), recipe=recipe, manifest={"splits": {"train": 20}},
                                   display=SimpleNamespace(say=lambda _, what: said.append(what)))  # fmt: skip
         stage._record_end(context, [dict(zip(("steps", "planned_steps", "reason"), event, strict=True)) for event in events])
-        return context.run.read("training.json"), said
+        return context.run.read(TRAINING_END), said
 
     return record
 

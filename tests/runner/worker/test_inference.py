@@ -9,6 +9,8 @@ from types import SimpleNamespace
 
 import pytest
 
+from ...support.run_files import manifest_with
+
 torch = pytest.importorskip("torch", reason="needs the extra [train]")
 
 from recipekit.runner.inference.chat_settings import settings_of  # noqa: E402
@@ -56,7 +58,9 @@ def run_of(variant: Variant, variants: Path, folder: Path) -> Path:
         recipe = "\n".join(lines).replace("adapter: lora", "adapter: none") + "\n"
     run = write_run(folder / "tiny" / "20260101-000000-aaaaaa", recipe, variants / variant.name, Path(base))
     (run / "data").mkdir()
-    (run / "data" / "manifest.json").write_text(json.dumps({"labels": LABELS} if variant.head == "classification" else {}))
+    (run / "data" / "manifest.json").write_text(
+        json.dumps(manifest_with(labels=LABELS) if variant.head == "classification" else manifest_with())
+    )
     return run
 
 

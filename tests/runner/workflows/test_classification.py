@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from recipekit.runner.runtime.run_files import METRICS, TOKENS
 
 from ...support.tiny import write_classification, write_jsonl
 
@@ -57,7 +58,7 @@ def test_the_rendered_file_says_that_it_is_a_classification(four_labels):
 
 
 def test_the_audit_counts_rows_by_label(four_labels):
-    tokens = four_labels.read("tokens.json")
+    tokens = four_labels.read(TOKENS)
     assert tokens["train"]["labels"] == dict.fromkeys(["ENFP", "ESFJ", "INTJ", "ISTP"], 12)
     assert tokens["validation"]["labels"] == dict.fromkeys(["ENFP", "ESFJ", "INTJ", "ISTP"], 4)
     assert tokens["train"]["longest"] <= 64 and tokens["train"]["long_rows"] == {}
@@ -119,7 +120,7 @@ def test_predictions_have_a_probability_for_each_label_of_every_row(four_labels)
 
 
 def test_a_classifier_is_compared_with_its_baselines(four_labels):
-    metrics = four_labels.read("eval/metrics.json")
+    metrics = four_labels.read(METRICS)
     assert set(metrics["models"]) == {"tuned", "majority", "mentioned", "tfidf"}
     assert metrics["baseline"] == "tfidf"
     assert "random numbers" in metrics["notes"][0]
@@ -139,7 +140,7 @@ def test_two_labels_train_with_quantised_weights_and_with_every_weight(two_label
     assert config["id2label"] == {"0": "E", "1": "I"}
     losses = [line["loss"] for line in two_labels.lines("metrics.jsonl") if "loss" in line]
     assert len(losses) == 8 and min(losses[4:]) < losses[0]
-    assert set(two_labels.read("eval/metrics.json")["by_label"]) == {"tuned", "majority", "mentioned", "tfidf"}
+    assert set(two_labels.read(METRICS)["by_label"]) == {"tuned", "majority", "mentioned", "tfidf"}
 
 
 def test_without_the_wish_for_the_best_checkpoint_the_last_one_is_the_model(two_labels):

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 import pytest
+from recipekit.runner.runtime.run_files import ORIGINS
 from recipekit.schemas.yaml_writing import to_yaml
 
 from ...support.finished_runs import write_chat_run
@@ -25,7 +26,7 @@ def run(tmp_path, minimal, monkeypatch):
     monkeypatch.chdir(tmp_path)
     run = write_chat_run(tmp_path, ["some text"])
     (run / "recipe.yml").write_text(to_yaml(minimal()), encoding="utf-8")
-    run.write("origins.json", {"training.learning_rate": "small.yml:9:3"})
+    run.write(ORIGINS, {"training.learning_rate": "small.yml:9:3"})
     return run
 
 

@@ -186,7 +186,7 @@ def test_what_changed_in_the_run_is_named(run, inputs, file, change, part, what)
     [
         (lambda run: shutil.rmtree(run / "model"), "has not been trained to its end"),
         (lambda run: (run / "metrics.jsonl").unlink(), "has no metrics.jsonl"),
-        (lambda run: (run / "lock.json").write_text("{}"), "does not say the recipekit"),
+        (lambda run: (run / "lock.json").write_text("{}"), "is damaged"),
     ],
     ids=["no model", "no losses", "an empty lock"],
 )

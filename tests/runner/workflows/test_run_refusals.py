@@ -4,12 +4,14 @@ import json
 
 import pytest
 from recipekit.runner.runtime.console import Display
+from recipekit.runner.runtime.run_files import LOCK
 from recipekit.runner.runtime.run_folder import create
 from recipekit.runner.runtime.seals import write_seal
 from recipekit.runner.workflows.run import execute, run_recipe
 from recipekit.schemas.base.errors import GateError, UserError
 from recipekit.schemas.recipe import load_recipe
 
+from ...support.run_files import lock_with
 from ...support.tiny import emogpt_rows, write_jsonl, write_recipe
 
 
@@ -72,7 +74,7 @@ def test_a_checkpoint_of_another_training_is_never_resumed(tiny, tmp_path, made_
     loaded = load_recipe(str(tiny))
     run = create("tiny", "abcdef", tmp_path / "runs")
     run.update(recipe="tiny", state="interrupted", stages={})
-    run.write("lock.json", {"train_key": "another", "packages": made_by})
+    run.write(LOCK, lock_with(train_key="another", packages=made_by))
     checkpoint = run / "checkpoints" / "checkpoint-4"
     checkpoint.mkdir(parents=True)
     (checkpoint / "model.safetensors").write_bytes(b"weights")
@@ -80,7 +82,7 @@ def test_a_checkpoint_of_another_training_is_never_resumed(tiny, tmp_path, made_
     with pytest.raises(UserError, match=told) as caught, Display() as display:
         execute(run, loaded, tmp_path / "runs", display)
     assert "checkpoint-4 is of another training" in str(caught.value)
-    assert run.read("lock.json")["train_key"] == "another"  # so that it is refused the next time too
+    assert run.read(LOCK)["train_key"] == "another"  # so that it is refused the next time too
     assert not (run / "train.log").exists()
 
 

@@ -5,6 +5,7 @@ import json
 import pytest
 from recipekit.runner.reporting.sweep_tables import print_sweep
 from recipekit.runner.runtime.console import Display
+from recipekit.runner.runtime.run_files import METRICS, STATUS
 from recipekit.runner.runtime.run_folder import RunFolder
 from recipekit.runner.workflows import sweep as sweeps
 from recipekit.runner.workflows.sweep import exit_code, run_sweep
@@ -13,6 +14,7 @@ from recipekit.schemas.base.screen import Screen
 from recipekit.schemas.recipe import load_sweep
 from recipekit.schemas.yaml_writing import to_yaml
 
+from ...support.run_files import metrics_with
 from ...support.tiny import write_recipe
 
 
@@ -28,15 +30,15 @@ def swept(recipe_file, minimal, tmp_path, monkeypatch):
             end = next(left)
             run = RunFolder(root / loaded.recipe.name / "1")
             state = {float: "done", GateError: "refused", UserError: "failed", Interrupted: "interrupted"}[type(end)]
-            run.write(
-                "status.json", {"state": state, "stages": {}, "started": 0, "updated": 90, "reason": "" if state == "done" else str(end)}
-            )
+            run.write(STATUS, {"state": state, "stages": {}, "started": 0, "updated": 90, "reason": "" if state == "done" else str(end)})
             if state != "done":
                 raise end
             (run / "metrics.jsonl").write_text(
                 json.dumps({"step": 4, "loss": end}) + "\n" + json.dumps({"step": 4, "eval_loss": end + 1}) + "\n"
             )
-            run.write("eval/metrics.json", {"models": {"tuned": {"perplexity": {"value": 2 * end}}}})
+            perplexity = {"value": 2 * end, "low": None, "high": None}
+            losses = {"train_loss": end, "validation_loss": end + 1}
+            run.write(METRICS, metrics_with(models={"tuned": {"perplexity": perplexity}}, losses=losses))
             return type("Outcome", (), {"run": run})
 
         monkeypatch.setattr(sweeps, "run_or_resume", run_or_resume)

@@ -3,8 +3,11 @@
 import json
 
 import pytest
+from recipekit.runner.runtime.run_files import LOCK, MANIFEST, METRICS, STATUS
 from recipekit.runner.runtime.run_folder import RunFolder
 from recipekit.schemas.yaml_writing import to_yaml
+
+from ....support.run_files import lock_with, manifest_with, metrics_with
 
 for package in ("numpy", "jinja2"):
     pytest.importorskip(package, reason=f"needs the extra [eval]: {package}")
@@ -21,12 +24,10 @@ def write(tmp_path, minimal):
         values = minimal(
             {"evaluation": {"metrics": ["perplexity", "stop_rate"]}, "name": recipe, "data.sources": SOURCES, **(changes or {})}
         )
-        folder.write("status.json", {"recipe": recipe, "state": "done", "stages": {}})
-        folder.write(
-            "lock.json", {"recipekit": "1", "python": "3.11", "packages": {"torch": "2.0"}, "model": {"identity": "m"}, **(lock or {})}
-        )
-        folder.write("data/manifest.json", {"rows_in": rows, "rows_kept": rows, "splits": {"train": 9}})
-        folder.write("eval/metrics.json", {"rows": rows})
+        folder.write(STATUS, {"recipe": recipe, "state": "done", "stages": {}})
+        folder.write(LOCK, lock_with(packages={"torch": "2.0"}, model={"path": "", "identity": "m", "note": ""}) | (lock or {}))
+        folder.write(MANIFEST, manifest_with(rows_in=rows, rows_kept=rows, splits={"train": 9}))
+        folder.write(METRICS, metrics_with(rows=rows))
         (folder / "recipe.yml").write_text(to_yaml(values), encoding="utf-8")
         lines = [
             {"model": model, "id": str(n), "reference": "Yes.", "reply": reply, "stopped": True, "reply_tokens": 2,

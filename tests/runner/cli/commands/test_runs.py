@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import pytest
+from recipekit.runner.runtime.run_files import STATUS
 from recipekit.runner.runtime.run_folder import RunFolder
 
 from ....support.finished_runs import write_chat_run
@@ -23,7 +24,7 @@ def root(tmp_path):
         }.items()
     ):
         run = RunFolder(tmp_path / "runs" / "tiny" / f"2025010{number}-000000-abcdef")
-        run.write("status.json", {"recipe": "tiny", "state": state, "reason": f"{state}: [red]why[/red]\nmore", "stages": {"data": "a"},
+        run.write(STATUS, {"recipe": "tiny", "state": state, "reason": f"{state}: [red]why[/red]\nmore", "stages": {"data": "a"},
                                   "started": 1000.0, "updated": 1090.5})  # fmt: skip
         (run / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines) + '{"step": 9, "lo')
     damaged = tmp_path / "runs" / "tiny" / "20250109-000000-abcdef"

@@ -1,0 +1,28 @@
+"""manifest.json: what a conversion read, kept and wrote. Its last file: where it stands, the folder is complete."""
+
+from typing import Any, Literal, NotRequired, TypedDict
+
+
+class FileFacts(TypedDict):
+    """A file that was written."""
+
+    sha256: str
+    bytes: int
+
+
+class Manifest(TypedDict):
+    """`rows_read` are the rows of the sources, `rows_in` the records that they gave. `repeated` are the training rows that weights add;
+    below zero, those that they leave out."""
+
+    recipekit: str
+    type: Literal["chat", "classification", "text"]
+    rows_read: int
+    rows_in: int
+    rows_kept: int
+    dropped: dict[str, int]
+    fixed: dict[str, int]
+    splits: dict[str, int]
+    files: dict[str, FileFacts]
+    sources: list[dict[str, Any]]
+    repeated: NotRequired[int]
+    labels: NotRequired[list[str]]

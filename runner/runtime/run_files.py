@@ -1,0 +1,254 @@
+"""The JSON files of a run: the name of each, and the type of what it holds."""
+
+from typing import Any, Generic, Literal, NamedTuple, NotRequired, TypedDict, TypeVar
+
+from ...converters.building.manifest import Manifest
+
+T = TypeVar("T")
+
+EVALUATION = "eval"
+EVALUATING = "evaluating"  # where an evaluation works until it is whole and takes the place of the last one
+
+State = Literal["running", "submitted", "done", "failed", "interrupted", "refused"]
+
+
+class RunFile(NamedTuple, Generic[T]):
+    """`name` is the file's path in the run's directory. RunFolder reads and writes it, and refuses what is not of `type`."""
+
+    name: str
+    type: type[T]
+
+
+class Status(TypedDict, total=False):
+    """How the run stands. `stages` has the key of each completed stage, `file` the recipe's path, times are Unix seconds,
+    `edited` files that are not what the run wrote, accepted by `recipe verify --accept`."""
+
+    state: State
+    reason: str
+    stages: dict[str, str]
+    recipe: str
+    file: str
+    smoke: bool
+    started: float
+    updated: float
+    finished: float
+    reproduces: str
+    edited: list[str]
+
+
+class LockedModel(TypedDict):
+    """The base model: a ResolvedModel."""
+
+    path: str
+    identity: str
+    note: str
+
+
+class Lock(TypedDict):
+    """What the training depends on that the recipe does not say: versions, base model, machine. `train_key` is the training's key,
+    `variables` the values of those that the recipe declares."""
+
+    recipekit: str
+    python: str
+    packages: dict[str, str]
+    variables: dict[str, str]
+    model: LockedModel
+    machine: dict[str, Any]
+    train_key: str
+
+
+class SmokeKeys(TypedDict):
+    """The keys that a smoke run changed, each as [value in the recipe, value in the smoke run]."""
+
+    keys: dict[str, Any]
+
+
+class TrainingEnd(TypedDict):
+    """How many optimizer steps were taken and planned, and why there are fewer."""
+
+    steps: int
+    planned_steps: int
+    reason: str
+
+
+class MemoryForecast(TypedDict):
+    """Memory in bytes for rows of so many tokens, of all `processes` on the device together."""
+
+    needed: int
+    available: int
+    processes: int
+    tokens: int
+    parts: dict[str, int]
+    device: str
+
+
+class DiskForecast(TypedDict):
+    """Disk space in bytes."""
+
+    needed: int
+    available: int
+    parts: dict[str, int]
+
+
+class FitForecast(TypedDict):
+    """What the training was predicted to need, once the rows' lengths were known."""
+
+    memory: MemoryForecast
+    disk: DiskForecast
+    trained_parameters: int
+
+
+class PeakMemory(TypedDict):
+    """The peak in bytes: of all processes together on a CPU, of the first process's GPU else; with what was predicted."""
+
+    device: str
+    peak: int
+    predicted: MemoryForecast | None
+
+
+class SlurmJob(TypedDict):
+    """The job's number."""
+
+    job: int
+
+
+class LaunchCommand(TypedDict):
+    """What the first of several machines starts. `holder` is the process that holds the run, `nodes` the number of machines."""
+
+    argv: list[str]
+    env: dict[str, str]
+    holder: str
+    nodes: int
+
+
+class MergeRequest(TypedDict):
+    """The folder to write the merged model to, and the rendered configuration that names base and adapter."""
+
+    folder: str
+    config: str
+
+
+class MergeResult(TypedDict):
+    """`largest_difference` between the logits of the merged model and of base and adapter, as a share of the largest logit."""
+
+    base_model: str
+    dtype: str
+    largest_difference: float
+    rows_compared: int
+
+
+class EvaluationRequest(TypedDict):
+    """What the evaluator is asked for. `generate` says whether it generates replies, `complete` that it has answered,
+    `evaluation` is the key of the evaluation whose numbers stand beside it."""
+
+    key: str
+    generate: bool
+    generation: dict[str, Any]
+    packages: dict[str, str]
+    machine: dict[str, Any]
+    complete: NotRequired[bool]
+    evaluation: NotRequired[str]
+
+
+class ProbesRequest(EvaluationRequest):
+    """What the probes are asked for: `asked` has each probe's setting, `keys` the key of each that has not been run."""
+
+    keys: dict[str, str]
+    asked: dict[str, Any]
+
+
+class Losses(TypedDict):
+    """Of the last epoch's steps, of the weights that were kept, and the lowest; None where none was logged."""
+
+    train_loss: float | None
+    validation_loss: float | None
+    best_validation_loss: float | None
+
+
+class EstimateFacts(TypedDict):
+    """A number with its interval; null where it cannot be measured."""
+
+    value: float | None
+    low: float | None
+    high: float | None
+
+
+class DifferenceFacts(EstimateFacts):
+    """The tuned model minus the baseline."""
+
+    p_value: float | None
+    significant: bool
+
+
+class MetricFacts(TypedDict):
+    """How to read a metric."""
+
+    unit: str
+    higher_is_better: bool
+
+
+class GateFacts(TypedDict):
+    """A gate's limits and outcome. `decided`: the whole interval is on one side of the limits; None for a loss."""
+
+    value: float | None
+    min: float | None
+    max: float | None
+    passed: bool
+    decided: bool | None
+
+
+class Scores(TypedDict):
+    """Each metric for each model, over the same rows."""
+
+    rows: int
+    confidence: float
+    baseline: str
+    models: dict[str, dict[str, EstimateFacts]]
+    differences: dict[str, DifferenceFacts]
+    metrics: dict[str, MetricFacts]
+
+
+class Metrics(Scores):
+    """The evaluation's numbers."""
+
+    split: str
+    base_model: str
+    generation: dict[str, Any]
+    evaluated_with: dict[str, Any]
+    losses: Losses
+    diagnosis: dict[str, str]
+    gates: dict[str, GateFacts]
+    slices: NotRequired[dict[str, Scores]]
+    prompt_diversity: NotRequired[dict[str, Any]]
+    labels: NotRequired[list[str]]
+    confusion: NotRequired[list[list[int]]]
+    confusion_has_invalid: NotRequired[bool]
+    notes: NotRequired[list[str]]
+    by_label: NotRequired[dict[str, list[dict[str, Any]]]]
+    calibration_error: NotRequired[dict[str, float]]
+    dimensions: NotRequired[dict[str, Any]]
+    lens: NotRequired[dict[str, Any]]
+    blimp: NotRequired[dict[str, Any]]
+    sentiment: NotRequired[dict[str, Any]]
+    judge: NotRequired[dict[str, Any]]
+
+
+STATUS = RunFile("status.json", Status)
+ORIGINS = RunFile("origins.json", dict[str, str])  # the place in the recipe, or the --set, of every key
+SMOKE_KEYS = RunFile("smoke.json", SmokeKeys)
+GENERATED_MANIFEST = RunFile("generated/manifest.json", dict[str, Any])
+MANIFEST = RunFile("data/manifest.json", Manifest)
+LOCK = RunFile("lock.json", Lock)
+TOKENS = RunFile("tokens.json", dict[str, dict[str, Any]])  # the audit of each split's tokens
+TRAINING_END = RunFile("training.json", TrainingEnd)
+FIT_FORECAST = RunFile("fit.json", FitForecast)
+PEAK_MEMORY = RunFile("memory.json", PeakMemory)
+SLURM_JOB = RunFile("slurm.json", SlurmJob)
+LAUNCH_COMMAND = RunFile("launch.json", LaunchCommand)
+EVALUATION_REQUEST = RunFile(f"{EVALUATING}/request.json", EvaluationRequest)
+LAST_REQUEST = RunFile(f"{EVALUATION}/request.json", EvaluationRequest)
+PROBES_REQUEST = RunFile(f"{EVALUATING}/probes_request.json", ProbesRequest)
+NEW_METRICS = RunFile(f"{EVALUATING}/metrics.json", Metrics)
+METRICS = RunFile(f"{EVALUATION}/metrics.json", Metrics)
+MERGE_REQUEST = RunFile("merge_request.json", MergeRequest)
+MERGE_RESULT = RunFile("merge.json", MergeResult)  # in the folder of the merged model

@@ -1,0 +1,20 @@
+"""Whole files of a run, whose values do not matter but for those that a test gives."""
+
+
+def manifest_with(**facts):
+    """A whole manifest; `facts` in place of what it would say."""
+    return {"recipekit": "0", "type": "chat", "rows_read": 1, "rows_in": 1, "rows_kept": 1, "dropped": {}, "fixed": {}, "splits": {"train": 1},
+            "files": {}, "sources": [], **facts}  # fmt: skip
+
+
+def lock_with(**facts):
+    """A whole lock."""
+    return {"recipekit": "0", "python": "3", "packages": {}, "variables": {}, "model": {"path": "", "identity": "", "note": ""},
+            "machine": {"gpu_name": "", "cores": 2}, "train_key": "", **facts}  # fmt: skip
+
+
+def metrics_with(**facts):
+    """Whole metrics of nothing."""
+    return {"rows": 1, "split": "validation", "baseline": "base", "base_model": "", "confidence": 0.95, "metrics": {}, "models": {"tuned": {}},
+            "differences": {}, "gates": {}, "generation": {}, "evaluated_with": {}, "losses": {"train_loss": None, "validation_loss": None, "best_validation_loss": None},
+            "diagnosis": {"state": "too_short", "sentence": ""}, **facts}  # fmt: skip
