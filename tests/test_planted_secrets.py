@@ -6,6 +6,7 @@ import shutil
 
 import pytest
 from recipekit.runner.evaluation.judge import judge_all
+from recipekit.runner.runtime.run_files import EVALUATING
 from recipekit.runner.runtime.run_folder import RunFolder
 from recipekit.schemas.base.errors import UserError
 from recipekit.schemas.generate_sections import Judge
@@ -83,8 +84,8 @@ def test_judging_leaves_no_secret(tmp_path, monkeypatch) -> None:
         monkeypatch.setenv(name, value)
     run, display = RunFolder(tmp_path / "runs" / "counsellor" / "one"), Quiet()
     messages = [{"role": "user", "content": "I cannot sleep."}, {"role": "assistant", "content": "Tell me more."}]
-    write_jsonl(run / "eval" / "rows.jsonl", [{"id": "1", "messages": messages}])
-    write_jsonl(run / "eval" / "predictions.jsonl", [{"model": model, "id": "1", "reply": model} for model in ("base", "tuned")])
+    write_jsonl(run / EVALUATING / "rows.jsonl", [{"id": "1", "messages": messages}])
+    write_jsonl(run / EVALUATING / "predictions.jsonl", [{"model": model, "id": "1", "reply": model} for model in ("base", "tuned")])
 
     def judged(behave, model):
         with serving(behave) as server:

@@ -208,13 +208,20 @@ class Scores(TypedDict):
     metrics: dict[str, MetricFacts]
 
 
+class EvaluatedWith(TypedDict):
+    """The versions and the machine of the evaluation, which need not be those of the training."""
+
+    packages: dict[str, str]
+    machine: dict[str, Any]
+
+
 class Metrics(Scores):
     """The evaluation's numbers."""
 
     split: str
     base_model: str
     generation: dict[str, Any]
-    evaluated_with: dict[str, Any]
+    evaluated_with: EvaluatedWith
     losses: Losses
     diagnosis: dict[str, str]
     gates: dict[str, GateFacts]

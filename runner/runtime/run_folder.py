@@ -43,7 +43,7 @@ class RunFolder:
             return msgspec.json.decode(read_sealed(path), type=file.type)
         except FileNotFoundError:
             return None
-        except (OSError, msgspec.MsgspecError) as error:
+        except (OSError, ValueError, msgspec.MsgspecError) as error:
             raise UserError(
                 Problem(Location(str(path)), f"is damaged: {error}", "restore the file, or remove the run", "damaged")
             ) from None

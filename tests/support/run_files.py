@@ -16,5 +16,5 @@ def lock_with(**facts):
 def metrics_with(**facts):
     """Whole metrics of nothing."""
     return {"rows": 1, "split": "validation", "baseline": "base", "base_model": "", "confidence": 0.95, "metrics": {}, "models": {"tuned": {}},
-            "differences": {}, "gates": {}, "generation": {}, "evaluated_with": {}, "losses": {"train_loss": None, "validation_loss": None, "best_validation_loss": None},
+            "differences": {}, "gates": {}, "generation": {}, "evaluated_with": {"packages": {}, "machine": {}}, "losses": {"train_loss": None, "validation_loss": None, "best_validation_loss": None},
             "diagnosis": {"state": "too_short", "sentence": ""}, **facts}  # fmt: skip

@@ -60,8 +60,9 @@ def test_what_cannot_be_served_is_told(tmp_path: Path) -> None:
         resolve_target(str(folder), tmp_path)
     with pytest.raises(UserError, match="has no finished full-parameter run"):
         resolve_target("run:mine", tmp_path)
-    run(tmp_path, "other", "20260102-000000-bbbbbb", {"adapter_config.json": "{}"})
-    with pytest.raises(UserError, match="does not say which model"):
+    other = run(tmp_path, "other", "20260102-000000-bbbbbb", {"adapter_config.json": "{}"})
+    (other / "lock.json").write_text("{}")
+    with pytest.raises(UserError, match=r"lock\.json: is damaged"):
         resolve_target("other", tmp_path)
 
 

@@ -37,7 +37,7 @@ def test_only_what_the_recipe_asks_for_is_done_and_once(tmp_path, minimal):
     run = RunFolder(tmp_path)
     keys = waiting(run, asked, "predictions")
     assert set(keys) == {"logit_lens", "blimp"}
-    run.write(f"evaluating/{FILES['blimp']}", {"key": keys["blimp"], "base": {"mean": 50.0}})
+    run.write(FILES["blimp"], {"key": keys["blimp"], "base": {"mean": 50.0}})
     assert set(waiting(run, asked, "predictions")) == {"logit_lens"}
     assert set(waiting(run, asked, "of another model")) == {"logit_lens", "blimp"}
     assert results(run, {"blimp": "pairs"}) == {"blimp": {"base": {"mean": 50.0}}}
@@ -50,7 +50,7 @@ def test_a_probe_is_done_again_when_its_folder_holds_something_else(tmp_path, mi
     (pairs / "a.jsonl").write_text("one\n")
     evaluation = Recipe.from_values(minimal({"evaluation.blimp": str(pairs)})).evaluation
     keys, key = waiting(run, {"blimp": str(pairs)}, "predictions"), evaluate_key(evaluation, "validation", "trained")
-    run.write(f"evaluating/{FILES['blimp']}", {"key": keys["blimp"]})
+    run.write(FILES["blimp"], {"key": keys["blimp"]})
     assert waiting(run, {"blimp": str(pairs)}, "predictions") == {}
     (pairs / "a.jsonl").write_text("two\n")
     assert set(waiting(run, {"blimp": str(pairs)}, "predictions")) == {"blimp"}

@@ -65,11 +65,11 @@ def test_the_audit_counts_rows_by_label(four_labels):
 
 
 def test_the_saved_model_knows_its_labels_its_padding_and_its_head(four_labels):
-    config = four_labels.read("model/config.json")
+    config = json.loads((four_labels / "model/config.json").read_text())
     assert config["id2label"] == {"0": "ENFP", "1": "ESFJ", "2": "INTJ", "3": "ISTP"}
     assert config["label2id"] == {"ENFP": 0, "ESFJ": 1, "INTJ": 2, "ISTP": 3}
     assert config["pad_token_id"] == 0
-    adapter = four_labels.read("model/adapter_config.json")
+    adapter = json.loads((four_labels / "model/adapter_config.json").read_text())
     assert adapter["task_type"] == "SEQ_CLS"
     assert "score" in adapter["modules_to_save"]
 
@@ -136,7 +136,7 @@ def test_the_report_shows_the_labels_and_what_they_were_taken_for(four_labels):
 
 
 def test_two_labels_train_with_quantised_weights_and_with_every_weight(two_labels):
-    config = two_labels.read("model/config.json")
+    config = json.loads((two_labels / "model/config.json").read_text())
     assert config["id2label"] == {"0": "E", "1": "I"}
     losses = [line["loss"] for line in two_labels.lines("metrics.jsonl") if "loss" in line]
     assert len(losses) == 8 and min(losses[4:]) < losses[0]

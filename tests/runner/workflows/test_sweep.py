@@ -37,7 +37,7 @@ def swept(recipe_file, minimal, tmp_path, monkeypatch):
                 json.dumps({"step": 4, "loss": end}) + "\n" + json.dumps({"step": 4, "eval_loss": end + 1}) + "\n"
             )
             perplexity = {"value": 2 * end, "low": None, "high": None}
-            losses = {"train_loss": end, "validation_loss": end + 1}
+            losses = {"train_loss": end, "validation_loss": end + 1, "best_validation_loss": end + 1}
             run.write(METRICS, metrics_with(models={"tuned": {"perplexity": perplexity}}, losses=losses))
             return type("Outcome", (), {"run": run})
 
