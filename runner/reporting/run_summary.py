@@ -12,17 +12,15 @@ from ..runtime.run_folder import RunFolder
 
 def run_summary(run: RunFolder) -> dict[str, Any]:
     """A run's state and numbers. A run that says it is running but whose process is gone was killed."""
-    status: dict[str, Any]
+    status: dict[str, Any] = {}
+    lines: list[dict[str, Any]] = []
+    evaluated: Metrics | None = None
     try:
         status = dict(run.status)
-    except UserError as error:
-        status = {"state": "damaged", "reason": str(error)}
-    lines: list[dict[str, Any]] = []
-    try:
         lines = read_lines(run / "metrics.jsonl", "step")
+        evaluated = run.find(METRICS)
     except UserError as error:
-        status = {**status, "state": "damaged", "reason": str(error)}
-    evaluated = _evaluated(run)
+        status |= {"state": "damaged", "reason": str(error)}
     measured = evaluated["losses"] if evaluated else losses(lines)
     ended = status.get("finished", status.get("updated", 0))
     state = status.get("state", "damaged")
@@ -44,11 +42,3 @@ def run_summary(run: RunFolder) -> dict[str, Any]:
 def edited_note(status: Mapping[str, Any]) -> str:
     """Which files of the run are not what it wrote; empty where all are."""
     return f"edited by hand, and accepted: {', '.join(status['edited'])}" if status.get("edited") else ""
-
-
-def _evaluated(run: RunFolder) -> Metrics | None:
-    """The run's metrics.json; None before its evaluation, and where it is damaged."""
-    try:
-        return run.find(METRICS)
-    except UserError:
-        return None

@@ -3,6 +3,7 @@
 import pytest
 from recipekit.runner.reporting.comparison import write_page
 from recipekit.runner.reporting.report import write_report
+from recipekit.runner.runtime.run_files import METRICS
 
 from ...support.finished_runs import PROBES, write_chat_run, write_classification_run
 from ...support.records import chat, inspected
@@ -35,7 +36,7 @@ def pages(tmp_path_factory):
     run = write_chat_run(folder / "chat", ["some text"])
     with (run / "metrics.jsonl").open("a") as stream:
         stream.write('{"step": 60, "learning_rate": 0.000123456, "tokens_per_s": 123456.7}\n')
-    run.write("eval/metrics.json", {**run.read("eval/metrics.json"), **PROBES})
+    run.write(METRICS, {**run.read(METRICS), **PROBES})
     estimate = {"value": 130.29, "low": 105.77, "high": 153.72}
     change = {"value": -42.41, "low": -61.2, "high": -20.1, "significant": True}
     found = {
