@@ -4,7 +4,13 @@
       training.learning_rate: [1e-4, 2e-4]
       training.lora_r: [8, 16]
 
-makes four: `name-learning_rate-1e-4-lora_r-8` and so on, in the order of the file, the last key changing fastest.
+makes four: `name-learning_rate-1e-4-lora_r-8` and so on, in the order of the file, the last key changing fastest. Keys that belong
+together are set by the entries of a name without a dot, which makes two here:
+
+    matrix:
+      size:
+        - {model.base_model: meta-llama/Llama-3.2-1B-Instruct, model.pad_token: <|finetune_right_pad_id|>, training.learning_rate: 2e-4}
+        - {model.base_model: mistralai/Mistral-7B-Instruct-v0.3, training.learning_rate: 1e-4}
 """
 
 import re
@@ -33,10 +39,7 @@ class Combination(NamedTuple):
 def combinations(document: Document, folder: Path) -> list[Combination]:
     """Return the recipes of the matrix; paths in it are relative to `folder`. Raises UserError for a key that cannot be set."""
     matrix: dict[str, list[Any]] = document.data["matrix"]
-    for key in matrix:
-        if key.partition(".")[0] not in SECTIONS or not all(key.split(".")[1:]) or "." not in key:
-            location, hint = document.location(("matrix", key), key=True), f"use a key of {', '.join(SECTIONS)}, e.g. training.lora_r"
-            raise UserError(Problem(location, f"matrix: {key!r} is not a section.key", hint, "matrix"))
+    refuse_keys(document, matrix)
     count = prod(map(len, matrix.values()))
     if count > MOST:
         raise UserError(
@@ -46,17 +49,41 @@ def combinations(document: Document, folder: Path) -> list[Combination]:
     found: list[Combination] = []
     names: set[str] = set()
     for chosen in product(*(range(len(values)) for values in matrix.values())):
-        made, picked = plain, {}
+        made, picked, named = plain, {}, {}
         for (key, values), index in zip(matrix.items(), chosen, strict=True):
-            picked[key] = values[index]
-            location = document.location(("matrix", key, index))
-            made = with_value(made, key.split("."), values[index], location, folder)
-        name = combination_name(document.data["name"], picked)
+            settings = set_by(key, values[index])
+            named[key] = next(iter(settings.values()))
+            for path, value in settings.items():
+                place = ("matrix", key, index) if path == key else ("matrix", key, index, path)
+                made = with_value(made, path.split("."), value, document.location(place), folder)
+            picked |= settings
+        name = combination_name(document.data["name"], named)
         name = _hashed(name, picked) if name in names else name
         names.add(name)
         data = {**made.data, "name": name}
         found.append(Combination(made._replace(data=data), picked))
     return found
+
+
+def set_by(key: str, value: Any) -> dict[str, Any]:
+    """Return the keys that a value of the matrix sets, with their values: one, or those of an entry."""
+    return value if "." not in key else {key: value}
+
+
+def refuse_keys(document: Document, matrix: dict[str, list[Any]]) -> None:
+    """Raise UserError for what is not a key of a section, and for a key that two parts of the matrix set."""
+    hint = f"use a key of {', '.join(SECTIONS)}, e.g. training.lora_r; several keys together are entries, size: [{{...}}, {{...}}]"
+    owner: dict[str, str] = {}
+    for key, values in matrix.items():
+        for index, value in enumerate(values):
+            is_entry = "." not in key and isinstance(value, dict) and bool(value)
+            for path in value if is_entry else (key,):
+                location = document.location(("matrix", key, index, path) if is_entry else ("matrix", key), key=True)
+                if path.partition(".")[0] not in SECTIONS or not all(path.split(".")[1:]) or "." not in path:
+                    raise UserError(Problem(location, f"matrix: {path!r} is not a section.key", hint, "matrix"))
+                if owner.setdefault(path, key) != key:
+                    what = f"matrix: {path!r} is also set by {owner[path]!r}"
+                    raise UserError(Problem(location, what, "set it in one of them", "matrix"))
 
 
 def combination_name(name: str, values: dict[str, Any]) -> str:

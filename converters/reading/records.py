@@ -20,6 +20,15 @@ class Row(NamedTuple):
         return f"{self.file}:{self.line}"
 
 
+class NoAnswer(str):
+    """Stands where a row has no answer: it is to be predicted, not trained. A text, so that converters pass it on as they do an answer.
+
+    `given` is what the row has in its place; `...` where it has nothing.
+    """
+
+    given: Any = ...
+
+
 class Record(NamedTuple):
     """What a converter makes of a row: the fields of the record type (`messages`; `text`; `text` and `label`).
 

@@ -16,6 +16,7 @@ VERSION = 1
 RECORD_TYPES = ("chat",)
 INPUT = "values"
 STATELESS = True
+ANSWER = {"chat": "output_key"}
 
 WITH_INPUT = "{instruction}\n\n{input}"
 WITHOUT_INPUT = "{instruction}"

@@ -16,12 +16,13 @@ from typing import Annotated, Any, Literal
 from ...schemas.options import Positive, Text
 from ..reading.contents import sniff
 from ..reading.readers import Reader, Reads
-from ..reading.records import Drop, Record, Row
+from ..reading.records import Drop, NoAnswer, Record, Row
 from .mbti_table import TableRow, read_posts
 
 VERSION = 1
 RECORD_TYPES = ("classification",)
 STATELESS = True
+ANSWER = {"classification": "type"}
 
 _TYPE = re.compile(r"[EI][NS][FT][JP]")
 # At the start of a word (infj, INFJs, infj's, INFJness), or in capitals after a small letter (myINFJ). The type stands first in the
@@ -34,8 +35,13 @@ _TELLING = 40
 
 
 def INPUT(head: bytes) -> Reads | Reader:
-    """A CSV by a reader of its own: a line is a row of the set, so that one broken row cannot swallow those after it."""
-    return read_posts if sniff(head) in ("csv", "tsv") else "values"
+    """A CSV by a reader of its own: a line is a row of the set, so that one broken row cannot swallow those after it.
+
+    A table without a column of types is read as any other table.
+    """
+    columns = {name.strip(b" \"'").lower() for name in re.split(rb"[,\t]", head.partition(b"\n")[0].strip())}
+    has_no_type = not columns.isdisjoint((b"posts", b"text")) and columns.isdisjoint((b"type", b"label"))
+    return read_posts if sniff(head) in ("csv", "tsv") and not has_no_type else "values"
 
 
 def convert(
@@ -51,7 +57,7 @@ def convert(
     """One record a row. The label is the type, or its letter in `dimension` (E or I, N or S, F or T, J or P)."""
     for row in rows:
         label, text, repaired = _columns(row.value)
-        if not isinstance(label, str) or not _TYPE.fullmatch(label := label.strip().upper()):
+        if not isinstance(label, str) or not (isinstance(label, NoAnswer) or _TYPE.fullmatch(label := label.strip().upper())):
             yield Drop(row, "no_type", f"the type is {label!r:.40}")
             continue
         if not isinstance(text, str):
@@ -67,7 +73,7 @@ def convert(
         if shown != posts:
             fixed.append("type_masked")
         lines = [f"{number}. {post}" for number, post in enumerate(shown, 1)] if numbered else shown
-        wanted = label[_POSITION[dimension]] if dimension else label
+        wanted = label[_POSITION[dimension]] if dimension and label else label
         yield Record(row, {"text": "\n".join(lines), "label": wanted}, meta, (*repaired, *fixed))
 
 

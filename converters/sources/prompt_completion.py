@@ -19,6 +19,7 @@ VERSION = 2
 RECORD_TYPES = ("chat", "text")
 INPUT = "values"
 STATELESS = True
+ANSWER = {"chat": "completion_key"}
 
 
 def convert(

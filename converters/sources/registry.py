@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from importlib import import_module
+from inspect import signature
 from typing import Any, Protocol, cast
 
 from ...schemas.base.errors import Problem
@@ -36,6 +37,8 @@ class Converter(Protocol):
     a reader of its own; or what says which, given a file's first bytes.
     STATELESS says that a row's records depend on that row alone, so that rows may be converted in parallel; or what says so, given
     the options.
+    ANSWER, where a module has it, says by record type which key holds what a model is to answer: the name of the option that names it, or
+    the key itself. A row that is to be predicted may have a NoAnswer there, which the converter passes on.
     UNUSED_KEYS, where a module has it, are keys that its source system writes for its own use, and that say nothing about what to train.
     """
 
@@ -63,6 +66,14 @@ def is_stateless(name: str, options: dict[str, Any]) -> bool:
 def optional_meta(name: str) -> tuple[str, ...]:
     """Keys of meta that the converter gives rows of some files and not of others: OPTIONAL_META, where a module has it."""
     return getattr(converter(name), "OPTIONAL_META", ())
+
+
+def answer_key(name: str, record_type: RecordType, options: dict[str, Any]) -> str | None:
+    """The key of a row that holds what a model is to answer; None where the converter reads no such key."""
+    module = converter(name)
+    key = getattr(module, "ANSWER", {}).get(record_type)
+    option = signature(module.convert).parameters.get(key)
+    return options.get(key, option.default) if option else key
 
 
 def option_problems(name: str, options: dict[str, Any]) -> list[str]:

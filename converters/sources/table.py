@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from typing import Annotated, Any
 
 from ...schemas.options import Keyword, Text, only_for
-from ..reading.records import Drop, Record, RecordValue, Row
+from ..reading.records import Drop, NoAnswer, Record, RecordValue, Row
 from .alpaca import missing_keys
 from .turns import chat_messages
 
@@ -21,6 +21,7 @@ VERSION = 1
 RECORD_TYPES = ("classification", "chat", "text")
 INPUT = "values"
 STATELESS = True
+ANSWER = {"classification": "label_key", "chat": "assistant_key"}
 _PLACE = re.compile(r"\{([^{}]+)\}")
 
 
@@ -72,7 +73,7 @@ def convert(
             fields = {"messages": chat_messages([(given, value[assistant_key])], value[system_key] if system_key else None)}
         elif record_type == "classification":
             label = label_text(value[label_key])
-            if names and str(label) not in names:
+            if names and not isinstance(label, NoAnswer) and str(label) not in names:
                 yield Drop(row, "label_not_named", f"label_names has no {label!r:.40}")
                 continue
             fields["label"] = names.get(label, label) if isinstance(label, str) else label

@@ -20,6 +20,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "generate": ("generate", "Generate rows with language models."),
     "serve": ("serve", "Serve a model with an OpenAI-compatible API."),
     "chat": ("chat", "Chat with a run's model or any other model."),
+    "predict": ("predict", "Predict every row of a file: replies, labels or perplexity."),
     "check": ("check", "Check recipes and report every error with its location."),
     "convert": ("convert", "Convert sources to validated JSONL and count every row."),
     "plan": ("plan", "Estimate steps, memory and disk before training."),
@@ -52,7 +53,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
 VERBS = {
     "train": "run", "sft": "run", "finetune": "run", "validate": "check", "lint": "check", "preprocess": "convert", "evaluate": "eval",
     "list": "ls", "cat": "show", "init": "new", "cp": "new", "fetch": "new", "config-schema": "schema", "env": "doctor",
-    "inference": "chat", "infer": "chat", "merge-lora": "merge", "status": "runs", "upload": "push",
+    "inference": "chat", "infer": "predict", "classify": "predict",
+    "merge-lora": "merge", "status": "runs", "upload": "push",
     "repro": "reproduce", "replay": "reproduce",
 }  # fmt: skip
 # extra -> the packages that it installs; all others come with `train`

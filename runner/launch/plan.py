@@ -59,7 +59,7 @@ def plan(recipe: Recipe, data: RenderedData, machine: Machine, base_model: str) 
     if recipe.launch.engine == "slurm":
         files[SCRIPT] = script(recipe)
     argv = command(recipe.launch, CONFIG)
-    env = _environment(machine, recipe.training.trackers) | processes_environment(recipe.launch, machine)
+    env = model_environment(machine, recipe.training.trackers) | processes_environment(recipe.launch, machine)
     if trains_on_one_gpu_of_several(recipe, machine):
         env["CUDA_VISIBLE_DEVICES"] = os.environ.get("CUDA_VISIBLE_DEVICES", "0").split(",")[0]
     if recipe.launch.hosts:
@@ -69,7 +69,8 @@ def plan(recipe: Recipe, data: RenderedData, machine: Machine, base_model: str) 
     return Plan(files, argv, env)
 
 
-def _environment(machine: Machine, trackers: tuple[str, ...]) -> dict[str, str]:
+def model_environment(machine: Machine, trackers: tuple[str, ...] = ()) -> dict[str, str]:
+    """The environment of a process that holds a model on this machine."""
     env = {"AXOLOTL_DO_NOT_TRACK": "1", "DO_NOT_TRACK": "1", "PYTHONSAFEPATH": "1", "TOKENIZERS_PARALLELISM": "false"}
     if machine.is_cpu:
         env |= {"ACCELERATE_USE_CPU": "true", "DS_ACCELERATOR": "cpu", "CUDA_VISIBLE_DEVICES": ""}

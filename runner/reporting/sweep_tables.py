@@ -9,10 +9,10 @@ from .tables import print_columns
 
 def print_sweep(rows: list[dict[str, Any]], console: Screen) -> None:
     """Print a line for each recipe of the sweep: its values, how it ended, its losses and the tuned model's metrics."""
-    keys = list(rows[0]["values"])
+    keys = list(dict.fromkeys(key for row in rows for key in row["values"]))
     last = [key.rpartition(".")[2] for key in keys]
     heads = last if len(set(last)) == len(keys) else keys
-    values = {head: [str(row["values"][key]) for row in rows] for head, key in zip(heads, keys, strict=True)}
+    values = {head: [str(row["values"].get(key, "")) for row in rows] for head, key in zip(heads, keys, strict=True)}
     metrics = dict.fromkeys(name for row in rows for name in row.get("metrics", {}))
     columns = {
         "state": [row["state"] for row in rows],

@@ -82,6 +82,8 @@ class Display:
             self.show("training", None, event["step"], _facts(event))
         elif kind == "evaluate":
             self.show(f"evaluating {event['model']}", event["total"], event["done"], "")
+        elif kind == "predict":
+            self.show("predicting", event["total"], event["done"], "")
         elif kind == "unsealed":
             self.say("", event["what"], "yellow")
         elif kind == "stopping":

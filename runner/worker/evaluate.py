@@ -51,13 +51,13 @@ def main() -> None:
         for start in range(0, len(waiting), size):
             batch = waiting[start : start + size]
             progress.event("evaluate", model=name, done=len(done), total=total)
-            scored = [_score(loaded, row) for row in batch]
+            scored = [likelihood(loaded, row["pieces"]) for row in batch]
             replies = replies_of(loaded, batch, settings) if request["generate"] else [{}] * len(batch)
             with PREDICTIONS.open("a", encoding="utf-8") as stream:
-                for row, likelihood, reply in zip(batch, scored, replies, strict=True):
+                for row, sums, reply in zip(batch, scored, replies, strict=True):
                     line = {"model": name, "id": row["id"], "reference": row["reference"], "original_tokens": row["original_tokens"]}
                     empty = {"reply": "", "stopped": False, "reply_tokens": 0}
-                    stream.write(json.dumps({**line, **likelihood, **empty, **reply}, ensure_ascii=False) + "\n")
+                    stream.write(json.dumps({**line, **sums, **empty, **reply}, ensure_ascii=False) + "\n")
             done |= {(name, row["id"]) for row in batch}
     progress.event("evaluated", done=len(done), total=total)
 
@@ -106,10 +106,10 @@ def models(cfg: Any) -> Iterator[LoadedModel]:
 
 
 @torch.inference_mode()
-def _score(loaded: LoadedModel, row: dict[str, Any]) -> dict[str, float]:
-    """Negative log-likelihood (nats), count and greedy hits of the row's trained tokens; a long text's parts are added up."""
+def likelihood(loaded: LoadedModel, parts: Sequence[Piece]) -> dict[str, float]:
+    """Negative log-likelihood (nats), count and greedy hits of a row's trained tokens; a long text's parts are added up."""
     sums = {"nll": 0.0, "target_tokens": 0, "correct": 0}
-    for piece in row["pieces"]:
+    for piece in parts:
         ids = torch.tensor([piece.input_ids], device=loaded.device)
         labels = torch.tensor(piece.labels, device=loaded.device)[1:]
         logits = loaded.model(input_ids=ids, attention_mask=torch.ones_like(ids)).logits[0, :-1].float()

@@ -37,6 +37,20 @@ def test_every_combination_is_a_recipe(write: Callable[..., Path]) -> None:
         assert loaded.recipe.matrix == {} and "matrix" not in loaded.document.data
 
 
+def test_an_entry_sets_several_keys_together(write: Callable[..., Path]) -> None:
+    small = {"model.base_model": "a/small-1B", "model.pad_token": "<pad>", "training.learning_rate": 2e-4}
+    path = write({"size": [small, {"model.base_model": "b/large-7B", "training.learning_rate": 1e-4}], "training.lora_r": [8, 16]})
+    sweep = load_sweep(str(path))
+    assert [one.recipe.name for one, _ in sweep] == [
+        "small-size-small-1b-lora_r-8", "small-size-small-1b-lora_r-16", "small-size-large-7b-lora_r-8", "small-size-large-7b-lora_r-16",
+    ]  # fmt: skip
+    found = [(one.recipe.model.base_model, one.recipe.model.pad_token, one.recipe.training.learning_rate) for one, _ in sweep[::2]]
+    assert found == [("a/small-1B", "<pad>", 2e-4), ("b/large-7B", None, 1e-4)]
+    assert sweep[0][1] == small | {"training.lora_r": 8}
+    line = next(number for number, text in enumerate(path.read_text().splitlines(), 1) if "model.pad_token" in text)
+    assert str(sweep[0][0].document.location(("model", "pad_token"))).startswith(f"{path}:{line}:")
+
+
 def test_a_recipe_without_a_matrix_is_no_sweep(recipe_file: Write, minimal: Minimal) -> None:
     assert load_sweep(str(recipe_file(to_yaml(minimal())))) == []
 
@@ -76,6 +90,10 @@ def test_paths_are_relative_to_the_recipe(write: Callable[..., Path], tmp_path: 
         ({"training.lora_rr": [1, 2]}, "unknown key 'lora_rr' in training\n    hint: did you mean 'lora_r'?"),
         ({"training.lora_r": [8, "x"]}, "training.lora_r: expected a whole number, got 'x'"),
         ({"training.warmup_ratio": [0.1, 1]}, "training.warmup_ratio: the whole run is warm-up"),
+        ({"size": [{"model.base_model": "a/b"}, {"base_model": "a/c"}]}, "matrix: 'base_model' is not a section.key"),
+        ({"size": [{"training.lora_r": 4}], "training.lora_r": [8]}, "matrix: 'training.lora_r' is also set by 'size'"),
+        ({"size": [{"training.lora_r": "x"}]}, "training.lora_r: expected a whole number, got 'x'"),
+        ({"size": [{}]}, "matrix: 'size' is not a section.key"),
         ({"lora_r": [8]}, "matrix: 'lora_r' is not a section.key"),
         ({"name.x": [8]}, "matrix: 'name.x' is not a section.key"),
         ({"training.": [8]}, "matrix: 'training.' is not a section.key"),

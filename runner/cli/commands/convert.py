@@ -93,9 +93,7 @@ def plain_data(
         raise click.UsageError("--validation, --test: no rows are left to train on: their sum must be below 1")
     if "" in (*group_by, stratify_by):
         raise click.UsageError("--group-by, --stratify-by: the key must not be empty")
-    values = dict(_option(text) for text in options)
-    if problems := option_problems(name, values):
-        raise UserError(*(Problem(Location("--option"), problem, rule="option") for problem in problems))
+    values = converter_options(name, options)
     if kind not in converter(name).RECORD_TYPES:
         raise UserError(f"the converter {name} makes {' or '.join(converter(name).RECORD_TYPES)} records, not {kind}")
     if (revision or subset or hub_split != "train") and not all(path.startswith(SCHEME) for path in paths):
@@ -106,6 +104,14 @@ def plain_data(
     sources = tuple(Source(path, name, values, ignore_keys=ignore_keys, encoding=encoding, columns=columns, **hub) for path in paths)
     split = Split(validation, test, seed, group_by, stratify_by)
     return Data(kind, sources, split=split, dedup=dedup, max_dropped=max_dropped, fix_mojibake=fix_mojibake)
+
+
+def converter_options(name: str, options: tuple[str, ...]) -> dict[str, Any]:
+    """Return the converter's options given as key=value. Raises UserError if it has no such option, or none with such a value."""
+    values = dict(_option(text) for text in options)
+    if problems := option_problems(name, values):
+        raise UserError(*(Problem(Location("--option"), problem, rule="option") for problem in problems))
+    return values
 
 
 def _option(text: str) -> tuple[str, Any]:

@@ -1,0 +1,65 @@
+"""Predictions of a file's rows as a file: the row's own columns, then `prediction`, as JSON Lines or CSV."""
+
+import csv
+import io
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from ...schemas.base.errors import Location, Problem, UserError
+from ...schemas.base.files import write_atomically
+
+CSV, COLUMN = ".csv", "prediction"
+Rows = Callable[[], Iterator[tuple[dict[str, Any], dict[str, Any]]]]  # row and prediction, again from the first each time
+
+
+def write_jsonl(out: Path, rows: Rows) -> None:
+    """Write a JSON object a row. Raises UserError where a row has a column of the prediction's name."""
+    lines = [orjson.dumps({**_columns(row), COLUMN: prediction}, option=orjson.OPT_APPEND_NEWLINE) for row, prediction in rows()]
+    write_atomically(out, b"".join(lines))
+
+
+def write_csv(out: Path, rows: Rows) -> None:
+    """Write a table with a column for every key that any row has, and for every value of the predictions.
+
+    Raises UserError where a row has a column of the prediction's name.
+    """
+    names: dict[str, None] = {}
+    predicted: dict[str, None] = {}
+    for row, prediction in rows():
+        names.update(dict.fromkeys(_columns(row)))
+        predicted.update(dict.fromkeys(_flat(prediction)))
+    heads = [*names, *predicted]
+    text = io.StringIO()
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(map(_cell, heads))
+    for row, prediction in rows():
+        values = {**_columns(row), **_flat(prediction)}
+        table.writerow(_cell(values.get(head)) for head in heads)
+    write_atomically(out, text.getvalue().encode())
+
+
+def _columns(row: dict[str, Any]) -> dict[str, Any]:
+    if clash := next((name for name in row["columns"] if name.partition(".")[0] == COLUMN), None):
+        raise UserError(
+            Problem(Location(row["id"]), f"has a column {clash!r}, as predictions are written", "rename it", "prediction-column")
+        )
+    return row["columns"]
+
+
+def _flat(prediction: dict[str, Any], at: str = COLUMN) -> dict[str, Any]:
+    """`prediction.label`, `prediction.probabilities.INFJ`: a column for each value."""
+    flat: dict[str, Any] = {}
+    for key, value in prediction.items():
+        flat |= _flat(value, f"{at}.{key}") if isinstance(value, dict) else {f"{at}.{key}": value}
+    return flat
+
+
+def _cell(value: Any) -> Any:
+    """A cell as a spreadsheet may show it: what it would compute as a formula is text, marked by an apostrophe."""
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    text = value if isinstance(value, str) else orjson.dumps(value).decode()
+    return f"'{text}" if text.lstrip()[:1] in ("=", "+", "-", "@") or text[:1] in ("\t", "\r") else text

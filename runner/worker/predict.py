@@ -1,0 +1,140 @@
+"""A model's predictions for a file's rows, in a process of its own: python -m recipekit.runner.worker.predict (in the folder of the work)
+
+Reads request.json and rows.jsonl, and appends a line of predictions.jsonl for each batch, whole or not at all: work that was killed
+continues with the next batch, which is the same as it would have been.
+"""
+
+import json
+import math
+import sys
+from collections.abc import Callable, Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from ..models.reference import ModelReference
+from ..runtime.progress import Progress, cut_torn_line, read_lines, refusing
+from .inference import LoadedModel, Reply, generate, label_probabilities, load
+
+REQUEST, ROWS, PREDICTIONS = Path("request.json"), Path("rows.jsonl"), Path("predictions.jsonl")
+WINDOW = 32  # batches; rows are sorted by length among so many, to pad less
+
+Numbered = list[tuple[int, dict[str, Any]]]
+
+
+def main() -> None:
+    """Answer the request."""
+    request = json.loads(REQUEST.read_text(encoding="utf-8"))
+    progress = Progress(Path("progress.jsonl"))
+    cut_torn_line(PREDICTIONS)
+    done = read_lines(PREDICTIONS, "rows")
+    count = sum(len(line["rows"]) for line in done)
+    reference, settings = ModelReference(**request["model"]), request["settings"]
+    progress.event("stage", name="load model")
+    kind = request["record_type"]
+    loaded = load(reference, "classification" if kind == "classification" else "causal", chats=kind == "chat")
+    prepare, predict = {"chat": (_prompts, _replies), "classification": (_texts, _labels), "text": (_documents, _perplexities)}[kind]
+    batches = _batches(settings["batch_size"], lambda row: prepare(loaded, row, settings))
+    with PREDICTIONS.open("a", encoding="utf-8") as stream:
+        for batch in islice(batches, len(done), None):
+            progress.event("predict", done=count, total=request["rows"])
+            found = predict(loaded, [row for _, row in batch], settings)
+            numbers = [number for number, _ in batch]
+            stream.write(json.dumps({"rows": list(zip(numbers, found, strict=True))}, ensure_ascii=False) + "\n")
+            stream.flush()
+            count += len(batch)
+    progress.event("predict", done=count, total=request["rows"])
+
+
+def _batches(size: int, prepare: Callable[[dict[str, Any]], dict[str, Any]]) -> Iterator[Numbered]:
+    """The rows that can be asked, with their numbers, always in the same batches: sorted by length within a window."""
+    with ROWS.open(encoding="utf-8") as stream:
+        rows = ((number, json.loads(line)) for number, line in enumerate(stream))
+        asked = ((number, prepare(row)) for number, row in rows if row["fields"])
+        while window := sorted(islice(asked, size * WINDOW), key=lambda pair: (len(pair[1]["ids"]), pair[0])):
+            for start in range(0, len(window), size):
+                yield window[start : start + size]
+
+
+def _prompts(loaded: LoadedModel, row: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any]:
+    try:
+        return {"id": row["id"], "ids": loaded.prompt_ids(row["fields"]["messages"])}
+    except Exception as error:  # a template raises what it likes about roles that it does not know
+        return {"id": row["id"], "ids": [], "error": f"the model's chat template refuses the messages: {error}"}
+
+
+def _replies(loaded: LoadedModel, batch: list[dict[str, Any]], settings: dict[str, Any]) -> list[dict[str, Any]]:
+    """A reply to each chat. A row's seed is its own, as in an evaluation."""
+    from .evaluate import row_seed
+
+    replies: dict[int, Reply] = {}
+    for place, row in enumerate(batch):
+        room = loaded.context - len(row["ids"])
+        if "error" not in row and room > 0:
+            sampling = (settings["temperature"], settings["top_p"], settings["repetition_penalty"])
+            seed = row_seed(settings["seed"], row["id"])
+            replies[place] = Reply(row["ids"], min(settings["max_new_tokens"], room), *sampling, seed=seed)
+    if replies:
+        generate(loaded, list(replies.values()))
+    too_long = "the prompt has {:,} tokens, and the model takes {:,} with its reply"
+    return [
+        _reply(loaded, replies[place])
+        if place in replies
+        else {"error": row.get("error") or too_long.format(len(row["ids"]), loaded.context)}
+        for place, row in enumerate(batch)
+    ]
+
+
+def _reply(loaded: LoadedModel, reply: Reply) -> dict[str, Any]:
+    text = loaded.tokenizer.decode(reply.token_ids, skip_special_tokens=True, clean_up_tokenization_spaces=False).strip()
+    return {"reply": text, "finish_reason": reply.finish, "reply_tokens": len(reply.token_ids)}
+
+
+def _texts(loaded: LoadedModel, row: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any]:
+    from .classification import tokenise_rows
+
+    record = {"id": row["id"], "text": row["fields"]["text"], "label": loaded.labels[0]}  # the label is not looked at
+    found = tokenise_rows([record], loaded.tokenizer, list(loaded.labels), settings["sequence_len"] or loaded.context, "truncate")
+    ids = found.rows[0]["input_ids"]
+    return {"ids": ids, "tokens": found.long.get(row["id"], len(ids))}
+
+
+def _labels(loaded: LoadedModel, batch: list[dict[str, Any]], settings: dict[str, Any]) -> list[dict[str, Any]]:
+    """The likeliest label of each text with every label's probability. A text longer than training saw is cut, and says so."""
+    predictions = []
+    for row, chances in zip(batch, label_probabilities(loaded, [row["ids"] for row in batch]), strict=True):
+        probabilities = {label: round(chance, 6) for label, chance in zip(loaded.labels, chances, strict=True)}
+        label = loaded.labels[max(range(len(chances)), key=chances.__getitem__)]
+        cut = {"tokens_seen": len(row["ids"])} if row["tokens"] > len(row["ids"]) else {}
+        predictions.append(
+            {"label": label, "probability": probabilities[label], "probabilities": probabilities, "tokens": row["tokens"], **cut}
+        )
+    return predictions
+
+
+def _documents(loaded: LoadedModel, row: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any]:
+    from .packing import document_ids
+
+    return {"ids": document_ids(row["fields"]["text"], loaded.tokenizer)}
+
+
+def _perplexities(loaded: LoadedModel, batch: list[dict[str, Any]], settings: dict[str, Any]) -> list[dict[str, Any]]:
+    """Each text's perplexity, over all its tokens but the first."""
+    from .evaluate import likelihood
+    from .packing import pieces
+
+    length = settings["sequence_len"] or loaded.context
+    found = [likelihood(loaded, pieces(row["ids"], length)) for row in batch]
+    return [_perplexity(sums["nll"], int(sums["target_tokens"])) for sums in found]
+
+
+def _perplexity(nll: float, tokens: int) -> dict[str, Any]:
+    if not tokens:
+        return {"error": "the text has one token: nothing is predicted"}
+    mean = nll / tokens
+    return {"perplexity": math.exp(mean) if mean < 700 else None, "nll": nll, "tokens": tokens}
+
+
+if __name__ == "__main__":
+    with refusing(Progress(Path("progress.jsonl"))):
+        sys.exit(main())

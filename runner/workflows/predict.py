@@ -1,0 +1,127 @@
+"""`recipe predict`: a model's predictions for every row of a file.
+
+The work lies in a folder beside the output, `<output>.part`, until it is complete: a prediction that was killed continues there.
+"""
+
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import orjson
+
+from ...converters.building.unanswered import Reading, read_unanswered
+from ...converters.reading.file_hashes import source_sha256
+from ...converters.reading.files import source_files
+from ...converters.sources.registry import converter
+from ...schemas import VERSION
+from ...schemas.base.errors import Interrupted, Location, Problem, UserError
+from ...schemas.base.files import refuse_inputs_in, write_atomically
+from ...schemas.base.hashing import key_of
+from ..launch.plan import model_environment
+from ..models.reference import ModelReference
+from ..reporting.prediction_files import CSV, write_csv, write_jsonl
+from ..runtime.child_process import run_child
+from ..runtime.console import Display
+from ..runtime.machine import package_versions, this_machine
+from ..runtime.progress import read_lines
+from ..runtime.run_folder import RunFolder
+
+REQUEST, ROWS, PREDICTIONS = "request.json", "rows.jsonl", "predictions.jsonl"
+SHOWN = 5  # rows without a prediction that are named
+
+
+class Predicted(NamedTuple):
+    """How many rows there are, how many have a prediction, and the first of those that have none, with the reason."""
+
+    rows: int
+    predicted: int
+    faults: list[str]
+
+
+def predict(model: ModelReference, reading: Reading, settings: dict[str, Any], out: Path, display: Display) -> Predicted:
+    """Write the predictions of the source's rows to `out`, CSV where its name ends so, else JSON Lines.
+
+    Raises UserError where no row can be predicted, where another process writes the same file, and Interrupted.
+    """
+    files = source_files(reading.source.path)
+    refuse_inputs_in(out, (file.path for file in files))
+    hashes = [[file.name, source_sha256(file.path)] for file in files]
+    made_of = (converter(reading.source.converter).VERSION, reading.source._replace(path="")._asdict(), reading[1:], hashes)
+    key = key_of("predict", VERSION, model.identity, made_of, settings, package_versions())
+    work = RunFolder(out.with_name(f"{out.name}.part"))
+    _begin(work)
+    with work.locked():
+        _prepare(work, key, model, reading, settings)
+        _run(work, display)
+        faults = [f"{row['id']}: {prediction['error']}" for row, prediction in rows_with_predictions(work) if "error" in prediction]
+        (write_csv if out.suffix.lower() == CSV else write_jsonl)(out, lambda: rows_with_predictions(work))
+    count = work.read(REQUEST)["count"]
+    shutil.rmtree(work.path)
+    return Predicted(count, count - len(faults), faults[:SHOWN])
+
+
+def _begin(work: RunFolder) -> None:
+    """Make the folder. Raises UserError where there is one that is not of a prediction."""
+    if work.path.is_dir() and any(work.path.iterdir()) and not (work / "lock").is_file():
+        raise UserError(Problem(Location(str(work.path)), "exists and was not written by recipekit", "choose another --out", "not-ours"))
+    work.path.mkdir(parents=True, exist_ok=True, mode=0o700)
+
+
+def _prepare(work: RunFolder, key: str, model: ModelReference, reading: Reading, settings: dict[str, Any]) -> None:
+    """Write what the worker is asked; what is left of the same work stays, and what is left of other work goes."""
+    if work.read(REQUEST).get("key") == key:
+        return
+    for name in (REQUEST, PREDICTIONS, "progress.jsonl", "predict.log"):
+        (work / name).unlink(missing_ok=True)
+    lines, faults = [], []
+    for row in read_unanswered(reading):
+        lines.append(orjson.dumps(row._asdict(), default=str, option=orjson.OPT_APPEND_NEWLINE))
+        if row.fault:
+            faults.append(f"{row.id}: {row.fault}")
+    if len(faults) == len(lines):
+        hint = "choose a converter that reads them: --converter, --option; recipe show --converter NAME lists what each reads"
+        what = "no row can be predicted" if lines else "holds no rows"
+        raise UserError(*(Problem(Location(""), fault, rule="not-predicted") for fault in faults[:SHOWN]),
+                        Problem(Location(reading.source.path), what, hint, "no-rows"))  # fmt: skip
+    write_atomically(work / ROWS, b"".join(lines))
+    request = {"key": key, "model": _absolute(model)._asdict(), "record_type": reading.record_type, "settings": settings}
+    work.write(REQUEST, {**request, "rows": len(lines) - len(faults), "count": len(lines)})
+
+
+def _absolute(model: ModelReference) -> ModelReference:
+    """The model with its folders as they are named from anywhere: the worker has another working directory."""
+    names = {name: str(Path(value).absolute()) for name in ("base", "adapter", "tokenizer") if Path(value := getattr(model, name)).is_dir()}
+    return model._replace(**{name: path for name, path in names.items() if getattr(model, name)})
+
+
+def _run(work: RunFolder, display: Display) -> None:
+    """Have the worker predict the rows that are left."""
+    done = sum(len(line["rows"]) for line in read_lines(work / PREDICTIONS, "rows"))
+    total = work.read(REQUEST)["rows"]
+    if done == total:
+        return
+    if done:
+        display.say("predict", f"continuing after {done:,} of {total:,} rows")
+    argv = (sys.executable, "-m", "recipekit.runner.worker.predict")
+    try:
+        run_child(argv, work.path, model_environment(this_machine()), "predict.log", "the prediction", display.event)
+    except UserError as error:
+        again = "run the same command again: it continues"
+        kind = Interrupted if isinstance(error, Interrupted) else UserError
+        raise kind(*(p._replace(hint=again) if "recipe resume" in p.hint else p for p in error.problems)) from None
+    finally:
+        display.clear()
+
+
+def rows_with_predictions(work: RunFolder) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+    """Each row with its prediction, in the order of the file; a prediction that there is none of has an `error`."""
+    batches = iter(read_lines(work / PREDICTIONS, "rows"))
+    known: dict[int, dict[str, Any]] = {}
+    with (work / ROWS).open("rb") as stream:
+        for number, line in enumerate(stream):
+            row = orjson.loads(line)
+            while row["fields"] and number not in known:
+                known.update((place, prediction) for place, prediction in next(batches)["rows"])
+            yield row, known.pop(number) if row["fields"] else {"error": row["fault"]}
