@@ -71,7 +71,9 @@ def optional_meta(name: str) -> tuple[str, ...]:
 def answer_key(name: str, record_type: RecordType, options: dict[str, Any]) -> str | None:
     """The key of a row that holds what a model is to answer; None where the converter reads no such key."""
     module = converter(name)
-    key = getattr(module, "ANSWER", {}).get(record_type)
+    keys: dict[str, str] = getattr(module, "ANSWER", {})
+    if (key := keys.get(record_type)) is None:
+        return None
     option = signature(module.convert).parameters.get(key)
     return options.get(key, option.default) if option else key
 

@@ -92,13 +92,14 @@ class Display:
     def show(self, description: str, total: int | None, done: int, facts: str) -> None:
         """Move the bar. Without a terminal, print a line every few seconds instead."""
         description, facts = printable(redact(description)), printable(redact(facts))
+        begins = self.task is None or self.bar.tasks[0].description != description
         if self.task is None:
             self.task = self.bar.add_task(description, total=total, completed=done, facts=facts)
-        elif total is not None:
+        elif begins:
             self.bar.reset(self.task, total=total, completed=done, description=description, facts=facts)
         else:
-            self.bar.update(self.task, completed=done, description=description, facts=facts)
-        if not self.console.is_terminal and (time.monotonic() - self.last_plain > _PLAIN_SECONDS or total is not None or not done):
+            self.bar.update(self.task, total=total, completed=done, facts=facts)
+        if not self.console.is_terminal and (time.monotonic() - self.last_plain > _PLAIN_SECONDS or begins or done in (0, total)):
             self.last_plain = time.monotonic()
             self.console.print(_plain(self.bar.tasks[0]))
 

@@ -53,7 +53,11 @@ def predict(model: ModelReference, reading: Reading, settings: dict[str, Any], o
     work = RunFolder(out.with_name(f"{out.name}.part"))
     _begin(work)
     with work.locked():
-        _prepare(work, key, model, reading, settings)
+        try:
+            _prepare(work, key, model, reading, settings)
+        except UserError:
+            shutil.rmtree(work.path)
+            raise
         _run(work, display)
         faults = [f"{row['id']}: {prediction['error']}" for row, prediction in rows_with_predictions(work) if "error" in prediction]
         (write_csv if out.suffix.lower() == CSV else write_jsonl)(out, lambda: rows_with_predictions(work))

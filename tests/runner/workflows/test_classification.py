@@ -119,6 +119,22 @@ def test_predictions_have_a_probability_for_each_label_of_every_row(four_labels)
         assert row["probabilities"][row["predicted"]] == max(row["probabilities"].values())
 
 
+def test_predicted_rows_have_the_probabilities_that_were_evaluated(four_labels, recipe):
+    folder = four_labels.path.parents[2]
+    done = recipe("predict", four_labels.path, folder / "types.jsonl", "--out", folder / "predicted.jsonl")
+    assert done.returncode == 0, done.stderr
+    predicted = [json.loads(line) for line in (folder / "predicted.jsonl").read_text().splitlines()]
+    assert [{key: row[key] for key in ("type", "posts")} for row in predicted] == [
+        json.loads(line) for line in (folder / "types.jsonl").read_text().splitlines()
+    ]
+    evaluated = [row for row in four_labels.lines("eval/predictions.jsonl") if row["model"] == "tuned"]
+    for row in evaluated:
+        found = predicted[int(row["id"].rpartition(":")[2]) - 1]["prediction"]
+        assert found["label"] == row["predicted"]
+        assert found["probabilities"] == pytest.approx(row["probabilities"], abs=1e-5)
+    assert len(evaluated) == 16
+
+
 def test_a_classifier_is_compared_with_its_baselines(four_labels):
     metrics = four_labels.read(METRICS)
     assert set(metrics["models"]) == {"tuned", "majority", "mentioned", "tfidf"}

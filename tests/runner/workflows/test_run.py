@@ -78,6 +78,17 @@ def test_a_run_leaves_everything_that_a_run_directory_holds(finished, workplace)
     assert finished["stages"] == {"data": "done", "train": "done", "evaluate": "done", "report": "done"}
 
 
+def test_predicted_replies_are_those_that_were_evaluated(finished, workplace, recipe):
+    run = folder_of(finished, workplace)
+    options = ("--converter", "messages", "--out", "predicted.jsonl")
+    done = recipe("predict", run, run / "data" / "validation.jsonl", *options, cwd=workplace)
+    assert done.returncode == 0, done.stderr
+    predicted = {row["id"]: row["prediction"] for row in map(json.loads, (workplace / "predicted.jsonl").read_text().splitlines())}
+    evaluated = [json.loads(line) for line in (run / "eval" / "predictions.jsonl").read_text().splitlines()]
+    for row in (row for row in evaluated if row["model"] == "tuned"):
+        assert (predicted[row["id"]]["reply"], predicted[row["id"]]["reply_tokens"]) == (row["reply"], row["reply_tokens"])
+
+
 def test_no_file_of_a_run_holds_a_secret_of_the_environment(finished, workplace):
     files = [path for path in folder_of(finished, workplace).rglob("*") if path.is_file()]
     assert len(files) > 20

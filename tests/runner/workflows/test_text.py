@@ -101,6 +101,18 @@ def test_perplexity_falls_and_agrees_with_the_loss_of_the_last_evaluation(pretra
     assert math.log(models["base"]["perplexity"]["value"]) == pytest.approx(evaluated[0], rel=0.01)
 
 
+def test_predicted_texts_have_the_likelihood_that_was_evaluated(pretrained, workplace, recipe):
+    done = recipe("predict", workplace / pretrained["run"], "stories.train", "--out", "predicted.jsonl", cwd=workplace)
+    assert done.returncode == 0, done.stderr
+    predicted = lines(workplace / "predicted.jsonl")
+    assert len(predicted) == 40
+    for row in lines(workplace / pretrained["run"] / "eval" / "predictions.jsonl"):
+        if row["model"] == "tuned":
+            found = predicted[int(row["id"].rpartition(":")[2]) - 1]["prediction"]
+            assert (found["nll"], found["tokens"]) == (row["nll"], row["target_tokens"])
+            assert found["perplexity"] == pytest.approx(math.exp(row["nll"] / row["target_tokens"]))
+
+
 def test_the_model_is_a_gpt_2_of_its_own(pretrained, workplace):
     config = json.loads((workplace / pretrained["run"] / "model" / "config.json").read_text())
     assert config["architectures"] == ["GPT2LMHeadModel"]

@@ -1,0 +1,74 @@
+"""`recipe predict`: the rows of a file, each with what the model makes of it, also when it is killed on the way.
+
+That a prediction is what the evaluation measured: test_run.py, test_classification.py and test_text.py.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ...support.tiny import ANIMALS, write_jsonl
+from ...support.waiting import wait_until
+
+OPTIONS = ("--converter", "messages", "--batch-size", "4", "--max-tokens", "24", "--temperature", "1.5")
+
+
+@pytest.fixture(scope="module")
+def rows(tmp_path_factory) -> Path:
+    """Chats that end with a question, of unequal length, and two that cannot be asked."""
+    path = tmp_path_factory.mktemp("new") / "new.jsonl"
+    asked = [
+        {"messages": [{"role": "user", "content": f"Where does the {ANIMALS[n % 12]} sleep? " * (1 + n % 5)}], "n": n} for n in range(60)
+    ]
+    return write_jsonl(path, [*asked, {"messages": []}, {"messages": [{"role": "user", "content": "word " * 600}], "n": -1}])
+
+
+@pytest.fixture(scope="module")
+def predicted(recipe, tuned_run, rows) -> bytes:
+    """What a prediction that nothing interrupts writes."""
+    done = recipe("predict", tuned_run, rows, "--json", *OPTIONS, cwd=rows.parent)
+    assert done.returncode == 0, done.stderr
+    said = json.loads(done.stdout)
+    assert (said["out"], said["rows"], said["predicted"]) == ("new.jsonl.predictions.jsonl", 62, 60)
+    assert not (rows.parent / "new.jsonl.predictions.jsonl.part").exists()
+    return (rows.parent / said["out"]).read_bytes()
+
+
+def test_every_row_comes_out_in_order_with_its_columns_and_a_reply_or_a_reason(predicted, rows) -> None:
+    given = [json.loads(line) for line in rows.read_text().splitlines()]
+    found = [json.loads(line) for line in predicted.splitlines()]
+    assert [{key: value for key, value in row.items() if key != "prediction"} for row in found] == given
+    assert all(row["prediction"]["finish_reason"] in ("stop", "length") for row in found[:60])
+    assert found[60]["prediction"]["error"].startswith("no messages")
+    assert "tokens, and the model takes 512 with its reply" in found[61]["prediction"]["error"]
+
+
+def test_a_killed_prediction_continues_and_writes_the_same_bytes(predicted, tuned_run, rows, tmp_path) -> None:
+    arguments = ["predict", str(tuned_run), str(rows), "--out", str(tmp_path / "out.jsonl"), *OPTIONS]
+    argv = [sys.executable, "-c", "from recipekit.runner.cli.main import main; main()", *arguments]
+    env = {**os.environ, "RECIPEKIT_DEVICE": "cpu", "PYTHONSAFEPATH": "1"}
+    done = tmp_path / "out.jsonl.part" / "predictions.jsonl"
+    process = subprocess.Popen(argv, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    wait_until(lambda: done.exists() and done.read_bytes().count(b"\n") > 1, process)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    assert not (tmp_path / "out.jsonl").exists()
+    again = subprocess.run(argv, env=env, capture_output=True, text=True, check=True)
+    assert "continuing after" in again.stderr and again.stdout == f"{tmp_path / 'out.jsonl'}\n"
+    assert (tmp_path / "out.jsonl").read_bytes() == predicted
+
+
+def test_the_base_model_answers_otherwise_and_a_table_is_written_where_the_name_says_so(
+    recipe, predicted, tuned_run, rows, tmp_path
+) -> None:
+    done = recipe("predict", tuned_run, rows, "--base", "--out", tmp_path / "out.csv", *OPTIONS)
+    assert done.returncode == 0, done.stderr
+    text = (tmp_path / "out.csv").read_text()
+    assert text.startswith("messages,n,prediction.reply,prediction.finish_reason,prediction.reply_tokens,prediction.error\n")
+    replies = [json.loads(line)["prediction"].get("reply") for line in predicted.splitlines()]
+    assert sum(reply in text for reply in replies if reply) < 30
