@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 from ...schemas.sections import RecordType, Source
-from ..reading.files import source_files
+from ..reading.files import files_of
 from ..reading.mojibake import fix_fields
 from ..reading.readers import read_file
 from ..reading.records import Drop, NoAnswer, Record, RecordValue, Row
@@ -72,7 +72,7 @@ def read_unanswered(reading: Reading) -> Iterator[Unanswered]:
 def _rows(source: Source, unreadable: list[Drop]) -> Iterator[Row]:
     """The rows that can be read; the others are put to the `unreadable`."""
     module = converter(source.converter)
-    for file in source_files(source.path):
+    for file in files_of(source):
         for row in numbered(read_file(file, module.INPUT)[1]):
             if isinstance(row, Drop):
                 unreadable.append(row)

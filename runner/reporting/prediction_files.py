@@ -10,6 +10,7 @@ import orjson
 
 from ...schemas.base.errors import Location, Problem, UserError
 from ...schemas.base.files import write_atomically
+from ...schemas.base.terminal import inert_cell
 
 CSV, COLUMN = ".csv", "prediction"
 Rows = Callable[[], Iterator[tuple[dict[str, Any], dict[str, Any]]]]  # row and prediction, again from the first each time
@@ -58,8 +59,5 @@ def _flat(prediction: dict[str, Any], at: str = COLUMN) -> dict[str, Any]:
 
 
 def _cell(value: Any) -> Any:
-    """A cell as a spreadsheet may show it: what it would compute as a formula is text, marked by an apostrophe."""
-    if value is None or isinstance(value, bool | int | float):
-        return value
-    text = value if isinstance(value, str) else orjson.dumps(value).decode()
-    return f"'{text}" if text.lstrip()[:1] in ("=", "+", "-", "@") or text[:1] in ("\t", "\r") else text
+    """The value as a cell: lists and objects as JSON."""
+    return inert_cell(orjson.dumps(value).decode() if isinstance(value, list | dict) else value)

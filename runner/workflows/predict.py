@@ -13,7 +13,7 @@ import orjson
 
 from ...converters.building.unanswered import Reading, read_unanswered
 from ...converters.reading.file_hashes import source_sha256
-from ...converters.reading.files import source_files
+from ...converters.reading.files import files_of
 from ...converters.sources.registry import converter
 from ...schemas import VERSION
 from ...schemas.base.errors import Interrupted, Location, Problem, UserError
@@ -45,7 +45,7 @@ def predict(model: ModelReference, reading: Reading, settings: dict[str, Any], o
 
     Raises UserError where no row can be predicted, where another process writes the same file, and Interrupted.
     """
-    files = source_files(reading.source.path)
+    files = files_of(reading.source)
     refuse_inputs_in(out, (file.path for file in files))
     hashes = [[file.name, source_sha256(file.path)] for file in files]
     made_of = (converter(reading.source.converter).VERSION, reading.source._replace(path="")._asdict(), reading[1:], hashes)

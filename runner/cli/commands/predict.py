@@ -80,7 +80,7 @@ def reading_of(target: ModelReference, file: str, name: str | None, options: tup
         source = Source(file, name, converter_options(name, options))
     elif data and not options:
         first = data.sources[0]
-        source = Source(file, first.converter, first.options, ignore_keys=first.ignore_keys)
+        source = first._replace(path=file, weight=1, split=None, limit=None, revision=None, subset=None, hub_split="train")
     else:
         what = "--option needs --converter" if data else f"{target.name} has no recipe that says how to read {file}"
         raise UserError(what, hint="name a converter: recipe show --converter NAME lists its options")
