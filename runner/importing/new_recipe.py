@@ -17,15 +17,18 @@ from ...schemas.recipe import load_recipe
 from ...schemas.yaml_writing import one_line
 from ..resources.estimate_fit import estimate_fit
 from ..resources.fit import problems, warnings
+from ..resources.row_lengths import local_tokenizer, longest
 from ..runtime.machine import this_machine
 from .recognise import Recognised
-from .row_lengths import sequence_len
 
 METRICS = {
     "chat": "[perplexity, stop_rate, reply_tokens]",
     "classification": "[accuracy, macro_f1]",
     "text": "[perplexity, token_accuracy]",
 }
+MARGIN = 1.25  # for rows that were not looked at
+STEP = 64
+BLOCK = 512  # of text records
 FEW_ROWS = 200
 MANY_ROWS = 5000
 BATCH = 16  # rows per optimizer step
@@ -71,7 +74,7 @@ class Draft(NamedTuple):
 
 def recipe_for(draft: Draft) -> str:
     """Return the sections of a recipe that reads the paths, with the largest micro_batch_size that fits this machine."""
-    length, length_why = sequence_len(draft.found.records, draft.model, draft.found.is_whole)
+    length, length_why = sequence_len(draft.found, draft.model)
 
     def text(micro: int, why: str) -> str:
         return _sections(draft, length, length_why, micro, why)
@@ -86,6 +89,19 @@ def recipe_for(draft: Draft) -> str:
             if not problems(found, full_rows=True) and not warnings(found):
                 return text(micro, "fits in this machine's memory, by `recipe plan`")
     return text(1, "memory is short on this machine: see `recipe plan`")
+
+
+def sequence_len(found: Recognised, model: str) -> tuple[int, str]:
+    """Return a multiple of 64 that holds every record, and why."""
+    length = longest([record.fields for record in found.records], local_tokenizer(model))
+    needed = length.total if found.is_whole else round(length.total * MARGIN)
+    rounded = max(STEP, -(-needed // STEP) * STEP)
+    if found.choice.record_type == "text":
+        return min(rounded, BLOCK), "the block size: longer texts are split"
+    size = f"{length.tokens:,} tokens" if length.exact else f"{length.bytes:,} bytes, about {length.tokens:,} tokens"
+    template = f", about {length.total:,} with the chat template" if length.total > length.tokens else ""
+    why = f"the longest of {'' if found.is_whole else 'the first '}{len(found.records):,} rows has {size}{template}"
+    return rounded, why if length.exact else f"{why}: the model's tokenizer is not at hand"
 
 
 def _sections(draft: Draft, length: int, length_why: str, micro: int, micro_why: str) -> str:

@@ -15,6 +15,7 @@ from ..runtime.machine import Machine, this_machine
 from ..runtime.run_files import MANIFEST, PEAK_MEMORY
 from ..runtime.run_folder import RunFolder
 from .fit import Fit, fit, in_words, require, size_text, warnings
+from .row_lengths import expected_tokens
 
 # The embedded model's configuration, for before it is unpacked.
 SMOLLM2 = {"model_type": "llama", "hidden_size": 576, "intermediate_size": 1536, "num_hidden_layers": 30, "num_attention_heads": 9,
@@ -35,10 +36,15 @@ def size_of(recipe: Recipe) -> ModelSize | None:
     return model_size(name, recipe.model.revision, public_models())
 
 
-def estimate_fit(recipe: Recipe, machine: Machine, folder: Path, labels: int = 0, steps: int | None = None) -> Fit | None:
-    """Estimate what the training needs on this machine; None where the model's size is unknown."""
+def estimate_fit(
+    recipe: Recipe, machine: Machine, folder: Path, labels: int = 0, steps: int | None = None, tokens: int | None = None
+) -> Fit | None:
+    """Estimate what the training needs on this machine; None where the model's size is unknown.
+
+    `tokens` are those of the longest row, where it is known.
+    """
     size = size_of(recipe)
-    return fit(recipe, size, machine, folder, labels or len(recipe.data.labels or ()), steps) if size else None
+    return fit(recipe, size, machine, folder, labels or len(recipe.data.labels or ()), steps, tokens) if size else None
 
 
 def batch(recipe: Recipe) -> dict[str, Any]:
@@ -57,7 +63,8 @@ def check_fit(run: RunFolder, recipe: Recipe, model: ResolvedModel, rows: int, d
         return
     labels = len(run.read(MANIFEST).get("labels", ()))
     steps = None if recipe.data.type == "text" else optimizer_steps(recipe, rows)
-    found = fit(recipe, size, this_machine(), run.path, labels, steps)
+    tokens = expected_tokens(recipe, run / "data" / "train.jsonl", model.path)
+    found = fit(recipe, size, this_machine(), run.path, labels, steps, tokens)
     require(found, full_rows=recipe.data.type == "text" and recipe.training.sample_packing)
     display.say("", f"needs {in_words(found)}")
     for line in warnings(found):

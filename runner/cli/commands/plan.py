@@ -35,16 +35,22 @@ def planned(loaded: LoadedRecipe, root: Path) -> dict[str, Any]:
     from ...launch.steps import optimizer_steps, require_rows, step_problems
     from ...resources.estimate_fit import batch, estimate_fit, size_of
     from ...resources.fit import problems, warnings
+    from ...resources.row_lengths import expected_tokens
     from ...runtime.machine import this_machine
 
     recipe = loaded.recipe
     with TemporaryDirectory() as folder:
         manifest = build(already_generated(loaded, root), Path(folder) / "data")
+        tokens = (
+            expected_tokens(recipe, Path(folder) / "data" / "train.jsonl", recipe.model.base_model)
+            if manifest["splits"].get("train")
+            else None
+        )
     splits = manifest["splits"]
     require_rows(loaded, splits, "train", "train", f"{manifest['rows_in']:,} rows were read: add rows, or change data.split")
     steps = None if recipe.data.type == "text" else optimizer_steps(recipe, splits["train"])
     size = size_of(recipe)
-    found = estimate_fit(recipe, this_machine(), root, len(manifest.get("labels", ())), steps)
+    found = estimate_fit(recipe, this_machine(), root, len(manifest.get("labels", ())), steps, tokens)
     refused = list(step_problems(recipe, loaded.document, splits["train"]))
     refused += problems(found, recipe.data.type == "text" and recipe.training.sample_packing) if found else []
     return {

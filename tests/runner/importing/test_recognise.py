@@ -4,7 +4,7 @@ import json
 
 import pytest
 from recipekit.converters.building.pipeline import build
-from recipekit.runner.importing.new_recipe import Draft, recipe_for
+from recipekit.runner.importing.new_recipe import Draft, recipe_for, sequence_len
 from recipekit.runner.importing.recognise import recognise
 from recipekit.schemas.base.errors import UserError
 from recipekit.schemas.recipe import check_recipe, load_recipe
@@ -172,6 +172,20 @@ def test_a_proposed_recipe_is_valid_and_converts_the_sampled_rows(case, tmp_path
     data = load_recipe(str(recipe)).recipe.data
     manifest = build(data._replace(max_dropped=1, dedup="none", check_leaks="none"), tmp_path / "data")
     assert 0 < manifest["rows_kept"] <= len(found.records)
+
+
+@pytest.mark.parametrize(("characters", "length"), [(40, 64), (400, 192), (4000, 1408)])
+def test_sequence_len_holds_the_longest_row(tmp_path, characters, length):
+    path = written(tmp_path, "data.csv", table("question,answer", [*QUESTIONS, f"Why?,{'a ' * (characters // 2)}"]))
+    text = recipe_for(Draft("mine", recognise([path]), [path], tmp_path, "nobody/nothing"))
+    assert f"sequence_len: {length} # the longest of 9 rows has {characters + 4:,} bytes" in text
+    assert "the model's tokenizer is not at hand" in text
+
+
+def test_rows_beyond_those_looked_at_get_a_margin(tmp_path):
+    path = written(tmp_path, "data.csv", table("question,answer", [*QUESTIONS, f"Why?,{'a ' * 500}"]))
+    found = recognise([path])
+    assert sequence_len(found._replace(is_whole=False), "nobody/nothing")[0] > sequence_len(found, "nobody/nothing")[0]
 
 
 # Files of five source systems -> converter and record type; None where they are no training data, which is said.

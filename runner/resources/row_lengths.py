@@ -1,0 +1,94 @@
+"""How long rows are: in tokens where the model's tokenizer is at hand, else estimated from bytes. sequence_len and memory depend on it.
+
+Nothing here loads torch. The chat template is not rendered: its share is an allowance, and the sum is called an estimate.
+"""
+
+import heapq
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import orjson
+
+from ...schemas.model_rules import EMBEDDED
+from ...schemas.sections import Recipe
+from ..models.resolve import embedded_folder
+from ..models.size import cached_folder
+from .fit import PADDED_TO
+
+BYTES_PER_TOKEN = 3  # a careful estimate for any language and tokenizer
+TEMPLATE = 32  # tokens of a chat template around a row: begin and end, a default system prompt
+PER_MESSAGE = 8  # and around each message
+LONGEST = 2000  # rows of a file that are tokenised: those with the most bytes
+_BATCH = 256
+
+
+class Length(NamedTuple):
+    """The longest row: its bytes, the tokens of its texts, and with the chat template's share; `exact` says who counted the tokens."""
+
+    bytes: int
+    tokens: int
+    total: int
+    exact: bool
+
+
+def local_tokenizer(model: str, revision: str | None = None) -> Any | None:
+    """Return the model's tokenizer where it is on this machine and can be read without torch; None elsewhere."""
+    folder = embedded_folder() if model == EMBEDDED else Path(model) if Path(model).is_dir() else cached_folder(model, revision)
+    if folder is None or not (folder / "tokenizer.json").is_file():
+        return None
+    try:
+        from tokenizers import Tokenizer
+    except ModuleNotFoundError:
+        return None
+    return Tokenizer.from_file(str(folder / "tokenizer.json"))
+
+
+def longest(rows: Iterable[dict[str, Any]], tokenizer: Any | None) -> Length:
+    """Return the length of the longest of the rows, each a record's messages or text.
+
+    Rows are taken by falling bytes, until the next has fewer bytes than the longest has tokens: a token is at least a byte.
+    """
+    best = Length(0, 0, 0, tokenizer is not None)
+    falling = iter(sorted(rows, key=_bytes, reverse=True))
+    while batch := list(islice(falling, _BATCH)):
+        if _bytes(batch[0]) + _around(batch[0]) < best.total:
+            break
+        counts = _counts(batch, tokenizer) if tokenizer else (-(-_bytes(row) // BYTES_PER_TOKEN) for row in batch)
+        lengths = [Length(_bytes(row), count, count + _around(row), best.exact) for row, count in zip(batch, counts, strict=True)]
+        best = max([best, *lengths], key=lambda length: length.total)
+    return best
+
+
+def expected_tokens(recipe: Recipe, rows: Path, model: str) -> int | None:
+    """Return the tokens per row that training on a file of records is expected to hold in memory: the longest row's, padded.
+
+    None where every row is `sequence_len` long: in blocks, and in packed rows.
+    """
+    if recipe.data.type == "text" or recipe.training.sample_packing:
+        return None
+    with rows.open("rb") as stream:
+        lines = heapq.nlargest(LONGEST, stream, key=len)
+    found = longest(map(orjson.loads, lines), local_tokenizer(model, recipe.model.revision))
+    return min(recipe.training.sequence_len, max(PADDED_TO, -(-found.total // PADDED_TO) * PADDED_TO))
+
+
+def _counts(rows: list[dict[str, Any]], tokenizer: Any) -> Iterator[int]:
+    texts = [list(_texts(row)) for row in rows]
+    encoded = iter(tokenizer.encode_batch([text for row in texts for text in row], add_special_tokens=False))
+    return (sum(len(next(encoded).ids) for _ in row) for row in texts)
+
+
+def _bytes(row: dict[str, Any]) -> int:
+    return sum(len(text.encode()) for text in _texts(row))
+
+
+def _around(row: dict[str, Any]) -> int:
+    messages = row.get("messages")
+    return TEMPLATE + PER_MESSAGE * len(messages) if messages else 0
+
+
+def _texts(row: dict[str, Any]) -> Iterator[str]:
+    for message in row.get("messages") or [{"content": row.get("text", "")}]:
+        yield message["content"]
