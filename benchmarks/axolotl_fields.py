@@ -232,8 +232,15 @@ def effect(name: str, runs: dict[str, Path], plain: dict[str, dict[str, Any]], d
             continue
         if differing := [part for part in base if base[part] != after[part]]:
             found = {"effect": "trains", "seen": differing, "in": kind, "value": value}
-            return found | ({"needs": needs} if needs else {})
+            found |= {"needs": needs} if needs else {}
+            return found | ({"with_adapter": more} if kind == "full" and (more := needs_of_adapter(name, runs)) else {})
     return {"effect": "fails", "why": failures[0]} if failures else {"effect": "none"}
+
+
+def needs_of_adapter(name: str, runs: dict[str, Path]) -> dict[str, Any]:
+    """What a field that has an effect on a full training must have beside it to train with an adapter; {} where it does not then either."""
+    given = [(value, needs) for value, needs in axolotl_probes.VALUES.get(name, []) if needs]
+    return next((needs for value, needs in given if "fails" not in trained(runs["lora"], {**needs, name: value})), {})
 
 
 def sorted_by_hand(name: str) -> dict[str, Any] | None:

@@ -30,8 +30,9 @@ GPU = frozenset({
     "gradient_checkpointing_kwargs",
     "gpu_memory_limit", "large_head_attention", "layer_offloading", "lora_embedding_kernel", "lora_mlp_kernel", "lora_o_kernel",
     "lora_qkv_kernel", "low_cpu_mem_usage", "max_memory", "ple_cpu_offload", "qlora_sharded_model_loading", "quantize_moe_experts",
-    "sdpa_varlen", "selective_checkpointing", "tiled_mlp", "tiled_mlp_num_shards", "tiled_mlp_use_original_mlp", "torch_compile",
-    "torch_compile_backend", "torch_compile_mode", "torch_compile_options", "torch_empty_cache_steps",
+    "profiler_steps", "profiler_steps_start", "sdpa_varlen", "selective_checkpointing", "tiled_mlp", "tiled_mlp_num_shards",
+    "tiled_mlp_use_original_mlp", "torch_compile", "torch_compile_backend", "torch_compile_mode", "torch_compile_options",
+    "torch_empty_cache_steps",
 })  # fmt: skip
 
 # name -> (value, what else must be set), tried one after the other. What is not here gets values of its type.
@@ -55,7 +56,7 @@ VALUES: dict[str, list[tuple[Any, dict[str, Any]]]] = {
     "lora_alpha_pattern": [({".*q_proj": 64}, {})],
     "lora_modules_to_save": [(["embed_tokens"], {})],
     "lora_rank_pattern": [({".*q_proj": 2}, {})],
-    "lora_target_parameters": [(["mlp.gate_proj.weight"], {})],
+    "lora_target_parameters": [(["mlp.gate_proj.weight"], {}), (["mlp.gate_proj.weight"], {"lora_dropout": 0.0})],
     "loraplus_lr_embedding": [(0.5, {"loraplus_lr_ratio": 16.0, "lora_modules_to_save": ["embed_tokens"]})],
     "loraplus_lr_ratio": [(16.0, {})],
     "lr_groups": [([{"name": "q", "modules": ["q_proj"], "lr": 0.5}], {})],
@@ -66,7 +67,6 @@ VALUES: dict[str, list[tuple[Any, dict[str, Any]]]] = {
     "optim_args": [({"betas": [0.5, 0.6]}, {}), ("betas=0.5", {}), ({"weight_decouple": False}, {"optimizer": "adopt_adamw"})],
     "peft": [({"loftq_config": {"loftq_bits": 4}}, {})],
     "peft_init_lora_weights": [("gaussian", {}), (False, {})],
-    "peft_layer_replication": [([[0, 2], [0, 2]], {})],
     "peft_layers_pattern": [(["layers"], {"peft_layers_to_transform": [0], "lora_target_linear": None, "lora_target_modules": ["q_proj"]})],
     "peft_layers_to_transform": [([0], {}), ([0], {"lora_target_linear": None, "lora_target_modules": ["q_proj"]})],
     "peft_trainable_token_indices": [([5, 6], {})],
@@ -77,7 +77,6 @@ VALUES: dict[str, list[tuple[Any, dict[str, Any]]]] = {
     "scaling_softmax_factor": [(2.0, {"scaling_softmax": True})],
     "tokens": [(["<new>"], {"lora_modules_to_save": ["embed_tokens", "lm_head"]})],
     "unfrozen_parameters": [(["model.layers.0.*"], {})],
-    "profiler_steps_start": [(2, {"profiler_steps": 1})],
     "mean_resizing_embeddings": [(True, {"tokens": ["<new>"], "lora_modules_to_save": ["embed_tokens", "lm_head"]})],
     "dataloader_prefetch_factor": [(4, {"dataloader_num_workers": 1})],
     "chunked_cross_entropy_num_chunks": [(2, {"chunked_cross_entropy": True})],

@@ -53,9 +53,18 @@ def _without_effect(key: str, recipe: dict[str, Any], effect: dict[str, Any], re
         yield f"axolotl.{key} cannot be used: {effect['why']}", "remove it"
     elif effect["effect"] == "tracker" and not _value(recipe, "training.trackers"):
         yield f"axolotl.{key} has no effect without a tracker", "add training.trackers"
-    for other, value in effect.get("needs", {}).items():
+    has_adapter = _value(recipe, "training.adapter") != "none"
+    only_full = effect.get("in") == "full" and has_adapter
+    if key.startswith(("lora", "peft")) and not has_adapter:
+        yield f"axolotl.{key} has no effect without an adapter", "set training.adapter: lora, or remove it"
+    elif only_full and "with_adapter" not in effect:
+        yield f"axolotl.{key} has no effect with an adapter", "set training.adapter: none, or remove it"
+    elif effect.get("in") == "packed" and not _value(recipe, "training.sample_packing"):
+        yield f"axolotl.{key} has no effect without training.sample_packing", "set training.sample_packing: true, or remove it"
+    for other, value in effect.get("with_adapter" if only_full else "needs", {}).items():
         if other in rendered:
-            if _value(recipe, rendered[other]) != value:
+            given = _value(recipe, rendered[other])
+            if given != value if isinstance(value, str | bool) or value == 0 else value and not given:
                 yield f"axolotl.{key} has no effect without {rendered[other]}: {value}", f"set {rendered[other]}, or remove it"
         elif other not in recipe["axolotl"]:
             yield f"axolotl.{key} has no effect without axolotl.{other}", f"set axolotl.{other}, or remove it"

@@ -19,7 +19,6 @@ EFFECTS = {
     "gpu": "accepted; its effect needs a GPU and was not seen",
     "speed": "accepted; changes how fast rows are read",
     "tracker": "accepted with `training.trackers`",
-    "untried": "accepted; not tried yet",
     "none": "refused: no effect",
 }
 
@@ -30,6 +29,9 @@ def outcome(effect):
     if effect["effect"] != "trains":
         return EFFECTS[effect["effect"]]
     needs = "".join(f", with `{key}`" for key in effect.get("needs", {}))
+    if effect["in"] == "full":
+        beside = " and ".join(f"`{key}`" for key in effect.get("with_adapter", {}))
+        needs += f", and with an adapter if {beside} is set" if beside else ", without an adapter"
     return f"accepted{needs}; changes {', '.join(effect['seen'])}"
 
 
@@ -51,6 +53,11 @@ def test_the_document_is_up_to_date():
     if os.environ.get("UPDATE_GOLDEN"):
         DOCUMENT.write_text(document(), encoding="utf-8")
     assert DOCUMENT.read_text(encoding="utf-8") == document()
+
+
+def test_every_field_was_tried_or_is_sorted_by_reason():
+    known = json.loads((SCHEMA_DIR / "axolotl_fields.json").read_text(encoding="utf-8"))
+    assert {effect["effect"] for effect in known["effects"].values()} <= {"trains", "fails", *EFFECTS}
 
 
 def test_every_field_is_sorted_once():

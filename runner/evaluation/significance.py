@@ -14,6 +14,8 @@ from .metrics import Metric
 
 PERMUTATIONS = 1999  # with the measured one 2,000
 EXHAUSTIVE = 11  # rows whose 2 ** 11 permutations are all taken
+ENOUGH = 200  # as extreme as the measured difference: a tenth of all, so that drawing the others would not make it significant
+_BATCH = 250
 _CELLS = 4_000_000  # of a batch of permutations by rows: bounds memory
 _TIE = 1e-9  # a relative difference that is rounding alone
 
@@ -36,6 +38,8 @@ def p_value(metric: Metric, before: np.ndarray, after: np.ndarray) -> float:
             difference = abs(metric.aggregate(*sums_after) - metric.aggregate(*sums_before))
             extreme += not difference < least  # one that cannot be measured counts as extreme
             count += 1
+        if len(change) > EXHAUSTIVE and extreme >= ENOUGH:
+            break
     return extreme / count if len(change) <= EXHAUSTIVE else (extreme + 1) / (count + 1)
 
 
@@ -50,6 +54,6 @@ def _swaps(rows: int) -> Iterator[np.ndarray]:
         yield (np.arange(2**rows)[:, None] >> np.arange(rows) & 1).astype(float)
         return
     random = np.random.default_rng(0)
-    batch = max(_CELLS // rows, 1)
+    batch = min(max(_CELLS // rows, 1), _BATCH)
     for start in range(0, PERMUTATIONS, batch):
         yield random.integers(0, 2, (min(batch, PERMUTATIONS - start), rows)).astype(float)

@@ -200,6 +200,14 @@ def _packing(draft: Draft, key: str, value: Any) -> None:
         draft.put(key, {"training.sample_packing": value}, "packed by recipekit" if value else "")
 
 
+def _accepted_losses(draft: Draft, key: str, value: Any) -> None:
+    """A kind of loss that is not listed is not accepted; data.whitespace is accepted where nothing is said."""
+    accepted = value if isinstance(value, list) else []
+    draft.put(key, {"data.reasoning": "drop" if "reasoning" in accepted else "keep"})
+    if "whitespace" not in accepted:
+        draft.put(key, {"data.whitespace": "keep"})
+
+
 def _padding(draft: Draft, key: str, value: Any) -> None:
     if value and draft.given.get("sample_packing"):
         draft.lose(key, "packed sequences are not padded")
@@ -249,7 +257,9 @@ HANDLERS: dict[str, Callable[[Draft, str, Any], None]] = {
     "bf16": _precision, "fp16": _precision, **dict.fromkeys(ATTENTION, _attention), "eot_tokens": _end_of_turn,
     "special_tokens": _special_tokens, "val_set_size": put_held_out, "type_of_model": _model_class, "model_type": _model_class,
     "revision_of_model": lambda draft, key, value: draft.put(key, {"model.revision": value}),
-    "sample_packing": _packing, "pack_blocks": _packing, "pad_to_sequence_len": _padding, "evals_per_epoch": _per_epoch,
+    "sample_packing": _packing, "pack_blocks": _packing, "accepted_losses": _accepted_losses,
+    "fold_system": lambda draft, key, value: draft.put(key, {"data.system_role": "fold" if value else "keep"}),
+    "pad_to_sequence_len": _padding, "evals_per_epoch": _per_epoch,
     "saves_per_epoch": _per_epoch, "eval_strategy": _strategy, "save_strategy": _strategy, "plugins": _plugins, "use_wandb": _tracker,
     "wandb_project": _tracker, "use_mlflow": _tracker, "use_tensorboard": _tracker, "use_trackio": _tracker, **LAUNCHED,
 }  # fmt: skip

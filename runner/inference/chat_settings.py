@@ -37,13 +37,12 @@ def settings_of(target: ModelReference, given: dict[str, Any]) -> Settings:
     if target.kind == "classification" and (idle := [name for name, value in given.items() if value is not None]):
         option = idle[0].replace("_", "-")
         raise UserError(f"--{option} has no effect: {target.name} classifies, and generates nothing", hint="leave it away")
-    generation, system = Generation(), None
+    generation = Generation()
     if target.run:
-        recipe = load_recipe(RunFolder(Path(target.run)).recipe_file).recipe
-        generation, system = recipe.evaluation.generation, recipe.data.system_prompt
+        generation = load_recipe(RunFolder(Path(target.run)).recipe_file).recipe.evaluation.generation
     note = "the recipe's" if given["system"] is None else "--system"
     said = {name: value for name, value in given.items() if value is not None}
-    found = Settings(generation.temperature, generation.top_p, 1.0, generation.max_new_tokens, None, system, note)._replace(
+    found = Settings(generation.temperature, generation.top_p, 1.0, generation.max_new_tokens, None, target.system_prompt, note)._replace(
         **{"max_new_tokens" if name == "max_tokens" else name: value for name, value in said.items()}
     )
     if not found.temperature and (idle := [name for name in ("top_p", "seed") if said.get(name) is not None]):

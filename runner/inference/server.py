@@ -30,10 +30,11 @@ KEY_NAME = "RECIPEKIT_API_KEY"
 
 
 class Chats:
-    """The routes' state: the model, the thread that runs it, and how many wait."""
+    """The routes' state: the model, the system prompt of chats that bring none, the thread that runs it, and how many wait."""
 
-    def __init__(self, served: LoadedModel, max_batch: int) -> None:
+    def __init__(self, served: LoadedModel, max_batch: int, system_prompt: str | None = None) -> None:
         self.served = served
+        self.system = [{"role": "system", "content": system_prompt}] if system_prompt else []
         self.batcher = Batcher(served, max_batch, lambda reply, error: reply.on_token(_broken(reply, error)))
         self.under_way = 0
 
@@ -77,7 +78,8 @@ class Chats:
     def _reply(self, asked: ChatRequest) -> tuple[Reply, asyncio.Queue[str | None]]:
         """The reply to generate, and the queue that its text comes through; None ends it. Raises BadRequest where it would not fit."""
         try:
-            ids = self.served.prompt_ids(asked.messages)
+            own = any(message["role"] == "system" for message in asked.messages)
+            ids = self.served.prompt_ids(asked.messages if own else [*self.system, *asked.messages])
         except Exception as error:  # a template raises what it likes about roles that it does not know
             raise BadRequest(f"the model's chat template refuses the messages: {error}", "messages") from None
         room = self.served.context - len(ids)
@@ -144,9 +146,12 @@ class _Telling:
             self.parts.put_nowait(None)
 
 
-def create_app(served: LoadedModel, max_batch: int = 16, hosts: tuple[str, ...] = ("127.0.0.1", "localhost", "[::1]")) -> Starlette:
+LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
+
+
+def create_app(served: LoadedModel, max_batch: int = 16, hosts: tuple[str, ...] = LOOPBACK, system_prompt: str | None = None) -> Starlette:
     """The application. `hosts` are the names that it may be called by: a web page elsewhere cannot reach it by another name."""
-    chats = Chats(served, max_batch)
+    chats = Chats(served, max_batch, system_prompt)
     routes = [
         Route("/health", chats.health),
         Route("/v1/models", chats.models),
@@ -222,9 +227,12 @@ def bound(host: str, port: int) -> socket.socket:
     return listener
 
 
-def serve(served: LoadedModel, listener: socket.socket, max_batch: int = 16, hosts: tuple[str, ...] = (), log_level: str = "info") -> None:
+def serve(
+    served: LoadedModel, listener: socket.socket, max_batch: int = 16, hosts: tuple[str, ...] = LOOPBACK, log_level: str = "info",
+    system_prompt: str | None = None,
+) -> None:  # fmt: skip
     """Answer until a signal says stop."""
-    app = create_app(served, max_batch, hosts) if hosts else create_app(served, max_batch)
+    app = create_app(served, max_batch, hosts, system_prompt)
     config = uvicorn.Config(app, log_level=log_level, access_log=False, timeout_graceful_shutdown=5, server_header=False,
                             timeout_keep_alive=IDLE_SECONDS, limit_concurrency=MAX_CONNECTIONS)  # fmt: skip
     uvicorn.Server(config).run(sockets=[listener])

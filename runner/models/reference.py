@@ -25,7 +25,7 @@ class ModelReference(NamedTuple):
 
     `identity` changes whenever the weights may. `kind` is the type of the records that it was trained on where that is known (chat, text,
     classification), else "". `run` is the directory of the run that it comes from, or "". What follows is how training loaded it,
-    the labels of a classification, and the token that ends a turn beside the model's own.
+    the labels of a classification, the token that ends a turn beside the model's own, and the system prompt of chats without one.
     """
 
     name: str
@@ -41,6 +41,7 @@ class ModelReference(NamedTuple):
     attention: str = ATTENTION
     labels: tuple[str, ...] = ()
     end_of_turn: str | None = None
+    system_prompt: str | None = None
 
 
 def resolve_target(name: str, runs: Path) -> ModelReference:
@@ -73,6 +74,7 @@ def _of_run(name: str, run: RunFolder) -> ModelReference:
         name, str(folder), "", str(folder), identity, note, kind=recipe.data.type, run=str(run.path),
         trust_remote_code=recipe.model.trust_remote_code, attention=recipe.model.attn_implementation or ATTENTION,
         labels=tuple((run.find(MANIFEST) or {}).get("labels", ())), end_of_turn=recipe.model.end_of_turn,
+        system_prompt=recipe.data.system_prompt,
     )  # fmt: skip
     if not (folder / "adapter_config.json").is_file():
         return whole

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from ...schemas.sections import Recipe, Training
 from ..launch.axolotl_config import OPTIMIZERS_WITHOUT_CPU, has_fp32_weights, precision
+from ..models.module_names import matches_module, module_of, rank_of
 from ..models.size import ModelSize
 from ..runtime.machine import UNPACKED_SHARE, Machine
 
@@ -48,7 +49,7 @@ def memory_plan(recipe: Recipe, size: ModelSize, machine: Machine, labels: int =
     wide = 4 if precision(training, machine) == "fp32" else 2
     head = {name for name in size.shapes if name.startswith(("lm_head", "score"))} if labels else set()
     everything = size.parameters - sum(math.prod(size.shapes[name]) for name in head) + labels * size.hidden
-    trained = everything if training.adapter == "none" else adapter_parameters(training, size) + labels * size.hidden
+    trained = everything if training.adapter == "none" else adapter_parameters(recipe, size) + labels * size.hidden
     # peft keeps adapters in fp32, and accelerate what FSDP trains
     kept_in_fp32 = has_fp32_weights(recipe, machine)
     trained_bytes = 4 if training.adapter != "none" or launch.fsdp or kept_in_fp32 else wide
@@ -74,9 +75,15 @@ def memory_plan(recipe: Recipe, size: ModelSize, machine: Machine, labels: int =
     return MemoryPlan({name: part for name, part in parts.items() if part}, length, trained)
 
 
-def adapter_parameters(training: Training, size: ModelSize) -> int:
-    """Weights of a LoRA: rank x (rows + columns) of every layer that it adapts."""
-    return sum(training.lora_r * (shape[0] + shape[1]) for _, shape in _adapted(training, size))
+def adapter_parameters(recipe: Recipe, size: ModelSize) -> int:
+    """Weights of a LoRA: rank x (rows + columns) of every layer that it adapts, and those of the modules that are trained whole beside."""
+    ranks: dict[str, int] = recipe.axolotl.get("lora_rank_pattern") or {}
+    whole: list[str] = recipe.axolotl.get("lora_modules_to_save") or []
+    shapes = {"lm_head.weight": (size.vocabulary, size.hidden)} | size.shapes  # in no file where it is tied: PEFT trains a copy of its own
+    saved = (shape for name, shape in shapes.items() if any(matches_module(entry, module_of(name)) for entry in whole))
+    adapted = _adapted(recipe.training, size)
+    low_rank = sum(rank_of(module_of(name), ranks, recipe.training.lora_r) * sum(shape) for name, shape in adapted)
+    return low_rank + sum(map(math.prod, saved))
 
 
 def optimizer_bytes(recipe: Recipe, machine: Machine, trained: int, trained_bytes: int) -> int:

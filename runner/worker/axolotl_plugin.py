@@ -17,6 +17,7 @@ from axolotl.integrations.base import BasePlugin
 from ...schemas.recipe import load_recipe
 from ..launch.axolotl_contract import round_trip_differences
 from ..launch.plan import CONFIG
+from ..models.module_names import name_problems
 from ..resources.fit import too_large
 from ..runtime.checkpoints import INTERRUPTED
 from ..runtime.machine import this_machine
@@ -24,7 +25,6 @@ from ..runtime.progress import Progress
 from ..runtime.run_files import TOKENS
 from ..runtime.run_folder import RunFolder
 from . import batches, chat_data, classification, loss, text_data
-from .adapter_modules import module_problems
 from .axolotl_patches import admit_bucket, make_trainable, write_no_debug_log
 from .callback import RunCallback, check_save
 from .distributed import accept_numbered_cpu_tags, follow_launcher_exit, is_first, world_size
@@ -68,7 +68,7 @@ class RecipekitPlugin(BasePlugin):
             RunFolder(Path()).write(TOKENS, prepared.report)
         recipe = load_recipe("recipe.yml").recipe
         faults = prepared.faults + dropped_faults(prepared.report, cfg.excess_length_strategy, recipe.data.max_dropped)
-        longest = cfg.sequence_len if cfg.pack_blocks else prepared.report["train"].get("longest", 0)
+        longest = cfg.sequence_len if cfg.pack_blocks or cfg.pad_to_sequence_len else prepared.report["train"].get("longest", 0)
         if faults := faults or too_large(recipe, cfg.base_model, cfg.num_labels or 0, longest):
             self.fail("\n".join(faults))
         self.shared_block = first_shared(prepared.train) if cfg.pack_blocks else None
@@ -87,11 +87,10 @@ class RecipekitPlugin(BasePlugin):
         transformers.set_seed(cfg.seed)
 
     def post_model_build(self, cfg: Any, model: Any) -> None:
-        """Hold the adapter's module names to the model; prepare a classification's head, before an adapter copies it."""
-        names = [name for name, _ in model.named_modules()]
-        problems = module_problems("training.lora_target_modules", cfg.lora_target_modules, names) if cfg.adapter else []
-        problems += module_problems("axolotl.lora_modules_to_save", cfg.lora_modules_to_save, names) if cfg.adapter else []
-        if problems:
+        """Hold the configuration's module names to the model; prepare a classification's head, before an adapter copies it."""
+        parameters = [name for name, _ in model.named_parameters()]
+        found = name_problems({**cfg, "unfrozen_parameters": None}, [name for name, _ in model.named_modules()], parameters)
+        if problems := [f"{'training' if key == 'lora_target_modules' else 'axolotl'}.{key}: {what}" for key, what in found]:
             self.fail("\n".join(problems))
         if cfg.record_type == "classification":
             classification.prepare_head(cfg, model)
@@ -132,7 +131,10 @@ class RecipekitPlugin(BasePlugin):
         return (BlockCollator, {"pad_to_multiple_of": multiple, "flatten": _is_flash(cfg)}) if blocks else None
 
     def post_trainer_create(self, cfg: Any, trainer: Any) -> None:
-        """Watch what the trainer is given."""
+        """Hold what Axolotl has frozen to the recipe; watch what the trainer is given."""
+        parameters = [name for name, _ in trainer.model.named_parameters()]  # under an adapter they have other names than before
+        if problems := [what for _, what in name_problems({"unfrozen_parameters": cfg.unfrozen_parameters}, [], parameters)]:
+            self.fail("\n".join(f"axolotl.unfrozen_parameters: {what}" for what in problems))
         if cfg.record_type == "classification":
             classification.set_up_trainer(cfg, trainer)
         else:

@@ -263,14 +263,19 @@ def _bytes(model: Any) -> int:
     return sum(parameter.numel() * parameter.element_size() for parameter in model.parameters())
 
 
+def _saved_name(name: str) -> str:
+    """As PEFT saves it: without the adapter's name, and without what wraps a module that is trained whole, or holds DoRA's magnitudes."""
+    bare = name.replace(".default", "").replace(".modules_to_save", "")
+    return bare.replace("lora_magnitude_vector.weight", "lora_magnitude_vector")
+
+
 def _read_back(model: Any, folder: Path) -> None:
     """Every weight that is trained stands in the files, with its values."""
     import torch
     from safetensors.torch import load_file
 
     saved = {name: tensor for path in folder.glob("*.safetensors") for name, tensor in load_file(path).items()}
-    # PEFT leaves the adapter's name out, and a head that is trained whole is wrapped
-    trained = {name.replace(".default", "").replace(".modules_to_save", ""): p for name, p in model.named_parameters() if p.requires_grad}
+    trained = {_saved_name(name): parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
     tied = getattr(model, "all_tied_weights_keys", None) or {}
     if missing := [name for name in trained if name not in saved and name not in tied]:
         raise ValueError(f"{len(missing)} trained weights are not saved, such as {missing[0]}")

@@ -3,6 +3,7 @@
 from typing import Any
 
 from . import axolotl_patches
+from .end_of_turn import end_of_turn_problem
 from .label_audit import audit, audit_problems, template_refusals
 from .labels import IGNORED
 from .packing import Piece, block_of, pack
@@ -23,7 +24,7 @@ def prepare(cfg: Any, tokenizer: Any) -> Prepared:
             raise
         meta = None  # excess_length_strategy: raise names no row; the audit does
     report = audit(cfg, tokenizer, meta, rows, words)
-    faults = audit_problems(report, cfg)
+    faults = audit_problems(report, cfg, end_of_turn_problem(cfg, tokenizer))
     if meta is None:
         if not faults:
             raise AssertionError("Axolotl refused the rows' length, but no row is too long")

@@ -43,8 +43,6 @@ def audit(cfg: Any, tokenizer: Any, meta: Any, rows: Rows, words: WordAudit) -> 
     """Counts and faults by split. `meta` is Axolotl's tokenised data, or None when it refused the rows' length."""
     tokenised = {"train": meta.train_dataset, "validation": meta.eval_dataset} if meta else {}
     ends = end_ids(cfg, tokenizer)
-    if tokenizer.pad_token_id in ends:
-        raise SystemExit("the padding token is the end of turn: it would be masked and never learnt")
     return {split: _audit_split(cfg, words, records, tokenised.get(split), ends) for split, records in rows.items()}
 
 
@@ -99,9 +97,10 @@ def _spans_end_with(labels: list[int], ends: set[int]) -> bool:
     return all(label == IGNORED or after != IGNORED or label in ends for label, after in zip(labels, followers, strict=True))
 
 
-def audit_problems(report: dict[str, Any], cfg: Any) -> list[str]:
-    """What the run must not start with, in words; empty when every row teaches something and every reply ends."""
-    faults = []
+def audit_problems(report: dict[str, Any], cfg: Any, end_of_turn: str = "") -> list[str]:
+    """What the run must not start with, in words; empty when every row teaches something and every reply ends. `end_of_turn` says why none
+    can end."""
+    faults = [end_of_turn] if end_of_turn else []
     for split, facts in report.items():
         if forged := facts.get("forged_rows"):
             listed = ", ".join(f"{row} ({marker})" for row, marker in list(forged.items())[:LISTED])
@@ -114,6 +113,6 @@ def audit_problems(report: dict[str, Any], cfg: Any) -> list[str]:
         faults += word_audit.problems(split, facts.get("losses", {}), word_audit.accepted(cfg), cfg.template_name)
         if rows := facts.get("untrained_rows"):
             faults.append(f"{len(rows)} {split} rows have no trained token: {', '.join(rows[:LISTED])}")
-        if (rows := facts.get("open_ended_rows")) and cfg.excess_length_strategy != "truncate":
+        if not end_of_turn and (rows := facts.get("open_ended_rows")) and cfg.excess_length_strategy != "truncate":
             faults.append(f"in {len(rows)} {split} rows the end of a trained turn is not trained: {', '.join(rows[:LISTED])}")
     return faults

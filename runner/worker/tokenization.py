@@ -135,6 +135,7 @@ def segments(row: dict[str, Any], tokenizer: Any) -> list[dict[str, Any]]:
 def main(rows: str, out: str) -> None:
     """Tokenise a file, adding what is trained as text for people, and what the template leaves out. Rows that the trainer would refuse
     are refused."""
+    from .end_of_turn import end_of_turn_problem
     from .label_audit import audit_problems, chosen_rows_facts, chosen_rows_problems
 
     cfg, tokenizer = load()
@@ -147,7 +148,7 @@ def main(rows: str, out: str) -> None:
     if is_chat:
         facts = chosen_rows_facts(cfg, tokenizer, given, tokenised)
         losses = facts["losses"]
-        if found := audit_problems({"chosen": facts}, cfg):
+        if found := audit_problems({"chosen": facts}, cfg, end_of_turn_problem(cfg, tokenizer)):
             refuse("\n".join(found))
     with Path(out).open("w", encoding="utf-8") as stream:
         for row in tokenised:

@@ -1,4 +1,4 @@
-"""`recipe check --data`: the first rows of every source through its converter."""
+"""`recipe check --data`: the first rows of every source through its converter, and the recipe's module names held to its model."""
 
 from pathlib import Path
 
@@ -9,19 +9,21 @@ from ...schemas.base.errors import Problem, UserError
 from ...schemas.extends import load_layers
 from ...schemas.generate_rules import GENERATED
 from ...schemas.recipe import is_prompt, load_recipe
+from ..resources.model_names import model_name_problems
 
 ROWS = 100
 
 
 def check_data(path: Path, settings: tuple[str, ...]) -> list[Problem]:
-    """Return a problem for every source of the valid recipe that is missing, cannot be read, or has no usable row among its first ones.
+    """Return a problem for every source of the valid recipe that is missing, cannot be read, or has no usable row among its first ones, and
+    for every name that matches nothing in the model, where that is at hand.
 
     Hub datasets and generated rows are not read.
     """
     if is_prompt(load_layers(path, settings)):
         return []
     loaded = load_recipe(str(path), settings)
-    problems: list[Problem] = []
+    problems = model_name_problems(loaded)
     for number, source in enumerate(loaded.recipe.data.sources):
         if source.path.startswith((SCHEME, GENERATED)):
             continue

@@ -14,6 +14,7 @@ from ...schemas.yaml_writing import dotted, one_line, to_yaml
 from ..launch import slurm
 from ..launch.plan import require_startable
 from ..models.resolve import require_model_of
+from ..resources.model_names import require_model_names
 from ..runtime.console import Display
 from ..runtime.machine import this_machine
 from ..runtime.resolved_values import changed_values, effective_values
@@ -38,6 +39,7 @@ class Outcome(NamedTuple):
 def run_recipe(loaded: LoadedRecipe, root: Path, display: Display) -> Outcome:
     """Run the recipe in a new directory under `root`, or say that a finished run is this one already."""
     require_startable(loaded, this_machine())
+    require_model_names(loaded)
     loaded = pin_commits(loaded)
     context = RunContext(loaded, root, display, previous=all_runs(root, loaded.recipe.name))
     if same := _already_done(context):

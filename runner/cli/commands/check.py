@@ -14,7 +14,7 @@ from ..problem_formats import FORMATS
 @click.argument("recipes", nargs=-1, required=True)
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Override a key before checking, e.g. training.lora_r=8.")
 @click.option("--format", "style", type=click.Choice(FORMATS), default="text", show_default=True, help="Output format.")
-@click.option("--data", "with_data", is_flag=True, help="Also read the first rows of every source.")
+@click.option("--data", "with_data", is_flag=True, help="Also read the first rows of every source, and look up module names in the model.")
 @click.option("--json", "as_json", is_flag=True, help="Same as --format json.")
 def command(recipes: tuple[str, ...], settings: tuple[str, ...], style: str, with_data: bool, as_json: bool) -> None:
     """Check RECIPES: files, folders or names of shipped recipes. Of a folder, the YAML files with `recipe: 1` are checked, runs never."""

@@ -35,6 +35,7 @@ def planned(loaded: LoadedRecipe, root: Path) -> dict[str, Any]:
     from ...launch.steps import optimizer_steps, require_rows, step_problems
     from ...resources.estimate_fit import batch, estimate_fit, size_of
     from ...resources.fit import problems, warnings
+    from ...resources.model_names import model_name_problems
     from ...resources.row_lengths import expected_tokens
     from ...runtime.machine import this_machine
 
@@ -51,7 +52,7 @@ def planned(loaded: LoadedRecipe, root: Path) -> dict[str, Any]:
     steps = None if recipe.data.type == "text" else optimizer_steps(recipe, splits["train"])
     size = size_of(recipe)
     found = estimate_fit(recipe, this_machine(), root, len(manifest.get("labels", ())), steps, tokens)
-    refused = list(step_problems(recipe, loaded.document, splits["train"]))
+    refused = [*step_problems(recipe, loaded.document, splits["train"]), *model_name_problems(loaded)]
     refused += problems(found, recipe.data.type == "text" and recipe.training.sample_packing) if found else []
     return {
         "recipe": recipe.name, "rows_in": manifest["rows_in"], "splits": splits, "batch": batch(recipe), "steps": steps,

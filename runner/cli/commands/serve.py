@@ -27,13 +27,15 @@ def command(model: str, host: str, port: int, max_batch: int, root: Path) -> Non
         hint = "set RECIPEKIT_API_KEY, or use --host 127.0.0.1"
         raise UserError(f"{host} is reachable from other machines, and no API key is set", hint=hint)
     target = resolve_target(model, root)
-    from ...inference.server import bound, serve
+    from ...inference.server import LOOPBACK, bound, serve
 
     listener = bound(host, port)  # before the model is loaded, so that a port in use fails at once
     from ...worker.inference import load
 
     click.echo(f"model     {target.note}", err=True)
     served = load(target, chats=True).merged()
+    if target.system_prompt:
+        click.echo(f"system    {target.system_prompt} (the recipe's, for requests without a system message)", err=True)
     shown = f"[{host}]" if ":" in host else host
     click.echo(f"serving   http://{shown}:{listener.getsockname()[1]}/v1 (model {target.name})", err=True)
-    serve(served, listener, max_batch, ("127.0.0.1", "localhost", "[::1]") if loopback else ("*",), "warning")
+    serve(served, listener, max_batch, LOOPBACK if loopback else ("*",), "warning", target.system_prompt)

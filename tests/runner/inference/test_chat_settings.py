@@ -26,7 +26,7 @@ def test_a_plain_model_is_asked_greedily() -> None:
 
 def test_a_run_is_sampled_as_it_was_evaluated(tmp_path: Path) -> None:
     (tmp_path / "recipe.yml").write_text(RECIPE)
-    target = PLAIN._replace(run=str(tmp_path), kind="chat")
+    target = PLAIN._replace(run=str(tmp_path), kind="chat", system_prompt="Be brief.")
     found = settings_of(target, NOTHING)
     assert (found.temperature, found.top_p, found.max_new_tokens) == (0.5, 0.9, 12)
     assert (found.system, found.system_note) == ("Be brief.", "the recipe's")

@@ -33,8 +33,18 @@ def test_the_adapter_of_the_mbti_paper_has_the_parameters_that_it_published(mini
     """Llama-2-7b, rank 8 on q_proj and v_proj: 4.19 M, and the 16-class head makes 4.26 M."""
     recipe = Recipe.from_values(minimal({"training.lora_r": 8, "training.lora_target_modules": ["q_proj", "v_proj"]}))
     size = model_size("x", public={"x": {"config": LLAMA2}})
-    assert size and adapter_parameters(recipe.training, size) == 32 * 2 * 8 * 8192 == 4_194_304
+    assert size and adapter_parameters(recipe, size) == 32 * 2 * 8 * 8192 == 4_194_304
     assert memory_plan(recipe, size, GPU, labels=16).trained == 4_194_304 + 16 * 4096
+
+
+def test_modules_that_are_trained_whole_and_ranks_of_their_own_count(minimal):
+    recipe = Recipe.from_values(minimal({"training.lora_r": 8, "training.lora_target_modules": ["q_proj", "v_proj"]}))
+    size = model_size("x", public={"x": {"config": LLAMA2}})
+    assert size
+    whole = recipe._replace(axolotl={"lora_modules_to_save": ["embed_tokens", "lm_head"]})
+    assert adapter_parameters(whole, size) == 4_194_304 + 2 * 32000 * 4096
+    ranked = recipe._replace(axolotl={"lora_rank_pattern": {"v_proj": 16}})
+    assert adapter_parameters(ranked, size) == 32 * (8 + 16) * 8192
 
 
 def test_full_parameters_in_bf16_take_eighteen_bytes_each(planned):

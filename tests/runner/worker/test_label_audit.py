@@ -82,12 +82,11 @@ def test_the_recipes_own_end_of_turn_takes_the_place_of_the_tokenizers(audited):
     assert audited({"a": [-100, 7, END]}, eot=["<eot>"])["open_ended_rows"] == ["a"]
 
 
-def test_padding_with_the_end_of_turn_is_refused(audited):
-    class Padded(Tokenizer):
-        pad_token_id = END
-
-    with pytest.raises(SystemExit, match="the padding token is the end of turn"):
-        audited({"a": [7, END]}, tokenizer=Padded())
+def test_where_no_reply_can_end_that_is_said_once_and_not_row_by_row(audited):
+    facts = audited({"a": [-100, 7], "b": [-100, 8]})
+    cfg = SimpleNamespace(excess_length_strategy="raise", accepted_losses=None, template_name="it")
+    assert audit_problems({"train": facts, "validation": facts}, cfg, "none can end") == ["none can end"]
+    assert len(audit_problems({"train": facts, "validation": facts}, cfg)) == 2
 
 
 def test_long_rows_are_named_when_axolotl_refuses_them(audited):
