@@ -19,7 +19,7 @@ from ..reading.readers import parsed_line
 from ..reading.records import Drop, Record, RecordValue, Row
 from ..sources.registry import converter
 from .chat_checks import record_fault
-from .key_meanings import refusal
+from .key_meanings import key_use, refusal
 from .key_use import KeyUse, Shape, ShapeUse, TrackedRow, UnreadKeys
 from .near_duplicates import compared_text, signatures
 from .row_counts import LISTED, Ledger
@@ -103,7 +103,7 @@ def convert_batch(spec: Spec, batch: Batch) -> Converted:
         rows = json_lines(BytesIO(batch.lines), batch.file, batch.line, unreadable, ledger)
     else:
         rows = readable(batch.rows, unreadable, ledger)
-    keys = _key_use(spec)
+    keys = key_use(converter(spec.converter), spec.ignore_keys)
     items = converter(spec.converter).convert(keys.track(rows), spec.record_type, **spec.options)
     found = encode(spec, items, unreadable, ledger, Lines(spec.converter, spec.prefix), keys)._replace(unread=keys.result())
     candidates = len(found.ends) + ledger.dropped.total()
@@ -112,16 +112,11 @@ def convert_batch(spec: Spec, batch: Batch) -> Converted:
     return found
 
 
-def _key_use(spec: Spec) -> KeyUse:
-    """What may be left unread: what the recipe lists, and what the source system writes for its own use (a module's UNUSED_KEYS)."""
-    return KeyUse((*spec.ignore_keys, *getattr(converter(spec.converter), "UNUSED_KEYS", ())))
-
-
 def convert_stream(spec: Spec, rows: Iterable[Row | Drop], size: int) -> Iterator[Converted]:
     """The same for a converter whose records depend on more than one row: it sees all rows as one stream, cut afterwards
     into parts of about `size` bytes."""
     reading, unreadable = Ledger(), []
-    lines, keys = Lines(spec.converter, spec.prefix), _key_use(spec)
+    lines, keys = Lines(spec.converter, spec.prefix), key_use(converter(spec.converter), spec.ignore_keys)
     items = converter(spec.converter).convert(keys.track(readable(rows, unreadable, reading)), spec.record_type, **spec.options)
     while (item := next(items, None)) is not None:
         yield encode(spec, chain((item,), items), unreadable, Ledger(), lines, keys, size)
@@ -228,7 +223,7 @@ def untracked(name: str, item: Record | Drop, keys: KeyUse) -> Record | Drop:
     use: ShapeUse = item.row.value.use
     if isinstance(item, Record):
         record = keys.untracked(item)
-        item = refusal(item.row, name, keys.ignored) or record
+        item = refusal(item.row, name) or record
     if isinstance(item, Drop):
         use.dropped = True
     else:

@@ -1,10 +1,12 @@
 """Keys that other tools' rows have and that change what should be trained. A row is refused where its converter leaves one unread."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 from ..reading.records import Drop, Row
-from .key_use import TrackedRow, is_ignored
+from ..sources.registry import Converter
+from .key_use import KeyUse, TrackedRow, is_ignored
 
 
 def _filled(value: Any) -> bool:
@@ -43,12 +45,27 @@ MEANINGS: dict[str, tuple[Callable[[Any], bool], str]] = {
 }
 
 
-def refusal(row: Row, converter: str, ignored: frozenset[str]) -> Drop | None:
+_KEYS = frozenset(MEANINGS)
+
+
+def key_use(module: Converter, ignore_keys: Iterable[str] = ()) -> KeyUse:
+    """What is to be read of the rows of a converter: all but what the recipe lists, and what the source system writes for its own
+    use (a module's UNUSED_KEYS)."""
+    ignored = frozenset((*ignore_keys, *getattr(module, "UNUSED_KEYS", ())))
+    return KeyUse(ignored, partial(_mattering, ignored=ignored))
+
+
+def _mattering(row: dict[str, Any], ignored: frozenset[str]) -> tuple[str, ...]:
+    """The keys of the row that must be read for what they hold."""
+    if _KEYS.isdisjoint(row):
+        return ()
+    return tuple(key for key, value in row.items() if key in MEANINGS and MEANINGS[key][0](value) and not is_ignored(key, ignored))
+
+
+def refusal(row: Row, converter: str) -> Drop | None:
     """Why the tracked row must not be converted without a key that was left unread; None when there is no such key."""
     value: TrackedRow = row.value
-    for key in value.use.watched or ():
-        if key in MEANINGS and not is_ignored(key, ignored):
-            matters, why = MEANINGS[key]
-            if matters(dict.get(value, key)):
-                return Drop(row, "key_not_read", f"{key!r} ({why}) is not read by the converter {converter}")
+    for key in MEANINGS if value.must_read else ():
+        if key in value.must_read:
+            return Drop(row, "key_not_read", f"{key!r} ({MEANINGS[key][1]}) is not read by the converter {converter}")
     return None

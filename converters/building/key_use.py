@@ -6,12 +6,13 @@ ordinary source pays for its first rows only. An object that the converter took 
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
 from typing import Any, NamedTuple
 
 from ..reading.records import Record, Row
 
+Matters = Callable[[dict[str, Any]], tuple[str, ...]]
 MANY_SHAPES = 10_000
 LISTED = 100  # keys that are named
 OTHERS = "(other keys)"
@@ -90,16 +91,21 @@ class ShapeUse:
             self.watched = {*unread.rows, *unread.inside}
             self.objects = {path[: end + 1] for path in self.watched for end, sign in enumerate(path) if sign == "."}
 
-    def wrap(self, row: dict[str, Any]) -> "TrackedRow":
-        """The row as a mapping that remembers what is read."""
-        found: set[str] = set()
-        tracked = self._object(row, "", found, 0)
-        self.rows.update(found)
+    def wrap(self, row: dict[str, Any], matters: tuple[str, ...] = ()) -> "TrackedRow":
+        """The row as a mapping that remembers what is read, and which of the keys that matter are not read of this row."""
+        if self.watched is None or self.watched:
+            found: set[str] = set()
+            tracked = self._object(row, "", found, 0)
+            self.rows.update(found)
+        else:
+            tracked = TrackedRow(row)
+            tracked.use, tracked.path = self, ""
+        tracked.must_read = {*matters}
         return tracked
 
     def _object(self, value: dict[str, Any], path: str, found: set[str], depth: int) -> "TrackedRow":
         tracked = TrackedRow()
-        tracked.use, tracked.path = self, path
+        tracked.use, tracked.path, tracked.must_read = self, path, _NONE
         names = self.names.setdefault(path, {}) if self.watched is None else {}
         for key, item in value.items():
             names[key] = None
@@ -120,7 +126,7 @@ class ShapeUse:
             return self._object(value, path, found, depth)
         inner = path[:-1]  # a list within a list: `turns[][].`
         return [
-            self._object(item, path, found, depth)
+            self._object(item, path, found, depth + 1)
             if type(item) is dict
             else self._inner(item, inner, found, depth + 1)
             if type(item) is list
@@ -132,11 +138,14 @@ class ShapeUse:
 class TrackedRow(dict[str, Any]):
     """An object of a row that remembers which of its keys were read. Asking whether a key is there, or for the names, reads nothing."""
 
-    __slots__ = ("path", "use")
+    __slots__ = ("must_read", "path", "use")
+    must_read: set[str]
     path: str
     use: ShapeUse
 
     def _note(self, key: object) -> None:
+        if self.must_read:
+            self.must_read.discard(str(key))
         self.use.entered.add(self.path)
         self.use.read.add(f"{self.path}{key}")
 
@@ -167,6 +176,9 @@ class TrackedRow(dict[str, Any]):
         return dict(self.items())
 
 
+_NONE: set[str] = set()  # of objects within a row; never changed
+
+
 def plain(value: Any) -> Any:
     """The value with ordinary mappings for the tracked ones."""
     if isinstance(value, dict):
@@ -188,10 +200,15 @@ def is_ignored(path: str, ignored: frozenset[str]) -> bool:
 
 
 class KeyUse:
-    """The shapes of a batch's rows, or of a stream's."""
+    """The shapes of a batch's rows, or of a stream's.
 
-    def __init__(self, ignored: Iterable[str] = ()) -> None:
+    A key that one row of a shape leaves unread is unread only where all do: what is counted is the keys that a converter does not know. A
+    key whose value matters is another thing: each row has to have it read, whatever its neighbours are. `matters` names these of a row.
+    """
+
+    def __init__(self, ignored: Iterable[str] = (), matters: Matters = lambda row: ()) -> None:
         self.ignored = frozenset(ignored)
+        self.matters = matters
         self.shapes: dict[Shape, ShapeUse] = {}
 
     def track(self, rows: Iterable[Row]) -> Iterator[Row]:
@@ -203,8 +220,9 @@ class KeyUse:
                 shape = shape_of(value)
                 if (use := shapes.get(shape)) is None:
                     use = shapes[shape] = ShapeUse()
-                if use.watched is None or use.watched:
-                    row = row._replace(value=use.wrap(value))
+                matters = self.matters(value)
+                if matters or use.watched is None or use.watched:
+                    row = row._replace(value=use.wrap(value, matters))
             yield row
 
     def untracked(self, record: Record) -> Record:

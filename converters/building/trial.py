@@ -11,7 +11,8 @@ from ..reading.records import Drop, Record, Row
 from ..sources.registry import converter
 from .chat_checks import record_fault
 from .conversion import untracked
-from .key_use import KeyCounts, KeyUse, TrackedRow
+from .key_meanings import key_use
+from .key_use import KeyCounts, TrackedRow
 
 
 class Trial(NamedTuple):
@@ -25,7 +26,7 @@ class Trial(NamedTuple):
 def try_converter(name: str, record_type: RecordType, options: dict[str, Any], files: list[SourceFile], rows: int) -> Trial:
     """Convert the first `rows` rows of the files. Raises UserError for a file that cannot be read."""
     module = converter(name)
-    keys = KeyUse(getattr(module, "UNUSED_KEYS", ()))
+    keys = key_use(module)
     records: list[Record] = []
     unusable: list[Drop] = []
 

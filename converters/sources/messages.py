@@ -56,7 +56,7 @@ def convert(
     record = partial(tuple.__new__, Record)  # the plain constructor costs twice as much
     plain = [role_key, content_key] == [*_PLAIN] and not names
     if not STATELESS({"conversation_key": conversation_key, "conversation_per_file": conversation_per_file}):
-        rows = yield from _grouped(rows, conversation_key, messages_key, (role_key, content_key), kept)
+        rows = yield from _grouped(rows, conversation_key, messages_key, (role_key, content_key), (*kept, system_key))
     for row in rows:
         value = row.value
         turns = value.get(messages_key) if isinstance(value, dict) else None

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from unicodedata import normalize
 
 import pytest
 from hypothesis import given, settings
@@ -174,6 +175,54 @@ def test_where_batches_are_cut_changes_nothing(more, cut):
             if row.value[key] is not None:
                 expected[key] = expected.get(key, 0) + 1
     assert whole.as_json() == expected
+
+
+MARKS = st.dictionaries(st.sampled_from([*MEANINGS]), st.sampled_from([None, "", False, 0, "a matter of weight", ["x"]]), max_size=3)
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.parent.name}-{case.name}")
+@settings(max_examples=15, deadline=None)
+@given(data=st.data())
+def test_a_row_fares_alike_whatever_its_neighbours_are(case, data):
+    rows = rows_of(case)
+    if not rows or not is_stateless(case.parent.name, spec_of(case).options):
+        return
+    picked = data.draw(st.lists(st.tuples(st.sampled_from(rows), MARKS), min_size=2, max_size=8))
+    rows = [row._replace(value={**marks, **row.value}) for row, marks in picked]
+    lines, drops, unread = converted(spec_of(case), rows)
+    alone = [converted(spec_of(case), [*[Row(None, "f", 1)] * number, row]) for number, row in enumerate(rows)]
+    assert [line for found, _, _ in alone for line in found] == lines, "the bytes are those of any cut into batches"
+    assert sum(count for _, found, _ in alone for reason, count in found.items() if reason == "key_not_read") == drops.get(
+        "key_not_read", 0
+    )
+
+
+def test_a_system_prompt_that_only_some_rows_have_read_is_refused_in_the_others():
+    flat = "你是医生\n\n对话：\n来访者：我很难过\n医生："
+    rows = [{"instruction": "a", "output": "b", "system": "S"}, {"instruction": flat, "output": "c", "system": "S"}]
+    for order in (rows, rows[::-1]):
+        lines, drops, _ = messages(*order, name="emollm")
+        assert len(lines) == 1 and drops == {"key_not_read": 1}
+
+
+said = st.lists(
+    st.fixed_dictionaries({"content": st.sampled_from(["a", "b", "a ", "é", "e\u0301"])}, optional={"train": st.booleans()}),
+    min_size=2,
+    max_size=2,
+)
+
+
+@given(st.tuples(said, st.sampled_from(["", "S", "T"])), st.tuples(said, st.sampled_from(["", "S", "T"])))
+def test_rows_are_duplicates_when_all_that_is_read_is_equal(first, second):
+    def row(turns, system):
+        return {"system": system, "messages": [{"role": role, **turn} for role, turn in zip(("user", "assistant"), turns, strict=True)]}
+
+    def meant(turns, system):
+        return system, [(normalize("NFC", turn["content"]).strip(), turn.get("train")) for turn in turns]
+
+    parts = convert_batch(Spec("chat", "messages", {}), Batch("f", 1, rows=[Row(row(*value), "f", 1) for value in (first, second)]))
+    if len(parts.ends) == 2:
+        assert (parts.digests[:16] == parts.digests[16:]) == (meant(*first) == meant(*second))
 
 
 @settings(max_examples=60, deadline=None)
