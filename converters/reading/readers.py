@@ -15,7 +15,7 @@ from .encodings import is_utf8
 from .files import SourceFile, open_source
 from .json_items import WithoutComments, json_items
 from .records import Drop, Row
-from .tables import read_arrow, read_parquet
+from .table_process import rows_of
 from .unpickle import read_pickle
 
 HEAD = 1 << 16
@@ -147,7 +147,7 @@ def read_binary(stream: BinaryIO, name: str) -> Iterator[Row | Drop]:
     yield Drop(Row(None, name, 1), "binary_file", "not text")
 
 
-_BINARY: dict[str, Reader] = {"pickle": read_pickle, "parquet": read_parquet, "arrow": read_arrow}
+_BINARY: dict[str, Reader] = {"pickle": read_pickle, "parquet": partial(rows_of, "parquet"), "arrow": partial(rows_of, "arrow")}
 READERS: dict[str, Reader] = {"jsonl": read_jsonl, "json": read_json, "json with comments": read_json, **_BINARY}
 READERS |= {kind: partial(read_csv, delimiter=delimiter) for kind, delimiter in DELIMITERS.items()}
 READERS |= {SKIPPED_TEXT: lambda stream, name: iter(())}

@@ -131,7 +131,15 @@ def _translate_errors(name: str) -> Iterator[None]:
 
     try:
         yield
-    except (pyarrow.ArrowException, OSError, ValueError, TypeError, LookupError, ArithmeticError) as error:  # of damaged values, too
+    except (
+        pyarrow.ArrowException,
+        OSError,
+        ValueError,
+        TypeError,
+        LookupError,
+        ArithmeticError,
+        MemoryError,
+    ) as error:  # of damaged values, too
         said = next(iter(str(error).splitlines()), type(error).__name__)[:200]
         raise UserError(Problem(Location(name), f"cannot be read to its end: {said}", "write it again", "unreadable")) from None
 

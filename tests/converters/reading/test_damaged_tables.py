@@ -1,9 +1,16 @@
 """A damaged Parquet, Arrow or Feather file is refused or read: no traceback, and no crash of the process that reads it."""
 
+import os
+import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+from recipekit.converters.reading.table_process import _received, rows_of
+from recipekit.schemas.base.errors import UserError
+
+pyarrow = pytest.importorskip("pyarrow")
 
 PROGRAM = """
 import io, random, sys
@@ -23,9 +30,9 @@ def write(form, target):
         with (ipc.new_file if form == "file" else ipc.new_stream)(target, table.schema) as writer:
             writer.write_table(table)
 
-form, target, refused = sys.argv[1], io.BytesIO(), 0
+form, mutants, target, refused = sys.argv[1], int(sys.argv[2]), io.BytesIO(), 0
 write(form, target)
-for seed in range(100):
+for seed in range(mutants):
     draw, content = random.Random(seed), bytearray(target.getvalue())
     for _ in range(draw.choice([1, 2, 8, 30])):
         content[draw.randrange(len(content))] = draw.randrange(256)
@@ -38,8 +45,55 @@ print(refused)
 """
 
 
-@pytest.mark.parametrize("form", ["parquet", "file", "stream", "feather"])
-def test_damaged_tables_are_refused_or_read(form):
-    done = subprocess.run([sys.executable, "-c", PROGRAM, form], capture_output=True, text=True)
+FORMS = ["parquet", "file", "stream", "feather"]
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("mutants", [100, pytest.param(1000, marks=pytest.mark.long)])
+def test_damaged_tables_are_refused_or_read(form, mutants):
+    done = subprocess.run([sys.executable, "-c", PROGRAM, form, str(mutants)], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert int(done.stdout) >= 50
+    assert int(done.stdout) >= mutants // 2
+
+
+@pytest.fixture
+def table(tmp_path):
+    parquet = pytest.importorskip("pyarrow.parquet")
+    path = tmp_path / "rows.parquet"
+    parquet.write_table(pyarrow.table({"n": list(range(5000))}), path)
+    return path
+
+
+def readers():
+    """The processes that read a table for this one."""
+    children = Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children").read_text().split()
+    return [int(child) for child in children if b"table_process" in Path(f"/proc/{child}/cmdline").read_bytes()]
+
+
+ENDS = ["os.kill(os.getpid(), signal.SIGSEGV)", "os.abort()", "os._exit(3)", "os.write(1, bytes(3))", "os.write(1, bytes([9] + [0] * 7))"]
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_a_crash_of_the_reader_is_an_error_of_the_file(end):
+    process = subprocess.Popen([sys.executable, "-c", f"import os, signal\n{end}"], stdout=subprocess.PIPE)
+    with process, pytest.raises(UserError, match="crashed its reader") as refused:
+        list(_received(process, process.stdout, "rows.parquet"))
+    assert refused.value.problems[0].location.file == "rows.parquet"
+
+
+def test_a_reader_that_is_killed_takes_nothing_with_it(table):
+    with table.open("rb") as stream:
+        rows = rows_of("parquet", stream, "rows.parquet")
+        assert next(rows).value == {"n": 0}
+        (child,) = readers()
+        os.kill(child, signal.SIGKILL)
+        with pytest.raises(UserError, match=r"crashed its reader \(SIGKILL\)"):
+            list(rows)
+
+
+def test_whoever_wants_no_more_rows_leaves_no_process(table):
+    with table.open("rb") as stream:
+        rows = rows_of("parquet", stream, "rows.parquet")
+        next(rows)
+        rows.close()
+    assert readers() == []
