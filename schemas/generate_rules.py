@@ -39,16 +39,11 @@ def generating_has_what_it_needs(recipe: Recipe) -> Iterator[Finding]:
         return
     asks = generate.task != "self_cognition" or generate.options.get("paraphrases", 0) > 0
     for key, given in (("providers", generate.providers), ("prompt", generate.prompt)):
-        if asks and not given:
+        needed = asks and (key, generate.task) != ("prompt", "label")
+        if needed and not given:
             yield Finding(("generate",), f"{generate.task} needs {key}", f"add generate.{key}")
         if not asks and given:
             yield Finding(("generate", key), "has no effect with paraphrases: 0", "remove it, or set paraphrases above 0")
-    if generate.task == "scenarios" and generate.input:
-        yield Finding(("generate", "input"), "has no effect: scenarios come from options.areas and options.emotions", "remove it")
-    if generate.task == "scenarios" and generate.limit:
-        yield Finding(("generate", "limit"), "has no effect without an input", "use fewer areas or emotions in options")
-    if generate.task != "scenarios" and not generate.input:
-        yield Finding(("generate",), f"{generate.task} needs input rows", "add generate.input")
     if not generate.sampling.temperature and generate.sampling.top_p < 1:
         yield Finding(("generate", "sampling", "top_p"), "has no effect at temperature 0", "set temperature above 0, or remove it")
     if generate.filters.min_words and generate.filters.max_words and generate.filters.min_words > generate.filters.max_words:
@@ -57,9 +52,46 @@ def generating_has_what_it_needs(recipe: Recipe) -> Iterator[Finding]:
         yield Finding(("generate", "filters", "min_score"), "has no effect: no judge scores the rows", "add generate.judge")
 
 
+def generating_reads_what_it_needs(recipe: Recipe) -> Iterator[Finding]:
+    """Prompts, input and converter fit the task."""
+    generate = recipe.generate
+    if generate is None:
+        return
+    if generate.task == "label" and generate.prompt:
+        yield Finding(("generate", "prompt"), "has no effect: a classifier reads the text alone", "remove it")
+    if generate.task != "scenarios" and len(generate.prompts) > 1:
+        yield Finding(("generate", "prompt"), f"{generate.task} has one prompt", "give one; only scenarios are asked with several")
+    if generate.converter and not generate.input:
+        yield Finding(("generate", "converter"), "has no effect without an input", "add generate.input, or remove it")
+    if generate.converter_options and not generate.converter:
+        yield Finding(("generate", "converter_options"), "has no effect without a converter", "add generate.converter, or remove it")
+    if generate.task == "scenarios" and generate.input:
+        yield Finding(("generate", "input"), "has no effect: scenarios come from options.areas and options.emotions", "remove it")
+    if generate.task == "scenarios" and generate.limit:
+        yield Finding(("generate", "limit"), "has no effect without an input", "use fewer areas or emotions in options")
+    if generate.task != "scenarios" and not generate.input:
+        yield Finding(("generate",), f"{generate.task} needs input rows", "add generate.input")
+
+
+def classifiers_label(recipe: Recipe) -> Iterator[Finding]:
+    """The task `label` has one classifier as its provider, and a classifier does nothing else."""
+    for path, provider in providers(recipe):
+        labels = recipe.generate is not None and recipe.generate.task == "label" and path[:2] == ("generate", "providers")
+        if labels != (provider.provider == "classifier"):
+            hint = "set provider: classifier" if labels else "set provider: local, or task: label"
+            what = "label needs a classifier" if labels else "a classifier writes no text"
+            yield Finding((*path, "provider"), what, hint)
+        if provider.provider == "classifier" and (provider.base_url or provider.key_name):
+            yield Finding((*path, "base_url" if provider.base_url else "key_name"), "has no effect on a classifier", "remove it")
+    if recipe.generate and recipe.generate.task == "label" and len(recipe.generate.providers) > 1:
+        yield Finding(("generate", "providers", 1), "label has one classifier", "remove it")
+
+
 def provider_address(recipe: Recipe) -> Iterator[Finding]:
     """A URL is given where one is needed, https or loopback, without secrets. Messages never repeat it."""
     for path, provider in providers(recipe):
+        if provider.provider == "classifier":
+            continue
         if provider.base_url is None:
             if provider.provider in _OWN_ADDRESS:
                 yield Finding(path, "needs a URL", "add base_url: https://HOST/v1")
@@ -99,7 +131,7 @@ def costs_can_be_counted(recipe: Recipe) -> Iterator[Finding]:
         if limits.max_cost is None:
             continue
         for at, provider in paid:
-            if provider.provider != "local" and provider.price is None:
+            if provider.provider not in ("local", "classifier") and provider.price is None:
                 yield Finding(at, "has no price, which limits.max_cost needs", "add price: {input, output, currency}")
         currencies = {provider.price.currency for _, provider in paid if provider.price}
         if len(currencies) > 1:
@@ -149,6 +181,8 @@ def _budgets(recipe: Recipe) -> Iterator[tuple[KeyPath, Limits, list[tuple[KeyPa
 GENERATE_RULES = (
     generated_rows_are_read,
     generating_has_what_it_needs,
+    generating_reads_what_it_needs,
+    classifiers_label,
     provider_address,
     provider_key_is_a_name,
     costs_can_be_counted,

@@ -83,9 +83,12 @@ class Generate(NamedTuple):
 
     task: str
     options: dict[str, Any] = {}  # noqa: RUF012 - never changed
-    prompt: str | None = None
+    prompt: str | tuple[str, ...] | None = None
     input: str | None = None
+    converter: str | None = None
+    converter_options: dict[str, Any] = {}  # noqa: RUF012 - never changed
     limit: int | None = None
+    min_rows: int | None = None
     providers: tuple[Provider, ...] = ()
     sampling: Sampling = Sampling()
     limits: Limits = Limits()
@@ -93,6 +96,11 @@ class Generate(NamedTuple):
     judge: Judge | None = None
     seed: int = 42
     max_dropped: float = 0
+
+    @property
+    def prompts(self) -> tuple[str, ...]:
+        """The prompts, one or several."""
+        return (self.prompt,) if isinstance(self.prompt, str) else self.prompt or ()
 
     @classmethod
     def from_values(cls, values: dict[str, Any]) -> Self:

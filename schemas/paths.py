@@ -26,7 +26,7 @@ def absolute_paths(document: Document, folder: Path, at: KeyPath = ()) -> Docume
         if place[: len(at)] == at[: len(place)]:
             if place[-2:] == _BASE_MODEL:
                 changes[place] = _absolute_model(where, folder)
-            elif place[-1] != "prompt" or Path(where).suffix in SUFFIXES:  # else a shipped prompt's name
+            elif "prompt" not in place or Path(where).suffix in SUFFIXES:  # else a shipped prompt's name
                 changes[place] = _absolute(where, folder)
     return document._replace(data=_with_values(document.data, changes)) if changes else document
 
@@ -100,8 +100,9 @@ def _paths(data: Any) -> Iterator[tuple[KeyPath, str]]:
             if isinstance(source, dict) and isinstance(where := source.get("path"), str) and where:
                 yield (*at, number, "path"), where
         for place in (("generate", "input"), *_PROMPTS, _BASE_MODEL):
-            if isinstance(where := _value_at(data, (*section, *place)), str) and where:
-                yield (*section, *place), where
+            found = _value_at(data, (*section, *place))
+            listed = [((number,), name) for number, name in enumerate(found)] if isinstance(found, list) else [((), found)]
+            yield from (((*section, *place, *at), where) for at, where in listed if isinstance(where, str) and where)
 
 
 def _matrix_paths(data: Any) -> Iterator[tuple[KeyPath, str]]:

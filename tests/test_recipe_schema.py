@@ -28,7 +28,11 @@ def generated() -> dict:
         ("$defs", "source", "properties", "converter", "enum"): list(CONVERTERS),
         ("$defs", "source", "allOf"): [options_of("converter", name, name) for name in CONVERTERS],
         ("$defs", "generate", "properties", "task", "enum"): list(TASKS),
-        ("$defs", "generate", "allOf"): [options_of("task", name, f"task_{name}") for name in TASKS],
+        ("$defs", "generate", "properties", "converter", "enum"): list(CONVERTERS),
+        ("$defs", "generate", "allOf"): [
+            *(options_of("task", name, f"task_{name}") for name in TASKS),
+            *(options_of("converter", name, name, "converter_options") for name in CONVERTERS),
+        ],
         ("properties", "data", "properties", "type", "enum"): list(get_args(RecordType)),
         ("properties", "evaluation", "properties", "metrics", "items", "enum"): names,
         ("properties", "evaluation", "properties", "metrics", "x-metrics"): needs,
@@ -38,9 +42,9 @@ def generated() -> dict:
     }
 
 
-def options_of(key: str, name: str, definition: str) -> dict:
-    chosen = {"properties": {key: {"const": name}}}
-    return {"if": chosen, "then": {"properties": {"options": {"$ref": f"#/$defs/{definition}"}}}}
+def options_of(key: str, name: str, definition: str, options: str = "options") -> dict:
+    chosen = {"properties": {key: {"const": name}}} | ({"required": [key]} if options != "options" else {})
+    return {"if": chosen, "then": {"properties": {options: {"$ref": f"#/$defs/{definition}"}}}}
 
 
 def converter_options(name: str) -> dict:

@@ -20,6 +20,7 @@ CONVERTERS = (
     "emogpt",
     "emollm",
     "introspection",
+    "lmsys",
     "mbti",
     "messages",
     "prompt_completion",

@@ -35,10 +35,10 @@ def _make(
 ) -> None:  # fmt: skip
     endpoint, asked, outcome, reply = _answered(job, request, endpoints, log, usage)
     fault = passes.fault(outcome.text) if isinstance(outcome, Rows) else None
-    usage.ended(endpoint, fault or outcome, filtered=fault is not None)
-    ended = fault or outcome
+    ended = fault._replace(filtered=True) if fault else outcome
+    usage.ended(endpoint, ended)
     if isinstance(ended, Rejected):
-        usage.ledger.drop(Drop(request.row, ended.reason, ended.detail, filtered=fault is not None))
+        usage.ledger.drop(Drop(request.row, ended.reason, ended.detail, filtered=ended.filtered))
         dropped.write(_drop_line(request.row, ended, endpoint.name, asked.key, reply))
         return
     assert isinstance(outcome, Rows)
@@ -77,7 +77,7 @@ def _answered(
         usage.asked(endpoint, asked.key, attempt, log)
         outcome = job.outcome(request, reply) if reply else Rejected("failed", log.last_failure(asked.key))
         ended = endpoint, asked, outcome, reply.text if reply else ""
-        if reply is None or isinstance(outcome, Rows):
+        if reply is None or isinstance(outcome, Rows) or outcome.filtered:
             break
     assert ended is not None, "at least one attempt"
     return ended

@@ -8,7 +8,7 @@ from ...converters.reading.records import Drop
 from ...schemas.generate_sections import Generate
 from ..evaluation.metrics.cl100k import count_tokens
 from ..models.reference import resolve_target
-from ..providers.endpoints import endpoint
+from ..providers.endpoints import LOCAL, endpoint
 from ..providers.limits import cost
 from ..providers.request_log import RequestLog
 from ..providers.requests import Request
@@ -22,7 +22,7 @@ def estimate(generate: Generate, log_path: Path, runs: Path) -> dict[str, Any]:
     First attempts only. `answered` are those that the log holds already; tokens and cost are of the others.
     """
     job = Job.of(generate)
-    identities = [resolve_target(p.model, runs).identity if p.provider == "local" else "" for p in generate.providers]
+    identities = [resolve_target(p.model, runs).identity if p.provider in LOCAL else "" for p in generate.providers]
     endpoints = [endpoint(p, identity=i, with_key=False) for p, i in zip(generate.providers, identities, strict=True)]
     found: dict[str, Counter[str]] = {e.name: Counter(requests=0, answered=0, prompt_tokens=0) for e in endpoints}
     log = RequestLog(log_path) if log_path.is_file() else None

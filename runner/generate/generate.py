@@ -1,56 +1,90 @@
 """Generating from start to end: serve local models, fill the log, make rows of what it holds, judge them, write them with what was used."""
 
+from math import ceil
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
 from ...converters.building.verify import own_files
 from ...schemas import VERSION
+from ...schemas.base.errors import GateError
 from ...schemas.base.files import NewFile, new_folder, write_atomically
 from ...schemas.base.redact import MASK
 from ...schemas.generate_sections import Generate
 from ..providers.asker import Asker
-from ..providers.request_log import open_log
+from ..providers.request_log import RequestLog, open_log
 from ..runtime.console import Display
 from .assemble import make_rows
+from .composition import composition, composition_lines
 from .job import Job
 from .judge import RowJudge
+from .usage import Usage
 
 MANIFEST, ROWS, DROPPED, JUDGEMENTS, CANDIDATES = "manifest.json", "rows.jsonl", "dropped.jsonl", "judgements.jsonl", "candidates.jsonl"
+LEAST_YIELD = 0.05  # rows an item that a further round counts on: a first round that kept nothing does not ask everything at once
 
 
 def generate_rows(generate: Generate, out: Path, log_path: Path, runs: Path, display: Display, key: str) -> dict[str, Any]:
     """Write rows.jsonl, dropped.jsonl, judgements.jsonl (with a judge) and manifest.json to `out`; return the manifest.
 
     `key` says what they were made of, and stands in the manifest. Replies that `log_path` holds are not asked for again. Raises
-    GateError at a ceiling or beyond max_dropped, UserError when a provider does not answer, Interrupted; then `out` stays as it was and
-    the log keeps every reply.
+    GateError at a ceiling, beyond max_dropped or below min_rows, UserError when a provider does not answer, Interrupted; then `out`
+    stays as it was and the log keeps every reply.
     """
-    job = Job.of(generate)
-    judge = RowJudge.of(generate) if generate.judge else None
+    job = Job.of(generate)._replace(most=generate.min_rows)
     asker = Asker(generate.limits, runs, display)
     with open_log(log_path) as log, new_folder(out, MANIFEST, own_files(out, (ROWS, DROPPED, JUDGEMENTS))) as folder:
-        asker.ask(job, generate.providers, log, "generating")
-        kept = NewFile(folder / (ROWS if judge is None else CANDIDATES))
-        dropped = NewFile(folder / DROPPED)
-        usage = make_rows(job, asker.known(generate.providers), log, kept, dropped, whole=judge is not None)
-        kept.close()
-        manifest: dict[str, Any] = {"recipekit": VERSION, "key": key, "task": generate.task}
-        files = [kept, dropped]
-        if judge:
-            judge = judge._replace(lines=kept.path)
-            Asker(judge.scorer.limits, runs, display).ask(judge, judge.providers, log, "judging")
-            rows, judgements = NewFile(folder / ROWS), NewFile(folder / JUDGEMENTS)
-            manifest["judge"] = judge.decide(asker.known(judge.providers), log, rows, judgements, dropped, usage)
-            kept.path.unlink()
-            files = [rows, dropped, judgements]
-        for file in files[int(judge is None) :]:
-            file.close()
-        manifest |= usage.checked(generate.max_dropped)
-        manifest["files"] = {file.path.name: file.facts() for file in files}
+        round_ = _round(job, asker, log, folder, runs, display)
+        while (wanted := (generate.min_rows or 0) - round_.usage.rows) > 0:
+            job = _further(job, wanted, round_.usage.rows)
+            display.say("generate", f"{round_.usage.rows:,} of {generate.min_rows:,} rows; asking on")
+            round_ = _round(job, asker, log, folder, runs, display)
+        manifest: dict[str, Any] = {"recipekit": VERSION, "key": key, "task": generate.task, **round_.judged}
+        manifest |= round_.usage.checked(generate.max_dropped)
+        manifest["composition"] = composition(folder / ROWS)
+        manifest["files"] = {file.path.name: file.facts() for file in round_.files}
         write_atomically(folder / MANIFEST, orjson.dumps(manifest, option=orjson.OPT_INDENT_2) + b"\n")
     return manifest
+
+
+class _Round(NamedTuple):
+    """What a round has written, with its account and the judge's."""
+
+    usage: Usage
+    judged: dict[str, Any]
+    files: list[NewFile]
+
+
+def _round(job: Job, asker: Asker, log: RequestLog, folder: Path, runs: Path, display: Display) -> _Round:
+    """Ask what the log does not know, and write the rows of all that it knows, in place of what the round before has written."""
+    generate = job.generate
+    judge = RowJudge.of(generate) if generate.judge else None
+    asker.ask(job, generate.providers, log, "generating")
+    kept, dropped = NewFile(folder / (ROWS if judge is None else CANDIDATES)), NewFile(folder / DROPPED)
+    usage = make_rows(job, asker.known(generate.providers), log, kept, dropped, whole=judge is not None)
+    kept.close()
+    if judge is None:
+        dropped.close()
+        return _Round(usage, {}, [kept, dropped])
+    judge = judge._replace(lines=kept.path)
+    Asker(judge.scorer.limits, runs, display).ask(judge, judge.providers, log, "judging")
+    files = [NewFile(folder / ROWS), dropped, NewFile(folder / JUDGEMENTS)]
+    decided = judge.decide(asker.known(judge.providers), log, files[0], files[2], dropped, usage)
+    kept.path.unlink()
+    for file in files:
+        file.close()
+    return _Round(usage, {"judge": decided}, files)
+
+
+def _further(job: Job, wanted: int, rows: int) -> Job:
+    """The job with as many further items as give the wanted rows at the yield so far. Raises GateError when it has none."""
+    assert job.most is not None
+    there = sum(1 for _ in job._replace(most=None).task_items())
+    if there <= job.most:
+        hint = "give more input rows or raise options.count, or lower generate.min_rows"
+        raise GateError(f"only {rows:,} of {rows + wanted:,} rows: everything has been asked", hint=hint)
+    return job._replace(most=min(there, job.most + ceil(wanted / max(rows / job.most, LEAST_YIELD))))
 
 
 def usage_lines(manifest: dict[str, Any]) -> list[tuple[str, str]]:
@@ -71,4 +105,4 @@ def usage_lines(manifest: dict[str, Any]) -> list[tuple[str, str]]:
         lines.append(("", f"{held} what looks like a secret; it was replaced with {MASK}"))
     if judge := manifest.get("judge"):
         lines.append(("", f"judge {judge['model']}: {judge['passed']:,} of {judge['judged']:,} pass"))
-    return lines
+    return [*lines, *(("", line) for line in composition_lines(manifest["composition"]))]

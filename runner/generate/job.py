@@ -1,16 +1,19 @@
 """A generate section with its task, prompts and input: what is asked, of whom, and what a reply comes to. Opens only its input."""
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from hashlib import blake2b
-from itertools import accumulate, islice
+from itertools import accumulate, chain, islice, zip_longest
+from pathlib import Path
 from typing import NamedTuple
 
 import orjson
 
+from ...converters.building.chat_checks import record_fault
 from ...converters.reading.files import source_files
 from ...converters.reading.readers import read_file
 from ...converters.reading.records import Drop, Row
+from ...converters.sources.registry import converter
 from ...schemas.generate_sections import Generate
 from ...schemas.prompts import Prompt, load_prompt
 from ..providers.endpoints import Endpoint
@@ -25,19 +28,32 @@ class Job(NamedTuple):
 
     generate: Generate
     task: Task
-    prompt: Prompt | None
+    prompts: tuple[Prompt | None, ...]
+    most: int | None = None  # items, of all that the task has
 
     @classmethod
     def of(cls, generate: Generate) -> "Job":
-        """The job, its prompt read. Raises UserError when that is no prompt."""
-        return cls(generate, task(generate.task), load_prompt(generate.prompt) if generate.prompt else None)
+        """The job, its prompts read. Raises UserError when one is no prompt."""
+        return cls(generate, task(generate.task), tuple(map(load_prompt, generate.prompts)) or (None,))
 
     def items(self) -> Iterator[Request | Passthrough | Drop]:
         """What is asked, given and dropped, in the order of the input; the same at every call."""
         unreadable: list[Drop] = []
-        rows = self._rows(unreadable)
-        yield from self.task.requests(rows, self.prompt, self.generate.seed, **self.generate.options)
+        yield from islice(self._items(unreadable), self.most)
         yield from unreadable
+
+    def task_items(self) -> Iterator[Request | Passthrough | Drop]:
+        """All that the task has, without what cannot be read."""
+        return self._items([])
+
+    def _items(self, unreadable: list[Drop]) -> Iterator[Request | Passthrough | Drop]:
+        first, *others = (
+            self.task.requests(self._rows(unreadable), prompt, self.generate.seed, **self.generate.options) for prompt in self.prompts
+        )
+        if not others:
+            return first
+        asked = ((item for item in items if isinstance(item, Request)) for items in others)  # what is dropped is dropped once
+        return _in_turn([first, *asked], self.generate.prompts)
 
     def requests(self) -> Iterator[Request]:
         """Only what is asked."""
@@ -46,13 +62,20 @@ class Job(NamedTuple):
     def _rows(self, unreadable: list[Drop]) -> Iterator[Row]:
         if self.generate.input is None:
             return
-        files = source_files(self.generate.input)
-        found = (row for file in files for row in read_file(file, "values")[1])
-        for row in islice(found, self.generate.limit):
-            if isinstance(row, Drop):
-                unreadable.append(row)
+        made = converter(self.generate.converter) if self.generate.converter else None
+        found = (row for file in source_files(self.generate.input) for row in read_file(file, made.INPUT if made else "values")[1])
+        rows = _readable(islice(found, self.generate.limit), unreadable)
+        if made is None:
+            yield from rows
+            return
+        record_type = made.RECORD_TYPES[0]
+        for item in made.convert(rows, record_type, **self.generate.converter_options):
+            if isinstance(item, Drop):
+                unreadable.append(item)
+            elif fault := record_fault(record_type, item.fields):
+                unreadable.append(Drop(item.row, *fault))
             else:
-                yield row
+                yield item.row._replace(value={**item.fields, "metadata": item.meta})
 
     def asked(self, request: Request, attempt: int, endpoints: Sequence[Endpoint]) -> tuple[Endpoint, ProviderRequest]:
         """Who is asked, and how. The seed tells repetitions and further attempts of one prompt apart."""
@@ -61,13 +84,32 @@ class Job(NamedTuple):
         return endpoint, ProviderRequest(endpoint.provider, endpoint.identity, request.messages, self.generate.sampling, seed)
 
     def usable(self, request: Request, reply: Reply) -> bool:
-        """Whether the reply gives rows."""
-        return isinstance(self.outcome(request, reply), Rows)
+        """Whether the reply need not be asked for again: it gives rows, or none because the recipe leaves such rows out."""
+        outcome = self.outcome(request, reply)
+        return isinstance(outcome, Rows) or outcome.filtered
 
     def outcome(self, request: Request, reply: Reply) -> Rows | Rejected:
         """What the reply comes to."""
         found = unusable(reply, self.task.REFUSALS_ARE_ANSWERS, self.generate.filters.keep_cut)
         return found or self.task.parse_reply(request, reply.text, **self.generate.options)
+
+
+def _readable(rows: Iterable[Row | Drop], unreadable: list[Drop]) -> Iterator[Row]:
+    for row in rows:
+        if isinstance(row, Drop):
+            unreadable.append(row)
+        else:
+            yield row
+
+
+def _in_turn(streams: Sequence[Iterator[Request | Passthrough | Drop]], names: Sequence[str]) -> Iterator[Request | Passthrough | Drop]:
+    """One item of each stream after the other; a request says which prompt it was made of."""
+    named = ((_of_prompt(item, Path(name).stem) for item in items) for items, name in zip(streams, names, strict=True))
+    return (item for item in chain.from_iterable(zip_longest(*named)) if item is not None)
+
+
+def _of_prompt(item: Request | Passthrough | Drop, name: str) -> Request | Passthrough | Drop:
+    return item._replace(about={**item.about, "prompt": name}) if isinstance(item, Request) else item
 
 
 def chosen(endpoints: Sequence[Endpoint], name: str) -> Endpoint:

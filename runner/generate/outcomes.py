@@ -21,7 +21,8 @@ class Rows(NamedTuple):
 
 
 class Rejected(NamedTuple):
-    """Why a reply gives no row."""
+    """Why a reply gives no row. `filtered` is true where an option of the recipe asked for it: the reply itself is usable."""
 
     reason: str
     detail: str = ""
+    filtered: bool = False

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from ...converters.reading.files import source_files
+from ...converters.sources.registry import converter
 from ...schemas import VERSION
 from ...schemas.base.errors import Location, Problem, UserError
 from ...schemas.base.hashing import file_sha256
@@ -17,6 +18,7 @@ from ...schemas.prompts import load_prompt
 from ...schemas.recipe import LoadedRecipe
 from ...schemas.sections import Data
 from ..models.reference import resolve_target
+from ..providers.endpoints import LOCAL
 from .tasks import task
 
 ROWS_FILE = "rows.jsonl"
@@ -38,7 +40,7 @@ def places(loaded: LoadedRecipe, root: Path) -> Places:
 def require_generate_extra(generate: Generate) -> None:
     """Raise UserError if a package that generating needs is not installed."""
     wanted = ["openai", "httpx2", "tenacity", "aiolimiter", "rapidfuzz"]
-    if any(provider.provider == "local" for provider in generate.providers):
+    if any(provider.provider in LOCAL for provider in generate.providers):
         wanted += ["torch", "transformers", "starlette", "uvicorn"]
     if missing := [name for name in wanted if find_spec(name) is None]:
         raise UserError(f"generating needs packages that are not installed: {', '.join(missing)}",
@@ -51,15 +53,16 @@ def generated_facts(generate: Generate, runs: Path) -> list[Any]:
     How fast and how often is asked, and where asking stops, decide nothing.
     """
     files = [[file.name, file_sha256(file.path)] for file in (source_files(generate.input) if generate.input else ())]
-    prompts = [generate.prompt, generate.judge.prompt if generate.judge else None]
+    prompts = [*generate.prompts, generate.judge.prompt if generate.judge else None]
     asked = [*generate.providers, *([generate.judge.provider] if generate.judge else [])]
-    models = [resolve_target(p.model, runs).identity if p.provider == "local" else p.base_url for p in asked]
+    models = [resolve_target(p.model, runs).identity if p.provider in LOCAL else p.base_url for p in asked]
     section = generate._replace(prompt=None, input=None, judge=None, providers=(), limits=generate.limits._replace(
         concurrency=1, timeout=1, retries=0, max_requests=None, max_tokens=None, max_cost=None))  # fmt: skip
     judge = generate.judge._replace(prompt="", provider=None) if generate.judge else None  # pyright: ignore[reportArgumentType]
     loaded = [load_prompt(prompt)._replace(name="") if prompt else None for prompt in prompts]
     people = [[p.provider, p.model, p.weight] for p in asked]
-    return [VERSION, task(generate.task).VERSION, section, judge, files, loaded, people, models]
+    made = converter(generate.converter).VERSION if generate.converter else None
+    return [VERSION, task(generate.task).VERSION, made, section, judge, files, loaded, people, models]
 
 
 def already_generated(loaded: LoadedRecipe, root: Path) -> Data:

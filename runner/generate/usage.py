@@ -38,10 +38,10 @@ class Usage:
                 price = reply.prompt_tokens * endpoint.price.input + reply.completion_tokens * endpoint.price.output
                 self.costs[endpoint.name][endpoint.price.currency] += price / 1_000_000  # pyright: ignore[reportArgumentType]
 
-    def ended(self, endpoint: Endpoint, outcome: Rows | Rejected, filtered: bool = False) -> None:
+    def ended(self, endpoint: Endpoint, outcome: Rows | Rejected) -> None:
         """Count how a request ended."""
         self.requests += 1
-        named = "kept" if isinstance(outcome, Rows) else "filtered" if filtered else outcome.reason
+        named = "kept" if isinstance(outcome, Rows) else "filtered" if outcome.filtered else outcome.reason
         self.providers[endpoint.name]["requests"] += 1
         self.providers[endpoint.name][named if named in _COUNTED else "unusable"] += 1
 

@@ -9,8 +9,9 @@ from typing import Protocol
 from ...schemas.generate_sections import Limits, Provider
 from ..models.reference import resolve_target
 from ..runtime.console import Display
+from .classifier import classify
 from .dispatcher import Dispatcher
-from .endpoints import Endpoint, endpoint
+from .endpoints import LOCAL, Endpoint, endpoint
 from .local_server import served
 from .request_log import RequestLog
 from .requests import ProviderRequest, Reply, Request
@@ -34,9 +35,9 @@ class Asker:
     def known(self, providers: Sequence[Provider]) -> list[Endpoint]:
         """The endpoints as the log knows them, without key and address: enough to look up their replies."""
         for provider in providers:
-            if provider.provider == "local" and provider.model not in self.identities:
+            if provider.provider in LOCAL and provider.model not in self.identities:
                 self.identities[provider.model] = resolve_target(provider.model, self.runs).identity
-        return [endpoint(p, identity=self.identities.get(p.model, "") if p.provider == "local" else "", with_key=False) for p in providers]
+        return [endpoint(p, identity=self.identities.get(p.model, "") if p.provider in LOCAL else "", with_key=False) for p in providers]
 
     def ask(self, questions: Questions, providers: Sequence[Provider], log: RequestLog, what: str) -> None:
         """Ask until the log holds a usable reply to every request, or as many attempts as are allowed.
@@ -46,6 +47,12 @@ class Asker:
         known = self.known(providers)
         total = sum(1 for _ in questions.requests())
         if all(self._is_settled(questions, request, known, log) for request in questions.requests()):
+            return
+        if providers[0].provider == "classifier":
+            texts = (questions.asked(request, 0, known)[1] for request in questions.requests())
+            classify((asked for asked in texts if log.reply(asked.key) is None), providers[0].model, self.runs, log,
+                     lambda done: self.display.show(what, total, done, ""))  # fmt: skip
+            self.display.clear()
             return
         with ExitStack() as stack:
             endpoints = [stack.enter_context(self._ready(provider)) for provider in providers]

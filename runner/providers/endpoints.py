@@ -29,7 +29,11 @@ SERVICES: dict[str, Service] = {
     "openai": Service("https://api.openai.com/v1", ("OPENAI_API_KEY",)),
     "openai_compatible": Service("", ()),
     "local": Service("", ()),
+    "classifier": Service("", ()),
 }
+
+
+LOCAL = ("local", "classifier")  # run on this machine
 
 
 class Endpoint(NamedTuple):

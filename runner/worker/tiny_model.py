@@ -15,7 +15,7 @@ SEED = 42
 def build(folder: Path) -> None:
     """config.json, model.safetensors and the tokenizer, beside twin.json."""
     import torch
-    from transformers import AutoConfig, AutoModelForCausalLM
+    from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSequenceClassification
 
     request = json.loads((folder / "twin.json").read_text(encoding="utf-8"))
     config = dict(request["config"])
@@ -29,9 +29,13 @@ def build(folder: Path) -> None:
     # A real vocabulary is kept as large as the configuration says: it may be padded.
     if request["tokens"] is None:
         ids = {"vocab_size": max(len(tokenizer), config.get("vocab_size", 0))}
+    if kind == "roberta":  # it counts positions from the id of its padding token on
+        config["max_position_embeddings"] += tokenizer.pad_token_id
     torch.manual_seed(SEED)
     settings = AutoConfig.for_model(kind, **{**config, **ids, "dtype": "float32"})
-    AutoModelForCausalLM.from_config(settings).save_pretrained(folder)
+    classifies = request["config"]["architectures"][0].endswith("ForSequenceClassification")
+    head = AutoModelForSequenceClassification if classifies else AutoModelForCausalLM
+    head.from_config(settings).save_pretrained(folder)
 
 
 def load_tokenizer(request: dict[str, Any]) -> Any:

@@ -4,6 +4,7 @@ from typing import Any
 
 ROWS = [{"path": "generated:rows", "converter": "messages"}]
 LOCAL = {"provider": "local", "model": "embedded:smollm2-135m-instruct"}
+CLASSIFIER = {"provider": "classifier", "model": "m"}
 OPEN = {"provider": "openai", "model": "m"}
 PRICE = {"input": 1, "output": 2, "currency": "USD"}
 OWN = {"provider": "openai_compatible", "model": "m", "base_url": "https://models.example.org/v1"}
@@ -35,13 +36,25 @@ BREAKS: dict[str, list[tuple[dict[str, Any], list[str]]]] = {
     "generating_has_what_it_needs": [
         (generate(providers=None), ["generate"]),
         (generate(prompt=None), ["generate"]),
-        (generate(input=None), ["generate"]),
-        (generate(task="scenarios"), ["generate.input"]),
-        (generate(task="scenarios", input=None, limit=3), ["generate.limit"]),
         (generate(task="self_cognition"), ["generate.providers", "generate.prompt"]),
         (generate(sampling={"temperature": 0, "top_p": 0.9}), ["generate.sampling.top_p"]),
         (generate(filters={"min_words": 9, "max_words": 3}), ["generate.filters.max_words"]),
         (generate(filters={"min_score": 3}), ["generate.filters.min_score"]),
+    ],
+    "generating_reads_what_it_needs": [
+        (generate(task="label", providers=[CLASSIFIER]), ["generate.prompt"]),
+        (generate(prompt=["a.yml", "b.yml"]), ["generate.prompt"]),
+        (generate(task="scenarios", input=None, converter="lmsys"), ["generate.converter"]),
+        (generate(converter_options={}) | {"generate.converter_options": {"last_only": True}}, ["generate.converter_options"]),
+        (generate(input=None), ["generate"]),
+        (generate(task="scenarios"), ["generate.input"]),
+        (generate(task="scenarios", input=None, limit=3), ["generate.limit"]),
+    ],
+    "classifiers_label": [
+        (generate(task="label", prompt=None), ["generate.providers.0.provider"]),
+        (generate(providers=[CLASSIFIER]), ["generate.providers.0.provider"]),
+        (generate(task="label", prompt=None, providers=[CLASSIFIER, CLASSIFIER | {"model": "n"}]), ["generate.providers.1"]),
+        (generate(task="label", prompt=None, providers=[CLASSIFIER | {"key_name": "KEY"}]), ["generate.providers.0.key_name"]),
     ],
     "provider_address": [
         (asked(base_url=None), ["generate.providers.0"]),
@@ -85,6 +98,11 @@ KEEPS: dict[str, list[dict[str, Any]]] = {
         generate(filters={"min_words": 3, "max_words": 3}),
         generate(filters={"min_score": 3}, judge={"prompt": "judge_useful", "provider": OPEN}),
     ],
+    "generating_reads_what_it_needs": [
+        generate(task="scenarios", input=None, prompt=["a.yml", "b.yml"], min_rows=9),
+        generate(converter="lmsys", converter_options={"languages": ["English"]}),
+    ],
+    "classifiers_label": [generate(task="label", prompt=None, providers=[CLASSIFIER])],
     "provider_address": [
         asked(),
         asked(base_url="http://127.0.0.1:8000/v1"),

@@ -10,7 +10,7 @@ from ...providers.requests import Request
 from ..outcomes import Passthrough, Rejected, Rows
 
 # Each is a module of this folder. A new one is a module and a line here; `UPDATE_GOLDEN=1 pytest` writes its options into the schema.
-TASKS = ("ask", "rewrite", "scenarios", "self_cognition")
+TASKS = ("ask", "label", "rewrite", "scenarios", "self_cognition")
 
 
 class Task(Protocol):

@@ -8,6 +8,7 @@ The source's list of emotions has 28 entries and names 同情 twice: 16 areas x 
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import product
 from typing import Annotated, Any
 
 from ....converters.reading.records import Drop, Row
@@ -39,25 +40,21 @@ def requests(
         Keyword("minItems", 1),
         "The emotions: `{emotion}`. Default: EmoLLM's list of 28, which names one twice; each is used once.",
     ] = None,
-    count: Annotated[Positive, "Dialogues a scenario."] = 1,
+    count: Annotated[Positive, "Dialogues a scenario and prompt; with min_rows, at most."] = 1,
     system_prompt: Annotated[Text, "The system prompt written into every dialogue."] = SYSTEM,
     max_turns: Annotated[Positive | None, "Keep at most this many questions and answers of a dialogue."] = None,
 ) -> Iterator[Request | Passthrough | Drop]:
     """`count` requests a scenario; a scenario that the lists name again is a drop, so that the account tells of it."""
     assert prompt is not None, "a rule asks for it"
-    seen: set[tuple[str, str]] = set()
-    number = 0
-    for area in areas or AREAS:
-        for emotion in emotions or EMOTIONS:
-            number += 1
+    seen: dict[tuple[str, str], int] = {}
+    for repetition in range(count):  # every scenario once before any is asked again, so that min_rows leaves none out
+        for number, (area, emotion) in enumerate(product(areas or AREAS, emotions or EMOTIONS), 1):
             place = Row(None, "scenarios", number)
-            if (area, emotion) in seen:
-                yield Drop(place, "scenario_named_twice", f"{area} x {emotion}", filtered=True)
-                continue
-            seen.add((area, emotion))
-            asked = messages(prompt, {"area": area, "emotion": emotion})
-            for repetition in range(count):
+            if seen.setdefault((area, emotion), number) == number:
+                asked = messages(prompt, {"area": area, "emotion": emotion})
                 yield Request(place, asked, repetition, {"area": area, "emotion": emotion, "number": repetition + 1})
+            elif not repetition:
+                yield Drop(place, "scenario_named_twice", f"{area} x {emotion}", filtered=True)
 
 
 def parse_reply(

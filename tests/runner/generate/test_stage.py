@@ -136,7 +136,8 @@ def test_the_account_is_told_in_lines() -> None:
     }
     manifest = {"rows_in": 5, "requests": 4, "rows_kept": 4, "rows": 9, "dropped": {"not_novel": 1}, "fixed": {"spoke_twice": 2},
                 "redacted_replies": 2,
-                "providers": {"zhipu/glm": used}, "judge": {"model": "openai/j", "passed": 3, "judged": 4}}  # fmt: skip
+                "providers": {"zhipu/glm": used}, "judge": {"model": "openai/j", "passed": 3, "judged": 4},
+                "composition": {"model": {"zhipu/glm": 9}, "turns": {"1": 6, "3": 3}}}  # fmt: skip
     assert usage_lines(manifest) == [
         ("generate", "5 in (4 requests), 4 kept as 9 rows; dropped: 1 not novel; fixed: 2 spoke twice"),
         (
@@ -145,4 +146,5 @@ def test_the_account_is_told_in_lines() -> None:
         ),
         ("", "2 replies contain what looks like a secret; it was replaced with [redacted]"),
         ("", "judge openai/j: 3 of 4 pass"),
+        ("", "rows by turns: 1: 6, 3: 3"),
     ]

@@ -15,7 +15,8 @@ ASKED = ProviderRequest("local", "m", ({"role": "user", "content": "x"},), Sampl
 
 
 def ended(usage: Usage, outcome: Rows | Rejected, filtered: bool = False) -> None:
-    usage.ended(ENDPOINT, outcome, filtered)
+    outcome = outcome if isinstance(outcome, Rows) else outcome._replace(filtered=filtered)
+    usage.ended(ENDPOINT, outcome)
     if isinstance(outcome, Rows):
         usage.ledger.kept += 1
     else:

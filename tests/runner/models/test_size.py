@@ -38,6 +38,8 @@ def test_a_computed_model_has_the_weights_that_transformers_makes():
     from transformers import AutoConfig, AutoModelForCausalLM
 
     for name, model in public_models().items():
+        if "problem_type" in model["config"]:
+            continue  # a classifier is only asked
         config = shrunk(model["config"]) | {"vocab_size": 99}
         kind = config.pop("model_type")
         made = AutoModelForCausalLM.from_config(AutoConfig.for_model(kind, **config, pad_token_id=None))

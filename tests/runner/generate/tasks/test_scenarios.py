@@ -21,9 +21,9 @@ def test_the_source_names_448_scenarios_of_which_432_are_distinct() -> None:
     assert len({request.messages[-1]["content"] for request in asked}) == 432
 
 
-def test_each_scenario_is_requested_count_times() -> None:
+def test_every_scenario_is_requested_once_before_any_is_again() -> None:
     found = list(requests([], PROMPT, 42, areas=["工作"], emotions=["焦虑", "悲伤"], count=3))
-    assert [(item.about["emotion"], item.repetition) for item in found] == [(e, n) for e in ("焦虑", "悲伤") for n in range(3)]
+    assert [(item.about["emotion"], item.repetition) for item in found] == [(e, n) for n in range(3) for e in ("焦虑", "悲伤")]
     assert "“工作”" in found[0].messages[-1]["content"]
 
 

@@ -1,0 +1,73 @@
+"""LMSYS-Chat-1M: conversations of people with many models, with the language and a moderation of every message.
+
+    {"conversation_id": "...", "model": "vicuna-13b", "conversation": [{"content": "Hi", "role": "user"}, ...], "turn": 1,
+     "language": "English", "openai_moderation": [{"categories": {...}, "category_scores": {...}, "flagged": false}], "redacted": false}
+
+The set is gated: accept its licence on the hub and download its Parquet files. Nothing is filtered that no option asks for.
+"""
+
+from collections.abc import Iterable, Iterator
+from typing import Annotated, Any
+
+from ...schemas.options import Positive, Text
+from ..reading.records import Drop, Record, Row
+from . import messages
+
+VERSION = 1
+RECORD_TYPES = ("chat",)
+INPUT = "values"
+STATELESS = True
+UNUSED_KEYS = ("turn", "openai_moderation", "language", "redacted", "model", "conversation_id")  # what the options look at, where they do
+
+KEPT = ("conversation_id", "language")
+
+
+def convert(
+    rows: Iterable[Row],
+    record_type: str = "chat",
+    *,
+    languages: Annotated[Iterable[Text], "Keep conversations in these languages (English, German, ...). Default: all."] = (),
+    models: Annotated[Iterable[Text], "Keep conversations with these models. Default: all."] = (),
+    drop_flagged: Annotated[bool, "Drop conversations with a message that the moderation flagged."] = False,
+    drop_redacted: Annotated[bool, "Drop conversations in which names were replaced (NAME_1)."] = False,
+    max_turns: Annotated[Positive | None, "Drop conversations with more questions than this."] = None,
+    keep_meta: Annotated[Iterable[str], "Keys of the row to keep in meta, beside conversation_id and language."] = (),
+    last_only: Annotated[bool, "Train only the last assistant message."] = False,
+) -> Iterator[Record | Drop]:
+    """One chat record a conversation, or a drop for each filter that the options ask for."""
+    wanted = {"language": {*languages}, "model": {*models}}
+    for row in rows:
+        value = row.value if isinstance(row.value, dict) else {}
+        drop = _filtered(row, value, wanted, max_turns)
+        drop = drop or (_moderated(row, value) if drop_flagged else None) or (_redacted(row, value) if drop_redacted else None)
+        if drop:
+            yield drop
+        else:
+            yield from messages.convert([row], record_type, messages_key="conversation", keep_meta=(*KEPT, *keep_meta), last_only=last_only)
+
+
+def _filtered(row: Row, value: dict[str, Any], wanted: dict[str, set[str]], max_turns: int | None) -> Drop | None:
+    for key, values in wanted.items():
+        if values and value.get(key) not in values:
+            return Drop(row, f"other_{key}", str(value.get(key))[:40], filtered=True)
+    turns = value.get("conversation")
+    if max_turns and isinstance(turns, list):
+        asked = sum(isinstance(turn, dict) and turn.get("role") == "user" for turn in turns)
+        if asked > max_turns:
+            return Drop(row, "too_many_turns", f"{asked}, at most {max_turns} wanted", filtered=True)
+    return None
+
+
+def _redacted(row: Row, value: dict[str, Any]) -> Drop | None:
+    if value.get("redacted") is True:
+        return Drop(row, "redacted", filtered=True)
+    return None if value.get("redacted") is False else Drop(row, "no_redacted", "redacted is missing")
+
+
+def _moderated(row: Row, value: dict[str, Any]) -> Drop | None:
+    """A drop for a conversation that was flagged, or of which it is not known."""
+    moderation = value.get("openai_moderation")
+    flags = [found.get("flagged") if isinstance(found, dict) else None for found in moderation] if isinstance(moderation, list) else []
+    if not flags or any(not isinstance(flag, bool) for flag in flags):
+        return Drop(row, "no_moderation", "openai_moderation says of no message, or not of every one, whether it was flagged")
+    return Drop(row, "flagged", f"message {flags.index(True) + 1}", filtered=True) if any(flags) else None

@@ -1,0 +1,43 @@
+"""What generated rows are made of: rows by model, by prompt, by the number of their turns, by emotion."""
+
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+MOST = 100  # values of a kind that are listed; emotions of a row with several are many
+
+
+def composition(path: Path) -> dict[str, dict[str, int]]:
+    """Rows by each of these, the most frequent first; a kind that no row has is left out."""
+    counts: dict[str, Counter[str]] = {"model": Counter(), "prompt": Counter(), "turns": Counter(), "emotion": Counter()}
+    with path.open("rb") as stream:
+        for line in stream:
+            for kind, value in _facts(orjson.loads(line)):
+                counts[kind][value] += 1
+    return {kind: dict(found.most_common(MOST)) for kind, found in counts.items() if found}
+
+
+def composition_lines(found: dict[str, dict[str, int]]) -> list[str]:
+    """A line a kind of which there are several, for people."""
+    return [f"rows by {kind}: {_listed(values)}" for kind, values in found.items() if len(values) > 1]
+
+
+def _listed(values: dict[str, int]) -> str:
+    first = [f"{value}: {count:,}" for value, count in list(values.items())[:8]]
+    return ", ".join(first) + (f", {len(values) - 8:,} more" if len(values) > 8 else "")
+
+
+def _facts(row: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    meta = row["metadata"] if isinstance(row.get("metadata"), dict) else row
+    if "model" in meta:
+        yield "model", f"{meta.get('provider')}/{meta['model']}"
+    for kind in ("prompt", "emotion"):
+        if isinstance(meta.get(kind), str):
+            yield kind, meta[kind]
+    if isinstance(turns := row.get("conversation"), list):
+        yield "turns", str(len(turns))
+    elif isinstance(messages := row.get("messages"), list):
+        yield "turns", str(sum(message["role"] == "assistant" for message in messages))

@@ -1,0 +1,52 @@
+"""A text-classification model as a provider: texts go to a process of its own, scores come back into the log, batch by batch.
+
+A run that is interrupted has the scores of all batches before; only the others are computed again.
+"""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from tempfile import TemporaryFile
+
+import orjson
+
+from ...schemas.base.errors import Location, Problem, UserError
+from ..models.reference import resolve_target
+from .request_log import Entry, RequestLog
+from .requests import ProviderRequest, Reply
+
+_TAIL = 12
+
+
+def classify(asked: Iterable[ProviderRequest], name: str, runs: Path, log: RequestLog, progress: Callable[[int], None]) -> None:
+    """Write every label's score of each text to the log, as a JSON object. Raises UserError when the model cannot be used."""
+    pending = {request.key: request for request in asked}
+    target = orjson.dumps(resolve_target(name, runs)._asdict()).decode()
+    argv = [sys.executable, "-m", "recipekit.runner.worker.classify_texts", target]
+    environment = {**os.environ, "PYTHONSAFEPATH": "1", "TOKENIZERS_PARALLELISM": "false", "OMP_WAIT_POLICY": "PASSIVE"}
+    with TemporaryFile() as texts, TemporaryFile() as errors:
+        for key, request in pending.items():
+            texts.write(orjson.dumps({"key": key, "text": request.messages[-1]["content"]}) + b"\n")
+        texts.seek(0)
+        child = subprocess.Popen(argv, stdin=texts, stdout=subprocess.PIPE, stderr=errors, env=environment, start_new_session=True)
+        try:
+            assert child.stdout
+            done = 0
+            for line in child.stdout:
+                found = orjson.loads(line)
+                log.keep([_entry(pending[key], scores, tokens) for key, scores, tokens in found])
+                progress(done := done + len(found))
+            if child.wait() or done < len(pending):
+                errors.seek(0)
+                said = errors.read().decode("utf-8", "replace").strip().splitlines()[-_TAIL:]
+                what = "cannot classify:\n" + "\n".join(f"    | {text}" for text in said)
+                raise UserError(Problem(Location(name), what, "name a model with a text-classification head", "no-model"))
+        finally:
+            child.kill()
+            child.communicate()
+
+
+def _entry(request: ProviderRequest, scores: dict[str, float], tokens: int) -> Entry:
+    return Entry(request, Reply(orjson.dumps(scores).decode(), "stop", tokens, 0), None, None, 1, 0.0)

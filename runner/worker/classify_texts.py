@@ -1,0 +1,64 @@
+"""Scores texts with a text-classification model: python -m recipekit.runner.worker.classify_texts REFERENCE < texts > scores
+
+A text is a line {"key", "text"}; a line of the output is a batch, [[key, {label: score}, tokens], ...]. A model of several labels a text
+(go_emotions) has a sigmoid for each label, any other a softmax over all, as in the text-classification pipeline of transformers.
+"""
+
+import json
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from typing import Any
+
+from ..models.reference import ModelReference
+
+BATCH, LONGEST = 32, 512  # texts at once, tokens of a text
+
+
+def scored(loaded: Any, texts: list[str]) -> Iterator[tuple[dict[str, float], int]]:
+    """Every label's score, the highest first, with the tokens that were read; a longer text is cut."""
+    import torch
+
+    longest = min(LONGEST, loaded.context)
+    ids = loaded.tokenizer(texts, truncation=True, max_length=longest)["input_ids"]
+    width = max(map(len, ids))
+    rows = torch.tensor([[*row, *[loaded.pad_id] * (width - len(row))] for row in ids], device=loaded.device)
+    mask = torch.tensor([[1] * len(row) + [0] * (width - len(row)) for row in ids], device=loaded.device)
+    logits = loaded.model(input_ids=rows, attention_mask=mask).logits.float()
+    several = loaded.model.config.problem_type == "multi_label_classification" or len(loaded.labels) == 1
+    scores = logits.sigmoid() if several else logits.softmax(-1)
+    for row, tokens in zip(scores.tolist(), ids, strict=True):
+        ranked = sorted(zip(loaded.labels, row, strict=True), key=lambda item: -item[1])
+        yield {label: round(score, 6) for label, score in ranked}, len(tokens)
+
+
+def classify(loaded: Any, lines: Iterable[str]) -> Iterator[list[tuple[str, dict[str, float], int]]]:
+    """The scores of a batch after the other."""
+    rows = map(json.loads, lines)
+    while batch := list(islice(rows, BATCH)):
+        found = scored(loaded, [row["text"] for row in batch])
+        yield [(row["key"], scores, tokens) for row, (scores, tokens) in zip(batch, found, strict=True)]
+
+
+def main() -> None:
+    """Load the model and answer until the input ends. What libraries print goes to stderr."""
+    out = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    import torch
+
+    from .inference import load
+
+    reference = ModelReference(**json.loads(sys.argv[1]))
+    loaded = load(reference, "classification")
+    heads = loaded.model.config.architectures or []
+    if reference.kind != "classification" and not any(head.endswith("ForSequenceClassification") for head in heads):
+        raise SystemExit(f"{reference.name} is no classifier ({', '.join(heads)}): its scores would be random")
+    with torch.inference_mode():
+        for batch in classify(loaded, sys.stdin):
+            out.write(json.dumps(batch) + "\n")
+            out.flush()
+
+
+if __name__ == "__main__":
+    main()

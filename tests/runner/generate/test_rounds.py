@@ -1,0 +1,79 @@
+"""Asking on until enough rows are kept, several prompts, and input that a converter reads."""
+
+import json
+
+import pytest
+from recipekit.runner.generate.job import Job
+from recipekit.runner.providers.requests import Request
+from recipekit.schemas.base.errors import GateError
+from recipekit.schemas.generate_sections import Generate
+
+from ...support.llm_server import reply
+
+DIALOGUE = "Patient: I am worn out, {n}.\nDoctor: That sounds hard, {n}. Rest first."
+SCENARIOS = {
+    "task": "scenarios",
+    "input": None,
+    "max_dropped": 1,
+    "options": {"areas": ["work", "home"], "emotions": ["joy", "fear", "awe"]},
+}
+
+
+def rows(folder) -> list[dict]:
+    return [json.loads(line) for line in (folder / "rows.jsonl").read_bytes().splitlines()]
+
+
+@pytest.fixture
+def asking(generating, tmp_path):
+    """Generates dialogues with two prompts; every third reply is unusable."""
+    prompts = []
+    for name in ("single", "multi"):
+        prompts.append(tmp_path / f"{name}.yml")
+        prompts[-1].write_text(f"prompt: 1\nuser: '{name} {{area}} {{emotion}}'\n", encoding="utf-8")
+
+    def run(min_rows, count, **changes):
+        answer = reply(lambda exchange: "nothing" if exchange.number % 3 == 0 else DIALOGUE.format(n=exchange.number))
+        options = {**SCENARIOS["options"], "count": count}
+        return generating(answer, **SCENARIOS | {"prompt": [*map(str, prompts)], "options": options, "min_rows": min_rows} | changes)
+
+    return run
+
+
+def test_asking_goes_on_until_enough_rows_are_kept(asking, tmp_path):
+    manifest, server = asking(min_rows=9, count=9)
+    found = rows(tmp_path / "out")
+    assert len(found) == manifest["rows"] >= 9
+    assert manifest["rows_in"] == manifest["requests"] == len(server.asked) < 2 * 6 * 9
+    assert manifest["rows_in"] == manifest["rows_kept"] + sum(manifest["dropped"].values())
+    assert {(row["area"], row["emotion"]) for row in found} <= {(a, e) for a in ("work", "home") for e in ("joy", "fear", "awe")}
+
+
+def test_the_composition_is_of_the_rows_that_are_there(asking, tmp_path):
+    manifest, _ = asking(min_rows=None, count=1)
+    by_prompt = manifest["composition"]["prompt"]
+    assert by_prompt == {name: sum(row["prompt"] == name for row in rows(tmp_path / "out")) for name in by_prompt}
+    assert sum(by_prompt.values()) == sum(manifest["composition"]["turns"].values()) == manifest["rows"] == 8
+
+
+def test_too_few_rows_are_an_error_when_everything_has_been_asked(asking, tmp_path):
+    with pytest.raises(GateError, match="only 8 of 40 rows: everything has been asked"):
+        asking(min_rows=40, count=1)
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_same_log_gives_the_same_rows_without_asking(asking, tmp_path):
+    asking(min_rows=9, count=9)
+    before = (tmp_path / "out" / "rows.jsonl").read_bytes()
+    _, server = asking(min_rows=9, count=9)
+    assert server.asked == [] and (tmp_path / "out" / "rows.jsonl").read_bytes() == before
+
+
+def test_rows_that_the_converter_leaves_out_are_counted_and_not_asked_about(tmp_path):
+    chat = {"conversation": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello there."}]}
+    lines = [{**chat, "language": "English"}, {**chat, "language": "German"}, {"conversation": [], "language": "English"}]
+    (tmp_path / "lmsys.jsonl").write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")
+    values = {"task": "rewrite", "prompt": "emogpt_compress", "input": str(tmp_path / "lmsys.jsonl"), "options": {"read": "messages"},
+              "converter": "lmsys", "converter_options": {"languages": ["English"]}}  # fmt: skip
+    items = list(Job.of(Generate.from_values(values)).items())
+    assert [type(item) for item in items[:1]] == [Request] and "Hello there." in items[0].messages[-1]["content"]
+    assert [(drop.reason, drop.filtered) for drop in items[1:]] == [("other_language", True), ("no_messages", False)]
