@@ -30,6 +30,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "compare": ("compare", "Compare runs: settings, then metrics with a paired test."),
     "benchmarks": ("benchmarks", "Show BLiMP and GLUE from result files."),
     "report": ("report", "Rewrite a run's report."),
+    "review": ("review", "Compare replies blindly: a page for people, and their votes."),
     "merge": ("merge", "Merge a run's adapter into its base model."),
     "export": ("export", "Export a run's model as a GGUF file."),
     "push": ("push", "Upload a run's model and model card to the Hugging Face Hub."),

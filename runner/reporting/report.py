@@ -8,6 +8,7 @@ from ...schemas.base.files import write_atomically
 from ...schemas.base.terminal import printable
 from ...schemas.recipe import LoadedRecipe, load_recipe
 from ...schemas.yaml_writing import dotted, one_line
+from ..evaluation.human_review import review_results
 from ..evaluation.scoring import BASE, TUNED, read_predictions
 from ..resources.fit import size_text
 from ..runtime.progress import read_lines
@@ -73,6 +74,7 @@ def report_facts(run: RunFolder, status: dict[str, Any]) -> dict[str, Any]:
         "charts": charts(lines),
         "cost": [*loss_facts(metrics["losses"], loaded), *cost(lines, run.find(PEAK_MEMORY))],
         "rows": row_facts(run, metrics),
+        "review": review_results(run),
         "masks": read_lines(run / "eval" / "masks.jsonl", "id", "label", "segments"),
         "values": recipe_values(loaded, run.find(ORIGINS) or {}),
         "leaks": leaks(loaded),

@@ -1,0 +1,47 @@
+"""`recipe review`: a page for a blind comparison by people, and what their votes say."""
+
+from pathlib import Path
+
+import click
+import orjson
+
+from ....schemas.base.errors import UserError
+from ...runtime.run_folder import find_run
+from ..options import runs_dir_option
+
+
+@click.command("review")
+@click.argument("run")
+@click.option("--rows", type=click.IntRange(1, 200), default=25, show_default=True, help="Pairs of replies to compare.")
+@click.option("--seed", type=int, default=42, show_default=True, help="Seed of the choice of rows and of sides.")
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="The page. Default: RUN/review/review.html.")
+@click.option("--votes", "files", multiple=True, type=click.Path(path_type=Path, exists=True, dir_okay=False),
+              help="A file that the page has saved; several are allowed.")  # fmt: skip
+@click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
+@runs_dir_option
+def command(run: str, rows: int, seed: int, out: Path | None, files: tuple[Path, ...], as_json: bool, root: Path) -> None:
+    """Write a page to compare replies of RUN's base and tuned model blindly; with --votes add votes and update the report."""
+    from ...evaluation.human_review import add_votes, make_review, read_review, review_results
+    from ...reporting.report import write_report
+    from ...reporting.review import write_review_page
+
+    folder = find_run(run, root)
+    if not files:
+        review = make_review(folder, rows, seed)
+        click.echo(write_review_page(review, folder.path.parent.name, out or folder / "review" / "review.html"))
+        return
+    review = read_review(folder)
+    if review is None:
+        raise UserError(f"{folder.path} has no review of its present replies", hint=f"recipe review {run} writes the page")
+    for path in files:
+        add_votes(folder, review, path)
+    results = review_results(folder)
+    assert results is not None, "votes were added"
+    if as_json:
+        click.echo(orjson.dumps(results, option=orjson.OPT_INDENT_2))
+    else:
+        for question, found in results["questions"].items():
+            share = "" if found["share"] is None else f"; {found['share']:.0%} [{found['low']:.0%}, {found['high']:.0%}]"
+            counts = f"tuned {found['tuned']}, base {found['base']}, same {found['same']} of {found['rows']} rows"
+            click.echo(f"{question:<12} {counts}{share}: {found['verdict']}")
+        click.echo(write_report(folder))

@@ -1,0 +1,58 @@
+"""Agreement between raters: Krippendorff's alpha, for any number of raters, missing ratings included (Krippendorff 2011).
+
+1 is perfect agreement, 0 what chance would give, below 0 systematic disagreement; 0.8 counts as reliable, 0.667 as the least to build on.
+"""
+
+import random
+from collections import Counter
+from collections.abc import Callable, Hashable, Sequence
+from typing import Any, Literal
+
+Level = Literal["nominal", "ordinal", "interval"]
+RESAMPLES = 1000
+
+
+def alpha(units: Sequence[Sequence[Any]], level: Level = "nominal") -> float | None:
+    """Alpha of the units, each with the ratings that it has; None where fewer than two ratings can be compared.
+
+    Where every rating is the same there is nothing that chance could get wrong: None as well.
+    """
+    paired = [unit for unit in units if len(unit) > 1]
+    totals = Counter(value for unit in paired for value in unit)
+    count, distance = totals.total(), _distance(level, totals)
+    if not paired or len(totals) < 2:
+        return None
+    observed = sum(
+        sum(distance(a, b) for a in unit for b in unit) / (len(unit) - 1)  # a rating differs from itself by 0
+        for unit in paired
+    )
+    expected = sum(n * m * distance(a, b) for a, n in totals.items() for b, m in totals.items())
+    return 1 - (count - 1) * observed / expected
+
+
+def alpha_interval(units: Sequence[Sequence[Any]], level: Level = "nominal", confidence: float = 0.95) -> tuple[float, float] | None:
+    """The bootstrap interval over units; None with fewer than ten, or where resamples without disagreement leave it undefined."""
+    if len(units) < 10:
+        return None
+    draw = random.Random(0)
+    found = sorted(a for _ in range(RESAMPLES) if (a := alpha(draw.choices(units, k=len(units)), level)) is not None)
+    if len(found) < RESAMPLES / 2:
+        return None
+    cut = (1 - confidence) / 2
+    return found[int(cut * len(found))], found[min(int((1 - cut) * len(found)), len(found) - 1)]
+
+
+def _distance(level: Level, totals: Counter[Hashable]) -> Callable[[Any, Any], float]:
+    if level == "nominal":
+        return lambda a, b: float(a != b)
+    if level == "interval":
+        return lambda a, b: float(a - b) ** 2
+    ranked = sorted(totals)  # pyright: ignore[reportArgumentType]
+    place = {value: index for index, value in enumerate(ranked)}
+    before = [sum(totals[value] for value in ranked[:index]) for index in range(len(ranked) + 1)]
+
+    def ordinal(a: Any, b: Any) -> float:
+        low, high = sorted((place[a], place[b]))
+        return (before[high + 1] - before[low] - (totals[ranked[low]] + totals[ranked[high]]) / 2) ** 2
+
+    return ordinal

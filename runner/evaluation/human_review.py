@@ -1,0 +1,181 @@
+"""Blind comparison by people: pairs of replies, the votes on them, and what the votes say.
+
+`review/pairs.json` in the run's directory has the pairs and which side is the tuned model; the page that people get has not. Votes are
+files in `review/votes/`. A row is one observation however many people voted on it: what most of them say counts.
+"""
+
+import random
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import orjson
+
+from ...schemas.base.errors import Location, Problem, UserError
+from ...schemas.base.files import write_atomically
+from ..runtime.progress import read_lines
+from ..runtime.run_folder import RunFolder
+from .agreement import alpha, alpha_interval
+from .judge import read_judgements
+
+QUESTIONS = {"preference": "Which reply is better?", "warmth": "Which is warmer?", "helpfulness": "Which is more helpful?"}
+CHOICES = ("A", "same", "B")
+CONFIDENCE = 0.95
+PAIRS, VOTES = "review/pairs.json", "review/votes"
+_SUFFIX_MAX = 1 << 20  # bytes of a file of votes
+
+Outcome = Literal["tuned", "base", "same"]
+
+
+class Pair(NamedTuple):
+    """A row with both replies. `tuned` is the side, A or B, of the tuned model."""
+
+    id: str
+    conversation: list[dict[str, str]]
+    replies: dict[str, str]
+    tuned: str
+
+
+class Review(NamedTuple):
+    """The pairs of a review, under a name that changes with them."""
+
+    name: str
+    pairs: list[Pair]
+
+
+def make_review(run: RunFolder, rows: int, seed: int) -> Review:
+    """Choose rows and sides by the seed, and write pairs.json. Raises UserError where there are no replies of both models.
+
+    Rows on which both models say the same are left out: there is nothing to compare.
+    """
+    lines = read_lines(run / "eval" / "predictions.jsonl") if (run / "eval" / "predictions.jsonl").is_file() else []
+    replies: dict[str, dict[str, str]] = {}
+    for line in lines:
+        if isinstance(line.get("reply"), str):
+            replies.setdefault(line["id"], {})[line["model"]] = line["reply"]
+    both = sorted(row for row, said in replies.items() if {"base", "tuned"} <= set(said) and said["base"].strip() != said["tuned"].strip())
+    if not both:
+        hint = "review compares generated replies: add a metric of replies (stop_rate), then recipe eval"
+        raise UserError(f"{run.path} has no replies of base and tuned model that differ", hint=hint)
+    draw = random.Random(seed)
+    chosen = draw.sample(both, min(rows, len(both)))
+    texts = {row["id"]: row for row in read_lines(run / "eval" / "rows.jsonl")}
+    pairs = []
+    for row in chosen:
+        tuned = draw.choice("AB")
+        said = {tuned: replies[row]["tuned"], "AB"[tuned == "A"]: replies[row]["base"]}
+        conversation = [{"role": m["role"], "content": m["content"]} for m in texts[row]["messages"][:-1]]
+        pairs.append(Pair(row, conversation, said, tuned))
+    values = [pair._asdict() for pair in pairs]
+    name = sha256(orjson.dumps(values)).hexdigest()[:12]
+    run.write(PAIRS, {"review": name, "pairs": values})
+    return Review(name, pairs)
+
+
+def read_review(run: RunFolder) -> Review | None:
+    """The run's review; None where there is none, or where its replies are not those of the run's evaluation any more."""
+    found = run.read(PAIRS)
+    if not found:
+        return None
+    review = Review(found["review"], [Pair(**pair) for pair in found["pairs"]])
+    said = {(line["id"], line["model"]): line.get("reply") for line in read_lines(run / "eval" / "predictions.jsonl")}
+    current = all(said.get((pair.id, "tuned")) == pair.replies[pair.tuned] for pair in review.pairs)
+    return review if current else None
+
+
+def add_votes(run: RunFolder, review: Review, path: Path) -> Path:
+    """Check a file of votes and keep a copy in the run's directory. Raises UserError where it is not one of this review."""
+    try:
+        content = path.read_bytes() if path.stat().st_size <= _SUFFIX_MAX else b""
+        found = orjson.loads(content)
+    except (OSError, orjson.JSONDecodeError) as error:
+        raise _not_votes(path, f"cannot be read: {error}") from None
+    if not isinstance(found, dict) or found.get("review") != review.name:
+        raise _not_votes(path, f"is not of the review {review.name}")
+    rater, votes = found.get("rater"), found.get("votes")
+    if not isinstance(rater, str) or not rater.strip() or not isinstance(votes, list):
+        raise _not_votes(path, "has no rater or no votes")
+    for vote in votes:
+        item = vote.get("item") if isinstance(vote, dict) else None
+        if not isinstance(item, int) or isinstance(item, bool) or not 1 <= item <= len(review.pairs):
+            raise _not_votes(path, f"votes on {item!r}, which is no item of the review")
+        if wrong := [key for key, choice in vote.items() if key != "item" and (key not in QUESTIONS or choice not in CHOICES)]:
+            raise _not_votes(path, f"item {item}: {wrong[0]} is not one of {', '.join(CHOICES)}")
+    if len({vote["item"] for vote in votes}) < len(votes):
+        raise _not_votes(path, "votes twice on one item")
+    kept = run / VOTES / f"{sha256(rater.strip().casefold().encode()).hexdigest()[:12]}.json"  # a rater's later file replaces the earlier
+    write_atomically(kept, orjson.dumps({"review": review.name, "rater": rater.strip(), "votes": votes}))
+    return kept
+
+
+def review_results(run: RunFolder) -> dict[str, Any] | None:
+    """What the votes say, by question: rows, share with its interval, the sign test, agreement. None where nobody has voted."""
+    review = read_review(run)
+    files = [orjson.loads(path.read_bytes()) for path in sorted((run / VOTES).glob("*.json"))] if review else []
+    files = [file for file in files if review and file["review"] == review.name]
+    if review is None or not files:
+        return None
+    judged = _judged(run)
+    questions = {}
+    for question in QUESTIONS:
+        units = _units(review, files, question)
+        questions[question] = _counted(units) | _agreement(units)
+        if question == "preference" and judged:
+            pairs = [[judged[row], most] for row, said in units.items() if row in judged and (most := _most(said))]
+            questions[question]["judge"] = {"rows": len(pairs), "equal": sum(a == b for a, b in pairs), "alpha": alpha(pairs)}
+    return {"pairs": len(review.pairs), "raters": len(files), "questions": questions}
+
+
+def _units(review: Review, files: list[dict[str, Any]], question: str) -> dict[str, list[Outcome]]:
+    """Row -> what each rater said of it."""
+    found: dict[str, list[Outcome]] = {}
+    for file in files:
+        for vote in file["votes"]:
+            pair = review.pairs[vote["item"] - 1]
+            if choice := vote.get(question):
+                said: Outcome = "same" if choice == "same" else "tuned" if choice == pair.tuned else "base"
+                found.setdefault(pair.id, []).append(said)
+    return found
+
+
+def _most(said: list[Outcome]) -> Outcome | None:
+    """What most raters say of a row: more for one model than for the other, else the same."""
+    tuned, base = said.count("tuned"), said.count("base")
+    return None if not said else "tuned" if tuned > base else "base" if base > tuned else "same"
+
+
+def _counted(units: dict[str, list[Outcome]]) -> dict[str, Any]:
+    """Rows for each model; the tuned model's share of the rows with a preference, its Clopper-Pearson interval, the sign test."""
+    from scipy.stats import binomtest
+
+    rows = [_most(said) for said in units.values()]
+    tuned, base = rows.count("tuned"), rows.count("base")
+    counts: dict[str, Any] = {"rows": len(rows), "tuned": tuned, "base": base, "same": rows.count("same")}
+    if not tuned + base:
+        return {**counts, "share": None, "low": None, "high": None, "p": None, "verdict": "no preference"}
+    test = binomtest(tuned, tuned + base)
+    interval = test.proportion_ci(CONFIDENCE, method="exact")
+    winner = "tuned" if tuned > base else "base"
+    verdict = f"{winner} preferred" if test.pvalue < 1 - CONFIDENCE else "no significant difference"
+    return {**counts, "share": tuned / (tuned + base), "low": interval.low, "high": interval.high, "p": test.pvalue, "verdict": verdict}
+
+
+def _agreement(units: dict[str, list[Outcome]]) -> dict[str, Any]:
+    several = [said for said in units.values() if len(said) > 1]
+    return {"alpha": alpha(several), "alpha_interval": alpha_interval(several), "alpha_rows": len(several)}
+
+
+def _judged(run: RunFolder) -> dict[str, Outcome]:
+    """Row -> the model whose reply the recipe's judge scores higher, by the sum of its scales."""
+    path = run / "eval" / "judgements.jsonl"
+    scores = {key: sum(values.values()) for key, values in read_judgements(path).items()} if path.is_file() else {}
+    found: dict[str, Outcome] = {}
+    for model, row in scores:
+        if model == "tuned" and ("base", row) in scores:
+            gain = scores["tuned", row] - scores["base", row]
+            found[row] = "tuned" if gain > 0 else "base" if gain < 0 else "same"
+    return found
+
+
+def _not_votes(path: Path, what: str) -> UserError:
+    return UserError(Problem(Location(str(path)), what, "give the file that the review page has saved", "not-votes"))
