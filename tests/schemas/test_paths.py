@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from recipekit.schemas.base.errors import UserError
 from recipekit.schemas.extends import load_layers
-from recipekit.schemas.paths import expand_variables
+from recipekit.schemas.paths import absolute_paths, expand_variables
 from recipekit.schemas.recipe import check_recipe, load_recipe, load_sweep
 from recipekit.schemas.yaml_source import Document
 from recipekit.schemas.yaml_writing import to_yaml
@@ -130,3 +130,8 @@ def test_whatever_is_declared_is_left_to_the_schema(declared):
 def test_paths_elsewhere_are_left_alone(recipe):
     file = recipe("a.jsonl", "description: costs ${DATA_DIR} ~/x")
     assert load_layers(file).data["description"] == "costs ${DATA_DIR} ~/x"
+
+
+def test_each_of_several_prompts_is_a_path_or_a_shipped_name(tmp_path):
+    document = Document({"generate": {"prompt": ["mine.yml", "emollm_multi_turn"]}}, {}, {})
+    assert absolute_paths(document, tmp_path).data["generate"]["prompt"] == [str(tmp_path / "mine.yml"), "emollm_multi_turn"]
