@@ -13,13 +13,16 @@ from rich.table import Column, Table
 from ...schemas.base.screen import Screen
 
 Columns = Mapping[str, Sequence[str]]  # head -> a cell a row; both may have several lines
-HEAD_WIDTH = 16  # characters at which heads wrap in a narrow terminal
+_FOLDS = (34, 24, 16)  # characters at which cells wrap in a narrow terminal: the first at which the table fits, else the last
 
 
 def print_columns(keys: Columns, columns: Columns, console: Screen, title: str | None = None) -> None:
     """Print the columns beside the key columns, in as many tables as the console's width asks for."""
-    if table_width({**keys, **columns}) > console.width:
-        keys, columns = _folded(keys), _folded(columns)
+    whole = keys, columns
+    for width in _FOLDS:
+        if table_width({**keys, **columns}) <= console.width:
+            break
+        keys, columns = (_folded(part, width) for part in whole)
     for part in fitting(columns, console.width - table_width(keys)):
         console.print(plain_table({**keys, **{head: columns[head] for head in part}}, title))
         title = None
@@ -57,13 +60,13 @@ def table_width(columns: Columns) -> int:
     return 1 + sum(column_width(head, cells) for head, cells in columns.items())
 
 
-def _folded(columns: Columns) -> Columns:
+def _folded(columns: Columns, width: int) -> Columns:
     """Heads and words over several lines; a number stays whole, with its interval under it."""
-    return {_wrapped(head): [_wrapped(cell.replace(" [", "\n[")) for cell in cells] for head, cells in columns.items()}
+    return {_wrapped(head, width): [_wrapped(cell.replace(" [", "\n["), width) for cell in cells] for head, cells in columns.items()}
 
 
-def _wrapped(text: str) -> str:
-    """Lines of HEAD_WIDTH characters, broken between words alone; an interval is one word."""
-    lines = [line if line.startswith("[") else textwrap.fill(line, HEAD_WIDTH, break_long_words=False, break_on_hyphens=False)
+def _wrapped(text: str, width: int) -> str:
+    """Lines of so many characters, broken between words alone; an interval is one word."""
+    lines = [line if line.startswith("[") else textwrap.fill(line, width, break_long_words=False, break_on_hyphens=False)
              for line in text.split("\n")]  # fmt: skip
     return "\n".join(lines)

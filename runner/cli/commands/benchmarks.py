@@ -19,14 +19,17 @@ def command(folders: tuple[Path, ...], as_json: bool) -> None:
     if as_json:
         click.echo(orjson.dumps(found, option=orjson.OPT_INDENT_2))
         return
-    from rich.table import Table
-
     from ....schemas.base.screen import Screen
+    from ...reporting.tables import print_columns
 
-    table = Table("accuracy in %", *found)
-    for name in next(iter(found.values()))["blimp"]["phenomena"]:
-        table.add_row(name.replace("_", " "), *(f"{facts['blimp']['phenomena'][name]:.2f}" for facts in found.values()))
-    table.add_row("mean of BLiMP", *(f"{facts['blimp']['mean']:.2f}" for facts in found.values()), end_section=True)
-    for task in sorted({task for facts in found.values() for task in facts["glue"]}):
-        table.add_row(task, *(f"{facts['glue'][task]:.2f}" if task in facts["glue"] else "" for facts in found.values()))
-    Screen().print(table)
+    phenomena = list(next(iter(found.values()))["blimp"]["phenomena"])
+    tasks = sorted({task for facts in found.values() for task in facts["glue"]})
+    columns = {
+        name: [
+            *(f"{facts['blimp']['phenomena'][one]:.2f}" for one in phenomena), f"{facts['blimp']['mean']:.2f}",
+            *(f"{facts['glue'][task]:.2f}" if task in facts["glue"] else "" for task in tasks),
+        ]
+        for name, facts in found.items()
+    }  # fmt: skip
+    heads = {"accuracy in %": [*(name.replace("_", " ") for name in phenomena), "mean of BLiMP", *tasks]}
+    print_columns(heads, columns, Screen())

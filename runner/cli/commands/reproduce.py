@@ -48,14 +48,14 @@ def _facts(found: Any) -> dict[str, Any]:
 
 
 def _print(found: Any) -> None:
-    from rich.table import Table
-
     from ....schemas.base.screen import Screen
+    from ...reporting.tables import plain_table
 
-    table = Table("part", f"{found.run.path} and now")
-    for part, differences in found.inputs.items():
-        table.add_row(part, "\n".join(differences) or ", ".join(filter(None, ("identical", found.notes.get(part)))))
-    table.add_row("losses", found.losses.told() if found.losses else found.trained)
+    rows = {
+        part: "\n".join(differences) or ", ".join(filter(None, ("identical", found.notes.get(part))))
+        for part, differences in found.inputs.items()
+    }
+    rows["losses"] = found.losses.told() if found.losses else found.trained
     if found.losses:
-        table.add_row("weights", f"not compared: only {found.steps} steps" if found.weights is None else found.weights or "bit-identical")
-    Screen().print(table)
+        rows["weights"] = f"not compared: only {found.steps} steps" if found.weights is None else found.weights or "bit-identical"
+    Screen().print(plain_table({"part": [*rows], f"{found.run.path} and now": [*rows.values()]}))

@@ -48,15 +48,11 @@ def _print(proof: Any, as_json: bool) -> None:
         facts = {"steps": proof.steps, "kills": [kill._asdict() for kill in proof.kills], "parts": proof.parts, "same": not proof.different}
         click.echo(orjson.dumps(facts, option=orjson.OPT_INDENT_2))
         return
-    from rich.table import Table
-
     from ....schemas.base.screen import Screen
+    from ...reporting.tables import plain_table
 
-    kills, parts = Table("killed", "resumed from"), Table("part", f"killed and unbroken training after {proof.steps} steps")
-    for kill in proof.kills:
-        kills.add_row(*kill)
-    for part, found in proof.parts.items():
-        parts.add_row(part, found or "bit-identical")
+    found = [result or "bit-identical" for result in proof.parts.values()]
+    parts = plain_table({"part": [*proof.parts], f"killed and unbroken training after {proof.steps} steps": found})
     console = Screen()
-    console.print(kills)
+    console.print(plain_table({"killed": [kill[0] for kill in proof.kills], "resumed from": [kill[1] for kill in proof.kills]}))
     console.print(parts)
