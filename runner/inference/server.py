@@ -19,6 +19,7 @@ from starlette.routing import Route
 from ...schemas.base.errors import UserError
 from ..worker.inference import LoadedModel, Reply
 from .batching import Batcher, StreamingDecoder
+from .bounded_protocol import BoundedProtocol
 from .protocol import BadRequest, ChatRequest, chunk, completion, error_body, read_request, usage, usage_chunk
 
 MAX_BODY = 4 << 20
@@ -233,6 +234,8 @@ def serve(
 ) -> None:  # fmt: skip
     """Answer until a signal says stop."""
     app = create_app(served, max_batch, hosts, system_prompt)
-    config = uvicorn.Config(app, log_level=log_level, access_log=False, timeout_graceful_shutdown=5, server_header=False,
-                            timeout_keep_alive=IDLE_SECONDS, limit_concurrency=MAX_CONNECTIONS)  # fmt: skip
+    config = uvicorn.Config(
+        app, http=BoundedProtocol, log_level=log_level, access_log=False, timeout_graceful_shutdown=5, server_header=False,
+        timeout_keep_alive=IDLE_SECONDS, limit_concurrency=MAX_CONNECTIONS,
+    )  # fmt: skip
     uvicorn.Server(config).run(sockets=[listener])
