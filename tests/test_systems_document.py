@@ -1,0 +1,67 @@
+"""docs/systems.md: every recipe, converter, task, key and command that its tables name is there; recipes check, and are all named."""
+
+import re
+
+import pytest
+from recipekit.converters.sources.registry import CONVERTERS
+from recipekit.runner.cli.main import COMMANDS
+from recipekit.runner.generate.tasks import TASKS
+from recipekit.schemas.extends import shipped_recipes
+from recipekit.schemas.json_schema import schema, subschema
+from recipekit.schemas.recipe import load_recipe
+
+from .support.paths import ROOT
+
+TEXT = (ROOT / "docs" / "systems.md").read_text("utf-8")
+ROWS = [line for line in TEXT.splitlines() if line.startswith("| ") and not line.startswith("| step")]
+RECIPES = {path.stem for path in shipped_recipes()}
+
+
+def named(word: str) -> set[str]:
+    """What stands in code after `word` (or its plural), and after a comma behind that."""
+    found = re.findall(rf"\b{word}s? ((?:`[^`]+`(?:, | and )?)+)", TEXT)
+    return {name for group in found for name in re.findall(r"`([^`]+)`", group)}
+
+
+def test_every_recipe_converter_and_task_is_there():
+    assert named("recipe") <= RECIPES and len(named("recipe")) > 20
+    assert named("converter") <= set(CONVERTERS)
+    assert named("task") <= set(TASKS)
+
+
+def test_every_recipe_of_a_system_is_named():
+    systems = ("introspection", "emollm", "babylm", "alpaca", "emogpt", "mbti")
+    unnamed = {name for name in RECIPES if name.startswith(systems)} - named("recipe")
+    assert unnamed == {"emogpt_augment"}, "which emogpt_lmsys extends"
+
+
+@pytest.mark.parametrize("name", sorted(named("recipe")))
+def test_every_recipe_checks(name):
+    assert load_recipe(name).recipe.name == name
+
+
+def test_every_key_exists():
+    for key in named("key"):
+        assert subschema(schema("recipe"), tuple(key.split("."))), key
+
+
+def test_every_command_exists():
+    verbs = set(re.findall(r"`recipe ([a-z-]+)", TEXT))
+    assert verbs <= set(COMMANDS) and "review" in verbs
+
+
+@pytest.mark.parametrize("name", ["introspection_infer", "babylm_gpt2", "alpaca_emotion", "emogpt_qwen", "mbti_llama2_16class"])
+def test_what_a_recipe_is_said_to_set_is_set(name):
+    recipe = load_recipe(name).recipe
+    expected = {
+        "introspection_infer": lambda: recipe.generate.task == "ask",
+        "babylm_gpt2": lambda: recipe.evaluation.logit_lens,
+        "alpaca_emotion": lambda: recipe.evaluation.sentiment_model and len(recipe.generate.options["emotions"]) == 15,
+        "emogpt_qwen": lambda: "token_accuracy" in recipe.evaluation.metrics and recipe.evaluation.gates,
+        "mbti_llama2_16class": lambda: recipe.training.save_total_limit == 3 and recipe.training.load_best_model_at_end,
+    }
+    assert expected[name]()
+
+
+def test_what_is_missing_is_listed():
+    assert sum("**Not there**" in row for row in ROWS) == 4
