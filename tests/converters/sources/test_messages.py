@@ -59,6 +59,11 @@ def test_rows_of_one_message_are_grouped_by_a_key():
     assert converted({"role": "user", "content": "Hi"}, conversation_key="id")[0][0] == "no_conversation"
 
 
+def test_a_system_prompt_beside_grouped_messages_is_that_of_the_conversation():
+    rows = [{"id": 1, "system": "Be brief.", **turn} for turn in HI]
+    assert converted(*rows, conversation_key="id") == [[{"role": "system", "content": "Be brief."}, *HI]]
+
+
 def test_rows_of_one_message_are_grouped_by_their_file():
     assert converted(*HI, *HI, files=["a", "a", "b", "b"], conversation_per_file=True) == [HI, HI]
 

@@ -1,0 +1,126 @@
+"""Small inputs that show what public reports of comparable tools are about; docs/found-cases.md has the table."""
+
+import gzip
+import json
+import re
+from pathlib import Path
+
+import pytest
+from recipekit.converters.building.pipeline import build
+from recipekit.schemas.base.errors import UserError
+from recipekit.schemas.sections import Data, Source, Split
+
+ROOT = Path(__file__).parents[2]
+TURNS = [{"from": "human", "value": "What is 2+2?"}, {"from": "gpt", "value": "4"}]
+HI = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello!"}]
+
+
+@pytest.fixture
+def records(tmp_path):
+    """The records that files of the given bytes become."""
+
+    def run(converter, *files, kind="chat", **options):
+        paths = [tmp_path / f"{number}" for number in range(len(files))]
+        for path, content in zip(paths, files, strict=True):
+            path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        sources = tuple(Source(str(path), converter, options) for path in paths)
+        build(Data(kind, sources, split=Split(0)), tmp_path / "out")
+        return [json.loads(line) for line in (tmp_path / "out" / "train.jsonl").read_text("utf-8").split("\n")[:-1]]
+
+    return run
+
+
+def rows(*values):
+    return "".join(json.dumps(value, ensure_ascii=False) + "\n" for value in values)
+
+
+def roles(record):
+    return [message["role"] for message in record["messages"]]
+
+
+def test_a_system_turn_in_sharegpt_is_the_system_message(records):
+    (record,) = records("sharegpt", rows({"conversations": [{"from": "system", "value": "Be brief."}, *TURNS]}))
+    assert roles(record) == ["system", "user", "assistant"]
+
+
+def test_sharegpt_takes_the_role_names_of_other_formats(records):
+    (record,) = records("sharegpt", rows({"conversations": [{"from": "user", "value": "Hi"}, {"from": "Assistant", "value": "Hello!"}]}))
+    assert roles(record) == ["user", "assistant"]
+
+
+def test_an_unknown_speaker_is_refused_by_name(records):
+    for name in ("function_call", "User "):
+        with pytest.raises(UserError, match=f"role is {name!r}"):
+            records("sharegpt", rows({"conversations": [*TURNS, {"from": name, "value": "{}"}, TURNS[1]]}))
+
+
+def test_an_unknown_key_of_a_turn_is_refused_by_name(records):
+    with pytest.raises(UserError, match="a message has 'loss'"):
+        records("sharegpt", rows({"conversations": [{**TURNS[0], "loss": None}, {**TURNS[1], "loss": True}]}))
+
+
+def test_rows_without_messages_are_counted_and_stop_the_run(records):
+    for nothing in (None, []):
+        with pytest.raises(UserError, match="1 of 2 rows cannot be used"):
+            records("messages", rows({"messages": HI}, {"messages": nothing}))
+
+
+def test_tool_calls_are_refused_rather_than_lost(records):
+    call = {"role": "assistant", "content": None, "tool_calls": [{"function": {"name": "f", "arguments": "{}"}}]}
+    with pytest.raises(UserError, match="tool_calls"):
+        records("messages", rows({"messages": [HI[0], call, {"role": "tool", "content": "3"}, HI[1]]}))
+
+
+def test_a_weight_of_0_masks_its_message(records):
+    (record,) = records("messages", rows({"messages": [HI[0], {**HI[1], "weight": 0}, *HI]}))
+    assert [message.get("train") for message in record["messages"]] == [None, False, None, None]
+
+
+def test_a_column_may_be_null_in_one_file_and_text_in_another(records):
+    found = records("messages", rows({"messages": HI, "system": None}), rows({"messages": HI, "system": "Be brief."}))
+    assert [roles(record)[0] for record in found] == ["user", "system"]
+
+
+def test_rows_may_lack_a_key_that_others_have(records):
+    found = records("alpaca", rows({"instruction": "a", "input": "b", "output": "c"}, {"instruction": "d", "output": "e"}))
+    assert len(found) == 2
+
+
+@pytest.mark.parametrize("word", ["null", "NA", "None", "nan", "007", "1e5"])
+def test_a_cell_stays_the_text_that_it_is(records, word):
+    (record,) = records("table", f"text,label\n{word},{word}\n", kind="classification")
+    assert (record["text"], record["label"]) == (word, word)
+
+
+def test_several_values_on_a_line_are_all_read(records):
+    values = [{"messages": [{"role": "user", "content": str(n)}, HI[1]]} for n in range(3)]
+    assert len(records("messages", "".join(map(json.dumps, values)))) == 3
+
+
+def test_line_separators_within_a_text_split_no_row(records):
+    text = "a\u2028b\u2029c\u0085d\x0be"
+    (record,) = records("messages", rows({"messages": [{"role": "user", "content": text}, HI[1]]}))
+    assert record["messages"][0]["content"] == text
+
+
+def test_rows_with_equal_questions_keep_their_roles(records):
+    found = records("table", "q,a\nsame,0\nsame,1\n", user_key="q", assistant_key="a")
+    assert [roles(record) for record in found] == [["user", "assistant"]] * 2 and found[1]["messages"][1]["content"] == "1"
+
+
+def test_a_gzipped_file_is_read_whatever_it_is_called(records):
+    assert len(records("messages", gzip.compress(rows({"messages": HI}).encode()))) == 1
+
+
+def test_a_first_row_of_data_is_not_lost_as_a_header(records):
+    with pytest.raises(UserError, match="columns: "):
+        records("table", "I liked it very much,1\nAwful,0\n", kind="classification")
+
+
+def test_every_row_of_the_table_names_a_test_that_exists():
+    table = (ROOT / "docs" / "found-cases.md").read_text("utf-8")
+    lines = [line for line in table.splitlines() if line.startswith("| ") and "`tests/" in line]
+    assert len(lines) >= 30
+    for file, name in re.findall(r"`(tests/[\w/]+\.py)(?:::(\w+))?`", table):
+        text = (ROOT / file).read_text("utf-8")
+        assert not name or f"def {name}(" in text, f"{file}::{name}"
