@@ -16,10 +16,15 @@ from ..runtime.machine import UNPACKED_SHARE, Machine
 
 FAMILIES = ("llama", "mistral", "qwen2", "gpt2")  # whose activations were compared; of others nothing is said
 NF4_BYTES = (4 + 0.127) / 8
-# Of a logit, by the width of the weights: itself, its fp32 copy where it has another type, its log-softmax, and the gradients of both.
-LOGITS_BYTES = {4: 4 + 4 + 4 + 4, 2: 2 + 4 + 4 + 4 + 4}
+# Of a logit, by the width of the weights. runner/worker/head_loss.py computes a chunk at a time: the logit and its fp32 copy, which becomes
+# the gradient. Where the model is sharded the logits of a micro-batch exist: the logit, its fp32 copy, and the gradients of both.
+CHUNK = 1 << 26  # logits; a test compares it with that of head_loss.py
+CHUNK_BYTES = {4: 4, 2: 2 + 4}
+LOGITS_BYTES = {4: 4 + 4, 2: 2 + 4 + 4 + 2}
 # Python with torch, transformers and Axolotl around a model of no size: measured (docs/measurements.md), axolotl 0.19.0, torch 2.13.
 CPU_RUNTIME = 850 << 20
+# CUDA's context with the libraries that torch loads: what nvidia-smi shows of a process beyond torch's own tensors. Not measured here.
+CUDA_RUNTIME = 500 << 20
 # What glibc's allocator holds beyond the activations where an adapter is trained on a CPU: blocks of other sizes do not fit in the gaps
 # that it was given back. Measured: 29 to 60 % of them (docs/measurements.md); nothing where every weight is trained, or a classifier.
 CPU_GAPS = 0.4
@@ -56,15 +61,15 @@ def memory_plan(recipe: Recipe, size: ModelSize, machine: Machine, labels: int =
     stage = launch.zero_stage or (3 if launch.fsdp else 0)
     share = {part: world if stage >= since else 1 for part, since in (("optimizer", 1), ("gradients", 2), ("weights", 3))}
     parts = {
-        "runtime": CPU_RUNTIME if machine.is_cpu else 0,
+        "runtime": CPU_RUNTIME if machine.is_cpu else CUDA_RUNTIME,
         "weights": _weights(training, size, machine, everything, wide) // share["weights"],
         "fp32 weights": 4 * everything if kept_in_fp32 else 0,  # beside their bf16 copies, which autocast keeps during a step
-        "adapter": 0 if training.adapter == "none" else trained * trained_bytes,
+        "adapter": 0 if training.adapter == "none" else trained * (trained_bytes + (2 if wide == 2 else 0)),  # with autocast's copy
         # Several processes without sharding: DistributedDataParallel has buckets of its own for what it sends.
         "gradients": trained * trained_bytes * (2 if world > 1 and not stage else 1) // share["gradients"],
         "optimizer": optimizer_bytes(recipe, machine, trained, trained_bytes) // share["optimizer"],
         "activations": _activations(training, size, machine, wide, length) if size.family in FAMILIES else 0,
-        "logits": 0 if labels else training.micro_batch_size * length * size.vocabulary * LOGITS_BYTES[wide],
+        "logits": 0 if labels else _logits(recipe, size, machine, wide, length),
     }
     if machine.is_cpu and training.adapter != "none" and not labels:
         parts["allocator"] = int(CPU_GAPS * parts["activations"])
@@ -121,6 +126,15 @@ def _weights(training: Training, size: ModelSize, machine: Machine, everything: 
     return linear + (everything - linear) * wide if training.load_in_8bit else everything * wide
 
 
+def _logits(recipe: Recipe, size: ModelSize, machine: Machine, wide: int, length: int) -> int:
+    """The logits that exist at once, and the gradient of a head that is trained: fp32, and a chunk's part of it."""
+    tokens, launch = recipe.training.micro_batch_size * length, recipe.launch
+    if not machine.is_cpu and (launch.zero_stage or launch.fsdp) or size.family not in FAMILIES:
+        return tokens * size.vocabulary * LOGITS_BYTES[wide]
+    chunk = min(tokens * size.vocabulary, CHUNK) * CHUNK_BYTES[wide]
+    return chunk + (size.vocabulary * size.hidden * (4 + wide) if recipe.training.adapter == "none" else 0)
+
+
 def _activations(training: Training, size: ModelSize, machine: Machine, wide: int, length: int) -> int:
     per_layer = _kept_by_a_layer(training, size, machine, wide, length)
     rows = training.micro_batch_size * length
@@ -137,14 +151,14 @@ def _kept_by_a_layer(training: Training, size: ModelSize, machine: Machine, wide
         kept = (4 * hidden + 4 * hidden + 5 * inner + length) * wide + 2 * hidden * noise
         return kept + (3 * size.heads * length * wide if size.dropout and machine.is_cpu else 0)
     # Where rows are padded or packed, attention has a mask: as numbers in every layer, with keys and values repeated for every head.
-    kept = (2 * hidden + 4 * queries + 3 * inner + length) * wide
+    kept = 2 * hidden * 4 + (4 * queries + 3 * inner + length) * wide  # a norm computes in fp32
     if training.adapter == "none":
         return kept + (4 * hidden + inner) * wide
     layer = {_module(name): shape for name, shape in _adapted(training, size)}
     inputs = {module: shape[1] for module, shape in layer.items()}
     kept += len(inputs) * training.lora_r * wide
-    if training.lora_dropout:
-        return kept + sum(inputs.values()) * (wide + noise)
+    if training.lora_dropout or wide == 2:  # each has an input of its own: dropped out, or cast for its fp32 adapter
+        return kept + sum(inputs.values()) * (wide + (noise if training.lora_dropout else 0))
     attention_in = hidden if inputs.keys() & {"q_proj", "k_proj", "v_proj"} else 0
     mlp_in = hidden if inputs.keys() & {"gate_proj", "up_proj"} else 0
     return kept + (attention_in + mlp_in + inputs.get("down_proj", 0)) * wide

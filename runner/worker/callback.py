@@ -220,10 +220,12 @@ def _finite(value: Any) -> Any:
 def record_peak(device: torch.device) -> None:
     """Write memory.json: the peak in bytes, of all processes together on a CPU and of the first one's GPU else, beside what was predicted.
 
-    All processes call it.
+    Of a GPU it includes CUDA's context: what is in use there now and is not torch's. All processes call it.
     """
     if device.type == "cuda":
-        name, peak = torch.cuda.get_device_name(device), torch.cuda.max_memory_reserved(device)
+        free, whole = torch.cuda.mem_get_info(device)
+        beside_tensors = whole - free - torch.cuda.memory_reserved(device)
+        name, peak = torch.cuda.get_device_name(device), torch.cuda.max_memory_reserved(device) + beside_tensors
     else:
         name, peak = "this machine", int(total(resident_peak(), device))
     if is_first():

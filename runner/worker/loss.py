@@ -3,15 +3,71 @@
 Stock Axolotl 0.19 leaves this to the model only where its forward pass names `num_items_in_batch`, which none does; every micro-batch then
 counts the same, so that a token of a short one counts more: a first step over the same 8 rows has a loss of 5.951 as 1 x 8 and of 5.935 as
 4 x 2 (the mean over all its tokens, and the mean of four such means).
+
+Logits are computed for the (row, position) pairs whose next token is trained, and for no other: a chat trains its last reply only.
 """
 
 import inspect
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import torch
-from torch.nn.functional import cross_entropy, pad
+from torch.nn.functional import pad
 
+from .head_loss import head_loss, logits_loss
 from .labels import IGNORED
+
+
+class Pairs(NamedTuple):
+    """The positions of a batch whose next token is trained: row, position and that token of each."""
+
+    rows: torch.Tensor
+    positions: torch.Tensor
+    labels: torch.Tensor
+
+
+def trained_pairs(labels: torch.Tensor) -> Pairs:
+    """Find them in labels (batch, positions) that are not shifted."""
+    following = labels[:, 1:]
+    rows, positions = (following != IGNORED).nonzero(as_tuple=True)
+    return Pairs(rows, positions, following[rows, positions])
+
+
+class PairHead:
+    """A model's head that, while `pairs` are set, sees their hidden states only: it returns their logits (1, pairs, words), or, where it is
+    `fused` with the loss, the sum of their losses in the place of logits."""
+
+    def __init__(self, head: Any, fused: bool) -> None:
+        self.head, self.fused, self.all_positions = head, fused, head.forward
+        self.pairs: Pairs | None = None
+        head.forward = self.forward
+
+    def forward(self, hidden: torch.Tensor) -> torch.Tensor:
+        """Stand in for the head's own forward pass."""
+        if self.pairs is None:
+            return self.all_positions(hidden)
+        chosen = hidden.flatten(0, 1).index_select(0, self.pairs.rows * hidden.shape[1] + self.pairs.positions)
+        if self.fused:
+            return head_loss(chosen, self.head.weight, self.head.bias, self.pairs.labels).view(1, 1, 1)
+        return self.all_positions(chosen[None])
+
+    def wrap(self, compute_loss: Callable[..., Any]) -> Callable[..., Any]:
+        """A trainer's compute_loss over the pairs of the batch alone."""
+
+        def over_pairs(model: Any, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
+            self.pairs = trained_pairs(inputs["labels"])
+            try:
+                return compute_loss(model, {**inputs, "labels": self.pairs.labels[None]}, *args, **kwargs)
+            finally:
+                self.pairs = None
+
+        return over_pairs
+
+    def loss(self, outputs: Any, labels: torch.Tensor, num_items_in_batch: Any = None) -> torch.Tensor:
+        """A trainer's compute_loss_func: see token_loss."""
+        if not self.fused:
+            return token_loss(outputs, labels, num_items_in_batch)
+        return outputs.logits.sum() / max(labels.numel() if num_items_in_batch is None else num_items_in_batch, 1)
 
 
 def token_loss(outputs: Any, labels: torch.Tensor, num_items_in_batch: Any = None) -> torch.Tensor:
@@ -19,25 +75,8 @@ def token_loss(outputs: Any, labels: torch.Tensor, num_items_in_batch: Any = Non
 
     The sum divided by the trained tokens of the whole step; by those of this batch where the step's are not known.
     """
-    logits = outputs.logits.float()
-    total = cross_entropy(logits.flatten(0, 1), labels.flatten(), ignore_index=IGNORED, reduction="sum")
     trained = (labels != IGNORED).sum() if num_items_in_batch is None else num_items_in_batch
-    return total / max(trained, 1)
-
-
-def shift_labels(labels: torch.Tensor, selects: bool) -> dict[str, torch.Tensor]:
-    """What the model is given in the place of labels: each moved to the position that predicts it, and those positions alone.
-
-    A chat trains its last reply: the logits of everything before it are not needed, and they are the largest tensor of all.
-    Without `selects` (a model that cannot choose positions) the labels keep their length.
-    """
-    following = labels[:, 1:]
-    if not selects:
-        return {"labels": pad(following, (0, 1), value=IGNORED)}
-    positions = (following != IGNORED).any(dim=0).nonzero().squeeze(1)
-    if not len(positions):
-        positions = positions.new_zeros(1)
-    return {"labels": following[:, positions], "logits_to_keep": positions}
+    return logits_loss(outputs.logits.flatten(0, 1), labels.flatten()) / max(trained, 1)
 
 
 def set_up_trainer(cfg: Any, trainer: Any) -> None:
@@ -47,18 +86,47 @@ def set_up_trainer(cfg: Any, trainer: Any) -> None:
         return
     if trainer.compute_loss_func or trainer.label_smoother or (cfg.context_parallel_size or 1) > 1:
         return
-    trainer.compute_loss_func = token_loss
     trainer._loss_shifts_labels = True
-    selects = trainer.args.n_gpu <= 1 and can_choose_positions(trainer.model)
-    compute = trainer.compute_loss
+    if head := head_of(trainer.model):
+        is_sharded = bool(cfg.deepspeed or cfg.fsdp_config)  # a weight that is elsewhere can only be used by the head itself
+        patched = PairHead(head, fused=not is_sharded and head_makes_the_logits(trainer.model, head))
+        trainer.compute_loss_func, trainer.compute_loss = patched.loss, patched.wrap(trainer.compute_loss)
+        return
+    trainer.compute_loss_func, compute = token_loss, trainer.compute_loss
 
-    def compute_loss(model: Any, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
-        return compute(model, {**inputs, **shift_labels(inputs["labels"], selects)}, *args, **kwargs)
+    def over_positions(model: Any, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
+        return compute(model, {**inputs, "labels": pad(inputs["labels"][:, 1:], (0, 1), value=IGNORED)}, *args, **kwargs)
 
-    trainer.compute_loss = compute_loss
+    trainer.compute_loss = over_positions
+
+
+def head_of(model: Any) -> Any:
+    """The module that makes logits of hidden states; None where the model names none."""
+    return unwrapped(model).get_output_embeddings()
+
+
+@torch.no_grad()  # not inference_mode: what a layer caches in it could not be trained with afterwards
+def head_makes_the_logits(model: Any, head: Any) -> bool:
+    """Whether the model's logits are what a linear head returns, tried on two tokens: some models scale or cap them afterwards."""
+    if type(head) is not torch.nn.Linear:
+        return False
+    seen: list[torch.Tensor] = []
+    hook = head.register_forward_hook(lambda module, inputs, output: seen.append(output))
+    was_training = model.training
+    model.eval()
+    try:
+        logits = model(input_ids=torch.tensor([[0, 1]], device=model.device)).logits
+    finally:
+        hook.remove()
+        model.train(was_training)
+    return len(seen) == 1 and torch.equal(seen[0].float(), logits.float())
 
 
 def can_choose_positions(model: Any) -> bool:
     """Whether the model computes logits at given positions only."""
-    base = getattr(model, "get_base_model", lambda: model)()
-    return "logits_to_keep" in inspect.signature(base.forward).parameters
+    return "logits_to_keep" in inspect.signature(unwrapped(model).forward).parameters
+
+
+def unwrapped(model: Any) -> Any:
+    """The model below its adapter."""
+    return getattr(model, "get_base_model", lambda: model)()

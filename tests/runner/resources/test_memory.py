@@ -7,7 +7,7 @@ from importlib.util import find_spec
 
 import pytest
 from recipekit.runner.models.size import model_size
-from recipekit.runner.resources.memory import CPU_GAPS, CPU_RUNTIME, adapter_parameters, memory_plan
+from recipekit.runner.resources.memory import CHUNK, CPU_GAPS, CPU_RUNTIME, CUDA_RUNTIME, adapter_parameters, memory_plan
 from recipekit.runner.runtime.machine import Machine
 from recipekit.schemas.sections import Recipe
 
@@ -52,7 +52,7 @@ def test_full_parameters_in_bf16_take_eighteen_bytes_each(planned):
     assert parts["weights"] == 2 * 6_738_415_616, "what autocast makes of them"
     assert parts["fp32 weights"] == parts["gradients"] == 4 * 6_738_415_616
     assert parts["optimizer"] == 8 * 6_738_415_616
-    assert "runtime" not in parts  # nothing is said of CUDA's own context
+    assert parts["runtime"] == CUDA_RUNTIME
 
 
 def test_an_8_bit_optimizer_takes_two_bytes_per_weight(planned):
@@ -98,6 +98,22 @@ def test_a_cpu_counts_what_the_allocator_holds_beside_an_adapters_training(plann
     assert plan.certain == plan.total - sum(plan.parts.get(part, 0) for part in ("activations", "logits", "allocator"))
 
 
+def test_logits_are_counted_a_chunk_at_a_time_however_long_the_rows_are(planned):
+    short, long = (planned(QWEN, {"adapter": "qlora", "sequence_len": length}).parts["logits"] for length in (64, 8192))
+    assert short == 64 * 151936 * 6
+    assert long == CHUNK * 6
+    assert planned(QWEN, {"adapter": "none"}).parts["logits"] == CHUNK * 6 + 151936 * 1536 * 6, "with the gradient of the head"
+    sharded = {"engine": "deepspeed", "zero_stage": 2, "num_processes": 2}
+    assert planned(QWEN, {"adapter": "qlora", "sequence_len": 64}, **sharded).parts["logits"] == 64 * 151936 * 12
+
+
+def test_the_chunk_is_the_trainers():
+    pytest.importorskip("torch", reason="needs the extra [train]")
+    from recipekit.runner.worker import head_loss
+
+    assert head_loss.CHUNK == CHUNK
+
+
 def test_checkpointing_keeps_one_layer_and_every_layers_input(planned):
     most, least = (planned(LLAMA2, {"gradient_checkpointing": on, "sequence_len": 4096}).parts["activations"] for on in (False, True))
     assert least < most / 5
@@ -115,12 +131,13 @@ import json, sys, torch
 from peft import LoraConfig, get_peft_model
 from transformers import AutoConfig, AutoModelForCausalLM
 answers = []
-for config, adapter in json.load(sys.stdin):
+for config, adapter, half in json.load(sys.stdin):
     kept, found = {}, []
     for layers in (1, 2):
         torch.manual_seed(0)
         name = "n_layer" if config["model_type"] == "gpt2" else "num_hidden_layers"
         model = AutoModelForCausalLM.from_config(AutoConfig.for_model(**config | {name: layers}), attn_implementation="sdpa")
+        model = model.bfloat16() if half else model
         model = get_peft_model(model, LoraConfig(**adapter)) if adapter else model
         own = {t.untyped_storage().data_ptr() for t in [*model.parameters(), *model.buffers()]}
         kept, alive = {}, []
@@ -132,9 +149,11 @@ for config, adapter in json.load(sys.stdin):
             return tensor
         ids, mask = torch.randint(0, config["vocab_size"], (2, 64)), torch.ones(2, 64, dtype=torch.long)
         mask[0, -20:] = 0  # as rows of unequal length have it
-        with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        watched = torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor)
+        with watched, torch.autocast("cpu", dtype=torch.bfloat16, enabled=half):
             loss = model.train()(input_ids=ids, attention_mask=mask, labels=ids, use_cache=False).loss
-        found.append(sum(kept.values()))
+        casts = sum(2 * p.numel() for p in model.parameters() if p.requires_grad) if half else 0  # autocast's copies of an adapter
+        found.append(sum(kept.values()) - casts)
     answers.append(found[1] - found[0])
 print("answers:" + json.dumps(answers))
 """
@@ -152,17 +171,18 @@ CASES = {
         LORA | {"lora_target_modules": ["q_proj", "v_proj"]},
     ),
     "gpt2, every weight": (SMALL_GPT2, None, {"adapter": "none"}),
+    "llama in bf16, all linear layers": (LLAMA, {"r": 8, "target_modules": "all-linear"}, LORA | {"lora_dropout": 0}),
 }
 
 
 @pytest.mark.skipif(find_spec("torch") is None, reason="needs the extra [train]: torch")
 def test_the_activations_of_a_layer_are_what_pytorch_keeps_of_it(planned):
     """Within a fiftieth: the formula leaves out what has one number a row."""
-    given = json.dumps([[config, adapter] for config, adapter, _ in CASES.values()])
+    given = json.dumps([[config, adapter, "bf16" in name] for name, (config, adapter, _) in CASES.items()])
     argv = [sys.executable, "-W", "ignore", "-c", KEPT]
     done = subprocess.run(argv, input=given, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr
     answers = json.loads(next(line for line in done.stdout.splitlines() if line.startswith("answers:"))[8:])
     for (name, (config, _, training)), kept in zip(CASES.items(), answers, strict=True):
-        plan = planned(config, training | {"micro_batch_size": 2, "sequence_len": 64}, CPU)
+        plan = planned(config, training | {"micro_batch_size": 2, "sequence_len": 64}, GPU if "bf16" in name else CPU)
         assert plan.parts["activations"] / 2 == pytest.approx(kept, rel=0.02), name
