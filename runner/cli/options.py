@@ -55,6 +55,26 @@ class Encoding(click.ParamType):
         return value
 
 
+class MachineType(click.ParamType):
+    """A machine to render or plan for: see machine_named."""
+
+    name = "machine"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the machine; fail for other words."""
+        from ..runtime.machine import machine_named
+
+        if found := machine_named(value):
+            return found
+        self.fail(f"{value!r} is not a machine: this, cpu, gpu (24 GB, bf16) or gpu:GB, such as gpu:8", param, ctx)
+
+
+def machine_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add `--machine`, passed on as `machine`."""
+    text = "Target: this, cpu, gpu (24 GB, bf16) or gpu:GB, such as gpu:8."
+    return click.option("--machine", type=MachineType(), default="this", show_default=True, metavar="MACHINE", help=text)(command)
+
+
 class Between(click.FloatRange):
     """A number between two others. click accepts nan, because every comparison with it is false."""
 

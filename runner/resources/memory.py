@@ -68,7 +68,7 @@ def memory_plan(recipe: Recipe, size: ModelSize, machine: Machine, labels: int =
         # Several processes without sharding: DistributedDataParallel has buckets of its own for what it sends.
         "gradients": trained * trained_bytes * (2 if world > 1 and not stage else 1) // share["gradients"],
         "optimizer": optimizer_bytes(recipe, machine, trained, trained_bytes) // share["optimizer"],
-        "activations": _activations(training, size, machine, wide, length) if size.family in FAMILIES else 0,
+        "activations": _activations(training, size, machine, wide, length, kept_in_fp32) if size.family in FAMILIES else 0,
         "logits": 0 if labels else _logits(recipe, size, machine, wide, length),
     }
     if machine.is_cpu and training.adapter != "none" and not labels:
@@ -135,25 +135,26 @@ def _logits(recipe: Recipe, size: ModelSize, machine: Machine, wide: int, length
     return chunk + (size.vocabulary * size.hidden * (4 + wide) if recipe.training.adapter == "none" else 0)
 
 
-def _activations(training: Training, size: ModelSize, machine: Machine, wide: int, length: int) -> int:
+def _activations(training: Training, size: ModelSize, machine: Machine, wide: int, length: int, fp32_weights: bool) -> int:
     per_layer = _kept_by_a_layer(training, size, machine, wide, length)
     rows = training.micro_batch_size * length
     if training.gradient_checkpointing:  # each layer's input is kept, and one layer at a time is computed again
-        return int(rows * (size.layers * size.hidden * wide + per_layer))
+        return int(rows * (size.layers * size.hidden * (4 if fp32_weights else wide) + per_layer))
     return int(rows * size.layers * per_layer)
 
 
 def _kept_by_a_layer(training: Training, size: ModelSize, machine: Machine, wide: int, length: int) -> float:
-    """Bytes a token."""
+    """Bytes a token. Under autocast (`wide` is 2) norms compute in fp32, and each linear layer has its own copy of an fp32 input."""
     hidden, queries, inner = size.hidden, size.attention, size.intermediate
     noise = wide if machine.is_cpu else 1  # of a dropout: numbers on a CPU, a mask of bytes on a GPU
     if size.family == "gpt2":
         kept = (4 * hidden + 4 * hidden + 5 * inner + length) * wide + 2 * hidden * noise
+        kept += 6 * hidden if wide == 2 else 0
         return kept + (3 * size.heads * length * wide if size.dropout and machine.is_cpu else 0)
     # Where rows are padded or packed, attention has a mask: as numbers in every layer, with keys and values repeated for every head.
-    kept = 2 * hidden * 4 + (4 * queries + 3 * inner + length) * wide  # a norm computes in fp32
+    kept = 2 * hidden * 4 + (4 * queries + 3 * inner + length) * wide
     if training.adapter == "none":
-        return kept + (4 * hidden + inner) * wide
+        return kept + (18 * hidden if wide == 2 else 16 * hidden) + inner * wide
     layer = {_module(name): shape for name, shape in _adapted(training, size)}
     inputs = {module: shape[1] for module, shape in layer.items()}
     kept += len(inputs) * training.lora_r * wide

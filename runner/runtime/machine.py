@@ -1,6 +1,7 @@
 """What the machine has that decides precision, kernels and numbers: found without importing torch."""
 
 import os
+import re
 import shutil
 import subprocess
 from importlib.metadata import PackageNotFoundError, version
@@ -48,6 +49,16 @@ def this_machine() -> Machine:
         return Machine(memory=memory, cores=cores)
     first = gpus[0]
     return Machine("cuda", len(gpus), first.name, first.memory, first.capability >= 8.0, memory, cores)
+
+
+def machine_named(name: str) -> Machine | None:
+    """The machine of `--machine`: `this`, `cpu`, `gpu` (24 GB) or `gpu:GB`, both with fast bf16; None for other words."""
+    if name in ("this", "cpu"):
+        return this_machine() if name == "this" else Machine()
+    kind, _, size = name.partition(":")
+    if kind != "gpu" or (size and not re.fullmatch("[1-9][0-9]{0,3}", size)) or name.endswith(":"):
+        return None
+    return Machine("cuda", 1, f"a GPU of {size} GB" if size else "a GPU", int(size or 24) << 30, True)
 
 
 _FIELDS = ("name", "memory.total", "driver_version", "compute_cap")

@@ -40,6 +40,11 @@ def head_loss(hidden: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | N
     return _HeadLoss.apply(hidden, weight, bias, labels, torch.is_grad_enabled())
 
 
+def _scaled_gradients(ctx: Any, outer: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+    pairs = zip(ctx.saved_tensors, ctx.dtypes, strict=True)
+    return (*(None if gradient is None else (gradient * outer).to(dtype) for gradient, dtype in pairs), None, None)
+
+
 class _HeadLoss(torch.autograd.Function):
     """Logits, loss and gradients of one chunk after the other: the loss is a sum, so its gradients are known in the forward pass."""
 
@@ -47,22 +52,17 @@ class _HeadLoss(torch.autograd.Function):
     def forward(ctx: Any, hidden: Any, weight: Any, bias: Any, labels: Any, with_gradients: bool) -> torch.Tensor:
         device = hidden.device.type
         dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else weight.dtype
-        wanted = [with_gradients and ctx.needs_input_grad[index] for index in range(3)]
         gradients = [
-            torch.zeros_like(tensor, dtype=torch.float32) if asked else None
-            for tensor, asked in zip((hidden, weight, bias), wanted, strict=True)
+            torch.zeros_like(tensor, dtype=torch.float32) if with_gradients and asked else None
+            for tensor, asked in zip((hidden, weight, bias), ctx.needs_input_grad, strict=False)
         ]
         with torch.autocast(device, enabled=False):
-            total = _add_up(hidden.to(dtype), weight.to(dtype), bias if bias is None else bias.to(dtype), labels, gradients)
+            total = _add_up(hidden.to(dtype), weight.to(dtype), None if bias is None else bias.to(dtype), labels, gradients)
         ctx.save_for_backward(*gradients)
-        ctx.dtypes = [tensor.dtype if asked else None for tensor, asked in zip((hidden, weight, bias), wanted, strict=True)]
+        ctx.dtypes = (hidden.dtype, weight.dtype, None if bias is None else bias.dtype)
         return total
 
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, *outer: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-        pairs = zip(ctx.saved_tensors, ctx.dtypes, strict=True)
-        return (*(None if gradient is None else (gradient * outer[0]).to(dtype) for gradient, dtype in pairs), None, None)
+    backward: Any = staticmethod(once_differentiable(_scaled_gradients))
 
 
 def _add_up(

@@ -110,7 +110,7 @@ def head_makes_the_logits(model: Any, head: Any) -> bool:
     """Whether the model's logits are what a linear head returns, tried on two tokens: some models scale or cap them afterwards."""
     if type(head) is not torch.nn.Linear:
         return False
-    seen: list[torch.Tensor] = []
+    seen: list[Any] = []
     hook = head.register_forward_hook(lambda module, inputs, output: seen.append(output))
     was_training = model.training
     model.eval()

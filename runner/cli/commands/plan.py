@@ -9,18 +9,20 @@ import orjson
 
 from ....schemas.base.terminal import echo_styled
 from ....schemas.recipe import LoadedRecipe, load_recipe
-from ..options import json_option, runs_dir_option, set_option
+from ...runtime.machine import Machine
+from ..options import json_option, machine_option, runs_dir_option, set_option
 
 
 @click.command("plan")
 @click.argument("recipe")
 @set_option
 @runs_dir_option
+@machine_option
 @click.option("--smoke", is_flag=True, help="Plan the smoke run.")
 @json_option
-def command(recipe: str, settings: tuple[str, ...], root: Path, smoke: bool, as_json: bool) -> None:
-    """Convert the data of RECIPE, count its steps, and estimate memory and disk. Exit code 1 when the run cannot work here."""
-    facts = planned(load_recipe(recipe, settings, smoke), root)
+def command(recipe: str, settings: tuple[str, ...], root: Path, machine: Machine, smoke: bool, as_json: bool) -> None:
+    """Convert the data of RECIPE, count its steps, and estimate memory and disk. Exit code 1 when the run cannot work there."""
+    facts = planned(load_recipe(recipe, settings, smoke), root, machine)
     if as_json:
         click.echo(orjson.dumps(facts, option=orjson.OPT_INDENT_2))
     else:
@@ -28,7 +30,7 @@ def command(recipe: str, settings: tuple[str, ...], root: Path, smoke: bool, as_
     raise SystemExit(1 if facts["problems"] else 0)
 
 
-def planned(loaded: LoadedRecipe, root: Path) -> dict[str, Any]:
+def planned(loaded: LoadedRecipe, root: Path, machine: Machine) -> dict[str, Any]:
     """Return the figures. What cannot be computed is None, never a guess."""
     from ....converters.building.pipeline import build
     from ...generate.stage import already_generated
@@ -37,7 +39,6 @@ def planned(loaded: LoadedRecipe, root: Path) -> dict[str, Any]:
     from ...resources.fit import problems, warnings
     from ...resources.model_names import model_name_problems
     from ...resources.row_lengths import expected_tokens
-    from ...runtime.machine import this_machine
 
     recipe = loaded.recipe
     with TemporaryDirectory() as folder:
@@ -51,7 +52,7 @@ def planned(loaded: LoadedRecipe, root: Path) -> dict[str, Any]:
     require_rows(loaded, splits, "train", "train", f"{manifest['rows_in']:,} rows were read: add rows, or change data.split")
     steps = None if recipe.data.type == "text" else optimizer_steps(recipe, splits["train"])
     size = size_of(recipe)
-    found = estimate_fit(recipe, this_machine(), root, len(manifest.get("labels", ())), steps, tokens)
+    found = estimate_fit(recipe, machine, root, len(manifest.get("labels", ())), steps, tokens)
     refused = [*step_problems(recipe, loaded.document, splits["train"]), *model_name_problems(loaded)]
     refused += problems(found, recipe.data.type == "text" and recipe.training.sample_packing) if found else []
     return {

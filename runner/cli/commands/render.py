@@ -13,18 +13,16 @@ from ...launch.axolotl_config import RenderedData, substitutions
 from ...launch.plan import Plan, plan
 from ...runtime.machine import Machine, this_machine
 from ...runtime.run_folder import RUNS
-from ..options import set_option
+from ..options import machine_option, set_option
 
 
 @click.command("render")
 @click.argument("recipe")
 @set_option
 @click.option("--out", type=click.Path(path_type=Path), help="Folder to write. Default: print the files.")
-@click.option(
-    "--machine", type=click.Choice(["this", "cpu", "gpu"]), default="this", help="Target: this machine, a CPU, or a GPU with bf16."
-)
+@machine_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object: files, argv, env.")
-def command(recipe: str, settings: tuple[str, ...], out: Path | None, machine: str, as_json: bool) -> None:
+def command(recipe: str, settings: tuple[str, ...], out: Path | None, machine: Machine, as_json: bool) -> None:
     """Render RECIPE as Axolotl and DeepSpeed configuration."""
     loaded = load_recipe(recipe, settings)
     if out is None:
@@ -38,20 +36,16 @@ def command(recipe: str, settings: tuple[str, ...], out: Path | None, machine: s
         click.echo(orjson.dumps(planned._asdict(), option=orjson.OPT_INDENT_2))
 
 
-def rendered(loaded: LoadedRecipe, machine: str = "this") -> Plan:
+def rendered(loaded: LoadedRecipe, machine: Machine) -> Plan:
     """Return the plan, with data paths as in a run and the model by its name."""
     validation = loaded.recipe.data.split.validation > 0 or any(s.split == "validation" for s in loaded.recipe.data.sources)
     data = RenderedData(validation="data/validation.jsonl" if validation else None, labels=loaded.recipe.data.labels or ())
-    return plan(loaded.recipe, data, machines()[machine], loaded.recipe.model.base_model)
+    return plan(loaded.recipe, data, machine, loaded.recipe.model.base_model)
 
 
-def machines() -> dict[str, Machine]:
-    """Return the machines to render for; `gpu` has fast bf16."""
-    return {"this": this_machine(), "cpu": Machine(), "gpu": Machine("cuda", 1, "a GPU", 24 << 30, True)}
-
-
-def show_plan(loaded: LoadedRecipe, as_json: bool, machine: str = "this") -> None:
-    """Print the files, the command and what the machine changes."""
+def show_plan(loaded: LoadedRecipe, as_json: bool, machine: Machine | None = None) -> None:
+    """Print the files, the command and what the machine (default: this one) changes."""
+    machine = machine or this_machine()
     planned = rendered(loaded, machine)
     if as_json:
         click.echo(orjson.dumps(planned._asdict(), option=orjson.OPT_INDENT_2))
@@ -59,7 +53,7 @@ def show_plan(loaded: LoadedRecipe, as_json: bool, machine: str = "this") -> Non
     for name, text in planned.files.items():
         echo_styled((f"# {name}", {"bold": True}))
         click.echo(text)
-    for note in substitutions(loaded.recipe, machines()[machine]):
+    for note in substitutions(loaded.recipe, machine):
         click.echo(note, err=True)
     if loaded.recipe.model.base_model == EMBEDDED:
         click.echo(f"{EMBEDDED} is unpacked when the recipe runs; a run goes to {RUNS / loaded.recipe.name}/", err=True)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from recipekit.runner.cli.commands.render import rendered
 from recipekit.runner.launch.axolotl_config import RenderedData, render_axolotl, substitutions
-from recipekit.runner.runtime.machine import Machine
+from recipekit.runner.runtime.machine import Machine, machine_named
 from recipekit.schemas.extends import shipped_recipes
 from recipekit.schemas.recipe import load_recipe
 from recipekit.schemas.sections import Recipe
@@ -32,7 +32,7 @@ def render(minimal):
 @pytest.mark.parametrize(("name", "machine"), SHIPPED, ids=["-".join(pair) for pair in SHIPPED])
 def test_every_shipped_recipe_renders_to_its_golden_files(name, machine):
     folder = GOLDEN / (name if machine == "gpu" else f"{name}_{machine}")
-    files = {Path(path).name: text for path, text in rendered(load_recipe(name), machine).files.items()}
+    files = {Path(path).name: text for path, text in rendered(load_recipe(name), machine_named(machine)).files.items()}
     if os.environ.get("UPDATE_GOLDEN"):
         folder.mkdir(parents=True, exist_ok=True)
         for left in folder.iterdir():

@@ -13,11 +13,12 @@ from pathlib import Path
 
 import pytest
 import yaml
-from recipekit.runner.cli.commands.render import machines, rendered
+from recipekit.runner.cli.commands.render import rendered
 from recipekit.runner.launch.axolotl_config import RenderedData
 from recipekit.runner.launch.axolotl_contract import round_trip_differences
 from recipekit.runner.launch.plan import CONFIG, plan
 from recipekit.runner.launch.steps import optimizer_steps
+from recipekit.runner.runtime.machine import machine_named
 from recipekit.schemas.extends import shipped_recipes
 from recipekit.schemas.json_schema import SCHEMA_DIR
 from recipekit.schemas.launch_rules import LAUNCH_RULES
@@ -191,7 +192,7 @@ def axolotl(tmp_path_factory):
     """What the installed Axolotl makes of every rendered file: version, fields, and the lost keys by name."""
     if find_spec("axolotl") is None:
         pytest.skip("needs the extra [train]: axolotl")
-    asked = [(f"{path.stem} on a {on}", rendered(load_recipe(path.stem), on).files[CONFIG], on == "gpu")
+    asked = [(f"{path.stem} on a {on}", rendered(load_recipe(path.stem), machine_named(on)).files[CONFIG], on == "gpu")
              for path in shipped_recipes() for on in ("gpu", "cpu")]  # fmt: skip
     asked += [(name, _text_of(changes), True) for name, changes in (FURTHER | accepted_engines()).items()]
     quiet = {"AXOLOTL_DO_NOT_TRACK": "1", "DO_NOT_TRACK": "1", "PYTHONSAFEPATH": "1", "HF_HUB_OFFLINE": "1", "CUDA_VISIBLE_DEVICES": ""}
@@ -225,7 +226,7 @@ def _recipe(changes):
 def _text_of(changes):
     """Its rendered file."""
     recipe = _recipe(changes)
-    return plan(recipe, RenderedData(validation="data/validation.jsonl"), machines()["gpu"], recipe.model.base_model).files[CONFIG]
+    return plan(recipe, RenderedData(validation="data/validation.jsonl"), machine_named("gpu"), recipe.model.base_model).files[CONFIG]
 
 
 @pytest.mark.parametrize("on", ["gpu", "cpu"])
@@ -261,7 +262,9 @@ def test_known_fields_are_those_of_the_installed_axolotl(axolotl):
 
 def test_what_a_recipe_renders_may_not_be_passed_through_as_well():
     known = json.loads(FIELDS.read_text(encoding="utf-8"))
-    keys = {key for path in shipped_recipes() for key in yaml.safe_load(rendered(load_recipe(path.stem), "gpu").files[CONFIG])}
+    keys = {
+        key for path in shipped_recipes() for key in yaml.safe_load(rendered(load_recipe(path.stem), machine_named("gpu")).files[CONFIG])
+    }
     keys |= {key for changes in FURTHER.values() if "axolotl" not in changes for key in yaml.safe_load(_text_of(changes))}
     unguarded = keys - set(known["rendered"])
     # ours by default, but a person may know better

@@ -137,7 +137,7 @@ for config, adapter, half in json.load(sys.stdin):
         torch.manual_seed(0)
         name = "n_layer" if config["model_type"] == "gpt2" else "num_hidden_layers"
         model = AutoModelForCausalLM.from_config(AutoConfig.for_model(**config | {name: layers}), attn_implementation="sdpa")
-        model = model.bfloat16() if half else model
+        model = model.bfloat16() if half and adapter else model
         model = get_peft_model(model, LoraConfig(**adapter)) if adapter else model
         own = {t.untyped_storage().data_ptr() for t in [*model.parameters(), *model.buffers()]}
         kept, alive = {}, []
@@ -152,7 +152,7 @@ for config, adapter, half in json.load(sys.stdin):
         watched = torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor)
         with watched, torch.autocast("cpu", dtype=torch.bfloat16, enabled=half):
             loss = model.train()(input_ids=ids, attention_mask=mask, labels=ids, use_cache=False).loss
-        casts = sum(2 * p.numel() for p in model.parameters() if p.requires_grad) if half else 0  # autocast's copies of an adapter
+        casts = sum(2 * p.numel() for p in model.parameters() if p.requires_grad) if half else 0  # autocast's copies of what is trained
         found.append(sum(kept.values()) - casts)
     answers.append(found[1] - found[0])
 print("answers:" + json.dumps(answers))
@@ -172,6 +172,7 @@ CASES = {
     ),
     "gpt2, every weight": (SMALL_GPT2, None, {"adapter": "none"}),
     "llama in bf16, all linear layers": (LLAMA, {"r": 8, "target_modules": "all-linear"}, LORA | {"lora_dropout": 0}),
+    "llama in bf16 with fp32 weights": (LLAMA, None, {"adapter": "none"}),
 }
 
 

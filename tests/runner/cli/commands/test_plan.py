@@ -36,6 +36,21 @@ def test_steps_and_sizes_are_computed_and_nothing_is_left_behind(small, command_
     assert {path.name for path in tmp_path.iterdir()} == {"small.yml", "rows.jsonl"}
 
 
+def test_emogpt_fits_a_gpu_of_8_gb_as_its_guide_promises(command_line, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for recipe in ("emogpt_qwen", "emogpt_qwen_conservative", "emogpt_qwen_aggressive"):
+        outcome = command_line("plan", recipe, "--machine", "gpu:8", "--json")
+        memory = json.loads(outcome.out)["needs"]["memory"]
+        assert outcome.code == 0 and memory["device"] == "a GPU of 8 GB" and memory["available"] == 8 << 30
+        assert memory["needed"] < 0.75 * (8 << 30), "without a warning, at sequence_len tokens in every row"
+    assert command_line("plan", "emogpt_qwen", "--machine", "gpu:1").code == 1
+
+
+@pytest.mark.parametrize("name", ["gpu:", "gpu:0", "gpu:8GB", "tpu", ""])
+def test_a_machine_that_cannot_be_meant_is_refused(small, command_line, name):
+    assert command_line("plan", small, "--machine", name).code == 2
+
+
 def test_people_see_the_sum_part_by_part(small, command_line):
     outcome = command_line("plan", small)
     assert "2 x 3 x 1 = 6 rows" in outcome.out
