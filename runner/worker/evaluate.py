@@ -79,13 +79,20 @@ def _prepared(cfg: Any, tokenizer: Any) -> list[dict[str, Any]]:
     for tensors in tokenise(cfg, tokenizer, ROWS):
         row = given[tensors["id"]]
         if "messages" in row:
-            given_reply = {"reference": last_trained(row["messages"], roles), "original_tokens": row.get("meta", {}).get("original_tokens")}
+            reference = last_trained(row["messages"], roles)
+            reference = without_reasoning(reference) if "reasoning" in (cfg.accepted_losses or ()) else reference
+            given_reply = {"reference": reference, "original_tokens": row.get("meta", {}).get("original_tokens")}
             prompt, parts = tensors["input_ids"][: last_span(tensors["labels"])], [Piece(tensors["input_ids"], tensors["labels"])]
         else:
             given_reply = {"reference": "", "original_tokens": None}
             prompt, parts = [], pieces(tensors["input_ids"], cfg.sequence_len)
         rows.append({"id": row["id"], "prompt_ids": prompt, "pieces": parts, **given_reply})
     return sorted(rows, key=lambda row: (len(row["prompt_ids"]), row["id"]))
+
+
+def without_reasoning(reply: str) -> str:
+    """The reply without the reasoning before it, as DROP_REASONING leaves it: what the model was trained to say."""
+    return reply.split("</think>", 1)[1].lstrip() if reply.lstrip().startswith("<think>") and "</think>" in reply else reply
 
 
 def last_trained(messages: list[dict[str, Any]], roles: Sequence[str]) -> str:

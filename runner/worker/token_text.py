@@ -22,7 +22,7 @@ class TokenSpeller:
 
         self.tokenizer = tokenizer
         backend = getattr(tokenizer, "backend_tokenizer", None)
-        self.is_byte_level = type(getattr(backend, "decoder", None)).__name__ == "ByteLevel"
+        self.is_byte_level = "ByteLevel(" in str(getattr(backend, "decoder", ""))  # alone, or the last of a sequence
         self.alphabet = {character: byte for byte, character in bytes_to_unicode().items()}
         self.added = {number: token.content for number, token in tokenizer.added_tokens_decoder.items()}
         self.known: dict[int, tuple[bytes, int, int]] = {}
