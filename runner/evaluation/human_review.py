@@ -14,6 +14,7 @@ import orjson
 from ...schemas.base.errors import Location, Problem, UserError
 from ...schemas.base.files import write_atomically
 from ..runtime.progress import read_lines
+from ..runtime.run_files import REVIEW
 from ..runtime.run_folder import RunFolder
 from .agreement import alpha, alpha_interval
 from .judge import read_judgements
@@ -21,7 +22,7 @@ from .judge import read_judgements
 QUESTIONS = {"preference": "Which reply is better?", "warmth": "Which is warmer?", "helpfulness": "Which is more helpful?"}
 CHOICES = ("A", "same", "B")
 CONFIDENCE = 0.95
-PAIRS, VOTES = "review/pairs.json", "review/votes"
+VOTES = "review/votes"
 _SUFFIX_MAX = 1 << 20  # bytes of a file of votes
 
 Outcome = Literal["tuned", "base", "same"]
@@ -68,13 +69,13 @@ def make_review(run: RunFolder, rows: int, seed: int) -> Review:
         pairs.append(Pair(row, conversation, said, tuned))
     values = [pair._asdict() for pair in pairs]
     name = sha256(orjson.dumps(values)).hexdigest()[:12]
-    run.write(PAIRS, {"review": name, "pairs": values})
+    run.write(REVIEW, {"review": name, "pairs": values})
     return Review(name, pairs)
 
 
 def read_review(run: RunFolder) -> Review | None:
     """The run's review; None where there is none, or where its replies are not those of the run's evaluation any more."""
-    found = run.read(PAIRS)
+    found = run.find(REVIEW)
     if not found:
         return None
     review = Review(found["review"], [Pair(**pair) for pair in found["pairs"]])

@@ -181,10 +181,10 @@ class DifferenceFacts(EstimateFacts):
 
 
 class MetricFacts(TypedDict):
-    """How to read a metric."""
+    """How to read a metric. None: neither direction is better by itself."""
 
     unit: str
-    higher_is_better: bool
+    higher_is_better: bool | None
 
 
 class GateFacts(TypedDict):
@@ -257,5 +257,6 @@ LAST_REQUEST = RunFile(f"{EVALUATION}/request.json", EvaluationRequest)
 PROBES_REQUEST = RunFile(f"{EVALUATING}/probes_request.json", ProbesRequest)
 NEW_METRICS = RunFile(f"{EVALUATING}/metrics.json", Metrics)
 METRICS = RunFile(f"{EVALUATION}/metrics.json", Metrics)
+REVIEW = RunFile("review/pairs.json", dict[str, Any])  # the pairs that people are shown, and which reply is whose
 MERGE_REQUEST = RunFile("merge_request.json", MergeRequest)
 MERGE_RESULT = RunFile("merge.json", MergeResult)  # in the folder of the merged model
