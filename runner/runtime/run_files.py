@@ -157,6 +157,17 @@ class ProbesRequest(EvaluationRequest):
     asked: dict[str, Any]
 
 
+class PredictRequest(TypedDict):
+    """What `recipe predict` asks of its worker. `model` is a ModelReference; `rows` can be predicted, of `count` that the file has."""
+
+    key: str
+    model: dict[str, Any]
+    record_type: str
+    settings: dict[str, Any]
+    rows: int
+    count: int
+
+
 class Losses(TypedDict):
     """Of the last epoch's steps, of the weights that were kept, and the lowest; None where none was logged."""
 
@@ -260,3 +271,4 @@ METRICS = RunFile(f"{EVALUATION}/metrics.json", Metrics)
 REVIEW = RunFile("review/pairs.json", dict[str, Any])  # the pairs that people are shown, and which reply is whose
 MERGE_REQUEST = RunFile("merge_request.json", MergeRequest)
 MERGE_RESULT = RunFile("merge.json", MergeResult)  # in the folder of the merged model
+PREDICT_REQUEST = RunFile("request.json", PredictRequest)  # in the folder of the prediction

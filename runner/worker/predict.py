@@ -14,9 +14,11 @@ from typing import Any
 
 from ..models.reference import ModelReference
 from ..runtime.progress import Progress, cut_torn_line, read_lines, refusing
+from ..runtime.run_files import PREDICT_REQUEST
+from ..runtime.run_folder import RunFolder
 from .inference import LoadedModel, Reply, generate, label_probabilities, load
 
-REQUEST, ROWS, PREDICTIONS = Path("request.json"), Path("rows.jsonl"), Path("predictions.jsonl")
+ROWS, PREDICTIONS = Path("rows.jsonl"), Path("predictions.jsonl")
 WINDOW = 32  # batches; rows are sorted by length among so many, to pad less
 
 Numbered = list[tuple[int, dict[str, Any]]]
@@ -24,7 +26,7 @@ Numbered = list[tuple[int, dict[str, Any]]]
 
 def main() -> None:
     """Answer the request."""
-    request = json.loads(REQUEST.read_text(encoding="utf-8"))
+    request = RunFolder(Path()).read(PREDICT_REQUEST)
     progress = Progress(Path("progress.jsonl"))
     cut_torn_line(PREDICTIONS)
     done = read_lines(PREDICTIONS, "rows")

@@ -26,9 +26,10 @@ from ..runtime.child_process import run_child
 from ..runtime.console import Display
 from ..runtime.machine import package_versions, this_machine
 from ..runtime.progress import read_lines
+from ..runtime.run_files import PREDICT_REQUEST
 from ..runtime.run_folder import RunFolder
 
-REQUEST, ROWS, PREDICTIONS = "request.json", "rows.jsonl", "predictions.jsonl"
+ROWS, PREDICTIONS = "rows.jsonl", "predictions.jsonl"
 SHOWN = 5  # rows without a prediction that are named
 
 
@@ -61,7 +62,7 @@ def predict(model: ModelReference, reading: Reading, settings: dict[str, Any], o
         _run(work, display)
         faults = [f"{row['id']}: {prediction['error']}" for row, prediction in rows_with_predictions(work) if "error" in prediction]
         (write_csv if out.suffix.lower() == CSV else write_jsonl)(out, lambda: rows_with_predictions(work))
-    count = work.read(REQUEST)["count"]
+    count = work.read(PREDICT_REQUEST)["count"]
     shutil.rmtree(work.path)
     return Predicted(count, count - len(faults), faults[:SHOWN])
 
@@ -75,9 +76,10 @@ def _begin(work: RunFolder) -> None:
 
 def _prepare(work: RunFolder, key: str, model: ModelReference, reading: Reading, settings: dict[str, Any]) -> None:
     """Write what the worker is asked; what is left of the same work stays, and what is left of other work goes."""
-    if work.read(REQUEST).get("key") == key:
+    before = work.find(PREDICT_REQUEST)
+    if before and before["key"] == key:
         return
-    for name in (REQUEST, PREDICTIONS, "progress.jsonl", "predict.log"):
+    for name in (PREDICT_REQUEST.name, PREDICTIONS, "progress.jsonl", "predict.log"):
         (work / name).unlink(missing_ok=True)
     lines, faults = [], []
     for row in read_unanswered(reading):
@@ -90,8 +92,10 @@ def _prepare(work: RunFolder, key: str, model: ModelReference, reading: Reading,
         raise UserError(*(Problem(Location(""), fault, rule="not-predicted") for fault in faults[:SHOWN]),
                         Problem(Location(reading.source.path), what, hint, "no-rows"))  # fmt: skip
     write_atomically(work / ROWS, b"".join(lines))
-    request = {"key": key, "model": _absolute(model)._asdict(), "record_type": reading.record_type, "settings": settings}
-    work.write(REQUEST, {**request, "rows": len(lines) - len(faults), "count": len(lines)})
+    work.write(PREDICT_REQUEST, {
+        "key": key, "model": _absolute(model)._asdict(), "record_type": reading.record_type, "settings": settings,
+        "rows": len(lines) - len(faults), "count": len(lines),
+    })  # fmt: skip
 
 
 def _absolute(model: ModelReference) -> ModelReference:
@@ -103,7 +107,7 @@ def _absolute(model: ModelReference) -> ModelReference:
 def _run(work: RunFolder, display: Display) -> None:
     """Have the worker predict the rows that are left."""
     done = sum(len(line["rows"]) for line in read_lines(work / PREDICTIONS, "rows"))
-    total = work.read(REQUEST)["rows"]
+    total = work.read(PREDICT_REQUEST)["rows"]
     if done == total:
         return
     if done:

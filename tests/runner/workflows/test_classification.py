@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 import yaml
-from recipekit.runner.runtime.run_files import METRICS, TOKENS
 
 from ...support.tiny import write_classification, write_jsonl
 
@@ -58,18 +57,18 @@ def test_the_rendered_file_says_that_it_is_a_classification(four_labels):
 
 
 def test_the_audit_counts_rows_by_label(four_labels):
-    tokens = four_labels.read(TOKENS)
+    tokens = four_labels.read("tokens.json")
     assert tokens["train"]["labels"] == dict.fromkeys(["ENFP", "ESFJ", "INTJ", "ISTP"], 12)
     assert tokens["validation"]["labels"] == dict.fromkeys(["ENFP", "ESFJ", "INTJ", "ISTP"], 4)
     assert tokens["train"]["longest"] <= 64 and tokens["train"]["long_rows"] == {}
 
 
 def test_the_saved_model_knows_its_labels_its_padding_and_its_head(four_labels):
-    config = json.loads((four_labels / "model/config.json").read_text())
+    config = four_labels.read("model/config.json")
     assert config["id2label"] == {"0": "ENFP", "1": "ESFJ", "2": "INTJ", "3": "ISTP"}
     assert config["label2id"] == {"ENFP": 0, "ESFJ": 1, "INTJ": 2, "ISTP": 3}
     assert config["pad_token_id"] == 0
-    adapter = json.loads((four_labels / "model/adapter_config.json").read_text())
+    adapter = four_labels.read("model/adapter_config.json")
     assert adapter["task_type"] == "SEQ_CLS"
     assert "score" in adapter["modules_to_save"]
 
@@ -136,7 +135,7 @@ def test_predicted_rows_have_the_probabilities_that_were_evaluated(four_labels, 
 
 
 def test_a_classifier_is_compared_with_its_baselines(four_labels):
-    metrics = four_labels.read(METRICS)
+    metrics = four_labels.read("eval/metrics.json")
     assert set(metrics["models"]) == {"tuned", "majority", "mentioned", "tfidf"}
     assert metrics["baseline"] == "tfidf"
     assert "random numbers" in metrics["notes"][0]
@@ -152,11 +151,11 @@ def test_the_report_shows_the_labels_and_what_they_were_taken_for(four_labels):
 
 
 def test_two_labels_train_with_quantised_weights_and_with_every_weight(two_labels):
-    config = json.loads((two_labels / "model/config.json").read_text())
+    config = two_labels.read("model/config.json")
     assert config["id2label"] == {"0": "E", "1": "I"}
     losses = [line["loss"] for line in two_labels.lines("metrics.jsonl") if "loss" in line]
     assert len(losses) == 8 and min(losses[4:]) < losses[0]
-    assert set(two_labels.read(METRICS)["by_label"]) == {"tuned", "majority", "mentioned", "tfidf"}
+    assert set(two_labels.read("eval/metrics.json")["by_label"]) == {"tuned", "majority", "mentioned", "tfidf"}
 
 
 def test_without_the_wish_for_the_best_checkpoint_the_last_one_is_the_model(two_labels):
