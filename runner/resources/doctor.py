@@ -17,6 +17,8 @@ def show(facts: dict[str, Any], lacking: list[str], rows: list[dict[str, Any]]) 
     console.print(_machine(facts))
     console.print(_packages(facts["packages"]))
     console.print(_recipes(rows, bool(facts["gpus"]) and not facts["gpu_note"].startswith("hidden")))
+    if len(rows) == 1 and rows[0]["kernels"]:
+        console.print(_kernels(rows[0]))
     for line in lacking:
         console.print(BAD, line, soft_wrap=True)
     for row in rows:
@@ -43,9 +45,18 @@ def _machine(facts: dict[str, Any]) -> Table:
     if facts["gpu_note"]:
         table.add_row(NOTE, "GPU", facts["gpu_note"])
     table.add_row(GOOD if torch else BAD, "torch", f"{torch['version']} ({torch['build']} build)" if torch else "not installed")
+    if facts["gpus"]:
+        table.add_row(GOOD, "kernels", ", ".join(f"{name} {version}" for name, version in facts["kernels"].items()) or "none installed")
     hub = facts["hub"]
     table.add_row(GOOD if hub["token"] else NOTE, "hub", ("offline; " if hub["offline"] else "")
                   + ("a token is set" if hub["token"] else "no token: gated models (Llama) need `hf auth login`"))  # fmt: skip
+    return table
+
+
+def _kernels(row: dict[str, Any]) -> Table:
+    table = Table(title=f"What {row['recipe']} uses", title_justify="left", show_header=False, box=None, padding=(0, 2, 0, 0))
+    for kernel in row["kernels"]:
+        table.add_row(BAD if kernel["problem"] else GOOD, kernel["part"], Text(kernel["used"]), Text(kernel["why"]))
     return table
 
 

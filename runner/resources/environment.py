@@ -7,6 +7,7 @@ from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 from typing import Any
 
+from ..launch.kernels import PACKAGES as KERNEL_PACKAGES
 from ..models.resolve import cache_folder
 from ..runtime.machine import nvidia_gpus, this_machine
 from .fit import available_memory, free_disk
@@ -27,6 +28,7 @@ def environment() -> dict[str, Any]:
         "gpus": [gpu._asdict() for gpu in gpus],
         "gpu_note": "hidden by RECIPEKIT_DEVICE=cpu" if hidden else fault,
         "torch": torch_build(),
+        "kernels": {name: here for name in KERNEL_PACKAGES if (here := _installed(name))},
         "packages": packages(),
         "hub": {"offline": os.environ.get("HF_HUB_OFFLINE") == "1", "token": has_token()},
     }

@@ -20,7 +20,7 @@ def command(recipes: tuple[str, ...], as_json: bool) -> None:
 
     facts = environment()
     lacking = missing(facts)
-    rows = [need(name) for name in recipes or map(str, shipped_recipes())]
+    rows = [need(name, facts) for name in recipes or map(str, shipped_recipes())]
     if as_json:
         click.echo(orjson.dumps({**facts, "missing": lacking, "recipes": rows}, option=orjson.OPT_INDENT_2))
     else:
@@ -30,9 +30,10 @@ def command(recipes: tuple[str, ...], as_json: bool) -> None:
     raise SystemExit(1 if recipes and (lacking or any(row["problems"] for row in rows)) else 0)
 
 
-def need(name: str) -> dict[str, Any]:
+def need(name: str, facts: dict[str, Any]) -> dict[str, Any]:
     """Return what a recipe needs on this machine and on a GPU; `problems` lists what prevents its training."""
     from ...launch.engines import unstartable
+    from ...launch.kernels import kernels
     from ...resources.estimate_fit import GPU, estimate_fit, size_of
     from ...resources.fit import problems, warnings
     from ...runtime.machine import this_machine
@@ -43,7 +44,10 @@ def need(name: str) -> dict[str, Any]:
     on_gpu = estimate_fit(recipe, GPU, Path()) if machine.is_cpu else here
     stands = [f"launch.{key}: {what}" for key, what, _ in unstartable(recipe.launch, machine)]
     stands += [problem.what for problem in problems(here, full_rows=False)] if here else []
+    chosen = kernels(recipe, machine, facts["kernels"], facts["gpus"][0]["capability"] if facts["gpus"] else 0)
+    stands += [f"{kernel.part}: {kernel.used} {kernel.why}" for kernel in chosen if kernel.problem]
     return {
+        "kernels": [kernel._asdict() for kernel in chosen],
         "recipe": recipe.name, "base_model": recipe.model.base_model, "adapter": recipe.training.adapter,
         "parameters": size.parameters if size else None, "tokens": recipe.training.sequence_len,
         "memory": here.memory_needed if here else None, "memory_on_gpu": on_gpu.memory_needed if on_gpu else None,

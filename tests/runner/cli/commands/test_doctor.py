@@ -49,6 +49,20 @@ def test_an_old_driver_is_told_and_its_gpu_counted(command_line, tmp_path, monke
     assert "too old" in facts["gpu_note"]
 
 
+def test_a_cards_kernels_are_named_and_what_a_recipe_would_use_of_them(command_line, tmp_path, monkeypatch):
+    monkeypatch.delenv("RECIPEKIT_DEVICE")
+    script = tmp_path / "nvidia-smi"
+    script.write_text('#!/bin/sh\necho "Tesla T4, 15360, 550.54, 7.5"\n')
+    script.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    facts = json.loads(command_line("doctor", "emogpt_qwen", "--json").out)
+    assert [gpu["capability"] for gpu in facts["gpus"]] == [7.5]
+    used = {kernel["part"]: kernel for kernel in facts["recipes"][0]["kernels"]}
+    assert used["numbers"]["used"] == "fp16" and "Tesla T4 lacks" in used["numbers"]["why"]
+    shown = command_line("doctor", "emogpt_qwen").out
+    assert "compute capability 7.5, driver 550.54" in shown and "What emogpt_qwen uses" in shown
+
+
 def test_a_recipe_that_is_not_there_is_named(command_line):
     outcome = command_line("doctor", "nowhere")
     assert outcome.code == 1 and "nowhere" in outcome.err
