@@ -5,26 +5,30 @@ from typing import Any, cast
 
 import numpy as np
 
+from ...schemas.base.errors import Location, Problem, UserError
 from ...schemas.sections import Evaluation
 from ..runtime.progress import read_lines
 from .intervals import point
 from .mbti import are_types, dimension_scores
 from .metrics import LabelPrediction, metric
-from .scoring import TUNED, check_gates, score_models
+from .scoring import TUNED, check_gates, require_same_rows, score_models
 
 NO_BASE = "The base model is not measured: before training its classification head is random numbers."
 
 
 def read_classified(predictions: Path, labels: list[str]) -> dict[str, list[LabelPrediction]]:
-    """The rows of each model, the same rows in the same order for all."""
+    """The rows of each model, the same rows in the same order for all. Raises UserError if the file is damaged."""
     index = {label: number for number, label in enumerate(labels)}
     by_model: dict[str, dict[str, LabelPrediction]] = {}
-    for line in read_lines(predictions):
+    for line in read_lines(predictions, "model", "id", "label", "predicted", "probabilities"):
+        if not {line["label"], line["predicted"], *line["probabilities"]} <= set(labels) or len(line["probabilities"]) < len(labels):
+            what = f"is damaged: the line of row {line['id']!r} does not have the labels of the data"
+            raise UserError(Problem(Location(str(predictions)), what, "restore the file, or evaluate again: recipe eval RUN", "damaged"))
         probabilities = tuple(line["probabilities"][label] for label in labels)
         row = LabelPrediction(line["id"], index[line["label"]], index[line["predicted"]], len(labels), probabilities)
         by_model.setdefault(line["model"], {})[row.id] = row
-    shared = set.intersection(*map(set, by_model.values()))
-    return {model: [rows[row_id] for row_id in sorted(shared)] for model, rows in by_model.items()}
+    require_same_rows(predictions, by_model)
+    return {model: [rows[row_id] for row_id in sorted(rows)] for model, rows in by_model.items()}
 
 
 def score_classified(

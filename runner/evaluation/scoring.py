@@ -3,11 +3,11 @@
 import json
 import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ...schemas.base.errors import UserError
+from ...schemas.base.errors import Location, Problem, UserError
 from ...schemas.sections import Evaluation, Gate
 from ..runtime.progress import read_lines
 from .intervals import Difference, Estimate, bootstrap, difference, draw_resamples
@@ -26,17 +26,29 @@ class Training(NamedTuple):
 
 
 def read_predictions(predictions: Path, rows: Path | None = None) -> dict[str, list[Prediction]]:
-    """The cases of each model, the same rows in the same order for all, from predictions.jsonl; with the rows' meta and judgements."""
+    """The cases of each model, the same rows in the same order for all, from predictions.jsonl; with the rows' meta and judgements.
+
+    Raises UserError if the file is damaged, or the models have answered different rows.
+    """
     scores = read_judgements(predictions.with_name("judgements.jsonl"))
     meta = {row["id"]: row.get("meta", {}) for row in read_lines(rows, "id")} if rows else {}
     by_model: dict[str, dict[str, Prediction]] = {}
-    for line in read_lines(predictions, "model", "id"):
+    for line in read_lines(predictions, "model", *(name for name in Prediction._fields if name not in Prediction._field_defaults)):
         fields = {key: line[key] for key in Prediction._fields if key in line}
         by_model.setdefault(line["model"], {})[line["id"]] = Prediction(**fields)._replace(
             meta=meta.get(line["id"], {}), judged=scores.get((line["model"], line["id"]), {})
         )
-    shared = set.intersection(*(set(cases) for cases in by_model.values())) if by_model else set()
-    return {model: [cases[i] for i in sorted(shared)] for model, cases in by_model.items()}
+    require_same_rows(predictions, by_model)
+    return {model: [cases[i] for i in sorted(cases)] for model, cases in by_model.items()}
+
+
+def require_same_rows(predictions: Path, by_model: Mapping[str, Mapping[str, Any]]) -> None:
+    """Raise UserError where a model has not answered a row that another one has: lines of the file are missing."""
+    everything = {row_id for answered in by_model.values() for row_id in answered}
+    for model, answered in by_model.items():
+        if absent := sorted(everything - set(answered)):
+            what = f"is damaged: no line of the {model} model for the row {absent[0]!r}, which another model has answered"
+            raise UserError(Problem(Location(str(predictions)), what, "restore the file, or evaluate again: recipe eval RUN", "damaged"))
 
 
 def score(

@@ -49,7 +49,8 @@ def shown_rows(
     for gain, row_id in ranked:
         row, lines = rows[row_id], predictions[row_id]
         messages = row.get("messages")
-        entry: dict[str, Any] = {"id": row_id, "gain": gain, "prompt": cut(messages[-2]["content"] if messages else row["text"])}
+        prompt = messages[-2]["content"] if messages and len(messages) > 1 else row.get("text", "")
+        entry: dict[str, Any] = {"id": row_id, "gain": gain, "prompt": cut(prompt)}
         if messages:
             entry |= {"reference": cut(lines[TUNED]["reference"]), "replies": []}
             entry["replies"] = [{"model": model, **lines[model], "reply": cut(lines[model]["reply"])} for model in (BASE, TUNED)]

@@ -8,8 +8,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import orjson
+
 from ...schemas.base.errors import Location, Problem, UserError
 from ...schemas.base.redact import redact
+from .run_types import type_fault
 from .seals import read_sealed
 
 
@@ -84,13 +87,16 @@ def read_lines(path: Path, *keys: str) -> list[dict[str, Any]]:
 
 def _read_line(path: Path, number: int, line: bytes, keys: tuple[str, ...]) -> dict[str, Any]:
     try:
-        values = json.loads(line)
-    except ValueError as error:  # not JSON, or not UTF-8
-        raise _damaged(path, number, str(error)) from None
+        values = orjson.loads(line)
+    except ValueError:
+        try:
+            values = json.loads(line)  # which also reads NaN and lone surrogates, as json.dumps writes them
+        except ValueError as error:  # not JSON, or not UTF-8
+            raise _damaged(path, number, str(error)) from None
     if not isinstance(values, dict):
         raise _damaged(path, number, "not a JSON object")
-    if missing := [key for key in keys if key not in values]:
-        raise _damaged(path, number, f"no {missing[0]!r}")
+    if wrong := type_fault(path.name, values, keys):
+        raise _damaged(path, number, wrong)
     return values
 
 

@@ -10,7 +10,7 @@ import orjson
 
 from ...schemas import VERSION
 from ...schemas.base.errors import Location, Problem, UserError
-from ...schemas.base.files import remove_folder, replace_folder, replacing_folder, write_atomically
+from ...schemas.base.files import remove_folder, replace_folder, replacing_folder, sweep, write_atomically
 from ...schemas.base.hashing import key_of, with_contents
 from ...schemas.sections import Evaluation, Recipe
 from ..evaluation import minimal_pairs
@@ -77,6 +77,7 @@ def run(context: RunContext) -> None:
     Raises UserError if the split has no row.
     """
     run, display = context.run, context.display
+    sweep(run / EVALUATING)
     recipe = with_earlier_metrics(run, context.recipe)
     made_of = context.keys[NAME] = context.keys.get(NAME) or key(context)
     before = take_up(run, predictions_key(recipe, context.keys["train"]))

@@ -6,6 +6,7 @@ What is not known to be written right is refused: other architectures, other tok
 
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,6 +15,7 @@ import numpy as np
 from gguf import GGMLQuantizationType as Kind
 
 from ...schemas.base.errors import Location, Problem, UserError
+from ...schemas.base.files import cannot_write
 
 # name on the command line -> how matrices are stored; those that the package can quantise to
 RECORD_TYPES = {name: Kind[name.upper()] for name in ("f32", "f16", "bf16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0")}
@@ -58,9 +60,12 @@ def write_gguf(folder: Path, target: Path, quantise: str = "f16") -> GgufInfo:
             writer.write_tensor_data(gguf.quants.quantize(_permuted(found, weights, config), kind))
         writer.flush()
         temporary.replace(target)
+    except OSError as error:
+        raise cannot_write(target, error) from None
     finally:
         writer.close()
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # where no file could be made, there is none to take away
+            temporary.unlink()
     return GgufInfo(target.stat().st_size, len(stored), tokens, pre_tokenizer)
 
 

@@ -26,6 +26,7 @@ def write_atomically(path: Path, content: bytes) -> None:
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        sweep(path)
         with temporary.open("wb") as stream:
             stream.write(content)
             stream.flush()
@@ -135,20 +136,31 @@ def replace_folder(new: Path, target: Path) -> None:
     Raises UserError when the disk refuses; the target is then the complete old one.
     """
     try:
+        sweep(target)
         for path in (*new.rglob("*"), new):
             _flush(path)
         _swap(new, target)
         _flush(target.parent)
     except OSError as error:
         raise cannot_write(target, error) from None
-    shutil.rmtree(new, ignore_errors=True)  # the old one: the new one is in place, whatever becomes of it
+    if new.name.endswith(".tmp"):  # the old one, which a sweep would find
+        shutil.rmtree(new, ignore_errors=True)
+        return
+    with suppress(UserError):  # the new one is in place, whatever becomes of the old one
+        remove_folder(new)
 
 
 def remove_folder(folder: Path) -> None:
-    """Remove the folder and all that it holds, where it is there. Raises UserError when the disk refuses: what stays would be used."""
+    """Remove the folder at once, and then all that it holds: half of it, left by a kill, would be taken for a folder.
+
+    Raises UserError when the disk refuses.
+    """
     try:
+        sweep(folder)
         if folder.exists():
-            shutil.rmtree(folder)
+            leaving = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
+            folder.rename(leaving)
+            shutil.rmtree(leaving)
     except OSError as error:
         raise cannot_write(folder, error) from None
 
@@ -193,7 +205,7 @@ def sweep(target: Path) -> None:
         if name == f".{target.name}.old" and not target.exists():
             left.rename(target)
         elif name in (f".{target.name}", f".{target.name}.old"):
-            shutil.rmtree(left, ignore_errors=True)
+            left.unlink(missing_ok=True) if left.is_file() else shutil.rmtree(left, ignore_errors=True)
 
 
 def _swap(new: Path, target: Path) -> None:

@@ -4,6 +4,7 @@ import json
 
 import pytest
 from recipekit.runner.evaluation.classification import NO_BASE, read_classified, score_classified
+from recipekit.schemas.base.errors import UserError
 from recipekit.schemas.sections import Evaluation, Gate
 
 pytest.importorskip("sklearn", reason="needs the extra [eval]")
@@ -70,7 +71,8 @@ def test_a_gate_is_about_the_trained_model(predictions):
     assert (gates["accuracy"]["passed"], gates["macro_f1"]["passed"]) == (False, True)
 
 
-def test_only_rows_that_every_model_answered_are_compared(predictions):
+def test_missing_lines_are_refused_not_left_out(predictions):
     kept = predictions.read_text().splitlines(keepends=True)[:-1]
     predictions.write_text("".join(kept))
-    assert {model: len(rows) for model, rows in read_classified(predictions, LABELS).items()} == {"tuned": 9, "majority": 9, "tfidf": 9}
+    with pytest.raises(UserError, match="no line of the tfidf model for the row '9', which another model has answered"):
+        read_classified(predictions, LABELS)

@@ -39,8 +39,13 @@ def scored(found, *metrics, **changes):
 
 
 def test_both_models_have_the_same_rows_in_the_same_order(cases):
-    found = cases(*(line("base", n) for n in (3, 1, 2)), *(line("tuned", n) for n in (2, 9, 3)))
+    found = cases(*(line("base", n) for n in (3, 2)), *(line("tuned", n) for n in (2, 3)))
     assert {model: [case.id for case in rows] for model, rows in found.items()} == {"base": ["2", "3"], "tuned": ["2", "3"]}
+
+
+def test_missing_lines_are_refused_not_left_out(cases):
+    with pytest.raises(UserError, match="no line of the base model for the row '9', which another model has answered"):
+        cases(*(line("base", n) for n in (3, 2)), *(line("tuned", n) for n in (2, 9, 3)))
 
 
 def test_a_row_that_was_written_twice_counts_once_as_it_was_written_last(cases):

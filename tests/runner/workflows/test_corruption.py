@@ -1,12 +1,20 @@
 """Each file of a finished run, damaged in turn: every command that reads it says so, or does not need it, and never gives a traceback."""
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Iterator
+from copy import deepcopy
+from typing import Any
 
 import pytest
+from recipekit.runner.reporting.comparison import compare
+from recipekit.runner.reporting.report import write_report
+from recipekit.runner.reporting.run_summary import run_summary
 from recipekit.runner.runtime.run_files import ORIGINS
+from recipekit.runner.runtime.run_folder import RunFolder
+from recipekit.schemas.base.errors import UserError
 from recipekit.schemas.yaml_writing import to_yaml
 
-from ...support.finished_runs import write_chat_run
+from ...support.finished_runs import write_chat_run, write_classification_run
 
 pytest.importorskip("jinja2", reason="needs the extra [eval]: jinja2")
 DAMAGES: dict[str, Callable[[bytes], bytes]] = {
@@ -52,3 +60,49 @@ def test_a_damaged_run_does_not_hide_the_others(run, tmp_path, command_line, nam
     path.write_bytes(DAMAGES[damage](path.read_bytes()))
     listed = command_line("runs")
     assert (listed.code, other.path.name in listed.out) == (0, True), listed
+
+
+OTHERS: tuple[Any, ...] = (None, 3, 2.5, "x", [], [3], {}, {"x": 3}, True)
+
+
+def with_other_types(value: Any) -> Iterator[Any]:
+    """The value with each of its parts in turn taken away, or replaced by one of every other type."""
+    parts = list(value) if isinstance(value, dict) else range(min(len(value), 1)) if isinstance(value, list) else ()
+    for part in parts:
+        for other in OTHERS:
+            if type(other) is not type(value[part]) or other != value[part]:
+                changed = deepcopy(value)
+                changed[part] = other
+                yield changed
+        if isinstance(value, dict):
+            yield {key: kept for key, kept in value.items() if key != part}
+        for inner in with_other_types(value[part]):
+            yield {**value, part: inner} if isinstance(value, dict) else [*value[:part], inner, *value[part + 1 :]]
+
+
+@pytest.mark.parametrize("write", [write_chat_run, write_classification_run], ids=["chat", "classification"])
+@pytest.mark.parametrize("name", ["metrics.jsonl", "eval/rows.jsonl", "eval/predictions.jsonl", "eval/masks.jsonl"])
+def test_values_of_other_types_never_give_a_traceback(tmp_path, minimal, write, name):
+    whole, run = (RunFolder(tmp_path / copy / "runs" / "tiny" / "20250101-000000-abcdef") for copy in ("whole", "changed"))
+    for made in (whole, run):
+        if write is write_chat_run:
+            write(made.path.parents[2], ["some text"])
+        else:
+            write(made.path)
+        (made / "recipe.yml").write_text(to_yaml(minimal()), encoding="utf-8")
+    path = run / name
+    if not path.exists():
+        pytest.skip(f"this run has no {name}")
+    first, *others = path.read_text().splitlines() if name.endswith("l") else [path.read_text()]
+    tried = 0
+    for changed in with_other_types(json.loads(first)):
+        path.write_text("".join(f"{line}\n" for line in (json.dumps(changed), *others)))
+        for read in (write_report, run_summary, *([lambda run: compare([whole, run])] if write is write_chat_run else [])):
+            try:
+                read(run)
+            except UserError:
+                continue
+            except Exception as error:
+                raise AssertionError(f"{name} as {json.dumps(changed)}") from error
+        tried += 1
+    assert tried >= 10
