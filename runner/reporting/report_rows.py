@@ -65,7 +65,8 @@ def classified_rows(predictions: Lines, rows: dict[str, dict[str, Any]]) -> tupl
     """The rows that the classifier was surest of and right about, and those that it was surest of and wrong about; surest first."""
     lines = [line for line in predictions if line["model"] == TUNED and "predicted" in line]
     found = [
-        {**line, "probability": line["probabilities"][line["predicted"]], "text": cut(rows[line["id"]].get("text", ""))} for line in lines
+        {**line, "probability": line["probabilities"].get(line["predicted"], 0.0), "text": cut(rows[line["id"]].get("text", ""))}
+        for line in lines
     ]
     surest = sorted(found, key=lambda line: -line["probability"])
     right = [line for line in surest if line["predicted"] == line["label"]]
