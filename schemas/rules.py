@@ -179,6 +179,13 @@ def near_threshold_unused(recipe: Recipe) -> Iterator[Finding]:
         yield Finding(("data", "near_threshold"), "has no effect without dedup: near or check_leaks: near", "set dedup: near, or remove it")
 
 
+def tracker_names_without_tracker(recipe: Recipe) -> Iterator[Finding]:
+    # transformers files all runs of trackio under one project.
+    for key, taken_by in {"tracker_project": {"wandb", "mlflow"}, "tracker_run_name": {"wandb", "mlflow", "trackio"}}.items():
+        if getattr(recipe.training, key) and taken_by.isdisjoint(recipe.training.trackers):
+            yield Finding(("training", key), f"has no effect without {' or '.join(sorted(taken_by))}", "set training.trackers: [wandb]")
+
+
 def class_weights_of_other_labels(recipe: Recipe) -> Iterator[Finding]:
     weights, labels = recipe.training.class_weights, recipe.data.labels
     if isinstance(weights, dict) and labels:
@@ -209,6 +216,7 @@ RULES: tuple[Rule, ...] = (
     keys_of_another_record_type,
     source_named_twice,
     near_threshold_unused,
+    tracker_names_without_tracker,
     class_weights_of_other_labels,
     *MODEL_RULES,
     *EVALUATION_RULES,

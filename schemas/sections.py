@@ -115,6 +115,8 @@ class Training(NamedTuple):
     load_best_model_at_end: bool = False
     class_weights: Literal["balanced"] | dict[str, float] | None = None
     trackers: tuple[str, ...] = ()
+    tracker_project: str | None = None
+    tracker_run_name: str | None = None
 
 
 class Launch(NamedTuple):

@@ -52,6 +52,8 @@ def _changes(recipe: Recipe, steps: int) -> dict[str, Any]:
             "eval_steps": half if has_validation(recipe) else ...,
             "save_steps": half,
             "trackers": None,
+            "tracker_project": None,
+            "tracker_run_name": None,
         },
         "launch": None if recipe.launch != Launch() else ...,
         "evaluation": {

@@ -8,7 +8,7 @@ import threading
 from ...schemas.base.errors import UserError
 from ..models.reference import ModelReference
 from ..worker.inference import load
-from .server import bound, serve
+from .server import bound, create_app, serve
 
 
 def main() -> None:
@@ -20,7 +20,7 @@ def main() -> None:
         raise SystemExit(str(error)) from None
     listener = bound("127.0.0.1", 0)
     print(json.dumps({"base_url": f"http://127.0.0.1:{listener.getsockname()[1]}/v1"}), flush=True)
-    serve(served, listener, log_level="warning")
+    serve(create_app(served), listener)
 
 
 def _end_with_parent() -> None:

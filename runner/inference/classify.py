@@ -28,14 +28,26 @@ class Classifier:
 
     def classify(self, text: str) -> dict[str, Any]:
         """The label, every label's probability, the text's tokens, and how many of them the model saw."""
+        return self.classify_all([text])[0]
+
+    def classify_all(self, texts: list[str]) -> list[dict[str, Any]]:
+        """The same for several texts at once."""
         from ..worker.classification import tokenise_rows
 
-        record = {"id": "", "text": text, "label": self.labels[0]}  # the label is not looked at
-        found = tokenise_rows([record], self.loaded.tokenizer, self.labels, self.sequence_len, "truncate")
-        chances = label_probabilities(self.loaded, [found.rows[0]["input_ids"]])[0]
+        records = [{"id": str(number), "text": text, "label": self.labels[0]} for number, text in enumerate(texts)]  # no label is looked at
+        found = tokenise_rows(records, self.loaded.tokenizer, self.labels, self.sequence_len, "truncate")
+        chances = label_probabilities(self.loaded, [row["input_ids"] for row in found.rows])
+        return [self._facts(row, chance, found.long) for row, chance in zip(found.rows, chances, strict=True)]
+
+    def _facts(self, row: dict[str, Any], chances: list[float], long: dict[str, int]) -> dict[str, Any]:
         probabilities = dict(sorted(zip(self.labels, chances, strict=True), key=lambda pair: -pair[1]))
-        seen = len(found.rows[0]["input_ids"])
-        return {"label": next(iter(probabilities)), "probabilities": probabilities, "tokens": found.long.get("", seen), "tokens_seen": seen}
+        seen = len(row["input_ids"])
+        return {
+            "label": next(iter(probabilities)),
+            "probabilities": probabilities,
+            "tokens": long.get(row["id"], seen),
+            "tokens_seen": seen,
+        }
 
     def respond(self, line: str) -> None:
         """Print the line's label and all probabilities, the likeliest first."""

@@ -3,7 +3,7 @@
 import time
 from typing import Any, NamedTuple
 
-MAX_MESSAGES = 1000
+MAX_MESSAGES = MAX_TEXTS = 1000
 _ROLES = ("system", "user", "assistant", "tool")
 # name -> (default, kinds, lowest, highest)
 _NUMBERS: dict[str, tuple[Any, tuple[type, ...], float, float]] = {
@@ -62,6 +62,37 @@ def read_request(body: Any) -> ChatRequest:
         _messages(body.get("messages")), numbers["temperature"], numbers["top_p"], numbers["repetition_penalty"], numbers["seed"], longest,
         bool(body.get("stream")), isinstance(options, dict) and bool(options.get("include_usage")),
     )  # fmt: skip
+
+
+class TextsRequest(NamedTuple):
+    """Texts to classify. `truncate`: those longer than the model takes are cut, else they are refused."""
+
+    texts: list[str]
+    truncate: bool
+
+
+def read_texts(body: Any) -> TextsRequest:
+    """The request for a classification in a JSON body. Raises BadRequest for what is no request, and for what would be ignored."""
+    if not isinstance(body, dict):
+        raise BadRequest("expected a JSON object")
+    neutral: dict[str, tuple[Any, ...]] = {"truncate_prompt_tokens": (-1, None), "add_special_tokens": (True, None), "priority": (0, None)}
+    for name, value in body.items():
+        if name not in ("model", "input", "user") and value not in neutral.get(name, ()):
+            raise BadRequest(f"{name} has no effect here", name)
+    given = body.get("input")
+    texts = [given] if isinstance(given, str) else given
+    if not isinstance(texts, list) or not 0 < len(texts) <= MAX_TEXTS or not all(isinstance(text, str) and text.strip() for text in texts):
+        raise BadRequest(f"input is a text or a list of 1 to {MAX_TEXTS} texts, none of them blank", "input")
+    return TextsRequest(texts, body.get("truncate_prompt_tokens") == -1)
+
+
+def classification(identity: str, model: str, labels: list[str], found: list[dict[str, Any]]) -> dict[str, Any]:
+    """Labels with probabilities, in the order of the model's labels, as vLLM's /classify has them."""
+    data = [
+        {"index": index, "label": one["label"], "probs": [one["probabilities"][label] for label in labels], "num_classes": len(labels)}
+        for index, one in enumerate(found)
+    ]
+    return _head(identity, model, "list") | {"data": data, "usage": usage(sum(one["tokens_seen"] for one in found), 0)}
 
 
 def _number(body: dict[str, Any], name: str) -> Any:

@@ -46,24 +46,23 @@ class Chats:
 
     async def models(self, request: Request) -> Response:
         """The one model."""
-        card = {"id": self.served.name, "object": "model", "created": 0, "owned_by": "recipekit"}
-        return JSONResponse({"object": "list", "data": [card]})
+        return JSONResponse({"object": "list", "data": [model_card(self.served.name)]})
 
     async def chat(self, request: Request) -> Response:
         """POST /v1/chat/completions."""
-        if refused := _unauthorised(request):
+        if refused := unauthorised(request):
             return refused
         try:
             async with asyncio.timeout(BODY_SECONDS):
-                body = await _body(request)
+                body = await read_body(request)
             asked = read_request(body)
             if body.get("model") not in (None, self.served.name):
-                return _error(404, f"this server has one model: {self.served.name}", "model", "model_not_found")
+                return error_response(404, f"this server has one model: {self.served.name}", "model", "model_not_found")
             reply, parts = self._reply(asked)
         except BadRequest as error:
-            return _error(400, str(error), error.parameter, error.code)
+            return error_response(400, str(error), error.parameter, error.code)
         except TimeoutError:
-            return _error(408, f"the body did not arrive within {BODY_SECONDS:g} seconds", None, "timeout")
+            return error_response(408, f"the body did not arrive within {BODY_SECONDS:g} seconds", None, "timeout")
         except ClientDisconnect:
             return Response(status_code=499)
         if self.under_way >= MAX_WAITING:
@@ -158,10 +157,21 @@ def create_app(served: LoadedModel, max_batch: int = 16, hosts: tuple[str, ...] 
         Route("/v1/models", chats.models),
         Route("/v1/chat/completions", chats.chat, methods=["POST"]),
     ]
+    return guarded(routes, hosts)
+
+
+def guarded(routes: list[Route], hosts: tuple[str, ...]) -> Starlette:
+    """An application of the routes that is called by these names only."""
     return Starlette(routes=routes, middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=list(hosts))])
 
 
-async def _body(request: Request) -> Any:
+def model_card(name: str) -> dict[str, Any]:
+    """The model as the list of models has it."""
+    return {"id": name, "object": "model", "created": 0, "owned_by": "recipekit"}
+
+
+async def read_body(request: Request) -> Any:
+    """The request's body, parsed. Raises BadRequest where it is too long or not JSON."""
     parts, count = [], 0
     async for part in request.stream():
         count += len(part)
@@ -174,19 +184,20 @@ async def _body(request: Request) -> Any:
         raise BadRequest(f"the body is not JSON: {error}") from None
 
 
-def _unauthorised(request: Request) -> Response | None:
+def unauthorised(request: Request) -> Response | None:
     """A refusal of web pages from elsewhere, and where the environment has a key and the request does not."""
     origin = request.headers.get("origin")
     if origin is not None and origin.partition("://")[2] != request.headers.get("host"):
-        return _error(403, "requests from other web sites are refused", None, "foreign_origin")
+        return error_response(403, "requests from other web sites are refused", None, "foreign_origin")
     wanted = os.environ.get(KEY_NAME)
     given = request.headers.get("authorization", "").removeprefix("Bearer ")
     if wanted and not secrets.compare_digest(given.encode(), wanted.encode()):
-        return _error(401, "the key is missing or wrong", None, "invalid_api_key")
+        return error_response(401, "the key is missing or wrong", None, "invalid_api_key")
     return None
 
 
-def _error(status: int, what: str, parameter: str | None, code: str | None) -> Response:
+def error_response(status: int, what: str, parameter: str | None, code: str | None) -> Response:
+    """An error as OpenAI's clients read it."""
     return JSONResponse(error_body(what, "invalid_request_error", parameter, code), status_code=status)
 
 
@@ -228,12 +239,8 @@ def bound(host: str, port: int) -> socket.socket:
     return listener
 
 
-def serve(
-    served: LoadedModel, listener: socket.socket, max_batch: int = 16, hosts: tuple[str, ...] = LOOPBACK, log_level: str = "info",
-    system_prompt: str | None = None,
-) -> None:  # fmt: skip
+def serve(app: Starlette, listener: socket.socket, log_level: str = "warning") -> None:
     """Answer until a signal says stop."""
-    app = create_app(served, max_batch, hosts, system_prompt)
     config = uvicorn.Config(
         app, http=BoundedProtocol, log_level=log_level, access_log=False, timeout_graceful_shutdown=5, server_header=False,
         timeout_keep_alive=IDLE_SECONDS, limit_concurrency=MAX_CONNECTIONS,

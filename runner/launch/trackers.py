@@ -20,14 +20,17 @@ ENVIRONMENT: dict[str, dict[str, str]] = {
 
 
 def tracker_keys(recipe: Recipe) -> dict[str, Any]:
-    """Axolotl's keys for the recipe's trackers; runs go under the recipe's name."""
+    """Axolotl's keys for the recipe's trackers; runs go under the recipe's name unless it names a project."""
+    training = recipe.training
+    project, name = training.tracker_project or recipe.name, training.tracker_run_name
     keys: dict[str, dict[str, Any]] = {
         "tensorboard": {"use_tensorboard": True},
-        "wandb": {"use_wandb": True, "wandb_project": recipe.name},
-        "mlflow": {"use_mlflow": True, "mlflow_experiment_name": recipe.name, "mlflow_tracking_uri": "sqlite:///mlflow.db"},
-        "trackio": {"use_trackio": True, "trackio_project_name": recipe.name},
-    }
-    return {key: value for tracker in recipe.training.trackers for key, value in keys[tracker].items()}
+        "wandb": {"use_wandb": True, "wandb_project": project, "wandb_name": name},
+        "mlflow": {"use_mlflow": True, "mlflow_experiment_name": project, "mlflow_run_name": name,
+                   "mlflow_tracking_uri": "sqlite:///mlflow.db"},
+        "trackio": {"use_trackio": True, "trackio_project_name": project, "trackio_run_name": name},
+    }  # fmt: skip
+    return {key: value for tracker in training.trackers for key, value in keys[tracker].items() if value is not None}
 
 
 def tracker_environment(trackers: tuple[str, ...]) -> dict[str, str]:

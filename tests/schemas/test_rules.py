@@ -165,6 +165,10 @@ BREAKS: dict[str, list[tuple[Changes, list[str]]]] = {
          ["data.sources.0.options.label_key"]),
     ],
     "near_threshold_unused": [({"data.near_threshold": 0.9}, ["data.near_threshold"])],
+    "tracker_names_without_tracker": [
+        ({"training.tracker_project": "x", "training.tracker_run_name": "y"}, ["training.tracker_project", "training.tracker_run_name"]),
+        ({"training.trackers": ["tensorboard", "trackio"], "training.tracker_project": "x"}, ["training.tracker_project"]),
+    ],
     "class_weights_of_other_labels": [
         (LABELS | {"training.class_weights": {"a": 1, "c": 2}}, ["training.class_weights.c", "training.class_weights"]),
     ],
@@ -255,6 +259,9 @@ KEEPS: dict[str, list[Changes]] = {
     "keys_of_another_record_type": [{"training.train_on_inputs": True, "data.system_prompt": "Be kind."}, LABELS],
     "source_named_twice": [{"data.sources": FIXED}, {"data.sources": TWICE[:2]}],
     "converter_of_another_type": [{}],
+    "tracker_names_without_tracker": [
+        {}, {"training.trackers": ["tensorboard", "wandb"], "training.tracker_project": "x", "training.tracker_run_name": "y"},
+    ],
     "near_threshold_unused": [{"data.near_threshold": 0.9, "data.dedup": "near"}, {"data.near_threshold": 0.9, "data.check_leaks": "near"}],
     "class_weights_of_other_labels": [
         LABELS | {"training.class_weights": {"a": 1, "b": 2}}, LABELS | {"training.class_weights": "balanced"},

@@ -18,7 +18,8 @@ from ..options import runs_dir_option
 def command(model: str, host: str, port: int, max_batch: int, root: Path) -> None:
     """Serve MODEL: a run's directory, a recipe's name (its newest run), or any value of model.base_model.
 
-    POST /v1/chat/completions (also streamed), GET /v1/models, GET /health. Set RECIPEKIT_API_KEY to require a key.
+    POST /v1/chat/completions (also streamed), GET /v1/models, GET /health; of a classifier POST /classify, in the form that vLLM
+    has. Set RECIPEKIT_API_KEY to require a key.
     """
     from ...models.reference import resolve_target
 
@@ -27,15 +28,22 @@ def command(model: str, host: str, port: int, max_batch: int, root: Path) -> Non
         hint = "set RECIPEKIT_API_KEY, or use --host 127.0.0.1"
         raise UserError(f"{host} is reachable from other machines, and no API key is set", hint=hint)
     target = resolve_target(model, root)
-    from ...inference.server import LOOPBACK, bound, serve
+    from ...inference.server import LOOPBACK, bound, create_app, serve
 
     listener = bound(host, port)  # before the model is loaded, so that a port in use fails at once
     from ...worker.inference import load
 
     click.echo(f"model     {target.note}", err=True)
-    served = load(target, chats=True).merged()
-    if target.system_prompt:
-        click.echo(f"system    {target.system_prompt} (the recipe's, for requests without a system message)", err=True)
+    hosts = LOOPBACK if loopback else ("*",)
+    if target.kind == "classification":
+        from ...inference.classify import Classifier
+        from ...inference.classify_server import create_classify_app
+
+        app, route = create_classify_app(target.name, Classifier(target, as_json=True), max_batch, hosts), "classify"
+    else:
+        app, route = create_app(load(target, chats=True).merged(), max_batch, hosts, target.system_prompt), "v1"
+        if target.system_prompt:
+            click.echo(f"system    {target.system_prompt} (the recipe's, for requests without a system message)", err=True)
     shown = f"[{host}]" if ":" in host else host
-    click.echo(f"serving   http://{shown}:{listener.getsockname()[1]}/v1 (model {target.name})", err=True)
-    serve(served, listener, max_batch, LOOPBACK if loopback else ("*",), "warning", target.system_prompt)
+    click.echo(f"serving   http://{shown}:{listener.getsockname()[1]}/{route} (model {target.name})", err=True)
+    serve(app, listener)

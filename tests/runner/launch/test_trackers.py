@@ -28,6 +28,16 @@ def test_runs_go_under_the_recipes_name_and_stay_here(recipe_with):
     assert tracker_keys(recipe_with()) == {}
 
 
+def test_a_project_and_a_run_name_reach_every_tracker_that_has_them(minimal):
+    names = {"training.tracker_project": "emoji", "training.tracker_run_name": "first try"}
+    recipe = Recipe.from_values(minimal({"training.trackers": ["wandb", "mlflow", "trackio", "tensorboard"], **names}))
+    found = {key: value for key, value in tracker_keys(recipe).items() if value in names.values()}
+    assert found == {
+        "wandb_project": "emoji", "wandb_name": "first try", "mlflow_experiment_name": "emoji", "mlflow_run_name": "first try",
+        "trackio_project_name": "emoji", "trackio_run_name": "first try",
+    }  # fmt: skip
+
+
 def test_nothing_is_sent_unless_the_recipe_says_so():
     env = tracker_environment(("wandb", "mlflow", "trackio"))
     assert env["WANDB_MODE"] == "offline" and env["MLFLOW_DISABLE_TELEMETRY"] == "true" and env["TRACKIO_DIR"] == "trackio"
@@ -53,13 +63,17 @@ def test_trackers_write_locally_and_no_secret(tmp_path, tiny_model, recipe):
     write_recipe(tmp_path, tiny_model)
     installed = [name for name in ENVIRONMENT if find_spec(name)]
     assert {"tensorboard", "wandb", "trackio"} <= set(installed), "they come with Axolotl"
-    settings = [f"training.trackers=[{', '.join(installed)}]", "training.max_steps=4", "training.num_epochs=1", "evaluation.max_rows=1"]
+    settings = [f"training.trackers=[{', '.join(installed)}]", "training.max_steps=4", "training.num_epochs=1", "evaluation.max_rows=1",
+                "training.tracker_project=emoji-project", "training.tracker_run_name=first-try"]  # fmt: skip
     done = recipe("run", "tiny.yml", "--json", *(part for setting in settings for part in ("--set", setting)), cwd=tmp_path, **SECRETS)
     assert done.returncode == 0, done.stderr
     run = tmp_path / json.loads(done.stdout)["run"]
     assert list((run / "tensorboard").rglob("events.out.tfevents.*"))
     assert list((run / "wandb").glob("offline-run-*/*.wandb"))
+    (written,) = (run / "wandb").glob("offline-run-*/*.wandb")
+    assert b"emoji-project" in written.read_bytes() and b"first-try" in written.read_bytes()
     assert list((run / "trackio").glob("*.db"))
+    assert any(b"first-try" in path.read_bytes() for path in (run / "trackio").glob("*.db*"))
     assert "mlflow" not in installed or (run / "mlflow.db").is_file()
     files = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert [path for path in files if any(secret.encode() in path.read_bytes() for secret in SECRETS.values())] == []

@@ -1,0 +1,90 @@
+"""POST /classify as vLLM has it, asked of the application itself."""
+
+import asyncio
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+torch = pytest.importorskip("torch", reason="needs the extra [train]")
+
+from recipekit.runner.inference.classify import Classifier  # noqa: E402
+from recipekit.runner.inference.classify_server import create_classify_app  # noqa: E402
+from recipekit.runner.models.reference import resolve_target  # noqa: E402
+
+TEXTS = ["day 1: chess", "day 2: a festival with a guitar and paintings", "x"]
+
+
+@pytest.fixture(scope="module")
+def classifier(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Classifier:
+    """The tiny Llama with a head of four labels, and room for 512 tokens."""
+    folder = tmp_path_factory.mktemp("classifier") / "model"
+    shutil.copytree(tiny_model, folder)
+    config = json.loads((folder / "config.json").read_text())
+    config |= {"architectures": ["LlamaForSequenceClassification"], "id2label": dict(enumerate("wxyz"))}
+    (folder / "config.json").write_text(json.dumps(config))
+    torch.manual_seed(0)
+    return Classifier(resolve_target(str(folder), folder.parent), as_json=True)
+
+
+def posted(classifier: Classifier, body: Any, host: str = "127.0.0.1") -> tuple[int, Any]:
+    """The status and the body of the answer to a POST of this JSON."""
+    app = create_classify_app("types", classifier, 2, ("127.0.0.1",))
+    scope = {"type": "http", "method": "POST", "path": "/classify", "raw_path": b"/classify", "query_string": b"", "http_version": "1.1",
+             "scheme": "http", "headers": [(b"host", host.encode())], "server": ("127.0.0.1", 80), "client": ("127.0.0.1", 1)}  # fmt: skip
+    sent: list[Any] = []
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": json.dumps(body).encode(), "more_body": False}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    asyncio.run(app(scope, receive, send))  # pyright: ignore
+    text = b"".join(message.get("body", b"") for message in sent)
+    return sent[0]["status"], json.loads(text) if text[:1] == b"{" else text
+
+
+def test_every_text_gets_its_label_and_the_probabilities_that_it_gets_alone(classifier: Classifier) -> None:
+    status, answer = posted(classifier, {"model": "types", "input": TEXTS})
+    assert (status, answer["object"], answer["model"]) == (200, "list", "types")
+    assert answer["id"].startswith("classify-")
+    alone = [classifier.classify(text) for text in TEXTS]
+    for index, (one, row) in enumerate(zip(alone, answer["data"], strict=True)):
+        assert (row["index"], row["label"], row["num_classes"]) == (index, one["label"], 4)
+        assert row["probs"] == pytest.approx([one["probabilities"][label] for label in classifier.labels], abs=1e-5)
+    tokens = sum(one["tokens"] for one in alone)
+    assert answer["usage"] == {"prompt_tokens": tokens, "completion_tokens": 0, "total_tokens": tokens}
+
+
+def test_one_text_needs_no_list(classifier: Classifier) -> None:
+    status, answer = posted(classifier, {"input": TEXTS[0]})
+    assert status == 200 and len(answer["data"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "told"),
+    [
+        ({}, 400, "input is a text or a list"),
+        ({"input": []}, 400, "input is a text or a list"),
+        ({"input": ["a", " "]}, 400, "none of them blank"),
+        ({"input": "a", "use_activation": False}, 400, "use_activation has no effect here"),
+        ({"input": "a", "model": "other"}, 404, "one model: types"),
+        ([], 400, "expected a JSON object"),
+        ({"input": ["a", "word " * 600]}, 400, "input 1 has"),
+    ],
+)
+def test_what_cannot_be_classified_is_refused_and_said_why(classifier: Classifier, body: Any, status: int, told: str) -> None:
+    found, answer = posted(classifier, body)
+    assert found == status and told in answer["error"]["message"]
+
+
+def test_a_long_text_is_cut_where_the_request_says_so(classifier: Classifier) -> None:
+    status, answer = posted(classifier, {"input": "word " * 600, "truncate_prompt_tokens": -1})
+    assert status == 200 and answer["usage"]["prompt_tokens"] == 512
+
+
+def test_a_page_that_calls_it_by_another_name_is_refused(classifier: Classifier) -> None:
+    assert posted(classifier, {"input": "a"}, host="attacker.example")[0] == 400
