@@ -15,8 +15,9 @@ from ..reading.records import Drop, NoAnswer, Record, RecordValue, Row
 from ..sources.registry import answer_key, converter
 from .batches import numbered
 from .chat_checks import record_fault
-from .key_meanings import refusal
-from .key_use import KeyUse, TrackedRow, plain
+from .conversion import untracked
+from .key_meanings import key_use
+from .key_use import TrackedRow, plain
 from .row_encoder import with_system_prompt
 
 _STAND_IN = "?"  # what a record without its answer is checked with
@@ -56,15 +57,13 @@ def read_unanswered(reading: Reading) -> Iterator[Unanswered]:
     source, kind = reading.source, reading.converted_to
     key = answer_key(source.converter, kind, source.options)
     unreadable: list[Drop] = []
-    keys = KeyUse((*source.ignore_keys, *getattr(converter(source.converter), "UNUSED_KEYS", ())))
+    keys = key_use(converter(source.converter), source.ignore_keys)
     rows = keys.track(_without_answer(_rows(source, unreadable), key))
     for item in converter(source.converter).convert(rows, kind, **source.options):
         yield from map(_dropped, unreadable)
         unreadable.clear()
-        if isinstance(item, Record) and isinstance(item.row.value, TrackedRow):
-            tracked = item
-            item = keys.untracked(item)
-            item = refusal(tracked.row, source.converter, keys.ignored) or item
+        if isinstance(item.row.value, TrackedRow):
+            item = untracked(source.converter, item, keys)
         yield _dropped(item) if isinstance(item, Drop) else _asked(item, reading)
     yield from map(_dropped, unreadable)
 
