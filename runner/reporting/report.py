@@ -11,9 +11,10 @@ from ...schemas.yaml_writing import dotted, one_line
 from ..evaluation.human_review import review_results
 from ..evaluation.scoring import BASE, TUNED, read_predictions
 from ..resources.fit import size_text
+from ..resources.training_time import measured_line
 from ..runtime.progress import read_lines
 from ..runtime.resolved_values import effective_values
-from ..runtime.run_files import LOCK, MANIFEST, METRICS, ORIGINS, PEAK_MEMORY, SMOKE_KEYS, TOKENS, Losses, Metrics, PeakMemory
+from ..runtime.run_files import LOCK, MANIFEST, METRICS, ORIGINS, PEAK_MEMORY, SMOKE_KEYS, TIMING, TOKENS, Losses, Metrics, PeakMemory
 from ..runtime.run_folder import RunFolder
 from .charts import Series, line_chart
 from .report_rows import classified_rows, cut, extremes, gains, ranking_metric, shown_rows
@@ -72,7 +73,7 @@ def report_facts(run: RunFolder, status: dict[str, Any]) -> dict[str, Any]:
         "gates": gate_lines(metrics),
         "slices": [(name, part, verdicts(part)) for name, part in metrics.get("slices", {}).items()],
         "charts": charts(lines),
-        "cost": [*loss_facts(metrics["losses"], loaded), *cost(lines, run.find(PEAK_MEMORY))],
+        "cost": [*loss_facts(metrics["losses"], loaded), *cost(lines, run.find(PEAK_MEMORY), run.find(TIMING))],
         "rows": row_facts(run, metrics),
         "review": review_results(run),
         "masks": read_lines(run / "eval" / "masks.jsonl", "id", "label", "segments"),
@@ -111,10 +112,11 @@ def loss_facts(losses: Losses, loaded: LoadedRecipe | None) -> list[str]:
     return facts
 
 
-def cost(lines: list[dict[str, Any]], memory: PeakMemory | None) -> list[str]:
-    """What the training cost, in words: median tokens per second, and the most memory it held where that was measured."""
+def cost(lines: list[dict[str, Any]], memory: PeakMemory | None, timing: dict[str, Any] | None) -> list[str]:
+    """What the training cost, in words: time and memory, beside what was predicted of them, and median tokens per second."""
     speeds = sorted(line["tokens_per_s"] for line in lines if isinstance(line.get("tokens_per_s"), int | float))
     told = [f"{speeds[len(speeds) // 2]:,.0f} tokens per second (median over {len(speeds)} logged steps)"] if speeds else []
+    told += [measured_line(timing)] if timing else []
     if memory is None:
         return told
     predicted = memory["predicted"]

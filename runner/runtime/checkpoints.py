@@ -47,5 +47,5 @@ KILL_AT_END = "RECIPEKIT_KILL_AT_END"  # `recipe verify-resume`: kill yourself a
 STOP_AT = "RECIPEKIT_STOP_AT_STEP"  # `recipe reproduce --steps`: checkpoint after this step and go no further
 KILLED = "smoke_kill"
 INTERRUPTED = "interrupted"
-TRAINED = "trained"  # the training has come to its end: after which step, of how many, and why before the last
+TRAINED = "trained"  # the training has come to its end: after which step, of how many, why before the last, in what time
 EARLY_STOPPING = "early stopping"

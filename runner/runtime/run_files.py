@@ -261,6 +261,7 @@ TOKENS = RunFile("tokens.json", dict[str, dict[str, Any]])  # the audit of each 
 TRAINING_END = RunFile("training.json", TrainingEnd)
 FIT_FORECAST = RunFile("fit.json", FitForecast)
 PEAK_MEMORY = RunFile("memory.json", PeakMemory)
+TIMING = RunFile("timing.json", dict[str, Any])  # method, rate, and the prediction: runner/resources/training_time.py
 SLURM_JOB = RunFile("slurm.json", SlurmJob)
 LAUNCH_COMMAND = RunFile("launch.json", LaunchCommand)
 EVALUATION_REQUEST = RunFile(f"{EVALUATING}/request.json", EvaluationRequest)

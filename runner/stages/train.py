@@ -14,10 +14,21 @@ from ..launch.plan import Plan
 from ..launch.steps import optimizer_steps, require_rows, step_problems, steps_depend_on_tokens
 from ..reporting.token_summary import token_summary
 from ..resources.estimate_fit import check_fit, say_memory
+from ..resources.training_time import (
+    Prediction,
+    duration,
+    earlier,
+    measured_line,
+    method,
+    predict,
+    rate_of,
+    timing,
+    tokens_in_epoch,
+)
 from ..runtime.checkpoints import TRAINED, newest, other_training
 from ..runtime.child_process import run_child
 from ..runtime.machine import package_versions
-from ..runtime.run_files import LOCK, TOKENS, TRAINING_END, Lock, LockedModel, TrainingEnd
+from ..runtime.run_files import LOCK, TIMING, TOKENS, TRAINING_END, Lock, LockedModel, TrainingEnd
 from ..runtime.run_folder import RunFolder
 from ..runtime.seals import SEAL, write_seal
 from . import smoke_test
@@ -25,7 +36,7 @@ from .context import RunContext
 
 NAME = "train"
 OUTPUTS = ("model", "metrics.jsonl", "tokens.json", "training.json", "lock.json", "rendered")
-OPTIONAL_OUTPUTS = ("memory.json", "fit.json")
+OPTIONAL_OUTPUTS = ("memory.json", "fit.json", TIMING.name)
 FINAL = True
 NOT_MODEL = ("checkpoint-*", "debug.log", "runs", "README.md", "ray_train_run-*", "TorchTrainer_*")  # the last two are Ray's
 
@@ -59,6 +70,7 @@ def run(context: RunContext) -> None:
     job.plan.write(run.path)
     _announce(context, splits["train"])
     check_fit(run, context.recipe, job.model, splits["train"], display)
+    predicted = _predict_time(context)
     if context.loaded.is_smoke and not newest(run / "checkpoints")[0]:
         smoke_test.train_until_killed(job.plan, run, display)
     checkpoint, skipped = newest(run / "checkpoints")
@@ -85,6 +97,7 @@ def run(context: RunContext) -> None:
     _publish_model(run)
     display.say("", f"trained in each epoch: {token_summary(run.read(TOKENS)['train'])}")
     say_memory(run, display)
+    _record_time(context, events[-1] | {"whole": not checkpoint and not events[-1]["reason"]}, predicted)
 
 
 def _announce(context: RunContext, rows: int) -> None:
@@ -96,6 +109,31 @@ def _announce(context: RunContext, rows: int) -> None:
         say("", note, "yellow")
     method = recipe.training.adapter if recipe.training.adapter != "none" else "full parameters"
     say("train", f"{method}, {rows:,} rows, {steps}on {machine.gpu_name or f'{machine.cores} CPU cores'}")
+
+
+def _predict_time(context: RunContext) -> Prediction | None:
+    """Say how long it will take, by the rates of earlier runs on this machine; nothing where there is none."""
+    rate = rate_of(earlier(context.root), method(context.recipe, context.machine))
+    if rate is None:
+        return None
+    found = predict(context.recipe, context.manifest["splits"]["train"], _data_bytes(context.run), rate)
+    context.display.say("", f"takes about {duration(found.seconds)}, by {found.source}")
+    return found
+
+
+def _record_time(context: RunContext, ended: dict[str, Any], predicted: Prediction | None) -> None:
+    """Write timing.json, from which later runs are predicted, and say it beside the prediction; nothing where no step was taken."""
+    run = context.run
+    if not ended["tokens"]:
+        return
+    tokens = tokens_in_epoch(run.read(TOKENS))
+    line = timing(context.recipe, context.machine, _data_bytes(run), tokens, ended, predicted)
+    run.write(TIMING, line)
+    context.display.say("", measured_line(line))
+
+
+def _data_bytes(run: RunFolder) -> int:
+    return (run / "data" / "train.jsonl").stat().st_size
 
 
 def _check_rows(loaded: LoadedRecipe, splits: dict[str, int]) -> None:

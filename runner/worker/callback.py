@@ -39,7 +39,7 @@ class RunCallback(TrainerCallback):
         self.step = 0
         self.trainer: Any = None
         self.late = False
-        self.started = time.monotonic()
+        self.began = self.started = time.monotonic()
         self.tokens = 0
         self.tokens_before = 0
         self.movement = MovementCheck()
@@ -80,7 +80,7 @@ class RunCallback(TrainerCallback):
         if state.global_step:
             self.resume(args, state, {line["step"] for line in kept if "eval_loss" in line})
             control.should_training_stop = state.global_step >= state.max_steps or self.stopped_early
-        self.started = time.monotonic()
+        self.began = self.started = time.monotonic()
         self.tokens = 0
         self.progress.event("train", steps=state.max_steps, step=state.global_step, pid=os.getpid())
 
@@ -186,9 +186,11 @@ class RunCallback(TrainerCallback):
         if os.environ.get(KILL_AT_END):
             os.kill(os.getpid(), signal.SIGKILL)
         record_peak(args.device)
+        tokens, seconds = int(total(self.tokens, args.device)), round(time.monotonic() - self.began, 3)
         if not self.interrupted:
             reason = EARLY_STOPPING if self.stopped_early and state.global_step < state.max_steps else ""
-            self.progress.event(TRAINED, steps=state.global_step, planned_steps=state.max_steps, reason=reason)
+            taken = {"steps": state.global_step, "planned_steps": state.max_steps, "tokens": tokens, "seconds": seconds}
+            self.progress.event(TRAINED, reason=reason, **taken)
 
 
 def has_optimizer(checkpoint: Path) -> bool:

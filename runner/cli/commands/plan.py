@@ -1,16 +1,20 @@
 """`recipe plan`: estimate what a recipe needs, without training."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 import orjson
 
 from ....schemas.base.terminal import echo_styled
 from ....schemas.recipe import LoadedRecipe, load_recipe
-from ...runtime.machine import Machine
-from ..options import json_option, machine_option, runs_dir_option, set_option
+from ...runtime.machine import Machine, this_machine
+from ..options import Between, json_option, machine_option, runs_dir_option, set_option
+
+if TYPE_CHECKING:
+    from ...resources.training_time import Rate
 
 
 @click.command("plan")
@@ -18,11 +22,30 @@ from ..options import json_option, machine_option, runs_dir_option, set_option
 @set_option
 @runs_dir_option
 @machine_option
+@click.option("--probe", "with_probe", is_flag=True, help="Train two steps here, in at most 60 s, to predict the time.")
+@click.option("--price-per-hour", type=Between(min=0), help="Price of this machine, to compute the cost.")
 @click.option("--smoke", is_flag=True, help="Plan the smoke run.")
 @json_option
-def command(recipe: str, settings: tuple[str, ...], root: Path, machine: Machine, smoke: bool, as_json: bool) -> None:
-    """Convert the data of RECIPE, count its steps, and estimate memory and disk. Exit code 1 when the run cannot work there."""
-    facts = planned(load_recipe(recipe, settings, smoke), root, machine)
+def command(
+    recipe: str,
+    settings: tuple[str, ...],
+    root: Path,
+    machine: Machine,
+    with_probe: bool,
+    price_per_hour: float | None,
+    smoke: bool,
+    as_json: bool,
+) -> None:
+    """Convert the data of RECIPE, count its steps, and estimate memory, disk and time. Exit code 1 when the run cannot work there.
+
+    Time is predicted from a probe or from earlier runs of the same method on this machine; else it is unknown.
+    """
+    if with_probe and machine != this_machine():
+        raise click.UsageError("--probe trains on this machine: leave out --machine")
+    loaded = load_recipe(recipe, settings, smoke)
+    facts = planned(loaded, root, machine)
+    rate = probed(recipe, settings, smoke, root, facts) if with_probe else None
+    facts["time"] = time_of(loaded, root, machine, facts, rate, price_per_hour)
     if as_json:
         click.echo(orjson.dumps(facts, option=orjson.OPT_INDENT_2))
     else:
@@ -48,6 +71,7 @@ def planned(loaded: LoadedRecipe, root: Path, machine: Machine) -> dict[str, Any
             if manifest["splits"].get("train")
             else None
         )
+        data_bytes = sum(path.stat().st_size for path in (Path(folder) / "data").glob("train.jsonl"))
     splits = manifest["splits"]
     require_rows(loaded, splits, "train", "train", f"{manifest['rows_in']:,} rows were read: add rows, or change data.split")
     steps = None if recipe.data.type == "text" else optimizer_steps(recipe, splits["train"])
@@ -56,11 +80,55 @@ def planned(loaded: LoadedRecipe, root: Path, machine: Machine) -> dict[str, Any
     refused = [*step_problems(recipe, loaded.document, splits["train"]), *model_name_problems(loaded)]
     refused += problems(found, recipe.data.type == "text" and recipe.training.sample_packing) if found else []
     return {
-        "recipe": recipe.name, "rows_in": manifest["rows_in"], "splits": splits, "batch": batch(recipe), "steps": steps,
+        "recipe": recipe.name, "data_bytes": data_bytes,
+        "rows_in": manifest["rows_in"], "splits": splits, "batch": batch(recipe), "steps": steps,
         "model": {"name": recipe.model.base_model, "parameters": size.parameters, "source": size.source} if size else None,
         "needs": found.facts() if found else None, "unknown": found.unknown if found else "the model's size",
         "warnings": warnings(found) if found else [], "problems": [str(problem) for problem in refused],
     }  # fmt: skip
+
+
+def probed(recipe: str, settings: tuple[str, ...], smoke: bool, root: Path, facts: dict[str, Any]) -> "Rate | None":
+    """Return the rate of two steps; put into `facts` the steps that only the tokenised rows tell."""
+    from ...workflows.probe import LOGGED, probe
+
+    section = "smoke." if smoke else ""
+    with TemporaryDirectory() as folder:
+        found = probe(load_recipe(recipe, (*settings, section + LOGGED), smoke), root.absolute(), Path(folder))
+    facts["steps"] = facts["steps"] if facts["steps"] is not None else found.steps
+    return found.rate
+
+
+def time_of(
+    loaded: LoadedRecipe, root: Path, machine: Machine, facts: dict[str, Any], rate: "Rate | None", price: float | None
+) -> dict[str, Any]:
+    """Return tokens, seconds and cost, None where no rate is known, with the errors of past predictions on this machine."""
+    from ...resources.training_time import earlier, method, past_errors, predict, rate_of
+
+    wanted, timings = method(loaded.recipe, machine), earlier(root)
+    rate = rate or rate_of(timings, wanted)
+    found = predict(loaded.recipe, facts["splits"]["train"], facts["data_bytes"], rate) if rate else None
+    cost = found.seconds / 3600 * price if found and price is not None else None
+    return {
+        "tokens": found.tokens if found else None, "seconds": round(found.seconds, 1) if found else None,
+        "source": found.source if found else None, "cost": cost, "past_errors": past_errors(timings, wanted["machine"]),
+    }  # fmt: skip
+
+
+def show_time(facts: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield the table's rows about time."""
+    from ...resources.training_time import duration
+
+    if facts["seconds"] is None:
+        yield "time", "unknown: no earlier run of this method on this machine, and no probe (--probe)"
+    else:
+        yield "tokens", f"{facts['tokens']:,}"
+        yield "time", f"{duration(facts['seconds'])}, by {facts['source']}"
+    if facts["past_errors"]:
+        errors = ", ".join(f"{error:+.0%}" for error in facts["past_errors"])
+        yield "", f"the last predictions here were off by {errors}"
+    if facts["cost"] is not None:
+        yield "cost", f"{facts['cost']:,.2f}"
 
 
 def show(facts: dict[str, Any]) -> None:
@@ -76,6 +144,8 @@ def show(facts: dict[str, Any]) -> None:
     product = " x ".join(str(rows[name]) for name in ("micro_batch_size", "gradient_accumulation_steps", "processes"))
     table.add_row("step", f"{product} = {rows['rows']} rows")
     table.add_row("steps", f"{facts['steps']:,}" if facts["steps"] is not None else "known once the texts are tokenised and packed")
+    for name, text in show_time(facts["time"]):
+        table.add_row(name, text)
     if facts["model"]:
         table.add_row("model", f"{facts['model']['parameters']:,} parameters, by {facts['model']['source']}")
     if needs:

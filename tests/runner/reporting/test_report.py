@@ -162,10 +162,12 @@ def test_curves_are_drawn_of_what_is_there():
 def test_the_cost_is_what_was_measured():
     lines = [{"step": n, "tokens_per_s": speed} for n, speed in enumerate((10.0, 900.0, 1000.0))]
     memory = {"predicted": None, "device": "a GPU", "peak": 3 << 29}
-    assert cost(lines, memory) == ["900 tokens per second (median over 3 logged steps)", "peak memory 1.61 GB (a GPU)"]
+    assert cost(lines, memory, None) == ["900 tokens per second (median over 3 logged steps)", "peak memory 1.61 GB (a GPU)"]
     predicted = memory | {"predicted": {"needed": 7 << 28, "tokens": 1024}}
-    assert cost([], predicted) == ["peak memory 1.61 GB (a GPU); predicted 1.88 GB at 1,024 tokens per row"]
-    assert cost([], None) == []
+    assert cost([], predicted, None) == ["peak memory 1.61 GB (a GPU); predicted 1.88 GB at 1,024 tokens per row"]
+    assert cost([], None, None) == []
+    timing = {"seconds": 120.0, "whole": True, "predicted": {"tokens": 1, "seconds": 132.0, "source": "3 earlier runs on this machine"}}
+    assert cost([], None, timing) == ["trained for 2 min 0 s; predicted 2 min 12 s by 3 earlier runs on this machine (+10%)"]
 
 
 @pytest.mark.parametrize("text", HOSTILE)

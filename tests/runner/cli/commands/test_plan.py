@@ -3,6 +3,10 @@
 import json
 
 import pytest
+from recipekit.runner.resources.training_time import Prediction, timing
+from recipekit.runner.runtime.machine import this_machine
+from recipekit.runner.runtime.run_files import TIMING
+from recipekit.schemas.recipe import load_recipe
 
 from ....support.tiny import emogpt_rows, write_jsonl
 
@@ -49,6 +53,31 @@ def test_emogpt_fits_a_gpu_of_8_gb_as_its_guide_promises(command_line, tmp_path,
 @pytest.mark.parametrize("name", ["gpu:", "gpu:0", "gpu:8GB", "tpu", ""])
 def test_a_machine_that_cannot_be_meant_is_refused(small, command_line, name):
     assert command_line("plan", small, "--machine", name).code == 2
+
+
+def test_without_a_measured_rate_the_time_is_unknown(small, command_line):
+    outcome = command_line("plan", small, "--price-per-hour", "2")
+    assert "unknown: no earlier run of this method" in outcome.out and "cost" not in outcome.out
+    time = json.loads(command_line("plan", small, "--price-per-hour", "2", "--json").out)["time"]
+    assert time == {"tokens": None, "seconds": None, "source": None, "cost": None, "past_errors": []}
+
+
+def test_an_earlier_runs_rate_gives_time_and_cost_with_the_errors_of_past_predictions(small, command_line, tmp_path):
+    facts = json.loads(command_line("plan", small, "--json").out)
+    ended = {"steps": 14, "tokens": 7200, "seconds": 3600.0, "whole": True}
+    recipe = load_recipe(small).recipe
+    line = timing(recipe, this_machine(), facts["data_bytes"], 3600, ended, Prediction(7200, 3240.0, "a probe of 2 steps"))
+    folder = tmp_path / "runs" / "small" / "20261128-000000-abcdef"
+    folder.mkdir(parents=True)
+    (folder / TIMING.name).write_text(json.dumps(line))
+    outcome = command_line("plan", small, "--price-per-hour", "2.5")
+    assert "1 h 0 min, by 1 earlier run on this machine" in outcome.out and "off by -10%" in outcome.out
+    assert "7,200" in outcome.out and "2.50" in outcome.out
+    assert "unknown" in command_line("plan", small, "--set", "training.micro_batch_size=3").out
+
+
+def test_a_probe_is_of_this_machine(small, command_line):
+    assert command_line("plan", small, "--probe", "--machine", "gpu").code == 2
 
 
 def test_people_see_the_sum_part_by_part(small, command_line):

@@ -1,0 +1,147 @@
+"""How long a training takes: predicted from the rates of earlier runs on this machine or from a probe, and measured when it ends.
+
+A rate is tokens (padding left out) a second, evaluations and checkpoints during the training included; loading is not. Without a rate of
+the same method on this machine nothing is predicted.
+"""
+
+from pathlib import Path
+from statistics import median
+from typing import Any, NamedTuple
+
+import orjson
+
+from ...schemas.sections import Recipe
+from ..launch.axolotl_config import precision
+from ..launch.steps import epoch_steps
+from ..runtime.machine import Machine
+from ..runtime.run_files import TIMING
+
+NEWEST = 5  # earlier runs of a method that its rate is the median of
+LISTED = 10  # past predictions whose errors are shown
+
+
+class Rate(NamedTuple):
+    """What one or several trainings showed; `tokens_per_byte` is of the records, as they stand in data/train.jsonl."""
+
+    tokens_per_s: float
+    tokens_per_byte: float
+    source: str
+
+
+class Prediction(NamedTuple):
+    """The tokens of a whole training, padding left out, and the seconds from its first step to its end, if nothing ends it early."""
+
+    tokens: int
+    seconds: float
+    source: str
+
+
+def method(recipe: Recipe, machine: Machine) -> dict[str, Any]:
+    """What must be equal for the rate of one training to be that of another."""
+    training, launch = recipe.training, recipe.launch
+    used = min(machine.gpus, launch.num_processes)
+    return {
+        "machine": f"{used} x {machine.gpu_name}" if not machine.is_cpu else f"{machine.cores} CPU cores",
+        "model": recipe.model.base_model,
+        "type": recipe.data.type,
+        "adapter": training.adapter,
+        "lora_r": training.lora_r,
+        "lora_target_modules": training.lora_target_modules,
+        "precision": precision(training, machine),
+        "gradient_checkpointing": training.gradient_checkpointing,
+        "micro_batch_size": training.micro_batch_size,
+        "packed_to": training.sequence_len if training.sample_packing else None,
+        "attention": recipe.model.attn_implementation,
+        "processes": launch.num_processes * launch.num_nodes,
+        "sharding": launch.zero_stage or ("fsdp" if launch.fsdp else None),
+        "axolotl": recipe.axolotl,
+    }
+
+
+def predict(recipe: Recipe, rows: int, data_bytes: int, rate: Rate) -> Prediction:
+    """Predict a training over `rows` records of `data_bytes` bytes from a rate."""
+    in_epoch = data_bytes * rate.tokens_per_byte
+    tokens = round(in_epoch * _epochs(recipe, rows, in_epoch))
+    return Prediction(tokens, tokens / rate.tokens_per_s, rate.source)
+
+
+def _epochs(recipe: Recipe, rows: int, tokens_in_epoch: float) -> float:
+    """How often every record is seen. Packed, the blocks of an epoch are as many as its tokens fill."""
+    training, launch = recipe.training, recipe.launch
+    if not training.max_steps:
+        return training.num_epochs
+    packed = training.sample_packing or recipe.data.type == "text"
+    units = max(round(tokens_in_epoch / training.sequence_len), 1) if packed else rows
+    batch = training.micro_batch_size * launch.num_processes * launch.num_nodes
+    return training.max_steps / epoch_steps(units, batch, training.gradient_accumulation_steps, 1)
+
+
+def timing(
+    recipe: Recipe, machine: Machine, data_bytes: int, tokens_in_epoch: int, ended: dict[str, Any], predicted: Prediction | None
+) -> dict[str, Any]:
+    """Return what a run records in timing.json. `ended` is the trainer's last event: steps, tokens and seconds of this process."""
+    return {
+        "method": method(recipe, machine),
+        "tokens_per_byte": tokens_in_epoch / data_bytes,
+        "steps": ended["steps"],
+        "tokens": ended["tokens"],
+        "seconds": ended["seconds"],
+        "whole": ended["whole"],
+        "predicted": predicted._asdict() if predicted else None,
+    }
+
+
+def tokens_in_epoch(facts: dict[str, Any]) -> int:
+    """Count the tokens of a training split's rows, from tokens.json."""
+    train = facts["train"]
+    return train["tokens"] if "tokens" in train and "trained" not in train else train["trained"] + train["masked"]
+
+
+def earlier(root: Path) -> list[dict[str, Any]]:
+    """Return the timings of all runs under `root`, newest first; a damaged one counts as none."""
+    found = []
+    for path in sorted(root.glob(f"*/*/{TIMING.name}"), key=lambda path: path.parent.name, reverse=True):
+        try:
+            found.append(orjson.loads(path.read_bytes()))
+        except (OSError, ValueError):
+            continue
+    return found
+
+
+def rate_of(timings: list[dict[str, Any]], wanted: dict[str, Any]) -> Rate | None:
+    """Return the median rate of the newest trainings of this method; None where there is none."""
+    wanted = orjson.loads(orjson.dumps(wanted))  # tuples are lists in a file
+    same = [line for line in timings if line.get("method") == wanted and line["tokens"] and line["seconds"] > 0][:NEWEST]
+    if not same:
+        return None
+    source = f"{len(same)} earlier run{'s' * (len(same) > 1)} on this machine"
+    return Rate(median(line["tokens"] / line["seconds"] for line in same), median(line["tokens_per_byte"] for line in same), source)
+
+
+def error(line: dict[str, Any]) -> float | None:
+    """Return by how much of the measured seconds a run's prediction was off; None where nothing comparable was predicted."""
+    if not line.get("predicted") or not line.get("whole") or not line["seconds"]:
+        return None
+    return line["predicted"]["seconds"] / line["seconds"] - 1
+
+
+def past_errors(timings: list[dict[str, Any]], machine: str) -> list[float]:
+    """Return the errors of the newest predictions on this machine."""
+    found = [error(line) for line in timings if line.get("method", {}).get("machine") == machine]
+    return [one for one in found if one is not None][:LISTED]
+
+
+def duration(seconds: float) -> str:
+    """`3 h 12 min`, `4 min 30 s`, `41 s`."""
+    whole = round(seconds)
+    hours, minutes = whole // 3600, whole % 3600 // 60
+    return f"{hours:,} h {minutes} min" if hours else f"{minutes} min {whole % 60} s" if minutes else f"{whole} s"
+
+
+def measured_line(line: dict[str, Any]) -> str:
+    """Say a run's time beside its prediction."""
+    off = error(line)
+    measured = f"trained for {duration(line['seconds'])}"
+    if off is None:
+        return measured
+    return f"{measured}; predicted {duration(line['predicted']['seconds'])} by {line['predicted']['source']} ({off:+.0%})"
