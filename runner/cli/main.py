@@ -66,7 +66,7 @@ EXTRAS = {
     "generate": ("openai", "httpx2", "httpcore2", "anyio", "tenacity", "aiolimiter", "rapidfuzz", "tiktoken"),
     "serve": ("starlette", "uvicorn"),
 }
-_ENVIRONMENT = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.EMFILE, errno.ENAMETOOLONG)
+_ENVIRONMENT = (errno.ENOSPC, errno.EIO, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.EMFILE, errno.ENAMETOOLONG)
 
 
 class LazyGroup(click.Group):
