@@ -1,6 +1,6 @@
 """A model's predictions for a file's rows, in a process of its own: python -m recipekit.runner.worker.predict (in the folder of the work)
 
-Reads request.json and rows.jsonl, and appends a line of predictions.jsonl for each batch, whole or not at all: work that was killed
+Reads request.json and rows.jsonl, and appends a line of predicted.jsonl for each batch, whole or not at all: work that was killed
 continues with the next batch, which is the same as it would have been.
 """
 
@@ -18,7 +18,7 @@ from ..runtime.run_files import PREDICT_REQUEST
 from ..runtime.run_folder import RunFolder
 from .inference import LoadedModel, Reply, generate, label_probabilities, load
 
-ROWS, PREDICTIONS = Path("rows.jsonl"), Path("predictions.jsonl")
+ROWS, PREDICTIONS = Path("rows.jsonl"), Path("predicted.jsonl")
 WINDOW = 32  # batches; rows are sorted by length among so many, to pad less
 
 Numbered = list[tuple[int, dict[str, Any]]]

@@ -29,7 +29,7 @@ from ..runtime.progress import read_lines
 from ..runtime.run_files import PREDICT_REQUEST
 from ..runtime.run_folder import RunFolder
 
-ROWS, PREDICTIONS = "rows.jsonl", "predictions.jsonl"
+ROWS, PREDICTIONS = "rows.jsonl", "predicted.jsonl"
 SHOWN = 5  # rows without a prediction that are named
 
 

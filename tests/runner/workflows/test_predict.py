@@ -52,7 +52,7 @@ def test_a_killed_prediction_continues_and_writes_the_same_bytes(predicted, tune
     arguments = ["predict", str(tuned_run), str(rows), "--out", str(tmp_path / "out.jsonl"), *OPTIONS]
     argv = [sys.executable, "-c", "from recipekit.runner.cli.main import main; main()", *arguments]
     env = {**os.environ, "RECIPEKIT_DEVICE": "cpu", "PYTHONSAFEPATH": "1"}
-    done = tmp_path / "out.jsonl.part" / "predictions.jsonl"
+    done = tmp_path / "out.jsonl.part" / "predicted.jsonl"
     process = subprocess.Popen(argv, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     wait_until(lambda: done.exists() and done.read_bytes().count(b"\n") > 1, process)
     process.send_signal(signal.SIGKILL)
