@@ -1,4 +1,4 @@
-"""Rehearse every shipped recipe (`recipe run NAME --smoke`) with the real trainer: seconds, losses first and last, validation loss.
+"""Run every shipped recipe with a tiny model (`recipe run NAME --smoke`) and the real trainer: seconds, first, last and validation loss.
 
     python benchmarks/smoke.py [RECIPE...] --separate   each as a person runs it: a process for every stage, which imports for itself
     python benchmarks/smoke.py [RECIPE...]              the trainer is imported once, every stage is a fork of that: what CI does
@@ -122,7 +122,7 @@ def import_once() -> None:
     twin._build = forked_build
 
 
-def rehearse(name: str, root: Path, separate: bool) -> dict:
+def smoke_run(name: str, root: Path, separate: bool) -> dict:
     """Run one; what came of it."""
     begun = time.monotonic()
     if separate:
@@ -174,7 +174,7 @@ def row(found: dict) -> str:
 
 
 def main() -> None:
-    """Rehearse, print a line of the table for each as it is done, then the JSON. Exit code 1 if one failed."""
+    """Run each, print a line of the table for each as it is done, then the JSON. Exit code 1 if one failed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("recipes", nargs="*")
     parser.add_argument("--out", type=Path, default=Path("runs"))
@@ -190,7 +190,7 @@ def main() -> None:
     print("| " + " | ".join(HEADER) + " |\n|" + "---|" * len(HEADER), flush=True)
     found = []
     for name in asked.recipes or [path.stem for path in shipped_recipes()]:
-        found.append(rehearse(name, asked.out.absolute(), asked.separate))
+        found.append(smoke_run(name, asked.out.absolute(), asked.separate))
         print(row(found[-1]), flush=True)
     print(json.dumps({"import_s": imported, "total_s": round(time.monotonic() - begun, 1), "recipes": found}))
     raise SystemExit(any(one["state"] != "done" for one in found))

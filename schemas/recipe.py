@@ -10,13 +10,13 @@ from .matrix import combinations
 from .paths import refuse_unset_variables
 from .rules import RULES
 from .sections import Recipe
-from .smoke import rehearsed
+from .smoke import smoke_document
 from .validation import check_document
 from .yaml_source import Document
 
 
 class LoadedRecipe(NamedTuple):
-    """A valid recipe with the file it came from and the place of every value. Of a rehearsal, `real` is the recipe that it rehearses."""
+    """A valid recipe with the file it came from and the place of every value. `real` is the recipe that a smoke run stands for."""
 
     recipe: Recipe
     path: Path
@@ -35,7 +35,7 @@ def check_recipe(path: Path, settings: tuple[str, ...] = ()) -> list[Problem]:
         return check_document(document, "prompt")
     problems = problems_of(document)
     if not problems and document.data.get("smoke"):
-        problems = problems_of(rehearsed(document))
+        problems = problems_of(smoke_document(document))
     if not problems and document.data.get("matrix"):
         problems = _check_matrix(document, path)
     return problems
@@ -83,7 +83,7 @@ def _loaded(document: Document, path: Path, smoke: bool) -> LoadedRecipe:
     recipe = Recipe.from_values(document.data)
     if not smoke:
         return LoadedRecipe(recipe, path, document)
-    document = rehearsed(document)
+    document = smoke_document(document)
     if problems := problems_of(document):
         raise UserError(*problems)
     return LoadedRecipe(Recipe.from_values(document.data), path, document, recipe, is_smoke=True)

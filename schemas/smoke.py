@@ -1,4 +1,4 @@
-"""A rehearsal (`recipe run --smoke`): the recipe's whole path on a CPU in a minute or two, with as few keys changed as that takes.
+"""A smoke run (`recipe run --smoke`): the recipe's whole path on a CPU in a minute or two, with as few keys changed as that takes.
 
 First what stands here, for every recipe; the recipe's own `smoke` section over it.
 """
@@ -21,8 +21,8 @@ FAST_KERNELS = ("flash_attention_2", "flex_attention")  # need a GPU
 MARK = Location("--smoke")
 
 
-def rehearsed(document: Document) -> Document:
-    """A valid recipe as its rehearsal runs it."""
+def smoke_document(document: Document) -> Document:
+    """A valid recipe as a smoke run has it."""
     own: dict[str, Any] = document.data.get("smoke") or {}
     steps = (own.get("training") or {}).get("max_steps") or STEPS
     changes = _without_needless(_changes(Recipe.from_values(document.data), steps), document.data)
@@ -36,11 +36,11 @@ def rehearsed(document: Document) -> Document:
 
 
 def _changes(recipe: Recipe, steps: int) -> dict[str, Any]:
-    """What every rehearsal changes; None takes a key away."""
+    """What every smoke run changes; None takes a key away."""
     training, model, chat = recipe.training, recipe.model, recipe.data.type == "chat"
     half = max(steps // 2, 1)
     return {
-        # A run: of another recipe is rehearsed too, and its twin handed on.
+        # A run: of another recipe has a smoke run too, and its twin handed on.
         "model": ({} if model.base_model.startswith(("run:", TWIN)) else {"base_model": TWIN + model.base_model})
         | {"trust_remote_code": None, "attn_implementation": None if model.attn_implementation in FAST_KERNELS else ...},
         "training": {
@@ -66,7 +66,7 @@ def _changes(recipe: Recipe, steps: int) -> dict[str, Any]:
             "gates": None,  # a model of random weights passes none
             "generation": {"max_new_tokens": min(recipe.evaluation.generation.max_new_tokens, NEW_TOKENS) if chat else ...},
         },
-        "export": {"push_to_hub": None},  # nothing of a rehearsal leaves the machine
+        "export": {"push_to_hub": None},  # nothing of a smoke run leaves the machine
     }
 
 

@@ -1,16 +1,15 @@
 """An inspection as files: one JSON with everything, a CSV for each table, samples to read, and the page."""
 
-import csv
-import io
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import orjson
 
+from ...schemas.base.csv_text import csv_text
 from ...schemas.base.files import new_folder, refuse_inputs_in
-from ...schemas.base.terminal import inert_cell, printable
+from ...schemas.base.terminal import printable
 from ..worker.tokenizers import Tokenizer
 from .inputs import Inputs
 from .inspect import Inspection
@@ -30,7 +29,7 @@ def write_inspection(out: Path, inputs: Inputs, found: Inspection, tokenizer: To
     refuse_inputs_in(out, inputs.files.values())
     with new_folder(out, SUMMARY, _own_files(out)) as folder:
         for name, rows in tables(found, previews):
-            (folder / f"{name}.csv").write_text(_csv(rows), encoding="utf-8")
+            (folder / f"{name}.csv").write_text(csv_text(rows), encoding="utf-8")
         for label, samples in found.samples.items():
             lines = b"".join(orjson.dumps(sample) + b"\n" for sample in samples)
             (folder / "samples").mkdir(exist_ok=True)
@@ -99,12 +98,6 @@ def _meta_rows(fields: dict[str, Any]) -> Iterator[Sequence[Any]]:
         yield name, field["rows"], types, "", ""
         for value, count in field.get("commonest", {}).get("counts", {}).items():
             yield name, "", "", value, count
-
-
-def _csv(rows: Iterable[Sequence[Any]]) -> str:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows([inert_cell(cell) for cell in row] for row in rows)
-    return text.getvalue()
 
 
 def _file_name(label: str) -> str:

@@ -61,11 +61,11 @@ def resolve_model(model: Model, runs: Path, smoke: bool = False) -> ResolvedMode
     return ResolvedModel(name, f"{name}@{model.revision or 'main'}", f"{name} from the hub")
 
 
-def require_model(model: Model, runs: Path, rehearsal: bool = False) -> None:
+def require_model(model: Model, runs: Path, smoke: bool = False) -> None:
     """Raise UserError where the model cannot be had, before anything is converted for it; of the hub only the small files are fetched."""
     if model.base_model.startswith(("run:", "embedded:", TWIN)):  # made here, when it is their turn
         return
-    found = resolve_model(model, runs, rehearsal)
+    found = resolve_model(model, runs, smoke)
     if not Path(found.path).is_dir() and cached_weights(found.path, model.revision) is None:
         small_files(found.path, model.revision)
 

@@ -1,16 +1,14 @@
 """Predictions of a file's rows as a file: the row's own columns, then `prediction`, as JSON Lines or CSV."""
 
-import csv
-import io
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import orjson
 
+from ...schemas.base.csv_text import csv_text
 from ...schemas.base.errors import Location, Problem, UserError
 from ...schemas.base.files import write_atomically
-from ...schemas.base.terminal import inert_cell
 
 CSV, COLUMN = ".csv", "prediction"
 Rows = Callable[[], Iterator[tuple[dict[str, Any], dict[str, Any]]]]  # row and prediction, again from the first each time
@@ -33,13 +31,9 @@ def write_csv(out: Path, rows: Rows) -> None:
         names.update(dict.fromkeys(_columns(row)))
         predicted.update(dict.fromkeys(_flat(prediction)))
     heads = [*names, *predicted]
-    text = io.StringIO()
-    table = csv.writer(text, lineterminator="\n")
-    table.writerow(map(_cell, heads))
-    for row, prediction in rows():
-        values = {**_columns(row), **_flat(prediction)}
-        table.writerow(_cell(values.get(head)) for head in heads)
-    write_atomically(out, text.getvalue().encode())
+    values = ({**_columns(row), **_flat(prediction)} for row, prediction in rows())
+    cells = ([_cell(of_row.get(head)) for head in heads] for of_row in values)
+    write_atomically(out, csv_text([heads, *cells]).encode())
 
 
 def _columns(row: dict[str, Any]) -> dict[str, Any]:
@@ -60,4 +54,4 @@ def _flat(prediction: dict[str, Any], at: str = COLUMN) -> dict[str, Any]:
 
 def _cell(value: Any) -> Any:
     """The value as a cell: lists and objects as JSON."""
-    return inert_cell(orjson.dumps(value).decode() if isinstance(value, list | dict) else value)
+    return orjson.dumps(value).decode() if isinstance(value, list | dict) else value

@@ -54,7 +54,7 @@ def overrides(loaded: LoadedRecipe, half: int) -> tuple[str, ...]:
     wanted |= {key: value for key, value in plain.items() if getattr(training, key)}
     wanted |= {"eval_steps": half} if training.eval_steps else {}
     wanted |= {"warmup_steps": half} if (training.warmup_steps or 0) >= total else {}
-    section = "smoke.training" if loaded.is_smoke else "training"  # a rehearsal lays its own section over the others
+    section = "smoke.training" if loaded.is_smoke else "training"  # a smoke run lays its own section over the others
     return tuple(f"{section}.{key}={value}" for key, value in wanted.items())
 
 

@@ -62,7 +62,7 @@ def test_the_place_of_a_value_is_that_in_the_matrix(write: Callable[..., Path]) 
     assert str(loaded.document.location(("training", "lora_r"))) == f"{path}:{line}:5"
 
 
-def test_a_matrix_is_rehearsed_recipe_by_recipe(write: Callable[..., Path]) -> None:
+def test_a_matrix_has_a_smoke_run_for_each_recipe(write: Callable[..., Path]) -> None:
     sweep = load_sweep(str(write(GRID)), smoke=True)
     assert [(one.is_smoke, one.recipe.training.max_steps, one.recipe.training.lora_r) for one, _ in sweep] == [
         (True, 4, 8),

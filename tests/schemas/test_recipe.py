@@ -71,7 +71,7 @@ def test_rules_wait_for_a_sound_schema(recipe_file: Write, minimal: Minimal) -> 
     assert len(told(path)) == 1
 
 
-def test_a_recipe_is_checked_as_it_runs_in_a_rehearsal_too(recipe_file: Write, minimal: Minimal) -> None:
+def test_a_recipe_is_checked_as_its_smoke_run_too(recipe_file: Write, minimal: Minimal) -> None:
     values = minimal({"training.warmup_steps": 50, "smoke": {"training": {"max_steps": 2, "warmup_steps": 2}}})
     (problem,) = told(recipe_file(to_yaml(values)))
     assert "training.warmup_steps: 2 steps of 2 are warm-up" in problem

@@ -1,4 +1,4 @@
-"""What a rehearsal changes in a recipe, and what it leaves."""
+"""What a smoke run changes in a recipe, and what it leaves."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -15,8 +15,8 @@ Write = Callable[..., Path]
 
 
 @pytest.fixture
-def rehearsal(recipe_file: Write, minimal: Minimal) -> Callable[..., Recipe]:
-    """The rehearsal of a small recipe with changes."""
+def smoke_run(recipe_file: Write, minimal: Minimal) -> Callable[..., Recipe]:
+    """The smoke run of a small recipe with changes."""
 
     def build(changes: dict[str, Any] | None = None) -> Recipe:
         return load_recipe(str(recipe_file(to_yaml(minimal(changes)))), smoke=True).recipe
@@ -25,7 +25,7 @@ def rehearsal(recipe_file: Write, minimal: Minimal) -> Callable[..., Recipe]:
 
 
 @pytest.mark.parametrize("path", shipped_recipes(), ids=lambda path: path.stem)
-def test_every_shipped_recipe_has_a_valid_rehearsal_of_a_twin(path: Path) -> None:
+def test_every_shipped_recipe_has_a_valid_smoke_run_of_a_twin(path: Path) -> None:
     assert check_recipe(path) == []
     loaded = load_recipe(path.stem, smoke=True)
     assert loaded.is_smoke and loaded.real == load_recipe(path.stem).recipe
@@ -33,21 +33,21 @@ def test_every_shipped_recipe_has_a_valid_rehearsal_of_a_twin(path: Path) -> Non
     assert loaded.recipe.training.max_steps == 4
 
 
-def test_a_few_steps_with_a_checkpoint_in_the_middle(rehearsal: Callable[..., Recipe]) -> None:
-    training = rehearsal({"training.eval_steps": 200, "training.save_steps": 400, "training.micro_batch_size": 16}).training
+def test_a_few_steps_with_a_checkpoint_in_the_middle(smoke_run: Callable[..., Recipe]) -> None:
+    training = smoke_run({"training.eval_steps": 200, "training.save_steps": 400, "training.micro_batch_size": 16}).training
     assert (training.max_steps, training.eval_steps, training.save_steps, training.logging_steps) == (4, 2, 2, 1)
     assert (training.micro_batch_size, training.gradient_accumulation_steps) == (2, 1)
 
 
-def test_what_it_takes_to_train_stays(rehearsal: Callable[..., Recipe]) -> None:
+def test_what_it_takes_to_train_stays(smoke_run: Callable[..., Recipe]) -> None:
     kept = {"adapter": "qlora", "lora_r": 64, "sequence_len": 4096, "learning_rate": 2e-4, "optimizer": "paged_adamw_8bit",
             "gradient_checkpointing": True, "precision": "bf16", "num_epochs": 10, "warmup_ratio": 0.1}  # fmt: skip
-    training = rehearsal({f"training.{key}": value for key, value in kept.items()}).training
+    training = smoke_run({f"training.{key}": value for key, value in kept.items()}).training
     assert {key: getattr(training, key) for key in kept} == kept
 
 
-def test_nothing_leaves_the_machine_and_no_gate_is_asked(rehearsal: Callable[..., Recipe]) -> None:
-    found = rehearsal({
+def test_nothing_leaves_the_machine_and_no_gate_is_asked(smoke_run: Callable[..., Recipe]) -> None:
+    found = smoke_run({
         "export.push_to_hub": "me/model", "training.trackers": ["wandb"], "evaluation.gates": {"perplexity": {"max": 5}}, "evaluation.metrics": ["perplexity", "safety"],
         "evaluation.judge": {"prompt": "judge_counsellor", "provider": {"provider": "openai", "model": "m"}},
         "launch": {"engine": "deepspeed", "zero_stage": 3, "num_processes": 8}, "model.attn_implementation": "flash_attention_2",
@@ -57,31 +57,31 @@ def test_nothing_leaves_the_machine_and_no_gate_is_asked(rehearsal: Callable[...
     assert (found.launch.engine, found.launch.num_processes, found.model.attn_implementation) == ("local", 1, None)
 
 
-def test_a_warm_up_that_is_longer_than_the_rehearsal_is_shortened(rehearsal: Callable[..., Recipe]) -> None:
-    assert rehearsal({"training.warmup_steps": 100}).training.warmup_steps == 1
+def test_a_warm_up_that_is_longer_than_the_smoke_run_is_shortened(smoke_run: Callable[..., Recipe]) -> None:
+    assert smoke_run({"training.warmup_steps": 100}).training.warmup_steps == 1
 
 
-def test_rows_that_are_not_held_out_are_not_evaluated_while_training(rehearsal: Callable[..., Recipe]) -> None:
-    found = rehearsal({"data.split": {"validation": 0, "test": 0.2}})
+def test_rows_that_are_not_held_out_are_not_evaluated_while_training(smoke_run: Callable[..., Recipe]) -> None:
+    found = smoke_run({"data.split": {"validation": 0, "test": 0.2}})
     assert found.training.eval_steps is None
 
 
-def test_the_recipes_own_section_comes_last(rehearsal: Callable[..., Recipe]) -> None:
+def test_the_recipes_own_section_comes_last(smoke_run: Callable[..., Recipe]) -> None:
     own = {"model": {"base_model": "embedded:smollm2-135m-instruct"}, "training": {"max_steps": 10}, "evaluation": {"max_rows": 20}}
-    found = rehearsal({"smoke": own})
+    found = smoke_run({"smoke": own})
     assert (found.model.base_model, found.training.max_steps, found.evaluation.max_rows) == ("embedded:smollm2-135m-instruct", 10, 20)
 
 
-def test_another_recipes_model_is_that_of_its_rehearsal(rehearsal: Callable[..., Recipe]) -> None:
-    assert rehearsal({"model.base_model": "run:first"}).model.base_model == "run:first"
+def test_another_recipes_model_is_that_of_its_smoke_run(smoke_run: Callable[..., Recipe]) -> None:
+    assert smoke_run({"model.base_model": "run:first"}).model.base_model == "run:first"
 
 
-def test_the_place_of_what_a_rehearsal_sets_is_told(recipe_file: Write, minimal: Minimal) -> None:
+def test_the_place_of_what_a_smoke_run_sets_is_told(recipe_file: Write, minimal: Minimal) -> None:
     loaded = load_recipe(str(recipe_file(to_yaml(minimal()))), smoke=True)
     assert str(loaded.document.location(("training", "max_steps"))) == "--smoke"
 
 
 @pytest.mark.parametrize(("steps", "every", "warmup"), [(1, 1, 0), (3, 1, 1), (10, 5, 1)])
-def test_other_steps_of_the_recipes_own_move_the_checkpoint(rehearsal: Callable[..., Recipe], steps: int, every: int, warmup: int) -> None:
-    training = rehearsal({"training.warmup_steps": 100, "smoke": {"training": {"max_steps": steps}}}).training
+def test_other_steps_of_the_recipes_own_move_the_checkpoint(smoke_run: Callable[..., Recipe], steps: int, every: int, warmup: int) -> None:
+    training = smoke_run({"training.warmup_steps": 100, "smoke": {"training": {"max_steps": steps}}}).training
     assert (training.eval_steps, training.save_steps, training.warmup_steps) == (every, every, warmup)

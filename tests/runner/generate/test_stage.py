@@ -97,7 +97,7 @@ def test_rows_that_are_not_there_yet_are_asked_for_by_name(recipe, tmp_path) -> 
         already_generated(recipe(), tmp_path)
 
 
-def test_a_rehearsal_has_rows_and_a_log_of_its_own(recipe, tmp_path) -> None:
+def test_a_smoke_run_has_rows_and_a_log_of_its_own(recipe, tmp_path) -> None:
     assert set(places(recipe(), tmp_path)) & set(places(recipe(smoke=True), tmp_path)) == set()
 
 

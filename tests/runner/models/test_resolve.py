@@ -108,12 +108,12 @@ def test_another_recipes_model_is_that_of_its_newest_finished_run(tmp_path):
     run = run_of(tmp_path, "2", "done", "config.json")
     run_of(tmp_path, "3", "failed", "config.json")
     run_of(tmp_path, "4", "done", "config.json", "adapter_config.json")  # an adapter is no model of its own
-    rehearsal = run_of(tmp_path, "5", "done", "config.json")
-    rehearsal.update(smoke=True)  # a few steps of a small twin
+    smoke_run = run_of(tmp_path, "5", "done", "config.json")
+    smoke_run.update(smoke=True)  # a few steps of a small twin
     found = resolve_model(Model("run:first"), tmp_path)
     assert found.path == str((run / "model").resolve())
     assert found.note == f"the model of {run.path}"
-    assert resolve_model(Model("run:first"), tmp_path, smoke=True).path == str((rehearsal / "model").resolve())
+    assert resolve_model(Model("run:first"), tmp_path, smoke=True).path == str((smoke_run / "model").resolve())
 
 
 def test_remote_code_without_trust_is_refused(tmp_path):

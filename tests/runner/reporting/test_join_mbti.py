@@ -25,7 +25,7 @@ def runs(tmp_path):
         run = RunFolder(tmp_path / "runs" / "mbti" / name)
         run.write(STATUS, {"recipe": "mbti", "state": "done", "stages": {}})
         run.write(MANIFEST, manifest_with(type="classification", labels=labels))
-        lines = [{"model": model, "id": str(i), "label": t, "predicted": p if model == "tuned" else t}
+        lines = [{"model": model, "id": str(i), "label": t, "predicted": p if model == "tuned" else t, "probabilities": {}}
                  for model in ("majority", "tuned") for i, t, p in zip(ids, truth, predicted, strict=True)]  # fmt: skip
         write_jsonl(run / "eval" / "predictions.jsonl", lines)
         return str(run.path)

@@ -71,7 +71,7 @@ def test_text_from_data_cannot_become_markup_or_metadata(run, minimal):
     assert "\nlicense: mit" not in card.text
 
 
-def test_a_rehearsals_model_says_so(run, minimal):
+def test_a_smoke_runs_model_says_so(run, minimal):
     run.update(smoke=True)
     assert "This is the model of a smoke run" in model_card(run, Recipe.from_values(minimal()))
 

@@ -51,23 +51,23 @@ def test_the_recipe_beside_is_needed_until_it_has_a_finished_run(second, tmp_pat
     assert needed(second, tmp_path / "runs") is None
 
 
-def test_a_rehearsals_model_is_not_the_real_ones_and_the_other_way_round(second, tmp_path):
-    rehearsal = load_recipe(str(second.path), smoke=True)
-    first = needed(rehearsal, tmp_path / "runs")
+def test_a_smoke_runs_model_is_not_the_real_ones_and_the_other_way_round(second, tmp_path):
+    smoke_run = load_recipe(str(second.path), smoke=True)
+    first = needed(smoke_run, tmp_path / "runs")
     assert first is not None and first.is_smoke
     finished(tmp_path / "runs", load_recipe(str(first.path)), "1")
-    assert needed(rehearsal, tmp_path / "runs") is not None
+    assert needed(smoke_run, tmp_path / "runs") is not None
     finished(tmp_path / "runs", first, "2", smoke=True)
-    assert needed(rehearsal, tmp_path / "runs") is None
+    assert needed(smoke_run, tmp_path / "runs") is None
 
 
-def test_a_rehearsal_of_the_recipe_as_it_was_will_not_do(second, tmp_path, write):
-    rehearsal = load_recipe(str(second.path), smoke=True)
-    first = needed(rehearsal, tmp_path / "runs")
+def test_a_smoke_run_of_the_recipe_as_it_was_will_not_do(second, tmp_path, write):
+    smoke_run = load_recipe(str(second.path), smoke=True)
+    first = needed(smoke_run, tmp_path / "runs")
     assert first is not None
     finished(tmp_path / "runs", first, "1", smoke=True)
     write("first", "other/model")
-    assert needed(rehearsal, tmp_path / "runs") is not None
+    assert needed(smoke_run, tmp_path / "runs") is not None
 
 
 def test_a_shipped_recipe_is_found_by_its_name(tmp_path):

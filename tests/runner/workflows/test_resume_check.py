@@ -70,7 +70,7 @@ def test_what_would_end_a_trial_early_or_has_no_place_in_it_is_changed(settings)
                           "training.warmup_steps=4"}  # fmt: skip
 
 
-def test_a_rehearsal_takes_the_steps_that_are_asked_for():
+def test_a_smoke_run_takes_the_steps_that_are_asked_for():
     quickstart = str(Path(__file__).parents[3] / "recipes" / "quickstart.yml")
     changed = overrides(load_recipe(quickstart, (), smoke=True), 3)
     training = load_recipe(quickstart, changed, smoke=True).recipe.training

@@ -1,4 +1,4 @@
-"""Every shipped recipe, rehearsed by the real trainer: all of them by benchmarks/smoke.py, which imports the trainer once for all."""
+"""Every shipped recipe, run by the real trainer with a tiny model: all of them by benchmarks/smoke.py, which imports the trainer once for all."""
 
 import json
 import math
@@ -18,7 +18,7 @@ NAMES = [path.stem for path in shipped_recipes()]
 
 
 @pytest.fixture(scope="module")
-def rehearsals(tmp_path_factory) -> dict[str, dict]:
+def smoke_runs(tmp_path_factory) -> dict[str, dict]:
     """What came of each, by recipe."""
     folder = tmp_path_factory.mktemp("smoke")
     argv = [sys.executable, "-W", "ignore", ROOT / "benchmarks" / "smoke.py", "--out", folder / "runs"]
@@ -31,25 +31,25 @@ def rehearsals(tmp_path_factory) -> dict[str, dict]:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_every_shipped_recipe_is_rehearsed_from_its_data_to_its_report(rehearsals, name):
-    found = rehearsals[name]
+def test_every_shipped_recipe_runs_from_its_data_to_its_report(smoke_runs, name):
+    found = smoke_runs[name]
     assert (found["state"], found["steps"]) == ("done", 4), found.get("error")
     assert len(found["losses"]) == 4 and all(math.isfinite(loss) for loss in found["losses"] + found["eval_losses"])
     run = Path(found["run"])
     assert "<h2" in (run / "report.html").read_text() and json.loads((run / "eval" / "metrics.json").read_text())["rows"] > 0
     rendered = yaml.safe_load((run / "rendered" / "axolotl.yml").read_text())
-    assert Path(rendered["base_model"]).is_dir(), "a twin, or the model of another rehearsal"
+    assert Path(rendered["base_model"]).is_dir(), "a twin, or the model of another smoke run"
     assert json.loads((run / "smoke.json").read_text())["keys"]["training.max_steps"]["smoke"] == 4
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_every_rehearsal_is_killed_at_a_checkpoint_and_goes_on_from_there(rehearsals, name):
-    events = [json.loads(line) for line in (Path(rehearsals[name]["run"]) / "progress.jsonl").read_text().splitlines()]
+def test_every_smoke_run_is_killed_at_a_checkpoint_and_goes_on_from_there(smoke_runs, name):
+    events = [json.loads(line) for line in (Path(smoke_runs[name]["run"]) / "progress.jsonl").read_text().splitlines()]
     told = [(event["event"], event["step"]) for event in events if event["event"] in ("train", "smoke_kill")]
     assert told == [("train", 0), ("smoke_kill", 2), ("train", 2)]
 
 
-def test_the_second_of_two_stages_starts_from_the_rehearsal_of_the_first(rehearsals):
-    lock = json.loads((Path(rehearsals["alpaca_gpt2"]["run"]) / "lock.json").read_text())
+def test_the_second_of_two_stages_starts_from_the_smoke_run_of_the_first(smoke_runs):
+    lock = json.loads((Path(smoke_runs["alpaca_gpt2"]["run"]) / "lock.json").read_text())
     first = Path(lock["model"]["path"]).parent
-    assert first.parent.name == "babylm_gpt2" and first == Path(rehearsals["babylm_gpt2"]["run"]).resolve()
+    assert first.parent.name == "babylm_gpt2" and first == Path(smoke_runs["babylm_gpt2"]["run"]).resolve()
