@@ -48,8 +48,11 @@ def convert(
 
 def _filtered(row: Row, value: dict[str, Any], wanted: dict[str, set[str]], max_turns: int | None) -> Drop | None:
     for key, values in wanted.items():
-        if values and value.get(key) not in values:
-            return Drop(row, f"other_{key}", str(value.get(key))[:40], filtered=True)
+        found = value.get(key)
+        if values and not isinstance(found, str):
+            return Drop(row, f"no_{key}", f"{key} is {'missing' if found is None else 'not a text'}")
+        if values and found not in values:
+            return Drop(row, f"other_{key}", str(found)[:40], filtered=True)
     turns = value.get("conversation")
     if max_turns and isinstance(turns, list):
         asked = sum(isinstance(turn, dict) and turn.get("role") == "user" for turn in turns)

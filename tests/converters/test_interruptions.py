@@ -120,10 +120,11 @@ def test_input_that_the_disk_does_not_give_is_named_and_the_old_folder_stays(tra
     assert contents(out) == new
 
 
-@pytest.mark.parametrize(("call", "step"), [("write", 1), ("write", 2), ("fsync", 1), ("read", 200)])
+@pytest.mark.parametrize(("call", "step"), [("write", 1), ("write", 2), ("fsync", 1), ("read", 1), ("read", 2)])
 def test_a_call_that_a_signal_interrupts_is_made_again(trace, states, call, step):
     rows, out, _, new = states
-    assert trace(f"{call}:error=EINTR:when={step}", rows, out).returncode == 0
+    of_source = rows if call == "read" else None  # the dynamic loader does not repeat its own reads
+    assert trace(f"{call}:error=EINTR:when={step}", rows, out, path=of_source).returncode == 0
     assert contents(out) == new
 
 
