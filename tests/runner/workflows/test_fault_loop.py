@@ -1,0 +1,30 @@
+"""Commands that are killed, or refused by the disk, at one operation after another: what is left can always be recovered from.
+
+A part of the loop that `python -m tests.support.fault_loop` runs whole (docs/reliability.md).
+"""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("axolotl", reason="needs the extra [train]: axolotl")
+ROOT = Path(__file__).parents[3]
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(
+    ("command", "every"),
+    [("report", 1), ("export", 1), ("score", 9), ("run", 61)],
+)
+def test_a_fault_changes_no_result(command, every, tmp_path):
+    argv = [sys.executable, "-m", "tests.support.fault_loop", command, "--every", str(every), "--folder", str(tmp_path)]
+    done = subprocess.run(argv, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True)
+    start = done.stdout.find('{\n "faults"')  # the trainer's packages print too
+    assert start >= 0, done.stderr[-2000:]
+    found = json.loads(done.stdout[start:])
+    assert found["faults"] > 0
+    assert [difference for loop in found["loops"] for difference in loop["differences"]] == []
