@@ -22,6 +22,7 @@ SIGNATURES: dict[str, tuple[set[str], ...]] = {
     "babylm": ({"text", "label_0", "score_0"}, {"text", "emotion", "augmented_text"}),
     "alpaca_emotion": ({"instruction", "rewritten_output"}, {"instruction", "instances"}, {"instruction", "new-output"}),
     "mbti": ({"type", "posts"},),
+    "lmsys": ({"conversation", "conversation_id", "openai_moderation"},),
 }
 ROLES, CONTENTS = ("role", "from", "speaker", "author"), ("content", "value", "text", "message", "utterance")
 

@@ -67,7 +67,7 @@ CALLS = [
     ["explain", "good.yml", "description"], ["explain", "good.yml", ALL], ["diff", "good.yml", "other.yml"], ["plan", "good.yml"], ["render", "good.yml"],
     ["new", "fresh", "--data", ROWS], ["new", "fresh2", "--data", "labels.jsonl"], ["import", "axolotl.yml", "--out", "imported.yml"], ["runs"],
     ["report", RUN], ["compare", RUN, OTHER, "--html", "compared.html"], ["run", "good.yml", "--dry-run"], ["run", "good.yml", "--set", f"training.{ALL}=1"],
-    ["benchmarks", LEFT], ["ls"], [ALL], ["check", ALL],
+    ["review", RUN, "--out", "review.html"], ["predict", RUN, ROWS], ["benchmarks", LEFT], ["ls"], [ALL], ["check", ALL],
 ]  # fmt: skip
 CALLS += [
     [verb, ALL]

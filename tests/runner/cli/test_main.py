@@ -58,7 +58,9 @@ def test_a_command_ends_with_its_code_and_one_clear_message(command_line: Recipe
 
 
 @pytest.mark.parametrize(
-    "error", [ZeroDivisionError("x"), ModuleNotFoundError("no", name="recipekit.nothing"), OSError(5, "I/O"), RecursionError()], ids=repr
+    "error",
+    [ZeroDivisionError("x"), ModuleNotFoundError("no", name="recipekit.nothing"), OSError(9, "bad descriptor"), RecursionError()],
+    ids=repr,
 )
 def test_what_nobody_foresaw_is_our_bug_with_a_traceback(command_line: Recipe, failing: Callable, error: Exception) -> None:
     failing(error)

@@ -102,7 +102,7 @@ def lock(key, **changes):
 
 
 def test_a_run_that_has_not_trained_has_no_other_training():
-    assert other_training({}, lock("a")) == []
+    assert other_training(None, lock("a")) == []
 
 
 def test_what_is_noted_but_does_not_change_the_training_is_no_other_training():

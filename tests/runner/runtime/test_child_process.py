@@ -83,7 +83,12 @@ def runner(tmp_path):
     def start(text, **options):
         (tmp_path / "child.py").write_text(text)
         process = subprocess.Popen(
-            [sys.executable, "-c", RUNNER], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options
+            [sys.executable, "-c", RUNNER],
+            cwd=tmp_path,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            **{"preexec_fn": _heed_signals, **options},
         )
         started.append(process)
         word, _, number = process.stdout.readline().strip().partition(" ")
@@ -94,6 +99,12 @@ def runner(tmp_path):
     for process in started:
         process.kill()
         process.communicate()
+
+
+def _heed_signals() -> None:
+    """The tests may themselves run under nohup, whose ignored signals a child inherits."""
+    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)
 
 
 def is_alive(pid: int) -> bool:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from recipekit.runner.models.resolve import ResolvedModel
+from recipekit.runner.runtime.seals import read_seal, seal_files
 from recipekit.runner.workflows.reproduce import Divergence, compare_logs
 from recipekit.runner.workflows.run_comparison import unpinned
 
@@ -176,6 +177,8 @@ def test_what_changed_in_the_run_is_named(run, inputs, file, change, part, what)
     before = (run / file).read_bytes()
     (run / file).write_bytes(change(before))
     assert (run / file).read_bytes() != before
+    if file in (read_seal(run) or {}):
+        seal_files(run, [file])  # as `recipe verify --accept` does
     code, told = inputs()
     assert code == 3 and told["first_difference"]["part"] == part and re.match(what, told["first_difference"]["what"])
 
@@ -186,7 +189,7 @@ def test_what_changed_in_the_run_is_named(run, inputs, file, change, part, what)
     [
         (lambda run: shutil.rmtree(run / "model"), "has not been trained to its end"),
         (lambda run: (run / "metrics.jsonl").unlink(), "has no metrics.jsonl"),
-        (lambda run: (run / "lock.json").write_text("{}"), "is damaged"),
+        (lambda run: (run / "lock.json").write_text("{}"), "was changed after it was written"),
     ],
     ids=["no model", "no losses", "an empty lock"],
 )
@@ -214,6 +217,7 @@ def test_without_sources_the_runs_own_rows_are_used(trained, run, recipe):
     second = next(line for line in lines if line["step"] == 2 and "loss" in line)
     second["loss"] += 0.5
     (run / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    seal_files(run, ["metrics.jsonl"])
     with changed(trained.parent.parent.parent / "rows.jsonl", lambda content: None):
         done = recipe("reproduce", run, "--steps", "2", cwd=run.parent.parent.parent)
     assert done.returncode == 3

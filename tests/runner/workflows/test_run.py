@@ -124,10 +124,10 @@ def test_the_tokens_per_second_were_counted(finished, workplace):
     assert all(line["tokens_per_s"] > 0 for line in lines if "loss" in line)
 
 
-def test_every_metric_stands_beside_its_baseline_with_an_interval(finished):
+def test_every_metric_has_its_baseline_and_no_interval_over_so_few_rows(finished):
     metrics = finished["metrics"]
     base, tuned = metrics["models"]["base"]["perplexity"], metrics["models"]["tuned"]["perplexity"]
-    assert base["low"] <= base["value"] <= base["high"]
+    assert (base["low"], base["high"]) == (None, None)
     assert tuned["value"] < base["value"]
     assert metrics["rows"] == 4
 
