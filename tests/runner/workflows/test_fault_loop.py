@@ -16,12 +16,9 @@ ROOT = Path(__file__).parents[3]
 
 
 @pytest.mark.long
-@pytest.mark.parametrize(
-    ("command", "every"),
-    [("report", 1), ("export", 1), ("score", 9), ("run", 61)],
-)
-def test_a_fault_changes_no_result(command, every, tmp_path):
-    argv = [sys.executable, "-m", "tests.support.fault_loop", command, "--every", str(every), "--folder", str(tmp_path)]
+@pytest.mark.parametrize("command", ["report", "export"])
+def test_a_fault_changes_no_result(command, tmp_path):
+    argv = [sys.executable, "-m", "tests.support.fault_loop", command, "--folder", str(tmp_path)]
     done = subprocess.run(argv, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True)
     start = done.stdout.find('{\n "faults"')  # the trainer's packages print too
     assert start >= 0, done.stderr[-2000:]
