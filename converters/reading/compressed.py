@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from ...schemas.base.errors import Location, Problem, UserError
+from .forward import ForwardReader
 
 GZIP_MAGIC = b"\x1f\x8b"
 ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
@@ -28,15 +29,14 @@ def is_uncompressed(stream: BinaryIO) -> bool:
     return isinstance(stream, io.BufferedReader) and isinstance(stream.raw, io.FileIO)
 
 
-class _Decompressed(io.RawIOBase):
-    """Reads forward; the only place to seek to is the start, where it begins again."""
+class _Decompressed(ForwardReader):
+    """The bytes that the file stands for."""
 
     def __init__(self, path: Path, is_gzip: bool) -> None:
         self.path = path
         self.is_gzip = is_gzip
         self.packed = path.stat().st_size
         self.inner = self._opened()
-        self.given = 0
 
     def _opened(self) -> Any:
         if self.is_gzip:
@@ -45,21 +45,9 @@ class _Decompressed(io.RawIOBase):
 
         return pyarrow.input_stream(str(self.path), compression="zstd")
 
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def seek(self, offset: int, whence: int = 0, /) -> int:
-        if (offset, whence) != (0, 0):
-            raise io.UnsupportedOperation("only to the start")
+    def restart(self) -> None:
         self.inner.close()
-        self.inner, self.given = self._opened(), 0
-        return 0
-
-    def tell(self) -> int:
-        return self.given
+        self.inner = self._opened()
 
     def readinto(self, buffer: Any) -> int:
         """Read into the buffer. Raises UserError if far more comes out than went in."""

@@ -6,6 +6,7 @@ import re
 from typing import Any, BinaryIO
 
 from ...schemas.base.errors import Location, Problem, UserError
+from .forward import ForwardReader
 
 BLOCK = 1 << 16
 SEARCHED = 64 << 20  # bytes that are searched for the first one that is not UTF-8
@@ -26,8 +27,8 @@ def as_utf8(stream: BinaryIO, encoding: str, name: str) -> io.BufferedReader:
     return io.BufferedReader(_Transcoded(stream, encoding, name), BLOCK)
 
 
-class _Transcoded(io.RawIOBase):
-    """Reads forward; the only place to seek to is the start."""
+class _Transcoded(ForwardReader):
+    """The text in UTF-8."""
 
     def __init__(self, stream: BinaryIO, encoding: str, name: str) -> None:
         self.stream = stream
@@ -35,27 +36,15 @@ class _Transcoded(io.RawIOBase):
         self.name = name
         self._start()
 
+    def restart(self) -> None:
+        self.stream.seek(0)
+        self._start()
+
     def _start(self) -> None:
         self.decoder = codecs.getincrementaldecoder(self.encoding)()
         self.text = b""
-        self.read_bytes = self.given = 0
+        self.read_bytes = 0
         self.ended = False
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def seek(self, offset: int, whence: int = 0, /) -> int:
-        if (offset, whence) != (0, 0):
-            raise io.UnsupportedOperation("only to the start")
-        self.stream.seek(0)
-        self._start()
-        return 0
-
-    def tell(self) -> int:
-        return self.given
 
     def readinto(self, buffer: Any) -> int:
         """Read into the buffer. Raises UserError for bytes that are not in the encoding."""

@@ -6,13 +6,13 @@ from typing import Any
 
 import orjson
 from starlette.applications import Starlette
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from .classify import Classifier
-from .protocol import BadRequest, classification, read_texts
-from .server import BODY_SECONDS, error_response, guarded, model_card, read_body, unauthorised
+from .protocol import classification, read_texts
+from .server import error_response, guarded, model_card, with_body
 
 
 class Classifications:
@@ -30,20 +30,10 @@ class Classifications:
         """The one model."""
         return JSONResponse({"object": "list", "data": [model_card(self.name)]})
 
-    async def classify(self, request: Request) -> Response:
+    @with_body
+    async def classify(self, request: Request, body: Any) -> Response:
         """POST /classify."""
-        if refused := unauthorised(request):
-            return refused
-        try:
-            async with asyncio.timeout(BODY_SECONDS):
-                body = await read_body(request)
-            asked = read_texts(body)
-        except BadRequest as error:
-            return error_response(400, str(error), error.parameter, error.code)
-        except TimeoutError:
-            return error_response(408, f"the body did not arrive within {BODY_SECONDS:g} seconds", None, "timeout")
-        except ClientDisconnect:
-            return Response(status_code=499)
+        asked = read_texts(body)
         if body.get("model") not in (None, self.name):
             return error_response(404, f"this server has one model: {self.name}", "model", "model_not_found")
         async with self.lock:

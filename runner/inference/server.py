@@ -4,7 +4,8 @@ import asyncio
 import os
 import secrets
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import wraps
 from typing import Any
 
 import orjson
@@ -30,6 +31,30 @@ IDLE_SECONDS = 15
 KEY_NAME = "RECIPEKIT_API_KEY"
 
 
+def with_body(handle: Callable[[Any, Request, Any], Awaitable[Response]]) -> Callable[[Any, Request], Awaitable[Response]]:
+    """Give an endpoint the request's body; a caller without the key, a body that does not come and a BadRequest are answered here."""
+
+    @wraps(handle)
+    async def endpoint(self: Any, request: Request) -> Response:
+        if refused := unauthorised(request):
+            return refused
+        try:
+            async with asyncio.timeout(BODY_SECONDS):
+                body = await read_body(request)
+        except TimeoutError:
+            return error_response(408, f"the body did not arrive within {BODY_SECONDS:g} seconds", None, "timeout")
+        except ClientDisconnect:
+            return Response(status_code=499)
+        except BadRequest as error:
+            return error_response(400, str(error), error.parameter, error.code)
+        try:
+            return await handle(self, request, body)
+        except BadRequest as error:
+            return error_response(400, str(error), error.parameter, error.code)
+
+    return endpoint
+
+
 class Chats:
     """The routes' state: the model, the system prompt of chats that bring none, the thread that runs it, and how many wait."""
 
@@ -48,23 +73,13 @@ class Chats:
         """The one model."""
         return JSONResponse({"object": "list", "data": [model_card(self.served.name)]})
 
-    async def chat(self, request: Request) -> Response:
+    @with_body
+    async def chat(self, request: Request, body: Any) -> Response:
         """POST /v1/chat/completions."""
-        if refused := unauthorised(request):
-            return refused
-        try:
-            async with asyncio.timeout(BODY_SECONDS):
-                body = await read_body(request)
-            asked = read_request(body)
-            if body.get("model") not in (None, self.served.name):
-                return error_response(404, f"this server has one model: {self.served.name}", "model", "model_not_found")
-            reply, parts = self._reply(asked)
-        except BadRequest as error:
-            return error_response(400, str(error), error.parameter, error.code)
-        except TimeoutError:
-            return error_response(408, f"the body did not arrive within {BODY_SECONDS:g} seconds", None, "timeout")
-        except ClientDisconnect:
-            return Response(status_code=499)
+        asked = read_request(body)
+        if body.get("model") not in (None, self.served.name):
+            return error_response(404, f"this server has one model: {self.served.name}", "model", "model_not_found")
+        reply, parts = self._reply(asked)
         if self.under_way >= MAX_WAITING:
             headers = {"retry-after": "1"}
             return JSONResponse(error_body("too many requests wait", "rate_limit_error"), status_code=429, headers=headers)

@@ -1,0 +1,29 @@
+"""A binary stream that is read forward; the only place to seek to is the start."""
+
+import io
+
+
+class ForwardReader(io.RawIOBase):
+    """What the text of a file is read through. `given` counts the bytes since the start; a subclass adds `readinto` and `restart`."""
+
+    given = 0
+
+    def restart(self) -> None:
+        """Go back to the first byte."""
+        raise NotImplementedError
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = 0, /) -> int:
+        if (offset, whence) != (0, 0):
+            raise io.UnsupportedOperation("only to the start")
+        self.restart()
+        self.given = 0
+        return 0
+
+    def tell(self) -> int:
+        return self.given
