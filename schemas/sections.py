@@ -32,6 +32,7 @@ class Source(NamedTuple):
     weight: float = 1
     split: SplitName | None = None
     limit: int | None = None
+    max_words: int | None = None
     revision: str | None = None
     subset: str | None = None
     hub_split: str = "train"

@@ -18,6 +18,7 @@ from ..reading.mojibake import FIXED, fix_fields, may_be_misread
 from ..reading.readers import parsed_line
 from ..reading.records import Drop, Record, RecordValue, Row
 from ..sources.registry import converter
+from .budgets import count_words, has_budget
 from .chat_checks import record_fault
 from .key_meanings import key_use, refusal
 from .key_use import KeyUse, Shape, ShapeUse, TrackedRow, UnreadKeys
@@ -41,6 +42,7 @@ class Spec(NamedTuple):
     near: bool = False
     fix_mojibake: bool = True
     ignore_keys: tuple[str, ...] = ()
+    count_words: bool = False
 
     @classmethod
     def of(cls, data: Data, source: Source, prefix: str) -> "Spec":
@@ -48,7 +50,7 @@ class Spec(NamedTuple):
         near = "near" in (data.dedup, data.check_leaks)
         prompt, split, fix = data.system_prompt, data.split, data.fix_mojibake
         return cls(data.type, source.converter, source.options, prefix, prompt, split.group_by, split.stratify_by, near, fix,
-                   source.ignore_keys)  # fmt: skip
+                   source.ignore_keys, has_budget(data))  # fmt: skip
 
 
 class Batch(NamedTuple):
@@ -79,7 +81,7 @@ class Converted(NamedTuple):
     `keys` are the records' group keys, `strata` their strata, `signatures` what near-duplicates are told by (each empty where none are
     asked for), `fixed` what was repaired in record n, `labels` the labels of a classification with the first row of each, `named` the keys
     of meta that any of them has, `placeholders` the rows by the placeholder that stands in their text, `unread` the keys that were left
-    unread.
+    unread, `words` the words of each record where they are counted.
     """
 
     ledger: Ledger
@@ -94,6 +96,7 @@ class Converted(NamedTuple):
     placeholders: Counter[str]
     unread: dict[Shape, UnreadKeys]
     signatures: bytes = b""
+    words: "array[int]" = array("I")
 
 
 def convert_batch(spec: Spec, batch: Batch) -> Converted:
@@ -174,6 +177,7 @@ def encode(
     chat, fixes = spec.record_type == "chat", spec.fix_mojibake
     has_details = bool(spec.group_by or spec.stratify_by or spec.record_type == "classification")
     compared: list[str] = []
+    words = array("I")
     for item in _records(spec, items, unreadable, ledger, keys):
         fields = with_system_prompt(item.fields, spec.system_prompt) if spec.system_prompt else item.fields
         try:
@@ -192,6 +196,8 @@ def encode(
             ledger.drop(Drop(item.row, "not_json", str(error)))
             continue
         digests.append(digest)
+        if spec.count_words:
+            words.append(count_words(spec.record_type, fields))
         if spec.near:
             compared.append(compared_text(spec.record_type, fields))
         if has_details or item.fixed:
@@ -202,7 +208,7 @@ def encode(
     _count(unreadable, ledger)
     ends = array("Q", accumulate(map(len, texts)))
     told = signatures(compared) if compared else b""
-    return result._replace(lines=b"".join(texts), ends=ends, digests=b"".join(digests), signatures=told)
+    return result._replace(lines=b"".join(texts), ends=ends, digests=b"".join(digests), signatures=told, words=words)
 
 
 def _records(spec: Spec, items: Iterable[Record | Drop], unreadable: list[Drop], ledger: Ledger, keys: KeyUse) -> Iterator[Record]:

@@ -2,7 +2,7 @@
 
 from contextlib import ExitStack
 from hashlib import blake2b
-from itertools import compress
+from itertools import accumulate, compress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -15,6 +15,7 @@ from ...schemas.sections import SPLITS, Data, Source
 from ..reading.files import files_of
 from ..sources.registry import Converter, converter, is_stateless
 from .batches import BATCH_BYTES, SourceFiles, SourceRows
+from .budgets import OVER_BUDGET, has_budget, over_budget
 from .conversion import Spec, convert_stream
 from .hub_datasets import HubRows, is_on_hub
 from .key_use import LISTED
@@ -109,7 +110,10 @@ def divide(kept: RowStore, folder: Path) -> dict[str, Any]:
     lines = kept.file.path.rename(folder / "rows.jsonl")
     pairs = _near_pairs(kept)
     if kept.data.dedup == "near":
-        lines, pairs = _drop_near(kept, lines, pairs), []
+        lines, pairs = _without(kept, lines, repeated_rows(pairs, kept.ledger.kept), "near_duplicate"), []
+    if has_budget(kept.data):
+        gone = over_budget(kept.data, kept.sources, kept.words, kept.digests.kept)
+        lines, pairs = _without(kept, lines, gone, OVER_BUDGET), _renumbered(pairs, gone)
     placed = kept.placed()
     splits = assign_splits(placed, kept.data.split)
     if kept.data.check_leaks != "none":
@@ -132,10 +136,9 @@ def _near_pairs(kept: RowStore) -> list[tuple[int, int]]:
     return pairs
 
 
-def _drop_near(kept: RowStore, lines: Path, pairs: list[tuple[int, int]]) -> Path:
-    """The lines without near-duplicates of earlier rows; and with those, the labels that only they had, are gone."""
-    gone = repeated_rows(pairs, kept.ledger.kept)
-    thinned = lines.with_name("thinned.jsonl")
+def _without(kept: RowStore, lines: Path, gone: bytearray, reason: str) -> Path:
+    """The lines without the rows whose flag in `gone` is set; and with those, the labels that only they had, are gone."""
+    thinned = lines.with_name(f"without_{reason}.jsonl")
     labels: dict[str, str] = {}
     with lines.open("rb") as stream, thinned.open("wb") as target:
         for line in compress(stream, (not flag for flag in gone)):
@@ -143,10 +146,16 @@ def _drop_near(kept: RowStore, lines: Path, pairs: list[tuple[int, int]]) -> Pat
             if kept.data.type == "classification":
                 label = orjson.loads(line)["label"]
                 labels[label] = kept.labels[label]
-    kept.drop(gone)
+    kept.drop(gone, reason)
     kept.labels = labels
     lines.unlink()
     return thinned
+
+
+def _renumbered(pairs: list[tuple[int, int]], gone: bytearray) -> list[tuple[int, int]]:
+    """The pairs of rows that are still there, by their new numbers."""
+    numbers = list(accumulate((not flag for flag in gone), initial=0))
+    return [(numbers[first], numbers[second]) for first, second in pairs if not gone[first] and not gone[second]]
 
 
 def write_splits(lines: Path, folder: Path, kept: RowStore, splits: bytearray) -> tuple[dict[str, int], dict[str, Any]]:
@@ -191,6 +200,9 @@ def _label_order(data: Data, found: set[str]) -> list[str]:
 def _source_facts(kept: RowStore, number: int, read: SourceRows) -> dict[str, Any]:
     """The manifest's part on a source. Its files are hashed here, and must still be those that were read."""
     source = kept.data.sources[number]
+    words: dict[str, Any] = {"words": kept.words_of(number)} if kept.counts_words else {}
+    if source.max_words is not None:
+        words |= {"max_words": source.max_words, OVER_BUDGET: kept.dropped_later[number][OVER_BUDGET]}
     return {
         "converter": source.converter,
         "version": converter(source.converter).VERSION,
@@ -198,6 +210,7 @@ def _source_facts(kept: RowStore, number: int, read: SourceRows) -> dict[str, An
         "weight": source.weight,
         "rows_read": kept.rows_read[number],
         "rows_kept": kept.rows_kept[number],
+        **words,
         "unread_keys": kept.unread[number].as_json(),
         "placeholders": dict(kept.placeholders[number].most_common(LISTED)),
         "files": read.facts(),

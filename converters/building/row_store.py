@@ -9,6 +9,7 @@ from typing import Self
 
 from ...schemas.base.files import NewFile
 from ...schemas.sections import SPLITS, Data
+from .budgets import has_budget
 from .conversion import Converted
 from .key_use import KeyCounts
 from .near_duplicates import WIDTH as SIGNATURE
@@ -27,9 +28,12 @@ class RowStore:
         self.labels: dict[str, str] = {}
         self.digests = Digests()
         self.divided = needs_second_pass(data)
+        self.counts_words = has_budget(data)
+        self.thinned = is_near(data) or self.counts_words
         self.signatures = NewFile(path.with_name("signatures")) if is_near(data) else None
         self.rows_read: Counter[int] = Counter()
         self.rows_kept: Counter[int] = Counter()
+        self.dropped_later: defaultdict[int, Counter[str]] = defaultdict(Counter)
         self.sources = array("H")
         self.named: dict[int, set[str]] = {}
         self.placeholders: defaultdict[int, Counter[str]] = defaultdict(Counter)
@@ -37,6 +41,7 @@ class RowStore:
         self.keys = bytearray()
         self.owners = array("I")
         self.strata = array("I")
+        self.words = array("I")
         self.names: dict[str, int] = {}
         self.fixes: dict[tuple[str, ...], int] = {(): 0}
         self.changes = array("H")
@@ -70,8 +75,10 @@ class RowStore:
     def _place(self, found: Converted, numbers: list[int], source: int) -> None:
         first = len(self.sources)
         self.sources.extend([source] * len(numbers))
-        if self.signatures:
+        if self.thinned:
             self.changes.extend(self.fixes.setdefault(found.fixed.get(number, ()), len(self.fixes)) for number in numbers)
+        if self.counts_words:
+            self.words.extend(found.words[number] for number in numbers)
         if self.data.split.stratify_by:
             self.strata.extend(self.names.setdefault(found.strata[number], len(self.names)) for number in numbers)
         if self.data.split.group_by:
@@ -95,16 +102,17 @@ class RowStore:
         if self.signatures:
             self.signatures.stream.close()
 
-    def drop(self, gone: Sequence[int]) -> None:
-        """Take away the rows whose flag in `gone` is set (near-duplicates of earlier rows); their lines are the caller's to remove."""
+    def drop(self, gone: Sequence[int], reason: str) -> None:
+        """Remove the rows whose flag in `gone` is set, as the recipe asks for `reason`; their lines are the caller's to remove."""
         stays = [not flag for flag in gone]
         names = list(self.fixes)
         for row in (row for row, flag in enumerate(gone) if flag):
             self.rows_kept[self.sources[row]] -= 1
+            self.dropped_later[self.sources[row]][reason] += 1
             self.ledger.fixed.subtract(names[self.changes[row]])
         self.ledger.fixed = +self.ledger.fixed
         self.ledger.kept = sum(stays)
-        self.ledger.drop_filtered("near_duplicate", len(stays) - sum(stays))
+        self.ledger.drop_filtered(reason, len(stays) - sum(stays))
         numbers = list(accumulate(stays, initial=0))
         keys = [(key, numbers[row]) for key, row in enumerate(self.owners) if stays[row]]
         self.keys = bytearray().join(key_at(self.keys, key) for key, _ in keys)
@@ -112,6 +120,12 @@ class RowStore:
         self.digests.kept = bytearray().join(key_at(self.digests.kept, row) for row, stay in enumerate(stays) if stay)
         self.sources = array("H", compress(self.sources, stays))
         self.strata = array("I", compress(self.strata, stays))
+        self.words = array("I", compress(self.words, stays))
+        self.changes = array("H", compress(self.changes, stays))
+
+    def words_of(self, source: int) -> int:
+        """The words of a source's rows."""
+        return sum(words for words, owner in zip(self.words, self.sources, strict=True) if owner == source)
 
     def placed(self) -> Placed:
         """The rows as dividing sees them. A row without group keys is grouped by its content."""
@@ -140,4 +154,10 @@ def is_near(data: Data) -> bool:
 
 def needs_second_pass(data: Data) -> bool:
     """Whether rows may go to more than one file, or be repeated or dropped after all were seen: then they are written twice."""
-    return is_near(data) or data.split.validation > 0 or data.split.test > 0 or any(s.split or s.weight != 1 for s in data.sources)
+    return (
+        is_near(data)
+        or has_budget(data)
+        or data.split.validation > 0
+        or data.split.test > 0
+        or any(s.split or s.weight != 1 for s in data.sources)
+    )

@@ -7,6 +7,7 @@ from typing import Any
 from rich import box
 from rich.table import Table
 
+from ...converters.building.budgets import composition
 from ...converters.reading.readers import SKIPPED_TEXT
 from ...schemas.base.screen import Screen
 
@@ -45,8 +46,8 @@ def ledger_table(manifest: Mapping[str, Any], out: Path) -> None:
 
 
 def source_notes(manifest: Mapping[str, Any]) -> list[str]:
-    """What the rows of each source hold that was not read, or would be trained as it stands, in a line each."""
-    notes = []
+    """What each source gives where it has a budget; what its rows hold that was not read, or would be trained as it stands."""
+    notes = composition(manifest["sources"])
     for source in manifest["sources"]:
         what = f"{source['converter']}: "
         if unread := source["unread_keys"]:

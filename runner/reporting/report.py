@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from ...converters.building.budgets import composition
 from ...schemas.base.errors import Location, Problem, UserError
 from ...schemas.base.files import write_atomically
 from ...schemas.base.terminal import printable
@@ -63,7 +64,8 @@ def report_facts(run: RunFolder, status: dict[str, Any]) -> dict[str, Any]:
         "run": run.path.name,
         "state": status["state"],
         "answer": answer(metrics),
-        "manifest": run.read(MANIFEST),
+        "manifest": (manifest := run.read(MANIFEST)),
+        "composition": composition(manifest["sources"]),
         "token_lines": {split: token_summary(facts) for split, facts in (run.find(TOKENS) or {}).items()},
         "metrics": metrics,
         "columns": [name for name in LABELS if metrics["models"].get(name)],

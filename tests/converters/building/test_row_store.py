@@ -81,7 +81,7 @@ def test_rows_can_be_taken_away_again(tmp_path):
     with RowStore(data, tmp_path / "rows") as kept:
         kept.add(found, 0)
         before = kept.placed()
-        kept.drop([0, 1, 0, 0])
+        kept.drop([0, 1, 0, 0], "near_duplicate")
         placed = kept.placed()
     assert placed.keys == before.keys[:32] + before.keys[64:]
     assert list(placed.owners) == [0, 0, 1, 1, 2, 2]
