@@ -175,8 +175,8 @@ def converter_of_another_type(recipe: Recipe) -> Iterator[Finding]:
 
 def near_threshold_unused(recipe: Recipe) -> Iterator[Finding]:
     data = recipe.data
-    if data.near_threshold != type(data)._field_defaults["near_threshold"] and "near" not in (data.dedup, data.check_leaks):
-        yield Finding(("data", "near_threshold"), "has no effect without dedup: near or check_leaks: near", "set dedup: near, or remove it")
+    if data.near_threshold != type(data)._field_defaults["near_threshold"] and data.check_leaks == "none" and data.dedup != "near":
+        yield Finding(("data", "near_threshold"), "has no effect with check_leaks: none", "set dedup: near, or remove it")
 
 
 def tracker_names_without_tracker(recipe: Recipe) -> Iterator[Finding]:

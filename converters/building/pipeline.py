@@ -21,9 +21,10 @@ from .hub_datasets import HubRows, is_on_hub
 from .key_use import LISTED
 from .label_checks import check_labels
 from .leaks import Pair, find_leaks, refuse
-from .manifest import Manifest
+from .manifest import LeakCheck, Manifest, NearDuplicates
 from .near_duplicates import near_pairs, repeated_rows
-from .row_store import RowStore
+from .near_leaks import count_near_leaks
+from .row_store import RowStore, is_near
 from .splits import assign_splits, refuse_unknown_keys
 from .unusable_rows import check_budget, refuse_nothing
 from .verify import own_files
@@ -124,8 +125,21 @@ def divide(kept: RowStore, folder: Path) -> dict[str, Any]:
     counts, files = write_splits(lines, folder, kept, splits)
     lines.unlink()
     account = {**kept.ledger.as_json(), "splits": counts, "files": files}
-    repeated = sum(counts.values()) - len(splits)
-    return {**account, "repeated": repeated} if repeated else account
+    if repeated := sum(counts.values()) - len(splits):
+        account["repeated"] = repeated
+    if len(counts) > 1:
+        account["leaks"] = _leak_check(kept.data, folder, counts)
+    return account
+
+
+def _leak_check(data: Data, folder: Path, counts: dict[str, int]) -> LeakCheck:
+    """What the splits were compared by, and the near-duplicates that are left. Where these were looked for already, there are none."""
+    if data.check_leaks == "none":
+        return {"identical": False, "group_by": [], "near_duplicates": {"not_checked": "data.check_leaks: none"}}
+    near: NearDuplicates = {"threshold": data.near_threshold, "rows": {}, "examples": []}
+    if not is_near(data):
+        near = count_near_leaks(folder, counts, data.type, data.near_threshold)
+    return {"identical": True, "group_by": [*data.split.group_by], "near_duplicates": near}
 
 
 def _near_pairs(kept: RowStore) -> list[tuple[int, int]]:

@@ -38,8 +38,9 @@ def ledger_table(manifest: Mapping[str, Any], out: Path) -> None:
     table.columns[0].justify = "right"
     console = Screen(stderr=True)
     console.print(table)
-    for note in source_notes(manifest):
-        console.print(note, soft_wrap=True)
+    for note in [*source_notes(manifest), leaks_line(manifest)]:
+        if note:
+            console.print(note, soft_wrap=True)
     if names := not_read(manifest):
         more = f" and {len(names) - 3:,} more" if len(names) > 3 else ""
         console.print(f"{len(names):,} files in the folder are no data and were not read: {', '.join(names[:3])}{more}", soft_wrap=True)
@@ -55,6 +56,29 @@ def source_notes(manifest: Mapping[str, Any]) -> list[str]:
         if names := source["placeholders"]:
             notes.append(f"{what}placeholders that nobody filled in: {_counted(names)}")
     return notes
+
+
+def leaks_line(manifest: Mapping[str, Any]) -> str:
+    """What was compared across splits, and what was found; "" where there is one split. Identical rows and groups would have stopped the
+    conversion."""
+    if not (leaks := manifest.get("leaks")):
+        return ""
+    if not leaks["identical"]:
+        return "across splits: not compared (data.check_leaks: none)"
+    groups = f"; no shared {', '.join(leaks['group_by'])}" if leaks["group_by"] else ""
+    near = _near_duplicates(leaks["near_duplicates"], manifest["splits"])
+    return f"across splits: no identical rows (after Unicode normalization){groups}; {near}"
+
+
+def _near_duplicates(near: Mapping[str, Any], splits: Mapping[str, int]) -> str:
+    if reason := near.get("not_checked"):
+        return f"near-duplicates not checked ({reason})"
+    how = f"estimated Jaccard similarity of 4-character shingles at least {near['threshold']:g}"
+    if not near["rows"]:
+        return f"no near-duplicates ({how})"
+    rows = " and ".join(f"{count:,} of {splits[name]:,} {name} rows" for name, count in near["rows"].items())
+    first, second = near["examples"][0]
+    return f"near-duplicates: {rows} ({how}), e.g. {second} of {first}"
 
 
 def _counted(rows: dict[str, int]) -> str:

@@ -18,6 +18,7 @@ from ..runtime.resolved_values import effective_values
 from ..runtime.run_files import LOCK, MANIFEST, METRICS, ORIGINS, PEAK_MEMORY, SMOKE_KEYS, TIMING, TOKENS, Losses, Metrics, PeakMemory
 from ..runtime.run_folder import RunFolder
 from .charts import Series, line_chart
+from .ledger_table import leaks_line
 from .report_rows import classified_rows, cut, extremes, gains, ranking_metric, shown_rows
 from .run_summary import edited_note
 from .token_summary import token_summary
@@ -58,13 +59,13 @@ def report_facts(run: RunFolder, status: dict[str, Any]) -> dict[str, Any]:
     metrics = run.find(METRICS)
     if metrics is None:
         raise UserError(f"{run.path} has not been evaluated: it is {status['state']}", hint=f"recipe resume {run.path}")
-    lines, loaded = read_lines(run / "metrics.jsonl", "step"), stored_recipe(run)
+    lines, loaded, manifest = read_lines(run / "metrics.jsonl", "step"), stored_recipe(run), run.read(MANIFEST)
     return {
         "name": status["recipe"],
         "run": run.path.name,
         "state": status["state"],
         "answer": answer(metrics),
-        "manifest": (manifest := run.read(MANIFEST)),
+        "manifest": manifest,
         "composition": composition(manifest["sources"]),
         "token_lines": {split: token_summary(facts) for split, facts in (run.find(TOKENS) or {}).items()},
         "metrics": metrics,
@@ -80,7 +81,7 @@ def report_facts(run: RunFolder, status: dict[str, Any]) -> dict[str, Any]:
         "review": review_results(run),
         "masks": read_lines(run / "eval" / "masks.jsonl", "id", "label", "segments"),
         "values": recipe_values(loaded, run.find(ORIGINS) or {}),
-        "leaks": leaks(loaded),
+        "leaks": leaks_line(manifest),
         "recipe": Path(run.recipe_file).read_text(encoding="utf-8", errors="replace"),
         "lock": run.read(LOCK),
         "smoke": (run.find(SMOKE_KEYS) or {"keys": {}})["keys"],
@@ -162,15 +163,3 @@ def recipe_values(loaded: LoadedRecipe | None, origins: dict[str, str]) -> list[
     """(key, value, origin) of every key that counts; the origin is the place of the recipe, or the --set, that it came from."""
     found = effective_values(loaded) if loaded else {}
     return [(key, one_line(value.value), origins.get(key, "")) for path, value in found.items() if (key := dotted(path))]
-
-
-def leaks(loaded: LoadedRecipe | None) -> str:
-    """What is known of rows that stand in two splits. A leak stops the run, so that a run with data has none of those looked for."""
-    if loaded is None:
-        return ""
-    data = loaded.recipe.data
-    if data.check_leaks == "none":
-        return "not looked for (data.check_leaks: none)"
-    kinds = ["equal rows", *(["near-duplicates"] if data.check_leaks == "near" else [])]
-    kinds += [f"groups by {', '.join(data.split.group_by)}"] if data.split.group_by else []
-    return f"none between splits; looked for {', '.join(kinds)}"

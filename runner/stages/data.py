@@ -12,7 +12,7 @@ from ...converters.sources.registry import converter
 from ...schemas import VERSION
 from ...schemas.base.hashing import key_of
 from ...schemas.sections import Data, Source
-from ..reporting.ledger_table import source_notes
+from ..reporting.ledger_table import leaks_line, source_notes
 from ..runtime.run_folder import RunFolder
 from .context import RunContext
 
@@ -42,8 +42,9 @@ def run(context: RunContext) -> None:
     splits = ", ".join(f"{count:,} {split}" for split, count in manifest["splits"].items())
     weighed = f", {repeated:+,} training rows by the sources' weights" if (repeated := manifest.get("repeated")) else ""
     context.display.say(NAME, f"{manifest['rows_in']:,} rows in, {manifest['rows_kept']:,} kept ({splits}{weighed}); dropped: {dropped}")
-    for note in source_notes(manifest):
-        context.display.say(NAME, note)
+    for note in [*source_notes(manifest), leaks_line(manifest)]:
+        if note:
+            context.display.say(NAME, note)
 
 
 def data_key(data: Data, files: Iterable[list[Any]]) -> str:

@@ -164,7 +164,7 @@ BREAKS: dict[str, list[tuple[Changes, list[str]]]] = {
         ({"data.sources": [{"path": "rows.csv", "converter": "table", "options": {"user_key": "q", "label_key": "x"}}]},
          ["data.sources.0.options.label_key"]),
     ],
-    "near_threshold_unused": [({"data.near_threshold": 0.9}, ["data.near_threshold"])],
+    "near_threshold_unused": [({"data.near_threshold": 0.9, "data.check_leaks": "none"}, ["data.near_threshold"])],
     "tracker_names_without_tracker": [
         ({"training.tracker_project": "x", "training.tracker_run_name": "y"}, ["training.tracker_project", "training.tracker_run_name"]),
         ({"training.trackers": ["tensorboard", "trackio"], "training.tracker_project": "x"}, ["training.tracker_project"]),
@@ -262,7 +262,11 @@ KEEPS: dict[str, list[Changes]] = {
     "tracker_names_without_tracker": [
         {}, {"training.trackers": ["tensorboard", "wandb"], "training.tracker_project": "x", "training.tracker_run_name": "y"},
     ],
-    "near_threshold_unused": [{"data.near_threshold": 0.9, "data.dedup": "near"}, {"data.near_threshold": 0.9, "data.check_leaks": "near"}],
+    "near_threshold_unused": [
+        {"data.near_threshold": 0.9},
+        {"data.near_threshold": 0.9, "data.dedup": "near", "data.check_leaks": "none"},
+        {"data.near_threshold": 0.9, "data.check_leaks": "near"},
+    ],
     "class_weights_of_other_labels": [
         LABELS | {"training.class_weights": {"a": 1, "b": 2}}, LABELS | {"training.class_weights": "balanced"},
     ],

@@ -1,7 +1,7 @@
 """The account of a conversion as people see it."""
 
 import pytest
-from recipekit.runner.reporting.ledger_table import ledger_table
+from recipekit.runner.reporting.ledger_table import leaks_line, ledger_table
 
 MANIFEST = {
     "type": "chat", "rows_in": 12345, "rows_kept": 12000, "dropped": {"not_augmented": 300, "duplicate": 45}, "fixed": {"[b]mojibake": 7},
@@ -56,3 +56,26 @@ def test_the_title_says_what_and_where(lines):
 def test_unread_keys_and_placeholders_are_named_with_their_rows(lines):
     assert any(line.startswith("messages: keys not read: id (12,345 rows), od\\x1b[31md (3 rows);") for line in lines)
     assert "messages: placeholders that nobody filled in: {{name}} (2 rows)" in lines
+
+
+CHECKED = {"identical": True, "group_by": ["author"], "near_duplicates": {"threshold": 0.7, "rows": {}, "examples": []}}
+FOUND = {"threshold": 0.7, "rows": {"validation": 12}, "examples": [["a.jsonl:1", "a.jsonl:9"]]}
+
+
+@pytest.mark.parametrize(
+    ("leaks", "words"),
+    [
+        (CHECKED, ["no identical rows", "no shared author", "no near-duplicates", "at least 0.7"]),
+        (CHECKED | {"near_duplicates": FOUND}, ["near-duplicates: 12 of 1,000 validation rows", "a.jsonl:9 of a.jsonl:1"]),
+        (CHECKED | {"near_duplicates": {"not_checked": "needs rensa"}}, ["near-duplicates not checked (needs rensa)"]),
+        (CHECKED | {"identical": False}, ["not compared (data.check_leaks: none)"]),
+    ],
+)
+def test_what_was_compared_across_splits_is_said(tmp_path, capsys, leaks, words):
+    ledger_table({**MANIFEST, "leaks": leaks}, tmp_path / "out")
+    said = capsys.readouterr().err
+    assert all(word in said for word in words)
+
+
+def test_one_split_has_nothing_to_compare():
+    assert leaks_line(MANIFEST) == ""

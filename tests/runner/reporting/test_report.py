@@ -6,7 +6,7 @@ import re
 import pytest
 from recipekit.runner.reporting.report import charts, cost, write_report
 from recipekit.runner.reporting.verdicts import answer
-from recipekit.runner.runtime.run_files import METRICS, ORIGINS
+from recipekit.runner.runtime.run_files import MANIFEST, METRICS, ORIGINS
 from recipekit.schemas.base.errors import UserError
 from recipekit.schemas.base.terminal import printable
 
@@ -62,12 +62,21 @@ def test_a_recipes_values_stand_with_their_origin(tmp_path, minimal):
     from recipekit.schemas.yaml_writing import to_yaml
 
     run = write_chat_run(tmp_path, ["x"])
-    (run / "recipe.yml").write_text(to_yaml(minimal({"data.split.group_by": ["tree_id"]})))
+    (run / "recipe.yml").write_text(to_yaml(minimal()))
     run.write(ORIGINS, {"training.learning_rate": "small.yml:9:3", "model.base_model": "--set", "training.seed": "default"})
     text = visible(write_report(run).read_text(encoding="utf-8"))
     assert "training.learning_rate 0.0001 small.yml:9:3" in text and "model.base_model some/model --set" in text
     assert "Keys at their defaults training.seed 42" in text
-    assert "leaks none between splits; looked for equal rows, groups by tree_id" in text
+
+
+def test_what_was_compared_across_splits_is_said(tmp_path):
+    run = write_chat_run(tmp_path, ["x"])
+    near = {"threshold": 0.7, "rows": {"validation": 1}, "examples": [["<a>:1", "b:2"]]}
+    leaks = {"identical": True, "group_by": ["tree_id"], "near_duplicates": near}
+    run.write(MANIFEST, run.read(MANIFEST) | {"splits": {"train": 9, "validation": 4}, "leaks": leaks})
+    page = write_report(run).read_text(encoding="utf-8")
+    assert "no identical rows (after Unicode normalization); no shared tree_id; near-duplicates: 1 of 4 validation rows" in visible(page)
+    assert "b:2 of &lt;a&gt;:1" in page
 
 
 def test_the_page_stays_small(tmp_path):

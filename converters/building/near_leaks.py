@@ -1,0 +1,70 @@
+"""Near-duplicates of training rows in the other splits: counted by default, where that costs seconds."""
+
+from collections.abc import Iterator, Mapping
+from importlib.util import find_spec
+from itertools import islice
+from pathlib import Path
+
+import orjson
+
+from ...schemas.sections import SPLITS, RecordType
+from .manifest import NearDuplicates
+from .near_duplicates import compared_text, near_pairs, signatures
+
+MAX_ROWS = 200_000  # about 3 seconds of CPU time for rows of 1 KB: 11 microseconds a KB, and 512 bytes of a temporary file a row
+MAX_BYTES = 256 << 20
+LISTED = 5
+_BATCH = 512
+_NEEDED = ("numpy", "rensa")
+
+
+def count_near_leaks(folder: Path, splits: Mapping[str, int], record_type: RecordType, threshold: float) -> NearDuplicates:
+    """How many rows of each split are nearly equal to a row of a split before it (train, validation, test); or why nobody has looked.
+
+    The splits' files in `folder` are read in that order, so that a row is compared with the training rows first.
+    """
+    files = [(name, folder / f"{name}.jsonl") for name in SPLITS if splits.get(name)]
+    if reason := _reason_against(sum(splits.values()), sum(file.stat().st_size for _, file in files)):
+        return {"not_checked": reason}
+    scratch = folder / "signatures"
+    with scratch.open("wb") as stream:
+        for _, file in files:
+            for texts in _batches(file, record_type):
+                stream.write(signatures(texts))
+    owners = [name for name, _ in files for _ in range(splits[name])]
+    partners: dict[int, int] = {}
+    for first, second in near_pairs(scratch, threshold):
+        if owners[first] != owners[second]:
+            partners.setdefault(second, first)
+    scratch.unlink()
+    rows = {name: count for name, _ in files if (count := sum(owners[row] == name for row in partners))}
+    listed = [(partners[row], row) for row in sorted(partners)[:LISTED]]
+    ids = _ids([file for _, file in files], {row for pair in listed for row in pair})
+    return {"threshold": threshold, "rows": rows, "examples": [[ids[first], ids[second]] for first, second in listed]}
+
+
+def _reason_against(rows: int, size: int) -> str:
+    if rows > MAX_ROWS or size > MAX_BYTES:
+        return f"more than {MAX_ROWS:,} rows or {MAX_BYTES >> 20} MB; data.check_leaks: near compares any number"
+    if missing := [name for name in _NEEDED if find_spec(name) is None]:
+        return f"needs {' and '.join(missing)}: pip install 'recipekit[data]'"
+    return ""
+
+
+def _batches(file: Path, record_type: RecordType) -> Iterator[list[str]]:
+    with file.open("rb") as stream:
+        while lines := list(islice(stream, _BATCH)):
+            yield [compared_text(record_type, orjson.loads(line)) for line in lines]
+
+
+def _ids(files: list[Path], wanted: set[int]) -> dict[int, str]:
+    """The ids of rows by their number, counted through all files."""
+    ids: dict[int, str] = {}
+    number = 0
+    for file in files if wanted else []:
+        with file.open("rb") as stream:
+            for line in stream:
+                if number in wanted:
+                    ids[number] = orjson.loads(line)["id"]
+                number += 1
+    return ids
