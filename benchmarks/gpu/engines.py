@@ -1,0 +1,77 @@
+"""Engines with one process: `recipe run` is stopped with a checkpoint in the middle, `recipe resume` trains to the end."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+from results import OK
+from session import RECIPE, Session, Skipped, read_lines
+from sides import settings
+
+STEPS, STOP_AT = 6, 3
+FULL_WEIGHTS = {"training.optimizer": "adamw_torch_fused", "training.adapter": "lora"}
+ENGINES: dict[str, dict[str, Any]] = {
+    "local": {},
+    "torchrun": {"launch.engine": "torchrun"},
+    "zero2": {"launch.engine": "deepspeed", "launch.zero_stage": 2},
+    "zero3": {"launch.engine": "deepspeed", "launch.zero_stage": 3, **FULL_WEIGHTS},
+    "fsdp2": {"launch.engine": "torchrun", "launch.fsdp": "true", **FULL_WEIGHTS},
+    "ray": {"launch.engine": "ray"},
+}
+ON_CPU = ("local", "torchrun")  # the others train under Axolotl on GPUs only
+
+
+def stop_and_resume(session: Session, engine: str, limit: float) -> dict[str, Any]:
+    """Train three steps, stop, resume to the sixth. ok: a checkpoint was saved, and the resumed training ended with a model."""
+    if engine not in ON_CPU and not session.on_gpu:
+        raise Skipped("needs a GPU: Axolotl trains under this engine on GPUs only")
+    folder = session.place(engine)
+    more = {"training.max_steps": STEPS, "training.save_steps": STOP_AT, "training.eval_steps": STOP_AT, **ENGINES[engine]}
+    argv = (*RECIPE, "run", "emogpt_qwen", "--runs-dir", folder / "runs", *settings(session, **more))
+    first = session.run(argv, folder, limit / 2, {"RECIPEKIT_STOP_AT_STEP": str(STOP_AT)})
+    run = next(iter((folder / "runs").glob("*/*/status.json")), folder / "none").parent
+    saved = sorted(path.name for path in (run / "checkpoints").glob("checkpoint-*"))
+    if not saved:
+        return first.facts() | {
+            "status": "failed",
+            "why": "no checkpoint was saved",
+            "saved": None,
+            "resumed": False,
+            "largest_difference": None,
+        }
+    second = session.run((*RECIPE, "resume", run), folder, limit - first.seconds)
+    resumed = (run / "model" / "tokenizer_config.json").is_file()
+    losses = [line["loss"] for line in read_lines(run / "metrics.jsonl") if "loss" in line]
+    facts = second.facts() | {"saved": saved[-1], "resumed": resumed, "losses": losses}
+    return facts | {"largest_difference": difference(losses, losses_of(session, "local")) if engine != "local" else 0.0}
+
+
+def losses_of(session: Session, engine: str) -> list[float]:
+    """Return the losses of an engine that was measured before, from results.jsonl."""
+    lines = [line for line in read_lines(session.folder / "results.jsonl") if line["measurement"] == engine and line["status"] == OK]
+    return lines[-1]["losses"] if lines else []
+
+
+def difference(losses: list[float], others: list[float]) -> float | None:
+    """Return the largest difference of two trainings' losses, step by step; None where they are not of the same steps."""
+    if not losses or len(losses) != len(others):
+        return None
+    return float(f"{max(abs(one - other) for one, other in zip(losses, others, strict=True)):.2g}")
+
+
+def verify_resume(session: Session, limit: float) -> dict[str, Any]:
+    """`recipe verify-resume`: what of a killed and resumed training is bit-identical on this device."""
+    folder = session.place("verify_resume")
+    argv = (*RECIPE, "verify-resume", "emogpt_qwen", "--steps", 2, "--json", "--runs-dir", folder / "runs", *settings(session))
+    done = session.run(argv, folder, limit)
+    if not done.stdout.startswith("{"):
+        return done.facts()
+    report = json.loads(done.stdout)
+    return {"status": OK, "bit_identical": report["same"], "parts": report["parts"], "kills": report["kills"]}
+
+
+def free(folder: Path) -> None:
+    """Remove the checkpoints and models of a measurement: those of full training take tens of GB."""
+    for path in [path for path in folder.rglob("*") if path.name == "model" or path.name.startswith("checkpoint-")]:
+        shutil.rmtree(path, ignore_errors=True)

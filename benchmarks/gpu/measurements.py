@@ -1,0 +1,102 @@
+"""The measurements in the order of their value. Each has the seconds that it is expected to take on a GPU and the most it may take."""
+
+import json
+import sys
+from collections.abc import Iterator
+from functools import partial
+from typing import Any, NamedTuple
+
+import engines
+import sides
+from results import FAILED, OK
+from session import HERE, RECIPE, Measure, Session, Skipped
+from sides import METHODS
+
+
+class Measurement(NamedTuple):
+    """`measure` gets the session and the seconds that it may take, and returns a line of results.jsonl."""
+
+    name: str
+    expected: int
+    limit: int
+    measure: Measure
+
+
+def machine(session: Session, limit: float) -> dict[str, Any]:
+    """Which device, which versions, and the ceilings of a GPU."""
+    folder = session.place("machine")
+    done = session.run((sys.executable, HERE / "machine.py"), folder, limit)
+    return done.facts() | (json.loads(done.stdout) if done.code == 0 else {})
+
+
+def parity(session: Session, limit: float) -> dict[str, Any]:
+    """Kernels against the plain computation, values and gradients. failed: one is outside its tolerance."""
+    folder = session.place("parity")
+    done = session.run((sys.executable, HERE / "parity.py"), folder, limit)
+    if done.code:
+        return done.facts()
+    cases = json.loads(done.stdout)
+    measured = [case for case in cases if "within" in case]
+    outside = [case["case"] for case in measured if not case["within"]]
+    facts = {"cases": measured, "skipped_cases": [case for case in cases if "skipped" in case]}
+    return facts | ({"status": FAILED, "why": f"outside the tolerance: {', '.join(outside)}"} if outside else {"status": OK})
+
+
+def doctor(session: Session, limit: float) -> dict[str, Any]:
+    """`recipe doctor emogpt_qwen`: the kernels that it would use here, and why."""
+    folder = session.place("doctor")
+    done = session.run((*RECIPE, "doctor", "emogpt_qwen", "--json"), folder, limit)
+    if not done.stdout.startswith("{"):
+        return done.facts()
+    facts = json.loads(done.stdout)
+    row = facts["recipes"][0]
+    return {"status": OK, "missing": facts["missing"], "kernels": row["kernels"], "problems": row["problems"]}
+
+
+def side(method: str, name: str, session: Session, limit: float) -> dict[str, Any]:
+    """One method on one side: seconds a step, tokens/s, padding, memory, and where the time went."""
+    folder = session.place(f"{method}_{name}")
+    facts = getattr(sides, name)(session, method, folder, limit)
+    engines.free(folder)
+    ceiling = machine_ceiling(session)
+    if ceiling and facts["flops_per_step"]:
+        facts["floor_s"] = round(facts["flops_per_step"] / ceiling, 4)
+    return facts if facts["steps"] or facts["status"] != OK else facts | {"status": FAILED, "why": "no step was seen"}
+
+
+def machine_ceiling(session: Session) -> float | None:
+    """FLOP/s of a matrix product, as measured on this machine; None where it was not."""
+    lines = [line for line in engines.read_lines(session.folder / "results.jsonl") if line["measurement"] == "machine"]
+    tflops = lines[-1].get("bf16_tflops") if lines else None
+    return tflops * 1e12 if tflops else None
+
+
+def lora_kernels(session: Session, limit: float) -> dict[str, Any]:
+    """Axolotl's LoRA kernels against PEFT's layers, without dropout: the losses of the same steps."""
+    if not session.on_gpu:
+        raise Skipped("needs a GPU: the kernels are written for CUDA")
+    losses = {}
+    for name, on in (("plain", "false"), ("kernels", "true")):
+        folder = session.place(f"lora_kernels_{name}")
+        more = {"training.lora_dropout": 0, **{f"axolotl.lora_{part}_kernel": on for part in ("mlp", "qkv", "o")}}
+        facts = sides.recipekit(session, "lora", folder, limit / 2, **more)
+        engines.free(folder)
+        if facts["status"] != OK or not facts["steps"]:
+            return facts | {"why": f"{name}: {facts.get('why', 'no step was seen')}"}
+        losses[name] = facts["steps"]["losses"]
+    return {"status": OK, "losses": losses, "largest_difference": engines.difference(losses["plain"], losses["kernels"])}
+
+
+def measurements() -> Iterator[Measurement]:
+    """Return all of them, the most valuable first."""
+    yield Measurement("machine", 15, 90, machine)
+    yield Measurement("doctor", 8, 60, doctor)
+    yield Measurement("parity", 25, 120, parity)
+    for method in METHODS:
+        for name in ("recipekit", "axolotl", "trl"):
+            yield Measurement(f"{method}_{name}", 50, 180, partial(side, method, name))
+    for engine in engines.ENGINES:
+        stop_and_resume = partial(lambda engine, session, limit: engines.stop_and_resume(session, engine, limit), engine)
+        yield Measurement(engine, 90, 240, stop_and_resume)
+    yield Measurement("verify_resume", 100, 300, engines.verify_resume)
+    yield Measurement("lora_kernels", 80, 240, lora_kernels)

@@ -1,0 +1,27 @@
+"""The model that is trained: the given one, one of its size with random weights, or a tiny one of its architecture."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from session import HERE
+
+
+def prepare_model(name: str, folder: Path, tiny: bool, random_weights: bool) -> str:
+    """Return what to train: a folder, or a name on the hub as it was given."""
+    if not (tiny or random_weights):
+        return str(Path(name).resolve()) if Path(name).is_dir() else name
+    from recipekit.runner.models.resolve import resolve_model
+    from recipekit.runner.models.size import public_models
+    from recipekit.schemas.sections import Model
+
+    twin = resolve_model(Model(f"twin:{name}"), folder, smoke=True).path
+    if tiny:
+        return twin
+    target = folder / "weights"
+    if not (target / "config.json").is_file():
+        given = json.dumps({"config": public_models()[name]["config"], "tokenizer": twin})
+        subprocess.run([sys.executable, HERE / "weights.py", given, target], check=True, env={**os.environ, "PYTHONSAFEPATH": "1"})
+    return str(target)

@@ -1,0 +1,139 @@
+"""The GPU benchmark: its sums and tables by hand, what it skips without a GPU, and one real measurement with a tiny model."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from recipekit.schemas.recipe import load_recipe
+
+FOLDER = Path(__file__).resolve().parents[2] / "benchmarks" / "gpu"
+MODULES = ("results", "session", "sides", "engines", "measurements")
+
+
+@pytest.fixture(scope="module")
+def benchmark():
+    """The benchmark's modules by name; they are no package, as its folder is run."""
+    sys.path.insert(0, str(FOLDER))
+    try:
+        yield {name: __import__(name) for name in MODULES}
+    finally:
+        sys.path.remove(str(FOLDER))
+        for name in MODULES:
+            sys.modules.pop(name, None)
+
+
+@pytest.fixture
+def session(benchmark, tmp_path):
+    return benchmark["session"].Session(tmp_path, "Qwen/Qwen2.5-1.5B-Instruct", tmp_path / "rows.jsonl", 4, True)
+
+
+def side(rate, **more):
+    return {"status": "ok", "steps": {"tokens_per_s": rate, "step_s": 2.0, "padding": 0.25}, **more}
+
+
+def test_steps_of_the_warm_up_and_under_the_profiler_are_not_counted(benchmark):
+    lines = [{"step": n, "seconds": 9.0, "tokens": 1, "positions": 2} for n in (1, 2, 3)]
+    lines += [{"step": n, "seconds": 2.0, "tokens": 30, "positions": 40} for n in (4, 5)]
+    lines += [{"step": 6, "seconds": 8.0, "tokens": 30, "positions": 40, "profiled": True}, {"step": 6, "loss": 1.5}]
+    facts = benchmark["session"].step_facts(lines)
+    assert facts == {"counted": 2, "step_s": 2.0, "tokens_per_s": 15.0, "tokens_per_step": 30, "padding": 0.25, "losses": [1.5]}
+    assert benchmark["session"].step_facts([]) is None
+
+
+def test_only_sides_that_were_both_measured_are_compared(benchmark):
+    ratios = benchmark["results"].ratios
+    assert ratios({"qlora_recipekit": side(300), "qlora_trl": side(100), "lora_trl": side(50)}) == {"qlora_vs_trl": 3.0}
+    assert ratios({"qlora_recipekit": side(300), "qlora_trl": side(100, status="failed")}) == {}
+
+
+def test_a_result_is_on_the_disk_at_once_and_the_newest_counts(benchmark, tmp_path):
+    Results = benchmark["results"].Results
+    results = Results(tmp_path / "results.jsonl")
+    results.add({"measurement": "parity", "status": "failed"})
+    assert not Results(results.path).is_done("parity")
+    results.add({"measurement": "parity", "status": "ok"})
+    again = Results(results.path)
+    assert again.is_done("parity") and not again.is_done("local") and len(results.path.read_text().splitlines()) == 2
+
+
+def test_the_table_names_every_failure_and_no_number_that_was_not_measured(benchmark):
+    lines = {
+        "machine": {"measurement": "machine", "status": "ok", "device": "a card | of a kind", "bf16_tflops": 800.0, "copy_tb_s": 3.0},
+        "qlora_recipekit": side(300, memory={"predicted": 9_000_000_000, "peak": 10_000_000_000}, floor_s=0.5),
+        "zero2": {"status": "ok", "saved": "checkpoint-3", "resumed": True, "largest_difference": 0.001},
+        "ray": {"status": "skipped", "why": "needs a GPU"},
+        "full_trl": {"status": "timeout", "why": "not finished after 180 s"},
+    }
+    text = benchmark["results"].tables(lines)
+    assert "| qlora | recipekit | 2.0 | 300 | - | 25% | - | 25% |" in text
+    assert "| qlora_recipekit | 9.00 GB | 10.00 GB | -10% |" in text
+    assert "| zero2 | checkpoint-3 | yes | 0.001 |" in text
+    assert "| ray | skipped | needs a GPU |" in text and "| full_trl | timeout | not finished after 180 s |" in text
+    assert "trl | 2.0" not in text and "800.0 TFLOP/s" in text
+
+
+def test_the_floor_counts_what_a_method_multiplies(benchmark, session):
+    linear = 1_310_195_712  # weights of Qwen2.5-1.5B's linear layers: 28 x (1536 x (1536 + 256 + 256 + 1536) + 3 x 1536 x 8960)
+    flops = benchmark["sides"].flops
+    assert flops(session, "qlora", 1000, recomputes=True) == 6 * linear * 1000
+    assert flops(session, "full", 1000, recomputes=False) == 6 * linear * 1000
+    assert flops(session._replace(model="no/such"), "qlora", 1000, True) is None
+
+
+@pytest.mark.parametrize("method", ["qlora", "lora", "full"])
+@pytest.mark.parametrize("engine", ["local", "zero2", "zero3", "fsdp2", "ray"])
+@pytest.mark.parametrize("tiny", [True, False])
+def test_every_setting_makes_a_valid_recipe(benchmark, session, method, engine, tiny):
+    session = session._replace(tiny=tiny)
+    session.rows.write_text('{"messages": [], "metadata": {}}\n')
+    if engine == "zero3" and method == "qlora":
+        method = "lora"
+    settings = benchmark["sides"].settings(session, method, **benchmark["engines"].ENGINES[engine])
+    recipe = load_recipe("emogpt_qwen", tuple(settings[1::2])).recipe
+    wanted = {"zero3": "lora", "fsdp2": "lora"}.get(engine, "none" if method == "full" else method)
+    assert recipe.training.adapter == wanted and recipe.training.max_steps == 4
+
+
+def test_what_needs_a_gpu_is_skipped_with_the_reason_and_never_invented(benchmark, session):
+    for name in ("zero2", "zero3", "fsdp2", "ray"):
+        with pytest.raises(benchmark["session"].Skipped, match="needs a GPU"):
+            benchmark["engines"].stop_and_resume(session, name, 1)
+
+
+def test_a_process_that_takes_too_long_is_ended_with_its_children(benchmark, session):
+    folder = session.place("slow")
+    argv = (sys.executable, "-c", "import subprocess, sys; print('begun', flush=True); subprocess.run(['sleep', '600'])")
+    done = session.run(argv, folder, 1)
+    facts = done.facts()
+    assert done.code is None and facts["status"] == "timeout" and facts["output"] == ["begun"] and done.seconds < 60
+
+
+def test_kernels_are_named_by_what_they_compute_and_overlapping_times_count_once(benchmark):
+    pytest.importorskip("transformers", reason="needs the extra [train]")
+    sys.path.insert(0, str(FOLDER / "watch"))
+    try:
+        import step_watch
+    finally:
+        sys.path.remove(str(FOLDER / "watch"))
+    assert step_watch.kind_of("sm90_xmma_gemm_bf16bf16") == "matmul" and step_watch.kind_of("kDequantizeBlockwise") == "dequantise"
+    assert step_watch.kind_of("pytorch_flash::flash_fwd_kernel") == "attention" and step_watch.kind_of("abc") == "other"
+    assert step_watch.busy([(0, 2), (1, 3), (5, 6)]) == 4
+
+
+@pytest.mark.train
+@pytest.mark.long
+def test_a_call_measures_a_side_and_the_next_call_does_not_repeat_it(tmp_path):
+    pytest.importorskip("axolotl", reason="needs the extra [train]")
+    argv = [sys.executable, str(FOLDER), "--tiny", "--out", str(tmp_path), "parity", "qlora_recipekit", "ray"]
+    for _ in range(2):
+        done = subprocess.run(argv, capture_output=True, text=True, check=True)
+        summary = json.loads(done.stdout.splitlines()[-1])
+        assert summary["statuses"] == {"parity": "ok", "qlora_recipekit": "ok", "ray": "skipped"}
+    lines = [json.loads(line) for line in (tmp_path / "results.jsonl").read_text().splitlines()]
+    assert [line["measurement"] for line in lines] == ["parity", "qlora_recipekit", "ray", "ray"], "what was skipped is tried again"
+    measured = lines[1]
+    assert measured["steps"]["tokens_per_s"] > 0 and len(measured["steps"]["losses"]) == 4
+    assert measured["memory"]["peak"] > 0 and measured["memory"]["predicted"] > 0
+    assert (tmp_path / "results.md").read_text() in done.stdout
