@@ -14,13 +14,19 @@ from .conversion import untracked
 from .key_meanings import key_use
 from .key_use import KeyCounts, TrackedRow
 
+LIMIT = 20_000  # rows that `recipe new` and `recipe check --data` look at
+
 
 class Trial(NamedTuple):
-    """The valid records made from the first rows, the rows that cannot be used, and rows by the key that the converter leaves unread."""
+    """The valid records made from the first rows, the rows that cannot be used, and rows by the key that the converter leaves unread.
+
+    `is_whole` says whether the files have no further rows.
+    """
 
     records: list[Record]
     unusable: list[Drop]
     unread: dict[str, int]
+    is_whole: bool
 
 
 def try_converter(name: str, record_type: RecordType, options: dict[str, Any], files: list[SourceFile], rows: int) -> Trial:
@@ -29,14 +35,17 @@ def try_converter(name: str, record_type: RecordType, options: dict[str, Any], f
     keys = key_use(module)
     records: list[Record] = []
     unusable: list[Drop] = []
+    is_whole = False
 
     def read() -> Iterator[Row]:
+        nonlocal is_whole
         for file in files:
             for row in read_file(file, module.INPUT)[1]:
                 if isinstance(row, Drop):
                     unusable.append(row)
                 else:
                     yield row
+        is_whole = True
 
     for item in module.convert(keys.track(islice(read(), rows)), record_type, **options):
         if type(item.row.value) is TrackedRow:
@@ -50,4 +59,4 @@ def try_converter(name: str, record_type: RecordType, options: dict[str, Any], f
             unusable.append(item)
     counts = KeyCounts()
     counts.add(keys.result())
-    return Trial(records, unusable, counts.as_json())
+    return Trial(records, unusable, counts.as_json(), is_whole)

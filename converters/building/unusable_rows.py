@@ -1,5 +1,6 @@
 """Rows that cannot be used: whether the recipe allows so many, and what to do about them."""
 
+import math
 from collections.abc import Iterable
 
 from ...schemas.base.errors import GateError, Location, Problem, UserError
@@ -26,7 +27,7 @@ def check_budget(ledger: Ledger, allowed: float, files: Iterable[SourceFile] = (
     problems = [_unusable(*fault, lines) for fault, lines in alike.items()]
     more = f" (the first {len(ledger.examples)} are listed)" if ledger.unusable > len(ledger.examples) else ""
     summary = f"{ledger.unusable} of {ledger.rows_in} rows cannot be used{more}"
-    hint = "fix the rows, or raise data.max_dropped (--max-dropped)"
+    hint = _budget_hint(ledger)
     if ledger.unusable == ledger.rows_in and len({reason for _, reason, _ in alike}) == 1:
         hint = _NO_ROW_HINTS.get(ledger.examples[0].reason, hint)
         hint = NO_HEADER if hint == _OTHER_CONVERTER and _has_no_header(ledger.examples[0].row, files) else hint
@@ -44,6 +45,21 @@ _NO_ROW_HINTS = {
     "unknown_role": "say what the role names mean with the option roles: {client: user, counselor: assistant}",
     "key_not_read": "choose a converter that reads it, or list the key in the source's ignore_keys (--ignore-key)",
 }
+
+
+def _budget_hint(ledger: Ledger) -> str:
+    """What allows so many unusable rows; where they are most of all, another converter is meant."""
+    if ledger.unusable > ledger.rows_in / 2:
+        return "fix the rows, or choose a converter that reads them: recipe new NAME --data FILE proposes one"
+    share = f"{share_of(ledger.unusable, ledger.rows_in):g}"
+    return f"fix the rows, or allow this share of them to be dropped: data.max_dropped: {share} (--max-dropped {share})"
+
+
+def share_of(rows: int, of: int) -> float:
+    """Return the share of the rows, rounded up to two digits: as data.max_dropped, it allows that many."""
+    digits = 1 - math.floor(math.log10(rows / of))
+    share = round(rows / of, digits)
+    return min(1.0, share if share * of >= rows else round(share + 10.0**-digits, digits))
 
 
 def _encoding_hint(row: Row, files: Iterable[SourceFile]) -> str:

@@ -9,7 +9,8 @@ import orjson
 from ...converters.reading.files import SourceFile
 from ...converters.sources.registry import converter
 from ...schemas.sections import RecordType
-from .columns import ASSISTANT, CONTEXT, LABEL, SYSTEM, TEXT, USER, Columns, folded, words
+from .columns import ANSWER_ENDINGS, ASSISTANT, CONTEXT, LABEL, QUESTION_ENDINGS, SYSTEM, TEXT, USER, Columns, folded, words
+from .speakers import chat_roles
 
 ENOUGH = 0.5  # of the rows: real files have unusable ones
 ENOUGH_OF_ONE_FORM = 0.2  # where nothing else looks like this
@@ -63,16 +64,21 @@ def _mbti_labels(rows: list[dict[str, Any]]) -> bool:
 
 def _chats(rows: list[dict[str, Any]], columns: Columns) -> Iterator[Candidate]:
     for key in sorted(columns.names, key=lambda key: (key not in ("messages", "conversations"), key)):
-        turns = next((found for row in rows if (found := _turns(row.get(key)))), None)
-        if not turns:
+        chats = [found for row in rows if (found := _turns(row.get(key)))]
+        if not chats:
             continue
-        role, content = _first(ROLES, turns[0]), _first(CONTENTS, turns[0])
-        if role == "from" and content:
-            yield Candidate("sharegpt", "chat", _changed(conversations_key=(key, "conversations"), value_key=(content, "value")),
-                            f"{key} is a list of turns with from and {content}", ENOUGH_OF_ONE_FORM)  # fmt: skip
-        elif role and content:
-            named = _changed(messages_key=(key, "messages"), role_key=(role, "role"), content_key=(content, "content"))
-            yield Candidate("messages", "chat", named, f"{key} is a list of messages with {role} and {content}", ENOUGH_OF_ONE_FORM)
+        role, content = _first(ROLES, chats[0][0]), _first(CONTENTS, chats[0][0])
+        if not role or not content:
+            continue
+        named, why = chat_roles(([turn.get(role) for turn in chat if isinstance(turn, dict)] for chat in chats), share_gpt=role == "from")
+        if role == "from":
+            options = _changed(conversations_key=(key, "conversations"), value_key=(content, "value"), roles=(named, None))
+            yield Candidate("sharegpt", "chat", options, f"{key} is a list of turns with from and {content}{why}", ENOUGH_OF_ONE_FORM)
+        else:
+            options = _changed(
+                messages_key=(key, "messages"), role_key=(role, "role"), content_key=(content, "content"), roles=(named, None)
+            )
+            yield Candidate("messages", "chat", options, f"{key} is a list of messages with {role} and {content}{why}", ENOUGH_OF_ONE_FORM)
     yield from _one_message_per_row(columns)
     keys = set(columns.names)
     if {"prompt", "completion"} <= keys:
@@ -90,8 +96,18 @@ def _one_message_per_row(columns: Columns) -> Iterator[Candidate]:
     role, content = columns.named(ROLES), columns.named(CONTENTS)
     if role and content and columns.is_label(role):
         for group in columns.groups(columns.names):
-            named = _changed(conversation_key=(group, None), role_key=(role, "role"), content_key=(content, "content"))
-            yield Candidate("messages", "chat", named, f"a row is a message, {group} says of which conversation")
+            chats: dict[Any, list[Any]] = {}
+            for row in columns.rows:
+                chats.setdefault(row.get(group), []).append(row.get(role))
+            named, why = chat_roles(chats.values())
+            options = _changed(
+                conversation_key=(group, None), role_key=(role, "role"), content_key=(content, "content"), roles=(named, None)
+            )
+            yield Candidate("messages", "chat", options, f"a row is a message, {group} says of which conversation{why}")
+
+
+def _message_keys(role: str, content: str, roles: dict[str, str] | None) -> dict[str, tuple[Any, str | None]]:
+    return {"role_key": (role, "role"), "content_key": (content, "content"), "roles": (roles, None)}
 
 
 def _turns(value: Any) -> list[dict[str, Any]] | None:
@@ -105,14 +121,17 @@ def _turns(value: Any) -> list[dict[str, Any]] | None:
 
 
 def _tables(columns: Columns) -> Iterator[Candidate]:
-    user = columns.named(USER) or columns.named(CONTEXT)
-    assistant = columns.named(ASSISTANT, but=(user,))
+    asked, answered = columns.ending(QUESTION_ENDINGS), columns.ending(ANSWER_ENDINGS)
+    user = columns.named(USER) or next(iter(asked), None) or columns.named(CONTEXT)
+    answers = [exact] if (exact := columns.named(ASSISTANT, but=(user,))) else answered
+    assistant = next(iter(answers), None)
     label = columns.named(LABEL, but=(user, assistant))
     text = columns.named(TEXT, but=(label,))
     is_label = bool(label and columns.is_label(label))
     both = bool(user and assistant and text and is_label)
-    if user and assistant:
-        yield _questions(columns, user, assistant, doubt=both)
+    if user:
+        for answer in answers:
+            yield _questions(columns, user, answer, doubt=both or len(answers) > 1)
     named_text, text = text, text or next((name for name in columns.texts if name != label), None)
     if text and label and is_label:
         yield _labelled(text, label, doubt=both)
@@ -179,6 +198,6 @@ def _first(names: tuple[str, ...], keys: Any) -> str | None:
     return next((lowered[name] for name in names if name in lowered), None)
 
 
-def _changed(**options: tuple[str | None, str | None]) -> dict[str, Any]:
+def _changed(**options: tuple[Any, str | None]) -> dict[str, Any]:
     """Options whose value is not the default."""
     return {name: value for name, (value, default) in options.items() if value is not None and value != default}

@@ -19,6 +19,9 @@ TEXT = (
 LABEL = (
     "label", "labels", "class", "category", "sentiment", "emotion", "stars", "rating", "intent", "topic", "target", "score", "type",
 )  # fmt: skip
+# What a longer name may end with (`agent_reply`): words that mean nothing else.
+QUESTION_ENDINGS = ("question", "prompt", "query", "instruction", "request")
+ANSWER_ENDINGS = ("answer", "response", "reply", "completion", "solution")
 SYSTEM = ("system", "system_prompt")
 GROUP = re.compile(r"(?:^|_)(?:id|author|user|conversation|thread|dialog(?:ue)?|patient|customer|speaker)$")
 MAX_LABELS = 200
@@ -38,6 +41,10 @@ class Columns:
     def named(self, names: Iterable[str], but: Iterable[str | None] = ()) -> str | None:
         """Return the first of the names that is a column, and none of `but`."""
         return next((self._folded[name] for name in names if name in self._folded and self._folded[name] not in but), None)
+
+    def ending(self, endings: tuple[str, ...]) -> list[str]:
+        """Return the columns whose names have several words, the last of which is one of `endings`."""
+        return [name for name in self.names if folded(name).endswith(tuple(f"_{ending}" for ending in endings))]
 
     @cached_property
     def _folded(self) -> dict[str, str]:

@@ -10,7 +10,9 @@ from typing import Any, NamedTuple
 
 from ...converters.building.key_meanings import MEANINGS
 from ...converters.building.key_use import OTHERS
+from ...converters.building.unusable_rows import share_of
 from ...converters.sources.registry import converter
+from ...schemas.base.terminal import printable
 from ...schemas.model_rules import EMBEDDED
 from ...schemas.options import options_schema
 from ...schemas.recipe import load_recipe
@@ -41,7 +43,7 @@ data:
   type: {type} # {why}
   sources:
 {sources}
-  split:
+{dropped}  split:
     validation: {validation}
 {split}
 training:
@@ -113,7 +115,8 @@ def _sections(draft: Draft, length: int, length_why: str, micro: int, micro_why:
     return _TEXT.format(
         name=draft.name, model=_model(draft), type=choice.record_type, why=choice.why,
         sources="\n".join(_source(draft, path) for path in draft.paths),
-        validation="0.2 # few rows: hold out more of them" if few else "0.1 # a tenth of the rows", split=_split(found),
+        dropped=_dropped(found), split=_split(found),
+        validation="0.2 # few rows: hold out more of them" if few else "0.1 # a tenth of the rows",
         adapter="none # every weight: it learns the texts themselves" if is_text else "qlora # the least memory",
         learning_rate="5e-5" if is_text else "2e-4", sequence_len=length, length_why=length_why,
         epochs="1 # many rows" if len(found.records) >= MANY_ROWS else "3 # too many when the validation loss rises",
@@ -140,6 +143,15 @@ def _source(draft: Draft, path: str) -> str:
     # Rows in which a key of MEANINGS is unread are refused: to ignore it would train them without it.
     unread = [key for key in found.unread if key not in (*kept_groups(found), *MEANINGS, OTHERS)]
     return "\n".join([*lines, *([f"      ignore_keys: {one_line(unread)} # not trained"] if unread else [])])
+
+
+def _dropped(found: Recognised) -> str:
+    """The line that allows the unusable rows, commented out: to lose rows is the user's decision."""
+    if not found.unusable:
+        return ""
+    rows = len(found.records) + len(found.unusable)
+    why = f"{len(found.unusable):,} of {rows:,} rows cannot be used, e.g. {found.unusable[0].row}; remove the first # to drop them"
+    return f"  # max_dropped: {share_of(len(found.unusable), rows):g} # {printable(why)}\n"
 
 
 def _split(found: Recognised) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Any, NamedTuple
 
-from ...converters.building.trial import try_converter
+from ...converters.building.trial import LIMIT, try_converter
 from ...converters.reading.contents import text_format
 from ...converters.reading.delimited import NO_HEADER, is_headerless
 from ...converters.reading.encodings import encoding_hint
@@ -17,11 +17,10 @@ from ...converters.reading.readers import HEAD, SKIPPED_TEXT, open_file
 from ...converters.reading.records import Drop, Record, Row
 from ...schemas.base.errors import Location, Problem, UserError
 from ...schemas.sections import UTF8, RecordType
-from .candidates import Candidate, candidates, text_candidates
+from .candidates import ENOUGH, Candidate, candidates, text_candidates
 from .columns import Columns
 
 SAMPLE = 500  # rows that a candidate is tried on
-LIMIT = 20_000  # rows that are looked at
 TABLES = (".csv", ".tsv")  # where commas may not be those of a text
 
 
@@ -62,7 +61,7 @@ def recognise(paths: list[str], record_type: RecordType | None = None, encoding:
     wanted = [one for one in found if record_type in (None, one.record_type)]
     readable = [one for one in wanted if _reads(one, files)]
     if not readable:
-        raise _unknown(paths[0], table, found, record_type)
+        raise _unreadable(wanted[0], files) if wanted and wanted[0].enough < ENOUGH else _unknown(paths[0], table, found, record_type)
     choice = readable[0]
     others = [one for one in readable[1:] if one.doubt and choice.doubt]
     return _examined(choice, others, files, table)
@@ -72,8 +71,7 @@ def _examined(choice: Candidate, others: list[Candidate], files: list[SourceFile
     """Convert as many rows as are looked at with the chosen candidate."""
     trial = try_converter(choice.converter, choice.record_type, choice.options, files, LIMIT)
     unread = list(trial.unread)
-    whole = len(columns.rows) < LIMIT and len(trial.records) < LIMIT
-    return Recognised(files, choice, others, trial.records, trial.unusable, unread, columns.groups(unread), whole)
+    return Recognised(files, choice, others, trial.records, trial.unusable, unread, columns.groups(unread), trial.is_whole)
 
 
 def choose(found: Recognised, number: int) -> Recognised:
@@ -126,6 +124,14 @@ def _refuse_preferences(rows: list[dict[str, Any]], path: str) -> None:
         return
     hint = f"recipes support supervised fine-tuning: {hint}"
     raise UserError(Problem(Location(path), f"is preference data ({what})", hint, "unknown-data"))
+
+
+def _unreadable(candidate: Candidate, files: list[SourceFile]) -> UserError:
+    """Say why the first rows cannot be used, where their keys leave no doubt of the converter."""
+    drop = try_converter(candidate.converter, candidate.record_type, candidate.options, files, SAMPLE).unusable[0]
+    what = f"{drop.reason.replace('_', ' ')}: {drop.detail}; {candidate.why}, but most rows cannot be used"
+    hint = f"fix the rows, or set the converter's options in a recipe: recipe show --converter {candidate.converter}"
+    return UserError(Problem(Location(drop.row.file, drop.row.line), what, hint, "unknown-data"))
 
 
 def _unknown(path: str, columns: Columns, found: list[Candidate], record_type: RecordType | None) -> UserError:

@@ -13,7 +13,7 @@ from rich.table import Column, Table
 from ...schemas.base.screen import Screen
 
 Columns = Mapping[str, Sequence[str]]  # head -> a cell a row; both may have several lines
-_FOLDS = (34, 24, 16)  # characters at which cells wrap in a narrow terminal: the first at which the table fits, else the last
+_FOLDS = range(34, 11, -2)  # characters at which cells wrap in a narrow terminal: the first at which the table fits, else the last
 
 
 def print_columns(keys: Columns, columns: Columns, console: Screen, title: str | None = None) -> None:

@@ -31,28 +31,35 @@ def command(recipes: tuple[str, ...], settings: tuple[str, ...], style: str, wit
             problems += error.problems
             unresolved += 1
     at_fault, checked = unresolved, list(dict.fromkeys(paths))
+    rows, unread = 0, list[str]()
     for path in checked:
         of_path = check_recipe(path, settings)
         if with_data and not of_path:
             from ...workflows.check_data import check_data
 
-            of_path = check_data(path, settings)
+            of_data = check_data(path, settings)
+            of_path, rows = of_data.problems, rows + of_data.rows
+            unread += of_data.unread
         problems += of_path
         at_fault += bool(of_path)
     if problems or style != "text":
         click.echo(FORMATS[style](problems), err=style == "text")
     if style == "text":
-        click.echo(_summary(len(problems), at_fault, unresolved + len(checked), with_data), err=True)
+        read = f", {_counted(rows, 'row')} read" if with_data else ""
+        click.echo(_summary(len(problems), at_fault, unresolved + len(checked), read), err=True)
+        for source in dict.fromkeys(unread):
+            click.echo(f"not read: {source}", err=True)
         if skipped:
             click.echo(f"{_counted(skipped, 'other YAML file')} not checked: no `recipe:` key", err=True)
     raise SystemExit(1 if problems else 0)
 
 
-def _summary(problems: int, at_fault: int, recipes: int, with_data: bool) -> str:
+def _summary(problems: int, at_fault: int, recipes: int, read: str) -> str:
+    """Return the last line; `read` says which rows were read, "" where none were asked for."""
     if not problems:
-        return f"{_counted(recipes, 'recipe')} checked: no problems" + ("" if with_data else " (data files not read: --data reads them)")
+        return f"{_counted(recipes, 'recipe')} checked{read}: no problems" + ("" if read else " (data files not read: --data reads them)")
     return f"\n{_counted(problems, 'problem')}" + (f" in {at_fault} of {_counted(recipes, 'recipe')}" if recipes > 1 else "")
 
 
 def _counted(number: int, noun: str) -> str:
-    return f"{number} {noun}" + ("s" if number != 1 else "")
+    return f"{number:,} {noun}" + ("s" if number != 1 else "")

@@ -9,14 +9,16 @@ from typing import Any
 import click
 
 from ....schemas.base.errors import Location, Problem, UserError
+from ....schemas.base.files import write_atomically
 from ....schemas.base.terminal import printable, wrapped
 from ....schemas.extends import shipped_recipes
-from ....schemas.json_schema import SCHEMA_DIR, schema
+from ....schemas.json_schema import SCHEMA_DIR, schema, schema_text
 from ....schemas.model_rules import EMBEDDED
 from ....schemas.recipe import load_recipe
 from ....schemas.sections import UTF8, RecordType
 from ..options import file_format_options
 
+SCHEMA_COPY = ".recipe.schema.json"
 _HEAD = """\
 # yaml-language-server: $schema={schema}
 recipe: 1
@@ -70,7 +72,7 @@ def command(
     name: str, parent: str | None, data: tuple[str, ...], record_type: RecordType | None, model: str | None, encoding: str,
     columns: tuple[str, ...], folder: Path | None,
 ) -> None:  # fmt: skip
-    """Write NAME.yml, a valid recipe to edit.
+    """Write NAME.yml, a valid recipe to edit, and beside it the schema with which editors complete and check keys.
 
     With --data, converter, record type, options, split, metrics, sequence_len and batch size are chosen from the rows and this machine, and
     comments say why. What the rows do not decide is asked in a terminal, and printed elsewhere.
@@ -84,7 +86,7 @@ def command(
         raise click.UsageError("--type, --model, --encoding and --column need --data")
     folder = folder or Path("recipes" if Path("recipes").is_dir() else "")
     path = folder / f"{name}.yml"
-    head = _HEAD.format(name=name, schema=os.path.relpath(SCHEMA_DIR / "recipe.schema.json", folder.resolve()))
+    head = _HEAD.format(name=name, schema=_schema_path(folder))
     if data:
         found = _recognised(data, record_type, encoding, columns)
         declared = ({"encoding": encoding} if encoding != UTF8 else {}) | ({"columns": [*columns]} if columns else {})
@@ -92,11 +94,20 @@ def command(
     else:
         body = _extending(name, parent, folder) if parent else _WHOLE
     write_new(path, head + body, "--folder")
+    if _schema_path(folder) == SCHEMA_COPY:
+        write_atomically(folder / SCHEMA_COPY, schema_text("recipe").encode())
     click.echo(str(path))
     if data:
         click.echo(f"next: recipe check {path} --data\n      recipe plan {path}\n      recipe run {path}", err=True)
     else:
         click.echo(f"next: edit it, then recipe check {path}", err=True)
+
+
+def _schema_path(folder: Path) -> str:
+    """Return where editors find the schema, from the recipe: this repository's own in it, elsewhere a copy, so that no path of this machine
+    is written into a recipe that others read too."""
+    own = folder.resolve().is_relative_to(SCHEMA_DIR.parent)
+    return os.path.relpath(SCHEMA_DIR / "recipe.schema.json", folder.resolve()) if own else SCHEMA_COPY
 
 
 def _recognised(data: tuple[str, ...], record_type: RecordType | None, encoding: str, columns: tuple[str, ...]) -> Any:
@@ -122,7 +133,7 @@ def _for_data(found: Any, data: tuple[str, ...], name: str, folder: Path, model:
     if found.unusable:
         reason = found.unusable[0]
         what = f"{len(found.unusable):,} rows, e.g. {reason.row}: {reason.reason.replace('_', ' ')}"
-        _say("unusable", f"{what}; the run stops at them: fix them, or set data.max_dropped")
+        _say("unusable", f"{what}; the run stops at them: fix them, or uncomment data.max_dropped in the recipe")
     if groups := kept_groups(found):
         _say("split", f"by {', '.join(groups)}, whose values come back: rows that belong together stay in one split")
     if unread := [key for key in found.unread if key not in groups]:

@@ -1,7 +1,10 @@
 """What to do about rows that cannot be used is said once, and is right."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from recipekit.converters.building.pipeline import build
+from recipekit.converters.building.unusable_rows import share_of
 from recipekit.schemas.base.errors import UserError
 from recipekit.schemas.sections import Data, Source, Split
 
@@ -30,3 +33,9 @@ def test_a_table_of_another_encoding_gets_the_hint_to_name_it(tmp_path):
 
 def test_rows_of_other_lengths_than_the_declared_columns_are_refused(tmp_path):
     assert "columns" in hint(tmp_path / "a.csv", b"good,1\nbad,2\n", columns=("text", "label", "id"))
+
+
+@given(st.integers(1, 10**9), st.integers(0, 10**9))
+def test_the_proposed_share_allows_the_rows_and_few_more(rows, others):
+    share, exact = share_of(rows, rows + others), rows / (rows + others)
+    assert rows <= float(f"{share:g}") * (rows + others) and share <= min(1, exact * 1.11)

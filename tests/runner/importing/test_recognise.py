@@ -94,6 +94,63 @@ def test_columns_are_recognised(tmp_path, text, converter, record_type, options)
     assert (choice.converter, choice.record_type, choice.options) == (converter, record_type, options)
 
 
+def turns(*spoken, role="from", content="value"):
+    return lines(
+        *({"conversations": [{role: name, content: f"Said {n}.{m}"} for n, name in enumerate(names)]} for m, names in enumerate(spoken))
+    )
+
+
+@pytest.mark.parametrize(
+    ("spoken", "roles"),
+    [
+        ([("customer", "agent"), ("system", "customer", "agent", "customer", "agent")], {"customer": "user", "agent": "assistant"}),
+        ([("Zoe", "adam"), ("zoe", "Adam")], {"Zoe": "user", "adam": "assistant"}),
+        ([("human", "Ada")], {"Ada": "assistant"}),
+        ([("caller", "gpt")], {"caller": "user"}),
+        ([("developer", "human", "gpt")], {"developer": "system"}),
+    ],
+)  # fmt: skip
+def test_speakers_with_other_names_are_given_roles(tmp_path, spoken, roles):
+    found = recognise([written(tmp_path, "data.jsonl", turns(*spoken))])
+    assert found.choice.options == {"roles": roles} and len(found.records) == len(spoken)
+    assert [message["role"] for message in found.records[0].fields["messages"]][-2:] == ["user", "assistant"]
+
+
+def test_speakers_in_messages_are_given_roles_too(tmp_path):
+    found = recognise([written(tmp_path, "data.jsonl", turns(("User", "bot"), role="role", content="content"))])
+    assert found.choice.options == {"messages_key": "conversations", "roles": {"User": "user", "bot": "assistant"}}
+
+
+def test_speakers_that_nothing_decides_are_refused_by_name(tmp_path):
+    with pytest.raises(UserError, match="unknown role: messages.0..role is 'customer'"):
+        recognise([written(tmp_path, "data.jsonl", turns(("customer", "agent", "customer", "supervisor")))])
+    with pytest.raises(UserError, match="unknown role"):
+        recognise([written(tmp_path, "data.jsonl", turns(("ann", "bob"), ("bob", "ann")))])
+
+
+def test_the_last_word_of_a_column_says_what_it_is_for(tmp_path):
+    rows = [
+        f"{n},Toaster,It smells in week {n} of burning,Please unplug it and wait {n} minutes,{('low', 'high')[n % 2]}" for n in range(60)
+    ]
+    found = recognise([written(tmp_path, "data.csv", table("ticket_id,product,customer_question,agent_reply,priority", rows))])
+    assert found.choice.options == {"user_key": "customer_question", "assistant_key": "agent_reply"} and not found.alternatives
+
+
+def test_of_several_answers_each_is_an_alternative(tmp_path):
+    rows = [f"Where is it in case {n}?,I think here {n},It is there in case {n}" for n in range(60)]
+    found = recognise([written(tmp_path, "data.csv", table("question,student_answer,correct_answer", rows))])
+    assert [one.options["assistant_key"] for one in (found.choice, *found.alternatives)] == ["student_answer", "correct_answer"]
+
+
+def test_rows_that_cannot_be_used_are_allowed_by_a_line_to_uncomment(tmp_path):
+    path = written(tmp_path, "data.csv", table("question,answer", [*QUESTIONS, "Why?,"]))
+    text = recipe_for(Draft("mine", recognise([path]), [path], tmp_path))
+    assert "  # max_dropped: 0.12 # 1 of 9 rows cannot be used" in text
+    recipe = tmp_path / "mine.yml"
+    recipe.write_text("recipe: 1\nname: mine\n" + text.replace("# max_dropped", "max_dropped"), encoding="utf-8")
+    assert build(load_recipe(str(recipe)).recipe.data, tmp_path / "data")["dropped"] == {"empty_content": 1}
+
+
 def test_what_the_columns_do_not_decide_has_alternatives(tmp_path):
     pairs = [f"Where is the house number {n}?,Wo ist das Haus Nummer {n}?" for n in range(20)]
     found = recognise([written(tmp_path, "data.csv", table("en,de", pairs))])

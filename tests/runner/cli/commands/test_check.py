@@ -98,6 +98,30 @@ def test_json_goes_to_stdout_and_nothing_else_does(command_line: Recipe, bad: Pa
     assert json.loads(command_line("check", good, "--json").out) == {"valid": True, "problems": []}
 
 
+def data_recipe(recipe_file: Write, minimal: Minimal, **data: Any) -> Path:
+    return recipe_file(to_yaml(minimal({f"data.{key}": value for key, value in data.items()})), "of_data.yml")
+
+
+def test_rows_beyond_the_first_hundred_are_checked(command_line: Recipe, recipe_file: Write, minimal: Minimal, tmp_path: Path) -> None:
+    """The run would stop at the row: a check that reads the data finds it."""
+    turns = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Ho"}]
+    rows = [json.dumps({"messages": turns}) for _ in range(300)]
+    rows[250] = json.dumps({"messages": turns[:1]})
+    source = tmp_path / "rows.jsonl"
+    source.write_text("\n".join(rows) + "\n", encoding="utf-8")
+    sources = [{"path": str(source), "converter": "messages"}]
+    outcome = command_line("check", "--data", data_recipe(recipe_file, minimal, sources=sources))
+    assert outcome.code == 1 and "rows.jsonl:251: one message" in outcome.err
+    assert "1 of 300 rows cannot be used" in outcome.err and "data.max_dropped: 0.0034 " in outcome.err
+    allowed = data_recipe(recipe_file, minimal, sources=sources, max_dropped=0.0034)
+    assert command_line("check", "--data", allowed) == (0, "", "1 recipe checked, 300 rows read: no problems\n")
+
+
+def test_a_check_says_which_sources_it_does_not_read(command_line: Recipe, recipe_file: Write, minimal: Minimal) -> None:
+    recipe = data_recipe(recipe_file, minimal, sources=[{"path": "hf://you/rows", "converter": "messages"}])
+    assert command_line("check", "--data", recipe).err == "1 recipe checked, 0 rows read: no problems\nnot read: hf://you/rows\n"
+
+
 def test_github_gets_an_annotation_for_each_problem(command_line: Recipe, bad: Path) -> None:
     outcome = command_line("check", bad, "--format", "github")
     first, second = outcome.out.splitlines()

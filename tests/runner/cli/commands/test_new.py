@@ -1,12 +1,13 @@
 """`recipe new`: what it writes is valid as it is."""
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from recipekit.runner.cli.commands import new
 from recipekit.schemas.extends import shipped_recipes
+from recipekit.schemas.json_schema import schema_text
 from recipekit.schemas.recipe import check_recipe, load_recipe
 
 from ....support.terminal import in_terminal
@@ -42,11 +43,21 @@ def test_a_parent_in_another_folder_is_named_from_the_new_recipe(command_line: R
     assert check_recipe(Path("a/b/mine.yml")) == []
 
 
-def test_editors_find_the_schema(command_line: Recipe) -> None:
+def test_editors_find_the_schema_beside_the_recipe(command_line: Recipe) -> None:
+    """No path of this machine: the recipe and the schema can be committed together."""
     command_line("new", "mine", "--folder", "deep/er")
     line = Path("deep/er/mine.yml").read_text().splitlines()[0]
-    assert line.startswith("# yaml-language-server: $schema=")
-    assert os.path.isfile(Path("deep/er") / line.partition("=")[2])
+    assert line == "# yaml-language-server: $schema=.recipe.schema.json"
+    assert Path("deep/er/.recipe.schema.json").read_text("utf-8") == schema_text("recipe")
+    assert command_line("check", "deep").err.startswith("1 recipe checked: no problems")
+
+
+def test_in_the_project_itself_editors_find_its_own_schema(command_line: Recipe, monkeypatch: pytest.MonkeyPatch, here: Path) -> None:
+    (here / "schemas").mkdir()
+    monkeypatch.setattr(new, "SCHEMA_DIR", here / "schemas")
+    command_line("new", "mine", "--folder", "recipes")
+    assert Path("recipes/mine.yml").read_text().splitlines()[0] == "# yaml-language-server: $schema=../schemas/recipe.schema.json"
+    assert [path.name for path in Path("recipes").iterdir()] == ["mine.yml"]
 
 
 def test_nothing_is_overwritten(command_line: Recipe) -> None:
