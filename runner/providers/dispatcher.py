@@ -46,14 +46,18 @@ class Dispatcher:
         return "  ".join([*shown, *(f"{self.budget.used[2]:.4f} {currency}" for currency in sorted(currencies) if len(currencies) == 1)])
 
     async def fill(self, requests: Iterable[Request], asked_of: AskedOf, usable: Usable) -> None:
-        """Ask what has to be asked. Raises what stopped it: GateError for a ceiling, UserError for a provider that does not answer."""
+        """Ask what has to be asked. Raises what stopped it: GateError for a ceiling, UserError for a provider that does not answer or a log
+        that cannot be written, Interrupted."""
         waiting = iter(requests)
 
         async def work() -> None:
             for request in waiting:  # one iterator for all: at most `concurrency` requests are in memory
                 if self.stopped:
                     return
-                await self._settle(request, asked_of, usable)
+                try:
+                    await self._settle(request, asked_of, usable)
+                except UserError as error:  # the log cannot be written: what is paid for would be lost
+                    self._stop(error)
                 if not self.stopped:
                     self.done += 1
                     self.tell(self)
@@ -63,6 +67,9 @@ class Dispatcher:
                 async with asyncio.TaskGroup() as group:
                     for _ in range(self.limits.concurrency):
                         group.create_task(work())
+        except asyncio.CancelledError:  # by a second signal
+            if not self.stopped:
+                raise
         finally:
             for client in self.clients.values():
                 await client.close()

@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -49,7 +49,7 @@ class Used(NamedTuple):
 
 
 class RequestLog:
-    """The log at a path; made when there is none. One process at a time."""
+    """The log at a path; made when there is none. One process at a time. Every method raises UserError when SQLite refuses."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -59,7 +59,7 @@ class RequestLog:
             # A reply that was paid for survives a loss of power too.
             self.database.executescript("pragma journal_mode=wal; pragma synchronous=full;" + _TABLES)
         except sqlite3.DatabaseError as error:
-            raise UserError(Problem(Location(str(path)), f"is no log of requests: {error}", "move it away", "damaged")) from None
+            raise self._unusable(error) from None
         path.chmod(0o600)
 
     def close(self) -> None:
@@ -68,46 +68,57 @@ class RequestLog:
 
     def reply(self, key: str) -> Reply | None:
         """The answer to the request, if it has one."""
-        row = self.database.execute(
-            "select reply, finish, prompt_tokens, completion_tokens, metered, redacted from replies where key = ?", (key,)
-        ).fetchone()
-        return Reply(row[0], row[1], row[2], row[3], bool(row[4]), bool(row[5])) if row else None
+        rows = self._execute("select reply, finish, prompt_tokens, completion_tokens, metered, redacted from replies where key = ?", key)
+        return Reply(*rows[0][:4], *map(bool, rows[0][4:])) if rows else None
 
     def keep(self, entries: list[Entry]) -> None:
         """Write answers, all at once."""
         with self._transaction():
-            self.database.executemany(f"insert or replace into replies values ({', '.join('?' * 17)})", map(_row, entries))
+            for row in map(_row, entries):
+                self._execute(f"insert or replace into replies values ({', '.join('?' * 17)})", *row)
 
     def fail(self, asked: ProviderRequest, error: str, retryable: bool) -> None:
         """Write that a try failed."""
         row = (asked.key, asked.provider, asked.model, error, retryable, time.time())
-        self.database.execute("insert into failures values (?, ?, ?, ?, ?, ?)", row)
+        self._execute("insert into failures values (?, ?, ?, ?, ?, ?)", *row)
 
     def failures(self, key: str) -> int:
         """How many tries of the request failed."""
-        return self.database.execute("select count(*) from failures where key = ?", (key,)).fetchone()[0]
+        return self._execute("select count(*) from failures where key = ?", key)[0][0]
 
     def last_failure(self, key: str) -> str:
         """What the last failed try of the request said."""
-        row = self.database.execute("select error from failures where key = ? order by rowid desc limit 1", (key,)).fetchone()
-        return row[0] if row else ""
+        rows = self._execute("select error from failures where key = ? order by rowid desc limit 1", key)
+        return rows[0][0] if rows else ""
 
     def used(self) -> Used:
         """What all answers in the log have used."""
-        requests, tokens, cost = self.database.execute(
-            "select count(*), coalesce(sum(prompt_tokens + completion_tokens), 0), coalesce(sum(cost), 0) from replies"
-        ).fetchone()
-        return Used(requests, tokens, cost)
+        query = "select count(*), coalesce(sum(prompt_tokens + completion_tokens), 0), coalesce(sum(cost), 0) from replies"
+        return Used(*self._execute(query)[0])
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
-        self.database.execute("begin immediate")
+        self._execute("begin immediate")
         try:
             yield
+            self._execute("commit")
         except BaseException:
-            self.database.execute("rollback")
+            if self.database.in_transaction:  # a full disk has ended it already
+                self.database.execute("rollback")
             raise
-        self.database.execute("commit")
+
+    def _execute(self, statement: str, *values: object) -> list[Any]:
+        """Run one statement and return its rows."""
+        try:
+            return self.database.execute(statement, values).fetchall()
+        except (sqlite3.IntegrityError, sqlite3.ProgrammingError):
+            raise
+        except sqlite3.DatabaseError as error:
+            raise self._unusable(error) from None
+
+    def _unusable(self, error: sqlite3.DatabaseError) -> UserError:
+        hint = "free some space, or move the file away if it is damaged; answered requests are not repeated"
+        return UserError(Problem(Location(str(self.path)), f"cannot be used as the request log: {error}", hint, "request-log"))
 
 
 @contextmanager

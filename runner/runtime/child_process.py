@@ -8,19 +8,19 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 from ...schemas.base.errors import Interrupted, Location, Problem, UserError
+from .child_log import ChildLog
 from .progress import Follower
 from .watchdog import FLOOR_SECONDS, Watchdog
 
 _PR_SET_PDEATHSIG = 1
 _POLL_SECONDS = 0.2
 _PATIENCE_SECONDS = 60
-_LOG_SECONDS = 10
 _TAIL = 12
 _TAIL_BYTES = 1 << 20
 
@@ -70,9 +70,9 @@ def run_child(
             on_event(event)
 
     environment = {**os.environ, **env}
-    with _log_writer(folder / log, environment) as output:
+    with closing(ChildLog(folder / log, environment)) as written:
         process = subprocess.Popen(
-            argv, cwd=folder, env=environment, stdout=output, stderr=output, stdin=subprocess.DEVNULL,
+            argv, cwd=folder, env=environment, stdout=written.output, stderr=written.output, stdin=subprocess.DEVNULL,
             start_new_session=True, preexec_fn=_die_with_parent,
             close_fds=False,  # it holds the run's lock too, so that a trainer whose runner was killed is not joined by another
         )  # fmt: skip
@@ -81,6 +81,8 @@ def run_child(
         with _forwarding(process) as received:
             while process.poll() is None:
                 drain()
+                if note := written.revive():
+                    on_event({"event": "log", "what": note})
                 if not received and not hung and watchdog.seconds_since_progress > watchdog.limit:
                     hung = _end_hung(process, watchdog)
                 try:
@@ -98,24 +100,6 @@ def run_child(
         )
     if process.returncode != 0:
         raise failure(what, process.returncode, folder / log, refused)
-
-
-@contextmanager
-def _log_writer(log: Path, environment: dict[str, str]) -> Iterator[int]:
-    """A file descriptor whose text reaches the log through log_writer.py; the log is complete when the block ends."""
-    log.touch()
-    argv = (sys.executable, "-m", "recipekit.runner.runtime.log_writer", str(log.absolute()))
-    writer = subprocess.Popen(argv, stdin=subprocess.PIPE, start_new_session=True, env={**environment, "PYTHONSAFEPATH": "1"})
-    assert writer.stdin
-    try:
-        yield writer.stdin.fileno()
-    finally:
-        writer.stdin.close()
-        try:
-            writer.wait(_LOG_SECONDS)
-        except subprocess.TimeoutExpired:  # a process that left the child's group still holds the log
-            writer.kill()
-            writer.wait()
 
 
 def failure(what: str, code: int, log: Path, refused: list[str]) -> UserError:
@@ -171,14 +155,14 @@ def _end_hung(process: subprocess.Popen[bytes], watchdog: Watchdog) -> str:
     """End a child that does nothing any more, and say what was seen. A trainer first writes where it stands into its log."""
     seconds, longest = watchdog.seconds_since_progress, watchdog.longest_step
     seen = f"made no progress for {seconds:,.0f} seconds (its longest pause before was {longest:,.1f}) and was ended"
-    try:
-        if watchdog.trainer:
+    if watchdog.trainer:
+        with suppress(ProcessLookupError):  # the trainer may be gone, and what started it wait for it all the same
             os.kill(watchdog.trainer, signal.SIGUSR1)
             time.sleep(_POLL_SECONDS)
+    with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGTERM)
+    try:
         process.wait(_PATIENCE_SECONDS)
-    except ProcessLookupError:
-        pass
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, signal.SIGKILL)
     return seen

@@ -84,7 +84,7 @@ class Display:
             self.show(f"evaluating {event['model']}", event["total"], event["done"], "")
         elif kind == "predict":
             self.show("predicting", event["total"], event["done"], "")
-        elif kind == "unsealed":
+        elif kind in ("unsealed", "log"):
             self.say("", event["what"], "yellow")
         elif kind == "stopping":
             self.say("stopping", f"{event['signal']}: finishing the step and writing a checkpoint")

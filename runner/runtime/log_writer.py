@@ -1,4 +1,6 @@
-"""Standard input -> a log that never grows beyond its limit and holds no secret: `python -m recipekit.runner.runtime.log_writer LOG`.
+"""Standard input -> a log that never grows beyond its limit and holds no secret.
+
+python -m recipekit.runner.runtime.log_writer LOG [NOTE]
 
 A process of its own: it counts every byte before it is written, which one that looks now and then cannot, and a trainer whose runner was
 killed can go on writing until it has checkpointed. It ends with the last process that can write to it.
@@ -6,6 +8,8 @@ killed can go on writing until it has checkpointed. It ends with the last proces
 
 import os
 import sys
+from contextlib import suppress
+from itertools import chain
 from pathlib import Path
 
 from ...schemas.base.redact import redact
@@ -82,17 +86,16 @@ def _clean(text: bytes) -> bytes:
 
 
 def main() -> None:
-    """Write standard input to the log named in argv[1] until it ends. A disk that is full loses lines, never the trainer."""
+    """Write the note in argv[2], then standard input until it ends, to the log in argv[1]. A full disk loses lines, never the trainer."""
     log = LogWriter(Path(sys.argv[1]))
-    while data := os.read(sys.stdin.fileno(), 1 << 16):
-        try:
+    note = "".join(f"\n[... {text} ...]\n" for text in sys.argv[2:] if text)
+    for data in chain([note.encode()], iter(lambda: os.read(sys.stdin.fileno(), 1 << 16), b"")):
+        with suppress(OSError):
             log.feed(data)
-        except OSError:
-            continue
     try:
         log.close()
     except OSError as error:
-        sys.exit(f"{log.path}: {error.strerror}")
+        print(f"{log.path}: {error.strerror}", file=sys.stderr)
 
 
 if __name__ == "__main__":

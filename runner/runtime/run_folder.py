@@ -14,7 +14,7 @@ import msgspec
 import orjson
 
 from ...schemas.base.errors import GateError, Interrupted, Location, Problem, UserError
-from ...schemas.base.files import cannot_write, write_atomically
+from ...schemas.base.files import cannot_write, sweep_folder, write_atomically
 from ...schemas.base.redact import redact
 from ...schemas.extends import SUFFIXES, shipped_recipes
 from ...schemas.recipe import load_recipe
@@ -107,7 +107,7 @@ class RunFolder:
     def locked(self) -> Iterator[None]:
         """Keep every other process away from this run; the lock goes with the process and its children, however they end.
 
-        Raises UserError while another process uses the run.
+        What a killed process has left half-written is removed first. Raises UserError while another process uses the run.
         """
         with (self.path / "lock").open("a+") as stream:
             try:
@@ -120,6 +120,7 @@ class RunFolder:
             stream.write(f"process {os.getpid()} on {os.uname().nodename}")
             stream.flush()
             os.set_inheritable(stream.fileno(), True)
+            sweep_folder(self.path)
             yield
 
     @contextmanager

@@ -208,6 +208,13 @@ def sweep(target: Path) -> None:
             left.unlink(missing_ok=True) if left.is_file() else shutil.rmtree(left, ignore_errors=True)
 
 
+def sweep_folder(folder: Path) -> None:
+    """Remove what killed writers of anything in the folder have left behind, also of files that are not written again."""
+    for left in folder.glob(".*.tmp"):
+        name = left.name.removesuffix(".tmp").rpartition(".")[0]
+        sweep(folder / name.removeprefix(".").removesuffix(".old"))
+
+
 def _swap(new: Path, target: Path) -> None:
     """Put `new` in `target`'s place in one step; where the system cannot exchange two names, in two."""
     if not target.exists():

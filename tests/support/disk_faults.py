@@ -1,10 +1,14 @@
 """A fault at the n-th operation with which a process, or a fork of it, changes files below a folder."""
 
+import builtins
 import errno
+import io
 import os
 import signal
+import sqlite3
 import sys
 from collections.abc import Callable
+from functools import partial
 from multiprocessing import Value
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -31,16 +35,20 @@ class Disk:
         self.is_ours = False
 
     def watch(self) -> None:
-        """Watch this process from here on: what Python opens, renames and removes, and what is flushed or saved by other code."""
+        """Watch this process from here on: what Python opens, writes, renames and removes, and what is flushed or saved by other code."""
         sys.addaudithook(self._audit)
-        import safetensors.torch
-        import torch
+        builtins.open = io.open = partial(opened, self, io.open)  # pathlib takes the second
+        sqlite3.connect = partial(sqlite3.connect, factory=partial(CountedConnection, self))
         from recipekit.schemas.base import files
 
         self._count_calls(os, "fsync", lambda _: self.root)
         self._count_calls(files, "_swap", lambda new, target: str(target))
-        self._count_calls(safetensors.torch, "save_file", lambda tensors, path, *_, **__: str(path))
-        self._count_calls(torch, "save", lambda value, path, *_, **__: str(path))
+        if "torch" in sys.modules:
+            import safetensors.torch
+            import torch
+
+            self._count_calls(safetensors.torch, "save_file", lambda tensors, path, *_, **__: str(path))
+            self._count_calls(torch, "save", lambda value, path, *_, **__: str(path))
 
     def _audit(self, event: str, arguments: tuple[Any, ...]) -> None:
         if event == "open" and isinstance(arguments[2], int) and arguments[2] & WRITING:
@@ -57,14 +65,16 @@ class Disk:
 
         setattr(module, name, counted)
 
+    def watches(self, path: Any) -> bool:
+        """Whether it is a path below the root."""
+        return isinstance(path, str | bytes | os.PathLike) and os.path.join(os.getcwd(), os.fsdecode(path)).startswith(self.root)
+
     def operation(self, what: str, path: Any) -> None:
         """Count it where it is below the root, and bring about the fault when it is its turn."""
-        if self.is_ours or not isinstance(path, str | bytes | os.PathLike):
+        if self.is_ours or not self.watches(path):
             return
         place = os.path.join(os.getcwd(), os.fsdecode(path))
-        if not place.startswith(self.root):
-            return
-        self.is_ours = True
+        self.is_ours = bool(self.trace)
         try:
             with self.count.get_lock():
                 self.count.value += 1
@@ -89,3 +99,58 @@ class Disk:
             os.kill(self.command, signal.SIGINT)
         elif kind:
             os.kill(os.getpid(), getattr(signal, kind))
+
+
+class CountedFile(io.FileIO):
+    """A file whose writes are counted; the one that a fault comes at is torn: half of it is on the disk."""
+
+    disk: Disk
+
+    def write(self, data: Any, /) -> int:
+        whole = memoryview(data).cast("B")
+        if self.disk.fault.at == self.disk.count.value + 1:
+            super().write(whole[: len(whole) // 2])
+        self.disk.operation("write", self.name)
+        return super().write(whole)
+
+
+def opened(disk: Disk, plain: Callable[..., Any], file: Any, mode: str = "r", buffering: int = -1, *others: Any, **named: Any) -> Any:
+    """`open`, whose writes below the root are counted."""
+    if not set(mode) & set("wax+") or not disk.watches(file):
+        return plain(file, mode, buffering, *others, **named)
+    raw = CountedFile(file, mode.replace("b", "").replace("t", ""))
+    raw.disk = disk
+    if buffering == 0:
+        return raw
+    buffered = io.BufferedRandom(raw) if "+" in mode else io.BufferedWriter(raw)
+    text = ("encoding", "errors", "newline")
+    given = dict(zip(text, others, strict=False)) | {name: named[name] for name in text if name in named}
+    return buffered if "b" in mode else io.TextIOWrapper(buffered, **given, line_buffering=buffering == 1)
+
+
+class CountedConnection(sqlite3.Connection):
+    """A database whose statements are counted, but for those that only read."""
+
+    def __init__(self, disk: Disk, path: Any, *others: Any, **named: Any) -> None:
+        self.disk, self.path = disk, path
+        super().__init__(path, *others, **named)
+
+    def _counted(self, statement: str) -> None:
+        if not statement.lstrip().startswith(("select", "rollback")):
+            try:
+                self.disk.operation("sql", self.path)
+            except OSError as error:
+                full = error.errno == errno.ENOSPC
+                raise sqlite3.OperationalError("database or disk is full" if full else "disk I/O error") from None
+
+    def execute(self, statement: str, *others: Any) -> sqlite3.Cursor:
+        self._counted(statement)
+        return super().execute(statement, *others)
+
+    def executemany(self, statement: str, *others: Any) -> sqlite3.Cursor:
+        self._counted(statement)
+        return super().executemany(statement, *others)
+
+    def executescript(self, statement: str) -> sqlite3.Cursor:
+        self._counted(statement)
+        return super().executescript(statement)

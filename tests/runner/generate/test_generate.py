@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from recipekit.runner.generate.generate import generate_rows
-from recipekit.schemas.base.errors import GateError, UserError
+from recipekit.schemas.base.errors import GateError, Interrupted, UserError
 
 from ...support import llm_server
 from ...support.llm_server import KEY, OK, reply, serving, status, then
@@ -328,6 +328,38 @@ def test_ctrl_c_waits_for_the_replies_under_way_and_keeps_them(tmp_path, questio
         _, said = process.communicate(timeout=PATIENCE)
         assert b"stopped by SIGINT" in said
         assert job.answered() == len(server.asked) == len(server.answered) < 120
+
+
+def test_a_second_signal_does_not_wait_for_replies(generating) -> None:
+    def behave(exchange):
+        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGTERM)
+        llm_server.hang(exchange)
+
+    with pytest.raises(Interrupted, match="stopped by"):
+        generating(behave, limits={"concurrency": 1, "timeout": PATIENCE})
+
+
+def test_asking_ends_when_the_disk_is_full_and_continues_with_the_replies_that_it_has(generating, tmp_path, monkeypatch) -> None:
+    connect = sqlite3.connect
+
+    def on_a_full_disk(path, **options):
+        database = connect(path, **options)
+        database.execute("pragma max_page_count = 30")
+        return database
+
+    long_reply = reply("love | " * 2000)
+    with monkeypatch.context() as patched:
+        patched.setattr(sqlite3, "connect", on_a_full_disk)
+        with pytest.raises(UserError, match="requests.sqlite: cannot be used as the request log: database or disk is full"):
+            generating(long_reply, count=30, limits={"concurrency": 3})
+    assert not (tmp_path / "out").exists()
+    with sqlite3.connect(tmp_path / "requests.sqlite") as log:
+        (kept,) = log.execute("select count(*) from replies").fetchone()
+    log.close()
+    manifest, server = generating(long_reply, count=30)
+    assert kept > 0
+    assert (manifest["rows_kept"], len(server.asked)) == (60, 60 - kept)
 
 
 def test_two_processes_do_not_share_a_log(tmp_path, questions, section, quiet, planted) -> None:

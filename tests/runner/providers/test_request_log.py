@@ -67,5 +67,24 @@ def test_only_the_user_may_read_it(log) -> None:
 def test_another_file_is_no_log(tmp_path) -> None:
     path = tmp_path / "log.sqlite"
     path.write_text("this is something else entirely, and long enough to be read as a header" * 3)
-    with pytest.raises(UserError, match="is no log of requests"):
+    with pytest.raises(UserError, match="cannot be used as the request log: file is not a database"):
         RequestLog(path)
+
+
+def test_a_full_disk_is_an_error_of_the_log_and_keeps_what_it_holds(log) -> None:
+    log.keep([Entry(ASKED, REPLY, None, None, 1, 1.0)])
+    log.database.execute("pragma max_page_count = 1")  # SQLite then says what it says on a full disk
+    with pytest.raises(UserError, match="log.sqlite: cannot be used as the request log: database or disk is full"):
+        log.keep([Entry(ASKED._replace(seed=2), REPLY._replace(text="x" * 100_000), None, None, 1, 1.0)])
+    assert log.reply(ASKED.key) == REPLY
+    assert log.used() == Used(1, 7)
+
+
+def test_a_damaged_log_is_an_error_of_the_log(tmp_path) -> None:
+    whole = RequestLog(tmp_path / "log.sqlite")
+    whole.keep([Entry(ASKED._replace(seed=seed), REPLY, None, None, 1, 1.0) for seed in range(500)])
+    whole.close()
+    content = whole.path.read_bytes()
+    whole.path.write_bytes(content[:4096] + b"\x55" * (len(content) - 4096))
+    with pytest.raises(UserError, match="cannot be used as the request log: database disk image is malformed"):
+        RequestLog(whole.path).used()

@@ -34,6 +34,17 @@ def holder(tmp_path):
     process.communicate()
 
 
+def test_what_a_killed_process_left_half_written_is_removed_when_the_run_is_locked(tmp_path):
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    kept = [f".metrics.json.{os.getpid()}.tmp", ".mine.tmp", "timing.json"]
+    for name in (f".timing.json.{ended.pid}.tmp", *kept):
+        (tmp_path / name).write_text("{")
+    (tmp_path / f".eval.{ended.pid}.tmp").mkdir()
+    with RunFolder(tmp_path).locked():
+        assert sorted(path.name for path in tmp_path.iterdir()) == sorted([*kept, "lock"])
+
+
 @pytest.fixture
 def root(tmp_path):
     """Three runs of two recipes."""

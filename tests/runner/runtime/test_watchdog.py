@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import subprocess
 import sys
 import time
 from functools import partial
@@ -105,6 +106,19 @@ def test_a_hanging_trainer_is_ended_with_its_stack(tmp_path, monkeypatch, watche
     assert "waits_for_ever" in (tmp_path / "x.log").read_text()
     with pytest.raises(ProcessLookupError):
         os.kill(pids[0], 0)
+
+
+def test_what_waits_for_a_trainer_that_has_died_is_ended_too(tmp_path, watched_by):
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    text = (
+        "import json, time\n"
+        f"open('progress.jsonl', 'a').write(json.dumps({{'event': 'train', 'pid': {gone.pid}}}) + '\\n')\n"
+        "open('hangs', 'w')\ntime.sleep(600)"
+    )
+    watched_by(lambda: time.monotonic() if (tmp_path / "hangs").exists() else 0.0)
+    with pytest.raises(UserError, match="training made no progress for 1 seconds"):
+        run_child((sys.executable, "-c", text), tmp_path, {}, "x.log", "training", lambda event: None, 1)
 
 
 def test_a_child_that_beats_is_left_alone_however_long_it_takes(tmp_path, watched_by):

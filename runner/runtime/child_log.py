@@ -1,0 +1,62 @@
+"""The log of a child process: its output goes through a pipe to log_writer.py, and never waits for a writer that has died."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+from ...schemas.base.errors import Location, Problem, UserError
+
+_CLOSE_SECONDS = 10
+_MOST_WRITERS = 5
+
+
+class ChildLog:
+    """The pipe to a log, and the process that writes it.
+
+    This process keeps the reading end open. So a child whose writer was killed does not fail on its next line, and what is in the pipe
+    reaches the next writer.
+    """
+
+    def __init__(self, path: Path, environment: dict[str, str]) -> None:
+        self.path, self.environment = path, {**environment, "PYTHONSAFEPATH": "1"}
+        self.reader, self.output = os.pipe()
+        self.started = 0
+        path.touch()
+        self.writer = self._start("")
+
+    def _start(self, note: str) -> subprocess.Popen[bytes]:
+        self.started += 1
+        argv = (sys.executable, "-m", "recipekit.runner.runtime.log_writer", str(self.path.absolute()), note)
+        return subprocess.Popen(argv, stdin=self.reader, start_new_session=True, env=self.environment)
+
+    def revive(self) -> str:
+        """Start another writer if the last one has died, and say so; "" while it lives.
+
+        Raises UserError when one writer after the other dies.
+        """
+        code = self.writer.poll()
+        if code is None:
+            return ""
+        how = f"by {signal.Signals(-code).name}" if code < 0 else f"with exit code {code}"
+        what = f"the process that writes the log ended {how}"
+        if self.started == _MOST_WRITERS:
+            raise UserError(
+                Problem(Location(str(self.path)), f"{what}, for the {self.started}th time", "see whether the disk is full", "log")
+            )
+        note = f"{what} and was started again; lines may be missing here"
+        self.writer = self._start(note)
+        return note
+
+    def close(self) -> None:
+        """Wait until the log is complete: until no process can write to it any more, and everything written is in it."""
+        os.close(self.output)
+        try:
+            while self.writer.wait(_CLOSE_SECONDS) and self.started < _MOST_WRITERS:
+                self.revive()
+        except subprocess.TimeoutExpired:  # a process that left the child's group still holds the log
+            self.writer.kill()
+            self.writer.wait()
+        finally:
+            os.close(self.reader)

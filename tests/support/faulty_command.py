@@ -1,0 +1,57 @@
+"""`recipe COMMAND` as a fork of this process, with a fault at one of its operations."""
+
+import os
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from benchmarks.smoke import status_of
+
+from .disk_faults import Disk, Fault
+
+SECONDS = 120
+
+
+def copy(before: Path, scratch: Path) -> Path:
+    folder = Path(tempfile.mkdtemp(dir=scratch))
+    shutil.copytree(before, folder, dirs_exist_ok=True)
+    return folder
+
+
+def forked(command: list[str], folder: Path, fault: Fault) -> tuple[int, int]:
+    """Run `recipe COMMAND` in the folder as a fork; its exit code, and how many operations it and its own forks came to."""
+    disk = Disk(folder, fault, Path(os.environ["FAULT_TRACE"]) if "FAULT_TRACE" in os.environ else None)
+    child = os.fork()
+    if child == 0:
+        disk.command = os.getpid()
+        os._exit(status_of(lambda: recipe(command, folder, disk)))
+    deadline, status = time.monotonic() + SECONDS, 0
+    while True:
+        try:
+            ended, code = os.waitpid(-1, os.WNOHANG)
+        except ChildProcessError:
+            return os.waitstatus_to_exitcode(status), disk.count.value
+        if ended == child:
+            status = code
+        if not ended:
+            if time.monotonic() > deadline:
+                raise SystemExit(f"{command} did not end after {fault} in {folder}")
+            time.sleep(0.01)
+
+
+def recipe(command: list[str], folder: Path, disk: Disk) -> None:
+    """The command itself, in its folder."""
+    os.setsid()
+    os.chdir(folder)
+    said = os.open("said", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    os.dup2(said, 1)
+    os.dup2(said, 2)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    disk.watch()
+    sys.argv = ["recipe", *command]
+    from recipekit.runner.cli.main import main
+
+    main()
