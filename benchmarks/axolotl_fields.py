@@ -57,7 +57,7 @@ def prepared_runs(folder: Path) -> dict[str, Path]:
             recipe.write_text("".join(line for line in lines if not line.strip().startswith("lora_")), encoding="utf-8")
         values = [f"--set={key}={value}" for key, value in {"training.max_steps": STEPS, "training.eval_steps": 2, "training.save_steps": 2,
                                                             "training.logging_steps": 1, **settings}.items()]  # fmt: skip
-        recipe_command = [sys.executable, "-c", "from recipekit.runner.cli.main import main; main()"]
+        recipe_command = [sys.executable, "-m", "recipekit.runner"]
         program = [*recipe_command, "run", str(recipe), "--runs-dir", str(home / "runs"), *values]
         environment = {**os.environ, "RECIPEKIT_DEVICE": "cpu", "PYTHONSAFEPATH": "1"}
         done = subprocess.run(program, cwd=home, env=environment, capture_output=True, text=True, check=False)

@@ -126,7 +126,7 @@ def smoke_run(name: str, root: Path, separate: bool) -> dict:
     """Run one; what came of it."""
     begun = time.monotonic()
     if separate:
-        recipe = [sys.executable, "-c", "from recipekit.runner.cli.main import main; main()"]
+        recipe = [sys.executable, "-m", "recipekit.runner"]
         argv = [*recipe, "run", name, "--smoke", "--runs-dir", str(root), "--json"]
         done = subprocess.run(argv, capture_output=True, text=True, check=False)
         error = "" if done.returncode == 0 else done.stderr[-2000:]

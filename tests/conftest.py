@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from .support.paths import ROOT
+from .support.recipe_process import COMMAND, environment
 from .support.tiny import RECIPE, write_run
 
 MINIMAL: dict[str, Any] = {
@@ -38,9 +39,8 @@ def recipe():
     """Runs `recipe ...` as a process of its own and returns what it printed and its exit code."""
 
     def run(*arguments, cwd=None, timeout=600, **env):
-        argv = [sys.executable, "-c", "from recipekit.runner.cli.main import main; main()", *map(str, arguments)]
-        environment = {**os.environ, "RECIPEKIT_DEVICE": "cpu", "NO_COLOR": "1", "PYTHONSAFEPATH": "1", **env}
-        return subprocess.run(argv, cwd=cwd, env=environment, capture_output=True, text=True, timeout=timeout)
+        environ = environment(**{"NO_COLOR": "1", **env})
+        return subprocess.run([*COMMAND, *map(str, arguments)], cwd=cwd, env=environ, capture_output=True, text=True, timeout=timeout)
 
     return run
 

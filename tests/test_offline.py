@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from .support.paths import ROOT
+from .support.recipe_process import COMMAND
 
 # What a process does that looks for another machine, or offers itself to one.
 WATCHED = """
@@ -72,5 +73,5 @@ def test_without_any_network_a_command_does_the_same(rows, name):
     unshare = shutil.which("unshare")
     if not unshare or subprocess.run([unshare, "-rn", "true"], capture_output=True).returncode:
         pytest.skip("this machine lets nobody take the network away")
-    result = run([unshare, "-rn", sys.executable, "-c", "from recipekit.runner.cli.main import main; main()", *commands(rows)[name]], rows)
+    result = run([unshare, "-rn", *COMMAND, *commands(rows)[name]], rows)
     assert result.returncode == 0, result.stderr

@@ -30,7 +30,7 @@ def script(recipe: Recipe) -> str:
         "signal": f"B:TERM@{NOTICE_SECONDS}", **launch.sbatch,
     }  # fmt: skip
     lines = [f"#SBATCH --{name}={value}" for name, value in options.items()]
-    go_on = "exec \"${RECIPEKIT_PYTHON:-python}\" -c 'from recipekit.runner.cli.main import main; main()' resume . --runs-dir ../.."
+    go_on = 'exec "${RECIPEKIT_PYTHON:-python}" -m recipekit.runner resume . --runs-dir ../..'
     return "\n".join(["#!/bin/bash", *lines, "set -euo pipefail", go_on, ""])
 
 

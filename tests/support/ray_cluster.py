@@ -69,7 +69,7 @@ def seen(cluster: Cluster, rows: str, out: str) -> dict[str, object]:
     """What became of the conversion."""
     second = cluster.add_node(num_cpus=1)
     cluster.wait_for_nodes()
-    recipe = [sys.executable, "-c", "from recipekit.runner.cli.main import main; main()"]
+    recipe = [sys.executable, "-m", "recipekit.runner"]
     options = ["--converter", "messages", rows, "--out", out, "--engine", "ray", "--validation", "0.1", "--max-dropped", "1", "--json"]
     conversion = subprocess.Popen(
         [*recipe, "convert", *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={**os.environ, "RAY_ADDRESS": cluster.address}

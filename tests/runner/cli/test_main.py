@@ -14,8 +14,9 @@ from recipekit.runner.cli import main
 from recipekit.schemas import VERSION
 from recipekit.schemas.base.errors import GateError, Interrupted, Location, Problem, UserError
 
+from ...support.recipe_process import COMMAND
+
 Recipe = Callable[..., Any]
-PROGRAM = [sys.executable, "-c", "from recipekit.runner.cli.main import main; main()"]
 
 
 @pytest.fixture
@@ -121,7 +122,7 @@ def ended(process: subprocess.Popen[str]) -> tuple[int, str]:
 def test_a_reader_that_goes_away_is_no_error_to_tell(arguments: list[str]) -> None:
     read, write = os.pipe()
     os.close(read)
-    process = subprocess.Popen([*PROGRAM, *arguments], stdout=write, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen([*COMMAND, *arguments], stdout=write, stderr=subprocess.PIPE, text=True)
     os.close(write)
     code, err = ended(process)
     assert err == ""
@@ -130,7 +131,7 @@ def test_a_reader_that_goes_away_is_no_error_to_tell(arguments: list[str]) -> No
 
 def test_a_full_disk_behind_stdout_is_told() -> None:
     with open("/dev/full", "w") as full:
-        result = subprocess.run([*PROGRAM, "schema"], stdout=full, stderr=subprocess.PIPE, text=True)
+        result = subprocess.run([*COMMAND, "schema"], stdout=full, stderr=subprocess.PIPE, text=True)
     assert result.returncode == 1
     assert "No space left on device" in result.stderr
     assert "Traceback" not in result.stderr
@@ -138,7 +139,7 @@ def test_a_full_disk_behind_stdout_is_told() -> None:
 
 @pytest.mark.parametrize("redirection", [">&-", "2>&-", ">&- 2>&-"])
 def test_a_closed_stream_is_a_wish_to_see_nothing(redirection: str) -> None:
-    shell = ["sh", "-c", f'"$@" {redirection}', "sh", *PROGRAM, "schema"]
+    shell = ["sh", "-c", f'"$@" {redirection}', "sh", *COMMAND, "schema"]
     result = subprocess.run(shell, capture_output=True, text=True)
     assert (result.returncode, result.stderr) == (0, "")
 
@@ -146,7 +147,7 @@ def test_a_closed_stream_is_a_wish_to_see_nothing(redirection: str) -> None:
 def test_ctrl_c_ends_with_130(tmp_path: Path) -> None:
     fifo = tmp_path / "slow.yml"
     os.mkfifo(fifo)
-    process = subprocess.Popen([*PROGRAM, "check", str(fifo)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen([*COMMAND, "check", str(fifo)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     with pytest.raises(subprocess.TimeoutExpired):
         process.wait(1.5)  # it waits for somebody to write into the pipe
     process.send_signal(signal.SIGINT)
@@ -157,7 +158,7 @@ def test_ctrl_c_ends_with_130(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("variable", [{}, {"NO_COLOR": "1"}])
 def test_without_a_terminal_there_are_no_colours(variable: dict[str, str]) -> None:
-    result = subprocess.run([*PROGRAM, "show", "nothing"], capture_output=True, text=True, env={**os.environ, **variable})
+    result = subprocess.run([*COMMAND, "show", "nothing"], capture_output=True, text=True, env={**os.environ, **variable})
     assert result.returncode == 1
     assert "\x1b" not in result.stderr
 
@@ -168,7 +169,7 @@ def on_terminal(variables: dict[str, str]) -> bytes:
 
     leader, follower = pty.openpty()
     env = {key: value for key, value in os.environ.items() if key != "NO_COLOR"} | {"TERM": "xterm"} | variables
-    process = subprocess.Popen([*PROGRAM, "show", "nothing"], stdin=follower, stdout=follower, stderr=follower, env=env)
+    process = subprocess.Popen([*COMMAND, "show", "nothing"], stdin=follower, stdout=follower, stderr=follower, env=env)
     os.close(follower)
     written = b""
     while True:

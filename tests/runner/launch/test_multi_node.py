@@ -5,8 +5,6 @@ import secrets
 import shutil
 import signal
 import subprocess
-import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -20,8 +18,10 @@ from recipekit.runner.runtime.run_folder import create
 from recipekit.schemas.base.errors import UserError
 from recipekit.schemas.sections import Launch
 
+from ...support.recipe_process import COMMAND, environment
 from ...support.single_process import ROWS, SAME, losses, settings
 from ...support.tiny import write_recipe
+from ...support.waiting import wait_until
 
 TWO = ["launch.engine=torchrun", "launch.num_nodes=2", "launch.main_address=10.77.0.1:29517", "training.micro_batch_size=2"]
 
@@ -85,20 +85,8 @@ def workplace(tmp_path_factory, tiny_model) -> Path:
 
 def on(machine: tuple[str, str], workplace: Path, *arguments: str) -> subprocess.Popen:
     name, interface = machine
-    program = [sys.executable, "-c", "from recipekit.runner.cli.main import main; main()", *arguments]
-    env = {**os.environ, "RECIPEKIT_DEVICE": "cpu", "PYTHONSAFEPATH": "1", "GLOO_SOCKET_IFNAME": interface}
-    return subprocess.Popen(["ip", "netns", "exec", name, *program], cwd=workplace, env=env, stdout=subprocess.DEVNULL,
-                            stderr=subprocess.PIPE, text=True)  # fmt: skip
-
-
-def until(what, process: subprocess.Popen):
-    deadline = time.monotonic() + 300
-    while time.monotonic() < deadline and process.poll() is None:
-        if found := what():
-            return found
-        time.sleep(0.05)
-    process.kill()
-    raise AssertionError(process.communicate()[1])
+    argv, env = ["ip", "netns", "exec", name, *COMMAND, *arguments], environment(GLOO_SOCKET_IFNAME=interface)
+    return subprocess.Popen(argv, cwd=workplace, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
 
 
 @pytest.fixture(scope="module")
@@ -106,9 +94,9 @@ def story(machines, workplace) -> dict:
     """Both train; the second is killed, with its trainer, after step 4; the first resumes, the second joins again."""
     root = workplace / "two"
     first = on(machines[0], workplace, "run", "tiny.yml", *settings(*SAME, *TWO), "--runs-dir", "two")
-    run = until(lambda: next(iter(root.glob("tiny/*/launch.json")), None), first).parent
+    run = wait_until(lambda: next(iter(root.glob("tiny/*/launch.json")), None), first).parent
     second = on(machines[1], workplace, "join", str(run), "--node", "1")
-    until(lambda: (run / "metrics.jsonl").exists() and len(losses(run)) >= 4, first)
+    wait_until(lambda: (run / "metrics.jsonl").exists() and len(losses(run)) >= 4, first)
     for pid in subprocess.run(["ip", "netns", "pids", machines[1][0]], capture_output=True, text=True, check=True).stdout.split():
         os.kill(int(pid), signal.SIGKILL)
     told = {"run": run, "first": (first.communicate(timeout=120)[1], first.returncode), "second": second.communicate(timeout=60)[1]}

@@ -18,6 +18,8 @@ from recipekit.runner.runtime.run_folder import create
 from recipekit.schemas.base.errors import UserError
 from recipekit.schemas.sections import Recipe
 
+from ...support.waiting import wait_until
+
 CONF = """ClusterName=test
 SlurmctldHost={host}(127.0.0.1)
 AuthType=auth/munge
@@ -78,10 +80,8 @@ def cluster(tmp_path_factory):
             for argv in daemons:
                 running.append(subprocess.Popen(argv, env=env, stdout=log, stderr=log))
                 time.sleep(1)
-            deadline = time.monotonic() + 30
-            while "idle" not in subprocess.run(["sinfo", "-h", "-o", "%t"], env=env, capture_output=True, text=True, check=False).stdout:
-                assert time.monotonic() < deadline, (folder / "log").read_text()
-                time.sleep(0.3)
+            nodes = ["sinfo", "-h", "-o", "%t"]
+            wait_until(lambda: "idle" in subprocess.run(nodes, env=env, capture_output=True, text=True, check=False).stdout, running[-1])
             yield env["SLURM_CONF"]
         finally:
             for process in reversed(running):
@@ -124,13 +124,10 @@ def test_a_job_runs_and_its_number_is_noted(job, tmp_path, cluster, monkeypatch)
     submit(run, job(), Display())
     assert run.status["state"] == "submitted"
     number = str(run.read(SLURM_JOB)["job"])
-    deadline = time.monotonic() + 30
-    while not (run / "called").exists() or not (run / "called").read_text():
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
-    assert (run / "called").read_text().split() == [
+    called = run / "called"
+    assert wait_until(lambda: called.exists() and called.read_text().split()) == [
         number,
-        *"from recipekit.runner.cli.main import main; main() resume . --runs-dir ../..".split(),
+        *"recipekit.runner resume . --runs-dir ../..".split(),
     ]
 
 

@@ -59,6 +59,7 @@ def test_every_tracker_of_the_schema_is_known():
 
 
 @pytest.mark.train
+@pytest.mark.long
 def test_trackers_write_locally_and_no_secret(tmp_path, tiny_model, recipe):
     write_recipe(tmp_path, tiny_model)
     installed = [name for name in ENVIRONMENT if find_spec(name)]

@@ -14,6 +14,7 @@ from recipekit.schemas.sections import Launch
 
 pytestmark = [
     pytest.mark.train,
+    pytest.mark.long,
     pytest.mark.skipif(find_spec("deepspeed") is None, reason="needs the extra [train]: deepspeed"),
 ]
 MICRO, ACCUMULATION, PROCESSES, STEPS = 2, 2, 2, 3

@@ -10,7 +10,7 @@ from recipekit.runner.runtime.progress import read_lines
 from ...support.single_process import settings
 from ...support.tiny import write_recipe
 
-pytestmark = pytest.mark.train
+pytestmark = [pytest.mark.train, pytest.mark.long]
 # A constant rate, so that one step more moves the weights; dropout, so that it draws random numbers.
 CONSTANT = ["training.lr_scheduler=constant", "training.eval_steps=1", "training.save_steps=1", "training.logging_steps=1",
             "evaluation.max_rows=1", "evaluation.metrics=[perplexity]"]  # fmt: skip
@@ -20,9 +20,7 @@ STOPPED_EARLY = ["training.max_steps=12", "training.learning_rate=0.5", "trainin
                  "training.metric_for_best_model=eval_loss", "training.early_stopping_patience=1", "training.save_total_limit=12"]  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    "given", [TO_THE_END, pytest.param(STOPPED_EARLY, marks=pytest.mark.long)], ids=["at the last step", "stopped early"]
-)
+@pytest.mark.parametrize("given", [TO_THE_END, STOPPED_EARLY], ids=["at the last step", "stopped early"])
 def test_an_ended_training_takes_no_further_step(tmp_path, tiny_model, recipe, given):
     write_recipe(tmp_path, tiny_model)
     undisturbed = recipe("run", "tiny.yml", *settings(*CONSTANT, *given), "--json", "--runs-dir", "whole", cwd=tmp_path)

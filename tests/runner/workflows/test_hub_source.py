@@ -8,7 +8,7 @@ from ...support.hub_server import Repository, serve
 from ...support.single_process import SAME, settings
 from ...support.tiny import emogpt_rows, write_recipe
 
-pytestmark = pytest.mark.train
+pytestmark = [pytest.mark.train, pytest.mark.long]
 COMMIT, LATER = "a" * 40, "b" * 40
 ON_HUB = settings("data.sources=[{path: 'hf:ann/talks', converter: messages}]", "data.split.group_by=[]", *SAME)
 

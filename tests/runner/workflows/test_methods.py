@@ -84,6 +84,7 @@ def test_the_validation_is_not_packed_so_that_its_loss_can_be_compared(trained):
     assert Path(trained["packed"].folder / "heartbeat").exists()
 
 
+@pytest.mark.long
 def test_early_stopping_survives_a_kill(tmp_path, tiny_model):
     """At such a rate the loss is soon at its best, two evaluations more wait, and it ends. Killed in its last step, it must know that it
     has waited once."""

@@ -4,14 +4,12 @@ That a prediction is what the evaluation measured: test_run.py, test_classificat
 """
 
 import json
-import os
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from ...support.recipe_process import start
 from ...support.tiny import ANIMALS, write_jsonl
 from ...support.waiting import wait_until
 
@@ -48,18 +46,16 @@ def test_every_row_comes_out_in_order_with_its_columns_and_a_reply_or_a_reason(p
     assert "tokens, and the model takes 512 with its reply" in found[61]["prediction"]["error"]
 
 
-def test_a_killed_prediction_continues_and_writes_the_same_bytes(predicted, tuned_run, rows, tmp_path) -> None:
+def test_a_killed_prediction_continues_and_writes_the_same_bytes(recipe, predicted, tuned_run, rows, tmp_path) -> None:
     arguments = ["predict", str(tuned_run), str(rows), "--out", str(tmp_path / "out.jsonl"), *OPTIONS]
-    argv = [sys.executable, "-c", "from recipekit.runner.cli.main import main; main()", *arguments]
-    env = {**os.environ, "RECIPEKIT_DEVICE": "cpu", "PYTHONSAFEPATH": "1"}
     done = tmp_path / "out.jsonl.part" / "predicted.jsonl"
-    process = subprocess.Popen(argv, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = start(*arguments)
     wait_until(lambda: done.exists() and done.read_bytes().count(b"\n") > 1, process)
     process.send_signal(signal.SIGKILL)
     process.communicate()
     assert not (tmp_path / "out.jsonl").exists()
-    again = subprocess.run(argv, env=env, capture_output=True, text=True, check=True)
-    assert "continuing after" in again.stderr and again.stdout == f"{tmp_path / 'out.jsonl'}\n"
+    again = recipe(*arguments)
+    assert again.returncode == 0 and "continuing after" in again.stderr and again.stdout == f"{tmp_path / 'out.jsonl'}\n"
     assert (tmp_path / "out.jsonl").read_bytes() == predicted
 
 

@@ -104,6 +104,7 @@ def first_cut(content: bytes) -> bytes:
 
 
 @pytest.mark.train
+@pytest.mark.long
 def test_an_unchanged_run_is_reproduced(run, inputs):
     (run / "rendered" / "merge.yml").write_text("what recipe merge has left\n")
     code, told = inputs()
@@ -114,6 +115,7 @@ def test_an_unchanged_run_is_reproduced(run, inputs):
 
 
 @pytest.mark.train
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("file", "change", "parts", "first"),
     [
@@ -138,6 +140,7 @@ def test_what_changed_outside_of_the_run_is_named(trained, inputs, file, change,
 
 
 @pytest.mark.train
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("file", "change", "part", "what"),
     [
@@ -184,6 +187,7 @@ def test_what_changed_in_the_run_is_named(run, inputs, file, change, part, what)
 
 
 @pytest.mark.train
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("spoil", "told"),
     [
@@ -200,6 +204,7 @@ def test_what_is_no_finished_run_is_refused(run, command_line, spoil, told):
 
 
 @pytest.mark.train
+@pytest.mark.long
 def test_a_run_that_is_trained_again_ends_in_the_same_bits(trained, recipe):
     done = recipe("reproduce", trained, "--json", cwd=trained.parent.parent.parent)
     assert done.returncode == 0, done.stderr
@@ -212,6 +217,7 @@ def test_a_run_that_is_trained_again_ends_in_the_same_bits(trained, recipe):
 
 
 @pytest.mark.train
+@pytest.mark.long
 def test_without_sources_the_runs_own_rows_are_used(trained, run, recipe):
     lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     second = next(line for line in lines if line["step"] == 2 and "loss" in line)

@@ -5,13 +5,12 @@ import math
 import os
 import signal
 import subprocess
-import sys
-import time
 from hashlib import sha256
 from pathlib import Path
 
 import pytest
 
+from ...support.recipe_process import start, wait_for_step
 from ...support.tiny import emogpt_rows, write_jsonl, write_recipe
 
 pytestmark = pytest.mark.train
@@ -48,24 +47,6 @@ def weights(run: Path) -> str:
 def losses(run: Path) -> list[dict]:
     lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     return [{key: value for key, value in line.items() if key not in VARYING} for line in lines]
-
-
-def start(workplace: Path, *arguments: str) -> subprocess.Popen:
-    argv = [sys.executable, "-c", "from recipekit.runner.cli.main import main; main()", *arguments]
-    env = {**os.environ, "RECIPEKIT_DEVICE": "cpu", "PYTHONSAFEPATH": "1"}
-    return subprocess.Popen(argv, cwd=workplace, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-
-
-def wait_for_step(root: Path, step: int, process: subprocess.Popen) -> Path:
-    """The run's directory, once so many steps have been logged."""
-    deadline = time.monotonic() + 300
-    while time.monotonic() < deadline and process.poll() is None:
-        for metrics in root.glob("tiny/*/metrics.jsonl"):
-            if any(json.loads(line)["step"] >= step for line in metrics.read_text().splitlines() if line.endswith("}")):
-                return metrics.parent
-        time.sleep(0.05)
-    process.kill()
-    raise AssertionError(f"step {step} was not reached: {process.communicate()[1]}")
 
 
 def test_a_run_leaves_everything_that_a_run_directory_holds(finished, workplace):
@@ -204,8 +185,9 @@ def test_a_gate_that_is_not_met_exits_3_and_keeps_the_run(finished, workplace, r
     assert json.loads(state.stdout)["runs"][0]["state"] == "refused"
 
 
+@pytest.mark.long
 def test_a_training_killed_outright_resumes_to_the_same_bits(finished, workplace, recipe):
-    process = start(workplace, "run", "tiny.yml", "--runs-dir", "killed")
+    process = start("run", "tiny.yml", "--runs-dir", "killed", cwd=workplace)
     run = wait_for_step(workplace / "killed", 6, process)
     trainer = int(subprocess.run(["pgrep", "-f", "-P", str(process.pid), "axolotl"], capture_output=True, text=True).stdout.split()[0])
     os.kill(trainer, signal.SIGKILL)
@@ -220,7 +202,7 @@ def test_a_training_killed_outright_resumes_to_the_same_bits(finished, workplace
 
 
 def test_a_stopped_training_resumes_bit_identical(finished, workplace, recipe):
-    process = start(workplace, "run", "tiny.yml", "--runs-dir", "stopped")
+    process = start("run", "tiny.yml", "--runs-dir", "stopped", cwd=workplace)
     run = wait_for_step(workplace / "stopped", 5, process)
     process.send_signal(signal.SIGTERM)
     said = process.communicate(timeout=120)[1]
@@ -239,7 +221,7 @@ def test_a_stop_before_a_due_evaluation_changes_nothing(workplace, recipe):
     each = ["--set", "training.eval_steps=1", "--set", "training.max_steps=8"]
     whole = recipe("run", "tiny.yml", *each, "--runs-dir", "whole", "--json", cwd=workplace)
     assert whole.returncode == 0, whole.stderr
-    process = start(workplace, "run", "tiny.yml", *each, "--runs-dir", "cut")
+    process = start("run", "tiny.yml", *each, "--runs-dir", "cut", cwd=workplace)
     run = wait_for_step(workplace / "cut", 2, process)
     process.send_signal(signal.SIGTERM)
     process.communicate(timeout=120)

@@ -5,12 +5,13 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
-import time
 from pathlib import Path
 
 import pytest
 from recipekit.runner.runtime.seals import seal_files
+
+from ...support.recipe_process import start
+from ...support.waiting import wait_until
 
 pytestmark = pytest.mark.train
 
@@ -83,14 +84,9 @@ def test_another_base_model_under_the_adapter_is_refused(aged, recipe, tmp_path)
 def test_an_evaluation_that_was_killed_goes_on_where_it_was(aged, recipe, tmp_path):
     shutil.rmtree(aged / "eval")
     settings = ["--set", "evaluation.max_rows=6", "--set", "evaluation.generation={max_new_tokens: 400, batch_size: 1}"]
-    argv = [sys.executable, "-c", "from recipekit.runner.cli.main import main; main()", "eval", str(aged), *settings]
-    environment = {**os.environ, "RECIPEKIT_DEVICE": "cpu", "PYTHONSAFEPATH": "1"}
-    process = subprocess.Popen(argv, cwd=tmp_path, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-    predictions, deadline = aged / "evaluating" / "predictions.jsonl", time.monotonic() + 200
-    shown = b""
-    while shown.count(b"\n") < 2 and time.monotonic() < deadline and process.poll() is None:
-        shown = predictions.read_bytes() if predictions.exists() else b""
-        time.sleep(0.02)
+    process = start("eval", aged, *settings, cwd=tmp_path)
+    predictions = aged / "evaluating" / "predictions.jsonl"
+    wait_until(lambda: predictions.exists() and predictions.read_bytes().count(b"\n") >= 2, process)
     worker = ["pgrep", "-f", "-P", str(process.pid), "worker.evaluate"]
     os.kill(int(subprocess.run(worker, capture_output=True, text=True, check=True).stdout), signal.SIGKILL)
     said = process.communicate(timeout=60)[1]

@@ -3,18 +3,17 @@
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
 from recipekit.runner.runtime.checkpoints import fault
 
+from ...support.recipe_process import start, wait_for_step
 from ...support.single_process import ROWS, SAME, losses, settings
 from ...support.tiny import write_recipe
 
-pytestmark = pytest.mark.train
+pytestmark = [pytest.mark.train, pytest.mark.long]
 TWO = ["launch.engine=torchrun", "launch.num_processes=2", "training.micro_batch_size=2"]
 
 
@@ -60,23 +59,6 @@ def works_in(process: Path, run: Path) -> bool:
         return False
 
 
-def started(workplace: Path, *arguments: str) -> subprocess.Popen:
-    argv = [sys.executable, "-c", "from recipekit.runner.cli.main import main; main()", *arguments]
-    env = {**os.environ, "RECIPEKIT_DEVICE": "cpu", "PYTHONSAFEPATH": "1"}
-    return subprocess.Popen(argv, cwd=workplace, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-
-
-def wait_for_step(root: Path, step: int, process: subprocess.Popen) -> Path:
-    deadline = time.monotonic() + 300
-    while time.monotonic() < deadline and process.poll() is None:
-        for metrics in root.glob("tiny/*/metrics.jsonl"):
-            if metrics.read_text().count('"loss"') >= step:
-                return metrics.parent
-        time.sleep(0.02)
-    process.kill()
-    raise AssertionError(f"step {step} was not reached: {process.communicate()[1]}")
-
-
 @pytest.fixture(scope="module")
 def workplace(tmp_path_factory, tiny_model) -> Path:
     folder = tmp_path_factory.mktemp("processes")
@@ -88,12 +70,12 @@ def workplace(tmp_path_factory, tiny_model) -> Path:
 def story(workplace, recipe) -> dict:
     """One run of two processes: stopped by SIGTERM, resumed, one process killed, resumed to the end."""
     root = workplace / "two"
-    process = started(workplace, "run", "tiny.yml", *settings(*SAME, *TWO), "--runs-dir", "two")
+    process = start("run", "tiny.yml", *settings(*SAME, *TWO), "--runs-dir", "two", cwd=workplace)
     run = wait_for_step(root, 1, process)
     process.send_signal(signal.SIGTERM)
     told = {"run": run, "stopped": (process.communicate(timeout=120)[1], process.returncode), "left": alive(run)}
     told["checkpoints"] = {path.name: fault(path) for path in (run / "checkpoints").glob("checkpoint-*")}
-    process = started(workplace, "resume", str(run))
+    process = start("resume", str(run), cwd=workplace)
     wait_for_step(root, 5, process)
     os.kill(workers(run)[1], signal.SIGKILL)
     told["killed"] = (process.communicate(timeout=120)[1], process.returncode)
@@ -139,7 +121,6 @@ def test_a_checkpoint_holds_the_random_state_of_both_processes(story):
         assert {"rng_state_0.pth", "rng_state_1.pth"} <= set(sealed)
 
 
-@pytest.mark.long
 def test_verify_resume_kills_and_resumes_two_processes(workplace, recipe):
     """Under torchrun the checkpoint must be the trainer's argument, not the launcher's."""
     given = [*SAME[:1], *TWO, "training.eval_steps=null", "training.lr_scheduler=constant"]
@@ -151,7 +132,7 @@ def test_verify_resume_kills_and_resumes_two_processes(workplace, recipe):
 
 
 def test_a_launcher_that_is_killed_takes_its_processes_along(workplace):
-    process = started(workplace, "run", "tiny.yml", *settings(*SAME, *TWO), "--runs-dir", "launcher")
+    process = start("run", "tiny.yml", *settings(*SAME, *TWO), "--runs-dir", "launcher", cwd=workplace)
     run = wait_for_step(workplace / "launcher", 1, process)
     os.kill(parent_of(workers(run)[0]), signal.SIGKILL)
     process.communicate(timeout=60)

@@ -80,6 +80,7 @@ def test_an_interruption_ends_the_sweep(swept):
 
 
 @pytest.mark.train
+@pytest.mark.long
 def test_a_failed_sweep_keeps_its_finished_runs(tmp_path, tiny_model, recipe):
     path = write_recipe(tmp_path, tiny_model)
     text = (

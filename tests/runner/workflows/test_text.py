@@ -2,16 +2,14 @@
 
 import json
 import math
-import os
 import signal
-import subprocess
-import sys
-import time
 
 import pytest
 import yaml
 
+from ...support.recipe_process import start
 from ...support.tiny import emogpt_rows, write_jsonl, write_text
+from ...support.waiting import wait_until
 
 pytestmark = pytest.mark.train
 CHAT = """recipe: 1
@@ -46,11 +44,8 @@ def run(recipe, workplace, name: str) -> dict:
 @pytest.fixture(scope="module")
 def fine_tuned(workplace, recipe) -> dict:
     """The second stage, which runs the first; interrupted in the first stage's training, and gone on with."""
-    argv = [sys.executable, "-c", "from recipekit.runner.cli.main import main; main()", "run", "chat.yml"]
-    env = {**os.environ, "RECIPEKIT_DEVICE": "cpu", "PYTHONSAFEPATH": "1"}
-    process = subprocess.Popen(argv, cwd=workplace, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-    while process.poll() is None and not list(workplace.glob("runs/tiny_text/*/metrics.jsonl")):
-        time.sleep(0.05)
+    process = start("run", "chat.yml", cwd=workplace)
+    wait_until(lambda: list(workplace.glob("runs/tiny_text/*/metrics.jsonl")), process)
     process.send_signal(signal.SIGTERM)
     said = process.communicate()[1]
     assert process.returncode == 130, said

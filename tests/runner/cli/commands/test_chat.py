@@ -6,16 +6,17 @@ import pty
 import select
 import signal
 import subprocess
-import sys
 import time
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
+from ....support.recipe_process import COMMAND
+
 pytest.importorskip("torch", reason="needs the extra [train]")
 
-ARGV = [sys.executable, "-c", "from recipekit.runner.cli.main import main; main()", "chat"]
+ARGV = [*COMMAND, "chat"]
 ENVIRONMENT = {**os.environ, "NO_COLOR": "1", "PYTHONSAFEPATH": "1", "CUDA_VISIBLE_DEVICES": "", "COLUMNS": "100", "LINES": "40"}
 
 

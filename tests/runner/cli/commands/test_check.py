@@ -3,7 +3,6 @@
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,8 @@ from typing import Any
 import pytest
 from recipekit.schemas.extends import shipped_recipes
 from recipekit.schemas.yaml_writing import to_yaml
+
+from ....support.recipe_process import COMMAND
 
 Recipe = Callable[..., Any]
 Write = Callable[..., Path]
@@ -170,7 +171,7 @@ def test_where_it_is_started_does_not_matter(command_line: Recipe, bad: Path, mo
 )
 def test_the_environment_does_not_change_a_byte(variables: dict[str, str], tmp_path: Path) -> None:
     examples = Path(__file__).parents[3] / "examples" / "recipes"
-    command = [sys.executable, "-c", "from recipekit.runner.cli.main import main; main()", "check", str(examples), "--json"]
+    command = [*COMMAND, "check", str(examples), "--json"]
     plain = subprocess.run(command, capture_output=True, cwd=tmp_path)
     other = subprocess.run(command, capture_output=True, cwd="/", env={**os.environ, **variables})
     assert plain.returncode == 1

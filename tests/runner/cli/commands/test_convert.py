@@ -1,17 +1,15 @@
 """`recipe convert`: with a recipe and without one; whatever happens, a folder is complete or as it was."""
 
 import json
-import os
 import signal
-import subprocess
-import sys
-import time
 
 import pytest
 from recipekit.runner.cli.commands.convert import command
 from recipekit.schemas.json_schema import schema
 
+from ....support.recipe_process import start
 from ....support.tiny import emogpt_rows, write_jsonl
+from ....support.waiting import wait_until
 
 CHAT = {"messages": [{"role": "user", "content": "Hi?"}, {"role": "assistant", "content": "Hello."}]}
 
@@ -113,11 +111,8 @@ def test_a_conversion_that_is_stopped_exits_130_and_leaves_nothing(tmp_path, num
         for index in range(60_000):
             stream.write(json.dumps(many | {"n": index}) + "\n")
     arguments = ["convert", "rows.jsonl", "--converter", "messages", "--dedup", "none", "--out", "out"]
-    text = "from recipekit.runner.cli.main import main; main()"
-    process = subprocess.Popen([sys.executable, "-c", text, *arguments], cwd=tmp_path, env={**os.environ, "PYTHONSAFEPATH": "1"},
-                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)  # fmt: skip
-    while not list(tmp_path.glob(".out.*")) and process.poll() is None:
-        time.sleep(0.005)
+    process = start(*arguments, cwd=tmp_path)
+    wait_until(lambda: list(tmp_path.glob(".out.*")), process)
     process.send_signal(number)
     said = process.communicate(timeout=30)[1]
     assert (process.returncode, said.strip()) == (130, "interrupted")
