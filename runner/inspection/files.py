@@ -25,7 +25,8 @@ def write_inspection(out: Path, inputs: Inputs, found: Inspection, tokenizer: To
     """Write the folder `out` atomically; return the names of its files."""
     from .page import page
 
-    previews = Previews(list(inputs.files.items()), [place for pairs in found.pairs.values() for pair in pairs.listed for place in pair])
+    places = [place for pairs in found.pairs.values() for pair in pairs.listed for place in pair]
+    previews = Previews(list(inputs.files.items()), places, range(len(inputs.files)) if inputs.temporary else ())
     refuse_inputs_in(out, inputs.files.values())
     with new_folder(out, SUMMARY, _own_files(out)) as folder:
         for name, rows in tables(found, previews):
@@ -123,9 +124,11 @@ def row_text(record: dict[str, Any], tokenizer: Tokenizer) -> str:
 
 def tokenised(first: list[dict[str, Any]], tokenizer: Tokenizer) -> Iterator[str]:
     """Yield the first rows as tokens: ids, then their text."""
-    yield f"Tokens of {tokenizer.name}" + ("" if tokenizer.render else "; no chat template: roles are in brackets") + "\n"
+    how = ", as trained" if tokenizer.row_ids else "" if tokenizer.render else "; no chat template: roles are in brackets"
+    yield f"Tokens of {tokenizer.name}{how}\n"
     for number, row in enumerate(first, 1):
-        ids = tokenizer.encode(row_text(row["record"], tokenizer))
+        record = row["record"]
+        ids = tokenizer.row_ids(record) if tokenizer.row_ids else tokenizer.encode(row_text(record, tokenizer))
         yield f"=== {number}: {row['file']}:{row['line']}: {len(ids)} tokens"
         yield str(ids)
         yield "|".join(tokenizer.piece(token) for token in ids) + "\n"

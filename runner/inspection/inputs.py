@@ -8,7 +8,7 @@ import orjson
 from ...converters.building.pipeline import MANIFEST, build
 from ...schemas.base.errors import Location, Problem, UserError
 from ...schemas.extends import SUFFIXES, find_recipe
-from ...schemas.recipe import load_recipe
+from ...schemas.recipe import LoadedRecipe, load_recipe
 from ...schemas.sections import SPLITS
 from ..runtime.run_folder import RUNS
 from .record_rows import RECORD_FILES
@@ -39,16 +39,21 @@ def find_inputs(what: str, scratch: Path, settings: tuple[str, ...] = ()) -> Inp
         return files_in(path)
     if not is_recipe(what):
         return Inputs(path.name, {path.name: path}, {})
+    from ..generate.stage import already_generated
+
+    loaded = load_named(what, settings)
+    build(already_generated(loaded, RUNS), scratch / "data")
+    return files_in(scratch / "data")._replace(name=loaded.recipe.name, temporary=True)
+
+
+def load_named(what: str, settings: tuple[str, ...] = ()) -> LoadedRecipe:
+    """Load the recipe that the argument names. Raises UserError where there is none."""
     try:
-        recipe_path = find_recipe(what)
+        path = find_recipe(what)
     except UserError:
         hint = "give a record file, a folder written by `recipe convert`, a run's directory, or a recipe"
         raise UserError(Problem(Location(what), "no such file, folder or recipe", hint, "no-such-file")) from None
-    from ..generate.stage import already_generated
-
-    loaded = load_recipe(str(recipe_path), settings)
-    build(already_generated(loaded, RUNS), scratch / "data")
-    return files_in(scratch / "data")._replace(name=loaded.recipe.name, temporary=True)
+    return load_recipe(str(path), settings)
 
 
 def files_in(folder: Path) -> Inputs:

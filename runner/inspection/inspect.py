@@ -11,9 +11,9 @@ from ...schemas.sections import RecordType
 from ..worker.tokenizers import Tokenizer
 from .distributions import Meta, Samples, Tally
 from .inputs import Inputs
-from .record_rows import fields_of, meta_of, record_rows, record_type
+from .record_rows import fields_of, meta_of, origin_of, record_rows, record_type
 from .repeats import DuplicateIndex, Pair, Place
-from .text_statistics import HOW_LANGUAGES, HOW_SCRIPTS, TextFacts
+from .text_statistics import AS_TRAINED, HOW_LANGUAGES, HOW_SCRIPTS, TextFacts
 
 LISTED = 1000  # pairs of rows kept of each kind; all are counted
 BAD_LISTED = 50
@@ -51,7 +51,7 @@ class Inspection(NamedTuple):
 def inspect(inputs: Inputs, options: Options, scratch: Path, tell: Callable[[int], None] = lambda rows: None) -> Inspection:
     """Read the files once. `tell` hears how many rows of a file were read, now and then; `scratch` is a folder for a file of meanwhile."""
     kind = record_type(list(inputs.files.values()))
-    reading = _Reading(kind, options, scratch)
+    reading = _Reading(kind, options, scratch, inputs.temporary)
     files = [reading.file(name, path, tell) for name, path in inputs.files.items()]
     pairs = find_pairs(reading.repeats, options.near)
     facts: dict[str, Any] = {
@@ -71,10 +71,11 @@ def inspect(inputs: Inputs, options: Options, scratch: Path, tell: Callable[[int
 class _Reading:
     """What is gathered while the rows stream by."""
 
-    def __init__(self, kind: RecordType, options: Options, scratch: Path) -> None:
+    def __init__(self, kind: RecordType, options: Options, scratch: Path, temporary: bool) -> None:
         self.kind: RecordType = kind
+        self.temporary = temporary
         self.by = options.by
-        self.text = TextFacts(kind, options.tokenizer.encode, options.languages)
+        self.text = TextFacts(kind, options.tokenizer.encode, options.languages, options.tokenizer.row_ids)
         self.repeats = DuplicateIndex(kind, scratch / "signatures" if options.near else None)
         self.meta = Meta()
         self.bad: Counter[str] = Counter()
@@ -95,7 +96,13 @@ class _Reading:
                 self.drop(name, row)
             else:
                 self.add(name, number, row)
-        return {"name": name, "path": str(path), "bytes": path.stat().st_size, "rows": rows, "bad": self.bad.total() - before}
+        return {
+            "name": name,
+            "path": "" if self.temporary else str(path),
+            "bytes": path.stat().st_size,
+            "rows": rows,
+            "bad": self.bad.total() - before,
+        }
 
     def drop(self, name: str, drop: Drop) -> None:
         self.bad[drop.reason] += 1
@@ -104,6 +111,7 @@ class _Reading:
 
     def add(self, name: str, number: int, row: Row) -> None:
         fields, meta = fields_of(row.value), meta_of(row.value)
+        file, line = origin_of(row.value) if self.temporary else (name, row.line)
         self.text.add(fields)
         self.meta.add(meta)
         self.repeats.add(fields, meta, Place(number, row.line, row.item))
@@ -112,11 +120,11 @@ class _Reading:
             self.labels[name].add(label)
         if self.by is not None:
             label = f"{self.by}: {meta[self.by]}" if self.by in meta else f"no {self.by}"
-        self.samples.add(label, name, row.line, row.value)
+        self.samples.add(label, file, line, row.value)
         if self.text.answers is not None and self.by is None:
-            self.by_answer.add(fields["messages"][-1]["content"], name, row.line, row.value)
+            self.by_answer.add(fields["messages"][-1]["content"], file, line, row.value)
         if len(self.first) < FIRST:
-            self.first.append({"file": name, "line": row.line, "record": row.value})
+            self.first.append({"file": file, "line": line, "record": row.value})
 
     def chosen(self) -> dict[str, list[dict[str, Any]]]:
         """Samples by label; of chats that answer from a list, by answer."""
@@ -128,6 +136,7 @@ def _how(options: Options) -> dict[str, Any]:
     near = f"MinHash of 4-character shingles, estimated Jaccard similarity of at least {options.near}" if options.near else "not looked for"
     languages = HOW_LANGUAGES if options.languages else "not told"
     tokens = f"{options.tokenizer.name}; the contents alone, without a chat template or special tokens"
+    tokens += f", but for the {AS_TRAINED}" if options.tokenizer.row_ids else ""
     return {"tokens": tokens, "scripts": HOW_SCRIPTS, "languages": languages, "near_duplicates": near}
 
 

@@ -6,6 +6,7 @@ from ..reporting.bars import bars, histogram
 from ..reporting.report import environment
 from .inspect import ALL, Inspection
 from .previews import Previews
+from .text_statistics import AS_TRAINED
 
 SHOWN = 12
 TITLES = {
@@ -43,7 +44,7 @@ def charts(facts: dict[str, Any]) -> dict[str, str]:
     drawn = {}
     for unit in ("tokens", "characters"):
         for part, found in facts["lengths"][unit].items():
-            title = f"{unit.capitalize()} per row" if part == "row" else f"{unit.capitalize()} per message: {part}"
+            title = f"{unit.capitalize()} per {part}" if part in ("row", AS_TRAINED) else f"{unit.capitalize()} per message: {part}"
             drawn[title] = histogram(title, found.get("histogram", ()), unit)
     if "chat" in facts:
         drawn["Messages per row"] = histogram("Messages per row", facts["chat"]["messages"].get("histogram", ()), "messages")

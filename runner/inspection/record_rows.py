@@ -75,3 +75,9 @@ def meta_of(record: dict[str, Any]) -> dict[str, Any]:
     """The record's meta; empty where it has none."""
     meta = record.get("meta")
     return meta if isinstance(meta, dict) else {}
+
+
+def origin_of(record: dict[str, Any]) -> tuple[str, int]:
+    """The source's file and line that a converted record was read from."""
+    origin = meta_of(record)["origin"]
+    return origin["file"], origin["line"]

@@ -12,14 +12,23 @@ from .distributions import Distribution, Tally
 
 ANSWERS = 50  # a chat whose last replies are no more than so many different ones answers from a list, as a classifier does
 ANSWER_LENGTH = 60
+AS_TRAINED = "row as trained"  # with the chat template and special tokens
 
 
 class TextFacts:
-    """Facts of valid records of one type. `encode` gives a text's tokens; with `languages` each row's language is told."""
+    """Facts of valid records of one type. `encode` gives a text's tokens, `row_ids` those of a record as it is trained, where that is
+    known; with `languages` each row's language is detected."""
 
-    def __init__(self, kind: RecordType, encode: Callable[[str], list[int]], languages: bool) -> None:
+    def __init__(
+        self,
+        kind: RecordType,
+        encode: Callable[[str], list[int]],
+        languages: bool,
+        row_ids: Callable[[dict[str, Any]], list[int]] | None = None,
+    ) -> None:
         self.kind: RecordType = kind
         self.encode = encode
+        self.row_ids = row_ids
         self.languages = Tally() if languages else None
         self.characters: dict[str, Distribution] = {"row": Distribution()}
         self.tokens: dict[str, Distribution] = {"row": Distribution()}
@@ -38,6 +47,8 @@ class TextFacts:
             self._chat(fields["messages"], lengths)
         self.characters["row"].add(sum(count for _, count, _ in lengths))
         self.tokens["row"].add(sum(count for _, _, count in lengths))
+        if self.row_ids:
+            self.tokens.setdefault(AS_TRAINED, Distribution()).add(len(self.row_ids(fields)))
         text = "\n".join(content for role, content in parts if role != "system")
         found = scripts(text)
         self.letters.update(found)

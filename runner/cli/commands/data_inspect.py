@@ -1,17 +1,23 @@
 """`recipe data inspect`: describe record files, as files and as one page."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from ..options import Between, set_option
+
+if TYPE_CHECKING:
+    from ...worker.tokenizers import Tokenizer
 
 
 @click.command("inspect")
 @click.argument("what", metavar="FILE|FOLDER|RECIPE")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder to write. Default: inspection/<name>.")
 @click.option(
-    "--tokenizer", "tokenizer_name", default="cl100k", show_default=True, help="cl100k (offline), or any value of model.base_model."
+    "--tokenizer",
+    "tokenizer_name",
+    help="cl100k (offline), or any value of model.base_model. Default: the recipe's, with its chat template; cl100k without a recipe.",
 )
 @click.option("--by", metavar="KEY", help="Group samples by this meta key. Default: the label, or a chat's answer where there are few.")
 @click.option("--samples", type=click.IntRange(0, 1000), default=5, show_default=True, help="Samples per label.")
@@ -21,7 +27,7 @@ from ..options import Between, set_option
 @set_option
 @click.option("--json", "as_json", is_flag=True, help="Print inspection.json.")
 def inspect_command(
-    what: str, out: Path | None, tokenizer_name: str, by: str | None, samples: int, near: bool, threshold: float, languages: bool,
+    what: str, out: Path | None, tokenizer_name: str | None, by: str | None, samples: int, near: bool, threshold: float, languages: bool,
     settings: tuple[str, ...], as_json: bool,
 ) -> None:  # fmt: skip
     """Describe the records of FILE, FOLDER or RECIPE: lengths, labels, roles, languages, duplicates, samples, sources, meta."""
@@ -34,11 +40,11 @@ def inspect_command(
     from ...inspection.inputs import find_inputs, is_recipe
     from ...inspection.inspect import Options, inspect
     from ...inspection.page import headline
-    from ...worker.tokenizers import tokenizer
+    from ...worker.tokenizers import DEFAULT, tokenizer
 
     if settings and not is_recipe(what):
         raise click.UsageError("--set: only with a RECIPE")
-    named = tokenizer(tokenizer_name)
+    named = _of_recipe(what, settings) if is_recipe(what) and not tokenizer_name else tokenizer(tokenizer_name or DEFAULT)
     options = Options(named, by, samples, threshold if near else None, languages)
     with TemporaryDirectory(prefix="recipekit-") as scratch:
         inputs = find_inputs(what, Path(scratch), settings)
@@ -51,3 +57,18 @@ def inspect_command(
     else:
         click.echo(headline(found.facts), err=True)
         click.echo(f"wrote {out / PAGE}", err=True)
+
+
+def _of_recipe(what: str, settings: tuple[str, ...]) -> "Tokenizer":
+    """Return the recipe's tokenizer; cl100k, with a message, where this machine cannot have that."""
+    from ....schemas.base.errors import UserError
+    from ...inspection.inputs import load_named
+    from ...runtime.run_folder import RUNS
+    from ...worker.tokenizers import DEFAULT, recipe_tokenizer, tokenizer
+
+    loaded = load_named(what, settings)
+    try:
+        return recipe_tokenizer(loaded, RUNS)
+    except UserError as error:
+        click.echo(f"counting with {DEFAULT}, without a chat template: {str(error).splitlines()[0]}", err=True)
+        return tokenizer(DEFAULT)

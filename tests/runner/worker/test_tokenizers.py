@@ -1,8 +1,15 @@
 """Tokens are counted with the tokenizer that is named."""
 
+from pathlib import Path
+
 import pytest
-from recipekit.runner.worker.tokenizers import tokenizer
+from recipekit.runner.cli.commands.mask import masked_rows
+from recipekit.runner.runtime.run_folder import RunFolder
+from recipekit.runner.worker.tokenizers import recipe_tokenizer, tokenizer
 from recipekit.schemas.base.errors import UserError
+from recipekit.schemas.recipe import load_recipe
+
+from ...support.chats import read_jsonl
 
 
 def test_cl100k_gives_known_tokens_and_their_pieces():
@@ -19,3 +26,31 @@ def test_special_tokens_in_a_text_are_text():
 def test_a_model_that_is_not_there_is_a_persons_mistake():
     with pytest.raises(UserError, match="no such model folder"):
         tokenizer("./nowhere")
+
+
+def as_trained(loaded, folder):
+    """Ids of the first rows as a recipe's tokenizer gives them, and as the trainer gets them."""
+    trained = masked_rows(loaded, RunFolder(folder), "train", 3)
+    found = recipe_tokenizer(loaded, Path("runs"))
+    records = {record["id"]: record for record in read_jsonl(folder / "data" / "train.jsonl")}
+    return [found.row_ids(records[row["id"]]) for row in trained], [row["input_ids"] for row in trained]
+
+
+@pytest.mark.train
+def test_the_rows_of_a_recipe_are_the_trainers(tmp_path):
+    shown, trained = as_trained(load_recipe("quickstart"), tmp_path)
+    assert shown == trained
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", ["emogpt_gemma2_2b", "emollm_llama3_qlora", "babylm_gpt2", "mbti_llama2_ei"])
+def test_the_rows_of_other_types_and_templates_are_the_trainers(name, tmp_path):
+    """Gemma's template with a folded system message, Llama's, a text between its tokens, a classified text."""
+    shown, trained = as_trained(load_recipe(name, smoke=True), tmp_path)
+    assert shown == trained
+
+
+def test_a_template_that_axolotl_does_not_have_is_refused(tiny_model, minimal):
+    loaded = load_recipe("quickstart", (f"model.base_model={tiny_model}", "model.chat_template=nowhere"))
+    with pytest.raises(UserError, match="nowhere is no chat template of Axolotl"):
+        recipe_tokenizer(loaded, Path("runs"))

@@ -32,6 +32,29 @@ def test_a_shipped_recipe_can_be_inspected(command_line, tmp_path, monkeypatch):
     assert (tmp_path / "inspection" / "quickstart" / "inspection.json").is_file()
 
 
+def test_a_recipe_shows_its_rows_as_trained_with_their_places_in_the_source(command_line, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    facts = json.loads(command_line("data", "inspect", "quickstart", "--json", "--no-near", "--no-languages").out)
+    folder = tmp_path / "inspection" / "quickstart"
+    first = (folder / "first_rows.txt").read_text()
+    assert first.startswith("=== 1: emogpt_small.jsonl:") and "<|im_start|>system" in first
+    assert "its own chat template" in facts["how"]["tokens"]
+    tokens = facts["lengths"]["tokens"]
+    assert tokens["row as trained"]["sum"] > tokens["row"]["sum"]
+    assert {file["path"] for file in facts["files"]} == {""}, "a converted file is not kept"
+    sample = json.loads((folder / "samples" / "all_rows.jsonl").read_text().splitlines()[0])
+    assert (sample["file"], sample["line"]) == tuple(sample["record"]["meta"]["origin"][key] for key in ("file", "line"))
+
+
+def test_without_the_recipes_model_the_tokens_are_cl100ks_and_that_is_printed(command_line, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    outcome = command_line("data", "inspect", "alpaca_gpt2", "--no-near", "--no-languages")
+    assert outcome.code == 0
+    assert "counting with cl100k, without a chat template: run:babylm_gpt2" in outcome.err
+    facts = json.loads((tmp_path / "inspection" / "alpaca_gpt2" / "inspection.json").read_bytes())
+    assert facts["how"]["tokens"].startswith("cl100k_base")
+
+
 @pytest.mark.parametrize("name", ["rows.jsonl", "."])
 def test_settings_are_for_recipes_alone(command_line, tmp_path, name):
     write(tmp_path / "rows.jsonl", [chat(n) for n in range(5)])
