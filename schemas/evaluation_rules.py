@@ -30,9 +30,11 @@ def gate_without_metric(recipe: Recipe) -> Iterator[Finding]:
 
 
 def sampling_without_temperature(recipe: Recipe) -> Iterator[Finding]:
-    generation = recipe.evaluation.generation
-    if not generation.temperature and generation.top_p < 1:
-        yield Finding(("evaluation", "generation", "top_p"), "has no effect at temperature 0", "set temperature above 0, or remove it")
+    prompts = recipe.evaluation.prompts
+    for path, generation in ((), recipe.evaluation.generation), (("prompts",), prompts and prompts.generation):
+        if generation and not generation.temperature and generation.top_p < 1:
+            at = ("evaluation", *path, "generation", "top_p")
+            yield Finding(at, "has no effect at temperature 0", "set temperature above 0, or remove it")
 
 
 def evaluation_split_exists(recipe: Recipe) -> Iterator[Finding]:
@@ -72,6 +74,17 @@ def probes_of_another_record_type(recipe: Recipe) -> Iterator[Finding]:
             yield Finding(("evaluation", key), f"has no effect on {recipe.data.type} records", "remove it")
 
 
+def sample_prompts_given_once(recipe: Recipe) -> Iterator[Finding]:
+    prompts = recipe.evaluation.prompts
+    if prompts is None:
+        return
+    if bool(prompts.texts) == bool(prompts.path):
+        what = "has texts and path" if prompts.path else "has no prompt"
+        yield Finding(("evaluation", "prompts"), what, "give texts, or path; null removes an inherited key")
+    if prompts.generation and recipe.data.type == "classification":
+        yield Finding(("evaluation", "prompts", "generation"), "has no effect on classification records", "remove it")
+
+
 def labels_that_look_the_same(recipe: Recipe) -> Iterator[Finding]:
     seen: dict[str, str] = {}
     for index, label in enumerate(recipe.evaluation.labels):
@@ -90,5 +103,6 @@ EVALUATION_RULES: tuple[Rule, ...] = (
     labels_without_their_metrics,
     judge_without_its_metrics,
     probes_of_another_record_type,
+    sample_prompts_given_once,
     labels_that_look_the_same,
 )

@@ -16,6 +16,7 @@ from .yaml_source import Document, KeyPath
 SUFFIXES = (".yml", ".yaml")
 _VARIABLE = re.compile(r"\$\{([^{}]*)\}")
 _PROMPTS = (("generate", "prompt"), ("generate", "judge", "prompt"), ("evaluation", "judge", "prompt"))
+_FILES = (("generate", "input"), ("evaluation", "prompts", "path"))
 _BASE_MODEL = ("model", "base_model")
 
 
@@ -99,7 +100,7 @@ def _paths(data: Any) -> Iterator[tuple[KeyPath, str]]:
         for number, source in enumerate(sources if isinstance(sources, list) else ()):
             if isinstance(source, dict) and isinstance(where := source.get("path"), str) and where:
                 yield (*at, number, "path"), where
-        for place in (("generate", "input"), *_PROMPTS, _BASE_MODEL):
+        for place in (*_FILES, *_PROMPTS, _BASE_MODEL):
             found = _value_at(data, (*section, *place))
             listed = [((number,), name) for number, name in enumerate(found)] if isinstance(found, list) else [((), found)]
             yield from (((*section, *place, *at), where) for at, where in listed if isinstance(where, str) and where)

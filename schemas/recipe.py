@@ -9,6 +9,7 @@ from .extends import find_recipe, load_layers
 from .matrix import combinations
 from .paths import refuse_unset_variables
 from .rules import RULES
+from .sample_prompts import sample_prompt_problems
 from .sections import Recipe
 from .smoke import smoke_document
 from .validation import check_document
@@ -33,7 +34,7 @@ def check_recipe(path: Path, settings: tuple[str, ...] = ()) -> list[Problem]:
         return error.problems
     if is_prompt(document):
         return check_document(document, "prompt")
-    problems = problems_of(document)
+    problems = problems_of(document) or sample_prompt_problems(Recipe.from_values(document.data), document)
     if not problems and document.data.get("smoke"):
         problems = problems_of(smoke_document(document))
     if not problems and document.data.get("matrix"):

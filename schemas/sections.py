@@ -145,6 +145,22 @@ class Generation(NamedTuple):
     seed: int = 42
 
 
+class SamplePrompts(NamedTuple):
+    """Prompts whose replies are shown, in the recipe or in a file. `generation` None: as the evaluation generates."""
+
+    texts: tuple[str, ...] = ()
+    path: str | None = None
+    generation: Generation | None = None
+
+    @classmethod
+    def from_values(cls, values: dict[str, Any]) -> Self:
+        """Build from plain values that the schema has accepted."""
+        own: dict[str, Any] = frozen(cls, values)
+        if "generation" in values:
+            own["generation"] = Generation(**frozen(Generation, values["generation"]))
+        return cls(**own)
+
+
 class Gate(NamedTuple):
     """A limit on a metric of the tuned model."""
 
@@ -162,6 +178,7 @@ class Evaluation(NamedTuple):
     max_rows: int | None = None
     generation: Generation = Generation()
     judge: Judge | None = None
+    prompts: SamplePrompts | None = None
     logit_lens: tuple[str, ...] = ()
     blimp: str | None = None
     sentiment_model: str | None = None
@@ -204,6 +221,8 @@ class Recipe(NamedTuple):
         nested: dict[str, Any] = {"generation": generation}
         if evaluation.get("judge"):
             nested["judge"] = Judge.from_values(evaluation["judge"])
+        if evaluation.get("prompts"):
+            nested["prompts"] = SamplePrompts.from_values(evaluation["prompts"])
         nested["gates"] = {metric: Gate(**limits) for metric, limits in evaluation.get("gates", {}).items()}
         sections: dict[str, Any] = dict(values)
         sections["variables"] = dict(values.get("variables", {}))  # loading has made the list a mapping

@@ -9,7 +9,7 @@ from .base.errors import Location
 from .extends import overlay
 from .metrics import JUDGED
 from .rules import has_validation
-from .sections import Launch, Recipe
+from .sections import Generation, Launch, Recipe
 from .yaml_source import Document, KeyPath
 
 TWIN = "twin:"
@@ -37,7 +37,7 @@ def smoke_document(document: Document) -> Document:
 
 def _changes(recipe: Recipe, steps: int) -> dict[str, Any]:
     """What every smoke run changes; None takes a key away."""
-    training, model, chat = recipe.training, recipe.model, recipe.data.type == "chat"
+    training, model, chat, prompts = recipe.training, recipe.model, recipe.data.type == "chat", recipe.evaluation.prompts
     half = max(steps // 2, 1)
     return {
         # A run: of another recipe has a smoke run too, and its twin handed on.
@@ -64,10 +64,15 @@ def _changes(recipe: Recipe, steps: int) -> dict[str, Any]:
             "judge": None,  # nobody is asked, and paid, to judge random weights
             "sentiment_model": None,  # as large as it is in earnest
             "gates": None,  # a model of random weights passes none
-            "generation": {"max_new_tokens": min(recipe.evaluation.generation.max_new_tokens, NEW_TOKENS) if chat else ...},
+            "generation": _few_tokens(recipe.evaluation.generation) if chat or prompts else ...,
+            "prompts": {"generation": _few_tokens(prompts.generation)} if prompts and prompts.generation else ...,
         },
         "export": {"push_to_hub": None},  # nothing of a smoke run leaves the machine
     }
+
+
+def _few_tokens(generation: Generation) -> dict[str, int]:
+    return {"max_new_tokens": min(generation.max_new_tokens, NEW_TOKENS)}
 
 
 def _unjudged(recipe: Recipe) -> list[str]:

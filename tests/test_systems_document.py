@@ -50,14 +50,23 @@ def test_every_command_exists():
     assert verbs <= set(COMMANDS) and "review" in verbs
 
 
-@pytest.mark.parametrize("name", ["introspection_infer", "babylm_gpt2", "alpaca_emotion", "emogpt_qwen", "mbti_llama2_16class"])
+def guide_prompts(recipe) -> bool:
+    """Whether the guide's four prompts are asked with its sampling."""
+    prompts = recipe.evaluation.prompts
+    return len(prompts.texts) == 4 and (prompts.generation.temperature, prompts.generation.top_p) == (0.7, 0.9)
+
+
+@pytest.mark.parametrize(
+    "name", ["introspection_infer", "introspection_llama3_full", "babylm_gpt2", "alpaca_emotion", "emogpt_qwen", "mbti_llama2_16class"]
+)
 def test_what_a_recipe_is_said_to_set_is_set(name):
     recipe = load_recipe(name).recipe
     expected = {
         "introspection_infer": lambda: recipe.generate.task == "ask",
+        "introspection_llama3_full": lambda: len(recipe.evaluation.prompts.texts) == 2,
         "babylm_gpt2": lambda: recipe.evaluation.logit_lens,
         "alpaca_emotion": lambda: recipe.evaluation.sentiment_model and len(recipe.generate.options["emotions"]) == 15,
-        "emogpt_qwen": lambda: "token_accuracy" in recipe.evaluation.metrics and recipe.evaluation.gates,
+        "emogpt_qwen": lambda: "token_accuracy" in recipe.evaluation.metrics and recipe.evaluation.gates and guide_prompts(recipe),
         "mbti_llama2_16class": lambda: recipe.training.save_total_limit == 3 and recipe.training.load_best_model_at_end,
     }
     assert expected[name]()

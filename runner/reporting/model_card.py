@@ -11,6 +11,8 @@ from ...schemas.base.files import write_atomically
 from ...schemas.sections import Recipe
 from ..runtime.run_files import LOCK, MANIFEST, METRICS
 from ..runtime.run_folder import RunFolder
+from .report_rows import cut
+from .sample_prompts import answered_prompts, sampling
 from .verdicts import LABELS, answer, number, verdicts
 
 TASKS = {"chat": "text-generation", "text": "text-generation", "classification": "text-classification"}
@@ -58,12 +60,13 @@ def model_card(run: RunFolder, recipe: Recipe, merged: bool = False) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"number": number, "cell": cell}
+    environment.filters |= {"number": number, "cell": cell, "cut": cut}
     columns = [name for name in LABELS if models.get(name)]
     body = environment.get_template("model_card.md.j2").render(
         recipe=recipe, metrics=metrics, columns=columns, labels=LABELS, manifest=run.find(MANIFEST), lock=lock,
         licence=licence, base=base, answer=answer(metrics) if metrics else "", verdicts=verdicts(metrics) if metrics else {},
-        smoke=bool(run.status.get("smoke")), merged=merged,
+        smoke=bool(run.status.get("smoke")), merged=merged, samples=answered_prompts(metrics) if metrics else [],
+        sampling=sampling(metrics) if metrics and metrics.get("prompts") else "",
     )  # fmt: skip
     return f"---\n{data.to_yaml()}\n---\n\n{body}"
 

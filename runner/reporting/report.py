@@ -21,6 +21,7 @@ from .charts import Series, line_chart
 from .ledger_table import leaks_line
 from .report_rows import classified_rows, cut, extremes, gains, ranking_metric, shown_rows
 from .run_summary import edited_note
+from .sample_prompts import answered_prompts, sampling
 from .token_summary import token_summary
 from .verdicts import LABELS, answer, change_title, gate_lines, number, verdicts
 
@@ -79,6 +80,8 @@ def report_facts(run: RunFolder, status: dict[str, Any]) -> dict[str, Any]:
         "cost": [*loss_facts(metrics["losses"], loaded), *cost(lines, run.find(PEAK_MEMORY), run.find(TIMING))],
         "rows": row_facts(run, metrics),
         "review": review_results(run),
+        "samples": answered_prompts(metrics),
+        "sampling": sampling(metrics) if metrics.get("prompts") else "",
         "masks": read_lines(run / "eval" / "masks.jsonl", "id", "label", "segments"),
         "values": recipe_values(loaded, run.find(ORIGINS) or {}),
         "leaks": leaks_line(manifest),

@@ -157,6 +157,29 @@ class ProbesRequest(EvaluationRequest):
     asked: dict[str, Any]
 
 
+class Answer(TypedDict, total=False):
+    """A model's answer to a sample prompt: a reply, a label with its probability, or why there is none."""
+
+    prompt: str
+    reply: str
+    finish_reason: str
+    reply_tokens: int
+    label: str
+    probability: float
+    probabilities: dict[str, float]
+    tokens: int
+    tokens_seen: int
+    error: str
+
+
+class PromptAnswers(TypedDict):
+    """Each model's answers to the sample prompts, in their order. A classifier has no base: its head was random."""
+
+    key: str
+    base: NotRequired[list[Answer]]
+    tuned: list[Answer]
+
+
 class PredictRequest(TypedDict):
     """What `recipe predict` asks of its worker. `model` is a ModelReference; `rows` can be predicted, of `count` that the file has."""
 
@@ -248,6 +271,7 @@ class Metrics(Scores):
     lens: NotRequired[dict[str, Any]]
     blimp: NotRequired[dict[str, Any]]
     sentiment: NotRequired[dict[str, Any]]
+    prompts: NotRequired[dict[str, Any]]
     judge: NotRequired[dict[str, Any]]
 
 

@@ -56,9 +56,10 @@ def key(context: RunContext) -> str:
 
 
 def evaluate_key(evaluation: Evaluation, split: str, train: str) -> str:
-    """Changes with what is measured, with what a folder named there holds, and with what was trained."""
-    folders = {name: with_contents(getattr(evaluation, name)) for name in ("blimp", "sentiment_model")}
-    return key_of("evaluate", VERSION, evaluation._asdict() | folders, split, train)
+    """Changes with what is measured, with what a file or folder named there holds, and with what was trained."""
+    contents = {name: with_contents(getattr(evaluation, name)) for name in ("blimp", "sentiment_model")}
+    contents["prompts"] = evaluation.prompts and (evaluation.prompts, with_contents(evaluation.prompts.path))
+    return key_of("evaluate", VERSION, evaluation._asdict() | contents, split, train)
 
 
 def faults(run: RunFolder) -> list[str]:
@@ -166,7 +167,7 @@ def with_earlier_metrics(run: RunFolder, recipe: Recipe) -> Recipe:
 def probe(run: RunFolder, recipe: Recipe, plan: Plan, request: EvaluationRequest, display: Display) -> dict[str, Any]:
     """Let the probes that the recipe asks for look at the models, those that have not done so; return what is asked for.
 
-    Raises UserError if the minimal pairs are not valid.
+    Raises UserError if the minimal pairs or the sample prompts are not valid.
     """
     asked = asked_for(recipe)
     if "blimp" in asked:

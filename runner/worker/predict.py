@@ -35,7 +35,7 @@ def main() -> None:
     progress.event("stage", name="load model")
     kind = request["record_type"]
     loaded = load(reference, "classification" if kind == "classification" else "causal", chats=kind == "chat")
-    prepare, predict = {"chat": (_prompts, _replies), "classification": (_texts, _labels), "text": (_documents, _perplexities)}[kind]
+    prepare, predict = {"chat": (_prompts, replies_to), "classification": (text_row, labels_of), "text": (_documents, _perplexities)}[kind]
     batches = _batches(settings["batch_size"], lambda row: prepare(loaded, row, settings))
     with PREDICTIONS.open("a", encoding="utf-8") as stream:
         for batch in islice(batches, len(done), None):
@@ -65,7 +65,7 @@ def _prompts(loaded: LoadedModel, row: dict[str, Any], settings: dict[str, Any])
         return {"id": row["id"], "ids": [], "error": f"the model's chat template refuses the messages: {error}"}
 
 
-def _replies(loaded: LoadedModel, batch: list[dict[str, Any]], settings: dict[str, Any]) -> list[dict[str, Any]]:
+def replies_to(loaded: LoadedModel, batch: list[dict[str, Any]], settings: dict[str, Any]) -> list[dict[str, Any]]:
     """A reply to each chat. A row's seed is its own, as in an evaluation."""
     from .evaluate import row_seed
 
@@ -92,7 +92,7 @@ def _reply(loaded: LoadedModel, reply: Reply) -> dict[str, Any]:
     return {"reply": text, "finish_reason": reply.finish, "reply_tokens": len(reply.token_ids)}
 
 
-def _texts(loaded: LoadedModel, row: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any]:
+def text_row(loaded: LoadedModel, row: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any]:
     from .classification import tokenise_rows
 
     record = {"id": row["id"], "text": row["fields"]["text"], "label": loaded.labels[0]}  # the label is not looked at
@@ -101,7 +101,7 @@ def _texts(loaded: LoadedModel, row: dict[str, Any], settings: dict[str, Any]) -
     return {"ids": ids, "tokens": found.long.get(row["id"], len(ids))}
 
 
-def _labels(loaded: LoadedModel, batch: list[dict[str, Any]], settings: dict[str, Any]) -> list[dict[str, Any]]:
+def labels_of(loaded: LoadedModel, batch: list[dict[str, Any]], settings: dict[str, Any]) -> list[dict[str, Any]]:
     """The likeliest label of each text with every label's probability. A text longer than training saw is cut, and says so."""
     predictions = []
     for row, chances in zip(batch, label_probabilities(loaded, [row["ids"] for row in batch]), strict=True):

@@ -1,4 +1,4 @@
-"""What is looked at beside the held-out rows: a logit lens, BLiMP, the sentiment of the replies.
+"""What is looked at beside the held-out rows: a logit lens, BLiMP, the sentiment of the replies, the replies to sample prompts.
 
 python -m recipekit.runner.worker.probes (in the run directory), from evaluating/probes_request.json; each probe leaves one
 file in evaluating/ and is skipped when that file has its key.
@@ -27,15 +27,20 @@ def main() -> None:
 
         progress.event("probe", what="sentiment of the replies")
         _write("sentiment_model", keys, classify_replies(asked["sentiment_model"]))
-    of_models = {name: _of_models(name) for name in ("logit_lens", "blimp") if name in keys}
+    of_models = {name: _of_models(name) for name in ("logit_lens", "blimp", "prompts") if name in keys}
     if not of_models:
         return
     cfg, tokenizer = load_config(CONFIG)
+    if cfg.record_type == "classification":  # the only probe that a classification may have
+        from .sample_prompts import labels
+
+        progress.event("probe", what="labels of the sample prompts")
+        return _write("prompts", keys, {"tuned": labels(cfg, asked["prompts"])})
     found: dict[str, dict[str, Any]] = {name: {} for name in of_models}
     for loaded in models(cfg):
         for name, probe in of_models.items():
             progress.event("probe", what=f"{name} of the {loaded.name} model")
-            found[name][loaded.name] = probe(loaded.model, tokenizer, asked[name])
+            found[name][loaded.name] = probe(loaded, tokenizer, asked[name])
     for name, values in found.items():
         _write(name, keys, values)
 
@@ -44,10 +49,14 @@ def _of_models(name: str) -> Callable[[Any, Any, Any], Any]:
     if name == "logit_lens":
         from .logit_lens import lens
 
-        return lens
+        return lambda loaded, tokenizer, asked: lens(loaded.model, tokenizer, asked)
+    if name == "prompts":
+        from .sample_prompts import answers
+
+        return answers
     from .blimp_probe import accuracies
 
-    return accuracies
+    return lambda loaded, tokenizer, asked: accuracies(loaded.model, tokenizer, asked)
 
 
 def _write(name: str, keys: dict[str, str], values: dict[str, Any]) -> None:

@@ -9,6 +9,7 @@ from ...schemas.base.errors import Interrupted, Location, Problem, UserError
 from ...schemas.base.files import write_atomically
 from ...schemas.base.hashing import key_of
 from ...schemas.recipe import LoadedRecipe, load_recipe
+from ...schemas.sample_prompts import sample_prompt_problems
 from ...schemas.sections import Recipe
 from ...schemas.yaml_writing import dotted, one_line, to_yaml
 from ..launch import slurm
@@ -40,6 +41,8 @@ def run_recipe(loaded: LoadedRecipe, root: Path, display: Display) -> Outcome:
     """Run the recipe in a new directory under `root`, or say that a finished run is this one already."""
     require_startable(loaded, this_machine())
     require_model_names(loaded)
+    if problems := sample_prompt_problems(loaded.recipe, loaded.document):
+        raise UserError(*problems)
     loaded = pin_commits(loaded)
     context = RunContext(loaded, root, display, previous=all_runs(root, loaded.recipe.name))
     if same := _already_done(context):

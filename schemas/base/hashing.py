@@ -32,8 +32,11 @@ def folder_identity(folder: Path) -> str:
 
 
 def with_contents(value: Any) -> Any:
-    """Return a folder's name with the hash of what it holds, since that may change under the same name; any other value as it is."""
-    return [value, folder_identity(Path(value))] if isinstance(value, str) and Path(value).is_dir() else value
+    """Return the name of a file or folder with the hash of what it holds, which may change under that name; any other value as it is."""
+    if not isinstance(value, str):
+        return value
+    path = Path(value)
+    return [value, folder_identity(path)] if path.is_dir() else [value, file_sha256(path)] if path.is_file() else value
 
 
 def _plain(value: Any) -> Any:

@@ -143,7 +143,15 @@ BREAKS: dict[str, list[tuple[Changes, list[str]]]] = {
     "labels_that_look_the_same": [
         ({"evaluation.labels": ["low", "Low "], "evaluation.metrics": ["accuracy"]}, ["evaluation.labels.1"]),
     ],
-    "sampling_without_temperature": [({"evaluation.generation.top_p": 0.9}, ["evaluation.generation.top_p"])],
+    "sampling_without_temperature": [
+        ({"evaluation.generation.top_p": 0.9}, ["evaluation.generation.top_p"]),
+        ({"evaluation.prompts": {"texts": ["Hi"], "generation": {"top_p": 0.9}}}, ["evaluation.prompts.generation.top_p"]),
+    ],
+    "sample_prompts_given_once": [
+        ({"evaluation.prompts": {"texts": ["Hi"], "path": "prompts.txt"}}, ["evaluation.prompts"]),
+        ({"evaluation.prompts": {"generation": {"temperature": 0.7}}}, ["evaluation.prompts"]),
+        (LABELS | {"evaluation.prompts": {"texts": ["Hi"], "generation": {}}}, ["evaluation.prompts.generation"]),
+    ],
     "evaluation_split_exists": [
         ({"evaluation.split": "test"}, ["evaluation"]),
         ({"data.split.validation": 0}, ["evaluation"]),
@@ -251,7 +259,16 @@ KEEPS: dict[str, list[Changes]] = {
     ],
     "judge_without_its_metrics": [{"evaluation.judge": JUDGE, "evaluation.metrics": ["safety"]}, {}],
     "labels_that_look_the_same": [{"evaluation.labels": ["low", "lower"], "evaluation.metrics": ["accuracy"]}],
-    "sampling_without_temperature": [{"evaluation.generation.top_p": 0.9, "evaluation.generation.temperature": 0.7}],
+    "sampling_without_temperature": [
+        {"evaluation.generation.top_p": 0.9, "evaluation.generation.temperature": 0.7},
+        {"evaluation.prompts": {"texts": ["Hi"], "generation": {"top_p": 0.9, "temperature": 0.7}}},
+    ],
+    "sample_prompts_given_once": [
+        {"evaluation.prompts": {"texts": ["Hi"]}},
+        {"evaluation.prompts": {"path": "prompts.txt", "generation": {"temperature": 0.7}}},
+        LABELS | {"evaluation.prompts": {"texts": ["Hi"]}},
+        TEXT | {"evaluation.prompts": {"texts": ["Hi"], "generation": {"temperature": 0.7}}},
+    ],
     "evaluation_split_exists": [
         {"evaluation.split": "test", "data.split.test": 0.1}, {"data.sources": FIXED, "data.split.validation": 0},
     ],

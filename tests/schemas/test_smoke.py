@@ -85,3 +85,12 @@ def test_the_place_of_what_a_smoke_run_sets_is_told(recipe_file: Write, minimal:
 def test_other_steps_of_the_recipes_own_move_the_checkpoint(smoke_run: Callable[..., Recipe], steps: int, every: int, warmup: int) -> None:
     training = smoke_run({"training.warmup_steps": 100, "smoke": {"training": {"max_steps": steps}}}).training
     assert (training.eval_steps, training.save_steps, training.warmup_steps) == (every, every, warmup)
+
+
+def test_sample_prompts_get_short_replies(smoke_run: Callable[..., Recipe]) -> None:
+    texts = {"evaluation.prompts.texts": ["Hi"]}
+    own = smoke_run(texts | {"evaluation.prompts.generation": {"temperature": 0.7, "max_new_tokens": 256}}).evaluation.prompts
+    assert own is not None and own.generation is not None
+    assert (own.texts, own.generation.temperature, own.generation.max_new_tokens) == (("Hi",), 0.7, 16)
+    of_texts = smoke_run(texts | {"data.type": "text", "data.sources": [{"path": "a.txt", "converter": "text"}]}).evaluation
+    assert of_texts.generation.max_new_tokens == 16 and of_texts.prompts == (("Hi",), None, None)

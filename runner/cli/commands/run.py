@@ -99,8 +99,10 @@ def print_outcome(outcome: Any, as_json: bool) -> None:
         return
     from ....schemas.base.screen import Screen
     from ...reporting.metrics_table import metrics_table
+    from ...reporting.sample_prompts import print_samples
 
     metrics_table(outcome.metrics, Screen())
+    print_samples(outcome.metrics, Screen())
     click.echo(report)
     if not outcome.run.find(SMOKE_KEYS):
         line = f"next: open the report, then recipe chat {outcome.run.path} --beside-base"

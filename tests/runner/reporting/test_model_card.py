@@ -6,6 +6,7 @@ from recipekit.runner.runtime.run_files import LOCK, MANIFEST, METRICS, STATUS
 from recipekit.runner.runtime.run_folder import RunFolder
 from recipekit.schemas.sections import Recipe
 
+from ...support.finished_runs import PROBES
 from ...support.run_files import lock_with, manifest_with, metrics_with
 
 for package in ("huggingface_hub", "jinja2", "numpy"):
@@ -106,3 +107,10 @@ def test_the_card_of_the_base_model_says_its_licence(tmp_path):
 
 def test_cells_hold_no_markup():
     assert cell("a|b\n*c* `d` <e>") == "a\\|b \\*c\\* \\`d\\` \\<e\\>"
+
+
+def test_the_card_has_the_sample_prompts_as_text(run, minimal):
+    run.write(METRICS, {**run.read(METRICS), "prompts": PROBES["prompts"]})
+    text = model_card(run, Recipe.from_values(minimal()))
+    assert "(temperature 0.7, top_p 0.9, seed 7, at most 64 tokens)" in text
+    assert "- Say \\<i\\>\n  - base (did not stop): \\<script\\>window.ran = 1\\</script\\>\n  - tuned: Fine 🙂.\n" in text

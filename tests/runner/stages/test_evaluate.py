@@ -4,7 +4,7 @@ import json
 
 import pytest
 from recipekit.runner.stages.evaluate import evaluate_key, generates, sample_rows
-from recipekit.schemas.sections import Evaluation, Gate, Generation, Recipe
+from recipekit.schemas.sections import Evaluation, Gate, Generation, Recipe, SamplePrompts
 
 pytest.importorskip("numpy", reason="needs the extra [train]: numpy")
 
@@ -70,5 +70,17 @@ def test_the_evaluate_key_changes_with_what_is_measured_and_on_what():
         (Evaluation(confidence=0.9), "test", "trained"),
         (Evaluation(generation=Generation(max_new_tokens=1)), "test", "trained"),
         (Evaluation(gates={"perplexity": Gate(max=9)}), "test", "trained"),
+        (Evaluation(prompts=SamplePrompts(("Hi",))), "test", "trained"),
+        (Evaluation(prompts=SamplePrompts(("Hello",))), "test", "trained"),
+        (Evaluation(prompts=SamplePrompts(("Hello",), generation=Generation(seed=7))), "test", "trained"),
     ]
     assert len({evaluate_key(*values) for values in changes}) == len(changes)
+
+
+def test_the_evaluate_key_changes_with_the_file_of_prompts(tmp_path):
+    file = tmp_path / "prompts.txt"
+    evaluation, keys = Evaluation(prompts=SamplePrompts(path=str(file))), set()
+    for text in ("Hi\n", "Hello\n"):
+        file.write_text(text)
+        keys.add(evaluate_key(evaluation, "test", "trained"))
+    assert len(keys) == 2

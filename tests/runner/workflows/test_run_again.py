@@ -1,5 +1,6 @@
 """A run that has trained is never trained again: evaluated elsewhere, later, with other packages, from where it was killed."""
 
+import html
 import json
 import os
 import shutil
@@ -48,6 +49,26 @@ def test_a_run_can_be_evaluated_again_without_its_sources(aged, recipe, tmp_path
     assert outcome["metrics"]["rows"] == 3 and outcome["state"] == "done"
     assert outcome["metrics"]["evaluated_with"]["packages"]["torch"] != "0.0.1"
     assert unchanged(aged) == before
+
+
+def test_another_sample_prompt_is_answered_without_training_or_predicting_again(trained, recipe, tmp_path):
+    run = tmp_path / "runs" / "tiny" / trained.name
+    shutil.copytree(trained, run)
+    before, predictions = unchanged(run), (run / "eval" / "predictions.jsonl").read_bytes()
+    (tmp_path / "prompts.txt").write_text("Hello cat?\n\nHello owl?\n")
+    prompts = ("--set", f"evaluation.prompts={{path: {tmp_path / 'prompts.txt'}, generation: {{max_new_tokens: 3}}}}")
+    outcome = evaluated(recipe("eval", run, *prompts, "--json", cwd=tmp_path))
+    assert outcome["stages"]["train"] == "done before" and outcome["stages"]["evaluate"] == "done"
+    found = outcome["metrics"]["prompts"]
+    assert [answer["prompt"] for answer in found["tuned"]] == [answer["prompt"] for answer in found["base"]] == ["Hello cat?", "Hello owl?"]
+    assert (found["system"], found["generation"]["max_new_tokens"]) == ("Be brief.", 3)
+    assert unchanged(run) == before and (run / "eval" / "predictions.jsonl").read_bytes() == predictions
+    assert "eval/prompts.json" in {f"eval/{name}" for name in json.loads((run / "eval" / "sealed.json").read_text())}
+    assert all(answer["reply"] in html.unescape((run / "report.html").read_text()) for answer in found["tuned"])
+    assert evaluated(recipe("eval", run, *prompts, "--json", cwd=tmp_path))["stages"]["evaluate"] == "done before"
+    (tmp_path / "prompts.txt").write_text("Hello fox?\n")
+    again = recipe("eval", run, *prompts, cwd=tmp_path)
+    assert again.returncode == 0 and "  Hello fox?\n    base " in again.stdout, again.stderr
 
 
 def test_another_metric_is_computed_from_the_predictions_without_the_model(trained, recipe, tmp_path):

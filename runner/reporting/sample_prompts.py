@@ -1,0 +1,74 @@
+"""The sample prompts with each model's answer: as the report shows them, and in short on the terminal."""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from rich.text import Text
+
+from ...schemas.base.screen import Screen
+from ...schemas.base.terminal import printable
+from .verdicts import LABELS
+
+SHOWN = 4  # prompts on the terminal
+
+
+class Answered(NamedTuple):
+    """A prompt with the models' answers: (model's name, answer, remark)."""
+
+    prompt: str
+    answers: list[tuple[str, str, str]]
+
+
+def answered_prompts(metrics: Mapping[str, Any]) -> list[Answered]:
+    """Return every prompt with its answers, base first; none where the recipe has no prompts."""
+    found = metrics.get("prompts")
+    if not found:
+        return []
+    models = [name for name in LABELS if name in found]
+    return [
+        Answered(tuned["prompt"], [(LABELS[model], *_answer(found[model][number])) for model in models])
+        for number, tuned in enumerate(found["tuned"])
+    ]
+
+
+def sampling(metrics: Mapping[str, Any]) -> str:
+    """Return how the replies were generated, in words; empty for labels."""
+    how = metrics["prompts"]["generation"]
+    if how is None:
+        return ""
+    drawn = f"temperature {how['temperature']:g}, top_p {how['top_p']:g}, seed {how['seed']}" if how["temperature"] else "temperature 0"
+    return f"{drawn}, at most {how['max_new_tokens']} tokens"
+
+
+def print_samples(metrics: Mapping[str, Any], console: Screen) -> None:
+    """Print the first prompts, with a line for each answer; the report has all of them in full."""
+    rows = answered_prompts(metrics)
+    if not rows:
+        return
+    how = f" ({sampling(metrics)})" if sampling(metrics) else ""
+    console.print(f"\nSample prompts{how}")
+    for prompt, answers in rows[:SHOWN]:
+        _line(console, "  ", prompt)
+        for name, answer, remark in answers:
+            _line(console, f"    {name:<6} ", answer + (f" ({remark})" if remark else ""))
+    if len(rows) > SHOWN:
+        console.print(f"  {len(rows) - SHOWN} more in the report")
+    console.print()
+
+
+def _line(console: Screen, begin: str, text: str) -> None:
+    """One line of the terminal; in a pipe, too."""
+    line = Text(begin + printable(" ".join(text.split())))
+    line.truncate(console.width, overflow="ellipsis")
+    console.print(line)
+
+
+def _answer(answer: Mapping[str, Any]) -> tuple[str, str]:
+    """The answer as text, with a remark."""
+    if "error" in answer:
+        return "", f"no reply: {answer['error']}"
+    if "probabilities" in answer:
+        ranked = sorted(answer["probabilities"].items(), key=lambda pair: -pair[1])
+        cut = f"only {answer['tokens_seen']:,} of {answer['tokens']:,} tokens were read" if "tokens_seen" in answer else ""
+        return ", ".join(f"{label} {chance:.2f}" for label, chance in ranked), cut
+    return answer["reply"], "did not stop" if answer["finish_reason"] == "length" else ""

@@ -1,0 +1,44 @@
+"""Replies to the sample prompts (evaluation.prompts), or their labels, made as `recipe predict` makes them."""
+
+from collections.abc import Callable
+from typing import Any
+
+from .inference import LoadedModel, load, reference_of
+from .packing import document_ids
+from .predict import labels_of, replies_to, text_row
+from .tokenization import prompt_ids
+
+LABELLED = 8  # texts at once
+Rows = list[dict[str, Any]]
+
+
+def answers(loaded: LoadedModel, tokenizer: Any, asked: dict[str, Any]) -> Rows:
+    """Return a reply to each prompt. A prompt's seed is its own: its reply does not depend on the others."""
+    settings = {**asked["generation"], "repetition_penalty": 1.0}
+    rows = [{"id": str(number), **_prompt(text, tokenizer, asked)} for number, text in enumerate(asked["texts"], 1)]
+    return _answered(asked["texts"], rows, settings["batch_size"], lambda batch: replies_to(loaded, batch, settings))
+
+
+def labels(cfg: Any, asked: dict[str, Any]) -> Rows:
+    """Return the trained classifier's label of each prompt, with every label's probability."""
+    loaded, settings = load(reference_of(cfg), "classification"), {"sequence_len": cfg.sequence_len}
+    given = [{"id": str(number), "fields": {"text": text}} for number, text in enumerate(asked["texts"], 1)]
+    rows = [text_row(loaded, row, settings) for row in given]
+    return _answered(asked["texts"], rows, LABELLED, lambda batch: labels_of(loaded, batch, settings))
+
+
+def _prompt(text: str, tokenizer: Any, asked: dict[str, Any]) -> dict[str, Any]:
+    """The tokens that the model continues: as training has them, up to the reply or within the document."""
+    if asked["type"] == "text":
+        return {"ids": document_ids(text, tokenizer)[:-1]}
+    system = [{"role": "system", "content": asked["system"]}] if asked["system"] else []
+    try:
+        return {"ids": prompt_ids(tokenizer, [*system, {"role": "user", "content": text}])}
+    except Exception as error:  # a template raises what it likes about roles that it does not know
+        return {"ids": [], "error": f"the model's chat template refuses the messages: {error}"}
+
+
+def _answered(texts: list[str], rows: Rows, size: int, answer: Callable[[Rows], Rows]) -> Rows:
+    """The answers, a batch at a time, each after its prompt."""
+    found = [one for start in range(0, len(rows), size) for one in answer(rows[start : start + size])]
+    return [{"prompt": text, **one} for text, one in zip(texts, found, strict=True)]

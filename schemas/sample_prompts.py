@@ -1,0 +1,70 @@
+"""The prompts of evaluation.prompts: in the recipe, or in a file with one a line, or JSON Lines of {"prompt": TEXT}."""
+
+import json
+from pathlib import Path
+
+from .base.errors import MAX_PROBLEMS, Location, Problem, UserError
+from .sections import Recipe, SamplePrompts
+from .yaml_source import Document, KeyPath
+
+MAX_PROMPTS = 200  # the same as in recipe.schema.json: all replies are in the report
+PATH: KeyPath = ("evaluation", "prompts", "path")
+_LINE = 'a line is {"prompt": "..."}'
+
+
+def sample_texts(prompts: SamplePrompts) -> list[str]:
+    """Return the prompts. Raises UserError where the file cannot be read, with every line that is not a prompt."""
+    if prompts.path is None:
+        return list(prompts.texts)
+    path = Path(prompts.path)
+    lines = [(number, line) for number, line in enumerate(_text(path).split("\n"), 1) if line.strip()]
+    if not lines or len(lines) > MAX_PROMPTS:
+        hint = "`recipe predict RUN FILE` answers a file of any length" if lines else "write one prompt a line"
+        raise UserError(Problem(Location(str(path)), f"has {len(lines):,} prompts, and 1 to {MAX_PROMPTS} are allowed", hint, "prompts"))
+    if path.suffix != ".jsonl":
+        return [line.strip() for _, line in lines]
+    found = [_prompt(Location(str(path), number), line) for number, line in lines]
+    if wrong := [item for item in found if isinstance(item, Problem)]:
+        raise UserError(*wrong[:MAX_PROBLEMS])
+    return [item for item in found if isinstance(item, str)]
+
+
+def sample_prompt_problems(recipe: Recipe, document: Document) -> list[Problem]:
+    """Return what is wrong with the file of prompts: at its line, or else at the key that names it."""
+    prompts = recipe.evaluation.prompts
+    if prompts is None or "${" in (prompts.path or ""):  # a variable that is not set is refused by who uses the path
+        return []
+    try:
+        sample_texts(prompts)
+    except UserError as error:
+        here = document.location(PATH)
+        return [p if p.location.line else p._replace(location=here, what=f"{p.location.file}: {p.what}") for p in error.problems]
+    return []
+
+
+def _text(path: Path) -> str:
+    here = Location(str(path))
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise UserError(Problem(here, "no such file", "a path is relative to the recipe that names it", "no-such-file")) from None
+    except OSError as error:
+        raise UserError(Problem(here, f"cannot be read: {error.strerror}", rule="unreadable")) from None
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise UserError(Problem(here._replace(line=line), "not UTF-8 text", "save it as UTF-8", "encoding")) from None
+
+
+def _prompt(here: Location, line: str) -> str | Problem:
+    """The prompt of a line of JSON Lines, or what is wrong with it."""
+    try:
+        value = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        return Problem(here, f"not JSON: {error}", _LINE, "prompts")
+    if not isinstance(value, dict) or set(value) != {"prompt"}:
+        keys = f"has the keys {', '.join(sorted(value)) or '(none)'}" if isinstance(value, dict) else "is not an object"
+        return Problem(here, f"{keys}; expected the key prompt alone", _LINE, "prompts")
+    text = value["prompt"]
+    if not isinstance(text, str) or not text.strip():
+        return Problem(here, "prompt is not a text" if not isinstance(text, str) else "prompt is blank", _LINE, "prompts")
+    return text
