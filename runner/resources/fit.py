@@ -168,7 +168,7 @@ def disk_plan(recipe: Recipe, size: ModelSize, machine: Machine, labels: int = 0
     wide = 4 if precision(training, machine) == "fp32" else 2
     trained = memory_plan(recipe, size, machine, labels).trained
     weights = trained * (wide if training.adapter == "none" and not has_fp32_weights(recipe, machine) else 4)
-    state = optimizer_bytes(recipe, machine, trained, weights // max(trained, 1))
+    state = optimizer_bytes(recipe, machine, trained, weights)
     # A new checkpoint is complete before the oldest is removed.
     kept = training.save_total_limit + 1
     every = training.save_steps or training.eval_steps

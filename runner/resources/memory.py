@@ -28,6 +28,11 @@ CUDA_RUNTIME = 500 << 20
 # What glibc's allocator holds beyond the activations where an adapter is trained on a CPU: blocks of other sizes do not fit in the gaps
 # that it was given back. Measured: 29 to 60 % of them (docs/measurements.md); nothing where every weight is trained, or a classifier.
 CPU_GAPS = 0.4
+# DeepSpeed's own defaults, in numbers: the bucket in which gradients are reduced (twice where reducing overlaps the backward pass, as
+# rendered), and the weights that ZeRO 3 steps at once.
+ZERO_BUCKET = 500_000_000
+ZERO_3_STEPS = 1_000_000_000
+FOREACH = ("adamw_torch", "adafactor", "sgd")  # torch computes their steps for all weights together, in copies of the weights' size
 
 
 class MemoryPlan(NamedTuple):
@@ -57,20 +62,28 @@ def memory_plan(recipe: Recipe, size: ModelSize, machine: Machine, labels: int =
     trained = everything if training.adapter == "none" else adapter_parameters(recipe, size) + labels * size.hidden
     # peft keeps adapters in fp32, and accelerate what FSDP trains
     kept_in_fp32 = has_fp32_weights(recipe, machine)
-    trained_bytes = 4 if training.adapter != "none" or launch.fsdp or kept_in_fp32 else wide
+    trained_bytes = 4 if launch.fsdp or kept_in_fp32 else wide
+    whole = 0 if training.adapter == "none" else _saved_whole(recipe, size)  # what peft trains beside the adapter has the model's own type
+    stored = trained * trained_bytes if training.adapter == "none" else 4 * (trained - whole) + wide * whole
     stage = launch.zero_stage or (3 if launch.fsdp else 0)
     share = {part: world if stage >= since else 1 for part, since in (("optimizer", 1), ("gradients", 2), ("weights", 3))}
     parts = {
         "runtime": CPU_RUNTIME if machine.is_cpu else CUDA_RUNTIME,
         "weights": _weights(training, size, machine, everything, wide) // share["weights"],
         "fp32 weights": 4 * everything if kept_in_fp32 else 0,  # beside their bf16 copies, which autocast keeps during a step
-        "adapter": 0 if training.adapter == "none" else trained * (trained_bytes + (2 if wide == 2 else 0)),  # with autocast's copy
+        "adapter": 0 if training.adapter == "none" else stored + (2 * (trained - whole) if wide == 2 else 0),  # with autocast's copy
         # Several processes without sharding: DistributedDataParallel has buckets of its own for what it sends.
-        "gradients": trained * trained_bytes * (2 if world > 1 and not stage else 1) // share["gradients"],
-        "optimizer": optimizer_bytes(recipe, machine, trained, trained_bytes) // share["optimizer"],
+        "gradients": stored * (2 if world > 1 and not stage else 1) // share["gradients"],
+        "optimizer": optimizer_bytes(recipe, machine, trained, stored) // share["optimizer"],
         "activations": _activations(training, size, machine, wide, length, kept_in_fp32) if size.family in FAMILIES else 0,
         "logits": 0 if labels else _logits(recipe, size, machine, wide, length),
     }
+    if not machine.is_cpu:
+        parts["buckets"] = 2 * ZERO_BUCKET * wide if launch.zero_stage in (1, 2) else 0
+        released = parts["activations"] + parts["logits"] + parts["buckets"] + (parts["weights"] if kept_in_fp32 else 0)
+        parts["optimizer step"] = max(_step(recipe, trained, stored, world) - released, 0)
+        loading = _loading(training, size, everything, wide) if not stage and not labels else 0
+        parts["loading"] = max(loading - sum(parts.values()) + parts["runtime"], 0)
     if machine.is_cpu and training.adapter != "none" and not labels:
         parts["allocator"] = int(CPU_GAPS * parts["activations"])
     if launch.offload_optimizer or (launch.fsdp and launch.offload_params):
@@ -83,16 +96,21 @@ def memory_plan(recipe: Recipe, size: ModelSize, machine: Machine, labels: int =
 def adapter_parameters(recipe: Recipe, size: ModelSize) -> int:
     """Weights of a LoRA: rank x (rows + columns) of every layer that it adapts, and those of the modules that are trained whole beside."""
     ranks: dict[str, int] = recipe.axolotl.get("lora_rank_pattern") or {}
-    whole: list[str] = recipe.axolotl.get("lora_modules_to_save") or []
-    shapes = {"lm_head.weight": (size.vocabulary, size.hidden)} | size.shapes  # in no file where it is tied: PEFT trains a copy of its own
-    saved = (shape for name, shape in shapes.items() if any(matches_module(entry, module_of(name)) for entry in whole))
     adapted = _adapted(recipe.training, size)
     low_rank = sum(rank_of(module_of(name), ranks, recipe.training.lora_r) * sum(shape) for name, shape in adapted)
-    return low_rank + sum(map(math.prod, saved))
+    return low_rank + _saved_whole(recipe, size)
 
 
-def optimizer_bytes(recipe: Recipe, machine: Machine, trained: int, trained_bytes: int) -> int:
-    """Its state: two numbers a weight for Adam, of the weight's own type or of 8 bits; hardly any for Adafactor, none for SGD.
+def _saved_whole(recipe: Recipe, size: ModelSize) -> int:
+    """Weights of the modules that peft trains whole beside an adapter."""
+    whole: list[str] = recipe.axolotl.get("lora_modules_to_save") or []
+    shapes = {"lm_head.weight": (size.vocabulary, size.hidden)} | size.shapes  # in no file where it is tied: PEFT trains a copy of its own
+    return sum(math.prod(shape) for name, shape in shapes.items() if any(matches_module(entry, module_of(name)) for entry in whole))
+
+
+def optimizer_bytes(recipe: Recipe, machine: Machine, trained: int, stored: int) -> int:
+    """Its state: two numbers a weight for Adam, of the weight's own type (all of them take `stored` bytes) or of 8 bits; hardly any for
+    Adafactor, none for SGD.
 
     DeepSpeed keeps fp32 weights beside two numbers of fp32 (Rajbhandari et al. 2020, arXiv:1910.02054, section 3.1: K = 12).
     """
@@ -102,7 +120,31 @@ def optimizer_bytes(recipe: Recipe, machine: Machine, trained: int, trained_byte
     if recipe.launch.zero_stage and not machine.is_cpu:
         return 12 * trained
     eight = "8bit" in training.optimizer and not (machine.is_cpu and training.optimizer in OPTIMIZERS_WITHOUT_CPU)
-    return 2 * trained * (1 if eight else trained_bytes)
+    return 2 * (trained if eight else stored)
+
+
+def _step(recipe: Recipe, trained: int, stored: int, world: int) -> int:
+    """What an optimizer's step needs on a GPU beyond its state, when the activations are gone: copies of what it steps together.
+
+    DeepSpeed turns the gradients of the weights that a process steps into fp32; torch's foreach implementation takes a root of all second
+    moments at once. A fused or 8-bit optimizer, and one that is on the CPU, needs nothing.
+    """
+    launch = recipe.launch
+    if launch.offload_optimizer:
+        return 0
+    if launch.zero_stage:
+        share = trained // world
+        return 4 * (min(share, ZERO_3_STEPS) if launch.zero_stage == 3 else share)
+    return stored // (world if launch.fsdp else 1) if recipe.training.optimizer in FOREACH else 0
+
+
+def _loading(training: Training, size: ModelSize, everything: int, wide: int) -> int:
+    """The most that loading needs on a GPU: under an adapter, Axolotl turns norms and embeddings into fp32, then back, one by one."""
+    if training.adapter == "none" or wide == 4:
+        return 0
+    linear = sum(math.prod(shape) for shape in size.linear.values())
+    held = int(linear * NF4_BYTES) if training.adapter == "qlora" else linear * (1 if training.load_in_8bit else wide)
+    return held + 4 * (everything - linear) + wide * size.vocabulary * size.hidden
 
 
 def _adapted(training: Training, size: ModelSize) -> list[tuple[str, tuple[int, ...]]]:
@@ -122,7 +164,9 @@ def _weights(training: Training, size: ModelSize, machine: Machine, everything: 
         packed = int(linear * NF4_BYTES)
         # cpu_quantised.py keeps each 4-bit weight unpacked too, where memory allows
         unpacked = 4 * linear if machine.is_cpu and 4 * linear <= UNPACKED_SHARE * machine.memory else 0
-        return packed + unpacked + (everything - linear) * wide
+        # On a GPU the weight of one layer at a time is unpacked for its product.
+        largest = 0 if machine.is_cpu else wide * max(map(math.prod, size.linear.values()))
+        return packed + unpacked + largest + (everything - linear) * wide
     return linear + (everything - linear) * wide if training.load_in_8bit else everything * wide
 
 
