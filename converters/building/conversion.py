@@ -14,9 +14,10 @@ from typing import Any, NamedTuple
 import orjson
 
 from ...schemas.sections import Data, RecordType, Source
+from ..reading.duplicate_keys import duplicate_key
 from ..reading.mojibake import FIXED, fix_fields, may_be_misread
 from ..reading.readers import parsed_line
-from ..reading.records import Drop, Record, RecordValue, Row
+from ..reading.records import Drop, JoinedRow, Record, RecordValue, Row
 from ..sources.registry import converter
 from .budgets import count_words, has_budget
 from .chat_checks import record_fault
@@ -27,6 +28,7 @@ from .row_counts import LISTED, Ledger
 from .row_encoder import Lines, group_keys, placeholders, plain_chat, row_digest, with_system_prompt
 
 BOM = b"\xef\xbb\xbf"
+TRACKED = (TrackedRow, JoinedRow)
 
 
 class Spec(NamedTuple):
@@ -136,7 +138,11 @@ def json_lines(lines: Iterable[bytes], file: str, first: int, unreadable: list[D
             if number == 1:
                 line = line.removeprefix(BOM)
             try:
-                yield row((loads(line), file, number, 1))
+                value = loads(line)
+                if (key := duplicate_key(line, value)) is None:
+                    yield row((value, file, number, 1))
+                else:
+                    unreadable.append(Drop(Row(None, file, number), "duplicate_key", repr(key)))
             except orjson.JSONDecodeError:
                 if not line or line.isspace():
                     blank += 1
@@ -216,7 +222,7 @@ def _records(spec: Spec, items: Iterable[Record | Drop], unreadable: list[Drop],
     for item in items:
         if unreadable:
             _count(unreadable, ledger)
-        if type(item.row.value) is TrackedRow:
+        if type(item.row.value) in TRACKED:
             item = untracked(spec.converter, item, keys)
         if isinstance(item, Drop):
             ledger.drop(item)
@@ -225,15 +231,19 @@ def _records(spec: Spec, items: Iterable[Record | Drop], unreadable: list[Drop],
 
 
 def untracked(name: str, item: Record | Drop, keys: KeyUse) -> Record | Drop:
-    """Return what the converter `name` made of a tracked row; a drop where it is a record that leaves unread what it must not."""
-    use: ShapeUse = item.row.value.use
+    """Return what the converter `name` made of a tracked row, or of several; a drop where it is a record that leaves unread what it must
+    not."""
+    value = item.row.value
+    rows = [row for row in (value.parts if type(value) is JoinedRow else [item.row]) if type(row.value) is TrackedRow]
+    uses: list[ShapeUse] = [row.value.use for row in rows]
     if isinstance(item, Record):
-        record = keys.untracked(item)
-        item = refusal(item.row, name) or record
-    if isinstance(item, Drop):
-        use.dropped = True
-    else:
-        use.kept = True
+        record = keys.untracked(item, uses)
+        item = next((drop for row in rows if (drop := refusal(row, name))), record)
+    for use in uses:
+        if isinstance(item, Drop):
+            use.dropped = True
+        else:
+            use.kept = True
     return item
 
 

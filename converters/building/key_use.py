@@ -225,9 +225,10 @@ class KeyUse:
                     row = row._replace(value=use.wrap(value, matters))
             yield row
 
-    def untracked(self, record: Record) -> Record:
-        """A record that came of a tracked row, without what tracks it."""
-        record.row.value.use.narrow(self.ignored)
+    def untracked(self, record: Record, uses: Iterable[ShapeUse]) -> Record:
+        """A record that came of tracked rows, without what tracks them."""
+        for use in uses:
+            use.narrow(self.ignored)
         return record._replace(fields=plain(record.fields), meta=plain(record.meta))
 
     def result(self) -> dict[Shape, UnreadKeys]:

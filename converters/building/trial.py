@@ -10,9 +10,9 @@ from ..reading.readers import read_file
 from ..reading.records import Drop, Record, Row
 from ..sources.registry import converter
 from .chat_checks import record_fault
-from .conversion import untracked
+from .conversion import TRACKED, untracked
 from .key_meanings import key_use
-from .key_use import KeyCounts, TrackedRow
+from .key_use import KeyCounts
 
 LIMIT = 20_000  # rows that `recipe new` and `recipe check --data` look at
 
@@ -48,7 +48,7 @@ def try_converter(name: str, record_type: RecordType, options: dict[str, Any], f
         is_whole = True
 
     for item in module.convert(keys.track(islice(read(), rows)), record_type, **options):
-        if type(item.row.value) is TrackedRow:
+        if type(item.row.value) in TRACKED:
             item = untracked(name, item, keys)
         if isinstance(item, Record):
             fault = record_fault(record_type, item.fields)

@@ -15,9 +15,9 @@ from ..reading.records import Drop, NoAnswer, Record, RecordValue, Row
 from ..sources.registry import answer_key, converter
 from .batches import numbered
 from .chat_checks import record_fault
-from .conversion import untracked
+from .conversion import TRACKED, untracked
 from .key_meanings import key_use
-from .key_use import TrackedRow, plain
+from .key_use import plain
 from .row_encoder import with_system_prompt
 
 _STAND_IN = "?"  # what a record without its answer is checked with
@@ -62,7 +62,7 @@ def read_unanswered(reading: Reading) -> Iterator[Unanswered]:
     for item in converter(source.converter).convert(rows, kind, **source.options):
         yield from map(_dropped, unreadable)
         unreadable.clear()
-        if isinstance(item.row.value, TrackedRow):
+        if type(item.row.value) in TRACKED:
             item = untracked(source.converter, item, keys)
         yield _dropped(item) if isinstance(item, Drop) else _asked(item, reading)
     yield from map(_dropped, unreadable)

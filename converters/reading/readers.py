@@ -11,6 +11,7 @@ from . import bounded_lines as lines
 from .compressed import FAULTS, bad_stream
 from .contents import REFUSED, sniff, text_format
 from .delimited import DELIMITERS, is_table, read_csv, table_format
+from .duplicate_keys import duplicate_key
 from .encodings import is_utf8
 from .files import SourceFile, open_source
 from .json_items import WithoutComments, json_items
@@ -104,7 +105,10 @@ def parsed_line(text: bytes, name: str, line: int) -> Row | Drop:
     if len(text) > lines.MAX_LINE:
         return Drop(Row(None, name, line), "line_too_long", f"more than {lines.MAX_LINE >> 20} MB")
     try:
-        return Row(orjson.loads(text), name, line)
+        value = orjson.loads(text)
+        if (key := duplicate_key(text, value)) is not None:
+            return Drop(Row(None, name, line), "duplicate_key", repr(key))
+        return Row(value, name, line)
     except orjson.JSONDecodeError as error:
         if fault := _not_utf8(text, name, line):
             return fault

@@ -20,6 +20,14 @@ class Row(NamedTuple):
         return f"{self.file}:{self.line}"
 
 
+class JoinedRow(dict[str, Any]):
+    """The value of a row that a converter has made of several, the `parts`."""
+
+    def __init__(self, value: dict[str, Any]) -> None:
+        super().__init__(value)
+        self.parts: list[Row] = []
+
+
 class NoAnswer(str):
     """Stands where a row has no answer: it is to be predicted, not trained. A text, so that converters pass it on as they do an answer.
 

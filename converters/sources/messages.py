@@ -10,6 +10,7 @@ rows are one conversation.
 """
 
 from collections.abc import Generator, Iterable, Iterator, Mapping
+from contextlib import suppress
 from functools import partial
 from operator import itemgetter
 from typing import Annotated, Any, Literal
@@ -17,7 +18,8 @@ from typing import Annotated, Any, Literal
 import orjson
 
 from ...schemas.options import Text
-from ..reading.records import Drop, Record, Row
+from ..reading.duplicate_keys import duplicate_key
+from ..reading.records import Drop, JoinedRow, Record, Row
 
 VERSION = 2
 RECORD_TYPES = ("chat",)
@@ -56,15 +58,11 @@ def convert(
     record = partial(tuple.__new__, Record)  # the plain constructor costs twice as much
     plain = [role_key, content_key] == [*_PLAIN] and not names
     if not STATELESS({"conversation_key": conversation_key, "conversation_per_file": conversation_per_file}):
-        rows = yield from _grouped(rows, conversation_key, messages_key, (role_key, content_key), (*kept, system_key))
+        rows = yield from _grouped(rows, conversation_key, messages_key, (role_key, content_key), system_key, kept)
     for row in rows:
         value = row.value
-        turns = value.get(messages_key) if isinstance(value, dict) else None
-        turns = _parsed(turns) if isinstance(turns, str) else turns
-        if not isinstance(turns, list) or not turns:
-            yield Drop(row, "no_messages", f"expected a list called {messages_key!r}; {_what(value)}")
-            continue
         try:
+            turns = _turns(value, messages_key)
             is_plain = plain and {*map(type, turns)} == _DICT and {*map(tuple, turns)} == _PLAIN_ONLY
             is_plain = is_plain and {*map(type, map(_CONTENT, turns))} == _TEXT
             messages = turns if is_plain else [message_of(turn, role_key, content_key, names) for turn in turns]
@@ -106,7 +104,7 @@ def message_of(turn: Any, role_key: str = "role", content_key: str = "content", 
             if value not in (0, 1):
                 raise Unsupported(f"weight is {value!r}: only 0 (not trained) and 1 (trained) are possible", "bad_weight")
             message["train"] = bool(value)
-        elif value is not None:
+        elif value not in (None, [], {}, ""):
             raise Unsupported(f"a message has {key!r}, which a chat record cannot hold")
     return message
 
@@ -135,12 +133,17 @@ def _joined(parts: list[Any]) -> Any:
     return "".join(texts)
 
 
-def _parsed(text: str) -> Any:
-    """A conversation that a table holds as JSON text."""
-    try:
-        return orjson.loads(text)
-    except orjson.JSONDecodeError:
-        return text
+def _turns(row: Any, messages_key: str) -> list[Any]:
+    """The row's messages, which a table holds as JSON text. Raises Unsupported where there are none."""
+    turns = row.get(messages_key) if isinstance(row, dict) else None
+    if isinstance(text := turns, str):
+        with suppress(orjson.JSONDecodeError):
+            turns = orjson.loads(text)
+            if (key := duplicate_key(text.encode(), turns)) is not None:
+                raise Unsupported(repr(key), "duplicate_key")
+    if not isinstance(turns, list) or not turns:
+        raise Unsupported(f"expected a list called {messages_key!r}; {_what(row)}", "no_messages")
+    return turns
 
 
 def _what(value: Any) -> str:
@@ -150,16 +153,31 @@ def _what(value: Any) -> str:
 
 
 def _grouped(
-    rows: Iterable[Row], conversation_key: str | None, messages_key: str, turn_keys: tuple[str, str], kept: tuple[str, ...]
+    rows: Iterable[Row],
+    conversation_key: str | None,
+    messages_key: str,
+    turn_keys: tuple[str, str],
+    system_key: str,
+    kept: tuple[str, ...],
 ) -> Generator[Drop, None, list[Row]]:
     """Rows of one message each, joined: returns a row a conversation, in the order in which they begin."""
-    found: dict[Any, tuple[Row, dict[str, Any]]] = {}
+    found: dict[Any, Row] = {}
     for row in rows:
         value = row.value
         if not isinstance(value, dict) or (conversation_key and value.get(conversation_key) in (None, "")):
             yield Drop(row, "no_conversation", f"expected an object with {conversation_key or turn_keys[1]!r}")
             continue
         identity = orjson.dumps(value[conversation_key], default=str) if conversation_key else row.file
-        _, joined = found.setdefault(identity, (row, {messages_key: [], **{key: value[key] for key in kept if key in value}}))
+        joined: JoinedRow = found.setdefault(identity, row._replace(value=JoinedRow({messages_key: []}))).value
+        joined.parts.append(row)
+        joined.update({key: value[key] for key in kept if key in value and key not in joined})
         joined[messages_key].append({key: value.get(key) for key in (*turn_keys, "train", "weight") if key in value or key in turn_keys})
-    return [row._replace(value=joined) for row, joined in found.values()]
+    conversations = []
+    for row in found.values():
+        systems = [system for part in row.value.parts if (system := part.value.get(system_key))]
+        if any(system != systems[0] for system in systems):
+            yield Drop(row, "two_system_prompts", "the rows of the conversation have different system prompts")
+            continue
+        row.value.update({system_key: systems[0]} if systems else {})
+        conversations.append(row)
+    return conversations

@@ -5,11 +5,13 @@
     Nobody in the valley had seen it so high.
 
 A record is a whole file (`sample_by: document`), a paragraph (blank lines part them) or a line. Nothing in the text is changed but the
-white space at its ends.
+white space at its ends. A file that begins with a JSON object is refused: its texts would be trained with their braces and quotes.
 """
 
 from collections.abc import Iterable, Iterator
 from typing import Annotated, Literal
+
+import orjson
 
 from ..reading.bounded_lines import MAX_LINE
 from ..reading.records import Drop, Record, Row
@@ -27,18 +29,26 @@ def convert(
     sample_by: Annotated[
         Literal["document", "paragraph", "line"], "What becomes a record: a whole file, a paragraph (text between blank lines), or a line."
     ] = "document",
+    keep_json: Annotated[bool, "Take files of JSON as text, braces and quotes included."] = False,
 ) -> Iterator[Record | Drop]:
     """One record a file, paragraph or line that is not blank."""
     held: list[str] = []
     first: Row | None = None
     size = 0
+    begun = refused = None
     for row in rows:
         ends = first is not None and (row.file != first.file or sample_by == "paragraph" and not row.value.strip())
         if first is not None and ends:
             yield _record(first, held, size)
             held, first, size = [], None, 0
-        if first is None and not row.value.strip():
+        if row.file == refused or (first is None and not row.value.strip()):
             continue
+        if row.file != begun:
+            begun = row.file
+            if not keep_json and _is_object(row.value):
+                refused = row.file
+                yield Drop(row, "json_not_text", "a JSON object: the converter table reads the text inside (text_key)")
+                continue
         if sample_by == "line":
             yield Record(row, {"text": row.value.strip()})
             continue
@@ -50,6 +60,13 @@ def convert(
             held.clear()
     if first is not None:
         yield _record(first, held, size)
+
+
+def _is_object(line: str) -> bool:
+    try:
+        return isinstance(orjson.loads(line), dict)
+    except orjson.JSONDecodeError:
+        return False
 
 
 def _record(first: Row, lines: list[str], size: int) -> Record | Drop:

@@ -117,6 +117,34 @@ def test_a_first_row_of_data_is_not_lost_as_a_header(records):
         records("table", "I liked it very much,1\nAwful,0\n", kind="classification")
 
 
+def test_a_key_that_stands_twice_is_refused(records):
+    first, second = (json.dumps({"messages": [{**HI[0], "content": text}, HI[1]]})[1:-1] for text in ("one", "two"))
+    for row in (f"{{{first}, {second}}}\n", f"[{{{first}, {second}}}]"):
+        with pytest.raises(UserError, match="duplicate key: 'messages'"):
+            records("messages", row)
+    with pytest.raises(UserError, match="duplicate key: 'role'"):
+        records("messages", json.dumps({"messages": '[{"role": "user", "role": "user", "content": "a"}]'}) + "\n")
+
+
+def test_what_stands_empty_beside_a_message_is_not_refused(records):
+    reply = {**HI[1], "refusal": None, "annotations": [], "audio": None, "function_call": None, "tool_calls": None}
+    assert len(records("messages", rows({"messages": [HI[0], reply]}))) == 1
+
+
+@pytest.mark.parametrize("key", ["tool_calls", "images", "reasoning_content", "rejected", "chat_template_kwargs"])
+def test_a_key_that_matters_is_refused_on_a_row_that_is_one_message_too(records, key):
+    both = [{"c": 1, **HI[0]}, {"c": 1, **HI[1], key: [{"id": "x"}]}]
+    with pytest.raises(UserError, match=f"0:2: key not read: '{key}'"):
+        records("messages", rows(*both), conversation_key="c")
+
+
+def test_a_system_prompt_beside_any_message_of_a_conversation_is_read(records):
+    (record,) = records("messages", rows({"c": 1, **HI[0]}, {"c": 1, **HI[1], "system": "Be brief."}), conversation_key="c")
+    assert roles(record) == ["system", "user", "assistant"]
+    with pytest.raises(UserError, match="two system prompts"):
+        records("messages", rows({"c": 1, **HI[0], "system": "A"}, {"c": 1, **HI[1], "system": "B"}), conversation_key="c")
+
+
 def test_every_row_of_the_table_names_a_test_that_exists():
     table = (ROOT / "docs" / "found-cases.md").read_text("utf-8")
     lines = [line for line in table.splitlines() if line.startswith("| ") and "`tests/" in line]

@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from recipekit.converters.reading.records import Drop, Row
+from recipekit.converters.reading.records import Drop, Record, Row
 from recipekit.converters.sources import text
 
 LINES = ["", "It rained.", "For days.", "", "  ", "Then the river came.", ""]
@@ -53,3 +53,13 @@ def test_a_document_that_is_too_long_is_dropped(monkeypatch):
 def test_no_word_is_lost_and_none_is_added(lines, sample_by):
     found = " ".join(texts(sample_by, lines)).split()
     assert found == " ".join(lines).split()
+
+
+@pytest.mark.parametrize("sample_by", ["document", "paragraph", "line"])
+def test_a_file_of_json_is_refused_rather_than_trained_with_its_braces(sample_by):
+    lines = ["", '{"text": "It rained."}', '{"text": "For days."}']
+    found = list(text.convert([*rows(["before"], "a.txt"), *rows(lines, "b.jsonl"), *rows(["after"], "c.txt")], sample_by=sample_by))
+    assert [item.reason if isinstance(item, Drop) else item.fields["text"] for item in found] == ["before", "json_not_text", "after"]
+    assert str(found[1]).startswith("b.jsonl:2: ")
+    kept = list(text.convert(rows(lines), sample_by=sample_by, keep_json=True))
+    assert all(isinstance(item, Record) for item in kept) and '{"text": "It rained."}' in kept[0].fields["text"]
