@@ -15,33 +15,28 @@ Rows = Callable[[], Iterator[tuple[dict[str, Any], dict[str, Any]]]]  # row and 
 
 
 def write_jsonl(out: Path, rows: Rows) -> None:
-    """Write a JSON object a row. Raises UserError where a row has a column of the prediction's name."""
-    lines = [orjson.dumps({**_columns(row), COLUMN: prediction}, option=orjson.OPT_APPEND_NEWLINE) for row, prediction in rows()]
+    """Write a JSON object a row."""
+    lines = [orjson.dumps({**row["columns"], COLUMN: prediction}, option=orjson.OPT_APPEND_NEWLINE) for row, prediction in rows()]
     write_atomically(out, b"".join(lines))
 
 
 def write_csv(out: Path, rows: Rows) -> None:
-    """Write a table with a column for every key that any row has, and for every value of the predictions.
-
-    Raises UserError where a row has a column of the prediction's name.
-    """
+    """Write a table with a column for every key that any row has, and for every value of the predictions."""
     names: dict[str, None] = {}
     predicted: dict[str, None] = {}
     for row, prediction in rows():
-        names.update(dict.fromkeys(_columns(row)))
+        names.update(dict.fromkeys(row["columns"]))
         predicted.update(dict.fromkeys(_flat(prediction)))
     heads = [*names, *predicted]
-    values = ({**_columns(row), **_flat(prediction)} for row, prediction in rows())
+    values = ({**row["columns"], **_flat(prediction)} for row, prediction in rows())
     cells = ([_cell(of_row.get(head)) for head in heads] for of_row in values)
     write_atomically(out, csv_text([heads, *cells]).encode())
 
 
-def _columns(row: dict[str, Any]) -> dict[str, Any]:
-    if clash := next((name for name in row["columns"] if name.partition(".")[0] == COLUMN), None):
-        raise UserError(
-            Problem(Location(row["id"]), f"has a column {clash!r}, as predictions are written", "rename it", "prediction-column")
-        )
-    return row["columns"]
+def require_free_column(place: str, columns: dict[str, Any]) -> None:
+    """Raises UserError where a row has a column of the prediction's name: it would be overwritten."""
+    if clash := next((name for name in columns if name.partition(".")[0] == COLUMN), None):
+        raise UserError(Problem(Location(place), f"has a column {clash!r}, as predictions are written", "rename it", "prediction-column"))
 
 
 def _flat(prediction: dict[str, Any], at: str = COLUMN) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from ...schemas.base.files import refuse_inputs_in, write_atomically
 from ...schemas.base.hashing import key_of
 from ..launch.plan import model_environment
 from ..models.reference import ModelReference
-from ..reporting.prediction_files import CSV, write_csv, write_jsonl
+from ..reporting.prediction_files import CSV, require_free_column, write_csv, write_jsonl
 from ..runtime.child_process import run_child
 from ..runtime.console import Display
 from ..runtime.machine import package_versions, this_machine
@@ -44,7 +44,8 @@ class Predicted(NamedTuple):
 def predict(model: ModelReference, reading: Reading, settings: dict[str, Any], out: Path, display: Display) -> Predicted:
     """Write the predictions of the source's rows to `out`, CSV where its name ends so, else JSON Lines.
 
-    Raises UserError where no row can be predicted, where another process writes the same file, and Interrupted.
+    Raises UserError where no row can be predicted, where a column has the prediction's name, where another process writes the same file,
+    and Interrupted.
     """
     files = files_of(reading.source)
     refuse_inputs_in(out, (file.path for file in files))
@@ -83,6 +84,7 @@ def _prepare(work: RunFolder, key: str, model: ModelReference, reading: Reading,
         (work / name).unlink(missing_ok=True)
     lines, faults = [], []
     for row in read_unanswered(reading):
+        require_free_column(row.id, row.columns)
         lines.append(orjson.dumps(row._asdict(), default=str, option=orjson.OPT_APPEND_NEWLINE))
         if row.fault:
             faults.append(f"{row.id}: {row.fault}")

@@ -4,9 +4,7 @@ import csv
 import json
 from pathlib import Path
 
-import pytest
 from recipekit.runner.reporting.prediction_files import write_csv, write_jsonl
-from recipekit.schemas.base.errors import UserError
 
 ROWS = [
     ({"id": "r:1", "columns": {"text": "=SUM(A1)", "n": -3}}, {"label": "@x", "probabilities": {"@x": 0.75, "b": 0.25}}),
@@ -33,11 +31,3 @@ def test_a_table_has_a_column_for_every_key_and_no_formula(tmp_path: Path) -> No
         {"text": 'a,"b"\nc', "n": "", "more": '[1,{"k":"é"}]', "prediction.label": "", "prediction.probabilities.@x": "",
          "prediction.probabilities.b": "", "prediction.error": "empty text"},
     ]  # fmt: skip
-
-
-@pytest.mark.parametrize("write", [write_jsonl, write_csv])
-def test_a_column_called_prediction_is_refused_by_its_row(tmp_path: Path, write) -> None:
-    rows = [({"id": "r:9", "columns": {"prediction": 1}}, {"reply": ""})]
-    with pytest.raises(UserError, match="r:9.*'prediction'"):
-        write(tmp_path / "out", lambda: iter(rows))
-    assert not (tmp_path / "out").exists()

@@ -68,3 +68,11 @@ def test_the_base_model_answers_otherwise_and_a_table_is_written_where_the_name_
     assert text.startswith("messages,n,prediction.reply,prediction.finish_reason,prediction.reply_tokens,prediction.error\n")
     replies = [json.loads(line)["prediction"].get("reply") for line in predicted.splitlines()]
     assert sum(reply in text for reply in replies if reply) < 30
+
+
+def test_a_column_called_prediction_is_refused_before_anything_is_predicted(recipe, tuned_run, tmp_path) -> None:
+    asked = {"messages": [{"role": "user", "content": "Where does the cat sleep?"}]}
+    write_jsonl(tmp_path / "rows.jsonl", [asked, {**asked, "prediction.label": "cat"}])
+    done = recipe("predict", tuned_run, tmp_path / "rows.jsonl", "--out", tmp_path / "out.jsonl", *OPTIONS)
+    assert done.returncode == 1 and "rows.jsonl:2: has a column 'prediction.label'" in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["rows.jsonl"]
