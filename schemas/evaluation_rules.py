@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from .findings import Finding, Rule
-from .metrics import JUDGED, LOSSES, METRICS, OF_LABELS
+from .metrics import JUDGED, LOSSES, METRICS, OF_LABELS, UNDIRECTED
 from .sections import Recipe
 
 
@@ -27,6 +27,12 @@ def gate_without_metric(recipe: Recipe) -> Iterator[Finding]:
             yield Finding(path, "the metric is not in evaluation.metrics", f"add {metric} to evaluation.metrics")
         if gate.min is not None and gate.max is not None and gate.min > gate.max:
             yield Finding(path, f"min {gate.min} is greater than max {gate.max}", "swap them, or remove one")
+        if gate.max_regression is not None and metric in (*LOSSES, *UNDIRECTED):
+            why = "the base model has none" if metric in LOSSES else "neither direction of it is better"
+            yield Finding((*path, "max_regression"), f"has no effect on {metric}: {why}", "use min or max")
+        elif gate.max_regression is not None and recipe.data.type == "classification":
+            what = "the base model of a classifier is not measured: before training its head is random numbers"
+            yield Finding((*path, "max_regression"), what, "use min or max")
 
 
 def sampling_without_temperature(recipe: Recipe) -> Iterator[Finding]:
@@ -95,6 +101,39 @@ def labels_that_look_the_same(recipe: Recipe) -> Iterator[Finding]:
         seen[folded] = label
 
 
+OF_SETS: tuple[Rule, ...] = (metric_for_record_type, gate_without_metric, labels_without_their_metrics, labels_that_look_the_same)
+
+
+def rules_of_evaluation_sets(recipe: Recipe) -> Iterator[Finding]:
+    """What holds for the evaluation holds for each further set."""
+    for name in recipe.evaluation.also:
+        at = ("evaluation", "also", name)
+        for finding in (found for rule in OF_SETS for found in rule(recipe.of_set(name)) if found.path[0] == "evaluation"):
+            what, hint = (text.replace("evaluation.", f"{'.'.join(at)}.") for text in (finding.what, finding.hint))
+            yield finding._replace(path=(*at, *finding.path[1:]), what=what, hint=hint)
+
+
+def evaluation_sets_of_another_kind(recipe: Recipe) -> Iterator[Finding]:
+    kind = recipe.data.type
+    possible = ("chat", "text") if kind == "chat" else (kind,)
+    for name, found in recipe.evaluation.also.items():
+        at = ("evaluation", "also", name)
+        if found.type and found.type not in possible:
+            yield Finding(
+                (*at, "type"), f"a model of {kind} records cannot be measured on {found.type} records", "use a set of its own type"
+            )
+        for index, metric in enumerate(found.metrics):
+            if metric in JUDGED:
+                yield Finding((*at, "metrics", index), f"{metric} needs a judge, who is asked about the evaluated split only", "remove it")
+        for number, source in enumerate(found.sources):
+            for key in ("weight", "split"):
+                if getattr(source, key) != source._field_defaults[key]:
+                    yield Finding((*at, "sources", number, key), "has no effect: every row is held out", "remove it")
+            if source.path.startswith("generated:"):
+                what = "generated rows can only be trained and split"
+                yield Finding((*at, "sources", number, "path"), what, "generate them with another recipe, and name its rows.jsonl")
+
+
 EVALUATION_RULES: tuple[Rule, ...] = (
     metric_for_record_type,
     gate_without_metric,
@@ -105,4 +144,6 @@ EVALUATION_RULES: tuple[Rule, ...] = (
     probes_of_another_record_type,
     sample_prompts_given_once,
     labels_that_look_the_same,
+    rules_of_evaluation_sets,
+    evaluation_sets_of_another_kind,
 )

@@ -1,10 +1,14 @@
 """Which metrics there are, on which record types, and what they need. recipe.schema.json has it from runner/evaluation/metrics."""
 
+from typing import Any
+
 from .json_schema import schema
 
-_METRICS: dict[str, dict[str, list[str] | str]] = schema("recipe")["properties"]["evaluation"]["properties"]["metrics"]["x-metrics"]
+_METRICS: dict[str, dict[str, Any]] = schema("recipe")["properties"]["evaluation"]["properties"]["metrics"]["x-metrics"]
 
 METRICS = {name: tuple(metric["record_types"]) for name, metric in _METRICS.items()}
+# Metrics of which neither direction is better.
+UNDIRECTED = tuple(name for name, metric in _METRICS.items() if metric.get("undirected"))
 # Measured on replies only where evaluation.labels says which replies are labels.
 OF_LABELS = tuple(name for name, metric in _METRICS.items() if metric.get("needs") == "labels")
 # Measured where evaluation.judge names a model that judges.

@@ -27,7 +27,7 @@ def absolute_paths(document: Document, folder: Path, at: KeyPath = ()) -> Docume
         if place[: len(at)] == at[: len(place)]:
             if place[-2:] == _BASE_MODEL:
                 changes[place] = _absolute_model(where, folder)
-            elif "prompt" not in place or Path(where).suffix in SUFFIXES:  # else a shipped prompt's name
+            elif "prompt" not in place[-2:] or Path(where).suffix in SUFFIXES:  # else a shipped prompt's name
                 changes[place] = _absolute(where, folder)
     return document._replace(data=_with_values(document.data, changes)) if changes else document
 
@@ -95,11 +95,13 @@ def refuse_unset_variables(document: Document) -> None:
 def _paths(data: Any) -> Iterator[tuple[KeyPath, str]]:
     """The recipe's paths, and the names of models and prompts, which may be paths; each after its place."""
     for section in ((), ("smoke",)):
-        at = (*section, "data", "sources")
-        sources = _value_at(data, at)
-        for number, source in enumerate(sources if isinstance(sources, list) else ()):
-            if isinstance(source, dict) and isinstance(where := source.get("path"), str) and where:
-                yield (*at, number, "path"), where
+        sets = _value_at(data, (*section, "evaluation", "also"))
+        named = [("evaluation", "also", name) for name in sets] if isinstance(sets, dict) else []
+        for at in [(*section, *inside, "sources") for inside in (("data",), *named)]:
+            sources = _value_at(data, at)
+            for number, source in enumerate(sources if isinstance(sources, list) else ()):
+                if isinstance(source, dict) and isinstance(where := source.get("path"), str) and where:
+                    yield (*at, number, "path"), where
         for place in (*_FILES, *_PROMPTS, _BASE_MODEL):
             found = _value_at(data, (*section, *place))
             listed = [((number,), name) for number, name in enumerate(found)] if isinstance(found, list) else [((), found)]

@@ -34,27 +34,26 @@ def adapter_keys_without_adapter(recipe: Recipe) -> Iterator[Finding]:
 
 
 def hub_keys_without_hub(recipe: Recipe) -> Iterator[Finding]:
-    for number, source in enumerate(recipe.data.sources):
+    for place, source, _ in recipe.all_sources():
         on_hub = source.path.startswith("hf:")
         for key in ("revision", "subset", "hub_split"):
             if not on_hub and getattr(source, key) != source._field_defaults[key]:
-                yield Finding(("data", "sources", number, key), "has no effect on files", "remove it, or set path: hf:owner/name")
+                yield Finding((*place, key), "has no effect on files", "remove it, or set path: hf:owner/name")
         if on_hub and "[" in source.hub_split:
-            yield Finding(("data", "sources", number, "hub_split"), "slices are not supported", "give the name of the split, and set limit")
+            yield Finding((*place, "hub_split"), "slices are not supported", "give the name of the split, and set limit")
 
 
 def file_keys_on_hub(recipe: Recipe) -> Iterator[Finding]:
-    for number, source in enumerate(recipe.data.sources):
+    for place, source, _ in recipe.all_sources():
         for key in ("encoding", "columns"):
             if source.path.startswith("hf:") and getattr(source, key) != source._field_defaults[key]:
-                yield Finding(("data", "sources", number, key), "has no effect on an hf: dataset", "remove it")
+                yield Finding((*place, key), "has no effect on an hf: dataset", "remove it")
 
 
 def unknown_encoding(recipe: Recipe) -> Iterator[Finding]:
-    for number, source in enumerate(recipe.data.sources):
+    for place, source, _ in recipe.all_sources():
         if not is_encoding(source.encoding):
-            path = ("data", "sources", number, "encoding")
-            yield Finding(path, f"unknown encoding {source.encoding!r}", encoding_hint(source.encoding))
+            yield Finding((*place, "encoding"), f"unknown encoding {source.encoding!r}", encoding_hint(source.encoding))
 
 
 def nothing_to_merge(recipe: Recipe) -> Iterator[Finding]:
@@ -162,15 +161,16 @@ def source_named_twice(recipe: Recipe) -> Iterator[Finding]:
 
 
 def converter_of_another_type(recipe: Recipe) -> Iterator[Finding]:
-    for index, source in enumerate(recipe.data.sources):
+    for place, source, kind in recipe.all_sources():
         definition = schema("recipe")["$defs"][source.converter]
         for option in source.options:
-            if recipe.data.type not in definition["properties"][option].get("x-record-types", [recipe.data.type]):
-                yield Finding(("data", "sources", index, "options", option), f"has no effect on {recipe.data.type} records", "remove it")
+            if kind not in definition["properties"][option].get("x-record-types", [kind]):
+                yield Finding((*place, "options", option), f"has no effect on {kind} records", "remove it")
         kinds: list[str] = definition["x-record-types"]  # a test compares them with the converters' own
-        if recipe.data.type not in kinds:
-            what = f"the converter {source.converter} makes {' or '.join(kinds)} records, not {recipe.data.type}"
-            yield Finding(("data", "sources", index, "converter"), what, f"set data.type: {kinds[0]}, or use another converter")
+        if kind not in kinds:
+            what = f"the converter {source.converter} makes {' or '.join(kinds)} records, not {kind}"
+            section = ".".join(map(str, place[: place.index("sources")]))
+            yield Finding((*place, "converter"), what, f"set {section}.type: {kinds[0]}, or use another converter")
 
 
 def near_threshold_unused(recipe: Recipe) -> Iterator[Finding]:

@@ -1,5 +1,6 @@
 """A recipe as frozen values, section by section. Names and defaults are those of recipe.schema.json (a test compares them)."""
 
+from collections.abc import Iterator
 from typing import Any, Literal, NamedTuple, Self
 
 from .coerce import frozen
@@ -162,10 +163,29 @@ class SamplePrompts(NamedTuple):
 
 
 class Gate(NamedTuple):
-    """A limit on a metric of the tuned model."""
+    """A limit on a metric of the tuned model; `max_regression` is on how much worse than the base model it may be."""
 
     min: float | None = None
     max: float | None = None
+    max_regression: float | None = None
+
+
+class EvaluationSet(NamedTuple):
+    """A further set of held-out rows. `type` is that of the data where the recipe names none."""
+
+    sources: tuple[Source, ...]
+    metrics: tuple[str, ...]
+    type: RecordType | None = None
+    labels: tuple[str, ...] = ()
+    max_rows: int | None = None
+    max_new_tokens: int | None = None
+    max_dropped: float = 0
+    gates: dict[str, Gate] = {}  # noqa: RUF012 - never changed
+
+    @classmethod
+    def from_values(cls, values: dict[str, Any]) -> Self:
+        """Build from plain values that the schema has accepted."""
+        return cls(**frozen(cls, values) | {"sources": _sources(values["sources"]), "gates": _gates(values)})
 
 
 class Evaluation(NamedTuple):
@@ -176,6 +196,7 @@ class Evaluation(NamedTuple):
     seen_by: str | None = None
     split: Literal["validation", "test"] | None = None
     max_rows: int | None = None
+    also: dict[str, EvaluationSet] = {}  # noqa: RUF012 - never changed
     generation: Generation = Generation()
     judge: Judge | None = None
     prompts: SamplePrompts | None = None
@@ -215,7 +236,6 @@ class Recipe(NamedTuple):
     def from_values(cls, values: dict[str, Any]) -> Self:
         """Build from plain values that the schema has accepted."""
         data, evaluation = values["data"], values.get("evaluation", {})
-        sources = tuple(Source(**frozen(Source, source)) for source in data["sources"])
         split = Split(**frozen(Split, data.get("split", {})))
         generation = Generation(**frozen(Generation, evaluation.get("generation", {})))
         nested: dict[str, Any] = {"generation": generation}
@@ -223,12 +243,13 @@ class Recipe(NamedTuple):
             nested["judge"] = Judge.from_values(evaluation["judge"])
         if evaluation.get("prompts"):
             nested["prompts"] = SamplePrompts.from_values(evaluation["prompts"])
-        nested["gates"] = {metric: Gate(**limits) for metric, limits in evaluation.get("gates", {}).items()}
+        nested["gates"] = _gates(evaluation)
+        nested["also"] = {name: EvaluationSet.from_values(found) for name, found in evaluation.get("also", {}).items()}
         sections: dict[str, Any] = dict(values)
         sections["variables"] = dict(values.get("variables", {}))  # loading has made the list a mapping
         sections["model"] = Model(**values["model"])
         sections["generate"] = Generate.from_values(values["generate"]) if "generate" in values else None
-        sections["data"] = Data(**frozen(Data, data) | {"sources": sources, "split": split})
+        sections["data"] = Data(**frozen(Data, data) | {"sources": _sources(data["sources"]), "split": split})
         sections["training"] = Training(**frozen(Training, values["training"]))
         sections["launch"] = Launch(**frozen(Launch, values.get("launch", {})))
         sections["evaluation"] = Evaluation(**frozen(Evaluation, evaluation) | nested)
@@ -242,3 +263,35 @@ class Recipe(NamedTuple):
             return self.evaluation.split
         has_test = self.data.split.test > 0 or any(source.split == "test" for source in self.data.sources)
         return "test" if has_test else "validation"
+
+    def all_sources(self) -> Iterator[tuple[tuple[str | int, ...], Source, RecordType]]:
+        """Every source with its place in the recipe and the type of its records: those of the data, then those of the evaluation sets."""
+        for number, source in enumerate(self.data.sources):
+            yield ("data", "sources", number), source, self.data.type
+        for name, found in self.evaluation.also.items():
+            for number, source in enumerate(found.sources):
+                yield ("evaluation", "also", name, "sources", number), source, found.type or self.data.type
+
+    def of_set(self, name: str) -> "Recipe":
+        """The recipe as if the evaluation set were all that it held out: all rows of its sources, and the data section's repairs."""
+        found, data, whole = self.evaluation.also[name], self.data, self.evaluation
+        kind = found.type or data.type
+        data = data._replace(
+            type=kind, sources=tuple(source._replace(split="test") for source in found.sources), max_dropped=found.max_dropped,
+            split=Split(validation=0), dedup="exact", check_leaks="none", system_prompt=data.system_prompt if kind == "chat" else None,
+            labels=data.labels if kind == "classification" else None,
+        )  # fmt: skip
+        generation = whole.generation._replace(max_new_tokens=found.max_new_tokens or whole.generation.max_new_tokens)
+        evaluation = Evaluation(
+            metrics=found.metrics, labels=found.labels, max_rows=found.max_rows, gates=found.gates,
+            generation=generation, confidence=whole.confidence,
+        )  # fmt: skip
+        return self._replace(data=data, evaluation=evaluation)
+
+
+def _sources(values: list[dict[str, Any]]) -> tuple[Source, ...]:
+    return tuple(Source(**frozen(Source, source)) for source in values)
+
+
+def _gates(values: dict[str, Any]) -> dict[str, Gate]:
+    return {metric: Gate(**limits) for metric, limits in values.get("gates", {}).items()}

@@ -9,7 +9,7 @@ from .base.errors import Location
 from .extends import overlay
 from .metrics import JUDGED
 from .rules import has_validation
-from .sections import Generation, Launch, Recipe
+from .sections import EvaluationSet, Generation, Launch, Recipe
 from .yaml_source import Document, KeyPath
 
 TWIN = "twin:"
@@ -66,6 +66,7 @@ def _changes(recipe: Recipe, steps: int) -> dict[str, Any]:
             "gates": None,  # a model of random weights passes none
             "generation": _few_tokens(recipe.evaluation.generation) if chat or prompts else ...,
             "prompts": {"generation": _few_tokens(prompts.generation)} if prompts and prompts.generation else ...,
+            "also": {name: _of_set(found) for name, found in recipe.evaluation.also.items()} or ...,
         },
         "export": {"push_to_hub": None},  # nothing of a smoke run leaves the machine
     }
@@ -75,8 +76,9 @@ def _few_tokens(generation: Generation) -> dict[str, int]:
     return {"max_new_tokens": min(generation.max_new_tokens, NEW_TOKENS)}
 
 
-def _unjudged(recipe: Recipe) -> list[str]:
-    return [name for name in recipe.evaluation.metrics if name not in JUDGED] or ["perplexity"]
+def _of_set(found: EvaluationSet) -> dict[str, Any]:
+    tokens = min(found.max_new_tokens, NEW_TOKENS) if found.max_new_tokens else ...
+    return {"max_rows": min(found.max_rows or EVALUATED, EVALUATED), "max_new_tokens": tokens, "gates": None}
 
 
 def _without_needless(changes: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:

@@ -23,7 +23,12 @@ SCHEMA = ROOT / "schemas" / "recipe.schema.json"
 def generated() -> dict:
     """The schema's path -> what stands there."""
     names = list(metrics())
-    needs = {name: {"record_types": list(m.record_types)} | ({"needs": m.needs} if m.needs else {}) for name, m in metrics().items()}
+    needs = {
+        name: {"record_types": list(m.record_types)}
+        | ({"needs": m.needs} if m.needs else {})
+        | ({"undirected": True} if m.higher_is_better is None else {})
+        for name, m in metrics().items()
+    }
     return {
         ("$defs", "source", "properties", "converter", "enum"): list(CONVERTERS),
         ("$defs", "source", "allOf"): [options_of("converter", name, name) for name in CONVERTERS],
@@ -37,6 +42,9 @@ def generated() -> dict:
         ("properties", "evaluation", "properties", "metrics", "items", "enum"): names,
         ("properties", "evaluation", "properties", "metrics", "x-metrics"): needs,
         ("properties", "evaluation", "properties", "gates", "propertyNames", "enum"): [*names, *LOSSES],
+        ("$defs", "evaluation_set", "properties", "type", "enum"): list(get_args(RecordType)),
+        ("$defs", "evaluation_set", "properties", "metrics", "items", "enum"): names,
+        ("$defs", "evaluation_set", "properties", "gates", "propertyNames", "enum"): names,
         **{("$defs", name): converter_options(name) for name in CONVERTERS},
         **{("$defs", f"task_{name}"): task_options(name) for name in TASKS},
     }

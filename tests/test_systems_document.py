@@ -63,14 +63,21 @@ def test_what_a_recipe_is_said_to_set_is_set(name):
     recipe = load_recipe(name).recipe
     expected = {
         "introspection_infer": lambda: recipe.generate.task == "ask",
-        "introspection_llama3_full": lambda: len(recipe.evaluation.prompts.texts) == 2,
+        "introspection_llama3_full": lambda: (
+            len(recipe.evaluation.prompts.texts) == 2 and recipe.evaluation.also["emotions"].gates["contains_reference"].max_regression
+        ),
         "babylm_gpt2": lambda: recipe.evaluation.logit_lens,
         "alpaca_emotion": lambda: recipe.evaluation.sentiment_model and len(recipe.generate.options["emotions"]) == 15,
-        "emogpt_qwen": lambda: "token_accuracy" in recipe.evaluation.metrics and recipe.evaluation.gates and guide_prompts(recipe),
+        "emogpt_qwen": lambda: (
+            {"token_accuracy", "token_reduction"} <= {*recipe.evaluation.metrics}
+            and recipe.evaluation.gates
+            and guide_prompts(recipe)
+            and recipe.evaluation.also["answers"].gates["contains_reference"].max_regression
+        ),
         "mbti_llama2_16class": lambda: recipe.training.save_total_limit == 3 and recipe.training.load_best_model_at_end,
     }
     assert expected[name]()
 
 
 def test_what_is_missing_is_listed():
-    assert sum("**Not there**" in row for row in ROWS) == 4
+    assert sum("**Not there**" in row for row in ROWS) == 3

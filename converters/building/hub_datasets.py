@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from ...schemas.base.errors import Location, Problem, UserError
 from ...schemas.recipe import LoadedRecipe
-from ...schemas.sections import Source
+from ...schemas.sections import Recipe, Source
 from ..reading.records import Drop, Row
 from ..reading.tables import label_names
 from ..sources.registry import Converter
@@ -158,15 +158,13 @@ def _is_media(feature: Any) -> bool:
 
 def pin_commits(loaded: LoadedRecipe) -> LoadedRecipe:
     """The recipe with a commit as the revision of every such source, so that a run that is resumed or reproduced reads the same rows."""
-    sources = loaded.recipe.data.sources
-    if not any(map(is_on_hub, sources)):
+    if not any(is_on_hub(source) for _, source, _ in loaded.recipe.all_sources()):
         return loaded
     values: Any = copy.deepcopy(loaded.document.data)
-    pinned = []
-    for source, value in zip(sources, values["data"]["sources"], strict=True):
+    for place, source, _ in loaded.recipe.all_sources():
         if is_on_hub(source):
+            value = values
+            for key in place:
+                value = value[key]
             value["revision"] = commit_of(source)
-            source = source._replace(revision=value["revision"])
-        pinned.append(source)
-    recipe = loaded.recipe._replace(data=loaded.recipe.data._replace(sources=tuple(pinned)))
-    return loaded._replace(recipe=recipe, document=loaded.document._replace(data=values))
+    return loaded._replace(recipe=Recipe.from_values(values), document=loaded.document._replace(data=values))

@@ -47,7 +47,7 @@ def score_classified(
     return {
         **facts,
         **found,
-        "gates": check_gates(evaluation, found["models"][TUNED], facts.get("losses")),
+        "gates": check_gates(evaluation, found, facts.get("losses")),
         "notes": notes,
         "labels": labels,
         "by_label": {model: per_class([r.truth for r in rows], [r.predicted for r in rows], labels) for model, rows in columns.items()},

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ...schemas.base.errors import Location, Problem, UserError
-from ...schemas.sections import Evaluation, Gate
+from ...schemas.sections import Evaluation
 from ..runtime.progress import read_lines
 from .intervals import Difference, Estimate, bootstrap, difference, draw_resamples
 from .judge import read_judgements
@@ -58,14 +58,15 @@ def score(
     columns: Columns = {BASE: cases[BASE], TUNED: cases[TUNED], REFERENCE: _references(cases[TUNED])}
     of_labels: Columns = {}
     extra: dict[str, Any] = {}
-    if evaluation.labels and training:
-        of_labels = dict(label_columns({model: columns[model] for model in (BASE, TUNED)}, evaluation.labels, training.rows))
+    if evaluation.labels:
+        train = training.rows if training else None
+        of_labels = dict(label_columns({model: columns[model] for model in (BASE, TUNED)}, evaluation.labels, train))
         labels = list(evaluation.labels)
         extra = {"labels": labels, "confusion": label_table(of_labels, labels, TUNED), "confusion_has_invalid": True}
     found = score_models(evaluation, columns, BASE, of_labels)
     if evaluation.seen_by and training:
         extra["slices"] = slice_by_seen(evaluation, columns, of_labels, training.rows)
-    gates = check_gates(evaluation, found["models"][TUNED], training.losses if training else {})
+    gates = check_gates(evaluation, found, training.losses if training else {})
     return {**facts, **found, **extra, "gates": gates}
 
 
@@ -113,29 +114,54 @@ def _rows(columns: Columns, ids: set[str], inside: bool) -> Columns:
     return {model: [case for case in cases if (case.id in ids) == inside] for model, cases in columns.items()}
 
 
-def check_gates(evaluation: Evaluation, tuned: dict[str, Any], losses: dict[str, float | None] | None = None) -> dict[str, Any]:
+def check_gates(evaluation: Evaluation, found: dict[str, Any], losses: dict[str, float | None] | None = None) -> dict[str, Any]:
     """Whether the tuned model's numbers are inside the recipe's limits. A number that could not be measured does not pass.
 
-    `decided` says whether its whole interval is inside, or outside; None for a loss, which has no interval.
+    `found` is what score_models returns. `decided` says whether the whole intervals are inside, or one outside; None for a loss, which has
+    no interval. A regression is how much worse than the base model the tuned one is, with the interval of their paired difference.
     """
     results = {}
     for name, gate in evaluation.gates.items():
-        estimate = tuned.get(name) or {"value": (losses or {}).get(name)}
-        passed = _is_inside(gate, estimate["value"])
-        decided = _is_decided(gate, estimate["low"], estimate["high"]) if name in tuned else None
-        results[name] = {"value": estimate["value"], "min": gate.min, "max": gate.max, "passed": passed, "decided": decided}
+        estimate = found["models"][TUNED].get(name)
+        value = estimate["value"] if estimate else (losses or {}).get(name)
+        checks = [_Check.of(gate.min, gate.max, estimate or {"value": value, "low": None, "high": None})]
+        regression = None
+        if gate.max_regression is not None:
+            regression = regression_of(found["differences"][name], metric(name).higher_is_better)
+            checks.append(_Check.of(None, gate.max_regression, regression))
+        decided = any(check.decided and not check.passed for check in checks) or all(check.decided for check in checks)
+        results[name] = {
+            "value": value, "min": gate.min, "max": gate.max, "max_regression": gate.max_regression, "regression": regression,
+            "passed": all(check.passed for check in checks), "decided": decided if estimate else None,
+        }  # fmt: skip
     return results
 
 
-def _is_inside(gate: Gate, value: float | None) -> bool:
-    return value is not None and (gate.min is None or value >= gate.min) and (gate.max is None or value <= gate.max)
+def regression_of(change: dict[str, Any], higher_is_better: bool | None) -> dict[str, Any]:
+    """A difference from the base model as how much worse the tuned one is: below 0 where it is better."""
+    if not higher_is_better:
+        return {key: change[key] for key in ("value", "low", "high")}
+    value, low, high = (None if change[key] is None else -change[key] for key in ("value", "high", "low"))
+    return {"value": value, "low": low, "high": high}
 
 
-def _is_decided(gate: Gate, low: float | None, high: float | None) -> bool:
-    if low is None or high is None:
-        return False
-    outside = (gate.min is not None and high < gate.min) or (gate.max is not None and low > gate.max)
-    return outside or (_is_inside(gate, low) and _is_inside(gate, high))
+class _Check(NamedTuple):
+    """Whether a number is inside two limits, and whether its whole interval is on one side of them."""
+
+    passed: bool
+    decided: bool
+
+    @classmethod
+    def of(cls, least: float | None, most: float | None, estimate: dict[str, Any]) -> "_Check":
+        def is_inside(value: float) -> bool:
+            return (least is None or value >= least) and (most is None or value <= most)
+
+        value, low, high = (estimate[key] for key in ("value", "low", "high"))
+        passed = value is not None and is_inside(value)
+        if low is None or high is None:
+            return cls(passed, least is None and most is None and passed)
+        outside = (least is not None and high < least) or (most is not None and low > most)
+        return cls(passed, outside or (is_inside(low) and is_inside(high)))
 
 
 def _references(cases: list[Prediction]) -> list[Prediction]:
@@ -174,9 +200,11 @@ def majority_label(train: Iterable[dict[str, Any]], labels: Sequence[str]) -> in
     return max(range(len(labels)), key=lambda index: counts[index])
 
 
-def label_columns(models: dict[str, list[Prediction]], labels: Sequence[str], train: Path) -> dict[str, list[LabelPrediction]]:
-    """Every model's replies as labels, with the majority baseline. Rows whose own reply is no label are left out."""
+def label_columns(models: dict[str, list[Prediction]], labels: Sequence[str], train: Path | None) -> dict[str, list[LabelPrediction]]:
+    """Every model's replies as labels, with the majority baseline of the training rows. Rows whose own reply is no label are left out."""
     columns = {model: [row for case in cases if (row := classified(case, labels)).truth >= 0] for model, cases in models.items()}
+    if train is None:
+        return columns
     with train.open(encoding="utf-8") as stream:
         commonest = majority_label(map(json.loads, stream), labels)
     first = next(iter(columns.values()))

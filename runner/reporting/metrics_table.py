@@ -9,12 +9,20 @@ from .verdicts import LABELS, answer, change_title, gate_lines, metric_name, num
 
 
 def metrics_table(metrics: Mapping[str, Any], console: Screen) -> None:
-    """Print a row for each metric: baselines, tuned, the data's own replies, and whether the change is significant."""
-    measured = metrics["metrics"]
-    names = {"metric": [metric_name(name, metric["unit"]) for name, metric in measured.items()]}
-    models = {name: metrics["models"][name] for name in LABELS if metrics["models"].get(name)}
-    columns = {LABELS[model]: [number(numbers.get(name)) for name in measured] for model, numbers in models.items()}
-    columns[change_title(metrics)] = list(verdicts(metrics).values())
-    print_columns(names, columns, console, f"{metrics['rows']} {metrics['split']} rows, {metrics['confidence']:.0%} intervals")
+    """Print the table of the evaluated split and of each further set, then the gates and the answer."""
+    print_scores(metrics, metrics["split"], console)
+    for name, scores in metrics.get("also", {}).items():
+        console.print()
+        print_scores(scores, name, console)
     for line in (*gate_lines(metrics), answer(metrics)):
         console.print(line)
+
+
+def print_scores(scores: Mapping[str, Any], title: str, console: Screen) -> None:
+    """Print a row for each metric: baselines, tuned, the data's own replies, and whether the change is significant."""
+    measured = scores["metrics"]
+    names = {"metric": [metric_name(name, metric["unit"]) for name, metric in measured.items()]}
+    models = {name: scores["models"][name] for name in LABELS if scores["models"].get(name)}
+    columns = {LABELS[model]: [number(numbers.get(name)) for name in measured] for model, numbers in models.items()}
+    columns[change_title(scores)] = list(verdicts(scores).values())
+    print_columns(names, columns, console, f"{scores['rows']} {title} rows, {scores['confidence']:.0%} intervals")

@@ -75,7 +75,7 @@ def report_facts(run: RunFolder, status: dict[str, Any]) -> dict[str, Any]:
         "change_title": change_title(metrics),
         "verdicts": verdicts(metrics),
         "gates": gate_lines(metrics),
-        "slices": [(name, part, verdicts(part)) for name, part in metrics.get("slices", {}).items()],
+        "slices": further_tables(metrics),
         "charts": charts(lines),
         "cost": [*loss_facts(metrics["losses"], loaded), *cost(lines, run.find(PEAK_MEMORY), run.find(TIMING))],
         "rows": row_facts(run, metrics),
@@ -90,6 +90,16 @@ def report_facts(run: RunFolder, status: dict[str, Any]) -> dict[str, Any]:
         "smoke": (run.find(SMOKE_KEYS) or {"keys": {}})["keys"],
         "reasons": [line for line in [status.get("reason"), edited_note(status)] if line],
     }
+
+
+def further_tables(metrics: Metrics) -> list[dict[str, Any]]:
+    """The tables after the first: parts of the evaluated rows, and further evaluation sets."""
+    parts = [*metrics.get("slices", {}).items(), *((f"Also: {name}", part) for name, part in metrics.get("also", {}).items())]
+    return [
+        {"name": name, "scores": part, "verdicts": verdicts(part), "change": change_title(part),
+         "columns": [model for model in LABELS if part["models"].get(model)]}
+        for name, part in parts
+    ]  # fmt: skip
 
 
 def charts(lines: list[dict[str, Any]]) -> dict[str, str]:

@@ -33,10 +33,18 @@ def run_summary(run: RunFolder) -> dict[str, Any]:
         "stages": sorted(status.get("stages", {})),
         "steps": max((line["step"] for line in lines), default=0),
         **{key: measured[key] for key in ("train_loss", "validation_loss")},
-        "metrics": {name: found["value"] for name, found in (evaluated["models"]["tuned"] if evaluated else {}).items()},
+        "metrics": _values(evaluated) if evaluated else {},
         "seconds": round(ended - status.get("started", ended), 1),
         "reason": "\n".join(filter(None, (status.get("reason"), edited_note(status)))),
     }
+
+
+def _values(evaluated: Metrics) -> dict[str, float | None]:
+    """The tuned model's numbers; those of a further set as set.metric."""
+    found = {name: estimate["value"] for name, estimate in evaluated["models"]["tuned"].items()}
+    for place, scores in evaluated.get("also", {}).items():
+        found |= {f"{place}.{name}": estimate["value"] for name, estimate in scores["models"]["tuned"].items()}
+    return found
 
 
 def edited_note(status: Mapping[str, Any]) -> str:

@@ -1,6 +1,6 @@
 """metrics.json in words: what changed, whether it is more than chance, what the gates say. Every table and page takes its words here."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..evaluation.significance import least_rows
@@ -12,7 +12,7 @@ LABELS = {
 NO_DIFFERENCE = "no significant difference"
 
 
-def number(estimate: dict[str, Any] | None) -> str:
+def number(estimate: Mapping[str, Any] | None) -> str:
     """`12.3 [11.0, 13.9]`; empty where the metric does not apply, without brackets where there is no interval."""
     if estimate is None:
         return ""
@@ -92,20 +92,56 @@ def no_better_than(metrics: Mapping[str, Any], name: str) -> str:
     return f" It is no better than a baseline without a language model ({', '.join(equal)})." if equal else ""
 
 
-def gate_lines(metrics: Mapping[str, Any]) -> list[str]:
-    """A line for each gate: whether it passed, and whether the rows are enough to say so."""
-    return [gate_line(name, gate, metrics) for name, gate in metrics["gates"].items()]
+def gate_lines(metrics: Mapping[str, Any], passed: tuple[bool, ...] = (True, False)) -> list[str]:
+    """A line for each gate, of further sets too: whether it passed, and whether the rows are enough to say so."""
+    return [
+        gate_line(name, gate, scores, f"{place}: " if place else "")
+        for place, scores in {"": metrics, **metrics.get("also", {})}.items()
+        for name, gate in scores["gates"].items()
+        if gate["passed"] in passed
+    ]
 
 
-def gate_line(name: str, gate: Mapping[str, Any], metrics: Mapping[str, Any]) -> str:
+def failed_gates(metrics: Mapping[str, Any]) -> list[str]:
+    """The gates that say no: a metric, or set.metric."""
+    return [
+        ".".join(filter(None, (place, name)))
+        for place, scores in {"": metrics, **metrics.get("also", {})}.items()
+        for name, gate in scores["gates"].items()
+        if not gate["passed"]
+    ]
+
+
+def gate_line(name: str, gate: Mapping[str, Any], metrics: Mapping[str, Any], place: str = "") -> str:
     """`passed: perplexity is 4.00, at most 5 is required`, with what makes it undecided."""
     value = "not measured" if gate["value"] is None else digits(gate["value"])
     limits = [f"{word} {gate[key]:g}" for key, word in (("min", "at least"), ("max", "at most")) if gate[key] is not None]
-    line = f"{'passed' if gate['passed'] else 'FAILED'}: {name} is {value}, {' and '.join(limits)} is required"
+    said = [f"{place}{name} is {value}", *([f"{' and '.join(limits)} is required"] if limits else [])]
+    if regression := gate["regression"]:
+        said += [_beside_base(regression["value"]), f"at most {gate['max_regression']:g} worse is allowed"]
+    line = f"{'passed' if gate['passed'] else 'FAILED'}: {', '.join(said)}"
     if gate["decided"] is not False:
         return line
-    estimate = metrics["models"]["tuned"][name]
-    if estimate["low"] is None or estimate["high"] is None:
-        return f"{line}; {metrics['rows']} rows do not decide it: they are too few, or too much alike, for an interval"
-    why = f"the {metrics['confidence']:.0%} interval {number(estimate).partition(' ')[2]} is on both sides of the limit"
-    return f"{line}; {metrics['rows']} rows do not decide it: {why}"
+    bounds = [(metrics["models"]["tuned"][name], (gate["min"], gate["max"])), (regression, (gate["max_regression"],))]
+    return f"{line}; {metrics['rows']} rows do not decide it: {_undecided(bounds, metrics['confidence'])}"
+
+
+def _beside_base(regression: float | None) -> str:
+    if regression is None:
+        return "its difference from the base model is not measured"
+    if not regression:
+        return "equal to the base model"
+    return f"{digits(abs(regression))} {'worse' if regression > 0 else 'better'} than the base model"
+
+
+def _undecided(bounds: Sequence[tuple[Mapping[str, Any] | None, Sequence[float | None]]], confidence: float) -> str:
+    """Why the first number that does not decide its limits does not."""
+    for estimate, limits in bounds:
+        given = [limit for limit in limits if limit is not None]
+        if estimate is None or not given:
+            continue
+        if estimate["low"] is None or estimate["high"] is None:
+            return "they are too few, or too much alike, for an interval"
+        if any(estimate["low"] <= limit <= estimate["high"] for limit in given):
+            return f"the {confidence:.0%} interval {number(estimate).partition(' ')[2]} is on both sides of the limit"
+    raise AssertionError("a gate that is not decided has a number that does not decide it")

@@ -61,8 +61,7 @@ def _origin(document: Document, path: KeyPath) -> Location | None:
 def description(loaded: LoadedRecipe, path: KeyPath) -> dict[str, Any]:
     """The schema of the key at `path`: its description, default and kind. A source's options are those of its converter."""
     root = schema("recipe")
-    sources = dict(enumerate(loaded.recipe.data.sources))
-    if path[:2] == ("data", "sources") and path[3:4] == ("options",) and len(path) > 4 and path[2] in sources:
-        converter = sources[int(path[2])].converter
-        return resolve(root, root["$defs"].get(converter, {}).get("properties", {}).get(path[4], {}))
+    for place, source, _ in loaded.recipe.all_sources():
+        if path[: len(place) + 1] == (*place, "options") and len(path) > len(place) + 1:
+            return resolve(root, root["$defs"].get(source.converter, {}).get("properties", {}).get(path[len(place) + 1], {}))
     return subschema(root, path)

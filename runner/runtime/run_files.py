@@ -7,6 +7,7 @@ from ...converters.building.manifest import Manifest
 T = TypeVar("T")
 
 EVALUATION = "eval"
+SETS = "sets"  # of further evaluation sets: their records in the run's directory, their predictions in that of the evaluation
 EVALUATING = "evaluating"  # where an evaluation works until it is whole and takes the place of the last one
 
 State = Literal["running", "submitted", "done", "failed", "interrupted", "refused"]
@@ -137,15 +138,25 @@ class MergeResult(TypedDict):
     rows_compared: int
 
 
+class SetRequest(TypedDict):
+    """What is predicted on a further evaluation set: its type of records, whether replies are generated, and how."""
+
+    key: str
+    record_type: str
+    generate: bool
+    generation: dict[str, Any]
+
+
 class EvaluationRequest(TypedDict):
-    """What the evaluator is asked for. `generate` says whether it generates replies, `complete` that it has answered,
-    `evaluation` is the key of the evaluation whose numbers stand beside it."""
+    """What the evaluator is asked for. `generate` says whether it generates replies, `complete` that it has answered, `sets` are
+    further evaluation sets, `evaluation` is the key of the evaluation whose numbers stand beside it."""
 
     key: str
     generate: bool
     generation: dict[str, Any]
     packages: dict[str, str]
     machine: dict[str, Any]
+    sets: dict[str, SetRequest]
     complete: NotRequired[bool]
     evaluation: NotRequired[str]
 
@@ -222,11 +233,15 @@ class MetricFacts(TypedDict):
 
 
 class GateFacts(TypedDict):
-    """A gate's limits and outcome. `decided`: the whole interval is on one side of the limits; None for a loss."""
+    """A gate's limits and outcome. `decided`: the whole interval is on one side of the limits; None for a loss.
+
+    `regression`: how much worse than the base model the tuned one is, where the gate limits that."""
 
     value: float | None
     min: float | None
     max: float | None
+    max_regression: float | None
+    regression: EstimateFacts | None
     passed: bool
     decided: bool | None
 
@@ -249,18 +264,11 @@ class EvaluatedWith(TypedDict):
     machine: dict[str, Any]
 
 
-class Metrics(Scores):
-    """The evaluation's numbers."""
+class SetMetrics(Scores):
+    """The numbers of one set of rows, with its gates; for labels, what each was taken for."""
 
     split: str
-    base_model: str
-    generation: dict[str, Any]
-    evaluated_with: EvaluatedWith
-    losses: Losses
-    diagnosis: dict[str, str]
     gates: dict[str, GateFacts]
-    slices: NotRequired[dict[str, Scores]]
-    prompt_diversity: NotRequired[dict[str, Any]]
     labels: NotRequired[list[str]]
     confusion: NotRequired[list[list[int]]]
     confusion_has_invalid: NotRequired[bool]
@@ -268,6 +276,19 @@ class Metrics(Scores):
     by_label: NotRequired[dict[str, list[dict[str, Any]]]]
     calibration_error: NotRequired[dict[str, float]]
     dimensions: NotRequired[dict[str, Any]]
+
+
+class Metrics(SetMetrics):
+    """The evaluation's numbers; `also` are those of further sets."""
+
+    base_model: str
+    generation: dict[str, Any]
+    evaluated_with: EvaluatedWith
+    losses: Losses
+    diagnosis: dict[str, str]
+    slices: NotRequired[dict[str, Scores]]
+    also: NotRequired[dict[str, SetMetrics]]
+    prompt_diversity: NotRequired[dict[str, Any]]
     lens: NotRequired[dict[str, Any]]
     blimp: NotRequired[dict[str, Any]]
     sentiment: NotRequired[dict[str, Any]]

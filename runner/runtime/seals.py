@@ -71,12 +71,12 @@ def seal_faults(folder: Path, names: Iterable[str] | None = None) -> list[str]:
 
 
 def read_sealed(path: Path) -> bytes:
-    """The file's content, checked against the seal of its folder or of the folder above.
+    """The file's content, checked against the seal of its folder or of the two above.
 
     Raises UserError where it is not what was sealed, and OSError where it cannot be read.
     """
     content = path.read_bytes()
-    for folder in path.parents[:2]:
+    for folder in path.parents[:3]:
         facts = (read_seal(folder) or {}).get(path.relative_to(folder).as_posix())
         if facts is None:
             continue

@@ -24,7 +24,7 @@ FINAL = True
 
 def key(context: RunContext) -> str:
     """Changes with whatever the records are made of."""
-    return data_key(context.data, (_hashes(source) for source in context.data.sources))
+    return data_key(context.data, (file_hashes(source) for source in context.data.sources))
 
 
 def faults(run: RunFolder) -> list[str]:
@@ -62,5 +62,6 @@ def data_key(data: Data, files: Iterable[list[Any]]) -> str:
     return key_of("data", VERSION, data._replace(sources=())._asdict(), sources)
 
 
-def _hashes(source: Source) -> list[Any]:
+def file_hashes(source: Source) -> list[Any]:
+    """Name and hash of each of the source's files; of a data set on the Hub none: its commit names it."""
     return [] if is_on_hub(source) else [[file.name, source_sha256(file.path)] for file in source_files(source.path)]

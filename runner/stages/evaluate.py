@@ -11,7 +11,7 @@ import orjson
 from ...schemas import VERSION
 from ...schemas.base.errors import Location, Problem, UserError
 from ...schemas.base.files import remove_folder, replace_folder, replacing_folder, sweep, write_atomically
-from ...schemas.base.hashing import key_of, with_contents
+from ...schemas.base.hashing import file_sha256, key_of, with_contents
 from ...schemas.sections import Evaluation, Recipe
 from ..evaluation import minimal_pairs
 from ..evaluation.judge import judge_all
@@ -35,13 +35,17 @@ from ..runtime.run_files import (
     METRICS,
     NEW_METRICS,
     PROBES_REQUEST,
+    SETS,
     EvaluationRequest,
     Metrics,
     RunFile,
+    SetMetrics,
+    SetRequest,
 )  # fmt: skip
 from ..runtime.run_folder import RunFolder
 from ..runtime.seals import SEAL, seal_faults, write_seal
 from .context import RunContext
+from .sets import ROWS
 
 NAME = "evaluate"
 OUTPUTS = ("eval",)
@@ -52,14 +56,15 @@ CONFIG = f"{EVALUATING}/axolotl.yml"
 
 def key(context: RunContext) -> str:
     """Changes with whatever the numbers are made of."""
-    return evaluate_key(context.recipe.evaluation, context.recipe.evaluation_split, context.keys["train"])
+    return evaluate_key(context.recipe.evaluation, context.recipe.evaluation_split, context.keys["train"], context.keys.get(SETS, ""))
 
 
-def evaluate_key(evaluation: Evaluation, split: str, train: str) -> str:
-    """Changes with what is measured, with what a file or folder named there holds, and with what was trained."""
-    contents = {name: with_contents(getattr(evaluation, name)) for name in ("blimp", "sentiment_model")}
+def evaluate_key(evaluation: Evaluation, split: str, train: str, sets: str = "") -> str:
+    """Changes with what is measured, with what a file or folder named there holds, with what was trained, and with the further sets' rows."""
+    contents: dict[str, Any] = {name: with_contents(getattr(evaluation, name)) for name in ("blimp", "sentiment_model")}
     contents["prompts"] = evaluation.prompts and (evaluation.prompts, with_contents(evaluation.prompts.path))
-    return key_of("evaluate", VERSION, evaluation._asdict() | contents, split, train)
+    contents["also"] = {name: found._replace(sources=())._asdict() for name, found in evaluation.also.items()}  # `sets` is of their bytes
+    return key_of("evaluate", VERSION, evaluation._asdict() | contents, split, train, sets)
 
 
 def faults(run: RunFolder) -> list[str]:
@@ -101,7 +106,10 @@ def run(context: RunContext) -> None:
 
 
 def take_up(run: RunFolder, key: str) -> EvaluationRequest | None:
-    """Fill evaluating/ with predictions of this key, from an interrupted evaluation or the last one; return their request."""
+    """Fill evaluating/ with predictions of this key, from an interrupted evaluation or the last one; return their request.
+
+    What is predicted on further sets comes with them.
+    """
     for folder, file in ((EVALUATING, EVALUATION_REQUEST), (EVALUATION, LAST_REQUEST)):
         request = _request(run, file)
         if request is None or request["key"] != key or _damage(run / folder):
@@ -120,7 +128,8 @@ def _damage(folder: Path) -> list[str]:
     if folder.name == EVALUATION:
         return seal_faults(folder)
     try:
-        read_lines(folder / "predictions.jsonl", "model", "id")
+        for path in folder.rglob("predictions.jsonl"):
+            read_lines(path, "model", "id")
     except UserError as error:
         return [str(error)]
     return []
@@ -137,7 +146,8 @@ def _request(run: RunFolder, file: RunFile[EvaluationRequest]) -> EvaluationRequ
 def predict(context: RunContext, recipe: Recipe, rows: list[bytes], before: EvaluationRequest | None) -> EvaluationRequest:
     """Let the evaluator write the predictions that are not there yet; return their request."""
     run, plan = context.run, context.job.plan
-    if before and before.get("complete"):
+    sets = set_requests(run, recipe, context.keys["train"])
+    if before and before.get("complete") and before["sets"] == sets:
         return before
     request: EvaluationRequest = {
         "key": predictions_key(recipe, context.keys["train"]),
@@ -145,8 +155,10 @@ def predict(context: RunContext, recipe: Recipe, rows: list[bytes], before: Eval
         "generation": recipe.evaluation.generation._asdict(),
         "packages": package_versions(),
         "machine": context.machine._asdict(),
+        "sets": sets,
     }
     write_atomically(run / EVALUATING / "rows.jsonl", b"".join(rows))
+    place_sets(run, recipe, sets, before["sets"] if before else {})
     write_atomically(run / CONFIG, plan.files[RENDERED].encode())
     run.write(EVALUATION_REQUEST, request)
     argv = (sys.executable, "-m", "recipekit.runner.worker.evaluate")
@@ -154,6 +166,26 @@ def predict(context: RunContext, recipe: Recipe, rows: list[bytes], before: Eval
     request["complete"] = True
     run.write(EVALUATION_REQUEST, request)
     return request
+
+
+def set_requests(run: RunFolder, recipe: Recipe, train: str) -> dict[str, SetRequest]:
+    """What is to be predicted on each further set. Its key changes with what predictions are made from."""
+    found: dict[str, SetRequest] = {}
+    for name in recipe.evaluation.also:
+        of_set = recipe.of_set(name)
+        key = key_of(predictions_key(of_set, train), file_sha256(run / SETS / name / ROWS), of_set.data.type)
+        generation = of_set.evaluation.generation._asdict()
+        found[name] = {"key": key, "record_type": of_set.data.type, "generate": generates(of_set), "generation": generation}
+    return found
+
+
+def place_sets(run: RunFolder, recipe: Recipe, sets: dict[str, SetRequest], before: dict[str, SetRequest]) -> None:
+    """Put the rows of each further set into evaluating/; predictions that were made from something else are removed."""
+    for name in {*before} - {name for name, asked in sets.items() if before.get(name) == asked}:
+        remove_folder(run / EVALUATING / SETS / name)
+    for name, found in recipe.evaluation.also.items():
+        rows = sample_rows(run / SETS / name / ROWS, found.max_rows, recipe.evaluation.generation.seed)
+        write_atomically(run / EVALUATING / SETS / name / "rows.jsonl", b"".join(rows))
 
 
 def with_earlier_metrics(run: RunFolder, recipe: Recipe) -> Recipe:
@@ -200,16 +232,30 @@ def scored(run: RunFolder, recipe: Recipe, rows: int, facts: dict[str, Any]) -> 
     kept = kept_loss(lines, recipe.training.metric_for_best_model if recipe.training.load_best_model_at_end else None)
     training = Training(run / "data" / "train.jsonl", {**losses(lines), "validation_loss": kept})
     facts = {**facts, "losses": training.losses, "diagnosis": diagnosis(lines)._asdict()}
-    predictions = run / EVALUATING / "predictions.jsonl"
+    if recipe.evaluation.also:
+        facts["also"] = {name: scored_set(run, recipe.of_set(name), name) for name in recipe.evaluation.also}
     if recipe.data.type == "chat":
         questions = [message["content"] for row in read_lines(training.rows) for message in row["messages"] if message["role"] == "user"]
         facts["prompt_diversity"] = prompt_diversity(questions)
+    return cast(Metrics, _numbers(run, recipe, run / EVALUATING, facts, training, rows))
+
+
+def scored_set(run: RunFolder, recipe: Recipe, name: str) -> SetMetrics:
+    """The numbers of a further set, whose recipe this is."""
+    folder = run / EVALUATING / SETS / name
+    rows = len(read_lines(folder / "rows.jsonl"))
+    return cast(SetMetrics, _numbers(run, recipe, folder, {"split": name}, None, rows))
+
+
+def _numbers(run: RunFolder, recipe: Recipe, folder: Path, facts: dict[str, Any], training: Training | None, rows: int) -> dict[str, Any]:
+    """Every metric of the folder's predictions, of a classifier or of base and tuned model."""
+    predictions = folder / "predictions.jsonl"
     if recipe.data.type != "classification":
-        return cast(Metrics, score(recipe.evaluation, read_predictions(predictions, run / EVALUATING / "rows.jsonl"), facts, training))
+        return score(recipe.evaluation, read_predictions(predictions, folder / "rows.jsonl"), facts, training)
     from ..evaluation.classification import read_classified, score_classified
 
     labels = run.read(MANIFEST).get("labels", [])
-    return cast(Metrics, score_classified(recipe.evaluation, read_classified(predictions, labels), labels, rows, facts))
+    return score_classified(recipe.evaluation, read_classified(predictions, labels), labels, rows, facts)
 
 
 def sample_rows(path: Path, most: int | None, seed: int) -> list[bytes]:

@@ -3,7 +3,7 @@
 from ...schemas.base.errors import GateError, Location, Problem
 from ..reporting.model_card import write_card
 from ..reporting.report import write_report
-from ..reporting.verdicts import gate_line
+from ..reporting.verdicts import failed_gates, gate_lines
 from ..runtime.run_files import METRICS, Metrics
 from ..runtime.run_folder import RunFolder
 from .context import RunContext
@@ -25,8 +25,8 @@ def faults(run: RunFolder) -> list[str]:
 
 def run(context: RunContext) -> None:
     """Write the run's model card and its report, then name its state: one that is done has both, whatever happens in between."""
-    run, gates = context.run, context.run.read(METRICS)["gates"]
-    failed = [name for name, gate in gates.items() if not gate["passed"]]
+    run = context.run
+    failed = failed_gates(run.read(METRICS))
     ending = {"state": "refused" if failed else "done", "reason": "gates: " + ", ".join(failed) if failed else ""}
     write_card(run, context.recipe)
     if (run / "merged").is_dir():  # it may have been merged before there were numbers
@@ -37,6 +37,5 @@ def run(context: RunContext) -> None:
 
 def require_gates(metrics: Metrics) -> None:
     """Raise GateError where a gate says no, with every one that does."""
-    failed = [gate_line(name, gate, metrics) for name, gate in metrics["gates"].items() if not gate["passed"]]
-    if failed:
+    if failed := gate_lines(metrics, passed=(False,)):
         raise GateError(*(Problem(Location(""), f"gate {line}", "see the report", "gate") for line in failed))

@@ -2,8 +2,8 @@
 
 python -m recipekit.runner.worker.evaluate (in the run directory)
 
-Reads evaluating/request.json and evaluating/rows.jsonl, tokenises the rows as training did, and appends to predictions.jsonl there,
-batch by batch, so that an evaluation that was killed goes on where it was.
+Reads evaluating/request.json and evaluating/rows.jsonl, and rows.jsonl in the folder of each further set, tokenises the rows as training
+did, and appends to predictions.jsonl beside them, batch by batch, so that an evaluation that was killed goes on where it was.
 """
 
 import json
@@ -11,12 +11,12 @@ from collections.abc import Iterator, Sequence
 from hashlib import blake2b
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
 from ..runtime.progress import Progress, cut_torn_line, read_lines, refusing
-from ..runtime.run_files import EVALUATING, EVALUATION_REQUEST
+from ..runtime.run_files import EVALUATING, EVALUATION_REQUEST, SETS, SetRequest
 from ..runtime.run_folder import RunFolder
 from .inference import LoadedModel, Reply, base_reference, generate, load, load_base, reference_of, with_adapter
 from .labels import IGNORED, last_span
@@ -24,42 +24,71 @@ from .packing import Piece, pieces
 from .tokenization import load as load_config
 from .tokenization import segments, tokenise
 
-ROWS = Path(EVALUATING, "rows.jsonl")
-PREDICTIONS = Path(EVALUATING, "predictions.jsonl")
 TRAIN, MASK_ROWS, MASKS = Path("data/train.jsonl"), Path(EVALUATING, "mask_rows.jsonl"), 3
 CONFIG = f"{EVALUATING}/axolotl.yml"  # rendered for this machine, which need not be the one that trained
+
+
+class HeldOut(NamedTuple):
+    """Rows to evaluate on, and what is asked of the models on them."""
+
+    predictions: Path
+    rows: list[dict[str, Any]]
+    asked: SetRequest
 
 
 def main() -> None:
     """Answer the request."""
     request = RunFolder(Path()).read(EVALUATION_REQUEST)
     progress = Progress(Path("progress.jsonl"))
-    cut_torn_line(PREDICTIONS)
+    whole = SetRequest(key=request["key"], record_type="", generate=request["generate"], generation=request["generation"])
+    asked = {Path(EVALUATING): whole}
+    asked |= {Path(EVALUATING, SETS, name): found for name, found in request["sets"].items()}
+    for folder in asked:
+        cut_torn_line(folder / "predictions.jsonl")
     cfg, tokenizer = load_config(CONFIG)
     write_masks(cfg, tokenizer)
     if cfg.record_type == "classification":
         from .evaluate_classification import classify
 
-        return classify(request, cfg, tokenizer, progress)
-    rows, settings = _prepared(cfg, tokenizer), request["generation"]
-    done = {(line["model"], line["id"]) for line in read_lines(PREDICTIONS)}
-    total = 2 * len(rows)
+        for folder in asked:
+            classify(folder, request["generation"]["batch_size"], cfg, tokenizer, progress)
+        return
+    held_out = [
+        HeldOut(folder / "predictions.jsonl", _prepared(_of_type(cfg, part["record_type"]), tokenizer, folder / "rows.jsonl"), part)
+        for folder, part in asked.items()
+    ]
+    total, done = 2 * sum(len(part.rows) for part in held_out), 0
     for loaded in models(cfg):
-        name = loaded.name
-        waiting = [row for row in rows if (name, row["id"]) not in done]
-        size = settings["batch_size"]
-        for start in range(0, len(waiting), size):
-            batch = waiting[start : start + size]
-            progress.event("evaluate", model=name, done=len(done), total=total)
-            scored = [likelihood(loaded, row["pieces"]) for row in batch]
-            replies = replies_of(loaded, batch, settings) if request["generate"] else [{}] * len(batch)
-            with PREDICTIONS.open("a", encoding="utf-8") as stream:
-                for row, sums, reply in zip(batch, scored, replies, strict=True):
-                    line = {"model": name, "id": row["id"], "reference": row["reference"], "original_tokens": row["original_tokens"]}
-                    empty = {"reply": "", "stopped": False, "reply_tokens": 0}
-                    stream.write(json.dumps({**line, **sums, **empty, **reply}, ensure_ascii=False) + "\n")
-            done |= {(name, row["id"]) for row in batch}
-    progress.event("evaluated", done=len(done), total=total)
+        for part in held_out:
+            for answered in _answer(loaded, part):
+                done += answered
+                progress.event("evaluate", model=loaded.name, done=done, total=total)
+    progress.event("evaluated", done=done, total=total)
+
+
+def _of_type(cfg: Any, record_type: str) -> Any:
+    """The configuration for rows of another type than the recipe's."""
+    from axolotl.utils.dict import DictDefault
+
+    return DictDefault({**dict(cfg), "record_type": record_type}) if record_type and record_type != cfg.record_type else cfg
+
+
+def _answer(loaded: LoadedModel, held_out: HeldOut) -> Iterator[int]:
+    """Append the predictions of one model that are not there yet, batch by batch; yield how many more are there."""
+    there = {line["id"] for line in read_lines(held_out.predictions) if line["model"] == loaded.name}
+    waiting, settings = [row for row in held_out.rows if row["id"] not in there], held_out.asked["generation"]
+    size = settings["batch_size"]
+    yield len(held_out.rows) - len(waiting)
+    for start in range(0, len(waiting), size):
+        batch = waiting[start : start + size]
+        scored = [likelihood(loaded, row["pieces"]) for row in batch]
+        replies = replies_of(loaded, batch, settings) if held_out.asked["generate"] else [{}] * len(batch)
+        with held_out.predictions.open("a", encoding="utf-8") as stream:
+            for row, sums, reply in zip(batch, scored, replies, strict=True):
+                line = {"model": loaded.name, "id": row["id"], "reference": row["reference"], "original_tokens": row["original_tokens"]}
+                empty = {"reply": "", "stopped": False, "reply_tokens": 0}
+                stream.write(json.dumps({**line, **sums, **empty, **reply}, ensure_ascii=False) + "\n")
+        yield len(batch)
 
 
 def write_masks(cfg: Any, tokenizer: Any) -> None:
@@ -72,11 +101,11 @@ def write_masks(cfg: Any, tokenizer: Any) -> None:
     MASK_ROWS.with_name("masks.jsonl").write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
 
 
-def _prepared(cfg: Any, tokenizer: Any) -> list[dict[str, Any]]:
-    """The rows with their tensors, the prompt of the last reply and that reply; shortest prompts first, to pad less."""
-    given = {row["id"]: row for row in read_lines(ROWS)}
+def _prepared(cfg: Any, tokenizer: Any, path: Path) -> list[dict[str, Any]]:
+    """The file's rows with their tensors, the prompt of the last reply and that reply; shortest prompts first, to pad less."""
+    given = {row["id"]: row for row in read_lines(path)}
     rows, roles = [], cfg.datasets[0].get("roles_to_train") or ["assistant"]
-    for tensors in tokenise(cfg, tokenizer, ROWS):
+    for tensors in tokenise(cfg, tokenizer, path):
         row = given[tensors["id"]]
         if "messages" in row:
             reference = last_trained(row["messages"], roles)

@@ -1,6 +1,6 @@
 """A trained classifier and its baselines over the held-out rows; run by the evaluator when the records are classified texts.
 
-Appends lines of model, id, label, predicted and probabilities to evaluating/predictions.jsonl, batch by batch. The base model is no
+Appends lines of model, id, label, predicted and probabilities to predictions.jsonl beside the rows, batch by batch. The base model is no
 baseline here: before training its head is random numbers.
 """
 
@@ -11,28 +11,28 @@ from typing import Any
 
 from ..evaluation.classification_baselines import BASELINES
 from ..runtime.progress import Progress, read_lines
-from ..runtime.run_files import EVALUATING, EvaluationRequest
 from .classification import tokenise_rows
 from .inference import label_probabilities, load, reference_of
 from .prepared_rows import long_rows_fault
 
-ROWS, PREDICTIONS, TRAIN = Path(EVALUATING, "rows.jsonl"), Path(EVALUATING, "predictions.jsonl"), Path("data/train.jsonl")
+TRAIN = Path("data/train.jsonl")
 TUNED = "tuned"
 
 
-def classify(request: EvaluationRequest, cfg: Any, tokenizer: Any, progress: Progress) -> None:
-    """Answer the request. Rows longer than sequence_len are treated as in training: refused, left out or cut."""
-    labels, records = list(cfg.labels), read_lines(ROWS)
+def classify(folder: Path, batch_size: int, cfg: Any, tokenizer: Any, progress: Progress) -> None:
+    """Predict the folder's rows. Rows longer than sequence_len are treated as in training: refused, left out or cut."""
+    predictions = folder / "predictions.jsonl"
+    labels, records = list(cfg.labels), read_lines(folder / "rows.jsonl")
     tokenised = tokenise_rows(records, tokenizer, labels, cfg.sequence_len, cfg.excess_length_strategy)
     if tokenised.long and cfg.excess_length_strategy == "raise":
         progress.event("refused", what=long_rows_fault("evaluation", tokenised.long, cfg.sequence_len))
         raise SystemExit(1)
     given = {record["id"]: record for record in records}
     rows = sorted(tokenised.rows, key=lambda row: (len(row["input_ids"]), row["id"]))
-    done = {(line["model"], line["id"]) for line in read_lines(PREDICTIONS)}
+    done = {(line["model"], line["id"]) for line in read_lines(predictions)}
     total = len(rows) * (len(BASELINES) + 1)
-    for name, answers in _answers(request, cfg, rows, given, done):
-        with PREDICTIONS.open("a", encoding="utf-8") as stream:
+    for name, answers in _answers(batch_size, cfg, rows, given, done):
+        with predictions.open("a", encoding="utf-8") as stream:
             for row_id, probabilities in answers:
                 chosen = labels[max(range(len(labels)), key=probabilities.__getitem__)]
                 line = {"model": name, "id": row_id, "label": given[row_id]["label"], "predicted": chosen}
@@ -47,13 +47,12 @@ Answers = list[tuple[str, list[float]]]
 
 
 def _answers(
-    request: EvaluationRequest, cfg: Any, rows: list[dict[str, Any]], given: dict[str, Any], done: set[tuple[str, str]]
+    size: int, cfg: Any, rows: list[dict[str, Any]], given: dict[str, Any], done: set[tuple[str, str]]
 ) -> Iterator[tuple[str, Answers]]:
     """(model, answers) batch by batch: the trained model, then each baseline at once."""
     waiting = [row for row in rows if (TUNED, row["id"]) not in done]
     if waiting:
         loaded = load(reference_of(cfg), "classification")
-        size = request["generation"]["batch_size"]
         for start in range(0, len(waiting), size):
             batch = waiting[start : start + size]
             found = label_probabilities(loaded, [row["input_ids"] for row in batch])

@@ -12,6 +12,7 @@ from ...schemas.base.errors import Problem, UserError
 from ...schemas.extends import load_layers
 from ...schemas.generate_rules import GENERATED
 from ...schemas.recipe import is_prompt, load_recipe
+from ...schemas.yaml_source import KeyPath
 from ..resources.model_names import model_name_problems
 
 
@@ -32,17 +33,20 @@ def check_data(path: Path, settings: tuple[str, ...]) -> DataCheck:
     if is_prompt(load_layers(path, settings)):
         return DataCheck([])
     loaded = load_recipe(str(path), settings)
-    data, problems, ledger = loaded.recipe.data, model_name_problems(loaded), Ledger()
+    recipe, problems = loaded.recipe, model_name_problems(loaded)
+    budgets = {("data",): recipe.data.max_dropped}
+    budgets |= {("evaluation", "also", name): found.max_dropped for name, found in recipe.evaluation.also.items()}
+    ledgers: dict[KeyPath, Ledger] = {section: Ledger() for section in budgets}
     unread: list[str] = []
     files: list[SourceFile] = []
-    for number, source in enumerate(data.sources):
+    for place, source, record_type in recipe.all_sources():
         if source.path.startswith((SCHEME, GENERATED)):
             unread.append(source.path)
             continue
-        location = loaded.document.location(("data", "sources", number, "path"))
+        location = loaded.document.location((*place, "path"))
         try:
             files += files_of(source)
-            trial = try_converter(source.converter, data.type, source.options, files_of(source), LIMIT)
+            trial = try_converter(source.converter, record_type, source.options, files_of(source), LIMIT)
         except UserError as error:
             problems += [problem._replace(location=location, what=str(problem).partition("\n")[0]) for problem in error.problems]
             continue
@@ -54,11 +58,13 @@ def check_data(path: Path, settings: tuple[str, ...]) -> DataCheck:
             hint = f"recipe new NAME --data {source.path} proposes a converter and its options"
             problems.append(Problem(location, what, hint, "unusable-data"))
             continue
+        ledger = ledgers[place[:-2]]
         ledger.kept += len(trial.records)
         for drop in trial.unusable:
             ledger.drop(drop)
-    try:
-        check_budget(ledger, data.max_dropped if not unread else float(data.max_dropped > 0), files)
-    except UserError as error:
-        problems += error.problems
-    return DataCheck(problems, ledger.rows_in, tuple(unread))
+    for section, budget in budgets.items():
+        try:
+            check_budget(ledgers[section], budget if not unread else float(budget > 0), files)
+        except UserError as error:
+            problems += error.problems
+    return DataCheck(problems, sum(ledger.rows_in for ledger in ledgers.values()), tuple(unread))

@@ -10,7 +10,7 @@ from ...schemas.base.files import write_atomically
 from ...schemas.base.hashing import key_of
 from ...schemas.recipe import LoadedRecipe, load_recipe
 from ...schemas.sample_prompts import sample_prompt_problems
-from ...schemas.sections import Recipe
+from ...schemas.sections import Recipe, Source
 from ...schemas.yaml_writing import dotted, one_line, to_yaml
 from ..launch import slurm
 from ..launch.plan import require_startable
@@ -24,7 +24,7 @@ from ..runtime.run_folder import RunFolder, all_runs, create, find_run
 from ..runtime.seals import seal_files
 from ..stages import prerequisite, smoke_test, train
 from ..stages.context import RunContext
-from ..stages.registry import data_stages, model_stages
+from ..stages.registry import data_stages, model_stages, set_stages
 from ..stages.report import require_gates
 from ..stages.stage import complete, finished_run
 
@@ -83,14 +83,22 @@ def resume_recipe(loaded: LoadedRecipe, root: Path, display: Display) -> Outcome
 
 def with_commits_of(pinned: Recipe, recipe: Recipe) -> Recipe:
     """The recipe, its data sets on the hub at the commits that the run of the other one took for the same branches and tags."""
-    given = recipe.data.sources
-    if len(given) != len(pinned.data.sources):
-        return recipe
-    sources = tuple(
+    data = recipe.data._replace(sources=_at_commits_of(pinned.data.sources, recipe.data.sources))
+    before = pinned.evaluation.also
+    also = {
+        name: found._replace(sources=_at_commits_of(before[name].sources, found.sources)) if name in before else found
+        for name, found in recipe.evaluation.also.items()
+    }
+    return recipe._replace(data=data, evaluation=recipe.evaluation._replace(also=also))
+
+
+def _at_commits_of(pinned: tuple[Source, ...], given: tuple[Source, ...]) -> tuple[Source, ...]:
+    if len(given) != len(pinned):
+        return given
+    return tuple(
         now._replace(revision=then.revision) if is_on_hub(now) and is_on_hub(then) and not is_commit(now.revision) else now
-        for now, then in zip(given, pinned.data.sources, strict=True)
+        for now, then in zip(given, pinned, strict=True)
     )
-    return recipe._replace(data=recipe.data._replace(sources=sources))
 
 
 def _resume_hint(run: RunFolder) -> str:
@@ -119,7 +127,8 @@ def _already_done(context: RunContext) -> RunFolder | None:
     """The finished run of this very recipe, data and model, if there is one."""
     if not any(run.is_done for run in context.previous) or prerequisite.needed(context.loaded, context.root):
         return None
-    return finished_run(data_stages(context.recipe) + model_stages(context.recipe), context)
+    recipe = context.recipe
+    return finished_run((*data_stages(recipe), *set_stages(recipe), *model_stages(recipe)), context)
 
 
 def _new_run(loaded: LoadedRecipe, root: Path) -> RunFolder:
@@ -144,7 +153,7 @@ def _execute(context: RunContext) -> Outcome:
     with run.locked():
         try:
             with run.recording_outcome():
-                complete(data_stages(recipe), context)
+                complete((*data_stages(recipe), *set_stages(recipe)), context)
                 _run_prerequisite(context)
                 complete(model_stages(recipe), context)
         except KeyboardInterrupt:

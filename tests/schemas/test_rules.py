@@ -19,6 +19,12 @@ LABELS = {"data.type": "classification", "data.labels": ["a", "b"], "evaluation.
 TEXT = {"data.type": "text"}
 JUDGE = {"prompt": "judge_counsellor", "provider": {"provider": "openai", "model": "m"}}
 
+
+def also(**changes: Any) -> Changes:
+    """A further evaluation set with changes."""
+    return {"evaluation.also": {"plain": {"sources": [{"path": "a", "converter": "messages"}], "metrics": ["perplexity"]} | changes}}
+
+
 # rule -> (changes to a valid recipe, the keys that the rule names)
 BREAKS: dict[str, list[tuple[Changes, list[str]]]] = {
     "quantised_without_adapter": [
@@ -35,6 +41,7 @@ BREAKS: dict[str, list[tuple[Changes, list[str]]]] = {
         ({"data.sources": [{"path": "hf:a/b", "converter": "table", "hub_split": "train[:10]"}]}, ["data.sources.0.hub_split"]),
     ],
     "file_keys_on_hub": [
+        (also(sources=[{"path": "hf:a/b", "converter": "messages", "encoding": "cp1252"}]), ["evaluation.also.plain.sources.0.encoding"]),
         ({"data.sources": [{"path": "hf:a/b", "converter": "table", "encoding": "cp1252", "columns": ["a"]}]},
          ["data.sources.0.encoding", "data.sources.0.columns"]),
     ],
@@ -125,6 +132,10 @@ BREAKS: dict[str, list[tuple[Changes, list[str]]]] = {
     "gate_without_metric": [
         ({"evaluation.gates": {"stop_rate": {"min": 0.9}}}, ["evaluation.gates.stop_rate"]),
         ({"evaluation.gates": {"perplexity": {"min": 9, "max": 3}}}, ["evaluation.gates.perplexity"]),
+        ({"evaluation.gates": {"train_loss": {"max_regression": 0.1}}}, ["evaluation.gates.train_loss.max_regression"]),
+        ({"evaluation.metrics": ["emoji_rate"], "evaluation.gates": {"emoji_rate": {"max_regression": 1}}},
+         ["evaluation.gates.emoji_rate.max_regression"]),
+        (LABELS | {"evaluation.gates": {"accuracy": {"max_regression": 0.1}}}, ["evaluation.gates.accuracy.max_regression"]),
         ({"evaluation.gates": {"validation_loss": {"max": 1}}, "data.split": {"test": 0.1, "validation": 0}}, ["evaluation.gates.validation_loss"]),
     ],
     "labels_without_their_metrics": [
@@ -151,6 +162,20 @@ BREAKS: dict[str, list[tuple[Changes, list[str]]]] = {
         ({"evaluation.prompts": {"texts": ["Hi"], "path": "prompts.txt"}}, ["evaluation.prompts"]),
         ({"evaluation.prompts": {"generation": {"temperature": 0.7}}}, ["evaluation.prompts"]),
         (LABELS | {"evaluation.prompts": {"texts": ["Hi"], "generation": {}}}, ["evaluation.prompts.generation"]),
+    ],
+    "rules_of_evaluation_sets": [
+        (also(metrics=["accuracy"]), ["evaluation.also.plain.metrics.0"]),
+        (also(labels=["yes", "no"]), ["evaluation.also.plain.labels"]),
+        (also(gates={"stop_rate": {"min": 1}}), ["evaluation.also.plain.gates.stop_rate"]),
+        (also(type="text", metrics=["stop_rate"]), ["evaluation.also.plain.metrics.0"]),
+    ],
+    "evaluation_sets_of_another_kind": [
+        (LABELS | also(type="chat"), ["evaluation.also.plain.type"]),
+        (TEXT | also(type="chat"), ["evaluation.also.plain.type"]),
+        (also(metrics=["safety"]), ["evaluation.also.plain.metrics.0"]),
+        (also(sources=[{"path": "a", "converter": "messages", "weight": 2, "split": "test"}]),
+         ["evaluation.also.plain.sources.0.weight", "evaluation.also.plain.sources.0.split"]),
+        (also(sources=[{"path": "generated:rows", "converter": "messages"}]), ["evaluation.also.plain.sources.0.path"]),
     ],
     "evaluation_split_exists": [
         ({"evaluation.split": "test"}, ["evaluation"]),
@@ -188,6 +213,15 @@ BREAKS: dict[str, list[tuple[Changes, list[str]]]] = {
 } | generate_recipes.BREAKS  # fmt: skip
 
 KEEPS: dict[str, list[Changes]] = {
+    "rules_of_evaluation_sets": [
+        also(gates={"perplexity": {"max_regression": 0.5}}),
+        also(labels=["yes", "no"], metrics=["accuracy", "invalid_rate"], gates={"accuracy": {"min": 0.5, "max_regression": 0}}),
+    ],
+    "evaluation_sets_of_another_kind": [
+        also(type="text", sources=[{"path": "a", "converter": "text"}]),
+        TEXT | also(sources=[{"path": "a", "converter": "text"}]),
+        LABELS | also(sources=[{"path": "a.csv", "converter": "table"}], metrics=["accuracy"]),
+    ],
     "quantised_without_adapter": [{"training.load_in_8bit": True, "training.adapter": "lora"}, {"training.adapter": "qlora"}],
     "adapter_keys_without_adapter": [{"training.adapter": "none"}, {"training.lora_r": 8}],
     "hub_keys_without_hub": [

@@ -13,7 +13,8 @@ PLACES = {
     "Training": ("training",), "Launch": ("launch",), "Evaluation": ("evaluation",), "Generation": ("evaluation", "generation"),
     "Generate": ("generate",), "Provider": ("generate", "providers", 0), "Price": ("generate", "providers", 0, "price"),
     "Sampling": ("generate", "sampling"), "Limits": ("generate", "limits"), "Filters": ("generate", "filters"),
-    "SamplePrompts": ("evaluation", "prompts"), "Judge": ("generate", "judge"), "Gate": ("evaluation", "gates", "perplexity"), "Export": ("export",),
+    "SamplePrompts": ("evaluation", "prompts"), "Judge": ("generate", "judge"), "Gate": ("evaluation", "gates", "perplexity"),
+    "EvaluationSet": ("evaluation", "also", "any"), "Export": ("export",),
 }  # fmt: skip
 SECTIONS = {name: value for name, value in {**vars(generate_sections), **vars(sections)}.items() if hasattr(value, "_fields")}
 OWN_DEFAULT = {("Recipe", "recipe"), ("Recipe", "description")}  # one is a constant, the other is shown, so it is never None

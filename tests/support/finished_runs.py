@@ -84,7 +84,7 @@ def write_chat_run(folder: Path, texts: list[str]) -> RunFolder:
                    "tuned": {"perplexity": estimate(4.0), "token_reduction": estimate(30.0)},
                    "reference": {"token_reduction": estimate(32.0)}},
         "differences": {"perplexity": estimate(-5.0, p_value=0.001, significant=True), "token_reduction": estimate(29.0, p_value=0.001, significant=True)},
-        "gates": {"perplexity": {"value": 4.0, "min": None, "max": 5, "passed": True, "decided": True}},
+        "gates": {"perplexity": {"value": 4.0, "min": None, "max": 5, "max_regression": None, "regression": None, "passed": True, "decided": True}},
     }  # fmt: skip
     run.write(METRICS, metrics)
     lines = [{"step": n, "loss": 3 - n / 50, "learning_rate": 1e-4, "tokens_per_s": 300.0} for n in range(1, 60)]

@@ -48,6 +48,11 @@ training:
 
 evaluation:
   metrics: [perplexity]
+  # also: # further sets that are only evaluated: what the model could do before
+  #   plain:
+  #     sources: [{path: plain.jsonl, converter: messages}]
+  #     metrics: [perplexity]
+  #     gates: {perplexity: {max_regression: 0.5}} # at most so much worse than the base model
 """
 _EXTENDING = """\
 extends: {parent} # `recipe show {name}.yml --origins` shows where each value is set

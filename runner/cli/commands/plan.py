@@ -62,6 +62,7 @@ def planned(loaded: LoadedRecipe, root: Path, machine: Machine) -> dict[str, Any
     from ...resources.fit import problems, warnings
     from ...resources.model_names import model_name_problems
     from ...resources.row_lengths import expected_tokens
+    from ...stages.sets import build_sets
 
     recipe = loaded.recipe
     with TemporaryDirectory() as folder:
@@ -71,6 +72,7 @@ def planned(loaded: LoadedRecipe, root: Path, machine: Machine) -> dict[str, Any
             if manifest["splits"].get("train")
             else None
         )
+        sets = build_sets(recipe, manifest, Path(folder) / "data", Path(folder) / "sets")
         data_bytes = sum(path.stat().st_size for path in (Path(folder) / "data").glob("train.jsonl"))
     splits = manifest["splits"]
     require_rows(loaded, splits, "train", "train", f"{manifest['rows_in']:,} rows were read: add rows, or change data.split")
@@ -81,7 +83,8 @@ def planned(loaded: LoadedRecipe, root: Path, machine: Machine) -> dict[str, Any
     refused += problems(found, recipe.data.type == "text" and recipe.training.sample_packing) if found else []
     return {
         "recipe": recipe.name, "data_bytes": data_bytes,
-        "rows_in": manifest["rows_in"], "splits": splits, "batch": batch(recipe), "steps": steps,
+        "rows_in": manifest["rows_in"], "splits": splits, "sets": {name: made["rows_kept"] for name, made in sets.items()},
+        "batch": batch(recipe), "steps": steps,
         "model": {"name": recipe.model.base_model, "parameters": size.parameters, "source": size.source} if size else None,
         "needs": found.facts() if found else None, "unknown": found.unknown if found else "the model's size",
         "warnings": warnings(found) if found else [], "problems": [str(problem) for problem in refused],
@@ -141,6 +144,8 @@ def show(facts: dict[str, Any]) -> None:
     console, rows, needs = Screen(), facts["batch"], facts["needs"]
     table = Table(title=facts["recipe"], title_justify="left", show_header=False, box=None, padding=(0, 2, 0, 0))
     table.add_row("data", f"{facts['rows_in']:,} rows in; " + ", ".join(f"{count:,} {split}" for split, count in facts["splits"].items()))
+    for name, kept in facts["sets"].items():
+        table.add_row("", f"{name}: {kept:,} further rows to evaluate on")
     product = " x ".join(str(rows[name]) for name in ("micro_batch_size", "gradient_accumulation_steps", "processes"))
     table.add_row("step", f"{product} = {rows['rows']} rows")
     table.add_row("steps", f"{facts['steps']:,}" if facts["steps"] is not None else "known once the texts are tokenised and packed")

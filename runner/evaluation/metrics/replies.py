@@ -1,5 +1,7 @@
 """What generated replies look like in themselves."""
 
+import re
+
 from . import Prediction, percent, register_metric
 
 NGRAM = 4
@@ -23,3 +25,10 @@ def repetition(row: Prediction) -> tuple[float, float]:
     words = row.reply.split()
     grams = [tuple(words[i : i + NGRAM]) for i in range(len(words) - NGRAM + 1)]
     return len(grams) - len(set(grams)), len(grams)
+
+
+@register_metric("contains_reference", unit="%", higher_is_better=True, needs_reply=True, aggregate=percent)
+def contains_reference(row: Prediction) -> tuple[float, float]:
+    """The percentage of replies in which the row's own reply stands, whole and without case: short answers in free text. 0 to 100."""
+    answer = re.escape(row.reference.strip().casefold())
+    return re.search(rf"(?<![a-z0-9]){answer}(?![a-z0-9])", row.reply.casefold()) is not None, 1  # other scripts put no space around words

@@ -4,6 +4,8 @@ import json
 import math
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from recipekit.runner.evaluation.metrics import Prediction
 from recipekit.runner.evaluation.scoring import Training, check_gates, read_predictions, score
 from recipekit.runner.reporting.verdicts import gate_line
@@ -32,6 +34,11 @@ def cases(tmp_path):
         return read_predictions(path)
 
     return read
+
+
+def measured(value, low, high, change=None, name="perplexity"):
+    """What score_models returns, as far as gates read it."""
+    return {"models": {"tuned": {name: {"value": value, "low": low, "high": high}}}, "differences": {name: change}}
 
 
 def scored(found, *metrics, **changes):
@@ -130,9 +137,9 @@ def test_a_perplexity_that_overflows_is_null(cases):
     ],
 )
 def test_a_gate_passes_only_measured_values_within_its_limits(gate, value, passed):
-    result = check_gates(Evaluation(gates={"perplexity": gate}), {"perplexity": {"value": value, "low": value, "high": value}})
-    decided = value is not None
-    assert result == {"perplexity": {"value": value, "min": gate.min, "max": gate.max, "passed": passed, "decided": decided}}
+    found = check_gates(Evaluation(gates={"perplexity": gate}), measured(value, value, value))["perplexity"]
+    assert (found["value"], found["passed"], found["decided"]) == (value, passed, value is not None)
+    assert (found["min"], found["max"], found["regression"]) == (gate.min, gate.max, None)
 
 
 @pytest.mark.parametrize(
@@ -140,8 +147,54 @@ def test_a_gate_passes_only_measured_values_within_its_limits(gate, value, passe
     [(1.5, 2.5, True), (0.5, 2, False), (2, 3.5, False), (4, 5, True), (0, 0.5, True), (0, 9, False), (None, None, False)],
 )
 def test_a_gate_is_decided_where_the_whole_interval_is_on_one_side(low, high, decided):
-    result = check_gates(Evaluation(gates={"perplexity": Gate(min=1, max=3)}), {"perplexity": {"value": 2.0, "low": low, "high": high}})
+    result = check_gates(Evaluation(gates={"perplexity": Gate(min=1, max=3)}), measured(2.0, low, high))
     assert result["perplexity"]["decided"] is decided
+
+
+CHANGE = {"value": -0.02, "low": -0.05, "high": 0.01, "p_value": 0.2, "significant": False}
+
+
+@pytest.mark.parametrize(
+    ("name", "allowed", "passed", "decided"),
+    [
+        ("accuracy", 0.06, True, True),
+        ("accuracy", 0.03, True, False),
+        ("accuracy", 0.01, False, False),
+        ("perplexity", 0.0, True, False),
+        ("perplexity", 0.02, True, True),
+    ],
+)
+def test_a_regression_is_judged_in_the_direction_that_is_worse(name, allowed, passed, decided):
+    evaluation = Evaluation(gates={name: Gate(max_regression=allowed)})
+    found = check_gates(evaluation, measured(0.8, 0.7, 0.9, CHANGE, name))[name]
+    assert (found["passed"], found["decided"]) == (passed, decided)
+    assert found["regression"]["value"] == (0.02 if name == "accuracy" else -0.02)
+    assert found["regression"]["low"] < found["regression"]["value"] < found["regression"]["high"]
+
+
+@given(low=st.floats(-1, 1), width=st.floats(0, 1), least=st.none() | st.floats(-1, 1), worse=st.none() | st.floats(0, 1))
+def test_every_undecided_gate_says_which_interval_does_not_decide_it(low, width, least, worse):
+    change = {"value": low, "low": low, "high": low + width}
+    found = {**measured(low, low, low + width, change, "accuracy"), "confidence": 0.95, "rows": 30}
+    gate = check_gates(Evaluation(gates={"accuracy": Gate(min=least, max_regression=worse)}), found)["accuracy"]
+    line = gate_line("accuracy", gate, found)
+    assert line.startswith("passed" if gate["passed"] else "FAILED")
+    assert ("do not decide it" in line) == (gate["decided"] is False)
+
+
+def test_a_gate_line_names_the_regression_and_its_limit():
+    evaluation = Evaluation(gates={"accuracy": Gate(max_regression=0.03)})
+    found = {**measured(0.8, 0.7, 0.9, CHANGE, "accuracy"), "confidence": 0.95, "rows": 30}
+    assert gate_line("accuracy", check_gates(evaluation, found)["accuracy"], found) == (
+        "passed: accuracy is 0.800, 0.020 worse than the base model, at most 0.03 worse is allowed; 30 rows do not decide it: the 95% "
+        "interval [-0.010, 0.050] is on both sides of the limit"
+    )
+
+
+def test_models_that_answer_alike_have_no_interval_and_decide_no_regression(cases):
+    lines = [line(model, n) for model in ("base", "tuned") for n in range(30)]
+    gate = scored(cases(*lines), "stop_rate", gates={"stop_rate": Gate(max_regression=5)})["gates"]["stop_rate"]
+    assert gate["passed"] and gate["decided"] is False
 
 
 def test_gates_are_about_the_tuned_model(cases):
@@ -227,7 +280,7 @@ def test_gates_limit_losses_too_and_what_was_not_measured_does_not_pass(levels):
 def test_a_gate_says_that_few_rows_do_not_decide_it(cases, rows):
     lines = [line(model, n, nll=10.0 + n) for model in ("base", "tuned") for n in range(rows)]
     metrics = scored(cases(*lines), "perplexity")
-    gates = check_gates(Evaluation(("perplexity",), gates={"perplexity": Gate(None, 100)}), metrics["models"]["tuned"])
+    gates = check_gates(Evaluation(("perplexity",), gates={"perplexity": Gate(None, 100)}), metrics)
     assert gates["perplexity"]["passed"] and gates["perplexity"]["decided"] is False
     said = gate_line("perplexity", gates["perplexity"], metrics)
     assert said.endswith(f"; {rows} rows do not decide it: they are too few, or too much alike, for an interval")

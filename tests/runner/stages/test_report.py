@@ -14,9 +14,9 @@ from recipekit.schemas.recipe import load_recipe
 from ...support.finished_runs import write_chat_run
 
 pytest.importorskip("jinja2", reason="needs the extra [eval]: jinja2")
-LOW = {"value": 1.0, "min": 2, "max": None, "passed": False, "decided": True}
-HIGH = {"value": 9.0, "min": None, "max": 5, "passed": False, "decided": True}
-FINE = {"value": 3.0, "min": 2, "max": 5, "passed": True, "decided": None}
+LOW = {"value": 1.0, "min": 2, "max": None, "max_regression": None, "regression": None, "passed": False, "decided": True}
+HIGH = {"value": 9.0, "min": None, "max": 5, "max_regression": None, "regression": None, "passed": False, "decided": True}
+FINE = {"value": 3.0, "min": 2, "max": 5, "max_regression": None, "regression": None, "passed": True, "decided": None}
 
 
 @pytest.fixture

@@ -19,6 +19,24 @@ def test_stop_rate_is_the_share_of_replies_that_end_on_their_own():
     assert over(stop_rate, case(), case(stopped=False), case(), case()) == 75
 
 
+@pytest.mark.parametrize(
+    ("answer", "reply", "found"),
+    [
+        ("Paris", "It is paris!", True),
+        ("Paris", "By comparison ✅", False),
+        ("144", "12 x 12 = 144.", True),
+        ("144", "1440", False),
+        ("C++", "Use C++, please", True),
+        (".*", "anything", False),
+        ("北京", "中国的首都是北京市", True),
+        ("Joy", "", False),
+    ],
+)
+def test_an_answer_is_found_as_a_whole_word_in_any_case(answer, reply, found):
+    row = case(reply)._replace(reference=answer)
+    assert metric("contains_reference").row_stats(row) == (found, 1)
+
+
 def test_reply_tokens_is_the_mean_length():
     assert over(reply_tokens, case(tokens=1), case(tokens=6)) == 3.5
 

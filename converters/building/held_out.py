@@ -1,0 +1,90 @@
+"""Rows of evaluation sets that training has seen: each set against the rows that were written to train and validate on.
+
+Only what the sets hold is kept in memory; the training rows are read once, as they stand in their files.
+"""
+
+from collections.abc import Iterator, Mapping
+from itertools import islice
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import orjson
+
+from ...schemas.base.errors import GateError, Location, Problem
+from ...schemas.sections import Data, RecordType
+from .leaks import SHOWN, Leak
+from .near_duplicates import compared_text, near_pairs, signatures
+from .row_encoder import content_digest, group_keys
+
+SEEN = ("train", "validation")
+_BATCH = 512
+Placed = tuple[str, dict[str, Any]]  # the set or split, and the row
+
+
+def refuse_seen_rows(data: Data, folder: Path, sets: Mapping[str, tuple[RecordType, Path]]) -> None:
+    """Raise GateError for rows of the sets (name -> record type and file) that stand in the folder's train.jsonl or validation.jsonl.
+
+    As between splits: identical rows, rows of one group, and near-duplicates where data.check_leaks says `near`. A set of another record
+    type than the data shares groups at most.
+    """
+    if data.check_leaks == "none":
+        return
+    held_out = [(name, row) for name, (_, path) in sets.items() for row in _rows(path)]
+    alike = [(name, row) for name, row in held_out if sets[name][0] == data.type]
+    leaks = [*_equal(data, folder, alike, held_out)]
+    if data.check_leaks == "near":
+        leaks += _near(data, folder, alike)
+    if leaks:
+        more = f" (the first {SHOWN} are listed)" if len(leaks) > SHOWN else ""
+        hint = "remove the rows from the set or from the training data, or group the split by what they share: data.split.group_by"
+        listed = [Problem(Location(""), str(leak), rule="leak") for leak in leaks[:SHOWN]]
+        raise GateError(
+            *listed, Problem(Location(""), f"{len(leaks)} rows of evaluation sets are in the training data{more}", hint, "leak")
+        )
+
+
+def _rows(path: Path) -> Iterator[dict[str, Any]]:
+    if path.is_file():
+        with path.open("rb") as stream:
+            yield from map(orjson.loads, stream)
+
+
+def _seen(folder: Path) -> Iterator[Placed]:
+    return ((split, row) for split in SEEN for row in _rows(folder / f"{split}.jsonl"))
+
+
+def _equal(data: Data, folder: Path, alike: list[Placed], held_out: list[Placed]) -> Iterator[Leak]:
+    """A leak for each row of a set, and kind, with the first row that gives it away."""
+    group_by = data.split.group_by
+    wanted: dict[tuple[str, bytes], list[Placed]] = {}
+    for place in alike:
+        wanted.setdefault(("row", content_digest(data.type, place[1])), []).append(place)
+    for place in held_out:
+        for key in group_keys(place[1], place[1]["meta"], group_by):
+            wanted.setdefault(("group", key), []).append(place)
+    found: set[tuple[str, str, str]] = set()
+    for split, row in _seen(folder):
+        keys = [("row", content_digest(data.type, row)), *(("group", key) for key in group_keys(row, row["meta"], group_by))]
+        for kind, key in keys:
+            for name, held in wanted.get((kind, key), ()):
+                if (kind, name, held["id"]) not in found:
+                    found.add((kind, name, held["id"]))
+                    yield Leak(kind, row["id"], split, held["id"], name)
+
+
+def _near(data: Data, folder: Path, alike: list[Placed]) -> Iterator[Leak]:
+    """A leak for each row of a set that is nearly equal to one that training has seen, but not equal."""
+    border = len(alike)
+    with TemporaryDirectory(dir=folder.parent) as scratch:
+        path = Path(scratch) / "signatures"
+        rows = (row for _, row in (*alike, *_seen(folder)))
+        with path.open("wb") as stream:
+            while batch := [compared_text(data.type, row) for row in islice(rows, _BATCH)]:
+                stream.write(signatures(batch))
+        pairs = {first: second - border for first, second in near_pairs(path, data.near_threshold) if first < border <= second}
+    seen = {number: place for number, place in enumerate(_seen(folder)) if number in set(pairs.values())}
+    for first, second in sorted(pairs.items()):
+        (name, held), (split, row) = alike[first], seen[second]
+        if content_digest(data.type, held) != content_digest(data.type, row):
+            yield Leak("near-duplicate", row["id"], split, held["id"], name)
