@@ -60,7 +60,7 @@ def key(context: RunContext) -> str:
 
 
 def evaluate_key(evaluation: Evaluation, split: str, train: str, sets: str = "") -> str:
-    """Changes with what is measured, with what a file or folder named there holds, with what was trained, and with the further sets' rows."""
+    """Changes with what is measured, what a file or folder named there holds, what was trained, and the rows of further sets."""
     contents: dict[str, Any] = {name: with_contents(getattr(evaluation, name)) for name in ("blimp", "sentiment_model")}
     contents["prompts"] = evaluation.prompts and (evaluation.prompts, with_contents(evaluation.prompts.path))
     contents["also"] = {name: found._replace(sources=())._asdict() for name, found in evaluation.also.items()}  # `sets` is of their bytes
