@@ -13,6 +13,7 @@ from ..runtime.progress import read_lines
 from .intervals import Difference, Estimate, bootstrap, difference, draw_resamples
 from .judge import read_judgements
 from .metrics import LabelPrediction, Prediction, metric
+from .reasoning import without_reasoning
 
 BASE, TUNED, REFERENCE = "base", "tuned", "reference"
 Columns = dict[str, list[Any]]
@@ -182,8 +183,9 @@ _AROUND = " \t\n\r.,;:!?\"'`*“”‘’«»()[]。！？，；："
 
 
 def label_index(reply: str, labels: Sequence[str]) -> int:
-    """The place of the label that the reply is, or INVALID. Case, quotes and punctuation around it do not count; other words do."""
-    given = reply.strip(_AROUND).casefold()
+    """The place of the label that the reply is, or INVALID. Case, quotes, punctuation and reasoning before it do not count; other words
+    do."""
+    given = without_reasoning(reply).strip(_AROUND).casefold()
     return next((index for index, label in enumerate(labels) if label.strip(_AROUND).casefold() == given), INVALID)
 
 
@@ -195,9 +197,14 @@ def classified(case: Prediction, labels: Sequence[str]) -> LabelPrediction:
 
 
 def majority_label(train: Iterable[dict[str, Any]], labels: Sequence[str]) -> int:
-    """The place of the label that most training replies are; the first of several."""
-    counts = Counter(label_index(row["messages"][-1]["content"], labels) for row in train)
-    return max(range(len(labels)), key=lambda index: counts[index])
+    """The place of the label that most training replies are, the first of several; INVALID where none is a label."""
+    counts = Counter(label_index(_last_trained(row["messages"]), labels) for row in train)
+    return max(range(len(labels)), key=lambda index: counts[index]) if counts.keys() - {INVALID} else INVALID
+
+
+def _last_trained(messages: list[dict[str, Any]]) -> str:
+    trained = (message["content"] for message in reversed(messages) if message.get("train", message["role"] == "assistant"))
+    return next(trained, "")
 
 
 def label_columns(models: dict[str, list[Prediction]], labels: Sequence[str], train: Path | None) -> dict[str, list[LabelPrediction]]:

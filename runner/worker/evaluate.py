@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 import torch
 
+from ..evaluation.reasoning import without_reasoning
 from ..runtime.progress import Progress, cut_torn_line, read_lines, refusing
 from ..runtime.run_files import EVALUATING, EVALUATION_REQUEST, SETS, SetRequest
 from ..runtime.run_folder import RunFolder
@@ -117,11 +118,6 @@ def _prepared(cfg: Any, tokenizer: Any, path: Path) -> list[dict[str, Any]]:
             prompt, parts = [], pieces(tensors["input_ids"], cfg.sequence_len)
         rows.append({"id": row["id"], "prompt_ids": prompt, "pieces": parts, **given_reply})
     return sorted(rows, key=lambda row: (len(row["prompt_ids"]), row["id"]))
-
-
-def without_reasoning(reply: str) -> str:
-    """The reply without the reasoning before it, as DROP_REASONING leaves it: what the model was trained to say."""
-    return reply.split("</think>", 1)[1].lstrip() if reply.lstrip().startswith("<think>") and "</think>" in reply else reply
 
 
 def last_trained(messages: list[dict[str, Any]], roles: Sequence[str]) -> str:

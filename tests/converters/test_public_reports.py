@@ -117,6 +117,43 @@ def test_a_first_row_of_data_is_not_lost_as_a_header(records):
         records("table", "I liked it very much,1\nAwful,0\n", kind="classification")
 
 
+def test_nulls_in_a_list_keep_their_places(records):
+    (record,) = records("messages", rows({"messages": HI, "baselines": [None, ["x"], []]}), keep_meta=["baselines"])
+    assert record["meta"]["baselines"] == [None, ["x"], []]
+
+
+def test_a_value_of_another_type_after_many_rows_loses_no_row(records):
+    found = records("table", "text,label\n" + "".join(f"t{n},{n % 3}\n" for n in range(150)) + "last,n/a\n", kind="classification")
+    assert len(found) == 151 and found[-1]["label"] == "n/a"
+
+
+def test_a_column_that_stands_twice_is_refused(records):
+    with pytest.raises(UserError, match="the same column twice"):
+        records("table", "text,label,label\nhello,a,b\n", kind="classification")
+
+
+def test_earlier_turns_beside_an_instruction_come_before_it(records):
+    (record,) = records("alpaca", rows({"instruction": "c", "output": "d", "history": [["a", "b"]]}))
+    assert [message["content"] for message in record["messages"]] == ["a", "b", "c", "d"]
+
+
+@pytest.mark.parametrize(("key", "value"), [("chat_template_kwargs", {"enable_thinking": False}), ("weight", 0.5), ("tools", "[{}]")])
+def test_a_key_that_changes_how_a_row_is_trained_is_refused_where_nothing_reads_it(records, key, value):
+    with pytest.raises(UserError, match=f"key not read: '{key}'"):
+        records("messages", rows({"messages": HI, key: value}))
+
+
+def test_reasoning_beside_a_reply_is_refused_rather_than_left_out(records):
+    for key in ("reasoning_content", "thinking"):
+        with pytest.raises(UserError, match=f"a message has '{key}'"):
+            records("messages", rows({"messages": [HI[0], {**HI[1], key: "deep"}]}))
+
+
+def test_a_prompt_given_as_messages_is_not_trained(records):
+    (record,) = records("prompt_completion", rows({"prompt": [HI[0]], "completion": [HI[1]]}))
+    assert [message.get("train") for message in record["messages"]] == [False, None]
+
+
 def test_a_key_that_stands_twice_is_refused(records):
     first, second = (json.dumps({"messages": [{**HI[0], "content": text}, HI[1]]})[1:-1] for text in ("one", "two"))
     for row in (f"{{{first}, {second}}}\n", f"[{{{first}, {second}}}]"):

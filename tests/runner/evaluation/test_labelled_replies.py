@@ -17,7 +17,7 @@ def case(number, reply, reference="low", fraction=None):
 @pytest.mark.parametrize(
     ("reply", "index"),
     [
-        ("low", 0), ("High", 2), (" medium\n", 1), ('"high"', 2), ("low.", 0), ("“high”。", 2), ("**low**", 0),
+        ("low", 0), ("High", 2), (" medium\n", 1), ('"high"', 2), ("low.", 0), ("“high”。", 2), ("<think>\nnot low\n</think>\n\nhigh", 2), ("<think>low", INVALID), ("**low**", 0),
         ("", INVALID), ("lower", INVALID), ("low or high", INVALID), ("The level is high", INVALID), ("lo w", INVALID), ("中", INVALID),
     ],
 )  # fmt: skip
@@ -37,6 +37,17 @@ def chat(reply):
 def test_the_majority_is_that_of_the_training_replies():
     assert majority_label(map(chat, ["high", "low", "high", "nonsense", "nonsense", "nonsense"]), LABELS) == 2
     assert majority_label(map(chat, ["medium", "low"]), LABELS) == 0
+
+
+def test_the_majority_is_read_from_the_answer_and_not_from_the_reasoning():
+    thought = "<think>\nCould be low.\n</think>\n\nhigh"
+    assert majority_label(map(chat, [thought, thought, "low"]), LABELS) == 2
+
+
+def test_where_no_training_reply_is_a_label_there_is_no_majority():
+    assert majority_label(map(chat, ["a", "b"]), LABELS) == INVALID
+    masked = {"messages": [*chat("high")["messages"], *({**message, "train": False} for message in chat("low")["messages"])]}
+    assert majority_label([masked], LABELS) == 2
 
 
 @pytest.fixture
