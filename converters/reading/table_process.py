@@ -1,30 +1,27 @@
 """Parquet and Arrow files are read in a process of their own: a damaged one can crash Arrow, and must not take the conversion with it.
 
-python -m recipekit.converters.reading.table_process KIND NAME: the file as standard input, chunks of rows on standard output.
+python -m recipekit.converters.reading.table_process KIND NAME: the file as standard input, table_messages.py on standard output.
 """
 
 import os
-import pickle
 import resource
 import shutil
 import signal
-import struct
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from itertools import islice
 from tempfile import TemporaryFile
-from typing import IO, Any, BinaryIO
+from typing import IO, BinaryIO
 
 from ...schemas.base.errors import Location, Problem, UserError
 from .compressed import is_uncompressed
 from .records import Drop, Row
+from .table_messages import End, Refused, received, send_refusal, send_rows
 from .tables import read_arrow, read_parquet
 
 READERS = {"parquet": read_parquet, "arrow": read_arrow}
-_ROWS = 256
-_LENGTH = struct.Struct("<Q")
+_ENDING_SECONDS = 5
 _FREE_MEMORY = 8 << 30  # beside four times the file: what a damaged length may ask for at most
 
 
@@ -42,22 +39,21 @@ def rows_of(kind: str, stream: BinaryIO, name: str) -> Iterator[Row | Drop]:
             process.wait()
 
 
-def _received(process: subprocess.Popen[bytes], pipe: IO[bytes], name: str) -> Iterator[Row]:
-    while True:
-        length = pipe.read(_LENGTH.size)
-        size = _LENGTH.unpack(length)[0] if len(length) == _LENGTH.size else 0
-        content = pipe.read(size)
-        if not size or len(content) < size:
-            raise _crashed(process.wait(), name)
-        kind, chunk = pickle.loads(content)  # noqa: S301 - from our own child
-        if kind == "end":
-            return
-        if kind == "refused":
-            raise UserError(*(Problem(Location(*place), *rest) for place, *rest in chunk))
-        yield from (Row(value, name, line) for line, value in chunk)
+def _received(process: subprocess.Popen[bytes], pipe: IO[bytes], name: str) -> Iterator[Row | Drop]:
+    while not isinstance(message := received(pipe), End):
+        if message is None:
+            raise _crashed(process, name)
+        if isinstance(message, Refused):
+            raise message.error()
+        yield from message.items(name)
 
 
-def _crashed(code: int, name: str) -> UserError:
+def _crashed(process: subprocess.Popen[bytes], name: str) -> UserError:
+    try:
+        code = process.wait(_ENDING_SECONDS)
+    except subprocess.TimeoutExpired:  # it has sent what is no message, and goes on
+        process.kill()
+        code = process.wait()
     how = signal.Signals(-code).name if code < 0 else f"exit code {code}"
     return UserError(
         Problem(Location(name), f"cannot be read: it crashed its reader ({how})", "the file is damaged: write it again", "unreadable")
@@ -90,25 +86,12 @@ def main() -> None:
     if most == resource.RLIM_INFINITY or limit < most:
         resource.setrlimit(resource.RLIMIT_AS, (limit, most))
     try:
-        for chunk in _chunks(READERS[kind](open(0, "rb", closefd=False), name)):
-            _send(pipe, "rows", chunk)
-        _send(pipe, "end", None)
+        send_rows(pipe, READERS[kind](open(0, "rb", closefd=False), name))
     except UserError as error:
-        _send(pipe, "refused", [(tuple(problem.location), *problem[1:]) for problem in error.problems])
+        send_refusal(pipe, error)
     except BrokenPipeError:  # nobody wants the rest
         os._exit(0)
     pipe.close()
-
-
-def _chunks(rows: Iterator[Row | Drop]) -> Iterator[list[tuple[int, Any]]]:
-    while chunk := list(islice(rows, _ROWS)):
-        yield [(row.line, row.value) for row in chunk if isinstance(row, Row)]
-
-
-def _send(pipe: IO[bytes], kind: str, content: Any) -> None:
-    message = pickle.dumps((kind, content), pickle.HIGHEST_PROTOCOL)
-    pipe.write(_LENGTH.pack(len(message)) + message)
-    pipe.flush()
 
 
 if __name__ == "__main__":

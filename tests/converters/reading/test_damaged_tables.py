@@ -1,6 +1,7 @@
 """A damaged Parquet, Arrow or Feather file is refused or read: no traceback, and no crash of the process that reads it."""
 
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -60,7 +61,7 @@ def test_damaged_tables_are_refused_or_read(form, mutants):
 def table(tmp_path):
     parquet = pytest.importorskip("pyarrow.parquet")
     path = tmp_path / "rows.parquet"
-    parquet.write_table(pyarrow.table({"n": list(range(5000))}), path)
+    parquet.write_table(pyarrow.table({"n": list(range(50_000))}), path)
     return path
 
 
@@ -79,6 +80,32 @@ def test_a_crash_of_the_reader_is_an_error_of_the_file(end):
     with process, pytest.raises(UserError, match="crashed its reader") as refused:
         list(_received(process, process.stdout, "rows.parquet"))
     assert refused.value.problems[0].location.file == "rows.parquet"
+
+
+def framed(content: bytes) -> str:
+    return f"os.write(1, {len(content).to_bytes(8, 'little') + content!r})"
+
+
+class Canary:
+    def __reduce__(self):
+        return (os.mkdir, ("canary",))
+
+
+MESSAGES = [pickle.dumps(("rows", [Canary()])), b"3", b"[1]", b"[" * 100_000, b'{"type": "rows", "rows": [[1]]}', b'{"type": "rows", "rows": [["1", 2, "", ""]]}',
+            b'{"type": "refused", "problems": ["x"]}', b'{"type": "more"}', b'{"rows": []}', b"\xff", b"{}"]  # fmt: skip
+
+
+@pytest.mark.parametrize("message", MESSAGES, ids=range(len(MESSAGES)))
+@pytest.mark.parametrize("goes_on", [True, False])
+def test_a_reader_that_was_taken_over_makes_nobody_run_or_believe_anything(message, goes_on, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("recipekit.converters.reading.table_process._ENDING_SECONDS", 0.2)
+    program = f"import os, time\n{framed(message)}\ntime.sleep({600 if goes_on else 0})"
+    process = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE)
+    with process, pytest.raises(UserError, match="crashed its reader"):
+        list(_received(process, process.stdout, "rows.parquet"))
+    assert process.returncode is not None
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_reader_that_is_killed_takes_nothing_with_it(table):

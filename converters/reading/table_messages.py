@@ -1,0 +1,116 @@
+"""What the process that reads a table says to the one that converts it: JSON of a fixed shape.
+
+The file may have taken the reading process over. So what that process writes is never unpickled, and anything of another shape is refused.
+"""
+
+import struct
+from collections.abc import Iterable, Iterator
+from datetime import date, time, timedelta
+from decimal import Decimal
+from typing import IO, Any
+from uuid import UUID
+
+import msgspec
+import orjson
+
+from ...schemas.base.errors import Location, Problem, UserError
+from .bounded_lines import MAX_LINE
+from .records import Drop, Row
+
+_LENGTH = struct.Struct("<Q")
+_CHUNK = 1 << 16  # a message is sent once it is longer
+
+
+class Rows(msgspec.Struct, tag="rows"):
+    """(line, value, reason, detail) of each row; a row with a reason is a drop."""
+
+    rows: list[tuple[int, Any, str, str]]
+
+    def items(self, name: str) -> Iterator[Row | Drop]:
+        """The rows and drops of the file."""
+        for line, value, reason, detail in self.rows:
+            yield Drop(Row(None, name, line), reason, detail) if reason else Row(value, name, line)
+
+
+class Refused(msgspec.Struct, tag="refused"):
+    """(file, line, column, what, hint, rule) of each problem for which the file cannot be read."""
+
+    problems: list[tuple[str, int, int, str, str, str]]
+
+    def error(self) -> UserError:
+        """The error to raise."""
+        return UserError(*(Problem(Location(*found[:3]), *found[3:]) for found in self.problems))
+
+
+class End(msgspec.Struct, tag="end"):
+    """The table has no more rows."""
+
+
+_MESSAGES = msgspec.json.Decoder(Rows | Refused | End)
+
+
+def received(pipe: IO[bytes]) -> Rows | Refused | End | None:
+    """The next message; None where there is none, or where it is not one."""
+    length = pipe.read(_LENGTH.size)
+    size = _LENGTH.unpack(length)[0] if len(length) == _LENGTH.size else 0
+    if not 0 < size <= _CHUNK + 2 * MAX_LINE:
+        return None
+    try:
+        return _MESSAGES.decode(pipe.read(size))
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        return None
+
+
+def send_rows(pipe: IO[bytes], rows: Iterable[Row | Drop]) -> None:
+    """Send the rows in messages of some size, then that they end."""
+    waiting, size = [], 0
+    for row in rows:
+        waiting.append(_encoded(row))
+        size += len(waiting[-1])
+        if size > _CHUNK:
+            _send_lines(pipe, waiting)
+            waiting, size = [], 0
+    _send_lines(pipe, waiting)
+    _send(pipe, b'{"type":"end"}')
+
+
+def send_refusal(pipe: IO[bytes], error: UserError) -> None:
+    """Send why the file cannot be read."""
+    problems = [(*problem.location, *problem[1:]) for problem in error.problems]
+    _send(pipe, orjson.dumps({"type": "refused", "problems": problems}))
+
+
+def _encoded(row: Row | Drop) -> bytes:
+    if isinstance(row, Drop):
+        return orjson.dumps((row.row.line, None, row.reason, row.detail))
+    try:
+        line = orjson.dumps((row.line, row.value, "", ""), default=_plain)
+    except TypeError as error:  # what JSON cannot hold, or nested too deep
+        line = orjson.dumps((row.line, None, "not_plain", str(error)[:200]))
+    if len(line) > MAX_LINE:
+        return orjson.dumps((row.line, None, "line_too_long", f"more than {MAX_LINE >> 20} MB"))
+    return line
+
+
+def _plain(value: Any) -> Any:
+    """What JSON has no form for: bytes are text where they are UTF-8, else their number, so that the key is not empty."""
+    if isinstance(value, date | time):
+        return value.isoformat()
+    if isinstance(value, Decimal | timedelta | UUID):
+        return str(value)
+    if isinstance(value, bytes):
+        try:
+            return value.decode()
+        except UnicodeDecodeError:
+            return {"bytes": len(value)}
+    raise TypeError(f"a value of type {type(value).__name__}")
+
+
+def _send_lines(pipe: IO[bytes], lines: list[bytes]) -> None:
+    if lines:
+        _send(pipe, b'{"type":"rows","rows":[' + b",".join(lines) + b"]}")
+
+
+def _send(pipe: IO[bytes], message: bytes) -> None:
+    pipe.write(_LENGTH.pack(len(message)) + message)
+    pipe.flush()
