@@ -17,7 +17,7 @@ from ...schemas.base.files import write_atomically
 from ...schemas.recipe import LoadedRecipe
 from ...schemas.yaml_writing import to_yaml
 from ..launch.plan import Plan, make_job
-from ..models.resolve import resolve_model
+from ..models.resolve import require_model_of, resolve_model
 from ..runtime.checkpoints import KILL_AT, KILL_AT_END, newest
 from ..runtime.child_process import run_child
 from ..runtime.machine import this_machine
@@ -103,7 +103,8 @@ class TrainingTrial:
 
 
 def prepare(loaded: LoadedRecipe, root: Path, folder: Path, listener: Listener) -> TrainingTrial:
-    """Convert the data and write the files that `recipe run` writes before it trains."""
+    """Convert the data and write the files that `recipe run` writes before it trains. Raises UserError where the model cannot be had."""
+    require_model_of(loaded, root)
     manifest = build(loaded.recipe.data, folder / "data")
     planned = make_job(loaded, manifest, this_machine(), resolve_model(loaded.recipe.model, root, loaded.is_smoke))
     write_atomically(folder / "recipe.yml", to_yaml(loaded.document.data).encode())

@@ -58,6 +58,7 @@ def planned(loaded: LoadedRecipe, root: Path, machine: Machine) -> dict[str, Any
     from ....converters.building.pipeline import build
     from ...generate.stage import already_generated
     from ...launch.steps import optimizer_steps, require_rows, step_problems
+    from ...models.resolve import require_model_of
     from ...resources.estimate_fit import batch, estimate_fit, size_of
     from ...resources.fit import problems, warnings
     from ...resources.model_names import model_name_problems
@@ -65,6 +66,8 @@ def planned(loaded: LoadedRecipe, root: Path, machine: Machine) -> dict[str, Any
     from ...stages.sets import build_sets
 
     recipe = loaded.recipe
+    if size_of(recipe) is None:
+        require_model_of(loaded, root)  # which also fetches its configuration
     with TemporaryDirectory() as folder:
         manifest = build(already_generated(loaded, root), Path(folder) / "data")
         tokens = (

@@ -53,7 +53,7 @@ def test_a_twin_has_the_real_class_tokens_and_template(hub, tiny_model, tmp_path
     made = twin(Model("x"), LLAMA3, None, lambda: tiny_model, tmp_path / "cache")
     assert made.note == (
         f"a twin of {LLAMA3}: LlamaForCausalLM, 2 of 28 layers, width 96 of 3,072, 6 of 24 heads, random weights; "
-        "configuration as published (the hub cannot be reached, and the model is not in its cache); tokenizer SmolLM2's, with its special tokens"
+        "configuration as published (the hub cannot be reached (HF_HUB_OFFLINE is set), and the model is not in its cache); tokenizer SmolLM2's, with its special tokens"
     )
     found = facts(made.folder)
     assert found["class"] == "LlamaForCausalLM" and len(set(found["vocabulary"])) == 1

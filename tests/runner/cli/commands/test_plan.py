@@ -99,8 +99,10 @@ def test_steps_beyond_the_run_exit_1(small, command_line, setting):
     assert outcome.code == 1 and setting.partition("=")[0] in outcome.err
 
 
-def test_of_a_model_that_nobody_knows_nothing_is_said(small, command_line):
-    outcome = command_line("plan", small, "--set", "model.base_model=some/model", "--json")
+def test_of_a_model_of_an_unknown_architecture_nothing_is_said(small, command_line, tmp_path):
+    (tmp_path / "odd").mkdir()
+    (tmp_path / "odd" / "config.json").write_text('{"model_type": "odd"}')
+    outcome = command_line("plan", small, "--set", f"model.base_model={tmp_path / 'odd'}", "--json")
     facts = json.loads(outcome.out)
     assert (facts["model"], facts["needs"], facts["unknown"]) == (None, None, "the model's size")
     assert facts["steps"] == 14 and outcome.code == 0
