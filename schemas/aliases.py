@@ -39,6 +39,7 @@ ALIASES = {
         "training.warmup_steps": "num_warmup_steps",
         "training.optimizer": "optim",
         "training.weight_decay": "wd decay",
+        "training.deterministic": "full_determinism use_deterministic_algorithms determinism",
         "training.precision": "bf16 fp16 tf32 mixed_precision dtype torch_dtype",
         "training.gradient_checkpointing": "activation_checkpointing use_gradient_checkpointing enable_activation_checkpointing",
         "training.save_steps": "save_interval checkpoint_every save_strategy",

@@ -107,6 +107,7 @@ class Training(NamedTuple):
     precision: Literal["auto", "bf16", "fp16", "fp32"] = "auto"
     gradient_checkpointing: bool = False
     seed: int = 42
+    deterministic: bool = False
     # watching
     logging_steps: int = 1
     eval_steps: int | None = None

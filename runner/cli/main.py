@@ -35,7 +35,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "export": ("export", "Export a run's model as a GGUF file."),
     "push": ("push", "Upload a run's model and model card to the Hugging Face Hub."),
     "resume": ("resume", "Resume an interrupted run."),
-    "verify-resume": ("verify_resume", "Check that a killed training resumes bit-identically."),
+    "verify-resume": ("verify_resume", "Check that a killed training resumes as if never killed."),
     "verify": ("verify", "Check every file of a run against its hash."),
     "reproduce": ("reproduce", "Reproduce a finished run and report the first difference."),
     "join": ("join", "Join a multi-machine run as a node."),

@@ -259,6 +259,7 @@ HANDLERS: dict[str, Callable[[Draft, str, Any], None]] = {
     "revision_of_model": lambda draft, key, value: draft.put(key, {"model.revision": value}),
     "sample_packing": _packing, "pack_blocks": _packing, "accepted_losses": _accepted_losses,
     "fold_system": lambda draft, key, value: draft.put(key, {"data.system_role": "fold" if value else "keep"}),
+    "deterministic": lambda draft, key, value: draft.put(key, {"training.deterministic": bool(value)}),
     "pad_to_sequence_len": _padding, "evals_per_epoch": _per_epoch,
     "saves_per_epoch": _per_epoch, "eval_strategy": _strategy, "save_strategy": _strategy, "plugins": _plugins, "use_wandb": _tracker,
     "wandb_project": _tracker, "use_mlflow": _tracker, "use_tensorboard": _tracker, "use_trackio": _tracker, **LAUNCHED,

@@ -175,6 +175,7 @@ def _optimizer(training: Training, machine: Machine) -> dict[str, Any]:
         "adam_epsilon": training.adam_epsilon,
         "max_grad_norm": training.max_grad_norm,
         "seed": training.seed,
+        "deterministic": training.deterministic or None,
     }
 
 

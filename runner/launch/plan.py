@@ -24,6 +24,8 @@ from .steps import repetitions
 from .trackers import require_trackers, tracker_environment
 
 CONFIG = "rendered/axolotl.yml"
+# Read by cuBLAS before the trainer, which turns torch's deterministic algorithms on, is made.
+DETERMINISTIC = {"CUBLAS_WORKSPACE_CONFIG": ":4096:8", "FLASH_ATTENTION_DETERMINISTIC": "1"}
 
 
 class Plan(NamedTuple):
@@ -60,6 +62,8 @@ def plan(recipe: Recipe, data: RenderedData, machine: Machine, base_model: str) 
         files[SCRIPT] = script(recipe)
     argv = command(recipe.launch, CONFIG)
     env = model_environment(machine, recipe.training.trackers) | processes_environment(recipe.launch, machine)
+    if recipe.training.deterministic and not machine.is_cpu:
+        env |= DETERMINISTIC
     if trains_on_one_gpu_of_several(recipe, machine):
         env["CUDA_VISIBLE_DEVICES"] = os.environ.get("CUDA_VISIBLE_DEVICES", "0").split(",")[0]
     if recipe.launch.hosts:

@@ -25,8 +25,9 @@ LOGITS_BYTES = {4: 4 + 4, 2: 2 + 4 + 4 + 2}
 CPU_RUNTIME = 850 << 20
 # CUDA's context with the libraries that torch loads: what nvidia-smi shows of a process beyond torch's own tensors. Not measured here.
 CUDA_RUNTIME = 500 << 20
-# What glibc's allocator holds beyond the activations where an adapter is trained on a CPU: blocks of other sizes do not fit in the gaps
-# that it was given back. Measured: 29 to 60 % of them (docs/measurements.md); nothing where every weight is trained, or a classifier.
+# What glibc's allocator holds beyond what is used, as a share of all activations that are computed, kept or not: blocks of other sizes do
+# not fit in the gaps that it was given back. Measured (docs/measurements.md): 29 to 60 % where an adapter is trained or activations are
+# computed again; nothing where every weight is trained with all activations kept, or a classifier.
 CPU_GAPS = 0.4
 # DeepSpeed's own defaults, in numbers: the bucket in which gradients are reduced (twice where reducing overlaps the backward pass, as
 # rendered), and the weights that ZeRO 3 steps at once.
@@ -84,8 +85,8 @@ def memory_plan(recipe: Recipe, size: ModelSize, machine: Machine, labels: int =
         parts["optimizer step"] = max(_step(recipe, trained, stored, world) - released, 0)
         loading = _loading(training, size, everything, wide) if not stage and not labels else 0
         parts["loading"] = max(loading - sum(parts.values()) + parts["runtime"], 0)
-    if machine.is_cpu and training.adapter != "none" and not labels:
-        parts["allocator"] = int(CPU_GAPS * parts["activations"])
+    if machine.is_cpu and not labels:
+        parts["allocator"] = _cpu_allocator(training, size, machine, length)
     if launch.offload_optimizer or (launch.fsdp and launch.offload_params):
         parts["optimizer"] = 0
     if launch.offload_params:
@@ -177,6 +178,15 @@ def _logits(recipe: Recipe, size: ModelSize, machine: Machine, wide: int, length
         return tokens * size.vocabulary * LOGITS_BYTES[wide]
     chunk = min(tokens * size.vocabulary, CHUNK) * CHUNK_BYTES[wide]
     return chunk + (size.vocabulary * size.hidden * (4 + wide) if recipe.training.adapter == "none" else 0)
+
+
+def _cpu_allocator(training: Training, size: ModelSize, machine: Machine, length: int) -> int:
+    """See CPU_GAPS. Under QLoRA also the fp32 weights that were loaded and quantised, layer by layer: measured as if none were reused."""
+    if size.family not in FAMILIES or training.adapter == "none" and not training.gradient_checkpointing:
+        return 0
+    computed = _activations(training._replace(gradient_checkpointing=False), size, machine, 4, length, False)
+    loaded = 4 * sum(map(math.prod, size.linear.values())) if training.adapter == "qlora" else 0
+    return int(CPU_GAPS * computed) + loaded
 
 
 def _activations(training: Training, size: ModelSize, machine: Machine, wide: int, length: int, fp32_weights: bool) -> int:

@@ -120,6 +120,8 @@ class RecipekitPlugin(BasePlugin):
         arguments: dict[str, Any] = {"load_best_model_at_end": bool(cfg.load_best_model_at_end)}
         if cfg.warmup_steps is not None:
             arguments["warmup_steps"] = cfg.warmup_steps
+        if cfg.deterministic:
+            arguments["full_determinism"] = True
         return arguments | ({} if torch.cuda.is_available() else {"use_cpu": True, "dataloader_pin_memory": False})
 
     def get_collator_cls_and_kwargs(self, cfg: Any, is_eval: bool = False) -> Any:

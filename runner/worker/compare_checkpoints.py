@@ -17,12 +17,22 @@ def difference(one: Path, other: Path, part: str) -> str:
     return _of_files(one, other, PARTS[part])
 
 
-def first_other_line(one: list[dict[str, Any]], other: list[dict[str, Any]]) -> str:
-    """The first place where two logs of a training differ."""
+def first_other_line(one: list[dict[str, Any]], other: list[dict[str, Any]], tolerance: float = 0) -> str:
+    """The first place where two logs of a training differ; losses only where they do by more than `tolerance` of the larger.
+
+    With a tolerance, what follows from the weights but is no loss (`grad_norm`) is not compared.
+    """
     for mine, its in zip(one, other, strict=False):
-        if keys := [key for key in {**mine, **its} if mine.get(key) != its.get(key)]:
+        if keys := [key for key in {**mine, **its} if not _agree(key, mine.get(key), its.get(key), tolerance)]:
             return f"step {mine['step']}: {keys[0]} is {mine.get(keys[0])} and {its.get(keys[0])}"
     return "" if len(one) == len(other) else f"{len(one)} lines and {len(other)}"
+
+
+def _agree(key: str, mine: Any, its: Any, tolerance: float) -> bool:
+    if mine == its or not tolerance or key in ("step", "epoch", "learning_rate"):
+        return mine == its
+    numbers = isinstance(mine, float | int) and isinstance(its, float | int)
+    return numbers and (not key.endswith("loss") or abs(mine - its) <= tolerance * max(abs(mine), abs(its)))
 
 
 def _of_files(one: Path, other: Path, pattern: str) -> str:

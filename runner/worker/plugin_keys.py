@@ -13,5 +13,6 @@ class PluginKeys(BaseModel):
     class_weights: Literal["balanced"] | dict[str, float] | None = None
     pack_blocks: bool | None = None
     fp32_weights: bool | None = None
+    deterministic: bool | None = None
     fold_system: bool | None = None
     accepted_losses: list[Literal["reasoning", "whitespace"]] | None = None

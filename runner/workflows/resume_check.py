@@ -1,4 +1,7 @@
-"""Proof that a training survives being killed: trained once without interruption and once with `kill -9`, it must end in the same bits."""
+"""Proof that a training survives being killed: trained once without interruption and once with `kill -9`, it must end the same.
+
+The same bits, where this machine's kernels compute the same bits twice; else the same losses within a tolerance.
+"""
 
 import os
 import random
@@ -15,12 +18,13 @@ from ...converters.building.pipeline import build
 from ...schemas.base.errors import UserError
 from ...schemas.base.files import write_atomically
 from ...schemas.recipe import LoadedRecipe
+from ...schemas.sections import Training
 from ...schemas.yaml_writing import to_yaml
 from ..launch.plan import Plan, make_job
 from ..models.resolve import require_model_of, resolve_model
 from ..runtime.checkpoints import KILL_AT, KILL_AT_END, newest
 from ..runtime.child_process import run_child
-from ..runtime.machine import this_machine
+from ..runtime.machine import Machine, this_machine
 from ..runtime.progress import read_lines
 from ..worker.compare_checkpoints import CLOCK, difference, differences, first_other_line
 
@@ -34,16 +38,48 @@ class Kill(NamedTuple):
     resumed_from: str
 
 
+class Promise(NamedTuple):
+    """What must be the same: every part to the bit, or with a `tolerance` the losses within it, and to the bit what no kernel computes."""
+
+    tolerance: float
+    words: str
+
+    def is_exact(self, part: str) -> bool:
+        """Whether a part must be bit-identical."""
+        return not self.tolerance or part in ("schedule", "random numbers")
+
+
+LOSS_TOLERANCE = 0.02  # a few roundings of bf16 (0.4 % each)
+
+
+def promise(training: Training, machine: Machine) -> Promise:
+    """What is promised of a resumed training on this machine."""
+    if machine.is_cpu:
+        return Promise(0, "on a CPU, every part is bit-identical")
+    if training.deterministic:
+        return Promise(0, "with training.deterministic, every part is bit-identical")
+    return Promise(
+        LOSS_TOLERANCE,
+        f"on a GPU, losses are the same within {LOSS_TOLERANCE:.0%}, schedule and random numbers bit-identical; weights and optimizer are "
+        "compared, and need not be: kernels add in no fixed order (training.deterministic: true makes them)",
+    )
+
+
 class ResumeReport(NamedTuple):
-    """What came of it: the kills, and by part the first difference to the training that nobody killed, "" for the same bits."""
+    """What came of it: the kills; by part the first difference to the training that nobody killed, "" for the same bits; and the first
+    difference of the losses that is beyond the tolerance."""
 
     steps: int
     kills: list[Kill]
     parts: dict[str, str]
+    promise: Promise
+    beyond: str = ""
 
     @property
     def different(self) -> dict[str, str]:
-        return {part: found for part, found in self.parts.items() if found}
+        """The parts that break the promise."""
+        exact = {part: found for part, found in self.parts.items() if found and self.promise.is_exact(part)}
+        return exact | ({"losses": self.beyond} if self.beyond else {})
 
 
 def overrides(loaded: LoadedRecipe, half: int) -> tuple[str, ...]:
@@ -116,7 +152,7 @@ def check_resume(loaded: LoadedRecipe, root: Path, folder: Path, storm: int, lis
     """Train without interruption; then again, killed at an epoch's end, within an epoch, and between the last checkpoint and the model;
     then again with `storm` kills at random moments, from the first import to the last save, starting over whenever the training reached
     its end all the same."""
-    steps = loaded.recipe.training.max_steps or 0
+    steps, promised = loaded.recipe.training.max_steps or 0, promise(loaded.recipe.training, this_machine())
     whole = prepare(loaded, root, folder / "whole", listener)
     began = time.monotonic()
     whole.train()
@@ -127,10 +163,13 @@ def check_resume(loaded: LoadedRecipe, root: Path, folder: Path, storm: int, lis
     moments = [*(f"{where}, in step {step + 1}" for where, step in cuts), "at the end, before the model was saved"]
     kills = [Kill(moment, origin) for moment, origin in zip(moments, origins[1:], strict=True)]
     parts = whole.compare(killed, steps)
-    for kill, found in _storm(whole, folder, storm, seconds, steps):
+    ended = [killed.lines()]
+    for kill, found, lines in _storm(whole, folder, storm, seconds, steps):
         kills += [kill] if kill else []
         parts = {part: parts[part] or found.get(part, "") for part in parts}
-    return ResumeReport(steps, kills, parts)
+        ended += [lines] if lines else []
+    beyond = (first_other_line(whole.lines(), lines, promised.tolerance) for lines in ended if promised.tolerance)
+    return ResumeReport(steps, kills, parts, promised, next(filter(None, beyond), ""))
 
 
 def cuts_of(lines: list[dict[str, Any]], steps: int) -> list[tuple[str, int]]:
@@ -143,8 +182,10 @@ def cuts_of(lines: list[dict[str, Any]], steps: int) -> list[tuple[str, int]]:
     return sorted(found, key=lambda cut: cut[1])
 
 
-def _storm(whole: TrainingTrial, folder: Path, kills: int, seconds: float, steps: int) -> Iterator[tuple[Kill | None, dict[str, str]]]:
-    """Each kill, and the differences of each training that reached its end."""
+def _storm(
+    whole: TrainingTrial, folder: Path, kills: int, seconds: float, steps: int
+) -> Iterator[tuple[Kill | None, dict[str, str], list[dict[str, Any]]]]:
+    """Each kill, and the differences and log of each training that reached its end."""
     chance = random.Random(0)
     trial, number, moment = None, 0, 0.0
     while number < kills or trial:
@@ -152,10 +193,10 @@ def _storm(whole: TrainingTrial, folder: Path, kills: int, seconds: float, steps
         kill_after = chance.uniform(0.1, seconds) if number < kills else 0
         origin, ended = trial.train(kill_after=kill_after)
         if moment:
-            yield Kill(f"at random, after {moment:.1f} s", origin), {}
+            yield Kill(f"at random, after {moment:.1f} s", origin), {}, []
         number, moment = number + (not ended), 0.0 if ended else kill_after
         if ended:
-            yield None, whole.compare(trial, steps)
+            yield None, whole.compare(trial, steps), trial.lines()
             shutil.rmtree(trial.folder)
             trial = None
 

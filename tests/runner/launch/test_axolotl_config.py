@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from recipekit.runner.cli.commands.render import rendered
 from recipekit.runner.launch.axolotl_config import RenderedData, render_axolotl, substitutions
+from recipekit.runner.launch.plan import CONFIG, plan
 from recipekit.runner.runtime.machine import Machine, machine_named
 from recipekit.schemas.extends import shipped_recipes
 from recipekit.schemas.recipe import load_recipe
@@ -116,6 +117,17 @@ def test_full_parameters_are_trained_in_fp32_where_bf16_is_slow(render):
 )
 def test_bf16_training_of_all_weights_keeps_them_in_fp32_where_nothing_else_does(render, changes, machine, kept):
     assert render(changes, machine).get("fp32_weights") == kept
+
+
+@pytest.mark.parametrize(("machine", "in_environment"), [(GPU, True), (CPU, False)])
+def test_deterministic_kernels_are_asked_of_torch_cublas_and_flash_attention(minimal, machine, in_environment):
+    made = plan(Recipe.from_values(minimal({"training.deterministic": True})), RenderedData(), machine, "a/b")
+    assert "\ndeterministic: true\n" in made.files[CONFIG], "our plug-in turns torch's deterministic algorithms on"
+    assert (made.env.get("CUBLAS_WORKSPACE_CONFIG"), made.env.get("FLASH_ATTENTION_DETERMINISTIC")) == (
+        (":4096:8", "1") if in_environment else (None, None)
+    )
+    plain = plan(Recipe.from_values(minimal()), RenderedData(), machine, "a/b")
+    assert "deterministic" not in plain.files[CONFIG] and not plain.env.keys() & {"CUBLAS_WORKSPACE_CONFIG"}
 
 
 def test_a_gpu_without_bf16_computes_in_fp16_and_it_is_said(minimal):

@@ -141,6 +141,14 @@ def test_a_cpu_counts_what_the_allocator_holds_beside_an_adapters_training(plann
     assert plan.certain == plan.total - sum(plan.parts.get(part, 0) for part in ("activations", "logits", "allocator"))
 
 
+def test_what_the_allocator_holds_does_not_shrink_with_checkpointing_and_grows_with_quantising(planned):
+    kept, again = (planned(LLAMA2, {"adapter": "lora", "gradient_checkpointing": on}, CPU).parts for on in (False, True))
+    assert kept["allocator"] == again["allocator"] > again["activations"]
+    assert planned(LLAMA2, {"adapter": "none", "gradient_checkpointing": True}, CPU).parts["allocator"] > 0
+    linear = 4 * 32 * (4 * 4096 * 4096 + 3 * 4096 * 11008)
+    assert planned(LLAMA2, {"adapter": "qlora"}, CPU).parts["allocator"] == kept["allocator"] + linear
+
+
 def test_logits_are_counted_a_chunk_at_a_time_however_long_the_rows_are(planned):
     short, long = (planned(QWEN, {"adapter": "qlora", "sequence_len": length}).parts["logits"] for length in (64, 8192))
     assert short == 64 * 151936 * 6

@@ -79,3 +79,14 @@ def test_the_first_line_that_differs_is_named():
     assert first_other_line(one, one) == ""
     assert first_other_line(one, [one[0], {"step": 2, "loss": 1.4}, one[2]]) == "step 2: loss is 1.5 and 1.4"
     assert first_other_line(one, one[:2]) == "3 lines and 2"
+
+
+def test_with_a_tolerance_losses_may_differ_a_little_and_steps_may_not():
+    one = [{"step": 1, "loss": 2.0, "grad_norm": 1.0, "learning_rate": 1e-4}, {"step": 2, "eval_loss": 3.0}]
+    near = [{"step": 1, "loss": 2.01, "grad_norm": 1.9, "learning_rate": 1e-4}, {"step": 2, "eval_loss": 3.01}]
+    assert first_other_line(one, near, 0.01) == ""
+    assert first_other_line(one, near) == "step 1: loss is 2.0 and 2.01"
+    assert first_other_line(one, near, 0.001) == "step 1: loss is 2.0 and 2.01"
+    assert first_other_line(one, [near[0] | {"learning_rate": 2e-4}, near[1]], 0.01) == "step 1: learning_rate is 0.0001 and 0.0002"
+    assert first_other_line(one, [near[0], {"step": 2}], 0.01) == "step 2: eval_loss is 3.0 and None"
+    assert first_other_line(one, near[:1], 0.01) == "2 lines and 1"

@@ -13,7 +13,7 @@ pytestmark = pytest.mark.train
 # Each step takes all 42 rows, so that nothing but the way in which they are batched differs.
 BATCHES = {
     "8 rows": {"micro_batch_size": 8},
-    "3 rows": {"micro_batch_size": 3},
+    "3 rows": {"micro_batch_size": 3, "deterministic": "true"},
     "packed": {"micro_batch_size": 1, "sample_packing": "true"},
 }  # fmt: skip
 SETTINGS = {
