@@ -134,6 +134,20 @@ def evaluation_sets_of_another_kind(recipe: Recipe) -> Iterator[Finding]:
                 yield Finding((*at, "sources", number, "path"), what, "generate them with another recipe, and name its rows.jsonl")
 
 
+def rubric_fits(recipe: Recipe) -> Iterator[Finding]:
+    rubric = recipe.evaluation.rubric
+    if rubric is None:
+        return
+    if recipe.data.type != "chat":
+        yield Finding(("evaluation", "rubric"), f"has no effect on {recipe.data.type} records: there are no replies", "remove it")
+    for name, gate in rubric.gates.items():
+        path = ("evaluation", "rubric", "gates", name)
+        if name not in rubric.criteria:
+            yield Finding(path, "no such criterion", f"criteria: {', '.join(rubric.criteria)}")
+        if gate.min is not None and gate.max is not None and gate.min > gate.max:
+            yield Finding(path, f"min {gate.min} is greater than max {gate.max}", "swap them, or remove one")
+
+
 EVALUATION_RULES: tuple[Rule, ...] = (
     metric_for_record_type,
     gate_without_metric,
@@ -146,4 +160,5 @@ EVALUATION_RULES: tuple[Rule, ...] = (
     labels_that_look_the_same,
     rules_of_evaluation_sets,
     evaluation_sets_of_another_kind,
+    rubric_fits,
 )

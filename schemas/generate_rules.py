@@ -159,6 +159,8 @@ def providers(recipe: Recipe) -> Iterator[tuple[KeyPath, Provider]]:
     if recipe.generate is not None:
         yield from ((("generate", "providers", index), provider) for index, provider in enumerate(recipe.generate.providers))
     yield from (((*path, "provider"), judge.provider) for path, judge in _judges(recipe))
+    if recipe.evaluation.rubric:
+        yield from ((("evaluation", "rubric", "judges", index), judge) for index, judge in enumerate(recipe.evaluation.rubric.judges))
 
 
 def _judges(recipe: Recipe) -> Iterator[tuple[KeyPath, Judge]]:
@@ -174,6 +176,9 @@ def _budgets(recipe: Recipe) -> Iterator[tuple[KeyPath, Limits, list[tuple[KeyPa
     if recipe.generate is not None:
         shared = [(at, p) for at, p in providers(recipe) if at[0] == "generate" and at[:-1] not in own]
         yield ("generate", "limits"), recipe.generate.limits, shared
+    if recipe.evaluation.rubric and recipe.evaluation.rubric.limits:
+        asked = [(at, p) for at, p in providers(recipe) if at[:2] == ("evaluation", "rubric")]
+        yield ("evaluation", "rubric", "limits"), recipe.evaluation.rubric.limits, asked
     for path, limits in own.items():
         yield (*path, "limits"), limits, [(at, p) for at, p in providers(recipe) if at[:-1] == path]
 

@@ -27,6 +27,14 @@ class Provider(NamedTuple):
     tokens_per_minute: int | None = None
     price: Price | None = None
 
+    @classmethod
+    def from_values(cls, values: dict[str, Any]) -> Self:
+        """Build from plain values that the schema has accepted."""
+        fields: dict[str, Any] = frozen(cls, values)
+        if "price" in values:
+            fields["price"] = Price(**values["price"])
+        return cls(**fields)
+
 
 class Sampling(NamedTuple):
     """How replies are sampled."""
@@ -72,7 +80,7 @@ class Judge(NamedTuple):
     @classmethod
     def from_values(cls, values: dict[str, Any]) -> Self:
         """Build from plain values that the schema has accepted."""
-        fields: dict[str, Any] = frozen(cls, values) | {"provider": _provider(values["provider"])}
+        fields: dict[str, Any] = frozen(cls, values) | {"provider": Provider.from_values(values["provider"])}
         if "limits" in values:
             fields["limits"] = Limits(**frozen(Limits, values["limits"]))
         return cls(**fields)
@@ -106,16 +114,9 @@ class Generate(NamedTuple):
     def from_values(cls, values: dict[str, Any]) -> Self:
         """Build from plain values that the schema has accepted."""
         sections = frozen(cls, values)
-        sections["providers"] = tuple(_provider(provider) for provider in values.get("providers", ()))
+        sections["providers"] = tuple(map(Provider.from_values, values.get("providers", ())))
         for name, section in (("sampling", Sampling), ("limits", Limits), ("filters", Filters)):
             sections[name] = section(**frozen(section, values.get(name, {})))
         if judge := values.get("judge"):
             sections["judge"] = Judge.from_values(judge)
         return cls(**sections)
-
-
-def _provider(values: dict[str, Any]) -> Provider:
-    fields: dict[str, Any] = frozen(Provider, values)
-    if "price" in values:
-        fields["price"] = Price(**values["price"])
-    return Provider(**fields)

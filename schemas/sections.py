@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any, Literal, NamedTuple, Self
 
 from .coerce import frozen
+from .evaluation_sections import Gate, Generation, Rubric, SamplePrompts, gates_from
 from .generate_sections import Generate, Judge
 
 RecordType = Literal["chat", "classification", "text"]
@@ -137,40 +138,6 @@ class Launch(NamedTuple):
     fsdp: bool = False
 
 
-class Generation(NamedTuple):
-    """How replies are generated for the evaluation."""
-
-    max_new_tokens: int = 256
-    temperature: float = 0
-    top_p: float = 1
-    batch_size: int = 8
-    seed: int = 42
-
-
-class SamplePrompts(NamedTuple):
-    """Prompts whose replies are shown, in the recipe or in a file. `generation` None: as the evaluation generates."""
-
-    texts: tuple[str, ...] = ()
-    path: str | None = None
-    generation: Generation | None = None
-
-    @classmethod
-    def from_values(cls, values: dict[str, Any]) -> Self:
-        """Build from plain values that the schema has accepted."""
-        own: dict[str, Any] = frozen(cls, values)
-        if "generation" in values:
-            own["generation"] = Generation(**frozen(Generation, values["generation"]))
-        return cls(**own)
-
-
-class Gate(NamedTuple):
-    """A limit on a metric of the tuned model; `max_regression` is on how much worse than the base model it may be."""
-
-    min: float | None = None
-    max: float | None = None
-    max_regression: float | None = None
-
-
 class EvaluationSet(NamedTuple):
     """A further set of held-out rows. `type` is that of the data where the recipe names none."""
 
@@ -186,7 +153,7 @@ class EvaluationSet(NamedTuple):
     @classmethod
     def from_values(cls, values: dict[str, Any]) -> Self:
         """Build from plain values that the schema has accepted."""
-        return cls(**frozen(cls, values) | {"sources": _sources(values["sources"]), "gates": _gates(values)})
+        return cls(**frozen(cls, values) | {"sources": _sources(values["sources"]), "gates": gates_from(values)})
 
 
 class Evaluation(NamedTuple):
@@ -200,6 +167,7 @@ class Evaluation(NamedTuple):
     also: dict[str, EvaluationSet] = {}  # noqa: RUF012 - never changed
     generation: Generation = Generation()
     judge: Judge | None = None
+    rubric: Rubric | None = None
     prompts: SamplePrompts | None = None
     logit_lens: tuple[str, ...] = ()
     blimp: str | None = None
@@ -242,9 +210,11 @@ class Recipe(NamedTuple):
         nested: dict[str, Any] = {"generation": generation}
         if evaluation.get("judge"):
             nested["judge"] = Judge.from_values(evaluation["judge"])
+        if evaluation.get("rubric"):
+            nested["rubric"] = Rubric.from_values(evaluation["rubric"])
         if evaluation.get("prompts"):
             nested["prompts"] = SamplePrompts.from_values(evaluation["prompts"])
-        nested["gates"] = _gates(evaluation)
+        nested["gates"] = gates_from(evaluation)
         nested["also"] = {name: EvaluationSet.from_values(found) for name, found in evaluation.get("also", {}).items()}
         sections: dict[str, Any] = dict(values)
         sections["variables"] = dict(values.get("variables", {}))  # loading has made the list a mapping
@@ -292,7 +262,3 @@ class Recipe(NamedTuple):
 
 def _sources(values: list[dict[str, Any]]) -> tuple[Source, ...]:
     return tuple(Source(**frozen(Source, source)) for source in values)
-
-
-def _gates(values: dict[str, Any]) -> dict[str, Gate]:
-    return {metric: Gate(**limits) for metric, limits in values.get("gates", {}).items()}

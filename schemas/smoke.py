@@ -62,6 +62,7 @@ def _changes(recipe: Recipe, steps: int) -> dict[str, Any]:
             if recipe.evaluation.judge
             else ...,
             "judge": None,  # nobody is asked, and paid, to judge random weights
+            "rubric": None,
             "sentiment_model": None,  # as large as it is in earnest
             "gates": None,  # a model of random weights passes none
             "generation": _few_tokens(recipe.evaluation.generation) if chat or prompts else ...,

@@ -72,6 +72,8 @@ def test_what_a_recipe_is_said_to_set_is_set(name):
             {"token_accuracy", "token_reduction"} <= {*recipe.evaluation.metrics}
             and recipe.evaluation.gates
             and guide_prompts(recipe)
+            and (recipe.evaluation.rubric.gates["emoji_appropriate"].min, recipe.evaluation.rubric.gates["technically_right"].min)
+            == (80, 90)
             and recipe.evaluation.also["answers"].gates["contains_reference"].max_regression
         ),
         "mbti_llama2_16class": lambda: recipe.training.save_total_limit == 3 and recipe.training.load_best_model_at_end,

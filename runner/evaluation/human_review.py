@@ -14,10 +14,11 @@ import orjson
 from ...schemas.base.errors import Location, Problem, UserError
 from ...schemas.base.files import write_atomically
 from ..runtime.progress import read_lines
-from ..runtime.run_files import REVIEW
+from ..runtime.run_files import METRICS, REVIEW
 from ..runtime.run_folder import RunFolder
 from .agreement import alpha, alpha_interval
 from .judge import read_judgements
+from .rubric import read_ratings
 
 QUESTIONS = {"preference": "Which reply is better?", "warmth": "Which is warmer?", "helpfulness": "Which is more helpful?"}
 CHOICES = ("A", "same", "B")
@@ -167,15 +168,32 @@ def _agreement(units: dict[str, list[Outcome]]) -> dict[str, Any]:
 
 
 def _judged(run: RunFolder) -> dict[str, Outcome]:
-    """Row -> the model whose reply the recipe's judge scores higher, by the sum of its scales."""
-    path = run / "eval" / "judgements.jsonl"
-    scores = {key: sum(values.values()) for key, values in read_judgements(path).items()} if path.is_file() else {}
+    """Row -> the model whose reply the recipe's judges score higher, by the sum of their scales. A rubric comes first."""
+    scores = _rubric_sums(run) or _judge_sums(run)
     found: dict[str, Outcome] = {}
     for model, row in scores:
         if model == "tuned" and ("base", row) in scores:
             gain = scores["tuned", row] - scores["base", row]
-            found[row] = "tuned" if gain > 0 else "base" if gain < 0 else "same"
+            found[row] = "tuned" if gain > 1e-9 else "base" if gain < -1e-9 else "same"
     return found
+
+
+def _judge_sums(run: RunFolder) -> dict[tuple[str, str], float]:
+    path = run / "eval" / "judgements.jsonl"
+    return {key: sum(values.values()) for key, values in read_judgements(path).items()} if path.is_file() else {}
+
+
+def _rubric_sums(run: RunFolder) -> dict[tuple[str, str], float]:
+    """The sum over criteria of the judges' mean, each criterion from 0 to 1, of the replies that have been scored by all criteria."""
+    metrics = run.find(METRICS)
+    if not metrics or not (rubric := metrics.get("rubric")):
+        return {}
+    spans = {name: (1, 4) if facts["unit"] == "1 to 5" else (0, 1) for name, facts in rubric["metrics"].items()}
+    return {
+        key: sum((sum(scores) / len(scores) - spans[name][0]) / spans[name][1] for name, scores in row.items())
+        for key, row in read_ratings(run, "eval").items()
+        if set(row) == set(spans)
+    }
 
 
 def _not_votes(path: Path, what: str) -> UserError:

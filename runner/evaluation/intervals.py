@@ -58,14 +58,15 @@ def rows_needed(metric: Metric, rows: Sequence[Any]) -> int:
 def bootstrap(metric: Metric, rows: Sequence[Any], resamples: np.ndarray, confidence: float) -> Estimate:
     """The metric over the rows with its interval."""
     stats = stats_of(metric, rows)
-    value, measured = _value(metric, stats), stats[stats.any(axis=1)]
+    value, is_measured = _value(metric, stats), _measured(stats)
+    measured = stats[is_measured]
     if rows and isinstance(metric.row_stats(rows[0])[0], bool):
         low, high = _exact(int(measured[:, 0].sum()), len(measured), confidence)
         scale = metric.aggregate(1, 1)
         return Estimate(value, low * scale, high * scale)
     if len(measured) < rows_needed(metric, rows):
         return Estimate(value, *NO_INTERVAL)
-    return Estimate(value, *_interval(_resampled(metric, stats, resamples), value, _each_left_out(metric, stats), confidence))
+    return Estimate(value, *_interval(_resampled(metric, stats, resamples), value, _each_left_out(metric, stats, is_measured), confidence))
 
 
 def difference(metric: Metric, before: Sequence[Any], after: Sequence[Any], resamples: np.ndarray, confidence: float) -> Difference:
@@ -73,10 +74,11 @@ def difference(metric: Metric, before: Sequence[Any], after: Sequence[Any], resa
     stats = stats_of(metric, before), stats_of(metric, after)
     value = _value(metric, stats[1]) - _value(metric, stats[0])
     interval = NO_INTERVAL
-    if (stats[0].any(axis=1) | stats[1].any(axis=1)).sum() >= rows_needed(metric, before):
+    measured = _measured(stats[0]) | _measured(stats[1])
+    if measured.sum() >= rows_needed(metric, before):
         with np.errstate(invalid="ignore"):  # infinite in both: there is no difference
             values = _resampled(metric, stats[1], resamples) - _resampled(metric, stats[0], resamples)
-            left_out = _each_left_out(metric, stats[1]) - _each_left_out(metric, stats[0])
+            left_out = _each_left_out(metric, stats[1], measured) - _each_left_out(metric, stats[0], measured)
         interval = _interval(values, value, left_out, confidence)
     p = p_value(metric, *stats)
     is_chance = interval[0] <= 0 <= interval[1]  # False without an interval
@@ -88,6 +90,11 @@ def stats_of(metric: Metric, rows: Sequence[Any]) -> np.ndarray:
     return np.array([metric.row_stats(row) for row in rows], dtype=float)
 
 
+def _measured(stats: np.ndarray) -> np.ndarray:
+    """Which rows are measured: one that is not has no part in any sum."""
+    return np.any(stats, axis=1, keepdims=True)[:, 0]
+
+
 def _value(metric: Metric, stats: np.ndarray) -> float:
     return metric.aggregate(*map(float, stats.sum(axis=0)))
 
@@ -96,10 +103,10 @@ def _resampled(metric: Metric, stats: np.ndarray, resamples: np.ndarray) -> np.n
     return np.array([metric.aggregate(*sums) for sums in (resamples @ stats).tolist()])
 
 
-def _each_left_out(metric: Metric, stats: np.ndarray) -> np.ndarray:
+def _each_left_out(metric: Metric, stats: np.ndarray, measured: np.ndarray) -> np.ndarray:
     """The metric without each of the measured rows."""
     total = stats.sum(axis=0)
-    return np.array([metric.aggregate(*sums) for sums in (total - stats[stats.any(axis=1)]).tolist()])
+    return np.array([metric.aggregate(*sums) for sums in (total - stats[measured]).tolist()])
 
 
 def _interval(values: np.ndarray, value: float, left_out: np.ndarray, confidence: float) -> tuple[float, float]:

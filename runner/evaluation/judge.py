@@ -44,25 +44,35 @@ def judge_all(run: RunFolder, judge: Judge, seed: int, display: Display) -> Judg
 
     Raises UserError when the judge cannot be asked, GateError at a ceiling of its limits, Interrupted.
     """
-    replies = _Replies(run, Scorer.of(judge, Limits(), seed))
-    asker = Asker(replies.scorer.limits, run.path.parents[1], display)
-    with open_log(run / EVALUATING / "judge.sqlite") as log:
-        asker.ask(replies, (judge.provider,), log, "judging")
-        endpoints = asker.known((judge.provider,))
-        lines, failure = [], ""
-        for line, request in replies:
-            judgement = replies.scorer.judgement(request, endpoints, log)
-            if judgement.reply is None:
-                failure = log.last_failure(replies.scorer.asked(request, 0, endpoints)[1].key)
-            lines.append({"model": line["model"], "id": line["id"], "scores": judgement.scores, "reply": judgement.reply})
-    if lines and all(line["reply"] is None for line in lines):
-        raise UserError(f"evaluation.judge: {endpoints[0].name} answered no request: {failure}")
+    scorer = Scorer.of(judge, Limits(), seed)
+    name, lines = ask_judge(run, scorer, display, "evaluation.judge")
     write_atomically(run / JUDGEMENTS, b"".join(orjson.dumps(line) + b"\n" for line in lines))
     failed = sum(line["reply"] is None for line in lines)
     unread = sum(line["scores"] is None for line in lines) - failed
-    prompt = replies.scorer.prompt
-    text = "\n\n".join(filter(None, (prompt.system, prompt.user)))
-    return JudgeResult(endpoints[0].name, text, prompt.scales, len(lines) - failed - unread, unread, failed)
+    text = "\n\n".join(filter(None, (scorer.prompt.system, scorer.prompt.user)))
+    return JudgeResult(name, text, scorer.prompt.scales, len(lines) - failed - unread, unread, failed)
+
+
+def ask_judge(run: RunFolder, scorer: Scorer, display: Display, key: str) -> tuple[str, list[dict[str, Any]]]:
+    """The judge's name, and model, id, scores and reply for each reply of both models; what is asked once is not asked again.
+
+    `key` is the judge's place in the recipe. Raises UserError when the judge answers nothing, GateError at a ceiling of its limits,
+    Interrupted.
+    """
+    replies, provider = _Replies(run, scorer), scorer.judge.provider
+    asker = Asker(scorer.limits, run.path.parents[1], display)
+    with open_log(run / EVALUATING / "judge.sqlite") as log:
+        asker.ask(replies, (provider,), log, "judging")
+        endpoints = asker.known((provider,))
+        lines, failure = [], ""
+        for line, request in replies:
+            judgement = scorer.judgement(request, endpoints, log)
+            if judgement.reply is None:
+                failure = log.last_failure(scorer.asked(request, 0, endpoints)[1].key)
+            lines.append({"model": line["model"], "id": line["id"], "scores": judgement.scores, "reply": judgement.reply})
+    if lines and all(line["reply"] is None for line in lines):
+        raise UserError(f"{key}: {endpoints[0].name} answered no request: {failure}")
+    return endpoints[0].name, lines
 
 
 class _Replies:

@@ -128,7 +128,7 @@ def check_gates(evaluation: Evaluation, found: dict[str, Any], losses: dict[str,
         checks = [_Check.of(gate.min, gate.max, estimate or {"value": value, "low": None, "high": None})]
         regression = None
         if gate.max_regression is not None:
-            regression = regression_of(found["differences"][name], metric(name).higher_is_better)
+            regression = regression_of(found["differences"][name], found["metrics"][name]["higher_is_better"])
             checks.append(_Check.of(None, gate.max_regression, regression))
         decided = any(check.decided and not check.passed for check in checks) or all(check.decided for check in checks)
         results[name] = {

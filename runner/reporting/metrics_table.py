@@ -5,15 +5,18 @@ from typing import Any
 
 from ...schemas.base.screen import Screen
 from .tables import print_columns
-from .verdicts import LABELS, answer, change_title, gate_lines, metric_name, number, verdicts
+from .verdicts import LABELS, all_scores, answer, change_title, gate_lines, metric_name, number, rubric_lines, verdicts
 
 
 def metrics_table(metrics: Mapping[str, Any], console: Screen) -> None:
-    """Print the table of the evaluated split and of each further set, then the gates and the answer."""
-    print_scores(metrics, metrics["split"], console)
-    for name, scores in metrics.get("also", {}).items():
-        console.print()
-        print_scores(scores, name, console)
+    """Print the table of the evaluated split, of the rubric and of each further set, then the gates and the answer."""
+    for name, scores in all_scores(metrics):
+        if name:
+            console.print()
+        print_scores(scores, name or metrics["split"], console)
+        if name == "rubric":
+            for line in rubric_lines(scores):
+                console.print(line)
     for line in (*gate_lines(metrics), answer(metrics)):
         console.print(line)
 

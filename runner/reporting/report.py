@@ -1,5 +1,6 @@
 """report.html: one file that stands alone. Everything in it is read from the run directory; all text from data is escaped."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,10 @@ from ..evaluation.human_review import review_results
 from ..evaluation.scoring import BASE, TUNED, read_predictions
 from ..resources.fit import size_text
 from ..resources.training_time import measured_line
+from ..runtime.metrics_file import Losses, Metrics
 from ..runtime.progress import read_lines
 from ..runtime.resolved_values import effective_values
-from ..runtime.run_files import LOCK, MANIFEST, METRICS, ORIGINS, PEAK_MEMORY, SMOKE_KEYS, TIMING, TOKENS, Losses, Metrics, PeakMemory
+from ..runtime.run_files import LOCK, MANIFEST, METRICS, ORIGINS, PEAK_MEMORY, SMOKE_KEYS, TIMING, TOKENS, PeakMemory
 from ..runtime.run_folder import RunFolder
 from .charts import Series, line_chart
 from .ledger_table import leaks_line
@@ -23,7 +25,7 @@ from .report_rows import classified_rows, cut, extremes, gains, ranking_metric, 
 from .run_summary import edited_note
 from .sample_prompts import answered_prompts, sampling
 from .token_summary import token_summary
-from .verdicts import LABELS, answer, change_title, gate_lines, number, verdicts
+from .verdicts import LABELS, answer, change_title, gate_lines, number, rubric_lines, verdicts
 
 
 def write_report(run: RunFolder, ending: dict[str, str] | None = None) -> Path:
@@ -93,12 +95,16 @@ def report_facts(run: RunFolder, status: dict[str, Any]) -> dict[str, Any]:
 
 
 def further_tables(metrics: Metrics) -> list[dict[str, Any]]:
-    """The tables after the first: parts of the evaluated rows, and further evaluation sets."""
-    parts = [*metrics.get("slices", {}).items(), *((f"Also: {name}", part) for name, part in metrics.get("also", {}).items())]
+    """The tables after the first: parts of the evaluated rows, the rubric, and further evaluation sets."""
+    parts: list[tuple[str, Mapping[str, Any], list[str]]] = [(name, part, []) for name, part in metrics.get("slices", {}).items()]
+    if rubric := metrics.get("rubric"):
+        texts = [f"{name.replace('_', ' ')}: {text}" for name, text in rubric["criteria"].items()]
+        parts.append(("Rubric", rubric, [*texts, *rubric_lines(rubric)]))
+    parts += [(f"Also: {name}", part, part.get("notes", [])) for name, part in metrics.get("also", {}).items()]
     return [
-        {"name": name, "scores": part, "verdicts": verdicts(part), "change": change_title(part),
+        {"name": name, "scores": part, "notes": notes, "verdicts": verdicts(part), "change": change_title(part),
          "columns": [model for model in LABELS if part["models"].get(model)]}
-        for name, part in parts
+        for name, part, notes in parts
     ]  # fmt: skip
 
 

@@ -5,9 +5,11 @@ from typing import Any
 
 from ...schemas.base.errors import UserError
 from ..evaluation.training_losses import losses
+from ..runtime.metrics_file import Metrics
 from ..runtime.progress import read_lines
-from ..runtime.run_files import METRICS, Metrics
+from ..runtime.run_files import METRICS
 from ..runtime.run_folder import RunFolder
+from .verdicts import all_scores
 
 
 def run_summary(run: RunFolder) -> dict[str, Any]:
@@ -40,11 +42,12 @@ def run_summary(run: RunFolder) -> dict[str, Any]:
 
 
 def _values(evaluated: Metrics) -> dict[str, float | None]:
-    """The tuned model's numbers; those of a further set as set.metric."""
-    found = {name: estimate["value"] for name, estimate in evaluated["models"]["tuned"].items()}
-    for place, scores in evaluated.get("also", {}).items():
-        found |= {f"{place}.{name}": estimate["value"] for name, estimate in scores["models"]["tuned"].items()}
-    return found
+    """The tuned model's numbers; those of the rubric and of further sets as table.metric."""
+    return {
+        ".".join(filter(None, (place, name))): estimate["value"]
+        for place, scores in all_scores(evaluated)
+        for name, estimate in scores["models"]["tuned"].items()
+    }
 
 
 def edited_note(status: Mapping[str, Any]) -> str:

@@ -1,6 +1,6 @@
 """metrics.json in words: what changed, whether it is more than chance, what the gates say. Every table and page takes its words here."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ..evaluation.significance import least_rows
@@ -92,24 +92,50 @@ def no_better_than(metrics: Mapping[str, Any], name: str) -> str:
     return f" It is no better than a baseline without a language model ({', '.join(equal)})." if equal else ""
 
 
+def all_scores(metrics: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """The tables of an evaluation after their names: the evaluated split without one, then the rubric and the further sets."""
+    yield "", metrics
+    if rubric := metrics.get("rubric"):
+        yield "rubric", rubric
+    yield from metrics.get("also", {}).items()
+
+
 def gate_lines(metrics: Mapping[str, Any], passed: tuple[bool, ...] = (True, False)) -> list[str]:
-    """A line for each gate, of further sets too: whether it passed, and whether the rows are enough to say so."""
+    """A line for each gate of every table: whether it passed, and whether the rows are enough to say so."""
     return [
         gate_line(name, gate, scores, f"{place}: " if place else "")
-        for place, scores in {"": metrics, **metrics.get("also", {})}.items()
+        for place, scores in all_scores(metrics)
         for name, gate in scores["gates"].items()
         if gate["passed"] in passed
     ]
 
 
 def failed_gates(metrics: Mapping[str, Any]) -> list[str]:
-    """The gates that say no: a metric, or set.metric."""
+    """The gates that say no: a metric, or table.metric."""
     return [
         ".".join(filter(None, (place, name)))
-        for place, scores in {"": metrics, **metrics.get("also", {})}.items()
+        for place, scores in all_scores(metrics)
         for name, gate in scores["gates"].items()
         if not gate["passed"]
     ]
+
+
+def rubric_lines(rubric: Mapping[str, Any]) -> list[str]:
+    """Who judged how many replies, and how far the judges agree."""
+    lines = [
+        f"Judged by {judge['model']}: {judge['judged']} replies scored; {judge['unread']} answers without scores, "
+        f"{judge['failed']} requests without a reply."
+        for judge in rubric["judges"]
+    ]
+    agreed = [f"{name} {_alpha(found)}" for name, found in rubric["agreement"].items()]
+    return [*lines, *([f"Agreement of the judges (Krippendorff's alpha): {', '.join(agreed)}."] if agreed else [])]
+
+
+def _alpha(found: Mapping[str, Any]) -> str:
+    if found["alpha"] is None:
+        return f"undefined ({found['replies']} replies, or all scores equal)"
+    interval = f" [{found['low']:.2f}, {found['high']:.2f}]" if found["low"] is not None else f" ({found['replies']} replies)"
+    return f"{found['alpha']:.2f}{interval}"
 
 
 def gate_line(name: str, gate: Mapping[str, Any], metrics: Mapping[str, Any], place: str = "") -> str:

@@ -18,6 +18,7 @@ from ..evaluation.judge import judge_all
 from ..evaluation.metrics import metric
 from ..evaluation.probe_results import asked_for, results, waiting
 from ..evaluation.prompt_diversity import prompt_diversity
+from ..evaluation.rubric import judge_by_rubric, rubric_scores
 from ..evaluation.scoring import Training, read_predictions, score
 from ..evaluation.training_losses import diagnosis, kept_loss, losses
 from ..launch.plan import CONFIG as RENDERED
@@ -25,6 +26,7 @@ from ..launch.plan import Plan
 from ..runtime.child_process import run_child
 from ..runtime.console import Display
 from ..runtime.machine import package_versions
+from ..runtime.metrics_file import Metrics, SetMetrics
 from ..runtime.progress import read_lines
 from ..runtime.run_files import (
     EVALUATING,
@@ -37,9 +39,7 @@ from ..runtime.run_files import (
     PROBES_REQUEST,
     SETS,
     EvaluationRequest,
-    Metrics,
     RunFile,
-    SetMetrics,
     SetRequest,
 )  # fmt: skip
 from ..runtime.run_folder import RunFolder
@@ -97,6 +97,12 @@ def run(context: RunContext) -> None:
     facts |= results(run, asked)
     if recipe.evaluation.judge:
         facts["judge"] = judge_all(run, recipe.evaluation.judge, recipe.evaluation.generation.seed, display)._asdict()
+    if rubric := recipe.evaluation.rubric:
+        judges = judge_by_rubric(run, rubric, recipe.evaluation.generation.seed, display)
+        if judges:
+            facts["rubric"] = rubric_scores(run, recipe.evaluation, rubric, recipe.evaluation_split, judges)
+        else:
+            display.say(NAME, f"{', '.join(rubric.criteria)}: not judged, since evaluation.rubric.judges is empty")
     run.write(NEW_METRICS, scored(run, recipe, len(rows), facts))
     run.write(EVALUATION_REQUEST, {**request, "evaluation": made_of})
     write_seal(run / EVALUATING)
@@ -221,9 +227,11 @@ def predictions_key(recipe: Recipe, train: str) -> str:
 
 
 def generates(recipe: Recipe) -> bool:
-    """Whether replies must be generated: a metric is of replies, or replies are the labels that are counted."""
+    """Whether replies must be generated: a metric is of replies, they are the labels that are counted, or they are judged."""
     evaluation = recipe.evaluation
-    return recipe.data.type == "chat" and (bool(evaluation.labels) or any(metric(name).needs_reply for name in evaluation.metrics))
+    return recipe.data.type == "chat" and (
+        bool(evaluation.labels) or evaluation.rubric is not None or any(metric(name).needs_reply for name in evaluation.metrics)
+    )
 
 
 def scored(run: RunFolder, recipe: Recipe, rows: int, facts: dict[str, Any]) -> Metrics:

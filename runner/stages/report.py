@@ -4,7 +4,8 @@ from ...schemas.base.errors import GateError, Location, Problem
 from ..reporting.model_card import write_card
 from ..reporting.report import write_report
 from ..reporting.verdicts import failed_gates, gate_lines
-from ..runtime.run_files import METRICS, Metrics
+from ..runtime.metrics_file import Metrics
+from ..runtime.run_files import METRICS
 from ..runtime.run_folder import RunFolder
 from .context import RunContext
 

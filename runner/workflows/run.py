@@ -18,8 +18,9 @@ from ..models.resolve import require_model_of
 from ..resources.model_names import require_model_names
 from ..runtime.console import Display
 from ..runtime.machine import this_machine
+from ..runtime.metrics_file import Metrics
 from ..runtime.resolved_values import changed_values, effective_values
-from ..runtime.run_files import METRICS, ORIGINS, Metrics
+from ..runtime.run_files import METRICS, ORIGINS
 from ..runtime.run_folder import RunFolder, all_runs, create, find_run
 from ..runtime.seals import seal_files
 from ..stages import prerequisite, smoke_test, train

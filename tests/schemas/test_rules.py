@@ -19,6 +19,8 @@ LABELS = {"data.type": "classification", "data.labels": ["a", "b"], "evaluation.
 TEXT = {"data.type": "text"}
 JUDGE = {"prompt": "judge_counsellor", "provider": {"provider": "openai", "model": "m"}}
 
+RUBRIC = {"criteria": {"kind": {"text": "Is it kind?"}}}
+
 
 def also(**changes: Any) -> Changes:
     """A further evaluation set with changes."""
@@ -154,6 +156,11 @@ BREAKS: dict[str, list[tuple[Changes, list[str]]]] = {
     "labels_that_look_the_same": [
         ({"evaluation.labels": ["low", "Low "], "evaluation.metrics": ["accuracy"]}, ["evaluation.labels.1"]),
     ],
+    "rubric_fits": [
+        (LABELS | {"evaluation.rubric": RUBRIC}, ["evaluation.rubric"]),
+        ({"evaluation.rubric": RUBRIC | {"gates": {"other": {"min": 1}}}}, ["evaluation.rubric.gates.other"]),
+        ({"evaluation.rubric": RUBRIC | {"gates": {"kind": {"min": 9, "max": 1}}}}, ["evaluation.rubric.gates.kind"]),
+    ],
     "sampling_without_temperature": [
         ({"evaluation.generation.top_p": 0.9}, ["evaluation.generation.top_p"]),
         ({"evaluation.prompts": {"texts": ["Hi"], "generation": {"top_p": 0.9}}}, ["evaluation.prompts.generation.top_p"]),
@@ -213,6 +220,10 @@ BREAKS: dict[str, list[tuple[Changes, list[str]]]] = {
 } | generate_recipes.BREAKS  # fmt: skip
 
 KEEPS: dict[str, list[Changes]] = {
+    "rubric_fits": [
+        {"evaluation.rubric": RUBRIC},
+        {"evaluation.rubric": RUBRIC | {"judges": [{"provider": "openai", "model": "m"}], "gates": {"kind": {"min": 80, "max_regression": 0}}}},
+    ],
     "rules_of_evaluation_sets": [
         also(gates={"perplexity": {"max_regression": 0.5}}),
         also(labels=["yes", "no"], metrics=["accuracy", "invalid_rate"], gates={"accuracy": {"min": 0.5, "max_regression": 0}}),

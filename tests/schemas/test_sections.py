@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from recipekit.schemas import generate_sections, sections
+from recipekit.schemas import evaluation_sections, generate_sections, sections
 from recipekit.schemas.json_schema import schema, subschema
 from recipekit.schemas.sections import Recipe
 
@@ -14,9 +14,14 @@ PLACES = {
     "Generate": ("generate",), "Provider": ("generate", "providers", 0), "Price": ("generate", "providers", 0, "price"),
     "Sampling": ("generate", "sampling"), "Limits": ("generate", "limits"), "Filters": ("generate", "filters"),
     "SamplePrompts": ("evaluation", "prompts"), "Judge": ("generate", "judge"), "Gate": ("evaluation", "gates", "perplexity"),
-    "EvaluationSet": ("evaluation", "also", "any"), "Export": ("export",),
+    "EvaluationSet": ("evaluation", "also", "any"),
+    "Rubric": ("evaluation", "rubric"), "Criterion": ("evaluation", "rubric", "criteria", "any"), "Export": ("export",),
 }  # fmt: skip
-SECTIONS = {name: value for name, value in {**vars(generate_sections), **vars(sections)}.items() if hasattr(value, "_fields")}
+SECTIONS = {
+    name: value
+    for name, value in {**vars(generate_sections), **vars(evaluation_sections), **vars(sections)}.items()
+    if hasattr(value, "_fields")
+}
 OWN_DEFAULT = {("Recipe", "recipe"), ("Recipe", "description")}  # one is a constant, the other is shown, so it is never None
 
 

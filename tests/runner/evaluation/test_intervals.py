@@ -56,6 +56,18 @@ def test_too_few_rows_have_no_interval(rows):
     assert math.isfinite(bootstrap(MEAN, cases([*numbers] * LEAST_ROWS + [0]), draw_resamples(rows * LEAST_ROWS + 1), 0.95).low)
 
 
+@given(strategies.sets(strategies.integers(0, 29), max_size=25), strategies.sets(strategies.integers(0, 29), max_size=25))
+@settings(deadline=None, max_examples=40)
+def test_models_may_be_unmeasured_on_different_rows(missing_before, missing_after):
+    """A judge may have scored one model's reply to a row and not the other's."""
+    before = cases([0 if n in missing_before else n % 7 + 1 for n in range(30)], [n not in missing_before for n in range(30)])
+    after = cases([0 if n in missing_after else n % 5 + 1 for n in range(30)], [n not in missing_after for n in range(30)])
+    found = difference(RATIO, before, after, draw_resamples(30), 0.95)
+    means = [sum(c.nll for c in rows) / sum(c.target_tokens for c in rows) for rows in (before, after)]
+    assert found.value == pytest.approx(means[1] - means[0])
+    assert math.isnan(found.low) or found.low <= found.high
+
+
 def labelled(rows, labels=3):
     return [LabelPrediction(str(i), i % labels, (i + (i % 5 == 0)) % labels, labels) for i in range(rows)]
 

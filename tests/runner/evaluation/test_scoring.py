@@ -38,7 +38,8 @@ def cases(tmp_path):
 
 def measured(value, low, high, change=None, name="perplexity"):
     """What score_models returns, as far as gates read it."""
-    return {"models": {"tuned": {name: {"value": value, "low": low, "high": high}}}, "differences": {name: change}}
+    models = {"tuned": {name: {"value": value, "low": low, "high": high}}}
+    return {"models": models, "differences": {name: change}, "metrics": {name: {"unit": "", "higher_is_better": name == "accuracy"}}}
 
 
 def scored(found, *metrics, **changes):

@@ -1,0 +1,124 @@
+"""What metrics.json of an evaluation holds."""
+
+from typing import Any, NotRequired, TypedDict
+
+
+class Losses(TypedDict):
+    """Of the last epoch's steps, of the weights that were kept, and the lowest; None where none was logged."""
+
+    train_loss: float | None
+    validation_loss: float | None
+    best_validation_loss: float | None
+
+
+class EstimateFacts(TypedDict):
+    """A number with its interval; null where it cannot be measured."""
+
+    value: float | None
+    low: float | None
+    high: float | None
+
+
+class DifferenceFacts(EstimateFacts):
+    """The tuned model minus the baseline."""
+
+    p_value: float | None
+    significant: bool
+
+
+class MetricFacts(TypedDict):
+    """How to read a metric. None: neither direction is better by itself."""
+
+    unit: str
+    higher_is_better: bool | None
+
+
+class GateFacts(TypedDict):
+    """A gate's limits and outcome. `decided`: the whole interval is on one side of the limits; None for a loss.
+
+    `regression`: how much worse than the base model the tuned one is, where the gate limits that."""
+
+    value: float | None
+    min: float | None
+    max: float | None
+    max_regression: float | None
+    regression: EstimateFacts | None
+    passed: bool
+    decided: bool | None
+
+
+class Scores(TypedDict):
+    """Each metric for each model, over the same rows."""
+
+    rows: int
+    confidence: float
+    baseline: str
+    models: dict[str, dict[str, EstimateFacts]]
+    differences: dict[str, DifferenceFacts]
+    metrics: dict[str, MetricFacts]
+
+
+class EvaluatedWith(TypedDict):
+    """The versions and the machine of the evaluation, which need not be those of the training."""
+
+    packages: dict[str, str]
+    machine: dict[str, Any]
+
+
+class SetMetrics(Scores):
+    """The numbers of one set of rows, with its gates; for labels, what each was taken for."""
+
+    split: str
+    gates: dict[str, GateFacts]
+    labels: NotRequired[list[str]]
+    confusion: NotRequired[list[list[int]]]
+    confusion_has_invalid: NotRequired[bool]
+    notes: NotRequired[list[str]]
+    by_label: NotRequired[dict[str, list[dict[str, Any]]]]
+    calibration_error: NotRequired[dict[str, float]]
+    dimensions: NotRequired[dict[str, Any]]
+
+
+class JudgeFacts(TypedDict):
+    """A judge of a rubric. `unread` answers held no whole scores, `failed` requests got no reply."""
+
+    model: str
+    judged: int
+    unread: int
+    failed: int
+
+
+class Agreement(TypedDict):
+    """Krippendorff's alpha of the judges over the replies that several have scored; null where it is undefined."""
+
+    alpha: float | None
+    low: float | None
+    high: float | None
+    replies: int
+
+
+class RubricMetrics(SetMetrics):
+    """The judges' scores by criterion."""
+
+    criteria: dict[str, str]
+    judges: list[JudgeFacts]
+    agreement: dict[str, Agreement]
+
+
+class Metrics(SetMetrics):
+    """The evaluation's numbers; `also` are those of further sets."""
+
+    base_model: str
+    generation: dict[str, Any]
+    evaluated_with: EvaluatedWith
+    losses: Losses
+    diagnosis: dict[str, str]
+    slices: NotRequired[dict[str, Scores]]
+    also: NotRequired[dict[str, SetMetrics]]
+    prompt_diversity: NotRequired[dict[str, Any]]
+    lens: NotRequired[dict[str, Any]]
+    blimp: NotRequired[dict[str, Any]]
+    sentiment: NotRequired[dict[str, Any]]
+    prompts: NotRequired[dict[str, Any]]
+    judge: NotRequired[dict[str, Any]]
+    rubric: NotRequired[RubricMetrics]

@@ -1,0 +1,72 @@
+"""Parts of a recipe's evaluation section as frozen values. Names and defaults are those of recipe.schema.json (a test compares them)."""
+
+from typing import Any, Literal, NamedTuple, Self
+
+from .coerce import frozen
+from .generate_sections import Limits, Provider
+
+
+class Generation(NamedTuple):
+    """How replies are generated for the evaluation."""
+
+    max_new_tokens: int = 256
+    temperature: float = 0
+    top_p: float = 1
+    batch_size: int = 8
+    seed: int = 42
+
+
+class SamplePrompts(NamedTuple):
+    """Prompts whose replies are shown, in the recipe or in a file. `generation` None: as the evaluation generates."""
+
+    texts: tuple[str, ...] = ()
+    path: str | None = None
+    generation: Generation | None = None
+
+    @classmethod
+    def from_values(cls, values: dict[str, Any]) -> Self:
+        """Build from plain values that the schema has accepted."""
+        own: dict[str, Any] = frozen(cls, values)
+        if "generation" in values:
+            own["generation"] = Generation(**frozen(Generation, values["generation"]))
+        return cls(**own)
+
+
+class Gate(NamedTuple):
+    """A limit on a metric of the tuned model; `max_regression` is on how much worse than the base model it may be."""
+
+    min: float | None = None
+    max: float | None = None
+    max_regression: float | None = None
+
+
+class Criterion(NamedTuple):
+    """What judges are asked about a reply."""
+
+    text: str
+    scale: Literal["yes_no", "1_to_5"] = "yes_no"
+
+
+class Rubric(NamedTuple):
+    """Criteria of the recipe's own, and the models that judge by them. `limits` are those of each judge."""
+
+    criteria: dict[str, Criterion]
+    judges: tuple[Provider, ...] = ()
+    max_new_tokens: int = 256
+    limits: Limits | None = None
+    gates: dict[str, Gate] = {}  # noqa: RUF012 - never changed
+
+    @classmethod
+    def from_values(cls, values: dict[str, Any]) -> Self:
+        """Build from plain values that the schema has accepted."""
+        fields: dict[str, Any] = frozen(cls, values) | {"gates": gates_from(values)}
+        fields["criteria"] = {name: Criterion(**found) for name, found in values["criteria"].items()}
+        fields["judges"] = tuple(map(Provider.from_values, values.get("judges", ())))
+        if "limits" in values:
+            fields["limits"] = Limits(**frozen(Limits, values["limits"]))
+        return cls(**fields)
+
+
+def gates_from(values: dict[str, Any]) -> dict[str, Gate]:
+    """The gates of a section by metric."""
+    return {metric: Gate(**limits) for metric, limits in values.get("gates", {}).items()}
