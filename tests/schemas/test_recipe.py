@@ -165,12 +165,13 @@ def mutant(lines: list[str], rng: random.Random) -> str:
     return "\n".join(lines)
 
 
-def test_mutated_recipes_never_give_a_traceback(tmp_path: Path) -> None:
+@pytest.mark.parametrize("mutants", [2_500, pytest.param(10_000, marks=pytest.mark.long)])
+def test_mutated_recipes_never_give_a_traceback(tmp_path: Path, mutants: int) -> None:
     rng = random.Random(20_251)
     originals = [path.read_text("utf-8").splitlines() for path in shipped_recipes()]
     path = tmp_path / "mutant.yml"
     refused = 0
-    for number in range(10_000):
+    for number in range(mutants):
         text = mutant(rng.choice(originals), rng)
         path.write_text(text, encoding="utf-8")
         try:
@@ -179,4 +180,4 @@ def test_mutated_recipes_never_give_a_traceback(tmp_path: Path) -> None:
             raise AssertionError(f"mutant {number}: {type(error).__name__}: {error}\n{text}") from error
         refused += bool(problems)
         assert all(problem.location.file and problem.what for problem in problems), text
-    assert 4_000 < refused < 10_000, "the mutants must be both good and bad"
+    assert 0.4 * mutants < refused < mutants, "the mutants must be both good and bad"
