@@ -18,11 +18,11 @@ from typing import Any
 
 from axolotl.prompt_strategies.chat_template import load as axolotl_strategy
 from axolotl.utils.dict import DictDefault
+from recipekit.runner.models.chat_templates import DROP_REASONING, FOLD_SYSTEM
 from recipekit.runner.models.resolve import resolve_model
 from recipekit.runner.worker import word_audit
 from recipekit.runner.worker.label_audit import _spans_end_with
 from recipekit.runner.worker.labels import IGNORED, end_ids
-from recipekit.runner.worker.tokenization import DROP_REASONING, FOLD_SYSTEM
 from recipekit.runner.worker.word_audit import WordAudit
 from recipekit.schemas.model_rules import EMBEDDED
 from recipekit.schemas.sections import Model

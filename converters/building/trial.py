@@ -1,6 +1,6 @@
 """The first rows of files through a converter, to see whether it reads them, as a conversion would. Nothing is written."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Any, NamedTuple
 
@@ -29,10 +29,12 @@ class Trial(NamedTuple):
     is_whole: bool
 
 
-def try_converter(name: str, record_type: RecordType, options: dict[str, Any], files: list[SourceFile], rows: int) -> Trial:
+def try_converter(
+    name: str, record_type: RecordType, options: dict[str, Any], files: list[SourceFile], rows: int, ignore_keys: Sequence[str] = ()
+) -> Trial:
     """Convert the first `rows` rows of the files. Raises UserError for a file that cannot be read."""
     module = converter(name)
-    keys = key_use(module)
+    keys = key_use(module, ignore_keys)
     records: list[Record] = []
     unusable: list[Drop] = []
     is_whole = False

@@ -1,6 +1,7 @@
 """Whether a chat template renders short chats within limits of time, memory and length, tried in a process that can be ended.
 
-python -m recipekit.runner.models.template_check: the template on standard input, what is wrong with it on standard output.
+python -m recipekit.runner.models.template_check: the template on standard input, what is wrong with it on standard output; with a
+further argument, a template and chats as JSON on standard input, and what becomes of the chats on standard output.
 """
 
 import json
@@ -10,7 +11,7 @@ import signal
 import subprocess
 import sys
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 SECONDS = 5
 MAX_MEMORY = 1 << 30
@@ -20,34 +21,53 @@ _CHAT = [{"role": "user", "content": "What is it?"}, {"role": "assistant", "cont
 CHATS = ([_CHAT[0]], [{"role": "system", "content": "Be brief."}, *_CHAT * 3], _CHAT * 20)
 
 
+class Rendered(NamedTuple):
+    """What becomes of chats, by their number: what the template says where it refuses one, and words that it leaves out, by role."""
+
+    refused: dict[int, str]
+    lost: dict[int, tuple[str, str]]
+
+
 @cache
 def template_fault(template: str) -> str:
     """Why the template cannot be used: "takes more than 5 seconds"; "" where nothing is wrong with it, or jinja2 is not installed."""
-    argv = [sys.executable, "-m", "recipekit.runner.models.template_check"]
-    try:
-        env = {**os.environ, "PYTHONSAFEPATH": "1"}
-        done = subprocess.run(argv, input=template.encode("utf-8", "surrogatepass"), capture_output=True, timeout=_PATIENCE, env=env)
-    except subprocess.TimeoutExpired:
-        return f"takes more than {SECONDS} seconds for a short chat"
-    if done.returncode == -signal.SIGXCPU:
+    done = _in_child(template.encode("utf-8", "surrogatepass"))
+    if done is None or done.returncode == -signal.SIGXCPU:
         return f"takes more than {SECONDS} seconds for a short chat"
     if done.returncode < 0:
         return "crashes the process that renders it"
     return done.stdout.decode("utf-8", "replace").strip()
 
 
+def render_chats(template: str, chats: list[list[dict[str, Any]]]) -> Rendered:
+    """What the template does with the chats; nothing where it has a fault, or jinja2 is not installed."""
+    done = _in_child(json.dumps({"template": template, "chats": chats}).encode(), "chats")
+    found = json.loads(done.stdout) if done is not None and not done.returncode and done.stdout else {"refused": {}, "lost": {}}
+    return Rendered({int(n): said for n, said in found["refused"].items()}, {int(n): tuple(lost) for n, lost in found["lost"].items()})
+
+
+def _in_child(given: bytes, *arguments: str) -> "subprocess.CompletedProcess[bytes] | None":
+    """The process of main(); None where it takes too long."""
+    argv = [sys.executable, "-m", "recipekit.runner.models.template_check", *arguments]
+    env = {**os.environ, "PYTHONSAFEPATH": "1"}
+    try:
+        return subprocess.run(argv, input=given, capture_output=True, timeout=_PATIENCE, env=env)
+    except subprocess.TimeoutExpired:
+        return None
+
+
 def main() -> None:
-    """Print the fault of the template on standard input, if it has one."""
+    """Print the fault of the template on standard input, if it has one, or what it does with chats."""
     try:
         from jinja2.exceptions import TemplateError
         from jinja2.sandbox import ImmutableSandboxedEnvironment  # noqa: F401
     except ImportError:
         return
-    template = sys.stdin.buffer.read().decode("utf-8", "replace")
+    given = sys.stdin.buffer.read().decode("utf-8", "replace")
     resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS + 1))
     resource.setrlimit(resource.RLIMIT_AS, (MAX_MEMORY, MAX_MEMORY))
     try:
-        print(_fault(_compiled(template)))
+        print(json.dumps(_rendered(**json.loads(given))) if sys.argv[1:] else _fault(_compiled(given)))
     except MemoryError:
         print(f"needs more than {MAX_MEMORY >> 30} GB of memory for a short chat")
     except RecursionError:
@@ -62,6 +82,27 @@ def _fault(compiled: Any) -> str:
         if sum(map(len, parts)) > MAX_CHARACTERS:
             return f"makes more than {MAX_CHARACTERS:,} characters of a short chat"
     return ""
+
+
+def _rendered(template: str, chats: list[list[dict[str, Any]]]) -> dict[str, Any]:
+    compiled = _compiled(template)
+    refused: dict[int, str] = {}
+    lost: dict[int, tuple[str, str]] = {}
+    for number, chat in enumerate(chats):
+        try:
+            text = compiled.render(messages=chat, add_generation_prompt=False, bos_token="", eos_token="", tools=None)
+        except Exception as error:  # a template raises what it likes: its own message, or a type error of its code
+            refused[number] = (str(error).strip() or type(error).__name__).splitlines()[0]
+            continue
+        words = ((message["role"], word) for message in chat for word in without_thoughts(message["content"]).split())
+        if missing := next(((role, word) for role, word in words if word not in text), None):
+            lost[number] = missing
+    return {"refused": refused, "lost": lost}
+
+
+def without_thoughts(content: str) -> str:
+    """The content after its reasoning, which templates treat in ways of their own: the audit of a run follows it."""
+    return content.rpartition("</think>")[2]
 
 
 def _compiled(template: str) -> Any:

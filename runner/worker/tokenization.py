@@ -11,6 +11,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, NoReturn
 
 from ..launch.plan import CONFIG
+from ..models.chat_templates import template_prefix
 from ..runtime.progress import Progress
 from . import axolotl_patches
 from .labels import IGNORED, long_rows
@@ -59,28 +60,6 @@ def load(config: str = CONFIG) -> tuple[Any, Any]:
 
     cfg = load_cfg(config)
     return cfg, load_tokenizer(cfg)
-
-
-# What stands before a template where the recipe asks for it. The tokenizer is saved with it, so that whatever uses the model does the same.
-FOLD_SYSTEM = (
-    "{% if messages | length > 1 and messages[0]['role'] == 'system' %}"
-    "{% set folded = messages[0]['content'] + '\n\n' + messages[1]['content'] %}"
-    "{% set messages = [{'role': messages[1]['role'], 'content': folded}] + messages[2:] %}"
-    "{% endif %}{{ '' }}"
-)
-DROP_REASONING = (
-    "{% set without = namespace(reasoning=[]) %}{% for message in messages %}"
-    "{% set content = message['content'] if message['role'] == 'assistant' and message['content'] is string else '' %}"
-    "{% if content.lstrip().startswith('<think>') and '</think>' in content %}"
-    "{% set message = dict(message, content=content.split('</think>', 1)[1].lstrip()) %}"
-    "{% endif %}{% set without.reasoning = without.reasoning + [message] %}{% endfor %}"
-    "{% set messages = without.reasoning %}{{ '' }}"
-)
-
-
-def template_prefix(fold_system: bool, drop_reasoning: bool) -> str:
-    """What stands before a chat template."""
-    return (FOLD_SYSTEM if fold_system else "") + (DROP_REASONING if drop_reasoning else "")
 
 
 def load_tokenizer(cfg: Any) -> Any:

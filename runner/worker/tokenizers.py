@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 from ...schemas.base.errors import Location, Problem, UserError
 from ...schemas.recipe import LoadedRecipe
 from ...schemas.sections import Model, Recipe
+from ..models.chat_templates import OWN_TEMPLATE, template_prefix
 
 DEFAULT = "cl100k"
-OWN_TEMPLATE = "tokenizer_default"
 
 
 class Tokenizer(NamedTuple):
@@ -91,7 +91,6 @@ def recipe_tokenizer(loaded: LoadedRecipe, runs: Path) -> Tokenizer:
 def _template(recipe: Recipe, tokenizer: Any) -> str:
     """The chat template that the recipe names, with what its data section puts before it."""
     from .tiny_model import chat_template
-    from .tokenization import template_prefix
 
     name = recipe.model.chat_template
     try:

@@ -4,6 +4,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
+from ..models.chat_templates import SYSTEM_HINT
 from .labels import IGNORED
 from .message_spans import Message, Render, Span, locate, mark_contents, unmarked, whole_contents
 from .prepared_rows import LISTED
@@ -13,7 +14,7 @@ HINTS = {
     "reasoning": "write data.reasoning: drop to accept it",
     "whitespace": "write data.whitespace: trim, the default, to accept it",
     "word": "choose another model.chat_template",
-    "system": "write data.system_role: fold to put it into the first user message, or choose another model.chat_template",
+    "system": SYSTEM_HINT,
 }
 WORDS_SHOWN = 8
 

@@ -1,4 +1,4 @@
-"""`recipe check --data`: the first rows of every source through its converter, and the recipe's module names held to its model."""
+"""`recipe check --data`: the first rows of every source through its converter, and the recipe's module names and rows held to its model."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -13,6 +13,7 @@ from ...schemas.extends import load_layers
 from ...schemas.generate_rules import GENERATED
 from ...schemas.recipe import is_prompt, load_recipe
 from ...schemas.yaml_source import KeyPath
+from ..models.template_rows import template_problems
 from ..resources.model_names import model_name_problems
 
 
@@ -25,8 +26,9 @@ class DataCheck(NamedTuple):
 
 
 def check_data(path: Path, settings: tuple[str, ...]) -> DataCheck:
-    """Return a problem for every source of the valid recipe that is missing, cannot be read, or has no usable row among its first ones, for
-    more unusable rows than the recipe allows, and for every name that matches nothing in the model, where that is at hand.
+    """Return a problem for every source of the valid recipe that is missing, cannot be read, or has no usable row among its first ones; for
+    more unusable rows than the recipe allows; for every name that matches nothing in the model, and for rows that its chat template cannot
+    write, where it is on this machine.
 
     Hub datasets and generated rows are not read.
     """
@@ -46,7 +48,7 @@ def check_data(path: Path, settings: tuple[str, ...]) -> DataCheck:
         location = loaded.document.location((*place, "path"))
         try:
             files += files_of(source)
-            trial = try_converter(source.converter, record_type, source.options, files_of(source), LIMIT)
+            trial = try_converter(source.converter, record_type, source.options, files_of(source), LIMIT, source.ignore_keys)
         except UserError as error:
             problems += [problem._replace(location=location, what=str(problem).partition("\n")[0]) for problem in error.problems]
             continue
@@ -58,6 +60,7 @@ def check_data(path: Path, settings: tuple[str, ...]) -> DataCheck:
             hint = f"recipe new NAME --data {source.path} proposes a converter and its options"
             problems.append(Problem(location, what, hint, "unusable-data"))
             continue
+        problems += template_problems(loaded, trial.records)
         ledger = ledgers[place[:-2]]
         ledger.kept += len(trial.records)
         for drop in trial.unusable:

@@ -39,7 +39,10 @@ class Outcome(NamedTuple):
 
 
 def run_recipe(loaded: LoadedRecipe, root: Path, display: Display) -> Outcome:
-    """Run the recipe in a new directory under `root`, or say that a finished run is this one already."""
+    """Run the recipe in a new directory under `root`, or say that a finished run is this one already.
+
+    Raises UserError for what cannot be started.
+    """
     require_startable(loaded, this_machine())
     require_model_names(loaded)
     if problems := sample_prompt_problems(loaded.recipe, loaded.document):

@@ -32,7 +32,7 @@ def test_the_reference_is_the_message_that_the_model_is_asked_for(trains, roles,
 def test_where_reasoning_is_dropped_the_reference_has_none(reply, left):
     """As the template that drops it writes the reply."""
     jinja2 = pytest.importorskip("jinja2")
-    from recipekit.runner.worker.tokenization import DROP_REASONING
+    from recipekit.runner.models.chat_templates import DROP_REASONING
 
     template = jinja2.Environment(extensions=["jinja2.ext.do"]).from_string(DROP_REASONING + "{{ messages[0].content }}")
     assert without_reasoning(reply) == left == template.render(messages=[{"role": "assistant", "content": reply}])

@@ -6,9 +6,10 @@ import pytest
 
 pytest.importorskip("torch")
 
+from recipekit.runner.models.chat_templates import DROP_REASONING, FOLD_SYSTEM
 from recipekit.runner.worker.inference import LoadedModel
 from recipekit.runner.worker.labels import IGNORED
-from recipekit.runner.worker.tokenization import DROP_REASONING, FOLD_SYSTEM, prompt_ids
+from recipekit.runner.worker.tokenization import prompt_ids
 from recipekit.runner.worker.word_audit import WordAudit, problems, summary
 
 from ...support.tiny import TEMPLATE, build_tokenizer, emogpt_rows

@@ -118,6 +118,14 @@ def test_rows_beyond_the_first_hundred_are_checked(command_line: Recipe, recipe_
     assert command_line("check", "--data", allowed) == (0, "", "1 recipe checked, 300 rows read: no problems\n")
 
 
+def test_keys_that_may_be_ignored_are_no_problem(command_line: Recipe, recipe_file: Write, minimal: Minimal, tmp_path: Path) -> None:
+    turns = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Ho"}]
+    (tmp_path / "rows.jsonl").write_text(json.dumps({"messages": turns, "tools": "[1]"}), encoding="utf-8")
+    source = {"path": str(tmp_path / "rows.jsonl"), "converter": "messages"}
+    assert command_line("check", "--data", data_recipe(recipe_file, minimal, sources=[source])).code == 1
+    assert command_line("check", "--data", data_recipe(recipe_file, minimal, sources=[{**source, "ignore_keys": ["tools"]}])).code == 0
+
+
 def test_a_check_says_which_sources_it_does_not_read(command_line: Recipe, recipe_file: Write, minimal: Minimal) -> None:
     recipe = data_recipe(recipe_file, minimal, sources=[{"path": "hf://you/rows", "converter": "messages"}])
     assert command_line("check", "--data", recipe).err == "1 recipe checked, 0 rows read: no problems\nnot read: hf://you/rows\n"

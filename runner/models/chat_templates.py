@@ -1,0 +1,72 @@
+"""The chat template that a recipe trains with, as text: the model's own or one of Axolotl's, and what the recipe puts before it."""
+
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from ...schemas.model_rules import EMBEDDED
+from ...schemas.sections import Model
+from .resolve import embedded_folder
+from .size import cached_folder
+
+OWN_TEMPLATE = "tokenizer_default"
+FILE = "chat_template.jinja"
+SETTINGS = "tokenizer_config.json"
+SYSTEM_HINT = "write data.system_role: fold to put it into the first user message, or choose another model.chat_template"
+
+# What stands before a template where the recipe asks for it. The tokenizer is saved with it, so that whatever uses the model does the same.
+FOLD_SYSTEM = (
+    "{% if messages | length > 1 and messages[0]['role'] == 'system' %}"
+    "{% set folded = messages[0]['content'] + '\n\n' + messages[1]['content'] %}"
+    "{% set messages = [{'role': messages[1]['role'], 'content': folded}] + messages[2:] %}"
+    "{% endif %}{{ '' }}"
+)
+DROP_REASONING = (
+    "{% set without = namespace(reasoning=[]) %}{% for message in messages %}"
+    "{% set content = message['content'] if message['role'] == 'assistant' and message['content'] is string else '' %}"
+    "{% if content.lstrip().startswith('<think>') and '</think>' in content %}"
+    "{% set message = dict(message, content=content.split('</think>', 1)[1].lstrip()) %}"
+    "{% endif %}{% set without.reasoning = without.reasoning + [message] %}{% endfor %}"
+    "{% set messages = without.reasoning %}{{ '' }}"
+)
+
+
+def template_prefix(fold_system: bool, drop_reasoning: bool) -> str:
+    """What stands before a chat template."""
+    return (FOLD_SYSTEM if fold_system else "") + (DROP_REASONING if drop_reasoning else "")
+
+
+def own_template(model: Model) -> str | None:
+    """The chat template of the model's tokenizer: "" where it has none, None where the model is not on this machine."""
+    name = model.base_model
+    path = embedded_folder() if name == EMBEDDED else Path(name)
+    folder = path if path.is_dir() else cached_folder(name, model.revision)
+    if folder is None or not (folder / SETTINGS).is_file():
+        return None
+    if (folder / FILE).is_file():
+        return (folder / FILE).read_text(encoding="utf-8", errors="replace")
+    given = settings_of(folder).get("chat_template")
+    if isinstance(given, list):
+        given = next((entry.get("template") for entry in given if isinstance(entry, dict) and entry.get("name") == "default"), None)
+    return given if isinstance(given, str) else ""
+
+
+def settings_of(folder: Path) -> dict[str, Any]:
+    """The settings of a folder's tokenizer; none where they cannot be read, which loading it reports."""
+    try:
+        found = orjson.loads((folder / SETTINGS).read_bytes())
+    except (OSError, orjson.JSONDecodeError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def axolotl_template(name: str) -> str | None:
+    """One of Axolotl's chat templates: "" where it has none of this name, None where Axolotl is not installed."""
+    package = find_spec("axolotl")
+    folders = package.submodule_search_locations if package else None
+    if not folders:
+        return None
+    path = Path(folders[0]) / "utils" / "chat_templates" / "templates" / f"{name}.jinja"
+    return path.read_text(encoding="utf-8") if Path(name).name == name and path.is_file() else ""

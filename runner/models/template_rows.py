@@ -1,0 +1,56 @@
+"""Rows held to the recipe's chat template before anything is loaded: what it refuses, and words that it leaves out.
+
+The audit of a run, and of `recipe mask`, follows every character into the tokens; this reads the template alone, without torch.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from ...converters.building.row_encoder import with_system_prompt
+from ...converters.reading.records import Record
+from ...schemas.base.errors import Problem
+from ...schemas.recipe import LoadedRecipe
+from .chat_templates import OWN_TEMPLATE, SYSTEM_HINT, axolotl_template, own_template, template_prefix
+from .template_check import render_chats
+
+ROWS = 200  # of each source
+LISTED = 3
+_PLACE = ("model", "chat_template")
+_OTHER = "choose another model.chat_template"
+
+
+def template_problems(loaded: LoadedRecipe, records: Sequence[Record]) -> Iterator[Problem]:
+    """Yield what the recipe's chat template does to the first of the rows that a run would refuse; nothing where it is not at hand."""
+    model, data = loaded.recipe.model, loaded.recipe.data
+    own = model.chat_template == OWN_TEMPLATE
+    template = own_template(model) if own else axolotl_template(model.chat_template)
+    if data.type != "chat" or template is None:
+        return
+    location = loaded.document.location(_PLACE)
+    if not template:
+        if own:
+            yield Problem(location, f"{model.base_model} has no chat template", "name one of Axolotl's, e.g. chatml", "chat-template")
+        return
+    name = "the model's own chat template" if own else f"the chat template {model.chat_template}"
+    records = records[:ROWS]
+    fields = [with_system_prompt(record.fields, data.system_prompt) if data.system_prompt else record.fields for record in records]
+    chats = [[{key: value for key, value in message.items() if key != "train"} for message in one["messages"]] for one in fields]
+    found = render_chats(template_prefix(data.system_role == "fold", data.reasoning == "drop") + template, chats)
+    if found.refused:
+        is_system = any("system" in said.lower() for said in found.refused.values())
+        listed = _listed((records[number], said) for number, said in found.refused.items())
+        what = f"{name} refuses {_counted(found.refused, records)}: {listed}"
+        yield Problem(location, what, SYSTEM_HINT if is_system else f"{_OTHER}, or change the rows", "chat-template")
+    for role in dict.fromkeys(role for role, _ in found.lost.values()):
+        of_role = {number: word for number, (lost_by, word) in found.lost.items() if lost_by == role}
+        listed = _listed((records[number], repr(word)) for number, word in of_role.items())
+        what = f"{name} leaves out words of the {role} message in {_counted(of_role, records)}: {listed}"
+        yield Problem(location, what, SYSTEM_HINT if role == "system" else _OTHER, "chat-template")
+
+
+def _counted(found: Sequence[int] | dict[int, str], records: Sequence[Record]) -> str:
+    return f"{len(found)} of the first {len(records)} row{'s' * (len(records) > 1)}"
+
+
+def _listed(rows: Iterable[tuple[Record, str]]) -> str:
+    shown = [f"{record.row} ({said})" for record, said in rows]
+    return "; ".join(shown[:LISTED]) + ("; ..." if len(shown) > LISTED else "")
