@@ -15,7 +15,7 @@ HEAD = """# Converters
 
 Made from the converters themselves: `UPDATE_GOLDEN=1 pytest tests/test_converters_document.py` writes it anew. In a recipe a converter is
 named under `data.sources`, with its options beside it; on the command line it is `recipe convert --converter NAME PATH... --out DIR`.
-Files are told by their content, gzip and zstd included. A converter that works row by row can be spread over `--processes` or a cluster.
+Formats are detected from the content, gzip and zstd included. A converter that works row by row can be spread over `--processes` or a cluster.
 
 | converter | what | record types | reads | row by row |
 |---|---|---|---|---|

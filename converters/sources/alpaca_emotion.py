@@ -53,7 +53,7 @@ def convert(
         bool,
         "Remove labels of the prompt before an output (Rewritten Output:, Desired Emotion:), and drop outputs that only repeat the prompt.",
     ] = True,
-    drop_run_on: Annotated[bool, "Drop rows whose output goes on with another example of the prompt."] = False,
+    drop_run_on: Annotated[bool, "Drop rows whose output continues with another example of the prompt."] = False,
     keep_meta: Annotated[Iterable[str], "Keys of the row to keep in meta."] = (),
 ) -> Iterator[Record | Drop]:
     """One chat of two messages an example; a row of seeds holds several."""
@@ -109,7 +109,7 @@ def _chat(row: Row, example: _Example, remove_labels: bool, drop_run_on: bool) -
     if not answer:
         return Drop(row, "empty_output", f"for {instruction[:40]!r}", filtered=True)
     if drop_run_on and (more := _RUN_ON.search(answer)):
-        return Drop(row, "run_on", f"the output goes on with another example: {more.group()[:40]!r}", filtered=True)
+        return Drop(row, "run_on", f"the output continues with another example: {more.group()[:40]!r}", filtered=True)
     given = example.input.strip() if isinstance(example.input, str) else ""
     question = f"{instruction.strip()}\n\n{given}" if given and given.lower().strip("[]") not in _NO_INPUT else instruction.strip()
     meta = {"emotion": emotion, "instruction": instruction.strip(), "instruction_source": example.source}
