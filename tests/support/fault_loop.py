@@ -79,7 +79,8 @@ def after(loop: Loop, folder: Path, code: int, expected: dict[str, Any]) -> Iter
     said = (folder / "said").read_text(errors="replace")
     if "Traceback" in said or code == 70:
         yield f"a traceback: {said[-1500:]}"
-    code, _ = forked(loop.recovery(folder), folder, Fault())
+    recovery = loop.recovery(folder)
+    code = forked(recovery, folder, Fault())[0] if recovery else 0
     if code:
         yield f"cannot be recovered from, exit code {code}: {(folder / 'said').read_text(errors='replace')[-800:]}"
         return
