@@ -12,9 +12,10 @@ from ...schemas.base.errors import Location, Problem, UserError
 from .template_check import template_fault
 
 CONFIGS = ("config.json", "generation_config.json", "adapter_config.json", "tokenizer_config.json", "model.safetensors.index.json")
-PICKLED = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
+PICKLED = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
 ATTENTION = ("eager", "sdpa", "flash_attention_2", "flash_attention_3", "flex_attention")
 MAX_CONFIG_BYTES = 16 << 20
+_PICKLE = "holds the weights as a pickle, which may run code when it is loaded"
 _SAFETENSORS = "convert the weights to safetensors: model.save_pretrained(folder) where you trust them"
 
 
@@ -69,13 +70,26 @@ def _entries(value: Any) -> Iterator[tuple[str, Any]]:
 
 def _weight_problems(folder: Path, configs: dict[str, dict[str, Any]]) -> Iterator[Problem]:
     """Weights that are pickles, and an index that leads out of the folder."""
-    pickled = sorted(path.name for pattern in PICKLED for path in folder.glob(pattern) if path.name != "training_args.bin")
-    if pickled and not any(folder.glob("*.safetensors")):
-        yield _problem(folder / pickled[0], "holds the weights as a pickle, which may run code when it is loaded", _SAFETENSORS)
+    if pickled := _pickled([path.name for path in folder.iterdir()]):
+        yield _problem(folder / pickled, _PICKLE, _SAFETENSORS)
     index = configs.get("model.safetensors.index.json", {}).get("weight_map", {})
     files = sorted({str(name) for name in index.values()}) if isinstance(index, dict) else []
     if outside := [name for name in files if Path(name).name != name]:
         yield _problem(folder / "model.safetensors.index.json", f"names a file outside the folder: {outside[0][:100]!r}")
+
+
+def check_weight_names(model: str, names: list[str]) -> None:
+    """Raise UserError where a model whose files have these names has no weights but pickles."""
+    if pickled := _pickled(names):
+        raise UserError(_problem(Path(model) / pickled, _PICKLE, _SAFETENSORS))
+
+
+def _pickled(names: list[str]) -> str:
+    """The first file of weights that is a pickle; "" where there are safetensors, which are loaded instead."""
+    if any(name.endswith(".safetensors") for name in names):
+        return ""
+    found = [name for name in names if name != "training_args.bin" and name.endswith(PICKLED)]
+    return min(found, default="")
 
 
 def _template_problems(folder: Path, tokenizer: dict[str, Any]) -> Iterator[Problem]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from ...schemas.base.errors import Location, Problem, UserError
 from ...schemas.model_rules import EMBEDDED
-from .folder_check import check_model_folder
+from .folder_check import check_model_folder, check_weight_names
 from .size import public_models
 
 if TYPE_CHECKING:
@@ -16,16 +16,28 @@ SMALL_FILES = ("config.json", "tokenizer*", "special_tokens_map.json", "vocab.js
 SECONDS = 10  # for an answer; without a limit a hub that accepts the connection and is silent blocks for ever
 
 
-def small_files(name: str, revision: str | None = None) -> Path:
+def require_weights(name: str, revision: str | None = None) -> None:
+    """Raise UserError where the model's weights are neither in the hub's cache nor on the hub, or where they are pickles there.
+
+    Fetches only the small files.
+    """
+    if cached_weights(name, revision) is None:
+        small_files(name, revision, with_weights=True)
+
+
+def small_files(name: str, revision: str | None = None, *, with_weights: bool = False) -> Path:
     """Fetch a model's configuration and tokenizer, without weights, into the hub's cache; return their folder.
 
-    Raises UserError, one line and what to do, where there is no such model, where it is gated, or where the hub cannot be reached.
+    Raises UserError, one line and what to do, where there is no such model, where it is gated, or where the hub cannot be reached; and
+    where its weights are pickles, if it is to be loaded `with_weights`.
     """
     from huggingface_hub import HfApi, snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled
 
     try:
-        HfApi().model_info(name, revision=revision, timeout=SECONDS)
+        facts = HfApi().model_info(name, revision=revision, timeout=SECONDS)
+        if with_weights:
+            check_weight_names(name, [file.rfilename for file in facts.siblings or () if "/" not in file.rfilename])
         folder = Path(snapshot_download(name, revision=revision, allow_patterns=list(SMALL_FILES), etag_timeout=SECONDS))
     except (HfHubHTTPError, OSError, OfflineModeIsEnabled, ValueError, *_transport_errors()) as error:
         # LocalEntryNotFoundError stands for whatever kept a file from being fetched.

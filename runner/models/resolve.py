@@ -16,7 +16,7 @@ from ...schemas.sections import Model
 from ...schemas.smoke import TWIN
 from ..runtime.run_folder import RunFolder, all_runs
 from .folder_check import check_model_folder
-from .hub import cached_weights, small_files
+from .hub import require_weights
 from .size import public_models
 from .tiny import twin
 
@@ -66,8 +66,8 @@ def require_model(model: Model, runs: Path, smoke: bool = False) -> None:
     if model.base_model.startswith(("run:", "embedded:", TWIN)):  # made here, when it is their turn
         return
     found = resolve_model(model, runs, smoke)
-    if not Path(found.path).is_dir() and cached_weights(found.path, model.revision) is None:
-        small_files(found.path, model.revision)
+    if not Path(found.path).is_dir():
+        require_weights(found.path, model.revision)
 
 
 def require_model_of(loaded: LoadedRecipe, runs: Path) -> None:

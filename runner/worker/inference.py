@@ -13,7 +13,7 @@ import torch
 
 from ...schemas.base.errors import Location, Problem, UserError
 from ..models.folder_check import check_model_folder
-from ..models.hub import cached_weights, small_files
+from ..models.hub import require_weights
 from ..models.reference import ATTENTION, ModelReference
 from .tokenization import prompt_ids
 
@@ -90,8 +90,8 @@ def load_base(
     here = Location(reference.name)
     if head == "causal" and reference.kind == "classification":
         raise UserError(Problem(here, "has a classification head: it generates no text", "recipe chat classifies", "no-model"))
-    if not Path(reference.base).is_dir() and cached_weights(reference.base, reference.revision) is None:
-        small_files(reference.base, reference.revision)
+    if not Path(reference.base).is_dir():
+        require_weights(reference.base, reference.revision)
     for folder in {reference.base, reference.adapter, reference.tokenizer}:
         if folder and Path(folder).is_dir():
             check_model_folder(Path(folder))
@@ -132,6 +132,7 @@ def _model(reference: ModelReference, head: Head, dtype: Any, device: str) -> An
         "dtype": dtype,
         "revision": reference.revision or "main",
         "trust_remote_code": reference.trust_remote_code,
+        "use_safetensors": True,  # the others are pickles
         # Given always, as training does: a config.json may name another kernel, even one to download.
         "attn_implementation": reference.attention if device == "cuda" or "flash" not in reference.attention else "sdpa",
     }

@@ -80,8 +80,8 @@ class _Handler(BaseHTTPRequestHandler):
         url = urlsplit(self.path)
         path = unquote(url.path)
         self.requests.append(f"{self.command} {path}")
-        api = path.startswith("/api/datasets/")
-        parts = path.removeprefix("/api").removeprefix("/datasets/").split("/")
+        api = path.startswith("/api/")
+        parts = path.removeprefix("/api").removeprefix("/datasets").removeprefix("/models").removeprefix("/").split("/")
         name, what, rest = "/".join(parts[:2]), parts[2] if len(parts) > 2 else "revision", parts[3:]
         repository = self.repositories.get(name)
         if repository is None or (repository.token and self.headers.get("Authorization") != f"Bearer {repository.token}"):
