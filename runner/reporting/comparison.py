@@ -23,7 +23,7 @@ from ..runtime.resolved_values import effective_values
 from ..runtime.run_files import LOCK, MANIFEST, Lock
 from ..runtime.run_folder import RunFolder
 from .report import environment
-from .tables import plain_table, print_columns, table_width
+from .tables import print_columns, table_width
 from .verdicts import NO_DIFFERENCE, direction, metric_name, number, verdict
 
 OF_TOKENS = ("perplexity", "token_accuracy", "reply_tokens")  # in a model's own tokens: not to be compared across tokenizers
@@ -197,7 +197,7 @@ def _print_differences(section: str, differences: dict[str, list[Any]], letters:
     shown = {key: [one_line(value) for value in values] for key, values in differences.items()}
     columns = {f"{section}: what differs": list(shown), **dict(zip(letters, map(list, zip(*shown.values(), strict=True)), strict=True))}
     if table_width(columns) <= console.width:
-        console.print(plain_table(columns))
+        console.print_table(columns)
         return
     console.print(f"{section}: what differs", style="bold")
     for key, values in shown.items():

@@ -4,9 +4,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from rich import box
-from rich.table import Table
-
 from ...converters.building.budgets import composition
 from ...converters.reading.readers import SKIPPED_TEXT
 from ...schemas.base.screen import Screen
@@ -16,28 +13,17 @@ NAMED = 10
 
 def ledger_table(manifest: Mapping[str, Any], out: Path) -> None:
     """Print rows in, kept and dropped by reason, and the splits, to stderr."""
-    table = Table(
-        "rows",
-        "",
-        title=f"{manifest['type']} records in {out}",
-        title_justify="left",
-        box=box.SIMPLE_HEAD,
-        padding=(0, 1, 0, 0),
-        pad_edge=False,
-    )
-    table.add_row(f"{manifest['rows_in']:,}", "in")
-    for reason, count in manifest["dropped"].items():
-        table.add_row(f"-{count:,}", f"dropped: {reason.replace('_', ' ')}")
-    table.add_row(f"{manifest['rows_kept']:,}", "kept", end_section=True)
-    for reason, count in manifest["fixed"].items():
-        table.add_row(f"{count:,}", f"fixed: {reason.replace('_', ' ')}")
+    lines = [(f"{manifest['rows_in']:,}", "in")]
+    lines += [(f"-{count:,}", f"dropped: {reason.replace('_', ' ')}") for reason, count in manifest["dropped"].items()]
+    lines.append((f"{manifest['rows_kept']:,}", "kept"))
+    kept = len(lines) - 1
+    lines += [(f"{count:,}", f"fixed: {reason.replace('_', ' ')}") for reason, count in manifest["fixed"].items()]
     if weighed := manifest.get("repeated"):
-        table.add_row(f"{weighed:+,}", f"training rows {'repeated' if weighed > 0 else 'left out'} by the sources' weights")
-    for split, count in manifest["splits"].items():
-        table.add_row(f"{count:,}", split)
-    table.columns[0].justify = "right"
+        lines.append((f"{weighed:+,}", f"training rows {'repeated' if weighed > 0 else 'left out'} by the sources' weights"))
+    lines += [(f"{count:,}", split) for split, count in manifest["splits"].items()]
     console = Screen(stderr=True)
-    console.print(table)
+    numbers, meanings = zip(*lines, strict=True)
+    console.print_table({"rows": numbers, "": meanings}, f"{manifest['type']} records in {out}", right=("rows",), sections=(kept,))
     for note in [*source_notes(manifest), leaks_line(manifest)]:
         if note:
             console.print(note, soft_wrap=True)

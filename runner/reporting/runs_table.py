@@ -3,7 +3,8 @@
 from typing import Any
 
 from ...schemas.base.screen import Screen
-from .tables import plain_table, table_width
+from .tables import table_width
+from .verdicts import digits
 
 _WHY = 30  # characters that the reasons need at least in a table; they wrap
 
@@ -24,7 +25,7 @@ def print_runs(rows: list[dict[str, Any]], console: Screen) -> None:
         for row in rows:
             _print_lines(row, console)
         return
-    console.print(plain_table(columns | ({"why": why} if any(why) else {})))
+    console.print_table(columns | ({"why": why} if any(why) else {}))
 
 
 def minutes(row: dict[str, Any]) -> str:
@@ -33,7 +34,7 @@ def minutes(row: dict[str, Any]) -> str:
 
 
 def short(value: float | None) -> str:
-    """A loss or a metric; empty where there is none."""
+    """A loss; empty where there is none."""
     return "" if value is None else f"{value:.4g}"
 
 
@@ -49,7 +50,7 @@ def _print_lines(row: dict[str, Any], console: Screen) -> None:
 
 
 def _metrics(row: dict[str, Any]) -> list[str]:
-    return [f"{name.replace('_', ' ')} {short(value)}" for name, value in row["metrics"].items()]
+    return [f"{name.replace('_', ' ')} {digits(value)}" for name, value in row["metrics"].items()]
 
 
 def _why(row: dict[str, Any]) -> str:

@@ -4,11 +4,9 @@ Columns that do not fit beside each other go on in a further table, which begins
 """
 
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
-from rich import box
 from rich.cells import cell_len
-from rich.table import Column, Table
 
 from ...schemas.base.screen import Screen
 
@@ -16,25 +14,16 @@ Columns = Mapping[str, Sequence[str]]  # head -> a cell a row; both may have sev
 _FOLDS = range(34, 11, -2)  # characters at which cells wrap in a narrow terminal: the first at which the table fits, else the last
 
 
-def print_columns(keys: Columns, columns: Columns, console: Screen, title: str | None = None) -> None:
-    """Print the columns beside the key columns, in as many tables as the console's width asks for."""
+def print_columns(keys: Columns, columns: Columns, console: Screen, title: str | None = None, right: Collection[str] = ()) -> None:
+    """Print the columns beside the key columns, in as many tables as the console's width asks for; those of `right` are right-aligned."""
     whole = keys, columns
     for width in _FOLDS:
         if table_width({**keys, **columns}) <= console.width:
             break
         keys, columns = (_folded(part, width) for part in whole)
     for part in fitting(columns, console.width - table_width(keys)):
-        console.print(plain_table({**keys, **{head: columns[head] for head in part}}, title))
+        console.print_table({**keys, **{head: columns[head] for head in part}}, title, right)
         title = None
-
-
-def plain_table(columns: Columns, title: str | None = None) -> Table:
-    """The columns as text, not markup: a value may hold brackets."""
-    heads = (Column(head, overflow="fold", vertical="top") for head in columns)
-    table = Table(*heads, title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
-    for cells in zip(*columns.values(), strict=True):
-        table.add_row(*cells)
-    return table
 
 
 def fitting(columns: Columns, width: int) -> list[list[str]]:
@@ -52,7 +41,7 @@ def fitting(columns: Columns, width: int) -> list[list[str]]:
 
 def column_width(head: str, cells: Sequence[str]) -> int:
     """Characters of a column with the room around it."""
-    return 3 + max(cell_len(line) for text in (head, *cells) for line in text.split("\n"))
+    return 2 + max(cell_len(line) for text in (head, *cells) for line in text.split("\n"))
 
 
 def table_width(columns: Columns) -> int:

@@ -1,14 +1,19 @@
 """Tables, colours and bars on a terminal: text of data is shown as it is, with control characters as escapes, and never read as markup."""
 
+import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import IO, Any
 
+from rich import box
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
+from rich.table import Column, Table
 from rich.text import Text
 
 from .terminal import beneath, printable
+
+MARKS = {"✓": "green", "✗": "red", "!": "yellow"}  # cells with a colour
 
 
 class Screen(Console):
@@ -24,9 +29,43 @@ class Screen(Console):
         return super().render_str(printable(text), **options)
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
-        """Render, and escape what did not come as a string."""
+        """Render, escape what did not come as a string, and leave out the blanks with which rich fills a line."""
+        blanks: list[Segment] = []
         for text, style, control in super().render(renderable, options):
-            yield Segment(text if control else printable(text), style, control)
+            if control:
+                yield from (*blanks, Segment(text, style, control))
+                blanks = []
+                continue
+            for part in re.split("(\n)", printable(text)):
+                words = part.rstrip(" ")
+                if words == "\n":
+                    blanks = []
+                if words:
+                    yield from (*blanks, Segment(words, style))
+                    blanks = []
+                if len(words) < len(part):
+                    blanks.append(Segment(part[len(words) :], style))
+        yield from blanks
+
+    def print_table(
+        self,
+        columns: Mapping[str, Sequence[str]],
+        title: str | None = None,
+        right: Collection[str] = (),
+        sections: Collection[int] = (),
+    ) -> None:
+        """Print a table in the one style of the project: its title, a line under the heads, no borders.
+
+        Columns are head -> a cell a row, as text and never as markup; those of `right` are right-aligned. A section ends after each row of
+        `sections`.
+        """
+        if title:
+            self.print(Text(title, "bold"), soft_wrap=True)
+        heads = (Column(head, overflow="fold", vertical="top", justify="right" if head in right else "left") for head in columns)
+        table = Table(*heads, box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+        for number, cells in enumerate(zip(*columns.values(), strict=True)):
+            table.add_row(*(Text(printable(cell), MARKS.get(cell, "")) for cell in cells), end_section=number in sections)
+        self.print(table)
 
 
 class ProgressScreen(Screen):

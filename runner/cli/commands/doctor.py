@@ -24,7 +24,7 @@ def command(recipes: tuple[str, ...], as_json: bool) -> None:
     if as_json:
         click.echo(orjson.dumps({**facts, "missing": lacking, "recipes": rows}, option=orjson.OPT_INDENT_2))
     else:
-        from ...resources.doctor import show
+        from ...reporting.doctor_tables import show
 
         show(facts, lacking, rows)
     raise SystemExit(1 if recipes and (lacking or any(row["problems"] for row in rows)) else 0)

@@ -86,7 +86,8 @@ def planned(loaded: LoadedRecipe, root: Path, machine: Machine) -> dict[str, Any
     refused += problems(found, recipe.data.type == "text" and recipe.training.sample_packing) if found else []
     return {
         "recipe": recipe.name, "data_bytes": data_bytes,
-        "rows_in": manifest["rows_in"], "splits": splits, "sets": {name: made["rows_kept"] for name, made in sets.items()},
+        "rows_in": manifest["rows_in"], "dropped": manifest["dropped"],
+        "splits": splits, "sets": {name: made["rows_kept"] for name, made in sets.items()},
         "batch": batch(recipe), "steps": steps,
         "model": {"name": recipe.model.base_model, "parameters": size.parameters, "source": size.source} if size else None,
         "needs": found.facts() if found else None, "unknown": found.unknown if found else "the model's size",
@@ -139,36 +140,40 @@ def show_time(facts: dict[str, Any]) -> Iterator[tuple[str, str]]:
 
 def show(facts: dict[str, Any]) -> None:
     """Print the figures as a table."""
-    from rich.table import Table
-
     from ....schemas.base.screen import Screen
-    from ...resources.fit import size_text
 
-    console, rows, needs = Screen(), facts["batch"], facts["needs"]
-    table = Table(title=facts["recipe"], title_justify="left", show_header=False, box=None, padding=(0, 2, 0, 0))
-    table.add_row("data", f"{facts['rows_in']:,} rows in; " + ", ".join(f"{count:,} {split}" for split, count in facts["splits"].items()))
-    for name, kept in facts["sets"].items():
-        table.add_row("", f"{name}: {kept:,} further rows to evaluate on")
-    product = " x ".join(str(rows[name]) for name in ("micro_batch_size", "gradient_accumulation_steps", "processes"))
-    table.add_row("step", f"{product} = {rows['rows']} rows")
-    table.add_row("steps", f"{facts['steps']:,}" if facts["steps"] is not None else "known once the texts are tokenised and packed")
-    for name, text in show_time(facts["time"]):
-        table.add_row(name, text)
-    if facts["model"]:
-        table.add_row("model", f"{facts['model']['parameters']:,} parameters, by {facts['model']['source']}")
-    if needs:
-        table.add_row("trained", f"{needs['trained_parameters']:,} parameters")
-        for name, rows_of in (("memory", f" at {needs['memory']['tokens']:,} tokens per row"), ("disk", "")):
-            part = needs[name]
-            free = f", {size_text(part['available'])} available" if part["available"] else ""
-            table.add_row("", "")
-            table.add_row(name, f"{size_text(part['needed'])} needed{rows_of}{free}")
-            for what, size in part["parts"].items():
-                table.add_row("", f"{size_text(size):>9}  {what}")
-    if facts["unknown"]:
-        table.add_row("not computed", facts["unknown"])
-    console.print(table)
+    lines = [*_figures(facts)]
+    ends = [number - 1 for number, (name, _) in enumerate(lines) if name in ("memory", "disk")]
+    names, texts = zip(*lines, strict=True)
+    Screen().print_table({"plan": names, "": texts}, facts["recipe"], sections=ends)
     for line in facts["warnings"]:
         echo_styled((line, {"fg": "yellow"}), err=True)
     for line in facts["problems"]:
         echo_styled((line, {"fg": "red"}), err=True)
+
+
+def _figures(facts: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield the table's rows."""
+    from ...resources.fit import size_text
+
+    rows, needs = facts["batch"], facts["needs"]
+    dropped = sum(facts["dropped"].values())
+    reasons = ", ".join(f"{count:,} {reason.replace('_', ' ')}" for reason, count in facts["dropped"].items())
+    kept = "; ".join([f"{facts['rows_in']:,} rows in", *([f"{dropped:,} dropped ({reasons})"] if dropped else [])])
+    yield "data", f"{kept}; " + ", ".join(f"{count:,} {split}" for split, count in facts["splits"].items())
+    product = " x ".join(str(rows[name]) for name in ("micro_batch_size", "gradient_accumulation_steps", "processes"))
+    yield "step", f"{product} = {rows['rows']} rows"
+    yield "steps", f"{facts['steps']:,}" if facts["steps"] is not None else "known once the texts are tokenised and packed"
+    yield from show_time(facts["time"])
+    if facts["model"]:
+        yield "model", f"{facts['model']['parameters']:,} parameters, by {facts['model']['source']}".replace(str(Path.home()), "~")
+    if needs:
+        yield "trained", f"{needs['trained_parameters']:,} parameters"
+        for name, rows_of in (("memory", f" at {needs['memory']['tokens']:,} tokens per row"), ("disk", "")):
+            part = needs[name]
+            free = f", {size_text(part['available'])} available" if part["available"] else ""
+            yield name, f"{size_text(part['needed'])} needed{rows_of}{free}"
+            for what, size in part["parts"].items():
+                yield "", f"{size_text(size):>9}  {what}"
+    if facts["unknown"]:
+        yield "not computed", facts["unknown"]

@@ -49,7 +49,6 @@ def _facts(found: Any) -> dict[str, Any]:
 
 def _print(found: Any) -> None:
     from ....schemas.base.screen import Screen
-    from ...reporting.tables import plain_table
 
     rows = {
         part: "\n".join(differences) or ", ".join(filter(None, ("identical", found.notes.get(part))))
@@ -58,4 +57,4 @@ def _print(found: Any) -> None:
     rows["losses"] = found.losses.told() if found.losses else found.trained
     if found.losses:
         rows["weights"] = f"not compared: only {found.steps} steps" if found.weights is None else found.weights or "bit-identical"
-    Screen().print(plain_table({"part": [*rows], f"{found.run.path} and now": [*rows.values()]}))
+    Screen().print_table({"part": [*rows], f"{found.run.path} and now": [*rows.values()]})

@@ -52,13 +52,11 @@ def _print(proof: Any, as_json: bool) -> None:
         click.echo(orjson.dumps(facts, option=orjson.OPT_INDENT_2))
         return
     from ....schemas.base.screen import Screen
-    from ...reporting.tables import plain_table
 
     found = [_result(proof, part) for part in proof.parts]
-    parts = plain_table({"part": [*proof.parts], f"killed and unbroken training after {proof.steps} steps": found})
     console = Screen()
-    console.print(plain_table({"killed": [kill[0] for kill in proof.kills], "resumed from": [kill[1] for kill in proof.kills]}))
-    console.print(parts)
+    console.print_table({"killed": [kill[0] for kill in proof.kills], "resumed from": [kill[1] for kill in proof.kills]})
+    console.print_table({"part": [*proof.parts], f"killed and unbroken training after {proof.steps} steps": found})
     console.print(f"promised: {proof.promise.words}", soft_wrap=True)
 
 

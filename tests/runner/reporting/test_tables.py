@@ -5,7 +5,7 @@ import io
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from recipekit.runner.reporting.tables import plain_table, print_columns
+from recipekit.runner.reporting.tables import print_columns
 from recipekit.schemas.base.screen import Screen
 
 WORD = st.text("abcdefgh-0123456789", min_size=1, max_size=24)
@@ -41,5 +41,5 @@ def test_cells_wrap_only_as_far_as_the_width_asks() -> None:
 
 def test_a_table_is_text_and_not_markup() -> None:
     screen = Screen(width=80, file=io.StringIO())
-    screen.print(plain_table({"[red]a": ["[/x] b"]}))
+    screen.print_table({"[red]a": ["[/x] b"]})
     assert "[red]a" in screen.file.getvalue() and "[/x] b" in screen.file.getvalue()

@@ -25,7 +25,7 @@ def test_every_shipped_recipe_has_a_computed_need(command_line):
 def test_the_tables_name_every_recipe_in_full(command_line):
     outcome = command_line("doctor")
     assert [path.stem for path in shipped_recipes() if path.stem not in outcome.out] == []
-    assert "This machine" in outcome.out and "cores" in outcome.out and "none: training runs on the CPU" in outcome.out
+    assert "this machine" in outcome.out and "cores" in outcome.out and "none: training runs on the CPU" in outcome.out
 
 
 def test_a_named_recipe_that_cannot_be_trained_here_exits_1_with_the_reason(command_line, tmp_path):

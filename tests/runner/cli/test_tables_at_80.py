@@ -1,0 +1,53 @@
+"""Every command's table at 80 columns: the words of the wide table are all there, whole, and no line is wider or ends in blanks."""
+
+import json
+
+import pytest
+
+ROWS = [{"messages": [{"role": "user", "content": f"Hi {n}"}, {"role": "assistant", "content": f"Ho {n}"}]} for n in range(20)]
+RECIPE = """\
+recipe: 1
+name: a_recipe_with_a_name_that_is_long_as_names_of_experiments_are
+model: {base_model: meta-llama/Llama-3.2-3B-Instruct}
+data:
+  type: chat
+  max_dropped: 0.2
+  sources: [{path: rows.jsonl, converter: messages}]
+  split: {validation: 0.2}
+training: {adapter: qlora, learning_rate: 1e-4, sequence_len: 256}
+evaluation: {metrics: [perplexity]}
+"""
+
+
+@pytest.fixture
+def shown(command_line, tmp_path, monkeypatch):
+    """What a command prints, at a width."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in [*ROWS, ROWS[0], {"messages": ROWS[1]["messages"][:1]}]))
+    (tmp_path / "mine.yml").write_text(RECIPE)
+
+    def run(verb, width):
+        monkeypatch.setenv("COLUMNS", str(width))
+        outcome = command_line(*verb)
+        assert outcome.code in (0, 1) and (outcome.out or outcome.err)
+        return outcome.out + outcome.err
+
+    return run
+
+
+@pytest.mark.parametrize(
+    "verb",
+    [("plan", "mine.yml"), ("plan", "mine.yml", "--machine", "gpu"), ("doctor",), ("doctor", "mine.yml"), ("ls",), ("ls", "."),
+     ("convert", "mine.yml", "--out", "a folder/with a long name/that would not fit into the title of a narrow table/of/records")],
+    ids=" ".join,
+)  # fmt: skip
+def test_no_word_is_lost_at_80_columns(shown, verb):
+    narrow = shown(verb, 80)
+    words = {word for word in shown(verb, 500).split() if set(word) != {"─"}}
+    assert not [word for word in words - set(narrow.split()) if not word[0].isdigit()], "figures of the machine change"
+    assert [line for line in narrow.splitlines() if line != line.rstrip()] == []
+
+
+@pytest.mark.parametrize("verb", [("plan", "mine.yml"), ("doctor", "mine.yml")])
+def test_no_line_of_a_table_is_wider_than_80_columns(shown, verb):
+    assert max(map(len, shown(verb, 80).splitlines())) <= 80
