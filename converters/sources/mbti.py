@@ -11,7 +11,7 @@ quarters of the rows do, so a model that learns to read it off learns nothing el
 import re
 from collections.abc import Iterable, Iterator
 from hashlib import blake2b
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from ...schemas.options import Positive, Text
 from ..reading.contents import sniff
@@ -24,13 +24,14 @@ RECORD_TYPES = ("classification",)
 STATELESS = True
 ANSWER = {"classification": "type"}
 
-_TYPE = re.compile(r"[EI][NS][FT][JP]")
+Dimension = Literal["EI", "NS", "FT", "JP"]
+DIMENSIONS: tuple[Dimension, ...] = get_args(Dimension)
+_TYPE = re.compile("".join(f"[{letters}]" for letters in DIMENSIONS))
 # At the start of a word (infj, INFJs, infj's, INFJness), or in capitals after a small letter (myINFJ). The type stands first in the
 # pattern and what may stand before it is looked at afterwards: that is twice as fast.
 _TYPE_WORD = re.compile(
-    r"[ei][ns][ft][jp](?:(?<![^\W\d_]....)|(?-i:(?<=[a-z][A-Z]{4})))(?:[^\W\d_]+|['’]s(?![^\W\d_]))?", re.IGNORECASE | re.DOTALL
+    _TYPE.pattern + r"(?:(?<![^\W\d_]....)|(?-i:(?<=[a-z][A-Z]{4})))(?:[^\W\d_]+|['’]s(?![^\W\d_]))?", re.IGNORECASE | re.DOTALL
 )
-_POSITION = {"EI": 0, "NS": 1, "FT": 2, "JP": 3}
 _TELLING = 40
 
 
@@ -49,7 +50,7 @@ def convert(
     record_type: str = "classification",
     *,
     max_posts: Annotated[Positive | None, "Keep only the first posts of a row."] = None,
-    dimension: Annotated[Literal["EI", "NS", "FT", "JP"] | None, "Label with one letter of the type instead of all four."] = None,
+    dimension: Annotated[Dimension | None, "Label with one letter of the type instead of all four."] = None,
     numbered: Annotated[bool, "Number the posts: 1. ..., 2. ..."] = True,
     mask: Annotated[bool, "Replace words that name a type (INFJ, infjs, ENFP's), which give the label away."] = True,
     mask_word: Annotated[Text, "Replacement."] = "[TYPE]",
@@ -73,7 +74,7 @@ def convert(
         if shown != posts:
             fixed.append("type_masked")
         lines = [f"{number}. {post}" for number, post in enumerate(shown, 1)] if numbered else shown
-        wanted = label[_POSITION[dimension]] if dimension and label else label
+        wanted = label[DIMENSIONS.index(dimension)] if dimension and label else label
         yield Record(row, {"text": "\n".join(lines), "label": wanted}, meta, (*repaired, *fixed))
 
 

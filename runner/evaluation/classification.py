@@ -9,7 +9,7 @@ from ...schemas.base.errors import Location, Problem, UserError
 from ...schemas.sections import Evaluation
 from ..runtime.progress import read_lines
 from .intervals import point
-from .mbti import are_types, dimension_scores
+from .label_schemes import scheme_of
 from .metrics import LabelPrediction, metric
 from .scoring import TUNED, check_gates, require_same_rows, score_models
 
@@ -60,11 +60,11 @@ def score_classified(
 
 
 def dimensions(columns: dict[str, list[LabelPrediction]], labels: list[str]) -> dict[str, Any]:
-    """Each letter of the MBTI types by itself, for every model, where the labels are types; {} elsewhere."""
-    if not are_types(labels):
+    """Each letter by itself, for every model, where the labels are made of letters (MBTI types); {} elsewhere."""
+    if (scheme := scheme_of(labels)) is None:
         return {}
     named = {model: ([labels[r.truth] for r in rows], [labels[r.predicted] for r in rows]) for model, rows in columns.items()}
-    return {"dimensions": {model: dimension_scores(*pair) for model, pair in named.items()}}
+    return {"dimensions": {model: scheme.scores(*pair) for model, pair in named.items()}}
 
 
 BINS = 10

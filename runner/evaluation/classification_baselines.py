@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
-from .mbti import DIMENSIONS, dimension_of
+from .label_schemes import pair_of
 
 # A word, but each Chinese, Japanese or Korean character by itself, since no blank parts those words; pairs of either count too.
 _HAN = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af"
@@ -24,12 +24,12 @@ def majority(train: list[dict[str, Any]], texts: list[str], labels: list[str], c
 def mentioned(train: list[dict[str, Any]], texts: list[str], labels: list[str], class_weights: Any) -> list[list[float]]:
     """Every text has each label with its share of the labels that the text names; one that names none has the majority's.
 
-    A single letter of an MBTI type is named by a word that is a type. What it gets right was written in the text.
+    A single letter of a label (of an MBTI type) is named by a word that is a whole label. What it gets right was written in the text.
     """
     fallback = majority(train, texts[:1], labels, class_weights)[:1]
-    dimension = dimension_of(labels)
-    place = None if dimension is None else DIMENSIONS.index(dimension)
-    names = "|".join(map(re.escape, labels)) if place is None else "[ei][ns][ft][jp]"
+    of_letters = pair_of(labels)
+    place = of_letters and of_letters[0].pairs.index(of_letters[1])
+    names = of_letters[0].pattern if of_letters else "|".join(map(re.escape, labels))
     pattern = re.compile(rf"(?<![^\W_])({names})(?:['’]?s)?(?![^\W_])", re.IGNORECASE)
     folded = {label.casefold(): label for label in labels}
     found = []

@@ -9,6 +9,7 @@ import orjson
 from ...converters.reading.files import SourceFile
 from ...converters.sources.registry import converter
 from ...schemas.sections import RecordType
+from ..evaluation.label_schemes import scheme_of
 from .columns import ANSWER_ENDINGS, ASSISTANT, CONTEXT, LABEL, QUESTION_ENDINGS, SYSTEM, TEXT, USER, Columns, folded, words
 from .speakers import chat_roles
 
@@ -59,7 +60,7 @@ def candidates(columns: Columns) -> Iterator[Candidate]:
 
 def _mbti_labels(rows: list[dict[str, Any]]) -> bool:
     labels = [str(row.get("label", row.get("type", ""))) for row in rows]
-    return bool(labels) and all(len(label) == 4 and all(map(str.__contains__, ("EI", "NS", "FT", "JP"), label)) for label in labels)
+    return bool((scheme := scheme_of(labels)) and scheme.name == "MBTI")
 
 
 def _chats(rows: list[dict[str, Any]], columns: Columns) -> Iterator[Candidate]:

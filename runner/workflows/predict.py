@@ -6,6 +6,7 @@ The work lies in a folder beside the output, `<output>.part`, until it is comple
 import shutil
 import sys
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,9 +20,11 @@ from ...schemas import VERSION
 from ...schemas.base.errors import Interrupted, Location, Problem, UserError
 from ...schemas.base.files import refuse_inputs_in, write_atomically
 from ...schemas.base.hashing import key_of
+from ..evaluation.label_schemes import LabelScheme, pair_of
 from ..launch.plan import model_environment
 from ..models.reference import ModelReference
-from ..reporting.prediction_files import CSV, require_free_column, write_csv, write_jsonl
+from ..reporting.joined_labels import require_all_letters
+from ..reporting.prediction_files import CSV, Rows, require_free_column, write_csv, write_jsonl
 from ..runtime.child_process import run_child
 from ..runtime.console import Display
 from ..runtime.machine import package_versions, this_machine
@@ -47,12 +50,57 @@ def predict(model: ModelReference, reading: Reading, settings: dict[str, Any], o
     Raises UserError where no row can be predicted, where a column has the prediction's name, where another process writes the same file,
     and Interrupted.
     """
+    with _predicted(model, reading, settings, out, out.with_name(f"{out.name}.part"), display) as work:
+        return _written(out, lambda: rows_with_predictions(work))
+
+
+def predict_joined(asked: list[tuple[ModelReference, Reading, dict[str, Any]]], out: Path, display: Display) -> Predicted:
+    """Write one label for each row, made of the letters that the binary models give it.
+
+    Raises UserError where the models are not those of all letters, and as `predict` does.
+    """
+    pairs = [pair_of(model.labels) for model, _, _ in asked]
+    for (model, _, _), found in zip(asked, pairs, strict=True):
+        if found is None:
+            what = f"has other labels than the letters of a type: {', '.join(model.labels[:4])}"
+            raise UserError(Problem(Location(model.name), what, "several models are joined as the letters of one label", "not-letters"))
+    given = [pair for found in pairs if found for pair in [found[1]]]
+    scheme = require_all_letters([found[0] for found in pairs if found], dict.fromkeys(given))
+    if len(given) > len(scheme.pairs):
+        raise UserError(f"two models tell {next(pair for pair in given if given.count(pair) > 1)}", hint="name one model for each letter")
+    with ExitStack() as stack:
+        works = {
+            pair: stack.enter_context(_predicted(*found, out, out.with_name(f"{out.name}.{pair}.part"), display))
+            for pair, found in zip(given, asked, strict=True)
+        }
+        return _written(out, lambda: joined_rows(scheme, works))
+
+
+def joined_rows(scheme: LabelScheme, works: dict[str, RunFolder]) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+    """Each row with the likeliest label, if the letters are independent of each other; a row that lacks a letter has an `error`."""
+    for of_row in zip(*(rows_with_predictions(works[pair]) for pair in scheme.pairs), strict=True):
+        letters = {pair: prediction for pair, (_, prediction) in zip(scheme.pairs, of_row, strict=True)}
+        if faults := [f"{pair}: {found['error']}" for pair, found in letters.items() if "error" in found]:
+            yield of_row[0][0], {"error": faults[0]}
+            continue
+        chances = scheme.joined_probabilities({pair: found["probabilities"] for pair, found in letters.items()})
+        label = "".join(found["label"] for found in letters.values())
+        shown = {pair: {key: found[key] for key in ("label", "probability")} for pair, found in letters.items()}
+        probabilities = {name: round(chance, 6) for name, chance in chances.items()}
+        yield of_row[0][0], {"label": label, "probability": probabilities[label], "letters": shown, "probabilities": probabilities}
+
+
+@contextmanager
+def _predicted(
+    model: ModelReference, reading: Reading, settings: dict[str, Any], out: Path, folder: Path, display: Display
+) -> Iterator[RunFolder]:
+    """The folder of the work, complete and locked; it is removed when the block ends well."""
     files = files_of(reading.source)
     refuse_inputs_in(out, (file.path for file in files))
     hashes = [[file.name, source_sha256(file.path)] for file in files]
     made_of = (converter(reading.source.converter).VERSION, reading.source._replace(path="")._asdict(), reading[1:], hashes)
     key = key_of("predict", VERSION, model.identity, made_of, settings, package_versions())
-    work = RunFolder(out.with_name(f"{out.name}.part"))
+    work = RunFolder(folder)
     _begin(work)
     with work.locked():
         try:
@@ -61,10 +109,17 @@ def predict(model: ModelReference, reading: Reading, settings: dict[str, Any], o
             shutil.rmtree(work.path)
             raise
         _run(work, display)
-        faults = [f"{row['id']}: {prediction['error']}" for row, prediction in rows_with_predictions(work) if "error" in prediction]
-        (write_csv if out.suffix.lower() == CSV else write_jsonl)(out, lambda: rows_with_predictions(work))
-    count = work.read(PREDICT_REQUEST)["count"]
+        yield work
     shutil.rmtree(work.path)
+
+
+def _written(out: Path, rows: Rows) -> Predicted:
+    """Write the file, and count what is in it."""
+    (write_csv if out.suffix.lower() == CSV else write_jsonl)(out, rows)
+    faults, count = [], 0
+    for row, prediction in rows():
+        count += 1
+        faults += [f"{row['id']}: {prediction['error']}"] if "error" in prediction else []
     return Predicted(count, count - len(faults), faults[:SHOWN])
 
 

@@ -21,7 +21,7 @@ def command(runs: tuple[str, ...], root: Path, html: Path | None, join: bool, as
     if len(runs) < 2:
         raise UserError("a comparison needs at least two runs", hint="`recipe runs` lists them")
     if join:
-        from ...reporting.join_mbti import join_runs as compare
+        from ...reporting.joined_labels import join_runs as compare
     else:
         from ...reporting.comparison import compare
 

@@ -18,7 +18,7 @@ from .run import require_train_extra
 
 
 @click.command("predict")
-@click.argument("model")
+@click.argument("models", nargs=-1, required=True, metavar="MODEL...")
 @click.argument("file")
 @click.option(
     "--out", type=click.Path(path_type=Path, dir_okay=False), help="File to write, .jsonl or .csv. Default: FILE.predictions.jsonl."
@@ -35,39 +35,51 @@ from .run import require_train_extra
 @runs_dir_option
 @json_option
 def command(
-    model: str, file: str, out: Path | None, base: bool, name: str | None, options: tuple[str, ...], batch_size: int | None, root: Path,
-    as_json: bool, **given: Any,
+    models: tuple[str, ...], file: str, out: Path | None, base: bool, name: str | None, options: tuple[str, ...], batch_size: int | None,
+    root: Path, as_json: bool, **given: Any,
 ) -> None:  # fmt: skip
     """Predict every row of FILE with MODEL: a run's directory or a recipe's name (its newest run), or with --converter any chat model.
 
     Writes the rows with all their columns and a `prediction`: a reply, a label with the probability of every label, or the perplexity of a
     text. The rows need no answer. The same command continues a prediction that was interrupted.
+
+    Several MODELs are binary classifiers of the letters of one label: the four MBTI models predict one type.
     """
     require_train_extra()
-    from ...inference.chat_settings import settings_of
     from ...models.reference import base_of, resolve_target
     from ...runtime.console import Display
-    from ...workflows.predict import predict
+    from ...workflows.predict import predict, predict_joined
 
-    target = resolve_target(model, root)
+    targets = [resolve_target(model, root) for model in models]
+    if base:
+        if any(target.kind == "classification" for target in targets):
+            raise UserError("--base has no effect: before it is trained, the head of a classifier is random numbers")
+        targets = [base_of(target) for target in targets]
+    asked = [(target, *_asked(target, file, name, options, batch_size, given)) for target in targets]
+    out = out or Path(f"{Path(file).name}.predictions.jsonl")
+    with Display() as display:
+        for target in targets:
+            display.say("model", target.note)
+        done = predict(*asked[0], out, display) if len(asked) == 1 else predict_joined(asked, out, display)
+    _print(done, out, as_json)
+
+
+def _asked(
+    target: ModelReference, file: str, name: str | None, options: tuple[str, ...], batch_size: int | None, given: dict[str, Any]
+) -> tuple[Reading, dict[str, Any]]:
+    """How FILE is read for the model, and how the model predicts. Raises UserError for an option that has no effect on it."""
+    from ...inference.chat_settings import settings_of
+
     settings = settings_of(target, given)
     if target.kind == "text" and (idle := [key for key, value in given.items() if value is not None]):
-        raise UserError(f"--{idle[0].replace('_', '-')} has no effect: {model} was trained on texts, whose perplexity is predicted")
-    if base:
-        if target.kind == "classification":
-            raise UserError("--base has no effect: before it is trained, the head of a classifier is random numbers")
-        target = base_of(target)
+        raise UserError(f"--{idle[0].replace('_', '-')} has no effect: {target.name} was trained on texts, whose perplexity is predicted")
     reading, numbers = reading_of(target, file, name, options), _numbers(target)
     asked = {"batch_size": batch_size or numbers["batch_size"], "sequence_len": numbers["sequence_len"]}
     if target.kind not in ("classification", "text"):
         reading = reading._replace(system_prompt=settings.system)
         seed = numbers["seed"] if settings.seed is None else settings.seed
         asked |= {**settings._asdict(), "seed": seed}
-    out = out or Path(f"{Path(file).name}.predictions.jsonl")
-    with Display() as display:
-        display.say("model", target.note)
-        done = predict(target, reading, asked, out, display)
-    _print(done, out, as_json)
+    return reading, asked
 
 
 def reading_of(target: ModelReference, file: str, name: str | None, options: tuple[str, ...]) -> Reading:

@@ -3,34 +3,52 @@
 import csv
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 pytest.importorskip("sklearn", reason="needs the extra [eval]: scikit-learn")
 from recipekit.runner.evaluation.classification import macro_f1, per_class
 from recipekit.runner.evaluation.classification_baselines import mentioned
-from recipekit.runner.evaluation.mbti import DIMENSIONS, are_types, dimension_of, dimension_scores, join, split
+from recipekit.runner.evaluation.label_schemes import SCHEMES, pair_of, scheme_of
+
+(MBTI,) = SCHEMES
 
 
 def test_sixteen_split_to_four_and_joined_are_what_they_were():
     types = ["INTJ", "ENFP", "ISFJ", "ESTP"]
-    assert split(types) == {"EI": ["I", "E", "I", "E"], "NS": ["N", "N", "S", "S"], "FT": ["T", "F", "F", "T"], "JP": ["J", "P", "J", "P"]}
-    assert join(split(types)) == types
+    assert MBTI.split(types) == {
+        "EI": ["I", "E", "I", "E"],
+        "NS": ["N", "N", "S", "S"],
+        "FT": ["T", "F", "F", "T"],
+        "JP": ["J", "P", "J", "P"],
+    }
+    assert MBTI.join(MBTI.split(types)) == types
 
 
 def test_rows_of_unequal_number_are_not_joined():
     with pytest.raises(ValueError):
-        join({"EI": ["E", "I"], "NS": ["N"], "FT": ["F"], "JP": ["J"]})
+        MBTI.join({"EI": ["E", "I"], "NS": ["N"], "FT": ["F"], "JP": ["J"]})
 
 
 @pytest.mark.parametrize(
-    ("labels", "types", "dimension"),
+    ("labels", "types", "pair"),
     [(["ENFP", "ISTJ"], True, None), (["E", "I"], False, "EI"), (["P", "J"], False, "JP"), ([], False, None), (["yes", "no"], False, None)],
 )
-def test_labels_are_told_apart(labels, types, dimension):
-    assert (are_types(labels), dimension_of(labels)) == (types, dimension)
+def test_labels_are_told_apart(labels, types, pair):
+    assert (scheme_of(labels), pair_of(labels)) == (MBTI if types else None, (MBTI, pair) if pair else None)
+
+
+@given(st.tuples(*[st.floats(0, 1)] * 4))
+def test_joined_probabilities_are_of_all_sixteen_and_favour_the_likeliest_letters(chances):
+    letters = {pair: {pair[0]: chance, pair[1]: 1 - chance} for pair, chance in zip(MBTI.pairs, chances, strict=True)}
+    found = MBTI.joined_probabilities(letters)
+    assert len(found) == 16 and sum(found.values()) == pytest.approx(1) and MBTI.are_whole(list(found))
+    likeliest = "".join(max(letters[pair], key=letters[pair].__getitem__) for pair in MBTI.pairs)
+    assert found[likeliest] == max(found.values())
 
 
 def test_scores_by_hand():
-    found = dimension_scores(["INTJ", "ENTJ"], ["INTJ", "INTJ"])
+    found = MBTI.scores(["INTJ", "ENTJ"], ["INTJ", "INTJ"])
     assert found["EI"] == {"accuracy": 0.5, "f1": pytest.approx(2 / 3), "precision": 0.5, "recall": 1.0}
     assert found["NS"]["accuracy"] == 1 and found["mean"]["accuracy"] == 0.875
     assert found["FT"]["f1"] == 0  # nobody is F: written as 0
@@ -46,10 +64,10 @@ def test_the_earlier_papers_predictions_give_the_numbers_that_it_reports(realdat
     numbers = [[labels.index(label) for label in side] for side in (truth, predicted)]
     assert sum(map(str.__eq__, truth, predicted)) / len(truth) == pytest.approx(0.294, abs=0.0005)
     assert macro_f1(per_class(*numbers, labels)) == pytest.approx(0.087, abs=0.0005)
-    mean = dimension_scores(truth, predicted)["mean"]
+    mean = MBTI.scores(truth, predicted)["mean"]
     assert mean == pytest.approx({"accuracy": 0.731, "f1": 0.632, "precision": 0.780, "recall": 0.655}, abs=0.0005)
-    again = join(split(predicted))
-    assert again == predicted and list(split(predicted)) == list(DIMENSIONS)
+    again = MBTI.join(MBTI.split(predicted))
+    assert again == predicted and list(MBTI.split(predicted)) == list(MBTI.pairs)
 
 
 TRAIN = [{"label": "INFP", "text": "a"}, {"label": "INFP", "text": "b"}, {"label": "ENTJ", "text": "c"}]

@@ -1,13 +1,14 @@
-"""Four binary MBTI models as one of 16 types: `recipe compare --join EI NS FT JP`, beside a model of 16 labels where one is named.
+"""Binary models of the letters of a label as one model of whole labels: `recipe compare --join EI NS FT JP`, for MBTI types, beside a model
+of 16 labels where one is named.
 
-A row's type is made of the four letters that the models give it; it is right when all four are. The runs must have been evaluated on the
-same rows: split them by the type (`stratify_by: type`), not by the letter, which is another one in each of them.
+A row's label is made of the letters that the models give it; it is right when all are. The runs must have been evaluated on the same rows:
+split them by the whole label (`stratify_by: type`), not by the letter, which is another one in each of them.
 """
 
 from typing import Any
 
 from ...schemas.base.errors import Location, Problem, UserError
-from ..evaluation.mbti import DIMENSIONS, are_types, dimension_of, dimension_scores, join
+from ..evaluation.label_schemes import LabelScheme, pair_of, scheme_of
 from ..evaluation.metrics import LabelPrediction
 from ..runtime.progress import read_lines
 from ..runtime.run_files import MANIFEST
@@ -15,25 +16,27 @@ from ..runtime.run_folder import RunFolder
 from .comparison import numbers_of, short_names
 
 METRICS = ("accuracy", "macro_f1")
+Lines = dict[str, dict[str, Any]]  # id -> the tuned model's line
 
 
 def join_runs(runs: list[RunFolder], confidence: float = 0.95) -> dict[str, Any]:
-    """As `compare`, of the joined model and then of every named run of 16 labels; with the scores letter by letter.
+    """As `compare`, of the joined model and then of every named run of whole labels; with the scores letter by letter.
 
     Raises UserError if the runs do not have the letters, or were evaluated on different rows.
     """
-    given: dict[str, dict[str, dict[str, Any]]] = {}
-    whole: dict[str, dict[str, dict[str, Any]]] = {}
+    whole: dict[str, Lines] = {}
+    given: dict[str, Lines] = {}
+    schemes: list[LabelScheme] = []
     for run, name in zip(runs, short_names([run.path for run in runs]), strict=True):
         labels, lines = run.read(MANIFEST).get("labels", []), predictions(run)
-        if dimension := dimension_of(labels):
-            given[dimension] = lines
-        elif are_types(labels):
+        if of_letters := pair_of(labels):
+            given[of_letters[1]] = lines
+            schemes.append(of_letters[0])
+        elif scheme_of(labels):
             whole[name] = lines
         else:
             raise UserError(Problem(Location(str(run.path)), f"has other labels than types or their letters: {', '.join(labels[:4])}"))
-    if absent := [dimension for dimension in DIMENSIONS if dimension not in given]:
-        raise UserError(f"no run tells {' or '.join(absent)}", hint="join the runs of all four letters")
+    scheme = require_all_letters(schemes, given)
     ids = sorted(next(iter(given.values())))
     for lines in (*given.values(), *whole.values()):
         if sorted(lines) != ids:
@@ -42,21 +45,31 @@ def join_runs(runs: list[RunFolder], confidence: float = 0.95) -> dict[str, Any]
             raise UserError(f"the runs were evaluated on different rows: {len(lines)} and {len(ids)} rows, {shared} the same", hint=hint)
 
     def letters(field: str) -> dict[str, list[str]]:
-        return {dimension: [lines[i][field] for i in ids] for dimension, lines in given.items()}
+        return {pair: [lines[i][field] for i in ids] for pair, lines in given.items()}
 
-    truth = join(letters("label"))
-    named = {"joined": join(letters("predicted"))}
+    truth = scheme.join(letters("label"))
+    named = {"joined": scheme.join(letters("predicted"))}
     named |= {name: [lines[i]["predicted"] for i in ids] for name, lines in whole.items()}
     labels = sorted({*truth, *(label for column in named.values() for label in column)})
     columns = [
         [LabelPrediction(i, labels.index(t), labels.index(p), len(labels)) for i, t, p in zip(ids, truth, column, strict=True)]
         for column in named.values()
     ]
-    scores = {name: dimension_scores(truth, column) for name, column in named.items()}
+    scores = {name: scheme.scores(truth, column) for name, column in named.items()}
     return {
         "runs": list(named), "states": ["four binary models", *("16 labels" for _ in whole)], "differences": {}, "dimensions": scores,
         "rows": len(ids), "confidence": confidence, "metrics": numbers_of(columns, METRICS, confidence), "notes": notes(scores),
     }  # fmt: skip
+
+
+def require_all_letters(schemes: list[LabelScheme], given: dict[str, Any]) -> LabelScheme:
+    """The one scheme of which every pair is given. Raises UserError where there is none."""
+    scheme = schemes[0] if schemes else None
+    absent = [pair for pair in scheme.pairs if pair not in given] if scheme else []
+    if scheme is None or absent:
+        what = f"no run tells {' or '.join(absent)}" if absent else "no run tells a letter of a type"
+        raise UserError(what, hint="join the runs of all four letters")
+    return scheme
 
 
 def predictions(run: RunFolder) -> dict[str, dict[str, Any]]:
