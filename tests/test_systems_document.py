@@ -81,5 +81,11 @@ def test_what_a_recipe_is_said_to_set_is_set(name):
     assert expected[name]()
 
 
+def test_every_emogpt_recipe_has_a_run_name_of_its_own_in_wandb():
+    found = [load_recipe(name).recipe.training for name in RECIPES if name.startswith("emogpt")]
+    assert {training.trackers for training in found} == {("wandb",)}
+    assert len({training.tracker_run_name for training in found}) == len(found)
+
+
 def test_what_is_missing_is_listed():
     assert sum("**Not there**" in row for row in ROWS) == 2
