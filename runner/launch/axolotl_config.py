@@ -8,6 +8,8 @@ from ..runtime.machine import Machine
 from .trackers import tracker_keys
 
 PLUGIN = "recipekit.runner.worker.axolotl_plugin.RecipekitPlugin"
+CHECKPOINTS = "checkpoints"
+RAY_FOLDER = "ray"  # Ray keeps its own files where Axolotl is told to write; our plug-in then has the trainer write to CHECKPOINTS
 OPTIMIZERS_WITHOUT_CPU = ("adamw_8bit", "adamw_bnb_8bit", "paged_adamw_8bit", "paged_adamw_32bit", "adamw_torch_fused")
 
 
@@ -32,7 +34,7 @@ def render_axolotl(recipe: Recipe, data: RenderedData, machine: Machine, base_mo
         **_watching(recipe, data),
         **_sharding(recipe),
         "plugins": [PLUGIN],
-        "output_dir": "checkpoints",
+        "output_dir": RAY_FOLDER if recipe.launch.engine == "ray" else CHECKPOINTS,
         **recipe.axolotl,
     }
     return {key: value for key, value in config.items() if value is not None}

@@ -82,12 +82,11 @@ def one_process(launch: Launch) -> bool:
 
 
 def processes_environment(launch: Launch, machine: Machine) -> dict[str, str]:
-    """What several processes need; torchrun alone would give each of them one thread."""
+    """What several processes need, and one of Ray's; torchrun alone would give each of them one thread."""
+    env = {"RAY_CHDIR_TO_TRIAL_DIR": "0"} if launch.engine == "ray" else {}  # Ray's workers would leave the run's directory
     if one_process(launch):
-        return {}
-    env = {"TORCH_ELASTIC_SHUTDOWN_TIMEOUT": str(CHECKPOINT_SECONDS)}
-    if launch.engine == "ray":
-        env["RAY_CHDIR_TO_TRIAL_DIR"] = "0"  # Ray's workers would leave the run's directory
+        return env
+    env["TORCH_ELASTIC_SHUTDOWN_TIMEOUT"] = str(CHECKPOINT_SECONDS)
     if machine.is_cpu:
         return env | {"OMP_NUM_THREADS": str(max(machine.cores // launch.num_processes, 1))}
     return env | {"PYTORCH_ALLOC_CONF": "expandable_segments:True"}  # as Axolotl sets it for one process

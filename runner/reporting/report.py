@@ -12,7 +12,7 @@ from ...schemas.recipe import LoadedRecipe, load_recipe
 from ...schemas.yaml_writing import dotted, one_line
 from ..evaluation.human_review import review_results
 from ..evaluation.scoring import BASE, TUNED, read_predictions
-from ..resources.fit import size_text
+from ..resources.fit import peak_text
 from ..resources.training_time import measured_line
 from ..runtime.metrics_file import Losses, Metrics
 from ..runtime.progress import read_lines
@@ -139,11 +139,7 @@ def cost(lines: list[dict[str, Any]], memory: PeakMemory | None, timing: dict[st
     speeds = sorted(line["tokens_per_s"] for line in lines if isinstance(line.get("tokens_per_s"), int | float))
     told = [f"{speeds[len(speeds) // 2]:,.0f} tokens per second (median over {len(speeds)} logged steps)"] if speeds else []
     told += [measured_line(timing)] if timing else []
-    if memory is None:
-        return told
-    predicted = memory["predicted"]
-    beside = f"; predicted {size_text(predicted['needed'])} at {predicted['tokens']:,} tokens per row" if predicted else ""
-    return [*told, f"peak memory {size_text(memory['peak'])} ({memory['device']}){beside}"]
+    return [*told, peak_text(memory)] if memory else told
 
 
 def row_facts(run: RunFolder, metrics: Metrics) -> dict[str, Any]:

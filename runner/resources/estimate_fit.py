@@ -14,7 +14,7 @@ from ..runtime.console import Display
 from ..runtime.machine import Machine, this_machine
 from ..runtime.run_files import MANIFEST, PEAK_MEMORY
 from ..runtime.run_folder import RunFolder
-from .fit import Fit, fit, in_words, require, size_text, warnings
+from .fit import Fit, fit, in_words, peak_text, require, warnings
 from .row_lengths import expected_tokens
 
 # The embedded model's configuration, for before it is unpacked.
@@ -74,6 +74,4 @@ def check_fit(run: RunFolder, recipe: Recipe, model: ResolvedModel, rows: int, d
 def say_memory(run: RunFolder, display: Display) -> None:
     """Print the measured peak memory and the prediction; nothing where none was measured."""
     if facts := run.find(PEAK_MEMORY):
-        predicted = facts["predicted"]
-        beside = f" (predicted {size_text(predicted['needed'])} at {predicted['tokens']:,} tokens per row)" if predicted else ""
-        display.say("", f"peak memory {size_text(facts['peak'])}{beside}")
+        display.say("", peak_text(facts))

@@ -11,7 +11,7 @@ from ...schemas.sections import Recipe
 from ..launch.axolotl_config import has_fp32_weights, precision
 from ..models.size import ModelSize, model_size
 from ..runtime.machine import Machine, this_machine
-from ..runtime.run_files import FIT_FORECAST, FitForecast
+from ..runtime.run_files import FIT_FORECAST, FitForecast, PeakMemory
 from ..runtime.run_folder import RunFolder
 from .memory import CPU_RUNTIME, FAMILIES, MemoryPlan, memory_plan, optimizer_bytes
 
@@ -132,6 +132,15 @@ def disk_sum(found: Fit) -> str:
 
 def _sum(parts: dict[str, int]) -> str:
     return f"{size_text(sum(parts.values()))} ({' + '.join(f'{name} {size_text(size)}' for name, size in parts.items())})"
+
+
+def peak_text(memory: PeakMemory) -> str:
+    """Say a run's measured peak memory beside its prediction, and by how much that was off."""
+    measured, predicted = f"peak memory {size_text(memory['peak'])} ({memory['device']})", memory["predicted"]
+    if not predicted or not memory["peak"]:
+        return measured
+    off = predicted["needed"] / memory["peak"] - 1
+    return f"{measured}; predicted {size_text(predicted['needed'])} at {predicted['tokens']:,} tokens per row ({off:+.0%})"
 
 
 def size_text(size: int) -> str:

@@ -87,6 +87,7 @@ def timing(
         "tokens": ended["tokens"],
         "seconds": ended["seconds"],
         "whole": ended["whole"],
+        "resumed": ended["resumed"],
         "predicted": predicted._asdict() if predicted else None,
     }
 
@@ -141,7 +142,7 @@ def duration(seconds: float) -> str:
 def measured_line(line: dict[str, Any]) -> str:
     """Say a run's time beside its prediction."""
     off = error(line)
-    measured = f"trained for {duration(line['seconds'])}"
+    measured = f"trained for {duration(line['seconds'])}{' since it was resumed' if line.get('resumed') else ''}"
     if off is None:
         return measured
     return f"{measured}; predicted {duration(line['predicted']['seconds'])} by {line['predicted']['source']} ({off:+.0%})"

@@ -38,7 +38,7 @@ NAME = "train"
 OUTPUTS = ("model", "metrics.jsonl", "tokens.json", "training.json", "lock.json", "rendered")
 OPTIONAL_OUTPUTS = ("memory.json", "fit.json", TIMING.name)
 FINAL = True
-NOT_MODEL = ("checkpoint-*", "debug.log", "runs", "README.md", "ray_train_run-*", "TorchTrainer_*")  # the last two are Ray's
+NOT_MODEL = ("checkpoint-*", "debug.log", "runs", "README.md")
 
 
 def key(context: RunContext) -> str:
@@ -94,10 +94,10 @@ def run(context: RunContext) -> None:
         raise _with_saved_step(stopped, run) from None
     display.clear()
     _record_end(context, events)
-    _publish_model(run)
+    publish_model(run)
     display.say("", f"trained in each epoch: {token_summary(run.read(TOKENS)['train'])}")
     say_memory(run, display)
-    _record_time(context, events[-1] | {"whole": not checkpoint and not events[-1]["reason"]}, predicted)
+    _record_time(context, events[-1] | {"whole": not checkpoint and not events[-1]["reason"], "resumed": bool(checkpoint)}, predicted)
 
 
 def _announce(context: RunContext, rows: int) -> None:
@@ -177,7 +177,7 @@ def _refuse_other_training(run: RunFolder, loaded: LoadedRecipe, lock: Lock) -> 
         raise UserError(Problem(Location(str(run / "checkpoints")), what, hint, "other-training"))
 
 
-def _publish_model(run: RunFolder) -> None:
+def publish_model(run: RunFolder) -> None:
     """The trained weights and tokenizer, without checkpoints, as model/: complete or absent."""
     with new_folder(run / "model", "tokenizer_config.json") as folder:
         shutil.copytree(run / "checkpoints", folder, ignore=shutil.ignore_patterns(*NOT_MODEL), dirs_exist_ok=True)

@@ -15,6 +15,7 @@ from axolotl.common.datasets import TrainDatasetMeta
 from axolotl.integrations.base import BasePlugin
 
 from ...schemas.recipe import load_recipe
+from ..launch.axolotl_config import CHECKPOINTS
 from ..launch.axolotl_contract import round_trip_differences
 from ..launch.plan import CONFIG
 from ..models.module_names import name_problems
@@ -59,6 +60,8 @@ class RecipekitPlugin(BasePlugin):
         rendered = yaml.safe_load(Path(CONFIG).read_text(encoding="utf-8"))
         if lost := round_trip_differences(rendered, dict(cfg)):
             self.fail("Axolotl does not keep what was rendered:\n" + "\n".join(lost))
+        if cfg.use_ray:
+            cfg.output_dir = CHECKPOINTS
         if cfg.fp32_weights:
             cfg.torch_dtype = torch.float32  # Axolotl would load bf16 weights; the trainer's bf16 stays autocast's
         self.progress.event("stage", name="tokenise")

@@ -89,7 +89,9 @@ def set_up_trainer(cfg: Any, trainer: Any) -> None:
     trainer._loss_shifts_labels = True
     if head := head_of(trainer.model):
         is_sharded = bool(cfg.deepspeed or cfg.fsdp_config)  # a weight that is elsewhere can only be used by the head itself
-        patched = PairHead(head, fused=not is_sharded and head_makes_the_logits(trainer.model, head))
+        with trainer.accelerator.autocast():  # as in a step: a model of weights of several types computes in no other way
+            is_fused = not is_sharded and head_makes_the_logits(trainer.model, head)
+        patched = PairHead(head, fused=is_fused)
         trainer.compute_loss_func, trainer.compute_loss = patched.loss, patched.wrap(trainer.compute_loss)
         return
     trainer.compute_loss_func, compute = token_loss, trainer.compute_loss

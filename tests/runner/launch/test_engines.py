@@ -21,7 +21,8 @@ CONFIG = "rendered/axolotl.yml"
 def test_one_process_needs_no_launcher(launch):
     assert one_process(launch)
     assert command(launch, CONFIG) == ("python", "-m", "axolotl.cli.main", "train", CONFIG, "--launcher", "python")
-    assert processes_environment(launch, CPU) == {}
+    stays = {"RAY_CHDIR_TO_TRIAL_DIR": "0"} if launch.engine == "ray" else {}
+    assert processes_environment(launch, CPU) == stays, "Ray's worker trains in the run's directory, also where it is the only one"
 
 
 @pytest.mark.parametrize("launch", [Launch("deepspeed", zero_stage=1), Launch("torchrun", fsdp=True), Launch("torchrun", 2)], ids=str)

@@ -173,10 +173,12 @@ def test_the_cost_is_what_was_measured():
     memory = {"predicted": None, "device": "a GPU", "peak": 3 << 29}
     assert cost(lines, memory, None) == ["900 tokens per second (median over 3 logged steps)", "peak memory 1.61 GB (a GPU)"]
     predicted = memory | {"predicted": {"needed": 7 << 28, "tokens": 1024}}
-    assert cost([], predicted, None) == ["peak memory 1.61 GB (a GPU); predicted 1.88 GB at 1,024 tokens per row"]
+    assert cost([], predicted, None) == ["peak memory 1.61 GB (a GPU); predicted 1.88 GB at 1,024 tokens per row (+17%)"]
     assert cost([], None, None) == []
     timing = {"seconds": 120.0, "whole": True, "predicted": {"tokens": 1, "seconds": 132.0, "source": "3 earlier runs on this machine"}}
     assert cost([], None, timing) == ["trained for 2 min 0 s; predicted 2 min 12 s by 3 earlier runs on this machine (+10%)"]
+    resumed = timing | {"whole": False, "resumed": True}
+    assert cost([], None, resumed) == ["trained for 2 min 0 s since it was resumed"], "what was trained before it is not in the time"
 
 
 @pytest.mark.parametrize("text", HOSTILE)

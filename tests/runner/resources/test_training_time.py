@@ -23,7 +23,7 @@ from recipekit.schemas.sections import Recipe
 
 CPU = Machine(memory=64 << 30, cores=8)
 GPU = Machine("cuda", 1, "a card", 16 << 30, True)
-ENDED = {"steps": 10, "tokens": 5000, "seconds": 20.0, "whole": True}
+ENDED = {"steps": 10, "tokens": 5000, "seconds": 20.0, "whole": True, "resumed": False}
 
 
 @pytest.fixture

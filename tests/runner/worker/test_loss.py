@@ -1,6 +1,7 @@
 """The loss over a step's trained tokens, on real tiny models: as the models' own, however the rows are batched, padded or packed."""
 
 import copy
+from contextlib import nullcontext
 from types import SimpleNamespace
 
 import pytest
@@ -239,6 +240,7 @@ class Trainer:
     compute_loss_func = label_smoother = None
     model_accepts_loss_kwargs = _loss_shifts_labels = False
     args = SimpleNamespace(n_gpu=0)
+    accelerator = SimpleNamespace(autocast=nullcontext)
 
     def __init__(self, model):
         self.model = model

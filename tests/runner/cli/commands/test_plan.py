@@ -64,7 +64,7 @@ def test_without_a_measured_rate_the_time_is_unknown(small, command_line):
 
 def test_an_earlier_runs_rate_gives_time_and_cost_with_the_errors_of_past_predictions(small, command_line, tmp_path):
     facts = json.loads(command_line("plan", small, "--json").out)
-    ended = {"steps": 14, "tokens": 7200, "seconds": 3600.0, "whole": True}
+    ended = {"steps": 14, "tokens": 7200, "seconds": 3600.0, "whole": True, "resumed": False}
     recipe = load_recipe(small).recipe
     line = timing(recipe, this_machine(), facts["data_bytes"], 3600, ended, Prediction(7200, 3240.0, "a probe of 2 steps"))
     folder = tmp_path / "runs" / "small" / "20261128-000000-abcdef"
