@@ -33,13 +33,27 @@ class Session:
 
     def respond(self, line: str) -> None:
         """Show the reply to the line, and remember both. A reply that was stopped is remembered as far as it came."""
-        made = speeches(self.speakers, self._prompt_ids(line), self.settings)
+        made = self.begin(line)
         try:
             with closing(listen(made)) as growing:
                 self.screen.show(made, growing)
         finally:
-            if made[-1].text.strip():
-                self.messages += [_said("user", line), _said("assistant", made[-1].text.strip())]
+            self.remember(line, made)
+
+    def begin(self, line: str) -> list[ReplyStream]:
+        """Return a reply of each speaker to the line, not begun yet. Raises UserError where there is no room for any."""
+        return speeches(self.speakers, self._prompt_ids(line), self.settings)
+
+    def remember(self, line: str, made: Sequence[ReplyStream]) -> None:
+        """Add the line to the conversation with the last speaker's reply; an empty one is no turn."""
+        if made[-1].text.strip():
+            self.messages = [*self.messages, _said("user", line), _said("assistant", made[-1].text.strip())]
+
+    def with_messages(self, messages: Sequence[dict[str, str]]) -> "Session":
+        """Return another conversation with the same speakers and settings."""
+        session = Session(self.speakers, self.settings, self.continues, self.screen)
+        session.messages = list(messages)
+        return session
 
     def reset(self) -> str:
         """Forget what was said."""

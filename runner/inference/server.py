@@ -201,14 +201,19 @@ async def read_body(request: Request) -> Any:
 
 def unauthorised(request: Request) -> Response | None:
     """A refusal of web pages from elsewhere, and where the environment has a key and the request does not."""
-    origin = request.headers.get("origin")
-    if origin is not None and origin.partition("://")[2] != request.headers.get("host"):
+    if is_foreign(request):
         return error_response(403, "requests from other web sites are refused", None, "foreign_origin")
     wanted = os.environ.get(KEY_NAME)
     given = request.headers.get("authorization", "").removeprefix("Bearer ")
     if wanted and not secrets.compare_digest(given.encode(), wanted.encode()):
         return error_response(401, "the key is missing or wrong", None, "invalid_api_key")
     return None
+
+
+def is_foreign(request: Request) -> bool:
+    """Return whether a page of another web site makes the request."""
+    origin = request.headers.get("origin")
+    return origin is not None and origin.partition("://")[2] != request.headers.get("host")
 
 
 def error_response(status: int, what: str, parameter: str | None, code: str | None) -> Response:

@@ -113,3 +113,16 @@ def test_a_terminal_that_is_told_to_end_ends(tiny_model: Path) -> None:
         with suppress(subprocess.TimeoutExpired):
             terminal.process.wait(30)
     assert terminal.ended() == 130
+
+
+def test_what_web_cannot_do_is_told_in_one_line_before_anything_is_loaded(command_line, monkeypatch, tiny_model: Path) -> None:
+    for arguments, what in (
+        (("--port", 1), "--port has no effect without --web"),
+        (("--web", "--json"), "--json has no effect with --web"),
+    ):
+        refused = command_line("chat", tiny_model, *arguments)
+        assert refused.code == 2 and what in refused.err
+    monkeypatch.setattr("recipekit.runner.cli.commands.chat.find_spec", lambda name: None)
+    refused = command_line("chat", tiny_model, "--web")
+    assert (refused.code, refused.out) == (1, "")
+    assert refused.err == "--web needs a package that is not installed: gradio\n    hint: pip install 'recipekit[serve]'\n"

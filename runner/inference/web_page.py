@@ -1,0 +1,141 @@
+"""The pages of `recipe chat --web`: a conversation with the tuned model beside its base, or the labels of a classifier.
+
+What a model says is shown as text: no Markdown, no HTML.
+"""
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from html import escape
+from typing import Any
+
+from ...schemas.base.errors import UserError
+from ...schemas.base.terminal import printable
+from .chat_session import Session
+from .chat_stream import ReplyStream, listen
+from .classify import Classifier
+
+os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read when gradio is imported
+os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
+import gradio as gr  # noqa: E402
+
+Messages = list[dict[str, Any]]
+# Text as it is; and no button that empties a pane, and leaves the conversation.
+STYLE = (
+    ".pane .message-content .md { white-space: pre-wrap; overflow-wrap: anywhere } .pane .icon-button[aria-label=Clear] { display: none }"
+)
+PANE_HEIGHT = "clamp(12rem, 45vh, 36rem)"  # on a phone two panes are below each other
+
+
+class ChatPage:
+    """The page of a chat. The browser's tab holds its conversation; the models are everybody's."""
+
+    def __init__(self, session: Session, title: str) -> None:
+        self.session, self.title = session, title
+        self.names = [speaker.name for speaker in session.speakers]
+
+    def build(self) -> gr.Blocks:
+        """Lay the page out."""
+        with gr.Blocks(title=self.title, analytics_enabled=False, fill_width=True) as page:
+            _about(self.title, self._how())
+            said, shown = gr.State([]), [gr.State([]) for _ in self.names]
+            with gr.Row():
+                panes = [_pane(name) for name in self.names]
+            status = gr.Textbox(label="Last reply", interactive=False, lines=1, elem_id="status", placeholder="nothing asked yet")
+            with gr.Row():
+                line = gr.Textbox(label=self._asks_for(), lines=1, max_lines=8, autofocus=True, scale=8, elem_id="line")
+            with gr.Row():
+                send = gr.Button("Send", variant="primary", elem_id="send", min_width=80)
+                stop = gr.Button("Stop", elem_id="stop", min_width=80)
+                anew = gr.Button("Clear", elem_id="anew", min_width=80)
+            everything = [line, said, status, *shown, *panes]
+            answering = gr.on([line.submit, send.click], self.answer, [line, said, *shown], everything, api_visibility="private")
+            stop.click(None, cancels=[answering], api_visibility="private")
+            anew.click(self.begin_anew, None, everything, cancels=[answering], api_visibility="private")
+        return page.queue(default_concurrency_limit=1, api_open=False)
+
+    def answer(self, line: str, said: Messages, *shown: Messages) -> Iterator[tuple[Any, ...]]:
+        """Yield the page's values while the replies grow. A reply that was stopped is remembered as far as it came."""
+        if not line.strip():
+            yield line, said, "", *shown, *shown
+            return
+        turn = self.session.with_messages(said)
+        asked = [[*messages, _text("user", line)] for messages in shown]
+        try:
+            made = turn.begin(line)
+        except UserError as error:
+            yield line, said, "no reply: " + "; ".join(problem.what for problem in error.problems), *shown, *shown
+            return
+        with closing(listen(made)) as growing:
+            for _ in growing:
+                turn.messages = said
+                turn.remember(line, made)
+                panes = [[*messages, _text("assistant", reply.text.strip() or "…")] for messages, reply in zip(asked, made, strict=True)]
+                yield "", turn.messages, _state(made), *panes, *panes
+
+    def begin_anew(self) -> tuple[Any, ...]:
+        """The page's values without a conversation."""
+        return "", [], "", *[[] for _ in self.names], *[[] for _ in self.names]
+
+    def _how(self) -> str:
+        system = self.session.settings.system
+        parts = [str(self.session.settings), *([f"system prompt ({self.session.settings.system_note}): {system}"] if system else [])]
+        if len(self.names) > 1 and not self.session.continues:
+            parts.append(f"both are asked the same: the conversation continues with the replies of {self.names[-1]}")
+        return "; ".join(parts) + "."
+
+    def _asks_for(self) -> str:
+        return "Beginning of a text, which is continued" if self.session.continues else "Message"
+
+
+class ClassifierPage:
+    """The page of a classifier."""
+
+    def __init__(self, classifier: Classifier, title: str) -> None:
+        self.classifier, self.title = classifier, title
+
+    def build(self) -> gr.Blocks:
+        """Lay the page out."""
+        count = len(self.classifier.labels)
+        with gr.Blocks(title=self.title, analytics_enabled=False, fill_width=True) as page:
+            _about(self.title, f"{count} labels: {', '.join(self.classifier.labels)}")
+            text = gr.Textbox(label="Text", lines=6, max_lines=20, autofocus=True, elem_id="line")
+            classify = gr.Button("Classify", variant="primary", elem_id="send")
+            label = gr.Label(
+                label="Label, with the probability of every label", num_top_classes=len(self.classifier.labels), elem_id="label"
+            )
+            status = gr.Textbox(label="Tokens", interactive=False, lines=1, elem_id="status")
+            gr.on([classify.click], self.answer, [text], [label, status], api_visibility="private")
+        return page.queue(default_concurrency_limit=1, api_open=False)
+
+    def answer(self, text: str) -> tuple[dict[str, float] | None, str]:
+        """The probabilities, and how much of the text was read."""
+        if not text.strip():
+            return None, ""
+        found = self.classifier.classify(text)
+        cut = found["tokens"] > found["tokens_seen"]
+        read = f"only the first {found['tokens_seen']:,} of {found['tokens']:,} tokens were read" if cut else f"{found['tokens']:,} tokens"
+        return found["probabilities"], read
+
+
+def _about(title: str, how: str) -> None:
+    """What is talked with. A text box shows text; gr.HTML would take it for a template."""
+    gr.Textbox(how, label=title, interactive=False, lines=1, max_lines=12, elem_id="about")
+
+
+def _pane(name: str) -> gr.Chatbot:
+    return gr.Chatbot(
+        label=name, elem_id=f"pane-{name}", elem_classes="pane", min_width=300, height=PANE_HEIGHT, render_markdown=False,
+        sanitize_html=True, allow_tags=False, latex_delimiters=[], feedback_options=None, buttons=[], allow_file_downloads=False,
+        placeholder=" ",
+    )  # fmt: skip
+
+
+def _text(role: str, text: str) -> dict[str, Any]:
+    """A message of a pane. A pane shows HTML even without Markdown, and takes the indentation away from a bare string."""
+    return {"role": role, "content": [{"type": "text", "text": escape(printable(text))}]}
+
+
+def _state(made: Sequence[ReplyStream]) -> str:
+    ends = {"length": ", did not stop", "cancelled": ", stopped", "": " so far"}
+    return "; ".join(f"{one.speaker.name}: {len(one.token_ids)} tokens in {one.seconds:.1f} s{ends.get(one.finish, '')}" for one in made)

@@ -1,0 +1,76 @@
+"""The server of `recipe chat --web`: gradio's, on loopback, for pages of this server alone, which load nothing from elsewhere."""
+
+import re
+from typing import Any
+
+import gradio as gr
+from fastapi import FastAPI
+from gradio.themes import Default
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.middleware import Middleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.requests import Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from .server import LOOPBACK, error_response, is_foreign
+from .web_page import STYLE
+
+POLICY = (
+    "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src 'self' data:; "
+    "object-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+# gradio's page names a script of a content delivery network and the hosts of web fonts, whatever it is told.
+_ELSEWHERE = re.compile(rb'<script[^>]*\bsrc="https?://[^>]*>\s*</script>|<link[^>]*\bhref="https?://[^>]*>')
+
+
+def create_web_app(page: gr.Blocks) -> FastAPI:
+    """Return the application that shows the page."""
+    guards = [Middleware(TrustedHostMiddleware, allowed_hosts=list(LOOPBACK)), Middleware(Guard)]
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, middleware=guards)
+    fonts: dict[str, Any] = {"font": ["system-ui", "sans-serif"], "font_mono": ["ui-monospace", "monospace"]}
+    theme = Default(**fonts)
+    return gr.mount_gradio_app(app, page, path="/", footer_links=[], ssr_mode=False, theme=theme, css=STYLE, mcp_server=False)
+
+
+class Guard:
+    """Refuses requests that pages of other sites make, and keeps the page from asking other hosts for anything."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request."""
+        if scope["type"] != "http":
+            return await self.app(scope, receive, send)
+        if is_foreign(Request(scope)):
+            return await error_response(403, "requests from other web sites are refused", None, "foreign_origin")(scope, receive, send)
+        # What is compressed could not be looked through.
+        plain = {**scope, "headers": [(name, value) for name, value in scope["headers"] if name != b"accept-encoding"]}
+        await self.app(plain, receive, _Cleaned(send).send)
+
+
+class _Cleaned:
+    """Sends on what comes, with the policy in its headers; a page without what it names of other hosts."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self.start: Message | None = None
+        self.page = b""
+
+    async def send(self, message: Message) -> None:
+        """Send a message; the parts of a page wait for each other."""
+        if message["type"] == "http.response.start":
+            headers = MutableHeaders(raw=message["headers"])
+            headers["content-security-policy"], headers["referrer-policy"] = POLICY, "no-referrer"
+            if Headers(raw=message["headers"]).get("content-type", "").startswith("text/html"):
+                self.start = message
+                return
+        elif self.start is not None and message["type"] == "http.response.body":
+            self.page += message.get("body", b"")
+            if message.get("more_body"):
+                return
+            body = _ELSEWHERE.sub(b"", self.page)
+            MutableHeaders(raw=self.start["headers"])["content-length"] = str(len(body))
+            await self._send(self.start)
+            message = {**message, "body": body}
+        await self._send(message)
