@@ -63,7 +63,7 @@ def _changes(recipe: Recipe, steps: int) -> dict[str, Any]:
             else ...,
             "judge": None,  # nobody is asked, and paid, to judge random weights
             "rubric": None,
-            "sentiment_model": None,  # as large as it is in earnest
+            "sentiment_model": _twin(recipe.evaluation.sentiment_model),
             "gates": None,  # a model of random weights passes none
             "generation": _few_tokens(recipe.evaluation.generation) if chat or prompts else ...,
             "prompts": {"generation": _few_tokens(prompts.generation)} if prompts and prompts.generation else ...,
@@ -71,6 +71,10 @@ def _changes(recipe: Recipe, steps: int) -> dict[str, Any]:
         },
         "export": {"push_to_hub": None},  # nothing of a smoke run leaves the machine
     }
+
+
+def _twin(model: str | None) -> Any:
+    return TWIN + model if model and not model.startswith(TWIN) else ...
 
 
 def _few_tokens(generation: Generation) -> dict[str, int]:

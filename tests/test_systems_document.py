@@ -57,7 +57,17 @@ def guide_prompts(recipe) -> bool:
 
 
 @pytest.mark.parametrize(
-    "name", ["introspection_infer", "introspection_llama3_full", "babylm_gpt2", "alpaca_emotion", "emogpt_qwen", "mbti_llama2_16class"]
+    "name",
+    [
+        "introspection_infer",
+        "introspection_llama3_full",
+        "babylm_gpt2",
+        "babylm_corpus",
+        "alpaca_gpt2",
+        "alpaca_emotion",
+        "emogpt_qwen",
+        "mbti_llama2_16class",
+    ],
 )
 def test_what_a_recipe_is_said_to_set_is_set(name):
     recipe = load_recipe(name).recipe
@@ -66,8 +76,12 @@ def test_what_a_recipe_is_said_to_set_is_set(name):
         "introspection_llama3_full": lambda: (
             len(recipe.evaluation.prompts.texts) == 2 and recipe.evaluation.also["emotions"].gates["contains_reference"].max_regression
         ),
-        "babylm_gpt2": lambda: recipe.evaluation.logit_lens,
-        "alpaca_emotion": lambda: recipe.evaluation.sentiment_model and len(recipe.generate.options["emotions"]) == 15,
+        "babylm_gpt2": lambda: recipe.evaluation.logit_lens and recipe.evaluation.blimp,
+        "babylm_corpus": lambda: sum(source.max_words for source in recipe.data.sources) == 10_000_000,
+        "alpaca_gpt2": lambda: recipe.evaluation.logit_lens and recipe.evaluation.blimp,
+        "alpaca_emotion": lambda: (
+            recipe.evaluation.sentiment_model and recipe.evaluation.blimp and len(recipe.generate.options["emotions"]) == 15
+        ),
         "emogpt_qwen": lambda: (
             {"token_accuracy", "token_reduction"} <= {*recipe.evaluation.metrics}
             and recipe.evaluation.gates

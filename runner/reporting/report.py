@@ -10,6 +10,7 @@ from ...schemas.base.files import write_atomically
 from ...schemas.base.terminal import printable
 from ...schemas.recipe import LoadedRecipe, load_recipe
 from ...schemas.yaml_writing import dotted, one_line
+from ..evaluation.diversity import diversity_line
 from ..evaluation.human_review import review_results
 from ..evaluation.scoring import BASE, TUNED, read_predictions
 from ..resources.fit import peak_text
@@ -70,6 +71,7 @@ def report_facts(run: RunFolder, status: dict[str, Any]) -> dict[str, Any]:
         "answer": answer(metrics),
         "manifest": manifest,
         "composition": composition(manifest["sources"]),
+        "diversity": [(part, diversity_line(facts)) for part, facts in metrics.get("diversity", {}).items()],
         "token_lines": {split: token_summary(facts) for split, facts in (run.find(TOKENS) or {}).items()},
         "metrics": metrics,
         "columns": [name for name in LABELS if metrics["models"].get(name)],

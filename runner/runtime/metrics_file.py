@@ -115,7 +115,7 @@ class Metrics(SetMetrics):
     diagnosis: dict[str, str]
     slices: NotRequired[dict[str, Scores]]
     also: NotRequired[dict[str, SetMetrics]]
-    prompt_diversity: NotRequired[dict[str, Any]]
+    diversity: NotRequired[dict[str, dict[str, Any]]]
     lens: NotRequired[dict[str, Any]]
     blimp: NotRequired[dict[str, Any]]
     sentiment: NotRequired[dict[str, Any]]

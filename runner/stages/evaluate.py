@@ -9,15 +9,14 @@ from typing import Any, cast
 import orjson
 
 from ...schemas import VERSION
-from ...schemas.base.errors import Location, Problem, UserError
+from ...schemas.base.errors import UserError
 from ...schemas.base.files import remove_folder, replace_folder, replacing_folder, sweep, write_atomically
 from ...schemas.base.hashing import file_sha256, key_of, with_contents
 from ...schemas.sections import Evaluation, Recipe
-from ..evaluation import minimal_pairs
+from ..evaluation.diversity import diversity_by_part
 from ..evaluation.judge import judge_all
 from ..evaluation.metrics import metric
-from ..evaluation.probe_results import asked_for, results, waiting
-from ..evaluation.prompt_diversity import prompt_diversity
+from ..evaluation.probes import PROBES, asked_for, prepared, results, waiting
 from ..evaluation.rubric import judge_by_rubric, rubric_scores
 from ..evaluation.scoring import Training, read_predictions, score
 from ..evaluation.training_losses import diagnosis, kept_loss, losses
@@ -61,7 +60,8 @@ def key(context: RunContext) -> str:
 
 def evaluate_key(evaluation: Evaluation, split: str, train: str, sets: str = "") -> str:
     """Changes with what is measured, what a file or folder named there holds, what was trained, and the rows of further sets."""
-    contents: dict[str, Any] = {name: with_contents(getattr(evaluation, name)) for name in ("blimp", "sentiment_model")}
+    named = {name: getattr(evaluation, name) for name in ("blimp", "sentiment_model")}
+    contents: dict[str, Any] = {name: value and PROBES[name].identity(value) for name, value in named.items()}
     contents["prompts"] = evaluation.prompts and (evaluation.prompts, with_contents(evaluation.prompts.path))
     contents["also"] = {name: found._replace(sources=())._asdict() for name, found in evaluation.also.items()}  # `sets` is of their bytes
     return key_of("evaluate", VERSION, evaluation._asdict() | contents, split, train, sets)
@@ -80,7 +80,7 @@ def run(context: RunContext) -> None:
     Predictions are those of a key: of the training, the rows and how replies are generated. An interrupted evaluation with the same key
     continues with those that it left; a complete one is only scored, which needs no model. The configuration is rendered for this machine,
     which need not be the one that trained.
-    Raises UserError if the split has no row.
+    Raises UserError if the split has no row, or if the minimal pairs or the sample prompts are not valid.
     """
     run, display = context.run, context.display
     sweep(run / EVALUATING)
@@ -90,8 +90,10 @@ def run(context: RunContext) -> None:
     rows = sample_rows(run / "data" / f"{recipe.evaluation_split}.jsonl", recipe.evaluation.max_rows, recipe.evaluation.generation.seed)
     if not rows:
         raise UserError(f"{run.path}: the {recipe.evaluation_split} split has no row to evaluate on", hint="evaluate another split")
+    asked = asked_for(recipe)
+    ready = prepared(asked)  # before a model is loaded
     request = predict(context, recipe, rows, before)
-    asked = probe(run, recipe, context.job.plan, request, display)
+    probe(run, asked, ready, context.job.plan, request, display)
     facts = {"split": recipe.evaluation_split, "base_model": recipe.model.base_model, "generation": request["generation"],
              "evaluated_with": {key: request.get(key) for key in ("packages", "machine")}}  # fmt: skip
     facts |= results(run, asked)
@@ -202,21 +204,12 @@ def with_earlier_metrics(run: RunFolder, recipe: Recipe) -> Recipe:
     return recipe._replace(evaluation=evaluation._replace(metrics=tuple(dict.fromkeys((*earlier, *evaluation.metrics)))))
 
 
-def probe(run: RunFolder, recipe: Recipe, plan: Plan, request: EvaluationRequest, display: Display) -> dict[str, Any]:
-    """Let the probes that the recipe asks for look at the models, those that have not done so; return what is asked for.
-
-    Raises UserError if the minimal pairs or the sample prompts are not valid.
-    """
-    asked = asked_for(recipe)
-    if "blimp" in asked:
-        asked["blimp"] = str(Path(asked["blimp"]).absolute())
-        if wrong := minimal_pairs.faults(Path(asked["blimp"])):
-            raise UserError(*(Problem(Location("evaluation.blimp"), line, "JSON Lines of minimal pairs", "blimp") for line in wrong[:20]))
+def probe(run: RunFolder, asked: dict[str, Any], ready: dict[str, Any], plan: Plan, request: EvaluationRequest, display: Display) -> None:
+    """Let the probes that are asked for look at the models, those that have not done so; `ready` is what they get."""
     if keys := waiting(run, asked, request["key"]):
-        run.write(PROBES_REQUEST, {**request, "keys": keys, "asked": asked})
+        run.write(PROBES_REQUEST, {**request, "keys": keys, "asked": ready})
         argv = (sys.executable, "-m", "recipekit.runner.worker.probes")
         run_child(argv, run.path, plan.env, "probes.log", "a probe", display.event)
-    return asked
 
 
 def predictions_key(recipe: Recipe, train: str) -> str:
@@ -242,9 +235,9 @@ def scored(run: RunFolder, recipe: Recipe, rows: int, facts: dict[str, Any]) -> 
     facts = {**facts, "losses": training.losses, "diagnosis": diagnosis(lines)._asdict()}
     if recipe.evaluation.also:
         facts["also"] = {name: scored_set(run, recipe.of_set(name), name) for name in recipe.evaluation.also}
-    if recipe.data.type == "chat":
-        questions = [message["content"] for row in read_lines(training.rows) for message in row["messages"] if message["role"] == "user"]
-        facts["prompt_diversity"] = prompt_diversity(questions)
+    if recipe.data.type != "classification":
+        with training.rows.open("rb") as rows_file:
+            facts["diversity"] = diversity_by_part(map(orjson.loads, rows_file))
     return cast(Metrics, _numbers(run, recipe, run / EVALUATING, facts, training, rows))
 
 

@@ -1,13 +1,13 @@
-"""BLiMP through lm-eval: how often a model finds the grammatical sentence of a minimal pair likelier (Warstadt et al. 2020).
+"""BLiMP through lm-eval: how often a model finds the grammatical sentence of a minimal pair likelier.
 
-The data are a folder of JSON Lines files, one a phenomenon or paradigm, with sentence_good and sentence_bad; nothing is downloaded. The
-task is that of lm-eval's own blimp: the summed log-likelihood of each sentence, without a prompt.
+The pairs are a folder, as evaluation/blimp.py prepares it; nothing is downloaded here. The task is that of lm-eval's own blimp: the summed
+log-likelihood of each sentence, without a prompt.
 """
 
 from pathlib import Path
 from typing import Any
 
-from ..evaluation.minimal_pairs import files
+from ..evaluation.blimp import files
 
 
 def accuracies(model: Any, tokenizer: Any, folder: str) -> dict[str, Any]:

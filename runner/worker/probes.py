@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from ..evaluation.probe_results import FILES
+from ..evaluation.probes import PROBES
 from ..runtime.progress import Progress, refusing
 from ..runtime.run_files import PROBES_REQUEST
 from ..runtime.run_folder import RunFolder
@@ -60,7 +60,7 @@ def _of_models(name: str) -> Callable[[Any, Any, Any], Any]:
 
 
 def _write(name: str, keys: dict[str, str], values: dict[str, Any]) -> None:
-    RunFolder(Path()).write(FILES[name], {"key": keys[name], **values})
+    RunFolder(Path()).write(PROBES[name].file, {"key": keys[name], **values})
 
 
 if __name__ == "__main__":

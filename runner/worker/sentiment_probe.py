@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from ..evaluation.benchmarks import GROUP_OF, by_group, counted
+from ..evaluation.sentiment import GROUP_OF, by_group, counted
 from ..models.reference import ModelReference
 from ..runtime.progress import read_lines
 from ..runtime.run_files import EVALUATING

@@ -12,6 +12,7 @@ from ...schemas.recipe import LoadedRecipe, load_recipe
 from ...schemas.sample_prompts import sample_prompt_problems
 from ...schemas.sections import Recipe, Source
 from ...schemas.yaml_writing import dotted, one_line, to_yaml
+from ..evaluation.blimp import pin_pairs
 from ..launch import slurm
 from ..launch.plan import require_startable
 from ..models.resolve import require_model_of
@@ -47,7 +48,7 @@ def run_recipe(loaded: LoadedRecipe, root: Path, display: Display) -> Outcome:
     require_model_names(loaded)
     if problems := sample_prompt_problems(loaded.recipe, loaded.document):
         raise UserError(*problems)
-    loaded = pin_commits(loaded)
+    loaded = pin_pairs(pin_commits(loaded))
     context = RunContext(loaded, root, display, previous=all_runs(root, loaded.recipe.name))
     if same := _already_done(context):
         display.say("done", f"nothing has changed since {same.path}: no stage was run")

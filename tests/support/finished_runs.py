@@ -35,7 +35,7 @@ PROBES = {
         "models": {model: {"counts": {"joy": {"love": 3, "anger": 1}}, "groups": {"positive": {"rows": 4, "positive": 75.0, "neutral": 0.0, "negative": 25.0}}}
                    for model in ("base", "tuned")},
     },
-    "blimp": {model: {"phenomena": {"binding": 61.5}, "pairs": {"binding": 200}, "mean": 61.5} for model in ("base", "tuned")},
+    "blimp": {model: {"phenomena": {"binding": 61.5}, "pairs": {"binding": 200}, "mean": 61.5} for model in ("base", "tuned")} | {"source": "pairs"},
     "prompts": {
         "system": "Be <b>.", "generation": {"temperature": 0.7, "top_p": 0.9, "max_new_tokens": 64, "seed": 7, "batch_size": 8},
         "base": [{"prompt": "Say <i>", "reply": "<script>window.ran = 1</script>", "finish_reason": "length", "reply_tokens": 64},
@@ -43,7 +43,7 @@ PROBES = {
         "tuned": [{"prompt": "Say <i>", "reply": "Fine 🙂.", "finish_reason": "stop", "reply_tokens": 3},
                   {"prompt": "Long", "error": "the prompt has 600 tokens"}],
     },
-    "prompt_diversity": {"prompts": 900, "distinct": 829, "mean_words": 9.0, "distinct_1": 0.1, "distinct_2": 0.5, "nearest": 0.25, "compared": 400},
+    "diversity": {"prompts": {"texts": 900, "sampled": 900, "distinct": 829, "mean_words": 9.0, "distinct_1": 0.1, "distinct_2": 0.5, "nearest": 0.25, "compared": 400}},
 }  # fmt: skip
 
 

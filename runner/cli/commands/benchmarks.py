@@ -13,7 +13,7 @@ from ..options import json_option
 @json_option
 def command(folders: tuple[Path, ...], as_json: bool) -> None:
     """Show the accuracies and means of result FOLDERS, one per model: zeroshot/<phenomenon>/eval_results.json, finetune/<task>/..."""
-    from ...evaluation.benchmarks import blimp, glue
+    from ...evaluation.blimp import blimp, glue
 
     found = {folder.name: {"blimp": blimp(folder), "glue": glue(folder)} for folder in folders}
     if as_json:

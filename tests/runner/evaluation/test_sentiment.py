@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from recipekit.runner.evaluation.benchmarks import GROUP_OF, GROUPS, by_group, counted, percentages
+from recipekit.runner.evaluation.sentiment import GROUP_OF, GROUPS, by_group, counted, percentages
 
 
 def test_the_28_emotions_stand_in_one_group_each():

@@ -242,7 +242,7 @@ def test_the_probes_are_shown_as_pictures_that_can_be_read(tmp_path):
     page = write_report(run).read_text(encoding="utf-8")
     text = visible(page)
     for part in ("Logit lens", "embedding <i> a", "layer 2 <i> a", "positive base 4 75.00 0.00 25.00", "prompt anger love joy 1 3",
-                 "binding 200 61.50 61.50", "829 of 900 training questions are distinct",
+                 "binding 200 61.50 61.50", "829 of 900 are distinct; distinct-1 0.100; distinct-2 0.500",
                  "(temperature 0.7, top_p 0.9, seed 7, at most 64 tokens). No metric is computed from them. System prompt: Be <b>.",
                  "Say <i> base (did not stop) <script>window.ran = 1</script> tuned Fine 🙂.",
                  "Long base (no reply: the prompt has 600 tokens) tuned (no reply: the prompt has 600 tokens)"):  # fmt: skip

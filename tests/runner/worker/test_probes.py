@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from recipekit.runner.evaluation.minimal_pairs import faults
-from recipekit.runner.evaluation.probe_results import FILES, asked_for, results, waiting
+from recipekit.runner.evaluation.blimp import faults
+from recipekit.runner.evaluation.probes import PROBES, asked_for, results, waiting
 from recipekit.runner.runtime.run_folder import RunFolder
 from recipekit.runner.stages.evaluate import evaluate_key
 from recipekit.runner.worker.sentiment_probe import prompt_emotions
@@ -37,10 +37,10 @@ def test_only_what_the_recipe_asks_for_is_done_and_once(tmp_path, minimal):
     run = RunFolder(tmp_path)
     keys = waiting(run, asked, "predictions")
     assert set(keys) == {"logit_lens", "blimp"}
-    run.write(FILES["blimp"], {"key": keys["blimp"], "base": {"mean": 50.0}})
+    run.write(PROBES["blimp"].file, {"key": keys["blimp"], "base": {"mean": 50.0}})
     assert set(waiting(run, asked, "predictions")) == {"logit_lens"}
     assert set(waiting(run, asked, "of another model")) == {"logit_lens", "blimp"}
-    assert results(run, {"blimp": "pairs"}) == {"blimp": {"base": {"mean": 50.0}}}
+    assert results(run, {"blimp": "pairs"}) == {"blimp": {"base": {"mean": 50.0}, "source": "pairs"}}
     assert asked_for(Recipe.from_values(minimal())) == {}
 
 
@@ -50,7 +50,7 @@ def test_a_probe_is_done_again_when_its_folder_holds_something_else(tmp_path, mi
     (pairs / "a.jsonl").write_text("one\n")
     evaluation = Recipe.from_values(minimal({"evaluation.blimp": str(pairs)})).evaluation
     keys, key = waiting(run, {"blimp": str(pairs)}, "predictions"), evaluate_key(evaluation, "validation", "trained")
-    run.write(FILES["blimp"], {"key": keys["blimp"]})
+    run.write(PROBES["blimp"].file, {"key": keys["blimp"]})
     assert waiting(run, {"blimp": str(pairs)}, "predictions") == {}
     (pairs / "a.jsonl").write_text("two\n")
     assert set(waiting(run, {"blimp": str(pairs)}, "predictions")) == {"blimp"}
@@ -128,7 +128,7 @@ def test_lm_eval_finds_what_the_likelihoods_say(tiny_gpt2, tmp_path):
 
 SENTIMENT = """
 import json, sys
-from recipekit.runner.evaluation.benchmarks import GROUP_OF
+from recipekit.runner.evaluation.sentiment import GROUP_OF
 from transformers import AutoTokenizer, GPT2Config, GPT2ForSequenceClassification
 import torch
 torch.manual_seed(0)

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from recipekit.runner.evaluation.benchmarks import PHENOMENA
+from recipekit.runner.evaluation.blimp import PHENOMENA
 
 
 @pytest.fixture

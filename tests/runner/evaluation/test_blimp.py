@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from recipekit.runner.evaluation.benchmarks import PHENOMENA, blimp, glue
+from recipekit.runner.evaluation.blimp import PHENOMENA, blimp, glue
 from recipekit.schemas.base.errors import UserError
 
 MEANS = {

@@ -1,0 +1,142 @@
+"""BLiMP: minimal pairs of a grammatical and an ungrammatical sentence (Warstadt et al. 2020), and results of BabyLM's evaluation pipeline.
+
+The pairs are JSON Lines files in a folder, one a paradigm, with sentence_good and sentence_bad; or a dataset on the hub with a subset a
+paradigm (hf:nyu-mll/blimp), which is downloaded into such a folder. What measures them with lm-eval is worker/blimp_probe.py.
+"""
+
+import copy
+import json
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from ...converters.building.hub_datasets import SCHEME, HubRows, commit_of
+from ...converters.sources.registry import converter
+from ...schemas.base.errors import Location, Problem, UserError
+from ...schemas.base.files import MANIFEST, new_folder, write_atomically
+from ...schemas.base.hashing import with_contents
+from ...schemas.recipe import LoadedRecipe
+from ...schemas.sections import Recipe, Source
+from ..models.resolve import cache_folder
+
+FIELDS = ("sentence_good", "sentence_bad")
+
+
+def identity(value: str) -> Any:
+    """What the pairs are: a dataset with its commit, or the contents of a folder. Asks the hub unless the value names a commit."""
+    source = _source(value)
+    return f"{source.path}@{commit_of(source)}" if source else with_contents(value)
+
+
+def name_of(value: str) -> str:
+    """The pairs for people: the dataset with its commit, or the folder's name."""
+    return identity(value) if _source(value) else Path(value).name
+
+
+def prepare(value: str) -> str:
+    """Return the folder of the pairs, downloaded where they are on the hub. Raises UserError where they are not valid."""
+    source = _source(value)
+    folder = downloaded(source) if source else Path(value)
+    if wrong := faults(folder):
+        raise UserError(*(Problem(Location("evaluation.blimp"), line, "JSON Lines of minimal pairs", "blimp") for line in wrong[:20]))
+    return str(folder.absolute())
+
+
+def pin_pairs(loaded: LoadedRecipe) -> LoadedRecipe:
+    """The recipe with the commit of its pairs on the hub, so that a run that is resumed or reproduced measures the same ones."""
+    value = loaded.recipe.evaluation.blimp
+    if not value or not _source(value):
+        return loaded
+    values: Any = copy.deepcopy(loaded.document.data)
+    values["evaluation"]["blimp"] = identity(value)
+    return loaded._replace(recipe=Recipe.from_values(values), document=loaded.document._replace(data=values))
+
+
+def _source(value: str) -> Source | None:
+    """The dataset that `hf:NAME` or `hf:NAME@REVISION` names."""
+    if not value.startswith(SCHEME):
+        return None
+    path, _, revision = value.partition("@")
+    return Source(path, "table", revision=revision or None)
+
+
+def downloaded(source: Source) -> Path:
+    """Return the folder of a dataset's pairs, a file a subset, in the user's cache; one that is complete is not downloaded again."""
+    commit = commit_of(source)
+    folder = cache_folder() / "minimal_pairs" / f"{source.path.removeprefix(SCHEME).replace('/', '--')}@{commit}"
+    if (folder / MANIFEST).is_file():
+        return folder
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with new_folder(folder, MANIFEST, set()) as new:
+        pairs = {}
+        for subset in _subsets(source, commit):
+            rows = HubRows(source._replace(revision=commit, subset=subset), converter("table"), 1 << 20).rows()
+            lines = [orjson.dumps({field: row.value.get(field) for field in FIELDS}) for row in rows]  # pyright: ignore[reportAttributeAccessIssue]
+            (new / f"{subset}.jsonl").write_bytes(b"".join(line + b"\n" for line in lines))
+            pairs[subset] = len(lines)
+        write_atomically(new / MANIFEST, orjson.dumps({"source": source.path, "commit": commit, "pairs": pairs}))
+    return folder
+
+
+def _subsets(source: Source, commit: str) -> list[str]:
+    from datasets import get_dataset_config_names
+
+    try:
+        return get_dataset_config_names(f"hf://datasets/{source.path.removeprefix(SCHEME)}", revision=commit)
+    except (ValueError, OSError, RuntimeError) as error:
+        what = f"cannot be loaded: {str(error).strip().splitlines()[0]}"
+        raise UserError(Problem(Location(source.path), what, "check the name, or give a folder of JSON Lines", "no-dataset")) from None
+
+
+def files(folder: Path) -> dict[str, Path]:
+    """Name -> file of every JSON Lines file in the folder, in the order of the names."""
+    found = sorted(folder.iterdir())
+    return {path.stem: path for path in found if path.suffix in (".jsonl", ".json") and path.is_file() and path.name != MANIFEST}
+
+
+def faults(folder: Path) -> list[str]:
+    """Why the folder cannot be used, in words: before any model is loaded."""
+    if not folder.is_dir():
+        return [f"{folder} is no folder"]
+    found = files(folder)
+    wrong = [] if found else [f"{folder} holds no .jsonl file"]
+    for path in found.values():
+        with path.open(encoding="utf-8") as stream:
+            for number, line in enumerate(stream, 1):
+                try:
+                    row = json.loads(line)
+                except ValueError:
+                    row = None
+                if not isinstance(row, dict) or not all(isinstance(row.get(field), str) for field in FIELDS):
+                    wrong.append(f"{path.name}:{number} has no {' and '.join(FIELDS)}")
+                    break
+    return wrong
+
+
+PHENOMENA = (
+    "anaphor_agreement", "argument_structure", "binding", "control_raising", "determiner_noun_agreement", "ellipsis", "filler_gap",
+    "irregular_forms", "island_effects", "npi_licensing", "quantifiers", "subject_verb_agreement",
+)  # fmt: skip
+
+
+def blimp(folder: Path) -> dict[str, Any]:
+    """Accuracy in percent of each phenomenon, and their mean. Raises UserError where one is missing: a mean of fewer is another number."""
+    found = {name: 100 * _accuracy(folder / "zeroshot" / name / "eval_results.json") for name in PHENOMENA}
+    return {"phenomena": found, "mean": sum(found.values()) / len(found)}
+
+
+def glue(folder: Path) -> dict[str, float]:
+    """Accuracy in percent of each fine-tuned task that has a result."""
+    return {path.parent.name: 100 * _accuracy(path) for path in sorted((folder / "finetune").glob("*/eval_results.json"))}
+
+
+def _accuracy(path: Path) -> float:
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        return float(values["eval_accuracy"])
+    except FileNotFoundError:
+        problem = Problem(Location(str(path)), "no such result file", f"BLiMP has {len(PHENOMENA)} phenomena", "no-such-file")
+        raise UserError(problem) from None
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(Problem(Location(str(path)), f"has no eval_accuracy: {error}", '{"eval_accuracy": 0.79}', "no-accuracy")) from None

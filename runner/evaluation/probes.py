@@ -1,0 +1,72 @@
+"""The probes that a recipe asks for (logit lens, BLiMP, sentiment of the replies, sample prompts), their keys and their files."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from ...schemas.base.hashing import key_of, with_contents
+from ...schemas.sample_prompts import sample_texts
+from ...schemas.sections import Model, Recipe
+from ..models.resolve import resolve_model
+from ..runtime.run_files import EVALUATING, PromptAnswers, RunFile
+from ..runtime.run_folder import RUNS, RunFolder
+from . import blimp
+
+
+def _as_it_is(value: Any) -> Any:
+    return value
+
+
+class Probe(NamedTuple):
+    """A probe by its key in the evaluation section: its name in metrics.json and its file, what its value stands for in keys, and what
+    the worker gets of it. `prepare` raises UserError for a value that cannot be used."""
+
+    result: str
+    file: RunFile[Any]
+    identity: Callable[[Any], Any] = with_contents
+    prepare: Callable[[Any], Any] = _as_it_is
+
+
+def _classifier(name: str) -> str:
+    return resolve_model(Model(name), RUNS).path
+
+
+PROBES = {
+    "logit_lens": Probe("lens", RunFile(f"{EVALUATING}/lens.json", dict[str, Any])),
+    "blimp": Probe("blimp", RunFile(f"{EVALUATING}/blimp.json", dict[str, Any]), blimp.identity, blimp.prepare),
+    "sentiment_model": Probe("sentiment", RunFile(f"{EVALUATING}/sentiment.json", dict[str, Any]), prepare=_classifier),
+    "prompts": Probe("prompts", RunFile(f"{EVALUATING}/prompts.json", PromptAnswers)),
+}
+
+
+def asked_for(recipe: Recipe) -> dict[str, Any]:
+    """The probes that the recipe asks for, with what they need. Raises UserError where the file of prompts is not valid."""
+    evaluation = recipe.evaluation
+    asked = {name: value for name in PROBES if (value := getattr(evaluation, name))}
+    if prompts := evaluation.prompts:
+        generation = None if recipe.data.type == "classification" else (prompts.generation or evaluation.generation)._asdict()
+        texts, kind = sample_texts(prompts), recipe.data.type
+        asked["prompts"] = {"texts": texts, "type": kind, "system": recipe.data.system_prompt, "generation": generation}
+    return asked
+
+
+def prepared(asked: dict[str, Any]) -> dict[str, Any]:
+    """What the worker gets of what is asked for. Raises UserError for what cannot be used."""
+    return {name: PROBES[name].prepare(value) for name, value in asked.items()}
+
+
+def waiting(run: RunFolder, asked: dict[str, Any], predictions: str) -> dict[str, str]:
+    """The probes that have not been done on this model in this way, on these files, with their keys."""
+    keys = {name: key_of("probe", name, PROBES[name].identity(value), predictions) for name, value in asked.items()}
+    return {name: key for name, key in keys.items() if (run.find(PROBES[name].file) or {}).get("key") != key}
+
+
+def results(run: RunFolder, asked: dict[str, Any]) -> dict[str, Any]:
+    """What the probes found, as metrics.json has it."""
+    found = {PROBES[name].result: {key: value for key, value in run.read(PROBES[name].file).items() if key != "key"} for name in asked}
+    if "blimp" in found:
+        found["blimp"]["source"] = blimp.name_of(asked["blimp"])
+    if "sentiment" in found:
+        found["sentiment"]["classifier"] = asked["sentiment_model"]
+    if "prompts" in found:
+        found["prompts"] |= {key: asked["prompts"][key] for key in ("system", "generation")}
+    return found
