@@ -107,6 +107,7 @@ class Training(NamedTuple):
     # numbers
     precision: Literal["auto", "bf16", "fp16", "fp32"] = "auto"
     gradient_checkpointing: bool = False
+    kernels: Literal["auto", "off"] = "auto"
     seed: int = 42
     deterministic: bool = False
     # watching

@@ -12,8 +12,10 @@ import orjson
 
 from ...schemas.json_schema import SCHEMA_DIR
 from ...schemas.yaml_writing import one_line
-from ..launch.axolotl_config import PLUGIN, RenderedData, render_axolotl
+from ..launch.axolotl_config import LIGER_PLUGIN, PLUGIN, RenderedData, render_axolotl
 from ..launch.axolotl_contract import same
+from ..launch.kernel_choice import choose
+from ..models.architecture import architecture_of
 from ..runtime.machine import Machine
 from .axolotl_launch import LAUNCHED
 from .axolotl_sources import put_sources
@@ -89,7 +91,8 @@ def confirm(draft: Draft) -> None:
     if recipe is None:
         return
     held_out = RenderedData(validation="data/validation.jsonl", labels=recipe.data.labels or ())
-    rendered = render_axolotl(recipe._replace(axolotl={}), held_out, GPU, recipe.model.base_model)
+    plain = recipe._replace(axolotl={})
+    rendered = render_axolotl(plain, held_out, GPU, recipe.model.base_model, choose(plain, GPU, architecture_of(recipe.model)))
     for key, value in draft.given.items():
         entry = draft.entries.get(key)
         if entry is None or key not in rendered or key == "val_set_size":  # rows are held out before they are rendered
@@ -248,6 +251,8 @@ def _plugins(draft: Draft, key: str, value: Any) -> None:
     for plugin in value if isinstance(value, list) else [value]:
         if plugin == PLUGIN:
             draft.keep(f"{key}: {plugin}", "always used")
+        elif plugin == LIGER_PLUGIN:
+            draft.keep(f"{key}: {plugin}", "used on a GPU where training.kernels says")
         else:
             draft.lose(f"{key}: {plugin}", "plugins other than recipekit's are not supported")
 

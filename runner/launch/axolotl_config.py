@@ -5,8 +5,11 @@ from typing import Any, NamedTuple
 from ...schemas.sections import Recipe, Training
 from ..models.reference import ATTENTION
 from ..runtime.machine import Machine
+from .kernel_choice import KernelChoice
+from .precision import has_fp32_weights, precision
 from .trackers import tracker_keys
 
+LIGER_PLUGIN = "axolotl.integrations.liger.LigerPlugin"
 PLUGIN = "recipekit.runner.worker.axolotl_plugin.RecipekitPlugin"
 CHECKPOINTS = "checkpoints"
 RAY_FOLDER = "ray"  # Ray keeps its own files where Axolotl is told to write; our plug-in then has the trainer write to CHECKPOINTS
@@ -21,8 +24,14 @@ class RenderedData(NamedTuple):
     labels: tuple[str, ...] = ()
 
 
-def render_axolotl(recipe: Recipe, data: RenderedData, machine: Machine, base_model: str) -> dict[str, Any]:
-    """The whole Axolotl configuration, in the order in which people read it. `base_model` is a hub name or a folder."""
+def render_axolotl(
+    recipe: Recipe, data: RenderedData, machine: Machine, base_model: str, kernels: KernelChoice | None = None
+) -> dict[str, Any]:
+    """Return the whole Axolotl configuration, in the order in which people read it.
+
+    `base_model` is a hub name or a folder; without `kernels` every layer is transformers' and PEFT's own.
+    """
+    kernels = kernels or KernelChoice()
     config: dict[str, Any] = {
         **_model(recipe, base_model),
         **_adapter(recipe.training),
@@ -33,7 +42,9 @@ def render_axolotl(recipe: Recipe, data: RenderedData, machine: Machine, base_mo
         **_precision(recipe, machine),
         **_watching(recipe, data),
         **_sharding(recipe),
-        "plugins": [PLUGIN],
+        **kernels.keys(recipe),
+        # Ours comes last: what Liger has patched is there when ours is called.
+        "plugins": [LIGER_PLUGIN, PLUGIN] if kernels.liger else [PLUGIN],
         "output_dir": RAY_FOLDER if recipe.launch.engine == "ray" else CHECKPOINTS,
         **recipe.axolotl,
     }
@@ -58,17 +69,6 @@ def trains_on_one_gpu_of_several(recipe: Recipe, machine: Machine) -> bool:
     """Whether one process would find several GPUs, over which Axolotl would spread the model."""
     launch = recipe.launch
     return launch.engine == "local" and machine.gpus > 1
-
-
-def has_fp32_weights(recipe: Recipe, machine: Machine) -> bool:
-    """Whether full-parameter training keeps fp32 weights and computes in bf16 (autocast).
-
-    Steps of AdamW at usual rates are smaller than what a bf16 weight can tell apart: most weights would never change. DeepSpeed and FSDP2
-    keep fp32 weights of their own.
-    """
-    launch = recipe.launch
-    sharded = bool(launch.zero_stage) or launch.fsdp
-    return recipe.training.adapter == "none" and not sharded and precision(recipe.training, machine) == "bf16"
 
 
 def _model(recipe: Recipe, base_model: str) -> dict[str, Any]:
@@ -99,10 +99,6 @@ def _adapter(training: Training) -> dict[str, Any]:
         "lora_dropout": training.lora_dropout,
         "lora_target_linear": True if everything else None,
         "lora_target_modules": None if everything else list(training.lora_target_modules),
-        # Written for CUDA, and switched on by Axolotl itself where nothing is said.
-        "lora_mlp_kernel": False,
-        "lora_qkv_kernel": False,
-        "lora_o_kernel": False,
     }
 
 
@@ -179,16 +175,6 @@ def _optimizer(training: Training, machine: Machine) -> dict[str, Any]:
         "seed": training.seed,
         "deterministic": training.deterministic or None,
     }
-
-
-def precision(training: Training, machine: Machine) -> str:
-    """The numbers that this machine computes with: fp32, bf16 or fp16."""
-    if machine.is_cpu:
-        return "fp32"
-    if training.precision in ("fp16", "fp32"):
-        return training.precision
-    # fp16 weights that are trained themselves have fp16 gradients, which cannot be unscaled
-    return "bf16" if machine.fast_bf16 else "fp32" if training.adapter == "none" else "fp16"
 
 
 def _precision(recipe: Recipe, machine: Machine) -> dict[str, Any]:

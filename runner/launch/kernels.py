@@ -4,9 +4,11 @@ from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from ...schemas.sections import Recipe
+from ..models.architecture import Architecture
 from ..models.reference import ATTENTION
 from ..runtime.machine import Machine
-from .axolotl_config import has_fp32_weights, precision
+from .kernel_choice import LORA_MODULES, KernelChoice, choose
+from .precision import has_fp32_weights, precision
 
 # Packages that bring kernels, by the name under which they are installed.
 PACKAGES = ("bitsandbytes", "triton", "liger-kernel", "flash-attn", "flash-attn-3", "flash-attn-4", "torchao", "xformers")
@@ -23,17 +25,18 @@ class Kernel(NamedTuple):
     problem: bool = False
 
 
-def kernels(recipe: Recipe, machine: Machine, installed: Mapping[str, str], capability: float) -> list[Kernel]:
+def kernels(recipe: Recipe, machine: Machine, installed: Mapping[str, str], capability: float, model: Architecture | None) -> list[Kernel]:
     """Return what this recipe would use on this machine; nothing on a CPU, which has one way only."""
     if machine.is_cpu:
         return []
+    choice = choose(recipe, machine, model)
     return [
         _numbers(recipe, machine),
         _attention(recipe, installed, capability),
-        *_adapter(recipe, installed),
+        *_adapter(recipe, installed, choice),
         _optimizer(recipe, installed),
         _loss(recipe),
-        _layers(installed),
+        _layers(choice),
     ]
 
 
@@ -59,20 +62,19 @@ def _attention(recipe: Recipe, installed: Mapping[str, str], capability: float) 
     return Kernel("attention", wanted, "model.attn_implementation" if recipe.model.attn_implementation else "torch's own, always there")
 
 
-def _adapter(recipe: Recipe, installed: Mapping[str, str]) -> Iterator[Kernel]:
+def _adapter(recipe: Recipe, installed: Mapping[str, str], choice: KernelChoice) -> Iterator[Kernel]:
     training = recipe.training
     if training.adapter == "none":
         return
     if (training.adapter == "qlora" or training.load_in_8bit) and "bitsandbytes" not in installed:
         yield Kernel("quantised weights", "none", "bitsandbytes is not installed", problem=True)
-    asked = [key for key in ("lora_mlp_kernel", "lora_qkv_kernel", "lora_o_kernel") if recipe.axolotl.get(key)]
-    if not asked:
-        yield Kernel("LoRA", "PEFT's layers", "Axolotl's LoRA kernels have not been seen on a GPU here: set axolotl.lora_qkv_kernel to try")
-    elif training.lora_dropout:
-        why = "with lora_dropout they train otherwise than PEFT: one mask for q, k and v, and none before down_proj"
-        yield Kernel("LoRA", ", ".join(asked), why)
+    asked = tuple(key for key in LORA_MODULES if recipe.axolotl.get(key))
+    if asked:
+        yield Kernel("LoRA", ", ".join(asked), f"asked for in axolotl; {choice.why_not_lora}".removesuffix("; "))
+    elif choice.lora:
+        yield Kernel("LoRA", ", ".join(choice.lora), "Axolotl's kernels, the same training as PEFT's layers")
     else:
-        yield Kernel("LoRA", ", ".join(asked), "asked for in axolotl")
+        yield Kernel("LoRA", "PEFT's layers", choice.why_not_lora)
 
 
 def _optimizer(recipe: Recipe, installed: Mapping[str, str]) -> Kernel:
@@ -91,10 +93,7 @@ def _loss(recipe: Recipe) -> Kernel:
     return Kernel("loss", "head and cross entropy fused, in chunks", "of the trained tokens only; the logits never exist at once")
 
 
-def _layers(installed: Mapping[str, str]) -> Kernel:
-    why = (
-        "Liger's kernels are installed, but recipes do not offer them yet"
-        if "liger-kernel" in installed
-        else "liger-kernel is not installed"
-    )
-    return Kernel("norms, rotary positions, MLP", "transformers' layers", why)
+def _layers(choice: KernelChoice) -> Kernel:
+    if choice.liger:
+        return Kernel("norms, rotary positions, MLP", "Liger's kernels", "the same training as transformers' layers")
+    return Kernel("norms, rotary positions, MLP", "transformers' layers", choice.why_not_liger)

@@ -14,11 +14,13 @@ from ...schemas.base.files import write_atomically
 from ...schemas.recipe import LoadedRecipe
 from ...schemas.sections import Recipe
 from ...schemas.yaml_writing import to_yaml
+from ..models.architecture import Architecture, architecture
 from ..models.resolve import ResolvedModel
 from ..runtime.machine import Machine
 from .axolotl_config import RenderedData, render_axolotl, substitutions, trains_on_one_gpu_of_several
 from .deepspeed import render_deepspeed
 from .engines import HOSTFILE, command, hostfile, processes_environment, unstartable
+from .kernel_choice import choose
 from .slurm import SCRIPT, must_submit, script
 from .steps import repetitions
 from .trackers import require_trackers, tracker_environment
@@ -52,9 +54,9 @@ class Plan(NamedTuple):
         return (*self.argv[:at], sys.executable, *self.argv[at + 1 :])
 
 
-def plan(recipe: Recipe, data: RenderedData, machine: Machine, base_model: str) -> Plan:
-    """The rendered configuration and the command that trains with it."""
-    config = render_axolotl(recipe, data, machine, base_model)
+def plan(recipe: Recipe, data: RenderedData, machine: Machine, base_model: str, model: Architecture | None = None) -> Plan:
+    """Return the rendered configuration and the command that trains with it. Without `model` no fast kernel is used."""
+    config = render_axolotl(recipe, data, machine, base_model, choose(recipe, machine, model))
     files = {CONFIG: "# Rendered by recipekit from recipe.yml; edit that.\n" + to_yaml(config)}
     if deepspeed := render_deepspeed(recipe.launch, machine):
         files["rendered/deepspeed.json"] = orjson.dumps(deepspeed, option=orjson.OPT_INDENT_2).decode() + "\n"
@@ -95,7 +97,8 @@ def make_job(loaded: LoadedRecipe, manifest: Manifest, machine: Machine, model: 
     splits = manifest["splits"]
     data = RenderedData(validation="data/validation.jsonl" if splits.get("validation") else None, labels=tuple(manifest.get("labels", ())))
     notes = substitutions(loaded.recipe, machine) + repetitions(loaded.recipe, splits.get("train", 0))
-    return TrainingJob(plan(loaded.recipe, data, machine, model.path), model, notes)
+    found = architecture(model.path, loaded.recipe.model.revision)
+    return TrainingJob(plan(loaded.recipe, data, machine, model.path, found), model, notes)
 
 
 def require_startable(loaded: LoadedRecipe, machine: Machine) -> None:

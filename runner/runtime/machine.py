@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 UNPACKED_SHARE = 0.25  # of main memory: what 4-bit weights may take that a CPU keeps unpacked
 
-_PACKAGES = ("axolotl", "torch", "transformers", "peft", "bitsandbytes", "accelerate", "deepspeed", "trl")
+_PACKAGES = ("axolotl", "torch", "transformers", "peft", "bitsandbytes", "accelerate", "deepspeed", "trl", "liger-kernel")
 
 
 class Machine(NamedTuple):
@@ -22,6 +22,7 @@ class Machine(NamedTuple):
     fast_bf16: bool = False
     memory: int = 0
     cores: int = 1
+    has_liger: bool = True  # liger-kernel comes with the extra [train]
 
     @property
     def is_cpu(self) -> bool:
@@ -39,6 +40,14 @@ def package_versions() -> dict[str, str]:
     return found
 
 
+def _is_installed(package: str) -> bool:
+    try:
+        version(package)
+    except PackageNotFoundError:
+        return False
+    return True
+
+
 def this_machine() -> Machine:
     """The machine that we are on. RECIPEKIT_DEVICE=cpu hides its GPUs."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
@@ -48,7 +57,7 @@ def this_machine() -> Machine:
         # fp32 on every CPU: bf16 there was measured 30 times slower, and where it is fast it is not deterministic.
         return Machine(memory=memory, cores=cores)
     first = gpus[0]
-    return Machine("cuda", len(gpus), first.name, first.memory, first.capability >= 8.0, memory, cores)
+    return Machine("cuda", len(gpus), first.name, first.memory, first.capability >= 8.0, memory, cores, _is_installed("liger-kernel"))
 
 
 def machine_named(name: str) -> Machine | None:

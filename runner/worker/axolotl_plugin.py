@@ -25,7 +25,7 @@ from ..runtime.machine import this_machine
 from ..runtime.progress import Progress
 from ..runtime.run_files import TOKENS
 from ..runtime.run_folder import RunFolder
-from . import batches, chat_data, classification, loss, text_data
+from . import batches, chat_data, classification, kernels, loss, text_data
 from .axolotl_patches import admit_bucket, make_trainable, write_no_debug_log
 from .callback import RunCallback, check_save
 from .distributed import accept_numbered_cpu_tags, follow_launcher_exit, is_first, world_size
@@ -84,9 +84,11 @@ class RecipekitPlugin(BasePlugin):
         raise SystemExit(1)
 
     def pre_model_load(self, cfg: Any) -> None:
-        """Stock Axolotl draws the adapter's first weights before anything is seeded."""
+        """Stock Axolotl draws the adapter's first weights before anything is seeded. Liger's hook has been called before."""
         if cfg.use_trackio:
             admit_bucket()
+        if cfg.liger_rope and cfg.lora_qkv_kernel:
+            kernels.give_rope_to_lora_attention(cfg.model_config_type)
         transformers.set_seed(cfg.seed)
 
     def post_model_build(self, cfg: Any, model: Any) -> None:
@@ -145,6 +147,8 @@ class RecipekitPlugin(BasePlugin):
         else:
             loss.set_up_trainer(cfg, trainer)
         batches.set_up_trainer(cfg, trainer)
+        if missing := kernels.not_in_force(cfg, trainer.model):
+            self.fail(f"{', '.join(missing)}: rendered, but not in force in this model; set training.kernels: off")
         self.callback.attach(trainer)
         if self.progress.enabled and not (cfg.deepspeed or cfg.fsdp_config):  # a sharded model is saved by all processes together
             try:

@@ -80,8 +80,8 @@ def token_loss(outputs: Any, labels: torch.Tensor, num_items_in_batch: Any = Non
 
 
 def set_up_trainer(cfg: Any, trainer: Any) -> None:
-    """Give the trainer this loss; where a plugin of Axolotl's or the model itself has another, only the right count of tokens."""
-    if len(cfg.plugins) > 1 or getattr(trainer.model.config, "output_router_logits", False):  # fused losses; experts' balance
+    """Give the trainer this loss; where the model itself has another, only the right count of tokens."""
+    if getattr(trainer.model.config, "output_router_logits", False):  # experts' balance
         trainer.model_accepts_loss_kwargs = True
         return
     if trainer.compute_loss_func or trainer.label_smoother or (cfg.context_parallel_size or 1) > 1:

@@ -34,6 +34,7 @@ def need(name: str, facts: dict[str, Any]) -> dict[str, Any]:
     """Return what a recipe needs on this machine and on a GPU; `problems` lists what prevents its training."""
     from ...launch.engines import unstartable
     from ...launch.kernels import kernels
+    from ...models.architecture import architecture_of
     from ...resources.estimate_fit import GPU, estimate_fit, size_of
     from ...resources.fit import problems, warnings
     from ...runtime.machine import this_machine
@@ -44,7 +45,8 @@ def need(name: str, facts: dict[str, Any]) -> dict[str, Any]:
     on_gpu = estimate_fit(recipe, GPU, Path()) if machine.is_cpu else here
     stands = [f"launch.{key}: {what}" for key, what, _ in unstartable(recipe.launch, machine)]
     stands += [problem.what for problem in problems(here, full_rows=False)] if here else []
-    chosen = kernels(recipe, machine, facts["kernels"], facts["gpus"][0]["capability"] if facts["gpus"] else 0)
+    capability = facts["gpus"][0]["capability"] if facts["gpus"] else 0
+    chosen = kernels(recipe, machine, facts["kernels"], capability, architecture_of(recipe.model))
     stands += [f"{kernel.part}: {kernel.used} {kernel.why}" for kernel in chosen if kernel.problem]
     return {
         "kernels": [kernel._asdict() for kernel in chosen],

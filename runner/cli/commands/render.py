@@ -11,6 +11,7 @@ from ....schemas.model_rules import EMBEDDED
 from ....schemas.recipe import LoadedRecipe, load_recipe
 from ...launch.axolotl_config import RenderedData, substitutions
 from ...launch.plan import Plan, plan
+from ...models.architecture import architecture_of
 from ...runtime.machine import Machine, this_machine
 from ...runtime.run_folder import RUNS
 from ..options import machine_option, set_option
@@ -40,7 +41,7 @@ def rendered(loaded: LoadedRecipe, machine: Machine) -> Plan:
     """Return the plan, with data paths as in a run and the model by its name."""
     validation = loaded.recipe.data.split.validation > 0 or any(s.split == "validation" for s in loaded.recipe.data.sources)
     data = RenderedData(validation="data/validation.jsonl" if validation else None, labels=loaded.recipe.data.labels or ())
-    return plan(loaded.recipe, data, machine, loaded.recipe.model.base_model)
+    return plan(loaded.recipe, data, machine, loaded.recipe.model.base_model, architecture_of(loaded.recipe.model))
 
 
 def show_plan(loaded: LoadedRecipe, as_json: bool, machine: Machine | None = None) -> None:

@@ -52,7 +52,7 @@ LOST = [
     ({"sample_packing": True, "pad_to_sequence_len": True}, "pad_to_sequence_len", "not padded"),
     ({"deepspeed": "my.json"}, "deepspeed", "set launch.zero_stage"),
     ({"plugins": ["some.Plugin"]}, "plugins: some.Plugin", "plugins other than recipekit's"),
-    ({"liger_rope": True}, "liger_rope", "not a key of Axolotl"),
+    ({"liger_rope": True}, "liger_rope", "use training.kernels"),
     ({"output_dir": "out"}, "output_dir", "recipe run --runs-dir"),
     ({"gradient_checkpointing": "offload"}, "gradient_checkpointing", "the default false is used"),
     ({"tf32": False}, "tf32", "training.precision"),

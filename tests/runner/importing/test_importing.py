@@ -8,6 +8,8 @@ import pytest
 from recipekit.runner.importing.draft import STATUSES
 from recipekit.runner.importing.importing import as_json, import_config
 from recipekit.runner.launch.axolotl_config import RenderedData, render_axolotl
+from recipekit.runner.launch.kernel_choice import choose
+from recipekit.runner.models.architecture import architecture_of
 from recipekit.runner.runtime.machine import Machine
 from recipekit.schemas.base.errors import UserError
 from recipekit.schemas.extends import shipped_recipes
@@ -30,7 +32,8 @@ def test_shipped_recipes_survive_rendering_and_importing(name, tmp_path):
     (tmp_path / "made.yml").write_text(found.text, encoding="utf-8")
     made = load_recipe(str(tmp_path / "made.yml")).recipe
     data = RenderedData(validation="data/validation.jsonl" if "test_datasets" in golden else None, labels=made.data.labels or ())
-    assert render_axolotl(made, data, GPU, made.model.base_model) == golden
+    kernels = choose(made, GPU, architecture_of(made.model))
+    assert render_axolotl(made, data, GPU, made.model.base_model, kernels) == golden
 
 
 @pytest.mark.parametrize("name", [name for name in SHIPPED if load_recipe(name).recipe.data.type == "chat"])

@@ -1,19 +1,23 @@
 """Which kernels a recipe uses on a GPU, for cards and packages that are only told of."""
 
 import pytest
+from recipekit.runner.launch.kernel_choice import choose
 from recipekit.runner.launch.kernels import kernels
+from recipekit.runner.models.architecture import Architecture
 from recipekit.runner.runtime.machine import Machine
 from recipekit.schemas.sections import Recipe
 
 H100 = Machine("cuda", 1, "an H100", 80 << 30, True)
 T4 = Machine("cuda", 1, "a T4", 16 << 30, False)
 BNB = {"bitsandbytes": "0.50.2"}
+LLAMA = Architecture("llama", 64, False)
+PLAIN = {"training.lora_dropout": 0}
 
 
 @pytest.fixture
 def used(minimal):
-    def build(changes=None, machine=H100, installed=BNB, capability=9.0):
-        return {kernel.part: kernel for kernel in kernels(Recipe.from_values(minimal(changes)), machine, installed, capability)}
+    def build(changes=None, machine=H100, installed=BNB, capability=9.0, model=LLAMA):
+        return {kernel.part: kernel for kernel in kernels(Recipe.from_values(minimal(changes)), machine, installed, capability, model)}
 
     return build
 
@@ -57,10 +61,74 @@ def test_packed_rows_under_sdpa_have_a_mask(used):
     assert "mask" not in used()["attention"].why
 
 
-def test_lora_kernels_beside_dropout_are_another_training(used):
+def test_a_gpu_uses_ligers_layers_and_the_lora_kernels(used):
+    found = used(PLAIN)
+    assert found["norms, rotary positions, MLP"].used == "Liger's kernels"
+    assert found["LoRA"].used == "lora_qkv_kernel, lora_o_kernel, lora_mlp_kernel"
+
+
+@pytest.mark.parametrize(
+    ("changes", "machine", "model", "why"),
+    [
+        ({"training.lora_dropout": 0.05}, H100, LLAMA, "train otherwise than PEFT"),
+        ({"training.load_in_8bit": True}, H100, LLAMA, "8-bit"),
+        ({"model.trust_remote_code": True}, H100, LLAMA, "trust_remote_code"),
+        ({"data.type": "classification"}, H100, LLAMA, "language models only"),
+        ({"launch": {"engine": "deepspeed", "zero_stage": 3}}, H100, LLAMA, "sharded"),
+        ({"launch": {"engine": "torchrun", "fsdp": True}}, H100, LLAMA, "sharded"),
+        ({"axolotl": {"peft_use_dora": True}}, H100, LLAMA, "axolotl.peft_use_dora"),
+        ({"training.lora_target_modules": ["q_proj", "v_proj"]}, H100, LLAMA, "names no group of layers whole"),
+        ({}, H100, Architecture("gemma2", 256, False), "model_type gemma2"),
+        ({}, H100, None, "configuration is not on this machine"),
+        ({}, T4, LLAMA, "compute capability 8.0"),
+        ({"training.precision": "fp16"}, H100, LLAMA, "fp16"),
+        ({"training.kernels": "off"}, H100, LLAMA, "training.kernels: off"),
+    ],
+)
+def test_lora_kernels_are_off_with_a_reason_where_they_do_not_apply(used, changes, machine, model, why):
+    found = used(PLAIN | changes, machine, model=model)["LoRA"]
+    assert found.used == "PEFT's layers" and why in found.why
+
+
+@pytest.mark.parametrize(
+    ("machine", "model", "why"),
+    [
+        (H100._replace(has_liger=False), LLAMA, "liger-kernel is not installed"),
+        (H100, Architecture("gpt2", 64, True), "model_type gpt2"),
+        (H100, None, "configuration is not on this machine"),
+        (T4, LLAMA, "compute capability 8.0"),
+    ],
+)
+def test_ligers_layers_are_off_with_a_reason_where_they_do_not_apply(used, machine, model, why):
+    found = used(machine=machine, model=model)["norms, rotary positions, MLP"]
+    assert found.used == "transformers' layers" and why in found.why
+
+
+def rendered(minimal, changes, model=LLAMA):
+    recipe = Recipe.from_values(minimal(PLAIN | changes))
+    return choose(recipe, H100, model).keys(recipe)
+
+
+def test_ligers_losses_are_off_because_ours_is_used(minimal):
+    keys = rendered(minimal, {})
+    assert keys["liger_cross_entropy"] is False and keys["liger_fused_linear_cross_entropy"] is False
+
+
+def test_the_mlp_has_one_kernel(minimal):
+    assert rendered(minimal, {})["liger_glu_activation"] is False
+    assert rendered(minimal, {"training.lora_target_modules": ["q_proj", "k_proj", "v_proj"]})["liger_glu_activation"] is True
+
+
+def test_lora_kernels_that_are_off_are_rendered_as_off(minimal):
+    off = dict.fromkeys(("lora_qkv_kernel", "lora_o_kernel", "lora_mlp_kernel"), False)
+    assert rendered(minimal, {"training.kernels": "off"}) == off
+    assert rendered(minimal, {"training.kernels": "off", "training.adapter": "none"}) == {}
+
+
+def test_lora_kernels_that_a_person_asks_for_beside_dropout_are_another_training(used):
     asked = {"axolotl": {"lora_qkv_kernel": True}}
     assert "train otherwise than PEFT" in used(asked | {"training.lora_dropout": 0.05})["LoRA"].why
-    assert used(asked | {"training.lora_dropout": 0})["LoRA"].why == "asked for in axolotl"
+    assert used(asked | PLAIN)["LoRA"].why == "asked for in axolotl"
 
 
 def test_a_sharded_head_is_not_fused(used):

@@ -279,9 +279,13 @@ def test_a_sharded_models_head_is_used_by_the_model_alone(model, rows):
     assert not trainer.compute_loss_func.__self__.fused
 
 
-def test_another_plugins_loss_is_left_alone(model):
-    trainer = Trainer(model)
-    set_up_trainer(SimpleNamespace(plugins=["ours", "axolotl.integrations.liger.LigerPlugin"], context_parallel_size=None), trainer)
+def test_the_loss_is_ours_beside_ligers_layers_and_the_models_own_beside_an_experts_balance(model):
+    trainer = Trainer(copy.deepcopy(model))
+    set_up_trainer(SimpleNamespace(**vars(CFG) | {"plugins": ["axolotl.integrations.liger.LigerPlugin", "ours"]}), trainer)
+    assert trainer.compute_loss_func.__self__.fused
+    trainer = Trainer(copy.deepcopy(model))
+    trainer.model.config.output_router_logits = True
+    set_up_trainer(CFG, trainer)
     assert trainer.compute_loss_func is None and trainer.model_accepts_loss_kwargs
 
 

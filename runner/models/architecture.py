@@ -1,0 +1,48 @@
+"""What a base model is built like, as far as its config.json tells: which kernels can compute it depends on that."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import orjson
+
+from ...schemas.base.errors import UserError
+from ...schemas.model_rules import EMBEDDED
+from ...schemas.recipe import load_recipe
+from ...schemas.sections import Model
+from .resolve import embedded_folder
+from .size import cached_folder, public_models
+
+
+class Architecture(NamedTuple):
+    """`family` is transformers' model_type; `head` the width of an attention head; `dropout` whether attention drops weights."""
+
+    family: str
+    head: int
+    dropout: bool
+
+
+def architecture(path: str, revision: str | None = None) -> Architecture | None:
+    """Return that of a folder, of a hub model in the cache, or of a public model; None where no configuration is at hand."""
+    folder = Path(path) if Path(path).is_dir() else cached_folder(path, revision)
+    if folder is not None and (folder / "config.json").is_file():
+        config = orjson.loads((folder / "config.json").read_bytes())
+    elif path in public_models():
+        config = public_models()[path]["config"]
+    else:
+        return None
+    heads, hidden = config.get("num_attention_heads") or config.get("n_head"), config.get("hidden_size") or config.get("n_embd")
+    family = config.get("model_type", "")
+    dropout = config.get("attention_dropout") or config.get("attn_pdrop", 0.1 if family == "gpt2" else 0)
+    return Architecture(family, config.get("head_dim") or (hidden // heads if heads and hidden else 0), bool(dropout))
+
+
+def architecture_of(model: Model) -> Architecture | None:
+    """Return that of a recipe's base model before it is resolved: the embedded one is a Llama, and `run:OTHER` starts from OTHER's."""
+    if model.base_model == EMBEDDED:
+        return architecture(str(embedded_folder())) or Architecture("llama", 64, False)
+    if model.base_model.startswith("run:"):
+        try:
+            return architecture_of(load_recipe(model.base_model.removeprefix("run:")).recipe.model)
+        except UserError:
+            return None
+    return architecture(model.base_model, model.revision)
