@@ -69,6 +69,29 @@ def test_an_edited_file_is_refused_with_every_key_that_differs(unfinished):
     assert problems[0].location.file == str(path) and problems[0].location.line
 
 
+def test_an_edited_parent_is_refused_with_its_place(unfinished):
+    path = unfinished.folder / "tiny.yml"
+    parent = path.rename(unfinished.folder / "parent.yml")
+    path.write_text("recipe: 1\nextends: parent.yml\nname: tiny\n")
+    unfinished.resume()
+    unfinished.resumed.clear()
+    parent.write_text(parent.read_text().replace("lora_r: 4", "lora_r: 16"))
+    (problem,) = unfinished.problems()
+    assert problem.what.startswith("training.lora_r is 16, and 4 in") and problem.location.file == str(parent)
+
+
+def test_another_value_of_a_variable_is_refused(unfinished, monkeypatch):
+    path, own = unfinished.folder / "tiny.yml", unfinished.run / "recipe.yml"
+    path.write_text(path.read_text().replace("path: rows.jsonl", "path: '${ROWS_DIR}/rows.jsonl'") + "variables: [ROWS_DIR]\n")
+    monkeypatch.setenv("ROWS_DIR", str(unfinished.folder))
+    own.write_text(to_yaml(load_recipe(str(path)).document.data))
+    unfinished.resume()
+    unfinished.resumed.clear()
+    monkeypatch.setenv("ROWS_DIR", str(unfinished.folder / "other"))
+    problems = unfinished.problems()
+    assert any("/other/rows.jsonl" in problem.what and problem.what.startswith("data.sources.0.path is") for problem in problems)
+
+
 def test_one_source_more_is_refused(unfinished):
     path = unfinished.folder / "tiny.yml"
     more = "[{path: rows.jsonl, converter: emogpt}, {path: rows.jsonl, converter: messages}]"
