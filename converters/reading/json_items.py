@@ -10,6 +10,7 @@ from typing import NamedTuple, Protocol
 BLOCK = 1 << 20
 MAX_ITEM = 64 << 20
 _TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+("|\\?\Z)|[\[\]{},]', re.DOTALL)
+_EMPTY_ARRAYS = re.compile(rb"(?:\[[ \t\r\n]*+\][ \t\r\n]*+)++")
 _OPEN = (b"", b"\\")  # how a string stops that is not closed where the buffer ends
 _SPACE = b" \t\r\n"
 
@@ -92,6 +93,9 @@ class _Scanner:
         self.fill()
         self.start = len(self.buffer) - len(self.buffer.removeprefix(b"\xef\xbb\xbf"))
         while (first := self.next_character()) == b"[":
+            if empty := _EMPTY_ARRAYS.match(self.buffer, self.start):  # megabytes of them in one step
+                self.start = empty.end()
+                continue
             self.start += 1
             yield from self.array()
         if first:

@@ -20,6 +20,7 @@ from .table_process import rows_of
 from .unpickle import read_pickle
 
 HEAD = 1 << 16
+MAX_EMPTY = 1000
 SKIPPED_TEXT = "text, no table: not read"  # what a folder holds beside its data
 Reader = Callable[[BinaryIO, str], Iterator[Row | Drop]]
 Reads = Literal["values", "lines", "files"]
@@ -91,13 +92,16 @@ def read_json(stream: BinaryIO, name: str) -> Iterator[Row | Drop]:
     """The elements of an array, or values that follow each other, in any layout; lines of `//` comments are passed over.
 
     Only where rows are commented out may a comma stand before the end: the row that followed it may be one of them.
+    Raises UserError where nothing stands between so many commas or brackets that the file cannot be data.
     """
-    plain = WithoutComments(stream)
+    plain, empty = WithoutComments(stream), 0
     for item in json_items(plain, lambda: plain.found):
-        if item.fault:
-            yield Drop(Row(None, name, item.line), item.reason, item.fault)
-        else:
-            yield parsed_line(item.text, name, item.line)
+        row = Drop(Row(None, name, item.line), item.reason, item.fault) if item.fault else parsed_line(item.text, name, item.line)
+        empty = empty + 1 if len(item.text) < 2 and isinstance(row, Drop) else 0
+        if empty > MAX_EMPTY:
+            what = f"more than {MAX_EMPTY:,} values one after the other are empty"
+            raise UserError(Problem(Location(name, item.line), what, "the file is damaged: write it again", "empty-values"))
+        yield row
 
 
 def parsed_line(text: bytes, name: str, line: int) -> Row | Drop:

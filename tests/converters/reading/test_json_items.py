@@ -29,6 +29,7 @@ def texts(text):
         (b'{"a": 1}', [b'{"a": 1}']),
         (b'{"a": 1}{"b": 2}\n{"c": 3}', [b'{"a": 1}', b'{"b": 2}', b'{"c": 3}']),
         (b"[1][2]\n[3]", [b"1", b"2", b"3"]),
+        (b"[][ ]\n[\n] [1][][]{}", [b"1", b"{}"]),
         (b'\xef\xbb\xbf[{"a": "]"}]', [b'{"a": "]"}']),
         (rb'["a\"]", "\\", "b"]', [rb'"a\"]"', rb'"\\"', b'"b"']),
     ],
@@ -144,3 +145,19 @@ def test_the_size_of_the_blocks_changes_nothing_whatever_the_text(text, block):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "BLOCK", block)
         assert items(text.encode()) == whole
+
+
+def test_empty_arrays_are_passed_over_together_and_lines_are_still_counted(monkeypatch):
+    searched = []
+
+    class Counted:
+        @staticmethod
+        def search(*arguments):
+            searched.append(1)
+            return module_token.search(*arguments)
+
+    module_token = module._TOKEN
+    monkeypatch.setattr(module, "_TOKEN", Counted)
+    (found,) = items(b"[]\n" * 100_000 + b"[7]")
+    assert (found.text, found.line) == (b"7", 100_001)
+    assert len(searched) < 100

@@ -7,11 +7,11 @@ import tarfile
 import zipfile
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
-from recipekit.converters.reading import bounded_lines, json_items
+from recipekit.converters.reading import bounded_lines, json_items, readers
 from recipekit.converters.reading.files import SourceFile
-from recipekit.converters.reading.readers import HEAD, read_file
+from recipekit.converters.reading.readers import HEAD, parsed_line, read_file, read_json
 from recipekit.converters.reading.records import Drop
 from recipekit.schemas.base.errors import UserError
 
@@ -234,6 +234,7 @@ def test_every_line_that_is_not_blank_is_a_row_or_a_drop(tmp_path_factory, lines
     assert [line for line, _ in told(items)] == [1, *(n for n, line in enumerate(lines, 2) if line.strip())]
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200), st.sampled_from(["values", "lines", "files"]))
 def test_any_bytes_give_rows_drops_or_a_refusal(tmp_path_factory, content, reads):
     path = tmp_path_factory.getbasetemp() / "any"
@@ -245,3 +246,20 @@ def test_any_bytes_give_rows_drops_or_a_refusal(tmp_path_factory, content, reads
     else:
         if reads == "lines" and items and not isinstance(items[0], Drop):
             assert len(items) == content.count(b"\n") + (not content.endswith(b"\n"))
+
+
+@pytest.mark.parametrize(
+    "content", [b"[" + b"," * 100_000 + b"]", b"[1" + b" ,\n" * 50_000, b"{}" + b"]" * 100_000, b"[[]" + b"}]" * 50_000]
+)
+def test_a_file_of_nothing_but_commas_or_brackets_is_refused_after_the_first_thousand(content, monkeypatch):
+    parsed = []
+    monkeypatch.setattr(readers, "parsed_line", lambda *arguments: parsed.append(1) or parsed_line(*arguments))
+    with pytest.raises(UserError, match="more than 1,000 values one after the other are empty"):
+        list(read_json(io.BytesIO(content), "f"))
+    assert len(parsed) <= readers.MAX_EMPTY + 2
+
+
+def test_a_thousand_empty_values_are_a_thousand_drops_and_the_others_rows():
+    found = list(read_json(io.BytesIO(b"[1" + b"," * 1000 + b",2" + b"," * 1000 + b",3]"), "f"))
+    assert [row.value for row in found if not isinstance(row, Drop)] == [1, 2, 3]
+    assert sum(isinstance(row, Drop) for row in found) == 2000
