@@ -178,7 +178,7 @@ def _refuse_other_training(run: RunFolder, loaded: LoadedRecipe, lock: Lock) -> 
 
 
 def publish_model(run: RunFolder) -> None:
-    """The trained weights and tokenizer, without checkpoints, as model/: complete or absent."""
+    """Copy the trained weights and tokenizer, without checkpoints, to model/: complete or absent. Raises UserError where there are none."""
     with new_folder(run / "model", "tokenizer_config.json") as folder:
         shutil.copytree(run / "checkpoints", folder, ignore=shutil.ignore_patterns(*NOT_MODEL), dirs_exist_ok=True)
         if not any(folder.glob("*.safetensors")):
