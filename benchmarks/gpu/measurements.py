@@ -71,14 +71,14 @@ def machine_ceiling(session: Session) -> float | None:
     return tflops * 1e12 if tflops else None
 
 
-def lora_kernels(session: Session, limit: float) -> dict[str, Any]:
-    """Axolotl's LoRA kernels against PEFT's layers, without dropout: the losses of the same steps."""
+def kernels(session: Session, limit: float) -> dict[str, Any]:
+    """The kernels that recipekit uses here against `training.kernels: off`: the losses of the same steps, without dropout."""
     if not session.on_gpu:
         raise Skipped("needs a GPU: the kernels are written for CUDA")
     losses = {}
-    for name, on in (("plain", "false"), ("kernels", "true")):
-        folder = session.place(f"lora_kernels_{name}")
-        more = {"training.lora_dropout": 0, **{f"axolotl.lora_{part}_kernel": on for part in ("mlp", "qkv", "o")}}
+    for name, on in (("plain", "off"), ("kernels", "auto")):
+        folder = session.place(f"kernels_{name}")
+        more = {"training.lora_dropout": 0, "training.kernels": on}
         facts = sides.recipekit(session, "lora", folder, limit / 2, **more)
         engines.free(folder)
         if facts["status"] != OK or not facts["steps"]:
@@ -99,4 +99,4 @@ def measurements() -> Iterator[Measurement]:
         stop_and_resume = partial(lambda engine, session, limit: engines.stop_and_resume(session, engine, limit), engine)
         yield Measurement(engine, 90, 240, stop_and_resume)
     yield Measurement("verify_resume", 100, 300, engines.verify_resume)
-    yield Measurement("lora_kernels", 80, 240, lora_kernels)
+    yield Measurement("kernels", 80, 240, kernels)
