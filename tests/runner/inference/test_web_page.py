@@ -3,7 +3,8 @@
 import json
 import shutil
 import signal
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
@@ -111,9 +112,24 @@ class Page:
     def status(self) -> str:
         return self.texts("#status textarea, #status input")[0]
 
-    def say(self, line: str) -> None:
-        self.all("#line textarea")[0].send_keys(line)
-        self.all("#send")[0].click()
+    def say(self, line: str, taken: Callable[[], object]) -> None:
+        """Type the line and send it, until the page has taken it: one that is still being put together loses what is typed and clicked."""
+
+        def sent() -> object:
+            if taken():
+                return True
+            if self.texts("#line textarea") != [line]:
+                self.all("#line textarea")[0].clear()
+                self.all("#line textarea")[0].send_keys(line)
+            self.all("#send")[0].click()  # ignored while an answer is under way
+            time.sleep(1)
+            return taken()
+
+        wait_until(sent)
+
+    def asked(self) -> int:
+        """How many messages a person has sent."""
+        return len(self.all("#pane-tuned .user .message-content"))
 
     def is_harmless(self, address: str) -> None:
         """Nothing ran, nothing was fetched from elsewhere, nothing is wider than the phone, nothing was refused."""
@@ -132,7 +148,7 @@ def test_base_and_tuned_answer_as_without_a_page_and_markup_stays_text(browser, 
     page = Page(browser, chat)
     assert "Be brief." in page.texts("#about textarea, #about input")[0]
     for number, line in enumerate(LINES):
-        page.say(line)
+        page.say(line, lambda: page.asked() == number + 1)  # noqa: B023 - waited for here
         for pane, replies in (("base", 0), ("tuned", 1)):
             told = [shown(said[replies]) for said in said_in_python[: number + 1]]
             selector = f"#pane-{pane} .bot .message-content"
@@ -145,7 +161,7 @@ def test_base_and_tuned_answer_as_without_a_page_and_markup_stays_text(browser, 
     page.is_harmless(chat)
     page.all("#anew")[0].click()
     wait_until(lambda: page.all(".pane .message") == [])
-    page.say(LINES[0])
+    page.say(LINES[0], lambda: page.asked() == 1)
     wait_until(lambda: [shown(text) for text in page.texts("#pane-tuned .bot .message-content")] == [shown(said_in_python[0][1])])
 
 
@@ -167,7 +183,7 @@ def test_a_classifier_shows_every_label_with_its_probability_as_text(browser, se
     (folder / "config.json").write_text(json.dumps(config))
     address = serve(folder)
     page = Page(browser, address)
-    page.say("day 1: chess and a library")
+    page.say("day 1: chess and a library", lambda: page.all("#label .confidence-set"))
     found = wait_until(lambda: page.all("#label .confidence-set"))
     text = page.texts("#label")[0]
     assert len(found) == 4 and all(label in text for label in labels) and text.count("%") == 4
