@@ -40,10 +40,8 @@ def template_prefix(fold_system: bool, drop_reasoning: bool) -> str:
 
 def own_template(model: Model) -> str | None:
     """The chat template of the model's tokenizer: "" where it has none, None where the model is not on this machine."""
-    name = model.base_model
-    path = embedded_folder() if name == EMBEDDED else Path(name)
-    folder = path if path.is_dir() else cached_folder(name, model.revision)
-    if folder is None or not (folder / SETTINGS).is_file():
+    folder = tokenizer_folder(model)
+    if folder is None:
         return None
     if (folder / FILE).is_file():
         return (folder / FILE).read_text(encoding="utf-8", errors="replace")
@@ -51,6 +49,21 @@ def own_template(model: Model) -> str | None:
     if isinstance(given, list):
         given = next((entry.get("template") for entry in given if isinstance(entry, dict) and entry.get("name") == "default"), None)
     return given if isinstance(given, str) else ""
+
+
+def tokenizer_folder(model: Model) -> Path | None:
+    """The folder on this machine that has the model's tokenizer; None where there is none."""
+    name = model.base_model
+    path = embedded_folder() if name == EMBEDDED else Path(name)
+    folder = path if path.is_dir() else cached_folder(name, model.revision)
+    return folder if folder and (folder / SETTINGS).is_file() else None
+
+
+def special_tokens(folder: Path) -> dict[str, str]:
+    """The special tokens that templates name, "" for one that the tokenizer has not."""
+    given = settings_of(folder)
+    texts = {name: given.get(name) or "" for name in ("bos_token", "eos_token")}
+    return {name: str(text.get("content", "")) if isinstance(text, dict) else str(text) for name, text in texts.items()}
 
 
 def settings_of(folder: Path) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Whether a chat template renders short chats within limits of time, memory and length, tried in a process that can be ended.
 
 python -m recipekit.runner.models.template_check: the template on standard input, what is wrong with it on standard output; with a
-further argument, a template and chats as JSON on standard input, and what becomes of the chats on standard output.
+further argument (`chats`, `texts`), a template and chats as JSON on standard input, and what becomes of the chats on standard output.
 """
 
 import json
@@ -46,6 +46,13 @@ def render_chats(template: str, chats: list[list[dict[str, Any]]]) -> Rendered:
     return Rendered({int(n): said for n, said in found["refused"].items()}, {int(n): tuple(lost) for n, lost in found["lost"].items()})
 
 
+def chat_texts(template: str, chats: list[list[dict[str, Any]]], tokens: dict[str, str]) -> list[str]:
+    """The text of each chat, with the special tokens that templates name (bos_token, eos_token). Empty where one of them is refused, the
+    template has a fault, or jinja2 is not installed."""
+    done = _in_child(json.dumps({"template": template, "chats": chats, "tokens": tokens}).encode(), "texts")
+    return json.loads(done.stdout) if done is not None and not done.returncode and done.stdout.startswith(b"[") else []
+
+
 def _in_child(given: bytes, *arguments: str) -> "subprocess.CompletedProcess[bytes] | None":
     """The process of main(); None where it takes too long."""
     argv = [sys.executable, "-m", "recipekit.runner.models.template_check", *arguments]
@@ -67,7 +74,8 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS + 1))
     resource.setrlimit(resource.RLIMIT_AS, (MAX_MEMORY, MAX_MEMORY))
     try:
-        print(json.dumps(_rendered(**json.loads(given))) if sys.argv[1:] else _fault(_compiled(given)))
+        answer = {"chats": _rendered, "texts": _texts}
+        print(json.dumps(answer[sys.argv[1]](**json.loads(given))) if sys.argv[1:] else _fault(_compiled(given)))
     except MemoryError:
         print(f"needs more than {MAX_MEMORY >> 30} GB of memory for a short chat")
     except RecursionError:
@@ -98,6 +106,11 @@ def _rendered(template: str, chats: list[list[dict[str, Any]]]) -> dict[str, Any
         if missing := next(((role, word) for role, word in words if word not in text), None):
             lost[number] = missing
     return {"refused": refused, "lost": lost}
+
+
+def _texts(template: str, chats: list[list[dict[str, Any]]], tokens: dict[str, str]) -> list[str]:
+    compiled = _compiled(template)
+    return [compiled.render(messages=chat, add_generation_prompt=False, tools=None, **tokens) for chat in chats]
 
 
 def without_thoughts(content: str) -> str:

@@ -4,13 +4,23 @@ The audit of a run, and of `recipe mask`, follows every character into the token
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 from ...converters.building.row_encoder import with_system_prompt
-from ...converters.reading.records import Record
+from ...converters.reading.records import Record, RecordValue
 from ...schemas.base.errors import Problem
 from ...schemas.recipe import LoadedRecipe
-from .chat_templates import OWN_TEMPLATE, SYSTEM_HINT, axolotl_template, own_template, template_prefix
-from .template_check import render_chats
+from ...schemas.sections import Data, Model, Recipe
+from .chat_templates import (
+    OWN_TEMPLATE,
+    SYSTEM_HINT,
+    axolotl_template,
+    own_template,
+    special_tokens,
+    template_prefix,
+    tokenizer_folder,
+)
+from .template_check import chat_texts, render_chats
 
 ROWS = 200  # of each source
 LISTED = 3
@@ -21,8 +31,7 @@ _OTHER = "choose another model.chat_template"
 def template_problems(loaded: LoadedRecipe, records: Sequence[Record]) -> Iterator[Problem]:
     """Yield what the recipe's chat template does to the first of the rows that a run would refuse; nothing where it is not at hand."""
     model, data = loaded.recipe.model, loaded.recipe.data
-    own = model.chat_template == OWN_TEMPLATE
-    template = own_template(model) if own else axolotl_template(model.chat_template)
+    own, template = model.chat_template == OWN_TEMPLATE, template_of(model)
     if data.type != "chat" or template is None:
         return
     location = loaded.document.location(_PLACE)
@@ -33,8 +42,7 @@ def template_problems(loaded: LoadedRecipe, records: Sequence[Record]) -> Iterat
     name = "the model's own chat template" if own else f"the chat template {model.chat_template}"
     records = records[:ROWS]
     fields = [with_system_prompt(record.fields, data.system_prompt) if data.system_prompt else record.fields for record in records]
-    chats = [[{key: value for key, value in message.items() if key != "train"} for message in one["messages"]] for one in fields]
-    found = render_chats(template_prefix(data.system_role == "fold", data.reasoning == "drop") + template, chats)
+    found = render_chats(_prefix(data) + template, [messages_of(one) for one in fields])
     if found.refused:
         is_system = any("system" in said.lower() for said in found.refused.values())
         listed = _listed((records[number], said) for number, said in found.refused.items())
@@ -45,6 +53,29 @@ def template_problems(loaded: LoadedRecipe, records: Sequence[Record]) -> Iterat
         listed = _listed((records[number], repr(word)) for number, word in of_role.items())
         what = f"{name} leaves out words of the {role} message in {_counted(of_role, records)}: {listed}"
         yield Problem(location, what, SYSTEM_HINT if role == "system" else _OTHER, "chat-template")
+
+
+def rendered_rows(recipe: Recipe, rows: Sequence[RecordValue]) -> list[str]:
+    """Return the chats as the recipe's chat template writes them; none where it, or the model, is not at hand, or refuses one of them."""
+    folder = tokenizer_folder(recipe.model)
+    template = template_of(recipe.model)
+    if not folder or not template:
+        return []
+    return chat_texts(_prefix(recipe.data) + template, [messages_of(row) for row in rows], special_tokens(folder))
+
+
+def template_of(model: Model) -> str | None:
+    """The chat template that the recipe names: "" where there is none, None where it is not on this machine."""
+    return own_template(model) if model.chat_template == OWN_TEMPLATE else axolotl_template(model.chat_template)
+
+
+def messages_of(row: RecordValue) -> list[dict[str, Any]]:
+    """The messages as a template gets them."""
+    return [{key: value for key, value in message.items() if key != "train"} for message in row["messages"]]
+
+
+def _prefix(data: Data) -> str:
+    return template_prefix(data.system_role == "fold", data.reasoning == "drop")
 
 
 def _counted(found: Sequence[int] | dict[int, str], records: Sequence[Record]) -> str:

@@ -1,6 +1,7 @@
 """How long rows are: in tokens where the model's tokenizer is at hand, else estimated from bytes. sequence_len and memory depend on it.
 
-Nothing here loads torch. The chat template is not rendered: its share is an allowance, and the sum is called an estimate.
+Nothing here loads torch. Before a training the longest rows are rendered with the chat template; elsewhere its share is an allowance, and
+the sum is called an estimate.
 """
 
 import heapq
@@ -15,12 +16,14 @@ from ...schemas.model_rules import EMBEDDED
 from ...schemas.sections import Recipe
 from ..models.resolve import embedded_folder
 from ..models.size import cached_folder
+from ..models.template_rows import rendered_rows
 from .fit import PADDED_TO
 
 BYTES_PER_TOKEN = 3  # a careful estimate for any language and tokenizer
 TEMPLATE = 32  # tokens of a chat template around a row: begin and end, a default system prompt
 PER_MESSAGE = 8  # and around each message
 LONGEST = 2000  # rows of a file that are tokenised: those with the most bytes
+RENDERED = 32  # of them are rendered with the chat template: those with the most tokens
 _BATCH = 256
 
 
@@ -69,9 +72,20 @@ def expected_tokens(recipe: Recipe, rows: Path, model: str) -> int | None:
     if recipe.data.type == "text" or recipe.training.sample_packing:
         return None
     with rows.open("rb") as stream:
-        lines = heapq.nlargest(LONGEST, stream, key=len)
-    found = longest(map(orjson.loads, lines), local_tokenizer(model, recipe.model.revision))
-    return min(recipe.training.sequence_len, max(PADDED_TO, -(-found.total // PADDED_TO) * PADDED_TO))
+        found = [orjson.loads(line) for line in heapq.nlargest(LONGEST, stream, key=len)]
+    tokenizer = local_tokenizer(model, recipe.model.revision)
+    tokens = _as_trained(recipe, found, tokenizer) or longest(found, tokenizer).total
+    return min(recipe.training.sequence_len, max(PADDED_TO, -(-tokens // PADDED_TO) * PADDED_TO))
+
+
+def _as_trained(recipe: Recipe, rows: list[dict[str, Any]], tokenizer: Any | None) -> int | None:
+    """The tokens of the longest chat with its template; None where the template or the tokenizer is not at hand."""
+    if recipe.data.type != "chat" or tokenizer is None or not rows:
+        return None
+    counts = zip(_counts(rows, tokenizer), rows, strict=True)
+    fullest = heapq.nlargest(RENDERED, counts, key=lambda pair: pair[0] + _around(pair[1]))
+    texts = rendered_rows(recipe, [row for _, row in fullest])
+    return max((len(text.ids) for text in tokenizer.encode_batch(texts, add_special_tokens=False)), default=None)
 
 
 def _counts(rows: list[dict[str, Any]], tokenizer: Any) -> Iterator[int]:

@@ -3,12 +3,14 @@
 import json
 import math
 import os
+import re
 import signal
 import subprocess
 from hashlib import sha256
 from pathlib import Path
 
 import pytest
+from recipekit.runner.resources.fit import PADDED_TO
 
 from ...support.recipe_process import start, wait_for_step
 from ...support.tiny import emogpt_rows, write_jsonl, write_recipe
@@ -33,7 +35,7 @@ def finished(workplace, recipe) -> dict:
     done = recipe("run", "tiny.yml", "--json", cwd=workplace, **SECRETS)
     assert done.returncode == 0, done.stderr
     assert not any(secret in done.stdout + done.stderr for secret in SECRETS.values())
-    return json.loads(done.stdout)
+    return json.loads(done.stdout) | {"said": done.stderr}
 
 
 def folder_of(outcome: dict, workplace: Path) -> Path:
@@ -93,6 +95,12 @@ def test_training_lowers_the_loss_and_logs_every_step(finished, workplace):
     assert [line["step"] for line in trained] == list(range(1, 13))
     assert trained[-1]["loss"] < trained[0]["loss"]
     assert [line["step"] for line in lines if "eval_loss" in line] == [0, 4, 8, 12]
+
+
+def test_one_prediction_of_memory_is_made_from_the_rows_as_they_are_trained(finished, workplace):
+    assert len(predicted := re.findall(r"at ([\d,]+) tokens per row", finished["said"])) == 2
+    longest = json.loads((folder_of(finished, workplace) / "tokens.json").read_text())["train"]["longest"]
+    assert set(predicted) == {str(-(-longest // PADDED_TO) * PADDED_TO)}
 
 
 def test_the_learning_rate_falls_along_a_cosine(finished, workplace):
