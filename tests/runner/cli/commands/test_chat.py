@@ -125,4 +125,4 @@ def test_what_web_cannot_do_is_told_in_one_line_before_anything_is_loaded(comman
     monkeypatch.setattr("recipekit.runner.cli.commands.chat.find_spec", lambda name: None)
     refused = command_line("chat", tiny_model, "--web")
     assert (refused.code, refused.out) == (1, "")
-    assert refused.err == "--web needs a package that is not installed: gradio\n    hint: pip install 'recipekit[serve]'\n"
+    assert refused.err == "error: --web needs a package that is not installed: gradio\n    hint: pip install 'recipekit[serve]'\n"
