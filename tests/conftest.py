@@ -11,10 +11,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from .support.paths import ROOT
 from .support.recipe_process import COMMAND, environment
 from .support.tiny import RECIPE, write_run
+
+# No clock decides a test, and the same examples are tried each time; RECIPEKIT_FUZZ tries others.
+settings.register_profile(
+    "recipekit", deadline=None, derandomize="RECIPEKIT_FUZZ" not in os.environ, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("recipekit")
 
 MINIMAL: dict[str, Any] = {
     "recipe": 1,

@@ -26,7 +26,7 @@ def faults(path: Path, text: str) -> list[tuple[int, str]]:
     return [(problem.location.line, problem.what) for problem in raised.value.problems]
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(lines=st.lists(LINES, max_size=20).filter(lambda lines: any(line.strip() for line in lines)), end=st.sampled_from(["\n", "\r\n"]))
 def test_every_line_that_is_not_blank_is_a_prompt(tmp_path, lines, end):
     kept = [line for line in lines if line.strip()]

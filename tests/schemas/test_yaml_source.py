@@ -261,7 +261,7 @@ plain = st.recursive(
 )  # fmt: skip
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(plain)
 def test_json_is_read_as_json(value: object) -> None:
     import json
@@ -269,7 +269,7 @@ def test_json_is_read_as_json(value: object) -> None:
     assert parse_yaml(json.dumps({"v": value}, ensure_ascii=False), "r").data == {"v": value}
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(st.text("{}[]:,-?&*!|>'\"%@`#<~ \n\tab01.e\\\x00\x07é\ud7ff😀", max_size=60))
 def test_any_text_gives_a_value_or_an_error_with_a_place(text: str) -> None:
     try:

@@ -40,7 +40,7 @@ values = st.recursive(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(values)
 def test_anything_plain_is_read_back_equal(value: object) -> None:
     assert parse_yaml(to_yaml({"v": value}), "r").data == {"v": value}

@@ -32,7 +32,7 @@ def words_in(texts):
     return sum(len(text.split()) for text in texts)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(TEXTS, TEXTS, st.integers(1, 60), st.integers(1, 400), SPLITS, st.sampled_from(["exact", "none"]))
 def test_a_budget_is_never_exceeded_and_no_row_is_cut(tmp_path_factory, first, second, most, batch_bytes, split, dedup):
     folder = tmp_path_factory.mktemp("budget")
@@ -53,7 +53,7 @@ def test_a_budget_is_never_exceeded_and_no_row_is_cut(tmp_path_factory, first, s
         assert not left or facts["words"] + len(left[-1].split()) > most, "a row is left out only where the next one would exceed"
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(st.lists(WORDS, min_size=2, max_size=30, unique=True), st.integers(1, 60), st.integers(1, 60), st.randoms(use_true_random=False))
 def test_the_same_rows_are_taken_in_any_order_and_a_larger_budget_takes_them_too(tmp_path_factory, texts, one, two, draw):
     folder = tmp_path_factory.mktemp("budget")

@@ -157,7 +157,7 @@ values = st.recursive(scalars, lambda inner: st.lists(inner, max_size=3) | st.di
 rows_strategy = st.lists(st.dictionaries(keys, values, max_size=4), min_size=1, max_size=12)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(rows_strategy, st.integers(1, 12))
 def test_where_batches_are_cut_changes_nothing(more, cut):
     rows = [Row({**row, "messages": chat(str(number))["messages"]}, "f", number) for number, row in enumerate(more, 1)]
@@ -181,7 +181,7 @@ MARKS = st.dictionaries(st.sampled_from([*MEANINGS]), st.sampled_from([None, "",
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.parent.name}-{case.name}")
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(data=st.data())
 def test_a_row_fares_alike_whatever_its_neighbours_are(case, data):
     rows = rows_of(case)
@@ -225,7 +225,7 @@ def test_rows_are_duplicates_when_all_that_is_read_is_equal(first, second):
         assert (parts.digests[:16] == parts.digests[16:]) == (meant(*first) == meant(*second))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.dictionaries(keys, values, max_size=4), st.dictionaries(keys, values, max_size=4))
 def test_rows_of_one_shape_have_the_same_keys(first, second):
     if shape_of(first) == shape_of(second):

@@ -329,7 +329,7 @@ ROWS = st.lists(
 )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(ROWS, st.sampled_from([Split(0, 0), Split(0.3, 0.2), Split(0.3, 0.3, group_by=("tree",))]), st.integers(1, 400))
 def test_the_account_always_adds_up_and_splits_share_nothing(tmp_path_factory, rows, split, batch_bytes):
     folder = tmp_path_factory.mktemp("property")
@@ -348,7 +348,7 @@ def test_the_account_always_adds_up_and_splits_share_nothing(tmp_path_factory, r
         assert sum(map(len, trees.values())) == len(set().union(*trees.values()))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.permutations(range(24)), st.sampled_from([Split(0.3, 0.2), Split(0.25, 0.25, group_by=("tree",), stratify_by="topic")]))
 def test_the_split_of_a_row_does_not_depend_on_the_order_of_the_rows(tmp_path_factory, order, split):
     folder = tmp_path_factory.mktemp("order")

@@ -75,7 +75,7 @@ def test_a_file_that_grows_without_end_is_refused(tmp_path, pack, monkeypatch):
 
 
 @pytest.mark.parametrize("pack", PACK.values(), ids=PACK)
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(parts=st.lists(st.binary(max_size=300), min_size=1, max_size=4), cut=st.integers(1, 200))
 def test_any_members_are_read_whole_and_a_cut_is_never_silent(tmp_path_factory, pack, parts, cut):
     path = tmp_path_factory.mktemp("packed") / "rows"

@@ -7,7 +7,7 @@ import tarfile
 import zipfile
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from recipekit.converters.reading import bounded_lines, json_items, readers
 from recipekit.converters.reading.files import SourceFile
@@ -234,7 +234,6 @@ def test_every_line_that_is_not_blank_is_a_row_or_a_drop(tmp_path_factory, lines
     assert [line for line, _ in told(items)] == [1, *(n for n, line in enumerate(lines, 2) if line.strip())]
 
 
-@settings(deadline=None)
 @given(st.binary(max_size=200), st.sampled_from(["values", "lines", "files"]))
 def test_any_bytes_give_rows_drops_or_a_refusal(tmp_path_factory, content, reads):
     path = tmp_path_factory.getbasetemp() / "any"

@@ -81,7 +81,7 @@ PLAIN = st.recursive(
 
 
 @given(st.lists(PLAIN, max_size=5), st.integers(0, 5))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_whatever_python_pickles_of_plain_data_comes_out_equal(rows, protocol):
     assert values(pickle.dumps(rows, protocol)) == rows
 

@@ -72,7 +72,7 @@ def test_a_row_counts_once_however_many_people_vote(tmp_path):
 
 
 @given(st.lists(st.lists(st.sampled_from(["tuned", "base", "same"]), min_size=8, max_size=8), min_size=1, max_size=3))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_every_row_is_counted_exactly_once(tmp_path_factory, wishes):
     folder = tmp_path_factory.mktemp("votes")
     run = write_run(folder, rows=8)

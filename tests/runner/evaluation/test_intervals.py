@@ -57,7 +57,7 @@ def test_too_few_rows_have_no_interval(rows):
 
 
 @given(strategies.sets(strategies.integers(0, 29), max_size=25), strategies.sets(strategies.integers(0, 29), max_size=25))
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_models_may_be_unmeasured_on_different_rows(missing_before, missing_after):
     """A judge may have scored one model's reply to a row and not the other's."""
     before = cases([0 if n in missing_before else n % 7 + 1 for n in range(30)], [n not in missing_before for n in range(30)])
@@ -92,7 +92,7 @@ def test_the_interval_is_scipys():
     numbers=strategies.lists(strategies.floats(-1e6, 1e6), min_size=1, max_size=40),
     gains=strategies.lists(strategies.floats(-1e3, 1e3), min_size=40, max_size=40),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_no_significant_difference_has_0_in_its_interval(numbers, gains):
     count = len(numbers)
     after = [number + gain for number, gain in zip(numbers, gains, strict=False)]

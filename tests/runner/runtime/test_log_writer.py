@@ -27,7 +27,7 @@ def test_a_short_log_is_written_as_it_is(tmp_path):
     assert written(tmp_path / "log", b"caf\xe9 \xff\n", b"a", b"b\nend") == b"caf\xe9 \xff\nab\nend"
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.lists(st.integers(0, 3 * LIMIT), max_size=12))
 def test_a_log_is_never_larger_than_its_limit(tmp_path_factory, sizes):
     path = tmp_path_factory.mktemp("log") / "log"
