@@ -24,6 +24,7 @@ from ..runtime.resolved_values import changed_values, effective_values
 from ..runtime.run_files import METRICS, ORIGINS
 from ..runtime.run_folder import RunFolder, all_runs, create, find_run
 from ..runtime.seals import seal_files
+from ..stages import data as data_stage
 from ..stages import prerequisite, smoke_test, train
 from ..stages.context import RunContext
 from ..stages.registry import data_stages, model_stages, set_stages
@@ -113,7 +114,21 @@ def _resume_hint(run: RunFolder) -> str:
 def resume_run(run: RunFolder, loaded: LoadedRecipe, root: Path, display: Display) -> Outcome:
     """Complete the stages that the run has not completed."""
     display.say("resume", f"{loaded.recipe.name} ({run.path}), {run.status.get('state')} before")
-    return execute(run, loaded, root, display)
+    context = RunContext(loaded, root, display, run)
+    _say_changed_sources(context)
+    return _execute(context)
+
+
+def _say_changed_sources(context: RunContext) -> None:
+    """Where the run has converted its sources, it keeps its rows: say so where the sources are others now."""
+    if (recorded := context.run.stages.get(data_stage.NAME)) is None:
+        return
+    try:
+        current = data_stage.key(context)
+    except UserError:  # they are not there any more, and the run does not need them
+        return
+    if current != recorded:
+        context.display.say("data", "the sources have changed since; the run keeps the rows that it converted then", "yellow")
 
 
 def execute(run: RunFolder, loaded: LoadedRecipe, root: Path, display: Display) -> Outcome:

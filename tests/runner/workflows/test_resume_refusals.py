@@ -3,7 +3,10 @@
 from dataclasses import dataclass
 
 import pytest
+from recipekit.runner.runtime.console import Display
 from recipekit.runner.runtime.run_folder import create
+from recipekit.runner.stages import data
+from recipekit.runner.stages.context import RunContext
 from recipekit.runner.workflows import run as workflow
 from recipekit.schemas.base.errors import UserError
 from recipekit.schemas.recipe import load_recipe
@@ -123,3 +126,17 @@ def test_a_branch_is_the_commit_that_the_run_took_for_it(unfinished, monkeypatch
     path.write_text(path.read_text().replace("'hf:ann/moods',", f"'hf:ann/moods', revision: {'d' * 40},"))
     (problem,) = unfinished.problems()
     assert problem.what.startswith(f"data.sources.0.revision is {'d' * 40}, and {COMMIT} in")
+
+
+def test_sources_that_have_changed_since_are_named_when_a_run_is_resumed(tmp_path, monkeypatch, capsys):
+    loaded = load_recipe(str(write_recipe(tmp_path, tmp_path / "model")))
+    run = create("tiny", "abcdef", tmp_path / "runs")
+    converted = data.key(RunContext(loaded, tmp_path / "runs", Display(), run))
+    run.update(recipe="tiny", state="interrupted", stages={"data": converted}, smoke=False)
+    monkeypatch.setattr(workflow, "_execute", lambda context: None)
+    workflow.resume_run(run, loaded, tmp_path / "runs", Display())
+    assert "sources have changed" not in capsys.readouterr().err
+    (source,) = {path for path in tmp_path.glob("*.jsonl")}
+    source.write_text(source.read_text() + "\n")
+    workflow.resume_run(run, loaded, tmp_path / "runs", Display())
+    assert "the sources have changed since; the run keeps the rows that it converted then" in " ".join(capsys.readouterr().err.split())
