@@ -54,3 +54,8 @@ def test_a_light_command_imports_only_what_is_allowed(name: str) -> None:
 
 def test_a_valid_recipe_is_checked_without_anything_heavy() -> None:
     assert imported(["check", "emogpt_qwen"]) & HEAVY == set()
+
+
+def test_a_report_loads_no_client_of_a_provider() -> None:
+    code = "import sys, recipekit.runner.reporting.report; sys.exit(bool({'openai', 'httpx2'} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -10,7 +10,6 @@ from ...schemas.generate_sections import Limits, Provider
 from ..models.reference import resolve_target
 from ..runtime.console import Display
 from .classifier import classify
-from .dispatcher import Dispatcher
 from .endpoints import LOCAL, Endpoint, endpoint
 from .local_server import served
 from .request_log import RequestLog
@@ -69,6 +68,8 @@ class Asker:
         return True
 
     async def _fill(self, questions: Questions, endpoints: Sequence[Endpoint], log: RequestLog, total: int, what: str) -> None:
+        from .dispatcher import Dispatcher  # loads openai, which a report of judged replies does without
+
         self.display.show(what, total, 0, "")
         dispatcher = Dispatcher(endpoints, self.limits, log, lambda now: self.display.show(what, None, now.done, now.summary()))
         await dispatcher.fill(questions.requests(), lambda request, attempt: questions.asked(request, attempt, endpoints), questions.usable)
