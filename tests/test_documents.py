@@ -2,6 +2,7 @@
 
 import re
 import shlex
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -31,9 +32,21 @@ def test_the_readmes_recipe_gives_the_readmes_output(tmp_path: Path, monkeypatch
     assert CliRunner().invoke(command, [name]).output == shown.partition("\n")[2]
 
 
+def test_the_first_steps_of_your_data_give_the_output_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(ROOT / "docs/support.csv", tmp_path)
+    tried = []
+    for block in blocks("docs/your-data.md", "console"):
+        line, _, shown = block.partition("\n")
+        if found := re.match(r"\$ recipe ((new|check|data) .*)", line):
+            assert CliRunner().invoke(cli, shlex.split(found[1])).output == shown
+            tried.append(found[2])
+    assert tried == ["new", "check", "data"]
+
+
 def paths_in(text: str) -> list[str]:
-    """Paths of the repository in code spans, without those with a placeholder."""
-    return [path for path in re.findall(rf"`({_FOLDERS}/[^`\s]*)`", text) if not re.search(r"[<>*{}]|\.\.\.", path)]
+    """Paths of the repository, and of Python files, in code spans, without those with a placeholder."""
+    return [path for path in re.findall(rf"`({_FOLDERS}/[^`\s]*|[\w/]+/\w+\.py)`", text) if not re.search(r"[<>*{}]|\.\.\.", path)]
 
 
 def links_in(text: str) -> list[str]:
