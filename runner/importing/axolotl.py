@@ -238,13 +238,19 @@ def _tracker(draft: Draft, key: str, value: Any) -> None:
     name = key.removeprefix("use_").removesuffix("_project")
     trackers = draft.values["training"].get("trackers", [])
     if value and name not in trackers:
-        trackers = [*trackers, name]
-    if trackers:
-        draft.put(key, {"training.trackers": trackers}, status="renamed")
-    else:
+        draft.values["training"]["trackers"] = trackers = [*trackers, name]
+    if not trackers:
         draft.note(key, "training.trackers", "none")
-    if key == "wandb_project" and value:  # Axolotl takes it for use_wandb: true
-        draft.pass_on(key, value)
+        return
+    project = {"training.tracker_project": value} if key == "wandb_project" else {}  # Axolotl takes it for use_wandb: true
+    draft.put(key, {"training.trackers": trackers} | project, status="renamed")
+
+
+def _run_name(draft: Draft, key: str, value: Any) -> None:
+    if draft.given.get("use_wandb") or draft.given.get("wandb_project"):
+        draft.put(key, {"training.tracker_run_name": value})
+    else:
+        draft.lose(key, "has no effect without use_wandb")
 
 
 def _plugins(draft: Draft, key: str, value: Any) -> None:
@@ -267,5 +273,6 @@ HANDLERS: dict[str, Callable[[Draft, str, Any], None]] = {
     "deterministic": lambda draft, key, value: draft.put(key, {"training.deterministic": bool(value)}),
     "pad_to_sequence_len": _padding, "evals_per_epoch": _per_epoch,
     "saves_per_epoch": _per_epoch, "eval_strategy": _strategy, "save_strategy": _strategy, "plugins": _plugins, "use_wandb": _tracker,
-    "wandb_project": _tracker, "use_mlflow": _tracker, "use_tensorboard": _tracker, "use_trackio": _tracker, **LAUNCHED,
+    "wandb_project": _tracker, "wandb_name": _run_name, "use_mlflow": _tracker, "use_tensorboard": _tracker, "use_trackio": _tracker,
+    **LAUNCHED,
 }  # fmt: skip

@@ -37,7 +37,9 @@ SAME = [
     ({"use_ray": True, "ray_num_workers": 2}, "launch.num_processes", 2),
     ({"use_ray": True, "deepspeed": "zero3.json"}, "launch.engine", "ray"),
     ({"wandb_project": "mine"}, "training.trackers", ["wandb"]),
-    ({"wandb_project": "mine"}, "axolotl.wandb_project", "mine"),
+    ({"wandb_project": "mine"}, "training.tracker_project", "mine"),
+    ({"wandb_project": "mine", "wandb_name": "first"}, "training.tracker_run_name", "first"),
+    ({"use_wandb": True, "use_mlflow": True}, "training.trackers", ["wandb", "mlflow"]),
     ({"neftune_noise_alpha": 5}, "axolotl.neftune_noise_alpha", 5),
 ]
 LOST = [
@@ -56,6 +58,7 @@ LOST = [
     ({"output_dir": "out"}, "output_dir", "recipe run --runs-dir"),
     ({"gradient_checkpointing": "offload"}, "gradient_checkpointing", "the default false is used"),
     ({"tf32": False}, "tf32", "training.precision"),
+    ({"wandb_name": "first"}, "wandb_name", "no effect without use_wandb"),
 ]
 
 
