@@ -74,7 +74,8 @@ def expected_tokens(recipe: Recipe, rows: Path, model: str) -> int | None:
     with rows.open("rb") as stream:
         found = [orjson.loads(line) for line in heapq.nlargest(LONGEST, stream, key=len)]
     tokenizer = local_tokenizer(model, recipe.model.revision)
-    tokens = _as_trained(recipe, found, tokenizer) or longest(found, tokenizer).total
+    resolved = recipe._replace(model=recipe.model._replace(base_model=model))
+    tokens = _as_trained(resolved, found, tokenizer) or longest(found, tokenizer).total
     return min(recipe.training.sequence_len, max(PADDED_TO, -(-tokens // PADDED_TO) * PADDED_TO))
 
 

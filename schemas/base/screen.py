@@ -72,7 +72,8 @@ class ProgressScreen(Screen):
     """Stderr with moving bars. The work does not end because nobody watches it any more."""
 
     def __init__(self, quiet: bool = False) -> None:
-        super().__init__(stderr=True, quiet=quiet)
+        # FORCE_COLOR, which notebooks and CI set, asks rich for colours and for bars: in a pipe each frame of a bar is a line of its own.
+        super().__init__(stderr=True, quiet=quiet, force_terminal=beneath(sys.stderr).isatty())
 
     def on_broken_pipe(self) -> None:
         """Go on without it."""

@@ -131,6 +131,14 @@ def test_lines_go_to_stderr_because_stdout_is_for_data(capsys):
     assert captured.out == "" and "48 rows in" in captured.err
 
 
+def test_colours_that_are_forced_move_no_bar_in_a_pipe(monkeypatch, capsys):
+    monkeypatch.setenv("FORCE_COLOR", "1")  # as Jupyter and CI do
+    with Display() as display:
+        for done in range(3):
+            display.show("training", 3, done, "")
+    assert "\x1b" not in capsys.readouterr().err
+
+
 def test_the_bar_is_taken_away_when_a_block_fails():
     with pytest.raises(KeyError), Display() as display:
         raise KeyError
