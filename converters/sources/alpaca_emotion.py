@@ -17,6 +17,7 @@ VERSION = 1
 RECORD_TYPES = ("chat",)
 INPUT = "values"
 STATELESS = True
+SIGNATURES = ({"instruction", "rewritten_output"}, {"instruction", "instances"}, {"instruction", "new-output"})
 UNUSED_KEYS = ("name", "is_classification", "most_similar_instructions", "avg_similarity_score")  # how self-instruct found the row
 
 _REWRITTEN = re.compile(r"^\[?Rewritten Output(?:\s*\(([^)]+)\))?\]?\s*:?\n?", re.IGNORECASE)

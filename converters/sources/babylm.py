@@ -21,6 +21,7 @@ from ..reading.records import Drop, Record, Row
 VERSION = 1
 RECORD_TYPES = ("text",)
 STATELESS = True
+SIGNATURES = ({"text", "label_0", "score_0"}, {"text", "emotion", "augmented_text"})
 OPTIONAL_META = ("source_text",)  # lines of a corpus are nobody's stories: a recipe that groups by it is right for them too
 
 _BEFORE_MARK = re.compile(r"\s+(?=[.,!?;:])")

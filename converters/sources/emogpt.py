@@ -19,6 +19,7 @@ VERSION = 2
 RECORD_TYPES = ("chat",)
 INPUT = "values"
 STATELESS = True
+SIGNATURES = ({"messages", "metadata"},)
 UNUSED_KEYS = ("metadata.turns", "metadata.token_reduction", "metadata.reduction_pct")  # computed from the rest of the row
 
 _IDENTITY = re.compile(r"\bas an ai\b|\b(an?|large) (ai )?language model\b|\bopenai\b|\bchatgpt\b|\btrained by\b", re.IGNORECASE)

@@ -32,6 +32,7 @@ VERSION = 1
 RECORD_TYPES = ("chat", "classification")
 INPUT = "values"
 STATELESS = False  # the runs of a question are merged, wherever they stand
+SIGNATURES = ({"question_id", "emotion_statistics"}, {"question_id", "parsed_emotions"})
 UNUSED_KEYS = ("timestamp", "duration_seconds", "model_used", "summary", "emotion_statistics.total_emotion_instances",
                "emotion_statistics.unique_emotions")  # fmt: skip
 

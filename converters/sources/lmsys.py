@@ -17,6 +17,7 @@ VERSION = 1
 RECORD_TYPES = ("chat",)
 INPUT = "values"
 STATELESS = True
+SIGNATURES = ({"conversation", "conversation_id", "openai_moderation"},)
 UNUSED_KEYS = ("turn", "openai_moderation", "language", "redacted", "model", "conversation_id")  # what the options look at, where they do
 
 KEPT = ("conversation_id", "language")

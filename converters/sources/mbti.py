@@ -22,6 +22,7 @@ from .mbti_table import TableRow, read_posts
 VERSION = 1
 RECORD_TYPES = ("classification",)
 STATELESS = True
+SIGNATURES = ({"type", "posts"},)
 ANSWER = {"classification": "type"}
 
 Dimension = Literal["EI", "NS", "FT", "JP"]

@@ -41,6 +41,7 @@ class Converter(Protocol):
     ANSWER, where a module has it, says by record type which key holds what a model is to answer: the name of the option that names it, or
     the key itself. A row that is to be predicted may have a NoAnswer there, which the converter passes on.
     UNUSED_KEYS, where a module has it, are keys that its source system writes for its own use, and that say nothing about what to train.
+    SIGNATURES, where a module has it, are sets of keys: rows that have all keys of one are of this source, and of no other.
     """
 
     VERSION: int
@@ -67,6 +68,11 @@ def is_stateless(name: str, options: dict[str, Any]) -> bool:
 def optional_meta(name: str) -> tuple[str, ...]:
     """Keys of meta that the converter gives rows of some files and not of others: OPTIONAL_META, where a module has it."""
     return getattr(converter(name), "OPTIONAL_META", ())
+
+
+def signatures(name: str) -> tuple[set[str], ...]:
+    """Sets of keys that rows of this converter's source have, and of no other: SIGNATURES, where a module has it."""
+    return getattr(converter(name), "SIGNATURES", ())
 
 
 def answer_key(name: str, record_type: RecordType, options: dict[str, Any]) -> str | None:

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from ...converters.reading.files import SourceFile
-from ...converters.sources.registry import converter
+from ...converters.sources.registry import CONVERTERS, converter, signatures
 from ...schemas.sections import RecordType
 from ..evaluation.label_schemes import scheme_of
 from .columns import ANSWER_ENDINGS, ASSISTANT, CONTEXT, LABEL, QUESTION_ENDINGS, SYSTEM, TEXT, USER, Columns, folded, words
@@ -17,15 +17,6 @@ ENOUGH = 0.5  # of the rows: real files have unusable ones
 ENOUGH_OF_ONE_FORM = 0.2  # where nothing else looks like this
 HEAD = 1 << 16
 LINES_PER_PARAGRAPH = 20  # more: the blank lines do not part paragraphs
-# Keys that only one source has: any of these sets.
-SIGNATURES: dict[str, tuple[set[str], ...]] = {
-    "emogpt": ({"messages", "metadata"},),
-    "introspection": ({"question_id", "emotion_statistics"}, {"question_id", "parsed_emotions"}),
-    "babylm": ({"text", "label_0", "score_0"}, {"text", "emotion", "augmented_text"}),
-    "alpaca_emotion": ({"instruction", "rewritten_output"}, {"instruction", "instances"}, {"instruction", "new-output"}),
-    "mbti": ({"type", "posts"},),
-    "lmsys": ({"conversation", "conversation_id", "openai_moderation"},),
-}
 ROLES, CONTENTS = ("role", "from", "speaker", "author"), ("content", "value", "text", "message", "utterance")
 
 
@@ -43,8 +34,8 @@ class Candidate(NamedTuple):
 def candidates(columns: Columns) -> Iterator[Candidate]:
     """The candidates for rows with keys."""
     rows, keys = columns.rows, set(columns.names)
-    for name, signatures in SIGNATURES.items():
-        for signature in signatures:
+    for name in CONVERTERS:
+        for signature in signatures(name):
             if signature <= keys:
                 why = f"rows have {', '.join(sorted(signature))}"
                 yield Candidate(name, converter(name).RECORD_TYPES[0], {}, why, ENOUGH_OF_ONE_FORM)

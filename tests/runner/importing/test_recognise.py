@@ -24,7 +24,8 @@ def test_the_converter_of_an_example_is_recognised(case):
     if (case.parent.name, case.name) in NOT_RECOGNISED:
         return
     found = recognise(inputs(case))
-    assert found.choice.converter == case.parent.name and found.records
+    assert found.choice.converter == case.parent.name, "name the keys that only this source has in its SIGNATURES"
+    assert found.records
 
 
 def test_at_least_nine_of_ten_examples_are_recognised():
