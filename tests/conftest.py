@@ -32,6 +32,14 @@ MINIMAL: dict[str, Any] = {
 }
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """With UPDATE_GOLDEN, write the schema of recipes first: a process reads it once, and documents and examples are made from it."""
+    if os.environ.get("UPDATE_GOLDEN") and not hasattr(config, "workerinput"):
+        written = subprocess.run([sys.executable, ROOT / "tests" / "support" / "recipe_schema.py"], capture_output=True, text=True)
+        if written.returncode:
+            raise pytest.UsageError(f"schemas/recipe.schema.json cannot be written:\n{written.stderr}")
+
+
 @pytest.fixture(scope="session")
 def realdata() -> Path:
     """The source systems' real files, which are not part of the project."""

@@ -1,5 +1,6 @@
 """What flows through a conversion: rows as read, records as made, and drops with their reason."""
 
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 RecordValue = dict[str, Any]
@@ -21,11 +22,17 @@ class Row(NamedTuple):
 
 
 class JoinedRow(dict[str, Any]):
-    """The value of a row that a converter has made of several, the `parts`."""
+    """The value of a row that a converter has made of several, the `parts`. `joined` makes one."""
 
-    def __init__(self, value: dict[str, Any]) -> None:
+    def __init__(self, value: dict[str, Any], parts: list[Row]) -> None:
         super().__init__(value)
-        self.parts: list[Row] = []
+        self.parts = parts
+
+
+def joined(rows: Iterable[Row], value: dict[str, Any] | None = None) -> Row:
+    """Return the row of a record that is made of several rows, in the place of the first."""
+    parts = [*rows]
+    return parts[0]._replace(value=JoinedRow(value or {}, parts))
 
 
 class NoAnswer(str):

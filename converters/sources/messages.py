@@ -19,7 +19,7 @@ import orjson
 
 from ...schemas.options import Text
 from ..reading.duplicate_keys import duplicate_key
-from ..reading.records import Drop, JoinedRow, Record, Row
+from ..reading.records import Drop, Record, Row, joined
 
 VERSION = 2
 RECORD_TYPES = ("chat",)
@@ -161,23 +161,23 @@ def _grouped(
     kept: tuple[str, ...],
 ) -> Generator[Drop, None, list[Row]]:
     """Rows of one message each, joined: returns a row a conversation, in the order in which they begin."""
-    found: dict[Any, Row] = {}
+    found: dict[Any, list[Row]] = {}
     for row in rows:
         value = row.value
         if not isinstance(value, dict) or (conversation_key and value.get(conversation_key) in (None, "")):
             yield Drop(row, "no_conversation", f"expected an object with {conversation_key or turn_keys[1]!r}")
             continue
         identity = orjson.dumps(value[conversation_key], default=str) if conversation_key else row.file
-        joined: JoinedRow = found.setdefault(identity, row._replace(value=JoinedRow({messages_key: []}))).value
-        joined.parts.append(row)
-        joined.update({key: value[key] for key in kept if key in value and key not in joined})
-        joined[messages_key].append({key: value.get(key) for key in (*turn_keys, "train", "weight") if key in value or key in turn_keys})
+        found.setdefault(identity, []).append(row)
     conversations = []
-    for row in found.values():
-        systems = [system for part in row.value.parts if (system := part.value.get(system_key))]
+    for parts in found.values():
+        values = [part.value for part in parts]
+        turns = [{key: value.get(key) for key in (*turn_keys, "train", "weight") if key in value or key in turn_keys} for value in values]
+        meta = {key: next(value[key] for value in values if key in value) for key in kept if any(key in value for value in values)}
+        systems = [system for value in values if (system := value.get(system_key))]
+        row = joined(parts, meta | ({system_key: systems[0]} if systems else {}) | {messages_key: turns})
         if any(system != systems[0] for system in systems):
             yield Drop(row, "two_system_prompts", "the rows of the conversation have different system prompts")
-            continue
-        row.value.update({system_key: systems[0]} if systems else {})
-        conversations.append(row)
+        else:
+            conversations.append(row)
     return conversations

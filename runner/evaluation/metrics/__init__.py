@@ -5,9 +5,9 @@
         return row.stopped, 1
 
 The function gives a row's share of each sum, and `aggregate` makes the metric of the sums. A share that is True or False, and a 1, make a
-proportion, whose interval is exact. A module of this folder is a family of metrics;
-heavy packages are imported when a row is measured. `UPDATE_GOLDEN=1 pytest tests/test_recipe_schema.py` writes the metrics' names into the
-schema of recipes.
+proportion, whose interval is exact. A module of this folder is a family of metrics; heavy packages are imported when a row is measured.
+`UPDATE_GOLDEN=1 pytest tests/test_recipe_schema.py tests/test_keys_document.py` writes the metrics' names into the schema of recipes and
+its document.
 """
 
 from collections.abc import Callable

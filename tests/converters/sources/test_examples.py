@@ -20,7 +20,7 @@ from ...support.converter_examples import CASES, EXAMPLES
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.parent.name}-{case.name}")
 def test_an_example_converts_to_what_stands_beside_it(case):
-    found = list(converted(case))
+    found = list(converted(case, rows_of(case)))
     expected = case / "expected.jsonl"
     if os.environ.get("UPDATE_GOLDEN"):
         expected.write_text("".join(json.dumps(line, ensure_ascii=False) + "\n" for line in found), encoding="utf-8")
@@ -39,8 +39,20 @@ def test_every_example_folder_names_a_converter_and_has_what_it_needs():
         assert list(folder.glob("input*")), folder
 
 
-def converted(case):
-    """The lines of expected.jsonl that the converter gives for the case's input."""
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.parent.name}-{case.name}")
+def test_each_row_of_an_example_makes_a_record_or_a_drop_by_itself(case):
+    rows = [row for row in rows_of(case) if isinstance(row, Drop) or str(row.value).strip()]  # blank lines part paragraphs
+    assert [row for row in rows if not list(converted(case, [row]))] == [], "a row that makes no record is a Drop"
+
+
+def rows_of(case):
+    """The rows of the case's input, and the drops of those that cannot be read."""
+    files = [file for path in sorted(case.glob("input*")) for file in source_files(str(path))]
+    return [row for file in files for row in read_file(file, converter(case.parent.name).INPUT)[1]]
+
+
+def converted(case, rows):
+    """The lines of expected.jsonl that the converter gives for the case's rows."""
     settings = case / "options.json"
     options = json.loads(settings.read_text(encoding="utf-8")) if settings.is_file() else {}
     module = converter(case.parent.name)
@@ -48,16 +60,14 @@ def converted(case):
     assert option_problems(case.parent.name, options) == []
     unreadable = []
 
-    def rows():
-        for path in sorted(case.glob("input*")):
-            for file in source_files(str(path)):
-                for row in read_file(file, module.INPUT)[1]:
-                    if isinstance(row, Drop):
-                        unreadable.append({"drop": row.reason})
-                    else:
-                        yield row
+    def readable():
+        for row in rows:
+            if isinstance(row, Drop):
+                unreadable.append({"drop": row.reason})
+            else:
+                yield row
 
-    for item in module.convert(rows(), kind, **options):
+    for item in module.convert(readable(), kind, **options):
         fault = None if isinstance(item, Drop) else record_fault(kind, item.fields)
         yield from unreadable
         unreadable.clear()

@@ -19,6 +19,14 @@ def needs(name):
 
 
 CASE = Prediction("1", "Yes ✅.", "Yes, yes.", True, 4, nll=2.0, target_tokens=4, correct=3, original_tokens=20)
+REPLIES = (
+    "Yes ✅. a b c d a b c d ✅✅✅✅✅",
+    "Why not? Go on!",
+    "",
+    "  NO, https://example.org \n",
+    "1. one\n2. two\n\n```\nx = 3\n```",
+    "**你好**。As an AI, I am sorry, but I cannot say.",
+)
 EXTRAS = {"token_reduction": "tiktoken", "emoji_rate": "emoji", "spam_rate": "emoji", "bleu": "jieba", "rouge": "rouge"}
 
 
@@ -57,9 +65,9 @@ def test_a_reply_that_is_no_label_has_as_many_sums_as_any_other(name):
 @pytest.mark.parametrize("name", [name for name in METRICS if name not in OF_LABELS])
 def test_a_reply_counts_only_where_the_metric_says_that_it_needs_one(name):
     needs(name)
-    other = CASE._replace(reply="Yes ✅. a b c d a b c d ✅✅✅✅✅", stopped=False, reply_tokens=9, judged=dict.fromkeys(JUDGED, 1))
-    changed = metric(name).row_stats(other) != metric(name).row_stats(CASE)
-    assert changed is metric(name).needs_reply
+    others = [CASE._replace(reply=reply, stopped=False, reply_tokens=9, judged=dict.fromkeys(JUDGED, 1)) for reply in REPLIES]
+    changed = any(metric(name).row_stats(other) != metric(name).row_stats(CASE) for other in others)
+    assert changed is metric(name).needs_reply, "a reply that the metric counts is missing in REPLIES, or needs_reply is wrong"
 
 
 def test_ratio_and_percent_by_hand():
