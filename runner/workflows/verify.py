@@ -8,9 +8,7 @@ from ...schemas.base.errors import Location, Problem, UserError
 from ..runtime.run_files import GENERATED_MANIFEST, MANIFEST
 from ..runtime.run_folder import RunFolder
 from ..runtime.seals import SEAL, read_seal, seal_faults, seal_files, write_seal
-from ..stages import data, evaluate, generate, merge, sets, train
-
-STAGES = (generate, data, sets, train, merge, evaluate)
+from ..stages.registry import STAGES
 
 
 class Verified(NamedTuple):

@@ -8,14 +8,13 @@ import pytest
 from recipekit.converters.building.pipeline import build
 from recipekit.runner.runtime.run_files import STATUS
 from recipekit.runner.runtime.run_folder import RunFolder
-from recipekit.runner.stages import data, evaluate, generate, merge, train
+from recipekit.runner.stages import data, train
 from recipekit.runner.stages.context import RunContext
+from recipekit.runner.stages.registry import STAGES
 from recipekit.runner.stages.stage import complete, find, finished_run, require, reuse
 from recipekit.schemas.base.errors import UserError
 
 from ...support.chats import chat_data, chats, write_jsonl
-
-STAGES = [generate, data, train, merge, evaluate]
 
 
 class Said(list[str]):
