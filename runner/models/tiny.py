@@ -65,7 +65,7 @@ def twin(model: Model, name: str, folder: Path | None, stand_in: Callable[[], Pa
     note = (
         f"a twin of {name}: {architecture}, {size}, random weights; configuration {source.config_from}; tokenizer {source.tokenizer_from}"
     )
-    return Twin(place, f"{name}@twin-{key}", note)
+    return Twin(place, f"{name} twin-{key}", note)
 
 
 def from_folder(name: str, folder: Path) -> TwinSource:

@@ -16,7 +16,6 @@ from ...converters.sources.registry import converter
 from ...schemas import VERSION
 from ...schemas.base.errors import UserError
 from ...schemas.base.hashing import file_sha256
-from ...schemas.model_rules import EMBEDDED
 from ...schemas.recipe import LoadedRecipe
 from ...schemas.sections import Data, Source
 from ..generate.stage import ROWS_FILE, named
@@ -134,7 +133,7 @@ def _model(loaded: LoadedRecipe, lock: Lock, root: Path) -> tuple[ResolvedModel 
 def unpinned(model: ResolvedModel) -> str:
     """What is not known of a model on the hub that is named by a branch or a tag."""
     name, _, revision = model.identity.rpartition("@")
-    if not name or name.startswith(EMBEDDED) or re.fullmatch(r"[0-9a-f]{40}", revision):
+    if not name or re.fullmatch(r"[0-9a-f]{40}", revision):
         return ""
     return f"by its name: what {revision} on the hub stood for then, nobody has written down (model.revision takes a commit)"
 

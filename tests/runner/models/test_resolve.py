@@ -14,6 +14,7 @@ from recipekit.runner.runtime.run_files import STATUS
 from recipekit.runner.runtime.run_folder import RunFolder
 from recipekit.schemas.base.errors import UserError
 from recipekit.schemas.base.hashing import folder_identity
+from recipekit.schemas.base.redact import redact
 from recipekit.schemas.sections import Model
 
 
@@ -211,4 +212,7 @@ def test_what_is_in_the_cache_is_not_fetched_again(tmp_path, monkeypatch):
     folder = tmp_path / "models" / f"smollm2-135m-instruct-{resolve.WHEEL_SHA256[:8]}"
     folder.mkdir(parents=True)
     (folder / resolve.COMPLETE).write_text("{}")
-    assert resolve_model(Model(EMBEDDED), tmp_path / "runs").path == str(folder)
+    found = resolve_model(Model(EMBEDDED), tmp_path / "runs")
+    assert found.path == str(folder)
+    assert redact(found.identity) == found.identity  # as lock.json has it: merge, resume and reproduce compare it
+    assert resolve.is_unchanged(found)

@@ -12,6 +12,7 @@ from recipekit.runner.models import tiny as twins
 from recipekit.runner.models.tiny import twin
 from recipekit.runner.worker.tiny_model import chat_template
 from recipekit.schemas.base.errors import UserError
+from recipekit.schemas.base.redact import redact
 from recipekit.schemas.sections import Model
 
 LLAMA3 = "meta-llama/Llama-3.2-3B-Instruct"
@@ -70,6 +71,12 @@ def test_a_folder_gives_its_own_configuration_and_tokenizer(tiny_gpt2, tmp_path)
     assert found["tokens"]["eos"] == "<|endoftext|>" and found["chat"] is None
     assert made.note.endswith("configuration its own; tokenizer its own")
     assert twin(Model("x"), str(tiny_gpt2), tiny_gpt2, lambda: 1 / 0, tmp_path / "cache") == made
+
+
+def test_the_identity_of_a_twin_is_not_redacted(tiny_gpt2, tmp_path):
+    """A run's lock.json has it; merge, resume and reproduce compare it."""
+    made = twin(Model("x"), "embedded:smollm2-135m-instruct", tiny_gpt2, lambda: 1 / 0, tmp_path / "cache")
+    assert redact(made.identity) == made.identity
 
 
 def test_what_the_hub_has_comes_before_what_is_public(hub, tiny_model, tmp_path, monkeypatch):

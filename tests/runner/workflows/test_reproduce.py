@@ -56,9 +56,10 @@ def test_a_mean_of_other_steps_is_no_other_loss():
         ("a/b@main", "what main on the hub stood for"),
         (f"a/b@{'0a' * 20}", ""),
         ("0a" * 32, ""),
-        ("embedded:smollm2-135m-instruct@twin-0a", ""),
+        (f"embedded:smollm2-135m-instruct {'0a' * 32}", ""),
+        ("a/b twin-0a", ""),
     ],
-    ids=["a branch", "a commit", "a folder", "the embedded one"],
+    ids=["a branch", "a commit", "a folder", "the embedded one", "a twin"],
 )
 def test_a_model_that_is_named_by_a_branch_is_the_same_by_its_name_alone(identity, told):
     assert told in (found := unpinned(ResolvedModel("a/b", identity, ""))) and bool(found) == bool(told)
