@@ -2,13 +2,15 @@
 
 import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import click
 import orjson
 
-from ....schemas.base.errors import GateError, Location, Problem
+from ....schemas.base.errors import GateError, Interrupted, Location, Problem
 from ....schemas.recipe import load_recipe
 from ..options import json_option, runs_dir_option, set_option
 from .run import require_train_extra
@@ -33,8 +35,7 @@ def command(recipe: str, settings: tuple[str, ...], smoke: bool, half: int, kill
     changed = overrides(load_recipe(recipe, settings, smoke), half)
     loaded = load_recipe(recipe, (*settings, *changed), smoke)
     root.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix=f"verify-resume-{loaded.recipe.name}-", dir=root))
-    with Display() as display:
+    with _folder_of_trainings(root, loaded.recipe.name) as folder, Display() as display:
         display.say("recipe", f"{loaded.recipe.name} ({loaded.path}), with {', '.join(changed)}")
         proof = check_resume(loaded, root.resolve(), folder.resolve(), kills, display.event)
     _print(proof, as_json)
@@ -42,6 +43,21 @@ def command(recipe: str, settings: tuple[str, ...], smoke: bool, half: int, kill
         hint = f"both trainings are in {folder}"
         raise GateError(*(Problem(Location(""), f"{part}: {found}", hint, "not-the-same") for part, found in proof.different.items()))
     shutil.rmtree(folder)
+
+
+@contextmanager
+def _folder_of_trainings(root: Path, name: str) -> Iterator[Path]:
+    """A new folder for both trainings. It is removed when nothing was trained and when the user stops: half a check proves nothing."""
+    folder = Path(tempfile.mkdtemp(prefix=f"verify-resume-{name}-", dir=root))
+    try:
+        yield folder
+    except (Interrupted, KeyboardInterrupt):
+        shutil.rmtree(folder)
+        raise Interrupted(Problem(Location(""), "the check was stopped", "it cannot be resumed: start it again", "interrupted")) from None
+    except BaseException:
+        if not any(folder.rglob("train.log")):
+            shutil.rmtree(folder)
+        raise
 
 
 def _print(proof: Any, as_json: bool) -> None:

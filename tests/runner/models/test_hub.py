@@ -119,3 +119,4 @@ def test_a_model_that_cannot_be_had_is_said_before_anything_is_converted(command
     outcome = command_line(verb, recipe)
     assert outcome.code == 1 and "some/model: the hub cannot be reached (HF_HUB_OFFLINE is set)" in outcome.err
     assert INSTEAD in outcome.err and "not-there" not in outcome.err
+    assert [*tmp_path.glob("runs/verify-resume-*")] == []

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from recipekit.runner.runtime.machine import Machine
 from recipekit.runner.workflows.resume_check import LOSS_TOLERANCE, Kill, Promise, ResumeReport, cuts_of, overrides, promise
+from recipekit.schemas.base.errors import Interrupted, Location, Problem, UserError
 from recipekit.schemas.recipe import load_recipe
 from recipekit.schemas.sections import Training
 
@@ -125,6 +126,31 @@ def test_another_result_exits_3_with_the_first_difference(tmp_path, settings, co
     assert "losses: step 7: loss is 2.5 and 2.25" in told.err and "checkpoint-6" in told.out
     (kept,) = (tmp_path / "runs").iterdir()
     assert f"both trainings are in {kept}" in told.err
+
+
+@pytest.mark.parametrize(
+    ("error", "trained", "code", "kept"),
+    [
+        (UserError("a/b: not found"), False, 1, False),
+        (UserError("training failed, see train.log"), True, 1, True),
+        (Interrupted(Problem(Location(""), "training was stopped by SIGINT", "recipe resume x", "interrupted")), True, 130, False),
+        (KeyboardInterrupt(), True, 130, False),
+    ],
+    ids=["refused before training", "a failed training", "stopped in training", "stopped between trainings"],
+)
+def test_only_a_training_that_failed_leaves_its_folder(tmp_path, settings, command_line, monkeypatch, error, trained, code, kept):
+    settings()
+
+    def end(loaded, root, folder, *_):
+        (folder / "whole").mkdir()
+        if trained:
+            (folder / "whole" / "train.log").write_text("step 1\n")
+        raise error
+
+    monkeypatch.setattr("recipekit.runner.workflows.resume_check.check_resume", end)
+    told = command_line("verify-resume", tmp_path / "small.yml", "--runs-dir", tmp_path / "runs")
+    assert told.code == code and "recipe resume" not in told.err
+    assert bool(list((tmp_path / "runs").iterdir())) == kept
 
 
 @pytest.mark.parametrize(

@@ -215,7 +215,9 @@ def test_a_stopped_training_resumes_bit_identical(finished, workplace, recipe):
     process.send_signal(signal.SIGTERM)
     said = process.communicate(timeout=120)[1]
     assert process.returncode == 130
-    assert "recipe resume" in said
+    saved = re.search(r"training was stopped by SIGTERM; step (\d+) is saved", said)
+    assert saved and int(saved[1]) == max(int(path.name.removeprefix("checkpoint-")) for path in (run / "checkpoints").glob("checkpoint-*"))
+    assert f"recipe resume {run.relative_to(workplace)}" in said
     assert json.loads((run / "status.json").read_text())["state"] == "interrupted"
     resumed = recipe("run", "tiny.yml", "--resume", "--runs-dir", "stopped", "--json", cwd=workplace)
     assert resumed.returncode == 0, resumed.stderr
