@@ -42,7 +42,8 @@ def test_a_shipped_recipe_names_its_schema_for_editors(path: Path) -> None:
 def test_the_data_of_a_shipped_recipe_is_shipped_too(path: Path) -> None:
     recipe = load_recipe(str(path)).recipe
     named = [source.path for source in recipe.data.sources if source.path != ROWS]
-    assert all(Path(name).exists() for name in [*named, *([recipe.generate.input] if recipe.generate and recipe.generate.input else [])])
+    named += [recipe.generate.input] if recipe.generate and recipe.generate.input else []
+    assert [name for name in named if not Path(name).exists()] == []
 
 
 def test_every_yaml_file_in_recipes_is_a_shipped_recipe_or_a_prompt() -> None:
