@@ -48,7 +48,7 @@ def test_it_runs_from_the_check_to_a_prediction(tmp_path: Path) -> None:
     found = cells(here)
     assert "no problems" in printed(found["check"], "stderr") and "54" in printed(found["plan"], "stdout")
     assert "perplexity" in printed(found["metrics"], "stdout")
-    assert len(printed(found["run"], "stderr").splitlines()) < 100, "a line for each frame of a bar"
+    assert len(printed(found["run"], "stderr").splitlines()) < 1000, "a line for each frame of a bar"
     assert (tmp_path / printed(found["run"], "stdout").split()[-1]).is_file()
     assert json.loads(printed(found["predict"], "stdout").splitlines()[-1])["prediction"]["reply"]
 
