@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from ...schemas.sections import Data, RecordType, Source
-from ..reading.duplicate_keys import duplicate_key
+from ..reading.json_values import FAULTS, duplicate_key, parse_json
 from ..reading.mojibake import FIXED, fix_fields, may_be_misread
 from ..reading.readers import parsed_line
 from ..reading.records import Drop, JoinedRow, Record, RecordValue, Row
@@ -130,7 +130,7 @@ def convert_stream(spec: Spec, rows: Iterable[Row | Drop], size: int) -> Iterato
 
 def json_lines(lines: Iterable[bytes], file: str, first: int, unreadable: list[Drop], ledger: Ledger) -> Iterator[Row]:
     """One JSON value a line. Blank lines are skipped; a broken line is put to the `unreadable`."""
-    loads, row = orjson.loads, partial(tuple.__new__, Row)  # the plain constructor costs twice as much
+    row = partial(tuple.__new__, Row)  # the plain constructor costs twice as much
     blank = 0
     number = first - 1
     try:
@@ -138,12 +138,12 @@ def json_lines(lines: Iterable[bytes], file: str, first: int, unreadable: list[D
             if number == 1:
                 line = line.removeprefix(BOM)
             try:
-                value = loads(line)
+                value = parse_json(line)
                 if (key := duplicate_key(line, value)) is None:
                     yield row((value, file, number, 1))
                 else:
                     unreadable.append(Drop(Row(None, file, number), "duplicate_key", repr(key)))
-            except orjson.JSONDecodeError:
+            except FAULTS:
                 if not line or line.isspace():
                     blank += 1
                 else:

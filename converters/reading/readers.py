@@ -11,10 +11,11 @@ from . import bounded_lines as lines
 from .compressed import FAULTS, bad_stream
 from .contents import REFUSED, sniff, text_format
 from .delimited import DELIMITERS, is_table, read_csv, table_format
-from .duplicate_keys import duplicate_key
 from .encodings import is_utf8
 from .files import SourceFile, open_source
 from .json_items import WithoutComments, json_items
+from .json_values import FAULTS as NOT_JSON
+from .json_values import duplicate_key, parse_json
 from .records import Drop, Row
 from .table_process import rows_of
 from .unpickle import read_pickle
@@ -109,14 +110,21 @@ def parsed_line(text: bytes, name: str, line: int) -> Row | Drop:
     if len(text) > lines.MAX_LINE:
         return Drop(Row(None, name, line), "line_too_long", f"more than {lines.MAX_LINE >> 20} MB")
     try:
-        value = orjson.loads(text)
+        value = parse_json(text)
         if (key := duplicate_key(text, value)) is not None:
             return Drop(Row(None, name, line), "duplicate_key", repr(key))
         return Row(value, name, line)
-    except orjson.JSONDecodeError as error:
-        if fault := _not_utf8(text, name, line):
-            return fault
-        return Drop(Row(None, name, line), "invalid_json", f"column {error.colno}: {error.msg}")
+    except NOT_JSON as error:
+        return _not_utf8(text, name, line) or Drop(Row(None, name, line), "invalid_json", _why_invalid(text, error))
+
+
+def _why_invalid(text: bytes, error: Exception) -> str:
+    """What is wrong and in which column, which the parser does not always say."""
+    try:
+        orjson.loads(text)
+    except orjson.JSONDecodeError as found:
+        return f"column {found.colno}: {found.msg}"
+    return str(error)
 
 
 def _not_utf8(text: bytes, name: str, line: int) -> Drop | None:

@@ -18,7 +18,7 @@ from typing import Annotated, Any, Literal
 import orjson
 
 from ...schemas.options import Text
-from ..reading.duplicate_keys import duplicate_key
+from ..reading.json_values import FAULTS, duplicate_key, parse_json
 from ..reading.records import Drop, Record, Row, joined
 
 VERSION = 2
@@ -137,8 +137,8 @@ def _turns(row: Any, messages_key: str) -> list[Any]:
     """The row's messages, which a table holds as JSON text. Raises Unsupported where there are none."""
     turns = row.get(messages_key) if isinstance(row, dict) else None
     if isinstance(text := turns, str):
-        with suppress(orjson.JSONDecodeError):
-            turns = orjson.loads(text)
+        with suppress(*FAULTS):
+            turns = parse_json(text)
             if (key := duplicate_key(text.encode(), turns)) is not None:
                 raise Unsupported(repr(key), "duplicate_key")
     if not isinstance(turns, list) or not turns:

@@ -1,9 +1,16 @@
-"""Keys that one JSON object has twice: parsers keep the last value without a word, so that a conversation could be lost."""
+"""JSON values as they are written: an integer of any size stays one, and a key that an object has twice is found, of which parsers keep the
+last value without a word."""
 
 import json
+from contextlib import suppress
 from typing import Any
 
+import msgspec
 import orjson
+
+parse_json = msgspec.json.Decoder().decode  # orjson makes floats of large integers, and lists with holes where memory runs out
+FAULTS = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)  # what parse_json raises for text that is not JSON
+LARGE = 1 << 16  # bytes: orjson crashes the process where it gets no memory for what it writes
 
 
 def duplicate_key(text: bytes, value: Any) -> str | None:
@@ -14,16 +21,14 @@ def duplicate_key(text: bytes, value: Any) -> str | None:
     """
     if b"\\" in text and b"\\u003" in text:  # looking for one byte first is quicker
         return _found(text)
-    try:
-        if text.count(b":") == orjson.dumps(value).count(b":"):
-            return None
-    except orjson.JSONEncodeError:  # nested too deeply, or a lone surrogate
-        if text.count(b":") == _colons(value):
-            return None
-    return _found(text)
+    return None if text.count(b":") == _colons(text, value) else _found(text)
 
 
-def _colons(value: Any) -> int:
+def _colons(text: bytes, value: Any) -> int:
+    """The colons of the value as JSON: those in its texts, and one a key."""
+    if len(text) < LARGE:
+        with suppress(orjson.JSONEncodeError):  # nested too deeply, or an integer too large
+            return orjson.dumps(value).count(b":")
     count, waiting = 0, [value]
     while waiting:
         item = waiting.pop()

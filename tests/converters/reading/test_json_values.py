@@ -6,7 +6,7 @@ import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from recipekit.converters.reading.duplicate_keys import duplicate_key
+from recipekit.converters.reading.json_values import duplicate_key
 
 TEXTS = st.text(st.sampled_from('ab:"\\\\ \u00e9\U0001f600'), max_size=6)
 VALUES = st.recursive(
