@@ -89,6 +89,8 @@ def suggestion(key: str, section: str, here: list[str], everywhere: list[str]) -
     if near := difflib.get_close_matches(folded, here, n=1, cutoff=0.7):
         return f"did you mean {near[0]!r}?"
     elsewhere = [path for path in everywhere if path.rpartition(".")[2] == folded]
+    if inside := [path for path in elsewhere if path.startswith(f"{section}.")]:
+        return f"did you mean {inside[0]!r}?"
     if elsewhere:
         return f"it belongs in another section: {elsewhere[0]!r}"
     if near := difflib.get_close_matches(folded, [p.rpartition(".")[2] for p in everywhere] + list(ALIASES), n=1, cutoff=0.8):

@@ -3,6 +3,7 @@
 import math
 import os
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -97,12 +98,14 @@ def problems(found: Fit, full_rows: bool) -> list[Problem]:
     return refused
 
 
-def warnings(found: Fit) -> list[str]:
-    """Return warnings for what is tight."""
-    close = []
-    if found.memory_available and found.memory_needed > CLOSE * found.memory_available:
-        close.append(f"memory is tight at {found.memory.tokens:,} tokens per row: {memory_sum(found)}")
-    if found.disk_needed > CLOSE * found.disk_available:
+def warnings(found: Fit, refused: Sequence[Problem] = ()) -> list[str]:
+    """Return warnings for what is tight, or too small for the longest rows allowed, and not among the `refused` already."""
+    close, rules = [], [problem.rule for problem in refused]
+    if found.memory_available and found.memory_needed > CLOSE * found.memory_available and "memory" not in rules:
+        enough = found.memory_needed <= found.memory_available
+        what = "memory is tight" if enough else "not enough memory"
+        close.append(f"{what} at {found.memory.tokens:,} tokens per row: {memory_sum(found)}")
+    if found.disk_needed > CLOSE * found.disk_available and "disk" not in rules:
         close.append(f"the disk is nearly full: {disk_sum(found)}")
     return close
 

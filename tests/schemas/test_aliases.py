@@ -22,6 +22,7 @@ def test_no_alias_is_a_key_of_the_section_that_it_leads_to() -> None:
 
 
 SUGGESTIONS = {
+    ("max_new_tokens", "evaluation"): "did you mean 'evaluation.generation.max_new_tokens'?",
     ("lr", "training"): "did you mean 'learning_rate'?",
     ("cutoff_len", "training"): "did you mean 'sequence_len'?",
     ("max_seq_length", "training"): "did you mean 'sequence_len'?",

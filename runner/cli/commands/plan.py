@@ -91,7 +91,7 @@ def planned(loaded: LoadedRecipe, root: Path, machine: Machine) -> dict[str, Any
         "batch": batch(recipe), "steps": steps,
         "model": {"name": recipe.model.base_model, "parameters": size.parameters, "source": size.source} if size else None,
         "needs": found.facts() if found else None, "unknown": found.unknown if found else "the model's size",
-        "warnings": warnings(found) if found else [], "problems": [str(problem) for problem in refused],
+        "warnings": warnings(found, refused) if found else [], "problems": [str(problem) for problem in refused],
     }  # fmt: skip
 
 
