@@ -24,10 +24,17 @@ def shipped_recipes() -> list[Path]:
 
 
 def find_recipe(name: str, beside: Path | None = None) -> Path:
-    """Return the file of a recipe given as a path or as a shipped recipe's name; a path wins. Raises UserError if there is none."""
+    """Return the file of a recipe given as a path or by its name. Raises UserError if there is none.
+
+    A path wins, then NAME.yml here and in recipes/, where `recipe new` writes it (not for `extends`), then a shipped recipe.
+    """
     path = (beside / name) if beside else Path(name)
     if os.path.isfile(path) or path.suffix in SUFFIXES and "/" in name:
         return path
+    local = [] if beside or os.path.exists(path) else [*_local_recipes()]
+    for own in local:
+        if name in (own.stem, own.name, str(own.with_suffix(""))):
+            return own
     for shipped in shipped_recipes():
         if name in (shipped.stem, shipped.name):
             return shipped
@@ -35,16 +42,30 @@ def find_recipe(name: str, beside: Path | None = None) -> Path:
         return path
     import difflib
 
-    near = difflib.get_close_matches(name, [p.stem for p in shipped_recipes()], n=1, cutoff=0.5)
+    near = difflib.get_close_matches(name, [p.stem for p in (*local, *shipped_recipes())], n=1, cutoff=0.5)
     hint = f"did you mean {near[0]!r}?" if near else "`recipe ls` lists the shipped recipes"
     raise UserError(Problem(Location(name), "no such recipe", hint, "no-such-recipe"))
+
+
+def is_recipe_name(name: str) -> bool:
+    """Return whether `find_recipe` finds a recipe of that name."""
+    try:
+        return find_recipe(name).suffix in SUFFIXES
+    except UserError:
+        return False
+
+
+def _local_recipes() -> list[Path]:
+    """Return the files in this folder and in recipes/ that are meant as recipes."""
+    found = [path for folder in (Path(), Path("recipes")) for path in sorted(folder.glob("*")) if path.suffix in SUFFIXES]
+    return [path for path in found if path.is_file() and is_recipe_file(path)]
 
 
 def recipe_files(name: str) -> list[Path]:
     """Return the recipes of an argument: a file, a shipped recipe, or a folder with recipes. Raises UserError where there is none."""
     if not os.path.isdir(name):
         return [find_recipe(name)]
-    found = [path for path in yaml_files(Path(name)) if _is_recipe(path)]
+    found = [path for path in yaml_files(Path(name)) if is_recipe_file(path)]
     if not found:
         raise UserError(Problem(Location(name), "no recipes in this folder", "a recipe is a .yml file with `recipe: 1`", "no-such-recipe"))
     return found
@@ -56,8 +77,8 @@ def yaml_files(folder: Path) -> list[Path]:
     return [path for path in found if not any((above / "status.json").is_file() for above in (path.parent, path.parent.parent))]
 
 
-def _is_recipe(path: Path) -> bool:
-    """Return whether the file is meant as a recipe or a prompt, also where it is not valid YAML."""
+def is_recipe_file(path: Path) -> bool:
+    """Return whether the file is meant as a recipe or a prompt, valid or not."""
     try:
         with path.open("rb") as stream:
             return bool(_KEYS.search(stream.read(MAX_BYTES)))

@@ -123,6 +123,11 @@ class Training(NamedTuple):
     tracker_project: str | None = None
     tracker_run_name: str | None = None
 
+    @property
+    def weight_bits(self) -> int:
+        """Bits of the quantised base model that an adapter is trained on; 0 where it is not quantised."""
+        return 4 if self.adapter == "qlora" else 8 if self.load_in_8bit else 0
+
 
 class Launch(NamedTuple):
     """Where and with how many processes."""

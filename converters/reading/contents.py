@@ -12,12 +12,20 @@ _MAGIC = ((b"PAR1", "parquet"), (b"ARROW1", "arrow"), (b"\xff\xff\xff\xff", "arr
           (b"(dp0\n", "pickle"), (b"]q\0", "pickle"), (b"}q\0", "pickle"), (b"PK\x03\x04", "a zip archive"),
           (b"PK\x05\x06", "a zip archive"), (b"7z\xbc\xaf\x27\x1c", "a 7z archive"), (b"Rar!\x1a\x07", "a rar archive"),
           (b"BZh", "bzip2 data"), (b"\xfd7zXZ\0", "xz data"), (b"\x1f\x8b", "gzip data inside gzip"),
-          (b"\x28\xb5\x2f\xfd", "zstd data inside another"), (b"\xff\xfe", "UTF-16 text"), (b"\xfe\xff", "UTF-16 text"))  # fmt: skip
+          (b"SQLite format 3\x00", "a SQLite database"), (b"%PDF-", "a PDF document"),
+          (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an old Office document"), (b"\x28\xb5\x2f\xfd", "zstd data inside another"),
+          (b"\xff\xfe", "UTF-16 text"), (b"\xfe\xff", "UTF-16 text"))  # fmt: skip
 _UNPACK = "unpack it, and name the folder: what an archive may do on the way out (links, paths, bombs) is not ours to allow"
 _AGAIN = "decompress it first; gzip and zstd are read as they are"
+_OFFICE = (b"docProps/", b"_rels/.rels", b"[Content_Types].xml", b"application/vnd.oasis.opendocument")
+_SAVE = "save the sheet as CSV (UTF-8), or a document as plain text, and give that file"
 _ENCODE = "set encoding: utf-16 (--encoding utf-16), or save it as UTF-8"
 # Files that are refused whatever the converter reads, and what to do with them.
 REFUSED = {
+    "an Office document (.xlsx, .docx, .ods)": _SAVE,
+    "an old Office document": _SAVE,
+    "a SQLite database": "export a table: sqlite3 -header -csv FILE 'SELECT * FROM TABLE' > rows.csv",
+    "a PDF document": "convert it to text first, e.g. with pdftotext",
     "a zip archive": _UNPACK,
     "a tar archive": _UNPACK,
     "a 7z archive": _UNPACK,
@@ -58,6 +66,8 @@ def text_format(head: bytes) -> str:
 def _other(head: bytes) -> str:
     if head[257:262] == b"ustar":
         return "a tar archive"
+    if head.startswith(b"PK\x03\x04") and any(part in head for part in _OFFICE):
+        return "an Office document (.xlsx, .docx, .ods)"
     return next((kind for magic, kind in _MAGIC if head.startswith(magic)), "")
 
 

@@ -1,4 +1,4 @@
-"""Files that are not UTF-8: read in the encoding that the source declares. Without one, a guess is named in the error, and never used."""
+"""Files that are not UTF-8: read in the encoding that the source declares. Without one, the error names likely ones; none is used."""
 
 import codecs
 import io
@@ -80,15 +80,25 @@ def encoding_hint(stream: BinaryIO) -> str:
     sample = _first_other(stream)
     if _utf8_share(sample) >= DAMAGED:
         return "nearly all of the file is UTF-8: these bytes are damaged; fix them"
+    if not (found := _readings(sample)):
+        return "set encoding (--encoding) to that of the file, e.g. encoding: cp1252, or save it as UTF-8"
+    shown = ", ".join(f"{guess} if {reading!r} reads right" for reading, guess in found.items())
+    return f"set encoding (--encoding): {shown}; or save the file as UTF-8"
+
+
+def likely_encodings(stream: BinaryIO) -> dict[str, str]:
+    """Return likely encodings of a file that is not UTF-8, the best first, by how its text reads in each; none for damaged UTF-8."""
+    sample = _first_other(stream)
+    return {} if _utf8_share(sample) >= DAMAGED else _readings(sample)
+
+
+def _readings(sample: bytes) -> dict[str, str]:
     readings: dict[str, str] = {}
     for guess in _guesses(sample):
         found = re.search(r".{0,15}[^\x00-\x7f].{0,15}", sample.decode(guess, "replace"))
         if found and (reading := "".join(filter(str.isprintable, found[0])).strip()):
             readings.setdefault(reading, guess)
-    if not readings:
-        return "set encoding (--encoding) to that of the file, e.g. encoding: cp1252, or save it as UTF-8"
-    first, *others = [f"{guess} if {reading!r} reads right" for reading, guess in [*readings.items()][:SHOWN]]
-    return f"set encoding (--encoding): {', '.join([first, *others])}; or save the file as UTF-8"
+    return dict([*readings.items()][:SHOWN])
 
 
 def _first_other(stream: BinaryIO) -> bytes:

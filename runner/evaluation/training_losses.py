@@ -4,6 +4,7 @@ The thresholds and the advice are those of the EmoGPT guide: training loss below
 training loss falls while validation loss rises.
 """
 
+import math
 from typing import Any, NamedTuple, TypeGuard
 
 STUCK_ABOVE = 2.0
@@ -12,6 +13,7 @@ STUCK_ADVICE = "raise training.learning_rate or training.num_epochs"
 DIVERGED_ADVICE = "lower training.learning_rate, raise training.warmup_ratio, lower training.max_grad_norm"
 LOSSES = ("loss", "eval_loss")
 DIVERGED = 2  # times the first loss
+MAX_LOSS = 700  # e to it is still a number
 FALL = 0.05  # a share: smaller changes of a loss are taken for noise
 
 
@@ -33,18 +35,34 @@ def losses(lines: list[dict[str, Any]]) -> dict[str, float | None]:
     }
 
 
-def kept_loss(lines: list[dict[str, Any]], best_by: str | None) -> float | None:
-    """The validation loss of the weights that were kept: of the best by the metric that chose them at the end, else of the last.
-
-    None where that evaluation found no finite number. What was measured before the first step is of no weights that were trained.
+def kept_evaluation(lines: list[dict[str, Any]], best_by: str | None) -> dict[str, Any]:
+    """The last validation of the weights that were kept: of the best by the metric that chose them at the end, else of the last; {} for
+    none. What was measured before the first step is of no weights that were trained.
     """
     evaluated = [line for line in lines if "eval_loss" in line and line["step"] > 0]
     if best_by:
         key = f"eval_{best_by.removeprefix('eval_')}"
         measured = [line for line in evaluated if is_number(line.get(key))]
         evaluated = [(min if "loss" in key else max)(measured, key=lambda line: line[key])] if measured else []
-    kept = evaluated[-1]["eval_loss"] if evaluated else None
+    return evaluated[-1] if evaluated else {}
+
+
+def kept_loss(lines: list[dict[str, Any]], best_by: str | None) -> float | None:
+    """The validation loss of the weights that were kept; None where that evaluation found no finite number."""
+    kept = kept_evaluation(lines, best_by).get("eval_loss")
     return float(kept) if is_number(kept) else None
+
+
+def validation_scores(kept: dict[str, Any]) -> dict[str, float]:
+    """What the trainer's validation says in the words of the evaluation's metrics: accuracy and macro-F1 of labels, else perplexity.
+
+    Perplexity is that of the logged loss, the mean over batches.
+    """
+    of_labels = (("accuracy", "eval_accuracy"), ("macro F1", "eval_macro_f1"))
+    scores = {name: float(kept[key]) for name, key in of_labels if is_number(kept.get(key))}
+    if not scores and is_number(loss := kept.get("eval_loss")) and loss < MAX_LOSS:
+        return {"perplexity": math.exp(loss)}
+    return scores
 
 
 def is_number(value: Any) -> TypeGuard[float]:

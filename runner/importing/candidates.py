@@ -1,5 +1,7 @@
 """The ways in which rows might be read, the most specific first: by keys that one source alone has, as chats, as tables, as text."""
 
+import re
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -10,13 +12,29 @@ from ...converters.reading.files import SourceFile
 from ...converters.sources.registry import CONVERTERS, converter, signatures
 from ...schemas.sections import RecordType
 from ..evaluation.label_schemes import scheme_of
-from .columns import ANSWER_ENDINGS, ASSISTANT, CONTEXT, LABEL, QUESTION_ENDINGS, SYSTEM, TEXT, USER, Columns, folded, words
+from .columns import (
+    ANSWER_ENDINGS,
+    ASSISTANT,
+    CONTEXT,
+    LABEL,
+    LABEL_ENDINGS,
+    QUESTION_ENDINGS,
+    SYSTEM,
+    TEXT,
+    TEXT_ENDINGS,
+    USER,
+    Columns,
+    folded,
+    words,
+)  # fmt: skip
 from .speakers import chat_roles
 
 ENOUGH = 0.5  # of the rows: real files have unusable ones
 ENOUGH_OF_ONE_FORM = 0.2  # where nothing else looks like this
 HEAD = 1 << 16
 LINES_PER_PARAGRAPH = 20  # more: the blank lines do not part paragraphs
+_SPEAKER = re.compile(r"[\W_]*(\w[\w .'-]{0,30}?)[*_]*[:：][*_]*\s")
+SPEAKERS, SPOKEN = 6, 0.4  # at most so many names begin at least this share of the lines
 ROLES, CONTENTS = ("role", "from", "speaker", "author"), ("content", "value", "text", "message", "utterance")
 
 
@@ -98,10 +116,6 @@ def _one_message_per_row(columns: Columns) -> Iterator[Candidate]:
             yield Candidate("messages", "chat", options, f"a row is a message, {group} says of which conversation{why}")
 
 
-def _message_keys(role: str, content: str, roles: dict[str, str] | None) -> dict[str, tuple[Any, str | None]]:
-    return {"role_key": (role, "role"), "content_key": (content, "content"), "roles": (roles, None)}
-
-
 def _turns(value: Any) -> list[dict[str, Any]] | None:
     """The turns of a cell, which may hold them as JSON text."""
     if isinstance(value, str) and value.lstrip().startswith("[{"):
@@ -117,8 +131,9 @@ def _tables(columns: Columns) -> Iterator[Candidate]:
     user = columns.named(USER) or next(iter(asked), None) or columns.named(CONTEXT)
     answers = [exact] if (exact := columns.named(ASSISTANT, but=(user,))) else answered
     assistant = next(iter(answers), None)
-    label = columns.named(LABEL, but=(user, assistant))
-    text = columns.named(TEXT, but=(label,))
+    named_labels = [name for name in columns.ending(LABEL_ENDINGS) if columns.is_label(name)]
+    label = columns.named(LABEL, but=(user, assistant)) or next(iter(named_labels), None)
+    text = columns.named(TEXT, but=(label,)) or next((name for name in columns.ending(TEXT_ENDINGS) if name in columns.texts), None)
     is_label = bool(label and columns.is_label(label))
     both = bool(user and assistant and text and is_label)
     if user:
@@ -129,6 +144,8 @@ def _tables(columns: Columns) -> Iterator[Candidate]:
         yield _labelled(text, label, doubt=both)
     if user and assistant:
         return
+    if not is_label and (asking := columns.asking()):
+        yield _questions(columns, *asking, doubt=False)
     others = [] if is_label else [name for name in columns.labels if name != text][:3]
     pair = [name for name in columns.names if name in columns.texts][:2]
     doubt = bool(others or len(pair) == 2 and not named_text) and not is_label
@@ -172,11 +189,19 @@ def text_candidates(files: list[SourceFile]) -> Iterator[Candidate]:
     if not filled or sum(map(words, filled)) < 2 * len(filled):
         return  # a list of names or labels
     if len(files) > 1 or len(filled) == 1:
-        yield Candidate("text", "text", {}, "plain text, one document per file")
+        yield Candidate("text", "text", {}, f"plain text, one document per file{_spoken(filled)}")
     elif 0 < lines.count("") and len(filled) / lines.count("") <= LINES_PER_PARAGRAPH:
-        yield Candidate("text", "text", {"sample_by": "paragraph"}, "plain text, paragraphs between blank lines")
+        yield Candidate("text", "text", {"sample_by": "paragraph"}, f"plain text, paragraphs between blank lines{_spoken(filled)}")
     else:
-        yield Candidate("text", "text", {"sample_by": "line"}, "plain text, one record per line")
+        yield Candidate("text", "text", {"sample_by": "line"}, f"plain text, one record per line{_spoken(filled)}")
+
+
+def _spoken(lines: list[str]) -> str:
+    """Return what to add where the lines are those of a conversation, of which only the text is trained."""
+    names = Counter(found[1].strip() for line in lines if (found := _SPEAKER.match(line)))
+    if not 2 <= len(names) <= SPEAKERS or min(names.values()) < 2 or names.total() < SPOKEN * len(lines):
+        return ""
+    return f" (a conversation of {' and '.join(sorted(names))}: to train replies, write its turns as a list of messages)"
 
 
 def _head(file: SourceFile) -> bytes:

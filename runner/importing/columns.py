@@ -7,27 +7,36 @@ from typing import Any
 
 USER = (
     "question", "prompt", "user", "query", "instruction", "input", "ask", "request", "problem", "human", "patient", "client", "source", "q",
+    "frage", "anfrage", "pregunta", "pergunta", "domanda", "vraag", "pytanie", "вопрос", "问题", "问", "質問", "질문",
 )  # fmt: skip
 ASSISTANT = (
     "answer", "response", "reply", "assistant", "completion", "output", "solution", "target", "bot", "doctor", "therapist", "counselor",
-    "a",
+    "a", "antwort", "réponse", "reponse", "respuesta", "resposta", "risposta", "antwoord", "odpowiedź", "ответ", "回答", "答案",
+    "答", "답변",
 )  # fmt: skip
 CONTEXT = ("context", "passage", "input", "document", "background", "paragraph")
 TEXT = (
     "text", "sentence", "review", "content", "comment", "body", "message", "tweet", "post", "document", "article", "story", "utterance",
+    "kommentar", "nachricht", "rezension", "texte", "commentaire", "texto", "comentario", "testo", "текст", "отзыв", "文本", "内容", "评论",
 )  # fmt: skip
 LABEL = (
     "label", "labels", "class", "category", "sentiment", "emotion", "stars", "rating", "intent", "topic", "target", "score", "type",
+    "kategorie", "klasse", "bewertung", "stimmung", "catégorie", "étiquette", "note", "categoría", "etiqueta", "categoria", "категория",
+    "标签", "类别", "情感",
 )  # fmt: skip
 # What a longer name may end with (`agent_reply`): words that mean nothing else.
 QUESTION_ENDINGS = ("question", "prompt", "query", "instruction", "request")
 ANSWER_ENDINGS = ("answer", "response", "reply", "completion", "solution")
+TEXT_ENDINGS = ("review", "body", "comment", "message", "tweet")
+LABEL_ENDINGS = ("label", "class", "category", "sentiment", "emotion", "stars", "rating", "intent", "topic", "score")
 SYSTEM = ("system", "system_prompt")
-GROUP = re.compile(r"(?:^|_)(?:id|author|user|conversation|thread|dialog(?:ue)?|patient|customer|speaker)$")
+GROUP = re.compile(r"(?:^|_)(?:id|author|user|conversation|thread|dialog(?:ue)?|patient|customer|speaker|kunde|autor|auteur|cliente)$")
 MAX_LABELS = 200
 ROWS_PER_LABEL = 5
+QUESTIONS, FEWER_QUESTIONS = 0.4, 0.1  # of the cells hold a question mark: the column asks, the other answers
 MIN_WORDS = 4  # on average: a shorter text is a name, a date or a label
 LABEL_WORDS = 4  # at most, on average
+_ASKS = re.compile("[?？؟]")
 _CJK = re.compile("[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
 
 
@@ -66,6 +75,15 @@ class Columns:
     def values(self, name: str) -> list[Any]:
         """Return the cells of a column that are not empty."""
         return [row[name] for row in self.rows if row.get(name) not in (None, "")]
+
+    def asking(self) -> tuple[str, str] | None:
+        """Return the longest two columns of texts where one asks and the other does not: question marks tell in any language."""
+        pair = self.texts[:2]
+        shares = {
+            name: sum("?" in str(value) or "？" in str(value) for value in self.values(name)) / len(self.values(name)) for name in pair
+        }
+        pair.sort(key=lambda name: -shares[name])
+        return (pair[0], pair[1]) if len(pair) == 2 and shares[pair[0]] >= QUESTIONS and shares[pair[1]] <= FEWER_QUESTIONS else None
 
     def is_label(self, name: str) -> bool:
         """Return whether a column's values are few and come back: labels, and not numbers that are measured or names of rows."""

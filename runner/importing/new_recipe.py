@@ -139,7 +139,8 @@ def _source(draft: Draft, path: str) -> str:
     lines = [f"    - path: {one_line(relative)} # relative to this file",
              f"      converter: {choice.converter} # `recipe show --converter {choice.converter}` lists its options"]  # fmt: skip
     more = {**draft.declared, **({"options": options} if options else {})}
-    lines += [f"      {key}: {one_line(value)}" for key, value in more.items()]
+    why = {"encoding": " # the file is not UTF-8: see in `recipe mask` that accents read right"}
+    lines += [f"      {key}: {one_line(value)}{why.get(key, '')}" for key, value in more.items()]
     # Rows in which a key of MEANINGS is unread are refused: to ignore it would train them without it.
     unread = [key for key in found.unread if key not in (*kept_groups(found), *MEANINGS, OTHERS)]
     return "\n".join([*lines, *([f"      ignore_keys: {one_line(unread)} # not trained"] if unread else [])])

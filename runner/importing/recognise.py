@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from ...converters.building.trial import LIMIT, try_converter
 from ...converters.reading.contents import text_format
 from ...converters.reading.delimited import NO_HEADER, is_headerless
-from ...converters.reading.encodings import encoding_hint
+from ...converters.reading.encodings import encoding_hint, likely_encodings
 from ...converters.reading.files import SourceFile, open_source, source_files
 from ...converters.reading.readers import HEAD, SKIPPED_TEXT, open_file
 from ...converters.reading.records import Drop, Record, Row
@@ -21,6 +21,7 @@ from .candidates import ENOUGH, Candidate, candidates, text_candidates
 from .columns import Columns
 
 SAMPLE = 500  # rows that a candidate is tried on
+TOOLS = ("tools", "functions")
 TABLES = (".csv", ".tsv")  # where commas may not be those of a text
 
 
@@ -60,8 +61,11 @@ def recognise(paths: list[str], record_type: RecordType | None = None, encoding:
     found = list(candidates(table) if rows else text_candidates(files))
     wanted = [one for one in found if record_type in (None, one.record_type)]
     readable = [one for one in wanted if _reads(one, files)]
+    # Rows of one form, such as chats, are not read as a table of other columns where they cannot be used.
+    if wanted and wanted[0].enough < ENOUGH and all(one.converter == "table" for one in readable):
+        raise _unreadable(wanted[0], files, rows)
     if not readable:
-        raise _unreadable(wanted[0], files) if wanted and wanted[0].enough < ENOUGH else _unknown(paths[0], table, found, record_type)
+        raise _unknown(paths[0], table, found, record_type)
     choice = readable[0]
     others = [one for one in readable[1:] if one.doubt and choice.doubt]
     return _examined(choice, others, files, table)
@@ -90,6 +94,21 @@ def _refuse_undeclared(file: SourceFile) -> None:
             raise UserError(Problem(Location(str(file.path)), "is not UTF-8", encoding_hint(stream), "encoding"))
     if not file.columns and (file.path.suffix in TABLES or b"\t" in head) and is_headerless(head):
         raise UserError(Problem(Location(str(file.path), 1), "the first row reads like data, not like a header", NO_HEADER, "csv-header"))
+
+
+def undeclared_encoding(paths: list[str]) -> dict[str, str]:
+    """Return likely encodings of files that are not UTF-8, by how their text reads in each; none where some may be UTF-8."""
+    files = [file for path in paths for file in source_files(path)]
+    found: dict[str, str] = {}
+    for file in files:
+        with open_source(file.path, UTF8) as stream:
+            head = stream.read(HEAD)
+            if text_format(head) != "text" or (head.isascii() and len(head) < HEAD):
+                continue
+            if _is_utf8(head):
+                return {}
+            found = found or likely_encodings(stream)
+    return found
 
 
 def _is_utf8(head: bytes) -> bool:
@@ -126,11 +145,18 @@ def _refuse_preferences(rows: list[dict[str, Any]], path: str) -> None:
     raise UserError(Problem(Location(path), f"is preference data ({what})", hint, "unknown-data"))
 
 
-def _unreadable(candidate: Candidate, files: list[SourceFile]) -> UserError:
+def _unreadable(candidate: Candidate, files: list[SourceFile], rows: list[dict[str, Any]]) -> UserError:
     """Say why the first rows cannot be used, where their keys leave no doubt of the converter."""
-    drop = try_converter(candidate.converter, candidate.record_type, candidate.options, files, SAMPLE).unusable[0]
+    trial = try_converter(candidate.converter, candidate.record_type, candidate.options, files, SAMPLE)
+    if not trial.unusable:
+        return UserError(Problem(Location(files[0].name), "holds no rows", rule="unknown-data"))
+    drop = trial.unusable[0]
     what = f"{drop.reason.replace('_', ' ')}: {drop.detail}; {candidate.why}, but most rows cannot be used"
     hint = f"fix the rows, or set the converter's options in a recipe: recipe show --converter {candidate.converter}"
+    if any(row.get(key) for row in rows for key in TOOLS):
+        hint = "recipes do not train tool calls: give the chats without tools"
+        if candidate.converter == "sharegpt":
+            hint += "; to train calls as plain text, set `ignore_keys: [tools]` and `options: {roles: {function_call: assistant}}`"
     return UserError(Problem(Location(drop.row.file, drop.row.line), what, hint, "unknown-data"))
 
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from ...schemas.base.errors import Location, Problem, UserError
 from ...schemas.base.hashing import folder_identity
-from ...schemas.extends import SUFFIXES, shipped_recipes
+from ...schemas.extends import SUFFIXES, is_recipe_name, shipped_recipes
 from ...schemas.recipe import load_recipe
 from ...schemas.sections import Model
 from ..runtime.run_files import LOCK, MANIFEST
@@ -136,9 +136,9 @@ def _refuse_misspelt(name: str, runs: Path) -> None:
     """Raise UserError for a name without an owner that is no run, recipe or known model: the hub is not asked for it."""
     if "/" in name or ":" in name or name in public_models():
         return
-    shipped = {path.stem for path in shipped_recipes()}
-    if name in shipped:
+    if is_recipe_name(name):
         _newest(name, runs)
+    shipped = {path.stem for path in shipped_recipes()}
     hint = near_names(name, runs)
     if not hint and (near := difflib.get_close_matches(name, sorted(shipped), n=1, cutoff=0.75)):
         hint = f"did you mean {near[0]!r}?"

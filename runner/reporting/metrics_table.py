@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ...schemas.base.screen import Screen
+from .footnotes import footnotes
 from .tables import print_columns
 from .verdicts import LABELS, all_scores, answer, change_title, gate_lines, metric_name, number, rubric_lines, verdicts
 
@@ -29,3 +30,5 @@ def print_scores(scores: Mapping[str, Any], title: str, console: Screen) -> None
     columns = {LABELS[model]: [number(numbers.get(name)) for name in measured] for model, numbers in models.items()}
     columns[change_title(scores)] = list(verdicts(scores).values())
     print_columns(names, columns, console, f"{scores['rows']} {title} rows, {scores['confidence']:.0%} intervals")
+    for note in footnotes(scores):
+        console.print(note)

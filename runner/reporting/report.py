@@ -21,6 +21,7 @@ from ..runtime.resolved_values import effective_values
 from ..runtime.run_files import LOCK, MANIFEST, METRICS, ORIGINS, PEAK_MEMORY, SMOKE_KEYS, TIMING, TOKENS, PeakMemory
 from ..runtime.run_folder import RunFolder
 from .charts import Series, line_chart
+from .footnotes import footnotes
 from .ledger_table import leaks_line
 from .report_rows import classified_rows, cut, extremes, gains, ranking_metric, shown_rows
 from .run_summary import edited_note
@@ -79,6 +80,7 @@ def report_facts(run: RunFolder, status: dict[str, Any]) -> dict[str, Any]:
         "change_title": change_title(metrics),
         "verdicts": verdicts(metrics),
         "gates": gate_lines(metrics),
+        "footnotes": [*footnotes(metrics), *metrics.get("notes", [])],
         "slices": further_tables(metrics),
         "charts": charts(lines),
         "cost": [*loss_facts(metrics["losses"], loaded), *cost(lines, run.find(PEAK_MEMORY), run.find(TIMING))],
@@ -104,7 +106,7 @@ def further_tables(metrics: Metrics) -> list[dict[str, Any]]:
         parts.append(("Rubric", rubric, [*texts, *rubric_lines(rubric)]))
     parts += [(f"Also: {name}", part, part.get("notes", [])) for name, part in metrics.get("also", {}).items()]
     return [
-        {"name": name, "scores": part, "notes": notes, "verdicts": verdicts(part), "change": change_title(part),
+        {"name": name, "scores": part, "notes": [*footnotes(part), *notes], "verdicts": verdicts(part), "change": change_title(part),
          "columns": [model for model in LABELS if part["models"].get(model)]}
         for name, part, notes in parts
     ]  # fmt: skip
@@ -130,9 +132,8 @@ def loss_facts(losses: Losses, loaded: LoadedRecipe | None) -> list[str]:
     described = {"train_loss": "mean of the last epoch", "validation_loss": "of the weights that were kept"}
     facts = [f"{key.replace('_', ' ')} {value:.4g} ({what})" for key, what in described.items() if (value := losses.get(key)) is not None]
     training = loaded.recipe.training if loaded else None
-    bits = 4 if training and training.adapter == "qlora" else 8 if training and training.load_in_8bit else 0
-    if facts and bits:
-        facts.append(f"both with the base model in {bits} bits, as trained; the numbers above are of the base model in full precision")
+    if facts and training and training.weight_bits:
+        facts.append(f"both with the base model in {training.weight_bits} bits")
     return facts
 
 

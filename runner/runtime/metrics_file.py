@@ -105,14 +105,22 @@ class RubricMetrics(SetMetrics):
     agreement: dict[str, Agreement]
 
 
+class AsTrained(TypedDict):
+    """What the trainer's validation measured with the base model's weights in so many bits."""
+
+    bits: int
+    scores: dict[str, float]
+
+
 class Metrics(SetMetrics):
-    """The evaluation's numbers; `also` are those of further sets."""
+    """The evaluation's numbers; `also` are those of further sets. `as_trained` is there where training quantised the base model."""
 
     base_model: str
     generation: dict[str, Any]
     evaluated_with: EvaluatedWith
     losses: Losses
     diagnosis: dict[str, str]
+    as_trained: NotRequired[AsTrained]
     slices: NotRequired[dict[str, Scores]]
     also: NotRequired[dict[str, SetMetrics]]
     diversity: NotRequired[dict[str, dict[str, Any]]]

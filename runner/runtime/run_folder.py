@@ -16,7 +16,7 @@ import orjson
 from ...schemas.base.errors import GateError, Interrupted, Location, Problem, UserError
 from ...schemas.base.files import cannot_write, sweep_folder, write_atomically
 from ...schemas.base.redact import redact
-from ...schemas.extends import SUFFIXES, shipped_recipes
+from ...schemas.extends import SUFFIXES, is_recipe_name
 from ...schemas.recipe import load_recipe
 from .run_files import STATUS, RunFile, Status
 from .seals import read_sealed
@@ -193,8 +193,7 @@ def find_run(name: str, root: Path) -> RunFolder:
     """Return the run that a name means. Raises UserError where there is none, with the nearest name."""
     if found := named_run(name, root):
         return found
-    is_recipe = name in {path.stem for path in shipped_recipes()} or (Path(name).suffix in SUFFIXES and Path(name).is_file())
-    hint = f"it has not been run: recipe run {name}" if is_recipe else near_names(name, root) or "`recipe runs` lists the runs"
+    hint = f"it has not been run: recipe run {name}" if is_recipe_name(name) else near_names(name, root) or "`recipe runs` lists the runs"
     raise UserError(Problem(Location(name), "no such run", hint, "no-such-run"))
 
 

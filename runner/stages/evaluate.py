@@ -19,7 +19,7 @@ from ..evaluation.metrics import metric
 from ..evaluation.probes import PROBES, asked_for, prepared, results, waiting
 from ..evaluation.rubric import judge_by_rubric, rubric_scores
 from ..evaluation.scoring import Training, read_predictions, score
-from ..evaluation.training_losses import diagnosis, kept_loss, losses
+from ..evaluation.training_losses import diagnosis, kept_evaluation, kept_loss, losses, validation_scores
 from ..launch.plan import CONFIG as RENDERED
 from ..launch.plan import Plan
 from ..runtime.child_process import run_child
@@ -230,9 +230,11 @@ def generates(recipe: Recipe) -> bool:
 def scored(run: RunFolder, recipe: Recipe, rows: int, facts: dict[str, Any]) -> Metrics:
     """The content of metrics.json, from predictions.jsonl and the training's own numbers: no model is needed."""
     lines = read_lines(run / "metrics.jsonl")
-    kept = kept_loss(lines, recipe.training.metric_for_best_model if recipe.training.load_best_model_at_end else None)
-    training = Training(run / "data" / "train.jsonl", {**losses(lines), "validation_loss": kept})
+    best_by = recipe.training.metric_for_best_model if recipe.training.load_best_model_at_end else None
+    training = Training(run / "data" / "train.jsonl", {**losses(lines), "validation_loss": kept_loss(lines, best_by)})
     facts = {**facts, "losses": training.losses, "diagnosis": diagnosis(lines)._asdict()}
+    if (bits := recipe.training.weight_bits) and (trained := validation_scores(kept_evaluation(lines, best_by))):
+        facts["as_trained"] = {"bits": bits, "scores": trained}
     if recipe.evaluation.also:
         facts["also"] = {name: scored_set(run, recipe.of_set(name), name) for name in recipe.evaluation.also}
     if recipe.data.type != "classification":

@@ -196,6 +196,20 @@ def test_a_path_wins_over_a_shipped_name(recipe_file: Write, tmp_path: Path, mon
     assert find_recipe("quickstart.yml") in shipped_recipes()
 
 
+@pytest.mark.parametrize("folder", [".", "recipes"])
+def test_a_name_finds_what_new_wrote(recipe_file: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    recipe_file("recipe: 1\nname: support", "support.yml", tmp_path / folder)
+    recipe_file("services: {}", "compose.yml", tmp_path)
+    assert find_recipe("support") == find_recipe("support.yml") == Path(folder) / "support.yml"
+    with pytest.raises(UserError, match="did you mean 'support'"):
+        find_recipe("suport")
+    with pytest.raises(UserError, match="compose: no such recipe"):
+        find_recipe("compose")
+    with pytest.raises(UserError, match="no such recipe"):
+        find_recipe("support", tmp_path / "elsewhere")  # what a recipe extends does not depend on the folder one is in
+
+
 def test_a_name_that_is_nowhere_gets_a_suggestion() -> None:
     with pytest.raises(UserError, match="quikstart: no such recipe\n    hint: did you mean 'quickstart'"):
         find_recipe("quikstart")

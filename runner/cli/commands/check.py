@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from ....schemas.base.errors import Problem, UserError
-from ....schemas.extends import recipe_files, yaml_files
+from ....schemas.extends import is_recipe_file, recipe_files, yaml_files
 from ....schemas.recipe import check_recipe
 from ..problem_formats import FORMATS
 
@@ -15,14 +15,20 @@ from ..problem_formats import FORMATS
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Override a key before checking, e.g. training.lora_r=8.")
 @click.option("--format", "style", type=click.Choice(FORMATS), default="text", show_default=True, help="Output format.")
 @click.option("--data", "with_data", is_flag=True, help="Also read the first rows of every source, and look up module names in the model.")
+@click.option("--recipes-only", is_flag=True, help="Skip other YAML files, as in a folder: for hooks, which pass all.")
 @click.option("--json", "as_json", is_flag=True, help="Same as --format json.")
-def command(recipes: tuple[str, ...], settings: tuple[str, ...], style: str, with_data: bool, as_json: bool) -> None:
+def command(
+    recipes: tuple[str, ...], settings: tuple[str, ...], style: str, with_data: bool, recipes_only: bool, as_json: bool
+) -> None:  # fmt: skip
     """Check RECIPES: files, folders or names of shipped recipes. Of a folder, the YAML files with `recipe: 1` are checked, runs never."""
     style = "json" if as_json else style
     problems: list[Problem] = []
     paths: list[Path] = []
     unresolved = skipped = 0
     for name in recipes:
+        if recipes_only and Path(name).is_file() and not is_recipe_file(Path(name)):
+            skipped += 1
+            continue
         try:
             found = recipe_files(name)
             skipped += len(yaml_files(Path(name))) - len(found) if Path(name).is_dir() else 0

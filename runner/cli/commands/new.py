@@ -16,6 +16,7 @@ from ....schemas.json_schema import SCHEMA_DIR, schema, schema_text
 from ....schemas.model_rules import EMBEDDED
 from ....schemas.recipe import load_recipe
 from ....schemas.sections import UTF8, RecordType
+from ....schemas.yaml_writing import one_line
 from ..options import file_format_options
 
 SCHEMA_COPY = ".recipe.schema.json"
@@ -93,6 +94,7 @@ def command(
     path = folder / f"{name}.yml"
     head = _HEAD.format(name=name, schema=_schema_path(folder))
     if data:
+        encoding = encoding if encoding != UTF8 else _encoding(data)
         found = _recognised(data, record_type, encoding, columns)
         declared = ({"encoding": encoding} if encoding != UTF8 else {}) | ({"columns": [*columns]} if columns else {})
         body = _for_data(found, data, name, folder, model or EMBEDDED, declared)
@@ -120,13 +122,35 @@ def _recognised(data: tuple[str, ...], record_type: RecordType | None, encoding:
     from ...importing.recognise import choose, recognise
 
     found = recognise(list(data), record_type, encoding, columns)
-    if found.alternatives and sys.stdin.isatty() and sys.stderr.isatty():
-        if number := _asked([found.choice, *found.alternatives]):
+    if found.alternatives and _asks():
+        ways = [f"{one.record_type}: {one.why}" for one in (found.choice, *found.alternatives)]
+        if number := _asked("The file can be read in several ways:", ways):
             return choose(found, number - 1)
     elif found.alternatives:
-        ways = "; ".join(f"{one.record_type} ({one.why})" for one in found.alternatives)
-        _say("undecided", f"the file could also be {ways}: choose with --type, or edit type and options in the recipe")
+        by_type = "choose with --type, or " * any(one.record_type != found.choice.record_type for one in found.alternatives)
+        _say("undecided", f"the rows can also be read as follows; {by_type}edit type and options in the recipe:")
+        for one in found.alternatives:
+            _say("", f"{one.record_type}: {one.why}, options: {one_line(one.options)}")
     return found
+
+
+def _encoding(data: tuple[str, ...]) -> str:
+    """Return the encoding of files that are not UTF-8, which is asked in a terminal. Elsewhere the likeliest is taken and printed."""
+    from ...importing.recognise import undeclared_encoding
+
+    readings = undeclared_encoding([*data])
+    if not readings:
+        return UTF8
+    ways = [f"{name} if {reading!r} reads right" for reading, name in readings.items()]
+    if _asks():
+        return [*readings.values()][_asked("The files are not UTF-8. Which encoding?", ways)]
+    encoding = next(iter(readings.values()))
+    _say("encoding", f"{encoding}, the likeliest for files that are not UTF-8; set another with --encoding: {', '.join(ways)}")
+    return encoding
+
+
+def _asks() -> bool:
+    return sys.stdin.isatty() and sys.stderr.isatty()
 
 
 def _for_data(found: Any, data: tuple[str, ...], name: str, folder: Path, model: str, declared: dict[str, Any]) -> str:
@@ -146,11 +170,11 @@ def _for_data(found: Any, data: tuple[str, ...], name: str, folder: Path, model:
     return "\n" + recipe_for(Draft(name, found, list(data), folder, model, declared))
 
 
-def _asked(ways: list[Any]) -> int:
+def _asked(question: str, ways: list[str]) -> int:
     """Return the number of the way that the user chooses, from 0."""
-    click.echo("The file can be read in several ways:", err=True)
+    click.echo(question, err=True)
     for number, way in enumerate(ways, 1):
-        click.echo(wrapped(f"  {number}  {way.record_type}: {printable(way.why)}", sys.stderr, 5), err=True)
+        click.echo(wrapped(f"  {number}  {printable(way)}", sys.stderr, 5), err=True)
     return click.prompt("Which one", type=click.IntRange(1, len(ways)), default=1, err=True) - 1
 
 

@@ -1,7 +1,7 @@
 """Losses for gates, and what the curves say; the examples are the EmoGPT guide's own."""
 
 import pytest
-from recipekit.runner.evaluation.training_losses import diagnosis, kept_loss, losses
+from recipekit.runner.evaluation.training_losses import diagnosis, kept_loss, losses, validation_scores
 
 
 def curve(train, validation=(), per_epoch=4):
@@ -99,3 +99,9 @@ def test_what_was_not_measured_is_none():
 
 def test_lines_without_an_epoch_all_count():
     assert losses([{"step": 1, "loss": 1.0}, {"step": 2, "loss": 3.0}])["train_loss"] == 2.0
+
+
+def test_a_validation_is_named_as_the_metrics_are():
+    assert validation_scores({"eval_loss": 0.0, "eval_accuracy": 0.75, "eval_macro_f1": 0.5}) == {"accuracy": 0.75, "macro F1": 0.5}
+    assert validation_scores({"eval_loss": 0.0}) == {"perplexity": 1.0}
+    assert validation_scores({}) == validation_scores({"eval_loss": "nan"}) == validation_scores({"eval_loss": 1e4}) == {}

@@ -5,7 +5,7 @@ import json
 import pytest
 from recipekit.converters.building.pipeline import build
 from recipekit.runner.importing.new_recipe import Draft, recipe_for, sequence_len
-from recipekit.runner.importing.recognise import recognise
+from recipekit.runner.importing.recognise import recognise, undeclared_encoding
 from recipekit.schemas.base.errors import UserError
 from recipekit.schemas.recipe import check_recipe, load_recipe
 
@@ -141,6 +141,51 @@ def test_of_several_answers_each_is_an_alternative(tmp_path):
     rows = [f"Where is it in case {n}?,I think here {n},It is there in case {n}" for n in range(60)]
     found = recognise([written(tmp_path, "data.csv", table("question,student_answer,correct_answer", rows))])
     assert [one.options["assistant_key"] for one in (found.choice, *found.alternatives)] == ["student_answer", "correct_answer"]
+
+
+def german(n):
+    return f"{n},Versand,Die Ware {n} ist defekt und laut,Guten Tag wir tauschen Gerät {n} gerne um"
+
+
+@pytest.mark.parametrize("names", ["Anfrage,Antwort", "Вопрос,Ответ", "Pregunta,Respuesta", "質問,回答"])
+def test_columns_may_be_named_in_another_language(tmp_path, names):
+    found = recognise([written(tmp_path, "data.csv", table(f"Nr,Kategorie,{names}", [german(n) for n in range(40)]))])
+    assert [found.choice.options["user_key"], found.choice.options["assistant_key"]] == names.split(",") and not found.alternatives
+
+
+def test_the_column_that_asks_is_the_question(tmp_path):
+    rows = [f"{'AB'[n % 2]},It is there in case {n} of course,Where is it in case {n}?" for n in range(60)]
+    found = recognise([written(tmp_path, "data.csv", table("kind,x,y", rows))])
+    assert found.choice.options == {"user_key": "y", "assistant_key": "x"} and not found.alternatives
+
+
+def test_of_reviews_the_rating_is_the_label(tmp_path):
+    rows = [f"R{n},P{n % 7},{n % 5 + 1},Great fit,I bought it for the {n}th time,{'YN'[n % 2]}" for n in range(100)]
+    text = table("review_id,product,star_rating,review_headline,review_body,verified", rows)
+    found = recognise([written(tmp_path, "data.csv", text)])
+    assert found.choice.options == {"text_key": "review_body", "label_key": "star_rating"} and not found.alternatives
+
+
+def test_chats_that_call_tools_are_refused_and_not_read_as_text(tmp_path):
+    spoken = [{"from": name, "value": "said"} for name in ("human", "function_call", "observation", "gpt")]
+    row = {"conversations": spoken, "tools": "a tool that tells the weather of a city"}
+    with pytest.raises(UserError, match="'tools' .*not read by the converter sharegpt.*\n.*do not train tool calls"):
+        recognise([written(tmp_path, "data.jsonl", lines(row, row))])
+
+
+def test_encodings_are_proposed_only_where_no_file_is_utf8(tmp_path):
+    text = table("question,answer", [f"Wie heißt Gerät {n}?,Es heißt Föhn {n}" for n in range(8)])
+    old, new = tmp_path / "old.csv", tmp_path / "new.csv"
+    old.write_bytes(text.encode("cp1252"))
+    new.write_text(text, "utf-8")
+    assert next(iter(undeclared_encoding([str(old)]).values())) == "cp1252"
+    assert undeclared_encoding([str(new)]) == undeclared_encoding([str(old), str(new)]) == {}
+
+
+def test_a_transcript_is_text_and_said_to_be_a_conversation(tmp_path):
+    text = "".join(f"**Customer:** My order {n} is late.\n\n**Agent:** It ships tomorrow.\n\n" for n in range(4))
+    assert "a conversation of Agent and Customer" in recognise([written(tmp_path, "data.md", text)]).choice.why
+    assert "conversation" not in recognise([written(tmp_path, "story.md", "Once there was a fox.\n\nNote: it was red.\n")]).choice.why
 
 
 def test_rows_that_cannot_be_used_are_allowed_by_a_line_to_uncomment(tmp_path):

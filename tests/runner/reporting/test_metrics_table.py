@@ -84,3 +84,20 @@ def test_the_datas_own_replies_have_no_column_where_none_was_measured():
 
 def test_it_is_readable_on_a_narrow_terminal():
     assert max(map(len, printed(METRICS, width=60).splitlines())) <= 60
+
+
+def test_a_number_without_an_interval_is_explained():
+    few = {
+        **METRICS,
+        "rows": 8,
+        "models": {**METRICS["models"], "tuned": {"perplexity": estimate(4, None, None), "token_reduction": estimate(30)}},
+    }
+    assert "No interval for perplexity: 10 rows are needed." in printed(few)
+    assert "No interval for perplexity: the rows are too few, or too much alike." in printed({**few, "rows": 12})
+    assert "No interval" not in printed(METRICS)
+
+
+def test_what_quantised_training_measured_is_named():
+    text = printed({**METRICS, "as_trained": {"bits": 4, "scores": {"perplexity": 3.5}}})
+    assert "in full precision, as it is merged and served; in 4 bits, as trained, the tuned model has perplexity 3.50" in text
+    assert "bits" not in printed(METRICS)

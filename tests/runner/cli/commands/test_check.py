@@ -43,6 +43,14 @@ def test_a_folder_stands_for_its_recipes(command_line: Recipe, good: Path, bad: 
     assert outcome.err.endswith("\n2 problems in 1 of 2 recipes\n")
 
 
+def test_recipes_only_skips_other_yaml_files(command_line: Recipe, good: Path, recipe_file: Write) -> None:
+    other = recipe_file("services: {}", "compose.yml")
+    assert command_line("check", other).code == 1
+    skipped = "1 other YAML file not checked: no `recipe:` key\n"
+    assert command_line("check", "--recipes-only", good, other).err.endswith(f"--data reads them)\n{skipped}")
+    assert command_line("check", "--recipes-only", "nowhere.yml").code == 1
+
+
 def test_the_same_recipe_twice_is_checked_once(command_line: Recipe, bad: Path) -> None:
     assert command_line("check", bad, bad).err.endswith("\n\n2 problems\n")
 

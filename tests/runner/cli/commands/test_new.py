@@ -110,8 +110,18 @@ PAIRS = "en,de\n" + "".join(f"Where is the house number {n}?,Wo ist das Haus Num
 def test_what_is_not_decided_is_said_in_a_pipe(command_line: Recipe, here: Path) -> None:
     (here / "pairs.csv").write_text(PAIRS, "utf-8")
     outcome = command_line("new", "pairs", "--data", "pairs.csv")
-    assert outcome.code == 0 and outcome.err.startswith("undecided the file could also be chat (columns en and de")
-    assert "choose with --type" in outcome.err and load_recipe("pairs.yml").recipe.data.type == "text"
+    assert outcome.code == 0 and outcome.err.startswith("undecided the rows can also be read as follows; choose with --type, or edit")
+    assert 'chat: columns en and de are a question and its answer, options: {"user_key": "en", "assistant_key": "de"}' in outcome.err
+    assert load_recipe("pairs.yml").recipe.data.type == "text"
+
+
+def test_a_likely_encoding_is_taken_and_printed(command_line: Recipe, here: Path) -> None:
+    rows = "frage;antwort\n" + "".join(f"Wie heißt Gerät {n}?;Es heißt Föhn {n}\n" for n in range(20))
+    (here / "old.csv").write_bytes(rows.encode("cp1252"))
+    assert "encoding  cp1252, the likeliest for files that are not UTF-8" in command_line("new", "old", "--data", "old.csv").err
+    assert load_recipe("old.yml").recipe.data.sources[0].encoding == "cp1252"
+    code, _ = in_terminal("new", "asked", "--data", "old.csv", cwd=here, keys="2\n")
+    assert code == 0 and load_recipe("asked.yml").recipe.data.sources[0].encoding not in ("cp1252", "utf-8")
 
 
 def test_what_is_not_decided_is_asked_in_a_terminal(here: Path) -> None:
