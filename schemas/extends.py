@@ -56,8 +56,9 @@ def is_recipe_name(name: str) -> bool:
 
 
 def _local_recipes() -> list[Path]:
-    """Return the files in this folder and in recipes/ that are meant as recipes."""
-    found = [path for folder in (Path(), Path("recipes")) for path in sorted(folder.glob("*")) if path.suffix in SUFFIXES]
+    """Return the files in this folder and in recipes/ that are meant as recipes, but for the shipped ones."""
+    folders = [folder for folder in (Path(), Path("recipes")) if folder.resolve() != SHIPPED.resolve()]
+    found = [path for folder in folders for path in sorted(folder.glob("*")) if path.suffix in SUFFIXES]
     return [path for path in found if path.is_file() and is_recipe_file(path)]
 
 
