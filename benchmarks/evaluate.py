@@ -56,7 +56,7 @@ def measure(rows: int, new_tokens: int, batch_size: int, rounds: int) -> dict[st
     import torch
     from recipekit.runner.models.reference import resolve_target
     from recipekit.runner.models.resolve import EMBEDDED
-    from recipekit.runner.worker.inference import load
+    from recipekit.runner.worker.loading import load
 
     loaded = load(resolve_target(EMBEDDED, ROOT / "runs"), chats=True, device="cpu")
     chats = questions(rows)

@@ -7,7 +7,7 @@ import threading
 
 from ...schemas.base.errors import UserError
 from ..models.reference import ModelReference
-from ..worker.inference import load
+from ..worker.loading import load
 from .server import bound, create_app, serve
 
 

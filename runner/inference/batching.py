@@ -6,7 +6,8 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ..worker.inference import LoadedModel, Reply, generate
+from ..worker.generation import Reply, generate
+from ..worker.loading import LoadedModel
 
 GATHER_SECONDS = 0.02  # requests that were sent together arrive within this
 

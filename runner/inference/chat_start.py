@@ -8,7 +8,7 @@ import click
 from ...schemas.base.errors import UserError
 from ...schemas.base.screen import Screen
 from ..models.reference import ModelReference, base_of
-from ..worker.inference import load
+from ..worker.loading import load
 from .chat_render import BesideRenderer, JsonRenderer, PlainRenderer
 from .chat_session import Renderer, Session
 from .chat_settings import Settings

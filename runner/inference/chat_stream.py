@@ -7,7 +7,8 @@ from collections.abc import Generator, Sequence
 from typing import Any
 
 from ...schemas.base.errors import UserError
-from ..worker.inference import LoadedModel, Reply
+from ..worker.generation import Reply
+from ..worker.loading import LoadedModel
 from .batching import Batcher, StreamingDecoder
 from .chat_settings import Settings
 

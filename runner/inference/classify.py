@@ -10,7 +10,8 @@ from ...schemas.base.errors import UserError
 from ...schemas.recipe import load_recipe
 from ..models.reference import ModelReference
 from ..runtime.run_folder import RunFolder
-from ..worker.inference import label_probabilities, load
+from ..worker.generation import label_probabilities
+from ..worker.loading import load
 
 
 class Classifier:

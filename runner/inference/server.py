@@ -18,7 +18,8 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from ...schemas.base.errors import UserError
-from ..worker.inference import LoadedModel, Reply
+from ..worker.generation import Reply
+from ..worker.loading import LoadedModel
 from .batching import Batcher, StreamingDecoder
 from .bounded_protocol import BoundedProtocol
 from .protocol import BadRequest, ChatRequest, chunk, completion, error_body, read_request, usage, usage_chunk

@@ -27,9 +27,10 @@ from ..runtime.run_files import TOKENS
 from ..runtime.run_folder import RunFolder
 from . import batches, chat_data, classification, kernels, loss, text_data
 from .axolotl_patches import admit_bucket, make_trainable, write_no_debug_log
-from .callback import RunCallback, check_save
+from .callback import RunCallback
 from .distributed import accept_numbered_cpu_tags, follow_launcher_exit, is_first, world_size
 from .prepared_rows import dropped_faults
+from .save_check import check_save
 from .text_data import BlockCollator, documents_are_apart, first_shared
 from .tokenization import load_tokenizer
 

@@ -4,7 +4,6 @@ import faulthandler
 import json
 import math
 import os
-import shutil
 import signal
 import threading
 import time
@@ -18,12 +17,11 @@ from transformers.trainer_utils import IntervalStrategy
 
 from ..runtime.checkpoints import EARLY_STOPPING, KILL_AFTER_SAVE, KILL_AT, KILL_AT_END, KILLED, STOP_AT, TRAINED
 from ..runtime.progress import Progress, read_lines
-from ..runtime.run_files import FIT_FORECAST, PEAK_MEMORY
-from ..runtime.run_folder import RunFolder
 from ..runtime.seals import write_seal
 from ..runtime.watchdog import beat
 from .distributed import barrier, is_first, total
 from .labels import IGNORED
+from .peak_memory import record_peak
 from .weight_movement import MovementCheck
 
 METRICS = Path("metrics.jsonl")
@@ -217,72 +215,3 @@ def _is_number(value: Any) -> bool:
 
 def _finite(value: Any) -> Any:
     return value if not isinstance(value, float) or math.isfinite(value) else str(value)
-
-
-def record_peak(device: torch.device) -> None:
-    """Write memory.json: the peak in bytes, of all processes together on a CPU and of the first one's GPU else, beside what was predicted.
-
-    Of a GPU it includes CUDA's context: what is in use there now and is not torch's. All processes call it.
-    """
-    if device.type == "cuda":
-        free, whole = torch.cuda.mem_get_info(device)
-        beside_tensors = whole - free - torch.cuda.memory_reserved(device)
-        name, peak = torch.cuda.get_device_name(device), torch.cuda.max_memory_reserved(device) + beside_tensors
-    else:
-        name, peak = "this machine", int(total(resident_peak(), device))
-    if is_first():
-        run = RunFolder(Path())
-        forecast = run.find(FIT_FORECAST)
-        run.write(PEAK_MEMORY, {"device": name, "peak": peak, "predicted": forecast["memory"] if forecast else None})
-
-
-def resident_peak() -> int:
-    """The most main memory that this process has held, in bytes; 0 where the system does not tell."""
-    status = Path("/proc/self/status")
-    lines = status.read_text(encoding="ascii").splitlines() if status.is_file() else []
-    return next((int(line.split()[1]) << 10 for line in lines if line.startswith("VmHWM:")), 0)
-
-
-FOLDER = Path("save_check")
-MOST_BYTES = 1 << 30  # larger weights are not written twice: of them, everything but the weights is saved
-
-
-def check_save(model: Any, tokenizer: Any, folder: Path = FOLDER) -> None:
-    """Save what will be saved in the end, read the weights back, and take it away again. Raises what saving raises, or ValueError."""
-    try:
-        tokenizer.save_pretrained(folder)
-        if hasattr(model, "peft_config") or _bytes(model) <= MOST_BYTES:
-            model.save_pretrained(folder)
-            _read_back(model, folder)
-        else:
-            model.config.save_pretrained(folder)
-        generation = getattr(model, "generation_config", None)
-        if generation is not None:
-            generation.save_pretrained(folder)  # refuses settings that contradict each other
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def _bytes(model: Any) -> int:
-    return sum(parameter.numel() * parameter.element_size() for parameter in model.parameters())
-
-
-def _saved_name(name: str) -> str:
-    """As PEFT saves it: without the adapter's name, and without what wraps a module that is trained whole, or holds DoRA's magnitudes."""
-    bare = name.replace(".default", "").replace(".modules_to_save", "")
-    return bare.replace("lora_magnitude_vector.weight", "lora_magnitude_vector")
-
-
-def _read_back(model: Any, folder: Path) -> None:
-    """Every weight that is trained stands in the files, with its values."""
-    import torch
-    from safetensors.torch import load_file
-
-    saved = {name: tensor for path in folder.glob("*.safetensors") for name, tensor in load_file(path).items()}
-    trained = {_saved_name(name): parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
-    tied = getattr(model, "all_tied_weights_keys", None) or {}
-    if missing := [name for name in trained if name not in saved and name not in tied]:
-        raise ValueError(f"{len(missing)} trained weights are not saved, such as {missing[0]}")
-    for name in trained.keys() & saved.keys():
-        if not torch.equal(saved[name], trained[name].detach().to(saved[name].dtype).cpu()):
-            raise ValueError(f"{name} is not saved as it is")

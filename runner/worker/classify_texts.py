@@ -47,7 +47,7 @@ def main() -> None:
     os.dup2(2, 1)
     import torch
 
-    from .inference import load
+    from .loading import load
 
     reference = ModelReference(**json.loads(sys.argv[1]))
     loaded = load(reference, "classification")

@@ -19,8 +19,9 @@ from ..evaluation.reasoning import without_reasoning
 from ..runtime.progress import Progress, cut_torn_line, read_lines, refusing
 from ..runtime.run_files import EVALUATING, EVALUATION_REQUEST, SETS, SetRequest
 from ..runtime.run_folder import RunFolder
-from .inference import LoadedModel, Reply, base_reference, generate, load, load_base, reference_of, with_adapter
+from .generation import Reply, generate
 from .labels import IGNORED, last_span
+from .loading import LoadedModel, base_reference, load, load_base, reference_of, with_adapter
 from .packing import Piece, pieces
 from .tokenization import load as load_config
 from .tokenization import segments, tokenise

@@ -12,7 +12,8 @@ from typing import Any
 from ..evaluation.classification_baselines import BASELINES
 from ..runtime.progress import Progress, read_lines
 from .classification import tokenise_rows
-from .inference import label_probabilities, load, reference_of
+from .generation import label_probabilities
+from .loading import load, reference_of
 from .prepared_rows import long_rows_fault
 
 TRAIN = Path("data/train.jsonl")

@@ -15,7 +15,7 @@ from ...schemas.base.errors import UserError
 from ..runtime.progress import Progress, refusing
 from ..runtime.run_files import MERGE_REQUEST, MERGE_RESULT, MergeResult
 from ..runtime.run_folder import RunFolder
-from .inference import Head, LoadedModel, load, reference_of
+from .loading import Head, LoadedModel, load, reference_of
 from .tokenization import load as load_config
 from .tokenization import tokenise
 

@@ -16,7 +16,8 @@ from ..models.reference import ModelReference
 from ..runtime.progress import Progress, cut_torn_line, read_lines, refusing
 from ..runtime.run_files import PREDICT_REQUEST
 from ..runtime.run_folder import RunFolder
-from .inference import LoadedModel, Reply, generate, label_probabilities, load
+from .generation import Reply, generate, label_probabilities
+from .loading import LoadedModel, load
 
 ROWS, PREDICTIONS = Path("rows.jsonl"), Path("predicted.jsonl")
 WINDOW = 32  # batches; rows are sorted by length among so many, to pad less

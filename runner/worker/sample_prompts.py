@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from .inference import LoadedModel, load, reference_of
+from .loading import LoadedModel, load, reference_of
 from .packing import document_ids
 from .predict import labels_of, replies_to, text_row
 from .tokenization import prompt_ids

@@ -7,7 +7,8 @@ from ..evaluation.sentiment import GROUP_OF, by_group, counted
 from ..models.reference import ModelReference
 from ..runtime.progress import read_lines
 from ..runtime.run_files import EVALUATING
-from .inference import LoadedModel, label_probabilities, load
+from .generation import label_probabilities
+from .loading import LoadedModel, load
 
 BATCH, LONGEST = 16, 512  # replies at once, tokens of a reply
 

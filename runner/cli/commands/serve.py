@@ -31,7 +31,7 @@ def command(model: str, host: str, port: int, max_batch: int, root: Path) -> Non
     from ...inference.server import LOOPBACK, bound, create_app, serve
 
     listener = bound(host, port)  # before the model is loaded, so that a port in use fails at once
-    from ...worker.inference import load
+    from ...worker.loading import load
 
     click.echo(f"model     {target.note}", err=True)
     hosts = LOOPBACK if loopback else ("*",)

@@ -11,7 +11,7 @@ from recipekit.runner.inference.chat_session import Session, as_json  # noqa: E4
 from recipekit.runner.inference.chat_settings import Settings  # noqa: E402
 from recipekit.runner.inference.chat_stream import ChatModel, ReplyStream  # noqa: E402
 from recipekit.runner.models.reference import base_of, resolve_target  # noqa: E402
-from recipekit.runner.worker.inference import LoadedModel, load  # noqa: E402
+from recipekit.runner.worker.loading import LoadedModel, load  # noqa: E402
 from recipekit.schemas.base.errors import UserError  # noqa: E402
 
 GREEDY = Settings(0.0, 1.0, 1.0, 8, None, None, "")

@@ -12,7 +12,7 @@ torch = pytest.importorskip("torch", reason="needs the extra [train]")
 
 from recipekit.runner.inference.classify import Classifier  # noqa: E402
 from recipekit.runner.models.reference import resolve_target  # noqa: E402
-from recipekit.runner.worker.inference import load  # noqa: E402
+from recipekit.runner.worker.loading import load  # noqa: E402
 from recipekit.schemas.base.errors import UserError  # noqa: E402
 
 from ...support.tiny import CLASSIFICATION, write_run  # noqa: E402

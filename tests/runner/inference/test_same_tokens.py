@@ -15,8 +15,8 @@ from recipekit.runner.inference.chat_stream import ChatModel  # noqa: E402
 from recipekit.runner.inference.protocol import read_request  # noqa: E402
 from recipekit.runner.inference.server import Chats  # noqa: E402
 from recipekit.runner.models.chat_templates import template_prefix  # noqa: E402
-from recipekit.runner.worker.inference import LoadedModel  # noqa: E402
 from recipekit.runner.worker.labels import last_span  # noqa: E402
+from recipekit.runner.worker.loading import LoadedModel  # noqa: E402
 from recipekit.runner.worker.predict import _prompts  # noqa: E402
 
 from ...support.tiny import TEMPLATE, build_tokenizer, emogpt_rows  # noqa: E402

@@ -22,7 +22,7 @@ from recipekit.runner.inference.chat_session import Session  # noqa: E402
 from recipekit.runner.inference.chat_settings import Settings  # noqa: E402
 from recipekit.runner.inference.chat_stream import ChatModel  # noqa: E402
 from recipekit.runner.models.reference import base_of, resolve_target  # noqa: E402
-from recipekit.runner.worker.inference import load  # noqa: E402
+from recipekit.runner.worker.loading import load  # noqa: E402
 from recipekit.schemas.base.terminal import printable  # noqa: E402
 
 MARKUP = "<img src=x onerror='window.ran=1'><script>window.ran=1</script>&lt;b&gt; **b** [x](javascript:window.ran=1) $x$ "

@@ -13,7 +13,8 @@ transformers = pytest.importorskip("transformers", reason="needs the extra [trai
 from recipekit.runner.runtime.progress import Progress, read_lines  # noqa: E402
 from recipekit.runner.worker.classification import tokenise_rows  # noqa: E402
 from recipekit.runner.worker.evaluate_classification import classify  # noqa: E402
-from recipekit.runner.worker.inference import label_probabilities, load, reference_of  # noqa: E402
+from recipekit.runner.worker.generation import label_probabilities  # noqa: E402
+from recipekit.runner.worker.loading import load, reference_of  # noqa: E402
 
 from ...support.tiny import write_jsonl  # noqa: E402
 

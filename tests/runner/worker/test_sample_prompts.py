@@ -7,7 +7,8 @@ import pytest
 pytest.importorskip("torch", reason="needs the extra [train]")
 
 from recipekit.runner.models.reference import base_of, resolve_target  # noqa: E402
-from recipekit.runner.worker.inference import Reply, generate, load  # noqa: E402
+from recipekit.runner.worker.generation import Reply, generate  # noqa: E402
+from recipekit.runner.worker.loading import load  # noqa: E402
 from recipekit.runner.worker.sample_prompts import answers  # noqa: E402
 from recipekit.runner.worker.tokenization import prompt_ids  # noqa: E402
 

@@ -5,8 +5,8 @@ import pytest
 torch = pytest.importorskip("torch", reason="needs the extra [train]")
 transformers = pytest.importorskip("transformers", reason="needs the extra [train]")
 
-from recipekit.runner.worker import callback  # noqa: E402
-from recipekit.runner.worker.callback import check_save  # noqa: E402
+from recipekit.runner.worker import save_check  # noqa: E402
+from recipekit.runner.worker.save_check import check_save  # noqa: E402
 
 # saving imports DeepSpeed, whose own imports warn
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning", "ignore::FutureWarning")
@@ -65,7 +65,7 @@ def test_weights_that_are_saved_with_other_values_are_found(adapter, tmp_path, m
 @pytest.mark.parametrize("most", [1 << 30, 0], ids=["weights and all", "all but the weights"])
 def test_settings_of_generation_that_contradict_each_other_fail_now(parts, tmp_path, monkeypatch, most):
     """transformers refuses them when a model is saved: after the training, as it was."""
-    monkeypatch.setattr(callback, "MOST_BYTES", most)
+    monkeypatch.setattr(save_check, "MOST_BYTES", most)
     model, tokenizer = parts
     model.generation_config.do_sample, model.generation_config.temperature = False, 0.5
     with pytest.raises(ValueError, match="temperature"):
@@ -73,6 +73,6 @@ def test_settings_of_generation_that_contradict_each_other_fail_now(parts, tmp_p
 
 
 def test_large_weights_are_not_written_twice(parts, tmp_path, monkeypatch):
-    monkeypatch.setattr(callback, "MOST_BYTES", 0)
+    monkeypatch.setattr(save_check, "MOST_BYTES", 0)
     monkeypatch.setattr(type(parts[0]), "save_pretrained", lambda self, folder: pytest.fail("it was written"))
     check_save(*parts, tmp_path / "save_check")

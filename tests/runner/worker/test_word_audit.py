@@ -7,8 +7,8 @@ import pytest
 pytest.importorskip("torch")
 
 from recipekit.runner.models.chat_templates import DROP_REASONING, FOLD_SYSTEM
-from recipekit.runner.worker.inference import LoadedModel
 from recipekit.runner.worker.labels import IGNORED
+from recipekit.runner.worker.loading import LoadedModel
 from recipekit.runner.worker.tokenization import prompt_ids
 from recipekit.runner.worker.word_audit import WordAudit, problems, summary
 

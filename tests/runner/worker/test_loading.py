@@ -17,7 +17,8 @@ from recipekit.runner.inference.chat_settings import settings_of  # noqa: E402
 from recipekit.runner.inference.chat_start import opened  # noqa: E402
 from recipekit.runner.models.reference import resolve_target  # noqa: E402
 from recipekit.runner.worker.evaluate import models  # noqa: E402
-from recipekit.runner.worker.inference import LoadedModel, Reply, generate, load, reference_of  # noqa: E402
+from recipekit.runner.worker.generation import Reply, generate  # noqa: E402
+from recipekit.runner.worker.loading import LoadedModel, load, reference_of  # noqa: E402
 from recipekit.runner.worker.merge import load_tuned  # noqa: E402
 from recipekit.schemas.base.errors import UserError  # noqa: E402
 

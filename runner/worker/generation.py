@@ -1,0 +1,121 @@
+"""Replies and label probabilities of a loaded model: one sampler for evaluation, prediction, chat and serving."""
+
+import inspect
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from .loading import LoadedModel
+
+
+@dataclass
+class Reply:
+    """A reply while it is generated. `on_token` is called after each token; set `cancelled` when nobody waits for it any more."""
+
+    prompt_ids: list[int]
+    max_new_tokens: int
+    temperature: float = 0.0
+    top_p: float = 1.0
+    repetition_penalty: float = 1.0
+    seed: int = 0
+    on_token: Callable[["Reply"], object] = lambda reply: None
+    token_ids: list[int] = field(default_factory=list)
+    finish: str = ""
+    cancelled: bool = False
+
+
+@torch.inference_mode()
+def generate(loaded: LoadedModel, replies: Sequence[Reply]) -> None:
+    """Generate every reply to its end: a stop token (`stop`), its maximum length (`length`), or nobody waiting (`cancelled`).
+
+    Prompts are padded on the left and share one cache; each reply has its own sampling and seed, and leaves the batch when it ends.
+    """
+    alive = list(replies)
+    generators = {id(reply): torch.Generator().manual_seed(reply.seed) for reply in alive}
+    ids, mask = _padded([reply.prompt_ids for reply in alive], loaded)
+    positions = (mask.cumsum(-1) - 1).clamp(min=0)
+    options, cache, has_positions = _forward_options(loaded.model)
+    while alive:
+        output = loaded.model(input_ids=ids, attention_mask=mask, **({"position_ids": positions} if has_positions else {}), **options)
+        logits = output.logits[:, -1].float().cpu()
+        for row, reply in enumerate(alive):
+            _advance(reply, _pick(logits[row], reply, generators[id(reply)]), loaded.stop_ids)
+        staying = [row for row, reply in enumerate(alive) if not reply.finish]
+        if len(staying) < len(alive):
+            alive = [alive[row] for row in staying]
+            if not alive:
+                return
+            kept = torch.tensor(staying, device=loaded.device)
+            ids, mask, positions = ids[kept], mask[kept], positions[kept]
+            if cache is not None:
+                cache.batch_select_indices(kept)
+        new = torch.tensor([[reply.token_ids[-1]] for reply in alive], device=loaded.device)
+        following = positions[:, -1:] + 1
+        mask = torch.cat([mask, mask.new_ones((len(alive), 1))], dim=-1)
+        ids, positions = (torch.cat([ids, new], -1), torch.cat([positions, following], -1)) if cache is None else (new, following)
+
+
+def _padded(prompts: list[list[int]], loaded: LoadedModel) -> tuple[torch.Tensor, torch.Tensor]:
+    """Token ids and attention mask of the prompts, padded on the left."""
+    longest = max(map(len, prompts))
+    ids = torch.full((len(prompts), longest), loaded.pad_id)
+    mask = torch.zeros((len(prompts), longest), dtype=torch.long)
+    for row, prompt in enumerate(prompts):
+        ids[row, longest - len(prompt) :] = torch.tensor(prompt)
+        mask[row, longest - len(prompt) :] = 1
+    return ids.to(loaded.device), mask.to(loaded.device)
+
+
+def _forward_options(model: Any) -> tuple[dict[str, Any], Any, bool]:
+    """What this model's forward takes beside its inputs; its cache, None where it has one of its own kind, and is run without; and whether
+    it takes positions.
+    """
+    from transformers import DynamicCache
+
+    inner = model.get_base_model() if hasattr(model, "get_base_model") else model
+    known = inspect.signature(inner.forward).parameters
+    # Without logits_to_keep a long prompt's logits over the whole vocabulary fill gigabytes.
+    options: dict[str, Any] = {"logits_to_keep": 1} if "logits_to_keep" in known else {}
+    if "past_key_values" not in known or not inner._supports_default_dynamic_cache():
+        return options | ({"use_cache": False} if "use_cache" in known else {}), None, "position_ids" in known
+    cache = DynamicCache(config=inner.config)
+    return options | {"past_key_values": cache, "use_cache": True}, cache, "position_ids" in known
+
+
+def _advance(reply: Reply, token: int, stop_ids: frozenset[int]) -> None:
+    """Append the token to the reply, or end it."""
+    if reply.cancelled:
+        reply.finish = "cancelled"
+    elif token in stop_ids:
+        reply.finish = "stop"
+    else:
+        reply.token_ids.append(token)
+        if len(reply.token_ids) >= reply.max_new_tokens:
+            reply.finish = "length"
+    reply.on_token(reply)
+
+
+def _pick(logits: Any, reply: Reply, generator: Any) -> int:
+    """The next token of one row: the most likely one at temperature 0, else a draw with the reply's own generator."""
+    if reply.repetition_penalty != 1.0:
+        used = torch.tensor(sorted({*reply.prompt_ids, *reply.token_ids}))
+        scores = logits[used]
+        logits[used] = torch.where(scores < 0, scores * reply.repetition_penalty, scores / reply.repetition_penalty)
+    if not reply.temperature:
+        return int(logits.argmax())
+    probabilities = torch.softmax(logits / reply.temperature, dim=-1)
+    if reply.top_p < 1:
+        ordered, places = probabilities.sort(descending=True)
+        probabilities[places[ordered.cumsum(-1) - ordered >= reply.top_p]] = 0  # the most likely one always stays
+    return int(torch.multinomial(probabilities, 1, generator=generator))
+
+
+@torch.inference_mode()
+def label_probabilities(loaded: LoadedModel, rows: Sequence[Sequence[int]]) -> list[list[float]]:
+    """A probability for each label, for each row of token ids, padded on the right as in training."""
+    longest = max(map(len, rows))
+    ids = torch.tensor([[*row, *[loaded.pad_id] * (longest - len(row))] for row in rows], device=loaded.device)
+    mask = torch.tensor([[1] * len(row) + [0] * (longest - len(row)) for row in rows], device=loaded.device)
+    return loaded.model(input_ids=ids, attention_mask=mask).logits.float().softmax(-1).tolist()

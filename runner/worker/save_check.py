@@ -1,0 +1,49 @@
+"""A check before the first step that what will be trained can be saved and read back."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file
+
+FOLDER = Path("save_check")
+MOST_BYTES = 1 << 30  # larger weights are not written twice: of them, everything but the weights is saved
+
+
+def check_save(model: Any, tokenizer: Any, folder: Path = FOLDER) -> None:
+    """Save what will be saved in the end, read the weights back, and take it away again. Raises what saving raises, or ValueError."""
+    try:
+        tokenizer.save_pretrained(folder)
+        if hasattr(model, "peft_config") or _bytes(model) <= MOST_BYTES:
+            model.save_pretrained(folder)
+            _read_back(model, folder)
+        else:
+            model.config.save_pretrained(folder)
+        generation = getattr(model, "generation_config", None)
+        if generation is not None:
+            generation.save_pretrained(folder)  # refuses settings that contradict each other
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _bytes(model: Any) -> int:
+    return sum(parameter.numel() * parameter.element_size() for parameter in model.parameters())
+
+
+def _saved_name(name: str) -> str:
+    """As PEFT saves it: without the adapter's name, and without what wraps a module that is trained whole, or holds DoRA's magnitudes."""
+    bare = name.replace(".default", "").replace(".modules_to_save", "")
+    return bare.replace("lora_magnitude_vector.weight", "lora_magnitude_vector")
+
+
+def _read_back(model: Any, folder: Path) -> None:
+    """Every weight that is trained stands in the files, with its values."""
+    saved = {name: tensor for path in folder.glob("*.safetensors") for name, tensor in load_file(path).items()}
+    trained = {_saved_name(name): parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
+    tied = getattr(model, "all_tied_weights_keys", None) or {}
+    if missing := [name for name in trained if name not in saved and name not in tied]:
+        raise ValueError(f"{len(missing)} trained weights are not saved, such as {missing[0]}")
+    for name in trained.keys() & saved.keys():
+        if not torch.equal(saved[name], trained[name].detach().to(saved[name].dtype).cpu()):
+            raise ValueError(f"{name} is not saved as it is")
