@@ -113,7 +113,7 @@ def main() -> NoReturn:
     if signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
         signal.signal(signal.SIGTERM, signal.default_int_handler)  # like Ctrl-C: temporary files are removed
     _open_closed_streams()
-    sys.stdout, sys.stderr = TerminalStream(sys.stdout), TerminalStream(sys.stderr)  # pyright: ignore[reportAttributeAccessIssue]
+    sys.stdout, sys.stderr = TerminalStream(sys.stdout), TerminalStream(sys.stderr, wraps=True)  # pyright: ignore[reportAttributeAccessIssue]
     try:
         code = _run()
     except Exception:  # the boundary: anything unforeseen is a bug, reported as one

@@ -179,7 +179,7 @@ def print_comparison(found: dict[str, Any], console: Screen) -> None:
     """What differs, section by section, then a row for each metric: every run's number and how it differs from the first run's."""
     letters = run_letters(found)
     for letter, name, state in zip(letters, found["runs"], found["states"], strict=True):
-        console.print(f"{letter}  {name}  ({state})", soft_wrap=True)
+        console.print_words(f"{letter}  {name}  ({state})", 3)
     for section, differences in found["differences"].items():
         console.print()
         if not differences:
@@ -201,9 +201,9 @@ def _print_differences(section: str, differences: dict[str, list[Any]], letters:
         return
     console.print(f"{section}: what differs", style="bold")
     for key, values in shown.items():
-        console.print(key, soft_wrap=True)
+        console.print_words(key)
         for letter, value in zip(letters, values, strict=True):
-            console.print(f"  {letter}  {value}", soft_wrap=True)
+            console.print_words(f"  {letter}  {value}", 5)
 
 
 def _print_metrics(found: dict[str, Any], letters: list[str], console: Screen) -> None:

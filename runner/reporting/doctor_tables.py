@@ -3,8 +3,6 @@
 from pathlib import Path
 from typing import Any
 
-from rich.text import Text
-
 from ...schemas.base.screen import MARKS, Screen
 from ..resources.fit import size_text
 from .tables import print_columns
@@ -21,14 +19,14 @@ def show(facts: dict[str, Any], lacking: list[str], rows: list[dict[str, Any]]) 
     if len(rows) == 1 and rows[0]["kernels"]:
         _kernels(rows[0], console)
     for line in lacking:
-        console.print(Text(BAD, MARKS[BAD]), line, soft_wrap=True)
+        console.print_words(line, 2, BAD)
     for row in rows:
         for line in row["problems"]:
-            console.print(Text(BAD, MARKS[BAD]), f"{row['recipe']}: {line}", soft_wrap=True)
+            console.print_words(f"{row['recipe']}: {line}", 2, BAD)
         for line in row["warnings"] if len(rows) == 1 and not row["problems"] else ():
-            console.print(Text(NOTE, MARKS[NOTE]), f"{row['recipe']}: {line}", soft_wrap=True)
+            console.print_words(f"{row['recipe']}: {line}", 2, NOTE)
     if not lacking:
-        console.print(Text(GOOD, MARKS[GOOD]), "all packages for training are installed")
+        console.print_words("all packages for training are installed", 2, GOOD)
 
 
 def _machine(facts: dict[str, Any], console: Screen) -> None:

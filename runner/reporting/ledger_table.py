@@ -26,10 +26,10 @@ def ledger_table(manifest: Mapping[str, Any], out: Path) -> None:
     console.print_table({"rows": numbers, "": meanings}, f"{manifest['type']} records in {out}", right=("rows",), sections=(kept,))
     for note in [*source_notes(manifest), leaks_line(manifest)]:
         if note:
-            console.print(note, soft_wrap=True)
+            console.print_words(note)
     if names := not_read(manifest):
         more = f" and {len(names) - 3:,} more" if len(names) > 3 else ""
-        console.print(f"{len(names):,} files in the folder are no data and were not read: {', '.join(names[:3])}{more}", soft_wrap=True)
+        console.print_words(f"{len(names):,} files in the folder are no data and were not read: {', '.join(names[:3])}{more}")
 
 
 def source_notes(manifest: Mapping[str, Any]) -> list[str]:

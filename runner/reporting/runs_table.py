@@ -44,9 +44,9 @@ def _print_lines(row: dict[str, Any], console: Screen) -> None:
     lines = [", ".join([_state(row), f"{row['steps']} steps", f"{minutes(row)} minutes", *losses])]
     lines += [", ".join(_metrics(row))] if row["metrics"] else []
     lines += [_why(row)] if row["reason"] else []
-    console.print(row["run"], soft_wrap=True, highlight=False)
+    console.print_words(row["run"])
     for line in lines:
-        console.print(f"    {line}", soft_wrap=True, highlight=False)
+        console.print_words(f"    {line}", 4)
 
 
 def _metrics(row: dict[str, Any]) -> list[str]:

@@ -17,6 +17,7 @@ from ..runtime.run_folder import RunFolder
 from .memory import CPU_RUNTIME, FAMILIES, MemoryPlan, memory_plan, optimizer_bytes
 
 # On a CPU, measured peaks were at most 4 % above the prediction (docs/measurements.md); a little more is let through.
+LESS_MEMORY = "use adapter: qlora or lora, a smaller micro_batch_size, gradient_checkpointing: true, or a smaller model"
 MARGIN = 1.1
 CLOSE = 0.75
 PADDED_TO = 64  # tokens: Axolotl pads the rows of a batch to a multiple of it
@@ -90,8 +91,7 @@ def problems(found: Fit, full_rows: bool) -> list[Problem]:
     refused = []
     sure = (found.memory.total if full_rows else found.memory.certain) * found.processes
     if found.memory_available and sure > found.memory_available * MARGIN:
-        hint = "use adapter: qlora or lora, a smaller micro_batch_size, gradient_checkpointing: true, or a smaller model"
-        refused.append(Problem(Location(""), f"the training does not fit in memory: {memory_sum(found)}", hint, "memory"))
+        refused.append(Problem(Location(""), f"the training does not fit in memory: {memory_sum(found)}", LESS_MEMORY, "memory"))
     if found.disk_needed > found.disk_available:
         hint = "free some space, lower training.save_total_limit, or choose another disk with --runs-dir"
         refused.append(Problem(Location(""), f"the checkpoints do not fit on the disk: {disk_sum(found)}", hint, "disk"))
@@ -104,7 +104,7 @@ def warnings(found: Fit, refused: Sequence[Problem] = ()) -> list[str]:
     if found.memory_available and found.memory_needed > CLOSE * found.memory_available and "memory" not in rules:
         enough = found.memory_needed <= found.memory_available
         what = "memory is tight" if enough else "not enough memory"
-        close.append(f"{what} at {found.memory.tokens:,} tokens per row: {memory_sum(found)}")
+        close.append(f"{what} at {found.memory.tokens:,} tokens per row: {memory_sum(found)}; {LESS_MEMORY}")
     if found.disk_needed > CLOSE * found.disk_available and "disk" not in rules:
         close.append(f"the disk is nearly full: {disk_sum(found)}")
     return close

@@ -11,7 +11,7 @@ from rich.segment import Segment
 from rich.table import Column, Table
 from rich.text import Text
 
-from .terminal import beneath, printable
+from .terminal import beneath, printable, wrapped
 
 MARKS = {"✓": "green", "✗": "red", "!": "yellow"}  # cells with a colour
 
@@ -46,6 +46,13 @@ class Screen(Console):
                 if len(words) < len(part):
                     blanks.append(Segment(part[len(words) :], style))
         yield from blanks
+
+    def print_words(self, text: str, indent: int = 0, mark: str = "") -> None:
+        """Print a line after a mark, on a terminal broken between words, later lines indented. rich itself cuts words that are too long."""
+        line = Text(wrapped(printable(f"{mark} {text}" if mark else text), self.file, indent))
+        if mark:
+            line.stylize(MARKS[mark], 0, len(mark))
+        self.print(line, soft_wrap=True)
 
     def print_table(
         self,

@@ -8,6 +8,9 @@ from typing import IO, Any, TextIO
 # C0 and C1 but tab and line feed, and what reorders or hides text (bidirectional controls, zero-width characters, separators of lines).
 _UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb\ud800-\udfff]")
 
+_HEADING = re.compile(r" *(?:\w+ {2,})?")
+_DEEPEST = 16  # columns
+
 _FORMULA = ("=", "+", "-", "@", "＝", "＋", "－", "＠")
 
 
@@ -46,19 +49,30 @@ def echo_styled(*parts: tuple[str, dict[str, Any]], err: bool = False, newline: 
 class TerminalStream:
     """A text stream that escapes all that it is given: the way from this program to stdout and stderr.
 
+    With `wraps`, whole lines are broken between words on a terminal: for messages, not for YAML or data, which people copy.
     What colours text or moves the cursor itself (`echo_styled`, `Screen`) escapes the text, and writes to the stream beneath.
     """
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: TextIO, wraps: bool = False) -> None:
         self.beneath = stream
+        self.wraps = wraps
 
     def write(self, text: str) -> int:
         """Write the text, escaped."""
-        self.beneath.write(printable(text))
+        shown = printable(text)
+        if self.wraps and shown.endswith("\n"):
+            shown = "\n".join(wrapped(line, self.beneath, _indent(line)) for line in shown.split("\n"))
+        self.beneath.write(shown)
         return len(text)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.beneath, name)
+
+
+def _indent(line: str) -> int:
+    """Return where the text of a line begins: after its blanks and a heading such as `model     `."""
+    found = _HEADING.match(line)
+    return min(found.end(), _DEEPEST) if found else 0
 
 
 def beneath(stream: TextIO) -> TextIO:

@@ -1,8 +1,11 @@
 """`recipe diff`: show the keys in which two recipes differ, defaults included."""
 
+import sys
+
 import click
 import orjson
 
+from ....schemas.base.terminal import printable, wrapped
 from ....schemas.recipe import load_recipe
 from ....schemas.yaml_writing import dotted, one_line
 from ...runtime.resolved_values import effective_values
@@ -24,6 +27,6 @@ def command(one: str, other: str, settings: tuple[str, ...], as_json: bool) -> N
         click.echo(orjson.dumps({"differences": rows}, option=orjson.OPT_INDENT_2))
         return
     for key, (before, after) in changed.items():
-        click.echo(f"{key}: {one_line(before)} -> {one_line(after)}")
+        click.echo(wrapped(printable(f"{key}: {one_line(before)} -> {one_line(after)}"), sys.stdout, 4))
     if not changed:
         click.echo("no differences", err=True)

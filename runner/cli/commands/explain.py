@@ -1,5 +1,6 @@
 """`recipe explain`: explain a key, its value in a recipe, and where the value is set."""
 
+import sys
 from typing import Any
 
 import click
@@ -7,6 +8,7 @@ import orjson
 
 from ....schemas.aliases import suggestion
 from ....schemas.base.errors import Location, Problem, UserError
+from ....schemas.base.terminal import printable, wrapped
 from ....schemas.json_schema import key_paths
 from ....schemas.recipe import LoadedRecipe, load_recipe
 from ....schemas.yaml_source import KeyPath
@@ -28,11 +30,15 @@ def command(recipe: str, key: str, settings: tuple[str, ...], as_json: bool) -> 
         click.echo(orjson.dumps({"keys": rows}, option=orjson.OPT_INDENT_2))
         return
     if (section := description(loaded, _path(key)).get("description")) and rows[0]["key"] != key:
-        click.echo(f"{key}: {section}\n")
+        _say(f"{key}: {section}\n")
     for row in rows:
-        click.echo(f"{row['key']}: {one_line(row['value'])}")
-        click.echo(f"    from {row['origin']}" + (f", default {one_line(row['default'])}" if row["default"] is not None else ""))
-        click.echo(f"    {row['description']}")
+        _say(f"{row['key']}: {one_line(row['value'])}")
+        _say(f"    from {row['origin']}" + (f", default {one_line(row['default'])}" if row["default"] is not None else ""))
+        _say(f"    {row['description']}")
+
+
+def _say(text: str) -> None:
+    click.echo(wrapped(printable(text), sys.stdout, 4))
 
 
 def _path(key: str) -> KeyPath:

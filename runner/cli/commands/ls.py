@@ -1,16 +1,15 @@
 """`recipe ls`: list the shipped recipes, or those in folders."""
 
-import shutil
-import sys
 from typing import Any
 
 import click
 import orjson
 
 from ....schemas.base.errors import UserError
-from ....schemas.base.terminal import wrapped
+from ....schemas.base.screen import Screen
 from ....schemas.extends import load_layers, recipe_files, shipped_recipes
 from ....schemas.recipe import is_prompt, load_recipe
+from ...reporting.tables import table_width
 from ..options import json_option
 
 
@@ -42,14 +41,17 @@ def command(places: tuple[str, ...], as_json: bool) -> None:
 
 
 def _show(rows: list[dict[str, Any]]) -> None:
-    """Print a line for each recipe; in a terminal that is too narrow, with base model and description below it."""
-    header = {"name": "NAME", "type": "RECORDS", "adapter": "ADAPTER", "base_model": "BASE MODEL", "description": "DESCRIPTION"}
-    table = [header, *rows]
-    widths = {column: max(len(row[column]) for row in table) for column in header}
-    narrow = sys.stdout.isatty() and sum(widths.values()) + 2 * len(widths) > shutil.get_terminal_size().columns
-    if narrow:
-        del widths["base_model"], widths["description"]
-    for row in table:
-        click.echo("  ".join(row[column].ljust(width) for column, width in widths.items()).rstrip())
-        if narrow:
-            click.echo(wrapped(f"    {row['base_model']}  {row['description']}".rstrip(), sys.stdout, 4))
+    """Print a table; in a terminal that is too narrow for it two lines for each recipe, in a pipe a line for each."""
+    heads = {"name": "name", "type": "records", "adapter": "adapter", "base_model": "base model", "description": "description"}
+    columns = {head: [row[key] for row in rows] for key, head in heads.items()}
+    console = Screen()
+    if not console.is_terminal:
+        widths = {head: max(map(len, (head, *cells))) for head, cells in columns.items()}
+        for row in ([*columns], *zip(*columns.values(), strict=True)):
+            click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths.values(), strict=True)).rstrip())
+    elif table_width(columns) <= console.width:
+        console.print_table(columns)
+    else:
+        for row in rows:
+            console.print_words(f"{row['name']}  {row['type']}, {row['adapter']}, {row['base_model']}", 4)
+            console.print_words(f"    {row['description']}", 4)

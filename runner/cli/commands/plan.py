@@ -1,5 +1,6 @@
 """`recipe plan`: estimate what a recipe needs, without training."""
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -8,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import orjson
 
-from ....schemas.base.terminal import echo_styled
+from ....schemas.base.terminal import echo_styled, wrapped
 from ....schemas.recipe import LoadedRecipe, load_recipe
 from ...runtime.machine import Machine, this_machine
 from ..options import Between, json_option, machine_option, runs_dir_option, set_option
@@ -50,6 +51,8 @@ def command(
         click.echo(orjson.dumps(facts, option=orjson.OPT_INDENT_2))
     else:
         show(facts)
+        if not facts["problems"]:
+            click.echo(f"next: recipe run {recipe}", err=True)
     raise SystemExit(1 if facts["problems"] else 0)
 
 
@@ -147,9 +150,9 @@ def show(facts: dict[str, Any]) -> None:
     names, texts = zip(*lines, strict=True)
     Screen().print_table({"plan": names, "": texts}, facts["recipe"], sections=ends)
     for line in facts["warnings"]:
-        echo_styled((line, {"fg": "yellow"}), err=True)
+        echo_styled((wrapped(line, sys.stderr, 2), {"fg": "yellow"}), err=True)
     for line in facts["problems"]:
-        echo_styled((line, {"fg": "red"}), err=True)
+        echo_styled((wrapped(line, sys.stderr, 2), {"fg": "red"}), err=True)
 
 
 def _figures(facts: dict[str, Any]) -> Iterator[tuple[str, str]]:

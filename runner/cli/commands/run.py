@@ -1,6 +1,5 @@
 """`recipe run`: run a recipe."""
 
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +7,6 @@ import click
 import orjson
 
 from ....schemas.base.errors import UserError
-from ....schemas.base.terminal import wrapped
 from ....schemas.recipe import LoadedRecipe, load_recipe, load_sweep
 from ...runtime.run_files import SMOKE_KEYS
 from ..options import runs_dir_option, set_option
@@ -104,6 +102,7 @@ def print_outcome(outcome: Any, as_json: bool) -> None:
     metrics_table(outcome.metrics, Screen())
     print_samples(outcome.metrics, Screen())
     click.echo(report)
-    if not outcome.run.find(SMOKE_KEYS):
-        line = f"next: open the report, then recipe chat {outcome.run.path} --beside-base"
-        click.echo(wrapped(line, sys.stderr, 6), err=True)
+    if outcome.run.find(SMOKE_KEYS):
+        click.echo("every stage works; next: the same command without --smoke", err=True)
+    else:
+        click.echo(f"next: open the report, then recipe chat {outcome.run.path} --beside-base", err=True)

@@ -1,11 +1,13 @@
 """`recipe show`: print a resolved recipe, or the options of a converter or task."""
 
+import sys
 from typing import Any
 
 import click
 import orjson
 
 from ....converters.sources.registry import CONVERTERS
+from ....schemas.base.terminal import wrapped
 from ....schemas.json_schema import schema
 from ....schemas.recipe import load_recipe
 from ....schemas.yaml_writing import dotted, one_line, to_yaml
@@ -53,10 +55,11 @@ def _show_options(name: str, as_json: bool) -> None:
     if as_json:
         click.echo(orjson.dumps(definition, option=orjson.OPT_INDENT_2))
         return
-    click.echo(f"{name}: {definition['description']}")
+    click.echo(wrapped(f"{name}: {definition['description']}", sys.stdout, 4))
     for key, option in definition.get("properties", {}).items():
-        click.echo(f"\n  {key}: {_kind(option)}" + (f", default {one_line(option['default'])}" if "default" in option else ""))
-        click.echo(f"      {option.get('description', '')}")
+        default = f", default {one_line(option['default'])}" if "default" in option else ""
+        click.echo(wrapped(f"\n  {key}: {_kind(option)}{default}", sys.stdout, 6))
+        click.echo(wrapped(f"      {option.get('description', '')}", sys.stdout, 6))
 
 
 def _kind(option: dict[str, Any]) -> str:

@@ -73,7 +73,7 @@ def _print(proof: Any, as_json: bool) -> None:
     console = Screen()
     console.print_table({"killed": [kill[0] for kill in proof.kills], "resumed from": [kill[1] for kill in proof.kills]})
     console.print_table({"part": [*proof.parts], f"killed and unbroken training after {proof.steps} steps": found})
-    console.print(f"promised: {proof.promise.words}", soft_wrap=True)
+    console.print_words(f"promised: {proof.promise.words}")
 
 
 def _result(proof: Any, part: str) -> str:

@@ -1,8 +1,12 @@
 """Every command's table at 80 columns: the words of the wide table are all there, whole, and no line is wider or ends in blanks."""
 
 import json
+import re
 
 import pytest
+from rich.cells import cell_len
+
+from ...support.terminal import in_terminal
 
 ROWS = [{"messages": [{"role": "user", "content": f"Hi {n}"}, {"role": "assistant", "content": f"Ho {n}"}]} for n in range(20)]
 RECIPE = """\
@@ -52,3 +56,17 @@ def test_no_word_is_lost_at_80_columns(shown, verb):
 def test_no_line_of_a_table_is_wider_than_80_columns(shown, verb):
     # The rows of a table are indented. Sentences, such as a warning that memory is tight on this machine, are wrapped by the terminal.
     assert max(len(line) for line in shown(verb, 80).splitlines() if line.startswith(" ")) <= 80
+
+
+@pytest.mark.parametrize(
+    "verb",
+    [("plan", "mine.yml"), ("doctor",), ("ls",), ("show", "--converter", "table"), ("diff", "quickstart", "mine.yml"), ("explain", "mine.yml", "training"),
+     ("check", "mine.yml", "--data"), ("check", "mine.yml", "--set", "training.lora_rank=8"), ("convert", "mine.yml", "--out", "data"),
+     ("mask", "nowhere"), ("new", "mine2", "--data", "rows.jsonl"), ("runs",), ("report", "mine.yml"), ("chat", "nowhere")],
+    ids=" ".join,
+)  # fmt: skip
+def test_no_terminal_cuts_a_word_at_80_columns(shown, tmp_path, verb):
+    """What is wider than the terminal is a word by itself, such as a path."""
+    _, written = in_terminal(*verb, columns=80, cwd=tmp_path)
+    lines = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", written).replace("\r", "\n").split("\n")
+    assert any(lines) and [line for line in lines if cell_len(line) > 80 and len(line.split()) > 1] == []

@@ -58,3 +58,13 @@ def test_no_word_is_cut_at_80_columns(words: list[str]) -> None:
 @given(st.text())
 def test_a_pipe_gets_lines_as_they_are(text: str) -> None:
     assert wrapped(text, io.StringIO(), 10) == text
+
+
+@given(st.text(), st.text())
+def test_a_stream_of_messages_is_wrapped_on_a_terminal_alone(first: str, second: str) -> None:
+    text = f"model     {first} {second}\n"
+    pipe, terminal, plain = io.StringIO(), Terminal(), Terminal()
+    for stream, wraps in ((pipe, True), (terminal, True), (plain, False)):
+        TerminalStream(stream, wraps).write(text)
+    assert pipe.getvalue() == plain.getvalue() == printable(text)
+    assert terminal.getvalue().split() == printable(text).split()

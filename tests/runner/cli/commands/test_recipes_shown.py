@@ -23,7 +23,7 @@ def test_ls_has_a_line_for_every_shipped_recipe(command_line: Recipe) -> None:
     outcome = command_line("ls")
     assert (outcome.code, outcome.err) == (0, "")
     header, *lines = outcome.out.splitlines()
-    assert header.split("  ")[0].strip() == "NAME"
+    assert header.split("  ")[0].strip() == "name"
     assert [line.split()[0] for line in lines] == [path.stem for path in shipped_recipes()]
     assert len({line.index(load_recipe(line.split()[0]).recipe.model.base_model) for line in lines}) == 1, "columns line up"
 
