@@ -1,5 +1,6 @@
 """A run in a dozen plain values: what `recipe runs` and a sweep say of it. Losses and metrics are those of its report."""
 
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -24,9 +25,9 @@ def run_summary(run: RunFolder) -> dict[str, Any]:
     except UserError as error:
         status |= {"state": "damaged", "reason": str(error)}
     measured = evaluated["losses"] if evaluated else losses(lines)
-    ended = status.get("finished", status.get("updated", 0))
     state = status.get("state", "damaged")
     state = "killed" if state == "running" and not run.is_locked() else state
+    ended = time.time() if state == "running" else status.get("finished", status.get("updated", 0))
     return {
         "run": str(run.path),
         "recipe": run.path.parent.name,

@@ -51,7 +51,7 @@ def command(
         click.echo(orjson.dumps(facts, option=orjson.OPT_INDENT_2))
     else:
         show(facts)
-        if not facts["problems"]:
+        if not facts["problems"] and not facts["warnings"]:
             click.echo(f"next: recipe run {recipe}", err=True)
     raise SystemExit(1 if facts["problems"] else 0)
 
