@@ -1,3 +1,3 @@
-"""The contract: JSON Schemas, recipes with the place of every value, and the errors people see. Imports no sibling."""
+"""The recipe format: JSON Schemas, recipes with the location of every value, rules and errors. Imports neither converters nor runner."""
 
 VERSION = "0.1.0"

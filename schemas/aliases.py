@@ -1,11 +1,11 @@
-"""Names of our keys in other tools, for did-you-mean hints.
+"""Names that other tools use for our keys, for did-you-mean hints.
 
 Sources: the option names of TRL and Hugging Face, LLaMA-Factory, Oumi, ms-swift, torchtune, Ludwig and Axolotl itself.
 """
 
 import difflib
 
-MAX_LENGTH = 60  # a longer key is not a misspelt one, and comparing it takes long
+MAX_LENGTH = 60  # a longer key is not a misspelling, and comparing it is slow
 
 # foreign name -> our key, as section.key
 ALIASES = {
@@ -73,9 +73,9 @@ ALIASES = {
 
 
 def suggestion(key: str, section: str, here: list[str], everywhere: list[str]) -> str:
-    """Return a hint for the unknown `key` in `section`; empty where nothing is near.
+    """Return a hint for the unknown `key` in `section`; empty if nothing is similar.
 
-    `here` are the keys that the section has; `everywhere` are all keys of a recipe as section.key.
+    `here` are the keys of the section; `everywhere` are all keys of a recipe as section.key.
     """
     folded = key.strip().lower().replace("-", "_")
     if len(folded) > MAX_LENGTH:

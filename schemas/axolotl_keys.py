@@ -1,7 +1,7 @@
-"""The keys that a recipe passes through to Axolotl: only those that were seen to change a training by recipekit.
+"""The keys that a recipe may pass through to Axolotl: only those shown to change a training by recipekit.
 
-axolotl_fields.json sorts every field of the Axolotl that we render for. `rendered`: a key of the recipe says it. `refused`: it may not be
-passed through, whatever it does. `effects`: what benchmarks/axolotl_fields.py saw it do. A field that is none of these is not known.
+axolotl_fields.json sorts every field of the installed Axolotl. `rendered`: a recipe key sets it. `refused`: it may not be passed through.
+`effects`: the effect that benchmarks/axolotl_fields.py observed. Any other field is unknown.
 """
 
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ from .yaml_source import Document
 
 
 def axolotl_problems(document: Document) -> list[Problem]:
-    """Return what is wrong with the keys under `axolotl:`, at most as many problems as are shown."""
+    """Return the problems of the keys under `axolotl:`, up to the number that is shown."""
     given: Any = document.data.get("axolotl") if isinstance(document.data, dict) else None
     if not isinstance(given, dict) or not given:
         return []
@@ -32,7 +32,7 @@ def axolotl_problems(document: Document) -> list[Problem]:
 
 
 def _faults(key: str, recipe: dict[str, Any], known: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    """What is wrong with a key, and a hint."""
+    """Yield what is wrong with a key, and a hint."""
     if home := known["rendered"].get(key):
         yield f"axolotl.{key} is set by the recipe", f"use {home}"
     elif reason := known["refused"].get(key):
@@ -71,7 +71,7 @@ def _without_effect(key: str, recipe: dict[str, Any], effect: dict[str, Any], re
 
 
 def _value(recipe: dict[str, Any], path: str) -> Any:
-    """What the recipe has there, or would have where it says nothing."""
+    """Return the recipe's value, or its default."""
     section, _, key = path.partition(".")
     values = recipe.get(section)
     default = Training._field_defaults.get(key) if section == "training" else None

@@ -1,10 +1,10 @@
-"""Plain values of a section -> what a frozen section holds."""
+"""Convert a section's plain values to those of a frozen section."""
 
 from typing import Any, NamedTuple
 
 
 def frozen(section: type[NamedTuple], values: dict[str, Any]) -> dict[str, Any]:
-    """Lists as tuples, and 4.0 as 4 where a whole number is meant (JSON Schema takes both for an integer)."""
+    """Return lists as tuples, and 4.0 as 4 for integers (JSON Schema accepts both)."""
     found: dict[str, Any] = {}
     for key, value in values.items():
         if isinstance(value, float) and section.__annotations__[key] in _WHOLE:

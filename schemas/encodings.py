@@ -1,22 +1,22 @@
-"""Names of text encodings, as Python has them."""
+"""Names of text encodings, as Python knows them."""
 
 import codecs
 
-# What Python calls encodings of text and what no file is written in.
+# Text encodings of Python that are not used for files.
 _NONE = frozenset(("idna", "punycode", "undefined", "unicode-escape", "raw-unicode-escape"))
 
 
 def is_encoding(name: str) -> bool:
-    """Return whether the name stands for an encoding that files are written in."""
+    """Return whether the name is an encoding that files are written in."""
     try:
         found = codecs.lookup(name)
     except (LookupError, ValueError):  # ValueError: a NUL in the name
         return False
-    return found._is_text_encoding and found.name not in _NONE  # as str.encode asks; there is no public name for it
+    return found._is_text_encoding and found.name not in _NONE  # what str.encode checks; there is no public API for it
 
 
 def encoding_hint(name: str) -> str:
-    """Return what to write instead of a name that is unknown."""
+    """Return a hint for an unknown encoding."""
     import difflib
     from encodings.aliases import aliases
 

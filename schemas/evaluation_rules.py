@@ -28,10 +28,10 @@ def gate_without_metric(recipe: Recipe) -> Iterator[Finding]:
         if gate.min is not None and gate.max is not None and gate.min > gate.max:
             yield Finding(path, f"min {gate.min} is greater than max {gate.max}", "swap them, or remove one")
         if gate.max_regression is not None and metric in (*LOSSES, *UNDIRECTED):
-            why = "the base model has none" if metric in LOSSES else "neither direction of it is better"
+            why = "the base model has none" if metric in LOSSES else "neither direction is better"
             yield Finding((*path, "max_regression"), f"has no effect on {metric}: {why}", "use min or max")
         elif gate.max_regression is not None and recipe.data.type == "classification":
-            what = "the base model of a classifier is not measured: before training its head is random numbers"
+            what = "the base model of a classifier is not measured: its head is random before training"
             yield Finding((*path, "max_regression"), what, "use min or max")
 
 
@@ -86,7 +86,7 @@ def sample_prompts_given_once(recipe: Recipe) -> Iterator[Finding]:
         return
     if bool(prompts.texts) == bool(prompts.path):
         what = "has texts and path" if prompts.path else "has no prompt"
-        yield Finding(("evaluation", "prompts"), what, "give texts, or path; null removes an inherited key")
+        yield Finding(("evaluation", "prompts"), what, "give either texts or path; null removes an inherited key")
     if prompts.generation and recipe.data.type == "classification":
         yield Finding(("evaluation", "prompts", "generation"), "has no effect on classification records", "remove it")
 
@@ -97,7 +97,7 @@ def labels_that_look_the_same(recipe: Recipe) -> Iterator[Finding]:
         folded = label.strip().casefold()
         if folded in seen:
             what = f"{label!r} and {seen[folded]!r} cannot be distinguished"
-            yield Finding(("evaluation", "labels", index), what, "labels are compared without case")
+            yield Finding(("evaluation", "labels", index), what, "labels are compared case-insensitively")
         seen[folded] = label
 
 
@@ -105,7 +105,7 @@ OF_SETS: tuple[Rule, ...] = (metric_for_record_type, gate_without_metric, labels
 
 
 def rules_of_evaluation_sets(recipe: Recipe) -> Iterator[Finding]:
-    """What holds for the evaluation holds for each further set."""
+    """Apply the evaluation's rules to each further set."""
     for name in recipe.evaluation.also:
         at = ("evaluation", "also", name)
         for finding in (found for rule in OF_SETS for found in rule(recipe.of_set(name)) if found.path[0] == "evaluation"):
@@ -119,19 +119,17 @@ def evaluation_sets_of_another_kind(recipe: Recipe) -> Iterator[Finding]:
     for name, found in recipe.evaluation.also.items():
         at = ("evaluation", "also", name)
         if found.type and found.type not in possible:
-            yield Finding(
-                (*at, "type"), f"a model of {kind} records cannot be measured on {found.type} records", "use a set of its own type"
-            )
+            yield Finding((*at, "type"), f"a model of {kind} records cannot be measured on {found.type} records", f"use {' or '.join(possible)} records")
         for index, metric in enumerate(found.metrics):
             if metric in JUDGED:
-                yield Finding((*at, "metrics", index), f"{metric} needs a judge, who is asked about the evaluated split only", "remove it")
+                yield Finding((*at, "metrics", index), f"{metric} needs a judge, which is only used on the evaluated split", "remove it")
         for number, source in enumerate(found.sources):
             for key in ("weight", "split"):
                 if getattr(source, key) != source._field_defaults[key]:
                     yield Finding((*at, "sources", number, key), "has no effect: every row is held out", "remove it")
             if source.path.startswith("generated:"):
                 what = "generated rows can only be trained and split"
-                yield Finding((*at, "sources", number, "path"), what, "generate them with another recipe, and name its rows.jsonl")
+                yield Finding((*at, "sources", number, "path"), what, "generate them with another recipe, and use its rows.jsonl")
 
 
 def rubric_fits(recipe: Recipe) -> Iterator[Finding]:

@@ -1,4 +1,4 @@
-"""Parts of a recipe's evaluation section as frozen values. Names and defaults are those of recipe.schema.json (a test compares them)."""
+"""Parts of the evaluation section as frozen values. Names and defaults match recipe.schema.json (a test compares them)."""
 
 from typing import Any, Literal, NamedTuple, Self
 
@@ -17,7 +17,7 @@ class Generation(NamedTuple):
 
 
 class SamplePrompts(NamedTuple):
-    """Prompts whose replies are shown, in the recipe or in a file. `generation` None: as the evaluation generates."""
+    """Prompts whose replies are shown, in the recipe or in a file. `generation` None: the evaluation's settings."""
 
     texts: tuple[str, ...] = ()
     path: str | None = None
@@ -25,7 +25,7 @@ class SamplePrompts(NamedTuple):
 
     @classmethod
     def from_values(cls, values: dict[str, Any]) -> Self:
-        """Build from plain values that the schema has accepted."""
+        """Build from plain values that the schema accepts."""
         own: dict[str, Any] = frozen(cls, values)
         if "generation" in values:
             own["generation"] = Generation(**frozen(Generation, values["generation"]))
@@ -33,7 +33,7 @@ class SamplePrompts(NamedTuple):
 
 
 class Gate(NamedTuple):
-    """A limit on a metric of the tuned model; `max_regression` is on how much worse than the base model it may be."""
+    """A limit on a metric of the tuned model; `max_regression` limits how much worse than the base model it may be."""
 
     min: float | None = None
     max: float | None = None
@@ -41,24 +41,24 @@ class Gate(NamedTuple):
 
 
 class Criterion(NamedTuple):
-    """What judges are asked about a reply."""
+    """A question to the judges about a reply."""
 
     text: str
     scale: Literal["yes_no", "1_to_5"] = "yes_no"
 
 
 class Rubric(NamedTuple):
-    """Criteria of the recipe's own, and the models that judge by them. `limits` are those of each judge."""
+    """Criteria of the recipe, and the models that judge by them. `limits` apply to each judge."""
 
     criteria: dict[str, Criterion]
     judges: tuple[Provider, ...] = ()
     max_new_tokens: int = 256
     limits: Limits | None = None
-    gates: dict[str, Gate] = {}  # noqa: RUF012 - never changed
+    gates: dict[str, Gate] = {}  # noqa: RUF012 - never mutated
 
     @classmethod
     def from_values(cls, values: dict[str, Any]) -> Self:
-        """Build from plain values that the schema has accepted."""
+        """Build from plain values that the schema accepts."""
         fields: dict[str, Any] = frozen(cls, values) | {"gates": gates_from(values)}
         fields["criteria"] = {name: Criterion(**found) for name, found in values["criteria"].items()}
         fields["judges"] = tuple(map(Provider.from_values, values.get("judges", ())))
@@ -68,5 +68,5 @@ class Rubric(NamedTuple):
 
 
 def gates_from(values: dict[str, Any]) -> dict[str, Gate]:
-    """The gates of a section by metric."""
+    """Return the gates of a section by metric."""
     return {metric: Gate(**limits) for metric, limits in values.get("gates", {}).items()}

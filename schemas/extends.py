@@ -63,7 +63,7 @@ def _local_recipes() -> list[Path]:
 
 
 def recipe_files(name: str) -> list[Path]:
-    """Return the recipes of an argument: a file, a shipped recipe, or a folder with recipes. Raises UserError where there is none."""
+    """Return the recipes of an argument: a file, a shipped recipe, or a folder with recipes. Raises UserError if there is none."""
     if not os.path.isdir(name):
         return [find_recipe(name)]
     found = [path for path in yaml_files(Path(name)) if is_recipe_file(path)]
@@ -73,18 +73,18 @@ def recipe_files(name: str) -> list[Path]:
 
 
 def yaml_files(folder: Path) -> list[Path]:
-    """Return the YAML files in the folder at any depth, without hidden ones and those of runs."""
+    """Return the YAML files in the folder at any depth, without hidden ones and those in runs."""
     found = sorted(path for path in folder.rglob("*") if path.suffix in SUFFIXES and not _hidden(path.relative_to(folder)))
     return [path for path in found if not any((above / "status.json").is_file() for above in (path.parent, path.parent.parent))]
 
 
 def is_recipe_file(path: Path) -> bool:
-    """Return whether the file is meant as a recipe or a prompt, valid or not."""
+    """Return whether the file is meant as a recipe or a prompt, even if it is not valid YAML."""
     try:
         with path.open("rb") as stream:
             return bool(_KEYS.search(stream.read(MAX_BYTES)))
     except OSError:
-        return True  # the check reports what cannot be read
+        return True  # the check will report that it cannot be read
 
 
 def _hidden(path: Path) -> bool:
@@ -92,7 +92,7 @@ def _hidden(path: Path) -> bool:
 
 
 def load_layers(path: Path, settings: tuple[str, ...] = ()) -> Document:
-    """Read the recipe at `path` with what it extends, every `--set a.b=value` and its variables, all with their locations.
+    """Read the recipe at `path` with what it extends, every `--set a.b=value` and its variables, with their locations.
 
     Raises UserError.
     """
@@ -116,7 +116,7 @@ def overlay(base: Document, top: Document) -> Document:
 
 
 def _merged(under: Any, over: Any, at: KeyPath, replaced: set[KeyPath]) -> Any:
-    """Merge `over` into `under`; add the paths whose old value is gone to `replaced`."""
+    """Merge `over` into `under`; add the paths whose old value is replaced to `replaced`."""
     if not (isinstance(under, dict) and isinstance(over, dict)):
         replaced.add(at)
         return over
@@ -166,7 +166,7 @@ def _extended(path: Path, above: list[Path]) -> Document:
             what = f"extends {parent!r}: {problem.what}"
             raise UserError(problem._replace(location=document.location(("extends",)), what=what)) from None
         raise
-    data = {key: value for key, value in document.data.items() if key != "extends"}  # resolved
+    data = {key: value for key, value in document.data.items() if key != "extends"}  # it is resolved
     return overlay(base, document._replace(data=data))
 
 

@@ -9,7 +9,7 @@ from .yaml_source import Document, KeyPath
 
 
 class Finding(NamedTuple):
-    """One thing that a rule found wrong with a key."""
+    """A problem that a rule found with a key."""
 
     path: KeyPath
     what: str

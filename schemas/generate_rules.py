@@ -1,4 +1,4 @@
-"""Rules across the keys of a recipe's generate section; schemas/rules.py includes them."""
+"""Rules across the keys of the generate section; schemas/rules.py includes them."""
 
 import re
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
 def generated_rows_are_read(recipe: Recipe) -> Iterator[Finding]:
-    """Generated rows are read by a source, and a source of generated rows has a generate section."""
+    """A source reads the generated rows, and a source of generated rows has a generate section."""
     named = [(index, source.path) for index, source in enumerate(recipe.data.sources) if source.path.startswith(GENERATED)]
     for index, path in named:
         if recipe.generate is None:
@@ -33,7 +33,7 @@ def generated_rows_are_read(recipe: Recipe) -> Iterator[Finding]:
 
 
 def generating_has_what_it_needs(recipe: Recipe) -> Iterator[Finding]:
-    """Providers, a prompt and an input are given exactly where the task uses them."""
+    """Providers, a prompt and an input are given exactly if the task uses them."""
     generate = recipe.generate
     if generate is None:
         return
@@ -58,9 +58,9 @@ def generating_reads_what_it_needs(recipe: Recipe) -> Iterator[Finding]:
     if generate is None:
         return
     if generate.task == "label" and generate.prompt:
-        yield Finding(("generate", "prompt"), "has no effect: a classifier reads the text alone", "remove it")
+        yield Finding(("generate", "prompt"), "has no effect: a classifier reads only the text", "remove it")
     if generate.task != "scenarios" and len(generate.prompts) > 1:
-        yield Finding(("generate", "prompt"), f"{generate.task} has one prompt", "give one; only scenarios are asked with several")
+        yield Finding(("generate", "prompt"), f"{generate.task} has one prompt", "give one; only scenarios take several")
     if generate.converter and not generate.input:
         yield Finding(("generate", "converter"), "has no effect without an input", "add generate.input, or remove it")
     if generate.converter_options and not generate.converter:
@@ -74,7 +74,7 @@ def generating_reads_what_it_needs(recipe: Recipe) -> Iterator[Finding]:
 
 
 def classifiers_label(recipe: Recipe) -> Iterator[Finding]:
-    """The task `label` has one classifier as its provider, and a classifier does nothing else."""
+    """The task `label` has one classifier as its provider, and classifiers are used for nothing else."""
     for path, provider in providers(recipe):
         labels = recipe.generate is not None and recipe.generate.task == "label" and path[:2] == ("generate", "providers")
         if labels != (provider.provider == "classifier"):
@@ -88,7 +88,7 @@ def classifiers_label(recipe: Recipe) -> Iterator[Finding]:
 
 
 def provider_address(recipe: Recipe) -> Iterator[Finding]:
-    """A URL is given where one is needed, https or loopback, without secrets. Messages never repeat it."""
+    """A URL is given if one is needed, with https or loopback, and without secrets. Messages never repeat it."""
     for path, provider in providers(recipe):
         if provider.provider == "classifier":
             continue
@@ -139,7 +139,7 @@ def costs_can_be_counted(recipe: Recipe) -> Iterator[Finding]:
 
 
 def judge_prompt_has_scales(recipe: Recipe) -> Iterator[Finding]:
-    """A judge's prompt can be read before anything is trained, and asks for the scores that are used."""
+    """A judge's prompt is readable before training starts, and asks for the scores that are used."""
     for path, judge in _judges(recipe):
         at = (*path, "prompt")
         try:
@@ -155,7 +155,7 @@ def judge_prompt_has_scales(recipe: Recipe) -> Iterator[Finding]:
 
 
 def providers(recipe: Recipe) -> Iterator[tuple[KeyPath, Provider]]:
-    """Every model that the recipe asks, with the path of its section."""
+    """Yield every model that the recipe calls, with the path of its section."""
     if recipe.generate is not None:
         yield from ((("generate", "providers", index), provider) for index, provider in enumerate(recipe.generate.providers))
     yield from (((*path, "provider"), judge.provider) for path, judge in _judges(recipe))
@@ -171,7 +171,7 @@ def _judges(recipe: Recipe) -> Iterator[tuple[KeyPath, Judge]]:
 
 
 def _budgets(recipe: Recipe) -> Iterator[tuple[KeyPath, Limits, list[tuple[KeyPath, Provider]]]]:
-    """Every section of limits, with the models that it counts."""
+    """Yield every section of limits, with the models that it applies to."""
     own = {path: judge.limits for path, judge in _judges(recipe) if judge.limits}
     if recipe.generate is not None:
         shared = [(at, p) for at, p in providers(recipe) if at[0] == "generate" and at[:-1] not in own]

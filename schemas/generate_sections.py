@@ -1,4 +1,4 @@
-"""A recipe's generate section as frozen values. Names and defaults are those of recipe.schema.json (a test compares them)."""
+"""The generate section as frozen values. Names and defaults match recipe.schema.json (a test compares them)."""
 
 from typing import Any, NamedTuple, Self
 
@@ -6,7 +6,7 @@ from .coerce import frozen
 
 
 class Price(NamedTuple):
-    """What a million tokens cost."""
+    """The price of a million tokens."""
 
     input: float
     output: float
@@ -14,7 +14,7 @@ class Price(NamedTuple):
 
 
 class Provider(NamedTuple):
-    """A model that is asked, and where."""
+    """A model to call, and where."""
 
     provider: str
     model: str
@@ -29,7 +29,7 @@ class Provider(NamedTuple):
 
     @classmethod
     def from_values(cls, values: dict[str, Any]) -> Self:
-        """Build from plain values that the schema has accepted."""
+        """Build from plain values that the schema accepts."""
         fields: dict[str, Any] = frozen(cls, values)
         if "price" in values:
             fields["price"] = Price(**values["price"])
@@ -46,7 +46,7 @@ class Sampling(NamedTuple):
 
 
 class Limits(NamedTuple):
-    """How hard providers are asked (seconds, requests), and where generating stops."""
+    """How many requests are sent and repeated (seconds, requests), and when generation stops."""
 
     concurrency: int = 8
     timeout: float = 120
@@ -58,7 +58,7 @@ class Limits(NamedTuple):
 
 
 class Filters(NamedTuple):
-    """Which usable replies are left out all the same."""
+    """Which usable replies are rejected."""
 
     keep_cut: bool = False
     min_words: int | None = None
@@ -70,7 +70,7 @@ class Filters(NamedTuple):
 
 
 class Judge(NamedTuple):
-    """A model that scores texts. `limits` are those of the generate section where it has none of its own."""
+    """A model that scores texts. Without `limits`, those of the generate section apply."""
 
     prompt: str
     provider: Provider
@@ -79,7 +79,7 @@ class Judge(NamedTuple):
 
     @classmethod
     def from_values(cls, values: dict[str, Any]) -> Self:
-        """Build from plain values that the schema has accepted."""
+        """Build from plain values that the schema accepts."""
         fields: dict[str, Any] = frozen(cls, values) | {"provider": Provider.from_values(values["provider"])}
         if "limits" in values:
             fields["limits"] = Limits(**frozen(Limits, values["limits"]))
@@ -87,14 +87,14 @@ class Judge(NamedTuple):
 
 
 class Generate(NamedTuple):
-    """Rows that models write before `data` reads them. `prompt` and `input` are absolute after loading, or a shipped prompt's name."""
+    """Rows that models write before `data` reads them. After loading, `prompt` and `input` are absolute, or a shipped prompt's name."""
 
     task: str
-    options: dict[str, Any] = {}  # noqa: RUF012 - never changed
+    options: dict[str, Any] = {}  # noqa: RUF012 - never mutated
     prompt: str | tuple[str, ...] | None = None
     input: str | None = None
     converter: str | None = None
-    converter_options: dict[str, Any] = {}  # noqa: RUF012 - never changed
+    converter_options: dict[str, Any] = {}  # noqa: RUF012 - never mutated
     limit: int | None = None
     min_rows: int | None = None
     providers: tuple[Provider, ...] = ()
@@ -107,12 +107,12 @@ class Generate(NamedTuple):
 
     @property
     def prompts(self) -> tuple[str, ...]:
-        """The prompts, one or several."""
+        """Return the prompts as a tuple."""
         return (self.prompt,) if isinstance(self.prompt, str) else self.prompt or ()
 
     @classmethod
     def from_values(cls, values: dict[str, Any]) -> Self:
-        """Build from plain values that the schema has accepted."""
+        """Build from plain values that the schema accepts."""
         sections = frozen(cls, values)
         sections["providers"] = tuple(map(Provider.from_values, values.get("providers", ())))
         for name, section in (("sampling", Sampling), ("limits", Limits), ("filters", Filters)):

@@ -1,4 +1,4 @@
-"""The JSON Schemas that are shipped, and the keys that they describe."""
+"""The shipped JSON Schemas, and the keys that they describe."""
 
 from functools import cache
 from pathlib import Path
@@ -11,25 +11,25 @@ SCHEMA_DIR = Path(__file__).parent
 
 @cache
 def schema(name: str) -> dict[str, Any]:
-    """The schema called `name`: recipe, chat, classification, text or manifest."""
-    import orjson  # here: checking a valid recipe never needs the schema as values
+    """Return the schema `name`: recipe, chat, classification, text, manifest or run."""
+    import orjson  # here: checking a valid recipe does not need it
 
     return orjson.loads(schema_text(name))
 
 
 def schema_text(name: str) -> str:
-    """The schema's JSON as it is shipped."""
+    """Return the schema's JSON text."""
     return (SCHEMA_DIR / f"{name}.schema.json").read_text("utf-8")
 
 
 def schema_names() -> list[str]:
-    """The names of the schemas that we ship."""
+    """Return the names of the shipped schemas."""
     return sorted(path.name.removesuffix(".schema.json") for path in SCHEMA_DIR.glob("*.schema.json"))
 
 
 @cache
 def key_paths(name: str = "recipe") -> tuple[str, ...]:
-    """Every key of the schema as section.key, in the schema's order."""
+    """Return every key of the schema as section.key, in the schema's order."""
     root = schema(name)
 
     def walk(node: dict[str, Any], prefix: str) -> list[str]:
@@ -54,7 +54,7 @@ def resolve(root: dict[str, Any], node: dict[str, Any]) -> dict[str, Any]:
 
 
 def subschema(root: dict[str, Any], path: KeyPath) -> dict[str, Any]:
-    """The part of the schema that describes the value at `path`; {} where the schema says nothing."""
+    """Return the part of the schema that describes the value at `path`; {} if none does."""
     node = root
     for part in path:
         node = resolve(root, node)

@@ -1,4 +1,4 @@
-"""Rules about `launch`: what cannot start, cannot be combined, or would have no effect."""
+"""Rules about `launch`: what cannot start, cannot be combined, or has no effect."""
 
 from collections.abc import Iterator
 

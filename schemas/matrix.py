@@ -1,11 +1,11 @@
-"""`matrix`: a sweep. Every combination of its values is an ordinary recipe, named by its values.
+"""`matrix`: a sweep. Every combination of its values is an ordinary recipe, named after its values.
 
     matrix:
       training.learning_rate: [1e-4, 2e-4]
       training.lora_r: [8, 16]
 
 makes four: `name-learning_rate-1e-4-lora_r-8` and so on, in the order of the file, the last key changing fastest. Keys that belong
-together are set by the entries of a name without a dot, which makes two here:
+together are set by the entries of a name without a dot; this makes two recipes:
 
     matrix:
       size:
@@ -26,7 +26,7 @@ from .yaml_source import Document
 
 MOST = 256
 SECTIONS = ("model", "data", "training", "launch", "evaluation", "export", "axolotl")
-_LONGEST = 63  # of a recipe's name
+_LONGEST = 63  # characters of a recipe's name
 
 
 class Combination(NamedTuple):
@@ -66,12 +66,12 @@ def combinations(document: Document, folder: Path) -> list[Combination]:
 
 
 def set_by(key: str, value: Any) -> dict[str, Any]:
-    """Return the keys that a value of the matrix sets, with their values: one, or those of an entry."""
+    """Return the keys that a value of the matrix sets, with their values: one key, or all keys of an entry."""
     return value if "." not in key else {key: value}
 
 
 def refuse_keys(document: Document, matrix: dict[str, list[Any]]) -> None:
-    """Raise UserError for what is not a key of a section, and for a key that two parts of the matrix set."""
+    """Raise UserError for a path that is not a key of a section, and for a key that two parts of the matrix set."""
     hint = f"use a key of {', '.join(SECTIONS)}, e.g. training.lora_r; several keys together are entries, size: [{{...}}, {{...}}]"
     owner: dict[str, str] = {}
     for key, values in matrix.items():
@@ -87,7 +87,7 @@ def refuse_keys(document: Document, matrix: dict[str, list[Any]]) -> None:
 
 
 def combination_name(name: str, values: dict[str, Any]) -> str:
-    """Return the recipe's name with each key's last part and value; a name that is too long ends in a hash."""
+    """Return the recipe's name with each key's last part and its value; a name that is too long ends in a hash."""
     parts = [name, *(word for key, value in values.items() for word in (_word(key.rpartition(".")[2]), _word(value)) if word)]
     whole = "-".join(parts)
     return whole if len(whole) <= _LONGEST else _hashed(whole, values)
@@ -99,7 +99,7 @@ def _hashed(name: str, values: dict[str, Any]) -> str:
 
 
 def _word(value: Any) -> str:
-    """Return a value in the characters of a name: 0.0002 as 2e-4, a path by its stem."""
+    """Return a value in the characters allowed in a name: 0.0002 as 2e-4, a path by its stem."""
     if isinstance(value, float):
         text = f"{value:g}"
         if value and abs(value) < 0.01:

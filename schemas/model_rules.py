@@ -1,4 +1,4 @@
-"""Rules of the model that a recipe starts from."""
+"""Rules about the model that a recipe starts from."""
 
 from collections.abc import Iterator
 from difflib import get_close_matches
@@ -8,7 +8,7 @@ from .generate_rules import providers
 from .sections import Recipe
 from .yaml_source import KeyPath
 
-EMBEDDED = "embedded:smollm2-135m-instruct"  # the only one: a wheel on PyPI contains it
+EMBEDDED = "embedded:smollm2-135m-instruct"  # the only one; a wheel on PyPI contains it
 _SCHEME = "embedded:"
 
 

@@ -1,9 +1,9 @@
-"""Options of converters and tasks: keyword-only arguments, whose annotations give the JSON Schema that recipes are checked with.
+"""Options of converters and tasks: keyword-only arguments, whose annotations give their JSON Schema.
 
     def convert(rows, record_type="chat", *, question_key: Annotated[Text, "The key of the question."] = "question"): ...
 
-A text in `Annotated` describes the option, a Keyword limits it. schemas/recipe.schema.json holds the result, so that
-`recipe check` imports no converter.
+A string in `Annotated` describes the option, a Keyword limits it. schemas/recipe.schema.json holds the result, so that `recipe check`
+imports no converter.
 """
 
 import types
@@ -29,17 +29,17 @@ _TYPES = {str: "string", int: "integer", float: "number", bool: "boolean"}
 
 
 def template(*names: str) -> Keyword:
-    """A text that names each of `{names}`."""
+    """Return the pattern of a text that contains each of `{names}`."""
     return Keyword("pattern", "".join(rf"(?=[\s\S]*\{{{name}\}})" for name in names))
 
 
 def only_for(*record_types: RecordType) -> Keyword:
-    """An option that has an effect on these record types alone."""
+    """Return the keyword of an option that affects these record types only."""
     return Keyword("x-record-types", record_types)
 
 
 def options_schema(function: Callable[..., Any]) -> dict[str, Any]:
-    """The JSON Schema of a function's options."""
+    """Return the JSON Schema of a function's options."""
     hints = get_type_hints(function, include_extras=True)
     defaults = function.__kwdefaults__ or {}
     return {
@@ -52,7 +52,7 @@ def options_schema(function: Callable[..., Any]) -> dict[str, Any]:
 
 
 def _schema(hint: Any) -> dict[str, Any]:
-    """The JSON Schema of an annotation; raises TypeError for one that no option can have."""
+    """Return the JSON Schema of an annotation. Raises TypeError for one that no option can have."""
     origin, arguments = get_origin(hint), get_args(hint)
     if origin is Annotated:
         described = [Keyword("description", item) if isinstance(item, str) else item for item in hint.__metadata__]
@@ -72,5 +72,5 @@ def _schema(hint: Any) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    """A value as JSON has it."""
+    """Return a value as JSON represents it."""
     return list(value) if isinstance(value, tuple) else value

@@ -1,7 +1,7 @@
-"""Paths in a recipe: relative to the file that names them, `~`, and `${NAME}` of the variables that the recipe declares.
+"""Resolve paths in a recipe: relative to the file that names them, `~`, and `${NAME}` of variables that the recipe declares.
 
-`variables: [NAME]` are taken from the environment; `variables: {NAME: value}` has them in the recipe, which is also how a loaded recipe
-keeps them, so that a run records every value. A variable that is not set stays as it is: only who uses the path refuses it.
+`variables: [NAME]` takes the values from the environment; `variables: {NAME: value}` gives them in the recipe. A loaded recipe has the
+second form, so that a run records every value. An unset variable is kept, and refused only when the path is used.
 """
 
 import os
@@ -21,7 +21,7 @@ _BASE_MODEL = ("model", "base_model")
 
 
 def absolute_paths(document: Document, folder: Path, at: KeyPath = ()) -> Document:
-    """Make the paths at or in the key `at` absolute: they are relative to the file that names them, not to one that extends it."""
+    """Make the paths at or below the key `at` absolute: they are relative to the file that names them, not to one that extends it."""
     changes: dict[KeyPath, str] = {}
     for place, where in _paths(document.data):
         if place[: len(at)] == at[: len(place)]:
@@ -33,7 +33,7 @@ def absolute_paths(document: Document, folder: Path, at: KeyPath = ()) -> Docume
 
 
 def expand_variables(document: Document) -> Document:
-    """Put the values of the declared variables into the paths. Raises UserError for a declaration or a value that will not do."""
+    """Replace declared variables in paths by their values. Raises UserError for an invalid declaration or value."""
     declared = document.data.get("variables") if isinstance(document.data, dict) else None
     names = [name for name in declared if isinstance(name, str)] if isinstance(declared, (list, dict)) else []
     problems = [*_secrets(document, names)]
@@ -48,7 +48,7 @@ def expand_variables(document: Document) -> Document:
             path = changes[place] = _expanded(where, values)
             if where.startswith("${") and not path.startswith(("${", "/")):
                 what = f"{where} is {path!r}, which is not an absolute path"
-                problems.append(Problem(document.location(place), what, "a path that begins with a variable is absolute", "variables"))
+                problems.append(Problem(document.location(place), what, "a path that begins with a variable must be absolute", "variables"))
     data = _with_values(document.data, changes) if changes else document.data
     if isinstance(declared, list):
         unused = [name for name in names if name not in used]
@@ -72,17 +72,17 @@ def _undeclared(document: Document, place: KeyPath, where: str, names: list[str]
 
 
 def _secrets(document: Document, names: list[str]) -> Iterator[Problem]:
-    """A problem for each variable that is named like a secret: what a path holds is shown, and recorded in the run."""
+    """Yield a problem for each variable that is named like a secret: paths are shown, and recorded in the run."""
     if names:
-        from .base.redact import is_secret_name  # most recipes need no patterns
+        from .base.redact import is_secret_name  # most recipes have no variables
 
         for name in filter(is_secret_name, names):
             what = f"{name} is named like a secret, and values of variables are recorded in the run"
-            yield Problem(document.location(("variables",)), what, "use a variable of another name for a path", "variables")
+            yield Problem(document.location(("variables",)), what, "rename the variable", "variables")
 
 
 def refuse_unset_variables(document: Document) -> None:
-    """Raise UserError for a path whose variable the environment does not have."""
+    """Raise UserError for a path with an unset environment variable."""
     problems = []
     for place, where in _paths(document.data):
         for name in _VARIABLE.findall(where):
@@ -93,7 +93,7 @@ def refuse_unset_variables(document: Document) -> None:
 
 
 def _paths(data: Any) -> Iterator[tuple[KeyPath, str]]:
-    """The recipe's paths, and the names of models and prompts, which may be paths; each after its place."""
+    """Yield the recipe's paths, and the names of models and prompts, which may be paths, with their key paths."""
     for section in ((), ("smoke",)):
         sets = _value_at(data, (*section, "evaluation", "also"))
         named = [("evaluation", "also", name) for name in sets] if isinstance(sets, dict) else []
@@ -109,7 +109,7 @@ def _paths(data: Any) -> Iterator[tuple[KeyPath, str]]:
 
 
 def _matrix_paths(data: Any) -> Iterator[tuple[KeyPath, str]]:
-    """The paths among the values of a matrix."""
+    """Yield the paths among the values of a matrix."""
     matrix = _value_at(data, ("matrix",))
     for key, values in matrix.items() if isinstance(matrix, dict) else ():
         if isinstance(key, str) and key.rpartition(".")[2] in ("path", "input", "prompt", "base_model") and isinstance(values, list):
@@ -123,7 +123,7 @@ def _absolute(where: str, folder: Path) -> str:
 
 
 def _absolute_model(name: str, folder: Path) -> str:
-    """A model's folder as an absolute path. A name that is not a folder is left as it is: a model on the Hub."""
+    """Return a model's folder as an absolute path. A name that is not a folder is unchanged: it is a model on the Hub."""
     if name.startswith("~"):
         return os.path.expanduser(name)
     if name.startswith(("/", "${")) or ":" in name:
@@ -140,7 +140,7 @@ def _value_at(data: Any, path: KeyPath) -> Any:
 
 
 def _with_values(data: Any, changes: Mapping[KeyPath, str]) -> Any:
-    """A copy of `data` with these values."""
+    """Return a copy of `data` with these values."""
     inside = {place[:length] for place in changes for length in range(len(place))}
 
     def copy(value: Any, at: KeyPath) -> Any:

@@ -1,4 +1,4 @@
-"""Prompt files: YAML with a system and a user message, and examples to choose from. `{name}` is filled from the row."""
+"""Prompt files: YAML with a system message, a user message, and examples. `{name}` is replaced by a value of the row."""
 
 import re
 from pathlib import Path
@@ -10,7 +10,7 @@ from .validation import check_document
 from .yaml_source import parse_yaml, read_text
 
 PROMPTS = SHIPPED / "prompts"
-_PLACE = re.compile(r"\{(\w+)\}")
+_PLACEHOLDER = re.compile(r"\{(\w+)\}")
 
 
 class Example(NamedTuple):
@@ -22,23 +22,23 @@ class Example(NamedTuple):
 
 
 class Prompt(NamedTuple):
-    """A prompt file's content; `name` is for messages to people."""
+    """The content of a prompt file; `name` is for messages."""
 
     name: str
     user: str
     system: str | None = None
     example: str = "{input} => {output}"
     examples: tuple[Example, ...] = ()
-    scales: dict[str, tuple[float, float]] = {}  # noqa: RUF012 - never changed; a judge's scores and the lowest and highest of each
+    scales: dict[str, tuple[float, float]] = {}  # noqa: RUF012 - never mutated; each score of a judge with its lowest and highest value
 
     @property
-    def places(self) -> set[str]:
-        """The names in braces that are filled."""
-        return set(_PLACE.findall(self.user + (self.system or "")))
+    def placeholders(self) -> set[str]:
+        """Return the names in braces."""
+        return set(_PLACEHOLDER.findall(self.user + (self.system or "")))
 
 
 def load_prompt(name: str) -> Prompt:
-    """The prompt at a path, or the shipped one of that name. Raises UserError with every problem."""
+    """Return the prompt at a path, or the shipped one with that name. Raises UserError with every problem."""
     path = Path(name) if Path(name).suffix in SUFFIXES else PROMPTS / f"{name}.yml"
     if path.parent == PROMPTS and not path.is_file():
         shipped = ", ".join(sorted(found.stem for found in PROMPTS.glob("*.yml")))

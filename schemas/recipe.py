@@ -1,4 +1,4 @@
-"""Load a recipe: extends, schema, rules. The result is a frozen Recipe, or every problem at once."""
+"""Load a recipe: extends, schema, rules. The result is a frozen Recipe, or every problem in one error."""
 
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,17 +17,17 @@ from .yaml_source import Document
 
 
 class LoadedRecipe(NamedTuple):
-    """A valid recipe with the file it came from and the place of every value. `real` is the recipe that a smoke run stands for."""
+    """A valid recipe with its file and the location of every value. For a smoke run, `full` is the recipe without the smoke changes."""
 
     recipe: Recipe
     path: Path
     document: Document
-    real: Recipe | None = None
+    full: Recipe | None = None
     is_smoke: bool = False
 
 
 def check_recipe(path: Path, settings: tuple[str, ...] = ()) -> list[Problem]:
-    """Return every problem of the recipe and of its smoke section, in the order of the file; [] when it is valid."""
+    """Return every problem of the recipe and of its smoke section, in file order; [] if it is valid."""
     try:
         document = load_layers(path, settings)
     except UserError as error:
@@ -43,17 +43,17 @@ def check_recipe(path: Path, settings: tuple[str, ...] = ()) -> list[Problem]:
 
 
 def _check_matrix(document: Document, path: Path) -> list[Problem]:
-    """Return every problem of every combination, without repeats."""
+    """Return every problem of every combination once."""
     try:
         found = [problem for made in combinations(document, path.parent) for problem in problems_of(made.document)]
     except UserError as error:
         return error.problems
-    once = {problem.what: problem for problem in reversed(found)}  # an unknown key is one problem, however many values it has
+    once = {problem.what: problem for problem in reversed(found)}  # an unknown key is one problem, whatever the number of combinations
     return sorted(once.values(), key=lambda problem: (problem.location, problem.what))[:MAX_PROBLEMS]
 
 
 def is_prompt(document: Document) -> bool:
-    """Return whether the file is a prompt: it has `prompt: 1` where a recipe has `recipe: 1`."""
+    """Return whether the file is a prompt, with `prompt: 1` in place of `recipe: 1`."""
     return isinstance(document.data, dict) and "prompt" in document.data and "recipe" not in document.data
 
 
@@ -91,7 +91,7 @@ def _loaded(document: Document, path: Path, smoke: bool) -> LoadedRecipe:
 
 
 def problems_of(document: Document) -> list[Problem]:
-    """Return every problem with the schema and the pass-through keys; without any, those found by the rules."""
+    """Return every problem with the schema and the pass-through keys; if there are none, those that the rules find."""
     problems = check_document(document) + axolotl_problems(document)
     if problems:
         return problems

@@ -1,6 +1,6 @@
-"""Rules across the keys of a recipe: each a small function that yields what is wrong, where, and how to fix it.
+"""Rules across the keys of a recipe. Each is a small function that yields what is wrong, where, and how to fix it.
 
-A rule reads only the recipe. What depends on the data (is the run shorter than its warm-up?) is checked once rows are counted.
+A rule reads only the recipe. What depends on the data (is the run shorter than its warm-up?) is checked when rows are counted.
 """
 
 from collections.abc import Iterator
@@ -30,7 +30,7 @@ def adapter_keys_without_adapter(recipe: Recipe) -> Iterator[Finding]:
     defaults = type(recipe.training)._field_defaults
     for key in ("lora_r", "lora_alpha", "lora_dropout", "lora_target_modules"):
         if recipe.training.adapter == "none" and getattr(recipe.training, key) != defaults[key]:
-            yield Finding(("training", key), "has no effect with adapter: none", "remove it, or choose adapter: lora or qlora")
+            yield Finding(("training", key), "has no effect with adapter: none", "remove it, or set adapter: lora or qlora")
 
 
 def hub_keys_without_hub(recipe: Recipe) -> Iterator[Finding]:
@@ -40,7 +40,7 @@ def hub_keys_without_hub(recipe: Recipe) -> Iterator[Finding]:
             if not on_hub and getattr(source, key) != source._field_defaults[key]:
                 yield Finding((*place, key), "has no effect on files", "remove it, or set path: hf:owner/name")
         if on_hub and "[" in source.hub_split:
-            yield Finding((*place, "hub_split"), "slices are not supported", "give the name of the split, and set limit")
+            yield Finding((*place, "hub_split"), "slices are not supported", "name a whole split, and set limit")
 
 
 def file_keys_on_hub(recipe: Recipe) -> Iterator[Finding]:
@@ -79,7 +79,7 @@ def evaluation_beyond_the_end(recipe: Recipe) -> Iterator[Finding]:
 def warmup_longer_than_the_run(recipe: Recipe) -> Iterator[Finding]:
     training = recipe.training
     if training.warmup_steps and training.max_steps and training.warmup_steps >= training.max_steps:
-        hint = "use about a tenth of the steps, or the full learning rate is never reached"
+        hint = "use about a tenth of the steps: otherwise the full learning rate is never reached"
         yield Finding(("training", "warmup_steps"), f"{training.warmup_steps} steps of {training.max_steps} are warm-up", hint)
     if training.warmup_ratio is not None and training.warmup_steps is not None:
         yield Finding(("training", "warmup_steps"), "cannot be combined with warmup_ratio", "keep one of them")
@@ -166,7 +166,7 @@ def converter_of_another_type(recipe: Recipe) -> Iterator[Finding]:
         for option in source.options:
             if kind not in definition["properties"][option].get("x-record-types", [kind]):
                 yield Finding((*place, "options", option), f"has no effect on {kind} records", "remove it")
-        kinds: list[str] = definition["x-record-types"]  # a test compares them with the converters' own
+        kinds: list[str] = definition["x-record-types"]  # a test compares them with the converters
         if kind not in kinds:
             what = f"the converter {source.converter} makes {' or '.join(kinds)} records, not {kind}"
             section = ".".join(map(str, place[: place.index("sources")]))
@@ -180,7 +180,7 @@ def near_threshold_unused(recipe: Recipe) -> Iterator[Finding]:
 
 
 def tracker_names_without_tracker(recipe: Recipe) -> Iterator[Finding]:
-    # transformers files all runs of trackio under one project.
+    # In transformers, all trackio runs share one project.
     for key, taken_by in {"tracker_project": {"wandb", "mlflow"}, "tracker_run_name": {"wandb", "mlflow", "trackio"}}.items():
         if getattr(recipe.training, key) and taken_by.isdisjoint(recipe.training.trackers):
             yield Finding(("training", key), f"has no effect without {' or '.join(sorted(taken_by))}", "set training.trackers: [wandb]")

@@ -1,4 +1,4 @@
-"""The prompts of evaluation.prompts: in the recipe, or in a file with one a line, or JSON Lines of {"prompt": TEXT}."""
+"""Read the prompts of evaluation.prompts: from the recipe, or from a file with one per line, or JSON Lines of {"prompt": TEXT}."""
 
 import json
 from pathlib import Path
@@ -7,20 +7,20 @@ from .base.errors import MAX_PROBLEMS, Location, Problem, UserError
 from .sections import Recipe, SamplePrompts
 from .yaml_source import Document, KeyPath
 
-MAX_PROMPTS = 200  # the same as in recipe.schema.json: all replies are in the report
+MAX_PROMPTS = 200  # as in recipe.schema.json: the report shows all replies
 PATH: KeyPath = ("evaluation", "prompts", "path")
-_LINE = 'a line is {"prompt": "..."}'
+_LINE = 'write {"prompt": "..."} on each line'
 
 
 def sample_texts(prompts: SamplePrompts) -> list[str]:
-    """Return the prompts. Raises UserError where the file cannot be read, with every line that is not a prompt."""
+    """Return the prompts. Raises UserError if the file cannot be read, or with every line that is not a prompt."""
     if prompts.path is None:
         return list(prompts.texts)
     path = Path(prompts.path)
     lines = [(number, line) for number, line in enumerate(_text(path).split("\n"), 1) if line.strip()]
     if not lines or len(lines) > MAX_PROMPTS:
-        hint = "`recipe predict RUN FILE` answers a file of any length" if lines else "write one prompt a line"
-        raise UserError(Problem(Location(str(path)), f"has {len(lines):,} prompts, and 1 to {MAX_PROMPTS} are allowed", hint, "prompts"))
+        hint = "`recipe predict RUN FILE` takes a file of any length" if lines else "write one prompt per line"
+        raise UserError(Problem(Location(str(path)), f"has {len(lines):,} prompts; 1 to {MAX_PROMPTS} are allowed", hint, "prompts"))
     if path.suffix != ".jsonl":
         return [line.strip() for _, line in lines]
     found = [_prompt(Location(str(path), number), line) for number, line in lines]
@@ -30,9 +30,9 @@ def sample_texts(prompts: SamplePrompts) -> list[str]:
 
 
 def sample_prompt_problems(recipe: Recipe, document: Document) -> list[Problem]:
-    """Return what is wrong with the file of prompts: at its line, or else at the key that names it."""
+    """Return the problems of the prompt file: at their line, or else at the key that names the file."""
     prompts = recipe.evaluation.prompts
-    if prompts is None or "${" in (prompts.path or ""):  # a variable that is not set is refused by who uses the path
+    if prompts is None or "${" in (prompts.path or ""):  # an unset variable is refused when the path is used
         return []
     try:
         sample_texts(prompts)
@@ -47,7 +47,7 @@ def _text(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
-        raise UserError(Problem(here, "no such file", "a path is relative to the recipe that names it", "no-such-file")) from None
+        raise UserError(Problem(here, "no such file", "paths are relative to the recipe's folder", "no-such-file")) from None
     except OSError as error:
         raise UserError(Problem(here, f"cannot be read: {error.strerror}", rule="unreadable")) from None
     except UnicodeDecodeError as error:
@@ -56,15 +56,15 @@ def _text(path: Path) -> str:
 
 
 def _prompt(here: Location, line: str) -> str | Problem:
-    """The prompt of a line of JSON Lines, or what is wrong with it."""
+    """Return the prompt of a line of JSON Lines, or what is wrong with it."""
     try:
         value = json.loads(line)
     except (ValueError, RecursionError) as error:
         return Problem(here, f"not JSON: {error}", _LINE, "prompts")
     if not isinstance(value, dict) or set(value) != {"prompt"}:
         keys = f"has the keys {', '.join(sorted(value)) or '(none)'}" if isinstance(value, dict) else "is not an object"
-        return Problem(here, f"{keys}; expected the key prompt alone", _LINE, "prompts")
+        return Problem(here, f"{keys}; expected only the key prompt", _LINE, "prompts")
     text = value["prompt"]
     if not isinstance(text, str) or not text.strip():
-        return Problem(here, "prompt is not a text" if not isinstance(text, str) else "prompt is blank", _LINE, "prompts")
+        return Problem(here, "prompt is not text" if not isinstance(text, str) else "prompt is blank", _LINE, "prompts")
     return text

@@ -1,6 +1,6 @@
-"""Schema errors in words: each with its location, what is wrong, and what to write instead.
+"""Explain schema errors: each with its location, what is wrong, and what to write instead.
 
-Imported only when something is wrong: importing `jsonschema` takes longer than a successful check.
+Imported only for invalid documents: importing `jsonschema` takes longer than a successful check.
 """
 
 import difflib
@@ -27,7 +27,7 @@ _YES_NO = {"yes": "true", "on": "true", "y": "true", "no": "false", "off": "fals
 
 
 def explain(document: Document, schema: dict[str, Any]) -> list[Problem]:
-    """Return the problems in the order of the file: at most MAX_PROBLEMS, then one that says there are more."""
+    """Return the problems in file order: at most MAX_PROBLEMS, then one that says there are more."""
     errors = _Validator(schema).iter_errors(document.data)
     found = (p for error in errors for p in _problems(document, error))
     problems = _without_misspelt(sorted(set(islice(found, MAX_PROBLEMS)), key=lambda p: (p.location, p.what)))
@@ -38,7 +38,7 @@ def explain(document: Document, schema: dict[str, Any]) -> list[Problem]:
 
 
 def _without_misspelt(problems: list[Problem]) -> list[Problem]:
-    """Leave out missing keys that are present under a misspelt name, which is already reported."""
+    """Remove missing keys that are present under a misspelt name, which is reported already."""
     misspelt = {(p.what.partition(" in ")[2], p.hint) for p in problems if p.rule == "unknown-key"}
 
     def is_reported(problem: Problem) -> bool:
@@ -49,7 +49,7 @@ def _without_misspelt(problems: list[Problem]) -> list[Problem]:
 
 
 def _unique_items(validator: Any, wanted: bool, instance: Any, schema: Any) -> Iterator[ValidationError]:
-    """jsonschema's own check compares every pair when items cannot be sorted: minutes for a hostile list."""
+    """Compare hashed items: jsonschema compares every pair of items that cannot be sorted, which takes minutes for a hostile list."""
     if wanted and isinstance(instance, list) and len({orjson.dumps(item, option=_SORTED) for item in instance}) < len(instance):
         yield ValidationError("duplicate item")
 

@@ -1,4 +1,4 @@
-"""A recipe as frozen values, section by section. Names and defaults are those of recipe.schema.json (a test compares them)."""
+"""A recipe as frozen values, section by section. Names and defaults match recipe.schema.json (a test compares them)."""
 
 from collections.abc import Iterator
 from typing import Any, Literal, NamedTuple, Self
@@ -14,7 +14,7 @@ UTF8 = "utf-8"
 
 
 class Model(NamedTuple):
-    """The model to start from."""
+    """The base model."""
 
     base_model: str
     revision: str | None = None
@@ -30,7 +30,7 @@ class Source(NamedTuple):
 
     path: str
     converter: str
-    options: dict[str, Any] = {}  # noqa: RUF012 - never changed
+    options: dict[str, Any] = {}  # noqa: RUF012 - never mutated
     weight: float = 1
     split: SplitName | None = None
     limit: int | None = None
@@ -44,7 +44,7 @@ class Source(NamedTuple):
 
 
 class Split(NamedTuple):
-    """How rows are divided; shares of rows."""
+    """How rows are divided, as shares of the rows."""
 
     validation: float = 0.1
     test: float = 0
@@ -54,7 +54,7 @@ class Split(NamedTuple):
 
 
 class Data(NamedTuple):
-    """What is trained on and held out."""
+    """The rows to train on and to hold out."""
 
     type: RecordType
     sources: tuple[Source, ...]
@@ -72,7 +72,7 @@ class Data(NamedTuple):
 
 
 class Training(NamedTuple):
-    """How the weights change; the names are Axolotl's."""
+    """How the weights are trained; the names are Axolotl's."""
 
     adapter: Literal["qlora", "lora", "none"]
     learning_rate: float
@@ -104,13 +104,13 @@ class Training(NamedTuple):
     adam_beta2: float | None = None
     adam_epsilon: float | None = None
     max_grad_norm: float = 1
-    # numbers
+    # precision
     precision: Literal["auto", "bf16", "fp16", "fp32"] = "auto"
     gradient_checkpointing: bool = False
     kernels: Literal["auto", "off"] = "auto"
     seed: int = 42
     deterministic: bool = False
-    # watching
+    # logging and checkpoints
     logging_steps: int = 1
     eval_steps: int | None = None
     save_steps: int | None = None
@@ -130,14 +130,14 @@ class Training(NamedTuple):
 
 
 class Launch(NamedTuple):
-    """Where and with how many processes."""
+    """Where to train and with how many processes."""
 
     engine: Literal["local", "torchrun", "deepspeed", "slurm", "ray"] = "local"
     num_processes: int = 1
     num_nodes: int = 1
     main_address: str | None = None
     hosts: tuple[str, ...] = ()
-    sbatch: dict[str, str | int] = {}  # noqa: RUF012 - never changed
+    sbatch: dict[str, str | int] = {}  # noqa: RUF012 - never mutated
     zero_stage: int | None = None
     offload_optimizer: bool = False
     offload_params: bool = False
@@ -145,7 +145,7 @@ class Launch(NamedTuple):
 
 
 class EvaluationSet(NamedTuple):
-    """A further set of held-out rows. `type` is that of the data where the recipe names none."""
+    """A further set of held-out rows. Without `type`, the type of the data applies."""
 
     sources: tuple[Source, ...]
     metrics: tuple[str, ...]
@@ -154,23 +154,23 @@ class EvaluationSet(NamedTuple):
     max_rows: int | None = None
     max_new_tokens: int | None = None
     max_dropped: float = 0
-    gates: dict[str, Gate] = {}  # noqa: RUF012 - never changed
+    gates: dict[str, Gate] = {}  # noqa: RUF012 - never mutated
 
     @classmethod
     def from_values(cls, values: dict[str, Any]) -> Self:
-        """Build from plain values that the schema has accepted."""
+        """Build from plain values that the schema accepts."""
         return cls(**frozen(cls, values) | {"sources": _sources(values["sources"]), "gates": gates_from(values)})
 
 
 class Evaluation(NamedTuple):
-    """What is measured on the held-out rows."""
+    """What is measured on held-out rows."""
 
     metrics: tuple[str, ...] = ("perplexity",)
     labels: tuple[str, ...] = ()
     seen_by: str | None = None
     split: Literal["validation", "test"] | None = None
     max_rows: int | None = None
-    also: dict[str, EvaluationSet] = {}  # noqa: RUF012 - never changed
+    also: dict[str, EvaluationSet] = {}  # noqa: RUF012 - never mutated
     generation: Generation = Generation()
     judge: Judge | None = None
     rubric: Rubric | None = None
@@ -178,19 +178,19 @@ class Evaluation(NamedTuple):
     logit_lens: tuple[str, ...] = ()
     blimp: str | None = None
     sentiment_model: str | None = None
-    gates: dict[str, Gate] = {}  # noqa: RUF012 - never changed
+    gates: dict[str, Gate] = {}  # noqa: RUF012 - never mutated
     confidence: float = 0.95
 
 
 class Export(NamedTuple):
-    """What is made of the trained weights."""
+    """What to do with the trained weights."""
 
     merge: bool = False
     push_to_hub: str | None = None
 
 
 class Recipe(NamedTuple):
-    """One experiment. `extends` is no field: loading has resolved it."""
+    """One experiment. There is no field `extends`: loading resolves it."""
 
     name: str
     model: Model
@@ -198,18 +198,18 @@ class Recipe(NamedTuple):
     training: Training
     recipe: Literal[1] = 1
     description: str = ""
-    variables: dict[str, str] = {}  # noqa: RUF012 - never changed
+    variables: dict[str, str] = {}  # noqa: RUF012 - never mutated
     generate: Generate | None = None
     launch: Launch = Launch()
     evaluation: Evaluation = Evaluation()
     export: Export = Export()
-    smoke: dict[str, Any] = {}  # noqa: RUF012 - never changed
-    axolotl: dict[str, Any] = {}  # noqa: RUF012 - never changed
-    matrix: dict[str, Any] = {}  # noqa: RUF012 - never changed
+    smoke: dict[str, Any] = {}  # noqa: RUF012 - never mutated
+    axolotl: dict[str, Any] = {}  # noqa: RUF012 - never mutated
+    matrix: dict[str, Any] = {}  # noqa: RUF012 - never mutated
 
     @classmethod
     def from_values(cls, values: dict[str, Any]) -> Self:
-        """Build from plain values that the schema has accepted."""
+        """Build from plain values that the schema accepts."""
         data, evaluation = values["data"], values.get("evaluation", {})
         split = Split(**frozen(Split, data.get("split", {})))
         generation = Generation(**frozen(Generation, evaluation.get("generation", {})))
@@ -223,7 +223,7 @@ class Recipe(NamedTuple):
         nested["gates"] = gates_from(evaluation)
         nested["also"] = {name: EvaluationSet.from_values(found) for name, found in evaluation.get("also", {}).items()}
         sections: dict[str, Any] = dict(values)
-        sections["variables"] = dict(values.get("variables", {}))  # loading has made the list a mapping
+        sections["variables"] = dict(values.get("variables", {}))  # loading turns a list into a mapping
         sections["model"] = Model(**values["model"])
         sections["generate"] = Generate.from_values(values["generate"]) if "generate" in values else None
         sections["data"] = Data(**frozen(Data, data) | {"sources": _sources(data["sources"]), "split": split})
@@ -235,14 +235,14 @@ class Recipe(NamedTuple):
 
     @property
     def evaluation_split(self) -> SplitName:
-        """The split that the evaluation uses: as the recipe says, else test where there is one, else validation."""
+        """Return the split for the evaluation: the recipe's choice, else test if there is one, else validation."""
         if self.evaluation.split:
             return self.evaluation.split
         has_test = self.data.split.test > 0 or any(source.split == "test" for source in self.data.sources)
         return "test" if has_test else "validation"
 
     def all_sources(self) -> Iterator[tuple[tuple[str | int, ...], Source, RecordType]]:
-        """Every source with its place in the recipe and the type of its records: those of the data, then those of the evaluation sets."""
+        """Yield every source with its key path and the type of its records: those of the data, then those of the evaluation sets."""
         for number, source in enumerate(self.data.sources):
             yield ("data", "sources", number), source, self.data.type
         for name, found in self.evaluation.also.items():
@@ -250,7 +250,7 @@ class Recipe(NamedTuple):
                 yield ("evaluation", "also", name, "sources", number), source, found.type or self.data.type
 
     def of_set(self, name: str) -> "Recipe":
-        """The recipe as if the evaluation set were all that it held out: all rows of its sources, and the data section's repairs."""
+        """Return the recipe for one evaluation set: all rows of its sources are held out, repaired as in the data section."""
         found, data, whole = self.evaluation.also[name], self.data, self.evaluation
         kind = found.type or data.type
         data = data._replace(

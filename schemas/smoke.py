@@ -1,6 +1,6 @@
-"""A smoke run (`recipe run --smoke`): the recipe's whole path on a CPU in a minute or two, with as few keys changed as that takes.
+"""The recipe of a smoke run (`recipe run --smoke`): every stage on a CPU in a minute or two, with as few changed keys as possible.
 
-First what stands here, for every recipe; the recipe's own `smoke` section over it.
+These changes apply to every recipe; the recipe's own `smoke` section overrides them.
 """
 
 from typing import Any
@@ -13,8 +13,8 @@ from .sections import EvaluationSet, Generation, Launch, Recipe
 from .yaml_source import Document, KeyPath
 
 TWIN = "twin:"
-STEPS = 4  # with a checkpoint in the middle, so that there is something to resume
-ROWS = 2  # at once, and twice to a step where the recipe accumulates gradients
+STEPS = 4  # with a checkpoint in the middle to resume from
+ROWS = 2  # per batch, and two batches per step if the recipe accumulates gradients
 EVALUATED = 4
 NEW_TOKENS = 16
 FAST_KERNELS = ("flash_attention_2", "flex_attention")  # need a GPU
@@ -22,7 +22,7 @@ MARK = Location("--smoke")
 
 
 def smoke_document(document: Document) -> Document:
-    """A valid recipe as a smoke run has it."""
+    """Return a valid recipe with the changes of a smoke run."""
     own: dict[str, Any] = document.data.get("smoke") or {}
     steps = (own.get("training") or {}).get("max_steps") or STEPS
     changes = _without_needless(_changes(Recipe.from_values(document.data), steps), document.data)
@@ -36,11 +36,11 @@ def smoke_document(document: Document) -> Document:
 
 
 def _changes(recipe: Recipe, steps: int) -> dict[str, Any]:
-    """What every smoke run changes; None takes a key away."""
+    """Return the changes of every smoke run; None removes a key, `...` keeps it."""
     training, model, chat, prompts = recipe.training, recipe.model, recipe.data.type == "chat", recipe.evaluation.prompts
     half = max(steps // 2, 1)
     return {
-        # A run: of another recipe has a smoke run too, and its twin handed on.
+        # The recipe behind `run:` has a smoke run too, whose tiny model is used.
         "model": ({} if model.base_model.startswith(("run:", TWIN)) else {"base_model": TWIN + model.base_model})
         | {"trust_remote_code": None, "attn_implementation": None if model.attn_implementation in FAST_KERNELS else ...},
         "training": {
@@ -61,15 +61,15 @@ def _changes(recipe: Recipe, steps: int) -> dict[str, Any]:
             "metrics": [name for name in recipe.evaluation.metrics if name not in JUDGED] or ["perplexity"]
             if recipe.evaluation.judge
             else ...,
-            "judge": None,  # nobody is asked, and paid, to judge random weights
+            "judge": None,  # judging random weights costs money for nothing
             "rubric": None,
             "sentiment_model": _twin(recipe.evaluation.sentiment_model),
-            "gates": None,  # a model of random weights passes none
+            "gates": None,  # random weights pass no gate
             "generation": _few_tokens(recipe.evaluation.generation) if chat or prompts else ...,
             "prompts": {"generation": _few_tokens(prompts.generation)} if prompts and prompts.generation else ...,
             "also": {name: _of_set(found) for name, found in recipe.evaluation.also.items()} or ...,
         },
-        "export": {"push_to_hub": None},  # nothing of a smoke run leaves the machine
+        "export": {"push_to_hub": None},  # a smoke run is never uploaded
     }
 
 
@@ -87,7 +87,7 @@ def _of_set(found: EvaluationSet) -> dict[str, Any]:
 
 
 def _without_needless(changes: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:
-    """Without what is to stay (`...`), and without taking away what is not there."""
+    """Remove unchanged values (`...`), and removals of keys that do not exist."""
     kept = {}
     for key, value in changes.items():
         if isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""Values against a JSON Schema: jsonschema-rs decides (fast), jsonschema explains (only when something is wrong)."""
+"""Validate values against a JSON Schema: jsonschema-rs decides (fast), jsonschema explains (only if something is wrong)."""
 
 from functools import cache
 
@@ -11,12 +11,12 @@ from .yaml_source import Document
 
 @cache
 def validator(name: str) -> jsonschema_rs.Validator:
-    """The compiled validator. `offline`: by default jsonschema-rs would follow a `$ref` to any address or file."""
+    """Return the compiled validator. `offline`: by default jsonschema-rs would follow a `$ref` to any address or file."""
     return jsonschema_rs.validator_for(schema_text(name), offline=True)
 
 
 def check_document(document: Document, name: str = "recipe") -> list[Problem]:
-    """Every way in which the document breaks the schema, with places and hints; empty when it does not."""
+    """Return every violation of the schema, with locations and hints; empty if there is none."""
     if validator(name).is_valid(document.data):
         return []
     from .schema_errors import explain
@@ -25,6 +25,6 @@ def check_document(document: Document, name: str = "recipe") -> list[Problem]:
 
 
 def _unexplained(document: Document, name: str) -> Problem:
-    """The first error in jsonschema-rs's own words, should jsonschema ever see none: what one of them refuses is refused."""
+    """Return jsonschema-rs's first error, in case jsonschema finds none: what either refuses is refused."""
     error = next(iter(validator(name).iter_errors(document.data)))
     return Problem(document.location(tuple(error.instance_path)), error.message[:200], rule="schema")

@@ -1,7 +1,7 @@
-"""YAML text -> plain values and the location of every key and value. The only module that reads YAML.
+"""Read YAML text as plain values with the location of every key and value. No other module reads YAML.
 
-A bounded composer on PyYAML's event stream, because `yaml.safe_load` crashes on deep nesting, hangs on a merge-key bomb, silently keeps
-the last of two duplicate keys and reads `2e-4` as text (measured). Scalars follow the YAML 1.2 core schema: `2e-4` is a number,
+This is a bounded composer on PyYAML's event stream, because `yaml.safe_load` crashes on deep nesting, hangs on a merge-key bomb, silently
+keeps the last of two duplicate keys, and reads `2e-4` as text (measured). Scalars follow the YAML 1.2 core schema: `2e-4` is a number,
 `no` is the word "no", `014` is fourteen and `12:34:56` is text.
 """
 
@@ -51,7 +51,7 @@ class Document(NamedTuple):
 
 
 def read_text(path: Path, name: str | None = None) -> str:
-    """Read a YAML file. At most MAX_BYTES are read of a file that is too large. Raises UserError with the cause."""
+    """Read a YAML file; of a file that is too large, at most MAX_BYTES. Raises UserError with the cause."""
     location = Location(name or str(path))
     try:
         with path.open("rb") as file:
@@ -74,11 +74,11 @@ def read_text(path: Path, name: str | None = None) -> str:
 def parse_yaml(text: str, file: str) -> Document:
     """Read one YAML document. Raises UserError with the location of the error."""
     if len(text) > MAX_BYTES:
-        raise UserError(Problem(Location(file), f"{len(text):,} characters are too many for a recipe", rule="yaml-size"))
+        raise UserError(Problem(Location(file), f"too large for a recipe: {len(text):,} characters", rule="yaml-size"))
     try:
         text.encode()
         return _Composer(text, file).document()
-    except UnicodeEncodeError:  # an argument of the command line that was not UTF-8
+    except UnicodeEncodeError:  # a command-line argument that is not UTF-8
         raise UserError(Problem(Location(file), "not UTF-8 text", rule="yaml-encoding")) from None
     except yaml.MarkedYAMLError as error:
         location = error.problem_mark or error.context_mark
@@ -89,7 +89,7 @@ def parse_yaml(text: str, file: str) -> Document:
 
 
 class _Composer:
-    """Events -> values, counting depth, aliases and nodes before anything is built."""
+    """Composes values from events, and counts depth, aliases and nodes before anything is built."""
 
     def __init__(self, text: str, file: str) -> None:
         self.file = file
@@ -104,12 +104,12 @@ class _Composer:
 
     def document(self) -> Document:
         """Return the one document of the file. Raises UserError if it has none, or several."""
-        next(self.events)  # the stream starts
+        next(self.events)  # start of the stream
         first = next(self.events)
         if isinstance(first, yaml.StreamEndEvent):
             raise UserError(Problem(Location(self.file), "the file is empty", "`recipe new NAME` writes a recipe", "yaml-empty"))
         data = self.node(next(self.events), ())
-        next(self.events)  # the document ends
+        next(self.events)  # end of the document
         after = next(self.events)
         if not isinstance(after, yaml.StreamEndEvent):
             raise self.refuse(after, "more than one document", "remove everything after ---: one file is one recipe", "yaml-documents")
@@ -199,7 +199,7 @@ class _Composer:
         return result
 
     def text(self, event: Any) -> str:
-        if "\0" in event.value:  # valid in no path, no token and no other tool
+        if "\0" in event.value:  # no path, token or other tool accepts it
             raise self.refuse(event, "text contains the character U+0000", "remove it", "yaml-syntax")
         return event.value
 

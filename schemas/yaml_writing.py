@@ -1,4 +1,4 @@
-"""Plain values -> YAML text that YAML 1.1 readers (PyYAML, Axolotl) and our own 1.2 reader take for the same values."""
+"""Write plain values as YAML that YAML 1.1 readers (PyYAML, Axolotl) and our own 1.2 reader read as the same values."""
 
 import json
 import re
@@ -10,7 +10,7 @@ from .yaml_source import KeyPath
 
 
 class _Dumper(yaml.SafeDumper):
-    """Quotes what either version would take for a number; writes floats so that 1.1 sees a float, not text (2e-4)."""
+    """Quotes text that either version would read as a number, and writes floats so that 1.1 reads a float, not text (2e-4)."""
 
 
 def _float(dumper: yaml.SafeDumper, value: float) -> yaml.ScalarNode:
@@ -33,17 +33,17 @@ _Dumper.add_implicit_resolver(
 
 
 def to_yaml(values: Any) -> str:
-    """Block YAML in the order of the keys. Reading it back gives equal values."""
+    """Return block YAML in key order. Reading it gives equal values."""
     return yaml.dump(values, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)
 
 
 def dotted(path: KeyPath) -> str:
-    """`data.sources.0.path`: the form that --set takes."""
+    """Return a path in the form that --set takes: `data.sources.0.path`."""
     return ".".join(map(str, path))
 
 
 def one_line(value: Any) -> str:
-    """The value as YAML on one line; text that needs quotes has them."""
+    """Return the value as YAML on one line, with text quoted if necessary."""
     if isinstance(value, str | list | dict):
         plain = to_yaml(value).removesuffix("\n").removesuffix("\n...") if isinstance(value, str) else ""
         return plain if plain and "\n" not in plain else json.dumps(value, ensure_ascii=False)

@@ -1,1 +1,1 @@
-"""Rows through a converter -> a folder of records with its manifest."""
+"""Convert rows into a folder of records with a manifest."""

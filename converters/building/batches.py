@@ -1,4 +1,4 @@
-"""A source's files -> batches of rows. JSON Lines are cut at line ends and parsed by whoever converts them; the rest is read here."""
+"""Read a source's files in batches. JSON Lines are cut at line ends and parsed by the worker that converts them; the rest is read here."""
 
 import io
 from collections.abc import Callable, Iterable, Iterator
@@ -17,34 +17,34 @@ from ..sources.registry import Converter
 from .conversion import Batch, count_lines
 
 BATCH_BYTES = 1 << 20
-ROW_BYTES = 1 << 10  # what a row is taken to hold when rows, not bytes, are counted
+ROW_BYTES = 1 << 10  # assumed bytes per row, if rows are counted instead of bytes
 
 
 class SourceRows(Protocol):
-    """A source's rows, wherever they come from. `handed_out` counts the batches."""
+    """The rows of a source, from files or from a hub. `handed_out` counts the batches."""
 
     handed_out: int
     batch_bytes: int
 
     def batches(self) -> Iterator[Batch]:
-        """The rows in batches."""
+        """Yield the rows in batches."""
         ...
 
     def rows(self) -> Iterator[Row | Drop]:
-        """The rows one by one."""
+        """Yield the rows one by one."""
         ...
 
     def check_some_read(self) -> None:
-        """Raise UserError when there was nothing to read."""
+        """Raise UserError if there was nothing to read."""
         ...
 
     def facts(self) -> list[dict[str, Any]]:
-        """What was read, for the manifest. Raises UserError when it is no longer what it was."""
+        """Return what was read, for the manifest. Raises UserError if it has changed since."""
         ...
 
 
 class SourceFiles:
-    """The files of a source, in order. `formats` and `versions` fill up while they are read."""
+    """The files of a source, in order. `formats` and `versions` are filled while they are read."""
 
     def __init__(self, files: list[SourceFile], module: Converter, limit: int | None, batch_bytes: int) -> None:
         self.files = files
@@ -58,7 +58,7 @@ class SourceFiles:
         self.stream: BinaryIO = io.BytesIO()
 
     def batches(self) -> Iterator[Batch]:
-        """The rows of all files in batches of about `batch_bytes`; a batch never spans two files."""
+        """Yield the rows of all files in batches of about `batch_bytes`; a batch never spans two files."""
         for batch in self._batches():
             self.handed_out += 1
             yield batch
@@ -85,7 +85,7 @@ class SourceFiles:
         return self.stream.tell()
 
     def rows(self) -> Iterator[Row | Drop]:
-        """The rows of all files one by one; at most `limit` of those that can be read."""
+        """Yield the rows of all files one by one, at most `limit` readable ones."""
         return _limited(self._all_rows(), self.limit)
 
     def _all_rows(self) -> Iterator[Row | Drop]:
@@ -105,14 +105,14 @@ class SourceFiles:
                 raise bad_stream(file.name, error) from None
 
     def check_some_read(self) -> None:
-        """Raise UserError when none of a folder's files holds data."""
+        """Raise UserError if none of a folder's files holds data."""
         if self.files and all(self.formats.get(file.name) == SKIPPED_TEXT for file in self.files):
-            hint = "a table that cannot be told from text (one column, no header) is read when it is named itself"
-            what = f"{len(self.files)} files are in the folder, none of them data"
+            hint = "a table that looks like text (one column, no header) is read if the source names the file itself"
+            what = f"none of the folder's {len(self.files)} files is data"
             raise UserError(Problem(Location(str(self.files[0].path.parent)), what, hint, "no-data"))
 
     def facts(self) -> list[dict[str, Any]]:
-        """Name, format, hash and size of each file. What this process has not hashed yet is hashed here; all must be as they were read."""
+        """Return name, format, hash and size of each file. Raises UserError if one has changed since it was read."""
         facts = [{"name": f.name, "format": self.formats.get(f.name, "not read"), **self._file_facts(f)} for f in self.files]
         self.check_unchanged()
         return facts
@@ -124,22 +124,22 @@ class SourceFiles:
             raise bad_stream(str(file.path), error) from None
 
     def check_unchanged(self) -> None:
-        """Raise UserError when a file is no longer the one that was read."""
+        """Raise UserError if a file has changed since it was read."""
         changed = [file for file, version in self.versions.items() if not file.path.exists() or Version.of(file.path) != version]
         if changed:
-            hint = "wait until nothing writes to it, then convert again; nothing was published"
+            hint = "wait until nothing writes to it, then convert again; no output was written"
             raise UserError(*(Problem(Location(str(file.path)), "changed while it was read", hint, "input-changed") for file in changed))
 
 
 class Hashed:
-    """A stream whose bytes are hashed while they are read."""
+    """A stream that hashes its bytes as they are read."""
 
     def __init__(self, stream: Readable) -> None:
         self.stream = stream
         self.hash = sha256()
 
     def read(self, size: int, /) -> bytes:
-        """The next bytes, at most `size`."""
+        """Return the next bytes, at most `size`."""
         block = self.stream.read(size)
         self.hash.update(block)
         return block
@@ -154,7 +154,7 @@ def _limited(rows: Iterable[Row | Drop], limit: int | None) -> Iterator[Row | Dr
 
 
 def numbered(rows: Iterable[Row | Drop]) -> Iterator[Row | Drop]:
-    """The rows, told apart by `item` where several stand on one line."""
+    """Yield the rows, numbered by `item` if several start on one line."""
     last, item = 0, 1
     for row in rows:
         line = row.line if type(row) is Row else row.row.line  # pyright: ignore[reportAttributeAccessIssue] - a Drop
@@ -166,7 +166,7 @@ def numbered(rows: Iterable[Row | Drop]) -> Iterator[Row | Drop]:
 
 
 def row_batches(rows: Iterable[Row | Drop], count: int, read_so_far: Callable[[], int], size: int) -> Iterator[Batch]:
-    """Rows that were read already: at most `count` at a time, and fewer when they come of more than about `size` bytes of the file."""
+    """Yield batches of rows: at most `count` rows each, or fewer if they span more than about `size` bytes of the file."""
     batch: list[Row | Drop] = []
     start = 0
     for row in rows:
@@ -184,7 +184,7 @@ def _rows(batch: list[Row | Drop]) -> Batch:
 
 
 def line_batches(stream: Readable, name: str, size: int) -> Iterator[Batch]:
-    """The stream's lines, about `size` bytes at a time."""
+    """Yield the stream's lines in batches of about `size` bytes."""
     line = 1
     with bounded_lines(stream) as buffered:
         while block := buffered.read(size):

@@ -1,6 +1,6 @@
-"""A source's budget of words: whole rows in a seeded order, until the next one would exceed it.
+"""Apply a source's word budget: whole rows in a seeded order, until the next row would exceed it.
 
-A larger budget takes the rows of a smaller one and more; what is taken depends neither on the order of the rows nor on how they are read.
+A larger budget keeps the rows of a smaller one. What is kept depends neither on the order of the rows nor on how they are read.
 """
 
 from array import array
@@ -14,23 +14,23 @@ from .row_hashes import WIDTH
 from .splits import key_at, sorted_positions
 
 OVER_BUDGET = "over_budget"
-_PURPOSE = b"budget"  # another order than that in which rows are taken for a split, so that no split prefers a source with a budget
+_PURPOSE = b"budget"  # an order independent of the splits, so that no split is biased towards a source with a budget
 
 
 def has_budget(data: Data) -> bool:
-    """Whether a source takes so many words and no more. Then the words of every source are counted."""
+    """Return whether a source has a word budget. The words of every source are then counted."""
     return any(source.max_words is not None for source in data.sources)
 
 
 def count_words(record_type: RecordType, fields: RecordValue) -> int:
-    """The words of a record, separated by white space as `wc -w` counts them; of a chat, those of all its messages."""
+    """Return the number of words in a record, separated by white space as `wc -w` counts them; in a chat, of all messages."""
     if record_type == "chat":
         return sum(len(message["content"].split()) for message in fields["messages"] if isinstance(message["content"], str))
     return len(fields["text"].split())
 
 
 def over_budget(data: Data, sources: Sequence[int], words: Sequence[int], digests: bytes | bytearray) -> bytearray:
-    """A flag for every row: 1 where its source's budget has no place for it. Row n is of source `sources[n]`, has `words[n]` words and
+    """Return a flag for every row: 1 if its source's budget excludes it. Row n belongs to source `sources[n]`, has `words[n]` words, and
     the n-th of the `digests`."""
     left: dict[int, int] = {number: source.max_words for number, source in enumerate(data.sources) if source.max_words is not None}
     seed = str(data.split.seed).encode()
@@ -40,7 +40,7 @@ def over_budget(data: Data, sources: Sequence[int], words: Sequence[int], digest
     for position in sorted_positions(ranks):
         row = concerned[position]
         if words[row] > left[sources[row]]:
-            left[sources[row]] = -1  # nothing further: a shorter row in its place would make short rows likelier
+            left[sources[row]] = -1  # stop here: filling up with shorter rows would favour them
         if left[sources[row]] < 0:
             gone[row] = 1
         else:
@@ -49,7 +49,7 @@ def over_budget(data: Data, sources: Sequence[int], words: Sequence[int], digest
 
 
 def composition(sources: Sequence[dict[str, Any]]) -> list[str]:
-    """What each source of a manifest gives, in a line each; nothing where words were not counted."""
+    """Return one line for each source of a manifest; empty if words were not counted."""
     total = sum(source.get("words", 0) for source in sources)
     return [_line(source, total) for source in sources if "words" in source]
 
@@ -62,5 +62,5 @@ def _line(source: dict[str, Any], total: int) -> str:
     if (most := source.get("max_words")) is None:
         return line
     if left_out := source[OVER_BUDGET]:
-        return f"{line}; max_words {most:,}: {left_out:,} rows left out"
+        return f"{line}; max_words {most:,}: {left_out:,} rows dropped"
     return f"{line}; max_words {most:,}" + (" not reached: the source has no more" if source["words"] < most else "")

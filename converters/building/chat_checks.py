@@ -1,4 +1,4 @@
-"""What makes a record valid beyond its JSON Schema, in words that a person can act on."""
+"""Check what makes a record valid beyond its JSON Schema, in words that a user can act on."""
 
 from operator import itemgetter
 from typing import Any
@@ -12,15 +12,15 @@ _MAY_FOLLOW = {None: ("user",), "user": ("assistant",), "assistant": ("user", "t
 _TURNS = ["user", "assistant"] * 500
 _TEXT = {str}
 _ROLE, _CONTENT, _FIRST = itemgetter("role"), itemgetter("content"), itemgetter(0)
-# What a text may start with that is blank: white space as Python and as the schema see it.
+# Blank first characters of a text: white space in Python and in the schema's pattern.
 _BLANK = {"\ufeff", *(character for character in map(chr, range(0x3001)) if character.isspace())}
 
 
 def plain_contents(messages: list[dict[str, Any]], turns: list[dict[str, Any]]) -> list[str]:
-    """The contents of what nearly every chat is: valid, of role and content alone, user and assistant by turns.
+    """Return the contents of an ordinary valid chat: only roles and contents, with user and assistant alternating.
 
-    `turns` are the messages after a system message. An empty list says nothing: then record_fault decides. The schema is the contract;
-    this is a short cut to its yes, at a third of the cost (a test compares the two on whatever hypothesis can think of).
+    `turns` are the messages after a system message. An empty list decides nothing: record_fault does. The schema is the contract; this is a
+    shortcut for valid chats at a third of the cost (a hypothesis test compares the two).
     """
     count = len(turns)
     if count % 2 or not 0 < count < 1000:
@@ -29,7 +29,7 @@ def plain_contents(messages: list[dict[str, Any]], turns: list[dict[str, Any]]) 
         contents = [*map(_CONTENT, messages)]
         if [*map(_ROLE, turns)] != _TURNS[:count] or {*map(type, contents)} != _TEXT:
             return []
-        if sum(map(len, messages)) != 2 * len(messages):  # each has both keys: then a further one is too many
+        if sum(map(len, messages)) != 2 * len(messages):  # each has both keys, so some have more
             return []
         return contents if _BLANK.isdisjoint(map(_FIRST, contents)) or not any(map(_may_be_blank, contents)) else []
     except (KeyError, TypeError, IndexError):  # IndexError: an empty content
@@ -41,7 +41,7 @@ def _may_be_blank(content: str) -> bool:
 
 
 def record_fault(record_type: RecordType, fields: dict[str, Any]) -> tuple[str, str] | None:
-    """Why the fields are not a record of this type, as (reason, detail); None when they are."""
+    """Return why the fields are not a record of this type, as (reason, detail), or None."""
     candidate = {"id": "-", **fields}
     if not validator(record_type).is_valid(candidate):
         return _schema_fault(record_type, candidate)
@@ -49,7 +49,7 @@ def record_fault(record_type: RecordType, fields: dict[str, Any]) -> tuple[str, 
 
 
 def _chat_fault(messages: list[dict[str, Any]]) -> tuple[str, str] | None:
-    """Roles alternate after one optional system message, the assistant has the last word, and something is trained."""
+    """Check that roles alternate after an optional system message, that the assistant speaks last, and that something is trained."""
     before = None
     for index, message in enumerate(messages):
         role = message["role"]
@@ -68,7 +68,7 @@ def _chat_fault(messages: list[dict[str, Any]]) -> tuple[str, str] | None:
 
 
 def _schema_fault(record_type: RecordType, record: dict[str, Any]) -> tuple[str, str]:
-    """The first schema error as a reason. Hand-written, since jsonschema's words name no row and no remedy."""
+    """Return the first schema error as a reason: jsonschema's messages name neither row nor fix."""
     if record_type == "chat":
         return _first_chat_error(record.get("messages"))
     for key in ("text", "label") if record_type == "classification" else ("text",):
@@ -89,7 +89,7 @@ def _first_chat_error(messages: Any) -> tuple[str, str]:
         if role not in ("system", "user", "assistant", "tool"):
             return (
                 "unknown_role",
-                f"messages[{index}].role is {role!r}; known are system, user, assistant and tool (the option roles maps others)",
+                f"messages[{index}].role is {role!r}; use system, user, assistant or tool (the option roles maps others)",
             )
         if not isinstance(content, str):
             return "content_not_text", f"messages[{index}].content is {_kind(content)}"
@@ -99,7 +99,7 @@ def _first_chat_error(messages: Any) -> tuple[str, str]:
 
 
 def _is_blank(text: str) -> bool:
-    """As the schemas' pattern sees it: white space of Python's and of JavaScript's, which differ."""
+    """Return whether the schemas' pattern rejects the text: white space of Python and of JavaScript, which differ."""
     return not text.replace("\ufeff", "").strip()
 
 

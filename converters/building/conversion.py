@@ -1,5 +1,5 @@
-"""A batch of rows -> the lines to write, with what committing them needs. Nothing is opened here and nothing is remembered between
-batches, so that a batch may be converted in any process, or again in another one, and gives the same bytes.
+"""Convert a batch of rows into lines to write, with what committing them needs. Nothing is opened here, and nothing is kept between
+batches: a batch may be converted in any process, or again in another one, with the same bytes as the result.
 """
 
 from array import array
@@ -32,7 +32,7 @@ TRACKED = (TrackedRow, JoinedRow)
 
 
 class Spec(NamedTuple):
-    """What every batch of a source needs to know."""
+    """What every batch of a source needs."""
 
     record_type: RecordType
     converter: str
@@ -48,7 +48,7 @@ class Spec(NamedTuple):
 
     @classmethod
     def of(cls, data: Data, source: Source, prefix: str) -> "Spec":
-        """The spec of a source of a recipe's data section."""
+        """Return the spec of a source in a recipe's data section."""
         near = "near" in (data.dedup, data.check_leaks)
         prompt, split, fix = data.system_prompt, data.split, data.fix_mojibake
         return cls(data.type, source.converter, source.options, prefix, prompt, split.group_by, split.stratify_by, near, fix,
@@ -56,8 +56,8 @@ class Spec(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """Rows in order, before conversion: `lines` of JSON, whole ones as they stand in the file, the first of which has the number `line`;
-    or `rows` that were read already.
+    """Rows in order, before conversion: either `lines`, whole lines of JSON as they are in the file, the first with the number `line`,
+    or `rows` that were already read.
     """
 
     file: str
@@ -73,17 +73,17 @@ class Batch(NamedTuple):
 
 
 def count_lines(block: bytes) -> int:
-    """How many lines the block has; the last need not be ended."""
+    """Return the number of lines in the block; the last one may lack its line end."""
     return block.count(b"\n") + (not block.endswith(b"\n"))
 
 
 class Converted(NamedTuple):
-    """A converted batch. The valid records' lines stand in `lines`; record n ends at `ends[n]`, its digest is the n-th 16 bytes.
+    """A converted batch. `lines` holds the lines of the valid records; record n ends at `ends[n]`, and its digest is the n-th 16 bytes.
 
-    `keys` are the records' group keys, `strata` their strata, `signatures` what near-duplicates are told by (each empty where none are
-    asked for), `fixed` what was repaired in record n, `labels` the labels of a classification with the first row of each, `named` the keys
-    of meta that any of them has, `placeholders` the rows by the placeholder that stands in their text, `unread` the keys that were left
-    unread, `words` the words of each record where they are counted.
+    `keys` are the records' group keys, `strata` their strata, `signatures` their near-duplicate signatures (each empty if not needed),
+    `fixed` the repairs in record n, `labels` the labels of a classification with the first row of each, `named` the keys found in meta,
+    `placeholders` the rows by placeholder in their text, `unread` the keys that were not read, and `words` the words of each record if
+    counted.
     """
 
     ledger: Ledger
@@ -102,7 +102,7 @@ class Converted(NamedTuple):
 
 
 def convert_batch(spec: Spec, batch: Batch) -> Converted:
-    """Convert and validate the rows of a batch, and write the records as lines. Every row is accounted for in its ledger."""
+    """Convert and validate the rows of a batch, and write the records as lines. Its ledger accounts for every row."""
     ledger, unreadable = Ledger(), []
     if batch.lines:
         rows = json_lines(BytesIO(batch.lines), batch.file, batch.line, unreadable, ledger)
@@ -118,8 +118,8 @@ def convert_batch(spec: Spec, batch: Batch) -> Converted:
 
 
 def convert_stream(spec: Spec, rows: Iterable[Row | Drop], size: int) -> Iterator[Converted]:
-    """The same for a converter whose records depend on more than one row: it sees all rows as one stream, cut afterwards
-    into parts of about `size` bytes."""
+    """Convert all rows as one stream, for a converter whose records depend on more than one row. The result is cut into parts of about
+    `size` bytes."""
     reading, unreadable = Ledger(), []
     lines, keys = Lines(spec.converter, spec.prefix), key_use(converter(spec.converter), spec.ignore_keys)
     items = converter(spec.converter).convert(keys.track(readable(rows, unreadable, reading)), spec.record_type, **spec.options)
@@ -129,8 +129,8 @@ def convert_stream(spec: Spec, rows: Iterable[Row | Drop], size: int) -> Iterato
 
 
 def json_lines(lines: Iterable[bytes], file: str, first: int, unreadable: list[Drop], ledger: Ledger) -> Iterator[Row]:
-    """One JSON value a line. Blank lines are skipped; a broken line is put to the `unreadable`."""
-    row = partial(tuple.__new__, Row)  # the plain constructor costs twice as much
+    """Yield one JSON value per line. Blank lines are skipped; broken lines are appended to `unreadable`."""
+    row = partial(tuple.__new__, Row)  # twice as fast as Row(...)
     blank = 0
     number = first - 1
     try:
@@ -153,18 +153,18 @@ def json_lines(lines: Iterable[bytes], file: str, first: int, unreadable: list[D
 
 
 def broken_line(line: bytes, file: str, number: int) -> Drop:
-    """Why the line is not JSON."""
+    """Return why the line is not JSON."""
     found = parsed_line(line, file, number)
     return found if isinstance(found, Drop) else Drop(found, "invalid_json")
 
 
 def readable(rows: Iterable[Row | Drop], unreadable: list[Drop], ledger: Ledger) -> Iterator[Row]:
-    """The rows that could be read; the others are put to the `unreadable`."""
+    """Yield the rows that were read; append the others to `unreadable`."""
     for row in rows:
         ledger.read += 1
         if isinstance(row, Drop):
             unreadable.append(row)
-            if len(unreadable) > LISTED:  # so that a file of nothing else takes no memory
+            if len(unreadable) > LISTED:  # bounds the memory for a file of broken rows
                 _count(unreadable, ledger)
         else:
             yield row
@@ -173,9 +173,9 @@ def readable(rows: Iterable[Row | Drop], unreadable: list[Drop], ledger: Ledger)
 def encode(
     spec: Spec, items: Iterable[Record | Drop], unreadable: list[Drop], ledger: Ledger, lines: Lines, keys: KeyUse, size: int = maxsize
 ) -> Converted:
-    """The valid records as lines, until these have `size` bytes; the others, and the drops, are counted in the ledger.
+    """Return the valid records as lines, up to `size` bytes. Invalid records and drops are counted in the ledger.
 
-    `unreadable` fills up while the items come.
+    `unreadable` is filled while the items are consumed.
     """
     texts: list[bytes] = []
     digests: list[bytes] = []
@@ -213,12 +213,12 @@ def encode(
             break
     _count(unreadable, ledger)
     ends = array("Q", accumulate(map(len, texts)))
-    told = signatures(compared) if compared else b""
-    return result._replace(lines=b"".join(texts), ends=ends, digests=b"".join(digests), signatures=told, words=words)
+    compared_signatures = signatures(compared) if compared else b""
+    return result._replace(lines=b"".join(texts), ends=ends, digests=b"".join(digests), signatures=compared_signatures, words=words)
 
 
 def _records(spec: Spec, items: Iterable[Record | Drop], unreadable: list[Drop], ledger: Ledger, keys: KeyUse) -> Iterator[Record]:
-    """The records among the items; the drops are counted, and so are records of rows that hold more than their converter has read."""
+    """Yield the records; count the drops, including records of rows with keys that must be read and were not."""
     for item in items:
         if unreadable:
             _count(unreadable, ledger)
@@ -231,8 +231,8 @@ def _records(spec: Spec, items: Iterable[Record | Drop], unreadable: list[Drop],
 
 
 def untracked(name: str, item: Record | Drop, keys: KeyUse) -> Record | Drop:
-    """Return what the converter `name` made of a tracked row, or of several; a drop where it is a record that leaves unread what it must
-    not."""
+    """Return the item that the converter `name` made from tracked rows, without the tracking. A record that leaves a significant key unread
+    becomes a drop."""
     value = item.row.value
     rows = [row for row in (value.parts if type(value) is JoinedRow else [item.row]) if type(row.value) is TrackedRow]
     uses: list[ShapeUse] = [row.value.use for row in rows]
@@ -248,7 +248,7 @@ def untracked(name: str, item: Record | Drop, keys: KeyUse) -> Record | Drop:
 
 
 def _with_fixed_text(spec: Spec, record: Record, better: RecordValue) -> tuple[Record, RecordValue]:
-    """The record with its repaired fields, and those with the system prompt; as it was where they would be no record any more."""
+    """Return the record with its repaired fields, and those with the system prompt; unchanged if the repair would make it invalid."""
     fields = with_system_prompt(better, spec.system_prompt) if spec.system_prompt else better
     if record_fault(spec.record_type, fields):
         return record, with_system_prompt(record.fields, spec.system_prompt) if spec.system_prompt else record.fields
@@ -262,7 +262,7 @@ def _count(unreadable: list[Drop], ledger: Ledger) -> None:
 
 
 def _collect(spec: Spec, record: Record, fields: RecordValue, found: Converted, number: int) -> None:
-    """What the commit needs to know of a record beside its line."""
+    """Collect what the commit needs from a record besides its line."""
     if record.fixed:
         found.fixed[number] = record.fixed
     if spec.group_by:

@@ -1,6 +1,6 @@
-"""Rows of evaluation sets that training has seen: each set against the rows that were written to train and validate on.
+"""Find rows of evaluation sets that training has seen: each set against the rows written for training and validation.
 
-Only what the sets hold is kept in memory; the training rows are read once, as they stand in their files.
+Only the sets are kept in memory; the training rows are read once, from their files.
 """
 
 from collections.abc import Iterator, Mapping
@@ -23,10 +23,10 @@ Placed = tuple[str, dict[str, Any]]  # the set or split, and the row
 
 
 def refuse_seen_rows(data: Data, folder: Path, sets: Mapping[str, tuple[RecordType, Path]]) -> None:
-    """Raise GateError for rows of the sets (name -> record type and file) that stand in the folder's train.jsonl or validation.jsonl.
+    """Raise GateError for rows of the sets (name -> record type and file) that are also in the folder's train.jsonl or validation.jsonl.
 
-    As between splits: identical rows, rows of one group, and near-duplicates where data.check_leaks says `near`. A set of another record
-    type than the data shares groups at most.
+    As between splits: identical rows, rows of one group, and near-duplicates with data.check_leaks `near`. A set of another record type can
+    only share groups.
     """
     if data.check_leaks == "none":
         return
@@ -37,7 +37,7 @@ def refuse_seen_rows(data: Data, folder: Path, sets: Mapping[str, tuple[RecordTy
         leaks += _near(data, folder, alike)
     if leaks:
         more = f" (the first {SHOWN} are listed)" if len(leaks) > SHOWN else ""
-        hint = "remove the rows from the set or from the training data, or group the split by what they share: data.split.group_by"
+        hint = "remove the rows from the set or from the training data, or group them by a common key with data.split.group_by"
         listed = [Problem(Location(""), str(leak), rule="leak") for leak in leaks[:SHOWN]]
         raise GateError(
             *listed, Problem(Location(""), f"{len(leaks)} rows of evaluation sets are in the training data{more}", hint, "leak")
@@ -55,7 +55,7 @@ def _seen(folder: Path) -> Iterator[Placed]:
 
 
 def _equal(data: Data, folder: Path, alike: list[Placed], held_out: list[Placed]) -> Iterator[Leak]:
-    """A leak for each row of a set, and kind, with the first row that gives it away."""
+    """Yield a leak for each row of a set and each kind, with the first training row that matches."""
     group_by = data.split.group_by
     wanted: dict[tuple[str, bytes], list[Placed]] = {}
     for place in alike:
@@ -74,7 +74,7 @@ def _equal(data: Data, folder: Path, alike: list[Placed], held_out: list[Placed]
 
 
 def _near(data: Data, folder: Path, alike: list[Placed]) -> Iterator[Leak]:
-    """A leak for each row of a set that is nearly equal to one that training has seen, but not equal."""
+    """Yield a leak for each row of a set that is nearly, but not exactly, equal to a row seen in training."""
     border = len(alike)
     with TemporaryDirectory(dir=folder.parent) as scratch:
         path = Path(scratch) / "signatures"

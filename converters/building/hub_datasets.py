@@ -1,7 +1,7 @@
-"""Data sets on a Hugging Face hub as sources: `hf:owner/name`, streamed by `datasets`, at one commit, without running anybody's code.
+"""Hugging Face datasets as sources: `hf:owner/name`, streamed by `datasets`, at one commit, without running code from the dataset.
 
-The commit is looked up before a row is read, and the manifest records it. `datasets` is told to look on the hub alone: left to itself it
-would take a folder of the same name, or an older copy in its cache when the hub does not answer.
+The commit is looked up before a row is read, and recorded in the manifest. `datasets` gets the full hub address: by default it would use a
+local folder of the same name, or an older cached copy if the hub does not answer.
 """
 
 import copy
@@ -24,33 +24,32 @@ _COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
 class HubDataset(NamedTuple):
-    """A data set by its full name, and one commit of it."""
+    """A dataset by its full name, and one commit of it."""
 
     name: str
     commit: str
 
 
 def is_on_hub(source: Source) -> bool:
-    """Whether the source is a data set's name and no path."""
+    """Return whether the source is a dataset's name and not a path."""
     return source.path.startswith(SCHEME)
 
 
 def commit_of(source: Source) -> str:
-    """The commit that the source's revision stands for now; asks the hub unless the revision is a commit."""
+    """Return the commit that the source's revision points to; asks the hub unless the revision is a commit."""
     revision = source.revision or "main"
     return revision if is_commit(revision) else find_dataset(source.path, revision).commit
 
 
 def is_commit(revision: str | None) -> bool:
-    """Whether the revision is a commit, and no branch or tag."""
+    """Return whether the revision is a commit, not a branch or tag."""
     return revision is not None and _COMMIT.fullmatch(revision) is not None
 
 
 @cache
 def find_dataset(path: str, revision: str) -> HubDataset:
-    """The data set and its commit, asked of the hub once a process, so that all that is done with it is done with the same rows.
-
-    Raises UserError if the hub has no such data set or revision, or does not answer.
+    """Return the dataset and its commit. The hub is asked once per process, so that everything uses the same rows.
+    Raises UserError if the hub has no such dataset or revision, or does not answer.
     """
     import httpx
     from huggingface_hub import HfApi
@@ -60,35 +59,35 @@ def find_dataset(path: str, revision: str) -> HubDataset:
     try:
         info = HfApi().dataset_info(name, revision=revision, timeout=30)
     except RevisionNotFoundError:
-        raise UserError(Problem(location, f"has no revision {revision!r}", "a commit, a tag or a branch", "no-revision")) from None
+        raise UserError(Problem(location, f"has no revision {revision!r}", "use a commit, a tag or a branch", "no-revision")) from None
     except HFValidationError as error:
-        raise UserError(Problem(location, f"is no data set's name: {error}", "for example hf:owner/name", "no-dataset")) from None
+        raise UserError(Problem(location, f"not a valid dataset name: {error}", "for example hf:owner/name", "no-dataset")) from None
     except (httpx.HTTPError, OSError) as error:
-        raise UserError(Problem(location, *_said(error), "no-dataset")) from None
+        raise UserError(Problem(location, *_hub_answer(error), "no-dataset")) from None
     if not info.sha:
-        raise UserError(Problem(location, "the hub names no commit", "give a commit as revision", "no-dataset"))
+        raise UserError(Problem(location, "the hub returned no commit", "give a commit as revision", "no-dataset"))
     return HubDataset(info.id, info.sha)
 
 
-def _said(error: Exception) -> tuple[str, str]:
-    """What is wrong and what to do, by what the hub answered."""
+def _hub_answer(error: Exception) -> tuple[str, str]:
+    """Return what is wrong and what to do, from the hub's answer."""
     status = getattr(getattr(error, "response", None), "status_code", None)
     if status in (401, 403, 404):
-        what = "the hub has no such data set, or does not show it to you"
-        return what, "check the name; a private or gated one needs a token that may read it, in the variable HF_TOKEN"
+        what = "the hub has no such dataset, or you have no access to it"
+        return what, "check the name; a private or gated dataset needs a token with access in HF_TOKEN"
     if status:
         return f"the hub answered {status}", "try again later"
-    hint = "check the network and HF_ENDPOINT, or download the data set and give its folder as path"
+    hint = "check the network and HF_ENDPOINT, or download the dataset and use its folder as path"
     return f"the hub cannot be reached: {str(error).splitlines()[0] if str(error) else type(error).__name__}", hint
 
 
 class HubRows:
-    """A data set's rows as a source: what SourceFiles is for files."""
+    """A dataset's rows as a source; the counterpart of SourceFiles."""
 
     def __init__(self, source: Source, module: Converter, batch_bytes: int) -> None:
         if module.INPUT in ("lines", "files"):
-            what = f"the converter {source.converter} reads text files, a data set has rows of columns"
-            raise UserError(Problem(Location(source.path), what, "the converter table takes texts from columns", "converter"))
+            what = f"the converter {source.converter} reads text files, but a dataset has rows with columns"
+            raise UserError(Problem(Location(source.path), what, "the converter table reads texts from columns", "converter"))
         self.source = source
         self.batch_bytes = batch_bytes
         self.handed_out = 0
@@ -97,13 +96,13 @@ class HubRows:
         self.name = "/".join(part for part in (self.dataset.name, source.subset, source.hub_split) if part)
 
     def batches(self) -> Iterator[Batch]:
-        """The rows in batches."""
+        """Yield the rows in batches."""
         for batch in row_batches(self.rows(), max(1, self.batch_bytes // ROW_BYTES), lambda: 0, self.batch_bytes):
             self.handed_out += 1
             yield batch
 
     def rows(self) -> Iterator[Row | Drop]:
-        """The rows one by one; `line` is a row's number in its split. Raises UserError if the source breaks off."""
+        """Yield the rows one by one; `line` is the row's number in its split. Raises UserError if the stream fails."""
         location = Location(self.source.path)
         streamed = self._streamed(location)
         labels = _class_labels(streamed.features or {})
@@ -111,9 +110,9 @@ class HubRows:
         while True:
             try:
                 value = next(rows, None)
-            except Exception as error:  # readers of ten formats and the network, each with errors of its own
-                hint = "try again; nothing was published"
-                raise UserError(Problem(location, f"broke off after {self.given:,} rows: {error}", hint, "unreadable")) from None
+            except Exception as error:  # ten formats and the network, each with its own errors
+                hint = "try again; no output was written"
+                raise UserError(Problem(location, f"failed after {self.given:,} rows: {error}", hint, "unreadable")) from None
             if value is None:
                 return
             self.given += 1
@@ -130,21 +129,25 @@ class HubRows:
             streamed = load_dataset(
                 f"hf://datasets/{name}", self.source.subset, revision=commit, split=self.source.hub_split, streaming=True
             )
-        except (ValueError, OSError, RuntimeError) as error:  # no such subset or split; nothing there that can be read; a script
+        except (ValueError, OSError, RuntimeError) as error:  # no such subset or split; no readable files; a script
             what = f"cannot be loaded: {str(error).strip().splitlines()[0]}"
             code = isinstance(error, RuntimeError)
-            hint = "its rows come from code, which is not run" if code else "subset and hub_split name what the data set has"
+            hint = (
+                "its rows come from code, which recipekit does not run"
+                if code
+                else "set subset and hub_split to names that the dataset has"
+            )
             raise UserError(Problem(location, what, hint, "no-dataset")) from None
         return streamed.decode(False) if any(_is_media(feature) for feature in (streamed.features or {}).values()) else streamed
 
     def check_some_read(self) -> None:
-        """Raise UserError when the split is empty."""
+        """Raise UserError if the split is empty."""
         if not self.given:
             raise UserError(Problem(Location(self.source.path), f"{self.name} has no rows", rule="no-data"))
 
     def facts(self) -> list[dict[str, Any]]:
-        """What was read, and at which commit; that does not change."""
-        return [{"name": self.name, "format": "Hugging Face data set", "commit": self.dataset.commit, "rows": self.given}]
+        """Return what was read, and at which commit."""
+        return [{"name": self.name, "format": "Hugging Face dataset", "commit": self.dataset.commit, "rows": self.given}]
 
 
 def _class_labels(features: dict[str, Any]) -> list[tuple[str, Any]]:
@@ -152,12 +155,12 @@ def _class_labels(features: dict[str, Any]) -> list[tuple[str, Any]]:
 
 
 def _is_media(feature: Any) -> bool:
-    """Whether reading a row would decode a picture or a sound."""
+    """Return whether reading a row would decode an image, audio, video or PDF."""
     return type(feature).__name__ in ("Image", "Audio", "Video", "Pdf")
 
 
 def pin_commits(loaded: LoadedRecipe) -> LoadedRecipe:
-    """The recipe with a commit as the revision of every such source, so that a run that is resumed or reproduced reads the same rows."""
+    """Return the recipe with a commit as the revision of every hub source, so that resuming and reproducing read the same rows."""
     if not any(is_on_hub(source) for _, source, _ in loaded.recipe.all_sources()):
         return loaded
     values: Any = copy.deepcopy(loaded.document.data)

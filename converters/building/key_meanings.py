@@ -1,4 +1,4 @@
-"""Keys that other tools' rows have and that change what should be trained. A row is refused where its converter leaves one unread."""
+"""Keys in rows of other tools that change what should be trained. A row is refused if its converter does not read one."""
 
 from collections.abc import Callable, Iterable
 from functools import partial
@@ -24,9 +24,9 @@ def _is_below_one(value: Any) -> bool:
         return False
 
 
-_PREFERENCE = "preference data is not trained: keep the rows that should be imitated"
+_PREFERENCE = "preference data is not trained: keep only the preferred replies"
 _MEDIA = "only text is trained"
-# key -> when its value matters, and why the row cannot be trained without it.
+# key -> (when its value is significant, why the row cannot be trained without it)
 MEANINGS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "system": (_filled, "a system prompt"),
     "system_prompt": (_filled, "a system prompt"),
@@ -53,21 +53,21 @@ _KEYS = frozenset(MEANINGS)
 
 
 def key_use(module: Converter, ignore_keys: Iterable[str] = ()) -> KeyUse:
-    """What is to be read of the rows of a converter: all but what the recipe lists, and what the source system writes for its own
-    use (a module's UNUSED_KEYS)."""
+    """Return the tracker for a converter's rows. It ignores the keys that the recipe lists, and the keys that the source system writes for
+    its own use (a module's UNUSED_KEYS)."""
     ignored = frozenset((*ignore_keys, *getattr(module, "UNUSED_KEYS", ())))
-    return KeyUse(ignored, partial(_mattering, ignored=ignored))
+    return KeyUse(ignored, partial(_significant_keys, ignored=ignored))
 
 
-def _mattering(row: dict[str, Any], ignored: frozenset[str]) -> tuple[str, ...]:
-    """The keys of the row that must be read for what they hold."""
+def _significant_keys(row: dict[str, Any], ignored: frozenset[str]) -> tuple[str, ...]:
+    """Return the row's keys that must be read because of their values."""
     if _KEYS.isdisjoint(row):
         return ()
     return tuple(key for key, value in row.items() if key in MEANINGS and MEANINGS[key][0](value) and not is_ignored(key, ignored))
 
 
 def refusal(row: Row, converter: str) -> Drop | None:
-    """Why the tracked row must not be converted without a key that was left unread; None when there is no such key."""
+    """Return a drop if a significant key of the tracked row was not read, or None."""
     value: TrackedRow = row.value
     for key in MEANINGS if value.must_read else ():
         if key in value.must_read:

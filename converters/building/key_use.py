@@ -1,8 +1,8 @@
-"""Which keys of a source's rows its converter reads. What it leaves unread is counted and named, at every depth that it looks at.
+"""Track which keys of a source's rows its converter reads. Unread keys are counted and named, at every depth that it reaches.
 
-Rows are told apart by their shape: their keys, and those of the objects inside. The rows of a shape are handed to the converter as
-mappings that remember what was read, until every key of the shape was; from then on rows of that shape pass as they are, so that an
-ordinary source pays for its first rows only. An object that the converter took whole, without reading a key of it, counts as read.
+Rows are grouped by shape: their keys, and those of the objects in them. Rows of a shape are passed to the converter as mappings that record
+reads, until every key of the shape was read; later rows of that shape are passed unchanged, so that only the first rows of an ordinary
+source are slower. An object that the converter took whole, without reading a key, counts as read.
 """
 
 from collections import Counter
@@ -14,17 +14,17 @@ from ..reading.records import Record, Row
 
 Matters = Callable[[dict[str, Any]], tuple[str, ...]]
 MANY_SHAPES = 10_000
-LISTED = 100  # keys that are named
+LISTED = 100  # unread keys listed by name
 OTHERS = "(other keys)"
-MAX_DEPTH = 16  # no converter looks deeper; a row may nest a thousand deep
+MAX_DEPTH = 16  # no converter reads deeper; a row may be nested a thousand levels
 _CONTAINERS = frozenset((dict, list))
 Shape = tuple[Any, ...] | frozenset[Any]
 
 
 class UnreadKeys(NamedTuple):
-    """What a batch found about the rows of one shape: whether any became a record, whether any was dropped, rows by unread key.
+    """The unread keys of one shape in a batch: whether a row became a record, whether one was dropped, and rows by unread key.
 
-    `inside` are those of the keys within an unread object, which alone is named: a later row may read it, and leave some of them unread.
+    `inside` are the keys within an unread object, which alone is named: a later row may read it, and leave some of them unread.
     """
 
     kept: bool
@@ -33,7 +33,7 @@ class UnreadKeys(NamedTuple):
     inside: dict[str, int]
 
     def join(self, other: "UnreadKeys") -> "UnreadKeys":
-        """What neither of two batches has read."""
+        """Return the keys that neither of two batches has read."""
         ours, theirs = self.rows | self.inside, other.rows | other.inside
         both = {path: count + theirs[path] for path, count in ours.items() if path in theirs}
         inside = {path: count for path, count in both.items() if path in self.inside and path in other.inside}
@@ -42,7 +42,7 @@ class UnreadKeys(NamedTuple):
 
 
 def shape_of(row: dict[str, Any], depth: int = 0) -> Shape:
-    """The keys of the row and of the objects in it, in order."""
+    """Return the keys of the row and of the objects in it, in order."""
     if depth > MAX_DEPTH or _CONTAINERS.isdisjoint(map(type, row.values())):
         return tuple(row)
     inner = [(key, _shape(value, depth + 1)) for key, value in row.items() if type(value) in _CONTAINERS]
@@ -55,13 +55,13 @@ def _shape(value: Any, depth: int) -> Shape:
     if not value or depth > MAX_DEPTH or (types := {*map(type, value)}).isdisjoint(_CONTAINERS):
         return ()
     if types == {dict} and _CONTAINERS.isdisjoint(map(type, chain.from_iterable(map(dict.values, value)))):
-        return frozenset(map(tuple, value))  # a list of flat objects, as messages are: no call a message
+        return frozenset(map(tuple, value))  # a list of flat objects, such as messages: saves a call for each
     return frozenset(_shape(item, depth + 1) for item in value if type(item) in _CONTAINERS)
 
 
 class ShapeUse:
-    """The rows of one shape. `names` are the keys by the path of their object (`""`, `metadata.`, `messages[].`); `rows` counts, by the
-    path of a key, the rows where it is not null. `watched` are the keys still unread after the first record, None before it."""
+    """The rows of one shape. `names` are the keys by the path of their object (`""`, `metadata.`, `messages[].`); `rows` counts, for
+    each key's path, the rows in which it is not null. `watched` are the keys still unread after the first record, None before it."""
 
     def __init__(self) -> None:
         self.kept = self.dropped = False
@@ -74,9 +74,9 @@ class ShapeUse:
         self.checked = -1
 
     def unread(self, ignored: frozenset[str]) -> UnreadKeys:
-        """The keys that nothing has read, with the rows that have a value there."""
+        """Return the keys that were never read, with the number of rows that have a value there."""
         found = UnreadKeys(self.kept, self.dropped, {}, {})
-        for path, names in self.names.items():  # an object comes before those in it
+        for path, names in self.names.items():  # an object precedes the objects in it
             place = _place(path)
             if path in self.entered or place in found.rows or place in found.inside:
                 unread = (path + name for name in names if path + name not in self.read and not is_ignored(path + name, ignored))
@@ -84,7 +84,7 @@ class ShapeUse:
         return found
 
     def narrow(self, ignored: frozenset[str]) -> None:
-        """After a record: watch only what is unread still."""
+        """After a record, watch only the keys that are still unread."""
         if self.checked != len(self.read):
             self.checked = len(self.read)
             unread = self.unread(ignored)
@@ -92,7 +92,7 @@ class ShapeUse:
             self.objects = {path[: end + 1] for path in self.watched for end, sign in enumerate(path) if sign == "."}
 
     def wrap(self, row: dict[str, Any], matters: tuple[str, ...] = ()) -> "TrackedRow":
-        """The row as a mapping that remembers what is read, and which of the keys that matter are not read of this row."""
+        """Return the row as a mapping that records reads; `matters` are the keys that must be read in this row."""
         if self.watched is None or self.watched:
             found: set[str] = set()
             tracked = self._object(row, "", found, 0)
@@ -124,7 +124,7 @@ class ShapeUse:
             return value
         if type(value) is dict:
             return self._object(value, path, found, depth)
-        inner = path[:-1]  # a list within a list: `turns[][].`
+        inner = path[:-1]  # a list in a list: `turns[][].`
         return [
             self._object(item, path, found, depth + 1)
             if type(item) is dict
@@ -136,33 +136,33 @@ class ShapeUse:
 
 
 class TrackedRow(dict[str, Any]):
-    """An object of a row that remembers which of its keys were read. Asking whether a key is there, or for the names, reads nothing."""
+    """An object in a row that records which of its keys were read. Testing for a key, or listing the keys, reads nothing."""
 
     __slots__ = ("must_read", "path", "use")
     must_read: set[str]
     path: str
     use: ShapeUse
 
-    def _note(self, key: object) -> None:
+    def _record_read(self, key: object) -> None:
         if self.must_read:
             self.must_read.discard(str(key))
         self.use.entered.add(self.path)
         self.use.read.add(f"{self.path}{key}")
 
     def __getitem__(self, key: str) -> Any:
-        self._note(key)
+        self._record_read(key)
         return dict.__getitem__(self, key)
 
     def get(self, key: str, default: Any = None, /) -> Any:
-        self._note(key)
+        self._record_read(key)
         return dict.get(self, key, default)
 
-    def __iter__(self) -> Iterator[str]:  # defined, so that `{**row}` and `row | other` ask for every value
+    def __iter__(self) -> Iterator[str]:  # defined so that `{**row}` and `row | other` read every value
         return dict.__iter__(self)
 
     def _all(self) -> None:
         for key in dict.__iter__(self):
-            self._note(key)
+            self._record_read(key)
 
     def items(self) -> Any:
         self._all()
@@ -176,18 +176,18 @@ class TrackedRow(dict[str, Any]):
         return dict(self.items())
 
 
-_NONE: set[str] = set()  # of objects within a row; never changed
+_NONE: set[str] = set()  # for objects within a row; never mutated
 
 
 def plain(value: Any) -> Any:
-    """The value with ordinary mappings for the tracked ones."""
+    """Return the value with plain dicts in place of tracked ones."""
     if isinstance(value, dict):
         return {key: plain(item) for key, item in dict.items(value)}
     return [plain(item) for item in value] if isinstance(value, list) else value
 
 
 def _place(path: str) -> str:
-    """The key that holds the objects of this path: `messages` for `messages[].`."""
+    """Return the key that holds the objects of this path: `messages` for `messages[].`."""
     place = path.removesuffix(".")
     while place.endswith("[]"):
         place = place.removesuffix("[]")
@@ -195,15 +195,15 @@ def _place(path: str) -> str:
 
 
 def is_ignored(path: str, ignored: frozenset[str]) -> bool:
-    """Whether the key, or an object that it lies in, is in the recipe's `ignore_keys`."""
+    """Return whether the key, or an object that contains it, is in the recipe's `ignore_keys`."""
     return path in ignored or any(path.startswith((f"{key}.", f"{key}[]")) for key in ignored)
 
 
 class KeyUse:
-    """The shapes of a batch's rows, or of a stream's.
+    """The shapes of the rows in a batch or stream.
 
-    A key that one row of a shape leaves unread is unread only where all do: what is counted is the keys that a converter does not know. A
-    key whose value matters is another thing: each row has to have it read, whatever its neighbours are. `matters` names these of a row.
+    A key counts as unread only if every row of a shape leaves it unread: these are the keys that a converter does not know. Keys that must
+    be read because of their value (`matters` returns them for a row) are checked in each row.
     """
 
     def __init__(self, ignored: Iterable[str] = (), matters: Matters = lambda row: ()) -> None:
@@ -212,7 +212,7 @@ class KeyUse:
         self.shapes: dict[Shape, ShapeUse] = {}
 
     def track(self, rows: Iterable[Row]) -> Iterator[Row]:
-        """The rows, to be handed to the converter."""
+        """Yield the rows, wrapped for the converter."""
         shapes = self.shapes
         for row in rows:
             value = row[0]
@@ -226,33 +226,34 @@ class KeyUse:
             yield row
 
     def untracked(self, record: Record, uses: Iterable[ShapeUse]) -> Record:
-        """A record that came of tracked rows, without what tracks them."""
+        """Return a record made from tracked rows, with plain values."""
         for use in uses:
             use.narrow(self.ignored)
         return record._replace(fields=plain(record.fields), meta=plain(record.meta))
 
     def result(self) -> dict[Shape, UnreadKeys]:
-        """What was left unread, by shape."""
+        """Return the unread keys by shape."""
         return {shape: use.unread(self.ignored) for shape, use in self.shapes.items()}
 
 
 class KeyCounts:
-    """What all batches of a source left unread. A key is unread in a shape only when no batch read it."""
+    """The unread keys of all batches of a source. A key is unread in a shape only if no batch read it."""
 
     def __init__(self) -> None:
         self.shapes: dict[Shape, UnreadKeys] = {}
         self.settled: Counter[str] = Counter()
 
     def add(self, part: dict[Shape, UnreadKeys]) -> None:
-        """Count a batch's findings."""
+        """Add a batch's unread keys."""
         for shape, found in part.items():
             self.shapes[shape] = before.join(found) if (before := self.shapes.get(shape)) else found
-        if len(self.shapes) > MANY_SHAPES:  # rows whose keys are data: their shapes never end
+        if len(self.shapes) > MANY_SHAPES:  # the keys are data: the number of shapes is unbounded
             self.settled = self._counts()
             self.shapes.clear()
 
     def as_json(self) -> dict[str, int]:
-        """Rows by unread key, most frequent first. Rows that gave no record are left out: why they were dropped is told elsewhere."""
+        """Return rows by unread key, most frequent first. Shapes whose rows were all dropped are left out: the drops are reported
+        anyway."""
         counts = sorted(self._counts().items(), key=lambda item: (-item[1], item[0]))
         more = sum(count for _, count in counts[LISTED:])
         return dict(counts[:LISTED]) | ({OTHERS: more} if more else {})

@@ -1,4 +1,4 @@
-"""Rows and groups that stand in two splits: found by comparing what was written, not by trusting how it was divided."""
+"""Find rows and groups in two splits by comparing what was written, independently of how it was divided."""
 
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
@@ -14,7 +14,7 @@ SHOWN = 20
 
 
 class Leak(NamedTuple):
-    """Two rows of different splits that should not be apart. `kind` is row, group or near-duplicate."""
+    """Two rows in different splits that belong together. `kind` is row, group or near-duplicate."""
 
     kind: str
     first: str
@@ -23,11 +23,11 @@ class Leak(NamedTuple):
     second_split: str
 
     def __str__(self) -> str:
-        return f"the same {self.kind} stands in {self.first_split} ({self.first}) and {self.second_split} ({self.second})"
+        return f"the same {self.kind} is in {self.first_split} ({self.first}) and {self.second_split} ({self.second})"
 
 
 class Pair(NamedTuple):
-    """Two rows, by number, that stand apart and should not."""
+    """Two rows, by number, in different splits that belong together."""
 
     kind: str
     first: int
@@ -35,7 +35,7 @@ class Pair(NamedTuple):
 
 
 def find_leaks(kind: str, keys: bytes | bytearray, owners: Sequence[int], splits: Sequence[int]) -> Iterator[Pair]:
-    """A pair for every row with a key (of 16 bytes) whose first row stands in another split."""
+    """Yield a pair for every row with a key (of 16 bytes) whose first row is in another split."""
     first = -1
     order = sorted_positions(keys)
     if order:
@@ -48,14 +48,14 @@ def find_leaks(kind: str, keys: bytes | bytearray, owners: Sequence[int], splits
 
 
 def refuse(pairs: Sequence[Pair], lines: Path, splits: Sequence[int]) -> None:
-    """Raise GateError when there are leaks; the first pairs are listed by the ids of their rows, which stand in the file `lines`."""
+    """Raise GateError if there are leaks; the first pairs are listed by the ids of their rows, which are read from the file `lines`."""
     if not pairs:
         return
     shown = pairs[:SHOWN]
     ids = _ids(lines, {row for pair in shown for row in (pair.first, pair.second)})
     leaks = [Leak(kind, ids[first], split_name(splits[first]), ids[second], split_name(splits[second])) for kind, first, second in shown]
     more = f" (the first {SHOWN} are listed)" if len(pairs) > SHOWN else ""
-    hint = "group the rows with data.split.group_by, remove duplicates with data.dedup, or take a source's fixed split away"
+    hint = "group the rows with data.split.group_by, remove duplicates with data.dedup, or remove the fixed split of a source"
     listed = [Problem(Location(""), str(leak), rule="leak") for leak in leaks]
     raise GateError(*listed, Problem(Location(""), f"{len(pairs)} leaks between splits{more}", hint, "leak"))
 

@@ -1,17 +1,17 @@
-"""manifest.json: what a conversion read, kept and wrote. Its last file: where it stands, the folder is complete."""
+"""manifest.json: what a conversion read, kept and wrote. It is written last: if it exists, the folder is complete."""
 
 from typing import Any, Literal, NotRequired, TypedDict
 
 
 class FileFacts(TypedDict):
-    """A file that was written."""
+    """A written file."""
 
     sha256: str
     bytes: int
 
 
 class NearDuplicates(TypedDict, total=False):
-    """Rows of each split that are nearly equal to a row of a split before it, with the ids of a few pairs; or why this was not checked."""
+    """Rows of each split that are nearly equal to a row of an earlier split, with the ids of a few pairs; or why this was not checked."""
 
     threshold: float
     rows: dict[str, int]
@@ -20,7 +20,7 @@ class NearDuplicates(TypedDict, total=False):
 
 
 class LeakCheck(TypedDict):
-    """What was compared across splits. Identical rows and groups stop a conversion, so that a manifest has none of those checked."""
+    """What was compared across splits. Identical rows and groups stop a conversion, so a manifest has none of the kinds checked."""
 
     identical: bool
     group_by: list[str]
@@ -28,8 +28,8 @@ class LeakCheck(TypedDict):
 
 
 class Manifest(TypedDict):
-    """`rows_read` are the rows of the sources, `rows_in` the records that they gave. `repeated` are the training rows that weights add;
-    below zero, those that they leave out. `leaks` stands where there are several splits."""
+    """`rows_read` are the rows of the sources, `rows_in` the records made from them. `repeated` are the training rows added by weights, or,
+    if negative, left out by them. `leaks` exists if there are several splits."""
 
     recipekit: str
     type: Literal["chat", "classification", "text"]

@@ -1,8 +1,8 @@
-"""Rows whose texts are nearly equal: MinHash over character shingles. numpy makes the shingles, rensa (Rust) the signatures.
+"""Find rows with nearly equal texts: MinHash over character shingles. numpy makes the shingles, rensa (Rust) the signatures.
 
 A signature estimates the Jaccard similarity of two sets of shingles: the share of its 128 numbers that are equal. Rows that share a band
-of a few numbers are candidates; the whole signatures decide. The bands are chosen so that a pair at the threshold is a candidate with a
-probability of 0.995, and one above it more likely still.
+of a few numbers are candidates, and the whole signatures decide. The bands are chosen so that a pair at the threshold is a candidate with
+probability 0.995, and a more similar pair with a higher one.
 """
 
 from collections.abc import Iterator, Sequence
@@ -15,25 +15,25 @@ from ...schemas.base.errors import UserError
 from ...schemas.sections import RecordType
 from ..reading.records import RecordValue
 
-SHINGLE = 4  # characters; an edit touches four shingles, so that 3 % of edited characters leave a similarity of 0.79
+SHINGLE = 4  # characters; an edit changes four shingles, so 3 % edited characters give a similarity of 0.79
 PERMUTATIONS = 128
-WIDTH = 4 * PERMUTATIONS  # bytes of a signature
+WIDTH = 4 * PERMUTATIONS  # bytes per signature
 _SEED = 42
-_BLOCK = 1 << 15  # hashes at a time: what fits into the processor's own memory is done in half the time
+_BLOCK = 1 << 15  # hashes per step: fits the CPU cache, which halves the time
 _WANTED = 0.995
-_REACH = 16  # rows of one band value are compared with the first of them and with so many of those that follow
-_NOTHING = 0xFFFFFFFF  # the signature of a text that is too short to have a shingle
+_REACH = 16  # a row is compared with the first row of its band value and with this many preceding ones
+_NOTHING = 0xFFFFFFFF  # first number of the signature of a text too short for a shingle
 
 
 def compared_text(record_type: RecordType, fields: RecordValue) -> str:
-    """The text by which a record is compared: a chat's without its system message, a classification's without its label."""
+    """Return the text by which a record is compared: a chat without its system message, a classification without its label."""
     if record_type == "chat":
         return "\n".join(message["content"] for message in fields["messages"] if message["role"] != "system")
     return fields["text"]
 
 
 def signatures(texts: Sequence[str]) -> bytes:
-    """A signature of WIDTH bytes for each text."""
+    """Return a signature of WIDTH bytes for each text."""
     np, rensa = _libraries()
     lengths = np.fromiter(map(len, texts), np.int64, len(texts))
     hashes, counts = _shingle_hashes(np, "".join(texts), lengths)
@@ -44,7 +44,7 @@ def signatures(texts: Sequence[str]) -> bytes:
 
 
 def _shingle_hashes(np: Any, text: str, lengths: Any) -> tuple[Any, Any]:
-    """64-bit hashes of the shingles of every text (of `text`, all of them joined), and how many each text has."""
+    """Return 64-bit hashes of the shingles of every text (`text` is all of them joined), and how many each text has."""
     characters = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
     hashes = np.zeros(len(characters), np.uint64)
     for start in range(0, len(characters) - SHINGLE + 1, _BLOCK):
@@ -60,7 +60,8 @@ def _shingle_hashes(np: Any, text: str, lengths: Any) -> tuple[Any, Any]:
         part ^= part >> np.uint64(27)
     ends = np.cumsum(lengths)
     if len(lengths) and lengths.min() >= SHINGLE:
-        # Where a text ends, what would reach into the next one is its last shingle again: the minimum of a set does not mind.
+        # A shingle that would reach into the next text is replaced by the text's last one: a repeated element does not change a set's
+        # minimum.
         for back in range(1, SHINGLE):
             hashes[ends - back] = hashes[ends - SHINGLE]
         return hashes, lengths
@@ -72,7 +73,7 @@ def _shingle_hashes(np: Any, text: str, lengths: Any) -> tuple[Any, Any]:
 
 
 def bands(threshold: float) -> tuple[int, int]:
-    """(bands, numbers a band): the longest bands that still find a pair at the threshold with the wanted probability."""
+    """Return (bands, numbers per band): the longest bands that find a pair at the threshold with the wanted probability."""
     for rows in range(16, 1, -1):
         count = PERMUTATIONS // rows
         if count * log(max(1 - threshold**rows, 1e-300)) <= log(1 - _WANTED):
@@ -81,7 +82,7 @@ def bands(threshold: float) -> tuple[int, int]:
 
 
 def near_pairs(path: Path, threshold: float) -> list[tuple[int, int]]:
-    """The pairs (earlier row, later row) of signatures in the file whose similarity is at least the threshold, sorted by the later."""
+    """Return the pairs (earlier row, later row) of signatures in the file that are similar enough, sorted by the later row."""
     np, _ = _libraries()
     if not path.stat().st_size:
         return []
@@ -95,7 +96,7 @@ def near_pairs(path: Path, threshold: float) -> list[tuple[int, int]]:
 
 
 def _candidates(np: Any, table: Any, rows: Any, count: int, width: int) -> Iterator[Any]:
-    """Pairs that share a band, as later row * number of rows + earlier row; a pair may come from several bands."""
+    """Yield pairs that share a band, as later row * number of rows + earlier row; a pair may come from several bands."""
     if not len(rows):
         return
     total = np.uint64(len(table))
@@ -107,7 +108,7 @@ def _candidates(np: Any, table: Any, rows: Any, count: int, width: int) -> Itera
             keys ^= numbers[:, column]
             keys *= np.uint64(0x9E3779B97F4A7C15)
             keys ^= keys >> np.uint64(29)
-        # Key and row in one number sort twenty times as fast as an index does; rows of one key then stand in their order.
+        # Sorting key and row in one number is twenty times as fast as argsort; rows with equal keys stay in order.
         packed = np.sort((keys & ~low) | rows.astype(np.uint64))
         shared = (packed[1:] ^ packed[:-1]) <= low
         packed = packed[np.concatenate((shared, [False])) | np.concatenate(([False], shared))]
@@ -126,7 +127,7 @@ def _candidates(np: Any, table: Any, rows: Any, count: int, width: int) -> Itera
 
 
 def _checked(np: Any, table: Any, pairs: Any, threshold: float, size: int = 1 << 16) -> Any:
-    """Those of the pairs whose whole signatures are similar enough."""
+    """Return the pairs whose whole signatures are similar enough."""
     kept = []
     for start in range(0, len(pairs), size):
         part = pairs[start : start + size]
@@ -136,7 +137,7 @@ def _checked(np: Any, table: Any, pairs: Any, threshold: float, size: int = 1 <<
 
 
 def repeated_rows(pairs: Sequence[tuple[int, int]], rows: int) -> bytearray:
-    """1 for every row that is nearly equal to an earlier one which is itself kept."""
+    """Return 1 for every row that is nearly equal to an earlier row that is kept."""
     gone = bytearray(rows)
     for earlier, later in pairs:
         gone[later] |= not gone[earlier]

@@ -1,4 +1,4 @@
-"""Near-duplicates of training rows in the other splits: counted by default, where that costs seconds."""
+"""Count near-duplicates of training rows in the other splits; by default only if that takes seconds."""
 
 from collections.abc import Iterator, Mapping
 from importlib.util import find_spec
@@ -11,7 +11,7 @@ from ...schemas.sections import SPLITS, RecordType
 from .manifest import NearDuplicates
 from .near_duplicates import compared_text, near_pairs, signatures
 
-MAX_ROWS = 200_000  # about 3 seconds of CPU time for rows of 1 KB: 11 microseconds a KB, and 512 bytes of a temporary file a row
+MAX_ROWS = 200_000  # about 3 seconds of CPU time for rows of 1 KB: 11 microseconds per KB, and a temporary file of 512 bytes per row
 MAX_BYTES = 256 << 20
 LISTED = 5
 _BATCH = 512
@@ -19,7 +19,7 @@ _NEEDED = ("numpy", "rensa")
 
 
 def count_near_leaks(folder: Path, splits: Mapping[str, int], record_type: RecordType, threshold: float) -> NearDuplicates:
-    """How many rows of each split are nearly equal to a row of a split before it (train, validation, test); or why nobody has looked.
+    """Count the rows of each split that are nearly equal to a row of an earlier split (train, validation, test), or say why not.
 
     The splits' files in `folder` are read in that order, so that a row is compared with the training rows first.
     """
@@ -45,7 +45,7 @@ def count_near_leaks(folder: Path, splits: Mapping[str, int], record_type: Recor
 
 def _reason_against(rows: int, size: int) -> str:
     if rows > MAX_ROWS or size > MAX_BYTES:
-        return f"more than {MAX_ROWS:,} rows or {MAX_BYTES >> 20} MB; data.check_leaks: near compares any number"
+        return f"more than {MAX_ROWS:,} rows or {MAX_BYTES >> 20} MB; data.check_leaks: near has no limit"
     if missing := [name for name in _NEEDED if find_spec(name) is None]:
         return f"needs {' and '.join(missing)}: pip install 'recipekit[data]'"
     return ""
@@ -58,7 +58,7 @@ def _batches(file: Path, record_type: RecordType) -> Iterator[list[str]]:
 
 
 def _ids(files: list[Path], wanted: set[int]) -> dict[int, str]:
-    """The ids of rows by their number, counted through all files."""
+    """Return the ids of rows by their number, counted through all files."""
     ids: dict[int, str] = {}
     number = 0
     for file in files if wanted else []:

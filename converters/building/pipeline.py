@@ -1,4 +1,4 @@
-"""read -> convert -> validate -> dedupe -> split -> write: a recipe's `data` section becomes a folder of JSONL and its manifest."""
+"""Read, convert, validate, deduplicate, split and write: turns a recipe's `data` section into a folder of JSONL with a manifest."""
 
 from contextlib import ExitStack
 from hashlib import blake2b
@@ -37,12 +37,11 @@ if TYPE_CHECKING:
 def build(
     data: Data, out: Path, *, processes: int = 1, batch_bytes: int = BATCH_BYTES, engine: Literal["local", "ray"] = "local"
 ) -> Manifest:
-    """Write train.jsonl, validation.jsonl, test.jsonl (those that have rows) and manifest.json to `out`; return the manifest.
+    """Write train.jsonl, validation.jsonl, test.jsonl (those with rows) and manifest.json to `out`; return the manifest.
 
-    The bytes written are the same for any number of `processes`, on this machine or on a Ray cluster, and any size of the batches that
-    these share out.
-    Raises UserError for unusable rows beyond `data.max_dropped`, where no row is left, and for an `out` that holds more than a
-    conversion's files, GateError for leaks; then `out` stays as it was.
+    The output is the same, byte for byte, for any number of `processes`, on one machine or on a Ray cluster, and for any batch size.
+    Raises UserError for more unusable rows than `data.max_dropped`, if no row is left, or if `out` holds files that recipekit did not
+    write, and GateError for leaks; `out` is then unchanged.
     """
     files = [file for source in data.sources if not is_on_hub(source) for file in files_of(source)]
     refuse_inputs_in(out, (file.path for file in files))
@@ -99,7 +98,7 @@ def _source_rows(source: Source, module: Converter, batch_bytes: int) -> SourceR
 
 
 def _whole(kept: RowStore) -> dict[str, Any]:
-    """The manifest's part on the files where every row is a training row."""
+    """Return the manifest's entries on the files if every row is a training row."""
     if not kept.ledger.kept:
         kept.file.path.unlink()
         return {**kept.ledger.as_json(), "splits": {}, "files": {}}
@@ -107,7 +106,7 @@ def _whole(kept: RowStore) -> dict[str, Any]:
 
 
 def divide(kept: RowStore, folder: Path) -> dict[str, Any]:
-    """Deal the kept lines out to the splits' files; the manifest's part on them."""
+    """Write the kept lines to the splits' files; return the manifest's entries on them."""
     lines = kept.file.path.rename(folder / "rows.jsonl")
     pairs = _near_pairs(kept)
     if kept.data.dedup == "near":
@@ -133,7 +132,7 @@ def divide(kept: RowStore, folder: Path) -> dict[str, Any]:
 
 
 def _leak_check(data: Data, folder: Path, counts: dict[str, int]) -> LeakCheck:
-    """What the splits were compared by, and the near-duplicates that are left. Where these were looked for already, there are none."""
+    """Return what the splits were compared by, and the remaining near-duplicates. With `near`, there are none left."""
     if data.check_leaks == "none":
         return {"identical": False, "group_by": [], "near_duplicates": {"not_checked": "data.check_leaks: none"}}
     near: NearDuplicates = {"threshold": data.near_threshold, "rows": {}, "examples": []}
@@ -151,7 +150,7 @@ def _near_pairs(kept: RowStore) -> list[tuple[int, int]]:
 
 
 def _without(kept: RowStore, lines: Path, gone: bytearray, reason: str) -> Path:
-    """The lines without the rows whose flag in `gone` is set; and with those, the labels that only they had, are gone."""
+    """Remove the rows flagged in `gone`, and the labels that only they had; return the new file."""
     thinned = lines.with_name(f"without_{reason}.jsonl")
     labels: dict[str, str] = {}
     with lines.open("rb") as stream, thinned.open("wb") as target:
@@ -167,13 +166,13 @@ def _without(kept: RowStore, lines: Path, gone: bytearray, reason: str) -> Path:
 
 
 def _renumbered(pairs: list[tuple[int, int]], gone: bytearray) -> list[tuple[int, int]]:
-    """The pairs of rows that are still there, by their new numbers."""
+    """Return the pairs of rows that remain, by their new numbers."""
     numbers = list(accumulate((not flag for flag in gone), initial=0))
     return [(numbers[first], numbers[second]) for first, second in pairs if not gone[first] and not gone[second]]
 
 
 def write_splits(lines: Path, folder: Path, kept: RowStore, splits: bytearray) -> tuple[dict[str, int], dict[str, Any]]:
-    """Each line to its split's file; training rows as often as their source's weight says. Rows and facts of the files, by name."""
+    """Write each line to its split's file, training rows according to their source's weight. Return rows and facts by file."""
     weights = [source.weight for source in kept.data.sources]
     seed = str(kept.data.split.seed).encode()
     counts = [0] * len(SPLITS)
@@ -197,13 +196,13 @@ def write_splits(lines: Path, folder: Path, kept: RowStore, splits: bytearray) -
 
 
 def _copies(line: bytes, weight: float, seed: bytes) -> int:
-    """`weight` as a whole number of copies: 1.5 is one or two, decided by the row's seeded hash."""
+    """Return `weight` as a number of copies: 1.5 is one or two, decided by the row's seeded hash."""
     draw = int.from_bytes(blake2b(line, key=seed, digest_size=8).digest()) / 2**64
     return int(weight) + (draw < weight % 1)
 
 
 def _label_order(data: Data, found: set[str]) -> list[str]:
-    """The recipe's labels, else those found, sorted. A label that the recipe does not list is refused."""
+    """Return the recipe's labels, or those found, sorted. Raises UserError for a label that the recipe does not list."""
     if data.labels is None:
         return sorted(found)
     if extra := sorted(found - set(data.labels)):
@@ -212,7 +211,7 @@ def _label_order(data: Data, found: set[str]) -> list[str]:
 
 
 def _source_facts(kept: RowStore, number: int, read: SourceRows) -> dict[str, Any]:
-    """The manifest's part on a source. Its files are hashed here, and must still be those that were read."""
+    """Return the manifest's entry for a source. Raises UserError if its files have changed since they were read."""
     source = kept.data.sources[number]
     words: dict[str, Any] = {"words": kept.words_of(number)} if kept.counts_words else {}
     if source.max_words is not None:

@@ -1,7 +1,7 @@
-"""Batches converted on a Ray cluster, in order: what Workers does in the processes of one machine, with the same results.
+"""Convert batches on a Ray cluster, in order: what Workers does with processes on one machine, with the same results.
 
-The batches are read here, and committed here in their order; only converting is spread. A worker or a machine that is lost costs its
-batches another try. Ray finds the cluster by RAY_ADDRESS, or starts one of this machine's cores; recipekit must be installed on every node.
+Batches are read and committed here, in order; only the conversion is distributed. If a worker or node is lost, its batches are retried.
+Ray finds the cluster by RAY_ADDRESS, or starts one on this machine; recipekit must be installed on every node.
 """
 
 import logging
@@ -21,7 +21,7 @@ TRIES = 4
 
 
 class RayWorkers:
-    """Converts on the cluster at `address` (else Ray's choice); `processes` batches at once, where 1 means as many as it has cores."""
+    """Converts on the cluster at `address` (default: Ray's choice), `processes` batches at a time; 1 means as many as it has cores."""
 
     def __init__(self, processes: int = 1, address: str | None = None) -> None:
         self.processes = processes
@@ -29,11 +29,11 @@ class RayWorkers:
         self.context = ExitStack()
 
     def __enter__(self) -> Self:
-        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # Ray reports its use to its makers unless it is told not to
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # turns off Ray's telemetry
         import ray
 
         _check_reachable(self.address or os.environ.get("RAY_ADDRESS", ""))
-        self.context.enter_context(redirect_stdout(sys.stderr))  # where Ray tells of workers that died; stdout is for data
+        self.context.enter_context(redirect_stdout(sys.stderr))  # Ray prints about dead workers; stdout is for data
         ray.init(self.address, log_to_driver=False, logging_level=logging.ERROR)
         self.context.callback(ray.shutdown)
         return self
@@ -42,7 +42,7 @@ class RayWorkers:
         self.context.close()
 
     def convert(self, spec: Spec, batches: Iterable[Batch]) -> Iterator[Converted]:
-        """The converted batches, in the order of the batches. At most two batches a process are under way or waiting their turn."""
+        """Yield the converted batches in order. At most two batches per process are running or waiting."""
         import ray
 
         work = ray.remote(num_cpus=1, max_retries=TRIES - 1)(attempt)
@@ -57,7 +57,7 @@ class RayWorkers:
 
 
 def _check_reachable(address: str) -> None:
-    """Ray itself tries for minutes."""
+    """Raise UserError if the address does not answer: Ray itself retries for minutes."""
     host, _, port = address.rpartition(":")
     if not port.isdigit() or "/" in address:
         return
@@ -75,6 +75,6 @@ def _result(reference: Any, batch: str, location: Location) -> Converted:
     try:
         return unwrap(ray.get(reference))
     except RayError as error:
-        what = f"a Ray worker was lost while it converted {batch}; so were those that tried again ({type(error).__name__})"
-        hint = "it may have run out of memory; if it was a crash, the rows named here cause it"
+        what = f"a Ray worker was lost while it converted {batch}, and again in every retry ({type(error).__name__})"
+        hint = "it may have run out of memory; if it crashed, these rows are the cause"
         raise UserError(Problem(location, what, hint, "worker-died")) from None

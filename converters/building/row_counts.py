@@ -1,4 +1,4 @@
-"""The account of a conversion: every row read is kept, or dropped for a counted reason. The sums are checked, not assumed."""
+"""Count every row of a conversion: each row read is kept, or dropped for a reason. The sums are checked."""
 
 from collections import Counter
 from typing import Any
@@ -9,7 +9,7 @@ LISTED = 100
 
 
 class Ledger:
-    """Counts while rows flow. `rows_in` candidates = `kept` + the sum of `dropped`, always."""
+    """Counts rows as they pass. `rows_in` always equals `kept` plus the sum of `dropped`."""
 
     def __init__(self) -> None:
         self.read = 0
@@ -25,11 +25,11 @@ class Ledger:
 
     @property
     def unusable(self) -> int:
-        """Rows dropped although no option of the recipe asked for it."""
+        """Return the rows dropped although no option of the recipe asked for it."""
         return self.dropped.total() - self.filtered.total()
 
     def drop(self, drop: Drop) -> None:
-        """Count a drop; the first LISTED unusable ones are kept to be shown, without what the row held."""
+        """Count a drop; the first LISTED unusable ones are kept for display, without the row's value."""
         self.dropped[drop.reason] += 1
         if drop.filtered:
             self.filtered[drop.reason] += 1
@@ -43,7 +43,7 @@ class Ledger:
             self.filtered[reason] += rows
 
     def add(self, part: "Ledger") -> None:
-        """Count what the ledger of a later part of the rows has counted."""
+        """Add the counts of a later part."""
         self.read += part.read
         self.kept += part.kept
         self.dropped.update(part.dropped)
@@ -52,7 +52,7 @@ class Ledger:
         self.examples += part.examples[: LISTED - len(self.examples)]
 
     def as_json(self) -> dict[str, Any]:
-        """The ledger's part of the manifest."""
+        """Return the ledger's entries in the manifest."""
         return {
             "rows_read": self.read,
             "rows_in": self.rows_in,

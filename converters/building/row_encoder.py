@@ -1,4 +1,4 @@
-"""A record's fields -> the line that is written: its id, where it came from, what it is compared and grouped by."""
+"""Encode a record as the line to write: its id, its origin, and the hashes by which it is compared and grouped."""
 
 import re
 from collections.abc import Sequence
@@ -14,12 +14,12 @@ from ..sources.registry import converter
 from .chat_checks import plain_contents
 
 Message = dict[str, Any]
-_INVISIBLE = _SPACE, _WORD_JOINER, _BOM = "\u200b\u2060\ufeff"  # no other joiners: emoji and some scripts are written with them
-_IN_ORDER = b'[{"role":'  # the order in which content_digest puts the keys of a message
+_INVISIBLE = _SPACE, _WORD_JOINER, _BOM = "\u200b\u2060\ufeff"  # not the other joiners: emoji and some scripts need them
+_IN_ORDER = b'[{"role":'  # the key order that content_digest uses
 
 
 def with_system_prompt(fields: RecordValue, prompt: str) -> RecordValue:
-    """The fields with the recipe's system prompt before a chat that has none of its own."""
+    """Return the fields with the recipe's system prompt first, if the chat has none."""
     messages = fields.get("messages")
     if not messages or messages[0].get("role") == "system":
         return fields
@@ -27,8 +27,8 @@ def with_system_prompt(fields: RecordValue, prompt: str) -> RecordValue:
 
 
 def row_digest(record_type: RecordType, fields: RecordValue) -> bytes:
-    """16 bytes that are equal for rows that train the same, however Unicode writes their texts: normalised (NFC), without zero-width spaces
-    and the white space at the ends. What is written stays as it is."""
+    """Return 16 bytes that are equal for rows with the same training effect, however Unicode encodes their texts: normalised (NFC), without
+    zero-width spaces, and stripped. The written text is not changed."""
     if record_type != "chat":
         return content_digest(record_type, fields)
     plain = ("role", "content")
@@ -38,7 +38,7 @@ def row_digest(record_type: RecordType, fields: RecordValue) -> bytes:
 
 
 def content_digest(record_type: RecordType, fields: RecordValue) -> bytes:
-    """The same for rows of equal content, whatever their system message and training flags are: one of them gives the other away."""
+    """Return a digest that ignores system messages and training flags: rows with equal digests leak each other."""
     if record_type == "chat":
         turns = (message for message in fields["messages"] if message["role"] != "system")
         content: Any = [{"role": message["role"], "content": _normalised(message["content"])} for message in turns]
@@ -56,16 +56,16 @@ def _normalised(text: str) -> str:
 
 
 def _is_normal(text: str) -> bool:
-    """Whether normalising leaves the text as it is, but for the white space at its ends: nearly always, and then nothing is copied."""
+    """Return whether normalising would change the text only by stripping it, which is the usual case and avoids a copy."""
     return text.isascii() or not (_SPACE in text or _WORD_JOINER in text or _BOM in text) and is_normalized("NFC", text)
 
 
 def plain_chat(messages: list[Message]) -> tuple[bytes, bytes, bool] | None:
-    """A valid chat of nothing but roles and contents as (JSON of its field, digest, whether a text has a brace); None for any other, of
-    which it says nothing.
+    """Return (JSON of its field, digest, whether a text has a brace) of a valid chat with only roles and contents; None for any other
+    record, which may still be valid.
 
-    One encoding serves both: the digest is row_digest's, since that is taken over the same JSON. The contents are searched as one text:
-    one search for a character costs a quarter of a search in the JSON, and what is normal as a whole is normal in its parts.
+    One encoding serves both: row_digest is taken over the same JSON. The contents are searched as one text: that takes a quarter of the
+    time of searching the JSON, and if the whole is normalised, so are its parts.
     """
     has_system = bool(messages) and messages[0].get("role") == "system"
     if not (contents := plain_contents(messages, messages[1:] if has_system else messages)):
@@ -81,12 +81,12 @@ _PLACEHOLDER = re.compile(rb"\{\{\s*([A-Za-z_][\w.\-]{0,60})\s*\}\}")
 
 
 def placeholders(body: bytes) -> set[str]:
-    """Names in double braces that stand in a record's JSON: a template's `{{name}}` that nobody filled in would be trained as it stands."""
+    """Return the names in double braces in a record's JSON: an unfilled `{{name}}` of a template would be trained literally."""
     return {f"{{{{{name.decode()}}}}}" for name in _PLACEHOLDER.findall(body)}
 
 
 class Lines:
-    """Writes a source's records as JSON lines. A record's id is the place that it came from, numbered where one gave several."""
+    """Writes a source's records as JSON lines. A record's id is its location, with a number if one location gave several records."""
 
     def __init__(self, converter_name: str, prefix: str) -> None:
         self.end = b',"converter":%b}}}\n' % orjson.dumps(f"{converter_name}@{converter(converter_name).VERSION}")
@@ -97,7 +97,7 @@ class Lines:
         self.number = 1
 
     def line(self, record: Record, body: bytes) -> bytes:
-        """The whole line; `body` is the JSON of the fields without its braces."""
+        """Return the line; `body` is the JSON of the fields without its braces."""
         (_, file, line, item), _, meta, _ = record
         if file != self.file:
             self._enter(file)
@@ -111,8 +111,8 @@ class Lines:
             self.number = 1
         if "origin" in meta:
             meta = {key: value for key, value in meta.items() if key != "origin"}
-        said = orjson.dumps(meta)[1:-1] + b"," if meta else b""
-        return b"".join((self.head, place, b'",', body, b',"meta":{', said, self.origin, at, self.end))
+        extra = orjson.dumps(meta)[1:-1] + b"," if meta else b""
+        return b"".join((self.head, place, b'",', body, b',"meta":{', extra, self.origin, at, self.end))
 
     def _enter(self, file: str) -> None:
         self.file = file
@@ -122,7 +122,7 @@ class Lines:
 
 
 def group_keys(fields: RecordValue, meta: RecordValue, group_by: Sequence[str]) -> list[bytes]:
-    """A hash for each key that the record has: rows that share any of them belong together."""
+    """Return a hash for each group key of the record: rows that share one belong together."""
     keys = []
     for name in group_by:
         value = meta.get(name, fields.get(name) if name == "text" else None)

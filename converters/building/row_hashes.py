@@ -1,7 +1,7 @@
-"""The content digests of the rows kept so far: 16 bytes a row, and an index that finds a repeated one.
+"""Store 16-byte content digests of the kept rows, with an index that finds duplicates.
 
-A Python set costs about 100 bytes a row; here it serves only until there are many. Then a table of row numbers, probed for a whole batch
-at a time with numpy, takes its place: 8 to 16 bytes a row. Without numpy (the extra `data`) the set goes on.
+A Python set takes about 100 bytes per row, and is used for few rows only. For more, a table of row numbers, probed with numpy for a whole
+batch at a time, takes 8 to 16 bytes per row. Without numpy (the extra `data`), the set is kept.
 """
 
 from typing import Any
@@ -12,7 +12,7 @@ _LEAST_SLOTS = 1 << 20
 
 
 class Digests:
-    """Digests in the order of the rows. `bits` cuts the table's hash short, to let a test see that equal hashes lose no row."""
+    """Digests in row order. `bits` shortens the table's hash, so that a test can check that colliding hashes lose no row."""
 
     def __init__(self, many: int = MANY, bits: int = 64) -> None:
         self.kept = bytearray()
@@ -25,11 +25,11 @@ class Digests:
         return len(self.kept) // WIDTH
 
     def extend(self, digests: bytes) -> None:
-        """Keep the digests of a batch, repeated or not."""
+        """Keep the digests of a batch, duplicates included."""
         self.kept += digests
 
     def add(self, digests: bytes) -> list[int]:
-        """Keep a batch's digests but the repeated ones; the positions in the batch of those, sorted."""
+        """Keep a batch's digests except duplicates; return the sorted positions of the duplicates in the batch."""
         parts = [digests[start : start + WIDTH] for start in range(0, len(digests), WIDTH)]
         repeated = self._in_batch(parts) | (self._in_few(parts) if self.table is None else self._in_table(digests))
         if repeated:
@@ -45,7 +45,7 @@ class Digests:
         return sorted(repeated)
 
     def close(self) -> None:
-        """Free the index; the digests stay."""
+        """Free the index; the digests are kept."""
         self.few, self.table = set(), None
 
     @staticmethod
@@ -69,7 +69,7 @@ class Digests:
         self._index(0)
 
     def _in_table(self, digests: bytes) -> set[int]:
-        """Positions of the digests that are kept already. A slot's row is compared in full: an equal hash alone proves nothing."""
+        """Return the positions of digests that are already kept. A slot's row is compared in full: equal hashes prove nothing."""
         import numpy as np
 
         wanted = np.frombuffer(digests, np.uint64).reshape(-1, 2)
@@ -91,7 +91,7 @@ class Digests:
         return ((digests[:, 0] & self.cut) & (len(self.table) - 1)).astype("int64")
 
     def _index(self, first: int) -> None:
-        """Put the rows from `first` on into the table; at most half of its slots are ever used."""
+        """Index the rows from `first` on; at most half of the slots are used."""
         import numpy as np
 
         if 2 * len(self) > len(self.table):

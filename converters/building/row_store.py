@@ -1,4 +1,4 @@
-"""The rows that were kept: their lines in one file, in order, and of each row the few bytes that dividing them needs."""
+"""Store the kept rows: their lines in one file, in order, and for each row the few bytes needed to split them."""
 
 from array import array
 from collections import Counter, defaultdict
@@ -19,7 +19,7 @@ from .splits import FREE, Placed, key_at
 
 
 class RowStore:
-    """Takes converted batches in order. What is kept depends on their order alone, not on where they were cut or converted."""
+    """Takes converted batches in order. The result depends only on their order, not on where they were cut or converted."""
 
     def __init__(self, data: Data, path: Path) -> None:
         self.data = data
@@ -47,7 +47,7 @@ class RowStore:
         self.changes = array("H")
 
     def add(self, found: Converted, source: int) -> None:
-        """Keep a batch of the source with this number, but for the repeated rows."""
+        """Keep a batch of the source with this number, without duplicates."""
         repeated = self.digests.add(found.digests) if self.data.dedup != "none" else self._all(found)
         rows = len(found.ends)
         write_but(self.file, found.lines, found.ends, repeated)
@@ -88,7 +88,7 @@ class RowStore:
                 self.owners.extend([row] * len(keys))
 
     def close(self) -> None:
-        """Finish the files, and free what only adding needs."""
+        """Close the files, and free what only adding needs."""
         self.file.close()
         if self.signatures:
             self.signatures.close()
@@ -103,7 +103,7 @@ class RowStore:
             self.signatures.stream.close()
 
     def drop(self, gone: Sequence[int], reason: str) -> None:
-        """Remove the rows whose flag in `gone` is set, as the recipe asks for `reason`; their lines are the caller's to remove."""
+        """Remove the rows flagged in `gone`, counted as filtered for `reason`; the caller removes their lines."""
         stays = [not flag for flag in gone]
         names = list(self.fixes)
         for row in (row for row, flag in enumerate(gone) if flag):
@@ -124,11 +124,11 @@ class RowStore:
         self.changes = array("H", compress(self.changes, stays))
 
     def words_of(self, source: int) -> int:
-        """The words of a source's rows."""
+        """Return the number of words in a source's rows."""
         return sum(words for words, owner in zip(self.words, self.sources, strict=True) if owner == source)
 
     def placed(self) -> Placed:
-        """The rows as dividing sees them. A row without group keys is grouped by its content."""
+        """Return the rows for assign_splits. A row without group keys is grouped by its content."""
         numbers = [SPLITS.index(source.split) if source.split else FREE for source in self.data.sources]
         fixed = bytearray(numbers[source] for source in self.sources)
         keys, owners = (self.keys, self.owners) if self.data.split.group_by else (self.digests.kept, range(len(fixed)))
@@ -136,7 +136,7 @@ class RowStore:
 
 
 def write_but(file: NewFile, content: bytes, ends: Sequence[int], skipped: Sequence[int]) -> None:
-    """Write the parts of `content`, part n of which ends at `ends[n]`, but for the skipped ones: whole stretches at a time."""
+    """Write the parts of `content` (part n ends at `ends[n]`) except the skipped ones, in as few writes as possible."""
     view, start = memoryview(content), 0
     for number in skipped:
         stop = ends[number - 1] if number else 0
@@ -148,12 +148,12 @@ def write_but(file: NewFile, content: bytes, ends: Sequence[int], skipped: Seque
 
 
 def is_near(data: Data) -> bool:
-    """Whether near-duplicates are looked for."""
+    """Return whether near-duplicates are searched for."""
     return "near" in (data.dedup, data.check_leaks)
 
 
 def needs_second_pass(data: Data) -> bool:
-    """Whether rows may go to more than one file, or be repeated or dropped after all were seen: then they are written twice."""
+    """Return whether rows may go to several files, be repeated, or be dropped once all are read: they are then written twice."""
     return (
         is_near(data)
         or has_budget(data)

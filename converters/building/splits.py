@@ -1,4 +1,4 @@
-"""Which split each row goes to: seeded, grouped, stratified, and the same for any order of the rows."""
+"""Assign each row to a split: seeded, grouped, stratified, and independent of the order of the rows."""
 
 from array import array
 from collections.abc import Mapping, Sequence
@@ -12,14 +12,14 @@ from ..sources.registry import optional_meta
 from .row_hashes import WIDTH
 
 FREE = len(SPLITS)
-_MANY = 10_000  # keys from which numpy is worth its import
+_MANY = 10_000  # keys from which importing numpy pays off
 
 
 class Placed(NamedTuple):
-    """What dividing needs to know of the rows, in columns of few bytes: each row's keys, stratum, and a split fixed by its source.
+    """The rows to split, in compact columns: each row's keys, stratum, and the split that its source fixes.
 
-    `keys` are hashes of 16 bytes; key n is of row `owners[n]`. Rows that share a key, directly or through others, are one group.
-    `strata` are numbers into `names`, or empty. `fixed` are numbers into SPLITS, or FREE.
+    `keys` are 16-byte hashes; key n belongs to row `owners[n]`. Rows that share a key, directly or through others, form a group.
+    `strata` are indices into `names`, or empty. `fixed` are indices into SPLITS, or FREE.
     """
 
     keys: bytes | bytearray
@@ -30,8 +30,8 @@ class Placed(NamedTuple):
 
 
 def assign_splits(rows: Placed, split: Split) -> bytearray:
-    """The split of every row, as a number into SPLITS. Per stratum, groups are taken in the order of a seeded hash until the test
-    split, then the validation split, has its share of rows. A group's stratum is the first by name that its rows have.
+    """Return the split of every row as an index into SPLITS. In each stratum, groups are taken in the order of a seeded hash until the test
+    split, then the validation split, has its share of rows. A group's stratum is the alphabetically first one of its rows.
     """
     members, keys = find_groups(rows)
     sizes, strata, chosen = _facts(rows, members, len(keys) // WIDTH)
@@ -49,12 +49,12 @@ def assign_splits(rows: Placed, split: Split) -> bytearray:
 
 
 def split_name(number: int) -> SplitName:
-    """The name of a split by its number."""
+    """Return the name of a split by its index."""
     return SPLITS[number]
 
 
 def _facts(rows: Placed, members: Sequence[int], groups: int) -> tuple["array[int]", "array[int]", bytearray]:
-    """Each group's size (rows that no source has fixed), stratum, and fixed split (FREE where none of its rows has one)."""
+    """Return each group's size (rows without a fixed split), stratum, and fixed split (FREE if none of its rows has one)."""
     sizes = array("I", bytes(4 * groups))
     order = {number: place for place, number in enumerate(sorted(range(len(rows.names)), key=lambda n: rows.names[n]))}
     by_place = {place: number for number, place in order.items()}
@@ -71,7 +71,7 @@ def _facts(rows: Placed, members: Sequence[int], groups: int) -> tuple["array[in
 
 
 def _shares(names: Sequence[str], sizes: Sequence[int], strata: Sequence[int], chosen: bytearray, split: Split) -> list[list[int]]:
-    """For every stratum, how many rows each split still wants (train takes what is left)."""
+    """Return, for every stratum, how many rows each split still needs (train takes the rest)."""
     totals = [0] * len(names)
     for size, stratum, fixed in zip(sizes, strata, chosen, strict=True):
         if fixed == FREE:
@@ -80,7 +80,7 @@ def _shares(names: Sequence[str], sizes: Sequence[int], strata: Sequence[int], c
 
 
 def find_groups(rows: Placed) -> tuple[Sequence[int], bytes | bytearray]:
-    """The group of every row, and every group's least key, by which it is known whatever the order of the rows."""
+    """Return the group of every row, and the smallest key of every group, which identifies it in any order of the rows."""
     keys, owners = rows.keys, rows.owners
     count = len(rows.fixed)
     order = sorted_positions(keys)
@@ -105,17 +105,17 @@ def find_groups(rows: Placed) -> tuple[Sequence[int], bytes | bytearray]:
 
 
 def key_at(keys: bytes | bytearray, position: int) -> bytes | bytearray:
-    """The key at a position."""
+    """Return the key at a position."""
     return keys[position * WIDTH : position * WIDTH + WIDTH]
 
 
 def _shared(keys: bytes | bytearray, order: Sequence[int]) -> "array[int]":
-    """Places in the order whose key is the next one's too."""
+    """Return the places in the order whose key equals the next one."""
     return array("q", (place for place, (a, b) in enumerate(pairwise(order)) if key_at(keys, a) == key_at(keys, b)))
 
 
 def sorted_positions(keys: bytes | bytearray) -> Sequence[int]:
-    """The positions of keys of 16 bytes in the order of the keys; of equal keys, the earlier first."""
+    """Return the positions of 16-byte keys sorted by key; for equal keys, the earlier first."""
     count = len(keys) // WIDTH
     if count > _MANY:
         try:
@@ -132,10 +132,10 @@ SHOWN = 20
 
 
 def refuse_unknown_keys(data: Data, keys: Mapping[int, set[str]]) -> None:
-    """Raise UserError for keys of `group_by` and `stratify_by` that no row has.
+    """Raise UserError for keys in `group_by` and `stratify_by` that no row has.
 
-    `keys` are those in meta of each source's rows. A key that only some rows have will do, and so will one that a converter gives rows of
-    other files. Strata concern only rows that no source has fixed to a split.
+    `keys` are the meta keys of each source's rows. A key that only some rows have is accepted, and so is one that a converter adds to rows
+    of other files. Strata apply only to rows whose split is not fixed.
     """
     if not has_splits(data):
         return
@@ -152,16 +152,16 @@ def refuse_unknown_keys(data: Data, keys: Mapping[int, set[str]]) -> None:
 
 
 def has_splits(data: Data) -> bool:
-    """Whether rows may go to more than one split."""
+    """Return whether rows may go to more than one split."""
     return data.split.validation > 0 or data.split.test > 0 or any(source.split for source in data.sources)
 
 
 def _problem(option: str, key: str, possible: set[str]) -> Problem:
-    """The key with what could be named instead."""
+    """Return the problem of a key, with the available ones."""
     names = sorted(possible)
     more = f" and {len(names) - SHOWN:,} more" if len(names) > SHOWN else ""
-    hint = f"rows have {', '.join(names[:SHOWN])}{more}" if names else "rows have no keys to divide them by"
-    hint += "; many converters keep more in meta with the option keep_meta"
+    hint = f"rows have {', '.join(names[:SHOWN])}{more}" if names else "no row has a key for this"
+    hint += "; the option keep_meta of many converters adds keys"
     return Problem(
         Location(""), f"data.split.{option} (or --{option.replace('_', '-')}) names {key!r}: no row has this key", hint, "split-key"
     )

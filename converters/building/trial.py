@@ -1,4 +1,4 @@
-"""The first rows of files through a converter, to see whether it reads them, as a conversion would. Nothing is written."""
+"""Try a converter on the first rows of files, to see whether it reads them. Nothing is written."""
 
 from collections.abc import Iterator, Sequence
 from itertools import islice
@@ -18,9 +18,9 @@ LIMIT = 20_000  # rows that `recipe new` and `recipe check --data` look at
 
 
 class Trial(NamedTuple):
-    """The valid records made from the first rows, the rows that cannot be used, and rows by the key that the converter leaves unread.
+    """The valid records from the first rows, the unusable rows, and the number of rows by unread key.
 
-    `is_whole` says whether the files have no further rows.
+    `is_whole` says whether the files have no more rows.
     """
 
     records: list[Record]

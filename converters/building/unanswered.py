@@ -1,7 +1,7 @@
-"""Rows of files -> what a model is asked about each, in the order of the rows. An answer that a row has is not shown to the model.
+"""Read rows of files as questions to a model, in order. An answer in the row is not shown to the model.
 
-A row is converted as a training row is: the same converter and options, the same system prompt, the same repair of misread UTF-8. What
-cannot be converted is yielded too, with the reason, so that every row of the files comes out.
+A row is converted like a training row: the same converter and options, the same system prompt, the same repair of misread UTF-8. A row
+that cannot be converted is yielded with the reason, so that every row of the files is in the output.
 """
 
 from collections.abc import Iterable, Iterator
@@ -20,13 +20,13 @@ from .key_meanings import key_use
 from .key_use import plain
 from .row_encoder import with_system_prompt
 
-_STAND_IN = "?"  # what a record without its answer is checked with
+_STAND_IN = "?"  # the answer with which a record without one is validated
 
 
 class Unanswered(NamedTuple):
-    """What a model is asked about a row: `messages` that end where its reply begins, or a `text`. Empty fields have a `fault`.
+    """A question to a model: `messages` up to its reply, or a `text`. If `fields` is empty, `fault` says why.
 
-    `columns` are the row's own, as they were read.
+    `columns` are the row's own values, as read.
     """
 
     id: str
@@ -36,9 +36,9 @@ class Unanswered(NamedTuple):
 
 
 class Reading(NamedTuple):
-    """How rows are read: by a source's converter and options, for a model of one record type, after the system prompt.
+    """How rows are read: with a source's converter and options, for a model of one record type, after the system prompt.
 
-    A converter that makes no such records makes texts: each is classified, or is the one message of a chat.
+    A converter that cannot make such records makes texts: each is classified, or becomes the one message of a chat.
     """
 
     source: Source
@@ -48,12 +48,12 @@ class Reading(NamedTuple):
 
     @property
     def converted_to(self) -> RecordType:
-        """The type of the records that the converter makes."""
+        """Return the type of the records that the converter makes."""
         return self.record_type if self.record_type in converter(self.source.converter).RECORD_TYPES else "text"
 
 
 def read_unanswered(reading: Reading) -> Iterator[Unanswered]:
-    """Yield what is asked about each row of the source's files. Raises UserError for a file that cannot be read."""
+    """Yield the question for each row of the source's files. Raises UserError for a file that cannot be read."""
     source, kind = reading.source, reading.converted_to
     key = answer_key(source.converter, kind, source.options)
     unreadable: list[Drop] = []
@@ -69,7 +69,7 @@ def read_unanswered(reading: Reading) -> Iterator[Unanswered]:
 
 
 def _rows(source: Source, unreadable: list[Drop]) -> Iterator[Row]:
-    """The rows that can be read; the others are put to the `unreadable`."""
+    """Yield the rows that were read; append the others to `unreadable`."""
     module = converter(source.converter)
     for file in files_of(source):
         for row in numbered(read_file(file, module.INPUT)[1]):
@@ -80,7 +80,7 @@ def _rows(source: Source, unreadable: list[Drop]) -> Iterator[Row]:
 
 
 def _without_answer(rows: Iterable[Row], key: str | None) -> Iterator[Row]:
-    """The rows, with a NoAnswer where they lack the answer. One that has it is converted with it: its converter may look at it."""
+    """Yield the rows, with a NoAnswer for a missing answer. A row with an answer keeps it, because its converter may read it."""
     for row in rows:
         if key and isinstance(row.value, dict) and row.value.get(key) in (None, ""):
             answer = NoAnswer()
@@ -90,7 +90,7 @@ def _without_answer(rows: Iterable[Row], key: str | None) -> Iterator[Row]:
 
 
 def _asked(record: Record, reading: Reading) -> Unanswered:
-    """The record's fields without its answer, or why they cannot be asked."""
+    """Return the record's fields without its answer, or why they cannot be used."""
     fields = record.fields
     if reading.record_type == "chat":
         if "text" in fields:
@@ -121,8 +121,8 @@ def _id(row: Row) -> str:
 
 
 def _columns(value: Any) -> dict[str, Any]:
-    """The row's columns; a row without names has one, `text` or `value`."""
-    if isinstance(value, tuple) and hasattr(value, "_asdict"):  # a table that a converter reads itself
+    """Return the row's columns; a row without column names has one, `text` or `value`."""
+    if isinstance(value, tuple) and hasattr(value, "_asdict"):  # from a converter that reads tables itself
         value = {name: cell for name, cell in value._asdict().items() if name != "fixed"}  # pyright: ignore[reportAttributeAccessIssue]
     if isinstance(value, dict):
         cells = {name: cell.given if isinstance(cell, NoAnswer) else cell for name, cell in plain(value).items()}

@@ -1,4 +1,4 @@
-"""Rows that cannot be used: whether the recipe allows so many, and what to do about them."""
+"""Decide whether the recipe allows the number of unusable rows, and list them with what to do."""
 
 import math
 from collections.abc import Iterable
@@ -15,9 +15,10 @@ from .row_counts import Ledger
 
 
 def check_budget(ledger: Ledger, allowed: float, files: Iterable[SourceFile] = ()) -> None:
-    """Refuse when more rows are unusable than the recipe allows; each is listed, up to a limit: those with one fault of a file in one line.
+    """Raise UserError for more unusable rows than the recipe allows (GateError if it allows some). They are listed, up to a limit, with one
+    line
 
-    `files` are those that the rows are from: the hint may need another look. Raises UserError, or GateError where the recipe allows some.
+    for all rows of a file with the same fault. `files` are the files of the rows, in which the hint may look.
     """
     if ledger.unusable <= allowed * ledger.rows_in:
         return
@@ -38,32 +39,32 @@ def check_budget(ledger: Ledger, allowed: float, files: Iterable[SourceFile] = (
     raise (GateError if allowed else UserError)(*problems, Problem(Location(""), summary, hint, "max-dropped"))
 
 
-_OTHER_CONVERTER = "name these keys in the converter's options, or choose another: recipe show --converter NAME lists what each reads"
+_OTHER_CONVERTER = "set the converter's key options, or choose another converter: recipe show --converter NAME lists what each reads"
 _NO_ROW_HINTS = {
     **dict.fromkeys(("missing_key", "no_messages", "unknown_form", "no_type", "not_a_run", "no_instruction"), _OTHER_CONVERTER),
     "ragged_row": "the header, or columns (--column), must name every column of the rows",
-    "unknown_role": "say what the role names mean with the option roles: {client: user, counselor: assistant}",
+    "unknown_role": "map the role names with the option roles: {client: user, counselor: assistant}",
     "key_not_read": "choose a converter that reads it, or list the key in the source's ignore_keys (--ignore-key)",
 }
 
 
 def _budget_hint(ledger: Ledger) -> str:
-    """What allows so many unusable rows; where they are most of all, another converter is meant."""
+    """Return the setting that allows so many unusable rows; if most are unusable, suggest another converter."""
     if ledger.unusable > ledger.rows_in / 2:
         return "fix the rows, or choose a converter that reads them: recipe new NAME --data FILE proposes one"
     share = f"{share_of(ledger.unusable, ledger.rows_in):g}"
-    return f"fix the rows, or allow this share of them to be dropped: data.max_dropped: {share} (--max-dropped {share})"
+    return f"fix the rows, or allow this share to be dropped: data.max_dropped: {share} (--max-dropped {share})"
 
 
 def share_of(rows: int, of: int) -> float:
-    """Return the share of the rows, rounded up to two digits: as data.max_dropped, it allows that many."""
+    """Return the share of the rows, rounded up to two digits, so that data.max_dropped allows that many."""
     digits = 1 - math.floor(math.log10(rows / of))
     share = round(rows / of, digits)
     return min(1.0, share if share * of >= rows else round(share + 10.0**-digits, digits))
 
 
 def _encoding_hint(row: Row, files: Iterable[SourceFile]) -> str:
-    """What encoding the row's file may have."""
+    """Return a hint for the encoding of the row's file."""
     for file in files:
         if file.name == row.file:
             with open_source(file.path, file.encoding) as stream:
@@ -72,7 +73,7 @@ def _encoding_hint(row: Row, files: Iterable[SourceFile]) -> str:
 
 
 def _has_no_header(row: Row, files: Iterable[SourceFile]) -> bool:
-    """Whether the row's file is a table whose first row reads like data."""
+    """Return whether the row's file is a table whose first row reads like data."""
     for file in files:
         if file.name == row.file and not file.columns:
             kind, rows = read_file(file, "values")
@@ -82,7 +83,7 @@ def _has_no_header(row: Row, files: Iterable[SourceFile]) -> bool:
 
 
 def _unusable(file: str, reason: str, detail: str, lines: list[int]) -> Problem:
-    """One fault of a file, at its first line, with the other lines that have it."""
+    """Return one fault of a file, at its first line, with the other lines that have it."""
     what = reason.replace("_", " ") + (f": {detail}" if detail else "")
     if len(lines) > 1:
         shown = ", ".join(map(str, lines[1:11]))
@@ -91,14 +92,14 @@ def _unusable(file: str, reason: str, detail: str, lines: list[int]) -> Problem:
 
 
 def refuse_nothing(data: Data, manifest: Manifest) -> None:
-    """Raise UserError where no row is left for any split: by reason, since then a filter, or the converter, is another than was meant."""
+    """Raise UserError if no split has a row, with the reasons: a filter or the converter is wrong."""
     if manifest["splits"]:
         return
     names = " or ".join(dict.fromkeys(source.converter for source in data.sources))
-    hint = f"recipe show --converter {names} tells which rows it takes and what its options drop"
+    hint = f"recipe show --converter {names} shows which rows it reads and what its options drop"
     if not manifest["rows_in"]:
-        raise UserError(Problem(Location(""), "the sources hold no rows", "check their paths and files", "no-rows"))
+        raise UserError(Problem(Location(""), "the sources have no rows", "check their paths and files", "no-rows"))
     gone = [f"{count:,} {reason.replace('_', ' ')}" for reason, count in manifest["dropped"].items()]
     if manifest["rows_kept"]:
         gone.append(f"{manifest['rows_kept']:,} left out by the sources' weights")
-    raise UserError(Problem(Location(""), f"no row is left of {manifest['rows_in']:,}: {', '.join(gone)}", hint, "no-rows"))
+    raise UserError(Problem(Location(""), f"none of {manifest['rows_in']:,} rows is left: {', '.join(gone)}", hint, "no-rows"))

@@ -1,4 +1,4 @@
-"""A published folder against its manifest: bits flip, disks lose blocks, people edit files."""
+"""Verify a published folder against its manifest: bits flip, disks lose blocks, people edit files."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -10,9 +10,8 @@ from ...schemas.base.hashing import file_sha256
 
 
 def own_files(folder: Path, possible: Iterable[str]) -> set[str]:
-    """The files of the folder that recipekit wrote: its manifest, and those of the `possible` names for which the manifest accounts.
-
-    All of these where the manifest cannot be read: it is damaged, and writing it again repairs that. None where it is somebody else's.
+    """Return the folder's files that recipekit wrote: its manifest, and those of the `possible` names that are in the manifest.
+    All of these if the manifest is damaged, so that writing it again repairs it. None if it is not recipekit's.
     """
     try:
         manifest = orjson.loads((folder / MANIFEST).read_bytes())
@@ -24,7 +23,7 @@ def own_files(folder: Path, possible: Iterable[str]) -> set[str]:
 
 
 def verify_folder(folder: Path) -> list[str]:
-    """How the folder's files differ from what its manifest says of them, a sentence each with both hashes; nothing when they do not."""
+    """Return how the folder's files differ from its manifest, one sentence each with both hashes; empty if they do not."""
     try:
         files = orjson.loads((folder / MANIFEST).read_bytes())["files"]
     except (OSError, ValueError, KeyError, TypeError) as error:

@@ -1,7 +1,8 @@
-"""Batches converted in several processes, in order. A process that dies costs its batch one more try, not the conversion.
+"""Convert batches in several processes, in order. A process that dies costs its batch one retry, not the conversion.
 
-Every process has two batches: one that it converts and one that waits for it, so that it never waits for the parent. Messages pass through
-files in memory, since a pipe moves only 64 KB at a time: the pickle, and beside it the lines, which a pickle would copy once more.
+Every process has two batches, one being converted and one waiting, so that it is never idle. Messages pass through files in memory, because
+a pipe moves only 64 KB at a time: the pickle, and the lines next to it, which pickling would copy once more. Pickle is safe here: the files
+are anonymous, and shared only by this process and the children that it forked.
 """
 
 import os
@@ -20,12 +21,12 @@ from ...schemas.base.errors import Location, Problem, UserError
 from .conversion import Batch, Converted, Spec, convert_batch
 
 DEPTH = 2
-KEPT_BYTES = 1 << 25  # of a file in memory, when its message has been read
+KEPT_BYTES = 1 << 25  # size to which a file in memory may grow before it is truncated
 TRIES = 2
 
 
 class Task(NamedTuple):
-    """A batch on its way. `number` is its place in the order."""
+    """A batch to convert. `number` is its place in the order."""
 
     number: int
     spec: Spec
@@ -34,21 +35,21 @@ class Task(NamedTuple):
 
 
 class Failed(NamedTuple):
-    """What a worker says of an exception: a user's mistake with its problems, or our bug with its traceback."""
+    """An exception in a worker: a user's mistake with its problems, or a bug with its traceback."""
 
     problems: list[Problem]
     traceback: str
 
 
 class Workers:
-    """`processes` workers, started when they are first needed; with one, the work is done here."""
+    """`processes` worker processes, started when first needed; with one, this process converts."""
 
     def __init__(self, processes: int) -> None:
         self.processes = processes
         self.workers: list[Worker] = []
 
     def convert(self, spec: Spec, batches: Iterable[Batch]) -> Iterator[Converted]:
-        """The converted batches, in the order of the batches. At most three batches a process are under way or waiting their turn."""
+        """Yield the converted batches in order. At most three batches per process are running or waiting."""
         if self.processes == 1:
             yield from (_here(spec, batch) for batch in batches)
             return
@@ -64,7 +65,7 @@ class Workers:
                 yield done.pop(turn)
                 turn += 1
                 continue
-            if not any(worker.tasks for worker in self.workers):  # then nothing waits: what was started is under way, done, or given out
+            if not any(worker.tasks for worker in self.workers):  # every started batch is converted and yielded
                 return
             for worker in self._ready():
                 number, found = worker.result()
@@ -72,12 +73,12 @@ class Workers:
                     done[number] = found
 
     def _with_room(self) -> "Worker | None":
-        """The worker with the fewest batches, unless all have their fill."""
+        """Return the worker with the fewest batches, or None if all are full."""
         worker = min(self.workers, key=lambda worker: len(worker.tasks))
         return worker if len(worker.tasks) < DEPTH else None
 
     def _ready(self) -> list["Worker"]:
-        """The workers that have an answer or have died, once there is one. A process that dies closes its end of the pipe."""
+        """Wait for and return the workers that have answered or died. A process that dies closes its end of the pipe."""
         ready = set(wait([worker.pipe for worker in self.workers if worker.tasks]))
         return [worker for worker in self.workers if worker.pipe in ready]
 
@@ -100,14 +101,14 @@ def _here(spec: Spec, batch: Batch) -> Converted:
 
 
 def _is_out_of_memory(error: BaseException) -> bool:
-    """orjson without memory gives a SystemError that the MemoryError has caused."""
+    """Return whether memory ran out: orjson then raises a SystemError caused by a MemoryError."""
     return isinstance(error, MemoryError) or isinstance(error.__cause__, MemoryError)
 
 
 class Worker:
-    """One process, and the batches that it has, the first of which it converts."""
+    """One process and its batches; it converts the first of them."""
 
-    open: "list[Worker]" = []  # noqa: RUF012 - shared on purpose: a forked child must close its copies of the others' pipes
+    open: "list[Worker]" = []  # noqa: RUF012 - shared on purpose: a forked child closes its copies of the others' pipes
 
     def __init__(self) -> None:
         self.files = [_file_in_memory() for _ in range(DEPTH)]
@@ -126,27 +127,27 @@ class Worker:
     def start(self, task: Task) -> None:
         """Give the worker a batch."""
         self.tasks.append(task)
-        with suppress(ConnectionError):  # it has died; result() will see the pipe's end
+        with suppress(ConnectionError):  # it has died; result() will find the pipe closed
             self.ends.send(task._replace(batch=_apart(task.batch)))
 
     def result(self) -> tuple[int, Converted | None]:
-        """The first batch's number and what became of it; None when the process had died and the batch is being tried again."""
+        """Return the first batch's number and its result; None if the process died and the batch is retried."""
         try:
             found = self.ends.receive()
         except (EOFError, OSError):
-            self._again()
+            self._retry()
             return self.tasks[0].number, None
         return self.tasks.popleft().number, unwrap(found)
 
-    def _again(self) -> None:
+    def _retry(self) -> None:
         self.process.join()
         code = self.process.exitcode or 0
         self.pipe.close()
         first, *others = self.tasks
         if first.tries == TRIES:
             died = f"was ended by signal {-code} ({signal.Signals(-code).name})" if code < 0 else f"ended with exit code {code}"
-            hint = "the system may have run out of memory: use fewer processes; if it was a crash, the rows named here cause it"
-            what = f"a worker process {died} while it converted {first.batch}; so did the one that tried again"
+            hint = "the system may have run out of memory: use fewer processes; if it crashed, these rows are the cause"
+            what = f"a worker process {died} while it converted {first.batch}, and so did the retry"
             raise UserError(Problem(Location(first.batch.file, first.batch.line), what, hint, "worker-died"))
         self.tasks.clear()
         self._spawn()
@@ -154,7 +155,7 @@ class Worker:
             self.start(task)
 
     def stop(self) -> None:
-        """End the process, whatever it is at."""
+        """End the process, whatever it is doing."""
         self.open.remove(self)
         self.pipe.close()
         self.process.kill()
@@ -165,15 +166,15 @@ class Worker:
 
 
 class Ends:
-    """One end of what a worker and the parent say to each other. Message n passes through the file n modulo DEPTH, there and back: the next
-    one to use it is sent when that answer has been read."""
+    """One end of the channel between a worker and the parent. Message n passes through file n modulo DEPTH in both directions: the file is
+    reused only after the answer was read."""
 
     def __init__(self, pipe: Any, files: list[int]) -> None:
         self.pipe = pipe
         self.outward, self.inward = cycle(files), cycle(files)
 
     def send(self, message: Any) -> None:
-        """Send a message, of any size. Raises BrokenPipeError when the other side has ended."""
+        """Send a message of any size. Raises BrokenPipeError if the other side has ended."""
         beside: list[pickle.PickleBuffer] = []
         parts = [pickle.dumps(message, pickle.HIGHEST_PROTOCOL, buffer_callback=beside.append), *(buffer.raw() for buffer in beside)]
         ends = [0, *accumulate(map(len, parts))]
@@ -182,30 +183,30 @@ class Ends:
         self.pipe.send(ends)
 
     def receive(self) -> Any:
-        """The next message. Raises EOFError when the other side has ended."""
+        """Return the next message. Raises EOFError if the other side has ended."""
         ends, file = self.pipe.recv(), next(self.inward)
         rest, *beside = (os.pread(file, end - start, start) for start, end in pairwise(ends))
         if ends[-1] > KEPT_BYTES:
             os.truncate(file, 0)
-        return pickle.loads(rest, buffers=beside)  # noqa: S301 - from our own child
+        return pickle.loads(rest, buffers=beside)  # noqa: S301 - from our own child through an anonymous file
 
 
 def _file_in_memory() -> int:
     if hasattr(os, "memfd_create"):
         return os.memfd_create("batches")
-    with TemporaryFile() as file:  # where the system has none
+    with TemporaryFile() as file:  # memfd_create exists on Linux only
         return os.dup(file.fileno())
 
 
 def _apart(part: Any) -> Any:
-    """A batch, converted or not, with its lines kept out of the pickle."""
+    """Return a batch, converted or not, with its lines kept out of the pickle."""
     return part._replace(lines=pickle.PickleBuffer(part.lines))
 
 
 def _serve(ends: Ends) -> None:
-    """A worker's life: convert what comes until the pipe closes."""
+    """Convert batches in a worker until the pipe closes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # the parent's handler, which a fork inherits, would raise KeyboardInterrupt here
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # the inherited handler would raise KeyboardInterrupt here
     for worker in Worker.open:
         if hasattr(worker, "pipe"):
             worker.pipe.close()
@@ -219,7 +220,8 @@ def _serve(ends: Ends) -> None:
 
 
 def attempt(spec: Spec, batch: Batch) -> Converted | Failed:
-    """In a worker: the batch converted, or what went wrong. Without memory the process ends, as it would if the system had ended it."""
+    """Convert a batch in a worker; return the result, or what went wrong. Out of memory, the process exits, as if the system had killed
+    it."""
     try:
         return convert_batch(spec, batch)
     except UserError as error:
@@ -233,7 +235,7 @@ def attempt(spec: Spec, batch: Batch) -> Converted | Failed:
 
 
 def unwrap(found: Converted | Failed) -> Converted:
-    """The result; raises what went wrong in the worker: a user's mistake as it was, ours with its traceback."""
+    """Return the result, or raise what went wrong in the worker: a user's mistake unchanged, a bug with its traceback."""
     if isinstance(found, Failed):
         raise UserError(*found.problems) if found.problems else RuntimeError(f"in a worker process:\n{found.traceback}")
     return found

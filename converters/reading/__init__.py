@@ -1,1 +1,1 @@
-"""Bytes of any form -> rows, with file and line."""
+"""Read bytes of any supported format as rows with file and line."""

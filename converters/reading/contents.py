@@ -1,4 +1,4 @@
-"""What a file holds, told by its first bytes and never by its name."""
+"""Detect what a file holds from its first bytes, never from its name."""
 
 import io
 
@@ -6,7 +6,7 @@ import orjson
 
 from .json_items import COMMENT_LINE, json_items
 
-# How a file begins that is neither text nor JSON.
+# First bytes of formats other than text and JSON.
 _MAGIC = ((b"PAR1", "parquet"), (b"ARROW1", "arrow"), (b"\xff\xff\xff\xff", "arrow"), (b"\x80\x02", "pickle"),
           (b"\x80\x03", "pickle"), (b"\x80\x04", "pickle"), (b"\x80\x05", "pickle"), (b"(lp0\n", "pickle"),
           (b"(dp0\n", "pickle"), (b"]q\0", "pickle"), (b"}q\0", "pickle"), (b"PK\x03\x04", "a zip archive"),
@@ -15,12 +15,12 @@ _MAGIC = ((b"PAR1", "parquet"), (b"ARROW1", "arrow"), (b"\xff\xff\xff\xff", "arr
           (b"SQLite format 3\x00", "a SQLite database"), (b"%PDF-", "a PDF document"),
           (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an old Office document"), (b"\x28\xb5\x2f\xfd", "zstd data inside another"),
           (b"\xff\xfe", "UTF-16 text"), (b"\xfe\xff", "UTF-16 text"))  # fmt: skip
-_UNPACK = "unpack it, and name the folder: what an archive may do on the way out (links, paths, bombs) is not ours to allow"
-_AGAIN = "decompress it first; gzip and zstd are read as they are"
+_UNPACK = "unpack it and name the folder: archives are not unpacked here, because of links, paths and decompression bombs"
+_AGAIN = "decompress it first; gzip and zstd can be read directly"
 _OFFICE = (b"docProps/", b"_rels/.rels", b"[Content_Types].xml", b"application/vnd.oasis.opendocument")
-_SAVE = "save the sheet as CSV (UTF-8), or a document as plain text, and give that file"
+_SAVE = "save a sheet as CSV (UTF-8), or a document as plain text, and use that file"
 _ENCODE = "set encoding: utf-16 (--encoding utf-16), or save it as UTF-8"
-# Files that are refused whatever the converter reads, and what to do with them.
+# Files that are refused by every converter, with the hint.
 REFUSED = {
     "an Office document (.xlsx, .docx, .ods)": _SAVE,
     "an old Office document": _SAVE,
@@ -39,7 +39,7 @@ REFUSED = {
 
 
 def sniff(head: bytes) -> str:
-    """jsonl, json, json with comments, csv, tsv, or the name of something else."""
+    """Return jsonl, json, json with comments, csv, tsv, or the name of another format."""
     if kind := _other(head):
         return kind
     start = head.removeprefix(b"\xef\xbb\xbf").lstrip()
@@ -49,7 +49,7 @@ def sniff(head: bytes) -> str:
         line = start.split(b"\n", 1)[0].rstrip()
         if _parses(line):
             return "jsonl"
-        # Several values on a line, or a bare \r between them, are JSON; a line that only looks like a value is a broken row.
+        # Several values on a line, or a bare \r between them, are JSON; a line that only resembles a value is a broken row.
         whole = line.endswith(b"}") and b"\r" not in line
         return "jsonl" if whole and not all(_parses(item.text) for item in json_items(io.BytesIO(line))) else "json"
     if _is_binary(head):
@@ -58,7 +58,7 @@ def sniff(head: bytes) -> str:
 
 
 def text_format(head: bytes) -> str:
-    """text, or what the file holds that is none: binary, or a name in REFUSED."""
+    """Return `text`, `binary`, or a name in REFUSED."""
     kind = _other(head)
     return kind if kind in REFUSED else "binary" if kind or _is_binary(head) else "text"
 
@@ -72,7 +72,7 @@ def _other(head: bytes) -> str:
 
 
 def _is_binary(head: bytes) -> bool:
-    """Whether the bytes are no text. A damaged text may have a few NULs, or a few bytes that are not UTF-8."""
+    """Return whether the bytes are not text. Damaged text may have a few NULs, or a few bytes that are not UTF-8."""
     nulls = head.count(0)
     return nulls > 0 and (nulls * 16 > len(head) or head.decode(errors="replace").count("\ufffd") * 10 > len(head))
 

@@ -1,4 +1,4 @@
-"""Tables of delimiter-separated values -> rows. A row that is not CSV costs that row only, even one whose quote is never closed."""
+"""Read tables of delimiter-separated values as rows. An invalid row costs that row only, even one with an unclosed quote."""
 
 import csv
 import io
@@ -12,17 +12,17 @@ from .bounded_lines import bounded_lines
 from .encodings import encoding_hint
 from .records import Drop, Row
 
-MAX_ROW = 16 << 20  # characters; a longer row is nearly always a quote that is not closed, and csv takes four bytes for each
+MAX_ROW = 16 << 20  # characters; a longer row is nearly always an unclosed quote, and csv needs four bytes per character
 MAX_COLUMNS = 10_000
 LONG_NAME = 60  # characters
 NO_HEADER = "if the table has no header, name its columns in the source: columns: [text, label] (--column text --column label)"
-REREAD = 256 << 20  # characters in all: what may be spent on reading the lines behind unclosed quotes again
+REREAD = 256 << 20  # characters: the limit on reading the lines after unclosed quotes again
 
 
 def read_csv(stream: BinaryIO, name: str, delimiter: str = ",", columns: tuple[str, ...] = ()) -> Iterator[Row | Drop]:
-    """Rows of a table as mappings, by its header or by `columns` where it has none. `line` is the row's first physical line.
+    """Yield the rows of a table as mappings, by its header, or by `columns` if it has none. `line` is the row's first physical line.
 
-    Raises UserError for a header of no use, and for columns that the file names itself.
+    Raises UserError for an invalid header, and for `columns` that repeat the file's own header.
     """
     csv.field_size_limit(4 * MAX_ROW)  # _Lines refuses such a row before csv would
     text = io.TextIOWrapper(bounded_lines(stream, b"\r\n"), encoding="utf-8-sig", errors="surrogateescape", newline="")
@@ -37,7 +37,7 @@ def read_csv(stream: BinaryIO, name: str, delimiter: str = ",", columns: tuple[s
             reason = "row_too_long" if isinstance(error, _TooLong) else "invalid_csv"
             yield Drop(Row(None, name, lines.first), reason, str(error))
             for line in lines.give_back():
-                yield Drop(Row(None, name, line), "invalid_csv", "inside a row that is broken; too many were, to read each line again")
+                yield Drop(Row(None, name, line), "invalid_csv", "inside a broken row; too many broken rows to read each line again")
             continue
         if cells is None:
             return
@@ -48,11 +48,9 @@ def read_csv(stream: BinaryIO, name: str, delimiter: str = ",", columns: tuple[s
 
 
 def _refuse_header(cells: list[str], columns: tuple[str, ...], name: str) -> None:
-    """Raise UserError where the first row holds the names of the columns: it would become a row of data."""
+    """Raise UserError if the first row is the header that `columns` repeats: it would become a row of data."""
     if [cell.strip().lower() for cell in cells] == [column.strip().lower() for column in columns]:
-        raise UserError(
-            Problem(Location(name, 1), "the first row is a header: it has the names in columns", "remove columns", "csv-header")
-        )
+        raise UserError(Problem(Location(name, 1), "the first row is a header with the names in columns", "remove columns", "csv-header"))
 
 
 def _row(cells: list[str], header: list[str], name: str, line: int) -> Row | Drop:
@@ -96,11 +94,11 @@ def _header(reader: Iterator[list[str]], name: str, stream: BinaryIO) -> list[st
 
 
 class _TooLong(Exception):
-    """A row goes on for more than MAX_ROW characters."""
+    """A row has more than MAX_ROW characters."""
 
 
 class _Lines:
-    """The physical lines for csv.reader. Those of the row at hand are remembered, so that all but its first can be read again."""
+    """The physical lines for csv.reader. Those of the current row are kept, so that all but its first can be read again."""
 
     def __init__(self, text: Iterator[str]) -> None:
         self.text = text
@@ -121,13 +119,13 @@ class _Lines:
         return line
 
     def next_row(self) -> None:
-        """A row begins."""
+        """Start a row."""
         self.first += len(self.row)
         self.row.clear()
         self.size = 0
 
     def give_back(self) -> range:
-        """The lines behind the first one of a broken row are to be read again. The numbers of those that are lost: none, within reason."""
+        """Queue the lines after the first one of a broken row for reading again. Return the numbers of lines that are lost at the limit."""
         rest = self.row[1:]
         self.reread += self.size
         if rest and self.reread > REREAD:
@@ -139,11 +137,11 @@ class _Lines:
 
 LINES = 20
 DELIMITERS = {"csv": ",", "tsv": "\t", "csv with semicolons": ";", "csv with pipes": "|"}
-_VALUE = re.compile(r"\s*[\d\-+.]*\d")  # what a cell of data begins with, or a line of a log, but no column's name
+_VALUE = re.compile(r"\s*[\d\-+.]*\d")  # how a cell of data or a log line begins, but no column name
 
 
 def table_format(head: bytes, default: str = "csv") -> str:
-    """A name in DELIMITERS: the one that cuts the first lines into the same number of cells, two or more; else the default."""
+    """Return the name in DELIMITERS that splits the first lines into the same number of cells, two or more; otherwise the default."""
     rows = {name: _rows(head, delimiter) for name, delimiter in DELIMITERS.items()}
     fits = {name: (_agreement(cells), len(cells[0])) for name, cells in rows.items() if cells and len(cells[0]) > 1}
     best = max(fits, key=lambda name: (fits[name], name == default), default=default)
@@ -151,8 +149,7 @@ def table_format(head: bytes, default: str = "csv") -> str:
 
 
 def is_table(head: bytes, columns: tuple[str, ...] = ()) -> bool:
-    """Whether a text that nobody named as data looks like a table: a header of names (or as many cells as there are columns), above
-    rows of as many cells."""
+    """Return whether an undeclared text looks like a table: a header of names (or as many cells as `columns`) above rows as wide."""
     cells = _rows(head, DELIMITERS[table_format(head)])
     if not cells or len(cells[0]) < 2 or _agreement(cells) < 0.9:
         return False
@@ -160,23 +157,23 @@ def is_table(head: bytes, columns: tuple[str, ...] = ()) -> bool:
 
 
 def is_headerless(head: bytes) -> bool:
-    """Whether the text looks like a table whose first row is data as well."""
+    """Return whether the text looks like a table whose first row is data too."""
     cells = _rows(head, DELIMITERS[table_format(head)])
     return len(cells) > 1 and len(cells[0]) > 1 and _agreement(cells) >= 0.9 and looks_like_data(cells[0])
 
 
 def looks_like_data(header: list[str]) -> bool:
-    """Whether a header reads like a row of data: a cell that is empty, a value, or as long as a sentence."""
+    """Return whether a header reads like a row of data: a cell is empty, a value, or as long as a sentence."""
     return any(not name.strip() or _VALUE.match(name) or len(name) > LONG_NAME for name in header)
 
 
 def _agreement(rows: list[list[str]]) -> float:
-    """The share of the rows that have as many cells as the header."""
+    """Return the share of rows with as many cells as the header."""
     return sum(len(row) == len(rows[0]) for row in rows) / len(rows)
 
 
 def _rows(head: bytes, delimiter: str) -> list[list[str]]:
-    """The first rows that are whole, blank ones left out."""
+    """Return the first complete rows, without blank ones."""
     text = head.decode("utf-8-sig", "replace").replace("\0", "")
     lines = text.splitlines(keepends=True)
     whole = lines if len(head) < 1 << 16 else lines[:-1]

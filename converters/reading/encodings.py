@@ -1,4 +1,4 @@
-"""Files that are not UTF-8: read in the encoding that the source declares. Without one, the error names likely ones; none is used."""
+"""Read files that are not UTF-8 in the encoding that the source declares. Without one, the error suggests encodings; none is assumed."""
 
 import codecs
 import io
@@ -9,26 +9,26 @@ from ...schemas.base.errors import Location, Problem, UserError
 from .forward import ForwardReader
 
 BLOCK = 1 << 16
-SEARCHED = 64 << 20  # bytes that are searched for the first one that is not UTF-8
-DAMAGED = 0.9  # from this share of UTF-8 among what is not ASCII, a file is damaged UTF-8 rather than another encoding
+SEARCHED = 64 << 20  # bytes that are searched for invalid UTF-8
+DAMAGED = 0.9  # with this share of valid UTF-8 among the non-ASCII characters, a file is damaged UTF-8 and not another encoding
 SHOWN = 3
-MOST_COMMON = "cp1252"  # short Western texts fit a dozen
+MOST_COMMON = "cp1252"  # short Western texts are valid in a dozen encodings
 CANDIDATES = (MOST_COMMON, "cp1250", "cp1251", "cp1253", "cp1254", "cp1255", "cp1256", "cp1257", "cp1258", "cp874", "koi8_r", "gb18030",
               "big5", "shift_jis", "euc_jp", "cp949", "mac_roman", "utf_16_le", "utf_16_be")  # fmt: skip
 
 
 def is_utf8(encoding: str) -> bool:
-    """Whether the name stands for UTF-8, with or without a byte order mark."""
+    """Return whether the name stands for UTF-8, with or without a byte order mark."""
     return codecs.lookup(encoding).name in ("utf-8", "utf-8-sig")
 
 
 def as_utf8(stream: BinaryIO, encoding: str, name: str) -> io.BufferedReader:
-    """The stream's text in UTF-8. Reading it raises UserError at the first bytes that are not in the encoding."""
+    """Return the stream's text as UTF-8. Reading it raises UserError at the first bytes that are invalid in the encoding."""
     return io.BufferedReader(_Transcoded(stream, encoding, name), BLOCK)
 
 
 class _Transcoded(ForwardReader):
-    """The text in UTF-8."""
+    """The text as UTF-8."""
 
     def __init__(self, stream: BinaryIO, encoding: str, name: str) -> None:
         self.stream = stream
@@ -47,7 +47,7 @@ class _Transcoded(ForwardReader):
         self.ended = False
 
     def readinto(self, buffer: Any) -> int:
-        """Read into the buffer. Raises UserError for bytes that are not in the encoding."""
+        """Read into the buffer. Raises UserError for bytes that are invalid in the encoding."""
         while not self.text and not self.ended:
             self.text = self._next().encode("utf-8", "surrogatepass")
         size = min(len(buffer), len(self.text))
@@ -65,7 +65,7 @@ class _Transcoded(ForwardReader):
         except UnicodeDecodeError as error:
             place = self.read_bytes - held + error.start
             what = f"byte {place + 1:,} (0x{error.object[error.start]:02x}) is not {self.encoding}"
-            raise UserError(Problem(Location(self.name), what, "set encoding to that of the file", "encoding")) from None
+            raise UserError(Problem(Location(self.name), what, "set encoding to the file's encoding", "encoding")) from None
         self.read_bytes += len(block)
         return text
 
@@ -76,18 +76,18 @@ class _Transcoded(ForwardReader):
 
 
 def encoding_hint(stream: BinaryIO) -> str:
-    """What to write for a file that is not UTF-8: likely encodings, and how its text reads in each."""
+    """Return the hint for a file that is not UTF-8: likely encodings, with a sample of the text in each."""
     sample = _first_other(stream)
     if _utf8_share(sample) >= DAMAGED:
-        return "nearly all of the file is UTF-8: these bytes are damaged; fix them"
+        return "nearly all of the file is UTF-8: fix the damaged bytes"
     if not (found := _readings(sample)):
-        return "set encoding (--encoding) to that of the file, e.g. encoding: cp1252, or save it as UTF-8"
-    shown = ", ".join(f"{guess} if {reading!r} reads right" for reading, guess in found.items())
+        return "set encoding (--encoding) to the file's encoding, e.g. encoding: cp1252, or save it as UTF-8"
+    shown = ", ".join(f"{guess} if {reading!r} is correct" for reading, guess in found.items())
     return f"set encoding (--encoding): {shown}; or save the file as UTF-8"
 
 
 def likely_encodings(stream: BinaryIO) -> dict[str, str]:
-    """Return likely encodings of a file that is not UTF-8, the best first, by how its text reads in each; none for damaged UTF-8."""
+    """Return likely encodings of a file that is not UTF-8, the best first, by a sample of the text in each; none for damaged UTF-8."""
     sample = _first_other(stream)
     return {} if _utf8_share(sample) >= DAMAGED else _readings(sample)
 
@@ -102,7 +102,7 @@ def _readings(sample: bytes) -> dict[str, str]:
 
 
 def _first_other(stream: BinaryIO) -> bytes:
-    """The first block of the stream that is not UTF-8, by lines where it has any; the beginning where all is."""
+    """Return the first block that is not valid UTF-8, extended to the end of its line; the first block if all are valid."""
     stream.seek(0)
     first = b""
     while (block := stream.read(BLOCK)) and stream.tell() <= SEARCHED:
@@ -117,13 +117,13 @@ def _first_other(stream: BinaryIO) -> bytes:
 
 
 def _utf8_share(sample: bytes) -> float:
-    """The share of characters of UTF-8 among what is not ASCII."""
+    """Return the share of valid UTF-8 among the non-ASCII characters."""
     others = [character for character in sample.decode(errors="replace") if not character.isascii()]
     return 1 - others.count("\ufffd") / len(others) if others else 0.0
 
 
 def _guesses(sample: bytes) -> list[str]:
-    """Likely encodings, the best first; none without charset-normalizer, or where none fits."""
+    """Return likely encodings, the best first; none without charset-normalizer, or if none fits."""
     try:
         from charset_normalizer import from_bytes
     except ImportError:

@@ -1,4 +1,4 @@
-"""The hash of a source file, computed once in a process: a source may be large, and a run's key and its manifest both name its hash."""
+"""Hash each source file once per process: a source may be large, and both the run's key and its manifest contain the hash."""
 
 import os
 import time
@@ -7,12 +7,12 @@ from typing import NamedTuple
 
 from ...schemas.base.hashing import file_sha256
 
-SETTLED_NS = 100_000_000  # file systems count time in steps of up to 10 ms: a file that changed just now may change again unseen
+SETTLED_NS = 100_000_000  # file systems record time in steps of up to 10 ms: a second change within a step would be missed
 _known: dict[tuple[Path, "Version"], str] = {}
 
 
 class Version(NamedTuple):
-    """What shows that a file was changed: nobody can set the time of the last change to a file's inode."""
+    """Values that change with the file: the inode's change time cannot be set by a program."""
 
     size: int
     modified_ns: int
@@ -21,13 +21,13 @@ class Version(NamedTuple):
 
     @classmethod
     def of(cls, path: Path) -> "Version":
-        """Return the version that is there now."""
+        """Return the file's current version."""
         facts = os.stat(path)
         return cls(facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns, facts.st_ino)
 
 
 def source_sha256(path: Path) -> str:
-    """Return the file's SHA-256; the file is read unless this process has hashed it and it has not changed since."""
+    """Return the file's SHA-256. The file is read only if this process has not hashed it or it has changed since."""
     version = Version.of(path)
     digest = _known.get((path, version))
     if digest is None:
@@ -37,6 +37,6 @@ def source_sha256(path: Path) -> str:
 
 
 def remember(path: Path, version: Version, digest: str) -> None:
-    """Keep the hash of a file that was read as a whole, where it is still the version that was opened."""
+    """Keep the hash of a file that was just read in full, unless the file changed while it was read."""
     if Version.of(path) == version and time.time_ns() - version.changed_ns > SETTLED_NS:
         _known[path, version] = digest

@@ -1,4 +1,4 @@
-"""Which files a source names, and how each is opened. Formats are told by content, never by name."""
+"""Find the files of a source and open them. Formats are detected from the content, never from the name."""
 
 import os
 from glob import glob, has_magic
@@ -13,10 +13,10 @@ from .tables import data_files
 
 
 class SourceFile(NamedTuple):
-    """A file to read, and its name as people see it (relative to the folder that the source named).
+    """A file to read, and its displayed name (relative to the folder that the source names).
 
-    `named` is false for what was found in a folder: that may hold logs and notes beside its data. `encoding` is that of its text,
-    `columns` are the names of a table's columns where it has no header.
+    `named` is false for files found in a folder, which may hold logs and notes beside its data. `encoding` is the encoding of its text;
+    `columns` are the column names of a table without a header.
     """
 
     path: Path
@@ -27,14 +27,14 @@ class SourceFile(NamedTuple):
 
 
 def files_of(source: Source) -> list[SourceFile]:
-    """The files of a source, to be read as it declares. Raises UserError if it names none."""
+    """Return the files of a source, with its encoding and columns. Raises UserError if there are none."""
     return [file._replace(encoding=source.encoding, columns=source.columns) for file in source_files(source.path)]
 
 
 def source_files(path: str) -> list[SourceFile]:
-    """The files that a source's path names: one file, a folder's files at any depth, or a glob's, in sorted order.
+    """Return the files that a path names, sorted: one file, a folder's files at any depth, or a glob's matches.
 
-    Raises UserError if it names none.
+    Raises UserError if there are none.
     """
     if has_magic(path) and not Path(path).exists():
         found = [Path(p) for p in sorted(glob(path, recursive=True)) if Path(p).is_file()]
@@ -49,18 +49,18 @@ def source_files(path: str) -> list[SourceFile]:
         names = [SourceFile(Path(path), Path(path).name)] if Path(path).is_file() else []
     if not names:
         what = "no files match" if has_magic(path) else "no files in the folder" if Path(path).is_dir() else "no such file"
-        raise UserError(Problem(Location(path), what, "paths are relative to the recipe that names them", "no-such-file"))
+        raise UserError(Problem(Location(path), what, "paths are relative to the recipe's folder", "no-such-file"))
     return names
 
 
 def _inside(path: Path, root: Path) -> bool:
-    """Ordinary files only; a link that leads out of the folder is not the folder's."""
+    """Return whether the path is a regular file that is not hidden; a link that leads out of the folder does not count."""
     hidden = any(part.startswith(".") for part in path.relative_to(root).parts)
     return path.is_file() and not hidden and path.resolve().is_relative_to(root.resolve())
 
 
 def open_source(path: Path, encoding: str = UTF8) -> BinaryIO:
-    """The file's bytes, decompressed when it is gzip or zstd; text of another encoding as UTF-8. Raises UserError if it cannot be read."""
+    """Open the file, decompressed if it is gzip or zstd, and text of another encoding as UTF-8. Raises UserError if it cannot be read."""
     try:
         with path.open("rb") as raw:
             head = raw.read(4)

@@ -1,10 +1,10 @@
-"""A binary stream that is read forward; the only place to seek to is the start."""
+"""A binary stream that is read forward; it can seek to the start only."""
 
 import io
 
 
 class ForwardReader(io.RawIOBase):
-    """What the text of a file is read through. `given` counts the bytes since the start; a subclass adds `readinto` and `restart`."""
+    """Base of the streams for source files. `given` counts the bytes since the start; a subclass adds `readinto` and `restart`."""
 
     given = 0
 

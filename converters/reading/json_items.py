@@ -1,6 +1,6 @@
-"""The values of a JSON document one by one: a top-level array's elements, or values that follow each other; any layout, any size.
+"""Read the values of a JSON document one by one: elements of a top-level array, or consecutive values, in any layout and of any size.
 
-A scanner for brackets and strings, because json.load needs six times the file in memory and ijson cannot go on after a bad element.
+This scans for brackets and strings, because json.load needs six times the file in memory and ijson cannot continue after a bad element.
 """
 
 import re
@@ -11,18 +11,18 @@ BLOCK = 1 << 20
 MAX_ITEM = 64 << 20
 _TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+("|\\?\Z)|[\[\]{},]', re.DOTALL)
 _EMPTY_ARRAYS = re.compile(rb"(?:\[[ \t\r\n]*+\][ \t\r\n]*+)++")
-_OPEN = (b"", b"\\")  # how a string stops that is not closed where the buffer ends
+_OPEN = (b"", b"\\")  # how a string that is not closed within the buffer ends
 _SPACE = b" \t\r\n"
 
 
 class Stream(Protocol):
-    """What the scanner needs of a file."""
+    """What the scanner needs from a file."""
 
     def read(self, size: int, /) -> bytes: ...
 
 
 class JsonItem(NamedTuple):
-    """One value's bytes and the line that it starts on. `fault` says why the text around it is not JSON."""
+    """One value's bytes and the line on which it starts. `fault` says why the text around it is not JSON."""
 
     line: int
     text: bytes
@@ -31,15 +31,15 @@ class JsonItem(NamedTuple):
 
 
 def json_items(stream: Stream, last_comma: Callable[[], bool] = lambda: False) -> Iterator[JsonItem]:
-    """The items of the stream. A broken item is still yielded (its parser will refuse it); only that item is lost.
+    """Yield the items of the stream. A broken item is still yielded (its parser will refuse it); only that item is lost.
 
-    An item of more than MAX_ITEM bytes is read but not kept: it has a fault. `last_comma` says whether an array may end with one.
+    An item of more than MAX_ITEM bytes is read but not kept: it has a fault. `last_comma` says whether an array may end with a comma.
     """
     return _Scanner(stream, last_comma).items()
 
 
 class _Scanner:
-    """`buffer[start:]` is the item being read; `line` is the line on which `buffer[counted]` stands."""
+    """`buffer[start:]` is the current item; `line` is the line of `buffer[counted]`."""
 
     def __init__(self, stream: Stream, last_comma: Callable[[], bool]) -> None:
         self.stream = stream
@@ -49,10 +49,10 @@ class _Scanner:
         self.counted = 0
         self.line = 1
         self.ended = False
-        self.long_from = 0  # the line on which an item began that is too long to be kept
+        self.long_from = 0  # the line on which an item that is too long to keep began
 
     def fill(self, scanned: int = 0) -> int:
-        """Drop what was given out and read on; where scanning goes on. The more is pending the more is read, for linear time."""
+        """Discard yielded items and read more; return where to scan from. Larger reads for larger pending items keep the time linear."""
         if len(self.buffer) - self.start > MAX_ITEM:
             scanned = self.forget(scanned)
         self.count_lines(self.start)
@@ -65,7 +65,7 @@ class _Scanner:
         return scanned
 
     def forget(self, scanned: int) -> int:
-        """The item is too long: keep nothing of it but an open string's quote, and its last character where that escapes the next one."""
+        """Discard an item that is too long, except for an open string's quote and a final backslash that escapes the next character."""
         pending = self.buffer[self.start :].lstrip(_SPACE)
         if pending and not self.long_from:
             self.count_lines(len(self.buffer) - len(pending))
@@ -93,7 +93,7 @@ class _Scanner:
         self.fill()
         self.start = len(self.buffer) - len(self.buffer.removeprefix(b"\xef\xbb\xbf"))
         while (first := self.next_character()) == b"[":
-            if empty := _EMPTY_ARRAYS.match(self.buffer, self.start):  # megabytes of them in one step
+            if empty := _EMPTY_ARRAYS.match(self.buffer, self.start):  # a file may hold megabytes of them
                 self.start = empty.end()
                 continue
             self.start += 1
@@ -102,7 +102,7 @@ class _Scanner:
             yield from self.values()
 
     def next_character(self) -> bytes:
-        """The first character of what follows, b"" at the end."""
+        """Return the next character that is not white space, b"" at the end."""
         while not (rest := self.buffer[self.start :].lstrip(_SPACE)) and not self.ended:
             self.start = len(self.buffer)
             self.fill()
@@ -110,7 +110,7 @@ class _Scanner:
         return rest[:1]
 
     def tokens(self) -> Iterator[tuple[bytes, int, int]]:
-        """Brackets, commas and strings from `start` to the end of the stream, with where they start and end in the buffer."""
+        """Yield brackets, commas and strings from `start` to the end of the stream, with their start and end in the buffer."""
         position = self.start
         while True:
             token = _TOKEN.search(self.buffer, position)
@@ -123,7 +123,7 @@ class _Scanner:
             yield token.group()[:1], token.start(), position
 
     def array(self) -> Iterator[JsonItem]:
-        """The elements of the array whose bracket was just read."""
+        """Yield the elements of the array whose bracket was just read."""
         depth, comma = 1, False
         for kind, start, end in self.tokens():
             if kind in b"[{":
@@ -141,16 +141,16 @@ class _Scanner:
         self.start = len(self.buffer)
 
     def last(self, end: int, kind: bytes, comma: bool) -> Iterator[JsonItem]:
-        """The element before the end of the array."""
+        """Yield the element before the end of the array."""
         if kind == b"}":
             yield self.item(end, "the array is closed by a brace")
         elif self.pending(end):
             yield self.item(end)
         elif comma and not self.last_comma():
-            yield self.item(end, "a comma without a value after it")
+            yield self.item(end, "trailing comma")
 
     def values(self) -> Iterator[JsonItem]:
-        """Objects and arrays that follow each other; whatever stands between them belongs to the next one."""
+        """Yield consecutive objects and arrays; any text between them belongs to the next one."""
         depth = 0
         for kind, _, end in self.tokens():
             depth += (kind in b"[{") - (kind in b"]}")
@@ -170,9 +170,9 @@ _NEXT = re.compile(rb"\n[ \t]*//")
 
 
 class WithoutComments:
-    """The stream without its comment lines. Their line ends stay, so that every other line keeps its number.
+    """The stream without its comment lines. Their line ends are kept, so that every other line keeps its number.
 
-    `found` says whether there were any.
+    `found` says whether there were any comments.
     """
 
     def __init__(self, stream: Stream) -> None:
@@ -182,9 +182,9 @@ class WithoutComments:
         self.found = False
 
     def read(self, size: int) -> bytes:
-        """At least `size` bytes before comments are taken away; b"" only at the end."""
+        """Return at least `size` bytes before comments are removed; b"" only at the end."""
         while block := self.stream.read(size):
-            # A block must not end where a comment may just be beginning.
+            # A block must not end where a comment may begin.
             while block[-1] in b"/ \t\r\n" and len(block) < MAX_ITEM and (more := self.stream.read(len(block))):
                 block += more
             if kept := self._strip(block):

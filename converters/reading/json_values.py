@@ -1,5 +1,4 @@
-"""JSON values as they are written: an integer of any size stays one, and a key that an object has twice is found, of which parsers keep the
-last value without a word."""
+"""Parse JSON without losing anything: integers of any size are kept, and duplicate keys, which parsers drop silently, are found."""
 
 import json
 from contextlib import suppress
@@ -8,24 +7,24 @@ from typing import Any
 import msgspec
 import orjson
 
-parse_json = msgspec.json.Decoder().decode  # orjson makes floats of large integers, and lists with holes where memory runs out
-FAULTS = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)  # what parse_json raises for text that is not JSON
-LARGE = 1 << 16  # bytes: orjson crashes the process where it gets no memory for what it writes
+parse_json = msgspec.json.Decoder().decode  # orjson turns large integers into floats, and returns lists with holes when memory runs out
+FAULTS = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)  # raised by parse_json for invalid JSON
+LARGE = 1 << 16  # bytes: orjson crashes the process if it cannot allocate its output
 
 
 def duplicate_key(text: bytes, value: Any) -> str | None:
-    """A key that an object in the JSON `text` has twice; None where there is none. `value` is what the parser made of it.
+    """Return a key that occurs twice in one object of the JSON `text`, or None. `value` is the parsed text.
 
-    Every key brings a colon, and colons in texts are written as they are, but for those that are escaped: where both sides have as many, no
-    key was lost.
+    Every key adds a colon, and colons within strings are written unescaped or as \\u003a: with equally many colons in `text` and `value`,
+    no key was lost.
     """
-    if b"\\" in text and b"\\u003" in text:  # looking for one byte first is quicker
+    if b"\\" in text and b"\\u003" in text:  # searching for one byte first is faster
         return _found(text)
     return None if text.count(b":") == _colons(text, value) else _found(text)
 
 
 def _colons(text: bytes, value: Any) -> int:
-    """The colons of the value as JSON: those in its texts, and one a key."""
+    """Return the number of colons in the value as JSON: those within its strings, and one per key."""
     if len(text) < LARGE:
         with suppress(orjson.JSONEncodeError):  # nested too deeply, or an integer too large
             return orjson.dumps(value).count(b":")
@@ -45,7 +44,7 @@ def _colons(text: bytes, value: Any) -> int:
 def _found(text: bytes) -> str | None:
     repeated: list[str] = []
 
-    def note(pairs: list[tuple[str, Any]]) -> None:
+    def collect(pairs: list[tuple[str, Any]]) -> None:
         seen: set[str] = set()
         for key, _ in pairs:
             if key in seen:
@@ -53,7 +52,7 @@ def _found(text: bytes) -> str | None:
             seen.add(key)
 
     try:
-        json.loads(text, object_pairs_hook=note)
+        json.loads(text, object_pairs_hook=collect)
     except RecursionError:
-        return "an object nested too deeply to be looked at"
+        return "an object nested too deeply to check"
     return repeated[0] if repeated else None

@@ -1,7 +1,7 @@
-"""UTF-8 that somebody read as Windows-1252 or MacRoman and saved again: `Itâ€™s fine`, `‚úÖ done`. Mended where nothing is lost by it.
+"""Repair UTF-8 that was read as Windows-1252 or MacRoman and saved again: `Itâ€™s fine`, `‚úÖ done`.
 
-ftfy tells what is wrong. Its answer counts only when it goes all the way back: the repaired text, put through the same mistake, must give
-the text that stood there, character by character. What is mixed (a correct emoji in a broken line) therefore stays as it is.
+ftfy finds the repair. It is used only if it can be reversed: the repaired text, misread in the same way, must give the original text,
+character by character. Mixed text (a correct emoji in a broken line) therefore stays as it is.
 """
 
 import re
@@ -15,28 +15,28 @@ _MISREAD_AS = ("latin-1", "sloppy-windows-1252", "macroman")
 
 
 def _images(first: int, last: int) -> str:
-    """The characters as which the bytes from first to last appear when they are misread."""
+    """Return the characters that the bytes from first to last become when misread."""
     found = {bytes([byte]).decode(codec, "ignore") for byte in range(first, last + 1) for codec in ("latin-1", "cp1252", "mac_roman")}
     return "".join(map(re.escape, sorted(found)))
 
 
-# A byte that begins a character of UTF-8, and one that goes on with it: a text without such a pair is none of ours.
+# A lead byte of UTF-8 and a continuation byte: text without such a pair cannot be misread UTF-8.
 _SUSPICIOUS = re.compile(f"[{_images(0xC2, 0xF4)}][{_images(0x80, 0xBF)}]")
-# What ftfy leaves alone when it stands alone: symbols and emoji read as MacRoman. No text has them as they stand here.
+# ftfy does not repair symbols and emoji read as MacRoman that stand alone. Real text does not contain these sequences.
 _SYMBOL = re.compile(f"\uf8ffü|‚[{_images(0x80, 0xBF)}]{{2}}")
 
 
 def may_be_misread(text: bytes) -> bool:
-    """A quick no for most texts in UTF-8; yes says nothing.
+    """Rule out most UTF-8 texts quickly; True decides nothing.
 
-    Misread texts have letters and signs of Western Europe, which begin with these bytes; those of symbols alone, of which correct texts
-    are full, are not known, but for an à as MacRoman: voil√†. One byte is found five times as fast as three.
+    Misread text contains Western European letters and signs, which begin with these bytes. Misread symbols alone are recognised only with
+    an à as MacRoman (voil√†), because correct text is full of their characters. One byte is found five times as fast as three.
     """
     return not text.isascii() and (b"\xc3" in text or b"\xc2" in text or b"\xc5" in text or (b"\x9a" in text and b"\xe2\x88\x9a" in text))
 
 
 def fix_fields(fields: RecordValue) -> RecordValue:
-    """The record's fields with its texts repaired; the same object when there was nothing to repair."""
+    """Return the record's fields with repaired texts; the same object if there was nothing to repair."""
     if "messages" not in fields:
         text = fix_text(fields["text"]) if isinstance(fields.get("text"), str) else None
         return fields if text is None or text == fields["text"] else {**fields, "text": text}
@@ -53,7 +53,7 @@ def _message(message: Any) -> Any:
 
 
 def fix_text(text: str) -> str:
-    """The text, repaired as a whole or else line by line, where it can be without a doubt."""
+    """Repair the text as a whole, or else line by line, where the repair is certain."""
     if text.isascii() or not _SUSPICIOUS.search(text):
         return text
     whole = _fix_part(text)
@@ -66,17 +66,19 @@ def _fix_part(text: str) -> str:
     try:
         import ftfy
     except ImportError:
-        raise UserError("mending mojibake needs the package ftfy", hint="pip install 'recipekit[data]', or fix_mojibake: false") from None
+        raise UserError(
+            "repairing mojibake needs the package ftfy", hint="pip install 'recipekit[data]', or set fix_mojibake: false"
+        ) from None
     fixed, steps = ftfy.fix_encoding_and_explain(text)
     misread = [step.parameter for step in steps or () if step.action == "encode"]
     decoded = [step for step in steps or () if step == ("decode", "utf-8")]
     if fixed != text and len(misread) == len(decoded) == len(steps or ()) / 2 and set(misread) <= set(_MISREAD_AS):
-        return fixed if _again(fixed, misread) == text else text
+        return fixed if _misread(fixed, misread) == text else text
     return _symbols(text) if _SYMBOL.search(text) else text
 
 
-def _again(fixed: str, misread: list[str]) -> str:
-    """The fixed text after the same mistakes, the last of which is repaired first."""
+def _misread(fixed: str, misread: list[str]) -> str:
+    """Misread the fixed text again, undoing the repairs in reverse order."""
     try:
         for codec in reversed(misread):
             fixed = fixed.encode("utf-8").decode(codec)
@@ -86,7 +88,7 @@ def _again(fixed: str, misread: list[str]) -> str:
 
 
 def _symbols(text: str) -> str:
-    """The text read as UTF-8 where all that comes of it are symbols, punctuation and emoji."""
+    """Read the text as UTF-8 if the result is only symbols, punctuation and emoji."""
     try:
         fixed = text.encode("mac_roman").decode("utf-8")
     except UnicodeError:

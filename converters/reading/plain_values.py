@@ -1,4 +1,4 @@
-"""Python values -> what JSON can hold, however often and however deeply they hold each other."""
+"""Convert Python values to JSON values, whatever their nesting and sharing."""
 
 from math import isnan
 from typing import Any
@@ -9,7 +9,7 @@ _FREE = 1 << 20
 
 
 class NotPlain(Exception):
-    """The value has no JSON form: why, as a drop's reason and detail."""
+    """The value has no JSON form; `reason` and `detail` are those of the drop."""
 
     def __init__(self, reason: str, detail: str) -> None:
         super().__init__(detail)
@@ -18,14 +18,14 @@ class NotPlain(Exception):
 
 
 class Plain:
-    """Makes copies of values. A value that is held in many places is copied for each, so a small file could grow without end:
-    no more than 1,000 times the `size` of the file (bytes) is made of it."""
+    """Copies values. A value that is shared is copied for each use, so a small file could grow without limit: at most 1,000 times the
+    `size` of the file (bytes) is made."""
 
     def __init__(self, size: int) -> None:
         self.left = size * _GROWTH + _FREE
 
     def value(self, value: Any, depth: int = 0) -> Any:
-        """The value with lists for tuples and sets, text for bytes and None for nan. Raises NotPlain."""
+        """Return the value with lists for tuples and sets, text for bytes, and None for nan. Raises NotPlain."""
         self.left -= 1
         if isinstance(value, str | bytes):
             return self.text(value)
@@ -42,7 +42,7 @@ class Plain:
         if isinstance(value, float) and isnan(value):
             return None
         if isinstance(value, int) and not -(1 << 63) <= value < 1 << 64:
-            raise NotPlain("number_too_large", f"a whole number of {value.bit_length()} bits")
+            raise NotPlain("number_too_large", f"an integer of {value.bit_length()} bits")
         if value is not None and not isinstance(value, int | float):
             raise NotPlain("not_plain", f"a {type(value).__name__}")
         return value
@@ -61,6 +61,6 @@ class Plain:
         return value
 
     def key(self, key: Any) -> str:
-        """A key as text; nan and None are the empty one."""
+        """Return a key as text; nan and None become the empty text."""
         plain = self.value(key)
         return plain if isinstance(plain, str) else "" if plain is None else str(plain)

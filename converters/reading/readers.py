@@ -1,4 +1,4 @@
-"""Files -> rows, by what the file holds: JSON Lines, a JSON array or values, CSV or TSV, text. One bad row costs that row only."""
+"""Read files as rows, by their content: JSON Lines, a JSON array or values, CSV or TSV, text. A bad row costs that row only."""
 
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -22,20 +22,20 @@ from .unpickle import read_pickle
 
 HEAD = 1 << 16
 MAX_EMPTY = 1000
-SKIPPED_TEXT = "text, no table: not read"  # what a folder holds beside its data
+SKIPPED_TEXT = "text, not a table: skipped"  # notes and logs beside the data in a folder
 Reader = Callable[[BinaryIO, str], Iterator[Row | Drop]]
 Reads = Literal["values", "lines", "files"]
 Picks = Callable[[bytes], Reads | Reader]
 
 
 def read_file(file: SourceFile, reads: Reads | Picks) -> tuple[str, Iterator[Row | Drop]]:
-    """What the file holds (for the manifest) and its rows. `reads` may depend on the file's first bytes."""
+    """Return what the file holds (for the manifest) and its rows. `reads` may depend on the file's first bytes."""
     kind, stream, reader = open_file(file, reads)
     return kind, _closing(stream, reader(stream, file.name))
 
 
 def open_file(file: SourceFile, reads: Reads | Picks) -> tuple[str, BinaryIO, Reader]:
-    """What the file holds, its open stream, and what reads rows from that. `reads` may give a reader of the converter's own.
+    """Return what the file holds, its open stream, and its reader. `reads` may return a reader of the converter's own.
 
     Raises UserError if no reader can read it.
     """
@@ -49,7 +49,7 @@ def open_file(file: SourceFile, reads: Reads | Picks) -> tuple[str, BinaryIO, Re
             kind = table_format(head, kind) if file.named or is_table(head, file.columns) else SKIPPED_TEXT
         if kind in REFUSED or (way == "values" and kind not in READERS):
             hint = REFUSED.get(kind, "")
-            raise UserError(Problem(Location(file.name), f"holds {kind}, which no reader here can read", hint, "unknown-format"))
+            raise UserError(Problem(Location(file.name), f"holds {kind}, which cannot be read", hint, "unknown-format"))
         _refuse_idle(file, kind, way)
     except FAULTS as error:
         stream.close()
@@ -66,7 +66,7 @@ def open_file(file: SourceFile, reads: Reads | Picks) -> tuple[str, BinaryIO, Re
 
 
 def _refuse_idle(file: SourceFile, kind: str, way: Reads | Reader) -> None:
-    """Raise UserError for what a source declares and this file has no use for."""
+    """Raise UserError for settings of the source that have no effect on this file."""
     if file.columns and kind != SKIPPED_TEXT and (kind not in DELIMITERS or way != "values"):
         what = f"columns has no effect: the file is read as {kind}, not as a table without a header"
         raise UserError(Problem(Location(file.name), what, "remove it", "columns"))
@@ -75,13 +75,13 @@ def _refuse_idle(file: SourceFile, kind: str, way: Reads | Reader) -> None:
 
 
 def _closing(stream: BinaryIO, rows: Iterator[Row | Drop]) -> Iterator[Row | Drop]:
-    """The rows; a source may be thousands of files, so each is closed as soon as it is read."""
+    """Yield the rows and close the file as soon as it is read: a source may be thousands of files."""
     with stream:
         yield from rows
 
 
 def read_jsonl(stream: BinaryIO, name: str) -> Iterator[Row | Drop]:
-    """One JSON value a line. Blank lines are skipped; a broken line is a drop."""
+    """Yield one JSON value per line. Blank lines are skipped; a broken line is a drop."""
     for number, line in enumerate(lines.bounded_lines(stream), 1):
         if number == 1:
             line = line.removeprefix(b"\xef\xbb\xbf")
@@ -90,23 +90,23 @@ def read_jsonl(stream: BinaryIO, name: str) -> Iterator[Row | Drop]:
 
 
 def read_json(stream: BinaryIO, name: str) -> Iterator[Row | Drop]:
-    """The elements of an array, or values that follow each other, in any layout; lines of `//` comments are passed over.
+    """Yield the elements of an array, or consecutive values, in any layout; lines of `//` comments are skipped.
 
-    Only where rows are commented out may a comma stand before the end: the row that followed it may be one of them.
-    Raises UserError where nothing stands between so many commas or brackets that the file cannot be data.
+    A trailing comma is allowed only if rows are commented out: the row that followed it may be one of them.
+    Raises UserError for a long sequence of empty values: such a file is not data.
     """
     plain, empty = WithoutComments(stream), 0
     for item in json_items(plain, lambda: plain.found):
         row = Drop(Row(None, name, item.line), item.reason, item.fault) if item.fault else parsed_line(item.text, name, item.line)
         empty = empty + 1 if len(item.text) < 2 and isinstance(row, Drop) else 0
         if empty > MAX_EMPTY:
-            what = f"more than {MAX_EMPTY:,} values one after the other are empty"
+            what = f"more than {MAX_EMPTY:,} consecutive values are empty"
             raise UserError(Problem(Location(name, item.line), what, "the file is damaged: write it again", "empty-values"))
         yield row
 
 
 def parsed_line(text: bytes, name: str, line: int) -> Row | Drop:
-    """The JSON value as a row, or why it is none."""
+    """Return the JSON value as a row, or the reason that it is none."""
     if len(text) > lines.MAX_LINE:
         return Drop(Row(None, name, line), "line_too_long", f"more than {lines.MAX_LINE >> 20} MB")
     try:
@@ -119,7 +119,7 @@ def parsed_line(text: bytes, name: str, line: int) -> Row | Drop:
 
 
 def _why_invalid(text: bytes, error: Exception) -> str:
-    """What is wrong and in which column, which the parser does not always say."""
+    """Return what is wrong and in which column, which msgspec does not always say."""
     try:
         orjson.loads(text)
     except orjson.JSONDecodeError as found:
@@ -136,13 +136,13 @@ def _not_utf8(text: bytes, name: str, line: int) -> Drop | None:
 
 
 def read_lines(stream: BinaryIO, name: str) -> Iterator[Row | Drop]:
-    """Text lines without their line ends; blank ones too, since a converter may read them as paragraph ends."""
+    """Yield text lines without their line ends; blank ones too, because a converter may read them as paragraph breaks."""
     for number, line in enumerate(lines.bounded_lines(stream), 1):
         yield _text(line.rstrip(b"\r\n"), name, number, number == 1, "line_too_long")
 
 
 def read_whole(stream: BinaryIO, name: str) -> Iterator[Row | Drop]:
-    """The whole text as one row."""
+    """Yield the whole text as one row."""
     yield _text(stream.read(lines.MAX_LINE + 1), name, 1, True, "text_too_long")
 
 
@@ -159,7 +159,7 @@ def _text(text: bytes, name: str, number: int, first: bool, too_long: str) -> Ro
 
 
 def read_binary(stream: BinaryIO, name: str) -> Iterator[Row | Drop]:
-    """A file among texts that is none: one drop, so that it is counted and listed."""
+    """Yield one drop for a binary file among texts, so that it is counted and listed."""
     yield Drop(Row(None, name, 1), "binary_file", "not text")
 
 

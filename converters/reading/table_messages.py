@@ -1,6 +1,6 @@
-"""What the process that reads a table says to the one that converts it: JSON of a fixed shape.
+"""The messages from the process that reads a table to the one that converts it: JSON of a fixed shape.
 
-The file may have taken the reading process over. So what that process writes is never unpickled, and anything of another shape is refused.
+A malicious file may have taken over the reading process. Its output is therefore never unpickled, and anything of another shape is refused.
 """
 
 import struct
@@ -27,18 +27,18 @@ class Rows(msgspec.Struct, tag="rows"):
     rows: list[tuple[int, Any, str, str]]
 
     def items(self, name: str) -> Iterator[Row | Drop]:
-        """The rows and drops of the file."""
+        """Yield the rows and drops of the file."""
         for line, value, reason, detail in self.rows:
             yield Drop(Row(None, name, line), reason, detail) if reason else Row(value, name, line)
 
 
 class Refused(msgspec.Struct, tag="refused"):
-    """(file, line, column, what, hint, rule) of each problem for which the file cannot be read."""
+    """(file, line, column, what, hint, rule) of each problem that prevents reading the file."""
 
     problems: list[tuple[str, int, int, str, str, str]]
 
     def error(self) -> UserError:
-        """The error to raise."""
+        """Return the error to raise."""
         return UserError(*(Problem(Location(*found[:3]), *found[3:]) for found in self.problems))
 
 
@@ -50,7 +50,7 @@ _MESSAGES = msgspec.json.Decoder(Rows | Refused | End)
 
 
 def received(pipe: IO[bytes]) -> Rows | Refused | End | None:
-    """The next message; None where there is none, or where it is not one."""
+    """Return the next message; None at the end, or if it is not valid."""
     length = pipe.read(_LENGTH.size)
     size = _LENGTH.unpack(length)[0] if len(length) == _LENGTH.size else 0
     if not 0 < size <= _CHUNK + 2 * MAX_LINE:
@@ -62,7 +62,7 @@ def received(pipe: IO[bytes]) -> Rows | Refused | End | None:
 
 
 def send_rows(pipe: IO[bytes], rows: Iterable[Row | Drop]) -> None:
-    """Send the rows in messages of some size, then that they end."""
+    """Send the rows in batches, then the end."""
     waiting, size = [], 0
     for row in rows:
         waiting.append(_encoded(row))
@@ -93,7 +93,7 @@ def _encoded(row: Row | Drop) -> bytes:
 
 
 def _plain(value: Any) -> Any:
-    """What JSON has no form for: bytes are text where they are UTF-8, else their number, so that the key is not empty."""
+    """Encode values without a JSON form: bytes become text if they are UTF-8, and otherwise their number, so that the key is not empty."""
     if isinstance(value, date | time):
         return value.isoformat()
     if isinstance(value, Decimal | timedelta | UUID):

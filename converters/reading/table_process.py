@@ -1,6 +1,6 @@
-"""Parquet and Arrow files are read in a process of their own: a damaged one can crash Arrow, and must not take the conversion with it.
+"""Read Parquet and Arrow files in a process of their own: a damaged one can crash Arrow, and must not crash the conversion.
 
-python -m recipekit.converters.reading.table_process KIND NAME: the file as standard input, table_messages.py on standard output.
+python -m recipekit.converters.reading.table_process KIND NAME: the file is standard input, table_messages.py is standard output.
 """
 
 import os
@@ -22,11 +22,11 @@ from .tables import read_arrow, read_parquet
 
 READERS = {"parquet": read_parquet, "arrow": read_arrow}
 _ENDING_SECONDS = 5
-_FREE_MEMORY = 8 << 30  # beside four times the file: what a damaged length may ask for at most
+_FREE_MEMORY = 8 << 30  # on top of four times the file: limits what a corrupted length can allocate
 
 
 def rows_of(kind: str, stream: BinaryIO, name: str) -> Iterator[Row | Drop]:
-    """The rows of a table. Raises UserError where it cannot be read to its end, or where its reader crashes."""
+    """Yield the rows of a table. Raises UserError if it cannot be read to its end, or if its reader crashes."""
     argv = [sys.executable, "-m", "recipekit.converters.reading.table_process", kind, name]
     with _as_file(stream) as file:
         process = subprocess.Popen(argv, stdin=file, stdout=subprocess.PIPE, env={**os.environ, "PYTHONSAFEPATH": "1"})
@@ -51,18 +51,18 @@ def _received(process: subprocess.Popen[bytes], pipe: IO[bytes], name: str) -> I
 def _crashed(process: subprocess.Popen[bytes], name: str) -> UserError:
     try:
         code = process.wait(_ENDING_SECONDS)
-    except subprocess.TimeoutExpired:  # it has sent what is no message, and goes on
+    except subprocess.TimeoutExpired:  # it sent an invalid message and is still running
         process.kill()
         code = process.wait()
     how = signal.Signals(-code).name if code < 0 else f"exit code {code}"
     return UserError(
-        Problem(Location(name), f"cannot be read: it crashed its reader ({how})", "the file is damaged: write it again", "unreadable")
+        Problem(Location(name), f"cannot be read: its reader crashed ({how})", "the file is damaged: write it again", "unreadable")
     )
 
 
 @contextmanager
 def _as_file(stream: BinaryIO) -> Iterator[IO[bytes]]:
-    """The stream as a file that another process can read; what is compressed or in memory is copied to a temporary one."""
+    """Return the stream as a file for another process; a compressed or in-memory stream is copied to a temporary file."""
     stream.seek(0)
     if is_uncompressed(stream):
         os.lseek(stream.fileno(), 0, os.SEEK_SET)
@@ -79,7 +79,7 @@ def main() -> None:
     """Write the rows of standard input to standard output."""
     kind, name = sys.argv[1:]
     pipe = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # whatever a library prints is no row
+    os.dup2(2, 1)  # keep what libraries print out of the messages
     size = os.fstat(0).st_size
     most = resource.getrlimit(resource.RLIMIT_AS)[1]
     limit = _FREE_MEMORY + 4 * size
@@ -89,7 +89,7 @@ def main() -> None:
         send_rows(pipe, READERS[kind](open(0, "rb", closefd=False), name))
     except UserError as error:
         send_refusal(pipe, error)
-    except BrokenPipeError:  # nobody wants the rest
+    except BrokenPipeError:  # the reader has stopped
         os._exit(0)
     pipe.close()
 

@@ -1,6 +1,6 @@
-"""Tables in Apache Arrow's formats -> rows: Parquet, and the IPC format as a file or as a stream. Row groups and batches stream by.
+"""Read tables in Apache Arrow's formats as rows: Parquet, and IPC files and streams. Row groups and batches are streamed.
 
-Where the table carries the features of a Hugging Face data set, its class labels are given by name.
+If the table has the features of a Hugging Face dataset, class labels are given by name.
 """
 
 import io
@@ -22,7 +22,7 @@ _END = b"\xff\xff\xff\xff\0\0\0\0"
 
 
 def read_parquet(stream: BinaryIO, name: str) -> Iterator[Row | Drop]:
-    """The rows of a Parquet file. Its end is read first: a compressed one is unpacked to a temporary file."""
+    """Yield the rows of a Parquet file. Its footer is read first, so a compressed one is copied to a temporary file."""
     import pyarrow.parquet as parquet
 
     with _translate_errors(name), _seekable(stream) as source:
@@ -31,9 +31,9 @@ def read_parquet(stream: BinaryIO, name: str) -> Iterator[Row | Drop]:
 
 
 def read_arrow(stream: BinaryIO, name: str) -> Iterator[Row | Drop]:
-    """The rows of an IPC stream, or of an IPC file: that is a stream with a frame. One without its end mark was cut off.
+    """Yield the rows of an IPC stream, or of an IPC file, which is a stream in a frame.
 
-    Raises UserError if it was cut off.
+    Raises UserError if the end mark is missing.
     """
     import pyarrow.ipc as ipc
 
@@ -46,7 +46,7 @@ def read_arrow(stream: BinaryIO, name: str) -> Iterator[Row | Drop]:
     if framed:
         watched.drain()
     if not watched.last.endswith(_FILE if framed else _END):
-        what = "ends without its end mark: it was cut off, or is still being written"
+        what = "has no end mark: it is truncated, or is still being written"
         raise UserError(Problem(Location(name), what, "write it again, and close its writer", "unreadable"))
 
 
@@ -56,7 +56,7 @@ def _rows(batches: Iterable[Any], schema: Any, name: str) -> Iterator[Row]:
     named = class_labels(schema.metadata or {})
     before = 0
     for batch in batches:
-        batch.validate(full=True)  # offsets beyond the data would be read as they are, and crash the process
+        batch.validate(full=True)  # offsets beyond the data would crash the process
         for start in range(0, batch.num_rows, _ROWS):
             for number, value in enumerate(batch.slice(start, _ROWS).to_pylist(), before + start + 1):
                 for column, labels in named:
@@ -66,7 +66,7 @@ def _rows(batches: Iterable[Any], schema: Any, name: str) -> Iterator[Row]:
 
 
 def class_labels(metadata: dict[bytes, bytes]) -> list[tuple[str, Callable[[Any], Any]]]:
-    """The columns that hold class labels by number, each with what gives the label's name. A number without a name stays."""
+    """Return the columns that hold class labels by number, each with a function from number to name. A number without a name is kept."""
     try:
         features = orjson.loads(metadata.get(b"huggingface", b"{}"))["info"]["features"]
     except (orjson.JSONDecodeError, KeyError, TypeError):
@@ -79,7 +79,7 @@ def _is_label(feature: Any) -> bool:
 
 
 def label_names(names: list[str]) -> Callable[[Any], Any]:
-    """What gives a label's name for its number; -1 is how data sets say that there is none."""
+    """Return the function from a label's number to its name; -1 means no label in Hugging Face datasets."""
 
     def named(value: Any) -> Any:
         if type(value) is not int:
@@ -126,7 +126,7 @@ def _seekable(stream: BinaryIO) -> Iterator[BinaryIO]:
 
 @contextmanager
 def _translate_errors(name: str) -> Iterator[None]:
-    """Arrow's errors as what they mean here."""
+    """Raise Arrow's errors as UserError."""
     import pyarrow
 
     try:
@@ -139,26 +139,26 @@ def _translate_errors(name: str) -> Iterator[None]:
         LookupError,
         ArithmeticError,
         MemoryError,
-    ) as error:  # of damaged values, too
-        said = next(iter(str(error).splitlines()), type(error).__name__)[:200]
-        raise UserError(Problem(Location(name), f"cannot be read to its end: {said}", "write it again", "unreadable")) from None
+    ) as error:  # Python's own errors come from damaged values
+        message = next(iter(str(error).splitlines()), type(error).__name__)[:200]
+        raise UserError(Problem(Location(name), f"cannot be read to its end: {message}", "write it again", "unreadable")) from None
 
 
-_BOOKS = ("state.json", "dataset_info.json", "dataset_dict.json")
+_METADATA_FILES = ("state.json", "dataset_info.json", "dataset_dict.json")
 
 
 def data_files(paths: list[Path]) -> list[Path]:
-    """The paths without what is no data in saved folders. Raises UserError when a listed file is missing."""
+    """Return the paths of data, without the metadata of saved datasets. Raises UserError if a listed file is missing."""
     listed = {path.parent: found for path in paths if path.name == "state.json" and (found := _listed(path)) is not None}
     if not listed:
         return paths
     roots = {folder.parent for folder in listed if (folder.parent / "dataset_dict.json").is_file()}
-    kept = [path for path in paths if path.parent not in listed and not (path.parent in roots and path.name in _BOOKS)]
+    kept = [path for path in paths if path.parent not in listed and not (path.parent in roots and path.name in _METADATA_FILES)]
     return sorted([*kept, *(path for found in listed.values() for path in found)], key=lambda path: str(path.parent))
 
 
 def _listed(state: Path) -> list[Path] | None:
-    """The data files that a state.json lists; None when it is not one of `datasets`."""
+    """Return the data files that a state.json lists; None if it was not written by `datasets`."""
     try:
         facts: Any = orjson.loads(state.read_bytes())
         files = [state.parent / Path(entry["filename"]).name for entry in facts["_data_files"]]
@@ -170,7 +170,5 @@ def _listed(state: Path) -> list[Path] | None:
             Problem(Location(str(state.parent)), "was saved with row indices by an old version of datasets", hint, "saved-dataset")
         )
     if missing := [path for path in files if not path.is_file()]:
-        raise UserError(
-            Problem(Location(str(missing[0])), "is listed in state.json and is not there", "copy the whole folder", "saved-dataset")
-        )
+        raise UserError(Problem(Location(str(missing[0])), "is listed in state.json but missing", "copy the whole folder", "saved-dataset"))
     return files

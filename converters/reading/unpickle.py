@@ -1,9 +1,9 @@
-"""Pickles of plain data, read without running any of them.
+"""Read pickles of plain data without executing them.
 
     [{"source": "aochildes.train", "text": "shall we go?", "emotion": "curiosity", "augmented_text": "Once upon a time..."}]
 
-A pickle is a program; `pickle.load` runs it. This reader walks its opcodes itself and has no opcode that looks up a name or calls
-anything, so containers, text, numbers, bytes and None are all that it can make. Everything else is refused before a row is given out.
+A pickle is a program that `pickle.load` runs. This reader interprets the opcodes itself and has none that looks up a name or calls
+anything, so it can only make containers, text, numbers, bytes and None. Anything else is refused before the first row.
 """
 
 from collections.abc import Callable, Iterator
@@ -19,16 +19,16 @@ MAX_HELD = 2 << 30
 _PAIR = 100
 
 _HINTS = {
-    "numpy": "export it where it was made: json.dumps(array.tolist())",
-    "pandas": "export it where it was made: frame.to_json('rows.jsonl', orient='records', lines=True)",
+    "numpy": "export it in the program that made it: json.dumps(array.tolist())",
+    "pandas": "export it in the program that made it: frame.to_json('rows.jsonl', orient='records', lines=True)",
 }
-_HINT = "only lists, dicts, text and numbers are read, since anything else can run code: write the rows as JSON Lines where they were made"
+_HINT = "only lists, dicts, text and numbers are read, because anything else can run code: export the rows as JSON Lines"
 
 
 def read_pickle(stream: BinaryIO, name: str) -> Iterator[Row | Drop]:
-    """A list's elements, or a dict's pairs as {"key", "value"} (nan becomes null); `line` counts them from 1.
+    """Yield a list's elements, or a dict's pairs as {"key", "value"} (nan becomes null); `line` counts them from 1.
 
-    Raises UserError for anything that is not plain data, with opcode and global, and for what would not fit into memory.
+    Raises UserError for anything but plain data, with opcode and global, and for a pickle that needs too much memory.
     """
     source = _Bounded(stream, name)
     top = _Machine(source).run()
@@ -47,7 +47,7 @@ def read_pickle(stream: BinaryIO, name: str) -> Iterator[Row | Drop]:
 
 
 class _Bounded:
-    """The stream for pickletools: no value longer than MAX_VALUE is read, whatever length the pickle claims."""
+    """The stream for pickletools: a value longer than MAX_VALUE is not read, whatever length the pickle claims."""
 
     def __init__(self, stream: BinaryIO, name: str) -> None:
         self.stream = stream
@@ -57,15 +57,15 @@ class _Bounded:
     def read(self, size: int) -> bytes:
         if size > MAX_VALUE:
             self.refuse(f"claims a value of {size:,} bytes; at most {MAX_VALUE:,} are read")
-        return self._took(self.stream.read(size))
+        return self._counted(self.stream.read(size))
 
     def readline(self) -> bytes:
         line = self.stream.readline(MAX_VALUE + 1)
         if len(line) > MAX_VALUE:
             self.refuse(f"a value of more than {MAX_VALUE:,} bytes")
-        return self._took(line)
+        return self._counted(line)
 
-    def _took(self, data: bytes) -> bytes:
+    def _counted(self, data: bytes) -> bytes:
         self.position += len(data)
         return data
 
@@ -84,7 +84,7 @@ class _Frame(NamedTuple):
 
 
 class _Machine:
-    """The pickle machine's stack and memo. `held` is about how many bytes everything made so far takes."""
+    """The stack and memo of the pickle machine. `held` estimates the bytes of everything made so far."""
 
     def __init__(self, source: _Bounded) -> None:
         self.source = source
@@ -94,7 +94,7 @@ class _Machine:
         self.held = 0
 
     def run(self) -> Any:
-        """The one object that the stream describes."""
+        """Return the one object that the stream describes."""
         from pickletools import genops
 
         opcode, at = "the start", 0
@@ -105,7 +105,7 @@ class _Machine:
                     break
                 self.step(opcode, argument, at)
             if len(self.stack) != 1 or self.below:
-                self.source.refuse("ends with something other than one value", rule="pickle-broken")
+                self.source.refuse("does not end with exactly one value", rule="pickle-broken")
             if self.source.read(1):
                 self.source.refuse(f"a second stream follows at byte {self.source.position - 1}", rule="pickle-streams")
             return self.stack.pop()
@@ -123,7 +123,7 @@ class _Machine:
             self.source.refuse(f"needs more than {MAX_HELD >> 30} GB of memory (byte {at}, {opcode})")
 
     def refuse_opcode(self, opcode: str, argument: Any, at: int) -> NoReturn:
-        """Name what the pickle wanted to import or call."""
+        """Raise UserError with the name that the pickle would import or call."""
         wanted = ""
         if opcode == "STACK_GLOBAL":
             wanted = ".".join(str(part) for part in self.stack[-2:])
@@ -137,18 +137,18 @@ class _Machine:
         self.held += 8 + getsizeof(value)
         self.stack.append(value)
 
-    def again(self, value: Any) -> None:
-        """A value that is held already."""
+    def push_shared(self, value: Any) -> None:
+        """Push a value that is already held."""
         self.held += 8
         self.stack.append(value)
 
-    def location(self) -> None:
+    def mark(self) -> None:
         self.held += 100
         self.below.append(_Frame(self.stack))
         self.stack = []
 
     def items(self) -> list[Any]:
-        """Everything since the last MARK, which goes."""
+        """Pop everything above the last MARK, and the MARK."""
         found, self.stack = self.stack, self.below.pop().stack
         return found
 
@@ -178,7 +178,7 @@ class _Machine:
         target.update((_key(key), value) for key, value in zip(values[::2], values[1::2], strict=True))
 
     def pop(self) -> None:
-        """POP takes a value, or a MARK that has nothing above it."""
+        """POP removes a value, or a MARK with nothing above it."""
         if self.stack:
             self.stack.pop()
         else:
@@ -201,7 +201,7 @@ class _Machine:
 
 
 def _key(value: Any) -> Any:
-    """A tuple that holds the same tuple twice, many levels deep, would take for ever to hash: keys are plain values."""
+    """Refuse tuples as keys: hashing one that holds the same tuple twice, many levels deep, would not end."""
     if isinstance(value, tuple | frozenset):
         raise TypeError(f"a {type(value).__name__} as a key")
     return value
@@ -217,10 +217,10 @@ _ACTIONS: dict[str, Callable[[_Machine, Any], object]] = {
     "NEWTRUE": lambda m, _: m.push(True),
     "NEWFALSE": lambda m, _: m.push(False),
     "BYTEARRAY8": lambda m, data: m.push(bytes(data)),
-    "MARK": lambda m, _: m.location(),
+    "MARK": lambda m, _: m.mark(),
     "POP": lambda m, _: m.pop(),
     "POP_MARK": lambda m, _: m.items(),
-    "DUP": lambda m, _: m.again(m.stack[-1]),
+    "DUP": lambda m, _: m.push_shared(m.stack[-1]),
     "EMPTY_LIST": lambda m, _: m.push([]),
     "LIST": lambda m, _: m.push(m.items()),
     "APPEND": lambda m, _: m.extend([m.stack.pop()]),
@@ -241,7 +241,7 @@ _ACTIONS: dict[str, Callable[[_Machine, Any], object]] = {
     "BINPUT": lambda m, index: m.put(index),
     "LONG_BINPUT": lambda m, index: m.put(index),
     "MEMOIZE": lambda m, _: m.put(len(m.memo)),
-    "GET": lambda m, index: m.again(m.memo[index]),
-    "BINGET": lambda m, index: m.again(m.memo[index]),
-    "LONG_BINGET": lambda m, index: m.again(m.memo[index]),
+    "GET": lambda m, index: m.push_shared(m.memo[index]),
+    "BINGET": lambda m, index: m.push_shared(m.memo[index]),
+    "LONG_BINGET": lambda m, index: m.push_shared(m.memo[index]),
 }

@@ -1,1 +1,1 @@
-"""One module per source: rows as they were read become records."""
+"""One module per source: each turns rows into records."""

@@ -1,8 +1,8 @@
-"""Alpaca rows: an instruction, an optional input, the output. LLaMA-Factory's `system` and `history` are understood.
+"""Alpaca rows: an instruction, an optional input, the output, and LLaMA-Factory's `system` and `history`.
 
     {"instruction": "Name the emotion.", "input": "I can't wait for Friday!", "output": "Anticipation"}
 
-The question is a template over instruction and input; a blank input takes the template without one.
+The question is a template over instruction and input; with a blank input, the template without one is used.
 """
 
 from collections.abc import Iterable, Iterator
@@ -30,12 +30,10 @@ def convert(
     input_key: Annotated[Text, "The key of the input."] = "input",
     output_key: Annotated[Text, "The key of the output."] = "output",
     with_input: Annotated[Text, template("instruction", "input"), "How `{instruction}` and `{input}` make a question."] = WITH_INPUT,
-    without_input: Annotated[
-        Text, template("instruction"), "How `{instruction}` makes a question where the input is blank."
-    ] = WITHOUT_INPUT,
+    without_input: Annotated[Text, template("instruction"), "How `{instruction}` makes a question if the input is blank."] = WITHOUT_INPUT,
     keep_meta: Annotated[Iterable[str], "Keys of the row to keep in meta."] = (),
 ) -> Iterator[Record | Drop]:
-    """One chat record a row."""
+    """Yield one chat record per row."""
     kept = tuple(keep_meta)
     for row in rows:
         value = row.value
@@ -51,7 +49,7 @@ def convert(
 
 
 def prompt(instruction: Any, given: Any, with_input: str = WITH_INPUT, without_input: str = WITHOUT_INPUT) -> Any:
-    """The question that instruction and input make; what is not text comes back as it is, to be refused."""
+    """Return the question made from instruction and input; a value that is not text is returned unchanged, to be refused."""
     if not isinstance(instruction, str) or not instruction.strip():
         return instruction
     if given is None or given == "" or isinstance(given, str) and not given.strip():
@@ -60,7 +58,7 @@ def prompt(instruction: Any, given: Any, with_input: str = WITH_INPUT, without_i
 
 
 def missing_keys(value: Any, *keys: str) -> str:
-    """What the row lacks of the keys, in words; empty when it has them all."""
+    """Return which of the keys the row lacks, in words; empty if it has them all."""
     if not isinstance(value, dict):
         return "expected an object"
     absent = [key for key in keys if key not in value]

@@ -1,10 +1,10 @@
-"""Alpaca rows whose outputs were rewritten with an emotion, in every form that the project left them in.
+"""Alpaca rows whose outputs were rewritten with an emotion, in every form in which the project stores them.
 
     {"instruction": "What are the three primary colors?", "input": "", "rewritten_output": "Rewritten Output:\\nEmbrace the vibrancy..."}
 
-Outputs stand under rewritten_output, new-output, new_output (seeds: an object of lists by emotion) or output; in `instances` (seed_tasks);
-or after "Response:" in one text with the prompt (google_form). Labels of the prompt that the model repeated before its answer are removed.
-`meta.instruction` is for `group_by`: the same instruction was answered at several temperatures.
+The output is under rewritten_output, new-output, new_output (seeds: an object of lists by emotion) or output; in `instances` (seed_tasks);
+or after "Response:" in one text with the prompt (google_form). Prompt labels that the model repeated before its answer are removed.
+`meta.instruction` is for `group_by`: one instruction was answered at several temperatures.
 """
 
 import re
@@ -18,7 +18,7 @@ RECORD_TYPES = ("chat",)
 INPUT = "values"
 STATELESS = True
 SIGNATURES = ({"instruction", "rewritten_output"}, {"instruction", "instances"}, {"instruction", "new-output"})
-UNUSED_KEYS = ("name", "is_classification", "most_similar_instructions", "avg_similarity_score")  # how self-instruct found the row
+UNUSED_KEYS = ("name", "is_classification", "most_similar_instructions", "avg_similarity_score")  # statistics of self-instruct
 
 _REWRITTEN = re.compile(r"^\[?Rewritten Output(?:\s*\(([^)]+)\))?\]?\s*:?\n?", re.IGNORECASE)
 _LATER = re.compile(r"^\[?Rewritten Output(?:\s*\([^)]+\))?\]?\s*:\s*|^\[Rewritten Output\]\s*", re.IGNORECASE | re.MULTILINE)
@@ -37,7 +37,7 @@ _NO_INPUT = ("<noinput>", "noinput", "nan")
 
 
 class _Example(NamedTuple):
-    """An instruction with its answer; `source` says where the instruction comes from."""
+    """An instruction with its answer; `source` names the origin of the instruction."""
 
     instruction: Any
     input: Any
@@ -57,7 +57,7 @@ def convert(
     drop_run_on: Annotated[bool, "Drop rows whose output continues with another example of the prompt."] = False,
     keep_meta: Annotated[Iterable[str], "Keys of the row to keep in meta."] = (),
 ) -> Iterator[Record | Drop]:
-    """One chat of two messages an example; a row of seeds holds several."""
+    """Yield a chat of two messages per example; a row of seeds has several examples."""
     kept = tuple(keep_meta)
     for row in rows:
         found = False
@@ -79,7 +79,7 @@ def _examples(value: Any, emotion: str | None = None) -> Iterator[_Example]:
         for name, seeds in value.items():
             for seed in seeds if isinstance(seeds, list) else (None,):
                 yield from _examples(seed, name)
-    elif emotion is not None:  # among seeds, something else: dropped, not skipped
+    elif emotion is not None:  # not a seed: dropped, not skipped
         yield _Example(None, None, None, emotion, "")
 
 
@@ -119,7 +119,7 @@ def _chat(row: Row, example: _Example, remove_labels: bool, drop_run_on: bool) -
 
 
 def without_labels(output: str) -> tuple[str, tuple[str, ...], str | None]:
-    """The answer without the prompt's labels before it, what was removed, and the emotion that a label named."""
+    """Return the answer without the prompt's labels before it, what was removed, and the emotion named in a label."""
     label = _REWRITTEN.match(output)
     answer = output[label.end() :].strip() if label else output.strip()
     fixed = ["rewritten_label_removed"] if label else []
@@ -127,7 +127,7 @@ def without_labels(output: str) -> tuple[str, tuple[str, ...], str | None]:
     before = answer
     if named := _EMOTION.match(answer):
         emotion, answer = emotion or (named[1] or "").strip(), answer[named.end() :]
-    # What follows "Instruction:" or "Example 16:" answers another instruction; only the row's own original is worth looking behind.
+    # Text after "Instruction:" or "Example 16:" answers another instruction; only after the row's own original can its answer follow.
     if (named or _ORIGINAL.match(answer)) and (later := _LATER.search(answer)):
         answer = answer[later.end() :]
     answer = _EXPLANATION.sub("", answer).strip()

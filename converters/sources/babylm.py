@@ -1,13 +1,13 @@
-"""BabyLM texts and the stories that were generated from them.
+"""BabyLM texts, and the stories generated from them.
 
     a line of a .train file:  do you think we should go to the bookstore and look for that book ?
     a row of a pickle:        {"source": "data/babylm_100M/aochildes.train", "text": "do you think we should go to the bookstore...?",
                                "emotion": "curiosity, neutral", "augmented_text": "Once upon a time, there was a young girl named Lily..."}
     a row of the labels' CSV: source,text,label_0,score_0,label_1,score_1,...  (7 or 28 labels)
 
-Lines and the CSV's texts follow the source's line rules: no blanks before punctuation, more than ten words. The source deleted tabs and
-line ends, which glued words together; here a blank stays in their place. A pickle's row whose text is None holds a whole file: it
-becomes records of at most `chunk_words` words. `meta.source_text` is for `group_by`: one text was made into several stories.
+Lines and the CSV's texts follow the source's line rules: no spaces before punctuation, more than ten words. The source deleted tabs and
+line ends, which joined words; here they become spaces. A pickle's row whose text is None holds a whole file: it becomes records of at
+most `chunk_words` words. `meta.source_text` is for `group_by`: one text was made into several stories.
 """
 
 import re
@@ -22,7 +22,7 @@ VERSION = 1
 RECORD_TYPES = ("text",)
 STATELESS = True
 SIGNATURES = ({"text", "label_0", "score_0"}, {"text", "emotion", "augmented_text"})
-OPTIONAL_META = ("source_text",)  # lines of a corpus are nobody's stories: a recipe that groups by it is right for them too
+OPTIONAL_META = ("source_text",)  # lines of a corpus have no source text, but a recipe may group by it
 
 _BEFORE_MARK = re.compile(r"\s+(?=[.,!?;:])")
 _GAP = re.compile(r"[\t\r\n]+")
@@ -32,7 +32,7 @@ _JSON = re.compile(rb"(\xef\xbb\xbf)?\s*(\[\s*)?\{\s*\"")
 
 
 def INPUT(head: bytes) -> Reads:
-    """Text lines, but for pickles, the labels' CSV and rows in JSON."""
+    """Return `lines` for text, and `values` for pickles, the labels' CSV and JSON rows."""
     return "values" if _LABELLED.match(head) or _JSON.match(head) or sniff(head) not in ("csv", "tsv", "json", "jsonl") else "lines"
 
 
@@ -40,13 +40,13 @@ def convert(
     rows: Iterable[Row],
     record_type: str = "text",
     *,
-    min_words: Annotated[Positive, "Drop lines and labelled texts of fewer words."] = 11,
-    chunk_words: Annotated[Positive, "The most words of a record that is cut from a whole file."] = 300,
+    min_words: Annotated[Positive, "Drop lines and labelled texts with fewer words."] = 11,
+    chunk_words: Annotated[Positive, "The maximum number of words in a record cut from a whole file."] = 300,
     emotional_only: Annotated[bool, "Drop labelled texts whose first label is neutral or not above min_score."] = True,
-    min_score: Annotated[Share, "The score that a label must be above (not at) to count."] = 0.5,
-    keep_meta: Annotated[Iterable[str], "Keys of a story's row that are kept in meta."] = (),
+    min_score: Annotated[Share, "A label counts if its score is greater than this."] = 0.5,
+    keep_meta: Annotated[Iterable[str], "Keys of a story's row to keep in meta."] = (),
 ) -> Iterator[Record | Drop]:
-    """One record a line, story or labelled text; several for a whole file."""
+    """Yield one record per line, story or labelled text; several for a whole file."""
     kept = tuple(keep_meta)
     for row in rows:
         value = row.value
@@ -61,7 +61,7 @@ def convert(
 
 
 def clean_line(text: str) -> str:
-    """The source's line_processor, with a blank where it deleted tabs and line ends."""
+    """Clean a line like the source's line_processor, but replace tabs and line ends by a space instead of deleting them."""
     return _BEFORE_MARK.sub("", _GAP.sub(" ", text)).strip()
 
 
@@ -70,7 +70,7 @@ def _line(row: Row, text: str, meta: dict[str, Any], min_words: int) -> Record |
     if not cleaned:
         return Drop(row, "blank", filtered=True)
     if (count := len(cleaned.split())) < min_words:
-        return Drop(row, "too_short", f"{count} words, at least {min_words} wanted", filtered=True)
+        return Drop(row, "too_short", f"{count} words, at least {min_words} required", filtered=True)
     return Record(row, {"text": cleaned}, meta, ("line_cleaned",) if cleaned != text else ())
 
 
@@ -92,7 +92,7 @@ def _stories(row: Row, chunk_words: int, kept: tuple[str, ...]) -> Iterator[Reco
 
 
 def chunks(text: str, words: int) -> Iterator[str]:
-    """The text in pieces of at most `words` words, as it stands between the first and the last word of each."""
+    """Yield the text in pieces of at most `words` words, unchanged between the first and last word of each."""
     start, end, count = 0, 0, 0
     for word in _WORD.finditer(text):
         if count == words:
@@ -118,7 +118,7 @@ def _labelled(row: Row, min_words: int, emotional_only: bool, min_score: float) 
     if emotional_only and top == "neutral":
         return Drop(row, "neutral", filtered=True)
     if emotional_only and not scores[top] > min_score:
-        return Drop(row, "low_score", f"{top} {scores[top]:.3f}, more than {min_score} wanted", filtered=True)
+        return Drop(row, "low_score", f"{top} {scores[top]:.3f}, more than {min_score} required", filtered=True)
     emotion = [label for label in sorted(scores, key=lambda label: -scores[label]) if scores[label] > min_score]
     meta = {"source": value.get("source"), "emotion": emotion, "score": scores[top], "source_text": text}
     return _line(row, text, meta, min_words)

@@ -1,4 +1,4 @@
-"""The forms in which EmoLLM keeps its conversations -> one: a system prompt and question-answer turns. A form is told by its keys."""
+"""Read the forms in which EmoLLM stores conversations as one: a system prompt and question-answer turns. The keys identify the form."""
 
 import re
 from collections.abc import Callable
@@ -12,7 +12,7 @@ _FLAT = re.compile(r"(?P<system>.*?)(?:\A|\n\n)对话：\n来访者：(?P<dialog
 
 
 class Conversation(NamedTuple):
-    """What a row says. `pairs` are (question, answer); they may hold what is not text, to be refused later."""
+    """The content of a row. `pairs` are (question, answer); values that are not text are refused later."""
 
     form: str
     pairs: list[Pair]
@@ -20,14 +20,14 @@ class Conversation(NamedTuple):
 
 
 class Fault(NamedTuple):
-    """Why a row is no conversation."""
+    """Why a row is not a conversation."""
 
     reason: str
     detail: str = ""
 
 
 def read_conversation(value: Any, extra: frozenset[str] = frozenset()) -> Conversation | Fault:
-    """The row's conversation, or what is wrong with it. `extra` are keys that a native record may have beside `conversation`."""
+    """Return the row's conversation, or what is wrong with it. `extra` are keys that a native record may have beside `conversation`."""
     if not isinstance(value, dict):
         return Fault("not_an_object", f"a row is {type(value).__name__}")
     if "conversation" in value:
@@ -40,9 +40,10 @@ def read_conversation(value: Any, extra: frozenset[str] = frozenset()) -> Conver
 
 
 def _native(value: dict[str, Any], extra: frozenset[str]) -> Conversation | Fault:
-    """`{"conversation": [{"system", "input", "output"}, {"input", "output"}, ...]}`: the rules of the source's check.py, and more."""
+    """Read `{"conversation": [{"system", "input", "output"}, {"input", "output"}, ...]}`, with the rules of the source's check.py and
+    more."""
     if unknown := sorted(set(value) - {"conversation", "meta"} - extra):
-        return Fault("unknown_key", f"{', '.join(unknown)} beside conversation (keep_meta keeps keys)")
+        return Fault("unknown_key", f"{', '.join(unknown)} in addition to conversation (keep_meta keeps keys)")
     turns = value["conversation"]
     if not isinstance(turns, list):
         return Fault("conversation_not_a_list", type(turns).__name__)
@@ -84,7 +85,7 @@ def _alpaca(value: dict[str, Any]) -> Conversation | Fault:
 
 
 def _unflattened(system: str, dialogue: str, output: Any) -> Conversation | Fault:
-    """The evaluation's form, a dialogue written into one question, taken apart again."""
+    """Split the evaluation's form, a dialogue written into one question, into turns."""
     turns = [turn.split("\n医生：", 1) for turn in dialogue.split("\n来访者：")]
     if any(len(turn) != 2 for turn in turns):
         return Fault("roles_do_not_alternate", "the dialogue within the instruction has a question without an answer")
@@ -96,14 +97,14 @@ def _sharegpt(value: dict[str, Any]) -> Conversation | Fault:
     turns = value["conversations"]
     if not isinstance(turns, list) or not turns:
         return Fault("empty_conversation")
-    said = [(sharegpt_role(turn.get("from")), turn.get("value")) if isinstance(turn, dict) else (None, turn) for turn in turns]
+    spoken = [(sharegpt_role(turn.get("from")), turn.get("value")) if isinstance(turn, dict) else (None, turn) for turn in turns]
     system = value.get("system") or None
-    if said[0][0] == "system":
-        system, said = said[0][1], said[1:]
-    roles = [role for role, _ in said]
-    if roles != ["user", "assistant"] * (len(said) // 2) or not said:
+    if spoken[0][0] == "system":
+        system, spoken = spoken[0][1], spoken[1:]
+    roles = [role for role, _ in spoken]
+    if roles != ["user", "assistant"] * (len(spoken) // 2) or not spoken:
         return Fault("roles_do_not_alternate", f"the turns are from {', '.join(str(turn) for turn in roles[:6])}")
-    contents = [content for _, content in said]
+    contents = [content for _, content in spoken]
     return Conversation("sharegpt", list(zip(contents[::2], contents[1::2], strict=True)), system)
 
 

@@ -4,8 +4,8 @@
                   {"role": "assistant", "content": "Download it from python.org 💻, run it, tick PATH ✅."}],
      "metadata": {"tree_id": "91a9...", "turns": 1, "augmented": true, "original_tokens": 38, "augmented_tokens": 16, ...}}
 
-Only the last assistant message is rewritten; the earlier ones are ordinary prose, so only the last one is trained.
-`original_tokens` (cl100k_base, of the reply before the rewrite) is kept: token reduction is measured against it.
+Only the last assistant message is rewritten, so only it is trained; the earlier ones are ordinary prose.
+`original_tokens` (cl100k_base, of the reply before the rewrite) is kept: it is the reference for the token reduction.
 """
 
 import re
@@ -37,10 +37,10 @@ def convert(
     require_emoji: Annotated[bool, "Drop rows whose last reply has no emoji."] = False,
     max_emoji: Annotated[Positive | None, "Drop rows whose last reply has more emoji than this (by grapheme cluster)."] = None,
     require_terminal: Annotated[bool, "Drop rows whose last reply ends in the middle of a sentence."] = False,
-    reject_identity: Annotated[bool, "Drop rows whose last reply speaks of being an AI model or of its maker."] = False,
-    keep_meta: Annotated[Iterable[str], "Keys of the row's metadata that are kept in meta."] = (),
+    reject_identity: Annotated[bool, "Drop rows whose last reply mentions being an AI model or its maker."] = False,
+    keep_meta: Annotated[Iterable[str], "Keys of the row's metadata to keep in meta."] = (),
 ) -> Iterator[Record | Drop]:
-    """One chat record a row, or a drop for each filter that the options ask for."""
+    """Yield one chat record per row, or a drop if a filter applies."""
     kept = (*_KEPT, *keep_meta)
     for row in rows:
         value = row.value
@@ -70,13 +70,13 @@ def _filtered(
     if not isinstance(reply, str):
         return None
     if reduction is not None and (saved := reduction_pct(meta)) is not None and saved < reduction:
-        return "low_reduction", f"{saved:.1f} % saved, at least {reduction} wanted"
+        return "low_reduction", f"{saved:.1f} % saved, at least {reduction} required"
     if emoji or most is not None:
         count = emoji_count(reply)
         if emoji and not count:
             return "no_emoji", ""
         if most is not None and count > most:
-            return "too_many_emoji", f"{count}, at most {most} wanted"
+            return "too_many_emoji", f"{count}, at most {most} allowed"
     if terminal and not is_terminated(reply):
         return "unterminated", f"ends with {reply[-20:]!r}"
     if identity and (found := _IDENTITY.search(reply)):
@@ -85,7 +85,7 @@ def _filtered(
 
 
 def reduction_pct(meta: dict[str, Any]) -> float | None:
-    """Percentage of tokens that the rewrite saves; None where the row does not say."""
+    """Return the percentage of tokens that the rewrite saves; None if the row does not say."""
     original, augmented = meta.get("original_tokens"), meta.get("augmented_tokens")
     if not isinstance(original, int) or not isinstance(augmented, int) or original <= 0:
         return None
@@ -93,23 +93,23 @@ def reduction_pct(meta: dict[str, Any]) -> float | None:
 
 
 def emoji_count(text: str) -> int:
-    """Emoji in the text, by grapheme cluster: a family or a flag is one. A sign that is text by default (™, ©, ↔) is none by itself."""
+    """Count emoji by grapheme cluster: a family or a flag is one. A sign that is text by default (™, ©, ↔) does not count by itself."""
     return len(emoji_found(text))
 
 
 def emoji_found(text: str) -> list[Any]:
-    """Where the emoji are: match_start, match_end and emoji of each."""
+    """Return match_start, match_end and emoji of each emoji."""
     import emoji
 
     unqualified = emoji.STATUS["unqualified"]
-    # One code point that Unicode calls unqualified is shown as text unless a variation selector follows, which makes it two.
+    # A single code point that Unicode calls unqualified is shown as text unless a variation selector follows it.
     return [
         match for match in emoji.emoji_list(text) if len(match["emoji"]) > 1 or emoji.EMOJI_DATA[match["emoji"]]["status"] != unqualified
     ]
 
 
 def is_terminated(text: str) -> bool:
-    """Whether the text ends where a thought can end: punctuation, a closing mark, a code fence or an emoji."""
+    """Return whether the text ends like a finished sentence: punctuation, a closing mark, a code fence or an emoji."""
     end = text.rstrip().rstrip(_CLOSERS)
     found = emoji_found(end[-16:])
     return not end or end[-1] in _TERMINAL or bool(found) and found[-1]["match_end"] == len(end[-16:])

@@ -1,11 +1,11 @@
-"""EmoLLM: counselling dialogues, in every form in which that project keeps them.
+"""EmoLLM: counselling dialogues, in every form in which the project stores them.
 
     {"conversation": [{"system": "现在你是一个心理专家，…", "input": "医生，我最近总是很焦虑。", "output": "你好，谢谢你的信任。…"},
                       {"input": "主要是考试。", "output": "我理解。…\\n\\n医生：另外，试试深呼吸。"}]}
 
 Also alpaca rows (self-cognition, ruozhiba), prompt/completion, question/answer (from books), single input/output turns, swift's
-query/response/history and ShareGPT. In the second turn above a speaker's tag has leaked into the answer: it is taken out and counted.
-As text each turn becomes a record of its own, in the project's form for pre-training.
+query/response/history and ShareGPT. In the second turn above, a speaker's tag leaked into the answer: it is removed and counted.
+For text records, each turn becomes a record of its own, in the project's pre-training form.
 """
 
 import re
@@ -25,7 +25,7 @@ INPUT = "values"
 
 
 def STATELESS(options: dict[str, Any]) -> bool:
-    """A wrong swift history shows only beside the row that it repeats; where these are not looked for, rows stand alone."""
+    """Return whether rows are independent: a wrong swift history is only recognised beside the row that it repeats."""
     return not options.get("drop_wrong_histories", True)
 
 
@@ -43,22 +43,23 @@ def convert(
     *,
     system_prompt: Annotated[Text | None, "The system prompt of conversations that have none."] = None,
     replace_system: Annotated[
-        bool, "Put system_prompt in the place of the conversations' own; without one, remove theirs, so that data.system_prompt is used."
+        bool,
+        "Replace the conversations' own system prompt by system_prompt; without one, remove theirs, so that data.system_prompt is used.",
     ] = False,
     role_tags: Annotated[
         Literal["strip", "drop", "keep"],
-        "A speaker's tag (`医生：`) inside a message: remove it (another speaker's starts a message of theirs), drop the row, or keep it.",
+        "A speaker's tag (`医生：`) inside a message: remove it (another speaker's tag starts a new message), drop the row, or keep it.",
     ] = "strip",
     trim: Annotated[bool, "Remove white space around every message."] = True,
     drop_refusals: Annotated[bool, "Drop conversations in which the assistant refuses as an AI model."] = True,
     drop_wrong_histories: Annotated[bool, "Drop swift rows that repeat an earlier question and answer after a later turn."] = True,
-    flatten: Annotated[bool, "Write the dialogue into one question that ends with the doctor's cue, and train its last answer."] = False,
+    flatten: Annotated[bool, "Write the dialogue as one question that ends with the doctor's tag, and train its last answer."] = False,
     text_template: Annotated[
         Text, template("input", "output"), only_for("text"), "How a turn's `{input}` and `{output}` become a text, for text records."
     ] = "问题:{input}\n答案:{output}",
     keep_meta: Annotated[Iterable[str], "Keys of the row to keep in meta."] = (),
 ) -> Iterator[Record | Drop]:
-    """One chat record a row, or as text one record a turn."""
+    """Yield one chat record per row, or one text record per turn."""
     kept = tuple(keep_meta)
     first_turns = _FirstTurns()
     for row in rows:
@@ -91,13 +92,13 @@ def convert(
 
 
 class _FirstTurns:
-    """The question-answer pairs seen in swift rows. The source wrote each dialogue's first pair again before every later turn."""
+    """The question-answer pairs seen in swift rows. The source repeated each dialogue's first pair before every later turn."""
 
     def __init__(self) -> None:
         self.seen: set[bytes] = set()
 
     def repeated(self, found: Conversation) -> bool:
-        """Whether the row has a history and answers a question that an earlier row answered with the same words."""
+        """Return whether the row has a history and repeats the question and answer of an earlier row."""
         digest = blake2b(repr(found.pairs[-1]).encode("utf-8", "surrogatepass"), digest_size=16).digest()
         again = digest in self.seen
         self.seen.add(digest)
@@ -105,7 +106,8 @@ class _FirstTurns:
 
 
 def _with_system(found: Conversation, prompt: str | None, replace: bool) -> tuple[list[dict[str, Any]], set[str]]:
-    """The messages, and what was done about the system prompt. `replace` without a prompt takes it away, for the recipe's to come."""
+    """Return the messages, and what was done with the system prompt. `replace` without a prompt removes it, so that the recipe's is
+    used."""
     own = None if isinstance(found.system, str) and not found.system.strip() else found.system
     if own is None:
         return chat_messages(found.pairs, prompt), {"system_added"} if prompt else set()
@@ -126,15 +128,15 @@ def _content_fault(messages: list[dict[str, Any]], record_type: str) -> tuple[st
 
 def _unwanted(messages: list[dict[str, Any]], refusals: bool, tagged: bool) -> tuple[str, str] | None:
     for index, message in enumerate(messages):
-        if refusals and message["role"] == "assistant" and (said := REFUSAL.search(message["content"])):
-            return "refusal", f"messages[{index}] says {said.group()!r}"
+        if refusals and message["role"] == "assistant" and (match := REFUSAL.search(message["content"])):
+            return "refusal", f"messages[{index}] says {match.group()!r}"
         if tagged and message["role"] != "system" and has_role_tag(message["content"]):
             return "role_tag", f"messages[{index}] has a speaker's tag"
     return None
 
 
 def _flat(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The dialogue as one question that ends with the doctor's cue, and the last answer: the source's form for its evaluation."""
+    """Return the dialogue as one question that ends with the doctor's tag, and the last answer: the source's form for its evaluation."""
     system = messages[0]["content"] if messages[0]["role"] == "system" else ""
     spoken = {"user": "\n来访者：", "assistant": "\n医生："}
     *before, last = [message for message in messages if message["role"] != "system"]
@@ -143,7 +145,7 @@ def _flat(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _texts(record: Record, template: str) -> Iterator[Record | Drop]:
-    """A text record a turn. A blank question gives the answer alone: the form that the source's pre-training files have."""
+    """Yield a text record per turn. A blank question gives only the answer, as in the source's pre-training files."""
     messages = [message for message in record.fields["messages"] if message["role"] != "system"]
     if [message["role"] for message in messages] != ["user", "assistant"] * (len(messages) // 2):
         yield Drop(record.row, "roles_do_not_alternate", "the speakers' tags leave a question without an answer")

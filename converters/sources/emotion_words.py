@@ -1,6 +1,6 @@
-"""Answers that list emotion words -> the words; the runs of one question -> how many runs said each word.
+"""Parse answers that list emotion words, and count how many runs of a question gave each word.
 
-The rules are those of the pipeline that made the data (its 770 answers and 77 merged files come out the same).
+The rules are those of the pipeline that made the data: they reproduce its 770 answers and 77 merged files.
 """
 
 import re
@@ -17,7 +17,7 @@ _REFUSAL = re.compile(
     r"|\bas an? (ai|language model)\b|\bi['’ ](wi)?ll (analy[sz]e|need)\b|\bhappy to help\b",
     re.IGNORECASE,
 )
-# Endings of English words for feelings, so that Frustration and Frustrated are seen to be one word. The longest that fits is cut.
+# Endings of English words for feelings, so that Frustration and Frustrated count as one word. The longest match is removed.
 _ENDINGS = sorted(
     "ation ated ating ates ate ion ed ing s es ied ies y ity osity iosity iety ety ous ious ment ful fully ness iness ly e ance ence"
     " ant ent ic ia al".split(),
@@ -26,7 +26,8 @@ _ENDINGS = sorted(
 
 
 def parse_emotions(answer: str) -> list[str]:
-    """The emotion words of a model's answer, capitalised, each once; all words of a sentence where there is no list; else Neutral."""
+    """Return the emotion words of a model's answer, capitalised, without duplicates; without a list, all words of the sentence, or
+    Neutral."""
     first = answer.strip().split("\n", 1)[0]
     line = _NUMBER.sub("", first.replace('"', "").replace("'", ""))
     if "|" in line:
@@ -40,18 +41,18 @@ def parse_emotions(answer: str) -> list[str]:
 
 
 def is_refusal(answer: str) -> bool:
-    """Whether the answer is no list of emotions but a refusal, a request for the text, or nothing."""
+    """Return whether the answer is not a list of emotions but a refusal, a request for the text, or empty."""
     return not answer.strip() or bool(_REFUSAL.search(answer))
 
 
 def merge_runs(runs: Iterable[Iterable[str]]) -> dict[str, int]:
-    """How many runs said each word, the most frequent first; equal counts in the order in which the words came up."""
+    """Return how many runs gave each word, the most frequent first; ties keep the order of appearance."""
     counts = Counter(word for run in runs for word in dict.fromkeys(run))
     return dict(counts.most_common())
 
 
 def word_family(word: str) -> str:
-    """What the forms of a word share: Frustration and Frustrated give `frustr`. A rule of thumb for English, no dictionary."""
+    """Return what the forms of a word share: Frustration and Frustrated give `frustr`. A heuristic for English, not a dictionary."""
     stem = word.lower()
     while ending := next((end for end in _ENDINGS if stem.endswith(end) and len(stem) - len(end) >= 3), ""):
         stem = stem.removesuffix(ending)

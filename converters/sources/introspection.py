@@ -1,6 +1,6 @@
-"""A model's repeated answers to "which emotions?" -> questions about its own confidence, answered low, medium or high.
+"""A model's repeated answers to "which emotions?", turned into questions about its own confidence, answered low, medium or high.
 
-A raw run (`run_01.json`), of which every question has several:
+A raw run (`run_01.json`); every question has several:
 
     {"run_number": 1, "question_id": "sample_00000021", "chinese_text": "你是真心愿意跟小川在一起？",
      "raw_model_output": "love | affection | willingness", "parsed_emotions": ["Love", "Affection", "Willingness"], ...}
@@ -10,9 +10,9 @@ or the merged file of a question, which counts its runs:
     {"question_id": "sample_00000021", "chinese_text": "你是真心愿意跟小川在一起？", "emotion_statistics": {"total_runs": 10,
      "emotion_details": {"Love": {"count": 10, "frequency": 1.0, "percentage": 100.0}, ...}}, ...}
 
-Each word that a question's runs said becomes a record: the prompt asks how confident the model is to say it, the label follows from the
-exact fraction count / total_runs: low up to the first threshold, medium up to the second, else high; 1/3 is low and 2/3 medium, however
-they are rounded. Records of one text belong in one split: `group_by: [text]`.
+Each word in a question's runs becomes a record: the prompt asks how confident the model is that it will answer this word, and the label
+follows from the exact fraction count / total_runs: low up to the first threshold, medium up to the second, otherwise high; 1/3 is low and
+2/3 medium, however they are rounded. Records of one text belong in one split: `group_by: [text]`.
 """
 
 from collections import defaultdict
@@ -31,7 +31,7 @@ from .turns import fill
 VERSION = 1
 RECORD_TYPES = ("chat", "classification")
 INPUT = "values"
-STATELESS = False  # the runs of a question are merged, wherever they stand
+STATELESS = False  # the runs of a question are merged, wherever they are
 SIGNATURES = ({"question_id", "emotion_statistics"}, {"question_id", "parsed_emotions"})
 UNUSED_KEYS = ("timestamp", "duration_seconds", "model_used", "summary", "emotion_statistics.total_emotion_instances",
                "emotion_statistics.unique_emotions")  # fmt: skip
@@ -44,7 +44,7 @@ TEMPLATES = {
 
 
 class Pair(NamedTuple):
-    """A question, a word and how many runs said it.
+    """A question, a word, and how many runs gave it.
 
     `others` are further forms of the word among the question's words; `dropped` is (reason, detail).
     """
@@ -69,20 +69,20 @@ def convert(
         Sequence[Share | Annotated[str, Keyword("pattern", "^[0-9]+/[1-9][0-9]*$")]],
         Keyword("minItems", 2),
         Keyword("maxItems", 2),
-        "The largest share of runs that is low, and that is medium: numbers or exact fractions such as 1/3.",
+        "The largest shares of runs that are low and medium: numbers or exact fractions such as 1/3.",
     ] = ("1/3", "2/3"),
     negatives: Annotated[
-        Natural, "Words added to each question that none of its runs said (at most: as many as the other questions have)."
+        Natural, "How many words that none of its runs gave are added to each question, taken from the other questions."
     ] = 0,
     seed: Annotated[Natural, "Seed of the choice of negatives."] = 42,
     word_forms: Annotated[
         Literal["keep", "merge"],
-        "Forms of one word in a question (Frustration, Frustrated): a record each, or one that counts the runs that said any of them.",
+        "Forms of one word in a question (Frustration, Frustrated): one record each, or one that counts the runs with any of them.",
     ] = "keep",
     drop_empty_texts: Annotated[bool, "Drop questions whose source text is blank."] = True,
-    drop_refusals: Annotated[bool, "Drop words that were only said in refusals."] = True,
+    drop_refusals: Annotated[bool, "Drop words that occur only in refusals."] = True,
 ) -> Iterator[Record | Drop]:
-    """A record or a drop for every (question, word), a record for every negative, a drop for every row that cannot be counted."""
+    """Yield a record or a drop for every (question, word), a record for every negative, and a drop for every row that cannot be counted."""
     limits = _limits(thresholds)
     asked = TEMPLATES.get(template, template)
     questions: dict[str, Question] = {}
@@ -100,7 +100,7 @@ def convert(
 
 
 def label(count: int, total: int, limits: tuple[Fraction, Fraction]) -> str:
-    """low, medium or high, by exact fractions; a threshold belongs to the class below it."""
+    """Return low, medium or high, by exact fractions; a share equal to a threshold belongs to the lower class."""
     share = Fraction(count, total)
     return "low" if share <= limits[0] else "medium" if share <= limits[1] else "high"
 
@@ -108,7 +108,7 @@ def label(count: int, total: int, limits: tuple[Fraction, Fraction]) -> str:
 def _limits(thresholds: Sequence[float | str]) -> tuple[Fraction, Fraction]:
     low, medium = (Fraction(str(threshold)) for threshold in thresholds)
     if not 0 <= low <= medium <= 1:
-        raise UserError(f"thresholds: {low} and {medium} are not two shares in rising order", hint="write thresholds: [1/3, 2/3]")
+        raise UserError(f"thresholds: {low} and {medium} must be two shares in ascending order", hint="write thresholds: [1/3, 2/3]")
     return low, medium
 
 
@@ -118,7 +118,7 @@ def _pairs(question: Question, drop_empty: bool, drop_refusals: bool, word_forms
         yield from (Pair(question, word, count, dropped=("empty_text", f"{question.identity}: {word}")) for word, count in found.items())
         return
     if drop_refusals and question.counted_a_sentence():
-        detail = f"{question.identity}: a run's sentence was counted as emotions; convert the raw runs to drop that run's words only"
+        detail = f"{question.identity}: a run's sentence was counted as emotions; convert the raw runs to drop only that run's words"
         yield from (Pair(question, word, count, dropped=("refusal", detail)) for word, count in found.items())
         return
     counts = merge_runs(question.answers()) if drop_refusals and question.merged is None else found
@@ -134,11 +134,11 @@ def _pairs(question: Question, drop_empty: bool, drop_refusals: bool, word_forms
         elif others and word_forms == "merge":
             yield Pair(question, word, 0, dropped=("word_form_merged", f"{question.identity}: {word} counts as {others[0]}"))
         else:
-            yield Pair(question, word, 0, dropped=("refusal", f"{question.identity}: {word} was said in a refusal only"))
+            yield Pair(question, word, 0, dropped=("refusal", f"{question.identity}: {word} occurs only in a refusal"))
 
 
 def _merged_forms(question: Question, families: dict[str, list[str]], drop_refusals: bool) -> dict[str, int]:
-    """How many runs said any form of a word, by its most frequent form."""
+    """Return how many runs gave any form of a word, by its most frequent form."""
     if question.merged is not None:
         what = "word_forms: merge needs the raw runs: a merged file does not say which run said which word"
         raise UserError(Problem(Location(question.row.file, question.row.line), what, "convert the run_NN.json files", "word-forms"))
@@ -147,7 +147,8 @@ def _merged_forms(question: Question, families: dict[str, list[str]], drop_refus
 
 
 def _negatives(group: Sequence[Pair], vocabulary: Sequence[str], wanted: int, seed: int) -> Iterator[Pair]:
-    """Words that other questions' runs said and this one's never did, in no form: drawn by a seeded hash, so that order is no matter."""
+    """Yield words from other questions' runs that this question's runs never gave in any form, drawn by a seeded hash independent of
+    order."""
     question, said = group[0].question, {word_family(pair.word) for pair in group}
     unsaid = [word for word in vocabulary if word_family(word) not in said]
     key = str(seed).encode()

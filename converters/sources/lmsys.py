@@ -1,9 +1,9 @@
-"""LMSYS-Chat-1M: conversations of people with many models, with the language and a moderation of every message.
+"""LMSYS-Chat-1M: conversations of people with many models, with the language and moderation of every message.
 
     {"conversation_id": "...", "model": "vicuna-13b", "conversation": [{"content": "Hi", "role": "user"}, ...], "turn": 1,
      "language": "English", "openai_moderation": [{"categories": {...}, "category_scores": {...}, "flagged": false}], "redacted": false}
 
-The set is gated: accept its licence on the hub and download its Parquet files. Nothing is filtered that no option asks for.
+The dataset is gated: accept its licence on the hub and download its Parquet files. Rows are filtered only by the options.
 """
 
 from collections.abc import Iterable, Iterator
@@ -18,7 +18,7 @@ RECORD_TYPES = ("chat",)
 INPUT = "values"
 STATELESS = True
 SIGNATURES = ({"conversation", "conversation_id", "openai_moderation"},)
-UNUSED_KEYS = ("turn", "openai_moderation", "language", "redacted", "model", "conversation_id")  # what the options look at, where they do
+UNUSED_KEYS = ("turn", "openai_moderation", "language", "redacted", "model", "conversation_id")  # read by options only
 
 KEPT = ("conversation_id", "language")
 
@@ -35,7 +35,7 @@ def convert(
     keep_meta: Annotated[Iterable[str], "Keys of the row to keep in meta, beside conversation_id and language."] = (),
     last_only: Annotated[bool, "Train only the last assistant message."] = False,
 ) -> Iterator[Record | Drop]:
-    """One chat record a conversation, or a drop for each filter that the options ask for."""
+    """Yield one chat record per conversation, or a drop if a filter applies."""
     wanted = {"language": {*languages}, "model": {*models}}
     for row in rows:
         value = row.value if isinstance(row.value, dict) else {}
@@ -51,14 +51,14 @@ def _filtered(row: Row, value: dict[str, Any], wanted: dict[str, set[str]], max_
     for key, values in wanted.items():
         found = value.get(key)
         if values and not isinstance(found, str):
-            return Drop(row, f"no_{key}", f"{key} is {'missing' if found is None else 'not a text'}")
+            return Drop(row, f"no_{key}", f"{key} is {'missing' if found is None else 'not text'}")
         if values and found not in values:
             return Drop(row, f"other_{key}", str(found)[:40], filtered=True)
     turns = value.get("conversation")
     if max_turns and isinstance(turns, list):
         asked = sum(isinstance(turn, dict) and turn.get("role") == "user" for turn in turns)
         if asked > max_turns:
-            return Drop(row, "too_many_turns", f"{asked}, at most {max_turns} wanted", filtered=True)
+            return Drop(row, "too_many_turns", f"{asked}, at most {max_turns} allowed", filtered=True)
     return None
 
 
@@ -69,9 +69,9 @@ def _redacted(row: Row, value: dict[str, Any]) -> Drop | None:
 
 
 def _moderated(row: Row, value: dict[str, Any]) -> Drop | None:
-    """A drop for a conversation that was flagged, or of which it is not known."""
+    """Return a drop for a conversation that was flagged, or whose moderation is unknown."""
     moderation = value.get("openai_moderation")
     flags = [found.get("flagged") if isinstance(found, dict) else None for found in moderation] if isinstance(moderation, list) else []
     if not flags or any(not isinstance(flag, bool) for flag in flags):
-        return Drop(row, "no_moderation", "openai_moderation says of no message, or not of every one, whether it was flagged")
+        return Drop(row, "no_moderation", "openai_moderation does not say of every message whether it was flagged")
     return Drop(row, "flagged", f"message {flags.index(True) + 1}", filtered=True) if any(flags) else None

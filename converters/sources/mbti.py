@@ -1,11 +1,11 @@
-"""MBTI type from what a person posts: the Kaggle set, its numbered form, and tables or JSON rows with the same two columns.
+"""MBTI types and the posts of their authors: the Kaggle dataset, its numbered form, and tables or JSON rows with the same two columns.
 
     type,posts
     INFJ,"'http://www.youtube.com/watch?v=x|||enfp and intj moments, a sportscenter of sorts|||What has been life-changing for you?'"
 
-gives {"text": "1. http://www.youtube.com/watch?v=x\\n2. [TYPE] and [TYPE] moments...", "label": "INFJ"}. People name their own type: three
-quarters of the rows do, so a model that learns to read it off learns nothing else. Words that begin with a type are masked.
-`meta.author` and `meta.posts` (hashes of the longer posts) are for `group_by: [author, posts]`: posts are repeated between rows.
+gives {"text": "1. http://www.youtube.com/watch?v=x\\n2. [TYPE] and [TYPE] moments...", "label": "INFJ"}. Three quarters of the rows name
+their author's type, so a model would learn to copy it: words that begin with a type are masked. `meta.author` and `meta.posts` (hashes of
+the longer posts) are for `group_by: [author, posts]`, because posts are repeated between rows.
 """
 
 import re
@@ -28,8 +28,8 @@ ANSWER = {"classification": "type"}
 Dimension = Literal["EI", "NS", "FT", "JP"]
 DIMENSIONS: tuple[Dimension, ...] = get_args(Dimension)
 _TYPE = re.compile("".join(f"[{letters}]" for letters in DIMENSIONS))
-# At the start of a word (infj, INFJs, infj's, INFJness), or in capitals after a small letter (myINFJ). The type stands first in the
-# pattern and what may stand before it is looked at afterwards: that is twice as fast.
+# At the start of a word (infj, INFJs, infj's, INFJness), or in capitals after a small letter (myINFJ). Matching the type first and what
+# precedes it afterwards is twice as fast.
 _TYPE_WORD = re.compile(
     _TYPE.pattern + r"(?:(?<![^\W\d_]....)|(?-i:(?<=[a-z][A-Z]{4})))(?:[^\W\d_]+|['’]s(?![^\W\d_]))?", re.IGNORECASE | re.DOTALL
 )
@@ -37,9 +37,9 @@ _TELLING = 40
 
 
 def INPUT(head: bytes) -> Reads | Reader:
-    """A CSV by a reader of its own: a line is a row of the set, so that one broken row cannot swallow those after it.
+    """Return how to read the file. A CSV has its own reader: each line is a row, so that a broken row cannot swallow the next ones.
 
-    A table without a column of types is read as any other table.
+    A table without a column of types is read like any other table.
     """
     columns = {name.strip(b" \"'").lower() for name in re.split(rb"[,\t]", head.partition(b"\n")[0].strip())}
     has_no_type = not columns.isdisjoint((b"posts", b"text")) and columns.isdisjoint((b"type", b"label"))
@@ -50,13 +50,13 @@ def convert(
     rows: Iterable[Row],
     record_type: str = "classification",
     *,
-    max_posts: Annotated[Positive | None, "Keep only the first posts of a row."] = None,
+    max_posts: Annotated[Positive | None, "Keep only this many posts of a row, from the first."] = None,
     dimension: Annotated[Dimension | None, "Label with one letter of the type instead of all four."] = None,
     numbered: Annotated[bool, "Number the posts: 1. ..., 2. ..."] = True,
-    mask: Annotated[bool, "Replace words that name a type (INFJ, infjs, ENFP's), which give the label away."] = True,
+    mask: Annotated[bool, "Replace words that name a type (INFJ, infjs, ENFP's), which reveal the label."] = True,
     mask_word: Annotated[Text, "Replacement."] = "[TYPE]",
 ) -> Iterator[Record | Drop]:
-    """One record a row. The label is the type, or its letter in `dimension` (E or I, N or S, F or T, J or P)."""
+    """Yield one record per row. The label is the type, or its letter in `dimension` (E or I, N or S, F or T, J or P)."""
     for row in rows:
         label, text, repaired = _columns(row.value)
         if not isinstance(label, str) or not (isinstance(label, NoAnswer) or _TYPE.fullmatch(label := label.strip().upper())):
@@ -80,9 +80,9 @@ def convert(
 
 
 def split_posts(text: str) -> tuple[list[str], list[str]]:
-    """A row's posts, without the apostrophes around the row and without blank ones; and what was repaired.
+    """Return a row's posts, without the apostrophes around the row and without blank ones, and what was repaired.
 
-    The raw form parts posts with |||. In the numbered form, cut to the first posts, only the opening apostrophe may be left.
+    The raw form separates posts by |||. In the numbered form, cut to the first posts, only the opening apostrophe may be left.
     """
     fixed = []
     posts = _numbered(text)
@@ -104,7 +104,7 @@ def split_posts(text: str) -> tuple[list[str], list[str]]:
 
 
 def _numbered(text: str) -> list[str]:
-    """The posts of "1. ...\\n2. ..."; [] for another form. A line that does not carry the next number belongs to its post."""
+    """Return the posts of "1. ...\\n2. ..."; [] for another form. A line without the next number belongs to the current post."""
     posts: list[str] = []
     for line in text.split("\n"):
         start = f"{len(posts) + 1}."

@@ -1,4 +1,4 @@
-"""The lines of the Kaggle CSV -> its rows. Its rows are one line each and begin with a type, which real copies keep where they break else.
+"""Read the lines of the Kaggle CSV as rows. Each row is one line and begins with a type, even in copies that are otherwise broken.
 
 type,posts
 INTP,"'first post|||second post'"
@@ -20,7 +20,7 @@ _LONGEST = 1 << 20
 
 
 class TableRow(NamedTuple):
-    """A row's columns, and what had to be repaired to read them."""
+    """A row's columns, and what was repaired to read them."""
 
     type: str
     posts: str
@@ -28,14 +28,14 @@ class TableRow(NamedTuple):
 
 
 def read_posts(stream: BinaryIO, name: str) -> Iterator[Row | Drop]:
-    """The rows of the table in the stream; their values are TableRows."""
+    """Return the rows of the table in the stream; their values are TableRows."""
     return joined_rows(read_lines(stream, name))
 
 
 def joined_rows(rows: Iterable[Row | Drop]) -> Iterator[Row | Drop]:
-    """Lines become rows of the table; a line that could not be read costs the row that it lies in.
+    """Join lines into rows of the table; an unreadable line costs the row that contains it.
 
-    Raises UserError for a file that is not the set.
+    Raises UserError for a file that is not the dataset.
     """
     held: _Held | None = None
     known = ""
@@ -51,7 +51,7 @@ def joined_rows(rows: Iterable[Row | Drop]) -> Iterator[Row | Drop]:
         if not line.strip() and not held:
             continue
         if _CONFLICT.match(line):
-            yield Drop(row, "conflict_marker", f"{line[:40]!r} is left of a merge")
+            yield Drop(row, "conflict_marker", f"{line[:40]!r} is a merge conflict marker")
         elif start := _START.match(line):
             known = row.file
             held = _Held(row, start.group(1).upper(), line[start.end() :])
@@ -62,7 +62,7 @@ def joined_rows(rows: Iterable[Row | Drop]) -> Iterator[Row | Drop]:
         elif _HEADER.fullmatch(line):
             known = row.file
         else:
-            what = f"is not the Kaggle MBTI set: it begins with {line[:40]!r}"
+            what = f"not the Kaggle MBTI dataset: it begins with {line[:40]!r}"
             raise UserError(
                 Problem(Location(row.file, row.line), what, 'expected a header "type,posts", or a type and a comma', "not-mbti")
             )
@@ -74,7 +74,7 @@ def joined_rows(rows: Iterable[Row | Drop]) -> Iterator[Row | Drop]:
 
 
 class _Held:
-    """A row of the table that may go on in the next line: it does while a quote is open."""
+    """A row of the table that continues on the next line while a quote is open."""
 
     def __init__(self, row: Row, label: str, field: str) -> None:
         self.row = row
@@ -96,7 +96,7 @@ class _Held:
             inner = field[1:]
             if field.count('"') % 2:
                 if not inner.endswith("”"):
-                    return Drop(self.row, "unterminated_field", "the quote that opens on this line is never closed")
+                    return Drop(self.row, "unterminated_field", "the quote opened on this line is never closed")
                 inner = inner[:-1]
                 fixed = ("closing_quote_added",)
             elif inner.endswith('"'):
@@ -104,8 +104,8 @@ class _Held:
             else:
                 return Drop(self.row, "ragged_row", f"{field[-20:]!r} follows the posts")
             if '"' in inner.replace('""', ""):
-                return Drop(self.row, "invalid_csv", "a quote inside the posts is not doubled")
+                return Drop(self.row, "invalid_csv", "a quote in the posts is not doubled")
             field = inner.replace('""', '"')
         elif "," in field:
-            return Drop(self.row, "ragged_row", "the posts hold a comma but are not quoted")
+            return Drop(self.row, "ragged_row", "the posts have a comma but are not quoted")
         return self.row._replace(value=TableRow(self.label, field, fixed))

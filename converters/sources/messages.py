@@ -1,12 +1,12 @@
-"""Chat rows as OpenAI and Hugging Face write them.
+"""Chat rows in the form of OpenAI and Hugging Face.
 
     {"messages": [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hi"},
                   {"role": "assistant", "content": "Hello!", "train": true}]}
 
-`train` on a message says whether it is trained; without it the recipe's `roles_to_train` decides. OpenAI's `weight` (0 or 1) means
-the same. A content may be a list of text parts, the list of messages JSON text (in a CSV's cell), and a system prompt may stand beside it.
-Other keys of a message are refused rather than lost. Where a row is one message, `conversation_key` or `conversation_per_file` says which
-rows are one conversation.
+`train` on a message says whether it is trained; without it, the recipe's `roles_to_train` decides. OpenAI's `weight` (0 or 1) means the
+same. A content may be a list of text parts, the list of messages may be JSON text (in a CSV cell), and a system prompt may be in a key of
+its own. Other keys of a message are refused. If each row is one message, `conversation_key` or `conversation_per_file` says which rows form
+a conversation.
 """
 
 from collections.abc import Generator, Iterable, Iterator, Mapping
@@ -32,7 +32,7 @@ _CONTENT = itemgetter("content")
 
 
 def STATELESS(options: dict[str, Any]) -> bool:
-    """A conversation may be spread over rows."""
+    """Return whether rows are independent: a conversation may span several rows."""
     return not options.get("conversation_key") and not options.get("conversation_per_file")
 
 
@@ -43,19 +43,21 @@ def convert(
     messages_key: Annotated[Text, "Key of the list of messages."] = "messages",
     role_key: Annotated[Text, "The key of a message's role."] = "role",
     content_key: Annotated[Text, "The key of a message's text."] = "content",
-    system_key: Annotated[Text, "The key of a row's system prompt, beside its messages."] = "system",
-    roles: Annotated[dict[str, Role] | None, "What other role names mean, in any case: {client: user, counselor: assistant}."] = None,
-    conversation_key: Annotated[
-        Text | None, "Each row is one message: rows with the same value of this key are one conversation, in their order."
+    system_key: Annotated[Text, "The key of a row's system prompt, outside its messages."] = "system",
+    roles: Annotated[
+        dict[str, Role] | None, "Meanings of other role names, case-insensitive: {client: user, counselor: assistant}."
     ] = None,
-    conversation_per_file: Annotated[bool, "Each row is one message, and the rows of a file are one conversation."] = False,
+    conversation_key: Annotated[
+        Text | None, "Each row is one message: rows with the same value of this key form a conversation, in their order."
+    ] = None,
+    conversation_per_file: Annotated[bool, "Each row is one message, and the rows of a file form a conversation."] = False,
     keep_meta: Annotated[Iterable[str], "Keys of the row to keep in meta."] = (),
     last_only: Annotated[bool, "Train only the last assistant message."] = False,
 ) -> Iterator[Record | Drop]:
-    """One chat record a row, or a conversation."""
+    """Yield one chat record per row or conversation."""
     kept = tuple(keep_meta)
     names = {name.lower(): role for name, role in (roles or {}).items()}
-    record = partial(tuple.__new__, Record)  # the plain constructor costs twice as much
+    record = partial(tuple.__new__, Record)  # twice as fast as Record(...)
     plain = [role_key, content_key] == [*_PLAIN] and not names
     if not STATELESS({"conversation_key": conversation_key, "conversation_per_file": conversation_per_file}):
         rows = yield from _grouped(rows, conversation_key, messages_key, (role_key, content_key), system_key, kept)
@@ -80,7 +82,7 @@ def convert(
 
 
 class Unsupported(Exception):
-    """A message holds what a chat record cannot: the drop's reason, and in words what."""
+    """A message has something that a chat record cannot hold: the drop's reason, and what it is."""
 
     def __init__(self, what: str, reason: str = "unknown_message_key") -> None:
         super().__init__(what)
@@ -88,7 +90,7 @@ class Unsupported(Exception):
 
 
 def message_of(turn: Any, role_key: str = "role", content_key: str = "content", roles: Mapping[str, str] | None = None) -> dict[str, Any]:
-    """The message of a record for one of a row, its role looked up in `roles`. Raises Unsupported."""
+    """Return the record's message for a message of a row, with its role looked up in `roles`. Raises Unsupported."""
     if not isinstance(turn, dict):
         return {"role": None, "content": turn}
     role, content = turn.get(role_key), turn.get(content_key)
@@ -102,7 +104,7 @@ def message_of(turn: Any, role_key: str = "role", content_key: str = "content", 
             message["train"] = value
         elif key == "weight" and value is not None:
             if value not in (0, 1):
-                raise Unsupported(f"weight is {value!r}: only 0 (not trained) and 1 (trained) are possible", "bad_weight")
+                raise Unsupported(f"weight is {value!r}: only 0 (not trained) and 1 (trained) are allowed", "bad_weight")
             message["train"] = bool(value)
         elif value not in (None, [], {}, ""):
             raise Unsupported(f"a message has {key!r}, which a chat record cannot hold")
@@ -110,7 +112,7 @@ def message_of(turn: Any, role_key: str = "role", content_key: str = "content", 
 
 
 def with_system(messages: list[dict[str, Any]], system: Any) -> list[dict[str, Any]]:
-    """The messages after the row's own system prompt. Raises Unsupported when they begin with another."""
+    """Return the messages with the row's system prompt first. Raises Unsupported if they begin with a different one."""
     if isinstance(system, str) and not system.strip():
         return messages
     if messages[0].get("role") != "system":
@@ -121,7 +123,7 @@ def with_system(messages: list[dict[str, Any]], system: Any) -> list[dict[str, A
 
 
 def _joined(parts: list[Any]) -> Any:
-    """The text of a content in parts, as chat templates put it together; what is no list of parts comes back as it is, to be refused."""
+    """Return the text of a content in parts, as chat templates join it; anything else is returned unchanged, to be refused."""
     texts = []
     for part in parts:
         kind = part.get("type") if isinstance(part, dict) else None
@@ -134,7 +136,7 @@ def _joined(parts: list[Any]) -> Any:
 
 
 def _turns(row: Any, messages_key: str) -> list[Any]:
-    """The row's messages, which a table holds as JSON text. Raises Unsupported where there are none."""
+    """Return the row's messages, which a table holds as JSON text. Raises Unsupported if there are none."""
     turns = row.get(messages_key) if isinstance(row, dict) else None
     if isinstance(text := turns, str):
         with suppress(*FAULTS):
@@ -142,7 +144,7 @@ def _turns(row: Any, messages_key: str) -> list[Any]:
             if (key := duplicate_key(text.encode(), turns)) is not None:
                 raise Unsupported(repr(key), "duplicate_key")
     if not isinstance(turns, list) or not turns:
-        raise Unsupported(f"expected a list called {messages_key!r}; {_what(row)}", "no_messages")
+        raise Unsupported(f"expected a list under {messages_key!r}; {_what(row)}", "no_messages")
     return turns
 
 
@@ -160,7 +162,7 @@ def _grouped(
     system_key: str,
     kept: tuple[str, ...],
 ) -> Generator[Drop, None, list[Row]]:
-    """Rows of one message each, joined: returns a row a conversation, in the order in which they begin."""
+    """Join rows of one message each; return a row per conversation, in the order in which they begin."""
     found: dict[Any, list[Row]] = {}
     for row in rows:
         value = row.value

@@ -2,8 +2,8 @@
 
     {"prompt": "What is the opposite of fear?", "completion": "Courage, most would say."}
 
-As chat the prompt is asked and the completion is trained, after the row's system prompt where it has one.
-As text (a base model's continuation) they are joined by a template.
+As chat, the prompt is asked and the completion trained, after the row's system prompt if it has one.
+As text (a base model's continuation), a template joins them.
 """
 
 from collections.abc import Iterable, Iterator
@@ -28,13 +28,13 @@ def convert(
     *,
     prompt_key: Annotated[Text, "The key of the prompt."] = "prompt",
     completion_key: Annotated[Text, "The key of the completion."] = "completion",
-    system_key: Annotated[Text, only_for("chat"), "The key of a row's system prompt, where it has one."] = "system",
+    system_key: Annotated[Text, only_for("chat"), "The key of a row's system prompt, if it has one."] = "system",
     text_template: Annotated[
         Text, template("prompt", "completion"), only_for("text"), "How `{prompt}` and `{completion}` become a text, for text records."
     ] = "{prompt}{completion}",
     keep_meta: Annotated[Iterable[str], "Keys of the row to keep in meta."] = (),
 ) -> Iterator[Record | Drop]:
-    """One record a row."""
+    """Yield one record per row."""
     kept = tuple(keep_meta)
     for row in rows:
         if missing := missing_keys(row.value, prompt_key, completion_key):

@@ -1,4 +1,4 @@
-"""Raw runs and merged files of the introspection pipeline -> its questions, each with what its runs said."""
+"""Read raw runs and merged files of the introspection pipeline as questions, each with the words that its runs gave."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -7,14 +7,14 @@ from typing import Any, NamedTuple, TypeGuard
 from ..reading.records import Drop, Row
 from .emotion_words import is_refusal, merge_runs, parse_emotions
 
-# No list of emotions holds these: a merged file that does has counted the words of a sentence.
+# Words that are not emotions: a merged file with one of them has counted the words of a sentence.
 _SENTENCE_WORDS = frozenset("Please Provide The And You Your For With Cannot Sorry Unable Would This That Text Chinese".split())
 
-_ROUNDING = 0.0006  # frequencies are written with three places
+_ROUNDING = 0.0006  # frequencies have three decimals
 
 
 class Run(NamedTuple):
-    """One answer: its words, and whether it is a refusal and no list of emotions."""
+    """One answer: its words, and whether it is a refusal."""
 
     words: list[str]
     refused: bool
@@ -22,7 +22,7 @@ class Run(NamedTuple):
 
 @dataclass
 class Question:
-    """A source text that the model was asked about several times: by its runs, or by `merged` counts of `total` runs."""
+    """A source text and the answers to it: separate runs, or `merged` counts of `merged_total` runs."""
 
     row: Row
     identity: str
@@ -33,26 +33,26 @@ class Question:
 
     @property
     def total(self) -> int:
-        """How often the model was asked. A refusal is an answer too: it says no emotion."""
+        """Return how often the model was asked. A refusal counts as an answer without an emotion."""
         return self.merged_total if self.merged is not None else len(self.runs)
 
     def words(self) -> dict[str, int]:
-        """Every word found, also in refusals, by the number of runs that said it; the most frequent first."""
+        """Return every word, including those in refusals, with the number of runs that gave it; the most frequent first."""
         if self.merged is not None:
             return dict(sorted(self.merged.items(), key=lambda item: -item[1]))
         return merge_runs(run.words for run in self.runs.values())
 
     def answers(self) -> list[list[str]]:
-        """The words of each run that is no refusal."""
+        """Return the words of each run that is not a refusal."""
         return [run.words for run in self.runs.values() if not run.refused]
 
     def counted_a_sentence(self) -> bool:
-        """Whether merged counts hold a refusal's words; which of them are the refusal's cannot be told any more."""
+        """Return whether merged counts include the words of a refusal, which can no longer be separated."""
         return self.merged is not None and not _SENTENCE_WORDS.isdisjoint(self.merged)
 
 
 def read_questions(rows: Iterable[Row], questions: dict[str, Question]) -> Iterator[Drop]:
-    """Fill `questions` (by question_id, in order of appearance) from the rows; yields the rows that cannot be counted."""
+    """Fill `questions` (by question_id, in order of appearance) from the rows; yield a drop for each row that cannot be counted."""
     for row in rows:
         value = row.value
         if not isinstance(value, dict) or not all(isinstance(value.get(key), str) for key in ("question_id", "chinese_text")):
@@ -66,18 +66,21 @@ def read_questions(rows: Iterable[Row], questions: dict[str, Question]) -> Itera
 
 
 def _add(question: Question, value: dict[str, Any]) -> tuple[str, str] | None:
-    """Count the row for its question; or why it cannot be, as (reason, detail)."""
+    """Count the row for its question, or return why it cannot be counted, as (reason, detail)."""
     if value["chinese_text"] != question.text:
         return "text_differs", f"{question.identity} has another text at {question.row}"
     if "emotion_statistics" in value:
         return _add_merged(question, value["emotion_statistics"])
     if question.merged is not None:
-        return "counted_twice", f"a merged file of {question.identity} was read at {question.row}: give the runs or the merged files"
+        return (
+            "counted_twice",
+            f"a merged file of {question.identity} was read at {question.row}: use the runs or the merged files, not both",
+        )
     number, run = value.get("run_number"), _run(value)
     if not isinstance(number, int) or run is None:
         return "not_a_run", "expected run_number and raw_model_output or parsed_emotions"
     if number in question.runs:
-        return "run_twice", f"run {number} of {question.identity} was read before"
+        return "run_twice", f"run {number} of {question.identity} was already read"
     question.runs[number] = run
     return None
 
@@ -93,7 +96,7 @@ def _run(value: dict[str, Any]) -> Run | None:
 
 def _add_merged(question: Question, statistics: Any) -> tuple[str, str] | None:
     if question.runs or question.merged is not None:
-        return "counted_twice", f"{question.identity} was read at {question.row}: give the runs or the merged files"
+        return "counted_twice", f"{question.identity} was read at {question.row}: use the runs or the merged files, not both"
     total = statistics.get("total_runs") if isinstance(statistics, dict) else None
     details = statistics.get("emotion_details") if isinstance(statistics, dict) else None
     if not _is_count(total) or not isinstance(details, dict) or not details:

@@ -1,25 +1,25 @@
-"""Speaker tags that leaked into what was said: `…先放松。\\n\\n医生：另外，…` is a doctor who went on, not a new turn.
+"""Remove speaker tags that leaked into messages: `…先放松。\\n\\n医生：另外，…` is a doctor who continues, not a new turn.
 
-A generator asks a model for a dialogue as `病人：… 医生：…` and cuts it at the tags; where one speaker spoke twice, a tag stays behind.
+A generator asks a model for a dialogue as `病人：… 医生：…` and splits it at the tags; if one speaker spoke twice, a tag remains.
 """
 
 import re
 from typing import Any
 
 SPEAKERS = {"医生": "assistant", "咨询师": "assistant", "病人": "user", "来访者": "user"}
-# At the start, or after white space: 艾薇医生：… within a sentence is an address. `# ` and `**` are what models dress tags with.
+# At the start, or after white space: 艾薇医生：… within a sentence is an address. Models decorate tags with `# ` and `**`.
 _TAG = re.compile(rf"(?:\A|(?<=\s))(?:[#*]+[ \t]*)?({'|'.join(SPEAKERS)})[:：]\*{{0,2}}[ \t]*")
 
 
 def has_role_tag(text: str) -> bool:
-    """Whether a speaker's tag stands in the text."""
+    """Return whether the text has a speaker's tag."""
     return bool(_TAG.search(text))
 
 
 def without_role_tags(messages: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], set[str]]:
-    """The messages without tags, and what was done: a speaker's own tag is removed, another's starts a message of theirs.
+    """Return the messages without tags, and what was done: a speaker's own tag is removed, another's starts a new message.
 
-    Messages of one speaker that come to stand side by side are joined by a blank line.
+    Adjacent messages of one speaker are joined by a blank line.
     """
     parts: list[dict[str, Any]] = []
     done: set[str] = set()
@@ -38,7 +38,7 @@ def without_role_tags(messages: list[dict[str, Any]]) -> tuple[list[dict[str, An
 
 
 def _cut(message: dict[str, Any]) -> list[dict[str, Any]]:
-    """One message a speaker; blank ones are left out."""
+    """Split a message by speaker; blank parts are left out."""
     text, start = message["content"], 0
     spoken: list[tuple[str, str]] = [(message["role"], "")]
     for tag in _TAG.finditer(text):

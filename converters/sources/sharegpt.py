@@ -1,9 +1,9 @@
-"""ShareGPT conversations: turns said by `human` and `gpt`.
+"""ShareGPT conversations: turns from `human` and `gpt`.
 
     {"system": "Be kind.", "conversations": [{"from": "human", "value": "I failed my exam."},
                                              {"from": "gpt", "value": "That hurts. What happened?"}]}
 
-`train` and `weight` on a turn mean what they mean for the messages converter; other keys of a turn are refused.
+`train` and `weight` on a turn mean the same as for the messages converter; other keys of a turn are refused.
 """
 
 from collections.abc import Iterable, Iterator
@@ -33,11 +33,13 @@ def convert(
     from_key: Annotated[Text, "The key of a turn's speaker."] = "from",
     value_key: Annotated[Text, "The key of a turn's text."] = "value",
     system_key: Annotated[Text, "The key of the row's system prompt."] = "system",
-    roles: Annotated[dict[str, Role] | None, "What other role names mean, in any case: {client: user, counselor: assistant}."] = None,
+    roles: Annotated[
+        dict[str, Role] | None, "Meanings of other role names, case-insensitive: {client: user, counselor: assistant}."
+    ] = None,
     keep_meta: Annotated[Iterable[str], "Keys of the row to keep in meta."] = (),
     last_only: Annotated[bool, "Train only the last assistant message."] = False,
 ) -> Iterator[Record | Drop]:
-    """One chat record a row."""
+    """Yield one chat record per row."""
     yield from messages.convert(
         rows, record_type, messages_key=conversations_key, role_key=from_key, content_key=value_key, system_key=system_key,
         roles={**ROLES, **(roles or {})}, keep_meta=keep_meta, last_only=last_only,
@@ -45,5 +47,5 @@ def convert(
 
 
 def role(name: Any) -> Any:
-    """The chat role of a ShareGPT speaker; an unknown one comes back as it is, to be refused by name."""
+    """Return the chat role of a ShareGPT speaker; an unknown one is returned unchanged, to be refused by name."""
     return ROLES.get(name.lower(), name) if isinstance(name, str) else name

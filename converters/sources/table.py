@@ -1,11 +1,11 @@
-"""Rows of any table or JSON, whose columns the recipe names.
+"""Rows of any table or JSON, with columns named by the recipe.
 
     classification: {"review": "Great fun for the whole family.", "stars": 5}
     chat:           {"question": "What is the capital of France?", "answer": "Paris."}
     text:           {"title": "Rain", "body": "It rained for three days."}
 
-A column is named by its key, or a template puts several together: `{title}\\n\\n{body}`. A label that is a number is written as text,
-or as the name that `label_names` gives it.
+A column is named by its key, or a template joins several: `{title}\\n\\n{body}`. A numeric label is written as text, or as the name that
+`label_names` gives it.
 """
 
 import re
@@ -56,7 +56,7 @@ def convert(
     ] = None,
     keep_meta: Annotated[Iterable[str], "Columns to keep in meta."] = (),
 ) -> Iterator[Record | Drop]:
-    """One record a row."""
+    """Yield one record per row."""
     kept = tuple(keep_meta)
     given_key, template = (user_key, user_template) if record_type == "chat" else (text_key, text_template)
     other = {"chat": [assistant_key, *([system_key] if system_key else [])], "classification": [label_key], "text": []}[record_type]
@@ -81,12 +81,13 @@ def convert(
 
 
 def _filled(template: str, value: dict[str, Any]) -> str:
-    """The template with the row's cells; a null leaves nothing, also no blank lines at the ends."""
+    """Fill the template with the row's cells; a null is empty, and blank lines at the ends are removed."""
     return _PLACE.sub(lambda place: "" if value[place[1]] is None else str(value[place[1]]), template).strip()
 
 
 def label_text(label: Any) -> Any:
-    """A number or truth value as text (3.0 is 3, as tables write whole numbers beside missing ones); anything else as it is."""
+    """Return a number or truth value as text (3.0 as 3, because tables write integers as floats beside missing values); others
+    unchanged."""
     if isinstance(label, bool):
         return "true" if label else "false"
     if isinstance(label, int):

@@ -4,8 +4,8 @@
 
     Nobody in the valley had seen it so high.
 
-A record is a whole file (`sample_by: document`), a paragraph (blank lines part them) or a line. Nothing in the text is changed but the
-white space at its ends. A file that begins with a JSON object is refused: its texts would be trained with their braces and quotes.
+A record is a whole file (`sample_by: document`), a paragraph (between blank lines) or a line. Only the white space at the ends of a text is
+changed. A file that begins with a JSON object is refused: its texts would be trained with their braces and quotes.
 """
 
 from collections.abc import Iterable, Iterator
@@ -29,9 +29,9 @@ def convert(
     sample_by: Annotated[
         Literal["document", "paragraph", "line"], "What becomes a record: a whole file, a paragraph (text between blank lines), or a line."
     ] = "document",
-    keep_json: Annotated[bool, "Take files of JSON as text, braces and quotes included."] = False,
+    keep_json: Annotated[bool, "Read JSON files as text, braces and quotes included."] = False,
 ) -> Iterator[Record | Drop]:
-    """One record a file, paragraph or line that is not blank."""
+    """Yield one record per file, paragraph or line that is not blank."""
     held: list[str] = []
     first: Row | None = None
     size = 0
@@ -71,5 +71,5 @@ def _is_object(line: str) -> bool:
 
 def _record(first: Row, lines: list[str], size: int) -> Record | Drop:
     if size > MAX_LINE:
-        return Drop(first, "text_too_long", f"more than {MAX_LINE >> 20} million characters: sample_by paragraph or line")
+        return Drop(first, "text_too_long", f"more than {MAX_LINE >> 20} million characters: set sample_by: paragraph or line")
     return Record(first, {"text": "\n".join(lines).strip()})

@@ -1,4 +1,4 @@
-"""Question-answer turns -> the messages of a chat, for the formats that pair them."""
+"""Build chat messages from question-answer turns."""
 
 import re
 from collections.abc import Iterable
@@ -8,7 +8,7 @@ Pair = tuple[Any, Any]
 
 
 def chat_messages(pairs: Iterable[Pair], system: Any = None) -> list[dict[str, Any]]:
-    """A message for each question and answer, after the system message where one is given. Contents are not checked here."""
+    """Return a message for each question and answer, after the system message if given. Contents are not checked here."""
     messages = [{"role": "system", "content": system}] if system not in (None, "") else []
     for question, answer in pairs:
         messages += [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]
@@ -16,7 +16,7 @@ def chat_messages(pairs: Iterable[Pair], system: Any = None) -> list[dict[str, A
 
 
 def history_pairs(history: Any) -> list[Pair] | None:
-    """Earlier turns as `[["q", "a"], ...]` (LLaMA-Factory, swift) or `[{"query": "q", "response": "a"}, ...]`; None when neither."""
+    """Return earlier turns given as `[["q", "a"], ...]` (LLaMA-Factory, swift) or `[{"query": "q", "response": "a"}, ...]`, or None."""
     if history is None:
         return []
     if not isinstance(history, list):
@@ -36,5 +36,5 @@ _PLACE = re.compile(r"\{(\w+)\}")
 
 
 def fill(template: str, **values: Any) -> str:
-    """The template with `{name}` replaced for each given name. Other braces stand for themselves; values are not searched again."""
+    """Replace `{name}` in the template for each given name. Other braces are kept; inserted values are not searched."""
     return _PLACE.sub(lambda place: str(values.get(place[1], place[0])), template)

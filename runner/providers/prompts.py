@@ -11,7 +11,7 @@ from .requests import Message
 
 def messages(prompt: Prompt, places: dict[str, Any]) -> tuple[Message, ...]:
     """The prompt filled with the places. Raises UserError for a place that nothing fills."""
-    if missing := sorted(prompt.places - set(places)):
+    if missing := sorted(prompt.placeholders - set(places)):
         known = ", ".join(f"{{{name}}}" for name in sorted(places))
         what = f"{{{missing[0]}}} is filled by nothing"
         raise UserError(Problem(Location(prompt.name), what, f"valid keys: {known}", "prompt-place"))

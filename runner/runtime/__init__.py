@@ -1,1 +1,1 @@
-"""A run's directory, its child processes and checkpoints; the console and the machine."""
+"""A run's directory, its child processes and checkpoints, the console and the machine."""

@@ -1,4 +1,4 @@
-"""The log of a child process: its output goes through a pipe to log_writer.py, and never waits for a writer that has died."""
+"""The log of a child process: output goes through a pipe to log_writer.py, and never blocks if the writer has died."""
 
 import os
 import signal
@@ -13,10 +13,10 @@ _MOST_WRITERS = 5
 
 
 class ChildLog:
-    """The pipe to a log, and the process that writes it.
+    """The pipe to a log, and the process that writes the log.
 
-    This process keeps the reading end open. So a child whose writer was killed does not fail on its next line, and what is in the pipe
-    reaches the next writer.
+    This process keeps the reading end open, so that a child whose writer was killed does not fail on its next line, and the next writer
+    gets what is in the pipe.
     """
 
     def __init__(self, path: Path, environment: dict[str, str]) -> None:
@@ -32,9 +32,9 @@ class ChildLog:
         return subprocess.Popen(argv, stdin=self.reader, start_new_session=True, env=self.environment)
 
     def revive(self) -> str:
-        """Start another writer if the last one has died, and say so; "" while it lives.
+        """Start another writer if the last one has died; return what happened, "" if it is alive.
 
-        Raises UserError when one writer after the other dies.
+        Raises UserError if writers keep dying.
         """
         code = self.writer.poll()
         if code is None:
@@ -42,20 +42,19 @@ class ChildLog:
         how = f"by {signal.Signals(-code).name}" if code < 0 else f"with exit code {code}"
         what = f"the process that writes the log ended {how}"
         if self.started == _MOST_WRITERS:
-            raise UserError(
-                Problem(Location(str(self.path)), f"{what}, for the {self.started}th time", "see whether the disk is full", "log")
-            )
-        note = f"{what} and was started again; lines may be missing here"
+            what = f"{what}, for the {self.started}th time"
+            raise UserError(Problem(Location(str(self.path)), what, "check whether the disk is full", "log"))
+        note = f"{what} and was restarted; lines may be missing here"
         self.writer = self._start(note)
         return note
 
     def close(self) -> None:
-        """Wait until the log is complete: until no process can write to it any more, and everything written is in it."""
+        """Wait until no process can write to the log, and everything written is in it."""
         os.close(self.output)
         try:
             while self.writer.wait(_CLOSE_SECONDS) and self.started < _MOST_WRITERS:
                 self.revive()
-        except subprocess.TimeoutExpired:  # a process that left the child's group still holds the log
+        except subprocess.TimeoutExpired:  # a process that left the child's group still has the log open
             self.writer.kill()
             self.writer.wait()
         finally:

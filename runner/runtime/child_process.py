@@ -1,4 +1,4 @@
-"""A child process of a run: started without a shell, followed through its progress file, never left behind."""
+"""Run a child process of a run: without a shell, following its progress file, and never leaving it behind."""
 
 import ctypes
 import os
@@ -24,21 +24,21 @@ _PATIENCE_SECONDS = 60
 _TAIL = 12
 _TAIL_BYTES = 1 << 20
 
-# what a log says -> what to do about it
+# what a log contains -> the cause, and what to do
 _CAUSES = (
     (re.compile(r"OutOfMemoryError|CUDA out of memory|DefaultCPUAllocator: can't allocate"), "the model does not fit in memory",
      "halve training.micro_batch_size and double gradient_accumulation_steps, set gradient_checkpointing: true, or use adapter: qlora"),
-    (re.compile(r"Signal 9 \(SIGKILL\) received by PID"), "one of its processes was killed, and the others have ended",
-     "the system kills for memory: see its log, use smaller batches; then `recipe resume`"),
+    (re.compile(r"Signal 9 \(SIGKILL\) received by PID"), "one of its processes was killed, and the others ended",
+     "the system may have run out of memory: see its log, use smaller batches, then `recipe resume`"),
     (re.compile(r"GatedRepoError|401 Client Error|Access to model .* is restricted"), "the model is gated",
      "accept its licence on its page, then log in with `hf auth login`"),
     (re.compile(r"RepositoryNotFoundError|is not a valid model identifier|Repository Not Found|Can't load the \w+ (of|for) '"),
-     "there is no such model, or the hub cannot be reached", "check model.base_model"),
+     "no such model, or the hub cannot be reached", "check model.base_model"),
     (re.compile(r"couldn't connect to|Connection error|MaxRetryError|OfflineModeIsEnabled|LocalEntryNotFoundError"),
-     "the model hub cannot be reached", "connect, give a folder as model.base_model, or use embedded:smollm2-135m-instruct"),
+     "the model hub cannot be reached", "connect to the network, set model.base_model to a folder, or use embedded:smollm2-135m-instruct"),
     (re.compile(r"No space left on device|Errno 28"), "no space left on the device", "free some space, then `recipe resume`"),
     (re.compile(r"Connection closed by peer|Connection reset by peer|remote process exited"),
-     "another of its processes or machines has ended", "see the other's log; then `recipe resume`, and on further machines `recipe join`"),
+     "another of its processes or machines ended", "see its log, then `recipe resume`, and `recipe join` on the other machines"),
     (re.compile(r"No module named '(\w+)'"), "a package is missing", "pip install 'recipekit[train]'"),
 )  # fmt: skip
 
@@ -53,10 +53,10 @@ def run_child(
     hang_timeout: float = FLOOR_SECONDS,
     on_start: Callable[[int], None] = lambda pid: None,
 ) -> None:
-    """Run a command in `folder`, its output in `log`, its progress events given to `on_event` as they come, its pid to `on_start`.
+    """Run a command in `folder`, with its output in `log`. Its progress events go to `on_event` as they come, its pid to `on_start`.
 
-    Ctrl-C, SIGTERM and SIGHUP ask it to stop (a trainer checkpoints first) and raise Interrupted; a second one ends it at once.
-    Raises UserError with the cause and the end of the log when it fails, or when it shows no sign of life for `hang_timeout` seconds.
+    Ctrl-C, SIGTERM and SIGHUP ask it to stop (a trainer writes a checkpoint first) and raise Interrupted; a second signal kills it.
+    Raises UserError with the cause and the end of the log if it fails, or if it makes no progress for `hang_timeout` seconds.
     """
     follower = Follower(folder / "progress.jsonl")
     watchdog = Watchdog(folder, log, hang_timeout)
@@ -74,7 +74,7 @@ def run_child(
         process = subprocess.Popen(
             argv, cwd=folder, env=environment, stdout=written.output, stderr=written.output, stdin=subprocess.DEVNULL,
             start_new_session=True, preexec_fn=_die_with_parent,
-            close_fds=False,  # it holds the run's lock too, so that a trainer whose runner was killed is not joined by another
+            close_fds=False,  # the child inherits the run's lock: while it runs, no second trainer can start
         )  # fmt: skip
         on_start(process.pid)
         hung = ""
@@ -92,7 +92,7 @@ def run_child(
         _end_group(process)
         drain()
     if hung:
-        hint = f"see where it stood at the end of {folder / log}, then go on from its newest checkpoint: recipe resume {folder}"
+        hint = f"the end of {folder / log} shows where; to resume from the newest checkpoint: recipe resume {folder}"
         raise UserError(Problem(Location(str(folder / log)), f"{what} {hung}", hint, "hung"))
     if received and process.returncode != 0:
         raise Interrupted(
@@ -103,46 +103,46 @@ def run_child(
 
 
 def failure(what: str, code: int, log: Path, refused: list[str]) -> UserError:
-    """Why a child failed: what it said itself, else a known cause in its log, else the log's last lines."""
+    """Return why a child failed: its own message, a known cause in its log, or the log's last lines."""
     if refused:
         return UserError(*(Problem(Location(""), line, rule="refused") for text in refused for line in text.splitlines()))
     with log.open("rb") as stream:
-        stream.seek(max(log.stat().st_size - _TAIL_BYTES, 0))  # a log may be of any size
-        said = stream.read().decode("utf-8", "replace").replace("\r", "\n")
-    lines = [line for line in said.splitlines() if line.strip()]
+        stream.seek(max(log.stat().st_size - _TAIL_BYTES, 0))  # the log may be large
+        output = stream.read().decode("utf-8", "replace").replace("\r", "\n")
+    lines = [line for line in output.splitlines() if line.strip()]
     text = "\n".join(lines[-40:])
     end = "\n".join(f"    | {line[:200]}" for line in lines[-_TAIL:])
     died = f"by signal {signal.Signals(-code).name}" if code < 0 else f"with exit code {code}"
     for pattern, cause, hint in _CAUSES:
         if pattern.search(text):
-            said = next((line for line in reversed(lines) if pattern.search(line)), lines[-1]).strip()
-            return UserError(Problem(Location(str(log)), f"{what} failed: {cause}\n    | {said[:300]}", hint, "child-failed"))
-    hint = "the system killed it, most likely for memory: use smaller batches" if code == -signal.SIGKILL else ""
+            found = next((line for line in reversed(lines) if pattern.search(line)), lines[-1]).strip()
+            return UserError(Problem(Location(str(log)), f"{what} failed: {cause}\n    | {found[:300]}", hint, "child-failed"))
+    hint = "the system killed it, probably for lack of memory: use smaller batches" if code == -signal.SIGKILL else ""
     return UserError(Problem(Location(str(log)), f"{what} ended {died}\n{end}", hint, "child-failed"))
 
 
 @contextmanager
 def _forwarding(process: subprocess.Popen[bytes]) -> Iterator[list[int]]:
-    """While the block runs, signals that mean stop go to the child as SIGTERM; the second one kills its whole group."""
+    """Forward the first stop signal to the child as SIGTERM while the block runs; a second one kills its whole group."""
     received: list[int] = []
 
     def forward(number: int, frame: FrameType | None) -> None:
         received.append(number)
         if process.poll() is None:
             if len(received) == 1:
-                process.terminate()  # not the group: the processes that load its batches would die, and the step with them
+                process.terminate()  # not the group: data loader processes would die, and the current step would fail
             else:
                 os.killpg(process.pid, signal.SIGKILL)
 
     wanted = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    numbers = [number for number in wanted if signal.getsignal(number) != signal.SIG_IGN]  # nohup means it
+    numbers = [number for number in wanted if signal.getsignal(number) != signal.SIG_IGN]  # keep nohup's setting
     before = {number: signal.signal(number, forward) for number in numbers}
     try:
         yield received
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-        if process.poll() is None:  # we failed, not the child: it may still write a checkpoint
+        if process.poll() is None:  # this process failed: let the child write a checkpoint
             process.terminate()
             try:
                 process.wait(_PATIENCE_SECONDS)
@@ -152,11 +152,11 @@ def _forwarding(process: subprocess.Popen[bytes]) -> Iterator[list[int]]:
 
 
 def _end_hung(process: subprocess.Popen[bytes], watchdog: Watchdog) -> str:
-    """End a child that does nothing any more, and say what was seen. A trainer first writes where it stands into its log."""
+    """End a child that makes no progress, and return what was observed. A trainer first writes its stack traces to its log."""
     seconds, longest = watchdog.seconds_since_progress, watchdog.longest_step
-    seen = f"made no progress for {seconds:,.0f} seconds (its longest pause before was {longest:,.1f}) and was ended"
+    seen = f"made no progress for {seconds:,.0f} seconds (longest pause before: {longest:,.1f}) and was stopped"
     if watchdog.trainer:
-        with suppress(ProcessLookupError):  # the trainer may be gone, and what started it wait for it all the same
+        with suppress(ProcessLookupError):  # the trainer may be gone while its launcher still waits
             os.kill(watchdog.trainer, signal.SIGUSR1)
             time.sleep(_POLL_SECONDS)
     with suppress(ProcessLookupError):
@@ -169,7 +169,7 @@ def _end_hung(process: subprocess.Popen[bytes], watchdog: Watchdog) -> str:
 
 
 def _end_group(process: subprocess.Popen[bytes]) -> None:
-    """The workers of a child that was killed outlive it, and would hold the run's lock."""
+    """Kill the child's group: its workers would outlive it and keep the run's lock."""
     try:
         os.killpg(process.pid, signal.SIGKILL)
     except ProcessLookupError:
@@ -177,6 +177,6 @@ def _end_group(process: subprocess.Popen[bytes]) -> None:
 
 
 def _die_with_parent() -> None:
-    """A trainer whose runner was killed gets SIGTERM, so that it checkpoints instead of running on unseen."""
+    """Send SIGTERM to a trainer whose runner was killed, so that it writes a checkpoint instead of running on unseen."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

@@ -1,4 +1,4 @@
-"""Progress of a run on stderr: a line for each stage, a bar for what takes long; plain lines without a terminal."""
+"""Show a run's progress on stderr: a line for each stage and a progress bar; plain lines without a terminal."""
 
 import time
 from types import TracebackType
@@ -13,20 +13,20 @@ from ...schemas.base.terminal import printable, wrapped
 
 _NAMES = {"tokenise": "tokenising", "load model": "loading the model", "save": "saving"}
 _PLAIN_SECONDS = 10
-_INDENT = 10  # characters before what a stage says
+_INDENT = 10  # characters of a stage's name
 _WIDE = 110  # columns
-_SPEED_SECONDS = 600  # a step may take minutes, and an estimate needs two
+_SPEED_SECONDS = 600  # a step may take minutes, and an estimate needs two steps
 
 
 class _State(ProgressColumn):
-    """`7/20 · 1:34 elapsed · 2:46 left`, then what the event reports; the time left only once it can be estimated."""
+    """`7/20 · 1:34 elapsed · 2:46 left`, then the event's values; the time left is shown once it can be estimated."""
 
     def render(self, task: Task) -> Text:
         return Text(" · ".join(_state(task)))
 
 
 def _state(task: Task) -> list[str]:
-    """The parts of a task's state that are known."""
+    """Return the known parts of a task's state."""
     count = f"{task.completed:.0f}/{task.total:.0f}" if task.total is not None else f"{task.completed:.0f}" if task.completed else ""
     elapsed = f"{_clock(task.elapsed)} elapsed" if task.elapsed is not None else ""
     left = "" if task.time_remaining is None or task.finished else f"{_clock(task.time_remaining)} left"
@@ -34,18 +34,18 @@ def _state(task: Task) -> list[str]:
 
 
 def _clock(seconds: float) -> str:
-    """`1:34`, or `2:01:34` from an hour on."""
+    """Format as `1:34`, or `2:01:34` from an hour on."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
 class Display:
-    """Follows a run. Events come from the child processes' progress files."""
+    """Shows a run's progress. Events come from the progress files of child processes."""
 
     def __init__(self) -> None:
         self.console = ProgressScreen()
-        drawn = [BarColumn(24)] if self.console.width >= _WIDE else []  # the words matter more
+        drawn = [BarColumn(24)] if self.console.width >= _WIDE else []  # on a narrow terminal, the text needs the room
         self.bar = Progress(
             TextColumn("  {task.description}", markup=False), *drawn, _State(),
             console=self.console, transient=True, speed_estimate_period=_SPEED_SECONDS,
@@ -62,14 +62,14 @@ class Display:
         self.bar.stop()
 
     def say(self, stage: str, what: str, style: str = "") -> None:
-        """A line that stays."""
+        """Print a permanent line."""
         line = wrapped(f"{stage:<{_INDENT - 1}} {printable(redact(what))}", self.console.file, _INDENT)
         text = Text(line, style)
         text.stylize("bold", 0, _INDENT)
         self.console.print(text, soft_wrap=True)
 
     def event(self, event: dict[str, Any]) -> None:
-        """An event of a child process."""
+        """Show an event of a child process."""
         kind = event["event"]
         if kind == "stage":
             name = _NAMES.get(event["name"], str(event["name"]))
@@ -90,7 +90,7 @@ class Display:
             self.say("stopping", f"{event['signal']}: finishing the step and writing a checkpoint")
 
     def show(self, description: str, total: int | None, done: int, facts: str) -> None:
-        """Move the bar. Without a terminal, print a line every few seconds instead."""
+        """Move the bar; without a terminal, print a line every few seconds."""
         description, facts = printable(redact(description)), printable(redact(facts))
         begins = self.task is None or self.bar.tasks[0].description != description
         if self.task is None:
@@ -104,14 +104,14 @@ class Display:
             self.console.print(_plain(self.bar.tasks[0]))
 
     def clear(self) -> None:
-        """Take the bar away."""
+        """Remove the bar."""
         if self.task is not None:
             self.bar.remove_task(self.task)
             self.task = None
 
 
 def _plain(task: Task) -> str:
-    """`  training 20/54 · 1:34 elapsed · 2:33 left · loss 4.315 · 146 tokens/s`"""
+    """Format as `  training 20/54 · 1:34 elapsed · 2:33 left · loss 4.315 · 146 tokens/s`."""
     return f"  {task.description} " + " · ".join(_state(task)) if task.total or task.completed else f"  {task.description}"
 
 

@@ -1,9 +1,9 @@
-"""Standard input -> a log that never grows beyond its limit and holds no secret.
+"""Write standard input to a log that never exceeds its limit and contains no secrets.
 
 python -m recipekit.runner.runtime.log_writer LOG [NOTE]
 
-A process of its own: it counts every byte before it is written, which one that looks now and then cannot, and a trainer whose runner was
-killed can go on writing until it has checkpointed. It ends with the last process that can write to it.
+This is a separate process: it counts every byte before writing it, and a trainer whose runner was killed can keep writing until it has
+saved a checkpoint. It ends with the last process that can write to it.
 """
 
 import os
@@ -15,12 +15,12 @@ from pathlib import Path
 from ...schemas.base.redact import redact
 
 LIMIT = 64 << 20
-KEPT = 1 << 20  # of the beginning and of the end, where the limit is reached
+KEPT = 1 << 20  # bytes of the beginning and of the end that are kept at the limit
 _LONGEST_LINE = 64 << 10
 
 
 class LogWriter:
-    """Appends to a log. What is between its beginning and its end is left out once the limit is reached, and counted."""
+    """Appends to a log. At the limit, the part between its beginning and its end is left out, and counted."""
 
     def __init__(self, path: Path, limit: int = LIMIT, kept: int = KEPT) -> None:
         self.path, self.limit, self.kept = path, limit, kept
@@ -31,7 +31,7 @@ class LogWriter:
         self.overlong = False
 
     def feed(self, data: bytes) -> None:
-        """Write every line that is complete; a carriage return ends one too. A line beyond 64 KiB is left out: it may be split in a key."""
+        """Write complete lines; a carriage return ends one too. A line beyond 64 KiB is left out: splitting it could split a secret."""
         *lines, self.line = (self.line + data).replace(b"\r", b"\n").split(b"\n")
         text = b"".join(line + b"\n" for line in map(self._checked, lines))
         if (start := _open_private_key(text)) >= 0:
@@ -41,12 +41,12 @@ class LogWriter:
         self._append(_clean(text))
 
     def close(self) -> None:
-        """Write what is left."""
+        """Write the rest."""
         self._append(_clean(self._checked(self.line)))
         self.stream.close()
 
     def _checked(self, line: bytes) -> bytes:
-        """The line, or that it was too long."""
+        """Return the line, or a note that it was too long."""
         was_overlong, self.overlong = self.overlong, False
         return (
             f"[... a line of more than {_LONGEST_LINE:,} bytes was left out]".encode()
@@ -55,7 +55,7 @@ class LogWriter:
         )
 
     def _append(self, data: bytes) -> None:
-        """Write within the limit, in pieces that leave room for the note of what was left out."""
+        """Write within the limit, in pieces that leave room for the note about what was left out."""
         piece = self.limit - 2 * self.kept - 128
         for start in range(0, len(data), piece):
             part = data[start : start + piece]
@@ -74,19 +74,19 @@ class LogWriter:
 
 
 def _open_private_key(text: bytes) -> int:
-    """Where a private key begins that has not ended yet; -1 without one."""
+    """Return where a private key begins that has no end yet; -1 without one."""
     start = text.rfind(b"-----BEGIN ")
     is_open = start >= 0 and b"PRIVATE KEY-----" in text[start : start + 64] and b"-----END " not in text[start:]
     return start if is_open else -1
 
 
 def _clean(text: bytes) -> bytes:
-    """The lines without secrets; bytes that are not UTF-8 stay as they are."""
+    """Return the lines without secrets; bytes that are not UTF-8 are unchanged."""
     return redact(text.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")
 
 
 def main() -> None:
-    """Write the note in argv[2], then standard input until it ends, to the log in argv[1]. A full disk loses lines, never the trainer."""
+    """Write the note in argv[2], then standard input, to the log in argv[1]. On a full disk lines are lost, but the trainer continues."""
     log = LogWriter(Path(sys.argv[1]))
     note = "".join(f"\n[... {text} ...]\n" for text in sys.argv[2:] if text)
     for data in chain([note.encode()], iter(lambda: os.read(sys.stdin.fileno(), 1 << 16), b"")):

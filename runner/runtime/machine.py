@@ -1,4 +1,4 @@
-"""What the machine has that decides precision, kernels and numbers: found without importing torch."""
+"""Detect the hardware that decides precision, kernels and memory, without importing torch."""
 
 import os
 import re
@@ -7,13 +7,13 @@ import subprocess
 from importlib.metadata import PackageNotFoundError, version
 from typing import NamedTuple
 
-UNPACKED_SHARE = 0.25  # of main memory: what 4-bit weights may take that a CPU keeps unpacked
+UNPACKED_SHARE = 0.25  # of main memory: the limit for 4-bit weights that are kept dequantised on a CPU
 
 _PACKAGES = ("axolotl", "torch", "transformers", "peft", "bitsandbytes", "accelerate", "deepspeed", "trl", "liger-kernel")
 
 
 class Machine(NamedTuple):
-    """The machine that a run is rendered for. Memory in bytes."""
+    """The machine that a run is rendered for. Memory is in bytes."""
 
     device: str = "cpu"
     gpus: int = 0
@@ -22,7 +22,7 @@ class Machine(NamedTuple):
     fast_bf16: bool = False
     memory: int = 0
     cores: int = 1
-    has_liger: bool = True  # liger-kernel comes with the extra [train]
+    has_liger: bool = True  # the extra [train] installs liger-kernel
 
     @property
     def is_cpu(self) -> bool:
@@ -30,7 +30,7 @@ class Machine(NamedTuple):
 
 
 def package_versions() -> dict[str, str]:
-    """The versions of the packages that decide what training does, of those that are installed."""
+    """Return the versions of installed packages that affect training."""
     found = {}
     for name in _PACKAGES:
         try:
@@ -49,32 +49,32 @@ def _is_installed(package: str) -> bool:
 
 
 def this_machine() -> Machine:
-    """The machine that we are on. RECIPEKIT_DEVICE=cpu hides its GPUs."""
+    """Return this machine. RECIPEKIT_DEVICE=cpu hides its GPUs."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     cores = len(os.sched_getaffinity(0))
     gpus = [] if os.environ.get("RECIPEKIT_DEVICE") == "cpu" else nvidia_gpus()[0]
     if not gpus:
-        # fp32 on every CPU: bf16 there was measured 30 times slower, and where it is fast it is not deterministic.
+        # fp32 on every CPU: bf16 was measured 30 times slower on some, and is not deterministic on those where it is fast.
         return Machine(memory=memory, cores=cores)
     first = gpus[0]
     return Machine("cuda", len(gpus), first.name, first.memory, first.capability >= 8.0, memory, cores, _is_installed("liger-kernel"))
 
 
 def machine_named(name: str) -> Machine | None:
-    """The machine of `--machine`: `this`, `cpu`, `gpu` (24 GB) or `gpu:GB`, both with fast bf16; None for other words."""
+    """Return the machine for `--machine`: `this`, `cpu`, `gpu` (24 GB) or `gpu:GB`, both with fast bf16; None for other words."""
     if name in ("this", "cpu"):
         return this_machine() if name == "this" else Machine()
     kind, _, size = name.partition(":")
     if kind != "gpu" or (size and not re.fullmatch("[1-9][0-9]{0,3}", size)) or name.endswith(":"):
         return None
-    return Machine("cuda", 1, f"a GPU of {size} GB" if size else "a GPU", int(size or 24) << 30, True)
+    return Machine("cuda", 1, f"a GPU with {size} GB" if size else "a GPU", int(size or 24) << 30, True)
 
 
 _FIELDS = ("name", "memory.total", "driver_version", "compute_cap")
 
 
 class Gpu(NamedTuple):
-    """Memory in bytes, 0 where the GPU shares the machine's. `capability` is 0 where the driver is too old to tell it."""
+    """Memory in bytes, 0 if the GPU shares the machine's. `capability` is 0 if the driver is too old to report it."""
 
     name: str
     memory: int
@@ -83,20 +83,20 @@ class Gpu(NamedTuple):
 
 
 def nvidia_gpus() -> tuple[list[Gpu], str]:
-    """The GPUs, and what is wrong where nvidia-smi is there but lists none, or tells less than it should."""
+    """Return the GPUs, and what is wrong if nvidia-smi exists but lists none, or reports too little."""
     if not shutil.which("nvidia-smi"):
         return [], ""
-    said, rows = _query(_FIELDS)
+    message, rows = _query(_FIELDS)
     if rows:
         return [_gpu(row) for row in rows], ""
-    said_again, rows = _query(_FIELDS[:-1])  # before driver 510 there is no compute_cap
+    second_message, rows = _query(_FIELDS[:-1])  # drivers before 510 have no compute_cap
     if rows:
-        return [_gpu([*row, ""]) for row in rows], "the driver is too old to tell the compute capability: bf16 is not used"
-    return [], f"nvidia-smi lists no GPU: {said_again or said or 'it says nothing'}"
+        return [_gpu([*row, ""]) for row in rows], "the driver is too old to report the compute capability: bf16 is not used"
+    return [], f"nvidia-smi lists no GPU: {second_message or message or 'no output'}"
 
 
 def _query(fields: tuple[str, ...]) -> tuple[str, list[list[str]]]:
-    """What it said that is no row, and the rows."""
+    """Return the first line of output, and the rows."""
     argv = ["nvidia-smi", f"--query-gpu={','.join(fields)}", "--format=csv,noheader,nounits"]
     try:
         done = subprocess.run(argv, capture_output=True, text=True, timeout=20, check=False)
@@ -112,5 +112,5 @@ def _gpu(row: list[str]) -> Gpu:
 
 
 def _number(cell: str) -> float:
-    """0 for `[N/A]`."""
+    """Return the number; 0 for `[N/A]`."""
     return float(cell) if cell.replace(".", "", 1).isdigit() else 0

@@ -1,10 +1,10 @@
-"""What metrics.json of an evaluation holds."""
+"""The types of an evaluation's metrics.json."""
 
 from typing import Any, NotRequired, TypedDict
 
 
 class Losses(TypedDict):
-    """Of the last epoch's steps, of the weights that were kept, and the lowest; None where none was logged."""
+    """The losses of the last epoch's steps, of the weights that were kept, and the lowest; None if none was logged."""
 
     train_loss: float | None
     validation_loss: float | None
@@ -12,7 +12,7 @@ class Losses(TypedDict):
 
 
 class EstimateFacts(TypedDict):
-    """A number with its interval; null where it cannot be measured."""
+    """A number with its interval; null if it cannot be measured."""
 
     value: float | None
     low: float | None
@@ -27,7 +27,7 @@ class DifferenceFacts(EstimateFacts):
 
 
 class MetricFacts(TypedDict):
-    """How to read a metric. None: neither direction is better by itself."""
+    """How to read a metric. `higher_is_better` is None if neither direction is better."""
 
     unit: str
     higher_is_better: bool | None
@@ -36,7 +36,8 @@ class MetricFacts(TypedDict):
 class GateFacts(TypedDict):
     """A gate's limits and outcome. `decided`: the whole interval is on one side of the limits; None for a loss.
 
-    `regression`: how much worse than the base model the tuned one is, where the gate limits that."""
+    `regression`: how much worse than the base model the tuned model is, if the gate limits that.
+    """
 
     value: float | None
     min: float | None
@@ -59,14 +60,14 @@ class Scores(TypedDict):
 
 
 class EvaluatedWith(TypedDict):
-    """The versions and the machine of the evaluation, which need not be those of the training."""
+    """The versions and the machine of the evaluation, which may differ from those of the training."""
 
     packages: dict[str, str]
     machine: dict[str, Any]
 
 
 class SetMetrics(Scores):
-    """The numbers of one set of rows, with its gates; for labels, what each was taken for."""
+    """The numbers of one set of rows, with its gates; for labels, the confusion matrix."""
 
     split: str
     gates: dict[str, GateFacts]
@@ -80,7 +81,7 @@ class SetMetrics(Scores):
 
 
 class JudgeFacts(TypedDict):
-    """A judge of a rubric. `unread` answers held no whole scores, `failed` requests got no reply."""
+    """A judge of a rubric. `unread` answers had no valid scores, `failed` requests got no reply."""
 
     model: str
     judged: int
@@ -89,7 +90,7 @@ class JudgeFacts(TypedDict):
 
 
 class Agreement(TypedDict):
-    """Krippendorff's alpha of the judges over the replies that several have scored; null where it is undefined."""
+    """Krippendorff's alpha of the judges over replies with several scores; null if it is undefined."""
 
     alpha: float | None
     low: float | None
@@ -106,14 +107,14 @@ class RubricMetrics(SetMetrics):
 
 
 class AsTrained(TypedDict):
-    """What the trainer's validation measured with the base model's weights in so many bits."""
+    """Scores of the trainer's validation, with the number of bits of the base model's weights."""
 
     bits: int
     scores: dict[str, float]
 
 
 class Metrics(SetMetrics):
-    """The evaluation's numbers; `also` are those of further sets. `as_trained` is there where training quantised the base model."""
+    """The numbers of an evaluation; `also` are those of further sets. `as_trained` is set if training quantised the base model."""
 
     base_model: str
     generation: dict[str, Any]

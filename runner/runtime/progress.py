@@ -1,4 +1,4 @@
-"""Lines that one process appends and another follows: how a child tells the runner what it is doing."""
+"""Progress events: JSON lines that a child process appends and the runner follows."""
 
 import json
 import os
@@ -17,14 +17,14 @@ from .seals import read_sealed
 
 
 class Progress:
-    """Appends one JSON line an event, flushed at once; only the first process of several writes."""
+    """Appends one JSON line per event, flushed at once; of several processes, only the first writes."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.enabled = int(os.environ.get("RANK", "0")) == 0
 
     def event(self, kind: str, **facts: Any) -> None:
-        """Append an event with the time it happened."""
+        """Append an event with the current time."""
         if self.enabled:
             with self.path.open("a", encoding="utf-8") as stream:
                 line = json.dumps({"event": kind, "time": round(time.time(), 3), **facts}, ensure_ascii=False)
@@ -33,7 +33,7 @@ class Progress:
 
 @contextmanager
 def refusing(progress: Progress) -> Iterator[None]:
-    """End the process with what a UserError says, told to the runner."""
+    """Report a UserError to the runner and end the process."""
     try:
         yield
     except UserError as error:
@@ -42,14 +42,14 @@ def refusing(progress: Progress) -> Iterator[None]:
 
 
 class Follower:
-    """Reads what was appended since the last look; a line that is not complete yet waits."""
+    """Reads events appended since the last call; an incomplete line is left for the next one."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.offset = path.stat().st_size if path.exists() else 0
 
     def new(self) -> Iterator[dict[str, Any]]:
-        """The events since the last call."""
+        """Yield the events since the last call."""
         if not self.path.exists():
             return
         with self.path.open("rb") as stream:
@@ -62,7 +62,7 @@ class Follower:
 
 
 def cut_torn_line(path: Path) -> None:
-    """Take off a last line that was not written to its end, so that the next one is not glued to it."""
+    """Remove an incomplete last line, so that the next line is not joined to it."""
     if not path.exists():
         return
     with path.open("r+b") as stream:
@@ -71,9 +71,9 @@ def cut_torn_line(path: Path) -> None:
 
 
 def read_lines(path: Path, *keys: str) -> list[dict[str, Any]]:
-    """Return every complete line of a JSON Lines file; a torn last line is left out.
+    """Return every complete line of a JSON Lines file; an incomplete last line is left out.
 
-    Raises UserError if a line is not a JSON object with these keys, or the file is not what was sealed.
+    Raises UserError if a line is not a JSON object with these keys, or if the file differs from its seal.
     """
     try:
         content = read_sealed(path)
@@ -90,7 +90,7 @@ def _read_line(path: Path, number: int, line: bytes, keys: tuple[str, ...]) -> d
         values = orjson.loads(line)
     except ValueError:
         try:
-            values = json.loads(line)  # which also reads NaN and lone surrogates, as json.dumps writes them
+            values = json.loads(line)  # also reads the NaN and lone surrogates that json.dumps writes
         except ValueError as error:  # not JSON, or not UTF-8
             raise _damaged(path, number, str(error)) from None
     if not isinstance(values, dict):

@@ -1,4 +1,4 @@
-"""Every key of a recipe with the value that counts, whether the recipe says it or the default does, and where it comes from."""
+"""Resolve every key of a recipe to its effective value, from the recipe or the default, with its origin."""
 
 from typing import Any, NamedTuple
 
@@ -10,7 +10,7 @@ from ...schemas.yaml_source import Document, KeyPath
 
 
 class Effective(NamedTuple):
-    """A key's value. `origin` is the place that sets it, or None for a default."""
+    """A key's value. `origin` is the location that sets it, or None for a default."""
 
     value: Any
     origin: Location | None
@@ -21,19 +21,19 @@ class Effective(NamedTuple):
 
 
 def effective_values(loaded: LoadedRecipe) -> dict[KeyPath, Effective]:
-    """The leaves by path, in the order of the sections. A key without a value and without a default is None."""
+    """Return the values by path, in the order of the sections. A key without a value and a default is None."""
     return {path: Effective(value, _origin(loaded.document, path)) for path, value in leaves(loaded.recipe)}
 
 
 def changed_values(before: Recipe, after: Recipe) -> dict[KeyPath, tuple[Any, Any]]:
-    """The keys with different values in two recipes, and both values. A smoke section says nothing of the run that it is not for."""
+    """Return the keys with different values in two recipes, with both values. The smoke section is ignored."""
     old, new = ({path: value for path, value in leaves(recipe) if path[0] != "smoke"} for recipe in (before, after))
     pairs = {path: (old.get(path), new.get(path)) for path in {**old, **new}}
     return {path: pair for path, pair in pairs.items() if pair[0] != pair[1]}
 
 
 def leaves(recipe: Recipe) -> list[tuple[KeyPath, Any]]:
-    """Every key's path and value."""
+    """Return every key's path and value."""
     return _leaves(recipe, ())
 
 
@@ -59,7 +59,7 @@ def _origin(document: Document, path: KeyPath) -> Location | None:
 
 
 def description(loaded: LoadedRecipe, path: KeyPath) -> dict[str, Any]:
-    """The schema of the key at `path`: its description, default and kind. A source's options are those of its converter."""
+    """Return the schema of the key at `path`: description, default and type. A source's options are those of its converter."""
     root = schema("recipe")
     for place, source, _ in loaded.recipe.all_sources():
         if path[: len(place) + 1] == (*place, "options") and len(path) > len(place) + 1:

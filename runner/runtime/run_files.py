@@ -1,4 +1,4 @@
-"""The JSON files of a run: the name of each, and the type of what it holds."""
+"""The JSON files of a run: their names and types."""
 
 from typing import Any, Generic, Literal, NamedTuple, NotRequired, TypedDict, TypeVar
 
@@ -8,22 +8,22 @@ from .metrics_file import Metrics
 T = TypeVar("T")
 
 EVALUATION = "eval"
-SETS = "sets"  # of further evaluation sets: their records in the run's directory, their predictions in that of the evaluation
-EVALUATING = "evaluating"  # where an evaluation works until it is whole and takes the place of the last one
+SETS = "sets"  # further evaluation sets: their records in the run's directory, their predictions in the evaluation's
+EVALUATING = "evaluating"  # the folder of an unfinished evaluation; it replaces EVALUATION when it is complete
 
 State = Literal["running", "submitted", "done", "failed", "interrupted", "refused"]
 
 
 class RunFile(NamedTuple, Generic[T]):
-    """`name` is the file's path in the run's directory. RunFolder reads and writes it, and refuses what is not of `type`."""
+    """`name` is the file's path in the run's directory. RunFolder reads and writes it, and refuses values of another type."""
 
     name: str
     type: type[T]
 
 
 class Status(TypedDict, total=False):
-    """How the run stands. `stages` has the key of each completed stage, `file` the recipe's path, times are Unix seconds,
-    `edited` files that are not what the run wrote, accepted by `recipe verify --accept`."""
+    """The state of the run. `stages` has the key of each completed stage, `file` is the recipe's path, times are Unix seconds, and
+    `edited` are changed files accepted by `recipe verify --accept`."""
 
     state: State
     reason: str
@@ -47,8 +47,8 @@ class LockedModel(TypedDict):
 
 
 class Lock(TypedDict):
-    """What the training depends on that the recipe does not say: versions, base model, machine. `train_key` is the training's key,
-    `variables` the values of those that the recipe declares."""
+    """What the training depends on besides the recipe: versions, base model, machine. `train_key` is the training's key, `variables` are
+    the values of the variables that the recipe declares."""
 
     recipekit: str
     python: str
@@ -66,7 +66,7 @@ class SmokeKeys(TypedDict):
 
 
 class TrainingEnd(TypedDict):
-    """How many optimizer steps were taken and planned, and why there are fewer."""
+    """How many optimizer steps were taken and planned, and why they differ."""
 
     steps: int
     planned_steps: int
@@ -74,7 +74,7 @@ class TrainingEnd(TypedDict):
 
 
 class MemoryForecast(TypedDict):
-    """Memory in bytes for rows of so many tokens, of all `processes` on the device together."""
+    """Memory in bytes for rows of `tokens` tokens, for all `processes` on the device together."""
 
     needed: int
     available: int
@@ -93,7 +93,7 @@ class DiskForecast(TypedDict):
 
 
 class FitForecast(TypedDict):
-    """What the training was predicted to need, once the rows' lengths were known."""
+    """The predicted needs of the training, once the rows' lengths are known."""
 
     memory: MemoryForecast
     disk: DiskForecast
@@ -101,7 +101,7 @@ class FitForecast(TypedDict):
 
 
 class PeakMemory(TypedDict):
-    """The peak in bytes: of all processes together on a CPU, of the first process's GPU else; with what was predicted."""
+    """The peak in bytes: of all processes together on a CPU, otherwise of the first process's GPU; with the prediction."""
 
     device: str
     peak: int
@@ -115,7 +115,7 @@ class SlurmJob(TypedDict):
 
 
 class LaunchCommand(TypedDict):
-    """What the first of several machines starts. `holder` is the process that holds the run, `nodes` the number of machines."""
+    """The command for the first of several machines. `holder` is the process that holds the run, `nodes` the number of machines."""
 
     argv: list[str]
     env: dict[str, str]
@@ -124,14 +124,14 @@ class LaunchCommand(TypedDict):
 
 
 class MergeRequest(TypedDict):
-    """The folder to write the merged model to, and the rendered configuration that names base and adapter."""
+    """The folder for the merged model, and the rendered configuration that names base and adapter."""
 
     folder: str
     config: str
 
 
 class MergeResult(TypedDict):
-    """`largest_difference` between the logits of the merged model and of base and adapter, as a share of the largest logit."""
+    """`largest_difference` is between the logits of the merged model and of base plus adapter, as a share of the largest logit."""
 
     base_model: str
     dtype: str
@@ -140,7 +140,7 @@ class MergeResult(TypedDict):
 
 
 class SetRequest(TypedDict):
-    """What is predicted on a further evaluation set: its type of records, whether replies are generated, and how."""
+    """What to predict on a further evaluation set: its record type, whether replies are generated, and how."""
 
     key: str
     record_type: str
@@ -149,8 +149,8 @@ class SetRequest(TypedDict):
 
 
 class EvaluationRequest(TypedDict):
-    """What the evaluator is asked for. `generate` says whether it generates replies, `complete` that it has answered, `sets` are
-    further evaluation sets, `evaluation` is the key of the evaluation whose numbers stand beside it."""
+    """What the evaluator is asked to do. `generate`: replies are generated; `complete`: it has finished; `sets`: further evaluation sets;
+    `evaluation`: the key of the evaluation that the numbers belong to."""
 
     key: str
     generate: bool
@@ -163,14 +163,14 @@ class EvaluationRequest(TypedDict):
 
 
 class ProbesRequest(EvaluationRequest):
-    """What the probes are asked for: `asked` has each probe's setting, `keys` the key of each that has not been run."""
+    """What the probes are asked to do: `asked` has each probe's setting, `keys` the key of each probe that has not been run."""
 
     keys: dict[str, str]
     asked: dict[str, Any]
 
 
 class Answer(TypedDict, total=False):
-    """A model's answer to a sample prompt: a reply, a label with its probability, or why there is none."""
+    """A model's answer to a sample prompt: a reply, a label with its probability, or an error."""
 
     prompt: str
     reply: str
@@ -185,7 +185,7 @@ class Answer(TypedDict, total=False):
 
 
 class PromptAnswers(TypedDict):
-    """Each model's answers to the sample prompts, in their order. A classifier has no base: its head was random."""
+    """Each model's answers to the sample prompts, in order. A classifier has no base model: its head was random."""
 
     key: str
     base: NotRequired[list[Answer]]
@@ -193,7 +193,7 @@ class PromptAnswers(TypedDict):
 
 
 class PredictRequest(TypedDict):
-    """What `recipe predict` asks of its worker. `model` is a ModelReference; `rows` can be predicted, of `count` that the file has."""
+    """What `recipe predict` asks its worker to do. `model` is a ModelReference; `rows` of the file's `count` rows can be predicted."""
 
     key: str
     model: dict[str, Any]
@@ -204,12 +204,12 @@ class PredictRequest(TypedDict):
 
 
 STATUS = RunFile("status.json", Status)
-ORIGINS = RunFile("origins.json", dict[str, str])  # the place in the recipe, or the --set, of every key
+ORIGINS = RunFile("origins.json", dict[str, str])  # the location in the recipe, or the --set, of every key
 SMOKE_KEYS = RunFile("smoke.json", SmokeKeys)
 GENERATED_MANIFEST = RunFile("generated/manifest.json", dict[str, Any])
 MANIFEST = RunFile("data/manifest.json", Manifest)
 LOCK = RunFile("lock.json", Lock)
-TOKENS = RunFile("tokens.json", dict[str, dict[str, Any]])  # the audit of each split's tokens
+TOKENS = RunFile("tokens.json", dict[str, dict[str, Any]])  # the label audit of each split
 TRAINING_END = RunFile("training.json", TrainingEnd)
 FIT_FORECAST = RunFile("fit.json", FitForecast)
 PEAK_MEMORY = RunFile("memory.json", PeakMemory)
@@ -221,7 +221,7 @@ LAST_REQUEST = RunFile(f"{EVALUATION}/request.json", EvaluationRequest)
 PROBES_REQUEST = RunFile(f"{EVALUATING}/probes_request.json", ProbesRequest)
 NEW_METRICS = RunFile(f"{EVALUATING}/metrics.json", Metrics)
 METRICS = RunFile(f"{EVALUATION}/metrics.json", Metrics)
-REVIEW = RunFile("review/pairs.json", dict[str, Any])  # the pairs that people are shown, and which reply is whose
+REVIEW = RunFile("review/pairs.json", dict[str, Any])  # the pairs shown to people, and which model wrote which reply
 MERGE_REQUEST = RunFile("merge_request.json", MergeRequest)
 MERGE_RESULT = RunFile("merge.json", MergeResult)  # in the folder of the merged model
 PREDICT_REQUEST = RunFile("request.json", PredictRequest)  # in the folder of the prediction

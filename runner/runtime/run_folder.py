@@ -1,4 +1,4 @@
-"""A run's directory: its name, its state, its lock. Every file in it is written under a temporary name and renamed."""
+"""A run's directory: its name, its state, its lock. Every file in it is written to a temporary name and renamed."""
 
 import fcntl
 import os
@@ -22,13 +22,13 @@ from .run_files import STATUS, RunFile, Status
 from .seals import read_sealed
 
 RUNS = Path("runs")
-_INSIDE = ("model", "merged", "report.html")  # of a run, by which it may be named too
+_INSIDE = ("model", "merged", "report.html")  # paths inside a run that may name it
 FINISHED = ("done", "refused")
 T = TypeVar("T")
 
 
 class RunFolder:
-    """runs/<recipe>/<timestamp>-<hash>/ and what is known of the run."""
+    """runs/<recipe>/<timestamp>-<hash>/ and its files."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -37,7 +37,8 @@ class RunFolder:
         return self.path / name
 
     def find(self, file: RunFile[T]) -> T | None:
-        """What a JSON file of the run holds; None where there is none. Raises UserError if it is damaged, or not what was sealed."""
+        """Return the content of a JSON file of the run, None if it does not exist. Raises UserError if it is damaged or differs from its
+        seal."""
         path = self.path / file.name
         try:
             return msgspec.json.decode(read_sealed(path), type=file.type)
@@ -49,15 +50,15 @@ class RunFolder:
             ) from None
 
     def read(self, file: RunFile[T]) -> T:
-        """What a JSON file of the run holds. Raises UserError if it is damaged, or not there."""
+        """Return the content of a JSON file of the run. Raises UserError if it is damaged or missing."""
         if (values := self.find(file)) is None:
             hint = f"recipe resume {self.path} completes the run"
-            raise UserError(Problem(Location(str(self.path / file.name)), "is not there", hint, "incomplete"))
+            raise UserError(Problem(Location(str(self.path / file.name)), "does not exist", hint, "incomplete"))
         return values
 
     @property
     def recipe_file(self) -> str:
-        """The path of the run's own copy of its recipe. Raises UserError where there is none, or it was edited since."""
+        """Return the path of the run's own copy of its recipe. Raises UserError if it is missing or was edited."""
         path = self.path / "recipe.yml"
         try:
             read_sealed(path)
@@ -72,22 +73,22 @@ class RunFolder:
 
     @property
     def status(self) -> Status:
-        """status.json; empty where there is none."""
+        """Return status.json; empty if it does not exist."""
         return self.find(STATUS) or Status()
 
     @property
     def stages(self) -> dict[str, str]:
-        """The key of each stage that the run has completed."""
+        """Return the key of each completed stage."""
         return self.status.get("stages", {})
 
     @property
     def is_done(self) -> bool:
-        """Whether the run has come to its end, and no gate refused it. One whose state cannot be read is not done."""
+        """Return whether the run has ended and no gate failed. False if its state cannot be read."""
         return self._state == "done"
 
     @property
     def is_finished(self) -> bool:
-        """Whether the run has come to its end: it has a model, numbers and a report."""
+        """Return whether the run has ended, with a model, metrics and a report."""
         return self._state in FINISHED
 
     @property
@@ -98,16 +99,16 @@ class RunFolder:
             return ""
 
     def update(self, **changes: Any) -> None:
-        """Change some values of status.json. `finished` is when the run first ended; a later evaluation does not move it."""
+        """Change values in status.json. `finished` is when the run first ended; a later evaluation does not change it."""
         now = round(time.time(), 3)
         ended = {"finished": now} if changes.get("state") in FINISHED else {}
         self.write(STATUS, cast(Status, {**ended, **self.status, **changes, "updated": now}))
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Keep every other process away from this run; the lock goes with the process and its children, however they end.
+        """Lock the run against other processes; the lock is released when the process and its children have ended, however they end.
 
-        What a killed process has left half-written is removed first. Raises UserError while another process uses the run.
+        Files left half-written by a killed process are removed first. Raises UserError while another process uses the run.
         """
         with (self.path / "lock").open("a+") as stream:
             try:
@@ -125,7 +126,7 @@ class RunFolder:
 
     @contextmanager
     def recording_outcome(self) -> Iterator[None]:
-        """Whatever ends the block too early, status.json says how it ended. A finished run stays so until its new numbers are whole."""
+        """Record in status.json how the block ends. A finished run stays finished until its new evaluation is complete."""
         if self.is_finished:
             yield
             return
@@ -139,7 +140,7 @@ class RunFolder:
             raise
 
     def is_locked(self) -> bool:
-        """Whether a process is at work on the run."""
+        """Return whether a process is using the run."""
         try:
             with (self.path / "lock").open("a+") as stream:
                 fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -149,7 +150,7 @@ class RunFolder:
 
 
 def create(recipe_name: str, key: str, root: Path) -> RunFolder:
-    """A new run's directory, private to the user. Raises UserError if nothing can be written."""
+    """Create a run's directory, readable only by the user. Raises UserError if nothing can be written."""
     name = f"{time.strftime('%Y%m%d-%H%M%S')}-{key[:6]}"
     for suffix in ("", *(f"-{secrets.token_hex(2)}" for _ in range(8))):
         path = root / recipe_name / (name + suffix)
@@ -164,17 +165,17 @@ def create(recipe_name: str, key: str, root: Path) -> RunFolder:
 
 
 def all_runs(root: Path, recipe_name: str | None = None) -> list[RunFolder]:
-    """The runs under `root`, newest first."""
+    """Return the runs under `root`, newest first."""
     folders = root.glob("*") if recipe_name is None else [root / recipe_name]
     found = (path.parent for folder in folders for path in folder.glob(f"*/{STATUS.name}"))
     return [RunFolder(path) for path in sorted(found, key=lambda p: p.name, reverse=True)]
 
 
 def named_run(name: str, root: Path) -> RunFolder | None:
-    """Return the run that a name means, the same for every command; None where it means none.
+    """Return the run that a name stands for, the same for every command; None if there is none.
 
     A name is a run's directory or its model/, merged/ or report.html (relative, absolute, below ~ or below `root`), a run's name, or a
-    recipe's name or file (its newest run). Raises UserError for a recipe file that is not valid.
+    recipe's name or file (its newest run). Raises UserError for an invalid recipe file.
     """
     path = Path(name).expanduser()
     for place in (path, root / path):
@@ -190,7 +191,7 @@ def named_run(name: str, root: Path) -> RunFolder | None:
 
 
 def find_run(name: str, root: Path) -> RunFolder:
-    """Return the run that a name means. Raises UserError where there is none, with the nearest name."""
+    """Return the run that a name stands for. Raises UserError if there is none, suggesting the nearest name."""
     if found := named_run(name, root):
         return found
     hint = f"it has not been run: recipe run {name}" if is_recipe_name(name) else near_names(name, root) or "`recipe runs` lists the runs"
@@ -198,7 +199,7 @@ def find_run(name: str, root: Path) -> RunFolder:
 
 
 def near_names(name: str, root: Path) -> str:
-    """Return "did you mean ...?" for a name that is almost that of a run or of a recipe with runs; else ""."""
+    """Return "did you mean ...?" for a name similar to that of a run or of a recipe with runs; otherwise ""."""
     names = {part for run in all_runs(root) for part in (run.path.name, run.path.parent.name)}
     near = get_close_matches(name, sorted(names), n=1, cutoff=0.6)
     return f"did you mean {near[0]!r}?" if near else ""

@@ -1,4 +1,4 @@
-"""The types of the lines that a run leaves (`schemas/run.schema.json`): a line of other types was not written by recipekit."""
+"""Check the types of lines in a run's files (`schemas/run.schema.json`): a line of other types was not written by recipekit."""
 
 from functools import cache
 from typing import Any
@@ -8,7 +8,7 @@ from ...schemas.json_schema import schema
 
 @cache
 def _validator(name: str) -> Any:
-    """The validator of a line of the file; None for a file without a schema."""
+    """Return the validator for a line of the file; None for a file without a schema."""
     import jsonschema_rs
 
     document = schema("run")
@@ -18,7 +18,7 @@ def _validator(name: str) -> Any:
 
 
 def type_fault(name: str, values: Any, keys: tuple[str, ...] = ()) -> str:
-    """Where the values of a line of the file called `name` are not of their types, or lack one of the keys; empty where they are right."""
+    """Return what is wrong with a line of the file called `name`: a wrong type or a missing key; empty if nothing is."""
     if missing := [key for key in keys if key not in values]:
         return f"no {missing[0]!r}"
     validator = _validator(name)

@@ -1,7 +1,7 @@
-"""Seals: size and SHA-256 of what a stage has left, so that a file that was damaged or edited since is named instead of believed.
+"""Seals: size and SHA-256 of each file that a stage wrote, so that damaged or edited files are detected.
 
-A folder that is published whole (a checkpoint, model/, merged/, eval/) holds the seal of its files, which is written last. The seal in
-the run's own folder is of its single files. Whoever reads a file of a run through `read_sealed` has it checked.
+A folder that is published as a whole (a checkpoint, model/, merged/, eval/) has its own seal, written last. The seal in the run's folder
+covers its single files. `read_sealed` checks every file of a run that is read through it.
 """
 
 from collections.abc import Iterable
@@ -15,23 +15,23 @@ from ...schemas.base.errors import Location, Problem, UserError
 from ...schemas.base.files import write_atomically
 from ...schemas.base.hashing import SEAL, file_sha256
 
-UNSEALED = (SEAL, "README.md")  # a model card is written again with every evaluation
-HINT = "restore the file, or accept it as it is: recipe verify RUN --accept"
+UNSEALED = (SEAL, "README.md")  # every evaluation rewrites the model card
+HINT = "restore the file, or accept the change: recipe verify RUN --accept"
 Facts = dict[str, Any]
 
 
 def write_seal(folder: Path) -> None:
-    """Seal everything in the folder."""
+    """Seal every file in the folder."""
     _write(folder, {name: _facts(folder / name) for name in _names(folder)})
 
 
 def seal_files(folder: Path, names: Iterable[str]) -> None:
-    """Add these files of the folder to its seal, as they are now."""
+    """Add these files, as they are now, to the folder's seal."""
     _write(folder, (read_seal(folder) or {}) | {name: _facts(folder / name) for name in names})
 
 
 def unseal_files(folder: Path, names: Iterable[str]) -> None:
-    """Take these files, and what is in folders of these names, out of the seal: they are about to be written again."""
+    """Remove these files, and those in folders of these names, from the seal: they are about to be rewritten."""
     sealed = read_seal(folder) or {}
     taken = {name for name in sealed for gone in names if name == gone or name.startswith(f"{gone}/")}
     if taken:
@@ -39,7 +39,7 @@ def unseal_files(folder: Path, names: Iterable[str]) -> None:
 
 
 def read_seal(folder: Path) -> dict[str, Facts] | None:
-    """The facts of each sealed file; None where nothing was sealed. Raises UserError if the seal is damaged."""
+    """Return the facts of each sealed file; None without a seal. Raises UserError if the seal is damaged."""
     try:
         sealed = orjson.loads((folder / SEAL).read_bytes())
     except (FileNotFoundError, NotADirectoryError):
@@ -47,12 +47,12 @@ def read_seal(folder: Path) -> dict[str, Facts] | None:
     except (OSError, ValueError) as error:
         raise _damaged(folder, str(error)) from None
     if not (isinstance(sealed, dict) and all(isinstance(facts, dict) and "sha256" in facts for facts in sealed.values())):
-        raise _damaged(folder, "not what recipekit writes")
+        raise _damaged(folder, "not written by recipekit")
     return sealed
 
 
 def seal_faults(folder: Path, names: Iterable[str] | None = None) -> list[str]:
-    """How the folder's files differ from its seal, a sentence each: all that are sealed, or those of these names that are."""
+    """Return how the folder's files differ from its seal, one sentence each; `names` limits the check to these files."""
     try:
         sealed = read_seal(folder) or {}
     except UserError as error:
@@ -66,14 +66,14 @@ def seal_faults(folder: Path, names: Iterable[str] | None = None) -> list[str]:
         except OSError as error:
             found.append(f"{name} cannot be read: {error.strerror}")
         else:
-            found += [f"{name} is not what was saved"] if facts != sealed[name] else []
+            found += [f"{name} has changed since it was saved"] if facts != sealed[name] else []
     return found
 
 
 def read_sealed(path: Path) -> bytes:
-    """The file's content, checked against the seal of its folder or of the two above.
+    """Return the file's content, checked against the seal of its folder or of the two above.
 
-    Raises UserError where it is not what was sealed, and OSError where it cannot be read.
+    Raises UserError if it differs from its seal, and OSError if it cannot be read.
     """
     content = path.read_bytes()
     for folder in path.parents[:3]:
@@ -87,14 +87,14 @@ def read_sealed(path: Path) -> bytes:
 
 
 def require_sealed(folder: Path) -> None:
-    """Raise UserError where a file of the folder is not what was sealed."""
+    """Raise UserError if a file of the folder differs from its seal."""
     if faults := seal_faults(folder):
         raise UserError(*(Problem(Location(str(folder)), fault, HINT, "changed") for fault in faults))
 
 
 def changed(path: Path, folder: Path) -> Problem:
-    """What is wrong with a file that is not what the seal of the folder says."""
-    what = f"was changed after it was written: it is not what {folder / SEAL} says"
+    """Return the problem of a file that differs from the folder's seal."""
+    what = f"was changed after it was written: its hash is not the one in {folder / SEAL}"
     return Problem(Location(str(path)), what, HINT, "changed")
 
 

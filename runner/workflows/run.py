@@ -56,8 +56,8 @@ def run_recipe(loaded: LoadedRecipe, root: Path, display: Display) -> Outcome:
         return Outcome(same, dict.fromkeys(same.stages, "reused"), same.read(METRICS))
     require_model_of(loaded, root)
     context.begin(_new_run(loaded, root))
-    if loaded.real:
-        smoke_test.announce(context.run, loaded.real, loaded.recipe, display)
+    if loaded.full:
+        smoke_test.announce(context.run, loaded.full, loaded.recipe, display)
     return _execute(context)
 
 

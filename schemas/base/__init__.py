@@ -1,1 +1,1 @@
-"""Errors, atomic files, hashing: what every room stands on; it knows nothing of recipes."""
+"""Errors, atomic files, hashing and terminal output, shared by every room; it does not know recipes."""

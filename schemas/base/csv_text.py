@@ -1,4 +1,4 @@
-"""Tables as CSV, whose cells no spreadsheet takes for formulas."""
+"""CSV text that spreadsheets do not run as formulas."""
 
 import csv
 import io
@@ -9,7 +9,7 @@ from .terminal import inert_cell
 
 
 def csv_text(rows: Iterable[Iterable[Any]]) -> str:
-    """The rows as CSV, with LF at the ends of lines."""
+    """Return the rows as CSV with LF line ends."""
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows(map(inert_cell, row) for row in rows)
     return text.getvalue()

@@ -9,7 +9,7 @@ Any other exception is a bug: exit 70, with a traceback to report.
 
 from typing import NamedTuple
 
-MAX_PROBLEMS = 100  # per file; suggestions for thousands of keys take minutes
+MAX_PROBLEMS = 100  # per file; suggestions for thousands of keys would take minutes
 
 
 class Location(NamedTuple):
@@ -37,15 +37,15 @@ class Problem(NamedTuple):
 
 
 def _redacted(problem: Problem) -> Problem:
-    """The problem without secrets, wherever it will be shown or written."""
-    from .redact import redact  # a file without problems needs no patterns
+    """Return the problem without secrets, however it will be shown or written."""
+    from .redact import redact  # compiling the patterns is slow, and most files have no problem
 
     location = problem.location._replace(file=redact(problem.location.file))
     return problem._replace(location=location, what=redact(problem.what), hint=redact(problem.hint))
 
 
 class UserError(Exception):
-    """All problems found, at once."""
+    """An error that the user can fix, with all problems found."""
 
     exit_code = 1
 
@@ -56,7 +56,7 @@ class UserError(Exception):
 
 
 class GateError(UserError):
-    """A check that the recipe sets, or that is on by default, has failed."""
+    """A check failed that the recipe sets or that is on by default."""
 
     exit_code = 3
 

@@ -1,4 +1,4 @@
-"""Atomic writes of files and folders: the result is the complete old one or the complete new one."""
+"""Write files and folders atomically: the result is the complete old one or the complete new one."""
 
 import ctypes
 import errno
@@ -13,16 +13,16 @@ from typing import Any, BinaryIO
 
 from .errors import Location, Problem, UserError
 
-MANIFEST = "manifest.json"  # comes last: where it stands, the rest is complete
+MANIFEST = "manifest.json"  # written last: if it exists, the folder is complete
 SENT_BYTES = 8 << 20
-NAMED = 5  # files of others that a refusal names
+NAMED = 5  # foreign files that an error names
 _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2
 _SYNC_FILE_RANGE_WRITE = 2
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Write under a temporary name, flush to disk, rename. Raises UserError when the disk refuses."""
+    """Write to a temporary name, flush to disk, rename. Raises UserError if the disk fails."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -33,15 +33,15 @@ def write_atomically(path: Path, content: bytes) -> None:
             os.fsync(stream.fileno())
         temporary.replace(path)
     except OSError as error:
-        with suppress(OSError):  # where no file can be made, there is none to take away
+        with suppress(OSError):  # it may not exist
             temporary.unlink()
         raise cannot_write(path, error, len(content)) from None
 
 
 class NewFile:
-    """A file as it is written. Its hash is of what was meant to stand in it, so that bytes lost on the way are noticed later.
+    """A file being written. Its hash is of the bytes given to it, so that bytes lost by the disk are detected later.
 
-    It is sent to the disk while it is being written, and waited for at the end: 200 MB at the end alone cost a twentieth of a conversion.
+    It is flushed while it is written: flushing 200 MB only at the end took 5 % of a conversion.
     """
 
     def __init__(self, path: Path) -> None:
@@ -60,19 +60,19 @@ class NewFile:
             self.sent = self.bytes
 
     def close(self) -> None:
-        """Write what is buffered. Raises UserError when the file is not as long as what was written to it."""
+        """Write buffered bytes. Raises UserError if the file's size differs from what was written to it."""
         self.stream.close()
         if (size := self.path.stat().st_size) != self.bytes:
             what = f"{self.bytes:,} bytes were written, but the file has {size:,}"
             raise UserError(Problem(Location(str(self.path)), what, "check the disk", "bytes-lost"))
 
     def facts(self) -> dict[str, Any]:
-        """The file's part of the manifest."""
+        """Return the file's entry for the manifest."""
         return {"sha256": self.hash.hexdigest(), "bytes": self.bytes}
 
 
 def send_to_disk(stream: BinaryIO, start: int, end: int) -> None:
-    """Have the system begin to write the bytes from start to end, and go on. What fails is told by the flush that a file ends with."""
+    """Start writing the bytes from start to end to disk, without waiting. Errors appear in the final flush."""
     if begin := getattr(_libc(), "sync_file_range", None):  # Linux has it
         begin(stream.fileno(), ctypes.c_int64(start), ctypes.c_int64(end - start), _SYNC_FILE_RANGE_WRITE)
 
@@ -83,7 +83,7 @@ def _libc() -> ctypes.CDLL:
 
 
 def cannot_write(path: Path, error: OSError, size: int | None = None) -> UserError:
-    """The error of a write that the system refused, with what to do about it."""
+    """Return the error for a write that the system refused, with a hint."""
     needed = f" ({size:,} bytes)" if size else ""
     hints = {
         errno.ENOSPC: "no space left on the device: free some space, or choose another folder",
@@ -98,11 +98,11 @@ def cannot_write(path: Path, error: OSError, size: int | None = None) -> UserErr
 
 @contextmanager
 def new_folder(target: Path, marker: str, own: Collection[str] | None = None) -> Iterator[Path]:
-    """A temporary folder beside `target` that takes its place when the block ends well, and vanishes when it does not.
+    """Yield a temporary folder beside `target` that replaces it if the block succeeds, and is removed if it fails.
 
-    An existing target is replaced only when it is empty or holds `marker`, and nothing beside the files named `own` (None: whatever it
-    holds), so that nobody's own files are thrown away. It is looked at before the work and again before it is replaced.
-    Raises UserError if recipekit did not write what is there, or nothing can be written.
+    An existing target is replaced only if it is empty, or if it holds `marker` and nothing but the files named `own` (None: any), so that
+    nobody loses files. It is checked before the work, and again before it is replaced.
+    Raises UserError if recipekit did not write the target, or if nothing can be written.
     """
     if target.exists() and not (target.is_dir() and ((target / marker).is_file() or not any(target.iterdir()))):
         raise UserError(Problem(Location(str(target)), "exists and was not written by recipekit", "choose another folder", "not-ours"))
@@ -114,9 +114,9 @@ def new_folder(target: Path, marker: str, own: Collection[str] | None = None) ->
 
 @contextmanager
 def replacing_folder(target: Path) -> Iterator[Path]:
-    """A temporary folder beside `target` that takes its place when the block ends well, whatever is there, and vanishes when it does not.
+    """Yield a temporary folder beside `target` that replaces it, whatever it holds, if the block succeeds, and is removed if it fails.
 
-    Raises UserError when nothing can be written.
+    Raises UserError if nothing can be written.
     """
     sweep(target)
     temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
@@ -131,9 +131,9 @@ def replacing_folder(target: Path) -> Iterator[Path]:
 
 
 def replace_folder(new: Path, target: Path) -> None:
-    """Put the folder `new`, once its files are on the disk, in the place of `target` in one step, and remove what was there.
+    """Flush the folder `new` to disk, exchange it with `target` in one step, and remove the old one.
 
-    Raises UserError when the disk refuses; the target is then the complete old one.
+    Raises UserError if the disk fails; the target is then the complete old one.
     """
     try:
         sweep(target)
@@ -143,17 +143,17 @@ def replace_folder(new: Path, target: Path) -> None:
         _flush(target.parent)
     except OSError as error:
         raise cannot_write(target, error) from None
-    if new.name.endswith(".tmp"):  # the old one, which a sweep would find
+    if new.name.endswith(".tmp"):  # the old folder, which sweep would find
         shutil.rmtree(new, ignore_errors=True)
         return
-    with suppress(UserError):  # the new one is in place, whatever becomes of the old one
+    with suppress(UserError):  # the new folder is in place, even if the old one cannot be removed
         remove_folder(new)
 
 
 def remove_folder(folder: Path) -> None:
-    """Remove the folder at once, and then all that it holds: half of it, left by a kill, would be taken for a folder.
+    """Rename the folder away, then delete it: a half-deleted folder, left by a kill, could be mistaken for a complete one.
 
-    Raises UserError when the disk refuses.
+    Raises UserError if the disk fails.
     """
     try:
         sweep(folder)
@@ -166,7 +166,7 @@ def remove_folder(folder: Path) -> None:
 
 
 def refuse_others(target: Path, own: Collection[str] | None) -> None:
-    """Raise UserError when the folder holds more than its `own` files: what people have put there would be lost with it."""
+    """Raise UserError if the folder holds more than its `own` files: the user's files would be deleted with it."""
     if own is None or not target.is_dir():
         return
     ours = {Path(name) for name in own}
@@ -179,7 +179,7 @@ def refuse_others(target: Path, own: Collection[str] | None) -> None:
 
 
 def refuse_inputs_in(target: Path, inputs: Iterable[Path]) -> None:
-    """Raise UserError when a file that is read stands in the folder that is replaced."""
+    """Raise UserError if an input is inside the folder that will be replaced."""
     whole = target.resolve()
     for path in inputs:
         if path.resolve().is_relative_to(whole):
@@ -188,7 +188,7 @@ def refuse_inputs_in(target: Path, inputs: Iterable[Path]) -> None:
 
 
 def _flush(path: Path) -> None:
-    """Have what was written to a file, or renamed in a folder, outlast a loss of power."""
+    """Make a file's content, or a rename in a folder, survive a power failure."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -197,7 +197,7 @@ def _flush(path: Path) -> None:
 
 
 def sweep(target: Path) -> None:
-    """Remove what writers of `target` that were killed have left behind; put the old folder back where one had just moved it away."""
+    """Remove what killed writers of `target` left behind; restore the old folder if one had only moved it away."""
     for left in target.parent.iterdir() if target.parent.is_dir() else ():
         name, _, owner = left.name.removesuffix(".tmp").rpartition(".")
         if not left.name.endswith(".tmp") or not owner.isdigit() or Path(f"/proc/{owner}").exists():
@@ -209,14 +209,14 @@ def sweep(target: Path) -> None:
 
 
 def sweep_folder(folder: Path) -> None:
-    """Remove what killed writers of anything in the folder have left behind, also of files that are not written again."""
+    """Remove what killed writers of anything in the folder left behind, including files that are not written again."""
     for left in folder.glob(".*.tmp"):
         name = left.name.removesuffix(".tmp").rpartition(".")[0]
         sweep(folder / name.removeprefix(".").removesuffix(".old"))
 
 
 def _swap(new: Path, target: Path) -> None:
-    """Put `new` in `target`'s place in one step; where the system cannot exchange two names, in two."""
+    """Put `new` in the place of `target` in one step, or in two if the system cannot exchange two names."""
     if not target.exists():
         new.rename(target)
         return

@@ -1,4 +1,4 @@
-"""Hashes of values, files and folders: what keys, seals and identities are made of."""
+"""Hash values, files and folders, for cache keys, seals and identities."""
 
 from hashlib import file_digest, sha256
 from pathlib import Path
@@ -10,12 +10,12 @@ SEAL = "sealed.json"  # the hashes of a folder's files; see runner/runtime/seals
 
 
 def key_of(*parts: Any) -> str:
-    """Return a hash of plain values, the same for equal values however their keys are ordered."""
+    """Return a hash of plain values that does not depend on the order of keys."""
     return sha256(orjson.dumps(parts, option=orjson.OPT_SORT_KEYS, default=_plain)).hexdigest()
 
 
 def file_sha256(path: Path) -> str:
-    """Return the SHA-256 of a file's content, in hexadecimal. Raises OSError where it cannot be read."""
+    """Return the SHA-256 of a file's content, in hexadecimal. Raises OSError if it cannot be read."""
     with path.open("rb") as stream:
         return file_digest(stream, "sha256").hexdigest()
 
@@ -32,7 +32,7 @@ def folder_identity(folder: Path) -> str:
 
 
 def with_contents(value: Any) -> Any:
-    """Return the name of a file or folder with the hash of what it holds, which may change under that name; any other value as it is."""
+    """Return a file's or folder's name with the hash of its content, which may change under that name; any other value unchanged."""
     if not isinstance(value, str):
         return value
     path = Path(value)

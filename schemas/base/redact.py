@@ -1,6 +1,6 @@
-"""Secrets are replaced in every text before it is written or shown: what looks like one, and the values of variables named like one.
+"""Replace secrets in every text before it is written or shown: what looks like a secret, and values of variables named like one.
 
-The one list of shapes and the one list of names. What a person's own data holds is not touched: it trains as it is.
+The shapes and names are defined here only. The user's own data is not touched: it is trained as it is.
 """
 
 import json
@@ -12,7 +12,7 @@ from urllib.parse import quote
 MASK = "[redacted]"
 _SHORTEST = 6
 
-# Of variables: a part of the name between underscores, or these words anywhere in it.
+# Variable names: a part between underscores, or one of these words anywhere.
 _SECRET_NAME = re.compile(
     r"(?:^|_)(?:API_?)?(?:KEYS?|PASS|PASSPHRASE|PAT|CREDENTIALS?|DSN)(?:_|\d|$)|._PWD$|APIKEY|TOKEN|SECRET|PASSWORD|PASSWD", re.IGNORECASE
 )
@@ -25,9 +25,9 @@ _ISSUED = "|".join((
     r"ya29\.[\w-]{8,2048}", r"eyJ[\w-]{4,2048}\.[\w-]{8,2048}(?:\.[\w-]{0,2048})?",  # Google, a JSON web token
     r"SG\.[\w-]{8,128}\.[\w-]{8,128}", r"pypi-[\w-]{16,512}", r"dop_v1_[0-9a-f]{16,512}", r"hvs\.[\w-]{8,512}",
 ))  # fmt: skip
-# Where a word begins: after an escaped line end, quote or colour too (`\nsk-`, `\u0022sk-`, `\x1b[31msk-`, `%3Dsk-`).
+# Where a word begins, also after an escaped line end, quote or colour (`\nsk-`, `\u0022sk-`, `\x1b[31msk-`, `%3Dsk-`).
 _START = r"(?:(?<![A-Za-z0-9])|(?<=\\[nrtbf])|(?<=\\u[0-9A-Fa-f]{4})|(?<=\\x[0-9A-Fa-f]{2})|(?<=%[0-9A-Fa-f]{2})|(?<=[0-9\[]m))"
-# A secret as a whole. Repetitions are bounded, so that no text takes more than linear time.
+# A whole secret. Repetitions are bounded to keep the time linear.
 _WHOLE = re.compile(
     rf"(?=[sprhagndxAyeS]){_START}(?:{_ISSUED})"
     r"|-----BEGIN [A-Z ]{0,32}PRIVATE KEY-----.*?(?:-----END [A-Z ]{0,32}PRIVATE KEY-----|\Z)"
@@ -35,8 +35,8 @@ _WHOLE = re.compile(
     r"|(?<![\w/.:])[\w.+-]{1,64}:[^\s:@/\"'\\]{1,128}(?=@[\w-])",
     re.DOTALL,
 )
-# A secret after something that stays readable.
-_GIVEN = r"(?:\\{0,16}[\"'])?\s{0,3}[:=]\s{0,3}(?:\\{0,16}[\"'])?"  # `: ` or `=`, within JSON (and JSON within JSON) too
+# A secret after a prefix that stays readable.
+_GIVEN = r"(?:\\{0,16}[\"'])?\s{0,3}[:=]\s{0,3}(?:\\{0,16}[\"'])?"  # `: ` or `=`, also within JSON and JSON within JSON
 _VALUE = r"[^\s\"',;}&\]\\]{6,4096}"
 _AFTER = re.compile(
     rf"({_START}bearer\s{{1,8}})[\w.~+/:=-]{{6,4096}}"
@@ -47,14 +47,14 @@ _AFTER = re.compile(
     rf"|((?-i:\b[A-Z][A-Z0-9_]{{0,64}}(?:KEY|TOKEN|SECRET|PAT)){_GIVEN}){_VALUE}",
     re.IGNORECASE,
 )
-# No shape matches a text without one of these.
+# Every shape contains one of these.
 _HINTS = ("sk-", "sk_", "pk-", "pk_", "rk-", "rk_", "hf_", "api_org", "r8_", "npm_", "gh", "pat_", "glpat", "xox", "xapp", "akia", "asia",
           "aiza", "ya29", "eyj", "sg.", "pypi", "dop_", "hvs.", "private key", "@", "bearer", "authorization", "key", "token", "secret",
           "passw", "sig", "credential", "auth", "pat")  # fmt: skip
 
 
 def redact(text: str, keys: Iterable[str] = ()) -> str:
-    """The text with a mask for the keys, for every secret of the environment, and for what looks like one."""
+    """Return the text with a mask for the keys, for every secret in the environment, and for what looks like one."""
     parts, kept = [], 0
     for start, end in _joined(spans(text, keys)):
         parts += [text[kept:start], MASK]
@@ -63,7 +63,7 @@ def redact(text: str, keys: Iterable[str] = ()) -> str:
 
 
 def spans(text: str, keys: Iterable[str] = ()) -> Iterator[tuple[int, int]]:
-    """Where the secrets of a text are."""
+    """Yield the start and end of every secret in a text."""
     for value in {*_variants(keys), *environment_secrets()}:
         start = text.find(value)
         while start >= 0:
@@ -77,18 +77,18 @@ def spans(text: str, keys: Iterable[str] = ()) -> Iterator[tuple[int, int]]:
 
 
 def is_secret_name(name: str) -> bool:
-    """Whether a variable of this name holds a secret."""
+    """Return whether a variable of this name holds a secret."""
     return bool(_SECRET_NAME.search(name))
 
 
 def environment_secrets() -> set[str]:
-    """The values of the environment's variables that are named like a secret; not those that are paths of files."""
+    """Return the values of environment variables named like a secret, except paths of files."""
     values = (value for name, value in os.environ.items() if is_secret_name(name) and len(value) >= _SHORTEST)
     return set(_variants(value for value in values if not os.path.exists(value)))
 
 
 def _variants(values: Iterable[str]) -> Iterator[str]:
-    """A value as it may be written: by line, in JSON, in an address."""
+    """Yield the forms in which a value may be written: by line, in JSON, in a URL."""
     for value in values:
         for line in {value, *value.splitlines()}:
             if len(line.strip()) >= _SHORTEST:
@@ -96,7 +96,7 @@ def _variants(values: Iterable[str]) -> Iterator[str]:
 
 
 def _joined(found: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Spans in their order, those that overlap or touch as one."""
+    """Return the spans sorted, with overlapping or touching ones merged."""
     joined: list[tuple[int, int]] = []
     for start, end in sorted(found):
         if joined and start <= joined[-1][1]:

@@ -1,4 +1,4 @@
-"""Tables, colours and bars on a terminal: text of data is shown as it is, with control characters as escapes, and never read as markup."""
+"""Print tables, colours and bars on a terminal. Text from data is shown with control characters escaped, and never read as markup."""
 
 import re
 import sys
@@ -29,7 +29,7 @@ class Screen(Console):
         return super().render_str(printable(text), **options)
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
-        """Render, escape what did not come as a string, and leave out the blanks with which rich fills a line."""
+        """Render, escape what did not come as a string, and remove the blanks with which rich fills lines."""
         blanks: list[Segment] = []
         for text, style, control in super().render(renderable, options):
             if control:
@@ -61,10 +61,10 @@ class Screen(Console):
         right: Collection[str] = (),
         sections: Collection[int] = (),
     ) -> None:
-        """Print a table in the one style of the project: its title, a line under the heads, no borders.
+        """Print a table in the project's one style: a title, a line under the heads, no borders.
 
-        Columns are head -> a cell a row, as text and never as markup; those of `right` are right-aligned. A section ends after each row of
-        `sections`.
+        Columns map a head to one cell per row, as text and never as markup; those in `right` are right-aligned. A section ends after each
+        row in `sections`.
         """
         if title:
             self.print(Text(title, "bold"), soft_wrap=True)
@@ -76,12 +76,12 @@ class Screen(Console):
 
 
 class ProgressScreen(Screen):
-    """Stderr with moving bars. The work does not end because nobody watches it any more."""
+    """Stderr with progress bars. A closed pipe does not end the work."""
 
     def __init__(self, quiet: bool = False) -> None:
-        # FORCE_COLOR, which notebooks and CI set, asks rich for colours and for bars: in a pipe each frame of a bar is a line of its own.
+        # FORCE_COLOR, which notebooks and CI set, makes rich draw bars: in a pipe, each frame would be a line of its own.
         super().__init__(stderr=True, quiet=quiet, force_terminal=beneath(sys.stderr).isatty())
 
     def on_broken_pipe(self) -> None:
-        """Go on without it."""
+        """Continue without output."""
         self.quiet = True

@@ -1,11 +1,11 @@
-"""Data as it is shown on a terminal, in a page or in a spreadsheet: control characters and formulas are text, never obeyed."""
+"""Show data safely on a terminal, in a page or in a spreadsheet: control characters and formulas are shown, never obeyed."""
 
 import os
 import re
 import sys
 from typing import IO, Any, TextIO
 
-# C0 and C1 but tab and line feed, and what reorders or hides text (bidirectional controls, zero-width characters, separators of lines).
+# C0 and C1 except tab and line feed, and characters that reorder or hide text (bidirectional controls, zero width, line separators).
 _UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb\ud800-\udfff]")
 
 _HEADING = re.compile(r" *(?:\w+ {2,})?")
@@ -15,19 +15,19 @@ _FORMULA = ("=", "+", "-", "@", "＝", "＋", "－", "＠")
 
 
 def printable(text: str) -> str:
-    """The text with every such character written as its escape: `\\x1b`, `\\u202e`."""
+    """Return the text with every unsafe character escaped: `\\x1b`, `\\u202e`."""
     return _UNSAFE.sub(lambda match: ascii(match.group())[1:-1], text)
 
 
 def inert_cell(value: object) -> object:
-    """Return a cell of a CSV file; text that a spreadsheet would run as a formula begins with an apostrophe, as OWASP recommends."""
+    """Return a cell for a CSV file; text that a spreadsheet would run as a formula gets an apostrophe first, as OWASP recommends."""
     if not isinstance(value, str):
         return value
     return "'" * (value.startswith("\t") or value.lstrip().startswith(_FORMULA)) + printable(value)
 
 
 def wrapped(text: str, stream: IO[str], indent: int = 0) -> str:
-    """Break the text between words at the width of the terminal, later lines indented; unchanged where the stream is not a terminal."""
+    """Break the text between words at the terminal's width, with later lines indented; unchanged if the stream is not a terminal."""
     if not stream.isatty():
         return text
     import shutil
@@ -39,7 +39,7 @@ def wrapped(text: str, stream: IO[str], indent: int = 0) -> str:
 
 
 def echo_styled(*parts: tuple[str, dict[str, Any]], err: bool = False, newline: bool = True) -> None:
-    """Print texts, each in its own style (as of click.style), in colour where the stream is a terminal."""
+    """Print texts, each in its style (keywords of click.style), in colour if the stream is a terminal."""
     import click
 
     text = "".join(click.style(printable(part), **style) for part, style in parts)
@@ -47,10 +47,10 @@ def echo_styled(*parts: tuple[str, dict[str, Any]], err: bool = False, newline: 
 
 
 class TerminalStream:
-    """A text stream that escapes all that it is given: the way from this program to stdout and stderr.
+    """A text stream that escapes everything written to it; stdout and stderr are wrapped in it.
 
-    With `wraps`, whole lines are broken between words on a terminal: for messages, not for YAML or data, which people copy.
-    What colours text or moves the cursor itself (`echo_styled`, `Screen`) escapes the text, and writes to the stream beneath.
+    With `wraps`, whole lines are wrapped between words on a terminal: for messages, not for YAML or data, which people copy.
+    Code that colours text or moves the cursor (`echo_styled`, `Screen`) escapes the text itself, and writes to the stream beneath.
     """
 
     def __init__(self, stream: TextIO, wraps: bool = False) -> None:
@@ -58,7 +58,7 @@ class TerminalStream:
         self.wraps = wraps
 
     def write(self, text: str) -> int:
-        """Write the text, escaped."""
+        """Write the text with unsafe characters escaped."""
         shown = printable(text)
         if self.wraps and shown.endswith("\n"):
             shown = "\n".join(wrapped(line, self.beneath, _indent(line)) for line in shown.split("\n"))
@@ -76,5 +76,5 @@ def _indent(line: str) -> int:
 
 
 def beneath(stream: TextIO) -> TextIO:
-    """Return the stream that a TerminalStream writes to; any other as it is."""
+    """Return the stream below a TerminalStream; any other stream unchanged."""
     return stream.beneath if isinstance(stream, TerminalStream) else stream

@@ -38,10 +38,10 @@ def test_every_line_that_is_not_blank_is_a_prompt(tmp_path, lines, end):
 @pytest.mark.parametrize(
     ("line", "what"),
     [
-        ('{"prompt": "a", "label": 1}', "has the keys label, prompt; expected the key prompt alone"),
-        ("{}", "has the keys (none); expected the key prompt alone"),
-        ('"a"', "is not an object; expected the key prompt alone"),
-        ('{"prompt": ["a"]}', "prompt is not a text"),
+        ('{"prompt": "a", "label": 1}', "has the keys label, prompt; expected only the key prompt"),
+        ("{}", "has the keys (none); expected only the key prompt"),
+        ('"a"', "is not an object; expected only the key prompt"),
+        ('{"prompt": ["a"]}', "prompt is not text"),
         ('{"prompt": " "}', "prompt is blank"),
     ],
 )
@@ -51,8 +51,8 @@ def test_a_line_that_is_not_a_prompt_is_named(tmp_path, line, what):
 
 def test_a_file_has_1_to_200_prompts(tmp_path):
     assert len(written(tmp_path / "p.txt", "x\n" * 200)) == 200
-    assert faults(tmp_path / "p.txt", "x\n" * 201) == [(0, "has 201 prompts, and 1 to 200 are allowed")]
-    assert faults(tmp_path / "p.txt", " \n\n") == [(0, "has 0 prompts, and 1 to 200 are allowed")]
+    assert faults(tmp_path / "p.txt", "x\n" * 201) == [(0, "has 201 prompts; 1 to 200 are allowed")]
+    assert faults(tmp_path / "p.txt", " \n\n") == [(0, "has 0 prompts; 1 to 200 are allowed")]
 
 
 def test_check_finds_what_is_wrong_with_the_file_and_a_stored_recipe_is_read_without_it(recipe_file, minimal, tmp_path):

@@ -28,7 +28,7 @@ def smoke_run(recipe_file: Write, minimal: Minimal) -> Callable[..., Recipe]:
 def test_every_shipped_recipe_has_a_valid_smoke_run_of_a_twin(path: Path) -> None:
     assert check_recipe(path) == []
     loaded = load_recipe(path.stem, smoke=True)
-    assert loaded.is_smoke and loaded.real == load_recipe(path.stem).recipe
+    assert loaded.is_smoke and loaded.full == load_recipe(path.stem).recipe
     assert loaded.recipe.model.base_model.startswith(("twin:", "run:"))
     assert loaded.recipe.training.max_steps == 4
 

@@ -53,7 +53,7 @@ def requests(
             places = {key: item for key, item in value.items() if isinstance(item, str | int | float)}
             places |= {"text": text, "emotion": emotion or ""}
             places["examples"] = chosen_examples(prompt, emotion, examples, f"{seed} {row} {emotion}")
-            if emotion is None and "emotion" in prompt.places:
+            if emotion is None and "emotion" in prompt.placeholders:
                 yield Drop(row, "no_emotion", f"the prompt names an emotion, but {emotion_key} is missing")
                 continue
             yield Request(row, messages(prompt, places), 0, {"value": value, "text": text, "emotion": emotion})

@@ -77,8 +77,8 @@ def test_a_commit_is_resolved_once_per_process(asked):
 
 @pytest.mark.parametrize(
     ("path", "revision", "what"),
-    [("hf:ann/moods", "v9", "has no revision 'v9'"), ("hf:ann/none", "main", "has no such data set, or does not show it"),
-     ("hf:ann/secret", "main", "has no such data set, or does not show it"), ("hf:two words", "main", "is no data set's name")],
+    [("hf:ann/moods", "v9", "has no revision 'v9'"), ("hf:ann/none", "main", "has no such dataset, or you have no access"),
+     ("hf:ann/secret", "main", "has no such dataset, or you have no access"), ("hf:two words", "main", "not a valid dataset name")],
 )  # fmt: skip
 def test_what_the_hub_does_not_have_is_told(asked, path, revision, what):
     with pytest.raises(UserError, match=what):
@@ -96,7 +96,7 @@ def test_a_hub_that_cannot_be_reached_is_told_with_what_to_do(asked, monkeypatch
     monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
     with pytest.raises(UserError, match="the hub cannot be reached") as caught:
         find_dataset("hf:ann/moods", "main")
-    assert "download the data set and give its folder" in caught.value.problems[0].hint
+    assert "download the dataset and use its folder" in caught.value.problems[0].hint
 
 
 def test_a_converter_of_text_lines_is_refused_before_anything_is_asked(hub, tmp_path):
@@ -114,7 +114,7 @@ def test_rows_are_streamed_at_the_recorded_commit(hub, recipe, tmp_path):
     outcome = recipe(*arguments, cwd=tmp_path, **hub.environment(tmp_path / "cache"))
     assert outcome.returncode == 0, outcome.stderr
     (read,) = json.loads(outcome.stdout)["sources"]
-    assert read["files"] == [{"name": "ann/moods/test", "format": "Hugging Face data set", "commit": OLD, "rows": 7}]
+    assert read["files"] == [{"name": "ann/moods/test", "format": "Hugging Face dataset", "commit": OLD, "rows": 7}]
     records = [json.loads(line) for line in (tmp_path / "out" / "train.jsonl").read_text().splitlines()]
     assert [(r["id"], r["text"], r["label"]) for r in records[:2]] == [
         ("ann/moods/test:1", "text 0", "sad"), ("ann/moods/test:2", "text 1", "glad"),

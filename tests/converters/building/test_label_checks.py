@@ -26,7 +26,7 @@ def places(*labels):
     ],
 )
 def test_labels_that_differ_only_in_form_are_refused(one, other):
-    with pytest.raises(UserError, match="labels that differ only in blanks, case or Unicode form") as error:
+    with pytest.raises(UserError, match="labels that differ only in spaces, case or Unicode form") as error:
         check_labels(places(one, other, "anger"), None)
     assert "rows.jsonl:1" in error.value.problems[0].what and "rows.jsonl:2" in error.value.problems[0].what
 

@@ -32,7 +32,7 @@ def test_a_leak_stops_with_the_ids_of_both_rows(tmp_path):
     lines = write_jsonl(tmp_path / "rows", [{"id": "a:1"}, {"id": "a:2"}, {"id": "a:3"}])
     with pytest.raises(GateError) as caught:
         refuse([Pair("row", 0, 2)], lines, [TRAIN, TRAIN, TEST])
-    assert str(caught.value.problems[0]) == "the same row stands in train (a:1) and test (a:3)"
+    assert str(caught.value.problems[0]) == "the same row is in train (a:1) and test (a:3)"
     assert caught.value.problems[-1].what == "1 leaks between splits"
     assert caught.value.exit_code == 3
 
@@ -51,4 +51,4 @@ def test_no_leaks_pass(tmp_path):
 
 
 def test_a_leak_reads_as_a_sentence():
-    assert str(Leak("group", "a:1", "train", "b:2", "test")) == "the same group stands in train (a:1) and test (b:2)"
+    assert str(Leak("group", "a:1", "train", "b:2", "test")) == "the same group is in train (a:1) and test (b:2)"

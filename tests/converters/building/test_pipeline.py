@@ -110,9 +110,9 @@ def test_no_split_leaves_every_row_in_training_in_order(tmp_path):
 @pytest.mark.parametrize(
     ("rows", "said"),
     [
-        ([b"{}\n", b"{]\n"], "no row is left of 2: 1 invalid json, 1 no messages"),
-        ([], "the sources hold no rows"),
-        ([b"\n"], "the sources hold no rows"),
+        ([b"{}\n", b"{]\n"], "none of 2 rows is left: 1 invalid json, 1 no messages"),
+        ([], "the sources have no rows"),
+        ([b"\n"], "the sources have no rows"),
     ],
 )
 def test_an_empty_result_is_refused_and_keeps_the_old_folder(tmp_path, split, rows, said):
@@ -128,7 +128,7 @@ def test_an_empty_result_is_refused_and_keeps_the_old_folder(tmp_path, split, ro
 
 def test_a_weight_that_leaves_no_row_is_told(tmp_path):
     data = chat_data(write_jsonl(tmp_path / "a.jsonl", chats(1)))
-    with pytest.raises(UserError, match="no row is left of 1: 1 left out by the sources' weights"):
+    with pytest.raises(UserError, match="none of 1 rows is left: 1 left out by the sources' weights"):
         build(data._replace(sources=(data.sources[0]._replace(weight=1e-9),)), tmp_path / "out")
 
 
@@ -234,7 +234,7 @@ def test_the_same_row_in_two_fixed_splits_is_a_leak(tmp_path):
     first, second = write_jsonl(tmp_path / "a.jsonl", chats(5)), write_jsonl(tmp_path / "b.jsonl", chats(5, 4))
     data = chat_data(first, second, dedup="none")
     data = data._replace(sources=(data.sources[0]._replace(split="train"), data.sources[1]._replace(split="test")))
-    with pytest.raises(GateError, match=r"the same row stands in train \(0/a.jsonl:5\) and test \(1/b.jsonl:1\)"):
+    with pytest.raises(GateError, match=r"the same row is in train \(0/a.jsonl:5\) and test \(1/b.jsonl:1\)"):
         build(data, tmp_path / "out")
     assert build(data._replace(check_leaks="none"), tmp_path / "out")["splits"] == {"test": 5, "train": 5}
 
@@ -244,7 +244,7 @@ def test_a_group_in_two_fixed_splits_is_a_leak(tmp_path):
     second = write_jsonl(tmp_path / "b.jsonl", [chat("c", tree=2)])
     sources = [Source(str(path), "messages", {"keep_meta": ["tree"]}, split=split) for path, split in ((first, "train"), (second, "test"))]
     data = Data("chat", tuple(sources), split=Split(0, 0, group_by=("tree",)))
-    with pytest.raises(GateError, match="the same group stands in train"):
+    with pytest.raises(GateError, match="the same group is in train"):
         build(data, tmp_path / "out")
 
 
@@ -286,7 +286,7 @@ def test_near_duplicates_in_two_splits_are_a_leak(tmp_path):
     first, second = write_jsonl(tmp_path / "a.jsonl", [chat(LONG)]), write_jsonl(tmp_path / "b.jsonl", [chat(LONG + "!")])
     data = chat_data(first, second, check_leaks="near")
     data = data._replace(sources=(data.sources[0], data.sources[1]._replace(split="test")))
-    with pytest.raises(GateError, match="the same near-duplicate stands in train"):
+    with pytest.raises(GateError, match="the same near-duplicate is in train"):
         build(data, tmp_path / "out")
     assert build(data._replace(check_leaks="exact"), tmp_path / "out")["splits"] == {"test": 1, "train": 1}
     assert build(data._replace(near_threshold=1), tmp_path / "out")["splits"] == {"test": 1, "train": 1}
@@ -379,7 +379,7 @@ def test_rows_with_one_fault_are_one_problem_that_names_the_keys_that_are_there(
         build(Data("chat", (Source(str(path), "alpaca"),), split=Split(0, 0)), tmp_path / "out")
     fault, summary = error.value.problems
     assert "the row has answer, question (also in line 2, 3, 4, 5, 6, 7, 8, 9, 10, 11 and 19 more)" in fault.what
-    assert summary.what == "30 of 30 rows cannot be used" and "name these keys in the converter's options" in (summary.hint or "")
+    assert summary.what == "30 of 30 rows cannot be used" and "set the converter's key options" in (summary.hint or "")
 
 
 @pytest.mark.parametrize(("more", "kept"), [({"system": "Be brief."}, 2), ({}, 1)])

@@ -125,7 +125,7 @@ def test_a_process_that_is_killed_costs_its_batch_one_more_try(monkeypatch, tmp_
 )
 def test_a_batch_that_kills_two_processes_is_named(monkeypatch, sigterm_interrupts, fault, died):
     failing(monkeypatch, fault, on_line=4)
-    expected = f"{died}.* while it converted lines 4 to 6 of a; so did the one that tried again"
+    expected = f"{died}.* while it converted lines 4 to 6 of a, and so did the retry"
     with pytest.raises(UserError, match=expected) as caught, Workers(2) as workers:
         list(workers.convert(CHATS, batches(5)))
     assert caught.value.problems[0].location == Location("a", 4)

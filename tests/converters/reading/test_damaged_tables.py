@@ -19,8 +19,10 @@ import pyarrow as pa, pyarrow.feather as feather, pyarrow.ipc as ipc, pyarrow.pa
 from recipekit.converters.reading.tables import read_arrow, read_parquet
 from recipekit.schemas.base.errors import UserError
 
-table = pa.table({"text": ["a", "bb", "ccc"] * 20, "number": range(60), "list": [[1, 2], [], None] * 20, "object": [{"a": 1, "b": "q"}] * 60,
-                  "label": pa.array(["x", "y", "x"] * 20).dictionary_encode(), "time": pa.array([1, 2, 3] * 20, pa.timestamp("us", tz="UTC"))})
+table = pa.table({"text": ["a", "bb", "ccc"] * 20, "number": range(60), "list": [[1, 2], [], None] * 20, "object": [{"a": 1, "b": "q"}] *
+60,
+                  "label": pa.array(["x", "y", "x"] * 20).dictionary_encode(), "time": pa.array([1, 2, 3] * 20, pa.timestamp("us",
+                  tz="UTC"))})
 
 def write(form, target):
     if form == "parquet":
@@ -38,7 +40,8 @@ for seed in range(mutants):
     for _ in range(draw.choice([1, 2, 8, 30])):
         content[draw.randrange(len(content))] = draw.randrange(256)
     try:
-        list((read_parquet if form == "parquet" else read_arrow)(io.BytesIO(bytes(content[: draw.choice([None, None, len(content) // 2])])), "f"))
+        list((read_parquet if form == "parquet" else read_arrow)(io.BytesIO(bytes(content[: draw.choice([None, None, len(content) // 2])])),
+        "f"))
     except UserError as error:
         assert error.problems[0].location.file == "f"
         refused += 1
@@ -77,7 +80,7 @@ ENDS = ["os.kill(os.getpid(), signal.SIGSEGV)", "os.abort()", "os._exit(3)", "os
 @pytest.mark.parametrize("end", ENDS)
 def test_a_crash_of_the_reader_is_an_error_of_the_file(end):
     process = subprocess.Popen([sys.executable, "-c", f"import os, signal\n{end}"], stdout=subprocess.PIPE)
-    with process, pytest.raises(UserError, match="crashed its reader") as refused:
+    with process, pytest.raises(UserError, match="its reader crashed") as refused:
         list(_received(process, process.stdout, "rows.parquet"))
     assert refused.value.problems[0].location.file == "rows.parquet"
 
@@ -102,7 +105,7 @@ def test_a_reader_that_was_taken_over_makes_nobody_run_or_believe_anything(messa
     monkeypatch.setattr("recipekit.converters.reading.table_process._ENDING_SECONDS", 0.2)
     program = f"import os, time\n{framed(message)}\ntime.sleep({600 if goes_on else 0})"
     process = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE)
-    with process, pytest.raises(UserError, match="crashed its reader"):
+    with process, pytest.raises(UserError, match="its reader crashed"):
         list(_received(process, process.stdout, "rows.parquet"))
     assert process.returncode is not None
     assert list(tmp_path.iterdir()) == []
@@ -114,7 +117,7 @@ def test_a_reader_that_is_killed_takes_nothing_with_it(table):
         assert next(rows).value == {"n": 0}
         (child,) = readers()
         os.kill(child, signal.SIGKILL)
-        with pytest.raises(UserError, match=r"crashed its reader \(SIGKILL\)"):
+        with pytest.raises(UserError, match=r"its reader crashed \(SIGKILL\)"):
             list(rows)
 
 

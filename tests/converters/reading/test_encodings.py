@@ -70,7 +70,7 @@ def test_a_text_that_is_cut_or_ends_in_a_block_is_still_searched():
 
 def test_damaged_utf8_is_not_taken_for_another_encoding():
     text = "今天天气很好，我们去公园散步吧。\n".encode() * 20 + b"\xff\xfe\n"
-    assert encoding_hint(io.BytesIO(text)) == "nearly all of the file is UTF-8: these bytes are damaged; fix them"
+    assert encoding_hint(io.BytesIO(text)) == "nearly all of the file is UTF-8: fix the damaged bytes"
 
 
 def test_encoding_and_columns_that_a_file_has_no_use_for_are_refused(tmp_path):

@@ -54,7 +54,7 @@ def test_each_has_the_line_on_which_it_begins():
         (b"[", "the array is not closed"),
         (b'["a', "the array is not closed"),
         (b"[1}", "the array is closed by a brace"),
-        (b"[1,]", "a comma without a value after it"),
+        (b"[1,]", "trailing comma"),
         (b"[1,\n", "the array is not closed"),
     ],
 )

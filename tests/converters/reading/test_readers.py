@@ -200,7 +200,7 @@ def archives():
 @pytest.mark.parametrize("reads", ["values", "lines", "files"])
 @pytest.mark.parametrize("kind", archives())
 def test_an_archive_is_refused_by_name_before_anything_of_it_is_unpacked(read, tmp_path, reads, kind):
-    with pytest.raises(UserError, match="which no reader here can read") as caught:
+    with pytest.raises(UserError, match="which cannot be read") as caught:
         read(archives()[kind], reads)
     assert caught.value.problems[0].hint
     assert [path.name for path in tmp_path.iterdir()] == ["rows.txt"]
@@ -254,7 +254,7 @@ def test_any_bytes_give_rows_drops_or_a_refusal(tmp_path_factory, content, reads
 def test_a_file_of_nothing_but_commas_or_brackets_is_refused_after_the_first_thousand(content, monkeypatch):
     parsed = []
     monkeypatch.setattr(readers, "parsed_line", lambda *arguments: parsed.append(1) or parsed_line(*arguments))
-    with pytest.raises(UserError, match="more than 1,000 values one after the other are empty"):
+    with pytest.raises(UserError, match="more than 1,000 consecutive values are empty"):
         list(read_json(io.BytesIO(content), "f"))
     assert len(parsed) <= readers.MAX_EMPTY + 2
 

@@ -39,7 +39,7 @@ def test_other_files_with_such_names_are_data_like_any(tmp_path):
 def test_a_listed_file_that_is_missing_is_a_mistake(tmp_path):
     saved(tmp_path / "mine", ["data-0.arrow"])
     (tmp_path / "mine" / "data-0.arrow").unlink()
-    with pytest.raises(UserError, match="is listed in state.json and is not there"):
+    with pytest.raises(UserError, match="is listed in state.json but missing"):
         names(tmp_path / "mine")
 
 

@@ -162,9 +162,9 @@ def test_memory_is_bounded_by_what_is_held(monkeypatch):
     [
         (b"", "broken"),
         (b"\x80\x04", "broken"),
-        (b"\x80\x04.", "other than one value"),
-        (b"\x80\x04]].", "other than one value"),
-        (b"\x80\x04](.", "other than one value"),
+        (b"\x80\x04.", "not end with exactly one value"),
+        (b"\x80\x04]].", "not end with exactly one value"),
+        (b"\x80\x04](.", "not end with exactly one value"),
         (b"\x80\x04\xff.", "broken at byte"),
         (b"\x80\x04h\x05.", "broken at byte"),
         (b"\x80\x04NK\x01a.", "appends to a NoneType"),

@@ -72,14 +72,14 @@ def test_logs_and_notes_in_a_folder_are_not_read_and_the_manifest_names_them(tmp
     assert len(records) == 80
     assert manifest["dropped"] == {}
     assert {file["name"]: file["format"] for file in manifest["sources"][0]["files"]} == {
-        "README.md": "text, no table: not read", "a.csv": "csv", "b/rows": "arrow", "run.log": "text, no table: not read",
+        "README.md": "text, not a table: skipped", "a.csv": "csv", "b/rows": "arrow", "run.log": "text, not a table: skipped",
     }  # fmt: skip
 
 
 def test_a_folder_without_data_is_a_mistake(tmp_path):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "run.log").write_text("it began\nit ended\n")
-    with pytest.raises(UserError, match="1 files are in the folder, none of them data"):
+    with pytest.raises(UserError, match="none of the folder's 1 files is data"):
         converted(tmp_path / "mine", tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
@@ -110,7 +110,8 @@ from datasets import ClassLabel, Dataset, DatasetDict, Features, Value
 features = Features({{"text": Value("string"), "label": ClassLabel(names=["sad", "glad"])}})
 rows = Dataset.from_dict({{"text": [f"row {{n}}" for n in range(50)], "label": [n % 2 for n in range(50)]}}, features=features)
 rows.map(lambda row: row)
-DatasetDict(train=rows.shuffle(seed=1).select(range(40)), test=rows.select(range(40, 50))).save_to_disk({str(tmp_path / "mine")!r}, num_shards={{"train": 2, "test": 1}})
+DatasetDict(train=rows.shuffle(seed=1).select(range(40)), test=rows.select(range(40, 50))).save_to_disk({str(tmp_path / "mine")!r},
+num_shards={{"train": 2, "test": 1}})
 """
     subprocess.run([sys.executable, "-c", script], check=True, capture_output=True)
     manifest, records = converted(tmp_path / "mine", tmp_path / "out")

@@ -44,7 +44,7 @@ def test_a_conversation_may_be_json_text():
 @pytest.mark.parametrize("weight", [0.5, 2, "1"])
 def test_a_weight_that_is_neither_0_nor_1_is_refused_with_its_value(weight):
     (found,) = converted({"messages": [HI[0], {**HI[1], "weight": weight}]})
-    assert found == ("bad_weight", f"weight is {weight!r}: only 0 (not trained) and 1 (trained) are possible")
+    assert found == ("bad_weight", f"weight is {weight!r}: only 0 (not trained) and 1 (trained) are allowed")
 
 
 def test_rows_of_one_message_are_grouped_by_a_key():

@@ -11,7 +11,7 @@ from recipekit.schemas.prompts import PROMPTS, Example, Prompt, load_prompt
 @pytest.mark.parametrize("path", sorted(PROMPTS.glob("*.yml")), ids=lambda path: path.stem)
 def test_a_shipped_prompt_loads_by_its_name(path: Path) -> None:
     prompt = load_prompt(path.stem)
-    assert prompt.places
+    assert prompt.placeholders
     assert load_prompt(str(path)) == prompt
 
 

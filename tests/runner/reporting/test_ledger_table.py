@@ -6,7 +6,7 @@ from recipekit.runner.reporting.ledger_table import leaks_line, ledger_table
 MANIFEST = {
     "type": "chat", "rows_in": 12345, "rows_kept": 12000, "dropped": {"not_augmented": 300, "duplicate": 45}, "fixed": {"[b]mojibake": 7},
     "splits": {"train": 11000, "validation": 1000},
-    "sources": [{"converter": "messages", "unread_keys": {"id": 12345, "od\x1b[31md": 3}, "placeholders": {"{{name}}": 2}, "files": [{"name": name, "format": "text, no table: not read"} for name in ("a.log", "b.log", "c.md", "d.md")]},
+    "sources": [{"converter": "messages", "unread_keys": {"id": 12345, "od\x1b[31md": 3}, "placeholders": {"{{name}}": 2}, "files": [{"name": name, "format": "text, not a table: skipped"} for name in ("a.log", "b.log", "c.md", "d.md")]},
                 {"converter": "table", "unread_keys": {}, "placeholders": {}, "files": [{"name": "rows.csv", "format": "csv"}]}],
 }  # fmt: skip
 

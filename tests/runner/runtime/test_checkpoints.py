@@ -36,7 +36,7 @@ def test_the_seal_holds_every_file_but_itself(checkpoint):
 
 
 def test_a_checkpoint_that_was_not_sealed_was_not_completed(checkpoint):
-    assert fault(checkpoint(4, sealed=False)) == "it was not completed"
+    assert fault(checkpoint(4, sealed=False)) == "it is incomplete"
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -53,7 +53,7 @@ def test_a_missing_file_is_named(checkpoint, name):
 def test_a_file_that_was_cut_lengthened_or_had_one_bit_turned_is_named(checkpoint, name, damage):
     folder = checkpoint(4)
     (folder / name).write_bytes(damage(FILES[name]))
-    assert fault(folder) == f"{name} is not what was saved"
+    assert fault(folder) == f"{name} has changed since it was saved"
 
 
 @pytest.mark.parametrize("text", ["", "{", "{}", "\0\0", "[]", "3", '{"model.safetensors": 3}', '{"../../x": {}}', "\udcff"])
@@ -78,14 +78,14 @@ def test_newer_ones_that_cannot_be_trusted_are_passed_over_with_the_reason(check
     found, skipped = newest(tmp_path)
     assert found == tmp_path / "checkpoint-8"
     assert skipped == [
-        "checkpoint-16 is passed over: it was not completed",
-        "checkpoint-12 is passed over: optimizer.pt is missing",
+        "skipping checkpoint-16: it is incomplete",
+        "skipping checkpoint-12: optimizer.pt is missing",
     ]
 
 
 def test_without_a_checkpoint_that_can_be_trusted_there_is_none(checkpoint, tmp_path):
     checkpoint(4, sealed=False)
-    assert newest(tmp_path) == (None, ["checkpoint-4 is passed over: it was not completed"])
+    assert newest(tmp_path) == (None, ["skipping checkpoint-4: it is incomplete"])
     assert newest(tmp_path / "absent") == (None, [])
 
 
@@ -116,7 +116,7 @@ def test_what_is_noted_but_does_not_change_the_training_is_no_other_training():
         ({"packages": {"torch": "2.13"}}, "packages.torch was 2.12 and is 2.13"),
         ({"packages": {}}, "packages.torch was 2.12 and is None"),
         ({"machine": {"device": "cpu"}}, "machine.device was cuda and is cpu"),
-        ({}, "its configuration or its data has changed"),
+        ({}, "its configuration or its data changed"),
     ],
 )
 def test_what_makes_it_another_training_is_told(changes, told):

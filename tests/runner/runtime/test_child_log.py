@@ -48,7 +48,7 @@ def test_a_writer_that_is_killed_is_replaced_and_both_say_so(tmp_path):
             (tmp_path / "killed").touch()
 
     run_child((sys.executable, "-c", TALKATIVE), tmp_path, {}, "x.log", "training", follow)
-    note = "the process that writes the log ended by SIGKILL and was started again; lines may be missing here"
+    note = "the process that writes the log ended by SIGKILL and was restarted; lines may be missing here"
     text = (tmp_path / "x.log").read_text()
     assert f"[... {note} ...]" in text
     assert text.endswith("line 19998\nline 19999\n")

@@ -92,7 +92,7 @@ def test_a_stale_lock_file_is_ignored(tmp_path):
 def test_what_is_not_there_is_not_found(tmp_path):
     assert RunFolder(tmp_path).find(METRICS) is None
     assert RunFolder(tmp_path).status == {}
-    with pytest.raises(UserError, match=r"eval/metrics\.json: is not there"):
+    with pytest.raises(UserError, match=r"eval/metrics\.json: does not exist"):
         RunFolder(tmp_path).read(METRICS)
 
 

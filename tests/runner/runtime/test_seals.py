@@ -36,9 +36,9 @@ def test_any_other_content_is_named(tmp_path_factory, content):
     if content == b"as written":
         assert seal_faults(folder) == [] and read_sealed(folder / "a") == content
         return
-    assert seal_faults(folder) == ["a is not what was saved"]
+    assert seal_faults(folder) == ["a has changed since it was saved"]
     for read in (lambda: read_sealed(folder / "a"), lambda: require_sealed(folder)):
-        with pytest.raises(UserError, match=r"changed|not what was saved"):
+        with pytest.raises(UserError, match=r"changed|has changed since it was saved"):
             read()
 
 
@@ -64,7 +64,7 @@ def test_single_files_are_sealed_and_unsealed_by_name(tmp_path):
     seal_files(tmp_path, ["lock.json"])
     seal_files(tmp_path, ["metrics.jsonl", "rendered/axolotl.yml", "rendered.txt"])
     (tmp_path / "metrics.jsonl").write_bytes(b"other")
-    assert seal_faults(tmp_path, ["lock.json"]) == [] and seal_faults(tmp_path) == ["metrics.jsonl is not what was saved"]
+    assert seal_faults(tmp_path, ["lock.json"]) == [] and seal_faults(tmp_path) == ["metrics.jsonl has changed since it was saved"]
     unseal_files(tmp_path, ["metrics.jsonl", "rendered", "absent"])
     assert set(read_seal(tmp_path) or {}) == {"lock.json", "rendered.txt"} and read_sealed(tmp_path / "metrics.jsonl") == b"other"
 

@@ -12,7 +12,7 @@ from ...support.finished_runs import write_chat_run
 
 def test_every_key_that_differs_is_named_with_both_values_and_no_other():
     loaded = load_recipe("mbti_llama2_ei", smoke=True)
-    assert differences(loaded.real, loaded.recipe) == {
+    assert differences(loaded.full, loaded.recipe) == {
         "model.base_model": {"full": "meta-llama/Llama-2-7b-hf", "smoke": "twin:meta-llama/Llama-2-7b-hf"},
         "data.split.validation": {"full": 0.09, "smoke": 0.2},
         "data.split.test": {"full": 0.1, "smoke": 0.2},
@@ -34,7 +34,7 @@ def test_the_run_keeps_what_was_said(tmp_path, capfd):
     loaded = load_recipe("quickstart", smoke=True)
     run = RunFolder(tmp_path)
     with Display() as display:
-        announce(run, loaded.real, loaded.recipe, display)
+        announce(run, loaded.full, loaded.recipe, display)
     keys = run.read(SMOKE_KEYS)["keys"]
     said = capfd.readouterr().err
     assert f"{len(keys)} keys differ from the full run, no others" in said

@@ -103,7 +103,7 @@ def test_damaged_outputs_are_reported_and_made_again(work):
     (run / "one.txt").write_text("?!")
     again = work([stage], name=run)
     assert again.outcomes == {"one": "done"}
-    assert again.display == [f"{run.path}: one.txt is not what was saved: not used", "one.txt is damaged: not used"]
+    assert again.display == [f"{run.path}: one.txt has changed since it was saved: not used", "one.txt is damaged: not used"]
 
 
 def test_a_finished_run_has_every_stage_and_looking_runs_nothing(work, tmp_path):

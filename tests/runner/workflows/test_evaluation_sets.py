@@ -87,7 +87,7 @@ def test_the_sets_are_counted_in_manifests_and_sealed(with_sets, workplace, reci
     rows.write_bytes(content.replace(b"yes", b"yea", 1))
     changed = recipe("verify", with_sets["run"], cwd=workplace)
     rows.write_bytes(content)
-    assert changed.returncode == 1 and "sets/sums/test.jsonl is not what was saved" in changed.stdout + changed.stderr
+    assert changed.returncode == 1 and "sets/sums/test.jsonl has changed since it was saved" in changed.stdout + changed.stderr
 
 
 def test_report_table_and_runs_show_every_set(with_sets, workplace, recipe):

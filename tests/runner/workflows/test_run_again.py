@@ -89,7 +89,7 @@ def test_a_finished_run_whose_weights_were_changed_is_not_evaluated_and_not_trai
     weights.write_bytes(weights.read_bytes()[:-1] + b"\1")
     before = unchanged(run), (run / "eval" / "metrics.json").read_bytes(), (run / "status.json").read_bytes()
     refused = recipe("eval", run, "--set", "evaluation.max_rows=1", cwd=tmp_path)
-    assert refused.returncode == 1 and "adapter_model.safetensors is not what was saved" in refused.stderr
+    assert refused.returncode == 1 and "adapter_model.safetensors has changed since it was saved" in refused.stderr
     assert (unchanged(run), (run / "eval" / "metrics.json").read_bytes(), (run / "status.json").read_bytes()) == before
 
 

@@ -120,7 +120,7 @@ def test_a_conversion_that_is_stopped_exits_130_and_leaves_nothing(tmp_path, num
 
 
 @pytest.mark.parametrize(
-    ("content", "said"), [("", "the sources hold no rows"), ('{"messages": []}\n', "no row is left of 1: 1 no messages")]
+    ("content", "said"), [("", "the sources have no rows"), ('{"messages": []}\n', "none of 1 rows is left: 1 no messages")]
 )
 def test_a_conversion_to_nothing_is_no_success(command_line, tmp_path, content, said):
     (tmp_path / "rows.jsonl").write_text(content)

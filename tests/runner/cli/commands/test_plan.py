@@ -130,7 +130,7 @@ def test_without_any_row_no_step_is_counted(small, command_line, tmp_path):
     write_jsonl(tmp_path / "rows.jsonl", [])
     outcome = command_line("plan", small)
     assert (outcome.code, outcome.out) == (1, "")
-    assert "the sources hold no rows" in outcome.err
+    assert "the sources have no rows" in outcome.err
 
 
 def test_missing_generated_rows_are_named_with_the_command(command_line, tmp_path, monkeypatch):
