@@ -119,7 +119,11 @@ def evaluation_sets_of_another_kind(recipe: Recipe) -> Iterator[Finding]:
     for name, found in recipe.evaluation.also.items():
         at = ("evaluation", "also", name)
         if found.type and found.type not in possible:
-            yield Finding((*at, "type"), f"a model of {kind} records cannot be measured on {found.type} records", f"use {' or '.join(possible)} records")
+            yield Finding(
+                (*at, "type"),
+                f"a model of {kind} records cannot be measured on {found.type} records",
+                f"use {' or '.join(possible)} records",
+            )
         for index, metric in enumerate(found.metrics):
             if metric in JUDGED:
                 yield Finding((*at, "metrics", index), f"{metric} needs a judge, which is only used on the evaluated split", "remove it")

@@ -1,1 +1,1 @@
-"""Recipe -> the files, the command and the environment that train it."""
+"""Render a recipe to the files, the command and the environment that train it."""

@@ -1,4 +1,4 @@
-"""Recipe -> the dict that becomes axolotl.yml. Pure: opens nothing. Every key here must survive Axolotl's own validation."""
+"""Render a recipe to the dict for axolotl.yml. Pure: opens nothing. Every key here must survive Axolotl's own validation."""
 
 from typing import Any, NamedTuple
 
@@ -12,12 +12,12 @@ from .trackers import tracker_keys
 LIGER_PLUGIN = "axolotl.integrations.liger.LigerPlugin"
 PLUGIN = "recipekit.runner.worker.axolotl_plugin.RecipekitPlugin"
 CHECKPOINTS = "checkpoints"
-RAY_FOLDER = "ray"  # Ray keeps its own files where Axolotl is told to write; our plug-in then has the trainer write to CHECKPOINTS
+RAY_FOLDER = "ray"  # Ray keeps its own files in Axolotl's output folder; our plugin has the trainer write to CHECKPOINTS
 OPTIMIZERS_WITHOUT_CPU = ("adamw_8bit", "adamw_bnb_8bit", "paged_adamw_8bit", "paged_adamw_32bit", "adamw_torch_fused")
 
 
 class RenderedData(NamedTuple):
-    """What rendering needs to know of the data: paths relative to the run directory, and the labels of a classification."""
+    """What rendering needs from the data: paths relative to the run directory, and the labels of a classification."""
 
     train: str = "data/train.jsonl"
     validation: str | None = None
@@ -27,9 +27,9 @@ class RenderedData(NamedTuple):
 def render_axolotl(
     recipe: Recipe, data: RenderedData, machine: Machine, base_model: str, kernels: KernelChoice | None = None
 ) -> dict[str, Any]:
-    """Return the whole Axolotl configuration, in the order in which people read it.
+    """Return the whole Axolotl configuration, in reading order.
 
-    `base_model` is a hub name or a folder; without `kernels` every layer is transformers' and PEFT's own.
+    `base_model` is a hub name or a folder; without `kernels`, every layer is that of transformers and PEFT.
     """
     kernels = kernels or KernelChoice()
     config: dict[str, Any] = {
@@ -43,7 +43,7 @@ def render_axolotl(
         **_watching(recipe, data),
         **_sharding(recipe),
         **kernels.keys(recipe),
-        # Ours comes last: what Liger has patched is there when ours is called.
+        # Ours comes last, so that Liger has patched its layers when ours is called.
         "plugins": [LIGER_PLUGIN, PLUGIN] if kernels.liger else [PLUGIN],
         "output_dir": RAY_FOLDER if recipe.launch.engine == "ray" else CHECKPOINTS,
         **recipe.axolotl,
@@ -52,21 +52,21 @@ def render_axolotl(
 
 
 def substitutions(recipe: Recipe, machine: Machine) -> list[str]:
-    """What the machine forces to differ from the recipe, in words; the run prints it."""
+    """Return in words what the machine forces to differ from the recipe; the run prints it."""
     found = []
     if machine.is_cpu and recipe.training.optimizer in OPTIMIZERS_WITHOUT_CPU:
         found.append(f"optimizer: adamw_torch instead of {recipe.training.optimizer}, which needs a GPU")
     if machine.is_cpu and recipe.training.precision in ("bf16", "fp16"):
-        found.append(f"precision: fp32 instead of {recipe.training.precision}, which a CPU is slow at")
+        found.append(f"precision: fp32 instead of {recipe.training.precision}, which is slow on a CPU")
     if not machine.is_cpu and recipe.training.precision == "bf16" and not machine.fast_bf16:
-        found.append(f"precision: {precision(recipe.training, machine)} instead of bf16, which {machine.gpu_name} does not have")
+        found.append(f"precision: {precision(recipe.training, machine)} instead of bf16, which {machine.gpu_name} does not support")
     if trains_on_one_gpu_of_several(recipe, machine):
-        found.append(f"one of this machine's {machine.gpus} GPUs is used: engine: torchrun with num_processes: {machine.gpus} uses all")
+        found.append(f"one of {machine.gpus} GPUs is used; to use all, set engine: torchrun and num_processes: {machine.gpus}")
     return found
 
 
 def trains_on_one_gpu_of_several(recipe: Recipe, machine: Machine) -> bool:
-    """Whether one process would find several GPUs, over which Axolotl would spread the model."""
+    """Return whether a single process would find several GPUs, over which Axolotl would spread the model."""
     launch = recipe.launch
     return launch.engine == "local" and machine.gpus > 1
 
@@ -121,21 +121,21 @@ def _datasets(recipe: Recipe, data: RenderedData) -> dict[str, Any]:
         "datasets": [dataset(data.train)],
         "test_datasets": [dataset(data.validation)] if data.validation else None,
         "val_set_size": 0.0,
-        "shuffle_merged_datasets": False,  # the sampler shuffles; rows keep their order, so that a bad one can be named
+        "shuffle_merged_datasets": False,  # the sampler shuffles; in file order, a bad row can be named
         "dataset_prepared_path": "prepared",
         "train_on_inputs": recipe.training.train_on_inputs if recipe.data.type == "chat" else None,
     }
 
 
 def _task(recipe: Recipe, data: RenderedData) -> dict[str, Any]:
-    """Keys of our plugin (plugin_keys.py), for what Axolotl has no key for."""
+    """Return the keys of our plugin (plugin_keys.py), for what Axolotl has no key for."""
     packing = recipe.training.sample_packing
     if recipe.data.type == "text":
         return {"record_type": "text", "pack_blocks": packing}
     if recipe.data.type == "classification":
         return {
             "record_type": "classification",
-            "num_labels": len(data.labels) or None,  # None where nothing was converted yet: `recipe render`
+            "num_labels": len(data.labels) or None,  # None before conversion: `recipe render`
             "labels": list(data.labels) or None,
             "class_weights": recipe.training.class_weights,
         }
@@ -148,9 +148,9 @@ def _rows(recipe: Recipe, machine: Machine) -> dict[str, Any]:
     return {
         "sequence_len": training.sequence_len,
         "excess_length_strategy": training.excess_length_strategy if recipe.data.type != "text" else None,
-        # Axolotl's packing drops the rows that do not fill a last batch, in each epoch others; our plugin packs, and keeps them.
+        # Axolotl's packing drops rows that do not fill a last batch, different ones in each epoch; our plugin packs without dropping.
         "sample_packing": False,
-        "pad_to_sequence_len": False if machine.is_cpu else None,  # else every batch is padded to a multiple of 64, for a GPU's sake
+        "pad_to_sequence_len": False if machine.is_cpu else None,  # None pads every batch to a multiple of 64, which only helps a GPU
         "group_by_length": training.group_by_length,
         "micro_batch_size": training.micro_batch_size,
         "gradient_accumulation_steps": training.gradient_accumulation_steps,

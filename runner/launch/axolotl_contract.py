@@ -1,14 +1,14 @@
-"""Whether Axolotl keeps what we rendered: every key must survive its validation with its value."""
+"""Check that Axolotl keeps what we rendered: every key must survive its validation with its value."""
 
 from enum import Enum
 from typing import Any
 
-# Lists of entries that validation resolves: each may get further keys, but none of ours may go or change.
+# Lists of entries that validation resolves: it may add keys to an entry, but must not remove or change ours.
 _ENTRIES = {"datasets", "test_datasets", "plugins"}
 
 
 def round_trip_differences(rendered: dict[str, Any], loaded: dict[str, Any]) -> list[str]:
-    """A line for each rendered key that validation removed or changed; empty when the file means what it says."""
+    """Return a line for each rendered key that validation removed or changed; empty if there is none."""
     lost = []
     for key, value in rendered.items():
         if key not in loaded or loaded[key] is None:
@@ -16,7 +16,7 @@ def round_trip_differences(rendered: dict[str, Any], loaded: dict[str, Any]) -> 
         elif key in _ENTRIES:
             lost += _lost_inside(key, value, loaded[key])
         elif key == "deepspeed" and isinstance(loaded[key], dict):
-            continue  # the file's content in the place of its path
+            continue  # the file's content replaces its path
         elif not same(value, loaded[key]):
             lost.append(f"{key}: {value!r} becomes {loaded[key]!r}")
     return lost
@@ -36,7 +36,7 @@ def _lost_inside(key: str, value: list[Any], loaded: Any) -> list[str]:
 
 
 def same(value: Any, loaded: Any) -> bool:
-    """Equal; or an enumeration's member for its value; or a section with further keys. 1 is neither "1" nor true."""
+    """Return whether the values are equal, an enumeration's member, or a section with added keys. 1 equals neither "1" nor true."""
     loaded = loaded.value if isinstance(loaded, Enum) else loaded
     if isinstance(value, dict) and isinstance(loaded, dict):
         return all(same(inner, loaded.get(key)) for key, inner in value.items())

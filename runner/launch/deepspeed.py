@@ -1,4 +1,4 @@
-"""Recipe -> deepspeed.json. Values that the recipe holds are `auto`: accelerate fills them in, so the two cannot contradict."""
+"""Render a recipe to deepspeed.json. Values that the recipe sets are `auto`: accelerate fills them in, so that they cannot differ."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from ..runtime.machine import Machine
 
 
 def render_deepspeed(launch: Launch, machine: Machine) -> dict[str, Any] | None:
-    """The ZeRO configuration; None where the recipe asks for no ZeRO stage."""
+    """Return the ZeRO configuration, or None if the recipe sets no ZeRO stage."""
     if not launch.zero_stage:
         return None
     zero: dict[str, Any] = {"stage": launch.zero_stage, "overlap_comm": not machine.is_cpu, "contiguous_gradients": True}

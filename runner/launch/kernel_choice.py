@@ -1,6 +1,6 @@
-"""Which fast kernels a training uses, and why not the others: one choice, which the rendered file, the plan and doctor share. Pure.
+"""Choose the fast kernels of a training, and say why not the others: one choice for the rendered file, the plan and doctor. Pure.
 
-Each is the same training as transformers' and PEFT's own layers, within tolerances that tests/runner/worker/test_kernels.py holds it to.
+Each trains the same as the layers of transformers and PEFT, within the tolerances in tests/runner/worker/test_kernels.py.
 """
 
 from collections.abc import Iterator
@@ -11,21 +11,21 @@ from ..models.architecture import Architecture
 from ..runtime.machine import Machine
 from .precision import precision
 
-# What Liger replaces, by model_type: those that the tests compare. Gemma 2 has GEGLU and Phi-3 a fused gate in the place of SwiGLU.
+# The model types that the tests compare for Liger. Gemma 2 has GEGLU, and Phi-3 a fused gate, instead of SwiGLU.
 LIGER_FAMILIES = ("llama", "mistral", "qwen2", "phi3", "gemma2")
-# Axolotl's LoRA kernels look for q_proj, k_proj and v_proj, which Phi-3 has not, and their GELU is not Gemma's approximation.
+# Axolotl's LoRA kernels need q_proj, k_proj and v_proj, which Phi-3 lacks, and their GELU is not Gemma's approximation.
 LORA_FAMILIES = ("llama", "mistral", "qwen2")
 LORA_MODULES = {
     "lora_qkv_kernel": ("q_proj", "k_proj", "v_proj"),
     "lora_o_kernel": ("o_proj",),
     "lora_mlp_kernel": ("gate_proj", "up_proj", "down_proj"),
 }
-# Keys under `axolotl` beside which a LoRA layer is still what the kernels compute.
+# Keys under `axolotl` that leave a LoRA layer as the kernels compute it.
 _HARMLESS = ("lora_modules_to_save", *LORA_MODULES)
 
 
 class KernelChoice(NamedTuple):
-    """The LoRA kernels' keys that are on, whether Liger's layers are; and why what is off is off."""
+    """Whether Liger's layers are on, the keys of the LoRA kernels that are on, and why the others are off."""
 
     liger: bool = False
     lora: tuple[str, ...] = ()
@@ -33,23 +33,23 @@ class KernelChoice(NamedTuple):
     why_not_lora: str = ""
 
     def keys(self, recipe: Recipe) -> dict[str, Any]:
-        """Return what is rendered; LoRA kernels that are off too, because Axolotl switches them on where nothing is said."""
+        """Return the keys to render; LoRA kernels that are off too, because Axolotl turns them on by default."""
         lora = {} if recipe.training.adapter == "none" else {key: key in self.lora for key in LORA_MODULES}
         if not self.liger:
             return lora
         return lora | {
             "liger_rope": True,
             "liger_rms_norm": True,
-            # The LoRA kernel for the MLP has a SwiGLU of its own.
+            # The LoRA kernel for the MLP has its own SwiGLU.
             "liger_glu_activation": "lora_mlp_kernel" not in self.lora,
-            # runner/worker/head_loss.py computes the loss, of the trained tokens of a whole step; Liger's would take its place.
+            # runner/worker/head_loss.py computes the loss over the trained tokens of a whole step; Liger's would replace it.
             "liger_cross_entropy": False,
             "liger_fused_linear_cross_entropy": False,
         }
 
 
 def choose(recipe: Recipe, machine: Machine, model: Architecture | None) -> KernelChoice:
-    """Return the kernels for this recipe on this machine. `model` is None where nothing is known of it."""
+    """Return the kernels for this recipe on this machine. `model` is None if its architecture is unknown."""
     if why := _why_none(recipe, machine, model):
         return KernelChoice(why_not_liger=why, why_not_lora=why)
     assert model is not None
@@ -57,7 +57,7 @@ def choose(recipe: Recipe, machine: Machine, model: Architecture | None) -> Kern
     why_not_lora = next(_against_lora(recipe, model), "")
     lora = () if why_not_lora else tuple(key for key, modules in LORA_MODULES.items() if _adapts(recipe, modules))
     if not lora and not why_not_lora:
-        why_not_lora = "lora_target_modules names no group of layers whole: q, k and v; o; or gate, up and down"
+        why_not_lora = "lora_target_modules has no complete group of layers: q, k and v; o; or gate, up and down"
     return KernelChoice(not why_not_liger, lora, why_not_liger, why_not_lora)
 
 
@@ -67,9 +67,9 @@ def _why_none(recipe: Recipe, machine: Machine, model: Architecture | None) -> s
     if recipe.training.kernels == "off":
         return "training.kernels: off"
     if not machine.fast_bf16:
-        return "not tried below compute capability 8.0"
+        return "not tested below compute capability 8.0"
     if precision(recipe.training, machine) == "fp16":
-        return "not tried in fp16"
+        return "not tested in fp16"
     return "" if model else "the model's configuration is not on this machine"
 
 
@@ -77,7 +77,7 @@ def _against_liger(machine: Machine, model: Architecture) -> Iterator[str]:
     if not machine.has_liger:
         yield "liger-kernel is not installed"
     if model.family not in LIGER_FAMILIES:
-        yield f"not compared for model_type {model.family}"
+        yield f"not tested for model_type {model.family}"
 
 
 def _against_lora(recipe: Recipe, model: Architecture) -> Iterator[str]:
@@ -85,19 +85,19 @@ def _against_lora(recipe: Recipe, model: Architecture) -> Iterator[str]:
     if training.adapter == "none":
         yield "no adapter"
     if model.family not in LORA_FAMILIES:
-        yield f"not compared for model_type {model.family}"
+        yield f"not tested for model_type {model.family}"
     if training.lora_dropout:
-        yield "with lora_dropout they train otherwise than PEFT: one mask for q, k and v, and none before down_proj"
+        yield "with lora_dropout they differ from PEFT: one mask for q, k and v, and none before down_proj"
     if training.load_in_8bit:
-        yield "they do not read 8-bit weights"
+        yield "they do not support 8-bit weights"
     if recipe.model.trust_remote_code:
         yield "Axolotl refuses them with trust_remote_code"
     if recipe.data.type == "classification":
-        yield "Axolotl has them for language models only"
+        yield "Axolotl supports them for language models only"
     if launch.fsdp or launch.zero_stage == 3:
-        yield "they read weights that are elsewhere when the model is sharded"
+        yield "they do not work with sharded weights"
     if other := [key for key in recipe.axolotl if key.startswith(("lora_", "peft_")) and key not in _HARMLESS]:
-        yield f"not compared with axolotl.{other[0]}"
+        yield f"not tested with axolotl.{other[0]}"
 
 
 def _adapts(recipe: Recipe, modules: tuple[str, ...]) -> bool:

@@ -1,4 +1,4 @@
-"""Which kernels a recipe's training uses on a GPU, and why not the others: what `recipe doctor` tells. Pure."""
+"""List the kernels of a recipe's training on a GPU, and why others are not used, for `recipe doctor`. Pure."""
 
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
@@ -10,14 +10,14 @@ from ..runtime.machine import Machine
 from .kernel_choice import LORA_MODULES, KernelChoice, choose
 from .precision import has_fp32_weights, precision
 
-# Packages that bring kernels, by the name under which they are installed.
+# Packages with kernels, by their installed names.
 PACKAGES = ("bitsandbytes", "triton", "liger-kernel", "flash-attn", "flash-attn-3", "flash-attn-4", "torchao", "xformers")
 _FLASH = "flash_attention_2"
 _FLASH_CAPABILITY = 8.0
 
 
 class Kernel(NamedTuple):
-    """A part of the training, what computes it, and why; `problem` says that it cannot work."""
+    """A part of the training, what computes it, and why; `problem` if it cannot work."""
 
     part: str
     used: str
@@ -26,7 +26,7 @@ class Kernel(NamedTuple):
 
 
 def kernels(recipe: Recipe, machine: Machine, installed: Mapping[str, str], capability: float, model: Architecture | None) -> list[Kernel]:
-    """Return what this recipe would use on this machine; nothing on a CPU, which has one way only."""
+    """Return what this recipe would use on this machine; [] on a CPU, which has no choice."""
     if machine.is_cpu:
         return []
     choice = choose(recipe, machine, model)
@@ -44,7 +44,7 @@ def _numbers(recipe: Recipe, machine: Machine) -> Kernel:
     found = precision(recipe.training, machine)
     if found == "bf16":
         how = "fp32 weights, bf16 under autocast" if has_fp32_weights(recipe, machine) else "bf16"
-        return Kernel("numbers", how, "the card is fast at bf16")
+        return Kernel("numbers", how, "the GPU is fast at bf16")
     if recipe.training.precision == found:
         return Kernel("numbers", found, "training.precision")
     return Kernel("numbers", found, f"bf16 needs compute capability 8.0, which {machine.gpu_name} lacks")
@@ -55,11 +55,11 @@ def _attention(recipe: Recipe, installed: Mapping[str, str], capability: float) 
     if wanted == _FLASH and "flash-attn" not in installed:
         return Kernel("attention", wanted, "needs flash-attn, which is not installed: use sdpa", problem=True)
     if wanted == _FLASH and 0 < capability < _FLASH_CAPABILITY:
-        return Kernel("attention", wanted, f"needs compute capability {_FLASH_CAPABILITY}, the card has {capability}", problem=True)
+        return Kernel("attention", wanted, f"needs compute capability {_FLASH_CAPABILITY}, the GPU has {capability}", problem=True)
     if wanted == "sdpa" and (recipe.training.sample_packing or recipe.data.type == "text"):
-        why = "rows of a block are kept apart by a mask, with which torch has no flash kernel"
+        why = "rows of a block are separated by a mask, for which torch has no flash kernel"
         return Kernel("attention", wanted, why + "; flash_attention_2 needs none" if "flash-attn" in installed else why)
-    return Kernel("attention", wanted, "model.attn_implementation" if recipe.model.attn_implementation else "torch's own, always there")
+    return Kernel("attention", wanted, "model.attn_implementation" if recipe.model.attn_implementation else "built into torch")
 
 
 def _adapter(recipe: Recipe, installed: Mapping[str, str], choice: KernelChoice) -> Iterator[Kernel]:
@@ -70,9 +70,9 @@ def _adapter(recipe: Recipe, installed: Mapping[str, str], choice: KernelChoice)
         yield Kernel("quantised weights", "none", "bitsandbytes is not installed", problem=True)
     asked = tuple(key for key in LORA_MODULES if recipe.axolotl.get(key))
     if asked:
-        yield Kernel("LoRA", ", ".join(asked), f"asked for in axolotl; {choice.why_not_lora}".removesuffix("; "))
+        yield Kernel("LoRA", ", ".join(asked), f"set in axolotl; {choice.why_not_lora}".removesuffix("; "))
     elif choice.lora:
-        yield Kernel("LoRA", ", ".join(choice.lora), "Axolotl's kernels, the same training as PEFT's layers")
+        yield Kernel("LoRA", ", ".join(choice.lora), "Axolotl's kernels, which train the same as PEFT's layers")
     else:
         yield Kernel("LoRA", "PEFT's layers", choice.why_not_lora)
 
@@ -89,11 +89,11 @@ def _loss(recipe: Recipe) -> Kernel:
     if recipe.data.type == "classification":
         return Kernel("loss", "torch's cross entropy", "a row has one label")
     if recipe.launch.zero_stage or recipe.launch.fsdp:
-        return Kernel("loss", "logits of the trained tokens", "a sharded head can only be used by the model itself")
-    return Kernel("loss", "head and cross entropy fused, in chunks", "of the trained tokens only; the logits never exist at once")
+        return Kernel("loss", "logits of the trained tokens", "a sharded head can only be used within the model")
+    return Kernel("loss", "head and cross entropy fused, in chunks", "for trained tokens only; the full logits never exist")
 
 
 def _layers(choice: KernelChoice) -> Kernel:
     if choice.liger:
-        return Kernel("norms, rotary positions, MLP", "Liger's kernels", "the same training as transformers' layers")
+        return Kernel("norms, rotary positions, MLP", "Liger's kernels", "they train the same as transformers' layers")
     return Kernel("norms, rotary positions, MLP", "transformers' layers", choice.why_not_liger)

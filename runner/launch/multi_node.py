@@ -1,4 +1,4 @@
-"""Several machines in one run: the first says in the run's directory, which all of them see, what it starts; the others start the same."""
+"""Run on several machines: the first writes its command to the shared run directory, and the others start the same."""
 
 import time
 
@@ -16,16 +16,16 @@ _POLL_SECONDS = 0.5
 
 
 def announce(run: RunFolder, launch: Launch, plan: Plan) -> None:
-    """On the first machine, right before it starts: leave the command for the others, with who holds the run."""
+    """Write the command for the other machines, with the process that holds the run; called on the first machine before it starts."""
     if launch.num_nodes > 1 and "--node_rank" in plan.argv:
         run.write(LAUNCH_COMMAND, {"argv": list(plan.argv), "env": plan.env, "holder": _holder(run), "nodes": launch.num_nodes})
 
 
 def join(run: RunFolder, node: int, display: Display) -> None:
-    """On another machine: train as number `node` (from 1) until the first one's training ends. Raises UserError as it does."""
+    """Train as machine number `node` (from 1) until the first machine's training ends. Raises UserError as it does."""
     facts = _announced(run, display)
     if not 0 < node < facts["nodes"]:
-        raise UserError(f"--node {node}: the run has {facts['nodes']} machines, and this is one of 1 to {facts['nodes'] - 1}")
+        raise UserError(f"--node {node}: the run has {facts['nodes']} machines; use a number from 1 to {facts['nodes'] - 1}")
     argv = Plan({}, of_node(tuple(facts["argv"]), node), facts["env"]).executable()
     display.say("train", f"machine {node} of {facts['nodes']}, with {run.path}")
     run_child(argv, run.path, facts["env"], f"train.node{node}.log", f"machine {node}", display.event)
@@ -33,7 +33,7 @@ def join(run: RunFolder, node: int, display: Display) -> None:
 
 
 def _announced(run: RunFolder, display: Display) -> LaunchCommand:
-    """What the first machine says: of the process that holds the run now, not of one that was killed."""
+    """Return the command from the process that holds the run now, not from one that was killed."""
     display.say("join", f"waiting for the first machine to start training: recipe run or resume, {run.path}")
     deadline = time.monotonic() + PATIENCE_SECONDS
     while time.monotonic() < deadline:
@@ -41,9 +41,9 @@ def _announced(run: RunFolder, display: Display) -> LaunchCommand:
         if facts and facts["holder"] == _holder(run) and run.status.get("state") == "running":
             return facts
         time.sleep(_POLL_SECONDS)
-    hint = "start `recipe run` on the first machine, in a folder that both see"
+    hint = "start `recipe run` on the first machine, in a folder that both can access"
     raise UserError(
-        Problem(Location(str(run.path)), f"nothing has begun to train here in {PATIENCE_SECONDS // 60} minutes", hint, "no-leader")
+        Problem(Location(str(run.path)), f"no training has started here within {PATIENCE_SECONDS // 60} minutes", hint, "no-leader")
     )
 
 

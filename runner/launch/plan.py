@@ -1,4 +1,4 @@
-"""What a training will do, as a value: the files to write, the command, its environment. `--dry-run` prints it, `run` carries it out."""
+"""The plan of a training, as a value: the files to write, the command, its environment. `--dry-run` prints it, `run` executes it."""
 
 import os
 import shlex
@@ -26,12 +26,12 @@ from .steps import repetitions
 from .trackers import require_trackers, tracker_environment
 
 CONFIG = "rendered/axolotl.yml"
-# Read by cuBLAS before the trainer, which turns torch's deterministic algorithms on, is made.
+# cuBLAS reads this before the trainer turns on torch's deterministic algorithms.
 DETERMINISTIC = {"CUBLAS_WORKSPACE_CONFIG": ":4096:8", "FLASH_ATTENTION_DETERMINISTIC": "1"}
 
 
 class Plan(NamedTuple):
-    """Files by path relative to the run directory, where the command is started; nothing here goes through a shell."""
+    """Files by path relative to the run directory, in which the command is started without a shell."""
 
     files: dict[str, str]
     argv: tuple[str, ...]
@@ -43,19 +43,19 @@ class Plan(NamedTuple):
             write_atomically(folder / name, text.encode())
 
     def resuming(self, checkpoint: str) -> "Plan":
-        """The plan that resumes from a checkpoint (relative to the run directory). The option is the trainer's, which the configuration
-        follows; what stands before that is the launcher's."""
+        """Return the plan that resumes from a checkpoint (relative to the run directory). The option belongs to the trainer, after its
+        configuration; what precedes that belongs to the launcher."""
         after = self.argv.index(CONFIG) + 1
         return self._replace(argv=(*self.argv[:after], f"--resume-from-checkpoint={checkpoint}", *self.argv[after:]))
 
     def executable(self) -> tuple[str, ...]:
-        """The command with this interpreter, which has our packages, in the place of `python`."""
+        """Return the command with this interpreter, which has our packages, instead of `python`."""
         at = self.argv.index("python")
         return (*self.argv[:at], sys.executable, *self.argv[at + 1 :])
 
 
 def plan(recipe: Recipe, data: RenderedData, machine: Machine, base_model: str, model: Architecture | None = None) -> Plan:
-    """Return the rendered configuration and the command that trains with it. Without `model` no fast kernel is used."""
+    """Return the rendered configuration and the command. Without `model`, no fast kernels are used."""
     config = render_axolotl(recipe, data, machine, base_model, choose(recipe, machine, model))
     files = {CONFIG: "# Rendered by recipekit from recipe.yml; edit that.\n" + to_yaml(config)}
     if deepspeed := render_deepspeed(recipe.launch, machine):
@@ -69,23 +69,23 @@ def plan(recipe: Recipe, data: RenderedData, machine: Machine, base_model: str, 
     if trains_on_one_gpu_of_several(recipe, machine):
         env["CUDA_VISIBLE_DEVICES"] = os.environ.get("CUDA_VISIBLE_DEVICES", "0").split(",")[0]
     if recipe.launch.hosts:
-        # DeepSpeed sets on the other machines what stands in this file, and little else.
+        # On the other machines, DeepSpeed sets the variables in this file, and little else.
         files |= {HOSTFILE: hostfile(recipe.launch), ".deepspeed_env": "".join(f"{name}={value}\n" for name, value in sorted(env.items()))}
     files["rendered/command.txt"] = " ".join([*(f"{k}={shlex.quote(v)}" for k, v in sorted(env.items())), shlex.join(argv)]) + "\n"
     return Plan(files, argv, env)
 
 
 def model_environment(machine: Machine, trackers: tuple[str, ...] = ()) -> dict[str, str]:
-    """The environment of a process that holds a model on this machine."""
+    """Return the environment of a process that loads a model on this machine."""
     env = {"AXOLOTL_DO_NOT_TRACK": "1", "DO_NOT_TRACK": "1", "PYTHONSAFEPATH": "1", "TOKENIZERS_PARALLELISM": "false"}
     if machine.is_cpu:
         env |= {"ACCELERATE_USE_CPU": "true", "DS_ACCELERATOR": "cpu", "CUDA_VISIBLE_DEVICES": ""}
-        env |= {"OMP_WAIT_POLICY": "PASSIVE"}  # threads that spin while they wait starve each other where cores are shared
+        env |= {"OMP_WAIT_POLICY": "PASSIVE"}  # spinning threads starve each other on shared cores
     return env | tracker_environment(trackers)
 
 
 class TrainingJob(NamedTuple):
-    """The plan, the model that it starts from, and what is done otherwise on this machine, in words."""
+    """The plan, its base model, and in words what differs on this machine."""
 
     plan: Plan
     model: ResolvedModel
@@ -93,7 +93,7 @@ class TrainingJob(NamedTuple):
 
 
 def make_job(loaded: LoadedRecipe, manifest: Manifest, machine: Machine, model: ResolvedModel) -> TrainingJob:
-    """The training that the recipe stands for, on this data and machine."""
+    """Return the training of the recipe, with this data and machine."""
     splits = manifest["splits"]
     data = RenderedData(validation="data/validation.jsonl" if splits.get("validation") else None, labels=tuple(manifest.get("labels", ())))
     notes = substitutions(loaded.recipe, machine) + repetitions(loaded.recipe, splits.get("train", 0))
@@ -102,7 +102,7 @@ def make_job(loaded: LoadedRecipe, manifest: Manifest, machine: Machine, model: 
 
 
 def require_startable(loaded: LoadedRecipe, machine: Machine) -> None:
-    """Raise UserError where it cannot. A job's machine is another than the one that submits it."""
+    """Raise UserError if this machine cannot start the training. A Slurm job runs on another machine, and is not checked."""
     if must_submit(loaded.recipe):
         return
     require_trackers(loaded.recipe)

@@ -1,23 +1,23 @@
-"""The numbers that a machine computes with. Pure."""
+"""The precision that a machine computes in. Pure."""
 
 from ...schemas.sections import Recipe, Training
 from ..runtime.machine import Machine
 
 
 def precision(training: Training, machine: Machine) -> str:
-    """Return what this machine computes with: fp32, bf16 or fp16."""
+    """Return the precision on this machine: fp32, bf16 or fp16."""
     if machine.is_cpu:
         return "fp32"
     if training.precision in ("fp16", "fp32"):
         return training.precision
-    # fp16 weights that are trained themselves have fp16 gradients, which cannot be unscaled
+    # trained fp16 weights have fp16 gradients, which cannot be unscaled
     return "bf16" if machine.fast_bf16 else "fp32" if training.adapter == "none" else "fp16"
 
 
 def has_fp32_weights(recipe: Recipe, machine: Machine) -> bool:
     """Return whether full-parameter training keeps fp32 weights and computes in bf16 (autocast).
 
-    Steps of AdamW at usual rates are smaller than what a bf16 weight can tell apart: most weights would never change. DeepSpeed and FSDP2
+    At usual learning rates, AdamW's steps are smaller than the resolution of bf16: most weights would never change. DeepSpeed and FSDP2
     keep fp32 weights of their own.
     """
     launch = recipe.launch

@@ -1,6 +1,6 @@
 """Slurm: the job's script, and its submission. The job runs `recipe resume` on its first machine, and srun starts torchrun on each.
 
-So what is rendered is for the machine that trains and not for the one that submits, and the evaluation happens where the GPUs are.
+The configuration is thus rendered on the machine that trains, not on the one that submits, and evaluation runs where the GPUs are.
 """
 
 import os
@@ -17,32 +17,32 @@ from ..runtime.run_files import SLURM_JOB
 from ..runtime.run_folder import RunFolder
 
 SCRIPT = "rendered/job.sh"
-# Seconds before the job's time limit at which it checkpoints, so that it can be resumed by another.
+# Seconds before the job's time limit at which it writes a checkpoint, so that another job can resume it.
 NOTICE_SECONDS = 300
 _JOB = re.compile(r"^(\d+)(;\S*)?$", re.MULTILINE)
 
 
 def script(recipe: Recipe) -> str:
-    """The text for sbatch, run in the run's directory. The schema lets no option's value hold a space or a quote."""
+    """Return the text for sbatch, to run in the run's directory. The schema allows no spaces or quotes in option values."""
     launch = recipe.launch
     options = {
         "job-name": f"recipe-{recipe.name}", "nodes": launch.num_nodes, "ntasks-per-node": 1, "output": "slurm-%j.log",
         "signal": f"B:TERM@{NOTICE_SECONDS}", **launch.sbatch,
     }  # fmt: skip
     lines = [f"#SBATCH --{name}={value}" for name, value in options.items()]
-    go_on = 'exec "${RECIPEKIT_PYTHON:-python}" -m recipekit.runner resume . --runs-dir ../..'
-    return "\n".join(["#!/bin/bash", *lines, "set -euo pipefail", go_on, ""])
+    resume = 'exec "${RECIPEKIT_PYTHON:-python}" -m recipekit.runner resume . --runs-dir ../..'
+    return "\n".join(["#!/bin/bash", *lines, "set -euo pipefail", resume, ""])
 
 
 def must_submit(recipe: Recipe) -> bool:
-    """Whether the recipe wants a job and we are not in one."""
+    """Return whether the recipe needs a job and this is not one."""
     return recipe.launch.engine == "slurm" and "SLURM_JOB_ID" not in os.environ
 
 
 def submit(run: RunFolder, recipe: Recipe, display: Display) -> None:
-    """Hand the run to sbatch and note the job's number in slurm.json. Raises UserError with sbatch's own words."""
+    """Submit the run with sbatch and record the job's number in slurm.json. Raises UserError with sbatch's message."""
     write_atomically(run / SCRIPT, script(recipe).encode())
-    run.update(state="submitted", reason="in Slurm's queue")  # before the job can say that it runs
+    run.update(state="submitted", reason="in Slurm's queue")  # before the job sets it to running
     try:
         job = _submitted(run)
     except UserError as error:
@@ -54,11 +54,11 @@ def submit(run: RunFolder, recipe: Recipe, display: Display) -> None:
 
 def _submitted(run: RunFolder) -> str:
     if not shutil.which("sbatch"):
-        hint = f"run this on a machine of the cluster, or in {run.path} there: sbatch {SCRIPT}"
-        raise UserError(Problem(Location(""), "engine: slurm needs sbatch, which is not here", hint, "no-slurm"))
+        hint = f"run this on a login node of the cluster, or in {run.path} there: sbatch {SCRIPT}"
+        raise UserError(Problem(Location(""), "engine: slurm needs sbatch, which is not installed", hint, "no-slurm"))
     env = {**os.environ, "RECIPEKIT_PYTHON": sys.executable}
     done = subprocess.run(["sbatch", "--parsable", SCRIPT], cwd=run.path, env=env, capture_output=True, text=True, check=False)
     job = _JOB.search(done.stdout)
     if done.returncode or not job:
-        raise UserError(Problem(Location(str(run / SCRIPT)), f"sbatch refuses it: {done.stderr.strip()}", "see launch.sbatch", "sbatch"))
+        raise UserError(Problem(Location(str(run / SCRIPT)), f"sbatch failed: {done.stderr.strip()}", "check launch.sbatch", "sbatch"))
     return job[1]

@@ -1,4 +1,4 @@
-"""What srun starts on each machine of a job: torchrun, told which machine this is and where the first one listens.
+"""What srun starts on each machine of a job: torchrun with this machine's number and the first one's address.
 
 python -m recipekit.runner.launch.slurm_node TORCHRUN-ARGUMENTS...
 """
@@ -10,7 +10,7 @@ FIRST_PORT, PORTS = 20000, 20000
 
 
 def arguments(env: dict[str, str]) -> tuple[str, ...]:
-    """torchrun's own arguments from srun's variables. Jobs that share a machine have other ports, as their numbers differ."""
+    """Return torchrun's arguments from srun's variables. The port depends on the job's number, so that jobs can share a machine."""
     port = FIRST_PORT + int(env["SLURM_JOB_ID"]) % PORTS
     return ("--node_rank", env["SLURM_NODEID"], "--master_addr", env["SLURM_LAUNCH_NODE_IPADDR"], "--master_port", str(port))
 

@@ -1,4 +1,4 @@
-"""How many optimizer steps a training takes, and what the recipe says about steps that only the data can refute."""
+"""Count the optimizer steps of a training, and check settings that depend on this number."""
 
 import math
 from collections.abc import Iterator
@@ -10,10 +10,10 @@ from ...schemas.yaml_source import Document
 
 
 def optimizer_steps(recipe: Recipe, rows: int) -> int:
-    """Optimizer steps for so many training rows, as transformers counts them. Packed rows come as blocks: give their number.
+    """Return the optimizer steps for this number of training rows, as transformers counts them. For packed rows, count blocks.
 
-    `max_steps` takes the place of `num_epochs`, be it fewer steps or more. Axolotl's own count is not used: it gives incomplete batches
-    their part only, and so ends a run of three epochs before every row was seen three times.
+    `max_steps` overrides `num_epochs`. Axolotl's own count is not used: it counts incomplete batches in part, and so ends a run of three
+    epochs before every row was seen three times.
     """
     training, launch = recipe.training, recipe.launch
     batch = training.micro_batch_size * launch.num_processes * launch.num_nodes
@@ -21,36 +21,36 @@ def optimizer_steps(recipe: Recipe, rows: int) -> int:
 
 
 def steps_depend_on_tokens(recipe: Recipe) -> bool:
-    """Whether the steps cannot be counted before the rows are tokenised: how many blocks they fill decides."""
+    """Return whether the steps can only be counted after tokenisation: they depend on how many blocks the rows fill."""
     return not recipe.training.max_steps and (recipe.data.type == "text" or recipe.training.sample_packing)
 
 
 def epoch_steps(rows: int, batch: int, accumulation: int, epochs: float) -> int:
-    """Optimizer steps of so many epochs over rows that come in batches of `batch`, `accumulation` batches a step."""
+    """Return the optimizer steps of `epochs` epochs over rows in batches of `batch`, with `accumulation` batches per step."""
     return math.ceil(epochs * max(math.ceil(math.ceil(rows / batch) / accumulation), 1))
 
 
 def require_rows(loaded: LoadedRecipe, splits: dict[str, int], split: str, use: str, hint: str) -> None:
-    """Raise UserError where no row landed in the split that something is to `use`: no step can be counted or taken on it."""
+    """Raise UserError if the split that something is to `use` has no rows: no step can be taken on it."""
     if not splits.get(split):
         location = loaded.document.location(("data", "split"))
-        raise UserError(Problem(location, f"the {split} split has no row to {use} on", hint, "empty-split"))
+        raise UserError(Problem(location, f"the {split} split has no rows to {use} on", hint, "empty-split"))
 
 
 def repetitions(recipe: Recipe, rows: int) -> list[str]:
-    """In words, the rows that several processes see once more in every epoch: each needs as many full batches as the others.
+    """Return in words the rows that are repeated in every epoch with several processes, because all need the same number of full batches.
 
-    https://huggingface.co/docs/accelerate (even_batches): without it the processes would wait for each other for ever.
+    https://huggingface.co/docs/accelerate (even_batches): without this, the processes would wait for each other forever.
     """
     processes = recipe.launch.num_processes * recipe.launch.num_nodes
     again = -rows % (recipe.training.micro_batch_size * processes)
     if processes == 1 or not again or recipe.data.type == "text":
         return []
-    return [f"{again:,} of {rows:,} rows are seen twice in every epoch, so that all {processes} processes have full batches"]
+    return [f"{again:,} of {rows:,} rows are seen twice in every epoch to give all {processes} processes full batches"]
 
 
 def step_problems(recipe: Recipe, document: Document, rows: int) -> Iterator[Problem]:
-    """Keys that cannot have an effect in a run of this many rows."""
+    """Yield a problem for keys that have no effect in a run with this many rows."""
     if steps_depend_on_tokens(recipe):
         return
     steps = optimizer_steps(recipe, rows)

@@ -1,7 +1,7 @@
-"""Where numbers go beside the run directory: TensorBoard, Weights & Biases, MLflow and trackio, through Axolotl's own keys.
+"""Trackers in addition to the run directory: TensorBoard, Weights & Biases, MLflow and trackio, through Axolotl's own keys.
 
-Everything stays in the run directory unless the recipe says otherwise, in its pass-through keys: `axolotl: {wandb_mode: online}`,
-`mlflow_tracking_uri`, `trackio_space_id`. Keys and passwords come from the environment alone.
+Everything stays in the run directory unless the recipe's pass-through keys say otherwise: `axolotl: {wandb_mode: online}`,
+`mlflow_tracking_uri`, `trackio_space_id`. Keys and passwords come only from the environment.
 """
 
 from importlib.util import find_spec
@@ -10,7 +10,7 @@ from typing import Any
 from ...schemas.base.errors import UserError
 from ...schemas.sections import Recipe
 
-# A tracker is a package of its own name.
+# Each tracker is a package of the same name.
 ENVIRONMENT: dict[str, dict[str, str]] = {
     "tensorboard": {"TENSORBOARD_LOGGING_DIR": "tensorboard"},
     "wandb": {"WANDB_MODE": "offline", "WANDB_DISABLE_CODE": "true", "WANDB_DISABLE_GIT": "true", "WANDB_ERROR_REPORTING": "false"},
@@ -20,7 +20,7 @@ ENVIRONMENT: dict[str, dict[str, str]] = {
 
 
 def tracker_keys(recipe: Recipe) -> dict[str, Any]:
-    """Axolotl's keys for the recipe's trackers; runs go under the recipe's name unless it names a project."""
+    """Return Axolotl's keys for the recipe's trackers; the project is the recipe's name unless it sets one."""
     training = recipe.training
     project, name = training.tracker_project or recipe.name, training.tracker_run_name
     keys: dict[str, dict[str, Any]] = {
@@ -34,12 +34,12 @@ def tracker_keys(recipe: Recipe) -> dict[str, Any]:
 
 
 def tracker_environment(trackers: tuple[str, ...]) -> dict[str, str]:
-    """The training process's environment: where trackers write, and that they send nothing by themselves."""
+    """Return the training process's environment: where trackers write, and settings that keep them from sending anything."""
     return {name: value for tracker in trackers for name, value in ENVIRONMENT[tracker].items()}
 
 
 def require_trackers(recipe: Recipe) -> None:
-    """Raise UserError for a tracker whose package is not installed: Axolotl would go on without it."""
+    """Raise UserError for a tracker whose package is not installed: Axolotl would silently skip it."""
     absent = [tracker for tracker in recipe.training.trackers if find_spec(tracker) is None]
     if absent:
         raise UserError(

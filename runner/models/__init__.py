@@ -1,1 +1,1 @@
-"""The model that a run starts from: where it comes from, how big it is, its shrunk twin."""
+"""The model that a run starts from: its source, its size, and its tiny stand-in."""

@@ -1,4 +1,4 @@
-"""What a base model is built like, as far as its config.json tells: which kernels can compute it depends on that."""
+"""Read a base model's architecture from its config.json; it decides which kernels can be used."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -14,7 +14,7 @@ from .size import cached_folder, public_models
 
 
 class Architecture(NamedTuple):
-    """`family` is transformers' model_type; `head` the width of an attention head; `dropout` whether attention drops weights."""
+    """`family` is transformers' model_type, `head` the width of an attention head, `dropout` whether attention has dropout."""
 
     family: str
     head: int
@@ -22,7 +22,7 @@ class Architecture(NamedTuple):
 
 
 def architecture(path: str, revision: str | None = None) -> Architecture | None:
-    """Return that of a folder, of a hub model in the cache, or of a public model; None where no configuration is at hand."""
+    """Return the architecture of a folder, a cached hub model, or a public model; None if no configuration is available."""
     folder = Path(path) if Path(path).is_dir() else cached_folder(path, revision)
     if folder is not None and (folder / "config.json").is_file():
         config = orjson.loads((folder / "config.json").read_bytes())
@@ -37,7 +37,7 @@ def architecture(path: str, revision: str | None = None) -> Architecture | None:
 
 
 def architecture_of(model: Model) -> Architecture | None:
-    """Return that of a recipe's base model before it is resolved: the embedded one is a Llama, and `run:OTHER` starts from OTHER's."""
+    """Return the architecture of a recipe's base model before it is resolved; `run:OTHER` has that of OTHER's base model."""
     if model.base_model == EMBEDDED:
         return architecture(str(embedded_folder())) or Architecture("llama", 64, False)
     if model.base_model.startswith("run:"):

@@ -1,4 +1,4 @@
-"""The chat template that a recipe trains with, as text: the model's own or one of Axolotl's, and what the recipe puts before it."""
+"""The chat template that a recipe trains with, as text: the model's own or one of Axolotl's, with the recipe's prefix."""
 
 from importlib.util import find_spec
 from pathlib import Path
@@ -16,7 +16,7 @@ FILE = "chat_template.jinja"
 SETTINGS = "tokenizer_config.json"
 SYSTEM_HINT = "write data.system_role: fold to put it into the first user message, or choose another model.chat_template"
 
-# What stands before a template where the recipe asks for it. The tokenizer is saved with it, so that whatever uses the model does the same.
+# Prefixes of a chat template. They are saved with the tokenizer, so that everything that uses the model applies them.
 FOLD_SYSTEM = (
     "{% if messages | length > 1 and messages[0]['role'] == 'system' %}"
     "{% set folded = messages[0]['content'] + '\n\n' + messages[1]['content'] %}"
@@ -34,12 +34,12 @@ DROP_REASONING = (
 
 
 def template_prefix(fold_system: bool, drop_reasoning: bool) -> str:
-    """What stands before a chat template."""
+    """Return the prefix of a chat template."""
     return (FOLD_SYSTEM if fold_system else "") + (DROP_REASONING if drop_reasoning else "")
 
 
 def own_template(model: Model) -> str | None:
-    """The chat template of the model's tokenizer: "" where it has none, None where the model is not on this machine."""
+    """Return the chat template of the model's tokenizer: "" if it has none, None if the model is not on this machine."""
     folder = tokenizer_folder(model)
     if folder is None:
         return None
@@ -52,7 +52,7 @@ def own_template(model: Model) -> str | None:
 
 
 def tokenizer_folder(model: Model) -> Path | None:
-    """The folder on this machine that has the model's tokenizer; None where there is none."""
+    """Return the local folder with the model's tokenizer, or None."""
     name = model.base_model
     path = embedded_folder() if name == EMBEDDED else Path(name)
     folder = path if path.is_dir() else cached_folder(name, model.revision)
@@ -60,14 +60,14 @@ def tokenizer_folder(model: Model) -> Path | None:
 
 
 def special_tokens(folder: Path) -> dict[str, str]:
-    """The special tokens that templates name, "" for one that the tokenizer has not."""
+    """Return the special tokens that templates use; "" for one that the tokenizer lacks."""
     given = settings_of(folder)
     texts = {name: given.get(name) or "" for name in ("bos_token", "eos_token")}
     return {name: str(text.get("content", "")) if isinstance(text, dict) else str(text) for name, text in texts.items()}
 
 
 def settings_of(folder: Path) -> dict[str, Any]:
-    """The settings of a folder's tokenizer; none where they cannot be read, which loading it reports."""
+    """Return the settings of a folder's tokenizer; {} if they cannot be read, which loading it will report."""
     try:
         found = orjson.loads((folder / SETTINGS).read_bytes())
     except (OSError, orjson.JSONDecodeError):
@@ -76,7 +76,7 @@ def settings_of(folder: Path) -> dict[str, Any]:
 
 
 def axolotl_template(name: str) -> str | None:
-    """One of Axolotl's chat templates: "" where it has none of this name, None where Axolotl is not installed."""
+    """Return one of Axolotl's chat templates: "" if there is none of this name, None if Axolotl is not installed."""
     package = find_spec("axolotl")
     folders = package.submodule_search_locations if package else None
     if not folders:

@@ -1,6 +1,6 @@
-"""What a model folder may make a library do when it is loaded is checked before anything is loaded.
+"""Check what a model folder could make a library do, before anything is loaded from it.
 
-Code in the folder is run only with `trust_remote_code`, which transformers decides; here is what it does not ask about.
+transformers runs code in the folder only with `trust_remote_code`; this covers what it does not ask about.
 """
 
 import json
@@ -15,14 +15,14 @@ CONFIGS = ("config.json", "generation_config.json", "adapter_config.json", "toke
 PICKLED = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
 ATTENTION = ("eager", "sdpa", "flash_attention_2", "flash_attention_3", "flex_attention")
 MAX_CONFIG_BYTES = 16 << 20
-_PICKLE = "holds the weights as a pickle, which may run code when it is loaded"
-_SAFETENSORS = "convert the weights to safetensors: model.save_pretrained(folder) where you trust them"
+_PICKLE = "stores the weights as a pickle, which can run code when it is loaded"
+_SAFETENSORS = "convert the weights to safetensors on a machine where you trust them: model.save_pretrained(folder)"
 
 
 def check_model_folder(folder: Path) -> None:
-    """Check the configuration files, the kind of weights and the chat templates of a model or an adapter.
+    """Check the configuration files, the weight format and the chat templates of a model or an adapter.
 
-    Raises UserError with everything that is wrong.
+    Raises UserError with every problem.
     """
     configs = {name: _read(folder / name) for name in CONFIGS if (folder / name).is_file()}
     problems = [problem for name, values in configs.items() for problem in _config_problems(folder / name, values)]
@@ -32,10 +32,10 @@ def check_model_folder(folder: Path) -> None:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    """A JSON object. Raises UserError where it is none."""
+    """Read a JSON object. Raises UserError if it is not one."""
     size = path.stat().st_size
     if size > MAX_CONFIG_BYTES:
-        raise UserError(_problem(path, f"is {size:,} bytes long; a configuration has at most {MAX_CONFIG_BYTES:,}"))
+        raise UserError(_problem(path, f"has {size:,} bytes; a configuration may have at most {MAX_CONFIG_BYTES:,}"))
     try:
         values = json.loads(path.read_bytes())
     except (ValueError, RecursionError) as error:
@@ -46,18 +46,19 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _config_problems(path: Path, values: dict[str, Any]) -> Iterator[Problem]:
-    """Names of kernels: transformers would fetch and run them, and the evaluation would use another attention than the training."""
+    """Yield a problem for kernel names: transformers would fetch and run them, and evaluation and training would use different
+    attention."""
     for key, value in _entries(values):
         if not key.removeprefix("_").startswith("attn_implementation") or value is None:
             continue
         names = value.values() if isinstance(value, dict) else [value]
         if other := [name for name in names if name is not None and name not in ATTENTION]:
-            hint = f"remove the key; model.attn_implementation chooses among {', '.join(ATTENTION)}"
+            hint = f"remove the key; model.attn_implementation can be {', '.join(ATTENTION)}"
             yield _problem(path, f"{key} names code to fetch and run: {str(other[0])[:100]!r}", hint)
 
 
 def _entries(value: Any) -> Iterator[tuple[str, Any]]:
-    """Every key of the object at any depth, with its value."""
+    """Yield every key of the object at any depth, with its value."""
     waiting = [value]
     while waiting:
         found = waiting.pop()
@@ -69,7 +70,7 @@ def _entries(value: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _weight_problems(folder: Path, configs: dict[str, dict[str, Any]]) -> Iterator[Problem]:
-    """Weights that are pickles, and an index that leads out of the folder."""
+    """Yield a problem for pickled weights, and for an index that points outside the folder."""
     if pickled := _pickled([path.name for path in folder.iterdir()]):
         yield _problem(folder / pickled, _PICKLE, _SAFETENSORS)
     index = configs.get("model.safetensors.index.json", {}).get("weight_map", {})
@@ -79,13 +80,13 @@ def _weight_problems(folder: Path, configs: dict[str, dict[str, Any]]) -> Iterat
 
 
 def check_weight_names(model: str, names: list[str]) -> None:
-    """Raise UserError where a model whose files have these names has no weights but pickles."""
+    """Raise UserError if a model with these files has only pickled weights."""
     if pickled := _pickled(names):
         raise UserError(_problem(Path(model) / pickled, _PICKLE, _SAFETENSORS))
 
 
 def _pickled(names: list[str]) -> str:
-    """The first file of weights that is a pickle; "" where there are safetensors, which are loaded instead."""
+    """Return the first pickled weight file; "" if there are safetensors, which are preferred."""
     if any(name.endswith(".safetensors") for name in names):
         return ""
     found = [name for name in names if name != "training_args.bin" and name.endswith(PICKLED)]
@@ -93,7 +94,7 @@ def _pickled(names: list[str]) -> str:
 
 
 def _template_problems(folder: Path, tokenizer: dict[str, Any]) -> Iterator[Problem]:
-    """Chat templates that cannot be rendered within the limits, wherever tokenizers look for them."""
+    """Yield a problem for chat templates that exceed the limits, wherever tokenizers look for them."""
     given = tokenizer.get("chat_template")
     named = given if isinstance(given, list) else [{"template": given}]
     templates = [(folder / "tokenizer_config.json", entry.get("template")) for entry in named if isinstance(entry, dict)]

@@ -1,4 +1,4 @@
-"""A model on the Hugging Face hub: its small files, and in one line why it cannot be had."""
+"""Fetch the small files of a model on the Hugging Face Hub, or explain in one line why the model is unavailable."""
 
 import difflib
 from pathlib import Path
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from huggingface_hub.errors import HfHubHTTPError
 
 SMALL_FILES = ("config.json", "tokenizer*", "special_tokens_map.json", "vocab.json", "merges.txt", "*.model", "chat_template*")
-SECONDS = 10  # for an answer; without a limit a hub that accepts the connection and is silent blocks for ever
+SECONDS = 10  # for an answer; without a limit, a hub that accepts the connection but stays silent would block forever
 
 
 def require_weights(name: str, revision: str | None = None) -> None:
-    """Raise UserError where the model's weights are neither in the hub's cache nor on the hub, or where they are pickles there.
+    """Raise UserError if the model's weights are neither cached nor on the hub, or are pickles there.
 
     Fetches only the small files.
     """
@@ -28,8 +28,8 @@ def require_weights(name: str, revision: str | None = None) -> None:
 def small_files(name: str, revision: str | None = None, *, with_weights: bool = False) -> Path:
     """Fetch a model's configuration and tokenizer, without weights, into the hub's cache; return their folder.
 
-    Raises UserError, one line and what to do, where there is no such model, where it is gated, or where the hub cannot be reached; and
-    where its weights are pickles, if it is to be loaded `with_weights`.
+    Raises UserError, with what to do, if there is no such model, if it is gated, or if the hub cannot be reached; and `with_weights`, if
+    its weights are pickles.
     """
     from huggingface_hub import HfApi, snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled
@@ -40,7 +40,7 @@ def small_files(name: str, revision: str | None = None, *, with_weights: bool = 
             check_weight_names(name, [file.rfilename for file in facts.siblings or () if "/" not in file.rfilename])
         folder = Path(snapshot_download(name, revision=revision, allow_patterns=list(SMALL_FILES), etag_timeout=SECONDS))
     except (HfHubHTTPError, OSError, OfflineModeIsEnabled, ValueError, *_transport_errors()) as error:
-        # LocalEntryNotFoundError stands for whatever kept a file from being fetched.
+        # LocalEntryNotFoundError hides the real reason why a file could not be fetched.
         cause = error.__cause__ if isinstance(error, LocalEntryNotFoundError) and error.__cause__ else error
         refused = _refusal(name, revision, cause)
         cached = None if refused.problems[0].rule == "no-revision" else _cached(name, revision)
@@ -48,14 +48,17 @@ def small_files(name: str, revision: str | None = None, *, with_weights: bool = 
             raise refused from None
         folder = cached
     if not (folder / "config.json").is_file() or not any(folder.glob("token*")):
-        what, hint = "is incomplete in the hub's cache: no configuration or no tokenizer", f"connect to the hub once, {_instead(name)}"
+        what, hint = (
+            "is incomplete in the hub's cache: the configuration or the tokenizer is missing",
+            f"connect to the hub once, {_instead(name)}",
+        )
         raise UserError(Problem(Location(name), what, hint, "no-model"))
     check_model_folder(folder)
     return folder
 
 
 def cached_weights(name: str, revision: str | None = None) -> Path | None:
-    """The model's folder in the hub's cache, where its weights are there; None where they must be fetched."""
+    """Return the model's folder in the hub's cache if it has the weights; None if they must be fetched."""
     folder = _cached(name, revision)
     return folder if folder and (folder / "config.json").is_file() and any(folder.glob("*.safetensors")) else None
 
@@ -76,36 +79,36 @@ def _transport_errors() -> tuple[type[Exception], ...]:
 
 
 def _refusal(name: str, revision: str | None, error: BaseException) -> UserError:
-    """Say in one line why the hub did not give the model, and what to do."""
+    """Return an error that says in one line why the hub did not provide the model, and what to do."""
     from huggingface_hub import get_token
     from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, HFValidationError, RepositoryNotFoundError, RevisionNotFoundError
 
     rule, login = "no-model", "hf auth login"
     if isinstance(error, GatedRepoError):
-        what = "is gated on the hub: its licence must be accepted first"
+        what = "is gated on the hub: accept its licence first"
         then = "with the account of your token" if get_token() else f"and log in: {login}"
         hint = f"accept it at https://huggingface.co/{name} {then}"
     elif isinstance(error, RevisionNotFoundError):
         what, hint, rule = f"has no revision {revision} on the hub", "check model.revision", "no-revision"
     elif isinstance(error, RepositoryNotFoundError):
-        what, hint = "no such model on the hub, or a private one", _near(name)
+        what, hint = "no such model on the hub, or it is private", _near(name)
     elif isinstance(error, HfHubHTTPError) and error.response is not None:
         what, hint = _answer(error), "try again later"
         if error.response.status_code in (401, 403):
             hint = f"check your token: {login}, or unset HF_TOKEN"
     elif isinstance(error, HFValidationError):
-        what, hint = "is not a model's name on the hub", "write it as OWNER/NAME"
+        what, hint = "not a valid model name", "write it as OWNER/NAME"
     elif isinstance(error, ValueError):
-        what, hint = f"what {_endpoint()} answered is not a hub's answer", "check HF_ENDPOINT and the network"
+        what, hint = f"{_endpoint()} did not answer like a hub", "check HF_ENDPOINT and the network"
     else:
         what, hint = f"the hub cannot be reached ({_endpoint()}), and the model is not in its cache", "check the network"
     return UserError(Problem(Location(name), what, f"{hint}, {_instead(name)}", rule))
 
 
 def _answer(error: "HfHubHTTPError") -> str:
-    """`the hub answered 503 Service Unavailable`, with its own message where it sent one."""
-    said = (error.server_message or "").strip().splitlines()
-    return f"the hub answered {error.response.status_code} {error.response.reason_phrase}" + (f": {said[0][:200]}" if said else "")
+    """Return `the hub answered 503 Service Unavailable`, with the hub's message if it sent one."""
+    message = (error.server_message or "").strip().splitlines()
+    return f"the hub answered {error.response.status_code} {error.response.reason_phrase}" + (f": {message[0][:200]}" if message else "")
 
 
 def _endpoint() -> str:
@@ -115,7 +118,7 @@ def _endpoint() -> str:
 
 
 def _instead(name: str) -> str:
-    """What can be done without this model."""
+    """Return what can be done without this model."""
     smoke = "; recipe run --smoke needs no hub" if name in public_models() else ""
     return f"or set model.base_model to a folder or {EMBEDDED}{smoke}"
 

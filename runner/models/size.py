@@ -1,6 +1,6 @@
-"""How large a model is: every weight's name and shape, read from safetensors headers, else computed from its configuration.
+"""Determine a model's size: every weight's name and shape, from safetensors headers or computed from its configuration.
 
-Opens no weights and imports nothing heavy: a header is JSON in front of the tensors (https://huggingface.co/docs/safetensors).
+No weights are read: a header is JSON in front of the tensors (https://huggingface.co/docs/safetensors).
 """
 
 import math
@@ -17,7 +17,7 @@ _NOT_LINEAR = ("embed", "wte", "wpe", "lm_head", "score", "classifier", "norm", 
 
 
 class ModelSize(NamedTuple):
-    """A model's weights and the widths that decide its activations. `source` says where the figures were read."""
+    """A model's weights, and the widths that determine its activations. `source` names where the figures come from."""
 
     source: str
     shapes: dict[str, tuple[int, ...]]
@@ -37,12 +37,12 @@ class ModelSize(NamedTuple):
 
     @property
     def linear(self) -> dict[str, tuple[int, ...]]:
-        """The layers that adapters and quantisation replace: all matrices but embeddings and the head."""
+        """Return the layers that adapters and quantisation replace: all matrices except embeddings and the head."""
         return {name: s for name, s in self.shapes.items() if len(s) == 2 and not any(word in name for word in _NOT_LINEAR)}
 
 
 def model_size(base_model: str, revision: str | None = None, public: dict[str, dict[str, Any]] | None = None) -> ModelSize | None:
-    """Of a folder, of a hub model that is in the cache, or of one whose configuration is `public`; None where it cannot be known."""
+    """Return the size of a folder, a cached hub model, or a `public` configuration; None if it is unknown."""
     folder = Path(base_model) if Path(base_model).is_dir() else cached_folder(base_model, revision)
     if folder is not None and (folder / "config.json").is_file():
         config = orjson.loads((folder / "config.json").read_bytes())
@@ -55,7 +55,7 @@ def model_size(base_model: str, revision: str | None = None, public: dict[str, d
 
 
 def cached_folder(name: str, revision: str | None = None) -> Path | None:
-    """Where huggingface_hub keeps a model that was fetched before; None where it is not."""
+    """Return the folder of a model in huggingface_hub's cache, or None. Written without huggingface_hub, which the base install lacks."""
     home = Path(os.environ.get("HF_HOME") or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "huggingface")
     cache = Path(os.environ.get("HF_HUB_CACHE") or home / "hub") / f"models--{name.replace('/', '--')}"
     reference = cache / "refs" / (revision or "main")
@@ -82,7 +82,7 @@ def _computed(source: str, config: dict[str, Any]) -> ModelSize | None:
 
 
 def _sized(source: str, config: dict[str, Any], shapes: dict[str, tuple[int, ...]]) -> ModelSize | None:
-    """None where the configuration lacks a width, as that of a model that is no language model does."""
+    """Return None if the configuration lacks a width: it is not that of a language model."""
     try:
         heads = config.get("num_attention_heads") or config["n_head"]
         hidden = config.get("hidden_size") or config["n_embd"]
@@ -104,7 +104,7 @@ Shapes = dict[str, tuple[int, ...]]
 
 
 def _llama(config: dict[str, Any]) -> Shapes:
-    """Llama, Mistral, and Qwen2, whose queries, keys and values have a bias."""
+    """Return the shapes of Llama, Mistral, Gemma 2, and Qwen2, whose queries, keys and values have a bias."""
     queries, keys, hidden, inner = _widths(config)
     layer: Shapes = {
         "self_attn.q_proj.weight": (queries, hidden), "self_attn.k_proj.weight": (keys, hidden), "self_attn.v_proj.weight": (keys, hidden),
@@ -119,7 +119,7 @@ def _llama(config: dict[str, Any]) -> Shapes:
 
 
 def _phi3(config: dict[str, Any]) -> Shapes:
-    """Phi-3 and 3.5: queries, keys and values are one matrix, gate and up another."""
+    """Return the shapes of Phi-3 and 3.5: queries, keys and values are one matrix, gate and up another."""
     queries, keys, hidden, inner = _widths(config)
     return _decoder(config, {
         "self_attn.qkv_proj.weight": (queries + 2 * keys, hidden), "self_attn.o_proj.weight": (hidden, queries),
@@ -129,7 +129,7 @@ def _phi3(config: dict[str, Any]) -> Shapes:
 
 
 def _widths(config: dict[str, Any]) -> tuple[int, int, int, int]:
-    """Of the queries, the keys, the hidden state and the MLP."""
+    """Return the widths of the queries, the keys, the hidden state and the MLP."""
     hidden, heads = config["hidden_size"], config["num_attention_heads"]
     head = config.get("head_dim") or hidden // heads
     return heads * head, (config.get("num_key_value_heads") or heads) * head, hidden, config["intermediate_size"]
@@ -139,7 +139,7 @@ def _decoder(config: dict[str, Any], layer: Shapes) -> Shapes:
     hidden, vocabulary = config["hidden_size"], config["vocab_size"]
     shapes = {f"model.layers.{i}.{name}": shape for i in range(config["num_hidden_layers"]) for name, shape in layer.items()}
     shapes |= {"model.embed_tokens.weight": (vocabulary, hidden), "model.norm.weight": (hidden,)}
-    tied = config.get("tie_word_embeddings", config["model_type"] == "gemma2")  # a config.json leaves out what is its class's default
+    tied = config.get("tie_word_embeddings", config["model_type"] == "gemma2")  # config.json omits defaults of its class
     return shapes if tied else shapes | {"lm_head.weight": (vocabulary, hidden)}
 
 
@@ -162,9 +162,9 @@ _SHAPES = {"llama": _llama, "mistral": _llama, "qwen2": _llama, "gemma2": _llama
 
 @cache
 def public_models() -> dict[str, dict[str, Any]]:
-    """Hub name -> config, tokens (bos, eos, pad, unk, more), chat_template (Axolotl's name of it), remote_code.
+    """Return hub name -> config, tokens (bos, eos, pad, unk, more), chat_template (Axolotl's name), remote_code.
 
-    `remote_code` says that transformers has no such architecture and the hub's own code would be needed; the config is then that of the
-    same weights in Llama's form, into which InternLM's convert2llama.py brings them.
+    `remote_code` says that transformers lacks the architecture and code from the hub would be needed; the config is then that of the same
+    weights in Llama's format, which InternLM's convert2llama.py produces.
     """
     return orjson.loads((Path(__file__).parent / "public_models.json").read_bytes())

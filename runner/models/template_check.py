@@ -1,7 +1,7 @@
-"""Whether a chat template renders short chats within limits of time, memory and length, tried in a process that can be ended.
+"""Check in a separate process whether a chat template renders short chats within limits of time, memory and length.
 
-python -m recipekit.runner.models.template_check: the template on standard input, what is wrong with it on standard output; with a
-further argument (`chats`, `texts`), a template and chats as JSON on standard input, and what becomes of the chats on standard output.
+python -m recipekit.runner.models.template_check: reads the template from standard input, and prints what is wrong with it; with the
+argument `chats` or `texts`, it reads a template and chats as JSON, and prints what becomes of the chats.
 """
 
 import json
@@ -16,13 +16,13 @@ from typing import Any, NamedTuple
 SECONDS = 5
 MAX_MEMORY = 1 << 30
 MAX_CHARACTERS = 1 << 20
-_PATIENCE = 60  # a machine that is busy gives a process few of its seconds
+_PATIENCE = 60  # a process gets little CPU time on a busy machine
 _CHAT = [{"role": "user", "content": "What is it?"}, {"role": "assistant", "content": "<think>\nIt is.\n</think>\n\nA cat."}]
 CHATS = ([_CHAT[0]], [{"role": "system", "content": "Be brief."}, *_CHAT * 3], _CHAT * 20)
 
 
 class Rendered(NamedTuple):
-    """What becomes of chats, by their number: what the template says where it refuses one, and words that it leaves out, by role."""
+    """The result for chats, by number: the message with which the template refuses one, and words that it leaves out, by role."""
 
     refused: dict[int, str]
     lost: dict[int, tuple[str, str]]
@@ -30,7 +30,7 @@ class Rendered(NamedTuple):
 
 @cache
 def template_fault(template: str) -> str:
-    """Why the template cannot be used: "takes more than 5 seconds"; "" where nothing is wrong with it, or jinja2 is not installed."""
+    """Return why the template cannot be used ("takes more than 5 seconds"), or "" if it can, or jinja2 is not installed."""
     done = _in_child(template.encode("utf-8", "surrogatepass"))
     if done is None or done.returncode == -signal.SIGXCPU:
         return f"takes more than {SECONDS} seconds for a short chat"
@@ -40,21 +40,23 @@ def template_fault(template: str) -> str:
 
 
 def render_chats(template: str, chats: list[list[dict[str, Any]]]) -> Rendered:
-    """What the template does with the chats; nothing where it has a fault, or jinja2 is not installed."""
+    """Return what the template does with the chats; empty if it has a fault, or jinja2 is not installed."""
     done = _in_child(json.dumps({"template": template, "chats": chats}).encode(), "chats")
     found = json.loads(done.stdout) if done is not None and not done.returncode and done.stdout else {"refused": {}, "lost": {}}
-    return Rendered({int(n): said for n, said in found["refused"].items()}, {int(n): tuple(lost) for n, lost in found["lost"].items()})
+    return Rendered(
+        {int(n): message for n, message in found["refused"].items()}, {int(n): tuple(lost) for n, lost in found["lost"].items()}
+    )
 
 
 def chat_texts(template: str, chats: list[list[dict[str, Any]]], tokens: dict[str, str]) -> list[str]:
-    """The text of each chat, with the special tokens that templates name (bos_token, eos_token). Empty where one of them is refused, the
+    """Return the text of each chat, with the special tokens that templates use (bos_token, eos_token); empty if one is refused, the
     template has a fault, or jinja2 is not installed."""
     done = _in_child(json.dumps({"template": template, "chats": chats, "tokens": tokens}).encode(), "texts")
     return json.loads(done.stdout) if done is not None and not done.returncode and done.stdout.startswith(b"[") else []
 
 
 def _in_child(given: bytes, *arguments: str) -> "subprocess.CompletedProcess[bytes] | None":
-    """The process of main(); None where it takes too long."""
+    """Run main() in a process; None if it takes too long."""
     argv = [sys.executable, "-m", "recipekit.runner.models.template_check", *arguments]
     env = {**os.environ, "PYTHONSAFEPATH": "1"}
     try:
@@ -64,7 +66,7 @@ def _in_child(given: bytes, *arguments: str) -> "subprocess.CompletedProcess[byt
 
 
 def main() -> None:
-    """Print the fault of the template on standard input, if it has one, or what it does with chats."""
+    """Print the fault of the template on standard input, if any, or what it does with chats."""
     try:
         from jinja2.exceptions import TemplateError
         from jinja2.sandbox import ImmutableSandboxedEnvironment  # noqa: F401
@@ -79,16 +81,16 @@ def main() -> None:
     except MemoryError:
         print(f"needs more than {MAX_MEMORY >> 30} GB of memory for a short chat")
     except RecursionError:
-        print("nests without end")
+        print("recurses without end")
     except (TemplateError, ArithmeticError, LookupError, TypeError, ValueError, AttributeError):
-        return  # what a template says about roles that it does not know; loading it says the rest
+        return  # the template refuses some roles; errors in it appear when it is loaded
 
 
 def _fault(compiled: Any) -> str:
     for chat in CHATS:
         parts = compiled.generate(messages=chat, add_generation_prompt=True, bos_token="", eos_token="", tools=None)
         if sum(map(len, parts)) > MAX_CHARACTERS:
-            return f"makes more than {MAX_CHARACTERS:,} characters of a short chat"
+            return f"produces more than {MAX_CHARACTERS:,} characters for a short chat"
     return ""
 
 
@@ -99,7 +101,7 @@ def _rendered(template: str, chats: list[list[dict[str, Any]]]) -> dict[str, Any
     for number, chat in enumerate(chats):
         try:
             text = compiled.render(messages=chat, add_generation_prompt=False, bos_token="", eos_token="", tools=None)
-        except Exception as error:  # a template raises what it likes: its own message, or a type error of its code
+        except Exception as error:  # a template may raise its own message, or a type error
             refused[number] = (str(error).strip() or type(error).__name__).splitlines()[0]
             continue
         words = ((message["role"], word) for message in chat for word in without_thoughts(message["content"]).split())
@@ -114,12 +116,12 @@ def _texts(template: str, chats: list[list[dict[str, Any]]], tokens: dict[str, s
 
 
 def without_thoughts(content: str) -> str:
-    """The content after its reasoning, which templates treat in ways of their own: the audit of a run follows it."""
+    """Return the content after its reasoning, which templates treat differently; the label audit of a run covers it."""
     return content.rpartition("</think>")[2]
 
 
 def _compiled(template: str) -> Any:
-    """The template as transformers compiles it, with the names that it gives to templates."""
+    """Compile the template as transformers does, with the names that it provides."""
     from datetime import datetime
 
     from jinja2 import nodes
@@ -128,7 +130,7 @@ def _compiled(template: str) -> Any:
     from jinja2.sandbox import ImmutableSandboxedEnvironment
 
     class Generation(Extension):
-        """{% generation %} marks what a model wrote; here it is only rendered."""
+        """{% generation %} marks the model's text; here it is only rendered."""
 
         tags = {"generation"}
 

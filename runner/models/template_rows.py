@@ -1,6 +1,6 @@
-"""Rows held to the recipe's chat template before anything is loaded: what it refuses, and words that it leaves out.
+"""Render rows with the recipe's chat template before anything is loaded: which it refuses, and which words it leaves out.
 
-The audit of a run, and of `recipe mask`, follows every character into the tokens; this reads the template alone, without torch.
+The audit of a run, and of `recipe mask`, follows every character into the tokens; this needs only the template, not torch.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -29,7 +29,7 @@ _OTHER = "choose another model.chat_template"
 
 
 def template_problems(loaded: LoadedRecipe, records: Sequence[Record]) -> Iterator[Problem]:
-    """Yield what the recipe's chat template does to the first of the rows that a run would refuse; nothing where it is not at hand."""
+    """Yield what the recipe's chat template does to the first rows that a run would refuse; nothing if it is unavailable."""
     model, data = loaded.recipe.model, loaded.recipe.data
     own, template = model.chat_template == OWN_TEMPLATE, template_of(model)
     if data.type != "chat" or template is None:
@@ -37,15 +37,20 @@ def template_problems(loaded: LoadedRecipe, records: Sequence[Record]) -> Iterat
     location = loaded.document.location(_PLACE)
     if not template:
         if own:
-            yield Problem(location, f"{model.base_model} has no chat template", "name one of Axolotl's, e.g. chatml", "chat-template")
+            yield Problem(
+                location,
+                f"{model.base_model} has no chat template",
+                "set model.chat_template to one of Axolotl's, e.g. chatml",
+                "chat-template",
+            )
         return
     name = "the model's own chat template" if own else f"the chat template {model.chat_template}"
     records = records[:ROWS]
     fields = [with_system_prompt(record.fields, data.system_prompt) if data.system_prompt else record.fields for record in records]
     found = render_chats(_prefix(data) + template, [messages_of(one) for one in fields])
     if found.refused:
-        is_system = any("system" in said.lower() for said in found.refused.values())
-        listed = _listed((records[number], said) for number, said in found.refused.items())
+        is_system = any("system" in message.lower() for message in found.refused.values())
+        listed = _listed((records[number], message) for number, message in found.refused.items())
         what = f"{name} refuses {_counted(found.refused, records)}: {listed}"
         yield Problem(location, what, SYSTEM_HINT if is_system else f"{_OTHER}, or change the rows", "chat-template")
     for role in dict.fromkeys(role for role, _ in found.lost.values()):
@@ -56,7 +61,7 @@ def template_problems(loaded: LoadedRecipe, records: Sequence[Record]) -> Iterat
 
 
 def rendered_rows(recipe: Recipe, rows: Sequence[RecordValue]) -> list[str]:
-    """Return the chats as the recipe's chat template writes them; none where it, or the model, is not at hand, or refuses one of them."""
+    """Return the chats as rendered by the recipe's chat template; [] if the template or model is unavailable, or refuses one."""
     folder = tokenizer_folder(recipe.model)
     template = template_of(recipe.model)
     if not folder or not template:
@@ -65,12 +70,12 @@ def rendered_rows(recipe: Recipe, rows: Sequence[RecordValue]) -> list[str]:
 
 
 def template_of(model: Model) -> str | None:
-    """The chat template that the recipe names: "" where there is none, None where it is not on this machine."""
+    """Return the chat template that the recipe names: "" if there is none, None if it is not on this machine."""
     return own_template(model) if model.chat_template == OWN_TEMPLATE else axolotl_template(model.chat_template)
 
 
 def messages_of(row: RecordValue) -> list[dict[str, Any]]:
-    """The messages as a template gets them."""
+    """Return the messages as a template gets them."""
     return [{key: value for key, value in message.items() if key != "train"} for message in row["messages"]]
 
 
@@ -83,5 +88,5 @@ def _counted(found: Sequence[int] | dict[int, str], records: Sequence[Record]) -
 
 
 def _listed(rows: Iterable[tuple[Record, str]]) -> str:
-    shown = [f"{record.row} ({said})" for record, said in rows]
+    shown = [f"{record.row} ({text})" for record, text in rows]
     return "; ".join(shown[:LISTED]) + ("; ..." if len(shown) > LISTED else "")

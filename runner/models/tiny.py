@@ -1,7 +1,7 @@
-"""The model of a smoke run: a shrunk twin of the recipe's own, of the same architecture class, with seeded random weights.
+"""Make the model of a smoke run: a tiny one of the recipe's own architecture, with seeded random weights.
 
-Its configuration is the real one where that can be had (a folder, the hub), else what public_models.json knows. Its tokenizer is the real
-one where it can be had, else the embedded model's with the real one's special tokens and chat template.
+Its configuration is derived from the real one (a folder, the hub), or from public_models.json. Its tokenizer is the real one if available,
+else the embedded model's with the real one's special tokens and chat template.
 """
 
 import os
@@ -26,7 +26,8 @@ VERSION = 1
 
 
 class TwinSource(NamedTuple):
-    """What a twin is made from. `tokens` and `chat_template` are put on the tokenizer in the folder `tokenizer`, but for tokens of None."""
+    """The source of a tiny model. `tokens` and `chat_template` are added to the tokenizer in the folder `tokenizer`, unless `tokens` is
+    None."""
 
     config: dict[str, Any]
     tokenizer: str
@@ -37,7 +38,7 @@ class TwinSource(NamedTuple):
 
 
 class Twin(NamedTuple):
-    """A twin in a folder."""
+    """A tiny model in a folder."""
 
     folder: Path
     identity: str
@@ -45,9 +46,9 @@ class Twin(NamedTuple):
 
 
 def twin(model: Model, name: str, folder: Path | None, stand_in: Callable[[], Path], cache: Path) -> Twin:
-    """The twin of the model called `name`, made when it is first asked for. Raises UserError where too little is known of the model.
+    """Return the tiny model for the model called `name`, made on first use. Raises UserError if too little is known of the model.
 
-    `folder` is where the real one lies, if it does; `stand_in` finds the folder of the embedded model.
+    `folder` is the real model's, if it is local; `stand_in` finds the folder of the embedded model.
     """
     source = from_folder(name, folder) if folder else _from_hub(name, model.revision, stand_in)
     try:
@@ -62,14 +63,13 @@ def twin(model: Model, name: str, folder: Path | None, stand_in: Callable[[], Pa
             _build(temporary, name, source._asdict() | {"config": small})
     size = description(source.config, small)
     architecture = source.config["architectures"][0]
-    note = (
-        f"a twin of {name}: {architecture}, {size}, random weights; configuration {source.config_from}; tokenizer {source.tokenizer_from}"
-    )
+    made_of = f"configuration {source.config_from}; tokenizer {source.tokenizer_from}"
+    note = f"a tiny model like {name}: {architecture}, {size}, random weights; {made_of}"
     return Twin(place, f"{name} twin-{key}", note)
 
 
 def from_folder(name: str, folder: Path) -> TwinSource:
-    """A model that lies in a folder, whole or only the small files of it."""
+    """Return the source for a model in a folder, which may hold only its small files."""
     try:
         config = orjson.loads((folder / "config.json").read_bytes())
     except (OSError, ValueError) as error:
@@ -80,7 +80,7 @@ def from_folder(name: str, folder: Path) -> TwinSource:
 
 
 def _from_hub(name: str, revision: str | None, stand_in: Callable[[], Path]) -> TwinSource:
-    """The model's own small files, from the hub or the hub's cache; else what is public of it."""
+    """Return the source from the model's small files, from the hub or its cache, or else from its public configuration."""
     found, why = None, ""
     try:
         found = small_files(name, revision)
@@ -91,23 +91,23 @@ def _from_hub(name: str, revision: str | None, stand_in: Callable[[], Path]) -> 
         return from_folder(name, found)
     if known is None:
         raise _impossible(name, why)
-    what = "in Llama's form, as the hub has it only with code of its own" if known.get("remote_code") else f"as published ({why})"
+    what = "in Llama's format, because the hub's version needs its own code" if known.get("remote_code") else f"as published ({why})"
     return TwinSource(known["config"], str(stand_in()), known["tokens"], known["chat_template"], what, "SmolLM2's, with its special tokens")
 
 
 def _build(folder: Path, name: str, request: dict[str, Any]) -> None:
-    """Weights, configuration and tokenizer, written by a process of its own: torch stays out of this one."""
+    """Write weights, configuration and tokenizer in a separate process, which imports torch."""
     (folder / COMPLETE).write_bytes(orjson.dumps(request, option=orjson.OPT_INDENT_2))
     argv = [sys.executable, "-m", "recipekit.runner.worker.tiny_model", str(folder)]
     environment = {**os.environ, "PYTHONSAFEPATH": "1", "CUDA_VISIBLE_DEVICES": ""}
     built = subprocess.run(argv, capture_output=True, text=True, check=False, env=environment)
     if built.returncode:
-        said = built.stderr.strip().splitlines()[-1:] or ["no reason given"]
-        raise _impossible(name, said[0][:300])
+        reason = built.stderr.strip().splitlines()[-1:] or ["no reason given"]
+        raise _impossible(name, reason[0][:300])
 
 
 def _digest(folder: Path) -> str:
-    """Changes with the tokenizer's files."""
+    """Return a hash of the tokenizer's files."""
     digest = sha256()
     for path in sorted({path for pattern in SMALL_FILES[1:] for path in folder.glob(pattern) if path.is_file()}):
         digest.update(path.name.encode() + b"\0" + path.read_bytes())
@@ -116,7 +116,7 @@ def _digest(folder: Path) -> str:
 
 def _impossible(name: str, why: str) -> UserError:
     hint = "use another model for the smoke run: --set smoke.model.base_model=embedded:smollm2-135m-instruct"
-    return UserError(Problem(Location(name), f"no tiny model of its kind can be made for the smoke run: {why}", hint, "no-twin"))
+    return UserError(Problem(Location(name), f"no tiny model can be made from it for the smoke run: {why}", hint, "no-twin"))
 
 
 LAYERS = 2
@@ -131,7 +131,7 @@ _ALIGNED = 32
 
 
 def shrunk(config: dict[str, Any]) -> dict[str, Any]:
-    """The configuration of the twin. Raises KeyError with the name of what it has no field for."""
+    """Return the configuration of the tiny model. Raises KeyError with the name of a missing field."""
     layers, width, heads = (_field(config, names) for names in (_LAYERS, _WIDTH, _HEADS))
     many = config[heads]
     groups = config.get("num_key_value_heads") or many
@@ -145,7 +145,7 @@ def shrunk(config: dict[str, Any]) -> dict[str, Any]:
         changes["num_key_value_heads"] = groups // shared * least
     if config.get("head_dim"):
         changes["head_dim"] = HEAD_DIM
-    if config.get("rope_scaling"):  # longrope has a factor for every pair of a head's dimensions
+    if config.get("rope_scaling"):  # longrope has a factor per pair of head dimensions
         pairs = (config.get("head_dim") or config[width] // many) // 2
         changes["rope_scaling"] = {
             key: value[: HEAD_DIM // 2] if isinstance(value, list) and len(value) == pairs else value
@@ -156,7 +156,7 @@ def shrunk(config: dict[str, Any]) -> dict[str, Any]:
 
 
 def description(config: dict[str, Any], small: dict[str, Any]) -> str:
-    """`2 of 32 layers, width 64 of 4,096, 4 of 32 heads`."""
+    """Format as `2 of 32 layers, width 64 of 4,096, 4 of 32 heads`."""
     layers, width, heads = (_field(config, names) for names in (_LAYERS, _WIDTH, _HEADS))
     return f"{small[layers]} of {config[layers]} layers, width {small[width]} of {config[width]:,}, {small[heads]} of {config[heads]} heads"
 

@@ -1,1 +1,1 @@
-"""Models that are asked over the OpenAI protocol: addresses and keys, a client with bounds, a log of replies, judging."""
+"""Clients of models behind the OpenAI protocol: addresses and keys, a bounded client, a log of replies, judging."""

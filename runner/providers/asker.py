@@ -1,4 +1,4 @@
-"""Asking what a log does not hold: keys are read, local models served and requests sent only when there is something to ask."""
+"""Ask for what a log lacks: keys are read, local models served and requests sent only if there is something to ask."""
 
 import asyncio
 from collections.abc import Iterator, Sequence
@@ -17,7 +17,7 @@ from .requests import ProviderRequest, Reply, Request
 
 
 class Questions(Protocol):
-    """What is asked, of whom, and which replies can be used."""
+    """What is asked, which model is asked, and which replies are usable."""
 
     def requests(self) -> Iterator[Request]: ...
     def asked(self, request: Request, attempt: int, endpoints: Sequence[Endpoint]) -> tuple[Endpoint, ProviderRequest]: ...
@@ -32,16 +32,16 @@ class Asker:
         self.identities: dict[str, str] = {}
 
     def known(self, providers: Sequence[Provider]) -> list[Endpoint]:
-        """The endpoints as the log knows them, without key and address: enough to look up their replies."""
+        """Return the endpoints as the log knows them, without key and address: enough to look up their replies."""
         for provider in providers:
             if provider.provider in LOCAL and provider.model not in self.identities:
                 self.identities[provider.model] = resolve_target(provider.model, self.runs).identity
         return [endpoint(p, identity=self.identities.get(p.model, "") if p.provider in LOCAL else "", with_key=False) for p in providers]
 
     def ask(self, questions: Questions, providers: Sequence[Provider], log: RequestLog, what: str) -> None:
-        """Ask until the log holds a usable reply to every request, or as many attempts as are allowed.
+        """Ask until the log has a usable reply to every request, or the attempts are used up.
 
-        Raises GateError at a ceiling, UserError when a provider does not answer, Interrupted.
+        Raises GateError at a limit, UserError if a provider does not answer, and Interrupted.
         """
         known = self.known(providers)
         total = sum(1 for _ in questions.requests())
@@ -68,7 +68,7 @@ class Asker:
         return True
 
     async def _fill(self, questions: Questions, endpoints: Sequence[Endpoint], log: RequestLog, total: int, what: str) -> None:
-        from .dispatcher import Dispatcher  # loads openai, which a report of judged replies does without
+        from .dispatcher import Dispatcher  # loads openai, which reading the log does not need
 
         self.display.show(what, total, 0, "")
         dispatcher = Dispatcher(endpoints, self.limits, log, lambda now: self.display.show(what, None, now.done, now.summary()))
@@ -76,7 +76,7 @@ class Asker:
 
     @contextmanager
     def _ready(self, provider: Provider) -> Iterator[Endpoint]:
-        """A provider that can be asked; a local model is served for as long as the block runs."""
+        """Yield an endpoint that can be asked; a local model is served while the block runs."""
         if provider.provider != "local":
             yield endpoint(provider)
             return

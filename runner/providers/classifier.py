@@ -1,6 +1,6 @@
-"""A text-classification model as a provider: texts go to a process of its own, scores come back into the log, batch by batch.
+"""A text-classification model as a provider: texts go to a separate process, and scores are logged batch by batch.
 
-A run that is interrupted has the scores of all batches before; only the others are computed again.
+An interrupted run keeps the scores of completed batches; only the others are computed again.
 """
 
 import os
@@ -21,7 +21,7 @@ _TAIL = 12
 
 
 def classify(asked: Iterable[ProviderRequest], name: str, runs: Path, log: RequestLog, progress: Callable[[int], None]) -> None:
-    """Write every label's score of each text to the log, as a JSON object. Raises UserError when the model cannot be used."""
+    """Log every label's score for each text, as a JSON object. Raises UserError if the model cannot be used."""
     pending = {request.key: request for request in asked}
     target = orjson.dumps(resolve_target(name, runs)._asdict()).decode()
     argv = [sys.executable, "-m", "recipekit.runner.worker.classify_texts", target]
@@ -40,9 +40,9 @@ def classify(asked: Iterable[ProviderRequest], name: str, runs: Path, log: Reque
                 progress(done := done + len(found))
             if child.wait() or done < len(pending):
                 errors.seek(0)
-                said = errors.read().decode("utf-8", "replace").strip().splitlines()[-_TAIL:]
-                what = "cannot classify:\n" + "\n".join(f"    | {text}" for text in said)
-                raise UserError(Problem(Location(name), what, "name a model with a text-classification head", "no-model"))
+                output = errors.read().decode("utf-8", "replace").strip().splitlines()[-_TAIL:]
+                what = "cannot classify:\n" + "\n".join(f"    | {text}" for text in output)
+                raise UserError(Problem(Location(name), what, "use a model with a text-classification head", "no-model"))
         finally:
             child.kill()
             child.communicate()

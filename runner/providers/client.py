@@ -1,4 +1,4 @@
-"""One request to one provider: sent, waited for, read, and checked. What goes wrong is either worth another try or not."""
+"""One request to one provider: sent, awaited, read and checked. A failure is either worth a retry or not."""
 
 import asyncio
 from typing import Any, NamedTuple
@@ -18,9 +18,9 @@ _LONGEST_WORD = 300
 
 
 class CallFailed(Exception):
-    """A request that got no usable answer. `retryable` says that another try may get one; `fatal` that no request to the provider will.
+    """A request got no usable answer. `retryable`: a retry may help; `fatal`: no request to the provider will succeed.
 
-    `retry_after` is the seconds that the provider asked us to wait. The text holds no key.
+    `retry_after` is the wait in seconds that the provider asked for. The text contains no key.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class Client(NamedTuple):
 
     @classmethod
     def open(cls, endpoint: Endpoint, connections: int, timeout: float) -> "Client":
-        """A client whose connections go only where the recipe says. It retries nothing itself."""
+        """Open a client that connects only where the recipe allows. It does not retry."""
         http = http_client(endpoint.private_network, connections, timeout)
         client = openai.AsyncOpenAI(
             api_key=endpoint.key or "none", base_url=endpoint.base_url, max_retries=0, timeout=timeout, http_client=http,
@@ -55,12 +55,12 @@ class Client(NamedTuple):
         await self.api.close()
 
     async def ask(self, asked: ProviderRequest) -> Reply:
-        """The reply. Raises CallFailed for everything that can go wrong on the way."""
+        """Return the reply. Raises CallFailed for any failure."""
         try:
             async with asyncio.timeout(self.timeout):
                 reply = await (self._streamed(asked) if self.endpoint.stream else self._whole(asked))
         except TimeoutError:
-            raise CallFailed(f"no whole reply within {self.timeout:g} s", retryable=True) from None
+            raise CallFailed(f"no complete reply within {self.timeout:g} s", retryable=True) from None
         except openai.APIStatusError as error:
             raise self._status(error) from None
         except (openai.OpenAIError, httpx2.HTTPError, httpx2.StreamError, ValueError) as error:
@@ -69,8 +69,8 @@ class Client(NamedTuple):
         return reply._replace(text=text, redacted=text != reply.text)
 
     async def _whole(self, asked: ProviderRequest) -> Reply:
-        """A reply in one piece. Through the client's plain post: its typed one takes the request and the reply apart twice, a fifth of the
-        time, and lets replies pass that are none.
+        """Get a reply in one piece, with the client's plain post: its typed method parses request and reply twice, which takes a fifth of
+        the time, and accepts invalid replies.
         """
         body = self._arguments(asked)
         headers = body.pop("extra_headers")
@@ -78,11 +78,11 @@ class Client(NamedTuple):
         response = await self.api.post("/chat/completions", cast_to=httpx2.Response, body=body, options={"headers": headers})
         kind = response.headers.get("content-type", "")
         if "json" not in kind:
-            raise CallFailed(f"the reply is {kind.split(';')[0][:60] or 'of no type'}, not JSON", retryable=True)
+            raise CallFailed(f"the reply is {kind.split(';')[0][:60] or 'untyped'}, not JSON", retryable=True)
         return read_completion(orjson.loads(response.content), asked)
 
     async def _streamed(self, asked: ProviderRequest) -> Reply:
-        """A reply that came in parts; without its end it is no reply."""
+        """Get a streamed reply; without its end it is invalid."""
         arguments = self._arguments(asked) | {"stream": True, "stream_options": {"include_usage": True}}
         parts, finish, usage = [], None, None
         async with await self.api.chat.completions.create(**arguments) as stream:
@@ -92,7 +92,7 @@ class Client(NamedTuple):
                     parts.append((choice.delta.content if choice.delta else None) or "")
                     finish = choice.finish_reason or finish
         if not finish:
-            raise CallFailed("the stream broke off before its end", retryable=True)
+            raise CallFailed("the stream ended early", retryable=True)
         counted = {
             "usage": usage.model_dump() if usage else None,
             "choices": [{"message": {"content": "".join(parts)}, "finish_reason": finish}],
@@ -123,7 +123,7 @@ class Client(NamedTuple):
                           retry_after=_seconds(error.response.headers.get("retry-after")))  # fmt: skip
 
     def _broken(self, error: Exception) -> CallFailed:
-        """Every other failure: connections, broken JSON. The cause of a chain is what we refused, where we refused something."""
+        """Return the failure for other errors: connections, broken JSON. A refusal by our transport is found in the chain of causes."""
         cause: BaseException | None = error
         while cause is not None and not isinstance(cause, Refused):
             cause = cause.__cause__ or cause.__context__
@@ -137,7 +137,7 @@ class Client(NamedTuple):
 
 
 def read_completion(body: Any, asked: ProviderRequest) -> Reply:
-    """The reply in a chat completion's JSON. Raises CallFailed where it is not one. Tokens that nobody counted are taken for the most."""
+    """Read the reply from a chat completion's JSON. Raises CallFailed if it is not one. Without token counts, the maximum is assumed."""
     try:
         choice = body["choices"][0]
         text, finish = choice["message"].get("content") or "", choice.get("finish_reason") or "stop"
@@ -153,7 +153,7 @@ def read_completion(body: Any, asked: ProviderRequest) -> Reply:
 
 
 def _seconds(header: str | None) -> float | None:
-    """Retry-After as seconds: a number, or a date."""
+    """Return Retry-After in seconds; the header is a number or a date."""
     if not header:
         return None
     try:

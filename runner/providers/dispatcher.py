@@ -1,4 +1,4 @@
-"""Sends every request that the log has no usable reply to, several at once, until all are answered or something stops it."""
+"""Send every request without a usable reply in the log, several at once, until all are answered or something stops it."""
 
 import asyncio
 import signal
@@ -17,17 +17,17 @@ from .limits import Budget, CeilingReached, Pace, cost, wait
 from .request_log import Entry, RequestLog
 from .requests import ProviderRequest, Reply, Request
 
-HOPELESS = 10  # requests of one provider that fail one after the other, each after all its retries
+HOPELESS = 10  # consecutive failed requests to one provider, each after all its retries
 
 AskedOf = Callable[[Request, int], tuple[Endpoint, ProviderRequest]]
 Usable = Callable[[Request, Reply], bool]
 
 
 class Dispatcher:
-    """Sends requests and fills the log. `stopped` is why it ended early; replies under way are still waited for."""
+    """Sends requests and fills the log. `stopped` is why it ended early; replies in flight are still awaited."""
 
-    def __init__(self, endpoints: Sequence[Endpoint], limits: Limits, log: RequestLog, tell: Callable[["Dispatcher"], None]) -> None:
-        self.limits, self.log, self.tell = limits, log, tell
+    def __init__(self, endpoints: Sequence[Endpoint], limits: Limits, log: RequestLog, report: Callable[["Dispatcher"], None]) -> None:
+        self.limits, self.log, self.report = limits, log, report
         self.clients = {e: Client.open(e, limits.concurrency, limits.timeout) for e in endpoints}
         self.paces = {e: Pace(e) for e in endpoints}
         self.budget = Budget(limits, log.used())
@@ -39,35 +39,35 @@ class Dispatcher:
         self.done = self.answered = self.tokens = 0
 
     def summary(self) -> str:
-        """Rate and cost for the bar; the cost where prices are given, of everything in the log."""
+        """Return rate and cost for the progress bar; the cost, if prices are given, is of everything in the log."""
         seconds = max(time.monotonic() - self.started, 1e-3)
         shown = [f"{self.answered / seconds:.1f} requests/s", f"{self.tokens / seconds:,.0f} tokens/s"]
         currencies = {endpoint.price.currency for endpoint in self.clients if endpoint.price}
         return "  ".join([*shown, *(f"{self.budget.used[2]:.4f} {currency}" for currency in sorted(currencies) if len(currencies) == 1)])
 
     async def fill(self, requests: Iterable[Request], asked_of: AskedOf, usable: Usable) -> None:
-        """Ask what has to be asked. Raises what stopped it: GateError for a ceiling, UserError for a provider that does not answer or a log
-        that cannot be written, Interrupted."""
+        """Send the requests. Raises what stopped it: GateError at a limit, UserError for a provider that does not answer or a log that
+        cannot be written, and Interrupted."""
         waiting = iter(requests)
 
         async def work() -> None:
-            for request in waiting:  # one iterator for all: at most `concurrency` requests are in memory
+            for request in waiting:  # a shared iterator: at most `concurrency` requests are in memory
                 if self.stopped:
                     return
                 try:
                     await self._settle(request, asked_of, usable)
-                except UserError as error:  # the log cannot be written: what is paid for would be lost
+                except UserError as error:  # the log cannot be written: paid replies would be lost
                     self._stop(error)
                 if not self.stopped:
                     self.done += 1
-                    self.tell(self)
+                    self.report(self)
 
         try:
             with self._signals():
                 async with asyncio.TaskGroup() as group:
                     for _ in range(self.limits.concurrency):
                         group.create_task(work())
-        except asyncio.CancelledError:  # by a second signal
+        except asyncio.CancelledError:  # a second signal
             if not self.stopped:
                 raise
         finally:
@@ -77,10 +77,10 @@ class Dispatcher:
             raise self.stopped
 
     async def _settle(self, request: Request, asked_of: AskedOf, usable: Usable) -> None:
-        """Ask until the reply is usable, as often as the limits allow. What the log holds is not asked again."""
+        """Ask until the reply is usable, within the limits. Requests in the log are not repeated."""
         for attempt in range(self.limits.attempts):
             endpoint, asked = asked_of(request, attempt)
-            while other := self.under_way.get(asked.key):  # two rows may ask the same
+            while other := self.under_way.get(asked.key):  # two rows may make the same request
                 await other.wait()
             reply = self.log.reply(asked.key)
             if reply is None:
@@ -93,7 +93,7 @@ class Dispatcher:
                 return
 
     async def _answer(self, endpoint: Endpoint, asked: ProviderRequest) -> Reply | None:
-        """The reply, on disk; None when every try failed, or when asking has stopped."""
+        """Return the reply once it is on disk; None if every try failed, or if asking has stopped."""
         try:
             reserved = await self.budget.reserve(asked, endpoint.price)
         except CeilingReached as ceiling:
@@ -146,7 +146,7 @@ class Dispatcher:
         return Entry(asked, reply, paid, currency, tries, time.monotonic() - started)
 
     def _pausing(self, endpoint: Endpoint) -> Callable[[RetryCallState], None]:
-        """What one request is told to wait, all requests to that provider wait."""
+        """Return the hook that makes all requests to a provider wait when one of them is told to."""
 
         def pause(state: RetryCallState) -> None:
             error = state.outcome.exception() if state.outcome else None
@@ -167,7 +167,7 @@ class Dispatcher:
 
     @contextmanager
     def _signals(self) -> Iterator[None]:
-        """Ctrl-C and SIGTERM wait for the replies under way, which are paid for; a second one does not."""
+        """Let Ctrl-C and SIGTERM wait for replies in flight, which are paid for; a second signal does not wait."""
         loop, task = asyncio.get_running_loop(), asyncio.current_task()
         hint = "start it again: answered requests are not repeated"
 
@@ -177,7 +177,7 @@ class Dispatcher:
             self._stop(Interrupted(Problem(Location(""), f"stopped by {signal.Signals(number).name}", hint, "interrupted")))
 
         numbers = (signal.SIGINT, signal.SIGTERM)
-        with suppress(ValueError, RuntimeError):  # signals are for the main thread only
+        with suppress(ValueError, RuntimeError):  # signal handlers work in the main thread only
             for number in numbers:
                 loop.add_signal_handler(number, interrupt, number)
         try:
@@ -188,7 +188,7 @@ class Dispatcher:
 
 
 class GroupCommit:
-    """Writes what came in while the last write was under way, all at once: a reply is on disk before it counts."""
+    """Writes everything that arrived during the last write at once: a reply is on disk before it counts."""
 
     def __init__(self, log: RequestLog) -> None:
         self.log = log

@@ -1,6 +1,6 @@
-"""Who can be asked: addresses, and where their keys are kept. All speak the OpenAI protocol.
+"""Providers: their addresses, and where their keys are stored. All use the OpenAI protocol.
 
-Addresses and names are those of the providers' own documentation: help.aliyun.com (DashScope), cloud.baidu.com (Qianfan),
+Addresses and names are from the providers' documentation: help.aliyun.com (DashScope), cloud.baidu.com (Qianfan),
 open.bigmodel.cn (Zhipu), xfyun.cn/doc/spark (Spark: its key is the console's APIPassword), platform.openai.com.
 """
 
@@ -14,7 +14,7 @@ KEYRING = "recipekit"  # the service name of keyring entries
 
 
 class Service(NamedTuple):
-    """An address, the environment variables that may hold its key, and whether it takes the parameter `seed`."""
+    """An address, the environment variables that may hold its key, and whether it accepts `seed`."""
 
     base_url: str
     key_names: tuple[str, ...]
@@ -37,9 +37,9 @@ LOCAL = ("local", "classifier")  # run on this machine
 
 
 class Endpoint(NamedTuple):
-    """A provider of the recipe, ready to be asked. `identity` names the model in the log; it changes when its weights do.
+    """A provider of the recipe, ready to use. `identity` names the model in the log, and changes with its weights.
 
-    `key` never leaves this value but as a header; repr hides it.
+    `key` is only used as a header; repr hides it.
     """
 
     provider: str
@@ -60,18 +60,18 @@ class Endpoint(NamedTuple):
 
     @property
     def name(self) -> str:
-        """How people see it."""
+        """Return the name to display."""
         return f"{self.provider}/{self.model}"
 
 
 def endpoint(provider: Provider, base_url: str = "", identity: str = "", *, with_key: bool = True) -> Endpoint:
-    """The provider with its address and key; for a local model with the address at which it is served.
+    """Return the provider with its address and key; a local model has the address at which it is served.
 
-    Raises UserError when the key is not there, unless nothing will be asked.
+    Raises UserError if the key is missing, unless nothing will be asked.
     """
     service = SERVICES[provider.provider]
     names = (provider.key_name,) if provider.key_name else service.key_names
-    # A model of that name may be another elsewhere.
+    # A model of the same name elsewhere may be a different one.
     named = f"{provider.model}@{provider.base_url}" if provider.base_url else provider.model
     return Endpoint(
         provider.provider, provider.model, identity or named, base_url or provider.base_url or service.base_url,
@@ -89,7 +89,7 @@ def _key(provider: str, names: tuple[str, ...]) -> str:
 
 
 def _from_keyring(name: str) -> str | None:
-    """The keyring's entry; None where there is no keyring, or where it is locked: the environment is then what is asked for."""
+    """Return the keyring's entry; None if there is no keyring or it is locked, so that the message names the environment variable."""
     try:
         import keyring
         import keyring.errors

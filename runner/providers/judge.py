@@ -1,4 +1,4 @@
-"""A model that scores texts. Its prompt names the scales; its reply is a JSON object with every score, or a number for a single one."""
+"""Score texts with a model. The prompt names the scales; the reply is a JSON object with every score, or a number for a single one."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -21,7 +21,7 @@ Scores = dict[str, float]
 
 
 class Judgement(NamedTuple):
-    """A judge's scores and its reply. `scores` is None where the reply holds none, `reply` where there is no reply."""
+    """A judge's scores and its reply. `scores` is None if the reply has none, `reply` if there is no reply."""
 
     scores: Scores | None
     reply: str | None
@@ -30,7 +30,7 @@ class Judgement(NamedTuple):
 
 
 class Scorer(NamedTuple):
-    """The judge of a recipe, ready to make requests and to read replies."""
+    """The judge of a recipe, ready to make requests and read replies."""
 
     judge: Judge
     prompt: Prompt
@@ -39,26 +39,26 @@ class Scorer(NamedTuple):
 
     @classmethod
     def of(cls, judge: Judge, limits: Limits, seed: int) -> Self:
-        """The judge with its prompt; `limits` count where it has none of its own. Raises UserError when that is not a prompt."""
+        """Return the judge with its prompt; `limits` apply if it has none of its own. Raises UserError if the prompt is invalid."""
         return cls(judge, load_prompt(judge.prompt), judge.limits or limits, seed)
 
     def request(self, row: Row, values: dict[str, Any]) -> Request:
-        """The request for one text; `values` fill the prompt. Raises UserError where one is missing."""
+        """Return the request for one text; `values` fill the prompt. Raises UserError if one is missing."""
         return Request(row, messages(self.prompt, values), 0, {})
 
     def asked(self, request: Request, attempt: int, endpoints: Sequence[Endpoint]) -> tuple[Endpoint, ProviderRequest]:
-        """The judge, asked again with another seed and some temperature when its reply held no scores."""
+        """Return the provider request; a retry after a reply without scores has another seed and a higher temperature."""
         (endpoint,) = endpoints
         sampling = Sampling(temperature=0.7 if attempt else 0, max_new_tokens=self.judge.max_new_tokens)
         seed = (self.seed + attempt * 1_000_003) % SEEDS
         return endpoint, ProviderRequest(endpoint.provider, endpoint.identity, request.messages, sampling, seed)
 
     def usable(self, request: Request, reply: Reply) -> bool:
-        """Whether the reply holds every score."""
+        """Return whether the reply has every score."""
         return read_scores(reply.text, self.prompt.scales) is not None
 
     def judgement(self, request: Request, endpoints: Sequence[Endpoint], log: RequestLog) -> Judgement:
-        """The first reply with scores among the attempts, else the last one, and the tokens of all."""
+        """Return the first reply with scores among the attempts, or the last one, and the tokens of all attempts."""
         judgement = Judgement(None, None)
         for attempt in range(self.limits.attempts):
             reply = log.reply(self.asked(request, attempt, endpoints)[1].key)
@@ -72,9 +72,9 @@ class Scorer(NamedTuple):
 
 
 def read_scores(text: str, scales: Mapping[str, tuple[float, float]]) -> Scores | None:
-    """The scores of the last JSON object with all of them, each a number on its scale; None where there is no such object.
+    """Return the scores from the last JSON object that has all of them, each on its scale, or None.
 
-    For a single scale the first number of the text counts too.
+    For a single scale, the first number in the text counts too.
     """
     for match in reversed(list(_OBJECT.finditer(text))):
         try:

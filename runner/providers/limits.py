@@ -1,4 +1,4 @@
-"""The ceilings on requests, tokens and money: nothing is sent that could go beyond one of them."""
+"""Limits on requests, tokens and money: nothing is sent that could exceed one of them."""
 
 import asyncio
 
@@ -14,16 +14,16 @@ from .requests import ProviderRequest, Reply
 
 
 class CeilingReached(Exception):
-    """One more request could go beyond a ceiling. The text says which."""
+    """One more request could exceed a limit, which the text names."""
 
 
 def cost(price: Price | None, prompt_tokens: int, completion_tokens: int) -> float | None:
-    """What so many tokens cost; None where the recipe gives no price."""
+    """Return the cost of the tokens, or None if the recipe gives no price."""
     return None if price is None else (prompt_tokens * price.input + completion_tokens * price.output) / 1_000_000
 
 
 class Budget:
-    """What was used, and what requests under way could use at most. A request waits while others may turn out cheaper."""
+    """What was used, and the most that requests in flight could use. A request waits while others may turn out cheaper."""
 
     def __init__(self, limits: Limits, used: Used) -> None:
         self.ceilings = (("max_requests", limits.max_requests), ("max_tokens", limits.max_tokens), ("max_cost", limits.max_cost))
@@ -32,19 +32,19 @@ class Budget:
         self.changed = asyncio.Condition()
 
     async def reserve(self, asked: ProviderRequest, price: Price | None) -> tuple[float, ...]:
-        """Set aside the most that the request can use. Raises CeilingReached when that is too much and nothing is under way."""
+        """Reserve the most that the request can use. Raises CeilingReached if that is too much and nothing is in flight."""
         most = (1.0, float(asked.most_tokens()), cost(price, asked.most_prompt_tokens(), asked.sampling.max_new_tokens) or 0.0)
         async with self.changed:
             while beyond := self._beyond(most):
                 if not self.under_way[0]:
                     name, ceiling, used = beyond
-                    raise CeilingReached(f"limits.{name}: {ceiling:,g}; {used:,.6g} are used, and the next request could go beyond it")
+                    raise CeilingReached(f"limits.{name}: {ceiling:,g}; {used:,.6g} are used, and the next request could exceed it")
                 await self.changed.wait()
             self.under_way = [sum(pair) for pair in zip(self.under_way, most, strict=True)]
         return most
 
     async def settle(self, reserved: tuple[float, ...], reply: Reply | None, paid: float | None) -> None:
-        """Count what the request used, and free the rest; a request that got no reply used nothing that we know of."""
+        """Record what the request used, and release the rest; a request without a reply counts as using nothing."""
         async with self.changed:
             self.under_way = [before - now for before, now in zip(self.under_way, reserved, strict=True)]
             if reply:
@@ -64,7 +64,7 @@ _BACK_OFF = wait_exponential_jitter(multiplier=0.5, max=60, jitter=0.5)
 
 
 class Pace:
-    """The rate limits of an endpoint; the requests of a minute are spread over it."""
+    """The rate limits of an endpoint; requests are spread over the minute."""
 
     def __init__(self, endpoint: Endpoint) -> None:
         self.requests = AsyncLimiter(1, 60 / endpoint.requests_per_minute) if endpoint.requests_per_minute else None
@@ -81,12 +81,12 @@ class Pace:
             await asyncio.sleep(left)
 
     def pause(self, seconds: float) -> None:
-        """The provider asked for a pause: nobody asks it before."""
+        """Delay all requests by the time that the provider asked for."""
         self.resume_at = max(self.resume_at, asyncio.get_running_loop().time() + min(seconds, LONGEST_PAUSE))
 
 
 def wait(state: RetryCallState) -> float:
-    """Seconds before the next try: what the provider asked for, else longer each time, with jitter."""
+    """Return the seconds before the next try: what the provider asked for, or an increasing delay with jitter."""
     error = state.outcome.exception() if state.outcome else None
     asked_for = error.retry_after if isinstance(error, CallFailed) else None
     return min(asked_for, LONGEST_PAUSE) if asked_for is not None else _BACK_OFF(state)

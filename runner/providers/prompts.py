@@ -1,4 +1,4 @@
-"""A prompt -> the messages of a request."""
+"""Fill a prompt to make the messages of a request."""
 
 import random
 from typing import Any
@@ -9,18 +9,18 @@ from ...schemas.prompts import Prompt
 from .requests import Message
 
 
-def messages(prompt: Prompt, places: dict[str, Any]) -> tuple[Message, ...]:
-    """The prompt filled with the places. Raises UserError for a place that nothing fills."""
-    if missing := sorted(prompt.placeholders - set(places)):
-        known = ", ".join(f"{{{name}}}" for name in sorted(places))
-        what = f"{{{missing[0]}}} is filled by nothing"
+def messages(prompt: Prompt, values: dict[str, Any]) -> tuple[Message, ...]:
+    """Return the messages of a prompt filled with `values`. Raises UserError for a placeholder without a value."""
+    if missing := sorted(prompt.placeholders - set(values)):
+        known = ", ".join(f"{{{name}}}" for name in sorted(values))
+        what = f"{{{missing[0]}}} has no value"
         raise UserError(Problem(Location(prompt.name), what, f"valid keys: {known}", "prompt-place"))
     parts = (("system", prompt.system), ("user", prompt.user))
-    return tuple({"role": role, "content": fill(text, **places)} for role, text in parts if text)
+    return tuple({"role": role, "content": fill(text, **values)} for role, text in parts if text)
 
 
 def chosen_examples(prompt: Prompt, emotion: str | None, count: int, seed: str) -> str:
-    """`count` examples, a line each: those of the emotion where the prompt has any, the choice a function of the seed."""
+    """Return `count` examples, one per line: those of the emotion if the prompt has any, chosen by the seed."""
     own = [example for example in prompt.examples if example.emotion == emotion]
     fitting = own or [example for example in prompt.examples if example.emotion is None]
     picked = random.Random(seed).sample(fitting, min(count, len(fitting)))

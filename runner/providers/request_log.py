@@ -1,6 +1,6 @@
-"""The log of requests: one SQLite file that knows what was asked, what was answered, and what it used.
+"""The log of requests: an SQLite file with what was asked, what was answered, and what it cost.
 
-A reply is written to disk before anything is made of it, so that a process that is killed has at most to repeat what was under way.
+A reply is on disk before it is used, so that a killed process repeats at most the requests in flight.
 """
 
 import fcntl
@@ -41,7 +41,7 @@ class Entry(NamedTuple):
 
 
 class Used(NamedTuple):
-    """What the answers in a log have used. `cost` is of those that had a price."""
+    """What the answers in a log have used. `cost` covers those with a price."""
 
     requests: int = 0
     tokens: int = 0
@@ -49,14 +49,14 @@ class Used(NamedTuple):
 
 
 class RequestLog:
-    """The log at a path; made when there is none. One process at a time. Every method raises UserError when SQLite refuses."""
+    """The log at a path, created if missing; for one process at a time. Every method raises UserError if SQLite fails."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             self.database = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
-            # A reply that was paid for survives a loss of power too.
+            # A paid reply must survive a power failure.
             self.database.executescript("pragma journal_mode=wal; pragma synchronous=full;" + _TABLES)
         except sqlite3.DatabaseError as error:
             raise self._unusable(error) from None
@@ -67,32 +67,32 @@ class RequestLog:
         self.database.close()
 
     def reply(self, key: str) -> Reply | None:
-        """The answer to the request, if it has one."""
+        """Return the answer to the request, if there is one."""
         rows = self._execute("select reply, finish, prompt_tokens, completion_tokens, metered, redacted from replies where key = ?", key)
         return Reply(*rows[0][:4], *map(bool, rows[0][4:])) if rows else None
 
     def keep(self, entries: list[Entry]) -> None:
-        """Write answers, all at once."""
+        """Write answers in one transaction."""
         with self._transaction():
             for row in map(_row, entries):
                 self._execute(f"insert or replace into replies values ({', '.join('?' * 17)})", *row)
 
     def fail(self, asked: ProviderRequest, error: str, retryable: bool) -> None:
-        """Write that a try failed."""
+        """Record a failed try."""
         row = (asked.key, asked.provider, asked.model, error, retryable, time.time())
         self._execute("insert into failures values (?, ?, ?, ?, ?, ?)", *row)
 
     def failures(self, key: str) -> int:
-        """How many tries of the request failed."""
+        """Return how many tries of the request failed."""
         return self._execute("select count(*) from failures where key = ?", key)[0][0]
 
     def last_failure(self, key: str) -> str:
-        """What the last failed try of the request said."""
+        """Return the message of the request's last failed try."""
         rows = self._execute("select error from failures where key = ? order by rowid desc limit 1", key)
         return rows[0][0] if rows else ""
 
     def used(self) -> Used:
-        """What all answers in the log have used."""
+        """Return what all answers in the log have used."""
         query = "select count(*), coalesce(sum(prompt_tokens + completion_tokens), 0), coalesce(sum(cost), 0) from replies"
         return Used(*self._execute(query)[0])
 
@@ -103,7 +103,7 @@ class RequestLog:
             yield
             self._execute("commit")
         except BaseException:
-            if self.database.in_transaction:  # a full disk has ended it already
+            if self.database.in_transaction:  # a full disk ends it
                 self.database.execute("rollback")
             raise
 
@@ -123,7 +123,7 @@ class RequestLog:
 
 @contextmanager
 def open_log(path: Path) -> Iterator[RequestLog]:
-    """The log, for this process alone. Raises UserError if another process uses it."""
+    """Open the log for this process alone. Raises UserError if another process uses it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.with_suffix(".lock").open("a") as lock:
         try:

@@ -1,4 +1,4 @@
-"""What is asked and what is answered."""
+"""Requests and replies."""
 
 from hashlib import sha256
 from typing import Any, NamedTuple
@@ -13,9 +13,9 @@ SEEDS = 2**31  # providers take seeds below
 
 
 class Request(NamedTuple):
-    """One thing to ask. `repetition` counts the times that a task asks the same, each with a seed of its own.
+    """One request. `repetition` counts repeats of the same request in a task, each with its own seed.
 
-    `about` is what the task needs to make rows of the reply.
+    `about` is what the task needs to make rows from the reply.
     """
 
     row: Row
@@ -25,8 +25,8 @@ class Request(NamedTuple):
 
 
 class Reply(NamedTuple):
-    """What a model said. `finish` is stop, length or content_filter. `metered` says that the provider counted the tokens itself,
-    `redacted` that what looks like a secret was replaced in the text.
+    """A model's reply. `finish` is stop, length or content_filter; `metered`: the provider counted the tokens; `redacted`: something that
+    looks like a secret was replaced in the text.
     """
 
     text: str
@@ -38,7 +38,7 @@ class Reply(NamedTuple):
 
 
 class ProviderRequest(NamedTuple):
-    """A request as it goes to one provider: everything that decides about the reply."""
+    """A request to one provider, with everything that affects the reply."""
 
     provider: str
     model: str
@@ -48,13 +48,13 @@ class ProviderRequest(NamedTuple):
 
     @property
     def key(self) -> str:
-        """The request's name in the log: a hash of provider, model, prompt and sampling."""
+        """Return the request's key in the log: a hash of provider, model, prompt, sampling and seed."""
         return sha256(orjson.dumps([self.provider, self.model, self.messages, self.sampling._asdict(), self.seed])).hexdigest()
 
     def most_prompt_tokens(self) -> int:
-        """More tokens than the prompt can have: no tokenizer makes more than one of a byte, and templates add a few a message."""
+        """Return an upper bound for the prompt's tokens: at most one per byte, and a few per message for the template."""
         return sum(len(message["content"].encode()) + 16 for message in self.messages)
 
     def most_tokens(self) -> int:
-        """More tokens than the request can use."""
+        """Return an upper bound for the tokens that the request can use."""
         return self.most_prompt_tokens() + self.sampling.max_new_tokens

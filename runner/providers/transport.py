@@ -1,7 +1,7 @@
-"""The HTTP client that requests go through: it connects only where it may, follows no redirect elsewhere, reads only so much.
+"""The HTTP client for requests: it connects only where allowed, follows no redirect elsewhere, and limits the size of bodies.
 
-A name is resolved once and the very address that was checked is connected to, so that a name that resolves anew (DNS rebinding) leads
-nowhere else. Proxies of the environment are not used: they would connect in our place.
+A name is resolved once, and the connection goes to the address that was checked, so that DNS rebinding has no effect. Proxies from the
+environment are not used: they would connect on our behalf.
 """
 
 import ipaddress
@@ -17,7 +17,7 @@ _LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1")
 
 
 class Refused(httpx2.RequestError):
-    """We refused to connect, to follow or to read. Asking again would change nothing; asking anything else neither, with `fatal`."""
+    """We refused to connect, to follow or to read. A retry would not help; with `fatal`, no other request would either."""
 
     def __init__(self, what: str, *, request: httpx2.Request | None = None, fatal: bool = False) -> None:
         super().__init__(what, request=request)
@@ -25,14 +25,14 @@ class Refused(httpx2.RequestError):
 
 
 class GuardedBackend(httpcore2.AsyncNetworkBackend):
-    """Connects to public addresses; to loopback when the recipe's address says so, to a private network when the recipe allows it."""
+    """Connects to public addresses, to loopback if the recipe's address says so, and to a private network if the recipe allows it."""
 
     def __init__(self, private_network: bool) -> None:
         self.private_network = private_network
         self.inner: Any = httpcore2.AnyIOBackend()
 
     async def connect_tcp(self, host: str, port: int, *arguments: Any, **options: Any) -> httpcore2.AsyncNetworkStream:
-        """Connect to the first address of the host that may be connected to."""
+        """Connect to the host's first address, if all of them are allowed."""
         import anyio
 
         try:
@@ -42,27 +42,27 @@ class GuardedBackend(httpcore2.AsyncNetworkBackend):
         addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
         for address in addresses:
             if not may_connect(host, address, self.private_network):
-                raise Refused(f"{host} is {address}, an address of this machine or of a private network", fatal=True)
+                raise Refused(f"{host} is {address}, an address of this machine or a private network", fatal=True)
         return await self.inner.connect_tcp(addresses[0], port, *arguments, **options)
 
     async def sleep(self, seconds: float) -> None:
-        """Wait, as the pool asks between tries to connect."""
+        """Wait between the pool's attempts to connect."""
         await self.inner.sleep(seconds)
 
 
 def may_connect(host: str, address: str, private_network: bool) -> bool:
-    """Whether a host of the recipe may be connected to at this IP address (as text)."""
+    """Return whether the recipe's host may be connected to at this IP address (as text)."""
     ip = ipaddress.ip_address(address.partition("%")[0])
     ip = getattr(ip, "ipv4_mapped", None) or ip
     if ip.is_loopback:
         return host in _LOOPBACK_NAMES
     if ip.is_link_local or ip.is_multicast or ip.is_unspecified or ip.is_reserved:
-        return False  # 169.254.169.254 answers with a cloud machine's credentials
+        return False  # 169.254.169.254 serves a cloud machine's credentials
     return ip.is_global or private_network
 
 
 class GuardedTransport(httpx2.AsyncBaseTransport):
-    """httpx2's transport over a pool with our backend; bodies are cut off at MAX_BODY bytes, and must come as they are."""
+    """httpx2's transport with our backend; bodies are limited to MAX_BODY bytes, and must not be compressed."""
 
     def __init__(self, private_network: bool, connections: int) -> None:
         self.inner = httpx2.AsyncHTTPTransport(trust_env=False)
@@ -72,7 +72,7 @@ class GuardedTransport(httpx2.AsyncBaseTransport):
         )  # fmt: skip
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
-        """Send; refuse redirects to other hosts, and bodies that are too long or packed (a few bytes can become gigabytes)."""
+        """Send; refuse redirects to other hosts, and bodies that are too long or compressed (a few bytes can become gigabytes)."""
         request.headers["accept-encoding"] = "identity"
         response = await self.inner.handle_async_request(request)
         refusal = _refusal(request, response)
@@ -93,14 +93,14 @@ def _refusal(request: httpx2.Request, response: httpx2.Response) -> str:
         if (other.scheme, other.host, other.port) != (request.url.scheme, request.url.host, request.url.port):
             return f"{request.url.host} redirects to {other.host}, another host"
     if (packed := response.headers.get("content-encoding", "identity").lower()) != "identity":
-        return f"the body is packed with {packed[:20]}, which was not asked for"
+        return f"the body is compressed with {packed[:20]}, which was not requested"
     if int(response.headers.get("content-length", 0) or 0) > MAX_BODY:
-        return f"a body of {response.headers['content-length']} bytes; the most that is read is {MAX_BODY:,}"
+        return f"a body of {response.headers['content-length']} bytes; the limit is {MAX_BODY:,}"
     return ""
 
 
 class CappedStream(httpx2.AsyncByteStream):
-    """A body that ends with an error where it becomes longer than MAX_BODY bytes."""
+    """A body that raises an error beyond MAX_BODY bytes."""
 
     def __init__(self, stream: Any, request: httpx2.Request) -> None:
         self.stream = stream
@@ -111,16 +111,16 @@ class CappedStream(httpx2.AsyncByteStream):
         async for part in self.stream:
             count += len(part)
             if count > MAX_BODY:
-                raise Refused(f"the body does not end; the most that is read is {MAX_BODY:,} bytes", request=self.request)
+                raise Refused(f"the body is longer than the limit of {MAX_BODY:,} bytes", request=self.request)
             yield part
 
     async def aclose(self) -> None:
-        """Close the connection: what was not read is never read."""
+        """Close the connection without reading the rest."""
         await self.stream.aclose()
 
 
 def http_client(private_network: bool, connections: int, timeout: float) -> httpx2.AsyncClient:
-    """A client for one provider. `timeout` bounds each wait; the whole reply is bounded by who asks."""
+    """Return a client for one provider. `timeout` limits each wait; the caller limits the whole reply."""
     transport = GuardedTransport(private_network, connections)
     return httpx2.AsyncClient(transport=transport, timeout=httpx2.Timeout(timeout, connect=min(timeout, 30)), follow_redirects=True,
                               max_redirects=3, trust_env=False)  # fmt: skip

@@ -1,1 +1,1 @@
-"""What a recipe takes and what this machine has: memory, disk, packages."""
+"""What a recipe needs and what this machine has: memory, disk, packages, time."""

@@ -1,4 +1,4 @@
-"""This machine's packages, GPUs, memory and disk, and what is missing for training."""
+"""Inspect this machine's packages, GPUs, memory and disk, and find what is missing for training."""
 
 import os
 import re
@@ -13,7 +13,7 @@ from ..runtime.machine import nvidia_gpus, this_machine
 from .fit import available_memory, free_disk
 
 _REQUIREMENT = re.compile(r'^([A-Za-z0-9_.-]+)(?:\[[^\]]*\])?([^;]*?)\s*(?:;\s*extra == ["\'](\w+)["\'])?$')
-EXTRAS = ("", "data", "eval", "train")  # what a run needs; "" are the packages that are always there
+EXTRAS = ("", "data", "eval", "train")  # the extras that a run needs; "" is the base install
 
 
 def environment() -> dict[str, Any]:
@@ -35,7 +35,7 @@ def environment() -> dict[str, Any]:
 
 
 def packages() -> list[dict[str, Any]]:
-    """Return every package that a run needs: name, extra, wanted, version (None where not installed), fits."""
+    """Return every package that a run needs: name, extra, wanted, version (None if not installed), fits."""
     found: dict[str, dict[str, Any]] = {}
     for line in requires("recipekit") or ():
         match = _REQUIREMENT.match(line)
@@ -55,7 +55,7 @@ def torch_build() -> dict[str, str] | None:
 
 
 def missing(facts: dict[str, Any]) -> list[str]:
-    """Return what prevents training here, with the fix."""
+    """Return what prevents training on this machine, with the fix."""
     faults = []
     for package in facts["packages"]:
         if not package["fits"]:
@@ -63,7 +63,7 @@ def missing(facts: dict[str, Any]) -> list[str]:
             what = f"is {package['version']}, but {package['wanted']} is required" if package["version"] else "is not installed"
             faults.append(f'{package["name"]} {what}: pip install "recipekit{extra}"')
     if facts["gpus"] and facts["torch"] and facts["torch"]["build"] == "cpu":
-        faults.append("this machine has a GPU, but torch is a build without CUDA: see https://pytorch.org/get-started")
+        faults.append("this machine has a GPU, but torch was built without CUDA: see https://pytorch.org/get-started")
     return faults
 
 

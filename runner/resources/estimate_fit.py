@@ -17,14 +17,14 @@ from ..runtime.run_folder import RunFolder
 from .fit import Fit, fit, in_words, peak_text, require, warnings
 from .row_lengths import expected_tokens
 
-# The embedded model's configuration, for before it is unpacked.
+# The embedded model's configuration, for use before it is unpacked.
 SMOLLM2 = {"model_type": "llama", "hidden_size": 576, "intermediate_size": 1536, "num_hidden_layers": 30, "num_attention_heads": 9,
            "num_key_value_heads": 3, "vocab_size": 49152, "tie_word_embeddings": True}  # fmt: skip
 GPU = Machine("cuda", 1, "a GPU with bf16", 0, True)
 
 
 def size_of(recipe: Recipe) -> ModelSize | None:
-    """Return the size of the base model; for `run:OTHER`, that of the other recipe. None where it is unknown."""
+    """Return the size of the base model; for `run:OTHER`, that of the other recipe's. None if it is unknown."""
     name = recipe.model.base_model
     if name == EMBEDDED:
         return model_size(str(embedded_folder())) or model_size(EMBEDDED, public={EMBEDDED: {"config": SMOLLM2}})
@@ -39,16 +39,16 @@ def size_of(recipe: Recipe) -> ModelSize | None:
 def estimate_fit(
     recipe: Recipe, machine: Machine, folder: Path, labels: int = 0, steps: int | None = None, tokens: int | None = None
 ) -> Fit | None:
-    """Estimate what the training needs on this machine; None where the model's size is unknown.
+    """Estimate what the training needs on this machine; None if the model's size is unknown.
 
-    `tokens` are those of the longest row, where it is known.
+    `tokens` is the length of the longest row, if known.
     """
     size = size_of(recipe)
     return fit(recipe, size, machine, folder, labels or len(recipe.data.labels or ()), steps, tokens) if size else None
 
 
 def batch(recipe: Recipe) -> dict[str, Any]:
-    """Return the rows of an optimizer step and their factors."""
+    """Return the number of rows per optimizer step, and its factors."""
     training, processes = recipe.training, recipe.launch.num_processes * recipe.launch.num_nodes
     facts = {"micro_batch_size": training.micro_batch_size, "gradient_accumulation_steps": training.gradient_accumulation_steps,
              "processes": processes}  # fmt: skip
@@ -56,7 +56,7 @@ def batch(recipe: Recipe) -> dict[str, Any]:
 
 
 def check_fit(run: RunFolder, recipe: Recipe, model: ResolvedModel, rows: int, display: Display) -> None:
-    """Refuse a training that cannot fit, before anything is loaded; warn where it is tight. Raises UserError."""
+    """Raise UserError for a training that cannot fit, before anything is loaded; warn if it is tight."""
     size = model_size(model.path, recipe.model.revision, public_models())
     if size is None:
         display.say("", f"memory and disk are not estimated: the size of {model.path} is not known", "yellow")
@@ -72,6 +72,6 @@ def check_fit(run: RunFolder, recipe: Recipe, model: ResolvedModel, rows: int, d
 
 
 def say_memory(run: RunFolder, display: Display) -> None:
-    """Print the measured peak memory and the prediction; nothing where none was measured."""
+    """Print the measured peak memory and the prediction, if it was measured."""
     if facts := run.find(PEAK_MEMORY):
         display.say("", peak_text(facts))

@@ -16,15 +16,15 @@ from ..runtime.run_files import FIT_FORECAST, FitForecast, PeakMemory
 from ..runtime.run_folder import RunFolder
 from .memory import CPU_RUNTIME, FAMILIES, MemoryPlan, memory_plan, optimizer_bytes
 
-# On a CPU, measured peaks were at most 4 % above the prediction (docs/measurements.md); a little more is let through.
 LESS_MEMORY = "use adapter: qlora or lora, a smaller micro_batch_size, gradient_checkpointing: true, or a smaller model"
+# On a CPU, measured peaks were at most 4 % above the prediction (docs/measurements.md); a little more is allowed.
 MARGIN = 1.1
 CLOSE = 0.75
-PADDED_TO = 64  # tokens: Axolotl pads the rows of a batch to a multiple of it
+PADDED_TO = 64  # tokens: Axolotl pads the rows of a batch to a multiple of this
 
 
 class Fit(NamedTuple):
-    """Bytes needed and available. `memory` is that of one process; without a GPU, `processes` share the machine's memory."""
+    """Bytes needed and available. `memory` is for one process; without a GPU, `processes` share the machine's memory."""
 
     memory: MemoryPlan
     memory_available: int
@@ -43,7 +43,7 @@ class Fit(NamedTuple):
         return sum(self.disk.values())
 
     def facts(self) -> FitForecast:
-        """Return the values that a run records."""
+        """Return the values that a run stores."""
         return {
             "memory": {"needed": self.memory_needed, "available": self.memory_available, "processes": self.processes,
                        "tokens": self.memory.tokens, "parts": self.memory.parts, "device": self.device},
@@ -64,18 +64,18 @@ def fit(
 ) -> Fit:
     """Compare what the training needs with what is available.
 
-    `folder` is where it writes, `tokens` its longest row where that is known, `held` bytes of memory that it has taken already.
+    `folder` is where it writes, `tokens` the length of its longest row if known, `held` the memory that it already uses.
     """
     memory = memory_plan(recipe, size, machine, labels, tokens)
     available = available_memory() + held if machine.is_cpu else machine.gpu_memory
-    unknown = "" if size.family in FAMILIES else f"activations: the layers of model_type {size.family!r} are not known"
+    unknown = "" if size.family in FAMILIES else f"activations: the layers of model_type {size.family!r} are unknown"
     processes = recipe.launch.num_processes if machine.is_cpu else 1
     disk = disk_plan(recipe, size, machine, labels, steps)
     return Fit(memory, available, processes, disk, free_disk(folder), "this machine" if machine.is_cpu else machine.gpu_name, unknown)
 
 
 def too_large(recipe: Recipe, base_model: str, labels: int, longest: int) -> list[str]:
-    """Return why it cannot fit, once the trainer knows the rows' length and before it loads a model. Writes fit.json."""
+    """Return why the training cannot fit, once the rows' length is known and before a model is loaded. Writes fit.json."""
     if (size := model_size(base_model, recipe.model.revision)) is None:
         return []
     full, padded = recipe.training.sequence_len, -(-longest // PADDED_TO) * PADDED_TO
@@ -87,7 +87,7 @@ def too_large(recipe: Recipe, base_model: str, labels: int, longest: int) -> lis
 
 
 def problems(found: Fit, full_rows: bool) -> list[Problem]:
-    """Return why it cannot be trained here. Without `full_rows`, rows may be shorter than `tokens`: only what is certain counts."""
+    """Return why the recipe cannot be trained here. Without `full_rows`, rows may be shorter than `tokens`: only certain needs count."""
     refused = []
     sure = (found.memory.total if full_rows else found.memory.certain) * found.processes
     if found.memory_available and sure > found.memory_available * MARGIN:
@@ -118,13 +118,13 @@ def in_words(found: Fit) -> str:
 
 
 def require(found: Fit, full_rows: bool) -> None:
-    """Raise UserError where the training cannot fit."""
+    """Raise UserError if the training cannot fit."""
     if refused := problems(found, full_rows):
         raise UserError(*refused)
 
 
 def memory_sum(found: Fit) -> str:
-    """`3.1 GB (weights 2.0 + ...) of 4.0 GB`."""
+    """Format as `3.1 GB (weights 2.0 + ...), and this machine has 4.0 GB`."""
     several = f"{found.processes} processes x " if found.processes > 1 else ""
     return f"{several}{_sum(found.memory.parts)}, and {found.device} has {size_text(found.memory_available)}"
 
@@ -138,7 +138,7 @@ def _sum(parts: dict[str, int]) -> str:
 
 
 def peak_text(memory: PeakMemory) -> str:
-    """Say a run's measured peak memory beside its prediction, and by how much that was off."""
+    """Format a run's measured peak memory with its prediction and the error of that."""
     measured, predicted = f"peak memory {size_text(memory['peak'])} ({memory['device']})", memory["predicted"]
     if not predicted or not memory["peak"]:
         return measured
@@ -147,7 +147,7 @@ def peak_text(memory: PeakMemory) -> str:
 
 
 def size_text(size: int) -> str:
-    """Format bytes in decimal units: the one format of sizes on screen and in reports."""
+    """Format bytes in decimal units with three digits; used for all sizes on screen and in reports."""
     value, units = float(size), ["bytes", "kB", "MB", "GB", "TB"]
     while value >= 999.5 and len(units) > 1:
         value, units = value / 1000, units[1:]
@@ -168,14 +168,14 @@ def available_memory() -> int:
 
 
 def free_disk(folder: Path) -> int:
-    """Return the free bytes of the disk of `folder`, which need not exist."""
+    """Return the free bytes on the disk of `folder`, which need not exist."""
     while not folder.exists():
         folder = folder.parent
     return shutil.disk_usage(folder).free
 
 
 def disk_plan(recipe: Recipe, size: ModelSize, machine: Machine, labels: int = 0, steps: int | None = None) -> dict[str, int]:
-    """Return bytes by part, in the run's directory, without the tokenised rows, whose length is not known yet."""
+    """Return the bytes by part that the run's directory needs, without the tokenised rows, whose length is not known yet."""
     training = recipe.training
     wide = 4 if precision(training, machine) == "fp32" else 2
     trained = memory_plan(recipe, size, machine, labels).trained

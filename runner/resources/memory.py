@@ -1,8 +1,8 @@
-"""How much memory a training needs, part by part, from the model's real widths. Bytes of one process, on the device that trains. Pure.
+"""Predict the memory of a training by part, from the model's real widths, in bytes per process on the training device. Pure.
 
-Activations are what autograd keeps of one layer for the backward pass, counted tensor by tensor (the method of Korthikanti et al. 2022,
-arXiv:2205.05198, section 4, for today's layers: SwiGLU, grouped keys, attention that keeps no score matrix); a test compares them with
-what PyTorch really keeps. 4-bit weights: QLoRA (Dettmers et al. 2023, arXiv:2305.14314, section 3): 4 bits and 0.127 for the constants.
+Activations are what autograd keeps of one layer for the backward pass, counted tensor by tensor (as in Korthikanti et al. 2022,
+arXiv:2205.05198, section 4, for today's layers: SwiGLU, grouped keys, attention without a score matrix); a test compares them with PyTorch.
+4-bit weights: QLoRA (Dettmers et al. 2023, arXiv:2305.14314, section 3): 4 bits, and 0.127 for the constants.
 """
 
 import math
@@ -14,30 +14,30 @@ from ..models.module_names import matches_module, module_of, rank_of
 from ..models.size import ModelSize
 from ..runtime.machine import UNPACKED_SHARE, Machine
 
-FAMILIES = ("llama", "mistral", "qwen2", "gpt2")  # whose activations were compared; of others nothing is said
+FAMILIES = ("llama", "mistral", "qwen2", "gpt2")  # families whose activations were verified; others are not estimated
 NF4_BYTES = (4 + 0.127) / 8
-# Of a logit, by the width of the weights. runner/worker/head_loss.py computes a chunk at a time: the logit and its fp32 copy, which becomes
-# the gradient. Where the model is sharded the logits of a micro-batch exist: the logit, its fp32 copy, and the gradients of both.
-CHUNK = 1 << 26  # logits; a test compares it with that of head_loss.py
+# Bytes per logit, by the width of the weights. runner/worker/head_loss.py computes chunks: the logit and its fp32 copy, which becomes the
+# gradient. If the model is sharded, all logits of a micro-batch exist: the logit, its fp32 copy, and the gradients of both.
+CHUNK = 1 << 26  # logits; a test compares it with head_loss.py
 CHUNK_BYTES = {4: 4, 2: 2 + 4}
 LOGITS_BYTES = {4: 4 + 4, 2: 2 + 4 + 4 + 2}
-# Python with torch, transformers and Axolotl around a model of no size: measured (docs/measurements.md), axolotl 0.19.0, torch 2.13.
+# Python with torch, transformers and Axolotl without a model: measured (docs/measurements.md) with axolotl 0.19.0, torch 2.13.
 CPU_RUNTIME = 850 << 20
-# CUDA's context with the libraries that torch loads: what nvidia-smi shows of a process beyond torch's own tensors. Not measured here.
+# CUDA's context with torch's libraries: what nvidia-smi shows of a process besides torch's tensors. Not measured here.
 CUDA_RUNTIME = 500 << 20
-# What glibc's allocator holds beyond what is used, as a share of all activations that are computed, kept or not: blocks of other sizes do
-# not fit in the gaps that it was given back. Measured (docs/measurements.md): 29 to 60 % where an adapter is trained or activations are
-# computed again; nothing where every weight is trained with all activations kept, or a classifier.
+# What glibc's allocator holds in addition, as a share of all computed activations, kept or not: blocks of other sizes do not fit into freed
+# gaps. Measured (docs/measurements.md): 29 to 60 % with an adapter or gradient checkpointing; none for full training with all activations
+# kept, or for a classifier.
 CPU_GAPS = 0.4
-# DeepSpeed's own defaults, in numbers: the bucket in which gradients are reduced (twice where reducing overlaps the backward pass, as
-# rendered), and the weights that ZeRO 3 steps at once.
+# DeepSpeed's defaults, as numbers of elements: the bucket in which gradients are reduced (twice if reduction overlaps the backward pass, as
+# rendered), and the weights that ZeRO 3 updates at once.
 ZERO_BUCKET = 500_000_000
 ZERO_3_STEPS = 1_000_000_000
-FOREACH = ("adamw_torch", "adafactor", "sgd")  # torch computes their steps for all weights together, in copies of the weights' size
+FOREACH = ("adamw_torch", "adafactor", "sgd")  # torch computes these steps for all weights at once, with copies of the weights' size
 
 
 class MemoryPlan(NamedTuple):
-    """Bytes by part. `certain` parts do not depend on the rows; the others are for rows of `tokens` tokens."""
+    """Bytes by part. The `certain` parts do not depend on the rows; the others are for rows of `tokens` tokens."""
 
     parts: dict[str, int]
     tokens: int
@@ -53,7 +53,7 @@ class MemoryPlan(NamedTuple):
 
 
 def memory_plan(recipe: Recipe, size: ModelSize, machine: Machine, labels: int = 0, tokens: int | None = None) -> MemoryPlan:
-    """What each process needs at the peak of a step of rows of `tokens` tokens (`sequence_len` where nothing else is known)."""
+    """Return what each process needs at the peak of a step with rows of `tokens` tokens (default: `sequence_len`)."""
     training, launch = recipe.training, recipe.launch
     length = tokens or training.sequence_len
     world = launch.num_processes * launch.num_nodes
@@ -61,19 +61,19 @@ def memory_plan(recipe: Recipe, size: ModelSize, machine: Machine, labels: int =
     head = {name for name in size.shapes if name.startswith(("lm_head", "score"))} if labels else set()
     everything = size.parameters - sum(math.prod(size.shapes[name]) for name in head) + labels * size.hidden
     trained = everything if training.adapter == "none" else adapter_parameters(recipe, size) + labels * size.hidden
-    # peft keeps adapters in fp32, and accelerate what FSDP trains
+    # peft keeps adapters in fp32, and accelerate the weights that FSDP trains
     kept_in_fp32 = has_fp32_weights(recipe, machine)
     trained_bytes = 4 if launch.fsdp or kept_in_fp32 else wide
-    whole = 0 if training.adapter == "none" else _saved_whole(recipe, size)  # what peft trains beside the adapter has the model's own type
+    whole = 0 if training.adapter == "none" else _saved_whole(recipe, size)  # these keep the model's type
     stored = trained * trained_bytes if training.adapter == "none" else 4 * (trained - whole) + wide * whole
     stage = launch.zero_stage or (3 if launch.fsdp else 0)
     share = {part: world if stage >= since else 1 for part, since in (("optimizer", 1), ("gradients", 2), ("weights", 3))}
     parts = {
         "runtime": CPU_RUNTIME if machine.is_cpu else CUDA_RUNTIME,
         "weights": _weights(training, size, machine, everything, wide) // share["weights"],
-        "fp32 weights": 4 * everything if kept_in_fp32 else 0,  # beside their bf16 copies, which autocast keeps during a step
+        "fp32 weights": 4 * everything if kept_in_fp32 else 0,  # in addition to the bf16 copies that autocast keeps during a step
         "adapter": 0 if training.adapter == "none" else stored + (2 * (trained - whole) if wide == 2 else 0),  # with autocast's copy
-        # Several processes without sharding: DistributedDataParallel has buckets of its own for what it sends.
+        # Several processes without sharding: DistributedDataParallel has its own buckets for communication.
         "gradients": stored * (2 if world > 1 and not stage else 1) // share["gradients"],
         "optimizer": optimizer_bytes(recipe, machine, trained, stored) // share["optimizer"],
         "activations": _activations(training, size, machine, wide, length, kept_in_fp32) if size.family in FAMILIES else 0,
@@ -95,7 +95,7 @@ def memory_plan(recipe: Recipe, size: ModelSize, machine: Machine, labels: int =
 
 
 def adapter_parameters(recipe: Recipe, size: ModelSize) -> int:
-    """Weights of a LoRA: rank x (rows + columns) of every layer that it adapts, and those of the modules that are trained whole beside."""
+    """Return the weights of a LoRA: rank x (rows + columns) for every adapted layer, plus modules that are trained in full."""
     ranks: dict[str, int] = recipe.axolotl.get("lora_rank_pattern") or {}
     adapted = _adapted(recipe.training, size)
     low_rank = sum(rank_of(module_of(name), ranks, recipe.training.lora_r) * sum(shape) for name, shape in adapted)
@@ -103,17 +103,17 @@ def adapter_parameters(recipe: Recipe, size: ModelSize) -> int:
 
 
 def _saved_whole(recipe: Recipe, size: ModelSize) -> int:
-    """Weights of the modules that peft trains whole beside an adapter."""
+    """Return the weights of modules that peft trains in full besides an adapter."""
     whole: list[str] = recipe.axolotl.get("lora_modules_to_save") or []
-    shapes = {"lm_head.weight": (size.vocabulary, size.hidden)} | size.shapes  # in no file where it is tied: PEFT trains a copy of its own
+    shapes = {"lm_head.weight": (size.vocabulary, size.hidden)} | size.shapes  # a tied head is in no file, but PEFT trains a copy of it
     return sum(math.prod(shape) for name, shape in shapes.items() if any(matches_module(entry, module_of(name)) for entry in whole))
 
 
 def optimizer_bytes(recipe: Recipe, machine: Machine, trained: int, stored: int) -> int:
-    """Its state: two numbers a weight for Adam, of the weight's own type (all of them take `stored` bytes) or of 8 bits; hardly any for
-    Adafactor, none for SGD.
+    """Return the optimizer's state: two numbers per weight for Adam, in the weight's type (`stored` bytes for all weights) or 8 bits;
+    almost none for Adafactor, none for SGD.
 
-    DeepSpeed keeps fp32 weights beside two numbers of fp32 (Rajbhandari et al. 2020, arXiv:1910.02054, section 3.1: K = 12).
+    DeepSpeed keeps fp32 weights and two fp32 numbers (Rajbhandari et al. 2020, arXiv:1910.02054, section 3.1: K = 12).
     """
     training = recipe.training
     if training.optimizer in ("sgd", "adafactor"):
@@ -125,10 +125,10 @@ def optimizer_bytes(recipe: Recipe, machine: Machine, trained: int, stored: int)
 
 
 def _step(recipe: Recipe, trained: int, stored: int, world: int) -> int:
-    """What an optimizer's step needs on a GPU beyond its state, when the activations are gone: copies of what it steps together.
+    """Return what an optimizer step needs on a GPU besides the state, after the activations are freed: copies of what it updates at once.
 
-    DeepSpeed turns the gradients of the weights that a process steps into fp32; torch's foreach implementation takes a root of all second
-    moments at once. A fused or 8-bit optimizer, and one that is on the CPU, needs nothing.
+    DeepSpeed converts the gradients of a process's weights to fp32; torch's foreach implementation takes the root of all second moments at
+    once. Fused, 8-bit and CPU optimizers need nothing.
     """
     launch = recipe.launch
     if launch.offload_optimizer:
@@ -140,7 +140,7 @@ def _step(recipe: Recipe, trained: int, stored: int, world: int) -> int:
 
 
 def _loading(training: Training, size: ModelSize, everything: int, wide: int) -> int:
-    """The most that loading needs on a GPU: under an adapter, Axolotl turns norms and embeddings into fp32, then back, one by one."""
+    """Return the peak of loading on a GPU: with an adapter, Axolotl converts norms and embeddings to fp32, then back, one by one."""
     if training.adapter == "none" or wide == 4:
         return 0
     linear = sum(math.prod(shape) for shape in size.linear.values())
@@ -163,16 +163,16 @@ def _weights(training: Training, size: ModelSize, machine: Machine, everything: 
     linear = sum(math.prod(shape) for shape in size.linear.values())
     if training.adapter == "qlora":
         packed = int(linear * NF4_BYTES)
-        # cpu_quantised.py keeps each 4-bit weight unpacked too, where memory allows
+        # axolotl_patches.py also keeps each 4-bit weight dequantised, if memory allows
         unpacked = 4 * linear if machine.is_cpu and 4 * linear <= UNPACKED_SHARE * machine.memory else 0
-        # On a GPU the weight of one layer at a time is unpacked for its product.
+        # On a GPU, one layer's weight at a time is dequantised for its product.
         largest = 0 if machine.is_cpu else wide * max(map(math.prod, size.linear.values()))
         return packed + unpacked + largest + (everything - linear) * wide
     return linear + (everything - linear) * wide if training.load_in_8bit else everything * wide
 
 
 def _logits(recipe: Recipe, size: ModelSize, machine: Machine, wide: int, length: int) -> int:
-    """The logits that exist at once, and the gradient of a head that is trained: fp32, and a chunk's part of it."""
+    """Return the logits that exist at once, and the gradient of a trained head: fp32, and a chunk's part of it."""
     tokens, launch = recipe.training.micro_batch_size * length, recipe.launch
     if not machine.is_cpu and (launch.zero_stage or launch.fsdp) or size.family not in FAMILIES:
         return tokens * size.vocabulary * LOGITS_BYTES[wide]
@@ -181,7 +181,7 @@ def _logits(recipe: Recipe, size: ModelSize, machine: Machine, wide: int, length
 
 
 def _cpu_allocator(training: Training, size: ModelSize, machine: Machine, length: int) -> int:
-    """See CPU_GAPS. Under QLoRA also the fp32 weights that were loaded and quantised, layer by layer: measured as if none were reused."""
+    """Return what CPU_GAPS describes. With QLoRA, also the fp32 weights that were loaded and quantised: measured as if none were reused."""
     if size.family not in FAMILIES or training.adapter == "none" and not training.gradient_checkpointing:
         return 0
     computed = _activations(training._replace(gradient_checkpointing=False), size, machine, 4, length, False)
@@ -192,27 +192,27 @@ def _cpu_allocator(training: Training, size: ModelSize, machine: Machine, length
 def _activations(training: Training, size: ModelSize, machine: Machine, wide: int, length: int, fp32_weights: bool) -> int:
     per_layer = _kept_by_a_layer(training, size, machine, wide, length)
     rows = training.micro_batch_size * length
-    if training.gradient_checkpointing:  # each layer's input is kept, and one layer at a time is computed again
+    if training.gradient_checkpointing:  # each layer's input is kept, and one layer at a time is recomputed
         return int(rows * (size.layers * size.hidden * (4 if fp32_weights else wide) + per_layer))
     return int(rows * size.layers * per_layer)
 
 
 def _kept_by_a_layer(training: Training, size: ModelSize, machine: Machine, wide: int, length: int) -> float:
-    """Bytes a token. Under autocast (`wide` is 2) norms compute in fp32, and each linear layer has its own copy of an fp32 input."""
+    """Return bytes per token. Under autocast (`wide` is 2) norms compute in fp32, and each linear layer copies an fp32 input."""
     hidden, queries, inner = size.hidden, size.attention, size.intermediate
-    noise = wide if machine.is_cpu else 1  # of a dropout: numbers on a CPU, a mask of bytes on a GPU
+    noise = wide if machine.is_cpu else 1  # for dropout: numbers on a CPU, a byte mask on a GPU
     if size.family == "gpt2":
         kept = (4 * hidden + 4 * hidden + 5 * inner + length) * wide + 2 * hidden * noise
         kept += 6 * hidden if wide == 2 else 0
         return kept + (3 * size.heads * length * wide if size.dropout and machine.is_cpu else 0)
-    # Where rows are padded or packed, attention has a mask: as numbers in every layer, with keys and values repeated for every head.
+    # For padded or packed rows, attention has a mask: numbers in every layer, with keys and values repeated for every head.
     kept = 2 * hidden * 4 + (4 * queries + 3 * inner + length) * wide
     if training.adapter == "none":
         return kept + (18 * hidden if wide == 2 else 16 * hidden) + inner * wide
     layer = {_module(name): shape for name, shape in _adapted(training, size)}
     inputs = {module: shape[1] for module, shape in layer.items()}
     kept += len(inputs) * training.lora_r * wide
-    if training.lora_dropout or wide == 2:  # each has an input of its own: dropped out, or cast for its fp32 adapter
+    if training.lora_dropout or wide == 2:  # each has its own input, after dropout or a cast for its fp32 adapter
         return kept + sum(inputs.values()) * (wide + (noise if training.lora_dropout else 0))
     attention_in = hidden if inputs.keys() & {"q_proj", "k_proj", "v_proj"} else 0
     mlp_in = hidden if inputs.keys() & {"gate_proj", "up_proj"} else 0

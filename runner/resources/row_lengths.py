@@ -1,7 +1,7 @@
-"""How long rows are: in tokens where the model's tokenizer is at hand, else estimated from bytes. sequence_len and memory depend on it.
+"""Measure row lengths: in tokens if the model's tokenizer is available, else estimated from bytes. sequence_len and memory depend on it.
 
-Nothing here loads torch. Before a training the longest rows are rendered with the chat template; elsewhere its share is an allowance, and
-the sum is called an estimate.
+torch is not loaded. Before a training, the longest rows are rendered with the chat template; elsewhere the template is a fixed allowance,
+and the total is called an estimate.
 """
 
 import heapq
@@ -19,16 +19,16 @@ from ..models.size import cached_folder
 from ..models.template_rows import rendered_rows
 from .fit import PADDED_TO
 
-BYTES_PER_TOKEN = 3  # a careful estimate for any language and tokenizer
-TEMPLATE = 32  # tokens of a chat template around a row: begin and end, a default system prompt
-PER_MESSAGE = 8  # and around each message
+BYTES_PER_TOKEN = 3  # a conservative estimate for any language and tokenizer
+TEMPLATE = 32  # tokens that a chat template adds per row: begin and end, a default system prompt
+PER_MESSAGE = 8  # tokens that it adds per message
 LONGEST = 2000  # rows of a file that are tokenised: those with the most bytes
-RENDERED = 32  # of them are rendered with the chat template: those with the most tokens
+RENDERED = 32  # rows that are rendered with the chat template: those with the most tokens
 _BATCH = 256
 
 
 class Length(NamedTuple):
-    """The longest row: its bytes, the tokens of its texts, and with the chat template's share; `exact` says who counted the tokens."""
+    """The longest row: its bytes, the tokens of its texts, and the total with the template; `exact` says that tokens were counted."""
 
     bytes: int
     tokens: int
@@ -37,7 +37,7 @@ class Length(NamedTuple):
 
 
 def local_tokenizer(model: str, revision: str | None = None) -> Any | None:
-    """Return the model's tokenizer where it is on this machine and can be read without torch; None elsewhere."""
+    """Return the model's tokenizer if it is on this machine and can be read without torch, else None."""
     folder = embedded_folder() if model == EMBEDDED else Path(model) if Path(model).is_dir() else cached_folder(model, revision)
     if folder is None or not (folder / "tokenizer.json").is_file():
         return None
@@ -49,9 +49,9 @@ def local_tokenizer(model: str, revision: str | None = None) -> Any | None:
 
 
 def longest(rows: Iterable[dict[str, Any]], tokenizer: Any | None) -> Length:
-    """Return the length of the longest of the rows, each a record's messages or text.
+    """Return the length of the longest row, given as messages or text.
 
-    Rows are taken by falling bytes, until the next has fewer bytes than the longest has tokens: a token is at least a byte.
+    Rows are taken by decreasing bytes, until the next has fewer bytes than the longest has tokens: a token has at least one byte.
     """
     best = Length(0, 0, 0, tokenizer is not None)
     falling = iter(sorted(rows, key=_bytes, reverse=True))
@@ -65,9 +65,9 @@ def longest(rows: Iterable[dict[str, Any]], tokenizer: Any | None) -> Length:
 
 
 def expected_tokens(recipe: Recipe, rows: Path, model: str) -> int | None:
-    """Return the tokens per row that training on a file of records is expected to hold in memory: the longest row's, padded.
+    """Return the tokens per row to expect in memory when training on a file of records: those of the longest row, padded.
 
-    None where every row is `sequence_len` long: in blocks, and in packed rows.
+    None if every row has `sequence_len` tokens, as blocks and packed rows do.
     """
     if recipe.data.type == "text" or recipe.training.sample_packing:
         return None
@@ -80,7 +80,7 @@ def expected_tokens(recipe: Recipe, rows: Path, model: str) -> int | None:
 
 
 def _as_trained(recipe: Recipe, rows: list[dict[str, Any]], tokenizer: Any | None) -> int | None:
-    """The tokens of the longest chat with its template; None where the template or the tokenizer is not at hand."""
+    """Return the tokens of the longest chat with its template; None if the template or the tokenizer is unavailable."""
     if recipe.data.type != "chat" or tokenizer is None or not rows:
         return None
     counts = zip(_counts(rows, tokenizer), rows, strict=True)

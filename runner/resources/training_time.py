@@ -1,7 +1,7 @@
-"""How long a training takes: predicted from the rates of earlier runs on this machine or from a probe, and measured when it ends.
+"""Predict how long a training takes, from the rates of earlier runs on this machine or from a probe, and measure it when it ends.
 
-A rate is tokens (padding left out) a second, evaluations and checkpoints during the training included; loading is not. Without a rate of
-the same method on this machine nothing is predicted.
+A rate is tokens (without padding) per second, including evaluations and checkpoints during training, but not loading. Without a rate for
+the same method on this machine, nothing is predicted.
 """
 
 from pathlib import Path
@@ -16,12 +16,12 @@ from ..launch.steps import epoch_steps
 from ..runtime.machine import Machine
 from ..runtime.run_files import TIMING
 
-NEWEST = 5  # earlier runs of a method that its rate is the median of
+NEWEST = 5  # earlier runs of a method whose median is its rate
 LISTED = 10  # past predictions whose errors are shown
 
 
 class Rate(NamedTuple):
-    """What one or several trainings showed; `tokens_per_byte` is of the records, as they stand in data/train.jsonl."""
+    """The speed of one or several trainings; `tokens_per_byte` refers to the records in data/train.jsonl."""
 
     tokens_per_s: float
     tokens_per_byte: float
@@ -29,7 +29,7 @@ class Rate(NamedTuple):
 
 
 class Prediction(NamedTuple):
-    """The tokens of a whole training, padding left out, and the seconds from its first step to its end, if nothing ends it early."""
+    """The tokens of a whole training, without padding, and the seconds from its first step to its end, if it is not stopped early."""
 
     tokens: int
     seconds: float
@@ -37,7 +37,7 @@ class Prediction(NamedTuple):
 
 
 def method(recipe: Recipe, machine: Machine) -> dict[str, Any]:
-    """What must be equal for the rate of one training to be that of another."""
+    """Return everything that must be equal for trainings to have comparable rates."""
     training, launch = recipe.training, recipe.launch
     used = min(machine.gpus, launch.num_processes)
     return {
@@ -66,7 +66,7 @@ def predict(recipe: Recipe, rows: int, data_bytes: int, rate: Rate) -> Predictio
 
 
 def _epochs(recipe: Recipe, rows: int, tokens_in_epoch: float) -> float:
-    """How often every record is seen. Packed, the blocks of an epoch are as many as its tokens fill."""
+    """Return how often every record is seen. With packing, the blocks of an epoch depend on its tokens."""
     training, launch = recipe.training, recipe.launch
     if not training.max_steps:
         return training.num_epochs
@@ -79,7 +79,7 @@ def _epochs(recipe: Recipe, rows: int, tokens_in_epoch: float) -> float:
 def timing(
     recipe: Recipe, machine: Machine, data_bytes: int, tokens_in_epoch: int, ended: dict[str, Any], predicted: Prediction | None
 ) -> dict[str, Any]:
-    """Return what a run records in timing.json. `ended` is the trainer's last event: steps, tokens and seconds of this process."""
+    """Return the content of timing.json. `ended` is the trainer's last event: steps, tokens and seconds of this process."""
     return {
         "method": method(recipe, machine),
         "tokens_per_byte": tokens_in_epoch / data_bytes,
@@ -99,7 +99,7 @@ def tokens_in_epoch(facts: dict[str, Any]) -> int:
 
 
 def earlier(root: Path) -> list[dict[str, Any]]:
-    """Return the timings of all runs under `root`, newest first; a damaged one counts as none."""
+    """Return the timings of all runs under `root`, newest first; damaged files are ignored."""
     found = []
     for path in sorted(root.glob(f"*/*/{TIMING.name}"), key=lambda path: path.parent.name, reverse=True):
         try:
@@ -110,8 +110,8 @@ def earlier(root: Path) -> list[dict[str, Any]]:
 
 
 def rate_of(timings: list[dict[str, Any]], wanted: dict[str, Any]) -> Rate | None:
-    """Return the median rate of the newest trainings of this method; None where there is none."""
-    wanted = orjson.loads(orjson.dumps(wanted))  # tuples are lists in a file
+    """Return the median rate of the newest trainings with this method, or None."""
+    wanted = orjson.loads(orjson.dumps(wanted))  # tuples are lists in the file
     same = [line for line in timings if line.get("method") == wanted and line["tokens"] and line["seconds"] > 0][:NEWEST]
     if not same:
         return None
@@ -120,7 +120,7 @@ def rate_of(timings: list[dict[str, Any]], wanted: dict[str, Any]) -> Rate | Non
 
 
 def error(line: dict[str, Any]) -> float | None:
-    """Return by how much of the measured seconds a run's prediction was off; None where nothing comparable was predicted."""
+    """Return the relative error of a run's predicted time, or None if nothing comparable was predicted."""
     if not line.get("predicted") or not line.get("whole") or not line["seconds"]:
         return None
     return line["predicted"]["seconds"] / line["seconds"] - 1
@@ -133,14 +133,14 @@ def past_errors(timings: list[dict[str, Any]], machine: str) -> list[float]:
 
 
 def duration(seconds: float) -> str:
-    """`3 h 12 min`, `4 min 30 s`, `41 s`."""
+    """Format as `3 h 12 min`, `4 min 30 s` or `41 s`."""
     whole = round(seconds)
     hours, minutes = whole // 3600, whole % 3600 // 60
     return f"{hours:,} h {minutes} min" if hours else f"{minutes} min {whole % 60} s" if minutes else f"{whole} s"
 
 
 def measured_line(line: dict[str, Any]) -> str:
-    """Say a run's time beside its prediction."""
+    """Format a run's time with its prediction."""
     off = error(line)
     measured = f"trained for {duration(line['seconds'])}{' since it was resumed' if line.get('resumed') else ''}"
     if off is None:

@@ -80,7 +80,7 @@ def test_what_goes_wrong_once_is_tried_again(generating, tmp_path) -> None:
 def test_a_reply_that_takes_too_long_is_cut_by_time(generating, tmp_path, behave) -> None:
     manifest, _ = generating(then(behave, reply()), count=1, limits={"timeout": 0.5, "concurrency": 1, "retries": 9})
     assert manifest["rows_kept"] == 2
-    assert "no whole reply within 0.5 s" in failures(tmp_path)
+    assert "no complete reply within 0.5 s" in failures(tmp_path)
 
 
 @pytest.mark.parametrize("behave", [llm_server.endless, llm_server.announced, llm_server.gzip_bomb], ids=lambda behave: behave.__name__)

@@ -148,7 +148,7 @@ def test_an_optimizer_that_needs_a_gpu_is_replaced_on_a_cpu_and_said_so(render, 
 @pytest.mark.parametrize("precision", ["bf16", "fp16"])
 def test_a_precision_that_a_cpu_is_slow_at_is_replaced_and_said_so(minimal, precision):
     recipe = Recipe.from_values(minimal({"training.precision": precision}))
-    assert substitutions(recipe, CPU) == [f"precision: fp32 instead of {precision}, which a CPU is slow at"]
+    assert substitutions(recipe, CPU) == [f"precision: fp32 instead of {precision}, which is slow on a CPU"]
 
 
 def test_what_is_left_to_the_machine_is_no_substitution(minimal):

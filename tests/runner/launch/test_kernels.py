@@ -77,7 +77,7 @@ def test_a_gpu_uses_ligers_layers_and_the_lora_kernels(used):
         ({"launch": {"engine": "deepspeed", "zero_stage": 3}}, H100, LLAMA, "sharded"),
         ({"launch": {"engine": "torchrun", "fsdp": True}}, H100, LLAMA, "sharded"),
         ({"axolotl": {"peft_use_dora": True}}, H100, LLAMA, "axolotl.peft_use_dora"),
-        ({"training.lora_target_modules": ["q_proj", "v_proj"]}, H100, LLAMA, "names no group of layers whole"),
+        ({"training.lora_target_modules": ["q_proj", "v_proj"]}, H100, LLAMA, "has no complete group of layers"),
         ({}, H100, Architecture("gemma2", 256, False), "model_type gemma2"),
         ({}, H100, None, "configuration is not on this machine"),
         ({}, T4, LLAMA, "compute capability 8.0"),
@@ -128,7 +128,7 @@ def test_lora_kernels_that_are_off_are_rendered_as_off(minimal):
 def test_lora_kernels_that_a_person_asks_for_beside_dropout_are_another_training(used):
     asked = {"axolotl": {"lora_qkv_kernel": True}}
     assert "train otherwise than PEFT" in used(asked | {"training.lora_dropout": 0.05})["LoRA"].why
-    assert used(asked | PLAIN)["LoRA"].why == "asked for in axolotl"
+    assert used(asked | PLAIN)["LoRA"].why == "set in axolotl"
 
 
 def test_a_sharded_head_is_not_fused(used):

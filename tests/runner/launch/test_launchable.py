@@ -19,7 +19,7 @@ def test_an_engine_without_gpus_is_refused(launch, command_line, tmp_path, monke
     outcome = command_line("run", "small.yml")
     assert outcome.code == 1
     assert "small.yml:6:" in outcome.err and ENGINES[launch] in outcome.err
-    assert "torchrun trains with several processes on a CPU" in outcome.err
+    assert "torchrun for several processes on a CPU" in outcome.err
     assert not (tmp_path / "runs").exists()
     rendered = command_line("render", "small.yml", "--machine", "gpu")
     assert rendered.code == 0

@@ -41,14 +41,14 @@ def test_join_needs_the_first_machine_and_a_known_node(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "PATIENCE_SECONDS", 1)
     run = create("small", "abcdef", tmp_path)
     run.update(state="running")
-    with pytest.raises(UserError, match="nothing has begun to train here"):
+    with pytest.raises(UserError, match="no training has started here"):
         join(run, 1, Display())
     with run.locked():
         announce(run, Launch("torchrun", 2, 2, "h:1"), Plan({}, ("python", "--node_rank", "0"), {}))
-        with pytest.raises(UserError, match="one of 1 to 1"):
+        with pytest.raises(UserError, match="a number from 1 to 1"):
             join(run, 2, Display())
     (run / "lock").write_text("process 1 on elsewhere")
-    with pytest.raises(UserError, match="nothing has begun to train here"):
+    with pytest.raises(UserError, match="no training has started here"):
         join(run, 1, Display())
 
 

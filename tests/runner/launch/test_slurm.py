@@ -134,7 +134,7 @@ def test_a_job_runs_and_its_number_is_noted(job, tmp_path, cluster, monkeypatch)
 def test_slurms_refusal_is_told_in_its_own_words(job, tmp_path, cluster, monkeypatch):
     monkeypatch.setenv("SLURM_CONF", cluster)
     run = create("small", "abcdef", tmp_path)
-    with pytest.raises(UserError, match="sbatch refuses it: .*invalid partition"):
+    with pytest.raises(UserError, match="sbatch failed: .*invalid partition"):
         submit(run, job(sbatch={"partition": "nowhere"}), Display())
     assert run.status["state"] == "failed"
 

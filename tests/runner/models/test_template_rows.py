@@ -72,7 +72,11 @@ def test_a_template_that_fails_is_one_line(checked):
 
 def test_a_tokenizer_without_a_template_is_named_with_what_to_write(checked):
     outcome = checked(None)
-    assert outcome.code == 1 and "has no chat template" in outcome.err and "name one of Axolotl's, e.g. chatml" in outcome.err
+    assert (
+        outcome.code == 1
+        and "has no chat template" in outcome.err
+        and "set model.chat_template to one of Axolotl's, e.g. chatml" in outcome.err
+    )
 
 
 def test_a_template_of_axolotl_is_tried(checked):

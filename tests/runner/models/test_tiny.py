@@ -53,7 +53,7 @@ def facts(folder: Path) -> dict:
 def test_a_twin_has_the_real_class_tokens_and_template(hub, tiny_model, tmp_path):
     made = twin(Model("x"), LLAMA3, None, lambda: tiny_model, tmp_path / "cache")
     assert made.note == (
-        f"a twin of {LLAMA3}: LlamaForCausalLM, 2 of 28 layers, width 96 of 3,072, 6 of 24 heads, random weights; "
+        f"a tiny model like {LLAMA3}: LlamaForCausalLM, 2 of 28 layers, width 96 of 3,072, 6 of 24 heads, random weights; "
         "configuration as published (the hub cannot be reached (HF_HUB_OFFLINE is set), and the model is not in its cache); tokenizer SmolLM2's, with its special tokens"
     )
     found = facts(made.folder)
@@ -89,7 +89,7 @@ def test_what_the_hub_has_comes_before_what_is_public(hub, tiny_model, tmp_path,
 
 
 def test_an_unknown_model_has_no_tiny_twin(hub, tmp_path):
-    with pytest.raises(UserError, match="no tiny model of its kind can be made for the smoke run: the hub cannot be reached") as caught:
+    with pytest.raises(UserError, match="no tiny model can be made from it for the smoke run: the hub cannot be reached") as caught:
         twin(Model("x"), "some/model", None, lambda: 1 / 0, tmp_path)
     assert "--set smoke.model.base_model=embedded:" in caught.value.problems[0].hint
 
@@ -105,7 +105,7 @@ def test_an_unknown_model_has_no_tiny_twin(hub, tmp_path):
 )
 def test_a_configuration_that_cannot_be_used_is_told(tmp_path, config, why):
     (tmp_path / "config.json").write_text(config)
-    with pytest.raises(UserError, match=f"no tiny model of its kind can be made for the smoke run: .*({why})"):
+    with pytest.raises(UserError, match=f"no tiny model can be made from it for the smoke run: .*({why})"):
         twin(Model("x"), "m", tmp_path, lambda: 1 / 0, tmp_path / "cache")
     assert not list((tmp_path / "cache").glob("twins/*/config.json"))
 

@@ -24,7 +24,7 @@ def test_a_prompt_is_filled_once_and_other_braces_stay() -> None:
 
 
 def test_a_place_that_nothing_fills_is_told() -> None:
-    with pytest.raises(UserError, match=r"p.yml: \{emotoin\} is filled by nothing\n    hint: valid keys: \{emotion\}"):
+    with pytest.raises(UserError, match=r"p.yml: \{emotoin\} has no value\n    hint: valid keys: \{emotion\}"):
         messages(Prompt("p.yml", "{emotoin}"), {"emotion": "joy"})
 
 

@@ -46,7 +46,7 @@ def test_an_evaluation_beyond_the_end_is_told_before_training(refused):
 def test_no_row_to_evaluate_on_is_told_before_training_not_after(refused, tmp_path):
     write_jsonl(tmp_path / "rows.jsonl", emogpt_rows(2))
     status, error = refused("training.eval_steps=1", "training.save_steps=1", "data.split.validation=0.01")
-    assert "the validation split has no row to evaluate on" in str(error)
+    assert "the validation split has no rows to evaluate on" in str(error)
     assert status["state"] == "failed" and "no row to evaluate on" in status["reason"]
 
 

@@ -123,7 +123,7 @@ def test_without_a_row_to_train_on_no_step_is_counted(small, command_line, tmp_p
     sources = f"data.sources=[{{path: {tmp_path / 'rows.jsonl'}, converter: emogpt, split: test}}]"
     outcome = command_line("plan", small, "--set", sources)
     assert (outcome.code, outcome.out) == (1, "")
-    assert "the train split has no row to train on" in outcome.err and "rows were read: add rows" in outcome.err
+    assert "the train split has no rows to train on" in outcome.err and "rows were read: add rows" in outcome.err
 
 
 def test_without_any_row_no_step_is_counted(small, command_line, tmp_path):
