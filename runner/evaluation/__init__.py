@@ -1,1 +1,1 @@
-"""Trained model beside its baselines: predictions, metrics, intervals."""
+"""Evaluate the trained model against its baselines: predictions, metrics, intervals."""

@@ -1,6 +1,6 @@
-"""Agreement between raters: Krippendorff's alpha, for any number of raters, missing ratings included (Krippendorff 2011).
+"""Agreement between raters: Krippendorff's alpha, for any number of raters and with missing ratings (Krippendorff 2011).
 
-1 is perfect agreement, 0 what chance would give, below 0 systematic disagreement; 0.8 counts as reliable, 0.667 as the least to build on.
+1 is perfect agreement, 0 chance agreement, below 0 systematic disagreement; from 0.8 it counts as reliable, and 0.667 is the minimum.
 """
 
 import random
@@ -13,9 +13,9 @@ RESAMPLES = 1000
 
 
 def alpha(units: Sequence[Sequence[Any]], level: Level = "nominal") -> float | None:
-    """Alpha of the units, each with the ratings that it has; None where fewer than two ratings can be compared.
+    """Return alpha for the units, each with its ratings; None if fewer than two ratings can be compared.
 
-    Where every rating is the same there is nothing that chance could get wrong: None as well.
+    If all ratings are equal, chance agreement is perfect and alpha is undefined: None as well.
     """
     paired = [unit for unit in units if len(unit) > 1]
     totals = Counter(value for unit in paired for value in unit)
@@ -31,7 +31,7 @@ def alpha(units: Sequence[Sequence[Any]], level: Level = "nominal") -> float | N
 
 
 def alpha_interval(units: Sequence[Sequence[Any]], level: Level = "nominal", confidence: float = 0.95) -> tuple[float, float] | None:
-    """The bootstrap interval over units; None with fewer than ten, or where resamples without disagreement leave it undefined."""
+    """Return the bootstrap interval over units; None for fewer than ten, or if resamples without disagreement leave it undefined."""
     if len(units) < 10:
         return None
     draw = random.Random(0)

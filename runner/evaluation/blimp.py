@@ -1,7 +1,7 @@
 """BLiMP: minimal pairs of a grammatical and an ungrammatical sentence (Warstadt et al. 2020), and results of BabyLM's evaluation pipeline.
 
-The pairs are JSON Lines files in a folder, one a paradigm, with sentence_good and sentence_bad; or a dataset on the hub with a subset a
-paradigm (hf:nyu-mll/blimp), which is downloaded into such a folder. What measures them with lm-eval is worker/blimp_probe.py.
+The pairs are JSON Lines files in a folder, one per paradigm, with sentence_good and sentence_bad; or a dataset on the hub with a subset per
+paradigm (hf:nyu-mll/blimp), which is downloaded into such a folder. worker/blimp_probe.py measures them with lm-eval.
 """
 
 import copy
@@ -24,18 +24,19 @@ FIELDS = ("sentence_good", "sentence_bad")
 
 
 def identity(value: str) -> Any:
-    """What the pairs are: a dataset with its commit, or the contents of a folder. Asks the hub unless the value names a commit."""
+    """Return what identifies the pairs: a dataset with its commit, or the contents of a folder. Asks the hub unless the value has a
+    commit."""
     source = _source(value)
     return f"{source.path}@{commit_of(source)}" if source else with_contents(value)
 
 
 def name_of(value: str) -> str:
-    """The pairs for people: the dataset with its commit, or the folder's name."""
+    """Return the name of the pairs to display: the dataset with its commit, or the folder's name."""
     return identity(value) if _source(value) else Path(value).name
 
 
 def prepare(value: str) -> str:
-    """Return the folder of the pairs, downloaded where they are on the hub. Raises UserError where they are not valid."""
+    """Return the folder of the pairs, downloaded from the hub if necessary. Raises UserError if they are not valid."""
     source = _source(value)
     folder = downloaded(source) if source else Path(value)
     if wrong := faults(folder):
@@ -44,7 +45,7 @@ def prepare(value: str) -> str:
 
 
 def pin_pairs(loaded: LoadedRecipe) -> LoadedRecipe:
-    """The recipe with the commit of its pairs on the hub, so that a run that is resumed or reproduced measures the same ones."""
+    """Return the recipe with the commit of its pairs on the hub, so that resuming and reproducing measure the same pairs."""
     value = loaded.recipe.evaluation.blimp
     if not value or not _source(value):
         return loaded
@@ -54,7 +55,7 @@ def pin_pairs(loaded: LoadedRecipe) -> LoadedRecipe:
 
 
 def _source(value: str) -> Source | None:
-    """The dataset that `hf:NAME` or `hf:NAME@REVISION` names."""
+    """Return the dataset that `hf:NAME` or `hf:NAME@REVISION` names."""
     if not value.startswith(SCHEME):
         return None
     path, _, revision = value.partition("@")
@@ -62,7 +63,7 @@ def _source(value: str) -> Source | None:
 
 
 def downloaded(source: Source) -> Path:
-    """Return the folder of a dataset's pairs, a file a subset, in the user's cache; one that is complete is not downloaded again."""
+    """Return the folder of a dataset's pairs in the user's cache, one file per subset; a complete folder is not downloaded again."""
     commit = commit_of(source)
     folder = cache_folder() / "minimal_pairs" / f"{source.path.removeprefix(SCHEME).replace('/', '--')}@{commit}"
     if (folder / MANIFEST).is_file():
@@ -90,17 +91,17 @@ def _subsets(source: Source, commit: str) -> list[str]:
 
 
 def files(folder: Path) -> dict[str, Path]:
-    """Name -> file of every JSON Lines file in the folder, in the order of the names."""
+    """Return name -> file for every JSON Lines file in the folder, sorted by name."""
     found = sorted(folder.iterdir())
     return {path.stem: path for path in found if path.suffix in (".jsonl", ".json") and path.is_file() and path.name != MANIFEST}
 
 
 def faults(folder: Path) -> list[str]:
-    """Why the folder cannot be used, in words: before any model is loaded."""
+    """Return why the folder cannot be used, in words; called before a model is loaded."""
     if not folder.is_dir():
-        return [f"{folder} is no folder"]
+        return [f"{folder} is not a folder"]
     found = files(folder)
-    wrong = [] if found else [f"{folder} holds no .jsonl file"]
+    wrong = [] if found else [f"{folder} has no .jsonl file"]
     for path in found.values():
         with path.open(encoding="utf-8") as stream:
             for number, line in enumerate(stream, 1):
@@ -121,13 +122,14 @@ PHENOMENA = (
 
 
 def blimp(folder: Path) -> dict[str, Any]:
-    """Accuracy in percent of each phenomenon, and their mean. Raises UserError where one is missing: a mean of fewer is another number."""
+    """Return the accuracy of each phenomenon in percent, and their mean. Raises UserError if one is missing: the mean would be another
+    number."""
     found = {name: 100 * _accuracy(folder / "zeroshot" / name / "eval_results.json") for name in PHENOMENA}
     return {"phenomena": found, "mean": sum(found.values()) / len(found)}
 
 
 def glue(folder: Path) -> dict[str, float]:
-    """Accuracy in percent of each fine-tuned task that has a result."""
+    """Return the accuracy in percent of each fine-tuned task that has a result."""
     return {path.parent.name: 100 * _accuracy(path) for path in sorted((folder / "finetune").glob("*/eval_results.json"))}
 
 

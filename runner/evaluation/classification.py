@@ -1,4 +1,4 @@
-"""Predicted labels -> eval/metrics.json: the trained model beside its baselines, by label, with the confusion matrix."""
+"""Score predicted labels for eval/metrics.json: the trained model beside its baselines, by label, with the confusion matrix."""
 
 from pathlib import Path
 from typing import Any, cast
@@ -13,11 +13,11 @@ from .label_schemes import scheme_of
 from .metrics import LabelPrediction, metric
 from .scoring import TUNED, check_gates, require_same_rows, score_models
 
-NO_BASE = "The base model is not measured: before training its classification head is random numbers."
+NO_BASE = "The base model is not measured: its classification head is random before training."
 
 
 def read_classified(predictions: Path, labels: list[str]) -> dict[str, list[LabelPrediction]]:
-    """The rows of each model, the same rows in the same order for all. Raises UserError if the file is damaged."""
+    """Return the rows of each model, the same rows in the same order for all. Raises UserError if the file is damaged."""
     index = {label: number for number, label in enumerate(labels)}
     by_model: dict[str, dict[str, LabelPrediction]] = {}
     for line in read_lines(predictions, "model", "id", "label", "predicted", "probabilities"):
@@ -34,9 +34,9 @@ def read_classified(predictions: Path, labels: list[str]) -> dict[str, list[Labe
 def score_classified(
     evaluation: Evaluation, columns: dict[str, list[LabelPrediction]], labels: list[str], chosen: int, facts: dict[str, Any]
 ) -> dict[str, Any]:
-    """The content of metrics.json. The trained model is compared with the baseline that does best on the first metric.
+    """Return the content of metrics.json. The trained model is compared with the best baseline on the first metric.
 
-    `chosen` is how many rows were to be evaluated; those longer than sequence_len may be missing.
+    `chosen` is the number of rows to evaluate; those longer than sequence_len may be missing.
     """
     first = metric(evaluation.metrics[0])
     baseline = max((model for model in columns if model != TUNED), key=lambda model: point(first, columns[model]))
@@ -60,7 +60,7 @@ def score_classified(
 
 
 def dimensions(columns: dict[str, list[LabelPrediction]], labels: list[str]) -> dict[str, Any]:
-    """Each letter by itself, for every model, where the labels are made of letters (MBTI types); {} elsewhere."""
+    """Return the scores of each letter for every model, if the labels consist of letters (MBTI types); else {}."""
     if (scheme := scheme_of(labels)) is None:
         return {}
     named = {model: ([labels[r.truth] for r in rows], [labels[r.predicted] for r in rows]) for model, rows in columns.items()}
@@ -71,7 +71,8 @@ BINS = 10
 
 
 def training_scores(predictions: Any, truth: Any, labels: list[str]) -> dict[str, float]:
-    """accuracy, macro_f1 and f1_<label>, each from 0 to 1. `predictions` are logits of shape (rows, labels), alone or first of a tuple."""
+    """Return accuracy, macro_f1 and f1_<label>, from 0 to 1. `predictions` are logits of shape (rows, labels), alone or first in a
+    tuple."""
     logits = predictions[0] if isinstance(predictions, tuple) else predictions
     chosen = np.argmax(logits, axis=-1)
     table = per_class(list(truth), chosen.tolist(), labels)
@@ -80,7 +81,7 @@ def training_scores(predictions: Any, truth: Any, labels: list[str]) -> dict[str
 
 
 def per_class(truth: list[int], predicted: list[int], labels: list[str]) -> list[dict[str, Any]]:
-    """precision, recall, f1 (0 where nothing was predicted), rows and predicted rows of each label."""
+    """Return precision, recall, f1 (0 if nothing was predicted), rows and predicted rows of each label."""
     from sklearn.metrics import precision_recall_fscore_support
 
     columns: Any = precision_recall_fscore_support(truth, predicted, labels=range(len(labels)), zero_division=cast(Any, 0))
@@ -92,19 +93,19 @@ def per_class(truth: list[int], predicted: list[int], labels: list[str]) -> list
 
 
 def macro_f1(table: list[dict[str, Any]]) -> float:
-    """The mean F1 over the labels that occur, as scikit-learn takes it: in the truth or among the predictions."""
+    """Return the mean F1 over the labels in the truth or the predictions, as in scikit-learn."""
     return float(np.mean([row["f1"] for row in table if row["rows"] or row["predicted"]]))
 
 
 def confusion(truth: list[int], predicted: list[int], labels: list[str]) -> list[list[int]]:
-    """Rows by true label (down) and predicted label (across)."""
+    """Return the number of rows by true label (rows) and predicted label (columns)."""
     from sklearn.metrics import confusion_matrix
 
     return confusion_matrix(truth, predicted, labels=range(len(labels))).tolist()
 
 
 def calibration_error(truth: list[int], probabilities: list[tuple[float, ...]]) -> float:
-    """Expected calibration error (Guo et al. 2017), 0 to 1: how far confidence is from accuracy, over 10 equal bins of confidence."""
+    """Return the expected calibration error (Guo et al. 2017), 0 to 1: the gap between confidence and accuracy over 10 equal bins."""
     table = np.asarray(probabilities)
     confidence, right = table.max(axis=1), table.argmax(axis=1) == np.asarray(truth)
     bins = np.minimum((confidence * BINS).astype(int), BINS - 1)

@@ -1,4 +1,4 @@
-"""What a classifier must beat: the commonest label, the label that a text names itself, a linear model on word counts."""
+"""Baselines for a classifier: the commonest label, a label named in the text, and a linear model on word counts."""
 
 import re
 from collections import Counter
@@ -7,7 +7,7 @@ from typing import Any
 
 from .label_schemes import pair_of
 
-# A word, but each Chinese, Japanese or Korean character by itself, since no blank parts those words; pairs of either count too.
+# A word, or a single Chinese, Japanese or Korean character, because these are written without spaces; pairs of either count too.
 _HAN = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af"
 TOKEN = rf"[{_HAN}]|[^\W{_HAN}]+"
 FEATURES = 100_000
@@ -16,15 +16,15 @@ Baseline = Callable[[list[dict[str, Any]], list[str], list[str], Any], list[list
 
 
 def majority(train: list[dict[str, Any]], texts: list[str], labels: list[str], class_weights: Any) -> list[list[float]]:
-    """Every text has each label with its share of the training rows."""
+    """Give every text each label with its share of the training rows."""
     counts = Counter(row["label"] for row in train)
     return [[counts[label] / len(train) for label in labels]] * len(texts)
 
 
 def mentioned(train: list[dict[str, Any]], texts: list[str], labels: list[str], class_weights: Any) -> list[list[float]]:
-    """Every text has each label with its share of the labels that the text names; one that names none has the majority's.
+    """Give every text each label with its share of the labels that the text names; a text that names none gets the majority's.
 
-    A single letter of a label (of an MBTI type) is named by a word that is a whole label. What it gets right was written in the text.
+    A single letter of a label (of an MBTI type) is named by a word that is a whole label. Its score shows how much the texts reveal.
     """
     fallback = majority(train, texts[:1], labels, class_weights)[:1]
     of_letters = pair_of(labels)
@@ -41,7 +41,7 @@ def mentioned(train: list[dict[str, Any]], texts: list[str], labels: list[str], 
 
 
 def tfidf(train: list[dict[str, Any]], texts: list[str], labels: list[str], class_weights: Any) -> list[list[float]]:
-    """Logistic regression on the TF-IDF of words and pairs of words, with the recipe's class weights."""
+    """Fit a logistic regression on the TF-IDF of words and pairs of words, with the recipe's class weights."""
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline

@@ -1,8 +1,8 @@
-"""How different the texts of a data set are, without a model: what is asked, what is answered, what was rewritten and of what.
+"""Measure the diversity of texts without a model: prompts, replies, rewritten texts and their sources.
 
-distinct_1 and distinct_2: distinct word n-grams over all of them (Li et al. 2016), 0 to 1. nearest: the mean, over a seeded sample, of
-each text's highest Jaccard similarity of word pairs to another text of the sample, 0 (all different) to 1 (all repeated). Both n-gram
-shares fall as texts are added: of a large set they are those of a seeded sample.
+distinct_1 and distinct_2: distinct word n-grams over all texts (Li et al. 2016), 0 to 1. nearest: the mean, over a seeded sample, of each
+text's highest Jaccard similarity of word pairs to another text in the sample, 0 (all different) to 1 (all repeated). The n-gram shares fall
+as texts are added: for a large set, they are those of a seeded sample.
 """
 
 import random
@@ -16,7 +16,7 @@ _WORD = re.compile(r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af]|[^\W
 
 
 class Sample:
-    """A seeded choice of the texts that it is given, each as likely as any other; in memory only those."""
+    """A uniform seeded sample of the texts that it is given; only the sample is kept in memory."""
 
     def __init__(self, seed: int) -> None:
         self.texts: list[str] = []
@@ -24,7 +24,7 @@ class Sample:
         self.draw = random.Random(seed)
 
     def add(self, text: str) -> None:
-        """Take a text into account."""
+        """Add a text."""
         self.seen += 1
         if len(self.texts) < SAMPLE:
             self.texts.append(text)
@@ -33,7 +33,7 @@ class Sample:
 
 
 def diversity_by_part(records: Iterable[Mapping[str, Any]], seed: int = 42) -> dict[str, dict[str, Any]]:
-    """Return the diversity of what is asked and answered in chats; of texts and, where they are rewritten, of what they were made from."""
+    """Return the diversity of prompts and replies in chats, or of texts and the source texts that they were made from."""
     samples: dict[str, Sample] = {}
     for record in records:
         for part, text in _parts(record):
@@ -53,7 +53,7 @@ def _parts(record: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def diversity(sample: Sample, seed: int = 42) -> dict[str, Any]:
-    """Texts, sampled, distinct (of these), mean_words, distinct_1, distinct_2, nearest and compared; None for what cannot be measured."""
+    """Return texts, sampled, distinct (of these), mean_words, distinct_1, distinct_2, nearest and compared; None if not measurable."""
     texts = sample.texts
     words = [_WORD.findall(text.casefold()) for text in texts]
     ones, twos = [word for row in words for word in row], [pair for row in words for pair in zip(row, row[1:], strict=False)]
@@ -71,7 +71,7 @@ def diversity(sample: Sample, seed: int = 42) -> dict[str, Any]:
 
 
 def diversity_line(facts: Mapping[str, Any]) -> str:
-    """The diversity of a part of the training rows in a sentence."""
+    """Describe the diversity of a part of the training rows in a sentence."""
     of = f"{facts['sampled']:,}" + (f" sampled of {facts['texts']:,}" if facts["sampled"] < facts["texts"] else "")
     line = f"{facts['distinct']:,} of {of} are distinct"
     shares = [(f"distinct-{n}", facts[f"distinct_{n}"]) for n in (1, 2)]

@@ -1,7 +1,7 @@
-"""Blind comparison by people: pairs of replies, the votes on them, and what the votes say.
+"""Blind comparison by people: pairs of replies, the votes on them, and their result.
 
-`review/pairs.json` in the run's directory has the pairs and which side is the tuned model; the page that people get has not. Votes are
-files in `review/votes/`. A row is one observation however many people voted on it: what most of them say counts.
+`review/pairs.json` in the run's directory has the pairs and which side is the tuned model; the page for voters does not. Votes are files in
+`review/votes/`. A row is one observation, however many people voted on it: the majority counts.
 """
 
 import random
@@ -30,7 +30,7 @@ Outcome = Literal["tuned", "base", "same"]
 
 
 class Pair(NamedTuple):
-    """A row with both replies. `tuned` is the side, A or B, of the tuned model."""
+    """A row with both replies. `tuned` is the side of the tuned model, A or B."""
 
     id: str
     conversation: list[dict[str, str]]
@@ -39,16 +39,16 @@ class Pair(NamedTuple):
 
 
 class Review(NamedTuple):
-    """The pairs of a review, under a name that changes with them."""
+    """The pairs of a review; the name changes with them."""
 
     name: str
     pairs: list[Pair]
 
 
 def make_review(run: RunFolder, rows: int, seed: int) -> Review:
-    """Choose rows and sides by the seed, and write pairs.json. Raises UserError where there are no replies of both models.
+    """Choose rows and sides by the seed, and write pairs.json. Raises UserError if there are no replies of both models.
 
-    Rows on which both models say the same are left out: there is nothing to compare.
+    Rows with identical replies are left out: there is nothing to compare.
     """
     lines = read_lines(run / "eval" / "predictions.jsonl") if (run / "eval" / "predictions.jsonl").is_file() else []
     replies: dict[str, dict[str, str]] = {}
@@ -57,7 +57,7 @@ def make_review(run: RunFolder, rows: int, seed: int) -> Review:
             replies.setdefault(line["id"], {})[line["model"]] = line["reply"]
     both = sorted(row for row, said in replies.items() if {"base", "tuned"} <= set(said) and said["base"].strip() != said["tuned"].strip())
     if not both:
-        hint = "review compares generated replies: add a metric of replies (stop_rate), then recipe eval"
+        hint = "review compares generated replies: add a metric that needs replies (stop_rate), then run recipe eval"
         raise UserError(f"{run.path} has no replies of base and tuned model that differ", hint=hint)
     draw = random.Random(seed)
     chosen = draw.sample(both, min(rows, len(both)))
@@ -75,7 +75,7 @@ def make_review(run: RunFolder, rows: int, seed: int) -> Review:
 
 
 def read_review(run: RunFolder) -> Review | None:
-    """The run's review; None where there is none, or where its replies are not those of the run's evaluation any more."""
+    """Return the run's review; None if there is none, or if its replies are no longer those of the run's evaluation."""
     found = run.find(REVIEW)
     if not found:
         return None
@@ -86,32 +86,32 @@ def read_review(run: RunFolder) -> Review | None:
 
 
 def add_votes(run: RunFolder, review: Review, path: Path) -> Path:
-    """Check a file of votes and keep a copy in the run's directory. Raises UserError where it is not one of this review."""
+    """Check a file of votes and copy it to the run's directory. Raises UserError if it does not belong to this review."""
     try:
         content = path.read_bytes() if path.stat().st_size <= _SUFFIX_MAX else b""
         found = orjson.loads(content)
     except (OSError, orjson.JSONDecodeError) as error:
         raise _not_votes(path, f"cannot be read: {error}") from None
     if not isinstance(found, dict) or found.get("review") != review.name:
-        raise _not_votes(path, f"is not of the review {review.name}")
+        raise _not_votes(path, f"does not belong to the review {review.name}")
     rater, votes = found.get("rater"), found.get("votes")
     if not isinstance(rater, str) or not rater.strip() or not isinstance(votes, list):
         raise _not_votes(path, "has no rater or no votes")
     for vote in votes:
         item = vote.get("item") if isinstance(vote, dict) else None
         if not isinstance(item, int) or isinstance(item, bool) or not 1 <= item <= len(review.pairs):
-            raise _not_votes(path, f"votes on {item!r}, which is no item of the review")
+            raise _not_votes(path, f"votes on {item!r}, which is not in the review")
         if wrong := [key for key, choice in vote.items() if key != "item" and (key not in QUESTIONS or choice not in CHOICES)]:
             raise _not_votes(path, f"item {item}: {wrong[0]} is not one of {', '.join(CHOICES)}")
     if len({vote["item"] for vote in votes}) < len(votes):
-        raise _not_votes(path, "votes twice on one item")
+        raise _not_votes(path, "votes twice on the same item")
     kept = run / VOTES / f"{sha256(rater.strip().casefold().encode()).hexdigest()[:12]}.json"  # a rater's later file replaces the earlier
     write_atomically(kept, orjson.dumps({"review": review.name, "rater": rater.strip(), "votes": votes}))
     return kept
 
 
 def review_results(run: RunFolder) -> dict[str, Any] | None:
-    """What the votes say, by question: rows, share with its interval, the sign test, agreement. None where nobody has voted."""
+    """Return the result by question: rows, share with its interval, sign test, agreement. None if there are no votes."""
     review = read_review(run)
     files = [orjson.loads(path.read_bytes()) for path in sorted((run / VOTES).glob("*.json"))] if review else []
     files = [file for file in files if review and file["review"] == review.name]
@@ -129,7 +129,7 @@ def review_results(run: RunFolder) -> dict[str, Any] | None:
 
 
 def _units(review: Review, files: list[dict[str, Any]], question: str) -> dict[str, list[Outcome]]:
-    """Row -> what each rater said of it."""
+    """Return the votes by row."""
     found: dict[str, list[Outcome]] = {}
     for file in files:
         for vote in file["votes"]:
@@ -141,13 +141,14 @@ def _units(review: Review, files: list[dict[str, Any]], question: str) -> dict[s
 
 
 def _most(said: list[Outcome]) -> Outcome | None:
-    """What most raters say of a row: more for one model than for the other, else the same."""
+    """Return the majority's choice for a row: the model with more votes, or "same"."""
     tuned, base = said.count("tuned"), said.count("base")
     return None if not said else "tuned" if tuned > base else "base" if base > tuned else "same"
 
 
 def _counted(units: dict[str, list[Outcome]]) -> dict[str, Any]:
-    """Rows for each model; the tuned model's share of the rows with a preference, its Clopper-Pearson interval, the sign test."""
+    """Count the rows for each model; with the tuned model's share of rows with a preference, its Clopper-Pearson interval, the sign
+    test."""
     from scipy.stats import binomtest
 
     rows = [_most(said) for said in units.values()]
@@ -168,7 +169,7 @@ def _agreement(units: dict[str, list[Outcome]]) -> dict[str, Any]:
 
 
 def _judged(run: RunFolder) -> dict[str, Outcome]:
-    """Row -> the model whose reply the recipe's judges score higher, by the sum of their scales. A rubric comes first."""
+    """Return the model whose reply the recipe's judges score higher, by row and by the sum of their scales. A rubric takes precedence."""
     scores = _rubric_sums(run) or _judge_sums(run)
     found: dict[str, Outcome] = {}
     for model, row in scores:
@@ -184,7 +185,7 @@ def _judge_sums(run: RunFolder) -> dict[tuple[str, str], float]:
 
 
 def _rubric_sums(run: RunFolder) -> dict[tuple[str, str], float]:
-    """The sum over criteria of the judges' mean, each criterion from 0 to 1, of the replies that have been scored by all criteria."""
+    """Return the sum over criteria of the judges' mean, each from 0 to 1, for replies that were scored on all criteria."""
     metrics = run.find(METRICS)
     if not metrics or not (rubric := metrics.get("rubric")):
         return {}
@@ -197,4 +198,4 @@ def _rubric_sums(run: RunFolder) -> dict[tuple[str, str], float]:
 
 
 def _not_votes(path: Path, what: str) -> UserError:
-    return UserError(Problem(Location(str(path)), what, "give the file that the review page has saved", "not-votes"))
+    return UserError(Problem(Location(str(path)), what, "use the file saved by the review page", "not-votes"))

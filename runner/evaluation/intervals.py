@@ -1,8 +1,8 @@
-"""Intervals: exact ones for proportions, elsewhere a bootstrap over rows with the same resamples for every model.
+"""Intervals: exact for proportions, otherwise a bootstrap over rows with the same resamples for every model.
 
 The bootstrap is corrected for bias and skew (BCa, Efron 1987). Its percentiles are too narrow for few rows, by the factor that Student's t
-and n / (n - 1) correct for a mean, so they are taken further out by as much (Hesterberg 2015). There is no interval where there are too few
-rows for that to hold, and none where every resample has the same value: resampling cannot show what rows like these have not shown.
+and n / (n - 1) correct for a mean, so they are widened by that factor (Hesterberg 2015). There is no interval with too few rows, and none
+if every resample has the same value: resampling then cannot show the uncertainty.
 """
 
 import math
@@ -15,7 +15,7 @@ from .metrics import Metric
 from .significance import p_value
 
 RESAMPLES = 2000
-LEAST_ROWS = 10  # for a bootstrap; benchmarks/significance.py measures what its intervals hold from there on
+LEAST_ROWS = 10  # for a bootstrap; benchmarks/significance.py measures the coverage from there on
 NO_INTERVAL = (math.nan, math.nan)
 
 
@@ -30,7 +30,7 @@ class Estimate(NamedTuple):
 class Difference(NamedTuple):
     """The difference between two models with its paired interval.
 
-    `significant`: by the permutation test, at the interval's confidence, and the interval, where there is one, leaves 0 out.
+    `significant`: by the permutation test at the interval's confidence, and the interval, if there is one, excludes 0.
     """
 
     value: float
@@ -41,22 +41,22 @@ class Difference(NamedTuple):
 
 
 def draw_resamples(rows: int, seed: int = 0, count: int = RESAMPLES) -> np.ndarray:
-    """How often each row is drawn in each resample, as a (count, rows) matrix of whole numbers."""
+    """Return how often each row is drawn in each resample, as a (count, rows) matrix of integers."""
     return np.random.default_rng(seed).multinomial(rows, [1 / rows] * rows, size=count)
 
 
 def point(metric: Metric, rows: Sequence[Any]) -> float:
-    """The metric over the rows."""
+    """Return the metric over the rows."""
     return _value(metric, stats_of(metric, rows))
 
 
 def rows_needed(metric: Metric, rows: Sequence[Any]) -> int:
-    """How many rows a bootstrap interval of the metric needs."""
+    """Return how many rows a bootstrap interval of the metric needs."""
     return max(LEAST_ROWS, metric.rows_per_label * rows[0].labels) if metric.rows_per_label and rows else LEAST_ROWS
 
 
 def bootstrap(metric: Metric, rows: Sequence[Any], resamples: np.ndarray, confidence: float) -> Estimate:
-    """The metric over the rows with its interval."""
+    """Return the metric over the rows with its interval."""
     stats = stats_of(metric, rows)
     value, is_measured = _value(metric, stats), _measured(stats)
     measured = stats[is_measured]
@@ -70,13 +70,13 @@ def bootstrap(metric: Metric, rows: Sequence[Any], resamples: np.ndarray, confid
 
 
 def difference(metric: Metric, before: Sequence[Any], after: Sequence[Any], resamples: np.ndarray, confidence: float) -> Difference:
-    """after - before, of the same rows."""
+    """Return after - before on the same rows, with its interval and test."""
     stats = stats_of(metric, before), stats_of(metric, after)
     value = _value(metric, stats[1]) - _value(metric, stats[0])
     interval = NO_INTERVAL
     measured = _measured(stats[0]) | _measured(stats[1])
     if measured.sum() >= rows_needed(metric, before):
-        with np.errstate(invalid="ignore"):  # infinite in both: there is no difference
+        with np.errstate(invalid="ignore"):  # infinite in both: no difference
             values = _resampled(metric, stats[1], resamples) - _resampled(metric, stats[0], resamples)
             left_out = _each_left_out(metric, stats[1], measured) - _each_left_out(metric, stats[0], measured)
         interval = _interval(values, value, left_out, confidence)
@@ -86,12 +86,12 @@ def difference(metric: Metric, before: Sequence[Any], after: Sequence[Any], resa
 
 
 def stats_of(metric: Metric, rows: Sequence[Any]) -> np.ndarray:
-    """The row stats, of shape (rows, sums)."""
+    """Return the row stats, of shape (rows, sums)."""
     return np.array([metric.row_stats(row) for row in rows], dtype=float)
 
 
 def _measured(stats: np.ndarray) -> np.ndarray:
-    """Which rows are measured: one that is not has no part in any sum."""
+    """Return which rows are measured: a row that is not contributes to no sum."""
     return np.any(stats, axis=1, keepdims=True)[:, 0]
 
 
@@ -104,13 +104,13 @@ def _resampled(metric: Metric, stats: np.ndarray, resamples: np.ndarray) -> np.n
 
 
 def _each_left_out(metric: Metric, stats: np.ndarray, measured: np.ndarray) -> np.ndarray:
-    """The metric without each of the measured rows."""
+    """Return the metric without each of the measured rows."""
     total = stats.sum(axis=0)
     return np.array([metric.aggregate(*sums) for sums in (total - stats[measured]).tolist()])
 
 
 def _interval(values: np.ndarray, value: float, left_out: np.ndarray, confidence: float) -> tuple[float, float]:
-    """The interval from the resampled values, the value itself and the values without each row.
+    """Return the interval from the resampled values, the value itself, and the values without each row.
 
     https://en.wikipedia.org/wiki/Bootstrapping_(statistics)#Methods_for_bootstrap_confidence_intervals
     """
@@ -135,7 +135,7 @@ def _interval(values: np.ndarray, value: float, left_out: np.ndarray, confidence
 
 
 def _exact(hits: int, rows: int, confidence: float) -> tuple[float, float]:
-    """Clopper and Pearson's interval of a proportion."""
+    """Return the Clopper-Pearson interval of a proportion."""
     from scipy.special import betaincinv
 
     tail = (1 - confidence) / 2

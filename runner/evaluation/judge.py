@@ -1,7 +1,7 @@
-"""A model scores the replies of both models, over any endpoint that speaks the OpenAI protocol.
+"""Let a model score the replies of both models, through any endpoint with the OpenAI protocol.
 
-What a judge replied is kept in evaluating/judge.sqlite before it counts, so that an interrupted judging resumes. The prompt and the judge's
-name stand in the result: numbers of other judges or prompts are other numbers.
+A judge's reply is stored in evaluating/judge.sqlite before it counts, so that interrupted judging resumes. The result contains the prompt
+and the judge's name: numbers from other judges or prompts are not comparable.
 """
 
 from collections.abc import Iterator, Sequence
@@ -29,7 +29,7 @@ MODELS = ("base", "tuned")
 
 
 class JudgeResult(NamedTuple):
-    """What metrics.json says of a judge. `unread` replies held no scores, `failed` requests got no reply."""
+    """The judge's entry in metrics.json. `unread` replies had no scores, `failed` requests got no reply."""
 
     model: str
     prompt: str
@@ -42,7 +42,7 @@ class JudgeResult(NamedTuple):
 def judge_all(run: RunFolder, judge: Judge, seed: int, display: Display) -> JudgeResult:
     """Write evaluating/judgements.jsonl: a line for each reply, in the order of predictions.jsonl.
 
-    Raises UserError when the judge cannot be asked, GateError at a ceiling of its limits, Interrupted.
+    Raises UserError if the judge does not answer, GateError at one of its limits, Interrupted.
     """
     scorer = Scorer.of(judge, Limits(), seed)
     name, lines = ask_judge(run, scorer, display, "evaluation.judge")
@@ -54,10 +54,9 @@ def judge_all(run: RunFolder, judge: Judge, seed: int, display: Display) -> Judg
 
 
 def ask_judge(run: RunFolder, scorer: Scorer, display: Display, key: str) -> tuple[str, list[dict[str, Any]]]:
-    """The judge's name, and model, id, scores and reply for each reply of both models; what is asked once is not asked again.
+    """Return the judge's name, and model, id, scores and reply for each reply of both models; no request is repeated.
 
-    `key` is the judge's place in the recipe. Raises UserError when the judge answers nothing, GateError at a ceiling of its limits,
-    Interrupted.
+    `key` is the judge's key in the recipe. Raises UserError if the judge answers nothing, GateError at one of its limits, Interrupted.
     """
     replies, provider = _Replies(run, scorer), scorer.judge.provider
     asker = Asker(scorer.limits, run.path.parents[1], display)
@@ -76,7 +75,7 @@ def ask_judge(run: RunFolder, scorer: Scorer, display: Display, key: str) -> tup
 
 
 class _Replies:
-    """The replies of both models as questions to the judge."""
+    """The replies of both models as requests to the judge."""
 
     def __init__(self, run: RunFolder, scorer: Scorer) -> None:
         self.scorer = scorer
@@ -91,18 +90,18 @@ class _Replies:
             yield line, self.scorer.request(Row(None, "predictions.jsonl", number), values)
 
     def requests(self) -> Iterator[Request]:
-        """A request for each reply."""
+        """Yield a request for each reply."""
         return (request for _, request in self)
 
     def asked(self, request: Request, attempt: int, endpoints: Sequence[Endpoint]) -> tuple[Endpoint, ProviderRequest]:
-        """The judge, and how it is asked."""
+        """Return the judge's endpoint and the request to it."""
         return self.scorer.asked(request, attempt, endpoints)
 
     def usable(self, request: Request, reply: Reply) -> bool:
-        """Whether the reply holds every score."""
+        """Return whether the reply has every score."""
         return self.scorer.usable(request, reply)
 
 
 def read_judgements(path: Path) -> dict[tuple[str, str], dict[str, float]]:
-    """(model, id) -> scores, of the judgements that hold scores."""
+    """Return (model, id) -> scores, for judgements with scores."""
     return {(line["model"], line["id"]): line["scores"] for line in read_lines(path) if line["scores"]}

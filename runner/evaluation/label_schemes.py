@@ -1,6 +1,6 @@
-"""Labels that are made of letters, one of each pair: a model of whole labels beside binary models of the pairs, and scores of each letter.
+"""Labels that consist of letters, one from each pair: models of whole labels, binary models of the pairs, and scores of each letter.
 
-A scheme is a line of SCHEMES; what knows its letters asks here.
+A scheme is a line in SCHEMES; everything that knows its letters asks here.
 """
 
 import re
@@ -15,7 +15,7 @@ _SCORES = ("accuracy", "f1", "precision", "recall")
 
 
 class LabelScheme(NamedTuple):
-    """A label has a letter of each pair, in their order. `positive` are the letters that F1, precision and recall are of."""
+    """A label has a letter from each pair, in order. `positive` are the positive classes for F1, precision and recall."""
 
     name: str
     pairs: tuple[str, ...]
@@ -23,32 +23,32 @@ class LabelScheme(NamedTuple):
 
     @property
     def pattern(self) -> str:
-        """A regular expression of every label."""
+        """Return a regular expression that matches every label."""
         return "".join(f"[{pair}]" for pair in self.pairs)
 
     def are_whole(self, labels: Sequence[str]) -> bool:
-        """Whether every label has all letters."""
+        """Return whether every label has all letters."""
         return bool(labels) and all(re.fullmatch(self.pattern, label) for label in labels)
 
     def pair_of(self, labels: Sequence[str]) -> str | None:
-        """The pair that the two labels are; None for other labels."""
+        """Return the pair that the two labels form, or None."""
         return next((pair for pair in self.pairs if sorted(labels) == sorted(pair)), None)
 
     def join(self, letters: Mapping[str, Sequence[str]]) -> list[str]:
-        """The labels of the rows from their letters of each pair."""
+        """Return the labels of the rows from their letters."""
         return ["".join(row) for row in zip(*(letters[pair] for pair in self.pairs), strict=True)]
 
     def split(self, labels: Sequence[str]) -> dict[str, list[str]]:
-        """The rows' letters of each pair."""
+        """Return the rows' letters of each pair."""
         return {pair: [label[place] for label in labels] for place, pair in enumerate(self.pairs)}
 
     def joined_probabilities(self, letters: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
-        """The probability of every label where the letters are independent of each other: the product of its letters'."""
+        """Return the probability of every label if the letters are independent: the product of its letters' probabilities."""
         return {"".join(label): prod(letters[pair][letter] for pair, letter in zip(self.pairs, label, strict=True))
                 for label in product(*map(sorted, self.pairs))}  # fmt: skip
 
     def scores(self, truth: Sequence[str], predicted: Sequence[str]) -> dict[str, dict[str, float]]:
-        """accuracy, f1, precision and recall of each pair and their `mean`, 0 to 1."""
+        """Return accuracy, f1, precision and recall of each pair and their `mean`, 0 to 1."""
         from sklearn.metrics import accuracy_score, f1_score, precision_score, recall_score
 
         given, wanted = self.split(predicted), self.split(truth)
@@ -62,14 +62,14 @@ class LabelScheme(NamedTuple):
         return {**found, "mean": mean}
 
 
-SCHEMES = (LabelScheme("MBTI", MBTI_PAIRS, positive=("I", "N", "F", "J")),)  # the letters that the earlier paper counts as positive
+SCHEMES = (LabelScheme("MBTI", MBTI_PAIRS, positive=("I", "N", "F", "J")),)  # the positive classes in the MBTI paper
 
 
 def scheme_of(labels: Sequence[str]) -> LabelScheme | None:
-    """The scheme whose whole labels these are."""
+    """Return the scheme whose whole labels these are."""
     return next((scheme for scheme in SCHEMES if scheme.are_whole(labels)), None)
 
 
 def pair_of(labels: Sequence[str]) -> tuple[LabelScheme, str] | None:
-    """The scheme and the pair whose letters the two labels are."""
+    """Return the scheme and the pair that the two labels form."""
     return next(((scheme, pair) for scheme in SCHEMES if (pair := scheme.pair_of(labels))), None)

@@ -1,4 +1,4 @@
-"""The probes that a recipe asks for (logit lens, BLiMP, sentiment of the replies, sample prompts), their keys and their files."""
+"""The probes of a recipe (logit lens, BLiMP, sentiment of the replies, sample prompts), with their keys and files."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -17,8 +17,11 @@ def _as_it_is(value: Any) -> Any:
 
 
 class Probe(NamedTuple):
-    """A probe by its key in the evaluation section: its name in metrics.json and its file, what its value stands for in keys, and what
-    the worker gets of it. `prepare` raises UserError for a value that cannot be used."""
+    """A probe of the evaluation section: its name in metrics.json, its file, what identifies its value in cache keys, and what the worker
+    gets.
+
+    `prepare` raises UserError for an unusable value.
+    """
 
     result: str
     file: RunFile[Any]
@@ -39,7 +42,7 @@ PROBES = {
 
 
 def asked_for(recipe: Recipe) -> dict[str, Any]:
-    """The probes that the recipe asks for, with what they need. Raises UserError where the file of prompts is not valid."""
+    """Return the recipe's probes with their settings. Raises UserError if the file of prompts is not valid."""
     evaluation = recipe.evaluation
     asked = {name: value for name in PROBES if (value := getattr(evaluation, name))}
     if prompts := evaluation.prompts:
@@ -50,18 +53,18 @@ def asked_for(recipe: Recipe) -> dict[str, Any]:
 
 
 def prepared(asked: dict[str, Any]) -> dict[str, Any]:
-    """What the worker gets of what is asked for. Raises UserError for what cannot be used."""
+    """Return what the worker gets for the probes. Raises UserError for unusable settings."""
     return {name: PROBES[name].prepare(value) for name, value in asked.items()}
 
 
 def waiting(run: RunFolder, asked: dict[str, Any], predictions: str) -> dict[str, str]:
-    """The probes that have not been done on this model in this way, on these files, with their keys."""
+    """Return the probes that were not run on this model and these files with these settings, with their keys."""
     keys = {name: key_of("probe", name, PROBES[name].identity(value), predictions) for name, value in asked.items()}
     return {name: key for name, key in keys.items() if (run.find(PROBES[name].file) or {}).get("key") != key}
 
 
 def results(run: RunFolder, asked: dict[str, Any]) -> dict[str, Any]:
-    """What the probes found, as metrics.json has it."""
+    """Return the results of the probes for metrics.json."""
     found = {PROBES[name].result: {key: value for key, value in run.read(PROBES[name].file).items() if key != "key"} for name in asked}
     if "blimp" in found:
         found["blimp"]["source"] = blimp.name_of(asked["blimp"])

@@ -1,6 +1,6 @@
-"""A rubric of the recipe's own: models judge the replies of both models by its criteria, which become numbers with intervals and gates.
+"""The recipe's own rubric: models judge the replies of both models by its criteria, which become metrics with intervals and gates.
 
-Each judge answers all criteria of a reply at once. Of several judges the mean counts; how far they agree is Krippendorff's alpha.
+Each judge answers all criteria for a reply at once. The mean over several judges counts; their agreement is Krippendorff's alpha.
 """
 
 from collections.abc import Iterator
@@ -25,7 +25,7 @@ from .judge import ask_judge
 from .metrics import Metric, percent, ratio
 from .scoring import BASE, TUNED, as_json, check_gates
 
-RUBRIC = "rubric.jsonl"  # in the folder of the evaluation
+RUBRIC = "rubric.jsonl"  # in the evaluation's folder
 SCALES = {"yes_no": (0, 1), "1_to_5": (1, 5)}
 _ASKED = {"yes_no": "1 for yes or 0 for no", "1_to_5": "a whole number from 1 (worst) to 5 (best)"}
 _SYSTEM = """\
@@ -40,7 +40,7 @@ Ratings = dict[str, list[float]]  # criterion -> the scores of the judges
 
 
 def rubric_prompt(rubric: Rubric) -> Prompt:
-    """The prompt that asks for every criterion."""
+    """Return the prompt that asks for every criterion."""
     criteria = "\n".join(f"{name}, {_ASKED[found.scale]}: {found.text.strip()}" for name, found in rubric.criteria.items())
     answer = "{" + ", ".join(f'"{name}": n' for name in rubric.criteria) + "}"
     system = _SYSTEM.replace("{criteria}", criteria).replace("{answer}", answer)
@@ -48,9 +48,9 @@ def rubric_prompt(rubric: Rubric) -> Prompt:
 
 
 def judge_by_rubric(run: RunFolder, rubric: Rubric, seed: int, display: Display) -> list[JudgeFacts]:
-    """Let every judge answer, and write evaluating/rubric.jsonl: a line for each judge and reply. How many answers could be read.
+    """Let every judge answer, and write evaluating/rubric.jsonl: a line for each judge and reply. Return how many answers were readable.
 
-    Raises UserError when a judge cannot be asked, GateError at a ceiling of its limits, Interrupted.
+    Raises UserError if a judge does not answer, GateError at one of its limits, Interrupted.
     """
     prompt, limits = rubric_prompt(rubric), rubric.limits or Limits()
     lines: list[dict[str, Any]] = []
@@ -73,7 +73,7 @@ def _are_whole(scores: dict[str, float] | None) -> bool:
 
 
 def read_ratings(run: RunFolder, folder: str) -> dict[tuple[str, str], Ratings]:
-    """(model, id) -> the judges' scores of each criterion; a reply that no judge has scored has none."""
+    """Return (model, id) -> the judges' scores for each criterion; empty for a reply without scores."""
     found: dict[tuple[str, str], Ratings] = {}
     for line in read_lines(run / folder / RUBRIC, "judge", "model", "id", "scores"):
         ratings = found.setdefault((line["model"], line["id"]), {})
@@ -83,7 +83,7 @@ def read_ratings(run: RunFolder, folder: str) -> dict[tuple[str, str], Ratings]:
 
 
 def rubric_scores(run: RunFolder, evaluation: Evaluation, rubric: Rubric, split: str, judges: list[JudgeFacts]) -> RubricMetrics:
-    """Every criterion of base and tuned model, how they differ, the gates, and how far the judges agree."""
+    """Return every criterion for base and tuned model, their differences, the gates, and the judges' agreement."""
     ratings = read_ratings(run, EVALUATING)
     ids = sorted({row for _, row in ratings})
     columns = {model: [ratings.get((model, row), {}) for row in ids] for model in (BASE, TUNED)}
@@ -105,7 +105,7 @@ def rubric_scores(run: RunFolder, evaluation: Evaluation, rubric: Rubric, split:
 
 
 def criterion_metric(name: str, criterion: Criterion, judges: int) -> Metric:
-    """The criterion as a metric of rows of ratings. A single judge's yes and no are a proportion, which has an exact interval."""
+    """Return the criterion as a metric over rows of ratings. A single judge's yes/no is a proportion with an exact interval."""
     is_share = criterion.scale == "yes_no"
 
     def row_stats(row: Ratings) -> tuple[float, float]:

@@ -1,4 +1,4 @@
-"""Predictions -> eval/metrics.json: every metric for every model with intervals, differences, gates. Needs no model."""
+"""Score predictions for eval/metrics.json: every metric for every model with intervals, differences and gates. Needs no model."""
 
 import json
 import math
@@ -20,16 +20,16 @@ Columns = dict[str, list[Any]]
 
 
 class Training(NamedTuple):
-    """What the evaluation takes from the training: its rows, and the losses that gates may limit."""
+    """What the evaluation needs from the training: its rows, and the losses that gates may limit."""
 
     rows: Path
     losses: dict[str, float | None]
 
 
 def read_predictions(predictions: Path, rows: Path | None = None) -> dict[str, list[Prediction]]:
-    """The cases of each model, the same rows in the same order for all, from predictions.jsonl; with the rows' meta and judgements.
+    """Return the predictions of each model from predictions.jsonl, the same rows in the same order for all, with meta and judgements.
 
-    Raises UserError if the file is damaged, or the models have answered different rows.
+    Raises UserError if the file is damaged, or if the models have different rows.
     """
     scores = read_judgements(predictions.with_name("judgements.jsonl"))
     meta = {row["id"]: row.get("meta", {}) for row in read_lines(rows, "id")} if rows else {}
@@ -44,7 +44,7 @@ def read_predictions(predictions: Path, rows: Path | None = None) -> dict[str, l
 
 
 def require_same_rows(predictions: Path, by_model: Mapping[str, Mapping[str, Any]]) -> None:
-    """Raise UserError where a model has not answered a row that another one has: lines of the file are missing."""
+    """Raise UserError if a model lacks a row that another one has: lines of the file are missing."""
     everything = {row_id for answered in by_model.values() for row_id in answered}
     for model, answered in by_model.items():
         if absent := sorted(everything - set(answered)):
@@ -55,7 +55,7 @@ def require_same_rows(predictions: Path, by_model: Mapping[str, Mapping[str, Any
 def score(
     evaluation: Evaluation, cases: dict[str, list[Prediction]], facts: dict[str, Any], training: Training | None = None
 ) -> dict[str, Any]:
-    """The content of metrics.json. A metric that no row can be measured on is given as null, with the reason."""
+    """Return the content of metrics.json. A metric that cannot be measured on any row is null."""
     columns: Columns = {BASE: cases[BASE], TUNED: cases[TUNED], REFERENCE: _references(cases[TUNED])}
     of_labels: Columns = {}
     extra: dict[str, Any] = {}
@@ -72,9 +72,9 @@ def score(
 
 
 def score_models(evaluation: Evaluation, columns: Columns, baseline: str, of_labels: Columns | None = None) -> dict[str, Any]:
-    """Every metric for every column of cases (the same rows in each), and how the tuned model differs from `baseline`.
+    """Return every metric for every column of predictions (the same rows in each), and how the tuned model differs from `baseline`.
 
-    Metrics of labels are measured on `of_labels` where that is given.
+    Metrics of labels are measured on `of_labels` if given.
     """
     models: dict[str, dict[str, Any]] = {model: {} for model in {**columns, **(of_labels or {})}}
     differences = {}
@@ -93,7 +93,7 @@ def score_models(evaluation: Evaluation, columns: Columns, baseline: str, of_lab
 
 
 def slice_by_seen(evaluation: Evaluation, columns: Columns, of_labels: Columns, train: Path) -> dict[str, Any]:
-    """The numbers apart for rows whose value of `seen_by` stood in a training row, and for the others; a part without rows is left out.
+    """Score separately the rows whose value of `seen_by` is in a training row, and the others; an empty part is left out.
 
     Raises UserError if no row has the key.
     """
@@ -101,7 +101,7 @@ def slice_by_seen(evaluation: Evaluation, columns: Columns, of_labels: Columns, 
     known = {str(row["meta"][key]) for row in read_lines(train) if row.get("meta", {}).get(key) is not None}
     if not known or not any(case.meta.get(key) is not None for case in columns[TUNED]):
         where = "evaluated" if known else "training"
-        raise UserError(f"evaluation.seen_by: no {where} row has {key!r} in its meta", hint="name a key that the converter keeps")
+        raise UserError(f"evaluation.seen_by: no {where} row has {key!r} in its meta", hint="use a key that the converter keeps")
     seen = {case.id for case in columns[TUNED] if str(case.meta.get(key)) in known}
     found: dict[str, Any] = {}
     for name, wanted in ((f"{key} seen in training", True), (f"{key} not seen in training", False)):
@@ -116,10 +116,10 @@ def _rows(columns: Columns, ids: set[str], inside: bool) -> Columns:
 
 
 def check_gates(evaluation: Evaluation, found: dict[str, Any], losses: dict[str, float | None] | None = None) -> dict[str, Any]:
-    """Whether the tuned model's numbers are inside the recipe's limits. A number that could not be measured does not pass.
+    """Return whether the tuned model's numbers are within the recipe's limits. A number that could not be measured does not pass.
 
-    `found` is what score_models returns. `decided` says whether the whole intervals are inside, or one outside; None for a loss, which has
-    no interval. A regression is how much worse than the base model the tuned one is, with the interval of their paired difference.
+    `found` is the result of score_models. `decided`: all intervals are inside, or one is outside; None for a loss, which has no interval. A
+    regression is how much worse the tuned model is than the base model, with the interval of their paired difference.
     """
     results = {}
     for name, gate in evaluation.gates.items():
@@ -139,7 +139,7 @@ def check_gates(evaluation: Evaluation, found: dict[str, Any], losses: dict[str,
 
 
 def regression_of(change: dict[str, Any], higher_is_better: bool | None) -> dict[str, Any]:
-    """A difference from the base model as how much worse the tuned one is: below 0 where it is better."""
+    """Return a difference from the base model as how much worse the tuned model is: negative if it is better."""
     if not higher_is_better:
         return {key: change[key] for key in ("value", "low", "high")}
     value, low, high = (None if change[key] is None else -change[key] for key in ("value", "high", "low"))
@@ -147,7 +147,7 @@ def regression_of(change: dict[str, Any], higher_is_better: bool | None) -> dict
 
 
 class _Check(NamedTuple):
-    """Whether a number is inside two limits, and whether its whole interval is on one side of them."""
+    """Whether a number is within two limits, and whether its whole interval is on one side of them."""
 
     passed: bool
     decided: bool
@@ -166,12 +166,12 @@ class _Check(NamedTuple):
 
 
 def _references(cases: list[Prediction]) -> list[Prediction]:
-    """The data's own replies, measured as if a model had given them."""
+    """Return the data's own replies as if a model had generated them."""
     return [case._replace(reply=case.reference, stopped=True) for case in cases]
 
 
 def as_json(number: Estimate | Difference) -> dict[str, Any]:
-    """An estimate or a difference as JSON has it: six decimals, null for what is no number."""
+    """Return an estimate or a difference for JSON: six decimals, null if it is not a finite number."""
     return {
         key: value if isinstance(value, bool) else round(value, 6) if math.isfinite(value) else None
         for key, value in number._asdict().items()
@@ -183,21 +183,21 @@ _AROUND = " \t\n\r.,;:!?\"'`*“”‘’«»()[]。！？，；："
 
 
 def label_index(reply: str, labels: Sequence[str]) -> int:
-    """The place of the label that the reply is, or INVALID. Case, quotes, punctuation and reasoning before it do not count; other words
-    do."""
+    """Return the index of the label that the reply is, or INVALID. Case, quotes, punctuation and reasoning before it are ignored; other
+    words are not."""
     given = without_reasoning(reply).strip(_AROUND).casefold()
     return next((index for index, label in enumerate(labels) if label.strip(_AROUND).casefold() == given), INVALID)
 
 
 def classified(case: Prediction, labels: Sequence[str]) -> LabelPrediction:
-    """The case as a classified row; its true fraction is meta.fraction."""
+    """Return the prediction as a classified row; its true fraction is meta.fraction."""
     fraction = case.meta.get("fraction")
     truth = label_index(case.reference, labels)
     return LabelPrediction(case.id, truth, label_index(case.reply, labels), len(labels), fraction=fraction)
 
 
 def majority_label(train: Iterable[dict[str, Any]], labels: Sequence[str]) -> int:
-    """The place of the label that most training replies are, the first of several; INVALID where none is a label."""
+    """Return the index of the most frequent label among the training replies, the first if tied; INVALID if none is a label."""
     counts = Counter(label_index(_last_trained(row["messages"]), labels) for row in train)
     return max(range(len(labels)), key=lambda index: counts[index]) if counts.keys() - {INVALID} else INVALID
 
@@ -208,7 +208,7 @@ def _last_trained(messages: list[dict[str, Any]]) -> str:
 
 
 def label_columns(models: dict[str, list[Prediction]], labels: Sequence[str], train: Path | None) -> dict[str, list[LabelPrediction]]:
-    """Every model's replies as labels, with the majority baseline of the training rows. Rows whose own reply is no label are left out."""
+    """Return every model's replies as labels, with the majority baseline. Rows whose own reply is not a label are left out."""
     columns = {model: [row for case in cases if (row := classified(case, labels)).truth >= 0] for model, cases in models.items()}
     if train is None:
         return columns
@@ -219,6 +219,6 @@ def label_columns(models: dict[str, list[Prediction]], labels: Sequence[str], tr
 
 
 def label_table(columns: dict[str, list[LabelPrediction]], labels: Sequence[str], model: str) -> list[list[int]]:
-    """Rows by true label (down) and the label of the model's reply (across), with a last column for invalid replies."""
+    """Return the number of rows by true label (rows) and label of the reply (columns), with a last column for invalid replies."""
     counts = Counter((row.truth, row.predicted) for row in columns[model])
     return [[counts[truth, given] for given in (*range(len(labels)), INVALID)] for truth in range(len(labels))]

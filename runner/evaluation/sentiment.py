@@ -1,4 +1,4 @@
-"""The 28 emotions of GoEmotions in three groups: the sentiment of replies by the emotion of their prompts."""
+"""The 28 GoEmotions labels in three groups: the sentiment of replies by the emotion of their prompts."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -16,7 +16,7 @@ Counts = Mapping[str, Mapping[str, int]]  # prompt emotion -> reply emotion -> r
 
 
 def counted(pairs: Iterable[tuple[str, str]]) -> dict[str, dict[str, int]]:
-    """Counts from (emotion of the prompt, emotion of the reply) pairs."""
+    """Return counts for (emotion of the prompt, emotion of the reply) pairs."""
     found: dict[str, Counter[str]] = {}
     for prompt, reply in pairs:
         found.setdefault(prompt, Counter())[reply] += 1
@@ -24,15 +24,15 @@ def counted(pairs: Iterable[tuple[str, str]]) -> dict[str, dict[str, int]]:
 
 
 def percentages(counts: Mapping[str, int]) -> dict[str, float]:
-    """Each reply emotion's share of the replies to one prompt emotion."""
+    """Return each reply emotion's share of the replies to one prompt emotion."""
     total = sum(counts.values())
     return {emotion: 100 * count / total for emotion, count in counts.items()}
 
 
 def by_group(counts: Counts) -> dict[str, dict[str, Any]]:
-    """For each group of prompts that has some: rows, and the percentage of positive, neutral and negative replies.
+    """Return rows, and the percentage of positive, neutral and negative replies, for each non-empty group of prompts.
 
-    Raises KeyError for an emotion that is none of the 28.
+    Raises KeyError for an emotion that is not one of the 28.
     """
     sums: dict[str, Counter[str]] = {}
     for prompt, replies in counts.items():

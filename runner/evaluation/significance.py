@@ -1,8 +1,8 @@
-"""Is a difference between two models more than chance? A paired permutation test over rows (Fisher; Noreen 1989; Dror et al. 2018).
+"""Test whether a difference between two models is more than chance: a paired permutation test (Fisher; Noreen 1989; Dror et al. 2018).
 
-If the models do equally well, a row's two outcomes could as well have come the other way round. The test swaps them, in every way where
-that is feasible and at random elsewhere, and counts how often the difference is at least as large as the measured one. It holds for any
-metric and any number of rows: with fewer than six rows whose outcomes differ, no difference is significant at 95 %.
+If the models are equally good, the two outcomes of a row are interchangeable. The test swaps them, in every way if feasible and at random
+otherwise, and counts how often the difference is at least as large as the measured one. It is valid for any metric and any number of rows:
+with fewer than six rows whose outcomes differ, no difference is significant at 95 %.
 """
 
 import math
@@ -12,16 +12,16 @@ import numpy as np
 
 from .metrics import Metric
 
-PERMUTATIONS = 1999  # with the measured one 2,000
-EXHAUSTIVE = 11  # rows whose 2 ** 11 permutations are all taken
-ENOUGH = 200  # as extreme as the measured difference: a tenth of all, so that drawing the others would not make it significant
+PERMUTATIONS = 1999  # with the measured one: 2,000
+EXHAUSTIVE = 11  # rows for which all 2 ** 11 permutations are tested
+ENOUGH = 200  # permutations as extreme as the measured one: a tenth of all, so that more could not make it significant
 _BATCH = 250
-_CELLS = 4_000_000  # of a batch of permutations by rows: bounds memory
-_TIE = 1e-9  # a relative difference that is rounding alone
+_CELLS = 4_000_000  # of a batch (permutations x rows): bounds memory
+_TIE = 1e-9  # relative differences up to this are rounding
 
 
 def p_value(metric: Metric, before: np.ndarray, after: np.ndarray) -> float:
-    """The share of permutations with a difference at least as large as the measured one; 1 where nothing can be measured.
+    """Return the share of permutations with a difference at least as large as the measured one; 1 if nothing can be measured.
 
     `before` and `after` are the row stats of both models, of shape (rows, sums).
     """
@@ -36,7 +36,7 @@ def p_value(metric: Metric, before: np.ndarray, after: np.ndarray) -> float:
         moved = swaps @ change
         for sums_before, sums_after in zip((totals[0] + moved).tolist(), (totals[1] - moved).tolist(), strict=True):
             difference = abs(metric.aggregate(*sums_after) - metric.aggregate(*sums_before))
-            extreme += not difference < least  # one that cannot be measured counts as extreme
+            extreme += not difference < least  # NaN counts as extreme
             count += 1
         if len(change) > EXHAUSTIVE and extreme >= ENOUGH:
             break
@@ -44,12 +44,12 @@ def p_value(metric: Metric, before: np.ndarray, after: np.ndarray) -> float:
 
 
 def least_rows(confidence: float) -> int:
-    """How many rows there must be for any difference to be significant."""
+    """Return how many rows are needed for any difference to be significant."""
     return math.ceil(math.log2(2 / (1 - confidence)) - _TIE)
 
 
 def _swaps(rows: int) -> Iterator[np.ndarray]:
-    """Batches of permutations: 1 where a row's outcomes are swapped."""
+    """Yield batches of permutations: 1 if a row's outcomes are swapped."""
     if rows <= EXHAUSTIVE:
         yield (np.arange(2**rows)[:, None] >> np.arange(rows) & 1).astype(float)
         return

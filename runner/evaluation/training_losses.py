@@ -1,7 +1,7 @@
-"""What the loss curves of a training say: the losses that gates limit, and a diagnosis in words, from metrics.jsonl.
+"""Read the loss curves of a training from metrics.jsonl: the losses that gates limit, and a diagnosis in words.
 
-The thresholds and the advice are those of the EmoGPT guide: training loss below 1.0 at the end, "stuck" above 2.0, overfitting when
-training loss falls while validation loss rises.
+The thresholds and the advice are from the EmoGPT guide: training loss below 1.0 at the end, "stuck" above 2.0, overfitting if training loss
+falls while validation loss rises.
 """
 
 import math
@@ -13,19 +13,20 @@ STUCK_ADVICE = "raise training.learning_rate or training.num_epochs"
 DIVERGED_ADVICE = "lower training.learning_rate, raise training.warmup_ratio, lower training.max_grad_norm"
 LOSSES = ("loss", "eval_loss")
 DIVERGED = 2  # times the first loss
-MAX_LOSS = 700  # e to it is still a number
-FALL = 0.05  # a share: smaller changes of a loss are taken for noise
+MAX_LOSS = 700  # above it, exp overflows
+FALL = 0.05  # as a share: smaller changes of a loss count as noise
 
 
 class Diagnosis(NamedTuple):
-    """`state` is learning, overfitting, stuck, diverged or too_short; `sentence` says why, with numbers, and what the guide advises."""
+    """`state` is learning, overfitting, stuck, diverged or too_short; `sentence` gives the reason with numbers, and the guide's advice."""
 
     state: str
     sentence: str
 
 
 def losses(lines: list[dict[str, Any]]) -> dict[str, float | None]:
-    """train_loss, the mean over the last epoch's logged steps; validation_loss, the last and the lowest one measured after a step."""
+    """Return train_loss, the mean over the last epoch's logged steps, and validation_loss, the last and the lowest measured after a
+    step."""
     train, validation = _series(lines, "loss"), [point for point in _series(lines, "eval_loss") if point[0] > 0]
     last_epoch = [value for _, value, epoch in train if epoch is None or epoch > train[-1][2] - 1]
     return {
@@ -36,8 +37,9 @@ def losses(lines: list[dict[str, Any]]) -> dict[str, float | None]:
 
 
 def kept_evaluation(lines: list[dict[str, Any]], best_by: str | None) -> dict[str, Any]:
-    """The last validation of the weights that were kept: of the best by the metric that chose them at the end, else of the last; {} for
-    none. What was measured before the first step is of no weights that were trained.
+    """Return the last validation of the kept weights: of the best by the metric that chose them, or else the last; {} if there is none.
+
+    A validation before the first step does not count.
     """
     evaluated = [line for line in lines if "eval_loss" in line and line["step"] > 0]
     if best_by:
@@ -48,15 +50,15 @@ def kept_evaluation(lines: list[dict[str, Any]], best_by: str | None) -> dict[st
 
 
 def kept_loss(lines: list[dict[str, Any]], best_by: str | None) -> float | None:
-    """The validation loss of the weights that were kept; None where that evaluation found no finite number."""
+    """Return the validation loss of the kept weights; None if that evaluation has no finite number."""
     kept = kept_evaluation(lines, best_by).get("eval_loss")
     return float(kept) if is_number(kept) else None
 
 
 def validation_scores(kept: dict[str, Any]) -> dict[str, float]:
-    """What the trainer's validation says in the words of the evaluation's metrics: accuracy and macro-F1 of labels, else perplexity.
+    """Return the trainer's validation as metrics of the evaluation: accuracy and macro-F1 of labels, else perplexity.
 
-    Perplexity is that of the logged loss, the mean over batches.
+    The perplexity is that of the logged loss, a mean over batches.
     """
     of_labels = (("accuracy", "eval_accuracy"), ("macro F1", "eval_macro_f1"))
     scores = {name: float(kept[key]) for name, key in of_labels if is_number(kept.get(key))}
@@ -66,19 +68,19 @@ def validation_scores(kept: dict[str, Any]) -> dict[str, float]:
 
 
 def is_number(value: Any) -> TypeGuard[float]:
-    """A loss that was not finite is written as text."""
+    """Return whether the loss is a number: one that is not finite is written as text."""
     return isinstance(value, int | float)
 
 
 def diagnosis(lines: list[dict[str, Any]]) -> Diagnosis:
-    """Whether the training overfits, is stuck or learns."""
+    """Diagnose whether the training overfits, is stuck or learns."""
     train, validation = _series(lines, "loss"), _series(lines, "eval_loss")
     if len(train) < 4:
-        return Diagnosis("too_short", f"{len(train)} logged steps are too few to tell how training went.")
+        return Diagnosis("too_short", f"{len(train)} logged steps are too few for a diagnosis.")
     start, end = _mean(train[: max(len(train) // 4, 1)]), _mean(train[-max(len(train) // 4, 1) :])
     broken = next((f"{key} at step {line['step']}" for line in lines for key in LOSSES if isinstance(line.get(key), str)), "")
     if broken or (end > STUCK_ABOVE and end > DIVERGED * train[0][1]):
-        what = f"training loss went from {train[0][1]:.3f} to {end:.3f}" + (f", and {broken} is no finite number" if broken else "")
+        what = f"training loss went from {train[0][1]:.3f} to {end:.3f}" + (f", and {broken} is not finite" if broken else "")
         return Diagnosis("diverged", f"Diverged: {what}. Advice: {DIVERGED_ADVICE}.")
     if len(validation) > 1:
         step, lowest, _ = min(validation, key=lambda point: point[1])
@@ -89,7 +91,7 @@ def diagnosis(lines: list[dict[str, Any]]) -> Diagnosis:
         if last > lowest * (1 + FALL) and fell:
             sentence = (
                 f"Overfitting: validation loss was lowest at step {step} ({lowest:.3f}) and ended at {last:.3f},"
-                f" while training loss fell on. Advice: {OVERFIT_ADVICE}."
+                f" while training loss kept falling. Advice: {OVERFIT_ADVICE}."
             )
             return Diagnosis("overfitting", sentence)
     still = not validation or min(value for _, value, _ in validation) > validation[0][1] * (1 - FALL)

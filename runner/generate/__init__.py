@@ -1,1 +1,1 @@
-"""`recipe generate`: rows that models write. Prompts, parsing and filters are functions; one log knows what was asked and answered."""
+"""`recipe generate`: rows written by models. Prompts, parsing and filters are functions; one log records requests and replies."""

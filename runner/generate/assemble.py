@@ -1,4 +1,4 @@
-"""The log's replies -> rows, in the order of the input, whoever answered first: the same log always gives the same rows."""
+"""Make rows from the log's replies, in input order: the same log always gives the same rows."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -15,7 +15,7 @@ from .usage import Usage
 
 
 def make_rows(job: Job, endpoints: Sequence[Endpoint], log: RequestLog, kept: NewFile, dropped: NewFile, *, whole: bool) -> Usage:
-    """Write a line a row to `kept`, or with `whole` a line a usable reply (for the judge); a line a drop to `dropped`."""
+    """Write one line per row to `kept`, or with `whole` one line per usable reply (for the judge), and one line per drop to `dropped`."""
     usage, passes = Usage(), TextFilter(job.generate.filters)
     for item in job.items():
         if isinstance(item, Drop):
@@ -55,7 +55,7 @@ def _make(
 
 
 def _keep(usage: Usage, kept: NewFile, place: Row, rows: list[dict[str, Any]], text: str | None, original: str) -> None:
-    """Rows at once, or (with `whole`) what the judge has to see. Given rows (text None) are judged by nobody."""
+    """Write the rows, or (with `whole`) what the judge needs to see. Given rows (text None) are not judged."""
     usage.ledger.kept += 1
     usage.rows += len(rows)
     if text == "":
@@ -67,7 +67,7 @@ def _keep(usage: Usage, kept: NewFile, place: Row, rows: list[dict[str, Any]], t
 def _answered(
     job: Job, request: Request, endpoints: Sequence[Endpoint], log: RequestLog, usage: Usage
 ) -> tuple[Endpoint, ProviderRequest, Rows | Rejected, str]:
-    """The first usable reply among the attempts, or what the last one came to."""
+    """Return the first usable reply among the attempts, or the outcome of the last one."""
     ended: tuple[Endpoint, ProviderRequest, Rows | Rejected, str] | None = None
     for attempt in range(job.generate.limits.attempts):
         endpoint, asked = job.asked(request, attempt, endpoints)
@@ -84,7 +84,7 @@ def _answered(
 
 
 def signed(row: dict[str, Any], facts: dict[str, Any]) -> dict[str, Any]:
-    """The row with who wrote it; within `metadata` where the row has that."""
+    """Return the row with its author; in `metadata` if the row has that."""
     if isinstance(row.get("metadata"), dict):
         return {**row, "metadata": {**row["metadata"], **facts}}
     return {**row, **facts}

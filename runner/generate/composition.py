@@ -1,4 +1,4 @@
-"""What generated rows are made of: rows by model, by prompt, by the number of their turns, by emotion."""
+"""Count generated rows by model, by prompt, by number of turns and by emotion."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -7,11 +7,11 @@ from typing import Any
 
 import orjson
 
-MOST = 100  # values of a kind that are listed; emotions of a row with several are many
+MOST = 100  # values that are listed per kind
 
 
 def composition(path: Path) -> dict[str, dict[str, int]]:
-    """Rows by each of these, the most frequent first; a kind that no row has is left out."""
+    """Return the number of rows by each of these, the most frequent first; a kind that no row has is left out."""
     counts: dict[str, Counter[str]] = {"model": Counter(), "prompt": Counter(), "turns": Counter(), "emotion": Counter()}
     with path.open("rb") as stream:
         for line in stream:
@@ -21,7 +21,7 @@ def composition(path: Path) -> dict[str, dict[str, int]]:
 
 
 def composition_lines(found: dict[str, dict[str, int]]) -> list[str]:
-    """A line a kind of which there are several, for people."""
+    """Return one line for each kind with several values."""
     return [f"rows by {kind}: {_listed(values)}" for kind, values in found.items() if len(values) > 1]
 
 

@@ -1,8 +1,8 @@
-"""A dialogue as a model writes it, `病人：… 医生：…`, -> questions and answers. The rules are made for replies that do not keep the form.
+"""Parse a dialogue written by a model, `病人：… 医生：…`, into questions and answers, including replies that do not keep to the format.
 
-Speakers stand at the start of a line (or after a space), with either colon, with or without Markdown around them or a number before
-them. What one speaker says in several goes is joined; what stands before the patient first speaks is left out; a dialogue that ends
-with the patient loses that last question. Each is noted, so that it can be counted.
+A speaker is named at the start of a line (or after a space), with either colon, and possibly Markdown or a number around it. Consecutive
+messages of one speaker are joined; text before the patient first speaks is left out; a dialogue that ends with the patient loses that last
+question. Each of these is counted.
 """
 
 import re
@@ -31,10 +31,10 @@ class Dialogue(NamedTuple):
 
 
 def parse_dialogue(text: str, max_turns: int | None = None) -> Dialogue | Rejected:
-    """The dialogue in a reply; Rejected where there is no question with an answer."""
+    """Return the dialogue in a reply; Rejected if there is no question with an answer."""
     spoken, fixed = _spoken(text)
     if not spoken:
-        return Rejected("no_dialogue", "nobody speaks: no 病人： or 医生：")
+        return Rejected("no_dialogue", "no speaker: neither 病人： nor 医生：")
     while spoken and spoken[0][0] == "assistant":
         spoken = spoken[1:]
         fixed.append("greeting_left_out")
@@ -51,12 +51,12 @@ def parse_dialogue(text: str, max_turns: int | None = None) -> Dialogue | Reject
 
 
 def _spoken(text: str) -> tuple[list[tuple[str, str]], list[str]]:
-    """What each said in turn, one entry until the other speaks, blank goes left out; and what was fixed."""
+    """Return the messages, with those of one speaker in a row joined and blank ones left out, and what was fixed."""
     tags = list(_TAG.finditer(text))
     fixed = ["preamble_left_out"] if tags and text[: tags[0].start()].strip() else []
     spoken: list[tuple[str, str]] = []
     ends = [*(tag.start() for tag in tags[1:]), len(text)]
-    for tag, end in zip(tags, ends, strict=False):  # without any tag there is an end all the same
+    for tag, end in zip(tags, ends, strict=False):  # without tags, there is still one end
         role = _SPEAKERS[tag[1].lower()]
         said = text[tag.end() : end].strip()
         if not said:

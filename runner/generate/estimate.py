@@ -1,4 +1,4 @@
-"""What generating would ask and cost, without asking. Tokens of prompts are counted, those of replies are at most what they may be."""
+"""Estimate requests and cost without sending anything. Prompt tokens are counted; for reply tokens, the maximum is assumed."""
 
 from collections import Counter
 from pathlib import Path
@@ -17,9 +17,9 @@ from .outcomes import Passthrough
 
 
 def estimate(generate: Generate, log_path: Path, runs: Path) -> dict[str, Any]:
-    """Requests, prompt tokens (cl100k_base: a provider's own tokenizer counts otherwise), most reply tokens and most cost, by provider.
+    """Return requests, prompt tokens (by cl100k_base; a provider's tokenizer differs), most reply tokens and most cost, by provider.
 
-    First attempts only. `answered` are those that the log holds already; tokens and cost are of the others.
+    First attempts only. `answered` are those already in the log; tokens and cost are for the others.
     """
     job = Job.of(generate)
     identities = [resolve_target(p.model, runs).identity if p.provider in LOCAL else "" for p in generate.providers]
@@ -54,8 +54,8 @@ def estimate(generate: Generate, log_path: Path, runs: Path) -> dict[str, Any]:
 
 
 def estimate_lines(facts: dict[str, Any]) -> list[str]:
-    """The estimate for people."""
-    lines = [f"{facts['requests']:,} requests; {facts['given']:,} rows need none; nothing can be asked about {facts['dropped']:,}"]
+    """Return the estimate in words."""
+    lines = [f"{facts['requests']:,} requests; {facts['given']:,} rows need none; {facts['dropped']:,} rows cannot be used"]
     for provider in facts["providers"]:
         known = f" ({provider['answered']:,} answered already)" if provider["answered"] else ""
         money = f", at most {provider['most_cost']:,.4f} {provider['currency']}" if "most_cost" in provider else ", no price given"
@@ -63,5 +63,5 @@ def estimate_lines(facts: dict[str, Any]) -> list[str]:
         lines.append(f"{provider['provider']}: {asked}, {provider['prompt_tokens']:,} prompt tokens (cl100k), "
                      f"at most {provider['most_reply_tokens']:,} reply tokens{money}")  # fmt: skip
     if facts["judged"]:
-        lines.append(f"at most {facts['judged']:,} judgements of the judge beside these; their prompts hold replies that are not there yet")
+        lines.append(f"at most {facts['judged']:,} judgements in addition; their prompts depend on replies that do not exist yet")
     return lines

@@ -1,7 +1,7 @@
-"""Filters over usable texts: length, ending, blacklist, and novelty by ROUGE-L against every text that was kept.
+"""Filter usable texts by length, ending, blacklist, and novelty by ROUGE-L against every kept text.
 
-rouge-score, which the source used, knows only a-z and 0-9 and sees nothing in Chinese; here a Chinese character is a word. The longest
-common subsequence is rapidfuzz's; a length or a bag of words that rules a pair out saves most of them.
+rouge-score, which the source used, only knows a-z and 0-9 and ignores Chinese; here a Chinese character is a word. rapidfuzz computes the
+longest common subsequence; length or word counts rule out most pairs first.
 """
 
 import re
@@ -19,12 +19,12 @@ _WORD = re.compile(r"[぀-ヿ㐀-䶿一-鿿가-힯豈-﫿]|[^\W_]+(?:['’][^\W_
 
 
 def words(text: str) -> list[str]:
-    """The words of a text in small letters; a character of Chinese, Japanese or Korean is a word."""
+    """Return the words of a text in lower case; a Chinese, Japanese or Korean character is a word."""
     return _WORD.findall(text.lower())
 
 
 class TextFilter:
-    """The filters of a recipe. It remembers the words of what it let through."""
+    """The filters of a recipe. It remembers the words of kept texts."""
 
     def __init__(self, filters: Filters) -> None:
         self.filters = filters
@@ -33,25 +33,25 @@ class TextFilter:
                        else re.compile(re.escape(word)) for word in filters.blacklist]  # fmt: skip
 
     def fault(self, text: str) -> Rejected | None:
-        """Why the text is left out; None lets it through, and compares the later ones with it."""
+        """Return why the text is rejected; None keeps it, and compares later texts with it."""
         said = words(text)
         filters = self.filters
         if filters.min_words and len(said) < filters.min_words:
-            return Rejected("too_short", f"{len(said)} words, at least {filters.min_words} wanted")
+            return Rejected("too_short", f"{len(said)} words, at least {filters.min_words} required")
         if filters.max_words and len(said) > filters.max_words:
-            return Rejected("too_long", f"{len(said)} words, at most {filters.max_words} wanted")
+            return Rejected("too_long", f"{len(said)} words, at most {filters.max_words} allowed")
         if filters.require_terminal and not is_terminated(text):
             return Rejected("unterminated", f"ends with {text[-20:]!r}")
         if found := next((match for pattern in self.banned if (match := pattern.search(text))), None):
             return Rejected("blacklisted", found.group())
         if filters.max_similarity is not None:
             if (likeness := self._likeness(said)) > filters.max_similarity:
-                return Rejected("not_novel", f"ROUGE-L {likeness:.2f} with a text that is kept")
+                return Rejected("not_novel", f"ROUGE-L {likeness:.2f} with a kept text")
             self.kept.append((said, Counter(said)))
         return None
 
     def _likeness(self, said: list[str]) -> float:
-        """The first ROUGE-L with a kept text that is beyond the limit, else 0."""
+        """Return the first ROUGE-L with a kept text beyond the limit, else 0."""
         limit, bag = self.filters.max_similarity or 0.0, Counter(said)
         for other, other_bag in self.kept:
             both = len(said) + len(other)
@@ -62,7 +62,7 @@ class TextFilter:
         return 0.0
 
 
-_START = 160  # a refusal refuses at once; later the same words are part of what was asked for
+_START = 160  # a refusal comes first; later, the same words may be part of the text
 _MORE = re.compile(
     r"^\W*(i['’]?m (very |so |really )?sorry|i apologi[sz]e|sorry)[,.! ]+(but )?(i|this|that)\b"
     r".{0,40}?\b(can['’]?t|cannot|can not|unable|won['’]t|not able)\b"
@@ -73,7 +73,7 @@ _MORE = re.compile(
 
 
 def unusable(reply: Reply, refusals_are_answers: bool, keep_cut: bool) -> Rejected | None:
-    """Why the reply cannot be used whatever it was asked for: refused, empty, or cut at its longest; None when it can."""
+    """Return why the reply cannot be used in any task: refused, empty or cut off; None if it can."""
     start = reply.text.strip()[:_START]
     if reply.finish == "content_filter":
         return Rejected("refused", "the provider's content filter")

@@ -1,4 +1,4 @@
-"""Generating from start to end: serve local models, fill the log, make rows of what it holds, judge them, write them with what was used."""
+"""Generate rows from start to end: serve local models, fill the log, make rows from it, judge them, and write them with the usage."""
 
 from math import ceil
 from pathlib import Path
@@ -22,15 +22,15 @@ from .judge import RowJudge
 from .usage import Usage
 
 MANIFEST, ROWS, DROPPED, JUDGEMENTS, CANDIDATES = "manifest.json", "rows.jsonl", "dropped.jsonl", "judgements.jsonl", "candidates.jsonl"
-LEAST_YIELD = 0.05  # rows an item that a further round counts on: a first round that kept nothing does not ask everything at once
+LEAST_YIELD = 0.05  # minimum rows per item assumed for a further round: a first round without rows must not ask everything at once
 
 
 def generate_rows(generate: Generate, out: Path, log_path: Path, runs: Path, display: Display, key: str) -> dict[str, Any]:
     """Write rows.jsonl, dropped.jsonl, judgements.jsonl (with a judge) and manifest.json to `out`; return the manifest.
 
-    `key` says what they were made of, and stands in the manifest. Replies that `log_path` holds are not asked for again. Raises
-    GateError at a ceiling, beyond max_dropped or below min_rows, UserError when a provider does not answer, Interrupted; then `out`
-    stays as it was and the log keeps every reply.
+    `key` identifies the inputs, and is stored in the manifest. Replies in `log_path` are not requested again. Raises GateError at a limit,
+    beyond max_dropped or below min_rows, UserError if a provider does not answer, Interrupted; then `out` is unchanged and the log keeps
+    every reply.
     """
     job = Job.of(generate)._replace(most=generate.min_rows)
     asker = Asker(generate.limits, runs, display)
@@ -38,7 +38,7 @@ def generate_rows(generate: Generate, out: Path, log_path: Path, runs: Path, dis
         round_ = _round(job, asker, log, folder, runs, display)
         while (wanted := (generate.min_rows or 0) - round_.usage.rows) > 0:
             job = _further(job, wanted, round_.usage.rows)
-            display.say("generate", f"{round_.usage.rows:,} of {generate.min_rows:,} rows; asking on")
+            display.say("generate", f"{round_.usage.rows:,} of {generate.min_rows:,} rows; generating more")
             round_ = _round(job, asker, log, folder, runs, display)
         manifest: dict[str, Any] = {"recipekit": VERSION, "key": key, "task": generate.task, **round_.judged}
         manifest |= round_.usage.checked(generate.max_dropped)
@@ -49,7 +49,7 @@ def generate_rows(generate: Generate, out: Path, log_path: Path, runs: Path, dis
 
 
 class _Round(NamedTuple):
-    """What a round has written, with its account and the judge's."""
+    """What a round wrote, with its usage and the judge's."""
 
     usage: Usage
     judged: dict[str, Any]
@@ -57,7 +57,7 @@ class _Round(NamedTuple):
 
 
 def _round(job: Job, asker: Asker, log: RequestLog, folder: Path, runs: Path, display: Display) -> _Round:
-    """Ask what the log does not know, and write the rows of all that it knows, in place of what the round before has written."""
+    """Request what the log lacks, and write the rows from the whole log, replacing those of the previous round."""
     generate = job.generate
     judge = RowJudge.of(generate) if generate.judge else None
     asker.ask(job, generate.providers, log, "generating")
@@ -78,17 +78,17 @@ def _round(job: Job, asker: Asker, log: RequestLog, folder: Path, runs: Path, di
 
 
 def _further(job: Job, wanted: int, rows: int) -> Job:
-    """The job with as many further items as give the wanted rows at the yield so far. Raises GateError when it has none."""
+    """Return the job with enough further items for the wanted rows at the yield so far. Raises GateError if there are none."""
     assert job.most is not None
     there = sum(1 for _ in job._replace(most=None).task_items())
     if there <= job.most:
         hint = "give more input rows or raise options.count, or lower generate.min_rows"
-        raise GateError(f"only {rows:,} of {rows + wanted:,} rows: everything has been asked", hint=hint)
+        raise GateError(f"only {rows:,} of {rows + wanted:,} rows: all items were requested", hint=hint)
     return job._replace(most=min(there, job.most + ceil(wanted / max(rows / job.most, LEAST_YIELD))))
 
 
 def usage_lines(manifest: dict[str, Any]) -> list[tuple[str, str]]:
-    """The manifest for people, (heading, line): what was asked, what became of it, what it used."""
+    """Return the manifest in words, as (heading, line): what was requested, the outcome, and the usage."""
     dropped = ", ".join(f"{count:,} {reason.replace('_', ' ')}" for reason, count in manifest["dropped"].items()) or "none"
     fixed = ", ".join(f"{count:,} {what.replace('_', ' ')}" for what, count in manifest["fixed"].items())
     first = (f"{manifest['rows_in']:,} in ({manifest['requests']:,} requests), {manifest['rows_kept']:,} kept as "
@@ -96,7 +96,7 @@ def usage_lines(manifest: dict[str, Any]) -> list[tuple[str, str]]:
     lines = [("generate", first)]
     for name, used in manifest["providers"].items():
         paid = "".join(f", {amount:,.4f} {currency}" for currency, amount in used.get("cost", {}).items())
-        guessed = f"; {used['unmetered']:,} replies without a count taken for the longest" if used["unmetered"] else ""
+        guessed = f"; {used['unmetered']:,} replies without token counts, for which the maximum is assumed" if used["unmetered"] else ""
         tokens = f"{used['prompt_tokens']:,} + {used['completion_tokens']:,} tokens"
         lines.append(("", f"{name}: {used['kept']:,} kept of {used['requests']:,}, {used['asked_again']:,} asked again, "
                      f"{used['retried']:,} retries, {tokens}{paid}{guessed}"))  # fmt: skip

@@ -1,4 +1,4 @@
-"""A generate section with its task, prompts and input: what is asked, of whom, and what a reply comes to. Opens only its input."""
+"""A generate section with its task, prompts and input: the requests, their providers, and the outcome of replies. Opens only its input."""
 
 import random
 from collections.abc import Iterable, Iterator, Sequence
@@ -24,7 +24,7 @@ from .tasks import Task, task
 
 
 class Job(NamedTuple):
-    """What a recipe wants to be generated."""
+    """What a recipe wants to generate."""
 
     generate: Generate
     task: Task
@@ -33,17 +33,17 @@ class Job(NamedTuple):
 
     @classmethod
     def of(cls, generate: Generate) -> "Job":
-        """The job, its prompts read. Raises UserError when one is no prompt."""
+        """Return the job with its prompts read. Raises UserError if a prompt is not valid."""
         return cls(generate, task(generate.task), tuple(map(load_prompt, generate.prompts)) or (None,))
 
     def items(self) -> Iterator[Request | Passthrough | Drop]:
-        """What is asked, given and dropped, in the order of the input; the same at every call."""
+        """Yield what is requested, passed through and dropped, in input order; the same at every call."""
         unreadable: list[Drop] = []
         yield from islice(self._items(unreadable), self.most)
         yield from unreadable
 
     def task_items(self) -> Iterator[Request | Passthrough | Drop]:
-        """All that the task has, without what cannot be read."""
+        """Yield all items of the task, without unreadable input."""
         return self._items([])
 
     def _items(self, unreadable: list[Drop]) -> Iterator[Request | Passthrough | Drop]:
@@ -52,11 +52,11 @@ class Job(NamedTuple):
         )
         if not others:
             return first
-        asked = ((item for item in items if isinstance(item, Request)) for items in others)  # what is dropped is dropped once
+        asked = ((item for item in items if isinstance(item, Request)) for items in others)  # a drop counts once
         return _in_turn([first, *asked], self.generate.prompts)
 
     def requests(self) -> Iterator[Request]:
-        """Only what is asked."""
+        """Yield only requests."""
         return (item for item in self.items() if isinstance(item, Request))
 
     def _rows(self, unreadable: list[Drop]) -> Iterator[Row]:
@@ -78,18 +78,18 @@ class Job(NamedTuple):
                 yield item.row._replace(value={**item.fields, "metadata": item.meta})
 
     def asked(self, request: Request, attempt: int, endpoints: Sequence[Endpoint]) -> tuple[Endpoint, ProviderRequest]:
-        """Who is asked, and how. The seed tells repetitions and further attempts of one prompt apart."""
+        """Return the provider and the request to it. Repetitions and retries of a prompt differ in the seed."""
         endpoint = chosen(endpoints, f"{self.generate.seed} {request.row} {request.repetition}")
         seed = (self.generate.seed + request.repetition + attempt * 1_000_003) % SEEDS
         return endpoint, ProviderRequest(endpoint.provider, endpoint.identity, request.messages, self.generate.sampling, seed)
 
     def usable(self, request: Request, reply: Reply) -> bool:
-        """Whether the reply need not be asked for again: it gives rows, or none because the recipe leaves such rows out."""
+        """Return whether the reply settles the request: it gives rows, or the recipe filters them out."""
         outcome = self.outcome(request, reply)
         return isinstance(outcome, Rows) or outcome.filtered
 
     def outcome(self, request: Request, reply: Reply) -> Rows | Rejected:
-        """What the reply comes to."""
+        """Return the rows of a reply, or why there are none."""
         found = unusable(reply, self.task.REFUSALS_ARE_ANSWERS, self.generate.filters.keep_cut)
         return found or self.task.parse_reply(request, reply.text, **self.generate.options)
 
@@ -103,7 +103,7 @@ def _readable(rows: Iterable[Row | Drop], unreadable: list[Drop]) -> Iterator[Ro
 
 
 def _in_turn(streams: Sequence[Iterator[Request | Passthrough | Drop]], names: Sequence[str]) -> Iterator[Request | Passthrough | Drop]:
-    """One item of each stream after the other; a request says which prompt it was made of."""
+    """Yield one item from each stream in turn; a request records its prompt."""
     named = ((_of_prompt(item, Path(name).stem) for item in items) for items, name in zip(streams, names, strict=True))
     return (item for item in chain.from_iterable(zip_longest(*named)) if item is not None)
 
@@ -113,7 +113,7 @@ def _of_prompt(item: Request | Passthrough | Drop, name: str) -> Request | Passt
 
 
 def chosen(endpoints: Sequence[Endpoint], name: str) -> Endpoint:
-    """One of the endpoints by weight: a function of the name alone, so that a resumed job asks the same ones."""
+    """Choose an endpoint by weight, as a function of the name, so that a resumed job asks the same ones."""
     if len(endpoints) == 1:
         return endpoints[0]
     ends = list(accumulate(endpoint.weight for endpoint in endpoints))
@@ -122,5 +122,5 @@ def chosen(endpoints: Sequence[Endpoint], name: str) -> Endpoint:
 
 
 def as_line(value: object) -> bytes:
-    """A JSON line."""
+    """Return a JSON line."""
     return orjson.dumps(value) + b"\n"

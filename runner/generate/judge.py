@@ -1,4 +1,4 @@
-"""A second model scores what the first one wrote. Every judgement is kept: in judgements.jsonl, and in the rows that pass."""
+"""Let a second model score the rows. Every judgement is kept, in judgements.jsonl and in the rows that pass."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -20,7 +20,7 @@ from .usage import Usage
 
 
 class RowJudge(NamedTuple):
-    """The judge of a generate section; `lines` are the candidates, a line each."""
+    """The judge of a generate section; `lines` is the file of candidates, one per line."""
 
     scorer: Scorer
     min_score: float | None
@@ -28,31 +28,31 @@ class RowJudge(NamedTuple):
 
     @classmethod
     def of(cls, generate: Generate) -> Self:
-        """The judge, its prompt read."""
+        """Return the judge with its prompt read."""
         assert generate.judge is not None
         return cls(Scorer.of(generate.judge, generate.limits, generate.seed), generate.filters.min_score)
 
     @property
     def providers(self) -> tuple[Provider, ...]:
-        """Who is asked."""
+        """Return the judge's provider."""
         return (self.scorer.judge.provider,)
 
     def requests(self) -> Iterator[Request]:
-        """A request for every candidate that a model wrote."""
+        """Yield a request for every candidate that a model wrote."""
         return (self._request(candidate) for candidate in self._candidates() if candidate["text"] is not None)
 
     def asked(self, request: Request, attempt: int, endpoints: Sequence[Endpoint]) -> tuple[Endpoint, ProviderRequest]:
-        """The judge, and how it is asked."""
+        """Return the judge's endpoint and the request to it."""
         return self.scorer.asked(request, attempt, endpoints)
 
     def usable(self, request: Request, reply: Reply) -> bool:
-        """Whether the reply holds scores."""
+        """Return whether the reply has scores."""
         return self.scorer.usable(request, reply)
 
     def decide(
         self, judges: Sequence[Endpoint], log: RequestLog, kept: NewFile, judgements: NewFile, dropped: NewFile, usage: Usage
     ) -> dict[str, Any]:
-        """Write the rows that pass, every judgement, and what is dropped for it; the judge's part of the manifest."""
+        """Write the rows that pass, every judgement, and the drops; return the judge's entry in the manifest."""
         usage.rows = 0
         counts: Counter[str] = Counter()
         for candidate in self._candidates():

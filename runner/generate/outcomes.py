@@ -1,4 +1,4 @@
-"""What becomes of a row that is generated: rows that need no model, rows of a reply, or a reason why there are none."""
+"""The outcome of a generated row: rows that need no model, rows from a reply, or a reason why there are none."""
 
 from typing import Any, NamedTuple
 
@@ -13,7 +13,7 @@ class Passthrough(NamedTuple):
 
 
 class Rows(NamedTuple):
-    """The rows of a usable reply, the text that filters look at, and what was fixed on the way (counted)."""
+    """The rows of a usable reply, the text for the filters, and what was fixed (which is counted)."""
 
     rows: list[dict[str, Any]]
     text: str
@@ -21,7 +21,7 @@ class Rows(NamedTuple):
 
 
 class Rejected(NamedTuple):
-    """Why a reply gives no row. `filtered` is true where an option of the recipe asked for it: the reply itself is usable."""
+    """Why a reply gives no row. `filtered` is true if an option of the recipe asked for it: the reply itself is usable."""
 
     reason: str
     detail: str = ""

@@ -1,4 +1,4 @@
-"""Where generated rows are, and what they are made of. `recipe generate` and a recipe's runs share them: nothing is asked twice."""
+"""Where generated rows are stored, and what they depend on. `recipe generate` and a recipe's runs share them: no request is repeated."""
 
 from importlib.util import find_spec
 from pathlib import Path
@@ -25,14 +25,14 @@ ROWS_FILE = "rows.jsonl"
 
 
 class Places(NamedTuple):
-    """Where a recipe's rows and its log of requests are kept, whichever run asked."""
+    """Where a recipe's rows and its log of requests are, for all its runs."""
 
     rows: Path
     log: Path
 
 
 def places(loaded: LoadedRecipe, root: Path) -> Places:
-    """The folder of rows and the log; a smoke run has its own."""
+    """Return the folder of rows and the log; smoke runs have their own."""
     suffix = "_smoke" if loaded.is_smoke else ""
     return Places(root / loaded.recipe.name / f"generated{suffix}", root / loaded.recipe.name / f"requests{suffix}.sqlite")
 
@@ -44,13 +44,13 @@ def require_generate_extra(generate: Generate) -> None:
         wanted += ["torch", "transformers", "starlette", "uvicorn"]
     if missing := [name for name in wanted if find_spec(name) is None]:
         raise UserError(f"generating needs packages that are not installed: {', '.join(missing)}",
-                        hint="pip install 'recipekit[generate]', with a local model 'recipekit[generate,serve]'")  # fmt: skip
+                        hint="pip install 'recipekit[generate]', or with a local model 'recipekit[generate,serve]'")  # fmt: skip
 
 
 def generated_facts(generate: Generate, runs: Path) -> list[Any]:
-    """Everything that decides about the rows, as plain values: the section, its prompts, its input's bytes, its local models' weights.
+    """Return everything that determines the rows, as plain values: the section, its prompts, its input's bytes, its local models' weights.
 
-    How fast and how often is asked, and where asking stops, decide nothing.
+    Rates, retries and stopping limits do not matter.
     """
     files = [[file.name, file_sha256(file.path)] for file in (source_files(generate.input) if generate.input else ())]
     prompts = [*generate.prompts, generate.judge.prompt if generate.judge else None]
@@ -66,17 +66,17 @@ def generated_facts(generate: Generate, runs: Path) -> list[Any]:
 
 
 def already_generated(loaded: LoadedRecipe, root: Path) -> Data:
-    """The data section with the rows as an ordinary file. Raises UserError if they have not been made yet."""
+    """Return the data section with the rows as an ordinary file. Raises UserError if they have not been generated yet."""
     rows = places(loaded, root).rows / ROWS_FILE
     if _named(loaded.recipe.data) and not rows.is_file():
         name = (loaded.path.stem if loaded.path in shipped_recipes() else str(loaded.path)) + " --smoke" * loaded.is_smoke
-        hint = f"recipe generate {name} makes them; recipe run does it by itself"
+        hint = f"run recipe generate {name}; recipe run also generates them"
         raise UserError(Problem(Location(str(rows)), "the rows have not been generated yet", hint, "not-generated"))
     return named(loaded.recipe.data, rows)
 
 
 def named(data: Data, rows: Path) -> Data:
-    """The data section with the file in the place of `generated:rows`."""
+    """Return the data section with the file in place of `generated:rows`."""
     return data._replace(sources=tuple(s._replace(path=str(rows.resolve())) if s.path == ROWS else s for s in data.sources))
 
 
@@ -85,7 +85,7 @@ def _named(data: Data) -> bool:
 
 
 def key_of_rows(rows: Path) -> str | None:
-    """The key of what was generated there; None where that is not complete."""
+    """Return the key of the generated rows; None if they are incomplete."""
     try:
         found = orjson.loads((rows / "manifest.json").read_bytes())
     except (OSError, ValueError):

@@ -1,4 +1,4 @@
-"""The account of generating: every request is kept or dropped for a reason, every provider's requests and tokens add up."""
+"""Count requests and tokens: every request is kept or dropped for a reason, and the numbers of all providers add up."""
 
 from collections import Counter, defaultdict
 from typing import Any
@@ -14,7 +14,7 @@ _USED = ("replies", "asked_again", "retried", "prompt_tokens", "completion_token
 
 
 class Usage:
-    """Counts while rows are made. `ledger` holds candidates: requests, given rows and input that nothing was asked about."""
+    """Counts while rows are made. `ledger` covers requests, passed-through rows and unusable input."""
 
     def __init__(self) -> None:
         self.ledger = Ledger()
@@ -24,7 +24,7 @@ class Usage:
         self.costs: dict[str, Counter[str]] = defaultdict(Counter)
 
     def asked(self, endpoint: Endpoint, key: str, attempt: int, log: RequestLog) -> None:
-        """Count what one attempt used, whether its reply was usable or not."""
+        """Count what one attempt used, whether or not its reply was usable."""
         used = self.providers[endpoint.name]
         used["asked_again"] += attempt > 0
         used["retried"] += log.failures(key)
@@ -46,12 +46,12 @@ class Usage:
         self.providers[endpoint.name][named if named in _COUNTED else "unusable"] += 1
 
     def checked(self, max_dropped: float) -> dict[str, Any]:
-        """The usage, when no more was lost than the recipe allows. Raises as a conversion does."""
+        """Return the usage if no more was lost than the recipe allows. Raises like a conversion."""
         check_budget(self.ledger, max_dropped)
         return self.as_json()
 
     def as_json(self) -> dict[str, Any]:
-        """The account's part of the manifest. Raises AssertionError where it does not add up."""
+        """Return the usage for the manifest. Raises AssertionError if it does not add up."""
         providers = {}
         for name, counts in sorted(self.providers.items()):
             if counts["requests"] != sum(counts[how] for how in _COUNTED[1:]):

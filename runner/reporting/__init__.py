@@ -1,1 +1,1 @@
-"""What was found, for people: tables, pages, cards."""
+"""Present results: tables, pages, model cards."""

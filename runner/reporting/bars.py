@@ -1,4 +1,4 @@
-"""Bar charts of counts: histograms as inline SVG, names as rows of HTML, so that their text keeps its size on a phone."""
+"""Bar charts of counts: histograms as inline SVG, names as HTML rows, so that their text keeps its size on a phone."""
 
 from collections.abc import Sequence
 from html import escape
@@ -10,7 +10,7 @@ Bin = tuple[float, float, int]
 
 
 def histogram(title: str, bins: Sequence[Bin], unit: str) -> str:
-    """An <svg> of (from, to, count) bins; the last may hold all that lies beyond the 99th percentile. "" for fewer than two."""
+    """Return an <svg> of (from, to, count) bins; the last one may cover everything beyond the 99th percentile. "" for fewer than two."""
     if len(bins) < 2:
         return ""
     most = max(count for _, _, count in bins)
@@ -25,9 +25,9 @@ def histogram(title: str, bins: Sequence[Bin], unit: str) -> str:
     for index, (start, stop, count) in enumerate(bins):
         tall = count / most * high
         kind = "beyond" if beyond and index == len(bins) - 1 else "bar"
-        said = f"{start:,.6g} to {stop:,.6g} {unit}: {count:,} rows"
+        text = f"{start:,.6g} to {stop:,.6g} {unit}: {count:,} rows"
         place = f'x="{LEFT + index * width:.1f}" y="{TOP + high - tall:.1f}" width="{max(width - 1, 0.5):.1f}" height="{tall:.1f}"'
-        parts.append(f'<rect class="{kind}" {place}><title>{escape(said)}</title></rect>')
+        parts.append(f'<rect class="{kind}" {place}><title>{escape(text)}</title></rect>')
     last = bins[-1][0] if beyond else bins[-1][1]
     parts.append(f'<text x="{LEFT}" y="{HEIGHT - 8}">{bins[0][0]:,.6g}</text>')
     end = f"{last:,.6g} {unit}" if not beyond else f"{last:,.6g} and more, to {bins[-1][1]:,.6g} {unit}"
@@ -37,7 +37,7 @@ def histogram(title: str, bins: Sequence[Bin], unit: str) -> str:
 
 
 def bars(counts: Sequence[tuple[str, int]], most: int = 15) -> str:
-    """Rows of a table: name, bar, count, share. The names beyond `most` are added up in the last row."""
+    """Return table rows of name, bar, count, share. Names beyond `most` are summed up in the last row."""
     total = sum(count for _, count in counts)
     shown = list(counts[:most])
     if len(counts) > most:

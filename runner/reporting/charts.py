@@ -1,4 +1,4 @@
-"""Line charts as inline SVG: no script, no network, readable in light and dark and by a screen reader."""
+"""Line charts as inline SVG: no script, no network, readable in light and dark mode and by screen readers."""
 
 import math
 import sys
@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 from html import escape
 from typing import NamedTuple
 
-WIDTH, HEIGHT, LEFT, BOTTOM, TOP = 352, 226, 56, 28, 28  # on a phone a unit is nearly a pixel: labels keep their size
+WIDTH, HEIGHT, LEFT, BOTTOM, TOP = 352, 226, 56, 28, 28  # on a phone, a unit is almost a pixel: labels keep their size
 
 
-LETTER = 8  # units that a letter of a label takes at most, on average
+LETTER = 8  # maximum average width of a letter, in units
 
 
 class Series(NamedTuple):
@@ -20,7 +20,7 @@ class Series(NamedTuple):
 
 
 def line_chart(title: str, series: Sequence[Series], x_label: str) -> str:
-    """An <svg> with axes, ticks and a legend; "" where there is nothing to draw."""
+    """Return an <svg> with axes, ticks and a legend; "" if there is nothing to draw."""
     series = [Series(s.name, [(x, y) for x, y in s.points if math.isfinite(y)]) for s in series]
     series = [s for s in series if s.points]
     if not series:
@@ -51,9 +51,9 @@ def line_chart(title: str, series: Sequence[Series], x_label: str) -> str:
 
 
 def ticks(low: float, high: float, wanted: int = 5) -> list[float]:
-    """Round numbers between the two, about as many as wanted."""
+    """Return about `wanted` round numbers between the two."""
     raw = (high - low) / wanted
-    if raw < sys.float_info.min:  # as good as nothing between them, and no number that can be divided by
+    if raw < sys.float_info.min:  # the range is practically empty, and dividing by it would overflow
         return [low]
     magnitude = 10 ** math.floor(math.log10(raw))
     step = next(factor * magnitude for factor in (1, 2, 5, 10) if factor * magnitude >= raw)
@@ -62,7 +62,7 @@ def ticks(low: float, high: float, wanted: int = 5) -> list[float]:
 
 
 def tick_text(value: float) -> str:
-    """Write a tick in at most nine characters: `0.05`, `1.5e-4`, `12000`."""
+    """Format a tick in at most nine characters: `0.05`, `1.5e-4`, `12000`."""
     if value and not 1e-2 <= abs(value) < 1e5:
         digits, _, exponent = f"{value:.1e}".partition("e")
         return f"{digits.removesuffix('.0')}e{int(exponent)}"
@@ -77,7 +77,7 @@ def _axes(place: Callable[[float, float], tuple[float, float]], across: list[flo
         parts.append(f'<text x="{LEFT - 8}" y="{height + 4}" text-anchor="end">{tick_text(y)}</text>')
     for x in across:
         width, _ = place(x, 0)
-        if width > WIDTH - 12 - LETTER * len(x_label) - 12:  # the axis's own name stands there
+        if width > WIDTH - 12 - LETTER * len(x_label) - 12:  # the axis label is here
             continue
         parts.append(f'<text x="{width}" y="{HEIGHT - 10}" text-anchor="middle">{tick_text(x)}</text>')
     parts.append(f'<text x="{WIDTH - 12}" y="{HEIGHT - 10}" text-anchor="end">{escape(x_label)}</text>')

@@ -1,7 +1,7 @@
-"""Runs beside each other: what differs in recipe, data and environment, then the numbers with a paired test. Needs no model.
+"""Compare runs: what differs in recipe, data and environment, then the metrics with a paired test. Needs no model.
 
-The first run is what the others are compared with. Every number is computed again from predictions.jsonl on the rows that all runs have
-in common, which must be all of them: runs that were evaluated on different rows are not compared.
+The others are compared with the first run. Every metric is computed again from predictions.jsonl on the rows that all runs have in common,
+which must be all of them: runs evaluated on different rows are not compared.
 """
 
 from collections.abc import Sequence
@@ -26,12 +26,12 @@ from .report import environment
 from .tables import print_columns, table_width
 from .verdicts import NO_DIFFERENCE, direction, metric_name, number, verdict
 
-OF_TOKENS = ("perplexity", "token_accuracy", "reply_tokens")  # in a model's own tokens: not to be compared across tokenizers
+OF_TOKENS = ("perplexity", "token_accuracy", "reply_tokens")  # in a model's own tokens: not comparable across tokenizers
 _FACTS = ("metrics.json", "predictions.jsonl", "rows.jsonl")
 
 
 def compare(runs: list[RunFolder]) -> dict[str, Any]:
-    """names, rows, differences (section -> key -> a value a run), metrics with every run's estimate and change, and notes.
+    """Return names, rows, differences (section -> key -> a value per run), metrics with every run's estimate and change, and notes.
 
     Raises UserError if a run has not been evaluated.
     """
@@ -53,34 +53,36 @@ def compare(runs: list[RunFolder]) -> dict[str, Any]:
 
 
 def short_names(paths: list[Path]) -> list[str]:
-    """recipe/timestamp of each run; with as much of the path before it as tells them apart. Raises UserError if a run is named twice."""
+    """Return recipe/timestamp of each run, with more of the path if needed to distinguish them. Raises UserError for a repeated run."""
     depth = 2
     while len({path.resolve().parts[-depth:] for path in paths}) < len(paths) and depth < 32:
         depth += 1
     if len({path.resolve() for path in paths}) < len(paths):
-        raise UserError("the same run is named twice", hint="compare different runs")
+        raise UserError("the same run is given twice", hint="compare different runs")
     return ["/".join(path.resolve().parts[-depth:]) for path in paths]
 
 
 def same_rows(runs: list[RunFolder]) -> None:
-    """Raise UserError where the evaluated rows of a run are not those of the first, saying how many they share."""
+    """Raise UserError if the evaluated rows of a run differ from the first run's, with the number that they share."""
     sets = [{blake2b(line, digest_size=16).digest() for line in (run / "eval/rows.jsonl").read_bytes().splitlines()} for run in runs]
     for run, rows in zip(runs[1:], sets[1:], strict=True):
         if rows != sets[0]:
-            what = f"was evaluated on other rows than {runs[0].path}: {len(rows)} and {len(sets[0])} rows, {len(rows & sets[0])} the same"
+            what = (
+                f"was evaluated on different rows than {runs[0].path}: {len(rows)} and {len(sets[0])} rows, {len(rows & sets[0])} in common"
+            )
             hint = "evaluate both on the same split: the same data section, evaluation.split, max_rows and generation.seed"
             raise UserError(Problem(Location(str(run.path)), what, hint, "other-rows"))
 
 
 def differing(columns: list[dict[str, Any]]) -> dict[str, list[Any]]:
-    """The keys whose values are not the same in every column, with the values; None where a column has none."""
+    """Return the keys whose values differ between columns, with the values; None if a column lacks one."""
     keys = dict.fromkeys(key for column in columns for key in column)
     values = {key: [column.get(key) for column in columns] for key in keys}
     return {key: found for key, found in values.items() if any(value != found[0] for value in found)}
 
 
 def data_facts(manifest: Manifest) -> dict[str, Any]:
-    """What a comparison says of a run's data: its rows, its sources' hashes, the hash of each split."""
+    """Return a run's data for a comparison: its rows, its sources' hashes, the hash of each split."""
     facts = {key: manifest.get(key) for key in ("rows_in", "rows_kept", "dropped", "fixed", "splits", "labels")}
     sources = [file.get("sha256", "")[:12] for source in manifest.get("sources", []) for file in source.get("files", [])]
     files = {f"{name} sha256": found.get("sha256", "")[:12] for name, found in manifest.get("files", {}).items()}
@@ -88,7 +90,7 @@ def data_facts(manifest: Manifest) -> dict[str, Any]:
 
 
 def environment_facts(lock: Lock) -> dict[str, Any]:
-    """What a comparison says of where a run trained."""
+    """Return a run's training environment for a comparison."""
     packages = {f"packages.{name}": version for name, version in lock.get("packages", {}).items()}
     machine = {f"machine.{name}": value for name, value in lock.get("machine", {}).items()}
     model = {"base model's identity": lock.get("model", {}).get("identity", "")[:40]}
@@ -96,7 +98,7 @@ def environment_facts(lock: Lock) -> dict[str, Any]:
 
 
 def numbers(runs: list[RunFolder], recipes: list[Recipe]) -> dict[str, Any]:
-    """Every metric that all runs measure, of each tuned model; from the second run on with the change and whether it can be told."""
+    """Return every metric that all runs measure, for each tuned model; from the second run on with the change and its significance."""
     evaluation = recipes[0].evaluation
     shared = [name for name in evaluation.metrics if all(name in recipe.evaluation.metrics for recipe in recipes)]
     columns, labels = tuned_rows(runs, recipes)
@@ -109,7 +111,7 @@ def numbers(runs: list[RunFolder], recipes: list[Recipe]) -> dict[str, Any]:
         left_out = [name for name in shared if name in OF_TOKENS]
         shared = [name for name in shared if name not in OF_TOKENS]
         if left_out:
-            notes.append(f"Not compared, since the models cut the rows into different tokens: {', '.join(left_out)}.")
+            notes.append(f"Not compared, because the models tokenize the rows differently: {', '.join(left_out)}.")
     found: dict[str, Any] = {}
     for name in shared:
         cases = [
@@ -120,7 +122,7 @@ def numbers(runs: list[RunFolder], recipes: list[Recipe]) -> dict[str, Any]:
 
 
 def numbers_of(columns: list[list[Any]], names: Sequence[str], confidence: float, seed: int = 0) -> dict[str, Any]:
-    """Each metric of every column of the same rows, and how every further column differs from the first."""
+    """Return each metric for every column of the same rows, and how each column differs from the first."""
     resamples = draw_resamples(len(columns[0]), seed)
     found: dict[str, Any] = {}
     for name in names:
@@ -132,7 +134,7 @@ def numbers_of(columns: list[list[Any]], names: Sequence[str], confidence: float
 
 
 def tuned_rows(runs: list[RunFolder], recipes: list[Recipe]) -> tuple[list[list[Any]], tuple[str, ...]]:
-    """The tuned model's rows of each run in the order of their ids, and the labels of generated replies where all runs have the same."""
+    """Return the tuned model's rows of each run, sorted by id, and the labels of generated replies if all runs have the same."""
     if recipes[0].data.type != "classification":
         same = all(recipe.evaluation.labels == recipes[0].evaluation.labels for recipe in recipes)
         columns = [read_predictions(run / "eval/predictions.jsonl", run / "eval/rows.jsonl")[TUNED] for run in runs]
@@ -158,7 +160,7 @@ def write_page(found: dict[str, Any], path: Path) -> Path:
 
 
 def answer(found: dict[str, Any]) -> str:
-    """Which runs differ significantly from the first, and on which metrics, in a sentence or two."""
+    """Say which runs differ significantly from the first, and on which metrics, in one or two sentences."""
     sentences = []
     for place, letter in enumerate(run_letters(found)[1:]):
         changed: dict[str, list[str]] = {"better": [], "worse": []}
@@ -171,12 +173,12 @@ def answer(found: dict[str, Any]) -> str:
 
 
 def run_letters(found: dict[str, Any]) -> list[str]:
-    """A, B, C ... for the runs; numbers after Z."""
+    """Return A, B, C ... for the runs; numbers after Z."""
     return [chr(ord("A") + index) if index < 26 else str(index + 1) for index in range(len(found["runs"]))]
 
 
 def print_comparison(found: dict[str, Any], console: Screen) -> None:
-    """What differs, section by section, then a row for each metric: every run's number and how it differs from the first run's."""
+    """Print what differs by section, then a row for each metric: every run's value and how it differs from the first run's."""
     letters = run_letters(found)
     for letter, name, state in zip(letters, found["runs"], found["states"], strict=True):
         console.print_words(f"{letter}  {name}  ({state})", 3)
@@ -193,7 +195,7 @@ def print_comparison(found: dict[str, Any], console: Screen) -> None:
 
 
 def _print_differences(section: str, differences: dict[str, list[Any]], letters: list[str], console: Screen) -> None:
-    """The values of each key side by side, or one below the other where they do not fit."""
+    """Print the values of each key side by side, or below each other if they do not fit."""
     shown = {key: [one_line(value) for value in values] for key, values in differences.items()}
     columns = {f"{section}: what differs": list(shown), **dict(zip(letters, map(list, zip(*shown.values(), strict=True)), strict=True))}
     if table_width(columns) <= console.width:
@@ -207,7 +209,7 @@ def _print_differences(section: str, differences: dict[str, list[Any]], letters:
 
 
 def _print_metrics(found: dict[str, Any], letters: list[str], console: Screen) -> None:
-    """Each run's numbers, and by how much they differ from the first run's."""
+    """Print each run's metrics, and how much they differ from the first run's."""
     metrics = found["metrics"]
     names = {"metric": [metric_name(name, facts["unit"]) for name, facts in metrics.items()]}
     columns: dict[str, list[str]] = {}

@@ -1,8 +1,8 @@
-"""Binary models of the letters of a label as one model of whole labels: `recipe compare --join EI NS FT JP`, for MBTI types, beside a model
-of 16 labels where one is named.
+"""Binary models of the letters of a label as one model of whole labels: `recipe compare --join EI NS FT JP`, for MBTI types, compared with
+a model of 16 labels if given.
 
-A row's label is made of the letters that the models give it; it is right when all are. The runs must have been evaluated on the same rows:
-split them by the whole label (`stratify_by: type`), not by the letter, which is another one in each of them.
+A row's label consists of the letters that the models predict; it is correct if all are. The runs must be evaluated on the same rows: split
+them by the whole label (`stratify_by: type`), not by the letter, which differs between them.
 """
 
 from typing import Any
@@ -20,9 +20,9 @@ Lines = dict[str, dict[str, Any]]  # id -> the tuned model's line
 
 
 def join_runs(runs: list[RunFolder], confidence: float = 0.95) -> dict[str, Any]:
-    """As `compare`, of the joined model and then of every named run of whole labels; with the scores letter by letter.
+    """Compare the joined model with every given run of whole labels, as `compare` does, with scores for each letter.
 
-    Raises UserError if the runs do not have the letters, or were evaluated on different rows.
+    Raises UserError if the runs lack a letter, or were evaluated on different rows.
     """
     whole: dict[str, Lines] = {}
     given: dict[str, Lines] = {}
@@ -35,14 +35,16 @@ def join_runs(runs: list[RunFolder], confidence: float = 0.95) -> dict[str, Any]
         elif scheme_of(labels):
             whole[name] = lines
         else:
-            raise UserError(Problem(Location(str(run.path)), f"has other labels than types or their letters: {', '.join(labels[:4])}"))
+            raise UserError(
+                Problem(Location(str(run.path)), f"has labels that are neither types nor their letters: {', '.join(labels[:4])}")
+            )
     scheme = require_all_letters(schemes, given)
     ids = sorted(next(iter(given.values())))
     for lines in (*given.values(), *whole.values()):
         if sorted(lines) != ids:
-            hint = "split them all with data.split.stratify_by: type, the same seed and the same shares"
+            hint = "split all of them with data.split.stratify_by: type, the same seed and the same shares"
             shared = len(set(lines) & set(ids))
-            raise UserError(f"the runs were evaluated on different rows: {len(lines)} and {len(ids)} rows, {shared} the same", hint=hint)
+            raise UserError(f"the runs were evaluated on different rows: {len(lines)} and {len(ids)} rows, {shared} in common", hint=hint)
 
     def letters(field: str) -> dict[str, list[str]]:
         return {pair: [lines[i][field] for i in ids] for pair, lines in given.items()}
@@ -63,17 +65,17 @@ def join_runs(runs: list[RunFolder], confidence: float = 0.95) -> dict[str, Any]
 
 
 def require_all_letters(schemes: list[LabelScheme], given: dict[str, Any]) -> LabelScheme:
-    """The one scheme of which every pair is given. Raises UserError where there is none."""
+    """Return the scheme for which every pair is given. Raises UserError if there is none."""
     scheme = schemes[0] if schemes else None
     absent = [pair for pair in scheme.pairs if pair not in given] if scheme else []
     if scheme is None or absent:
-        what = f"no run tells {' or '.join(absent)}" if absent else "no run tells a letter of a type"
-        raise UserError(what, hint="join the runs of all four letters")
+        what = f"no run predicts {' or '.join(absent)}" if absent else "no run predicts a letter of a type"
+        raise UserError(what, hint="give the runs of all four letters")
     return scheme
 
 
 def predictions(run: RunFolder) -> dict[str, dict[str, Any]]:
-    """id -> the tuned model's line. Raises UserError if the run has not been evaluated."""
+    """Return id -> the tuned model's line. Raises UserError if the run has not been evaluated."""
     found = {line["id"]: line for line in read_lines(run / "eval" / "predictions.jsonl") if line["model"] == "tuned"}
     if not found:
         raise UserError(Problem(Location(str(run.path)), "has not been evaluated", f"recipe eval {run.path}"))
@@ -81,7 +83,7 @@ def predictions(run: RunFolder) -> dict[str, dict[str, Any]]:
 
 
 def notes(scores: dict[str, dict[str, dict[str, float]]]) -> list[str]:
-    """The accuracy of each letter in a line a model."""
+    """Return the accuracy of each letter, one line per model."""
     return [
         f"{name}: " + ", ".join(f"{dimension} {found['accuracy']:.3f}" for dimension, found in letters.items())
         for name, letters in scores.items()

@@ -1,4 +1,4 @@
-"""The account of a conversion as a table on the terminal."""
+"""The row counts of a conversion as a table on the terminal."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -29,23 +29,23 @@ def ledger_table(manifest: Mapping[str, Any], out: Path) -> None:
             console.print_words(note)
     if names := not_read(manifest):
         more = f" and {len(names) - 3:,} more" if len(names) > 3 else ""
-        console.print_words(f"{len(names):,} files in the folder are no data and were not read: {', '.join(names[:3])}{more}")
+        console.print_words(f"{len(names):,} files in the folder are not data and were skipped: {', '.join(names[:3])}{more}")
 
 
 def source_notes(manifest: Mapping[str, Any]) -> list[str]:
-    """What each source gives where it has a budget; what its rows hold that was not read, or would be trained as it stands."""
+    """Return what each source with a budget contributes, which keys were not read, and which placeholders were not filled."""
     notes = composition(manifest["sources"])
     for source in manifest["sources"]:
         what = f"{source['converter']}: "
         if unread := source["unread_keys"]:
-            notes.append(f"{what}keys not read: {_counted(unread)}; list those that may be left out in the source's ignore_keys")
+            notes.append(f"{what}keys not read: {_counted(unread)}; list those that can be ignored in the source's ignore_keys")
         if names := source["placeholders"]:
-            notes.append(f"{what}placeholders that nobody filled in: {_counted(names)}")
+            notes.append(f"{what}unfilled placeholders: {_counted(names)}")
     return notes
 
 
 def leaks_line(manifest: Mapping[str, Any]) -> str:
-    """What was compared across splits, and what was found; "" where there is one split. Identical rows and groups would have stopped the
+    """Say what was compared across splits, and what was found; "" for a single split. Identical rows and groups would have stopped the
     conversion."""
     if not (leaks := manifest.get("leaks")):
         return ""
@@ -73,5 +73,5 @@ def _counted(rows: dict[str, int]) -> str:
 
 
 def not_read(manifest: Mapping[str, Any]) -> list[str]:
-    """The names of files that a folder held beside its data."""
+    """Return the names of files in a folder that are not data."""
     return [file["name"] for source in manifest["sources"] for file in source["files"] if file["format"] == SKIPPED_TEXT]

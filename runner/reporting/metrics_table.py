@@ -1,4 +1,4 @@
-"""An evaluation on the terminal: baselines beside the tuned model with intervals, the gates, and the answer."""
+"""An evaluation on the terminal: baselines and tuned model with intervals, the gates, and the answer."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,7 +10,7 @@ from .verdicts import LABELS, all_scores, answer, change_title, gate_lines, metr
 
 
 def metrics_table(metrics: Mapping[str, Any], console: Screen) -> None:
-    """Print the table of the evaluated split, of the rubric and of each further set, then the gates and the answer."""
+    """Print the tables of the evaluated split, the rubric and each further set, then the gates and the answer."""
     for name, scores in all_scores(metrics):
         if name:
             console.print()
@@ -23,7 +23,7 @@ def metrics_table(metrics: Mapping[str, Any], console: Screen) -> None:
 
 
 def print_scores(scores: Mapping[str, Any], title: str, console: Screen) -> None:
-    """Print a row for each metric: baselines, tuned, the data's own replies, and whether the change is significant."""
+    """Print a row for each metric: baselines, tuned model, the data's own replies, and whether the change is significant."""
     measured = scores["metrics"]
     names = {"metric": [metric_name(name, metric["unit"]) for name, metric in measured.items()]}
     models = {name: scores["models"][name] for name in LABELS if scores["models"].get(name)}

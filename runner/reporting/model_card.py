@@ -1,6 +1,6 @@
-"""README.md of model/: a model card from the run's own facts, with its numbers in the metadata that the Hugging Face hub reads.
+"""Write model/README.md: a model card from the run's facts, with its metrics in the metadata that the Hugging Face Hub reads.
 
-Nothing is claimed that the run does not know: a base model whose licence it cannot read is given as `other`, and the card says so.
+The card claims nothing that the run does not know: for an unknown licence of the base model, it gives `other` and says so.
 """
 
 import json
@@ -16,7 +16,7 @@ from .sample_prompts import answered_prompts, sampling
 from .verdicts import LABELS, answer, number, verdicts
 
 TASKS = {"chat": "text-generation", "text": "text-generation", "classification": "text-classification"}
-# Licences by the beginning of the base model's name, for models whose folder says nothing; the hub's own identifiers.
+# Licences by the start of the base model's name, for models whose folder has none, as identifiers of the hub.
 LICENCES = {
     "HuggingFaceTB/SmolLM2": "apache-2.0", "Qwen/Qwen2": "apache-2.0", "embedded:smollm2": "apache-2.0", "internlm/internlm2": "apache-2.0",
     "meta-llama/Llama-2": "llama2", "meta-llama/Llama-3.1": "llama3.1", "meta-llama/Llama-3.2": "llama3.2",
@@ -32,7 +32,7 @@ def write_card(run: RunFolder, recipe: Recipe, merged: bool = False) -> Path:
 
 
 def model_card(run: RunFolder, recipe: Recipe, merged: bool = False) -> str:
-    """The card's text: YAML metadata, then what a reader must know. `merged` says that the adapter stands in the base's weights."""
+    """Return the card's text: YAML metadata, then what a reader must know. `merged`: the adapter is merged into the base's weights."""
     from huggingface_hub import EvalResult, ModelCardData
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
@@ -72,7 +72,7 @@ def model_card(run: RunFolder, recipe: Recipe, merged: bool = False) -> str:
 
 
 def hub_name(base_model: str) -> str | None:
-    """The base model's name on the hub; None for a folder, another run's model, or what the hub does not have under that name."""
+    """Return the base model's name on the hub; None for a folder, another run's model, or a model that is not on the hub."""
     if base_model.startswith("embedded:"):
         return "HuggingFaceTB/SmolLM2-135M-Instruct"
     is_name = base_model.count("/") == 1 and not base_model.startswith((".", "/", "~", "run:")) and not Path(base_model).is_dir()
@@ -80,7 +80,7 @@ def hub_name(base_model: str) -> str | None:
 
 
 def licence_of(base_model: str, path: str | None) -> str | None:
-    """The base model's licence as the hub writes it: from the card in its folder, else from LICENCES; None where nobody says."""
+    """Return the base model's licence as an identifier of the hub: from the card in its folder, else from LICENCES; None if unknown."""
     card = Path(path, "README.md") if path else None
     if card and card.is_file():
         from huggingface_hub import ModelCard
@@ -92,6 +92,6 @@ def licence_of(base_model: str, path: str | None) -> str | None:
 
 
 def cell(value: Any) -> str:
-    """Text from data in a Markdown table or line: no markup, no line break."""
+    """Return text from data for a Markdown table or line, without markup or line breaks."""
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     return "".join(f"\\{c}" if c in r"\`*_{}[]<>#|!" else " " if c in "\r\n" else c for c in text)

@@ -1,4 +1,4 @@
-"""Predictions of a file's rows as a file: the row's own columns, then `prediction`, as JSON Lines or CSV."""
+"""Write predictions for a file's rows: the row's own columns, then `prediction`, as JSON Lines or CSV."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,17 +11,17 @@ from ...schemas.base.errors import Location, Problem, UserError
 from ...schemas.base.files import write_atomically
 
 CSV, COLUMN = ".csv", "prediction"
-Rows = Callable[[], Iterator[tuple[dict[str, Any], dict[str, Any]]]]  # row and prediction, again from the first each time
+Rows = Callable[[], Iterator[tuple[dict[str, Any], dict[str, Any]]]]  # row and prediction; each call starts again
 
 
 def write_jsonl(out: Path, rows: Rows) -> None:
-    """Write a JSON object a row."""
+    """Write one JSON object per row."""
     lines = [orjson.dumps({**row["columns"], COLUMN: prediction}, option=orjson.OPT_APPEND_NEWLINE) for row, prediction in rows()]
     write_atomically(out, b"".join(lines))
 
 
 def write_csv(out: Path, rows: Rows) -> None:
-    """Write a table with a column for every key that any row has, and for every value of the predictions."""
+    """Write a table with a column for every key of any row, and for every value of the predictions."""
     names: dict[str, None] = {}
     predicted: dict[str, None] = {}
     for row, prediction in rows():
@@ -34,13 +34,15 @@ def write_csv(out: Path, rows: Rows) -> None:
 
 
 def require_free_column(place: str, columns: dict[str, Any]) -> None:
-    """Raises UserError where a row has a column of the prediction's name: it would be overwritten."""
+    """Raise UserError if a row has a column with the prediction's name, which would be overwritten."""
     if clash := next((name for name in columns if name.partition(".")[0] == COLUMN), None):
-        raise UserError(Problem(Location(place), f"has a column {clash!r}, as predictions are written", "rename it", "prediction-column"))
+        raise UserError(
+            Problem(Location(place), f"has a column {clash!r}, the name used for predictions", "rename it", "prediction-column")
+        )
 
 
 def _flat(prediction: dict[str, Any], at: str = COLUMN) -> dict[str, Any]:
-    """`prediction.label`, `prediction.probabilities.INFJ`: a column for each value."""
+    """Return a column for each value: `prediction.label`, `prediction.probabilities.INFJ`."""
     flat: dict[str, Any] = {}
     for key, value in prediction.items():
         flat |= _flat(value, f"{at}.{key}") if isinstance(value, dict) else {f"{at}.{key}": value}
@@ -48,5 +50,5 @@ def _flat(prediction: dict[str, Any], at: str = COLUMN) -> dict[str, Any]:
 
 
 def _cell(value: Any) -> Any:
-    """The value as a cell: lists and objects as JSON."""
+    """Return the value as a cell, with lists and objects as JSON."""
     return orjson.dumps(value).decode() if isinstance(value, list | dict) else value

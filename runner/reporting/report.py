@@ -1,4 +1,4 @@
-"""report.html: one file that stands alone. Everything in it is read from the run directory; all text from data is escaped."""
+"""Write report.html: one self-contained file. Its content is read from the run directory; all text from data is escaped."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -31,8 +31,8 @@ from .verdicts import LABELS, answer, change_title, gate_lines, number, rubric_l
 
 
 def write_report(run: RunFolder, ending: dict[str, str] | None = None) -> Path:
-    """Write the run's report.html from what the run has left; return its path. `ending` is the state, with its reason, that the run
-    will have once the report is there."""
+    """Write the run's report.html from the run's files; return its path. `ending` is the state, with its reason, that the run will have
+    once the report exists."""
     page = environment().get_template("report.html.j2").render(report_facts(run, {**run.status, **(ending or {})}))
     path = run / "report.html"
     write_atomically(path, page.encode())
@@ -40,7 +40,7 @@ def write_report(run: RunFolder, ending: dict[str, str] | None = None) -> Path:
 
 
 def environment() -> Any:
-    """Where the pages' templates are, with everything escaped that does not say otherwise."""
+    """Return the environment of the pages' templates, which escapes everything by default."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     loader = PackageLoader("recipekit.runner.reporting", ".")
@@ -51,7 +51,7 @@ def environment() -> Any:
 
 
 def _shown(value: Any) -> Any:
-    """A value of a page, with control characters as escapes."""
+    """Return a value for a page, with control characters escaped."""
     from markupsafe import Markup
 
     if isinstance(value, str):
@@ -60,7 +60,7 @@ def _shown(value: Any) -> Any:
 
 
 def report_facts(run: RunFolder, status: dict[str, Any]) -> dict[str, Any]:
-    """What the page shows. Raises UserError if the run has not been evaluated."""
+    """Return the content of the page. Raises UserError if the run has not been evaluated."""
     metrics = run.find(METRICS)
     if metrics is None:
         raise UserError(f"{run.path} has not been evaluated: it is {status['state']}", hint=f"recipe resume {run.path}")
@@ -99,7 +99,7 @@ def report_facts(run: RunFolder, status: dict[str, Any]) -> dict[str, Any]:
 
 
 def further_tables(metrics: Metrics) -> list[dict[str, Any]]:
-    """The tables after the first: parts of the evaluated rows, the rubric, and further evaluation sets."""
+    """Return the tables after the first: slices of the evaluated rows, the rubric, and further evaluation sets."""
     parts: list[tuple[str, Mapping[str, Any], list[str]]] = [(name, part, []) for name, part in metrics.get("slices", {}).items()]
     if rubric := metrics.get("rubric"):
         texts = [f"{name.replace('_', ' ')}: {text}" for name, text in rubric["criteria"].items()]
@@ -113,7 +113,7 @@ def further_tables(metrics: Metrics) -> list[dict[str, Any]]:
 
 
 def charts(lines: list[dict[str, Any]]) -> dict[str, str]:
-    """Title -> SVG for each curve that has points."""
+    """Return title -> SVG for each curve that has points."""
 
     def series(name: str, key: str) -> Series:
         return Series(name, [(line["step"], line[key]) for line in lines if isinstance(line.get(key), int | float)])
@@ -128,7 +128,7 @@ def charts(lines: list[dict[str, Any]]) -> dict[str, str]:
 
 
 def loss_facts(losses: Losses, loaded: LoadedRecipe | None) -> list[str]:
-    """The losses that `recipe runs` and gates name, and for quantised training what they were measured on."""
+    """Return the losses that `recipe runs` and gates use, and for quantised training what they were measured on."""
     described = {"train_loss": "mean of the last epoch", "validation_loss": "of the weights that were kept"}
     facts = [f"{key.replace('_', ' ')} {value:.4g} ({what})" for key, what in described.items() if (value := losses.get(key)) is not None]
     training = loaded.recipe.training if loaded else None
@@ -138,15 +138,15 @@ def loss_facts(losses: Losses, loaded: LoadedRecipe | None) -> list[str]:
 
 
 def cost(lines: list[dict[str, Any]], memory: PeakMemory | None, timing: dict[str, Any] | None) -> list[str]:
-    """What the training cost, in words: time and memory, beside what was predicted of them, and median tokens per second."""
+    """Return what the training cost, in words: time and memory with their predictions, and median tokens per second."""
     speeds = sorted(line["tokens_per_s"] for line in lines if isinstance(line.get("tokens_per_s"), int | float))
-    told = [f"{speeds[len(speeds) // 2]:,.0f} tokens per second (median over {len(speeds)} logged steps)"] if speeds else []
-    told += [measured_line(timing)] if timing else []
-    return [*told, peak_text(memory)] if memory else told
+    parts = [f"{speeds[len(speeds) // 2]:,.0f} tokens per second (median over {len(speeds)} logged steps)"] if speeds else []
+    parts += [measured_line(timing)] if timing else []
+    return [*parts, peak_text(memory)] if memory else parts
 
 
 def row_facts(run: RunFolder, metrics: Metrics) -> dict[str, Any]:
-    """The rows that the page shows, and by which metric they were ranked. Raises UserError if a row is missing."""
+    """Return the rows that the page shows, and the metric that ranks them. Raises UserError if a row is missing."""
     predictions = read_lines(run / "eval" / "predictions.jsonl", "model", "id")
     rows = {row["id"]: row for row in read_lines(run / "eval" / "rows.jsonl", "id")}
     if missing := [line["id"] for line in predictions if line["id"] not in rows]:
@@ -169,7 +169,7 @@ def row_facts(run: RunFolder, metrics: Metrics) -> dict[str, Any]:
 
 
 def stored_recipe(run: RunFolder) -> LoadedRecipe | None:
-    """The recipe that was run; None where this version's schema does not accept it any more. Raises UserError where it was edited."""
+    """Return the recipe that was run; None if this version's schema rejects it. Raises UserError if it was edited."""
     path = run.recipe_file
     try:
         return load_recipe(path)
@@ -178,6 +178,6 @@ def stored_recipe(run: RunFolder) -> LoadedRecipe | None:
 
 
 def recipe_values(loaded: LoadedRecipe | None, origins: dict[str, str]) -> list[tuple[str, str, str]]:
-    """(key, value, origin) of every key that counts; the origin is the place of the recipe, or the --set, that it came from."""
+    """Return (key, value, origin) of every effective key; the origin is the location in the recipe, or the --set."""
     found = effective_values(loaded) if loaded else {}
     return [(key, one_line(value.value), origins.get(key, "")) for path, value in found.items() if (key := dotted(path))]

@@ -1,4 +1,4 @@
-"""The rows that a report shows: where the tuned model gained most on its baseline, and where it lost most."""
+"""Choose the rows that a report shows: where the tuned model gained most over its baseline, and where it lost most."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,23 +7,24 @@ from ..evaluation.metrics import Prediction, metric
 from ..evaluation.scoring import BASE, TUNED
 
 SHOWN = 10
-LONGEST, LINES = 800, 14  # characters and lines of a text; a page of twenty rows must stay readable, and small
+LONGEST, LINES = 800, 14  # characters and lines of a text; keeps a page of twenty rows small and readable
 
 
 def cut(text: str) -> str:
-    """The text's beginning, with how much is left out."""
+    """Return the beginning of the text, with how much is left out."""
     kept = "\n".join(text[:LONGEST].split("\n")[:LINES])
     return text if kept == text else f"{kept} … ({len(text) - len(kept):,} more characters)"
 
 
 def ranking_metric(metrics: Mapping[str, Any]) -> str | None:
-    """The first metric that says which way is better and can be taken of one row; labels of one row are ranked by likelihood instead."""
+    """Return the first metric with a better direction that can be computed for one row; labels of one row are ranked by likelihood
+    instead."""
     names = [name for name, facts in metrics["metrics"].items() if facts["higher_is_better"] is not None and metric(name).needs != "labels"]
     return names[0] if names else None
 
 
 def gains(name: str, cases: dict[str, list[Prediction]]) -> list[tuple[float, str]]:
-    """(gain, id) of every row that the metric can be taken of, the largest first. A gain is in the direction that is better."""
+    """Return (gain, id) of every row for which the metric can be computed, the largest gain first. Positive gains are improvements."""
     measure = metric(name)
     sign = 1 if measure.higher_is_better else -1
     found = []
@@ -35,7 +36,7 @@ def gains(name: str, cases: dict[str, list[Prediction]]) -> list[tuple[float, st
 
 
 def extremes(ranked: list[tuple[float, str]]) -> tuple[list[tuple[float, str]], list[tuple[float, str]]]:
-    """The SHOWN best and the SHOWN worst (the worst first); no row stands in both."""
+    """Return the SHOWN best and the SHOWN worst rows (the worst first); no row is in both."""
     best = ranked[: min(SHOWN, (len(ranked) + 1) // 2)]
     worst = ranked[len(best) :][::-1][:SHOWN]
     return best, worst
@@ -44,7 +45,7 @@ def extremes(ranked: list[tuple[float, str]]) -> tuple[list[tuple[float, str]], 
 def shown_rows(
     ranked: list[tuple[float, str]], rows: dict[str, dict[str, Any]], predictions: dict[str, dict[str, Any]]
 ) -> list[dict[str, Any]]:
-    """What the page needs of each row: its id, gain, question or text, the data's own reply and both models'."""
+    """Return what the page needs of each row: its id, gain, prompt or text, the data's own reply and both models' replies."""
     found = []
     for gain, row_id in ranked:
         row, lines = rows[row_id], predictions[row_id]
@@ -62,7 +63,7 @@ Lines = list[dict[str, Any]]
 
 
 def classified_rows(predictions: Lines, rows: dict[str, dict[str, Any]]) -> tuple[Lines, Lines]:
-    """The rows that the classifier was surest of and right about, and those that it was surest of and wrong about; surest first."""
+    """Return the rows that the classifier got right with the most confidence, and those it got wrong; the most confident first."""
     lines = [line for line in predictions if line["model"] == TUNED and "predicted" in line]
     found = [
         {**line, "probability": line["probabilities"].get(line["predicted"], 0.0), "text": cut(rows[line["id"]].get("text", ""))}

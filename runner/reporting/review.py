@@ -1,4 +1,4 @@
-"""The review page: one offline HTML file for a blind comparison of replies. It names no model and loads nothing."""
+"""The review page: one offline HTML file for a blind comparison of replies. It does not name the models, and loads nothing."""
 
 from base64 import b64encode
 from hashlib import sha256
@@ -10,7 +10,7 @@ from .report import environment
 
 
 def write_review_page(review: Review, title: str, path: Path) -> Path:
-    """Write the page; return its path. Its one script is allowed by its hash, so that nothing in the replies can run."""
+    """Write the page; return its path. Its only script is allowed by its hash, so that nothing in the replies can run."""
     found = environment()
     script = found.get_template("review_script.js.j2").render()
     page = found.get_template("review.html.j2").render(

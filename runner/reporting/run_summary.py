@@ -1,4 +1,4 @@
-"""A run in a dozen plain values: what `recipe runs` and a sweep say of it. Losses and metrics are those of its report."""
+"""Summarise a run for `recipe runs` and sweeps. Losses and metrics are those of its report."""
 
 import time
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ from .verdicts import all_scores
 
 
 def run_summary(run: RunFolder) -> dict[str, Any]:
-    """A run's state and numbers. A run that says it is running but whose process is gone was killed."""
+    """Return a run's state and numbers. A run with the state `running` whose process is gone was killed."""
     status: dict[str, Any] = {}
     lines: list[dict[str, Any]] = []
     evaluated: Metrics | None = None
@@ -43,7 +43,7 @@ def run_summary(run: RunFolder) -> dict[str, Any]:
 
 
 def _values(evaluated: Metrics) -> dict[str, float | None]:
-    """The tuned model's numbers; those of the rubric and of further sets as table.metric."""
+    """Return the tuned model's metrics; those of the rubric and of further sets as table.metric."""
     return {
         ".".join(filter(None, (place, name))): estimate["value"]
         for place, scores in all_scores(evaluated)
@@ -52,5 +52,5 @@ def _values(evaluated: Metrics) -> dict[str, float | None]:
 
 
 def edited_note(status: Mapping[str, Any]) -> str:
-    """Which files of the run are not what it wrote; empty where all are."""
+    """Return which files of the run were changed; empty if none were."""
     return f"edited by hand, and accepted: {', '.join(status['edited'])}" if status.get("edited") else ""

@@ -1,4 +1,4 @@
-"""Runs on the terminal: a table where it fits, else some lines for each run. A run's path is whole in both: other verbs take it."""
+"""List runs on the terminal: as a table if it fits, else some lines per run. Paths are never shortened: other commands take them."""
 
 from typing import Any
 
@@ -6,11 +6,11 @@ from ...schemas.base.screen import Screen
 from .tables import table_width
 from .verdicts import digits
 
-_WHY = 30  # characters that the reasons need at least in a table; they wrap
+_WHY = 30  # minimum width of the column of reasons, which wraps
 
 
 def print_runs(rows: list[dict[str, Any]], console: Screen) -> None:
-    """Print what `recipe runs` knows of each run."""
+    """Print the state and numbers of each run."""
     columns = {
         "run": [row["run"] for row in rows],
         "state": [_state(row) for row in rows],
@@ -29,17 +29,17 @@ def print_runs(rows: list[dict[str, Any]], console: Screen) -> None:
 
 
 def minutes(row: dict[str, Any]) -> str:
-    """How long the run took."""
+    """Return how long the run took."""
     return f"{row['seconds'] / 60:.1f}" if "seconds" in row else ""
 
 
 def short(value: float | None) -> str:
-    """A loss; empty where there is none."""
+    """Format a loss; empty if there is none."""
     return "" if value is None else f"{value:.4g}"
 
 
 def _print_lines(row: dict[str, Any], console: Screen) -> None:
-    """The path on a line of its own, the numbers with their names under it, and why the run ended as it did."""
+    """Print the path on a line of its own, then the numbers with their names, and why the run ended."""
     losses = [f"{key.replace('_', ' ')} {short(row[key])}" for key in ("train_loss", "validation_loss") if row[key] is not None]
     lines = [", ".join([_state(row), f"{row['steps']} steps", f"{minutes(row)} minutes", *losses])]
     lines += [", ".join(_metrics(row))] if row["metrics"] else []

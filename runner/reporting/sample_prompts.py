@@ -1,4 +1,4 @@
-"""The sample prompts with each model's answer: as the report shows them, and in short on the terminal."""
+"""The sample prompts with each model's answer, for the report, and shortened for the terminal."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -20,7 +20,7 @@ class Answered(NamedTuple):
 
 
 def answered_prompts(metrics: Mapping[str, Any]) -> list[Answered]:
-    """Return every prompt with its answers, base first; none where the recipe has no prompts."""
+    """Return every prompt with its answers, base first; [] if the recipe has no prompts."""
     found = metrics.get("prompts")
     if not found:
         return []
@@ -41,7 +41,7 @@ def sampling(metrics: Mapping[str, Any]) -> str:
 
 
 def print_samples(metrics: Mapping[str, Any], console: Screen) -> None:
-    """Print the first prompts, with a line for each answer; the report has all of them in full."""
+    """Print the first prompts, with one line per answer; the report has all of them in full."""
     rows = answered_prompts(metrics)
     if not rows:
         return
@@ -57,14 +57,14 @@ def print_samples(metrics: Mapping[str, Any], console: Screen) -> None:
 
 
 def _line(console: Screen, begin: str, text: str) -> None:
-    """One line of the terminal; in a pipe, too."""
+    """Print one line of the terminal's width, in a pipe too."""
     line = Text(begin + printable(" ".join(text.split())))
     line.truncate(console.width, overflow="ellipsis")
     console.print(line)
 
 
 def _answer(answer: Mapping[str, Any]) -> tuple[str, str]:
-    """The answer as text, with a remark."""
+    """Return the answer as text, with a remark."""
     if "error" in answer:
         return "", f"no reply: {answer['error']}"
     if "probabilities" in answer:

@@ -1,4 +1,4 @@
-"""The runs of a sweep side by side, however many metrics they have and however narrow the terminal is."""
+"""Print the runs of a sweep side by side, for any number of metrics and any terminal width."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from .tables import print_columns
 
 
 def print_sweep(rows: list[dict[str, Any]], console: Screen) -> None:
-    """Print a line for each recipe of the sweep: its values, how it ended, its losses and the tuned model's metrics."""
+    """Print a line for each recipe of the sweep: its values, its state, its losses and the tuned model's metrics."""
     keys = list(dict.fromkeys(key for row in rows for key in row["values"]))
     last = [key.rpartition(".")[2] for key in keys]
     heads = last if len(set(last)) == len(keys) else keys

@@ -1,6 +1,6 @@
-"""Tables on the terminal, in one style, and never with a word or number cut: rich makes room by cutting cells.
+"""Print tables in one style without cutting words or numbers, as rich does to make room.
 
-Columns that do not fit beside each other go on in a further table, which begins with the key columns again.
+Columns that do not fit side by side continue in another table, which repeats the key columns.
 """
 
 import textwrap
@@ -10,12 +10,12 @@ from rich.cells import cell_len
 
 from ...schemas.base.screen import Screen
 
-Columns = Mapping[str, Sequence[str]]  # head -> a cell a row; both may have several lines
-_FOLDS = range(34, 11, -2)  # characters at which cells wrap in a narrow terminal: the first at which the table fits, else the last
+Columns = Mapping[str, Sequence[str]]  # head -> one cell per row; both may have several lines
+_FOLDS = range(34, 11, -2)  # widths at which cells wrap in a narrow terminal: the first at which the table fits, else the last
 
 
 def print_columns(keys: Columns, columns: Columns, console: Screen, title: str | None = None, right: Collection[str] = ()) -> None:
-    """Print the columns beside the key columns, in as many tables as the console's width asks for; those of `right` are right-aligned."""
+    """Print the columns after the key columns, in as many tables as the console's width requires; those in `right` are right-aligned."""
     whole = keys, columns
     for width in _FOLDS:
         if table_width({**keys, **columns}) <= console.width:
@@ -27,7 +27,7 @@ def print_columns(keys: Columns, columns: Columns, console: Screen, title: str |
 
 
 def fitting(columns: Columns, width: int) -> list[list[str]]:
-    """The columns' heads in groups that are at most `width` wide, or of one column."""
+    """Return the columns' heads in groups of at most `width` characters, or of a single column."""
     groups: list[list[str]] = [[]]
     left = width
     for head, cells in columns.items():
@@ -40,22 +40,22 @@ def fitting(columns: Columns, width: int) -> list[list[str]]:
 
 
 def column_width(head: str, cells: Sequence[str]) -> int:
-    """Characters of a column with the room around it."""
+    """Return the width of a column with its padding."""
     return 2 + max(cell_len(line) for text in (head, *cells) for line in text.split("\n"))
 
 
 def table_width(columns: Columns) -> int:
-    """Characters of a whole table with its borders."""
+    """Return the width of a whole table with its borders."""
     return 1 + sum(column_width(head, cells) for head, cells in columns.items())
 
 
 def _folded(columns: Columns, width: int) -> Columns:
-    """Heads and words over several lines; a number stays whole, with its interval under it."""
+    """Wrap heads and words; a number stays whole, with its interval below it."""
     return {_wrapped(head, width): [_wrapped(cell.replace(" [", "\n["), width) for cell in cells] for head, cells in columns.items()}
 
 
 def _wrapped(text: str, width: int) -> str:
-    """Lines of so many characters, broken between words alone; an interval is one word."""
+    """Wrap the text between words; an interval counts as one word."""
     lines = [line if line.startswith("[") else textwrap.fill(line, width, break_long_words=False, break_on_hyphens=False)
              for line in text.split("\n")]  # fmt: skip
     return "\n".join(lines)

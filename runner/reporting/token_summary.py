@@ -1,12 +1,12 @@
-"""tokens.json in words, for the terminal and the report."""
+"""Describe tokens.json in words, for the terminal and the report."""
 
 from typing import Any
 
-ACCEPTABLE = {"whitespace": "white space at the ends", "reasoning": "reasoning"}  # what a recipe may let a chat template leave out
+ACCEPTABLE = {"whitespace": "white space at the ends", "reasoning": "reasoning"}  # what a recipe may allow a chat template to leave out
 
 
 def token_summary(facts: dict[str, Any]) -> str:
-    """What a split's tokens are for, in a line, by what its record type counts."""
+    """Describe a split's tokens in one line, depending on the record type."""
     long = f"; {len(facts['long_rows']):,} rows were longer than sequence_len" if facts.get("long_rows") else ""
     if "labels" in facts:
         by_label = ", ".join(f"{count:,} {label}" for label, count in facts["labels"].items())
@@ -23,6 +23,6 @@ def token_summary(facts: dict[str, Any]) -> str:
 
 
 def left_out_line(name: str) -> str:
-    """What a chat template leaves out of messages, from the name that tokens.json has for it: its kind and the role."""
+    """Describe what a chat template leaves out of messages, from its name in tokens.json: its kind and the role."""
     kind, _, role = name.partition(" ")
     return f"the chat template leaves out {ACCEPTABLE[kind]} of {role} messages"

@@ -1,4 +1,4 @@
-"""metrics.json in words: what changed, whether it is more than chance, what the gates say. Every table and page takes its words here."""
+"""Describe metrics.json in words: what changed, whether it is significant, and the gates. All tables and pages use these words."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -13,7 +13,7 @@ NO_DIFFERENCE = "no significant difference"
 
 
 def number(estimate: Mapping[str, Any] | None) -> str:
-    """`12.3 [11.0, 13.9]`; empty where the metric does not apply, without brackets where there is no interval."""
+    """Format as `12.3 [11.0, 13.9]`; empty if the metric does not apply, without brackets if there is no interval."""
     if estimate is None:
         return ""
     if estimate["value"] is None:
@@ -25,34 +25,34 @@ def number(estimate: Mapping[str, Any] | None) -> str:
 
 
 def digits(value: float, sign: str = "") -> str:
-    """Two decimals; three for what is at most 1, such as an F1."""
+    """Format with two decimals; three up to 1, such as an F1."""
     return f"{value:{sign}.{2 if abs(value) > 1 else 3}f}"
 
 
 def metric_name(name: str, unit: str) -> str:
-    """A metric as people read it, with its unit."""
+    """Return a metric's name for display, with its unit."""
     return name.replace("_", " ") + (f" ({unit})" if unit else "")
 
 
 def baseline_name(metrics: Mapping[str, Any]) -> str:
-    """What the tuned model is compared with, in a sentence."""
+    """Return the name of the baseline in a sentence."""
     return "the base model" if metrics["baseline"] == "base" else LABELS[metrics["baseline"]]
 
 
 def change_title(metrics: Mapping[str, Any]) -> str:
-    """The head of the column of changes."""
+    """Return the head of the column of changes."""
     return "change" if metrics["baseline"] == "base" else f"against {LABELS[metrics['baseline']]}"
 
 
 def direction(change: dict[str, Any], higher_is_better: bool | None) -> str:
-    """`better` or `worse` for a significant change of a metric that has a direction, else empty."""
+    """Return `better` or `worse` for a significant change of a metric with a direction, else empty."""
     if higher_is_better is None or not change["significant"]:
         return ""
     return "better" if (change["value"] > 0) == higher_is_better else "worse"
 
 
 def verdict(change: dict[str, Any], higher_is_better: bool | None) -> str:
-    """The change in words; empty where there is none to measure."""
+    """Describe the change in words; empty if there is none to measure."""
     if change["value"] is None:
         return ""
     word = direction(change, higher_is_better) if change["significant"] else NO_DIFFERENCE
@@ -60,12 +60,12 @@ def verdict(change: dict[str, Any], higher_is_better: bool | None) -> str:
 
 
 def verdicts(metrics: Mapping[str, Any]) -> dict[str, str]:
-    """Each metric's change in words."""
+    """Describe each metric's change in words."""
     return {name: verdict(metrics["differences"][name], metric["higher_is_better"]) for name, metric in metrics["metrics"].items()}
 
 
 def answer(metrics: Mapping[str, Any]) -> str:
-    """Did it work? One sentence, from the first metric with a significant change."""
+    """Answer "did it work?" in one sentence, from the first metric with a significant change."""
     models, baseline, other = metrics["models"], metrics["baseline"], baseline_name(metrics)
     rows = f"On {metrics['rows']} {metrics['split']} rows"
     for name, metric in metrics["metrics"].items():
@@ -77,14 +77,15 @@ def answer(metrics: Mapping[str, Any]) -> str:
     for name in metrics["metrics"]:
         if models["tuned"][name]["value"] is None and models[baseline][name]["value"] is not None:
             label = name.replace("_", " ")
-            return f"{rows} the tuned model's {label} could not be measured, that of {other} could: see the losses."
+            return f"{rows} the tuned model's {label} could not be measured, while that of {other} could: see the losses."
     least = least_rows(metrics["confidence"])
-    few = f" With fewer than {least} rows none can be found." if metrics["rows"] < least else ""
+    few = f" With fewer than {least} rows no difference can be significant." if metrics["rows"] < least else ""
     return f"{rows} there is {NO_DIFFERENCE} between the tuned model and {other}.{few}"
 
 
 def no_better_than(metrics: Mapping[str, Any], name: str) -> str:
-    """The baselines without a language model that do as well in a metric as the tuned model: to beat the base model is then little."""
+    """Name the baselines without a language model that are as good in a metric as the tuned model: beating the base model then means
+    little."""
     models, sign = metrics["models"], 1 if metrics["metrics"][name]["higher_is_better"] else -1
     others = [model for model in models if model not in (metrics["baseline"], "base", "tuned", "reference") and name in models[model]]
     values = {model: models[model][name]["value"] for model in others if models[model][name]["value"] is not None}
@@ -93,7 +94,7 @@ def no_better_than(metrics: Mapping[str, Any], name: str) -> str:
 
 
 def all_scores(metrics: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """The tables of an evaluation after their names: the evaluated split without one, then the rubric and the further sets."""
+    """Yield the tables of an evaluation with their names: the evaluated split with an empty one, then the rubric and the further sets."""
     yield "", metrics
     if rubric := metrics.get("rubric"):
         yield "rubric", rubric
@@ -101,7 +102,7 @@ def all_scores(metrics: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, A
 
 
 def gate_lines(metrics: Mapping[str, Any], passed: tuple[bool, ...] = (True, False)) -> list[str]:
-    """A line for each gate of every table: whether it passed, and whether the rows are enough to say so."""
+    """Return a line for each gate of every table: whether it passed, and whether the rows suffice to decide."""
     return [
         gate_line(name, gate, scores, f"{place}: " if place else "")
         for place, scores in all_scores(metrics)
@@ -111,7 +112,7 @@ def gate_lines(metrics: Mapping[str, Any], passed: tuple[bool, ...] = (True, Fal
 
 
 def failed_gates(metrics: Mapping[str, Any]) -> list[str]:
-    """The gates that say no: a metric, or table.metric."""
+    """Return the gates that failed, as metric or table.metric."""
     return [
         ".".join(filter(None, (place, name)))
         for place, scores in all_scores(metrics)
@@ -121,7 +122,7 @@ def failed_gates(metrics: Mapping[str, Any]) -> list[str]:
 
 
 def rubric_lines(rubric: Mapping[str, Any]) -> list[str]:
-    """Who judged how many replies, and how far the judges agree."""
+    """Say who judged how many replies, and how far the judges agree."""
     lines = [
         f"Judged by {judge['model']}: {judge['judged']} replies scored; {judge['unread']} answers without scores, "
         f"{judge['failed']} requests without a reply."
@@ -139,13 +140,13 @@ def _alpha(found: Mapping[str, Any]) -> str:
 
 
 def gate_line(name: str, gate: Mapping[str, Any], metrics: Mapping[str, Any], place: str = "") -> str:
-    """`passed: perplexity is 4.00, at most 5 is required`, with what makes it undecided."""
+    """Format as `passed: perplexity is 4.00, at most 5 is required`, with the reason if it is undecided."""
     value = "not measured" if gate["value"] is None else digits(gate["value"])
     limits = [f"{word} {gate[key]:g}" for key, word in (("min", "at least"), ("max", "at most")) if gate[key] is not None]
-    said = [f"{place}{name} is {value}", *([f"{' and '.join(limits)} is required"] if limits else [])]
+    parts = [f"{place}{name} is {value}", *([f"{' and '.join(limits)} is required"] if limits else [])]
     if regression := gate["regression"]:
-        said += [_beside_base(regression["value"]), f"at most {gate['max_regression']:g} worse is allowed"]
-    line = f"{'passed' if gate['passed'] else 'FAILED'}: {', '.join(said)}"
+        parts += [_beside_base(regression["value"]), f"at most {gate['max_regression']:g} worse is allowed"]
+    line = f"{'passed' if gate['passed'] else 'FAILED'}: {', '.join(parts)}"
     if gate["decided"] is not False:
         return line
     bounds = [(metrics["models"]["tuned"][name], (gate["min"], gate["max"])), (regression, (gate["max_regression"],))]
@@ -161,7 +162,7 @@ def _beside_base(regression: float | None) -> str:
 
 
 def _undecided(bounds: Sequence[tuple[Mapping[str, Any] | None, Sequence[float | None]]], confidence: float) -> str:
-    """Why the first number that does not decide its limits does not."""
+    """Return why the first number that leaves its gate undecided does so."""
     for estimate, limits in bounds:
         given = [limit for limit in limits if limit is not None]
         if estimate is None or not given:

@@ -1,1 +1,1 @@
-"""The stages of a run, a module each: what it is made of (its key), what it leaves and how it runs. stage.py has the loop over them."""
+"""The stages of a run, one module each: what it depends on (its key), what it writes and how it runs. stage.py has the loop over them."""

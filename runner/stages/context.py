@@ -1,4 +1,4 @@
-"""A run at work: its recipe, its folder, and what its stages share, each computed once."""
+"""The context of a run: its recipe, its folder, and values shared by its stages, each computed once."""
 
 from collections.abc import Iterable
 from functools import cached_property
@@ -20,8 +20,8 @@ from ..runtime.run_folder import RunFolder
 class RunContext:
     """What a stage works with. `previous` are the recipe's earlier runs, newest first, whose outputs may be reused.
 
-    Without a run (`run` is None) stages can only be looked for. `keys` has the key of each stage, `found` the run that holds its outputs,
-    `outcomes` how it came to be done in this run.
+    Without a run (`run` is None), outputs can only be searched for. `keys` has the key of each stage, `found` the run with its outputs, and
+    `outcomes` how it was completed in this run.
     """
 
     def __init__(
@@ -37,64 +37,66 @@ class RunContext:
 
     @property
     def run(self) -> RunFolder:
-        """The run's folder."""
+        """Return the run's folder."""
         if self._run is None:
             raise AssertionError("the run has no folder yet")
         return self._run
 
     @property
     def runs(self) -> list[RunFolder]:
-        """The runs in which a stage's outputs may be: this one first."""
+        """Return the runs that may have a stage's outputs, this one first."""
         return [*([self._run] if self._run else []), *self.previous]
 
     def begin(self, run: RunFolder) -> None:
-        """Work in this folder from now on."""
+        """Use this folder from now on."""
         self._run = run
         self.found.clear()
 
     def is_own(self, run: RunFolder) -> bool:
-        """Whether it is this run, and not an earlier one."""
+        """Return whether it is this run, not an earlier one."""
         return run is self._run
 
     @cached_property
     def machine(self) -> Machine:
-        """The machine that this runs on."""
+        """Return the machine that this runs on."""
         return this_machine()
 
     @property
     def data(self) -> Data:
-        """The recipe's data section; what it generates is the file in which the generate stage has put it."""
+        """Return the recipe's data section, with generated rows replaced by their file from the generate stage."""
         if self.recipe.generate is None:
             return self.recipe.data
         return named(self.recipe.data, self.found["generate"] / "generated" / ROWS_FILE)
 
     @cached_property
     def manifest(self) -> Manifest:
-        """What the data stage says of the records."""
+        """Return the manifest of the data stage."""
         return self.found["data"].read(MANIFEST)
 
     def replace_data(self, manifest: Manifest) -> None:
-        """Take note of data that were converted just now; what was derived from others is forgotten."""
+        """Use newly converted data, and discard what was derived from the previous data."""
         self.manifest = manifest
         self.__dict__.pop("job", None)
         self.keys = {name: key for name, key in self.keys.items() if name == "generate"}
 
     @cached_property
     def model(self) -> ResolvedModel:
-        """The model to start from. A run that has trained has the one that it was trained on: an adapter on another base is another model.
+        """Return the model to start from. A trained run keeps the model that it was trained on: an adapter on another base is another
+            model.
 
-        Raises UserError where there is none, or another."""
+        Raises UserError if there is none, or a different one.
+        """
         lock = self._run.read(LOCK)["model"] if self._run and "train" in self._run.stages else None
         if lock and is_unchanged(before := ResolvedModel(**lock)):
             return before
         found = resolve_model(self.recipe.model, self.root, self.loaded.is_smoke)
         if lock and found.identity != lock["identity"]:
-            what = f"was trained on {lock['note']}, which is not {found.note} as it is now"
-            hint = "bring it back: an adapter on another base is another model"
+            what = f"was trained on {lock['note']}, but {found.note} has changed"
+            hint = "restore it: an adapter on another base is another model"
             raise UserError(Problem(Location(str(self.run.path)), what, hint, "other-model"))
         return found
 
     @cached_property
     def job(self) -> TrainingJob:
-        """The training that the recipe stands for, with this data and model, on this machine."""
+        """Return the training of the recipe with this data and model on this machine."""
         return make_job(self.loaded, self.manifest, self.machine, self.model)

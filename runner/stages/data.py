@@ -1,4 +1,4 @@
-"""The data stage: the recipe's sources as a folder of records with its manifest."""
+"""The data stage: converts the recipe's sources to a folder of records with a manifest."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -23,17 +23,17 @@ FINAL = True
 
 
 def key(context: RunContext) -> str:
-    """Changes with whatever the records are made of."""
+    """Return a hash of everything that the records depend on."""
     return data_key(context.data, (file_hashes(source) for source in context.data.sources))
 
 
 def faults(run: RunFolder) -> list[str]:
-    """How the records differ from what was written, byte for byte."""
+    """Return how the records differ from what was written."""
     return verify_folder(run / "data")
 
 
 def run(context: RunContext) -> None:
-    """Convert the sources. The key is then that of the bytes that were converted, whatever has been written to the sources since."""
+    """Convert the sources. The key is then that of the converted bytes, even if the sources have changed since."""
     data = context.data
     manifest = build(data, context.run / "data")
     context.replace_data(manifest)
@@ -48,7 +48,7 @@ def run(context: RunContext) -> None:
 
 
 def data_key(data: Data, files: Iterable[list[Any]]) -> str:
-    """Changes with a byte or commit of any source, with an option, with a converter's version; not with where the files lie.
+    """Return a hash of every source's bytes or commit, its options, and its converter's version; paths do not matter.
 
     `files` are the names and hashes of each source's files.
     """
@@ -63,5 +63,5 @@ def data_key(data: Data, files: Iterable[list[Any]]) -> str:
 
 
 def file_hashes(source: Source) -> list[Any]:
-    """Name and hash of each of the source's files; of a data set on the Hub none: its commit names it."""
+    """Return name and hash of each of the source's files; [] for a dataset on the Hub, which its commit identifies."""
     return [] if is_on_hub(source) else [[file.name, source_sha256(file.path)] for file in source_files(source.path)]

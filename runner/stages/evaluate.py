@@ -1,4 +1,4 @@
-"""The evaluate stage: choose the rows, let the evaluator run both models over them, score the predictions."""
+"""The evaluate stage: chooses the rows, runs both models over them in the evaluator, and scores the predictions."""
 
 import shutil
 import sys
@@ -54,33 +54,34 @@ CONFIG = f"{EVALUATING}/axolotl.yml"
 
 
 def key(context: RunContext) -> str:
-    """Changes with whatever the numbers are made of."""
+    """Return a hash of everything that the metrics depend on."""
     return evaluate_key(context.recipe.evaluation, context.recipe.evaluation_split, context.keys["train"], context.keys.get(SETS, ""))
 
 
 def evaluate_key(evaluation: Evaluation, split: str, train: str, sets: str = "") -> str:
-    """Changes with what is measured, what a file or folder named there holds, what was trained, and the rows of further sets."""
+    """Return a hash of the evaluation section, the files and folders that it names, the training, and the rows of further sets."""
     named = {name: getattr(evaluation, name) for name in ("blimp", "sentiment_model")}
     contents: dict[str, Any] = {name: value and PROBES[name].identity(value) for name, value in named.items()}
     contents["prompts"] = evaluation.prompts and (evaluation.prompts, with_contents(evaluation.prompts.path))
-    contents["also"] = {name: found._replace(sources=())._asdict() for name, found in evaluation.also.items()}  # `sets` is of their bytes
+    contents["also"] = {name: found._replace(sources=())._asdict() for name, found in evaluation.also.items()}  # `sets` covers their bytes
     return key_of("evaluate", VERSION, evaluation._asdict() | contents, split, train, sets)
 
 
 def faults(run: RunFolder) -> list[str]:
-    """Why the numbers are not those that the run's state speaks of: an evaluation was interrupted just after it had replaced them."""
+    """Return why the metrics do not match the run's state: an evaluation was interrupted just after it replaced them."""
     request = _request(run, LAST_REQUEST)
     is_recorded = request is not None and request.get("evaluation") == run.stages.get(NAME)
-    return [] if is_recorded else ["eval/ was replaced by another evaluation, which did not come to its end"]
+    return [] if is_recorded else ["eval/ was replaced by another evaluation, which did not finish"]
 
 
 def run(context: RunContext) -> None:
-    """Write predictions.jsonl and metrics.json in evaluating/, which then replaces eval/: the old numbers stay until the new are whole.
+    """Write predictions.jsonl and metrics.json in evaluating/, which then replaces eval/: the old metrics stay until the new are complete.
 
-    Predictions are those of a key: of the training, the rows and how replies are generated. An interrupted evaluation with the same key
-    continues with those that it left; a complete one is only scored, which needs no model. The configuration is rendered for this machine,
-    which need not be the one that trained.
-    Raises UserError if the split has no row, or if the minimal pairs or the sample prompts are not valid.
+    Predictions have a key: the training, the rows, and how replies are generated. An interrupted evaluation with the same key continues
+    with its predictions; a complete one is only scored, which needs no model. The configuration is rendered for this machine, which may
+    differ from the one that trained.
+
+    Raises UserError if the split has no rows, or if the minimal pairs or the sample prompts are not valid.
     """
     run, display = context.run, context.display
     sweep(run / EVALUATING)
@@ -89,7 +90,7 @@ def run(context: RunContext) -> None:
     before = take_up(run, predictions_key(recipe, context.keys["train"]))
     rows = sample_rows(run / "data" / f"{recipe.evaluation_split}.jsonl", recipe.evaluation.max_rows, recipe.evaluation.generation.seed)
     if not rows:
-        raise UserError(f"{run.path}: the {recipe.evaluation_split} split has no row to evaluate on", hint="evaluate another split")
+        raise UserError(f"{run.path}: the {recipe.evaluation_split} split has no rows to evaluate on", hint="evaluate another split")
     asked = asked_for(recipe)
     ready = prepared(asked)  # before a model is loaded
     request = predict(context, recipe, rows, before)
@@ -104,19 +105,19 @@ def run(context: RunContext) -> None:
         if judges:
             facts["rubric"] = rubric_scores(run, recipe.evaluation, rubric, recipe.evaluation_split, judges)
         else:
-            display.say(NAME, f"{', '.join(rubric.criteria)}: not judged, since evaluation.rubric.judges is empty")
+            display.say(NAME, f"{', '.join(rubric.criteria)}: not judged: evaluation.rubric.judges is empty")
     run.write(NEW_METRICS, scored(run, recipe, len(rows), facts))
     run.write(EVALUATION_REQUEST, {**request, "evaluation": made_of})
     write_seal(run / EVALUATING)
     replace_folder(run / EVALUATING, run / EVALUATION)
     beside = "baselines" if recipe.data.type == "classification" else "base"
-    display.say(NAME, f"{len(rows)} {recipe.evaluation_split} rows, {beside} beside tuned")
+    display.say(NAME, f"{len(rows)} {recipe.evaluation_split} rows, {beside} and tuned")
 
 
 def take_up(run: RunFolder, key: str) -> EvaluationRequest | None:
     """Fill evaluating/ with predictions of this key, from an interrupted evaluation or the last one; return their request.
 
-    What is predicted on further sets comes with them.
+    Predictions on further sets are taken over too.
     """
     for folder, file in ((EVALUATING, EVALUATION_REQUEST), (EVALUATION, LAST_REQUEST)):
         request = _request(run, file)
@@ -125,14 +126,14 @@ def take_up(run: RunFolder, key: str) -> EvaluationRequest | None:
         if folder == EVALUATION:
             with replacing_folder(run / EVALUATING) as copy:
                 shutil.copytree(run / EVALUATION, copy, dirs_exist_ok=True)
-        (run / EVALUATING / SEAL).unlink(missing_ok=True)  # what is worked on is not sealed
+        (run / EVALUATING / SEAL).unlink(missing_ok=True)  # a folder in use is not sealed
         return request
     remove_folder(run / EVALUATING)
     return None
 
 
 def _damage(folder: Path) -> list[str]:
-    """What keeps the folder's predictions from being used."""
+    """Return what prevents using the folder's predictions."""
     if folder.name == EVALUATION:
         return seal_faults(folder)
     try:
@@ -144,7 +145,7 @@ def _damage(folder: Path) -> list[str]:
 
 
 def _request(run: RunFolder, file: RunFile[EvaluationRequest]) -> EvaluationRequest | None:
-    """The request; None where it cannot be read, which makes its predictions nobody's."""
+    """Return the request; None if it cannot be read, so that its predictions are not used."""
     try:
         return run.find(file)
     except UserError:
@@ -152,7 +153,7 @@ def _request(run: RunFolder, file: RunFile[EvaluationRequest]) -> EvaluationRequ
 
 
 def predict(context: RunContext, recipe: Recipe, rows: list[bytes], before: EvaluationRequest | None) -> EvaluationRequest:
-    """Let the evaluator write the predictions that are not there yet; return their request."""
+    """Let the evaluator write the missing predictions; return their request."""
     run, plan = context.run, context.job.plan
     sets = set_requests(run, recipe, context.keys["train"])
     if before and before.get("complete") and before["sets"] == sets:
@@ -177,7 +178,7 @@ def predict(context: RunContext, recipe: Recipe, rows: list[bytes], before: Eval
 
 
 def set_requests(run: RunFolder, recipe: Recipe, train: str) -> dict[str, SetRequest]:
-    """What is to be predicted on each further set. Its key changes with what predictions are made from."""
+    """Return what to predict on each further set. Its key changes with everything that predictions depend on."""
     found: dict[str, SetRequest] = {}
     for name in recipe.evaluation.also:
         of_set = recipe.of_set(name)
@@ -188,7 +189,7 @@ def set_requests(run: RunFolder, recipe: Recipe, train: str) -> dict[str, SetReq
 
 
 def place_sets(run: RunFolder, recipe: Recipe, sets: dict[str, SetRequest], before: dict[str, SetRequest]) -> None:
-    """Put the rows of each further set into evaluating/; predictions that were made from something else are removed."""
+    """Write the rows of each further set to evaluating/, and remove predictions that were made from something else."""
     for name in {*before} - {name for name, asked in sets.items() if before.get(name) == asked}:
         remove_folder(run / EVALUATING / SETS / name)
     for name, found in recipe.evaluation.also.items():
@@ -197,7 +198,7 @@ def place_sets(run: RunFolder, recipe: Recipe, sets: dict[str, SetRequest], befo
 
 
 def with_earlier_metrics(run: RunFolder, recipe: Recipe) -> Recipe:
-    """The recipe with the metrics that the run has been evaluated with before its own: another evaluation adds to the report."""
+    """Return the recipe with the metrics of earlier evaluations first: another evaluation adds to the report."""
     evaluation, metrics = recipe.evaluation, run.find(METRICS)
     met = {"labels": recipe.data.type == "classification" or bool(evaluation.labels), "judge": bool(evaluation.judge)}
     earlier = [name for name in (metrics["metrics"] if metrics else {}) if met.get(metric(name).needs or "", True)]
@@ -205,7 +206,7 @@ def with_earlier_metrics(run: RunFolder, recipe: Recipe) -> Recipe:
 
 
 def probe(run: RunFolder, asked: dict[str, Any], ready: dict[str, Any], plan: Plan, request: EvaluationRequest, display: Display) -> None:
-    """Let the probes that are asked for look at the models, those that have not done so; `ready` is what they get."""
+    """Run the probes that have not been run yet; `ready` is their input."""
     if keys := waiting(run, asked, request["key"]):
         run.write(PROBES_REQUEST, {**request, "keys": keys, "asked": ready})
         argv = (sys.executable, "-m", "recipekit.runner.worker.probes")
@@ -213,14 +214,14 @@ def probe(run: RunFolder, asked: dict[str, Any], ready: dict[str, Any], plan: Pl
 
 
 def predictions_key(recipe: Recipe, train: str) -> str:
-    """Changes with what predictions are made from, and not with what is measured on them."""
+    """Return a hash of what predictions depend on, but not of what is measured on them."""
     evaluation = recipe.evaluation
     generation = evaluation.generation if generates(recipe) else evaluation.generation.batch_size
     return key_of("predictions", VERSION, train, recipe.evaluation_split, evaluation.max_rows, evaluation.generation.seed, generation)
 
 
 def generates(recipe: Recipe) -> bool:
-    """Whether replies must be generated: a metric is of replies, they are the labels that are counted, or they are judged."""
+    """Return whether replies must be generated: for a metric, as labels, or for a judge."""
     evaluation = recipe.evaluation
     return recipe.data.type == "chat" and (
         bool(evaluation.labels) or evaluation.rubric is not None or any(metric(name).needs_reply for name in evaluation.metrics)
@@ -228,7 +229,7 @@ def generates(recipe: Recipe) -> bool:
 
 
 def scored(run: RunFolder, recipe: Recipe, rows: int, facts: dict[str, Any]) -> Metrics:
-    """The content of metrics.json, from predictions.jsonl and the training's own numbers: no model is needed."""
+    """Return the content of metrics.json, from predictions.jsonl and the training's own numbers; no model is needed."""
     lines = read_lines(run / "metrics.jsonl")
     best_by = recipe.training.metric_for_best_model if recipe.training.load_best_model_at_end else None
     training = Training(run / "data" / "train.jsonl", {**losses(lines), "validation_loss": kept_loss(lines, best_by)})
@@ -244,14 +245,14 @@ def scored(run: RunFolder, recipe: Recipe, rows: int, facts: dict[str, Any]) -> 
 
 
 def scored_set(run: RunFolder, recipe: Recipe, name: str) -> SetMetrics:
-    """The numbers of a further set, whose recipe this is."""
+    """Return the metrics of a further set, whose recipe this is."""
     folder = run / EVALUATING / SETS / name
     rows = len(read_lines(folder / "rows.jsonl"))
     return cast(SetMetrics, _numbers(run, recipe, folder, {"split": name}, None, rows))
 
 
 def _numbers(run: RunFolder, recipe: Recipe, folder: Path, facts: dict[str, Any], training: Training | None, rows: int) -> dict[str, Any]:
-    """Every metric of the folder's predictions, of a classifier or of base and tuned model."""
+    """Return every metric of the folder's predictions, of a classifier or of base and tuned model."""
     predictions = folder / "predictions.jsonl"
     if recipe.data.type != "classification":
         return score(recipe.evaluation, read_predictions(predictions, folder / "rows.jsonl"), facts, training)
@@ -262,7 +263,7 @@ def _numbers(run: RunFolder, recipe: Recipe, folder: Path, facts: dict[str, Any]
 
 
 def sample_rows(path: Path, most: int | None, seed: int) -> list[bytes]:
-    """The lines to evaluate: all, or a seeded choice that does not depend on their order."""
+    """Return the lines to evaluate: all, or a seeded choice that does not depend on their order."""
     lines = path.read_bytes().splitlines(keepends=True)
     if most is None or len(lines) <= most:
         return lines

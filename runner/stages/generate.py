@@ -1,6 +1,6 @@
-"""The generate stage: the rows that models write for the recipe, in the run's own copy.
+"""The generate stage: the rows that models write for the recipe, copied into the run.
 
-They are made in the recipe's folder, which `recipe generate` and all of the recipe's runs share, so that nothing is asked twice.
+They are made in the recipe's folder, shared with `recipe generate` and all of the recipe's runs, so that no request is repeated.
 """
 
 from ...converters.building.verify import verify_folder
@@ -18,17 +18,17 @@ FINAL = True
 
 
 def key(context: RunContext) -> str:
-    """Changes with the section, its prompts, its input's bytes and its local models' weights."""
+    """Return a hash of the section, its prompts, its input's bytes and its local models' weights."""
     return key_of("generate", *generated_facts(_section(context), context.root))
 
 
 def faults(run: RunFolder) -> list[str]:
-    """How the rows differ from those that were generated."""
+    """Return how the rows differ from those that were generated."""
     return verify_folder(run / "generated")
 
 
 def run(context: RunContext) -> None:
-    """Make the rows, unless the recipe's folder has those of the same key, and give the run its copy. Raises what generating raises."""
+    """Generate the rows, unless the recipe's folder has those with the same key, and copy them into the run. Raises like generate_rows."""
     section, shared = _section(context), places(context.loaded, context.root)
     wanted = context.keys[NAME] = context.keys.get(NAME) or key(context)
     if key_of_rows(shared.rows) == wanted:

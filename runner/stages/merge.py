@@ -1,4 +1,4 @@
-"""The merge stage: the adapter in its base model, checked to answer as both do."""
+"""The merge stage: merges the adapter into its base model, and checks that the result answers like both."""
 
 import sys
 from pathlib import Path
@@ -22,12 +22,12 @@ MERGED, CONFIG = "merged", "rendered/merge.yml"
 
 
 def key(context: RunContext) -> str:
-    """Changes with what was trained: it is merged into the base that it was trained on."""
+    """Return a hash of the training: its adapter is merged into the base that it was trained on."""
     return key_of("merge", VERSION, context.keys["train"])
 
 
 def faults(run: RunFolder) -> list[str]:
-    """Where the folder has no seal: it was not published by a merge, which has compared its answers with those of base and adapter."""
+    """Return a fault if the folder has no seal: it was not written by a merge that verified its answers."""
     return [] if (run / MERGED / SEAL).is_file() else [f"{run / MERGED} has no {SEAL}"]
 
 
@@ -37,9 +37,9 @@ def run(context: RunContext) -> None:
 
 
 def merge(context: RunContext, out: Path) -> MergeResult:
-    """Write the adapter in its base model to `out`, in a process of its own; return what merge.json says.
+    """Write the merged model to `out` in a separate process; return the content of merge.json.
 
-    The configuration is rendered for this machine, which need not be the one that trained.
+    The configuration is rendered for this machine, which may differ from the one that trained.
     """
     run, job = context.run, context.job
     write_atomically(run / CONFIG, job.plan.files[RENDERED].encode())

@@ -1,4 +1,4 @@
-"""A recipe that starts from what another makes (`base_model: run:NAME`): whether that one must be run first, and where its recipe is."""
+"""Resolve a recipe that starts from another's model (`base_model: run:NAME`): whether that must be run first, and its recipe."""
 
 from pathlib import Path
 
@@ -13,10 +13,10 @@ RUN = "run:"
 
 
 def needed(loaded: LoadedRecipe, root: Path) -> LoadedRecipe | None:
-    """The recipe that must be run before this one can start; None where its model is there, or none is asked for.
+    """Return the recipe to run before this one; None if its model exists, or none is needed.
 
-    Any finished run will do, but a smoke run takes the model of a smoke run of the recipe as it is now. Raises UserError where there is
-    no such recipe, or where recipes wait for each other.
+    Any finished run will do, but a smoke run needs a smoke run of the recipe's current version. Raises UserError if there is no such
+    recipe, or if recipes depend on each other.
     """
     if not loaded.recipe.model.base_model.startswith(RUN):
         return None
@@ -28,13 +28,13 @@ def needed(loaded: LoadedRecipe, root: Path) -> LoadedRecipe | None:
 
 
 def unfinished(loaded: LoadedRecipe, root: Path) -> RunFolder | None:
-    """The newest run of the very same recipe, if it was not finished."""
+    """Return the newest run of exactly this recipe, if it is unfinished."""
     newest = next((run for run in all_runs(root, loaded.recipe.name) if is_run_of(run, loaded)), None)
     return newest if newest and newest.status.get("state") != "done" else None
 
 
 def is_run_of(run: RunFolder, loaded: LoadedRecipe) -> bool:
-    """Whether the run's own copy of its recipe is this recipe."""
+    """Return whether the run's own copy of its recipe equals this recipe."""
     text = to_yaml(loaded.document.data)
     return bool(run.status.get("smoke")) == loaded.is_smoke and (run / "recipe.yml").read_text(encoding="utf-8") == text
 
@@ -44,7 +44,7 @@ def _wanted(loaded: LoadedRecipe) -> str:
 
 
 def _chain(loaded: LoadedRecipe) -> list[LoadedRecipe]:
-    """The recipe that this one starts from, the one that that starts from, and so on."""
+    """Return the recipe that this one starts from, the recipe that that starts from, and so on."""
     chain: list[LoadedRecipe] = []
     names = [loaded.recipe.name]
     while (chain[-1] if chain else loaded).recipe.model.base_model.startswith(RUN):
@@ -54,7 +54,7 @@ def _chain(loaded: LoadedRecipe) -> list[LoadedRecipe]:
         if following.recipe.name in names:
             what = f"recipes start from each other: {' <- '.join([*names, following.recipe.name])}"
             raise UserError(
-                Problem(here.document.location(("model", "base_model")), what, "let one of them start from a model", "run-cycle")
+                Problem(here.document.location(("model", "base_model")), what, "set base_model of one of them to a model", "run-cycle")
             )
         names.append(following.recipe.name)
     return chain
@@ -69,12 +69,12 @@ def _load(loaded: LoadedRecipe) -> LoadedRecipe:
     except UserError as error:
         if error.problems[0].rule != "no-such-recipe":
             raise
-        hint = f"no recipe of that name is beside this one or shipped: give a model, or run one: recipe run {name}"
+        hint = f"no such recipe next to this one or among the shipped ones: set a model, or run it first: recipe run {name}"
         raise UserError(Problem(location, f"{RUN}{name} has no finished full-parameter run", hint, "no-model")) from None
     if found.recipe.matrix:
         what = f"{RUN}{name} is a sweep of several recipes"
-        raise UserError(Problem(location, what, "run it, and name one of its recipes: the names of its runs' folders", "no-model"))
+        raise UserError(Problem(location, what, "run it, and use the name of one of its recipes (the folders of its runs)", "no-model"))
     if found.recipe.training.adapter != "none":
-        what = f"{RUN}{name} would be an adapter (adapter: {found.recipe.training.adapter}), which is no model of its own"
-        raise UserError(Problem(location if location.file else Location(name), what, "start from a recipe with adapter: none", "no-model"))
+        what = f"{RUN}{name} makes an adapter (adapter: {found.recipe.training.adapter}), not a full model"
+        raise UserError(Problem(location if location.file else Location(name), what, "use a recipe with adapter: none", "no-model"))
     return found

@@ -1,4 +1,4 @@
-"""The stages of a recipe, in their order: a new one is a module of this folder, a name in STAGES and one in a function below."""
+"""The stages of a recipe in order. A new one is a module in this folder, a name in STAGES, and one in a function below."""
 
 from ...schemas.sections import Recipe
 from . import data, evaluate, generate, merge, report, sets, train
@@ -8,15 +8,15 @@ STAGES: tuple[Stage, ...] = (generate, data, sets, train, merge, evaluate, repor
 
 
 def data_stages(recipe: Recipe) -> tuple[Stage, ...]:
-    """The stages that need no model."""
+    """Return the stages that need no model."""
     return (generate, data) if recipe.generate else (data,)
 
 
 def set_stages(recipe: Recipe) -> tuple[Stage, ...]:
-    """The stage of further evaluation sets, where there are any: before the training, which a row of theirs must not be in."""
+    """Return the stage of further evaluation sets, if there are any: it precedes training, which must not contain their rows."""
     return (sets,) if recipe.evaluation.also else ()
 
 
 def model_stages(recipe: Recipe) -> tuple[Stage, ...]:
-    """The stages after those."""
+    """Return the stages after those."""
     return (train, merge, evaluate, report) if recipe.export.merge else (train, evaluate, report)

@@ -1,4 +1,4 @@
-"""The report stage, with which a run ends: its model card, its report, its state, and what its gates say."""
+"""The report stage ends a run: it writes the model card and the report, sets the state, and checks the gates."""
 
 from ...schemas.base.errors import GateError, Location, Problem
 from ..reporting.model_card import write_card
@@ -16,27 +16,27 @@ FINAL = False
 
 
 def key(context: RunContext) -> None:
-    """None: it is quick, and about this run alone."""
+    """Return None: the stage is quick, and always run."""
 
 
 def faults(run: RunFolder) -> list[str]:
-    """None: it is always written."""
+    """Return none: the stage is always run."""
     return []
 
 
 def run(context: RunContext) -> None:
-    """Write the run's model card and its report, then name its state: one that is done has both, whatever happens in between."""
+    """Write the run's model card and report, then set its state: a finished run has both, whatever happens in between."""
     run = context.run
     failed = failed_gates(run.read(METRICS))
     ending = {"state": "refused" if failed else "done", "reason": "gates: " + ", ".join(failed) if failed else ""}
     write_card(run, context.recipe)
-    if (run / "merged").is_dir():  # it may have been merged before there were numbers
+    if (run / "merged").is_dir():  # it may have been merged before it was evaluated
         write_card(run, context.recipe, merged=True)
     context.display.say(NAME, str(write_report(run, ending)))
     run.update(**ending)
 
 
 def require_gates(metrics: Metrics) -> None:
-    """Raise GateError where a gate says no, with every one that does."""
+    """Raise GateError with every gate that failed."""
     if failed := gate_lines(metrics, passed=(False,)):
         raise GateError(*(Problem(Location(""), f"gate {line}", "see the report", "gate") for line in failed))

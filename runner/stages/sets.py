@@ -1,4 +1,4 @@
-"""The sets stage: the further evaluation sets of a recipe as folders of records, none of which training has seen."""
+"""The sets stage: converts the further evaluation sets of a recipe to folders of records that training has not seen."""
 
 from pathlib import Path
 
@@ -18,23 +18,23 @@ NAME = SETS
 OUTPUTS = (SETS,)
 OPTIONAL_OUTPUTS: tuple[str, ...] = ()
 FINAL = False
-ROWS = "test.jsonl"  # of a set's folder
+ROWS = "test.jsonl"  # in a set's folder
 
 
 def key(context: RunContext) -> str:
-    """Changes with whatever the sets are made of, and with the training rows that none of them may hold."""
+    """Return a hash of everything that the sets depend on, and of the training rows that they must not contain."""
     sets = {name: context.recipe.of_set(name).data for name in context.recipe.evaluation.also}
     made_of = {name: data_key(data, (file_hashes(source) for source in data.sources)) for name, data in sets.items()}
     return key_of("sets", VERSION, made_of, context.recipe.data.check_leaks, context.keys["data"])
 
 
 def faults(run: RunFolder) -> list[str]:
-    """None beside what the run's seal says of each file."""
+    """Return none: the run's seal covers every file."""
     return []
 
 
 def run(context: RunContext) -> None:
-    """Convert every set, then look for its rows among those of training.
+    """Convert every set, then search for its rows in the training data.
 
     Raises UserError for a set that cannot be converted, GateError for a row that training has seen.
     """
@@ -46,14 +46,14 @@ def run(context: RunContext) -> None:
 
 
 def build_sets(recipe: Recipe, trained: Manifest, data: Path, out: Path) -> dict[str, Manifest]:
-    """Convert every set of the recipe to a folder in `out`, and compare it with the records in `data`, whose manifest `trained` is.
+    """Convert every set of the recipe to a folder in `out`, and compare it with the records in `data`, whose manifest is `trained`.
 
     Raises UserError for a set that cannot be converted, GateError for a row that training has seen.
     """
     found: dict[str, Manifest] = {}
     for name in recipe.evaluation.also:
         of_set = recipe.of_set(name).data
-        if of_set.type == "classification":  # its labels are those that are trained
+        if of_set.type == "classification":  # the labels are those of the training
             of_set = of_set._replace(labels=tuple(trained.get("labels", ())))
         found[name] = build(of_set, out / name)
     refuse_seen_rows(recipe.data, data, {name: (manifest["type"], out / name / ROWS) for name, manifest in found.items()})

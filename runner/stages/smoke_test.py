@@ -1,4 +1,4 @@
-"""What a smoke run does beside running the recipe: it says what differs from the full run, and shows that a killed training resumes."""
+"""What a smoke run does in addition: it lists the differences from the full run, and shows that a killed training resumes."""
 
 from typing import Any
 
@@ -15,12 +15,12 @@ from ..runtime.run_folder import RunFolder
 
 
 def differences(full: Recipe, smoke: Recipe) -> dict[str, dict[str, Any]]:
-    """The keys with other values than in the full run: name -> {full, smoke}."""
+    """Return the keys with other values than in the full run: name -> {full, smoke}."""
     return {dotted(path): {"full": before, "smoke": after} for path, (before, after) in changed_values(full, smoke).items()}
 
 
 def announce(run: RunFolder, full: Recipe, smoke: Recipe, display: Display) -> None:
-    """Say, and write to smoke.json, which keys differ from the full run."""
+    """Print, and write to smoke.json, which keys differ from the full run."""
     keys = differences(full, smoke)
     run.write(SMOKE_KEYS, {"keys": keys})
     display.say("smoke", f"{len(keys)} keys differ from the full run, no others:")
@@ -29,7 +29,7 @@ def announce(run: RunFolder, full: Recipe, smoke: Recipe, display: Display) -> N
 
 
 def train_until_killed(plan: Plan, run: RunFolder, display: Display) -> None:
-    """Train up to the first complete checkpoint, where the process kills itself; what follows must resume from there."""
+    """Train until the first checkpoint is complete and the process kills itself; training must resume from there."""
     killed: list[int] = []
 
     def follow(event: dict[str, Any]) -> None:
@@ -44,4 +44,4 @@ def train_until_killed(plan: Plan, run: RunFolder, display: Display) -> None:
             raise
     display.clear()
     if killed:
-        display.say("", f"killed (SIGKILL) after the checkpoint of step {killed[0]}, to see that it resumes from there")
+        display.say("", f"killed (SIGKILL) after the checkpoint of step {killed[0]}, to check that it resumes from there")

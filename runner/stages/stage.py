@@ -1,4 +1,4 @@
-"""What a stage is, and the one loop over stages: found done, in this run or an earlier one, or run and recorded."""
+"""What a stage is, and the loop over stages: outputs are found in this run or an earlier one, or the stage is run and recorded."""
 
 import shutil
 from collections.abc import Iterable
@@ -13,9 +13,9 @@ from .context import RunContext
 
 
 class Stage(Protocol):
-    """A module of this folder. It leaves its OUTPUTS in the run's folder, and OPTIONAL_OUTPUTS where there are such.
+    """A module in this folder. It writes its OUTPUTS, and sometimes OPTIONAL_OUTPUTS, to the run's folder.
 
-    A run that has completed a FINAL stage keeps it, whatever has changed since: its data and its model are what the run is about.
+    A run that has completed a FINAL stage keeps it, whatever has changed since: its data and its model define the run.
     """
 
     @property
@@ -28,27 +28,27 @@ class Stage(Protocol):
     def FINAL(self) -> bool: ...
 
     def key(self, context: RunContext) -> str | None:
-        """The hash of all that the outputs are made of; None for a stage that is always run."""
+        """Return a hash of everything that the outputs depend on; None for a stage that is always run."""
         ...
 
     def faults(self, run: RunFolder) -> list[str]:
-        """Why outputs that are there cannot be used, a sentence each."""
+        """Return why existing outputs cannot be used, one sentence each."""
         ...
 
     def run(self, context: RunContext) -> None:
-        """Make the outputs in the run's folder."""
+        """Write the outputs to the run's folder."""
         ...
 
 
 def key_of_stage(stage: Stage, context: RunContext) -> str | None:
-    """The stage's key, computed when it is first asked for."""
+    """Return the stage's key, computed on first use."""
     if stage.NAME not in context.keys and (key := stage.key(context)) is not None:
         context.keys[stage.NAME] = key
     return context.keys.get(stage.NAME)
 
 
 def find(stage: Stage, context: RunContext) -> RunFolder | None:
-    """The run that has the stage's outputs as this recipe would make them now: this one, or an earlier one with the same key."""
+    """Return the run with the outputs that this recipe would make now: this one, or an earlier one with the same key."""
     for run in context.runs:
         recorded = _recorded_key(stage, run, context)
         if recorded is None or not all((run / name).exists() for name in stage.OUTPUTS):
@@ -65,7 +65,7 @@ def find(stage: Stage, context: RunContext) -> RunFolder | None:
 
 
 def _recorded_key(stage: Stage, run: RunFolder, context: RunContext) -> str | None:
-    """The key with which the run has completed the stage. An earlier run whose state cannot be read has completed none."""
+    """Return the key with which the run has completed the stage. An earlier run with an unreadable state has completed none."""
     try:
         return run.stages.get(stage.NAME)
     except UserError as error:
@@ -76,7 +76,7 @@ def _recorded_key(stage: Stage, run: RunFolder, context: RunContext) -> str | No
 
 
 def output_faults(stage: Stage, run: RunFolder) -> list[str]:
-    """Why the outputs cannot be used: what the stage says, and where a file is not what was sealed when the stage was complete."""
+    """Return why the outputs cannot be used: faults that the stage finds, and files that differ from their seal."""
     found = [f"{run.path}: {fault}" for fault in seal_faults(run.path, _single_files(stage, run))]
     for name in stage.OUTPUTS:
         if (run / name / SEAL).exists():
@@ -85,7 +85,7 @@ def output_faults(stage: Stage, run: RunFolder) -> list[str]:
 
 
 def _single_files(stage: Stage, run: RunFolder) -> list[str]:
-    """The files that the run's own seal is of: a folder with a seal or a manifest answers for its other files itself."""
+    """Return the files covered by the run's own seal: a folder with a seal or a manifest covers its other files itself."""
     found: list[str] = []
     for name in (*stage.OUTPUTS, *stage.OPTIONAL_OUTPUTS):
         if (run / name / MANIFEST).is_file():
@@ -98,23 +98,23 @@ def _single_files(stage: Stage, run: RunFolder) -> list[str]:
 
 
 def require(stages: Iterable[Stage], context: RunContext) -> None:
-    """Find each stage's outputs. Raises UserError where they are not there, or cannot be used."""
+    """Find each stage's outputs. Raises UserError if they are missing or unusable."""
     for stage in stages:
         if find(stage, context) is None:
             raise _unusable(stage, context.run)
 
 
 def _unusable(stage: Stage, run: RunFolder) -> UserError:
-    what = f"has no usable {' or '.join(stage.OUTPUTS)}: its stage {stage.NAME} is not complete, or its files were changed"
+    what = f"has no usable {' or '.join(stage.OUTPUTS)}: the stage {stage.NAME} is incomplete, or its files were changed"
     hint = f"restore the files, or start a new run; recipe verify {run.path}" if run.is_finished else f"recipe resume {run.path}"
     return UserError(Problem(Location(str(run.path)), what, hint, "incomplete"))
 
 
 def complete(stages: Iterable[Stage], context: RunContext) -> None:
-    """Have each stage's outputs in the run's folder: those that are there, those of an earlier run, or new ones.
+    """Put each stage's outputs into the run's folder: its own, those of an earlier run, or new ones.
 
-    What is made is sealed before the stage counts as complete. Raises UserError where a finished run has lost what it is about: no
-    command trains it again.
+    New outputs are sealed before the stage counts as complete. Raises UserError if a finished run has lost its data or model: no command
+    trains it again.
     """
     for stage in stages:
         source = find(stage, context)
@@ -138,18 +138,18 @@ def complete(stages: Iterable[Stage], context: RunContext) -> None:
 
 
 def finished_run(stages: Iterable[Stage], context: RunContext) -> RunFolder | None:
-    """The finished run in which every stage is what it would be now: the loop above, without running anything."""
+    """Return the finished run in which every stage is as it would be now: the loop above, without running anything."""
     for stage in stages:
         if find(stage, context) is None and key_of_stage(stage, context) is not None:
             return None
-    # Subset: an adapter that was merged afterwards is no other run.
+    # Subset: a run whose adapter was merged afterwards is the same run.
     return next((run for run in context.previous if run.is_done and context.keys.items() <= run.stages.items()), None)
 
 
 def reuse(source: RunFolder, target: RunFolder, stage: Stage) -> None:
     """Give the target run the stage's outputs: folders as links, single files as copies.
 
-    Those are small, and a training writes into them, so that a link would change the source run too.
+    Single files are small, and training writes to them: a link would change the source run too.
     """
     for name in (*stage.OUTPUTS, *stage.OPTIONAL_OUTPUTS):
         if (source / name).is_dir():
@@ -159,7 +159,7 @@ def reuse(source: RunFolder, target: RunFolder, stage: Stage) -> None:
 
 
 def link_folder(source: Path, target: Path) -> None:
-    """Put the folder in the target's place, as hard links, which cost no space, or copies where the file system has none."""
+    """Replace the target by the folder, as hard links, which need no space, or as copies if the file system has none."""
     with replacing_folder(target) as folder:
         shutil.copytree(source, folder, copy_function=_link, dirs_exist_ok=True)
 

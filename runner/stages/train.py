@@ -1,4 +1,4 @@
-"""The train stage: what stops it before the first step, the trainer, and the model that it leaves."""
+"""The train stage: the checks before the first step, the trainer, and the model that it writes."""
 
 import shutil
 import sys
@@ -42,22 +42,22 @@ NOT_MODEL = ("checkpoint-*", "debug.log", "runs", "README.md")
 
 
 def key(context: RunContext) -> str:
-    """Changes with whatever the weights are made of."""
+    """Return a hash of everything that the weights depend on."""
     return train_key(context.job.plan, context.keys["data"], context.job.model.identity)
 
 
 def train_key(plan: Plan, data: str, model_identity: str) -> str:
-    """Changes with the rendered configuration, the data, the base model, and the versions of what trains."""
+    """Return a hash of the rendered configuration, the data, the base model, and the versions of the training packages."""
     return key_of("train", plan.files, plan.argv[1:], data, model_identity, package_versions())
 
 
 def faults(run: RunFolder) -> list[str]:
-    """Where the model has no seal: it was not published by a training."""
+    """Return a fault if the model has no seal: it was not written by a training."""
     return [] if (run / "model" / SEAL).is_file() else [f"{run / 'model'} has no {SEAL}"]
 
 
 def run(context: RunContext) -> None:
-    """Train, from the newest checkpoint where there is one, and publish model/."""
+    """Train, from the newest checkpoint if there is one, and publish model/."""
     run, display, job = context.run, context.display, context.job
     splits = context.manifest["splits"]
     _check_rows(context.loaded, splits)
@@ -101,7 +101,7 @@ def run(context: RunContext) -> None:
 
 
 def _announce(context: RunContext, rows: int) -> None:
-    """Say what is trained, on how many rows, and what is done otherwise on this machine."""
+    """Print what is trained, on how many rows, and what differs on this machine."""
     recipe, say, machine = context.recipe, context.display.say, context.machine
     steps = "" if steps_depend_on_tokens(recipe) else f"{optimizer_steps(recipe, rows):,} steps, "
     say("model", context.job.model.note)
@@ -112,7 +112,7 @@ def _announce(context: RunContext, rows: int) -> None:
 
 
 def _predict_time(context: RunContext) -> Prediction | None:
-    """Say how long it will take, by the rates of earlier runs on this machine; nothing where there is none."""
+    """Print how long it will take, from the rates of earlier runs on this machine, if there are any."""
     rate = rate_of(earlier(context.root), method(context.recipe, context.machine))
     if rate is None:
         return None
@@ -122,7 +122,7 @@ def _predict_time(context: RunContext) -> Prediction | None:
 
 
 def _record_time(context: RunContext, ended: dict[str, Any], predicted: Prediction | None) -> None:
-    """Write timing.json, from which later runs are predicted, and say it beside the prediction; nothing where no step was taken."""
+    """Write timing.json, from which later runs are predicted, and print it with the prediction; nothing if no step was taken."""
     run = context.run
     if not ended["tokens"]:
         return
@@ -137,8 +137,8 @@ def _data_bytes(run: RunFolder) -> int:
 
 
 def _check_rows(loaded: LoadedRecipe, splits: dict[str, int]) -> None:
-    """Before anything is trained: there are rows to train on and rows to evaluate on, and every key has an effect on so many."""
-    hint = "see the manifest in the run's data folder: give more rows, or other shares"
+    """Raise UserError if there are no rows to train or to evaluate on, or if a key has no effect with this many rows."""
+    hint = "see the manifest in the run's data folder: add rows, or change the shares"
     for split, use in (("train", "train"), (loaded.recipe.evaluation_split, "evaluate")):
         require_rows(loaded, splits, split, use, hint)
     if problems := list(step_problems(loaded.recipe, loaded.document, splits["train"])):
@@ -146,22 +146,22 @@ def _check_rows(loaded: LoadedRecipe, splits: dict[str, int]) -> None:
 
 
 def _with_saved_step(stopped: Interrupted, run: RunFolder) -> Interrupted:
-    """The interruption, with the step that a resumed training starts from."""
+    """Return the interruption with the step from which training will resume."""
     checkpoint, _ = newest(run / "checkpoints")
     step = checkpoint.name.removeprefix("checkpoint-") if checkpoint else ""
-    saved = f"step {step} is saved" if step else "no step is saved yet: it starts again from the first"
+    saved = f"step {step} is saved" if step else "no step is saved yet: training will start from the first step"
     return Interrupted(*(problem._replace(what=f"{problem.what}; {saved}") for problem in stopped.problems))
 
 
 def _record_end(context: RunContext, events: list[dict[str, Any]]) -> None:
-    """Write training.json. Raises UserError where the training has not taken the steps that were planned, and does not say why."""
+    """Write training.json. Raises UserError if the training has not taken the planned steps and gives no reason."""
     run, rows = context.run, context.manifest["splits"]["train"]
     if not events:
-        raise UserError(Problem(Location(str(run / "train.log")), "the trainer ended without saying after which step", rule="other-steps"))
+        raise UserError(Problem(Location(str(run / "train.log")), "the trainer ended without reporting its last step", rule="other-steps"))
     end = TrainingEnd(**{key: events[-1][key] for key in ("steps", "planned_steps", "reason")})
     planned = end["planned_steps"] if steps_depend_on_tokens(context.recipe) else optimizer_steps(context.recipe, rows)
     if end["planned_steps"] != planned or (end["steps"] != planned and not end["reason"]):
-        what = f"training ended after step {end['steps']} of {end['planned_steps']}, and {planned} were planned"
+        what = f"training ended after step {end['steps']} of {end['planned_steps']}, but {planned} were planned"
         raise UserError(Problem(Location(str(run.path)), what, "its model is not used: start a new run", "other-steps"))
     if end["reason"]:
         context.display.say("", f"{end['reason']} after step {end['steps']} of {end['planned_steps']}")
@@ -169,16 +169,17 @@ def _record_end(context: RunContext, events: list[dict[str, Any]]) -> None:
 
 
 def _refuse_other_training(run: RunFolder, loaded: LoadedRecipe, lock: Lock) -> None:
-    """Checkpoints are resumed by the training that made them, or not at all."""
+    """Raise UserError if the checkpoints belong to a different training: they cannot be resumed."""
     left = sorted(path.name for path in (run / "checkpoints").glob("checkpoint-*"))
     if left and (changed := other_training(run.find(LOCK), lock)):
-        hint = f"bring it back as it was, or start a new run: recipe run {loaded.recipe.name}"
-        what = f"{left[-1]} is of another training: {'; '.join(changed)}"
+        hint = f"restore the previous state, or start a new run: recipe run {loaded.recipe.name}"
+        what = f"{left[-1]} belongs to a different training: {'; '.join(changed)}"
         raise UserError(Problem(Location(str(run / "checkpoints")), what, hint, "other-training"))
 
 
 def publish_model(run: RunFolder) -> None:
-    """Copy the trained weights and tokenizer, without checkpoints, to model/: complete or absent. Raises UserError where there are none."""
+    """Copy the trained weights and tokenizer, without checkpoints, to model/: complete or absent. Raises UserError if there are no
+    weights."""
     with new_folder(run / "model", "tokenizer_config.json") as folder:
         shutil.copytree(run / "checkpoints", folder, ignore=shutil.ignore_patterns(*NOT_MODEL), dirs_exist_ok=True)
         if not any(folder.glob("*.safetensors")):

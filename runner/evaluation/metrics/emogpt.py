@@ -1,19 +1,19 @@
-"""EmoGPT's own metrics: how many tokens the rewritten replies save, and how many emoji they carry."""
+"""EmoGPT's own metrics: how many tokens the rewritten replies save, and how many emoji they have."""
 
 from ....converters.sources.emogpt import emoji_count
 from . import Prediction, percent, register_metric
 from .cl100k import count_tokens
 
-MOST_EMOJI = 5  # the EmoGPT guide wants "over-augmented samples (>5 emojis per response)" filtered out
+MOST_EMOJI = 5  # the EmoGPT guide filters "over-augmented samples (>5 emojis per response)"
 
 
 @register_metric("token_reduction", unit="%", higher_is_better=True, needs_reply=True, applies_to_reference=True, aggregate=percent)
 def token_reduction(row: Prediction) -> tuple[float, float]:
     """The percentage of cl100k_base tokens that replies save against the originals before the rewrite. Up to 100.
 
-    (sum of original - sum of generated) / sum of original, as the EmoGPT guide defines it, but against `original_tokens`: the guide took
-    the stored reply, which is already compressed, so that a perfect model scored 0. A reply that does not stop on its own was cut, not
-    shortened: it saves nothing. (0, 0) for a row without `original_tokens`.
+    (sum of original - sum of generated) / sum of original, as in the EmoGPT guide, but against `original_tokens`: the guide used the stored
+    reply, which is already compressed, so that a perfect model scored 0. A reply that does not stop on its own was cut, not shortened: it
+    saves nothing. (0, 0) for a row without `original_tokens`.
     """
     if not row.original_tokens:
         return 0, 0

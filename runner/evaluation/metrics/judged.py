@@ -1,6 +1,6 @@
-"""CPsyCoun's four scales (Zhang et al. 2024) as a model judges replies, the mean over the rows whose judgement could be read.
+"""CPsyCoun's four scales (Zhang et al. 2024), scored by a model; the mean over rows with a readable judgement.
 
-How many could not be read is in metrics.json, with the judge and its prompt.
+metrics.json has the number of unreadable ones, with the judge and its prompt.
 """
 
 from . import Prediction, register_metric

@@ -1,13 +1,13 @@
-"""Right and wrong labels, of a classifier or of replies that are labels (evaluation.labels).
+"""Correct and wrong labels, from a classifier or from replies that are labels (evaluation.labels).
 
-A reply that is none of the labels counts as wrong in accuracy and macro-F1: no denominator leaves it out.
+A reply that is not one of the labels counts as wrong in accuracy and macro-F1: no denominator leaves it out.
 """
 
 from . import LabelPrediction, percent, register_metric
 
 
 def mean_f1(*sums: float) -> float:
-    """The mean of the labels' F1; NaN without rows. As in scikit-learn, a label that neither occurs nor is predicted has no part in it."""
+    """Return the mean of the labels' F1; NaN without rows. As in scikit-learn, a label that neither occurs nor is predicted is ignored."""
     scores = [correct / occurrences for correct, occurrences in zip(sums[::2], sums[1::2], strict=True) if occurrences]
     return sum(scores) / len(scores) if scores else float("nan")
 
@@ -24,7 +24,7 @@ def accuracy(row: LabelPrediction) -> tuple[float, float]:
 def macro_f1(row: LabelPrediction) -> tuple[float, ...]:
     """The mean over labels of 2 * correct / (rows of the label + rows that were given it). 0 to 1; a rare label counts as a common one.
 
-    For each label: 2 where the row was correctly given it, and how often it is the row's label or prediction (0, 1 or 2).
+    For each label: 2 if the row was correctly given it, and how often it is the row's label or prediction (0, 1 or 2).
     """
     sums = [0.0] * (2 * row.labels)
     sums[2 * row.truth] = 2.0 * (row.truth == row.predicted)
@@ -36,5 +36,5 @@ def macro_f1(row: LabelPrediction) -> tuple[float, ...]:
 
 @register_metric("invalid_rate", unit="%", higher_is_better=False, needs="labels", needs_reply=True, aggregate=percent)
 def invalid_rate(row: LabelPrediction) -> tuple[float, float]:
-    """The percentage of replies that are none of evaluation.labels. 0 to 100."""
+    """The percentage of replies that are not one of evaluation.labels. 0 to 100."""
     return row.predicted < 0, 1

@@ -1,7 +1,7 @@
-"""Levels that a model states (low, medium, high) against the fraction that each row's level was made from, as in introspection.
+"""Levels that a model states (low, medium, high) against the fraction from which each row's level was made, as in introspection.
 
-The fraction is the row's meta.fraction: in introspection, the share of runs that said the emotion word. Rows without one, and invalid
-replies, have no part in these metrics; see invalid_rate.
+The fraction is the row's meta.fraction: in introspection, the share of runs that gave the emotion word. Rows without one, and invalid
+replies, are ignored by these metrics; see invalid_rate.
 """
 
 from . import LabelPrediction, register_metric
@@ -10,7 +10,7 @@ PERCENTS = 101
 
 
 def calibration_gap(*sums: float) -> float:
-    """The mean over rows of |mean fraction - stated confidence| of their level; NaN without rows."""
+    """Return the mean over rows of |mean fraction - stated confidence| of their level; NaN without rows."""
     levels, rows = len(sums) // 2, sum(sums[::2])
     middles = [(2 * level + 1) / (2 * levels) for level in range(levels)]
     gaps = [abs(total - middle * count) for count, total, middle in zip(sums[::2], sums[1::2], middles, strict=True)]
@@ -18,7 +18,7 @@ def calibration_gap(*sums: float) -> float:
 
 
 def spearman(*sums: float) -> float:
-    """Pearson's correlation of the mean ranks of both margins of the table; NaN where either side is constant."""
+    """Return Pearson's correlation of the mean ranks of both margins of the table; NaN if either side is constant."""
     import numpy as np
 
     table = np.asarray(sums).reshape(-1, PERCENTS)
@@ -35,8 +35,8 @@ def spearman(*sums: float) -> float:
 def level_error(row: LabelPrediction) -> tuple[float, ...]:
     """Expected calibration error of the stated levels (Guo et al. 2017, with the levels as bins). 0 to 1.
 
-    A level's confidence is the middle of its equal share of 0 to 1 (1/6, 1/2, 5/6). For each level: rows that were given it, and the
-    sum of their fractions.
+    A level's confidence is the middle of its equal share of 0 to 1 (1/6, 1/2, 5/6). For each level: the rows with it, and the sum of their
+    fractions.
     """
     sums = [0.0] * (2 * row.labels)
     if row.predicted >= 0 and row.fraction is not None:

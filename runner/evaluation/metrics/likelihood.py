@@ -1,4 +1,4 @@
-"""How likely a model finds the target tokens: those that training trains, so that prompts and padding do not flatter it."""
+"""The likelihood of target tokens: those that training trains, so that prompts and padding do not count."""
 
 import math
 
@@ -6,7 +6,7 @@ from . import Prediction, percent, ratio, register_metric
 
 
 def exp_of_mean(nll: float, tokens: float) -> float:
-    """exp(mean), infinite where it overflows."""
+    """Return exp(mean), infinite on overflow."""
     mean = ratio(nll, tokens)
     return math.inf if mean > 700 else math.exp(mean)
 
@@ -19,5 +19,5 @@ def perplexity(row: Prediction) -> tuple[float, float]:
 
 @register_metric("token_accuracy", unit="%", higher_is_better=True, aggregate=percent, record_types=("chat", "text"))
 def token_accuracy(row: Prediction) -> tuple[float, float]:
-    """The percentage of target tokens that the model finds likeliest, given the true text before them. 0 to 100."""
+    """The percentage of target tokens that the model finds most likely, given the true text before them. 0 to 100."""
     return row.correct, row.target_tokens

@@ -1,7 +1,7 @@
-"""How much of the data's own reply a generated one repeats: BLEU and ROUGE over jieba words, as EmoLLM's evaluate/metric.py computes them.
+"""Overlap of generated replies with the data's own: BLEU and ROUGE over jieba words, computed like EmoLLM's evaluate/metric.py.
 
-Both are means over rows of sentence scores from 0 to 100. EmoLLM's published table took its rows from the training data; compare with it
-only as an upper bound.
+Both are means over rows of sentence scores from 0 to 100. EmoLLM's published table is measured on training rows: compare with it only as an
+upper bound.
 """
 
 import logging
@@ -19,7 +19,8 @@ ROUGE = {"rouge_1": "rouge-1", "rouge_2": "rouge-2", "rouge_l": "rouge-l"}  # me
 
 @cache
 def segmenter() -> Any:
-    """jieba's tokenizer, built once a process (a second). Its own cache would be a file in the shared /tmp that anybody may write."""
+    """Return jieba's tokenizer, built once per process (a second). Its own cache would be a file in the shared /tmp that anybody can
+    write."""
     import jieba
 
     jieba.setLogLevel(logging.WARNING)
@@ -32,13 +33,13 @@ def segmenter() -> Any:
 
 @lru_cache(maxsize=4096)
 def words(text: str) -> tuple[str, ...]:
-    """The text's words, blanks removed before; one empty word for an empty text, as `" ".join(words).split(" ")` has it."""
+    """Return the text's words, without spaces; one empty word for an empty text, as with `" ".join(words).split(" ")`."""
     return tuple(" ".join(segmenter().cut(text.replace(" ", ""))).split(" "))
 
 
 @lru_cache(maxsize=8192)
 def bleu_scores(reply: str, reference: str) -> tuple[float, ...]:
-    """A row's BLEU for each of ORDERS; 0 for an empty reply.
+    """Return a row's BLEU for each of ORDERS; 0 for an empty reply.
 
     nltk's `sentence_bleu` with smoothing method 1 and the weights (1/n, ...) up to n-grams of that order (Papineni et al. 2002; Chen and
     Cherry 2014), not a corpus BLEU.
@@ -54,9 +55,9 @@ def bleu_scores(reply: str, reference: str) -> tuple[float, ...]:
 
 @lru_cache(maxsize=8192)
 def rouge_scores(reply: str, reference: str) -> dict[str, float]:
-    """A row's F scores of the package `rouge` 1.0 by its keys; 0 for a text without words, which the package refuses.
+    """Return a row's F scores from the package `rouge` 1.0; 0 for a text without words, which the package rejects.
 
-    n-grams count once however often they occur, and ROUGE-L is of the summary level (Lin 2004): these are not the numbers of
+    n-grams count once, however often they occur, and ROUGE-L is at summary level (Lin 2004): these differ from the numbers of
     `rouge-score`, which counts repeated n-grams.
     """
     package: Any = import_module("rouge")
@@ -64,7 +65,9 @@ def rouge_scores(reply: str, reference: str) -> dict[str, float]:
     if not all(text.replace(".", "").strip() for text in texts):
         return dict.fromkeys(ROUGE.values(), 0.0)
     before = sys.getrecursionlimit()
-    sys.setrecursionlimit(before + sum(map(len, texts)))  # the package finds a longest common subsequence by recursion, a word a level
+    sys.setrecursionlimit(
+        before + sum(map(len, texts))
+    )  # the package computes a longest common subsequence by recursion, one level per word
     try:
         scores = package.Rouge().get_scores(*texts)[0]
     finally:

@@ -1,4 +1,4 @@
-"""What generated replies look like in themselves."""
+"""Properties of generated replies."""
 
 import re
 
@@ -15,7 +15,7 @@ def stop_rate(row: Prediction) -> tuple[float, float]:
 
 @register_metric("reply_tokens", unit="tokens", higher_is_better=None, needs_reply=True)
 def reply_tokens(row: Prediction) -> tuple[float, float]:
-    """Mean length of a reply in the model's own tokens. From 0; neither long nor short is better in itself."""
+    """Mean length of a reply in the model's own tokens. From 0; neither direction is better."""
     return row.reply_tokens, 1
 
 
@@ -29,6 +29,8 @@ def repetition(row: Prediction) -> tuple[float, float]:
 
 @register_metric("contains_reference", unit="%", higher_is_better=True, needs_reply=True, aggregate=percent)
 def contains_reference(row: Prediction) -> tuple[float, float]:
-    """The percentage of replies in which the row's own reply stands, whole and without case: short answers in free text. 0 to 100."""
+    """The percentage of replies that contain the row's own reply as a whole, case-insensitively: short answers in free text. 0 to 100."""
     answer = re.escape(row.reference.strip().casefold())
-    return re.search(rf"(?<![a-z0-9]){answer}(?![a-z0-9])", row.reply.casefold()) is not None, 1  # other scripts put no space around words
+    return re.search(
+        rf"(?<![a-z0-9]){answer}(?![a-z0-9])", row.reply.casefold()
+    ) is not None, 1  # other scripts have no spaces around words

@@ -1,4 +1,4 @@
-"""The tasks, by name. A module is a task: it has what `Task` lists."""
+"""The tasks by name. A task is a module with the members of `Task`."""
 
 from collections.abc import Iterable, Iterator
 from importlib import import_module
@@ -9,28 +9,28 @@ from ....schemas.prompts import Prompt
 from ...providers.requests import Request
 from ..outcomes import Passthrough, Rejected, Rows
 
-# Each is a module of this folder. A new one is a module and a line here; `UPDATE_GOLDEN=1 pytest` writes its options into the schema.
+# Each is a module in this folder. To add one: a module and a line here; `UPDATE_GOLDEN=1 pytest` writes its options into the schema.
 TASKS = ("ask", "label", "rewrite", "scenarios", "self_cognition")
 
 
 class Task(Protocol):
-    """What a task module has.
+    """The members of a task module.
 
-    VERSION goes up whenever the same reply would give other rows. REFUSALS_ARE_ANSWERS says that a refusal is a row too.
+    VERSION goes up whenever the same reply would give different rows. REFUSALS_ARE_ANSWERS: a refusal is a row too.
     """
 
     VERSION: int
     REFUSALS_ARE_ANSWERS: bool
 
     def requests(self, rows: Iterable[Row], prompt: Prompt | None, seed: int, **options: Any) -> Iterator[Request | Passthrough | Drop]:
-        """What to ask, lazily and always in the same order; rows that need no asking; rows that nothing can be asked about."""
+        """Yield requests, lazily and always in the same order, rows that need no request, and drops."""
         ...
 
     def parse_reply(self, request: Request, reply: str, **options: Any) -> Rows | Rejected:
-        """The rows that a reply gives, or why it gives none."""
+        """Return the rows that a reply gives, or why it gives none."""
         ...
 
 
 def task(name: str) -> Task:
-    """The task called `name` (one of TASKS)."""
+    """Return the task called `name` (one of TASKS)."""
     return cast(Task, import_module(f".{name}", __package__))

@@ -1,12 +1,12 @@
-"""The same question several times: how often a model gives an answer is how sure it is of it (introspection).
+"""The same question several times: how often a model gives an answer shows how sure it is (introspection).
 
-A row of subtitles.csv, `name,chinese,english`, is asked about `runs` times, each with a seed of its own. Every reply becomes a raw run
-for the introspection converter, which merges the runs of a question:
+A row of subtitles.csv, `name,chinese,english`, is requested `runs` times, each with its own seed. Every reply becomes a raw run for the
+introspection converter, which merges the runs of a question:
 
     {"run_number": 1, "question_id": "sample_00000021", "chinese_text": "你是真心愿意跟小川在一起？",
      "raw_model_output": "love | affection", "parsed_emotions": ["Love", "Affection"], ...}
 
-Nothing is asked about a blank text: in the source such rows made the model ask for the text, and its words were counted as emotions.
+Blank texts are dropped: in the source, the model asked for the missing text, and its words were counted as emotions.
 """
 
 from collections.abc import Iterable, Iterator
@@ -21,7 +21,7 @@ from ...providers.requests import Request
 from ..outcomes import Passthrough, Rejected, Rows
 
 VERSION = 1
-REFUSALS_ARE_ANSWERS = True  # one that says no emotion: the share of the others would be too high without it
+REFUSALS_ARE_ANSWERS = True  # it names no emotion: without it, the shares of the others would be too high
 
 
 def requests(
@@ -33,7 +33,7 @@ def requests(
     id_key: Annotated[Text, "The key of the row's name."] = "name",
     text_key: Annotated[Text, "The key of the row's text: `{text}`."] = "chinese",
 ) -> Iterator[Request | Passthrough | Drop]:
-    """`runs` requests a row; a drop for a row without a name or a text, or with a name that came before."""
+    """Yield `runs` requests per row; a drop for a row without a name or a text, or with a repeated name."""
     assert prompt is not None, "a rule asks for it"
     seen: set[str] = set()
     for row in rows:
@@ -54,6 +54,6 @@ def requests(
 
 
 def parse_reply(request: Request, reply: str, **options: Any) -> Rows | Rejected:
-    """One raw run. A refusal has no words: the converter counts it as a run that said none."""
+    """Return one raw run. A refusal has no words: the converter counts it as a run without emotions."""
     words = [] if is_refusal(reply) else parse_emotions(reply)
     return Rows([{**request.about, "parsed_emotions": words, "raw_model_output": reply}], reply)

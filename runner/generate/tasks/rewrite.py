@@ -1,12 +1,12 @@
-"""Given rows, one text of each written anew: stories with an emotion (BabyLM), answers with a warm voice (Alpaca), replies that emoji
-make shorter (EmoGPT).
+"""Rewrite one text of each given row: stories with an emotion (BabyLM), answers with a warm voice (Alpaca), replies shortened by emoji
+(EmoGPT).
 
     read: text, write: augmented_text       {"text": "...", "emotion": "curiosity", "augmented_text": "...", ...}
     read: output, write: rewritten_output   {"instruction": "...", "output": "...", "rewritten_output": "...", "emotion": "joy"}
     read: messages                          {"messages": [..., {"role": "assistant", "content": the new reply}],
                                              "metadata": {"original": "...", "original_tokens": 38, "augmented_tokens": 16, ...}}
 
-The original stays in the row, with the tokens of both (cl100k_base, as the sources count).
+The original stays in the row, with the tokens of both (cl100k_base, as in the sources).
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -32,7 +32,7 @@ def requests(
     seed: int,
     *,
     read: Annotated[Text, "The key of the text to rewrite, or `messages` for the last reply of a chat."] = "text",
-    write: Annotated[Text, "The key that gets the new text. With `read: messages` it takes the reply's place."] = "augmented_text",
+    write: Annotated[Text, "The key for the new text. With `read: messages`, it replaces the reply."] = "augmented_text",
     emotions: Annotated[Sequence[Text], "Write each row once with each of these: `{emotion}`. Default: the row's own emotion."] = (),
     emotion_key: Annotated[Text, "The key of the row's own emotion, if it has one."] = "emotion",
     examples: Annotated[Natural, Keyword("maximum", 50), "How many of the prompt file's examples are shown, a seeded choice."] = 0,
@@ -40,7 +40,7 @@ def requests(
         bool, "Remove the prompt's labels (Rewritten Output:, Desired Emotion:) that a model repeats before its answer."
     ] = True,
 ) -> Iterator[Request | Passthrough | Drop]:
-    """A request a row and emotion; a drop for a row without the text."""
+    """Yield one request per row and emotion; a drop for a row without the text."""
     assert prompt is not None, "a rule asks for it"
     for row in rows:
         value = row.value
@@ -63,7 +63,7 @@ def parse_reply(
     request: Request, reply: str, *, read: str = "text", write: str = "augmented_text", emotion_key: str = "emotion", clean: bool = True,
     **options: Any,
 ) -> Rows | Rejected:  # fmt: skip
-    """The row with its new text."""
+    """Return the row with its new text."""
     about = request.about
     text, fixed = _cleaned(reply) if clean else (reply.strip(), ())
     if not text:
@@ -78,7 +78,7 @@ def parse_reply(
 
 
 def _text(value: Any, read: str) -> str | None:
-    """The text to rewrite: a key's, or the last reply's; None where there is none."""
+    """Return the text to rewrite: a key's value, or the last reply; None if there is none."""
     found = value.get(read) if isinstance(value, dict) else None
     if read == "messages":
         last = found[-1] if isinstance(found, list) and found else None
@@ -87,7 +87,7 @@ def _text(value: Any, read: str) -> str | None:
 
 
 def _chat(value: dict[str, Any], text: str, counts: dict[str, int]) -> dict[str, Any]:
-    """A row in EmoGPT's form, with the figures that its converter and its metrics read."""
+    """Return a row in EmoGPT's form, with the figures that its converter and metrics read."""
     before, after = counts["original_tokens"], counts["augmented_tokens"]
     facts = {"augmented": True, **counts, "token_reduction": before - after, "reduction_pct": round((before - after) / before * 100, 2)}
     given = value.get("metadata")
@@ -97,7 +97,7 @@ def _chat(value: dict[str, Any], text: str, counts: dict[str, int]) -> dict[str,
 
 
 def _cleaned(reply: str) -> tuple[str, tuple[str, ...]]:
-    """The reply without what a model writes around its answer: end marks, labels of the prompt, quotes around the whole."""
+    """Return the reply without what a model adds around its answer: end marks, labels of the prompt, quotes around the whole."""
     text, fixed = reply.strip(), []
     for mark in _ENDS:
         if mark in text:

@@ -1,10 +1,10 @@
 """EmoLLM's scenario matrix: a counselling dialogue for every area of life and emotion.
 
-A reply `病人：… 医生：…` becomes a row in the project's own form, for the emollm converter (keep_meta keeps the keys beside it):
+A reply `病人：… 医生：…` becomes a row in the project's own form, for the emollm converter (its option keep_meta keeps the other keys):
 
     {"conversation": [{"system": "现在你是一个心理专家，…", "input": "…", "output": "…"}, …], "area": "工作", "emotion": "焦虑", …}
 
-The source's list of emotions has 28 entries and names 同情 twice: 16 areas x 27 emotions are 432 scenarios, not the 448 that it counts.
+The source's list of emotions has 28 entries but contains 同情 twice: 16 areas x 27 emotions are 432 scenarios, not the 448 that it states.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -40,14 +40,14 @@ def requests(
         Keyword("minItems", 1),
         "The emotions: `{emotion}`. Default: EmoLLM's list of 28, which names one twice; each is used once.",
     ] = None,
-    count: Annotated[Positive, "Dialogues a scenario and prompt; with min_rows, at most."] = 1,
+    count: Annotated[Positive, "Dialogues per scenario and prompt; with min_rows, the maximum."] = 1,
     system_prompt: Annotated[Text, "The system prompt written into every dialogue."] = SYSTEM,
     max_turns: Annotated[Positive | None, "Keep at most this many questions and answers of a dialogue."] = None,
 ) -> Iterator[Request | Passthrough | Drop]:
-    """`count` requests a scenario; a scenario that the lists name again is a drop, so that the account tells of it."""
+    """Yield `count` requests per scenario; a repeated scenario is a drop, so that it is counted."""
     assert prompt is not None, "a rule asks for it"
     seen: dict[tuple[str, str], int] = {}
-    for repetition in range(count):  # every scenario once before any is asked again, so that min_rows leaves none out
+    for repetition in range(count):  # every scenario once before any is repeated, so that min_rows skips none
         for number, (area, emotion) in enumerate(product(areas or AREAS, emotions or EMOTIONS), 1):
             place = Row(None, "scenarios", number)
             if seen.setdefault((area, emotion), number) == number:
@@ -60,7 +60,7 @@ def requests(
 def parse_reply(
     request: Request, reply: str, *, system_prompt: str = SYSTEM, max_turns: int | None = None, **options: Any
 ) -> Rows | Rejected:
-    """One conversation."""
+    """Return one conversation."""
     found = parse_dialogue(reply, max_turns)
     if isinstance(found, Rejected):
         return found

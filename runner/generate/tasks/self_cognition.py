@@ -1,4 +1,4 @@
-"""Who the model is: a list of questions and answers, each question in several wordings, as EmoLLM mixes it in.
+"""Who the model is: questions and answers, each question in several wordings, as EmoLLM mixes them in.
 
     {"question": "请介绍一下你自己", "answer": "我是{name}，由{maker}开发…", "paraphrases": ["做个自我介绍吧", ...]}
 
@@ -35,7 +35,7 @@ def requests(
     ] = 0,
     names: Annotated[dict[str, Text] | None, "Values of `{name}`, `{maker}`, ... in questions and answers."] = None,
 ) -> Iterator[Request | Passthrough | Drop]:
-    """The wordings that are there, and a request for more of each question; a drop for what is no question and answer."""
+    """Yield the given wordings, and a request for more of each question; a drop for a row that is not a question and answer."""
     seen: set[tuple[str, str]] = set()
     for row in rows:
         found = _pair(row)
@@ -44,7 +44,7 @@ def requests(
             continue
         question, answer, others = (fill(found[0], **names or {}), fill(found[1], **names or {}), found[2])
         if open_name := _LEFT_OPEN.search(question + answer):
-            yield Drop(row, "name_left_open", f"{open_name.group()}: give it in options.names")
+            yield Drop(row, "name_left_open", f"{open_name.group()}: set it in options.names")
             continue
         if (question, answer) in seen:
             yield Drop(row, "duplicate", question[:40], filtered=True)
@@ -59,7 +59,7 @@ def requests(
 
 
 def parse_reply(request: Request, reply: str, **options: Any) -> Rows | Rejected:
-    """A row for every new wording, a line each. A line that repeats a known wording, or is as long as an answer, is none."""
+    """Return a row for every new wording, one per line. Known wordings, and lines as long as an answer, do not count."""
     about = request.about
     known = {_bare(wording) for wording in about["known"]}
     longest = 3 * max(len(about["question"]), 20)
@@ -76,7 +76,7 @@ def parse_reply(request: Request, reply: str, **options: Any) -> Rows | Rejected
 
 
 def _bare(text: str) -> str:
-    """What makes a wording another one: its letters, not its marks."""
+    """Return what distinguishes wordings: the letters without punctuation."""
     return re.sub(r"\W", "", text).lower()
 
 

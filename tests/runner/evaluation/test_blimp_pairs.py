@@ -91,7 +91,7 @@ def test_a_dataset_without_pairs_is_refused(hub, tmp_path):
 
 
 def test_a_folder_without_pairs_is_refused(tmp_path):
-    with pytest.raises(UserError, match="is no folder"):
+    with pytest.raises(UserError, match="is not a folder"):
         blimp.prepare(str(tmp_path / "nowhere"))
 
 

@@ -56,7 +56,7 @@ def test_the_composition_is_of_the_rows_that_are_there(asking, tmp_path):
 
 
 def test_too_few_rows_are_an_error_when_everything_has_been_asked(asking, tmp_path):
-    with pytest.raises(GateError, match="only 8 of 40 rows: everything has been asked"):
+    with pytest.raises(GateError, match="only 8 of 40 rows: all items were requested"):
         asking(min_rows=40, count=1)
     assert not (tmp_path / "out").exists()
 

@@ -65,9 +65,9 @@ def test_the_table_names_each_letters_accuracy(command_line, runs):
 @pytest.mark.parametrize(
     ("names", "told"),
     [
-        (("EI", "NS", "FT"), "no run tells JP"),
-        (("fewer", "NS", "FT", "JP"), "different rows: 4 and 3 rows, 3 the same"),
-        (("EI", "NS", "FT", "JP", "other"), "has other labels than types or their letters: no, yes"),
+        (("EI", "NS", "FT"), "no run predicts JP"),
+        (("fewer", "NS", "FT", "JP"), "different rows: 4 and 3 rows, 3 in common"),
+        (("EI", "NS", "FT", "JP", "other"), "has labels that are neither types nor their letters: no, yes"),
     ],
 )
 def test_what_cannot_be_joined_is_refused(command_line, runs, names, told):

@@ -29,7 +29,7 @@ def test_every_number_has_its_line(lines, line):
 
 
 def test_files_that_were_not_read_are_named(lines):
-    assert lines[-1] == "4 files in the folder are no data and were not read: a.log, b.log, c.md and 1 more"
+    assert lines[-1] == "4 files in the folder are not data and were skipped: a.log, b.log, c.md and 1 more"
 
 
 def test_the_numbers_come_in_the_order_in_which_they_add_up(lines):
@@ -55,7 +55,7 @@ def test_the_title_says_what_and_where(lines):
 
 def test_unread_keys_and_placeholders_are_named_with_their_rows(lines):
     assert any(line.startswith("messages: keys not read: id (12,345 rows), od\\x1b[31md (3 rows);") for line in lines)
-    assert "messages: placeholders that nobody filled in: {{name}} (2 rows)" in lines
+    assert "messages: unfilled placeholders: {{name}} (2 rows)" in lines
 
 
 CHECKED = {"identical": True, "group_by": ["author"], "near_duplicates": {"threshold": 0.7, "rows": {}, "examples": []}}

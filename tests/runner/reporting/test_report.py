@@ -150,7 +150,7 @@ def test_the_answer_claims_no_more_than_was_measured(metrics, words):
 def test_unmeasurable_is_not_called_equal():
     facts = facts_of(perplexity=(False, 0, 60, False))
     facts["models"]["tuned"]["perplexity"]["value"] = None
-    assert "the tuned model's perplexity could not be measured, that of the base model could" in answer(facts)
+    assert "the tuned model's perplexity could not be measured, while that of the base model could" in answer(facts)
 
 
 @pytest.mark.parametrize(("majority", "told"), [(60, True), (70, True), (59, False), (None, False)])

@@ -31,7 +31,7 @@ def test_the_answer_names_the_baseline():
     assert (
         answer(classification_metrics(significant=False))
         == "On 4 test rows there is no significant difference between the tuned model and TF-IDF + logistic regression."
-        " With fewer than 6 rows none can be found."
+        " With fewer than 6 rows no difference can be significant."
     )
 
 

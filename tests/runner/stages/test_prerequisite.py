@@ -86,7 +86,7 @@ def test_recipes_that_start_from_each_other_are_refused(write, tmp_path):
 
 def test_a_recipe_that_makes_an_adapter_is_no_first_stage(write, tmp_path):
     write("first", "some/model", "lora")
-    with pytest.raises(UserError, match=r"run:first would be an adapter \(adapter: lora\)"):
+    with pytest.raises(UserError, match=r"run:first makes an adapter \(adapter: lora\)"):
         needed(load_recipe(str(write("second", "run:first"))), tmp_path)
 
 

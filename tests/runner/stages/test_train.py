@@ -78,13 +78,13 @@ def test_fewer_steps_are_recorded_with_the_reason(ended):
     ids=["one step more", "one less", "as many as the trainer planned", "the trainer planned others"],
 )  # fmt: skip
 def test_other_steps_than_planned_are_refused(ended, event, tmp_path):
-    with pytest.raises(UserError, match=f"ended after step {event[0]} of {event[1]}, and 20 were planned"):
+    with pytest.raises(UserError, match=f"ended after step {event[0]} of {event[1]}, but 20 were planned"):
         ended(event)
     assert not (tmp_path / "training.json").exists()
 
 
 def test_a_trainer_that_does_not_say_how_it_ended_is_refused(ended):
-    with pytest.raises(UserError, match="without saying after which step"):
+    with pytest.raises(UserError, match="without reporting its last step"):
         ended()
 
 

@@ -58,8 +58,8 @@ def test_a_probe_is_done_again_when_its_folder_holds_something_else(tmp_path, mi
 
 
 def test_pairs_are_checked_before_a_model_is_loaded(tmp_path):
-    assert faults(tmp_path / "nowhere") == [f"{tmp_path / 'nowhere'} is no folder"]
-    assert faults(tmp_path) == [f"{tmp_path} holds no .jsonl file"]
+    assert faults(tmp_path / "nowhere") == [f"{tmp_path / 'nowhere'} is not a folder"]
+    assert faults(tmp_path) == [f"{tmp_path} has no .jsonl file"]
     write_jsonl(tmp_path / "good.jsonl", PAIRS)
     assert faults(tmp_path) == []
     write_jsonl(tmp_path / "bad.jsonl", [PAIRS[0], {"sentence_good": "x"}])

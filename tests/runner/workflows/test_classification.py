@@ -138,7 +138,7 @@ def test_a_classifier_is_compared_with_its_baselines(four_labels):
     metrics = four_labels.read("eval/metrics.json")
     assert set(metrics["models"]) == {"tuned", "majority", "mentioned", "tfidf"}
     assert metrics["baseline"] == "tfidf"
-    assert "random numbers" in metrics["notes"][0]
+    assert "is random before training" in metrics["notes"][0]
     assert sum(map(sum, metrics["confusion"])) == 16
 
 

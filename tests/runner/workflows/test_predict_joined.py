@@ -53,7 +53,7 @@ def test_a_row_that_lacks_a_letter_has_an_error_instead_of_a_type(tmp_path) -> N
 @pytest.mark.parametrize(
     ("pairs", "told"),
     [
-        (("EI", "NS", "FT"), "no run tells JP"),
+        (("EI", "NS", "FT"), "no run predicts JP"),
         (("EI", "NS", "FT", "JP", "EI"), "two models tell EI"),
         (("EI", ("no", "yes")), "has other labels than the letters of a type: no, yes"),
     ],

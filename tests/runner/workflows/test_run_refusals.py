@@ -47,7 +47,7 @@ def test_no_row_to_evaluate_on_is_told_before_training_not_after(refused, tmp_pa
     write_jsonl(tmp_path / "rows.jsonl", emogpt_rows(2))
     status, error = refused("training.eval_steps=1", "training.save_steps=1", "data.split.validation=0.01")
     assert "the validation split has no rows to evaluate on" in str(error)
-    assert status["state"] == "failed" and "no row to evaluate on" in status["reason"]
+    assert status["state"] == "failed" and "no rows to evaluate on" in status["reason"]
 
 
 def test_bad_rows_beyond_the_budget_leave_no_data(refused, tmp_path):
@@ -81,7 +81,7 @@ def test_a_checkpoint_of_another_training_is_never_resumed(tiny, tmp_path, made_
     write_seal(checkpoint)
     with pytest.raises(UserError, match=told) as caught, Display() as display:
         execute(run, loaded, tmp_path / "runs", display)
-    assert "checkpoint-4 is of another training" in str(caught.value)
+    assert "checkpoint-4 belongs to a different training" in str(caught.value)
     assert run.read(LOCK)["train_key"] == "another"  # so that it is refused the next time too
     assert not (run / "train.log").exists()
 

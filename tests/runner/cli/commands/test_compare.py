@@ -69,13 +69,13 @@ def test_a_change_is_told_by_the_paired_test(command_line, write):
 def test_runs_of_other_rows_are_refused_with_how_many_they_share(command_line, write):
     refused = command_line("compare", write("1", 10.0), write("2", 8.0, rows=20))
     assert refused.code == 1 and refused.out == ""
-    assert "20 and 30 rows, 20 the same" in refused.err and "the same split" in refused.err
+    assert "20 and 30 rows, 20 in common" in refused.err and "the same split" in refused.err
 
 
 def test_metrics_of_tokens_are_not_compared_across_tokenizers(command_line, write):
     found = compared(command_line, write("1", 10.0), write("2", 8.0, target_tokens=14))
     assert list(found["metrics"]) == ["stop_rate"]
-    assert found["notes"] == ["Not compared, since the models cut the rows into different tokens: perplexity."]
+    assert found["notes"] == ["Not compared, because the models tokenize the rows differently: perplexity."]
 
 
 def test_only_metrics_that_all_runs_measure_are_compared(command_line, write):

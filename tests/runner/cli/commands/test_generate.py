@@ -55,7 +55,7 @@ def test_rows_are_generated_then_converted_with_a_full_account(written, command_
 def test_a_dry_run_counts_and_asks_nothing(written, command_line) -> None:
     outcome = command_line("generate", written(), "--dry-run")
     assert outcome.code == 0
-    assert outcome.out.startswith("4 requests; 0 rows need none; nothing can be asked about 1\n")
+    assert outcome.out.startswith("4 requests; 0 rows need none; 1 rows cannot be used\n")
     facts = json.loads(command_line("generate", "asked.yml", "--dry-run", "--json").out)
     assert facts["providers"][0]["requests"] == 4
 
