@@ -14,7 +14,7 @@ from .size import cached_folder
 OWN_TEMPLATE = "tokenizer_default"
 FILE = "chat_template.jinja"
 SETTINGS = "tokenizer_config.json"
-SYSTEM_HINT = "write data.system_role: fold to put it into the first user message, or choose another model.chat_template"
+SYSTEM_HINT = "set data.system_role: fold to prepend it to the first user message, or choose another model.chat_template"
 
 # Prefixes of a chat template. They are saved with the tokenizer, so that everything that uses the model applies them.
 FOLD_SYSTEM = (

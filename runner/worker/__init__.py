@@ -1,1 +1,1 @@
-"""What runs inside Axolotl's process, through its plugin."""
+"""Everything that runs in a child process and may import torch."""

@@ -1,4 +1,4 @@
-"""Axolotl's own loading of data sets, without a process that costs more than its work."""
+"""Corrections to Axolotl and the libraries that it uses: saving datasets, 4-bit layers on a CPU, debug.log, trackio."""
 
 import inspect
 import os
@@ -12,7 +12,7 @@ from ..runtime.machine import UNPACKED_SHARE
 
 
 def load(cfg: Any) -> Any:
-    """Axolotl's TrainDatasetMeta for its configuration: tokenised, filtered, saved to `dataset_prepared_path` where there is one."""
+    """Return Axolotl's TrainDatasetMeta for its configuration: tokenised, filtered, and saved to `dataset_prepared_path` if set."""
     from axolotl.common.datasets import load_datasets
 
     with saving_in_this_process():
@@ -21,10 +21,10 @@ def load(cfg: Any) -> Any:
 
 @contextmanager
 def saving_in_this_process() -> Iterator[None]:
-    """While the block runs, `Dataset.save_to_disk` with one process starts none.
+    """Keep `Dataset.save_to_disk` with one process from starting another one, while the block runs.
 
-    `datasets` starts a fresh interpreter even for one, which imports Axolotl again: 5 to 10 seconds of CPU time to write 50 rows. Several
-    processes, which Axolotl asks for from 512 rows on, are left alone.
+    `datasets` starts a new interpreter even for one process, which imports Axolotl again: 5 to 10 seconds of CPU time to write 50 rows.
+    Several processes, which Axolotl uses from 512 rows on, are unchanged.
     """
     from datasets import Dataset
 
@@ -41,7 +41,7 @@ def saving_in_this_process() -> Iterator[None]:
 
 
 def make_trainable(model: Any, memory: int) -> int:
-    """Mend every 4-bit layer of the model; return how many keep their weight unpacked (none where memory, in bytes, is too small)."""
+    """Make every 4-bit layer trainable on a CPU; return how many keep their weight dequantised (none if memory, in bytes, is too small)."""
     layers = [module for module in model.modules() if hasattr(module, "support_avx512bf16_for_cpu")]
     for layer in layers:
         layer.support_avx512bf16_for_cpu = False
@@ -54,29 +54,29 @@ def make_trainable(model: Any, memory: int) -> int:
 
 
 def _unpacked_forward(layer: Any) -> Callable[[torch.Tensor], torch.Tensor]:
-    unpacked: list[torch.Tensor] = []
+    dequantised: list[torch.Tensor] = []
 
     def forward(x: torch.Tensor) -> torch.Tensor:
-        if not unpacked:
+        if not dequantised:
             from bitsandbytes.functional import dequantize_4bit
 
-            with torch.inference_mode(False), torch.no_grad():  # else an evaluation's cache could not be trained with
-                unpacked.append(dequantize_4bit(layer.weight.data, layer.weight.quant_state).to(layer.compute_dtype or x.dtype))
-        weight = unpacked[0]
+            with torch.inference_mode(False), torch.no_grad():  # a weight cached during an evaluation must be usable in training
+                dequantised.append(dequantize_4bit(layer.weight.data, layer.weight.quant_state).to(layer.compute_dtype or x.dtype))
+        weight = dequantised[0]
         return torch.nn.functional.linear(x.to(weight.dtype), weight, layer.bias).to(x.dtype)
 
     return forward
 
 
 def write_no_debug_log() -> None:
-    """Keep Axolotl from copying what it prints into checkpoints/debug.log, which nothing bounds and nothing cleans of secrets."""
+    """Keep Axolotl from copying its output into checkpoints/debug.log, which is unbounded and not redacted."""
     from axolotl.utils import tee
 
     tee._log_path = os.devnull
 
 
 def admit_bucket() -> None:
-    """Let `trackio.init` be called with the callback's bucket_id; one that names a bucket is refused where trackio has no buckets."""
+    """Let `trackio.init` accept the callback's bucket_id; raise ValueError for a bucket if trackio does not support them."""
     import trackio
 
     init = trackio.init
@@ -85,7 +85,7 @@ def admit_bucket() -> None:
 
     def init_without_bucket(*arguments: Any, bucket_id: str | None = None, **named: Any) -> Any:
         if bucket_id is not None:
-            raise ValueError(f"trackio {trackio.__version__} has no buckets: {bucket_id} cannot be written to")
+            raise ValueError(f"trackio {trackio.__version__} does not support buckets: cannot write to {bucket_id}")
         return init(*arguments, **named)
 
     trackio.init = init_without_bucket

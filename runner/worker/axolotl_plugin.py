@@ -1,7 +1,7 @@
-"""Our side inside Axolotl's process: determinism, the audit of what is trained, a line per step, checkpoints on a signal.
+"""The plugin in Axolotl's process: determinism, the label audit, a line per step, checkpoints on a signal.
 
-Loaded by Axolotl from `plugins:` in the rendered file; the working directory is the run directory. Everything that Axolotl itself does
-is left to Axolotl.
+Axolotl loads it from `plugins:` in the rendered file; the working directory is the run directory. Everything that Axolotl does itself is
+left to Axolotl.
 """
 
 import traceback
@@ -49,7 +49,7 @@ class RecipekitPlugin(BasePlugin):
         self.shared_block: dict[str, list[int]] | None = None
 
     def get_input_args(self) -> str:
-        """The types of our own keys."""
+        """Return the types of our own keys."""
         return "recipekit.runner.worker.plugin_keys.PluginKeys"
 
     def load_datasets(self, cfg: Any, preprocess: bool = False) -> TrainDatasetMeta:
@@ -57,14 +57,14 @@ class RecipekitPlugin(BasePlugin):
         follow_launcher_exit()
         if world_size() > 1 and not torch.cuda.is_available():
             accept_numbered_cpu_tags()
-            cfg.device_map = {"": "cpu"}  # else the rank's number, which transformers takes for an accelerator
+            cfg.device_map = {"": "cpu"}  # the default is the rank's number, which transformers takes for an accelerator
         rendered = yaml.safe_load(Path(CONFIG).read_text(encoding="utf-8"))
         if lost := round_trip_differences(rendered, dict(cfg)):
             self.fail("Axolotl does not keep what was rendered:\n" + "\n".join(lost))
         if cfg.use_ray:
             cfg.output_dir = CHECKPOINTS
         if cfg.fp32_weights:
-            cfg.torch_dtype = torch.float32  # Axolotl would load bf16 weights; the trainer's bf16 stays autocast's
+            cfg.torch_dtype = torch.float32  # Axolotl would load bf16 weights; bf16 remains the autocast type
         self.progress.event("stage", name="tokenise")
         self.tokenizer = load_tokenizer(cfg)
         prepared = PREPARE[cfg.record_type](cfg, self.tokenizer)
@@ -80,12 +80,12 @@ class RecipekitPlugin(BasePlugin):
         return TrainDatasetMeta(prepared.train, prepared.validation)
 
     def fail(self, what: str) -> None:
-        """Tell the runner why, in words for people, and stop."""
+        """Report the reason to the runner, and stop."""
         self.progress.event("refused", what=what)
         raise SystemExit(1)
 
     def pre_model_load(self, cfg: Any) -> None:
-        """Stock Axolotl draws the adapter's first weights before anything is seeded. Liger's hook has been called before."""
+        """Seed before Axolotl draws the adapter's initial weights, which it does unseeded. Liger's hook was called before this one."""
         if cfg.use_trackio:
             admit_bucket()
         if cfg.liger_rope and cfg.lora_qkv_kernel:
@@ -93,7 +93,7 @@ class RecipekitPlugin(BasePlugin):
         transformers.set_seed(cfg.seed)
 
     def post_model_build(self, cfg: Any, model: Any) -> None:
-        """Hold the configuration's module names to the model; prepare a classification's head, before an adapter copies it."""
+        """Check the configuration's module names against the model, and prepare a classification head before an adapter copies it."""
         parameters = [name for name, _ in model.named_parameters()]
         found = name_problems({**cfg, "unfrozen_parameters": None}, [name for name, _ in model.named_modules()], parameters)
         if problems := [f"{'training' if key == 'lora_target_modules' else 'axolotl'}.{key}: {what}" for key, what in found]:
@@ -102,26 +102,26 @@ class RecipekitPlugin(BasePlugin):
             classification.prepare_head(cfg, model)
 
     def pre_lora_load(self, cfg: Any, model: Any) -> None:
-        """Loading the base may have drawn random numbers."""
+        """Seed again: loading the base may have drawn random numbers."""
         transformers.set_seed(cfg.seed)
 
     def post_model_load(self, cfg: Any, model: Any) -> None:
-        """Without a GPU, 4-bit layers must be mended before the first evaluation."""
+        """Without a GPU, make 4-bit layers trainable before the first evaluation."""
         if not torch.cuda.is_available() and cfg.load_in_4bit:
             make_trainable(model, this_machine().memory)
         if cfg.record_type == "classification":
             classification.set_padding(model, self.tokenizer)
         if cfg.record_type == "text" or cfg.pack_blocks:
-            model.config.use_cache = False  # with a cache, transformers does not look at positions for where documents begin
-        if self.shared_block and not (cfg.deepspeed or cfg.fsdp_config):  # a sharded model cannot be tried on its own
+            model.config.use_cache = False  # with a cache, transformers does not derive document boundaries from positions
+        if self.shared_block and not (cfg.deepspeed or cfg.fsdp_config):  # a sharded model cannot be tried by one process
             if not documents_are_apart(model, self.shared_block, 1 if _is_flash(cfg) else cfg.micro_batch_size):
-                self.fail("this model lets the rows of a packed block see each other: set training.sample_packing: false")
+                self.fail("in this model, the rows of a packed block attend to each other: set training.sample_packing: false")
 
     def get_training_args(self, cfg: Any) -> Any:
-        """What Axolotl has no key for, and where it would do something else than the file says.
+        """Return settings for which Axolotl has no key, or from which it would deviate.
 
-        It keeps the best checkpoint unless that is refused, but never where evaluations come once an epoch; one step of warm-up
-        becomes two.
+        It keeps the best checkpoint unless told not to, but never if evaluations are once per epoch; and it turns one step of warm-up into
+        two.
         """
         arguments: dict[str, Any] = {"load_best_model_at_end": bool(cfg.load_best_model_at_end)}
         if cfg.warmup_steps is not None:
@@ -131,7 +131,7 @@ class RecipekitPlugin(BasePlugin):
         return arguments | ({} if torch.cuda.is_available() else {"use_cpu": True, "dataloader_pin_memory": False})
 
     def get_collator_cls_and_kwargs(self, cfg: Any, is_eval: bool = False) -> Any:
-        """How rows become batches, for record types that Axolotl does not know."""
+        """Return how rows become batches, for record types that Axolotl lacks."""
         multiple = classification.PAD_MULTIPLE if torch.cuda.is_available() else None
         if cfg.record_type == "classification":
             return classification.collator(self.tokenizer, multiple)
@@ -139,8 +139,8 @@ class RecipekitPlugin(BasePlugin):
         return (BlockCollator, {"pad_to_multiple_of": multiple, "flatten": _is_flash(cfg)}) if blocks else None
 
     def post_trainer_create(self, cfg: Any, trainer: Any) -> None:
-        """Hold what Axolotl has frozen to the recipe; watch what the trainer is given."""
-        parameters = [name for name, _ in trainer.model.named_parameters()]  # under an adapter they have other names than before
+        """Check what Axolotl froze against the recipe, and set up the trainer's loss, batches and callback."""
+        parameters = [name for name, _ in trainer.model.named_parameters()]  # an adapter changes their names
         if problems := [what for _, what in name_problems({"unfrozen_parameters": cfg.unfrozen_parameters}, [], parameters)]:
             self.fail("\n".join(f"axolotl.unfrozen_parameters: {what}" for what in problems))
         if cfg.record_type == "classification":
@@ -149,20 +149,20 @@ class RecipekitPlugin(BasePlugin):
             loss.set_up_trainer(cfg, trainer)
         batches.set_up_trainer(cfg, trainer)
         if missing := kernels.not_in_force(cfg, trainer.model):
-            self.fail(f"{', '.join(missing)}: rendered, but not in force in this model; set training.kernels: off")
+            self.fail(f"{', '.join(missing)}: rendered, but not used by this model; set training.kernels: off")
         self.callback.attach(trainer)
-        if self.progress.enabled and not (cfg.deepspeed or cfg.fsdp_config):  # a sharded model is saved by all processes together
+        if self.progress.enabled and not (cfg.deepspeed or cfg.fsdp_config):  # all processes save a sharded model together
             try:
                 check_save(trainer.model, self.tokenizer)
-            except Exception as error:  # whatever it is, it would come at the end as well
+            except Exception as error:  # it would also happen at the end
                 traceback.print_exc()
-                self.fail(f"the model could not be saved after the training, so it is not begun: {type(error).__name__}: {error}")
+                self.fail(f"the model could not be saved after training, so training does not start: {type(error).__name__}: {error}")
 
     def add_callbacks_post_trainer(self, cfg: Any, trainer: Any) -> list[Any]:
         return [self.callback]
 
     def post_train(self, cfg: Any, model: Any) -> None:
-        """An interrupted run leaves its checkpoint and goes no further."""
+        """Stop an interrupted run after its checkpoint."""
         if self.callback.interrupted:
             self.progress.event(INTERRUPTED, step=self.callback.step)
             raise SystemExit(130)
@@ -170,5 +170,5 @@ class RecipekitPlugin(BasePlugin):
 
 
 def _is_flash(cfg: Any) -> bool:
-    """Whether attention is computed by a flash kernel, which tells rows apart in batches of one only."""
+    """Return whether a flash kernel computes attention: it separates rows only in batches of one."""
     return "flash" in str(cfg.attn_implementation)

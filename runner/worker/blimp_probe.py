@@ -1,6 +1,6 @@
-"""BLiMP through lm-eval: how often a model finds the grammatical sentence of a minimal pair likelier.
+"""BLiMP with lm-eval: how often a model prefers the grammatical sentence of a minimal pair.
 
-The pairs are a folder, as evaluation/blimp.py prepares it; nothing is downloaded here. The task is that of lm-eval's own blimp: the summed
+The pairs are in a folder prepared by evaluation/blimp.py; nothing is downloaded here. The task is lm-eval's blimp: the summed
 log-likelihood of each sentence, without a prompt.
 """
 
@@ -11,7 +11,7 @@ from ..evaluation.blimp import files
 
 
 def accuracies(model: Any, tokenizer: Any, folder: str) -> dict[str, Any]:
-    """The percentage of right pairs of each file, its pairs, and the mean over files."""
+    """Return the accuracy in percent for each file, its number of pairs, and the mean over files."""
     from lm_eval.api.task import ConfigurableTask
     from lm_eval.evaluator import evaluate
     from lm_eval.models import huggingface
@@ -26,7 +26,7 @@ def accuracies(model: Any, tokenizer: Any, folder: str) -> dict[str, Any]:
 
 
 def task(name: str, path: Path) -> dict[str, Any]:
-    """lm-eval's configuration of minimal pairs, on a file."""
+    """Return lm-eval's configuration of minimal pairs for a file."""
     return {
         "task": f"minimal_pairs_{name}",
         "dataset_path": "json",

@@ -1,4 +1,4 @@
-"""What happens at each step of training: a line in metrics.jsonl, a sealed checkpoint, a clean stop on a signal."""
+"""The callback for each training step: a line in metrics.jsonl, a sealed checkpoint, a clean stop on a signal."""
 
 import faulthandler
 import json
@@ -19,7 +19,7 @@ from ..runtime.checkpoints import EARLY_STOPPING, KILL_AFTER_SAVE, KILL_AT, KILL
 from ..runtime.progress import Progress, read_lines
 from ..runtime.seals import write_seal
 from ..runtime.watchdog import beat
-from .distributed import barrier, is_first, total
+from .distributed import all_reduce_sum, barrier, is_first
 from .labels import IGNORED
 from .peak_memory import record_peak
 from .weight_movement import MovementCheck
@@ -28,7 +28,7 @@ METRICS = Path("metrics.jsonl")
 
 
 class RunCallback(TrainerCallback):
-    """Follows one training. After SIGTERM or SIGINT the step in progress is finished and checkpointed, and it is `interrupted`."""
+    """Follows a training. After SIGTERM or SIGINT, the current step is finished and checkpointed, and `interrupted` is set."""
 
     def __init__(self, progress: Progress) -> None:
         self.progress = progress
@@ -43,9 +43,9 @@ class RunCallback(TrainerCallback):
         self.movement = MovementCheck()
 
     def attach(self, trainer: Any) -> None:
-        """Count the tokens of every batch as it is trained, padding left out. Let no evaluation change what is trained after it: its
-        loader draws a random number, so that a training that was stopped before one that was due would continue with others. And let a
-        training that has ended take no further step: transformers looks for its end after a step, and never before the first."""
+        """Wrap the trainer's methods. Count every batch's tokens without padding. Keep evaluations from affecting training: their loader
+        draws a random number, so that a training stopped before a due evaluation would continue differently. And keep an ended training
+        from taking another step: transformers checks for the end after a step, never before the first."""
         self.trainer = trainer
         training_step, evaluate, run_epoch = trainer.training_step, trainer.evaluate, trainer._run_epoch
 
@@ -66,10 +66,10 @@ class RunCallback(TrainerCallback):
         trainer.training_step, trainer.evaluate, trainer._run_epoch = counting, apart, unless_ended
 
     def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        if threading.current_thread() is threading.main_thread():  # Ray Train trains in another, where no handler can be set
+        if threading.current_thread() is threading.main_thread():  # Ray Train uses another thread, where no handler can be set
             for number in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(number, self.stop)
-        faulthandler.register(signal.SIGUSR1)  # the watchdog asks where a trainer hangs
+        faulthandler.register(signal.SIGUSR1)  # the watchdog requests stack traces
         kept = [line for line in read_lines(METRICS) if state.global_step and line["step"] <= state.global_step]
         barrier()
         if is_first():
@@ -83,8 +83,8 @@ class RunCallback(TrainerCallback):
         self.progress.event("train", steps=state.max_steps, step=state.global_step, pid=os.getpid())
 
     def resume(self, args: TrainingArguments, state: TrainerState, evaluated: set[int]) -> None:
-        """Take up what transformers lets fall when it resumes: how long early stopping has waited, and an evaluation that was due when the
-        training was stopped. Axolotl evaluates whenever it starts; here only then, or the patience would be counted down twice."""
+        """Restore what transformers loses on resume: the patience of early stopping, and an evaluation that was due when the training
+        was stopped. Axolotl evaluates at every start; here only in this case, because the patience would be counted twice."""
         by_steps = args.eval_strategy == IntervalStrategy.STEPS and state.global_step % int(args.eval_steps or 1) == 0
         by_epoch = args.eval_strategy == IntervalStrategy.EPOCH and abs((state.epoch or 0) - round(state.epoch or 0)) < 1e-6
         self.late = bool(by_steps or by_epoch) and state.global_step not in evaluated
@@ -96,16 +96,16 @@ class RunCallback(TrainerCallback):
 
     @property
     def early_stopping(self) -> list[EarlyStoppingCallback]:
-        """What stops the training before its last step: one, or none."""
+        """Return the early stopping callback, if there is one."""
         return [callback for callback in self.trainer.callback_handler.callbacks if isinstance(callback, EarlyStoppingCallback)]
 
     @property
     def stopped_early(self) -> bool:
-        """Whether early stopping has ended the training."""
+        """Return whether early stopping has ended the training."""
         return any(callback.early_stopping_patience_counter >= callback.early_stopping_patience for callback in self.early_stopping)
 
     def stop(self, number: int, frame: FrameType | None) -> None:
-        """Finish the step, then checkpoint and stop. A second signal ends the process at once."""
+        """Finish the step, then write a checkpoint and stop. A second signal ends the process at once."""
         if self.signalled:
             raise SystemExit(130)
         self.signalled = True
@@ -126,14 +126,14 @@ class RunCallback(TrainerCallback):
         self.step = state.global_step
         if str(self.step) == os.environ.get(KILL_AT):
             os.kill(os.getpid(), signal.SIGKILL)
-        # A signal reaches each process at another moment, and a checkpoint needs all of them at the same step.
+        # A signal reaches the processes at different moments, but a checkpoint needs all of them at the same step.
         is_asked_for = str(self.step) == os.environ.get(STOP_AT)
-        self.interrupted = total(self.signalled or is_asked_for, args.device) > 0
+        self.interrupted = all_reduce_sum(self.signalled or is_asked_for, args.device) > 0
         if self.interrupted:
             control.should_save = True
-            control.should_evaluate &= is_asked_for  # who signals is in a hurry; whoever resumes makes up for it
+            control.should_evaluate &= is_asked_for  # on a signal, skip the evaluation; resuming makes up for it
             control.should_training_stop = True
-        control.should_log |= control.should_save  # a loss is a mean since the last line: a training that resumes here begins a new one
+        control.should_log |= control.should_save  # a logged loss is the mean since the last line, and a resumed training starts a new mean
 
     def on_epoch_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         control.should_log |= control.should_save
@@ -144,7 +144,7 @@ class RunCallback(TrainerCallback):
         if "loss" in numbers:
             seconds = time.monotonic() - self.started
             line |= {key: numbers[key] for key in ("loss", "grad_norm", "learning_rate") if key in numbers}
-            line["tokens_per_s"] = round(total(self.tokens - self.tokens_before, args.device) / max(seconds, 1e-9), 1)
+            line["tokens_per_s"] = round(all_reduce_sum(self.tokens - self.tokens_before, args.device) / max(seconds, 1e-9), 1)
             self.started, self.tokens_before = time.monotonic(), self.tokens
         line |= {key: value for key, value in numbers.items() if key.startswith("eval_") and not key.endswith("_per_second")}
         if len(line) == 2:
@@ -168,9 +168,9 @@ class RunCallback(TrainerCallback):
 
     def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         folder = Path(str(args.output_dir)) / f"checkpoint-{state.global_step}"
-        barrier()  # each process has its own random numbers in there, and with ZeRO its own part of the optimizer
+        barrier()  # each process saves its own random state, and with ZeRO its part of the optimizer
         if is_first() and folder.is_dir():
-            if not has_optimizer(folder):  # Axolotl goes on where FSDP2 cannot save it
+            if not has_optimizer(folder):  # Axolotl continues if FSDP2 cannot save it
                 self.progress.event("unsealed", what=f"{folder.name} has no optimizer state: it cannot be resumed")
                 barrier()
                 return
@@ -184,7 +184,7 @@ class RunCallback(TrainerCallback):
         if os.environ.get(KILL_AT_END):
             os.kill(os.getpid(), signal.SIGKILL)
         record_peak(args.device)
-        tokens, seconds = int(total(self.tokens, args.device)), round(time.monotonic() - self.began, 3)
+        tokens, seconds = int(all_reduce_sum(self.tokens, args.device)), round(time.monotonic() - self.began, 3)
         if not self.interrupted:
             reason = EARLY_STOPPING if self.stopped_early and state.global_step < state.max_steps else ""
             taken = {"steps": state.global_step, "planned_steps": state.max_steps, "tokens": tokens, "seconds": seconds}
@@ -192,13 +192,13 @@ class RunCallback(TrainerCallback):
 
 
 def has_optimizer(checkpoint: Path) -> bool:
-    """Whether the optimizer's state was saved: by transformers, by FSDP or by DeepSpeed."""
+    """Return whether the optimizer's state was saved, by transformers, FSDP or DeepSpeed."""
     return any(True for pattern in ("optimizer*", "global_step*") for _ in checkpoint.glob(pattern))
 
 
 def block_tokens(inputs: dict[str, torch.Tensor]) -> torch.Tensor:
-    """How many tokens of a batch of blocks are no padding. Blocks have no mask: padding is what counts its positions from 0 after the last
-    trained token, as a document that trains nothing."""
+    """Return how many tokens in a batch of blocks are not padding. Blocks have no mask: padding is what has positions from 0 on after
+    the last trained token, like a document that trains nothing."""
     trained = (inputs["labels"] != IGNORED).long()
     after = trained.flip(-1).cumsum(-1).flip(-1) == 0
     padding = (after & (inputs["position_ids"] == 0)).long().cumsum(-1) > 0

@@ -1,4 +1,4 @@
-"""Chats as Axolotl tokenises them, audited before the model is loaded."""
+"""Chats as tokenised by Axolotl, audited before the model is loaded."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ from .word_audit import WordAudit
 
 
 def prepare(cfg: Any, tokenizer: Any) -> Prepared:
-    """Axolotl's own data sets, with what they train counted from their tensors."""
+    """Return Axolotl's datasets, with an audit of the tokens that they train."""
     rows = split_rows(cfg)
     words = WordAudit(cfg, tokenizer)
     if refused := template_refusals(words, rows, cfg.template_name):
@@ -22,7 +22,7 @@ def prepare(cfg: Any, tokenizer: Any) -> Prepared:
     except ValueError as error:
         if "sequence" not in str(error).lower():
             raise
-        meta = None  # excess_length_strategy: raise names no row; the audit does
+        meta = None  # Axolotl's error names no row; the audit does
     report = audit(cfg, tokenizer, meta, rows, words)
     faults = audit_problems(report, cfg, end_of_turn_problem(cfg, tokenizer))
     if meta is None:
@@ -38,7 +38,7 @@ def prepare(cfg: Any, tokenizer: Any) -> Prepared:
 
 
 def packed(rows: Any, sequence_len: int) -> Any:
-    """The data set of blocks that hold every row once, whole; validation stays unpacked, so that its loss is that of rows."""
+    """Pack the rows, each whole and once, into a dataset of blocks; validation stays unpacked, so that its loss is per row."""
     from datasets import Dataset
 
     parts = [Piece(list(row["input_ids"]), [IGNORED, *row["labels"][1:]]) for row in rows]
@@ -47,6 +47,6 @@ def packed(rows: Any, sequence_len: int) -> Any:
 
 
 def block_facts(blocks: Any, sequence_len: int) -> dict[str, Any]:
-    """How many blocks there are, and the share of their places that a token fills."""
+    """Return how many blocks there are, and the share of their positions that have a token."""
     tokens = sum(len(block["input_ids"]) for block in blocks)
     return {"blocks": len(blocks), "fill": round(tokens / (len(blocks) * sequence_len), 4)}

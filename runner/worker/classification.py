@@ -14,9 +14,9 @@ PAD_MULTIPLE = 8
 
 
 class Tokenised(NamedTuple):
-    """Rows of id, input_ids, attention_mask and labels (the label's index), and the rows that are too long with their tokens.
+    """Rows with id, input_ids, attention_mask and labels (the label's index), and the rows that are too long, with their tokens.
 
-    A long row is among `rows` only where it was truncated.
+    A long row is in `rows` only if it was truncated.
     """
 
     rows: list[dict[str, Any]]
@@ -24,7 +24,7 @@ class Tokenised(NamedTuple):
 
 
 def tokenise_rows(records: list[dict[str, Any]], tokenizer: Any, labels: list[str], sequence_len: int, strategy: str) -> Tokenised:
-    """Tokenise classification records with the special tokens that the tokenizer adds itself. `strategy` is excess_length_strategy."""
+    """Tokenise classification records with the special tokens that the tokenizer adds. `strategy` is excess_length_strategy."""
     index = {label: number for number, label in enumerate(labels)}
     rows, long = [], {}
     for record in records:
@@ -39,7 +39,7 @@ def tokenise_rows(records: list[dict[str, Any]], tokenizer: Any, labels: list[st
 
 
 def prepare(cfg: Any, tokenizer: Any) -> Prepared:
-    """Both splits as data sets, with rows by label and tokens counted."""
+    """Return both splits as datasets, with rows by label and token counts."""
     from datasets import Dataset
 
     report, faults, found = {}, [], {}
@@ -53,14 +53,14 @@ def prepare(cfg: Any, tokenizer: Any) -> Prepared:
 
 
 def weight_faults(cfg: Any) -> list[str]:
-    """Class weights for other labels than the data's."""
+    """Return the fault of class weights for other labels than the data's."""
     if not isinstance(cfg.class_weights, dict) or set(cfg.class_weights) == set(cfg.labels):
         return []
     return [f"training.class_weights are for {', '.join(sorted(cfg.class_weights))}, but the labels are {', '.join(cfg.labels)}"]
 
 
 def split_facts(tokenised: Tokenised, rows: int, labels: list[str]) -> dict[str, Any]:
-    """Rows by label, tokens, and the rows that are too long."""
+    """Return rows by label, tokens, and the rows that are too long."""
     counts = Counter(row["labels"] for row in tokenised.rows)
     lengths = [len(row["input_ids"]) for row in tokenised.rows]
     return {
@@ -74,14 +74,14 @@ def split_facts(tokenised: Tokenised, rows: int, labels: list[str]) -> dict[str,
 
 
 def split_faults(split: str, facts: dict[str, Any], cfg: Any) -> list[str]:
-    """What a run must not start with, in words."""
+    """Return what prevents the run from starting, in words."""
     if facts["long_rows"] and cfg.excess_length_strategy == "raise":
         return [long_rows_fault(split, facts["long_rows"], cfg.sequence_len)]
     if not facts["trained_rows"]:
-        return [f"no {split} row is left"]
+        return [f"no {split} rows are left"]
     absent = [label for label, count in facts["labels"].items() if not count]
     if split == "train" and absent:
-        return [f"{len(absent)} labels have no training row and cannot be learnt: {', '.join(absent[:LISTED])}"]
+        return [f"{len(absent)} labels have no training row and cannot be learned: {', '.join(absent[:LISTED])}"]
     return []
 
 
@@ -90,9 +90,10 @@ Loss = Callable[..., torch.Tensor]
 
 
 def prepare_head(cfg: Any, model: Any) -> None:
-    """Name the labels in the configuration that is saved, and draw the head's first weights where the base model has no head.
+    """Set the labels in the saved configuration, and initialise the head if the base model has none.
 
-    transformers 5 draws a 16-bit head on a copy in fp32 and so leaves the head itself as the memory was; nobody could repeat that.
+    transformers 5 initialises a copy of a 16-bit head in fp32, so that the head itself keeps uninitialised memory, which is not
+    reproducible.
     """
     trained_before = any("SequenceClassification" in name for name in model.config.architectures or ())
     same_labels = list(model.config.id2label.values()) == list(cfg.labels)
@@ -111,18 +112,18 @@ def prepare_head(cfg: Any, model: Any) -> None:
 
 
 def set_padding(model: Any, tokenizer: Any) -> None:
-    """The model finds a row's last token by the id of the padding, which must be the tokenizer's."""
+    """Set the model's padding id, by which it finds a row's last token, to the tokenizer's."""
     model.config.get_text_config().pad_token_id = model.config.pad_token_id = tokenizer.pad_token_id
 
 
 def collator(tokenizer: Any, pad_to_multiple_of: int | None) -> tuple[type, dict[str, Any]]:
-    """Pad on the right to the longest row of the batch."""
+    """Return the collator that pads on the right to the longest row of the batch."""
     tokenizer.padding_side = "right"
     return DataCollatorWithPadding, {"padding": True, "pad_to_multiple_of": pad_to_multiple_of}
 
 
 def class_weights(wanted: Any, labels: list[str], found: list[int]) -> list[float] | None:
-    """A weight for each label, in their order. `balanced` is rows / (labels * rows of the label), whose mean over the rows is 1."""
+    """Return a weight for each label, in order. `balanced` is rows / (labels * rows of the label), with mean 1 over the rows."""
     if wanted is None:
         return None
     if wanted == "balanced":
@@ -132,9 +133,9 @@ def class_weights(wanted: Any, labels: list[str], found: list[int]) -> list[floa
 
 
 def row_loss(weights: list[float] | None) -> Loss:
-    """Cross entropy for a trainer's `compute_loss_func`: the weighted sum over the rows, divided by the rows of the whole step.
+    """Return the cross entropy for a trainer's `compute_loss_func`: the weighted sum over rows, divided by the rows of the whole step.
 
-    The models' own loss takes the mean of each micro-batch, and transformers does not divide it by the accumulation steps.
+    The models' own loss is the mean of each micro-batch, which transformers does not divide by the accumulation steps.
     """
     tensor = torch.tensor(weights) if weights else None
 
@@ -148,7 +149,7 @@ def row_loss(weights: list[float] | None) -> Loss:
 
 
 def set_up_trainer(cfg: Any, trainer: Any) -> None:
-    """Give the trainer our loss and our scores."""
+    """Give the trainer our loss and metrics."""
     found = list(trainer.train_dataset["labels"])
     trainer.compute_loss_func = row_loss(class_weights(cfg.class_weights, cfg.labels, found))
     trainer.compute_metrics = lambda prediction: training_scores(prediction.predictions, prediction.label_ids, cfg.labels)

@@ -1,7 +1,7 @@
-"""Scores texts with a text-classification model: python -m recipekit.runner.worker.classify_texts REFERENCE < texts > scores
+"""Score texts with a text-classification model: python -m recipekit.runner.worker.classify_texts REFERENCE < texts > scores
 
-A text is a line {"key", "text"}; a line of the output is a batch, [[key, {label: score}, tokens], ...]. A model of several labels a text
-(go_emotions) has a sigmoid for each label, any other a softmax over all, as in the text-classification pipeline of transformers.
+A text is a line {"key", "text"}; a line of the output is a batch, [[key, {label: score}, tokens], ...]. A multi-label model (go_emotions)
+uses a sigmoid per label, any other a softmax over all, as in transformers' text-classification pipeline.
 """
 
 import json
@@ -13,11 +13,11 @@ from typing import Any
 
 from ..models.reference import ModelReference
 
-BATCH, LONGEST = 32, 512  # texts at once, tokens of a text
+BATCH, LONGEST = 32, 512  # texts per batch, tokens per text
 
 
 def scored(loaded: Any, texts: list[str]) -> Iterator[tuple[dict[str, float], int]]:
-    """Every label's score, the highest first, with the tokens that were read; a longer text is cut."""
+    """Yield every label's score, the highest first, with the tokens that were read; a longer text is truncated."""
     import torch
 
     longest = min(LONGEST, loaded.context)
@@ -34,7 +34,7 @@ def scored(loaded: Any, texts: list[str]) -> Iterator[tuple[dict[str, float], in
 
 
 def classify(loaded: Any, lines: Iterable[str]) -> Iterator[list[tuple[str, dict[str, float], int]]]:
-    """The scores of a batch after the other."""
+    """Yield the scores batch by batch."""
     rows = map(json.loads, lines)
     while batch := list(islice(rows, BATCH)):
         found = scored(loaded, [row["text"] for row in batch])
@@ -42,7 +42,7 @@ def classify(loaded: Any, lines: Iterable[str]) -> Iterator[list[tuple[str, dict
 
 
 def main() -> None:
-    """Load the model and answer until the input ends. What libraries print goes to stderr."""
+    """Load the model, and answer until the input ends. Output of libraries goes to stderr."""
     out = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     import torch
@@ -53,7 +53,7 @@ def main() -> None:
     loaded = load(reference, "classification")
     heads = loaded.model.config.architectures or []
     if reference.kind != "classification" and not any(head.endswith("ForSequenceClassification") for head in heads):
-        raise SystemExit(f"{reference.name} is no classifier ({', '.join(heads)}): its scores would be random")
+        raise SystemExit(f"{reference.name} is not a classifier ({', '.join(heads)}): its scores would be random")
     with torch.inference_mode():
         for batch in classify(loaded, sys.stdin):
             out.write(json.dumps(batch) + "\n")

@@ -1,26 +1,26 @@
-"""Whether two checkpoints hold the same training state, bit for bit, and where they first differ if not."""
+"""Compare the training states of two checkpoints bit by bit, and find their first difference."""
 
 from pathlib import Path
 from typing import Any
 
-CLOCK = ("tokens_per_s", "eval_runtime")  # what the clock decides in a log
+CLOCK = ("tokens_per_s", "eval_runtime")  # logged values that depend on the clock
 PARTS = {"weights": "*.safetensors", "optimizer": "optimizer*.pt", "schedule": "scheduler.pt", "random numbers": "rng_state*.pth"}
 
 
 def differences(one: Path, other: Path) -> dict[str, str]:
-    """The first difference of each part of two checkpoint folders, in words; "" where every bit is the same."""
+    """Return the first difference of each part of two checkpoint folders, in words; "" if all bits are equal."""
     return {part: difference(one, other, part) for part in PARTS}
 
 
 def difference(one: Path, other: Path, part: str) -> str:
-    """The first difference of one of the PARTS of two folders."""
+    """Return the first difference of one of the PARTS of two folders."""
     return _of_files(one, other, PARTS[part])
 
 
 def first_other_line(one: list[dict[str, Any]], other: list[dict[str, Any]], tolerance: float = 0) -> str:
-    """The first place where two logs of a training differ; losses only where they do by more than `tolerance` of the larger.
+    """Return the first difference between two logs of a training; losses only count if they differ by more than `tolerance` (relative).
 
-    With a tolerance, what follows from the weights but is no loss (`grad_norm`) is not compared.
+    With a tolerance, other values that follow from the weights (`grad_norm`) are not compared.
     """
     for mine, its in zip(one, other, strict=False):
         if keys := [key for key in {**mine, **its} if not _agree(key, mine.get(key), its.get(key), tolerance)]:
@@ -60,7 +60,7 @@ def _read(path: Path) -> Any:
 
 
 def _inside(one: Any, other: Any, place: str) -> str:
-    """Where two values made of dicts, lists, tensors and plain values first differ; NaN is equal to itself."""
+    """Return where two values made of dicts, lists, tensors and plain values first differ; NaN equals itself."""
     import numpy as np
     import torch
 
@@ -74,7 +74,7 @@ def _inside(one: Any, other: Any, place: str) -> str:
         index = int(same.int().argmin()) // one.element_size()
         return "" if same.all() else f"{place}[{index}] is {one.flatten()[index].item()!r} and {other.flatten()[index].item()!r}"
     if isinstance(one, np.ndarray):
-        return "" if np.array_equal(one, other) else f"{place} is another array"
+        return "" if np.array_equal(one, other) else f"{place} is a different array"
     if isinstance(one, dict):
         if list(one) != list(other):
             return f"{place} has the keys {list(one)} and {list(other)}"

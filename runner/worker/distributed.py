@@ -1,4 +1,5 @@
-"""Several processes that train as one: who writes, what they agree on, and that none outlives its launcher. One process is alone."""
+"""Several processes that train together: who writes, what they agree on, and that none outlives its launcher. Also works with one
+process."""
 
 import ctypes
 import os
@@ -12,17 +13,17 @@ _PR_SET_PDEATHSIG = 1
 
 
 def is_first() -> bool:
-    """Whether this is the process that writes: the first of all machines."""
+    """Return whether this process writes: the first one of all machines."""
     return int(os.environ.get("RANK", "0")) == 0
 
 
 def world_size() -> int:
-    """How many processes train together."""
+    """Return how many processes train together."""
     return int(os.environ.get("WORLD_SIZE", "1"))
 
 
-def total(number: float, device: torch.device) -> float:
-    """The sum over all processes. Every process must call it at the same point of training."""
+def all_reduce_sum(number: float, device: torch.device) -> float:
+    """Return the sum over all processes. Every process must call this at the same point of training."""
     if not _connected():
         return number
     tensor = torch.tensor([number], dtype=torch.float64 if device.type == "cpu" else torch.float32, device=device)
@@ -31,15 +32,15 @@ def total(number: float, device: torch.device) -> float:
 
 
 def barrier() -> None:
-    """Go on when every process has come here: what the others write is written then."""
+    """Wait until every process is here: what the others wrote is then complete."""
     if _connected():
         distributed.barrier()
 
 
 def follow_launcher_exit() -> None:
-    """Under torchrun: end when it is killed, and keep its signals from the processes that load batches.
+    """Under torchrun, exit when it is killed, and keep its signals from data loader processes.
 
-    torchrun gives each process a session and signals all of it. A loader that gets SIGTERM dies, and the step in progress with it.
+    torchrun gives each process a session and signals all of it. A loader that gets SIGTERM dies, and the current step with it.
     """
     if "TORCHELASTIC_RUN_ID" in os.environ and sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
@@ -47,7 +48,7 @@ def follow_launcher_exit() -> None:
 
 
 def accept_numbered_cpu_tags() -> None:
-    """Several processes on a CPU: accelerate numbers it (`cpu:1`), and torch.load, when a checkpoint is resumed, knows no such place."""
+    """Let torch.load accept `cpu:1`: with several processes on a CPU, accelerate numbers it, and resuming would fail."""
     torch.serialization.register_package(9, lambda storage: None, lambda storage, place: storage if place.startswith("cpu:") else None)
 
 

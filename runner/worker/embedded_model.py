@@ -1,9 +1,9 @@
-"""GGUF -> safetensors for the embedded SmolLM2-135M-Instruct, once, in a process of its own.
+"""Convert GGUF to safetensors for the embedded SmolLM2-135M-Instruct, once, in a separate process.
 
 python -m recipekit.runner.worker.embedded_model DIR
 
-The tokenizer that transformers reads from the GGUF ends at <|im_start|> and has no padding token. The model's own end of turn is
-<|im_end|> (id 2), and its padding must be another token, or it never learns to stop.
+The tokenizer that transformers reads from the GGUF ends at <|im_start|> and has no padding token. The model's own end of turn is <|im_end|>
+(id 2), and its padding must be a different token, or it never learns to stop.
 """
 
 import sys
@@ -13,7 +13,7 @@ END_OF_TURN, PADDING, START = "<|im_end|>", "<|endoftext|>", "<|im_start|>"
 
 
 def convert(folder: Path) -> None:
-    """Write config, tokenizer and fp32 weights beside model.gguf."""
+    """Write config, tokenizer and fp32 weights next to model.gguf."""
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 

@@ -1,9 +1,9 @@
-"""Base and tuned model over the held-out rows, in a process of its own.
+"""Evaluate base and tuned model on the held-out rows, in a separate process.
 
 python -m recipekit.runner.worker.evaluate (in the run directory)
 
-Reads evaluating/request.json and evaluating/rows.jsonl, and rows.jsonl in the folder of each further set, tokenises the rows as training
-did, and appends to predictions.jsonl beside them, batch by batch, so that an evaluation that was killed goes on where it was.
+Reads evaluating/request.json and evaluating/rows.jsonl, and rows.jsonl in the folder of each further set, tokenises the rows as in
+training, and appends to predictions.jsonl next to them, batch by batch, so that a killed evaluation can continue.
 """
 
 import json
@@ -27,11 +27,11 @@ from .tokenization import load as load_config
 from .tokenization import segments, tokenise
 
 TRAIN, MASK_ROWS, MASKS = Path("data/train.jsonl"), Path(EVALUATING, "mask_rows.jsonl"), 3
-CONFIG = f"{EVALUATING}/axolotl.yml"  # rendered for this machine, which need not be the one that trained
+CONFIG = f"{EVALUATING}/axolotl.yml"  # rendered for this machine, which may differ from the one that trained
 
 
 class HeldOut(NamedTuple):
-    """Rows to evaluate on, and what is asked of the models on them."""
+    """Rows to evaluate on, and what is requested of the models."""
 
     predictions: Path
     rows: list[dict[str, Any]]
@@ -69,14 +69,14 @@ def main() -> None:
 
 
 def _of_type(cfg: Any, record_type: str) -> Any:
-    """The configuration for rows of another type than the recipe's."""
+    """Return the configuration for rows of another type than the recipe's."""
     from axolotl.utils.dict import DictDefault
 
     return DictDefault({**dict(cfg), "record_type": record_type}) if record_type and record_type != cfg.record_type else cfg
 
 
 def _answer(loaded: LoadedModel, held_out: HeldOut) -> Iterator[int]:
-    """Append the predictions of one model that are not there yet, batch by batch; yield how many more are there."""
+    """Append the missing predictions of one model, batch by batch; yield how many more are complete."""
     there = {line["id"] for line in read_lines(held_out.predictions) if line["model"] == loaded.name}
     waiting, settings = [row for row in held_out.rows if row["id"] not in there], held_out.asked["generation"]
     size = settings["batch_size"]
@@ -94,7 +94,7 @@ def _answer(loaded: LoadedModel, held_out: HeldOut) -> Iterator[int]:
 
 
 def write_masks(cfg: Any, tokenizer: Any) -> None:
-    """evaluating/masks.jsonl: the first training rows as text, in runs of what is trained and what is masked."""
+    """Write evaluating/masks.jsonl: the first training rows as text, in trained and masked segments."""
     with TRAIN.open(encoding="utf-8") as stream:
         MASK_ROWS.write_text("".join(islice(stream, MASKS)), encoding="utf-8")
     rows = [
@@ -104,7 +104,7 @@ def write_masks(cfg: Any, tokenizer: Any) -> None:
 
 
 def _prepared(cfg: Any, tokenizer: Any, path: Path) -> list[dict[str, Any]]:
-    """The file's rows with their tensors, the prompt of the last reply and that reply; shortest prompts first, to pad less."""
+    """Return the file's rows with their tensors, the prompt of the last reply and that reply; shortest prompts first, to pad less."""
     given = {row["id"]: row for row in read_lines(path)}
     rows, roles = [], cfg.datasets[0].get("roles_to_train") or ["assistant"]
     for tensors in tokenise(cfg, tokenizer, path):
@@ -122,12 +122,12 @@ def _prepared(cfg: Any, tokenizer: Any, path: Path) -> list[dict[str, Any]]:
 
 
 def last_trained(messages: list[dict[str, Any]], roles: Sequence[str]) -> str:
-    """The last message that is trained: by its own word, else by its role. The model is asked for that one."""
+    """Return the last trained message, by its own flag or else by its role: the model is asked for this one."""
     return next(message["content"] for message in reversed(messages) if message.get("train", message["role"] in roles))
 
 
 def models(cfg: Any) -> Iterator[LoadedModel]:
-    """The base model, then the tuned one. With an adapter the base is loaded once and the adapter put on it."""
+    """Yield the base model, then the tuned one. With an adapter, the base is loaded once and gets the adapter."""
     tuned = reference_of(cfg)
     if tuned.adapter:
         base = load_base(tuned)
@@ -140,7 +140,7 @@ def models(cfg: Any) -> Iterator[LoadedModel]:
 
 @torch.inference_mode()
 def likelihood(loaded: LoadedModel, parts: Sequence[Piece]) -> dict[str, float]:
-    """Negative log-likelihood (nats), count and greedy hits of a row's trained tokens; a long text's parts are added up."""
+    """Return negative log-likelihood (nats), count and greedy hits of a row's trained tokens, summed over the parts of a long text."""
     sums = {"nll": 0.0, "target_tokens": 0, "correct": 0}
     for piece in parts:
         ids = torch.tensor([piece.input_ids], device=loaded.device)
@@ -155,7 +155,7 @@ def likelihood(loaded: LoadedModel, parts: Sequence[Piece]) -> dict[str, float]:
 
 
 def replies_of(loaded: LoadedModel, batch: list[dict[str, Any]], settings: dict[str, Any]) -> list[dict[str, Any]]:
-    """A reply to each row's prompt, generated together. A row's seed is its own, so that its reply does not depend on the batch."""
+    """Generate a reply to each row's prompt in one batch. Each row has its own seed, so that its reply does not depend on the batch."""
     sampling = (settings["max_new_tokens"], settings["temperature"], settings["top_p"])
     replies = [Reply(row["prompt_ids"], *sampling, seed=row_seed(settings["seed"], row["id"])) for row in batch]
     generate(loaded, replies)
@@ -169,7 +169,7 @@ def replies_of(loaded: LoadedModel, batch: list[dict[str, Any]], settings: dict[
 
 
 def row_seed(seed: int, row_id: str) -> int:
-    """The seed of a row's reply."""
+    """Return the seed for a row's reply."""
     return int.from_bytes(blake2b(row_id.encode(), digest_size=7, key=str(seed).encode()).digest())
 
 

@@ -1,7 +1,7 @@
-"""A trained classifier and its baselines over the held-out rows; run by the evaluator when the records are classified texts.
+"""Evaluate a trained classifier and its baselines on the held-out rows; run by the evaluator for classification records.
 
-Appends lines of model, id, label, predicted and probabilities to predictions.jsonl beside the rows, batch by batch. The base model is no
-baseline here: before training its head is random numbers.
+Appends lines with model, id, label, predicted and probabilities to predictions.jsonl next to the rows, batch by batch. The base model is
+not a baseline here: its head is random before training.
 """
 
 import json
@@ -21,7 +21,7 @@ TUNED = "tuned"
 
 
 def classify(folder: Path, batch_size: int, cfg: Any, tokenizer: Any, progress: Progress) -> None:
-    """Predict the folder's rows. Rows longer than sequence_len are treated as in training: refused, left out or cut."""
+    """Predict the folder's rows. Rows longer than sequence_len are treated as in training: refused, dropped or truncated."""
     predictions = folder / "predictions.jsonl"
     labels, records = list(cfg.labels), read_lines(folder / "rows.jsonl")
     tokenised = tokenise_rows(records, tokenizer, labels, cfg.sequence_len, cfg.excess_length_strategy)
@@ -50,7 +50,7 @@ Answers = list[tuple[str, list[float]]]
 def _answers(
     size: int, cfg: Any, rows: list[dict[str, Any]], given: dict[str, Any], done: set[tuple[str, str]]
 ) -> Iterator[tuple[str, Answers]]:
-    """(model, answers) batch by batch: the trained model, then each baseline at once."""
+    """Yield (model, answers) batch by batch: the trained model, then each baseline at once."""
     waiting = [row for row in rows if (TUNED, row["id"]) not in done]
     if waiting:
         loaded = load(reference_of(cfg), "classification")

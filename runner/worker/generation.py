@@ -1,4 +1,4 @@
-"""Replies and label probabilities of a loaded model: one sampler for evaluation, prediction, chat and serving."""
+"""Generate replies and label probabilities with a loaded model: one sampler for evaluation, prediction, chat and serving."""
 
 import inspect
 from collections.abc import Callable, Sequence
@@ -12,7 +12,7 @@ from .loading import LoadedModel
 
 @dataclass
 class Reply:
-    """A reply while it is generated. `on_token` is called after each token; set `cancelled` when nobody waits for it any more."""
+    """A reply during generation. `on_token` is called after each token; set `cancelled` to stop it."""
 
     prompt_ids: list[int]
     max_new_tokens: int
@@ -28,9 +28,9 @@ class Reply:
 
 @torch.inference_mode()
 def generate(loaded: LoadedModel, replies: Sequence[Reply]) -> None:
-    """Generate every reply to its end: a stop token (`stop`), its maximum length (`length`), or nobody waiting (`cancelled`).
+    """Generate every reply until a stop token (`stop`), its maximum length (`length`), or cancellation (`cancelled`).
 
-    Prompts are padded on the left and share one cache; each reply has its own sampling and seed, and leaves the batch when it ends.
+    Prompts are padded on the left and share a cache; each reply has its own sampling and seed, and leaves the batch when it ends.
     """
     alive = list(replies)
     generators = {id(reply): torch.Generator().manual_seed(reply.seed) for reply in alive}
@@ -58,7 +58,7 @@ def generate(loaded: LoadedModel, replies: Sequence[Reply]) -> None:
 
 
 def _padded(prompts: list[list[int]], loaded: LoadedModel) -> tuple[torch.Tensor, torch.Tensor]:
-    """Token ids and attention mask of the prompts, padded on the left."""
+    """Return token ids and attention mask of the prompts, padded on the left."""
     longest = max(map(len, prompts))
     ids = torch.full((len(prompts), longest), loaded.pad_id)
     mask = torch.zeros((len(prompts), longest), dtype=torch.long)
@@ -69,14 +69,14 @@ def _padded(prompts: list[list[int]], loaded: LoadedModel) -> tuple[torch.Tensor
 
 
 def _forward_options(model: Any) -> tuple[dict[str, Any], Any, bool]:
-    """What this model's forward takes beside its inputs; its cache, None where it has one of its own kind, and is run without; and whether
-    it takes positions.
+    """Return the options of this model's forward, its cache (None if it needs one of its own kind, and runs without), and whether it takes
+    positions.
     """
     from transformers import DynamicCache
 
     inner = model.get_base_model() if hasattr(model, "get_base_model") else model
     known = inspect.signature(inner.forward).parameters
-    # Without logits_to_keep a long prompt's logits over the whole vocabulary fill gigabytes.
+    # Without logits_to_keep, the logits of a long prompt fill gigabytes.
     options: dict[str, Any] = {"logits_to_keep": 1} if "logits_to_keep" in known else {}
     if "past_key_values" not in known or not inner._supports_default_dynamic_cache():
         return options | ({"use_cache": False} if "use_cache" in known else {}), None, "position_ids" in known
@@ -98,7 +98,7 @@ def _advance(reply: Reply, token: int, stop_ids: frozenset[int]) -> None:
 
 
 def _pick(logits: Any, reply: Reply, generator: Any) -> int:
-    """The next token of one row: the most likely one at temperature 0, else a draw with the reply's own generator."""
+    """Return the next token of one row: the most likely one at temperature 0, else drawn with the reply's own generator."""
     if reply.repetition_penalty != 1.0:
         used = torch.tensor(sorted({*reply.prompt_ids, *reply.token_ids}))
         scores = logits[used]
@@ -108,13 +108,13 @@ def _pick(logits: Any, reply: Reply, generator: Any) -> int:
     probabilities = torch.softmax(logits / reply.temperature, dim=-1)
     if reply.top_p < 1:
         ordered, places = probabilities.sort(descending=True)
-        probabilities[places[ordered.cumsum(-1) - ordered >= reply.top_p]] = 0  # the most likely one always stays
+        probabilities[places[ordered.cumsum(-1) - ordered >= reply.top_p]] = 0  # the most likely token always remains
     return int(torch.multinomial(probabilities, 1, generator=generator))
 
 
 @torch.inference_mode()
 def label_probabilities(loaded: LoadedModel, rows: Sequence[Sequence[int]]) -> list[list[float]]:
-    """A probability for each label, for each row of token ids, padded on the right as in training."""
+    """Return the probability of each label for each row of token ids, padded on the right as in training."""
     longest = max(map(len, rows))
     ids = torch.tensor([[*row, *[loaded.pad_id] * (longest - len(row))] for row in rows], device=loaded.device)
     mask = torch.tensor([[1] * len(row) + [0] * (longest - len(row)) for row in rows], device=loaded.device)

@@ -1,6 +1,6 @@
-"""Sums of cross entropy in chunks of rows, so that the logits of a whole batch never exist.
+"""Cross entropy summed in chunks of rows, so that the logits of a whole batch never exist.
 
-For a vocabulary of 152,000 words and 8,192 trained tokens the logits, their fp32 copy and the gradients of both would take 15 GB.
+For a vocabulary of 152,000 words and 8,192 trained tokens, the logits, their fp32 copy and the gradients of both would take 15 GB.
 """
 
 from typing import Any
@@ -12,8 +12,8 @@ from torch.utils.checkpoint import checkpoint
 
 from .labels import IGNORED
 
-CHUNK = 1 << 26  # logits at a time: 256 MiB in fp32
-FP16_SCALE = 1024.0  # most words have a probability too small for fp16; a power of two changes no digit
+CHUNK = 1 << 26  # logits per chunk: 256 MiB in fp32
+FP16_SCALE = 1024.0  # most probabilities are too small for fp16; scaling by a power of two is exact
 
 
 def chunks(rows: int, words: int) -> list[slice]:
@@ -23,9 +23,9 @@ def chunks(rows: int, words: int) -> list[slice]:
 
 
 def logits_loss(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-    """Sum the cross entropy of logits (rows, words) in fp32; a label that is IGNORED counts nothing.
+    """Sum the cross entropy of logits (rows, words) in fp32; IGNORED labels do not count.
 
-    Each chunk's fp32 copy is computed again in the backward pass and never kept.
+    Each chunk's fp32 copy is recomputed in the backward pass, and never kept.
     """
 
     def part(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
@@ -36,7 +36,7 @@ def logits_loss(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
 
 
 def head_loss(hidden: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None, labels: torch.Tensor) -> torch.Tensor:
-    """Sum the cross entropy of the logits that a linear head makes of `hidden` (rows, width), in fp32."""
+    """Sum the cross entropy of the logits that a linear head computes from `hidden` (rows, width), in fp32."""
     return _HeadLoss.apply(hidden, weight, bias, labels, torch.is_grad_enabled())
 
 
@@ -46,7 +46,7 @@ def _scaled_gradients(ctx: Any, outer: torch.Tensor) -> tuple[torch.Tensor | Non
 
 
 class _HeadLoss(torch.autograd.Function):
-    """Logits, loss and gradients of one chunk after the other: the loss is a sum, so its gradients are known in the forward pass."""
+    """Computes logits, loss and gradients chunk by chunk: the loss is a sum, so its gradients are known in the forward pass."""
 
     @staticmethod
     def forward(ctx: Any, hidden: Any, weight: Any, bias: Any, labels: Any, with_gradients: bool) -> torch.Tensor:
@@ -68,7 +68,7 @@ class _HeadLoss(torch.autograd.Function):
 def _add_up(
     hidden: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None, labels: torch.Tensor, gradients: list[torch.Tensor | None]
 ) -> torch.Tensor:
-    """The loss; the gradients of hidden, weight and bias are added to those that are given."""
+    """Return the loss, and add the gradients of hidden, weight and bias to the given tensors."""
     of_hidden, of_weight, of_bias = gradients
     total = torch.zeros((), dtype=torch.float32, device=hidden.device)
     scale = FP16_SCALE if weight.dtype == torch.float16 else 1.0

@@ -1,4 +1,4 @@
-"""Liger's and Axolotl's kernels in a model: mended where one undoes the other, and looked for where the configuration names them."""
+"""Liger's and Axolotl's kernels in a model: fixed where one undoes the other, and checked against the configuration."""
 
 import importlib
 from collections.abc import Iterator
@@ -8,9 +8,9 @@ from .loss import unwrapped
 
 
 def give_rope_to_lora_attention(model_type: str) -> None:
-    """Let the attention that Axolotl's LoRA kernel has rewritten use the rotary positions that Liger has patched since.
+    """Make the attention rewritten by Axolotl's LoRA kernel use the rotary positions that Liger patched later.
 
-    Axolotl compiles that forward pass in its own module, with the names that the model's module had before Liger's plugin was called.
+    Axolotl compiles that forward pass in its own module, with the names that the model's module had before Liger's plugin ran.
     """
     lora = importlib.import_module("axolotl.monkeypatch.lora_kernels")
     model = importlib.import_module(f"transformers.models.{model_type}.modeling_{model_type}")
@@ -18,7 +18,7 @@ def give_rope_to_lora_attention(model_type: str) -> None:
 
 
 def not_in_force(cfg: Any, model: Any) -> list[str]:
-    """Return the keys of kernels that are on in the configuration and compute no layer of the model."""
+    """Return the kernel keys that are on in the configuration but compute no layer of the model."""
     found = set(_in_force(model))
     keys = ("liger_rope", "liger_rms_norm", "liger_glu_activation", "lora_qkv_kernel", "lora_o_kernel", "lora_mlp_kernel")
     return [key for key in keys if cfg.get(key) and key not in found]

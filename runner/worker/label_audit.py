@@ -1,4 +1,4 @@
-"""Which tokens are trained: counted from the very tensors that the trainer will see, and refused where a row would teach nothing."""
+"""Audit which tokens are trained: counted from the tensors that the trainer gets, and refused if a row would train nothing."""
 
 import re
 from typing import Any
@@ -12,26 +12,26 @@ Rows = dict[str, list[dict[str, Any]]]
 
 
 def template_refusals(words: WordAudit, rows: Rows, template: str) -> list[str]:
-    """A line for each split with chats that the template cannot write: their rows, and what it says."""
+    """Return a line for each split with chats that the template cannot render: their rows, and its message."""
     return [line for split, records in rows.items() for line in _refused(split, words.refusals(records), template)]
 
 
 def _refused(split: str, refused: dict[str, str], template: str) -> list[str]:
     if not refused:
         return []
-    listed = "; ".join(f"{row} ({said})" for row, said in list(refused.items())[:LISTED])
-    system = any("system" in said.lower() for said in refused.values())
+    listed = "; ".join(f"{row} ({message})" for row, message in list(refused.items())[:LISTED])
+    system = any("system" in message.lower() for message in refused.values())
     hint = word_audit.HINTS["system"] if system else "choose another model.chat_template, or change the rows"
     return [f"{template} refuses {len(refused)} {split} row{'s' * (len(refused) > 1)}: {listed}: {hint}"]
 
 
 def chosen_rows_facts(cfg: Any, tokenizer: Any, rows: list[dict[str, Any]], tokenised: list[dict[str, Any]]) -> dict[str, Any]:
-    """Counts and faults of these rows, as tokens.json holds them of a split."""
+    """Return counts and faults of these rows, as in tokens.json for a split."""
     return _audit_split(cfg, WordAudit(cfg, tokenizer), rows, tokenised, end_ids(cfg, tokenizer))
 
 
 def chosen_rows_problems(cfg: Any, tokenizer: Any, rows: list[dict[str, Any]]) -> list[str]:
-    """Why these rows cannot be tokenised."""
+    """Return why these rows cannot be tokenised."""
     words = WordAudit(cfg, tokenizer)
     if refused := template_refusals(words, {"chosen": rows}, cfg.template_name):
         return refused
@@ -40,7 +40,7 @@ def chosen_rows_problems(cfg: Any, tokenizer: Any, rows: list[dict[str, Any]]) -
 
 
 def audit(cfg: Any, tokenizer: Any, meta: Any, rows: Rows, words: WordAudit) -> dict[str, Any]:
-    """Counts and faults by split. `meta` is Axolotl's tokenised data, or None when it refused the rows' length."""
+    """Return counts and faults by split. `meta` is Axolotl's tokenised data, or None if it refused the rows' length."""
     tokenised = {"train": meta.train_dataset, "validation": meta.eval_dataset} if meta else {}
     ends = end_ids(cfg, tokenizer)
     return {split: _audit_split(cfg, words, records, tokenised.get(split), ends) for split, records in rows.items()}
@@ -78,9 +78,9 @@ def _audit_split(cfg: Any, words: WordAudit, rows: list[dict[str, Any]], dataset
 
 
 def rows_with_injected_special_tokens(rows: list[dict[str, Any]], tokenizer: Any) -> dict[str, str]:
-    """The ids of the chats in which a message holds a special token of the model, or a turn marker of its template, with the first one.
+    """Return the ids of chats with a special token of the model, or a turn marker of its template, in a message, with the first one.
 
-    What a person wrote would then be read as the end of their turn and the start of another.
+    The model would read what a person wrote as the end of their turn and the start of another.
     """
     markers = {*tokenizer.all_special_tokens, *_MARKER.findall(str(tokenizer.chat_template or ""))}
     pattern = re.compile("|".join(map(re.escape, sorted(filter(str.strip, markers), key=len, reverse=True))) or r"(?!)")
@@ -92,20 +92,20 @@ _MARKER = re.compile(r"<\|[^|<>\s]+\|>|\[/?[A-Z_]{3,}\]|<</?[A-Z]+>>|<\w+_of_tur
 
 
 def _spans_end_with(labels: list[int], ends: set[int]) -> bool:
-    """Whether every trained span closes with an end of turn."""
+    """Return whether every trained span ends with an end of turn."""
     followers = [*labels[1:], IGNORED]
     return all(label == IGNORED or after != IGNORED or label in ends for label, after in zip(labels, followers, strict=True))
 
 
 def audit_problems(report: dict[str, Any], cfg: Any, end_of_turn: str = "") -> list[str]:
-    """What the run must not start with, in words; empty when every row teaches something and every reply ends. `end_of_turn` says why none
-    can end."""
+    """Return what prevents the run from starting, in words; empty if every row trains something and every reply ends. `end_of_turn` says
+    why none can end."""
     faults = [end_of_turn] if end_of_turn else []
     for split, facts in report.items():
         if forged := facts.get("forged_rows"):
             listed = ", ".join(f"{row} ({marker})" for row, marker in list(forged.items())[:LISTED])
             faults.append(
-                f"{len(forged)} {split} rows hold a control token of the model, or a turn marker of its template: {listed}; take it out"
+                f"{len(forged)} {split} rows contain a control token of the model, or a turn marker of its template: {listed}; remove it"
             )
         long = facts.get("long_rows") or {}
         if long and cfg.excess_length_strategy == "raise":

@@ -1,6 +1,6 @@
-"""The one way to load a trained or a base model, for evaluation, merge, chat, serve, classification and probes.
+"""Load trained and base models in one way: for evaluation, merge, chat, serve, classification and probes.
 
-What is measured is what is served, because nobody else calls `from_pretrained`.
+What is measured is what is served, because nothing else calls `from_pretrained`.
 """
 
 from pathlib import Path
@@ -19,8 +19,8 @@ ADAPTER_WEIGHTS = "adapter_model.safetensors"
 
 
 class LoadedModel(NamedTuple):
-    """A model with its tokenizer. `context` is the maximum number of tokens of a prompt and its reply together; `labels` are those of a
-    classification head; `is_tuned` says that a run trained it.
+    """A model with its tokenizer. `context` is the maximum number of tokens of a prompt and its reply; `labels` are those of a
+    classification head; `is_tuned`: a run trained it.
     """
 
     name: str
@@ -34,24 +34,24 @@ class LoadedModel(NamedTuple):
     is_tuned: bool = False
 
     def prompt_ids(self, messages: list[dict[str, str]]) -> list[int]:
-        """The chat as the model's template writes it, up to where the reply starts: for a tuned model, as its training has it."""
+        """Return the chat in the model's template, up to the start of the reply; for a tuned model, as in its training."""
         if self.is_tuned and messages[-1]["role"] != "assistant":
             return prompt_ids(self.tokenizer, messages)
         return self.tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=True, return_dict=True)["input_ids"]
 
     def merged(self) -> "LoadedModel":
-        """The same model with its adapter merged into the weights, which answers faster."""
+        """Return the model with its adapter merged into the weights, which is faster."""
         if not hasattr(self.model, "merge_and_unload"):
             return self
         model = self.model.merge_and_unload()
         output = model.get_output_embeddings()
         if output is not None and output.weight is not model.get_input_embeddings().weight:
-            model.config.tie_word_embeddings = False  # an adapter that trains one of them parts them; else saving would lose that
+            model.config.tie_word_embeddings = False  # an adapter that trains one of them unties them, which saving would lose
         return self._replace(model=model)
 
 
 def reference_of(cfg: Any) -> ModelReference:
-    """What a run trained, from its rendered configuration; the working directory is the run's."""
+    """Return the model that a run trained, from its rendered configuration; the working directory is the run's."""
     is_adapter, labels = bool(cfg.adapter), tuple(cfg.labels or ())
     return ModelReference(
         name="tuned", base=cfg.base_model if is_adapter else "model", adapter="model" if is_adapter else "", tokenizer="model",
@@ -62,17 +62,17 @@ def reference_of(cfg: Any) -> ModelReference:
 
 
 def base_reference(cfg: Any) -> ModelReference:
-    """The model that a run started from, with the run's tokenizer, so that both read a prompt alike."""
+    """Return the base model of a run, with the run's tokenizer, so that both tokenize a prompt alike."""
     return reference_of(cfg)._replace(name="base", base=cfg.base_model, adapter="", revision=cfg.revision_of_model)
 
 
 def load(
     reference: ModelReference, head: Head = "causal", *, chats: bool = False, device: str | None = None, dtype: Any = None
 ) -> LoadedModel:
-    """Load a model, in evaluation mode, with everything that its reference says.
+    """Load a model in evaluation mode, as its reference describes it.
 
-    `chats` requires a chat template; `device` and `dtype` default to what this machine is fast with. Raises UserError where there is no
-    such model, or where it cannot be loaded or asked like that.
+    `chats` requires a chat template; `device` and `dtype` default to the fastest on this machine. Raises UserError if there is no such
+    model, or if it cannot be loaded or used like that.
     """
     base = load_base(reference, head, chats=chats, device=device, dtype=dtype)
     return with_adapter(base, reference) if reference.adapter else base
@@ -81,12 +81,12 @@ def load(
 def load_base(
     reference: ModelReference, head: Head = "causal", *, chats: bool = False, device: str | None = None, dtype: Any = None
 ) -> LoadedModel:
-    """Load a model without its adapter, with room for the tokens that training added. Raises UserError as `load` does."""
+    """Load a model without its adapter, with embeddings for tokens added in training. Raises UserError like `load`."""
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     dtype = dtype or (torch.bfloat16 if device == "cuda" else torch.float32)
     here = Location(reference.name)
     if head == "causal" and reference.kind == "classification":
-        raise UserError(Problem(here, "has a classification head: it generates no text", "recipe chat classifies", "no-model"))
+        raise UserError(Problem(here, "has a classification head: it generates no text", "recipe chat classifies texts", "no-model"))
     if not Path(reference.base).is_dir():
         require_weights(reference.base, reference.revision)
     for folder in {reference.base, reference.adapter, reference.tokenizer}:
@@ -98,14 +98,14 @@ def load_base(
             raise UserError(Problem(here, "has no chat template: it cannot answer chats", rule="no-template"))
         model = _model(reference, head, dtype, device)
         _resize_embeddings(model, _vocabulary(reference, model, tokenizer))
-    except (OSError, ValueError, ImportError) as error:  # no such name, no network, another head, a kernel that is not installed
+    except (OSError, ValueError, ImportError) as error:  # no such name, no network, a different head, a missing kernel
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise UserError(Problem(here, f"cannot be loaded: {reason}", "see the folder's config.json and weights", "no-model")) from None
+        raise UserError(Problem(here, f"cannot be loaded: {reason}", "check the folder's config.json and weights", "no-model")) from None
     return _loaded(reference, model, tokenizer, head, device)
 
 
 def load_tokenizer(reference: ModelReference) -> Any:
-    """Load the tokenizer, from the run's own folder where there is a run."""
+    """Load the tokenizer, from the run's own folder if there is a run."""
     from transformers import AutoTokenizer
 
     revision = reference.revision if reference.tokenizer == reference.base else None
@@ -115,22 +115,22 @@ def load_tokenizer(reference: ModelReference) -> Any:
 
 
 def with_adapter(base: LoadedModel, reference: ModelReference) -> LoadedModel:
-    """Put the reference's adapter on the base that was loaded for it; the base itself changes."""
+    """Add the reference's adapter to the base that was loaded for it; the base itself changes."""
     from peft import PeftModel
 
     return base._replace(name=reference.name, model=PeftModel.from_pretrained(base.model, reference.adapter).eval())
 
 
 def _model(reference: ModelReference, head: Head, dtype: Any, device: str) -> Any:
-    """The model without its adapter."""
+    """Return the model without its adapter."""
     from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification
 
     options: dict[str, Any] = {
         "dtype": dtype,
         "revision": reference.revision or "main",
         "trust_remote_code": reference.trust_remote_code,
-        "use_safetensors": True,  # the others are pickles
-        # Given always, as training does: a config.json may name another kernel, even one to download.
+        "use_safetensors": True,  # other formats are pickles
+        # Always set, as in training: a config.json may name another kernel, even one to download.
         "attn_implementation": reference.attention if device == "cuda" or "flash" not in reference.attention else "sdpa",
     }
     if head == "causal":
@@ -143,7 +143,7 @@ def _model(reference: ModelReference, head: Head, dtype: Any, device: str) -> An
 
 
 def _vocabulary(reference: ModelReference, model: Any, tokenizer: Any) -> int:
-    """The rows of the embeddings when the model was trained: the adapter's own where it holds them, else room for every token."""
+    """Return the number of embeddings when the model was trained: from the adapter if it has them, else enough for every token."""
     embeddings = model.get_input_embeddings()
     if reference.adapter:
         from safetensors import safe_open
@@ -158,7 +158,7 @@ def _vocabulary(reference: ModelReference, model: Any, tokenizer: Any) -> int:
 
 @torch.no_grad()
 def _resize_embeddings(model: Any, rows: int) -> None:
-    """Give the embeddings so many rows. New ones are the mean of the others, not random: a base model must answer alike each time."""
+    """Resize the embeddings. New ones are the mean of the others, not random: a base model must answer the same each time."""
     before = model.get_input_embeddings().num_embeddings
     if rows == before:
         return
@@ -169,16 +169,16 @@ def _resize_embeddings(model: Any, rows: int) -> None:
 
 
 def _loaded(reference: ModelReference, model: Any, tokenizer: Any, head: Head, device: str) -> LoadedModel:
-    """The model with what generating or classifying with it needs."""
+    """Return the model with everything needed to generate or classify."""
     config = model.config.get_text_config()
     labels = tuple(model.config.id2label[number] for number in range(model.config.num_labels)) if head == "classification" else ()
-    stops = getattr(getattr(model, "generation_config", None), "eos_token_id", None)  # one id, several, or none
+    stops = getattr(getattr(model, "generation_config", None), "eos_token_id", None)  # one id, a list, or None
     ends = {*(stops if isinstance(stops, list) else [stops]), tokenizer.eos_token_id}
     if reference.end_of_turn:
         ends.add(tokenizer.convert_tokens_to_ids(reference.end_of_turn))
     stop_ids = frozenset(ends - {None})
     pad_id = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else min(stop_ids, default=0)
     if head == "classification":
-        config.pad_token_id = model.config.pad_token_id = pad_id  # by it the model finds a row's last token
+        config.pad_token_id = model.config.pad_token_id = pad_id  # the model finds a row's last token by it
     context = getattr(config, "max_position_embeddings", None) or tokenizer.model_max_length
     return LoadedModel(reference.name, model, tokenizer, stop_ids, pad_id, context, device, labels, bool(reference.run))

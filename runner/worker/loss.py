@@ -1,10 +1,10 @@
-"""The loss of chats and texts: every trained token of a step weighs the same, however the step is cut into micro-batches.
+"""The loss for chats and texts: every trained token of a step has the same weight, however the step is split into micro-batches.
 
-Stock Axolotl 0.19 leaves this to the model only where its forward pass names `num_items_in_batch`, which none does; every micro-batch then
-counts the same, so that a token of a short one counts more: a first step over the same 8 rows has a loss of 5.951 as 1 x 8 and of 5.935 as
+Axolotl 0.19 leaves this to the model only if its forward pass takes `num_items_in_batch`, which none does; otherwise every micro-batch has
+the same weight, so that a token in a short one counts more: a first step over the same 8 rows has a loss of 5.951 as 1 x 8 and of 5.935 as
 4 x 2 (the mean over all its tokens, and the mean of four such means).
 
-Logits are computed for the (row, position) pairs whose next token is trained, and for no other: a chat trains its last reply only.
+Logits are computed only for the (row, position) pairs whose next token is trained: a chat usually trains only its last reply.
 """
 
 import inspect
@@ -19,7 +19,7 @@ from .labels import IGNORED
 
 
 class Pairs(NamedTuple):
-    """The positions of a batch whose next token is trained: row, position and that token of each."""
+    """The positions of a batch whose next token is trained: row, position and that token for each."""
 
     rows: torch.Tensor
     positions: torch.Tensor
@@ -27,15 +27,15 @@ class Pairs(NamedTuple):
 
 
 def trained_pairs(labels: torch.Tensor) -> Pairs:
-    """Find them in labels (batch, positions) that are not shifted."""
+    """Find the pairs in unshifted labels (batch, positions)."""
     following = labels[:, 1:]
     rows, positions = (following != IGNORED).nonzero(as_tuple=True)
     return Pairs(rows, positions, following[rows, positions])
 
 
 class PairHead:
-    """A model's head that, while `pairs` are set, sees their hidden states only: it returns their logits (1, pairs, words), or, where it is
-    `fused` with the loss, the sum of their losses in the place of logits."""
+    """A model's head that, while `pairs` are set, sees only their hidden states. It returns their logits (1, pairs, words) or, if
+    `fused` with the loss, the sum of their losses in place of logits."""
 
     def __init__(self, head: Any, fused: bool) -> None:
         self.head, self.fused, self.all_positions = head, fused, head.forward
@@ -43,7 +43,7 @@ class PairHead:
         head.forward = self.forward
 
     def forward(self, hidden: torch.Tensor) -> torch.Tensor:
-        """Stand in for the head's own forward pass."""
+        """Replace the head's own forward pass."""
         if self.pairs is None:
             return self.all_positions(hidden)
         chosen = hidden.flatten(0, 1).index_select(0, self.pairs.rows * hidden.shape[1] + self.pairs.positions)
@@ -52,7 +52,7 @@ class PairHead:
         return self.all_positions(chosen[None])
 
     def wrap(self, compute_loss: Callable[..., Any]) -> Callable[..., Any]:
-        """A trainer's compute_loss over the pairs of the batch alone."""
+        """Wrap a trainer's compute_loss to use only the pairs of the batch."""
 
         def over_pairs(model: Any, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
             self.pairs = trained_pairs(inputs["labels"])
@@ -64,32 +64,32 @@ class PairHead:
         return over_pairs
 
     def loss(self, outputs: Any, labels: torch.Tensor, num_items_in_batch: Any = None) -> torch.Tensor:
-        """A trainer's compute_loss_func: see token_loss."""
+        """Return the loss for a trainer's compute_loss_func: see token_loss."""
         if not self.fused:
             return token_loss(outputs, labels, num_items_in_batch)
         return outputs.logits.sum() / max(labels.numel() if num_items_in_batch is None else num_items_in_batch, 1)
 
 
 def token_loss(outputs: Any, labels: torch.Tensor, num_items_in_batch: Any = None) -> torch.Tensor:
-    """Cross entropy over labels (batch, positions) that stand where their logits (batch, positions, words) do, in fp32.
+    """Return the cross entropy in fp32 for labels (batch, positions) aligned with their logits (batch, positions, words).
 
-    The sum divided by the trained tokens of the whole step; by those of this batch where the step's are not known.
+    The sum is divided by the trained tokens of the whole step, or of this batch if the step's are unknown.
     """
     trained = (labels != IGNORED).sum() if num_items_in_batch is None else num_items_in_batch
     return logits_loss(outputs.logits.flatten(0, 1), labels.flatten()) / max(trained, 1)
 
 
 def set_up_trainer(cfg: Any, trainer: Any) -> None:
-    """Give the trainer this loss; where the model itself has another, only the right count of tokens."""
-    if getattr(trainer.model.config, "output_router_logits", False):  # experts' balance
+    """Give the trainer this loss; if the model has another, only the correct token count."""
+    if getattr(trainer.model.config, "output_router_logits", False):  # load balancing of experts
         trainer.model_accepts_loss_kwargs = True
         return
     if trainer.compute_loss_func or trainer.label_smoother or (cfg.context_parallel_size or 1) > 1:
         return
     trainer._loss_shifts_labels = True
     if head := head_of(trainer.model):
-        is_sharded = bool(cfg.deepspeed or cfg.fsdp_config)  # a weight that is elsewhere can only be used by the head itself
-        with trainer.accelerator.autocast():  # as in a step: a model of weights of several types computes in no other way
+        is_sharded = bool(cfg.deepspeed or cfg.fsdp_config)  # a sharded weight can only be used by the head itself
+        with trainer.accelerator.autocast():  # as in a step: models with weights of several types need it
             is_fused = not is_sharded and head_makes_the_logits(trainer.model, head)
         patched = PairHead(head, fused=is_fused)
         trainer.compute_loss_func, trainer.compute_loss = patched.loss, patched.wrap(trainer.compute_loss)
@@ -103,13 +103,13 @@ def set_up_trainer(cfg: Any, trainer: Any) -> None:
 
 
 def head_of(model: Any) -> Any:
-    """The module that makes logits of hidden states; None where the model names none."""
+    """Return the module that computes logits from hidden states, or None."""
     return unwrapped(model).get_output_embeddings()
 
 
-@torch.no_grad()  # not inference_mode: what a layer caches in it could not be trained with afterwards
+@torch.no_grad()  # not inference_mode: tensors cached in it could not be used in training
 def head_makes_the_logits(model: Any, head: Any) -> bool:
-    """Whether the model's logits are what a linear head returns, tried on two tokens: some models scale or cap them afterwards."""
+    """Return whether a linear head computes the model's logits, tested on two tokens: some models scale or cap them afterwards."""
     if type(head) is not torch.nn.Linear:
         return False
     seen: list[Any] = []
@@ -125,10 +125,10 @@ def head_makes_the_logits(model: Any, head: Any) -> bool:
 
 
 def can_choose_positions(model: Any) -> bool:
-    """Whether the model computes logits at given positions only."""
+    """Return whether the model can compute logits at given positions only."""
     return "logits_to_keep" in inspect.signature(unwrapped(model).forward).parameters
 
 
 def unwrapped(model: Any) -> Any:
-    """The model below its adapter."""
+    """Return the model below its adapter."""
     return getattr(model, "get_base_model", lambda: model)()

@@ -1,9 +1,7 @@
-"""The adapter merged into its base model, in a process of its own: python -m recipekit.runner.worker.merge (in the run directory)
+"""Merge the adapter into its base model, in a separate process: python -m recipekit.runner.worker.merge (in the run directory)
 
-Its caller publishes the folder that it writes into.
-
-The base is loaded in its own precision (fp32 on a CPU, where bf16 is slow), never in 4 bits. The folder that was written is loaded again,
-and must answer as base and adapter do: the same rows through both, the logits compared.
+The caller publishes the folder that it writes to. The base is loaded in its own precision (fp32 on a CPU, where bf16 is slow), never in 4
+bits. The written folder is loaded again, and must answer like base and adapter: the logits for the same rows are compared.
 """
 
 from pathlib import Path
@@ -20,15 +18,15 @@ from .tokenization import load as load_config
 from .tokenization import tokenise
 
 ROWS = 4
-# Merging rounds W + BA once to the weights' precision. What that moves the logits by, against their own size: measured 1e-6 in fp32;
-# bf16 has 8 bits, so that one rounding is 4e-3 and a few dozen layers of them stay well within this.
+# Merging rounds W + BA once to the weights' precision. The relative effect on the logits was measured as 1e-6 in fp32; bf16 has 8 bits, so
+# one rounding is 4e-3, and a few dozen layers stay well within this.
 LARGEST = {torch.float32: 1e-4, torch.float16: 2e-2, torch.bfloat16: 1e-1}
 
 
 def main() -> None:
-    """Merge as merge_request.json says: the folder to write into, and the rendered configuration.
+    """Merge as merge_request.json asks: the folder to write to, and the rendered configuration.
 
-    Raises UserError where the merged model does not answer as base and adapter do.
+    Raises UserError if the merged model does not answer like base and adapter.
     """
     request = RunFolder(Path()).read(MERGE_REQUEST)
     cfg, tokenizer = load_config(request["config"])
@@ -43,7 +41,7 @@ def main() -> None:
     whole = reference_of(cfg)._replace(base=str(folder), adapter="", tokenizer=str(folder), revision=None)
     found = largest_difference(before, answers(load(whole, head_of(cfg), device="cpu", dtype=dtype).model, probes))
     if not found <= LARGEST[dtype]:
-        what = f"the merged model does not answer as base and adapter do: its logits differ by {found:.2g} of their size"
+        what = f"the merged model does not answer like base and adapter: its logits differ by {found:.2g} of their size"
         raise UserError(what)
     result = MergeResult(
         base_model=cfg.base_model, dtype=str(dtype).removeprefix("torch."), largest_difference=found, rows_compared=len(probes)
@@ -52,18 +50,18 @@ def main() -> None:
 
 
 def load_tuned(cfg: Any) -> LoadedModel:
-    """Base with the adapter on it, in the base's own precision where the machine is fast with it."""
+    """Load the base with its adapter, in the base's own precision if the machine is fast with it."""
     dtype: Any = "auto" if torch.cuda.is_available() else torch.float32
     return load(reference_of(cfg), head_of(cfg), device="cpu", dtype=dtype)
 
 
 def head_of(cfg: Any) -> Head:
-    """What the run's model has above its layers."""
+    """Return the head of the run's model."""
     return "classification" if cfg.record_type == "classification" else "causal"
 
 
 def probe_ids(cfg: Any, tokenizer: Any) -> list[list[int]]:
-    """A few of the run's own rows."""
+    """Return a few of the run's own rows."""
     path = Path("data/train.jsonl")
     head = Path("merge_rows.jsonl")
     head.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:ROWS]))
@@ -75,12 +73,12 @@ def probe_ids(cfg: Any, tokenizer: Any) -> list[list[int]]:
 
 @torch.inference_mode()
 def answers(model: Any, probes: list[list[int]]) -> list[torch.Tensor]:
-    """The logits for each row."""
+    """Return the logits for each row."""
     return [model(input_ids=torch.tensor([ids], device=model.device)).logits.float().cpu() for ids in probes]
 
 
 def largest_difference(one: list[torch.Tensor], other: list[torch.Tensor]) -> float:
-    """The largest change of a logit, as a share of the largest logit of its row."""
+    """Return the largest change of a logit, as a share of the largest logit of its row."""
     return float(torch.stack([(a - b).abs().max() / a.abs().max() for a, b in zip(one, other, strict=True)]).max())  # NaN stays NaN
 
 

@@ -1,7 +1,7 @@
-"""Where each message's content stands in the text that a chat template writes, to the character.
+"""Locate each message's content in the text that a chat template renders, to the character.
 
-The template is given contents with private-use characters in them. Where it then writes what it writes without them, they mark the
-places of the contents. Nothing is known about any template.
+The template is given contents with private-use characters. If it otherwise writes the same as without them, they mark where the contents
+are. This needs no knowledge of any template.
 """
 
 import re
@@ -13,7 +13,7 @@ Render = Callable[[list[Message]], str]
 
 _MARKS = re.compile("([\U000f0000-\U0010ffff])")
 _FIRST_MARK, _LAST_MARK = 0xF0000, 0x10FFFD
-# Tags are left as they are, because templates look for them: </think>, [/INST], <tool_response>.
+# Tags are unchanged, because templates look for them: </think>, [/INST], <tool_response>.
 _TOKEN = re.compile(r"<[^<>\s]*>|\[[^\[\]\s]*\]|[^\s<>\[\]]+|[<>\[\]]")
 _REASONING = re.compile(r"\s*<think>.*?</think>\s*", re.DOTALL)
 
@@ -36,14 +36,14 @@ class Lost(NamedTuple):
 
 
 class Located(NamedTuple):
-    """What stands where in the rendered text, and what does not stand there."""
+    """What was found in the rendered text, and what was not."""
 
     spans: list[Span]
     lost: list[Lost]
 
 
 def mark_contents(messages: list[Message]) -> list[Message]:
-    """The messages with a mark before and after each content."""
+    """Return the messages with a mark before and after each content."""
     return [
         {**message, "content": f"{chr(_FIRST_MARK + 2 * index)}{message['content']}{chr(_FIRST_MARK + 2 * index + 1)}"}
         for index, message in enumerate(messages)
@@ -51,12 +51,12 @@ def mark_contents(messages: list[Message]) -> list[Message]:
 
 
 def unmarked(text: str) -> str:
-    """The text without marks."""
+    """Return the text without marks."""
     return _MARKS.sub("", text)
 
 
 def whole_contents(messages: list[Message], marked: str) -> list[Span] | None:
-    """The places of contents that stand whole, once each, in the text rendered from `mark_contents`; None where they do not."""
+    """Return the spans of contents that occur whole, once each, in the text rendered from `mark_contents`; None if they do not."""
     parts, spans, at = _MARKS.split(marked), [], len(_MARKS.split(marked, 1)[0])
     if len(parts) != 4 * len(messages) + 1:
         return None
@@ -71,7 +71,7 @@ def whole_contents(messages: list[Message], marked: str) -> list[Span] | None:
 
 
 def locate(messages: list[Message], render: Render, text: str) -> Located | None:
-    """What of each content stands where in `text`, the template's own rendering. None where the marks change what it writes."""
+    """Locate each content in `text`, the template's own rendering. None if the marks change what it writes."""
     marks = _free_marks(messages)
     words = [[(token.span(), next(marks, "")) for token in _TOKEN.finditer(m["content"]) if not _is_tag(token.group())] for m in messages]
     marked = render([{**m, "content": _with_marks(m["content"], found)} for m, found in zip(messages, words, strict=True)])
@@ -97,7 +97,7 @@ def _is_tag(token: str) -> bool:
 
 
 def _with_marks(content: str, words: list[tuple[tuple[int, int], str]]) -> str:
-    """The content with each word's mark after the word."""
+    """Return the content with each word's mark after the word."""
     parts, at = [], 0
     for (_, end), mark in words:
         parts += [content[at:end], mark]
@@ -106,7 +106,7 @@ def _with_marks(content: str, words: list[tuple[tuple[int, int], str]]) -> str:
 
 
 def _places(marked: str, used: dict[str, Any]) -> tuple[dict[str, int], str]:
-    """Where each mark stands in the text without marks (the last place, where a template writes a content twice), and that text."""
+    """Return each mark's position in the text without marks (the last one, if a template writes a content twice), and that text."""
     places, parts, at = {}, [], 0
     for part in _MARKS.split(marked):
         if part in used:
@@ -118,7 +118,7 @@ def _places(marked: str, used: dict[str, Any]) -> tuple[dict[str, int], str]:
 
 
 def _region(index: int, messages: list[Message], words: Any, places: dict[str, int], text: str) -> tuple[int, int]:
-    """The part of the text in which this message's tags may stand: between the words of its neighbours."""
+    """Return the part of the text in which this message's tags may be: between the words of its neighbours."""
     before = [places[mark] for found in words[:index] for _, mark in found if mark in places]
     after = [places[mark] - (end - start) for found in words[index + 1 :] for (start, end), mark in found if mark in places]
     first = max(before, default=0)
@@ -126,8 +126,8 @@ def _region(index: int, messages: list[Message], words: Any, places: dict[str, i
 
 
 def _account(index: int, message: Message, seen: dict[tuple[int, int], int], region: tuple[int, int], text: str, located: Located) -> None:
-    """Each token of the content in order: at its mark, or found between its neighbours, or lost. Neighbours with what is between them are
-    one span."""
+    """Process each token of the content in order: it is at its mark, found between its neighbours, or lost. Adjacent tokens with what is
+    between them form one span."""
     content = message["content"]
     thought = _REASONING.match(content) if message["role"] == "assistant" else None
     tokens = list(_TOKEN.finditer(content))
@@ -152,11 +152,11 @@ def _account(index: int, message: Message, seen: dict[tuple[int, int], int], reg
 
 
 def _place(tokens: list[re.Match[str]], seen: dict[tuple[int, int], int], region: tuple[int, int], text: str) -> int:
-    """Where the first of these tokens starts in the text, or -1. One without a mark must stand before the next that has one."""
+    """Return where the first of these tokens starts in the text, or -1. One without a mark must precede the next one with a mark."""
     start, end = tokens[0].span()
     if (start, end) in seen:
         place = seen[start, end] - (end - start)
-        return place if text.startswith(tokens[0].group(), place) else -1  # else another word stands before its mark
+        return place if text.startswith(tokens[0].group(), place) else -1  # -1: another word precedes its mark
     if not _is_tag(tokens[0].group()):
         return -1
     following = (seen[token.span()] - len(token.group()) for token in tokens[1:] if token.span() in seen)
@@ -164,7 +164,7 @@ def _place(tokens: list[re.Match[str]], seen: dict[tuple[int, int], int], region
 
 
 def _edges(index: int, messages: list[Message], render: Render, text: str, located: Located) -> None:
-    """White space at a content's ends, which a template may strip. Marks outside it show whether this one does."""
+    """Check white space at a content's ends, which a template may strip. Marks outside it show whether this one does."""
     content = messages[index]["content"]
     edge = content[: len(content) - len(content.lstrip())] + content[len(content.rstrip()) :] if content.strip() else content
     if not edge or any(lost.message == index and lost.kind != "whitespace" for lost in located.lost):

@@ -1,4 +1,4 @@
-"""The most memory that a training has held."""
+"""Measure the peak memory of a training."""
 
 from pathlib import Path
 
@@ -6,20 +6,20 @@ import torch
 
 from ..runtime.run_files import FIT_FORECAST, PEAK_MEMORY
 from ..runtime.run_folder import RunFolder
-from .distributed import is_first, total
+from .distributed import all_reduce_sum, is_first
 
 
 def record_peak(device: torch.device) -> None:
-    """Write memory.json: the peak in bytes, of all processes together on a CPU and of the first one's GPU else, beside what was predicted.
+    """Write memory.json: the peak in bytes, of all processes on a CPU or else of the first process's GPU, with the prediction.
 
-    Of a GPU it includes CUDA's context: what is in use there now and is not torch's. All processes call it.
+    On a GPU it includes CUDA's context: memory in use that is not torch's. All processes must call this.
     """
     if device.type == "cuda":
         free, whole = torch.cuda.mem_get_info(device)
         beside_tensors = whole - free - torch.cuda.memory_reserved(device)
         name, peak = torch.cuda.get_device_name(device), torch.cuda.max_memory_reserved(device) + beside_tensors
     else:
-        name, peak = "this machine", int(total(resident_peak(), device))
+        name, peak = "this machine", int(all_reduce_sum(resident_peak(), device))
     if is_first():
         run = RunFolder(Path())
         forecast = run.find(FIT_FORECAST)
@@ -27,7 +27,7 @@ def record_peak(device: torch.device) -> None:
 
 
 def resident_peak() -> int:
-    """The most main memory that this process has held, in bytes; 0 where the system does not tell."""
+    """Return the peak main memory of this process in bytes; 0 if the system does not report it."""
     status = Path("/proc/self/status")
     lines = status.read_text(encoding="ascii").splitlines() if status.is_file() else []
     return next((int(line.split()[1]) << 10 for line in lines if line.startswith("VmHWM:")), 0)

@@ -1,4 +1,4 @@
-"""Our keys in Axolotl's configuration, with their types; Axolotl merges them into its own, so that a misspelt one is refused."""
+"""Our keys in Axolotl's configuration, with their types; Axolotl merges them into its own, so that a misspelt key is refused."""
 
 from typing import Literal
 
@@ -6,7 +6,7 @@ from pydantic import BaseModel
 
 
 class PluginKeys(BaseModel):
-    """For record types that Axolotl has no key for. `class_weights` is `balanced` or a weight by label."""
+    """Keys for record types that Axolotl lacks. `class_weights` is `balanced` or a weight by label."""
 
     record_type: Literal["classification", "text"] | None = None
     labels: list[str] | None = None

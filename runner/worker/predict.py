@@ -1,7 +1,7 @@
-"""A model's predictions for a file's rows, in a process of its own: python -m recipekit.runner.worker.predict (in the folder of the work)
+"""Predict a file's rows with a model, in a separate process: python -m recipekit.runner.worker.predict (in the prediction's folder)
 
-Reads request.json and rows.jsonl, and appends a line of predicted.jsonl for each batch, whole or not at all: work that was killed
-continues with the next batch, which is the same as it would have been.
+Reads request.json and rows.jsonl, and appends a whole line to predicted.jsonl for each batch: after a kill, it continues with the next
+batch, which is the same as without the kill.
 """
 
 import json
@@ -20,7 +20,7 @@ from .generation import Reply, generate, label_probabilities
 from .loading import LoadedModel, load
 
 ROWS, PREDICTIONS = Path("rows.jsonl"), Path("predicted.jsonl")
-WINDOW = 32  # batches; rows are sorted by length among so many, to pad less
+WINDOW = 32  # batches; rows are sorted by length within a window, to pad less
 
 Numbered = list[tuple[int, dict[str, Any]]]
 
@@ -50,7 +50,7 @@ def main() -> None:
 
 
 def _batches(size: int, prepare: Callable[[dict[str, Any]], dict[str, Any]]) -> Iterator[Numbered]:
-    """The rows that can be asked, with their numbers, always in the same batches: sorted by length within a window."""
+    """Yield the usable rows, with their numbers, always in the same batches: sorted by length within a window."""
     with ROWS.open(encoding="utf-8") as stream:
         rows = ((number, json.loads(line)) for number, line in enumerate(stream))
         asked = ((number, prepare(row)) for number, row in rows if row["fields"])
@@ -62,12 +62,12 @@ def _batches(size: int, prepare: Callable[[dict[str, Any]], dict[str, Any]]) -> 
 def _prompts(loaded: LoadedModel, row: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any]:
     try:
         return {"id": row["id"], "ids": loaded.prompt_ids(row["fields"]["messages"])}
-    except Exception as error:  # a template raises what it likes about roles that it does not know
+    except Exception as error:  # a template may raise any error for unknown roles
         return {"id": row["id"], "ids": [], "error": f"the model's chat template refuses the messages: {error}"}
 
 
 def replies_to(loaded: LoadedModel, batch: list[dict[str, Any]], settings: dict[str, Any]) -> list[dict[str, Any]]:
-    """A reply to each chat. A row's seed is its own, as in an evaluation."""
+    """Generate a reply to each chat. Each row has its own seed, as in an evaluation."""
     from .evaluate import row_seed
 
     replies: dict[int, Reply] = {}
@@ -79,7 +79,7 @@ def replies_to(loaded: LoadedModel, batch: list[dict[str, Any]], settings: dict[
             replies[place] = Reply(row["ids"], min(settings["max_new_tokens"], room), *sampling, seed=seed)
     if replies:
         generate(loaded, list(replies.values()))
-    too_long = "the prompt has {:,} tokens, and the model takes {:,} with its reply"
+    too_long = "the prompt has {:,} tokens; the model's limit is {:,} including the reply"
     return [
         _reply(loaded, replies[place])
         if place in replies
@@ -96,14 +96,15 @@ def _reply(loaded: LoadedModel, reply: Reply) -> dict[str, Any]:
 def text_row(loaded: LoadedModel, row: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any]:
     from .classification import tokenise_rows
 
-    record = {"id": row["id"], "text": row["fields"]["text"], "label": loaded.labels[0]}  # the label is not looked at
+    record = {"id": row["id"], "text": row["fields"]["text"], "label": loaded.labels[0]}  # the label is ignored
     found = tokenise_rows([record], loaded.tokenizer, list(loaded.labels), settings["sequence_len"] or loaded.context, "truncate")
     ids = found.rows[0]["input_ids"]
     return {"ids": ids, "tokens": found.long.get(row["id"], len(ids))}
 
 
 def labels_of(loaded: LoadedModel, batch: list[dict[str, Any]], settings: dict[str, Any]) -> list[dict[str, Any]]:
-    """The likeliest label of each text with every label's probability. A text longer than training saw is cut, and says so."""
+    """Return the most likely label of each text with every label's probability. A text longer than in training is cut, and marked as
+    such."""
     predictions = []
     for row, chances in zip(batch, label_probabilities(loaded, [row["ids"] for row in batch]), strict=True):
         probabilities = {label: round(chance, 6) for label, chance in zip(loaded.labels, chances, strict=True)}
@@ -122,7 +123,7 @@ def _documents(loaded: LoadedModel, row: dict[str, Any], settings: dict[str, Any
 
 
 def _perplexities(loaded: LoadedModel, batch: list[dict[str, Any]], settings: dict[str, Any]) -> list[dict[str, Any]]:
-    """Each text's perplexity, over all its tokens but the first."""
+    """Return each text's perplexity, over all its tokens but the first."""
     from .evaluate import likelihood
     from .packing import pieces
 
@@ -133,7 +134,7 @@ def _perplexities(loaded: LoadedModel, batch: list[dict[str, Any]], settings: di
 
 def _perplexity(nll: float, tokens: int) -> dict[str, Any]:
     if not tokens:
-        return {"error": "the text has one token: nothing is predicted"}
+        return {"error": "the text has only one token: nothing is predicted"}
     mean = nll / tokens
     return {"perplexity": math.exp(mean) if mean < 700 else None, "nll": nll, "tokens": tokens}
 

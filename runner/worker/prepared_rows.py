@@ -1,4 +1,4 @@
-"""What tokenising a recipe's data comes to inside Axolotl's process, whatever the record type."""
+"""The tokenised data of a recipe inside Axolotl's process, for any record type."""
 
 import json
 from pathlib import Path
@@ -10,7 +10,7 @@ LISTED = 20
 
 
 class Prepared(NamedTuple):
-    """Tokenised splits, the audit of them (tokens.json), and why the run must not start. No split where Axolotl refused the rows."""
+    """Tokenised splits, their audit (tokens.json), and why the run must not start. Splits are None if Axolotl refused the rows."""
 
     train: Any
     validation: Any
@@ -19,7 +19,7 @@ class Prepared(NamedTuple):
 
 
 def split_rows(cfg: Any) -> dict[str, list[dict[str, Any]]]:
-    """The records of each split that training reads, by split."""
+    """Return the records of each split that training reads."""
     paths = {"train": cfg.datasets[0]["path"]}
     if cfg.test_datasets:
         paths["validation"] = cfg.test_datasets[0]["path"]
@@ -27,15 +27,15 @@ def split_rows(cfg: Any) -> dict[str, list[dict[str, Any]]]:
 
 
 def long_rows_fault(split: str, long: dict[str, int], sequence_len: int) -> str:
-    """The rows that are too long, named, and what may be done about it."""
+    """Name the rows that are too long, with what can be done."""
     listed = ", ".join(f"{row} ({length:,} tokens)" for row, length in list(long.items())[:LISTED])
     more = " ..." if len(long) > LISTED else ""
     what = f"{len(long)} {split} rows are longer than training.sequence_len ({sequence_len}): {listed}{more}"
-    return f"{what}: raise it, shorten them, or say what becomes of them in training.excess_length_strategy"
+    return f"{what}: increase it, shorten the rows, or set training.excess_length_strategy to drop or truncate"
 
 
 def dropped_faults(report: dict[str, Any], strategy: str, max_dropped: float) -> list[str]:
-    """Rows that are dropped for their length count against the recipe's budget, the share `max_dropped`, as every other drop does."""
+    """Return a fault if rows dropped for their length exceed the recipe's budget, the share `max_dropped`, like any other drop."""
     return [
         f"dropping {len(long)} of {facts['rows']} {split} rows for their length is more than data.max_dropped ({max_dropped}) allows"
         for split, facts in report.items()
@@ -44,7 +44,7 @@ def dropped_faults(report: dict[str, Any], strategy: str, max_dropped: float) ->
 
 
 def step_faults(cfg: Any, blocks: int) -> list[str]:
-    """Keys that have no effect in a run of so many blocks; only now is it known how many there are."""
+    """Return a fault for keys that have no effect in a run with this many blocks, which is only known now."""
     world = int(cfg.world_size or 1)
     steps = cfg.max_steps or epoch_steps(blocks, cfg.micro_batch_size * world, cfg.gradient_accumulation_steps, cfg.num_epochs)
     faults = [

@@ -1,7 +1,7 @@
-"""What is looked at beside the held-out rows: a logit lens, BLiMP, the sentiment of the replies, the replies to sample prompts.
+"""Run the probes besides the held-out rows: logit lens, BLiMP, the sentiment of the replies, the replies to sample prompts.
 
-python -m recipekit.runner.worker.probes (in the run directory), from evaluating/probes_request.json; each probe leaves one
-file in evaluating/ and is skipped when that file has its key.
+python -m recipekit.runner.worker.probes (in the run directory) reads evaluating/probes_request.json; each probe writes one file to
+evaluating/, and is skipped if that file has its key.
 """
 
 from collections.abc import Callable
@@ -31,7 +31,7 @@ def main() -> None:
     if not of_models:
         return
     cfg, tokenizer = load_config(CONFIG)
-    if cfg.record_type == "classification":  # the only probe that a classification may have
+    if cfg.record_type == "classification":  # the only probe for a classification
         from .sample_prompts import labels
 
         progress.event("probe", what="labels of the sample prompts")

@@ -1,4 +1,4 @@
-"""A check before the first step that what will be trained can be saved and read back."""
+"""Check before the first step that the trained weights can be saved and read back."""
 
 import shutil
 from pathlib import Path
@@ -8,11 +8,11 @@ import torch
 from safetensors.torch import load_file
 
 FOLDER = Path("save_check")
-MOST_BYTES = 1 << 30  # larger weights are not written twice: of them, everything but the weights is saved
+MOST_BYTES = 1 << 30  # for larger weights, only everything else is saved
 
 
 def check_save(model: Any, tokenizer: Any, folder: Path = FOLDER) -> None:
-    """Save what will be saved in the end, read the weights back, and take it away again. Raises what saving raises, or ValueError."""
+    """Save what will be saved at the end, read the weights back, and delete them. Raises what saving raises, or ValueError."""
     try:
         tokenizer.save_pretrained(folder)
         if hasattr(model, "peft_config") or _bytes(model) <= MOST_BYTES:
@@ -32,13 +32,13 @@ def _bytes(model: Any) -> int:
 
 
 def _saved_name(name: str) -> str:
-    """As PEFT saves it: without the adapter's name, and without what wraps a module that is trained whole, or holds DoRA's magnitudes."""
+    """Return the name under which PEFT saves a parameter: without the adapter's name and the wrappers for full modules and DoRA."""
     bare = name.replace(".default", "").replace(".modules_to_save", "")
     return bare.replace("lora_magnitude_vector.weight", "lora_magnitude_vector")
 
 
 def _read_back(model: Any, folder: Path) -> None:
-    """Every weight that is trained stands in the files, with its values."""
+    """Raise ValueError unless the files contain every trained weight with its value."""
     saved = {name: tensor for path in folder.glob("*.safetensors") for name, tensor in load_file(path).items()}
     trained = {_saved_name(name): parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
     tied = getattr(model, "all_tied_weights_keys", None) or {}
@@ -46,4 +46,4 @@ def _read_back(model: Any, folder: Path) -> None:
         raise ValueError(f"{len(missing)} trained weights are not saved, such as {missing[0]}")
     for name in trained.keys() & saved.keys():
         if not torch.equal(saved[name], trained[name].detach().to(saved[name].dtype).cpu()):
-            raise ValueError(f"{name} is not saved as it is")
+            raise ValueError(f"{name} is saved with different values")

@@ -1,4 +1,4 @@
-"""The emotion of every generated reply, by a text-classification model, beside the emotion of its prompt (meta.emotion)."""
+"""Classify the emotion of every generated reply, beside the emotion of its prompt (meta.emotion)."""
 
 from pathlib import Path
 from typing import Any
@@ -10,11 +10,11 @@ from ..runtime.run_files import EVALUATING
 from .generation import label_probabilities
 from .loading import LoadedModel, load
 
-BATCH, LONGEST = 16, 512  # replies at once, tokens of a reply
+BATCH, LONGEST = 16, 512  # replies per batch, tokens per reply
 
 
 def prompt_emotions(rows: Path) -> dict[str, str]:
-    """id -> emotion of the rows whose meta names one of the 28; a list of emotions counts by its first."""
+    """Return id -> emotion for rows whose meta has one of the 28; of a list, the first one."""
     found = {}
     for row in read_lines(rows):
         emotion = row.get("meta", {}).get("emotion")
@@ -25,7 +25,7 @@ def prompt_emotions(rows: Path) -> dict[str, str]:
 
 
 def classify_replies(classifier: str) -> dict[str, Any]:
-    """For base and tuned: counts by prompt and reply emotion, and shares by group; with how many rows name no emotion.
+    """Return, for base and tuned model, counts by prompt and reply emotion, and shares by group; and how many rows have no emotion.
 
     The classifier's labels must be the 28 emotions.
     """
@@ -33,18 +33,18 @@ def classify_replies(classifier: str) -> dict[str, Any]:
     predictions = [line for line in read_lines(Path(EVALUATING, "predictions.jsonl")) if line["id"] in emotions]
     loaded = load(ModelReference(classifier, classifier, "", classifier, "", "", kind="classification"), "classification")
     if unknown := sorted(set(loaded.labels) - set(GROUP_OF)):
-        raise ValueError(f"{classifier} has other labels than the 28 emotions: {', '.join(unknown[:5])}")
-    said = predicted(loaded, [line["reply"] for line in predictions])
+        raise ValueError(f"{classifier} has labels that are not among the 28 emotions: {', '.join(unknown[:5])}")
+    found = predicted(loaded, [line["reply"] for line in predictions])
     models: dict[str, Any] = {}
     for model in ("base", "tuned"):
-        pairs = [(emotions[line["id"]], emotion) for line, emotion in zip(predictions, said, strict=True) if line["model"] == model]
+        pairs = [(emotions[line["id"]], emotion) for line, emotion in zip(predictions, found, strict=True) if line["model"] == model]
         counts = counted(pairs)
         models[model] = {"counts": counts, "groups": by_group(counts)}
     return {"classifier": classifier, "models": models, "rows_without_emotion": len(rows) - len(emotions)}
 
 
 def predicted(loaded: LoadedModel, texts: list[str]) -> list[str]:
-    """The most likely label of each text, in batches."""
+    """Return the most likely label of each text, computed in batches."""
     found = []
     longest = min(LONGEST, loaded.context)
     for start in range(0, len(texts), BATCH):

@@ -1,4 +1,4 @@
-"""Plain texts as blocks for continued pre-training, with an account of every token."""
+"""Plain texts as blocks for continued pre-training, with every token accounted for."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +12,7 @@ from .prepared_rows import Prepared, split_rows, step_faults
 
 
 def prepare(cfg: Any, tokenizer: Any) -> Prepared:
-    """Both splits as data sets of blocks (of single pieces without packing)."""
+    """Return both splits as datasets of blocks (of single pieces without packing)."""
     from datasets import Dataset
 
     report, found = {}, {}
@@ -25,7 +25,7 @@ def prepare(cfg: Any, tokenizer: Any) -> Prepared:
 def blocks_of(
     records: list[dict[str, Any]], tokenizer: Any, sequence_len: int, packed: bool
 ) -> tuple[list[dict[str, list[int]]], dict[str, Any]]:
-    """The blocks, and what became of the tokens: every one but a document's first is trained, exactly once."""
+    """Return the blocks, and the token counts: every token but a document's first is trained exactly once."""
     documents = [document_ids(record["text"], tokenizer) for record in records]
     parts = [pieces(ids, sequence_len) for ids in documents]
     flat = [piece for document in parts for piece in document]
@@ -34,7 +34,7 @@ def blocks_of(
     trained = sum(label != IGNORED for block in blocks for label in block["labels"])
     tokens = sum(map(len, documents))
     if trained != tokens - len(documents):
-        raise AssertionError(f"{tokens - len(documents)} tokens should be trained, {trained} are")
+        raise AssertionError(f"{tokens - len(documents)} tokens should be trained, but {trained} are")
     lengths = [len(block["input_ids"]) for block in blocks]
     return blocks, {
         "rows": len(records),
@@ -51,9 +51,9 @@ def blocks_of(
 
 @dataclass
 class BlockCollator:
-    """Pads blocks on the right. There is no attention mask: without one, transformers keeps documents apart by their positions.
+    """Pads blocks on the right. There is no attention mask: without one, transformers separates documents by their positions.
 
-    `flatten` puts a batch's blocks one after another into one row, where flash attention, too, looks at positions.
+    `flatten` joins a batch's blocks into one row, in which flash attention uses positions too.
     """
 
     tokenizer: Any
@@ -63,8 +63,8 @@ class BlockCollator:
     return_tensors: str = "pt"
 
     def __call__(self, blocks: list[dict[str, list[int]]]) -> dict[str, torch.Tensor]:
-        """Tensors of shape (blocks, longest block), flattened (1, all tokens). Padding counts its own positions from 0, as a document that
-        trains nothing."""
+        """Return tensors of shape (blocks, longest block), or flattened (1, all tokens). Padding has its own positions from 0, like a
+        document that trains nothing."""
         if self.flatten:
             blocks = [{key: [value for block in blocks for value in block[key]] for key in ("input_ids", "labels", "position_ids")}]
         longest = max(len(block["input_ids"]) for block in blocks)
@@ -74,14 +74,14 @@ class BlockCollator:
         }
 
 
-PROBED = 16  # positions after a document's end: what it leaks, it leaks to the next one's beginning first
+PROBED = 16  # positions after a document's end: a leak shows first at the start of the next document
 
 
-@torch.no_grad()  # not inference_mode: what a layer caches in it could not be trained with afterwards
+@torch.no_grad()  # not inference_mode: tensors cached in it could not be used in training
 def documents_are_apart(model: Any, block: dict[str, list[int]], rows: int) -> bool:
-    """Whether other words in a block's first document leave what the model makes of the beginning of the second as it was.
+    """Return whether changing a block's first document leaves the model's output at the start of the second unchanged.
 
-    Tried on a batch of `rows` equal blocks, because flash attention tells documents apart in batches of one only.
+    Tested on a batch of `rows` equal blocks, because flash attention separates documents only in batches of one.
     """
     second = block["position_ids"].index(0, 1)
     ids = torch.tensor([block["input_ids"]] * rows, device=model.device)
@@ -95,10 +95,10 @@ def documents_are_apart(model: Any, block: dict[str, list[int]], rows: int) -> b
     before, after = (model(input_ids=tokens, position_ids=positions, **options).logits[:, at].float() for tokens in (ids, others))
     model.train(was_training)
     if model.device.type == "cuda":
-        torch.cuda.reset_peak_memory_stats(model.device)  # the probe is no part of the training
+        torch.cuda.reset_peak_memory_stats(model.device)  # exclude this test from the training's peak
     return bool((before - after).abs().max() <= 1e-3 * before.abs().max())
 
 
 def first_shared(blocks: Any) -> dict[str, list[int]] | None:
-    """The first block that holds more than one document."""
+    """Return the first block with more than one document."""
     return next((block for block in blocks if block["position_ids"].count(0) > 1), None)

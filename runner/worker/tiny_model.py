@@ -1,6 +1,6 @@
-"""Writes a twin's weights and tokenizer, once, in a process of its own: python -m recipekit.runner.worker.tiny_model DIR
+"""Write a tiny model's weights and tokenizer, in a separate process: python -m recipekit.runner.worker.tiny_model DIR
 
-DIR/twin.json is what to make: the shrunk configuration, the folder of a tokenizer, and the special tokens to put on it.
+DIR/twin.json describes it: the reduced configuration, the folder of a tokenizer, and the special tokens to add.
 """
 
 import json
@@ -13,23 +13,23 @@ SEED = 42
 
 
 def build(folder: Path) -> None:
-    """config.json, model.safetensors and the tokenizer, beside twin.json."""
+    """Write config.json, model.safetensors and the tokenizer next to twin.json."""
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSequenceClassification
 
     request = json.loads((folder / "twin.json").read_text(encoding="utf-8"))
     config = dict(request["config"])
     kind = config.pop("model_type")
-    AutoConfig.for_model(kind)  # an architecture that transformers does not know is told before anything else
+    AutoConfig.for_model(kind)  # fails first for an architecture that transformers lacks
     tokenizer = load_tokenizer(request)
     tokenizer.save_pretrained(folder)
     ids = {"vocab_size": len(tokenizer)} | {
         f"{kind}_token_id": getattr(tokenizer, f"{kind}_token_id") for kind in ("bos", "eos", "pad") if request["tokens"] is not None
     }
-    # A real vocabulary is kept as large as the configuration says: it may be padded.
+    # A real vocabulary keeps the configuration's size, because it may be padded.
     if request["tokens"] is None:
         ids = {"vocab_size": max(len(tokenizer), config.get("vocab_size", 0))}
-    if kind == "roberta":  # it counts positions from the id of its padding token on
+    if kind == "roberta":  # its positions start after the id of the padding token
         config["max_position_embeddings"] += tokenizer.pad_token_id
     torch.manual_seed(SEED)
     settings = AutoConfig.for_model(kind, **{**config, **ids, "dtype": "float32"})
@@ -39,7 +39,7 @@ def build(folder: Path) -> None:
 
 
 def load_tokenizer(request: dict[str, Any]) -> Any:
-    """The tokenizer, with the special tokens and the chat template that the real one has, where it stands in for that."""
+    """Return the tokenizer; a stand-in gets the special tokens and the chat template of the real one."""
     from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(request["tokenizer"])
@@ -57,7 +57,7 @@ def load_tokenizer(request: dict[str, Any]) -> Any:
 
 
 def chat_template(name: str | None) -> str | None:
-    """The text of one of Axolotl's chat templates, without importing it."""
+    """Return the text of one of Axolotl's chat templates, without importing Axolotl."""
     if name is None:
         return None
     package = find_spec("axolotl")

@@ -1,4 +1,4 @@
-"""Which characters of a rendered text each token stands for."""
+"""Map each token to the characters of the rendered text that it stands for."""
 
 from collections.abc import Sequence
 from itertools import accumulate
@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 
 
 class TokenText(NamedTuple):
-    """The text that a row's tokens spell, and where in it each starts and ends. Where the bytes of a character are several tokens, each of
-    them stands for it."""
+    """The text that a row's tokens spell, and where each token starts and ends in it. If several tokens make up one character, each
+    stands for that character."""
 
     text: str
     starts: list[int]
@@ -15,20 +15,20 @@ class TokenText(NamedTuple):
 
 
 class TokenSpeller:
-    """Spells tokens of one tokenizer, from what each of them is: at a fraction of the cost of tokenising the text again."""
+    """Spells tokens of one tokenizer from their contents, which is much cheaper than tokenising the text again."""
 
     def __init__(self, tokenizer: Any) -> None:
         from transformers.convert_slow_tokenizer import bytes_to_unicode
 
         self.tokenizer = tokenizer
         backend = getattr(tokenizer, "backend_tokenizer", None)
-        self.is_byte_level = "ByteLevel(" in str(getattr(backend, "decoder", ""))  # alone, or the last of a sequence
+        self.is_byte_level = "ByteLevel(" in str(getattr(backend, "decoder", ""))  # alone, or as the last of a sequence
         self.alphabet = {character: byte for byte, character in bytes_to_unicode().items()}
         self.added = {number: token.content for number, token in tokenizer.added_tokens_decoder.items()}
         self.known: dict[int, tuple[bytes, int, int]] = {}
 
     def spell(self, ids: Sequence[int]) -> TokenText | None:
-        """The text of the tokens; None where they are not UTF-8."""
+        """Return the text of the tokens; None if they are not UTF-8."""
         known = self.known
         pieces = [known.get(number) or self._learn(number) for number in ids]
         ends = list(accumulate(piece[1] for piece in pieces))
@@ -39,8 +39,8 @@ class TokenSpeller:
             return None
 
     def encode(self, text: str, ids: Sequence[int]) -> TokenText | None:
-        """The same for tokenizers that change what they read (spaces put before words, Unicode forms): the text's own tokenisation, with
-        offsets. None where it is another."""
+        """Return the same for tokenizers that change their input (spaces before words, Unicode forms), from the text's own tokenisation
+        with offsets. None if that differs."""
         if not getattr(self.tokenizer, "is_fast", False):
             return None
         encoded = self.tokenizer(text, add_special_tokens=False, return_offsets_mapping=True, verbose=False)
@@ -50,7 +50,7 @@ class TokenSpeller:
         return TokenText(text, list(starts), list(ends))
 
     def _learn(self, number: int) -> tuple[bytes, int, int]:
-        """A token's bytes, how many characters begin in it, and 1 where it begins inside a character."""
+        """Return a token's bytes, how many characters begin in it, and 1 if it begins within a character."""
         spelled = self._bytes(number)
         begun = sum(byte & 0xC0 != 0x80 for byte in spelled)
         self.known[number] = found = (spelled, begun, int(bool(spelled) and spelled[0] & 0xC0 == 0x80))

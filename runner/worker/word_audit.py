@@ -1,4 +1,4 @@
-"""Whether every word of every message reaches the model: trained, masked, or left out by a rule that the recipe has accepted."""
+"""Audit that every word of every message reaches the model: trained, masked, or left out by a rule that the recipe has accepted."""
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Sequence
@@ -11,8 +11,8 @@ from .prepared_rows import LISTED
 from .token_text import TokenSpeller, TokenText
 
 HINTS = {
-    "reasoning": "write data.reasoning: drop to accept it",
-    "whitespace": "write data.whitespace: trim, the default, to accept it",
+    "reasoning": "set data.reasoning: drop to accept it",
+    "whitespace": "set data.whitespace: trim, the default, to accept it",
     "word": "choose another model.chat_template",
     "system": SYSTEM_HINT,
 }
@@ -29,7 +29,7 @@ class Loss(NamedTuple):
 
 
 class WordAudit:
-    """Renders rows as training does, then compares the result with the tokens that training has made of them."""
+    """Renders rows as training does, and compares the result with the tokens of the training."""
 
     def __init__(self, cfg: Any, tokenizer: Any) -> None:
         self.cfg, self.tokenizer, self.speller = cfg, tokenizer, TokenSpeller(tokenizer)
@@ -37,23 +37,23 @@ class WordAudit:
         self.roles = ("system", "user", "assistant", "tool") if cfg.train_on_inputs else tuple(roles)
 
     def rendering(self, row: dict[str, Any]) -> Render:
-        """What the template makes of messages beside the row's other keys."""
+        """Return the function that renders messages with the row's other keys."""
         options = {**(self.cfg.chat_template_kwargs or {}), **({"tools": row["tools"]} if row.get("tools") else {})}
         return lambda messages: self.tokenizer.apply_chat_template(messages, tokenize=False, **options)
 
     def refusals(self, rows: Iterable[dict[str, Any]]) -> dict[str, str]:
-        """The ids of rows that the template cannot render, with what it says."""
+        """Return the ids of rows that the template cannot render, with its message."""
         refused = {}
         for row in rows:
             messages, render = shown(row["messages"]), self.rendering(row)
             try:
                 row["marked"] = _render_marked(render, messages)
-            except Exception as error:  # a template raises what it likes: its own message, or a type error of its code
+            except Exception as error:  # a template may raise its own message, or a type error
                 refused[row["id"]] = (str(error).strip() or type(error).__name__).splitlines()[0]
         return refused
 
     def losses(self, row: dict[str, Any], ids: Sequence[int], labels: Sequence[int]) -> list[Loss]:
-        """What the row's messages lose on their way into these tokens, and what is trained or masked against the recipe."""
+        """Return what the row's messages lose in these tokens, and what is trained or masked against the recipe."""
         messages, render = shown(row["messages"]), self.rendering(row)
         marked = row.get("marked") or _render_marked(render, messages)
         spans, lost, tokens = whole_contents(messages, marked), [], self.speller.spell(ids)
@@ -74,9 +74,9 @@ class WordAudit:
     def _mask_faults(self, row: dict[str, Any], spans: list[Span], tokens: TokenText, labels: Sequence[int]) -> Iterable[Loss]:
         for span in spans:
             message = row["messages"][span.message]
-            said = message.get("train")
-            is_trained = message["role"] in self.roles if said is None else said
-            # A token that only begins or ends in a content belongs to a trained message, and not to a masked one.
+            flag = message.get("train")
+            is_trained = message["role"] in self.roles if flag is None else flag
+            # A token that crosses the boundary of a content counts for a trained message, and not for a masked one.
             if is_trained:
                 first, last = bisect_right(tokens.ends, span.start), bisect_left(tokens.starts, span.end)
             else:
@@ -86,13 +86,13 @@ class WordAudit:
                 continue
             wrong = [at for at in range(first, last) if (labels[at] == IGNORED) == is_trained]
             text = tokens.text[max(tokens.starts[wrong[0]], span.start) : min(tokens.ends[wrong[-1]], span.end)]
-            # Where reasoning is dropped, its tags are those that the template itself writes.
+            # If reasoning is dropped, its tags are those that the template itself writes.
             dropped = span.reasoning and "reasoning" in accepted(self.cfg)
             yield Loss(row["id"], message["role"], "reasoning" if dropped else "masked" if is_trained else "unmasked", text)
 
 
 def _render_marked(render: Render, messages: list[Message]) -> str:
-    """The chat with its contents marked; without marks where a template that reads contents refuses those."""
+    """Render the chat with marked contents, or without marks if the template refuses those."""
     try:
         return render(mark_contents(messages))
     except Exception:
@@ -100,17 +100,17 @@ def _render_marked(render: Render, messages: list[Message]) -> str:
 
 
 def shown(messages: list[Message]) -> list[Message]:
-    """The messages as the template is given them."""
+    """Return the messages as the template gets them."""
     return [{key: value for key, value in message.items() if key != "train"} for message in messages]
 
 
 def accepted(cfg: Any) -> frozenset[str]:
-    """The kinds of loss that the recipe accepts."""
+    """Return the kinds of loss that the recipe accepts."""
     return frozenset(cfg.accepted_losses or ())
 
 
 def summary(losses: list[Loss]) -> dict[str, Any]:
-    """Losses by kind and role: how many, in which rows, and of what, as tokens.json holds them."""
+    """Return losses by kind and role for tokens.json: how many, in which rows, and which words."""
     found: dict[str, Any] = {}
     for loss in losses:
         group = found.setdefault(f"{loss.kind} {loss.role}".strip(), {"count": 0, "rows": {}})
@@ -122,7 +122,7 @@ def summary(losses: list[Loss]) -> dict[str, Any]:
 
 
 def problems(split: str, found: dict[str, Any], allowed: frozenset[str], template: str) -> Iterable[str]:
-    """A line for each kind and role of loss that the recipe has not accepted."""
+    """Yield a line for each kind and role of loss that the recipe has not accepted."""
     for name, group in found.items():
         kind, _, role = name.partition(" ")
         if kind in allowed:
@@ -135,13 +135,13 @@ def problems(split: str, found: dict[str, Any], allowed: frozenset[str], templat
 
 
 def quoted(words: list[str]) -> str:
-    """The words of a loss as they are shown."""
+    """Return the words of a loss for display."""
     text = " ".join(repr(word)[1:-1] for word in words) if len(words) > 1 else repr(words[0])[1:-1]
     return f"'{text[:80]}{'...' if len(text) > 80 else ''}'"
 
 
 def _what(kind: str, role: str, template: str) -> str:
-    said: dict[str, Callable[[], str]] = {
+    texts: dict[str, Callable[[], str]] = {
         "word": lambda: f"{template} leaves out words of the {role} message",
         "reasoning": lambda: f"{template} leaves out or masks reasoning of the {role} message",
         "gap": lambda: f"{template} leaves out white space inside the {role} message",
@@ -150,4 +150,4 @@ def _what(kind: str, role: str, template: str) -> str:
         "unmasked": lambda: f"{template} writes the {role} message so that a part of it is trained although it is masked",
         "unknown": lambda: f"{template} writes something that cannot be checked",
     }
-    return said[kind]()
+    return texts[kind]()

@@ -60,7 +60,7 @@ def test_thresholds_are_an_option_and_decimals_are_taken_at_their_word(threshold
 
 @pytest.mark.parametrize("thresholds", [["2/3", "1/3"], ["1/3", "4/3"], [0.5, 0.4]])
 def test_thresholds_out_of_order_are_refused(thresholds):
-    with pytest.raises(UserError, match="rising order"):
+    with pytest.raises(UserError, match="ascending order"):
         converted(merged(Joy=1), thresholds=thresholds)
 
 

@@ -33,7 +33,7 @@ def test_two_system_prompts_are_refused():
 def test_an_unknown_speaker_is_named():
     fields = one({"conversations": turns(("human", "q"), ("narrator", "a"))}).fields
     reason, detail = record_fault("chat", fields)
-    assert reason == "unknown_role" and detail.startswith("messages[1].role is 'narrator'; known")
+    assert reason == "unknown_role" and detail.startswith("messages[1].role is 'narrator'; use")
 
 
 @pytest.mark.parametrize(

@@ -51,7 +51,7 @@ def test_a_refused_system_message_is_named_with_rows_words_and_what_to_write(che
     outcome = checked(NO_SYSTEM, **SYSTEM)
     assert outcome.code == 1
     assert "the model's own chat template refuses 3 of the first 3 rows: rows.jsonl:1 (System role not supported)" in outcome.err
-    assert "hint: write data.system_role: fold" in outcome.err
+    assert "hint: set data.system_role: fold" in outcome.err
 
 
 @pytest.mark.parametrize("template", [NO_SYSTEM, LOSES_SYSTEM])

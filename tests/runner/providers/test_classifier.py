@@ -66,5 +66,5 @@ def test_scores_are_those_of_the_pipeline_and_a_second_run_computes_none(labelli
 
 
 def test_a_model_that_generates_is_refused_instead_of_scoring_at_random(labelling, tiny_gpt2):
-    with pytest.raises(UserError, match="is no classifier"):
+    with pytest.raises(UserError, match="is not a classifier"):
         labelling(tiny_gpt2)

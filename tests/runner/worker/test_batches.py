@@ -8,7 +8,7 @@ import pytest
 
 pytest.importorskip("torch", reason="needs the extra [train]")
 
-from recipekit.runner.worker.batches import MOST_ROWS, StepBatches, cut, set_up_trainer  # noqa: E402
+from recipekit.runner.worker.batches import MOST_ROWS, StepBatches, batch_sizes, set_up_trainer  # noqa: E402
 
 CHANCE = random.Random(5)
 LENGTHS = [CHANCE.choice([30, 60, 200, 900]) + n for n in range(50)]
@@ -25,7 +25,7 @@ def test_no_other_cuts_have_fewer_places(seed):
     lengths = sorted((chance.randint(1, 50) for _ in range(chance.randint(1, 9))), reverse=True)
     count = chance.randint(1, 4)
     cap = -(-len(lengths) // count) * lengths[0]
-    found = cut(lengths, count, cap)
+    found = batch_sizes(lengths, count, cap)
     assert sum(found) == len(lengths) and len(found) == min(count, len(lengths))
     ways = (sizes for sizes in itertools.product(range(1, len(lengths) + 1), repeat=len(found)) if sum(sizes) == len(lengths))
     allowed = (sizes for sizes in ways if all(n * lengths[sum(sizes[:i])] <= cap for i, n in enumerate(sizes)))
@@ -34,9 +34,9 @@ def test_no_other_cuts_have_fewer_places(seed):
 
 def test_a_batch_takes_no_more_than_a_batch_of_the_longest_rows_would():
     lengths = [10, 9, 8, 7, 1, 1, 1, 1]
-    assert cut(lengths, 2, 1000) == [4, 4]
-    assert cut([10, 1, 1, 1, 1, 1], 2, 1000) == [1, 5]
-    assert cut([10, 5, 5, 5, 5, 5], 2, 20) == [2, 4], "[1, 5] has fewer places, but 25 of them in a batch"
+    assert batch_sizes(lengths, 2, 1000) == [4, 4]
+    assert batch_sizes([10, 1, 1, 1, 1, 1], 2, 1000) == [1, 5]
+    assert batch_sizes([10, 5, 5, 5, 5, 5], 2, 20) == [2, 4], "[1, 5] has fewer places, but 25 of them in a batch"
 
 
 def epoch_of(batches):

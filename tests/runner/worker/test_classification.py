@@ -66,13 +66,13 @@ def test_a_long_row_stops_the_run_by_name_unless_the_recipe_says_otherwise():
 
 def test_a_label_that_no_training_row_has_cannot_be_learnt():
     facts = split_facts(tokenise_rows(RECORDS[1:], Words(), LABELS, 9, "raise"), 2, LABELS)
-    assert split_faults("train", facts, settings()) == ["1 labels have no training row and cannot be learnt: glad"]
+    assert split_faults("train", facts, settings()) == ["1 labels have no training row and cannot be learned: glad"]
     assert split_faults("validation", facts, settings()) == []
 
 
 def test_a_split_of_which_nothing_is_left_stops_the_run():
     facts = split_facts(tokenise_rows(RECORDS, Words(), LABELS, 1, "drop"), 3, LABELS)
-    assert split_faults("validation", facts, settings(excess_length_strategy="drop")) == ["no validation row is left"]
+    assert split_faults("validation", facts, settings(excess_length_strategy="drop")) == ["no validation rows are left"]
 
 
 @pytest.mark.parametrize(

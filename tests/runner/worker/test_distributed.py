@@ -10,21 +10,21 @@ pytestmark = pytest.mark.skipif(find_spec("torch") is None, reason="needs the ex
 TWO = """
 import os, sys, time, torch
 from pathlib import Path
-from recipekit.runner.worker.distributed import is_first, total, barrier, world_size
+from recipekit.runner.worker.distributed import is_first, all_reduce_sum, barrier, world_size
 torch.distributed.init_process_group("gloo")
 rank, folder = torch.distributed.get_rank(), Path(sys.argv[1])
 if rank == 1:
     time.sleep(0.5)
     (folder / "slow").touch()
 barrier()
-(folder / f"told-{rank}").write_text(f"{is_first()} {world_size()} {total(rank + 0.5, torch.device('cpu'))} {(folder / 'slow').exists()}")
+(folder / f"told-{rank}").write_text(f"{is_first()} {world_size()} {all_reduce_sum(rank + 0.5, torch.device('cpu'))} {(folder / 'slow').exists()}")
 torch.distributed.destroy_process_group()  # as Axolotl does: gloo's threads may not outlive it
 """
 ONE = """
 import torch
-from recipekit.runner.worker.distributed import is_first, total, barrier, world_size
+from recipekit.runner.worker.distributed import is_first, all_reduce_sum, barrier, world_size
 barrier()
-print(is_first(), world_size(), total(True, torch.device("cpu")))
+print(is_first(), world_size(), all_reduce_sum(True, torch.device("cpu")))
 """
 NAMED = """
 import io, torch

@@ -50,7 +50,7 @@ def test_a_template_that_ends_replies_with_plain_text_needs_another(tokenizer):
 
 def test_padding_with_the_end_of_turn_is_refused(tokenizer):
     tokenizer.pad_token = "<|im_end|>"
-    assert problem(tokenizer).startswith("the tokenizer's end of turn, '<|im_end|>', is the padding token too")
+    assert problem(tokenizer).startswith("the tokenizer's end of turn, '<|im_end|>', is also the padding token")
 
 
 def test_a_template_that_refuses_a_short_chat_shows_no_end(tokenizer):

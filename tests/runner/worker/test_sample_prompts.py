@@ -49,7 +49,7 @@ def test_the_system_prompt_is_said_as_in_training(models):
 def test_a_prompt_without_room_for_a_reply_says_so_and_the_others_are_answered(models):
     _, tuned = models
     long, short = answers(tuned, tuned.tokenizer, asked(["cat sleeps " * 600, "Hello owl?"]))
-    assert "and the model takes 512 with its reply" in long["error"] and "reply" not in long
+    assert "the model's limit is 512 including the reply" in long["error"] and "reply" not in long
     assert short["reply_tokens"] > 0
 
 

@@ -29,7 +29,7 @@ def trained(dtype, rate, steps=CHECKED_STEPS, warmup=0):
 @pytest.mark.parametrize("rate", [1e-6, 1e-5])
 def test_bf16_weights_do_not_move_at_usual_rates_and_fp32_weights_do(rate):
     share, said = trained(torch.bfloat16, rate)
-    assert share < 0.2 and "(bfloat16) cannot hold steps this small" in said
+    assert share < 0.2 and "(bfloat16) cannot represent steps this small" in said
     share, said = trained(torch.float32, rate)
     assert share > 0.99 and said == ""
 

@@ -43,7 +43,7 @@ def test_every_row_comes_out_in_order_with_its_columns_and_a_reply_or_a_reason(p
     assert [{key: value for key, value in row.items() if key != "prediction"} for row in found] == given
     assert all(row["prediction"]["finish_reason"] in ("stop", "length") for row in found[:60])
     assert found[60]["prediction"]["error"].startswith("no messages")
-    assert "tokens, and the model takes 512 with its reply" in found[61]["prediction"]["error"]
+    assert "tokens; the model's limit is 512 including the reply" in found[61]["prediction"]["error"]
 
 
 def test_a_killed_prediction_continues_and_writes_the_same_bytes(recipe, predicted, tuned_run, rows, tmp_path) -> None:
