@@ -11,6 +11,7 @@ from .forward import ForwardReader
 BLOCK = 1 << 16
 SEARCHED = 64 << 20  # bytes that are searched for invalid UTF-8
 DAMAGED = 0.9  # with this share of valid UTF-8 among the non-ASCII characters, a file is damaged UTF-8 and not another encoding
+FEW_PAIRS = 10
 SHOWN = 3
 MOST_COMMON = "cp1252"  # short Western texts are valid in a dozen encodings
 CANDIDATES = (MOST_COMMON, "cp1250", "cp1251", "cp1253", "cp1254", "cp1255", "cp1256", "cp1257", "cp1258", "cp874", "koi8_r", "gb18030",
@@ -25,6 +26,23 @@ def is_utf8(encoding: str) -> bool:
 def as_utf8(stream: BinaryIO, encoding: str, name: str) -> io.BufferedReader:
     """Return the stream's text as UTF-8. Reading it raises UserError at the first bytes that are invalid in the encoding."""
     return io.BufferedReader(_Transcoded(stream, encoding, name), BLOCK)
+
+
+def is_plainly_utf8(stream: BinaryIO, encoding: str) -> bool:
+    """Return whether a text that is said to be in another encoding is UTF-8; the stream is left at its start.
+
+    Two bytes of another encoding may be a character of UTF-8. Where each byte is a character, such pairs do not come up in a text
+    (`Ã¤`); where two bytes are one, a few may.
+    """
+    head = stream.read(BLOCK)
+    stream.seek(0)
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    try:
+        others = sum(not character.isascii() for character in decoder.decode(head))
+    except UnicodeDecodeError:
+        return False
+    is_wide = bool("日".encode(encoding, "ignore"))
+    return others >= (FEW_PAIRS if is_wide else 1)
 
 
 class _Transcoded(ForwardReader):

@@ -8,7 +8,7 @@ from typing import BinaryIO, NamedTuple
 from ...schemas.base.errors import Location, Problem, UserError
 from ...schemas.sections import UTF8, Source
 from .compressed import decompressed
-from .encodings import as_utf8, is_utf8
+from .encodings import as_utf8, is_plainly_utf8, is_utf8
 from .tables import data_files
 
 
@@ -67,4 +67,15 @@ def open_source(path: Path, encoding: str = UTF8) -> BinaryIO:
         stream = decompressed(path, head) or path.open("rb")
     except OSError as error:
         raise UserError(Problem(Location(str(path)), f"cannot be read: {error.strerror}", rule="unreadable")) from None
-    return stream if is_utf8(encoding) else as_utf8(stream, encoding, path.name)
+    if is_utf8(encoding):
+        return stream
+    if is_plainly_utf8(stream, encoding):
+        stream.close()
+        raise UserError(Problem(Location(path.name), f"is UTF-8, not {encoding}", "remove encoding (--encoding)", "encoding"))
+    return as_utf8(stream, encoding, path.name)
+
+
+def encoding_of(path: Path, declared: str) -> str:
+    """Return UTF-8 for a file that plainly is, else the encoding that was declared for others like it. Raises UserError."""
+    with open_source(path) as stream:
+        return UTF8 if is_plainly_utf8(stream, declared) else declared

@@ -112,6 +112,8 @@ def _put_unsaid(draft: Draft, homes: dict[str, str]) -> None:
         draft.put(key, {homes[key]: TOOL_DEFAULTS[key]}, "Axolotl's default", "default")
     if "adapter" not in given:
         draft.put("adapter", {"training.adapter": "none"}, "Axolotl's default: full fine-tuning", "default")
+    elif not (draft.given.get("lora_target_linear") or draft.given.get("lora_target_modules")):
+        draft.lose("lora_target_modules", "Axolotl adapts no layer without it; recipes adapt every linear layer unless it is set")
     if not given & {"val_set_size", "test_datasets"}:
         put_held_out(draft, "val_set_size", 0)
 
@@ -133,7 +135,7 @@ def _all_linear(draft: Draft, key: str, value: Any) -> None:
     if value:
         draft.put(key, {"training.lora_target_modules": "all-linear"})
     else:
-        draft.note(key, "training.lora_target_modules", "layers are listed")
+        draft.note(key, "training.lora_target_modules", "off")
 
 
 def _target_modules(draft: Draft, key: str, value: Any) -> None:
@@ -148,7 +150,7 @@ def _precision(draft: Draft, key: str, value: Any) -> None:
     if key == "bf16":
         wanted = "auto" if bf16 == "auto" else "bf16" if bf16 in (True, "full") else "fp16" if fp16 else "fp32"
         draft.put(key, {"training.precision": wanted}, "also in evaluations" if bf16 == "full" else "")
-    elif value and "bf16" not in draft.given:
+    elif value and draft.given.get("bf16") is None:
         draft.put(key, {"training.precision": "fp16"})
     else:
         draft.note(key, "training.precision", "set by bf16")

@@ -36,7 +36,10 @@ def line_chart(title: str, series: Sequence[Series], x_label: str) -> str:
         down = TOP + (y_high - y) / (y_high - y_low) * (HEIGHT - TOP - BOTTOM)
         return round(across, 1), round(down, 1)
 
-    parts = [_axes(place, ticks(x_low, x_high), ticks(y_low, y_high), x_label)]
+    across = ticks(x_low, x_high)
+    if all(float(x).is_integer() for x in xs):  # there is no step between two steps
+        across = [x for x in across if float(x).is_integer()]
+    parts = [_axes(place, across, ticks(y_low, y_high), x_label)]
     legend_end = WIDTH - 12
     for index, line in enumerate(series):
         points = " ".join(f"{x},{y}" for x, y in (place(*point) for point in line.points))

@@ -1,6 +1,7 @@
 """Line charts: well-formed SVG that holds every finite point and nothing that runs."""
 
 import math
+import re
 import xml.etree.ElementTree as ET
 
 import pytest
@@ -108,3 +109,8 @@ def test_ticks_are_few_and_inside_any_range(low, share):
 def test_a_tick_is_short_and_reads_as_its_value(value):
     text = tick_text(value)
     assert len(text) <= 9 and float(text) == pytest.approx(value, rel=0.06, abs=1e-320)
+
+
+def test_there_is_no_step_between_two_steps():
+    svg = line_chart("Loss", [Series("a", [(1, 1), (2, 2)])], "step")
+    assert ">1<" in svg and not re.search(r">1\.\d<", svg.partition('text-anchor="middle"')[2])
