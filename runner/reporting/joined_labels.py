@@ -9,11 +9,12 @@ from typing import Any
 
 from ...schemas.base.errors import Location, Problem, UserError
 from ..evaluation.label_schemes import LabelScheme, pair_of, scheme_of
-from ..evaluation.metrics import LabelPrediction
+from ..evaluation.metrics import LabelPrediction, metric
 from ..runtime.progress import read_lines
 from ..runtime.run_files import MANIFEST
 from ..runtime.run_folder import RunFolder
-from .comparison import numbers_of, short_names
+from .comparison import short_names
+from .comparison_numbers import numbers_of
 
 METRICS = ("accuracy", "macro_f1")
 Lines = dict[str, dict[str, Any]]  # id -> the tuned model's line
@@ -58,9 +59,10 @@ def join_runs(runs: list[RunFolder], confidence: float = 0.95) -> dict[str, Any]
         for column in named.values()
     ]
     scores = {name: scheme.scores(truth, column) for name, column in named.items()}
+    numbers = numbers_of(columns, [*map(metric, METRICS)], confidence)
     return {
         "runs": list(named), "states": ["four binary models", *("16 labels" for _ in whole)], "differences": {}, "dimensions": scores,
-        "rows": len(ids), "confidence": confidence, "metrics": numbers_of(columns, METRICS, confidence), "notes": notes(scores),
+        "rows": len(ids), "confidence": confidence, "metrics": numbers, "notes": notes(scores),
     }  # fmt: skip
 
 

@@ -1,6 +1,7 @@
 """Runs beside each other: what differs, the paired test, and when they must not be compared. No model is needed."""
 
 import json
+from pathlib import Path
 
 import pytest
 from recipekit.runner.runtime.run_files import LOCK, MANIFEST, METRICS, STATUS
@@ -27,7 +28,10 @@ def write(tmp_path, minimal):
         folder.write(STATUS, {"recipe": recipe, "state": "done", "stages": {}})
         folder.write(LOCK, lock_with(packages={"torch": "2.0"}, model={"path": "", "identity": "m", "note": ""}) | (lock or {}))
         folder.write(MANIFEST, manifest_with(rows_in=rows, rows_kept=rows, splits={"train": 9}))
-        folder.write(METRICS, metrics_with(rows=rows))
+        evaluation = values["evaluation"]
+        folder.write(
+            METRICS, metrics_with(rows=rows, metrics=dict.fromkeys(evaluation["metrics"], {}), labels=evaluation.get("labels", []))
+        )
         (folder / "recipe.yml").write_text(to_yaml(values), encoding="utf-8")
         lines = [
             {"model": model, "id": str(n), "reference": "Yes.", "reply": reply, "stopped": True, "reply_tokens": 2,
@@ -81,6 +85,71 @@ def test_metrics_of_tokens_are_not_compared_across_tokenizers(command_line, writ
 def test_only_metrics_that_all_runs_measure_are_compared(command_line, write):
     other = write("2", 8.0, {"evaluation": {"metrics": ["stop_rate", "repetition"]}})
     assert list(compared(command_line, write("1", 10.0), other)["metrics"]) == ["stop_rate"]
+
+
+def add_set(run: str, nll: float, rows: int = 20) -> None:
+    """Gives the run a further evaluation set, of which its tuned model has this loss on every row."""
+    folder = RunFolder(Path(run))
+    (folder / "eval/sets/plain").mkdir(parents=True)
+    for file in ("predictions", "rows"):
+        lines = (folder / f"eval/{file}.jsonl").read_text().splitlines()
+        found = [line | ({"nll": nll + line["nll"]} if "nll" in line else {}) for line in map(json.loads, lines) if int(line["id"]) < rows]
+        (folder / f"eval/sets/plain/{file}.jsonl").write_text("".join(json.dumps(line) + "\n" for line in found))
+    scores = {**metrics_with(), "split": "plain", "metrics": {"perplexity": {}}}
+    folder.write(METRICS, folder.read(METRICS) | {"also": {"plain": scores}})
+
+
+def test_further_sets_are_compared(command_line, write, tmp_path):
+    runs = [write("1", 10.0), write("2", 10.0)]
+    for run, nll in zip(runs, (0.0, 5.0), strict=True):
+        add_set(run, nll)
+    found = compared(command_line, *runs)
+    (change,) = found["also"]["plain"]["metrics"]["perplexity"]["changes"]
+    assert change["significant"] and change["value"] > 0 and found["also"]["plain"]["rows"] == 20
+    shown = command_line("compare", *runs, "--html", str(tmp_path / "page.html")).out
+    assert "plain: 20 rows" in shown and "worse" in shown
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert "Numbers of plain" in page and "On 20 rows of plain: B is worse on perplexity than A." in page
+
+
+@pytest.mark.parametrize(("rows", "note"), [(15, "it has different rows in these runs"), (0, "not every run has it")])
+def test_a_set_that_differs_is_not_compared(command_line, write, rows, note):
+    runs = [write("1", 10.0), write("2", 8.0)]
+    add_set(runs[0], 0.0)
+    if rows:
+        add_set(runs[1], 0.0, rows)
+    found = compared(command_line, *runs)
+    assert found["also"] == {} and found["notes"] == [f"The set plain is not compared: {note}."]
+
+
+def add_ratings(run: str, good: int, judge: str = "judge") -> None:
+    """Gives the run a rubric whose judge says yes to the tuned model's first rows and no to the others."""
+    folder = RunFolder(Path(run))
+    lines = [
+        {"judge": 0, "model": model, "id": str(n), "scores": {"kind": int(n < good)}} for model in ("base", "tuned") for n in range(30)
+    ]
+    (folder / "eval/rubric.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    rubric = {**metrics_with(), "metrics": {"kind": {"unit": "%", "higher_is_better": True}}, "criteria": {"kind": "Is it kind?"},
+              "judges": [{"model": judge, "judged": 60, "unread": 0, "failed": 0}], "agreement": {}}  # fmt: skip
+    folder.write(METRICS, folder.read(METRICS) | {"rubric": rubric})
+
+
+def test_rubrics_of_the_same_judges_are_compared(command_line, write):
+    runs = [write("1", 10.0), write("2", 10.0)]
+    for run, good in zip(runs, (6, 24), strict=True):
+        add_ratings(run, good)
+    kind = compared(command_line, *runs)["rubric"]["metrics"]["kind"]
+    assert [round(value["value"]) for value in kind["values"]] == [20, 80] and kind["changes"][0]["significant"]
+
+
+@pytest.mark.parametrize(("judge", "note"), [("other", "the judges differ"), (None, "not every run was judged")])
+def test_rubrics_of_different_judges_are_not_compared(command_line, write, judge, note):
+    runs = [write("1", 10.0), write("2", 10.0)]
+    add_ratings(runs[0], 6)
+    if judge:
+        add_ratings(runs[1], 24, judge)
+    found = compared(command_line, *runs)
+    assert "rubric" not in found and found["notes"] == [f"The rubric is not compared: {note}."]
 
 
 def test_generated_labels_are_compared_as_labels(command_line, write):

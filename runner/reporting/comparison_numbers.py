@@ -1,0 +1,135 @@
+"""The numbers of several runs with a paired test, computed again from their predictions: the evaluated rows, the rubric, further sets.
+
+The first run is what the others are compared with. A table is compared on the same rows only.
+"""
+
+from collections.abc import Mapping, Sequence
+from hashlib import blake2b
+from typing import Any, NamedTuple
+
+from ...schemas.base.errors import Location, Problem, UserError
+from ...schemas.evaluation_sections import Criterion
+from ..evaluation.classification import read_classified
+from ..evaluation.intervals import bootstrap, difference, draw_resamples
+from ..evaluation.metrics import Metric, Prediction, metric
+from ..evaluation.rubric import criterion_metric, read_ratings
+from ..evaluation.scoring import BASE, TUNED, as_json, classified, read_predictions
+from ..runtime.run_files import METRICS, SETS
+from ..runtime.run_folder import RunFolder
+
+OF_TOKENS = ("perplexity", "token_accuracy", "reply_tokens")  # in a model's own tokens: not comparable across tokenizers
+EVALUATION = "eval"
+Scores = Sequence[Mapping[str, Any]]  # of each run, what metrics.json says of a table
+
+
+class _Sampling(NamedTuple):
+    confidence: float
+    seed: int = 0
+
+
+def compare_numbers(runs: list[RunFolder], seed: int) -> dict[str, Any]:
+    """rows, confidence, metrics and notes of the evaluated rows; the same of the `rubric` and of every further set, as `also`.
+
+    Raises UserError where the runs were evaluated on different rows; a rubric or a set that differs is not compared, and a note says so.
+    """
+    require_same_rows(runs)
+    metrics = [run.read(METRICS) for run in runs]
+    sampling = _Sampling(metrics[0]["confidence"], seed)
+    found = _of_rows(runs, EVALUATION, metrics, sampling)
+    rubrics = [of_run.get("rubric") for of_run in metrics]
+    if any(rubrics):
+        if reason := _differs(rubrics):
+            found["notes"].append(f"The rubric is not compared: {reason}.")
+        else:
+            found["rubric"] = _of_rubric(runs, [rubric for rubric in rubrics if rubric], sampling)
+    found["also"] = {}
+    for name in dict.fromkeys(name for of_run in metrics for name in of_run.get("also", {})):
+        folder, scores = f"{EVALUATION}/{SETS}/{name}", [of_run.get("also", {}).get(name) for of_run in metrics]
+        if not all(scores):
+            found["notes"].append(f"The set {name} is not compared: not every run has it.")
+        elif len({row_set(run, folder) for run in runs}) > 1:
+            found["notes"].append(f"The set {name} is not compared: it has different rows in these runs.")
+        else:
+            found["also"][name] = _of_rows(runs, folder, [of_run for of_run in scores if of_run], sampling)
+    return found
+
+
+def require_same_rows(runs: list[RunFolder]) -> None:
+    """Raise UserError where the evaluated rows of a run are not those of the first, saying how many they share."""
+    sets = [row_set(run, EVALUATION) for run in runs]
+    for run, rows in zip(runs[1:], sets[1:], strict=True):
+        if rows != sets[0]:
+            what = f"was evaluated on different rows than {runs[0].path}: {len(rows)} and {len(sets[0])} rows, {len(rows & sets[0])} in common"
+            hint = "evaluate both on the same split: the same data section, evaluation.split, max_rows and generation.seed"
+            raise UserError(Problem(Location(str(run.path)), what, hint, "other-rows"))
+
+
+def row_set(run: RunFolder, folder: str) -> frozenset[bytes]:
+    """The rows of a table, as hashes."""
+    return frozenset(blake2b(line, digest_size=16).digest() for line in (run / folder / "rows.jsonl").read_bytes().splitlines())
+
+
+def numbers_of(columns: list[list[Any]], measures: Sequence[Metric], confidence: float, seed: int = 0) -> dict[str, Any]:
+    """Each metric of every column of the same rows, and how every further column differs from the first."""
+    resamples = draw_resamples(len(columns[0]), seed)
+    found: dict[str, Any] = {}
+    for measure in measures:
+        values = [as_json(bootstrap(measure, column, resamples, confidence)) for column in columns]
+        changes = [as_json(difference(measure, columns[0], column, resamples, confidence)) for column in columns[1:]]
+        found[measure.name] = {"unit": measure.unit, "higher_is_better": measure.higher_is_better, "values": values, "changes": changes}
+    return found
+
+
+def _of_rows(runs: list[RunFolder], folder: str, scores: Scores, sampling: _Sampling) -> dict[str, Any]:
+    """Every metric that all runs measure on the folder's rows, of each tuned model, on the rows that all of them have answered."""
+    shared = [name for name in scores[0]["metrics"] if all(name in of_run["metrics"] for of_run in scores)]
+    columns, labels = _tuned_rows(runs, folder, scores)
+    ids = set.intersection(*({case.id for case in column} for column in columns))
+    columns = [[case for case in column if case.id in ids] for column in columns]
+    notes = []
+    if any(_tokens(column) != _tokens(columns[0]) for column in columns):
+        if left_out := [name for name in shared if name in OF_TOKENS]:
+            notes.append(f"Not compared, because the models tokenize the rows differently: {', '.join(left_out)}.")
+        shared = [name for name in shared if name not in OF_TOKENS]
+    found: dict[str, Any] = {}
+    for measure in map(metric, shared):
+        cases = [[classified(case, labels) for case in column] if labels and measure.needs == "labels" else column for column in columns]
+        found |= numbers_of(cases, (measure,), *sampling)
+    return {"rows": len(ids), "confidence": sampling.confidence, "metrics": found, "notes": notes}
+
+
+def _tokens(column: list[Any]) -> list[int]:
+    return [case.target_tokens for case in column if isinstance(case, Prediction)]
+
+
+def _tuned_rows(runs: list[RunFolder], folder: str, scores: Scores) -> tuple[list[list[Any]], tuple[str, ...]]:
+    """The tuned model's rows of each run in the order of their ids, and the labels of generated replies where all runs have the same."""
+    names = [of_run.get("labels", []) for of_run in scores]
+    paths = [run / folder / "predictions.jsonl" for run in runs]
+    if scores[0]["baseline"] != BASE:
+        return [read_classified(path, labels)[TUNED] for path, labels in zip(paths, names, strict=True)], ()
+    columns = [read_predictions(path, path.with_name("rows.jsonl"))[TUNED] for path in paths]
+    return columns, tuple(names[0]) if all(labels == names[0] for labels in names) else ()
+
+
+def _differs(rubrics: list[Any]) -> str:
+    """Why the judges' scores of the runs cannot be compared; empty where they can."""
+    if not all(rubrics):
+        return "not every run was judged"
+    if any(rubric["criteria"] != rubrics[0]["criteria"] for rubric in rubrics):
+        return "the criteria differ"
+    judges = [[judge["model"] for judge in rubric["judges"]] for rubric in rubrics]
+    return "" if all(names == judges[0] for names in judges) else "the judges differ"
+
+
+def _of_rubric(runs: list[RunFolder], rubrics: Scores, sampling: _Sampling) -> dict[str, Any]:
+    """The judges' scores of each tuned model, on the rows that were judged in every run."""
+    ratings = [{row: found for (model, row), found in read_ratings(run, EVALUATION).items() if model == TUNED} for run in runs]
+    ids = sorted(set.intersection(*map(set, ratings)))
+    columns = [[of_run[row] for row in ids] for of_run in ratings]
+    units, judges = rubrics[0]["metrics"], len(rubrics[0]["judges"])
+    criteria = {
+        name: Criterion(text, "yes_no" if units[name]["unit"] == "%" else "1_to_5") for name, text in rubrics[0]["criteria"].items()
+    }
+    measures = [criterion_metric(name, criterion, judges) for name, criterion in criteria.items()]
+    return {"rows": len(ids), "confidence": sampling.confidence, "metrics": numbers_of(columns, measures, *sampling), "notes": []}
