@@ -1,12 +1,13 @@
 """Write predictions for a file's rows: the row's own columns, then `prediction`, as JSON Lines or CSV."""
 
 from collections.abc import Callable, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import orjson
 
-from ...schemas.base.csv_text import csv_text
+from ...schemas.base.csv_text import csv_rows
 from ...schemas.base.errors import Location, Problem, UserError
 from ...schemas.base.files import write_atomically
 
@@ -16,8 +17,8 @@ Rows = Callable[[], Iterator[tuple[dict[str, Any], dict[str, Any]]]]  # row and 
 
 def write_jsonl(out: Path, rows: Rows) -> None:
     """Write one JSON object per row."""
-    lines = [orjson.dumps({**row["columns"], COLUMN: prediction}, option=orjson.OPT_APPEND_NEWLINE) for row, prediction in rows()]
-    write_atomically(out, b"".join(lines))
+    lines = (orjson.dumps({**row["columns"], COLUMN: prediction}, option=orjson.OPT_APPEND_NEWLINE) for row, prediction in rows())
+    write_atomically(out, lines)
 
 
 def write_csv(out: Path, rows: Rows) -> None:
@@ -30,7 +31,7 @@ def write_csv(out: Path, rows: Rows) -> None:
     heads = [*names, *predicted]
     values = ({**row["columns"], **_flat(prediction)} for row, prediction in rows())
     cells = ([_cell(of_row.get(head)) for head in heads] for of_row in values)
-    write_atomically(out, csv_text([heads, *cells]).encode())
+    write_atomically(out, map(str.encode, csv_rows(chain([heads], cells))))
 
 
 def require_free_column(place: str, columns: dict[str, Any]) -> None:

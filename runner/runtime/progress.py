@@ -66,8 +66,7 @@ def cut_torn_line(path: Path) -> None:
     if not path.exists():
         return
     with path.open("r+b") as stream:
-        kept = stream.read().rfind(b"\n") + 1
-        stream.truncate(kept)
+        stream.truncate(sum(len(line) for line in stream if line.endswith(b"\n")))
 
 
 def read_lines(path: Path, *keys: str) -> list[dict[str, Any]]:
@@ -83,6 +82,13 @@ def read_lines(path: Path, *keys: str) -> list[dict[str, Any]]:
         raise UserError(Problem(Location(str(path)), f"cannot be read: {error.strerror}", rule="damaged")) from None
     complete = [line for line in content.splitlines(keepends=True) if line.endswith(b"\n")]
     return [_read_line(path, number, line, keys) for number, line in enumerate(complete, 1)]
+
+
+def each_line(path: Path, *keys: str) -> Iterator[dict[str, Any]]:
+    """Yield what `read_lines` returns, of a file that is not sealed and need not fit in memory. Raises UserError as it does."""
+    if path.exists():
+        with path.open("rb") as stream:
+            yield from (_read_line(path, number, line, keys) for number, line in enumerate(stream, 1) if line.endswith(b"\n"))
 
 
 def _read_line(path: Path, number: int, line: bytes, keys: tuple[str, ...]) -> dict[str, Any]:

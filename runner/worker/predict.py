@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ..models.reference import ModelReference
-from ..runtime.progress import Progress, cut_torn_line, read_lines, refusing
+from ..runtime.progress import Progress, cut_torn_line, each_line, refusing
 from ..runtime.run_files import PREDICT_REQUEST
 from ..runtime.run_folder import RunFolder
 from .generation import Reply, generate, label_probabilities
@@ -30,8 +30,8 @@ def main() -> None:
     request = RunFolder(Path()).read(PREDICT_REQUEST)
     progress = Progress(Path("progress.jsonl"))
     cut_torn_line(PREDICTIONS)
-    done = read_lines(PREDICTIONS, "rows")
-    count = sum(len(line["rows"]) for line in done)
+    done = [len(line["rows"]) for line in each_line(PREDICTIONS, "rows")]  # of each batch
+    count = sum(done)
     reference, settings = ModelReference(**request["model"]), request["settings"]
     progress.event("stage", name="load model")
     kind = request["record_type"]

@@ -5,6 +5,7 @@ The work lies in a folder beside the output, `<output>.part`, until it is comple
 
 import shutil
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -28,7 +29,7 @@ from ..reporting.prediction_files import CSV, Rows, require_free_column, write_c
 from ..runtime.child_process import run_child
 from ..runtime.console import Display
 from ..runtime.machine import package_versions, this_machine
-from ..runtime.progress import read_lines
+from ..runtime.progress import each_line
 from ..runtime.run_files import PREDICT_REQUEST
 from ..runtime.run_folder import RunFolder
 
@@ -116,11 +117,13 @@ def _predicted(
 def _written(out: Path, rows: Rows) -> Predicted:
     """Write the file, and count what is in it."""
     (write_csv if out.suffix.lower() == CSV else write_jsonl)(out, rows)
-    faults, count = [], 0
+    counts, faults = Counter[bool](), []
     for row, prediction in rows():
-        count += 1
-        faults += [f"{row['id']}: {prediction['error']}"] if "error" in prediction else []
-    return Predicted(count, count - len(faults), faults[:SHOWN])
+        has_failed = "error" in prediction
+        counts[not has_failed] += 1
+        if has_failed and len(faults) < SHOWN:
+            faults.append(f"{row['id']}: {prediction['error']}")
+    return Predicted(counts.total(), counts[True], faults)
 
 
 def _begin(work: RunFolder) -> None:
@@ -137,22 +140,27 @@ def _prepare(work: RunFolder, key: str, model: ModelReference, reading: Reading,
         return
     for name in (PREDICT_REQUEST.name, PREDICTIONS, "progress.jsonl", "predict.log"):
         (work / name).unlink(missing_ok=True)
-    lines, faults = [], []
-    for row in read_unanswered(reading):
-        require_free_column(row.id, row.columns)
-        lines.append(orjson.dumps(row._asdict(), default=str, option=orjson.OPT_APPEND_NEWLINE))
-        if row.fault:
-            faults.append(f"{row.id}: {row.fault}")
-    if len(faults) == len(lines):
+    counts, faults = Counter[bool](), []
+    write_atomically(work / ROWS, _row_lines(reading, counts, faults))
+    if not counts[True]:
         hint = "choose a converter that reads them: --converter, --option; recipe show --converter NAME lists what each reads"
-        what = "no row can be predicted" if lines else "holds no rows"
-        raise UserError(*(Problem(Location(""), fault, rule="not-predicted") for fault in faults[:SHOWN]),
+        what = "no row can be predicted" if counts else "holds no rows"
+        raise UserError(*(Problem(Location(""), fault, rule="not-predicted") for fault in faults),
                         Problem(Location(reading.source.path), what, hint, "no-rows"))  # fmt: skip
-    write_atomically(work / ROWS, b"".join(lines))
     work.write(PREDICT_REQUEST, {
         "key": key, "model": _absolute(model)._asdict(), "record_type": reading.record_type, "settings": settings,
-        "rows": len(lines) - len(faults), "count": len(lines),
+        "rows": counts[True], "count": counts.total(),
     })  # fmt: skip
+
+
+def _row_lines(reading: Reading, counts: Counter[bool], faults: list[str]) -> Iterator[bytes]:
+    """A line for each row. Counts those that can be predicted and those that cannot; the first faults are kept."""
+    for row in read_unanswered(reading):
+        require_free_column(row.id, row.columns)
+        counts[not row.fault] += 1
+        if row.fault and len(faults) < SHOWN:
+            faults.append(f"{row.id}: {row.fault}")
+        yield orjson.dumps(row._asdict(), default=str, option=orjson.OPT_APPEND_NEWLINE)
 
 
 def _absolute(model: ModelReference) -> ModelReference:
@@ -163,7 +171,7 @@ def _absolute(model: ModelReference) -> ModelReference:
 
 def _run(work: RunFolder, display: Display) -> None:
     """Have the worker predict the rows that are left."""
-    done = sum(len(line["rows"]) for line in read_lines(work / PREDICTIONS, "rows"))
+    done = sum(len(line["rows"]) for line in each_line(work / PREDICTIONS, "rows"))
     total = work.read(PREDICT_REQUEST)["rows"]
     if done == total:
         return
@@ -182,7 +190,7 @@ def _run(work: RunFolder, display: Display) -> None:
 
 def rows_with_predictions(work: RunFolder) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
     """Each row with its prediction, in the order of the file; a prediction that there is none of has an `error`."""
-    batches = iter(read_lines(work / PREDICTIONS, "rows"))
+    batches = each_line(work / PREDICTIONS, "rows")
     known: dict[int, dict[str, Any]] = {}
     with (work / ROWS).open("rb") as stream:
         for number, line in enumerate(stream):

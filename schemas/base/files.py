@@ -21,21 +21,25 @@ _RENAME_EXCHANGE = 2
 _SYNC_FILE_RANGE_WRITE = 2
 
 
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write to a temporary name, flush to disk, rename. Raises UserError if the disk fails."""
+def write_atomically(path: Path, content: bytes | Iterable[bytes]) -> None:
+    """Write to a temporary name, flush to disk, rename. An iterable is written part by part. Raises UserError if the disk fails."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    size = 0
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         sweep(path)
         with temporary.open("wb") as stream:
-            stream.write(content)
+            for part in (content,) if isinstance(content, bytes) else content:
+                size += len(part)
+                stream.write(part)
             stream.flush()
             os.fsync(stream.fileno())
         temporary.replace(path)
     except OSError as error:
+        raise cannot_write(path, error, size) from None
+    finally:
         with suppress(OSError):  # it may not exist
             temporary.unlink()
-        raise cannot_write(path, error, len(content)) from None
 
 
 class NewFile:

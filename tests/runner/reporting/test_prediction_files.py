@@ -2,8 +2,10 @@
 
 import csv
 import json
+import tracemalloc
 from pathlib import Path
 
+import pytest
 from recipekit.runner.reporting.prediction_files import write_csv, write_jsonl
 
 ROWS = [
@@ -31,3 +33,16 @@ def test_a_table_has_a_column_for_every_key_and_no_formula(tmp_path: Path) -> No
         {"text": 'a,"b"\nc', "n": "", "more": '[1,{"k":"é"}]', "prediction.label": "", "prediction.probabilities.@x": "",
          "prediction.probabilities.b": "", "prediction.error": "empty text"},
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("write", [write_jsonl, write_csv])
+def test_the_file_need_not_fit_in_memory(tmp_path: Path, write) -> None:
+    def rows():
+        return (({"id": f"r:{n}", "columns": {"text": "word " * 200}}, {"label": "a"}) for n in range(10_000))
+
+    write(tmp_path / "small", lambda: iter(ROWS))  # imports are not counted
+    tracemalloc.start()
+    write(tmp_path / "out", rows)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert (tmp_path / "out").stat().st_size > 10_000_000 > 10 * peak

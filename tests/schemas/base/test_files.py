@@ -170,6 +170,17 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
     assert not left_over(tmp_path)
 
 
+def test_a_file_in_parts_is_written_whole_or_not_at_all(tmp_path):
+    def broken():
+        yield b"half"
+        raise UserError("no more")
+
+    write_atomically(tmp_path / "file", (part for part in (b"a", b"", b"b")))
+    with pytest.raises(UserError, match="no more"):
+        write_atomically(tmp_path / "file", broken())
+    assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("file", b"ab")]
+
+
 def test_a_file_knows_the_hash_of_what_was_meant(tmp_path):
     file = NewFile(tmp_path / "a")
     file.write(b"one")
