@@ -80,6 +80,11 @@ def probes_of_another_record_type(recipe: Recipe) -> Iterator[Finding]:
             yield Finding(("evaluation", key), f"has no effect on {recipe.data.type} records", "remove it")
 
 
+def sentiment_prompts_without_their_model(recipe: Recipe) -> Iterator[Finding]:
+    if recipe.evaluation.sentiment_prompts and not recipe.evaluation.sentiment_model:
+        yield Finding(("evaluation", "sentiment_prompts"), "has no effect without evaluation.sentiment_model", "name a classifier there")
+
+
 def sample_prompts_given_once(recipe: Recipe) -> Iterator[Finding]:
     prompts = recipe.evaluation.prompts
     if prompts is None:
@@ -158,6 +163,7 @@ EVALUATION_RULES: tuple[Rule, ...] = (
     labels_without_their_metrics,
     judge_without_its_metrics,
     probes_of_another_record_type,
+    sentiment_prompts_without_their_model,
     sample_prompts_given_once,
     labels_that_look_the_same,
     rules_of_evaluation_sets,

@@ -16,7 +16,7 @@ from .yaml_source import Document, KeyPath
 SUFFIXES = (".yml", ".yaml")
 _VARIABLE = re.compile(r"\$\{([^{}]*)\}")
 _PROMPTS = (("generate", "prompt"), ("generate", "judge", "prompt"), ("evaluation", "judge", "prompt"))
-_FILES = (("generate", "input"), ("evaluation", "prompts", "path"), ("evaluation", "blimp"))
+_FILES = (("generate", "input"), ("evaluation", "prompts", "path"), ("evaluation", "blimp"), ("evaluation", "sentiment_prompts"))
 _BASE_MODEL = ("model", "base_model")
 
 

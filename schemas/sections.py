@@ -178,6 +178,7 @@ class Evaluation(NamedTuple):
     logit_lens: tuple[str, ...] = ()
     blimp: str | None = None
     sentiment_model: str | None = None
+    sentiment_prompts: str | None = None
     gates: dict[str, Gate] = {}  # noqa: RUF012 - never mutated
     confidence: float = 0.95
 

@@ -1,10 +1,12 @@
 """docs/systems.md: every recipe, converter, task, key and command that its tables name is there; recipes check, and are all named."""
 
 import re
+from pathlib import Path
 
 import pytest
 from recipekit.converters.sources.registry import CONVERTERS
 from recipekit.runner.cli.main import COMMANDS
+from recipekit.runner.evaluation.sentiment import emotion_prompts
 from recipekit.runner.generate.tasks import TASKS
 from recipekit.schemas.extends import shipped_recipes
 from recipekit.schemas.json_schema import schema, subschema
@@ -78,10 +80,13 @@ def test_what_a_recipe_is_said_to_set_is_set(name):
         ),
         "babylm_gpt2": lambda: recipe.evaluation.logit_lens and recipe.evaluation.blimp,
         "babylm_corpus": lambda: sum(source.max_words for source in recipe.data.sources) == 10_000_000,
-        "alpaca_gpt2": lambda: recipe.evaluation.logit_lens and recipe.evaluation.blimp,
-        "alpaca_emotion": lambda: (
-            recipe.evaluation.sentiment_model and recipe.evaluation.blimp and len(recipe.generate.options["emotions"]) == 15
+        "alpaca_gpt2": lambda: (
+            recipe.evaluation.logit_lens
+            and recipe.evaluation.blimp
+            and recipe.evaluation.sentiment_model
+            and len({emotion for emotion, _ in emotion_prompts(Path(recipe.evaluation.sentiment_prompts))}) == 28
         ),
+        "alpaca_emotion": lambda: recipe.evaluation.sentiment_prompts and len(recipe.generate.options["emotions"]) == 15,
         "emogpt_qwen": lambda: (
             {"token_accuracy", "token_reduction"} <= {*recipe.evaluation.metrics}
             and recipe.evaluation.gates

@@ -1,6 +1,7 @@
 """The probes of a recipe (logit lens, BLiMP, sentiment of the replies, sample prompts), with their keys and files."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from ...schemas.base.hashing import key_of, with_contents
@@ -10,6 +11,7 @@ from ..models.resolve import resolve_model
 from ..runtime.run_files import EVALUATING, PromptAnswers, RunFile
 from ..runtime.run_folder import RUNS, RunFolder
 from . import blimp
+from .sentiment import emotion_prompts
 
 
 def _as_it_is(value: Any) -> Any:
@@ -29,14 +31,20 @@ class Probe(NamedTuple):
     prepare: Callable[[Any], Any] = _as_it_is
 
 
-def _classifier(name: str) -> str:
-    return resolve_model(Model(name), RUNS).path
+def _sentiment_identity(asked: dict[str, Any]) -> Any:
+    return asked | {key: with_contents(asked[key]) for key in ("classifier", "path")}
+
+
+def _sentiment(asked: dict[str, Any]) -> dict[str, Any]:
+    """The classifier as a folder, and the prompts. Raises UserError for a file that holds none, or a model that cannot be found."""
+    prompts = emotion_prompts(Path(asked["path"])) if asked["path"] else []
+    return asked | {"classifier": resolve_model(Model(asked["classifier"]), RUNS).path, "prompts": prompts}
 
 
 PROBES = {
     "logit_lens": Probe("lens", RunFile(f"{EVALUATING}/lens.json", dict[str, Any])),
     "blimp": Probe("blimp", RunFile(f"{EVALUATING}/blimp.json", dict[str, Any]), blimp.identity, blimp.prepare),
-    "sentiment_model": Probe("sentiment", RunFile(f"{EVALUATING}/sentiment.json", dict[str, Any]), prepare=_classifier),
+    "sentiment_model": Probe("sentiment", RunFile(f"{EVALUATING}/sentiment.json", dict[str, Any]), _sentiment_identity, _sentiment),
     "prompts": Probe("prompts", RunFile(f"{EVALUATING}/prompts.json", PromptAnswers)),
 }
 
@@ -45,10 +53,13 @@ def asked_for(recipe: Recipe) -> dict[str, Any]:
     """Return the recipe's probes with their settings. Raises UserError if the file of prompts is not valid."""
     evaluation = recipe.evaluation
     asked = {name: value for name in PROBES if (value := getattr(evaluation, name))}
+    kind, system = recipe.data.type, recipe.data.system_prompt
     if prompts := evaluation.prompts:
-        generation = None if recipe.data.type == "classification" else (prompts.generation or evaluation.generation)._asdict()
-        texts, kind = sample_texts(prompts), recipe.data.type
-        asked["prompts"] = {"texts": texts, "type": kind, "system": recipe.data.system_prompt, "generation": generation}
+        generation = None if kind == "classification" else (prompts.generation or evaluation.generation)._asdict()
+        asked["prompts"] = {"texts": sample_texts(prompts), "type": kind, "system": system, "generation": generation}
+    if classifier := evaluation.sentiment_model:
+        how = {"type": kind, "system": system, "generation": evaluation.generation._asdict()}
+        asked["sentiment_model"] = {"classifier": classifier, "path": evaluation.sentiment_prompts, **how}
     return asked
 
 
@@ -69,7 +80,8 @@ def results(run: RunFolder, asked: dict[str, Any]) -> dict[str, Any]:
     if "blimp" in found:
         found["blimp"]["source"] = blimp.name_of(asked["blimp"])
     if "sentiment" in found:
-        found["sentiment"]["classifier"] = asked["sentiment_model"]
+        path = asked["sentiment_model"]["path"]
+        found["sentiment"] |= {"classifier": asked["sentiment_model"]["classifier"], "prompts": path and Path(path).name}
     if "prompts" in found:
         found["prompts"] |= {key: asked["prompts"][key] for key in ("system", "generation")}
     return found

@@ -1,8 +1,12 @@
 """The 28 GoEmotions labels in three groups: the sentiment of replies by the emotion of their prompts."""
 
+import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
+
+from ...schemas.base.errors import Location, Problem, UserError
 
 POSITIVE = ("admiration", "amusement", "approval", "caring", "curiosity", "desire", "excitement", "gratitude", "joy", "love", "optimism",
             "pride", "realization", "relief")  # fmt: skip
@@ -43,3 +47,23 @@ def by_group(counts: Counts) -> dict[str, dict[str, Any]]:
         for group in GROUPS
         if group in sums
     }
+
+
+def emotion_prompts(path: Path) -> list[tuple[str, str]]:
+    """(emotion, prompt) of a JSON file of prompts by emotion. Raises UserError where it is not one."""
+
+    def wrong(what: str) -> UserError:
+        return UserError(Problem(Location(str(path)), what, 'an object of lists: {"joy": ["Describe ..."], ...}', "prompts"))
+
+    try:
+        found = json.loads(path.read_text(encoding="utf-8-sig"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise wrong(f"cannot be read: {error}") from None
+    if not isinstance(found, dict) or not found:
+        raise wrong("holds no prompts by emotion")
+    if unknown := [emotion for emotion in found if emotion not in GROUP_OF]:
+        raise wrong(f"{unknown[0]!r} is not one of the 28 emotions of GoEmotions")
+    for emotion, prompts in found.items():
+        if not isinstance(prompts, list) or not prompts or not all(isinstance(text, str) and text.strip() for text in prompts):
+            raise wrong(f"{emotion} is not a list of prompts")
+    return [(emotion, text) for emotion, prompts in found.items() for text in prompts]

@@ -60,8 +60,8 @@ def key(context: RunContext) -> str:
 
 def evaluate_key(evaluation: Evaluation, split: str, train: str, sets: str = "") -> str:
     """Return a hash of the evaluation section, the files and folders that it names, the training, and the rows of further sets."""
-    named = {name: getattr(evaluation, name) for name in ("blimp", "sentiment_model")}
-    contents: dict[str, Any] = {name: value and PROBES[name].identity(value) for name, value in named.items()}
+    contents: dict[str, Any] = {"blimp": evaluation.blimp and PROBES["blimp"].identity(evaluation.blimp)}
+    contents |= {name: with_contents(getattr(evaluation, name)) for name in ("sentiment_model", "sentiment_prompts")}
     contents["prompts"] = evaluation.prompts and (evaluation.prompts, with_contents(evaluation.prompts.path))
     contents["also"] = {name: found._replace(sources=())._asdict() for name, found in evaluation.also.items()}  # `sets` covers their bytes
     return key_of("evaluate", VERSION, evaluation._asdict() | contents, split, train, sets)

@@ -22,30 +22,29 @@ def main() -> None:
     request = RunFolder(Path()).read(PROBES_REQUEST)
     progress = Progress(Path("progress.jsonl"))
     keys, asked = request["keys"], request["asked"]
-    if "sentiment_model" in keys:
-        from .sentiment_probe import classify_replies
-
-        progress.event("probe", what="sentiment of the replies")
-        _write("sentiment_model", keys, classify_replies(asked["sentiment_model"]))
-    of_models = {name: _of_models(name) for name in ("logit_lens", "blimp", "prompts") if name in keys}
-    if not of_models:
-        return
     cfg, tokenizer = load_config(CONFIG)
     if cfg.record_type == "classification":  # the only probe for a classification
         from .sample_prompts import labels
 
         progress.event("probe", what="labels of the sample prompts")
         return _write("prompts", keys, {"tuned": labels(cfg, asked["prompts"])})
-    found: dict[str, dict[str, Any]] = {name: {} for name in of_models}
-    for loaded in models(cfg):
-        for name, probe in of_models.items():
+    probes = {name: probe for name in keys if (probe := _probe(name, asked[name]))}
+    found: dict[str, dict[str, Any]] = {name: {} for name in probes}
+    for loaded in models(cfg) if probes else ():
+        for name, probe in probes.items():
             progress.event("probe", what=f"{name} of the {loaded.name} model")
             found[name][loaded.name] = probe(loaded, tokenizer, asked[name])
+    if "sentiment_model" in keys:
+        from .sentiment_probe import sentiment
+
+        progress.event("probe", what="sentiment of the replies")
+        found["sentiment_model"] = sentiment(asked["sentiment_model"]["classifier"], found.get("sentiment_model"))
     for name, values in found.items():
         _write(name, keys, values)
 
 
-def _of_models(name: str) -> Callable[[Any, Any, Any], Any]:
+def _probe(name: str, asked: Any) -> Callable[[Any, Any, Any], Any] | None:
+    """What looks at each model; None where the replies to the evaluated rows are enough."""
     if name == "logit_lens":
         from .logit_lens import lens
 
@@ -54,6 +53,10 @@ def _of_models(name: str) -> Callable[[Any, Any, Any], Any]:
         from .sample_prompts import answers
 
         return answers
+    if name == "sentiment_model":
+        from .sentiment_probe import replies_to_prompts
+
+        return replies_to_prompts if asked["prompts"] else None
     from .blimp_probe import accuracies
 
     return lambda loaded, tokenizer, asked: accuracies(loaded.model, tokenizer, asked)

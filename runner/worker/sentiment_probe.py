@@ -1,15 +1,18 @@
-"""Classify the emotion of every generated reply, beside the emotion of its prompt (meta.emotion)."""
+"""Classify the emotion of every reply, beside that of its prompt: of a file of prompts by emotion, or of a row (meta.emotion)."""
 
 from pathlib import Path
 from typing import Any
 
+from ...schemas.base.errors import UserError
 from ..evaluation.sentiment import GROUP_OF, by_group, counted
 from ..models.reference import ModelReference
 from ..runtime.progress import read_lines
 from ..runtime.run_files import EVALUATING
 from .generation import label_probabilities
 from .loading import LoadedModel, load
+from .sample_prompts import answers
 
+Replies = dict[str, list[tuple[str, str | None]]]  # model -> emotion of the prompt, reply
 BATCH, LONGEST = 16, 512  # replies per batch, tokens per reply
 
 
@@ -24,23 +27,38 @@ def prompt_emotions(rows: Path) -> dict[str, str]:
     return found
 
 
-def classify_replies(classifier: str) -> dict[str, Any]:
-    """Return, for base and tuned model, counts by prompt and reply emotion, and shares by group; and how many rows have no emotion.
-
-    The classifier's labels must be the 28 emotions.
-    """
+def replies_to_rows() -> tuple[Replies, int]:
+    """Return each model's replies to the evaluated rows that name an emotion, and how many rows name none."""
     emotions, rows = prompt_emotions(Path(EVALUATING, "rows.jsonl")), read_lines(Path(EVALUATING, "rows.jsonl"))
-    predictions = [line for line in read_lines(Path(EVALUATING, "predictions.jsonl")) if line["id"] in emotions]
+    replies: Replies = {"base": [], "tuned": []}
+    for line in read_lines(Path(EVALUATING, "predictions.jsonl")):
+        if line["id"] in emotions:
+            replies[line["model"]].append((emotions[line["id"]], line["reply"]))
+    return replies, len(rows) - len(emotions)
+
+
+def replies_to_prompts(loaded: LoadedModel, tokenizer: Any, asked: dict[str, Any]) -> list[tuple[str, str | None]]:
+    """Return the emotion of each prompt with the model's reply; None for a prompt that it cannot answer."""
+    found = answers(loaded, tokenizer, {**asked, "texts": [text for _, text in asked["prompts"]]})
+    return [(emotion, one.get("reply")) for (emotion, _), one in zip(asked["prompts"], found, strict=True)]
+
+
+def sentiment(classifier: str, replies: Replies | None) -> dict[str, Any]:
+    """Return each model's counts by prompt and reply emotion, and shares by group, of replies to prompts; None stands for the evaluated rows.
+
+    Raises UserError if the classifier has labels that are not among the 28 emotions.
+    """
+    replies, without_emotion = (replies, 0) if replies else replies_to_rows()
     loaded = load(ModelReference(classifier, classifier, "", classifier, "", "", kind="classification"), "classification")
     if unknown := sorted(set(loaded.labels) - set(GROUP_OF)):
-        raise ValueError(f"{classifier} has labels that are not among the 28 emotions: {', '.join(unknown[:5])}")
-    found = predicted(loaded, [line["reply"] for line in predictions])
+        raise UserError(f"{classifier} has labels that are not among the 28 emotions: {', '.join(unknown[:5])}")
     models: dict[str, Any] = {}
-    for model in ("base", "tuned"):
-        pairs = [(emotions[line["id"]], emotion) for line, emotion in zip(predictions, found, strict=True) if line["model"] == model]
-        counts = counted(pairs)
-        models[model] = {"counts": counts, "groups": by_group(counts)}
-    return {"classifier": classifier, "models": models, "rows_without_emotion": len(rows) - len(emotions)}
+    for model, pairs in replies.items():
+        answered = [(emotion, reply) for emotion, reply in pairs if reply is not None]
+        heard = predicted(loaded, [reply for _, reply in answered])
+        counts = counted(zip((emotion for emotion, _ in answered), heard, strict=True))
+        models[model] = {"counts": counts, "groups": by_group(counts), "without_reply": len(pairs) - len(answered)}
+    return {"models": models, "rows_without_emotion": without_emotion}
 
 
 def predicted(loaded: LoadedModel, texts: list[str]) -> list[str]:

@@ -149,6 +149,7 @@ BREAKS: dict[str, list[tuple[Changes, list[str]]]] = {
         (LABELS | {"evaluation.logit_lens": ["Once"]}, ["evaluation.logit_lens"]),
         (TEXT | {"evaluation.sentiment_model": "m", "evaluation.blimp": "blimp"}, ["evaluation.sentiment_model"]),
     ],
+    "sentiment_prompts_without_their_model": [({"evaluation.sentiment_prompts": "prompts.json"}, ["evaluation.sentiment_prompts"])],
     "judge_without_its_metrics": [
         ({"evaluation.judge": JUDGE}, ["evaluation.judge"]),
         ({"evaluation.metrics": ["perplexity", "safety"]}, ["evaluation.metrics.1"]),
@@ -302,6 +303,7 @@ KEEPS: dict[str, list[Changes]] = {
         {"evaluation.logit_lens": ["Once"], "evaluation.blimp": "blimp", "evaluation.sentiment_model": "m"},
         TEXT | {"evaluation.logit_lens": ["Once"], "evaluation.blimp": "blimp"},
     ],
+    "sentiment_prompts_without_their_model": [{"evaluation.sentiment_prompts": "prompts.json", "evaluation.sentiment_model": "m"}],
     "judge_without_its_metrics": [{"evaluation.judge": JUDGE, "evaluation.metrics": ["safety"]}, {}],
     "labels_that_look_the_same": [{"evaluation.labels": ["low", "lower"], "evaluation.metrics": ["accuracy"]}],
     "sampling_without_temperature": [

@@ -31,8 +31,8 @@ PROBES = {
         for model in ("base", "tuned")
     },
     "sentiment": {
-        "classifier": "some/model", "rows_without_emotion": 2,
-        "models": {model: {"counts": {"joy": {"love": 3, "anger": 1}}, "groups": {"positive": {"rows": 4, "positive": 75.0, "neutral": 0.0, "negative": 25.0}}}
+        "classifier": "some/model", "rows_without_emotion": 2, "prompts": None,
+        "models": {model: {"counts": {"joy": {"love": 3, "anger": 1}}, "groups": {"positive": {"rows": 4, "positive": 75.0, "neutral": 0.0, "negative": 25.0}}, "without_reply": 1}
                    for model in ("base", "tuned")},
     },
     "blimp": {model: {"phenomena": {"binding": 61.5}, "pairs": {"binding": 200}, "mean": 61.5} for model in ("base", "tuned")} | {"source": "pairs"},

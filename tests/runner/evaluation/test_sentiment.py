@@ -3,7 +3,8 @@
 import json
 
 import pytest
-from recipekit.runner.evaluation.sentiment import GROUP_OF, GROUPS, by_group, counted, percentages
+from recipekit.runner.evaluation.sentiment import GROUP_OF, GROUPS, by_group, counted, emotion_prompts, percentages
+from recipekit.schemas.base.errors import UserError
 
 
 def test_the_28_emotions_stand_in_one_group_each():
@@ -70,3 +71,25 @@ def test_the_sentiment_table_groups_whole_replies(realdata, model):
         counts = {GROUPS[group][0]: {GROUPS[kind][0]: count for kind, count in zip(GROUPS, replies, strict=True)}}
         found = by_group(counts)[group]
         assert [found[kind] for kind in GROUPS] == pytest.approx(shares, abs=0.01)
+
+
+def test_prompts_by_emotion_are_read_in_order(tmp_path):
+    (tmp_path / "prompts.json").write_text('{"joy": ["Sing.", "Dance."], "fear": ["Hide."]}')
+    assert emotion_prompts(tmp_path / "prompts.json") == [("joy", "Sing."), ("joy", "Dance."), ("fear", "Hide.")]
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ("[", "cannot be read"),
+        ("[]", "holds no prompts by emotion"),
+        ('{"glee": ["Sing."]}', "'glee' is not one of the 28 emotions"),
+        ('{"joy": "Sing."}', "joy is not a list of prompts"),
+        ('{"joy": ["Sing.", " "]}', "joy is not a list of prompts"),
+    ],
+)
+def test_a_file_that_holds_no_prompts_by_emotion_is_refused(tmp_path, text, what):
+    (tmp_path / "prompts.json").write_text(text)
+    with pytest.raises(UserError, match=what) as refused:
+        emotion_prompts(tmp_path / "prompts.json")
+    assert refused.value.problems[0].location.file == str(tmp_path / "prompts.json")

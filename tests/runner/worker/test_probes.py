@@ -140,8 +140,8 @@ config = GPT2Config(vocab_size=len(tokenizer), n_embd=32, n_layer=1, n_head=2, n
 GPT2ForSequenceClassification(config).save_pretrained("classifier")
 tokenizer.model_max_length = 128
 tokenizer.save_pretrained("classifier")
-from recipekit.runner.worker.sentiment_probe import classify_replies
-print(json.dumps(classify_replies("classifier")))
+from recipekit.runner.worker.sentiment_probe import sentiment
+print(json.dumps([sentiment("classifier", None), sentiment("classifier", {"tuned": [["joy", "Fine."], ["fear", None]]})]))
 """
 
 
@@ -151,8 +151,10 @@ def test_every_reply_to_a_prompt_with_an_emotion_is_classified(tiny_gpt2, tmp_pa
     write_jsonl(tmp_path / "evaluating" / "rows.jsonl", rows)
     lines = [{"model": model, "id": row["id"], "reply": f"{model} says {row['id']}"} for model in ("base", "tuned") for row in rows]
     write_jsonl(tmp_path / "evaluating" / "predictions.jsonl", lines)
-    found = json.loads(run_python(SENTIMENT, tiny_gpt2, cwd=tmp_path).splitlines()[-1])
+    found, of_prompts = json.loads(run_python(SENTIMENT, tiny_gpt2, cwd=tmp_path).splitlines()[-1])
     assert found["rows_without_emotion"] == 1
+    assert of_prompts["rows_without_emotion"] == 0 and of_prompts["models"]["tuned"]["without_reply"] == 1
+    assert {prompt: sum(replies.values()) for prompt, replies in of_prompts["models"]["tuned"]["counts"].items()} == {"joy": 1}
     for model in ("base", "tuned"):
         counts = found["models"][model]["counts"]
         assert {prompt: sum(replies.values()) for prompt, replies in counts.items()} == {"joy": 2, "fear": 1, "surprise": 1}
