@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
+from recipekit.converters.sources.introspection import TEMPLATES
 from recipekit.converters.sources.registry import CONVERTERS
 from recipekit.runner.cli.main import COMMANDS
 from recipekit.runner.evaluation.sentiment import emotion_prompts
@@ -98,6 +99,16 @@ def test_what_a_recipe_is_said_to_set_is_set(name):
         "mbti_llama2_16class": lambda: recipe.training.save_total_limit == 3 and recipe.training.load_best_model_at_end,
     }
     assert expected[name]()
+
+
+@pytest.mark.parametrize("name", sorted(name for name in RECIPES if name.startswith("introspection")))
+def test_sample_questions_are_asked_as_training_asks(name):
+    recipe = load_recipe(name).recipe
+    (source,) = recipe.data.sources
+    start, middle, end = re.split(r"\{text\}|\{word\}", TEMPLATES[source.options["template"]])
+    assert "asked this question" in start, "the guide's"
+    for text in recipe.evaluation.prompts.texts:
+        assert re.fullmatch(f"{re.escape(start)}.+{re.escape(middle)}(Fear|Joy){re.escape(end)}", text), text
 
 
 def test_every_emogpt_recipe_has_a_run_name_of_its_own_in_wandb():
