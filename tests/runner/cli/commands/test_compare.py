@@ -13,6 +13,7 @@ from ....support.run_files import lock_with, manifest_with, metrics_with
 for package in ("numpy", "jinja2"):
     pytest.importorskip(package, reason=f"needs the extra [eval]: {package}")
 
+FACTS = {"unit": "", "higher_is_better": None}
 SOURCES = [{"path": "/data/rows.jsonl", "converter": "messages"}]
 
 
@@ -29,9 +30,8 @@ def write(tmp_path, minimal):
         folder.write(LOCK, lock_with(packages={"torch": "2.0"}, model={"path": "", "identity": "m", "note": ""}) | (lock or {}))
         folder.write(MANIFEST, manifest_with(rows_in=rows, rows_kept=rows, splits={"train": 9}))
         evaluation = values["evaluation"]
-        folder.write(
-            METRICS, metrics_with(rows=rows, metrics=dict.fromkeys(evaluation["metrics"], {}), labels=evaluation.get("labels", []))
-        )
+        names = dict.fromkeys(evaluation["metrics"], FACTS)
+        folder.write(METRICS, metrics_with(rows=rows, metrics=names, labels=evaluation.get("labels", [])))
         (folder / "recipe.yml").write_text(to_yaml(values), encoding="utf-8")
         lines = [
             {"model": model, "id": str(n), "reference": "Yes.", "reply": reply, "stopped": True, "reply_tokens": 2,
@@ -95,7 +95,7 @@ def add_set(run: str, nll: float, rows: int = 20) -> None:
         lines = (folder / f"eval/{file}.jsonl").read_text().splitlines()
         found = [line | ({"nll": nll + line["nll"]} if "nll" in line else {}) for line in map(json.loads, lines) if int(line["id"]) < rows]
         (folder / f"eval/sets/plain/{file}.jsonl").write_text("".join(json.dumps(line) + "\n" for line in found))
-    scores = {**metrics_with(), "split": "plain", "metrics": {"perplexity": {}}}
+    scores = {**metrics_with(), "split": "plain", "metrics": {"perplexity": FACTS}}
     folder.write(METRICS, folder.read(METRICS) | {"also": {"plain": scores}})
 
 
