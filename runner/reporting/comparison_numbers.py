@@ -59,7 +59,9 @@ def require_same_rows(runs: list[RunFolder]) -> None:
     sets = [row_set(run, EVALUATION) for run in runs]
     for run, rows in zip(runs[1:], sets[1:], strict=True):
         if rows != sets[0]:
-            what = f"was evaluated on different rows than {runs[0].path}: {len(rows)} and {len(sets[0])} rows, {len(rows & sets[0])} in common"
+            what = (
+                f"was evaluated on different rows than {runs[0].path}: {len(rows)} and {len(sets[0])} rows, {len(rows & sets[0])} in common"
+            )
             hint = "evaluate both on the same split: the same data section, evaluation.split, max_rows and generation.seed"
             raise UserError(Problem(Location(str(run.path)), what, hint, "other-rows"))
 

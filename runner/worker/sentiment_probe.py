@@ -44,7 +44,7 @@ def replies_to_prompts(loaded: LoadedModel, tokenizer: Any, asked: dict[str, Any
 
 
 def sentiment(classifier: str, replies: Replies | None) -> dict[str, Any]:
-    """Return each model's counts by prompt and reply emotion, and shares by group, of replies to prompts; None stands for the evaluated rows.
+    """Return each model's counts by prompt and reply emotion, and shares by group, of `replies`; None: those to the evaluated rows.
 
     Raises UserError if the classifier has labels that are not among the 28 emotions.
     """
