@@ -184,7 +184,7 @@ def test_one_run_is_no_comparison(command_line, write, count):
 
 def test_the_same_run_twice_is_no_comparison(command_line, write):
     one = write("1", 10.0)
-    assert "named twice" in command_line("compare", one, one + "/").err
+    assert "given twice" in command_line("compare", one, one + "/").err
 
 
 def test_a_run_without_an_evaluation_is_named(command_line, write, tmp_path):
