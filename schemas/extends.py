@@ -15,6 +15,7 @@ from .yaml_source import MAX_BYTES, Document, KeyPath, parse_yaml, read_text
 SHIPPED = Path(__file__).parent.parent / "recipes"
 MAX_EXTENDS = 10
 _KEYS = re.compile(rb"""^["']?(recipe|extends|prompt)["']?\s*:""", re.MULTILINE)
+_NO_COMMENT = "\u2317"  # a sign that stands for # and begins no comment
 _DATA_HINT = "a recipe is a .yml file; for a data file use `recipe new NAME --data FILE`"
 
 
@@ -196,7 +197,17 @@ def _with_setting(document: Document, setting: str) -> Document:
         raise UserError(Problem(location, "expected key=value", "for example --set training.learning_rate=1e-4", "set"))
     if parts[0] == "extends":
         raise UserError(Problem(location, "extends cannot be set", "write it in the recipe", "set"))
+    if _has_comment(text, location.file):
+        raise UserError(Problem(location, "# begins a comment: what follows would be left out", "put the value in quotes", "set"))
     return with_value(document, parts, parse_yaml(text, location.file).data if text.strip() else None, location, Path.cwd())
+
+
+def _has_comment(text: str, file: str) -> bool:
+    """Whether YAML leaves out a part of the value."""
+    if "#" not in text:
+        return False
+    whole = parse_yaml(text.replace("#", _NO_COMMENT), file).data
+    return text.lstrip().startswith("#") or str(whole).replace(_NO_COMMENT, "#") != str(parse_yaml(text, file).data)
 
 
 def with_value(document: Document, parts: list[str], value: Any, location: Location, folder: Path) -> Document:

@@ -135,8 +135,7 @@ def json_lines(lines: Iterable[bytes], file: str, first: int, unreadable: list[D
     number = first - 1
     try:
         for number, line in enumerate(lines, first):
-            if number == 1:
-                line = line.removeprefix(BOM)
+            line = line.removeprefix(BOM)  # in the middle, too, where files were joined
             try:
                 value = parse_json(line)
                 if (key := duplicate_key(line, value)) is None:

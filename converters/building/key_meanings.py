@@ -17,6 +17,14 @@ def _is_false(value: Any) -> bool:
     return value is False or (isinstance(value, str) and value.strip().lower() == "false")
 
 
+def _is_bad(value: Any) -> bool:
+    return _is_false(value) or (value == 0 and not isinstance(value, float)) or value == "0"
+
+
+def _is_held_out(value: Any) -> bool:
+    return isinstance(value, str) and value.strip().lower() in ("test", "validation", "valid", "val", "dev", "eval", "holdout")
+
+
 def _is_below_one(value: Any) -> bool:
     try:
         return value is not None and not isinstance(value, bool) and 0 <= float(value) < 1
@@ -39,8 +47,11 @@ MEANINGS: dict[str, tuple[Callable[[Any], bool], str]] = {
     **dict.fromkeys(("image", "images", "video", "videos", "audio", "audios"), (_filled, _MEDIA)),
     "rejected": (_filled, _PREFERENCE),
     "rejected_response": (_filled, _PREFERENCE),
-    "kto_tag": (_is_false, "a reply that was labelled as bad"),
-    "label": (_is_false, "a reply that was labelled as bad"),
+    "kto_tag": (_is_bad, "a reply that was labelled as bad"),
+    "label": (_is_bad, "a reply that was labelled as bad"),
+    "split": (_is_held_out, "a row of a test or validation split: filter it into a source of its own"),
+    **dict.fromkeys(("train", "trainable", "loss"), (_is_false, "a row that is not to be trained")),
+    **dict.fromkeys(("loss_mask", "assistant_masks", "completion_mask"), (_filled, "a mask of what is trained")),
     "weight": (_is_below_one, "a weight: rows of weight 0 are not to be trained"),
     "chat_template_kwargs": (_filled, "arguments of the chat template"),
     "context": (_filled, "a context that the question refers to"),

@@ -14,7 +14,8 @@ _MAGIC = ((b"PAR1", "parquet"), (b"ARROW1", "arrow"), (b"\xff\xff\xff\xff", "arr
           (b"BZh", "bzip2 data"), (b"\xfd7zXZ\0", "xz data"), (b"\x1f\x8b", "gzip data inside gzip"),
           (b"SQLite format 3\x00", "a SQLite database"), (b"%PDF-", "a PDF document"),
           (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an old Office document"), (b"\x28\xb5\x2f\xfd", "zstd data inside another"),
-          (b"\xff\xfe", "UTF-16 text"), (b"\xfe\xff", "UTF-16 text"))  # fmt: skip
+          (b"\xff\xfe", "UTF-16 text"), (b"\xfe\xff", "UTF-16 text"),
+          (b"version https://git-lfs.github.com/spec/", "a Git LFS pointer"))  # fmt: skip
 _UNPACK = "unpack it and name the folder: archives are not unpacked here, because of links, paths and decompression bombs"
 _AGAIN = "decompress it first; gzip and zstd can be read directly"
 _OFFICE = (b"docProps/", b"_rels/.rels", b"[Content_Types].xml", b"application/vnd.oasis.opendocument")
@@ -35,6 +36,7 @@ REFUSED = {
     "gzip data inside gzip": _AGAIN,
     "zstd data inside another": _AGAIN,
     "UTF-16 text": _ENCODE,
+    "a Git LFS pointer": "fetch the file that it stands for: git lfs pull",
 }
 
 

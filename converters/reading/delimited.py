@@ -16,6 +16,7 @@ MAX_ROW = 16 << 20  # characters; a longer row is nearly always an unclosed quot
 MAX_COLUMNS = 10_000
 LONG_NAME = 60  # characters
 NO_HEADER = "if the table has no header, name its columns in the source: columns: [text, label] (--column text --column label)"
+_RARE_IN_TEXT = "\t|"  # commas and semicolons are common in text: they do not indicate a second row
 REREAD = 256 << 20  # characters: the limit on reading the lines after unclosed quotes again
 
 
@@ -33,9 +34,10 @@ def read_csv(stream: BinaryIO, name: str, delimiter: str = ",", columns: tuple[s
         lines.next_row()
         try:
             cells = next(reader, None)
-        except (csv.Error, _TooLong) as error:
-            reason = "row_too_long" if isinstance(error, _TooLong) else "invalid_csv"
-            yield Drop(Row(None, name, lines.first), reason, str(error))
+            if len(lines.row) > 1 and len(header) > 1:
+                _refuse_swallowed(lines, delimiter, len(header))
+        except (csv.Error, _BadLines) as error:
+            yield Drop(Row(None, name, lines.first), *_why(error, lines))
             for line in lines.give_back():
                 yield Drop(Row(None, name, line), "invalid_csv", "inside a broken row; too many broken rows to read each line again")
             continue
@@ -45,6 +47,21 @@ def read_csv(stream: BinaryIO, name: str, delimiter: str = ",", columns: tuple[s
             if columns and lines.first == 1:
                 _refuse_header(cells, columns, name)
             yield _row(cells, header, name, lines.first)
+
+
+def _why(error: Exception, lines: "_Lines") -> tuple[str, str]:
+    """What is wrong with the row at hand, as a drop's reason and detail."""
+    if isinstance(error, _BadLines):
+        return error.reason, str(error)
+    escaped = any('\\"' in line for line in lines.row)
+    return "invalid_csv", f'{error}; a quote within a cell is written "", not \\"' if escaped else str(error)
+
+
+def _refuse_swallowed(lines: "_Lines", delimiter: str, columns: int) -> None:
+    """Raise _BadLines where every line of a row would be a whole row: then its quotes are the text's own, and took others in."""
+    if delimiter in _RARE_IN_TEXT and all(line.count(delimiter) == columns - 1 for line in lines.row):
+        last = lines.first + len(lines.row) - 1
+        raise _BadLines("ambiguous_quotes", f'its quote ends in line {last}, and each line would be a row; write a quote of the text as ""')
 
 
 def _refuse_header(cells: list[str], columns: tuple[str, ...], name: str) -> None:
@@ -58,6 +75,8 @@ def _row(cells: list[str], header: list[str], name: str, line: int) -> Row | Dro
         return Drop(Row(None, name, line), "ragged_row", f"{len(cells)} cells, {len(header)} columns")
     if fault := _text_fault(cells):
         return Drop(Row(None, name, line), fault)
+    if cells[-1] == header[-1] and len(cells) > 1 and cells[1:] == header[1:] and cells[0].removeprefix("\ufeff") == header[0]:
+        return Drop(Row(None, name, line), "repeated_header", "files were joined: remove the line")
     return Row(dict(zip(header, cells, strict=True)), name, line)
 
 
@@ -84,17 +103,23 @@ def _header(reader: Iterator[list[str]], name: str, stream: BinaryIO) -> list[st
         if fault := _text_fault(header):
             what = "the header is not UTF-8" if fault == "not_utf8" else "the header has a NUL byte"
             hint = encoding_hint(stream) if fault == "not_utf8" else "is this a table?"
+        if header and header[0].startswith("sep="):
+            what, hint = "the first line is Excel's separator, not a header", "remove it"
         if len(header) > MAX_COLUMNS:
             what, hint = f"the header has {len(header):,} columns; at most {MAX_COLUMNS:,} are read", "is this a table?"
-    except (csv.Error, _TooLong) as error:
+    except (csv.Error, _BadLines) as error:
         what = f"the header cannot be read: {error}"
     if what:
         raise UserError(Problem(Location(name, 1), what, hint, "csv-header"))
     return header
 
 
-class _TooLong(Exception):
-    """A row has more than MAX_ROW characters."""
+class _BadLines(Exception):
+    """The lines cannot be one row: the reason of the drop, and the details."""
+
+    def __init__(self, reason: str, what: str) -> None:
+        super().__init__(what)
+        self.reason = reason
 
 
 class _Lines:
@@ -115,7 +140,7 @@ class _Lines:
         self.row.append(line)
         self.size += len(line)
         if self.size > MAX_ROW:
-            raise _TooLong(f"more than {MAX_ROW >> 20} million characters: a quote may be open")
+            raise _BadLines("row_too_long", f"more than {MAX_ROW >> 20} million characters: a quote may be open")
         return line
 
     def next_row(self) -> None:

@@ -1,6 +1,7 @@
 """Find the files of a source and open them. Formats are detected from the content, never from the name."""
 
 import os
+import re
 from glob import glob, has_magic
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
@@ -10,6 +11,12 @@ from ...schemas.sections import UTF8, Source
 from .compressed import decompressed
 from .encodings import as_utf8, is_plainly_utf8, is_utf8
 from .tables import data_files
+
+_SPLIT_NAMES = {
+    "train": ("train", "training"),
+    "validation": ("validation", "valid", "val", "dev"),
+    "test": ("test", "testing"),
+}
 
 
 class SourceFile(NamedTuple):
@@ -27,8 +34,20 @@ class SourceFile(NamedTuple):
 
 
 def files_of(source: Source) -> list[SourceFile]:
-    """Return the files of a source, with its encoding and columns. Raises UserError if there are none."""
-    return [file._replace(encoding=source.encoding, columns=source.columns) for file in source_files(source.path)]
+    """Return the files of a source, with its encoding and columns. Raises UserError if there are none, and for files of several splits."""
+    files = source_files(source.path)
+    splits = {split: file.name for file in files if (split := split_in(file.name))}
+    if len(splits) > 1 and source.split is None:
+        what = f"holds files of several splits: {' and '.join(sorted(splits.values()))}"
+        hint = f"name each as a source of its own, with its split: {{path: ..., split: {min(splits)}}}"
+        raise UserError(Problem(Location(source.path), what, hint, "several-splits"))
+    return [file._replace(encoding=source.encoding, columns=source.columns) for file in files]
+
+
+def split_in(name: str) -> str:
+    """Return the split that a file's name or folder names; empty if it names none."""
+    words = re.split(r"[^a-z]+", name.lower())
+    return next((split for word in words for split, names in _SPLIT_NAMES.items() if word in names), "")
 
 
 def source_files(path: str) -> list[SourceFile]:
@@ -37,13 +56,17 @@ def source_files(path: str) -> list[SourceFile]:
     Raises UserError if there are none.
     """
     if has_magic(path) and not Path(path).exists():
-        found = [Path(p) for p in sorted(glob(path, recursive=True)) if Path(p).is_file()]
+        matched = [Path(p) for p in sorted(glob(path, recursive=True))]
+        _refuse_links([p for p in matched if p.is_symlink() and not p.exists()])
+        found = [p for p in matched if p.is_file()]
         unique = len({p.name for p in found}) == len(found)
         above = Path(os.path.commonpath([p.parent for p in found])) if found else Path()
         names = [SourceFile(p, p.name if unique else str(p.relative_to(above))) for p in found]
     elif Path(path).is_dir():
         root = Path(path)
-        paths = data_files([p for p in sorted(root.rglob("*")) if _inside(p, root)])
+        listed = [p for p in sorted(root.rglob("*")) if not _hidden(p, root)]
+        _refuse_links([p for p in listed if p.is_symlink() and not (p.exists() and p.resolve().is_relative_to(root.resolve()))])
+        paths = data_files([p for p in listed if p.is_file()])
         names = [SourceFile(p, str(p.relative_to(root)), False) for p in paths]
     else:
         names = [SourceFile(Path(path), Path(path).name)] if Path(path).is_file() else []
@@ -53,10 +76,16 @@ def source_files(path: str) -> list[SourceFile]:
     return names
 
 
-def _inside(path: Path, root: Path) -> bool:
-    """Return whether the path is a regular file that is not hidden; a link that leads out of the folder does not count."""
-    hidden = any(part.startswith(".") for part in path.relative_to(root).parts)
-    return path.is_file() and not hidden and path.resolve().is_relative_to(root.resolve())
+def _hidden(path: Path, root: Path) -> bool:
+    return any(part.startswith(".") for part in path.relative_to(root).parts)
+
+
+def _refuse_links(links: list[Path]) -> None:
+    """Raise UserError for broken links, and for links out of the folder: they would be skipped in silence, or read unasked."""
+    if links:
+        what = "is a link out of the folder" if links[0].exists() else "is a link to a file that is not there"
+        hint = "name the file, or a glob such as FOLDER/*, to follow it" if links[0].exists() else "fetch the file, or remove the link"
+        raise UserError(Problem(Location(str(links[0])), what, hint, "link"))
 
 
 def open_source(path: Path, encoding: str = UTF8) -> BinaryIO:

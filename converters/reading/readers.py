@@ -83,8 +83,7 @@ def _closing(stream: BinaryIO, rows: Iterator[Row | Drop]) -> Iterator[Row | Dro
 def read_jsonl(stream: BinaryIO, name: str) -> Iterator[Row | Drop]:
     """Yield one JSON value per line. Blank lines are skipped; a broken line is a drop."""
     for number, line in enumerate(lines.bounded_lines(stream), 1):
-        if number == 1:
-            line = line.removeprefix(b"\xef\xbb\xbf")
+        line = line.removeprefix(b"\xef\xbb\xbf")  # in the middle, too, where files were joined
         if not line.isspace():
             yield parsed_line(line, name, number)
 

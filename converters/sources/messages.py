@@ -21,7 +21,7 @@ from ...schemas.options import Text
 from ..reading.json_values import FAULTS, duplicate_key, parse_json
 from ..reading.records import Drop, Record, Row, joined
 
-VERSION = 2
+VERSION = 3
 RECORD_TYPES = ("chat",)
 INPUT = "values"
 
@@ -76,8 +76,8 @@ def convert(
         if last_only:
             messages = [*({**m, "train": False} for m in messages[:-1]), {**messages[-1], "train": True}]
         meta = {key: value[key] for key in kept if key in value} if kept else {}
-        if isinstance(own := value.get("meta"), dict):
-            meta = own | meta
+        if isinstance(dict.get(value, "meta"), dict):  # any other is left unread, and named
+            meta = value["meta"] | meta
         yield record((row, {"messages": messages}, meta, ()))
 
 
@@ -105,7 +105,8 @@ def message_of(turn: Any, role_key: str = "role", content_key: str = "content", 
         elif key == "weight" and value is not None:
             if value not in (0, 1):
                 raise Unsupported(f"weight is {value!r}: only 0 (not trained) and 1 (trained) are allowed", "bad_weight")
-            message["train"] = bool(value)
+            if value == 0 or role == "assistant":  # 1 is the default: it does not train a question
+                message["train"] = bool(value)
         elif value not in (None, [], {}, ""):
             raise Unsupported(f"a message has {key!r}, which a chat record cannot hold")
     return message
@@ -144,13 +145,15 @@ def _turns(row: Any, messages_key: str) -> list[Any]:
             if (key := duplicate_key(text.encode(), turns)) is not None:
                 raise Unsupported(repr(key), "duplicate_key")
     if not isinstance(turns, list) or not turns:
-        raise Unsupported(f"expected a list under {messages_key!r}; {_what(row)}", "no_messages")
+        raise Unsupported(f"expected a list under {messages_key!r}; {_what(row, messages_key)}", "no_messages")
     return turns
 
 
-def _what(value: Any) -> str:
+def _what(value: Any, messages_key: str) -> str:
     if not isinstance(value, dict):
         return f"the row is {type(value).__name__}"
+    if messages_key in value:
+        return f"it is {'an object' if isinstance(value[messages_key], dict) else 'empty or no list'}"
     return f"the row has {', '.join(map(str, list(value)[:8])) or 'no keys'}"
 
 
@@ -178,7 +181,11 @@ def _grouped(
         meta = {key: next(value[key] for value in values if key in value) for key in kept if any(key in value for value in values)}
         systems = [system for value in values if (system := value.get(system_key))]
         row = joined(parts, meta | ({system_key: systems[0]} if systems else {}) | {messages_key: turns})
-        if any(system != systems[0] for system in systems):
+        if len(files := {part.file: None for part in parts}) > 1:
+            where = f"{conversation_key} {values[0][conversation_key]!r} is in {' and '.join(files)}"
+            detail = f"{where}: give every conversation a value of its own"
+            yield Drop(row, "conversation_in_two_files", detail)
+        elif any(system != systems[0] for system in systems):
             yield Drop(row, "two_system_prompts", "the rows of the conversation have different system prompts")
         else:
             conversations.append(row)

@@ -14,7 +14,7 @@ from ..reading.records import Drop, Record, Row
 from . import messages
 from .messages import Role
 
-VERSION = 2
+VERSION = 3
 RECORD_TYPES = ("chat",)
 INPUT = "values"
 STATELESS = True

@@ -17,7 +17,7 @@ from ..reading.records import Drop, NoAnswer, Record, RecordValue, Row
 from .alpaca import missing_keys
 from .turns import chat_messages
 
-VERSION = 1
+VERSION = 2
 RECORD_TYPES = ("classification", "chat", "text")
 INPUT = "values"
 STATELESS = True
@@ -60,13 +60,17 @@ def convert(
     kept = tuple(keep_meta)
     given_key, template = (user_key, user_template) if record_type == "chat" else (text_key, text_template)
     other = {"chat": [assistant_key, *([system_key] if system_key else [])], "classification": [label_key], "text": []}[record_type]
-    needed = [*(_PLACE.findall(template) if template else [given_key]), *other]
+    joined = _PLACE.findall(template) if template else []
+    needed = [*(joined or [given_key]), *other]
     names = {str(key): name for key, name in (label_names or {}).items()}
     for row in rows:
         if missing := missing_keys(row.value, *needed):
             yield Drop(row, "missing_key", missing)
             continue
         value = row.value
+        if column := next((name for name in joined if isinstance(value[name], list | dict)), None):
+            yield Drop(row, "column_not_text", f"{column!r} is a list or an object: a template takes texts and numbers")
+            continue
         given = _filled(template, value) if template else value[given_key]
         fields: RecordValue = {"text": given}
         if record_type == "chat":

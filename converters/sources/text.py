@@ -5,21 +5,22 @@
     Nobody in the valley had seen it so high.
 
 A record is a whole file (`sample_by: document`), a paragraph (between blank lines) or a line. Only the white space at the ends of a text is
-changed. A file that begins with a JSON object is refused: its texts would be trained with their braces and quotes.
+changed. A file that begins like JSON or a table is refused: its texts would be trained with their braces, quotes and separators.
 """
 
+import re
 from collections.abc import Iterable, Iterator
 from typing import Annotated, Literal
-
-import orjson
 
 from ..reading.bounded_lines import MAX_LINE
 from ..reading.records import Drop, Record, Row
 
-VERSION = 1
+VERSION = 2
 RECORD_TYPES = ("text",)
 INPUT = "lines"
 STATELESS = False  # a record has many lines
+_JSON = re.compile(r"\s*(\[\s*)*(\{\s*(\"|$|\})|\[\s*(\"|$))")  # objects, or a list; in prose a bracket is followed by a word
+_HEADER = re.compile(r"[A-Za-z_]\w*([,;|\t]\w+)+")  # names and separators without a blank
 
 
 def convert(
@@ -29,7 +30,7 @@ def convert(
     sample_by: Annotated[
         Literal["document", "paragraph", "line"], "What becomes a record: a whole file, a paragraph (text between blank lines), or a line."
     ] = "document",
-    keep_json: Annotated[bool, "Read JSON files as text, braces and quotes included."] = False,
+    keep_data: Annotated[bool, "Read files of JSON or tables as text, with braces, quotes and separators."] = False,
 ) -> Iterator[Record | Drop]:
     """Yield one record per file, paragraph or line that is not blank."""
     held: list[str] = []
@@ -45,9 +46,9 @@ def convert(
             continue
         if row.file != begun:
             begun = row.file
-            if not keep_json and _is_object(row.value):
+            if not keep_data and (what := _data(row.value)):
                 refused = row.file
-                yield Drop(row, "json_not_text", "a JSON object: the converter table reads the text inside (text_key)")
+                yield Drop(row, "data_not_text", f"{what}: the converter table reads its texts (text_key); keep_data takes it as it is")
                 continue
         if sample_by == "line":
             yield Record(row, {"text": row.value.strip()})
@@ -62,11 +63,11 @@ def convert(
         yield _record(first, held, size)
 
 
-def _is_object(line: str) -> bool:
-    try:
-        return isinstance(orjson.loads(line), dict)
-    except orjson.JSONDecodeError:
-        return False
+def _data(line: str) -> str:
+    """What a file that begins with this line holds besides text; empty where it is text."""
+    if _JSON.match(line):
+        return "JSON"
+    return "a table" if _HEADER.fullmatch(line.strip()) else ""
 
 
 def _record(first: Row, lines: list[str], size: int) -> Record | Drop:

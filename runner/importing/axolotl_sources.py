@@ -101,8 +101,20 @@ def _chat(draft: Draft, at: str, entry: dict[str, Any], kind: str) -> tuple[Reco
             draft.note(f"{at}.{key}", "data.sources", f"options of the converter {converter}")
     if further := [name for name in mapped if name not in ("role", "content")]:
         draft.lose(f"{at}.message_property_mappings", f"messages have role and content; not read: {', '.join(further)}")
+    if (roles := _roles(entry.get("roles"))) is not None:
+        draft.note(f"{at}.roles", "data.sources", "option roles" if roles else "known to the converter")
+        options |= {"roles": roles} if roles else {}
     draft.note(f"{at}.type", "data.sources", f"converter {converter}")
     return "chat", converter, options
+
+
+def _roles(given: Any) -> dict[str, str] | None:
+    """Return the converter's option for Axolotl's lists of names by role; None where it is no such mapping."""
+    if not isinstance(given, dict) or not given or not all(isinstance(names, list) for names in given.values()):
+        return None
+    if not given.keys() <= _IDENTITY.keys():
+        return None
+    return {str(name): role for role, names in given.items() for name in names if name not in _IDENTITY[role]}
 
 
 def _named_columns(draft: Draft, at: str, kind: dict[str, Any]) -> dict[str, Any]:
@@ -138,8 +150,6 @@ def _account(draft: Draft, at: str, key: str, entry: dict[str, Any]) -> None:
         draft.put(place, {"training.roles_to_train": value})
     elif key == "chat_template":
         draft.put(place, {"model.chat_template": value})
-    elif key == "roles" and isinstance(value, dict) and all(set(names) <= _IDENTITY.get(role, set()) for role, names in value.items()):
-        draft.note(place, "data.sources", "known to the converter")
     elif key == "split" and (on_hub or value == "train"):
         if re.search(r"[\[+%]", str(value)):
             draft.lose(place, f"slices are not supported: the split {_hub_split(entry) or 'train'} is read; use data.sources.limit")

@@ -60,10 +60,10 @@ class Draft:
         """Record that another key of the recipe, or its default, means the same."""
         self.entries[key] = Entry(key, "renamed", (home,), why)
 
-    def pass_on(self, key: str, value: Any) -> None:
-        """Pass the key to Axolotl unchanged."""
-        self.values.setdefault("axolotl", {})[key] = value
-        self.entries[key] = Entry(key, "passed through", (f"axolotl.{key}",))
+    def pass_on(self, key: str, value: Any, name: str = "") -> None:
+        """Pass the key to Axolotl, by the name that it has there."""
+        self.values.setdefault("axolotl", {})[name or key] = value
+        self.entries[key] = Entry(key, "passed through", (f"axolotl.{name or key}",))
 
     def lose(self, key: str, why: str) -> None:
         """Record that the recipe cannot express the key."""

@@ -1,12 +1,13 @@
 """A LLaMA-Factory configuration as a recipe, by the names in schemas/aliases.py."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import orjson
 
+from ...converters.sources import sharegpt
 from ...schemas.aliases import ALIASES
 from ...schemas.base.errors import UserError
 from ...schemas.json_schema import key_paths
@@ -21,6 +22,13 @@ TOOL_DEFAULTS: dict[str, Any] = {
 }  # fmt: skip
 FLASH = {"fa2": "flash_attention_2", "sdpa": "sdpa", "disabled": "eager"}
 COLUMNS = {"prompt": "instruction_key", "query": "input_key", "response": "output_key"}
+ROLE_TAGS = {"user_tag": "user", "assistant_tag": "assistant", "observation_tag": "tool", "system_tag": "system"}
+# What of a dataset's description is translated, by the converter; the rest is reported.
+DESCRIBED = {"file_name", "hf_hub_url", "subset", "split", "formatting", "ranking", "columns", "tags"}
+READ_COLUMNS = {"alpaca": {*COLUMNS}, "sharegpt": {"messages", "system"}, "table": {"prompt"}}
+OWN_NAMES = {("alpaca", "system"), ("alpaca", "history")}  # columns that the converter reads under these names only
+PASSED_ON = {"use_dora": "peft_use_dora", "use_rslora": "peft_use_rslora", "loraplus_lr_ratio": "loraplus_lr_ratio",
+             "neftune_noise_alpha": "neftune_noise_alpha"}  # fmt: skip
 
 
 def read_llama_factory(draft: Draft, folder: Path) -> None:
@@ -77,6 +85,10 @@ def _put_datasets(draft: Draft, folder: Path) -> None:
         limit = {"limit": draft.given["max_samples"]} if draft.given.get("max_samples") else {}
         sources += [{**source, **split, **limit} for source in found.values() if isinstance(source, dict)]
         unread = [f"{name}: {why}" for name, why in found.items() if isinstance(why, str)]
+        for name, source in found.items():
+            if isinstance(source, dict):
+                for what, why in _undescribed(_described(place, name) or {}, source["converter"]):
+                    draft.lose(f"{key} {name}: {what}", why)
         draft.lose(key, "; ".join(unread)) if unread else draft.note(key, "data.sources", f"from {place / 'dataset_info.json'}")
     draft.values["data"] |= {"type": kind} if kind else {}
     draft.values["data"] |= {"sources": sources} if sources else {}
@@ -86,14 +98,9 @@ def _put_datasets(draft: Draft, folder: Path) -> None:
 
 def _source(place: Path, name: str, kind: str | None, folder: Path) -> dict[str, Any] | str:
     """Return the source of a dataset, or why there is none."""
-    try:
-        described = orjson.loads((place / "dataset_info.json").read_bytes())
-    except FileNotFoundError:
+    if not (place / "dataset_info.json").is_file():
         return f"no such file: {place / 'dataset_info.json'}; add the source yourself"
-    except (OSError, ValueError) as error:
-        raise UserError(f"{place / 'dataset_info.json'}: cannot be read: {error}") from None
-    facts = described.get(name) if isinstance(described, dict) else None
-    if not isinstance(facts, dict):
+    if (facts := _described(place, name)) is None:
         return f"{place / 'dataset_info.json'} does not describe it"
     if facts.get("ranking") or kind is None or facts.get("formatting", "alpaca") not in ("alpaca", "sharegpt"):
         return "no converter for this dataset"
@@ -108,6 +115,30 @@ def _source(place: Path, name: str, kind: str | None, folder: Path) -> dict[str,
     return {"path": path, "converter": converter, **({"options": options} if options else {}), **{k: v for k, v in named.items() if v}}
 
 
+def _described(place: Path, name: str) -> dict[str, Any] | None:
+    """What dataset_info.json says about the dataset; None where it says nothing."""
+    try:
+        described = orjson.loads((place / "dataset_info.json").read_bytes())
+    except (OSError, ValueError) as error:
+        raise UserError(f"{place / 'dataset_info.json'}: cannot be read: {error}") from None
+    facts = described.get(name) if isinstance(described, dict) else None
+    return facts if isinstance(facts, dict) else None
+
+
+def _undescribed(facts: dict[str, Any], converter: str) -> Iterator[tuple[str, str]]:
+    """Yield what the description says and the source does not, each with the reason."""
+    for key, value in facts.items():
+        if key not in DESCRIBED and value:
+            sampled = "LLaMA-Factory draws rows at random; data.sources.limit takes the first ones"
+            yield key, sampled if key == "num_samples" else "no such key for sources"
+    for column, name in (facts.get("columns") or {}).items():
+        if name and column not in READ_COLUMNS[converter] and not ((converter, column) in OWN_NAMES and name == column):
+            yield f"columns.{column}", f"the converter {converter} reads no column {name!r} as {column}"
+    for tag, name in (facts.get("tags") or {}).items():
+        if converter != "sharegpt" or tag not in ("role_tag", "content_tag", *ROLE_TAGS):
+            yield f"tags.{tag}", f"the converter {converter} has no such tag: {name!r}"
+
+
 def _converter(facts: dict[str, Any], kind: str) -> tuple[str, dict[str, Any]]:
     columns, tags = facts.get("columns") or {}, facts.get("tags") or {}
     if kind == "text":
@@ -117,7 +148,9 @@ def _converter(facts: dict[str, Any], kind: str) -> tuple[str, dict[str, Any]]:
         return "alpaca", {ours: columns[theirs] for theirs, ours in COLUMNS.items() if columns.get(theirs, ours[:-4]) != ours[:-4]}
     wanted = {"conversations_key": columns.get("messages"), "from_key": tags.get("role_tag"), "value_key": tags.get("content_tag"),
               "system_key": columns.get("system")}  # fmt: skip
-    return "sharegpt", {key: value for key, value in wanted.items() if value and value != key[:-4]}
+    roles = {tags[tag]: role for tag, role in ROLE_TAGS.items() if tags.get(tag) and sharegpt.role(tags[tag]) != role}
+    named = {key: value for key, value in wanted.items() if value and value != key[:-4]}
+    return "sharegpt", named | ({"roles": roles} if roles else {})
 
 
 def _method(draft: Draft, key: str, value: Any) -> None:
@@ -174,6 +207,18 @@ def _mask_history(draft: Draft, key: str, value: Any) -> None:
         draft.refuse(key, "only the converters messages and sharegpt can train the last turn alone")
 
 
+def _pass_on(draft: Draft, key: str, value: Any) -> None:
+    """What Axolotl calls by another name."""
+    if value:
+        draft.pass_on(key, value, PASSED_ON[key])
+    else:
+        draft.note(key, f"axolotl.{PASSED_ON[key]}", "off unless set")
+
+
+def _modules(draft: Draft, key: str, value: Any) -> None:
+    draft.pass_on(key, [name.strip() for name in value.split(",")] if isinstance(value, str) else value, "lora_modules_to_save")
+
+
 def _trackers(draft: Draft, key: str, value: Any) -> None:
     names = [name for name in (value if isinstance(value, list) else [value]) if name != "none"]
     draft.put(key, {"training.trackers": names})
@@ -182,7 +227,8 @@ def _trackers(draft: Draft, key: str, value: Any) -> None:
 HANDLERS: dict[str, Callable[[Draft, str, Any], None]] = {
     "finetuning_type": _method, "quantization_bit": _bits, "lora_target": _layers, "bf16": _precision, "fp16": _precision,
     "pure_bf16": _precision, "val_size": _held_out, "stage": _stage, "mask_history": _mask_history,
-    "report_to": _trackers, "deepspeed": put_deepspeed,
+    "report_to": _trackers, **dict.fromkeys(PASSED_ON, _pass_on), "additional_target": _modules,
+    "default_system": lambda draft, key, value: draft.put(key, {"data.system_prompt": value}), "deepspeed": put_deepspeed,
     "flash_attn": lambda draft, key, value: draft.put(key, {"model.attn_implementation": FLASH.get(str(value), value)}),
     "template": lambda draft, key, value: draft.lose(key, "the tokenizer's chat template is used; model.chat_template sets another"),
     "dataset_dir": lambda draft, key, value: draft.note(key, "data.sources", "folder of the files"),

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from ...converters.building.key_meanings import MEANINGS
 from ...converters.building.key_use import OTHERS
 from ...converters.building.unusable_rows import share_of
+from ...converters.reading.files import split_in
 from ...converters.sources.registry import converter
 from ...schemas.base.terminal import printable
 from ...schemas.model_rules import EMBEDDED
@@ -138,7 +139,8 @@ def _source(draft: Draft, path: str) -> str:
     options = {**choice.options, **({"keep_meta": groups} if (groups := kept_groups(found)) else {})}
     lines = [f"    - path: {one_line(relative)} # relative to this file",
              f"      converter: {choice.converter} # `recipe show --converter {choice.converter}` lists its options"]  # fmt: skip
-    more = {**draft.declared, **({"options": options} if options else {})}
+    split = split_in(Path(path).name) if len({split_in(Path(one).name) for one in draft.paths} - {""}) > 1 else ""
+    more = {**({"split": split} if split else {}), **draft.declared, **({"options": options} if options else {})}
     why = {"encoding": " # the file is not UTF-8: see in `recipe mask` that accents read right"}
     lines += [f"      {key}: {one_line(value)}{why.get(key, '')}" for key, value in more.items()]
     # Rows in which a key of MEANINGS is unread are refused: to ignore it would train them without it.

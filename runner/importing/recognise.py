@@ -12,11 +12,11 @@ from ...converters.building.trial import LIMIT, try_converter
 from ...converters.reading.contents import text_format
 from ...converters.reading.delimited import NO_HEADER, is_headerless
 from ...converters.reading.encodings import encoding_hint, likely_encodings
-from ...converters.reading.files import SourceFile, open_source, source_files
+from ...converters.reading.files import SourceFile, files_of, open_source, source_files
 from ...converters.reading.readers import HEAD, SKIPPED_TEXT, open_file
 from ...converters.reading.records import Drop, Record, Row
 from ...schemas.base.errors import Location, Problem, UserError
-from ...schemas.sections import UTF8, RecordType
+from ...schemas.sections import UTF8, RecordType, Source
 from .candidates import ENOUGH, Candidate, candidates, text_candidates
 from .columns import Columns
 
@@ -47,7 +47,7 @@ def recognise(paths: list[str], record_type: RecordType | None = None, encoding:
 
     Raises UserError where no converter reads most of the rows, and where encoding or columns have to be declared first.
     """
-    files = [file._replace(encoding=encoding, columns=columns) for path in paths for file in source_files(path)]
+    files = [file for path in paths for file in files_of(Source(path, "", encoding=encoding, columns=columns))]
     for file in files:
         _refuse_undeclared(file)
     values = [row.value for row in islice(_values(files), LIMIT + 1) if isinstance(row, Row)]

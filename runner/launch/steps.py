@@ -30,11 +30,13 @@ def epoch_steps(rows: int, batch: int, accumulation: int, epochs: float) -> int:
     return math.ceil(epochs * max(math.ceil(math.ceil(rows / batch) / accumulation), 1))
 
 
-def require_rows(loaded: LoadedRecipe, splits: dict[str, int], split: str, use: str, hint: str) -> None:
-    """Raise UserError if the split that something is to `use` has no rows: no step can be taken on it."""
-    if not splits.get(split):
-        location = loaded.document.location(("data", "split"))
-        raise UserError(Problem(location, f"the {split} split has no rows to {use} on", hint, "empty-split"))
+def require_rows(loaded: LoadedRecipe, splits: dict[str, int], rows: int) -> None:
+    """Raise UserError if the split to train on, or the split to evaluate on, has no rows. `rows` were read."""
+    for split, use in (("train", "train"), (loaded.recipe.evaluation_split, "evaluate")):
+        if not splits.get(split):
+            location = loaded.document.location(("data", "split"))
+            hint = f"{rows:,} rows were read: add rows, or change the shares in data.split"
+            raise UserError(Problem(location, f"the {split} split has no rows to {use} on", hint, "empty-split"))
 
 
 def repetitions(recipe: Recipe, rows: int) -> list[str]:

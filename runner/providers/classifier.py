@@ -3,7 +3,6 @@
 An interrupted run keeps the scores of completed batches; only the others are computed again.
 """
 
-import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterable
@@ -14,6 +13,7 @@ import orjson
 
 from ...schemas.base.errors import Location, Problem, UserError
 from ..models.reference import resolve_target
+from ..runtime.child_environment import child_environment
 from .request_log import Entry, RequestLog
 from .requests import ProviderRequest, Reply
 
@@ -25,7 +25,7 @@ def classify(asked: Iterable[ProviderRequest], name: str, runs: Path, log: Reque
     pending = {request.key: request for request in asked}
     target = orjson.dumps(resolve_target(name, runs)._asdict()).decode()
     argv = [sys.executable, "-m", "recipekit.runner.worker.classify_texts", target]
-    environment = {**os.environ, "PYTHONSAFEPATH": "1", "TOKENIZERS_PARALLELISM": "false", "OMP_WAIT_POLICY": "PASSIVE"}
+    environment = child_environment({"PYTHONSAFEPATH": "1", "TOKENIZERS_PARALLELISM": "false", "OMP_WAIT_POLICY": "PASSIVE"})
     with TemporaryFile() as texts, TemporaryFile() as errors:
         for key, request in pending.items():
             texts.write(orjson.dumps({"key": key, "text": request.messages[-1]["content"]}) + b"\n")

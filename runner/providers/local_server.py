@@ -3,7 +3,6 @@
 A separate process, so that the model's memory is freed before anything is trained.
 """
 
-import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,6 +13,7 @@ import orjson
 
 from ...schemas.base.errors import Location, Problem, UserError
 from ..models.reference import resolve_target
+from ..runtime.child_environment import child_environment
 
 _TAIL = 12
 
@@ -23,7 +23,7 @@ def served(name: str, runs: Path) -> Iterator[tuple[str, str]]:
     """Yield (address, identity of the weights) of the model, served while the block runs. Raises UserError if it cannot be loaded."""
     target = resolve_target(name, runs)
     argv = [sys.executable, "-m", "recipekit.runner.inference", orjson.dumps(target._asdict()).decode()]
-    environment = {**os.environ, "PYTHONSAFEPATH": "1", "TOKENIZERS_PARALLELISM": "false", "OMP_WAIT_POLICY": "PASSIVE"}
+    environment = child_environment({"PYTHONSAFEPATH": "1", "TOKENIZERS_PARALLELISM": "false", "OMP_WAIT_POLICY": "PASSIVE"})
     # The child ends when its standard input closes, however this process ends.
     child = subprocess.Popen(
         argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment, start_new_session=True

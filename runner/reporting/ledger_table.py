@@ -27,9 +27,6 @@ def ledger_table(manifest: Mapping[str, Any], out: Path) -> None:
     for note in [*source_notes(manifest), leaks_line(manifest)]:
         if note:
             console.print_words(note)
-    if names := not_read(manifest):
-        more = f" and {len(names) - 3:,} more" if len(names) > 3 else ""
-        console.print_words(f"{len(names):,} files in the folder are not data and were skipped: {', '.join(names[:3])}{more}")
 
 
 def source_notes(manifest: Mapping[str, Any]) -> list[str]:
@@ -41,6 +38,9 @@ def source_notes(manifest: Mapping[str, Any]) -> list[str]:
             notes.append(f"{what}keys not read: {_counted(unread)}; list those that can be ignored in the source's ignore_keys")
         if names := source["placeholders"]:
             notes.append(f"{what}unfilled placeholders: {_counted(names)}")
+        if skipped := [file["name"] for file in source["files"] if file["format"] == SKIPPED_TEXT]:
+            more = f" and {len(skipped) - 3:,} more" if len(skipped) > 3 else ""
+            notes.append(f"{what}{len(skipped):,} files in the folder are not data and were skipped: {', '.join(skipped[:3])}{more}")
     return notes
 
 
@@ -70,8 +70,3 @@ def _near_duplicates(near: Mapping[str, Any], splits: Mapping[str, int]) -> str:
 def _counted(rows: dict[str, int]) -> str:
     shown = ", ".join(f"{name} ({count:,} rows)" for name, count in list(rows.items())[:NAMED])
     return shown + (f" and {len(rows) - NAMED} more" if len(rows) > NAMED else "")
-
-
-def not_read(manifest: Mapping[str, Any]) -> list[str]:
-    """Return the names of files in a folder that are not data."""
-    return [file["name"] for source in manifest["sources"] for file in source["files"] if file["format"] == SKIPPED_TEXT]

@@ -14,6 +14,7 @@ from types import FrameType
 from typing import Any
 
 from ...schemas.base.errors import Interrupted, Location, Problem, UserError
+from .child_environment import child_environment
 from .child_log import ChildLog
 from .progress import Follower
 from .watchdog import FLOOR_SECONDS, Watchdog
@@ -69,7 +70,7 @@ def run_child(
             watchdog.event(event)
             on_event(event)
 
-    environment = {**os.environ, **env}
+    environment = child_environment(env)
     with closing(ChildLog(folder / log, environment)) as written:
         process = subprocess.Popen(
             argv, cwd=folder, env=environment, stdout=written.output, stderr=written.output, stdin=subprocess.DEVNULL,

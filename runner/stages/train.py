@@ -60,7 +60,7 @@ def run(context: RunContext) -> None:
     """Train, from the newest checkpoint if there is one, and publish model/."""
     run, display, job = context.run, context.display, context.job
     splits = context.manifest["splits"]
-    _check_rows(context.loaded, splits)
+    _check_rows(context.loaded, splits, context.manifest["rows_in"])
     made_of = context.keys[NAME] = context.keys.get(NAME) or key(context)
     lock: Lock = {"recipekit": VERSION, "python": sys.version.split()[0], "packages": package_versions(),
                   "variables": context.recipe.variables, "model": LockedModel(**job.model._asdict()), "machine": context.machine._asdict(),
@@ -136,11 +136,9 @@ def _data_bytes(run: RunFolder) -> int:
     return (run / "data" / "train.jsonl").stat().st_size
 
 
-def _check_rows(loaded: LoadedRecipe, splits: dict[str, int]) -> None:
+def _check_rows(loaded: LoadedRecipe, splits: dict[str, int], rows: int) -> None:
     """Raise UserError if there are no rows to train or to evaluate on, or if a key has no effect with this many rows."""
-    hint = "see the manifest in the run's data folder: add rows, or change the shares"
-    for split, use in (("train", "train"), (loaded.recipe.evaluation_split, "evaluate")):
-        require_rows(loaded, splits, split, use, hint)
+    require_rows(loaded, splits, rows)
     if problems := list(step_problems(loaded.recipe, loaded.document, splits["train"])):
         raise UserError(*problems)
 

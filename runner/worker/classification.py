@@ -79,6 +79,8 @@ def split_faults(split: str, facts: dict[str, Any], cfg: Any) -> list[str]:
         return [long_rows_fault(split, facts["long_rows"], cfg.sequence_len)]
     if not facts["trained_rows"]:
         return [f"no {split} rows are left"]
+    if len(facts["labels"]) < 2:
+        return [f"every {split} row has the label {next(iter(facts['labels']), '')!r}: a classifier needs two"]
     absent = [label for label, count in facts["labels"].items() if not count]
     if split == "train" and absent:
         return [f"{len(absent)} labels have no training row and cannot be learned: {', '.join(absent[:LISTED])}"]

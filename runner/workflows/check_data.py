@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ...converters.building.hub_datasets import SCHEME
+from ...converters.building.label_checks import check_labels
 from ...converters.building.row_counts import Ledger
 from ...converters.building.trial import LIMIT, try_converter
 from ...converters.building.unusable_rows import check_budget
@@ -27,8 +28,8 @@ class DataCheck(NamedTuple):
 
 def check_data(path: Path, settings: tuple[str, ...]) -> DataCheck:
     """Return a problem for every source of the valid recipe that is missing, cannot be read, or has no usable row among its first ones; for
-    more unusable rows than the recipe allows; for every name that matches nothing in the model, and for rows that its chat template cannot
-    write, where it is on this machine.
+    more unusable rows than the recipe allows, and labels that are classes by mistake; for every name that matches nothing in the model, and
+    for rows that its chat template cannot write, where it is on this machine.
 
     Hub datasets and generated rows are not read.
     """
@@ -39,6 +40,7 @@ def check_data(path: Path, settings: tuple[str, ...]) -> DataCheck:
     budgets = {("data",): recipe.data.max_dropped}
     budgets |= {("evaluation", "also", name): found.max_dropped for name, found in recipe.evaluation.also.items()}
     ledgers: dict[KeyPath, Ledger] = {section: Ledger() for section in budgets}
+    labels: dict[KeyPath, dict[str, str]] = {section: {} for section in budgets}
     unread: list[str] = []
     files: list[SourceFile] = []
     for place, source, record_type in recipe.all_sources():
@@ -63,11 +65,14 @@ def check_data(path: Path, settings: tuple[str, ...]) -> DataCheck:
         problems += template_problems(loaded, trial.records)
         ledger = ledgers[place[:-2]]
         ledger.kept += len(trial.records)
+        for record in trial.records if record_type == "classification" else ():
+            labels[place[:-2]].setdefault(record.fields["label"], str(record.row))
         for drop in trial.unusable:
             ledger.drop(drop)
     for section, budget in budgets.items():
         try:
             check_budget(ledgers[section], budget if not unread else float(budget > 0), files)
+            check_labels(labels[section], recipe.data.labels)
         except UserError as error:
             problems += error.problems
     return DataCheck(problems, sum(ledger.rows_in for ledger in ledgers.values()), tuple(unread))

@@ -176,12 +176,19 @@ BAD_SETTINGS = {
     "a=[1": "--set a=[1:2:1: not YAML",
     "a={b: 1, b: 2}": "--set a={b: 1, b: 2}:1:8: duplicate key 'b'",
     "extends=x": "--set extends=x: extends cannot be set",
+    "a.b=Be # brief": "--set a.b=Be # brief: # begins a comment: what follows would be left out",
+    "a.b=#1": "--set a.b=#1: # begins a comment: what follows would be left out",
 }
 
 
 @pytest.mark.parametrize(("setting", "what"), BAD_SETTINGS.items(), ids=BAD_SETTINGS)
 def test_a_setting_that_cannot_be_is_refused(recipe_file: Write, setting: str, what: str) -> None:
     assert failure(recipe_file("a: {b: 1}\nl: [1, 2]"), setting).startswith(what)
+
+
+@pytest.mark.parametrize(("text", "value"), [("C#", "C#"), ('"Be # brief"', "Be # brief"), ("['a # b', c#d]", ["a # b", "c#d"])])
+def test_a_number_sign_that_begins_no_comment_is_text(recipe_file: Write, text: str, value: object) -> None:
+    assert load_layers(recipe_file("a: 1"), (f"a={text}",)).data == {"a": value}
 
 
 def test_every_bad_setting_is_told_at_once(recipe_file: Write) -> None:

@@ -81,7 +81,7 @@ def planned(loaded: LoadedRecipe, root: Path, machine: Machine) -> dict[str, Any
         sets = build_sets(recipe, manifest, Path(folder) / "data", Path(folder) / "sets")
         data_bytes = sum(path.stat().st_size for path in (Path(folder) / "data").glob("train.jsonl"))
     splits = manifest["splits"]
-    require_rows(loaded, splits, "train", "train", f"{manifest['rows_in']:,} rows were read: add rows, or change data.split")
+    require_rows(loaded, splits, manifest["rows_in"])
     steps = None if recipe.data.type == "text" else optimizer_steps(recipe, splits["train"])
     size = size_of(recipe)
     found = estimate_fit(recipe, machine, root, len(manifest.get("labels", ())), steps, tokens)

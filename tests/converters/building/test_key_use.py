@@ -69,7 +69,7 @@ def test_a_key_that_a_converter_does_not_know_is_named_and_changes_nothing_else(
         assert "zz_unheard_of" not in converted(spec_of(case, ignore_keys=("zz_unheard_of",)), strange)[2]
 
 
-MATTERS = {"kto_tag": False, "label": False, "weight": 0}
+MATTERS = {"kto_tag": False, "label": False, "weight": 0, "split": "test", "train": False, "trainable": False, "loss": False}
 
 
 @pytest.mark.parametrize("key", MEANINGS)
@@ -178,7 +178,9 @@ def test_where_batches_are_cut_changes_nothing(more, cut):
     assert whole.as_json() == expected
 
 
-MARKS = st.dictionaries(st.sampled_from([*MEANINGS]), st.sampled_from([None, "", False, 0, "a matter of weight", ["x"]]), max_size=3)
+MARKS = st.dictionaries(
+    st.sampled_from([*MEANINGS]), st.sampled_from([None, "", False, 0, "test", "a matter of weight", ["x"]]), max_size=3
+)
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.parent.name}-{case.name}")

@@ -3,6 +3,8 @@
 import json
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from recipekit.converters.building.label_checks import check_labels
 from recipekit.converters.building.pipeline import build
 from recipekit.schemas.base.errors import UserError
@@ -23,10 +25,14 @@ def places(*labels):
         ("very good", "verygood"),
         ("ｊoy", "joy"),
         ("straße", "STRASSE"),
+        ("1", "1.0"),
+        ("1", "01"),
+        ("0", "-0"),
+        ("2.50", "2.5"),
     ],
 )
 def test_labels_that_differ_only_in_form_are_refused(one, other):
-    with pytest.raises(UserError, match="labels that differ only in spaces, case or Unicode form") as error:
+    with pytest.raises(UserError, match="labels that differ only in spaces, case, Unicode form or digits") as error:
         check_labels(places(one, other, "anger"), None)
     assert "rows.jsonl:1" in error.value.problems[0].what and "rows.jsonl:2" in error.value.problems[0].what
 
@@ -37,9 +43,27 @@ def test_lists_of_labels_are_refused(label):
         check_labels(places("joy", "anger", "15", label), None)
 
 
-@pytest.mark.parametrize("label", ["sad, but not very", "n/a", "1.5", "joy,", "and/or"])
+@pytest.mark.parametrize("label", ["sad, but not very", "none", "1.5", "joy,", "and/or", "1e5", "1" * 60])
 def test_labels_with_a_separator_of_their_own_are_labels(label):
     check_labels(places("joy", "anger", label), None)
+
+
+@pytest.mark.parametrize("label", ["nan", "NaN", "<NA>", "None", "NULL", "null", "N/A", "n/a", "NA"])
+def test_what_programs_write_for_a_missing_label_is_no_class(label):
+    with pytest.raises(UserError, match=f"'{label}' .rows.jsonl:3. is what programs write where a label is missing"):
+        check_labels(places("joy", "anger", label), None)
+    check_labels(places("joy", label), ("joy", label))
+
+
+@given(st.integers(-(10**9), 10**9), st.integers(-(10**9), 10**9), st.integers(0, 3), st.integers(0, 3))
+def test_numbers_are_the_same_label_where_they_are_the_same_number(one, other, zeros, places_after):
+    written = f"{'0' * zeros}{abs(other)}" + ("." + "0" * places_after if places_after else "")
+    written = f"-{written}" if other < 0 else written
+    if one == other and str(one) != written:
+        with pytest.raises(UserError, match="or digits"):
+            check_labels(places(str(one), written), None)
+    else:
+        check_labels(places(str(one), written), None)
 
 
 def test_what_the_recipe_lists_is_meant():

@@ -67,6 +67,32 @@ def test_a_quote_that_a_later_row_seems_to_close_costs_its_row_only():
     assert told(read('a,b\n1,"open\n2,x\n3,"y"\n4,z\n')) == [(2, "invalid_csv"), (3, "2", "x"), (4, "3", "y"), (5, "4", "z")]
 
 
+def test_a_quote_that_is_the_texts_own_takes_no_row_in():
+    text = 'text\tlabel\n"Hello\t1\nin between\t0\nbye"\t1\nlast\t0\n'
+    assert told(read(text, read_tsv)) == [(2, "ambiguous_quotes"), (3, "in between", "0"), (4, 'bye"', "1"), (5, "last", "0")]
+
+
+def test_a_cell_of_several_lines_is_a_cell():
+    text = 'text\tlabel\n"one\ntwo"\t1\nlast\t"three\n\nfour"\n'
+    assert told(read(text, read_tsv)) == [(2, "one\ntwo", "1"), (4, "last", "three\n\nfour")]
+
+
+@given(st.lists(st.tuples(st.text('ab" ', min_size=1, max_size=6), st.sampled_from("01")), max_size=12))
+def test_unquoted_rows_are_read_or_counted_whatever_quotes_their_texts_hold(rows):
+    text = "text\tlabel\n" + "".join(f"{said}\t{label}\n" for said, label in rows)
+    assert [item[0] for item in told(read(text, read_tsv))] == list(range(2, len(rows) + 2))
+
+
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+def test_a_header_that_comes_again_is_no_row(mark):
+    assert told(read(f"a,b\n1,2\n{mark}a,b\na,2\n")) == [(2, "1", "2"), (3, "repeated_header"), (4, "a", "2")]
+
+
+def test_a_quote_behind_a_backslash_is_named():
+    (found,) = read('a,b\n"He said \\"hi\\" again",x\n')
+    assert found.reason == "invalid_csv" and found.detail.endswith('a quote within a cell is written "", not \\"')
+
+
 def test_a_row_that_goes_on_for_too_long_costs_that_row_only(monkeypatch):
     monkeypatch.setattr(delimited, "MAX_ROW", 1000)
     text = 'a,b\n1,"open\n' + "".join(f"{n},x\n" for n in range(500)) + "y" * 5000 + ",z\nlast,one\n"

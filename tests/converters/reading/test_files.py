@@ -3,8 +3,9 @@
 import os
 
 import pytest
-from recipekit.converters.reading.files import open_source, source_files
+from recipekit.converters.reading.files import files_of, open_source, source_files
 from recipekit.schemas.base.errors import UserError
+from recipekit.schemas.sections import Source
 
 
 def names(path):
@@ -34,11 +35,46 @@ def test_a_name_that_looks_like_a_glob_and_exists_is_a_name(tmp_path):
     assert names(tmp_path / "a[1].jsonl") == ["a[1].jsonl"]
 
 
-def test_a_link_out_of_the_folder_is_not_the_folders(folder, tmp_path):
-    (tmp_path / "secret").write_text("{}")
-    (folder / "link").symlink_to(tmp_path / "secret")
+def test_a_link_within_the_folder_is_no_second_file(folder):
     (folder / "loop").symlink_to(folder)
     assert names(folder) == ["a/c.jsonl", "a/z.jsonl", "b.jsonl"]
+
+
+@pytest.mark.parametrize(("target", "what"), [("secret", "is a link out of the folder"), ("gone", "is a link to a file that is not there")])
+def test_a_link_that_would_be_left_out_is_named(folder, tmp_path, target, what):
+    (tmp_path / "secret").write_text("{}")
+    (folder / "link.jsonl").symlink_to(tmp_path / target)
+    with pytest.raises(UserError, match=what):
+        names(folder)
+    if target == "secret":
+        assert "link.jsonl" in names(folder / "*")
+    else:
+        with pytest.raises(UserError, match=what):
+            names(folder / "*")
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        ("train.jsonl", "test.jsonl"),
+        ("a-train-00000-of-2.parquet", "a-validation-0.parquet"),
+        ("train/x.csv", "dev/x.csv"),
+        ("Train_1", "VAL_1"),
+    ],
+)
+def test_files_of_several_splits_are_not_one_source(tmp_path, files):
+    for name in files:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    with pytest.raises(UserError, match="holds files of several splits"):
+        files_of(Source(str(tmp_path), "messages"))
+    assert len(files_of(Source(str(tmp_path), "messages", split="test"))) == 2
+
+
+def test_names_that_only_contain_a_splits_word_are_of_no_split(tmp_path):
+    for name in ("trainer.jsonl", "contest.jsonl", "developers.jsonl", "train.jsonl", "train_2.jsonl"):
+        (tmp_path / name).touch()
+    assert len(files_of(Source(str(tmp_path), "messages"))) == 5
 
 
 @pytest.mark.parametrize(("name", "what"), [("absent", "no such file"), ("*.csv", "no files match"), ("empty", "no files in the folder")])

@@ -52,7 +52,7 @@ BROKEN = [
     (b'{"a": 1e400}', "invalid_json"),
     (b'{"a": \0}', "invalid_json"),
     (b'{"a": "\0"}', "invalid_json"),
-    (b'\xef\xbb\xbf{"a": 1}', "invalid_json"),
+    (b'\xef\xbb\xbf{"a": 1', "invalid_json"),
     (b'{"a": 1}\r{"a": 2}', "invalid_json"),
     (b'{"a": 1', "invalid_json"),
     (b"{'a': 1}", "invalid_json"),

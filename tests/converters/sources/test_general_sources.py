@@ -114,9 +114,10 @@ DatasetDict(train=rows.shuffle(seed=1).select(range(40)), test=rows.select(range
 num_shards={{"train": 2, "test": 1}})
 """
     subprocess.run([sys.executable, "-c", script], check=True, capture_output=True)
-    manifest, records = converted(tmp_path / "mine", tmp_path / "out")
-    assert manifest["labels"] == ["glad", "sad"]
-    assert len(records) == 50
-    assert all(record["label"] == ["sad", "glad"][int(record["text"].split()[1]) % 2] for record in records)
-    train = converted(tmp_path / "mine" / "train", tmp_path / "train")[1]
-    assert len(train) == 40
+    with pytest.raises(UserError, match="holds files of several splits"):
+        converted(tmp_path / "mine", tmp_path / "out")
+    found = {name: converted(tmp_path / "mine" / name, tmp_path / name) for name in ("train", "test")}
+    assert {name: len(records) for name, (_, records) in found.items()} == {"train": 40, "test": 10}
+    for manifest, records in found.values():
+        assert manifest["labels"] == ["glad", "sad"]
+        assert all(record["label"] == ["sad", "glad"][int(record["text"].split()[1]) % 2] for record in records)

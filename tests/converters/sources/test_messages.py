@@ -71,3 +71,17 @@ def test_rows_of_one_message_are_grouped_by_their_file():
 def test_a_conversation_of_many_rows_is_not_stateless():
     assert is_stateless("messages", {})
     assert not is_stateless("messages", {"conversation_key": "id"}) and not is_stateless("messages", {"conversation_per_file": True})
+
+
+def test_one_value_in_two_files_is_two_conversations():
+    again = [{"id": 1, **turn} for turn in HI]
+    (found,) = converted(*again, *again, files=["a", "a", "b", "b"], conversation_key="id")
+    assert found == ("conversation_in_two_files", "id 1 is in a and b: give every conversation a value of its own")
+
+
+def test_a_weight_of_1_trains_no_question():
+    assert converted({"messages": [{**HI[0], "weight": 1}, {**HI[1], "weight": 1}]}) == [[HI[0], {**HI[1], "train": True}]]
+
+
+def test_what_stands_in_the_place_of_the_messages_is_named():
+    assert converted({"messages": HI[0]})[0][1] == "expected a list under 'messages'; it is an object"

@@ -57,3 +57,9 @@ def test_what_a_cell_holds_is_never_taken_for_a_place():
 def test_a_missing_column_is_told_with_those_that_there_are(kind, options, missing):
     (drop,) = converted({"text": "x", "a": "y"}, kind=kind, **options)
     assert (drop.reason, missing in drop.detail) == ("missing_key", True)
+
+
+@pytest.mark.parametrize("value", [["a", "b"], {"a": 1}, []])
+def test_a_template_takes_no_list_and_no_object(value):
+    first, second = converted({"text": "x", "tags": value}, {"text": "x", "tags": 3}, kind="text", text_template="{text} {tags}")
+    assert (first.reason, second.fields["text"]) == ("column_not_text", "x 3") and "'tags'" in first.detail

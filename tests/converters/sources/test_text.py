@@ -10,7 +10,7 @@ LINES = ["", "It rained.", "For days.", "", "  ", "Then the river came.", ""]
 
 
 def texts(sample_by, lines=LINES, file="a.txt"):
-    return [record.fields["text"] for record in text.convert(rows(lines, file), sample_by=sample_by)]
+    return [record.fields["text"] for record in text.convert(rows(lines, file), sample_by=sample_by, keep_data=True)]
 
 
 def rows(lines, file="a.txt"):
@@ -55,11 +55,29 @@ def test_no_word_is_lost_and_none_is_added(lines, sample_by):
     assert found == " ".join(lines).split()
 
 
+JSON_LINES = ['{"text": "It rained."}', '{"text": "For days."}']
+DATA = {
+    "JSON lines": JSON_LINES,
+    "a JSON array": [f"[{', '.join(JSON_LINES)}]"],
+    "a JSON array on lines": ["[", *JSON_LINES, "]"],
+    "an indented object": ["{", '  "text": "It rained."', "}"],
+    "an indented array": [" [ {", '  "text": "It rained."', "} ]"],
+    "a CSV": ["id,text", "1,It rained.", "2,For days."],
+    "a TSV": ["text\tlabel", "It rained.\t1"],
+}
+
+
 @pytest.mark.parametrize("sample_by", ["document", "paragraph", "line"])
-def test_a_file_of_json_is_refused_rather_than_trained_with_its_braces(sample_by):
-    lines = ["", '{"text": "It rained."}', '{"text": "For days."}']
+@pytest.mark.parametrize("lines", DATA.values(), ids=DATA)
+def test_a_file_of_data_is_refused_rather_than_trained_with_its_marks(lines, sample_by):
+    lines = ["", *lines]
     found = list(text.convert([*rows(["before"], "a.txt"), *rows(lines, "b.jsonl"), *rows(["after"], "c.txt")], sample_by=sample_by))
-    assert [item.reason if isinstance(item, Drop) else item.fields["text"] for item in found] == ["before", "json_not_text", "after"]
+    assert [item.reason if isinstance(item, Drop) else item.fields["text"] for item in found] == ["before", "data_not_text", "after"]
     assert str(found[1]).startswith("b.jsonl:2: ")
-    kept = list(text.convert(rows(lines), sample_by=sample_by, keep_json=True))
-    assert all(isinstance(item, Record) for item in kept) and '{"text": "It rained."}' in kept[0].fields["text"]
+    kept = list(text.convert(rows(lines), sample_by=sample_by, keep_data=True))
+    assert all(isinstance(item, Record) for item in kept) and kept[0].fields["text"].startswith(lines[1].strip())
+
+
+@pytest.mark.parametrize("line", ["[1] See the preface.", "[She enters.]", "{braces} and more", "Rain, wind, snow", "and/or", "a|b c"])
+def test_prose_that_begins_with_a_bracket_or_has_commas_is_text(line):
+    assert [item.fields["text"] for item in text.convert(rows([line, "more"]))] == [f"{line}\nmore"]

@@ -78,7 +78,7 @@ def test_a_folders_files_are_sources_of_their_own(imported, tmp_path, monkeypatc
         ({"shards": 4}, "shards", "no such key"),
         ({"train_on_eos": "last"}, "train_on_eos", "no such key"),
         ({"message_property_mappings": {"role": "role", "tools": "t"}}, "message_property_mappings", "not read: tools"),
-        ({"roles": {"assistant": ["narrator"]}}, "roles", "no such key"),
+        ({"roles": {"narrator": ["voice"]}}, "roles", "no such key"),
         (
             {"type": {"field_instruction": "q", "field_output": "a", "format": "[INST] {instruction}"}},
             "type.format",
@@ -102,3 +102,9 @@ def test_what_a_dataset_says_for_all_is_said_for_all(imported):
     recipe, _, found = imported(config(CHAT | {"roles_to_train": ["assistant", "user"], "chat_template": "chatml", "train_on_eos": "turn"}))
     assert recipe["training"]["roles_to_train"] == ["assistant", "user"] and recipe["model"]["chat_template"] == "chatml"
     assert found.problems == []
+
+
+def test_the_names_of_roles_are_an_option(imported):
+    roles = {"user": ["human", "client"], "assistant": ["gpt", "bot"]}
+    recipe, _, found = imported(config(CHAT | {"roles": roles}))
+    assert recipe["data"]["sources"][0]["options"]["roles"] == {"client": "user", "bot": "assistant"} and found.problems == []

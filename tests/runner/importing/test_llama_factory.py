@@ -56,6 +56,11 @@ def test_llama_factory_defaults_are_made_explicit(imported):
         ({"report_to": "wandb"}, "training.trackers", ["wandb"]),
         ({"disable_gradient_checkpointing": True}, "training.gradient_checkpointing", False),
         ({"deepspeed": "examples/deepspeed/ds_z3_offload_config.json"}, "launch.offload_params", True),
+        ({"default_system": "Be kind."}, "data.system_prompt", "Be kind."),
+        ({"use_dora": True}, "axolotl.peft_use_dora", True),
+        ({"use_rslora": True}, "axolotl.peft_use_rslora", True),
+        ({"neftune_noise_alpha": 5}, "axolotl.neftune_noise_alpha", 5),
+        ({"additional_target": "embed_tokens,lm_head"}, "axolotl.lora_modules_to_save", ["embed_tokens", "lm_head"]),
         ({"max_samples": 10}, "data.sources", [{"path": "data/plain.json", "converter": "alpaca", "limit": 10}]),
     ],
     ids=str,
@@ -132,3 +137,24 @@ def test_mask_history_trains_the_last_turn_only(imported):
 def test_mask_history_is_refused_where_no_converter_can_do_it(imported):
     _, entries, found = imported(SMALL | {"mask_history": True})
     assert entries["mask_history"].status == "not expressible" and "mask_history" in found.problems[0].what
+
+
+def test_what_a_dataset_says_and_a_source_cannot_is_reported(imported, tmp_path):
+    described = {
+        "file_name": "a.json",
+        "num_samples": 50,
+        "columns": {"prompt": "q", "history": "h", "system": "system", "images": "pictures"},
+    }
+    (tmp_path / "data" / "dataset_info.json").write_text(json.dumps({"plain": described}))
+    _, entries, _ = imported(SMALL)
+    lost = {key for key, entry in entries.items() if entry.status == "not expressible"}
+    assert lost == {"dataset plain: num_samples", "dataset plain: columns.history", "dataset plain: columns.images"}
+
+
+def test_the_tags_of_a_dataset_are_the_option_roles(imported, tmp_path):
+    tags = {"role_tag": "role", "content_tag": "value", "user_tag": "client", "assistant_tag": "gpt", "function_tag": "call"}
+    described = {"file_name": "a.json", "formatting": "sharegpt", "columns": {"messages": "conversations"}, "tags": tags}
+    (tmp_path / "data" / "dataset_info.json").write_text(json.dumps({"plain": described}))
+    recipe, entries, _ = imported(SMALL)
+    assert recipe["data"]["sources"][0]["options"] == {"from_key": "role", "roles": {"client": "user"}}
+    assert entries["dataset plain: tags.function_tag"].status == "not expressible"

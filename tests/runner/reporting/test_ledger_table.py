@@ -29,7 +29,7 @@ def test_every_number_has_its_line(lines, line):
 
 
 def test_files_that_were_not_read_are_named(lines):
-    assert lines[-1] == "4 files in the folder are not data and were skipped: a.log, b.log, c.md and 1 more"
+    assert lines[-1] == "messages: 4 files in the folder are not data and were skipped: a.log, b.log, c.md and 1 more"
 
 
 def test_the_numbers_come_in_the_order_in_which_they_add_up(lines):

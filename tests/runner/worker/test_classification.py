@@ -70,6 +70,11 @@ def test_a_label_that_no_training_row_has_cannot_be_learnt():
     assert split_faults("validation", facts, settings()) == []
 
 
+def test_one_label_alone_is_refused():
+    facts = split_facts(tokenise_rows(RECORDS[1:], Words(), ["sad"], 9, "raise"), 2, ["sad"])
+    assert split_faults("train", facts, settings()) == ["every train row has the label 'sad': a classifier needs two"]
+
+
 def test_a_split_of_which_nothing_is_left_stops_the_run():
     facts = split_facts(tokenise_rows(RECORDS, Words(), LABELS, 1, "drop"), 3, LABELS)
     assert split_faults("validation", facts, settings(excess_length_strategy="drop")) == ["no validation rows are left"]

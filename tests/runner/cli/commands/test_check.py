@@ -213,3 +213,11 @@ def test_rows_that_the_converter_cannot_use_are_reported_once(command_line: Reci
     source.write_text('{"question": "a", "answer": "b"}\n' * 20, "utf-8")
     outcome = command_line("check", good, "--data")
     assert outcome.code == 1 and outcome.err.count("can use none of the first 20 rows") == 1 and "recipe new NAME --data" in outcome.err
+
+
+def test_labels_that_are_classes_by_mistake_are_named(command_line: Recipe, recipe_file: Write, minimal: Minimal, tmp_path: Path) -> None:
+    (tmp_path / "rows.csv").write_text("text,label\na,1\nb,0\nc,1.0\nd,nan\n")
+    recipe = data_recipe(recipe_file, minimal, type="classification", sources=[{"path": "rows.csv", "converter": "table"}])
+    outcome = command_line("check", "--data", recipe, "--set", "evaluation.metrics=[accuracy]")
+    assert outcome.code == 1
+    assert "'1' (rows.csv:2) and '1.0' (rows.csv:4)" in outcome.err and "'nan' (rows.csv:5)" in outcome.err

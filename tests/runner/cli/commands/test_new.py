@@ -141,3 +141,17 @@ def test_the_base_model_can_be_named(command_line: Recipe, here: Path) -> None:
 
 def test_type_and_model_need_data(command_line: Recipe) -> None:
     assert command_line("new", "mine", "--type", "chat").code == 2
+
+
+def test_files_that_are_named_after_splits_stay_in_them(command_line: Recipe, here: Path) -> None:
+    for name in ("train", "test"):
+        (here / f"{name}.csv").write_text("text,label\n" + "".join(f"{name} {n},{n % 2}\n" for n in range(20)))
+    outcome = command_line("new", "both", "--data", "train.csv", "--data", "test.csv")
+    sources = load_recipe(str(here / "both.yml")).recipe.data.sources
+    assert outcome.code == 0 and [source.split for source in sources] == ["train", "test"]
+    command_line("new", "one", "--data", "train.csv")
+    assert load_recipe(str(here / "one.yml")).recipe.data.sources[0].split is None
+    (here / "data").mkdir()
+    for name in ("train", "test"):
+        (here / f"{name}.csv").rename(here / "data" / f"{name}.csv")
+    assert "holds files of several splits: test.csv and train.csv" in command_line("new", "folder", "--data", "data").err

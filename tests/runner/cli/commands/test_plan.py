@@ -139,3 +139,9 @@ def test_missing_generated_rows_are_named_with_the_command(command_line, tmp_pat
     assert (outcome.code, outcome.out) == (1, "")
     assert "the rows have not been generated yet" in outcome.err
     assert "hint: recipe generate introspection_smollm makes them" in outcome.err
+
+
+def test_without_a_row_to_evaluate_on_the_plan_is_refused_as_the_run_would_be(small, command_line, tmp_path):
+    write_jsonl(tmp_path / "rows.jsonl", emogpt_rows(3))
+    outcome = command_line("plan", small)
+    assert outcome.code == 1 and "the validation split has no rows to evaluate on" in outcome.err

@@ -1,0 +1,26 @@
+"""The environment of processes that hold a model: the user's, without what would change a training behind its recipe."""
+
+import os
+from collections.abc import Mapping
+
+# Set by another launcher around this one (torchrun, accelerate, mpirun, a notebook in a job): its ranks are not ours. accelerate also reads
+# its settings there: ACCELERATE_MIXED_PRECISION=bf16 would train a recipe of fp32 in bf16.
+NAMES = frozenset(
+    ("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "NODE_RANK", "GROUP_RANK", "GROUP_WORLD_SIZE", "ROLE_RANK", "ROLE_NAME",
+     "ROLE_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT", "FORK_LAUNCHED", "SMDATAPARALLEL_LOCAL_RANK", "NVIDIA_TF32_OVERRIDE",
+     "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE")
+)  # fmt: skip
+PREFIXES = (
+    "ACCELERATE_", "AXOLOTL_", "FSDP_", "MEGATRON_LM_", "MV2_COMM_WORLD_", "OMPI_COMM_WORLD_", "PARALLELISM_CONFIG_", "PMI_",
+    "TORCHELASTIC_",
+)  # fmt: skip
+
+
+def child_environment(changes: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables for a child process: those of this one that do not change a training, and the changes."""
+    return {name: value for name, value in os.environ.items() if not changes_a_training(name)} | dict(changes)
+
+
+def changes_a_training(name: str) -> bool:
+    """Whether the training packages read a setting or a rank in the variable."""
+    return name in NAMES or name.startswith(PREFIXES)
