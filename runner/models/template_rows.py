@@ -60,6 +60,13 @@ def template_problems(loaded: LoadedRecipe, records: Sequence[Record]) -> Iterat
         yield Problem(location, what, SYSTEM_HINT if role == "system" else _OTHER, "chat-template")
 
 
+def date_note(recipe: Recipe) -> str:
+    """Return that the recipe's chat template writes today's date, in words; "" where it does not, or is not at hand."""
+    if recipe.data.type != "chat" or "strftime_now" not in (template_of(recipe.model) or ""):
+        return ""
+    return "the chat template writes today's date: chats that are evaluated or asked on another day get other tokens than were trained"
+
+
 def rendered_rows(recipe: Recipe, rows: Sequence[RecordValue]) -> list[str]:
     """Return the chats as rendered by the recipe's chat template; [] if the template or model is unavailable, or refuses one."""
     folder = tokenizer_folder(recipe.model)

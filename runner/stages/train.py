@@ -12,6 +12,7 @@ from ...schemas.recipe import LoadedRecipe
 from ..launch import multi_node
 from ..launch.plan import Plan
 from ..launch.steps import optimizer_steps, require_rows, step_problems, steps_depend_on_tokens
+from ..models.template_rows import date_note
 from ..reporting.token_summary import token_summary
 from ..resources.estimate_fit import check_fit, say_memory
 from ..resources.training_time import (
@@ -69,6 +70,8 @@ def run(context: RunContext) -> None:
     run.write(LOCK, lock)
     job.plan.write(run.path)
     _announce(context, splits["train"])
+    if note := date_note(context.recipe):
+        display.say("", note, "yellow")
     check_fit(run, context.recipe, job.model, splits["train"], display)
     predicted = _predict_time(context)
     if context.loaded.is_smoke and not newest(run / "checkpoints")[0]:

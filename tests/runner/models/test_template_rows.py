@@ -5,6 +5,8 @@ import subprocess
 import sys
 
 import pytest
+from recipekit.runner.models.template_rows import date_note
+from recipekit.schemas.recipe import load_recipe
 from recipekit.schemas.yaml_writing import to_yaml
 
 from ...support.tiny import TEMPLATE
@@ -87,6 +89,15 @@ def test_a_template_of_axolotl_is_tried(checked):
 
 def test_a_model_that_is_not_on_this_machine_is_not_held_to_anything(checked):
     assert checked(BROKEN, **{"model.base_model": "nobody/nothing"}).code == 0
+
+
+def test_a_template_that_writes_the_date_is_noted(tmp_path, recipe_file, minimal):
+    (tmp_path / "tokenizer_config.json").write_text("{}")
+    noted = {}
+    for name, template in {"dated": "{{ strftime_now('%d %b %Y') }}" + TEMPLATE, "plain": TEMPLATE}.items():
+        (tmp_path / "chat_template.jinja").write_text(template)
+        noted[name] = date_note(load_recipe(str(recipe_file(to_yaml(minimal({"model.base_model": str(tmp_path)})), "r.yml"))).recipe)
+    assert noted["dated"].startswith("the chat template writes today's date") and noted["plain"] == ""
 
 
 def test_torch_is_not_loaded(tmp_path):
