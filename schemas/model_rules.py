@@ -5,7 +5,8 @@ from difflib import get_close_matches
 
 from .findings import Finding, Rule
 from .generate_rules import providers
-from .sections import Recipe
+from .json_schema import SCHEMA_DIR
+from .sections import Model, Recipe
 from .yaml_source import KeyPath
 
 EMBEDDED = "embedded:smollm2-135m-instruct"  # the only one; a wheel on PyPI contains it
@@ -28,6 +29,20 @@ def padding_with_the_end_of_turn(recipe: Recipe) -> Iterator[Finding]:
         yield Finding(("model", "pad_token"), "is also end_of_turn", hint)
 
 
+def unknown_chat_template(recipe: Recipe) -> Iterator[Finding]:
+    name = recipe.model.chat_template
+    if name == Model._field_defaults["chat_template"] or name.startswith("tokenizer_default_fallback_"):
+        return
+    import orjson
+
+    known = orjson.loads((SCHEMA_DIR / "axolotl_fields.json").read_bytes())["chat_templates"]
+    if name not in known:
+        near = get_close_matches(name, known, n=1)
+        yield Finding(
+            ("model", "chat_template"), f"no such chat template: {name}", f"did you mean {near[0]!r}?" if near else ", ".join(known)
+        )
+
+
 def remote_code_without_revision(recipe: Recipe) -> Iterator[Finding]:
     revision = recipe.model.revision or ""
     pinned = len(revision) == 40 and all(c in "0123456789abcdef" for c in revision)
@@ -36,4 +51,9 @@ def remote_code_without_revision(recipe: Recipe) -> Iterator[Finding]:
         yield Finding(("model", "trust_remote_code"), "needs a pinned revision", hint)
 
 
-MODEL_RULES: tuple[Rule, ...] = (embedded_model_that_no_wheel_carries, padding_with_the_end_of_turn, remote_code_without_revision)
+MODEL_RULES: tuple[Rule, ...] = (
+    embedded_model_that_no_wheel_carries,
+    padding_with_the_end_of_turn,
+    unknown_chat_template,
+    remote_code_without_revision,
+)

@@ -214,6 +214,7 @@ BREAKS: dict[str, list[tuple[Changes, list[str]]]] = {
         (LABELS | {"training.class_weights": {"a": 1, "c": 2}}, ["training.class_weights.c", "training.class_weights"]),
     ],
     "padding_with_the_end_of_turn": [({"model.pad_token": "<|e|>", "model.end_of_turn": "<|e|>"}, ["model.pad_token"])],
+    "unknown_chat_template": [({"model.chat_template": "llama-3"}, ["model.chat_template"]), ({"model.chat_template": "x"}, ["model.chat_template"])],
     "remote_code_without_revision": [
         ({"model.trust_remote_code": True}, ["model.trust_remote_code"]),
         ({"model.trust_remote_code": True, "model.revision": "main"}, ["model.trust_remote_code"]),
@@ -335,6 +336,7 @@ KEEPS: dict[str, list[Changes]] = {
         LABELS | {"training.class_weights": {"a": 1, "b": 2}}, LABELS | {"training.class_weights": "balanced"},
     ],
     "padding_with_the_end_of_turn": [{"model.pad_token": "<|p|>", "model.end_of_turn": "<|e|>"}, {"model.pad_token": "<|p|>"}],
+    "unknown_chat_template": [{"model.chat_template": "llama3"}, {"model.chat_template": "tokenizer_default_fallback_chatml"}],
     "remote_code_without_revision": [{"model.trust_remote_code": True, "model.revision": "0123456789abcdef" * 2 + "01234567"}],
 } | generate_recipes.KEEPS  # fmt: skip
 

@@ -1,6 +1,6 @@
 """Whether Axolotl keeps what we render: the comparison itself, and every shipped recipe through the installed Axolotl's own validation.
 
-UPDATE_GOLDEN=1 writes `version` and `fields` of schemas/axolotl_fields.json anew from the installed Axolotl.
+UPDATE_GOLDEN=1 writes `version`, `chat_templates` and `fields` of schemas/axolotl_fields.json anew from the installed Axolotl.
 """
 
 import json
@@ -59,7 +59,9 @@ for rows, micro_batch_size, accumulation, epochs in json.loads(sys.argv[1]):
                              num_train_epochs=epochs, use_cpu=True, report_to=[])
     trainer = Trainer(torch.nn.Linear(1, 1), args, train_dataset=[{"input": 0.0}] * rows)
     steps.append(trainer.set_initial_training_values(args, trainer.get_train_dataloader())[-1])
-facts = {"steps": steps, "version": version("axolotl"), "fields": sorted(AxolotlInputConfig.model_fields), "lost": answers}
+from axolotl.utils.schemas.enums import ChatTemplate
+templates = [template.value for template in ChatTemplate if template.value != "jinja"]
+facts = {"chat_templates": templates, "steps": steps, "version": version("axolotl"), "fields": sorted(AxolotlInputConfig.model_fields), "lost": answers}
 print("answers:" + json.dumps(facts))
 """
 FULL = {
@@ -255,9 +257,10 @@ def test_the_step_count_is_that_of_the_trainer(axolotl, minimal):
 def test_known_fields_are_those_of_the_installed_axolotl(axolotl):
     known = json.loads(FIELDS.read_text(encoding="utf-8"))
     if os.environ.get("UPDATE_GOLDEN"):
-        known |= {"version": axolotl["version"], "fields": axolotl["fields"]}
+        known |= {"version": axolotl["version"], "chat_templates": axolotl["chat_templates"], "fields": axolotl["fields"]}
         FIELDS.write_text(json.dumps(known, indent=2) + "\n", encoding="utf-8")
     assert (known["version"], known["fields"]) == (axolotl["version"], axolotl["fields"])
+    assert known["chat_templates"] == axolotl["chat_templates"]
 
 
 def test_what_a_recipe_renders_may_not_be_passed_through_as_well():

@@ -51,6 +51,7 @@ def test_the_rows_of_other_types_and_templates_are_the_trainers(name, tmp_path):
 
 
 def test_a_template_that_axolotl_does_not_have_is_refused(tiny_model, minimal):
-    loaded = load_recipe("quickstart", (f"model.base_model={tiny_model}", "model.chat_template=nowhere"))
+    loaded = load_recipe("quickstart", (f"model.base_model={tiny_model}",))
+    loaded = loaded._replace(recipe=loaded.recipe._replace(model=loaded.recipe.model._replace(chat_template="nowhere")))
     with pytest.raises(UserError, match="Axolotl has no chat template nowhere"):
         recipe_tokenizer(loaded, Path("runs"))
