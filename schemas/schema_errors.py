@@ -60,7 +60,10 @@ _Validator = extend(Draft202012Validator, {"uniqueItems": _unique_items})
 
 def _problems(document: Document, error: ValidationError) -> Iterator[Problem]:
     path: KeyPath = tuple(error.absolute_path)
+    as_list = ""
     if error.validator in ("anyOf", "oneOf") and error.context:
+        is_list = any(isinstance(one, dict) and one.get("type") == "array" for one in cast(list[Any], error.validator_value))
+        as_list = f", or a list: [{error.instance}]" if is_list and isinstance(error.instance, str) else ""
         error = _likeliest(error)
         path = tuple(error.absolute_path)
     if error.validator == "additionalProperties" and isinstance(error.validator_value, bool):
@@ -73,13 +76,20 @@ def _problems(document: Document, error: ValidationError) -> Iterator[Problem]:
         yield from _missing_keys(document, error, path)
     else:
         what, hint = _value_problem(error)
-        yield Problem(document.location(path), f"{_name(path)}: {what}" if path else what, hint, f"{error.validator}".lower())
+        yield Problem(
+            document.location(path),
+            f"{_name(path)}: {what}" if path else what,
+            hint + ("" if "list" in hint else as_list),
+            f"{error.validator}".lower(),
+        )
 
 
 def _likeliest(error: ValidationError) -> ValidationError:
-    """Return the error of the alternative that failed deepest in the value, else jsonschema's best match."""
+    """Return the error of the alternative that failed deepest in the value, or not by its type, else jsonschema's best match."""
     deepest = max(error.context, key=lambda inner: len(inner.absolute_path))
-    return deepest if len(deepest.absolute_path) > len(error.absolute_path) else best_match(error.context) or error
+    if len(deepest.absolute_path) > len(error.absolute_path):
+        return deepest
+    return best_match([inner for inner in error.context if inner.validator not in ("type", "const", "enum")] or error.context) or error
 
 
 def _name(path: KeyPath) -> str:

@@ -55,7 +55,8 @@ LINES = {
         "training.metric_for_best_model: expected text, got true\n"
         "    hint: put it in quotes: without them it is read as true or false"
     ),
-    "lora_target_modules: all": "training.lora_target_modules: expected 'all-linear', got 'all'\n    hint: write all-linear",
+    "lora_target_modules: all": "training.lora_target_modules: expected 'all-linear', got 'all'\n    hint: write all-linear, or a list: [all]",
+    "lora_target_modules: []": "training.lora_target_modules: needs at least 1 item",
     "class_weights: {a: 0}": "training.class_weights.a: 0 must be greater than 0",
 }  # fmt: skip
 
