@@ -127,6 +127,8 @@ def _turns(value: Any) -> list[dict[str, Any]] | None:
 
 
 def _tables(columns: Columns) -> Iterator[Candidate]:
+    if columns.nested_answers():
+        return  # no other column takes their place
     asked, answered = columns.ending(QUESTION_ENDINGS), columns.ending(ANSWER_ENDINGS)
     user = columns.named(USER) or next(iter(asked), None) or columns.named(CONTEXT)
     answers = [exact] if (exact := columns.named(ASSISTANT, but=(user,))) else answered

@@ -83,7 +83,14 @@ class Columns:
             name: sum("?" in str(value) or "？" in str(value) for value in self.values(name)) / len(self.values(name)) for name in pair
         }
         pair.sort(key=lambda name: -shares[name])
+        if len(pair) == 2 and folded(pair[1]) in CONTEXT:
+            return None  # what a question is about is not its answer
         return (pair[0], pair[1]) if len(pair) == 2 and shares[pair[0]] >= QUESTIONS and shares[pair[1]] <= FEWER_QUESTIONS else None
+
+    def nested_answers(self) -> bool:
+        """Return whether a column of answers, such as SQuAD's `answers`, holds lists or objects."""
+        names = [name for name in self.names if folded(name) in ASSISTANT or folded(name).removesuffix("s") in ASSISTANT]
+        return any(isinstance(value, list | dict) for name in names for value in self.values(name))
 
     def is_label(self, name: str) -> bool:
         """Return whether a column's values are few and come back: labels, and not numbers that are measured or names of rows."""

@@ -357,3 +357,14 @@ def test_a_file_that_is_not_utf8_is_refused_with_its_likely_encoding(tmp_path):
     with pytest.raises(UserError, match="cp1252 if"):
         recognise([str(path)])
     assert recognise([str(path)], encoding="cp1252").records[0].fields["messages"][0]["content"] == "Où est l'hôtel ?"
+
+
+def test_a_context_is_never_taken_for_the_answer(tmp_path):
+    rows = [{"title": "T", "context": f"Paris is in France, said {n}.", "question": f"Where is Paris, {n}?"} for n in range(20)]
+    squad = [{**row, "answers": {"text": ["France"], "answer_start": [12]}} for row in rows]
+    (tmp_path / "squad.jsonl").write_text("".join(json.dumps(row) + "\n" for row in squad))
+    with pytest.raises(UserError, match="no converter reads these rows"):
+        recognise([str(tmp_path / "squad.jsonl")])
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    chosen = recognise([str(tmp_path / "rows.jsonl")])
+    assert chosen.choice.options.get("assistant_key") != "context" or chosen.alternatives
