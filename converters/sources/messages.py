@@ -29,6 +29,7 @@ Role = Literal["system", "user", "assistant", "tool"]
 _PLAIN = ("role", "content")
 _PLAIN_ONLY, _DICT, _TEXT = {_PLAIN}, {dict}, {str}
 _CONTENT = itemgetter("content")
+_PART = ("type", "text", "cache_control")  # the last says how an API is billed
 
 
 def STATELESS(options: dict[str, Any]) -> bool:
@@ -132,6 +133,8 @@ def _joined(parts: list[Any]) -> Any:
             raise Unsupported(f"a content has a part of type {kind!r}: only text is trained", "content_not_text")
         if not isinstance(part, dict) or not isinstance(part.get("text"), str):
             return parts
+        if beside := [key for key, value in part.items() if key not in _PART and value not in (None, [], {}, "")]:
+            raise Unsupported(f"a text part of a content has {beside[0]!r}, which a chat record cannot hold", "content_not_text")
         texts.append(part["text"])
     return "".join(texts)
 

@@ -85,3 +85,12 @@ def test_a_weight_of_1_trains_no_question():
 
 def test_what_stands_in_the_place_of_the_messages_is_named():
     assert converted({"messages": HI[0]})[0][1] == "expected a list under 'messages'; it is an object"
+
+
+@pytest.mark.parametrize("beside", [{"image": "x.png"}, {"audio": {"id": 1}}, {"annotations": [{"url": "u"}]}])
+def test_what_stands_beside_the_text_of_a_part_is_refused(beside):
+    part = {"type": "text", "text": "Hi"}
+    (found,) = converted({"messages": [{"role": "user", "content": [part | beside]}, HI[1]]})
+    assert found == ("content_not_text", f"a text part of a content has {next(iter(beside))!r}, which a chat record cannot hold")
+    empty = {key: None for key in beside} | {"cache_control": {"type": "ephemeral"}}
+    assert converted({"messages": [{"role": "user", "content": [part | empty]}, HI[1]]}) == [HI]
