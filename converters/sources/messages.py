@@ -9,6 +9,7 @@ its own. Other keys of a message are refused. If each row is one message, `conve
 a conversation.
 """
 
+import re
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import suppress
 from functools import partial
@@ -29,6 +30,8 @@ Role = Literal["system", "user", "assistant", "tool"]
 _PLAIN = ("role", "content")
 _PLAIN_ONLY, _DICT, _TEXT = {_PLAIN}, {dict}, {str}
 _CONTENT = itemgetter("content")
+_ORDER = ("turn", "turn_id", "turn_index", "turn_number", "message_index", "position", "order", "timestamp", "created_at", "time", "date")
+_DATE = re.compile(r"\d{4}-\d\d-\d\d")
 _PART = ("type", "text", "cache_control")  # the last says how an API is billed
 
 
@@ -188,8 +191,20 @@ def _grouped(
             where = f"{conversation_key} {values[0][conversation_key]!r} is in {' and '.join(files)}"
             detail = f"{where}: give every conversation a value of its own"
             yield Drop(row, "conversation_in_two_files", detail)
+        elif key := _out_of_order(values):
+            yield Drop(row, "not_in_order", f"the rows of the conversation are not in the order of {key!r}: sort them")
         elif any(system != systems[0] for system in systems):
             yield Drop(row, "two_system_prompts", "the rows of the conversation have different system prompts")
         else:
             conversations.append(row)
     return conversations
+
+
+def _out_of_order(values: list[dict[str, Any]]) -> str:
+    """Return a key by which the rows of a conversation are numbered or dated in another order than theirs; "" if there is none."""
+    for key in _ORDER:
+        found = [dict.get(value, key) for value in values]  # looked at, not read: the key is still named as one that is left out
+        if all(type(place) is int for place in found) or all(isinstance(place, str) and _DATE.match(place) for place in found):
+            if found != sorted(found):
+                return key
+    return ""

@@ -94,3 +94,14 @@ def test_what_stands_beside_the_text_of_a_part_is_refused(beside):
     assert found == ("content_not_text", f"a text part of a content has {next(iter(beside))!r}, which a chat record cannot hold")
     empty = {key: None for key in beside} | {"cache_control": {"type": "ephemeral"}}
     assert converted({"messages": [{"role": "user", "content": [part | empty]}, HI[1]]}) == [HI]
+
+
+@pytest.mark.parametrize(
+    ("key", "places"), [("turn", [3, 2, 1, 4]), ("created_at", ["2024-01-02", "2024-01-01", "2024-01-03", "2024-01-04"])]
+)
+def test_rows_of_a_conversation_that_are_numbered_otherwise_are_refused(key, places):
+    rows = [{"id": 1, key: place, **turn} for place, turn in zip(places, [*HI, *HI], strict=True)]
+    (found,) = converted(*rows, conversation_key="id")
+    assert found == ("not_in_order", f"the rows of the conversation are not in the order of {key!r}: sort them")
+    assert converted(*sorted(rows, key=lambda row: row[key]), conversation_key="id")[0] != found
+    assert len(converted(*({**row, key: None} for row in rows), conversation_key="id")) == 1
