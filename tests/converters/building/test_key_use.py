@@ -172,7 +172,7 @@ def test_where_batches_are_cut_changes_nothing(more, cut):
     assert parts.as_json() == whole.as_json()
     expected = {}
     for row in rows:
-        for key in row.value.keys() - {"messages", "meta", "system"}:
+        for key in row.value.keys() - {"messages", "system"}:
             if row.value[key] is not None:
                 expected[key] = expected.get(key, 0) + 1
     assert whole.as_json() == expected
