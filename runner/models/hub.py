@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from huggingface_hub.errors import HfHubHTTPError
 
 SMALL_FILES = ("config.json", "tokenizer*", "special_tokens_map.json", "vocab.json", "merges.txt", "*.model", "chat_template*")
+UNKNOWN = "check the name (a private model needs: hf auth login)"
 SECONDS = 10  # for an answer; without a limit, a hub that accepts the connection but stays silent would block forever
 
 
@@ -101,7 +102,8 @@ def _refusal(name: str, revision: str | None, error: BaseException) -> UserError
     elif isinstance(error, ValueError):
         what, hint = f"{_endpoint()} did not answer like a hub", "check HF_ENDPOINT and the network"
     else:
-        what, hint = f"the hub cannot be reached ({_endpoint()}), and the model is not in its cache", "check the network"
+        near = f"{_near(name)} Otherwise " if _near(name) != UNKNOWN and name not in public_models() else ""
+        what, hint = f"the hub cannot be reached ({_endpoint()}), and the model is not in its cache", f"{near}check the network"
     return UserError(Problem(Location(name), what, f"{hint}, {_instead(name)}", rule))
 
 
@@ -125,4 +127,4 @@ def _instead(name: str) -> str:
 
 def _near(name: str) -> str:
     near = difflib.get_close_matches(name, public_models(), n=1, cutoff=0.8)
-    return f"did you mean {near[0]}?" if near else "check the name (a private model needs: hf auth login)"
+    return f"did you mean {near[0]}?" if near else UNKNOWN

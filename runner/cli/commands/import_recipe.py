@@ -36,6 +36,8 @@ def command(file: Path, tool: str | None, out: Path | None, as_json: bool) -> No
             click.echo(f"{location}: {entry.key}: {entry.status}{to}{f' ({entry.why})' if entry.why else ''}", err=True)
         click.echo(", ".join(f"{count} {status}" for status, count in imported.counts.items()), err=True)
         click.echo(str(out) if out else imported.text, nl=bool(out))
+        if out and not imported.problems:
+            click.echo(f"next: recipe check {out} --data", err=True)
     if imported.problems:
         raise UserError(*imported.problems)
 
