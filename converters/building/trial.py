@@ -13,6 +13,7 @@ from .chat_checks import record_fault
 from .conversion import TRACKED, untracked
 from .key_meanings import key_use
 from .key_use import KeyCounts
+from .row_account import convert_rows
 
 LIMIT = 20_000  # rows that `recipe new` and `recipe check --data` look at
 
@@ -49,7 +50,7 @@ def try_converter(
                     yield row
         is_whole = True
 
-    for item in module.convert(keys.track(islice(read(), rows)), record_type, **options):
+    for item in convert_rows(name, keys.track(islice(read(), rows)), record_type, options):
         if type(item.row.value) in TRACKED:
             item = untracked(name, item, keys)
         if isinstance(item, Record):

@@ -10,7 +10,7 @@ from ...schemas.json_schema import schema
 from ...schemas.sections import RecordType
 from ...schemas.validation import validator
 from ..reading.readers import Picks, Reads
-from ..reading.records import Drop, Record, Row
+from ..reading.records import Drop, Part, Record, Row
 
 # Each is a module in this folder. To add one: a module, a line here and an example folder; `UPDATE_GOLDEN=1 pytest` writes the rest.
 CONVERTERS = (
@@ -53,8 +53,8 @@ class Converter(Protocol):
     INPUT: Reads | Picks
     STATELESS: bool | Callable[[dict[str, Any]], bool]
 
-    def convert(self, rows: Iterable[Row], record_type: RecordType, **options: Any) -> Iterator[Record | Drop]:
-        """Yield records and drops for the rows. Every row gives at least one of them."""
+    def convert(self, rows: Iterable[Row], record_type: RecordType, **options: Any) -> Iterator[Record | Drop | Part]:
+        """Yield records and drops for the rows. Every row gives at least one of them, or is a part of one."""
         ...
 
 

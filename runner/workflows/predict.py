@@ -11,11 +11,10 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import orjson
-
 from ...converters.building.unanswered import Reading, read_unanswered
 from ...converters.reading.file_hashes import source_sha256
 from ...converters.reading.files import files_of
+from ...converters.reading.json_values import parse_json, write_json
 from ...converters.sources.registry import converter
 from ...schemas import VERSION
 from ...schemas.base.errors import Interrupted, Location, Problem, UserError
@@ -160,7 +159,7 @@ def _row_lines(reading: Reading, counts: Counter[bool], faults: list[str]) -> It
         counts[not row.fault] += 1
         if row.fault and len(faults) < SHOWN:
             faults.append(f"{row.id}: {row.fault}")
-        yield orjson.dumps(row._asdict(), default=str, option=orjson.OPT_APPEND_NEWLINE)
+        yield write_json(row._asdict()) + b"\n"
 
 
 def _absolute(model: ModelReference) -> ModelReference:
@@ -194,7 +193,7 @@ def rows_with_predictions(work: RunFolder) -> Iterator[tuple[dict[str, Any], dic
     known: dict[int, dict[str, Any]] = {}
     with (work / ROWS).open("rb") as stream:
         for number, line in enumerate(stream):
-            row = orjson.loads(line)
+            row = parse_json(line)
             while row["fields"] and number not in known:
                 known.update((place, prediction) for place, prediction in next(batches)["rows"])
             yield row, known.pop(number) if row["fields"] else {"error": row["fault"]}

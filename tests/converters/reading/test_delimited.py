@@ -93,6 +93,25 @@ def test_a_quote_behind_a_backslash_is_named():
     assert found.reason == "invalid_csv" and found.detail.endswith('a quote within a cell is written "", not \\"')
 
 
+@pytest.mark.parametrize("closed", ['12"', '12",x', 'x,12"'])
+@pytest.mark.parametrize("opened", ['"Big, 12', '7,"Big', 'x,"'])
+@pytest.mark.parametrize(("delimiter", "rows"), [(",", 20), ("\t", 3), (";", 3)])
+def test_a_quote_that_another_quote_closes_by_chance_takes_no_row_with_it(opened, closed, delimiter, rows):
+    between = "".join(f"{n},row {n}\n" for n in range(rows))
+    text = f"a,b\n1,2\n{opened}\n{between}{closed}\nlast,one\n".replace(",", delimiter)
+    found = told(read(text, partial(read_csv, delimiter=delimiter)))
+    assert found[:2] == [(2, "1", "2"), (3, "ambiguous_quotes")]
+    assert found[2 : rows + 2] == [(n + 4, str(n), f"row {n}") for n in range(rows)]
+    assert found[-1] == (rows + 5, "last", "one") and len(found) in (rows + 3, rows + 4)
+
+
+@pytest.mark.parametrize("text", ["Dear all,\n\nwe met, we ate.\n\nYours, Ann\n", "one\ntwo\nthree, four, five\n" * 50, "no comma\n" * 500])
+def test_text_of_many_lines_is_a_cell(text):
+    out = io.StringIO(newline="")
+    csv.writer(out).writerows([("a", "b"), ("1", text), (text, "2")])
+    assert told(read(out.getvalue())) == [(2, "1", text), (2 + text.count("\n") + 1, text, "2")]
+
+
 def test_a_row_that_goes_on_for_too_long_costs_that_row_only(monkeypatch):
     monkeypatch.setattr(delimited, "MAX_ROW", 1000)
     text = 'a,b\n1,"open\n' + "".join(f"{n},x\n" for n in range(500)) + "y" * 5000 + ",z\nlast,one\n"

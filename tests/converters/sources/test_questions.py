@@ -1,13 +1,13 @@
 import pytest
-from recipekit.converters.reading.records import Row
+from recipekit.converters.reading.records import Drop, Row
 from recipekit.converters.sources.questions import read_questions
 
 
 def read(*values):
     """The questions and the reasons of the rows that could not be counted."""
     questions = {}
-    drops = list(read_questions([Row(value, "f.json", line) for line, value in enumerate(values, 1)], questions))
-    return questions, [drop.reason for drop in drops]
+    items = list(read_questions([Row(value, "f.json", line) for line, value in enumerate(values, 1)], questions))
+    return questions, [item.reason for item in items if isinstance(item, Drop)]
 
 
 def run(number=1, answer="joy | calm", question="q1", text="他走了。", **more):
