@@ -46,6 +46,9 @@ class Converter(Protocol):
     UNUSED_KEYS (optional) are keys that the source system writes for its own use, and that do not affect training.
 
     SIGNATURES (optional) are sets of keys: rows with all keys of one set come from this source, and from no other.
+
+    recognise_rows, recognise_text (optional) return why rows, or a text's first bytes and the suffixes of its files, come from this source;
+    "" if they do not. They are for sources that keys do not tell apart.
     """
 
     VERSION: int
@@ -77,6 +80,16 @@ def optional_meta(name: str) -> tuple[str, ...]:
 def signatures(name: str) -> tuple[set[str], ...]:
     """Return the sets of keys by which rows of this converter's source are recognised: SIGNATURES, if the module has it."""
     return getattr(converter(name), "SIGNATURES", ())
+
+
+def recognise_rows(name: str, rows: list[dict[str, Any]]) -> str:
+    """Return why the rows come from this converter's source; "" if they do not, or the converter cannot tell."""
+    return getattr(converter(name), "recognise_rows", lambda rows: "")(rows)
+
+
+def recognise_text(name: str, head: bytes, suffixes: set[str]) -> str:
+    """Return why text files come from this converter's source; "" if they do not, or the converter cannot tell."""
+    return getattr(converter(name), "recognise_text", lambda head, suffixes: "")(head, suffixes)
 
 
 def answer_key(name: str, record_type: RecordType, options: dict[str, Any]) -> str | None:
