@@ -47,7 +47,7 @@ def find_inputs(what: str, scratch: Path, settings: tuple[str, ...] = ()) -> Inp
 
 
 def load_named(what: str, settings: tuple[str, ...] = ()) -> LoadedRecipe:
-    """Load the recipe that the argument names. Raises UserError where there is none."""
+    """Load the recipe that the argument names. Raises UserError if there is none."""
     try:
         path = find_recipe(what)
     except UserError:
@@ -57,7 +57,7 @@ def load_named(what: str, settings: tuple[str, ...] = ()) -> LoadedRecipe:
 
 
 def files_in(folder: Path) -> Inputs:
-    """Return the splits of a converted folder or of a run, else every record file in the folder. Raises UserError where there is none."""
+    """Return the splits of a converted folder or of a run, else every record file in the folder. Raises UserError if there is none."""
     for home in (folder, folder / "data"):
         if (home / MANIFEST).is_file():
             manifest = orjson.loads((home / MANIFEST).read_bytes())

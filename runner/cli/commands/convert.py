@@ -31,7 +31,7 @@ from ..options import Between, file_format_options, set_option
 @click.option("--stratify-by", help="Keep the shares of this meta key, or of label, equal across splits.")
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=42, help="Seed of the split.")
 @click.option("--dedup", type=click.Choice(["exact", "near", "none"]), default="exact", help="Duplicates to remove.")
-@click.option("--ignore-key", "ignore_keys", multiple=True, metavar="KEY", help="Key of the rows that may be left unread.")
+@click.option("--ignore-key", "ignore_keys", multiple=True, metavar="KEY", help="Key of the rows that the converter need not read.")
 @file_format_options
 @click.option("--max-dropped", type=Between(0, 1), default=0.0, help="Share of rows that may be dropped as unusable.")
 @click.option(
@@ -107,7 +107,7 @@ def plain_data(
 
 
 def converter_options(name: str, options: tuple[str, ...]) -> dict[str, Any]:
-    """Return the converter's options given as key=value. Raises UserError if it has no such option, or none with such a value."""
+    """Return the converter's options given as key=value. Raises UserError for an unknown option or an invalid value."""
     values = dict(_option(text) for text in options)
     if problems := option_problems(name, values):
         raise UserError(*(Problem(Location("--option"), problem, rule="option") for problem in problems))

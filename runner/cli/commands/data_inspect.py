@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 @click.option(
     "--tokenizer",
     "tokenizer_name",
-    help="cl100k (offline), or any value of model.base_model. Default: the recipe's, with its chat template; cl100k without a recipe.",
+    help="cl100k (offline), or anything that model.base_model accepts. Default: the recipe's, else cl100k.",
 )
-@click.option("--by", metavar="KEY", help="Group samples by this meta key. Default: the label, or a chat's answer where there are few.")
+@click.option("--by", metavar="KEY", help="Group samples by this meta key. Default: the label, or a chat's answer if few differ.")
 @click.option("--samples", type=click.IntRange(0, 1000), default=5, show_default=True, help="Samples per label.")
 @click.option("--near/--no-near", default=True, show_default=True, help="Find near-duplicates.")
 @click.option("--threshold", type=Between(0.5, 1), default=0.7, show_default=True, help="Similarity of near-duplicates.")
@@ -60,7 +60,7 @@ def inspect_command(
 
 
 def _of_recipe(what: str, settings: tuple[str, ...]) -> "Tokenizer":
-    """Return the recipe's tokenizer; cl100k, with a message, where this machine cannot have that."""
+    """Return the recipe's tokenizer; cl100k, with a message, if this machine cannot load it."""
     from ....schemas.base.errors import UserError
     from ...inspection.inputs import load_named
     from ...runtime.run_folder import RUNS

@@ -36,8 +36,8 @@ def leaks_command(
         folder = Path(scratch)
         sides = Sides.of(find_inputs(first, folder / "a"), find_inputs(second, folder / "b"))
         found = find_leaks(sides, folder, threshold if near else None, group_by, limit)
-        places = [place for listed in found.pairs.values() for pair in listed for place in pair]
-        pairs = list(list_pairs(found, Previews(sides.files, places, sides.temporary)))
+        positions = [position for listed in found.pairs.values() for pair in listed for position in pair]
+        pairs = list(list_pairs(found, Previews(sides.files, positions, sides.temporary)))
     leaking = sum(found.rows.values())
     if as_json:
         bad = dict(zip(("a", "b"), found.bad, strict=True))
@@ -46,7 +46,7 @@ def leaks_command(
         click.echo(orjson.dumps(result, option=orjson.OPT_INDENT_2))
     else:
         for pair in pairs:
-            sides_shown = " = ".join(f"{side['file']}:{Preview(**side).place}" for side in (pair["second"], pair["first"]))
+            sides_shown = " = ".join(f"{side['file']}:{Preview(**side).position}" for side in (pair["second"], pair["first"]))
             click.echo(f"{sides_shown}  {KINDS[pair['kind']]}: {pair['second']['row'][:120]}")
         for name, count in found.rows.items():
             more = f" (first {limit} shown)" if count > limit else ""

@@ -62,7 +62,7 @@ def masked_rows(loaded: LoadedRecipe, run: RunFolder, split: str, count: int) ->
 
 
 def _require_split(loaded: LoadedRecipe, splits: dict[str, int], split: str) -> None:
-    """Raise UserError where the split has no rows, naming the splits that have some."""
+    """Raise UserError if the split has no rows, naming the splits that have some."""
     if not splits.get(split):
         filled = [name for name, count in splits.items() if count]
         hint = f"use --split {' or '.join(filled)}, or set data.split" if filled else "no rows were read: see data.sources"

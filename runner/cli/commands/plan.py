@@ -39,10 +39,10 @@ def command(
 ) -> None:
     """Convert the data of RECIPE, count its steps, and estimate memory, disk and time. Exit code 1 when the run cannot work there.
 
-    Time is predicted from a probe or from earlier runs of the same method on this machine; else it is unknown.
+    Time is predicted from a probe or from earlier runs of the same method on this machine; otherwise it is unknown.
     """
     if with_probe and machine != this_machine():
-        raise click.UsageError("--probe trains on this machine: leave out --machine")
+        raise click.UsageError("--probe trains on this machine: omit --machine")
     loaded = load_recipe(recipe, settings, smoke)
     facts = planned(loaded, root, machine)
     rate = probed(recipe, settings, smoke, root, facts) if with_probe else None
@@ -70,7 +70,7 @@ def planned(loaded: LoadedRecipe, root: Path, machine: Machine) -> dict[str, Any
 
     recipe = loaded.recipe
     if size_of(recipe) is None:
-        require_model_of(loaded, root)  # which also fetches its configuration
+        require_model_of(loaded, root)  # this also fetches its configuration
     with TemporaryDirectory() as folder:
         manifest = build(already_generated(loaded, root), Path(folder) / "data")
         tokens = (
@@ -99,7 +99,7 @@ def planned(loaded: LoadedRecipe, root: Path, machine: Machine) -> dict[str, Any
 
 
 def probed(recipe: str, settings: tuple[str, ...], smoke: bool, root: Path, facts: dict[str, Any]) -> "Rate | None":
-    """Return the rate of two steps; put into `facts` the steps that only the tokenised rows tell."""
+    """Return the rate of two steps; add to `facts` the number of steps if it depends on the tokenised rows."""
     from ...workflows.probe import LOGGED, probe
 
     section = "smoke." if smoke else ""
@@ -112,7 +112,7 @@ def probed(recipe: str, settings: tuple[str, ...], smoke: bool, root: Path, fact
 def time_of(
     loaded: LoadedRecipe, root: Path, machine: Machine, facts: dict[str, Any], rate: "Rate | None", price: float | None
 ) -> dict[str, Any]:
-    """Return tokens, seconds and cost, None where no rate is known, with the errors of past predictions on this machine."""
+    """Return tokens, seconds and cost, None without a known rate, with the errors of past predictions on this machine."""
     from ...resources.training_time import earlier, method, past_errors, predict, rate_of
 
     wanted, timings = method(loaded.recipe, machine), earlier(root)

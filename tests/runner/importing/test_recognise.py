@@ -282,7 +282,7 @@ def test_sequence_len_holds_the_longest_row(tmp_path, characters, length):
     path = written(tmp_path, "data.csv", table("question,answer", [*QUESTIONS, f"Why?,{'a ' * (characters // 2)}"]))
     text = recipe_for(Draft("mine", recognise([path]), [path], tmp_path, "nobody/nothing"))
     assert f"sequence_len: {length} # the longest of 9 rows has {characters + 4:,} bytes" in text
-    assert "the model's tokenizer is not at hand" in text
+    assert "the model's tokenizer is not on this machine" in text
 
 
 def test_rows_beyond_those_looked_at_get_a_margin(tmp_path):

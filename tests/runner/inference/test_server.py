@@ -117,8 +117,8 @@ def test_waiting_requests_are_answered_in_batches(server) -> None:
 
 WRONG = {
     "no JSON": (b"{", 400, "not JSON"), "no object": (b"[]", 400, "a JSON object"), "another model": ({"model": "gpt-5"}, 404, "one model"),
-    "an unknown key": ({"temprature": 1}, 400, "temprature has no effect here"), "too long": ({"max_tokens": 100_000}, 400, "more than the model's 512"),
-    "too long a prompt": ({"messages": [{"role": "user", "content": "cat " * 2000}], "max_tokens": None}, 400, "more than the model's 512"),
+    "an unknown key": ({"temprature": 1}, 400, "temprature has no effect here"), "too long": ({"max_tokens": 100_000}, 400, "exceed the model's context"),
+    "too long a prompt": ({"messages": [{"role": "user", "content": "cat " * 2000}], "max_tokens": None}, 400, "exceed the model's context"),
     "too big": (b"x" * (5 << 20), 400, "longer than"),
 }  # fmt: skip
 
@@ -153,7 +153,7 @@ def test_clients_that_leave_in_mid_body_leave_nothing_behind(server) -> None:
     for _ in range(300):
         with socket.create_connection((host, int(port))) as connection:
             connection.sendall(head.encode())
-    assert raw(f"{server[0].removesuffix('/v1')}/health")[1]["under_way"] == 0
+    assert raw(f"{server[0].removesuffix('/v1')}/health")[1]["in_progress"] == 0
     assert asked(server).choices
 
 
@@ -161,7 +161,7 @@ def test_a_client_that_goes_away_frees_its_place(server) -> None:
     body = {"model": server[1], "messages": HI, "max_tokens": 400, "stream": True, "seed": 1, "temperature": 1.5}
     with httpx2.stream("POST", f"{server[0]}/chat/completions", json=body, trust_env=False) as stream:
         assert next(stream.iter_lines()).startswith("data: ")
-    wait_until(lambda: raw(f"{server[0].removesuffix('/v1')}/health")[1]["under_way"] == 0)
+    wait_until(lambda: raw(f"{server[0].removesuffix('/v1')}/health")[1]["in_progress"] == 0)
     assert asked(server).choices
 
 

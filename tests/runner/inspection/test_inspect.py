@@ -3,7 +3,7 @@
 import pytest
 from recipekit.runner.inspection.inputs import Inputs
 from recipekit.runner.inspection.inspect import Options, inspect
-from recipekit.runner.inspection.repeats import Place
+from recipekit.runner.inspection.repeats import Position
 from recipekit.runner.worker.tokenizers import Tokenizer
 from recipekit.schemas.base.errors import UserError
 
@@ -75,9 +75,9 @@ def test_repeats_are_told_with_both_places(tmp_path):
     assert found.facts["repeats"] == {
         "equal": {"pairs": 1, "rows": 1}, "same_input_other_output": {"pairs": 1, "rows": 1}, "nearly_equal": {"pairs": 3, "rows": 3},
     }  # fmt: skip
-    assert found.pairs["equal"].listed == [(Place(0, 1), Place(1, 1))]
-    assert found.pairs["same_input_other_output"].listed == [(Place(0, 1), Place(0, 2))]
-    assert (Place(0, 3), Place(1, 2)) in found.pairs["nearly_equal"].listed
+    assert found.pairs["equal"].listed == [(Position(0, 1), Position(1, 1))]
+    assert found.pairs["same_input_other_output"].listed == [(Position(0, 1), Position(0, 2))]
+    assert (Position(0, 3), Position(1, 2)) in found.pairs["nearly_equal"].listed
     without = inspected(tmp_path, {"train": [chat(1)]}, near=None, languages=False).facts
     assert "nearly_equal" not in without["repeats"]
     assert "languages" not in without

@@ -139,4 +139,4 @@ def test_sources_that_have_changed_since_are_named_when_a_run_is_resumed(tmp_pat
     (source,) = {path for path in tmp_path.glob("*.jsonl")}
     source.write_text(source.read_text() + "\n")
     workflow.resume_run(run, loaded, tmp_path / "runs", Display())
-    assert "the sources have changed since; the run keeps the rows that it converted then" in " ".join(capsys.readouterr().err.split())
+    assert "the sources have changed; the run keeps the rows that it converted before" in " ".join(capsys.readouterr().err.split())

@@ -99,7 +99,7 @@ def test_in_a_terminal_ctrl_c_stops_the_reply_and_ctrl_d_ends(tuned_run: Path) -
     terminal.process.send_signal(signal.SIGINT)
     stopped = terminal.until("> ", terminal.until("stopped", replying))
     terminal.type("/reset\r")
-    terminal.until("> ", terminal.until("the conversation begins anew", stopped))  # before its prompt, Ctrl-D would be nobody's
+    terminal.until("> ", terminal.until("conversation cleared", stopped))  # before its prompt, Ctrl-D would be nobody's
     terminal.type("\x04")
     assert terminal.ended() == 0
 

@@ -136,7 +136,7 @@ def test_the_base_model_can_be_named(command_line: Recipe, here: Path) -> None:
     (here / "pairs.csv").write_text("question,answer\nWhy?,So.\nWho?,Me.\n", "utf-8")
     assert command_line("new", "mine", "--data", "pairs.csv", "--model", "Qwen/Qwen2.5-1.5B-Instruct").code == 0
     assert load_recipe("mine.yml").recipe.model.base_model == "Qwen/Qwen2.5-1.5B-Instruct"
-    assert "the model's tokenizer is not at hand" in Path("mine.yml").read_text()
+    assert "the model's tokenizer is not on this machine" in Path("mine.yml").read_text()
 
 
 def test_type_and_model_need_data(command_line: Recipe) -> None:
