@@ -32,8 +32,11 @@ def is_recipe(what: str) -> bool:
     return not path.is_dir() and (path.suffix in SUFFIXES or not path.is_file())
 
 
-def find_inputs(what: str, scratch: Path, settings: tuple[str, ...] = ()) -> Inputs:
-    """Find the record files of `what`. A recipe's sources are converted into the folder `scratch`. Raises UserError."""
+def find_inputs(what: str, scratch: Path, root: Path = RUNS, settings: tuple[str, ...] = ()) -> Inputs:
+    """Find the record files of `what`. A recipe's sources are converted into the folder `scratch`; `root` is the folder of runs.
+
+    Raises UserError if there are none.
+    """
     path = Path(what)
     if path.is_dir():
         return files_in(path)
@@ -42,7 +45,7 @@ def find_inputs(what: str, scratch: Path, settings: tuple[str, ...] = ()) -> Inp
     from ..generate.stage import already_generated
 
     loaded = load_named(what, settings)
-    build(already_generated(loaded, RUNS), scratch / "data")
+    build(already_generated(loaded, root), scratch / "data")
     return files_in(scratch / "data")._replace(name=loaded.recipe.name, temporary=True)
 
 

@@ -32,7 +32,7 @@ def test_any_other_folder_stands_for_its_files_of_records(tmp_path):
 def test_a_recipe_is_converted_first(tmp_path, recipe_file, minimal):
     write(tmp_path / "rows.jsonl", [{"messages": chat(n)["messages"]} for n in range(20)])
     path = recipe_file(json.dumps(minimal()))
-    found = find_inputs(str(path), tmp_path / "scratch", ("data.split.validation=0.25",))
+    found = find_inputs(str(path), tmp_path / "scratch", settings=("data.split.validation=0.25",))
     assert (found.name, list(found.files)) == ("small", ["train", "validation"])
     assert found.manifest["splits"] == {"train": 15, "validation": 5}
 

@@ -9,7 +9,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from recipekit.runner.runtime.run_files import METRICS, ORIGINS, STATUS
+from recipekit.runner.runtime.run_files import LOCK, MERGE_REQUEST, METRICS, ORIGINS, STATUS, Lock, LockedModel, MergeRequest
 from recipekit.runner.runtime.run_folder import RunFolder, all_runs, create, find_run
 from recipekit.schemas.base.errors import UserError
 from recipekit.schemas.yaml_writing import to_yaml
@@ -180,3 +180,28 @@ def test_a_misspelt_name_and_a_recipe_without_runs_have_a_hint(root):
         find_run("quik", root)
     with pytest.raises(UserError, match="it has not been run: recipe run emogpt_qwen"):
         find_run("emogpt_qwen", root)
+
+
+def test_what_is_compared_later_is_read_as_it_was_written_and_messages_are_redacted(tmp_path, monkeypatch):
+    """A password can be a word that is also in a path, or digits that are also in a hash."""
+    monkeypatch.setenv("DB_PASSWORD", "models")
+    monkeypatch.setenv("PIN_KEY", "123456")
+    run = RunFolder(tmp_path)
+    run.update(state="failed", reason="wrong password: models", stages={"train": "ab123456ef"}, file="/data/models/a.yml")
+    assert run.stages == {"train": "ab123456ef"} and run.status["file"] == "/data/models/a.yml"
+    assert run.status["reason"] == "wrong password: [redacted]"
+    model = {"path": "/data/models/base", "identity": "sha256:0123456", "note": "/data/models/base"}
+    lock = Lock(
+        recipekit="1",
+        python="3",
+        packages={},
+        variables={"DATA": "/data/models"},
+        model=LockedModel(**model),
+        machine={},
+        train_key="123456",
+    )
+    run.write(LOCK, lock)
+    assert run.read(LOCK) == {**lock, "variables": {"DATA": "/data/[redacted]"}}
+    request = MergeRequest(folder="/runs/models", config="123456")
+    run.write(MERGE_REQUEST, request)
+    assert run.read(MERGE_REQUEST) == request

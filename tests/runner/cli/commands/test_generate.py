@@ -52,6 +52,18 @@ def test_rows_are_generated_then_converted_with_a_full_account(written, command_
     assert KEY not in outcome.err + again.err + converted.err
 
 
+@pytest.mark.parametrize(
+    "arguments", [("convert", "{}"), ("plan", "{}"), ("data", "inspect", "{}"), ("data", "leaks", "{}", "{}")], ids=" ".join
+)
+def test_generated_rows_are_found_in_the_folder_of_runs(written, command_line, arguments) -> None:
+    arguments = [argument.format(written()) for argument in arguments]
+    with serving(reply("love | joy")) as server:
+        assert command_line("generate", written(server.url), "--runs-dir", "elsewhere").code == 0
+    assert "have not been generated yet" in command_line(*arguments).err
+    outcome = command_line(*arguments, "--runs-dir", "elsewhere")
+    assert "have not been generated yet" not in outcome.err and outcome.code in (0, 3), outcome.err
+
+
 def test_a_dry_run_counts_and_asks_nothing(written, command_line) -> None:
     outcome = command_line("generate", written(), "--dry-run")
     assert outcome.code == 0
