@@ -169,7 +169,7 @@ def test_of_reviews_the_rating_is_the_label(tmp_path):
 def test_chats_that_call_tools_are_refused_and_not_read_as_text(tmp_path):
     spoken = [{"from": name, "value": "said"} for name in ("human", "function_call", "observation", "gpt")]
     row = {"conversations": spoken, "tools": "a tool that tells the weather of a city"}
-    with pytest.raises(UserError, match="'tools' .*not read by the converter sharegpt.*\n.*do not train tool calls"):
+    with pytest.raises(UserError, match="'tools' .*not read by the converter sharegpt.*\n.*tool calls cannot be trained"):
         recognise([written(tmp_path, "data.jsonl", lines(row, row))])
 
 

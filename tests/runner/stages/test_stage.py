@@ -134,7 +134,7 @@ def test_what_a_command_needs_is_there_or_named(work, tmp_path):
     run = work([stage]).run
     require([stage], RunContext(SimpleNamespace(recipe=None), tmp_path, Said(), run))
     (run / "one.txt").unlink()
-    with pytest.raises(UserError, match="has no usable one.txt: its stage one is not complete"):
+    with pytest.raises(UserError, match="has no usable one.txt: the stage one is incomplete"):
         require([stage], RunContext(SimpleNamespace(recipe=None), tmp_path, Said(), run))
 
 
