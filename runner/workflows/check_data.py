@@ -28,8 +28,8 @@ class DataCheck(NamedTuple):
 
 def check_data(path: Path, settings: tuple[str, ...]) -> DataCheck:
     """Return a problem for every source of the valid recipe that is missing, cannot be read, or has no usable row among its first ones; for
-    more unusable rows than the recipe allows, and labels that are classes by mistake; for every name that matches nothing in the model; and,
-    if the model is on this machine, for rows that its chat template cannot render. Hub datasets and generated rows are not read.
+    more unusable rows than the recipe allows, and labels that are classes by mistake; for every name that matches nothing in the model;
+    and, if the model is on this machine, for rows that its chat template cannot render. Hub datasets and generated rows are not read.
     """
     if is_prompt(load_layers(path, settings)):
         return DataCheck([])

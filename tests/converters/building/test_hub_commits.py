@@ -1,4 +1,4 @@
-"""A run takes a data set at a commit, so that it can be resumed and reproduced."""
+"""A run takes a dataset at a commit, so that it can be resumed and reproduced."""
 
 import json
 
