@@ -37,7 +37,7 @@ _TELLING = 40
 
 
 def INPUT(head: bytes) -> Reads | Reader:
-    """Return how to read the file. A CSV has its own reader: each line is a row, so that a broken row cannot swallow the next ones.
+    """Return `values`, or for a CSV a reader in which each line is a row, so that a broken row cannot swallow the next ones.
 
     A table without a column of types is read like any other table.
     """

@@ -8,7 +8,6 @@ from typing import Any, Protocol, cast
 from ...schemas.base.errors import Problem
 from ...schemas.json_schema import schema
 from ...schemas.sections import RecordType
-from ...schemas.validation import validator
 from ..reading.readers import Picks, Reads
 from ..reading.records import Drop, Part, Record, Row
 
@@ -110,8 +109,3 @@ def option_problems(name: str, options: dict[str, Any]) -> list[str]:
     definition = schema("recipe")["$defs"][name]
     problems: list[Problem] = explain(Document(options, {}, {}), definition)
     return [f"{p.what}" + (f" ({p.hint})" if p.hint else "") for p in problems]
-
-
-def is_valid_record(record_type: RecordType, record: dict[str, Any]) -> bool:
-    """Return whether the record matches its JSON Schema."""
-    return validator(record_type).is_valid(record)

@@ -27,12 +27,6 @@ def counted(pairs: Iterable[tuple[str, str]]) -> dict[str, dict[str, int]]:
     return {prompt: dict(counts) for prompt, counts in found.items()}
 
 
-def percentages(counts: Mapping[str, int]) -> dict[str, float]:
-    """Return each reply emotion's share of the replies to one prompt emotion."""
-    total = sum(counts.values())
-    return {emotion: 100 * count / total for emotion, count in counts.items()}
-
-
 def by_group(counts: Counts) -> dict[str, dict[str, Any]]:
     """Return rows, and the percentage of positive, neutral and negative replies, for each non-empty group of prompts.
 

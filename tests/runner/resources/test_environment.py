@@ -23,7 +23,7 @@ def test_a_package_that_is_missing_or_too_old_is_told_with_its_command(monkeypat
 
 def test_a_torch_without_cuda_beside_a_gpu_is_told():
     assert missing(COMPLETE) == []
-    assert "a build without CUDA" in missing(COMPLETE | {"gpus": [{}]})[0]
+    assert "built without CUDA" in missing(COMPLETE | {"gpus": [{}]})[0]
 
 
 def test_sizes_are_asked_of_the_system(tmp_path, monkeypatch):
