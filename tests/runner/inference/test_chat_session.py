@@ -116,7 +116,7 @@ def test_a_reply_as_json_counts_its_tokens(session: Session) -> None:
 
 
 def test_a_conversation_that_leaves_no_room_is_refused_and_not_remembered(session: Session) -> None:
-    with pytest.raises(UserError, match="the model takes 512 with its reply"):
+    with pytest.raises(UserError, match="the model's context is 512 including the reply"):
         session.respond("cat " * 600)
     assert session.messages == []
 

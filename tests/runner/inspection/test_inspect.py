@@ -81,7 +81,7 @@ def test_repeats_are_told_with_both_places(tmp_path):
     without = inspected(tmp_path, {"train": [chat(1)]}, near=None, languages=False).facts
     assert "nearly_equal" not in without["repeats"]
     assert "languages" not in without
-    assert (without["how"]["near_duplicates"], without["how"]["languages"]) == ("not looked for", "not told")
+    assert (without["how"]["near_duplicates"], without["how"]["languages"]) == ("not searched for", "not detected")
 
 
 def test_meta_is_told_by_field_type_and_value(tmp_path):

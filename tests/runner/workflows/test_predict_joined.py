@@ -54,7 +54,7 @@ def test_a_row_that_lacks_a_letter_has_an_error_instead_of_a_type(tmp_path) -> N
     ("pairs", "told"),
     [
         (("EI", "NS", "FT"), "no run predicts JP"),
-        (("EI", "NS", "FT", "JP", "EI"), "two models tell EI"),
+        (("EI", "NS", "FT", "JP", "EI"), "two models predict EI"),
         (("EI", ("no", "yes")), "has labels that are not the letters of a type: no, yes"),
     ],
 )

@@ -111,7 +111,7 @@ def test_an_unchanged_run_is_reproduced(run, inputs):
     code, told = inputs()
     assert code == 0 and told["identical"] and told["first_difference"] is None
     assert told["inputs"] == {part: [] for part in ("sources", "data", "model", "rendered", "packages", "machine")}
-    assert told["trained"] == "not trained: not asked for" and told["again"] is told["losses"] is told["weights"] is None
+    assert told["trained"] == "not trained: not requested" and told["again"] is told["losses"] is told["weights"] is None
     assert [path.name for path in (run.parent.parent).iterdir()] == ["tiny"]
 
 

@@ -104,7 +104,7 @@ def test_one_source_more_is_refused(unfinished):
 
 def test_a_full_run_is_not_resumed_as_a_smoke_run(unfinished):
     (problem,) = unfinished.problems(smoke=True)
-    assert problem.what == f"the newest run, {unfinished.run.path}, is a full run, and a smoke run is asked for"
+    assert problem.what == f"the newest run, {unfinished.run.path}, is a full run, but a smoke run was requested"
 
 
 def test_a_finished_run_is_not_resumed(unfinished):

@@ -69,7 +69,7 @@ def test_a_leak_is_a_gate_and_the_run_says_refused(refused, tmp_path):
     assert status["state"] == "refused"
 
 
-@pytest.mark.parametrize(("made_by", "told"), [({"torch": "0.0.1"}, "packages.torch was 0.0.1"), ({}, "another training")])
+@pytest.mark.parametrize(("made_by", "told"), [({"torch": "0.0.1"}, "packages.torch was 0.0.1"), ({}, "a different training")])
 def test_a_checkpoint_of_another_training_is_never_resumed(tiny, tmp_path, made_by, told):
     loaded = load_recipe(str(tiny))
     run = create("tiny", "abcdef", tmp_path / "runs")

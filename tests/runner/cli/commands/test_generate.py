@@ -52,9 +52,7 @@ def test_rows_are_generated_then_converted_with_a_full_account(written, command_
     assert KEY not in outcome.err + again.err + converted.err
 
 
-@pytest.mark.parametrize(
-    "arguments", [("convert", "{}"), ("plan", "{}"), ("data", "inspect", "{}"), ("data", "leaks", "{}", "{}")], ids=" ".join
-)
+@pytest.mark.parametrize("arguments", [("convert", "{}"), ("data", "inspect", "{}"), ("data", "leaks", "{}", "{}")], ids=" ".join)
 def test_generated_rows_are_found_in_the_folder_of_runs(written, command_line, arguments) -> None:
     arguments = [argument.format(written()) for argument in arguments]
     with serving(reply("love | joy")) as server:
@@ -88,7 +86,7 @@ def test_what_is_missing_is_told(written, command_line) -> None:
     assert "has no generate section" in command_line("generate", "quickstart").err
     converted = command_line("convert", written())
     assert converted.code == 1
-    assert "hint: recipe generate" in converted.err
+    assert "hint: run recipe generate" in converted.err
 
 
 def test_a_key_that_was_pasted_into_the_recipe_is_refused_and_not_repeated(written, command_line, tmp_path) -> None:
@@ -112,4 +110,4 @@ def test_a_port_that_is_taken_is_told_before_a_model_is_loaded(command_line, tin
     with serving(reply()) as server:
         outcome = command_line("serve", str(tiny_model), "--port", server.port)
     assert outcome.code == 1
-    assert "cannot be listened on" in outcome.err
+    assert "cannot listen on" in outcome.err

@@ -80,7 +80,7 @@ SPOILT = {
     "a secret in the weights' header": (
         lambda run: (run / "model" / "x.safetensors").write_bytes(b"\x10\0\0\0\0\0\0\0{}sk-" + b"b2" * 20), "contains what looks like a secret"),
     "a secret of the environment": (lambda run: (run / "model" / "notes.txt").write_text(f"x={PLAIN}"), "contains what looks like a secret"),
-    "a link": (lambda run: (run / "model" / "more.txt").symlink_to("/etc/hostname"), "is a link"),
+    "a link": (lambda run: (run / "model" / "more.txt").symlink_to("/etc/hostname"), "is a symbolic link"),
     "a smoke run": (lambda run: (run / "status.json").write_text('{"state": "done", "smoke": true}'), "is a smoke run"),
     "a gate": (lambda run: (run / "status.json").write_text('{"state": "refused", "reason": "gates: acc"}'), "is refused, not done (gates: acc)"),
     "a local base": (lambda run: (run / "recipe.yml").write_text((run / "recipe.yml").read_text().replace("owner/base", "./base")), "by a folder on this machine"),
@@ -108,7 +108,7 @@ def test_what_the_hub_refuses_is_told_without_the_token(run: Path, push, hub) ->
     for arguments, token, what in (
         ((run, "others/tiny"), TOKEN, "refuses write access"),
         ((run, "me/tiny"), TOKEN[:-1], "refuses write access"),
-        ((run, "me/ti ny"), TOKEN, "is no repository's name"),
+        ((run, "me/ti ny"), TOKEN, "is not a valid repository name"),
     ):
         refused = push(*arguments, token=token)
         assert refused.returncode == 1 and what in refused.stderr, refused.stderr
