@@ -9,6 +9,7 @@ from ..reading.files import SourceFile
 from ..reading.readers import read_file
 from ..reading.records import Drop, Record, Row
 from ..sources.registry import converter
+from .batches import numbered
 from .chat_checks import record_fault
 from .conversion import TRACKED, untracked
 from .key_meanings import key_use
@@ -43,7 +44,7 @@ def try_converter(
     def read() -> Iterator[Row]:
         nonlocal is_whole
         for file in files:
-            for row in read_file(file, module.INPUT)[1]:
+            for row in numbered(read_file(file, module.INPUT)[1]):
                 if isinstance(row, Drop):
                     unusable.append(row)
                 else:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import orjson
 
+from ...converters.building.batches import numbered
 from ...converters.building.chat_checks import record_fault
 from ...converters.building.row_account import convert_rows
 from ...converters.reading.files import source_files
@@ -65,7 +66,8 @@ class Job(NamedTuple):
             return
         name = self.generate.converter
         made = converter(name) if name else None
-        found = (row for file in source_files(self.generate.input) for row in read_file(file, made.INPUT if made else "values")[1])
+        reads = made.INPUT if made else "values"
+        found = (row for file in source_files(self.generate.input) for row in numbered(read_file(file, reads)[1]))
         rows = _readable(islice(found, self.generate.limit), unreadable)
         if not (made and name):
             yield from rows
