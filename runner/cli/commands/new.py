@@ -92,6 +92,8 @@ def command(
         raise click.UsageError("--type, --model, --encoding and --column need --data")
     folder = folder or Path("recipes" if Path("recipes").is_dir() else "")
     path = folder / f"{name}.yml"
+    if path.exists():
+        raise already_there(path)
     head = _HEAD.format(name=name, schema=_schema_path(folder))
     if data:
         encoding = encoding if encoding != UTF8 else _encoding(data)
@@ -183,6 +185,11 @@ def _say(head: str, text: str) -> None:
     click.echo(wrapped(f"{head:<9} {printable(text)}", sys.stderr, 10), err=True)
 
 
+def already_there(path: Path) -> UserError:
+    """Return the error for a file that is not overwritten."""
+    return UserError(Problem(Location(str(path)), "already exists", "choose another name, or remove it", "exists"))
+
+
 def write_new(path: Path, text: str, option: str) -> None:
     """Write a new file. `option` is the option that selects another folder. Raises UserError if the file exists."""
     try:
@@ -190,7 +197,7 @@ def write_new(path: Path, text: str, option: str) -> None:
         with path.open("x", encoding="utf-8") as file:
             file.write(text)
     except FileExistsError:
-        raise UserError(Problem(Location(str(path)), "already exists", "choose another name, or remove it", "exists")) from None
+        raise already_there(path) from None
     except OSError as error:
         what = f"cannot be written: {error.strerror or error}"
         raise UserError(Problem(Location(str(path)), what, f"choose another folder with {option}", "unwritable")) from None

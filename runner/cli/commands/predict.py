@@ -9,7 +9,7 @@ import orjson
 from ....converters.building.unanswered import Reading
 from ....converters.reading.files import encoding_of
 from ....converters.sources.registry import CONVERTERS, converter
-from ....schemas.base.errors import UserError
+from ....schemas.base.errors import Location, Problem, UserError
 from ....schemas.recipe import load_recipe
 from ....schemas.sections import RecordType, Source
 from ...models.reference import ModelReference
@@ -88,6 +88,8 @@ def reading_of(target: ModelReference, file: str, name: str | None, options: tup
 
     Raises UserError if there is neither, or if the converter makes no records of the model's type.
     """
+    if "*" not in file and ":" not in file and not Path(file).exists():
+        raise UserError(Problem(Location(file), "no such file", rule="no-such-file"))
     data = load_recipe(str(Path(target.run) / "recipe.yml")).recipe.data if target.run else None
     if name:
         source = Source(file, name, converter_options(name, options))
