@@ -93,7 +93,7 @@ def test_what_cannot_be_talked_with_is_told_before_anything_is_loaded(tmp_path: 
 
 def test_in_a_terminal_ctrl_c_stops_the_reply_and_ctrl_d_ends(tuned_run: Path) -> None:
     terminal = Terminal(tuned_run, "--beside-base", "--max-tokens", 400, "--repetition-penalty", 1.3)
-    terminal.until("> ", terminal.until("Ctrl-D to quit"))
+    terminal.until("> ", terminal.until("Ctrl-D quits"))
     terminal.type("Hello cat?\r")
     replying = terminal.until("tuned")
     terminal.process.send_signal(signal.SIGINT)
