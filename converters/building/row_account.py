@@ -1,7 +1,6 @@
-"""Every row that a converter is given comes back: as a record, as a drop, or as a part of one of them.
+"""Check that every row given to a converter gives a record or a drop, or is part of one.
 
-All conversions go through here, so that no converter can lose a row: neither one that makes a row's records of that row alone, nor one that
-makes a record of many rows.
+All conversions go through here, so that no converter can lose a row, whether it converts rows one by one or joins several into a record.
 """
 
 from collections.abc import Iterable, Iterator
@@ -15,7 +14,7 @@ Place = tuple[Any, ...]  # file, line and item of a row
 
 
 def convert_rows(name: str, rows: Iterable[Row], record_type: RecordType, options: dict[str, Any]) -> Iterator[Record | Drop]:
-    """Yield what the converter `name` makes of the rows. Raises AssertionError, a bug of the converter, where a row is lost."""
+    """Yield the converter's records and drops for the rows. Raises AssertionError, a bug in the converter, if a row is lost."""
     waiting: set[Place] = set()
     for item in converter(name).convert(_given(rows, waiting), record_type, **options):
         row = item.row
@@ -35,7 +34,7 @@ def convert_rows(name: str, rows: Iterable[Row], record_type: RecordType, option
 
 
 def _given(rows: Iterable[Row], waiting: set[Place]) -> Iterator[Row]:
-    """The rows, each of which waits for an answer. A blank line holds nothing that could be lost."""
+    """Yield the rows, each of which must give a result. A blank line contains nothing that could be lost."""
     for row in rows:
         value = row[0]
         if type(value) is not str or value.strip():

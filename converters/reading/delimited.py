@@ -52,7 +52,7 @@ def read_csv(stream: BinaryIO, name: str, delimiter: str = ",", columns: tuple[s
 
 
 def _why(error: Exception, lines: "_Lines") -> tuple[str, str]:
-    """What is wrong with the row at hand, as a drop's reason and detail."""
+    """Return what is wrong with the current row, as a drop's reason and detail."""
     if isinstance(error, _BadLines):
         return error.reason, str(error)
     escaped = any('\\"' in line for line in lines.row)

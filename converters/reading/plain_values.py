@@ -29,7 +29,7 @@ class NotPlain(Exception):
 
 
 def as_json(value: Any) -> bytes:
-    """The value of a row as JSON. Raises NotPlain."""
+    """Return the value of a row as JSON. Raises NotPlain."""
     try:
         return orjson.dumps(value, default=_plain)
     except TypeError as error:  # what JSON cannot hold, or nested too deep
@@ -37,7 +37,7 @@ def as_json(value: Any) -> bytes:
 
 
 def as_read(value: Any) -> Any:
-    """The value as it would be read from a JSON file. Raises NotPlain."""
+    """Return the value as it would be read from a JSON file. Raises NotPlain."""
     return parse_json(as_json(value))
 
 

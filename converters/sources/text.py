@@ -76,7 +76,7 @@ def _is_blank(row: Row) -> bool:
 
 
 def _data(line: str) -> str:
-    """What a file that begins with this line holds besides text; empty where it is text."""
+    """Return what a file with this first line contains instead of text; "" if it is text."""
     if _JSON.match(line):
         return "JSON"
     return "a table" if _HEADER.fullmatch(line.strip()) else ""

@@ -90,7 +90,7 @@ def difference(metric: Metric, before: Sequence[Any], after: Sequence[Any], resa
 def differences(
     compared: Mapping[Key, tuple[Metric, Sequence[Any], Sequence[Any]]], resamples: Mapping[int, np.ndarray], confidence: float
 ) -> dict[Key, Difference]:
-    """The differences of one table, from (metric, rows before, rows after), with the resamples of as many rows.
+    """Return the differences of one table from (metric, rows before, rows after), with resamples of the same number of rows.
 
     They are tested together: the more are compared, the clearer one must be to be significant (Holm).
     """

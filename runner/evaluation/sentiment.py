@@ -44,7 +44,7 @@ def by_group(counts: Counts) -> dict[str, dict[str, Any]]:
 
 
 def emotion_prompts(path: Path) -> list[tuple[str, str]]:
-    """(emotion, prompt) of a JSON file of prompts by emotion. Raises UserError where it is not one."""
+    """Return the (emotion, prompt) pairs of a JSON file of prompts by emotion. Raises UserError if it is not one."""
 
     def wrong(what: str) -> UserError:
         return UserError(Problem(Location(str(path)), what, 'an object of lists: {"joy": ["Describe ..."], ...}', "prompts"))

@@ -116,7 +116,7 @@ def _source(home: Path, name: str, kind: str | None, folder: Path) -> dict[str, 
 
 
 def _described(place: Path, name: str) -> dict[str, Any] | None:
-    """What dataset_info.json says about the dataset; None where it says nothing."""
+    """Return the description of the dataset in dataset_info.json; None if there is none."""
     try:
         described = orjson.loads((place / "dataset_info.json").read_bytes())
     except (OSError, ValueError) as error:

@@ -188,7 +188,7 @@ def model_card(name: str) -> dict[str, Any]:
 
 
 async def read_body(request: Request) -> Any:
-    """The request's body, parsed. Raises BadRequest if it is too long or not JSON."""
+    """Return the request's body, parsed. Raises BadRequest if it is too long or not JSON."""
     parts, count = [], 0
     async for part in request.stream():
         count += len(part)

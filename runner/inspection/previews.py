@@ -21,7 +21,7 @@ class Preview(NamedTuple):
 
     @property
     def position(self) -> str:
-        """`12`, or `1.3` for the third value that starts on line 1, as in a record's id."""
+        """Return `12`, or `1.3` for the third value that starts on line 1, as in a record's id."""
         return str(self.line) + (f".{self.item}" if self.item > 1 else "")
 
 

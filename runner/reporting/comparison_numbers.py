@@ -28,9 +28,9 @@ class _Sampling(NamedTuple):
 
 
 def compare_numbers(runs: list[RunFolder], seed: int) -> dict[str, Any]:
-    """rows, confidence, metrics and notes of the evaluated rows; the same of the `rubric` and of every further set, as `also`.
+    """Return rows, confidence, metrics and notes of the evaluated rows; the same for the `rubric` and for every further set, as `also`.
 
-    Raises UserError where the runs were evaluated on different rows; a rubric or a set that differs is not compared, and a note says so.
+    Raises UserError if the runs were evaluated on different rows; a rubric or a set that differs is not compared, with a note.
     """
     require_same_rows(runs)
     metrics = [run.read(METRICS) for run in runs]
@@ -67,12 +67,12 @@ def require_same_rows(runs: list[RunFolder]) -> None:
 
 
 def row_set(run: RunFolder, folder: str) -> frozenset[bytes]:
-    """The rows of a table, as hashes."""
+    """Return the rows of a table, as hashes."""
     return frozenset(blake2b(line, digest_size=16).digest() for line in (run / folder / "rows.jsonl").read_bytes().splitlines())
 
 
 def numbers_of(columns: Mapping[Metric, list[list[Any]]], confidence: float, seed: int = 0) -> dict[str, Any]:
-    """Each metric of every one of its columns of the same rows, and how every further column differs from the first."""
+    """Return each metric for every column with the same rows, and how the other columns differ from the first."""
     drawn = {rows: draw_resamples(rows, seed) for rows in {len(of_metric[0]) for of_metric in columns.values()}}
     compared = {
         (measure.name, place): (measure, of_metric[0], column)
@@ -92,7 +92,7 @@ def numbers_of(columns: Mapping[Metric, list[list[Any]]], confidence: float, see
 
 
 def _of_rows(runs: list[RunFolder], folder: str, scores: Scores, sampling: _Sampling) -> dict[str, Any]:
-    """Every metric that all runs measure on the folder's rows, of each tuned model, on the rows that all of them have answered."""
+    """Return every metric that all runs measure on the folder's rows, for each tuned model, on the rows that all have answered."""
     shared = [name for name in scores[0]["metrics"] if all(name in of_run["metrics"] for of_run in scores)]
     columns, labels = _tuned_rows(runs, folder, scores)
     ids = set.intersection(*({case.id for case in column} for column in columns))
@@ -112,7 +112,7 @@ def _tokens(column: list[Any]) -> list[int]:
 
 
 def _tuned_rows(runs: list[RunFolder], folder: str, scores: Scores) -> tuple[list[list[Any]], tuple[str, ...]]:
-    """The tuned model's rows of each run in the order of their ids, and the labels of generated replies where all runs have the same."""
+    """Return the tuned model's rows of each run in the order of their ids, and the labels of generated replies if all runs have the same."""
     names = [of_run.get("labels", []) for of_run in scores]
     paths = [run / folder / "predictions.jsonl" for run in runs]
     if scores[0]["baseline"] != BASE:
@@ -122,7 +122,7 @@ def _tuned_rows(runs: list[RunFolder], folder: str, scores: Scores) -> tuple[lis
 
 
 def _differs(rubrics: list[Any]) -> str:
-    """Why the judges' scores of the runs cannot be compared; empty where they can."""
+    """Return why the judges' scores of the runs cannot be compared; "" if they can."""
     if not all(rubrics):
         return "not every run was judged"
     if any(rubric["criteria"] != rubrics[0]["criteria"] for rubric in rubrics):
@@ -132,7 +132,7 @@ def _differs(rubrics: list[Any]) -> str:
 
 
 def _of_rubric(runs: list[RunFolder], rubrics: Scores, sampling: _Sampling) -> dict[str, Any]:
-    """The judges' scores of each tuned model, on the rows that were judged in every run."""
+    """Return the judges' scores of each tuned model, on the rows that were judged in every run."""
     ratings = [{row: found for (model, row), found in read_ratings(run, EVALUATION).items() if model == TUNED} for run in runs]
     ids = sorted(set.intersection(*map(set, ratings)))
     columns = [[of_run[row] for row in ids] for of_run in ratings]

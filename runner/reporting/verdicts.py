@@ -122,7 +122,7 @@ def failed_gates(metrics: Mapping[str, Any]) -> list[str]:
 
 
 def rubric_lines(rubric: Mapping[str, Any]) -> list[str]:
-    """Say who judged how many replies, and how far the judges agree."""
+    """Return who judged how many replies, and how far the judges agree."""
     lines = [
         f"Judged by {judge['model']}: {judge['judged']} replies scored; {judge['unread']} answers without scores, "
         f"{judge['failed']} requests without a reply."

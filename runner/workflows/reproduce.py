@@ -70,7 +70,7 @@ class Reproduction(NamedTuple):
 
     @property
     def differences(self) -> list[tuple[str, str]]:
-        """All differences as (part, what), the earliest first."""
+        """Return all differences as (part, what), the earliest first."""
         found = [(part, what) for part, differences in self.inputs.items() for what in differences]
         found += [("losses", self.losses.summary())] if self.losses and self.losses.first else []
         return found + ([("weights", self.weights)] if self.weights else [])

@@ -78,7 +78,7 @@ class ResumeReport(NamedTuple):
 
     @property
     def different(self) -> dict[str, str]:
-        """The parts that break the promise."""
+        """Return the parts that break the promise."""
         exact = {part: found for part, found in self.parts.items() if found and self.promise.is_exact(part)}
         return exact | ({"losses": self.beyond} if self.beyond else {})
 

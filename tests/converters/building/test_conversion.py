@@ -62,7 +62,7 @@ def test_a_row_that_cannot_be_used_is_a_drop_with_its_line(line, reason):
     assert str(found.ledger.examples[0]).startswith(f"a:2: {reason}")
 
 
-def test_blank_lines_and_a_byte_order_mark_are_no_rows():
+def test_blank_lines_and_a_byte_order_mark_are_not_rows():
     found = convert_batch(CHATS, Batch("a", 1, b"\xef\xbb\xbf" + block(chat("x"), b"\n \t\r\n\r\n", chat("y"))))
     assert ids(found) == ["a:1", "a:5"]
     assert found.ledger.read == 2

@@ -87,7 +87,7 @@ def test_a_commit_is_resolved_once_per_process(asked):
     [("hf:ann/moods", "v9", "has no revision 'v9'"), ("hf:ann/none", "main", "has no such dataset, or you have no access"),
      ("hf:ann/secret", "main", "has no such dataset, or you have no access"), ("hf:two words", "main", "not a valid dataset name")],
 )  # fmt: skip
-def test_what_the_hub_does_not_have_is_told(asked, path, revision, what):
+def test_what_the_hub_does_not_have_is_reported(asked, path, revision, what):
     with pytest.raises(UserError, match=what):
         find_dataset(path, revision)
 
@@ -97,7 +97,7 @@ def test_a_token_opens_what_is_private(asked, monkeypatch):
     assert find_dataset("hf:ann/secret", "main") == ("ann/secret", NEW)
 
 
-def test_a_hub_that_cannot_be_reached_is_told_with_what_to_do(asked, monkeypatch):
+def test_a_hub_that_cannot_be_reached_is_reported_with_what_to_do(asked, monkeypatch):
     from huggingface_hub import constants
 
     monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
@@ -173,6 +173,6 @@ def test_no_token_is_written_anywhere(hub, recipe, tmp_path):
     assert "of-somebody-else" not in outcome.stdout + outcome.stderr
 
 
-def test_a_name_is_told_from_a_path():
+def test_a_name_is_distinguished_from_a_path():
     assert hub_module.is_on_hub(source())
     assert not hub_module.is_on_hub(source(os.path.abspath("hf:ann/moods")))

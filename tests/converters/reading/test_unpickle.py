@@ -176,7 +176,7 @@ def test_memory_is_bounded_by_what_is_held(monkeypatch):
         (pickle.dumps(ROWS) * 2, "second stream follows at byte"),
     ],
 )
-def test_a_broken_pickle_is_told_apart_and_placed(data, words):
+def test_a_broken_pickle_is_distinguished_and_placed(data, words):
     assert words in refusal(data)
 
 

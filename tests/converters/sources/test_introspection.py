@@ -202,7 +202,7 @@ def test_real_refusals_are_dropped_even_where_empty_texts_are_not(realdata):
         assert Counter(item.reason for item in items if isinstance(item, Drop)) == {"refusal": 23}
 
 
-def test_no_real_text_stands_in_two_splits(realdata, tmp_path):
+def test_no_real_text_is_in_two_splits(realdata, tmp_path):
     source = Source(str(realdata / "introspection" / "inference_results" / "merged_results"), "introspection")
     split = Split(validation=0.1, test=0.2, group_by=("text",))
     manifest = build(Data("chat", (source,), split=split), tmp_path / "out")

@@ -41,7 +41,7 @@ def test_parsed_words_serve_where_the_answer_itself_is_not_kept():
     assert read(value)[0]["q1"].words() == {"Hope": 1}
 
 
-def test_the_answer_is_parsed_anew_where_it_is_kept():
+def test_the_answer_is_parsed_again_where_it_is_kept():
     assert read(run(1, "joy", parsed_emotions=["Wrong"]))[0]["q1"].words() == {"Joy": 1}
 
 
@@ -75,7 +75,7 @@ def test_one_question_has_one_text():
      {"question_id": "q1", "chinese_text": "x"}, {**run(), "run_number": "1"}, {**run(), "raw_model_output": None},
      {**run(), "raw_model_output": None, "parsed_emotions": []}, {**run(), "raw_model_output": None, "parsed_emotions": [1]}],
 )  # fmt: skip
-def test_what_is_no_run_is_refused(value):
+def test_what_is_not_a_run_is_refused(value):
     questions, faults = read(value)
     assert (faults, questions) == (["not_a_run"], {})
 

@@ -49,6 +49,6 @@ def test_every_converter_module_of_the_folder_is_registered():
     assert written == set(CONVERTERS)
 
 
-def test_rows_of_emollm_stand_alone_where_wrong_histories_are_not_looked_for():
+def test_rows_of_emollm_are_independent_if_wrong_histories_are_not_looked_for():
     assert not is_stateless("emollm", {})
     assert is_stateless("emollm", {"drop_wrong_histories": False})

@@ -7,7 +7,7 @@ from recipekit.runner.evaluation.sentiment import GROUP_OF, GROUPS, by_group, co
 from recipekit.schemas.base.errors import UserError
 
 
-def test_the_28_emotions_stand_in_one_group_each():
+def test_the_28_emotions_are_in_one_group_each():
     assert {group: len(emotions) for group, emotions in GROUPS.items()} == {"positive": 14, "neutral": 2, "negative": 12}
     assert len(GROUP_OF) == 28
     assert (GROUP_OF["curiosity"], GROUP_OF["realization"], GROUP_OF["confusion"], GROUP_OF["surprise"]) == (

@@ -242,7 +242,7 @@ def test_rows_that_a_conversion_would_refuse_are_not_taken(tmp_path):
         ("INTP\nENFP\nINTP\n", "no converter reads this file"),
     ],
 )
-def test_what_is_no_training_data_is_refused(tmp_path, text, what):
+def test_what_is_not_training_data_is_refused(tmp_path, text, what):
     with pytest.raises(UserError, match=what):
         recognise([written(tmp_path, "data", text)])
 

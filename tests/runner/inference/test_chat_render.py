@@ -29,14 +29,14 @@ def printed(width: int) -> list[str]:
     return [line.rstrip() for line in console.file.getvalue().splitlines()]
 
 
-def test_in_a_wide_terminal_replies_stand_side_by_side() -> None:
+def test_in_a_wide_terminal_replies_are_side_by_side() -> None:
     lines = printed(100)
     assert lines[0].split() == ["base", "tuned"]
     assert lines[1].startswith("The cat is an animal") and lines[1].endswith("In the barn 🌙.")
     assert all(len(line) <= 100 for line in lines)
 
 
-def test_in_a_narrow_one_they_stand_below_each_other() -> None:
+def test_in_a_narrow_one_they_are_below_each_other() -> None:
     lines = printed(50)
     assert lines[0] == "base" and lines[-2:] == ["tuned", "In the barn 🌙."]
     assert " ".join(lines[1:-2]) == TWO[0].text

@@ -141,7 +141,7 @@ def test_without_a_chat_template_a_line_is_continued(tiny_gpt2: Path, tmp_path: 
         load(resolve_target(str(tiny_gpt2), tmp_path), chats=True)
 
 
-def test_what_cannot_be_loaded_is_told_without_a_traceback(tmp_path: Path) -> None:
+def test_what_cannot_be_loaded_is_reported_without_a_traceback(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text('{"model_type": "llama"}')
     with pytest.raises(UserError, match="cannot be loaded"):
         load(resolve_target(str(tmp_path), tmp_path))

@@ -81,7 +81,7 @@ def test_replies_together_are_those_that_transformers_generates_alone(server) ->
     assert together == alone
 
 
-def test_a_seed_gives_the_same_reply_whoever_is_answered_beside_it(server) -> None:
+def test_a_seed_gives_the_same_reply_whoever_is_answered_next_to_it(server) -> None:
     def say(seed):
         return asked(server, temperature=1.0, seed=seed, max_tokens=24).choices[0].message.content
 
@@ -124,7 +124,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize("name", WRONG)
-def test_a_wrong_request_is_told_what_is_wrong(server, name: str) -> None:
+def test_a_wrong_request_is_shown_what_is_wrong(server, name: str) -> None:
     body, code, what = WRONG[name]
     if isinstance(body, dict):
         body = json.dumps({"messages": HI, "max_tokens": 8} | body).encode()

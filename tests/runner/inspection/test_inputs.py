@@ -14,7 +14,7 @@ def test_a_file_stands_for_itself(tmp_path):
     assert find_inputs(str(path), tmp_path) == ("rows.jsonl", {"rows.jsonl": path}, {}, False)
 
 
-def test_a_converted_folder_and_a_run_stand_for_their_splits(tmp_path):
+def test_a_converted_folder_and_a_run_mean_their_splits(tmp_path):
     data = tmp_path / "run" / "data"
     paths = {name: write(data / f"{name}.jsonl", [chat(1)]) for name in ("train", "test")}
     (data / "manifest.json").write_text('{"rows_in": 2}')
@@ -23,7 +23,7 @@ def test_a_converted_folder_and_a_run_stand_for_their_splits(tmp_path):
         assert find_inputs(str(folder), tmp_path) == (name, paths, {"rows_in": 2}, False)
 
 
-def test_any_other_folder_stands_for_its_files_of_records(tmp_path):
+def test_any_other_folder_means_its_files_of_records(tmp_path):
     for name in ("b.jsonl", "a.json", "notes.txt"):
         write(tmp_path / "mine" / name, [chat(1)])
     assert list(find_inputs(str(tmp_path / "mine"), tmp_path).files) == ["a.json", "b.jsonl"]

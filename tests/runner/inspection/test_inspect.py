@@ -69,7 +69,7 @@ def test_chats_with_few_answers_are_sampled_by_answer_and_others_as_a_whole(tmp_
     assert set(inspected(tmp_path, {"train": [chat(1, theme="sea"), chat(2)]}, by="theme").samples) == {"theme: sea", "no theme"}
 
 
-def test_repeats_are_told_with_both_places(tmp_path):
+def test_repeats_are_reported_with_both_places(tmp_path):
     near = [chat(8, question=LONG + " Ann"), chat(9, question=LONG + " Bob")]
     found = inspected(tmp_path, {"train": [chat(1), chat(1, "high"), near[0]], "test": [chat(1), near[1]]})
     assert found.facts["repeats"] == {
@@ -84,7 +84,7 @@ def test_repeats_are_told_with_both_places(tmp_path):
     assert (without["how"]["near_duplicates"], without["how"]["languages"]) == ("not searched for", "not detected")
 
 
-def test_meta_is_told_by_field_type_and_value(tmp_path):
+def test_meta_is_reported_by_field_type_and_value(tmp_path):
     rows = [chat(1, score=2, kind="a"), chat(2, score=4.5, kind="b"), chat(3, score=None, kind="a", tags=["x", "y"])]
     meta = inspected(tmp_path, {"train": rows}).facts["meta"]
     assert set(meta) == {"score", "kind", "tags"}

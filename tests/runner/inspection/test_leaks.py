@@ -20,13 +20,13 @@ def compared(tmp_path, first, second, near=0.7, group_by=(), limit=20):
     return find_leaks(sides(tmp_path, first, second), tmp_path, near, group_by, limit)
 
 
-def test_nothing_shared_is_no_leak(tmp_path):
+def test_nothing_shared_is_not_a_leak(tmp_path):
     found = compared(tmp_path, [labelled(1, "a"), labelled(1, "a")], [labelled(2, "a", "something else, at some length, entirely")])
     assert found.rows == {"equal": 0, "nearly_equal": 0, "same_input": 0}
     assert found.counts == (2, 1)
 
 
-def test_each_kind_of_leak_is_told_apart(tmp_path):
+def test_each_kind_of_leak_is_distinguished(tmp_path):
     first = [chat(1), chat(2, question=LONG + " Ann"), chat(3, question="Why?"), chat(4, question="Where is the old bridge?", author="ann")]
     second = [
         chat(9, question="A question that nobody has asked here"), chat(1), chat(2, question=LONG + " Bob"), chat(3, "no", question="Why?"),
@@ -47,7 +47,7 @@ def test_every_leaking_row_is_counted_once_and_the_first_are_listed(tmp_path):
     assert found.pairs["equal"] == [(Position(0, n), Position(1, n)) for n in (1, 2, 3)]
 
 
-def test_a_pair_is_told_with_the_rows_themselves(tmp_path):
+def test_a_pair_is_reported_with_the_rows_themselves(tmp_path):
     both = sides(tmp_path, [labelled(1, "a", "shared")], [labelled(2, "a", "shared")])
     found = find_leaks(both, tmp_path, None, (), 5)
     (pair,) = list_pairs(found, Previews(both.files, [Position(0, 1), Position(1, 1)]))
@@ -55,7 +55,7 @@ def test_a_pair_is_told_with_the_rows_themselves(tmp_path):
     assert pair["second"] == {"file": str(tmp_path / "b" / "train.jsonl"), "line": 1, "item": 1, "row": "a: shared"}
 
 
-def test_lines_that_are_no_records_do_not_shift_the_border(tmp_path):
+def test_lines_that_are_not_records_do_not_shift_the_border(tmp_path):
     found = compared(tmp_path, ["{broken}", labelled(1, "a")], ["{broken}", "{}", labelled(1, "a")], near=None)
     assert found.pairs["equal"] == [(Position(0, 2), Position(1, 3))]
     assert found.bad == (1, 2)

@@ -30,11 +30,11 @@ def test_letters_and_emoji_are_counted_and_nothing_else():
         ("Ich weiß nicht, was ich dazu sagen soll.", "de"), ("ok 🙂", "too short"), ("1234567890 1234567890", "too short"),
     ],
 )  # fmt: skip
-def test_a_language_is_told_from_ten_letters_on(text, code):
+def test_a_language_is_detected_from_ten_letters_on(text, code):
     assert language(text, scripts(text)) == code
 
 
-def test_real_subtitles_are_told_right_nearly_always(realdata):
+def test_real_subtitles_are_detected_correctly_nearly_always(realdata):
     with (realdata / "introspection" / "data" / "subtitles.csv").open(encoding="utf-8", newline="") as stream:
         rows = list(csv.DictReader(stream))
     for column, codes in (("chinese", {"zh", "yue", "wuu"}), ("english", {"en"})):

@@ -54,7 +54,7 @@ def root(tmp_path):
     return tmp_path
 
 
-def test_a_second_process_is_refused_and_told_who_holds_the_run(tmp_path, holder):
+def test_a_second_process_is_refused_and_the_holder_is_named(tmp_path, holder):
     assert RunFolder(tmp_path).is_locked()
     with pytest.raises(UserError, match=f"is in use by process {holder.pid} on {os.uname().nodename}"), RunFolder(tmp_path).locked():
         pytest.fail("it came in")
@@ -137,7 +137,7 @@ def test_runs_that_begin_in_the_same_second_get_different_folders(tmp_path):
     assert len(set(made)) == 8
 
 
-def test_a_place_that_cannot_be_written_is_told(tmp_path):
+def test_a_place_that_cannot_be_written_is_reported(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="cannot be written"):
         create("quick", "abcdef", tmp_path / "file")
@@ -156,7 +156,7 @@ def test_a_run_is_found_by_recipe_by_name_and_by_directory(root, name, monkeypat
 
 
 @pytest.mark.parametrize("name", ["quickk", "20250401-000000-dddddd", "", ".", "*", "/", "qu[i]ck", "**"])
-def test_a_run_that_is_not_there_is_told(root, name, tmp_path):
+def test_a_run_that_is_not_there_is_reported(root, name, tmp_path):
     with pytest.raises(UserError, match="no such run"):
         find_run(name, root)
 

@@ -41,7 +41,7 @@ def test_steps_after_the_last_one_asked_for_are_left_alone():
     assert compare_logs(log(2.0, 1.5, 1.0), log(2.0, 1.5, 0.0), 2) == (2, None, None)
 
 
-def test_a_mean_of_other_steps_is_no_other_loss():
+def test_a_mean_of_other_steps_is_not_another_loss():
     """The first training was interrupted at step 3 and logged there, so that its line of step 4 is about one step and not about two."""
     before = [*log(2.0, every=2), {"step": 3, "loss": 1.5}, {"step": 4, "loss": 1.25}, {"step": 6, "loss": 1.0}]
     again = log(2.0, 1.375, 1.0, every=2)
@@ -198,7 +198,7 @@ def test_what_changed_in_the_run_is_named(run, inputs, file, change, part, what)
     ],
     ids=["no model", "no losses", "an empty lock"],
 )
-def test_what_is_no_finished_run_is_refused(run, command_line, spoil, told):
+def test_what_is_not_a_finished_run_is_refused(run, command_line, spoil, told):
     spoil(run)
     outcome = command_line("reproduce", run)
     assert outcome.code == 1 and told in outcome.err

@@ -82,7 +82,7 @@ def test_a_ceiling_is_3_and_a_provider_that_refuses_is_1(written, command_line) 
         assert KEY not in outcome.err
 
 
-def test_what_is_missing_is_told(written, command_line) -> None:
+def test_what_is_missing_is_reported(written, command_line) -> None:
     assert "has no generate section" in command_line("generate", "quickstart").err
     converted = command_line("convert", written())
     assert converted.code == 1
@@ -106,7 +106,7 @@ def test_a_server_for_other_machines_needs_a_key(command_line, monkeypatch) -> N
     assert "RECIPEKIT_API_KEY" in outcome.err
 
 
-def test_a_port_that_is_taken_is_told_before_a_model_is_loaded(command_line, tiny_model) -> None:
+def test_a_port_that_is_taken_is_reported_before_a_model_is_loaded(command_line, tiny_model) -> None:
     with serving(reply()) as server:
         outcome = command_line("serve", str(tiny_model), "--port", server.port)
     assert outcome.code == 1

@@ -43,7 +43,7 @@ def test_a_parent_in_another_folder_is_named_from_the_new_recipe(command_line: R
     assert check_recipe(Path("a/b/mine.yml")) == []
 
 
-def test_editors_find_the_schema_beside_the_recipe(command_line: Recipe) -> None:
+def test_editors_find_the_schema_next_to_the_recipe(command_line: Recipe) -> None:
     """No path of this machine: the recipe and the schema can be committed together."""
     command_line("new", "mine", "--folder", "deep/er")
     line = Path("deep/er/mine.yml").read_text().splitlines()[0]
@@ -68,7 +68,7 @@ def test_nothing_is_overwritten(command_line: Recipe) -> None:
     assert Path("mine.yml").read_text() == "precious"
 
 
-def test_a_folder_that_cannot_be_made_is_told(command_line: Recipe) -> None:
+def test_a_folder_that_cannot_be_made_is_reported(command_line: Recipe) -> None:
     outcome = command_line("new", "mine", "--folder", "/proc/x")
     assert (outcome.code, outcome.out) == (1, "")
     assert outcome.err.startswith("/proc/x/mine.yml: cannot be written: ") and "choose another folder with --folder" in outcome.err

@@ -104,7 +104,7 @@ def test_without_a_token_and_without_merged_weights_it_says_how_to_get_them(run:
     assert hub.requests == []
 
 
-def test_what_the_hub_refuses_is_told_without_the_token(run: Path, push, hub) -> None:
+def test_what_the_hub_refuses_is_reported_without_the_token(run: Path, push, hub) -> None:
     for arguments, token, what in (
         ((run, "others/tiny"), TOKEN, "refuses write access"),
         ((run, "me/tiny"), TOKEN[:-1], "refuses write access"),
@@ -122,7 +122,7 @@ def test_a_repository_that_more_people_see_than_was_asked_for_gets_nothing(run: 
     assert hub.files["me/tiny"] == {} and not [request for request in hub.requests if "commit" in request or "PUT" in request]
 
 
-def test_weights_of_another_model_do_not_stay_beside_these(run: Path, push, hub) -> None:
+def test_weights_of_another_model_do_not_stay_next_to_these(run: Path, push, hub) -> None:
     hub.files["me/tiny"], hub.private["me/tiny"] = {"model-00001-of-00002.safetensors": b""}, True
     refused = push(run, "me/tiny")
     assert refused.returncode == 1 and "model-00001-of-00002.safetensors" in refused.stderr
