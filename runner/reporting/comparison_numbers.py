@@ -112,7 +112,7 @@ def _tokens(column: list[Any]) -> list[int]:
 
 
 def _tuned_rows(runs: list[RunFolder], folder: str, scores: Scores) -> tuple[list[list[Any]], tuple[str, ...]]:
-    """Return the tuned model's rows of each run in the order of their ids, and the labels of generated replies if all runs have the same."""
+    """Return the tuned model's rows of each run in the order of their ids, and the labels of generated replies if all agree."""
     names = [of_run.get("labels", []) for of_run in scores]
     paths = [run / folder / "predictions.jsonl" for run in runs]
     if scores[0]["baseline"] != BASE:
