@@ -28,11 +28,7 @@ def modules():
 
 
 def reads(module):
-    return (
-        INPUT[module.INPUT]
-        if isinstance(module.INPUT, str)
-        else inspect.getdoc(module.INPUT).splitlines()[0].removeprefix("Return ").rstrip(".")
-    )
+    return INPUT[module.INPUT] if isinstance(module.INPUT, str) else inspect.getdoc(module.INPUT).splitlines()[0].rstrip(".")
 
 
 def local(name, module):

@@ -5,10 +5,13 @@ import re
 import shutil
 
 import pytest
+from recipekit.runner.evaluation.human_review import add_votes, make_review
 from recipekit.runner.evaluation.judge import judge_all
+from recipekit.runner.evaluation.rubric import judge_by_rubric
 from recipekit.runner.runtime.run_files import EVALUATING
 from recipekit.runner.runtime.run_folder import RunFolder
 from recipekit.schemas.base.errors import UserError
+from recipekit.schemas.evaluation_sections import Rubric
 from recipekit.schemas.generate_sections import Judge
 
 from .support.llm_server import Quiet, reply, serving, status, then
@@ -80,13 +83,21 @@ def test_generating_leaves_no_secret_and_counts_what_it_replaced(recipe, tmp_pat
     assert leaks([done.stdout, done.stderr], [tmp_path / "runs"]) == {}
 
 
-def test_judging_leaves_no_secret(tmp_path, monkeypatch) -> None:
+@pytest.fixture
+def replies(tmp_path, monkeypatch):
+    """A run with a reply of each model to judge, in an environment of secrets."""
     for name, value in ENVIRONMENT.items():
         monkeypatch.setenv(name, value)
-    run, display = RunFolder(tmp_path / "runs" / "counsellor" / "one"), Quiet()
+    run = RunFolder(tmp_path / "runs" / "counsellor" / "one")
     messages = [{"role": "user", "content": "I cannot sleep."}, {"role": "assistant", "content": "Tell me more."}]
-    write_jsonl(run / EVALUATING / "rows.jsonl", [{"id": "1", "messages": messages}])
-    write_jsonl(run / EVALUATING / "predictions.jsonl", [{"model": model, "id": "1", "reply": model} for model in ("base", "tuned")])
+    for place in (EVALUATING, "eval"):
+        write_jsonl(run / place / "rows.jsonl", [{"id": "1", "messages": messages}])
+        write_jsonl(run / place / "predictions.jsonl", [{"model": model, "id": "1", "reply": model} for model in ("base", "tuned")])
+    return run
+
+
+def test_judging_leaves_no_secret(replies, tmp_path) -> None:
+    run, display = replies, Quiet()
 
     def judged(behave, model):
         with serving(behave) as server:
@@ -94,10 +105,39 @@ def test_judging_leaves_no_secret(tmp_path, monkeypatch) -> None:
             limits = {"concurrency": 1, "attempts": 1, "retries": 1}
             return judge_all(run, Judge.from_values({"prompt": "judge_counsellor", "provider": provider, "limits": limits}), 1, display)
 
-    judged(then(status(500, ALL), reply(ALL)), "a")
+    assert judged(then(status(500, ALL), reply(ALL)), "a").redacted == 2
+    assert "2 judgements contain what looks like a secret" in str(display.lines)
     with pytest.raises(UserError) as refused:
         judged(status(401, ALL), "b")
     assert leaks([str(refused.value), repr(refused.value), str(display.lines)], [tmp_path]) == {}
+
+
+def test_a_rubric_leaves_no_secret_and_counts_what_it_replaced(replies, tmp_path) -> None:
+    display = Quiet()
+    with serving(reply(json.dumps({"warmth": 3}) + "\n" + ALL)) as server:
+        judge = {"provider": "openai_compatible", "model": "m", "base_url": server.url, "key_name": "X_KEY"}
+        rubric = {"criteria": {"warmth": {"text": "Is it warm?", "scale": "1_to_5"}}, "judges": [judge], "limits": {"attempts": 1}}
+        (facts,) = judge_by_rubric(replies, Rubric.from_values(rubric), 1, display)
+    assert (facts["judged"], facts["redacted"]) == (2, 2)
+    assert leaks([str(display.lines), str(facts)], [tmp_path]) == {}
+
+
+def test_votes_leave_no_secret(replies, tmp_path) -> None:
+    review = make_review(replies, 1, 1)
+    votes = tmp_path / "votes.json"
+    votes.write_text(json.dumps({"review": review.name, "rater": f"Ada {ALL}", "votes": [{"item": 1, "preference": "A"}]}))
+    kept = add_votes(replies, review, votes)
+    assert json.loads(kept.read_bytes())["votes"] == [{"item": 1, "preference": "A"}]
+    assert leaks([str(kept)], [replies.path]) == {}
+
+
+@pytest.mark.train
+def test_predicting_leaves_no_secret(recipe, tuned_run, tmp_path, noisy) -> None:
+    rows = write_jsonl(tmp_path / "rows.jsonl", [{"messages": [{"role": "user", "content": "Where does the cat sleep?"}]}])
+    done = recipe("predict", tuned_run, rows, "--out", "out.jsonl", "--converter", "messages", "--max-tokens", "4", cwd=tmp_path, **noisy)
+    assert done.returncode == 0 and json.loads((tmp_path / "out.jsonl").read_bytes())["prediction"]["finish_reason"], done.stderr
+    shutil.rmtree(tmp_path / "noisy")
+    assert leaks([done.stdout, done.stderr], [tmp_path]) == {}
 
 
 def test_a_push_that_fails_prints_no_secret(recipe, tuned_run, tmp_path) -> None:

@@ -13,12 +13,12 @@ from typing import Any, NamedTuple
 from ...schemas.base.errors import Location, Problem, UserError
 from ...schemas.recipe import LoadedRecipe
 from ...schemas.sections import Recipe, Source
-from ..reading.plain_values import NotPlain, as_read
 from ..reading.records import Drop, Row
 from ..reading.tables import label_names
 from ..sources.registry import Converter
 from .batches import ROW_BYTES, row_batches
 from .conversion import Batch
+from .hub_client import limit_hub_client
 
 SCHEME = "hf:"
 _COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -58,6 +58,7 @@ def find_dataset(path: str, revision: str) -> HubDataset:
 
     name, location = path.removeprefix(SCHEME), Location(path)
     try:
+        limit_hub_client()
         info = HfApi().dataset_info(name, revision=revision, timeout=30)
     except RevisionNotFoundError:
         raise UserError(Problem(location, f"has no revision {revision!r}", "use a commit, a tag or a branch", "no-revision")) from None
@@ -119,10 +120,7 @@ class HubRows:
             self.given += 1
             for column, named in labels:
                 value[column] = named(value.get(column))
-            try:
-                yield Row(as_read(value), self.name, self.given)
-            except NotPlain as error:
-                yield Drop(Row(None, self.name, self.given), error.reason, error.detail)
+            yield Row(value, self.name, self.given)
 
     def _streamed(self, location: Location) -> Any:
         from datasets import disable_progress_bars, load_dataset

@@ -1,6 +1,12 @@
 """manifest.json: what a conversion read, kept and wrote. It is written last: if it exists, the folder is complete."""
 
+from pathlib import Path
 from typing import Any, Literal, NotRequired, TypedDict
+
+import msgspec
+
+from ...schemas.base.errors import Location, Problem, UserError
+from ...schemas.base.files import MANIFEST, open_regular
 
 
 class FileFacts(TypedDict):
@@ -44,3 +50,13 @@ class Manifest(TypedDict):
     repeated: NotRequired[int]
     labels: NotRequired[list[str]]
     leaks: NotRequired[LeakCheck]
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Return the manifest of a converted folder. Raises UserError where it is damaged, or not one of ours."""
+    path = folder / MANIFEST
+    try:
+        with open_regular(path) as stream:
+            return msgspec.json.decode(stream.read(), type=Manifest)
+    except (OSError, ValueError, msgspec.MsgspecError) as error:
+        raise UserError(Problem(Location(str(path)), f"is damaged: {error}", "convert the sources again", "damaged")) from None

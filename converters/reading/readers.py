@@ -92,16 +92,21 @@ def read_json(stream: BinaryIO, name: str) -> Iterator[Row | Drop]:
     """Yield the elements of an array, or consecutive values, in any layout; lines of `//` comments are skipped.
 
     A trailing comma is allowed only if rows are commented out: the row that followed it may be one of them.
-    Raises UserError for a long sequence of empty values: such a file is not data.
+    Raises UserError for a long sequence of empty values or numbers: such a file is not data.
     """
     plain, empty = WithoutComments(stream), 0
     for item in json_items(plain, lambda: plain.found):
         row = Drop(Row(None, name, item.line), item.reason, item.fault) if item.fault else parsed_line(item.text, name, item.line)
-        empty = empty + 1 if len(item.text) < 2 and isinstance(row, Drop) else 0
+        empty = empty + 1 if _is_empty(row, item.text) else 0
         if empty > MAX_EMPTY:
-            what = f"more than {MAX_EMPTY:,} consecutive values are empty"
+            what = f"more than {MAX_EMPTY:,} consecutive values are empty, or numbers"
             raise UserError(Problem(Location(name, item.line), what, "the file is damaged: write it again", "empty-values"))
         yield row
+
+
+def _is_empty(row: Row | Drop, text: bytes) -> bool:
+    """Return whether no converter could make a record of the value."""
+    return len(text) < 2 if isinstance(row, Drop) else not row.value or isinstance(row.value, int | float)
 
 
 def parsed_line(text: bytes, name: str, line: int) -> Row | Drop:
@@ -110,7 +115,7 @@ def parsed_line(text: bytes, name: str, line: int) -> Row | Drop:
         return Drop(Row(None, name, line), "line_too_long", f"more than {lines.MAX_LINE >> 20} MB")
     try:
         value = parse_json(text)
-        if (key := duplicate_key(text, value)) is not None:
+        if isinstance(value, dict | list) and (key := duplicate_key(text, value)) is not None:
             return Drop(Row(None, name, line), "duplicate_key", repr(key))
         return Row(value, name, line)
     except NOT_JSON as error:

@@ -13,6 +13,7 @@ import orjson
 
 from ...schemas.base.errors import Location, Problem, UserError
 from ...schemas.base.files import write_atomically
+from ...schemas.base.redact import redact
 from ..runtime.progress import read_lines
 from ..runtime.run_files import METRICS, REVIEW
 from ..runtime.run_folder import RunFolder
@@ -106,7 +107,7 @@ def add_votes(run: RunFolder, review: Review, path: Path) -> Path:
     if len({vote["item"] for vote in votes}) < len(votes):
         raise _not_votes(path, "votes twice on the same item")
     kept = run / VOTES / f"{sha256(rater.strip().casefold().encode()).hexdigest()[:12]}.json"  # a rater's later file replaces the earlier
-    write_atomically(kept, orjson.dumps({"review": review.name, "rater": rater.strip(), "votes": votes}))
+    write_atomically(kept, redact(orjson.dumps({"review": review.name, "rater": rater.strip(), "votes": votes}).decode()).encode())
     return kept
 
 

@@ -29,7 +29,8 @@ MODELS = ("base", "tuned")
 
 
 class JudgeResult(NamedTuple):
-    """The judge's entry in metrics.json. `unread` replies had no scores, `failed` requests got no reply."""
+    """The judge's entry in metrics.json. `unread` replies had no scores, `failed` requests got no reply, `redacted` replies contained
+    what looks like a secret."""
 
     model: str
     prompt: str
@@ -37,6 +38,7 @@ class JudgeResult(NamedTuple):
     judged: int
     unread: int
     failed: int
+    redacted: int
 
 
 def judge_all(run: RunFolder, judge: Judge, seed: int, display: Display) -> JudgeResult:
@@ -50,7 +52,7 @@ def judge_all(run: RunFolder, judge: Judge, seed: int, display: Display) -> Judg
     failed = sum(line["reply"] is None for line in lines)
     unread = sum(line["scores"] is None for line in lines) - failed
     text = "\n\n".join(filter(None, (scorer.prompt.system, scorer.prompt.user)))
-    return JudgeResult(name, text, scorer.prompt.scales, len(lines) - failed - unread, unread, failed)
+    return JudgeResult(name, text, scorer.prompt.scales, len(lines) - failed - unread, unread, failed, redacted_count(lines, display))
 
 
 def ask_judge(run: RunFolder, scorer: Scorer, display: Display, key: str) -> tuple[str, list[dict[str, Any]]]:
@@ -68,10 +70,20 @@ def ask_judge(run: RunFolder, scorer: Scorer, display: Display, key: str) -> tup
             judgement = scorer.judgement(request, endpoints, log)
             if judgement.reply is None:
                 failure = log.last_failure(scorer.asked(request, 0, endpoints)[1].key)
-            lines.append({"model": line["model"], "id": line["id"], "scores": judgement.scores, "reply": judgement.reply})
+            lines.append({"model": line["model"], "id": line["id"], "scores": judgement.scores, "reply": judgement.reply,
+                          "redacted": judgement.redacted})  # fmt: skip
     if lines and all(line["reply"] is None for line in lines):
         raise UserError(f"{key}: {endpoints[0].name} answered no request: {failure}")
     return endpoints[0].name, lines
+
+
+def redacted_count(lines: list[dict[str, Any]], display: Display) -> int:
+    """Count the judge's replies that contained what looks like a secret, and report them."""
+    count = sum(line["redacted"] for line in lines)
+    if count:
+        held = f"{count:,} judgements contain" if count > 1 else "1 judgement contains"
+        display.say("judging", f"{held} what looks like a secret: replaced with [redacted]", "yellow")
+    return count
 
 
 class _Replies:

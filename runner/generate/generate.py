@@ -104,5 +104,6 @@ def usage_lines(manifest: dict[str, Any]) -> list[tuple[str, str]]:
         held = f"{redacted:,} replies contain" if redacted > 1 else "1 reply contains"
         lines.append(("", f"{held} what looks like a secret; it was replaced with {MASK}"))
     if judge := manifest.get("judge"):
-        lines.append(("", f"judge {judge['model']}: {judge['passed']:,} of {judge['judged']:,} pass"))
+        hidden = f"; {judge['redacted']:,} judgements with what looks like a secret, replaced with {MASK}" if judge["redacted"] else ""
+        lines.append(("", f"judge {judge['model']}: {judge['passed']:,} of {judge['judged']:,} pass{hidden}"))
     return [*lines, *(("", line) for line in composition_lines(manifest["composition"]))]

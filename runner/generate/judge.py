@@ -62,7 +62,8 @@ class RowJudge(NamedTuple):
             judgement = self.scorer.judgement(self._request(candidate), judges, log)
             total = sum(judgement.scores.values()) if judgement.scores else None
             passed = total is not None and (self.min_score is None or total >= self.min_score)
-            counts.update(judged=1, prompt_tokens=judgement.prompt_tokens, completion_tokens=judgement.completion_tokens)
+            counts.update(judged=1, prompt_tokens=judgement.prompt_tokens, completion_tokens=judgement.completion_tokens,
+                          redacted=judgement.redacted)  # fmt: skip
             counts["passed" if passed else "unscored" if total is None else "low_score"] += 1
             judgements.write(as_line({"judge": judges[0].name, "scores": judgement.scores, "passed": passed, "reply": judgement.reply,
                                       "text": candidate["text"]}))  # fmt: skip
@@ -75,7 +76,7 @@ class RowJudge(NamedTuple):
             usage.ledger.kept -= 1
             usage.ledger.drop(Drop(Row(None, file, line), reason, (judgement.reply or "")[:60], filtered=reason == "low_score"))
             dropped.write(as_line({"file": file, "line": line, "reason": reason, "detail": judgement.reply, "reply": candidate["text"]}))
-        names = ("judged", "passed", "low_score", "unscored", "prompt_tokens", "completion_tokens")
+        names = ("judged", "passed", "low_score", "unscored", "redacted", "prompt_tokens", "completion_tokens")
         return {"model": judges[0].name, **{name: counts[name] for name in names}}
 
     def _candidates(self) -> Iterator[dict[str, Any]]:

@@ -1,1 +1,1 @@
-"""Make recipes from configurations of other tools, with a report on every key, and from data files."""
+"""Configurations of other tools -> recipes, with a report on every key."""

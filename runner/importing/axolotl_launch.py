@@ -1,4 +1,4 @@
-"""Translate keys about several processes: DeepSpeed, FSDP and Ray."""
+"""Keys about several processes: DeepSpeed, FSDP and Ray."""
 
 import re
 from collections.abc import Callable

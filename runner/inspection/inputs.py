@@ -1,11 +1,11 @@
 """Record files of an argument of `recipe data`: a file, a folder, a run, or a recipe, which is converted first."""
 
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
-import orjson
-
+from ...converters.building.manifest import read_manifest
 from ...converters.building.pipeline import MANIFEST, build
+from ...converters.building.verify import verify_folder
 from ...schemas.base.errors import Location, Problem, UserError
 from ...schemas.extends import SUFFIXES, find_recipe
 from ...schemas.recipe import LoadedRecipe, load_recipe
@@ -32,11 +32,8 @@ def is_recipe(what: str) -> bool:
     return not path.is_dir() and (path.suffix in SUFFIXES or not path.is_file())
 
 
-def find_inputs(what: str, scratch: Path, root: Path = RUNS, settings: tuple[str, ...] = ()) -> Inputs:
-    """Find the record files of `what`. A recipe's sources are converted into the folder `scratch`; `root` is the folder of runs.
-
-    Raises UserError if there are none.
-    """
+def find_inputs(what: str, scratch: Path, settings: tuple[str, ...] = ()) -> Inputs:
+    """Find the record files of `what`. A recipe's sources are converted into the folder `scratch`. Raises UserError."""
     path = Path(what)
     if path.is_dir():
         return files_in(path)
@@ -45,12 +42,12 @@ def find_inputs(what: str, scratch: Path, root: Path = RUNS, settings: tuple[str
     from ..generate.stage import already_generated
 
     loaded = load_named(what, settings)
-    build(already_generated(loaded, root), scratch / "data")
+    build(already_generated(loaded, RUNS), scratch / "data")
     return files_in(scratch / "data")._replace(name=loaded.recipe.name, temporary=True)
 
 
 def load_named(what: str, settings: tuple[str, ...] = ()) -> LoadedRecipe:
-    """Load the recipe that the argument names. Raises UserError if there is none."""
+    """Load the recipe that the argument names. Raises UserError where there is none."""
     try:
         path = find_recipe(what)
     except UserError:
@@ -60,11 +57,14 @@ def load_named(what: str, settings: tuple[str, ...] = ()) -> LoadedRecipe:
 
 
 def files_in(folder: Path) -> Inputs:
-    """Return the splits of a converted folder or of a run, else every record file in the folder. Raises UserError if there is none."""
+    """Return the splits of a converted folder or of a run, else every record file in the folder. Raises UserError where there is none."""
     for home in (folder, folder / "data"):
         if (home / MANIFEST).is_file():
-            manifest = orjson.loads((home / MANIFEST).read_bytes())
+            manifest = cast(dict[str, Any], read_manifest(home))
             splits = {name: home / f"{name}.jsonl" for name in SPLITS if (home / f"{name}.jsonl").is_file()}
+            if faults := verify_folder(home):
+                hint = "convert the sources again, or inspect a file by its name"
+                raise UserError(*(Problem(Location(""), fault, hint, "damaged") for fault in faults))
             if splits:
                 return Inputs(folder.resolve().name, splits, manifest)
     files = {path.name: path for path in sorted(folder.iterdir()) if path.is_file() and path.name.endswith(RECORD_FILES)}

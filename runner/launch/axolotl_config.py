@@ -12,6 +12,7 @@ from .trackers import tracker_keys
 LIGER_PLUGIN = "axolotl.integrations.liger.LigerPlugin"
 PLUGIN = "recipekit.runner.worker.axolotl_plugin.RecipekitPlugin"
 CHECKPOINTS = "checkpoints"
+PREPARED = "prepared"  # tokenised rows
 RAY_FOLDER = "ray"  # Ray keeps its own files in Axolotl's output folder; our plugin has the trainer write to CHECKPOINTS
 OPTIMIZERS_WITHOUT_CPU = ("adamw_8bit", "adamw_bnb_8bit", "paged_adamw_8bit", "paged_adamw_32bit", "adamw_torch_fused")
 
@@ -122,7 +123,7 @@ def _datasets(recipe: Recipe, data: RenderedData) -> dict[str, Any]:
         "test_datasets": [dataset(data.validation)] if data.validation else None,
         "val_set_size": 0.0,
         "shuffle_merged_datasets": False,  # the sampler shuffles; in file order, a bad row can be named
-        "dataset_prepared_path": "prepared",
+        "dataset_prepared_path": PREPARED,
         "train_on_inputs": recipe.training.train_on_inputs if recipe.data.type == "chat" else None,
     }
 

@@ -4,6 +4,7 @@ import difflib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ...converters.building.hub_client import limit_hub_client, within
 from ...schemas.base.errors import Location, Problem, UserError
 from ...schemas.model_rules import EMBEDDED
 from .folder_check import check_model_folder, check_weight_names
@@ -14,7 +15,8 @@ if TYPE_CHECKING:
 
 SMALL_FILES = ("config.json", "tokenizer*", "special_tokens_map.json", "vocab.json", "merges.txt", "*.model", "chat_template*")
 UNKNOWN = "check the name (a private model needs: hf auth login)"
-SECONDS = 10  # for an answer; without a limit, a hub that accepts the connection but stays silent would block forever
+SECONDS = 10  # for the first answer; without a limit, a hub that accepts the connection but stays silent would block forever
+WHOLE_SECONDS = 300  # for the small files of a model
 
 
 def require_weights(name: str, revision: str | None = None) -> None:
@@ -39,16 +41,19 @@ def small_files(name: str, revision: str | None = None, *, with_weights: bool = 
         facts = HfApi().model_info(name, revision=revision, timeout=SECONDS)
         if with_weights:
             check_weight_names(name, [file.rfilename for file in facts.siblings or () if "/" not in file.rfilename])
-        folder = Path(snapshot_download(name, revision=revision, allow_patterns=list(SMALL_FILES), etag_timeout=SECONDS))
+        limit_hub_client()
+        wanted: list[str] = [*SMALL_FILES]
+        fetched = within(WHOLE_SECONDS, lambda: snapshot_download(name, revision=revision, allow_patterns=wanted, etag_timeout=SECONDS))
+        folder = Path(fetched)
     except (HfHubHTTPError, OSError, OfflineModeIsEnabled, ValueError, *_transport_errors()) as error:
         # LocalEntryNotFoundError hides the real reason why a file could not be fetched.
         cause = error.__cause__ if isinstance(error, LocalEntryNotFoundError) and error.__cause__ else error
         refused = _refusal(name, revision, cause)
         cached = None if refused.problems[0].rule == "no-revision" else _cached(name, revision)
-        if cached is None:
+        if cached is None or not _is_whole(cached):
             raise refused from None
         folder = cached
-    if not (folder / "config.json").is_file() or not any(folder.glob("token*")):
+    if not _is_whole(folder):
         what, hint = (
             "is incomplete in the hub's cache: the configuration or the tokenizer is missing",
             f"connect to the hub once, {_instead(name)}",
@@ -56,6 +61,11 @@ def small_files(name: str, revision: str | None = None, *, with_weights: bool = 
         raise UserError(Problem(Location(name), what, hint, "no-model"))
     check_model_folder(folder)
     return folder
+
+
+def _is_whole(folder: Path) -> bool:
+    """Return whether the folder has a configuration and a tokenizer."""
+    return (folder / "config.json").is_file() and any(folder.glob("token*"))
 
 
 def cached_weights(name: str, revision: str | None = None) -> Path | None:

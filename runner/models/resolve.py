@@ -15,6 +15,7 @@ from ...schemas.recipe import LoadedRecipe
 from ...schemas.sections import Model
 from ...schemas.smoke import TWIN
 from ..runtime.run_folder import RunFolder, all_runs
+from ..runtime.seals import require_sealed
 from .folder_check import check_model_folder
 from .hub import require_weights
 from .size import public_models
@@ -121,6 +122,7 @@ def finished_model(recipe_name: str, runs: Path, smoke: bool) -> RunFolder | Non
 def _from_run(recipe_name: str, runs: Path, smoke: bool) -> ResolvedModel:
     if run := finished_model(recipe_name, runs, smoke):
         folder = (run / "model").resolve()
+        require_sealed(folder)
         return ResolvedModel(str(folder), folder_identity(folder), f"the model of {run.path}")
     hint = f"run it first: recipe run {recipe_name}"
     raise UserError(Problem(Location(f"run:{recipe_name}"), "has no finished full-parameter run", hint, "no-model"))

@@ -21,12 +21,14 @@ Scores = dict[str, float]
 
 
 class Judgement(NamedTuple):
-    """A judge's scores and its reply. `scores` is None if the reply has none, `reply` if there is no reply."""
+    """A judge's scores and its reply. `scores` is None if the reply has none, `reply` if there is no reply. `redacted`: the reply contained
+    what looks like a secret."""
 
     scores: Scores | None
     reply: str | None
     prompt_tokens: int = 0
     completion_tokens: int = 0
+    redacted: bool = False
 
 
 class Scorer(NamedTuple):
@@ -66,7 +68,7 @@ class Scorer(NamedTuple):
                 break
             judgement = Judgement(
                 read_scores(reply.text, self.prompt.scales), reply.text.strip(),
-                judgement.prompt_tokens + reply.prompt_tokens, judgement.completion_tokens + reply.completion_tokens,
+                judgement.prompt_tokens + reply.prompt_tokens, judgement.completion_tokens + reply.completion_tokens, reply.redacted,
             )  # fmt: skip
         return judgement
 

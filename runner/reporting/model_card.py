@@ -31,6 +31,13 @@ def write_card(run: RunFolder, recipe: Recipe, merged: bool = False) -> Path:
     return path
 
 
+def write_cards(run: RunFolder, recipe: Recipe) -> None:
+    """Write the card of each model folder that the run has."""
+    for merged, folder in ((False, "model"), (True, "merged")):
+        if (run / folder).is_dir():
+            write_card(run, recipe, merged)
+
+
 def model_card(run: RunFolder, recipe: Recipe, merged: bool = False) -> str:
     """Return the card's text: YAML metadata, then what a reader must know. `merged`: the adapter is merged into the base's weights."""
     from huggingface_hub import EvalResult, ModelCardData
@@ -84,8 +91,12 @@ def licence_of(base_model: str, path: str | None) -> str | None:
     card = Path(path, "README.md") if path else None
     if card and card.is_file():
         from huggingface_hub import ModelCard
+        from yaml import YAMLError
 
-        found = ModelCard(card.read_text(encoding="utf-8"), ignore_metadata_errors=True).data.to_dict().get("license")
+        try:
+            found = ModelCard(card.read_text(encoding="utf-8"), ignore_metadata_errors=True).data.to_dict().get("license")
+        except (OSError, ValueError, YAMLError):  # somebody else's file: a damaged card names no licence
+            found = None
         if isinstance(found, str):
             return found
     return next((licence for start, licence in LICENCES.items() if base_model.startswith(start)), None)

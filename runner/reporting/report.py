@@ -18,11 +18,12 @@ from ..resources.training_time import measured_line
 from ..runtime.metrics_file import Losses, Metrics
 from ..runtime.progress import read_lines
 from ..runtime.resolved_values import effective_values
-from ..runtime.run_files import LOCK, MANIFEST, METRICS, ORIGINS, PEAK_MEMORY, SMOKE_KEYS, TIMING, TOKENS, PeakMemory
+from ..runtime.run_files import LOCK, MANIFEST, METRICS, ORIGINS, PEAK_MEMORY, SMOKE_KEYS, TIMING, TOKENS, PeakMemory, Timing
 from ..runtime.run_folder import RunFolder
 from .charts import Series, line_chart
 from .footnotes import footnotes
 from .ledger_table import leaks_line
+from .report_mark import REPORT, numbers_mark
 from .report_rows import classified_rows, cut, extremes, gains, ranking_metric, shown_rows
 from .run_summary import edited_note
 from .sample_prompts import answered_prompts, sampling
@@ -34,7 +35,7 @@ def write_report(run: RunFolder, ending: dict[str, str] | None = None) -> Path:
     """Write the run's report.html from the run's files; return its path. `ending` is the state, with its reason, that the run will have
     once the report exists."""
     page = environment().get_template("report.html.j2").render(report_facts(run, {**run.status, **(ending or {})}))
-    path = run / "report.html"
+    path = run / REPORT
     write_atomically(path, page.encode())
     return path
 
@@ -66,7 +67,8 @@ def report_facts(run: RunFolder, status: dict[str, Any]) -> dict[str, Any]:
         raise UserError(f"{run.path} has not been evaluated: it is {status['state']}", hint=f"recipe resume {run.path}")
     lines, loaded, manifest = read_lines(run / "metrics.jsonl", "step"), stored_recipe(run), run.read(MANIFEST)
     return {
-        "name": status["recipe"],
+        "mark": numbers_mark(run),
+        "name": status.get("recipe", run.path.parent.name),
         "run": run.path.name,
         "state": status["state"],
         "answer": answer(metrics),
@@ -137,7 +139,7 @@ def loss_facts(losses: Losses, loaded: LoadedRecipe | None) -> list[str]:
     return facts
 
 
-def cost(lines: list[dict[str, Any]], memory: PeakMemory | None, timing: dict[str, Any] | None) -> list[str]:
+def cost(lines: list[dict[str, Any]], memory: PeakMemory | None, timing: Timing | None) -> list[str]:
     """Return what the training cost, in words: time and memory with their predictions, and median tokens per second."""
     speeds = sorted(line["tokens_per_s"] for line in lines if isinstance(line.get("tokens_per_s"), int | float))
     parts = [f"{speeds[len(speeds) // 2]:,.0f} tokens per second (median over {len(speeds)} logged steps)"] if speeds else []

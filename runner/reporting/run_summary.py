@@ -10,6 +10,7 @@ from ..runtime.metrics_file import Metrics
 from ..runtime.progress import read_lines
 from ..runtime.run_files import METRICS
 from ..runtime.run_folder import RunFolder
+from .report_mark import outdated_note
 from .verdicts import all_scores
 
 
@@ -18,10 +19,12 @@ def run_summary(run: RunFolder) -> dict[str, Any]:
     status: dict[str, Any] = {}
     lines: list[dict[str, Any]] = []
     evaluated: Metrics | None = None
+    outdated = ""
     try:
         status = dict(run.status)
         lines = read_lines(run / "metrics.jsonl", "step")
         evaluated = run.find(METRICS)
+        outdated = outdated_note(run)
     except UserError as error:
         status |= {"state": "damaged", "reason": str(error)}
     measured = evaluated["losses"] if evaluated else losses(lines)
@@ -38,7 +41,7 @@ def run_summary(run: RunFolder) -> dict[str, Any]:
         **{key: measured[key] for key in ("train_loss", "validation_loss")},
         "metrics": _values(evaluated) if evaluated else {},
         "seconds": round(ended - status.get("started", ended), 1),
-        "reason": "\n".join(filter(None, (status.get("reason"), edited_note(status)))),
+        "reason": "\n".join(filter(None, (status.get("reason"), edited_note(status), outdated))),
     }
 
 

@@ -4,17 +4,20 @@ A rate is tokens (without padding) per second, including evaluations and checkpo
 the same method on this machine, nothing is predicted.
 """
 
+from contextlib import suppress
 from pathlib import Path
 from statistics import median
 from typing import Any, NamedTuple
 
 import orjson
 
+from ...schemas.base.errors import UserError
 from ...schemas.sections import Recipe
 from ..launch.axolotl_config import precision
 from ..launch.steps import epoch_steps
 from ..runtime.machine import Machine
-from ..runtime.run_files import TIMING
+from ..runtime.run_files import TIMING, PredictedTime, Timing
+from ..runtime.run_folder import RunFolder
 
 NEWEST = 5  # earlier runs of a method whose median is its rate
 LISTED = 10  # past predictions whose errors are shown
@@ -78,7 +81,7 @@ def _epochs(recipe: Recipe, rows: int, tokens_in_epoch: float) -> float:
 
 def timing(
     recipe: Recipe, machine: Machine, data_bytes: int, tokens_in_epoch: int, ended: dict[str, Any], predicted: Prediction | None
-) -> dict[str, Any]:
+) -> Timing:
     """Return the content of timing.json. `ended` is the trainer's last event: steps, tokens and seconds of this process."""
     return {
         "method": method(recipe, machine),
@@ -88,7 +91,7 @@ def timing(
         "seconds": ended["seconds"],
         "whole": ended["whole"],
         "resumed": ended["resumed"],
-        "predicted": predicted._asdict() if predicted else None,
+        "predicted": PredictedTime(**predicted._asdict()) if predicted else None,
     }
 
 
@@ -98,37 +101,36 @@ def tokens_in_epoch(facts: dict[str, Any]) -> int:
     return train["tokens"] if "tokens" in train and "trained" not in train else train["trained"] + train["masked"]
 
 
-def earlier(root: Path) -> list[dict[str, Any]]:
+def earlier(root: Path) -> list[Timing]:
     """Return the timings of all runs under `root`, newest first; damaged files are ignored."""
     found = []
     for path in sorted(root.glob(f"*/*/{TIMING.name}"), key=lambda path: path.parent.name, reverse=True):
-        try:
-            found.append(orjson.loads(path.read_bytes()))
-        except (OSError, ValueError):
-            continue
+        with suppress(UserError):
+            found.append(RunFolder(path.parent).read(TIMING))
     return found
 
 
-def rate_of(timings: list[dict[str, Any]], wanted: dict[str, Any]) -> Rate | None:
+def rate_of(timings: list[Timing], wanted: dict[str, Any]) -> Rate | None:
     """Return the median rate of the newest trainings with this method, or None."""
     wanted = orjson.loads(orjson.dumps(wanted))  # tuples are lists in the file
-    same = [line for line in timings if line.get("method") == wanted and line["tokens"] and line["seconds"] > 0][:NEWEST]
+    same = [line for line in timings if line["method"] == wanted and line["tokens"] and line["seconds"] > 0][:NEWEST]
     if not same:
         return None
     source = f"{len(same)} earlier run{'s' * (len(same) > 1)} on this machine"
     return Rate(median(line["tokens"] / line["seconds"] for line in same), median(line["tokens_per_byte"] for line in same), source)
 
 
-def error(line: dict[str, Any]) -> float | None:
+def error(line: Timing) -> float | None:
     """Return the relative error of a run's predicted time, or None if nothing comparable was predicted."""
-    if not line.get("predicted") or not line.get("whole") or not line["seconds"]:
+    predicted = line["predicted"]
+    if not predicted or not line["whole"] or not line["seconds"]:
         return None
-    return line["predicted"]["seconds"] / line["seconds"] - 1
+    return predicted["seconds"] / line["seconds"] - 1
 
 
-def past_errors(timings: list[dict[str, Any]], machine: str) -> list[float]:
+def past_errors(timings: list[Timing], machine: str) -> list[float]:
     """Return the errors of the newest predictions on this machine."""
-    found = [error(line) for line in timings if line.get("method", {}).get("machine") == machine]
+    found = [error(line) for line in timings if line["method"].get("machine") == machine]
     return [one for one in found if one is not None][:LISTED]
 
 
@@ -139,10 +141,10 @@ def duration(seconds: float) -> str:
     return f"{hours:,} h {minutes} min" if hours else f"{minutes} min {whole % 60} s" if minutes else f"{whole} s"
 
 
-def measured_line(line: dict[str, Any]) -> str:
+def measured_line(line: Timing) -> str:
     """Format a run's time with its prediction."""
-    off = error(line)
-    measured = f"trained for {duration(line['seconds'])}{' since it was resumed' if line.get('resumed') else ''}"
-    if off is None:
+    off, predicted = error(line), line["predicted"]
+    measured = f"trained for {duration(line['seconds'])}{' since it was resumed' if line['resumed'] else ''}"
+    if off is None or predicted is None:
         return measured
-    return f"{measured}; predicted {duration(line['predicted']['seconds'])} by {line['predicted']['source']} ({off:+.0%})"
+    return f"{measured}; predicted {duration(predicted['seconds'])} by {predicted['source']} ({off:+.0%})"

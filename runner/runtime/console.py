@@ -55,13 +55,11 @@ class Display:
         self.measured_from: tuple[float, int] | None = None
 
     def __enter__(self) -> Self:
-        if self.console.is_terminal:  # without one the bar draws nothing, and ends with a blank line
-            self.bar.start()
+        self.bar.start()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        if self.console.is_terminal:
-            self.bar.stop()
+        self.bar.stop()
 
     def say(self, stage: str, what: str, style: str = "") -> None:
         """Print a permanent line."""

@@ -81,12 +81,14 @@ class SetMetrics(Scores):
 
 
 class JudgeFacts(TypedDict):
-    """A judge of a rubric. `unread` answers had no valid scores, `failed` requests got no reply."""
+    """A judge of a rubric. `unread` answers had no valid scores, `failed` requests got no reply, `redacted` answers contained what looks
+    like a secret."""
 
     model: str
     judged: int
     unread: int
     failed: int
+    redacted: int
 
 
 class Agreement(TypedDict):

@@ -1,7 +1,7 @@
 """Seals: size and SHA-256 of each file that a stage wrote, so that damaged or edited files are detected.
 
 A folder that is published as a whole (a checkpoint, model/, merged/, eval/) has its own seal, written last. The seal in the run's folder
-covers its single files. `read_sealed` checks every file of a run that is read through it.
+covers its single files and these seals, so that a removed seal is noticed. `read_sealed` checks every file that is read through it.
 """
 
 from collections.abc import Iterable
@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 
 from ...schemas.base.errors import Location, Problem, UserError
-from ...schemas.base.files import write_atomically
+from ...schemas.base.files import open_regular, write_atomically
 from ...schemas.base.hashing import SEAL, file_sha256
 
 UNSEALED = (SEAL, "README.md")  # every evaluation rewrites the model card
@@ -32,19 +32,46 @@ def seal_files(folder: Path, names: Iterable[str]) -> None:
 
 def unseal_files(folder: Path, names: Iterable[str]) -> None:
     """Remove these files, and those in folders of these names, from the seal: they are about to be rewritten."""
-    sealed = read_seal(folder) or {}
-    taken = {name for name in sealed for gone in names if name == gone or name.startswith(f"{gone}/")}
-    if taken:
-        _write(folder, {name: facts for name, facts in sealed.items() if name not in taken})
+    if taken := {*sealed_names(folder, names)}:
+        _write(folder, {name: facts for name, facts in (read_seal(folder) or {}).items() if name not in taken})
+
+
+def sealed_names(folder: Path, names: Iterable[str]) -> list[str]:
+    """Return the sealed files that have one of these names, or are in a folder of that name."""
+    names = list(names)
+    return [name for name in read_seal(folder) or {} if any(name == given or name.startswith(f"{given}/") for given in names)]
 
 
 def read_seal(folder: Path) -> dict[str, Facts] | None:
-    """Return the facts of each sealed file; None without a seal. Raises UserError if the seal is damaged."""
+    """Return the facts of each sealed file; None without a seal.
+
+    Raises UserError if the seal is damaged, or differs from the seal of the parent folder.
+    """
+    content, above = _read(folder), _parsed(folder.parent, _read(folder.parent)) or {}
+    if facts := above.get(f"{folder.name}/{SEAL}"):
+        if content is None:
+            raise UserError(_missing(folder / SEAL, folder.parent))
+        if facts["sha256"] != sha256(content).hexdigest():
+            raise UserError(changed(folder / SEAL, folder.parent))
+    return _parsed(folder, content)
+
+
+def _read(folder: Path) -> bytes | None:
     try:
-        sealed = orjson.loads((folder / SEAL).read_bytes())
+        with open_regular(folder / SEAL) as stream:
+            return stream.read()
     except (FileNotFoundError, NotADirectoryError):
         return None
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        raise _damaged(folder, error.strerror or str(error)) from None
+
+
+def _parsed(folder: Path, content: bytes | None) -> dict[str, Facts] | None:
+    if content is None:
+        return None
+    try:
+        sealed = orjson.loads(content)
+    except ValueError as error:
         raise _damaged(folder, str(error)) from None
     if not (isinstance(sealed, dict) and all(isinstance(facts, dict) and "sha256" in facts for facts in sealed.values())):
         raise _damaged(folder, "not written by recipekit")
@@ -73,17 +100,26 @@ def seal_faults(folder: Path, names: Iterable[str] | None = None) -> list[str]:
 def read_sealed(path: Path) -> bytes:
     """Return the file's content, checked against the seal of its folder or of the two above.
 
-    Raises UserError if it differs from its seal, and OSError if it cannot be read.
+    Raises UserError if it differs from its seal or is sealed and missing, and OSError if it cannot be read.
     """
-    content = path.read_bytes()
-    for folder in path.parents[:3]:
-        facts = (read_seal(folder) or {}).get(path.relative_to(folder).as_posix())
-        if facts is None:
-            continue
-        if facts["sha256"] != sha256(content).hexdigest():
-            raise UserError(changed(path, folder))
-        break
+    try:
+        with open_regular(path) as stream:
+            content = stream.read()
+    except FileNotFoundError:
+        if sealed := _sealed(path):
+            raise UserError(_missing(path, sealed[0])) from None
+        raise
+    if (sealed := _sealed(path)) and sealed[1]["sha256"] != sha256(content).hexdigest():
+        raise UserError(changed(path, sealed[0]))
     return content
+
+
+def _sealed(path: Path) -> tuple[Path, Facts] | None:
+    """Return the nearest folder whose seal lists the file, with its facts."""
+    for folder in path.parents[:3]:
+        if facts := (read_seal(folder) or {}).get(path.relative_to(folder).as_posix()):
+            return folder, facts
+    return None
 
 
 def require_sealed(folder: Path) -> None:
@@ -96,6 +132,10 @@ def changed(path: Path, folder: Path) -> Problem:
     """Return the problem of a file that differs from the folder's seal."""
     what = f"was changed after it was written: its hash is not the one in {folder / SEAL}"
     return Problem(Location(str(path)), what, HINT, "changed")
+
+
+def _missing(path: Path, folder: Path) -> Problem:
+    return Problem(Location(str(path)), f"is missing: {folder / SEAL} says that it was written", HINT, "changed")
 
 
 def _names(folder: Path) -> list[str]:

@@ -34,9 +34,12 @@ def unfinished(loaded: LoadedRecipe, root: Path) -> RunFolder | None:
 
 
 def is_run_of(run: RunFolder, loaded: LoadedRecipe) -> bool:
-    """Return whether the run's own copy of its recipe equals this recipe."""
-    text = to_yaml(loaded.document.data)
-    return bool(run.status.get("smoke")) == loaded.is_smoke and (run / "recipe.yml").read_text(encoding="utf-8") == text
+    """Return whether the run's own copy of its recipe equals this recipe; False if it cannot be read."""
+    try:
+        is_smoke = bool(run.status.get("smoke"))
+        return is_smoke == loaded.is_smoke and Path(run.recipe_file).read_bytes() == to_yaml(loaded.document.data).encode()
+    except UserError:
+        return False
 
 
 def _wanted(loaded: LoadedRecipe) -> str:

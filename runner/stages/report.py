@@ -1,7 +1,7 @@
 """The report stage ends a run: it writes the model card and the report, sets the state, and checks the gates."""
 
 from ...schemas.base.errors import GateError, Location, Problem
-from ..reporting.model_card import write_card
+from ..reporting.model_card import write_cards
 from ..reporting.report import write_report
 from ..reporting.verdicts import failed_gates, gate_lines
 from ..runtime.metrics_file import Metrics
@@ -29,9 +29,7 @@ def run(context: RunContext) -> None:
     run = context.run
     failed = failed_gates(run.read(METRICS))
     ending = {"state": "refused" if failed else "done", "reason": "gates: " + ", ".join(failed) if failed else ""}
-    write_card(run, context.recipe)
-    if (run / "merged").is_dir():  # it may have been merged before it was evaluated
-        write_card(run, context.recipe, merged=True)
+    write_cards(run, context.recipe)
     context.display.say(NAME, str(write_report(run, ending)))
     run.update(**ending)
 

@@ -8,7 +8,7 @@ from typing import Protocol
 from ...schemas.base.errors import Location, Problem, UserError
 from ...schemas.base.files import MANIFEST, replacing_folder
 from ..runtime.run_folder import RunFolder
-from ..runtime.seals import SEAL, seal_faults, seal_files, unseal_files
+from ..runtime.seals import SEAL, seal_faults, seal_files, sealed_names, unseal_files
 from .context import RunContext
 
 
@@ -77,7 +77,11 @@ def _recorded_key(stage: Stage, run: RunFolder, context: RunContext) -> str | No
 
 def output_faults(stage: Stage, run: RunFolder) -> list[str]:
     """Return why the outputs cannot be used: faults that the stage finds, and files that differ from their seal."""
-    found = [f"{run.path}: {fault}" for fault in seal_faults(run.path, _single_files(stage, run))]
+    try:
+        names = sealed_names(run.path, (*stage.OUTPUTS, *stage.OPTIONAL_OUTPUTS))
+    except UserError as error:
+        return [str(error)]
+    found = [f"{run.path}: {fault}" for fault in seal_faults(run.path, names)]
     for name in stage.OUTPUTS:
         if (run / name / SEAL).exists():
             found += [f"{run / name}: {fault}" for fault in seal_faults(run / name)]
@@ -85,12 +89,12 @@ def output_faults(stage: Stage, run: RunFolder) -> list[str]:
 
 
 def _single_files(stage: Stage, run: RunFolder) -> list[str]:
-    """Return the files covered by the run's own seal: a folder with a seal or a manifest covers its other files itself."""
+    """Return the files covered by the run's own seal: of a folder with a manifest or a seal only these, which cover its other files."""
     found: list[str] = []
     for name in (*stage.OUTPUTS, *stage.OPTIONAL_OUTPUTS):
-        if (run / name / MANIFEST).is_file():
-            found.append(f"{name}/{MANIFEST}")
-        elif (run / name).is_dir() and not (run / name / SEAL).exists():
+        if own := [f"{name}/{file}" for file in (MANIFEST, SEAL) if (run / name / file).is_file()]:
+            found += own
+        elif (run / name).is_dir():
             found += [path.relative_to(run.path).as_posix() for path in sorted((run / name).rglob("*")) if path.is_file()]
         elif (run / name).is_file():
             found.append(name)

@@ -6,10 +6,11 @@ from typing import Any
 
 from ...schemas import VERSION
 from ...schemas.base.errors import Interrupted, Location, Problem, UserError
-from ...schemas.base.files import new_folder
+from ...schemas.base.files import new_folder, remove_folder
 from ...schemas.base.hashing import key_of
 from ...schemas.recipe import LoadedRecipe
 from ..launch import multi_node
+from ..launch.axolotl_config import PREPARED
 from ..launch.plan import Plan
 from ..launch.steps import optimizer_steps, require_rows, step_problems, steps_depend_on_tokens
 from ..models.template_rows import date_note
@@ -68,6 +69,7 @@ def run(context: RunContext) -> None:
                   "train_key": made_of}  # fmt: skip
     _refuse_other_training(run, context.loaded, lock)
     run.write(LOCK, lock)
+    remove_torn_rows(run)
     job.plan.write(run.path)
     _announce(context, splits["train"])
     if note := date_note(context.recipe):
@@ -101,6 +103,12 @@ def run(context: RunContext) -> None:
     display.say("", f"trained in each epoch: {token_summary(run.read(TOKENS)['train'])}")
     say_memory(run, display)
     _record_time(context, events[-1] | {"whole": not checkpoint and not events[-1]["reason"], "resumed": bool(checkpoint)}, predicted)
+
+
+def remove_torn_rows(run: RunFolder) -> None:
+    """Remove tokenised rows whose tokenisation was killed: Axolotl would load what there is. tokens.json is written after them."""
+    if not (run / TOKENS.name).is_file():
+        remove_folder(run / PREPARED)
 
 
 def _announce(context: RunContext, rows: int) -> None:

@@ -1,18 +1,19 @@
-"""Check every file of a run against its seal; edits that a person accepts become part of the run."""
+"""Every file of a run against what was sealed when its stage was complete; edits that a person accepts become part of the run."""
 
 from pathlib import Path
 from typing import NamedTuple
 
 from ...converters.building.verify import verify_folder
 from ...schemas.base.errors import Location, Problem, UserError
+from ..reporting.report_mark import outdated_note
 from ..runtime.run_files import GENERATED_MANIFEST, MANIFEST
 from ..runtime.run_folder import RunFolder
-from ..runtime.seals import SEAL, read_seal, seal_faults, seal_files, write_seal
+from ..runtime.seals import SEAL, read_seal, seal_faults, seal_files, unseal_files, write_seal
 from ..stages.registry import STAGES
 
 
 class Verified(NamedTuple):
-    """The number of files compared with their hashes, and a sentence for each that differs."""
+    """How many files were compared with their hashes, and how those that are others differ, a sentence each."""
 
     files: int
     faults: list[str]
@@ -23,6 +24,8 @@ def verify_run(run: RunFolder) -> Verified:
     if not run.stages:
         raise UserError(Problem(Location(str(run.path)), "has completed no stage: nothing is sealed", f"recipe resume {run.path}"))
     found, files = [], 0
+    if not (run / SEAL).is_file():
+        found.append(f"{run / SEAL} is missing: the files of the run's folder cannot be checked")
     for folder in _sealed_folders(run):
         found += [f"{folder}: {fault}" for fault in seal_faults(folder)]
         files += len(_names(folder))
@@ -33,36 +36,44 @@ def verify_run(run: RunFolder) -> Verified:
     for stage in STAGES:
         if stage.NAME in run.stages:
             found += [f"{run / name} is missing" for name in stage.OUTPUTS if not (run / name).exists()]
+    if not found and (note := outdated_note(run)):
+        found.append(note)
     return Verified(files, list(dict.fromkeys(found)))
 
 
 def accept_edits(run: RunFolder) -> list[str]:
-    """Seal the files as they are, and record in status.json which were edited. Rows used for training are not accepted.
+    """Seal what is there now, and note in status.json which files the run did not write. Rows that were trained on are not accepted.
 
-    Raises UserError if the run's rows have changed.
+    Raises UserError while the rows of the run are not what they were.
     """
     if damaged := [fault for name in ("generated", "data") if (run / name).is_dir() for fault in verify_folder(run / name)]:
         hint = "restore the file, or start a new run"
-        raise UserError(*(Problem(Location(""), f"{fault}; edited training rows cannot be accepted", hint) for fault in damaged))
-    edited = []
-    for folder in _sealed_folders(run):
-        changed = [name for name in _names(folder) if seal_faults(folder, [name])]
-        edited += [(folder / name).relative_to(run.path).as_posix() for name in changed]
-        if folder == run.path:
-            seal_files(folder, [name for name in changed if (folder / name).is_file()])
-        elif changed:
+        raise UserError(*(Problem(Location(""), f"{fault}; rows that were trained on cannot be accepted", hint) for fault in damaged))
+    *folders, _ = _sealed_folders(run)
+    edited = [(folder / name).relative_to(run.path).as_posix() for folder in (*folders, run.path) for name in _changed(folder)]
+    for folder in folders:
+        if seal_faults(folder):
             write_seal(folder)
+    changed = _changed(run.path)  # also the seals that were just written
+    unseal_files(run.path, changed)
+    seal_files(run.path, [name for name in changed if (run / name).is_file()])
     if edited:
         run.update(edited=sorted({*run.status.get("edited", []), *edited}))
     return edited
 
 
 def _sealed_folders(run: RunFolder) -> list[Path]:
-    return [folder for folder in (run.path, *(run / name for stage in STAGES for name in stage.OUTPUTS)) if (folder / SEAL).is_file()]
+    """Folders with a seal; last the run's own, which is also of the other seals."""
+    folders = (run / name for stage in STAGES for name in stage.OUTPUTS)
+    return [*(folder for folder in folders if (folder / SEAL).is_file()), run.path]
+
+
+def _changed(folder: Path) -> list[str]:
+    return [name for name in _names(folder) if seal_faults(folder, [name])]
 
 
 def _names(folder: Path) -> list[str]:
     try:
         return list(read_seal(folder) or {})
-    except UserError:  # seal_faults reports it
+    except UserError:  # seal_faults says so
         return []

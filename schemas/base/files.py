@@ -4,10 +4,12 @@ import ctypes
 import errno
 import os
 import shutil
+import stat
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
 from hashlib import sha256
+from io import BufferedReader
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -73,6 +75,15 @@ class NewFile:
     def facts(self) -> dict[str, Any]:
         """Return the file's entry for the manifest."""
         return {"sha256": self.hash.hexdigest(), "bytes": self.bytes}
+
+
+def open_regular(path: Path) -> BufferedReader:
+    """Open a file for reading. Raises OSError for anything but a regular file: reading a pipe could block forever."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "not a regular file", str(path))
+    return os.fdopen(descriptor, "rb")
 
 
 def send_to_disk(stream: BinaryIO, start: int, end: int) -> None:
@@ -150,8 +161,10 @@ def replace_folder(new: Path, target: Path) -> None:
     if new.name.endswith(".tmp"):  # the old folder, which sweep would find
         shutil.rmtree(new, ignore_errors=True)
         return
-    with suppress(UserError):  # the new folder is in place, even if the old one cannot be removed
+    try:
         remove_folder(new)
+    except UserError:  # the new folder is in place, even if the old one cannot be removed
+        shutil.rmtree(new, ignore_errors=True)
 
 
 def remove_folder(folder: Path) -> None:

@@ -6,6 +6,8 @@ from typing import Any
 
 import orjson
 
+from .files import open_regular
+
 SEAL = "sealed.json"  # the hashes of a folder's files; see runner/runtime/seals.py
 
 
@@ -16,7 +18,7 @@ def key_of(*parts: Any) -> str:
 
 def file_sha256(path: Path) -> str:
     """Return the SHA-256 of a file's content, in hexadecimal. Raises OSError if it cannot be read."""
-    with path.open("rb") as stream:
+    with open_regular(path) as stream:
         return file_digest(stream, "sha256").hexdigest()
 
 

@@ -86,6 +86,13 @@ class Disk:
             self.is_ours = False
         self._strike(number)
 
+    def torn_write(self, write: Callable[[memoryview], int], whole: memoryview, path: Any) -> int:
+        """Write it; half of it is on the disk when a fault comes."""
+        if self.fault.at == self.count.value + 1:
+            write(whole[: len(whole) // 2])
+        self.operation("write", path)
+        return write(whole)
+
     def _strike(self, number: int) -> None:
         kind, at = self.fault
         if kind == "ENOSPC" and 0 < at <= number:
@@ -107,11 +114,7 @@ class CountedFile(io.FileIO):
     disk: Disk
 
     def write(self, data: Any, /) -> int:
-        whole = memoryview(data).cast("B")
-        if self.disk.fault.at == self.disk.count.value + 1:
-            super().write(whole[: len(whole) // 2])
-        self.disk.operation("write", self.name)
-        return super().write(whole)
+        return self.disk.torn_write(super().write, memoryview(data).cast("B"), self.name)
 
 
 def opened(disk: Disk, plain: Callable[..., Any], file: Any, mode: str = "r", buffering: int = -1, *others: Any, **named: Any) -> Any:

@@ -22,18 +22,20 @@ from typing import Any
 
 from benchmarks.smoke import CPU, import_once
 
+from .crash_states import CopyingDisk, distinct
 from .disk_faults import KINDS, Fault
 from .fault_commands import LOOPS, WITHOUT_TRAINER, Loop
-from .faulty_command import copy, forked
+from .faulty_command import copy, forked, forked_with
 
 PR_SET_CHILD_SUBREAPER = 36
+ALL_AT_ONCE = "SIGKILL of all"  # costs a recovery alone: one undisturbed command gives every state
 PRELOADED = ("openai", "recipekit.converters.building.pipeline", "recipekit.runner.cli.main", "recipekit.runner.generate.generate")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("commands", nargs="*")
-    parser.add_argument("--kinds", nargs="*", default=list(KINDS))
+    parser.add_argument("--kinds", nargs="*", default=[*KINDS, ALL_AT_ONCE])
     parser.add_argument("--every", type=int, default=1, help="only each n-th operation")
     parser.add_argument("--first", type=int, default=1, help="the operation to begin with")
     parser.add_argument("--folder", type=Path, help="where the model and the finished run are made, and kept for the next time")
@@ -61,7 +63,10 @@ def disturb(name: str, scratch: Path, asked: argparse.Namespace) -> Iterator[dic
     if code:
         raise SystemExit(f"{name}: exit code {code} without a fault: {(whole / 'said').read_text()}")
     expected = loop.outcome(whole)
-    for kind in asked.kinds:
+    shutil.rmtree(whole)
+    if ALL_AT_ONCE in asked.kinds:
+        yield killed_at_once(name, loop, scratch, expected, asked)
+    for kind in (kind for kind in asked.kinds if kind in KINDS):
         tried, differences, begun = 0, [], time.monotonic()
         for at in range(asked.first, operations + 1, asked.every):
             fault, folder = Fault(kind, at), copy(loop.before, scratch)
@@ -74,9 +79,28 @@ def disturb(name: str, scratch: Path, asked: argparse.Namespace) -> Iterator[dic
         yield facts
 
 
+def killed_at_once(name: str, loop: Loop, scratch: Path, expected: dict[str, Any], asked: argparse.Namespace) -> dict[str, Any]:
+    """The command with all of its processes killed at each operation, and in the middle of each write."""
+    states, folder = Path(tempfile.mkdtemp(dir=scratch)), copy(loop.before, scratch)
+    _, operations = forked_with(CopyingDisk(folder, states), loop.command, folder)
+    differences = [] if loop.outcome(folder) == expected else ["a command whose folder is copied comes to something else"]
+    found, begun = distinct(states), time.monotonic()
+    tried = found[asked.first - 1 :: asked.every]
+    for number, state in enumerate(tried, 1):
+        shutil.rmtree(folder)
+        state.rename(folder)  # where it came about: a run knows its recipe by the path
+        differences += [f"killed at {state.name}: {line}" for line in after(loop, folder, 0, expected)]
+        print(f"{name}: {number} of {len(tried)} states, killed at {state.name}, differences: {differences}", file=sys.stderr, flush=True)
+    shutil.rmtree(states)
+    shutil.rmtree(folder)
+    facts = {"command": name, "kind": ALL_AT_ONCE, "operations": operations, "states": len(found), "faults": len(tried)}
+    print(facts | {"differences": differences, "seconds": round(time.monotonic() - begun)}, file=sys.stderr, flush=True)
+    return facts | {"differences": differences}
+
+
 def after(loop: Loop, folder: Path, code: int, expected: dict[str, Any]) -> Iterator[str]:
     """What is wrong with the folder after a disturbed command, and with what the recovery makes of it."""
-    said = (folder / "said").read_text(errors="replace")
+    said = (folder / "said").read_text(errors="replace") if (folder / "said").exists() else ""
     if "Traceback" in said or code == 70:
         yield f"a traceback: {said[-1500:]}"
     recovery = loop.recovery(folder)

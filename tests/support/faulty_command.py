@@ -23,7 +23,11 @@ def copy(before: Path, scratch: Path) -> Path:
 
 def forked(command: list[str], folder: Path, fault: Fault) -> tuple[int, int]:
     """Run `recipe COMMAND` in the folder as a fork; its exit code, and how many operations it and its own forks came to."""
-    disk = Disk(folder, fault, Path(os.environ["FAULT_TRACE"]) if "FAULT_TRACE" in os.environ else None)
+    return forked_with(Disk(folder, fault, Path(os.environ["FAULT_TRACE"]) if "FAULT_TRACE" in os.environ else None), command, folder)
+
+
+def forked_with(disk: Disk, command: list[str], folder: Path) -> tuple[int, int]:
+    """The same with a disk of one's own."""
     child = os.fork()
     if child == 0:
         disk.command = os.getpid()
@@ -38,7 +42,7 @@ def forked(command: list[str], folder: Path, fault: Fault) -> tuple[int, int]:
             status = code
         if not ended:
             if time.monotonic() > deadline:
-                raise SystemExit(f"{command} did not end after {fault} in {folder}")
+                raise SystemExit(f"{command} did not end after {disk.fault} in {folder}")
             time.sleep(0.01)
 
 

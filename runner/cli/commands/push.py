@@ -8,6 +8,7 @@ import orjson
 
 from ....schemas.base.errors import Location, Problem, UserError
 from ....schemas.recipe import load_recipe
+from ...reporting.report_mark import outdated_note
 from ...runtime.run_folder import RunFolder, find_run
 from ...runtime.seals import require_sealed
 from ..options import runs_dir_option
@@ -54,7 +55,7 @@ def command(run: str, repo: str | None, merged: bool, private: bool, dry_run: bo
 
 
 def _folder(run: RunFolder, merged: bool) -> Path:
-    """Return the folder to upload. Raises UserError for an unfinished run or a smoke run."""
+    """Return the folder to upload. Raises UserError for a run that is not done, and for a smoke run."""
     status = run.status
     if status.get("smoke"):
         raise UserError(Problem(Location(str(run.path)), "is a smoke run: it cannot be uploaded", rule="not-pushed"))
@@ -66,4 +67,6 @@ def _folder(run: RunFolder, merged: bool) -> Path:
         hint = f"recipe merge {run.path}" if merged else f"recipe resume {run.path}"
         raise UserError(Problem(Location(str(folder)), "no such folder", hint, "not-pushed"))
     require_sealed(folder)
+    if note := outdated_note(run):
+        raise UserError(Problem(Location(str(run.path)), f"its model card may have older metrics: {note}", rule="not-pushed"))
     return folder

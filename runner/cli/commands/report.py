@@ -1,9 +1,10 @@
-"""`recipe report`: rewrite a run's report."""
+"""`recipe report`: rewrite a run's report and model cards."""
 
 from pathlib import Path
 
 import click
 
+from ...runtime.run_files import METRICS
 from ...runtime.run_folder import find_run
 from ..options import runs_dir_option
 
@@ -12,7 +13,11 @@ from ..options import runs_dir_option
 @click.argument("run")
 @runs_dir_option
 def command(run: str, root: Path) -> None:
-    """Rewrite report.html of RUN and print its path."""
-    from ...reporting.report import write_report
+    """Rewrite report.html and the model cards of RUN, and print the report's path."""
+    from ...reporting.model_card import write_cards
+    from ...reporting.report import stored_recipe, write_report
 
-    click.echo(write_report(find_run(run, root)))
+    found = find_run(run, root)
+    if found.find(METRICS) is not None and (loaded := stored_recipe(found)):
+        write_cards(found, loaded.recipe)
+    click.echo(write_report(found))

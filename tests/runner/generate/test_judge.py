@@ -40,7 +40,7 @@ def lines(path):
 def test_rows_that_pass_and_every_judgement_are_kept(judged, tmp_path) -> None:
     manifest, server = judged({"第0": "5: very good", "第1": "1", "第2": "3"})
     assert manifest["judge"] == {
-        "model": "openai_compatible/j", "judged": 3, "passed": 2, "low_score": 1, "unscored": 0, "prompt_tokens": 21, "completion_tokens": 15,
+        "model": "openai_compatible/j", "judged": 3, "passed": 2, "low_score": 1, "unscored": 0, "redacted": 0, "prompt_tokens": 21, "completion_tokens": 15,
     }  # fmt: skip
     assert (manifest["rows_in"], manifest["rows_kept"], manifest["dropped"], manifest["rows"]) == (3, 2, {"low_score": 1}, 2)
     assert [(row["name"], row["judge_score"]) for row in lines(tmp_path / "out" / "rows.jsonl")] == [("s0", 5.0), ("s2", 3.0)]

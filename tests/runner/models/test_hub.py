@@ -1,7 +1,9 @@
 """A model that cannot be had: one line that says why and what to do, from a hub on the loopback that answers as the real one does."""
 
+import contextlib
 import json
 import socket
+import time
 from http.server import BaseHTTPRequestHandler
 
 import pytest
@@ -92,7 +94,7 @@ def test_what_the_hub_answered_is_named(ask, status, what, hint):
         assert problem.what.startswith(f"the hub answered {what}") and hint in problem.hint
 
 
-def test_a_page_that_is_not_an_answer_of_a_hub_is_said_to_be_none(ask):
+def test_a_page_that_is_no_answer_of_a_hub_is_said_to_be_none(ask):
     assert "did not answer like a hub" in ask((0, "")).what
 
 
@@ -107,6 +109,48 @@ def test_a_hub_that_never_answers_is_not_waited_for_without_end(ask, monkeypatch
     monkeypatch.setattr(hub, "SECONDS", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as server:
         assert "cannot be reached" in ask.refused(f"http://127.0.0.1:{server.getsockname()[1]}").what
+
+
+def silent(handler):
+    """Promise a file, and send nothing of it."""
+    handler.connection.recv(1)
+
+
+def slow(handler):
+    """Send a byte of a file now and then."""
+    with contextlib.suppress(OSError):
+        while True:
+            handler.wfile.write(b"{")
+            time.sleep(0.05)
+
+
+@pytest.mark.parametrize("behave", [silent, slow])
+def test_a_file_that_does_not_come_is_not_waited_for_without_end(ask, monkeypatch, behave):
+    monkeypatch.setattr(hub, "WHOLE_SECONDS", 1)
+
+    class Handler(BaseHTTPRequestHandler):
+        def log_message(self, *_):
+            pass
+
+        def do_HEAD(self):
+            facts = {"id": "someone/model", "sha": "a" * 40, "siblings": [{"rfilename": path} for path in FILES], "tags": []}
+            is_api = self.path.startswith("/api/")
+            body = json.dumps(facts).encode() if is_api else b""
+            self.send_response(200)
+            for head, value in (("X-Repo-Commit", "a" * 40), ("ETag", '"x"'), ("Content-Length", str(len(body) or 1 << 20))):
+                self.send_header(head, value)
+            self.end_headers()
+            if self.command == "GET":
+                self.wfile.write(body) if is_api else behave(self)
+
+        do_GET = do_HEAD
+
+    with listening(Handler) as url:
+        assert "cannot be reached" in ask.refused(url).what
+
+
+def test_a_hub_whose_name_is_unknown_cannot_be_reached(ask):
+    assert "cannot be reached (http://nowhere.invalid)" in ask.refused("http://nowhere.invalid").what
 
 
 @pytest.mark.parametrize("verb", ["run", "plan", "mask", "verify-resume"])

@@ -42,7 +42,7 @@ def test_the_page_shows(plain, shown):
     assert shown in visible(plain)
 
 
-def test_the_page_is_self_contained(plain):
+def test_the_page_stands_alone(plain):
     assert not re.search(r"<(script|link|img|iframe|object|embed|base|form)\b", plain)
     assert not re.search(r"""(src|href|action)\s*=|@import|url\(|https?://""", plain)
     assert "default-src 'none'" in plain
@@ -58,7 +58,7 @@ def test_the_masks_of_three_rows_are_shown(plain):
     assert plain.count("<mark>some text</mark>") == 6
 
 
-def test_a_recipes_values_are_shown_with_their_origin(tmp_path, minimal):
+def test_a_recipes_values_stand_with_their_origin(tmp_path, minimal):
     from recipekit.schemas.yaml_writing import to_yaml
 
     run = write_chat_run(tmp_path, ["x"])
@@ -175,7 +175,12 @@ def test_the_cost_is_what_was_measured():
     predicted = memory | {"predicted": {"needed": 7 << 28, "tokens": 1024}}
     assert cost([], predicted, None) == ["peak memory 1.61 GB (a GPU); predicted 1.88 GB at 1,024 tokens per row (+17%)"]
     assert cost([], None, None) == []
-    timing = {"seconds": 120.0, "whole": True, "predicted": {"tokens": 1, "seconds": 132.0, "source": "3 earlier runs on this machine"}}
+    timing = {
+        "seconds": 120.0,
+        "whole": True,
+        "resumed": False,
+        "predicted": {"tokens": 1, "seconds": 132.0, "source": "3 earlier runs on this machine"},
+    }
     assert cost([], None, timing) == ["trained for 2 min 0 s; predicted 2 min 12 s by 3 earlier runs on this machine (+10%)"]
     resumed = timing | {"whole": False, "resumed": True}
     assert cost([], None, resumed) == ["trained for 2 min 0 s since it was resumed"], "what was trained before it is not in the time"

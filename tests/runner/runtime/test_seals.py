@@ -1,5 +1,7 @@
 """What is sealed and changed afterwards is named wherever it is read."""
 
+import os
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -83,3 +85,40 @@ def test_what_was_never_sealed_is_read_as_it_is(tmp_path):
     assert read_sealed(tmp_path / "a") == b"by hand" and seal_faults(tmp_path) == []
     unseal_files(tmp_path, ["a"])
     assert not (tmp_path / SEAL).exists()
+
+
+@pytest.fixture
+def run(folder):
+    """A run's folder, whose seal is also of the seal of eval/."""
+    seal_files(folder.parent, ["eval/sealed.json"])
+    return folder.parent
+
+
+def test_a_seal_that_was_taken_away_is_missed(run):
+    (run / "eval" / SEAL).unlink()
+    (run / "eval" / "metrics.json").write_bytes(b"better numbers")
+    for read in (lambda: read_sealed(run / "eval" / "metrics.json"), lambda: require_sealed(run), lambda: require_sealed(run / "eval")):
+        with pytest.raises(UserError, match=r"sealed\.json.* is missing"):
+            read()
+
+
+def test_a_seal_that_was_edited_with_its_file_is_not_believed(run):
+    (run / "eval" / "metrics.json").write_bytes(b"better numbers")
+    write_seal(run / "eval")
+    with pytest.raises(UserError, match=r"sealed\.json: was changed after it was written"):
+        read_sealed(run / "eval" / "metrics.json")
+
+
+def test_a_sealed_file_that_is_missing_is_no_file_that_never_was(folder):
+    (folder / "metrics.json").unlink()
+    with pytest.raises(UserError, match=r"metrics\.json: is missing"):
+        read_sealed(folder / "metrics.json")
+    with pytest.raises(FileNotFoundError):
+        read_sealed(folder / "never.json")
+
+
+def test_a_pipe_in_the_place_of_a_file_is_not_waited_for(folder):
+    for name in ("metrics.json", SEAL):
+        (folder / name).unlink()
+        os.mkfifo(folder / name)
+    assert seal_faults(folder)[0].startswith(f"{SEAL} is damaged: not a regular file")

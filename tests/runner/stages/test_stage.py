@@ -53,6 +53,8 @@ def work(tmp_path):
     def of(stages, *previous, name=None):
         run = name or RunFolder(tmp_path / f"run{len(list(tmp_path.iterdir()))}")
         run.path.mkdir(exist_ok=True)
+        if not run.status:
+            run.update(state="running")
         context = RunContext(SimpleNamespace(recipe=None), tmp_path, Said(), run, previous)
         complete(stages, context)
         return context
@@ -146,7 +148,7 @@ def converted(tmp_path: Path):
     def make(name, stages):
         folder = RunFolder(tmp_path / "runs" / "small" / name)
         folder.path.mkdir(parents=True)
-        folder.write(STATUS, {"stages": stages})
+        folder.write(STATUS, {"state": "done", "stages": stages})
         if stages:
             build(chat_data(rows), folder / "data")
         return folder
@@ -181,7 +183,7 @@ def run(tmp_path):
     def make(name, *stages):
         folder = RunFolder(tmp_path / "runs" / "small" / name)
         folder.path.mkdir(parents=True)
-        folder.write(STATUS, {"stages": {stage.NAME: "a" for stage in stages}})
+        folder.write(STATUS, {"state": "done", "stages": {stage.NAME: "a" for stage in stages}})
         for stage in stages:
             for output in (*stage.OUTPUTS, *stage.OPTIONAL_OUTPUTS):
                 path = folder / output

@@ -6,10 +6,10 @@ import pytest
 from recipekit.runner.launch.axolotl_config import RenderedData
 from recipekit.runner.launch.plan import plan
 from recipekit.runner.runtime.machine import Machine
-from recipekit.runner.runtime.run_files import TRAINING_END
+from recipekit.runner.runtime.run_files import TOKENS, TRAINING_END
 from recipekit.runner.runtime.run_folder import RunFolder
 from recipekit.runner.stages import train as stage
-from recipekit.runner.stages.train import train_key
+from recipekit.runner.stages.train import remove_torn_rows, train_key
 from recipekit.schemas.base.errors import UserError
 from recipekit.schemas.sections import Recipe
 
@@ -90,3 +90,15 @@ def test_a_trainer_that_does_not_say_how_it_ended_is_refused(ended):
 
 def test_the_steps_of_packed_rows_are_those_of_the_trainer(ended):
     assert ended((7, 7, ""), **{"training.sample_packing": True})[0]["steps"] == 7
+
+
+def test_rows_whose_tokenisation_was_killed_are_tokenised_again(tmp_path) -> None:
+    run = RunFolder(tmp_path)
+    (tmp_path / "prepared" / "0a").mkdir(parents=True)
+    (tmp_path / "prepared" / "0a" / "data-00000-of-00001.arrow").write_bytes(b"half of it")
+    run.write(TOKENS, {"train": {}})
+    remove_torn_rows(run)
+    assert (tmp_path / "prepared").is_dir()
+    (tmp_path / TOKENS.name).unlink()
+    remove_torn_rows(run)
+    assert not (tmp_path / "prepared").exists()

@@ -1,7 +1,7 @@
 """Each file of a finished run, damaged in turn: every command that reads it says so, or does not need it, and never gives a traceback."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from copy import deepcopy
 from typing import Any
 
@@ -11,22 +11,15 @@ from recipekit.runner.reporting.report import write_report
 from recipekit.runner.reporting.run_summary import run_summary
 from recipekit.runner.runtime.run_files import ORIGINS
 from recipekit.runner.runtime.run_folder import RunFolder
+from recipekit.runner.runtime.seals import seal_files, write_seal
 from recipekit.schemas.base.errors import UserError
 from recipekit.schemas.yaml_writing import to_yaml
 
+from ...support.corruption import DAMAGES, calls, concerns, copied, files_of
 from ...support.finished_runs import write_chat_run, write_classification_run
 
 pytest.importorskip("jinja2", reason="needs the extra [eval]: jinja2")
-DAMAGES: dict[str, Callable[[bytes], bytes]] = {
-    "empty": lambda content: b"",
-    "cut": lambda content: content[: len(content) // 2],
-    "flipped byte": lambda content: content[: len(content) // 3] + bytes([content[len(content) // 3] ^ 0xFF]) + content[len(content) // 3 + 1 :],
-    "another type": lambda content: b"[1]\n",
-    "a number": lambda content: b"3\n",
-    "lines missing": lambda content: b"".join(content.splitlines(keepends=True)[1::2]),
-}  # fmt: skip
-FILES = ["status.json", "lock.json", "tokens.json", "memory.json", "origins.json", "recipe.yml", "metrics.jsonl", "data/manifest.json",
-         "eval/metrics.json", "eval/rows.jsonl", "eval/predictions.jsonl", "eval/masks.jsonl"]  # fmt: skip
+QUICK = ("cut", "a flipped bit", "an object", "missing")  # the others: python -m tests.support.corruption_loop
 
 
 @pytest.fixture
@@ -35,29 +28,41 @@ def run(tmp_path, minimal, monkeypatch):
     run = write_chat_run(tmp_path, ["some text"])
     (run / "recipe.yml").write_text(to_yaml(minimal()), encoding="utf-8")
     run.write(ORIGINS, {"training.learning_rate": "small.yml:9:3"})
+    write_seal(run / "eval")
+    seal_files(
+        run.path, [name for name in files_of(run.path) if not name.startswith("eval/") and name != "status.json"] + ["eval/sealed.json"]
+    )
     return run
 
 
-@pytest.mark.parametrize("damage", DAMAGES)
-@pytest.mark.parametrize("name", FILES)
-def test_a_damaged_file_never_gives_a_traceback(run, tmp_path, command_line, name, damage):
+def test_every_command_that_takes_a_run_is_tried(run) -> None:
+    tried = calls(run.path, run.path, run.path)
+    assert {"report", "eval", "compare", "predict", "chat", "serve", "verify", "data inspect"} <= set(tried) and len(tried) >= 30
+
+
+@pytest.mark.parametrize("damage", QUICK)
+def test_a_damaged_file_never_gives_a_traceback(run, tmp_path, command_line, damage) -> None:
     whole = write_chat_run(tmp_path / "other", ["some text"])
-    path = run / name
-    path.write_bytes(DAMAGES[damage](path.read_bytes()))
-    for arguments in (["runs"], ["report", run.path], ["eval", run.path], ["compare", whole.path, run.path], ["merge", run.path],
-                      ["export", run.path, "--gguf"], ["resume", run.path], ["reproduce", run.path], ["chat", run.path]):  # fmt: skip
-        outcome = command_line(*arguments)
-        assert outcome.code in (0, 1, 2, 3), (arguments, outcome.err)
-        assert "Traceback" not in outcome.err, (arguments, outcome.err)
+    pristine = copied(run.path, tmp_path / "pristine")
+    commands, tried = calls(run.path, whole.path, tmp_path / "out"), 0
+    for name in files_of(run.path):
+        for command, arguments in commands.items():
+            if concerns(arguments, run.path, name):
+                copied(pristine, run.path)
+                DAMAGES[damage](run / name)
+                outcome = command_line(*arguments)
+                assert outcome.code in (0, 1, 2, 3), (name, command, outcome.err)
+                assert "Traceback" not in outcome.err, (name, command, outcome.err)
+                tried += 1
+    assert tried > 150
 
 
-@pytest.mark.parametrize("damage", DAMAGES)
+@pytest.mark.parametrize("damage", [damage for damage in DAMAGES if damage != "missing"])
 @pytest.mark.parametrize("name", ["status.json", "metrics.jsonl", "eval/metrics.json", "recipe.yml"])
 def test_a_damaged_run_does_not_hide_the_others(run, tmp_path, command_line, name, damage):
     other = write_chat_run(tmp_path / "elsewhere", ["some text"])
     (tmp_path / "elsewhere" / "runs" / "tiny").rename(tmp_path / "runs" / "whole")
-    path = run / name
-    path.write_bytes(DAMAGES[damage](path.read_bytes()))
+    DAMAGES[damage](run / name)
     listed = command_line("runs")
     assert (listed.code, other.path.name in listed.out) == (0, True), listed
 

@@ -23,7 +23,8 @@ def run(tmp_path) -> RunFolder:
         (run / name).write_text("{}")
     write_seal(run / "model")
     write_seal(run / "eval")
-    seal_files(run.path, ["lock.json", "metrics.jsonl", "data/manifest.json", "recipe.yml"])
+    names = ["lock.json", "metrics.jsonl", "data/manifest.json", "recipe.yml", "model/sealed.json", "eval/sealed.json"]
+    seal_files(run.path, names)
     run.update(stages={"data": "a", "train": "b", "evaluate": "c"})
     return run
 
@@ -55,11 +56,27 @@ def test_an_edit_counts_once_it_is_accepted_and_is_named_from_then_on(run, comma
     assert f"edited by hand, and accepted: {name}" in command_line("runs", "--runs-dir", run.path.parent.parent, "--json").out
 
 
+@pytest.mark.parametrize("name", ["eval/sealed.json", "model/sealed.json", "sealed.json"])
+def test_a_seal_that_was_taken_away_is_missed(run, command_line, name):
+    (run / name).unlink()
+    outcome = command_line("verify", run.path)
+    assert outcome.code == 1 and "sealed.json is missing" in outcome.err
+
+
+def test_a_missing_file_can_be_accepted_unless_a_stage_needs_it(run, command_line):
+    (run / "eval" / "masks.jsonl").unlink()
+    assert command_line("verify", run.path).code == 1
+    assert command_line("verify", run.path, "--accept").code == 0
+    assert run.status.get("edited") == ["eval/masks.jsonl"]
+    (run / "lock.json").unlink()
+    assert "lock.json is missing" in command_line("verify", run.path, "--accept").err
+
+
 def test_rows_that_were_trained_on_cannot_be_accepted(run, command_line):
     with (run / "data" / "train.jsonl").open("ab") as stream:
         stream.write(b" ")
     refused = command_line("verify", run.path, "--accept")
-    assert refused.code == 1 and "edited training rows cannot be accepted" in refused.err
+    assert refused.code == 1 and "rows that were trained on cannot be accepted" in refused.err
 
 
 def test_a_run_without_a_complete_stage_has_nothing_to_verify(run, command_line):

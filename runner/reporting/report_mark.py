@@ -1,0 +1,37 @@
+"""Whether report.html and the model cards show the current metrics: a run killed right after an evaluation keeps the older ones."""
+
+from hashlib import sha256
+
+from ...schemas.base.files import open_regular
+from ..runtime.run_files import METRICS
+from ..runtime.run_folder import RunFolder
+from ..runtime.seals import read_sealed
+
+REPORT = "report.html"
+_HEAD = 4096  # bytes in which the mark stands
+
+
+def numbers_mark(run: RunFolder) -> str:
+    """Return a hash of the run's metrics; "" without metrics. Raises UserError if they differ from their seal."""
+    try:
+        return sha256(read_sealed(run / METRICS.name)).hexdigest()[:16]
+    except FileNotFoundError:
+        return ""
+
+
+def is_outdated(run: RunFolder) -> bool:
+    """Return whether the report was written from other metrics. Model cards are written before the report.
+
+    Raises UserError if the metrics differ from their seal.
+    """
+    try:
+        with open_regular(run / REPORT) as stream:
+            head = stream.read(_HEAD)
+    except OSError:
+        return False
+    return f'<meta name="numbers" content="{numbers_mark(run)}">'.encode() not in head
+
+
+def outdated_note(run: RunFolder) -> str:
+    """Return how to update an outdated report; "" if it is current."""
+    return f"report.html is older than eval/metrics.json: recipe report {run.path}" if is_outdated(run) else ""

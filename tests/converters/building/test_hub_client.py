@@ -1,0 +1,27 @@
+"""What the hub's client waits for has an end."""
+
+import threading
+
+import pytest
+from recipekit.converters.building.hub_client import SILENT_SECONDS, limit_hub_client, within
+
+
+def test_work_that_ends_in_time_gives_its_result_or_its_error() -> None:
+    assert within(30, lambda: 3) == 3
+    with pytest.raises(ZeroDivisionError):
+        within(30, lambda: 1 // 0)
+
+
+def test_work_that_does_not_end_is_left_behind() -> None:
+    never = threading.Event()
+    with pytest.raises(TimeoutError):
+        within(0.05, never.wait)
+    never.set()
+
+
+def test_every_client_of_the_hub_has_a_limit_of_time() -> None:
+    utils = pytest.importorskip("huggingface_hub.utils", reason="needs the extra [data]: huggingface_hub")
+    limit_hub_client()
+    assert utils.get_session().timeout.read == SILENT_SECONDS
+    utils.close_session()
+    assert utils.get_session().timeout.connect == SILENT_SECONDS

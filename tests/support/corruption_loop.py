@@ -1,0 +1,161 @@
+"""Every file that a command reads of a real finished run, with every damage: the command says so, or its results are those of the whole run.
+
+    python -m tests.support.corruption_loop [COMMAND...] [--folder FOLDER] [--seconds 20]
+
+FOLDER is where the model and the finished run are made, and kept for the next time. Each command is a fork of this process. Prints one
+JSON object: calls, and every traceback, hang, crash, and damage that was believed.
+"""
+
+import argparse
+import json
+import os
+import re
+import shutil
+import signal
+import sys
+import tempfile
+from importlib import import_module
+from pathlib import Path
+from typing import NamedTuple
+
+from benchmarks.smoke import CPU, import_once
+
+from .corruption import DAMAGES, calls, commands, copied
+from .fault_commands import finished_run
+
+CLOCKED = re.compile(r"[\d.,]+ ?(s|GB|MB|kB|minutes?)\b")  # what differs each time: times, and free memory and disk
+SAID = re.compile(r"damaged|changed|missing|cannot be read|not what|regular file|edited by hand")
+PREPARED = ("recipekit.converters.building.pipeline", "recipekit.runner.reporting.comparison", "recipekit.runner.inspection.inspect")
+
+
+class Ended(NamedTuple):
+    """What a command came to: its exit code, what it printed, the report that it left."""
+
+    code: int
+    said: str
+    report: bytes
+
+
+class Bench:
+    """A run in a folder of its own, which each call finds whole but for one damage."""
+
+    def __init__(self, scratch: Path, seconds: int) -> None:
+        before = finished_run(scratch)
+        self.seconds, self.folder = seconds, Path(tempfile.mkdtemp(dir=scratch))
+        self.whole = next(before.glob("runs/tiny/2*"))
+        self.run, self.out = self.folder / "runs" / "tiny" / self.whole.name, self.folder / "out"
+        self.other = copied(self.whole, self.folder / "other" / self.whole.name)
+        self.reads = self.folder / "reads"
+        shutil.copy(before / "rows.jsonl", self.folder)
+        self.run.parent.mkdir(parents=True)
+        self.mend()
+
+    def mend(self) -> None:
+        """The whole run again, and nothing beside it."""
+        copied(self.whole, self.run)
+        shutil.rmtree(self.out, ignore_errors=True)
+        self.out.mkdir()
+
+    def ended(self, arguments: list[str]) -> Ended:
+        """The command in a fork, ended after a while."""
+        self.reads.write_text("")
+        child = os.fork()
+        if child == 0:
+            os._exit(self._become(arguments))
+        _, status = os.waitpid(child, 0)
+        try:
+            os.killpg(child, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        said, report = (self.folder / "said").read_text(errors="replace"), self.run / "report.html"
+        code = os.waitstatus_to_exitcode(status)
+        return Ended(code, said, report.read_bytes() if "report" in arguments and report.is_file() else b"")
+
+    def _become(self, arguments: list[str]) -> int:
+        os.setsid()
+        signal.alarm(self.seconds)
+        os.chdir(self.folder)
+        said = os.open(self.folder / "said", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        for descriptor, target in ((os.open(os.devnull, os.O_RDONLY), 0), (said, 1), (said, 2)):
+            os.dup2(descriptor, target)
+        log = os.open(self.reads, os.O_WRONLY | os.O_APPEND)
+        sys.addaudithook(lambda event, given: self._note(log, given[0]) if event == "open" else None)
+        import recipekit.runner.inference.server as server
+        from recipekit.runner.cli.main import main
+
+        server.serve = lambda *_, **__: None  # loading the model is tried; answering until somebody stops it is not
+        sys.argv = ["recipe", *arguments]
+        try:
+            main()
+        except SystemExit as ended:
+            return ended.code if isinstance(ended.code, int) else 1
+
+    def _note(self, log: int, path: object) -> None:
+        if isinstance(path, str) and os.path.abspath(path).startswith(str(self.run)):
+            os.write(log, f"{os.path.relpath(path, self.run)}\n".encode())
+
+    def files_read(self) -> list[str]:
+        """Files of the run that the last command has opened; weights and tokenizers are opened by other code than Python's."""
+        names = {*self.reads.read_text().splitlines()}
+        for folder in ("model", "merged"):
+            if any(name.startswith(f"{folder}/") for name in names):
+                names |= {f"{folder}/{path.name}" for path in (self.whole / folder).iterdir()}
+        return sorted(name for name in names if (self.whole / name).is_file() and not name.endswith(".log") and name != "lock")
+
+
+def tried(bench: Bench, name: str, arguments: list[str]) -> tuple[int, list[str]]:
+    """How often the command was called with a damaged file, and what was wrong."""
+    bench.mend()
+    whole = bench.ended(arguments)
+    files, wrong, count = bench.files_read(), [], 0
+    bench.mend()
+    whole = bench.ended(arguments)  # again: the first one may have left what the second one finds
+    for file in files:
+        for damage, do in DAMAGES.items():
+            if damage == "a pipe" and str(bench.run / file) in arguments:  # somebody who names a pipe means it
+                continue
+            bench.mend()
+            do(bench.run / file)
+            found, count = bench.ended(arguments), count + 1
+            if problem := fault(whole, found, file):
+                wrong.append(f"{name}, {file}, {damage}: {problem}")
+    return count, wrong
+
+
+def fault(whole: Ended, found: Ended, file: str) -> str:
+    """What is wrong with how the command ended; "" where it named the damage, or came to the same."""
+    if found.code == -signal.SIGALRM and whole.code != found.code:
+        return "did not end"
+    if "Traceback" in found.said or found.code not in (0, 1, 2, 3, 130, whole.code):
+        return f"exit code {found.code}: {found.said[-700:]}"
+    same = CLOCKED.sub("", found.said) == CLOCKED.sub("", whole.said) and found.report == whole.report
+    named = Path(file).name in found.said or SAID.search(found.said)
+    return "" if found.code or same or named else f"believed: {found.said[-300:]}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("commands", nargs="*")
+    parser.add_argument("--folder", type=Path)
+    parser.add_argument("--seconds", type=int, default=20, help="when a command counts as one that does not end")
+    asked = parser.parse_args()
+    os.environ.update(CPU, OMP_NUM_THREADS="1", NO_COLOR="1", HF_HUB_OFFLINE="1")
+    import_once()
+    for module in PREPARED:
+        import_module(module)
+    list(commands())
+    with tempfile.TemporaryDirectory() as temporary:
+        scratch = (asked.folder or Path(temporary)).absolute()
+        scratch.mkdir(exist_ok=True)
+        bench, total, wrong = Bench(scratch, asked.seconds), 0, []
+        for name, arguments in calls(bench.run, bench.other, bench.out).items():
+            if not asked.commands or name in asked.commands:
+                count, found = tried(bench, name, arguments)
+                print(f"{name}: {count} calls, {len(found)} wrong", *found, sep="\n    ", file=sys.stderr, flush=True)
+                total, wrong = total + count, wrong + found
+    print(json.dumps({"calls": total, "wrong": wrong}, indent=1))
+    raise SystemExit(bool(wrong))
+
+
+if __name__ == "__main__":
+    main()
