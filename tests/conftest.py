@@ -5,7 +5,8 @@ import fcntl
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from hypothesis import HealthCheck, settings
 from .support.paths import ROOT
 from .support.recipe_process import COMMAND, environment
 from .support.tiny import RECIPE, write_run
+from .support.warm_python import WarmPython
 
 # No clock decides a test, and the same examples are tried each time; RECIPEKIT_FUZZ tries others.
 settings.register_profile(
@@ -23,6 +25,7 @@ settings.register_profile(
 )
 settings.load_profile("recipekit")
 
+LOADING = ("run", "resume", "eval", "mask", "predict", "merge", "reproduce", "verify-resume")  # commands that import the trainer's packages
 MINIMAL: dict[str, Any] = {
     "recipe": 1,
     "name": "small",
@@ -50,33 +53,51 @@ def realdata() -> Path:
 
 
 @pytest.fixture(scope="session")
-def recipe():
-    """Runs `recipe ...` as a process of its own and returns what it printed and its exit code."""
+def warm() -> Iterator[Callable[..., subprocess.CompletedProcess[str]]]:
+    """Runs `python ...` as a fork of a process that has imported the trainer, which is started when it is first needed."""
+    with ExitStack() as stack:
+        process: list[WarmPython] = []
+
+        def run(*arguments, **options):
+            if not process:
+                process.append(stack.enter_context(WarmPython()))
+            return process[0].run(*map(str, arguments), **options)
+
+        yield run
+
+
+@pytest.fixture(scope="session")
+def recipe(warm):
+    """Runs `recipe ...` and returns what it printed and its exit code: as a process of its own, but for what loads a model and has no
+    environment of its own, which is a fork of `warm`."""
 
     def run(*arguments, cwd=None, timeout=600, **env):
         environ = environment(**{"NO_COLOR": "1", **env})
+        if arguments[0] in LOADING and not env and find_spec("axolotl"):
+            return warm(*COMMAND[1:], *arguments, cwd=cwd, env=environ, timeout=timeout)
         return subprocess.run([*COMMAND, *map(str, arguments)], cwd=cwd, env=environ, capture_output=True, text=True, timeout=timeout)
 
     return run
 
 
 @pytest.fixture(scope="session")
-def tiny_model(shared_folder) -> Path:
+def tiny_model(shared_folder, warm) -> Path:
     """A folder with a tiny Llama."""
-    return built("llama", shared_folder / "tiny-llama")
+    return built(warm, "llama", shared_folder / "tiny-llama")
 
 
 @pytest.fixture(scope="session")
-def tiny_gpt2(shared_folder) -> Path:
+def tiny_gpt2(shared_folder, warm) -> Path:
     """A folder with a tiny GPT-2."""
-    return built("gpt2", shared_folder / "tiny-gpt2")
+    return built(warm, "gpt2", shared_folder / "tiny-gpt2")
 
 
 @pytest.fixture(scope="session")
-def tuned_run(shared_folder, tmp_path_factory, tiny_model) -> Path:
+def tuned_run(shared_folder, tmp_path_factory, tiny_model, warm) -> Path:
     """The directory of a run of tests/support/tiny.py's RECIPE whose model is an adapter on the tiny Llama."""
     folder = tmp_path_factory.mktemp("runs") / "tiny" / "20260101-000000-aaaaaa"
-    return write_run(folder, RECIPE.format(model=tiny_model), built("adapter", shared_folder / "adapter", tiny_model), tiny_model)
+    adapter = built(warm, "adapter", shared_folder / "adapter", tiny_model)
+    return write_run(folder, RECIPE.format(model=tiny_model), adapter, tiny_model)
 
 
 @pytest.fixture(scope="session")
@@ -88,16 +109,16 @@ def shared_folder(tmp_path_factory) -> Path:
     return folder
 
 
-def built(kind: str, folder: Path, *more: Path) -> Path:
+def built(warm, kind: str, folder: Path, *more: Path) -> Path:
     """The model, made by the first worker that needs it, in a process of its own: saving one imports DeepSpeed, whose own imports warn."""
-    if find_spec("torch") is None:
+    if find_spec("axolotl") is None:
         pytest.skip("training needs the extra [train]")
     with folder.with_suffix(".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not folder.exists():
             made = folder.with_suffix(".part")
-            program = ROOT / "tests" / "support" / "tiny.py"
-            subprocess.run([sys.executable, program, kind, made, *more], check=True, capture_output=True)
+            done = warm("-m", "tests.support.tiny", kind, made, *more)
+            assert done.returncode == 0, done.stderr
             made.rename(folder)
     return folder
 

@@ -24,6 +24,7 @@ _POLL_SECONDS = 0.2
 _PATIENCE_SECONDS = 60
 _TAIL = 12
 _TAIL_BYTES = 1 << 20
+_STACK, _STACK_SECONDS = b"(most recent call first):", 5  # what faulthandler writes, and how long it may take
 
 # what a log contains -> the cause, and what to do
 _CAUSES = (
@@ -107,9 +108,7 @@ def failure(what: str, code: int, log: Path, refused: list[str]) -> UserError:
     """Return why a child failed: its own message, a known cause in its log, or the log's last lines."""
     if refused:
         return UserError(*(Problem(Location(""), line, rule="refused") for text in refused for line in text.splitlines()))
-    with log.open("rb") as stream:
-        stream.seek(max(log.stat().st_size - _TAIL_BYTES, 0))  # the log may be large
-        output = stream.read().decode("utf-8", "replace").replace("\r", "\n")
+    output = _end_of(log).decode("utf-8", "replace").replace("\r", "\n")
     lines = [line for line in output.splitlines() if line.strip()]
     text = "\n".join(lines[-40:])
     end = "\n".join(f"    | {line[:200]}" for line in lines[-_TAIL:])
@@ -159,7 +158,7 @@ def _end_hung(process: subprocess.Popen[bytes], watchdog: Watchdog) -> str:
     if watchdog.trainer:
         with suppress(ProcessLookupError):  # the trainer may be gone while its launcher still waits
             os.kill(watchdog.trainer, signal.SIGUSR1)
-            time.sleep(_POLL_SECONDS)
+            _await_stack(watchdog.log)
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGTERM)
     try:
@@ -167,6 +166,21 @@ def _end_hung(process: subprocess.Popen[bytes], watchdog: Watchdog) -> str:
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, signal.SIGKILL)
     return seen
+
+
+def _await_stack(log: Path) -> None:
+    """Give the trainer time to write its stack: on a busy machine it may be slow to begin, and ended before that it writes none."""
+    deadline = time.monotonic() + _STACK_SECONDS
+    while time.monotonic() < deadline and not (log.exists() and _STACK in _end_of(log)):
+        time.sleep(_POLL_SECONDS)
+    time.sleep(_POLL_SECONDS)  # for the rest of it
+
+
+def _end_of(log: Path) -> bytes:
+    """The last part of a log, which may be of any size."""
+    with log.open("rb") as stream:
+        stream.seek(max(log.stat().st_size - _TAIL_BYTES, 0))
+        return stream.read()
 
 
 def _end_group(process: subprocess.Popen[bytes]) -> None:

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -27,6 +28,7 @@ except UserError as error:
     sys.exit(str(error))
 """
 MOST = 60
+STRACE = ("strace", "-f", "-qq", "-o")
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +42,17 @@ def trace():
 
     def run(injection, *arguments, processes=1, path=None):
         only = ["-P", str(path)] if path else []
-        argv = ["strace", "-f", "-qq", "-o", os.devnull, *only, "-e", f"inject={injection}", *converting(*arguments, processes=processes)]
+        call = injection.partition(":")[0]
+        argv = [
+            *STRACE,
+            os.devnull,
+            *only,
+            "-e",
+            f"trace={call}",
+            "-e",
+            f"inject={injection}",
+            *converting(*arguments, processes=processes),
+        ]
         return subprocess.run(argv, capture_output=True, text=True, timeout=60)
 
     return run
@@ -50,23 +62,29 @@ def converting(rows, out, processes=1):
     return [sys.executable, "-B", "-c", CONVERT, str(rows), str(out), str(processes)]
 
 
+@pytest.fixture(scope="module")
+def converted(tmp_path_factory):
+    """Rows of two conversions, what both give, and the folder that the first has left."""
+    folder = tmp_path_factory.mktemp("converted")
+    old, new = write_jsonl(folder / "old.jsonl", chats(30)), write_jsonl(folder / "rows.jsonl", chats(60, 10))
+    for rows, name in ((old, "old"), (new, "new")):
+        subprocess.run(converting(rows, folder / name), check=True)
+    return new, folder / "old", contents(folder / "old"), contents(folder / "new")
+
+
 @pytest.fixture
-def states(tmp_path):
+def states(converted, tmp_path):
     """Rows, the folder that an earlier conversion of other rows has left, and what both conversions give."""
-    (tmp_path / "work").mkdir()
-    old, new = write_jsonl(tmp_path / "old.jsonl", chats(30)), write_jsonl(tmp_path / "rows.jsonl", chats(60, 10))
-    found = []
-    for rows, name in ((old, "old"), (new, "new"), (old, "work/out")):
-        subprocess.run(converting(rows, tmp_path / name), check=True)
-        found.append(contents(tmp_path / name))
-    return new, tmp_path / "work" / "out", found[0], found[1]
+    rows, left, old, new = converted
+    shutil.copytree(left, tmp_path / "work" / "out")
+    return Path(shutil.copy(rows, tmp_path)), tmp_path / "work" / "out", old, new
 
 
 @pytest.mark.parametrize("call", ["write", "fsync", "rename", "renameat2", "openat", "mkdir", "unlink"])
 def test_killed_at_any_step_it_leaves_the_old_folder_or_the_new_one(trace, states, call):
     rows, out, old, new = states
     killed = 0
-    for step in steps(call):
+    for step in steps(call, rows, out):
         result = trace(f"{call}:signal=KILL:when={step}", rows, out)
         assert contents(out) in (old, new)
         if result.returncode == 0:
@@ -79,9 +97,17 @@ def test_killed_at_any_step_it_leaves_the_old_folder_or_the_new_one(trace, state
     assert killed or call in ("rename", "unlink", "mkdir")
 
 
-def steps(call):
-    """Opening files happens hundreds of times while Python starts; the last ones are ours."""
-    return range(1, MOST) if call != "openat" else [*range(230, 500, 7), 5000]
+def steps(call, rows, out):
+    """Which of the calls to disturb: all, until a run comes through. Opening files happens hundreds of times while Python starts: there
+    the ones in the folder of the output, as a run that nothing disturbs makes them."""
+    if call != "openat":
+        return range(1, MOST)
+    whole, log = shutil.copytree(out, out.parent.parent / "whole" / out.name), out.parent.parent / "calls"
+    subprocess.run([*STRACE, log, "-e", f"trace={call}", *converting(rows, whole)], check=True)
+    calls = [line for line in log.read_text().splitlines() if f" {call}(" in line]
+    ours = [number for number, line in enumerate(calls, 1) if str(whole.parent) in line]
+    assert len(ours) > 10
+    return [*ours, len(calls) + 1000]
 
 
 @pytest.mark.parametrize(("call", "number"), [("write", "ENOSPC"), ("write", "EDQUOT"), ("fsync", "EIO")])

@@ -71,11 +71,12 @@ for chat in chats:
 """
 
 
-def test_replies_together_are_those_that_transformers_generates_alone(server) -> None:
+def test_replies_together_are_those_that_transformers_generates_alone(server, warm) -> None:
     """Prompts of unequal length, padded on the left in one batch, against one call of generate each."""
     chats = [[{"role": "user", "content": "Where? " * n}] for n in (1, 3, 9)]
-    argv = [sys.executable, "-c", GREEDY, server[1], json.dumps(chats)]
-    alone = [json.loads(line) for line in subprocess.run(argv, capture_output=True, text=True, check=True).stdout.splitlines()]
+    done = warm("-c", GREEDY, server[1], json.dumps(chats))
+    assert done.returncode == 0, done.stderr
+    alone = [json.loads(line) for line in done.stdout.splitlines()]
     with ThreadPoolExecutor(3) as pool:
         together = list(pool.map(lambda chat: asked(server, messages=chat, max_tokens=12).choices[0].message.content, chats))
     assert together == alone

@@ -5,8 +5,6 @@ UPDATE_GOLDEN=1 writes `version`, `chat_templates` and `fields` of schemas/axolo
 
 import json
 import os
-import subprocess
-import sys
 from importlib.util import find_spec
 from itertools import product
 from pathlib import Path
@@ -190,7 +188,7 @@ def test_a_number_is_neither_the_text_that_shows_it_nor_a_truth_value(wanted, fo
 
 
 @pytest.fixture(scope="module")
-def axolotl(tmp_path_factory):
+def axolotl(tmp_path_factory, warm):
     """What the installed Axolotl makes of every rendered file: version, fields, and the lost keys by name."""
     if find_spec("axolotl") is None:
         pytest.skip("needs the extra [train]: axolotl")
@@ -203,8 +201,7 @@ def axolotl(tmp_path_factory):
     (folder / "rendered").mkdir()
     (folder / "rendered" / "deepspeed.json").write_text("{}")
     (folder / "config.json").write_text('{"model_type": "llama", "architectures": ["LlamaForCausalLM"]}')
-    argv = [sys.executable, "-W", "ignore", "-c", ASK, json.dumps(STEPS)]
-    done = subprocess.run(argv, input=json.dumps(asked), capture_output=True, text=True, timeout=300, env=env, cwd=folder, check=False)
+    done = warm("-c", ASK, json.dumps(STEPS), input=json.dumps(asked), env=env, cwd=folder)
     assert done.returncode == 0, done.stderr[-3000:]
     facts = json.loads(next(line for line in done.stdout.splitlines() if line.startswith("answers:"))[8:])
     assert len(facts["lost"]) == len(asked)

@@ -1,8 +1,6 @@
 """deepspeed.json for every ZeRO stage, and whether DeepSpeed itself takes it."""
 
 import json
-import subprocess
-import sys
 from importlib.util import find_spec
 from itertools import product
 
@@ -79,10 +77,9 @@ def test_recipe_values_are_left_to_accelerate():
 
 
 @pytest.mark.skipif(find_spec("deepspeed") is None, reason="needs the extra [train]: deepspeed")
-def test_deepspeed_reads_every_stage_and_offload_as_it_was_meant():
+def test_deepspeed_reads_every_stage_and_offload_as_it_was_meant(warm):
     configs = json.dumps([render_deepspeed(launch, GPU) for launch in LAUNCHES])
-    argv = [sys.executable, "-W", "ignore", "-c", ACCEPTS]
-    done = subprocess.run(argv, input=configs, capture_output=True, text=True, timeout=120, check=False)
+    done = warm("-c", ACCEPTS, input=configs)
     assert done.returncode == 0, done.stderr
     answers = json.loads(next(line for line in done.stdout.splitlines() if line.startswith("answers:"))[8:])
     wanted = [

@@ -5,6 +5,7 @@ import json
 import socket
 import time
 from http.server import BaseHTTPRequestHandler
+from types import SimpleNamespace
 
 import pytest
 from recipekit.runner.models import hub
@@ -51,6 +52,9 @@ def ask(tmp_path, monkeypatch):
         monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "cache"))
         monkeypatch.setattr("huggingface_hub.get_token", lambda: token or None)
         monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+        monkeypatch.setattr(
+            "huggingface_hub.utils._http.time", SimpleNamespace(sleep=lambda seconds: None)
+        )  # between its tries: 23 seconds
         with pytest.raises(UserError) as caught:
             small_files(name, revision)
         (problem,) = caught.value.problems

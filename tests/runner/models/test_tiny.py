@@ -1,11 +1,9 @@
 """Twins: of the real configuration and tokenizer where they are at hand, else of what is public; made once."""
 
 import json
-import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from recipekit.runner.models import tiny as twins
@@ -34,29 +32,26 @@ def hub(tmp_path, monkeypatch):
     return put
 
 
-def facts(folder: Path) -> dict:
+@pytest.fixture
+def forking(warm, monkeypatch):
+    """What writes a twin is a fork of a process that has imported what it needs."""
+    monkeypatch.setattr(twins, "subprocess", SimpleNamespace(run=lambda argv, env, **_: warm(*argv[1:], env=env)))
+
+
+def facts(warm, folder: Path) -> dict:
     """What the twin's tokenizer and model are when loaded, told by a process of its own: torch and its warnings stay out of this one."""
-    code = """if True:
-        import json, sys
-        from transformers import AutoModelForCausalLM, AutoTokenizer
-        tokenizer, model = AutoTokenizer.from_pretrained(sys.argv[1]), AutoModelForCausalLM.from_pretrained(sys.argv[1])
-        chat = tokenizer.chat_template and tokenizer.apply_chat_template([{"role": "user", "content": "Hi"}], tokenize=False)
-        kinds = ("bos", "eos", "pad", "unk")
-        print(json.dumps({"class": type(model).__name__, "vocabulary": [len(tokenizer), model.config.vocab_size],
-            "tokens": {k: getattr(tokenizer, k + "_token") for k in kinds}, "chat": chat, "ids": tokenizer.encode("<|eot_id|>"),
-            "config": {k: getattr(model.config, k + "_token_id") for k in kinds[:3]}}))
-    """
-    done = subprocess.run([sys.executable, "-c", code, folder], capture_output=True, text=True, check=True, env={**os.environ})
+    done = warm("-m", "tests.support.model_facts", folder)
+    assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 
 
-def test_a_twin_has_the_real_class_tokens_and_template(hub, tiny_model, tmp_path):
+def test_a_twin_has_the_real_class_tokens_and_template(hub, tiny_model, warm, forking, tmp_path):
     made = twin(Model("x"), LLAMA3, None, lambda: tiny_model, tmp_path / "cache")
     assert made.note == (
         f"a tiny model like {LLAMA3}: LlamaForCausalLM, 2 of 28 layers, width 96 of 3,072, 6 of 24 heads, random weights; "
         "configuration as published (the hub cannot be reached (HF_HUB_OFFLINE is set), and the model is not in its cache); tokenizer SmolLM2's, with its special tokens"
     )
-    found = facts(made.folder)
+    found = facts(warm, made.folder)
     assert found["class"] == "LlamaForCausalLM" and len(set(found["vocabulary"])) == 1
     assert found["tokens"] == {"bos": "<|begin_of_text|>", "eos": "<|eot_id|>", "pad": None, "unk": None}
     assert len(found["ids"]) == 1  # one token, not its letters
@@ -64,16 +59,16 @@ def test_a_twin_has_the_real_class_tokens_and_template(hub, tiny_model, tmp_path
     assert (found["config"]["eos"], found["config"]["pad"]) == (found["ids"][0], None)
 
 
-def test_a_folder_gives_its_own_configuration_and_tokenizer(tiny_gpt2, tmp_path):
+def test_a_folder_gives_its_own_configuration_and_tokenizer(tiny_gpt2, warm, forking, tmp_path):
     made = twin(Model("x"), str(tiny_gpt2), tiny_gpt2, lambda: 1 / 0, tmp_path / "cache")
-    found = facts(made.folder)
+    found = facts(warm, made.folder)
     assert found["class"] == "GPT2LMHeadModel"
     assert found["tokens"]["eos"] == "<|endoftext|>" and found["chat"] is None
     assert made.note.endswith("configuration its own; tokenizer its own")
     assert twin(Model("x"), str(tiny_gpt2), tiny_gpt2, lambda: 1 / 0, tmp_path / "cache") == made
 
 
-def test_the_identity_of_a_twin_is_not_redacted(tiny_gpt2, tmp_path):
+def test_the_identity_of_a_twin_is_not_redacted(tiny_gpt2, forking, tmp_path):
     """A run's lock.json has it; merge, resume and reproduce compare it."""
     made = twin(Model("x"), "embedded:smollm2-135m-instruct", tiny_gpt2, lambda: 1 / 0, tmp_path / "cache")
     assert redact(made.identity) == made.identity

@@ -2,7 +2,6 @@
 
 import json
 import subprocess
-import sys
 
 import pytest
 from recipekit.runner.generate.generate import generate_rows
@@ -31,11 +30,11 @@ TEXTS = [f"The {animal} {verb} behind the old house." for animal in ("cat", "owl
 
 
 @pytest.fixture(scope="module")
-def classifier(tiny_gpt2, tmp_path_factory):
+def classifier(tiny_gpt2, warm, tmp_path_factory):
     """The folder of a small model of several labels a text, and what the pipeline says of TEXTS."""
     folder = tmp_path_factory.mktemp("classifier")
-    argv = [sys.executable, "-W", "ignore", "-c", BUILD, str(tiny_gpt2), str(folder), json.dumps(TEXTS)]
-    done = subprocess.run(argv, capture_output=True, text=True, check=True)
+    done = warm("-c", BUILD, tiny_gpt2, folder, json.dumps(TEXTS))
+    assert done.returncode == 0, done.stderr
     return folder, json.loads(done.stdout.splitlines()[-1])
 
 

@@ -1,8 +1,6 @@
 """Memory, part by part: figures that can be worked out by hand, and activations against what PyTorch really keeps."""
 
 import json
-import subprocess
-import sys
 from importlib.util import find_spec
 
 import pytest
@@ -228,11 +226,10 @@ CASES = {
 
 
 @pytest.mark.skipif(find_spec("torch") is None, reason="needs the extra [train]: torch")
-def test_the_activations_of_a_layer_are_what_pytorch_keeps_of_it(planned):
+def test_the_activations_of_a_layer_are_what_pytorch_keeps_of_it(planned, warm):
     """Within a fiftieth: the formula leaves out what has one number a row."""
     given = json.dumps([[config, adapter, "bf16" in name] for name, (config, adapter, _) in CASES.items()])
-    argv = [sys.executable, "-W", "ignore", "-c", KEPT]
-    done = subprocess.run(argv, input=given, capture_output=True, text=True, timeout=300, check=False)
+    done = warm("-c", KEPT, input=given)
     assert done.returncode == 0, done.stderr
     answers = json.loads(next(line for line in done.stdout.splitlines() if line.startswith("answers:"))[8:])
     for (name, (config, _, training)), kept in zip(CASES.items(), answers, strict=True):

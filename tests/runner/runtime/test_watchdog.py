@@ -87,17 +87,24 @@ def waits_for_ever():
     while True:
         time.sleep(0.05)
         print("a warning", flush=True)
-OBEDIENCE
+        if signal.sigpending():
+            time.sleep(1)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, signal.sigpending())
+HABIT
 waits_for_ever()
 """
 
 
-@pytest.mark.parametrize("obeys", [True, False], ids=["ends when it is told", "ends when it is killed"])
-def test_a_hanging_trainer_is_ended_with_its_stack(tmp_path, monkeypatch, watched_by, obeys):
+@pytest.mark.parametrize(
+    "habit",
+    ["", "signal.signal(signal.SIGTERM, signal.SIG_IGN)", "signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1])"],
+    ids=["ends when it is told", "ends when it is killed", "is slow to answer"],
+)
+def test_a_hanging_trainer_is_ended_with_its_stack(tmp_path, monkeypatch, watched_by, habit):
     watched_by(lambda: time.monotonic() if (tmp_path / "hangs").exists() else 0.0)
     monkeypatch.setattr("recipekit.runner.runtime.child_process._PATIENCE_SECONDS", 0.5)
     pids = []
-    text = HANGING.replace("OBEDIENCE", "" if obeys else "signal.signal(signal.SIGTERM, signal.SIG_IGN)")
+    text = HANGING.replace("HABIT", habit)
     with pytest.raises(UserError) as caught:
         run_child((sys.executable, "-c", text), tmp_path, {}, "x.log", "training", lambda event: None, 1, pids.append)
     (problem,) = caught.value.problems

@@ -2,8 +2,6 @@
 
 import json
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -44,11 +42,10 @@ def folder(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return copied
 
 
-def test_transformers_reads_back_the_same_tokens_and_logits_from_every_type(folder: Path) -> None:
+def test_transformers_reads_back_the_same_tokens_and_logits_from_every_type(folder: Path, warm) -> None:
     for name in RECORD_TYPES:
         write_gguf(folder, folder / f"{name}.gguf", name)
-    argv = [sys.executable, "-c", READ_BACK, str(folder), *(f"{name}.gguf" for name in RECORD_TYPES)]
-    done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    done = warm("-c", READ_BACK, folder, *(f"{name}.gguf" for name in RECORD_TYPES))
     assert done.returncode == 0, done.stderr
     found = [json.loads(line) for line in done.stdout.splitlines()]
     assert [line["same_ids"] for line in found] == [True] * len(RECORD_TYPES)

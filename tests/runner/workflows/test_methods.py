@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from recipekit.runner.workflows.resume_check import TrainingTrial, prepare
+from recipekit.runner.workflows.resume_check import prepare
 from recipekit.schemas.recipe import load_recipe
 
 from ...support.tiny import emogpt_rows, write_jsonl, write_recipe
@@ -28,8 +28,8 @@ SETTINGS = {
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory, tiny_model) -> dict[str, TrainingTrial]:
-    """Three steps over the same rows, batched in three ways."""
+def trained(tmp_path_factory, tiny_model, recipe) -> dict[str, Path]:
+    """The runs' directories: three steps over the same rows, batched in three ways."""
     folder = tmp_path_factory.mktemp("methods")
     write_recipe(folder, tiny_model)
     rows = emogpt_rows()
@@ -38,21 +38,26 @@ def trained(tmp_path_factory, tiny_model) -> dict[str, TrainingTrial]:
     write_jsonl(folder / "rows.jsonl", rows)
     found = {}
     for name, changes in BATCHES.items():
-        settings = tuple(f"training.{key}={value}" for key, value in {**SETTINGS, **changes}.items())
-        loaded = load_recipe(str(folder / "tiny.yml"), settings)
-        found[name] = prepare(loaded, folder, folder / name, lambda event: None)
-        found[name].train()
+        settings = [part for key, value in {**SETTINGS, **changes}.items() for part in ("--set", f"training.{key}={value}")]
+        evaluation = ("--set", "evaluation.metrics=[perplexity]", "--set", "evaluation.max_rows=1")
+        done = recipe("run", "tiny.yml", "--json", *settings, *evaluation, cwd=folder)
+        assert done.returncode == 0, done.stderr
+        found[name] = folder / json.loads(done.stdout)["run"]
     return found
 
 
-def losses(trial: TrainingTrial) -> list[float]:
-    return [line["loss"] for line in trial.lines() if "loss" in line]
+def lines(run: Path) -> list[dict]:
+    return [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
 
 
-def weights(trial: TrainingTrial) -> dict:
+def losses(run: Path) -> list[float]:
+    return [line["loss"] for line in lines(run) if "loss" in line]
+
+
+def weights(run: Path) -> dict:
     from safetensors.numpy import load_file
 
-    return load_file(trial.folder / "checkpoints" / "checkpoint-3" / "adapter_model.safetensors")
+    return load_file(run / "model" / "adapter_model.safetensors")
 
 
 @pytest.mark.parametrize("other", ["3 rows", "packed"])
@@ -73,15 +78,15 @@ def test_the_weights_are_the_same_but_for_the_order_of_the_sums(trained, other):
 
 
 def test_packing_loses_no_row_and_no_token(trained):
-    facts = {name: json.loads((trained[name].folder / "tokens.json").read_text())["train"] for name in BATCHES}
+    facts = {name: json.loads((trained[name] / "tokens.json").read_text())["train"] for name in BATCHES}
     assert facts["packed"]["trained"] == facts["8 rows"]["trained"] and facts["packed"]["rows"] == 42
     assert facts["packed"]["blocks"] < 42 and 0.8 < facts["packed"]["fill"] <= 1
 
 
 def test_the_validation_is_not_packed_so_that_its_loss_can_be_compared(trained):
-    evaluated = {name: [line["eval_loss"] for line in trial.lines() if "eval_loss" in line] for name, trial in trained.items()}
+    evaluated = {name: [line["eval_loss"] for line in lines(run) if "eval_loss" in line] for name, run in trained.items()}
     assert evaluated["packed"][0] == pytest.approx(evaluated["3 rows"][0], rel=0.05)  # a mean of batches, of other sizes
-    assert Path(trained["packed"].folder / "heartbeat").exists()
+    assert (trained["packed"] / "heartbeat").exists()
 
 
 @pytest.mark.long
