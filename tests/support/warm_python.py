@@ -35,9 +35,10 @@ class WarmPython:
         return self
 
     def __exit__(self, *_: object) -> None:
-        assert self._process.stdin
+        assert self._process.stdin and self._process.stdout
         self._process.stdin.close()
         self._process.wait()
+        self._process.stdout.close()
 
     def run(
         self, *arguments: str, cwd: Path | None = None, env: Mapping[str, str] = os.environ, input: str = "", timeout: float = 600
