@@ -89,9 +89,11 @@ print(json.dumps(found))
 
 
 @pytest.mark.train
-def test_the_last_layer_of_the_lens_is_what_the_model_says(tiny_model, tiny_gpt2, tmp_path):
+def test_the_last_layer_of_the_lens_is_what_the_model_says(tiny_model, tiny_gpt2, warm):
     """For both kinds of architecture: Llama's `norm` and GPT-2's `ln_f`."""
-    for shown, said, sure in json.loads(run_python(LENS, tiny_model, tiny_gpt2, cwd=tmp_path)).values():
+    done = warm("-c", LENS, tiny_model, tiny_gpt2)
+    assert done.returncode == 0, done.stderr
+    for shown, said, sure in json.loads(done.stdout.splitlines()[-1]).values():
         assert len(shown["layers"]) == 3 and len(shown["tokens"]) == 8  # the embeddings and two layers
         assert [cell["token"] for cell in shown["layers"][-1]] == said
         assert [cell["p"] for cell in shown["layers"][-1]] == pytest.approx(sure, abs=2e-4)
@@ -146,12 +148,14 @@ print(json.dumps([sentiment("classifier", None), sentiment("classifier", {"tuned
 
 
 @pytest.mark.train
-def test_every_reply_to_a_prompt_with_an_emotion_is_classified(tiny_gpt2, tmp_path):
+def test_every_reply_to_a_prompt_with_an_emotion_is_classified(tiny_gpt2, warm, tmp_path):
     rows = [{"id": str(n), "meta": {"emotion": emotion}} for n, emotion in enumerate(["joy", "fear", "joy", "surprise", "glee"])]
     write_jsonl(tmp_path / "evaluating" / "rows.jsonl", rows)
     lines = [{"model": model, "id": row["id"], "reply": f"{model} says {row['id']}"} for model in ("base", "tuned") for row in rows]
     write_jsonl(tmp_path / "evaluating" / "predictions.jsonl", lines)
-    found, of_prompts = json.loads(run_python(SENTIMENT, tiny_gpt2, cwd=tmp_path).splitlines()[-1])
+    done = warm("-c", SENTIMENT, tiny_gpt2, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    found, of_prompts = json.loads(done.stdout.splitlines()[-1])
     assert found["rows_without_emotion"] == 1
     assert of_prompts["rows_without_emotion"] == 0 and of_prompts["models"]["tuned"]["without_reply"] == 1
     assert {prompt: sum(replies.values()) for prompt, replies in of_prompts["models"]["tuned"]["counts"].items()} == {"joy": 1}

@@ -69,9 +69,9 @@ def test_a_piped_line_gets_its_reply_on_stdout_and_nothing_else_there(tuned_run:
     assert "Traceback" not in done.stderr
 
 
-def test_replies_as_json_beside_the_base_and_the_same_again_with_the_seed(tuned_run: Path) -> None:
+def test_replies_as_json_beside_the_base_and_the_same_again_with_the_seed(tuned_run: Path, warm) -> None:
     options = ("--beside-base", "--json", "--temperature", 1, "--seed", 3, "--max-tokens", 12)
-    once, again = (piped("Hello cat?\nAnd the dog?\n", tuned_run, *options) for _ in range(2))
+    once, again = (warm(*ARGV[1:], tuned_run, *options, input="Hello cat?\nAnd the dog?\n", env=ENVIRONMENT) for _ in range(2))
     assert once.returncode == 0, once.stderr
     found = [json.loads(line) for line in once.stdout.splitlines()]
     assert [line["model"] for line in found] == ["base", "tuned"] * 2
