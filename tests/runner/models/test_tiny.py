@@ -42,7 +42,7 @@ def facts(warm, folder: Path) -> dict:
     """What the twin's tokenizer and model are when loaded, told by a process of its own: torch and its warnings stay out of this one."""
     done = warm("-m", "tests.support.model_facts", folder)
     assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
+    return json.loads(done.stdout.splitlines()[-1])
 
 
 def test_a_twin_has_the_real_class_tokens_and_template(hub, tiny_model, warm, forking, tmp_path):
