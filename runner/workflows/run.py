@@ -8,6 +8,7 @@ from ...converters.building.hub_datasets import is_commit, is_on_hub, pin_commit
 from ...schemas.base.errors import Interrupted, Location, Problem, UserError
 from ...schemas.base.files import write_atomically
 from ...schemas.base.hashing import key_of
+from ...schemas.base.screen import Screen
 from ...schemas.recipe import LoadedRecipe, load_recipe
 from ...schemas.sample_prompts import sample_prompt_problems
 from ...schemas.sections import Recipe, Source
@@ -16,8 +17,10 @@ from ..evaluation.blimp import pin_pairs
 from ..launch import slurm
 from ..launch.plan import require_startable
 from ..models.resolve import require_model_of
+from ..reporting.metrics_table import metrics_table
 from ..reporting.report import write_report
 from ..reporting.report_mark import is_outdated
+from ..reporting.verdicts import failed_gates
 from ..resources.model_names import require_model_names
 from ..runtime.console import Display
 from ..runtime.machine import this_machine
@@ -185,6 +188,8 @@ def _execute(context: RunContext) -> Outcome:
         finally:
             display.clear()
         metrics = run.read(METRICS)
+        if failed_gates(metrics):
+            metrics_table(metrics, Screen(stderr=True))
         require_gates(metrics)
         return Outcome(run, context.outcomes, metrics)
 
