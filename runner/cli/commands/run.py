@@ -105,4 +105,5 @@ def print_outcome(outcome: Any, as_json: bool) -> None:
     if outcome.run.find(SMOKE_KEYS):
         click.echo("every stage works; next: the same command without --smoke", err=True)
     else:
-        click.echo(f"next: open the report, then recipe chat {outcome.run.path} --beside-base", err=True)
+        beside = " --beside-base" if outcome.metrics["baseline"] == "base" else ""  # a classifier has no base
+        click.echo(f"next: open the report, then recipe chat {outcome.run.path}{beside}", err=True)
