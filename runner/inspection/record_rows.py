@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from ...converters.building.batches import numbered
 from ...converters.building.chat_checks import record_fault
 from ...converters.reading.files import SourceFile
 from ...converters.reading.readers import open_file
@@ -42,15 +43,6 @@ def raw_rows(path: Path) -> Iterator[Row | Drop]:
             hint = "convert it first: recipe convert --converter NAME PATH --out DIR"
             raise UserError(Problem(Location(str(path)), f"is {kind}, not JSONL records", hint, "not-records"))
         yield from numbered(reader(stream, str(path)))
-
-
-def numbered(rows: Iterator[Row | Drop]) -> Iterator[Row | Drop]:
-    """Number the rows that start on the same line: a JSON array may be a single line."""
-    line = item = 0
-    for row in rows:
-        here = row.line if isinstance(row, Row) else row.row.line
-        line, item = here, item + 1 if here == line else 1
-        yield row._replace(item=item) if isinstance(row, Row) and item > 1 else row
 
 
 def record_rows(path: Path, kind: RecordType) -> Iterator[Row | Drop]:

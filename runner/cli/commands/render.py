@@ -9,6 +9,7 @@ from ....schemas.base.files import write_atomically
 from ....schemas.base.terminal import echo_styled
 from ....schemas.model_rules import EMBEDDED
 from ....schemas.recipe import LoadedRecipe, load_recipe
+from ....schemas.rules import has_validation
 from ...launch.axolotl_config import RenderedData, substitutions
 from ...launch.plan import Plan, plan
 from ...models.architecture import architecture_of
@@ -39,8 +40,9 @@ def command(recipe: str, settings: tuple[str, ...], out: Path | None, machine: M
 
 def rendered(loaded: LoadedRecipe, machine: Machine) -> Plan:
     """Return the plan, with data paths as in a run and the model by its name."""
-    validation = loaded.recipe.data.split.validation > 0 or any(s.split == "validation" for s in loaded.recipe.data.sources)
-    data = RenderedData(validation="data/validation.jsonl" if validation else None, labels=loaded.recipe.data.labels or ())
+    data = RenderedData(
+        validation="data/validation.jsonl" if has_validation(loaded.recipe) else None, labels=loaded.recipe.data.labels or ()
+    )
     return plan(loaded.recipe, data, machine, loaded.recipe.model.base_model, architecture_of(loaded.recipe.model))
 
 
