@@ -12,6 +12,8 @@ from typing import Any, NamedTuple
 
 import orjson
 
+from ...schemas.base.errors import Location, Problem, UserError
+
 _MAX_HEADER = 100 << 20
 _NOT_LINEAR = ("embed", "wte", "wpe", "lm_head", "score", "classifier", "norm", "ln_")
 
@@ -65,14 +67,19 @@ def cached_folder(name: str, revision: str | None = None) -> Path | None:
 
 
 def _headers(folder: Path) -> dict[str, tuple[int, ...]]:
+    """Return the shapes of the folder's weights. Raises UserError for a damaged file."""
     shapes: dict[str, tuple[int, ...]] = {}
     for path in sorted(folder.glob("*.safetensors")):
         with path.open("rb") as stream:
-            (length,) = struct.unpack("<Q", stream.read(8))
-            if length > _MAX_HEADER:
-                return {}
-            header = orjson.loads(stream.read(length))
-        shapes |= {name: tuple(facts["shape"]) for name, facts in header.items() if name != "__metadata__"}
+            try:
+                (length,) = struct.unpack("<Q", stream.read(8))
+                if length > _MAX_HEADER:
+                    return {}
+                header = orjson.loads(stream.read(length))
+                shapes |= {name: tuple(facts["shape"]) for name, facts in header.items() if name != "__metadata__"}
+            except (struct.error, orjson.JSONDecodeError, AttributeError, KeyError, TypeError):
+                what = "is damaged: its header cannot be read"
+                raise UserError(Problem(Location(str(path)), what, "copy or download the model again", "damaged-weights")) from None
     return shapes
 
 

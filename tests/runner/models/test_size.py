@@ -5,8 +5,17 @@ import json
 import pytest
 from recipekit.runner.models.size import cached_folder, model_size, public_models
 from recipekit.runner.models.tiny import shrunk
+from recipekit.schemas.base.errors import UserError
 
 from ...support.model_configs import GPT2, LLAMA2, LLAMA32, QWEN
+
+
+@pytest.mark.parametrize("content", [b"", b'\x08\0\0\0\0\0\0\0{"a":', b"\x02\0\0\0\0\0\0\0[]", b'\x07\0\0\0\0\0\0\0{"a":1}'])
+def test_weights_whose_header_is_damaged_are_named(tmp_path, content):
+    (tmp_path / "config.json").write_text(json.dumps(QWEN))
+    (tmp_path / "model.safetensors").write_bytes(content)
+    with pytest.raises(UserError, match="model.safetensors: is damaged"):
+        model_size(str(tmp_path))
 
 
 @pytest.mark.parametrize(
