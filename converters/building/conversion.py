@@ -190,12 +190,12 @@ def encode(
             if plain is None and (fault := record_fault(spec.record_type, fields)):
                 ledger.drop(Drop(item.row, *fault))
                 continue
-            body, digest, has_brace = plain or (orjson.dumps(fields)[1:-1], row_digest(spec.record_type, fields), True)
+            body, digest, is_suspect = plain or (orjson.dumps(fields)[1:-1], row_digest(spec.record_type, fields), True)
             if fixes and may_be_misread(body) and (better := fix_fields(item.fields)) is not item.fields:
                 item, fields = _with_fixed_text(spec, item, better)
                 body, digest = orjson.dumps(fields)[1:-1], row_digest(spec.record_type, fields)
             texts.append(line := lines.line(item, body))
-            if has_brace and b"{{" in body:
+            if is_suspect:
                 result.placeholders.update(placeholders(body))
         except (orjson.JSONEncodeError, UnicodeEncodeError) as error:
             ledger.drop(Drop(item.row, "not_json", str(error)))

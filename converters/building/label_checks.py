@@ -7,12 +7,11 @@ from decimal import Decimal
 from unicodedata import normalize
 
 from ...schemas.base.errors import Location, Problem, UserError
+from .row_encoder import MISSING
 
 _SEPARATOR = re.compile(r"[,;|/]")
 _NUMBER = re.compile(r"[-+]?\d+(\.\d*)?")
 _LONG = 28  # digits: the precision of Decimal
-# What pandas and R write for a missing value, and Python where it is made text.
-_MISSING = {"<NA>", "N/A", "NA", "NULL", "NaN", "None", "NaT", "n/a", "nan", "null", "#N/A"}
 
 
 def check_labels(places: Mapping[str, str], declared: tuple[str, ...] | None) -> None:
@@ -47,11 +46,12 @@ def _lists(places: Mapping[str, str], suspects: Mapping[str, str]) -> Iterator[P
     hint = "a row has one label: keep the rows that have one, or add this label to data.labels if it is a class"
     for label, place in suspects.items():
         parts = [part.strip() for part in _SEPARATOR.split(label)]
-        if len(parts) > 1 and all(part in places or part.isdecimal() for part in parts):
+        is_written = label.startswith("[") and label.endswith("]")  # as JSON, or as Python writes a list
+        if is_written or len(parts) > 1 and all(part in places or part.isdecimal() for part in parts):
             yield Problem(Location(""), f"{label!a} ({place}) is a list of labels", hint, "label-list")
 
 
 def _missing(suspects: Mapping[str, str]) -> Iterator[Problem]:
     hint = "remove such rows, name the label (the table converter's label_names), or list all labels in data.labels when it is a class"
-    for label in _MISSING & suspects.keys():
+    for label in MISSING & suspects.keys():
         yield Problem(Location(""), f"{label!a} ({suspects[label]}) is what programs write where a label is missing", hint, "label-missing")

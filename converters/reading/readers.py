@@ -141,8 +141,11 @@ def _not_utf8(text: bytes, name: str, line: int) -> Drop | None:
 
 def read_lines(stream: BinaryIO, name: str) -> Iterator[Row | Drop]:
     """Yield text lines without their line ends; blank ones too, because a converter may read them as paragraph breaks."""
-    for number, line in enumerate(lines.bounded_lines(stream), 1):
-        yield _text(line.rstrip(b"\r\n"), name, number, number == 1, "line_too_long")
+    number = 0
+    for line in lines.bounded_lines(stream, b"\r\n"):
+        for text in line.rstrip(b"\r\n").split(b"\r"):  # lines of old Macs
+            number += 1
+            yield _text(text, name, number, number == 1, "line_too_long")
 
 
 def read_whole(stream: BinaryIO, name: str) -> Iterator[Row | Drop]:

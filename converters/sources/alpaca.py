@@ -12,12 +12,13 @@ from ...schemas.options import Text, template
 from ..reading.records import Drop, Record, Row
 from .turns import chat_messages, fill, history_pairs
 
-VERSION = 1
+VERSION = 2
 RECORD_TYPES = ("chat",)
 INPUT = "values"
 STATELESS = True
 ANSWER = {"chat": "output_key"}
 
+NO_INPUT = ("<noinput>", "<no input>", "noinput", "no input", "nan")  # what self-instruct and pandas write in the place of an input
 WITH_INPUT = "{instruction}\n\n{input}"
 WITHOUT_INPUT = "{instruction}"
 
@@ -43,9 +44,12 @@ def convert(
         if (history := history_pairs(value.get("history"))) is None:
             yield Drop(row, "unknown_history", "expected a list of [question, answer]")
             continue
-        question = prompt(value[instruction_key], value.get(input_key), with_input, without_input)
+        given, fixed = value.get(input_key), ()
+        if isinstance(given, str) and given.strip().lower() in NO_INPUT:
+            given, fixed = None, ("no_input_removed",)
+        question = prompt(value[instruction_key], given, with_input, without_input)
         messages = chat_messages([*history, (question, value[output_key])], value.get("system"))
-        yield Record(row, {"messages": messages}, {key: value[key] for key in kept if key in value})
+        yield Record(row, {"messages": messages}, {key: value[key] for key in kept if key in value}, fixed)
 
 
 def prompt(instruction: Any, given: Any, with_input: str = WITH_INPUT, without_input: str = WITHOUT_INPUT) -> Any:

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from typing import Annotated, Any, NamedTuple
 
 from ..reading.records import Drop, Record, Row
+from .alpaca import NO_INPUT
 
 VERSION = 1
 RECORD_TYPES = ("chat",)
@@ -33,7 +34,6 @@ _RUN_ON = re.compile(
 )
 _FORM = re.compile(r".*?Instruction:\s*(?P<instruction>.*?)(?:\nInput:\s*(?P<input>.*?))?(?:\nResponse:(?P<output>.*))?\Z", re.DOTALL)
 _OUTPUTS = {"rewritten_output": "alpaca", "new-output": "alpaca", "new_output": "emotion_seed_task", "output": "alpaca"}
-_NO_INPUT = ("<noinput>", "noinput", "nan")
 
 
 class _Example(NamedTuple):
@@ -112,7 +112,7 @@ def _chat(row: Row, example: _Example, remove_labels: bool, drop_run_on: bool) -
     if drop_run_on and (more := _RUN_ON.search(answer)):
         return Drop(row, "run_on", f"the output continues with another example: {more.group()[:40]!r}", filtered=True)
     given = example.input.strip() if isinstance(example.input, str) else ""
-    question = f"{instruction.strip()}\n\n{given}" if given and given.lower().strip("[]") not in _NO_INPUT else instruction.strip()
+    question = f"{instruction.strip()}\n\n{given}" if given and given.lower().strip("[]") not in NO_INPUT else instruction.strip()
     meta = {"emotion": emotion, "instruction": instruction.strip(), "instruction_source": example.source}
     messages = [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]
     return Record(row, {"messages": messages}, {key: item for key, item in meta.items() if item is not None}, fixed)

@@ -152,7 +152,7 @@ def _tables(columns: Columns) -> Iterator[Candidate]:
     pair = [name for name in columns.names if name in columns.texts][:2]
     doubt = bool(others or len(pair) == 2 and not named_text) and not is_label
     found = [_labelled(text, name, doubt) for name in others] if text else []
-    plain = [_text(text, doubt)] if text else []
+    plain = [_text(columns, text, doubt)] if text else []
     yield from (*plain, *found) if named_text else (*found, *plain)
     if len(pair) == 2:
         yield from (_questions(columns, pair[0], pair[1], doubt), _questions(columns, pair[1], pair[0], doubt))
@@ -175,8 +175,9 @@ def _labelled(text: str, label: str, doubt: bool) -> Candidate:
     return Candidate("table", "classification", named, f"column {label} has few different values: labels of {text}", doubt=doubt)
 
 
-def _text(text: str, doubt: bool = False) -> Candidate:
-    return Candidate("table", "text", _changed(text_key=(text, "text")), f"column {text} is text", doubt=doubt)
+def _text(columns: Columns, text: str, doubt: bool = False) -> Candidate:
+    turns = " with the turns of chats: to train the replies alone, write them as lists of messages" if columns.holds_turns(text) else ""
+    return Candidate("table", "text", _changed(text_key=(text, "text")), f"column {text} is text{turns}", doubt=doubt)
 
 
 def text_candidates(files: list[SourceFile]) -> Iterator[Candidate]:

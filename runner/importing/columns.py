@@ -36,6 +36,9 @@ ROWS_PER_LABEL = 5
 QUESTIONS, FEWER_QUESTIONS = 0.4, 0.1  # of the cells hold a question mark: the column asks, the other answers
 MIN_WORDS = 4  # on average: a shorter text is a name, a date or a label
 LABEL_WORDS = 4  # at most, on average
+_TURNS = re.compile(
+    r"\[/INST\]|<\|im_start\|>|<\|start_header_id\|>|<start_of_turn>|(?:^|\n|###? ?)(?:Human|User|Assistant|Instruction|Response|Bot):"
+)
 _ASKS = re.compile("[?？؟]")
 _CJK = re.compile("[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
 
@@ -86,6 +89,11 @@ class Columns:
         if len(pair) == 2 and folded(pair[1]) in CONTEXT:
             return None  # what a question is about is not its answer
         return (pair[0], pair[1]) if len(pair) == 2 and shares[pair[0]] >= QUESTIONS and shares[pair[1]] <= FEWER_QUESTIONS else None
+
+    def holds_turns(self, name: str) -> bool:
+        """Return whether most texts of a column have the markers of a chat template, or of who speaks."""
+        values = self.values(name)
+        return sum(bool(_TURNS.search(str(value))) for value in values) > len(values) / 2
 
     def nested_answers(self) -> bool:
         """Return whether a column of answers, such as SQuAD's `answers`, holds lists or objects."""

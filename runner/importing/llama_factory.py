@@ -25,8 +25,9 @@ COLUMNS = {"prompt": "instruction_key", "query": "input_key", "response": "outpu
 ROLE_TAGS = {"user_tag": "user", "assistant_tag": "assistant", "observation_tag": "tool", "system_tag": "system"}
 # What of a dataset's description is translated, by the converter; the rest is reported.
 DESCRIBED = {"file_name", "hf_hub_url", "subset", "split", "formatting", "ranking", "columns", "tags"}
-READ_COLUMNS = {"alpaca": {*COLUMNS}, "sharegpt": {"messages", "system"}, "table": {"prompt"}}
-OWN_NAMES = {("alpaca", "system"), ("alpaca", "history")}  # columns that the converter reads under these names only
+READ_COLUMNS = {"alpaca": {*COLUMNS}, "sharegpt": {"messages", "system"}, "messages": {"messages"}, "table": {"prompt"}}
+READ_TAGS = dict.fromkeys(("sharegpt", "messages"), ("role_tag", "content_tag", *ROLE_TAGS))
+OWN_NAMES = {("alpaca", "system"), ("alpaca", "history"), ("messages", "system")}  # columns that the converter reads under these names only
 PASSED_ON = {"use_dora": "peft_use_dora", "use_rslora": "peft_use_rslora", "loraplus_lr_ratio": "loraplus_lr_ratio",
              "neftune_noise_alpha": "neftune_noise_alpha"}  # fmt: skip
 
@@ -102,7 +103,7 @@ def _source(place: Path, name: str, kind: str | None, folder: Path) -> dict[str,
         return f"no such file: {place / 'dataset_info.json'}; add the source yourself"
     if (facts := _described(place, name)) is None:
         return f"{place / 'dataset_info.json'} does not describe it"
-    if facts.get("ranking") or kind is None or facts.get("formatting", "alpaca") not in ("alpaca", "sharegpt"):
+    if facts.get("ranking") or kind is None or facts.get("formatting", "alpaca") not in ("alpaca", "sharegpt", "openai"):
         return "no converter for this dataset"
     if hub := facts.get("hf_hub_url"):
         path = f"hf:{hub}"
@@ -135,7 +136,7 @@ def _undescribed(facts: dict[str, Any], converter: str) -> Iterator[tuple[str, s
         if name and column not in READ_COLUMNS[converter] and not ((converter, column) in OWN_NAMES and name == column):
             yield f"columns.{column}", f"the converter {converter} reads no column {name!r} as {column}"
     for tag, name in (facts.get("tags") or {}).items():
-        if converter != "sharegpt" or tag not in ("role_tag", "content_tag", *ROLE_TAGS):
+        if tag not in READ_TAGS.get(converter, ()):
             yield f"tags.{tag}", f"the converter {converter} has no such tag: {name!r}"
 
 
@@ -146,6 +147,11 @@ def _converter(facts: dict[str, Any], kind: str) -> tuple[str, dict[str, Any]]:
         return "table", {} if options == {"text_key": "text"} else options
     if facts.get("formatting", "alpaca") == "alpaca":
         return "alpaca", {ours: columns[theirs] for theirs, ours in COLUMNS.items() if columns.get(theirs, ours[:-4]) != ours[:-4]}
+    if facts.get("formatting") == "openai":
+        wanted = {"messages_key": columns.get("messages"), "role_key": tags.get("role_tag"), "content_key": tags.get("content_tag")}
+        roles = {tags[tag]: role for tag, role in ROLE_TAGS.items() if tags.get(tag, role) != role}
+        named = {key: value for key, value in wanted.items() if value and value != key[:-4]}
+        return "messages", named | ({"roles": roles} if roles else {})
     wanted = {"conversations_key": columns.get("messages"), "from_key": tags.get("role_tag"), "value_key": tags.get("content_tag"),
               "system_key": columns.get("system")}  # fmt: skip
     roles = {tags[tag]: role for tag, role in ROLE_TAGS.items() if tags.get(tag) and sharegpt.role(tags[tag]) != role}

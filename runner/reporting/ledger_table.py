@@ -37,7 +37,7 @@ def source_notes(manifest: Mapping[str, Any]) -> list[str]:
         if unread := source["unread_keys"]:
             notes.append(f"{what}keys not read: {_counted(unread)}; list those that can be ignored in the source's ignore_keys")
         if names := source["placeholders"]:
-            notes.append(f"{what}unfilled placeholders: {_counted(names)}")
+            notes.append(f"{what}unfilled placeholders and missing values as text: {_counted(names)}")
         if skipped := [file["name"] for file in source["files"] if file["format"] == SKIPPED_TEXT]:
             more = f" and {len(skipped) - 3:,} more" if len(skipped) > 3 else ""
             notes.append(f"{what}{len(skipped):,} files in the folder are not data and were skipped: {', '.join(skipped[:3])}{more}")

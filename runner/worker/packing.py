@@ -16,15 +16,15 @@ class Piece(NamedTuple):
 def document_ids(text: str, tokenizer: Any) -> list[int]:
     """Return the text's tokens between the tokens that begin and end a document.
 
-    The first token is added if the tokenizer adds one itself, or if it is also the last one (GPT-2's <|endoftext|>).
+    The first token is added if the tokenizer adds one itself, or if it is also the last one (GPT-2's <|endoftext|>). A text that has them
+    already, written out by a chat template, keeps its own: there is never a second.
     """
     ids = tokenizer(text, add_special_tokens=False)["input_ids"]
     bos, eos = tokenizer.bos_token_id, tokenizer.eos_token_id
     if eos is None:
         raise SystemExit("the tokenizer has no token that ends a document")
-    if bos is not None and (bos == eos or tokenizer("a")["input_ids"][:1] == [bos]):
-        return [bos, *ids, eos]
-    return [*ids, eos]
+    begins = bos is not None and (bos == eos or tokenizer("a")["input_ids"][:1] == [bos])
+    return [*([bos] if begins and ids[:1] != [bos] else []), *ids, *([eos] if ids[-1:] != [eos] else [])]
 
 
 def pieces(ids: list[int], sequence_len: int) -> list[Piece]:

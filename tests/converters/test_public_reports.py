@@ -180,6 +180,16 @@ def test_a_row_of_the_training_split_is_trained(records):
     assert len(records("messages", rows({"messages": HI, "split": "train", "label": 1, "loss": 0.7}))) == 1
 
 
+@pytest.mark.parametrize("nothing", ["<noinput>", "nan", " No input"])
+def test_an_input_that_says_there_is_none_is_left_out_of_the_question(records, nothing):
+    given = rows(
+        {"instruction": "Tell a joke.", "input": nothing, "output": "Knock."},
+        {"instruction": "Why?", "input": "Nan Goldin", "output": "So."},
+    )
+    first, second = records("alpaca", given)
+    assert [row["messages"][0]["content"] for row in (first, second)] == ["Tell a joke.", "Why?\n\nNan Goldin"]
+
+
 def test_a_pointer_of_git_lfs_is_no_data(records):
     pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:" + "0" * 64 + "\nsize 12345\n"
     for converter, kind in (("messages", "chat"), ("text", "text"), ("table", "classification")):

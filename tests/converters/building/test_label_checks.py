@@ -37,7 +37,7 @@ def test_labels_that_differ_only_in_form_are_refused(one, other):
     assert "rows.jsonl:1" in error.value.problems[0].what and "rows.jsonl:2" in error.value.problems[0].what
 
 
-@pytest.mark.parametrize("label", ["15,26", "joy, anger", "joy|anger", "1;2;3", "joy/anger"])
+@pytest.mark.parametrize("label", ["15,26", "joy, anger", "joy|anger", "1;2;3", "joy/anger", "['joy']", '["joy", "x"]', "[]", "[1 0 1]"])
 def test_lists_of_labels_are_refused(label):
     with pytest.raises(UserError, match="is a list of labels"):
         check_labels(places("joy", "anger", "15", label), None)

@@ -5,7 +5,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from recipekit.converters.building.chat_checks import record_fault
-from recipekit.converters.building.row_encoder import Lines, content_digest, group_keys, plain_chat, row_digest, with_system_prompt
+from recipekit.converters.building.row_encoder import (
+    MISSING,
+    Lines,
+    content_digest,
+    group_keys,
+    placeholders,
+    plain_chat,
+    row_digest,
+    with_system_prompt,
+)
 from recipekit.converters.building.row_hashes import WIDTH
 from recipekit.converters.reading.records import Record, Row
 
@@ -26,7 +35,7 @@ def test_a_line_says_where_its_record_came_from():
     assert row == {
         "id": "a.jsonl:3",
         "text": "t",
-        "meta": {"origin": {"file": "a.jsonl", "line": 3, "converter": "messages@2"}},
+        "meta": {"origin": {"file": "a.jsonl", "line": 3, "converter": "messages@3"}},
     }
 
 
@@ -123,3 +132,12 @@ def test_equal_values_of_different_keys_are_different_groups():
 def test_rows_can_be_grouped_by_their_text():
     assert group_keys({"text": "t"}, {}, ["text"])
     assert group_keys({"text": "t"}, {"text": "of the source"}, ["text"]) == group_keys({}, {"text": "of the source"}, ["text"])
+
+
+@pytest.mark.parametrize("word", sorted(MISSING))
+@pytest.mark.parametrize("beside", ["", "!", " it is"])
+def test_a_whole_text_that_stands_for_a_missing_value_is_named(word, beside):
+    messages = said(("user", "What is it?"), ("assistant", f"{word}{beside}"))
+    body, _, is_suspect = plain_chat(messages)
+    assert is_suspect == (not beside) and placeholders(body) == (set() if beside else {word})
+    assert placeholders(orjson.dumps({"text": f"{word}{beside}"})[1:-1]) == (set() if beside else {word})

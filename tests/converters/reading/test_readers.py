@@ -151,6 +151,12 @@ def test_the_form_is_told_by_the_content_whatever_the_name(read, form, name):
     assert [value for _, value in told(read(text.encode(), name=name)[1])] == ROWS
 
 
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_lines_of_text_end_as_they_do_anywhere(read, end):
+    _, items = read(end.join(["one", "", "two three", ""]).encode(), "lines")
+    assert told(items) == [(1, "one"), (2, ""), (3, "two three")]
+
+
 @pytest.mark.parametrize("end", [b"", b"\n", b"\n\n", b"\r\n"])
 def test_lines_of_text_come_without_their_ends(read, end):
     kind, items = read(b"\xef\xbb\xbfone\r\n\n two " + end, "lines")

@@ -11,6 +11,8 @@ INFO = {
     "named": {"file_name": "named.json", "columns": {"prompt": "q", "query": "input", "response": "a"}},
     "talk": {"file_name": "talk.json", "formatting": "sharegpt",
              "columns": {"messages": "messages"}, "tags": {"role_tag": "role", "content_tag": "content"}},
+    "openai": {"file_name": "openai.json", "formatting": "openai", "columns": {"messages": "talk"},
+               "tags": {"role_tag": "role", "content_tag": "text", "user_tag": "user", "assistant_tag": "bot"}},
     "hub": {"hf_hub_url": "owner/name", "subset": "small", "formatting": "sharegpt"},
     "ranked": {"file_name": "ranked.json", "ranking": True},
 }  # fmt: skip
@@ -76,6 +78,7 @@ def test_a_key_is_said_as_recipes_say_it(imported, given, home, value):
         ("named", {"path": "data/named.json", "converter": "alpaca", "options": {"instruction_key": "q", "output_key": "a"}}),
         ("talk", {"path": "data/talk.json", "converter": "sharegpt",
                   "options": {"conversations_key": "messages", "from_key": "role", "value_key": "content"}}),
+        ("openai", {"path": "data/openai.json", "converter": "messages", "options": {"messages_key": "talk", "content_key": "text", "roles": {"bot": "assistant"}}}),
         ("hub", {"path": "hf:owner/name", "converter": "sharegpt", "subset": "small"}),
     ],
 )  # fmt: skip

@@ -368,3 +368,13 @@ def test_a_context_is_never_taken_for_the_answer(tmp_path):
     (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     chosen = recognise([str(tmp_path / "rows.jsonl")])
     assert chosen.choice.options.get("assistant_key") != "context" or chosen.alternatives
+
+
+@pytest.mark.parametrize(
+    "text", ["<s>[INST] Hi {n} [/INST] Hello! </s>", "### Human: Hi {n}### Assistant: Hello!", "Human: Hi {n}\n\nAssistant: Hello!"]
+)
+def test_texts_that_hold_the_turns_of_chats_are_pointed_out(tmp_path, text):
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps({"text": text.format(n=n)}) + "\n" for n in range(20)))
+    assert "with the turns of chats" in recognise([str(tmp_path / "rows.jsonl")]).choice.why
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps({"text": f"It rained for {n} days in the valley."}) + "\n" for n in range(20)))
+    assert recognise([str(tmp_path / "rows.jsonl")]).choice.why == "column text is text"

@@ -55,7 +55,7 @@ def test_the_title_says_what_and_where(lines):
 
 def test_unread_keys_and_placeholders_are_named_with_their_rows(lines):
     assert any(line.startswith("messages: keys not read: id (12,345 rows), od\\x1b[31md (3 rows);") for line in lines)
-    assert "messages: unfilled placeholders: {{name}} (2 rows)" in lines
+    assert "messages: unfilled placeholders and missing values as text: {{name}} (2 rows)" in lines
 
 
 CHECKED = {"identical": True, "group_by": ["author"], "near_duplicates": {"threshold": 0.7, "rows": {}, "examples": []}}

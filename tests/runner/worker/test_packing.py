@@ -33,6 +33,13 @@ def test_a_document_is_begun_as_its_tokenizer_does_and_always_ended(tokenizer, i
     assert document_ids("ab", tokenizer) == ids
 
 
+@pytest.mark.parametrize("tokenizer", [Characters(0, 0), Characters(1, 2, adds_bos=True)])
+@pytest.mark.parametrize(("begins", "ends"), [(True, False), (False, True), (True, True)])
+def test_a_text_that_has_its_first_and_last_token_gets_no_second(tokenizer, begins, ends):
+    bos, eos = map(chr, (tokenizer.bos_token_id, tokenizer.eos_token_id))
+    assert document_ids(f"{bos * begins}ab{eos * ends}", tokenizer) == document_ids("ab", tokenizer)
+
+
 def test_a_tokenizer_without_an_end_is_refused():
     with pytest.raises(SystemExit, match="no token that ends a document"):
         document_ids("ab", Characters(None, None))
