@@ -17,7 +17,7 @@ STEPS = 4  # with a checkpoint in the middle to resume from
 ROWS = 2  # per batch, and two batches per step if the recipe accumulates gradients
 EVALUATED = 4
 NEW_TOKENS = 16
-FAST_KERNELS = ("flash_attention_2", "flex_attention")  # need a GPU
+FAST_KERNELS = ("flash_attention_2", "flash_attention_3", "flash_attention_4", "flex_attention")  # need a GPU
 MARK = Location("--smoke")
 
 

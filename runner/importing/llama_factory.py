@@ -20,7 +20,7 @@ TOOL_DEFAULTS: dict[str, Any] = {
     "learning_rate": 5e-5, "num_train_epochs": 3, "lr_scheduler_type": "linear", "per_device_train_batch_size": 8, "lora_rank": 8,
     "lora_dropout": 0, "lora_target": "all",
 }  # fmt: skip
-FLASH = {"fa2": "flash_attention_2", "sdpa": "sdpa", "disabled": "eager"}
+FLASH = {"fa2": "flash_attention_2", "fa3": "flash_attention_3", "sdpa": "sdpa", "disabled": "eager"}
 COLUMNS = {"prompt": "instruction_key", "query": "input_key", "response": "output_key"}
 ROLE_TAGS = {"user_tag": "user", "assistant_tag": "assistant", "observation_tag": "tool", "system_tag": "system"}
 # What of a dataset's description is translated, by the converter; the rest is reported.

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from ...schemas.sections import Recipe
 from ..models.architecture import Architecture
+from ..models.reference import ATTENTION
 from ..runtime.machine import Machine
 from .precision import precision
 
@@ -20,24 +21,37 @@ LORA_MODULES = {
     "lora_o_kernel": ("o_proj",),
     "lora_mlp_kernel": ("gate_proj", "up_proj", "down_proj"),
 }
+# torch.nn.attention.varlen: FlashAttention 2 without the package, for bf16 queries, heads of at most this width, no sliding window.
+VARLEN_HEAD = 256
+FLASH = ("flash_attention_2", "flash_attention_3", "flash_attention_4")
 # Keys under `axolotl` that leave a LoRA layer as the kernels compute it.
 _HARMLESS = ("lora_modules_to_save", *LORA_MODULES)
 
 
 class KernelChoice(NamedTuple):
-    """Whether Liger's layers are on, the keys of the LoRA kernels that are on, and why the others are off."""
+    """Whether Liger's layers are on, the keys of the LoRA kernels that are on, whether attention reads where rows end (`varlen`: a batch
+    needs neither padding nor a mask), and why the others are off."""
 
     liger: bool = False
     lora: tuple[str, ...] = ()
+    varlen: bool = False
     why_not_liger: str = ""
     why_not_lora: str = ""
+    why_not_varlen: str = ""
 
     def keys(self, recipe: Recipe) -> dict[str, Any]:
         """Return the keys to render; LoRA kernels that are off too, because Axolotl turns them on by default."""
-        lora = {} if recipe.training.adapter == "none" else {key: key in self.lora for key in LORA_MODULES}
+        keys: dict[str, Any] = {}
+        if self.varlen:
+            if attention(recipe) == "sdpa":
+                keys["sdpa_varlen"] = True
+            if not packs(recipe):
+                keys["flatten_batches"] = True
+        if recipe.training.adapter != "none":
+            keys |= {key: key in self.lora for key in LORA_MODULES}
         if not self.liger:
-            return lora
-        return lora | {
+            return keys
+        return keys | {
             "liger_rope": True,
             "liger_rms_norm": True,
             # The LoRA kernel for the MLP has its own SwiGLU.
@@ -51,14 +65,25 @@ class KernelChoice(NamedTuple):
 def choose(recipe: Recipe, machine: Machine, model: Architecture | None) -> KernelChoice:
     """Return the kernels for this recipe on this machine. `model` is None if its architecture is unknown."""
     if why := _why_none(recipe, machine, model):
-        return KernelChoice(why_not_liger=why, why_not_lora=why)
+        return KernelChoice(why_not_liger=why, why_not_lora=why, why_not_varlen=why)
     assert model is not None
     why_not_liger = next(_against_liger(machine, model), "")
     why_not_lora = next(_against_lora(recipe, model), "")
     lora = () if why_not_lora else tuple(key for key, modules in LORA_MODULES.items() if _adapts(recipe, modules))
     if not lora and not why_not_lora:
         why_not_lora = "lora_target_modules has no complete group of layers: q, k and v; o; or gate, up and down"
-    return KernelChoice(not why_not_liger, lora, why_not_liger, why_not_lora)
+    why_not_varlen = next(_against_varlen(recipe, model), "")
+    return KernelChoice(not why_not_liger, lora, not why_not_varlen, why_not_liger, why_not_lora, why_not_varlen)
+
+
+def attention(recipe: Recipe) -> str:
+    """Return the recipe's attention implementation, or the default."""
+    return recipe.model.attn_implementation or ATTENTION
+
+
+def packs(recipe: Recipe) -> bool:
+    """Return whether rows are packed into blocks of sequence_len."""
+    return recipe.training.sample_packing or recipe.data.type == "text"
 
 
 def _why_none(recipe: Recipe, machine: Machine, model: Architecture | None) -> str:
@@ -87,7 +112,7 @@ def _against_lora(recipe: Recipe, model: Architecture) -> Iterator[str]:
     if model.family not in LORA_FAMILIES:
         yield f"not tested for model_type {model.family}"
     if training.lora_dropout:
-        yield "with lora_dropout they differ from PEFT: one mask for q, k and v, and none before down_proj"
+        yield f"with lora_dropout: {training.lora_dropout} they differ from PEFT: one mask for q, k and v, and none before down_proj"
     if training.load_in_8bit:
         yield "they do not support 8-bit weights"
     if recipe.model.trust_remote_code:
@@ -103,3 +128,26 @@ def _against_lora(recipe: Recipe, model: Architecture) -> Iterator[str]:
 def _adapts(recipe: Recipe, modules: tuple[str, ...]) -> bool:
     wanted = recipe.training.lora_target_modules
     return wanted == "all-linear" or set(modules) <= set(wanted)
+
+
+def _against_varlen(recipe: Recipe, model: Architecture) -> Iterator[str]:
+    """Each row keeps its own positions, and attention starts anew at position 0: the same training, without padding."""
+    wanted = attention(recipe)
+    if recipe.data.type == "classification":
+        yield "a classification uses the last token of each row"
+    if model.family not in LIGER_FAMILIES:
+        yield f"not tested for model_type {model.family}"
+    if wanted in FLASH:
+        return
+    if wanted != "sdpa":
+        yield f"{wanted} does not read where rows end"
+    if recipe.axolotl.get("sdpa_varlen") is False:
+        yield "axolotl.sdpa_varlen: false"
+    if recipe.training.adapter == "none":
+        yield "torch's kernel does not support the fp32 queries of full training"
+    if model.head > VARLEN_HEAD:
+        yield f"torch's kernel supports heads of up to {VARLEN_HEAD}, this model has {model.head}"
+    if model.sliding:
+        yield "Axolotl does not use torch's kernel with a sliding window"
+    if model.dropout:
+        yield "torch's kernel does not support attention dropout"

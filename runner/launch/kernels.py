@@ -1,19 +1,18 @@
-"""List the kernels of a recipe's training on a GPU, and why others are not used, for `recipe doctor`. Pure."""
+"""List the kernels of a recipe's training on a GPU, and why others are not used, for doctor, plan and the report. Pure."""
 
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from ...schemas.sections import Recipe
 from ..models.architecture import Architecture
-from ..models.reference import ATTENTION
 from ..runtime.machine import Machine
-from .kernel_choice import LORA_MODULES, KernelChoice, choose
+from .kernel_choice import LORA_MODULES, KernelChoice, attention, choose, packs
 from .precision import has_fp32_weights, precision
 
 # Packages with kernels, by their installed names.
 PACKAGES = ("bitsandbytes", "triton", "liger-kernel", "flash-attn", "flash-attn-3", "flash-attn-4", "torchao", "xformers")
-_FLASH = "flash_attention_2"
-_FLASH_CAPABILITY = 8.0
+# The package and the least compute capability of each (transformers' FLASH_ATTENTION_COMPATIBILITY_MATRIX).
+_FLASH = {"flash_attention_2": ("flash-attn", 8.0), "flash_attention_3": ("flash-attn-3", 8.0), "flash_attention_4": ("flash-attn-4", 9.0)}
 
 
 class Kernel(NamedTuple):
@@ -25,17 +24,23 @@ class Kernel(NamedTuple):
     problem: bool = False
 
 
-def kernels(recipe: Recipe, machine: Machine, installed: Mapping[str, str], capability: float, model: Architecture | None) -> list[Kernel]:
-    """Return what this recipe would use on this machine; [] on a CPU, which has no choice."""
+def kernels(
+    recipe: Recipe, machine: Machine, installed: Mapping[str, str] | None, capability: float, model: Architecture | None
+) -> list[Kernel]:
+    """Return what this recipe would use on this machine; [] on a CPU, which has no choice.
+
+    `installed` has the versions of PACKAGES, or is None for another machine, which is assumed to have them; `capability` is 0 if unknown.
+    """
     if machine.is_cpu:
         return []
     choice = choose(recipe, machine, model)
     return [
         _numbers(recipe, machine),
-        _attention(recipe, installed, capability),
+        _attention(recipe, installed, capability, choice),
+        *_batches(recipe, choice),
         *_adapter(recipe, installed, choice),
         _optimizer(recipe, installed),
-        _loss(recipe),
+        _loss(recipe, model),
         _layers(choice),
     ]
 
@@ -50,23 +55,44 @@ def _numbers(recipe: Recipe, machine: Machine) -> Kernel:
     return Kernel("numbers", found, f"bf16 needs compute capability 8.0, which {machine.gpu_name} lacks")
 
 
-def _attention(recipe: Recipe, installed: Mapping[str, str], capability: float) -> Kernel:
-    wanted = recipe.model.attn_implementation or ATTENTION
-    if wanted == _FLASH and "flash-attn" not in installed:
-        return Kernel("attention", wanted, "needs flash-attn, which is not installed: use sdpa", problem=True)
-    if wanted == _FLASH and 0 < capability < _FLASH_CAPABILITY:
-        return Kernel("attention", wanted, f"needs compute capability {_FLASH_CAPABILITY}, the GPU has {capability}", problem=True)
-    if wanted == "sdpa" and (recipe.training.sample_packing or recipe.data.type == "text"):
-        why = "rows of a block are separated by a mask, for which torch has no flash kernel"
-        return Kernel("attention", wanted, why + "; flash_attention_2 needs none" if "flash-attn" in installed else why)
-    return Kernel("attention", wanted, "model.attn_implementation" if recipe.model.attn_implementation else "built into torch")
+def _lacks(package: str, installed: Mapping[str, str] | None) -> bool:
+    return installed is not None and package not in installed
 
 
-def _adapter(recipe: Recipe, installed: Mapping[str, str], choice: KernelChoice) -> Iterator[Kernel]:
+def _attention(recipe: Recipe, installed: Mapping[str, str] | None, capability: float, choice: KernelChoice) -> Kernel:
+    wanted = attention(recipe)
+    if wanted in _FLASH:
+        package, least = _FLASH[wanted]
+        if _lacks(package, installed):
+            return Kernel("attention", wanted, f"needs {package}, which is not installed: use sdpa", problem=True)
+        if 0 < capability < least:
+            return Kernel("attention", wanted, f"needs compute capability {least}, the GPU has {capability}", problem=True)
+        return Kernel("attention", wanted, "model.attn_implementation")
+    if choice.varlen:
+        return Kernel("attention", "sdpa, torch's varlen kernel", "FlashAttention that reads where rows end: no mask")
+    asked = "model.attn_implementation" if recipe.model.attn_implementation else "built into torch"
+    if recipe.data.type == "classification" or wanted != "sdpa":
+        return Kernel("attention", wanted, asked)
+    mask = "rows of a block are separated by a mask" if packs(recipe) else "padded rows have a mask"
+    return Kernel("attention", wanted, f"{mask}, for which torch has no flash kernel; no varlen kernel: {choice.why_not_varlen}")
+
+
+def _batches(recipe: Recipe, choice: KernelChoice) -> Iterator[Kernel]:
+    if recipe.data.type == "classification":
+        return
+    if packs(recipe):
+        yield Kernel("batches", "rows packed into blocks", "training.sample_packing")
+    elif choice.varlen:
+        yield Kernel("batches", "rows without padding", "in one sequence: the same rows per step, the same training")
+    else:
+        yield Kernel("batches", "rows padded to the longest", choice.why_not_varlen)
+
+
+def _adapter(recipe: Recipe, installed: Mapping[str, str] | None, choice: KernelChoice) -> Iterator[Kernel]:
     training = recipe.training
     if training.adapter == "none":
         return
-    if (training.adapter == "qlora" or training.load_in_8bit) and "bitsandbytes" not in installed:
+    if (training.adapter == "qlora" or training.load_in_8bit) and _lacks("bitsandbytes", installed):
         yield Kernel("quantised weights", "none", "bitsandbytes is not installed", problem=True)
     asked = tuple(key for key in LORA_MODULES if recipe.axolotl.get(key))
     if asked:
@@ -77,19 +103,21 @@ def _adapter(recipe: Recipe, installed: Mapping[str, str], choice: KernelChoice)
         yield Kernel("LoRA", "PEFT's layers", choice.why_not_lora)
 
 
-def _optimizer(recipe: Recipe, installed: Mapping[str, str]) -> Kernel:
+def _optimizer(recipe: Recipe, installed: Mapping[str, str] | None) -> Kernel:
     optimizer = recipe.training.optimizer
     from_bitsandbytes = "8bit" in optimizer or optimizer.startswith("paged")
-    if from_bitsandbytes and "bitsandbytes" not in installed:
+    if from_bitsandbytes and _lacks("bitsandbytes", installed):
         return Kernel("optimizer", optimizer, "bitsandbytes is not installed", problem=True)
     return Kernel("optimizer", optimizer, "bitsandbytes" if from_bitsandbytes else "torch")
 
 
-def _loss(recipe: Recipe) -> Kernel:
+def _loss(recipe: Recipe, model: Architecture | None) -> Kernel:
     if recipe.data.type == "classification":
         return Kernel("loss", "torch's cross entropy", "a row has one label")
     if recipe.launch.zero_stage or recipe.launch.fsdp:
         return Kernel("loss", "logits of the trained tokens", "a sharded head can only be used within the model")
+    if model and model.changes_logits:
+        return Kernel("loss", "logits of the trained tokens", "the model caps or scales its logits after the head")
     return Kernel("loss", "head and cross entropy fused, in chunks", "for trained tokens only; the full logits never exist")
 
 

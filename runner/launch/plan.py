@@ -21,6 +21,7 @@ from .axolotl_config import RenderedData, render_axolotl, substitutions, trains_
 from .deepspeed import render_deepspeed
 from .engines import HOSTFILE, command, hostfile, processes_environment, unstartable
 from .kernel_choice import choose
+from .kernels import Kernel, kernels
 from .slurm import SCRIPT, must_submit, script
 from .steps import repetitions
 from .trackers import require_trackers, tracker_environment
@@ -85,11 +86,12 @@ def model_environment(machine: Machine, trackers: tuple[str, ...] = ()) -> dict[
 
 
 class TrainingJob(NamedTuple):
-    """The plan, its base model, and in words what differs on this machine."""
+    """The plan, its base model, in words what differs on this machine, and the kernels on a GPU."""
 
     plan: Plan
     model: ResolvedModel
     notes: list[str]
+    kernels: list[Kernel]
 
 
 def make_job(loaded: LoadedRecipe, manifest: Manifest, machine: Machine, model: ResolvedModel) -> TrainingJob:
@@ -98,7 +100,8 @@ def make_job(loaded: LoadedRecipe, manifest: Manifest, machine: Machine, model: 
     data = RenderedData(validation="data/validation.jsonl" if splits.get("validation") else None, labels=tuple(manifest.get("labels", ())))
     notes = substitutions(loaded.recipe, machine) + repetitions(loaded.recipe, splits.get("train", 0))
     found = architecture(model.path, loaded.recipe.model.revision)
-    return TrainingJob(plan(loaded.recipe, data, machine, model.path, found), model, notes)
+    uses = kernels(loaded.recipe, machine, None, 0, found)
+    return TrainingJob(plan(loaded.recipe, data, machine, model.path, found), model, notes, uses)
 
 
 def require_startable(loaded: LoadedRecipe, machine: Machine) -> None:

@@ -14,11 +14,14 @@ from .size import cached_folder, public_models
 
 
 class Architecture(NamedTuple):
-    """`family` is transformers' model_type, `head` the width of an attention head, `dropout` whether attention has dropout."""
+    """`family` is transformers' model_type, `head` the width of an attention head, `dropout` whether attention has dropout, `sliding`
+    whether it has a sliding window, `changes_logits` whether the model caps or scales the logits of its head."""
 
     family: str
     head: int
     dropout: bool
+    sliding: bool = False
+    changes_logits: bool = False
 
 
 def architecture(path: str, revision: str | None = None) -> Architecture | None:
@@ -33,7 +36,10 @@ def architecture(path: str, revision: str | None = None) -> Architecture | None:
     heads, hidden = config.get("num_attention_heads") or config.get("n_head"), config.get("hidden_size") or config.get("n_embd")
     family = config.get("model_type", "")
     dropout = config.get("attention_dropout") or config.get("attn_pdrop", 0.1 if family == "gpt2" else 0)
-    return Architecture(family, config.get("head_dim") or (hidden // heads if heads and hidden else 0), bool(dropout))
+    head = config.get("head_dim") or (hidden // heads if heads and hidden else 0)
+    sliding = config.get("sliding_window") and config.get("use_sliding_window", family != "qwen2")
+    changes = config.get("final_logit_softcapping") or config.get("logits_scaling") or config.get("logit_scale")
+    return Architecture(family, head, bool(dropout), bool(sliding), bool(changes))
 
 
 def architecture_of(model: Model) -> Architecture | None:

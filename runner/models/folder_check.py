@@ -13,7 +13,7 @@ from .template_check import template_fault
 
 CONFIGS = ("config.json", "generation_config.json", "adapter_config.json", "tokenizer_config.json", "model.safetensors.index.json")
 PICKLED = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
-ATTENTION = ("eager", "sdpa", "flash_attention_2", "flash_attention_3", "flex_attention")
+ATTENTION = ("eager", "sdpa", "flash_attention_2", "flash_attention_3", "flash_attention_4", "flex_attention")
 MAX_CONFIG_BYTES = 16 << 20
 _PICKLE = "stores the weights as a pickle, which can run code when it is loaded"
 _SAFETENSORS = "convert the weights to safetensors on a machine where you trust them: model.save_pretrained(folder)"

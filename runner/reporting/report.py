@@ -18,7 +18,7 @@ from ..resources.training_time import measured_line
 from ..runtime.metrics_file import Losses, Metrics
 from ..runtime.progress import read_lines
 from ..runtime.resolved_values import effective_values
-from ..runtime.run_files import LOCK, MANIFEST, METRICS, ORIGINS, PEAK_MEMORY, SMOKE_KEYS, TIMING, TOKENS, PeakMemory, Timing
+from ..runtime.run_files import KERNELS, LOCK, MANIFEST, METRICS, ORIGINS, PEAK_MEMORY, SMOKE_KEYS, TIMING, TOKENS, PeakMemory, Timing
 from ..runtime.run_folder import RunFolder
 from .charts import Series, line_chart
 from .footnotes import footnotes
@@ -86,6 +86,7 @@ def report_facts(run: RunFolder, status: dict[str, Any]) -> dict[str, Any]:
         "slices": further_tables(metrics),
         "charts": charts(lines),
         "cost": [*loss_facts(metrics["losses"], loaded), *cost(lines, run.find(PEAK_MEMORY), run.find(TIMING))],
+        "kernels": (run.find(KERNELS) or {"kernels": []})["kernels"],
         "rows": row_facts(run, metrics),
         "review": review_results(run),
         "samples": answered_prompts(metrics),

@@ -100,6 +100,12 @@ class FitForecast(TypedDict):
     trained_parameters: int
 
 
+class KernelFacts(TypedDict):
+    """What computed each part of a training on a GPU, and why: `part`, `used`, `why`, `problem` of each."""
+
+    kernels: list[dict[str, Any]]
+
+
 class PeakMemory(TypedDict):
     """The peak in bytes: of all processes together on a CPU, otherwise of the first process's GPU; with the prediction."""
 
@@ -233,6 +239,7 @@ LOCK = RunFile("lock.json", Lock)
 TOKENS = RunFile("tokens.json", dict[str, dict[str, Any]])  # the label audit of each split
 TRAINING_END = RunFile("training.json", TrainingEnd)
 FIT_FORECAST = RunFile("fit.json", FitForecast)
+KERNELS = RunFile("kernels.json", KernelFacts)
 PEAK_MEMORY = RunFile("memory.json", PeakMemory)
 TIMING = RunFile("timing.json", Timing)
 SLURM_JOB = RunFile("slurm.json", SlurmJob)

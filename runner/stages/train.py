@@ -30,7 +30,7 @@ from ..resources.training_time import (
 from ..runtime.checkpoints import TRAINED, newest, other_training
 from ..runtime.child_process import run_child
 from ..runtime.machine import package_versions
-from ..runtime.run_files import LOCK, TIMING, TOKENS, TRAINING_END, Lock, LockedModel, TrainingEnd
+from ..runtime.run_files import KERNELS, LOCK, TIMING, TOKENS, TRAINING_END, Lock, LockedModel, TrainingEnd
 from ..runtime.run_folder import RunFolder
 from ..runtime.seals import SEAL, write_seal
 from . import smoke_test
@@ -38,7 +38,7 @@ from .context import RunContext
 
 NAME = "train"
 OUTPUTS = ("model", "metrics.jsonl", "tokens.json", "training.json", "lock.json", "rendered")
-OPTIONAL_OUTPUTS = ("memory.json", "fit.json", TIMING.name)
+OPTIONAL_OUTPUTS = ("memory.json", "fit.json", TIMING.name, KERNELS.name)
 FINAL = True
 NOT_MODEL = ("checkpoint-*", "debug.log", "runs", "README.md")
 
@@ -71,6 +71,8 @@ def run(context: RunContext) -> None:
     run.write(LOCK, lock)
     remove_torn_rows(run)
     job.plan.write(run.path)
+    if job.kernels:
+        run.write(KERNELS, {"kernels": [kernel._asdict() for kernel in job.kernels]})
     _announce(context, splits["train"])
     if note := date_note(context.recipe):
         display.say("", note, "yellow")

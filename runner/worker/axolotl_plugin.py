@@ -29,6 +29,7 @@ from . import batches, chat_data, classification, kernels, loss, text_data
 from .axolotl_patches import admit_bucket, make_trainable, write_no_debug_log
 from .callback import RunCallback
 from .distributed import accept_numbered_cpu_tags, follow_launcher_exit, is_first, world_size
+from .packing import block_of, piece_of
 from .prepared_rows import dropped_faults
 from .save_check import check_save
 from .text_data import BlockCollator, documents_are_apart, first_shared
@@ -75,7 +76,10 @@ class RecipekitPlugin(BasePlugin):
         longest = cfg.sequence_len if cfg.pack_blocks or cfg.pad_to_sequence_len else prepared.report["train"].get("longest", 0)
         if faults := faults or too_large(recipe, cfg.base_model, cfg.num_labels or 0, longest):
             self.fail("\n".join(faults))
-        self.shared_block = first_shared(prepared.train) if cfg.pack_blocks else None
+        if cfg.pack_blocks:
+            self.shared_block = first_shared(prepared.train)
+        elif cfg.flatten_batches and len(prepared.train) > 1:
+            self.shared_block = block_of([piece_of(prepared.train[row]) for row in (0, 1)])
         self.progress.event("stage", name="load model")
         return TrainDatasetMeta(prepared.train, prepared.validation)
 
@@ -111,11 +115,12 @@ class RecipekitPlugin(BasePlugin):
             make_trainable(model, this_machine().memory)
         if cfg.record_type == "classification":
             classification.set_padding(model, self.tokenizer)
-        if cfg.record_type == "text" or cfg.pack_blocks:
+        if cfg.record_type == "text" or cfg.pack_blocks or cfg.flatten_batches:
             model.config.use_cache = False  # with a cache, transformers does not derive document boundaries from positions
         if self.shared_block and not (cfg.deepspeed or cfg.fsdp_config):  # a sharded model cannot be tried by one process
-            if not documents_are_apart(model, self.shared_block, 1 if _is_flash(cfg) else cfg.micro_batch_size):
-                self.fail("in this model, the rows of a packed block attend to each other: set training.sample_packing: false")
+            if not documents_are_apart(model, self.shared_block, 1 if _is_flat(cfg) else cfg.micro_batch_size):
+                key = "kernels: off" if cfg.flatten_batches else "sample_packing: false"
+                self.fail(f"in this model, rows that share a sequence attend to each other: set training.{key}")
 
     def get_training_args(self, cfg: Any) -> Any:
         """Return settings for which Axolotl has no key, or from which it would deviate.
@@ -135,8 +140,8 @@ class RecipekitPlugin(BasePlugin):
         multiple = classification.PAD_MULTIPLE if torch.cuda.is_available() else None
         if cfg.record_type == "classification":
             return classification.collator(self.tokenizer, multiple)
-        blocks = cfg.record_type == "text" or cfg.pack_blocks and not is_eval
-        return (BlockCollator, {"pad_to_multiple_of": multiple, "flatten": _is_flash(cfg)}) if blocks else None
+        blocks = cfg.record_type == "text" or (cfg.pack_blocks or cfg.flatten_batches) and not is_eval
+        return (BlockCollator, {"pad_to_multiple_of": multiple, "flatten": _is_flat(cfg)}) if blocks else None
 
     def post_trainer_create(self, cfg: Any, trainer: Any) -> None:
         """Check what Axolotl froze against the recipe, and set up the trainer's loss, batches and callback."""
@@ -169,6 +174,6 @@ class RecipekitPlugin(BasePlugin):
         self.progress.event("stage", name="save")
 
 
-def _is_flash(cfg: Any) -> bool:
-    """Return whether a flash kernel computes attention: it separates rows only in batches of one."""
-    return "flash" in str(cfg.attn_implementation)
+def _is_flat(cfg: Any) -> bool:
+    """Return whether the rows of a batch share one sequence: as rendered, or because a flash kernel separates rows only in batches of one."""
+    return bool(cfg.flatten_batches) or "flash" in str(cfg.attn_implementation)

@@ -1,4 +1,4 @@
-"""Group the rows of an optimizer step into micro-batches of similar length, cut to minimise padding.
+"""Group the rows of an optimizer step into micro-batches: of similar length, cut to minimise padding, or, without padding, of similar size.
 
 A step keeps its rows, and every trained token of it has the same weight (loss.py; for a classification, every row: classification.py), so
 this changes the cost of a step, not what it learns. On 447 real conversations in 4 micro-batches of 4, padding falls from 75 % of the
@@ -7,6 +7,7 @@ tokens to 15 %.
 
 import math
 from collections.abc import Iterator
+from heapq import heapreplace
 from typing import Any
 
 import torch
@@ -40,10 +41,23 @@ def batch_sizes(lengths: list[int], count: int, cap: int) -> list[int]:
     return sizes[::-1]
 
 
-class StepBatches(BatchSampler):
-    """Batches of row indices, in an order determined by `seed` and the epoch; a step has `micro` times `accumulation` rows."""
+def balanced(rows: list[int], lengths: list[int], count: int) -> list[list[int]]:
+    """Distribute rows, given from the longest down, over `count` batches: each goes to the batch with the fewest tokens (Graham 1969)."""
+    batches: list[list[int]] = [[] for _ in range(count)]
+    tokens = [(0, number) for number in range(count)]  # a heap
+    for row in rows:
+        held, number = tokens[0]
+        heapreplace(tokens, (held + lengths[row], number))
+        batches[number].append(row)
+    return batches
 
-    def __init__(self, lengths: list[int], micro: int, accumulation: int, seed: int) -> None:
+
+class StepBatches(BatchSampler):
+    """Batches of row indices, in an order determined by `seed` and the epoch; a step has `micro` times `accumulation` rows. `flat`: the rows
+    of a batch are not padded."""
+
+    def __init__(self, lengths: list[int], micro: int, accumulation: int, seed: int, flat: bool = False) -> None:
+        self.flat = flat
         self.lengths, self.batch_size, self.accumulation, self.seed = lengths, micro, accumulation, seed
         self.cap = micro * max(lengths)  # the tokens that any batch may have
         self.drop_last = False
@@ -61,13 +75,16 @@ class StepBatches(BatchSampler):
         order = torch.randperm(len(self.lengths), generator=torch.Generator().manual_seed(self.seed + self.epoch)).tolist()
         for start in range(0, len(order), self.batch_size * self.accumulation):
             rows = sorted(order[start : start + self.batch_size * self.accumulation], key=lambda row: (-self.lengths[row], row))
+            count = math.ceil(len(rows) / self.batch_size)
+            if self.flat:
+                yield from balanced(rows, self.lengths, count)
+                continue
             first = 0
-            for size in self._sizes(rows):
+            for size in self._sizes(rows, count):
                 yield rows[first : first + size]
                 first += size
 
-    def _sizes(self, rows: list[int]) -> list[int]:
-        count = math.ceil(len(rows) / self.batch_size)
+    def _sizes(self, rows: list[int], count: int) -> list[int]:
         if len(rows) > MOST_ROWS:
             return [min(self.batch_size, len(rows) - first) for first in range(0, len(rows), self.batch_size)]
         return batch_sizes([self.lengths[row] for row in rows], count, self.cap)
@@ -80,5 +97,6 @@ def set_up_trainer(cfg: Any, trainer: Any) -> None:
     micro, accumulation = args.per_device_train_batch_size, args.gradient_accumulation_steps
     if micro == 1 or accumulation == 1 or args.world_size > 1 or args.n_gpu > 1 or cfg.group_by_length or cfg.curriculum_sampling:
         return
-    batches = StepBatches([len(ids) for ids in trainer.train_dataset["input_ids"]], micro, accumulation, cfg.seed)
+    lengths = [len(ids) for ids in trainer.train_dataset["input_ids"]]
+    batches = StepBatches(lengths, micro, accumulation, cfg.seed, bool(cfg.flatten_batches))
     trainer._get_train_sampler = lambda *_: batches

@@ -5,8 +5,7 @@ from typing import Any
 from . import axolotl_patches
 from .end_of_turn import end_of_turn_problem
 from .label_audit import audit, audit_problems, template_refusals
-from .labels import IGNORED
-from .packing import Piece, block_of, pack
+from .packing import block_of, pack, piece_of
 from .prepared_rows import Prepared, split_rows, step_faults
 from .word_audit import WordAudit
 
@@ -41,7 +40,7 @@ def packed(rows: Any, sequence_len: int) -> Any:
     """Pack the rows, each whole and once, into a dataset of blocks; validation stays unpacked, so that its loss is per row."""
     from datasets import Dataset
 
-    parts = [Piece(list(row["input_ids"]), [IGNORED, *row["labels"][1:]]) for row in rows]
+    parts = [piece_of(row) for row in rows]
     blocks = pack([len(part.input_ids) for part in parts], sequence_len)
     return Dataset.from_list([block_of([parts[index] for index in block]) for block in blocks])
 

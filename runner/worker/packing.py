@@ -54,6 +54,11 @@ def pack(lengths: list[int], size: int) -> list[list[int]]:
     return sorted(sorted(block) for block in blocks)
 
 
+def piece_of(row: dict[str, Any]) -> Piece:
+    """A tokenised row as a piece. Its first token is predicted from nothing, alone or after another row."""
+    return Piece(list(row["input_ids"]), [IGNORED, *row["labels"][1:]])
+
+
 def block_of(chosen: list[Piece]) -> dict[str, list[int]]:
     """Return the tensors of a block. Positions restart at 0 with each piece: attention separates pieces by them."""
     return {

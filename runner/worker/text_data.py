@@ -7,7 +7,7 @@ import torch
 
 from .labels import IGNORED
 from .loss import can_choose_positions
-from .packing import block_of, document_ids, pack, pieces
+from .packing import block_of, document_ids, pack, piece_of, pieces
 from .prepared_rows import Prepared, split_rows, step_faults
 
 
@@ -53,7 +53,7 @@ def blocks_of(
 class BlockCollator:
     """Pads blocks on the right. There is no attention mask: without one, transformers separates documents by their positions.
 
-    `flatten` joins a batch's blocks into one row, in which flash attention uses positions too.
+    `flatten` joins a batch's blocks into one row, in which flash attention uses positions too. A row without positions is a block of its own.
     """
 
     tokenizer: Any
@@ -65,6 +65,7 @@ class BlockCollator:
     def __call__(self, blocks: list[dict[str, list[int]]]) -> dict[str, torch.Tensor]:
         """Return tensors of shape (blocks, longest block), or flattened (1, all tokens). Padding has its own positions from 0, like a
         document that trains nothing."""
+        blocks = [block if "position_ids" in block else block_of([piece_of(block)]) for block in blocks]
         if self.flatten:
             blocks = [{key: [value for block in blocks for value in block[key]] for key in ("input_ids", "labels", "position_ids")}]
         longest = max(len(block["input_ids"]) for block in blocks)

@@ -60,8 +60,11 @@ def planned(loaded: LoadedRecipe, root: Path, machine: Machine) -> dict[str, Any
     """Return the figures. What cannot be computed is None, never a guess."""
     from ....converters.building.pipeline import build
     from ...generate.stage import already_generated
+    from ...launch.kernels import kernels
     from ...launch.steps import optimizer_steps, require_rows, step_problems
+    from ...models.architecture import architecture_of
     from ...models.resolve import require_model_of
+    from ...resources.environment import kernel_packages
     from ...resources.estimate_fit import batch, estimate_fit, size_of
     from ...resources.fit import problems, warnings
     from ...resources.model_names import model_name_problems
@@ -87,8 +90,10 @@ def planned(loaded: LoadedRecipe, root: Path, machine: Machine) -> dict[str, Any
     found = estimate_fit(recipe, machine, root, len(manifest.get("labels", ())), steps, tokens)
     refused = [*step_problems(recipe, loaded.document, splits["train"]), *model_name_problems(loaded)]
     refused += problems(found, recipe.data.type == "text" and recipe.training.sample_packing) if found else []
+    installed = kernel_packages() if machine == this_machine() else None
     return {
         "recipe": recipe.name, "data_bytes": data_bytes,
+        "kernels": [kernel._asdict() for kernel in kernels(recipe, machine, installed, 0, architecture_of(recipe.model))],
         "rows_in": manifest["rows_in"], "dropped": manifest["dropped"],
         "splits": splits, "sets": {name: made["rows_kept"] for name, made in sets.items()},
         "batch": batch(recipe), "steps": steps,
@@ -148,7 +153,11 @@ def show(facts: dict[str, Any]) -> None:
     lines = [*_figures(facts)]
     ends = [number - 1 for number, (name, _) in enumerate(lines) if name in ("memory", "disk")]
     names, texts = zip(*lines, strict=True)
-    Screen().print_table({"plan": names, "": texts}, facts["recipe"], sections=ends)
+    screen = Screen()
+    screen.print_table({"plan": names, "": texts}, facts["recipe"], sections=ends)
+    if facts["kernels"]:
+        columns = {"computed": "part", "by": "used", "why": "why"}
+        screen.print_table({head: [kernel[key] for kernel in facts["kernels"]] for head, key in columns.items()})
     for line in facts["warnings"]:
         echo_styled((wrapped(line, sys.stderr, 2), {"fg": "yellow"}), err=True)
     for line in facts["problems"]:

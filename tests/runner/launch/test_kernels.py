@@ -28,7 +28,7 @@ def test_a_cpu_has_none_to_choose_from(used):
 
 def test_an_adapter_on_a_card_with_bf16(used):
     found = used({"training.adapter": "qlora"})
-    assert found["numbers"].used == "bf16" and found["attention"].used == "sdpa"
+    assert found["numbers"].used == "bf16" and found["attention"].used.startswith("sdpa")
     assert found["loss"].used.startswith("head and cross entropy fused")
     assert [kernel for kernel in found.values() if kernel.problem] == []
 
@@ -56,9 +56,53 @@ def test_what_cannot_work_is_a_problem_with_its_reason(used, changes, installed,
     assert found.problem and why in found.why
 
 
-def test_packed_rows_under_sdpa_have_a_mask(used):
-    assert "mask" in used({"training.sample_packing": True})["attention"].why
-    assert "mask" not in used()["attention"].why
+@pytest.mark.parametrize(
+    ("attention", "package", "least"), [("flash_attention_3", "flash-attn-3", 8.0), ("flash_attention_4", "flash-attn-4", 9.0)]
+)
+def test_each_flash_attention_has_its_package_and_its_cards(used, attention, package, least):
+    asked = {"model.attn_implementation": attention}
+    assert package in used(asked)["attention"].why and used(asked)["attention"].problem
+    assert used(asked, installed=BNB | {package: "1"}, capability=least - 0.1)["attention"].problem
+    found = used(asked, installed=BNB | {package: "1"}, capability=least)
+    assert not found["attention"].problem and found["batches"].used == "rows without padding"
+
+
+def test_nothing_is_missing_on_a_machine_that_is_only_named(used):
+    asked = {"training.adapter": "qlora", "training.optimizer": "paged_adamw_8bit", "model.attn_implementation": "flash_attention_4"}
+    assert [kernel for kernel in used(asked, installed=None, capability=0).values() if kernel.problem] == []
+
+
+def test_rows_without_padding_are_kept_apart_by_torchs_varlen_kernel(used):
+    found = used()
+    assert found["attention"].used == "sdpa, torch's varlen kernel" and found["batches"].used == "rows without padding"
+    packed = used({"training.sample_packing": True})
+    assert packed["attention"].used == "sdpa, torch's varlen kernel" and packed["batches"].used == "rows packed into blocks"
+
+
+@pytest.mark.parametrize(
+    ("changes", "machine", "model", "why"),
+    [
+        ({"training.adapter": "none"}, H100, LLAMA, "fp32 queries"),
+        ({"model.attn_implementation": "eager"}, H100, LLAMA, "eager does not read where rows end"),
+        ({"axolotl": {"sdpa_varlen": False}}, H100, LLAMA, "axolotl.sdpa_varlen: false"),
+        ({}, H100, LLAMA._replace(head=512), "heads of up to 256"),
+        ({}, H100, Architecture("phi3", 96, False, sliding=True), "sliding window"),
+        ({}, H100, LLAMA._replace(dropout=True), "attention dropout"),
+        ({}, H100, Architecture("gpt2", 64, True), "model_type gpt2"),
+        ({}, T4, LLAMA, "compute capability 8.0"),
+        ({"training.kernels": "off"}, H100, LLAMA, "training.kernels: off"),
+    ],
+)
+def test_rows_are_padded_with_a_reason_where_attention_cannot_tell_them_apart(used, changes, machine, model, why):
+    found = used(changes, machine, model=model)
+    assert found["batches"].used == "rows padded to the longest" and why in found["batches"].why
+    if found["attention"].used == "sdpa":
+        assert "mask" in found["attention"].why and why in found["attention"].why
+
+
+def test_a_classification_is_padded_and_says_nothing_of_it(used, minimal):
+    recipe = {"data.type": "classification", "evaluation.metrics": ["accuracy"]}
+    assert "batches" not in used(recipe) and not choose(Recipe.from_values(minimal(recipe)), H100, LLAMA).varlen
 
 
 def test_a_gpu_uses_ligers_layers_and_the_lora_kernels(used):
@@ -109,6 +153,14 @@ def rendered(minimal, changes, model=LLAMA):
     return choose(recipe, H100, model).keys(recipe)
 
 
+def test_what_tells_rows_apart_is_rendered(minimal):
+    assert {"sdpa_varlen": True, "flatten_batches": True}.items() <= rendered(minimal, {}).items()
+    packed = rendered(minimal, {"training.sample_packing": True})
+    assert packed["sdpa_varlen"] and "flatten_batches" not in packed
+    flash = rendered(minimal, {"model.attn_implementation": "flash_attention_2", "training.adapter": "none"})
+    assert flash["flatten_batches"] and "sdpa_varlen" not in flash
+
+
 def test_ligers_losses_are_off_because_ours_is_used(minimal):
     keys = rendered(minimal, {})
     assert keys["liger_cross_entropy"] is False and keys["liger_fused_linear_cross_entropy"] is False
@@ -129,6 +181,10 @@ def test_lora_kernels_that_a_person_asks_for_beside_dropout_are_another_training
     asked = {"axolotl": {"lora_qkv_kernel": True}}
     assert "train otherwise than PEFT" in used(asked | {"training.lora_dropout": 0.05})["LoRA"].why
     assert used(asked | PLAIN)["LoRA"].why == "set in axolotl"
+
+
+def test_a_head_whose_logits_are_changed_is_not_fused(used):
+    assert used(model=Architecture("gemma2", 256, False, changes_logits=True))["loss"].used == "logits of the trained tokens"
 
 
 def test_a_sharded_head_is_not_fused(used):

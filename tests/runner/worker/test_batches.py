@@ -5,10 +5,12 @@ import random
 from types import SimpleNamespace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 pytest.importorskip("torch", reason="needs the extra [train]")
 
-from recipekit.runner.worker.batches import MOST_ROWS, StepBatches, batch_sizes, set_up_trainer  # noqa: E402
+from recipekit.runner.worker.batches import MOST_ROWS, StepBatches, balanced, batch_sizes, set_up_trainer  # noqa: E402
 
 CHANCE = random.Random(5)
 LENGTHS = [CHANCE.choice([30, 60, 200, 900]) + n for n in range(50)]
@@ -95,6 +97,30 @@ def test_resuming_keeps_the_order_of_the_epoch():
 def test_a_step_of_very_many_rows_is_cut_evenly():
     lengths = [CHANCE.randint(1, 99) for _ in range(MOST_ROWS + 44)]
     assert [len(batch) for batch in epoch_of(StepBatches(lengths, 100, 3, seed=1))] == [100, 100, 100]
+
+
+def test_rows_without_padding_are_dealt_into_batches_of_like_many_tokens():
+    lengths = [9, 8, 2, 7, 3, 1]
+    batches = balanced([0, 1, 3, 4, 2, 5], lengths, 3)
+    assert [sum(lengths[row] for row in batch) for batch in batches] == [10, 10, 10]
+
+
+@given(st.lists(st.integers(1, 900), min_size=1, max_size=60), st.integers(1, 9), st.integers(1, 5), st.integers(0, 9))
+def test_padded_or_not_a_step_has_the_same_rows_in_as_many_batches(lengths, micro, accumulation, seed):
+    def steps(flat):
+        found = epoch_of(StepBatches(lengths, micro, accumulation, seed, flat))
+        assert len(found) == -(-len(lengths) // micro) and all(found)
+        return [sorted(itertools.chain(*found[at : at + accumulation])) for at in range(0, len(found), accumulation)]
+
+    assert steps(flat=True) == steps(flat=False)
+
+
+def test_the_fullest_batch_without_padding_has_fewer_places_than_with_it():
+    def fullest(flat):
+        found = epoch_of(StepBatches(LENGTHS, 4, 4, 1, flat))
+        return max(sum(LENGTHS[row] for row in batch) if flat else len(batch) * max(LENGTHS[row] for row in batch) for batch in found)
+
+    assert fullest(flat=True) < 0.8 * fullest(flat=False)
 
 
 @pytest.mark.parametrize(
