@@ -175,5 +175,5 @@ class RecipekitPlugin(BasePlugin):
 
 
 def _is_flat(cfg: Any) -> bool:
-    """Return whether the rows of a batch share one sequence: as rendered, or because a flash kernel separates rows only in batches of one."""
+    """Return whether the rows of a batch share one sequence: as rendered, or for a flash kernel, which separates rows in no other way."""
     return bool(cfg.flatten_batches) or "flash" in str(cfg.attn_implementation)

@@ -53,8 +53,8 @@ def balanced(rows: list[int], lengths: list[int], count: int) -> list[list[int]]
 
 
 class StepBatches(BatchSampler):
-    """Batches of row indices, in an order determined by `seed` and the epoch; a step has `micro` times `accumulation` rows. `flat`: the rows
-    of a batch are not padded."""
+    """Batches of row indices, in an order determined by `seed` and the epoch; a step has `micro` times `accumulation` rows. With
+    `flat` the rows of a batch are not padded."""
 
     def __init__(self, lengths: list[int], micro: int, accumulation: int, seed: int, flat: bool = False) -> None:
         self.flat = flat

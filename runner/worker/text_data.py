@@ -53,7 +53,9 @@ def blocks_of(
 class BlockCollator:
     """Pads blocks on the right. There is no attention mask: without one, transformers separates documents by their positions.
 
-    `flatten` joins a batch's blocks into one row, in which flash attention uses positions too. A row without positions is a block of its own.
+    `flatten` joins a batch's blocks into one row, in which flash attention uses positions too.
+
+    A row without positions is a block of its own.
     """
 
     tokenizer: Any
