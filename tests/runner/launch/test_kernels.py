@@ -114,7 +114,7 @@ def test_a_gpu_uses_ligers_layers_and_the_lora_kernels(used):
 @pytest.mark.parametrize(
     ("changes", "machine", "model", "why"),
     [
-        ({"training.lora_dropout": 0.05}, H100, LLAMA, "train otherwise than PEFT"),
+        ({"training.lora_dropout": 0.05}, H100, LLAMA, "differ from PEFT"),
         ({"training.load_in_8bit": True}, H100, LLAMA, "8-bit"),
         ({"model.trust_remote_code": True}, H100, LLAMA, "trust_remote_code"),
         ({"data.type": "classification"}, H100, LLAMA, "language models only"),
@@ -179,7 +179,7 @@ def test_lora_kernels_that_are_off_are_rendered_as_off(minimal):
 
 def test_lora_kernels_that_a_person_asks_for_beside_dropout_are_another_training(used):
     asked = {"axolotl": {"lora_qkv_kernel": True}}
-    assert "train otherwise than PEFT" in used(asked | {"training.lora_dropout": 0.05})["LoRA"].why
+    assert "differ from PEFT" in used(asked | {"training.lora_dropout": 0.05})["LoRA"].why
     assert used(asked | PLAIN)["LoRA"].why == "set in axolotl"
 
 
