@@ -92,7 +92,7 @@ OTHERS = {
     "a normaliser": ("tokenizer.json", {"normalizer": {"type": "NFC"}}, "no byte-level BPE"),
     "a sentencepiece tokenizer": ("tokenizer.json", {"pre_tokenizer": None}, "no byte-level BPE"),
     "an unknown way of cutting text": ("tokenizer.json", {"pre_tokenizer": {"type": "Whitespace"}}, "in a way that is not known"),
-    "fewer rows than tokens": ("config.json", {"vocab_size": 100}, "its model 100 rows"),
+    "fewer rows than tokens": ("config.json", {"vocab_size": 100}, "its model has only 100 rows"),
 }
 
 
