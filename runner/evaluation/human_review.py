@@ -107,7 +107,7 @@ def add_votes(run: RunFolder, review: Review, path: Path) -> Path:
     if len({vote["item"] for vote in votes}) < len(votes):
         raise _not_votes(path, "votes twice on the same item")
     kept = run / VOTES / f"{sha256(rater.strip().casefold().encode()).hexdigest()[:12]}.json"  # a rater's later file replaces the earlier
-    write_atomically(kept, redact(orjson.dumps({"review": review.name, "rater": rater.strip(), "votes": votes}).decode()).encode())
+    write_atomically(kept, orjson.dumps({"review": review.name, "rater": redact(rater.strip()), "votes": votes}))
     return kept
 
 
