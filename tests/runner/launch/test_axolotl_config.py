@@ -132,7 +132,7 @@ def test_deterministic_kernels_are_asked_of_torch_cublas_and_flash_attention(min
 
 def test_a_gpu_without_bf16_computes_in_fp16_and_it_is_said(minimal):
     (said,) = substitutions(Recipe.from_values(minimal({"training.precision": "bf16"})), OLD_GPU)
-    assert said == "precision: fp16 instead of bf16, which an old GPU does not have"
+    assert said == "precision: fp16 instead of bf16, which an old GPU does not support"
 
 
 @pytest.mark.parametrize("optimizer", ["adamw_8bit", "adamw_bnb_8bit", "paged_adamw_8bit", "paged_adamw_32bit", "adamw_torch_fused"])

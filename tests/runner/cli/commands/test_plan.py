@@ -45,7 +45,7 @@ def test_emogpt_fits_a_gpu_of_8_gb_as_its_guide_promises(command_line, tmp_path,
     for recipe in ("emogpt_qwen", "emogpt_qwen_conservative", "emogpt_qwen_aggressive"):
         outcome = command_line("plan", recipe, "--machine", "gpu:8", "--json")
         memory = json.loads(outcome.out)["needs"]["memory"]
-        assert outcome.code == 0 and memory["device"] == "a GPU of 8 GB" and memory["available"] == 8 << 30
+        assert outcome.code == 0 and memory["device"] == "a GPU with 8 GB" and memory["available"] == 8 << 30
         assert memory["needed"] < 0.75 * (8 << 30), "without a warning, at sequence_len tokens in every row"
     assert command_line("plan", "emogpt_qwen", "--machine", "gpu:1").code == 1
 
@@ -138,7 +138,7 @@ def test_missing_generated_rows_are_named_with_the_command(command_line, tmp_pat
     outcome = command_line("plan", "introspection_smollm")
     assert (outcome.code, outcome.out) == (1, "")
     assert "the rows have not been generated yet" in outcome.err
-    assert "hint: recipe generate introspection_smollm makes them" in outcome.err
+    assert "hint: run recipe generate introspection_smollm" in outcome.err
 
 
 def test_without_a_row_to_evaluate_on_the_plan_is_refused_as_the_run_would_be(small, command_line, tmp_path):
