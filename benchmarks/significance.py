@@ -1,12 +1,12 @@
 """How often a difference between two equally good models is called significant, and how often intervals hold the true value.
 
-    python benchmarks/significance.py [--times 1000] [--intervals 200]
+    python benchmarks/significance.py [--times 1000] [--intervals 200] [--kinds KIND...]
 
-For every kind of metric (means, proportions, ratios of sums such as perplexity, macro-F1) and 1, 5, 12, 50 and 500 rows, both models are
-drawn from one distribution; what a row adds to both is shared, as in a real evaluation. At 95 % at most 5 % may be called significant.
-In brackets, of --intervals such evaluations: how often a plain percentile bootstrap leaves out 0; then, of the evaluations whose metric has
-an interval (how many have, in percent), how often it holds the true value. `unequal` are models of the same mean, one constant and the
-other skewed: more than the test promises to withstand. The last line is one JSON object.
+For every kind of metric (means, proportions, perplexity, macro-F1, level error, rank correlation) and 1, 5, 12, 50 and 500 rows, both
+models are drawn from one distribution; what a row adds to both is shared, as in a real evaluation. At 95 % at most 5 % may be called
+significant. In brackets, of --intervals such evaluations: how often a plain percentile bootstrap leaves out 0; then, of the evaluations
+whose metric has an interval (how many have, in percent), how often it holds the true value. `unequal` and `rarely far` are models of the
+same mean, one constant and the other skewed: more than the test promises to withstand. The last line is one JSON object.
 """
 
 import argparse
@@ -74,10 +74,34 @@ def unequal(random: Random, rows: int) -> Pair:
     return [[prediction(reply_tokens=1.0)] * rows, [prediction(reply_tokens=value) for value in random.exponential(1, rows)]]
 
 
+def heavy_tail(random: Random, rows: int) -> Pair:
+    """Differences without a variance (Student's t, 2 degrees of freedom)."""
+    shared = random.normal(100, 20, rows)
+    return [[prediction(reply_tokens=value) for value in shared + 10 * random.standard_t(2, rows)] for _ in range(2)]
+
+
+def rarely_far(random: Random, rows: int) -> Pair:
+    """The same mean, but one model is constant and the other is far off in one row of twenty."""
+    far = np.where(random.random(rows) < 0.05, 20.0, 0.0)
+    return [[prediction(reply_tokens=1.0)] * rows, [prediction(reply_tokens=value) for value in far]]
+
+
+def level_error(random: Random, rows: int) -> Pair:
+    """Low, medium or high for a fraction; six of ten rows right."""
+    fraction = random.choice(np.arange(11) / 10, rows)
+    truth = np.digitize(fraction, [0.34, 0.67])
+    guesses = (np.where(random.random(rows) < 0.6, truth, random.integers(0, 3, rows)) for _ in range(2))
+    return [
+        [LabelPrediction("", int(t), int(g), 3, fraction=float(f)) for t, g, f in zip(truth, guess, fraction, strict=True)]
+        for guess in guesses
+    ]
+
+
 KINDS: dict[str, tuple[str, Callable[[Random, int], Pair]]] = {
     "mean": ("reply_tokens", mean), "skewed mean": ("reply_tokens", skewed_mean), "proportion": ("stop_rate", proportion),
     "rare proportion": ("stop_rate", rare_proportion), "perplexity": ("perplexity", perplexity), "macro-F1": ("macro_f1", macro_f1),
-    "unequal": ("reply_tokens", unequal),
+    "level error": ("level_error", level_error), "rank correlation": ("rank_correlation", level_error),
+    "heavy tail": ("reply_tokens", heavy_tail), "unequal": ("reply_tokens", unequal), "rarely far": ("reply_tokens", rarely_far),
 }  # fmt: skip
 
 
@@ -109,10 +133,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--times", type=int, default=1000)
     parser.add_argument("--intervals", type=int, default=200)
+    parser.add_argument("--kinds", nargs="+", choices=KINDS, default=[*KINDS])
     given = parser.parse_args()
     print(f"{'percent':>16} " + " ".join(f"{f'{rows} rows':>24}" for rows in ROWS))
     results: dict[str, dict[int, dict[str, float]]] = {}
-    for kind in KINDS:
+    for kind in given.kinds:
         results[kind] = {rows: measure(kind, rows, given.times, given.intervals) for rows in ROWS}
         cells = (f"{f['significant']:.2f} ({f['bootstrap']:.1f}; {f['given']:.0f}: {f['interval']:.1f})" for f in results[kind].values())
         print(f"{kind:>16} " + " ".join(f"{cell:>24}" for cell in cells), flush=True)

@@ -171,7 +171,7 @@ def overhead(folder: Path, lines: list[str], scale: Scale) -> dict[str, list[dic
 
 def bare(trial: TrainingTrial, folder: Path) -> dict[str, float]:
     """`axolotl train` on the file that we rendered, without our plugin; its log says when the training starts and ends."""
-    twin = trial.twin(folder)
+    twin = trial.copy_to(folder)
     config = yaml.safe_load((folder / CONFIG).read_text())
     del config["plugins"]
     write_atomically(folder / CONFIG, yaml.safe_dump(config).encode())

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from .findings import Finding, Rule
-from .metrics import JUDGED, LOSSES, METRICS, OF_LABELS, UNDIRECTED
+from .metrics import JUDGED, LOSSES, METRICS, OF_LABELS, OF_REPLIES, UNDIRECTED
 from .sections import Recipe
 
 
@@ -41,6 +41,25 @@ def sampling_without_temperature(recipe: Recipe) -> Iterator[Finding]:
         if generation and not generation.temperature and generation.top_p < 1:
             at = ("evaluation", *path, "generation", "top_p")
             yield Finding(at, "has no effect at temperature 0", "set temperature above 0, or remove it")
+
+
+def generates_replies(recipe: Recipe) -> bool:
+    """Return whether the evaluation generates replies: a metric is of replies, they are the labels that are counted, or they are judged."""
+    evaluation = recipe.evaluation
+    return recipe.data.type == "chat" and (
+        bool(evaluation.labels) or evaluation.rubric is not None or not set(OF_REPLIES).isdisjoint(evaluation.metrics)
+    )
+
+
+def generation_without_replies(recipe: Recipe) -> Iterator[Finding]:
+    evaluation = recipe.evaluation
+    if recipe.data.type == "classification":  # of other models `recipe chat` generates as the evaluation does
+        for key in ("max_new_tokens", "temperature", "top_p"):
+            if getattr(evaluation.generation, key) != evaluation.generation._field_defaults[key]:
+                yield Finding(("evaluation", "generation", key), "has no effect on classification records", "remove it")
+    for name, found in evaluation.also.items():
+        if found.max_new_tokens is not None and not generates_replies(recipe.of_set(name)):
+            yield Finding(("evaluation", "also", name, "max_new_tokens"), "has no effect: no metric of the set is of replies", "remove it")
 
 
 def evaluation_split_exists(recipe: Recipe) -> Iterator[Finding]:
@@ -159,6 +178,7 @@ EVALUATION_RULES: tuple[Rule, ...] = (
     metric_for_record_type,
     gate_without_metric,
     sampling_without_temperature,
+    generation_without_replies,
     evaluation_split_exists,
     labels_without_their_metrics,
     judge_without_its_metrics,

@@ -203,7 +203,7 @@ def _with_setting(document: Document, setting: str) -> Document:
 
 
 def _has_comment(text: str, file: str) -> bool:
-    """Whether YAML leaves out a part of the value."""
+    """Return whether YAML omits a part of the value."""
     if "#" not in text:
         return False
     whole = parse_yaml(text.replace("#", _NO_COMMENT), file).data

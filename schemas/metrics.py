@@ -13,5 +13,7 @@ UNDIRECTED = tuple(name for name, metric in _METRICS.items() if metric.get("undi
 OF_LABELS = tuple(name for name, metric in _METRICS.items() if metric.get("needs") == "labels")
 # Measured only if evaluation.judge names a judge.
 JUDGED = tuple(name for name, metric in _METRICS.items() if metric.get("needs") == "judge")
+# Measured on replies, which must be generated.
+OF_REPLIES = tuple(name for name, metric in _METRICS.items() if metric.get("replies"))
 # Losses that gates may limit: the last epoch's mean training loss, and the validation loss of the weights that were kept.
 LOSSES = ("train_loss", "validation_loss")

@@ -141,6 +141,10 @@ def keys_of_another_record_type(recipe: Recipe) -> Iterator[Finding]:
     for key in ("system_role", "reasoning", "whitespace"):
         if kind != "chat" and getattr(data, key) != data._field_defaults[key]:
             yield Finding(("data", key), f"has no effect on {kind} records", "remove it")
+    if kind != "chat" and recipe.model.chat_template != recipe.model._field_defaults["chat_template"]:
+        yield Finding(("model", "chat_template"), f"has no effect on {kind} records", "remove it")
+    if kind == "classification" and recipe.model.end_of_turn:
+        yield Finding(("model", "end_of_turn"), f"has no effect on {kind} records", "remove it")
     if kind != "classification" and data.labels:
         yield Finding(("data", "labels"), f"has no effect on {kind} records", "remove it")
     if kind != "classification" and training.class_weights:
@@ -149,6 +153,17 @@ def keys_of_another_record_type(recipe: Recipe) -> Iterator[Finding]:
         yield Finding(("training", "excess_length_strategy"), "has no effect on text records", "remove it: long texts are split")
     if kind == "classification" and training.sample_packing:
         yield Finding(("training", "sample_packing"), "classification rows cannot be packed", "use group_by_length: true")
+
+
+def keys_of_rows_that_are_not_divided(recipe: Recipe) -> Iterator[Finding]:
+    split = recipe.data.split
+    if split.stratify_by and not split.validation and not split.test:
+        what = "has no effect: rows are held out by source only"
+        yield Finding(("data", "split", "stratify_by"), what, "remove it, or set data.split.validation above 0")
+    for index, source in enumerate(recipe.data.sources):
+        if source.weight != 1 and source.split in ("validation", "test"):
+            what = f"has no effect on {source.split} rows: only training rows are repeated"
+            yield Finding(("data", "sources", index, "weight"), what, "remove it")
 
 
 def source_named_twice(recipe: Recipe) -> Iterator[Finding]:
@@ -214,6 +229,7 @@ RULES: tuple[Rule, ...] = (
     best_metric_without_best_model,
     shares_leave_nothing,
     keys_of_another_record_type,
+    keys_of_rows_that_are_not_divided,
     source_named_twice,
     near_threshold_unused,
     tracker_names_without_tracker,

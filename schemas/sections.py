@@ -125,7 +125,7 @@ class Training(NamedTuple):
 
     @property
     def weight_bits(self) -> int:
-        """Bits of the quantised base model that an adapter is trained on; 0 where it is not quantised."""
+        """Return the bits of the quantised base model under an adapter; 0 if it is not quantised."""
         return 4 if self.adapter == "qlora" else 8 if self.load_in_8bit else 0
 
 

@@ -65,7 +65,7 @@ def _changes(recipe: Recipe, steps: int) -> dict[str, Any]:
             "rubric": None,
             "sentiment_model": _twin(recipe.evaluation.sentiment_model),
             "gates": None,  # random weights pass no gate
-            "generation": _few_tokens(recipe.evaluation.generation) if chat or prompts else ...,
+            "generation": _few_tokens(recipe.evaluation.generation) if chat or (prompts and recipe.data.type == "text") else ...,
             "prompts": {"generation": _few_tokens(prompts.generation)} if prompts and prompts.generation else ...,
             "also": {name: _of_set(found) for name, found in recipe.evaluation.also.items()} or ...,
         },

@@ -28,7 +28,11 @@ def modules():
 
 
 def reads(module):
-    return INPUT[module.INPUT] if isinstance(module.INPUT, str) else inspect.getdoc(module.INPUT).splitlines()[0].rstrip(".")
+    return (
+        INPUT[module.INPUT]
+        if isinstance(module.INPUT, str)
+        else inspect.getdoc(module.INPUT).splitlines()[0].removeprefix("Return ").rstrip(".")
+    )
 
 
 def local(name, module):

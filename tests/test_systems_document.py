@@ -118,4 +118,4 @@ def test_every_emogpt_recipe_has_a_run_name_of_its_own_in_wandb():
 
 
 def test_what_is_missing_is_listed():
-    assert sum("**Not there**" in row for row in ROWS) == 1
+    assert sum("**Missing**" in row for row in ROWS) == 1

@@ -24,6 +24,7 @@ from .chat_checks import record_fault
 from .key_meanings import key_use, refusal
 from .key_use import KeyUse, Shape, ShapeUse, TrackedRow, UnreadKeys
 from .near_duplicates import compared_text, signatures
+from .row_account import convert_rows
 from .row_counts import LISTED, Ledger
 from .row_encoder import Lines, group_keys, placeholders, plain_chat, row_digest, with_system_prompt
 
@@ -109,12 +110,8 @@ def convert_batch(spec: Spec, batch: Batch) -> Converted:
     else:
         rows = readable(batch.rows, unreadable, ledger)
     keys = key_use(converter(spec.converter), spec.ignore_keys)
-    items = converter(spec.converter).convert(keys.track(rows), spec.record_type, **spec.options)
-    found = encode(spec, items, unreadable, ledger, Lines(spec.converter, spec.prefix), keys)._replace(unread=keys.result())
-    candidates = len(found.ends) + ledger.dropped.total()
-    if candidates < ledger.read:
-        raise AssertionError(f"the converter {spec.converter} lost {ledger.read - candidates} rows: {batch}")
-    return found
+    items = convert_rows(spec.converter, keys.track(rows), spec.record_type, spec.options)
+    return encode(spec, items, unreadable, ledger, Lines(spec.converter, spec.prefix), keys)._replace(unread=keys.result())
 
 
 def convert_stream(spec: Spec, rows: Iterable[Row | Drop], size: int) -> Iterator[Converted]:
@@ -122,7 +119,7 @@ def convert_stream(spec: Spec, rows: Iterable[Row | Drop], size: int) -> Iterato
     `size` bytes."""
     reading, unreadable = Ledger(), []
     lines, keys = Lines(spec.converter, spec.prefix), key_use(converter(spec.converter), spec.ignore_keys)
-    items = converter(spec.converter).convert(keys.track(readable(rows, unreadable, reading)), spec.record_type, **spec.options)
+    items = convert_rows(spec.converter, keys.track(readable(rows, unreadable, reading)), spec.record_type, spec.options)
     while (item := next(items, None)) is not None:
         yield encode(spec, chain((item,), items), unreadable, Ledger(), lines, keys, size)
     yield encode(spec, (), unreadable, reading, lines, keys)._replace(unread=keys.result())

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from ...schemas.base.errors import Location, Problem, UserError
 from ...schemas.recipe import LoadedRecipe
 from ...schemas.sections import Recipe, Source
+from ..reading.plain_values import NotPlain, as_read
 from ..reading.records import Drop, Row
 from ..reading.tables import label_names
 from ..sources.registry import Converter
@@ -120,7 +121,10 @@ class HubRows:
             self.given += 1
             for column, named in labels:
                 value[column] = named(value.get(column))
-            yield Row(value, self.name, self.given)
+            try:
+                yield Row(as_read(value), self.name, self.given)
+            except NotPlain as error:
+                yield Drop(Row(None, self.name, self.given), error.reason, error.detail)
 
     def _streamed(self, location: Location) -> Any:
         from datasets import disable_progress_bars, load_dataset

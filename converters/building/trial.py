@@ -9,10 +9,12 @@ from ..reading.files import SourceFile
 from ..reading.readers import read_file
 from ..reading.records import Drop, Record, Row
 from ..sources.registry import converter
+from .batches import numbered
 from .chat_checks import record_fault
 from .conversion import TRACKED, untracked
 from .key_meanings import key_use
 from .key_use import KeyCounts
+from .row_account import convert_rows
 
 LIMIT = 20_000  # rows that `recipe new` and `recipe check --data` look at
 
@@ -42,14 +44,14 @@ def try_converter(
     def read() -> Iterator[Row]:
         nonlocal is_whole
         for file in files:
-            for row in read_file(file, module.INPUT)[1]:
+            for row in numbered(read_file(file, module.INPUT)[1]):
                 if isinstance(row, Drop):
                     unusable.append(row)
                 else:
                     yield row
         is_whole = True
 
-    for item in module.convert(keys.track(islice(read(), rows)), record_type, **options):
+    for item in convert_rows(name, keys.track(islice(read(), rows)), record_type, options):
         if type(item.row.value) in TRACKED:
             item = untracked(name, item, keys)
         if isinstance(item, Record):

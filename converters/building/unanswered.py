@@ -18,6 +18,7 @@ from .chat_checks import record_fault
 from .conversion import TRACKED, untracked
 from .key_meanings import key_use
 from .key_use import plain
+from .row_account import convert_rows
 from .row_encoder import with_system_prompt
 
 _STAND_IN = "?"  # the answer with which a record without one is validated
@@ -59,7 +60,7 @@ def read_unanswered(reading: Reading) -> Iterator[Unanswered]:
     unreadable: list[Drop] = []
     keys = key_use(converter(source.converter), source.ignore_keys)
     rows = keys.track(_without_answer(_rows(source, unreadable), key))
-    for item in converter(source.converter).convert(rows, kind, **source.options):
+    for item in convert_rows(source.converter, rows, kind, source.options):
         yield from map(_dropped, unreadable)
         unreadable.clear()
         if type(item.row.value) in TRACKED:

@@ -17,6 +17,8 @@ MAX_COLUMNS = 10_000
 LONG_NAME = 60  # characters
 NO_HEADER = "if the table has no header, name its columns in the source: columns: [text, label] (--column text --column label)"
 _RARE_IN_TEXT = "\t|"  # commas and semicolons are common in text: they do not indicate a second row
+# Lines inside a cell read like rows if nearly all have as many delimiters as the table, and at least so many in all.
+ALIKE, SURE, SURE_OF_COMMAS = 0.9, 3, 10
 REREAD = 256 << 20  # characters: the limit on reading the lines after unclosed quotes again
 
 
@@ -50,7 +52,7 @@ def read_csv(stream: BinaryIO, name: str, delimiter: str = ",", columns: tuple[s
 
 
 def _why(error: Exception, lines: "_Lines") -> tuple[str, str]:
-    """What is wrong with the row at hand, as a drop's reason and detail."""
+    """Return what is wrong with the current row, as a drop's reason and detail."""
     if isinstance(error, _BadLines):
         return error.reason, str(error)
     escaped = any('\\"' in line for line in lines.row)
@@ -58,10 +60,19 @@ def _why(error: Exception, lines: "_Lines") -> tuple[str, str]:
 
 
 def _refuse_swallowed(lines: "_Lines", delimiter: str, columns: int) -> None:
-    """Raise _BadLines where every line of a row would be a whole row: then its quotes are the text's own, and took others in."""
-    if delimiter in _RARE_IN_TEXT and all(line.count(delimiter) == columns - 1 for line in lines.row):
+    """Raise _BadLines where the lines of a row read like rows: then its quotes are the text's own, and took others in."""
+    is_each_a_row = delimiter in _RARE_IN_TEXT and all(line.count(delimiter) == columns - 1 for line in lines.row)
+    if is_each_a_row or _read_like_rows(lines.row[1:-1], delimiter, columns):
         last = lines.first + len(lines.row) - 1
-        raise _BadLines("ambiguous_quotes", f'its quote ends in line {last}, and each line would be a row; write a quote of the text as ""')
+        what = f'its quote ends in line {last}, and the lines between read like rows; write a quote of the text as ""'
+        raise _BadLines("ambiguous_quotes", what)
+
+
+def _read_like_rows(lines: list[str], delimiter: str, columns: int) -> bool:
+    within = [line for line in lines if not line.isspace()]
+    if len(within) * (columns - 1) < (SURE_OF_COMMAS if delimiter == "," else SURE):
+        return False
+    return sum(len(cells) == columns for cells in csv.reader(within, delimiter=delimiter)) >= ALIKE * len(within)
 
 
 def _refuse_header(cells: list[str], columns: tuple[str, ...], name: str) -> None:

@@ -8,6 +8,7 @@ import msgspec
 import orjson
 
 parse_json = msgspec.json.Decoder().decode  # orjson turns large integers into floats, and returns lists with holes when memory runs out
+write_json = msgspec.json.Encoder(enc_hook=str).encode  # orjson refuses integers beyond 64 bits
 FAULTS = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)  # raised by parse_json for invalid JSON
 LARGE = 1 << 16  # bytes: orjson crashes the process if it cannot allocate its output
 

@@ -1,7 +1,18 @@
-"""Convert Python values to JSON values, whatever their nesting and sharing."""
+"""Convert Python values to JSON values, whatever their nesting and sharing: one rule for Parquet, Arrow, pickles and the hub.
 
+Dates become ISO 8601 and exact numbers text, as they stand in JSON files; nan becomes null. Bytes become text where they are UTF-8, and
+else {"bytes": how many}, so that the key is not empty.
+"""
+
+from datetime import date, time, timedelta
+from decimal import Decimal
 from math import isnan
 from typing import Any
+from uuid import UUID
+
+import orjson
+
+from .json_values import parse_json
 
 MAX_DEPTH = 64
 _GROWTH = 1000
@@ -15,6 +26,36 @@ class NotPlain(Exception):
         super().__init__(detail)
         self.reason = reason
         self.detail = detail
+
+
+def as_json(value: Any) -> bytes:
+    """Return the value of a row as JSON. Raises NotPlain."""
+    try:
+        return orjson.dumps(value, default=_plain)
+    except TypeError as error:  # what JSON cannot hold, or nested too deep
+        raise NotPlain("not_plain", str(error)[:200]) from None
+
+
+def as_read(value: Any) -> Any:
+    """Return the value as it would be read from a JSON file. Raises NotPlain."""
+    return parse_json(as_json(value))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, date | time):
+        return value.isoformat()
+    if isinstance(value, Decimal | timedelta | UUID):
+        return str(value)
+    if isinstance(value, bytes):
+        return _text(value)
+    raise TypeError(f"a value of type {type(value).__name__}")
+
+
+def _text(value: bytes) -> str | dict[str, int]:
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return {"bytes": len(value)}
 
 
 class Plain:
@@ -34,7 +75,10 @@ class Plain:
         if self.left < 0:
             raise NotPlain("too_large", f"the values grow to more than {_GROWTH} times the file")
         if isinstance(value, dict):
-            return {self.key(key): self.value(item, depth + 1) for key, item in value.items()}
+            plain = {self.key(key): self.value(item, depth + 1) for key, item in value.items()}
+            if len(plain) != len(value):
+                raise NotPlain("duplicate_key", "two keys are the same text, such as 1 and '1'")
+            return plain
         if isinstance(value, list | tuple):
             return [self.value(item, depth + 1) for item in value]
         if isinstance(value, set | frozenset):
@@ -47,13 +91,13 @@ class Plain:
             raise NotPlain("not_plain", f"a {type(value).__name__}")
         return value
 
-    def text(self, value: str | bytes) -> str:
+    def text(self, value: str | bytes) -> str | dict[str, int]:
         self.left -= len(value)
         if self.left < 0:
             raise NotPlain("too_large", f"the values grow to more than {_GROWTH} times the file")
         try:
             if isinstance(value, bytes):
-                return value.decode()
+                return _text(value)
             if not value.isascii():
                 value.encode()
         except UnicodeError as error:
@@ -63,4 +107,6 @@ class Plain:
     def key(self, key: Any) -> str:
         """Return a key as text; nan and None become the empty text."""
         plain = self.value(key)
+        if isinstance(plain, dict):
+            raise NotPlain("not_utf8", "a key of bytes that are no text")
         return plain if isinstance(plain, str) else "" if plain is None else str(plain)

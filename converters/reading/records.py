@@ -56,6 +56,13 @@ class Record(NamedTuple):
     fixed: tuple[str, ...] = ()
 
 
+class Part(NamedTuple):
+    """A row that goes into the record, or the drop, of an earlier row, `of`: for converters that do not hold all rows of a record."""
+
+    row: Row
+    of: Row
+
+
 class Drop(NamedTuple):
     """A row that does not become a record, and why. Every drop is counted by `reason` and listed.
 

@@ -5,16 +5,14 @@ A malicious file may have taken over the reading process. Its output is therefor
 
 import struct
 from collections.abc import Iterable, Iterator
-from datetime import date, time, timedelta
-from decimal import Decimal
 from typing import IO, Any
-from uuid import UUID
 
 import msgspec
 import orjson
 
 from ...schemas.base.errors import Location, Problem, UserError
 from .bounded_lines import MAX_LINE
+from .plain_values import NotPlain, as_json
 from .records import Drop, Row
 
 _LENGTH = struct.Struct("<Q")
@@ -84,26 +82,12 @@ def _encoded(row: Row | Drop) -> bytes:
     if isinstance(row, Drop):
         return orjson.dumps((row.row.line, None, row.reason, row.detail))
     try:
-        line = orjson.dumps((row.line, row.value, "", ""), default=_plain)
-    except TypeError as error:  # what JSON cannot hold, or nested too deep
-        line = orjson.dumps((row.line, None, "not_plain", str(error)[:200]))
+        line = as_json((row.line, row.value, "", ""))
+    except NotPlain as error:
+        line = orjson.dumps((row.line, None, error.reason, error.detail))
     if len(line) > MAX_LINE:
         return orjson.dumps((row.line, None, "line_too_long", f"more than {MAX_LINE >> 20} MB"))
     return line
-
-
-def _plain(value: Any) -> Any:
-    """Encode values without a JSON form: bytes become text if they are UTF-8, and otherwise their number, so that the key is not empty."""
-    if isinstance(value, date | time):
-        return value.isoformat()
-    if isinstance(value, Decimal | timedelta | UUID):
-        return str(value)
-    if isinstance(value, bytes):
-        try:
-            return value.decode()
-        except UnicodeDecodeError:
-            return {"bytes": len(value)}
-    raise TypeError(f"a value of type {type(value).__name__}")
 
 
 def _send_lines(pipe: IO[bytes], lines: list[bytes]) -> None:

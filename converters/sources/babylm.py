@@ -36,6 +36,11 @@ def INPUT(head: bytes) -> Reads:
     return "values" if _LABELLED.match(head) or _JSON.match(head) or sniff(head) not in ("csv", "tsv", "json", "jsonl") else "lines"
 
 
+def recognise_text(head: bytes, suffixes: set[str]) -> str:
+    """Return why text files come from this source: their suffixes are those of its corpora."""
+    return "a BabyLM corpus, by its suffix" if suffixes <= {".train", ".dev", ".test"} else ""
+
+
 def convert(
     rows: Iterable[Row],
     record_type: str = "text",

@@ -37,6 +37,13 @@ REFUSAL = re.compile(
 )
 
 
+def recognise_rows(rows: list[dict[str, Any]]) -> str:
+    """Return why the rows come from this source: their conversations have the project's turns."""
+    turns = [row.get("conversation") for row in rows]
+    found = any(isinstance(one, list) and one and "input" in one[0] for one in turns)
+    return "conversation is a list of turns with input and output" if found else ""
+
+
 def convert(
     rows: Iterable[Row],
     record_type: str = "chat",

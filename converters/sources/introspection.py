@@ -23,7 +23,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 from ...schemas.base.errors import Location, Problem, UserError
 from ...schemas.options import Keyword, Natural, Share, Text
-from ..reading.records import Drop, Record, Row
+from ..reading.records import Drop, Part, Record, Row
 from .emotion_words import merge_runs, word_family
 from .questions import Question, read_questions
 from .turns import fill
@@ -81,7 +81,7 @@ def convert(
     ] = "keep",
     drop_empty_texts: Annotated[bool, "Drop questions whose source text is blank."] = True,
     drop_refusals: Annotated[bool, "Drop words that occur only in refusals."] = True,
-) -> Iterator[Record | Drop]:
+) -> Iterator[Record | Drop | Part]:
     """Yield a record or a drop for every (question, word), a record for every negative, and a drop for every row that cannot be counted."""
     limits = _limits(thresholds)
     asked = TEMPLATES.get(template, template)

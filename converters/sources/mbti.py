@@ -37,13 +37,24 @@ _TELLING = 40
 
 
 def INPUT(head: bytes) -> Reads | Reader:
-    """Return how to read the file. A CSV has its own reader: each line is a row, so that a broken row cannot swallow the next ones.
+    """Return `values`, or for a CSV a reader in which each line is a row, so that a broken row cannot swallow the next ones.
 
     A table without a column of types is read like any other table.
     """
     columns = {name.strip(b" \"'").lower() for name in re.split(rb"[,\t]", head.partition(b"\n")[0].strip())}
     has_no_type = not columns.isdisjoint((b"posts", b"text")) and columns.isdisjoint((b"type", b"label"))
     return read_posts if sniff(head) in ("csv", "tsv") and not has_no_type else "values"
+
+
+def recognise_rows(rows: list[dict[str, Any]]) -> str:
+    """Return why the rows come from this source: every label is a type."""
+    labels = {str(row.get("label", row.get("type", ""))) for row in rows}
+    return "labels are MBTI types" if labels and all(map(_TYPE.fullmatch, labels)) else ""
+
+
+def recognise_text(head: bytes, suffixes: set[str]) -> str:
+    """Return why a text comes from this source: it has the header of its table."""
+    return "labels are MBTI types" if b"type,posts" in head else ""
 
 
 def convert(

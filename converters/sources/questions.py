@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeGuard
 
-from ..reading.records import Drop, Row
+from ..reading.records import Drop, Part, Row
 from .emotion_words import is_refusal, merge_runs, parse_emotions
 
 # Words that are not emotions: a merged file with one of them has counted the words of a sentence.
@@ -51,8 +51,11 @@ class Question:
         return self.merged is not None and not _SENTENCE_WORDS.isdisjoint(self.merged)
 
 
-def read_questions(rows: Iterable[Row], questions: dict[str, Question]) -> Iterator[Drop]:
-    """Fill `questions` (by question_id, in order of appearance) from the rows; yield a drop for each row that cannot be counted."""
+def read_questions(rows: Iterable[Row], questions: dict[str, Question]) -> Iterator[Drop | Part]:
+    """Fill `questions` (by question_id, in order of appearance) from the rows.
+
+    Yield a drop for each row that cannot be counted, and a part for each that counts for a question that an earlier row has begun.
+    """
     for row in rows:
         value = row.value
         if not isinstance(value, dict) or not all(isinstance(value.get(key), str) for key in ("question_id", "chinese_text")):
@@ -61,8 +64,10 @@ def read_questions(rows: Iterable[Row], questions: dict[str, Question]) -> Itera
         question = questions.get(value["question_id"]) or Question(row, value["question_id"], value["chinese_text"])
         if fault := _add(question, value):
             yield Drop(row, *fault)
-        else:
+        elif question.row is row:
             questions[question.identity] = question
+        else:
+            yield Part(row, question.row)
 
 
 def _add(question: Question, value: dict[str, Any]) -> tuple[str, str] | None:

@@ -8,9 +8,8 @@ from typing import Any, Protocol, cast
 from ...schemas.base.errors import Problem
 from ...schemas.json_schema import schema
 from ...schemas.sections import RecordType
-from ...schemas.validation import validator
 from ..reading.readers import Picks, Reads
-from ..reading.records import Drop, Record, Row
+from ..reading.records import Drop, Part, Record, Row
 
 # Each is a module in this folder. To add one: a module, a line here and an example folder; `UPDATE_GOLDEN=1 pytest` writes the rest.
 CONVERTERS = (
@@ -46,6 +45,9 @@ class Converter(Protocol):
     UNUSED_KEYS (optional) are keys that the source system writes for its own use, and that do not affect training.
 
     SIGNATURES (optional) are sets of keys: rows with all keys of one set come from this source, and from no other.
+
+    recognise_rows, recognise_text (optional) return why rows, or a text's first bytes and the suffixes of its files, come from this source;
+    "" if they do not. They are for sources that keys do not tell apart.
     """
 
     VERSION: int
@@ -53,8 +55,8 @@ class Converter(Protocol):
     INPUT: Reads | Picks
     STATELESS: bool | Callable[[dict[str, Any]], bool]
 
-    def convert(self, rows: Iterable[Row], record_type: RecordType, **options: Any) -> Iterator[Record | Drop]:
-        """Yield records and drops for the rows. Every row gives at least one of them."""
+    def convert(self, rows: Iterable[Row], record_type: RecordType, **options: Any) -> Iterator[Record | Drop | Part]:
+        """Yield records and drops for the rows. Every row gives at least one of them, or is a part of one."""
         ...
 
 
@@ -79,6 +81,16 @@ def signatures(name: str) -> tuple[set[str], ...]:
     return getattr(converter(name), "SIGNATURES", ())
 
 
+def recognise_rows(name: str, rows: list[dict[str, Any]]) -> str:
+    """Return why the rows come from this converter's source; "" if they do not, or the converter cannot tell."""
+    return getattr(converter(name), "recognise_rows", lambda rows: "")(rows)
+
+
+def recognise_text(name: str, head: bytes, suffixes: set[str]) -> str:
+    """Return why text files come from this converter's source; "" if they do not, or the converter cannot tell."""
+    return getattr(converter(name), "recognise_text", lambda head, suffixes: "")(head, suffixes)
+
+
 def answer_key(name: str, record_type: RecordType, options: dict[str, Any]) -> str | None:
     """Return the key of a row's answer; None if the converter reads no such key."""
     module = converter(name)
@@ -97,8 +109,3 @@ def option_problems(name: str, options: dict[str, Any]) -> list[str]:
     definition = schema("recipe")["$defs"][name]
     problems: list[Problem] = explain(Document(options, {}, {}), definition)
     return [f"{p.what}" + (f" ({p.hint})" if p.hint else "") for p in problems]
-
-
-def is_valid_record(record_type: RecordType, record: dict[str, Any]) -> bool:
-    """Return whether the record matches its JSON Schema."""
-    return validator(record_type).is_valid(record)

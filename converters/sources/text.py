@@ -10,10 +10,12 @@ changed. A file that begins like JSON or a table is refused: its texts would be 
 
 import re
 from collections.abc import Iterable, Iterator
+from itertools import chain, dropwhile, groupby
+from operator import attrgetter
 from typing import Annotated, Literal
 
 from ..reading.bounded_lines import MAX_LINE
-from ..reading.records import Drop, Record, Row
+from ..reading.records import Drop, Part, Record, Row
 
 VERSION = 2
 RECORD_TYPES = ("text",)
@@ -31,40 +33,50 @@ def convert(
         Literal["document", "paragraph", "line"], "What becomes a record: a whole file, a paragraph (text between blank lines), or a line."
     ] = "document",
     keep_data: Annotated[bool, "Read files of JSON or tables as text, with braces, quotes and separators."] = False,
-) -> Iterator[Record | Drop]:
+) -> Iterator[Record | Drop | Part]:
     """Yield one record per file, paragraph or line that is not blank."""
+    for _, lines in groupby(rows, attrgetter("file")):
+        lines = dropwhile(_is_blank, lines)
+        if (first := next(lines, None)) is None:
+            continue
+        if not keep_data and (what := _data(first.value)):
+            yield from (Part(row, first) for row in lines)
+            yield Drop(first, "data_not_text", f"{what}: the converter table reads its texts (text_key); keep_data takes it as it is")
+        elif sample_by == "line":
+            yield from (Record(row, {"text": row.value.strip()}) for row in chain((first,), lines) if not _is_blank(row))
+        else:
+            yield from _texts(chain((first,), lines), sample_by == "paragraph")
+
+
+def _texts(lines: Iterable[Row], by_paragraph: bool) -> Iterator[Record | Drop | Part]:
+    """Yield the lines of a file as one text, or one text per paragraph."""
     held: list[str] = []
     first: Row | None = None
     size = 0
-    begun = refused = None
-    for row in rows:
-        ends = first is not None and (row.file != first.file or sample_by == "paragraph" and not row.value.strip())
-        if first is not None and ends:
-            yield _record(first, held, size)
+    for row in lines:
+        if by_paragraph and _is_blank(row):
+            if first:
+                yield _record(first, held, size)
             held, first, size = [], None, 0
-        if row.file == refused or (first is None and not row.value.strip()):
             continue
-        if row.file != begun:
-            begun = row.file
-            if not keep_data and (what := _data(row.value)):
-                refused = row.file
-                yield Drop(row, "data_not_text", f"{what}: the converter table reads its texts (text_key); keep_data takes it as it is")
-                continue
-        if sample_by == "line":
-            yield Record(row, {"text": row.value.strip()})
-            continue
+        if first:
+            yield Part(row, first)
         first = first or row
         size += len(row.value) + 1
         if size <= MAX_LINE:
             held.append(row.value)
         else:
             held.clear()
-    if first is not None:
+    if first:
         yield _record(first, held, size)
 
 
+def _is_blank(row: Row) -> bool:
+    return not row.value.strip()
+
+
 def _data(line: str) -> str:
-    """What a file that begins with this line holds besides text; empty where it is text."""
+    """Return what a file with this first line contains instead of text; "" if it is text."""
     if _JSON.match(line):
         return "JSON"
     return "a table" if _HEADER.fullmatch(line.strip()) else ""

@@ -1,4 +1,4 @@
-"""`recipe`: the command group and the error boundary. A command's module is imported only when the command runs."""
+"""`recipe`: the command group and the handling of errors. A command's module is imported only when the command runs."""
 
 import errno
 import gc
@@ -50,7 +50,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "doctor": ("doctor", "Check this machine: hardware, packages, what recipes need."),
     "schema": ("schema", "Print a JSON Schema."),
 }
-# names of these verbs in other tools
+# verbs of other tools, for suggestions
 VERBS = {
     "train": "run", "sft": "run", "finetune": "run", "validate": "check", "lint": "check", "preprocess": "convert", "evaluate": "eval",
     "list": "ls", "cat": "show", "init": "new", "cp": "new", "fetch": "new", "config-schema": "schema", "env": "doctor",
@@ -116,7 +116,7 @@ def main() -> NoReturn:
     sys.stdout, sys.stderr = TerminalStream(sys.stdout), TerminalStream(sys.stderr, wraps=True)  # pyright: ignore[reportAttributeAccessIssue]
     try:
         code = _run()
-    except Exception:  # the boundary: anything unforeseen is a bug, reported as one
+    except Exception:  # anything that gets here is a bug
         import traceback
 
         from ...schemas.base.redact import redact
@@ -133,7 +133,7 @@ def _open_closed_streams() -> None:
     """Open /dev/null for a closed stdout or stderr (`>&-`), which Python represents as None."""
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:
-            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115 (it is open as long as the process lives)
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115 (open for the lifetime of the process)
 
 
 def _run() -> int:
@@ -152,7 +152,7 @@ def _run() -> int:
     except (KeyboardInterrupt, click.Abort):
         click.echo("interrupted", err=True)
         code = 130
-    except BrokenPipeError:  # the reader has gone: `| head`
+    except BrokenPipeError:  # the reader has closed the pipe: `| head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 1
     except ModuleNotFoundError as error:

@@ -49,7 +49,7 @@ class Encoding(click.ParamType):
     name = "encoding"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """Return the name; fail where it is unknown."""
+        """Return the name; fail if it is unknown."""
         if not is_encoding(value):
             self.fail(f"unknown encoding {value!r}: {encoding_hint(value)}", param, ctx)
         return value
@@ -66,7 +66,7 @@ class MachineType(click.ParamType):
 
         if found := machine_named(value):
             return found
-        self.fail(f"{value!r} is not a machine: this, cpu, gpu (24 GB, bf16) or gpu:GB, such as gpu:8", param, ctx)
+        self.fail(f"{value!r} is not a machine; use this, cpu, gpu (24 GB, bf16) or gpu:GB, such as gpu:8", param, ctx)
 
 
 def machine_option(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -76,7 +76,7 @@ def machine_option(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 class Between(click.FloatRange):
-    """A number between two others. click accepts nan, because every comparison with it is false."""
+    """A number in a range. click itself accepts nan, because every comparison with it is false."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Return the number; fail where it is outside the range or not a number."""

@@ -6,17 +6,19 @@ if every resample has the same value: resampling then cannot show the uncertaint
 """
 
 import math
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
 from .metrics import Metric
-from .significance import p_value
+from .significance import holm, p_value
 
 RESAMPLES = 2000
 LEAST_ROWS = 10  # for a bootstrap; benchmarks/significance.py measures the coverage from there on
+Key = TypeVar("Key", bound=Hashable)
 NO_INTERVAL = (math.nan, math.nan)
+_ROUNDING = 1e-12
 
 
 class Estimate(NamedTuple):
@@ -70,7 +72,7 @@ def bootstrap(metric: Metric, rows: Sequence[Any], resamples: np.ndarray, confid
 
 
 def difference(metric: Metric, before: Sequence[Any], after: Sequence[Any], resamples: np.ndarray, confidence: float) -> Difference:
-    """Return after - before on the same rows, with its interval and test."""
+    """Return after - before on the same rows, with its interval and its own test. For a table use `differences`."""
     stats = stats_of(metric, before), stats_of(metric, after)
     value = _value(metric, stats[1]) - _value(metric, stats[0])
     interval = NO_INTERVAL
@@ -82,7 +84,22 @@ def difference(metric: Metric, before: Sequence[Any], after: Sequence[Any], resa
         interval = _interval(values, value, left_out, confidence)
     p = p_value(metric, *stats)
     is_chance = interval[0] <= 0 <= interval[1]  # False without an interval
-    return Difference(value, *interval, p, p <= 1 - confidence + 1e-12 and not is_chance)
+    return Difference(value, *interval, p, p <= 1 - confidence + _ROUNDING and not is_chance)
+
+
+def differences(
+    compared: Mapping[Key, tuple[Metric, Sequence[Any], Sequence[Any]]], resamples: Mapping[int, np.ndarray], confidence: float
+) -> dict[Key, Difference]:
+    """Return the differences of one table from (metric, rows before, rows after), with resamples of the same number of rows.
+
+    They are tested together: the more are compared, the clearer one must be to be significant (Holm).
+    """
+    found = {key: difference(*of_key, resamples[len(of_key[1])], confidence) for key, of_key in compared.items()}
+    adjusted = holm([change.p_value for change in found.values()])
+    return {
+        key: change._replace(significant=change.significant and p <= 1 - confidence + _ROUNDING)
+        for (key, change), p in zip(found.items(), adjusted, strict=True)
+    }
 
 
 def stats_of(metric: Metric, rows: Sequence[Any]) -> np.ndarray:

@@ -36,7 +36,7 @@ def _sentiment_identity(asked: dict[str, Any]) -> Any:
 
 
 def _sentiment(asked: dict[str, Any]) -> dict[str, Any]:
-    """The classifier as a folder, and the prompts. Raises UserError for a file that holds none, or a model that cannot be found."""
+    """Return the classifier as a folder, and the prompts. Raises UserError for a file without prompts, or a model that cannot be found."""
     prompts = emotion_prompts(Path(asked["path"])) if asked["path"] else []
     return asked | {"classifier": resolve_model(Model(asked["classifier"]), RUNS).path, "prompts": prompts}
 

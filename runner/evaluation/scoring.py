@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 from ...schemas.base.errors import Location, Problem, UserError
 from ...schemas.sections import Evaluation
 from ..runtime.progress import read_lines
-from .intervals import Difference, Estimate, bootstrap, difference, draw_resamples
+from .intervals import Difference, Estimate, bootstrap, differences, draw_resamples
 from .judge import read_judgements
-from .metrics import LabelPrediction, Prediction, metric
+from .metrics import LabelPrediction, Metric, Prediction, metric
 from .reasoning import without_reasoning
 
 BASE, TUNED, REFERENCE = "base", "tuned", "reference"
@@ -77,7 +77,7 @@ def score_models(evaluation: Evaluation, columns: Columns, baseline: str, of_lab
     Metrics of labels are measured on `of_labels` if given.
     """
     models: dict[str, dict[str, Any]] = {model: {} for model in {**columns, **(of_labels or {})}}
-    differences = {}
+    compared: dict[str, tuple[Metric, list[Any], list[Any]]] = {}
     drawn = {len(rows[TUNED]): draw_resamples(len(rows[TUNED]), evaluation.generation.seed) for rows in (columns, of_labels) if rows}
     for name in evaluation.metrics:
         measure = metric(name)
@@ -86,10 +86,11 @@ def score_models(evaluation: Evaluation, columns: Columns, baseline: str, of_lab
         for model, cases in chosen.items():
             if model != REFERENCE or measure.applies_to_reference:
                 models[model][name] = as_json(bootstrap(measure, cases, resamples, evaluation.confidence))
-        differences[name] = as_json(difference(measure, chosen[baseline], chosen[TUNED], resamples, evaluation.confidence))
+        compared[name] = (measure, chosen[baseline], chosen[TUNED])
+    changes = {name: as_json(change) for name, change in differences(compared, drawn, evaluation.confidence).items()}
     units = {name: {"unit": metric(name).unit, "higher_is_better": metric(name).higher_is_better} for name in evaluation.metrics}
     return {"rows": len(columns[TUNED]), "confidence": evaluation.confidence, "baseline": baseline, "models": models,
-            "differences": differences, "metrics": units}  # fmt: skip
+            "differences": changes, "metrics": units}  # fmt: skip
 
 
 def slice_by_seen(evaluation: Evaluation, columns: Columns, of_labels: Columns, train: Path) -> dict[str, Any]:

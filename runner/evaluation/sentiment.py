@@ -27,12 +27,6 @@ def counted(pairs: Iterable[tuple[str, str]]) -> dict[str, dict[str, int]]:
     return {prompt: dict(counts) for prompt, counts in found.items()}
 
 
-def percentages(counts: Mapping[str, int]) -> dict[str, float]:
-    """Return each reply emotion's share of the replies to one prompt emotion."""
-    total = sum(counts.values())
-    return {emotion: 100 * count / total for emotion, count in counts.items()}
-
-
 def by_group(counts: Counts) -> dict[str, dict[str, Any]]:
     """Return rows, and the percentage of positive, neutral and negative replies, for each non-empty group of prompts.
 
@@ -50,7 +44,7 @@ def by_group(counts: Counts) -> dict[str, dict[str, Any]]:
 
 
 def emotion_prompts(path: Path) -> list[tuple[str, str]]:
-    """(emotion, prompt) of a JSON file of prompts by emotion. Raises UserError where it is not one."""
+    """Return the (emotion, prompt) pairs of a JSON file of prompts by emotion. Raises UserError if it is not one."""
 
     def wrong(what: str) -> UserError:
         return UserError(Problem(Location(str(path)), what, 'an object of lists: {"joy": ["Describe ..."], ...}', "prompts"))

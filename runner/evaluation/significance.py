@@ -6,7 +6,7 @@ with fewer than six rows whose outcomes differ, no difference is significant at 
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -43,9 +43,18 @@ def p_value(metric: Metric, before: np.ndarray, after: np.ndarray) -> float:
     return extreme / count if len(change) <= EXHAUSTIVE else (extreme + 1) / (count + 1)
 
 
-def least_rows(confidence: float) -> int:
-    """Return how many rows are needed for any difference to be significant."""
-    return math.ceil(math.log2(2 / (1 - confidence)) - _TIE)
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Return the p-values adjusted for their number (Holm 1979): of tables of equal models, one in twenty has any at or below 0.05."""
+    adjusted, least = [0.0] * len(p_values), 0.0
+    for rank, index in enumerate(sorted(range(len(p_values)), key=p_values.__getitem__)):
+        least = max(least, min(1.0, (len(p_values) - rank) * p_values[index]))
+        adjusted[index] = least
+    return adjusted
+
+
+def least_rows(confidence: float, tests: int = 1) -> int:
+    """Return how many rows are needed for any difference to be significant, where so many are tested together."""
+    return math.ceil(math.log2(2 * tests / (1 - confidence)) - _TIE)
 
 
 def _swaps(rows: int) -> Iterator[np.ndarray]:

@@ -9,7 +9,9 @@ from typing import NamedTuple
 
 import orjson
 
+from ...converters.building.batches import numbered
 from ...converters.building.chat_checks import record_fault
+from ...converters.building.row_account import convert_rows
 from ...converters.reading.files import source_files
 from ...converters.reading.readers import read_file
 from ...converters.reading.records import Drop, Row
@@ -62,14 +64,16 @@ class Job(NamedTuple):
     def _rows(self, unreadable: list[Drop]) -> Iterator[Row]:
         if self.generate.input is None:
             return
-        made = converter(self.generate.converter) if self.generate.converter else None
-        found = (row for file in source_files(self.generate.input) for row in read_file(file, made.INPUT if made else "values")[1])
+        name = self.generate.converter
+        made = converter(name) if name else None
+        reads = made.INPUT if made else "values"
+        found = (row for file in source_files(self.generate.input) for row in numbered(read_file(file, reads)[1]))
         rows = _readable(islice(found, self.generate.limit), unreadable)
-        if made is None:
+        if not (made and name):
             yield from rows
             return
         record_type = made.RECORD_TYPES[0]
-        for item in made.convert(rows, record_type, **self.generate.converter_options):
+        for item in convert_rows(name, rows, record_type, self.generate.converter_options):
             if isinstance(item, Drop):
                 unreadable.append(item)
             elif fault := record_fault(record_type, item.fields):

@@ -1,1 +1,1 @@
-"""Configurations of other tools -> recipes, with a report on every key."""
+"""Make recipes from configurations of other tools, with a report on every key, and from data files."""

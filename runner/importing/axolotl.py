@@ -1,4 +1,4 @@
-"""An Axolotl configuration as a recipe: the inverse of runner/launch, by the table of keys that `recipe check` uses.
+"""Translate an Axolotl configuration into a recipe: the inverse of runner/launch, with the table of keys that `recipe check` uses.
 
 A key with the same name in recipes is copied; HANDLERS translate the others, and TOOL_DEFAULTS are Axolotl's values of keys that the file
 does not set. Finally the recipe is rendered and compared with the file: a key that comes out different is reported as not expressible.
@@ -75,7 +75,7 @@ def read_axolotl(draft: Draft, folder: Path) -> None:
 
 
 def _pass_on(draft: Draft, key: str, value: Any, effect: dict[str, Any]) -> None:
-    """What a recipe may pass through: a field that changes a training, where what it needs is there too."""
+    """Pass a field to Axolotl if it affects training and the fields that it needs are set."""
     lacking = [other for other in effect.get("needs", {}) if draft.given.get(other) is None]
     if effect["effect"] in ("none", "fails"):
         draft.lose(key, effect.get("why") or "it has no effect on a training by recipekit")
@@ -206,7 +206,7 @@ def _packing(draft: Draft, key: str, value: Any) -> None:
 
 
 def _accepted_losses(draft: Draft, key: str, value: Any) -> None:
-    """A kind of loss that is not listed is not accepted; data.whitespace is accepted where nothing is said."""
+    """Translate the accepted kinds of loss; an unlisted kind is not accepted, but recipes accept whitespace by default."""
     accepted = value if isinstance(value, list) else []
     draft.put(key, {"data.reasoning": "drop" if "reasoning" in accepted else "keep"})
     if "whitespace" not in accepted:

@@ -1,4 +1,4 @@
-"""Keys about several processes: DeepSpeed, FSDP and Ray."""
+"""Translate keys about several processes: DeepSpeed, FSDP and Ray."""
 
 import re
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Axolotl's datasets as sources, each with the converter that reads its rows. A type without a converter is reported, never guessed."""
+"""Translate Axolotl's datasets into sources with converters. A type without a converter is reported, never guessed."""
 
 import os
 import re
@@ -67,7 +67,7 @@ def _unfit(kind: Any) -> str:
 
 
 def _converter(draft: Draft, at: str, entry: dict[str, Any]) -> tuple[RecordType, str, dict[str, Any]] | None:
-    """Return record type, converter and options; None where no converter fits the dataset's type."""
+    """Return record type, converter and options; None if no converter fits the dataset's type."""
     kind = entry.get("type")
     if kind in ("chat_template", "sharegpt") or isinstance(kind, str) and kind.startswith("sharegpt."):
         return _chat(draft, at, entry, kind)
@@ -141,29 +141,29 @@ def _named_columns(draft: Draft, at: str, kind: dict[str, Any]) -> dict[str, Any
 
 def _account(draft: Draft, at: str, key: str, entry: dict[str, Any]) -> None:
     """Report a dataset's key that concerns neither its type nor its columns."""
-    value, place = entry[key], f"{at}.{key}"
+    value, name = entry[key], f"{at}.{key}"
     on_hub = not _is_local(entry)
     as_usual = {"train_on_eos": "turn", "train_on_eot": "turn", "message_field_training": "train", "trust_remote_code": False,
                 "drop_system_message": False, "ds_type": value}  # fmt: skip
     if value is None:
-        draft.note(place, "data.sources", "empty")
+        draft.note(name, "data.sources", "empty")
     elif key == "path" or key == "data_files" and not on_hub:
-        draft.note(place, "data.sources", "relative to the recipe" if not on_hub else "hf:owner/name")
+        draft.note(name, "data.sources", "relative to the recipe" if not on_hub else "hf:owner/name")
     elif key in as_usual and value == as_usual[key]:
-        draft.note(place, "data.sources", "always so in recipes")
+        draft.note(name, "data.sources", "always so in recipes")
     elif key == "roles_to_train":
-        draft.put(place, {"training.roles_to_train": value})
+        draft.put(name, {"training.roles_to_train": value})
     elif key == "chat_template":
-        draft.put(place, {"model.chat_template": value})
+        draft.put(name, {"model.chat_template": value})
     elif key == "split" and (on_hub or value == "train"):
         if re.search(r"[\[+%]", str(value)):
-            draft.lose(place, f"slices are not supported: the split {_hub_split(entry) or 'train'} is read; use data.sources.limit")
+            draft.lose(name, f"slices are not supported: the split {_hub_split(entry) or 'train'} is read; use data.sources.limit")
         else:
-            draft.note(place, "data.sources", "hub_split" if on_hub else "all rows of the file")
+            draft.note(name, "data.sources", "hub_split" if on_hub else "all rows of the file")
     elif key in ("name", "revision") and on_hub:
-        draft.note(place, "data.sources", "subset" if key == "name" else "revision")
+        draft.note(name, "data.sources", "subset" if key == "name" else "revision")
     else:
-        draft.lose(place, "no such key for sources")
+        draft.lose(name, "no such key for sources")
 
 
 def _hub_split(entry: dict[str, Any]) -> str | None:

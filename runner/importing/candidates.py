@@ -1,4 +1,4 @@
-"""The ways in which rows might be read, the most specific first: by keys that one source alone has, as chats, as tables, as text."""
+"""List ways to read rows, the most specific first: by keys that only one source has, as chats, as tables, as text."""
 
 import re
 from collections import Counter
@@ -9,9 +9,8 @@ from typing import Any, NamedTuple
 import orjson
 
 from ...converters.reading.files import SourceFile
-from ...converters.sources.registry import CONVERTERS, converter, signatures
+from ...converters.sources.registry import CONVERTERS, converter, recognise_rows, recognise_text, signatures
 from ...schemas.sections import RecordType
-from ..evaluation.label_schemes import scheme_of
 from .columns import (
     ANSWER_ENDINGS,
     ASSISTANT,
@@ -29,17 +28,17 @@ from .columns import (
 )  # fmt: skip
 from .speakers import chat_roles
 
-ENOUGH = 0.5  # of the rows: real files have unusable ones
-ENOUGH_OF_ONE_FORM = 0.2  # where nothing else looks like this
+ENOUGH = 0.5  # share of the rows: real files have unusable ones
+ENOUGH_OF_ONE_FORM = 0.2  # if no other format looks like this
 HEAD = 1 << 16
-LINES_PER_PARAGRAPH = 20  # more: the blank lines do not part paragraphs
+LINES_PER_PARAGRAPH = 20  # with more, blank lines do not separate paragraphs
 _SPEAKER = re.compile(r"[\W_]*(\w[\w .'-]{0,30}?)[*_]*[:：][*_]*\s")
-SPEAKERS, SPOKEN = 6, 0.4  # at most so many names begin at least this share of the lines
+SPEAKERS, SPOKEN = 6, 0.4  # a dialogue: at most so many names start at least this share of the lines
 ROLES, CONTENTS = ("role", "from", "speaker", "author"), ("content", "value", "text", "message", "utterance")
 
 
 class Candidate(NamedTuple):
-    """A way to read the rows, and why. `doubt` says that the rows do not decide between it and others of that kind."""
+    """A way to read the rows, and why. `doubt` says that the rows also allow other ways."""
 
     converter: str
     record_type: RecordType
@@ -50,26 +49,18 @@ class Candidate(NamedTuple):
 
 
 def candidates(columns: Columns) -> Iterator[Candidate]:
-    """The candidates for rows with keys."""
+    """Yield the candidates for rows with keys."""
     rows, keys = columns.rows, set(columns.names)
     for name in CONVERTERS:
         for signature in signatures(name):
             if signature <= keys:
                 why = f"rows have {', '.join(sorted(signature))}"
                 yield Candidate(name, converter(name).RECORD_TYPES[0], {}, why, ENOUGH_OF_ONE_FORM)
-    if any(isinstance(turns := row.get("conversation"), list) and turns and "input" in turns[0] for row in rows):
-        yield Candidate("emollm", "chat", {}, "conversation is a list of turns with input and output", ENOUGH_OF_ONE_FORM)
-    if _mbti_labels(rows):
-        yield Candidate("mbti", "classification", {}, "labels are MBTI types", ENOUGH_OF_ONE_FORM)
-    if all(isinstance(seeds, list) and seeds and "instruction" in seeds[0] for row in rows for seeds in row.values()):
-        yield Candidate("alpaca_emotion", "chat", {}, "instructions by emotion")
+    for name in CONVERTERS:
+        if why := recognise_rows(name, rows):
+            yield Candidate(name, converter(name).RECORD_TYPES[0], {}, why, ENOUGH_OF_ONE_FORM)
     yield from _chats(rows, columns)
     yield from _tables(columns)
-
-
-def _mbti_labels(rows: list[dict[str, Any]]) -> bool:
-    labels = [str(row.get("label", row.get("type", ""))) for row in rows]
-    return bool((scheme := scheme_of(labels)) and scheme.name == "MBTI")
 
 
 def _chats(rows: list[dict[str, Any]], columns: Columns) -> Iterator[Candidate]:
@@ -102,7 +93,7 @@ def _chats(rows: list[dict[str, Any]], columns: Columns) -> Iterator[Candidate]:
 
 
 def _one_message_per_row(columns: Columns) -> Iterator[Candidate]:
-    """Rows with a role, a content and the id of their conversation."""
+    """Yield candidates for rows with a role, a content and the id of their conversation."""
     role, content = columns.named(ROLES), columns.named(CONTENTS)
     if role and content and columns.is_label(role):
         for group in columns.groups(columns.names):
@@ -113,11 +104,11 @@ def _one_message_per_row(columns: Columns) -> Iterator[Candidate]:
             options = _changed(
                 conversation_key=(group, None), role_key=(role, "role"), content_key=(content, "content"), roles=(named, None)
             )
-            yield Candidate("messages", "chat", options, f"a row is a message, {group} says of which conversation{why}")
+            yield Candidate("messages", "chat", options, f"each row is a message of the conversation {group}{why}")
 
 
 def _turns(value: Any) -> list[dict[str, Any]] | None:
-    """The turns of a cell, which may hold them as JSON text."""
+    """Return the turns of a cell, which may contain them as JSON text."""
     if isinstance(value, str) and value.lstrip().startswith("[{"):
         try:
             value = orjson.loads(value)
@@ -181,12 +172,12 @@ def _text(columns: Columns, text: str, doubt: bool = False) -> Candidate:
 
 
 def text_candidates(files: list[SourceFile]) -> Iterator[Candidate]:
-    """The candidates for files without rows: plain text."""
+    """Yield the candidates for files without rows: plain text."""
     head = _head(files[0])
-    if b"type,posts" in head:
-        yield Candidate("mbti", "classification", {}, "labels are MBTI types", ENOUGH_OF_ONE_FORM)
-    if all(file.path.suffix in (".train", ".dev", ".test") for file in files):
-        yield Candidate("babylm", "text", {}, "a BabyLM corpus, by its suffix")
+    suffixes = {file.path.suffix for file in files}
+    for name in CONVERTERS:
+        if why := recognise_text(name, head, suffixes):
+            yield Candidate(name, converter(name).RECORD_TYPES[0], {}, why, ENOUGH_OF_ONE_FORM)
     lines = [line.strip() for line in head.decode("utf-8", "replace").strip().splitlines()]
     filled = [line for line in lines if line]
     if not filled or sum(map(words, filled)) < 2 * len(filled):
@@ -200,7 +191,7 @@ def text_candidates(files: list[SourceFile]) -> Iterator[Candidate]:
 
 
 def _spoken(lines: list[str]) -> str:
-    """Return what to add where the lines are those of a conversation, of which only the text is trained."""
+    """Return a note if the lines are a conversation, which would be trained as plain text."""
     names = Counter(found[1].strip() for line in lines if (found := _SPEAKER.match(line)))
     if not 2 <= len(names) <= SPEAKERS or min(names.values()) < 2 or names.total() < SPOKEN * len(lines):
         return ""
@@ -213,11 +204,11 @@ def _head(file: SourceFile) -> bytes:
 
 
 def _first(names: tuple[str, ...], keys: Any) -> str | None:
-    """The first of the names among the keys, in any case."""
+    """Return the first of the names among the keys, ignoring case."""
     lowered = {str(key).lower().strip(): key for key in keys}
     return next((lowered[name] for name in names if name in lowered), None)
 
 
 def _changed(**options: tuple[Any, str | None]) -> dict[str, Any]:
-    """Options whose value is not the default."""
+    """Return the options whose value is not the default."""
     return {name: value for name, (value, default) in options.items() if value is not None and value != default}

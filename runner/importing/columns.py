@@ -1,4 +1,4 @@
-"""What the columns of rows are for: by their names, else by what their cells hold."""
+"""Find out what the columns of rows are for, by their names or their cells."""
 
 import re
 from collections.abc import Iterable
@@ -24,7 +24,7 @@ LABEL = (
     "kategorie", "klasse", "bewertung", "stimmung", "catégorie", "étiquette", "note", "categoría", "etiqueta", "categoria", "категория",
     "标签", "类别", "情感",
 )  # fmt: skip
-# What a longer name may end with (`agent_reply`): words that mean nothing else.
+# Last words of longer names (`agent_reply`) that have no other meaning.
 QUESTION_ENDINGS = ("question", "prompt", "query", "instruction", "request")
 ANSWER_ENDINGS = ("answer", "response", "reply", "completion", "solution")
 TEXT_ENDINGS = ("review", "body", "comment", "message", "tweet")
@@ -33,7 +33,7 @@ SYSTEM = ("system", "system_prompt")
 GROUP = re.compile(r"(?:^|_)(?:id|author|user|conversation|thread|dialog(?:ue)?|patient|customer|speaker|kunde|autor|auteur|cliente)$")
 MAX_LABELS = 200
 ROWS_PER_LABEL = 5
-QUESTIONS, FEWER_QUESTIONS = 0.4, 0.1  # of the cells hold a question mark: the column asks, the other answers
+QUESTIONS, FEWER_QUESTIONS = 0.4, 0.1  # shares of cells with a question mark, in a column of questions and in one of answers
 MIN_WORDS = 4  # on average: a shorter text is a name, a date or a label
 LABEL_WORDS = 4  # at most, on average
 _TURNS = re.compile(
@@ -64,14 +64,14 @@ class Columns:
 
     @cached_property
     def texts(self) -> list[str]:
-        """The columns of texts, the longest first."""
+        """Return the columns of texts, the longest first."""
         lengths = {name: _mean_words(self.values(name)) for name in self.names}
         found = [name for name in self.names if lengths[name] >= MIN_WORDS]
         return sorted(found, key=lambda name: -lengths[name])
 
     @cached_property
     def labels(self) -> list[str]:
-        """The columns that hold few different short values, in their order."""
+        """Return the columns with few different short values, in their order."""
         few = [name for name in self.names if self.is_label(name) and not GROUP.search(folded(name))]
         return [name for name in few if _mean_words(self.values(name)) <= LABEL_WORDS]
 
@@ -101,7 +101,7 @@ class Columns:
         return any(isinstance(value, list | dict) for name in names for value in self.values(name))
 
     def is_label(self, name: str) -> bool:
-        """Return whether a column's values are few and come back: labels, and not numbers that are measured or names of rows."""
+        """Return whether a column has few, repeated values: labels, not measurements or names of rows."""
         values = self.values(name)
         if not values or any(isinstance(value, list | dict) for value in values):
             return False
@@ -109,7 +109,7 @@ class Columns:
         return 1 < len({str(value) for value in values}) <= min(MAX_LABELS, enough)
 
     def groups(self, names: Iterable[str]) -> list[str]:
-        """Return those of the columns that say which rows belong together: ids that come back, of at least ten groups."""
+        """Return the columns that group rows: repeated ids of at least ten groups."""
         found = []
         for name in names:
             values = self.values(name) if GROUP.search(folded(name)) else []
@@ -120,7 +120,7 @@ class Columns:
 
 
 def folded(name: str) -> str:
-    """Return a column's name without case, spaces and the suffix that only says that it is text."""
+    """Return a column's name without case, spaces and a suffix such as `_text`."""
     plain = re.sub(r"[\s.-]+", "_", name.strip().lower())
     return re.sub(r"(?<=.)_(?:text|content|str|string)$", "", plain)
 

@@ -1,4 +1,4 @@
-"""A draft recipe, and the status of each key of the configuration that it is made from."""
+"""Draft a recipe, and track the status of each key of the configuration."""
 
 from typing import Any, Literal, NamedTuple
 
@@ -70,13 +70,13 @@ class Draft:
         self.entries[key] = Entry(key, "not expressible", (), why)
 
     def refuse(self, key: str, why: str) -> None:
-        """Record that the recipe cannot express the key, and that the training would be a different one without it."""
+        """Record that the recipe cannot express the key, and that it would train something else without it."""
         self.lose(key, why)
         what = f"{key}: {one_line(self.given[key])}: {why}"
         self.problems.append(Problem(self.source.location((key,)), what, rule="another-training"))
 
     def refuse_lost(self, key: str, why: str) -> None:
-        """Refuse the configuration where the key, without which the training would be a different one, was not expressible."""
+        """Refuse the configuration if the key, which changes what is trained, was not expressible."""
         if (entry := self.entries.get(key)) and entry.status == "not expressible":
             self.refuse(key, f"{why} ({entry.why})")
 
@@ -90,7 +90,7 @@ class Draft:
         self.entries[key] = Entry(key, "kept", (), why)
 
     def unset(self, home: str, why: str) -> bool:
-        """Remove a key from the recipe, with everything set by the same key of the configuration; return False where none set it."""
+        """Remove a key from the recipe, with everything set by the same key of the configuration; return False if no key set it."""
         keys = [entry.key for entry in self.entries.values() if home in entry.to and entry.status in ("kept", "renamed", "default")]
         if home in _REQUIRED or not keys:
             return False
@@ -105,7 +105,7 @@ class Draft:
         return True
 
     def recipe(self) -> Recipe | None:
-        """Return the recipe; None where its schema refuses it."""
+        """Return the recipe; None if its schema refuses it."""
         document = Document(self.ordered(), {}, {})
         return None if check_document(document) else Recipe.from_values(document.data)
 
@@ -122,7 +122,7 @@ class Draft:
 
 
 def _refusal(home: str, value: Any) -> str:
-    """Return why the recipe's schema refuses the value; '' where it does not."""
+    """Return why the recipe's schema refuses the value; "" if it does not."""
     from ...schemas.schema_errors import explain
 
     problems = explain(Document(value, {}, {}), subschema(schema("recipe"), tuple(home.split("."))))

@@ -1,4 +1,4 @@
-"""Another tool's configuration -> the text of a recipe, the status of every key, and the problems of the recipe."""
+"""Turn another tool's configuration into a recipe's text, the status of every key, and the recipe's problems."""
 
 from collections import Counter
 from pathlib import Path
@@ -50,7 +50,7 @@ def import_config(path: Path, tool: Tool | None, name: str, folder: Path) -> Imp
 
 
 def _tool(source: Document) -> Tool:
-    """Detect the tool by keys that only one has. Raises UserError where neither has any."""
+    """Detect the tool by keys that only one has. Raises UserError if neither has any."""
     if "base_model" in source.data:
         return "axolotl"
     if "model_name_or_path" in source.data and ("stage" in source.data or "finetuning_type" in source.data):
@@ -75,8 +75,8 @@ def _location(source: Document, key: str) -> Location:
 
 def _head(path: Path, draft: Draft) -> str:
     lost = [f"#   {entry.key}: {entry.why}" for entry in draft.entries.values() if entry.status == "not expressible"]
-    said = ["# Not expressible in a recipe:", *lost] if lost else []
-    return "\n".join([f"# Imported from {path.name}.", *said, ""]).replace("\r", " ") + "\n"
+    lines = ["# Not expressible in a recipe:", *lost] if lost else []
+    return "\n".join([f"# Imported from {path.name}.", *lines, ""]).replace("\r", " ") + "\n"
 
 
 def as_json(imported: Imported) -> dict[str, Any]:

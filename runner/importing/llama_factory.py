@@ -1,4 +1,4 @@
-"""A LLaMA-Factory configuration as a recipe, by the names in schemas/aliases.py."""
+"""Translate a LLaMA-Factory configuration into a recipe, by the names in schemas/aliases.py."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -62,7 +62,7 @@ def read_llama_factory(draft: Draft, folder: Path) -> None:
 
 
 def home_of(key: str) -> str:
-    """Return the recipe's key with this name or alias; "" where there is none."""
+    """Return the recipe's key with this name or alias; "" if there is none."""
     own = [f"{section}.{key}" for section in SECTIONS if f"{section}.{key}" in key_paths()]
     other = ALIASES.get(key, "")
     return own[0] if own else other if other.partition(".")[0] in SECTIONS else ""
@@ -74,41 +74,41 @@ def _put_default(draft: Draft, key: str, homes: dict[str, Any]) -> None:
 
 def _put_datasets(draft: Draft, folder: Path) -> None:
     """Set data.type and data.sources from the names of datasets, which dataset_info.json describes."""
-    place = Path(str(draft.given.get("dataset_dir") or "data"))
+    home = Path(str(draft.given.get("dataset_dir") or "data"))
     kind = {"sft": "chat", "pt": "text"}.get(str(draft.given.get("stage", "sft")))
     sources: list[dict[str, Any]] = []
     for key in ("dataset", "eval_dataset"):
         if not (value := draft.given.get(key)):
             continue
         names = [name.strip() for name in str(value).split(",")]
-        found = {name: _source(place, name, kind, folder) for name in names}
+        found = {name: _source(home, name, kind, folder) for name in names}
         split = {"split": "validation"} if key == "eval_dataset" else {}
         limit = {"limit": draft.given["max_samples"]} if draft.given.get("max_samples") else {}
         sources += [{**source, **split, **limit} for source in found.values() if isinstance(source, dict)]
         unread = [f"{name}: {why}" for name, why in found.items() if isinstance(why, str)]
         for name, source in found.items():
             if isinstance(source, dict):
-                for what, why in _undescribed(_described(place, name) or {}, source["converter"]):
+                for what, why in _undescribed(_described(home, name) or {}, source["converter"]):
                     draft.lose(f"{key} {name}: {what}", why)
-        draft.lose(key, "; ".join(unread)) if unread else draft.note(key, "data.sources", f"from {place / 'dataset_info.json'}")
+        draft.lose(key, "; ".join(unread)) if unread else draft.note(key, "data.sources", f"from {home / 'dataset_info.json'}")
     draft.values["data"] |= {"type": kind} if kind else {}
     draft.values["data"] |= {"sources": sources} if sources else {}
     if draft.given.get("eval_dataset"):
         draft.values["data"]["split"] = {"validation": 0}
 
 
-def _source(place: Path, name: str, kind: str | None, folder: Path) -> dict[str, Any] | str:
+def _source(home: Path, name: str, kind: str | None, folder: Path) -> dict[str, Any] | str:
     """Return the source of a dataset, or why there is none."""
-    if not (place / "dataset_info.json").is_file():
-        return f"no such file: {place / 'dataset_info.json'}; add the source yourself"
-    if (facts := _described(place, name)) is None:
-        return f"{place / 'dataset_info.json'} does not describe it"
+    if not (home / "dataset_info.json").is_file():
+        return f"no such file: {home / 'dataset_info.json'}; add the source yourself"
+    if (facts := _described(home, name)) is None:
+        return f"{home / 'dataset_info.json'} does not describe it"
     if facts.get("ranking") or kind is None or facts.get("formatting", "alpaca") not in ("alpaca", "sharegpt", "openai"):
         return "no converter for this dataset"
     if hub := facts.get("hf_hub_url"):
         path = f"hf:{hub}"
     elif file := facts.get("file_name"):
-        path = os.path.relpath(place / str(file), folder)
+        path = os.path.relpath(home / str(file), folder)
     else:
         return "it names neither a file nor a Hub dataset"
     converter, options = _converter(facts, kind)
@@ -117,7 +117,7 @@ def _source(place: Path, name: str, kind: str | None, folder: Path) -> dict[str,
 
 
 def _described(place: Path, name: str) -> dict[str, Any] | None:
-    """What dataset_info.json says about the dataset; None where it says nothing."""
+    """Return the description of the dataset in dataset_info.json; None if there is none."""
     try:
         described = orjson.loads((place / "dataset_info.json").read_bytes())
     except (OSError, ValueError) as error:
@@ -201,7 +201,7 @@ def _stage(draft: Draft, key: str, value: Any) -> None:
 
 
 def _mask_history(draft: Draft, key: str, value: Any) -> None:
-    """Train the last turn only: an option of the converters of chats."""
+    """Train only the last turn: an option of the chat converters."""
     sources = draft.values["data"].get("sources", [])
     if not value:
         draft.note(key, "data.sources", "every turn is trained")
@@ -210,11 +210,11 @@ def _mask_history(draft: Draft, key: str, value: Any) -> None:
             source["options"] = source.get("options", {}) | {"last_only": True}
         draft.note(key, "data.sources", "option last_only")
     else:
-        draft.refuse(key, "only the converters messages and sharegpt can train the last turn alone")
+        draft.refuse(key, "only the converters messages and sharegpt can train only the last turn")
 
 
 def _pass_on(draft: Draft, key: str, value: Any) -> None:
-    """What Axolotl calls by another name."""
+    """Pass a key to Axolotl under its name there."""
     if value:
         draft.pass_on(key, value, PASSED_ON[key])
     else:

@@ -1,4 +1,4 @@
-"""The text of a recipe for data files: what was recognised, with a comment that says why for every choice."""
+"""Write a recipe for data files, with a comment that gives the reason for every choice."""
 
 import os
 from collections import Counter
@@ -29,13 +29,13 @@ METRICS = {
     "classification": "[accuracy, macro_f1]",
     "text": "[perplexity, token_accuracy]",
 }
-MARGIN = 1.25  # for rows that were not looked at
+MARGIN = 1.25  # for rows that were not read
 STEP = 64
 BLOCK = 512  # of text records
 FEW_ROWS = 200
 MANY_ROWS = 5000
 BATCH = 16  # rows per optimizer step
-REPLY_LABELS = 10  # different replies at most, each of a few rows: the replies are labels
+REPLY_LABELS = 10  # with at most this many different replies, each repeated, replies are labels
 _TEXT = """\
 model:
   base_model: {model}
@@ -62,9 +62,9 @@ evaluation:
 
 
 class Draft(NamedTuple):
-    """What a recipe is made of: its name, what was recognised, the paths as given, the recipe's folder and its base model.
+    """The parts of a new recipe: its name, the recognised data, the paths as given, the recipe's folder and its base model.
 
-    `declared` are further keys of its sources.
+    `declared` are other keys of its sources.
     """
 
     name: str
@@ -88,10 +88,10 @@ def recipe_for(draft: Draft) -> str:
             path.write_text(f"recipe: 1\nname: {draft.name}\n\n" + text(micro, "a draft"), encoding="utf-8")
             found = estimate_fit(load_recipe(str(path)).recipe, this_machine(), draft.folder, len(_labels(draft.found)))
             if found is None:
-                return text(4, "whether it fits in memory is not known: the model's size is not")
+                return text(4, "whether it fits in memory is unknown, like the model's size")
             if not problems(found, full_rows=True) and not warnings(found):
                 return text(micro, "fits in this machine's memory, by `recipe plan`")
-    return text(1, "memory is short on this machine: see `recipe plan`")
+    return text(1, "may not fit in this machine's memory: see `recipe plan`")
 
 
 def sequence_len(found: Recognised, model: str) -> tuple[int, str]:
@@ -104,7 +104,7 @@ def sequence_len(found: Recognised, model: str) -> tuple[int, str]:
     size = f"{length.tokens:,} tokens" if length.exact else f"{length.bytes:,} bytes, about {length.tokens:,} tokens"
     template = f", about {length.total:,} with the chat template" if length.total > length.tokens else ""
     why = f"the longest of {'' if found.is_whole else 'the first '}{len(found.records):,} rows has {size}{template}"
-    return rounded, why if length.exact else f"{why}: the model's tokenizer is not at hand"
+    return rounded, why if length.exact else f"{why}: the model's tokenizer is not on this machine"
 
 
 def _sections(draft: Draft, length: int, length_why: str, micro: int, micro_why: str) -> str:
@@ -118,9 +118,9 @@ def _sections(draft: Draft, length: int, length_why: str, micro: int, micro_why:
         sources="\n".join(_source(draft, path) for path in draft.paths),
         dropped=_dropped(found), split=_split(found),
         validation="0.2 # few rows: hold out more of them" if few else "0.1 # a tenth of the rows",
-        adapter="none # every weight: it learns the texts themselves" if is_text else "qlora # the least memory",
+        adapter="none # trains all weights, to learn the texts themselves" if is_text else "qlora # needs the least memory",
         learning_rate="5e-5" if is_text else "2e-4", sequence_len=length, length_why=length_why,
-        epochs="1 # many rows" if len(found.records) >= MANY_ROWS else "3 # too many when the validation loss rises",
+        epochs="1 # many rows" if len(found.records) >= MANY_ROWS else "3 # use fewer if the validation loss rises",
         micro=micro, micro_why=micro_why, accumulation=rows // micro, rows=rows,
         metrics="[accuracy, macro_f1, perplexity]" if replies else METRICS[choice.record_type],
         labels=f"  labels: {one_line(replies)} # the replies are labels; order matters for levels\n" if replies else "",
@@ -129,7 +129,7 @@ def _sections(draft: Draft, length: int, length_why: str, micro: int, micro_why:
 
 def _model(draft: Draft) -> str:
     if draft.model == EMBEDDED:
-        return f"{EMBEDDED} # small, no download: to try the recipe; then a Hugging Face name, or a folder"
+        return f"{EMBEDDED} # small, no download, to try the recipe; later a Hugging Face name or a folder"
     return one_line(os.path.relpath(draft.model, draft.folder.resolve()) if Path(draft.model).is_dir() else draft.model)
 
 
@@ -141,15 +141,15 @@ def _source(draft: Draft, path: str) -> str:
              f"      converter: {choice.converter} # `recipe show --converter {choice.converter}` lists its options"]  # fmt: skip
     split = split_in(Path(path).name) if len({split_in(Path(one).name) for one in draft.paths} - {""}) > 1 else ""
     more = {**({"split": split} if split else {}), **draft.declared, **({"options": options} if options else {})}
-    why = {"encoding": " # the file is not UTF-8: see in `recipe mask` that accents read right"}
+    why = {"encoding": " # the file is not UTF-8: check with `recipe mask` that accents are right"}
     lines += [f"      {key}: {one_line(value)}{why.get(key, '')}" for key, value in more.items()]
-    # Rows in which a key of MEANINGS is unread are refused: to ignore it would train them without it.
+    # Rows with an unread key of MEANINGS are refused: ignoring it would change what is trained.
     unread = [key for key in found.unread if key not in (*kept_groups(found), *MEANINGS, OTHERS)]
     return "\n".join([*lines, *([f"      ignore_keys: {one_line(unread)} # not trained"] if unread else [])])
 
 
 def _dropped(found: Recognised) -> str:
-    """The line that allows the unusable rows, commented out: to lose rows is the user's decision."""
+    """Return the line that allows unusable rows, commented out: dropping rows is the user's decision."""
     if not found.unusable:
         return ""
     rows = len(found.records) + len(found.unusable)
@@ -158,7 +158,7 @@ def _dropped(found: Recognised) -> str:
 
 
 def _split(found: Recognised) -> str:
-    """The lines that keep rows together, or labels in the same shares."""
+    """Return the line that keeps rows together, or labels in equal shares."""
     if groups := kept_groups(found):
         return f"    group_by: {one_line(groups)} # rows with the same {groups[0]} stay in one split\n"
     labels = _labels(found)
@@ -168,7 +168,7 @@ def _split(found: Recognised) -> str:
 
 
 def kept_groups(found: Recognised) -> list[str]:
-    """The columns to group the split by: ids that come back, where the converter can keep them."""
+    """Return the columns to group the split by: repeated ids, if the converter can keep them."""
     return found.groups if "keep_meta" in options_schema(converter(found.choice.converter).convert)["properties"] else []
 
 
@@ -177,7 +177,7 @@ def _labels(found: Recognised) -> Counter[str]:
 
 
 def _reply_labels(found: Recognised) -> list[str]:
-    """The replies of chats of one turn where they are few and come back."""
+    """Return the last replies of chats if they are few and repeated."""
     replies = Counter(record.fields["messages"][-1]["content"] for record in found.records if "messages" in record.fields)
     few = 1 < len(replies) <= REPLY_LABELS and min(replies.values()) >= 5
     return sorted(replies) if few and all(len(reply) <= 40 and "\n" not in reply for reply in replies) else []

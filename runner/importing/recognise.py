@@ -1,7 +1,7 @@
-"""Data files -> the converter, record type and options that read them.
+"""Choose the converter, record type and options for data files.
 
 Candidates come from the keys and cells of the rows, the most specific first; each is tried on the first rows, and the first that converts
-most of them is taken. Nothing is decided by a file's name except that BabyLM's corpora are called .train, .dev or .test.
+most of them is taken. File names decide nothing, except the suffixes of BabyLM's corpora.
 """
 
 from collections.abc import Iterator
@@ -20,16 +20,16 @@ from ...schemas.sections import UTF8, RecordType, Source
 from .candidates import ENOUGH, Candidate, candidates, text_candidates
 from .columns import Columns
 
-SAMPLE = 500  # rows that a candidate is tried on
+SAMPLE = 500  # rows for trying a candidate
 TOOLS = ("tools", "functions")
-TABLES = (".csv", ".tsv")  # where commas may not be those of a text
+TABLES = (".csv", ".tsv")  # formats in which commas are separators
 
 
 class Recognised(NamedTuple):
-    """The chosen way to read the files, and what it makes of their rows.
+    """The chosen way to read the files, and its result for the first rows.
 
-    `alternatives` are other ways that read them too where names and cells do not decide; `unread` has the keys that are not read,
-    `groups` those of them that say which rows belong together; `is_whole` says whether every row was looked at.
+    `alternatives` are other possible ways if names and cells leave doubt; `unread` has the keys that are not read,
+    `groups` those that group rows; `is_whole` says whether every row was read.
     """
 
     files: list[SourceFile]
@@ -43,9 +43,9 @@ class Recognised(NamedTuple):
 
 
 def recognise(paths: list[str], record_type: RecordType | None = None, encoding: str = UTF8, columns: tuple[str, ...] = ()) -> Recognised:
-    """Choose how to read the files, as records of the type where one is given.
+    """Choose how to read the files, as records of the type if given.
 
-    Raises UserError where no converter reads most of the rows, and where encoding or columns have to be declared first.
+    Raises UserError if no converter reads most of the rows, or if encoding or columns must be declared first.
     """
     files = [file for path in paths for file in files_of(Source(path, "", encoding=encoding, columns=columns))]
     for file in files:
@@ -61,7 +61,7 @@ def recognise(paths: list[str], record_type: RecordType | None = None, encoding:
     found = list(candidates(table) if rows else text_candidates(files))
     wanted = [one for one in found if record_type in (None, one.record_type)]
     readable = [one for one in wanted if _reads(one, files)]
-    # Rows of one form, such as chats, are not read as a table of other columns where they cannot be used.
+    # Unusable rows of a specific format, such as chats, are not read as a table of other columns.
     if wanted and wanted[0].enough < ENOUGH and all(one.converter == "table" for one in readable):
         raise _unreadable(wanted[0], files, rows)
     if not readable:
@@ -72,20 +72,20 @@ def recognise(paths: list[str], record_type: RecordType | None = None, encoding:
 
 
 def _examined(choice: Candidate, others: list[Candidate], files: list[SourceFile], columns: Columns) -> Recognised:
-    """Convert as many rows as are looked at with the chosen candidate."""
+    """Convert the first rows with the chosen candidate."""
     trial = try_converter(choice.converter, choice.record_type, choice.options, files, LIMIT)
     unread = list(trial.unread)
     return Recognised(files, choice, others, trial.records, trial.unusable, unread, columns.groups(unread), trial.is_whole)
 
 
 def choose(found: Recognised, number: int) -> Recognised:
-    """Take the alternative of that number instead."""
+    """Choose the alternative with this index instead."""
     rows = [row.value for row in islice(_values(found.files), LIMIT) if isinstance(row, Row) and isinstance(row.value, dict)]
     return _examined(found.alternatives[number], [], found.files, Columns(rows))
 
 
 def _refuse_undeclared(file: SourceFile) -> None:
-    """Raise UserError for a text that is not UTF-8, and for a table without a header, where the source does not say so."""
+    """Raise UserError for a text that is not UTF-8 or a table without a header, unless the source declares it."""
     with open_source(file.path, file.encoding) as stream:
         head = stream.read(HEAD)
         if text_format(head) != "text":
@@ -97,7 +97,7 @@ def _refuse_undeclared(file: SourceFile) -> None:
 
 
 def undeclared_encoding(paths: list[str]) -> dict[str, str]:
-    """Return likely encodings of files that are not UTF-8, by how their text reads in each; none where some may be UTF-8."""
+    """Return likely encodings of files that are not UTF-8, with a sample of the text in each; none if some may be UTF-8."""
     files = [file for path in paths for file in source_files(path)]
     found: dict[str, str] = {}
     for file in files:
@@ -125,7 +125,7 @@ def _reads(candidate: Candidate, files: list[SourceFile]) -> bool:
 
 
 def _values(files: list[SourceFile]) -> Iterator[Row | Drop]:
-    """The rows of the files that hold JSON or tables; none of plain text."""
+    """Yield the rows of JSON files and tables; none of plain text."""
     for file in files:
         kind, stream, reader = open_file(file._replace(named=False), "values")
         with stream:
@@ -134,7 +134,7 @@ def _values(files: list[SourceFile]) -> Iterator[Row | Drop]:
 
 
 def _refuse_preferences(rows: list[dict[str, Any]], path: str) -> None:
-    """Raise UserError for preference data, whose worse replies would be trained too."""
+    """Raise UserError for preference data, whose rejected replies would be trained too."""
     if any({"chosen", "rejected"} <= set(row) for row in rows):
         what, hint = "chosen and rejected", "use the column of the preferred reply as the answer"
     elif any({"prompt", "completion", "label"} <= set(row) and isinstance(row["label"], bool) for row in rows):
@@ -146,15 +146,15 @@ def _refuse_preferences(rows: list[dict[str, Any]], path: str) -> None:
 
 
 def _unreadable(candidate: Candidate, files: list[SourceFile], rows: list[dict[str, Any]]) -> UserError:
-    """Say why the first rows cannot be used, where their keys leave no doubt of the converter."""
+    """Return why the first rows cannot be used, if their keys clearly belong to the converter."""
     trial = try_converter(candidate.converter, candidate.record_type, candidate.options, files, SAMPLE)
     if not trial.unusable:
-        return UserError(Problem(Location(files[0].name), "holds no rows", rule="unknown-data"))
+        return UserError(Problem(Location(files[0].name), "contains no rows", rule="unknown-data"))
     drop = trial.unusable[0]
     what = f"{drop.reason.replace('_', ' ')}: {drop.detail}; {candidate.why}, but most rows cannot be used"
     hint = f"fix the rows, or set the converter's options in a recipe: recipe show --converter {candidate.converter}"
     if any(row.get(key) for row in rows for key in TOOLS):
-        hint = "recipes do not train tool calls: give the chats without tools"
+        hint = "tool calls cannot be trained: remove the tools from the chats"
         if candidate.converter == "sharegpt":
             hint += "; to train calls as plain text, set `ignore_keys: [tools]` and `options: {roles: {function_call: assistant}}`"
     return UserError(Problem(Location(drop.row.file, drop.row.line), what, hint, "unknown-data"))
@@ -163,7 +163,7 @@ def _unreadable(candidate: Candidate, files: list[SourceFile], rows: list[dict[s
 def _unknown(path: str, columns: Columns, found: list[Candidate], record_type: RecordType | None) -> UserError:
     shown = ", ".join(columns.names[:12]) + (f" and {len(columns.names) - 12} more" if len(columns.names) > 12 else "")
     if record_type and any(one.record_type != record_type for one in found):
-        what, hint = f"cannot be read as {record_type} records (keys: {shown})", "leave out --type to see what it is"
+        what, hint = f"cannot be read as {record_type} records (keys: {shown})", "omit --type to detect the type"
     else:
         what = f"no converter reads these rows (keys: {shown})" if shown else "no converter reads this file"
         hint = "see docs/converters.md; the converter table reads any columns that you name in its options"

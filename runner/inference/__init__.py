@@ -1,1 +1,1 @@
-"""`recipe chat`: a model talked with, line by line, in a terminal or through a pipe."""
+"""`recipe chat`, `serve` and `predict`: use a model interactively, through a pipe, or over HTTP."""

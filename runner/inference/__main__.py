@@ -1,4 +1,4 @@
-"""A target as JSON -> a server on a free loopback port, told in one line on stdout; it ends when its standard input does."""
+"""Serve a target, given as JSON, on a free loopback port, printed as one line on stdout, until standard input ends."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Requests that wait are answered together: one thread runs the model, everybody else only waits."""
+"""Answer waiting requests together: one thread runs the model, and all callers wait for it."""
 
 import queue
 import threading
@@ -9,11 +9,11 @@ from typing import Any
 from ..worker.generation import Reply, generate
 from ..worker.loading import LoadedModel
 
-GATHER_SECONDS = 0.02  # requests that were sent together arrive within this
+GATHER_SECONDS = 0.02  # requests sent together arrive within this time
 
 
 class Batcher:
-    """A thread that decodes batches of what waits. `on_failure` is told of each reply that an error ended."""
+    """A thread that decodes batches of waiting requests. `on_failure` is called for each reply that an error ended."""
 
     def __init__(self, served: LoadedModel, max_batch: int, on_failure: Callable[[Reply, BaseException], object]) -> None:
         self.served, self.max_batch, self.on_failure = served, max_batch, on_failure
@@ -27,7 +27,7 @@ class Batcher:
         self.waiting.put(reply)
 
     def stop(self) -> None:
-        """End after the batch under way."""
+        """Stop after the current batch."""
         self.waiting.put(None)
         self.thread.join()
 
@@ -39,13 +39,13 @@ class Batcher:
             self.batches = [*self.batches[-999:], len(batch)]
             try:
                 generate(self.served, batch)
-            except Exception as error:  # one batch's failure is told to those who wait for it; the next one is another
+            except Exception as error:  # a failure ends only its own batch; its callers are informed
                 for reply in batch:
                     if not reply.finish:
                         self.on_failure(reply, error)
 
     def _gather(self, first: Reply) -> list[Reply]:
-        """The first that waits, and those that come within GATHER_SECONDS, up to max_batch."""
+        """Return the first request and those that arrive within GATHER_SECONDS, up to max_batch."""
         batch, until = [first], time.monotonic() + GATHER_SECONDS
         while len(batch) < self.max_batch:
             try:
@@ -60,15 +60,15 @@ class Batcher:
 
 
 class StreamingDecoder:
-    """What has been told of a reply, in `text`. A character of which only some bytes are there waits for the rest."""
+    """Decodes a growing reply; `text` is what has been returned so far. An incomplete UTF-8 character waits for its remaining bytes."""
 
     def __init__(self, tokenizer: Any) -> None:
         self.tokenizer, self.text = tokenizer, ""
 
-    def new(self, token_ids: Sequence[int], outputs_are_intact: bool) -> str:
-        """The text that the reply's tokens so far have added since it was last asked for."""
+    def new(self, token_ids: Sequence[int], is_complete: bool) -> str:
+        """Return the text that was added since the last call."""
         text = self.tokenizer.decode(token_ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
-        if text.endswith("\ufffd") and not outputs_are_intact:
+        if text.endswith("\ufffd") and not is_complete:
             return ""
-        told, self.text = self.text, text
-        return text[len(told) :]
+        shown, self.text = self.text, text
+        return text[len(shown) :]

@@ -1,4 +1,4 @@
-"""uvicorn's HTTP protocol with a limit of time for the headers of a request: uvicorn itself waits for them without end."""
+"""uvicorn's HTTP protocol with a timeout for request headers; uvicorn itself has none."""
 
 import asyncio
 from typing import Any
@@ -9,17 +9,17 @@ HEADER_SECONDS = 10.0
 
 
 class BoundedProtocol(H11Protocol):
-    """A connection that is closed when it opens, or begins a request, and does not send whole headers in time."""
+    """A connection that is closed if it does not send complete headers in time."""
 
     _deadline: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: Any) -> None:
-        """Start to wait for the first request."""
+        """Start the timeout for the first request."""
         super().connection_made(transport)
         self._wait()
 
     def data_received(self, data: bytes) -> None:
-        """Read; whole headers end the waiting, a part of further ones begins it again."""
+        """Read data; complete headers end the timeout, the start of another request restarts it."""
         super().data_received(data)
         if self._is_answering():
             self._stop_waiting()
@@ -27,7 +27,7 @@ class BoundedProtocol(H11Protocol):
             self._wait()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Forget the deadline."""
+        """Cancel the timeout."""
         self._stop_waiting()
         super().connection_lost(exc)
 

@@ -1,4 +1,4 @@
-"""Lines typed or piped, each answered before the next is read."""
+"""Answer lines, typed or piped, each before the next is read."""
 
 import signal
 import sys
@@ -16,27 +16,27 @@ PROMPT = "> "
 
 
 class Answering(Protocol):
-    """What is talked with; `help` tells what can be typed beside text."""
+    """A chat partner; `help` names the commands besides text."""
 
     help: str
 
     def respond(self, line: str) -> None:
-        """Show the answer to a line."""
+        """Show the reply to a line."""
         ...
 
     def reset(self) -> str:
-        """Forget what was said; tells so."""
+        """Clear the conversation; return a confirmation."""
         ...
 
     def set_system(self, text: str) -> str:
-        """Another system prompt; tells so."""
+        """Change the system prompt; return a confirmation."""
         ...
 
 
 def answer_typed(session: Answering) -> None:
-    """Answer what a person types until Ctrl-D or /quit. What goes wrong with a line is told, and the next one is read."""
+    """Answer typed lines until Ctrl-D or /quit. An error in a line is printed, and the next line is read."""
     echo_styled((session.help, {"dim": True}), err=True)
-    signal.signal(signal.SIGTERM, _end)  # Ctrl-C stops a reply, and is no end
+    signal.signal(signal.SIGTERM, _end)  # Ctrl-C stops only the reply
     for line in _typed():
         try:
             if _answer(session, line) == "quit":
@@ -48,7 +48,7 @@ def answer_typed(session: Answering) -> None:
 
 
 def answer_piped(session: Answering, stream: BinaryIO) -> None:
-    """Answer every line of the stream. Raises UserError, with the line, at the first that cannot be answered."""
+    """Answer every line of the stream. Raises UserError with the line's number at the first that cannot be answered."""
     for number, raw in enumerate(stream, 1):
         try:
             if _answer(session, raw.decode()) == "quit":
@@ -60,7 +60,7 @@ def answer_piped(session: Answering, stream: BinaryIO) -> None:
 
 
 def _answer(session: Answering, line: str) -> str:
-    """Do what the line says: a command, or text to be answered. Blank lines are passed over."""
+    """Run a command, or reply to text. Blank lines are skipped."""
     text = line.strip()
     command, _, rest = text.partition(" ")
     if command == "/quit":
@@ -79,7 +79,7 @@ def _typed() -> Iterator[str]:
         import readline  # noqa: F401 - gives input() a history and line editing
     is_shown = sys.stdout.isatty()
     while True:
-        if not is_shown:  # replies alone go where stdout goes
+        if not is_shown:  # only replies go to stdout
             click.echo(PROMPT, nl=False, err=True)
         try:
             yield input(PROMPT if is_shown else "")
@@ -87,7 +87,7 @@ def _typed() -> Iterator[str]:
             click.echo(err=True)
             return
         except KeyboardInterrupt:
-            click.echo("\nCtrl-D ends", err=True)
+            click.echo("\nCtrl-D to quit", err=True)
 
 
 def _end(number: int, frame: FrameType | None) -> NoReturn:

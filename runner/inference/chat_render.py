@@ -1,4 +1,4 @@
-"""How replies are shown: as JSON, as text that grows, or side by side."""
+"""Show replies as JSON, as streamed text, or side by side."""
 
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -16,11 +16,11 @@ from ...schemas.base.terminal import beneath, echo_styled, printable
 from .chat_session import as_json
 from .chat_stream import ReplyStream
 
-NARROW = 80  # columns under which two replies stand below each other
+NARROW = 80  # below this many columns, two replies are shown one below the other
 
 
 class JsonRenderer:
-    """One JSON object a reply, when it is whole."""
+    """Prints one JSON object per complete reply."""
 
     def show(self, made: Sequence[ReplyStream], growing: Iterator[ReplyStream]) -> None:
         """Wait for the replies, then print them."""
@@ -31,13 +31,13 @@ class JsonRenderer:
 
 
 class PlainRenderer:
-    """Replies as text: for a pipe, and in a terminal for one model. With two, each reply has its model's name before it."""
+    """Prints replies as text: in a pipe, and in a terminal for one model. With two models, each reply follows its model's name."""
 
     def __init__(self, is_terminal: bool) -> None:
         self.is_terminal = is_terminal
 
     def show(self, made: Sequence[ReplyStream], growing: Iterator[ReplyStream]) -> None:
-        """One reply as it comes; two when both are there. However it ends, the line does."""
+        """Stream one reply; print two when both are complete. The output always ends with a line break."""
         try:
             for speech in growing:
                 if len(made) == 1:
@@ -47,35 +47,35 @@ class PlainRenderer:
                 self._write("\n".join(f"[{speech.speaker.name}] {speech.text}" for speech in made))
             self._write("\n")
         if self.is_terminal or any(speech.finish == "length" for speech in made):
-            tell_ends(made)
+            print_ends(made)
 
     def _write(self, text: str) -> None:
-        """A pipe gets every character as it is, which click.echo would not give it."""
+        """Write text. A pipe gets every character unchanged, unlike with click.echo."""
         stream = sys.stdout if self.is_terminal else beneath(sys.stdout)
         stream.write(printable(text) if self.is_terminal else text)
         sys.stdout.flush()
 
 
 class BesideRenderer:
-    """Two replies growing in columns, or below each other in a narrow terminal."""
+    """Shows two growing replies in columns, or one below the other in a narrow terminal."""
 
     def __init__(self, console: Screen) -> None:
         self.console = console
 
     def show(self, made: Sequence[ReplyStream], growing: Iterator[ReplyStream]) -> None:
-        """Both, until both have ended."""
+        """Show both until both have ended."""
         with Live(console=self.console, refresh_per_second=12, get_renderable=self._growing(made)):
             for _ in growing:
                 pass
-        tell_ends(made)
+        print_ends(made)
 
     def _growing(self, made: Sequence[ReplyStream]) -> Callable[[], RenderableType]:
-        """The replies as they stand; not to the right edge, where the `^C` of a person who stops them would begin another line."""
+        """Return a function that renders the replies, leaving room at the right edge for `^C`, which would otherwise wrap."""
         return lambda: Constrain(beside(made, self.console.width), self.console.width - len("^C") - 1)
 
 
 def beside(made: Sequence[ReplyStream], width: int) -> RenderableType:
-    """The replies as they stand, each under its model's name."""
+    """Return the current replies, each under its model's name."""
     cells = [(Text(speech.speaker.name, style="bold"), Text(printable(speech.text.strip()) or "…")) for speech in made]
     if width < NARROW:
         return Group(*(part for cell in cells for part in cell))
@@ -87,10 +87,10 @@ def beside(made: Sequence[ReplyStream], width: int) -> RenderableType:
     return table
 
 
-def tell_ends(made: Sequence[ReplyStream]) -> None:
-    """On stderr: how many tokens each reply has, how long they took, and why it ended before its end."""
+def print_ends(made: Sequence[ReplyStream]) -> None:
+    """Print to stderr each reply's number of tokens, its time, and why it ended early."""
     for speech in made:
         count = len(speech.token_ids)
         name = f"{speech.speaker.name}: " if len(made) > 1 else ""
-        why = {"length": ", cut off there (--max-tokens, or the model's context)", "cancelled": ", stopped"}.get(speech.finish, "")
+        why = {"length": ", cut off (by --max-tokens or the model's context)", "cancelled": ", stopped"}.get(speech.finish, "")
         echo_styled((f"{name}{count} tokens in {speech.seconds:.1f} s{why}", {"dim": True}), err=True)

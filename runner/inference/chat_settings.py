@@ -1,4 +1,4 @@
-"""How replies are generated: as the run's evaluation generated them, or a plain model greedily, unless the command line says otherwise."""
+"""Choose how replies are generated: as in the run's evaluation, or greedily for other models, unless the command line overrides it."""
 
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,7 +11,7 @@ from ..runtime.run_folder import RunFolder
 
 
 class Settings(NamedTuple):
-    """`seed` None: another for every reply. `system` None: no system prompt; `system_note` says where it comes from."""
+    """Generation settings. `seed` None is random for every reply, `system` None is no system prompt; `system_note` says where it is set."""
 
     temperature: float
     top_p: float
@@ -22,29 +22,28 @@ class Settings(NamedTuple):
     system_note: str
 
     def __str__(self) -> str:
-        shown = [f"temperature {self.temperature:g}" if self.temperature else "temperature 0 (the likeliest token each time)"]
+        shown = [f"temperature {self.temperature:g}" if self.temperature else "temperature 0 (always the likeliest token)"]
         shown += [f"top_p {self.top_p:g}"] if self.temperature and self.top_p < 1 else []
         shown += [f"repetition_penalty {self.repetition_penalty:g}"] if self.repetition_penalty != 1 else []
         shown += [f"seed {self.seed}"] if self.temperature and self.seed is not None else []
-        return ", ".join([*shown, f"at most {self.max_new_tokens} tokens a reply"])
+        return ", ".join([*shown, f"at most {self.max_new_tokens} tokens per reply"])
 
 
 def settings_of(target: ModelReference, given: dict[str, Any]) -> Settings:
-    """The settings for the model; `given` holds what the command line says, None where it says nothing.
-
-    Raises UserError where something is said that has no effect.
+    """Return the settings for the model; `given` holds the options of the command line, None for those not given.
+    Raises UserError for an option without effect.
     """
-    if target.kind == "classification" and (idle := [name for name, value in given.items() if value is not None]):
-        option = idle[0].replace("_", "-")
-        raise UserError(f"--{option} has no effect: {target.name} classifies, and generates nothing", hint="leave it away")
+    if target.kind == "classification" and (unused := [name for name, value in given.items() if value is not None]):
+        option = unused[0].replace("_", "-")
+        raise UserError(f"--{option} has no effect: {target.name} is a classifier and generates nothing", hint="remove the option")
     generation = Generation()
     if target.run:
         generation = load_recipe(RunFolder(Path(target.run)).recipe_file).recipe.evaluation.generation
     note = "the recipe's" if given["system"] is None else "--system"
-    said = {name: value for name, value in given.items() if value is not None}
+    chosen = {name: value for name, value in given.items() if value is not None}
     found = Settings(generation.temperature, generation.top_p, 1.0, generation.max_new_tokens, None, target.system_prompt, note)._replace(
-        **{"max_new_tokens" if name == "max_tokens" else name: value for name, value in said.items()}
+        **{"max_new_tokens" if name == "max_tokens" else name: value for name, value in chosen.items()}
     )
-    if not found.temperature and (idle := [name for name in ("top_p", "seed") if said.get(name) is not None]):
-        raise UserError(f"--{idle[0].replace('_', '-')} has no effect at temperature 0", hint="add --temperature 0.7")
+    if not found.temperature and (unused := [name for name in ("top_p", "seed") if chosen.get(name) is not None]):
+        raise UserError(f"--{unused[0].replace('_', '-')} has no effect at temperature 0", hint="add --temperature 0.7")
     return found._replace(system=found.system or None)

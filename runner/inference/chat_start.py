@@ -1,4 +1,4 @@
-"""Loading what is talked with, told on stderr."""
+"""Load the models of a chat, with messages on stderr."""
 
 import logging
 from typing import Any
@@ -17,7 +17,7 @@ from .classify import Classifier
 
 
 def opened(target: ModelReference, settings: Settings, beside_base: bool, as_json: bool, is_terminal: bool) -> Session | Classifier:
-    """The session, its models loaded. `is_terminal` says that a person reads the replies where they are printed.
+    """Return the session with its models loaded. `is_terminal` says that replies are printed to a terminal.
 
     Raises UserError for a setting that has no effect on this model.
     """
@@ -25,30 +25,30 @@ def opened(target: ModelReference, settings: Settings, beside_base: bool, as_jso
     click.echo(f"loading   {target.note}", err=True)
     if target.kind == "classification":
         if beside_base:
-            raise UserError("--beside-base has no effect: before it is trained, the head of a classifier is random numbers")
+            raise UserError("--beside-base is not possible: a classifier's head is random before training")
         return Classifier(target, as_json)
     bases = [ChatModel("base", load(base_of(target)))] if beside_base else []
     tuned = ChatModel("tuned" if target.run else target.name, load(target, chats=target.kind == "chat").merged())
     continues = target.kind == "text" or not tuned.served.tokenizer.chat_template
     if continues and settings.system:
-        raise UserError(f"--system has no effect: {target.name} has no chat template, it goes on with a text", hint="leave it away")
+        raise UserError(f"--system has no effect: {target.name} has no chat template and continues texts", hint="remove the option")
     return Session([*bases, tuned], settings, continues, _screen(beside_base, as_json, is_terminal))
 
 
 def announce(target: ModelReference, settings: Settings, session: Any) -> None:
-    """How it is talked with, on stderr."""
+    """Print to stderr how replies are generated."""
     if isinstance(session, Classifier):
         click.echo(f"labels    {', '.join(session.labels)}", err=True)
         return
     if session.continues:
-        click.echo("text      no chat: each line is gone on with", err=True)
+        click.echo("text      no chat template: each line is continued", err=True)
     if settings.system:
         click.echo(f"system    {settings.system} ({settings.system_note})", err=True)
     click.echo(f"replies   {settings}", err=True)
 
 
 def _quiet() -> None:
-    """Silence packages that warn of kernels that a CPU lacks, and of a head that the adapter is about to fill."""
+    """Silence warnings about kernels that a CPU lacks, and about a new head whose weights the adapter brings."""
     from transformers.utils import logging as transformers_logging
 
     transformers_logging.set_verbosity_error()

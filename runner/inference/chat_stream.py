@@ -1,4 +1,4 @@
-"""Models that answer: each decodes in a thread of its own, and whoever listens hears of every part of every reply as it comes."""
+"""Stream replies from several models, each decoding in its own thread."""
 
 import queue
 import secrets
@@ -22,14 +22,14 @@ class ChatModel:
         self.batcher = Batcher(served, 1, self._failed)
 
     def _failed(self, reply: Reply, error: BaseException) -> None:
-        """In the decoding thread: have whoever listens raise the error."""
+        """Make the listener raise the error; called in the decoding thread."""
         self.error, reply.finish = error, "failed"
         reply.on_token(reply)
 
 
 class ReplyStream:
-    """A reply as it grows: `text` is what can be shown of it, `part` what came last, `finish` why it ended (stop, length,
-    cancelled), `seconds` how long it has taken."""
+    """A growing reply: `text` is what can be shown, `part` the newest piece, `finish` why it ended (stop, length, cancelled), `seconds` its
+    time so far."""
 
     def __init__(self, speaker: ChatModel, reply: Reply) -> None:
         self.speaker, self.reply = speaker, reply
@@ -40,26 +40,26 @@ class ReplyStream:
 
     @property
     def text(self) -> str:
-        """What has come so far."""
+        """Return the text so far."""
         return self.growing.text
 
     def grow(self, token_ids: list[int], finish: str) -> None:
-        """Take what the decoding thread told. Raises the error that ended it, where one did."""
+        """Add what the decoding thread produced. Raises the error that ended it, if any."""
         if self.speaker.error:
             raise self.speaker.error
         self.token_ids, self.finish, self.seconds = token_ids, finish, time.monotonic() - self.begun
         self.part = self.growing.new(token_ids, bool(finish))
 
 
-def speeches(speakers: Sequence[ChatModel], prompt_ids: Sequence[int], settings: Settings) -> list[ReplyStream]:
-    """A reply of each speaker to the same prompt, not begun yet. Raises UserError where there is no room for any."""
+def new_replies(speakers: Sequence[ChatModel], prompt_ids: Sequence[int], settings: Settings) -> list[ReplyStream]:
+    """Return a reply of each speaker to the same prompt, not yet started. Raises UserError if the context has no room for a reply."""
     seed = settings.seed if settings.seed is not None else secrets.randbits(63)
     made = []
     for speaker in speakers:
         room = speaker.served.context - len(prompt_ids)
         if room < 1:
-            what = f"the conversation is {len(prompt_ids):,} tokens long, and the model takes {speaker.served.context:,} with its reply"
-            raise UserError(what, hint="/reset begins anew")
+            what = f"the conversation has {len(prompt_ids):,} tokens; the model's context is {speaker.served.context:,} including the reply"
+            raise UserError(what, hint="/reset starts again")
         longest = min(settings.max_new_tokens, room)
         sampling = (settings.temperature, settings.top_p, settings.repetition_penalty, seed % 2**63)
         made.append(ReplyStream(speaker, Reply(list(prompt_ids), longest, *sampling)))
@@ -67,18 +67,18 @@ def speeches(speakers: Sequence[ChatModel], prompt_ids: Sequence[int], settings:
 
 
 def listen(made: Sequence[ReplyStream]) -> Generator[ReplyStream, None, None]:
-    """Have the replies generated, all at once; yield one each time that it has grown or ended. Whoever stops listening stops them."""
-    told: queue.SimpleQueue[tuple[ReplyStream, list[int], str]] = queue.SimpleQueue()
+    """Generate all replies at once; yield one each time it has grown or ended. Closing the generator stops them."""
+    events: queue.SimpleQueue[tuple[ReplyStream, list[int], str]] = queue.SimpleQueue()
 
-    def telling(speech: ReplyStream) -> Any:
-        return lambda reply: told.put((speech, list(reply.token_ids), reply.finish))
+    def forward(speech: ReplyStream) -> Any:
+        return lambda reply: events.put((speech, list(reply.token_ids), reply.finish))
 
     try:
         for speech in made:
-            speech.reply.on_token = telling(speech)
+            speech.reply.on_token = forward(speech)
             speech.speaker.batcher.put(speech.reply)
         while not all(speech.finish for speech in made):
-            speech, token_ids, finish = told.get()
+            speech, token_ids, finish = events.get()
             speech.grow(token_ids, finish)
             yield speech
     finally:

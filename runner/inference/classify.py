@@ -1,4 +1,4 @@
-"""A classifier talked with: each line gets a label, with the probability of every label."""
+"""Classify lines: each gets a label, with the probability of every label."""
 
 from pathlib import Path
 from typing import Any
@@ -17,25 +17,25 @@ from ..worker.loading import load
 class Classifier:
     """The model of a classification run, or a folder with one."""
 
-    help = "each line is classified; /quit or Ctrl-D ends"
+    help = "each line is classified; /quit or Ctrl-D to end"
 
     def __init__(self, target: ModelReference, as_json: bool) -> None:
         self.as_json = as_json
         self.loaded = load(target, "classification")
         self.labels = list(self.loaded.labels)
         self.sequence_len = self.loaded.context
-        if target.run:  # as training treated long texts
+        if target.run:  # as training truncates long texts
             self.sequence_len = load_recipe(RunFolder(Path(target.run)).recipe_file).recipe.training.sequence_len
 
     def classify(self, text: str) -> dict[str, Any]:
-        """The label, every label's probability, the text's tokens, and how many of them the model saw."""
+        """Return the label, every label's probability, the text's number of tokens, and how many the model saw."""
         return self.classify_all([text])[0]
 
     def classify_all(self, texts: list[str]) -> list[dict[str, Any]]:
-        """The same for several texts at once."""
+        """Classify several texts at once."""
         from ..worker.classification import tokenise_rows
 
-        records = [{"id": str(number), "text": text, "label": self.labels[0]} for number, text in enumerate(texts)]  # no label is looked at
+        records = [{"id": str(number), "text": text, "label": self.labels[0]} for number, text in enumerate(texts)]  # the label is not used
         found = tokenise_rows(records, self.loaded.tokenizer, self.labels, self.sequence_len, "truncate")
         chances = label_probabilities(self.loaded, [row["input_ids"] for row in found.rows])
         return [self._facts(row, chance, found.long) for row, chance in zip(found.rows, chances, strict=True)]
@@ -58,15 +58,15 @@ class Classifier:
             return
         click.echo("  ".join(f"{label} {chance:.3f}" for label, chance in found["probabilities"].items()))
         if found["tokens"] > found["tokens_seen"]:
-            click.echo(f"only the first {found['tokens_seen']:,} of its {found['tokens']:,} tokens were looked at", err=True)
+            click.echo(f"only the first {found['tokens_seen']:,} of its {found['tokens']:,} tokens were read", err=True)
 
     def reset(self) -> str:
-        """There is nothing to forget."""
+        """Return that there is nothing to clear."""
         return "each line is classified by itself"
 
     def set_system(self, text: str) -> str:
-        """A classifier takes none. Raises UserError."""
+        """Raise UserError: a classifier takes none."""
         raise UserError("a classifier takes no system prompt")
 
     def stop(self) -> None:
-        """Nothing runs beside it."""
+        """Do nothing: there are no threads to stop."""

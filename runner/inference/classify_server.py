@@ -1,4 +1,4 @@
-"""The server of a classifier: POST /classify in the form that vLLM has, models, health."""
+"""Serve a classifier: POST /classify in vLLM's format, models, health."""
 
 import asyncio
 import secrets
@@ -16,23 +16,23 @@ from .server import error_response, guarded, model_card, with_body
 
 
 class Classifications:
-    """The routes' state: the classifier, which one request at a time uses."""
+    """The routes' state: the classifier, used by one request at a time."""
 
     def __init__(self, name: str, classifier: Classifier, max_batch: int) -> None:
         self.name, self.classifier, self.max_batch = name, classifier, max_batch
         self.lock = asyncio.Lock()
 
     async def health(self, request: Request) -> Response:
-        """Whether the model answers."""
+        """Return that the model answers."""
         return JSONResponse({"status": "ok", "model": self.name})
 
     async def models(self, request: Request) -> Response:
-        """The one model."""
+        """List the one model."""
         return JSONResponse({"object": "list", "data": [model_card(self.name)]})
 
     @with_body
     async def classify(self, request: Request, body: Any) -> Response:
-        """POST /classify."""
+        """Answer POST /classify."""
         asked = read_texts(body)
         if body.get("model") not in (None, self.name):
             return error_response(404, f"this server has one model: {self.name}", "model", "model_not_found")
@@ -52,7 +52,7 @@ class Classifications:
 
 
 def create_classify_app(name: str, classifier: Classifier, max_batch: int, hosts: tuple[str, ...]) -> Starlette:
-    """The application. `hosts` are the names that it may be called by."""
+    """Return the application. `hosts` are the host names that requests may use."""
     state = Classifications(name, classifier, max_batch)
     routes = [
         Route("/health", state.health), Route("/v1/models", state.models), Route("/classify", state.classify, methods=["POST"]),

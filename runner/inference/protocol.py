@@ -1,4 +1,4 @@
-"""OpenAI's chat completions as values: what a request may say, how replies and errors look."""
+"""Read and write OpenAI's chat completions: requests, replies and errors as values."""
 
 import time
 from typing import Any, NamedTuple
@@ -14,7 +14,7 @@ _NUMBERS: dict[str, tuple[Any, tuple[type, ...], float, float]] = {
     "max_tokens": (None, (int,), 1, 1_000_000),
     "max_completion_tokens": (None, (int,), 1, 1_000_000),
 }
-# What we have no effect for is refused, unless it has the value that means nothing.
+# A parameter without effect is refused, unless it has its neutral value.
 _KNOWN = {*_NUMBERS, "model", "messages", "stream", "stream_options", "user", "n", "stop", "metadata", "store"}
 _NEUTRAL: dict[str, tuple[Any, ...]] = {
     "frequency_penalty": (0, None), "presence_penalty": (0, None), "logprobs": (False, None), "logit_bias": ({}, None),
@@ -23,7 +23,7 @@ _NEUTRAL: dict[str, tuple[Any, ...]] = {
 
 
 class BadRequest(Exception):
-    """The request says what cannot be done; `parameter` is what it says it with."""
+    """A request that cannot be served; `parameter` names the cause."""
 
     def __init__(self, what: str, parameter: str | None = None, code: str | None = None) -> None:
         super().__init__(what)
@@ -45,7 +45,7 @@ class ChatRequest(NamedTuple):
 
 
 def read_request(body: Any) -> ChatRequest:
-    """The request in a JSON body. Raises BadRequest for what is no request, and for what would be ignored."""
+    """Read a chat request from a JSON body. Raises BadRequest for invalid requests and for parameters that would be ignored."""
     if not isinstance(body, dict):
         raise BadRequest("expected a JSON object")
     for name, value in body.items():
@@ -55,7 +55,7 @@ def read_request(body: Any) -> ChatRequest:
             raise BadRequest(f"{name} has no effect here", name)
     numbers = {name: _number(body, name) for name in _NUMBERS}
     if not isinstance(body.get("stream", False), bool | None):
-        raise BadRequest("stream is true or false", "stream")
+        raise BadRequest("stream must be true or false", "stream")
     options = body.get("stream_options") or {}
     longest = numbers["max_completion_tokens"] if numbers["max_completion_tokens"] is not None else numbers["max_tokens"]
     return ChatRequest(
@@ -65,14 +65,14 @@ def read_request(body: Any) -> ChatRequest:
 
 
 class TextsRequest(NamedTuple):
-    """Texts to classify. `truncate`: those longer than the model takes are cut, else they are refused."""
+    """Texts to classify. With `truncate`, texts that are too long are cut, otherwise they are refused."""
 
     texts: list[str]
     truncate: bool
 
 
 def read_texts(body: Any) -> TextsRequest:
-    """The request for a classification in a JSON body. Raises BadRequest for what is no request, and for what would be ignored."""
+    """Read a classification request from a JSON body. Raises BadRequest for invalid requests and for parameters that would be ignored."""
     if not isinstance(body, dict):
         raise BadRequest("expected a JSON object")
     neutral: dict[str, tuple[Any, ...]] = {"truncate_prompt_tokens": (-1, None), "add_special_tokens": (True, None), "priority": (0, None)}
@@ -82,12 +82,12 @@ def read_texts(body: Any) -> TextsRequest:
     given = body.get("input")
     texts = [given] if isinstance(given, str) else given
     if not isinstance(texts, list) or not 0 < len(texts) <= MAX_TEXTS or not all(isinstance(text, str) and text.strip() for text in texts):
-        raise BadRequest(f"input is a text or a list of 1 to {MAX_TEXTS} texts, none of them blank", "input")
+        raise BadRequest(f"input must be a text or a list of 1 to {MAX_TEXTS} texts, none of them blank", "input")
     return TextsRequest(texts, body.get("truncate_prompt_tokens") == -1)
 
 
 def classification(identity: str, model: str, labels: list[str], found: list[dict[str, Any]]) -> dict[str, Any]:
-    """Labels with probabilities, in the order of the model's labels, as vLLM's /classify has them."""
+    """Return labels with probabilities, in the order of the model's labels, in the format of vLLM's /classify."""
     data = [
         {"index": index, "label": one["label"], "probs": [one["probabilities"][label] for label in labels], "num_classes": len(labels)}
         for index, one in enumerate(found)
@@ -101,48 +101,48 @@ def _number(body: dict[str, Any], name: str) -> Any:
     if value is None:
         return default
     if isinstance(value, bool) or not isinstance(value, kinds) or not lowest <= value <= highest:
-        raise BadRequest(f"{name} is a number from {lowest:g} to {highest:g}", name)
+        raise BadRequest(f"{name} must be a number from {lowest:g} to {highest:g}", name)
     return value
 
 
 def _messages(messages: Any) -> list[dict[str, str]]:
     if not isinstance(messages, list) or not 0 < len(messages) <= MAX_MESSAGES:
-        raise BadRequest(f"messages is a list of 1 to {MAX_MESSAGES} messages", "messages")
+        raise BadRequest(f"messages must be a list of 1 to {MAX_MESSAGES} messages", "messages")
     found = []
     for index, message in enumerate(messages):
         role, content = (message.get("role"), message.get("content")) if isinstance(message, dict) else (None, None)
-        if isinstance(content, list):  # parts; only text can be read here
+        if isinstance(content, list):  # content parts; only text is supported
             readable = all(isinstance(part, dict) and part.get("type") == "text" and isinstance(part.get("text"), str) for part in content)
             content = "".join(part["text"] for part in content) if readable else None
         if role not in _ROLES or not isinstance(content, str):
-            raise BadRequest(f"messages[{index}] needs a role ({', '.join(_ROLES)}) and a content of text", "messages")
+            raise BadRequest(f"messages[{index}] needs a role ({', '.join(_ROLES)}) and text as content", "messages")
         found.append({"role": role, "content": content})
     return found
 
 
 def completion(identity: str, model: str, text: str, finish: str, usage: dict[str, int]) -> dict[str, Any]:
-    """A whole reply."""
+    """Return a complete reply."""
     choice = {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": finish, "logprobs": None}
     return _head(identity, model, "chat.completion") | {"choices": [choice], "usage": usage}
 
 
 def chunk(identity: str, model: str, delta: dict[str, str], finish: str | None) -> dict[str, Any]:
-    """A part of a streamed reply."""
+    """Return a part of a streamed reply."""
     return _head(identity, model, "chat.completion.chunk") | {"choices": [{"index": 0, "delta": delta, "finish_reason": finish}]}
 
 
 def usage_chunk(identity: str, model: str, usage: dict[str, int]) -> dict[str, Any]:
-    """The last part of a streamed reply, where it was asked for."""
+    """Return the last part of a streamed reply, sent if requested."""
     return _head(identity, model, "chat.completion.chunk") | {"choices": [], "usage": usage}
 
 
 def usage(prompt: int, completed: int) -> dict[str, int]:
-    """Tokens used."""
+    """Return the numbers of tokens used."""
     return {"prompt_tokens": prompt, "completion_tokens": completed, "total_tokens": prompt + completed}
 
 
 def error_body(what: str, kind: str, parameter: str | None = None, code: str | None = None) -> dict[str, Any]:
-    """An error as OpenAI's clients read it."""
+    """Return an error in OpenAI's format."""
     return {"error": {"message": what, "type": kind, "param": parameter, "code": code}}
 
 

@@ -1,4 +1,4 @@
-"""The server: chat completions (whole or streamed), models, health."""
+"""Serve chat completions (complete or streamed), models and health."""
 
 import asyncio
 import os
@@ -33,7 +33,7 @@ KEY_NAME = "RECIPEKIT_API_KEY"
 
 
 def with_body(handle: Callable[[Any, Request, Any], Awaitable[Response]]) -> Callable[[Any, Request], Awaitable[Response]]:
-    """Give an endpoint the request's body; a caller without the key, a body that does not come and a BadRequest are answered here."""
+    """Give an endpoint the request's body; a missing key, a body that does not arrive, and a BadRequest are answered here."""
 
     @wraps(handle)
     async def endpoint(self: Any, request: Request) -> Response:
@@ -57,81 +57,81 @@ def with_body(handle: Callable[[Any, Request, Any], Awaitable[Response]]) -> Cal
 
 
 class Chats:
-    """The routes' state: the model, the system prompt of chats that bring none, the thread that runs it, and how many wait."""
+    """The routes' state: the model, the default system prompt, the decoding thread, and the number of waiting requests."""
 
     def __init__(self, served: LoadedModel, max_batch: int, system_prompt: str | None = None) -> None:
         self.served = served
         self.system = [{"role": "system", "content": system_prompt}] if system_prompt else []
         self.batcher = Batcher(served, max_batch, lambda reply, error: reply.on_token(_broken(reply, error)))
-        self.under_way = 0
+        self.in_progress = 0
 
     async def health(self, request: Request) -> Response:
-        """Whether the model answers, and what waits."""
-        facts = {"status": "ok", "model": self.served.name, "under_way": self.under_way}
+        """Return that the model answers, and how many requests are in progress."""
+        facts = {"status": "ok", "model": self.served.name, "in_progress": self.in_progress}
         return JSONResponse(facts | {"largest_batch": max(self.batcher.batches, default=0)})
 
     async def models(self, request: Request) -> Response:
-        """The one model."""
+        """List the one model."""
         return JSONResponse({"object": "list", "data": [model_card(self.served.name)]})
 
     @with_body
     async def chat(self, request: Request, body: Any) -> Response:
-        """POST /v1/chat/completions."""
+        """Answer POST /v1/chat/completions."""
         asked = read_request(body)
         if body.get("model") not in (None, self.served.name):
             return error_response(404, f"this server has one model: {self.served.name}", "model", "model_not_found")
         reply, parts = self._reply(asked)
-        if self.under_way >= MAX_WAITING:
+        if self.in_progress >= MAX_WAITING:
             headers = {"retry-after": "1"}
-            return JSONResponse(error_body("too many requests wait", "rate_limit_error"), status_code=429, headers=headers)
+            return JSONResponse(error_body("too many requests are waiting", "rate_limit_error"), status_code=429, headers=headers)
         identity = f"chatcmpl-{secrets.token_hex(12)}"
-        self.under_way += 1
+        self.in_progress += 1
         self.batcher.put(reply)
         if asked.stream:
             return StreamingResponse(self._stream(identity, asked, reply, parts), media_type="text/event-stream")
         return await self._whole(identity, request, reply, parts)
 
     def _reply(self, asked: ChatRequest) -> tuple[Reply, asyncio.Queue[str | None]]:
-        """The reply to generate, and the queue that its text comes through; None ends it. Raises BadRequest where it would not fit."""
+        """Return the reply to generate, and the queue of its text, ended by None. Raises BadRequest if it would not fit."""
         try:
             own = any(message["role"] == "system" for message in asked.messages)
             ids = self.served.prompt_ids(asked.messages if own else [*self.system, *asked.messages])
-        except Exception as error:  # a template raises what it likes about roles that it does not know
+        except Exception as error:  # a template may raise anything for roles that it does not know
             raise BadRequest(f"the model's chat template refuses the messages: {error}", "messages") from None
         room = self.served.context - len(ids)
         wanted = asked.max_new_tokens or room
         if room < 1 or (asked.max_new_tokens and wanted > room):
-            what = f"{len(ids)} prompt tokens and {asked.max_new_tokens or 1} new ones are more than the model's {self.served.context}"
+            what = f"{len(ids)} prompt tokens and {asked.max_new_tokens or 1} new ones exceed the model's context of {self.served.context}"
             raise BadRequest(what, "messages", "context_length_exceeded")
         parts: asyncio.Queue[str | None] = asyncio.Queue()
-        loop, tell = asyncio.get_running_loop(), _Telling(self.served, parts)
+        loop, forward = asyncio.get_running_loop(), _TextQueue(self.served, parts)
         seed = asked.seed if asked.seed is not None else secrets.randbits(63)
         reply = Reply(ids, wanted, asked.temperature, asked.top_p, asked.repetition_penalty, seed % 2**63)
         reply.on_token = lambda now: loop.call_soon_threadsafe(
-            tell, list(now.token_ids) if asked.stream or now.finish else None, now.finish
+            forward, list(now.token_ids) if asked.stream or now.finish else None, now.finish
         )
         return reply, parts
 
     async def _whole(self, identity: str, request: Request, reply: Reply, parts: asyncio.Queue[str | None]) -> Response:
-        gone = asyncio.create_task(_disconnected(request))
+        disconnected = asyncio.create_task(_disconnected(request))
         try:
-            said = asyncio.create_task(_collected(parts))
-            await asyncio.wait({said, gone}, return_when=asyncio.FIRST_COMPLETED)
-            if not said.done():
-                said.cancel()
+            collected = asyncio.create_task(_collected(parts))
+            await asyncio.wait({collected, disconnected}, return_when=asyncio.FIRST_COMPLETED)
+            if not collected.done():
+                collected.cancel()
                 reply.cancelled = True
                 return Response(status_code=499)
-            text = said.result()
+            text = collected.result()
         finally:
-            gone.cancel()
-            self.under_way -= 1
+            disconnected.cancel()
+            self.in_progress -= 1
         if reply.finish not in ("stop", "length"):
             return JSONResponse(error_body("the model failed; see the server's log", "server_error"), status_code=500)
         counts = usage(len(reply.prompt_ids), len(reply.token_ids))
         return JSONResponse(completion(identity, self.served.name, text, reply.finish, counts))
 
     async def _stream(self, identity: str, asked: ChatRequest, reply: Reply, parts: asyncio.Queue[str | None]) -> AsyncIterator[bytes]:
-        """Server-sent events. A reply that fails ends without [DONE], so that nobody takes it for whole."""
+        """Yield server-sent events. A failed reply ends without [DONE], so that no client takes it for complete."""
         name = self.served.name
         try:
             yield _event(chunk(identity, name, {"role": "assistant", "content": ""}, None))
@@ -146,11 +146,11 @@ class Chats:
             yield b"data: [DONE]\n\n"
         finally:
             reply.cancelled = True
-            self.under_way -= 1
+            self.in_progress -= 1
 
 
-class _Telling:
-    """Tokens -> text as it grows, in the event loop."""
+class _TextQueue:
+    """Puts the text of growing replies on a queue, in the event loop."""
 
     def __init__(self, served: LoadedModel, parts: asyncio.Queue[str | None]) -> None:
         self.growing, self.parts = StreamingDecoder(served.tokenizer), parts
@@ -166,7 +166,8 @@ LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 
 
 def create_app(served: LoadedModel, max_batch: int = 16, hosts: tuple[str, ...] = LOOPBACK, system_prompt: str | None = None) -> Starlette:
-    """The application. `hosts` are the names that it may be called by: a web page elsewhere cannot reach it by another name."""
+    """Return the application. `hosts` are the host names that requests may use, so that a foreign web page cannot reach it by another
+    name."""
     chats = Chats(served, max_batch, system_prompt)
     routes = [
         Route("/health", chats.health),
@@ -177,17 +178,17 @@ def create_app(served: LoadedModel, max_batch: int = 16, hosts: tuple[str, ...] 
 
 
 def guarded(routes: list[Route], hosts: tuple[str, ...]) -> Starlette:
-    """An application of the routes that is called by these names only."""
+    """Return an application of the routes that accepts only these host names."""
     return Starlette(routes=routes, middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=list(hosts))])
 
 
 def model_card(name: str) -> dict[str, Any]:
-    """The model as the list of models has it."""
+    """Return the model's entry in the list of models."""
     return {"id": name, "object": "model", "created": 0, "owned_by": "recipekit"}
 
 
 async def read_body(request: Request) -> Any:
-    """The request's body, parsed. Raises BadRequest where it is too long or not JSON."""
+    """Return the request's body, parsed. Raises BadRequest if it is too long or not JSON."""
     parts, count = [], 0
     async for part in request.stream():
         count += len(part)
@@ -201,9 +202,9 @@ async def read_body(request: Request) -> Any:
 
 
 def unauthorised(request: Request) -> Response | None:
-    """A refusal of web pages from elsewhere, and where the environment has a key and the request does not."""
+    """Return a refusal for web pages of other sites, and for requests without the key that the environment sets; else None."""
     if is_foreign(request):
-        return error_response(403, "requests from other web sites are refused", None, "foreign_origin")
+        return error_response(403, "requests from other websites are refused", None, "foreign_origin")
     wanted = os.environ.get(KEY_NAME)
     given = request.headers.get("authorization", "").removeprefix("Bearer ")
     if wanted and not secrets.compare_digest(given.encode(), wanted.encode()):
@@ -212,13 +213,13 @@ def unauthorised(request: Request) -> Response | None:
 
 
 def is_foreign(request: Request) -> bool:
-    """Return whether a page of another web site makes the request."""
+    """Return whether a page of another website makes the request."""
     origin = request.headers.get("origin")
     return origin is not None and origin.partition("://")[2] != request.headers.get("host")
 
 
 def error_response(status: int, what: str, parameter: str | None, code: str | None) -> Response:
-    """An error as OpenAI's clients read it."""
+    """Return an error in OpenAI's format."""
     return JSONResponse(error_body(what, "invalid_request_error", parameter, code), status_code=status)
 
 
@@ -231,10 +232,10 @@ def _broken(reply: Reply, error: BaseException) -> Reply:
 
 
 async def _collected(parts: asyncio.Queue[str | None]) -> str:
-    said = []
+    found = []
     while (part := await parts.get()) is not None:
-        said.append(part)
-    return "".join(said)
+        found.append(part)
+    return "".join(found)
 
 
 async def _disconnected(request: Request) -> None:
@@ -247,7 +248,7 @@ def _event(value: Any) -> bytes:
 
 
 def bound(host: str, port: int) -> socket.socket:
-    """A listening socket. Raises UserError where the address cannot be had."""
+    """Return a listening socket. Raises UserError if the address is not available."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -255,13 +256,13 @@ def bound(host: str, port: int) -> socket.socket:
         listener.bind((host, port))
     except OSError as error:
         listener.close()
-        raise UserError(f"{host}:{port} cannot be listened on: {error.strerror}", hint="choose another --port") from None
+        raise UserError(f"cannot listen on {host}:{port}: {error.strerror}", hint="choose another --port") from None
     listener.listen(1024)
     return listener
 
 
 def serve(app: Starlette, listener: socket.socket, log_level: str = "warning") -> None:
-    """Answer until a signal says stop."""
+    """Serve until a signal stops it."""
     config = uvicorn.Config(
         app, http=BoundedProtocol, log_level=log_level, access_log=False, timeout_graceful_shutdown=5, server_header=False,
         timeout_keep_alive=IDLE_SECONDS, limit_concurrency=MAX_CONNECTIONS,

@@ -1,6 +1,6 @@
-"""The pages of `recipe chat --web`: a conversation with the tuned model beside its base, or the labels of a classifier.
+"""Build the pages of `recipe chat --web`: a conversation with the tuned model next to its base, or the labels of a classifier.
 
-What a model says is shown as text: no Markdown, no HTML.
+Model output is shown as plain text, without Markdown or HTML.
 """
 
 import os
@@ -20,68 +20,68 @@ os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
 import gradio as gr  # noqa: E402
 
 Messages = list[dict[str, Any]]
-# Text as it is; and no button that empties a pane, and leaves the conversation.
+# Text is shown verbatim, without the button that clears a pane but not the conversation.
 STYLE = (
     ".pane .message-content .md { white-space: pre-wrap; overflow-wrap: anywhere } .pane .icon-button[aria-label=Clear] { display: none }"
 )
-PANE_HEIGHT = "clamp(12rem, 45vh, 36rem)"  # on a phone two panes are below each other
+PANE_HEIGHT = "clamp(12rem, 45vh, 36rem)"  # on a phone, two panes are stacked
 
 
 class ChatPage:
-    """The page of a chat. The browser's tab holds its conversation; the models are everybody's."""
+    """The page of a chat. Each browser tab holds its own conversation; the models are shared."""
 
     def __init__(self, session: Session, title: str) -> None:
         self.session, self.title = session, title
         self.names = [speaker.name for speaker in session.speakers]
 
     def build(self) -> gr.Blocks:
-        """Lay the page out."""
+        """Build the page."""
         with gr.Blocks(title=self.title, analytics_enabled=False, fill_width=True) as page:
             _about(self.title, self._how())
-            said, shown = gr.State([]), [gr.State([]) for _ in self.names]
+            history, shown = gr.State([]), [gr.State([]) for _ in self.names]
             with gr.Row():
                 panes = [_pane(name) for name in self.names]
-            status = gr.Textbox(label="Last reply", interactive=False, lines=1, elem_id="status", placeholder="nothing asked yet")
+            status = gr.Textbox(label="Last reply", interactive=False, lines=1, elem_id="status", placeholder="no message yet")
             with gr.Row():
                 line = gr.Textbox(label=self._asks_for(), lines=1, max_lines=8, autofocus=True, scale=8, elem_id="line")
             with gr.Row():
                 send = gr.Button("Send", variant="primary", elem_id="send", min_width=80)
                 stop = gr.Button("Stop", elem_id="stop", min_width=80)
-                anew = gr.Button("Clear", elem_id="anew", min_width=80)
-            everything = [line, said, status, *shown, *panes]
-            answering = gr.on([line.submit, send.click], self.answer, [line, said, *shown], everything, api_visibility="private")
+                clear = gr.Button("Clear", elem_id="clear", min_width=80)
+            everything = [line, history, status, *shown, *panes]
+            answering = gr.on([line.submit, send.click], self.answer, [line, history, *shown], everything, api_visibility="private")
             stop.click(None, cancels=[answering], api_visibility="private")
-            anew.click(self.begin_anew, None, everything, cancels=[answering], api_visibility="private")
+            clear.click(self.clear, None, everything, cancels=[answering], api_visibility="private")
         return page.queue(default_concurrency_limit=1, api_open=False)
 
-    def answer(self, line: str, said: Messages, *shown: Messages) -> Iterator[tuple[Any, ...]]:
-        """Yield the page's values while the replies grow. A reply that was stopped is remembered as far as it came."""
+    def answer(self, line: str, history: Messages, *shown: Messages) -> Iterator[tuple[Any, ...]]:
+        """Yield the page's values while the replies grow. Of a stopped reply, the part received is remembered."""
         if not line.strip():
-            yield line, said, "", *shown, *shown
+            yield line, history, "", *shown, *shown
             return
-        turn = self.session.with_messages(said)
+        turn = self.session.with_messages(history)
         asked = [[*messages, _text("user", line)] for messages in shown]
         try:
             made = turn.begin(line)
         except UserError as error:
-            yield line, said, "no reply: " + "; ".join(problem.what for problem in error.problems), *shown, *shown
+            yield line, history, "no reply: " + "; ".join(problem.what for problem in error.problems), *shown, *shown
             return
         with closing(listen(made)) as growing:
             for _ in growing:
-                turn.messages = said
+                turn.messages = history
                 turn.remember(line, made)
                 panes = [[*messages, _text("assistant", reply.text.strip() or "…")] for messages, reply in zip(asked, made, strict=True)]
                 yield "", turn.messages, _state(made), *panes, *panes
 
-    def begin_anew(self) -> tuple[Any, ...]:
-        """The page's values without a conversation."""
+    def clear(self) -> tuple[Any, ...]:
+        """Return the page's values without a conversation."""
         return "", [], "", *[[] for _ in self.names], *[[] for _ in self.names]
 
     def _how(self) -> str:
         system = self.session.settings.system
         parts = [str(self.session.settings), *([f"system prompt ({self.session.settings.system_note}): {system}"] if system else [])]
         if len(self.names) > 1 and not self.session.continues:
-            parts.append(f"both are asked the same: the conversation continues with the replies of {self.names[-1]}")
+            parts.append(f"both get the same prompt, with the replies of {self.names[-1]} as history")
         return "; ".join(parts) + "."
 
     def _asks_for(self) -> str:
@@ -95,7 +95,7 @@ class ClassifierPage:
         self.classifier, self.title = classifier, title
 
     def build(self) -> gr.Blocks:
-        """Lay the page out."""
+        """Build the page."""
         count = len(self.classifier.labels)
         with gr.Blocks(title=self.title, analytics_enabled=False, fill_width=True) as page:
             _about(self.title, f"{count} labels: {', '.join(self.classifier.labels)}")
@@ -109,7 +109,7 @@ class ClassifierPage:
         return page.queue(default_concurrency_limit=1, api_open=False)
 
     def answer(self, text: str) -> tuple[dict[str, float] | None, str]:
-        """The probabilities, and how much of the text was read."""
+        """Return the probabilities, and how much of the text was read."""
         if not text.strip():
             return None, ""
         found = self.classifier.classify(text)
@@ -119,7 +119,7 @@ class ClassifierPage:
 
 
 def _about(title: str, how: str) -> None:
-    """What is talked with. A text box shows text; gr.HTML would take it for a template."""
+    """Show the model and its settings. A text box shows plain text; gr.HTML would read it as a template."""
     gr.Textbox(how, label=title, interactive=False, lines=1, max_lines=12, elem_id="about")
 
 
@@ -132,7 +132,7 @@ def _pane(name: str) -> gr.Chatbot:
 
 
 def _text(role: str, text: str) -> dict[str, Any]:
-    """A message of a pane. A pane shows HTML even without Markdown, and takes the indentation away from a bare string."""
+    """Return a message of a pane. A pane shows HTML even without Markdown, and removes the indentation of a bare string."""
     return {"role": role, "content": [{"type": "text", "text": escape(printable(text))}]}
 
 

@@ -1,4 +1,4 @@
-"""The server of `recipe chat --web`: gradio's, on loopback, for pages of this server alone, which load nothing from elsewhere."""
+"""Serve `recipe chat --web` with gradio on loopback, only for its own pages, which load nothing from other hosts."""
 
 import re
 from typing import Any
@@ -19,7 +19,7 @@ POLICY = (
     "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src 'self' data:; "
     "object-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-# gradio's page names a script of a content delivery network and the hosts of web fonts, whatever it is told.
+# gradio's page always names a script of a content delivery network and hosts of web fonts.
 _ELSEWHERE = re.compile(rb'<script[^>]*\bsrc="https?://[^>]*>\s*</script>|<link[^>]*\bhref="https?://[^>]*>')
 
 
@@ -33,7 +33,7 @@ def create_web_app(page: gr.Blocks) -> FastAPI:
 
 
 class Guard:
-    """Refuses requests that pages of other sites make, and keeps the page from asking other hosts for anything."""
+    """Refuses requests from pages of other sites, and keeps the page from contacting other hosts."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -43,14 +43,14 @@ class Guard:
         if scope["type"] != "http":
             return await self.app(scope, receive, send)
         if is_foreign(Request(scope)):
-            return await error_response(403, "requests from other web sites are refused", None, "foreign_origin")(scope, receive, send)
-        # What is compressed could not be looked through.
+            return await error_response(403, "requests from other websites are refused", None, "foreign_origin")(scope, receive, send)
+        # Compressed content could not be searched.
         plain = {**scope, "headers": [(name, value) for name, value in scope["headers"] if name != b"accept-encoding"]}
         await self.app(plain, receive, _Cleaned(send).send)
 
 
 class _Cleaned:
-    """Sends on what comes, with the policy in its headers; a page without what it names of other hosts."""
+    """Forwards messages with the policy in their headers, and removes references to other hosts from a page."""
 
     def __init__(self, send: Send) -> None:
         self._send = send
@@ -58,7 +58,7 @@ class _Cleaned:
         self.page = b""
 
     async def send(self, message: Message) -> None:
-        """Send a message; the parts of a page wait for each other."""
+        """Send a message; the parts of a page are collected first."""
         if message["type"] == "http.response.start":
             headers = MutableHeaders(raw=message["headers"])
             headers["content-security-policy"], headers["referrer-policy"] = POLICY, "no-referrer"

@@ -1,1 +1,1 @@
-"""What files of records hold: read once, in bounded memory, and told as files and as one page."""
+"""Describe files of records, read once in bounded memory, as files and as one page."""

@@ -1,4 +1,4 @@
-"""Numbers and names as they stream by, counted in bounded memory."""
+"""Count streams of numbers and names in bounded memory."""
 
 from collections import Counter
 from heapq import heappush, heapreplace
@@ -16,7 +16,8 @@ QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
 
 
 class Distribution:
-    """Counts of numbers. Whole numbers under EXACT are kept as they are, others to four digits; sum, least and greatest are exact."""
+    """Counts of numbers. Integers below EXACT are kept as they are, others to four significant digits; sum, minimum and maximum are
+    exact."""
 
     def __init__(self) -> None:
         self.counts: Counter[float] = Counter()
@@ -36,7 +37,7 @@ class Distribution:
         self.greatest = value if self.greatest is None or value > self.greatest else self.greatest
 
     def quantile(self, share: float) -> float:
-        """The least number that at least this share of the numbers does not exceed."""
+        """Return the smallest number that at least this share of the numbers do not exceed."""
         wanted, seen = max(1, ceil(share * self.total)), 0
         for value, count in sorted(self.counts.items()):
             seen += count
@@ -45,9 +46,9 @@ class Distribution:
         raise ValueError("no numbers")
 
     def bins(self, wanted: int = 40) -> list[tuple[float, float, int]]:
-        """(from, to, count) of at most so many equally wide bins up to the 99th percentile, and one for what lies beyond.
+        """Return (from, to, count) of at most `wanted` equally wide bins up to the 99th percentile, and one for larger numbers.
 
-        A bin holds what is at least `from` and less than `to`; the last one its `to`, too, which is the greatest number.
+        A bin includes `from` and excludes `to`; the last one includes its `to`, the maximum.
         """
         if self.least is None or self.greatest is None:
             return []
@@ -65,7 +66,7 @@ class Distribution:
         return [*bins[:-1], (bins[-1][0], self.greatest, bins[-1][2])]
 
     def as_json(self) -> dict[str, Any]:
-        """Count, sum, mean, least, greatest, quantiles by name (`p50` is the median), and the histogram's bins."""
+        """Return count, sum, mean, minimum, maximum, quantiles by name (`p50` is the median), and the histogram's bins."""
         if not self.total:
             return {"count": 0}
         quantiles = {f"p{share * 100:g}": self.quantile(share) for share in QUANTILES}
@@ -75,7 +76,7 @@ class Distribution:
 
 
 class Tally:
-    """Counts of names. The first NAMES different ones are told apart; those that come later count as others."""
+    """Counts of names. The first NAMES different ones are counted separately, later ones together as others."""
 
     def __init__(self, names: int = NAMES) -> None:
         self.counts: Counter[str] = Counter()
@@ -83,7 +84,7 @@ class Tally:
         self.others = 0
 
     def add(self, name: str, count: int = 1) -> None:
-        """Count a name; of a long one its beginning."""
+        """Count a name; a long one is cut."""
         name = name if len(name) <= LONGEST_NAME else name[: LONGEST_NAME - 1] + "…"
         if name in self.counts or len(self.counts) < self.names:
             self.counts[name] += count
@@ -95,11 +96,12 @@ class Tally:
         return self.counts.total() + self.others
 
     def top(self, most: int | None = None) -> list[tuple[str, int]]:
-        """Names and counts, the commonest first; names that are equally common by their letters."""
+        """Return names and counts, the most frequent first; equally frequent names in alphabetical order."""
         return sorted(self.counts.items(), key=lambda item: (-item[1], item[0]))[:most]
 
     def as_json(self, most: int | None = None) -> dict[str, Any]:
-        """The commonest names with their counts, how many names there are (`and_more` beyond that limit), and what is not listed."""
+        """Return the most frequent names with their counts, the number of names (`and_more` beyond the limit), and the count of the
+        others."""
         top = self.top(most)
         listed = sum(count for _, count in top)
         more = {"and_more": True} if self.others else {}
@@ -112,7 +114,7 @@ _TYPES = {str: "text", bool: "true or false", int: "number", float: "number", li
 
 
 class Field:
-    """One field: rows that have it, the types of its values, its numbers, its names."""
+    """One field: the number of rows with it, and its values' types, numbers and names."""
 
     def __init__(self) -> None:
         self.rows = 0
@@ -138,7 +140,7 @@ class Field:
 
 
 class Meta:
-    """The fields of all rows, but `origin`, which is counted by file and by converter."""
+    """The meta fields of all rows; `origin` is counted by file and by converter."""
 
     def __init__(self) -> None:
         self.fields: dict[str, Field] = {}
@@ -150,15 +152,15 @@ class Meta:
         """Count a row's meta."""
         for name, value in meta.items():
             if name == "origin" and isinstance(value, dict):
-                self.sources.add(str(value.get("file", "not said")))
-                self.converters.add(str(value.get("converter", "not said")))
+                self.sources.add(str(value.get("file", "unknown")))
+                self.converters.add(str(value.get("converter", "unknown")))
             elif name in self.fields or len(self.fields) < FIELDS:
                 self.fields.setdefault(name, Field()).add(value)
             else:
                 self.beyond += 1
 
     def as_json(self) -> dict[str, Any]:
-        """Sources (files), converters, and the other fields."""
+        """Return sources (files), converters, and the other fields."""
         fields = {name: field.as_json() for name, field in sorted(self.fields.items())}
         beyond = {"values_of_further_fields": self.beyond} if self.beyond else {}
         return {"sources": self.sources.as_json(1000), "converters": self.converters.as_json(), "meta": fields, **beyond}
@@ -177,7 +179,7 @@ class Samples:
         self.seen = 0
 
     def add(self, label: str, file: str, line: int, record: dict[str, Any]) -> None:
-        """Take a row into account."""
+        """Consider a row."""
         self.seen += 1
         if label not in self.kept and len(self.kept) == LABELS or not self.each:
             return
@@ -189,7 +191,7 @@ class Samples:
             heapreplace(heap, entry)
 
     def by_label(self) -> dict[str, list[dict[str, Any]]]:
-        """Label -> its samples as {file, line, record}; labels by name."""
+        """Return label -> samples as {file, line, record}, in the order of the labels."""
         return {
             label: [
                 {"file": file, "line": line, "record": record}

@@ -1,4 +1,4 @@
-"""An inspection as files: one JSON with everything, a CSV for each table, samples to read, and the page."""
+"""Write an inspection as files: one JSON file with everything, a CSV per table, samples to read, and the page."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -17,7 +17,7 @@ from .previews import Preview, Previews
 
 SUMMARY = "inspection.json"
 PAGE = "index.html"
-WRITTEN = "written"  # the key under which the summary names the files, itself among them
+WRITTEN = "written"  # key of the summary that lists the files written, itself included
 TOKENISED = 10
 
 
@@ -25,8 +25,8 @@ def write_inspection(out: Path, inputs: Inputs, found: Inspection, tokenizer: To
     """Write the folder `out` atomically; return the names of its files."""
     from .page import page
 
-    places = [place for pairs in found.pairs.values() for pair in pairs.listed for place in pair]
-    previews = Previews(list(inputs.files.items()), places, range(len(inputs.files)) if inputs.temporary else ())
+    positions = [position for pairs in found.pairs.values() for pair in pairs.listed for position in pair]
+    previews = Previews(list(inputs.files.items()), positions, range(len(inputs.files)) if inputs.temporary else ())
     refuse_inputs_in(out, inputs.files.values())
     with new_folder(out, SUMMARY, _own_files(out)) as folder:
         for name, rows in tables(found, previews):
@@ -54,7 +54,7 @@ def _own_files(folder: Path) -> set[str]:
 
 
 def tables(found: Inspection, previews: Previews) -> Iterator[tuple[str, list[Sequence[Any]]]]:
-    """Name and rows of each CSV, the header first."""
+    """Yield name and rows of each CSV, the header first."""
     facts = found.facts
     yield "files", [("name", "path", "bytes", "rows", "bad"), *(tuple(file.values()) for file in facts["files"])]
     header = ("of", "part", "count", "sum", "mean", "min", "p5", "p25", "p50", "p75", "p95", "p99", "max")
@@ -77,12 +77,12 @@ def tables(found: Inspection, previews: Previews) -> Iterator[tuple[str, list[Se
             yield "answers", [("answer", "rows"), *facts["chat"]["answers"].items()]
     yield "meta", [("field", "rows", "types", "value", "count"), *_meta_rows(facts["meta"])]
     for kind, pairs in found.pairs.items():
-        cells = [[cell for place in pair for cell in _cells(previews.at(place))] for pair in pairs.listed]
+        cells = [[cell for position in pair for cell in _cells(previews.at(position))] for pair in pairs.listed]
         yield f"repeats_{kind}", [("file", "line", "row", "other_file", "other_line", "other_row"), *cells]
 
 
 def _cells(shown: Preview) -> tuple[str, str, str]:
-    return shown.file, shown.place, shown.row
+    return shown.file, shown.position, shown.row
 
 
 def _lengths(facts: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
@@ -102,7 +102,7 @@ def _meta_rows(fields: dict[str, Any]) -> Iterator[Sequence[Any]]:
 
 
 def _file_name(label: str) -> str:
-    """The label as a file's name, of letters and digits."""
+    """Return a file name of letters and digits for the label."""
     return re.sub(r"[^\w.-]+", "_", label).strip("._")[:60] or "blank"
 
 
@@ -114,7 +114,7 @@ def formatted(first: list[dict[str, Any]], tokenizer: Tokenizer) -> Iterator[str
 
 
 def row_text(record: dict[str, Any], tokenizer: Tokenizer) -> str:
-    """The text of a record."""
+    """Return the text of a record."""
     if "messages" not in record:
         return record["text"] + (f"\n--> {record['label']}" if "label" in record else "")
     if tokenizer.render:

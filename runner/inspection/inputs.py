@@ -32,8 +32,11 @@ def is_recipe(what: str) -> bool:
     return not path.is_dir() and (path.suffix in SUFFIXES or not path.is_file())
 
 
-def find_inputs(what: str, scratch: Path, settings: tuple[str, ...] = ()) -> Inputs:
-    """Find the record files of `what`. A recipe's sources are converted into the folder `scratch`. Raises UserError."""
+def find_inputs(what: str, scratch: Path, root: Path = RUNS, settings: tuple[str, ...] = ()) -> Inputs:
+    """Find the record files of `what`. A recipe's sources are converted into the folder `scratch`; `root` is the folder of runs.
+
+    Raises UserError if there are none.
+    """
     path = Path(what)
     if path.is_dir():
         return files_in(path)
@@ -42,12 +45,12 @@ def find_inputs(what: str, scratch: Path, settings: tuple[str, ...] = ()) -> Inp
     from ..generate.stage import already_generated
 
     loaded = load_named(what, settings)
-    build(already_generated(loaded, RUNS), scratch / "data")
+    build(already_generated(loaded, root), scratch / "data")
     return files_in(scratch / "data")._replace(name=loaded.recipe.name, temporary=True)
 
 
 def load_named(what: str, settings: tuple[str, ...] = ()) -> LoadedRecipe:
-    """Load the recipe that the argument names. Raises UserError where there is none."""
+    """Load the recipe that the argument names. Raises UserError if there is none."""
     try:
         path = find_recipe(what)
     except UserError:
@@ -57,7 +60,7 @@ def load_named(what: str, settings: tuple[str, ...] = ()) -> LoadedRecipe:
 
 
 def files_in(folder: Path) -> Inputs:
-    """Return the splits of a converted folder or of a run, else every record file in the folder. Raises UserError where there is none."""
+    """Return the splits of a converted folder or of a run, else every record file in the folder. Raises UserError if there is none."""
     for home in (folder, folder / "data"):
         if (home / MANIFEST).is_file():
             manifest = cast(dict[str, Any], read_manifest(home))

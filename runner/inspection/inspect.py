@@ -1,4 +1,4 @@
-"""One pass over files of records -> everything that is told about them."""
+"""Gather all facts about files of records in one pass."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -12,7 +12,7 @@ from ..worker.tokenizers import Tokenizer
 from .distributions import Meta, Samples, Tally
 from .inputs import Inputs
 from .record_rows import fields_of, meta_of, origin_of, record_rows, record_type
-from .repeats import DuplicateIndex, Pair, Place
+from .repeats import DuplicateIndex, Pair, Position
 from .text_statistics import AS_TRAINED, HOW_LANGUAGES, HOW_SCRIPTS, TextFacts
 
 LISTED = 1000  # pairs of rows kept of each kind; all are counted
@@ -22,7 +22,7 @@ ALL = "all rows"
 
 
 class Options(NamedTuple):
-    """What is asked for. `by` is a key of meta by which samples are grouped; `near` the threshold of near-duplicates, None for none."""
+    """Options of an inspection. `by` is a meta key that groups samples; `near` is the threshold of near-duplicates, None to skip them."""
 
     tokenizer: Tokenizer
     by: str | None = None
@@ -32,15 +32,15 @@ class Options(NamedTuple):
 
 
 class PairsFound(NamedTuple):
-    """Pairs of rows of a kind: how many `pairs` there are, in how many rows, and the first of them by place."""
+    """Pairs of rows of one kind: the number of `pairs` and of `rows` in them, and the first pairs in file order."""
 
     pairs: int
     rows: int
-    listed: list[tuple[Place, Place]]
+    listed: list[tuple[Position, Position]]
 
 
 class Inspection(NamedTuple):
-    """What was found. `facts` are plain values (inspection.json); `pairs` by kind; `samples` by label; `first` the first rows."""
+    """The result. `facts` are plain values (inspection.json); `pairs` by kind; `samples` by label; `first` the first rows."""
 
     facts: dict[str, Any]
     pairs: dict[str, PairsFound]
@@ -48,11 +48,11 @@ class Inspection(NamedTuple):
     first: list[dict[str, Any]]
 
 
-def inspect(inputs: Inputs, options: Options, scratch: Path, tell: Callable[[int], None] = lambda rows: None) -> Inspection:
-    """Read the files once. `tell` hears how many rows of a file were read, now and then; `scratch` is a folder for a file of meanwhile."""
+def inspect(inputs: Inputs, options: Options, scratch: Path, progress: Callable[[int], None] = lambda rows: None) -> Inspection:
+    """Read the files once. `progress` is called with the number of rows read; `scratch` is a folder for temporary files."""
     kind = record_type(list(inputs.files.values()))
     reading = _Reading(kind, options, scratch, inputs.temporary)
-    files = [reading.file(name, path, tell) for name, path in inputs.files.items()]
+    files = [reading.file(name, path, progress) for name, path in inputs.files.items()]
     pairs = find_pairs(reading.repeats, options.near)
     facts: dict[str, Any] = {
         "recipekit": VERSION, "input": inputs.name, "type": kind, "rows": sum(f["rows"] for f in files), "valid": len(reading.repeats),
@@ -69,7 +69,7 @@ def inspect(inputs: Inputs, options: Options, scratch: Path, tell: Callable[[int
 
 
 class _Reading:
-    """What is gathered while the rows stream by."""
+    """The facts gathered while reading."""
 
     def __init__(self, kind: RecordType, options: Options, scratch: Path, temporary: bool) -> None:
         self.kind: RecordType = kind
@@ -84,14 +84,14 @@ class _Reading:
         self.samples, self.by_answer = Samples(options.samples), Samples(options.samples)
         self.first: list[dict[str, Any]] = []
 
-    def file(self, name: str, path: Path, tell: Callable[[int], None]) -> dict[str, Any]:
-        """Read a file; its rows and those of them that are no records."""
+    def file(self, name: str, path: Path, progress: Callable[[int], None]) -> dict[str, Any]:
+        """Read a file; return its number of rows, and of invalid ones."""
         number, rows, before = len(self.labels), 0, self.bad.total()
         self.labels[name] = Tally()
         for row in record_rows(path, self.kind):
             rows += 1
             if rows % 1000 == 0:
-                tell(rows)
+                progress(rows)
             if isinstance(row, Drop):
                 self.drop(name, row)
             else:
@@ -114,7 +114,7 @@ class _Reading:
         file, line = origin_of(row.value) if self.temporary else (name, row.line)
         self.text.add(fields)
         self.meta.add(meta)
-        self.repeats.add(fields, meta, Place(number, row.line, row.item))
+        self.repeats.add(fields, meta, Position(number, row.line, row.item))
         label = fields["label"] if self.kind == "classification" else ALL
         if self.kind == "classification":
             self.labels[name].add(label)
@@ -127,21 +127,23 @@ class _Reading:
             self.first.append({"file": file, "line": line, "record": row.value})
 
     def chosen(self) -> dict[str, list[dict[str, Any]]]:
-        """Samples by label; of chats that answer from a list, by answer."""
+        """Return samples by label; by answer for chats that answer from a list."""
         return (self.by_answer if self.text.answers is not None and self.by is None else self.samples).by_label()
 
 
 def _how(options: Options) -> dict[str, Any]:
-    """How the numbers were computed."""
-    near = f"MinHash of 4-character shingles, estimated Jaccard similarity of at least {options.near}" if options.near else "not looked for"
-    languages = HOW_LANGUAGES if options.languages else "not told"
-    tokens = f"{options.tokenizer.name}; the contents alone, without a chat template or special tokens"
-    tokens += f", but for the {AS_TRAINED}" if options.tokenizer.row_ids else ""
+    """Return how the numbers were computed."""
+    near = (
+        f"MinHash of 4-character shingles, estimated Jaccard similarity of at least {options.near}" if options.near else "not searched for"
+    )
+    languages = HOW_LANGUAGES if options.languages else "not detected"
+    tokens = f"{options.tokenizer.name}; the contents only, without a chat template or special tokens"
+    tokens += f", except for the {AS_TRAINED}" if options.tokenizer.row_ids else ""
     return {"tokens": tokens, "scripts": HOW_SCRIPTS, "languages": languages, "near_duplicates": near}
 
 
 def find_pairs(repeats: DuplicateIndex, near: float | None) -> dict[str, PairsFound]:
-    """Pairs of rows that say the same, by kind."""
+    """Return pairs of repeated rows, by kind."""
     found = {"equal": _found(repeats, repeats.equal())}
     if repeats.kind != "text":
         found["same_input_other_output"] = _found(repeats, repeats.contradictions())
@@ -151,7 +153,7 @@ def find_pairs(repeats: DuplicateIndex, near: float | None) -> dict[str, PairsFo
 
 
 def _found(repeats: DuplicateIndex, pairs: Iterable[Pair]) -> PairsFound:
-    """Counts and the earliest LISTED pairs: the file's order is kept, whatever order they come in."""
+    """Return counts and the earliest LISTED pairs, in file order whatever their order here."""
     count, later, kept = 0, bytearray(len(repeats)), []
     for pair in pairs:
         count += 1
@@ -159,4 +161,4 @@ def _found(repeats: DuplicateIndex, pairs: Iterable[Pair]) -> PairsFound:
         kept.append((pair.second, pair.first))
         if len(kept) > 4 * LISTED:
             kept = sorted(kept)[:LISTED]
-    return PairsFound(count, sum(later), [(repeats.place(first), repeats.place(second)) for second, first in sorted(kept)[:LISTED]])
+    return PairsFound(count, sum(later), [(repeats.position(first), repeats.position(second)) for second, first in sorted(kept)[:LISTED]])

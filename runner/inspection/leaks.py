@@ -9,7 +9,7 @@ from ...schemas.base.errors import Location, Problem, UserError
 from .inputs import Inputs
 from .previews import Previews
 from .record_rows import fields_of, meta_of, record_rows, record_type
-from .repeats import DuplicateIndex, Pair, Place
+from .repeats import DuplicateIndex, Pair, Position
 
 KINDS = {
     "equal": "identical row",
@@ -20,16 +20,16 @@ KINDS = {
 
 
 class Leaks(NamedTuple):
-    """Leaks by kind: the number of the second side's `rows` that leak, and the first `pairs`, in its order."""
+    """Leaks by kind: the number of leaking `rows` of the second side, and the first `pairs` in its order."""
 
     rows: dict[str, int]
-    pairs: dict[str, list[tuple[Place, Place]]]
+    pairs: dict[str, list[tuple[Position, Position]]]
     counts: tuple[int, int]
     bad: tuple[int, int]
 
 
 class Sides(NamedTuple):
-    """Files of both sides, how many are the first's, and the numbers of temporary ones, converted from a recipe."""
+    """Files of both sides, the number of the first side's, and the indices of temporary files, converted from a recipe."""
 
     files: list[tuple[str, Path]]
     border: int
@@ -52,7 +52,7 @@ def find_leaks(sides: Sides, scratch: Path, near: float | None, group_by: Sequen
     other = record_type([path for _, path in sides.files[sides.border :]])
     if kind != other:
         raise UserError(
-            Problem(Location(sides.files[sides.border][0]), f"holds {other} records, the other side {kind} records", rule="types")
+            Problem(Location(sides.files[sides.border][0]), f"contains {other} records, and the other side {kind} records", rule="types")
         )
     repeats = DuplicateIndex(kind, scratch / "signatures" if near else None, group_by)
     counts, bad = [0, 0], [0, 0]
@@ -63,14 +63,14 @@ def find_leaks(sides: Sides, scratch: Path, near: float | None, group_by: Sequen
             if isinstance(row, Drop):
                 bad[side] += 1
             else:
-                repeats.add(fields_of(row.value), meta_of(row.value), Place(number, row.line, row.item))
+                repeats.add(fields_of(row.value), meta_of(row.value), Position(number, row.line, row.item))
     if group_by and not repeats.owners:
         hint = "group_by names keys of meta (or text), as data.split.group_by does"
         raise UserError(Problem(Location(f"--group-by {' '.join(group_by)}"), "no row has this key", hint, "group-by"))
     border = counts[0] - bad[0]
     found = {name: _first(pairs, limit) for name, pairs in _kinds(repeats, border, near).items()}
     rows = {name: count for name, (count, _) in found.items()}
-    pairs = {name: [(repeats.place(a), repeats.place(b)) for a, b in listed] for name, (_, listed) in found.items()}
+    pairs = {name: [(repeats.position(a), repeats.position(b)) for a, b in listed] for name, (_, listed) in found.items()}
     return Leaks(rows, pairs, (counts[0], counts[1]), (bad[0], bad[1]))
 
 
@@ -88,7 +88,7 @@ def _kinds(repeats: DuplicateIndex, border: int, near: float | None) -> dict[str
 
 
 def _first(pairs: Iterable[Pair], limit: int) -> tuple[int, list[Pair]]:
-    """How many rows of the second side are in the pairs, and one pair for each of the first `limit` of those."""
+    """Return the number of rows of the second side in the pairs, and one pair for each of the first `limit` of them."""
     partner: dict[int, int] = {}
     for first, second in pairs:
         partner[second] = min(first, partner.get(second, first))
@@ -96,8 +96,8 @@ def _first(pairs: Iterable[Pair], limit: int) -> tuple[int, list[Pair]]:
 
 
 def list_pairs(leaks: Leaks, previews: Previews) -> Iterator[dict[str, Any]]:
-    """Each listed pair as {kind, first: {file, line, item, row}, second: ...}."""
+    """Yield each listed pair as {kind, first: {file, line, item, row}, second: ...}."""
     for kind, pairs in leaks.pairs.items():
-        for places in pairs:
-            sides = (previews.at(place)._asdict() for place in places)
+        for positions in pairs:
+            sides = (previews.at(position)._asdict() for position in positions)
             yield {"kind": kind, **dict(zip(("first", "second"), sides, strict=True))}

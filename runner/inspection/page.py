@@ -1,4 +1,4 @@
-"""An inspection as one self-contained HTML page in the report's style. All text from data is escaped."""
+"""Render an inspection as one self-contained HTML page in the report's style. All text from data is escaped."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ TITLES = {
 
 
 def page(found: Inspection, previews: Previews) -> str:
-    """The page's HTML."""
+    """Return the page's HTML."""
     facts = found.facts
     return environment().get_template("inspection.html.j2").render(
         facts=facts, charts=charts(facts), counts=count_charts(facts), titles=TITLES, samples=found.samples, all_rows=ALL,
@@ -40,7 +40,7 @@ def headline(facts: dict[str, Any]) -> str:
 
 
 def charts(facts: dict[str, Any]) -> dict[str, str]:
-    """Title -> histogram of lengths, of rows and of roles."""
+    """Return title -> histogram of lengths, of rows and of roles."""
     drawn = {}
     for unit in ("tokens", "characters"):
         for part, found in facts["lengths"][unit].items():
@@ -52,7 +52,7 @@ def charts(facts: dict[str, Any]) -> dict[str, str]:
 
 
 def count_charts(facts: dict[str, Any]) -> dict[str, str]:
-    """Title -> bars of what was counted by name."""
+    """Return title -> bar chart of counts by name."""
     chat = facts.get("chat", {})
     drawn = {f"Labels: {name}": list(counts.items()) for name, counts in facts.get("labels", {}).items()}
     drawn |= {"Answers": list((chat.get("answers") or {}).items()), "Messages by role": list(chat.get("roles", {}).items())}

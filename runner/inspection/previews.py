@@ -1,4 +1,4 @@
-"""Beginnings of the rows shown in pairs, read in a second pass so that the first keeps no text."""
+"""Read the beginnings of the rows shown in pairs in a second pass, so that the first keeps no text."""
 
 from collections.abc import Collection, Iterable
 from pathlib import Path
@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from ...converters.reading.records import Row
 from .record_rows import meta_of, raw_rows
-from .repeats import Place
+from .repeats import Position
 
 LENGTH = 240
 
@@ -20,8 +20,8 @@ class Preview(NamedTuple):
     row: str
 
     @property
-    def place(self) -> str:
-        """`12`, or `1.3` for the third value that starts on line 1, as in a record's id."""
+    def position(self) -> str:
+        """Return `12`, or `1.3` for the third value that starts on line 1, as in a record's id."""
         return str(self.line) + (f".{self.item}" if self.item > 1 else "")
 
 
@@ -31,32 +31,32 @@ class Previews:
     `temporary` are the numbers of files that are removed afterwards: their rows are shown by their origin.
     """
 
-    def __init__(self, files: list[tuple[str, Path]], places: Iterable[Place], temporary: Collection[int] = ()) -> None:
+    def __init__(self, files: list[tuple[str, Path]], positions: Iterable[Position], temporary: Collection[int] = ()) -> None:
         self.names = [name for name, _ in files]
         self.temporary = temporary
-        self.shown: dict[Place, Preview] = {}
-        wanted = set(places)
+        self.shown: dict[Position, Preview] = {}
+        wanted = set(positions)
         for number, (_, path) in enumerate(files):
-            last = max((place.line for place in wanted if place.file == number), default=0)
+            last = max((one.line for one in wanted if one.file == number), default=0)
             for row in raw_rows(path) if last else ():
                 found = row if isinstance(row, Row) else row.row
                 if found.line > last:
                     break
-                place = Place(number, found.line, found.item)
-                if place in wanted and isinstance(row, Row):
-                    self.shown[place] = self._shown(place, row.value)
+                position = Position(number, found.line, found.item)
+                if position in wanted and isinstance(row, Row):
+                    self.shown[position] = self._shown(position, row.value)
 
-    def _shown(self, place: Place, record: dict[str, Any]) -> Preview:
-        here = Preview(self.names[place.file], place.line, place.item, preview(record))
-        return _at_origin(here, record) if place.file in self.temporary else here
+    def _shown(self, position: Position, record: dict[str, Any]) -> Preview:
+        here = Preview(self.names[position.file], position.line, position.item, preview(record))
+        return _at_origin(here, record) if position.file in self.temporary else here
 
-    def at(self, place: Place) -> Preview:
-        """The row's file, place and beginning."""
-        return self.shown.get(place) or Preview(self.names[place.file], place.line, place.item, "")
+    def at(self, position: Position) -> Preview:
+        """Return the row's file, position and beginning."""
+        return self.shown.get(position) or Preview(self.names[position.file], position.line, position.item, "")
 
 
 def _at_origin(here: Preview, record: dict[str, Any]) -> Preview:
-    """Where the conversion read the row; the item stands in the id alone (`rows.json:1.3#2`)."""
+    """Return the preview at the position that the conversion read; only the id has the item (`rows.json:1.3#2`)."""
     origin = meta_of(record).get("origin") or {}
     if not {"file", "line"} <= set(origin):
         return here
@@ -65,7 +65,7 @@ def _at_origin(here: Preview, record: dict[str, Any]) -> Preview:
 
 
 def preview(record: dict[str, Any]) -> str:
-    """A record in a line: of a chat the messages but the system's, of a classification the label too."""
+    """Return a record as one line: a chat's messages except the system's, a classification's label and text."""
     if "messages" in record:
         text = " | ".join(f"{m['role']}: {m['content']}" for m in record["messages"] if m["role"] != "system")
     else:

@@ -1,4 +1,4 @@
-"""Record files as rows: each valid, or dropped with the reason."""
+"""Read record files as rows, each valid or dropped with a reason."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,7 +24,7 @@ READABLE = ("jsonl", "json", "json with comments")
 
 
 def record_type(paths: list[Path]) -> RecordType:
-    """Return the type of the first record. Raises UserError where no row has a known type."""
+    """Return the type of the first record. Raises UserError if no row has a known type."""
     for path in paths:
         for row in raw_rows(path):
             if isinstance(row, Row) and (kind := infer_record_type(row.value)):
@@ -59,17 +59,17 @@ def record_rows(path: Path, kind: RecordType) -> Iterator[Row | Drop]:
 
 
 def fields_of(record: dict[str, Any]) -> dict[str, Any]:
-    """The record without its id and meta."""
+    """Return the record without its id and meta."""
     return {key: value for key, value in record.items() if key not in ("id", "meta")}
 
 
 def meta_of(record: dict[str, Any]) -> dict[str, Any]:
-    """The record's meta; empty where it has none."""
+    """Return the record's meta, or an empty dict."""
     meta = record.get("meta")
     return meta if isinstance(meta, dict) else {}
 
 
 def origin_of(record: dict[str, Any]) -> tuple[str, int]:
-    """The source's file and line that a converted record was read from."""
+    """Return the file and line from which a converted record was read."""
     origin = meta_of(record)["origin"]
     return origin["file"], origin["line"]

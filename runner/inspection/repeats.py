@@ -1,6 +1,6 @@
-"""Rows that say the same: equal ones, nearly equal ones, the same input with another output, and rows that share a group.
+"""Find repeated rows: equal, nearly equal, the same input with another output, or the same group.
 
-Of a row, only hashes and its place are kept (about 60 bytes); what near-duplicates are told by goes to a file, 512 bytes a row.
+Only hashes and the position of a row are kept (about 60 bytes); signatures for near-duplicates go to a file, 512 bytes per row.
 """
 
 from array import array
@@ -19,8 +19,8 @@ from ...schemas.sections import RecordType
 _BATCH = 512
 
 
-class Place(NamedTuple):
-    """Where a row stands: a file by its number, the line, and which of the values that start on that line it is."""
+class Position(NamedTuple):
+    """A row's position: the number of its file, its line, and its index among the values that start on that line."""
 
     file: int
     line: int
@@ -28,14 +28,14 @@ class Place(NamedTuple):
 
 
 class Pair(NamedTuple):
-    """Two rows by their numbers, the earlier first."""
+    """Two row numbers, the earlier first."""
 
     first: int
     second: int
 
 
 class DuplicateIndex:
-    """Takes valid rows in order. `scratch` is a new file for signatures; without it near-duplicates are not looked for."""
+    """An index of valid rows, added in order. `scratch` is a new file for signatures; without it near-duplicates are not searched for."""
 
     def __init__(self, kind: RecordType, scratch: Path | None = None, group_by: Sequence[str] = ()) -> None:
         self.kind: RecordType = kind
@@ -55,17 +55,17 @@ class DuplicateIndex:
     def __len__(self) -> int:
         return len(self.files)
 
-    def add(self, fields: dict[str, Any], meta: dict[str, Any], place: Place) -> None:
-        """Note a valid row."""
+    def add(self, fields: dict[str, Any], meta: dict[str, Any], position: Position) -> None:
+        """Add a valid row."""
         keys = group_keys(fields, meta, self.group_by)
         self.groups += b"".join(keys)
         self.owners.extend([len(self)] * len(keys))
         self.contents += content_digest(self.kind, fields)
         if self.kind != "text":
             self.inputs += xxh3_128_digest(orjson.dumps(input_of(self.kind, fields)))
-        self.files.append(place.file)
-        self.lines.append(place.line)
-        self.items.append(place.item)
+        self.files.append(position.file)
+        self.lines.append(position.line)
+        self.items.append(position.item)
         if self.scratch:
             self.pending.append(compared_text(self.kind, fields))
             if len(self.pending) == _BATCH:
@@ -77,26 +77,26 @@ class DuplicateIndex:
                 stream.write(signatures(self.pending))
             self.pending.clear()
 
-    def place(self, row: int) -> Place:
-        """Where a row stands."""
-        return Place(self.files[row], self.lines[row], self.items[row])
+    def position(self, row: int) -> Position:
+        """Return a row's position."""
+        return Position(self.files[row], self.lines[row], self.items[row])
 
     def equal(self) -> Iterator[Pair]:
-        """Each row that equals an earlier one, with the first of them."""
+        """Yield each row that equals an earlier one, with the first of them."""
         return same_key(self.contents)
 
     def contradictions(self) -> Iterator[Pair]:
-        """Each row whose input an earlier row has with another output, with the first row of that input."""
+        """Yield each row whose input occurs earlier with another output, with the first row of that input."""
         for pair in same_key(self.inputs):
             if not self.is_equal(pair):
                 yield pair
 
     def is_equal(self, pair: Pair) -> bool:
-        """Whether the contents of the two rows are equal."""
+        """Return whether the contents of the two rows are equal."""
         return key_at(self.contents, pair.first) == key_at(self.contents, pair.second)
 
     def near(self, threshold: float) -> list[Pair]:
-        """Pairs of rows whose texts are nearly, but not quite, equal."""
+        """Return pairs of rows with nearly, but not exactly, equal texts."""
         self._flush()
         if not self.scratch:
             return []
@@ -104,29 +104,29 @@ class DuplicateIndex:
         return [pair for pair in pairs if not self.is_equal(pair)]
 
     def across(self, keys: bytearray, owners: Sequence[int], border: int) -> Iterator[Pair]:
-        """Each row from number `border` on that shares a key with a row before it, with the first of those; once for every key."""
+        """Yield each row from `border` on that shares a key with a row before `border`, with the first of those, once per key."""
         first, last = -1, None
-        for position in sorted_positions(keys):
-            key = key_at(keys, position)
+        for index in sorted_positions(keys):
+            key = key_at(keys, index)
             if key != last:
-                first, last = owners[position], key
-            if first < border <= owners[position]:
-                yield Pair(first, owners[position])
+                first, last = owners[index], key
+            if first < border <= owners[index]:
+                yield Pair(first, owners[index])
 
 
 def same_key(keys: bytearray) -> Iterator[Pair]:
-    """Each position whose key stands at an earlier one, with the first of those, in the order of the keys."""
+    """Yield each index whose key occurs earlier, with the first such index, in the order of the keys."""
     first, last = -1, None
-    for position in sorted_positions(keys):
-        key = key_at(keys, position)
+    for index in sorted_positions(keys):
+        key = key_at(keys, index)
         if key != last:
-            first, last = position, key
+            first, last = index, key
         else:
-            yield Pair(first, position)
+            yield Pair(first, index)
 
 
 def input_of(kind: RecordType, fields: dict[str, Any]) -> Any:
-    """What a record asks: a chat without its system message and its last reply, a classification's text."""
+    """Return a record's input: a chat without its system message and last reply, a classification's text."""
     if kind == "chat":
         return [[m["role"], m["content"]] for m in fields["messages"][:-1] if m["role"] != "system"]
     return fields["text"]

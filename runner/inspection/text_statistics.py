@@ -1,4 +1,4 @@
-"""Lengths, roles and writing of the rows, as they stream by."""
+"""Gather lengths, roles, scripts and languages of a stream of rows."""
 
 from bisect import bisect_right
 from collections import Counter
@@ -10,14 +10,14 @@ from ...schemas.base.errors import UserError
 from ...schemas.sections import RecordType
 from .distributions import Distribution, Tally
 
-ANSWERS = 50  # a chat whose last replies are no more than so many different ones answers from a list, as a classifier does
+ANSWERS = 50  # chats with at most this many different last replies answer from a list, like a classifier
 ANSWER_LENGTH = 60
 AS_TRAINED = "row as trained"  # with the chat template and special tokens
 
 
 class TextFacts:
-    """Facts of valid records of one type. `encode` gives a text's tokens, `row_ids` those of a record as it is trained, where that is
-    known; with `languages` each row's language is detected."""
+    """Facts about valid records of one type. `encode` returns a text's tokens, `row_ids` the tokens of a record as trained, if known; with
+    `languages` each row's language is detected."""
 
     def __init__(
         self,
@@ -64,7 +64,7 @@ class TextFacts:
         self.shapes.add(shape([message["role"] for message in messages]))
         for message in messages:
             marked = message.get("train")
-            self.trained[f"{message['role']}, {'not said' if marked is None else 'trained' if marked else 'not trained'}"] += 1
+            self.trained[f"{message['role']}, {'not marked' if marked is None else 'trained' if marked else 'not trained'}"] += 1
         if self.answers is not None:
             answer = messages[-1]["content"]
             self.answers[answer] += 1
@@ -88,7 +88,7 @@ class TextFacts:
 
 
 def shape(roles: list[str]) -> str:
-    """The order of the roles: `system, 3 x (user, assistant)`; what does not repeat is written out."""
+    """Return the order of the roles: `system, 3 x (user, assistant)`; an irregular order is written out."""
     rest = roles[1:] if roles[0] == "system" else roles
     turns, odd = divmod(len(rest), 2)
     if odd or rest != ["user", "assistant"] * turns:
@@ -96,12 +96,12 @@ def shape(roles: list[str]) -> str:
     return ("system, " if len(rest) < len(roles) else "") + f"{turns} x (user, assistant)"
 
 
-HOW_SCRIPTS = "letters by Unicode block; a row's script is the one of most of its letters; emoji are counted apart"
-HOW_LANGUAGES = "py3langid on the row's text (its first 200 characters); rows of fewer than 10 letters are not told"
+HOW_SCRIPTS = "letters by Unicode block; a row's script is that of most of its letters; emoji are counted separately"
+HOW_LANGUAGES = "py3langid on the row's text (its first 200 characters); not for rows with fewer than 10 letters"
 LETTERS_NEEDED = 10
-_READ = 200  # ten times as many tell hardly more, and take ten times as long
+_READ = 200  # ten times as many are hardly more accurate, and take ten times as long
 
-# (first code point, name of the script); "" for what is no letter. A block goes on to the next one's start.
+# (first code point, name of the script); "" for non-letters. A block ends where the next one starts.
 _BLOCKS = [
     (0x0000, ""), (0x0041, "Latin"), (0x005B, ""), (0x0061, "Latin"), (0x007B, ""), (0x00AA, "Latin"), (0x00AB, ""), (0x00BA, "Latin"),
     (0x00BB, ""), (0x00C0, "Latin"), (0x00D7, ""), (0x00D8, "Latin"), (0x00F7, ""), (0x00F8, "Latin"), (0x0250, "Latin"), (0x02B0, ""),
@@ -121,13 +121,13 @@ _STARTS = [start for start, _ in _BLOCKS]
 
 @cache
 def script_of(character: str) -> str:
-    """The script of a character; "" for what is no letter: digits, punctuation, white space, symbols."""
+    """Return the script of a character; "" for non-letters: digits, punctuation, white space, symbols."""
     name = _BLOCKS[bisect_right(_STARTS, ord(character)) - 1][1]
     return name if name in ("", "emoji") or character.isalpha() else ""
 
 
 def scripts(text: str) -> Counter[str]:
-    """How many letters of each script the text has, and how many emoji."""
+    """Return the number of letters of each script in the text, and of emoji."""
     found: Counter[str] = Counter()
     for character, count in Counter(text).items():
         if name := script_of(character):
@@ -136,7 +136,7 @@ def scripts(text: str) -> Counter[str]:
 
 
 def main_script(found: Counter[str]) -> str:
-    """The script of most letters: a row of Chinese with a Latin name in it is Han. "none" where there are no letters."""
+    """Return the script of most letters: Chinese with a Latin name in it is Han. "none" without letters."""
     letters = [(count, name) for name, count in found.items() if name != "emoji"]
     if not letters:
         return "none"
@@ -145,9 +145,9 @@ def main_script(found: Counter[str]) -> str:
 
 
 def language(text: str, found: Counter[str]) -> str:
-    """The language's code (ISO 639), or "too short to tell"."""
+    """Return the language's code (ISO 639), or "too short"."""
     if found.total() - found["emoji"] < LETTERS_NEEDED:
-        return "too short to tell"
+        return "too short"
     return _classifier()(text[:_READ])[0]
 
 
@@ -156,5 +156,7 @@ def _classifier() -> Any:
     try:
         import py3langid
     except ImportError:
-        raise UserError("telling languages needs the package py3langid", hint="pip install 'recipekit[data]', or --no-languages") from None
+        raise UserError(
+            "detecting languages needs the package py3langid", hint="pip install 'recipekit[data]', or --no-languages"
+        ) from None
     return py3langid.classify

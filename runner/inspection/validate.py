@@ -1,4 +1,4 @@
-"""JSONL files of records against their schema and the rules of their type, line by line."""
+"""Check JSONL files of records against the schema and rules of their type, line by line."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,7 +19,7 @@ _NOT_CONVERTED = "records are checked after conversion: recipe convert --convert
 
 
 class Checked(NamedTuple):
-    """A checked file: record type (None where unknown), rows, invalid rows, and the first problems."""
+    """A checked file: record type (None if unknown), rows, invalid rows, and the first problems."""
 
     file: str
     type: RecordType | None
@@ -55,7 +55,7 @@ def check_file(path: Path, kind: RecordType | None, limit: int) -> Checked:
 
 
 def infer_record_type(value: Any) -> RecordType | None:
-    """Infer the record type from the keys of a value; None where they match none."""
+    """Infer the record type from the keys of a value; None if they match none."""
     keys = set(value) if isinstance(value, dict) else set()
     return "chat" if "messages" in keys else "classification" if "label" in keys else "text" if "text" in keys else None
 

@@ -92,12 +92,12 @@ def write_page(found: dict[str, Any], path: Path) -> Path:
 
 
 def _verdicts(scores: Mapping[str, Any]) -> dict[str, list[str]]:
-    """How each run differs from the first, in words, by metric."""
+    """Return how each run differs from the first, in words, by metric."""
     return {name: [verdict(change, facts["higher_is_better"]) for change in facts["changes"]] for name, facts in scores["metrics"].items()}
 
 
 def answer(found: dict[str, Any]) -> str:
-    """Which runs differ significantly from the first, and on which metrics: a sentence or two for each table."""
+    """Return which runs differ significantly from the first, on which metrics: a sentence or two for each table."""
     letters = run_letters(found)[1:]
     return " ".join(
         f"On {scores['rows']} rows{f' of {place}' if place else ''}: " + " ".join(_sentences(scores, letters))
@@ -106,7 +106,7 @@ def answer(found: dict[str, Any]) -> str:
 
 
 def _sentences(scores: Mapping[str, Any], letters: list[str]) -> Iterator[str]:
-    """How each further run differs from the first."""
+    """Return how each other run differs from the first."""
     for place, letter in enumerate(letters):
         changed: dict[str, list[str]] = {"better": [], "worse": []}
         for name, facts in scores["metrics"].items():
@@ -154,7 +154,7 @@ def _print_differences(section: str, differences: dict[str, list[Any]], letters:
 
 
 def _print_metrics(place: str, scores: Mapping[str, Any], letters: list[str], console: Screen) -> None:
-    """Each run's numbers of a table, and by how much they differ from the first run's."""
+    """Return each run's numbers of a table, and how much they differ from the first run's."""
     metrics, words = scores["metrics"], _verdicts(scores)
     names = {"metric": [metric_name(name, facts["unit"]) for name, facts in metrics.items()]}
     columns: dict[str, list[str]] = {}

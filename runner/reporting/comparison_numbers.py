@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from ...schemas.base.errors import Location, Problem, UserError
 from ...schemas.evaluation_sections import Criterion
 from ..evaluation.classification import read_classified
-from ..evaluation.intervals import bootstrap, difference, draw_resamples
+from ..evaluation.intervals import bootstrap, differences, draw_resamples
 from ..evaluation.metrics import Metric, Prediction, metric
 from ..evaluation.rubric import criterion_metric, read_ratings
 from ..evaluation.scoring import BASE, TUNED, as_json, classified, read_predictions
@@ -28,9 +28,9 @@ class _Sampling(NamedTuple):
 
 
 def compare_numbers(runs: list[RunFolder], seed: int) -> dict[str, Any]:
-    """rows, confidence, metrics and notes of the evaluated rows; the same of the `rubric` and of every further set, as `also`.
+    """Return rows, confidence, metrics and notes of the evaluated rows; the same for the `rubric` and for every further set, as `also`.
 
-    Raises UserError where the runs were evaluated on different rows; a rubric or a set that differs is not compared, and a note says so.
+    Raises UserError if the runs were evaluated on different rows; a rubric or a set that differs is not compared, with a note.
     """
     require_same_rows(runs)
     metrics = [run.read(METRICS) for run in runs]
@@ -67,23 +67,32 @@ def require_same_rows(runs: list[RunFolder]) -> None:
 
 
 def row_set(run: RunFolder, folder: str) -> frozenset[bytes]:
-    """The rows of a table, as hashes."""
+    """Return the rows of a table, as hashes."""
     return frozenset(blake2b(line, digest_size=16).digest() for line in (run / folder / "rows.jsonl").read_bytes().splitlines())
 
 
-def numbers_of(columns: list[list[Any]], measures: Sequence[Metric], confidence: float, seed: int = 0) -> dict[str, Any]:
-    """Each metric of every column of the same rows, and how every further column differs from the first."""
-    resamples = draw_resamples(len(columns[0]), seed)
-    found: dict[str, Any] = {}
-    for measure in measures:
-        values = [as_json(bootstrap(measure, column, resamples, confidence)) for column in columns]
-        changes = [as_json(difference(measure, columns[0], column, resamples, confidence)) for column in columns[1:]]
-        found[measure.name] = {"unit": measure.unit, "higher_is_better": measure.higher_is_better, "values": values, "changes": changes}
-    return found
+def numbers_of(columns: Mapping[Metric, list[list[Any]]], confidence: float, seed: int = 0) -> dict[str, Any]:
+    """Return each metric for every column with the same rows, and how the other columns differ from the first."""
+    drawn = {rows: draw_resamples(rows, seed) for rows in {len(of_metric[0]) for of_metric in columns.values()}}
+    compared = {
+        (measure.name, place): (measure, of_metric[0], column)
+        for measure, of_metric in columns.items()
+        for place, column in enumerate(of_metric[1:])
+    }
+    changes = differences(compared, drawn, confidence)
+    return {
+        measure.name: {
+            "unit": measure.unit,
+            "higher_is_better": measure.higher_is_better,
+            "values": [as_json(bootstrap(measure, column, drawn[len(column)], confidence)) for column in of_metric],
+            "changes": [as_json(changes[measure.name, place]) for place in range(len(of_metric) - 1)],
+        }
+        for measure, of_metric in columns.items()
+    }
 
 
 def _of_rows(runs: list[RunFolder], folder: str, scores: Scores, sampling: _Sampling) -> dict[str, Any]:
-    """Every metric that all runs measure on the folder's rows, of each tuned model, on the rows that all of them have answered."""
+    """Return every metric that all runs measure on the folder's rows, for each tuned model, on the rows that all have answered."""
     shared = [name for name in scores[0]["metrics"] if all(name in of_run["metrics"] for of_run in scores)]
     columns, labels = _tuned_rows(runs, folder, scores)
     ids = set.intersection(*({case.id for case in column} for column in columns))
@@ -93,11 +102,9 @@ def _of_rows(runs: list[RunFolder], folder: str, scores: Scores, sampling: _Samp
         if left_out := [name for name in shared if name in OF_TOKENS]:
             notes.append(f"Not compared, because the models tokenize the rows differently: {', '.join(left_out)}.")
         shared = [name for name in shared if name not in OF_TOKENS]
-    found: dict[str, Any] = {}
-    for measure in map(metric, shared):
-        cases = [[classified(case, labels) for case in column] if labels and measure.needs == "labels" else column for column in columns]
-        found |= numbers_of(cases, (measure,), *sampling)
-    return {"rows": len(ids), "confidence": sampling.confidence, "metrics": found, "notes": notes}
+    of_labels = [[classified(case, labels) for case in column] for column in columns] if labels else columns
+    by_metric = {measure: of_labels if measure.needs == "labels" else columns for measure in map(metric, shared)}
+    return {"rows": len(ids), "confidence": sampling.confidence, "metrics": numbers_of(by_metric, *sampling), "notes": notes}
 
 
 def _tokens(column: list[Any]) -> list[int]:
@@ -105,7 +112,7 @@ def _tokens(column: list[Any]) -> list[int]:
 
 
 def _tuned_rows(runs: list[RunFolder], folder: str, scores: Scores) -> tuple[list[list[Any]], tuple[str, ...]]:
-    """The tuned model's rows of each run in the order of their ids, and the labels of generated replies where all runs have the same."""
+    """Return the tuned model's rows of each run in the order of their ids, and the labels of generated replies if all agree."""
     names = [of_run.get("labels", []) for of_run in scores]
     paths = [run / folder / "predictions.jsonl" for run in runs]
     if scores[0]["baseline"] != BASE:
@@ -115,7 +122,7 @@ def _tuned_rows(runs: list[RunFolder], folder: str, scores: Scores) -> tuple[lis
 
 
 def _differs(rubrics: list[Any]) -> str:
-    """Why the judges' scores of the runs cannot be compared; empty where they can."""
+    """Return why the judges' scores of the runs cannot be compared; "" if they can."""
     if not all(rubrics):
         return "not every run was judged"
     if any(rubric["criteria"] != rubrics[0]["criteria"] for rubric in rubrics):
@@ -125,7 +132,7 @@ def _differs(rubrics: list[Any]) -> str:
 
 
 def _of_rubric(runs: list[RunFolder], rubrics: Scores, sampling: _Sampling) -> dict[str, Any]:
-    """The judges' scores of each tuned model, on the rows that were judged in every run."""
+    """Return the judges' scores of each tuned model, on the rows that were judged in every run."""
     ratings = [{row: found for (model, row), found in read_ratings(run, EVALUATION).items() if model == TUNED} for run in runs]
     ids = sorted(set.intersection(*map(set, ratings)))
     columns = [[of_run[row] for row in ids] for of_run in ratings]
@@ -134,4 +141,5 @@ def _of_rubric(runs: list[RunFolder], rubrics: Scores, sampling: _Sampling) -> d
         name: Criterion(text, "yes_no" if units[name]["unit"] == "%" else "1_to_5") for name, text in rubrics[0]["criteria"].items()
     }
     measures = [criterion_metric(name, criterion, judges) for name, criterion in criteria.items()]
-    return {"rows": len(ids), "confidence": sampling.confidence, "metrics": numbers_of(columns, measures, *sampling), "notes": []}
+    numbers = numbers_of(dict.fromkeys(measures, columns), *sampling)
+    return {"rows": len(ids), "confidence": sampling.confidence, "metrics": numbers, "notes": []}

@@ -59,7 +59,7 @@ def join_runs(runs: list[RunFolder], confidence: float = 0.95) -> dict[str, Any]
         for column in named.values()
     ]
     scores = {name: scheme.scores(truth, column) for name, column in named.items()}
-    numbers = numbers_of(columns, [*map(metric, METRICS)], confidence)
+    numbers = numbers_of(dict.fromkeys(map(metric, METRICS), columns), confidence)
     return {
         "runs": list(named), "states": ["four binary models", *("16 labels" for _ in whole)], "differences": {}, "dimensions": scores,
         "rows": len(ids), "confidence": confidence, "metrics": numbers, "notes": notes(scores),

@@ -45,7 +45,7 @@ def source_notes(manifest: Mapping[str, Any]) -> list[str]:
 
 
 def leaks_line(manifest: Mapping[str, Any]) -> str:
-    """Say what was compared across splits, and what was found; "" for a single split. Identical rows and groups would have stopped the
+    """Return what was compared across splits, and what was found; "" for a single split. Identical rows and groups would have stopped the
     conversion."""
     if not (leaks := manifest.get("leaks")):
         return ""

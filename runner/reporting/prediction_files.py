@@ -5,8 +5,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-import orjson
-
+from ...converters.reading.json_values import write_json
 from ...schemas.base.csv_text import csv_rows
 from ...schemas.base.errors import Location, Problem, UserError
 from ...schemas.base.files import write_atomically
@@ -17,7 +16,7 @@ Rows = Callable[[], Iterator[tuple[dict[str, Any], dict[str, Any]]]]  # row and 
 
 def write_jsonl(out: Path, rows: Rows) -> None:
     """Write one JSON object per row."""
-    lines = (orjson.dumps({**row["columns"], COLUMN: prediction}, option=orjson.OPT_APPEND_NEWLINE) for row, prediction in rows())
+    lines = (write_json({**row["columns"], COLUMN: prediction}) + b"\n" for row, prediction in rows())
     write_atomically(out, lines)
 
 
@@ -52,4 +51,4 @@ def _flat(prediction: dict[str, Any], at: str = COLUMN) -> dict[str, Any]:
 
 def _cell(value: Any) -> Any:
     """Return the value as a cell, with lists and objects as JSON."""
-    return orjson.dumps(value).decode() if isinstance(value, list | dict) else value
+    return write_json(value).decode() if isinstance(value, list | dict) else value

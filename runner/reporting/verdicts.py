@@ -78,7 +78,7 @@ def answer(metrics: Mapping[str, Any]) -> str:
         if models["tuned"][name]["value"] is None and models[baseline][name]["value"] is not None:
             label = name.replace("_", " ")
             return f"{rows} the tuned model's {label} could not be measured, while that of {other} could: see the losses."
-    least = least_rows(metrics["confidence"])
+    least = least_rows(metrics["confidence"], len(metrics["metrics"]))
     few = f" With fewer than {least} rows no difference can be significant." if metrics["rows"] < least else ""
     return f"{rows} there is {NO_DIFFERENCE} between the tuned model and {other}.{few}"
 
@@ -122,7 +122,7 @@ def failed_gates(metrics: Mapping[str, Any]) -> list[str]:
 
 
 def rubric_lines(rubric: Mapping[str, Any]) -> list[str]:
-    """Say who judged how many replies, and how far the judges agree."""
+    """Return who judged how many replies, and how far the judges agree."""
     lines = [
         f"Judged by {judge['model']}: {judge['judged']} replies scored; {judge['unread']} answers without scores, "
         f"{judge['failed']} requests without a reply."

@@ -1,18 +1,18 @@
 """Inspect this machine's packages, GPUs, memory and disk, and find what is missing for training."""
 
 import os
-import re
 import sys
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 from typing import Any
+
+from packaging.requirements import Requirement
 
 from ..launch.kernels import PACKAGES as KERNEL_PACKAGES
 from ..models.resolve import cache_folder
 from ..runtime.machine import nvidia_gpus, this_machine
 from .fit import available_memory, free_disk
 
-_REQUIREMENT = re.compile(r'^([A-Za-z0-9_.-]+)(?:\[[^\]]*\])?([^;]*?)\s*(?:;\s*extra == ["\'](\w+)["\'])?$')
 EXTRAS = ("", "data", "eval", "train")  # the extras that a run needs; "" is the base install
 
 
@@ -37,14 +37,14 @@ def environment() -> dict[str, Any]:
 def packages() -> list[dict[str, Any]]:
     """Return every package that a run needs: name, extra, wanted, version (None if not installed), fits."""
     found: dict[str, dict[str, Any]] = {}
-    for line in requires("recipekit") or ():
-        match = _REQUIREMENT.match(line)
-        if not match or (match[3] or "") not in EXTRAS or match[1] == "recipekit":
+    for wanted in map(Requirement, requires("recipekit") or ()):
+        extra = next((extra for extra in EXTRAS if wanted.marker is None or wanted.marker.evaluate({"extra": extra})), None)
+        if extra is None or wanted.name == "recipekit":
             continue
-        name, wanted = match[1], match[2].strip()
-        here = _installed(name)
-        found[name] = {"name": name, "extra": match[3] or "", "wanted": wanted, "version": here,
-                       "fits": here is not None and _fits(here, wanted)}  # fmt: skip
+        here = _installed(wanted.name)
+        # `2.13.0+cpu` counts as 2.13.0.
+        fits = here is not None and wanted.specifier.contains(here.partition("+")[0], prereleases=True)
+        found[wanted.name] = {"name": wanted.name, "extra": extra, "wanted": str(wanted.specifier), "version": here, "fits": fits}
     return list(found.values())
 
 
@@ -83,12 +83,3 @@ def _installed(name: str) -> str | None:
         return version(name)
     except PackageNotFoundError:
         return None
-
-
-def _fits(here: str, wanted: str) -> bool:
-    """Return whether a version satisfies the requirement; `2.13.0+cpu` counts as 2.13.0."""
-    try:
-        from packaging.specifiers import SpecifierSet
-    except ModuleNotFoundError:
-        return True  # it comes with the training packages, without which nothing is compared
-    return SpecifierSet(wanted).contains(here.partition("+")[0], prereleases=True)

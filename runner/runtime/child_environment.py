@@ -22,5 +22,5 @@ def child_environment(changes: Mapping[str, str]) -> dict[str, str]:
 
 
 def changes_a_training(name: str) -> bool:
-    """Whether the training packages read a setting or a rank in the variable."""
+    """Return whether the training packages read a setting or a rank from the variable."""
     return name in NAMES or name.startswith(PREFIXES)

@@ -55,11 +55,13 @@ class Display:
         self.measured_from: tuple[float, int] | None = None
 
     def __enter__(self) -> Self:
-        self.bar.start()
+        if self.console.is_terminal:  # without one the bar draws nothing, and ends with a blank line
+            self.bar.start()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self.bar.stop()
+        if self.console.is_terminal:
+            self.bar.stop()
 
     def say(self, stage: str, what: str, style: str = "") -> None:
         """Print a permanent line."""

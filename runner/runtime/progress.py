@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 
 from ...schemas.base.errors import Location, Problem, UserError
-from ...schemas.base.redact import redact
+from ...schemas.base.redact import redacted_json
 from .run_types import type_fault
 from .seals import read_sealed
 
@@ -28,7 +28,7 @@ class Progress:
         if self.enabled:
             with self.path.open("a", encoding="utf-8") as stream:
                 line = json.dumps({"event": kind, "time": round(time.time(), 3), **facts}, ensure_ascii=False)
-                stream.write(redact(line) + "\n")
+                stream.write(redacted_json(line) + "\n")
 
 
 @contextmanager

@@ -15,10 +15,19 @@ State = Literal["running", "submitted", "done", "failed", "interrupted", "refuse
 
 
 class RunFile(NamedTuple, Generic[T]):
-    """`name` is the file's path in the run's directory. RunFolder reads and writes it, and refuses values of another type."""
+    """`name` is the file's path in the run's directory. RunFolder reads and writes it, and refuses values of another type.
+
+    Texts are redacted when they are written, except the values of the keys `exact`, which are compared later or name files to open.
+    """
 
     name: str
     type: type[T]
+    exact: tuple[str, ...] = ()
+
+
+def _request(name: str, form: type[T]) -> RunFile[T]:
+    """Return the file of a request to a child process, which must get it unchanged."""
+    return RunFile(name, form, tuple(form.__annotations__))
 
 
 class Status(TypedDict, total=False):
@@ -230,12 +239,12 @@ class PredictRequest(TypedDict):
     count: int
 
 
-STATUS = RunFile("status.json", Status)
+STATUS = RunFile("status.json", Status, ("stages", "file", "reproduces", "edited"))
 ORIGINS = RunFile("origins.json", dict[str, str])  # the location in the recipe, or the --set, of every key
 SMOKE_KEYS = RunFile("smoke.json", SmokeKeys)
 GENERATED_MANIFEST = RunFile("generated/manifest.json", dict[str, Any])
 MANIFEST = RunFile("data/manifest.json", Manifest)
-LOCK = RunFile("lock.json", Lock)
+LOCK = RunFile("lock.json", Lock, ("recipekit", "python", "packages", "model", "machine", "train_key"))
 TOKENS = RunFile("tokens.json", dict[str, dict[str, Any]])  # the label audit of each split
 TRAINING_END = RunFile("training.json", TrainingEnd)
 FIT_FORECAST = RunFile("fit.json", FitForecast)
@@ -243,13 +252,13 @@ KERNELS = RunFile("kernels.json", KernelFacts)
 PEAK_MEMORY = RunFile("memory.json", PeakMemory)
 TIMING = RunFile("timing.json", Timing)
 SLURM_JOB = RunFile("slurm.json", SlurmJob)
-LAUNCH_COMMAND = RunFile("launch.json", LaunchCommand)
-EVALUATION_REQUEST = RunFile(f"{EVALUATING}/request.json", EvaluationRequest)
-LAST_REQUEST = RunFile(f"{EVALUATION}/request.json", EvaluationRequest)
-PROBES_REQUEST = RunFile(f"{EVALUATING}/probes_request.json", ProbesRequest)
+LAUNCH_COMMAND = _request("launch.json", LaunchCommand)
+EVALUATION_REQUEST = _request(f"{EVALUATING}/request.json", EvaluationRequest)
+LAST_REQUEST = _request(f"{EVALUATION}/request.json", EvaluationRequest)
+PROBES_REQUEST = _request(f"{EVALUATING}/probes_request.json", ProbesRequest)
 NEW_METRICS = RunFile(f"{EVALUATING}/metrics.json", Metrics)
 METRICS = RunFile(f"{EVALUATION}/metrics.json", Metrics)
-REVIEW = RunFile("review/pairs.json", dict[str, Any])  # the pairs shown to people, and which model wrote which reply
-MERGE_REQUEST = RunFile("merge_request.json", MergeRequest)
+REVIEW = RunFile("review/pairs.json", dict[str, Any], ("review", "pairs"))  # the pairs shown to people, and which model wrote which reply
+MERGE_REQUEST = _request("merge_request.json", MergeRequest)
 MERGE_RESULT = RunFile("merge.json", MergeResult)  # in the folder of the merged model
-PREDICT_REQUEST = RunFile("request.json", PredictRequest)  # in the folder of the prediction
+PREDICT_REQUEST = _request("request.json", PredictRequest)  # in the folder of the prediction

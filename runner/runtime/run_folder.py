@@ -15,7 +15,7 @@ import orjson
 
 from ...schemas.base.errors import GateError, Interrupted, Location, Problem, UserError
 from ...schemas.base.files import cannot_write, sweep_folder, write_atomically
-from ...schemas.base.redact import redact
+from ...schemas.base.redact import redacted_json
 from ...schemas.extends import SUFFIXES, is_recipe_name
 from ...schemas.recipe import load_recipe
 from .run_files import STATUS, RunFile, Status
@@ -67,9 +67,9 @@ class RunFolder:
         return str(path)
 
     def write(self, file: RunFile[T], values: T) -> None:
-        """Write a JSON file of the run atomically."""
+        """Write a JSON file of the run atomically, with secrets redacted."""
         text = orjson.dumps(values, option=orjson.OPT_INDENT_2).decode()
-        write_atomically(self.path / file.name, redact(text).encode() + b"\n")
+        write_atomically(self.path / file.name, redacted_json(text, file.exact).encode() + b"\n")
 
     @property
     def status(self) -> Status:

@@ -12,6 +12,7 @@ from ...schemas import VERSION
 from ...schemas.base.errors import UserError
 from ...schemas.base.files import remove_folder, replace_folder, replacing_folder, sweep, write_atomically
 from ...schemas.base.hashing import file_sha256, key_of, with_contents
+from ...schemas.evaluation_rules import generates_replies
 from ...schemas.sections import Evaluation, Recipe
 from ..evaluation.diversity import diversity_by_part
 from ..evaluation.judge import judge_all
@@ -160,7 +161,7 @@ def predict(context: RunContext, recipe: Recipe, rows: list[bytes], before: Eval
         return before
     request: EvaluationRequest = {
         "key": predictions_key(recipe, context.keys["train"]),
-        "generate": generates(recipe),
+        "generate": generates_replies(recipe),
         "generation": recipe.evaluation.generation._asdict(),
         "packages": package_versions(),
         "machine": context.machine._asdict(),
@@ -184,7 +185,7 @@ def set_requests(run: RunFolder, recipe: Recipe, train: str) -> dict[str, SetReq
         of_set = recipe.of_set(name)
         key = key_of(predictions_key(of_set, train), file_sha256(run / SETS / name / ROWS), of_set.data.type)
         generation = of_set.evaluation.generation._asdict()
-        found[name] = {"key": key, "record_type": of_set.data.type, "generate": generates(of_set), "generation": generation}
+        found[name] = {"key": key, "record_type": of_set.data.type, "generate": generates_replies(of_set), "generation": generation}
     return found
 
 
@@ -216,16 +217,8 @@ def probe(run: RunFolder, asked: dict[str, Any], ready: dict[str, Any], plan: Pl
 def predictions_key(recipe: Recipe, train: str) -> str:
     """Return a hash of what predictions depend on, but not of what is measured on them."""
     evaluation = recipe.evaluation
-    generation = evaluation.generation if generates(recipe) else evaluation.generation.batch_size
+    generation = evaluation.generation if generates_replies(recipe) else evaluation.generation.batch_size
     return key_of("predictions", VERSION, train, recipe.evaluation_split, evaluation.max_rows, evaluation.generation.seed, generation)
-
-
-def generates(recipe: Recipe) -> bool:
-    """Return whether replies must be generated: for a metric, as labels, or for a judge."""
-    evaluation = recipe.evaluation
-    return recipe.data.type == "chat" and (
-        bool(evaluation.labels) or evaluation.rubric is not None or any(metric(name).needs_reply for name in evaluation.metrics)
-    )
 
 
 def scored(run: RunFolder, recipe: Recipe, rows: int, facts: dict[str, Any]) -> Metrics:

@@ -44,7 +44,7 @@ def main() -> None:
 
 
 def _probe(name: str, asked: Any) -> Callable[[Any, Any, Any], Any] | None:
-    """What looks at each model; None where the replies to the evaluated rows are enough."""
+    """Return what probes each model; None if the replies to the evaluated rows are enough."""
     if name == "logit_lens":
         from .logit_lens import lens
 

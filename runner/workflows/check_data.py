@@ -1,4 +1,4 @@
-"""`recipe check --data`: the first rows of every source through its converter, and the recipe's module names and rows held to its model."""
+"""`recipe check --data`: convert the first rows of every source, and check module names and rows against the model."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -19,7 +19,7 @@ from ..resources.model_names import model_name_problems
 
 
 class DataCheck(NamedTuple):
-    """What is wrong, how many rows were read, and the sources that were not read, or not to their end."""
+    """The problems, the number of rows read, and the sources not read, or not completely."""
 
     problems: list[Problem]
     rows: int = 0
@@ -28,10 +28,8 @@ class DataCheck(NamedTuple):
 
 def check_data(path: Path, settings: tuple[str, ...]) -> DataCheck:
     """Return a problem for every source of the valid recipe that is missing, cannot be read, or has no usable row among its first ones; for
-    more unusable rows than the recipe allows, and labels that are classes by mistake; for every name that matches nothing in the model, and
-    for rows that its chat template cannot write, where it is on this machine.
-
-    Hub datasets and generated rows are not read.
+    more unusable rows than the recipe allows, and labels that are classes by mistake; for every name that matches nothing in the model;
+    and, if the model is on this machine, for rows that its chat template cannot render. Hub datasets and generated rows are not read.
     """
     if is_prompt(load_layers(path, settings)):
         return DataCheck([])

@@ -1,7 +1,7 @@
-"""A folder with a Llama and its byte-level BPE tokenizer as one GGUF file, for llama.cpp and what is built on it.
+"""Write a Llama model and its byte-level BPE tokenizer as one GGUF file, for llama.cpp and programs built on it.
 
-What is written and under which names is llama.cpp's convention (its convert_hf_to_gguf.py; the tensor names come from the package gguf).
-What is not known to be written right is refused: other architectures, other tokenizers, scaled rotary embeddings, biases.
+Keys and values follow llama.cpp's convert_hf_to_gguf.py; the tensor names come from the package gguf.
+Whatever is not known to be written correctly is refused: other architectures, other tokenizers, scaled rotary embeddings, biases.
 """
 
 import json
@@ -17,15 +17,15 @@ from gguf import GGMLQuantizationType as Kind
 from ...schemas.base.errors import Location, Problem, UserError
 from ...schemas.base.files import cannot_write
 
-# name on the command line -> how matrices are stored; those that the package can quantise to
+# name on the command line -> storage type of matrices; only types that the package can quantise to
 RECORD_TYPES = {name: Kind[name.upper()] for name in ("f32", "f16", "bf16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0")}
-_EDGES = ("token_embd.weight", "output.weight")  # where rounding costs most: never below 8 bits
+_EDGES = ("token_embd.weight", "output.weight")  # rounding costs most here: never below 8 bits
 _DIGITS = {"type": "Digits", "individual_digits": True}
 _LLAMA_3 = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 
 
 class GgufInfo(NamedTuple):
-    """What stands in the file: its size in bytes, tensors, tokens, and the rule by which text is cut before BPE."""
+    """The contents of the file: its size in bytes, tensors, tokens, and the rule that splits text before BPE."""
 
     bytes: int
     tensors: int
@@ -34,7 +34,7 @@ class GgufInfo(NamedTuple):
 
 
 def write_gguf(folder: Path, target: Path, quantise: str = "f16") -> GgufInfo:
-    """Write the model in `folder` to the file `target`. Raises UserError for what cannot be written, before anything is."""
+    """Write the model in `folder` to the file `target`. Raises UserError for a model that cannot be written, before writing anything."""
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     tokenizer = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))
     _refuse_others(folder, config, tokenizer)
@@ -64,13 +64,13 @@ def write_gguf(folder: Path, target: Path, quantise: str = "f16") -> GgufInfo:
         raise cannot_write(target, error) from None
     finally:
         writer.close()
-        with suppress(OSError):  # where no file could be made, there is none to take away
+        with suppress(OSError):  # there is none to remove if none could be created
             temporary.unlink()
     return GgufInfo(target.stat().st_size, len(stored), tokens, pre_tokenizer)
 
 
 def gguf_name(name: str, config: dict[str, Any]) -> str:
-    """`model.layers.0.self_attn.q_proj.weight` -> `blk.0.attn_q.weight`. Raises UserError if the format has no such tensor."""
+    """Return `blk.0.attn_q.weight` for `model.layers.0.self_attn.q_proj.weight`. Raises UserError if the format has no such tensor."""
     names = gguf.get_tensor_name_map(gguf.MODEL_ARCH.LLAMA, config["num_hidden_layers"])
     found = names.get_name(name, try_suffixes=(".weight",))
     if found is None:
@@ -79,7 +79,7 @@ def gguf_name(name: str, config: dict[str, Any]) -> str:
 
 
 def pre_tokenizer_name(folder: Path, tokenizer: dict[str, Any]) -> str:
-    """llama.cpp's name for how the tokenizer cuts text before BPE. Raises UserError for one that it may cut otherwise."""
+    """Return llama.cpp's name for how the tokenizer splits text before BPE. Raises UserError if llama.cpp may split it differently."""
     steps = tokenizer["pre_tokenizer"] or {}
     steps = steps.get("pretokenizers", [steps])
     kinds, last = [step.get("type") for step in steps], steps[-1]
@@ -90,12 +90,12 @@ def pre_tokenizer_name(folder: Path, tokenizer: dict[str, Any]) -> str:
             return "smollm"
         if kinds == ["Split", "ByteLevel"] and steps[0]["pattern"] == {"Regex": _LLAMA_3} and not last.get("use_regex", True):
             return "llama-bpe"
-    raise UserError(Problem(Location(str(folder / "tokenizer.json")), f"cuts text in a way that is not known to llama.cpp by name: {kinds}",
-                            "those of SmolLM2, Llama 3 and GPT-2 are known", "no-gguf"))  # fmt: skip
+    raise UserError(Problem(Location(str(folder / "tokenizer.json")), f"splits text in a way that llama.cpp has no name for: {kinds}",
+                            "the tokenizers of SmolLM2, Llama 3 and GPT-2 can be exported", "no-gguf"))  # fmt: skip
 
 
 def _refuse_others(folder: Path, config: dict[str, Any], tokenizer: dict[str, Any]) -> None:
-    """Raise UserError with everything that this file would get wrong."""
+    """Raise UserError with every reason why the GGUF file would be wrong."""
     what = []
     if config.get("architectures") != ["LlamaForCausalLM"]:
         found = ", ".join(config.get("architectures") or ["unknown"])
@@ -107,9 +107,9 @@ def _refuse_others(folder: Path, config: dict[str, Any], tokenizer: dict[str, An
         what.append("its layers have biases; only those without are written as GGUF")
     normalizer = tokenizer.get("normalizer") or {"normalizers": []}
     if tokenizer["model"].get("type") != "BPE" or not tokenizer["pre_tokenizer"] or normalizer.get("normalizers") != []:
-        what.append("its tokenizer is no byte-level BPE of the text as it is; only those are written as GGUF")
+        what.append("its tokenizer is not a byte-level BPE without normalisation; only those are written as GGUF")
     if what:
-        hint = "llama.cpp's own convert_hf_to_gguf.py knows more models"
+        hint = "llama.cpp's own convert_hf_to_gguf.py supports more models"
         raise UserError(*(Problem(Location(str(folder)), line, hint, "no-gguf") for line in what))
 
 
@@ -134,7 +134,8 @@ def _add_config(writer: gguf.GGUFWriter, folder: Path, config: dict[str, Any], q
 
 
 def _add_tokenizer(writer: gguf.GGUFWriter, folder: Path, tokenizer: dict[str, Any], size: int, pre_tokenizer: str) -> int:
-    """Add every token at its id, merges, special tokens and chat template; return the number of tokens. Rows without one are unused."""
+    """Add every token at its id, merges, special tokens and chat template; return the number of tokens. Rows without a token are marked
+    unused."""
     tokens = {number: text for text, number in tokenizer["model"]["vocab"].items()}
     types = dict.fromkeys(tokens, gguf.TokenType.NORMAL)
     for added in tokenizer["added_tokens"]:
@@ -142,7 +143,9 @@ def _add_tokenizer(writer: gguf.GGUFWriter, folder: Path, tokenizer: dict[str, A
         types[added["id"]] = gguf.TokenType.CONTROL if added["special"] else gguf.TokenType.USER_DEFINED
     if max(tokens) >= size:
         raise UserError(
-            Problem(Location(str(folder)), f"its tokenizer has the id {max(tokens):,}, its model {size:,} rows", rule="no-gguf")
+            Problem(
+                Location(str(folder)), f"its tokenizer has the id {max(tokens):,}, but its model has only {size:,} rows", rule="no-gguf"
+            )
         )
     writer.add_tokenizer_model("gpt2")
     writer.add_tokenizer_pre(pre_tokenizer)
@@ -153,7 +156,8 @@ def _add_tokenizer(writer: gguf.GGUFWriter, folder: Path, tokenizer: dict[str, A
 
 
 def _kind(name: str, shape: tuple[int, ...], wanted: Kind) -> Kind:
-    """How a tensor is stored: vectors whole, the edges in 8 bits at least, rows that blocks do not fill in 16."""
+    """Return a tensor's storage type: float32 for vectors, at least 8 bits for the embeddings, 16 bits for rows that do not fill whole
+    blocks."""
     if len(shape) == 1:
         return Kind.F32
     if name in _EDGES and wanted not in (Kind.F32, Kind.F16, Kind.BF16):
@@ -162,7 +166,7 @@ def _kind(name: str, shape: tuple[int, ...], wanted: Kind) -> Kind:
 
 
 def _permuted(name: str, weights: np.ndarray, config: dict[str, Any]) -> np.ndarray:
-    """Queries and keys with the pairs that are rotated together side by side, as llama.cpp rotates them; all else as it is."""
+    """Return queries and keys with the pairs that are rotated together side by side, as llama.cpp expects; others unchanged."""
     if ".attn_q." not in name and ".attn_k." not in name:
         return weights
     heads = config["num_attention_heads"]
@@ -176,21 +180,21 @@ def _files(folder: Path) -> list[Path]:
 
 
 def _shapes(folder: Path) -> dict[str, tuple[int, ...]]:
-    """Tensor -> shape, in the order in which `_tensors` reads them."""
+    """Return tensor -> shape, in the order in which `_tensors` reads them."""
     from safetensors import safe_open
 
     found: dict[str, tuple[int, ...]] = {}
     for path in _files(folder):
         with safe_open(path, framework="pt") as weights:
-            found |= {name: tuple(weights.get_slice(name).get_shape()) for name in weights.keys()}  # noqa: SIM118 (it is no dict)
+            found |= {name: tuple(weights.get_slice(name).get_shape()) for name in weights.keys()}  # noqa: SIM118 (it is not a dict)
     return found
 
 
 def _tensors(folder: Path) -> Iterator[tuple[str, np.ndarray]]:
-    """Tensors one at a time, as float32: numpy has no bfloat16."""
+    """Yield tensors one at a time, as float32: numpy has no bfloat16."""
     from safetensors import safe_open
 
     for path in _files(folder):
         with safe_open(path, framework="pt") as weights:
-            for name in weights.keys():  # noqa: SIM118 (it is no dict)
+            for name in weights.keys():  # noqa: SIM118 (it is not a dict)
                 yield name, weights.get_tensor(name).float().numpy()

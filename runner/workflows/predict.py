@@ -1,6 +1,6 @@
-"""`recipe predict`: a model's predictions for every row of a file.
+"""`recipe predict`: predict every row of a file with a model.
 
-The work lies in a folder beside the output, `<output>.part`, until it is complete: a prediction that was killed continues there.
+Work is kept in a folder next to the output, `<output>.part`, until it is complete: a prediction that was killed continues there.
 """
 
 import shutil
@@ -11,11 +11,10 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import orjson
-
 from ...converters.building.unanswered import Reading, read_unanswered
 from ...converters.reading.file_hashes import source_sha256
 from ...converters.reading.files import files_of
+from ...converters.reading.json_values import parse_json, write_json
 from ...converters.sources.registry import converter
 from ...schemas import VERSION
 from ...schemas.base.errors import Interrupted, Location, Problem, UserError
@@ -34,11 +33,11 @@ from ..runtime.run_files import PREDICT_REQUEST
 from ..runtime.run_folder import RunFolder
 
 ROWS, PREDICTIONS = "rows.jsonl", "predicted.jsonl"
-SHOWN = 5  # rows without a prediction that are named
+SHOWN = 5  # rows without a prediction to name
 
 
 class Predicted(NamedTuple):
-    """How many rows there are, how many have a prediction, and the first of those that have none, with the reason."""
+    """The number of rows, how many have a prediction, and the first rows without one, with the reason."""
 
     rows: int
     predicted: int
@@ -46,29 +45,33 @@ class Predicted(NamedTuple):
 
 
 def predict(model: ModelReference, reading: Reading, settings: dict[str, Any], out: Path, display: Display) -> Predicted:
-    """Write the predictions of the source's rows to `out`, CSV where its name ends so, else JSON Lines.
+    """Write the predictions of the source's rows to `out`, as CSV if its name ends in .csv, else as JSON Lines.
 
-    Raises UserError where no row can be predicted, where a column has the prediction's name, where another process writes the same file,
-    and Interrupted.
+    Raises UserError if no row can be predicted, if a column has the prediction's name, or if another process writes the same file, and
+    Interrupted if it is stopped.
     """
     with _predicted(model, reading, settings, out, out.with_name(f"{out.name}.part"), display) as work:
         return _written(out, lambda: rows_with_predictions(work))
 
 
 def predict_joined(asked: list[tuple[ModelReference, Reading, dict[str, Any]]], out: Path, display: Display) -> Predicted:
-    """Write one label for each row, made of the letters that the binary models give it.
+    """Write one label for each row, joined from the letters that the binary models predict.
 
-    Raises UserError where the models are not those of all letters, and as `predict` does.
+    Raises UserError if the models do not cover all letters, and as `predict` does.
     """
     pairs = [pair_of(model.labels) for model, _, _ in asked]
     for (model, _, _), found in zip(asked, pairs, strict=True):
         if found is None:
-            what = f"has other labels than the letters of a type: {', '.join(model.labels[:4])}"
-            raise UserError(Problem(Location(model.name), what, "several models are joined as the letters of one label", "not-letters"))
+            what = f"has labels that are not the letters of a type: {', '.join(model.labels[:4])}"
+            raise UserError(
+                Problem(Location(model.name), what, "several models must each predict one letter of the same label", "not-letters")
+            )
     given = [pair for found in pairs if found for pair in [found[1]]]
     scheme = require_all_letters([found[0] for found in pairs if found], dict.fromkeys(given))
     if len(given) > len(scheme.pairs):
-        raise UserError(f"two models tell {next(pair for pair in given if given.count(pair) > 1)}", hint="name one model for each letter")
+        raise UserError(
+            f"two models predict {next(pair for pair in given if given.count(pair) > 1)}", hint="name one model for each letter"
+        )
     with ExitStack() as stack:
         works = {
             pair: stack.enter_context(_predicted(*found, out, out.with_name(f"{out.name}.{pair}.part"), display))
@@ -78,7 +81,7 @@ def predict_joined(asked: list[tuple[ModelReference, Reading, dict[str, Any]]], 
 
 
 def joined_rows(scheme: LabelScheme, works: dict[str, RunFolder]) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
-    """Each row with the likeliest label, if the letters are independent of each other; a row that lacks a letter has an `error`."""
+    """Yield each row with its likeliest label, taking the letters as independent; a row that lacks a letter has an `error`."""
     for of_row in zip(*(rows_with_predictions(works[pair]) for pair in scheme.pairs), strict=True):
         letters = {pair: prediction for pair, (_, prediction) in zip(scheme.pairs, of_row, strict=True)}
         if faults := [f"{pair}: {found['error']}" for pair, found in letters.items() if "error" in found]:
@@ -95,7 +98,7 @@ def joined_rows(scheme: LabelScheme, works: dict[str, RunFolder]) -> Iterator[tu
 def _predicted(
     model: ModelReference, reading: Reading, settings: dict[str, Any], out: Path, folder: Path, display: Display
 ) -> Iterator[RunFolder]:
-    """The folder of the work, complete and locked; it is removed when the block ends well."""
+    """Yield the work folder, complete and locked; remove it when the block succeeds."""
     files = files_of(reading.source)
     refuse_inputs_in(out, (file.path for file in files))
     hashes = [[file.name, source_sha256(file.path)] for file in files]
@@ -115,7 +118,7 @@ def _predicted(
 
 
 def _written(out: Path, rows: Rows) -> Predicted:
-    """Write the file, and count what is in it."""
+    """Write the file, and count its rows."""
     (write_csv if out.suffix.lower() == CSV else write_jsonl)(out, rows)
     counts, faults = Counter[bool](), []
     for row, prediction in rows():
@@ -127,14 +130,14 @@ def _written(out: Path, rows: Rows) -> Predicted:
 
 
 def _begin(work: RunFolder) -> None:
-    """Make the folder. Raises UserError where there is one that is not of a prediction."""
+    """Make the folder. Raises UserError if it exists and does not belong to a prediction."""
     if work.path.is_dir() and any(work.path.iterdir()) and not (work / "lock").is_file():
         raise UserError(Problem(Location(str(work.path)), "exists and was not written by recipekit", "choose another --out", "not-ours"))
     work.path.mkdir(parents=True, exist_ok=True, mode=0o700)
 
 
 def _prepare(work: RunFolder, key: str, model: ModelReference, reading: Reading, settings: dict[str, Any]) -> None:
-    """Write what the worker is asked; what is left of the same work stays, and what is left of other work goes."""
+    """Write the worker's request; keep what is left of the same work, and remove what is left of other work."""
     before = work.find(PREDICT_REQUEST)
     if before and before["key"] == key:
         return
@@ -154,23 +157,23 @@ def _prepare(work: RunFolder, key: str, model: ModelReference, reading: Reading,
 
 
 def _row_lines(reading: Reading, counts: Counter[bool], faults: list[str]) -> Iterator[bytes]:
-    """A line for each row. Counts those that can be predicted and those that cannot; the first faults are kept."""
+    """Yield a line for each row; count rows that can and cannot be predicted, and keep the first faults."""
     for row in read_unanswered(reading):
         require_free_column(row.id, row.columns)
         counts[not row.fault] += 1
         if row.fault and len(faults) < SHOWN:
             faults.append(f"{row.id}: {row.fault}")
-        yield orjson.dumps(row._asdict(), default=str, option=orjson.OPT_APPEND_NEWLINE)
+        yield write_json(row._asdict()) + b"\n"
 
 
 def _absolute(model: ModelReference) -> ModelReference:
-    """The model with its folders as they are named from anywhere: the worker has another working directory."""
+    """Return the model with absolute folders: the worker has another working directory."""
     names = {name: str(Path(value).absolute()) for name in ("base", "adapter", "tokenizer") if Path(value := getattr(model, name)).is_dir()}
     return model._replace(**{name: path for name, path in names.items() if getattr(model, name)})
 
 
 def _run(work: RunFolder, display: Display) -> None:
-    """Have the worker predict the rows that are left."""
+    """Have the worker predict the remaining rows."""
     done = sum(len(line["rows"]) for line in each_line(work / PREDICTIONS, "rows"))
     total = work.read(PREDICT_REQUEST)["rows"]
     if done == total:
@@ -181,20 +184,20 @@ def _run(work: RunFolder, display: Display) -> None:
     try:
         run_child(argv, work.path, model_environment(this_machine()), "predict.log", "the prediction", display.event)
     except UserError as error:
-        again = "run the same command again: it continues"
+        hint = "run the same command again: it continues"
         kind = Interrupted if isinstance(error, Interrupted) else UserError
-        raise kind(*(p._replace(hint=again) if "recipe resume" in p.hint else p for p in error.problems)) from None
+        raise kind(*(p._replace(hint=hint) if "recipe resume" in p.hint else p for p in error.problems)) from None
     finally:
         display.clear()
 
 
 def rows_with_predictions(work: RunFolder) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
-    """Each row with its prediction, in the order of the file; a prediction that there is none of has an `error`."""
+    """Yield each row with its prediction, in the order of the file; a missing prediction has an `error`."""
     batches = each_line(work / PREDICTIONS, "rows")
     known: dict[int, dict[str, Any]] = {}
     with (work / ROWS).open("rb") as stream:
         for number, line in enumerate(stream):
-            row = orjson.loads(line)
+            row = parse_json(line)
             while row["fields"] and number not in known:
-                known.update((place, prediction) for place, prediction in next(batches)["rows"])
+                known.update((index, prediction) for index, prediction in next(batches)["rows"])
             yield row, known.pop(number) if row["fields"] else {"error": row["fault"]}

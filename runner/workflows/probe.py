@@ -1,4 +1,4 @@
-"""The rate of a training, from two steps of it on this machine."""
+"""Measure the rate of a training from two steps on this machine."""
 
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,19 +11,19 @@ from ..runtime.run_folder import RunFolder
 from .resume_check import prepare
 
 STEPS = 2
-MOST_SECONDS = 60  # imports and the loading of the model included
-LOGGED = "training.logging_steps=1"  # the setting under which a recipe is probed
+MOST_SECONDS = 60  # including imports and loading the model
+LOGGED = "training.logging_steps=1"  # the setting for a probe
 
 
 class Probe(NamedTuple):
-    """The rate of the newest step, None where none was completed in time; the steps that the whole training would take."""
+    """The rate of the newest step, None if none was completed in time; the number of steps of the whole training."""
 
     rate: Rate | None
     steps: int | None
 
 
 def probe(loaded: LoadedRecipe, root: Path, folder: Path) -> Probe:
-    """Train in `folder` until a step beyond STEPS ends, or for MOST_SECONDS, and then kill the trainer. Raises UserError where it fails."""
+    """Train in `folder` until a step beyond STEPS ends, or for MOST_SECONDS, then kill the trainer. Raises UserError if training fails."""
     planned: list[int] = []
 
     def follow(event: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""A finished run made again: its training once more, in a new run, and its losses and weights compared with the first one's."""
+"""`recipe reproduce`: train a finished run again, in a new run, and compare losses and weights with the first one's."""
 
 import shutil
 import tempfile
@@ -24,12 +24,12 @@ from ..worker.compare_checkpoints import CLOCK, difference
 from .run import reload
 from .run_comparison import compare_inputs
 
-REPRODUCTIONS = "reproductions"  # beside the recipes' runs, so that nothing takes them for a recipe's newest run
+REPRODUCTIONS = "reproductions"  # next to the recipes' runs, so that nothing mistakes them for a recipe's newest run
 TRAINING_LOG = "metrics.jsonl"
 
 
 class Divergence(NamedTuple):
-    """A number that is not the same in both trainings."""
+    """A number that differs between the two trainings."""
 
     step: int
     name: str
@@ -41,23 +41,23 @@ class Divergence(NamedTuple):
 
 
 class Losses(NamedTuple):
-    """Two logs compared: how many losses, the first number that is another, and the loss that is farthest off."""
+    """Two logs compared: the number of losses, the first different number, and the loss with the largest difference."""
 
     compared: int
     first: Divergence | None = None
     largest: Divergence | None = None
 
-    def told(self) -> str:
-        """In words."""
+    def summary(self) -> str:
+        """Return the comparison as a phrase."""
         if self.first is None:
             return f"bit-identical: {self.compared} losses"
         far = f"; largest difference {abs(self.largest.before - self.largest.again):.3g} ({self.largest})" if self.largest else ""
-        return f"first diverge at {self.first}{far}"
+        return f"first difference at {self.first}{far}"
 
 
 class Reproduction(NamedTuple):
-    """What came of it. `trained` says on what, or why not; `losses` are None without a training, `weights` without a whole one, else
-    "" for the same bits or their first difference."""
+    """The outcome. `trained` says on what data, or why there was no training; `losses` is None without a training, `weights` without a
+    complete one, otherwise "" for identical bits or the first difference."""
 
     run: RunFolder
     inputs: dict[str, list[str]]
@@ -70,14 +70,14 @@ class Reproduction(NamedTuple):
 
     @property
     def differences(self) -> list[tuple[str, str]]:
-        """All of them as (part, what), the first first."""
+        """Return all differences as (part, what), the earliest first."""
         found = [(part, what) for part, differences in self.inputs.items() for what in differences]
-        found += [("losses", self.losses.told())] if self.losses and self.losses.first else []
+        found += [("losses", self.losses.summary())] if self.losses and self.losses.first else []
         return found + ([("weights", self.weights)] if self.weights else [])
 
 
 def reproduce(run: RunFolder, root: Path, steps: int | None, display: Display) -> Reproduction:
-    """Compare the run's inputs with what is here, then train again: all of it, the first `steps` steps, or with 0 not at all.
+    """Compare the run's inputs with this machine, then train again: all of it, the first `steps` steps, or with 0 not at all.
 
     Raises UserError if the run recorded no loss to compare with.
     """
@@ -85,16 +85,22 @@ def reproduce(run: RunFolder, root: Path, steps: int | None, display: Display) -
     loaded, last = reload(run), _last_step(run)
     wanted = last if steps is None else min(steps, last)
     if wanted and not _numbers(read_lines(run / TRAINING_LOG), wanted)[0]:
-        raise UserError(f"{run.path} has no loss of its first {wanted} steps to compare with", hint="give more --steps")
+        raise UserError(f"{run.path} has logged no loss in its first {wanted} steps", hint="use a larger --steps")
     root.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".reproduce-", dir=root) as scratch:
         inputs = compare_inputs(run, loaded, root, Path(scratch) / "data")
         for part, differences in inputs.differences.items():
-            display.say(part, "; ".join(differences) or "the same", "yellow" if differences else "")
+            display.say(part, "; ".join(differences) or "identical", "yellow" if differences else "")
         if not wanted or inputs.planned is None or inputs.data is None:
-            why = "not asked for" if not wanted else "the model is not there" if inputs.planned is None else "the run's data are damaged"
+            why = (
+                "not requested"
+                if not wanted
+                else "the model is not on this machine"
+                if inputs.planned is None
+                else "the run's data is damaged"
+            )
             return Reproduction(run, inputs.differences, inputs.notes, f"not trained: {why}", 0)
-        of_what = "the run's own data" if inputs.data == run / "data" else "its sources, converted again, since its own data are damaged"
+        of_what = "the run's own data" if inputs.data == run / "data" else "its sources, converted again, because its own data is damaged"
         stop = wanted if wanted < last else 0
         display.say("again", f"{stop or 'all'} steps on {of_what}")
         _require_startable(loaded)
@@ -108,8 +114,8 @@ def reproduce(run: RunFolder, root: Path, steps: int | None, display: Display) -
 
 
 def compare_logs(before: list[dict[str, Any]], again: list[dict[str, Any]], steps: int) -> Losses:
-    """The numbers that both trainings logged up to a step. A loss is a mean since the line before, and is compared with one of the very
-    same steps: a training that was interrupted has logged in between."""
+    """Compare the numbers that both trainings logged up to a step. A loss is a mean since the previous line, and is compared only with one
+    over the same steps: a training that was interrupted has logged in between."""
     (spans, mine), (_, its) = _numbers(before, steps), _numbers(again, steps)
     shared = [key for key in mine if key in its]
     found = [Divergence(key[0], key[1], mine[key], its[key]) for key in shared if mine[key] != its[key]]
@@ -123,7 +129,8 @@ _Key = tuple[int, str, int]
 
 
 def _numbers(lines: list[dict[str, Any]], steps: int) -> tuple[list[_Key], dict[_Key, Any]]:
-    """Of a log's first steps the keys of its losses, and every number by its step, its name and, for a loss, the step that it is since."""
+    """Return the keys of a log's losses in its first steps, and every number by step, name and, for a loss, the step where its mean
+    begins."""
     losses: list[_Key] = []
     found: dict[_Key, Any] = {}
     since = 0
@@ -140,7 +147,7 @@ def _numbers(lines: list[dict[str, Any]], steps: int) -> tuple[list[_Key], dict[
 
 def _require_trained(run: RunFolder) -> None:
     if "train" not in run.stages or not (run / "model").is_dir():
-        what = f"has not been trained to its end: it is {run.status.get('state')}"
+        what = f"has not finished training: it is {run.status.get('state')}"
         raise UserError(Problem(Location(str(run.path)), what, f"recipe resume {run.path}", "not-trained"))
     if absent := [name for name in ("recipe.yml", MANIFEST.name, TRAINING_LOG, LOCK.name) if not (run / name).is_file()]:
         raise UserError(Problem(Location(str(run.path)), f"has no {absent[0]}: nothing to compare with", rule="not-a-run"))
@@ -150,7 +157,7 @@ def _require_startable(loaded: LoadedRecipe) -> None:
     require_startable(loaded, this_machine())
     if must_submit(loaded.recipe):
         hint = "submit a job that runs recipe reproduce; --steps 0 trains nothing"
-        raise UserError("the recipe trains in Slurm jobs, and this is none", hint=hint)
+        raise UserError("the recipe trains in Slurm jobs, and this is not one", hint=hint)
 
 
 def _last_step(run: RunFolder) -> int:
@@ -158,7 +165,7 @@ def _last_step(run: RunFolder) -> int:
 
 
 def _new_run(run: RunFolder, loaded: LoadedRecipe, records: Path, root: Path) -> RunFolder:
-    """A run of the same recipe that has its data and has not been trained."""
+    """Create a run of the same recipe with its data, not yet trained."""
     status = run.status
     kept = {name: key for name, key in run.stages.items() if name in (generate.NAME, data.NAME)}
     again = create(loaded.recipe.name, kept[data.NAME], root / REPRODUCTIONS)
@@ -174,8 +181,8 @@ def _new_run(run: RunFolder, loaded: LoadedRecipe, records: Path, root: Path) ->
 
 
 def _train(again: RunFolder, loaded: LoadedRecipe, job: TrainingJob, stop: int, display: Display) -> None:
-    """Train in the new run, up to a checkpoint after step `stop`, with 0 to the end. Like one that was interrupted there, it can be
-    resumed; nobody kills it to see that, as a smoke run would be."""
+    """Train in the new run, to a checkpoint after step `stop`, or with 0 to the end. It can be resumed like an interrupted run. As a full
+    run it is not killed on the way, which a smoke run would be."""
     env = job.plan.env | ({STOP_AT: str(stop)} if stop else {})
     context = RunContext(loaded._replace(is_smoke=False), again.path.parent.parent, display, again)
     context.job = job._replace(plan=job.plan._replace(env=env))

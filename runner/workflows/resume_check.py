@@ -1,6 +1,6 @@
-"""Proof that a training survives being killed: trained once without interruption and once with `kill -9`, it must end the same.
+"""Check that a training survives being killed: once without interruption and once with `kill -9`, it must give the same result.
 
-The same bits, where this machine's kernels compute the same bits twice; else the same losses within a tolerance.
+That means the same bits if this machine's kernels are deterministic, otherwise the same losses within a tolerance.
 """
 
 import os
@@ -32,20 +32,21 @@ Listener = Callable[[dict[str, Any]], None]
 
 
 class Kill(NamedTuple):
-    """A kill that happened, and what the training went on from."""
+    """A kill, and the checkpoint from which the training resumed."""
 
     when: str
     resumed_from: str
 
 
 class Promise(NamedTuple):
-    """What must be the same: every part to the bit, or with a `tolerance` the losses within it, and to the bit what no kernel computes."""
+    """What must be the same: every part bit-identical, or with a `tolerance` the losses within it and bit-identical only what no kernel
+    computes."""
 
     tolerance: float
     words: str
 
     def is_exact(self, part: str) -> bool:
-        """Whether a part must be bit-identical."""
+        """Return whether a part must be bit-identical."""
         return not self.tolerance or part in ("schedule", "random numbers")
 
 
@@ -53,21 +54,21 @@ LOSS_TOLERANCE = 0.02  # a few roundings of bf16 (0.4 % each)
 
 
 def promise(training: Training, machine: Machine) -> Promise:
-    """What is promised of a resumed training on this machine."""
+    """Return what is promised of a resumed training on this machine."""
     if machine.is_cpu:
         return Promise(0, "on a CPU, every part is bit-identical")
     if training.deterministic:
         return Promise(0, "with training.deterministic, every part is bit-identical")
     return Promise(
         LOSS_TOLERANCE,
-        f"on a GPU, losses are the same within {LOSS_TOLERANCE:.0%}, schedule and random numbers bit-identical; weights and optimizer are "
-        "compared, and need not be: kernels add in no fixed order (training.deterministic: true makes them)",
+        f"on a GPU, losses are the same within {LOSS_TOLERANCE:.0%}, schedule and random numbers bit-identical; weights and optimizer are"
+        "compared, but may differ: kernels add in no fixed order (training.deterministic: true fixes it)",
     )
 
 
 class ResumeReport(NamedTuple):
-    """What came of it: the kills; by part the first difference to the training that nobody killed, "" for the same bits; and the first
-    difference of the losses that is beyond the tolerance."""
+    """The outcome: the kills; for each part the first difference from the training without a kill, "" if identical; and the first
+    difference of the losses beyond the tolerance."""
 
     steps: int
     kills: list[Kill]
@@ -77,20 +78,20 @@ class ResumeReport(NamedTuple):
 
     @property
     def different(self) -> dict[str, str]:
-        """The parts that break the promise."""
+        """Return the parts that break the promise."""
         exact = {part: found for part, found in self.parts.items() if found and self.promise.is_exact(part)}
         return exact | ({"losses": self.beyond} if self.beyond else {})
 
 
 def overrides(loaded: LoadedRecipe, half: int) -> tuple[str, ...]:
-    """The settings under which a recipe is tried: twice `half` steps, a checkpoint after each, nothing that ends it early."""
+    """Return the settings for the check: twice `half` steps, a checkpoint after each, and nothing that ends training early."""
     training, total = loaded.recipe.training, 2 * half
     wanted: dict[str, Any] = {"max_steps": total, "save_steps": 1, "logging_steps": 1}
     plain = {"load_best_model_at_end": "false", "early_stopping_patience": "null", "metric_for_best_model": "eval_loss"}
     wanted |= {key: value for key, value in plain.items() if getattr(training, key)}
     wanted |= {"eval_steps": half} if training.eval_steps else {}
     wanted |= {"warmup_steps": half} if (training.warmup_steps or 0) >= total else {}
-    section = "smoke.training" if loaded.is_smoke else "training"  # a smoke run lays its own section over the others
+    section = "smoke.training" if loaded.is_smoke else "training"  # a smoke run's own section overrides the others
     return tuple(f"{section}.{key}={value}" for key, value in wanted.items())
 
 
@@ -101,8 +102,8 @@ class TrainingTrial:
         self.folder, self.plan, self.listener = folder, plan, listener
 
     def train(self, kill_at: int = 0, kill_after: float = 0, kill_at_end: bool = False) -> tuple[str, bool]:
-        """Train from the newest checkpoint to the end, or until it is killed: between step `kill_at` and its checkpoint, after so many
-        seconds, or between the last checkpoint and the model. Returns what it resumed from, and whether it reached the end."""
+        """Train from the newest checkpoint to the end, or until a kill: between step `kill_at` and its checkpoint, after `kill_after`
+        seconds, or between the last checkpoint and saving the model. Return what it resumed from, and whether it reached the end."""
         checkpoint, _ = newest(self.folder / "checkpoints")
         plan = self.plan.resuming(str(checkpoint.relative_to(self.folder))) if checkpoint else self.plan
         env = self.plan.env | ({KILL_AT: str(kill_at)} if kill_at else {}) | ({KILL_AT_END: "1"} if kill_at_end else {})
@@ -117,18 +118,18 @@ class TrainingTrial:
         return origin, True
 
     def lines(self) -> list[dict[str, Any]]:
-        """What was logged, without what the clock decides."""
+        """Return the logged lines without the values that depend on time."""
         return [{key: value for key, value in line.items() if key not in CLOCK} for line in read_lines(self.folder / "metrics.jsonl")]
 
-    def twin(self, folder: Path) -> "TrainingTrial":
-        """The same training in another folder, with nothing trained yet."""
+    def copy_to(self, folder: Path) -> "TrainingTrial":
+        """Return the same training in another folder, not yet started."""
         for name in ("data", "rendered"):
             shutil.copytree(self.folder / name, folder / name)
         shutil.copy2(self.folder / "recipe.yml", folder)
         return TrainingTrial(folder, self.plan, self.listener)
 
     def compare(self, other: "TrainingTrial", steps: int) -> dict[str, str]:
-        """The first difference of each part of what the two trainings came to."""
+        """Return the first difference of each part of the two results."""
         saved = [trial.folder / "checkpoints" for trial in (self, other)]
         last = [folder / f"checkpoint-{steps}" for folder in saved]
         return {
@@ -139,7 +140,7 @@ class TrainingTrial:
 
 
 def prepare(loaded: LoadedRecipe, root: Path, folder: Path, listener: Listener) -> TrainingTrial:
-    """Convert the data and write the files that `recipe run` writes before it trains. Raises UserError where the model cannot be had."""
+    """Convert the data and write the files that `recipe run` writes before it trains. Raises UserError if the model is not available."""
     require_model_of(loaded, root)
     manifest = build(loaded.recipe.data, folder / "data")
     planned = make_job(loaded, manifest, this_machine(), resolve_model(loaded.recipe.model, root, loaded.is_smoke))
@@ -148,23 +149,23 @@ def prepare(loaded: LoadedRecipe, root: Path, folder: Path, listener: Listener) 
     return TrainingTrial(folder, planned.plan, listener)
 
 
-def check_resume(loaded: LoadedRecipe, root: Path, folder: Path, storm: int, listener: Listener) -> ResumeReport:
-    """Train without interruption; then again, killed at an epoch's end, within an epoch, and between the last checkpoint and the model;
-    then again with `storm` kills at random moments, from the first import to the last save, starting over whenever the training reached
-    its end all the same."""
+def check_resume(loaded: LoadedRecipe, root: Path, folder: Path, random_kills: int, listener: Listener) -> ResumeReport:
+    """Train without interruption; then again, killed at an epoch's end, within an epoch, and between the last checkpoint and saving the
+    model; then again with `random_kills` kills at random moments, from the first import to the last save. A training that ends before
+    its kill is started over."""
     steps, promised = loaded.recipe.training.max_steps or 0, promise(loaded.recipe.training, this_machine())
     whole = prepare(loaded, root, folder / "whole", listener)
     began = time.monotonic()
     whole.train()
     seconds = time.monotonic() - began
-    killed = whole.twin(folder / "killed")
-    cuts = cuts_of(whole.lines(), steps)
-    origins = [killed.train(kill_at=step + 1)[0] for _, step in cuts] + [killed.train(kill_at_end=True)[0], killed.train()[0]]
-    moments = [*(f"{where}, in step {step + 1}" for where, step in cuts), "at the end, before the model was saved"]
+    killed = whole.copy_to(folder / "killed")
+    points = kill_points(whole.lines(), steps)
+    origins = [killed.train(kill_at=step + 1)[0] for _, step in points] + [killed.train(kill_at_end=True)[0], killed.train()[0]]
+    moments = [*(f"{where}, in step {step + 1}" for where, step in points), "at the end, before the model was saved"]
     kills = [Kill(moment, origin) for moment, origin in zip(moments, origins[1:], strict=True)]
     parts = whole.compare(killed, steps)
     ended = [killed.lines()]
-    for kill, found, lines in _storm(whole, folder, storm, seconds, steps):
+    for kill, found, lines in _kill_randomly(whole, folder, random_kills, seconds, steps):
         kills += [kill] if kill else []
         parts = {part: parts[part] or found.get(part, "") for part in parts}
         ended += [lines] if lines else []
@@ -172,24 +173,24 @@ def check_resume(loaded: LoadedRecipe, root: Path, folder: Path, storm: int, lis
     return ResumeReport(steps, kills, parts, promised, next(filter(None, beyond), ""))
 
 
-def cuts_of(lines: list[dict[str, Any]], steps: int) -> list[tuple[str, int]]:
-    """The checkpoints from which to go on: one at an epoch's end and one within an epoch, where there are such, in their order."""
+def kill_points(lines: list[dict[str, Any]], steps: int) -> list[tuple[str, int]]:
+    """Return the checkpoints to resume from: one at an epoch's end and one within an epoch, if they exist, in order."""
     ends = {line["step"] for line in lines if "loss" in line and abs(line["epoch"] - round(line["epoch"])) < 1e-3}
     candidates = range(1, steps - 1)
     end = next((step for step in candidates if step in ends), None)
     within = next((step for step in reversed(candidates) if step not in ends), None)
     found = [(where, step) for where, step in (("at an epoch's end", end), ("within an epoch", within)) if step]
-    return sorted(found, key=lambda cut: cut[1])
+    return sorted(found, key=lambda point: point[1])
 
 
-def _storm(
+def _kill_randomly(
     whole: TrainingTrial, folder: Path, kills: int, seconds: float, steps: int
 ) -> Iterator[tuple[Kill | None, dict[str, str], list[dict[str, Any]]]]:
-    """Each kill, and the differences and log of each training that reached its end."""
+    """Yield each kill, and the differences and log of each training that reached its end."""
     chance = random.Random(0)
     trial, number, moment = None, 0, 0.0
     while number < kills or trial:
-        trial = trial or whole.twin(folder / f"storm-{number}")
+        trial = trial or whole.copy_to(folder / f"random-{number}")
         kill_after = chance.uniform(0.1, seconds) if number < kills else 0
         origin, ended = trial.train(kill_after=kill_after)
         if moment:
@@ -202,13 +203,13 @@ def _storm(
 
 
 def _was_killed(error: UserError) -> bool:
-    """Whether a training ended by a kill, its own or that of one of its processes."""
+    """Return whether a training ended by a kill, of itself or of one of its processes."""
     return any(words in str(error) for words in ("by signal SIGKILL", "one of its processes was killed"))
 
 
 @contextmanager
 def _timer(seconds: float) -> Iterator[Callable[[int], None]]:
-    """What to call with a child's pid so that its whole group is killed after so many seconds, unless it has ended; 0 for never."""
+    """Yield a function that takes a child's pid and kills its whole group after `seconds`, unless it has ended; 0 for never."""
     timers: list[threading.Timer] = []
 
     def kill(pid: int) -> None:

@@ -1,4 +1,4 @@
-"""`recipe run`: the stages of a recipe, one after the other, each reused where its key says that it has been done before."""
+"""`recipe run`: run a recipe's stages in order, and reuse each whose key shows that it was done before."""
 
 import time
 from pathlib import Path
@@ -38,7 +38,7 @@ from ..stages.stage import complete, finished_run
 
 
 class Outcome(NamedTuple):
-    """What a run came to. `stages` says for each stage whether it was done or reused."""
+    """The outcome of a run. `stages` says for each stage whether it was run or reused."""
 
     run: RunFolder
     stages: dict[str, str]
@@ -46,9 +46,9 @@ class Outcome(NamedTuple):
 
 
 def run_recipe(loaded: LoadedRecipe, root: Path, display: Display) -> Outcome:
-    """Run the recipe in a new directory under `root`, or say that a finished run is this one already.
+    """Run the recipe in a new directory under `root`, or return the finished run that already has this result.
 
-    Raises UserError for what cannot be started.
+    Raises UserError if it cannot be started.
     """
     require_startable(loaded, this_machine())
     require_model_names(loaded)
@@ -69,21 +69,21 @@ def run_recipe(loaded: LoadedRecipe, root: Path, display: Display) -> Outcome:
 
 
 def run_or_resume(loaded: LoadedRecipe, root: Path, display: Display) -> Outcome:
-    """Resume the newest unfinished run of this very recipe, else run it."""
+    """Resume the newest unfinished run of exactly this recipe, else run it."""
     unfinished = prerequisite.unfinished(loaded, root)
     return resume_run(unfinished, loaded, root, display) if unfinished else run_recipe(loaded, root, display)
 
 
 def resume_recipe(loaded: LoadedRecipe, root: Path, display: Display) -> Outcome | None:
-    """Resume the newest run of the recipe; None where that is finished. Raises UserError where there is none, or one with other values:
-    a training resumes with the values that it began with."""
+    """Resume the newest run of the recipe; None if that is finished. Raises UserError if there is none, or if its values differ: a training
+    resumes with the values that it started with."""
     run = find_run(loaded.recipe.name, root)
     if run.is_done:
         return None
     own = reload(run)
     if own.is_smoke != loaded.is_smoke:
         kinds = [("a smoke run" if one.is_smoke else "a full run") for one in (own, loaded)]
-        what = f"the newest run, {run.path}, is {kinds[0]}, and {kinds[1]} is asked for"
+        what = f"the newest run, {run.path}, is {kinds[0]}, but {kinds[1]} was requested"
         raise UserError(Problem(Location(str(loaded.path)), what, _resume_hint(run), "other-values"))
     problems = []
     for path, (there, here) in changed_values(own.recipe, with_commits_of(own.recipe, loaded.recipe)).items():
@@ -95,7 +95,7 @@ def resume_recipe(loaded: LoadedRecipe, root: Path, display: Display) -> Outcome
 
 
 def with_commits_of(pinned: Recipe, recipe: Recipe) -> Recipe:
-    """The recipe, its data sets on the hub at the commits that the run of the other one took for the same branches and tags."""
+    """Return the recipe with its hub datasets at the commits that the other run used for the same branches and tags."""
     data = recipe.data._replace(sources=_at_commits_of(pinned.data.sources, recipe.data.sources))
     before = pinned.evaluation.also
     also = {
@@ -119,7 +119,7 @@ def _resume_hint(run: RunFolder) -> str:
 
 
 def resume_run(run: RunFolder, loaded: LoadedRecipe, root: Path, display: Display) -> Outcome:
-    """Complete the stages that the run has not completed."""
+    """Complete the run's remaining stages."""
     display.say("resume", f"{loaded.recipe.name} ({run.path}), {run.status.get('state')} before")
     context = RunContext(loaded, root, display, run)
     _say_changed_sources(context)
@@ -127,31 +127,31 @@ def resume_run(run: RunFolder, loaded: LoadedRecipe, root: Path, display: Displa
 
 
 def _say_changed_sources(context: RunContext) -> None:
-    """Where the run has converted its sources, it keeps its rows: say so where the sources are others now."""
+    """Print a message if the sources changed after the run converted them: it keeps its rows."""
     if (recorded := context.run.stages.get(data_stage.NAME)) is None:
         return
     try:
         current = data_stage.key(context)
-    except UserError:  # they are not there any more, and the run does not need them
+    except UserError:  # they no longer exist, and the run does not need them
         return
     if current != recorded:
-        context.display.say("data", "the sources have changed since; the run keeps the rows that it converted then", "yellow")
+        context.display.say("data", "the sources have changed; the run keeps the rows that it converted before", "yellow")
 
 
 def execute(run: RunFolder, loaded: LoadedRecipe, root: Path, display: Display) -> Outcome:
-    """Carry out the stages that the run has not completed as the recipe wants them."""
+    """Run the stages that the recipe needs and the run has not completed."""
     return _execute(RunContext(loaded, root, display, run))
 
 
 def reload(run: RunFolder, settings: tuple[str, ...] = ()) -> LoadedRecipe:
-    """The recipe of a run, from the run's own copy."""
+    """Load the recipe of a run from the run's own copy."""
     status = run.status
     loaded = load_recipe(run.recipe_file, settings)
     return loaded._replace(path=Path(status.get("file", loaded.path)), is_smoke=status.get("smoke", False))
 
 
 def _already_done(context: RunContext) -> RunFolder | None:
-    """The finished run of this very recipe, data and model, if there is one."""
+    """Return the finished run of exactly this recipe, data and model, if there is one."""
     if not any(run.is_done for run in context.previous) or prerequisite.needed(context.loaded, context.root):
         return None
     recipe = context.recipe
@@ -159,7 +159,7 @@ def _already_done(context: RunContext) -> RunFolder | None:
 
 
 def _new_run(loaded: LoadedRecipe, root: Path) -> RunFolder:
-    """A run's directory that has the recipe and has done nothing yet."""
+    """Create a run's directory with the recipe and no completed stage."""
     run = create(loaded.recipe.name, key_of(loaded.document.data), root)
     write_atomically(run / "recipe.yml", to_yaml(loaded.document.data).encode())
     run.write(ORIGINS, {dotted(path): found.origin_text for path, found in effective_values(loaded).items()})
@@ -170,7 +170,7 @@ def _new_run(loaded: LoadedRecipe, root: Path) -> RunFolder:
 
 
 def _execute(context: RunContext) -> Outcome:
-    """Carry out the stages. Whatever happens, status.json says how it ended."""
+    """Run the stages; status.json records how they ended in any case."""
     run, recipe, display = context.run, context.recipe, context.display
     if train.NAME not in run.stages:
         require_startable(context.loaded, this_machine())
@@ -195,11 +195,11 @@ def _execute(context: RunContext) -> Outcome:
 
 
 def _run_prerequisite(context: RunContext) -> None:
-    """Where the recipe starts from another one's model that is not there yet, run that one first."""
+    """If the recipe starts from another recipe's model that does not exist yet, run that recipe first."""
     if train.NAME in context.run.stages:
         return
     if first := prerequisite.needed(context.loaded, context.root):
         name, say = context.recipe.name, context.display.say
-        say("first", f"{first.recipe.name} ({first.path}): {name} starts from its model, which is not there yet")
+        say("first", f"{first.recipe.name} ({first.path}): {name} starts from its model, which does not exist yet")
         run_or_resume(first, context.root, context.display)
         say("then", name)

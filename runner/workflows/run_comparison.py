@@ -1,4 +1,4 @@
-"""What went into a finished run against what is here now: sources, data, model, rendered files, packages, machine, in that order."""
+"""Compare a finished run's inputs with this machine's: sources, data, model, rendered files, packages, machine, in that order."""
 
 import re
 import sys
@@ -33,8 +33,8 @@ _OF_FILES = ("recipekit", "sources", "files")  # of a manifest: its other keys c
 
 
 class Inputs(NamedTuple):
-    """The differences of each of the PARTS in words, the first first; the folder with the run's rows, None where they are lost; and
-    the training that its recipe stands for here and now, None without its model. `notes` say of a part what could not be compared."""
+    """The differences of each of the PARTS as phrases, the earliest first; the folder with the run's rows, None if they are lost; and the
+    training that its recipe gives here and now, None without its model. `notes` says what could not be compared of a part."""
 
     differences: dict[str, list[str]]
     data: Path | None
@@ -43,7 +43,7 @@ class Inputs(NamedTuple):
 
 
 def compare_inputs(run: RunFolder, loaded: LoadedRecipe, root: Path, scratch: Path) -> Inputs:
-    """Hash the run's sources, convert and render again, and compare. `scratch` is a new folder for what is converted."""
+    """Hash the run's sources, convert and render again, and compare. `scratch` is a new folder for the converted rows."""
     manifest, lock = run.read(MANIFEST), run.read(LOCK)
     data = _own_rows(run, loaded)
     found = {"sources": list(_sources(data, manifest))}
@@ -63,14 +63,14 @@ def compare_inputs(run: RunFolder, loaded: LoadedRecipe, root: Path, scratch: Pa
 
 
 def _own_rows(run: RunFolder, loaded: LoadedRecipe) -> Data:
-    """The data section; what it generates is what the run keeps of it."""
+    """Return the data section, reading generated rows from the run's copy."""
     return named(loaded.recipe.data, run / "generated" / ROWS_FILE) if loaded.recipe.generate else loaded.recipe.data
 
 
 def _sources(data: Data, manifest: Manifest) -> Iterator[str]:
-    """Which files of the sources are others than those that were converted. A data set on a hub is named by its commit."""
+    """Yield how the sources' files differ from the converted ones. A hub dataset is pinned by its commit, so it is not read."""
     if (now := len(data.sources)) != (was := len(manifest["sources"])):
-        yield f"the recipe had {was} and has {now}"
+        yield f"the recipe had {was} sources and has {now}"
     for source, facts in zip(data.sources, manifest["sources"], strict=False):
         if is_on_hub(source):
             continue
@@ -82,7 +82,7 @@ def _sources(data: Data, manifest: Manifest) -> Iterator[str]:
             continue
         for name in {**was, **now}:
             if was.get(name) != now.get(name):
-                yield f"{name} in {source.path}: its sha256 was {was.get(name, 'of no file')} and is {now.get(name, 'of no file')}"
+                yield f"{name} in {source.path}: its sha256 was {was.get(name, 'absent')} and is {now.get(name, 'of no file')}"
 
 
 def _hashes(source: Source) -> dict[str, str]:
@@ -90,7 +90,7 @@ def _hashes(source: Source) -> dict[str, str]:
 
 
 def _converted(data: Data, run: RunFolder, manifest: Manifest, scratch: Path) -> Iterator[str]:
-    """How what the sources are converted to now differs from what the manifest says that they were."""
+    """Yield how the sources, converted now, differ from the manifest."""
     for source, facts in zip(data.sources, manifest["sources"], strict=False):
         if (now := converter(source.converter).VERSION) != facts["version"]:
             yield f"the converter {source.converter} was version {facts['version']} and is {now}"
@@ -100,7 +100,7 @@ def _converted(data: Data, run: RunFolder, manifest: Manifest, scratch: Path) ->
         yield f"the sources cannot be converted again: {error.problems[0].what}"
         return
     for name in {**manifest["files"], **again["files"]}:
-        hashes = [facts["files"].get(name, {}).get("sha256", "of no file") for facts in (manifest, again)]
+        hashes = [facts["files"].get(name, {}).get("sha256", "absent") for facts in (manifest, again)]
         if hashes[0] != hashes[1]:
             where = _first_line(run / "data" / name, scratch / name)
             yield f"{name}: its sha256 was {hashes[0]} and is {hashes[1]}, converted again{where}"
@@ -110,42 +110,42 @@ def _converted(data: Data, run: RunFolder, manifest: Manifest, scratch: Path) ->
 
 
 def _first_line(one: Path, other: Path) -> str:
-    """From which line on two files differ, where both are there."""
+    """Return the first line in which two files differ, if both exist."""
     if not (one.is_file() and other.is_file()):
         return ""
     with one.open("rb") as mine, other.open("rb") as its:
-        return next((f", from line {number} on" for number, pair in enumerate(zip_longest(mine, its), 1) if pair[0] != pair[1]), "")
+        return next((f", first different line {number}" for number, pair in enumerate(zip_longest(mine, its), 1) if pair[0] != pair[1]), "")
 
 
 def _model(loaded: LoadedRecipe, lock: Lock, root: Path) -> tuple[ResolvedModel | None, list[str]]:
-    """The model to start from, None where there is none any more."""
+    """Return the model to start from, None if it no longer exists, and the differences."""
     before = ResolvedModel(**lock["model"])
     try:
         now = resolve_model(loaded.recipe.model, root, loaded.is_smoke)
     except UserError as error:
         return None, [f"{before.note}: {error.problems[0].what}"]
     if now.identity != before.identity and loaded.recipe.model.base_model.startswith(RUN) and is_unchanged(before):
-        return before, []  # a newer run has the name now, the model is still there
+        return before, []  # a newer run has the name now, but the model still exists
     what = f"was {before.note}, identity {before.identity}, and is {now.note}, identity {now.identity}"
     return now, [what] if now.identity != before.identity else []
 
 
 def unpinned(model: ResolvedModel) -> str:
-    """What is not known of a model on the hub that is named by a branch or a tag."""
+    """Return what is unknown about a hub model named by a branch or a tag."""
     name, _, revision = model.identity.rpartition("@")
     if not name or re.fullmatch(r"[0-9a-f]{40}", revision):
         return ""
-    return f"by its name: what {revision} on the hub stood for then, nobody has written down (model.revision takes a commit)"
+    return f"by name only: the commit of {revision} at that time was not recorded (model.revision takes a commit)"
 
 
 def _rendered(run: RunFolder, plan: Plan) -> Iterator[str]:
-    """The first other line of each file that is rendered otherwise now."""
-    here = {str(path.relative_to(run.path)) for path in (run / "rendered").glob("*")} - {MERGE_CONFIG}  # which has not trained anything
+    """Yield the first different line of each rendered file that has changed."""
+    here = {str(path.relative_to(run.path)) for path in (run / "rendered").glob("*")} - {MERGE_CONFIG}  # it does not affect training
     for name in dict.fromkeys([*plan.files, *sorted(here)]):
         was = (run / name).read_bytes().decode(errors="replace") if (run / name).is_file() else None
         now = plan.files.get(name)
         if was is None or now is None:
-            yield f"{name} {'is not in the run' if was is None else 'would not be rendered'} any more"
+            yield f"{name} {'is missing from the run' if was is None else 'would no longer be rendered'}"
         elif was != now:
             lines = zip_longest(was.splitlines(keepends=True), now.splitlines(keepends=True), fillvalue="")
             number, (old, new) = next((number, pair) for number, pair in enumerate(lines, 1) if pair[0] != pair[1])

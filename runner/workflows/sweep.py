@@ -1,4 +1,4 @@
-"""A sweep: the recipes of a `matrix`, run one after the other, and compared in a table."""
+"""Run the recipes of a `matrix` in order, for comparison in a table."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +13,7 @@ from .run import run_or_resume
 
 
 class Swept(NamedTuple):
-    """A recipe of the sweep, the values that make it, its run, and the problem that ended it, if one did."""
+    """A recipe of the sweep, its values, its run, and the error that ended it, if any."""
 
     loaded: LoadedRecipe
     values: dict[str, Any]
@@ -21,7 +21,7 @@ class Swept(NamedTuple):
     error: UserError | None = None
 
     def row(self) -> dict[str, Any]:
-        """Plain values: what the table and --json show."""
+        """Return plain values for the table and --json."""
         row: dict[str, Any] = {"recipe": self.loaded.recipe.name, "values": self.values, "state": "failed", "reason": str(self.error or "")}
         if self.run is None:
             return row
@@ -31,7 +31,7 @@ class Swept(NamedTuple):
 
 
 def run_sweep(recipes: list[tuple[LoadedRecipe, dict[str, Any]]], root: Path, display: Display) -> list[Swept]:
-    """Run each: done before and unchanged it is reused, unfinished it is gone on with. One that fails does not end the sweep."""
+    """Run each recipe: reuse a finished, unchanged run, and resume an unfinished one. A failure does not end the sweep."""
     swept = []
     for number, (loaded, values) in enumerate(recipes, 1):
         display.say("sweep", f"{number} of {len(recipes)}: {loaded.recipe.name}")
@@ -52,6 +52,6 @@ def _tried(loaded: LoadedRecipe, values: dict[str, Any], run: Callable[[], RunFo
 
 
 def exit_code(swept: list[Swept]) -> int:
-    """0 when all are done, 1 when one failed, 3 when gates said no and nothing failed."""
+    """Return 0 if all are done, 1 if any failed, 3 if only gates failed."""
     errors = [one.error for one in swept if one.error]
     return 0 if not errors else 3 if all(isinstance(error, GateError) for error in errors) else 1

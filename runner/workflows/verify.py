@@ -1,4 +1,4 @@
-"""Every file of a run against what was sealed when its stage was complete; edits that a person accepts become part of the run."""
+"""Check every file of a run against its seal; edits that a person accepts become part of the run."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -13,7 +13,7 @@ from ..stages.registry import STAGES
 
 
 class Verified(NamedTuple):
-    """How many files were compared with their hashes, and how those that are others differ, a sentence each."""
+    """The number of files compared with their hashes, and a sentence for each that differs."""
 
     files: int
     faults: list[str]
@@ -42,9 +42,9 @@ def verify_run(run: RunFolder) -> Verified:
 
 
 def accept_edits(run: RunFolder) -> list[str]:
-    """Seal what is there now, and note in status.json which files the run did not write. Rows that were trained on are not accepted.
+    """Seal the files as they are, and record in status.json which were edited. Rows used for training are not accepted.
 
-    Raises UserError while the rows of the run are not what they were.
+    Raises UserError if the run's rows have changed.
     """
     if damaged := [fault for name in ("generated", "data") if (run / name).is_dir() for fault in verify_folder(run / name)]:
         hint = "restore the file, or start a new run"
@@ -75,5 +75,5 @@ def _changed(folder: Path) -> list[str]:
 def _names(folder: Path) -> list[str]:
     try:
         return list(read_seal(folder) or {})
-    except UserError:  # seal_faults says so
+    except UserError:  # seal_faults reports it
         return []

@@ -7,6 +7,7 @@ import json
 import os
 import re
 from collections.abc import Iterable, Iterator
+from typing import Any
 from urllib.parse import quote
 
 MASK = "[redacted]"
@@ -60,6 +61,31 @@ def redact(text: str, keys: Iterable[str] = ()) -> str:
         parts += [text[kept:start], MASK]
         kept = end
     return "".join([*parts, text[kept:]])
+
+
+def redacted_json(text: str, exact: Iterable[str] = ()) -> str:
+    """Return a JSON object with every text redacted, except in the values of the keys `exact`.
+
+    Numbers and structure are kept: a mask in the JSON itself would break it if a secret is a number.
+    """
+    if redact(text) == text:
+        return text
+    values = json.loads(text)
+    kept = {key: values[key] for key in exact if key in values}
+    return json.dumps(_redacted(values) | kept, ensure_ascii=False, indent=2 if "\n" in text else None)
+
+
+def _redacted(value: Any, key: str = "") -> Any:
+    """Return the value with every text redacted. A text is read together with its key, such as `password`."""
+    if isinstance(value, dict):
+        return {redact(name): _redacted(one, name) for name, one in value.items()}
+    if isinstance(value, list):
+        return [_redacted(one) for one in value]
+    if not isinstance(value, str):
+        return value
+    head = f"{key}: "
+    shown = redact(head + value)
+    return shown.removeprefix(head) if shown.startswith(head) else redact(value)
 
 
 def spans(text: str, keys: Iterable[str] = ()) -> Iterator[tuple[int, int]]:

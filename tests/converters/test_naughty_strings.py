@@ -49,7 +49,7 @@ def test_alone_they_are_kept_unless_they_are_blank(tmp_path):
 
 
 @pytest.mark.parametrize("text", [text for text in NAUGHTY if "/" not in text and "\0" not in text and len(text.encode()) < 240])
-def test_as_a_files_name_they_are_told_as_they_are(tmp_path, text):
+def test_as_a_files_name_they_are_reported_as_they_are(tmp_path, text):
     folder = tmp_path / "in"
     folder.mkdir()
     write_jsonl(folder / f"{text}.jsonl", [chat("q")])

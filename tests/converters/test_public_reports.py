@@ -127,12 +127,12 @@ def test_a_value_of_another_type_after_many_rows_loses_no_row(records):
     assert len(found) == 151 and found[-1]["label"] == "other"
 
 
-def test_a_column_that_stands_twice_is_refused(records):
+def test_a_column_that_occurs_twice_is_refused(records):
     with pytest.raises(UserError, match="the same column twice"):
         records("table", "text,label,label\nhello,a,b\n", kind="classification")
 
 
-def test_earlier_turns_beside_an_instruction_come_before_it(records):
+def test_earlier_turns_next_to_an_instruction_come_before_it(records):
     (record,) = records("alpaca", rows({"instruction": "c", "output": "d", "history": [["a", "b"]]}))
     assert [message["content"] for message in record["messages"]] == ["a", "b", "c", "d"]
 
@@ -143,7 +143,7 @@ def test_a_key_that_changes_how_a_row_is_trained_is_refused_where_nothing_reads_
         records("messages", rows({"messages": HI, key: value}))
 
 
-def test_reasoning_beside_a_reply_is_refused_rather_than_left_out(records):
+def test_reasoning_next_to_a_reply_is_refused_rather_than_left_out(records):
     for key in ("reasoning_content", "thinking"):
         with pytest.raises(UserError, match=f"a message has '{key}'"):
             records("messages", rows({"messages": [HI[0], {**HI[1], key: "deep"}]}))
@@ -154,7 +154,7 @@ def test_a_prompt_given_as_messages_is_not_trained(records):
     assert [message.get("train") for message in record["messages"]] == [False, None]
 
 
-def test_a_key_that_stands_twice_is_refused(records):
+def test_a_key_that_occurs_twice_is_refused(records):
     first, second = (json.dumps({"messages": [{**HI[0], "content": text}, HI[1]]})[1:-1] for text in ("one", "two"))
     for row in (f"{{{first}, {second}}}\n", f"[{{{first}, {second}}}]"):
         with pytest.raises(UserError, match="duplicate key: 'messages'"):
@@ -190,14 +190,14 @@ def test_an_input_that_says_there_is_none_is_left_out_of_the_question(records, n
     assert [row["messages"][0]["content"] for row in (first, second)] == ["Tell a joke.", "Why?\n\nNan Goldin"]
 
 
-def test_a_pointer_of_git_lfs_is_no_data(records):
+def test_a_pointer_of_git_lfs_is_not_data(records):
     pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:" + "0" * 64 + "\nsize 12345\n"
     for converter, kind in (("messages", "chat"), ("text", "text"), ("table", "classification")):
         with pytest.raises(UserError, match="a Git LFS pointer"):
             records(converter, pointer, kind=kind)
 
 
-def test_what_stands_empty_beside_a_message_is_not_refused(records):
+def test_what_stands_empty_next_to_a_message_is_not_refused(records):
     reply = {**HI[1], "refusal": None, "annotations": [], "audio": None, "function_call": None, "tool_calls": None}
     assert len(records("messages", rows({"messages": [HI[0], reply]}))) == 1
 
@@ -209,7 +209,7 @@ def test_a_key_that_matters_is_refused_on_a_row_that_is_one_message_too(records,
         records("messages", rows(*both), conversation_key="c")
 
 
-def test_a_system_prompt_beside_any_message_of_a_conversation_is_read(records):
+def test_a_system_prompt_next_to_any_message_of_a_conversation_is_read(records):
     (record,) = records("messages", rows({"c": 1, **HI[0]}, {"c": 1, **HI[1], "system": "Be brief."}), conversation_key="c")
     assert roles(record) == ["system", "user", "assistant"]
     with pytest.raises(UserError, match="two system prompts"):

@@ -51,7 +51,7 @@ def test_merging_takes_linear_time() -> None:
     assert len(within_lines(10 * 30_000, overlay, base, top).data) == 30_000
 
 
-def test_extends_names_a_file_beside_the_recipe(recipe_file: Write, tmp_path: Path) -> None:
+def test_extends_names_a_file_next_to_the_recipe(recipe_file: Write, tmp_path: Path) -> None:
     recipe_file("a: {x: 1, y: 1}\nextends: grand.yml", "base.yml")
     recipe_file("a: {z: 1}\nb: 2", "grand.yml")
     top = recipe_file("extends: ../base.yml\na: {y: 2}", "top.yml", tmp_path / "folder")
@@ -70,19 +70,19 @@ def failure(path: Path, *settings: str) -> str:
     return str(caught.value)
 
 
-def test_a_missing_parent_is_told_at_the_key(recipe_file: Write) -> None:
+def test_a_missing_parent_is_reported_at_the_key(recipe_file: Write) -> None:
     path = recipe_file("a: 1\nextends: quickstrat")
     assert failure(path) == f"{path}:2:10: extends 'quickstrat': no such recipe\n    hint: did you mean 'quickstart'?"
 
 
 @pytest.mark.parametrize("parent", ["nowhere/base.yml", ".", "x" * 300, "x" * 300 + "/base.yml", "loop.yml", "~/nothing.yml"])
-def test_a_parent_that_cannot_be_read_is_told_at_the_key(recipe_file: Write, tmp_path: Path, parent: str) -> None:
+def test_a_parent_that_cannot_be_read_is_reported_at_the_key(recipe_file: Write, tmp_path: Path, parent: str) -> None:
     (tmp_path / "loop.yml").symlink_to(tmp_path / "loop.yml")
     path = recipe_file(f'a: 1\nextends: "{parent}"')
     assert failure(path).startswith(f"{path}:2:10: extends ")
 
 
-def test_an_error_inside_a_parent_is_told_there(recipe_file: Write, tmp_path: Path) -> None:
+def test_an_error_inside_a_parent_is_reported_there(recipe_file: Write, tmp_path: Path) -> None:
     recipe_file("a: 1\na: 2", "base.yml")
     assert failure(recipe_file("extends: base.yml")).startswith(f"{tmp_path / 'base.yml'}:2:1: duplicate key 'a'")
 
@@ -191,7 +191,7 @@ def test_a_number_sign_that_begins_no_comment_is_text(recipe_file: Write, text: 
     assert load_layers(recipe_file("a: 1"), (f"a={text}",)).data == {"a": value}
 
 
-def test_every_bad_setting_is_told_at_once(recipe_file: Write) -> None:
+def test_every_bad_setting_is_reported_at_once(recipe_file: Write) -> None:
     assert failure(recipe_file("a: {b: 1}"), "x", "y", "a.b=2").count("expected key=value") == 2
 
 
@@ -224,7 +224,7 @@ def test_a_name_that_is_nowhere_gets_a_suggestion() -> None:
         find_recipe("zzzzzzz")
 
 
-def test_a_folder_stands_for_its_recipes(recipe_file: Write, tmp_path: Path) -> None:
+def test_a_folder_means_its_recipes(recipe_file: Write, tmp_path: Path) -> None:
     texts = {"a/x.yml": "recipe: 1", "b/c/y.yaml": "# ours\nextends: x\n", "b/d/broken.yml": "recipe: 1\n  a: [", "p.yml": "prompt: 1"}
     wanted = [recipe_file(text, Path(name).name, tmp_path / Path(name).parent) for name, text in texts.items()]
     recipe_file("recipe: 1", "z.yml", tmp_path / ".git")
@@ -237,7 +237,7 @@ def test_a_folder_stands_for_its_recipes(recipe_file: Write, tmp_path: Path) -> 
     assert recipe_files(str(tmp_path)) == wanted
 
 
-def test_a_folder_without_recipes_is_told(tmp_path: Path) -> None:
+def test_a_folder_without_recipes_is_reported(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no recipes in this folder"):
         recipe_files(str(tmp_path))
 
@@ -268,7 +268,7 @@ def test_a_models_folder_is_relative_to_the_file_that_names_it(
 
 
 @pytest.mark.parametrize("name", ["gpt2", "owner/model", "embedded:smollm2-135m-instruct", "run:first", "twin:owner/model", "/a/b"])
-def test_a_models_name_that_is_no_folders_stays(recipe_file: Write, name: str) -> None:
+def test_a_models_name_that_is_not_a_folder_stays(recipe_file: Write, name: str) -> None:
     assert base_model(recipe_file(f"model: {{base_model: '{name}'}}")) == name
 
 
@@ -286,7 +286,7 @@ def test_a_models_folder_given_by_a_setting_is_relative_to_where_one_is(
 @pytest.mark.parametrize(
     "text", ['{"text": "a"}\n{"text": "b"}\n', '{"text": "a"}\n', '[{"text": "a"}]', "a,b\n1,2\n", "a\tb: c: d\n", ""], ids=repr
 )
-def test_a_file_of_data_is_told_with_the_command_that_takes_it(tmp_path: Path, text: str) -> None:
+def test_a_file_of_data_is_reported_with_the_command_that_takes_it(tmp_path: Path, text: str) -> None:
     path = tmp_path / "rows.jsonl"
     path.write_text(text)
     with pytest.raises(UserError, match="rows.jsonl.*\n.*recipe new NAME --data"):

@@ -51,7 +51,7 @@ def test_an_entry_sets_several_keys_together(write: Callable[..., Path]) -> None
     assert str(sweep[0][0].document.location(("model", "pad_token"))).startswith(f"{path}:{line}:")
 
 
-def test_a_recipe_without_a_matrix_is_no_sweep(recipe_file: Write, minimal: Minimal) -> None:
+def test_a_recipe_without_a_matrix_is_not_a_sweep(recipe_file: Write, minimal: Minimal) -> None:
     assert load_sweep(str(recipe_file(to_yaml(minimal())))) == []
 
 
@@ -104,7 +104,7 @@ def test_paths_are_relative_to_the_recipe(write: Callable[..., Path], tmp_path: 
         ({"training.seed": list(range(20)), "training.lora_r": list(range(1, 20))}, "380 combinations; the limit is 256"),
     ],
 )
-def test_what_is_wrong_is_told_once_at_its_place_by_check_and_by_loading(write: Callable[..., Path], matrix: dict, told: str) -> None:
+def test_what_is_wrong_is_reported_once_at_its_place_by_check_and_by_loading(write: Callable[..., Path], matrix: dict, told: str) -> None:
     path = write(matrix)
     (problem,) = check_recipe(path)
     assert told in str(problem) and str(problem.location).startswith(f"{path}:")

@@ -57,7 +57,7 @@ def test_a_declared_variable_is_expanded_and_recorded(recipe, tmp_path):
     assert load_recipe(str(kept)).recipe == loaded.recipe, "a run's own recipe has the values in it"
 
 
-def test_a_variable_may_stand_within_a_relative_path(recipe, tmp_path, monkeypatch):
+def test_a_variable_may_be_within_a_relative_path(recipe, tmp_path, monkeypatch):
     monkeypatch.setenv("DATA_DIR", "en")
     assert source(recipe("data/${DATA_DIR}.jsonl")) == str(tmp_path / "data" / "en.jsonl")
     assert faults(recipe("${DATA_DIR}/a"))[0][1] == "${DATA_DIR} is 'en', which is not an absolute path".replace("}", "}/a", 1).replace(
@@ -77,7 +77,7 @@ def test_a_model_may_be_in_a_variables_folder(recipe):
     assert load_recipe(str(file)).recipe.model.base_model == "/lab/data/m"
 
 
-def test_values_may_stand_in_the_recipe(recipe):
+def test_values_may_be_in_the_recipe(recipe):
     assert source(recipe("${HERE}/a.jsonl", "variables: {HERE: /here}")) == "/here/a.jsonl"
     assert source(recipe("${DATA_DIR}/a.jsonl"), "variables={DATA_DIR: /set}") == "/set/a.jsonl"
 

@@ -62,7 +62,7 @@ def test_a_resolved_recipe_written_out_loads_the_same(recipe_file: Write) -> Non
     assert again.recipe.training.learning_rate == 3e-5
 
 
-def test_rules_are_told_with_their_places(recipe_file: Write, minimal: Minimal) -> None:
+def test_rules_are_reported_with_their_places(recipe_file: Write, minimal: Minimal) -> None:
     path = recipe_file(to_yaml(minimal({"training.max_steps": 5, "training.warmup_steps": 9, "training.eval_steps": 7})))
     assert [line.split(": ")[1] for line in told(path)] == ["training.warmup_steps", "training.eval_steps"]
 
@@ -84,7 +84,7 @@ def test_a_recipe_is_checked_as_its_smoke_run_too(recipe_file: Write, minimal: M
     assert [load_recipe(str(path), smoke=smoke).is_smoke for smoke in (True, False)] == [True, False]
 
 
-def test_an_unknown_key_in_smoke_is_told_at_its_place(recipe_file: Write, minimal: Minimal) -> None:
+def test_an_unknown_key_in_smoke_is_reported_at_its_place(recipe_file: Write, minimal: Minimal) -> None:
     path = recipe_file(to_yaml(minimal({"smoke": {"training": {"max_stepz": 2}}})))
     line = path.read_text().splitlines().index("    max_stepz: 2") + 1
     assert told(path) == [f"{path}:{line}:5: unknown key 'max_stepz' in training\n    hint: did you mean 'max_steps'?"]

@@ -198,6 +198,17 @@ BREAKS: dict[str, list[tuple[Changes, list[str]]]] = {
         ({"training.class_weights": "balanced"}, ["training.class_weights"]),
         (LABELS | {"training.sample_packing": True}, ["training.sample_packing"]),
         (TEXT | {"training.excess_length_strategy": "drop"}, ["training.excess_length_strategy"]),
+        (TEXT | {"model.chat_template": "chatml"}, ["model.chat_template"]),
+        (LABELS | {"model.chat_template": "chatml", "model.end_of_turn": "<e>"}, ["model.chat_template", "model.end_of_turn"]),
+    ],
+    "keys_of_rows_that_are_not_divided": [
+        ({"data.sources": FIXED, "data.split": {"validation": 0, "stratify_by": "topic"}}, ["data.split.stratify_by"]),
+        ({"data.sources": [FIXED[0], FIXED[1] | {"weight": 2}]}, ["data.sources.1.weight"]),
+    ],
+    "generation_without_replies": [
+        (LABELS | {"evaluation.generation": {"max_new_tokens": 9, "temperature": 1, "top_p": 0.5}},
+         [f"evaluation.generation.{key}" for key in ("max_new_tokens", "temperature", "top_p")]),
+        (also(max_new_tokens=9), ["evaluation.also.plain.max_new_tokens"]),
     ],
     "source_named_twice": [({"data.sources": TWICE}, ["data.sources.2"])],
     "converter_of_another_type": [
@@ -322,6 +333,14 @@ KEEPS: dict[str, list[Changes]] = {
     ],
     "shares_leave_nothing": [{"data.split.validation": 0.5, "data.split.test": 0.4}],
     "keys_of_another_record_type": [{"training.train_on_inputs": True, "data.system_prompt": "Be kind."}, LABELS],
+    "keys_of_rows_that_are_not_divided": [
+        {"data.split.stratify_by": "topic"}, {"data.sources": [FIXED[0] | {"weight": 2}, FIXED[1] | {"split": "train", "weight": 3}]},
+    ],
+    "generation_without_replies": [
+        LABELS | {"evaluation.generation": {"batch_size": 2, "seed": 1}},
+        {"evaluation.generation": {"max_new_tokens": 9, "temperature": 1}},
+        also(metrics=["stop_rate"], max_new_tokens=9),
+    ],
     "source_named_twice": [{"data.sources": FIXED}, {"data.sources": TWICE[:2]}],
     "converter_of_another_type": [{}],
     "tracker_names_without_tracker": [

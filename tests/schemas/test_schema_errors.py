@@ -62,7 +62,7 @@ LINES = {
 
 
 @pytest.mark.parametrize("line", LINES)
-def test_a_wrong_line_is_told_with_its_place_and_remedy(line: str) -> None:
+def test_a_wrong_line_is_reported_with_its_place_and_remedy(line: str) -> None:
     (problem,) = of_training(line)
     assert problem.startswith("r.yml:8:")
     assert problem.partition(": ")[2].startswith(LINES[line])
@@ -73,7 +73,7 @@ def test_a_problem_points_at_the_wrong_key_or_value() -> None:
     assert of_training("lora_r: 0")[0].startswith("r.yml:8:11:")
 
 
-def test_every_error_is_told_at_once_in_the_order_of_the_file() -> None:
+def test_every_error_is_reported_at_once_in_the_order_of_the_file() -> None:
     problems = told(
         "training:\n  adaptr: lora\n  lora_r: x\nevaluation: {metrics: [nope], gates: {perplexty: {max: 3}, stop_rate: {}}}\nextra: 1\n"
     )
@@ -153,6 +153,6 @@ def test_a_misspelt_key_that_must_be_there_is_one_problem_and_not_two():
     ]
 
 
-def test_a_missing_key_beside_an_unknown_one_is_told_as_well():
+def test_a_missing_key_next_to_an_unknown_one_is_reported_as_well():
     whats = [problem.partition("\n")[0] for problem in told("training: {adapter: lora, colour: red}")]
     assert whats == ["r.yml:5:1: missing key 'learning_rate' in training", "r.yml:5:27: unknown key 'colour' in training"]

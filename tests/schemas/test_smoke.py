@@ -76,7 +76,7 @@ def test_another_recipes_model_is_that_of_its_smoke_run(smoke_run: Callable[...,
     assert smoke_run({"model.base_model": "run:first"}).model.base_model == "run:first"
 
 
-def test_the_place_of_what_a_smoke_run_sets_is_told(recipe_file: Write, minimal: Minimal) -> None:
+def test_the_place_of_what_a_smoke_run_sets_is_reported(recipe_file: Write, minimal: Minimal) -> None:
     loaded = load_recipe(str(recipe_file(to_yaml(minimal()))), smoke=True)
     assert str(loaded.document.location(("training", "max_steps"))) == "--smoke"
 

@@ -1,6 +1,6 @@
-"""A hub on the loopback: what huggingface_hub and datasets ask of one, for data sets whose files are given as bytes.
+"""A hub on the loopback: what huggingface_hub and datasets ask of one, for datasets whose files are given as bytes.
 
-One thread a request; `requests` keeps what was asked. A data set is private where it has a `token`.
+One thread per request; `requests` keeps what was asked. A dataset is private if it has a `token`.
 """
 
 import json

@@ -25,6 +25,7 @@ def generated() -> dict[tuple[str, ...], Any]:
     needs = {
         name: {"record_types": list(m.record_types)}
         | ({"needs": m.needs} if m.needs else {})
+        | ({"replies": True} if m.needs_reply else {})
         | ({"undirected": True} if m.higher_is_better is None else {})
         for name, m in metrics().items()
     }

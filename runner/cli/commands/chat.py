@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     default=None,
     help="Also show the base model's reply. Default: with --web, if there is a base.",
 )
-@click.option("--temperature", type=click.FloatRange(0, 2), help="Sampling temperature; 0 is greedy. Default: the recipe's, else 0.")
+@click.option("--temperature", type=click.FloatRange(0, 2), help="Sampling temperature; 0 is greedy. Default: the recipe's, or 0.")
 @click.option("--top-p", type=click.FloatRange(0, 1, min_open=True), help="Nucleus sampling. Default: the recipe's.")
 @click.option("--repetition-penalty", type=click.FloatRange(0, 2, min_open=True), help="Repetition penalty. Default: 1.")
 @click.option("--max-tokens", type=click.IntRange(min=1), help="Maximum reply length. Default: the recipe's, else 256.")
@@ -33,9 +33,9 @@ if TYPE_CHECKING:
 @click.option("--port", type=click.IntRange(0, 65535), help="Port of --web; 0 picks a free one. Default: 7860.")
 @runs_dir_option
 def command(model: str, beside_base: bool | None, as_json: bool, web: bool, port: int | None, root: Path, **given: object) -> None:
-    """Chat with MODEL: a run's directory, a recipe's name (its newest run), or any value of model.base_model.
+    """Chat with MODEL: a run's directory, a recipe's name (its newest run), or anything that model.base_model accepts.
 
-    Without a terminal, each line of the input is answered: echo hi | recipe chat RUN. A classifier prints a label for each line; a model
+    Without a terminal, each line of the input gets a reply: echo hi | recipe chat RUN. A classifier prints a label for each line; a model
     without a chat template continues each line as plain text. With --beside-base the tuned model's replies are the conversation's history.
     With --web the same is a page for the browser.
     """
@@ -89,7 +89,7 @@ def _serve_page(target: "ModelReference", settings: "Settings", beside_base: boo
     announce(target, settings, session)
     page = ClassifierPage(session, target.name) if isinstance(session, Classifier) else ChatPage(session, target.name)
     app = create_web_app(page.build())
-    click.echo(f"web       http://127.0.0.1:{listener.getsockname()[1]} (Ctrl-C ends)", err=True)
+    click.echo(f"web       http://127.0.0.1:{listener.getsockname()[1]} (Ctrl-C to stop)", err=True)
     try:
         serve(app, listener)
     finally:

@@ -15,12 +15,13 @@ from ..problem_formats import FORMATS
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Override a key before checking, e.g. training.lora_r=8.")
 @click.option("--format", "style", type=click.Choice(FORMATS), default="text", show_default=True, help="Output format.")
 @click.option("--data", "with_data", is_flag=True, help="Also read the first rows of every source, and look up module names in the model.")
-@click.option("--recipes-only", is_flag=True, help="Skip other YAML files, as in a folder: for hooks, which pass all.")
+@click.option("--recipes-only", is_flag=True, help="Skip other YAML files, as in a folder. For hooks.")
 @click.option("--json", "as_json", is_flag=True, help="Same as --format json.")
 def command(
     recipes: tuple[str, ...], settings: tuple[str, ...], style: str, with_data: bool, recipes_only: bool, as_json: bool
 ) -> None:  # fmt: skip
-    """Check RECIPES: files, folders or names of shipped recipes. Of a folder, the YAML files with `recipe: 1` are checked, runs never."""
+    """Check RECIPES: files, folders or names of shipped recipes. In a folder, only YAML files with `recipe: 1` are checked, and never
+    runs."""
     style = "json" if as_json else style
     problems: list[Problem] = []
     paths: list[Path] = []
@@ -61,7 +62,7 @@ def command(
 
 
 def _summary(problems: int, at_fault: int, recipes: int, read: str) -> str:
-    """Return the last line; `read` says which rows were read, "" where none were asked for."""
+    """Return the last line; `read` says how many rows were read, "" without --data."""
     if not problems:
         return f"{_counted(recipes, 'recipe')} checked{read}: no problems" + ("" if read else " (data files not read: --data reads them)")
     return f"\n{_counted(problems, 'problem')}" + (f" in {at_fault} of {_counted(recipes, 'recipe')}" if recipes > 1 else "")

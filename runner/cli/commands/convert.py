@@ -15,8 +15,7 @@ from ....schemas.recipe import load_recipe
 from ....schemas.sections import UTF8, Data, Source, Split
 from ....schemas.yaml_source import parse_yaml
 from ...reporting.ledger_table import ledger_table
-from ...runtime.run_folder import RUNS
-from ..options import Between, file_format_options, set_option
+from ..options import Between, file_format_options, runs_dir_option, set_option
 
 
 @click.command("convert")
@@ -31,7 +30,7 @@ from ..options import Between, file_format_options, set_option
 @click.option("--stratify-by", help="Keep the shares of this meta key, or of label, equal across splits.")
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=42, help="Seed of the split.")
 @click.option("--dedup", type=click.Choice(["exact", "near", "none"]), default="exact", help="Duplicates to remove.")
-@click.option("--ignore-key", "ignore_keys", multiple=True, metavar="KEY", help="Key of the rows that may be left unread.")
+@click.option("--ignore-key", "ignore_keys", multiple=True, metavar="KEY", help="Key of the rows that the converter need not read.")
 @file_format_options
 @click.option("--max-dropped", type=Between(0, 1), default=0.0, help="Share of rows that may be dropped as unusable.")
 @click.option(
@@ -46,17 +45,18 @@ from ..options import Between, file_format_options, set_option
 @click.option("--processes", type=click.IntRange(min=1), default=1, help="Number of processes; the result is the same.")
 @click.option("--engine", type=click.Choice(["local", "ray"]), help="Run locally or on a Ray cluster. Default: the recipe's launch.")
 @set_option
+@runs_dir_option
 @click.option("--json", "as_json", is_flag=True, help="Print the manifest as one JSON object.")
 def command(
     recipe_or_paths: tuple[str, ...], name: str | None, out: Path | None, options: tuple[str, ...], kind: Any, settings: tuple[str, ...],
-    processes: int, engine: Any, as_json: bool, **plain: Any,
+    processes: int, engine: Any, root: Path, as_json: bool, **plain: Any,
 ) -> None:  # fmt: skip
     """Convert the sources of RECIPE, or the files at PATHS with --converter."""
     if name:
         if out is None:
             raise click.UsageError("--converter needs --out DIR")
-        if settings:
-            raise click.UsageError("--set: only with a RECIPE; --converter takes its options with --option")
+        if given := _given({"settings": settings, "root": root}):
+            raise click.UsageError(f"{', '.join(given)}: only with a RECIPE; --converter takes its options with --option")
         data = plain_data(name, recipe_or_paths, kind or converter(name).RECORD_TYPES[0], options, **plain)
     else:
         if len(recipe_or_paths) != 1:
@@ -66,7 +66,7 @@ def command(
         from ...generate.stage import already_generated
 
         loaded = load_recipe(recipe_or_paths[0], settings)
-        data, out = already_generated(loaded, RUNS), out or Path("data") / loaded.recipe.name
+        data, out = already_generated(loaded, root), out or Path("data") / loaded.recipe.name
         engine = engine or ("ray" if loaded.recipe.launch.engine == "ray" else None)
     manifest = build(data, out, processes=processes, engine=engine or "local")
     if as_json:
@@ -76,7 +76,7 @@ def command(
 
 
 def _given(options: dict[str, Any]) -> list[str]:
-    """Return the options given on the command line that have no effect with a recipe."""
+    """Return those of the options that were given on the command line."""
     context = click.get_current_context()
     on_line = {name for name in options if context.get_parameter_source(name) is ParameterSource.COMMANDLINE}
     return [parameter.opts[0] for parameter in context.command.params if parameter.name in on_line]
@@ -107,7 +107,7 @@ def plain_data(
 
 
 def converter_options(name: str, options: tuple[str, ...]) -> dict[str, Any]:
-    """Return the converter's options given as key=value. Raises UserError if it has no such option, or none with such a value."""
+    """Return the converter's options given as key=value. Raises UserError for an unknown option or an invalid value."""
     values = dict(_option(text) for text in options)
     if problems := option_problems(name, values):
         raise UserError(*(Problem(Location("--option"), problem, rule="option") for problem in problems))

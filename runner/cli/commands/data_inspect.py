@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ..options import Between, set_option
+from ..options import Between, runs_dir_option, set_option
 
 if TYPE_CHECKING:
     from ...worker.tokenizers import Tokenizer
@@ -17,18 +17,19 @@ if TYPE_CHECKING:
 @click.option(
     "--tokenizer",
     "tokenizer_name",
-    help="cl100k (offline), or any value of model.base_model. Default: the recipe's, with its chat template; cl100k without a recipe.",
+    help="cl100k (offline), or anything that model.base_model accepts. Default: the recipe's, else cl100k.",
 )
-@click.option("--by", metavar="KEY", help="Group samples by this meta key. Default: the label, or a chat's answer where there are few.")
+@click.option("--by", metavar="KEY", help="Group samples by this meta key. Default: the label, or a chat's answer if few differ.")
 @click.option("--samples", type=click.IntRange(0, 1000), default=5, show_default=True, help="Samples per label.")
 @click.option("--near/--no-near", default=True, show_default=True, help="Find near-duplicates.")
 @click.option("--threshold", type=Between(0.5, 1), default=0.7, show_default=True, help="Similarity of near-duplicates.")
 @click.option("--languages/--no-languages", default=True, show_default=True, help="Detect each row's language.")
 @set_option
+@runs_dir_option
 @click.option("--json", "as_json", is_flag=True, help="Print inspection.json.")
 def inspect_command(
     what: str, out: Path | None, tokenizer_name: str | None, by: str | None, samples: int, near: bool, threshold: float, languages: bool,
-    settings: tuple[str, ...], as_json: bool,
+    settings: tuple[str, ...], root: Path, as_json: bool,
 ) -> None:  # fmt: skip
     """Describe the records of FILE, FOLDER or RECIPE: lengths, labels, roles, languages, duplicates, samples, sources, meta."""
     from tempfile import TemporaryDirectory
@@ -44,10 +45,10 @@ def inspect_command(
 
     if settings and not is_recipe(what):
         raise click.UsageError("--set: only with a RECIPE")
-    named = _of_recipe(what, settings) if is_recipe(what) and not tokenizer_name else tokenizer(tokenizer_name or DEFAULT)
+    named = _of_recipe(what, root, settings) if is_recipe(what) and not tokenizer_name else tokenizer(tokenizer_name or DEFAULT)
     options = Options(named, by, samples, threshold if near else None, languages)
     with TemporaryDirectory(prefix="recipekit-") as scratch:
-        inputs = find_inputs(what, Path(scratch), settings)
+        inputs = find_inputs(what, Path(scratch), root, settings)
         out = out or Path("inspection") / inputs.name
         with ProgressScreen(quiet=as_json).status("reading") as status:
             found = inspect(inputs, options, Path(scratch), lambda rows: status.update(f"reading: {rows:,} rows"))
@@ -59,16 +60,15 @@ def inspect_command(
         click.echo(f"wrote {out / PAGE}", err=True)
 
 
-def _of_recipe(what: str, settings: tuple[str, ...]) -> "Tokenizer":
-    """Return the recipe's tokenizer; cl100k, with a message, where this machine cannot have that."""
+def _of_recipe(what: str, root: Path, settings: tuple[str, ...]) -> "Tokenizer":
+    """Return the recipe's tokenizer; cl100k, with a message, if this machine cannot load it."""
     from ....schemas.base.errors import UserError
     from ...inspection.inputs import load_named
-    from ...runtime.run_folder import RUNS
     from ...worker.tokenizers import DEFAULT, recipe_tokenizer, tokenizer
 
     loaded = load_named(what, settings)
     try:
-        return recipe_tokenizer(loaded, RUNS)
+        return recipe_tokenizer(loaded, root)
     except UserError as error:
         click.echo(f"counting with {DEFAULT}, without a chat template: {str(error).splitlines()[0]}", err=True)
         return tokenizer(DEFAULT)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from ..options import Between, json_option
+from ..options import Between, json_option, runs_dir_option
 
 
 @click.command("leaks")
@@ -16,9 +16,10 @@ from ..options import Between, json_option
 @click.option(
     "--limit", type=click.IntRange(1), default=20, show_default=True, help="Pairs to list per kind; all leaking rows are counted."
 )
+@runs_dir_option
 @json_option
 def leaks_command(
-    first: str, second: str, group_by: tuple[str, ...], near: bool, threshold: float, limit: int, as_json: bool
+    first: str, second: str, group_by: tuple[str, ...], near: bool, threshold: float, limit: int, root: Path, as_json: bool
 ) -> None:  # fmt: skip
     """Find rows of B that also occur in A: identical, near-duplicate, same question, or same group. Exit code 3 when there are any.
 
@@ -34,10 +35,10 @@ def leaks_command(
 
     with TemporaryDirectory(prefix="recipekit-") as scratch:
         folder = Path(scratch)
-        sides = Sides.of(find_inputs(first, folder / "a"), find_inputs(second, folder / "b"))
+        sides = Sides.of(find_inputs(first, folder / "a", root), find_inputs(second, folder / "b", root))
         found = find_leaks(sides, folder, threshold if near else None, group_by, limit)
-        places = [place for listed in found.pairs.values() for pair in listed for place in pair]
-        pairs = list(list_pairs(found, Previews(sides.files, places, sides.temporary)))
+        positions = [position for listed in found.pairs.values() for pair in listed for position in pair]
+        pairs = list(list_pairs(found, Previews(sides.files, positions, sides.temporary)))
     leaking = sum(found.rows.values())
     if as_json:
         bad = dict(zip(("a", "b"), found.bad, strict=True))
@@ -46,7 +47,7 @@ def leaks_command(
         click.echo(orjson.dumps(result, option=orjson.OPT_INDENT_2))
     else:
         for pair in pairs:
-            sides_shown = " = ".join(f"{side['file']}:{Preview(**side).place}" for side in (pair["second"], pair["first"]))
+            sides_shown = " = ".join(f"{side['file']}:{Preview(**side).position}" for side in (pair["second"], pair["first"]))
             click.echo(f"{sides_shown}  {KINDS[pair['kind']]}: {pair['second']['row'][:120]}")
         for name, count in found.rows.items():
             more = f" (first {limit} shown)" if count > limit else ""

@@ -43,15 +43,15 @@ def need(name: str, facts: dict[str, Any]) -> dict[str, Any]:
     recipe, machine = loaded.recipe, this_machine()
     size, here = size_of(recipe), estimate_fit(recipe, machine, Path())
     on_gpu = estimate_fit(recipe, GPU, Path()) if machine.is_cpu else here
-    stands = [f"launch.{key}: {what}" for key, what, _ in unstartable(recipe.launch, machine)]
-    stands += [problem.what for problem in problems(here, full_rows=False)] if here else []
+    faults = [f"launch.{key}: {what}" for key, what, _ in unstartable(recipe.launch, machine)]
+    faults += [problem.what for problem in problems(here, full_rows=False)] if here else []
     capability = facts["gpus"][0]["capability"] if facts["gpus"] else 0
     chosen = kernels(recipe, machine, facts["kernels"], capability, architecture_of(recipe.model))
-    stands += [f"{kernel.part}: {kernel.used} {kernel.why}" for kernel in chosen if kernel.problem]
+    faults += [f"{kernel.part}: {kernel.used} {kernel.why}" for kernel in chosen if kernel.problem]
     return {
         "kernels": [kernel._asdict() for kernel in chosen],
         "recipe": recipe.name, "base_model": recipe.model.base_model, "adapter": recipe.training.adapter,
         "parameters": size.parameters if size else None, "tokens": recipe.training.sequence_len,
         "memory": here.memory_needed if here else None, "memory_on_gpu": on_gpu.memory_needed if on_gpu else None,
-        "disk": here.disk_needed if here else None, "problems": stands, "warnings": warnings(here) if here else [],
+        "disk": here.disk_needed if here else None, "problems": faults, "warnings": warnings(here) if here else [],
     }  # fmt: skip

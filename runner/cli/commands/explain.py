@@ -71,7 +71,7 @@ def explained(loaded: LoadedRecipe, key: str) -> list[dict[str, Any]]:
 
 
 def _absent(loaded: LoadedRecipe, key: str) -> list[dict[str, Any]]:
-    """Return a row for each valid key of a section that this recipe lacks; [] where there is none."""
+    """Return a row for each valid key of a section that this recipe lacks; [] if there is no such section."""
     if not description(loaded, _path(key)):
         return []
     paths = [_path(known) for known in key_paths() if known.startswith(f"{key}.")] or [_path(key)]

@@ -12,8 +12,8 @@ from ....schemas.base.errors import Problem, UserError
 from ....schemas.base.terminal import echo_styled
 from ....schemas.recipe import LoadedRecipe, load_recipe
 from ...reporting.token_summary import left_out_line
-from ...runtime.run_folder import RUNS, RunFolder
-from ..options import set_option
+from ...runtime.run_folder import RunFolder
+from ..options import runs_dir_option, set_option
 from .run import require_train_extra
 
 
@@ -22,13 +22,14 @@ from .run import require_train_extra
 @click.option("--rows", "count", type=click.IntRange(1), default=3, show_default=True, help="Number of rows.")
 @click.option("--split", type=click.Choice(["train", "validation", "test"]), default="train", show_default=True, help="Split.")
 @set_option
+@runs_dir_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object: rows with tokens, labels and segments.")
-def command(recipe: str, count: int, split: str, settings: tuple[str, ...], as_json: bool) -> None:
+def command(recipe: str, count: int, split: str, settings: tuple[str, ...], root: Path, as_json: bool) -> None:
     """Show the first rows of RECIPE: trained tokens in colour, masked tokens dimmed."""
     require_train_extra()
     loaded = load_recipe(recipe, settings)
     with tempfile.TemporaryDirectory(prefix="recipe-mask-") as folder:
-        rows = masked_rows(loaded, RunFolder(Path(folder)), split, count)
+        rows = masked_rows(loaded, root, RunFolder(Path(folder)), split, count)
     if as_json:
         import orjson
 
@@ -38,8 +39,8 @@ def command(recipe: str, count: int, split: str, settings: tuple[str, ...], as_j
         show(row)
 
 
-def masked_rows(loaded: LoadedRecipe, run: RunFolder, split: str, count: int) -> list[dict[str, Any]]:
-    """Return the first rows of the split: id, input_ids, labels, and segments of text, trained or masked."""
+def masked_rows(loaded: LoadedRecipe, root: Path, run: RunFolder, split: str, count: int) -> list[dict[str, Any]]:
+    """Return the first rows of the split: id, input_ids, labels, and segments of text, trained or masked. `run` is an empty folder."""
     from ...generate.stage import already_generated
     from ...launch.plan import make_job
     from ...models.resolve import require_model_of, resolve_model
@@ -47,10 +48,10 @@ def masked_rows(loaded: LoadedRecipe, run: RunFolder, split: str, count: int) ->
     from ...runtime.machine import this_machine
     from ...runtime.progress import read_lines
 
-    require_model_of(loaded, RUNS)
-    manifest = build(already_generated(loaded, RUNS), run / "data")
+    require_model_of(loaded, root)
+    manifest = build(already_generated(loaded, root), run / "data")
     _require_split(loaded, manifest["splits"], split)
-    planned = make_job(loaded, manifest, this_machine(), resolve_model(loaded.recipe.model, RUNS))
+    planned = make_job(loaded, manifest, this_machine(), resolve_model(loaded.recipe.model, root))
     (run / "rendered").mkdir()
     for name, text in planned.plan.files.items():
         (run / name).write_text(text, encoding="utf-8")
@@ -62,7 +63,7 @@ def masked_rows(loaded: LoadedRecipe, run: RunFolder, split: str, count: int) ->
 
 
 def _require_split(loaded: LoadedRecipe, splits: dict[str, int], split: str) -> None:
-    """Raise UserError where the split has no rows, naming the splits that have some."""
+    """Raise UserError if the split has no rows, naming the splits that have some."""
     if not splits.get(split):
         filled = [name for name, count in splits.items() if count]
         hint = f"use --split {' or '.join(filled)}, or set data.split" if filled else "no rows were read: see data.sources"

@@ -35,7 +35,7 @@ def command(run: str, out: Path | None, root: Path, as_json: bool) -> None:
 
 
 def require_adapter(run: RunFolder) -> None:
-    """Raise UserError where the run has no adapter."""
+    """Raise UserError if the run has no adapter."""
     if "train" not in run.stages or not (run / "model").is_dir():
         raise UserError(Problem(Location(str(run.path)), "has no trained model", f"recipe resume {run.path}", "no-model"))
     if not (run / "model" / "adapter_config.json").is_file():

@@ -53,7 +53,7 @@ evaluation:
   #   plain:
   #     sources: [{path: plain.jsonl, converter: messages}]
   #     metrics: [perplexity]
-  #     gates: {perplexity: {max_regression: 0.5}} # at most so much worse than the base model
+  #     gates: {perplexity: {max_regression: 0.5}} # at most this much worse than the base model
 """
 _EXTENDING = """\
 extends: {parent} # `recipe show {name}.yml --origins` shows where each value is set
@@ -78,10 +78,10 @@ def command(
     name: str, parent: str | None, data: tuple[str, ...], record_type: RecordType | None, model: str | None, encoding: str,
     columns: tuple[str, ...], folder: Path | None,
 ) -> None:  # fmt: skip
-    """Write NAME.yml, a valid recipe to edit, and beside it the schema with which editors complete and check keys.
+    """Write NAME.yml, a valid recipe to edit, and next to it the schema with which editors complete and check keys.
 
     With --data, converter, record type, options, split, metrics, sequence_len and batch size are chosen from the rows and this machine, and
-    comments say why. What the rows do not decide is asked in a terminal, and printed elsewhere.
+    comments say why. What the rows leave open is asked in a terminal, and printed otherwise.
     """
     if not re.search(schema("recipe")["properties"]["name"]["pattern"], name):
         hint = schema("recipe")["properties"]["name"]["description"]
@@ -92,6 +92,8 @@ def command(
         raise click.UsageError("--type, --model, --encoding and --column need --data")
     folder = folder or Path("recipes" if Path("recipes").is_dir() else "")
     path = folder / f"{name}.yml"
+    if path.exists():
+        raise already_there(path)
     head = _HEAD.format(name=name, schema=_schema_path(folder))
     if data:
         encoding = encoding if encoding != UTF8 else _encoding(data)
@@ -111,14 +113,14 @@ def command(
 
 
 def _schema_path(folder: Path) -> str:
-    """Return where editors find the schema, from the recipe: this repository's own in it, elsewhere a copy, so that no path of this machine
-    is written into a recipe that others read too."""
+    """Return the schema's path for editors, relative to the recipe: this repository's own inside it, elsewhere a copy, so that no path
+    of this machine is written into a recipe that others read too."""
     own = folder.resolve().is_relative_to(SCHEMA_DIR.parent)
     return os.path.relpath(SCHEMA_DIR / "recipe.schema.json", folder.resolve()) if own else SCHEMA_COPY
 
 
 def _recognised(data: tuple[str, ...], record_type: RecordType | None, encoding: str, columns: tuple[str, ...]) -> Any:
-    """Return how the files are read. What they do not decide is asked in a terminal, and printed elsewhere."""
+    """Return how the files are read. What they leave open is asked in a terminal, and printed otherwise."""
     from ...importing.recognise import choose, recognise
 
     found = recognise(list(data), record_type, encoding, columns)
@@ -135,13 +137,13 @@ def _recognised(data: tuple[str, ...], record_type: RecordType | None, encoding:
 
 
 def _encoding(data: tuple[str, ...]) -> str:
-    """Return the encoding of files that are not UTF-8, which is asked in a terminal. Elsewhere the likeliest is taken and printed."""
+    """Return the encoding of files that are not UTF-8: asked in a terminal, otherwise the likeliest, with a message."""
     from ...importing.recognise import undeclared_encoding
 
     readings = undeclared_encoding([*data])
     if not readings:
         return UTF8
-    ways = [f"{name} if {reading!r} reads right" for reading, name in readings.items()]
+    ways = [f"{name} if {reading!r} is correct" for reading, name in readings.items()]
     if _asks():
         return [*readings.values()][_asked("The files are not UTF-8. Which encoding?", ways)]
     encoding = next(iter(readings.values()))
@@ -162,35 +164,40 @@ def _for_data(found: Any, data: tuple[str, ...], name: str, folder: Path, model:
     if found.unusable:
         reason = found.unusable[0]
         what = f"{len(found.unusable):,} rows, e.g. {reason.row}: {reason.reason.replace('_', ' ')}"
-        _say("unusable", f"{what}; the run stops at them: fix them, or uncomment data.max_dropped in the recipe")
+        _say("unusable", f"{what}; the run would stop at them: fix them, or uncomment data.max_dropped in the recipe")
     if groups := kept_groups(found):
-        _say("split", f"by {', '.join(groups)}, whose values come back: rows that belong together stay in one split")
+        _say("split", f"by {', '.join(groups)}, whose values repeat: rows that belong together stay in one split")
     if unread := [key for key in found.unread if key not in groups]:
         _say("not read", f"keys {', '.join(unread)}")
     return "\n" + recipe_for(Draft(name, found, list(data), folder, model, declared))
 
 
-def _asked(question: str, ways: list[str]) -> int:
-    """Return the number of the way that the user chooses, from 0."""
+def _asked(question: str, choices: list[str]) -> int:
+    """Return the index of the choice that the user makes."""
     click.echo(question, err=True)
-    for number, way in enumerate(ways, 1):
-        click.echo(wrapped(f"  {number}  {printable(way)}", sys.stderr, 5), err=True)
-    return click.prompt("Which one", type=click.IntRange(1, len(ways)), default=1, err=True) - 1
+    for number, choice in enumerate(choices, 1):
+        click.echo(wrapped(f"  {number}  {printable(choice)}", sys.stderr, 5), err=True)
+    return click.prompt("Which one", type=click.IntRange(1, len(choices)), default=1, err=True) - 1
 
 
-def _say(head: str, what: str) -> None:
-    """Print a line on stderr as a run does."""
-    click.echo(wrapped(f"{head:<9} {printable(what)}", sys.stderr, 10), err=True)
+def _say(head: str, text: str) -> None:
+    """Print a line on stderr in the layout of a run."""
+    click.echo(wrapped(f"{head:<9} {printable(text)}", sys.stderr, 10), err=True)
+
+
+def already_there(path: Path) -> UserError:
+    """Return the error for a file that is not overwritten."""
+    return UserError(Problem(Location(str(path)), "already exists", "choose another name, or remove it", "exists"))
 
 
 def write_new(path: Path, text: str, option: str) -> None:
-    """Write a new file. `option` names the option that chooses another place. Raises UserError where the file exists."""
+    """Write a new file. `option` is the option that selects another folder. Raises UserError if the file exists."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("x", encoding="utf-8") as file:
             file.write(text)
     except FileExistsError:
-        raise UserError(Problem(Location(str(path)), "already exists", "choose another name, or remove it", "exists")) from None
+        raise already_there(path) from None
     except OSError as error:
         what = f"cannot be written: {error.strerror or error}"
         raise UserError(Problem(Location(str(path)), what, f"choose another folder with {option}", "unwritable")) from None

@@ -10,7 +10,7 @@ import click
 import orjson
 
 from ....schemas.base.terminal import echo_styled, wrapped
-from ....schemas.recipe import LoadedRecipe, load_recipe
+from ....schemas.recipe import LoadedRecipe, load_recipe, load_sweep
 from ...runtime.machine import Machine, this_machine
 from ..options import Between, json_option, machine_option, runs_dir_option, set_option
 
@@ -38,22 +38,28 @@ def command(
     as_json: bool,
 ) -> None:
     """Convert the data of RECIPE, count its steps, and estimate memory, disk and time. Exit code 1 when the run cannot work there.
+    Of a sweep every recipe is planned.
 
-    Time is predicted from a probe or from earlier runs of the same method on this machine; else it is unknown.
+    Time is predicted from a probe or from earlier runs of the same method on this machine; otherwise it is unknown.
     """
     if with_probe and machine != this_machine():
-        raise click.UsageError("--probe trains on this machine: leave out --machine")
-    loaded = load_recipe(recipe, settings, smoke)
-    facts = planned(loaded, root, machine)
-    rate = probed(recipe, settings, smoke, root, facts) if with_probe else None
-    facts["time"] = time_of(loaded, root, machine, facts, rate, price_per_hour)
+        raise click.UsageError("--probe trains on this machine: omit --machine")
+    swept = [loaded for loaded, _ in load_sweep(recipe, settings, smoke)]
+    if swept and with_probe:
+        raise click.UsageError("--probe trains one recipe, not a sweep")
+    plans = []
+    for loaded in swept or [load_recipe(recipe, settings, smoke)]:
+        facts = planned(loaded, root, machine)
+        rate = probed(recipe, settings, smoke, root, facts) if with_probe else None
+        facts["time"] = time_of(loaded, root, machine, facts, rate, price_per_hour)
+        plans.append(facts)
+        if not as_json:
+            show(facts)
     if as_json:
-        click.echo(orjson.dumps(facts, option=orjson.OPT_INDENT_2))
-    else:
-        show(facts)
-        if not facts["problems"] and not facts["warnings"]:
-            click.echo(f"next: recipe run {recipe}", err=True)
-    raise SystemExit(1 if facts["problems"] else 0)
+        click.echo(orjson.dumps({"plans": plans} if swept else plans[0], option=orjson.OPT_INDENT_2))
+    elif not any(facts["problems"] or facts["warnings"] for facts in plans):
+        click.echo(f"next: recipe run {recipe}", err=True)
+    raise SystemExit(1 if any(facts["problems"] for facts in plans) else 0)
 
 
 def planned(loaded: LoadedRecipe, root: Path, machine: Machine) -> dict[str, Any]:
@@ -73,7 +79,7 @@ def planned(loaded: LoadedRecipe, root: Path, machine: Machine) -> dict[str, Any
 
     recipe = loaded.recipe
     if size_of(recipe) is None:
-        require_model_of(loaded, root)  # which also fetches its configuration
+        require_model_of(loaded, root)  # this also fetches its configuration
     with TemporaryDirectory() as folder:
         manifest = build(already_generated(loaded, root), Path(folder) / "data")
         tokens = (
@@ -104,7 +110,7 @@ def planned(loaded: LoadedRecipe, root: Path, machine: Machine) -> dict[str, Any
 
 
 def probed(recipe: str, settings: tuple[str, ...], smoke: bool, root: Path, facts: dict[str, Any]) -> "Rate | None":
-    """Return the rate of two steps; put into `facts` the steps that only the tokenised rows tell."""
+    """Return the rate of two steps; add to `facts` the number of steps if it depends on the tokenised rows."""
     from ...workflows.probe import LOGGED, probe
 
     section = "smoke." if smoke else ""
@@ -117,7 +123,7 @@ def probed(recipe: str, settings: tuple[str, ...], smoke: bool, root: Path, fact
 def time_of(
     loaded: LoadedRecipe, root: Path, machine: Machine, facts: dict[str, Any], rate: "Rate | None", price: float | None
 ) -> dict[str, Any]:
-    """Return tokens, seconds and cost, None where no rate is known, with the errors of past predictions on this machine."""
+    """Return tokens, seconds and cost, None without a known rate, with the errors of past predictions on this machine."""
     from ...resources.training_time import earlier, method, past_errors, predict, rate_of
 
     wanted, timings = method(loaded.recipe, machine), earlier(root)

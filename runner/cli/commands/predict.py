@@ -9,7 +9,7 @@ import orjson
 from ....converters.building.unanswered import Reading
 from ....converters.reading.files import encoding_of
 from ....converters.sources.registry import CONVERTERS, converter
-from ....schemas.base.errors import UserError
+from ....schemas.base.errors import Location, Problem, UserError
 from ....schemas.recipe import load_recipe
 from ....schemas.sections import RecordType, Source
 from ...models.reference import ModelReference
@@ -44,7 +44,7 @@ def command(
     Writes the rows with all their columns and a `prediction`: a reply, a label with the probability of every label, or the perplexity of a
     text. The rows need no answer. The same command continues a prediction that was interrupted.
 
-    Several MODELs are binary classifiers of the letters of one label: the four MBTI models predict one type.
+    With several MODELs, each is a binary classifier of one letter of the label: four MBTI models predict one type.
     """
     require_train_extra()
     from ...models.reference import base_of, resolve_target
@@ -54,7 +54,7 @@ def command(
     targets = [resolve_target(model, root) for model in models]
     if base:
         if any(target.kind == "classification" for target in targets):
-            raise UserError("--base has no effect: before it is trained, the head of a classifier is random numbers")
+            raise UserError("--base is not possible: a classifier's head is random before training")
         targets = [base_of(target) for target in targets]
     asked = [(target, *_asked(target, file, name, options, batch_size, given)) for target in targets]
     out = out or Path(f"{Path(file).name}.predictions.jsonl")
@@ -68,12 +68,12 @@ def command(
 def _asked(
     target: ModelReference, file: str, name: str | None, options: tuple[str, ...], batch_size: int | None, given: dict[str, Any]
 ) -> tuple[Reading, dict[str, Any]]:
-    """How FILE is read for the model, and how the model predicts. Raises UserError for an option that has no effect on it."""
+    """Return how FILE is read for the model, and how the model predicts. Raises UserError for an option without effect."""
     from ...inference.chat_settings import settings_of
 
     settings = settings_of(target, given)
-    if target.kind == "text" and (idle := [key for key, value in given.items() if value is not None]):
-        raise UserError(f"--{idle[0].replace('_', '-')} has no effect: {target.name} was trained on texts, whose perplexity is predicted")
+    if target.kind == "text" and (unused := [key for key, value in given.items() if value is not None]):
+        raise UserError(f"--{unused[0].replace('_', '-')} has no effect: {target.name} was trained on texts, whose perplexity is predicted")
     reading, numbers = reading_of(target, file, name, options), _numbers(target)
     asked = {"batch_size": batch_size or numbers["batch_size"], "sequence_len": numbers["sequence_len"]}
     if target.kind not in ("classification", "text"):
@@ -84,10 +84,12 @@ def _asked(
 
 
 def reading_of(target: ModelReference, file: str, name: str | None, options: tuple[str, ...]) -> Reading:
-    """How FILE is read: by the named converter, else as the recipe's first source.
+    """Return how FILE is read: by the named converter, else as the recipe's first source.
 
-    Raises UserError where there is neither, or where the converter makes no records of the model's type.
+    Raises UserError if there is neither, or if the converter makes no records of the model's type.
     """
+    if "*" not in file and ":" not in file and not Path(file).exists():
+        raise UserError(Problem(Location(file), "no such file", rule="no-such-file"))
     data = load_recipe(str(Path(target.run) / "recipe.yml")).recipe.data if target.run else None
     if name:
         source = Source(file, name, converter_options(name, options))
@@ -107,7 +109,7 @@ def reading_of(target: ModelReference, file: str, name: str | None, options: tup
 
 
 def _numbers(target: ModelReference) -> dict[str, Any]:
-    """Batch size, seed and sequence length of the run's recipe."""
+    """Return batch size, seed and sequence length of the run's recipe."""
     from ....schemas.sections import Generation
 
     if not target.run:
@@ -118,7 +120,7 @@ def _numbers(target: ModelReference) -> dict[str, Any]:
 
 
 def _print(done: Any, out: Path, as_json: bool) -> None:
-    """Print the file on stdout, and on stderr what has no prediction."""
+    """Print the file on stdout, and on stderr the rows without a prediction."""
     if as_json:
         click.echo(orjson.dumps({"out": str(out), **done._asdict()}, option=orjson.OPT_INDENT_2))
         return

@@ -55,7 +55,7 @@ def command(run: str, repo: str | None, merged: bool, private: bool, dry_run: bo
 
 
 def _folder(run: RunFolder, merged: bool) -> Path:
-    """Return the folder to upload. Raises UserError for a run that is not done, and for a smoke run."""
+    """Return the folder to upload. Raises UserError for an unfinished run or a smoke run."""
     status = run.status
     if status.get("smoke"):
         raise UserError(Problem(Location(str(run.path)), "is a smoke run: it cannot be uploaded", rule="not-pushed"))

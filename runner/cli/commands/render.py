@@ -47,7 +47,7 @@ def rendered(loaded: LoadedRecipe, machine: Machine) -> Plan:
 
 
 def show_plan(loaded: LoadedRecipe, as_json: bool, machine: Machine | None = None) -> None:
-    """Print the files, the command and what the machine (default: this one) changes."""
+    """Print the files, the command and what is changed for the machine (default: this one)."""
     machine = machine or this_machine()
     planned = rendered(loaded, machine)
     if as_json:
@@ -59,4 +59,4 @@ def show_plan(loaded: LoadedRecipe, as_json: bool, machine: Machine | None = Non
     for note in substitutions(loaded.recipe, machine):
         click.echo(note, err=True)
     if loaded.recipe.model.base_model == EMBEDDED:
-        click.echo(f"{EMBEDDED} is unpacked when the recipe runs; a run goes to {RUNS / loaded.recipe.name}/", err=True)
+        click.echo(f"{EMBEDDED} is unpacked when the recipe runs; runs are written to {RUNS / loaded.recipe.name}/", err=True)

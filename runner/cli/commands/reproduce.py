@@ -54,7 +54,7 @@ def _print(found: Any) -> None:
         part: "\n".join(differences) or ", ".join(filter(None, ("identical", found.notes.get(part))))
         for part, differences in found.inputs.items()
     }
-    rows["losses"] = found.losses.told() if found.losses else found.trained
+    rows["losses"] = found.losses.summary() if found.losses else found.trained
     if found.losses:
         rows["weights"] = f"not compared: only {found.steps} steps" if found.weights is None else found.weights or "bit-identical"
     Screen().print_table({"part": [*rows], f"{found.run.path} and now": [*rows.values()]})

@@ -1,4 +1,4 @@
-"""`recipe review`: a page for a blind comparison by people, and what their votes say."""
+"""`recipe review`: write a page for a blind comparison by people, and add up their votes."""
 
 from pathlib import Path
 
@@ -14,13 +14,13 @@ from ..options import runs_dir_option
 @click.argument("run")
 @click.option("--rows", type=click.IntRange(1, 200), default=25, show_default=True, help="Pairs of replies to compare.")
 @click.option("--seed", type=int, default=42, show_default=True, help="Seed of the choice of rows and of sides.")
-@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="The page. Default: RUN/review/review.html.")
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Page to write. Default: RUN/review/review.html.")
 @click.option("--votes", "files", multiple=True, type=click.Path(path_type=Path, exists=True, dir_okay=False),
-              help="A file that the page has saved; several are allowed.")  # fmt: skip
+              help="File of votes saved by the page; may be repeated.")  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
 @runs_dir_option
 def command(run: str, rows: int, seed: int, out: Path | None, files: tuple[Path, ...], as_json: bool, root: Path) -> None:
-    """Write a page to compare replies of RUN's base and tuned model blindly; with --votes add votes and update the report."""
+    """Write a page to compare replies of RUN's base and tuned model blindly; with --votes, add votes and update the report."""
     from ...evaluation.human_review import add_votes, make_review, read_review, review_results
     from ...reporting.report import write_report
     from ...reporting.review import write_review_page
@@ -32,7 +32,7 @@ def command(run: str, rows: int, seed: int, out: Path | None, files: tuple[Path,
         return
     review = read_review(folder)
     if review is None:
-        raise UserError(f"{folder.path} has no review of its present replies", hint=f"recipe review {run} writes the page")
+        raise UserError(f"{folder.path} has no review of its current replies", hint=f"recipe review {run} writes the page")
     for path in files:
         add_votes(folder, review, path)
     results = review_results(folder)

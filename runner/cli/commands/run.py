@@ -65,7 +65,7 @@ def _sweep(recipes: list[tuple[LoadedRecipe, dict[str, Any]]], root: Path, as_js
 
 
 def _resumed(loaded: LoadedRecipe, root: Path) -> Any:
-    """Resume the newest run of the recipe; None where that is finished."""
+    """Resume the newest run of the recipe; None if that is finished."""
     require_train_extra()
     from ...runtime.console import Display
     from ...workflows.run import resume_recipe
@@ -93,7 +93,7 @@ def print_outcome(outcome: Any, as_json: bool) -> None:
             facts["smoke"] = changed["keys"]
         click.echo(orjson.dumps(facts, option=orjson.OPT_INDENT_2))
         return
-    if outcome.run.status["state"] == "submitted":  # there are no numbers yet
+    if outcome.run.status["state"] == "submitted":  # no metrics exist yet
         return
     from ....schemas.base.screen import Screen
     from ...reporting.metrics_table import metrics_table

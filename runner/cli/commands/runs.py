@@ -16,7 +16,7 @@ from ..options import json_option, runs_dir_option
 @runs_dir_option
 @json_option
 def command(recipe: str | None, root: Path, as_json: bool) -> None:
-    """List the runs, newest first; with RECIPE, only those of that recipe, or one run."""
+    """List the runs, newest first; with RECIPE, only that recipe's, or one run."""
     runs = all_runs(root, recipe)
     if recipe and not runs:
         found = find_run(recipe, root)

@@ -16,10 +16,10 @@ from ..options import runs_dir_option
 @click.option("--max-batch", type=click.IntRange(min=1), default=16, show_default=True, help="Maximum batch size.")
 @runs_dir_option
 def command(model: str, host: str, port: int, max_batch: int, root: Path) -> None:
-    """Serve MODEL: a run's directory, a recipe's name (its newest run), or any value of model.base_model.
+    """Serve MODEL: a run's directory, a recipe's name (its newest run), or anything that model.base_model accepts.
 
-    POST /v1/chat/completions (also streamed), GET /v1/models, GET /health; of a classifier POST /classify, in the form that vLLM
-    has. Set RECIPEKIT_API_KEY to require a key.
+    POST /v1/chat/completions (also streamed), GET /v1/models, GET /health; for a classifier POST /classify, in the format of
+    vLLM. Set RECIPEKIT_API_KEY to require a key.
     """
     from ...models.reference import resolve_target
 

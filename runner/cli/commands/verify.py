@@ -12,11 +12,11 @@ from ..options import json_option, runs_dir_option
 
 @click.command("verify")
 @click.argument("run")
-@click.option("--accept", is_flag=True, help="Use files that were edited as they are; the report names them.")
+@click.option("--accept", is_flag=True, help="Accept edited files as they are; the report names them.")
 @runs_dir_option
 @json_option
 def command(run: str, accept: bool, root: Path, as_json: bool) -> None:
-    """Compare the data, weights, predictions and numbers of RUN with the hashes that were taken when they were written.
+    """Compare the data, weights, predictions and numbers of RUN with the hashes taken when they were written.
 
     RUN is a run's directory or a recipe's name (its newest run).
     """
@@ -30,7 +30,7 @@ def command(run: str, accept: bool, root: Path, as_json: bool) -> None:
     if as_json:
         click.echo(orjson.dumps({"run": str(found.path), "files": result.files, "faults": result.faults}, option=orjson.OPT_INDENT_2))
     if result.faults:
-        hint = f"restore it, or use it as it is: recipe verify {found.path} --accept"
+        hint = f"restore the file, or accept it as it is: recipe verify {found.path} --accept"
         raise UserError(*(Problem(Location(""), fault, hint, "changed") for fault in result.faults))
     if not as_json:
-        click.echo(f"{result.files} files are what was written: {found.path}")
+        click.echo(f"{result.files} files are unchanged: {found.path}")

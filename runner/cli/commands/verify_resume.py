@@ -20,14 +20,14 @@ from .run import require_train_extra
 @click.argument("recipe")
 @set_option
 @click.option("--smoke", is_flag=True, help="Use a tiny model and the recipe's smoke section.")
-@click.option("--steps", "half", type=click.IntRange(2), default=4, show_default=True, help="Half the number of steps to train.")
-@click.option("--kills", type=click.IntRange(0), default=0, show_default=True, help="Further kills, at random moments.")
+@click.option("--steps", "half", type=click.IntRange(2), default=4, show_default=True, help="Half the number of steps.")
+@click.option("--kills", type=click.IntRange(0), default=0, show_default=True, help="More kills, at random moments.")
 @runs_dir_option
 @json_option
 def command(recipe: str, settings: tuple[str, ...], smoke: bool, half: int, kills: int, root: Path, as_json: bool) -> None:
-    """Train RECIPE once to the end and once with `kill -9` in the middle, and compare weights, optimizer, scheduler, random states and
-    losses. On a CPU, and on a GPU with training.deterministic, they must be bit-identical; on a GPU without, the losses must be the same
-    within 2 %. Exit code 3 when they are not; the files of both trainings are then kept."""
+    """Train RECIPE once without interruption and once with `kill -9` in the middle, and compare weights, optimizer, scheduler, random
+    states and losses. On a CPU, and on a GPU with training.deterministic, they must be bit-identical; on a GPU without, the losses must
+    be the same within 2 %. Exit code 3 if they are not; the files of both trainings are then kept."""
     require_train_extra()
     from ...runtime.console import Display
     from ...workflows.resume_check import check_resume, overrides
@@ -47,7 +47,7 @@ def command(recipe: str, settings: tuple[str, ...], smoke: bool, half: int, kill
 
 @contextmanager
 def _folder_of_trainings(root: Path, name: str) -> Iterator[Path]:
-    """A new folder for both trainings. It is removed when nothing was trained and when the user stops: half a check proves nothing."""
+    """Make a folder for both trainings. It is removed if nothing was trained or the user stops: half a check proves nothing."""
     folder = Path(tempfile.mkdtemp(prefix=f"verify-resume-{name}-", dir=root))
     try:
         yield folder
@@ -77,7 +77,7 @@ def _print(proof: Any, as_json: bool) -> None:
 
 
 def _result(proof: Any, part: str) -> str:
-    """A part's first difference, and whether that keeps the promise."""
+    """Return a part's first difference, and whether it keeps the promise."""
     found = proof.parts[part]
     if not found or proof.promise.is_exact(part):
         return found or "bit-identical"

@@ -30,7 +30,7 @@ def lines_of(batches):
 
 
 @given(st.lists(st.binary(max_size=12).map(lambda b: b.replace(b"\n", b"")), max_size=20), st.integers(1, 40), st.booleans())
-def test_every_line_stands_in_one_batch_with_its_number(lines, size, ended):
+def test_every_line_is_in_one_batch_with_its_number(lines, size, ended):
     text = b"\n".join(lines) + (b"\n" if ended and lines else b"")
     found = lines_of(line_batches(io.BytesIO(text), "a", size))
     assert b"".join(line for _, line in found) == text

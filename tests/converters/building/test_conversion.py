@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from recipekit.converters.building.conversion import Batch, Spec, convert_batch, convert_stream
 from recipekit.converters.building.row_hashes import WIDTH
-from recipekit.converters.reading.records import Drop, Record, Row
+from recipekit.converters.reading.records import Drop, Part, Record, Row
 from recipekit.converters.sources import registry
 from recipekit.schemas.sections import Data, Source, Split
 
@@ -62,7 +62,7 @@ def test_a_row_that_cannot_be_used_is_a_drop_with_its_line(line, reason):
     assert str(found.ledger.examples[0]).startswith(f"a:2: {reason}")
 
 
-def test_blank_lines_and_a_byte_order_mark_are_no_rows():
+def test_blank_lines_and_a_byte_order_mark_are_not_rows():
     found = convert_batch(CHATS, Batch("a", 1, b"\xef\xbb\xbf" + block(chat("x"), b"\n \t\r\n\r\n", chat("y"))))
     assert ids(found) == ["a:1", "a:5"]
     assert found.ledger.read == 2
@@ -155,19 +155,55 @@ class Joining(Losing):
             yield Record(seen[0], {"text": f"{part} of {len(seen)}"})
 
 
+class Grouping(Losing):
+    """A converter that makes one record of all rows of a group, with a bug on request."""
+
+    STATELESS = False
+
+    @staticmethod
+    def convert(rows, kind, forgets):
+        first = {}
+        for row in rows:
+            if not row.value:
+                continue
+            if "never grouped" in forgets and row.line == 6:
+                continue
+            if row.value not in first:
+                first[row.value] = row
+            else:
+                yield Part(row, row if "part" in forgets else first[row.value])
+        for row in list(first.values())["first" in forgets :]:
+            yield Record(row, {"text": row.value})
+
+
 @pytest.fixture
 def converters(monkeypatch):
-    made = {"losing": Losing, "joining": Joining}
+    made = {"losing": Losing, "joining": Joining, "grouping": Grouping}
     real = registry.converter
-    for module in ("conversion", "row_encoder"):
+    for module in ("conversion", "row_encoder", "row_account"):
         monkeypatch.setattr(f"recipekit.converters.building.{module}.converter", lambda name: made.get(name) or real(name))
 
 
 @pytest.mark.usefixtures("converters")
 def test_a_converter_that_loses_a_row_is_caught():
     rows = [Row(1, "a", line) for line in (1, 2, 3)]
-    with pytest.raises(AssertionError, match="losing lost 1 rows: rows 1 to 3 of a"):
-        convert_batch(Spec("text", "losing", {}), Batch("a", 1, rows=rows))
+    spec = Spec("text", "losing", {})
+    with pytest.raises(AssertionError, match="losing lost 1 rows, the first at a:2"):
+        convert_batch(spec, Batch("a", 1, rows=rows))
+    with pytest.raises(AssertionError, match="losing lost 1 rows, the first at a:2"):
+        list(convert_stream(spec, rows, 1))
+
+
+@pytest.mark.usefixtures("converters")
+@pytest.mark.parametrize("forgets", [[], ["never grouped"], ["first"], ["part"]])
+def test_a_converter_of_groups_accounts_for_the_rows_of_each_group(forgets):
+    rows = [Row(group, "a", line) for line, group in enumerate(["x", "y", "x", "", "x", "y"], 1)]
+    found = convert_stream(Spec("text", "grouping", {"forgets": forgets}), rows, 1)
+    if not forgets:
+        assert sum(len(part.ends) for part in found) == 2, "a record a group; the blank line holds nothing"
+        return
+    with pytest.raises(AssertionError, match="the converter grouping (lost|made)"):
+        list(found)
 
 
 @pytest.mark.usefixtures("converters")

@@ -1,4 +1,4 @@
-"""A run takes a data set at a commit, so that it can be resumed and reproduced."""
+"""A run takes a dataset at a commit, so that it can be resumed and reproduced."""
 
 import json
 
@@ -37,7 +37,7 @@ def moods(monkeypatch):
         find_dataset.cache_clear()
 
 
-def test_the_commit_stands_in_the_recipe_that_the_run_keeps(load, moods):
+def test_the_commit_is_in_the_recipe_that_the_run_keeps(load, moods):
     loaded = load("hf:ann/moods", "rows.jsonl")
     pinned = pin_commits(loaded)
     assert [source.revision for source in pinned.recipe.data.sources] == [COMMIT, None]

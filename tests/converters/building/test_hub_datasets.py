@@ -3,6 +3,8 @@
 import io
 import json
 import os
+from datetime import UTC, date, datetime
+from decimal import Decimal
 
 import pytest
 from recipekit.converters.building import hub_datasets as hub_module
@@ -16,6 +18,8 @@ from ...support.hub_server import Repository, serve
 pytest.importorskip("huggingface_hub")
 OLD, NEW = "a" * 40, "b" * 40
 ROWS = [{"text": f"text {number}", "label": number % 2} for number in range(300)]
+ODD = {"text": "a", "day": date(2026, 11, 28), "at": datetime(2026, 11, 28, 7, 30, tzinfo=UTC), "exact": Decimal("1.10"),
+       "word": b"caf\xc3\xa9", "picture": b"\x89PNG\xff", "none": float("nan"), "within": {"days": [date(2026, 1, 1)]}}  # fmt: skip
 FEATURES = {"text": {"dtype": "string", "_type": "Value"}, "label": {"names": ["sad", "glad"], "_type": "ClassLabel"}}
 
 
@@ -24,8 +28,10 @@ def parquet(rows):
     import pyarrow.parquet
 
     sink = io.BytesIO()
-    metadata = {"huggingface": json.dumps({"info": {"features": FEATURES}})}
-    pyarrow.parquet.write_table(pa.Table.from_pylist(rows).replace_schema_metadata(metadata), sink)
+    table = pa.Table.from_pylist(rows)
+    if table.schema.names == [*FEATURES]:
+        table = table.replace_schema_metadata({"huggingface": json.dumps({"info": {"features": FEATURES}})})
+    pyarrow.parquet.write_table(table, sink)
     return sink.getvalue()
 
 
@@ -34,6 +40,7 @@ def hub():
     with serve() as server:
         files = {"data/train-00000-of-00001.parquet": parquet(ROWS), "data/test-00000-of-00001.parquet": parquet(ROWS[:7])}
         server.repositories["ann/moods"] = Repository({"main": NEW, "v1": OLD}, {OLD: files, NEW: files | {"broken.txt": b""}})
+        server.repositories["ann/dates"] = Repository({"main": NEW}, {NEW: {"data/train-00000-of-00001.parquet": parquet([ODD])}})
         server.repositories["ann/secret"] = Repository({"main": NEW}, {NEW: {}}, token="of-ann")
         yield server
 
@@ -80,7 +87,7 @@ def test_a_commit_is_resolved_once_per_process(asked):
     [("hf:ann/moods", "v9", "has no revision 'v9'"), ("hf:ann/none", "main", "has no such dataset, or you have no access"),
      ("hf:ann/secret", "main", "has no such dataset, or you have no access"), ("hf:two words", "main", "not a valid dataset name")],
 )  # fmt: skip
-def test_what_the_hub_does_not_have_is_told(asked, path, revision, what):
+def test_what_the_hub_does_not_have_is_reported(asked, path, revision, what):
     with pytest.raises(UserError, match=what):
         find_dataset(path, revision)
 
@@ -90,7 +97,7 @@ def test_a_token_opens_what_is_private(asked, monkeypatch):
     assert find_dataset("hf:ann/secret", "main") == ("ann/secret", NEW)
 
 
-def test_a_hub_that_cannot_be_reached_is_told_with_what_to_do(asked, monkeypatch):
+def test_a_hub_that_cannot_be_reached_is_reported_with_what_to_do(asked, monkeypatch):
     from huggingface_hub import constants
 
     monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
@@ -124,6 +131,21 @@ def test_rows_are_streamed_at_the_recorded_commit(hub, recipe, tmp_path):
     assert not [request for request in asked if NEW in request]
 
 
+def test_values_are_the_same_as_those_of_the_parquet_file_itself(hub, recipe, tmp_path):
+    pytest.importorskip("datasets")
+    (tmp_path / "dates.parquet").write_bytes(parquet([ODD]))
+    arguments = ["--type", "text", "--option", f"keep_meta={json.dumps([*ODD])}", "--out", "out"]
+    metas = []
+    for source in ("hf:ann/dates", "dates.parquet"):
+        outcome = recipe("convert", "--converter", "table", source, *arguments, cwd=tmp_path, **hub.environment(tmp_path / "cache"))
+        assert outcome.returncode == 0, outcome.stderr
+        (record,) = map(json.loads, (tmp_path / "out" / "train.jsonl").read_text().splitlines())
+        metas.append({key: value for key, value in record["meta"].items() if key in ODD})
+    assert metas[0] == metas[1]
+    assert metas[0] == {"text": "a", "day": "2026-11-28", "at": "2026-11-28T07:30:00+00:00", "exact": "1.10", "word": "café", "picture": {"bytes": 5},
+                        "none": None, "within": {"days": ["2026-01-01"]}}  # fmt: skip
+
+
 def test_a_recipe_names_a_split_that_there_is_and_else_hears_which_there_are(hub, recipe, tmp_path):
     pytest.importorskip("datasets")
     arguments = ["convert", "--converter", "table", "hf:ann/moods", "--hub-split", "valid", "--out", "out"]
@@ -151,6 +173,6 @@ def test_no_token_is_written_anywhere(hub, recipe, tmp_path):
     assert "of-somebody-else" not in outcome.stdout + outcome.stderr
 
 
-def test_a_name_is_told_from_a_path():
+def test_a_name_is_distinguished_from_a_path():
     assert hub_module.is_on_hub(source())
     assert not hub_module.is_on_hub(source(os.path.abspath("hf:ann/moods")))

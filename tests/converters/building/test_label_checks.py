@@ -49,7 +49,7 @@ def test_labels_with_a_separator_of_their_own_are_labels(label):
 
 
 @pytest.mark.parametrize("label", ["nan", "NaN", "<NA>", "None", "NULL", "null", "N/A", "n/a", "NA"])
-def test_what_programs_write_for_a_missing_label_is_no_class(label):
+def test_what_programs_write_for_a_missing_label_is_not_a_class(label):
     with pytest.raises(UserError, match=f"'{label}' .rows.jsonl:3. is what programs write where a label is missing"):
         check_labels(places("joy", "anger", label), None)
     check_labels(places("joy", label), ("joy", label))

@@ -13,7 +13,7 @@ def keys(letters):
     return b"".join(letter.encode() * 16 for letter in letters)
 
 
-def test_rows_with_one_key_in_one_split_are_no_leak():
+def test_rows_with_one_key_in_one_split_are_not_leak():
     assert list(find_leaks("row", keys("aab"), range(3), [TRAIN, TRAIN, TEST])) == []
     assert list(find_leaks("row", b"", range(0), [])) == []
 
@@ -23,7 +23,7 @@ def test_every_row_apart_from_the_first_of_its_key_is_a_pair():
     assert list(found) == [Pair("row", 0, 2), Pair("row", 0, 3)]
 
 
-def test_rows_with_several_keys_are_told_by_their_owner():
+def test_rows_with_several_keys_are_reported_by_their_owner():
     found = find_leaks("group", keys("abbc"), [0, 0, 1, 2], [TRAIN, TEST, TEST])
     assert list(found) == [Pair("group", 0, 1)]
 

@@ -76,7 +76,7 @@ def test_a_signature_estimates_the_jaccard_similarity():
 
 @settings(max_examples=60)
 @given(st.lists(st.text(max_size=12), max_size=8))
-def test_every_text_has_its_own_shingles_whatever_stands_beside_it(texts):
+def test_every_text_has_its_own_shingles_whatever_is_next_to_it(texts):
     together = signatures(texts)
     alone = b"".join(signatures([text]) for text in texts)
     assert together == alone
@@ -141,7 +141,7 @@ def test_system_messages_and_labels_are_not_compared():
 
 
 @pytest.mark.parametrize("library", ["numpy", "rensa"])
-def test_a_missing_library_is_told_with_how_to_get_it(library):
+def test_a_missing_library_is_reported_with_how_to_get_it(library):
     code = f"""
 import sys
 sys.modules[{library!r}] = None

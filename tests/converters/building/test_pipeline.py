@@ -126,7 +126,7 @@ def test_an_empty_result_is_refused_and_keeps_the_old_folder(tmp_path, split, ro
     assert contents(tmp_path / "out") == before
 
 
-def test_a_weight_that_leaves_no_row_is_told(tmp_path):
+def test_a_weight_that_leaves_no_row_is_reported(tmp_path):
     data = chat_data(write_jsonl(tmp_path / "a.jsonl", chats(1)))
     with pytest.raises(UserError, match="none of 1 rows is left: 1 left out by the sources' weights"):
         build(data._replace(sources=(data.sources[0]._replace(weight=1e-9),)), tmp_path / "out")
@@ -199,7 +199,7 @@ def test_more_unusable_rows_than_allowed_are_a_gate(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["notes.md", "validation.jsonl", "sub/y"])
-def test_files_that_people_have_put_beside_ours_are_kept(tmp_path, name):
+def test_files_that_people_have_put_next_to_ours_are_kept(tmp_path, name):
     path = write_jsonl(tmp_path / "a.jsonl", chats(5))
     build(chat_data(path), tmp_path / "out")
     mine = tmp_path / "out" / name
@@ -383,13 +383,13 @@ def test_rows_with_one_fault_are_one_problem_that_names_the_keys_that_are_there(
 
 
 @pytest.mark.parametrize(("more", "kept"), [({"system": "Be brief."}, 2), ({}, 1)])
-def test_rows_that_differ_in_their_system_prompt_are_no_duplicates(tmp_path, more, kept):
+def test_rows_that_differ_in_their_system_prompt_are_not_duplicates(tmp_path, more, kept):
     path = write_jsonl(tmp_path / "rows.jsonl", [chat("q"), chat("q", **more)])
     manifest = build(chat_data(path), tmp_path / "out")
     assert (manifest["rows_kept"], manifest["dropped"].get("duplicate", 0)) == (kept, 2 - kept)
 
 
-def test_what_was_not_read_and_what_nobody_filled_in_stands_in_the_manifest(tmp_path):
+def test_what_was_not_read_and_what_nobody_filled_in_is_in_the_manifest(tmp_path):
     path = write_jsonl(tmp_path / "rows.jsonl", [chat("Who is {{name}}?", id=1), chat("q", id=2, about={"mood": "calm"})])
     (source,) = build(chat_data(path), tmp_path / "out")["sources"]
     assert (source["unread_keys"], source["placeholders"]) == ({"id": 2, "about": 1}, {"{{name}}": 1})

@@ -54,7 +54,7 @@ def test_ids_tell_sources_rows_on_one_line_and_records_of_one_row_apart():
 
 
 @pytest.mark.parametrize("name", ['quo"te', "per%cent %d", "back\\slash", "n\new", "字💻.jsonl", "{}"])
-def test_any_file_name_stands_in_the_line_as_it_is(name):
+def test_any_file_name_is_in_the_line_as_it_is(name):
     row = line(Lines("messages", name), Row(None, name, 1))
     assert row["id"] == f"{name}{name}:1"
     assert row["meta"]["origin"]["file"] == name

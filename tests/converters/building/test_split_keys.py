@@ -37,7 +37,7 @@ def test_a_key_that_no_row_has_is_refused_with_those_that_rows_have(tmp_path, sp
     assert not (tmp_path / "out").exists()
 
 
-def test_where_rows_have_no_key_at_all_that_is_told(tmp_path):
+def test_where_rows_have_no_key_at_all_that_is_reported(tmp_path):
     with pytest.raises(UserError) as caught:
         build(data(tmp_path, chats(10), Split(**SHARES, group_by=("tree",))), tmp_path / "out")
     assert "no row has a key for this; the option keep_meta of many converters" in caught.value.problems[0].hint

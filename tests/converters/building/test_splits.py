@@ -110,7 +110,7 @@ SPLITS = st.builds(Split, st.sampled_from([0, 0.1, 0.3]), st.sampled_from([0, 0.
 
 
 @given(ROWS, SPLITS)
-def test_no_key_stands_in_two_splits_unless_sources_fix_it_so(rows, split):
+def test_no_key_is_in_two_splits_unless_sources_fix_it_so(rows, split):
     splits = assign_splits(placed(rows), split)
     members, _ = find_groups(placed(rows))
     fixed = defaultdict(set)

@@ -61,6 +61,6 @@ def test_a_damaged_manifest_claims_every_file_it_may_have_named(folder, content)
     assert own_files(folder, NAMES) == {"manifest.json", *NAMES}
 
 
-def test_nothing_is_ours_beside_somebody_elses_manifest(folder):
+def test_nothing_is_ours_next_to_somebody_elses_manifest(folder):
     (folder / "manifest.json").write_text('{"name": "an app", "files": {"train.jsonl": {}}}')
     assert own_files(folder, NAMES) == set()

@@ -48,7 +48,7 @@ HEADS = [
 
 
 @pytest.mark.parametrize(("head", "kind"), HEADS, ids=[repr(head[:20]) for head, _ in HEADS])
-def test_a_file_is_told_by_its_first_bytes(head, kind):
+def test_a_file_is_recognised_by_its_first_bytes(head, kind):
     assert sniff(head) == kind
 
 
@@ -64,7 +64,7 @@ def test_a_file_is_told_by_its_first_bytes(head, kind):
         (archive("tar"), "a tar archive"),
     ],
 )
-def test_texts_are_told_from_what_is_none(head, kind):
+def test_texts_are_distinguished_from_what_is_none(head, kind):
     assert text_format(head) == kind
 
 

@@ -84,7 +84,7 @@ def test_unquoted_rows_are_read_or_counted_whatever_quotes_their_texts_hold(rows
 
 
 @pytest.mark.parametrize("mark", ["", "\ufeff"])
-def test_a_header_that_comes_again_is_no_row(mark):
+def test_a_header_that_comes_again_is_not_a_row(mark):
     assert told(read(f"a,b\n1,2\n{mark}a,b\na,2\n")) == [(2, "1", "2"), (3, "repeated_header"), (4, "a", "2")]
 
 
@@ -93,7 +93,26 @@ def test_a_quote_behind_a_backslash_is_named():
     assert found.reason == "invalid_csv" and found.detail.endswith('a quote within a cell is written "", not \\"')
 
 
-def test_a_row_that_goes_on_for_too_long_costs_that_row_only(monkeypatch):
+@pytest.mark.parametrize("closed", ['12"', '12",x', 'x,12"'])
+@pytest.mark.parametrize("opened", ['"Big, 12', '7,"Big', 'x,"'])
+@pytest.mark.parametrize(("delimiter", "rows"), [(",", 20), ("\t", 3), (";", 3)])
+def test_a_quote_that_another_quote_closes_by_chance_takes_no_row_with_it(opened, closed, delimiter, rows):
+    between = "".join(f"{n},row {n}\n" for n in range(rows))
+    text = f"a,b\n1,2\n{opened}\n{between}{closed}\nlast,one\n".replace(",", delimiter)
+    found = told(read(text, partial(read_csv, delimiter=delimiter)))
+    assert found[:2] == [(2, "1", "2"), (3, "ambiguous_quotes")]
+    assert found[2 : rows + 2] == [(n + 4, str(n), f"row {n}") for n in range(rows)]
+    assert found[-1] == (rows + 5, "last", "one") and len(found) in (rows + 3, rows + 4)
+
+
+@pytest.mark.parametrize("text", ["Dear all,\n\nwe met, we ate.\n\nYours, Ann\n", "one\ntwo\nthree, four, five\n" * 50, "no comma\n" * 500])
+def test_text_of_many_lines_is_a_cell(text):
+    out = io.StringIO(newline="")
+    csv.writer(out).writerows([("a", "b"), ("1", text), (text, "2")])
+    assert told(read(out.getvalue())) == [(2, "1", text), (2 + text.count("\n") + 1, text, "2")]
+
+
+def test_a_row_that_continues_for_too_long_costs_that_row_only(monkeypatch):
     monkeypatch.setattr(delimited, "MAX_ROW", 1000)
     text = 'a,b\n1,"open\n' + "".join(f"{n},x\n" for n in range(500)) + "y" * 5000 + ",z\nlast,one\n"
     found = told(read(text))
@@ -125,11 +144,11 @@ def test_lines_may_end_as_they_do_anywhere(end):
     assert told(read(end.join(["a,b", "1,2", '"3",4', ""]))) == [(2, "1", "2"), (3, "3", "4")]
 
 
-def test_a_byte_order_mark_is_no_part_of_the_header():
+def test_a_byte_order_mark_is_not_part_of_the_header():
     assert read(b"\xef\xbb\xbfa,b\n1,2\n")[0].value == {"a": "1", "b": "2"}
 
 
-def test_tabs_part_cells_too_and_blank_lines_are_no_rows():
+def test_tabs_part_cells_too_and_blank_lines_are_not_rows():
     assert told(read("a\tb\n\n1,5\t2\n\n", read_tsv)) == [(3, "1,5", "2")]
 
 

@@ -41,7 +41,7 @@ def test_a_row_that_is_cut_at_the_end_of_the_head_does_not_count():
     assert table_format(head[: 1 << 16]) == "csv"
 
 
-def test_real_logs_are_no_tables_and_real_tables_are(realdata):
+def test_real_logs_are_not_tables_and_real_tables_are(realdata):
     heads = {path: path.read_bytes()[: 1 << 16] for path in realdata.rglob("*") if path.suffix in (".csv", ".log", ".md", ".txt")}
     told = {path.name for path, head in heads.items() if is_table(head)}
     assert {path.name for path in heads if path.suffix == ".log"} & told == set()

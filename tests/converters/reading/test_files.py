@@ -35,7 +35,7 @@ def test_a_name_that_looks_like_a_glob_and_exists_is_a_name(tmp_path):
     assert names(tmp_path / "a[1].jsonl") == ["a[1].jsonl"]
 
 
-def test_a_link_within_the_folder_is_no_second_file(folder):
+def test_a_link_within_the_folder_is_not_a_second_file(folder):
     (folder / "loop").symlink_to(folder)
     assert names(folder) == ["a/c.jsonl", "a/z.jsonl", "b.jsonl"]
 

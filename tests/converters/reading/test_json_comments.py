@@ -83,7 +83,7 @@ def test_comments_far_behind_the_first_block_are_passed_over_too(tmp_path):
 @pytest.mark.parametrize(
     ("head", "kind"), [(b"// by hand\n[\n{}]", "json with comments"), (b'["// no"]', "json"), (b"/etc/passwd,1", "csv"), (b"[]", "json")]
 )
-def test_a_file_is_told_by_its_comment_lines(head, kind):
+def test_a_file_is_recognised_by_its_comment_lines(head, kind):
     assert sniff(head) == kind
 
 

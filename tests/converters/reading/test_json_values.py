@@ -21,13 +21,13 @@ def written(value, ascii_only, spaced):
 
 
 @given(VALUES, st.booleans(), st.booleans())
-def test_objects_of_different_keys_are_let_through(value, ascii_only, spaced):
+def test_objects_of_different_keys_are_accepted(value, ascii_only, spaced):
     text = written(value, ascii_only, spaced)
     assert duplicate_key(text, orjson.loads(text)) is None
 
 
 @given(st.dictionaries(TEXTS, VALUES, min_size=1), VALUES, st.booleans(), st.booleans())
-def test_a_key_that_stands_twice_is_named_at_any_depth(row, again, ascii_only, spaced):
+def test_a_key_that_occurs_twice_is_named_at_any_depth(row, again, ascii_only, spaced):
     key = next(iter(row))
     more = written(key, ascii_only, spaced) + b": " + written(again, ascii_only, spaced)
     inner = written(row, ascii_only, spaced)[:-1] + b", " + more + b"}"

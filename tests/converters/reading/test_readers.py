@@ -78,7 +78,7 @@ def test_a_broken_element_costs_that_element_only(read, value, reason):
     assert told(items) == [(1, {"a": 0}), (2, reason.replace("line", "value")), (3, {"a": 3})]
 
 
-def test_a_fault_is_told_with_its_column(read):
+def test_a_fault_is_reported_with_its_column(read):
     _, (_, drop) = read(b'{"a": 1}\n{"a": 1, b}\n')
     assert str(drop).startswith("rows.txt:2: invalid_json: column 10: ")
 
@@ -145,7 +145,7 @@ FORMS = {
 
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("name", ["rows.json", "rows.jsonl", "rows.csv", "rows"])
-def test_the_form_is_told_by_the_content_whatever_the_name(read, form, name):
+def test_the_form_is_recognised_by_the_content_whatever_the_name(read, form, name):
     kind, text = FORMS[form]
     assert read(text.encode(), name=name)[0] == kind
     assert [value for _, value in told(read(text.encode(), name=name)[1])] == ROWS

@@ -78,7 +78,7 @@ def test_metadata_that_tells_no_features_gives_none(said):
     assert class_labels({b"huggingface": said}) == []
 
 
-def test_a_column_that_stands_twice_is_refused(tmp_path):
+def test_a_column_that_occurs_twice_is_refused(tmp_path):
     sink = io.BytesIO()
     table = pa.table([[1], [2]], names=["a", "a"])
     with pa.ipc.new_stream(sink, table.schema) as writer:

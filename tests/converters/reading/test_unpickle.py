@@ -65,8 +65,8 @@ def test_tuples_sets_bytes_and_nan_take_their_json_form():
 
 @pytest.mark.parametrize(
     ("value", "reason"),
-    [(b"\xff\xfe", "not_utf8"), ("\ud800", "not_utf8"), (1 << 64, "number_too_large")],
-    ids=["bytes that are no text", "half a surrogate pair", "a number beyond 64 bits"],
+    [({1: 2, "1": 3}, "duplicate_key"), ("\ud800", "not_utf8"), (1 << 64, "number_too_large")],
+    ids=["keys that are the same text", "half a surrogate pair", "a number beyond 64 bits"],
 )
 def test_a_value_without_a_json_form_costs_that_row_only(value, reason):
     found = read(pickle.dumps([{"a": 1}, {"a": value}, {"a": 2}]))
@@ -176,7 +176,7 @@ def test_memory_is_bounded_by_what_is_held(monkeypatch):
         (pickle.dumps(ROWS) * 2, "second stream follows at byte"),
     ],
 )
-def test_a_broken_pickle_is_told_apart_and_placed(data, words):
+def test_a_broken_pickle_is_distinguished_and_placed(data, words):
     assert words in refusal(data)
 
 

@@ -209,7 +209,7 @@ def test_labels_stay_when_the_option_says_so():
         "\n1. Rewritten Output (Correct): x",
     ],
 )
-def test_an_answer_that_goes_on_with_another_example_can_be_dropped(more):
+def test_an_answer_that_continues_with_another_example_can_be_dropped(more):
     assert one(ROW | {"output": ANSWER + more}).fields["messages"][1]["content"] == ANSWER + more
     assert reason(ROW | {"output": ANSWER + more}, drop_run_on=True) == "run_on"
     assert one(ROW | {"output": ANSWER}, drop_run_on=True)

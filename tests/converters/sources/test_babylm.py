@@ -162,7 +162,7 @@ def test_the_filter_is_an_option():
         (b"\0\1binary", "values"),
     ],
 )
-def test_files_are_told_apart_by_content(head, reads):
+def test_files_are_distinguished_by_content(head, reads):
     assert INPUT(head) == reads
 
 
@@ -178,7 +178,7 @@ def test_duplicate_texts_are_counted(tmp_path):
     assert manifest["dropped"] == {"blank": 1, "duplicate": 1, "too_short": 1}
 
 
-def test_a_line_that_is_no_text_costs_that_line_only(tmp_path):
+def test_a_line_that_is_not_text_costs_that_line_only(tmp_path):
     (tmp_path / "a.train").write_bytes(f"{TEN} eleven\n".encode() + b"caf\xe9 " * 12 + f"\n{TEN} twelve\n".encode())
     with pytest.raises(UserError, match=r"a\.train:2: not utf8"):
         converted(tmp_path, tmp_path / "a.train")
@@ -192,7 +192,7 @@ def test_an_attack_in_a_pickle_stops_the_conversion_and_leaves_nothing(tmp_path)
     assert [found.name for found in tmp_path.iterdir()] == ["rows.pkl"]
 
 
-def test_two_stories_of_one_text_stand_in_one_split(tmp_path):
+def test_two_stories_of_one_text_are_in_one_split(tmp_path):
     rows = [{**STORY, "text": f"text {n % 40}", "augmented_text": f"Story {n}."} for n in range(80)]
     (tmp_path / "rows.pkl").write_bytes(pickle.dumps(rows))
     data = Data("text", (Source(str(tmp_path / "rows.pkl"), "babylm"),), split=Split(0.25, group_by=("source_text",)))

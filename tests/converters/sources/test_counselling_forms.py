@@ -25,7 +25,7 @@ from recipekit.converters.sources.counselling_forms import Conversation, Fault, 
         ({"instruction": "对话：\n来访者：q\n医生：", "output": "a"}, Conversation("flat", [("q", "a")])),
     ],
 )  # fmt: skip
-def test_every_form_is_told_by_its_keys(row, expected):
+def test_every_form_is_recognised_by_its_keys(row, expected):
     assert read_conversation(row) == expected
 
 

@@ -76,7 +76,7 @@ def test_blank_and_other_contents_are_unusable(turn, reason):
     assert (drop.reason, drop.filtered) == (reason, False)
 
 
-def test_a_system_prompt_that_is_no_text_is_unusable():
+def test_a_system_prompt_that_is_not_text_is_unusable():
     (drop,) = converted(native(("a", "b"), system=["s"]))
     assert drop.reason == "content_not_text"
 
@@ -92,7 +92,7 @@ def test_refusals_are_dropped_unless_they_are_wanted(text):
 
 
 @pytest.mark.parametrize("text", ["抱歉让你这么难过。", "我不能想象那有多难。", "I can't imagine that.", "作为一个母亲，你很累。"])
-def test_a_counsellors_sympathy_is_no_refusal(text):
+def test_a_counsellors_sympathy_is_not_a_refusal(text):
     assert not REFUSAL.search(text)
 
 

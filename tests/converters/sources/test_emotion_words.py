@@ -49,7 +49,7 @@ def test_refusals_and_requests_are_seen(answer):
 
 
 @pytest.mark.parametrize("answer", ["sorry | regret", "Sorry", "happy | glad", "please | hope", "Helplessness, unable"])
-def test_emotions_that_a_refusal_also_names_are_no_refusal(answer):
+def test_emotions_that_a_refusal_also_names_are_not_refusal(answer):
     assert not is_refusal(answer)
 
 

@@ -48,7 +48,7 @@ def converted(path, out, **source):
 
 
 @pytest.mark.parametrize("kind", FORMATS)
-def test_a_format_is_told_by_content_under_a_wrong_name_and_compressed(tmp_path, kind):
+def test_a_format_is_recognised_by_content_under_a_wrong_name_and_compressed(tmp_path, kind):
     packs = {"rows.png": bytes, "rows.csv": gzip.compress, "rows.json": lambda content: pa.compress(content, "zstd", asbytes=True)}
     for name, pack in packs.items():
         (tmp_path / name).write_bytes(pack(FORMATS[kind]()))

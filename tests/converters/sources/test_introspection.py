@@ -4,10 +4,11 @@ from fractions import Fraction
 
 import pytest
 from recipekit.converters.building.pipeline import build
+from recipekit.converters.building.row_account import convert_rows
 from recipekit.converters.reading.files import source_files
 from recipekit.converters.reading.readers import read_file
 from recipekit.converters.reading.records import Drop, Record, Row
-from recipekit.converters.sources.introspection import convert, label
+from recipekit.converters.sources.introspection import label
 from recipekit.schemas.base.errors import UserError
 from recipekit.schemas.sections import Data, Source, Split
 
@@ -24,7 +25,7 @@ def run(number, answer, question="q1", text="他走了。"):
 
 
 def converted(*values, kind="chat", **options):
-    return list(convert([Row(value, "f.json", line) for line, value in enumerate(values, 1)], kind, **options))
+    return list(convert_rows("introspection", [Row(value, "f.json", line) for line, value in enumerate(values, 1)], kind, options))
 
 
 def labels(items):
@@ -177,7 +178,7 @@ def test_nothing_in_gives_nothing_out():
 def test_the_830_real_records_come_out_on_both_templates(realdata, source, template, file):
     folder = realdata / "introspection"
     rows = real_rows(folder / "inference_results" / source)
-    items = convert(rows, template=template, drop_empty_texts=False, drop_refusals=False)
+    items = convert_rows("introspection", rows, "chat", {"template": template, "drop_empty_texts": False, "drop_refusals": False})
     made = {(i.meta["question_id"], i.meta["word"]): (i.meta["fraction"], *[m["content"] for m in i.fields["messages"]]) for i in items}
     expected = json.loads((folder / file).read_text("utf-8"))
     assert len(expected) == 830
@@ -186,7 +187,7 @@ def test_the_830_real_records_come_out_on_both_templates(realdata, source, templ
 
 @pytest.mark.parametrize("source", ["raw_outputs", "merged_results"])
 def test_the_clean_real_set_has_807_records_over_76_questions(realdata, source):
-    items = list(convert(real_rows(realdata / "introspection" / "inference_results" / source)))
+    items = list(convert_rows("introspection", real_rows(realdata / "introspection" / "inference_results" / source), "chat", {}))
     kept = [item for item in items if isinstance(item, Record)]
     assert Counter(item.reason for item in items if isinstance(item, Drop)) == {"empty_text": 23}
     assert len(kept) == 807
@@ -197,11 +198,11 @@ def test_the_clean_real_set_has_807_records_over_76_questions(realdata, source):
 def test_real_refusals_are_dropped_even_where_empty_texts_are_not(realdata):
     folder = realdata / "introspection" / "inference_results"
     for source in ("raw_outputs", "merged_results"):
-        items = convert(real_rows(folder / source), drop_empty_texts=False)
+        items = convert_rows("introspection", real_rows(folder / source), "chat", {"drop_empty_texts": False})
         assert Counter(item.reason for item in items if isinstance(item, Drop)) == {"refusal": 23}
 
 
-def test_no_real_text_stands_in_two_splits(realdata, tmp_path):
+def test_no_real_text_is_in_two_splits(realdata, tmp_path):
     source = Source(str(realdata / "introspection" / "inference_results" / "merged_results"), "introspection")
     split = Split(validation=0.1, test=0.2, group_by=("text",))
     manifest = build(Data("chat", (source,), split=split), tmp_path / "out")

@@ -15,7 +15,7 @@ def converted(*values, files=None, **options):
     return [(item.reason, item.detail) if isinstance(item, Drop) else item.fields["messages"] for item in convert(rows, **options)]
 
 
-def test_a_system_prompt_beside_the_messages_comes_first():
+def test_a_system_prompt_next_to_the_messages_comes_first():
     system = {"role": "system", "content": "Be brief."}
     assert converted({"messages": HI, "system": "Be brief."}) == [[system, *HI]]
     assert converted({"messages": [system, *HI], "system": "Be brief."}) == [[system, *HI]]
@@ -59,7 +59,7 @@ def test_rows_of_one_message_are_grouped_by_a_key():
     assert converted({"role": "user", "content": "Hi"}, conversation_key="id")[0][0] == "no_conversation"
 
 
-def test_a_system_prompt_beside_grouped_messages_is_that_of_the_conversation():
+def test_a_system_prompt_next_to_grouped_messages_is_that_of_the_conversation():
     rows = [{"id": 1, "system": "Be brief.", **turn} for turn in HI]
     assert converted(*rows, conversation_key="id") == [[{"role": "system", "content": "Be brief."}, *HI]]
 
@@ -83,12 +83,12 @@ def test_a_weight_of_1_trains_no_question():
     assert converted({"messages": [{**HI[0], "weight": 1}, {**HI[1], "weight": 1}]}) == [[HI[0], {**HI[1], "train": True}]]
 
 
-def test_what_stands_in_the_place_of_the_messages_is_named():
+def test_what_is_in_the_place_of_the_messages_is_named():
     assert converted({"messages": HI[0]})[0][1] == "expected a list under 'messages'; it is an object"
 
 
 @pytest.mark.parametrize("beside", [{"image": "x.png"}, {"audio": {"id": 1}}, {"annotations": [{"url": "u"}]}])
-def test_what_stands_beside_the_text_of_a_part_is_refused(beside):
+def test_what_is_next_to_the_text_of_a_part_is_refused(beside):
     part = {"type": "text", "text": "Hi"}
     (found,) = converted({"messages": [{"role": "user", "content": [part | beside]}, HI[1]]})
     assert found == ("content_not_text", f"a text part of a content has {next(iter(beside))!r}, which a chat record cannot hold")

@@ -1,13 +1,13 @@
 import pytest
-from recipekit.converters.reading.records import Row
+from recipekit.converters.reading.records import Drop, Row
 from recipekit.converters.sources.questions import read_questions
 
 
 def read(*values):
     """The questions and the reasons of the rows that could not be counted."""
     questions = {}
-    drops = list(read_questions([Row(value, "f.json", line) for line, value in enumerate(values, 1)], questions))
-    return questions, [drop.reason for drop in drops]
+    items = list(read_questions([Row(value, "f.json", line) for line, value in enumerate(values, 1)], questions))
+    return questions, [item.reason for item in items if isinstance(item, Drop)]
 
 
 def run(number=1, answer="joy | calm", question="q1", text="他走了。", **more):
@@ -41,7 +41,7 @@ def test_parsed_words_serve_where_the_answer_itself_is_not_kept():
     assert read(value)[0]["q1"].words() == {"Hope": 1}
 
 
-def test_the_answer_is_parsed_anew_where_it_is_kept():
+def test_the_answer_is_parsed_again_where_it_is_kept():
     assert read(run(1, "joy", parsed_emotions=["Wrong"]))[0]["q1"].words() == {"Joy": 1}
 
 
@@ -75,7 +75,7 @@ def test_one_question_has_one_text():
      {"question_id": "q1", "chinese_text": "x"}, {**run(), "run_number": "1"}, {**run(), "raw_model_output": None},
      {**run(), "raw_model_output": None, "parsed_emotions": []}, {**run(), "raw_model_output": None, "parsed_emotions": [1]}],
 )  # fmt: skip
-def test_what_is_no_run_is_refused(value):
+def test_what_is_not_a_run_is_refused(value):
     questions, faults = read(value)
     assert (faults, questions) == (["not_a_run"], {})
 

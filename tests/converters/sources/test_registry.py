@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from recipekit.converters.reading.records import Row
-from recipekit.converters.sources.registry import CONVERTERS, converter, is_stateless, is_valid_record, option_problems
+from recipekit.converters.sources.registry import CONVERTERS, converter, is_stateless, option_problems
 
 NAMES = CONVERTERS
 
@@ -49,11 +49,6 @@ def test_every_converter_module_of_the_folder_is_registered():
     assert written == set(CONVERTERS)
 
 
-def test_a_record_is_checked_by_its_schema():
-    assert is_valid_record("text", {"id": "a", "text": "b"})
-    assert not is_valid_record("text", {"id": "a", "text": " "})
-
-
-def test_rows_of_emollm_stand_alone_where_wrong_histories_are_not_looked_for():
+def test_rows_of_emollm_are_independent_if_wrong_histories_are_not_looked_for():
     assert not is_stateless("emollm", {})
     assert is_stateless("emollm", {"drop_wrong_histories": False})

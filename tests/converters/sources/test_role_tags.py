@@ -25,7 +25,7 @@ def test_a_speakers_own_tag_is_removed(text, expected):
 
 
 @pytest.mark.parametrize("text", ["医生，我很累。", "我是艾薇医生：请坐。", "我问医生：怎么办？", "病人的话", "你好"])
-def test_a_doctor_who_is_spoken_of_is_no_tag(text):
+def test_a_doctor_who_is_spoken_of_is_not_a_tag(text):
     assert not has_role_tag(text)
     assert mended(("user", text), ("assistant", "嗯")) == ([("user", text), ("assistant", "嗯")], set())
 

@@ -27,7 +27,7 @@ def test_numbers_and_truth_values_are_written_as_text(label, text):
     assert label_text(label) == text
 
 
-def test_a_number_that_is_none_is_no_label():
+def test_a_number_that_is_none_is_not_a_label():
     assert isinstance(label_text(float("nan")), float)
 
 
@@ -54,7 +54,7 @@ def test_what_a_cell_holds_is_never_taken_for_a_place():
     [("classification", {}, "no 'label'; the row has a, text"), ("text", {"text_key": "txt"}, "no 'txt'"),
      ("chat", {"user_key": "text", "assistant_key": "a", "system_key": "s"}, "no 's'"), ("text", {"text_template": "{a} {b}"}, "no 'b'")],
 )  # fmt: skip
-def test_a_missing_column_is_told_with_those_that_there_are(kind, options, missing):
+def test_a_missing_column_is_reported_with_those_that_there_are(kind, options, missing):
     (drop,) = converted({"text": "x", "a": "y"}, kind=kind, **options)
     assert (drop.reason, missing in drop.detail) == ("missing_key", True)
 

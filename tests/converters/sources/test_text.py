@@ -3,14 +3,20 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from recipekit.converters.building.row_account import convert_rows
 from recipekit.converters.reading.records import Drop, Record, Row
 from recipekit.converters.sources import text
 
 LINES = ["", "It rained.", "For days.", "", "  ", "Then the river came.", ""]
 
 
+def convert(lines, **options):
+    """What becomes of the lines, none of which is lost."""
+    return list(convert_rows("text", lines, "text", options))
+
+
 def texts(sample_by, lines=LINES, file="a.txt"):
-    return [record.fields["text"] for record in text.convert(rows(lines, file), sample_by=sample_by, keep_data=True)]
+    return [record.fields["text"] for record in convert(rows(lines, file), sample_by=sample_by, keep_data=True)]
 
 
 def rows(lines, file="a.txt"):
@@ -31,17 +37,17 @@ def test_lines_are_what_is_not_blank():
 
 @pytest.mark.parametrize("sample_by", ["document", "paragraph"])
 def test_a_record_never_spans_two_files_and_stands_where_it_begins(sample_by):
-    found = list(text.convert([*rows(["", "one"], "a.txt"), *rows(["two"], "b.txt")], sample_by=sample_by))
+    found = convert([*rows(["", "one"], "a.txt"), *rows(["two"], "b.txt")], sample_by=sample_by)
     assert [(record.fields["text"], str(record.row)) for record in found] == [("one", "a.txt:2"), ("two", "b.txt:1")]
 
 
 def test_a_blank_file_gives_nothing():
-    assert list(text.convert(rows(["", " "]))) == []
+    assert convert(rows(["", " "])) == []
 
 
 def test_a_document_that_is_too_long_is_dropped(monkeypatch):
     monkeypatch.setattr(text, "MAX_LINE", 50)
-    first, second = text.convert([*rows(["x" * 30] * 3, "a.txt"), *rows(["short"], "b.txt")])
+    first, second = convert([*rows(["x" * 30] * 3, "a.txt"), *rows(["short"], "b.txt")])
     assert isinstance(first, Drop) and (first.reason, str(first.row)) == ("text_too_long", "a.txt:1")
     assert second.fields["text"] == "short"
 
@@ -71,13 +77,13 @@ DATA = {
 @pytest.mark.parametrize("lines", DATA.values(), ids=DATA)
 def test_a_file_of_data_is_refused_rather_than_trained_with_its_marks(lines, sample_by):
     lines = ["", *lines]
-    found = list(text.convert([*rows(["before"], "a.txt"), *rows(lines, "b.jsonl"), *rows(["after"], "c.txt")], sample_by=sample_by))
+    found = convert([*rows(["before"], "a.txt"), *rows(lines, "b.jsonl"), *rows(["after"], "c.txt")], sample_by=sample_by)
     assert [item.reason if isinstance(item, Drop) else item.fields["text"] for item in found] == ["before", "data_not_text", "after"]
     assert str(found[1]).startswith("b.jsonl:2: ")
-    kept = list(text.convert(rows(lines), sample_by=sample_by, keep_data=True))
+    kept = convert(rows(lines), sample_by=sample_by, keep_data=True)
     assert all(isinstance(item, Record) for item in kept) and kept[0].fields["text"].startswith(lines[1].strip())
 
 
 @pytest.mark.parametrize("line", ["[1] See the preface.", "[She enters.]", "{braces} and more", "Rain, wind, snow", "and/or", "a|b c"])
 def test_prose_that_begins_with_a_bracket_or_has_commas_is_text(line):
-    assert [item.fields["text"] for item in text.convert(rows([line, "more"]))] == [f"{line}\nmore"]
+    assert [item.fields["text"] for item in convert(rows([line, "more"]))] == [f"{line}\nmore"]

@@ -119,7 +119,7 @@ def ended(process: subprocess.Popen[str]) -> tuple[int, str]:
 
 
 @pytest.mark.parametrize("arguments", [["schema"], ["--help"], ["show", "quickstart", "--origins"]], ids=" ".join)
-def test_a_reader_that_goes_away_is_no_error_to_tell(arguments: list[str]) -> None:
+def test_a_reader_that_goes_away_is_not_an_error_to_tell(arguments: list[str]) -> None:
     read, write = os.pipe()
     os.close(read)
     process = subprocess.Popen([*COMMAND, *arguments], stdout=write, stderr=subprocess.PIPE, text=True)
@@ -129,7 +129,7 @@ def test_a_reader_that_goes_away_is_no_error_to_tell(arguments: list[str]) -> No
     assert code == 1
 
 
-def test_a_full_disk_behind_stdout_is_told() -> None:
+def test_a_full_disk_behind_stdout_is_reported() -> None:
     with open("/dev/full", "w") as full:
         result = subprocess.run([*COMMAND, "schema"], stdout=full, stderr=subprocess.PIPE, text=True)
     assert result.returncode == 1

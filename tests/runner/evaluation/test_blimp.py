@@ -28,7 +28,7 @@ def test_the_mean_is_over_all_twelve_phenomena(folder):
     assert found["phenomena"]["subject_verb_agreement"] == pytest.approx(11)
 
 
-def test_a_missing_phenomenon_is_told_and_not_left_out_of_the_mean(folder):
+def test_a_missing_phenomenon_is_reported_and_not_left_out_of_the_mean(folder):
     (folder / "zeroshot" / "binding" / "eval_results.json").unlink()
     with pytest.raises(UserError, match="binding/eval_results.json"):
         blimp(folder)

@@ -53,7 +53,7 @@ def test_the_trained_model_is_compared_with_the_better_baseline(predictions):
     assert metrics["differences"]["macro_f1"]["value"] == pytest.approx(expected, abs=1e-5)
 
 
-def test_labels_confusion_and_calibration_are_told(predictions):
+def test_labels_confusion_and_calibration_are_reported(predictions):
     metrics = scored(predictions)
     assert metrics["confusion"] == [[5, 0], [1, 4]]
     assert [(row["label"], row["rows"], row["predicted"]) for row in metrics["by_label"]["tuned"]] == [("a", 5, 6), ("b", 5, 4)]

@@ -37,7 +37,7 @@ def test_class_weights_move_the_linear_model_too():
     assert weighted[0] > plain[0]
 
 
-def test_chinese_without_blanks_can_be_told_apart():
+def test_chinese_without_blanks_can_be_distinguished():
     train = [
         {"text": text, "label": label}
         for text, label in [("我很开心", "glad"), ("今天开心", "glad"), ("我很难过", "sad"), ("今天难过", "sad")]

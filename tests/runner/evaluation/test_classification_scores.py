@@ -60,7 +60,7 @@ def test_the_published_figures_of_the_mbti_replication_come_out(realdata):
     assert round(np.mean(by_dimension), 3) == 0.731
 
 
-def test_a_label_without_rows_and_predictions_is_no_part_of_macro_f1():
+def test_a_label_without_rows_and_predictions_is_not_part_of_macro_f1():
     table = per_class([0, 0, 1], [0, 1, 1], LABELS)
     assert [row["rows"] for row in table] == [2, 1, 0, 0]
     assert macro_f1(table) == pytest.approx((2 / 3 + 2 / 3) / 2)

@@ -20,7 +20,7 @@ def test_by_hand():
     }  # fmt: skip
 
 
-def test_the_same_text_over_and_over_is_no_diversity():
+def test_the_same_text_over_and_over_is_not_diversity():
     found = of(["Say something nice."] * 10)
     assert (found["distinct"], found["nearest"], found["distinct_1"]) == (1, 1.0, 3 / 30)
 

@@ -53,7 +53,7 @@ def test_votes_are_counted_for_the_model_behind_the_side(tmp_path):
     assert found["verdict"] == "tuned preferred"
 
 
-def test_five_votes_for_one_model_are_no_verdict(tmp_path):
+def test_five_votes_for_one_model_are_not_verdict(tmp_path):
     run = write_run(tmp_path, rows=5)
     review = make_review(run, 25, 42)
     add_votes(run, review, vote_file(tmp_path / "votes.json", review, ["tuned"] * 5))
@@ -96,7 +96,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize("name", WRONG)
-def test_a_file_that_is_no_votes_of_this_review_is_refused(tmp_path, name):
+def test_a_file_that_is_not_a_vote_file_of_this_review_is_refused(tmp_path, name):
     run = write_run(tmp_path)
     review = make_review(run, 20, 42)
     value = WRONG[name]

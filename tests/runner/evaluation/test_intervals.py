@@ -157,7 +157,7 @@ def test_intervals_of_a_share_cover_what_they_promise():
     assert covered(0.95, lambda r, n: cases(r.random(n) < 0.3), 30, shares) == pytest.approx(0.95, abs=0.05)
 
 
-def test_two_models_that_are_the_same_are_seldom_told_apart():
+def test_two_models_that_are_the_same_are_seldom_distinguished():
     """An A/A test: at 95 % about one comparison in twenty finds a difference that is not there."""
     random, times, rows = np.random.default_rng(7), 200, 60
     told_apart = 0
@@ -169,7 +169,7 @@ def test_two_models_that_are_the_same_are_seldom_told_apart():
     assert 0.02 <= told_apart / times <= 0.09
 
 
-def test_two_models_that_differ_are_nearly_always_told_apart():
+def test_two_models_that_differ_are_nearly_always_distinguished():
     random, rows = np.random.default_rng(7), 60
     for seed in range(20):
         row = random.normal(0, 3, rows)

@@ -34,7 +34,7 @@ def test_rows_of_unequal_number_are_not_joined():
     ("labels", "types", "pair"),
     [(["ENFP", "ISTJ"], True, None), (["E", "I"], False, "EI"), (["P", "J"], False, "JP"), ([], False, None), (["yes", "no"], False, None)],
 )
-def test_labels_are_told_apart(labels, types, pair):
+def test_labels_are_distinguished(labels, types, pair):
     assert (scheme_of(labels), pair_of(labels)) == (MBTI if types else None, (MBTI, pair) if pair else None)
 
 

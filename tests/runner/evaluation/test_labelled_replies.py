@@ -63,7 +63,7 @@ def test_the_baseline_answers_every_row_with_the_commonest_label(columns):
     assert [row.truth for row in columns["majority"]] == [0, 0, 2]
 
 
-def test_a_row_whose_own_reply_is_no_label_is_left_out_for_every_model(columns):
+def test_a_row_whose_own_reply_is_not_a_label_is_left_out_for_every_model(columns):
     assert {tuple(row.id for row in rows) for rows in columns.values()} == {("1", "2", "3")}
 
 

@@ -61,7 +61,7 @@ def test_a_row_that_was_written_twice_counts_once_as_it_was_written_last(cases):
     assert [case.nll for case in found["base"]] == [2.0]
 
 
-def test_fields_that_are_no_business_of_the_metrics_are_left_out(cases):
+def test_fields_that_are_not_business_of_the_metrics_are_left_out(cases):
     assert cases(line("base", 1, further="x"))["base"] == [Prediction("1", "Yes ✅.", "Yes.", True, 2, 10.0, 10, 4, 20)]
 
 
@@ -102,7 +102,7 @@ def test_reference_replies_are_scored_where_possible(cases):
     assert models["tuned"]["emoji_rate"]["value"] == 0
 
 
-def test_models_that_are_the_same_cannot_be_told_apart(cases):
+def test_models_that_are_the_same_cannot_be_distinguished(cases):
     change = scored(cases(line("base", 1), line("tuned", 1), line("base", 2), line("tuned", 2)), "perplexity")["differences"]["perplexity"]
     assert change == {"value": 0, "low": None, "high": None, "p_value": 1, "significant": False}
 
@@ -244,7 +244,7 @@ def levels(tmp_path):
     return evaluation, read_predictions(tmp_path / "predictions.jsonl", tmp_path / "rows.jsonl"), training
 
 
-def test_replies_are_scored_as_labels_beside_the_commonest_label(levels):
+def test_replies_are_scored_as_labels_next_to_the_commonest_label(levels):
     evaluation, found, training = levels
     metrics = score(evaluation, found, FACTS, training)
     accuracy = {model: values["accuracy"]["value"] for model, values in metrics["models"].items() if "accuracy" in values}
@@ -255,7 +255,7 @@ def test_replies_are_scored_as_labels_beside_the_commonest_label(levels):
     assert metrics["confusion"] == [[1, 0, 1, 0], [0, 1, 0, 0], [0, 0, 1, 0]]
 
 
-def test_seen_and_unseen_words_are_told_apart(levels):
+def test_seen_and_unseen_words_are_distinguished(levels):
     evaluation, found, training = levels
     parts = score(evaluation, found, FACTS, training)["slices"]
     assert {name: (part["rows"], part["models"]["tuned"]["accuracy"]["value"]) for name, part in parts.items()} == {

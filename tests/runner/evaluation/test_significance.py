@@ -7,9 +7,9 @@ import pytest
 
 np = pytest.importorskip("numpy", reason="needs the extra [train]: numpy")
 
-from recipekit.runner.evaluation.intervals import bootstrap, difference, draw_resamples, stats_of  # noqa: E402
+from recipekit.runner.evaluation.intervals import bootstrap, difference, differences, draw_resamples, stats_of  # noqa: E402
 from recipekit.runner.evaluation.metrics import LabelPrediction, Prediction, metric  # noqa: E402
-from recipekit.runner.evaluation.significance import EXHAUSTIVE, least_rows, p_value  # noqa: E402
+from recipekit.runner.evaluation.significance import EXHAUSTIVE, holm, least_rows, p_value  # noqa: E402
 
 LENGTH, PERPLEXITY, STOPPED = metric("reply_tokens"), metric("perplexity"), metric("stop_rate")
 
@@ -36,6 +36,27 @@ def test_six_rows_that_all_improve_are_significant():
 def test_the_least_number_of_rows_follows_from_the_confidence(confidence, rows):
     assert least_rows(confidence) == rows
     assert 2 / 2**rows <= 1 - confidence + 1e-12 < 2 / 2 ** (rows - 1)
+
+
+def test_the_least_number_of_rows_grows_with_the_metrics_of_a_table():
+    assert [least_rows(0.95, tests) for tests in (1, 2, 5, 20)] == [6, 7, 8, 10]
+
+
+def test_metrics_of_one_table_are_tested_together():
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm([]) == [] and holm([0.9, 0.8]) == [1, 1]
+    rows, drawn = (predictions([1] * 6), predictions([2] * 6)), {6: draw_resamples(6)}
+    assert differences({"one": (LENGTH, *rows)}, drawn, 0.95)["one"].significant
+    assert not any(found.significant for found in differences({n: (LENGTH, *rows) for n in range(2)}, drawn, 0.95).values())
+
+
+def test_at_most_one_in_twenty_tables_of_equal_models_has_a_difference():
+    """Ten independent metrics: each by itself would find one in 40 of 100 tables."""
+    random, times, found = np.random.default_rng(5), 100, 0
+    for _ in range(times):
+        p_values = [p_value(LENGTH, stats(random.normal(size=12)), stats(random.normal(size=12))) for _ in range(10)]
+        found += min(holm(p_values)) <= 0.05
+    assert found / times <= 0.05 + 2.5 * (0.05 * 0.95 / times) ** 0.5
 
 
 def test_rows_that_do_not_differ_carry_no_weight():

@@ -21,7 +21,7 @@ def test_the_guides_good_curve_is_learning():
     assert state == "learning" and "2.100 to 1.100" in sentence and "no overfitting" in sentence
 
 
-def test_the_guides_example_of_overfitting_is_told_with_its_advice():
+def test_the_guides_example_of_overfitting_is_reported_with_its_advice():
     state, sentence = diagnosis(curve([2.1, 1.5, 0.8], [2.0, 1.4, 1.6]))
     assert state == "overfitting"
     assert "lowest at step 8 (1.400) and ended at 1.600" in sentence
@@ -86,7 +86,7 @@ def test_the_reported_loss_belongs_to_the_kept_weights():
         [{"step": n, "loss": 1.0} for n in range(1, 6)] + [{"step": 5, "eval_loss": "nan"}],
     ],
 )
-def test_a_training_that_diverged_is_not_told_to_learn_faster(lines):
+def test_a_training_that_diverged_is_not_advised_to_learn_faster(lines):
     found = diagnosis(lines)
     assert found.state == "diverged"
     assert "lower training.learning_rate" in found.sentence

@@ -33,7 +33,7 @@ def test_a_dialogue_is_read_in_every_form_that_models_give_it(name: str) -> None
 
 
 @pytest.mark.parametrize("text", ["", "ERROR", "我不知道。", "病人：我很焦虑。", "医生：你好。", "医生：\n病人："])
-def test_what_holds_no_question_with_an_answer_is_no_dialogue(text: str) -> None:
+def test_what_holds_no_question_with_an_answer_is_not_a_dialogue(text: str) -> None:
     found = parse_dialogue(text)
     assert isinstance(found, Rejected)
     assert found.reason == "no_dialogue"

@@ -22,7 +22,7 @@ def test_requests_tokens_and_cost_are_counted_without_a_key(tmp_path, section, q
     assert not (tmp_path / "log").exists()
 
 
-def test_no_cost_is_told_without_a_price(tmp_path, section, questions) -> None:
+def test_no_cost_is_reported_without_a_price(tmp_path, section, questions) -> None:
     questions(1)
     facts = estimate(section("https://models.example.org/v1"), tmp_path / "log", tmp_path)
     assert "most_cost" not in facts["providers"][0]
@@ -43,7 +43,7 @@ def test_what_the_log_holds_is_not_counted_again(tmp_path, section, questions, q
 
 
 @pytest.mark.parametrize("paraphrases", [0, 4])
-def test_rows_that_need_no_model_are_told_apart(tmp_path, section, paraphrases: int) -> None:
+def test_rows_that_need_no_model_are_distinguished(tmp_path, section, paraphrases: int) -> None:
     (tmp_path / "self.jsonl").write_text('{"question": "a?", "answer": "b"}\n{"question": "c?"}\n')
     options = {"paraphrases": paraphrases}
     job = section("https://models.example.org/v1", tmp_path / "self.jsonl", task="self_cognition", options=options, prompt="self_cognition")

@@ -104,7 +104,7 @@ def test_retry_after_is_honoured_by_every_request_to_that_provider(generating) -
     assert came[1] - came[0] >= 0.95
 
 
-def test_half_a_stream_is_no_reply(generating, tmp_path) -> None:
+def test_half_a_stream_is_not_a_reply(generating, tmp_path) -> None:
     broken = llm_server.streamed(["lo", "ve"], done=False)
     manifest, server = generating(then(broken, llm_server.streamed(["joy", " | hope"])), count=1, provider={"stream": True})
     assert manifest["rows_kept"] == 2
@@ -170,7 +170,7 @@ def test_tokens_and_money_are_never_spent_beyond_their_ceilings(generating, tmp_
         assert cost == pytest.approx(tokens)
 
 
-def test_the_cost_is_told_only_where_a_price_is_given(generating) -> None:
+def test_the_cost_is_reported_only_where_a_price_is_given(generating) -> None:
     manifest, _ = generating(reply(), provider={"price": {"input": 2, "output": 4, "currency": "CNY"}})
     assert used(manifest)["cost"] == {"CNY": round(6 * (7 * 2 + 5 * 4) / 1e6, 6)}
 
@@ -214,7 +214,7 @@ def test_a_key_is_seen_by_the_provider_alone(generating, tmp_path, quiet) -> Non
     assert not any(KEY.encode() in path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
 
 
-def test_without_its_key_nothing_is_asked_and_the_name_is_told(generating, monkeypatch) -> None:
+def test_without_its_key_nothing_is_asked_and_the_name_is_reported(generating, monkeypatch) -> None:
     monkeypatch.delenv("PLANTED_API_KEY")
     with pytest.raises(UserError, match="PLANTED_API_KEY is not set"):
         generating(reply(), provider={"key_name": "PLANTED_API_KEY"})

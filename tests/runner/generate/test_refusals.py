@@ -40,7 +40,7 @@ def test_a_dialogue_may_speak_of_refusing_later_on() -> None:
     ("text", "finish", "reason"),
     [("", "stop", "empty"), (" \n", "stop", "empty"), ("", "content_filter", "refused"), ("lo", "length", "cut")],
 )
-def test_blank_filtered_and_cut_replies_are_told_apart(text: str, finish: str, reason: str) -> None:
+def test_blank_filtered_and_cut_replies_are_distinguished(text: str, finish: str, reason: str) -> None:
     assert ended(text, finish) == reason
 
 

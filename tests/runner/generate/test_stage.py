@@ -123,7 +123,7 @@ def test_the_prompt_and_the_input_are_in_the_key_by_their_content(recipe, tmp_pa
     assert len(set(keys)) == 3
 
 
-def test_the_account_is_told_in_lines() -> None:
+def test_the_account_is_reported_in_lines() -> None:
     used = {
         "kept": 3,
         "requests": 4,

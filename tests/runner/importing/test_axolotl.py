@@ -76,7 +76,7 @@ def test_a_key_that_recipes_say_otherwise_is_said_so(imported, config, home, val
 
 
 @pytest.mark.parametrize(("config", "key", "why"), LOST, ids=[f"{config} {key}" for config, key, _ in LOST])
-def test_a_key_that_no_recipe_can_say_is_told_with_the_reason(imported, config, key, why):
+def test_a_key_that_no_recipe_can_say_is_reported_with_the_reason(imported, config, key, why):
     _, entries, found = imported(SMALL | config)
     assert entries[key].status == "not expressible" and re.search(why, entries[key].why) and found.problems == []
 
@@ -93,7 +93,7 @@ def test_what_is_said_is_not_said_otherwise(imported):
     assert not [key for key, entry in entries.items() if entry.status == "default"]
 
 
-def test_a_training_on_preferences_is_no_recipe(imported):
+def test_a_training_on_preferences_is_not_a_recipe(imported):
     _, entries, found = imported(SMALL | {"rl": "dpo"})
     assert entries["rl"].status == "not expressible"
     assert "supervised fine-tuning only" in found.problems[0].what and found.problems[0].location.line

@@ -33,7 +33,7 @@ def test_a_datasets_rows_are_read_by_the_converter_that_fits(imported, dataset, 
 
 
 @pytest.mark.parametrize("kind", ["reflection", "alpaca_chat.load_qa", "input_output", None, 3, ["alpaca"], {"field_output": "a"}], ids=str)
-def test_a_type_that_no_converter_fits_is_told_and_not_guessed(imported, kind):
+def test_a_type_that_no_converter_fits_is_reported_and_not_guessed(imported, kind):
     recipe, entries, _ = imported(config(CHAT, {"type": kind, "split": "train"}))
     assert len(recipe["data"]["sources"]) == 1
     for key in ("path", "type", "split"):
@@ -87,7 +87,7 @@ def test_a_folders_files_are_sources_of_their_own(imported, tmp_path, monkeypatc
     ],
     ids=["a slice", "a hub's files", "a file's split", "shards", "the end of the last turn", "tools", "a role", "a format"],
 )
-def test_what_a_source_cannot_say_is_told(imported, further, key, why):
+def test_what_a_source_cannot_say_is_reported(imported, further, key, why):
     _, entries, _ = imported(config(CHAT | further))
     assert entries[f"datasets.0.{key}"].status == "not expressible" and why in entries[f"datasets.0.{key}"].why
 

@@ -85,12 +85,12 @@ def test_a_recipe_of_a_small_configuration_is_checked_by_recipe_check(imported, 
     assert check_recipe(tmp_path / "made.yml") == found.problems == []
 
 
-def test_what_a_recipe_still_lacks_is_told(imported):
+def test_what_a_recipe_still_lacks_is_reported(imported):
     _, _, found = imported({"base_model": "a/b", "datasets": [{"path": "x/y", "type": "reflection"}]})
     assert {problem.what for problem in found.problems} >= {"missing key 'learning_rate' in training", "missing key 'data'"}
 
 
-def test_what_cannot_be_said_stands_in_the_recipe_as_a_comment(imported):
+def test_what_cannot_be_said_is_in_the_recipe_as_a_comment(imported):
     _, _, found = imported(SMALL | {"output_dir": "out"})
     assert re.search(r"^#   output_dir: use recipe run --runs-dir", found.text, re.MULTILINE)
 
@@ -111,7 +111,7 @@ def test_a_key_that_a_rule_refuses_is_taken_back_with_the_rules_words(imported):
     ],
     ids=["a list", "no tool's", "no YAML", "a tag"],
 )
-def test_what_is_no_configuration_is_refused_with_its_place(imported, text, what):
+def test_what_is_not_a_configuration_is_refused_with_its_place(imported, text, what):
     with pytest.raises(UserError, match=what):
         imported(text)
 

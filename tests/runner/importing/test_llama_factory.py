@@ -101,7 +101,7 @@ def test_a_dataset_is_what_dataset_info_says(imported, name, source):
     ],
     ids=str,
 )
-def test_what_no_recipe_can_say_is_told(imported, given, key, why):
+def test_what_no_recipe_can_say_is_reported(imported, given, key, why):
     _, entries, _ = imported(SMALL | given)
     assert entries[key].status == "not expressible" and re.search(why, entries[key].why)
 
@@ -112,7 +112,7 @@ def test_datasets_to_evaluate_on_are_the_validation_split(imported):
     assert recipe["data"]["split"] == {"validation": 0}
 
 
-def test_a_training_on_preferences_is_no_recipe(imported):
+def test_a_training_on_preferences_is_not_a_recipe(imported):
     _, entries, found = imported(SMALL | {"stage": "dpo"})
     assert entries["stage"].status == "not expressible" and "supervised fine-tuning only" in found.problems[0].what
 

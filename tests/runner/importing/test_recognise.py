@@ -169,7 +169,7 @@ def test_of_reviews_the_rating_is_the_label(tmp_path):
 def test_chats_that_call_tools_are_refused_and_not_read_as_text(tmp_path):
     spoken = [{"from": name, "value": "said"} for name in ("human", "function_call", "observation", "gpt")]
     row = {"conversations": spoken, "tools": "a tool that tells the weather of a city"}
-    with pytest.raises(UserError, match="'tools' .*not read by the converter sharegpt.*\n.*do not train tool calls"):
+    with pytest.raises(UserError, match="'tools' .*not read by the converter sharegpt.*\n.*tool calls cannot be trained"):
         recognise([written(tmp_path, "data.jsonl", lines(row, row))])
 
 
@@ -242,7 +242,7 @@ def test_rows_that_a_conversion_would_refuse_are_not_taken(tmp_path):
         ("INTP\nENFP\nINTP\n", "no converter reads this file"),
     ],
 )
-def test_what_is_no_training_data_is_refused(tmp_path, text, what):
+def test_what_is_not_training_data_is_refused(tmp_path, text, what):
     with pytest.raises(UserError, match=what):
         recognise([written(tmp_path, "data", text)])
 
@@ -282,7 +282,7 @@ def test_sequence_len_holds_the_longest_row(tmp_path, characters, length):
     path = written(tmp_path, "data.csv", table("question,answer", [*QUESTIONS, f"Why?,{'a ' * (characters // 2)}"]))
     text = recipe_for(Draft("mine", recognise([path]), [path], tmp_path, "nobody/nothing"))
     assert f"sequence_len: {length} # the longest of 9 rows has {characters + 4:,} bytes" in text
-    assert "the model's tokenizer is not at hand" in text
+    assert "the model's tokenizer is not on this machine" in text
 
 
 def test_rows_beyond_those_looked_at_get_a_margin(tmp_path):

@@ -29,14 +29,14 @@ def printed(width: int) -> list[str]:
     return [line.rstrip() for line in console.file.getvalue().splitlines()]
 
 
-def test_in_a_wide_terminal_replies_stand_side_by_side() -> None:
+def test_in_a_wide_terminal_replies_are_side_by_side() -> None:
     lines = printed(100)
     assert lines[0].split() == ["base", "tuned"]
     assert lines[1].startswith("The cat is an animal") and lines[1].endswith("In the barn 🌙.")
     assert all(len(line) <= 100 for line in lines)
 
 
-def test_in_a_narrow_one_they_stand_below_each_other() -> None:
+def test_in_a_narrow_one_they_are_below_each_other() -> None:
     lines = printed(50)
     assert lines[0] == "base" and lines[-2:] == ["tuned", "In the barn 🌙."]
     assert " ".join(lines[1:-2]) == TWO[0].text
@@ -61,7 +61,7 @@ def test_a_pipe_gets_the_reply_and_nothing_else(capsys: pytest.CaptureFixture[st
 def test_a_reply_that_was_cut_off_is_said_to_be(capsys: pytest.CaptureFixture[str]) -> None:
     cut = [reply("tuned", "In the", "length")]
     PlainRenderer(is_terminal=False).show(cut, iter(cut))
-    assert "3 tokens" in (said := capsys.readouterr().err) and "cut off there" in said
+    assert "3 tokens" in (said := capsys.readouterr().err) and "cut off (by --max-tokens" in said
 
 
 def test_each_reply_is_one_json_object(capsys: pytest.CaptureFixture[str]) -> None:

@@ -116,7 +116,7 @@ def test_a_reply_as_json_counts_its_tokens(session: Session) -> None:
 
 
 def test_a_conversation_that_leaves_no_room_is_refused_and_not_remembered(session: Session) -> None:
-    with pytest.raises(UserError, match="the model takes 512 with its reply"):
+    with pytest.raises(UserError, match="the model's context is 512 including the reply"):
         session.respond("cat " * 600)
     assert session.messages == []
 
@@ -141,7 +141,7 @@ def test_without_a_chat_template_a_line_is_continued(tiny_gpt2: Path, tmp_path: 
         load(resolve_target(str(tiny_gpt2), tmp_path), chats=True)
 
 
-def test_what_cannot_be_loaded_is_told_without_a_traceback(tmp_path: Path) -> None:
+def test_what_cannot_be_loaded_is_reported_without_a_traceback(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text('{"model_type": "llama"}')
     with pytest.raises(UserError, match="cannot be loaded"):
         load(resolve_target(str(tmp_path), tmp_path))

@@ -21,7 +21,7 @@ evaluation: {metrics: [reply_tokens], generation: {temperature: 0.5, top_p: 0.9,
 def test_a_plain_model_is_asked_greedily() -> None:
     found = settings_of(PLAIN, NOTHING)
     assert (found.temperature, found.max_new_tokens, found.system, found.seed) == (0, 256, None, None)
-    assert str(found) == "temperature 0 (the likeliest token each time), at most 256 tokens a reply"
+    assert str(found) == "temperature 0 (always the likeliest token), at most 256 tokens per reply"
 
 
 def test_a_run_is_sampled_as_it_was_evaluated(tmp_path: Path) -> None:
@@ -34,7 +34,7 @@ def test_a_run_is_sampled_as_it_was_evaluated(tmp_path: Path) -> None:
     assert (given.temperature, given.top_p, given.max_new_tokens, given.seed) == (1.0, 0.9, 3, 0)
     assert (given.system, given.system_note) == ("Be long.", "--system")
     assert settings_of(target, {**NOTHING, "system": ""}).system is None
-    assert str(given) == "temperature 1, top_p 0.9, seed 0, at most 3 tokens a reply"
+    assert str(given) == "temperature 1, top_p 0.9, seed 0, at most 3 tokens per reply"
 
 
 @pytest.mark.parametrize(

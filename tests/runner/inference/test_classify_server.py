@@ -67,8 +67,8 @@ def test_one_text_needs_no_list(classifier: Classifier) -> None:
 @pytest.mark.parametrize(
     ("body", "status", "told"),
     [
-        ({}, 400, "input is a text or a list"),
-        ({"input": []}, 400, "input is a text or a list"),
+        ({}, 400, "input must be a text or a list"),
+        ({"input": []}, 400, "input must be a text or a list"),
         ({"input": ["a", " "]}, 400, "none of them blank"),
         ({"input": "a", "use_activation": False}, 400, "use_activation has no effect here"),
         ({"input": "a", "model": "other"}, 404, "one model: types"),

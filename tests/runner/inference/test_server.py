@@ -82,7 +82,7 @@ def test_replies_together_are_those_that_transformers_generates_alone(server, wa
     assert together == alone
 
 
-def test_a_seed_gives_the_same_reply_whoever_is_answered_beside_it(server) -> None:
+def test_a_seed_gives_the_same_reply_whoever_is_answered_next_to_it(server) -> None:
     def say(seed):
         return asked(server, temperature=1.0, seed=seed, max_tokens=24).choices[0].message.content
 
@@ -118,14 +118,14 @@ def test_waiting_requests_are_answered_in_batches(server) -> None:
 
 WRONG = {
     "no JSON": (b"{", 400, "not JSON"), "no object": (b"[]", 400, "a JSON object"), "another model": ({"model": "gpt-5"}, 404, "one model"),
-    "an unknown key": ({"temprature": 1}, 400, "temprature has no effect here"), "too long": ({"max_tokens": 100_000}, 400, "more than the model's 512"),
-    "too long a prompt": ({"messages": [{"role": "user", "content": "cat " * 2000}], "max_tokens": None}, 400, "more than the model's 512"),
+    "an unknown key": ({"temprature": 1}, 400, "temprature has no effect here"), "too long": ({"max_tokens": 100_000}, 400, "exceed the model's context"),
+    "too long a prompt": ({"messages": [{"role": "user", "content": "cat " * 2000}], "max_tokens": None}, 400, "exceed the model's context"),
     "too big": (b"x" * (5 << 20), 400, "longer than"),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("name", WRONG)
-def test_a_wrong_request_is_told_what_is_wrong(server, name: str) -> None:
+def test_a_wrong_request_is_shown_what_is_wrong(server, name: str) -> None:
     body, code, what = WRONG[name]
     if isinstance(body, dict):
         body = json.dumps({"messages": HI, "max_tokens": 8} | body).encode()
@@ -154,7 +154,7 @@ def test_clients_that_leave_in_mid_body_leave_nothing_behind(server) -> None:
     for _ in range(300):
         with socket.create_connection((host, int(port))) as connection:
             connection.sendall(head.encode())
-    assert raw(f"{server[0].removesuffix('/v1')}/health")[1]["under_way"] == 0
+    assert raw(f"{server[0].removesuffix('/v1')}/health")[1]["in_progress"] == 0
     assert asked(server).choices
 
 
@@ -162,7 +162,7 @@ def test_a_client_that_goes_away_frees_its_place(server) -> None:
     body = {"model": server[1], "messages": HI, "max_tokens": 400, "stream": True, "seed": 1, "temperature": 1.5}
     with httpx2.stream("POST", f"{server[0]}/chat/completions", json=body, trust_env=False) as stream:
         assert next(stream.iter_lines()).startswith("data: ")
-    wait_until(lambda: raw(f"{server[0].removesuffix('/v1')}/health")[1]["under_way"] == 0)
+    wait_until(lambda: raw(f"{server[0].removesuffix('/v1')}/health")[1]["in_progress"] == 0)
     assert asked(server).choices
 
 

@@ -159,7 +159,7 @@ def test_base_and_tuned_answer_as_without_a_page_and_markup_stays_text(browser, 
     assert "onerror" in said_in_python[0][1] and "tokens in" in page.status()
     assert page.all(".pane .message img, .pane .message script, .pane .message b, .pane .message strong, .pane .message a") == []
     page.is_harmless(chat)
-    page.all("#anew")[0].click()
+    page.all("#clear")[0].click()
     wait_until(lambda: page.all(".pane .message") == [])
     page.say(LINES[0], lambda: page.asked() == 1)
     wait_until(lambda: [shown(text) for text in page.texts("#pane-tuned .bot .message-content")] == [shown(said_in_python[0][1])])

@@ -24,7 +24,7 @@ def test_whole_numbers_under_ten_thousand_are_exact(values):
 
 
 @given(st.lists(st.floats(-1e9, 1e9, allow_nan=False), min_size=1, max_size=200))
-def test_every_number_stands_in_exactly_one_bin(values):
+def test_every_number_is_in_exactly_one_bin(values):
     bins = filled(values).bins()
     assert sum(count for _, _, count in bins) == len(values)
     assert len(bins) <= 42
@@ -53,7 +53,7 @@ def test_no_numbers_give_a_count_of_none():
     assert Distribution().bins() == []
 
 
-def test_what_is_no_number_is_refused():
+def test_what_is_not_a_number_is_refused():
     with pytest.raises(ValueError, match="nan"):
         Distribution().add(float("nan"))
 

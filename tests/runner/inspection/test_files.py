@@ -50,14 +50,14 @@ def test_the_json_and_the_tables_say_the_same(folder):
     assert sum(bins) == 34
 
 
-def test_pairs_stand_with_places_and_beginnings(folder):
+def test_pairs_are_shown_with_places_and_beginnings(folder):
     header, pair = table(folder / "repeats_equal.csv")
     assert header == ["file", "line", "row", "other_file", "other_line", "other_row"]
     assert pair[:2] + pair[3:5] == ["train", "2", "train", "31"]
     assert pair[2] == pair[5] == "user: Question 1: how sure are you, in words of your own? | assistant: high"
 
 
-def test_samples_stand_in_a_file_for_each_label(folder):
+def test_samples_are_in_a_file_for_each_label(folder):
     assert sorted(path.name for path in (folder / "samples").iterdir()) == [
         "high.jsonl",
         "low.jsonl",
@@ -75,7 +75,7 @@ def test_the_first_rows_are_written_as_text_and_as_tokens(folder):
     assert pieces.replace("|", "").startswith("[user] Question 0: how sure")
 
 
-def test_the_page_stands_alone_and_runs_nothing(folder):
+def test_the_page_is_self_contained_and_runs_nothing(folder):
     page = (folder / "index.html").read_text()
     tags = Tags(page).found
     assert {tag for tag, _ in tags} & {"script", "img", "link", "iframe", "object"} == set()
@@ -126,7 +126,7 @@ def test_a_folder_of_somebody_else_is_left_alone_and_our_own_replaced(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["notes.md", "samples/c.jsonl", "sub/y"])
-def test_files_that_people_have_put_beside_ours_are_kept(tmp_path, name):
+def test_files_that_people_have_put_next_to_ours_are_kept(tmp_path, name):
     folder, names = inspected(tmp_path, [labelled(1, "a"), labelled(2, "b")])
     assert sorted(names) == sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
     (folder / name).parent.mkdir(exist_ok=True)
@@ -145,7 +145,7 @@ def test_a_file_of_the_folder_is_not_inspected_onto_it(tmp_path):
     assert (folder / "samples" / "a.jsonl").is_file()
 
 
-def test_fields_of_many_values_are_told_as_such_and_not_by_a_few_of_them(tmp_path):
+def test_fields_of_many_values_are_reported_as_such_and_not_by_a_few_of_them(tmp_path):
     rows = [chat(n, who=f"person {n}", group=f"{n % 2}") for n in range(1100)]
     folder, _ = inspected(tmp_path, rows, near=None, languages=False, samples=0)
     texts = "".join(Tags((folder / "index.html").read_text()).texts)

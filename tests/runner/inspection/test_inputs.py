@@ -17,7 +17,7 @@ def test_a_file_stands_for_itself(tmp_path):
     assert find_inputs(str(path), tmp_path) == ("rows.jsonl", {"rows.jsonl": path}, {}, False)
 
 
-def test_a_converted_folder_and_a_run_stand_for_their_splits(tmp_path):
+def test_a_converted_folder_and_a_run_mean_their_splits(tmp_path):
     data = tmp_path / "run" / "data"
     paths = {name: write(data / f"{name}.jsonl", [chat(1)]) for name in ("train", "test")}
     (data / "manifest.json").write_text(json.dumps(manifest_with(rows_in=2)))
@@ -38,7 +38,7 @@ def test_a_converted_folder_that_was_edited_is_refused(tmp_path):
         find_inputs(str(tmp_path / "data"), tmp_path)
 
 
-def test_any_other_folder_stands_for_its_files_of_records(tmp_path):
+def test_any_other_folder_means_its_files_of_records(tmp_path):
     for name in ("b.jsonl", "a.json", "notes.txt"):
         write(tmp_path / "mine" / name, [chat(1)])
     assert list(find_inputs(str(tmp_path / "mine"), tmp_path).files) == ["a.json", "b.jsonl"]
@@ -47,7 +47,7 @@ def test_any_other_folder_stands_for_its_files_of_records(tmp_path):
 def test_a_recipe_is_converted_first(tmp_path, recipe_file, minimal):
     write(tmp_path / "rows.jsonl", [{"messages": chat(n)["messages"]} for n in range(20)])
     path = recipe_file(json.dumps(minimal()))
-    found = find_inputs(str(path), tmp_path / "scratch", ("data.split.validation=0.25",))
+    found = find_inputs(str(path), tmp_path / "scratch", settings=("data.split.validation=0.25",))
     assert (found.name, list(found.files)) == ("small", ["train", "validation"])
     assert found.manifest["splits"] == {"train": 15, "validation": 5}
 

@@ -3,7 +3,7 @@
 import pytest
 from recipekit.runner.inspection.inputs import Inputs
 from recipekit.runner.inspection.inspect import Options, inspect
-from recipekit.runner.inspection.repeats import Place
+from recipekit.runner.inspection.repeats import Position
 from recipekit.runner.worker.tokenizers import Tokenizer
 from recipekit.schemas.base.errors import UserError
 
@@ -69,22 +69,22 @@ def test_chats_with_few_answers_are_sampled_by_answer_and_others_as_a_whole(tmp_
     assert set(inspected(tmp_path, {"train": [chat(1, theme="sea"), chat(2)]}, by="theme").samples) == {"theme: sea", "no theme"}
 
 
-def test_repeats_are_told_with_both_places(tmp_path):
+def test_repeats_are_reported_with_both_places(tmp_path):
     near = [chat(8, question=LONG + " Ann"), chat(9, question=LONG + " Bob")]
     found = inspected(tmp_path, {"train": [chat(1), chat(1, "high"), near[0]], "test": [chat(1), near[1]]})
     assert found.facts["repeats"] == {
         "equal": {"pairs": 1, "rows": 1}, "same_input_other_output": {"pairs": 1, "rows": 1}, "nearly_equal": {"pairs": 3, "rows": 3},
     }  # fmt: skip
-    assert found.pairs["equal"].listed == [(Place(0, 1), Place(1, 1))]
-    assert found.pairs["same_input_other_output"].listed == [(Place(0, 1), Place(0, 2))]
-    assert (Place(0, 3), Place(1, 2)) in found.pairs["nearly_equal"].listed
+    assert found.pairs["equal"].listed == [(Position(0, 1), Position(1, 1))]
+    assert found.pairs["same_input_other_output"].listed == [(Position(0, 1), Position(0, 2))]
+    assert (Position(0, 3), Position(1, 2)) in found.pairs["nearly_equal"].listed
     without = inspected(tmp_path, {"train": [chat(1)]}, near=None, languages=False).facts
     assert "nearly_equal" not in without["repeats"]
     assert "languages" not in without
-    assert (without["how"]["near_duplicates"], without["how"]["languages"]) == ("not looked for", "not told")
+    assert (without["how"]["near_duplicates"], without["how"]["languages"]) == ("not searched for", "not detected")
 
 
-def test_meta_is_told_by_field_type_and_value(tmp_path):
+def test_meta_is_reported_by_field_type_and_value(tmp_path):
     rows = [chat(1, score=2, kind="a"), chat(2, score=4.5, kind="b"), chat(3, score=None, kind="a", tags=["x", "y"])]
     meta = inspected(tmp_path, {"train": rows}).facts["meta"]
     assert set(meta) == {"score", "kind", "tags"}

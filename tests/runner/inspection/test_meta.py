@@ -11,7 +11,7 @@ def test_fields_beyond_the_limit_are_counted_together():
     assert facts["values_of_further_fields"] == 7
 
 
-def test_an_origin_is_told_by_file_and_converter():
+def test_an_origin_is_reported_by_file_and_converter():
     meta = Meta()
     meta.add({"origin": {"file": "a.json", "converter": "emogpt@1"}})
     meta.add({"origin": "by hand"})
@@ -21,7 +21,7 @@ def test_an_origin_is_told_by_file_and_converter():
     assert facts["meta"]["origin"]["commonest"]["counts"] == {"by hand": 1}
 
 
-def test_truth_values_are_no_numbers():
+def test_truth_values_are_not_numbers():
     meta = Meta()
     meta.add({"flag": True})
     assert meta.as_json()["meta"]["flag"] == {

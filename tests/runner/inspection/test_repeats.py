@@ -1,7 +1,7 @@
 """Rows that say the same are found, with the place of both."""
 
 import pytest
-from recipekit.runner.inspection.repeats import DuplicateIndex, Pair, Place, input_of
+from recipekit.runner.inspection.repeats import DuplicateIndex, Pair, Position, input_of
 
 
 def chat(question, answer, system=None):
@@ -12,14 +12,14 @@ def chat(question, answer, system=None):
 def filled(rows, kind="chat", scratch=None, group_by=()):
     repeats = DuplicateIndex(kind, scratch, group_by)
     for line, (fields, meta) in enumerate(rows, 1):
-        repeats.add(fields, meta, Place(0, line))
+        repeats.add(fields, meta, Position(0, line))
     return repeats
 
 
 def test_equal_rows_are_paired_with_the_first_of_them():
     repeats = filled([(chat(q, "yes"), {}) for q in "abaca"])
     assert list(repeats.equal()) == [Pair(0, 2), Pair(0, 4)]
-    assert repeats.place(4) == Place(0, 5)
+    assert repeats.position(4) == Position(0, 5)
 
 
 def test_another_system_message_does_not_make_a_row_another_one():

@@ -56,7 +56,7 @@ BAD_CHATS = {
 
 
 @pytest.mark.parametrize("name", BAD_CHATS)
-def test_a_bad_row_is_told_with_its_line_and_reason(tmp_path: Path, name: str) -> None:
+def test_a_bad_row_is_reported_with_its_line_and_reason(tmp_path: Path, name: str) -> None:
     row, what = BAD_CHATS[name]
     (problem,) = told(written(tmp_path / "r.jsonl", CHAT, row, CHAT))
     assert problem.startswith(f"2: {what}")
@@ -71,11 +71,11 @@ def test_the_type_can_be_named(tmp_path: Path) -> None:
     assert told(written(tmp_path / "r.jsonl", TEXT), "classification") == ["1: missing key 'label'"]
 
 
-def test_rows_of_no_known_type_are_told(tmp_path: Path) -> None:
+def test_rows_of_no_known_type_are_reported(tmp_path: Path) -> None:
     assert told(written(tmp_path / "r.jsonl", {"prompt": "a"}, CHAT)) == ["1: no record of a known type"]
 
 
-def test_all_bad_rows_are_counted_and_the_first_are_told(tmp_path: Path) -> None:
+def test_all_bad_rows_are_counted_and_the_first_are_reported(tmp_path: Path) -> None:
     checked = check_file(written(tmp_path / "r.jsonl", *[CHAT, {"id": 3}] * 500), "chat", 3)
     assert (checked.rows, checked.bad) == (1000, 500)
     assert {p.location.line for p in checked.problems} == {2, 4, 6}
@@ -100,7 +100,7 @@ def test_a_compressed_file_is_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["nowhere.jsonl", "."])
-def test_a_file_that_is_not_there_is_told(tmp_path: Path, name: str) -> None:
+def test_a_file_that_is_not_there_is_reported(tmp_path: Path, name: str) -> None:
     with pytest.raises(UserError, match="no such file"):
         check_file(tmp_path / name, None, 20)
 

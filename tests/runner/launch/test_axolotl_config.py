@@ -151,7 +151,7 @@ def test_a_precision_that_a_cpu_is_slow_at_is_replaced_and_said_so(minimal, prec
     assert substitutions(recipe, CPU) == [f"precision: fp32 instead of {precision}, which is slow on a CPU"]
 
 
-def test_what_is_left_to_the_machine_is_no_substitution(minimal):
+def test_what_is_left_to_the_machine_is_not_a_substitution(minimal):
     assert substitutions(Recipe.from_values(minimal()), CPU) == []
 
 

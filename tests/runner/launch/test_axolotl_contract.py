@@ -117,11 +117,11 @@ def test_a_file_that_survives_loses_nothing():
 
 
 @pytest.mark.parametrize("loaded", [{}, {"lora_r": None}])
-def test_a_key_that_is_removed_is_told(loaded):
+def test_a_key_that_is_removed_is_reported(loaded):
     assert round_trip_differences({"lora_r": 8}, loaded) == ["lora_r: 8 is removed"]
 
 
-def test_a_value_that_is_changed_is_told_with_both():
+def test_a_value_that_is_changed_is_reported_with_both():
     assert round_trip_differences({"warmup_steps": 10, "seed": 1}, {"warmup_steps": 0, "seed": 1}) == ["warmup_steps: 10 becomes 0"]
 
 
@@ -129,7 +129,7 @@ def test_a_zero_and_a_false_that_survive_are_not_taken_for_removed():
     assert round_trip_differences({"val_set_size": 0.0, "bf16": False}, {"val_set_size": 0.0, "bf16": False}) == []
 
 
-def test_a_false_that_becomes_true_is_told():
+def test_a_false_that_becomes_true_is_reported():
     assert round_trip_differences({"sample_packing": False}, {"sample_packing": True}) == ["sample_packing: False becomes True"]
 
 
@@ -142,13 +142,13 @@ def test_a_changed_dataset_entry_is_reported_by_place():
     ]
 
 
-def test_a_data_set_that_is_dropped_is_told():
+def test_a_data_set_that_is_dropped_is_reported():
     assert round_trip_differences({"datasets": [{"path": "a"}, {"path": "b"}]}, {"datasets": [{"path": "a"}]}) == [
         "datasets: 2 entries become 1"
     ]
 
 
-def test_a_plugin_that_is_dropped_is_told():
+def test_a_plugin_that_is_dropped_is_reported():
     assert round_trip_differences({"plugins": ["ours"]}, {"plugins": []}) == ["plugins: 1 entries become 0"]
 
 
@@ -156,11 +156,11 @@ def test_a_plugin_that_is_dropped_is_told():
     ("rendered_value", "loaded_value"),
     [({"offload_params": True}, {"offload_params": False}), ({"pad_token": "<a>"}, {"pad_token": "<b>"}), ({"a": {"b": 1}}, {"a": {}})],
 )
-def test_a_change_inside_a_section_is_told(rendered_value, loaded_value):
+def test_a_change_inside_a_section_is_reported(rendered_value, loaded_value):
     assert len(round_trip_differences({"special_tokens": rendered_value}, {"special_tokens": loaded_value})) == 1
 
 
-def test_a_change_inside_fsdp_is_told():
+def test_a_change_inside_fsdp_is_reported():
     assert len(round_trip_differences({"fsdp_config": {"offload_params": True}}, {"fsdp_config": {"offload_params": False}})) == 1
 
 
@@ -169,7 +169,7 @@ def test_a_deepspeed_file_may_be_read_in_but_not_exchanged():
     assert len(round_trip_differences({"deepspeed": "rendered/deepspeed.json"}, {"deepspeed": "another.json"})) == 1
 
 
-def test_another_model_is_told():
+def test_another_model_is_reported():
     assert len(round_trip_differences({"base_model": "a/b"}, {"base_model": "c/d"})) == 1
 
 

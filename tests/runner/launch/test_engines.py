@@ -64,7 +64,7 @@ def test_a_checkpoint_on_the_way_out_has_time():
     ],
     ids=str,
 )
-def test_what_a_machine_cannot_start_is_told_by_key(launch, machine, keys):
+def test_what_a_machine_cannot_start_is_reported_by_key(launch, machine, keys):
     assert [key for key, _, _ in unstartable(launch, machine)] == keys
 
 

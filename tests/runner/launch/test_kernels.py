@@ -177,7 +177,7 @@ def test_lora_kernels_that_are_off_are_rendered_as_off(minimal):
     assert rendered(minimal, {"training.kernels": "off", "training.adapter": "none"}) == {}
 
 
-def test_lora_kernels_that_a_person_asks_for_beside_dropout_are_another_training(used):
+def test_lora_kernels_that_a_person_asks_for_with_dropout_are_another_training(used):
     asked = {"axolotl": {"lora_qkv_kernel": True}}
     assert "differ from PEFT" in used(asked | {"training.lora_dropout": 0.05})["LoRA"].why
     assert used(asked | PLAIN)["LoRA"].why == "set in axolotl"

@@ -131,7 +131,7 @@ def test_a_job_runs_and_its_number_is_noted(job, tmp_path, cluster, monkeypatch)
     ]
 
 
-def test_slurms_refusal_is_told_in_its_own_words(job, tmp_path, cluster, monkeypatch):
+def test_slurms_refusal_is_reported_in_its_own_words(job, tmp_path, cluster, monkeypatch):
     monkeypatch.setenv("SLURM_CONF", cluster)
     run = create("small", "abcdef", tmp_path)
     with pytest.raises(UserError, match="sbatch failed: .*invalid partition"):
@@ -177,7 +177,7 @@ def test_machines_meet_at_the_first_on_a_port_of_the_job():
 
 
 @pytest.mark.parametrize("value", ["a b", "x;\ny", "$(touch canary)", "`id`", "'", '"'])
-def test_an_option_that_could_mean_more_is_no_recipe(minimal, value, recipe_file, command_line):
+def test_an_option_that_could_mean_more_is_not_a_recipe(minimal, value, recipe_file, command_line):
     path = recipe_file(json.dumps(minimal({"launch": {"engine": "slurm", "sbatch": {"partition": value}}})))
     outcome = command_line("check", str(path))
     assert outcome.code == 1 and "launch.sbatch" in outcome.err

@@ -43,23 +43,23 @@ def problems(recipe_file):
     return found
 
 
-def test_what_happens_within_the_run_is_no_problem(problems):
+def test_what_happens_within_the_run_is_not_a_problem(problems):
     assert problems("eval_steps: 10", "save_steps: 5", "warmup_steps: 9") == []
 
 
 @pytest.mark.parametrize("key", ["eval_steps", "save_steps"])
-def test_a_step_beyond_the_end_is_told_with_its_line(problems, key):
+def test_a_step_beyond_the_end_is_reported_with_its_line(problems, key):
     (problem,) = problems("seed: 1", f"{key}: 11")
     assert problem == (11, 11 + len(key) - 6, f"training.{key}: 11 is beyond the end of the run, which takes 10 steps for 10 rows")
 
 
 @pytest.mark.parametrize("warmup", [10, 11])
-def test_a_warm_up_that_never_ends_is_told(problems, warmup):
+def test_a_warm_up_that_never_ends_is_reported(problems, warmup):
     (problem,) = problems(f"warmup_steps: {warmup}")
     assert problem[2] == f"training.warmup_steps: {warmup} steps of warm-up, but the run takes 10"
 
 
-def test_every_problem_is_told_at_once(problems):
+def test_every_problem_is_reported_at_once(problems):
     assert len(problems("eval_steps: 20", "save_steps: 20", "warmup_steps: 20")) == 3
 
 

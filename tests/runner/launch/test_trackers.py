@@ -44,7 +44,7 @@ def test_nothing_is_sent_unless_the_recipe_says_so():
     assert tracker_environment(()) == {}
 
 
-def test_a_tracker_that_is_not_installed_is_told_before_training(recipe_with, monkeypatch):
+def test_a_tracker_that_is_not_installed_is_reported_before_training(recipe_with, monkeypatch):
     monkeypatch.setattr(trackers, "find_spec", lambda name: None if name == "mlflow" else find_spec("json"))
     with pytest.raises(UserError, match="not installed: mlflow") as caught:
         require_trackers(recipe_with("mlflow", "tensorboard"))

@@ -78,8 +78,8 @@ def test_a_configuration_that_is_none_is_refused(model, text) -> None:
 FAULTS = {
     "takes more than 5 seconds": "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}",
     "needs more than 1 GB of memory": "{{ 'x' * 10000000000 }}",
-    "makes more than 1,048,576 characters": "{% for a in range(99999) %}{{ 'x' * 100 }}{% endfor %}",
-    "nests without end": "{% macro again() %}{{ again() }}{% endmacro %}{{ again() }}",
+    "produces more than 1,048,576 characters": "{% for a in range(99999) %}{{ 'x' * 100 }}{% endfor %}",
+    "recurses without end": "{% macro again() %}{{ again() }}{% endmacro %}{{ again() }}",
 }
 
 

@@ -98,7 +98,7 @@ def test_what_the_hub_answered_is_named(ask, status, what, hint):
         assert problem.what.startswith(f"the hub answered {what}") and hint in problem.hint
 
 
-def test_a_page_that_is_no_answer_of_a_hub_is_said_to_be_none(ask):
+def test_a_page_that_is_not_an_answer_of_a_hub_is_said_to_be_none(ask):
     assert "did not answer like a hub" in ask((0, "")).what
 
 

@@ -39,7 +39,7 @@ def test_weights_that_are_only_pickles_are_refused_and_not_fetched(tmp_path, nam
     assert not [request for request in asked if request.endswith(name)]
 
 
-def test_weights_in_safetensors_pass_beside_pickles_and_are_not_fetched_yet(tmp_path):
+def test_weights_in_safetensors_pass_next_to_pickles_and_are_not_fetched_yet(tmp_path):
     said, asked = required(tmp_path, {**SMALL, "pytorch_model.bin": b"weights", "model.safetensors": b"weights"})
     assert said == ""
     assert not [request for request in asked if request.endswith((".bin", ".safetensors"))]

@@ -44,7 +44,7 @@ SYSTEM = {"data.system_prompt": "Be brief."}
 
 
 @pytest.mark.parametrize("in_settings", [True, False])
-def test_a_template_that_writes_every_row_is_no_problem(checked, in_settings):
+def test_a_template_that_writes_every_row_is_not_a_problem(checked, in_settings):
     outcome = checked(TEMPLATE, in_settings=in_settings, **SYSTEM)
     assert outcome.code == 0, outcome.err
 
@@ -57,7 +57,7 @@ def test_a_refused_system_message_is_named_with_rows_words_and_what_to_write(che
 
 
 @pytest.mark.parametrize("template", [NO_SYSTEM, LOSES_SYSTEM])
-def test_a_folded_system_message_is_no_problem(checked, template):
+def test_a_folded_system_message_is_not_a_problem(checked, template):
     assert checked(template, **SYSTEM, **{"data.system_role": "fold"}).code == 0
 
 

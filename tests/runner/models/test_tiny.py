@@ -98,7 +98,7 @@ def test_an_unknown_model_has_no_tiny_twin(hub, tmp_path):
         ('{"architectures": ["X"], "model_type": "x", "n_layer": 9, "n_embd": 9, "n_head": 9}', "Unrecognized model identifier: x"),
     ],
 )
-def test_a_configuration_that_cannot_be_used_is_told(tmp_path, config, why):
+def test_a_configuration_that_cannot_be_used_is_reported(tmp_path, config, why):
     (tmp_path / "config.json").write_text(config)
     with pytest.raises(UserError, match=f"no tiny model can be made from it for the smoke run: .*({why})"):
         twin(Model("x"), "m", tmp_path, lambda: 1 / 0, tmp_path / "cache")

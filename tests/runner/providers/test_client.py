@@ -103,7 +103,7 @@ def test_retry_after_is_read_as_seconds_or_as_a_date() -> None:
 @pytest.mark.parametrize(
     "body", [None, [], {}, {"choices": []}, {"choices": [{}]}, {"choices": [{"message": None}]}, {"choices": [{"message": {"content": 3}}]}]
 )
-def test_what_is_no_completion_is_no_reply(body: object) -> None:
+def test_what_is_not_a_completion_is_not_a_reply(body: object) -> None:
     with pytest.raises(CallFailed, match="not a chat completion"):
         read_completion(body, ASKED)
 

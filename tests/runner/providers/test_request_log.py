@@ -45,7 +45,7 @@ def test_whatever_decides_about_the_reply_is_in_the_key(other) -> None:
     assert ASKED._replace(**other).key != ASKED.key
 
 
-def test_failures_are_counted_and_the_last_is_told(log) -> None:
+def test_failures_are_counted_and_the_last_is_reported(log) -> None:
     log.fail(ASKED, "status 500", True)
     log.fail(ASKED, "status 429", True)
     assert log.failures(ASKED.key) == 2
@@ -64,7 +64,7 @@ def test_only_the_user_may_read_it(log) -> None:
     assert stat.S_IMODE(log.path.stat().st_mode) == 0o600
 
 
-def test_another_file_is_no_log(tmp_path) -> None:
+def test_another_file_is_not_a_log(tmp_path) -> None:
     path = tmp_path / "log.sqlite"
     path.write_text("this is something else entirely, and long enough to be read as a header" * 3)
     with pytest.raises(UserError, match="cannot be used as the request log: file is not a database"):

@@ -34,7 +34,7 @@ def test_all_lines_share_the_axes():
     assert point == ((LEFT + WIDTH - 12) / 2, (HEIGHT - BOTTOM + TOP) / 2)
 
 
-def test_the_curve_is_told_to_those_who_cannot_see_it():
+def test_the_curve_is_reported_to_those_who_cannot_see_it():
     svg = parsed(line_chart("Loss", [Series("training", [(1, 3.25), (2, 1.5)])], "step"))
     assert svg.attrib["role"] == "img"
     assert svg.attrib["aria-label"] == "Loss: training from 3.25 to 1.5"
@@ -57,7 +57,7 @@ def test_a_single_point_and_a_flat_line_are_drawn(value):
         assert len(points(svg)) == count
 
 
-def test_dots_are_drawn_only_where_they_can_be_told_apart():
+def test_dots_are_drawn_only_where_they_can_be_distinguished():
     few, many = ([(n, n) for n in range(count)] for count in (39, 40))
     assert len(parsed(line_chart("L", [Series("a", few)], "step")).findall("circle")) == 39
     assert len(parsed(line_chart("L", [Series("a", many)], "step")).findall("circle")) == 0

@@ -22,7 +22,7 @@ def estimate(value, low=0.0, high=0.0):
         (estimate(-3.5, -4, None), "-3.50 [-4.00, ?]"),
     ],
 )
-def test_a_number_stands_with_its_interval(given, shown):
+def test_a_number_is_shown_with_its_interval(given, shown):
     assert number(given) == shown
 
 
@@ -39,7 +39,7 @@ def test_a_number_stands_with_its_interval(given, shown):
         (0.0, False, True, "+0.000, no significant difference"),
     ],
 )
-def test_a_change_is_called_better_only_when_it_can_be_told_from_chance(value, significant, better, words):
+def test_a_change_is_called_better_only_when_it_can_be_distinguished_from_chance(value, significant, better, words):
     assert verdict({"value": value, "significant": significant}, better) == words
 
 

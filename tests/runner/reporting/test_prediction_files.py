@@ -10,7 +10,7 @@ from recipekit.runner.reporting.prediction_files import write_csv, write_jsonl
 
 ROWS = [
     ({"id": "r:1", "columns": {"text": "=SUM(A1)", "n": -3}}, {"label": "@x", "probabilities": {"@x": 0.75, "b": 0.25}}),
-    ({"id": "r:2", "columns": {"text": "a,\"b\"\nc", "more": [1, {"k": "é"}]}}, {"error": "empty text"}),
+    ({"id": "r:2", "columns": {"text": "a,\"b\"\nc", "more": [2**70, {"k": "é"}]}}, {"error": "empty text"}),
 ]  # fmt: skip
 
 
@@ -30,7 +30,7 @@ def test_a_table_has_a_column_for_every_key_and_no_formula(tmp_path: Path) -> No
     assert table(tmp_path / "out.csv") == [
         {"text": "'=SUM(A1)", "n": "-3", "more": "", "prediction.label": "'@x", "prediction.probabilities.@x": "0.75",
          "prediction.probabilities.b": "0.25", "prediction.error": ""},
-        {"text": 'a,"b"\nc', "n": "", "more": '[1,{"k":"é"}]', "prediction.label": "", "prediction.probabilities.@x": "",
+        {"text": 'a,"b"\nc', "n": "", "more": '[1180591620717411303424,{"k":"é"}]', "prediction.label": "", "prediction.probabilities.@x": "",
          "prediction.probabilities.b": "", "prediction.error": "empty text"},
     ]  # fmt: skip
 

@@ -42,7 +42,7 @@ def test_the_page_shows(plain, shown):
     assert shown in visible(plain)
 
 
-def test_the_page_stands_alone(plain):
+def test_the_page_is_self_contained(plain):
     assert not re.search(r"<(script|link|img|iframe|object|embed|base|form)\b", plain)
     assert not re.search(r"""(src|href|action)\s*=|@import|url\(|https?://""", plain)
     assert "default-src 'none'" in plain
@@ -58,7 +58,7 @@ def test_the_masks_of_three_rows_are_shown(plain):
     assert plain.count("<mark>some text</mark>") == 6
 
 
-def test_a_recipes_values_stand_with_their_origin(tmp_path, minimal):
+def test_a_recipes_values_are_shown_with_their_origin(tmp_path, minimal):
     from recipekit.schemas.yaml_writing import to_yaml
 
     run = write_chat_run(tmp_path, ["x"])

@@ -14,16 +14,16 @@ def test_what_this_project_asks_for_is_listed_with_its_extra_and_version():
     assert "ruff" not in found
 
 
-def test_a_package_that_is_missing_or_too_old_is_told_with_its_command(monkeypatch):
+def test_a_package_that_is_missing_or_too_old_is_reported_with_its_command(monkeypatch):
     monkeypatch.setattr(module, "requires", lambda name: ["click>=99", 'nobody[knows]>=1 ; extra == "train"', 'ruff ; extra == "dev"'])
     lacking = missing(COMPLETE | {"packages": packages()})
     assert lacking[0].startswith("click is ") and ', but >=99 is required: pip install "recipekit"' in lacking[0]
     assert lacking[1:] == ['nobody is not installed: pip install "recipekit[train]"']
 
 
-def test_a_torch_without_cuda_beside_a_gpu_is_told():
+def test_a_torch_without_cuda_next_to_a_gpu_is_reported():
     assert missing(COMPLETE) == []
-    assert "a build without CUDA" in missing(COMPLETE | {"gpus": [{}]})[0]
+    assert "built without CUDA" in missing(COMPLETE | {"gpus": [{}]})[0]
 
 
 def test_sizes_are_asked_of_the_system(tmp_path, monkeypatch):

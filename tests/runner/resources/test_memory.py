@@ -110,7 +110,7 @@ def test_loading_counts_where_it_takes_more_than_the_training(planned):
     assert "loading" not in planned(QWEN, {"adapter": "qlora", "gradient_checkpointing": True, "micro_batch_size": 4}).parts
 
 
-def test_modules_that_are_trained_whole_beside_an_adapter_keep_the_models_type(planned, minimal):
+def test_modules_that_are_trained_whole_next_to_an_adapter_keep_the_models_type(planned, minimal):
     size = model_size("x", public={"x": {"config": LLAMA2}})
     assert size
     recipe = Recipe.from_values(minimal({"training.adapter": "lora", "training.lora_r": 8, "training.lora_target_modules": ["q_proj"]}))
@@ -133,7 +133,7 @@ def test_a_cpu_counts_what_python_and_its_packages_take(planned):
     ("training", "machine", "there"),
     [({"adapter": "lora"}, CPU, True), ({"adapter": "lora"}, GPU, False), ({"adapter": "none"}, CPU, False)],
 )
-def test_a_cpu_counts_what_the_allocator_holds_beside_an_adapters_training(planned, training, machine, there):
+def test_a_cpu_counts_what_the_allocator_holds_next_to_an_adapters_training(planned, training, machine, there):
     plan = planned(LLAMA2, training, machine)
     assert plan.parts.get("allocator", 0) == (int(CPU_GAPS * plan.parts["activations"]) if there else 0)
     assert plan.certain == plan.total - sum(plan.parts.get(part, 0) for part in ("activations", "logits", "allocator"))

@@ -57,7 +57,7 @@ def test_a_file_that_was_cut_lengthened_or_had_one_bit_turned_is_named(checkpoin
 
 
 @pytest.mark.parametrize("text", ["", "{", "{}", "\0\0", "[]", "3", '{"model.safetensors": 3}', '{"../../x": {}}', "\udcff"])
-def test_a_seal_that_is_damaged_is_no_seal(checkpoint, text):
+def test_a_seal_that_is_damaged_is_not_a_seal(checkpoint, text):
     folder = checkpoint(4)
     (folder / SEAL).write_bytes(text.encode("utf-8", "surrogateescape"))
     assert fault(folder) is not None
@@ -105,7 +105,7 @@ def test_a_run_that_has_not_trained_has_no_other_training():
     assert other_training(None, lock("a")) == []
 
 
-def test_what_is_noted_but_does_not_change_the_training_is_no_other_training():
+def test_what_is_noted_but_does_not_change_the_training_is_not_another_training():
     assert other_training(lock("a", machine={"device": "cuda", "cores": 8}), lock("a")) == []
 
 
@@ -119,5 +119,5 @@ def test_what_is_noted_but_does_not_change_the_training_is_no_other_training():
         ({}, "its configuration or its data changed"),
     ],
 )
-def test_what_makes_it_another_training_is_told(changes, told):
+def test_what_makes_it_another_training_is_reported(changes, told):
     assert other_training(lock("a"), lock("b", **changes)) == [told]

@@ -124,7 +124,7 @@ def test_events_come_in_order_and_output_goes_to_the_log(child, tmp_path):
     assert set((tmp_path / "child.log").read_text().split()) == {"said", "wrong"}
 
 
-def test_only_its_own_events_are_told(child):
+def test_only_its_own_events_are_reported(child):
     child(EVENT + "tell('first run')")
     assert child(EVENT + "tell('second run')") == [{"event": "second run"}]
 
@@ -149,7 +149,7 @@ def test_no_shell_reads_its_arguments(tmp_path, hostile):
     assert not (tmp_path / "canary").exists()
 
 
-def test_a_failure_is_told_with_the_end_of_the_log(child):
+def test_a_failure_is_reported_with_the_end_of_the_log(child):
     with pytest.raises(UserError) as caught:
         child("import sys\nfor n in range(50): print('line', n)\nsys.exit(3)")
     (problem,) = caught.value.problems
@@ -181,7 +181,7 @@ def test_a_known_cause_is_named_with_what_to_do(child, said, cause, hint):
     assert said.split(":")[-1].strip()[:30] in problem.what
 
 
-def test_what_the_child_refuses_is_told_in_its_own_words_line_by_line(child):
+def test_what_the_child_refuses_is_reported_in_its_own_words_line_by_line(child):
     with pytest.raises(UserError) as caught:
         child(EVENT + "tell('refused', what='2 rows are too long\\n1 row has no trained token')\nraise SystemExit(1)")
     assert [p.what for p in caught.value.problems] == ["2 rows are too long", "1 row has no trained token"]
@@ -190,7 +190,7 @@ def test_what_the_child_refuses_is_told_in_its_own_words_line_by_line(child):
 @pytest.mark.parametrize(
     "secret", ["hf_" + "aB3" * 11, "sk-" + "x1_" * 12, "alice:hunter2-canary"], ids=["hub token", "API key", "password in an address"]
 )
-def test_secrets_are_masked_in_what_is_told(child, secret):
+def test_secrets_are_masked_in_what_is_reported(child, secret):
     with pytest.raises(UserError) as caught:
         child(f"import sys; print('GET https://{secret}@example.org failed with {secret if ':' not in secret else ''}'); sys.exit(1)")
     assert secret not in str(caught.value)
@@ -214,7 +214,7 @@ def test_a_child_that_a_signal_ended_names_it(child, number, hint):
     assert hint in problem.hint
 
 
-def test_a_log_that_is_not_utf8_is_told_all_the_same(child):
+def test_a_log_that_is_not_utf8_is_reported_all_the_same(child):
     with pytest.raises(UserError, match="caf\ufffd"):
         child("import sys; sys.stdout.buffer.write(b'caf\\xe9 \\xff\\xfe\\x00\\n'); sys.exit(1)")
 
@@ -280,7 +280,7 @@ def test_a_child_that_finishes_in_spite_of_the_signal_has_finished(runner):
     assert process.returncode == 0
 
 
-def test_the_child_of_a_runner_that_was_killed_is_told_to_stop(runner, tmp_path):
+def test_the_child_of_a_runner_that_was_killed_is_asked_to_stop(runner, tmp_path):
     process, pid = runner(OBEDIENT)
     process.kill()
     process.wait()

@@ -53,12 +53,16 @@ def test_without_a_terminal_there_is_a_plain_line_for_every_new_stage(shown):
     assert any(line.startswith("evaluating base 0/8") for line in lines) and any(line.startswith("evaluating tuned 4/8") for line in lines)
 
 
-def test_a_stage_that_is_announced_twice_is_told_once(shown):
+def test_without_a_terminal_there_is_no_blank_line(shown):
+    assert [line for line in shown(EVENTS, terminal=False).split("\n")[:-1] if not line.strip()] == []
+
+
+def test_a_stage_that_is_announced_twice_is_reported_once(shown):
     saving = {"event": "stage", "name": "save"}
     assert shown([saving, saving], terminal=False).split() == ["saving"]
 
 
-def test_without_a_terminal_the_time_that_is_left_is_told(shown, monkeypatch):
+def test_without_a_terminal_the_time_that_is_left_is_reported(shown, monkeypatch):
     monkeypatch.setattr("recipekit.runner.runtime.console._PLAIN_SECONDS", 0)
     steps = [{"event": "step", "step": n, "loss": 1.0} for n in range(1, 5)]
 

@@ -38,7 +38,7 @@ def test_an_old_driver_is_still_a_gpu_and_what_it_cannot_tell_is_said(nvidia_smi
     assert (this_machine().device, this_machine().fast_bf16) == ("cuda", False)
 
 
-def test_a_driver_that_does_not_answer_is_told_in_its_own_words(nvidia_smi):
+def test_a_driver_that_does_not_answer_is_reported_in_its_own_words(nvidia_smi):
     nvidia_smi('#!/bin/sh\necho "NVIDIA-SMI has failed because it couldn\'t communicate with the NVIDIA driver."\nexit 9\n')
     gpus, fault = nvidia_gpus()
     assert gpus == [] and "couldn't communicate with the NVIDIA driver" in fault

@@ -9,7 +9,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from recipekit.runner.runtime.run_files import METRICS, ORIGINS, STATUS
+from recipekit.runner.runtime.run_files import LOCK, MERGE_REQUEST, METRICS, ORIGINS, STATUS, Lock, LockedModel, MergeRequest
 from recipekit.runner.runtime.run_folder import RunFolder, all_runs, create, find_run
 from recipekit.schemas.base.errors import UserError
 from recipekit.schemas.yaml_writing import to_yaml
@@ -54,7 +54,7 @@ def root(tmp_path):
     return tmp_path
 
 
-def test_a_second_process_is_refused_and_told_who_holds_the_run(tmp_path, holder):
+def test_a_second_process_is_refused_and_the_holder_is_named(tmp_path, holder):
     assert RunFolder(tmp_path).is_locked()
     with pytest.raises(UserError, match=f"is in use by process {holder.pid} on {os.uname().nodename}"), RunFolder(tmp_path).locked():
         pytest.fail("it came in")
@@ -137,7 +137,7 @@ def test_runs_that_begin_in_the_same_second_get_different_folders(tmp_path):
     assert len(set(made)) == 8
 
 
-def test_a_place_that_cannot_be_written_is_told(tmp_path):
+def test_a_place_that_cannot_be_written_is_reported(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="cannot be written"):
         create("quick", "abcdef", tmp_path / "file")
@@ -156,7 +156,7 @@ def test_a_run_is_found_by_recipe_by_name_and_by_directory(root, name, monkeypat
 
 
 @pytest.mark.parametrize("name", ["quickk", "20250401-000000-dddddd", "", ".", "*", "/", "qu[i]ck", "**"])
-def test_a_run_that_is_not_there_is_told(root, name, tmp_path):
+def test_a_run_that_is_not_there_is_reported(root, name, tmp_path):
     with pytest.raises(UserError, match="no such run"):
         find_run(name, root)
 
@@ -180,3 +180,28 @@ def test_a_misspelt_name_and_a_recipe_without_runs_have_a_hint(root):
         find_run("quik", root)
     with pytest.raises(UserError, match="it has not been run: recipe run emogpt_qwen"):
         find_run("emogpt_qwen", root)
+
+
+def test_what_is_compared_later_is_read_as_it_was_written_and_messages_are_redacted(tmp_path, monkeypatch):
+    """A password can be a word that is also in a path, or digits that are also in a hash."""
+    monkeypatch.setenv("DB_PASSWORD", "models")
+    monkeypatch.setenv("PIN_KEY", "123456")
+    run = RunFolder(tmp_path)
+    run.update(state="failed", reason="wrong password: models", stages={"train": "ab123456ef"}, file="/data/models/a.yml")
+    assert run.stages == {"train": "ab123456ef"} and run.status["file"] == "/data/models/a.yml"
+    assert run.status["reason"] == "wrong password: [redacted]"
+    model = {"path": "/data/models/base", "identity": "sha256:0123456", "note": "/data/models/base"}
+    lock = Lock(
+        recipekit="1",
+        python="3",
+        packages={},
+        variables={"DATA": "/data/models"},
+        model=LockedModel(**model),
+        machine={},
+        train_key="123456",
+    )
+    run.write(LOCK, lock)
+    assert run.read(LOCK) == {**lock, "variables": {"DATA": "/data/[redacted]"}}
+    request = MergeRequest(folder="/runs/models", config="123456")
+    run.write(MERGE_REQUEST, request)
+    assert run.read(MERGE_REQUEST) == request

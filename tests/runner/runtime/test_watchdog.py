@@ -142,7 +142,7 @@ def test_a_child_that_beats_is_left_alone_however_long_it_takes(tmp_path, watche
     assert len(beats) > 2
 
 
-def test_a_child_that_was_told_to_stop_is_not_hurried(tmp_path, watched_by):
+def test_a_child_that_was_asked_to_stop_is_not_hurried(tmp_path, watched_by):
     """A checkpoint may take longer than any step did."""
     text = (
         "import json, os, signal, sys, time\n"

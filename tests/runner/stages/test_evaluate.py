@@ -3,7 +3,8 @@
 import json
 
 import pytest
-from recipekit.runner.stages.evaluate import evaluate_key, generates, sample_rows
+from recipekit.runner.stages.evaluate import evaluate_key, sample_rows
+from recipekit.schemas.evaluation_rules import generates_replies
 from recipekit.schemas.sections import Evaluation, Gate, Generation, Recipe, SamplePrompts
 
 pytest.importorskip("numpy", reason="needs the extra [train]: numpy")
@@ -57,7 +58,7 @@ def test_a_larger_choice_holds_the_smaller_so_that_numbers_can_be_compared(rows)
     ],
 )
 def test_replies_are_generated_only_where_something_measures_them(minimal, changes, expected):
-    assert generates(Recipe.from_values(minimal(changes))) is expected
+    assert generates_replies(Recipe.from_values(minimal(changes))) is expected
 
 
 def test_the_evaluate_key_changes_with_what_is_measured_and_on_what():

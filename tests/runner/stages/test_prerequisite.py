@@ -42,7 +42,7 @@ def test_a_model_of_its_own_needs_no_other_recipe(write, tmp_path):
     assert needed(load_recipe(str(write("alone", "some/model"))), tmp_path) is None
 
 
-def test_the_recipe_beside_is_needed_until_it_has_a_finished_run(second, tmp_path):
+def test_the_recipe_next_to_is_needed_until_it_has_a_finished_run(second, tmp_path):
     first = needed(second, tmp_path / "runs")
     assert first is not None and (first.recipe.name, first.path) == ("first", second.path.parent / "first.yml")
     finished(tmp_path / "runs", first, "1", "failed")
@@ -84,13 +84,13 @@ def test_recipes_that_start_from_each_other_are_refused(write, tmp_path):
         needed(load_recipe(str(path)), tmp_path)
 
 
-def test_a_recipe_that_makes_an_adapter_is_no_first_stage(write, tmp_path):
+def test_a_recipe_that_makes_an_adapter_is_not_a_first_stage(write, tmp_path):
     write("first", "some/model", "lora")
     with pytest.raises(UserError, match=r"run:first makes an adapter \(adapter: lora\)"):
         needed(load_recipe(str(write("second", "run:first"))), tmp_path)
 
 
-def test_a_recipe_that_is_nowhere_is_told_at_its_place(write, tmp_path):
+def test_a_recipe_that_is_nowhere_is_reported_at_its_place(write, tmp_path):
     path = write("second", "run:absent_recipe")
     with pytest.raises(UserError, match="run:absent_recipe has no finished full-parameter run") as caught:
         needed(load_recipe(str(path)), tmp_path)

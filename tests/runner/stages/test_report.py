@@ -49,7 +49,7 @@ def test_a_run_without_its_report_is_not_done(run):
     assert run.status["state"] == "running"
 
 
-def test_a_run_that_a_gate_refuses_is_told_so_in_its_report(run):
+def test_a_run_that_a_gate_refuses_is_marked_in_its_report(run):
     status = concluded(run, perplexity=FINE, bleu_4=LOW, loss=HIGH)
     assert (status["state"], status["reason"]) == ("refused", "gates: bleu_4, loss")
     assert "\u00b7 refused \u00b7" in (run / "report.html").read_text(encoding="utf-8")

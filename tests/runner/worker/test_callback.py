@@ -51,7 +51,7 @@ def test_a_new_training_is_evaluated_before_its_first_step(resumed):
     [(4, EVALUATED, {}), (5, EVALUATED, {}), (6, [], {"eval_strategy": "epoch"}), (3, [], {"eval_strategy": "no"})],
     ids=["evaluated then", "no evaluation was due", "within an epoch", "nothing is evaluated"],
 )
-def test_a_training_that_goes_on_is_not_evaluated_again(resumed, step, lines, changes):
+def test_a_training_that_continues_is_not_evaluated_again(resumed, step, lines, changes):
     args, callback, _ = resumed(step, lines=lines, **changes)
     assert not args.eval_on_start
     callback.on_evaluate(args, transformers.TrainerState(), transformers.TrainerControl(), metrics={"eval_loss": 1.0})

@@ -58,7 +58,7 @@ def test_one_bit_of_one_weight_is_found_and_named(checkpoints):
     ],
     ids=["a moment", "a shape", "a parameter", "a rate", "a type", "a group"],
 )
-def test_another_optimizer_state_is_told_with_its_place(checkpoints, change, told):
+def test_another_optimizer_state_is_reported_with_its_place(checkpoints, change, told):
     one, other = checkpoints
     state = torch.load(other / "optimizer.pt", weights_only=True)
     change(state)
@@ -66,7 +66,7 @@ def test_another_optimizer_state_is_told_with_its_place(checkpoints, change, tol
     assert told in differences(one, other)["optimizer"]
 
 
-def test_a_part_that_is_missing_is_no_agreement(checkpoints):
+def test_a_part_that_is_missing_is_a_difference(checkpoints):
     one, other = checkpoints
     (other / "rng_state.pth").unlink()
     assert differences(one, other)["random numbers"] == "the files are rng_state.pth and none"

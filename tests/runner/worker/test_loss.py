@@ -279,7 +279,7 @@ def test_a_sharded_models_head_is_used_by_the_model_alone(model, rows):
     assert not trainer.compute_loss_func.__self__.fused
 
 
-def test_the_loss_is_ours_beside_ligers_layers_and_the_models_own_beside_an_experts_balance(model):
+def test_the_loss_is_ours_next_to_ligers_layers_and_the_models_own_next_to_an_experts_balance(model):
     trainer = Trainer(copy.deepcopy(model))
     set_up_trainer(SimpleNamespace(**vars(CFG) | {"plugins": ["axolotl.integrations.liger.LigerPlugin", "ours"]}), trainer)
     assert trainer.compute_loss_func.__self__.fused

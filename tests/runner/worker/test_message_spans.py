@@ -58,7 +58,7 @@ def test_words_that_are_left_out_are_named(template, expected):
     assert lost(template, CHAT) == expected
 
 
-def test_reasoning_that_is_left_out_is_told_from_words():
+def test_reasoning_that_is_left_out_is_distinguished_from_words():
     template = "{% for m in messages %}{{ m.content.split('</think>')[-1].lstrip() }}\n{% endfor %}"
     messages = [CHAT[0], {"role": "assistant", "content": "<think>\nHigh up.\n</think>\n\nIn the tree."}]
     assert lost(template, messages) == [("reasoning", w) for w in ["<think>", "High", "up.", "</think>"]]

@@ -53,7 +53,7 @@ def test_a_prompt_without_room_for_a_reply_says_so_and_the_others_are_answered(m
     assert short["reply_tokens"] > 0
 
 
-def test_a_template_that_refuses_the_system_prompt_is_told(models):
+def test_a_template_that_refuses_the_system_prompt_is_reported(models):
     def refuses(messages, **options):
         raise ValueError("no system role")
 

@@ -60,7 +60,7 @@ def settings(**changes):
         ({"world_size": 2, "eval_steps": 4}, ["eval_steps"]),
     ],
 )
-def test_a_key_beyond_the_end_of_the_run_is_told_once_the_blocks_are_counted(changes, keys):
+def test_a_key_beyond_the_end_of_the_run_is_reported_once_the_blocks_are_counted(changes, keys):
     assert [fault.split(":")[0].removeprefix("training.") for fault in step_faults(settings(**changes), 7)] == keys
 
 

@@ -30,7 +30,7 @@ def test_a_model_that_is_not_there_is_a_persons_mistake():
 
 def as_trained(loaded, folder):
     """Ids of the first rows as a recipe's tokenizer gives them, and as the trainer gets them."""
-    trained = masked_rows(loaded, RunFolder(folder), "train", 3)
+    trained = masked_rows(loaded, Path("runs"), RunFolder(folder), "train", 3)
     found = recipe_tokenizer(loaded, Path("runs"))
     records = {record["id"]: record for record in read_jsonl(folder / "data" / "train.jsonl")}
     return [found.row_ids(records[row["id"]]) for row in trained], [row["input_ids"] for row in trained]

@@ -89,9 +89,9 @@ OTHERS = {
     "another architecture": ("config.json", {"architectures": ["Qwen2ForCausalLM"]}, "only LlamaForCausalLM"),
     "scaled rotary embeddings": ("config.json", {"rope_parameters": {"rope_type": "llama3"}}, "rotary embeddings are scaled"),
     "biases": ("config.json", {"attention_bias": True}, "have biases"),
-    "a normaliser": ("tokenizer.json", {"normalizer": {"type": "NFC"}}, "no byte-level BPE"),
-    "a sentencepiece tokenizer": ("tokenizer.json", {"pre_tokenizer": None}, "no byte-level BPE"),
-    "an unknown way of cutting text": ("tokenizer.json", {"pre_tokenizer": {"type": "Whitespace"}}, "in a way that is not known"),
+    "a normaliser": ("tokenizer.json", {"normalizer": {"type": "NFC"}}, "not a byte-level BPE"),
+    "a sentencepiece tokenizer": ("tokenizer.json", {"pre_tokenizer": None}, "not a byte-level BPE"),
+    "an unknown pre-tokenizer": ("tokenizer.json", {"pre_tokenizer": {"type": "Whitespace"}}, "in a way that llama.cpp has no name for"),
     "fewer rows than tokens": ("config.json", {"vocab_size": 100}, "its model has only 100 rows"),
 }
 

@@ -29,7 +29,7 @@ def test_the_trained_text_is_the_last_reply_and_its_end(tmp_path, tiny_model, re
     ("split", "sources", "there"),
     [("test", None, "--split train or validation"), ("train", "[{path: rows.jsonl, converter: emogpt, split: test}]", "--split test")],
 )
-def test_a_split_without_rows_is_told_with_those_that_have_some(tmp_path, tiny_model, recipe, split, sources, there):
+def test_a_split_without_rows_is_reported_with_those_that_have_some(tmp_path, tiny_model, recipe, split, sources, there):
     path = write_recipe(tmp_path, tiny_model)
     changed = ["--set", f"data.sources={sources}"] if sources else []
     done = recipe("mask", path, "--split", split, *changed, cwd=tmp_path)

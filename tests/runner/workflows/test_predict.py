@@ -23,7 +23,7 @@ def rows(tmp_path_factory) -> Path:
     asked = [
         {"messages": [{"role": "user", "content": f"Where does the {ANIMALS[n % 12]} sleep? " * (1 + n % 5)}], "n": n} for n in range(60)
     ]
-    return write_jsonl(path, [*asked, {"messages": []}, {"messages": [{"role": "user", "content": "word " * 600}], "n": -1}])
+    return write_jsonl(path, [*asked, {"messages": []}, {"messages": [{"role": "user", "content": "word " * 600}], "n": 2**70}])
 
 
 @pytest.fixture(scope="module")

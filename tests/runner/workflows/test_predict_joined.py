@@ -54,8 +54,8 @@ def test_a_row_that_lacks_a_letter_has_an_error_instead_of_a_type(tmp_path) -> N
     ("pairs", "told"),
     [
         (("EI", "NS", "FT"), "no run predicts JP"),
-        (("EI", "NS", "FT", "JP", "EI"), "two models tell EI"),
-        (("EI", ("no", "yes")), "has other labels than the letters of a type: no, yes"),
+        (("EI", "NS", "FT", "JP", "EI"), "two models predict EI"),
+        (("EI", ("no", "yes")), "has labels that are not the letters of a type: no, yes"),
     ],
 )
 def test_models_of_other_letters_are_refused_before_anything_is_loaded(tmp_path, pairs, told) -> None:

@@ -35,7 +35,7 @@ def run(tmp_path_factory, tiny_model):
     folder = tmp_path_factory.mktemp("ray_training")
     loaded = load_recipe(str(write_recipe(folder, tiny_model)), SETTINGS)
     plain = prepare(loaded, folder, folder / "plain", lambda event: None)
-    under_ray = plain.twin(folder / "run")
+    under_ray = plain.copy_to(folder / "run")
     plain.train()
     rendered = yaml.safe_load((under_ray.folder / CONFIG).read_text())
     rendered |= {"use_ray": True, "ray_num_workers": 1, "resources_per_worker": {"GPU": 1}, "output_dir": RAY_FOLDER}

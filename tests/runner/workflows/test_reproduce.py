@@ -28,20 +28,20 @@ def test_two_logs_of_the_same_numbers_are_the_same_whatever_the_clock_says():
 def test_the_first_other_number_and_the_loss_that_is_farthest_off_are_found():
     found = compare_logs(log(2.0, 1.5, 1.0), log(2.0, 1.4, 0.5), 3)
     assert found.first == Divergence(2, "loss", 1.5, 1.4) and found.largest == Divergence(3, "loss", 1.0, 0.5)
-    assert found.told() == "first diverge at step 2: loss 1.5 against 1.4; largest difference 0.5 (step 3: loss 1.0 against 0.5)"
+    assert found.summary() == "first difference at step 2: loss 1.5 against 1.4; largest difference 0.5 (step 3: loss 1.0 against 0.5)"
 
 
 def test_a_gradient_that_is_another_is_found_where_the_losses_are_the_same():
     found = compare_logs(log(2.0, 1.5, grad_norm=0.5), log(2.0, 1.5, grad_norm=0.25), 2)
     assert found == (2, Divergence(1, "grad_norm", 0.5, 0.25), None)
-    assert found.told() == "first diverge at step 1: grad_norm 0.5 against 0.25"
+    assert found.summary() == "first difference at step 1: grad_norm 0.5 against 0.25"
 
 
 def test_steps_after_the_last_one_asked_for_are_left_alone():
     assert compare_logs(log(2.0, 1.5, 1.0), log(2.0, 1.5, 0.0), 2) == (2, None, None)
 
 
-def test_a_mean_of_other_steps_is_no_other_loss():
+def test_a_mean_of_other_steps_is_not_another_loss():
     """The first training was interrupted at step 3 and logged there, so that its line of step 4 is about one step and not about two."""
     before = [*log(2.0, every=2), {"step": 3, "loss": 1.5}, {"step": 4, "loss": 1.25}, {"step": 6, "loss": 1.0}]
     again = log(2.0, 1.375, 1.0, every=2)
@@ -53,7 +53,7 @@ def test_a_mean_of_other_steps_is_no_other_loss():
 @pytest.mark.parametrize(
     ("identity", "told"),
     [
-        ("a/b@main", "what main on the hub stood for"),
+        ("a/b@main", "the commit of main at that time was not recorded"),
         (f"a/b@{'0a' * 20}", ""),
         ("0a" * 32, ""),
         (f"embedded:smollm2-135m-instruct {'0a' * 32}", ""),
@@ -111,7 +111,7 @@ def test_an_unchanged_run_is_reproduced(run, inputs):
     code, told = inputs()
     assert code == 0 and told["identical"] and told["first_difference"] is None
     assert told["inputs"] == {part: [] for part in ("sources", "data", "model", "rendered", "packages", "machine")}
-    assert told["trained"] == "not trained: not asked for" and told["again"] is told["losses"] is told["weights"] is None
+    assert told["trained"] == "not trained: not requested" and told["again"] is told["losses"] is told["weights"] is None
     assert [path.name for path in (run.parent.parent).iterdir()] == ["tiny"]
 
 
@@ -192,13 +192,13 @@ def test_what_changed_in_the_run_is_named(run, inputs, file, change, part, what)
 @pytest.mark.parametrize(
     ("spoil", "told"),
     [
-        (lambda run: shutil.rmtree(run / "model"), "has not been trained to its end"),
+        (lambda run: shutil.rmtree(run / "model"), "has not finished training"),
         (lambda run: (run / "metrics.jsonl").unlink(), "has no metrics.jsonl"),
         (lambda run: (run / "lock.json").write_text("{}"), "was changed after it was written"),
     ],
     ids=["no model", "no losses", "an empty lock"],
 )
-def test_what_is_no_finished_run_is_refused(run, command_line, spoil, told):
+def test_what_is_not_a_finished_run_is_refused(run, command_line, spoil, told):
     spoil(run)
     outcome = command_line("reproduce", run)
     assert outcome.code == 1 and told in outcome.err
@@ -229,7 +229,7 @@ def test_without_sources_the_runs_own_rows_are_used(trained, run, recipe):
         done = recipe("reproduce", run, "--steps", "2", cwd=run.parent.parent.parent)
     assert done.returncode == 3
     assert "no such file" in done.stderr and "2 steps on the run's own data" in done.stderr
-    assert re.search(r"losses: first diverge at step 2: loss [\d.]+ against [\d.]+; largest difference 0\.5 \(step 2", done.stderr)
+    assert re.search(r"losses: first difference at step 2: loss [\d.]+ against [\d.]+; largest difference 0\.5 \(step 2", done.stderr)
     assert re.search(r"weights\W+not compared: only 2 steps", done.stdout)
     (again,) = (run.parent.parent / "reproductions" / "tiny").iterdir()
     status = json.loads((again / "status.json").read_text())

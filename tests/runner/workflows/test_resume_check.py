@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from recipekit.runner.runtime.machine import Machine
-from recipekit.runner.workflows.resume_check import LOSS_TOLERANCE, Kill, Promise, ResumeReport, cuts_of, overrides, promise
+from recipekit.runner.workflows.resume_check import LOSS_TOLERANCE, Kill, Promise, ResumeReport, kill_points, overrides, promise
 from recipekit.schemas.base.errors import Interrupted, Location, Problem, UserError
 from recipekit.schemas.recipe import load_recipe
 from recipekit.schemas.sections import Training
@@ -53,7 +53,7 @@ def lines(*epochs):
     ids=["three steps an epoch", "no epoch ends", "every step ends one", "the order of the steps"],
 )
 def test_it_is_killed_at_an_epochs_end_and_within_one_where_there_is_such(epochs, cuts):
-    assert cuts_of(lines(*epochs), len(epochs)) == cuts
+    assert kill_points(lines(*epochs), len(epochs)) == cuts
 
 
 @pytest.fixture

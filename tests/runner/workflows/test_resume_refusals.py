@@ -104,7 +104,7 @@ def test_one_source_more_is_refused(unfinished):
 
 def test_a_full_run_is_not_resumed_as_a_smoke_run(unfinished):
     (problem,) = unfinished.problems(smoke=True)
-    assert problem.what == f"the newest run, {unfinished.run.path}, is a full run, and a smoke run is asked for"
+    assert problem.what == f"the newest run, {unfinished.run.path}, is a full run, but a smoke run was requested"
 
 
 def test_a_finished_run_is_not_resumed(unfinished):
@@ -139,4 +139,4 @@ def test_sources_that_have_changed_since_are_named_when_a_run_is_resumed(tmp_pat
     (source,) = {path for path in tmp_path.glob("*.jsonl")}
     source.write_text(source.read_text() + "\n")
     workflow.resume_run(run, loaded, tmp_path / "runs", Display())
-    assert "the sources have changed since; the run keeps the rows that it converted then" in " ".join(capsys.readouterr().err.split())
+    assert "the sources have changed; the run keeps the rows that it converted before" in " ".join(capsys.readouterr().err.split())

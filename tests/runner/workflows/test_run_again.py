@@ -99,10 +99,10 @@ def test_another_base_model_under_the_adapter_is_refused(aged, recipe, tmp_path)
     (aged / "lock.json").write_text(json.dumps(lock))
     seal_files(aged, ["lock.json"])
     refused = recipe("eval", aged, "--set", "evaluation.max_rows=1", cwd=tmp_path)
-    assert refused.returncode == 1 and "was trained on the folder as it was, but " in refused.stderr
+    assert refused.returncode == 1 and "was trained on the folder as it was, but" in refused.stderr
 
 
-def test_an_evaluation_that_was_killed_goes_on_where_it_was(aged, recipe, tmp_path):
+def test_an_evaluation_that_was_killed_continues_where_it_was(aged, recipe, tmp_path):
     shutil.rmtree(aged / "eval")
     settings = ["--set", "evaluation.max_rows=6", "--set", "evaluation.generation={max_new_tokens: 400, batch_size: 1}"]
     process = start("eval", aged, *settings, cwd=tmp_path)

@@ -36,14 +36,14 @@ def refused(tiny, tmp_path):
     return run
 
 
-def test_an_evaluation_beyond_the_end_is_told_before_training(refused):
+def test_an_evaluation_beyond_the_end_is_reported_before_training(refused):
     status, error = refused("training.eval_steps=45", "training.max_steps=null")
     assert [p.what for p in error.problems] == ["training.eval_steps: 45 is beyond the end of the run, which takes 44 steps for 42 rows"]
     assert error.problems[0].location.file == "--set training.eval_steps=45"
     assert status["state"] == "failed" and list(status["stages"]) == ["data"]
 
 
-def test_no_row_to_evaluate_on_is_told_before_training_not_after(refused, tmp_path):
+def test_no_row_to_evaluate_on_is_reported_before_training_not_after(refused, tmp_path):
     write_jsonl(tmp_path / "rows.jsonl", emogpt_rows(2))
     status, error = refused("training.eval_steps=1", "training.save_steps=1", "data.split.validation=0.01")
     assert "the validation split has no rows to evaluate on" in str(error)
@@ -69,7 +69,7 @@ def test_a_leak_is_a_gate_and_the_run_says_refused(refused, tmp_path):
     assert status["state"] == "refused"
 
 
-@pytest.mark.parametrize(("made_by", "told"), [({"torch": "0.0.1"}, "packages.torch was 0.0.1"), ({}, "another training")])
+@pytest.mark.parametrize(("made_by", "told"), [({"torch": "0.0.1"}, "packages.torch was 0.0.1"), ({}, "a different training")])
 def test_a_checkpoint_of_another_training_is_never_resumed(tiny, tmp_path, made_by, told):
     loaded = load_recipe(str(tiny))
     run = create("tiny", "abcdef", tmp_path / "runs")

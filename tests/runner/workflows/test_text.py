@@ -114,7 +114,7 @@ def test_the_model_is_a_gpt_2_of_its_own(pretrained, workplace):
 
 
 def test_a_recipe_runs_the_one_that_it_starts_from_first_and_says_so(pretrained, fine_tuned):
-    assert "first     tiny_text (tiny_text.yml): tiny_sft starts from its model, which is not there yet" in fine_tuned["before"]
+    assert "first     tiny_text (tiny_text.yml): tiny_sft starts from its model, which does not exist yet" in fine_tuned["before"]
     assert fine_tuned["states"]["tiny_text"]["state"] == "interrupted"
     assert "resume    tiny_text" in fine_tuned["stderr"] and "resuming from checkpoint-" in fine_tuned["stderr"]
     assert set(pretrained["stages"].values()) == {"reused"}

@@ -76,7 +76,7 @@ def test_rows_that_were_trained_on_cannot_be_accepted(run, command_line):
     with (run / "data" / "train.jsonl").open("ab") as stream:
         stream.write(b" ")
     refused = command_line("verify", run.path, "--accept")
-    assert refused.code == 1 and "rows that were trained on cannot be accepted" in refused.err
+    assert refused.code == 1 and "edited training rows cannot be accepted" in refused.err
 
 
 def test_a_run_without_a_complete_stage_has_nothing_to_verify(run, command_line):

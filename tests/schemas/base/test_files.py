@@ -83,7 +83,7 @@ def test_of_many_files_some_are_named(tmp_path):
         refuse_others(tmp_path / "out", OWN)
 
 
-def test_a_file_that_is_read_may_not_stand_in_the_folder_that_is_written(tmp_path):
+def test_a_file_that_is_read_may_not_be_in_the_folder_that_is_written(tmp_path):
     write(tmp_path / "out", "a")
     (tmp_path / "link").symlink_to(tmp_path / "out")
     for path in (tmp_path / "out" / "rows", tmp_path / "link" / "rows"):
@@ -153,7 +153,7 @@ def test_any_name_will_do(tmp_path, name):
 
 
 @pytest.mark.parametrize(("number", "hint"), [(errno.ENOSPC, "no space left"), (errno.EROFS, "read-only"), (errno.EDQUOT, "quota")])
-def test_a_full_disk_is_told_with_what_to_do(tmp_path, number, hint):
+def test_a_full_disk_is_reported_with_what_to_do(tmp_path, number, hint):
     with pytest.raises(UserError) as caught, new_folder(tmp_path / "out", MARKER):
         raise OSError(number, os.strerror(number))
     assert hint in caught.value.problems[0].hint

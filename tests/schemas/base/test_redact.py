@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from recipekit.schemas.base.errors import UserError
-from recipekit.schemas.base.redact import MASK, redact
+from recipekit.schemas.base.redact import MASK, redact, redacted_json
 
 from ...support.planted import CORE, VARIABLES, shapes
 
@@ -69,3 +69,17 @@ def test_an_error_holds_no_secret() -> None:
     assert str(UserError(f"cannot reach https://me:{CORE}@example.org", hint=f"export X_TOKEN={CORE}")) == (
         f"cannot reach https://{MASK}@example.org\n    hint: export X_TOKEN={MASK}"
     )
+
+
+def test_a_secret_that_is_a_number_does_not_break_json(monkeypatch) -> None:
+    monkeypatch.setenv("DB_PASSWORD", "123456")
+    values = {"loss": 0.123456, "tokens": [1234567], "said": "it is 123456", "a 123456": None}
+    expected = {"loss": 0.123456, "tokens": [1234567], "said": f"it is {MASK}", f"a {MASK}": None}
+    assert json.loads(redacted_json(json.dumps(values))) == expected
+
+
+def test_a_text_is_redacted_with_its_key_and_exact_values_are_kept() -> None:
+    values = {"login": {"user": "me", "password": "hunter22"}, "path": "/data/token=abcdef123", "url": "https://x.org/?token=abcdef123"}
+    shown = json.loads(redacted_json(json.dumps(values), ["path"]))
+    assert shown["login"] == {"user": "me", "password": MASK}
+    assert shown["path"] == values["path"] and "abcdef123" not in shown["url"]

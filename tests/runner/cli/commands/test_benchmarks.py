@@ -20,7 +20,7 @@ def folder(tmp_path):
     return tmp_path
 
 
-def test_models_stand_beside_each_other(command_line, folder):
+def test_models_are_next_to_each_other(command_line, folder):
     outcome = command_line("benchmarks", folder / "one", folder / "two")
     assert outcome.code == 0, outcome.err
     lines = [" ".join(line.replace("│", " ").split()) for line in outcome.out.splitlines()]
@@ -33,7 +33,7 @@ def test_the_same_as_json(command_line, folder):
     assert found["two"]["blimp"]["mean"] == pytest.approx(90) and found["two"]["glue"] == {"cola": 78.25}
 
 
-def test_a_folder_without_results_is_told(command_line, folder, tmp_path):
+def test_a_folder_without_results_is_reported(command_line, folder, tmp_path):
     refused = command_line("benchmarks", tmp_path)
     assert refused.code == 1 and "no such result file" in refused.err
     assert command_line("benchmarks", tmp_path / "nowhere").code == 2

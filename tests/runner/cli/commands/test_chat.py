@@ -65,11 +65,11 @@ def test_a_piped_line_gets_its_reply_on_stdout_and_nothing_else_there(tuned_run:
     assert done.returncode == 0, done.stderr
     assert len(done.stdout.strip()) > 0
     assert "system    Be brief. (the recipe's)" in done.stderr
-    assert "at most 6 tokens a reply" in done.stderr
+    assert "at most 6 tokens per reply" in done.stderr
     assert "Traceback" not in done.stderr
 
 
-def test_replies_as_json_beside_the_base_and_the_same_again_with_the_seed(tuned_run: Path, warm) -> None:
+def test_replies_as_json_next_to_the_base_and_the_same_again_with_the_seed(tuned_run: Path, warm) -> None:
     options = ("--beside-base", "--json", "--temperature", 1, "--seed", 3, "--max-tokens", 12)
     once, again = (warm(*ARGV[1:], tuned_run, *options, input="Hello cat?\nAnd the dog?\n", env=ENVIRONMENT) for _ in range(2))
     assert once.returncode == 0, once.stderr
@@ -80,7 +80,7 @@ def test_replies_as_json_beside_the_base_and_the_same_again_with_the_seed(tuned_
     assert once.stdout == again.stdout
 
 
-def test_what_cannot_be_talked_with_is_told_before_anything_is_loaded(tmp_path: Path, tiny_model: Path) -> None:
+def test_what_cannot_be_talked_with_is_reported_before_anything_is_loaded(tmp_path: Path, tiny_model: Path) -> None:
     for arguments, what in (
         ((tmp_path / "nothing",), "no such model folder"),
         ((tiny_model, "--beside-base"), "is not a run: it has no base model to compare with"),
@@ -93,18 +93,18 @@ def test_what_cannot_be_talked_with_is_told_before_anything_is_loaded(tmp_path: 
 
 def test_in_a_terminal_ctrl_c_stops_the_reply_and_ctrl_d_ends(tuned_run: Path) -> None:
     terminal = Terminal(tuned_run, "--beside-base", "--max-tokens", 400, "--repetition-penalty", 1.3)
-    terminal.until("> ", terminal.until("Ctrl-D ends"))
+    terminal.until("> ", terminal.until("Ctrl-D quits"))
     terminal.type("Hello cat?\r")
     replying = terminal.until("tuned")
     terminal.process.send_signal(signal.SIGINT)
     stopped = terminal.until("> ", terminal.until("stopped", replying))
     terminal.type("/reset\r")
-    terminal.until("> ", terminal.until("the conversation begins anew", stopped))  # before its prompt, Ctrl-D would be nobody's
+    terminal.until("> ", terminal.until("conversation cleared", stopped))  # before its prompt, Ctrl-D would be nobody's
     terminal.type("\x04")
     assert terminal.ended() == 0
 
 
-def test_a_terminal_that_is_told_to_end_ends(tiny_model: Path) -> None:
+def test_a_terminal_ends_on_sigterm(tiny_model: Path) -> None:
     terminal = Terminal(tiny_model)
     terminal.until("> ")
     time.sleep(2)  # a signal between the prompt and the waiting for the keyboard would be seen with the next key, or signal, only
@@ -115,7 +115,7 @@ def test_a_terminal_that_is_told_to_end_ends(tiny_model: Path) -> None:
     assert terminal.ended() == 130
 
 
-def test_what_web_cannot_do_is_told_in_one_line_before_anything_is_loaded(command_line, monkeypatch, tiny_model: Path) -> None:
+def test_what_web_cannot_do_is_reported_in_one_line_before_anything_is_loaded(command_line, monkeypatch, tiny_model: Path) -> None:
     for arguments, what in (
         (("--port", 1), "--port has no effect without --web"),
         (("--web", "--json"), "--json has no effect with --web"),

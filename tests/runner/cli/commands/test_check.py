@@ -37,7 +37,7 @@ def test_shipped_recipes_are_checked_by_name(command_line: Recipe) -> None:
     assert command_line("check", *names) == (0, "", f"{len(names)} recipes checked: no problems (data files not read: --data reads them)\n")
 
 
-def test_a_folder_stands_for_its_recipes(command_line: Recipe, good: Path, bad: Path) -> None:
+def test_a_folder_means_its_recipes(command_line: Recipe, good: Path, bad: Path) -> None:
     outcome = command_line("check", good.parent)
     assert outcome.code == 1
     assert outcome.err.endswith("\n2 problems in 1 of 2 recipes\n")
@@ -55,7 +55,7 @@ def test_the_same_recipe_twice_is_checked_once(command_line: Recipe, bad: Path) 
     assert command_line("check", bad, bad).err.endswith("\n\n2 problems\n")
 
 
-def test_every_problem_of_every_file_is_told_at_once(command_line: Recipe, bad: Path, good: Path, recipe_file: Write) -> None:
+def test_every_problem_of_every_file_is_reported_at_once(command_line: Recipe, bad: Path, good: Path, recipe_file: Write) -> None:
     tabbed = recipe_file("a:\n\tb: 1", "tabs.yml")
     outcome = command_line("check", bad, "nowhere.yml", good, tabbed, "no_such_name")
     assert outcome.code == 1
@@ -126,7 +126,7 @@ def test_rows_beyond_the_first_hundred_are_checked(command_line: Recipe, recipe_
     assert command_line("check", "--data", allowed) == (0, "", "1 recipe checked, 300 rows read: no problems\n")
 
 
-def test_keys_that_may_be_ignored_are_no_problem(command_line: Recipe, recipe_file: Write, minimal: Minimal, tmp_path: Path) -> None:
+def test_keys_that_may_be_ignored_are_not_problem(command_line: Recipe, recipe_file: Write, minimal: Minimal, tmp_path: Path) -> None:
     turns = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Ho"}]
     (tmp_path / "rows.jsonl").write_text(json.dumps({"messages": turns, "tools": "[1]"}), encoding="utf-8")
     source = {"path": str(tmp_path / "rows.jsonl"), "converter": "messages"}
@@ -162,13 +162,13 @@ def test_sarif_has_the_form_that_code_scanning_takes(command_line: Recipe, bad: 
 
 
 @pytest.mark.parametrize("style", ["text", "json", "github", "sarif"])
-def test_a_name_that_is_not_utf_8_is_told_with_escapes(command_line: Recipe, style: str) -> None:
+def test_a_name_that_is_not_utf_8_is_reported_with_escapes(command_line: Recipe, style: str) -> None:
     outcome = command_line("check", "r\udcff.yml", "--format", style)
     assert outcome.code == 1
     assert "Traceback" not in outcome.err
 
 
-def test_the_order_of_the_arguments_does_not_change_what_is_told(command_line: Recipe, bad: Path, good: Path) -> None:
+def test_the_order_of_the_arguments_does_not_change_what_is_reported(command_line: Recipe, bad: Path, good: Path) -> None:
     one, other = command_line("check", bad, good, "--json"), command_line("check", good, bad, "--json")
     assert one == other
 
@@ -194,7 +194,7 @@ def test_the_environment_does_not_change_a_byte(variables: dict[str, str], tmp_p
     assert (other.returncode, other.stdout, other.stderr) == (plain.returncode, plain.stdout, plain.stderr)
 
 
-def test_files_of_a_folder_that_are_no_recipes_are_counted(command_line: Recipe, good: Path) -> None:
+def test_files_of_a_folder_that_are_not_recipes_are_counted(command_line: Recipe, good: Path) -> None:
     (good.parent / "compose.yml").write_text("services: {}\n", "utf-8")
     outcome = command_line("check", good.parent)
     assert outcome.code == 0 and "1 other YAML file not checked" in outcome.err

@@ -51,7 +51,7 @@ def compared(command_line, *runs):
     return json.loads(outcome.out)
 
 
-def test_only_what_differs_is_told(command_line, write):
+def test_only_what_differs_is_reported(command_line, write):
     one = write("1", 10.0)
     other = write("2", 8.0, {"training.learning_rate": 0.0005}, lock={"packages": {"torch": "2.1"}})
     differences = compared(command_line, one, other)["differences"]
@@ -62,7 +62,7 @@ def test_only_what_differs_is_told(command_line, write):
     }
 
 
-def test_a_change_is_told_by_the_paired_test(command_line, write):
+def test_a_change_is_reported_by_the_paired_test(command_line, write):
     found = compared(command_line, write("1", 10.0), write("2", 8.0), write("3", 10.0))
     better, same = found["metrics"]["perplexity"]["changes"]
     assert better["significant"] and better["value"] < 0 and better["high"] < 0
@@ -165,7 +165,7 @@ def test_the_table_is_for_people_and_goes_to_stdout(command_line, write):
         assert part in outcome.out, part
 
 
-def test_the_page_stands_alone_and_escapes(command_line, write, tmp_path):
+def test_the_page_is_self_contained_and_escapes(command_line, write, tmp_path):
     hostile = "<script>alert(1)</script>"
     runs = (write("1", 10.0, {"description": hostile}), write("2", 8.0))
     outcome = command_line("compare", *runs, "--html", str(tmp_path / "new" / "page.html"))
@@ -177,12 +177,12 @@ def test_the_page_stands_alone_and_escapes(command_line, write, tmp_path):
 
 
 @pytest.mark.parametrize("count", [0, 1])
-def test_one_run_is_no_comparison(command_line, write, count):
+def test_one_run_is_not_a_comparison(command_line, write, count):
     refused = command_line("compare", *[write("1", 10.0)][:count])
     assert refused.code in (1, 2) and refused.err
 
 
-def test_the_same_run_twice_is_no_comparison(command_line, write):
+def test_the_same_run_twice_is_not_a_comparison(command_line, write):
     one = write("1", 10.0)
     assert "given twice" in command_line("compare", one, one + "/").err
 

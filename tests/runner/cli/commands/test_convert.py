@@ -69,14 +69,14 @@ def test_an_option_of_the_converter_is_heeded(recipe, rows, tmp_path):
         (["second.jsonl"], 2, "one RECIPE, or --converter NAME PATH..."),
     ],
 )
-def test_wrong_usage_is_told_and_nothing_is_written(recipe, rows, tmp_path, arguments, code, said):
+def test_wrong_usage_is_reported_and_nothing_is_written(recipe, rows, tmp_path, arguments, code, said):
     done = recipe("convert", rows, *arguments, cwd=tmp_path)
     assert (done.returncode, done.stdout) == (code, "")
     assert said in done.stderr and "Traceback" not in done.stderr
     assert sorted(path.name for path in tmp_path.iterdir()) == ["rows.jsonl"]
 
 
-def test_a_file_that_is_not_there_is_told(recipe, tmp_path):
+def test_a_file_that_is_not_there_is_reported(recipe, tmp_path):
     done = recipe("convert", tmp_path / "absent.jsonl", "--converter", "messages", "--out", tmp_path / "out")
     assert done.returncode == 1
     assert "absent.jsonl: no such file" in done.stderr
@@ -122,7 +122,7 @@ def test_a_conversion_that_is_stopped_exits_130_and_leaves_nothing(tmp_path, num
 @pytest.mark.parametrize(
     ("content", "said"), [("", "the sources have no rows"), ('{"messages": []}\n', "none of 1 rows is left: 1 no messages")]
 )
-def test_a_conversion_to_nothing_is_no_success(command_line, tmp_path, content, said):
+def test_a_conversion_to_nothing_is_not_a_success(command_line, tmp_path, content, said):
     (tmp_path / "rows.jsonl").write_text(content)
     outcome = command_line("convert", "--converter", "messages", tmp_path / "rows.jsonl", "--max-dropped", "1", "--out", tmp_path / "out")
     assert (outcome.code, outcome.out) == (1, "")

@@ -24,7 +24,7 @@ def test_valid_files_end_with_0(command_line: Recipe, files: tuple[Path, Path]) 
     assert command_line("data", "validate", files[0]) == (0, "", f"{files[0]}: 3 chat records, all valid\n")
 
 
-def test_bad_rows_end_with_1_and_are_told_up_to_the_limit(command_line: Recipe, files: tuple[Path, Path]) -> None:
+def test_bad_rows_end_with_1_and_are_reported_up_to_the_limit(command_line: Recipe, files: tuple[Path, Path]) -> None:
     outcome = command_line("data", "validate", *files, "--limit", "5")
     assert (outcome.code, outcome.out) == (1, "")
     assert outcome.err.count("needs at least 2 items") == 5

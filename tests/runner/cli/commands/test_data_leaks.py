@@ -34,7 +34,7 @@ def test_json_is_one_object(command_line, tmp_path):
     assert (told["pairs"][0]["first"]["line"], told["pairs"][0]["second"]["file"]) == (1, str(b))
 
 
-def test_values_on_one_line_are_told_apart(command_line, tmp_path):
+def test_values_on_one_line_are_distinguished(command_line, tmp_path):
     path = tmp_path / "arr.json"
     path.write_text(json.dumps([chat(n) for n in range(3)]))
     other = write(tmp_path / "b.jsonl", [chat(9, question="Nothing like the others"), chat(2), chat(1)])
@@ -45,7 +45,7 @@ def test_values_on_one_line_are_told_apart(command_line, tmp_path):
     assert (pair["first"]["line"], pair["first"]["item"]) == (1, 3)
 
 
-def test_rows_of_a_recipe_are_told_where_they_were_read(command_line, tmp_path, minimal, monkeypatch):
+def test_rows_of_a_recipe_are_reported_where_they_were_read(command_line, tmp_path, minimal, monkeypatch):
     monkeypatch.chdir(tmp_path)
     rows = [{key: value for key, value in chat(n).items() if key == "messages"} for n in range(4)]
     (tmp_path / "rows.jsonl").write_text("".join("\n" + json.dumps(row) + "\n" for row in rows))

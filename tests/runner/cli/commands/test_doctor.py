@@ -38,7 +38,7 @@ def test_a_named_recipe_that_cannot_be_trained_here_exits_1_with_the_reason(comm
     assert "big: launch.zero_stage: DeepSpeed trains under Axolotl on GPUs only" in outcome.out
 
 
-def test_an_old_driver_is_told_and_its_gpu_counted(command_line, tmp_path, monkeypatch):
+def test_an_old_driver_is_reported_and_its_gpu_counted(command_line, tmp_path, monkeypatch):
     monkeypatch.delenv("RECIPEKIT_DEVICE")
     script = tmp_path / "nvidia-smi"
     script.write_text('#!/bin/sh\ncase "$*" in *compute_cap*) exit 2;; *) echo "Tesla V100, 16160, 450.80";; esac\n')

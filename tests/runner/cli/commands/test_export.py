@@ -22,7 +22,7 @@ def test_an_adapter_is_exported_from_its_merged_weights(tuned_run: Path, tiny_mo
     assert Path(facts["file"]).read_bytes()[:4] == b"GGUF" and facts["bytes"] == Path(facts["file"]).stat().st_size
 
 
-def test_a_file_that_is_no_gguf_is_never_overwritten(tiny_model: Path, tmp_path: Path, command_line) -> None:
+def test_a_file_that_is_not_a_gguf_is_never_overwritten(tiny_model: Path, tmp_path: Path, command_line) -> None:
     (tmp_path / "notes.txt").write_text("mine")
     refused = command_line("export", tiny_model, "--gguf", "--out", tmp_path / "notes.txt")
     assert refused.code == 1 and "is not a GGUF file" in refused.err

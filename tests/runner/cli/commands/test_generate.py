@@ -52,6 +52,16 @@ def test_rows_are_generated_then_converted_with_a_full_account(written, command_
     assert KEY not in outcome.err + again.err + converted.err
 
 
+@pytest.mark.parametrize("arguments", [("convert", "{}"), ("data", "inspect", "{}"), ("data", "leaks", "{}", "{}")], ids=" ".join)
+def test_generated_rows_are_found_in_the_folder_of_runs(written, command_line, arguments) -> None:
+    arguments = [argument.format(written()) for argument in arguments]
+    with serving(reply("love | joy")) as server:
+        assert command_line("generate", written(server.url), "--runs-dir", "elsewhere").code == 0
+    assert "have not been generated yet" in command_line(*arguments).err
+    outcome = command_line(*arguments, "--runs-dir", "elsewhere")
+    assert "have not been generated yet" not in outcome.err and outcome.code in (0, 3), outcome.err
+
+
 def test_a_dry_run_counts_and_asks_nothing(written, command_line) -> None:
     outcome = command_line("generate", written(), "--dry-run")
     assert outcome.code == 0
@@ -72,11 +82,11 @@ def test_a_ceiling_is_3_and_a_provider_that_refuses_is_1(written, command_line) 
         assert KEY not in outcome.err
 
 
-def test_what_is_missing_is_told(written, command_line) -> None:
+def test_what_is_missing_is_reported(written, command_line) -> None:
     assert "has no generate section" in command_line("generate", "quickstart").err
     converted = command_line("convert", written())
     assert converted.code == 1
-    assert "hint: recipe generate" in converted.err
+    assert "hint: run recipe generate" in converted.err
 
 
 def test_a_key_that_was_pasted_into_the_recipe_is_refused_and_not_repeated(written, command_line, tmp_path) -> None:
@@ -96,8 +106,8 @@ def test_a_server_for_other_machines_needs_a_key(command_line, monkeypatch) -> N
     assert "RECIPEKIT_API_KEY" in outcome.err
 
 
-def test_a_port_that_is_taken_is_told_before_a_model_is_loaded(command_line, tiny_model) -> None:
+def test_a_port_that_is_taken_is_reported_before_a_model_is_loaded(command_line, tiny_model) -> None:
     with serving(reply()) as server:
         outcome = command_line("serve", str(tiny_model), "--port", server.port)
     assert outcome.code == 1
-    assert "cannot be listened on" in outcome.err
+    assert "cannot listen on" in outcome.err

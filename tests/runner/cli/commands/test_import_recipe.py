@@ -42,11 +42,11 @@ def test_the_account_as_json_has_every_key_and_the_recipe(command_line):
     assert parse_yaml(told["text"], "made").data["model"] == {"base_model": "a/b"}
 
 
-def test_problems_that_are_left_are_told_and_exit_1(command_line):
+def test_problems_that_are_left_are_reported_and_exit_1(command_line):
     Path("axolotl.yml").write_text("base_model: a/b\ndatasets: [{path: x/y, type: reflection}]\n", encoding="utf-8")
     outcome = command_line("import", "axolotl.yml", "--out", "made.yml")
     assert outcome.code == 1 and "missing key 'learning_rate' in training" in outcome.err and Path("made.yml").is_file()
 
 
-def test_a_file_that_is_not_there_is_told(command_line):
+def test_a_file_that_is_not_there_is_reported(command_line):
     assert command_line("import", "nothing.yml").code == 1

@@ -43,7 +43,7 @@ def test_a_parent_in_another_folder_is_named_from_the_new_recipe(command_line: R
     assert check_recipe(Path("a/b/mine.yml")) == []
 
 
-def test_editors_find_the_schema_beside_the_recipe(command_line: Recipe) -> None:
+def test_editors_find_the_schema_next_to_the_recipe(command_line: Recipe) -> None:
     """No path of this machine: the recipe and the schema can be committed together."""
     command_line("new", "mine", "--folder", "deep/er")
     line = Path("deep/er/mine.yml").read_text().splitlines()[0]
@@ -68,7 +68,7 @@ def test_nothing_is_overwritten(command_line: Recipe) -> None:
     assert Path("mine.yml").read_text() == "precious"
 
 
-def test_a_folder_that_cannot_be_made_is_told(command_line: Recipe) -> None:
+def test_a_folder_that_cannot_be_made_is_reported(command_line: Recipe) -> None:
     outcome = command_line("new", "mine", "--folder", "/proc/x")
     assert (outcome.code, outcome.out) == (1, "")
     assert outcome.err.startswith("/proc/x/mine.yml: cannot be written: ") and "choose another folder with --folder" in outcome.err
@@ -136,7 +136,7 @@ def test_the_base_model_can_be_named(command_line: Recipe, here: Path) -> None:
     (here / "pairs.csv").write_text("question,answer\nWhy?,So.\nWho?,Me.\n", "utf-8")
     assert command_line("new", "mine", "--data", "pairs.csv", "--model", "Qwen/Qwen2.5-1.5B-Instruct").code == 0
     assert load_recipe("mine.yml").recipe.model.base_model == "Qwen/Qwen2.5-1.5B-Instruct"
-    assert "the model's tokenizer is not at hand" in Path("mine.yml").read_text()
+    assert "the model's tokenizer is not on this machine" in Path("mine.yml").read_text()
 
 
 def test_type_and_model_need_data(command_line: Recipe) -> None:

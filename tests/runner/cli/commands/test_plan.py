@@ -40,6 +40,14 @@ def test_steps_and_sizes_are_computed_and_nothing_is_left_behind(small, command_
     assert {path.name for path in tmp_path.iterdir()} == {"small.yml", "rows.jsonl"}
 
 
+def test_every_recipe_of_a_sweep_is_planned(small, command_line, tmp_path):
+    (tmp_path / "sweep.yml").write_text(TEXT + "matrix: {training.gradient_accumulation_steps: [1, 3]}\n")
+    plans = json.loads(command_line("plan", "sweep", "--json").out)["plans"]
+    assert [plan["steps"] for plan in plans] == [42, 14] and len({plan["recipe"] for plan in plans}) == 2
+    assert command_line("plan", "sweep").err.endswith("next: recipe run sweep\n")
+    assert command_line("plan", "sweep", "--probe").code == 2
+
+
 def test_emogpt_fits_a_gpu_of_8_gb_as_its_guide_promises(command_line, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for recipe in ("emogpt_qwen", "emogpt_qwen_conservative", "emogpt_qwen_aggressive"):
@@ -138,7 +146,7 @@ def test_missing_generated_rows_are_named_with_the_command(command_line, tmp_pat
     outcome = command_line("plan", "introspection_smollm")
     assert (outcome.code, outcome.out) == (1, "")
     assert "the rows have not been generated yet" in outcome.err
-    assert "hint: run recipe generate introspection_smollm" in outcome.err
+    assert "hint: run recipe generate introspection_smollm; recipe run also generates them" in outcome.err
 
 
 def test_without_a_row_to_evaluate_on_the_plan_is_refused_as_the_run_would_be(small, command_line, tmp_path):

@@ -76,14 +76,14 @@ SPOILT = {
     "no card": (lambda run: (run / "model" / "README.md").unlink(), "there is no model card"),
     "no safetensors": (lambda run: (run / "model" / "adapter_model.safetensors").unlink(), "has no weights in safetensors"),
     "a pickle": (lambda run: (run / "model" / "training_args.bin").write_bytes(b"\x80\x04"), "may run code when it is loaded"),
-    "a secret": (lambda run: (run / "model" / "notes.txt").write_text("token: hf_" + "a1" * 17), "holds what looks like a secret"),
+    "a secret": (lambda run: (run / "model" / "notes.txt").write_text("token: hf_" + "a1" * 17), "contains what looks like a secret"),
     "a secret in the weights' header": (
-        lambda run: (run / "model" / "x.safetensors").write_bytes(b"\x10\0\0\0\0\0\0\0{}sk-" + b"b2" * 20), "holds what looks like a secret"),
-    "a secret of the environment": (lambda run: (run / "model" / "notes.txt").write_text(f"x={PLAIN}"), "holds what looks like a secret"),
-    "a link": (lambda run: (run / "model" / "more.txt").symlink_to("/etc/hostname"), "is a link"),
+        lambda run: (run / "model" / "x.safetensors").write_bytes(b"\x10\0\0\0\0\0\0\0{}sk-" + b"b2" * 20), "contains what looks like a secret"),
+    "a secret of the environment": (lambda run: (run / "model" / "notes.txt").write_text(f"x={PLAIN}"), "contains what looks like a secret"),
+    "a link": (lambda run: (run / "model" / "more.txt").symlink_to("/etc/hostname"), "is a symbolic link"),
     "a smoke run": (lambda run: (run / "status.json").write_text('{"state": "done", "smoke": true}'), "is a smoke run"),
     "a gate": (lambda run: (run / "status.json").write_text('{"state": "refused", "reason": "gates: acc"}'), "is refused, not done (gates: acc)"),
-    "a local base": (lambda run: (run / "recipe.yml").write_text((run / "recipe.yml").read_text().replace("owner/base", "./base")), "by a folder of this machine"),
+    "a local base": (lambda run: (run / "recipe.yml").write_text((run / "recipe.yml").read_text().replace("owner/base", "./base")), "by a folder on this machine"),
 }  # fmt: skip
 
 
@@ -99,16 +99,16 @@ def test_what_must_not_be_sent_is_refused_before_anybody_is_asked(run: Path, pus
 
 
 def test_without_a_token_and_without_merged_weights_it_says_how_to_get_them(run: Path, push, hub) -> None:
-    assert "`hf auth login`, or the variable HF_TOKEN" in push(run, "me/tiny", token="").stderr
+    assert "use `hf auth login`, or set HF_TOKEN" in push(run, "me/tiny", token="").stderr
     assert "recipe merge" in push(run, "me/tiny", "--merged").stderr
     assert hub.requests == []
 
 
-def test_what_the_hub_refuses_is_told_without_the_token(run: Path, push, hub) -> None:
+def test_what_the_hub_refuses_is_reported_without_the_token(run: Path, push, hub) -> None:
     for arguments, token, what in (
-        ((run, "others/tiny"), TOKEN, "does not let you write there"),
-        ((run, "me/tiny"), TOKEN[:-1], "does not let you write there"),
-        ((run, "me/ti ny"), TOKEN, "is no repository's name"),
+        ((run, "others/tiny"), TOKEN, "refuses write access"),
+        ((run, "me/tiny"), TOKEN[:-1], "refuses write access"),
+        ((run, "me/ti ny"), TOKEN, "is not a valid repository name"),
     ):
         refused = push(*arguments, token=token)
         assert refused.returncode == 1 and what in refused.stderr, refused.stderr
@@ -122,7 +122,7 @@ def test_a_repository_that_more_people_see_than_was_asked_for_gets_nothing(run: 
     assert hub.files["me/tiny"] == {} and not [request for request in hub.requests if "commit" in request or "PUT" in request]
 
 
-def test_weights_of_another_model_do_not_stay_beside_these(run: Path, push, hub) -> None:
+def test_weights_of_another_model_do_not_stay_next_to_these(run: Path, push, hub) -> None:
     hub.files["me/tiny"], hub.private["me/tiny"] = {"model-00001-of-00002.safetensors": b""}, True
     refused = push(run, "me/tiny")
     assert refused.returncode == 1 and "model-00001-of-00002.safetensors" in refused.stderr

@@ -43,7 +43,7 @@ def test_ls_of_a_folder(command_line: Recipe, recipe_file: Write, tmp_path: Path
     assert command_line("ls", tmp_path).out.splitlines()[1].startswith("mine  chat     qlora    embedded:")
 
 
-def test_prompts_are_no_recipes_and_an_invalid_recipe_hides_no_other(command_line: Recipe, tmp_path: Path, minimal: Any) -> None:
+def test_prompts_are_not_recipes_and_an_invalid_recipe_hides_no_other(command_line: Recipe, tmp_path: Path, minimal: Any) -> None:
     (tmp_path / "good.yml").write_text(to_yaml(minimal()))
     (tmp_path / "prompt.yml").write_text("prompt: 1\nuser: Hi\n")
     assert command_line("ls", tmp_path).code == 0

@@ -63,12 +63,12 @@ def test_the_table_is_for_people(recipe, root):
     assert "[red]why[/red]" in done.stdout
 
 
-def test_no_run_at_all_is_no_error(recipe, tmp_path):
+def test_no_run_at_all_is_not_an_error(recipe, tmp_path):
     done = recipe("runs", "--runs-dir", tmp_path / "none", "--json")
     assert (done.returncode, json.loads(done.stdout)) == (0, {"runs": []})
 
 
-def test_no_run_of_a_recipe_is_told_as_other_verbs_tell_it(recipe, root):
+def test_no_run_of_a_recipe_is_reported_as_other_verbs_tell_it(recipe, root):
     for options in ([], ["--json"]):
         done = recipe("runs", "tinny", "--runs-dir", root, *options)
         assert (done.returncode, done.stdout) == (1, "")
@@ -83,7 +83,7 @@ def test_piped_the_paths_are_whole(recipe, root):
 
 
 @pytest.mark.parametrize("verb", ["report", "resume", "eval"])
-def test_a_run_that_is_not_there_is_told(recipe, tmp_path, verb):
+def test_a_run_that_is_not_there_is_reported(recipe, tmp_path, verb):
     pytest.importorskip("torch", reason="needs the extra [train]")
     done = recipe(verb, "absent", cwd=tmp_path)
     assert (done.returncode, done.stdout) == (1, "")

@@ -56,7 +56,7 @@ def test_rank_correlation_of_perfect_and_of_reversed_order():
     assert over("rank_correlation", *(row(2 - n, fraction=n / 2) for n in range(3))) == pytest.approx(-1)
 
 
-def test_rank_correlation_of_one_constant_answer_is_no_number():
+def test_rank_correlation_of_one_constant_answer_is_not_a_number():
     value = over("rank_correlation", *(row(0, fraction=n / 10) for n in range(5)))
     assert value != value
 

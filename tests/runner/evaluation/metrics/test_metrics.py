@@ -57,7 +57,7 @@ def test_label_metrics_count_correct_predictions(name):
 
 
 @pytest.mark.parametrize("name", OF_LABELS)
-def test_a_reply_that_is_no_label_has_as_many_sums_as_any_other(name):
+def test_a_reply_that_is_not_a_label_has_as_many_sums_as_any_other(name):
     rows = [LabelPrediction("1", 2, predicted, 4, fraction=0.3) for predicted in (2, 0, -1)]
     assert len({len(metric(name).row_stats(row)) for row in rows}) == 1
 

@@ -82,7 +82,7 @@ def test_a_chats_last_reply_is_replaced_with_the_figures_that_emogpt_counts() ->
     assert asked({"messages": [{"role": "user", "content": "hi"}]}, Prompt("p", "{text}"), read="messages")[0].reason == "no_text"
 
 
-def test_the_original_or_nothing_but_labels_is_no_rewrite() -> None:
+def test_the_original_or_nothing_but_labels_is_not_a_rewrite() -> None:
     (request,) = asked({"text": "There was a small door.", "emotion": "joy"})
     assert isinstance(request, Request)
     for reply, reason in (("There was a small door.", "unchanged"), ("Rewritten Output:", "empty")):

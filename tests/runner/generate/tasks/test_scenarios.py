@@ -40,6 +40,6 @@ def test_a_reply_becomes_a_conversation_that_the_converter_takes() -> None:
     assert record.meta["area"] == "工作"
 
 
-def test_a_reply_without_a_dialogue_is_told() -> None:
+def test_a_reply_without_a_dialogue_is_reported() -> None:
     request = next(iter(requests([], PROMPT, 42)))
     assert isinstance(parse_reply(request, "ERROR"), Rejected)

@@ -32,7 +32,7 @@ def test_the_projects_own_forms_are_read_too() -> None:
     assert [type(item) for item in items(native, alpaca)] == [Passthrough, Passthrough]
 
 
-def test_what_is_no_question_with_an_answer_is_dropped_for_a_reason() -> None:
+def test_what_is_not_a_question_with_an_answer_is_dropped_for_a_reason() -> None:
     found = items(
         {"question": "你是谁？"}, {"question": "你是谁？", "answer": " "}, GOOD, GOOD | {"paraphrases": "x"},
         {"conversation": [{"input": "a", "output": "b"}, {"input": "c", "output": "d"}]},
