@@ -203,7 +203,7 @@ def _grouped(
 def _out_of_order(values: list[dict[str, Any]]) -> str:
     """Return a key by which the rows of a conversation are numbered or dated in another order than theirs; "" if there is none."""
     for key in _ORDER:
-        found = [dict.get(value, key) for value in values]  # looked at, not read: the key is still named as one that is left out
+        found: list[Any] = [dict.get(value, key) for value in values]  # looked at, not read: the key is still named as one that is left out
         if all(type(place) is int for place in found) or all(isinstance(place, str) and _DATE.match(place) for place in found):
             if found != sorted(found):
                 return key

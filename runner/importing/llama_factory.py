@@ -26,7 +26,7 @@ ROLE_TAGS = {"user_tag": "user", "assistant_tag": "assistant", "observation_tag"
 # What of a dataset's description is translated, by the converter; the rest is reported.
 DESCRIBED = {"file_name", "hf_hub_url", "subset", "split", "formatting", "ranking", "columns", "tags"}
 READ_COLUMNS = {"alpaca": {*COLUMNS}, "sharegpt": {"messages", "system"}, "messages": {"messages"}, "table": {"prompt"}}
-READ_TAGS = dict.fromkeys(("sharegpt", "messages"), ("role_tag", "content_tag", *ROLE_TAGS))
+READ_TAGS: dict[str, tuple[str, ...]] = dict.fromkeys(("sharegpt", "messages"), ("role_tag", "content_tag", *ROLE_TAGS))
 OWN_NAMES = {("alpaca", "system"), ("alpaca", "history"), ("messages", "system")}  # columns that the converter reads under these names only
 PASSED_ON = {"use_dora": "peft_use_dora", "use_rslora": "peft_use_rslora", "loraplus_lr_ratio": "loraplus_lr_ratio",
              "neftune_noise_alpha": "neftune_noise_alpha"}  # fmt: skip

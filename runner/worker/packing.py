@@ -19,12 +19,13 @@ def document_ids(text: str, tokenizer: Any) -> list[int]:
     The first token is added if the tokenizer adds one itself, or if it is also the last one (GPT-2's <|endoftext|>). A text that has them
     already, written out by a chat template, keeps its own: there is never a second.
     """
-    ids = tokenizer(text, add_special_tokens=False)["input_ids"]
+    ids: list[int] = tokenizer(text, add_special_tokens=False)["input_ids"]
     bos, eos = tokenizer.bos_token_id, tokenizer.eos_token_id
     if eos is None:
         raise SystemExit("the tokenizer has no token that ends a document")
-    begins = bos is not None and (bos == eos or tokenizer("a")["input_ids"][:1] == [bos])
-    return [*([bos] if begins and ids[:1] != [bos] else []), *ids, *([eos] if ids[-1:] != [eos] else [])]
+    if bos is not None and ids[:1] != [bos] and (bos == eos or tokenizer("a")["input_ids"][:1] == [bos]):
+        ids = [bos, *ids]
+    return ids if ids[-1:] == [eos] else [*ids, eos]
 
 
 def pieces(ids: list[int], sequence_len: int) -> list[Piece]:

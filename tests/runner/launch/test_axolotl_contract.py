@@ -269,7 +269,7 @@ def test_what_a_recipe_renders_may_not_be_passed_through_as_well():
     unguarded = keys - set(known["rendered"])
     # ours by default, but a person may know better
     assert unguarded == {"eval_strategy", "greater_is_better", "lora_mlp_kernel", "lora_o_kernel", "lora_qkv_kernel",
-                         "save_strategy", "wandb_name", "wandb_project"}  # fmt: skip
+                         "save_strategy", "sdpa_varlen", "wandb_name", "wandb_project"}  # fmt: skip
 
 
 def test_the_pinned_axolotl_is_the_one_whose_fields_we_know():
