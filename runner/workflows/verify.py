@@ -48,7 +48,7 @@ def accept_edits(run: RunFolder) -> list[str]:
     """
     if damaged := [fault for name in ("generated", "data") if (run / name).is_dir() for fault in verify_folder(run / name)]:
         hint = "restore the file, or start a new run"
-        raise UserError(*(Problem(Location(""), f"{fault}; rows that were trained on cannot be accepted", hint) for fault in damaged))
+        raise UserError(*(Problem(Location(""), f"{fault}; edited training rows cannot be accepted", hint) for fault in damaged))
     *folders, _ = _sealed_folders(run)
     edited = [(folder / name).relative_to(run.path).as_posix() for folder in (*folders, run.path) for name in _changed(folder)]
     for folder in folders:

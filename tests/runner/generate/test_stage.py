@@ -50,6 +50,7 @@ def generated(recipe, tmp_path, quiet):
     def complete_in(name, url, *settings):
         run = RunFolder(tmp_path / "runs" / "asked" / name)
         run.path.mkdir(parents=True, exist_ok=True)
+        run.update(state="running", stages=run.stages)
         context = RunContext(recipe(url, settings), tmp_path / "runs", quiet, run)
         complete([stage], context)
         return context
@@ -93,7 +94,7 @@ def test_rows_that_were_damaged_are_given_to_the_run_again(generated) -> None:
 
 
 def test_rows_that_are_not_there_yet_are_asked_for_by_name(recipe, tmp_path) -> None:
-    with pytest.raises(UserError, match="have not been generated yet\n    hint: recipe generate"):
+    with pytest.raises(UserError, match="have not been generated yet\n    hint: run recipe generate"):
         already_generated(recipe(), tmp_path)
 
 
@@ -136,7 +137,7 @@ def test_the_account_is_reported_in_lines() -> None:
     }
     manifest = {"rows_in": 5, "requests": 4, "rows_kept": 4, "rows": 9, "dropped": {"not_novel": 1}, "fixed": {"spoke_twice": 2},
                 "redacted_replies": 2,
-                "providers": {"zhipu/glm": used}, "judge": {"model": "openai/j", "passed": 3, "judged": 4},
+                "providers": {"zhipu/glm": used}, "judge": {"model": "openai/j", "passed": 3, "judged": 4, "redacted": 0},
                 "composition": {"model": {"zhipu/glm": 9}, "turns": {"1": 6, "3": 3}}}  # fmt: skip
     assert usage_lines(manifest) == [
         ("generate", "5 in (4 requests), 4 kept as 9 rows; dropped: 1 not novel; fixed: 2 spoke twice"),

@@ -171,7 +171,7 @@ def test_a_line_without_room_for_a_reply_says_so(browser, chat):
         "const a = document.querySelector('#line textarea'); a.value = 'dog '.repeat(900); a.dispatchEvent(new Event('input'))"
     )
     page.all("#send")[0].click()
-    wait_until(lambda: "the model's limit is 512 including the reply" in page.status())
+    wait_until(lambda: "the model's context is 512 including the reply" in page.status())
     assert page.all(".pane .message") == []
 
 

@@ -130,7 +130,7 @@ def add_ratings(run: str, good: int, judge: str = "judge") -> None:
     ]
     (folder / "eval/rubric.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     rubric = {**metrics_with(), "metrics": {"kind": {"unit": "%", "higher_is_better": True}}, "criteria": {"kind": "Is it kind?"},
-              "judges": [{"model": judge, "judged": 60, "unread": 0, "failed": 0}], "agreement": {}}  # fmt: skip
+              "judges": [{"model": judge, "judged": 60, "unread": 0, "failed": 0, "redacted": 0}], "agreement": {}}  # fmt: skip
     folder.write(METRICS, folder.read(METRICS) | {"rubric": rubric})
 
 
