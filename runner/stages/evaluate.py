@@ -1,57 +1,41 @@
 """The evaluate stage: chooses the rows, runs both models over them in the evaluator, and scores the predictions."""
 
-import shutil
 import sys
-from hashlib import blake2b
-from pathlib import Path
-from typing import Any, cast
-
-import orjson
+from typing import Any
 
 from ...schemas import VERSION
 from ...schemas.base.errors import UserError
-from ...schemas.base.files import remove_folder, replace_folder, replacing_folder, sweep, write_atomically
-from ...schemas.base.hashing import file_sha256, key_of, with_contents
-from ...schemas.evaluation_rules import generates_replies
+from ...schemas.base.files import replace_folder, sweep
+from ...schemas.base.hashing import key_of, with_contents
 from ...schemas.sections import Evaluation, Recipe
-from ..evaluation.diversity import diversity_by_part
 from ..evaluation.judge import judge_all
 from ..evaluation.metrics import metric
 from ..evaluation.probes import PROBES, asked_for, prepared, results, waiting
 from ..evaluation.rubric import judge_by_rubric, rubric_scores
-from ..evaluation.scoring import Training, read_predictions, score
-from ..evaluation.training_losses import diagnosis, kept_evaluation, kept_loss, losses, validation_scores
-from ..launch.plan import CONFIG as RENDERED
+from ..evaluation.run_metrics import scored
 from ..launch.plan import Plan
 from ..runtime.child_process import run_child
 from ..runtime.console import Display
-from ..runtime.machine import package_versions
-from ..runtime.metrics_file import Metrics, SetMetrics
-from ..runtime.progress import read_lines
 from ..runtime.run_files import (
     EVALUATING,
     EVALUATION,
     EVALUATION_REQUEST,
     LAST_REQUEST,
-    MANIFEST,
     METRICS,
     NEW_METRICS,
     PROBES_REQUEST,
     SETS,
     EvaluationRequest,
-    RunFile,
-    SetRequest,
 )  # fmt: skip
 from ..runtime.run_folder import RunFolder
-from ..runtime.seals import SEAL, seal_faults, write_seal
+from ..runtime.seals import write_seal
 from .context import RunContext
-from .sets import ROWS
+from .predictions import predict, predictions_key, request_of, sample_rows, take_up
 
 NAME = "evaluate"
 OUTPUTS = ("eval",)
 OPTIONAL_OUTPUTS: tuple[str, ...] = ()
 FINAL = False
-CONFIG = f"{EVALUATING}/axolotl.yml"
 
 
 def key(context: RunContext) -> str:
@@ -70,7 +54,7 @@ def evaluate_key(evaluation: Evaluation, split: str, train: str, sets: str = "")
 
 def faults(run: RunFolder) -> list[str]:
     """Return why the metrics do not match the run's state: an evaluation was interrupted just after it replaced them."""
-    request = _request(run, LAST_REQUEST)
+    request = request_of(run, LAST_REQUEST)
     is_recorded = request is not None and request.get("evaluation") == run.stages.get(NAME)
     return [] if is_recorded else ["eval/ was replaced by another evaluation, which did not finish"]
 
@@ -115,89 +99,6 @@ def run(context: RunContext) -> None:
     display.say(NAME, f"{len(rows)} {recipe.evaluation_split} rows, {beside} and tuned")
 
 
-def take_up(run: RunFolder, key: str) -> EvaluationRequest | None:
-    """Fill evaluating/ with predictions of this key, from an interrupted evaluation or the last one; return their request.
-
-    Predictions on further sets are taken over too.
-    """
-    for folder, file in ((EVALUATING, EVALUATION_REQUEST), (EVALUATION, LAST_REQUEST)):
-        request = _request(run, file)
-        if request is None or request["key"] != key or _damage(run / folder):
-            continue
-        if folder == EVALUATION:
-            with replacing_folder(run / EVALUATING) as copy:
-                shutil.copytree(run / EVALUATION, copy, dirs_exist_ok=True)
-        (run / EVALUATING / SEAL).unlink(missing_ok=True)  # a folder in use is not sealed
-        return request
-    remove_folder(run / EVALUATING)
-    return None
-
-
-def _damage(folder: Path) -> list[str]:
-    """Return what prevents using the folder's predictions."""
-    if folder.name == EVALUATION:
-        return seal_faults(folder)
-    try:
-        for path in folder.rglob("predictions.jsonl"):
-            read_lines(path, "model", "id")
-    except UserError as error:
-        return [str(error)]
-    return []
-
-
-def _request(run: RunFolder, file: RunFile[EvaluationRequest]) -> EvaluationRequest | None:
-    """Return the request; None if it cannot be read, so that its predictions are not used."""
-    try:
-        return run.find(file)
-    except UserError:
-        return None
-
-
-def predict(context: RunContext, recipe: Recipe, rows: list[bytes], before: EvaluationRequest | None) -> EvaluationRequest:
-    """Let the evaluator write the missing predictions; return their request."""
-    run, plan = context.run, context.job.plan
-    sets = set_requests(run, recipe, context.keys["train"])
-    if before and before.get("complete") and before["sets"] == sets:
-        return before
-    request: EvaluationRequest = {
-        "key": predictions_key(recipe, context.keys["train"]),
-        "generate": generates_replies(recipe),
-        "generation": recipe.evaluation.generation._asdict(),
-        "packages": package_versions(),
-        "machine": context.machine._asdict(),
-        "sets": sets,
-    }
-    write_atomically(run / EVALUATING / "rows.jsonl", b"".join(rows))
-    place_sets(run, recipe, sets, before["sets"] if before else {})
-    write_atomically(run / CONFIG, plan.files[RENDERED].encode())
-    run.write(EVALUATION_REQUEST, request)
-    argv = (sys.executable, "-m", "recipekit.runner.worker.evaluate")
-    run_child(argv, run.path, plan.env, "eval.log", "the evaluation", context.display.event)
-    request["complete"] = True
-    run.write(EVALUATION_REQUEST, request)
-    return request
-
-
-def set_requests(run: RunFolder, recipe: Recipe, train: str) -> dict[str, SetRequest]:
-    """Return what to predict on each further set. Its key changes with everything that predictions depend on."""
-    found: dict[str, SetRequest] = {}
-    for name in recipe.evaluation.also:
-        of_set = recipe.of_set(name)
-        key = key_of(predictions_key(of_set, train), file_sha256(run / SETS / name / ROWS), of_set.data.type)
-        generation = of_set.evaluation.generation._asdict()
-        found[name] = {"key": key, "record_type": of_set.data.type, "generate": generates_replies(of_set), "generation": generation}
-    return found
-
-
-def place_sets(run: RunFolder, recipe: Recipe, sets: dict[str, SetRequest], before: dict[str, SetRequest]) -> None:
-    """Write the rows of each further set to evaluating/, and remove predictions that were made from something else."""
-    for name in {*before} - {name for name, asked in sets.items() if before.get(name) == asked}:
-        remove_folder(run / EVALUATING / SETS / name)
-    for name, found in recipe.evaluation.also.items():
-        rows = sample_rows(run / SETS / name / ROWS, found.max_rows, recipe.evaluation.generation.seed)
-        write_atomically(run / EVALUATING / SETS / name / "rows.jsonl", b"".join(rows))
-
-
 def with_earlier_metrics(run: RunFolder, recipe: Recipe) -> Recipe:
     """Return the recipe with the metrics of earlier evaluations first: another evaluation adds to the report."""
     evaluation, metrics = recipe.evaluation, run.find(METRICS)
@@ -212,53 +113,3 @@ def probe(run: RunFolder, asked: dict[str, Any], ready: dict[str, Any], plan: Pl
         run.write(PROBES_REQUEST, {**request, "keys": keys, "asked": ready})
         argv = (sys.executable, "-m", "recipekit.runner.worker.probes")
         run_child(argv, run.path, plan.env, "probes.log", "a probe", display.event)
-
-
-def predictions_key(recipe: Recipe, train: str) -> str:
-    """Return a hash of what predictions depend on, but not of what is measured on them."""
-    evaluation = recipe.evaluation
-    generation = evaluation.generation if generates_replies(recipe) else evaluation.generation.batch_size
-    return key_of("predictions", VERSION, train, recipe.evaluation_split, evaluation.max_rows, evaluation.generation.seed, generation)
-
-
-def scored(run: RunFolder, recipe: Recipe, rows: int, facts: dict[str, Any]) -> Metrics:
-    """Return the content of metrics.json, from predictions.jsonl and the training's own numbers; no model is needed."""
-    lines = read_lines(run / "metrics.jsonl")
-    best_by = recipe.training.metric_for_best_model if recipe.training.load_best_model_at_end else None
-    training = Training(run / "data" / "train.jsonl", {**losses(lines), "validation_loss": kept_loss(lines, best_by)})
-    facts = {**facts, "losses": training.losses, "diagnosis": diagnosis(lines)._asdict()}
-    if (bits := recipe.training.weight_bits) and (trained := validation_scores(kept_evaluation(lines, best_by))):
-        facts["as_trained"] = {"bits": bits, "scores": trained}
-    if recipe.evaluation.also:
-        facts["also"] = {name: scored_set(run, recipe.of_set(name), name) for name in recipe.evaluation.also}
-    if recipe.data.type != "classification":
-        with training.rows.open("rb") as rows_file:
-            facts["diversity"] = diversity_by_part(map(orjson.loads, rows_file))
-    return cast(Metrics, _numbers(run, recipe, run / EVALUATING, facts, training, rows))
-
-
-def scored_set(run: RunFolder, recipe: Recipe, name: str) -> SetMetrics:
-    """Return the metrics of a further set, whose recipe this is."""
-    folder = run / EVALUATING / SETS / name
-    rows = len(read_lines(folder / "rows.jsonl"))
-    return cast(SetMetrics, _numbers(run, recipe, folder, {"split": name}, None, rows))
-
-
-def _numbers(run: RunFolder, recipe: Recipe, folder: Path, facts: dict[str, Any], training: Training | None, rows: int) -> dict[str, Any]:
-    """Return every metric of the folder's predictions, of a classifier or of base and tuned model."""
-    predictions = folder / "predictions.jsonl"
-    if recipe.data.type != "classification":
-        return score(recipe.evaluation, read_predictions(predictions, folder / "rows.jsonl"), facts, training)
-    from ..evaluation.classification import read_classified, score_classified
-
-    labels = run.read(MANIFEST).get("labels", [])
-    return score_classified(recipe.evaluation, read_classified(predictions, labels), labels, rows, facts)
-
-
-def sample_rows(path: Path, most: int | None, seed: int) -> list[bytes]:
-    """Return the lines to evaluate: all, or a seeded choice that does not depend on their order."""
-    lines = path.read_bytes().splitlines(keepends=True)
-    if most is None or len(lines) <= most:
-        return lines
-    key = str(seed).encode()
-    return sorted(lines, key=lambda line: blake2b(orjson.loads(line)["id"].encode(), key=key).digest())[:most]

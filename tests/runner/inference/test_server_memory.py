@@ -94,7 +94,7 @@ def server(tiny_model, tmp_path_factory) -> Iterator[tuple[str, int, int]]:
 def is_idle(host: str, port: int) -> bool:
     connection = http.client.HTTPConnection(host, port, timeout=60)
     connection.request("GET", "/health")
-    return json.loads(connection.getresponse().read())["under_way"] == 0
+    return json.loads(connection.getresponse().read())["in_progress"] == 0
 
 
 @pytest.mark.long

@@ -3,7 +3,8 @@
 import json
 
 import pytest
-from recipekit.runner.stages.evaluate import evaluate_key, sample_rows
+from recipekit.runner.stages.evaluate import evaluate_key
+from recipekit.runner.stages.predictions import sample_rows
 from recipekit.schemas.evaluation_rules import generates_replies
 from recipekit.schemas.sections import Evaluation, Gate, Generation, Recipe, SamplePrompts
 

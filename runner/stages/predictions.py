@@ -1,0 +1,134 @@
+"""The predictions of base and tuned model: those of the same key are reused, the others are made by the evaluator."""
+
+import shutil
+import sys
+from hashlib import blake2b
+from pathlib import Path
+
+import orjson
+
+from ...schemas import VERSION
+from ...schemas.base.errors import UserError
+from ...schemas.base.files import remove_folder, replacing_folder, write_atomically
+from ...schemas.base.hashing import file_sha256, key_of
+from ...schemas.evaluation_rules import generates_replies
+from ...schemas.sections import Recipe
+from ..launch.plan import CONFIG as RENDERED
+from ..runtime.child_process import run_child
+from ..runtime.machine import package_versions
+from ..runtime.progress import read_lines
+from ..runtime.run_files import (
+    EVALUATING,
+    EVALUATION,
+    EVALUATION_REQUEST,
+    LAST_REQUEST,
+    SETS,
+    EvaluationRequest,
+    RunFile,
+    SetRequest,
+)  # fmt: skip
+from ..runtime.run_folder import RunFolder
+from ..runtime.seals import SEAL, seal_faults
+from .context import RunContext
+from .sets import ROWS
+
+CONFIG = f"{EVALUATING}/axolotl.yml"
+
+
+def predict(context: RunContext, recipe: Recipe, rows: list[bytes], before: EvaluationRequest | None) -> EvaluationRequest:
+    """Let the evaluator write the missing predictions; return their request."""
+    run, plan = context.run, context.job.plan
+    sets = set_requests(run, recipe, context.keys["train"])
+    if before and before.get("complete") and before["sets"] == sets:
+        return before
+    request: EvaluationRequest = {
+        "key": predictions_key(recipe, context.keys["train"]),
+        "generate": generates_replies(recipe),
+        "generation": recipe.evaluation.generation._asdict(),
+        "packages": package_versions(),
+        "machine": context.machine._asdict(),
+        "sets": sets,
+    }
+    write_atomically(run / EVALUATING / "rows.jsonl", b"".join(rows))
+    place_sets(run, recipe, sets, before["sets"] if before else {})
+    write_atomically(run / CONFIG, plan.files[RENDERED].encode())
+    run.write(EVALUATION_REQUEST, request)
+    argv = (sys.executable, "-m", "recipekit.runner.worker.evaluate")
+    run_child(argv, run.path, plan.env, "eval.log", "the evaluation", context.display.event)
+    request["complete"] = True
+    run.write(EVALUATION_REQUEST, request)
+    return request
+
+
+def take_up(run: RunFolder, key: str) -> EvaluationRequest | None:
+    """Fill evaluating/ with predictions of this key, from an interrupted evaluation or the last one; return their request.
+
+    Predictions on further sets are taken over too.
+    """
+    for folder, file in ((EVALUATING, EVALUATION_REQUEST), (EVALUATION, LAST_REQUEST)):
+        request = request_of(run, file)
+        if request is None or request["key"] != key or _damage(run / folder):
+            continue
+        if folder == EVALUATION:
+            with replacing_folder(run / EVALUATING) as copy:
+                shutil.copytree(run / EVALUATION, copy, dirs_exist_ok=True)
+        (run / EVALUATING / SEAL).unlink(missing_ok=True)  # a folder in use is not sealed
+        return request
+    remove_folder(run / EVALUATING)
+    return None
+
+
+def _damage(folder: Path) -> list[str]:
+    """Return what prevents using the folder's predictions."""
+    if folder.name == EVALUATION:
+        return seal_faults(folder)
+    try:
+        for path in folder.rglob("predictions.jsonl"):
+            read_lines(path, "model", "id")
+    except UserError as error:
+        return [str(error)]
+    return []
+
+
+def request_of(run: RunFolder, file: RunFile[EvaluationRequest]) -> EvaluationRequest | None:
+    """Return the request; None if it cannot be read, so that its predictions are not used."""
+    try:
+        return run.find(file)
+    except UserError:
+        return None
+
+
+def set_requests(run: RunFolder, recipe: Recipe, train: str) -> dict[str, SetRequest]:
+    """Return what to predict on each further set. Its key changes with everything that predictions depend on."""
+    found: dict[str, SetRequest] = {}
+    for name in recipe.evaluation.also:
+        of_set = recipe.of_set(name)
+        key = key_of(predictions_key(of_set, train), file_sha256(run / SETS / name / ROWS), of_set.data.type)
+        generation = of_set.evaluation.generation._asdict()
+        found[name] = {"key": key, "record_type": of_set.data.type, "generate": generates_replies(of_set), "generation": generation}
+    return found
+
+
+def place_sets(run: RunFolder, recipe: Recipe, sets: dict[str, SetRequest], before: dict[str, SetRequest]) -> None:
+    """Write the rows of each further set to evaluating/, and remove predictions that were made from something else."""
+    for name in {*before} - {name for name, asked in sets.items() if before.get(name) == asked}:
+        remove_folder(run / EVALUATING / SETS / name)
+    for name, found in recipe.evaluation.also.items():
+        rows = sample_rows(run / SETS / name / ROWS, found.max_rows, recipe.evaluation.generation.seed)
+        write_atomically(run / EVALUATING / SETS / name / "rows.jsonl", b"".join(rows))
+
+
+def predictions_key(recipe: Recipe, train: str) -> str:
+    """Return a hash of what predictions depend on, but not of what is measured on them."""
+    evaluation = recipe.evaluation
+    generation = evaluation.generation if generates_replies(recipe) else evaluation.generation.batch_size
+    return key_of("predictions", VERSION, train, recipe.evaluation_split, evaluation.max_rows, evaluation.generation.seed, generation)
+
+
+def sample_rows(path: Path, most: int | None, seed: int) -> list[bytes]:
+    """Return the lines to evaluate: all, or a seeded choice that does not depend on their order."""
+    lines = path.read_bytes().splitlines(keepends=True)
+    if most is None or len(lines) <= most:
+        return lines
+    key = str(seed).encode()
+    return sorted(lines, key=lambda line: blake2b(orjson.loads(line)["id"].encode(), key=key).digest())[:most]
