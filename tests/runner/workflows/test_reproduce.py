@@ -158,7 +158,7 @@ def test_what_changed_outside_of_the_run_is_named(trained, inputs, file, change,
             "recipe.yml",
             replaced("seed: 7", "seed: 8"),
             "data",
-            r"train\.jsonl: its sha256 was \w{64} and is \w{64}, converted again, from line \d+ on",
+            r"train\.jsonl: its sha256 was \w{64} and is \w{64}, converted again, first different line \d+",
         ),
         (
             "recipe.yml",
