@@ -101,7 +101,7 @@ def test_a_variable_that_no_path_uses_is_refused(recipe):
 
 @pytest.mark.parametrize("name", ["HF_TOKEN", "OPENAI_API_KEY", "DB_PASSWORD", "MY_SECRET"])
 def test_a_variable_that_is_named_like_a_secret_is_refused_and_not_read(recipe, monkeypatch, name):
-    monkeypatch.setenv(name, "/tmp/not-for-your-eyes")
+    monkeypatch.setenv(name, "/home/somebody/not-for-your-eyes")
     for declaration in (f"variables: [{name}]", f"variables: {{{name}: /x}}"):
         (fault,) = check_recipe(recipe(f"${{{name}}}/a.jsonl", declaration))
         assert "is named like a secret" in fault.what and "not-for-your-eyes" not in str(fault)
