@@ -54,7 +54,7 @@ class Rubric(NamedTuple):
     judges: tuple[Provider, ...] = ()
     max_new_tokens: int = 256
     limits: Limits | None = None
-    gates: dict[str, Gate] = {}  # noqa: RUF012 - never mutated
+    gates: dict[str, Gate] = {}
 
     @classmethod
     def from_values(cls, values: dict[str, Any]) -> Self:

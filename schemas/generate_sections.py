@@ -90,11 +90,11 @@ class Generate(NamedTuple):
     """Rows that models write before `data` reads them. After loading, `prompt` and `input` are absolute, or a shipped prompt's name."""
 
     task: str
-    options: dict[str, Any] = {}  # noqa: RUF012 - never mutated
+    options: dict[str, Any] = {}
     prompt: str | tuple[str, ...] | None = None
     input: str | None = None
     converter: str | None = None
-    converter_options: dict[str, Any] = {}  # noqa: RUF012 - never mutated
+    converter_options: dict[str, Any] = {}
     limit: int | None = None
     min_rows: int | None = None
     providers: tuple[Provider, ...] = ()

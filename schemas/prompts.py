@@ -29,7 +29,7 @@ class Prompt(NamedTuple):
     system: str | None = None
     example: str = "{input} => {output}"
     examples: tuple[Example, ...] = ()
-    scales: dict[str, tuple[float, float]] = {}  # noqa: RUF012 - never mutated; each score of a judge with its lowest and highest value
+    scales: dict[str, tuple[float, float]] = {}  # each score of a judge with its lowest and highest value
 
     @property
     def placeholders(self) -> set[str]:

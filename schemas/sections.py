@@ -1,4 +1,7 @@
-"""A recipe as frozen values, section by section. Names and defaults match recipe.schema.json (a test compares them)."""
+"""A recipe as frozen values, section by section. Names and defaults match recipe.schema.json (a test compares them).
+
+The dicts among the defaults are shared by all recipes: nothing changes them.
+"""
 
 from collections.abc import Iterator
 from typing import Any, Literal, NamedTuple, Self
@@ -30,7 +33,7 @@ class Source(NamedTuple):
 
     path: str
     converter: str
-    options: dict[str, Any] = {}  # noqa: RUF012 - never mutated
+    options: dict[str, Any] = {}
     weight: float = 1
     split: SplitName | None = None
     limit: int | None = None
@@ -137,7 +140,7 @@ class Launch(NamedTuple):
     num_nodes: int = 1
     main_address: str | None = None
     hosts: tuple[str, ...] = ()
-    sbatch: dict[str, str | int] = {}  # noqa: RUF012 - never mutated
+    sbatch: dict[str, str | int] = {}
     zero_stage: int | None = None
     offload_optimizer: bool = False
     offload_params: bool = False
@@ -154,7 +157,7 @@ class EvaluationSet(NamedTuple):
     max_rows: int | None = None
     max_new_tokens: int | None = None
     max_dropped: float = 0
-    gates: dict[str, Gate] = {}  # noqa: RUF012 - never mutated
+    gates: dict[str, Gate] = {}
 
     @classmethod
     def from_values(cls, values: dict[str, Any]) -> Self:
@@ -170,7 +173,7 @@ class Evaluation(NamedTuple):
     seen_by: str | None = None
     split: Literal["validation", "test"] | None = None
     max_rows: int | None = None
-    also: dict[str, EvaluationSet] = {}  # noqa: RUF012 - never mutated
+    also: dict[str, EvaluationSet] = {}
     generation: Generation = Generation()
     judge: Judge | None = None
     rubric: Rubric | None = None
@@ -179,7 +182,7 @@ class Evaluation(NamedTuple):
     blimp: str | None = None
     sentiment_model: str | None = None
     sentiment_prompts: str | None = None
-    gates: dict[str, Gate] = {}  # noqa: RUF012 - never mutated
+    gates: dict[str, Gate] = {}
     confidence: float = 0.95
 
 
@@ -199,14 +202,14 @@ class Recipe(NamedTuple):
     training: Training
     recipe: Literal[1] = 1
     description: str = ""
-    variables: dict[str, str] = {}  # noqa: RUF012 - never mutated
+    variables: dict[str, str] = {}
     generate: Generate | None = None
     launch: Launch = Launch()
     evaluation: Evaluation = Evaluation()
     export: Export = Export()
-    smoke: dict[str, Any] = {}  # noqa: RUF012 - never mutated
-    axolotl: dict[str, Any] = {}  # noqa: RUF012 - never mutated
-    matrix: dict[str, Any] = {}  # noqa: RUF012 - never mutated
+    smoke: dict[str, Any] = {}
+    axolotl: dict[str, Any] = {}
+    matrix: dict[str, Any] = {}
 
     @classmethod
     def from_values(cls, values: dict[str, Any]) -> Self:

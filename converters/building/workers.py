@@ -108,7 +108,7 @@ def _is_out_of_memory(error: BaseException) -> bool:
 class Worker:
     """One process and its batches; it converts the first of them."""
 
-    open: "list[Worker]" = []  # noqa: RUF012 - shared on purpose: a forked child closes its copies of the others' pipes
+    open: "list[Worker]" = []  # shared on purpose: a forked child closes its copies of the others' pipes
 
     def __init__(self) -> None:
         self.files = [_file_in_memory() for _ in range(DEPTH)]

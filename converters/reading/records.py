@@ -52,7 +52,7 @@ class Record(NamedTuple):
 
     row: Row
     fields: RecordValue
-    meta: RecordValue = {}  # noqa: RUF012 - never mutated
+    meta: RecordValue = {}  # never mutated
     fixed: tuple[str, ...] = ()
 
 

@@ -133,7 +133,7 @@ def _open_closed_streams() -> None:
     """Open /dev/null for a closed stdout or stderr (`>&-`), which Python represents as None."""
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:
-            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115 (open for the lifetime of the process)
+            setattr(sys, name, open(os.devnull, "w"))  # open for the lifetime of the process
 
 
 def _run() -> int:

@@ -17,7 +17,7 @@ from .classify import Classifier
 
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read when gradio is imported
 os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
-import gradio as gr  # noqa: E402
+import gradio as gr
 
 Messages = list[dict[str, Any]]
 # Text is shown verbatim, without the button that clears a pane but not the conversation.

@@ -186,7 +186,7 @@ def _shapes(folder: Path) -> dict[str, tuple[int, ...]]:
     found: dict[str, tuple[int, ...]] = {}
     for path in _files(folder):
         with safe_open(path, framework="pt") as weights:
-            found |= {name: tuple(weights.get_slice(name).get_shape()) for name in weights.keys()}  # noqa: SIM118 (it is not a dict)
+            found |= {name: tuple(weights.get_slice(name).get_shape()) for name in weights.keys()}  # it is not a dict
     return found
 
 
@@ -196,5 +196,5 @@ def _tensors(folder: Path) -> Iterator[tuple[str, np.ndarray]]:
 
     for path in _files(folder):
         with safe_open(path, framework="pt") as weights:
-            for name in weights.keys():  # noqa: SIM118 (it is not a dict)
+            for name in weights.keys():  # it is not a dict
                 yield name, weights.get_tensor(name).float().numpy()

@@ -17,9 +17,9 @@ torch.empty = lambda *size, device=None, **options: _empty(
     *size, device=None if device == "cuda" else device, **options
 )  # Axolotl's SwiGLU
 
-import transformers  # noqa: E402
-from axolotl.utils.dict import DictDefault  # noqa: E402
-from recipekit.runner.worker.kernels import give_rope_to_lora_attention, not_in_force  # noqa: E402
+import transformers
+from axolotl.utils.dict import DictDefault
+from recipekit.runner.worker.kernels import give_rope_to_lora_attention, not_in_force
 
 SIZES = {
     "vocab_size": 64, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 1, "num_attention_heads": 4, "num_key_value_heads": 2,

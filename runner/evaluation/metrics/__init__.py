@@ -36,8 +36,8 @@ class Prediction(NamedTuple):
     target_tokens: int
     correct: int
     original_tokens: int | None = None
-    meta: dict[str, Any] = {}  # noqa: RUF012 - never mutated; the row's own
-    judged: dict[str, float] = {}  # noqa: RUF012 - never mutated; a judge's scores by scale
+    meta: dict[str, Any] = {}  # the row's own
+    judged: dict[str, float] = {}  # a judge's scores by scale
 
 
 class LabelPrediction(NamedTuple):

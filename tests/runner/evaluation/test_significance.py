@@ -7,9 +7,9 @@ import pytest
 
 np = pytest.importorskip("numpy", reason="needs the extra [train]: numpy")
 
-from recipekit.runner.evaluation.intervals import bootstrap, difference, differences, draw_resamples, stats_of  # noqa: E402
-from recipekit.runner.evaluation.metrics import LabelPrediction, Prediction, metric  # noqa: E402
-from recipekit.runner.evaluation.significance import EXHAUSTIVE, holm, least_rows, p_value  # noqa: E402
+from recipekit.runner.evaluation.intervals import bootstrap, difference, differences, draw_resamples, stats_of
+from recipekit.runner.evaluation.metrics import LabelPrediction, Prediction, metric
+from recipekit.runner.evaluation.significance import EXHAUSTIVE, holm, least_rows, p_value
 
 LENGTH, PERPLEXITY, STOPPED = metric("reply_tokens"), metric("perplexity"), metric("stop_rate")
 

@@ -8,10 +8,10 @@ import pytest
 
 uvicorn = pytest.importorskip("uvicorn", reason="needs the extra [serve]")
 
-from recipekit.runner.inference import bounded_protocol  # noqa: E402
-from recipekit.runner.inference.bounded_protocol import BoundedProtocol  # noqa: E402
+from recipekit.runner.inference import bounded_protocol
+from recipekit.runner.inference.bounded_protocol import BoundedProtocol
 
-from ...support.waiting import wait_until  # noqa: E402
+from ...support.waiting import wait_until
 
 
 async def application(scope, receive, send):

@@ -10,7 +10,7 @@ from recipekit.schemas.base.screen import Screen
 
 pytest.importorskip("torch", reason="needs the extra [train]")
 
-from recipekit.runner.inference.chat_render import BesideRenderer, JsonRenderer, PlainRenderer, beside  # noqa: E402
+from recipekit.runner.inference.chat_render import BesideRenderer, JsonRenderer, PlainRenderer, beside
 
 
 def reply(name: str, text: str, finish: str = "stop") -> Any:

@@ -7,12 +7,12 @@ import pytest
 
 pytest.importorskip("torch", reason="needs the extra [train]")
 
-from recipekit.runner.inference.chat_session import Session, as_json  # noqa: E402
-from recipekit.runner.inference.chat_settings import Settings  # noqa: E402
-from recipekit.runner.inference.chat_stream import ChatModel, ReplyStream  # noqa: E402
-from recipekit.runner.models.reference import base_of, resolve_target  # noqa: E402
-from recipekit.runner.worker.loading import LoadedModel, load  # noqa: E402
-from recipekit.schemas.base.errors import UserError  # noqa: E402
+from recipekit.runner.inference.chat_session import Session, as_json
+from recipekit.runner.inference.chat_settings import Settings
+from recipekit.runner.inference.chat_stream import ChatModel, ReplyStream
+from recipekit.runner.models.reference import base_of, resolve_target
+from recipekit.runner.worker.loading import LoadedModel, load
+from recipekit.schemas.base.errors import UserError
 
 GREEDY = Settings(0.0, 1.0, 1.0, 8, None, None, "")
 EARLIER = "<|im_start|>user\nWhere does the cat sleep?<|im_end|>\n<|im_start|>assistant\n"

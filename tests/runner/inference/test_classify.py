@@ -10,12 +10,12 @@ from ...support.run_files import manifest_with
 
 torch = pytest.importorskip("torch", reason="needs the extra [train]")
 
-from recipekit.runner.inference.classify import Classifier  # noqa: E402
-from recipekit.runner.models.reference import resolve_target  # noqa: E402
-from recipekit.runner.worker.loading import load  # noqa: E402
-from recipekit.schemas.base.errors import UserError  # noqa: E402
+from recipekit.runner.inference.classify import Classifier
+from recipekit.runner.models.reference import resolve_target
+from recipekit.runner.worker.loading import load
+from recipekit.schemas.base.errors import UserError
 
-from ...support.tiny import CLASSIFICATION, write_run  # noqa: E402
+from ...support.tiny import CLASSIFICATION, write_run
 
 LABELS = ["ENFP", "ESFJ", "INTJ", "ISTP"]
 

@@ -10,9 +10,9 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="needs the extra [train]")
 
-from recipekit.runner.inference.classify import Classifier  # noqa: E402
-from recipekit.runner.inference.classify_server import create_classify_app  # noqa: E402
-from recipekit.runner.models.reference import resolve_target  # noqa: E402
+from recipekit.runner.inference.classify import Classifier
+from recipekit.runner.inference.classify_server import create_classify_app
+from recipekit.runner.models.reference import resolve_target
 
 TEXTS = ["day 1: chess", "day 2: a festival with a guitar and paintings", "x"]
 

@@ -9,17 +9,17 @@ import pytest
 
 pytest.importorskip("axolotl", reason="needs the extra [train]")
 
-from recipekit.runner.inference.chat_session import Session  # noqa: E402
-from recipekit.runner.inference.chat_settings import Settings  # noqa: E402
-from recipekit.runner.inference.chat_stream import ChatModel  # noqa: E402
-from recipekit.runner.inference.protocol import read_request  # noqa: E402
-from recipekit.runner.inference.server import Chats  # noqa: E402
-from recipekit.runner.models.chat_templates import template_prefix  # noqa: E402
-from recipekit.runner.worker.labels import last_span  # noqa: E402
-from recipekit.runner.worker.loading import LoadedModel  # noqa: E402
-from recipekit.runner.worker.predict import _prompts  # noqa: E402
+from recipekit.runner.inference.chat_session import Session
+from recipekit.runner.inference.chat_settings import Settings
+from recipekit.runner.inference.chat_stream import ChatModel
+from recipekit.runner.inference.protocol import read_request
+from recipekit.runner.inference.server import Chats
+from recipekit.runner.models.chat_templates import template_prefix
+from recipekit.runner.worker.labels import last_span
+from recipekit.runner.worker.loading import LoadedModel
+from recipekit.runner.worker.predict import _prompts
 
-from ...support.tiny import TEMPLATE, build_tokenizer, emogpt_rows  # noqa: E402
+from ...support.tiny import TEMPLATE, build_tokenizer, emogpt_rows
 
 MARKER = re.compile(r"<\|[^|<>\s]+\|>|\[/?[A-Z_]{3,}\]|</?s>|<\w+_of_turn>")
 TEMPLATES = [

@@ -14,9 +14,9 @@ import pytest
 
 pytest.importorskip("uvicorn", reason="needs the extra [serve]")
 
-from recipekit.runner.providers.local_server import served  # noqa: E402
+from recipekit.runner.providers.local_server import served
 
-from ...support.waiting import wait_until  # noqa: E402
+from ...support.waiting import wait_until
 
 REQUESTS = int(os.environ.get("RECIPEKIT_SERVE_REQUESTS", 16_000))
 CONNECTIONS = REQUESTS // 8  # over 10,000 of a whole day

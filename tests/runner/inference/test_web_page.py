@@ -18,12 +18,12 @@ from ...support.waiting import wait_until
 for package in ("torch", "gradio"):
     pytest.importorskip(package, reason=f"needs the extra [serve]: {package}")
 
-from recipekit.runner.inference.chat_session import Session  # noqa: E402
-from recipekit.runner.inference.chat_settings import Settings  # noqa: E402
-from recipekit.runner.inference.chat_stream import ChatModel  # noqa: E402
-from recipekit.runner.models.reference import base_of, resolve_target  # noqa: E402
-from recipekit.runner.worker.loading import load  # noqa: E402
-from recipekit.schemas.base.terminal import printable  # noqa: E402
+from recipekit.runner.inference.chat_session import Session
+from recipekit.runner.inference.chat_settings import Settings
+from recipekit.runner.inference.chat_stream import ChatModel
+from recipekit.runner.models.reference import base_of, resolve_target
+from recipekit.runner.worker.loading import load
+from recipekit.schemas.base.terminal import printable
 
 MARKUP = "<img src=x onerror='window.ran=1'><script>window.ran=1</script>&lt;b&gt; **b** [x](javascript:window.ran=1) $x$ "
 PAGE_ENDS = 60

@@ -8,8 +8,8 @@ import pytest
 datasets = pytest.importorskip("datasets", reason="datasets need the extra [train]")
 pytest.importorskip("multiprocess", reason="datasets need the extra [train]")
 
-from multiprocess.process import BaseProcess  # noqa: E402
-from recipekit.runner.worker.axolotl_patches import saving_in_this_process  # noqa: E402
+from multiprocess.process import BaseProcess
+from recipekit.runner.worker.axolotl_patches import saving_in_this_process
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ import pytest
 torch = pytest.importorskip("torch", reason="needs the extra [train]")
 pytest.importorskip("axolotl", reason="needs the extra [train]")
 
-from recipekit.runner.worker.axolotl_plugin import RecipekitPlugin  # noqa: E402
-from transformers import Trainer, TrainingArguments  # noqa: E402
+from recipekit.runner.worker.axolotl_plugin import RecipekitPlugin
+from transformers import Trainer, TrainingArguments
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning", "ignore::FutureWarning")  # of what DeepSpeed imports

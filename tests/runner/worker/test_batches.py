@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 pytest.importorskip("torch", reason="needs the extra [train]")
 
-from recipekit.runner.worker.batches import MOST_ROWS, StepBatches, balanced, batch_sizes, set_up_trainer  # noqa: E402
+from recipekit.runner.worker.batches import MOST_ROWS, StepBatches, balanced, batch_sizes, set_up_trainer
 
 CHANCE = random.Random(5)
 LENGTHS = [CHANCE.choice([30, 60, 200, 900]) + n for n in range(50)]

@@ -9,9 +9,9 @@ import pytest
 pytest.importorskip("torch", reason="needs the extra [train]")
 transformers = pytest.importorskip("transformers", reason="needs the extra [train]")
 
-from recipekit.runner.runtime.checkpoints import STOP_AT, TRAINED, newest  # noqa: E402
-from recipekit.runner.runtime.progress import Progress, read_lines  # noqa: E402
-from recipekit.runner.worker.callback import METRICS, RunCallback  # noqa: E402
+from recipekit.runner.runtime.checkpoints import STOP_AT, TRAINED, newest
+from recipekit.runner.runtime.progress import Progress, read_lines
+from recipekit.runner.worker.callback import METRICS, RunCallback
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="needs the extra [train]")
 transformers = pytest.importorskip("transformers", reason="needs the extra [train]")
 
-from recipekit.runner.worker.classification import class_weights, collator, prepare_head, row_loss, set_padding  # noqa: E402
+from recipekit.runner.worker.classification import class_weights, collator, prepare_head, row_loss, set_padding
 
 LABELS = ["sad", "glad", "mad"]
 

@@ -6,8 +6,8 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="needs the extra [train]")
 
-from recipekit.runner.worker.compare_checkpoints import differences, first_other_line  # noqa: E402
-from safetensors.torch import save_file  # noqa: E402
+from recipekit.runner.worker.compare_checkpoints import differences, first_other_line
+from safetensors.torch import save_file
 
 
 @pytest.fixture

@@ -6,9 +6,9 @@ import pytest
 
 pytest.importorskip("transformers", reason="needs the extra [train]: transformers")
 
-from recipekit.runner.worker.end_of_turn import end_of_turn_problem, text_after_reply  # noqa: E402
+from recipekit.runner.worker.end_of_turn import end_of_turn_problem, text_after_reply
 
-from ...support.tiny import TEMPLATE  # noqa: E402
+from ...support.tiny import TEMPLATE
 
 
 @pytest.fixture

@@ -10,13 +10,13 @@ import pytest
 torch = pytest.importorskip("torch", reason="needs the extra [train]")
 transformers = pytest.importorskip("transformers", reason="needs the extra [train]")
 
-from recipekit.runner.runtime.progress import Progress, read_lines  # noqa: E402
-from recipekit.runner.worker.classification import tokenise_rows  # noqa: E402
-from recipekit.runner.worker.evaluate_classification import classify  # noqa: E402
-from recipekit.runner.worker.generation import label_probabilities  # noqa: E402
-from recipekit.runner.worker.loading import load, reference_of  # noqa: E402
+from recipekit.runner.runtime.progress import Progress, read_lines
+from recipekit.runner.worker.classification import tokenise_rows
+from recipekit.runner.worker.evaluate_classification import classify
+from recipekit.runner.worker.generation import label_probabilities
+from recipekit.runner.worker.loading import load, reference_of
 
-from ...support.tiny import write_jsonl  # noqa: E402
+from ...support.tiny import write_jsonl
 
 LABELS = ["glad", "sad"]
 ROWS, BATCH = Path("evaluating"), 2

@@ -7,14 +7,14 @@ import pytest
 torch = pytest.importorskip("torch", reason="needs the extra [train]")
 transformers = pytest.importorskip("transformers", reason="needs the extra [train]")
 
-from recipekit.runner.launch.kernel_choice import LIGER_FAMILIES  # noqa: E402
-from recipekit.runner.worker.batches import StepBatches  # noqa: E402
-from recipekit.runner.worker.loss import PairHead, head_of  # noqa: E402
-from recipekit.runner.worker.text_data import BlockCollator  # noqa: E402
-from torch.nn.functional import scaled_dot_product_attention  # noqa: E402
-from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS  # noqa: E402
-from transformers.modeling_flash_attention_utils import prepare_fa_kwargs_from_position_ids  # noqa: E402
-from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS  # noqa: E402
+from recipekit.runner.launch.kernel_choice import LIGER_FAMILIES
+from recipekit.runner.worker.batches import StepBatches
+from recipekit.runner.worker.loss import PairHead, head_of
+from recipekit.runner.worker.text_data import BlockCollator
+from torch.nn.functional import scaled_dot_product_attention
+from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS
+from transformers.modeling_flash_attention_utils import prepare_fa_kwargs_from_position_ids
+from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 SIZES = {
     "vocab_size": 64, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2,

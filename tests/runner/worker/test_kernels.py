@@ -10,10 +10,10 @@ import pytest
 torch = pytest.importorskip("torch", reason="needs the extra [train]")
 pytest.importorskip("liger_kernel", reason="needs the extra [train]")
 
-from recipekit.runner.launch.kernel_choice import LIGER_FAMILIES, LORA_FAMILIES  # noqa: E402
-from recipekit.runner.worker.kernels import not_in_force  # noqa: E402
+from recipekit.runner.launch.kernel_choice import LIGER_FAMILIES, LORA_FAMILIES
+from recipekit.runner.worker.kernels import not_in_force
 
-from ...support.paths import ROOT  # noqa: E402
+from ...support.paths import ROOT
 
 QUICK = ("llama:lora", "qwen2:liger")
 ALL = {f"{family}:liger" for family in LIGER_FAMILIES} | {f"{family}:lora" for family in LORA_FAMILIES}

@@ -13,18 +13,18 @@ from ...support.run_files import manifest_with
 
 torch = pytest.importorskip("torch", reason="needs the extra [train]")
 
-from recipekit.runner.inference.chat_settings import settings_of  # noqa: E402
-from recipekit.runner.inference.chat_start import opened  # noqa: E402
-from recipekit.runner.models.reference import resolve_target  # noqa: E402
-from recipekit.runner.worker.evaluate import models  # noqa: E402
-from recipekit.runner.worker.generation import Reply, generate  # noqa: E402
-from recipekit.runner.worker.loading import LoadedModel, load, reference_of  # noqa: E402
-from recipekit.runner.worker.merge import load_tuned  # noqa: E402
-from recipekit.schemas.base.errors import UserError  # noqa: E402
+from recipekit.runner.inference.chat_settings import settings_of
+from recipekit.runner.inference.chat_start import opened
+from recipekit.runner.models.reference import resolve_target
+from recipekit.runner.worker.evaluate import models
+from recipekit.runner.worker.generation import Reply, generate
+from recipekit.runner.worker.loading import LoadedModel, load, reference_of
+from recipekit.runner.worker.merge import load_tuned
+from recipekit.schemas.base.errors import UserError
 
-from ...support.model_variants import LABELS, PROMPT, REVISION, VARIANTS, Variant, base_name  # noqa: E402
-from ...support.paths import ROOT  # noqa: E402
-from ...support.tiny import CLASSIFICATION, RECIPE, write_run  # noqa: E402
+from ...support.model_variants import LABELS, PROMPT, REVISION, VARIANTS, Variant, base_name
+from ...support.paths import ROOT
+from ...support.tiny import CLASSIFICATION, RECIPE, write_run
 
 
 @pytest.fixture(scope="module")

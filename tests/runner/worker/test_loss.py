@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 torch = pytest.importorskip("torch", reason="needs the extra [train]")
 transformers = pytest.importorskip("transformers", reason="needs the extra [train]")
 
-from recipekit.runner.worker import head_loss as chunked  # noqa: E402
-from recipekit.runner.worker.chat_data import packed  # noqa: E402
-from recipekit.runner.worker.loss import PairHead, head_makes_the_logits, head_of, set_up_trainer, token_loss, trained_pairs  # noqa: E402
-from recipekit.runner.worker.text_data import BlockCollator  # noqa: E402
+from recipekit.runner.worker import head_loss as chunked
+from recipekit.runner.worker.chat_data import packed
+from recipekit.runner.worker.loss import PairHead, head_makes_the_logits, head_of, set_up_trainer, token_loss, trained_pairs
+from recipekit.runner.worker.text_data import BlockCollator
 
 ROWS = [(9, 4), (31, 2), (5, 1), (17, 12), (23, 7)]  # tokens, trained ones at the end
 

@@ -6,7 +6,7 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="needs the extra [train]")
 
-from recipekit.runner.worker.merge import LARGEST, largest_difference  # noqa: E402
+from recipekit.runner.worker.merge import LARGEST, largest_difference
 
 LOGITS = [torch.tensor([[1.0, -8.0]]), torch.tensor([[2.0, 4.0]])]
 

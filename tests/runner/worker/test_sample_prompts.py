@@ -6,11 +6,11 @@ import pytest
 
 pytest.importorskip("torch", reason="needs the extra [train]")
 
-from recipekit.runner.models.reference import base_of, resolve_target  # noqa: E402
-from recipekit.runner.worker.generation import Reply, generate  # noqa: E402
-from recipekit.runner.worker.loading import load  # noqa: E402
-from recipekit.runner.worker.sample_prompts import answers  # noqa: E402
-from recipekit.runner.worker.tokenization import prompt_ids  # noqa: E402
+from recipekit.runner.models.reference import base_of, resolve_target
+from recipekit.runner.worker.generation import Reply, generate
+from recipekit.runner.worker.loading import load
+from recipekit.runner.worker.sample_prompts import answers
+from recipekit.runner.worker.tokenization import prompt_ids
 
 GENERATION = {"max_new_tokens": 5, "temperature": 0.7, "top_p": 0.9, "batch_size": 2, "seed": 3}
 

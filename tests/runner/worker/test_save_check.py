@@ -5,8 +5,8 @@ import pytest
 torch = pytest.importorskip("torch", reason="needs the extra [train]")
 transformers = pytest.importorskip("transformers", reason="needs the extra [train]")
 
-from recipekit.runner.worker import save_check  # noqa: E402
-from recipekit.runner.worker.save_check import check_save  # noqa: E402
+from recipekit.runner.worker import save_check
+from recipekit.runner.worker.save_check import check_save
 
 # saving imports DeepSpeed, whose own imports warn
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning", "ignore::FutureWarning")

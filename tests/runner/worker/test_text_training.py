@@ -5,11 +5,11 @@ import pytest
 torch = pytest.importorskip("torch", reason="needs the extra [train]")
 transformers = pytest.importorskip("transformers", reason="needs the extra [train]")
 
-from recipekit.runner.worker.callback import block_tokens  # noqa: E402
-from recipekit.runner.worker.packing import Piece, block_of, document_ids, pieces  # noqa: E402
-from recipekit.runner.worker.text_data import BlockCollator, documents_are_apart, first_shared  # noqa: E402
+from recipekit.runner.worker.callback import block_tokens
+from recipekit.runner.worker.packing import Piece, block_of, document_ids, pieces
+from recipekit.runner.worker.text_data import BlockCollator, documents_are_apart, first_shared
 
-from ...support.tiny import text_rows  # noqa: E402
+from ...support.tiny import text_rows
 
 
 @pytest.fixture(scope="module", params=["tiny_gpt2", "tiny_model"])

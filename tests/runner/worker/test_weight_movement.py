@@ -4,7 +4,7 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="needs the extra [train]")
 
-from recipekit.runner.worker.weight_movement import CHECKED_STEPS, MovementCheck  # noqa: E402
+from recipekit.runner.worker.weight_movement import CHECKED_STEPS, MovementCheck
 
 
 def trained(dtype, rate, steps=CHECKED_STEPS, warmup=0):

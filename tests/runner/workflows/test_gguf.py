@@ -9,8 +9,8 @@ import pytest
 pytest.importorskip("torch", reason="needs the extra [train]")
 gguf = pytest.importorskip("gguf", reason="needs the extra [train]")
 
-from recipekit.runner.workflows.gguf import RECORD_TYPES, pre_tokenizer_name, write_gguf  # noqa: E402
-from recipekit.schemas.base.errors import UserError  # noqa: E402
+from recipekit.runner.workflows.gguf import RECORD_TYPES, pre_tokenizer_name, write_gguf
+from recipekit.schemas.base.errors import UserError
 
 # In a process of its own: the loader warns of what is not ours.
 READ_BACK = """

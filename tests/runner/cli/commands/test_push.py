@@ -8,7 +8,7 @@ import pytest
 
 pytest.importorskip("huggingface_hub", reason="needs the extra [train]")
 
-from ....support.hub_uploads import TOKEN, serve  # noqa: E402
+from ....support.hub_uploads import TOKEN, serve
 
 PLAIN = "a1loopbacktokenforuploads"  # as no pattern knows it
 CARD = "---\nlicense: apache-2.0\nbase_model: owner/base\n---\n\n# tiny\n"
