@@ -1,11 +1,11 @@
 """`recipe data`: validate, inspect and compare record files."""
 
 from pathlib import Path
-from typing import Any
 
 import click
 
 from ....schemas.base.errors import Location, Problem, UserError
+from ....schemas.sections import RecordType
 from ..options import json_option
 from ..problem_formats import as_text
 from .data_inspect import inspect_command
@@ -28,7 +28,7 @@ command.add_command(leaks_command)
 @click.option("--schema", "kind", type=click.Choice(RECORD_TYPES), help="Record type. Default: that of the first record.")
 @click.option("--limit", type=click.IntRange(1), default=20, show_default=True, help="Invalid rows to list per file; all are counted.")
 @json_option
-def validate(files: tuple[Path, ...], kind: Any, limit: int, as_json: bool) -> None:
+def validate(files: tuple[Path, ...], kind: RecordType | None, limit: int, as_json: bool) -> None:
     """Validate record files (JSONL), given as FILES or folders, and report each invalid row with its line and the reason."""
     import orjson
 

@@ -4,7 +4,7 @@ import os
 import re
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -18,6 +18,9 @@ from ....schemas.recipe import load_recipe
 from ....schemas.sections import UTF8, RecordType
 from ....schemas.yaml_writing import one_line
 from ..options import file_format_options
+
+if TYPE_CHECKING:
+    from ...importing.recognise import Recognised
 
 SCHEMA_COPY = ".recipe.schema.json"
 _HEAD = """\
@@ -119,7 +122,7 @@ def _schema_path(folder: Path) -> str:
     return os.path.relpath(SCHEMA_DIR / "recipe.schema.json", folder.resolve()) if own else SCHEMA_COPY
 
 
-def _recognised(data: tuple[str, ...], record_type: RecordType | None, encoding: str, columns: tuple[str, ...]) -> Any:
+def _recognised(data: tuple[str, ...], record_type: RecordType | None, encoding: str, columns: tuple[str, ...]) -> "Recognised":
     """Return how the files are read. What they leave open is asked in a terminal, and printed otherwise."""
     from ...importing.recognise import choose, recognise
 
@@ -155,7 +158,7 @@ def _asks() -> bool:
     return sys.stdin.isatty() and sys.stderr.isatty()
 
 
-def _for_data(found: Any, data: tuple[str, ...], name: str, folder: Path, model: str, declared: dict[str, Any]) -> str:
+def _for_data(found: "Recognised", data: tuple[str, ...], name: str, folder: Path, model: str, declared: dict[str, Any]) -> str:
     """Return the sections for the data files; print what was recognised."""
     from ...importing.new_recipe import Draft, kept_groups, recipe_for
 

@@ -1,7 +1,7 @@
 """`recipe predict`: a model's predictions for every row of a file."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 import orjson
@@ -16,6 +16,9 @@ from ...models.reference import ModelReference
 from ..options import json_option, runs_dir_option
 from .convert import converter_options
 from .run import require_train_extra
+
+if TYPE_CHECKING:
+    from ...workflows.predict import Predicted
 
 
 @click.command("predict")
@@ -119,7 +122,7 @@ def _numbers(target: ModelReference) -> dict[str, Any]:
     return {"batch_size": generation.batch_size, "seed": generation.seed, "sequence_len": recipe.training.sequence_len}
 
 
-def _print(done: Any, out: Path, as_json: bool) -> None:
+def _print(done: "Predicted", out: Path, as_json: bool) -> None:
     """Print the file on stdout, and on stderr the rows without a prediction."""
     if as_json:
         click.echo(orjson.dumps({"out": str(out), **done._asdict()}, option=orjson.OPT_INDENT_2))

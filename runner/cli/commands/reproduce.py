@@ -1,7 +1,7 @@
 """`recipe reproduce`: compare a run's inputs, train it again, and report whether the result is bit-identical."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 import orjson
@@ -10,6 +10,9 @@ from ....schemas.base.errors import GateError, Location, Problem
 from ...runtime.run_folder import find_run
 from ..options import json_option, runs_dir_option
 from .run import require_train_extra
+
+if TYPE_CHECKING:
+    from ...workflows.reproduce import Reproduction
 
 
 @click.command("reproduce")
@@ -36,7 +39,7 @@ def command(run: str, steps: int | None, root: Path, as_json: bool) -> None:
         raise GateError(*(Problem(Location(""), f"{part}: {what}", hint, "not-the-same") for part, what in found.differences))
 
 
-def _facts(found: Any) -> dict[str, Any]:
+def _facts(found: "Reproduction") -> dict[str, Any]:
     losses = found.losses and {"compared": found.losses.compared, "first": found.losses.first and found.losses.first._asdict(),
                                "largest": found.losses.largest and found.losses.largest._asdict()}  # fmt: skip
     first = next(({"part": part, "what": what} for part, what in found.differences), None)
@@ -47,7 +50,7 @@ def _facts(found: Any) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _print(found: Any) -> None:
+def _print(found: "Reproduction") -> None:
     from ....schemas.base.screen import Screen
 
     rows = {

@@ -1,7 +1,7 @@
 """`recipe resume`: resume an interrupted run."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -9,6 +9,9 @@ from ....schemas.base.errors import UserError
 from ...runtime.run_folder import RunFolder, find_run
 from ..options import runs_dir_option
 from .run import print_outcome, require_train_extra
+
+if TYPE_CHECKING:
+    from ...workflows.run import Outcome
 
 
 @click.command("resume")
@@ -20,7 +23,7 @@ def command(run: str, root: Path, as_json: bool) -> None:
     print_outcome(resume_run(find_run(run, root), root), as_json)
 
 
-def resume_run(run: RunFolder, root: Path) -> Any:
+def resume_run(run: RunFolder, root: Path) -> "Outcome":
     """Complete the remaining stages from the run's own copy of the recipe. Raises UserError for a finished run."""
     require_train_extra()
     from ...runtime.console import Display

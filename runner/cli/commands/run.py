@@ -1,7 +1,7 @@
 """`recipe run`: run a recipe."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 import orjson
@@ -10,6 +10,9 @@ from ....schemas.base.errors import UserError
 from ....schemas.recipe import LoadedRecipe, load_recipe, load_sweep
 from ...runtime.run_files import SMOKE_KEYS
 from ..options import runs_dir_option, set_option
+
+if TYPE_CHECKING:
+    from ...workflows.run import Outcome
 
 
 @click.command("run")
@@ -35,7 +38,7 @@ def command(recipe: str, settings: tuple[str, ...], root: Path, dry_run: bool, r
     print_outcome(outcome or start(loaded, root), as_json)
 
 
-def start(loaded: LoadedRecipe, root: Path) -> Any:
+def start(loaded: LoadedRecipe, root: Path) -> "Outcome":
     """Run the recipe after checking that the training packages are installed."""
     require_train_extra()
     from ...runtime.console import Display
@@ -64,7 +67,7 @@ def _sweep(recipes: list[tuple[LoadedRecipe, dict[str, Any]]], root: Path, as_js
     return exit_code(swept)
 
 
-def _resumed(loaded: LoadedRecipe, root: Path) -> Any:
+def _resumed(loaded: LoadedRecipe, root: Path) -> "Outcome | None":
     """Resume the newest run of the recipe; None if that is finished."""
     require_train_extra()
     from ...runtime.console import Display
@@ -83,7 +86,7 @@ def require_train_extra() -> None:
         raise UserError(f"training needs packages that are not installed: {', '.join(missing)}", hint="pip install 'recipekit[train]'")
 
 
-def print_outcome(outcome: Any, as_json: bool) -> None:
+def print_outcome(outcome: "Outcome", as_json: bool) -> None:
     """Print the metrics and the path of the report on stdout, and the next command on stderr."""
     report = outcome.run / "report.html"
     if as_json:
@@ -93,7 +96,7 @@ def print_outcome(outcome: Any, as_json: bool) -> None:
             facts["smoke"] = changed["keys"]
         click.echo(orjson.dumps(facts, option=orjson.OPT_INDENT_2))
         return
-    if outcome.run.status["state"] == "submitted":  # no metrics exist yet
+    if outcome.metrics is None:  # submitted to Slurm, and not run yet
         return
     from ....schemas.base.screen import Screen
     from ...reporting.metrics_table import metrics_table

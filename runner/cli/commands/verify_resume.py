@@ -5,7 +5,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 import orjson
@@ -14,6 +14,9 @@ from ....schemas.base.errors import GateError, Interrupted, Location, Problem
 from ....schemas.recipe import load_recipe
 from ..options import json_option, runs_dir_option, set_option
 from .run import require_train_extra
+
+if TYPE_CHECKING:
+    from ...workflows.resume_check import ResumeReport
 
 
 @click.command("verify-resume")
@@ -60,7 +63,7 @@ def _folder_of_trainings(root: Path, name: str) -> Iterator[Path]:
         raise
 
 
-def _print(proof: Any, as_json: bool) -> None:
+def _print(proof: "ResumeReport", as_json: bool) -> None:
     if as_json:
         facts = {"steps": proof.steps, "kills": [kill._asdict() for kill in proof.kills], "parts": proof.parts,
                  "bit_identical": not any(proof.parts.values()), "promised": proof.promise.words,
@@ -76,7 +79,7 @@ def _print(proof: Any, as_json: bool) -> None:
     console.print_words(f"promised: {proof.promise.words}")
 
 
-def _result(proof: Any, part: str) -> str:
+def _result(proof: "ResumeReport", part: str) -> str:
     """Return a part's first difference, and whether it keeps the promise."""
     found = proof.parts[part]
     if not found or proof.promise.is_exact(part):
