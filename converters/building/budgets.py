@@ -59,6 +59,7 @@ def _line(source: dict[str, Any], total: int) -> str:
     name = files[0] if len(files) == 1 else f"{files[0]} and {len(files) - 1:,} more"
     line = f"{name}: {source['rows_kept']:,} rows, {source['words']:,} words"
     line += f" ({100 * source['words'] / total:.1f} %)" if total else ""
+    line += f", before weight {source['weight']:g}" if source["weight"] != 1 else ""
     if (most := source.get("max_words")) is None:
         return line
     if left_out := source[OVER_BUDGET]:

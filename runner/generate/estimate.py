@@ -44,9 +44,10 @@ def estimate(generate: Generate, log_path: Path, runs: Path) -> dict[str, Any]:
     if log:
         log.close()
     providers = []
+    longest = 0 if generate.task == "label" else generate.sampling.max_new_tokens  # a classifier writes no text
     for asked_of in endpoints:
         facts = found[asked_of.name]
-        most = (facts["requests"] - facts["answered"]) * generate.sampling.max_new_tokens
+        most = (facts["requests"] - facts["answered"]) * longest
         priced = cost(asked_of.price, facts["prompt_tokens"], most)
         money = {"most_cost": round(priced, 4), "currency": asked_of.price.currency} if asked_of.price and priced is not None else {}
         providers.append({"provider": asked_of.name, **facts, "most_reply_tokens": most, **money})
@@ -59,6 +60,7 @@ def estimate_lines(facts: dict[str, Any]) -> list[str]:
     for provider in facts["providers"]:
         known = f" ({provider['answered']:,} answered already)" if provider["answered"] else ""
         money = f", at most {provider['most_cost']:,.4f} {provider['currency']}" if "most_cost" in provider else ", no price given"
+        money = ", on this machine" if provider["provider"].startswith(tuple(f"{name}/" for name in LOCAL)) else money
         asked = f"{provider['requests']:,} requests{known}"
         lines.append(f"{provider['provider']}: {asked}, {provider['prompt_tokens']:,} prompt tokens (cl100k), "
                      f"at most {provider['most_reply_tokens']:,} reply tokens{money}")  # fmt: skip

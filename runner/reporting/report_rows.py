@@ -69,6 +69,6 @@ def classified_rows(predictions: Lines, rows: dict[str, dict[str, Any]]) -> tupl
         {**line, "probability": line["probabilities"].get(line["predicted"], 0.0), "text": cut(rows[line["id"]].get("text", ""))}
         for line in lines
     ]
-    surest = sorted(found, key=lambda line: -line["probability"])
-    right = [line for line in surest if line["predicted"] == line["label"]]
-    return right[:SHOWN], [line for line in surest if line["predicted"] != line["label"]][:SHOWN]
+    confident = sorted(found, key=lambda line: -line["probability"])
+    right = [line for line in confident if line["predicted"] == line["label"]]
+    return right[:SHOWN], [line for line in confident if line["predicted"] != line["label"]][:SHOWN]

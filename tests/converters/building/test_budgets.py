@@ -135,6 +135,18 @@ def test_the_composition_says_what_each_source_gives_and_which_has_too_little(tm
     assert orjson.loads((tmp_path / "out" / "manifest.json").read_bytes())["sources"][0]["max_words"] == 10
 
 
+def test_the_composition_names_a_weight_because_it_counts_no_repeats(tmp_path):
+    a, b = write_texts(tmp_path / "a.jsonl", ["one two", "three"]), write_texts(tmp_path / "b.jsonl", ["four"])
+    data = text_data((a, 9), (b, None))
+    data = data._replace(sources=(data.sources[0]._replace(weight=3), data.sources[1]))
+    manifest = build(data, tmp_path / "out")
+    assert words_in(written(tmp_path / "out")) == 3 * 3 + 1
+    assert (
+        composition(manifest["sources"])[0]
+        == "a.jsonl: 2 rows, 3 words (75.0 %), before weight 3; max_words 9 not reached: the source has no more"
+    )
+
+
 def test_a_first_row_beyond_the_budget_takes_nothing_of_the_source():
     data = text_data(("a", 3))
     assert over_budget(data, [0, 0], [4, 5], bytes(32)) == b"\1\1"

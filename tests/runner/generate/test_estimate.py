@@ -4,6 +4,7 @@ import pytest
 from recipekit.runner.evaluation.metrics.cl100k import count_tokens
 from recipekit.runner.generate.estimate import estimate, estimate_lines
 from recipekit.runner.generate.generate import generate_rows
+from recipekit.schemas.recipe import load_recipe
 
 from ...support.llm_server import reply, serving
 
@@ -27,6 +28,15 @@ def test_no_cost_is_reported_without_a_price(tmp_path, section, questions) -> No
     facts = estimate(section("https://models.example.org/v1"), tmp_path / "log", tmp_path)
     assert "most_cost" not in facts["providers"][0]
     assert "no price given" in estimate_lines(facts)[1]
+
+
+def test_a_classifier_writes_no_tokens_and_costs_nothing(tmp_path) -> None:
+    recipe = load_recipe("babylm_label", smoke=True).recipe
+    assert recipe.generate
+    facts = estimate(recipe.generate, tmp_path / "log", tmp_path)
+    (provider,) = facts["providers"]
+    assert facts["requests"] > 0 and provider["prompt_tokens"] > 0 and provider["most_reply_tokens"] == 0
+    assert estimate_lines(facts)[1].endswith("at most 0 reply tokens, on this machine")
 
 
 def test_what_the_log_holds_is_not_counted_again(tmp_path, section, questions, quiet, planted) -> None:

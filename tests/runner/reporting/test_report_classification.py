@@ -35,7 +35,7 @@ def test_the_answer_names_the_baseline():
     )
 
 
-def test_rows_are_those_of_the_trained_model_surest_first_and_not_too_many():
+def test_rows_are_those_of_the_trained_model_most_confident_first_and_not_too_many():
     wrong = [classified_line(row, "calm", LABELS[1], 0.5 + row / 100) for row in range(SHOWN + 5)]
     given = [
         *wrong,

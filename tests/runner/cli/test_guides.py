@@ -1,0 +1,132 @@
+"""The guides of the five systems, followed with the commands of docs/systems.md that need no trained model.
+
+`follow` runs a command as its table writes it, with files in place of FILE, DIR and RECIPE, so that a command which the document does not
+name fails here. Commands on a trained model, and `doctor`, have tests of their own: ELSEWHERE names them.
+"""
+
+import csv
+import json
+import re
+import shlex
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from ...support.paths import ROOT
+
+TEXT = (ROOT / "docs" / "systems.md").read_text("utf-8")
+SECTIONS = dict(re.findall(r"^## (.+?)\n(.*?)(?=^## |\Z)", TEXT, re.DOTALL | re.MULTILINE))
+DATA = ROOT / "recipes" / "data"
+SMALL_MODEL = [word for key in ("base_model=embedded:smollm2-135m-instruct", "end_of_turn=null", "pad_token=null")
+               for word in ("--set", f"model.{key}")]  # fmt: skip
+ELSEWHERE = {
+    "benchmarks": "cli/commands/test_benchmarks.py",
+    "chat": "inference/test_web_page.py",
+    "compare": "cli/commands/test_compare.py",
+    "doctor": "cli/commands/test_doctor.py",
+    "eval": "workflows/test_run_again.py",
+    "export": "cli/commands/test_export.py",
+    "mask": "workflows/test_mask.py",
+    "merge": "cli/commands/test_merge.py",
+    "predict": "workflows/test_predict.py",
+    "push": "cli/commands/test_push.py",
+    "review": "reporting/test_review.py",
+    "run": "workflows/test_smoke.py",
+    "serve": "inference/test_classify_server.py",
+}
+# What a guide names, in its own words: files, scripts, options and steps. Each is in its system's table.
+NAMED = {
+    "Introspection": """create_introspection_dataset.py run_finetuning.py raw_dataset.json formatted_examples.txt dataset_statistics.txt
+        confidence_examples.txt tokenized_samples.txt introspection_model/ merged_results""",
+    "EmoLLM": """run_qwen.bash ernie_gen_data.py zhipuai_gen_data.py gen_data.py check.py merge_json.py config.yml areas_of_life
+        emotions_list InternLM2-7B XTuner 10,000 requirements.txt""",
+    "BabyLM and Alpaca": """process_pretrain_data.py pretrain_data_augment.ipynb babylm_augment/ pretrain_data_corpus.ipynb
+        babylm_pretrain_corpus/ emotion-alpaca.py casual_lm.ipynb sft_instruction.ipynb prompt_analysis.ipynb prompt_analysis_babylm.ipynb
+        quantitative_analysis.ipynb model_analysis.ipynb""",
+    "EmoGPT": """convert_to_training_format.py train_emogpt.py test_emogpt.py evaluate_model.py Qwen2.5-1.5B Phi-3.5-mini Gemma Llama-3.2-1B
+        Mistral-7B QLoRA W&B Colab Kaggle GGUF LMSYS tiktoken Unsloth""",
+    "MBTI": """preprocess_data.py -num_tweets -save_dir finetuning.py --lora_r --train_all_linear_layers --num_train_epochs --learning_rate
+        --dimension_id --wandb_project --save_name evaluation.py prediction_model_template.ipynb L4""",
+}
+Follow = Callable[..., str]
+
+
+@pytest.fixture
+def follow(command_line, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Follow:
+    """Runs a command of the document in an empty folder, with these words in place of its capitals, and returns what it printed."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(command: str, *more: str, **places: object) -> str:
+        assert f"`{command}`" in TEXT
+        words = [str(places.get(word, word)) for word in shlex.split(command)[1:]]
+        done = command_line(*words, *more)
+        assert done.code == 0, done.err
+        return done.out + done.err
+
+    return run
+
+
+@pytest.mark.parametrize("system", sorted(NAMED))
+def test_whatever_a_guide_names_is_in_the_table_of_its_system(system: str) -> None:
+    assert [name for name in NAMED[system].split() if name not in SECTIONS[system]] == []
+
+
+def test_every_command_of_the_tables_is_followed_here_or_elsewhere() -> None:
+    followed = re.findall(r'follow\(\s*"recipe ([a-z-]+)', Path(__file__).read_text("utf-8"))
+    assert {*re.findall(r"`recipe ([a-z-]+)", TEXT)} - {*followed, *ELSEWHERE} == set()
+    missing = [path for verb, path in ELSEWHERE.items() if f'"{verb}"' not in (ROOT / "tests" / "runner" / path).read_text("utf-8")]
+    assert missing == []
+
+
+def test_introspection_is_inspected_before_it_is_trained(follow: Follow) -> None:
+    follow("recipe data inspect RECIPE", *SMALL_MODEL, RECIPE="introspection_llama3_full")
+    folder = Path("inspection/introspection_llama3_full")
+    first = (folder / "first_rows.txt").read_text("utf-8")
+    assert len(re.findall(r"^=== ", first, re.MULTILINE)) == 20
+    assert "If you will be asked this question: " in first and "<|im_start|>assistant" in first
+    assert {path.stem for path in (folder / "samples").glob("*.jsonl")} == {"low", "medium", "high"}
+    assert "SmolLM2" in (folder / "tokenised_samples.txt").read_text("utf-8").splitlines()[0]
+    assert json.loads((folder / "inspection.json").read_text())["valid"] > 100
+
+
+def test_emollm_checks_and_merges_files_of_the_guides_format(follow: Follow) -> None:
+    turns = [{"input": "请介绍一下你自己", "output": "我是大佬的emo小助手，可以帮助你解决心理上的问题哦"}]
+    Path("files").mkdir()
+    Path("files/self.json").write_text(json.dumps([{"conversation": turns}], ensure_ascii=False, indent=4), "utf-8")
+    Path("files/more.json").write_text((DATA / "emollm_small.json").read_text("utf-8"), "utf-8")
+    follow("recipe convert --converter emollm FILE --out DIR", FILE="files/self.json", DIR="one")
+    one = [json.loads(line) for line in Path("one/train.jsonl").read_text("utf-8").splitlines()]
+    assert [[m["content"] for m in row["messages"]] for row in one] == [[turns[0]["input"], turns[0]["output"]]]
+    follow("recipe convert --converter emollm FOLDER --out DIR", FOLDER="files", DIR="all")
+    assert "all valid" in follow("recipe data validate FILE", FILE="all/train.jsonl")
+    assert len(Path("all/train.jsonl").read_text("utf-8").splitlines()) == 1 + len(json.loads(Path("files/more.json").read_text("utf-8")))
+
+
+def test_emollm_counts_the_requests_of_its_scenarios_before_any_is_sent(follow: Follow) -> None:
+    assert "25,920 requests" in follow("recipe generate emollm_generate --dry-run")
+
+
+def test_emogpt_is_converted_and_split_by_conversation(follow: Follow) -> None:
+    follow("recipe convert --converter emogpt FILE --validation 0.1 --group-by tree_id", "--out", "out", FILE=DATA / "emogpt_small.jsonl")
+    train, validation = (Path("out", f"{name}.jsonl").read_text("utf-8").splitlines() for name in ("train", "validation"))
+    trees = [{json.loads(line)["meta"]["tree_id"] for line in lines} for lines in (train, validation)]
+    assert trees[0] and trees[1] and not trees[0] & trees[1]
+
+
+def test_mbti_posts_are_limited_numbered_and_planned_for_one_l4(follow: Follow) -> None:
+    with (DATA / "mbti_small.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    with Path("kaggle.csv").open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["type", "posts"])
+        writer.writerows(
+            [row["type"], "|||".join(f"{n} {post} {n}" for post in row["posts"].split("|||") * 9)] for row in rows for n in range(8)
+        )
+    convert = "recipe convert --converter mbti FILE --option max_posts=25 --type classification --out DIR"
+    follow(convert, FILE="kaggle.csv", DIR="data/processed_data_25tweets")
+    first = json.loads(Path("data/processed_data_25tweets/train.jsonl").read_text("utf-8").splitlines()[0])
+    assert re.findall(r"^(\d+)\. ", first["text"], re.MULTILINE) == [str(n) for n in range(1, 26)]
+    plan = follow("recipe plan mbti_llama2_16class --machine gpu:24 --set data.sources.0.path=kaggle.csv", "--json")
+    memory = json.loads(plan)["needs"]["memory"]
+    assert 0 < memory["needed"] < memory["available"] == 24 * 1024**3
