@@ -6,7 +6,7 @@ For every kind of metric (means, proportions, perplexity, macro-F1, level error,
 models are drawn from one distribution; what a row adds to both is shared, as in a real evaluation. At 95 % at most 5 % may be called
 significant. In brackets, of --intervals such evaluations: how often a plain percentile bootstrap leaves out 0; then, of the evaluations
 whose metric has an interval (how many have, in percent), how often it holds the true value. `unequal` and `rarely far` are models of the
-same mean, one constant and the other skewed: more than the test promises to withstand. The last line is one JSON object.
+same mean, one constant and the other skewed: more than the test is built for. The last line is one JSON object.
 """
 
 import argparse

@@ -33,7 +33,7 @@ PRELOADED = (
     "peft",
 )
 Work = Callable[[], object]
-HEADER = ("recipe", "seconds", "training loss, first", "last", "validation loss, first", "last", "twin")
+HEADER = ("recipe", "seconds", "training loss, first", "last", "validation loss, first", "last", "tiny model")
 
 
 class Forked:
@@ -105,21 +105,21 @@ def import_once() -> None:
 
     for name in PRELOADED:
         import_module(name)
-    import recipekit.runner.models.tiny as twin
+    import recipekit.runner.models.tiny as tiny
     import recipekit.runner.runtime.child_process as child
     from recipekit.runner.worker.tiny_model import build
 
     child.subprocess = SimpleNamespace(**{**vars(subprocess), "Popen": forked_or_started})
-    written = twin._build
+    written = tiny._build
 
     def forked_build(folder: Path, name: str, request: dict[str, Any]) -> None:
-        (folder / twin.COMPLETE).write_text(json.dumps(request))
+        (folder / tiny.COMPLETE).write_text(json.dumps(request))
         if (pid := os.fork()) == 0:
             os._exit(status_of(lambda: build(folder)))
         if os.waitpid(pid, 0)[1]:
             written(folder, name, request)  # again as it is, for the reason
 
-    twin._build = forked_build
+    tiny._build = forked_build
 
 
 def smoke_run(name: str, root: Path, separate: bool) -> dict:

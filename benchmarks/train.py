@@ -171,14 +171,14 @@ def overhead(folder: Path, lines: list[str], scale: Scale) -> dict[str, list[dic
 
 def bare(trial: TrainingTrial, folder: Path) -> dict[str, float]:
     """`axolotl train` on the file that we rendered, without our plugin; its log says when the training starts and ends."""
-    twin = trial.copy_to(folder)
+    copy = trial.copy_to(folder)
     config = yaml.safe_load((folder / CONFIG).read_text())
     del config["plugins"]
     write_atomically(folder / CONFIG, yaml.safe_dump(config).encode())
     clock = Clock()
     log = folder / "train.log"
     with log.open("wb") as stream:
-        process = subprocess.Popen(trial.plan.executable(), cwd=folder, env={**os.environ, **twin.plan.env}, stdout=stream, stderr=stream)
+        process = subprocess.Popen(trial.plan.executable(), cwd=folder, env={**os.environ, **copy.plan.env}, stdout=stream, stderr=stream)
         clock.pid = process.pid
         while process.poll() is None:
             said = log.read_bytes()

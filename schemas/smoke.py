@@ -12,7 +12,7 @@ from .rules import has_validation
 from .sections import EvaluationSet, Generation, Launch, Recipe
 from .yaml_source import Document, KeyPath
 
-TWIN = "twin:"
+TINY = "tiny:"
 STEPS = 4  # with a checkpoint in the middle to resume from
 ROWS = 2  # per batch, and two batches per step if the recipe accumulates gradients
 EVALUATED = 4
@@ -41,7 +41,7 @@ def _changes(recipe: Recipe, steps: int) -> dict[str, Any]:
     half = max(steps // 2, 1)
     return {
         # The recipe behind `run:` has a smoke run too, whose tiny model is used.
-        "model": ({} if model.base_model.startswith(("run:", TWIN)) else {"base_model": TWIN + model.base_model})
+        "model": ({} if model.base_model.startswith(("run:", TINY)) else {"base_model": TINY + model.base_model})
         | {"trust_remote_code": None, "attn_implementation": None if model.attn_implementation in FAST_KERNELS else ...},
         "training": {
             "max_steps": steps,
@@ -63,7 +63,7 @@ def _changes(recipe: Recipe, steps: int) -> dict[str, Any]:
             else ...,
             "judge": None,  # judging random weights costs money for nothing
             "rubric": None,
-            "sentiment_model": _twin(recipe.evaluation.sentiment_model),
+            "sentiment_model": _tiny(recipe.evaluation.sentiment_model),
             "gates": None,  # random weights pass no gate
             "generation": _few_tokens(recipe.evaluation.generation) if chat or (prompts and recipe.data.type == "text") else ...,
             "prompts": {"generation": _few_tokens(prompts.generation)} if prompts and prompts.generation else ...,
@@ -73,8 +73,8 @@ def _changes(recipe: Recipe, steps: int) -> dict[str, Any]:
     }
 
 
-def _twin(model: str | None) -> Any:
-    return TWIN + model if model and not model.startswith(TWIN) else ...
+def _tiny(model: str | None) -> Any:
+    return TINY + model if model and not model.startswith(TINY) else ...
 
 
 def _few_tokens(generation: Generation) -> dict[str, int]:

@@ -68,7 +68,7 @@ def verify_resume(session: Session, limit: float) -> dict[str, Any]:
     if not done.stdout.startswith("{"):
         return done.facts()
     report = json.loads(done.stdout)
-    return {"status": OK, **{key: report[key] for key in ("bit_identical", "same", "promised", "parts", "kills")}}
+    return {"status": OK, **{key: report[key] for key in ("bit_identical", "same", "guaranteed", "parts", "kills")}}
 
 
 def free(folder: Path) -> None:

@@ -17,11 +17,11 @@ def prepare_model(name: str, folder: Path, tiny: bool, random_weights: bool) -> 
     from recipekit.runner.models.size import public_models
     from recipekit.schemas.sections import Model
 
-    twin = resolve_model(Model(f"twin:{name}"), folder, smoke=True).path
+    tiny = resolve_model(Model(f"tiny:{name}"), folder, smoke=True).path
     if tiny:
-        return twin
+        return tiny
     target = folder / "weights"
     if not (target / "config.json").is_file():
-        given = json.dumps({"config": public_models()[name]["config"], "tokenizer": twin})
+        given = json.dumps({"config": public_models()[name]["config"], "tokenizer": tiny})
         subprocess.run([sys.executable, HERE / "weights.py", given, target], check=True, env={**os.environ, "PYTHONSAFEPATH": "1"})
     return str(target)

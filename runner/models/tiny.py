@@ -21,11 +21,11 @@ from ..runtime.child_environment import child_environment
 from .hub import SMALL_FILES, small_files
 from .size import public_models
 
-COMPLETE = "twin.json"
+COMPLETE = "tiny.json"
 VERSION = 1
 
 
-class TwinSource(NamedTuple):
+class TinySource(NamedTuple):
     """The source of a tiny model. `tokens` and `chat_template` are added to the tokenizer in the folder `tokenizer`, unless `tokens` is
     None."""
 
@@ -37,7 +37,7 @@ class TwinSource(NamedTuple):
     tokenizer_from: str
 
 
-class Twin(NamedTuple):
+class TinyModel(NamedTuple):
     """A tiny model in a folder."""
 
     folder: Path
@@ -45,7 +45,7 @@ class Twin(NamedTuple):
     note: str
 
 
-def twin(model: Model, name: str, folder: Path | None, stand_in: Callable[[], Path], cache: Path) -> Twin:
+def tiny_model(model: Model, name: str, folder: Path | None, stand_in: Callable[[], Path], cache: Path) -> TinyModel:
     """Return the tiny model for the model called `name`, made on first use. Raises UserError if too little is known of the model.
 
     `folder` is the real model's, if it is local; `stand_in` finds the folder of the embedded model.
@@ -55,9 +55,9 @@ def twin(model: Model, name: str, folder: Path | None, stand_in: Callable[[], Pa
         small = shrunk(source.config)
     except KeyError as error:
         raise _impossible(name, f"its configuration has no {error.args[0]}") from None
-    versions = {"twin": VERSION, "tokenizer": _digest(Path(source.tokenizer))}
+    versions = {"tiny": VERSION, "tokenizer": _digest(Path(source.tokenizer))}
     key = sha256(orjson.dumps([*source._replace(tokenizer=""), small, versions], option=orjson.OPT_SORT_KEYS)).hexdigest()
-    place = cache / "twins" / f"{name.rpartition('/')[2].lower().replace(':', '-')[:60]}-{key[:8]}"
+    place = cache / "tiny-models" / f"{name.rpartition('/')[2].lower().replace(':', '-')[:60]}-{key[:8]}"
     if not (place / COMPLETE).is_file():
         with new_folder(place, COMPLETE) as temporary:
             _build(temporary, name, source._asdict() | {"config": small})
@@ -65,10 +65,10 @@ def twin(model: Model, name: str, folder: Path | None, stand_in: Callable[[], Pa
     architecture = source.config["architectures"][0]
     made_of = f"configuration {source.config_from}; tokenizer {source.tokenizer_from}"
     note = f"a tiny model like {name}: {architecture}, {size}, random weights; {made_of}"
-    return Twin(place, f"{name} twin-{key}", note)
+    return TinyModel(place, f"{name} tiny-{key}", note)
 
 
-def from_folder(name: str, folder: Path) -> TwinSource:
+def from_folder(name: str, folder: Path) -> TinySource:
     """Return the source for a model in a folder, which may hold only its small files."""
     try:
         config = orjson.loads((folder / "config.json").read_bytes())
@@ -76,10 +76,10 @@ def from_folder(name: str, folder: Path) -> TwinSource:
         raise _impossible(name, f"its config.json cannot be read: {error}") from None
     if not (isinstance(config, dict) and config.get("architectures")):
         raise _impossible(name, "its config.json names no architecture")
-    return TwinSource(config, str(folder), None, None, "its own", "its own")
+    return TinySource(config, str(folder), None, None, "its own", "its own")
 
 
-def _from_hub(name: str, revision: str | None, stand_in: Callable[[], Path]) -> TwinSource:
+def _from_hub(name: str, revision: str | None, stand_in: Callable[[], Path]) -> TinySource:
     """Return the source from the model's small files, from the hub or its cache, or else from its public configuration."""
     found, why = None, ""
     try:
@@ -92,7 +92,7 @@ def _from_hub(name: str, revision: str | None, stand_in: Callable[[], Path]) -> 
     if known is None:
         raise _impossible(name, why)
     what = "in Llama's format, because the hub's version needs its own code" if known.get("remote_code") else f"as published ({why})"
-    return TwinSource(known["config"], str(stand_in()), known["tokens"], known["chat_template"], what, "SmolLM2's, with its special tokens")
+    return TinySource(known["config"], str(stand_in()), known["tokens"], known["chat_template"], what, "SmolLM2's, with its special tokens")
 
 
 def _build(folder: Path, name: str, request: dict[str, Any]) -> None:
@@ -116,7 +116,7 @@ def _digest(folder: Path) -> str:
 
 def _impossible(name: str, why: str) -> UserError:
     hint = "use another model for the smoke run: --set smoke.model.base_model=embedded:smollm2-135m-instruct"
-    return UserError(Problem(Location(name), f"no tiny model can be made from it for the smoke run: {why}", hint, "no-twin"))
+    return UserError(Problem(Location(name), f"no tiny model can be made from it for the smoke run: {why}", hint, "no-tiny-model"))
 
 
 LAYERS = 2

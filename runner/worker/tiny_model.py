@@ -1,23 +1,24 @@
 """Write a tiny model's weights and tokenizer, in a separate process: python -m recipekit.runner.worker.tiny_model DIR
 
-DIR/twin.json describes it: the reduced configuration, the folder of a tokenizer, and the special tokens to add.
+DIR/tiny.json describes it: the reduced configuration, the folder of a tokenizer, and the special tokens to add.
 """
 
 import json
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+
+from ..models.chat_templates import axolotl_template
 
 SEED = 42
 
 
 def build(folder: Path) -> None:
-    """Write config.json, model.safetensors and the tokenizer next to twin.json."""
+    """Write config.json, model.safetensors and the tokenizer next to tiny.json."""
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSequenceClassification
 
-    request = json.loads((folder / "twin.json").read_text(encoding="utf-8"))
+    request = json.loads((folder / "tiny.json").read_text(encoding="utf-8"))
     config = dict(request["config"])
     kind = config.pop("model_type")
     AutoConfig.for_model(kind)  # fails first for an architecture that transformers lacks
@@ -52,19 +53,10 @@ def load_tokenizer(request: dict[str, Any]) -> Any:
     for key, value in named.items():
         if value is None:
             setattr(tokenizer, key, None)
-    tokenizer.chat_template = chat_template(request["chat_template"])
+    tokenizer.chat_template = axolotl_template(request["chat_template"]) if request["chat_template"] else None
+    if request["chat_template"] and not tokenizer.chat_template:
+        raise SystemExit(f"Axolotl is not installed, or has no chat template {request['chat_template']}")
     return tokenizer
-
-
-def chat_template(name: str | None) -> str | None:
-    """Return the text of one of Axolotl's chat templates, without importing Axolotl."""
-    if name is None:
-        return None
-    package = find_spec("axolotl")
-    folders = package.submodule_search_locations if package else None
-    if not folders:
-        raise SystemExit("axolotl is not installed")
-    return (Path(folders[0]) / "utils" / "chat_templates" / "templates" / f"{name}.jinja").read_text(encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from ...schemas.base.errors import Location, Problem, UserError
 from ...schemas.recipe import LoadedRecipe
 from ...schemas.sections import Model, Recipe
-from ..models.chat_templates import OWN_TEMPLATE, template_prefix
+from ..models.chat_templates import OWN_TEMPLATE, axolotl_template, template_prefix
 
 DEFAULT = "cl100k"
 
@@ -90,13 +90,10 @@ def recipe_tokenizer(loaded: LoadedRecipe, runs: Path) -> Tokenizer:
 
 def _template(recipe: Recipe, tokenizer: Any) -> str:
     """Return the recipe's chat template, with the prefix from its data section."""
-    from .tiny_model import chat_template
-
     name = recipe.model.chat_template
-    try:
-        template = tokenizer.chat_template if name == OWN_TEMPLATE else chat_template(name)
-    except OSError:
-        template = None
+    template = tokenizer.chat_template if name == OWN_TEMPLATE else axolotl_template(name)
+    if template is None and name != OWN_TEMPLATE:
+        raise ModuleNotFoundError("axolotl is not installed", name="axolotl")
     if not template:
         what = f"Axolotl has no chat template {name}" if name != OWN_TEMPLATE else f"{recipe.model.base_model} has no chat template"
         raise UserError(

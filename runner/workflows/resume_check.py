@@ -38,7 +38,7 @@ class Kill(NamedTuple):
     resumed_from: str
 
 
-class Promise(NamedTuple):
+class Guarantee(NamedTuple):
     """What must be the same: every part bit-identical, or with a `tolerance` the losses within it and bit-identical only what no kernel
     computes."""
 
@@ -53,15 +53,15 @@ class Promise(NamedTuple):
 LOSS_TOLERANCE = 0.02  # a few roundings of bf16 (0.4 % each)
 
 
-def promise(training: Training, machine: Machine) -> Promise:
-    """Return what is promised of a resumed training on this machine."""
+def guarantee_of(training: Training, machine: Machine) -> Guarantee:
+    """Return what is guaranteed of a resumed training on this machine."""
     if machine.is_cpu:
-        return Promise(0, "on a CPU, every part is bit-identical")
+        return Guarantee(0, "on a CPU, every part is bit-identical")
     if training.deterministic:
-        return Promise(0, "with training.deterministic, every part is bit-identical")
-    return Promise(
+        return Guarantee(0, "with training.deterministic, every part is bit-identical")
+    return Guarantee(
         LOSS_TOLERANCE,
-        f"on a GPU, losses are the same within {LOSS_TOLERANCE:.0%}, schedule and random numbers bit-identical; weights and optimizer are"
+        f"on a GPU, losses are the same within {LOSS_TOLERANCE:.0%}, schedule and random numbers bit-identical; weights and optimizer are "
         "compared, but may differ: kernels add in no fixed order (training.deterministic: true fixes it)",
     )
 
@@ -73,13 +73,13 @@ class ResumeReport(NamedTuple):
     steps: int
     kills: list[Kill]
     parts: dict[str, str]
-    promise: Promise
+    guarantee: Guarantee
     beyond: str = ""
 
     @property
     def different(self) -> dict[str, str]:
-        """Return the parts that break the promise."""
-        exact = {part: found for part, found in self.parts.items() if found and self.promise.is_exact(part)}
+        """Return the parts that break the guarantee."""
+        exact = {part: found for part, found in self.parts.items() if found and self.guarantee.is_exact(part)}
         return exact | ({"losses": self.beyond} if self.beyond else {})
 
 
@@ -153,7 +153,7 @@ def check_resume(loaded: LoadedRecipe, root: Path, folder: Path, random_kills: i
     """Train without interruption; then again, killed at an epoch's end, within an epoch, and between the last checkpoint and saving the
     model; then again with `random_kills` kills at random moments, from the first import to the last save. A training that ends before
     its kill is started over."""
-    steps, promised = loaded.recipe.training.max_steps or 0, promise(loaded.recipe.training, this_machine())
+    steps, guarantee = loaded.recipe.training.max_steps or 0, guarantee_of(loaded.recipe.training, this_machine())
     whole = prepare(loaded, root, folder / "whole", listener)
     began = time.monotonic()
     whole.train()
@@ -169,8 +169,8 @@ def check_resume(loaded: LoadedRecipe, root: Path, folder: Path, random_kills: i
         kills += [kill] if kill else []
         parts = {part: parts[part] or found.get(part, "") for part in parts}
         ended += [lines] if lines else []
-    beyond = (first_other_line(whole.lines(), lines, promised.tolerance) for lines in ended if promised.tolerance)
-    return ResumeReport(steps, kills, parts, promised, next(filter(None, beyond), ""))
+    beyond = (first_other_line(whole.lines(), lines, guarantee.tolerance) for lines in ended if guarantee.tolerance)
+    return ResumeReport(steps, kills, parts, guarantee, next(filter(None, beyond), ""))
 
 
 def kill_points(lines: list[dict[str, Any]], steps: int) -> list[tuple[str, int]]:

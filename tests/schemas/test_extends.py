@@ -267,7 +267,7 @@ def test_a_models_folder_is_relative_to_the_file_that_names_it(
     assert base_model(recipe_file(f"extends: {path}", "extending.yml")) == os.path.normpath(folder / name)
 
 
-@pytest.mark.parametrize("name", ["gpt2", "owner/model", "embedded:smollm2-135m-instruct", "run:first", "twin:owner/model", "/a/b"])
+@pytest.mark.parametrize("name", ["gpt2", "owner/model", "embedded:smollm2-135m-instruct", "run:first", "tiny:owner/model", "/a/b"])
 def test_a_models_name_that_is_not_a_folder_stays(recipe_file: Write, name: str) -> None:
     assert base_model(recipe_file(f"model: {{base_model: '{name}'}}")) == name
 

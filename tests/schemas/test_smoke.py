@@ -25,11 +25,11 @@ def smoke_run(recipe_file: Write, minimal: Minimal) -> Callable[..., Recipe]:
 
 
 @pytest.mark.parametrize("path", shipped_recipes(), ids=lambda path: path.stem)
-def test_every_shipped_recipe_has_a_valid_smoke_run_of_a_twin(path: Path) -> None:
+def test_every_shipped_recipe_has_a_valid_smoke_run_with_a_tiny_model(path: Path) -> None:
     assert check_recipe(path) == []
     loaded = load_recipe(path.stem, smoke=True)
     assert loaded.is_smoke and loaded.full == load_recipe(path.stem).recipe
-    assert loaded.recipe.model.base_model.startswith(("twin:", "run:"))
+    assert loaded.recipe.model.base_model.startswith(("tiny:", "run:"))
     assert loaded.recipe.training.max_steps == 4
 
 

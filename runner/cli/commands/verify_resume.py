@@ -66,7 +66,7 @@ def _folder_of_trainings(root: Path, name: str) -> Iterator[Path]:
 def _print(proof: "ResumeReport", as_json: bool) -> None:
     if as_json:
         facts = {"steps": proof.steps, "kills": [kill._asdict() for kill in proof.kills], "parts": proof.parts,
-                 "bit_identical": not any(proof.parts.values()), "promised": proof.promise.words,
+                 "bit_identical": not any(proof.parts.values()), "guaranteed": proof.guarantee.words,
                  "same": not proof.different}  # fmt: skip
         click.echo(orjson.dumps(facts, option=orjson.OPT_INDENT_2))
         return
@@ -76,14 +76,14 @@ def _print(proof: "ResumeReport", as_json: bool) -> None:
     console = Screen()
     console.print_table({"killed": [kill[0] for kill in proof.kills], "resumed from": [kill[1] for kill in proof.kills]})
     console.print_table({"part": [*proof.parts], f"killed and unbroken training after {proof.steps} steps": found})
-    console.print_words(f"promised: {proof.promise.words}")
+    console.print_words(f"guaranteed: {proof.guarantee.words}")
 
 
 def _result(proof: "ResumeReport", part: str) -> str:
-    """Return a part's first difference, and whether it keeps the promise."""
+    """Return a part's first difference, and whether it keeps the guarantee."""
     found = proof.parts[part]
-    if not found or proof.promise.is_exact(part):
+    if not found or proof.guarantee.is_exact(part):
         return found or "bit-identical"
     if part == "losses":
-        return proof.beyond or f"the same within {proof.promise.tolerance:.0%}; {found}"
-    return f"{found} (not promised)"
+        return proof.beyond or f"the same within {proof.guarantee.tolerance:.0%}; {found}"
+    return f"{found} (not guaranteed)"

@@ -75,7 +75,7 @@ def test_other_words_are_not(words):
     assert word_family(one) != word_family(other)
 
 
-TWINS = [
+PAIRS = [
     ("Frustration", "Frustrated"), ("Curiosity", "Curious"), ("Disappointment", "Disappointed"), ("Confusion", "Confused"),
     ("Anxiety", "Anxious"), ("Surprise", "Surprised"), ("Hope", "Hopeful"),
 ]  # fmt: skip
@@ -108,13 +108,13 @@ def test_all_77_real_merged_files_count_as_the_source_counted(realdata):
         }
 
 
-def test_the_real_word_form_twins_are_found(realdata):
-    twins = defaultdict(int)
+def test_the_real_pairs_of_word_forms_are_found(realdata):
+    pairs = defaultdict(int)
     for path in (realdata / "introspection").glob("inference_results/merged_results/*.json"):
         words = json.loads(path.read_text("utf-8"))["emotion_statistics"]["emotion_details"]
-        for first, second in TWINS:
+        for first, second in PAIRS:
             assert word_family(first) == word_family(second)
-            twins[first] += first in words and second in words
-    assert dict(twins) == {
+            pairs[first] += first in words and second in words
+    assert dict(pairs) == {
         "Frustration": 11, "Curiosity": 9, "Disappointment": 4, "Confusion": 4, "Anxiety": 3, "Surprise": 2, "Hope": 2,
     }  # fmt: skip

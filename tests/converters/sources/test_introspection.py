@@ -125,7 +125,7 @@ def test_rows_that_cannot_be_counted_are_unusable():
 def test_word_forms_are_kept_apart_and_noted():
     items = converted(run(1, "frustration"), run(2, "frustrated"), run(3, "joy"))
     assert labels(items) == {"Frustration": "low", "Frustrated": "low", "Joy": "low"}
-    assert [item.fixed for item in items] == [("word_form_twin_kept",), ("word_form_twin_kept",), ()]
+    assert [item.fixed for item in items] == [("other_word_form_kept",), ("other_word_form_kept",), ()]
     assert items[0].meta["other_forms"] == ["Frustrated"]
 
 

@@ -1,4 +1,4 @@
-"""The bootstrap: its numbers by hand, and that its intervals cover what they promise, in seeded simulations."""
+"""The bootstrap: its numbers by hand, and the coverage of its intervals, in seeded simulations."""
 
 import math
 from collections.abc import Callable
@@ -140,11 +140,11 @@ def covered(level: float, draw: Callable, truth: float, kind: Metric, times: int
 
 
 @pytest.mark.parametrize("level", [0.8, 0.95])
-def test_intervals_of_a_mean_cover_what_they_promise(level):
+def test_intervals_of_a_mean_have_their_coverage(level):
     assert covered(level, lambda r, n: cases(r.normal(3, 2, n)), 3, MEAN) == pytest.approx(level, abs=0.05)
 
 
-def test_intervals_of_a_ratio_of_sums_cover_what_they_promise():
+def test_intervals_of_a_ratio_of_sums_have_their_coverage():
     def draw(random, n):
         lengths = random.integers(5, 60, n)
         return cases(lengths * 0.7 + random.normal(0, 4, n), lengths)
@@ -152,7 +152,7 @@ def test_intervals_of_a_ratio_of_sums_cover_what_they_promise():
     assert covered(0.95, draw, 0.7, RATIO) == pytest.approx(0.95, abs=0.05)
 
 
-def test_intervals_of_a_share_cover_what_they_promise():
+def test_intervals_of_a_share_have_their_coverage():
     shares = measure(lambda case: (case.nll, 1), percent)
     assert covered(0.95, lambda r, n: cases(r.random(n) < 0.3), 30, shares) == pytest.approx(0.95, abs=0.05)
 

@@ -376,7 +376,7 @@ def test_two_processes_do_not_share_a_log(tmp_path, questions, section, quiet, p
 
 
 def test_two_rows_that_ask_the_same_are_asked_once(generating, tmp_path) -> None:
-    path = tmp_path / "twins.csv"
+    path = tmp_path / "pairs.csv"
     path.write_text("name,chinese\na,一样\nb,一样\n", encoding="utf-8")
     manifest, server = generating(reply(), input=str(path))
     assert manifest["rows_kept"] == 4

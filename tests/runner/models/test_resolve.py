@@ -110,7 +110,7 @@ def test_another_recipes_model_is_that_of_its_newest_finished_run(tmp_path):
     run_of(tmp_path, "3", "failed", "config.json")
     run_of(tmp_path, "4", "done", "config.json", "adapter_config.json")  # an adapter is no model of its own
     smoke_run = run_of(tmp_path, "5", "done", "config.json")
-    smoke_run.update(smoke=True)  # a few steps of a small twin
+    smoke_run.update(smoke=True)  # a few steps of a tiny model
     found = resolve_model(Model("run:first"), tmp_path)
     assert found.path == str((run / "model").resolve())
     assert found.note == f"the model of {run.path}"

@@ -1,4 +1,4 @@
-"""Twins: of the real configuration and tokenizer where they are at hand, else of what is public; made once."""
+"""Tiny models: of the real configuration and tokenizer where they are at hand, else of what is public; made once."""
 
 import json
 import shutil
@@ -6,9 +6,9 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from recipekit.runner.models import tiny as twins
-from recipekit.runner.models.tiny import twin
-from recipekit.runner.worker.tiny_model import chat_template
+from recipekit.runner.models import tiny
+from recipekit.runner.models.chat_templates import axolotl_template
+from recipekit.runner.models.tiny import tiny_model as make_tiny
 from recipekit.schemas.base.errors import UserError
 from recipekit.schemas.base.redact import redact
 from recipekit.schemas.sections import Model
@@ -34,19 +34,19 @@ def hub(tmp_path, monkeypatch):
 
 @pytest.fixture
 def forking(warm, monkeypatch):
-    """What writes a twin is a fork of a process that has imported what it needs."""
-    monkeypatch.setattr(twins, "subprocess", SimpleNamespace(run=lambda argv, env, **_: warm(*argv[1:], env=env)))
+    """What writes a tiny model is a fork of a process that has imported what it needs."""
+    monkeypatch.setattr(tiny, "subprocess", SimpleNamespace(run=lambda argv, env, **_: warm(*argv[1:], env=env)))
 
 
 def facts(warm, folder: Path) -> dict:
-    """What the twin's tokenizer and model are when loaded, told by a process of its own: torch and its warnings stay out of this one."""
+    """What the tiny model's tokenizer and model are when loaded, told by a process of its own: torch and its warnings stay out of this one."""
     done = warm("-m", "tests.support.model_facts", folder)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def test_a_twin_has_the_real_class_tokens_and_template(hub, tiny_model, warm, forking, tmp_path):
-    made = twin(Model("x"), LLAMA3, None, lambda: tiny_model, tmp_path / "cache")
+def test_a_tiny_model_has_the_real_class_tokens_and_template(hub, tiny_model, warm, forking, tmp_path):
+    made = make_tiny(Model("x"), LLAMA3, None, lambda: tiny_model, tmp_path / "cache")
     assert made.note == (
         f"a tiny model like {LLAMA3}: LlamaForCausalLM, 2 of 28 layers, width 96 of 3,072, 6 of 24 heads, random weights; "
         "configuration as published (the hub cannot be reached (HF_HUB_OFFLINE is set), and the model is not in its cache); tokenizer SmolLM2's, with its special tokens"
@@ -60,32 +60,32 @@ def test_a_twin_has_the_real_class_tokens_and_template(hub, tiny_model, warm, fo
 
 
 def test_a_folder_gives_its_own_configuration_and_tokenizer(tiny_gpt2, warm, forking, tmp_path):
-    made = twin(Model("x"), str(tiny_gpt2), tiny_gpt2, lambda: 1 / 0, tmp_path / "cache")
+    made = make_tiny(Model("x"), str(tiny_gpt2), tiny_gpt2, lambda: 1 / 0, tmp_path / "cache")
     found = facts(warm, made.folder)
     assert found["class"] == "GPT2LMHeadModel"
     assert found["tokens"]["eos"] == "<|endoftext|>" and found["chat"] is None
     assert made.note.endswith("configuration its own; tokenizer its own")
-    assert twin(Model("x"), str(tiny_gpt2), tiny_gpt2, lambda: 1 / 0, tmp_path / "cache") == made
+    assert make_tiny(Model("x"), str(tiny_gpt2), tiny_gpt2, lambda: 1 / 0, tmp_path / "cache") == made
 
 
-def test_the_identity_of_a_twin_is_not_redacted(tiny_gpt2, forking, tmp_path):
+def test_the_identity_of_a_tiny_model_is_not_redacted(tiny_gpt2, forking, tmp_path):
     """A run's lock.json has it; merge, resume and reproduce compare it."""
-    made = twin(Model("x"), "embedded:smollm2-135m-instruct", tiny_gpt2, lambda: 1 / 0, tmp_path / "cache")
+    made = make_tiny(Model("x"), "embedded:smollm2-135m-instruct", tiny_gpt2, lambda: 1 / 0, tmp_path / "cache")
     assert redact(made.identity) == made.identity
 
 
 def test_what_the_hub_has_comes_before_what_is_public(hub, tiny_model, tmp_path, monkeypatch):
     hub(LLAMA3, tiny_model)
     built = []
-    monkeypatch.setattr(twins, "_build", lambda folder, name, request: built.append(request) or (folder / "twin.json").write_text("{}"))
-    made = twin(Model("x"), LLAMA3, None, lambda: 1 / 0, tmp_path / "cache")
+    monkeypatch.setattr(tiny, "_build", lambda folder, name, request: built.append(request) or (folder / "tiny.json").write_text("{}"))
+    made = make_tiny(Model("x"), LLAMA3, None, lambda: 1 / 0, tmp_path / "cache")
     assert made.note.endswith("configuration its own; tokenizer its own")
     assert built[0]["config"]["intermediate_size"] == 128 and built[0]["tokens"] is None
 
 
-def test_an_unknown_model_has_no_tiny_twin(hub, tmp_path):
+def test_an_unknown_model_has_no_tiny_model(hub, tmp_path):
     with pytest.raises(UserError, match="no tiny model can be made from it for the smoke run: the hub cannot be reached") as caught:
-        twin(Model("x"), "some/model", None, lambda: 1 / 0, tmp_path)
+        make_tiny(Model("x"), "some/model", None, lambda: 1 / 0, tmp_path)
     assert "--set smoke.model.base_model=embedded:" in caught.value.problems[0].hint
 
 
@@ -101,10 +101,10 @@ def test_an_unknown_model_has_no_tiny_twin(hub, tmp_path):
 def test_a_configuration_that_cannot_be_used_is_reported(tmp_path, config, why):
     (tmp_path / "config.json").write_text(config)
     with pytest.raises(UserError, match=f"no tiny model can be made from it for the smoke run: .*({why})"):
-        twin(Model("x"), "m", tmp_path, lambda: 1 / 0, tmp_path / "cache")
-    assert not list((tmp_path / "cache").glob("twins/*/config.json"))
+        make_tiny(Model("x"), "m", tmp_path, lambda: 1 / 0, tmp_path / "cache")
+    assert not list((tmp_path / "cache").glob("tiny-models/*/config.json"))
 
 
 @pytest.mark.parametrize("name", ["llama3", "qwen_25", "chatml"])
 def test_a_chat_template_is_axolotls_own(name):
-    assert "message" in chat_template(name)
+    assert "message" in axolotl_template(name)

@@ -13,7 +13,7 @@ from ...support.finished_runs import write_chat_run
 def test_every_key_that_differs_is_named_with_both_values_and_no_other():
     loaded = load_recipe("mbti_llama2_ei", smoke=True)
     assert differences(loaded.full, loaded.recipe) == {
-        "model.base_model": {"full": "meta-llama/Llama-2-7b-hf", "smoke": "twin:meta-llama/Llama-2-7b-hf"},
+        "model.base_model": {"full": "meta-llama/Llama-2-7b-hf", "smoke": "tiny:meta-llama/Llama-2-7b-hf"},
         "data.split.validation": {"full": 0.09, "smoke": 0.2},
         "data.split.test": {"full": 0.1, "smoke": 0.2},
         "training.gradient_accumulation_steps": {"full": 8, "smoke": 2},
@@ -44,7 +44,7 @@ def test_the_run_keeps_what_was_said(tmp_path, capfd):
 def test_the_report_of_a_smoke_run_says_so_and_what_differs(tmp_path):
     run = write_chat_run(tmp_path / "1", ["one"])
     assert "smoke run" not in write_report(run).read_text()
-    run.write(SMOKE_KEYS, {"keys": {"model.base_model": {"full": "a/<b>", "smoke": "twin:a/<b>"}}})
+    run.write(SMOKE_KEYS, {"keys": {"model.base_model": {"full": "a/<b>", "smoke": "tiny:a/<b>"}}})
     page = write_report(run).read_text()
     assert "A smoke run on a tiny model" in page and "1 keys differ" in page
-    assert "model.base_model: a/&lt;b&gt; → twin:a/&lt;b&gt;" in page
+    assert "model.base_model: a/&lt;b&gt; → tiny:a/&lt;b&gt;" in page

@@ -57,9 +57,9 @@ def test_a_mean_of_other_steps_is_not_another_loss():
         (f"a/b@{'0a' * 20}", ""),
         ("0a" * 32, ""),
         (f"embedded:smollm2-135m-instruct {'0a' * 32}", ""),
-        ("a/b twin-0a", ""),
+        ("a/b tiny-0a", ""),
     ],
-    ids=["a branch", "a commit", "a folder", "the embedded one", "a twin"],
+    ids=["a branch", "a commit", "a folder", "the embedded one", "a tiny model"],
 )
 def test_a_model_that_is_named_by_a_branch_is_the_same_by_its_name_alone(identity, told):
     assert told in (found := unpinned(ResolvedModel("a/b", identity, ""))) and bool(found) == bool(told)

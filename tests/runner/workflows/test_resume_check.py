@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from recipekit.runner.runtime.machine import Machine
-from recipekit.runner.workflows.resume_check import LOSS_TOLERANCE, Kill, Promise, ResumeReport, kill_points, overrides, promise
+from recipekit.runner.workflows.resume_check import LOSS_TOLERANCE, Guarantee, Kill, ResumeReport, guarantee_of, kill_points, overrides
 from recipekit.schemas.base.errors import Interrupted, Location, Problem, UserError
 from recipekit.schemas.recipe import load_recipe
 from recipekit.schemas.sections import Training
@@ -33,7 +33,7 @@ if FURTHER:
     }  # fmt: skip
 
 
-EXACT, CLOSE = Promise(0, "every bit"), Promise(LOSS_TOLERANCE, "losses within 2 %")
+EXACT, CLOSE = Guarantee(0, "every bit"), Guarantee(LOSS_TOLERANCE, "losses within 2 %")
 GPU = Machine("cuda", 1, "a GPU", 80 << 30, True)
 PLAIN = Training("lora", 1e-4)
 
@@ -106,7 +106,7 @@ def test_a_training_that_was_killed_ends_in_the_same_bits(tmp_path, tiny_model, 
     done = recipe("verify-resume", file, *given, "--kills", kills, "--json", cwd=tmp_path, timeout=1800 + 60 * int(kills))
     assert done.returncode == 0, done.stderr
     proof = json.loads(done.stdout)
-    assert proof["same"] and proof["bit_identical"] and "on a CPU" in proof["promised"]
+    assert proof["same"] and proof["bit_identical"] and "on a CPU" in proof["guaranteed"]
     assert set(proof["parts"]) == {"losses", "weights", "optimizer", "schedule", "random numbers", "model"}
     assert {kill["when"].split(",")[0] for kill in proof["kills"]} >= {"at an epoch's end", "within an epoch", "at the end"}
     assert sum("random" in kill["when"] for kill in proof["kills"]) == int(kills)
@@ -158,13 +158,13 @@ def test_only_a_training_that_failed_leaves_its_folder(tmp_path, settings, comma
     [(PLAIN, Machine(), True), (PLAIN, GPU, False), (PLAIN._replace(deterministic=True), GPU, True)],
     ids=["a CPU", "a GPU", "a GPU with deterministic kernels"],
 )
-def test_bits_are_promised_on_a_cpu_and_of_deterministic_kernels(training, machine, exact):
-    found = promise(training, machine)
+def test_bits_are_guaranteed_on_a_cpu_and_of_deterministic_kernels(training, machine, exact):
+    found = guarantee_of(training, machine)
     assert found.is_exact("weights") == found.is_exact("losses") == exact
     assert found.is_exact("random numbers") and found.is_exact("schedule")
 
 
-def test_on_a_gpu_only_losses_beyond_the_tolerance_break_the_promise():
+def test_on_a_gpu_only_losses_beyond_the_tolerance_break_the_guarantee():
     parts = {"losses": "step 7: loss is 2.5 and 2.51", "weights": "a[0] is 1 and 2", "schedule": "", "random numbers": ""}
     assert ResumeReport(8, [], parts, CLOSE).different == {}
     assert set(ResumeReport(8, [], parts, EXACT).different) == {"losses", "weights"}
@@ -172,11 +172,11 @@ def test_on_a_gpu_only_losses_beyond_the_tolerance_break_the_promise():
     assert far.different == {"losses": "step 8: loss is 2.5 and 3.5", "schedule": "[last_epoch] is 7 and 8"}
 
 
-def test_the_output_says_what_is_promised_and_what_differs_all_the_same(tmp_path, settings, command_line, monkeypatch):
+def test_the_output_says_what_is_guaranteed_and_what_differs_all_the_same(tmp_path, settings, command_line, monkeypatch):
     settings()
     parts = {"losses": "step 7: loss is 2.5 and 2.51", "weights": "a[0] is 1 and 2", "schedule": ""}
     report = ResumeReport(8, [Kill("within an epoch, in step 7", "checkpoint-6")], parts, CLOSE)
     monkeypatch.setattr("recipekit.runner.workflows.resume_check.check_resume", lambda *_: report)
     told = command_line("verify-resume", tmp_path / "small.yml", "--runs-dir", tmp_path / "runs")
-    assert told.code == 0 and "promised: losses within 2 %" in told.out
-    assert "the same within 2%; step 7: loss is 2.5 and 2.51" in told.out and "a[0] is 1 and 2 (not promised)" in told.out
+    assert told.code == 0 and "guaranteed: losses within 2 %" in told.out
+    assert "the same within 2%; step 7: loss is 2.5 and 2.51" in told.out and "a[0] is 1 and 2 (not guaranteed)" in told.out

@@ -38,7 +38,7 @@ def test_every_shipped_recipe_runs_from_its_data_to_its_report(smoke_runs, name)
     run = Path(found["run"])
     assert "<h2" in (run / "report.html").read_text() and json.loads((run / "eval" / "metrics.json").read_text())["rows"] > 0
     rendered = yaml.safe_load((run / "rendered" / "axolotl.yml").read_text())
-    assert Path(rendered["base_model"]).is_dir(), "a twin, or the model of another smoke run"
+    assert Path(rendered["base_model"]).is_dir(), "a tiny model, or the model of another smoke run"
     assert json.loads((run / "smoke.json").read_text())["keys"]["training.max_steps"]["smoke"] == 4
 
 

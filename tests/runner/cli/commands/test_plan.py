@@ -48,7 +48,7 @@ def test_every_recipe_of_a_sweep_is_planned(small, command_line, tmp_path):
     assert command_line("plan", "sweep", "--probe").code == 2
 
 
-def test_emogpt_fits_a_gpu_of_8_gb_as_its_guide_promises(command_line, tmp_path, monkeypatch):
+def test_emogpt_fits_a_gpu_of_8_gb(command_line, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for recipe in ("emogpt_qwen", "emogpt_qwen_conservative", "emogpt_qwen_aggressive"):
         outcome = command_line("plan", recipe, "--machine", "gpu:8", "--json")
