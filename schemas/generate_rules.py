@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 from .base.errors import UserError
+from .base.loopback import LOOPBACK
 from .findings import Finding
 from .generate_sections import Judge, Limits, Provider
 from .metrics import JUDGED
@@ -16,7 +17,6 @@ GENERATED = "generated:"
 ROWS = f"{GENERATED}rows"
 _NAME = re.compile(r"[A-Z_][A-Z0-9_]{0,63}")
 _OWN_ADDRESS = ("openai_compatible",)
-LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
 def generated_rows_are_read(recipe: Recipe) -> Iterator[Finding]:

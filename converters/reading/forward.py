@@ -1,6 +1,7 @@
 """A binary stream that is read forward; it can seek to the start only."""
 
 import io
+from abc import abstractmethod
 
 
 class ForwardReader(io.RawIOBase):
@@ -8,9 +9,9 @@ class ForwardReader(io.RawIOBase):
 
     given = 0
 
+    @abstractmethod
     def restart(self) -> None:
         """Go back to the first byte."""
-        raise NotImplementedError
 
     def readable(self) -> bool:
         return True

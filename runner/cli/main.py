@@ -143,6 +143,9 @@ def _run() -> int:
         sys.stdout.flush()
     except SystemExit as ended:
         code = ended.code
+        if isinstance(code, str):
+            report(UserError(code))
+            code = 1
     except click.ClickException as error:
         error.show()
         code = error.exit_code

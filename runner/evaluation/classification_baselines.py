@@ -6,10 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from .label_schemes import pair_of
+from .words import WORD
 
-# A word, or a single Chinese, Japanese or Korean character, because these are written without spaces; pairs of either count too.
-_HAN = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af"
-TOKEN = rf"[{_HAN}]|[^\W{_HAN}]+"
 FEATURES = 100_000
 
 Baseline = Callable[[list[dict[str, Any]], list[str], list[str], Any], list[list[float]]]
@@ -46,7 +44,7 @@ def tfidf(train: list[dict[str, Any]], texts: list[str], labels: list[str], clas
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
 
-    vectorizer = TfidfVectorizer(token_pattern=TOKEN, ngram_range=(1, 2), sublinear_tf=True, max_features=FEATURES)
+    vectorizer = TfidfVectorizer(token_pattern=WORD, ngram_range=(1, 2), sublinear_tf=True, max_features=FEATURES)
     weights = dict(class_weights) if isinstance(class_weights, dict) else class_weights
     model = make_pipeline(vectorizer, LogisticRegression(max_iter=1000, class_weight=weights))
     model.fit([row["text"] for row in train], [row["label"] for row in train])

@@ -10,9 +10,10 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from .words import WORD
+
 SAMPLE = 5000  # texts whose words are counted
 COMPARED = 400  # texts that are compared with each other: 80,000 pairs
-_WORD = re.compile(r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af]|[^\W\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af]+")
 
 
 class Sample:
@@ -55,7 +56,7 @@ def _parts(record: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 def diversity(sample: Sample, seed: int = 42) -> dict[str, Any]:
     """Return texts, sampled, distinct (of these), mean_words, distinct_1, distinct_2, nearest and compared; None if not measurable."""
     texts = sample.texts
-    words = [_WORD.findall(text.casefold()) for text in texts]
+    words = [re.findall(WORD, text.casefold()) for text in texts]
     ones, twos = [word for row in words for word in row], [pair for row in words for pair in zip(row, row[1:], strict=False)]
     chosen = words if len(words) <= COMPARED else random.Random(seed).sample(words, COMPARED)
     return {

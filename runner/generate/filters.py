@@ -12,10 +12,11 @@ from rapidfuzz.distance import LCSseq
 from ...converters.sources.emogpt import is_terminated
 from ...converters.sources.emollm import REFUSAL
 from ...schemas.generate_sections import Filters
+from ..evaluation.words import CJK
 from ..providers.requests import Reply
 from .outcomes import Rejected
 
-_WORD = re.compile(r"[぀-ヿ㐀-䶿一-鿿가-힯豈-﫿]|[^\W_]+(?:['’][^\W_]+)*")
+_WORD = re.compile(rf"[{CJK}]|[^\W_{CJK}]+(?:['’][^\W_{CJK}]+)*")  # can't is one word
 
 
 def words(text: str) -> list[str]:

@@ -5,6 +5,8 @@ from collections.abc import Iterable
 from functools import cached_property
 from typing import Any
 
+from ..evaluation.words import CJK
+
 USER = (
     "question", "prompt", "user", "query", "instruction", "input", "ask", "request", "problem", "human", "patient", "client", "source", "q",
     "frage", "anfrage", "pregunta", "pergunta", "domanda", "vraag", "pytanie", "вопрос", "问题", "问", "質問", "질문",
@@ -40,7 +42,7 @@ _TURNS = re.compile(
     r"\[/INST\]|<\|im_start\|>|<\|start_header_id\|>|<start_of_turn>|(?:^|\n|###? ?)(?:Human|User|Assistant|Instruction|Response|Bot):"
 )
 _ASKS = re.compile("[?？؟]")
-_CJK = re.compile("[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
+_CJK = re.compile(f"[{CJK}]")
 
 
 class Columns:

@@ -18,6 +18,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from ...schemas.base.errors import UserError
+from ...schemas.base.loopback import LOOPBACK_HOSTS
 from ..worker.generation import Reply
 from ..worker.loading import LoadedModel
 from .batching import Batcher, StreamingDecoder
@@ -162,10 +163,9 @@ class _TextQueue:
             self.parts.put_nowait(None)
 
 
-LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
-
-
-def create_app(served: LoadedModel, max_batch: int = 16, hosts: tuple[str, ...] = LOOPBACK, system_prompt: str | None = None) -> Starlette:
+def create_app(
+    served: LoadedModel, max_batch: int = 16, hosts: tuple[str, ...] = LOOPBACK_HOSTS, system_prompt: str | None = None
+) -> Starlette:
     """Return the application. `hosts` are the host names that requests may use, so that a foreign web page cannot reach it by another
     name."""
     chats = Chats(served, max_batch, system_prompt)

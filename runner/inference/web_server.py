@@ -12,7 +12,8 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from .server import LOOPBACK, error_response, is_foreign
+from ...schemas.base.loopback import LOOPBACK_HOSTS
+from .server import error_response, is_foreign
 from .web_page import STYLE
 
 POLICY = (
@@ -25,7 +26,7 @@ _ELSEWHERE = re.compile(rb'<script[^>]*\bsrc="https?://[^>]*>\s*</script>|<link[
 
 def create_web_app(page: gr.Blocks) -> FastAPI:
     """Return the application that shows the page."""
-    guards = [Middleware(TrustedHostMiddleware, allowed_hosts=list(LOOPBACK)), Middleware(Guard)]
+    guards = [Middleware(TrustedHostMiddleware, allowed_hosts=list(LOOPBACK_HOSTS)), Middleware(Guard)]
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, middleware=guards)
     fonts: dict[str, Any] = {"font": ["system-ui", "sans-serif"], "font_mono": ["ui-monospace", "monospace"]}
     theme = Default(**fonts)

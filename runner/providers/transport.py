@@ -12,8 +12,9 @@ from typing import Any
 import httpcore2
 import httpx2
 
+from ...schemas.base.loopback import LOOPBACK
+
 MAX_BODY = 8 << 20
-_LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1")
 
 
 class Refused(httpx2.RequestError):
@@ -55,7 +56,7 @@ def may_connect(host: str, address: str, private_network: bool) -> bool:
     ip = ipaddress.ip_address(address.partition("%")[0])
     ip = getattr(ip, "ipv4_mapped", None) or ip
     if ip.is_loopback:
-        return host in _LOOPBACK_NAMES
+        return host in LOOPBACK
     if ip.is_link_local or ip.is_multicast or ip.is_unspecified or ip.is_reserved:
         return False  # 169.254.169.254 serves a cloud machine's credentials
     return ip.is_global or private_network

@@ -2,6 +2,7 @@
 
 import gc
 import json
+import os
 import shutil
 import signal
 import sys
@@ -21,6 +22,20 @@ class Outcome(NamedTuple):
     code: int
     out: str
     err: str
+
+
+@pytest.fixture
+def nvidia_smi(tmp_path, monkeypatch):
+    """Puts this script as nvidia-smi in front of the path."""
+
+    def put(script):
+        path = tmp_path / "nvidia-smi"
+        path.write_text(script)
+        path.chmod(0o755)
+        monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+        monkeypatch.delenv("RECIPEKIT_DEVICE", raising=False)
+
+    return put
 
 
 @pytest.fixture

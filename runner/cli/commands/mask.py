@@ -52,9 +52,7 @@ def masked_rows(loaded: LoadedRecipe, root: Path, run: RunFolder, split: str, co
     manifest = build(already_generated(loaded, root), run / "data")
     _require_split(loaded, manifest["splits"], split)
     planned = make_job(loaded, manifest, this_machine(), resolve_model(loaded.recipe.model, root))
-    (run / "rendered").mkdir()
-    for name, text in planned.plan.files.items():
-        (run / name).write_text(text, encoding="utf-8")
+    planned.plan.write(run.path)
     lines = (run / "data" / f"{split}.jsonl").read_bytes().splitlines(keepends=True)[:count]
     (run / "chosen.jsonl").write_bytes(b"".join(lines))
     argv = (sys.executable, "-m", "recipekit.runner.worker.tokenization", "chosen.jsonl", "tokens.jsonl")

@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from ....schemas.base.errors import UserError
+from ....schemas.base.loopback import LOOPBACK, LOOPBACK_HOSTS
 from ..options import runs_dir_option
 
 
@@ -23,18 +24,18 @@ def command(model: str, host: str, port: int, max_batch: int, root: Path) -> Non
     """
     from ...models.reference import resolve_target
 
-    loopback = host in ("127.0.0.1", "localhost", "::1")
+    loopback = host in LOOPBACK
     if not loopback and not os.environ.get("RECIPEKIT_API_KEY"):
         hint = "set RECIPEKIT_API_KEY, or use --host 127.0.0.1"
         raise UserError(f"{host} is reachable from other machines, and no API key is set", hint=hint)
     target = resolve_target(model, root)
-    from ...inference.server import LOOPBACK, bound, create_app, serve
+    from ...inference.server import bound, create_app, serve
 
     listener = bound(host, port)  # before the model is loaded, so that a port in use fails at once
     from ...worker.loading import load
 
     click.echo(f"model     {target.note}", err=True)
-    hosts = LOOPBACK if loopback else ("*",)
+    hosts = LOOPBACK_HOSTS if loopback else ("*",)
     if target.kind == "classification":
         from ...inference.classify import Classifier
         from ...inference.classify_server import create_classify_app

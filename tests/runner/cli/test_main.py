@@ -37,6 +37,7 @@ ENDINGS = {
     "the user's input": (UserError(Problem(Location("r.yml", 3, 5), "wrong", "mend it")), 1, "r.yml:3:5: wrong\n    hint: mend it\n"),
     "the environment": (UserError("no GPU", hint="use a CPU"), 1, "error: no GPU\n    hint: use a CPU\n"),
     "a gate": (GateError("too many leaks"), 3, "error: too many leaks\n"),
+    "an exit with words": (SystemExit("there is no template"), 1, "error: there is no template\n"),
     "interrupted by the run": (Interrupted("stopped at step 7"), 130, "interrupted: stopped at step 7\n"),
     "Ctrl-C": (KeyboardInterrupt(), 130, "interrupted"),
     "a full disk": (OSError(28, "No space left on device", "/data/x"), 1, "error: /data/x: No space left on device\n"),

@@ -3,7 +3,8 @@
 import re
 
 import pytest
-from recipekit.runner.evaluation.classification_baselines import BASELINES, TOKEN, majority, tfidf
+from recipekit.runner.evaluation.classification_baselines import BASELINES, majority, tfidf
+from recipekit.runner.evaluation.words import WORD
 
 pytest.importorskip("sklearn", reason="needs the extra [eval]")
 TRAIN = [{"text": text, "label": label} for text, label in [
@@ -18,7 +19,7 @@ LABELS = ["sad", "glad"]
     [("A cat's 2 hats", ["A", "cat", "s", "2", "hats"]), ("我很开心 today", ["我", "很", "开", "心", "today"]), ("ok好", ["ok", "好"])],
 )
 def test_a_token_is_a_word_or_one_chinese_character(text, tokens):
-    assert re.findall(TOKEN, text) == tokens
+    assert re.findall(WORD, text) == tokens
 
 
 def test_the_commonest_label_has_the_share_of_its_rows():

@@ -9,17 +9,9 @@ from recipekit.runner.runtime.machine import Machine, package_versions, this_mac
 
 
 @pytest.fixture
-def nvidia_smi(tmp_path, monkeypatch):
+def nvidia_answers(nvidia_smi):
     """Puts an nvidia-smi with this answer in front of the path."""
-
-    def put(answer, code=0):
-        script = tmp_path / "nvidia-smi"
-        script.write_text(f"#!/bin/sh\ncat <<'END'\n{answer}\nEND\nexit {code}\n")
-        script.chmod(0o755)
-        monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
-        monkeypatch.delenv("RECIPEKIT_DEVICE", raising=False)
-
-    return put
+    return lambda answer, code=0: nvidia_smi(f"#!/bin/sh\ncat <<'END'\n{answer}\nEND\nexit {code}\n")
 
 
 def test_a_machine_without_a_gpu_is_a_cpu_with_its_memory_and_cores(monkeypatch):
@@ -30,8 +22,8 @@ def test_a_machine_without_a_gpu_is_a_cpu_with_its_memory_and_cores(monkeypatch)
     assert machine.cores == len(os.sched_getaffinity(0))
 
 
-def test_gpus_are_counted_and_the_first_is_described(nvidia_smi):
-    nvidia_smi("NVIDIA A100-SXM4-80GB, 81920, 550.54, 8.0\nNVIDIA A100-SXM4-80GB, 81920, 550.54, 8.0")
+def test_gpus_are_counted_and_the_first_is_described(nvidia_answers):
+    nvidia_answers("NVIDIA A100-SXM4-80GB, 81920, 550.54, 8.0\nNVIDIA A100-SXM4-80GB, 81920, 550.54, 8.0")
     machine = this_machine()
     assert (machine.device, machine.gpus, machine.gpu_name, machine.gpu_memory) == ("cuda", 2, "NVIDIA A100-SXM4-80GB", 80 << 30)
 
@@ -39,13 +31,13 @@ def test_gpus_are_counted_and_the_first_is_described(nvidia_smi):
 @pytest.mark.parametrize(
     ("capability", "fast"), [("6.1", False), ("7.5", False), ("8.0", True), ("8.6", True), ("9.0", True), ("12.0", True)]
 )
-def test_bf16_is_fast_from_ampere_on(nvidia_smi, capability, fast):
-    nvidia_smi(f"a GPU, 16384, 550.54, {capability}")
+def test_bf16_is_fast_from_ampere_on(nvidia_answers, capability, fast):
+    nvidia_answers(f"a GPU, 16384, 550.54, {capability}")
     assert this_machine().fast_bf16 is fast
 
 
-def test_the_gpus_can_be_hidden(nvidia_smi, monkeypatch):
-    nvidia_smi("a GPU, 16384, 550.54, 8.0")
+def test_the_gpus_can_be_hidden(nvidia_answers, monkeypatch):
+    nvidia_answers("a GPU, 16384, 550.54, 8.0")
     monkeypatch.setenv("RECIPEKIT_DEVICE", "cpu")
     assert this_machine().is_cpu
 
@@ -58,8 +50,8 @@ def test_the_gpus_can_be_hidden(nvidia_smi, monkeypatch):
         ("No devices were found", 0),
     ],
 )
-def test_a_driver_that_does_not_answer_means_a_cpu(nvidia_smi, answer, code):
-    nvidia_smi(answer, code)
+def test_a_driver_that_does_not_answer_means_a_cpu(nvidia_answers, answer, code):
+    nvidia_answers(answer, code)
     assert this_machine().is_cpu
 
 
@@ -71,8 +63,8 @@ def test_a_driver_that_does_not_answer_means_a_cpu(nvidia_smi, answer, code):
         ("a sick GPU, [Unknown Error], 550.54, [N/A]", 0, False),
     ],
 )
-def test_what_a_gpu_does_not_tell_is_not_made_up(nvidia_smi, answer, memory, fast):
-    nvidia_smi(answer)
+def test_what_a_gpu_does_not_tell_is_not_made_up(nvidia_answers, answer, memory, fast):
+    nvidia_answers(answer)
     machine = this_machine()
     assert (machine.device, machine.gpu_memory, machine.fast_bf16) == ("cuda", memory, fast)
 

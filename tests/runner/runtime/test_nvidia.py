@@ -1,8 +1,5 @@
 """What nvidia-smi says, and what is made of it when it says less (here a script that answers as it does)."""
 
-import os
-
-import pytest
 from recipekit.runner.runtime.machine import Gpu, nvidia_gpus, this_machine
 
 OLD = """#!/bin/sh
@@ -11,18 +8,6 @@ case "$*" in
 *) echo 'Tesla V100-SXM2-16GB, 16160, 450.80.02';;
 esac
 """
-
-
-@pytest.fixture
-def nvidia_smi(tmp_path, monkeypatch):
-    def put(script):
-        path = tmp_path / "nvidia-smi"
-        path.write_text(script)
-        path.chmod(0o755)
-        monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
-        monkeypatch.delenv("RECIPEKIT_DEVICE", raising=False)
-
-    return put
 
 
 def test_a_gpu_is_described_with_its_driver(nvidia_smi):

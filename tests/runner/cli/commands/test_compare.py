@@ -1,6 +1,7 @@
 """Runs beside each other: what differs, the paired test, and when they must not be compared. No model is needed."""
 
 import json
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -112,16 +113,6 @@ def test_further_sets_are_compared(command_line, write, tmp_path):
     assert "Numbers of plain" in page and "On 20 rows of plain: B is worse on perplexity than A." in page
 
 
-@pytest.mark.parametrize(("rows", "note"), [(15, "it has different rows in these runs"), (0, "not every run has it")])
-def test_a_set_that_differs_is_not_compared(command_line, write, rows, note):
-    runs = [write("1", 10.0), write("2", 8.0)]
-    add_set(runs[0], 0.0)
-    if rows:
-        add_set(runs[1], 0.0, rows)
-    found = compared(command_line, *runs)
-    assert found["also"] == {} and found["notes"] == [f"The set plain is not compared: {note}."]
-
-
 def add_ratings(run: str, good: int, judge: str = "judge") -> None:
     """Gives the run a rubric whose judge says yes to the tuned model's first rows and no to the others."""
     folder = RunFolder(Path(run))
@@ -142,14 +133,26 @@ def test_rubrics_of_the_same_judges_are_compared(command_line, write):
     assert [round(value["value"]) for value in kind["values"]] == [20, 80] and kind["changes"][0]["significant"]
 
 
-@pytest.mark.parametrize(("judge", "note"), [("other", "the judges differ"), (None, "not every run was judged")])
-def test_rubrics_of_different_judges_are_not_compared(command_line, write, judge, note):
-    runs = [write("1", 10.0), write("2", 10.0)]
-    add_ratings(runs[0], 6)
-    if judge:
-        add_ratings(runs[1], 24, judge)
+@pytest.mark.parametrize(
+    ("first", "second", "note"),
+    [
+        (
+            partial(add_set, nll=0.0),
+            partial(add_set, nll=0.0, rows=15),
+            "The set plain is not compared: it has different rows in these runs.",
+        ),
+        (partial(add_set, nll=0.0), None, "The set plain is not compared: not every run has it."),
+        (partial(add_ratings, good=6), partial(add_ratings, good=24, judge="other"), "The rubric is not compared: the judges differ."),
+        (partial(add_ratings, good=6), None, "The rubric is not compared: not every run was judged."),
+    ],
+)
+def test_sets_and_rubrics_that_differ_are_not_compared(command_line, write, first, second, note):
+    runs = [write("1", 10.0), write("2", 8.0)]
+    first(runs[0])
+    if second:
+        second(runs[1])
     found = compared(command_line, *runs)
-    assert "rubric" not in found and found["notes"] == [f"The rubric is not compared: {note}."]
+    assert found["also"] == {} and "rubric" not in found and found["notes"] == [note]
 
 
 def test_generated_labels_are_compared_as_labels(command_line, write):
