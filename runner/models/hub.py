@@ -34,17 +34,16 @@ def small_files(name: str, revision: str | None = None, *, with_weights: bool = 
     Raises UserError, with what to do, if there is no such model, if it is gated, or if the hub cannot be reached; and `with_weights`, if
     its weights are pickles.
     """
-    from huggingface_hub import HfApi, snapshot_download
+    from huggingface_hub import HfApi
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled
 
     try:
         facts = HfApi().model_info(name, revision=revision, timeout=SECONDS)
+        names = [file.rfilename for file in facts.siblings or ()]
         if with_weights:
-            check_weight_names(name, [file.rfilename for file in facts.siblings or () if "/" not in file.rfilename])
+            check_weight_names(name, [path for path in names if "/" not in path])
         limit_hub_client()
-        wanted: list[str] = [*SMALL_FILES]
-        fetched = within(WHOLE_SECONDS, lambda: snapshot_download(name, revision=revision, allow_patterns=wanted, etag_timeout=SECONDS))
-        folder = Path(fetched)
+        folder = within(WHOLE_SECONDS, lambda: _download(name, revision, names))
     except (HfHubHTTPError, OSError, OfflineModeIsEnabled, ValueError, *_transport_errors()) as error:
         # LocalEntryNotFoundError hides the real reason why a file could not be fetched.
         cause = error.__cause__ if isinstance(error, LocalEntryNotFoundError) and error.__cause__ else error
@@ -53,13 +52,28 @@ def small_files(name: str, revision: str | None = None, *, with_weights: bool = 
         if cached is None or not _is_whole(cached):
             raise refused from None
         folder = cached
-    if not _is_whole(folder):
+    if folder is None or not _is_whole(folder):
         what, hint = (
             "is incomplete in the hub's cache: the configuration or the tokenizer is missing",
             f"connect to the hub once, {_instead(name)}",
         )
         raise UserError(Problem(Location(name), what, hint, "no-model"))
     check_model_folder(folder)
+    return folder
+
+
+def _download(name: str, revision: str | None, names: list[str]) -> Path | None:
+    """Fetch the small ones of the files into the hub's cache, and return their folder.
+
+    One after the other: the threads of snapshot_download would keep the command from ending after a timeout.
+    """
+    from huggingface_hub import hf_hub_download
+    from huggingface_hub.utils import filter_repo_objects
+
+    folder = None
+    for path in filter_repo_objects(names, allow_patterns=[*SMALL_FILES]):
+        found = Path(hf_hub_download(name, path, revision=revision, etag_timeout=SECONDS))
+        folder = folder or found.parents[path.count("/")]
     return folder
 
 

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import socket
+import threading
 import time
 from http.server import BaseHTTPRequestHandler
 from types import SimpleNamespace
@@ -151,6 +152,7 @@ def test_a_file_that_does_not_come_is_not_waited_for_without_end(ask, monkeypatc
 
     with listening(Handler) as url:
         assert "cannot be reached" in ask.refused(url).what
+    assert [thread for thread in threading.enumerate() if not thread.daemon] == [threading.main_thread()], "the command would not end"
 
 
 def test_a_hub_whose_name_is_unknown_cannot_be_reached(ask):
