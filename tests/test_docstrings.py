@@ -42,7 +42,7 @@ def test_functions_that_raise_user_errors_say_so() -> None:
     assert found == {}
 
 
-def test_a_function_that_does_not_say_so_is_found() -> None:
+def test_an_undocumented_raise_is_found() -> None:
     body = "    raise UserError('no')"
     assert unsaid(f"def read():\n{body}") == ["read"]
     assert unsaid(f"def read():\n    '''Read. Raises UserError if it is damaged.'''\n{body}") == []

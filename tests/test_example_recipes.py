@@ -25,7 +25,7 @@ def test_a_valid_example_has_no_problem(path: Path, monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.parametrize("path", INVALID, ids=lambda path: path.stem)
-def test_an_invalid_example_has_the_problems_written_next_to_it(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_invalid_example_has_its_expected_problems(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(path.parent)
     golden = path.with_suffix(".err")
     if os.environ.get("UPDATE_GOLDEN"):

@@ -56,7 +56,7 @@ def test_a_command_opens_no_connection(rows, name):
     assert result.returncode in ((0,) if name != "validate" else (0, 1)), result.stderr
 
 
-def test_the_watch_sees_a_connection(rows):
+def test_the_network_monitor_sees_a_connection(rows):
     result = run(
         [
             sys.executable,
@@ -69,7 +69,7 @@ def test_the_watch_sees_a_connection(rows):
 
 
 @pytest.mark.parametrize("name", ["check", "convert a table", "convert lines"])
-def test_without_any_network_a_command_does_the_same(rows, name):
+def test_local_commands_work_offline(rows, name):
     unshare = shutil.which("unshare")
     if not unshare or subprocess.run([unshare, "-rn", "true"], capture_output=True).returncode:
         pytest.skip("this machine lets nobody take the network away")

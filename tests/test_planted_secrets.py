@@ -63,7 +63,7 @@ def test_a_run_that_fails_leaves_no_secret(recipe, tiny_model, tmp_path, noisy) 
     assert leaks([done.stdout, done.stderr], [tmp_path / "runs", tmp_path / "cache"]) == {}
 
 
-def test_generating_leaves_no_secret_and_counts_what_it_replaced(recipe, tmp_path) -> None:
+def test_generating_leaves_no_secret_and_counts_redactions(recipe, tmp_path) -> None:
     (tmp_path / "prompt.yml").write_text("prompt: 1\nuser: 'Emotions in {text}?'\n")
     (tmp_path / "rows.csv").write_text("name,chinese,english\n" + "".join(f"s{n},第{n}句话,\n" for n in range(3)))
     with serving(then(status(500, ALL), reply(ALL), reply("love | joy"))) as server:
@@ -153,7 +153,7 @@ def test_a_push_that_fails_prints_no_secret(recipe, tuned_run, tmp_path) -> None
 
 
 @pytest.mark.parametrize("name", ["password in an address", "token in an address", "parameter"])
-def test_an_address_with_a_secret_is_not_repeated(recipe, tmp_path, name) -> None:
+def test_a_secret_in_an_address_is_not_printed(recipe, tmp_path, name) -> None:
     done = recipe("convert", "--converter", "messages", PLANTED[name], "--out", "out", cwd=tmp_path, **ENVIRONMENT)
     assert done.returncode == 1 and "[redacted]" in done.stderr
     assert leaks([done.stdout, done.stderr], [tmp_path]) == {}

@@ -101,7 +101,7 @@ def test_a_typo_and_a_bad_row_stop_the_commit_with_their_places(pre_commit: Comm
     assert "data/small/train.jsonl:2: messages: needs at least 2 items" in result.stdout
 
 
-def test_a_recipe_is_found_where_new_writes_it(pre_commit: Commit, tmp_path: Path) -> None:
+def test_a_recipe_is_found_where_recipe_new_writes_it(pre_commit: Commit, tmp_path: Path) -> None:
     (tmp_path / "faq.csv").write_text("question,answer\n" + "".join(f"What is {n} and why?,It is {n}\n" for n in range(8)), "utf-8")
     new = [sys.executable, "-m", "recipekit.runner", "new", "faq", "--data", "faq.csv"]
     subprocess.run(new, cwd=tmp_path, capture_output=True, check=True)

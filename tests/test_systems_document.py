@@ -72,7 +72,7 @@ def guide_prompts(recipe) -> bool:
         "mbti_llama2_16class",
     ],
 )
-def test_what_a_recipe_is_said_to_set_is_set(name):
+def test_reported_recipe_values_are_set(name):
     recipe = load_recipe(name).recipe
     expected = {
         "introspection_infer": lambda: recipe.generate.task == "ask",
@@ -117,5 +117,5 @@ def test_every_emogpt_recipe_has_a_run_name_of_its_own_in_wandb():
     assert len({training.tracker_run_name for training in found}) == len(found)
 
 
-def test_what_is_missing_is_listed():
+def test_exactly_one_part_is_missing():
     assert sum("**Missing**" in row for row in ROWS) == 1

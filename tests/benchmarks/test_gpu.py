@@ -96,7 +96,7 @@ def test_every_setting_makes_a_valid_recipe(benchmark, session, method, engine, 
     assert recipe.training.adapter == wanted and recipe.training.max_steps == 4
 
 
-def test_what_needs_a_gpu_is_skipped_with_the_reason_and_never_invented(benchmark, session):
+def test_gpu_measurements_are_skipped_with_a_reason(benchmark, session):
     for name in ("zero2", "zero3", "fsdp2", "ray"):
         with pytest.raises(benchmark["session"].Skipped, match="needs a GPU"):
             benchmark["engines"].stop_and_resume(session, name, 1)
@@ -124,7 +124,7 @@ def test_kernels_are_named_by_what_they_compute_and_overlapping_times_count_once
 
 @pytest.mark.train
 @pytest.mark.long
-def test_a_call_measures_a_side_and_the_next_call_does_not_repeat_it(tmp_path):
+def test_a_measured_side_is_not_measured_again(tmp_path):
     pytest.importorskip("axolotl", reason="needs the extra [train]")
     argv = [sys.executable, str(FOLDER), "--tiny", "--out", str(tmp_path), "parity", "qlora_recipekit", "ray"]
     for _ in range(2):

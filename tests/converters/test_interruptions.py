@@ -111,7 +111,7 @@ def steps(call, rows, out):
 
 
 @pytest.mark.parametrize(("call", "number"), [("write", "ENOSPC"), ("write", "EDQUOT"), ("fsync", "EIO")])
-def test_refused_by_the_disk_it_says_so_and_leaves_the_old_folder(trace, states, call, number):
+def test_a_full_disk_keeps_the_old_folder(trace, states, call, number):
     rows, out, old, new = states
     refused = 0
     for step in range(1, MOST):
@@ -129,7 +129,7 @@ def test_refused_by_the_disk_it_says_so_and_leaves_the_old_folder(trace, states,
 
 @pytest.mark.parametrize("processes", [1, 2])
 @pytest.mark.parametrize(("call", "number"), [("read", "EIO"), ("openat", "EMFILE"), ("openat", "EACCES")])
-def test_input_that_the_disk_does_not_give_is_named_and_the_old_folder_stays(trace, states, call, number, processes):
+def test_an_unreadable_input_is_reported_and_the_old_folder_kept(trace, states, call, number, processes):
     rows, out, old, new = states
     refused = 0
     for step in range(1, 30):
@@ -147,7 +147,7 @@ def test_input_that_the_disk_does_not_give_is_named_and_the_old_folder_stays(tra
 
 
 @pytest.mark.parametrize(("call", "step"), [("write", 1), ("write", 2), ("fsync", 1), ("read", 1), ("read", 2)])
-def test_a_call_that_a_signal_interrupts_is_made_again(trace, states, call, step):
+def test_a_call_interrupted_by_a_signal_is_retried(trace, states, call, step):
     rows, out, _, new = states
     of_source = rows if call == "read" else None  # the dynamic loader does not repeat its own reads
     assert trace(f"{call}:error=EINTR:when={step}", rows, out, path=of_source).returncode == 0
@@ -155,7 +155,7 @@ def test_a_call_that_a_signal_interrupts_is_made_again(trace, states, call, step
 
 
 @pytest.mark.parametrize("number", ["EROFS", "EDQUOT", "EACCES"])
-def test_where_no_folder_can_be_made_it_says_so(trace, states, number):
+def test_an_impossible_folder_is_reported(trace, states, number):
     rows, out, old, _ = states
     result = trace(f"mkdir:error={number}:when=1", rows, out)
     assert "cannot be written" in result.stderr
@@ -187,7 +187,7 @@ def test_rows_that_do_not_fit_into_memory_are_named_and_nothing_is_published(sta
     assert os.listdir(out.parent) == ["out"]
 
 
-def test_bytes_that_a_write_only_pretends_to_have_written_are_missed(trace, states):
+def test_silently_lost_writes_are_detected(trace, states):
     rows, out, old, _ = states
     result = trace("write:retval=100:when=1", rows, out)
     assert "bytes were written, but the file has" in result.stderr

@@ -20,7 +20,7 @@ NAUGHTY = [
 BLANK = [text for text in NAUGHTY if not text.strip() or text in ("\ufeff",)]
 
 
-def test_as_content_and_meta_they_come_out_as_they_went_in(tmp_path):
+def test_content_and_meta_round_trip(tmp_path):
     rows = [chat(f"{text}.", f"{text}!", note=text) for text in NAUGHTY]
     data = Data(
         "chat",
@@ -49,7 +49,7 @@ def test_alone_they_are_kept_unless_they_are_blank(tmp_path):
 
 
 @pytest.mark.parametrize("text", [text for text in NAUGHTY if "/" not in text and "\0" not in text and len(text.encode()) < 240])
-def test_as_a_files_name_they_are_reported_as_they_are(tmp_path, text):
+def test_odd_file_names_are_reported_unchanged(tmp_path, text):
     folder = tmp_path / "in"
     folder.mkdir()
     write_jsonl(folder / f"{text}.jsonl", [chat("q")])

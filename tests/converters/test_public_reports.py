@@ -87,7 +87,7 @@ def test_rows_may_lack_a_key_that_others_have(records):
 
 
 @pytest.mark.parametrize("word", ["null", "NA", "None", "nan", "007", "1e5"])
-def test_a_cell_stays_the_text_that_it_is(records, word):
+def test_a_cell_is_not_changed(records, word):
     (record,) = records("table", f"text,label\n{word},x\n", kind="classification")
     assert record["text"] == word
 
@@ -138,7 +138,7 @@ def test_earlier_turns_next_to_an_instruction_come_before_it(records):
 
 
 @pytest.mark.parametrize(("key", "value"), [("chat_template_kwargs", {"enable_thinking": False}), ("weight", 0.5), ("tools", "[{}]")])
-def test_a_key_that_changes_how_a_row_is_trained_is_refused_where_nothing_reads_it(records, key, value):
+def test_an_unread_key_that_changes_training_is_refused(records, key, value):
     with pytest.raises(UserError, match=f"key not read: '{key}'"):
         records("messages", rows({"messages": HI, key: value}))
 
@@ -171,7 +171,7 @@ def test_files_that_were_joined_lose_no_row_to_their_byte_order_marks(records):
 @pytest.mark.parametrize(
     ("key", "value"), [("loss_mask", [0, 1]), ("train", False), ("split", "test"), ("split", "Validation"), ("label", 0)]
 )
-def test_a_row_that_says_it_is_not_to_be_trained_is_refused(records, key, value):
+def test_a_row_marked_as_untrained_is_refused(records, key, value):
     with pytest.raises(UserError, match=f"key not read: '{key}'"):
         records("messages", rows({"messages": HI, key: value}))
 
@@ -181,7 +181,7 @@ def test_a_row_of_the_training_split_is_trained(records):
 
 
 @pytest.mark.parametrize("nothing", ["<noinput>", "nan", " No input"])
-def test_an_input_that_says_there_is_none_is_left_out_of_the_question(records, nothing):
+def test_a_placeholder_input_is_left_out_of_the_question(records, nothing):
     given = rows(
         {"instruction": "Tell a joke.", "input": nothing, "output": "Knock."},
         {"instruction": "Why?", "input": "Nan Goldin", "output": "So."},
@@ -197,7 +197,7 @@ def test_a_pointer_of_git_lfs_is_not_data(records):
             records(converter, pointer, kind=kind)
 
 
-def test_what_stands_empty_next_to_a_message_is_not_refused(records):
+def test_empty_keys_next_to_a_message_are_accepted(records):
     reply = {**HI[1], "refusal": None, "annotations": [], "audio": None, "function_call": None, "tool_calls": None}
     assert len(records("messages", rows({"messages": [HI[0], reply]}))) == 1
 

@@ -52,7 +52,7 @@ SUGGESTIONS = {
 
 
 @pytest.mark.parametrize(("key", "section"), SUGGESTIONS, ids=lambda value: value[:30])
-def test_an_unknown_key_is_shown_what_it_was_meant_to_be(key: str, section: str) -> None:
+def test_an_unknown_key_gets_a_suggestion(key: str, section: str) -> None:
     assert suggestion(key, section, here(section), PATHS) == SUGGESTIONS[key, section]
 
 

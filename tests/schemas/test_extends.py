@@ -157,7 +157,7 @@ def test_a_mapping_that_is_set_merges(recipe_file: Write) -> None:
 
 
 @pytest.mark.parametrize("setting", ["a.b=null", "a.b=", "a.b=~"])
-def test_a_setting_without_a_value_takes_the_key_away(recipe_file: Write, setting: str) -> None:
+def test_a_setting_without_a_value_removes_the_key(recipe_file: Write, setting: str) -> None:
     assert load_layers(recipe_file("a: {b: 1, c: 2}"), (setting,)).data == {"a": {"c": 2}}
 
 
@@ -182,7 +182,7 @@ BAD_SETTINGS = {
 
 
 @pytest.mark.parametrize(("setting", "what"), BAD_SETTINGS.items(), ids=BAD_SETTINGS)
-def test_a_setting_that_cannot_be_is_refused(recipe_file: Write, setting: str, what: str) -> None:
+def test_an_invalid_setting_is_refused(recipe_file: Write, setting: str, what: str) -> None:
     assert failure(recipe_file("a: {b: 1}\nl: [1, 2]"), setting).startswith(what)
 
 
@@ -217,7 +217,7 @@ def test_a_name_finds_what_new_wrote(recipe_file: Write, tmp_path: Path, monkeyp
         find_recipe("support", tmp_path / "elsewhere")  # what a recipe extends does not depend on the folder one is in
 
 
-def test_a_name_that_is_nowhere_gets_a_suggestion() -> None:
+def test_an_unknown_name_gets_a_suggestion() -> None:
     with pytest.raises(UserError, match="quikstart: no such recipe\n    hint: did you mean 'quickstart'"):
         find_recipe("quikstart")
     with pytest.raises(UserError, match="`recipe ls` lists"):
@@ -272,7 +272,7 @@ def test_a_models_name_that_is_not_a_folder_stays(recipe_file: Write, name: str)
     assert base_model(recipe_file(f"model: {{base_model: '{name}'}}")) == name
 
 
-def test_a_models_folder_given_by_a_setting_is_relative_to_where_one_is(
+def test_a_model_folder_in_a_setting_is_relative_to_the_working_directory(
     recipe_file: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = recipe_file("model: {base_model: gpt2}", folder=tmp_path / "recipes")
@@ -286,7 +286,7 @@ def test_a_models_folder_given_by_a_setting_is_relative_to_where_one_is(
 @pytest.mark.parametrize(
     "text", ['{"text": "a"}\n{"text": "b"}\n', '{"text": "a"}\n', '[{"text": "a"}]', "a,b\n1,2\n", "a\tb: c: d\n", ""], ids=repr
 )
-def test_a_file_of_data_is_reported_with_the_command_that_takes_it(tmp_path: Path, text: str) -> None:
+def test_a_data_file_is_reported_with_the_command_that_reads_it(tmp_path: Path, text: str) -> None:
     path = tmp_path / "rows.jsonl"
     path.write_text(text)
     with pytest.raises(UserError, match="rows.jsonl.*\n.*recipe new NAME --data"):

@@ -104,7 +104,7 @@ def test_paths_are_relative_to_the_recipe(write: Callable[..., Path], tmp_path: 
         ({"training.seed": list(range(20)), "training.lora_r": list(range(1, 20))}, "380 combinations; the limit is 256"),
     ],
 )
-def test_what_is_wrong_is_reported_once_at_its_place_by_check_and_by_loading(write: Callable[..., Path], matrix: dict, told: str) -> None:
+def test_check_and_load_report_a_problem_once(write: Callable[..., Path], matrix: dict, told: str) -> None:
     path = write(matrix)
     (problem,) = check_recipe(path)
     assert told in str(problem) and str(problem.location).startswith(f"{path}:")

@@ -119,7 +119,7 @@ def test_an_unset_variable_stops_a_run_and_not_a_check(recipe):
         st.none() | st.integers() | st.text(max_size=4), lambda inner: st.lists(inner) | st.dictionaries(st.text(max_size=4), inner)
     )
 )
-def test_whatever_is_declared_is_left_to_the_schema(declared):
+def test_invalid_variables_are_left_to_the_schema(declared):
     document = Document({"variables": declared, "data": {"sources": [{"path": "${A}/x"}, 3, {"path": 4}]}, "matrix": declared}, {}, {})
     try:
         expand_variables(document)

@@ -67,7 +67,7 @@ def test_rules_are_reported_with_their_places(recipe_file: Write, minimal: Minim
     assert [line.split(": ")[1] for line in told(path)] == ["training.warmup_steps", "training.eval_steps"]
 
 
-def test_rules_wait_for_a_sound_schema(recipe_file: Write, minimal: Minimal) -> None:
+def test_rules_run_only_on_a_valid_schema(recipe_file: Write, minimal: Minimal) -> None:
     path = recipe_file(to_yaml(minimal({"training.max_steps": 5, "training.warmup_steps": 9, "training.lora_r": "x"})))
     assert len(told(path)) == 1
 

@@ -377,7 +377,7 @@ def test_a_rule_names_the_keys_that_break_it(minimal: Minimal, rule: str, change
 
 
 @pytest.mark.parametrize(("rule", "changes"), [(r, c) for r, cases in KEEPS.items() for c in cases])
-def test_a_rule_leaves_a_sound_recipe_alone(minimal: Minimal, rule: str, changes: Changes) -> None:
+def test_a_valid_recipe_breaks_no_rule(minimal: Minimal, rule: str, changes: Changes) -> None:
     assert found(rule, minimal(changes)) == []
 
 

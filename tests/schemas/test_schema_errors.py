@@ -88,7 +88,7 @@ def test_every_error_is_reported_at_once_in_the_order_of_the_file() -> None:
     ]
 
 
-def test_a_missing_version_says_what_to_write() -> None:
+def test_a_missing_version_gets_a_hint() -> None:
     (problem,) = told("training: {adapter: lora, learning_rate: 1}", HEAD.removeprefix("recipe: 1\n"))
     assert problem == "r.yml:1:1: missing key 'recipe'\n    hint: add `recipe: 1`"
 
@@ -139,7 +139,7 @@ def test_a_hostile_document_is_explained_soon(name: str) -> None:
     assert sum(len(str(problem)) for problem in problems) < 100_000
 
 
-def test_more_problems_than_anybody_reads_are_cut_and_it_says_so() -> None:
+def test_a_long_list_of_problems_is_cut_with_a_note() -> None:
     problems = explain(Document({f"k{i}": i for i in range(500)}, {}, {}), schema("recipe"))
     assert len(problems) == MAX_PROBLEMS + 1
     assert problems[-1].what == "more than 100 problems: the rest are not listed"

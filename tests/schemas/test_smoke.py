@@ -33,20 +33,20 @@ def test_every_shipped_recipe_has_a_valid_smoke_run_with_a_tiny_model(path: Path
     assert loaded.recipe.training.max_steps == 4
 
 
-def test_a_few_steps_with_a_checkpoint_in_the_middle(smoke_run: Callable[..., Recipe]) -> None:
+def test_a_smoke_run_has_a_checkpoint_in_the_middle(smoke_run: Callable[..., Recipe]) -> None:
     training = smoke_run({"training.eval_steps": 200, "training.save_steps": 400, "training.micro_batch_size": 16}).training
     assert (training.max_steps, training.eval_steps, training.save_steps, training.logging_steps) == (4, 2, 2, 1)
     assert (training.micro_batch_size, training.gradient_accumulation_steps) == (2, 1)
 
 
-def test_what_it_takes_to_train_stays(smoke_run: Callable[..., Recipe]) -> None:
+def test_training_settings_are_kept(smoke_run: Callable[..., Recipe]) -> None:
     kept = {"adapter": "qlora", "lora_r": 64, "sequence_len": 4096, "learning_rate": 2e-4, "optimizer": "paged_adamw_8bit",
             "gradient_checkpointing": True, "precision": "bf16", "num_epochs": 10, "warmup_ratio": 0.1}  # fmt: skip
     training = smoke_run({f"training.{key}": value for key, value in kept.items()}).training
     assert {key: getattr(training, key) for key in kept} == kept
 
 
-def test_nothing_leaves_the_machine_and_no_gate_is_asked(smoke_run: Callable[..., Recipe]) -> None:
+def test_a_smoke_run_uploads_nothing_and_checks_no_gate(smoke_run: Callable[..., Recipe]) -> None:
     found = smoke_run({
         "export.push_to_hub": "me/model", "training.trackers": ["wandb"], "evaluation.gates": {"perplexity": {"max": 5}}, "evaluation.metrics": ["perplexity", "safety"],
         "evaluation.judge": {"prompt": "judge_counsellor", "provider": {"provider": "openai", "model": "m"}},

@@ -48,7 +48,7 @@ def test_jsonschema_rs_and_jsonschema_agree_on_mutated_records(name: str) -> Non
     assert 1_000 * TIMES < refused < 5_000 * TIMES, "the mutants must be both good and bad to be worth comparing"
 
 
-def test_they_agree_on_what_is_blank() -> None:
+def test_both_readers_agree_on_blank_lines() -> None:
     """Python's white space and JavaScript's are not the same: the records' schemas name both."""
     oracle = Draft202012Validator(schema("text"))
     characters = {chr(number) for number in range(0x3100)} | {"\ufeff", "\ufffc", "\U000e0020"}
@@ -65,7 +65,7 @@ def test_jsonschema_rs_and_jsonschema_agree_on_mutated_recipes() -> None:
     assert 500 * TIMES < refused < 2_500 * TIMES
 
 
-def test_what_jsonschema_rs_refuses_is_never_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_schema_error_is_never_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
     from recipekit.schemas import schema_errors
 
     monkeypatch.setattr(schema_errors, "explain", lambda document, schema: [])

@@ -79,11 +79,11 @@ REFUSED = {
 
 
 @pytest.mark.parametrize(("text", "first_line"), REFUSED.items(), ids=range(len(REFUSED)))
-def test_what_cannot_be_a_recipe_is_refused_with_its_place(text: str, first_line: str) -> None:
+def test_unsupported_yaml_is_refused_with_its_location(text: str, first_line: str) -> None:
     assert refusal(text) == first_line
 
 
-def test_hints_tell_what_to_do() -> None:
+def test_hints_name_the_fix() -> None:
     assert hint("a:\n\tb: 1") == "indent with spaces, not tabs"
     assert "indentation" in hint("a: b: c")
     assert "remove one" in hint("a: 1\na: 2")
@@ -126,7 +126,7 @@ BOMBS = {
 
 
 @pytest.mark.parametrize("name", BOMBS)
-def test_a_bomb_is_refused_soon(name: str) -> None:
+def test_a_bomb_is_refused_early(name: str) -> None:
     assert within_lines(5_000_000, refusal, BOMBS[name]).startswith("r.yml")
 
 
@@ -169,7 +169,7 @@ def test_every_key_and_value_has_its_place() -> None:
     assert document.location(()) == Location("r.yml", 1, 1)
 
 
-def test_a_place_that_is_not_there_is_its_nearest_parents() -> None:
+def test_a_missing_folder_uses_its_nearest_parent() -> None:
     assert parse_yaml("a:\n  b: 1\n", "r.yml").location(("a", "missing", "deeper"), key=True) == Location("r.yml", 1, 1)
     assert Document({}, {}, {}).location(("a",)) == Location("")
 
@@ -195,7 +195,7 @@ def test_how_a_file_was_saved_does_not_matter(tmp_path: Path, raw: bytes, value:
     ],
     ids=["latin-1", "a stray byte", "UTF-16", "a pickle"],
 )
-def test_what_is_not_utf_8_is_refused(tmp_path: Path, raw: bytes, what: str) -> None:
+def test_text_that_is_not_utf_8_is_refused(tmp_path: Path, raw: bytes, what: str) -> None:
     (tmp_path / "r.yml").write_bytes(raw)
     with pytest.raises(UserError) as caught:
         read_text(tmp_path / "r.yml", "r.yml")

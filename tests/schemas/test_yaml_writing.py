@@ -25,7 +25,7 @@ def test_text_that_looks_like_something_else_stays_text(text: str) -> None:
 
 
 @pytest.mark.parametrize("number", [2e-4, 1e-7, 1e300, 1.0, 0.1, 3e-05, -1e-5, 5e-324, 1e16, 123456789.123])
-def test_a_float_stays_a_float_for_every_reader(number: float) -> None:
+def test_floats_are_written_for_every_yaml_reader(number: float) -> None:
     written = to_yaml({"key": number})
     assert parse_yaml(written, "r").data["key"] == number
     assert isinstance(yaml.safe_load(written)["key"], float)

@@ -55,7 +55,7 @@ def test_the_hash_of_a_file_is_that_of_its_bytes_however_it_was_read(tmp_path, m
     assert list(read.hashes.values()) == ([sha256(text).hexdigest()] if (name, limit) == ("a.jsonl", None) else [])
 
 
-def test_a_batch_says_which_lines_it_holds(tmp_path):
+def test_a_batch_has_its_line_numbers(tmp_path):
     path = write_jsonl(tmp_path / "a.jsonl", chats(10))
     batches = list(source(path, size=200).batches())
     assert len(batches) > 1

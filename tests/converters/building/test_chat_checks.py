@@ -51,7 +51,7 @@ def test_a_conversation_that_ends_with_the_assistant_is_valid(roles):
         ([{"role": "user", "content": "a"}, {"role": "assistant", "content": "b", "train": False}], "nothing_trained"),
     ],
 )
-def test_what_is_wrong_with_a_chat_has_a_name(messages, expected):
+def test_every_fault_of_a_chat_has_a_reason(messages, expected):
     assert reason(messages) == expected
 
 
@@ -72,7 +72,7 @@ def test_the_detail_says_which_message():
         ("classification", {"label": "x"}, "no_text"),
     ],
 )
-def test_what_is_wrong_with_a_text_or_a_label_has_a_name(kind, fields, expected):
+def test_every_fault_of_a_text_or_label_has_a_reason(kind, fields, expected):
     fault = record_fault(kind, fields)
     assert (fault and fault[0]) == expected
 
@@ -122,13 +122,13 @@ def test_the_fast_path_accepts_only_valid_records(messages):
 
 
 @pytest.mark.parametrize("content", ["x", " x", "\nx", "é", "字", "💻"])
-def test_the_quick_yes_is_said_of_ordinary_chats(content):
+def test_the_fast_check_accepts_ordinary_chats(content):
     assert plain_contents(said("user", "assistant", content=content), said("user", "assistant", content=content))
     with_system = said("system", "user", "assistant", content=content)
     assert plain_contents(with_system, with_system[1:])
 
 
-def test_the_quick_yes_holds_to_the_longest_chat():
+def test_the_fast_check_accepts_the_longest_chat():
     longest = said(*["user", "assistant"] * 499)
     assert plain_contents(longest, longest)
     assert not plain_contents(said(*["user", "assistant"] * 501), said(*["user", "assistant"] * 501))

@@ -80,7 +80,7 @@ def test_text_that_cannot_be_written_is_a_drop():
     assert ids(found) == ["a:3"]
 
 
-def test_drops_of_the_reader_are_counted_among_the_others():
+def test_drops_of_the_reader_are_counted():
     rows = [Drop(Row(None, "a", 1), "ragged_row"), Row(chat("x"), "a", 2), Drop(Row(None, "a", 3), "not_utf8")]
     found = convert_batch(CHATS, Batch("a", 1, rows=rows))
     assert (found.ledger.read, found.ledger.dropped) == (3, {"ragged_row": 1, "not_utf8": 1})
@@ -115,7 +115,7 @@ def test_a_spec_is_what_the_recipe_says():
     ),
     st.integers(1, 6),
 )
-def test_where_the_rows_are_cut_changes_nothing(rows, size):
+def test_batch_size_does_not_change_records(rows, size):
     whole = convert_batch(CHATS, Batch("a", 1, b"".join(rows)))
     parts = [convert_batch(CHATS, Batch("a", 1 + at, b"".join(rows[at : at + size]))) for at in range(0, len(rows), size)]
     assert b"".join(part.lines for part in parts) == whole.lines
@@ -207,7 +207,7 @@ def test_a_converter_of_groups_accounts_for_the_rows_of_each_group(forgets):
 
 
 @pytest.mark.usefixtures("converters")
-def test_what_was_repaired_is_noted_by_record():
+def test_repairs_are_counted_by_record():
     found = convert_batch(Spec("text", "losing", {}), Batch("a", 1, rows=[Row(1, "a", 1), Row(1, "a", 4)]))
     assert found.fixed == {0: ("repaired",), 1: ("repaired",)}
 

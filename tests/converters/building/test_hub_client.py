@@ -12,14 +12,14 @@ def test_work_that_ends_in_time_gives_its_result_or_its_error() -> None:
         within(30, lambda: 1 // 0)
 
 
-def test_work_that_does_not_end_is_left_behind() -> None:
+def test_work_that_does_not_end_times_out() -> None:
     never = threading.Event()
     with pytest.raises(TimeoutError):
         within(0.05, never.wait)
     never.set()
 
 
-def test_every_client_of_the_hub_has_a_limit_of_time() -> None:
+def test_every_hub_client_has_a_timeout() -> None:
     utils = pytest.importorskip("huggingface_hub.utils", reason="needs the extra [data]: huggingface_hub")
     limit_hub_client()
     assert utils.get_session().timeout.read == SILENT_SECONDS

@@ -45,12 +45,12 @@ def test_the_commit_is_in_the_recipe_that_the_run_keeps(load, moods):
     assert "revision" not in loaded.document.data["data"]["sources"][0]
 
 
-def test_files_alone_ask_nobody(load):
+def test_local_sources_make_no_request(load):
     loaded = load("rows.jsonl")
     assert pin_commits(loaded) is loaded
 
 
-def test_the_datas_key_is_that_of_the_commit(load, moods):
+def test_the_data_key_depends_on_the_commit(load, moods):
     loaded = load("hf:ann/moods")
     before = data_key(loaded.recipe.data, [[]])
     assert before == data_key(pin_commits(loaded).recipe.data, [[]])

@@ -62,7 +62,7 @@ def source(path="hf:ann/moods", **settings):
     return Source(path, "table", **settings)
 
 
-def test_a_branch_and_a_tag_stand_for_a_commit(asked):
+def test_a_branch_and_a_tag_resolve_to_a_commit(asked):
     assert commit_of(source()) == NEW
     assert commit_of(source(revision="v1")) == OLD
 
@@ -87,7 +87,7 @@ def test_a_commit_is_resolved_once_per_process(asked):
     [("hf:ann/moods", "v9", "has no revision 'v9'"), ("hf:ann/none", "main", "has no such dataset, or you have no access"),
      ("hf:ann/secret", "main", "has no such dataset, or you have no access"), ("hf:two words", "main", "not a valid dataset name")],
 )  # fmt: skip
-def test_what_the_hub_does_not_have_is_reported(asked, path, revision, what):
+def test_missing_hub_datasets_are_reported(asked, path, revision, what):
     with pytest.raises(UserError, match=what):
         find_dataset(path, revision)
 
@@ -146,7 +146,7 @@ def test_values_are_the_same_as_those_of_the_parquet_file_itself(hub, recipe, tm
                         "none": None, "within": {"days": ["2026-01-01"]}}  # fmt: skip
 
 
-def test_a_recipe_names_a_split_that_there_is_and_else_hears_which_there_are(hub, recipe, tmp_path):
+def test_an_unknown_split_is_refused_with_the_existing_ones(hub, recipe, tmp_path):
     pytest.importorskip("datasets")
     arguments = ["convert", "--converter", "table", "hf:ann/moods", "--hub-split", "valid", "--out", "out"]
     outcome = recipe(*arguments, cwd=tmp_path, **hub.environment(tmp_path / "cache"))
@@ -155,7 +155,7 @@ def test_a_recipe_names_a_split_that_there_is_and_else_hears_which_there_are(hub
     assert not (tmp_path / "out").exists()
 
 
-def test_without_a_network_the_command_ends_with_1_and_what_to_do(recipe, tmp_path):
+def test_without_a_network_the_command_exits_1_with_a_hint(recipe, tmp_path):
     environment = {"HF_ENDPOINT": "http://127.0.0.1:9", "HF_HOME": str(tmp_path), "HF_HUB_OFFLINE": "1"}
     outcome = recipe("convert", "--converter", "table", "hf:ann/moods", "--out", tmp_path / "out", **environment)
     assert outcome.returncode == 1

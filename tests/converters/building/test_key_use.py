@@ -106,7 +106,7 @@ def test_nested_keys_are_named_by_their_path_where_the_converter_looks():
     assert messages(row, ignore=("metadata",))[2] == {}
 
 
-def test_what_is_taken_whole_counts_as_read():
+def test_an_object_taken_whole_counts_as_read():
     spec = Spec("chat", "messages", {"keep_meta": ["about"]})
     lines, _, unread = converted(spec, [Row(chat("a", about={"x": [{"y": 1}]}), "f", 1)])
     assert unread == {} and json.loads(lines[0])["meta"]["about"] == {"x": [{"y": 1}]}
@@ -160,7 +160,7 @@ rows_strategy = st.lists(st.dictionaries(keys, values, max_size=4), min_size=1, 
 
 @settings(max_examples=60)
 @given(rows_strategy, st.integers(1, 12))
-def test_where_batches_are_cut_changes_nothing(more, cut):
+def test_batch_boundaries_do_not_matter(more, cut):
     rows = [Row({**row, "messages": chat(str(number))["messages"]}, "f", number) for number, row in enumerate(more, 1)]
     rows = [row for row in rows if not isinstance(row.value.get("meta"), dict)]
     if not rows:
@@ -186,7 +186,7 @@ MARKS = st.dictionaries(
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.parent.name}-{case.name}")
 @settings(max_examples=15)
 @given(data=st.data())
-def test_a_row_fares_alike_whatever_its_neighbours_are(case, data):
+def test_a_row_does_not_depend_on_its_neighbours(case, data):
     rows = rows_of(case)
     if not rows or not is_stateless(case.parent.name, spec_of(case).options):
         return

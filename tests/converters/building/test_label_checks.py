@@ -49,7 +49,7 @@ def test_labels_with_a_separator_of_their_own_are_labels(label):
 
 
 @pytest.mark.parametrize("label", ["nan", "NaN", "<NA>", "None", "NULL", "null", "N/A", "n/a", "NA"])
-def test_what_programs_write_for_a_missing_label_is_not_a_class(label):
+def test_missing_value_words_are_not_labels(label):
     with pytest.raises(UserError, match=f"'{label}' .rows.jsonl:3. is what programs write where a label is missing"):
         check_labels(places("joy", "anger", label), None)
     check_labels(places("joy", label), ("joy", label))
@@ -66,7 +66,7 @@ def test_numbers_are_the_same_label_where_they_are_the_same_number(one, other, z
         check_labels(places(str(one), written), None)
 
 
-def test_what_the_recipe_lists_is_meant():
+def test_declared_labels_are_accepted():
     check_labels(places("joy", "Joy", "1,2"), ("joy", "Joy", "1,2"))
     with pytest.raises(UserError):
         check_labels(places("joy", "Joy"), ("joy",))

@@ -111,7 +111,7 @@ def test_lone_surrogates_are_compared_too(tmp_path):
     assert pairs_of(tmp_path, [text + "\ud83d", text]) == [(0, 1)]
 
 
-def test_many_copies_of_one_text_cost_no_square(tmp_path):
+def test_many_copies_of_one_text_take_linear_time(tmp_path):
     """Each copy is compared with the first and a few others, so that a thousand of them do not give half a million pairs."""
     text = sentence(random.Random(5))
     pairs = pairs_of(tmp_path, [text] * 1000)

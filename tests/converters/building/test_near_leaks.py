@@ -65,12 +65,12 @@ def test_rows_that_differ_in_their_system_prompt_alone_are_counted(tmp_path):
 
 
 @pytest.mark.parametrize("limit", ["MAX_ROWS", "MAX_BYTES"])
-def test_beyond_the_limit_it_is_said_that_nobody_has_looked(three_splits, tmp_path, monkeypatch, limit):
+def test_rows_beyond_the_limit_are_reported_as_unchecked(three_splits, tmp_path, monkeypatch, limit):
     monkeypatch.setattr(near_leaks, limit, 38)
     assert "data.check_leaks: near" in near(build(three_splits, tmp_path / "out"))["not_checked"]
 
 
-def test_without_the_libraries_it_is_said_what_to_install(three_splits, tmp_path, monkeypatch):
+def test_a_missing_library_is_noted_with_pip_install(three_splits, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "rensa", None)
     assert near(build(three_splits, tmp_path / "out")) == {"not_checked": "needs rensa: pip install 'recipekit[data]'"}
 
@@ -86,6 +86,6 @@ def test_one_split_has_nothing_to_compare(tmp_path):
 
 
 @pytest.mark.parametrize("way", [{"dedup": "near"}, {"check_leaks": "near"}])
-def test_where_near_duplicates_are_removed_or_refused_none_are_left(tmp_path, way):
+def test_removed_near_duplicates_do_not_leak(tmp_path, way):
     path = write_jsonl(tmp_path / "a.jsonl", [chat(text()) for _ in range(40)])
     assert near(build(chat_data(path, split=Split(0.2, 0), **way), tmp_path / "out"))["rows"] == {}

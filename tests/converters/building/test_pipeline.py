@@ -48,7 +48,7 @@ def test_the_manifest_has_the_hash_of_every_file(tmp_path):
     }
 
 
-def test_what_was_written_is_valid_and_reads_back_as_it_is(tmp_path):
+def test_written_records_are_valid_and_round_trip(tmp_path):
     path = write_jsonl(tmp_path / "a.jsonl", chats(20))
     build(chat_data(path), tmp_path / "one")
     build(chat_data(tmp_path / "one" / "train.jsonl"), tmp_path / "two")
@@ -58,7 +58,7 @@ def test_what_was_written_is_valid_and_reads_back_as_it_is(tmp_path):
 
 
 @pytest.mark.parametrize("split", [Split(0, 0), TENTHS, Split(0.1, 0.1, group_by=("tree",), stratify_by="topic")])
-def test_every_way_of_working_gives_the_same_bytes(tmp_path, split):
+def test_every_execution_mode_gives_the_same_bytes(tmp_path, split):
     rows = [row | {"tree": n // 3, "topic": "ab"[n % 2]} for n, row in enumerate(chats(400))]
     first = write_jsonl(tmp_path / "a.jsonl", [*rows, *rows[::7], b"broken\n", b"\n", b"{}\n", *chats(5, 900)])
     second = tmp_path / "b.json"
@@ -199,7 +199,7 @@ def test_more_unusable_rows_than_allowed_are_a_gate(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["notes.md", "validation.jsonl", "sub/y"])
-def test_files_that_people_have_put_next_to_ours_are_kept(tmp_path, name):
+def test_foreign_files_are_kept(tmp_path, name):
     path = write_jsonl(tmp_path / "a.jsonl", chats(5))
     build(chat_data(path), tmp_path / "out")
     mine = tmp_path / "out" / name
@@ -331,7 +331,7 @@ ROWS = st.lists(
 
 @settings(max_examples=40)
 @given(ROWS, st.sampled_from([Split(0, 0), Split(0.3, 0.2), Split(0.3, 0.3, group_by=("tree",))]), st.integers(1, 400))
-def test_the_account_always_adds_up_and_splits_share_nothing(tmp_path_factory, rows, split, batch_bytes):
+def test_row_counts_add_up_and_splits_are_disjoint(tmp_path_factory, rows, split, batch_bytes):
     folder = tmp_path_factory.mktemp("property")
     path = write_jsonl(folder / "a.jsonl", [chat("first", tree=9), *rows])
     data = Data("chat", (Source(str(path), "messages", {"keep_meta": ["tree"]}),), split=split, max_dropped=1)
@@ -389,7 +389,7 @@ def test_rows_that_differ_in_their_system_prompt_are_not_duplicates(tmp_path, mo
     assert (manifest["rows_kept"], manifest["dropped"].get("duplicate", 0)) == (kept, 2 - kept)
 
 
-def test_what_was_not_read_and_what_nobody_filled_in_is_in_the_manifest(tmp_path):
+def test_unread_keys_and_placeholders_are_in_the_manifest(tmp_path):
     path = write_jsonl(tmp_path / "rows.jsonl", [chat("Who is {{name}}?", id=1), chat("q", id=2, about={"mood": "calm"})])
     (source,) = build(chat_data(path), tmp_path / "out")["sources"]
     assert (source["unread_keys"], source["placeholders"]) == ({"id": 2, "about": 1}, {"{{name}}": 1})

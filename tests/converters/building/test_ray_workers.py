@@ -43,7 +43,7 @@ def test_a_batch_that_loses_every_process_is_named(cluster):
     assert said["lost"].startswith("a:7: a Ray worker was lost while it converted lines 7 to 8 of a")
 
 
-def test_a_cluster_that_does_not_answer_is_a_mistake(tmp_path, recipe):
+def test_a_cluster_that_does_not_answer_is_a_user_error(tmp_path, recipe):
     rows = write_jsonl(tmp_path / "a.jsonl", chats(3))
     result = recipe("convert", "--converter", "messages", rows, "--out", tmp_path / "out", "--engine", "ray", RAY_ADDRESS="127.0.0.1:1")
     assert result.returncode == 1, result.stderr

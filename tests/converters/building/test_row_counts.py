@@ -24,7 +24,7 @@ def test_examples_are_of_unusable_rows_and_hold_no_values():
     assert ledger.examples == [Drop(Row(None, "a.jsonl", 2), "empty_content")]
 
 
-def test_so_many_examples_are_kept_and_no_more():
+def test_the_number_of_examples_is_limited():
     ledger = Ledger()
     for line in range(LISTED + 5):
         ledger.drop(drop(line))
@@ -50,7 +50,7 @@ def test_parts_add_up_to_what_the_whole_would_have_counted():
     assert (total.read, total.kept, total.fixed["trimmed"]) == (4 * LISTED, 14, 2)
 
 
-def test_no_rows_wanted_away_leave_no_reason_behind():
+def test_a_count_of_zero_adds_no_reason():
     ledger = Ledger()
     ledger.drop_filtered("duplicate", 0)
     ledger.drop_filtered("near_duplicate", 2)

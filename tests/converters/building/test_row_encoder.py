@@ -47,7 +47,7 @@ def test_meta_comes_before_origin_and_an_old_origin_is_replaced():
     assert only["meta"]["origin"]["line"] == 1
 
 
-def test_ids_tell_sources_rows_on_one_line_and_records_of_one_row_apart():
+def test_ids_are_unique():
     writer = Lines("messages", "2/")
     rows = [Row(None, "a", 1), Row(None, "a", 1), Row(None, "a", 1, 2), Row(None, "a", 1, 2), Row(None, "a", 2), Row(None, "b", 2)]
     assert [line(writer, row)["id"] for row in rows] == ["2/a:1", "2/a:1#2", "2/a:1.2", "2/a:1.2#2", "2/a:2", "2/b:2"]
@@ -104,7 +104,7 @@ def test_the_quick_encoding_is_the_slow_one(pairs, backwards):
         assert record_fault("chat", {"messages": messages}) is None
 
 
-def test_the_fast_encoding_takes_ordinary_chats():
+def test_the_fast_encoding_accepts_ordinary_chats():
     assert plain_chat(EXCHANGE)
     assert plain_chat([*said(("system", "s")), *EXCHANGE])
     assert plain_chat([]) is None
@@ -136,7 +136,7 @@ def test_rows_can_be_grouped_by_their_text():
 
 @pytest.mark.parametrize("word", sorted(MISSING))
 @pytest.mark.parametrize("beside", ["", "!", " it is"])
-def test_a_whole_text_that_stands_for_a_missing_value_is_named(word, beside):
+def test_a_text_that_means_a_missing_value_is_reported(word, beside):
     messages = said(("user", "What is it?"), ("assistant", f"{word}{beside}"))
     body, _, is_suspect = plain_chat(messages)
     assert is_suspect == (not beside) and placeholders(body) == (set() if beside else {word})

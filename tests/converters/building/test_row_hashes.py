@@ -78,7 +78,7 @@ def test_closing_frees_the_index_and_keeps_the_digests():
     assert len(digests) == 2
 
 
-def test_without_numpy_the_set_continues():
+def test_without_numpy_a_set_is_used():
     code = """
 import sys
 sys.modules["numpy"] = None

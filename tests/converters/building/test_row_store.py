@@ -39,7 +39,7 @@ def test_repeated_rows_stay_where_the_recipe_wants_them(tmp_path):
     assert not kept.ledger.dropped
 
 
-def test_mended_rows_are_counted_once_and_only_if_they_are_kept(tmp_path):
+def test_repaired_rows_are_counted_once_if_kept(tmp_path):
     found = batch(chat("a"), chat("a"), chat("b"))
     found.fixed.update({0: ("trimmed",), 1: ("trimmed",), 2: ("trimmed", "unquoted")})
     with RowStore(chat_data(tmp_path), tmp_path / "rows") as kept:
@@ -47,7 +47,7 @@ def test_mended_rows_are_counted_once_and_only_if_they_are_kept(tmp_path):
     assert kept.ledger.fixed == {"trimmed": 2, "unquoted": 1}
 
 
-def test_what_dividing_needs_is_in_columns(tmp_path):
+def test_split_keys_are_stored_in_columns(tmp_path):
     split = Split(0.1, 0.1, group_by=("tree",), stratify_by="topic")
     data = chat_data(tmp_path, tmp_path, split=split)
     data = data._replace(sources=(data.sources[0], data.sources[1]._replace(split="test")))
@@ -111,7 +111,7 @@ def test_rows_are_written_twice_only_where_they_must(change, divided):
 
 
 @pytest.mark.parametrize("skipped", [[], [0], [2], [1, 2], [0, 1, 2, 3], [0, 3]])
-def test_parts_are_left_out(tmp_path, skipped):
+def test_skipped_parts_are_not_written(tmp_path, skipped):
     parts = [b"one", b"", b"three", b"4"]
     ends = [3, 3, 8, 9]
     file = NewFile(tmp_path / "a")

@@ -37,18 +37,18 @@ def test_a_key_that_no_row_has_is_refused_with_those_that_rows_have(tmp_path, sp
     assert not (tmp_path / "out").exists()
 
 
-def test_where_rows_have_no_key_at_all_that_is_reported(tmp_path):
+def test_rows_without_keys_are_reported(tmp_path):
     with pytest.raises(UserError) as caught:
         build(data(tmp_path, chats(10), Split(**SHARES, group_by=("tree",))), tmp_path / "out")
     assert "no row has a key for this; the option keep_meta of many converters" in caught.value.problems[0].hint
 
 
 @pytest.mark.parametrize("split", [{"group_by": ("tree",)}, {"stratify_by": "tree"}])
-def test_a_key_that_one_row_has_will_do(tmp_path, split):
+def test_one_row_with_the_key_is_enough(tmp_path, split):
     build(data(tmp_path, [*chats(9), chat("last", tree=1)], Split(**SHARES, **split)), tmp_path / "out")
 
 
-def test_where_nothing_is_divided_a_key_does_no_harm(tmp_path):
+def test_without_splits_a_group_key_is_accepted(tmp_path):
     build(data(tmp_path, chats(10), Split(0, 0, group_by=("tree",), stratify_by="topic")), tmp_path / "out")
 
 
@@ -61,11 +61,11 @@ def test_fixed_splits_count_for_groups_but_not_for_strata(tmp_path):
         build(both._replace(split=Split(**SHARES, stratify_by="topic")), tmp_path / "out")
 
 
-def test_strata_do_not_matter_where_every_source_has_its_split(tmp_path):
+def test_fixed_splits_ignore_strata(tmp_path):
     build(data(tmp_path, chats(10), Split(**SHARES, stratify_by="topic"), "train"), tmp_path / "out")
 
 
-def test_labels_and_texts_of_the_records_themselves_will_do(tmp_path):
+def test_labels_and_texts_of_the_records_are_enough(tmp_path):
     path = tmp_path / "a.csv"
     path.write_text("type,posts\n" + "".join(f'{"ENTP" if n % 2 else "INFJ"},"some words {n}"\n' for n in range(20)))
     split = Split(**SHARES, group_by=("text", "posts"), stratify_by="label")
@@ -80,7 +80,7 @@ def test_a_chats_own_label_in_meta_makes_strata(tmp_path):
     assert sum('"label":"a"' in line for line in held_out) == sum('"label":"b"' in line for line in held_out) == 2
 
 
-def test_a_key_that_the_converter_gives_rows_of_other_files_will_do(tmp_path):
+def test_a_key_of_another_files_rows_is_enough(tmp_path):
     """Lines of a corpus have no source_text, stories that were made from texts do; one recipe serves both."""
     path = tmp_path / "corpus.txt"
     path.write_text("".join(f"line {n} of a corpus has at least so many words , or it is dropped .\n" for n in range(20)))

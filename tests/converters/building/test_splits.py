@@ -37,7 +37,7 @@ def test_each_split_gets_its_share():
     assert counts == {"train": 80, "validation": 10, "test": 10}
 
 
-def test_no_share_asked_for_leaves_everything_in_training():
+def test_without_split_shares_every_row_is_training():
     assert set(assign_splits(placed(singles(10)), Split(0, 0))) == {0}
 
 

@@ -76,7 +76,7 @@ def test_a_row_that_cannot_be_asked_comes_out_with_its_reason_in_its_place(tmp_p
     st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["messages", "role", "content", "user", "prompt", "text", "x"]), inner, max_size=4)
 ), max_leaves=12), max_size=6))  # fmt: skip
 @pytest.mark.parametrize(("converter", "record_type"), [("messages", "chat"), ("table", "classification"), ("prompt_completion", "chat")])
-def test_whatever_the_rows_are_each_comes_out_once_with_its_columns(
+def test_every_row_is_written_once_with_its_columns(
     tmp_path_factory: pytest.TempPathFactory, converter: str, record_type: RecordType, rows: list[Any]
 ) -> None:
     path = write_jsonl(tmp_path_factory.mktemp("rows") / "rows.jsonl", [{"n": 0}, *rows])

@@ -23,7 +23,7 @@ def test_a_table_without_a_header_gets_the_hint_to_name_its_columns(tmp_path):
     assert "columns: [text, label]" not in hint(tmp_path / "b.tsv", b"body\tstars\nfine\t2\n"), "that is a header with other names"
 
 
-def test_a_table_of_another_encoding_gets_the_hint_to_name_it(tmp_path):
+def test_a_table_in_another_encoding_gets_a_hint(tmp_path):
     pytest.importorskip("charset_normalizer")
     table = "text,label\nCafé très bon à l'hôtel,joy\nMauvais goût,anger\n".encode("cp1252")
     assert "cp1252 if" in hint(tmp_path / "a.csv", table)

@@ -15,12 +15,12 @@ def folder(tmp_path):
     return tmp_path / "out"
 
 
-def test_what_was_written_is_whole(folder):
+def test_an_unchanged_folder_verifies(folder):
     assert verify_folder(folder) == []
 
 
 @pytest.mark.parametrize("place", [0, 100, -1])
-def test_a_bit_that_flips_is_named_with_expected_and_actual_hash(folder, place):
+def test_a_flipped_bit_is_reported_with_both_hashes(folder, place):
     path = folder / "train.jsonl"
     before = path.read_bytes()
     content = bytearray(before)
@@ -32,13 +32,13 @@ def test_a_bit_that_flips_is_named_with_expected_and_actual_hash(folder, place):
     assert hashlib.sha256(content).hexdigest() in said
 
 
-def test_a_file_that_is_gone_is_named(folder):
+def test_a_deleted_file_is_reported(folder):
     (folder / "train.jsonl").unlink()
     assert verify_folder(folder) == [f"{folder / 'train.jsonl'} cannot be read: No such file or directory"]
 
 
 @pytest.mark.parametrize("content", [None, b"", b"{", b"[]", b"{}"])
-def test_a_manifest_of_no_use_is_named(folder, content):
+def test_an_unusable_manifest_is_reported(folder, content):
     (folder / "manifest.json").unlink()
     if content is not None:
         (folder / "manifest.json").write_bytes(content)
@@ -61,6 +61,6 @@ def test_a_damaged_manifest_claims_every_file_it_may_have_named(folder, content)
     assert own_files(folder, NAMES) == {"manifest.json", *NAMES}
 
 
-def test_nothing_is_ours_next_to_somebody_elses_manifest(folder):
+def test_a_foreign_manifest_claims_no_file(folder):
     (folder / "manifest.json").write_text('{"name": "an app", "files": {"train.jsonl": {}}}')
     assert own_files(folder, NAMES) == set()

@@ -88,7 +88,7 @@ def test_the_same_processes_serve_one_source_after_the_other():
 
 
 @pytest.mark.parametrize("memory", [True, False])
-def test_messages_of_any_size_pass_and_leave_no_memory_taken(monkeypatch, memory):
+def test_messages_of_any_size_leave_no_memory_allocated(monkeypatch, memory):
     monkeypatch.setattr(module, "KEPT_BYTES", 4096)
     if not memory:
         monkeypatch.delattr(os, "memfd_create")
@@ -100,7 +100,7 @@ def test_messages_of_any_size_pass_and_leave_no_memory_taken(monkeypatch, memory
     assert found == [result(convert_batch(CHATS, batch)) for batch in large + rows]
 
 
-def test_a_process_that_dies_with_a_batch_waiting_converts_both(monkeypatch, tmp_path):
+def test_a_batch_that_waits_for_a_dead_process_is_converted(monkeypatch, tmp_path):
     """The first batch of a process costs a try; the second has done nothing."""
     for count in range(1, 9):
         failing(monkeypatch, once(tmp_path / str(count)), on_line=1 + 3 * (count - 1))
@@ -110,7 +110,7 @@ def test_a_process_that_dies_with_a_batch_waiting_converts_both(monkeypatch, tmp
         assert found == [result(convert_batch(CHATS, batch)) for batch in batches(8)]
 
 
-def test_a_process_that_is_killed_costs_its_batch_one_more_try(monkeypatch, tmp_path):
+def test_a_killed_process_retries_its_batch(monkeypatch, tmp_path):
     failing(monkeypatch, once(tmp_path / "died"), on_line=7)
     with Workers(2) as workers:
         found = list(workers.convert(CHATS, batches(12)))
@@ -131,7 +131,7 @@ def test_a_batch_that_kills_two_processes_is_named(monkeypatch, sigterm_interrup
     assert caught.value.problems[0].location == Location("a", 4)
 
 
-def test_running_out_of_memory_is_a_death(monkeypatch, tmp_path):
+def test_out_of_memory_is_reported_as_a_killed_process(monkeypatch, tmp_path):
     def exhausted():
         raise MemoryError
 
@@ -152,13 +152,13 @@ def test_a_users_mistake_found_in_a_process_arrives_whole(monkeypatch):
     assert caught.value.problems == [problem]
 
 
-def test_our_own_mistake_arrives_with_its_traceback(monkeypatch):
+def test_a_bug_has_a_traceback(monkeypatch):
     failing(monkeypatch, lambda: 1 // 0)
     with pytest.raises(RuntimeError, match="ZeroDivisionError"), Workers(2) as workers:
         list(workers.convert(CHATS, batches(5)))
 
 
-def test_no_process_outlives_its_workers():
+def test_no_worker_process_is_left():
     pids = []
     with pytest.raises(KeyboardInterrupt), Workers(3) as workers:
         for _ in workers.convert(CHATS, batches(9)):

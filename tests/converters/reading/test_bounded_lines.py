@@ -34,7 +34,7 @@ def test_a_line_beyond_the_limit_is_cut_and_the_others_are_whole(stream, monkeyp
 
 
 @pytest.mark.usefixtures("short")
-def test_what_is_left_of_a_cut_line_is_not_json_by_chance():
+def test_a_cut_line_is_never_valid_json():
     found = CappedLines(io.BytesIO(b"{}" + b" " * 300 + b"this would be lost\n{}\n"))
     lines = b"".join(iter(lambda: found.read(64), b"")).splitlines()
     assert len(lines) == 2

@@ -57,7 +57,7 @@ def test_a_file_that_breaks_off_is_an_error(tmp_path, pack, cut):
 
 
 @pytest.mark.parametrize("pack", PACK.values(), ids=PACK)
-def test_what_follows_and_is_not_compressed_is_an_error(tmp_path, pack):
+def test_trailing_uncompressed_bytes_are_an_error(tmp_path, pack):
     path = tmp_path / "rows"
     path.write_bytes(pack(b"text") + b"some text that nobody compressed")
     with open_source(path) as stream, pytest.raises(FAULTS):
@@ -77,7 +77,7 @@ def test_a_file_that_grows_without_end_is_refused(tmp_path, pack, monkeypatch):
 @pytest.mark.parametrize("pack", PACK.values(), ids=PACK)
 @settings(max_examples=30)
 @given(parts=st.lists(st.binary(max_size=300), min_size=1, max_size=4), cut=st.integers(1, 200))
-def test_any_members_are_read_whole_and_a_cut_is_never_silent(tmp_path_factory, pack, parts, cut):
+def test_truncated_members_are_always_reported(tmp_path_factory, pack, parts, cut):
     path = tmp_path_factory.mktemp("packed") / "rows"
     packed = [pack(part) for part in parts]
     path.write_bytes(b"".join(packed))

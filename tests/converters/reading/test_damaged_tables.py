@@ -78,7 +78,7 @@ ENDS = ["os.kill(os.getpid(), signal.SIGSEGV)", "os.abort()", "os._exit(3)", "os
 
 
 @pytest.mark.parametrize("end", ENDS)
-def test_a_crash_of_the_reader_is_an_error_of_the_file(end):
+def test_a_reader_that_crashes_is_reported_as_a_file_error(end):
     process = subprocess.Popen([sys.executable, "-c", f"import os, signal\n{end}"], stdout=subprocess.PIPE)
     with process, pytest.raises(UserError, match="its reader crashed") as refused:
         list(_received(process, process.stdout, "rows.parquet"))
@@ -100,7 +100,7 @@ MESSAGES = [pickle.dumps(("rows", [Canary()])), b"3", b"[1]", b"[" * 100_000, b'
 
 @pytest.mark.parametrize("message", MESSAGES, ids=range(len(MESSAGES)))
 @pytest.mark.parametrize("goes_on", [True, False])
-def test_a_reader_that_was_taken_over_makes_nobody_run_or_believe_anything(message, goes_on, tmp_path, monkeypatch):
+def test_a_compromised_reader_runs_nothing_and_is_not_trusted(message, goes_on, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("recipekit.converters.reading.table_process._ENDING_SECONDS", 0.2)
     program = f"import os, time\n{framed(message)}\ntime.sleep({600 if goes_on else 0})"
@@ -121,7 +121,7 @@ def test_a_reader_that_is_killed_takes_nothing_with_it(table):
             list(rows)
 
 
-def test_whoever_wants_no_more_rows_leaves_no_process(table):
+def test_a_consumer_that_stops_leaves_no_process(table):
     with table.open("rb") as stream:
         rows = rows_of("parquet", stream, "rows.parquet")
         next(rows)

@@ -48,7 +48,7 @@ def test_a_bad_row_costs_that_row_only(row, reason):
     assert told(read(text)) == [(2, "1", "2"), (3, reason), (4, "3", "4"), (5, "5", "6")]
 
 
-def test_every_row_after_many_bad_ones_is_there():
+def test_rows_after_many_bad_ones_are_read():
     text = "a,b\n" + "".join(f'{n},"x"y\n{n},good\n' for n in range(1000))
     found = told(read(text))
     assert len(found) == 2000
@@ -67,7 +67,7 @@ def test_a_quote_that_a_later_row_seems_to_close_costs_its_row_only():
     assert told(read('a,b\n1,"open\n2,x\n3,"y"\n4,z\n')) == [(2, "invalid_csv"), (3, "2", "x"), (4, "3", "y"), (5, "4", "z")]
 
 
-def test_a_quote_that_is_the_texts_own_takes_no_row_in():
+def test_a_quote_in_the_text_does_not_merge_rows():
     text = 'text\tlabel\n"Hello\t1\nin between\t0\nbye"\t1\nlast\t0\n'
     assert told(read(text, read_tsv)) == [(2, "ambiguous_quotes"), (3, "in between", "0"), (4, 'bye"', "1"), (5, "last", "0")]
 
@@ -84,7 +84,7 @@ def test_unquoted_rows_are_read_or_counted_whatever_quotes_their_texts_hold(rows
 
 
 @pytest.mark.parametrize("mark", ["", "\ufeff"])
-def test_a_header_that_comes_again_is_not_a_row(mark):
+def test_a_repeated_header_is_not_a_row(mark):
     assert told(read(f"a,b\n1,2\n{mark}a,b\na,2\n")) == [(2, "1", "2"), (3, "repeated_header"), (4, "a", "2")]
 
 
@@ -96,7 +96,7 @@ def test_a_quote_behind_a_backslash_is_named():
 @pytest.mark.parametrize("closed", ['12"', '12",x', 'x,12"'])
 @pytest.mark.parametrize("opened", ['"Big, 12', '7,"Big', 'x,"'])
 @pytest.mark.parametrize(("delimiter", "rows"), [(",", 20), ("\t", 3), (";", 3)])
-def test_a_quote_that_another_quote_closes_by_chance_takes_no_row_with_it(opened, closed, delimiter, rows):
+def test_a_quote_closed_by_chance_does_not_merge_rows(opened, closed, delimiter, rows):
     between = "".join(f"{n},row {n}\n" for n in range(rows))
     text = f"a,b\n1,2\n{opened}\n{between}{closed}\nlast,one\n".replace(",", delimiter)
     found = told(read(text, partial(read_csv, delimiter=delimiter)))
@@ -130,7 +130,7 @@ def test_a_line_beyond_the_cap_is_dropped_whatever_characters_it_has(monkeypatch
     assert found == [(2, "row_too_long"), (3, "2", "x")]
 
 
-def test_lines_that_would_all_be_read_again_and_again_end_soon(monkeypatch):
+def test_repeated_rereading_is_bounded(monkeypatch):
     """A line of this kind opens a quote, and does not close one that is open: each reads on to the end of the file."""
     monkeypatch.setattr(delimited, "REREAD", 1 << 20)
     text = "a,b\n" + 'x","""\n' * 20_000
@@ -163,7 +163,7 @@ def test_declared_columns_that_are_the_header_are_refused(header):
         read(f"{header}\n1,2\n", partial(read_csv, columns=("a", "b")))
 
 
-def test_formulas_stay_what_they_are():
+def test_formulas_are_unchanged():
     assert read("a\n=1+1\n@cmd\n")[0].value == {"a": "=1+1"}
 
 
@@ -177,7 +177,7 @@ def test_formulas_stay_what_they_are():
         (b",".join(b"%d" % n for n in range(20_000)), "20,000 columns"),
     ],
 )
-def test_a_header_of_no_use_is_refused(header, words):
+def test_an_unusable_header_is_refused(header, words):
     with pytest.raises(UserError, match=words) as caught:
         read(header + b"\n1,2\n")
     assert str(caught.value.problems[0].location) == "t.csv:1"
@@ -191,7 +191,7 @@ CELLS = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=
 
 
 @given(st.lists(st.tuples(CELLS, CELLS), max_size=8), st.sampled_from([csv.QUOTE_ALL, csv.QUOTE_MINIMAL]), st.sampled_from(["\n", "\r\n"]))
-def test_what_python_writes_comes_back_equal(rows, quoting, end):
+def test_tables_from_python_round_trip(rows, quoting, end):
     if quoting == csv.QUOTE_MINIMAL:  # Python 3.11 does not quote a bare \r then
         rows = [tuple(cell.replace("\r", "") for cell in row) for row in rows]
     text = io.StringIO(newline="")

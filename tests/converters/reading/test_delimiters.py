@@ -21,7 +21,7 @@ def test_the_delimiter_is_the_one_that_gives_rows_of_one_length(head, kind):
     assert table_format(head) == kind
 
 
-def test_a_default_that_fits_as_well_as_another_stays():
+def test_the_default_wins_a_tie():
     assert table_format(b"a,b\tc\n1,2\t3\n", "tsv") == "tsv"
     assert table_format(b"a,b\tc\n1,2\t3\n", "csv") == "csv"
 

@@ -88,7 +88,7 @@ def test_damaged_utf8_is_not_taken_for_another_encoding():
     assert encoding_hint(io.BytesIO(text)) == "nearly all of the file is UTF-8: fix the damaged bytes"
 
 
-def test_encoding_and_columns_that_a_file_has_no_use_for_are_refused(tmp_path):
+def test_unused_encoding_and_columns_are_refused(tmp_path):
     (tmp_path / "a.jsonl").write_text('{"a": 1}\n')
     (tmp_path / "a.parquet").write_bytes(b"PAR1 and more")
     (tmp_path / "a.csv").write_text("a,b\n")

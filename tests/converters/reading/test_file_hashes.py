@@ -27,7 +27,7 @@ def reads(monkeypatch):
     return paths
 
 
-def test_a_file_that_stays_is_read_once(file, reads, monkeypatch):
+def test_an_unchanged_file_is_read_once(file, reads, monkeypatch):
     monkeypatch.setattr(file_hashes, "SETTLED_NS", 0)
     assert [source_sha256(file) for _ in range(3)] == [digest(b"one")] * 3
     assert reads == [file]
@@ -40,7 +40,7 @@ def test_a_file_that_has_changed_is_read_again(file, reads, monkeypatch):
     assert source_sha256(file) == digest(b"other") and len(reads) == 2
 
 
-def test_a_file_that_was_written_just_now_is_read_every_time(file, reads):
+def test_a_file_written_just_now_is_hashed_again(file, reads):
     """It may be written again within the same tick of the file system's clock."""
     file_hashes.SETTLED_NS, before = 10**18, file_hashes.SETTLED_NS
     try:

@@ -85,7 +85,7 @@ def test_no_files_are_a_mistake(tmp_path, name, what):
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read anything")
-def test_a_file_that_may_not_be_read_is_a_mistake(tmp_path):
+def test_an_unreadable_file_is_a_user_error(tmp_path):
     path = tmp_path / "a"
     path.touch(mode=0)
     with pytest.raises(UserError, match="cannot be read: Permission denied"):
@@ -93,7 +93,7 @@ def test_a_file_that_may_not_be_read_is_a_mistake(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["with space", "-dash", "字💻.jsonl", "new\nline", "a" * 255])
-def test_any_name_is_opened(tmp_path, name):
+def test_any_file_name_is_opened(tmp_path, name):
     (tmp_path / name).write_bytes(b"x")
     (file,) = source_files(str(tmp_path / name))
     with open_source(file.path) as stream:

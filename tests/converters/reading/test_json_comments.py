@@ -73,7 +73,7 @@ def test_rows_keep_their_lines_and_the_manifest_says_what_was_found(tmp_path):
     assert [(row.line, row.value["output"]) for row in found] == [(6, "See https://example.org // here."), (7, "A pear.")]
 
 
-def test_comments_far_behind_the_first_block_are_passed_over_too(tmp_path):
+def test_comments_in_later_blocks_are_skipped(tmp_path):
     many = b",\n".join(b'{"n": %d}' % n for n in range(20_000))
     kind, found = rows(tmp_path, b"[" + many + b",\n// {},\n{}]")
     assert (kind, len(found)) == ("json", 20_001)

@@ -67,7 +67,7 @@ def test_a_last_comma_may_be_allowed():
 
 
 @pytest.mark.parametrize("text", [b"[1,,2]", b"[,1]", b"[1] x", b"[1]]", b'{"a": 1}}', b'[{"a": 1}]},{"b": 2}]', b"[1 2]", b"[1]x[2]"])
-def test_what_is_not_a_value_is_given_out_for_the_parser_to_refuse(text):
+def test_invalid_values_are_left_to_the_parser(text):
     refused = 0
     for item in items(text):
         try:
@@ -107,7 +107,7 @@ def test_a_long_value_is_not_kept_in_memory(monkeypatch):
     assert longest < 50_000
 
 
-def test_much_white_space_is_not_long_value(monkeypatch):
+def test_white_space_does_not_make_a_value_long(monkeypatch):
     monkeypatch.setattr(module, "MAX_ITEM", 100)
     monkeypatch.setattr(module, "BLOCK", 64)
     assert texts(b"[1," + b" " * 5000 + b"2]" + b" " * 5000) == [b"1", b"2"]
@@ -147,7 +147,7 @@ def test_the_size_of_the_blocks_changes_nothing_whatever_the_text(text, block):
         assert items(text.encode()) == whole
 
 
-def test_empty_arrays_are_passed_over_together_and_lines_are_still_counted(monkeypatch):
+def test_empty_arrays_are_skipped_with_correct_line_numbers(monkeypatch):
     searched = []
 
     class Counted:

@@ -36,12 +36,12 @@ def test_a_key_that_occurs_twice_is_named_at_any_depth(row, again, ascii_only, s
 
 
 @pytest.mark.parametrize("inside", [b"1", b'{"a": 1, "a": 2}'])
-def test_what_is_nested_a_thousand_deep_is_looked_at(inside):
+def test_deeply_nested_values_are_checked(inside):
     text = b"[" * 900 + inside + b"]" * 900
     assert (duplicate_key(text, orjson.loads(text)) is None) == (inside == b"1")
 
 
 @pytest.mark.parametrize("colon", [rb"\u003a", rb"\u003A"])
-def test_an_escaped_colon_does_not_stand_for_that_of_a_lost_key(colon):
+def test_an_escaped_colon_does_not_hide_a_lost_key(colon):
     for text, key in ((b'{"a": 1, "a": "%s"}', "a"), (b'{"a": 1, "b": "%s"}', None)):
         assert duplicate_key(text % colon, orjson.loads(text % colon)) == key

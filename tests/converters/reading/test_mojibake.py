@@ -25,16 +25,16 @@ CORRECT = st.lists(st.sampled_from(WORDS), min_size=1, max_size=12).map(" ".join
         ("Ð¿Ñ€Ð¸Ð²ÐµÑ‚", "привет"), ("ä½\xa0å¥½ä¸–ç•Œ", "你好世界"), ("ItÃ¢â‚¬â„¢s", "It’s"),
     ],
 )  # fmt: skip
-def test_what_was_misread_is_read_again(broken, right):
+def test_mojibake_is_repaired(broken, right):
     assert fix_text(broken) == right
 
 
 @pytest.mark.parametrize("text", WORDS + ["Äh, “Äh”", "‚Ä", "√9 = 3", "¬A ∧ B", "Ω ± 5 ≤ x", "ÀÉ", "Â", "\uf8ff Apple", "", "ascii"])
-def test_correct_text_stays(text):
+def test_correct_text_is_unchanged(text):
     assert fix_text(text) == text
 
 
-def test_the_quick_no_is_not_said_of_misread_texts():
+def test_the_fast_check_finds_every_misread_text():
     """Every letter of Western Europe, and sentences: whatever encoding was taken for UTF-8."""
     for codec in ("latin-1", "cp1252", "mac_roman"):
         for text in ["It’s fine", "“été”", "✅ Fast", "你好，世界", "привет", "🚀", *map(chr, range(0x80, 0x100))]:
@@ -78,7 +78,7 @@ def converted(*texts, **spec):
     return convert_batch(Spec("text", "table", {}, **spec), Batch("a.jsonl", 1, rows=rows))
 
 
-def test_a_repaired_row_is_counted_and_equals_the_row_that_was_right():
+def test_a_repaired_row_equals_the_correct_row():
     found = converted("It’s fine", "Itâ€™s fine", "plain")
     assert found.fixed == {1: (FIXED,)}
     assert found.digests[:16] == found.digests[16:32]
@@ -90,7 +90,7 @@ def test_it_can_be_switched_off():
     assert (found.fixed, json.loads(found.lines)["text"]) == ({}, "Itâ€™s fine")
 
 
-def test_a_row_that_mending_would_leave_blank_stays():
+def test_a_row_that_a_repair_would_blank_is_kept():
     found = converted("Â\xa0")
     assert (found.fixed, len(found.ends)) == ({}, 1)
 

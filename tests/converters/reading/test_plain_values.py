@@ -69,7 +69,7 @@ def test_growth_is_limited_over_all_values_of_a_file():
 
 
 @given(VALUE)
-def test_what_is_accepted_can_be_written(value):
+def test_accepted_values_can_be_written(value):
     try:
         plain = Plain(1000).value(value)
     except NotPlain as error:

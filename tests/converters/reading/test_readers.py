@@ -121,7 +121,7 @@ def test_json_that_is_wrong_is_refused_as_a_line_and_as_an_element(read, text):
 @pytest.mark.parametrize(
     "text", [b"[1, 2", b"[1]]", b"[1,]", b"[1}", b"[", b"[1]x", b'{"a": 1}}', b'{"a": 1', b"{", b'{"a": 1},', b"[1,\n1\n,1"]
 )
-def test_a_document_that_is_wrong_has_a_drop(read, text):
+def test_an_invalid_document_is_dropped(read, text):
     assert "invalid_json" in [said for _, said in told(read(text)[1])]
 
 
@@ -205,14 +205,14 @@ def archives():
 
 @pytest.mark.parametrize("reads", ["values", "lines", "files"])
 @pytest.mark.parametrize("kind", archives())
-def test_an_archive_is_refused_by_name_before_anything_of_it_is_unpacked(read, tmp_path, reads, kind):
+def test_an_archive_is_refused_before_unpacking(read, tmp_path, reads, kind):
     with pytest.raises(UserError, match="which cannot be read") as caught:
         read(archives()[kind], reads)
     assert caught.value.problems[0].hint
     assert [path.name for path in tmp_path.iterdir()] == ["rows.txt"]
 
 
-def test_a_file_that_is_only_called_compressed_is_read(read):
+def test_an_uncompressed_file_named_gz_is_read(read):
     assert told(read(b'{"a": 1}\n', name="rows.jsonl.gz")[1]) == [(1, {"a": 1})]
 
 
@@ -266,7 +266,7 @@ def test_any_bytes_give_rows_drops_or_a_refusal(tmp_path_factory, content, reads
         b"[[]" + b"}]" * 50_000,
     ],
 )
-def test_a_file_of_nothing_but_commas_or_brackets_is_refused_after_the_first_thousand(content, monkeypatch):
+def test_a_file_of_only_commas_or_brackets_is_refused_early(content, monkeypatch):
     parsed = []
     monkeypatch.setattr(readers, "parsed_line", lambda *arguments: parsed.append(1) or parsed_line(*arguments))
     with pytest.raises(UserError, match="more than 1,000 consecutive values are empty"):

@@ -43,7 +43,7 @@ def test_a_listed_file_that_is_missing_is_a_mistake(tmp_path):
         names(tmp_path / "mine")
 
 
-def test_rows_in_another_order_than_they_stand_are_refused(tmp_path):
+def test_unordered_rows_are_refused(tmp_path):
     saved(tmp_path / "mine", ["data-0.arrow"], _indices_data_files=[{"filename": "indices.arrow"}])
     with pytest.raises(UserError, match="row indices"):
         names(tmp_path / "mine")

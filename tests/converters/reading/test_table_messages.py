@@ -34,7 +34,7 @@ def sent(rows):
 
 
 @given(st.lists(VALUES, max_size=20))
-def test_json_values_arrive_as_they_were(values):
+def test_json_values_are_unchanged(values):
     rows = [Row(value, "f", line) for line, value in enumerate(values, 1)]
     assert sent(rows) == rows
 
@@ -54,7 +54,7 @@ OTHERS = {
 
 
 @pytest.mark.parametrize("name", OTHERS)
-def test_what_json_has_no_form_for_gets_one(name):
+def test_values_without_a_json_form_get_one(name):
     value, plain = OTHERS[name]
     assert sent([Row({"key": value}, "f", 1)]) == [Row({"key": plain}, "f", 1)]
 
@@ -85,6 +85,6 @@ def test_the_problems_of_a_refusal_arrive():
 
 
 @given(st.binary(max_size=200))
-def test_whatever_comes_instead_of_a_message_is_none(content):
+def test_malformed_messages_are_not_read(content):
     for data in (content, len(content).to_bytes(8, "little") + content):
         assert received(io.BytesIO(data)) is None or content.startswith(b"{")

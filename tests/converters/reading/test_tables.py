@@ -49,7 +49,7 @@ def test_rows_round_trip_in_every_format_and_compression(tmp_path, kind, pack):
 
 @pytest.mark.parametrize("kind", ["parquet", "feather", "file", "stream"])
 @pytest.mark.parametrize("left", [0.3, 0.7, -1, -9, -20])
-def test_a_file_that_was_cut_off_is_refused_and_never_shorter(tmp_path, kind, left):
+def test_a_truncated_file_is_refused(tmp_path, kind, left):
     content = packed(kind)
     with pytest.raises(UserError, match="end"):
         read(tmp_path, content[: int(left * len(content)) if left > 0 else left])
@@ -74,7 +74,7 @@ def test_numbers_without_a_name_stay_and_minus_one_is_none():
 
 
 @pytest.mark.parametrize("said", [b"", b"{", b"[]", b'{"info": 1}', b'{"info": {"features": {"a": 1, "b": {"_type": "ClassLabel"}}}}'])
-def test_metadata_that_tells_no_features_gives_none(said):
+def test_metadata_without_features_gives_none(said):
     assert class_labels({b"huggingface": said}) == []
 
 

@@ -34,7 +34,7 @@ def test_system_and_history_come_first():
     assert said(one(row)) == ["s", "q1", "a1", "q2", "a2"]
 
 
-def test_a_history_of_another_shape_is_a_drop_and_not_lost():
+def test_a_malformed_history_is_dropped():
     assert one({"instruction": "q", "output": "a", "history": "before"}).reason == "unknown_history"
 
 
@@ -49,7 +49,7 @@ def test_meta_is_kept_where_the_row_has_it():
 
 
 @pytest.mark.parametrize(("instruction", "given", "expected"), [(5, "x", 5), ("q", 5, 5), (" ", "x", " "), (None, None, None)])
-def test_what_is_not_text_is_handed_on_to_be_refused(instruction, given, expected):
+def test_values_that_are_not_text_are_passed_on(instruction, given, expected):
     assert prompt(instruction, given) == expected
 
 

@@ -168,7 +168,7 @@ def test_other_labels_of_the_prompt_are_removed(output, emotion):
         "**Rewritten Output**",
     ],
 )
-def test_an_answer_that_only_speaks_of_such_things_is_left_alone(output):
+def test_an_answer_that_mentions_a_refusal_is_kept(output):
     assert without_labels(output) == (output, (), None)
     assert one(ROW | {"output": output}).fields["messages"][1]["content"] == output
 
@@ -194,7 +194,7 @@ def test_an_output_without_an_answer_is_dropped_as_the_option_asks(output, why):
     assert isinstance(drop, Drop) and (drop.reason, drop.filtered) == (why, True)
 
 
-def test_labels_stay_when_the_option_says_so():
+def test_labels_are_kept_with_the_option():
     output = f"Rewritten Output: {ANSWER}"
     assert one(ROW | {"output": output}, remove_labels=False).fields["messages"][1]["content"] == output
     assert reason(ROW | {"output": " "}, remove_labels=False) == "empty_output"

@@ -74,6 +74,6 @@ def test_an_unknown_form_lists_the_keys_and_the_forms():
     assert found.detail.startswith("has title, body; expected conversation, conversations, query and response")
 
 
-def test_a_native_record_may_have_the_keys_that_are_asked_for():
+def test_a_native_record_may_have_requested_keys():
     row = {"conversation": [{"input": "q", "output": "a"}], "source": "web"}
     assert isinstance(read_conversation(row, frozenset({"source"})), Conversation)

@@ -92,7 +92,7 @@ def test_refusals_are_dropped_unless_they_are_wanted(text):
 
 
 @pytest.mark.parametrize("text", ["抱歉让你这么难过。", "我不能想象那有多难。", "I can't imagine that.", "作为一个母亲，你很累。"])
-def test_a_counsellors_sympathy_is_not_a_refusal(text):
+def test_sympathy_is_not_a_refusal(text):
     assert not REFUSAL.search(text)
 
 
@@ -219,7 +219,7 @@ def test_the_one_real_record_without_a_system_prompt_gets_one(realdata):
     assert [index for index, item in enumerate(items) if "system_added" in item.fixed] == [0]
 
 
-def test_85_of_85_self_cognition_rows_come_out_as_the_source_processed_them(realdata):
+def test_all_85_self_cognition_rows_equal_the_sources_own(realdata):
     folder = realdata / "emollm" / "datasets"
     processed = json.loads((folder / "processed" / "processed_self_cognition_EmoLLM.json").read_text("utf-8"))
     system = processed[0]["conversation"][0]["system"]
@@ -228,7 +228,7 @@ def test_85_of_85_self_cognition_rows_come_out_as_the_source_processed_them(real
     assert len(made) == 85
 
 
-def test_240_of_240_ruozhiba_rows_come_out_as_the_source_processed_them(realdata):
+def test_all_240_ruozhiba_rows_equal_the_sources_own(realdata):
     folder = realdata / "emollm" / "datasets"
     processed = json.loads((folder / "processed" / "ruozhiba_format_emo.jsonl").read_text("utf-8"))
     made = list(convert(read(folder / "ruozhiba_raw.jsonl"), system_prompt=processed[0]["conversation"][0]["system"]))

@@ -35,7 +35,7 @@ def test_a_sentence_without_a_list_gives_its_words_with_repeats():
 
 
 @pytest.mark.parametrize("answer", ["", "悲伤", "1 2 3", "a b"])
-def test_nothing_to_find_is_neutral(answer):
+def test_no_emotion_is_neutral(answer):
     assert parse_emotions(answer) == ["Neutral"]
 
 
@@ -49,7 +49,7 @@ def test_refusals_and_requests_are_seen(answer):
 
 
 @pytest.mark.parametrize("answer", ["sorry | regret", "Sorry", "happy | glad", "please | hope", "Helplessness, unable"])
-def test_emotions_that_a_refusal_also_names_are_not_refusal(answer):
+def test_emotions_named_in_a_refusal_are_kept(answer):
     assert not is_refusal(answer)
 
 
@@ -70,7 +70,7 @@ def test_the_forms_of_a_word_are_one_family(forms):
 @pytest.mark.parametrize(
     "words", ["Hope Hopeless", "Content Contempt", "Passion Passive", "Sad Satisfied", "Pride Pity", "Care Careless", "Joy Job"]
 )
-def test_other_words_are_not(words):
+def test_other_words_are_different_families(words):
     one, other = words.split()
     assert word_family(one) != word_family(other)
 

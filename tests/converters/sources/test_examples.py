@@ -19,7 +19,7 @@ from ...support.converter_examples import CASES, EXAMPLES
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.parent.name}-{case.name}")
-def test_an_example_converts_to_what_is_next_to_it(case):
+def test_an_example_converts_to_its_expected_records(case):
     found = list(converted(case, rows_of(case)))
     expected = case / "expected.jsonl"
     if os.environ.get("UPDATE_GOLDEN"):

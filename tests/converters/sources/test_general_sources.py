@@ -84,7 +84,7 @@ def test_a_folder_without_data_is_a_mistake(tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-def test_a_file_that_is_named_is_read_whatever_it_looks_like(tmp_path):
+def test_a_named_file_is_always_read(tmp_path):
     path = tmp_path / "one-column"
     path.write_text("text\nonly this\n")
     data = Data("text", (Source(str(path), "table"),), split=Split(validation=0))

@@ -112,7 +112,7 @@ def test_a_word_that_a_refusal_says_too_is_counted_by_the_answers_only():
     assert [(item.meta["word"], item.meta["count"]) for item in items if isinstance(item, Record)] == [("Joy", 1)]
 
 
-def test_garbage_is_kept_when_the_recipe_asks_for_it():
+def test_garbage_is_kept_if_the_recipe_says_so():
     items = converted(run(1, "Please provide the text", text=""), drop_empty_texts=False, drop_refusals=False)
     assert labels(items) == {"Please": "high", "Provide": "high", "The": "high", "Text": "high"}
 
@@ -167,7 +167,7 @@ def test_no_negatives_are_drawn_for_a_question_without_records():
     assert [item.meta["question_id"] for item in items if isinstance(item, Record)] == ["q2", "q2"]
 
 
-def test_nothing_in_gives_nothing_out():
+def test_no_rows_in_gives_no_rows_out():
     assert converted() == []
 
 

@@ -46,7 +46,7 @@ def text(posts: str, **options) -> str:
         ("2. a\n3. b", ["2. a\n3. b"], []),
     ],
 )
-def test_a_row_is_parted_into_posts(posts, expected, changed):
+def test_a_row_is_split_into_posts(posts, expected, changed):
     assert split_posts(posts) == (expected, changed)
 
 
@@ -93,7 +93,7 @@ def test_an_unusable_row_is_dropped_by_reason(value, reason):
 
 
 @pytest.mark.parametrize(("dimension", "labels"), [("EI", "IE"), ("NS", "NS"), ("FT", "FT"), ("JP", "JP"), (None, ["INFJ", "ESTP"])])
-def test_a_dimension_is_the_letter_at_its_place(dimension, labels):
+def test_a_dimension_is_a_letters_position(dimension, labels):
     assert [one(label, dimension=dimension).fields["label"] for label in ("INFJ", "estp ")] == list(labels)
 
 
@@ -146,7 +146,7 @@ def test_posts_over_forty_characters_are_what_is_compared():
     assert record.meta["posts"] == one(posts=f"other|||{long} |||more").meta["posts"]
 
 
-def test_an_author_is_the_row_whatever_file_it_stands_in():
+def test_an_author_is_one_group_in_every_file():
     assert one(posts="a|||b").meta["author"] == one("ENTP", "a|||b").meta["author"] != one(posts="a|||c").meta["author"]
 
 

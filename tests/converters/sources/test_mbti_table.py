@@ -56,7 +56,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("name", RIGHT)
-def test_read_right(name):
+def test_every_form_is_read(name):
     text, expected = RIGHT[name]
     assert read(text) == expected
 
@@ -68,7 +68,7 @@ def test_refused_with_line_and_reason(name):
 
 
 @pytest.mark.parametrize("text", ["ENFJ\n,\n ,@user hello", "id,tweet\n1,hello", "\n\nhello", "posts,type\na,INFJ"])
-def test_a_file_that_is_not_the_set_is_refused_as_a_whole(text):
+def test_a_file_that_is_not_the_set_is_refused(text):
     with pytest.raises(UserError, match=r"kaggle\.csv:[13]: not the Kaggle MBTI dataset"):
         read(text)
 

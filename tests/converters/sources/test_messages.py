@@ -83,12 +83,12 @@ def test_a_weight_of_1_trains_no_question():
     assert converted({"messages": [{**HI[0], "weight": 1}, {**HI[1], "weight": 1}]}) == [[HI[0], {**HI[1], "train": True}]]
 
 
-def test_what_is_in_the_place_of_the_messages_is_named():
+def test_a_value_that_is_not_a_list_of_messages_is_named():
     assert converted({"messages": HI[0]})[0][1] == "expected a list under 'messages'; it is an object"
 
 
 @pytest.mark.parametrize("beside", [{"image": "x.png"}, {"audio": {"id": 1}}, {"annotations": [{"url": "u"}]}])
-def test_what_is_next_to_the_text_of_a_part_is_refused(beside):
+def test_keys_next_to_a_text_part_are_refused(beside):
     part = {"type": "text", "text": "Hi"}
     (found,) = converted({"messages": [{"role": "user", "content": [part | beside]}, HI[1]]})
     assert found == ("content_not_text", f"a text part of a content has {next(iter(beside))!r}, which a chat record cannot hold")

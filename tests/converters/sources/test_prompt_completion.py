@@ -16,7 +16,7 @@ def test_a_prompt_is_asked_and_its_completion_answered():
     ]
 
 
-def test_as_text_they_are_joined_by_the_template():
+def test_as_text_columns_are_joined_by_the_template():
     assert one({"prompt": "1+1=", "completion": "2"}, "text").fields == {"text": "1+1=2"}
     joined = one({"prompt": "q", "completion": "a"}, "text", text_template="问：{prompt}\n答：{completion}")
     assert joined.fields == {"text": "问：q\n答：a"}

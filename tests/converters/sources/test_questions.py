@@ -56,7 +56,7 @@ def test_a_merged_file_that_counted_a_sentence_is_seen():
     assert read(merged(Joy=9, Please=1))[0]["q1"].counted_a_sentence()
 
 
-def test_a_thing_is_counted_once():
+def test_a_repeated_run_is_counted_once():
     assert read(run(1), run(1))[1] == ["run_twice"]
     assert read(merged(Joy=1), merged(Joy=1))[1] == ["counted_twice"]
     assert read(run(1), merged(Joy=1))[1] == ["counted_twice"]
@@ -75,7 +75,7 @@ def test_one_question_has_one_text():
      {"question_id": "q1", "chinese_text": "x"}, {**run(), "run_number": "1"}, {**run(), "raw_model_output": None},
      {**run(), "raw_model_output": None, "parsed_emotions": []}, {**run(), "raw_model_output": None, "parsed_emotions": [1]}],
 )  # fmt: skip
-def test_what_is_not_a_run_is_refused(value):
+def test_values_that_are_not_answers_are_refused(value):
     questions, faults = read(value)
     assert (faults, questions) == (["not_a_run"], {})
 

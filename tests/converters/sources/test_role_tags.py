@@ -25,12 +25,12 @@ def test_a_speakers_own_tag_is_removed(text, expected):
 
 
 @pytest.mark.parametrize("text", ["医生，我很累。", "我是艾薇医生：请坐。", "我问医生：怎么办？", "病人的话", "你好"])
-def test_a_doctor_who_is_spoken_of_is_not_a_tag(text):
+def test_a_mentioned_doctor_is_not_a_role_tag(text):
     assert not has_role_tag(text)
     assert mended(("user", text), ("assistant", "嗯")) == ([("user", text), ("assistant", "嗯")], set())
 
 
-def test_another_speakers_tag_starts_a_message_of_theirs():
+def test_another_speakers_tag_starts_a_new_message():
     said, done = mended(("user", "我怕。"), ("assistant", "怕什么？\n病人：怕黑。\n医生：开灯吧。"))
     assert said == [("user", "我怕。"), ("assistant", "怕什么？"), ("user", "怕黑。"), ("assistant", "开灯吧。")]
     assert done == {"role_tag_split"}
@@ -42,7 +42,7 @@ def test_an_answer_that_leaked_into_the_question_is_joined_with_the_answer():
     assert done == {"role_tag_split"}
 
 
-def test_a_message_that_is_all_another_speakers_changes_its_role():
+def test_a_message_of_only_another_speaker_changes_role():
     said, done = mended(("user", "我怕。"), ("assistant", "病人：真的。"))
     assert said == [("user", "我怕。\n\n真的。")]
     assert done == {"role_tag_split"}

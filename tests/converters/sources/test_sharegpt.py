@@ -44,12 +44,12 @@ def test_speakers_are_known_in_any_case(speaker, expected):
     assert role(speaker) == expected
 
 
-def test_a_weight_of_nought_is_not_trained():
+def test_a_weight_of_zero_is_not_trained():
     conversation = [*turns(("human", "q")), {"from": "gpt", "value": "a", "weight": 0}]
     assert one({"conversations": conversation}).fields["messages"][1]["train"] is False
 
 
-def test_another_key_of_a_turn_is_refused_rather_than_lost():
+def test_an_extra_key_of_a_turn_is_refused():
     assert one({"conversations": [{"from": "human", "value": "q", "image": "x.png"}]}).reason == "unknown_message_key"
 
 

@@ -27,7 +27,7 @@ def test_numbers_and_truth_values_are_written_as_text(label, text):
     assert label_text(label) == text
 
 
-def test_a_number_that_is_none_is_not_a_label():
+def test_a_null_number_is_not_a_label():
     assert isinstance(label_text(float("nan")), float)
 
 
@@ -44,7 +44,7 @@ def test_a_template_puts_columns_together_and_a_null_leaves_nothing():
     assert [record.fields["text"] for record in found] == ["Rain\n\nThree {days}.", "No title.", "7\n\nx"]
 
 
-def test_what_a_cell_holds_is_never_taken_for_a_place():
+def test_a_cells_text_is_never_a_placeholder():
     (record,) = converted({"template": "{label}", "label": "x"}, kind="text", text_template="{template}")
     assert record.fields == {"text": "{label}"}
 

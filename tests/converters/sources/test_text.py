@@ -23,7 +23,7 @@ def rows(lines, file="a.txt"):
     return [Row(line, file, number) for number, line in enumerate(lines, 1)]
 
 
-def test_a_document_is_a_file_but_for_the_white_space_at_its_ends():
+def test_a_document_is_a_stripped_file():
     assert texts("document") == ["It rained.\nFor days.\n\n  \nThen the river came."]
 
 
@@ -36,7 +36,7 @@ def test_lines_are_what_is_not_blank():
 
 
 @pytest.mark.parametrize("sample_by", ["document", "paragraph"])
-def test_a_record_never_spans_two_files_and_stands_where_it_begins(sample_by):
+def test_a_record_has_the_location_of_its_first_row(sample_by):
     found = convert([*rows(["", "one"], "a.txt"), *rows(["two"], "b.txt")], sample_by=sample_by)
     assert [(record.fields["text"], str(record.row)) for record in found] == [("one", "a.txt:2"), ("two", "b.txt:1")]
 
@@ -75,7 +75,7 @@ DATA = {
 
 @pytest.mark.parametrize("sample_by", ["document", "paragraph", "line"])
 @pytest.mark.parametrize("lines", DATA.values(), ids=DATA)
-def test_a_file_of_data_is_refused_rather_than_trained_with_its_marks(lines, sample_by):
+def test_a_data_file_is_refused_as_text(lines, sample_by):
     lines = ["", *lines]
     found = convert([*rows(["before"], "a.txt"), *rows(lines, "b.jsonl"), *rows(["after"], "c.txt")], sample_by=sample_by)
     assert [item.reason if isinstance(item, Drop) else item.fields["text"] for item in found] == ["before", "data_not_text", "after"]

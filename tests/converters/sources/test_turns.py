@@ -17,7 +17,7 @@ def test_without_a_system_prompt_there_is_no_system_message(system):
     assert [message["role"] for message in chat_messages([("q", "a")], system)] == ["user", "assistant"]
 
 
-def test_what_is_not_text_comes_through_to_be_refused():
+def test_values_that_are_not_text_are_passed_on():
     assert chat_messages([(1, None)], 5) == [
         {"role": "system", "content": 5},
         {"role": "user", "content": 1},
@@ -31,10 +31,10 @@ def test_both_forms_of_history_are_read(history):
 
 
 @pytest.mark.parametrize("history", [None, []], ids=repr)
-def test_no_history_is_an_empty_one(history):
+def test_a_missing_history_is_empty(history):
     assert history_pairs(history) == []
 
 
 @pytest.mark.parametrize("history", ["q", {"query": "q"}, [["q"]], [["q", "a", "b"]], [{"query": "q"}], ["qa"], [None]], ids=repr)
-def test_another_history_is_not_guessed_at(history):
+def test_an_ambiguous_history_is_refused(history):
     assert history_pairs(history) is None

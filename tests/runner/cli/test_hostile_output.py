@@ -77,7 +77,7 @@ def name_of(call: list[str]) -> str:
 
 
 @pytest.mark.parametrize("call", CALLS, ids=name_of)
-def test_no_command_prints_what_a_terminal_obeys(folder, command_line, monkeypatch, call) -> None:
+def test_no_command_prints_control_sequences(folder, command_line, monkeypatch, call) -> None:
     monkeypatch.setattr(TerminalStream, "isatty", lambda stream: True, raising=False)  # click takes escape sequences away where it is none
     done = command_line(*call)
     assert done.code in (0, 1, 2, 3), done.err

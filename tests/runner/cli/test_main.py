@@ -64,7 +64,7 @@ def test_a_command_ends_with_its_code_and_one_clear_message(command_line: Recipe
     [ZeroDivisionError("x"), ModuleNotFoundError("no", name="recipekit.nothing"), OSError(9, "bad descriptor"), RecursionError()],
     ids=repr,
 )
-def test_what_nobody_foresaw_is_our_bug_with_a_traceback(command_line: Recipe, failing: Callable, error: Exception) -> None:
+def test_an_unexpected_error_is_a_bug_with_a_traceback(command_line: Recipe, failing: Callable, error: Exception) -> None:
     failing(error)
     outcome = command_line("check")
     assert outcome.code == 70
@@ -88,7 +88,7 @@ def test_wrong_usage_ends_with_2_and_a_suggestion(command_line: Recipe, argument
     assert outcome.out == ""
 
 
-def test_every_suggested_verb_is_sound() -> None:
+def test_every_suggested_verb_exists() -> None:
     assert [verb for verb in main.VERBS if verb in main.COMMANDS] == []
 
 
@@ -120,7 +120,7 @@ def ended(process: subprocess.Popen[str]) -> tuple[int, str]:
 
 
 @pytest.mark.parametrize("arguments", [["schema"], ["--help"], ["show", "quickstart", "--origins"]], ids=" ".join)
-def test_a_reader_that_goes_away_is_not_an_error_to_tell(arguments: list[str]) -> None:
+def test_a_closed_pipe_is_not_reported(arguments: list[str]) -> None:
     read, write = os.pipe()
     os.close(read)
     process = subprocess.Popen([*COMMAND, *arguments], stdout=write, stderr=subprocess.PIPE, text=True)
@@ -139,7 +139,7 @@ def test_a_full_disk_behind_stdout_is_reported() -> None:
 
 
 @pytest.mark.parametrize("redirection", [">&-", "2>&-", ">&- 2>&-"])
-def test_a_closed_stream_is_a_wish_to_see_nothing(redirection: str) -> None:
+def test_a_closed_stream_is_silent(redirection: str) -> None:
     shell = ["sh", "-c", f'"$@" {redirection}', "sh", *COMMAND, "schema"]
     result = subprocess.run(shell, capture_output=True, text=True)
     assert (result.returncode, result.stderr) == (0, "")

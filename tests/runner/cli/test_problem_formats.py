@@ -33,11 +33,11 @@ def test_sarif_counts_from_one_and_names_each_rule_once() -> None:
 
 
 @pytest.mark.parametrize("style", FORMATS)
-def test_nothing_wrong_is_written_too(style: str) -> None:
+def test_a_clean_check_is_written_too(style: str) -> None:
     written = FORMATS[style]([])
     assert "error" not in written.replace('"level": "error"', "")
 
 
 @pytest.mark.parametrize("style", FORMATS)
-def test_what_is_written_can_be_encoded(style: str) -> None:
+def test_every_format_can_be_encoded(style: str) -> None:
     FORMATS[style]([Problem(Location("\udcff.yml"), "\udcfe")]).encode()

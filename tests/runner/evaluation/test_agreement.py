@@ -21,7 +21,7 @@ def test_two_raters_by_hand():
     assert alpha(list(zip(first, second, strict=True))) == pytest.approx(0.095, abs=0.0006)
 
 
-def test_ratings_that_nobody_can_compare_are_not_agreement():
+def test_incomparable_ratings_have_no_agreement():
     assert alpha([]) is alpha([[1], [2]]) is alpha([["A", "A"], ["A", "A"]]) is None
 
 

@@ -61,7 +61,7 @@ def test_labels_confusion_and_calibration_are_reported(predictions):
     assert metrics["calibration_error"]["tfidf"] == pytest.approx(0.1)
 
 
-def test_why_the_base_model_is_not_measured_is_said_and_so_are_dropped_rows(predictions):
+def test_a_missing_base_and_dropped_rows_are_explained(predictions):
     assert scored(predictions)["notes"] == [NO_BASE]
     assert scored(predictions, rows=12)["notes"][1].startswith("2 of 12 rows are longer")
 

@@ -53,7 +53,7 @@ def test_votes_are_counted_for_the_model_behind_the_side(tmp_path):
     assert found["verdict"] == "tuned preferred"
 
 
-def test_five_votes_for_one_model_are_not_verdict(tmp_path):
+def test_five_votes_are_not_significant(tmp_path):
     run = write_run(tmp_path, rows=5)
     review = make_review(run, 25, 42)
     add_votes(run, review, vote_file(tmp_path / "votes.json", review, ["tuned"] * 5))
@@ -61,7 +61,7 @@ def test_five_votes_for_one_model_are_not_verdict(tmp_path):
     assert found["verdict"] == "no significant difference" and found["low"] < 0.5 and found["high"] == 1
 
 
-def test_a_row_counts_once_however_many_people_vote(tmp_path):
+def test_a_row_with_many_votes_counts_once(tmp_path):
     run = write_run(tmp_path)
     review = make_review(run, 20, 42)
     for rater in ("Ann", "Ben", "Cem", "ann "):  # the last is Ann again: her later file counts

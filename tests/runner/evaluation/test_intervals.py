@@ -107,7 +107,7 @@ def test_more_confidence_gives_a_wider_interval():
     assert widths == sorted(widths)
 
 
-def test_a_difference_of_nothing_is_nothing():
+def test_identical_rows_have_no_difference():
     rows = cases(np.random.default_rng(0).normal(size=40))
     assert difference(MEAN, rows, rows, draw_resamples(40), 0.95) == pytest.approx((0, math.nan, math.nan, 1, False), nan_ok=True)
 
@@ -119,7 +119,7 @@ def test_the_same_gain_on_every_row_is_certain_however_much_the_rows_differ():
     assert (found.value, found.p_value, found.significant) == (pytest.approx(1), 1 / 2000, True)
 
 
-def test_what_cannot_be_measured_is_not_a_number():
+def test_unmeasurable_metrics_are_nan():
     found = bootstrap(RATIO, cases([0, 0], [0, 0]), draw_resamples(2), 0.95)
     assert all(map(math.isnan, found))
 
@@ -157,7 +157,7 @@ def test_intervals_of_a_share_have_their_coverage():
     assert covered(0.95, lambda r, n: cases(r.random(n) < 0.3), 30, shares) == pytest.approx(0.95, abs=0.05)
 
 
-def test_two_models_that_are_the_same_are_seldom_distinguished():
+def test_equal_models_are_rarely_significant():
     """An A/A test: at 95 % about one comparison in twenty finds a difference that is not there."""
     random, times, rows = np.random.default_rng(7), 200, 60
     told_apart = 0
@@ -169,7 +169,7 @@ def test_two_models_that_are_the_same_are_seldom_distinguished():
     assert 0.02 <= told_apart / times <= 0.09
 
 
-def test_two_models_that_differ_are_nearly_always_distinguished():
+def test_different_models_are_nearly_always_significant():
     random, rows = np.random.default_rng(7), 60
     for seed in range(20):
         row = random.normal(0, 3, rows)

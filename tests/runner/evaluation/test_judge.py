@@ -76,7 +76,7 @@ def test_scores_become_metrics_of_both_models(judging, run):
     assert {model: found["models"][model]["authenticity"]["value"] for model in ("base", "tuned")} == {"base": 1, "tuned": 3}
 
 
-def test_a_judgement_without_scores_is_asked_for_again_then_counted(judging, run):
+def test_a_judgement_without_scores_is_retried_then_counted(judging, run):
     result, server = judging(reply(lambda exchange: "I would rather not." if "base 1" in exchange.prompt else json.dumps(GOOD)))
     assert (result.judged, result.unread) == (5, 1)
     seeds = [body["seed"] for body in server.asked if "base 1" in body["messages"][1]["content"]]
@@ -93,7 +93,7 @@ def test_judging_resumes_without_repeating_a_request(judging, run):
 
 
 @pytest.mark.parametrize("other", ["judge", "reply"])
-def test_another_judge_or_another_reply_is_asked_about_again(judging, run, other):
+def test_a_new_judge_or_reply_is_judged_again(judging, run, other):
     judging(SCORED)
     if other == "reply":
         path = run / "evaluating" / "predictions.jsonl"
@@ -118,7 +118,7 @@ UNUSABLE = [servers.endless, servers.announced, servers.gzip_bomb, *servers.MALF
 
 
 @pytest.mark.parametrize("behave", UNUSABLE, ids=lambda behave: behave.__name__)
-def test_a_reply_that_cannot_be_read_is_counted_and_bounded(judging, run, behave):
+def test_unreadable_replies_are_counted_and_bounded(judging, run, behave):
     limits = {"timeout": 20, "concurrency": 1, "retries": 0, "attempts": 1}
     result, server = judging(lambda exchange: (behave if "base 1" in exchange.prompt else SCORED)(exchange), limits)
     assert (result.judged, result.unread + result.failed) == (5, 1)

@@ -25,7 +25,7 @@ def test_a_reply_is_a_label_only_when_it_says_nothing_else(reply, index):
     assert label_index(reply, LABELS) == index
 
 
-def test_a_case_keeps_its_true_label_and_its_fraction():
+def test_a_case_has_its_true_label_and_fraction():
     row = classified(case(1, "High", "medium", 0.6), LABELS)
     assert (row.truth, row.predicted, row.labels, row.fraction) == (1, 2, 3, 0.6)
 
@@ -44,7 +44,7 @@ def test_the_majority_is_read_from_the_answer_and_not_from_the_reasoning():
     assert majority_label(map(chat, [thought, thought, "low"]), LABELS) == 2
 
 
-def test_where_no_training_reply_is_a_label_there_is_no_majority():
+def test_without_labels_there_is_no_majority():
     assert majority_label(map(chat, ["a", "b"]), LABELS) == INVALID
     masked = {"messages": [*chat("high")["messages"], *({**message, "train": False} for message in chat("low")["messages"])]}
     assert majority_label([masked], LABELS) == 2

@@ -84,7 +84,7 @@ def test_a_gate_of_the_rubric_is_named_as_such(run):
     assert gate_lines(metrics, passed=(False,))[0].startswith("FAILED: rubric: emoji is 0.000, at least 80 is required, equal to the base")
 
 
-def test_of_two_judges_the_mean_counts_and_alpha_tells_how_far_they_agree(run):
+def test_two_judges_give_a_mean_and_alpha(run):
     stern = {f"tuned {n:02}" for n in range(5)}
     scores, _ = judged(run, apt, lambda said: {"emoji": 0, "tone": 2} if said in stern else apt(said))
     assert scores["models"]["tuned"]["emoji"]["value"] == pytest.approx(100 * (15 - 1 + 5 / 2) / 20)

@@ -61,7 +61,7 @@ def test_a_row_that_was_written_twice_counts_once_as_it_was_written_last(cases):
     assert [case.nll for case in found["base"]] == [2.0]
 
 
-def test_fields_that_are_not_business_of_the_metrics_are_left_out(cases):
+def test_metrics_get_only_their_fields(cases):
     assert cases(line("base", 1, further="x"))["base"] == [Prediction("1", "Yes ✅.", "Yes.", True, 2, 10.0, 10, 4, 20)]
 
 
@@ -85,7 +85,7 @@ def test_numbers_by_hand(cases):
     assert metrics["differences"]["perplexity"]["significant"] is True
 
 
-def test_every_metric_tells_its_unit_and_which_way_is_better(cases):
+def test_every_metric_has_a_unit_and_a_direction(cases):
     metrics = scored(cases(line("base", 1), line("tuned", 1)), "perplexity", "reply_tokens", "repetition")["metrics"]
     assert metrics == {
         "perplexity": {"unit": "", "higher_is_better": False},
@@ -107,7 +107,7 @@ def test_models_that_are_the_same_cannot_be_distinguished(cases):
     assert change == {"value": 0, "low": None, "high": None, "p_value": 1, "significant": False}
 
 
-def test_what_cannot_be_measured_is_null_and_is_not_significant(cases):
+def test_unmeasurable_metrics_are_null_and_not_significant(cases):
     lines = [line(model, n, original_tokens=None) for model in ("base", "tuned") for n in range(3)]
     metrics = scored(cases(*lines), "token_reduction")
     nothing = {"value": None, "low": None, "high": None}
@@ -264,7 +264,7 @@ def test_seen_and_unseen_words_are_distinguished(levels):
     }
 
 
-def test_a_key_that_no_row_has_is_seen_nowhere_and_refused(levels):
+def test_a_key_that_no_row_has_is_refused(levels):
     evaluation, found, training = levels
     with pytest.raises(UserError, match="no training row has 'wrod' in its meta"):
         score(evaluation._replace(seen_by="wrod"), found, FACTS, training)

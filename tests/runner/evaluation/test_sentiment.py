@@ -30,12 +30,12 @@ def test_prompts_weigh_the_same_and_not_emotions():
     assert by_group(counts)["positive"] == {"rows": 40, "positive": 75.0, "neutral": 25.0, "negative": 0.0}
 
 
-def test_an_unknown_emotion_is_not_passed_over():
+def test_an_unknown_emotion_is_reported():
     with pytest.raises(KeyError, match="glee"):
         by_group({"joy": {"glee": 1}})
 
 
-def test_nothing_gives_nothing():
+def test_no_rows_have_no_groups():
     assert by_group({}) == {}
 
 

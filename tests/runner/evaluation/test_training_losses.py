@@ -52,7 +52,7 @@ def test_a_rise_while_training_loss_rises_too_is_not_overfitting():
 
 
 @pytest.mark.parametrize("lines", [[], curve([2.0], per_epoch=3), [{"step": 1, "learning_rate": 1e-4}]])
-def test_a_few_steps_tell_nothing(lines):
+def test_a_few_steps_give_no_verdict(lines):
     assert diagnosis(lines).state == "too_short"
 
 
@@ -92,7 +92,7 @@ def test_a_training_that_diverged_is_not_advised_to_learn_faster(lines):
     assert "lower training.learning_rate" in found.sentence
 
 
-def test_what_was_not_measured_is_none():
+def test_an_empty_log_has_no_losses():
     assert losses([]) == {"train_loss": None, "validation_loss": None, "best_validation_loss": None}
     assert kept_loss([], "eval_loss") is None
 

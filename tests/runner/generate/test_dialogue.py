@@ -27,19 +27,19 @@ FORMS = {
 
 
 @pytest.mark.parametrize("name", FORMS)
-def test_a_dialogue_is_read_in_every_form_that_models_give_it(name: str) -> None:
+def test_a_dialogue_is_parsed_in_every_form(name: str) -> None:
     text, pairs, fixed = FORMS[name]
     assert parse_dialogue(text) == Dialogue(pairs, fixed)
 
 
 @pytest.mark.parametrize("text", ["", "ERROR", "我不知道。", "病人：我很焦虑。", "医生：你好。", "医生：\n病人："])
-def test_what_holds_no_question_with_an_answer_is_not_a_dialogue(text: str) -> None:
+def test_a_text_without_question_and_answer_is_not_a_dialogue(text: str) -> None:
     found = parse_dialogue(text)
     assert isinstance(found, Rejected)
     assert found.reason == "no_dialogue"
 
 
-def test_a_dialogue_is_shortened_to_the_turns_that_are_wanted() -> None:
+def test_a_dialogue_is_cut_to_the_wanted_turns() -> None:
     assert parse_dialogue(FORMS["as asked for"][0], 1) == Dialogue(TWO[:1], ("shortened",))
 
 

@@ -39,7 +39,7 @@ def test_a_classifier_writes_no_tokens_and_costs_nothing(tmp_path) -> None:
     assert estimate_lines(facts)[1].endswith("at most 0 reply tokens, on this machine")
 
 
-def test_what_the_log_holds_is_not_counted_again(tmp_path, section, questions, quiet, planted) -> None:
+def test_logged_requests_are_not_counted_again(tmp_path, section, questions, quiet, planted) -> None:
     questions(2)
     with serving(reply()) as server:
         job = section(server.url)

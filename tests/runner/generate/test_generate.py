@@ -66,7 +66,7 @@ WRONG = {
 }  # fmt: skip
 
 
-def test_what_goes_wrong_once_is_tried_again(generating, tmp_path) -> None:
+def test_a_single_failure_is_retried(generating, tmp_path) -> None:
     manifest, server = generating(then(*WRONG.values(), reply()), count=4, limits={"concurrency": 8})
     assert manifest["rows_kept"] == 8
     assert used(manifest)["retried"] == len(WRONG)
@@ -84,7 +84,7 @@ def test_a_reply_that_takes_too_long_is_cut_by_time(generating, tmp_path, behave
 
 
 @pytest.mark.parametrize("behave", [llm_server.endless, llm_server.announced, llm_server.gzip_bomb], ids=lambda behave: behave.__name__)
-def test_a_body_without_end_is_cut_by_bytes_and_not_asked_for_again(generating, tmp_path, behave) -> None:
+def test_an_endless_body_is_cut_and_not_retried(generating, tmp_path, behave) -> None:
     manifest, server = generating(then(behave, reply()), count=1, max_dropped=1, limits={"concurrency": 1, "timeout": 20})
     assert manifest["dropped"] == {"failed": 1}
     assert manifest["rows_kept"] == 1
@@ -120,12 +120,12 @@ def test_a_redirect_to_another_host_is_refused_and_nothing_is_sent_there(generat
 
 
 @pytest.mark.parametrize("code", [401, 403, 404])
-def test_a_refused_key_ends_it_at_once(generating, code: int) -> None:
+def test_a_refused_api_key_is_not_retried(generating, code: int) -> None:
     with pytest.raises(UserError, match=f"status {code}: no such key"):
         generating(status(code, "no such key"), limits={"concurrency": 1})
 
 
-def test_a_provider_that_is_down_is_given_up(generating) -> None:
+def test_an_unreachable_provider_is_abandoned(generating) -> None:
     with pytest.raises(UserError, match="10 requests in a row failed"):
         generating(status(500, "down"), count=20, limits={"retries": 0})
 
@@ -146,7 +146,7 @@ def test_refused_and_empty_replies_are_retried_with_another_seed(generating, tmp
     assert server.asked == [], "the log held every reply of the first time"
 
 
-def test_a_ceiling_stops_cleanly_and_what_was_answered_is_not_asked_again(generating, tmp_path) -> None:
+def test_a_spending_limit_stops_cleanly_and_keeps_the_replies(generating, tmp_path) -> None:
     with pytest.raises(GateError, match="limits.max_requests: 4") as stopped:
         generating(reply(), limits={"max_requests": 4, "concurrency": 3})
     assert stopped.value.exit_code == 3
@@ -195,7 +195,7 @@ def test_providers_share_requests_by_weight(tmp_path, section, questions, quiet,
     assert {row["model"] for row in rows(tmp_path / "out")} == {"a", "b"}
 
 
-def test_a_key_is_seen_by_the_provider_alone(generating, tmp_path, quiet) -> None:
+def test_a_key_is_sent_only_to_its_provider(generating, tmp_path, quiet) -> None:
     """The server throws the key back in its errors; no file, message or line of the display repeats it."""
     seen = []
 
@@ -340,7 +340,7 @@ def test_a_second_signal_does_not_wait_for_replies(generating) -> None:
         generating(behave, limits={"concurrency": 1, "timeout": PATIENCE})
 
 
-def test_asking_ends_when_the_disk_is_full_and_continues_with_the_replies_that_it_has(generating, tmp_path, monkeypatch) -> None:
+def test_a_full_disk_stops_requests_and_keeps_replies(generating, tmp_path, monkeypatch) -> None:
     connect = sqlite3.connect
 
     def on_a_full_disk(path, **options):
@@ -390,7 +390,7 @@ def test_a_reply_that_was_cut_is_left_out_unless_the_recipe_keeps_it(generating)
     assert kept["rows_kept"] == 6
 
 
-def test_a_content_filter_is_a_refusal_that_is_not_asked_about_again(generating) -> None:
+def test_a_content_filter_is_a_refusal_without_a_retry(generating) -> None:
     answer = {"error": {"message": "Input data may contain inappropriate content", "code": "data_inspection_failed"}}
     manifest, server = generating(lambda exchange: exchange.send("HTTP/1.1 400 X", answer), count=1, max_dropped=1)
     assert manifest["dropped"] == {"refused": 2}

@@ -56,7 +56,7 @@ def test_rows_that_pass_and_every_judgement_are_kept(judged, tmp_path) -> None:
     assert asked[0]["messages"][0]["content"] == "Judge story of 第0句话 made of 第0句话"
 
 
-def test_a_judgement_without_a_score_is_asked_for_again_then_dropped(judged) -> None:
+def test_a_judgement_without_a_score_is_retried_then_dropped(judged) -> None:
     judgements = {"第0": lambda body: "hm" if body["seed"] < 1000 else "4", "第1": "no idea", "第2": "4"}
     with pytest.raises(UserError, match="unscored"):
         judged(judgements, limits={"attempts": 2})

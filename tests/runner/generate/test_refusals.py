@@ -28,11 +28,11 @@ def test_a_refusal_is_known_by_its_first_words(text: str) -> None:
     ["病人：我不能入睡。\n医生：抱歉听到这些。", "I can't wait to tell you!", "Sorry seems to be the hardest word.", "She said she could not help it.",
      "love | joy"],
 )  # fmt: skip
-def test_what_only_sounds_like_a_refusal_is_none(text: str) -> None:
+def test_a_text_that_resembles_a_refusal_is_kept(text: str) -> None:
     assert ended(text) is None
 
 
-def test_a_dialogue_may_speak_of_refusing_later_on() -> None:
+def test_a_later_refusal_in_a_dialogue_is_accepted() -> None:
     assert ended("病人：" + "我很难过。" * 40 + "\n医生：很遗憾，我无法替您决定。") is None
 
 

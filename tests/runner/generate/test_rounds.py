@@ -39,7 +39,7 @@ def asking(generating, tmp_path):
     return run
 
 
-def test_asking_continues_until_enough_rows_are_kept(asking, tmp_path):
+def test_requests_continue_until_enough_rows_are_kept(asking, tmp_path):
     manifest, server = asking(min_rows=9, count=9)
     found = rows(tmp_path / "out")
     assert len(found) == manifest["rows"] >= 9

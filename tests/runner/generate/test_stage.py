@@ -124,7 +124,7 @@ def test_the_prompt_and_the_input_are_in_the_key_by_their_content(recipe, tmp_pa
     assert len(set(keys)) == 3
 
 
-def test_the_account_is_reported_in_lines() -> None:
+def test_the_token_counts_are_printed() -> None:
     used = {
         "kept": 3,
         "requests": 4,

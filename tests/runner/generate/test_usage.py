@@ -23,7 +23,7 @@ def ended(usage: Usage, outcome: Rows | Rejected, filtered: bool = False) -> Non
         usage.ledger.drop(Drop(Row(None, "f", 1), outcome.reason, filtered=filtered))
 
 
-def test_every_request_ends_in_one_way_and_the_ways_add_up() -> None:
+def test_every_request_has_one_outcome() -> None:
     usage = Usage()
     for outcome, filtered in (
         (Rows([], "x"), False), (Rejected("refused"), False), (Rejected("empty"), False), (Rejected("failed"), False),
@@ -39,7 +39,7 @@ def test_every_request_ends_in_one_way_and_the_ways_add_up() -> None:
         usage.as_json()
 
 
-def test_what_was_used_is_counted_from_the_log(tmp_path) -> None:
+def test_usage_is_counted_from_the_log(tmp_path) -> None:
     log, usage = RequestLog(tmp_path / "log.sqlite"), Usage()
     log.fail(ASKED, "status 500", True)
     log.keep([Entry(ASKED, Reply("x", "stop", 3, 4), None, None, 2, 0.1)])
@@ -52,7 +52,7 @@ def test_what_was_used_is_counted_from_the_log(tmp_path) -> None:
     assert used["cost"] == {"USD": 3 + 2 * 4}
 
 
-def test_more_lost_than_allowed_stops_it_and_what_was_filtered_is_not_lost() -> None:
+def test_filtered_rows_do_not_count_as_unusable() -> None:
     usage = Usage()
     ended(usage, Rows([], "x"))
     ended(usage, Rejected("not_novel"), filtered=True)

@@ -69,31 +69,31 @@ def at(recipe: dict, home: str):
 
 
 @pytest.mark.parametrize(("config", "home", "value"), SAME, ids=[f"{config} {home}" for config, home, _ in SAME])
-def test_a_key_that_recipes_say_otherwise_is_said_so(imported, config, home, value):
+def test_a_renamed_key_is_reported(imported, config, home, value):
     recipe, entries, found = imported(SMALL | config)
     assert at(recipe, home) == value and found.problems == []
     assert {entries[key].status for key in config if key in entries} <= {"kept", "renamed", "passed through"}
 
 
 @pytest.mark.parametrize(("config", "key", "why"), LOST, ids=[f"{config} {key}" for config, key, _ in LOST])
-def test_a_key_that_no_recipe_can_say_is_reported_with_the_reason(imported, config, key, why):
+def test_an_unsupported_key_is_reported_with_the_reason(imported, config, key, why):
     _, entries, found = imported(SMALL | config)
     assert entries[key].status == "not expressible" and re.search(why, entries[key].why) and found.problems == []
 
 
-def test_what_axolotl_does_where_nothing_is_said_is_said(imported):
+def test_axolotl_defaults_are_made_explicit(imported):
     recipe, entries, _ = imported(SMALL | {"adapter": "lora"})
     assert {key: recipe["training"][key] for key in TOOL_DEFAULTS} == TOOL_DEFAULTS
     assert {key for key, entry in entries.items() if entry.status == "default"} == set(TOOL_DEFAULTS)
 
 
-def test_what_is_said_is_not_said_otherwise(imported):
+def test_given_settings_are_not_reported_as_defaults(imported):
     recipe, entries, _ = imported(SMALL | {"adapter": "lora", "warmup_steps": 5, **TOOL_DEFAULTS, "warmup_ratio": None, "sequence_len": 64})
     assert recipe["training"]["sequence_len"] == 64 and recipe["training"]["warmup_steps"] == 5 and "warmup_ratio" not in recipe["training"]
     assert not [key for key, entry in entries.items() if entry.status == "default"]
 
 
-def test_a_training_on_preferences_is_not_a_recipe(imported):
+def test_preference_training_is_not_supported(imported):
     _, entries, found = imported(SMALL | {"rl": "dpo"})
     assert entries["rl"].status == "not expressible"
     assert "supervised fine-tuning only" in found.problems[0].what and found.problems[0].location.line
@@ -110,7 +110,7 @@ def test_every_key_that_is_changed_is_one_that_axolotl_has_or_had():
     assert [key for key in HANDLERS if key not in {*table["fields"], *table["rendered"]}] == ["model_type"]
 
 
-def test_what_is_said_for_axolotl_is_what_it_does():
+def test_stated_axolotl_defaults_are_its_defaults():
     """Its own words, in the source of the installed version: importing it takes half a minute."""
     spec = find_spec("axolotl")
     if spec is None or not spec.submodule_search_locations:
@@ -155,7 +155,7 @@ LIKE_THE_EXAMPLES = {
 
 
 @pytest.mark.parametrize("given", LIKE_THE_EXAMPLES.values(), ids=LIKE_THE_EXAMPLES)
-def test_what_is_called_kept_is_rendered_with_the_same_value(imported, given, tmp_path):
+def test_kept_keys_are_rendered_with_the_same_value(imported, given, tmp_path):
     values = SMALL | given
     _, entries, found = imported(values)
     assert found.problems == []

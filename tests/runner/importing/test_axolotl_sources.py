@@ -63,7 +63,7 @@ def test_a_path_is_a_file_or_a_name_on_the_hub(imported, dataset, source, tmp_pa
     assert recipe["data"]["sources"] == [{"converter": "messages", **source}] and found.problems == []
 
 
-def test_a_folders_files_are_sources_of_their_own(imported, tmp_path, monkeypatch):
+def test_every_listed_data_file_is_a_source(imported, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     recipe, _, _ = imported(config(CHAT | {"path": "json", "data_files": ["a.jsonl", "b.jsonl"]}))
     assert [source["path"] for source in recipe["data"]["sources"]] == ["a.jsonl", "b.jsonl"]
@@ -87,7 +87,7 @@ def test_a_folders_files_are_sources_of_their_own(imported, tmp_path, monkeypatc
     ],
     ids=["a slice", "a hub's files", "a file's split", "shards", "the end of the last turn", "tools", "a role", "a format"],
 )
-def test_what_a_source_cannot_say_is_reported(imported, further, key, why):
+def test_unsupported_source_settings_are_reported(imported, further, key, why):
     _, entries, _ = imported(config(CHAT | further))
     assert entries[f"datasets.0.{key}"].status == "not expressible" and why in entries[f"datasets.0.{key}"].why
 
@@ -98,7 +98,7 @@ def test_datasets_to_test_on_are_the_validation_split(imported):
     assert recipe["data"]["split"] == {"validation": 0} and found.problems == [] and entries["val_set_size"].status == "renamed"
 
 
-def test_what_a_dataset_says_for_all_is_said_for_all(imported):
+def test_common_dataset_settings_apply_to_all_sources(imported):
     recipe, _, found = imported(config(CHAT | {"roles_to_train": ["assistant", "user"], "chat_template": "chatml", "train_on_eos": "turn"}))
     assert recipe["training"]["roles_to_train"] == ["assistant", "user"] and recipe["model"]["chat_template"] == "chatml"
     assert found.problems == []

@@ -49,7 +49,7 @@ def test_the_training_section_of_a_shipped_chat_recipe_comes_back(name, tmp_path
 
 
 @pytest.mark.parametrize("value", [True, False, 1, 0.5, "word", [], {}, ["a"], {"a": 1}, None], ids=str)
-def test_every_field_of_axolotl_is_accounted_for_whatever_stands_there(imported, value):
+def test_every_axolotl_field_is_accounted_for(imported, value):
     """No key is lost in silence: each has its entry, and what is passed through stands in the recipe."""
     table = parse_yaml((SCHEMA_DIR / "axolotl_fields.json").read_text("utf-8"), "fields").data
     config = {key: copy.copy(value) for key in [*table["fields"], *table["rendered"], "no_such_field"]} | SMALL
@@ -71,7 +71,7 @@ def test_conflicting_source_settings_are_not_taken_over(imported):
     assert all("a recipe has one value for all sources" in entry.why for entry in lost)
 
 
-def test_the_account_has_the_place_of_every_key(imported):
+def test_the_import_report_locates_every_key(imported):
     _, _, found = imported("base_model: a/b\nspecial_tokens:\n  pad_token: x\n  bos_token: y\nlearning_rate: 1e-4\n")
     places = {entry.key: (location.line, location.column) for location, entry in found.account}
     assert places["base_model"] == (1, 1) and places["special_tokens.bos_token"] == (4, 3) and places["sequence_len"] == (0, 0)
@@ -85,17 +85,17 @@ def test_a_recipe_of_a_small_configuration_is_checked_by_recipe_check(imported, 
     assert check_recipe(tmp_path / "made.yml") == found.problems == []
 
 
-def test_what_a_recipe_still_lacks_is_reported(imported):
+def test_missing_parts_of_a_recipe_are_reported(imported):
     _, _, found = imported({"base_model": "a/b", "datasets": [{"path": "x/y", "type": "reflection"}]})
     assert {problem.what for problem in found.problems} >= {"missing key 'learning_rate' in training", "missing key 'data'"}
 
 
-def test_what_cannot_be_said_is_in_the_recipe_as_a_comment(imported):
+def test_unsupported_settings_are_comments_in_the_recipe(imported):
     _, _, found = imported(SMALL | {"output_dir": "out"})
     assert re.search(r"^#   output_dir: use recipe run --runs-dir", found.text, re.MULTILINE)
 
 
-def test_a_key_that_a_rule_refuses_is_taken_back_with_the_rules_words(imported):
+def test_a_key_that_a_rule_refuses_is_removed_with_the_rules_message(imported):
     recipe, entries, found = imported(SMALL | {"lora_r": 64, "trust_remote_code": True})
     assert "lora_r" not in recipe["training"] and "trust_remote_code" not in recipe["model"] and found.problems == []
     assert "has no effect with adapter: none" in entries["lora_r"].why and "full commit hash" in entries["trust_remote_code"].why
@@ -111,7 +111,7 @@ def test_a_key_that_a_rule_refuses_is_taken_back_with_the_rules_words(imported):
     ],
     ids=["a list", "no tool's", "no YAML", "a tag"],
 )
-def test_what_is_not_a_configuration_is_refused_with_its_place(imported, text, what):
+def test_an_invalid_configuration_is_refused_with_its_location(imported, text, what):
     with pytest.raises(UserError, match=what):
         imported(text)
 

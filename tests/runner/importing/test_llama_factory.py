@@ -67,7 +67,7 @@ def test_llama_factory_defaults_are_made_explicit(imported):
     ],
     ids=str,
 )
-def test_a_key_is_said_as_recipes_say_it(imported, given, home, value):
+def test_a_key_is_named_as_in_recipes(imported, given, home, value):
     recipe, _, found = imported(SMALL | given)
     assert at(recipe, home) == value and found.problems == []
 
@@ -101,7 +101,7 @@ def test_a_dataset_is_what_dataset_info_says(imported, name, source):
     ],
     ids=str,
 )
-def test_what_no_recipe_can_say_is_reported(imported, given, key, why):
+def test_unsupported_settings_are_reported(imported, given, key, why):
     _, entries, _ = imported(SMALL | given)
     assert entries[key].status == "not expressible" and re.search(why, entries[key].why)
 
@@ -112,7 +112,7 @@ def test_datasets_to_evaluate_on_are_the_validation_split(imported):
     assert recipe["data"]["split"] == {"validation": 0}
 
 
-def test_a_training_on_preferences_is_not_a_recipe(imported):
+def test_preference_training_is_not_supported(imported):
     _, entries, found = imported(SMALL | {"stage": "dpo"})
     assert entries["stage"].status == "not expressible" and "supervised fine-tuning only" in found.problems[0].what
 
@@ -124,7 +124,7 @@ def test_pretraining_reads_texts(imported):
 
 
 @pytest.mark.parametrize("value", [True, False, 1, "word", [], {}, ["a"], {"a": 1}, None], ids=str)
-def test_every_key_is_accounted_for_whatever_stands_there(imported, value):
+def test_every_key_is_accounted_for(imported, value):
     keys = "dataset eval_dataset template lora_rank quantization_bit bf16 packing deepspeed report_to flash_attn no_such_key lora_target".split()
     given = {"model_name_or_path": "a/b", "stage": "sft", **{key: copy.copy(value) for key in keys}}
     _, entries, _ = imported(given, "llamafactory")
@@ -142,7 +142,7 @@ def test_mask_history_is_refused_where_no_converter_can_do_it(imported):
     assert entries["mask_history"].status == "not expressible" and "mask_history" in found.problems[0].what
 
 
-def test_what_a_dataset_says_and_a_source_cannot_is_reported(imported, tmp_path):
+def test_unsupported_dataset_settings_are_reported(imported, tmp_path):
     described = {
         "file_name": "a.json",
         "num_samples": 50,

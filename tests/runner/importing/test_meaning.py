@@ -92,7 +92,7 @@ def imported_and_rendered(config: dict[str, Any], folder: Any) -> tuple[Imported
 
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(FILES)
-def test_every_difference_in_meaning_is_in_the_account(tmp_path, drawn):
+def test_every_difference_in_meaning_is_reported(tmp_path, drawn):
     roles = drawn.pop("roles")
     source = SMALL["datasets"][0] | ({"roles_to_train": roles} if roles else {})
     config = {**SMALL, **drawn, "datasets": [source]} | ({"lora_r": 8, "lora_alpha": 16} if drawn["adapter"] else {})

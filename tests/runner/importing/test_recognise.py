@@ -182,7 +182,7 @@ def test_encodings_are_proposed_only_where_no_file_is_utf8(tmp_path):
     assert undeclared_encoding([str(new)]) == undeclared_encoding([str(old), str(new)]) == {}
 
 
-def test_a_transcript_is_text_and_said_to_be_a_conversation(tmp_path):
+def test_a_transcript_is_text_with_a_note(tmp_path):
     text = "".join(f"**Customer:** My order {n} is late.\n\n**Agent:** It ships tomorrow.\n\n" for n in range(4))
     assert "a conversation of Agent and Customer" in recognise([written(tmp_path, "data.md", text)]).choice.why
     assert "conversation" not in recognise([written(tmp_path, "story.md", "Once there was a fox.\n\nNote: it was red.\n")]).choice.why
@@ -197,7 +197,7 @@ def test_rows_that_cannot_be_used_are_allowed_by_a_line_to_uncomment(tmp_path):
     assert build(load_recipe(str(recipe)).recipe.data, tmp_path / "data")["dropped"] == {"empty_content": 1}
 
 
-def test_what_the_columns_do_not_decide_has_alternatives(tmp_path):
+def test_ambiguous_columns_have_alternatives(tmp_path):
     pairs = [f"Where is the house number {n}?,Wo ist das Haus Nummer {n}?" for n in range(20)]
     found = recognise([written(tmp_path, "data.csv", table("en,de", pairs))])
     asked = [one for one in found.alternatives if one.record_type == "chat"]
@@ -242,7 +242,7 @@ def test_rows_that_a_conversion_would_refuse_are_not_taken(tmp_path):
         ("INTP\nENFP\nINTP\n", "no converter reads this file"),
     ],
 )
-def test_what_is_not_training_data_is_refused(tmp_path, text, what):
+def test_other_kinds_of_files_are_refused(tmp_path, text, what):
     with pytest.raises(UserError, match=what):
         recognise([written(tmp_path, "data", text)])
 

@@ -36,7 +36,7 @@ def test_in_a_wide_terminal_replies_are_side_by_side() -> None:
     assert all(len(line) <= 100 for line in lines)
 
 
-def test_in_a_narrow_one_they_are_below_each_other() -> None:
+def test_a_narrow_terminal_shows_replies_below_each_other() -> None:
     lines = printed(50)
     assert lines[0] == "base" and lines[-2:] == ["tuned", "In the barn 🌙."]
     assert " ".join(lines[1:-2]) == TWO[0].text
@@ -74,7 +74,7 @@ def test_each_reply_is_one_json_object(capsys: pytest.CaptureFixture[str]) -> No
     }  # fmt: skip
 
 
-def test_what_a_terminal_would_obey_is_not_written_to_one(capsys: pytest.CaptureFixture[str]) -> None:
+def test_control_sequences_are_escaped_on_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     evil = [reply("tuned", "a\x1b[2Jb\x07\tc\n🏳️‍🌈")]
     PlainRenderer(is_terminal=True).show(evil, iter(evil))
     assert capsys.readouterr().out.startswith("a\\x1b[2Jb\\x07\tc\n🏳️‍🌈")

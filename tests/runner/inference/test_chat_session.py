@@ -83,7 +83,7 @@ def test_base_and_tuned_model_answer_the_same_prompt(models: dict[str, LoadedMod
     session.stop()
 
 
-def test_a_stopped_reply_is_remembered_as_far_as_it_came(models: dict[str, LoadedModel]) -> None:
+def test_a_stopped_reply_is_kept_in_the_history(models: dict[str, LoadedModel]) -> None:
     session = Session([ChatModel("tuned", models["tuned"])], GREEDY._replace(max_new_tokens=400), False, RowStore(patience=3))
     with pytest.raises(KeyboardInterrupt):
         session.respond("Hello")
@@ -141,7 +141,7 @@ def test_without_a_chat_template_a_line_is_continued(tiny_gpt2: Path, tmp_path: 
         load(resolve_target(str(tiny_gpt2), tmp_path), chats=True)
 
 
-def test_what_cannot_be_loaded_is_reported_without_a_traceback(tmp_path: Path) -> None:
+def test_an_unloadable_model_is_reported_without_a_traceback(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text('{"model_type": "llama"}')
     with pytest.raises(UserError, match="cannot be loaded"):
         load(resolve_target(str(tmp_path), tmp_path))

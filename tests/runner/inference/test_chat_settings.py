@@ -46,6 +46,6 @@ def test_a_run_is_sampled_as_it_was_evaluated(tmp_path: Path) -> None:
         ("", {"top_p": 0.5, "temperature": 0.0}, "--top-p has no effect at temperature 0"),
     ],
 )
-def test_what_would_have_no_effect_is_refused(kind: str, given: dict, what: str) -> None:
+def test_options_without_effect_are_refused(kind: str, given: dict, what: str) -> None:
     with pytest.raises(UserError, match=what):
         settings_of(PLAIN._replace(kind=kind), {**NOTHING, **given})

@@ -60,7 +60,7 @@ def test_a_folder_with_a_classifier_names_its_labels_itself(run: Path, tmp_path:
     assert classifier.labels == list("wxyz") and classifier.sequence_len == 512
 
 
-def test_a_classifier_is_not_talked_with(run: Path) -> None:
+def test_a_classifier_cannot_chat(run: Path) -> None:
     target = resolve_target(str(run), run.parent)
     with pytest.raises(UserError, match="has a classification head"):
         load(target)

@@ -76,7 +76,7 @@ def test_one_text_needs_no_list(classifier: Classifier) -> None:
         ({"input": ["a", "word " * 600]}, 400, "input 1 has"),
     ],
 )
-def test_what_cannot_be_classified_is_refused_and_said_why(classifier: Classifier, body: Any, status: int, told: str) -> None:
+def test_unclassifiable_texts_are_refused_with_a_reason(classifier: Classifier, body: Any, status: int, told: str) -> None:
     found, answer = posted(classifier, body)
     assert found == status and told in answer["error"]["message"]
 
@@ -86,5 +86,5 @@ def test_a_long_text_is_cut_where_the_request_says_so(classifier: Classifier) ->
     assert status == 200 and answer["usage"]["prompt_tokens"] == 512
 
 
-def test_a_page_that_calls_it_by_another_name_is_refused(classifier: Classifier) -> None:
+def test_a_request_with_another_host_is_refused(classifier: Classifier) -> None:
     assert posted(classifier, {"input": "a"}, host="attacker.example")[0] == 400

@@ -18,7 +18,7 @@ def test_text_parts_and_both_token_limits_are_read() -> None:
     assert read_request({"messages": HI, "stream": True, "stream_options": {"include_usage": True}}).include_usage
 
 
-def test_what_means_nothing_is_taken() -> None:
+def test_keys_without_meaning_are_accepted() -> None:
     neutral = {
         "n": 1,
         "stop": None,
@@ -45,7 +45,7 @@ WRONG = [
 
 
 @pytest.mark.parametrize(("body", "parameter"), WRONG)
-def test_what_cannot_be_done_is_refused_and_never_ignored(body: object, parameter: str | None) -> None:
+def test_unsupported_requests_are_refused(body: object, parameter: str | None) -> None:
     with pytest.raises(BadRequest) as refused:
         read_request(body)
     assert refused.value.parameter == parameter

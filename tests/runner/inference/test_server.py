@@ -148,7 +148,7 @@ def test_a_web_page_from_elsewhere_is_refused(server) -> None:
     assert raw(f"{server[0]}/chat/completions", body, headers={"origin": own})[0] == 200
 
 
-def test_clients_that_leave_in_mid_body_leave_nothing_behind(server) -> None:
+def test_disconnected_clients_leave_nothing_behind(server) -> None:
     host, _, port = server[0].removeprefix("http://").removesuffix("/v1").partition(":")
     head = f"POST /v1/chat/completions HTTP/1.1\r\nhost: {host}:{port}\r\ncontent-type: application/json\r\ncontent-length: 1000\r\n\r\n{{"
     for _ in range(300):
@@ -158,7 +158,7 @@ def test_clients_that_leave_in_mid_body_leave_nothing_behind(server) -> None:
     assert asked(server).choices
 
 
-def test_a_client_that_goes_away_frees_its_place(server) -> None:
+def test_a_disconnected_client_frees_its_slot(server) -> None:
     body = {"model": server[1], "messages": HI, "max_tokens": 400, "stream": True, "seed": 1, "temperature": 1.5}
     with httpx2.stream("POST", f"{server[0]}/chat/completions", json=body, trust_env=False) as stream:
         assert next(stream.iter_lines()).startswith("data: ")

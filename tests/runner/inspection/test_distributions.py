@@ -31,17 +31,17 @@ def test_every_number_is_in_exactly_one_bin(values):
     assert bins[-1][1] == max(values)
 
 
-def test_a_bin_holds_what_its_edges_say():
+def test_a_bin_counts_the_values_between_its_edges():
     assert filled([1, 1, 2, 4, 4, 4]).bins() == [(1, 2, 2), (2, 3, 1), (3, 4, 0), (4, 4, 3)]
 
 
-def test_what_lies_beyond_the_99th_percentile_has_one_bin():
+def test_values_above_the_99th_percentile_share_a_bin():
     bins = filled([*range(100)] * 10 + [100_000]).bins()
     assert bins[-1][1:] == (100_000, 1)
     assert all(stop - start < 10 for start, stop, _ in bins[:-1])
 
 
-def test_large_numbers_cost_no_more_memory_than_four_digits_tell_apart():
+def test_large_numbers_are_rounded_to_four_digits():
     found = filled(range(10_000_000, 10_050_000))
     assert len(found.counts) < 100
     assert found.quantile(0.5) == pytest.approx(10_025_000, rel=1e-3)
@@ -53,7 +53,7 @@ def test_no_numbers_give_a_count_of_none():
     assert Distribution().bins() == []
 
 
-def test_what_is_not_a_number_is_refused():
+def test_nan_is_refused():
     with pytest.raises(ValueError, match="nan"):
         Distribution().add(float("nan"))
 

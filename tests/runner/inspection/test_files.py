@@ -84,7 +84,7 @@ def test_the_page_is_self_contained_and_runs_nothing(folder):
     assert "prefers-color-scheme: dark" in page
 
 
-def test_what_is_in_the_data_is_shown_as_it_is(folder):
+def test_data_is_shown_unchanged(folder):
     texts = "".join(Tags((folder / "index.html").read_text()).texts)
     assert EVIL in texts
     for said in (
@@ -113,7 +113,7 @@ def test_labels_that_share_a_file_name_share_the_file(tmp_path):
     assert not (tmp_path / "samples").exists()
 
 
-def test_a_folder_of_somebody_else_is_left_alone_and_our_own_replaced(tmp_path):
+def test_only_our_own_folder_is_replaced(tmp_path):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("years of work")
     with pytest.raises(UserError, match="not written by recipekit"):
@@ -126,7 +126,7 @@ def test_a_folder_of_somebody_else_is_left_alone_and_our_own_replaced(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["notes.md", "samples/c.jsonl", "sub/y"])
-def test_files_that_people_have_put_next_to_ours_are_kept(tmp_path, name):
+def test_foreign_files_are_kept(tmp_path, name):
     folder, names = inspected(tmp_path, [labelled(1, "a"), labelled(2, "b")])
     assert sorted(names) == sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
     (folder / name).parent.mkdir(exist_ok=True)
@@ -136,7 +136,7 @@ def test_files_that_people_have_put_next_to_ours_are_kept(tmp_path, name):
     assert (folder / name).read_text() == "mine" and (folder / "samples" / "b.jsonl").is_file()
 
 
-def test_a_file_of_the_folder_is_not_inspected_onto_it(tmp_path):
+def test_inspect_does_not_overwrite_its_input(tmp_path):
     folder, _ = inspected(tmp_path, [labelled(1, "a")])
     inputs = Inputs("rows", {"a": folder / "samples" / "a.jsonl"}, {})
     with pytest.raises(UserError, match=r"a\.jsonl: is an input inside"):
@@ -145,7 +145,7 @@ def test_a_file_of_the_folder_is_not_inspected_onto_it(tmp_path):
     assert (folder / "samples" / "a.jsonl").is_file()
 
 
-def test_fields_of_many_values_are_reported_as_such_and_not_by_a_few_of_them(tmp_path):
+def test_fields_with_many_values_are_summarised(tmp_path):
     rows = [chat(n, who=f"person {n}", group=f"{n % 2}") for n in range(1100)]
     folder, _ = inspected(tmp_path, rows, near=None, languages=False, samples=0)
     texts = "".join(Tags((folder / "index.html").read_text()).texts)

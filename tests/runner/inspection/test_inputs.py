@@ -12,7 +12,7 @@ from ...support.records import chat, write
 from ...support.run_files import manifest_with
 
 
-def test_a_file_stands_for_itself(tmp_path):
+def test_a_file_is_its_own_source(tmp_path):
     path = write(tmp_path / "rows.jsonl", [chat(1)])
     assert find_inputs(str(path), tmp_path) == ("rows.jsonl", {"rows.jsonl": path}, {}, False)
 
@@ -52,7 +52,7 @@ def test_a_recipe_is_converted_first(tmp_path, recipe_file, minimal):
     assert found.manifest["splits"] == {"train": 15, "validation": 5}
 
 
-def test_what_is_none_of_these_is_refused(tmp_path):
+def test_a_path_without_record_files_is_refused(tmp_path):
     with pytest.raises(UserError, match="no such file, folder or recipe"):
         find_inputs("nowhere", tmp_path)
     (tmp_path / "empty").mkdir()

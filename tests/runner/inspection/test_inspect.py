@@ -101,7 +101,7 @@ def test_arrays_of_records_are_read_too(tmp_path):
 
 
 @pytest.mark.parametrize(("text", "said"), [("a,b\n1,2\n", "is csv"), ('{"a": 1}\n', "no record of a known type"), ("[]", "no record")])
-def test_what_holds_no_records_is_refused_with_what_to_do(tmp_path, text, said):
+def test_a_path_without_records_is_refused_with_a_hint(tmp_path, text, said):
     path = tmp_path / "rows"
     path.write_text(text)
     with pytest.raises(UserError, match=said) as caught:

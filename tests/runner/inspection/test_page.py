@@ -25,7 +25,7 @@ def test_a_phone_need_not_scroll_sideways_and_nothing_runs_or_is_fetched(browser
     assert [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"] == []
 
 
-def test_everybody_can_read_it(serious, tmp_path):
+def test_the_file_is_readable_by_everyone(serious, tmp_path):
     assert serious(inspected(tmp_path, rows())[0] / "index.html") == []
     labels = [labelled(n, f"label {n % 40}") for n in range(80)]
     assert serious(inspected(tmp_path / "labels", labels, near=None)[0] / "index.html") == []

@@ -43,7 +43,7 @@ def test_texts_have_no_input():
 
 
 @pytest.mark.parametrize("count", [3, 600])  # one batch of signatures, and several
-def test_nearly_equal_rows_are_found_whatever_stands_between_them(tmp_path, count):
+def test_near_duplicates_are_found_at_any_distance(tmp_path, count):
     long = "a row of some length, so that one changed letter leaves most of its shingles as they were before, number"
     words = ["".join(chr(97 + (7 * n + 3 * k * n + k) % 26) for k in range(80)) for n in range(count)]
     rows = [({"text": long + " one"}, {}), *(({"text": word}, {}) for word in words), ({"text": long + " two"}, {})]

@@ -43,7 +43,7 @@ def test_every_shipped_recipe_renders_to_its_golden_files(name, machine):
     assert files == {path.name: path.read_text(encoding="utf-8") for path in folder.iterdir()}
 
 
-def test_no_golden_folder_is_left_of_a_recipe_that_is_gone():
+def test_no_golden_folder_is_stale():
     names = {name if machine == "gpu" else f"{name}_{machine}" for name, machine in SHIPPED}
     assert {path.name for path in GOLDEN.iterdir()} == names
 
@@ -76,7 +76,7 @@ def test_all_linear_layers_are_a_switch_and_named_layers_a_list(render):
     assert named["lora_target_modules"] == ["q_proj", "v_proj"] and "lora_target_linear" not in named
 
 
-def test_kernels_that_are_written_for_cuda_are_never_switched_on_unasked(render):
+def test_cuda_only_kernels_are_never_a_default(render):
     assert [render()[f"lora_{part}_kernel"] for part in ("mlp", "qkv", "o")] == [False, False, False]
 
 
@@ -130,13 +130,13 @@ def test_deterministic_kernels_are_asked_of_torch_cublas_and_flash_attention(min
     assert "deterministic" not in plain.files[CONFIG] and not plain.env.keys() & {"CUBLAS_WORKSPACE_CONFIG"}
 
 
-def test_a_gpu_without_bf16_computes_in_fp16_and_it_is_said(minimal):
+def test_a_gpu_without_bf16_uses_fp16_with_a_note(minimal):
     (said,) = substitutions(Recipe.from_values(minimal({"training.precision": "bf16"})), OLD_GPU)
     assert said == "precision: fp16 instead of bf16, which an old GPU does not support"
 
 
 @pytest.mark.parametrize("optimizer", ["adamw_8bit", "adamw_bnb_8bit", "paged_adamw_8bit", "paged_adamw_32bit", "adamw_torch_fused"])
-def test_an_optimizer_that_needs_a_gpu_is_replaced_on_a_cpu_and_said_so(render, minimal, optimizer):
+def test_a_gpu_optimizer_is_replaced_on_a_cpu_with_a_note(render, minimal, optimizer):
     changes = {"training.optimizer": optimizer}
     assert render(changes, CPU)["optimizer"] == "adamw_torch"
     assert render(changes, GPU)["optimizer"] == optimizer
@@ -146,12 +146,12 @@ def test_an_optimizer_that_needs_a_gpu_is_replaced_on_a_cpu_and_said_so(render, 
 
 
 @pytest.mark.parametrize("precision", ["bf16", "fp16"])
-def test_a_precision_that_a_cpu_is_slow_at_is_replaced_and_said_so(minimal, precision):
+def test_a_slow_precision_on_a_cpu_is_replaced_with_a_note(minimal, precision):
     recipe = Recipe.from_values(minimal({"training.precision": precision}))
     assert substitutions(recipe, CPU) == [f"precision: fp32 instead of {precision}, which is slow on a CPU"]
 
 
-def test_what_is_left_to_the_machine_is_not_a_substitution(minimal):
+def test_automatic_choices_are_not_substitutions(minimal):
     assert substitutions(Recipe.from_values(minimal()), CPU) == []
 
 
@@ -179,7 +179,7 @@ def test_a_classification_has_its_labels_their_number_and_their_weights(render):
     assert "chat_template" not in config and "type" not in config["datasets"][0]
 
 
-def test_a_classification_whose_labels_are_not_known_yet_claims_none(render):
+def test_unknown_labels_are_not_rendered(render):
     config = render({"data.type": "classification", "evaluation.metrics": ["accuracy"]}, data=RenderedData())
     assert not {"num_labels", "labels", "class_weights"} & set(config)
 
@@ -273,7 +273,7 @@ def test_our_plugin_is_the_module_that_axolotl_will_import():
 
 
 @pytest.mark.parametrize("value", ["; rm -rf /", "$(touch x)", "two\nlines", "{{ self }}", "--flag", "a: b # c", "'\"", "no", "1e5"])
-def test_hostile_text_stays_the_text_that_it_was(render, value):
+def test_hostile_text_is_unchanged(render, value):
     config = render({"model.base_model": value, "model.pad_token": value})
     assert config["base_model"] == value
     assert config["special_tokens"] == {"pad_token": value}

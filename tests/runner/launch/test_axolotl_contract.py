@@ -164,7 +164,7 @@ def test_a_change_inside_fsdp_is_reported():
     assert len(round_trip_differences({"fsdp_config": {"offload_params": True}}, {"fsdp_config": {"offload_params": False}})) == 1
 
 
-def test_a_deepspeed_file_may_be_read_in_but_not_exchanged():
+def test_a_deepspeed_file_may_be_rewritten_but_not_replaced():
     assert round_trip_differences({"deepspeed": "rendered/deepspeed.json"}, {"deepspeed": {"zero_optimization": {"stage": 2}}}) == []
     assert len(round_trip_differences({"deepspeed": "rendered/deepspeed.json"}, {"deepspeed": "another.json"})) == 1
 
@@ -173,7 +173,7 @@ def test_another_model_is_reported():
     assert len(round_trip_differences({"base_model": "a/b"}, {"base_model": "c/d"})) == 1
 
 
-def test_an_enumeration_with_the_same_value_is_the_same():
+def test_equal_enum_values_are_equal():
     from enum import Enum
 
     class Kind(Enum):
@@ -183,7 +183,7 @@ def test_an_enumeration_with_the_same_value_is_the_same():
 
 
 @pytest.mark.parametrize(("wanted", "found"), [(1, "1"), (True, "True"), (2e-4, "0.0002"), (1, True), (False, 0)])
-def test_a_number_is_neither_the_text_that_shows_it_nor_a_truth_value(wanted, found):
+def test_a_number_equals_neither_its_text_nor_a_boolean(wanted, found):
     assert len(round_trip_differences({"max_steps": wanted}, {"max_steps": found})) == 1
 
 
@@ -260,7 +260,7 @@ def test_known_fields_are_those_of_the_installed_axolotl(axolotl):
     assert known["chat_templates"] == axolotl["chat_templates"]
 
 
-def test_what_a_recipe_renders_may_not_be_passed_through_as_well():
+def test_rendered_keys_may_not_be_passed_through():
     known = json.loads(FIELDS.read_text(encoding="utf-8"))
     keys = {
         key for path in shipped_recipes() for key in yaml.safe_load(rendered(load_recipe(path.stem), machine_named("gpu")).files[CONFIG])

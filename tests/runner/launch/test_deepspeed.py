@@ -38,7 +38,7 @@ def test_without_a_zero_stage_there_is_no_file():
 
 
 @pytest.mark.parametrize("stage", [1, 2, 3])
-def test_each_stage_is_the_stage_that_was_asked_for(stage):
+def test_each_zero_stage_is_rendered(stage):
     config = render_deepspeed(Launch("torchrun", 2, zero_stage=stage), GPU)
     assert config and config["zero_optimization"]["stage"] == stage
     assert ("reduce_scatter" in config["zero_optimization"]) is (stage >= 2)
@@ -50,7 +50,7 @@ def test_zero_3_gathers_weights_when_saving():
 
 
 @pytest.mark.parametrize("launch", LAUNCHES, ids=str)
-def test_offloads_stand_where_they_were_asked_for_and_nowhere_else(launch):
+def test_offloads_are_rendered_only_where_set(launch):
     config = render_deepspeed(launch, GPU)
     assert config
     zero = config["zero_optimization"]

@@ -47,7 +47,7 @@ def test_ray_starts_its_workers_itself_and_leaves_them_in_the_runs_directory():
     assert processes_environment(Launch("ray", 4), GPUS)["RAY_CHDIR_TO_TRIAL_DIR"] == "0"
 
 
-def test_a_checkpoint_on_the_way_out_has_time():
+def test_a_checkpoint_after_a_signal_has_time():
     assert int(processes_environment(Launch("torchrun", 2), GPUS)["TORCH_ELASTIC_SHUTDOWN_TIMEOUT"]) >= 600
 
 
@@ -64,7 +64,7 @@ def test_a_checkpoint_on_the_way_out_has_time():
     ],
     ids=str,
 )
-def test_what_a_machine_cannot_start_is_reported_by_key(launch, machine, keys):
+def test_an_unstartable_launch_is_reported_by_key(launch, machine, keys):
     assert [key for key, _, _ in unstartable(launch, machine)] == keys
 
 

@@ -79,7 +79,7 @@ def planned(made: Recipe) -> tuple[Any, ...]:
 
 @given(st.sampled_from(KEYS), st.sampled_from([*BASES]), st.sampled_from(["lora", "qlora", "none"]), st.none() | st.sampled_from(CHANGES))
 @settings(max_examples=400)
-def test_no_key_is_without_effect_and_accepted(key, record_type, adapter, beside):
+def test_no_accepted_key_is_without_effect(key, record_type, adapter, beside):
     """One value may mean what its absence means (precision: bf16, where `auto` is that), but not all that are accepted."""
     others = [beside] if beside and beside[:2] != key else []
     tried = [recipe(record_type, adapter, *others, *change) for change in [[], *([found] for found in CHANGES if found[:2] == key)]]

@@ -22,7 +22,7 @@ def used(minimal):
     return build
 
 
-def test_a_cpu_has_none_to_choose_from(used):
+def test_a_cpu_has_no_kernels(used):
     assert used(machine=Machine()) == {}
 
 
@@ -51,7 +51,7 @@ def test_full_training_keeps_fp32_weights(used):
         ({"model.attn_implementation": "flash_attention_2"}, BNB | {"flash-attn": "2"}, 7.5, "attention", "needs compute capability 8.0"),
     ],
 )
-def test_what_cannot_work_is_a_problem_with_its_reason(used, changes, installed, capability, part, why):
+def test_a_kernel_that_cannot_run_is_a_problem(used, changes, installed, capability, part, why):
     found = used(changes, installed=installed, capability=capability)[part]
     assert found.problem and why in found.why
 
@@ -67,7 +67,7 @@ def test_each_flash_attention_has_its_package_and_its_cards(used, attention, pac
     assert not found["attention"].problem and found["batches"].used == "rows without padding"
 
 
-def test_nothing_is_missing_on_a_machine_that_is_only_named(used):
+def test_a_named_machine_is_not_checked_for_packages(used):
     asked = {"training.adapter": "qlora", "training.optimizer": "paged_adamw_8bit", "model.attn_implementation": "flash_attention_4"}
     assert [kernel for kernel in used(asked, installed=None, capability=0).values() if kernel.problem] == []
 
@@ -100,7 +100,7 @@ def test_rows_are_padded_with_a_reason_where_attention_cannot_tell_them_apart(us
         assert "mask" in found["attention"].why and why in found["attention"].why
 
 
-def test_a_classification_is_padded_and_says_nothing_of_it(used, minimal):
+def test_classification_is_padded_without_a_note(used, minimal):
     recipe = {"data.type": "classification", "evaluation.metrics": ["accuracy"]}
     assert "batches" not in used(recipe) and not choose(Recipe.from_values(minimal(recipe)), H100, LLAMA).varlen
 
@@ -153,7 +153,7 @@ def rendered(minimal, changes, model=LLAMA):
     return choose(recipe, H100, model).keys(recipe)
 
 
-def test_what_tells_rows_apart_is_rendered(minimal):
+def test_document_boundaries_are_rendered(minimal):
     assert {"sdpa_varlen": True, "flatten_batches": True}.items() <= rendered(minimal, {}).items()
     packed = rendered(minimal, {"training.sample_packing": True})
     assert packed["sdpa_varlen"] and "flatten_batches" not in packed

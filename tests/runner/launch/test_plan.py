@@ -39,7 +39,7 @@ def planned(minimal):
 
 
 @pytest.mark.parametrize("rate", [2e-4, 1e-05, 5e-06, 3e-10, 1.0, 0.1, 1e16, 2.5e-7])
-def test_floats_are_read_back_as_the_floats_that_they_were(planned, rate):
+def test_floats_round_trip(planned, rate):
     read = yaml.safe_load(planned({"training.learning_rate": rate}).files[CONFIG])["learning_rate"]
     assert isinstance(read, float) and read == rate
 
@@ -113,7 +113,7 @@ def test_without_zero_there_is_no_deepspeed_file(planned):
 
 
 @pytest.mark.parametrize("machine", [CPU, GPU])
-def test_nothing_is_reported_to_anybody(planned, machine):
+def test_no_telemetry_is_sent(planned, machine):
     env = planned(machine=machine).env
     assert env["AXOLOTL_DO_NOT_TRACK"] == env["DO_NOT_TRACK"] == "1"
 

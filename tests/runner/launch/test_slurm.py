@@ -139,7 +139,7 @@ def test_slurms_refusal_is_reported_in_its_own_words(job, tmp_path, cluster, mon
     assert run.status["state"] == "failed"
 
 
-def test_without_sbatch_it_is_said_where_to_go(job, tmp_path, monkeypatch):
+def test_without_sbatch_the_hint_names_a_login_node(job, tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     run = create("small", "abcdef", tmp_path)
     with pytest.raises(UserError) as refused:
@@ -177,7 +177,7 @@ def test_machines_meet_at_the_first_on_a_port_of_the_job():
 
 
 @pytest.mark.parametrize("value", ["a b", "x;\ny", "$(touch canary)", "`id`", "'", '"'])
-def test_an_option_that_could_mean_more_is_not_a_recipe(minimal, value, recipe_file, command_line):
+def test_an_ambiguous_option_is_refused(minimal, value, recipe_file, command_line):
     path = recipe_file(json.dumps(minimal({"launch": {"engine": "slurm", "sbatch": {"partition": value}}})))
     outcome = command_line("check", str(path))
     assert outcome.code == 1 and "launch.sbatch" in outcome.err

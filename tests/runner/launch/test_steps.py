@@ -23,7 +23,7 @@ def test_steps_are_rows_times_epochs_over_the_rows_of_a_step(minimal, rows, chan
 
 
 @pytest.mark.parametrize("most", [3, 250])
-def test_max_steps_takes_the_place_of_epochs_be_it_fewer_or_more(minimal, most):
+def test_max_steps_overrides_epochs(minimal, most):
     assert optimizer_steps(Recipe.from_values(minimal({"training.max_steps": most})), 100) == most
 
 
@@ -43,7 +43,7 @@ def problems(recipe_file):
     return found
 
 
-def test_what_happens_within_the_run_is_not_a_problem(problems):
+def test_steps_within_the_run_are_accepted(problems):
     assert problems("eval_steps: 10", "save_steps: 5", "warmup_steps: 9") == []
 
 
@@ -54,7 +54,7 @@ def test_a_step_beyond_the_end_is_reported_with_its_line(problems, key):
 
 
 @pytest.mark.parametrize("warmup", [10, 11])
-def test_a_warm_up_that_never_ends_is_reported(problems, warmup):
+def test_a_warmup_longer_than_the_run_is_reported(problems, warmup):
     (problem,) = problems(f"warmup_steps: {warmup}")
     assert problem[2] == f"training.warmup_steps: {warmup} steps of warm-up, but the run takes 10"
 

@@ -38,7 +38,7 @@ def test_a_project_and_a_run_name_reach_every_tracker_that_has_them(minimal):
     }  # fmt: skip
 
 
-def test_nothing_is_sent_unless_the_recipe_says_so():
+def test_nothing_is_sent_by_default():
     env = tracker_environment(("wandb", "mlflow", "trackio"))
     assert env["WANDB_MODE"] == "offline" and env["MLFLOW_DISABLE_TELEMETRY"] == "true" and env["TRACKIO_DIR"] == "trackio"
     assert tracker_environment(()) == {}

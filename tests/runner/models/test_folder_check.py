@@ -32,7 +32,7 @@ def problems(folder: Path) -> list[str]:
     return [str(problem) for problem in refused.value.problems]
 
 
-def test_an_ordinary_folder_passes(model) -> None:
+def test_a_valid_folder_passes(model) -> None:
     check_model_folder(model)
 
 

@@ -77,7 +77,7 @@ def test_a_gated_model_says_where_its_licence_is_accepted(ask, answers):
 
 
 @pytest.mark.parametrize("status", [401, 404])
-def test_a_name_that_is_not_there_is_said_not_to_be(ask, status):
+def test_a_missing_name_is_reported(ask, status):
     problem = ask((status, "RepoNotFound"), name="Qwen/Qwen2.5-1.5B-Instuct")
     assert problem.what.startswith("no such model on the hub") and "did you mean Qwen/Qwen2.5-1.5B-Instruct?" in problem.hint
 
@@ -86,7 +86,7 @@ def test_a_revision_that_is_not_there_is_said_not_to_be(ask):
     assert ask((404, "RevisionNotFound"), revision="v9").what == "has no revision v9 on the hub"
 
 
-def test_a_name_of_the_wrong_form_is_said_to_be_one(ask):
+def test_an_invalid_name_is_reported(ask):
     assert ask((200, ""), name="some one/mo:del").what == "not a valid model name"
 
 
@@ -94,12 +94,12 @@ def test_a_name_of_the_wrong_form_is_said_to_be_one(ask):
     ("status", "what", "hint"),
     [(401, "401", "check your token"), (403, "403", "check your token"), (429, "429", "try again"), (503, "503", "")],
 )
-def test_what_the_hub_answered_is_named(ask, status, what, hint):
+def test_the_hubs_answer_is_reported(ask, status, what, hint):
     for problem in (ask((status, "")), ask((200, ""), (status, ""))):
         assert problem.what.startswith(f"the hub answered {what}") and hint in problem.hint
 
 
-def test_a_page_that_is_not_an_answer_of_a_hub_is_said_to_be_none(ask):
+def test_a_page_that_is_not_a_hub_response_is_reported(ask):
     assert "did not answer like a hub" in ask((0, "")).what
 
 
@@ -109,7 +109,7 @@ def test_a_refused_connection_names_the_address(ask):
     assert f"cannot be reached (http://127.0.0.1:{port})" in ask.refused(f"http://127.0.0.1:{port}").what
 
 
-def test_a_hub_that_never_answers_is_not_waited_for_without_end(ask, monkeypatch):
+def test_a_hub_that_never_answers_times_out(ask, monkeypatch):
     """The connection is accepted, and nothing comes: without a limit the command would hang."""
     monkeypatch.setattr(hub, "SECONDS", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as server:
@@ -130,7 +130,7 @@ def slow(handler):
 
 
 @pytest.mark.parametrize("behave", [silent, slow])
-def test_a_file_that_does_not_come_is_not_waited_for_without_end(ask, monkeypatch, behave):
+def test_a_stalled_download_times_out(ask, monkeypatch, behave):
     monkeypatch.setattr(hub, "WHOLE_SECONDS", 1)
 
     class Handler(BaseHTTPRequestHandler):
@@ -160,7 +160,7 @@ def test_a_hub_whose_name_is_unknown_cannot_be_reached(ask):
 
 
 @pytest.mark.parametrize("verb", ["run", "plan", "mask", "verify-resume"])
-def test_a_model_that_cannot_be_had_is_said_before_anything_is_converted(command_line, recipe_file, minimal, monkeypatch, tmp_path, verb):
+def test_an_unavailable_model_is_reported_before_conversion(command_line, recipe_file, minimal, monkeypatch, tmp_path, verb):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "cache"))
     monkeypatch.chdir(tmp_path)

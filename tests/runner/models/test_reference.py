@@ -52,7 +52,7 @@ def test_the_identity_changes_with_the_weights(tmp_path: Path) -> None:
     assert resolve_target("mine", tmp_path).identity != before
 
 
-def test_what_cannot_be_served_is_reported(tmp_path: Path) -> None:
+def test_unservable_models_are_reported(tmp_path: Path) -> None:
     folder = tmp_path / "mine" / "20260102-000000-bbbbbb"
     folder.mkdir(parents=True)
     (folder / "status.json").write_text("{}")

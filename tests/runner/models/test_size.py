@@ -78,7 +78,7 @@ def test_only_linear_layers_are_adapted():
     assert not any("embed" in name or "lm_head" in name or "norm" in name for name in size.linear)
 
 
-def test_what_nobody_can_know_is_none(tmp_path):
+def test_unknown_sizes_are_none(tmp_path):
     assert model_size("some/model") is None
     assert model_size("some/model", public={"x": {"config": {"model_type": "mamba"}}}) is None
     (tmp_path / "config.json").write_text('{"model_type": "mamba"}')

@@ -44,7 +44,7 @@ SYSTEM = {"data.system_prompt": "Be brief."}
 
 
 @pytest.mark.parametrize("in_settings", [True, False])
-def test_a_template_that_writes_every_row_is_not_a_problem(checked, in_settings):
+def test_a_complete_template_has_no_problem(checked, in_settings):
     outcome = checked(TEMPLATE, in_settings=in_settings, **SYSTEM)
     assert outcome.code == 0, outcome.err
 
@@ -87,7 +87,7 @@ def test_a_template_of_axolotl_is_tried(checked):
     assert outcome.code == 1 and "the chat template gemma refuses 3 of the first 3 rows" in outcome.err
 
 
-def test_a_model_that_is_not_on_this_machine_is_not_held_to_anything(checked):
+def test_a_model_that_is_not_local_is_not_checked(checked):
     assert checked(BROKEN, **{"model.base_model": "nobody/nothing"}).code == 0
 
 

@@ -74,7 +74,7 @@ def test_the_identity_of_a_tiny_model_is_not_redacted(tiny_gpt2, forking, tmp_pa
     assert redact(made.identity) == made.identity
 
 
-def test_what_the_hub_has_comes_before_what_is_public(hub, tiny_model, tmp_path, monkeypatch):
+def test_the_hubs_configuration_precedes_the_public_one(hub, tiny_model, tmp_path, monkeypatch):
     hub(LLAMA3, tiny_model)
     built = []
     monkeypatch.setattr(tiny, "_build", lambda folder, name, request: built.append(request) or (folder / "tiny.json").write_text("{}"))

@@ -68,13 +68,13 @@ def test_a_stream_is_put_together() -> None:
     [(400, False, False), (401, False, True), (403, False, True), (404, False, True), (408, True, False), (409, True, False), (422, False, False),
      (429, True, False), (500, True, False), (502, True, False), (529, True, False)],
 )  # fmt: skip
-def test_a_status_says_whether_another_try_may_help(code: int, again: bool, ends: bool) -> None:
+def test_an_http_status_decides_on_a_retry(code: int, again: bool, ends: bool) -> None:
     with pytest.raises(CallFailed, match=f"status {code}: because") as failed:
         ask(status(code, "because"))
     assert (failed.value.retryable, failed.value.fatal) == (again, ends)
 
 
-def test_a_server_that_is_gone_is_worth_another_try() -> None:
+def test_a_lost_server_is_retried() -> None:
     with serving(reply()) as server:
         pass
 
@@ -103,7 +103,7 @@ def test_retry_after_is_read_as_seconds_or_as_a_date() -> None:
 @pytest.mark.parametrize(
     "body", [None, [], {}, {"choices": []}, {"choices": [{}]}, {"choices": [{"message": None}]}, {"choices": [{"message": {"content": 3}}]}]
 )
-def test_what_is_not_a_completion_is_not_a_reply(body: object) -> None:
+def test_a_body_without_a_completion_is_not_a_reply(body: object) -> None:
     with pytest.raises(CallFailed, match="not a chat completion"):
         read_completion(body, ASKED)
 
@@ -111,6 +111,6 @@ def test_what_is_not_a_completion_is_not_a_reply(body: object) -> None:
 @pytest.mark.parametrize(
     "usage", [None, {}, {"prompt_tokens": 3}, {"prompt_tokens": "3", "completion_tokens": 1}, {"prompt_tokens": -3, "completion_tokens": 1}]
 )
-def test_tokens_that_nobody_counted_are_taken_for_the_most_that_they_can_be(usage: object) -> None:
+def test_uncounted_tokens_are_estimated_at_their_maximum(usage: object) -> None:
     found = read_completion(completion("hi", usage=False) | {"usage": usage}, ASKED)
     assert found == Reply("hi", "stop", 2 + 16, 33, metered=False)

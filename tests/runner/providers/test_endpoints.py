@@ -39,7 +39,7 @@ def test_the_recipe_may_name_another_variable_and_another_address(monkeypatch: p
     assert ready.identity != endpoint(Provider("openai", "m", key_name="OTHER_KEY")).identity, "another model may have that name there"
 
 
-def test_a_key_may_lie_in_the_keyring(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_key_may_come_from_the_keyring(monkeypatch: pytest.MonkeyPatch) -> None:
     keyring = pytest.importorskip("keyring")
     from keyring.backend import KeyringBackend
 

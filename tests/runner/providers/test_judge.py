@@ -36,7 +36,7 @@ def test_several_scores_are_one_object(text: str) -> None:
      json.dumps(GOOD | {"safety": True}), json.dumps(GOOD | {"safety": "1"}), json.dumps(GOOD | {"safety": None}),
      json.dumps(GOOD | {"safety": float("nan")}), json.dumps(GOOD).replace("1}", "1e999}")],
 )  # fmt: skip
-def test_a_score_that_is_missing_or_off_its_scale_is_not_a_score(text: str) -> None:
+def test_a_score_outside_its_scale_is_not_a_score(text: str) -> None:
     assert read_scores(text, FOUR) is None
 
 

@@ -34,7 +34,7 @@ def test_a_request_that_fits_exactly_is_sent() -> None:
     assert asyncio.run(Budget(Limits(max_tokens=100, max_requests=1), Used()).reserve(ASKED, None))[:2] == (1, 100)
 
 
-def test_a_request_waits_until_those_under_way_turn_out_cheaper() -> None:
+def test_a_request_waits_for_cheaper_ones_in_flight() -> None:
     async def run() -> list[str]:
         budget, told = Budget(Limits(max_tokens=150), Used()), []
         first = await budget.reserve(ASKED, None)

@@ -54,7 +54,7 @@ def test_tokens_are_spread_over_the_minute_too() -> None:
     assert seconds(120, tokens_per_minute=6000) == pytest.approx(60 * (120 * ASKED.most_tokens() / 6000 - 1), rel=0.01)
 
 
-def test_a_pause_holds_everybody() -> None:
+def test_a_pause_stops_every_request() -> None:
     assert seconds(5, pauses=(30, 10)) == pytest.approx(30, abs=0.01)
     assert seconds(5, pauses=(1e9,)) == pytest.approx(LONGEST_PAUSE, abs=0.01)
 
@@ -66,7 +66,7 @@ def failed(attempt: int, **facts: object) -> RetryCallState:
     return state
 
 
-def test_the_wait_is_what_was_asked_for_else_longer_each_time() -> None:
+def test_the_delay_follows_retry_after_or_grows() -> None:
     assert wait(failed(1, retry_after=7.0)) == 7
     assert wait(failed(1, retry_after=1e9)) == LONGEST_PAUSE
     waits = [wait(failed(attempt)) for attempt in (1, 3, 5, 20)]

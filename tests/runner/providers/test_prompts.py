@@ -23,7 +23,7 @@ def test_a_prompt_is_filled_once_and_other_braces_stay() -> None:
     )
 
 
-def test_a_place_that_nothing_fills_is_reported() -> None:
+def test_an_unfilled_placeholder_is_reported() -> None:
     with pytest.raises(UserError, match=r"p.yml: \{emotoin\} has no value\n    hint: valid keys: \{emotion\}"):
         messages(Prompt("p.yml", "{emotoin}"), {"emotion": "joy"})
 
@@ -37,7 +37,7 @@ def test_a_place_that_nothing_fills_is_reported() -> None:
         ("prompt: 1\nuser: hi\nexamples: [{input: a}]\n", "missing key 'output'"),
     ],
 )
-def test_a_file_that_is_not_a_prompt_is_refused_with_the_place(tmp_path: Path, text: str, told: str) -> None:
+def test_a_file_that_is_not_a_prompt_is_refused_with_its_location(tmp_path: Path, text: str, told: str) -> None:
     path = tmp_path / "p.yml"
     path.write_text(text)
     with pytest.raises(UserError, match=told) as error:
@@ -45,7 +45,7 @@ def test_a_file_that_is_not_a_prompt_is_refused_with_the_place(tmp_path: Path, t
     assert str(path) in str(error.value)
 
 
-def test_an_unknown_name_is_shown_what_there_is() -> None:
+def test_an_unknown_name_gets_the_existing_ones() -> None:
     with pytest.raises(UserError, match="emollm_multi_turn"):
         load_prompt("emolm")
 

@@ -20,7 +20,7 @@ def log(tmp_path):
     opened.close()
 
 
-def test_an_answer_is_found_again_by_its_key_also_by_another_process_later(log, tmp_path) -> None:
+def test_a_later_process_finds_an_answer_by_its_key(log, tmp_path) -> None:
     assert log.reply(ASKED.key) is None
     log.keep([Entry(ASKED, REPLY, 0.5, "USD", 2, 1.5), Entry(ASKED._replace(seed=2), REPLY._replace(metered=False), None, None, 1, 1.0)])
     assert log.reply(ASKED.key) == REPLY
@@ -41,7 +41,7 @@ def test_an_answer_is_found_again_by_its_key_also_by_another_process_later(log, 
     ],
     ids=lambda other: next(iter(other)),
 )
-def test_whatever_decides_about_the_reply_is_in_the_key(other) -> None:
+def test_the_request_key_covers_everything_that_affects_the_reply(other) -> None:
     assert ASKED._replace(**other).key != ASKED.key
 
 
@@ -53,7 +53,7 @@ def test_failures_are_counted_and_the_last_is_reported(log) -> None:
     assert (log.failures("x"), log.last_failure("x")) == (0, "")
 
 
-def test_answers_are_written_all_or_none(log) -> None:
+def test_answers_are_written_atomically(log) -> None:
     broken = Entry(ASKED._replace(seed=3), REPLY._replace(text=None), None, None, 1, 1.0)
     with pytest.raises(sqlite3.IntegrityError):
         log.keep([Entry(ASKED, REPLY, None, None, 1, 1.0), broken])
@@ -80,7 +80,7 @@ def test_a_full_disk_is_an_error_of_the_log_and_keeps_what_it_holds(log) -> None
     assert log.used() == Used(1, 7)
 
 
-def test_a_damaged_log_is_an_error_of_the_log(tmp_path) -> None:
+def test_a_damaged_log_is_reported(tmp_path) -> None:
     whole = RequestLog(tmp_path / "log.sqlite")
     whole.keep([Entry(ASKED._replace(seed=seed), REPLY, None, None, 1, 1.0) for seed in range(500)])
     whole.close()

@@ -14,7 +14,7 @@ def test_a_histogram_has_a_bar_for_each_bin_as_tall_as_its_count():
     assert [rect.find("title").text for rect in svg.iter("rect")][0] == "0 to 10 tokens: 4 rows"
 
 
-def test_what_lies_beyond_is_distinguished():
+def test_values_beyond_the_limit_have_their_own_bar():
     svg = histogram("Tokens", [(0, 10, 4), (10, 20, 2), (20, 999, 1)], "tokens")
     assert svg.count('class="beyond"') == 1
     assert "20 and more, to 999 tokens" in svg

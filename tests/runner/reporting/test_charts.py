@@ -34,14 +34,14 @@ def test_all_lines_share_the_axes():
     assert point == ((LEFT + WIDTH - 12) / 2, (HEIGHT - BOTTOM + TOP) / 2)
 
 
-def test_the_curve_is_reported_to_those_who_cannot_see_it():
+def test_the_curve_has_a_text_alternative():
     svg = parsed(line_chart("Loss", [Series("training", [(1, 3.25), (2, 1.5)])], "step"))
     assert svg.attrib["role"] == "img"
     assert svg.attrib["aria-label"] == "Loss: training from 3.25 to 1.5"
 
 
 @pytest.mark.parametrize("empty", [[], [Series("a", [])], [Series("a", [(1, math.nan), (2, math.inf)])]])
-def test_where_there_is_nothing_to_draw_nothing_is_drawn(empty):
+def test_an_empty_chart_is_not_drawn(empty):
     assert line_chart("Loss", empty, "step") == ""
 
 

@@ -70,6 +70,6 @@ def test_the_table_names_each_letters_accuracy(command_line, runs):
         (("EI", "NS", "FT", "JP", "other"), "has labels that are neither types nor their letters: no, yes"),
     ],
 )
-def test_what_cannot_be_joined_is_refused(command_line, runs, names, told):
+def test_incompatible_runs_are_not_joined(command_line, runs, names, told):
     refused = command_line("compare", "--join", *(runs[name] for name in names))
     assert refused.code == 1 and told in " ".join(refused.err.split())

@@ -43,7 +43,7 @@ def test_the_numbers_come_in_the_order_in_which_they_add_up(lines):
     ("repeated", "line"),
     [(2400, "+2,400 training rows repeated by the sources' weights"), (-9, "-9 training rows left out by the sources' weights")],
 )
-def test_rows_changed_by_weights_have_their_own_line(tmp_path, capsys, repeated, line):
+def test_repeated_rows_have_their_own_line(tmp_path, capsys, repeated, line):
     ledger_table({**MANIFEST, "splits": {"train": 11000 + repeated, "validation": 1000}, "repeated": repeated}, tmp_path / "out")
     said = [" ".join(text.replace("│", " ").split()) for text in capsys.readouterr().err.splitlines()]
     assert said.index("12,000 kept") < said.index(line) < said.index(f"{11000 + repeated:,} train")
@@ -71,7 +71,7 @@ FOUND = {"threshold": 0.7, "rows": {"validation": 12}, "examples": [["a.jsonl:1"
         (CHECKED | {"identical": False}, ["not compared (data.check_leaks: none)"]),
     ],
 )
-def test_what_was_compared_across_splits_is_said(tmp_path, capsys, leaks, words):
+def test_the_leak_check_is_described(tmp_path, capsys, leaks, words):
     ledger_table({**MANIFEST, "leaks": leaks}, tmp_path / "out")
     said = capsys.readouterr().err
     assert all(word in said for word in words)

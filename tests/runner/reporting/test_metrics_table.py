@@ -39,7 +39,7 @@ def test_a_number_is_shown_with_its_interval(given, shown):
         (0.0, False, True, "+0.000, no significant difference"),
     ],
 )
-def test_a_change_is_called_better_only_when_it_can_be_distinguished_from_chance(value, significant, better, words):
+def test_better_requires_significance(value, significant, better, words):
     assert verdict({"value": value, "significant": significant}, better) == words
 
 
@@ -97,7 +97,7 @@ def test_a_number_without_an_interval_is_explained():
     assert "No interval" not in printed(METRICS)
 
 
-def test_what_quantised_training_measured_is_named():
+def test_quantised_measurements_have_a_footnote():
     text = printed({**METRICS, "as_trained": {"bits": 4, "scores": {"perplexity": 3.5}}})
     assert "in full precision, as it is merged and served; in 4 bits, as trained, the tuned model has perplexity 3.50" in text
     assert "bits" not in printed(METRICS)

@@ -54,7 +54,7 @@ def pages(tmp_path_factory):
 
 @pytest.mark.parametrize("width", [390, 1280])
 @pytest.mark.parametrize("page", ["report of chats", "report of a classification", "comparison", "inspection"])
-def test_verdicts_are_in_sight_and_labels_can_be_read(browser, pages, page, width):
+def test_verdicts_are_visible_and_labels_readable(browser, pages, page, width):
     metrics = {"width": width, "height": 844, "deviceScaleFactor": 1, "mobile": width < 600}
     browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
     try:

@@ -69,7 +69,7 @@ def test_a_recipes_values_are_shown_with_their_origin(tmp_path, minimal):
     assert "Keys at their defaults training.seed 42" in text
 
 
-def test_what_was_compared_across_splits_is_said(tmp_path):
+def test_the_leak_check_is_described(tmp_path):
     run = write_chat_run(tmp_path, ["x"])
     near = {"threshold": 0.7, "rows": {"validation": 1}, "examples": [["<a>:1", "b:2"]]}
     leaks = {"identical": True, "group_by": ["tree_id"], "near_duplicates": near}
@@ -143,11 +143,11 @@ def facts_of(**metrics):
         ({"a": (False, 2, 2, False), "b": (False, 2, 1, True)}, "b is better"),
     ],
 )
-def test_the_answer_claims_no_more_than_was_measured(metrics, words):
+def test_the_verdict_states_only_what_was_measured(metrics, words):
     assert words in answer(facts_of(**metrics))
 
 
-def test_unmeasurable_is_not_called_equal():
+def test_an_unmeasurable_difference_is_not_called_equal():
     facts = facts_of(perplexity=(False, 0, 60, False))
     facts["models"]["tuned"]["perplexity"]["value"] = None
     assert "the tuned model's perplexity could not be measured, while that of the base model could" in answer(facts)
@@ -162,7 +162,7 @@ def test_the_majority_baseline_tempers_the_praise(majority, told):
     assert ("no better than a baseline without a language model (commonest label" in said) is told
 
 
-def test_curves_are_drawn_of_what_is_there():
+def test_curves_are_drawn_of_existing_points():
     lines = [{"step": 1, "loss": 3.0}, {"step": 2, "loss": "nan"}, {"step": 2, "eval_loss": 2.0}]
     assert list(charts(lines)) == ["Loss"]
     assert charts([]) == {}
@@ -223,7 +223,7 @@ def test_the_page_runs_nothing_fetches_nothing_and_fits_a_phone(browser, opened,
     assert [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"] == []
 
 
-def test_the_browser_would_notice_a_script_and_a_request(browser, tmp_path):
+def test_the_browser_test_detects_scripts_and_requests(browser, tmp_path):
     """The test of the tests above: a page that does what they forbid is seen doing it."""
     page = tmp_path / "bad.html"
     page.write_text("<script>window.ran = 1</script><img src='file:///nowhere.png'><p style='width: 900px'>x</p>")

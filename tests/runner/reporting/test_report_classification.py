@@ -48,5 +48,5 @@ def test_rows_are_those_of_the_trained_model_most_confident_first_and_not_too_ma
     assert [entry["id"] for entry in right] == ["r90", "r92"]
 
 
-def test_a_chat_has_none():
+def test_a_chat_has_no_labels():
     assert classified_rows([{"model": "tuned", "id": "a", "reply": "hi"}], {"a": {"messages": []}}) == ([], [])

@@ -24,7 +24,7 @@ def test_a_row_that_cannot_be_measured_is_not_ranked():
 
 
 @pytest.mark.parametrize("rows", [0, 1, 2, 7, 15, 20, 21, 100])
-def test_no_row_is_among_the_best_and_the_worst(rows):
+def test_best_and_worst_rows_do_not_overlap(rows):
     ranked = [(float(-n), str(n)) for n in range(rows)]
     best, worst = extremes(ranked)
     assert len(best) == min(SHOWN, (rows + 1) // 2) and len(worst) == min(SHOWN, rows // 2)
@@ -47,7 +47,7 @@ def test_a_chat_shows_its_last_question_and_both_replies():
     assert [reply["reply"] for reply in shown["replies"]] == ["base", "tuned"]
 
 
-def test_a_text_shows_itself():
+def test_a_text_is_its_own_preview():
     (shown,) = shown_rows([(1.0, "1")], {"1": {"id": "1", "text": "once upon"}}, {"1": {}})
     assert shown == {"id": "1", "gain": 1.0, "prompt": "once upon"}
 

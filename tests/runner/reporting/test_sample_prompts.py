@@ -14,7 +14,7 @@ def printed(found: dict, width: int = 60) -> list[str]:
     return [line.rstrip() for line in console.file.getvalue().splitlines()]
 
 
-def test_each_answer_is_one_line_that_fits():
+def test_each_answer_fits_one_line():
     found = {**PROBES["prompts"], "tuned": [{"prompt": "Say\n<i>", "reply": "word\n\n[bold] " * 50, "finish_reason": "stop"}] * 6}
     found["base"] = [{"prompt": "Say\n<i>", "reply": "\x1b[2Jno", "finish_reason": "length"}] * 6
     lines = printed(found)

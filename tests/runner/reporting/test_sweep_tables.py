@@ -21,7 +21,7 @@ def printed(width: int, rows=ROWS) -> str:
 
 
 @pytest.mark.parametrize("width", [200, 80, 50])
-def test_columns_that_do_not_fit_go_on_in_a_further_table_next_to_the_values(width):
+def test_columns_that_do_not_fit_continue_in_another_table(width):
     shown = printed(width)
     assert "…" not in shown and max(map(len, shown.splitlines())) <= width
     words = {word for name in METRICS for word in name.split("_")} | {

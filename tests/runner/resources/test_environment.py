@@ -7,7 +7,7 @@ from recipekit.runner.resources.environment import environment, has_token, missi
 COMPLETE = {"packages": [], "gpus": [], "torch": {"version": "2.13.0+cpu", "build": "cpu"}}
 
 
-def test_what_this_project_asks_for_is_listed_with_its_extra_and_version():
+def test_requirements_are_listed_with_extra_and_version():
     found = {package["name"]: package for package in packages()}
     assert found["click"]["extra"] == "" and found["click"]["fits"]
     assert found["axolotl"]["wanted"] == "==0.19.0" and found["axolotl"]["extra"] == "train"
@@ -26,7 +26,7 @@ def test_a_torch_without_cuda_next_to_a_gpu_is_reported():
     assert "built without CUDA" in missing(COMPLETE | {"gpus": [{}]})[0]
 
 
-def test_sizes_are_asked_of_the_system(tmp_path, monkeypatch):
+def test_sizes_come_from_the_system(tmp_path, monkeypatch):
     monkeypatch.setenv("RECIPEKIT_CACHE", str(tmp_path / "not" / "yet"))
     facts = environment()
     assert facts["disk"]["cache"] > 0 and facts["disk"]["cache_folder"] == str(tmp_path / "not" / "yet")

@@ -22,7 +22,7 @@ def test_another_recipes_run_has_the_size_of_that_recipes_model(of):
     assert size_of(of({"model.base_model": "run:nowhere"})) is None
 
 
-def test_of_an_unknown_model_there_is_no_forecast(of, tmp_path):
+def test_an_unknown_model_has_no_estimate(of, tmp_path):
     assert estimate_fit(of({}), GPU, tmp_path) is None
 
 

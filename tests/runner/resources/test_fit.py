@@ -37,7 +37,7 @@ def found(minimal, tmp_path):
     return build
 
 
-def test_what_cannot_fit_is_refused_with_its_sum_and_what_to_do(found):
+def test_a_run_that_cannot_fit_is_refused_with_its_need(found):
     with pytest.raises(UserError) as refused:
         require(found(LLAMA2, adapter="none"), full_rows=False)
     text = str(refused.value)
@@ -45,7 +45,7 @@ def test_what_cannot_fit_is_refused_with_its_sum_and_what_to_do(found):
     assert "use adapter: qlora" in refused.value.problems[0].hint
 
 
-def test_what_fits_is_not_refused(found):
+def test_a_run_that_fits_is_accepted(found):
     assert problems(found(), full_rows=True) == []
     assert warnings(found()) == []
 
@@ -59,7 +59,7 @@ def test_rows_that_may_be_short_are_warned_of_and_full_ones_refused(found):
     assert warnings(long, refused) == [], "what is refused needs no warning"
 
 
-def test_a_gpu_that_does_not_tell_its_memory_refuses_nothing(found):
+def test_unknown_gpu_memory_refuses_nothing(found):
     silent = found(LLAMA2, GPU._replace(gpu_memory=0), adapter="none")
     assert [p for p in problems(silent, full_rows=True) if p.rule == "memory"] == []
     assert [line for line in warnings(silent) if "memory" in line] == []
@@ -123,10 +123,10 @@ def test_the_line_for_people_says_what_is_needed_and_what_is_there(found):
 
 @pytest.mark.parametrize(("size", "text"), [(0, "0 bytes"), (999, "999 bytes"), (1000, "1 kB"), (1234567, "1.23 MB"), (13476831232, "13.5 GB"),
                                             (999_600_000, "1 GB"), (250_000_000_000, "250 GB")])  # fmt: skip
-def test_sizes_for_people(size, text):
+def test_sizes_are_readable(size, text):
     assert size_text(size) == text
 
 
-def test_what_is_free_is_asked_of_the_system(tmp_path):
+def test_free_memory_comes_from_the_system(tmp_path):
     assert available_memory() > 1 << 20
     assert free_disk(tmp_path / "not" / "yet") == pytest.approx(free_disk(tmp_path), rel=0.01)

@@ -120,7 +120,7 @@ def test_modules_that_are_trained_whole_next_to_an_adapter_keep_the_models_type(
     assert parts["gradients"] == low_rank * 4 + head * 2 and parts["optimizer"] == 2 * (low_rank * 4 + head * 2)
 
 
-def test_what_is_offloaded_is_not_on_the_gpu(planned):
+def test_offloaded_parts_take_no_gpu_memory(planned):
     launch = {"engine": "deepspeed", "zero_stage": 3, "offload_optimizer": True, "offload_params": True}
     assert {"optimizer", "weights"} & planned(LLAMA2, {"adapter": "none"}, **launch).parts.keys() == set()
 
@@ -139,7 +139,7 @@ def test_a_cpu_counts_what_the_allocator_holds_next_to_an_adapters_training(plan
     assert plan.certain == plan.total - sum(plan.parts.get(part, 0) for part in ("activations", "logits", "allocator"))
 
 
-def test_what_the_allocator_holds_does_not_shrink_with_checkpointing_and_grows_with_quantising(planned):
+def test_allocator_overhead_grows_with_quantisation(planned):
     kept, again = (planned(LLAMA2, {"adapter": "lora", "gradient_checkpointing": on}, CPU).parts for on in (False, True))
     assert kept["allocator"] == again["allocator"] > again["activations"]
     assert planned(LLAMA2, {"adapter": "none", "gradient_checkpointing": True}, CPU).parts["allocator"] > 0

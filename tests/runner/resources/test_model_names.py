@@ -51,5 +51,5 @@ def test_full_training_names_parameters(problems, tmp_path):
     assert "'layers.1' matches no parameter of the model" in problem.what
 
 
-def test_nothing_is_said_of_a_model_that_is_not_at_hand(problems):
+def test_a_model_that_is_not_local_gets_no_note(problems):
     assert problems("model.base_model=nobody/knows-this", "training.lora_target_modules=[anything]") == []

@@ -46,7 +46,7 @@ def test_a_run_of_the_same_method_gives_the_rate_of_the_next(of, tmp_path):
     [{"training.micro_batch_size": 7}, {"training.adapter": "none"}, {"model.base_model": "some/other"}, {"training.lora_r": 3}],
     ids=lambda changes: next(iter(changes)),
 )
-def test_another_method_or_machine_gives_none(of, changes):
+def test_another_method_or_machine_gives_no_rate(of, changes):
     known = [timing(of(), CPU, 10_000, 2500, ENDED, None)]
     assert rate_of(known, method(of(changes), CPU)) is None
     assert rate_of(known, method(of(), GPU)) is None
@@ -78,7 +78,7 @@ def test_an_error_needs_a_prediction_and_a_training_from_its_beginning_to_its_en
     assert "predicted" in measured_line(line) and measured_line(line | {"predicted": None}) == "trained for 20 s"
 
 
-def test_a_damaged_timing_is_none(tmp_path):
+def test_a_damaged_timing_is_ignored(tmp_path):
     (tmp_path / "a" / "1").mkdir(parents=True)
     (tmp_path / "a" / "1" / TIMING.name).write_text("{")
     assert earlier(tmp_path) == []
@@ -98,5 +98,5 @@ def minimal_recipe():
 
 
 @pytest.mark.parametrize(("seconds", "text"), [(0.4, "0 s"), (59.6, "1 min 0 s"), (272, "4 min 32 s"), (11_530, "3 h 12 min")])
-def test_durations_for_people(seconds, text):
+def test_durations_are_readable(seconds, text):
     assert duration(seconds) == text

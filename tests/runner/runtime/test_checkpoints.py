@@ -70,7 +70,7 @@ def test_the_newest_is_the_one_with_the_most_steps_not_the_last_by_name(checkpoi
     assert (found, skipped) == (tmp_path / "checkpoint-100", [])
 
 
-def test_newer_ones_that_cannot_be_trusted_are_passed_over_with_the_reason(checkpoint, tmp_path):
+def test_damaged_newer_checkpoints_are_skipped_with_a_reason(checkpoint, tmp_path):
     for step in (4, 8, 12, 16):
         checkpoint(step, sealed=step != 16)
     (tmp_path / "checkpoint-12" / "optimizer.pt").unlink()
@@ -89,7 +89,7 @@ def test_without_a_checkpoint_that_can_be_trusted_there_is_none(checkpoint, tmp_
     assert newest(tmp_path / "absent") == (None, [])
 
 
-def test_what_is_not_a_checkpoint_by_name_is_left_alone(checkpoint, tmp_path):
+def test_other_folders_are_not_checkpoints(checkpoint, tmp_path):
     folder = checkpoint(4)
     folder.rename(tmp_path / "checkpoint-best")
     (tmp_path / "checkpoint-7").write_text("a file")
@@ -105,7 +105,7 @@ def test_a_run_that_has_not_trained_has_no_other_training():
     assert other_training(None, lock("a")) == []
 
 
-def test_what_is_noted_but_does_not_change_the_training_is_not_another_training():
+def test_notes_do_not_change_the_training_identity():
     assert other_training(lock("a", machine={"device": "cuda", "cores": 8}), lock("a")) == []
 
 
@@ -119,5 +119,5 @@ def test_what_is_noted_but_does_not_change_the_training_is_not_another_training(
         ({}, "its configuration or its data changed"),
     ],
 )
-def test_what_makes_it_another_training_is_reported(changes, told):
+def test_the_changed_training_setting_is_reported(changes, told):
     assert other_training(lock("a"), lock("b", **changes)) == [told]

@@ -24,12 +24,12 @@ def test_a_child_sees_no_setting_of_another_launcher(tmp_path, monkeypatch):
 
 
 @given(st.sampled_from(PREFIXES), st.text("ABC_", max_size=5))
-def test_whatever_a_launcher_adds_is_left_out(prefix, rest):
+def test_launcher_variables_are_removed(prefix, rest):
     assert changes_a_training(prefix + rest) and all(map(changes_a_training, NAMES))
 
 
 @pytest.mark.parametrize(
     "name", ["PATH", "HOME", "HF_HOME", "HF_TOKEN", "CUDA_VISIBLE_DEVICES", "NCCL_DEBUG", "SLURM_JOB_ID", "OMP_NUM_THREADS"]
 )
-def test_what_says_where_things_are_stays(name):
+def test_other_variables_are_kept(name):
     assert not changes_a_training(name)

@@ -181,7 +181,7 @@ def test_a_known_cause_is_named_with_what_to_do(child, said, cause, hint):
     assert said.split(":")[-1].strip()[:30] in problem.what
 
 
-def test_what_the_child_refuses_is_reported_in_its_own_words_line_by_line(child):
+def test_a_childs_message_is_reported_line_by_line(child):
     with pytest.raises(UserError) as caught:
         child(EVENT + "tell('refused', what='2 rows are too long\\n1 row has no trained token')\nraise SystemExit(1)")
     assert [p.what for p in caught.value.problems] == ["2 rows are too long", "1 row has no trained token"]
@@ -232,7 +232,7 @@ def test_long_lines_and_a_big_log_are_cut(tmp_path):
     assert "last" in told and len(told) < 1000
 
 
-def test_a_child_is_not_left_behind_when_following_it_fails(child):
+def test_a_failing_listener_ends_the_child(child):
     told = []
 
     def fail(event):
@@ -273,14 +273,14 @@ def test_a_second_signal_ends_the_child_and_its_children_at_once(runner, tmp_pat
     assert gone(grandchild)
 
 
-def test_a_child_that_finishes_in_spite_of_the_signal_has_finished(runner):
+def test_a_child_that_ignores_the_signal_and_finishes_has_succeeded(runner):
     process, _ = runner(EVENT + "import os, signal\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\ntell('ready', pid=1)\ntime.sleep(0.5)")
     process.send_signal(signal.SIGTERM)
     process.communicate(timeout=PATIENCE)
     assert process.returncode == 0
 
 
-def test_the_child_of_a_runner_that_was_killed_is_asked_to_stop(runner, tmp_path):
+def test_the_child_of_a_killed_runner_stops(runner, tmp_path):
     process, pid = runner(OBEDIENT)
     process.kill()
     process.wait()
@@ -300,7 +300,7 @@ def test_a_run_stays_locked_until_its_child_has_checkpointed(runner, tmp_path):
     assert not RunFolder(tmp_path).is_locked()
 
 
-def test_nohup_means_that_a_closed_terminal_stops_nothing(runner):
+def test_nohup_survives_a_closed_terminal(runner):
     process, pid = runner(OBEDIENT, preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN))
     process.send_signal(signal.SIGHUP)
     time.sleep(0.5)

@@ -115,15 +115,15 @@ def test_the_bar_fits_the_terminal(width, monkeypatch):
     assert "7000/20000" in line and line.endswith("loss 1.235 · 12346 tokens/s") and len(line) <= width
 
 
-def test_a_bar_of_unknown_length_is_shown_without_one(shown):
+def test_a_total_that_is_unknown_shows_no_bar(shown):
     assert "tokenising" in shown([{"event": "stage", "name": "tokenise"}], terminal=True)
 
 
-def test_a_stage_that_we_have_no_name_for_is_shown_as_it_is_called(shown):
+def test_an_unnamed_stage_is_shown_by_its_key(shown):
     assert "merging weights" in shown([{"event": "stage", "name": "merging weights"}], terminal=False)
 
 
-def test_what_is_said_is_not_read_as_markup(shown):
+def test_messages_are_not_markup(shown):
     told = shown([], terminal=False, before=lambda display: display.say("data", "[red]rows[/red] [/x] from [bold]"))
     assert "[red]rows[/red] [/x] from [bold]" in told
 
@@ -135,7 +135,7 @@ def test_lines_go_to_stderr_because_stdout_is_for_data(capsys):
     assert captured.out == "" and "48 rows in" in captured.err
 
 
-def test_colours_that_are_forced_move_no_bar_in_a_pipe(monkeypatch, capsys):
+def test_forced_colours_draw_no_bar_in_a_pipe(monkeypatch, capsys):
     monkeypatch.setenv("FORCE_COLOR", "1")  # as Jupyter and CI do
     with Display() as display:
         for done in range(3):
@@ -164,7 +164,7 @@ with Display() as display:
 """
 
 
-def test_in_a_real_terminal_the_bar_moves_and_data_cannot():
+def test_data_cannot_move_a_terminals_cursor():
     code, written = in_terminal(code=IN_TERMINAL)
     assert code == 0 and "\x1b[2K" in written and "\r" in written
     assert "rows \\x1b[2J of a hostile name" in written and "\\x1b" not in written.replace("\\x1b[2J", "") and "\\r" not in written

@@ -63,7 +63,7 @@ def test_a_driver_that_does_not_answer_means_a_cpu(nvidia_answers, answer, code)
         ("a sick GPU, [Unknown Error], 550.54, [N/A]", 0, False),
     ],
 )
-def test_what_a_gpu_does_not_tell_is_not_made_up(nvidia_answers, answer, memory, fast):
+def test_unknown_gpu_facts_are_none(nvidia_answers, answer, memory, fast):
     nvidia_answers(answer)
     machine = this_machine()
     assert (machine.device, machine.gpu_memory, machine.fast_bf16) == ("cuda", memory, fast)

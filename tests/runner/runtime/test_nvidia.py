@@ -15,7 +15,7 @@ def test_a_gpu_is_described_with_its_driver(nvidia_smi):
     assert nvidia_gpus() == ([Gpu("NVIDIA H200", 143771 << 20, "570.86.15", 9.0)], "")
 
 
-def test_an_old_driver_is_still_a_gpu_and_what_it_cannot_tell_is_said(nvidia_smi):
+def test_an_old_driver_is_a_gpu_with_unknown_capability(nvidia_smi):
     nvidia_smi(OLD)
     gpus, fault = nvidia_gpus()
     assert gpus == [Gpu("Tesla V100-SXM2-16GB", 16160 << 20, "450.80.02", 0)]
@@ -30,6 +30,6 @@ def test_a_driver_that_does_not_answer_is_reported_in_its_own_words(nvidia_smi):
     assert this_machine().is_cpu
 
 
-def test_without_nvidia_smi_there_is_nothing_to_say(tmp_path, monkeypatch):
+def test_without_nvidia_smi_there_is_no_gpu(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     assert nvidia_gpus() == ([], "")

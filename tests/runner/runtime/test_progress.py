@@ -25,7 +25,7 @@ def test_only_the_first_of_several_processes_writes(tmp_path, monkeypatch):
     assert (tmp_path / "p.jsonl").exists()
 
 
-def test_a_follower_tells_only_what_came_since_it_looked_last(tmp_path):
+def test_a_follower_returns_only_new_lines(tmp_path):
     path = tmp_path / "p.jsonl"
     path.write_text('{"n": 0}\n')
     follower = Follower(path)
@@ -37,7 +37,7 @@ def test_a_follower_tells_only_what_came_since_it_looked_last(tmp_path):
     assert list(follower.new()) == []
 
 
-def test_a_follower_may_be_there_before_its_file(tmp_path):
+def test_a_follower_may_start_before_its_file(tmp_path):
     follower = Follower(tmp_path / "p.jsonl")
     assert list(follower.new()) == []
     (tmp_path / "p.jsonl").write_text('{"n": 1}\n')
@@ -87,13 +87,13 @@ def test_lines_of_a_writer_that_is_killed_at_any_moment_are_whole(tmp_path):
     [(b"", b""), (b"1\n", b"1\n"), (b'1\n{"a": "to', b"1\n"), (b"torn", b"")],
     ids=["empty", "whole", "torn", "only torn"],
 )
-def test_a_torn_line_is_cut_so_that_the_next_one_is_whole(tmp_path, given, kept):
+def test_an_incomplete_last_line_is_removed_before_appending(tmp_path, given, kept):
     path = tmp_path / "lines.jsonl"
     path.write_bytes(given)
     cut_torn_line(path)
     assert path.read_bytes() == kept
 
 
-def test_where_nothing_was_written_nothing_is_cut(tmp_path):
+def test_a_missing_log_is_not_created(tmp_path):
     cut_torn_line(tmp_path / "none.jsonl")
     assert not (tmp_path / "none.jsonl").exists()

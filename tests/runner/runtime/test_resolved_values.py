@@ -32,7 +32,7 @@ def test_sources_options_and_gates_are_keys_of_their_own(recipe_file: Write) -> 
     assert values["axolotl", "neftune_noise_alpha"].value == 5
 
 
-def test_every_key_of_the_schema_is_there() -> None:
+def test_every_key_of_the_schema_is_documented() -> None:
     values = effective_values(load_recipe("quickstart"))
     shown = {".".join(part for part in path if isinstance(part, str)) for path in values}
     sections = {path for path in key_paths() if any(other.startswith(f"{path}.") for other in key_paths())}

@@ -34,7 +34,7 @@ def holder(tmp_path):
     process.communicate()
 
 
-def test_what_a_killed_process_left_half_written_is_removed_when_the_run_is_locked(tmp_path):
+def test_partial_files_are_removed_when_the_run_is_locked(tmp_path):
     ended = subprocess.Popen(["true"])
     ended.wait()
     kept = [f".metrics.json.{os.getpid()}.tmp", ".mine.tmp", "timing.json"]
@@ -76,7 +76,7 @@ def test_the_lock_of_a_process_that_was_killed_is_free(tmp_path, holder, number)
         assert (tmp_path / "lock").read_text() == f"process {os.getpid()} on {os.uname().nodename}"
 
 
-def test_a_lock_is_free_after_its_block_also_when_that_failed(tmp_path):
+def test_a_lock_is_released_when_its_block_fails(tmp_path):
     run = RunFolder(tmp_path)
     with pytest.raises(KeyError), run.locked():
         assert run.is_locked()
@@ -89,7 +89,7 @@ def test_a_stale_lock_file_is_ignored(tmp_path):
     assert not RunFolder(tmp_path).is_locked()
 
 
-def test_what_is_not_there_is_not_found(tmp_path):
+def test_missing_files_are_not_found(tmp_path):
     assert RunFolder(tmp_path).find(METRICS) is None
     assert RunFolder(tmp_path).status == {}
     with pytest.raises(UserError, match=r"eval/metrics\.json: does not exist"):
@@ -100,13 +100,13 @@ def test_what_is_not_there_is_not_found(tmp_path):
     "content",
     [b"", b"{", b'{"state": "done"', b"\x00" * 40, b"\xff\xfe", b"[]", b'"done"', b'{"state": "well"}', b'{"stages": {"data": 1}}'],
 )
-def test_a_damaged_file_is_named_and_not_a_traceback(tmp_path, content):
+def test_a_damaged_file_is_reported_without_a_traceback(tmp_path, content):
     (tmp_path / "status.json").write_bytes(content)
     with pytest.raises(UserError, match=r"status\.json: is damaged"):
         _ = RunFolder(tmp_path).status
 
 
-def test_update_changes_some_facts_and_says_when(tmp_path):
+def test_update_changes_fields_and_the_time(tmp_path):
     run = RunFolder(tmp_path)
     run.update(state="running", stages={"data": "a"})
     run.update(state="done")
@@ -137,7 +137,7 @@ def test_runs_that_begin_in_the_same_second_get_different_folders(tmp_path):
     assert len(set(made)) == 8
 
 
-def test_a_place_that_cannot_be_written_is_reported(tmp_path):
+def test_an_unwritable_path_is_reported(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="cannot be written"):
         create("quick", "abcdef", tmp_path / "file")
@@ -182,7 +182,7 @@ def test_a_misspelt_name_and_a_recipe_without_runs_have_a_hint(root):
         find_run("emogpt_qwen", root)
 
 
-def test_what_is_compared_later_is_read_as_it_was_written_and_messages_are_redacted(tmp_path, monkeypatch):
+def test_only_messages_of_run_files_are_redacted(tmp_path, monkeypatch):
     """A password can be a word that is also in a path, or digits that are also in a hash."""
     monkeypatch.setenv("DB_PASSWORD", "models")
     monkeypatch.setenv("PIN_KEY", "123456")

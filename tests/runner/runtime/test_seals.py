@@ -18,7 +18,7 @@ def folder(tmp_path):
     return tmp_path / "eval"
 
 
-def test_a_folder_as_it_was_written_has_no_fault(folder):
+def test_an_unchanged_folder_has_no_fault(folder):
     assert seal_faults(folder) == []
     assert read_sealed(folder / "metrics.json") == read_sealed(folder / "nested" / "rows.jsonl") == b"as written"
     require_sealed(folder)
@@ -50,7 +50,7 @@ def test_a_missing_file_is_named(folder):
 
 
 @given(content=st.binary(max_size=40))
-def test_a_damaged_seal_is_named_whatever_is_in_it(tmp_path_factory, content):
+def test_a_damaged_seal_is_reported(tmp_path_factory, content):
     folder = tmp_path_factory.mktemp("sealed")
     (folder / "a").write_bytes(b"as written")
     (folder / SEAL).write_bytes(b"[" + content)
@@ -80,7 +80,7 @@ def test_a_file_two_folders_down_is_checked_by_the_seal_above_it(tmp_path):
         read_sealed(tmp_path / "data" / "manifest.json")
 
 
-def test_what_was_never_sealed_is_read_as_it_is(tmp_path):
+def test_unsealed_files_are_read(tmp_path):
     (tmp_path / "a").write_bytes(b"by hand")
     assert read_sealed(tmp_path / "a") == b"by hand" and seal_faults(tmp_path) == []
     unseal_files(tmp_path, ["a"])
@@ -94,7 +94,7 @@ def run(folder):
     return folder.parent
 
 
-def test_a_seal_that_was_taken_away_is_missed(run):
+def test_a_removed_seal_is_reported(run):
     (run / "eval" / SEAL).unlink()
     (run / "eval" / "metrics.json").write_bytes(b"better numbers")
     for read in (lambda: read_sealed(run / "eval" / "metrics.json"), lambda: require_sealed(run), lambda: require_sealed(run / "eval")):
@@ -109,7 +109,7 @@ def test_a_seal_that_was_edited_with_its_file_is_not_believed(run):
         read_sealed(run / "eval" / "metrics.json")
 
 
-def test_a_sealed_file_that_is_missing_is_no_file_that_never_was(folder):
+def test_a_missing_sealed_file_is_reported(folder):
     (folder / "metrics.json").unlink()
     with pytest.raises(UserError, match=r"metrics\.json: is missing"):
         read_sealed(folder / "metrics.json")
@@ -117,7 +117,7 @@ def test_a_sealed_file_that_is_missing_is_no_file_that_never_was(folder):
         read_sealed(folder / "never.json")
 
 
-def test_a_pipe_in_the_place_of_a_file_is_not_waited_for(folder):
+def test_a_named_pipe_is_not_opened(folder):
     for name in ("metrics.json", SEAL):
         (folder / name).unlink()
         os.mkfifo(folder / name)

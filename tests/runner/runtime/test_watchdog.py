@@ -33,14 +33,14 @@ def watchdog(tmp_path, clock):
     return Watchdog(tmp_path, "x.log", floor=30, clock=clock)
 
 
-def test_silence_grows_until_the_next_heartbeat(watchdog, clock, tmp_path):
+def test_seconds_without_progress_grow_until_a_heartbeat(watchdog, clock, tmp_path):
     clock.now = 10
     assert watchdog.seconds_since_progress == 10
     beat(tmp_path / "heartbeat")
     assert watchdog.seconds_since_progress == 0
 
 
-def test_an_event_is_a_sign_of_life(watchdog, clock):
+def test_an_event_resets_the_timeout(watchdog, clock):
     clock.now = 25
     watchdog.event({"event": "step"})
     clock.now = 31
@@ -115,7 +115,7 @@ def test_a_hanging_trainer_is_ended_with_its_stack(tmp_path, monkeypatch, watche
         os.kill(pids[0], 0)
 
 
-def test_what_waits_for_a_trainer_that_has_died_is_ended_too(tmp_path, watched_by):
+def test_processes_waiting_for_a_dead_trainer_end(tmp_path, watched_by):
     gone = subprocess.Popen(["true"])
     gone.wait()
     text = (
@@ -128,7 +128,7 @@ def test_what_waits_for_a_trainer_that_has_died_is_ended_too(tmp_path, watched_b
         run_child((sys.executable, "-c", text), tmp_path, {}, "x.log", "training", lambda event: None, 1)
 
 
-def test_a_child_that_beats_is_left_alone_however_long_it_takes(tmp_path, watched_by):
+def test_a_child_with_a_heartbeat_is_never_killed(tmp_path, watched_by):
     beats = set()
 
     def almost_too_long_a_beat():
@@ -142,7 +142,7 @@ def test_a_child_that_beats_is_left_alone_however_long_it_takes(tmp_path, watche
     assert len(beats) > 2
 
 
-def test_a_child_that_was_asked_to_stop_is_not_hurried(tmp_path, watched_by):
+def test_a_child_that_is_stopping_is_not_killed(tmp_path, watched_by):
     """A checkpoint may take longer than any step did."""
     text = (
         "import json, os, signal, sys, time\n"

@@ -27,18 +27,18 @@ def test_all_rows_in_their_order_where_nothing_limits_them(rows, most):
     assert ids(sample_rows(rows, most, 42)) == [f"row {n}" for n in range(40)]
 
 
-def test_a_choice_is_of_distinct_rows_and_seeded(rows):
+def test_a_sample_is_seeded_and_without_repeats(rows):
     chosen = ids(sample_rows(rows, 10, 42))
     assert len(set(chosen)) == 10
     assert chosen == ids(sample_rows(rows, 10, 42))
     assert set(chosen) != set(ids(sample_rows(rows, 10, 43)))
 
 
-def test_a_choice_is_not_the_first_rows(rows):
+def test_a_sample_is_not_the_first_rows(rows):
     assert set(ids(sample_rows(rows, 10, 42))) != {f"row {n}" for n in range(10)}
 
 
-def test_a_choice_does_not_depend_on_the_order_of_the_rows(rows):
+def test_a_sample_does_not_depend_on_the_order_of_rows(rows):
     before = ids(sample_rows(rows, 10, 42))
     rows.write_bytes(b"".join(reversed(rows.read_bytes().splitlines(keepends=True))))
     assert ids(sample_rows(rows, 10, 42)) == before

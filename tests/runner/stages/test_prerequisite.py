@@ -38,7 +38,7 @@ def finished(root: Path, loaded: LoadedRecipe, name: str, state: str = "done", *
     return run
 
 
-def test_a_model_of_its_own_needs_no_other_recipe(write, tmp_path):
+def test_a_model_without_run_needs_no_other_recipe(write, tmp_path):
     assert needed(load_recipe(str(write("alone", "some/model"))), tmp_path) is None
 
 
@@ -61,7 +61,7 @@ def test_a_smoke_runs_model_is_not_the_real_ones_and_the_other_way_round(second,
     assert needed(smoke_run, tmp_path / "runs") is None
 
 
-def test_a_smoke_run_of_the_recipe_as_it_was_will_not_do(second, tmp_path, write):
+def test_a_smoke_run_of_an_older_recipe_does_not_count(second, tmp_path, write):
     smoke_run = load_recipe(str(second.path), smoke=True)
     first = needed(smoke_run, tmp_path / "runs")
     assert first is not None
@@ -90,14 +90,14 @@ def test_a_recipe_that_makes_an_adapter_is_not_a_first_stage(write, tmp_path):
         needed(load_recipe(str(write("second", "run:first"))), tmp_path)
 
 
-def test_a_recipe_that_is_nowhere_is_reported_at_its_place(write, tmp_path):
+def test_a_missing_recipe_is_reported_with_its_location(write, tmp_path):
     path = write("second", "run:absent_recipe")
     with pytest.raises(UserError, match="run:absent_recipe has no finished full-parameter run") as caught:
         needed(load_recipe(str(path)), tmp_path)
     assert caught.value.problems[0].location.file == str(path)
 
 
-def test_only_the_newest_run_of_the_very_same_recipe_is_gone_on_with(second, tmp_path):
+def test_only_the_newest_run_of_the_same_recipe_is_resumed(second, tmp_path):
     root = tmp_path / "runs"
     assert unfinished(second, root) is None
     left = finished(root, second, "1", "interrupted")

@@ -56,7 +56,7 @@ def test_a_run_that_a_gate_refuses_is_marked_in_its_report(run):
     assert json.loads((run / "status.json").read_text())["state"] == "refused"
 
 
-def test_every_gate_that_says_no_is_named_with_what_it_wants():
+def test_every_failed_gate_is_reported_with_its_limit():
     with pytest.raises(GateError) as refused:
         require_gates({"gates": {"perplexity": FINE, "bleu_4": LOW, "loss": HIGH}})
     assert [problem.what for problem in refused.value.problems] == [

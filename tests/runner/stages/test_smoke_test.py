@@ -30,7 +30,7 @@ def test_a_recipe_does_not_differ_from_itself():
     assert differences(recipe, recipe) == {}
 
 
-def test_the_run_keeps_what_was_said(tmp_path, capfd):
+def test_the_changed_keys_are_saved(tmp_path, capfd):
     loaded = load_recipe("quickstart", smoke=True)
     run = RunFolder(tmp_path)
     with Display() as display:

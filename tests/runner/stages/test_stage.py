@@ -131,7 +131,7 @@ def test_stages_of_two_runs_do_not_make_a_finished_one(work, tmp_path):
     assert finished_run([Copy("one", "a"), Copy("two", "b")], context) is None
 
 
-def test_what_a_command_needs_is_there_or_named(work, tmp_path):
+def test_missing_outputs_of_a_required_stage_are_reported(work, tmp_path):
     stage = Copy("one", "a")
     run = work([stage]).run
     require([stage], RunContext(SimpleNamespace(recipe=None), tmp_path, Said(), run))

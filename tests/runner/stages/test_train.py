@@ -45,7 +45,7 @@ def test_the_train_key_changes_with_the_packages_that_train(planned, monkeypatch
     assert train_key(planned(), "data", "model") != before
 
 
-def test_what_is_only_evaluated_or_described_does_not_train_again(planned):
+def test_evaluation_settings_do_not_train_again(planned):
     same = planned({"description": "other words", "evaluation.metrics": ["token_accuracy"]})
     assert train_key(same, "data", "model") == train_key(planned(), "data", "model")
 

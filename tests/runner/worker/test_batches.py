@@ -34,7 +34,7 @@ def test_no_other_cuts_have_fewer_places(seed):
     assert places(lengths, found) == min(places(lengths, sizes) for sizes in allowed)
 
 
-def test_a_batch_takes_no_more_than_a_batch_of_the_longest_rows_would():
+def test_a_batch_is_never_larger_than_one_of_the_longest_rows():
     lengths = [10, 9, 8, 7, 1, 1, 1, 1]
     assert batch_sizes(lengths, 2, 1000) == [4, 4]
     assert batch_sizes([10, 1, 1, 1, 1, 1], 2, 1000) == [1, 5]
@@ -53,7 +53,7 @@ def test_an_epoch_has_every_row_once_and_as_many_batches_as_there_would_be(micro
     assert len(found) == len(batches) == -(-50 // micro)
 
 
-def test_however_a_step_is_cut_it_has_the_same_rows():
+def test_a_split_step_has_the_same_rows():
     steps = []
     for micro, accumulation in ((4, 4), (8, 2), (2, 8)):
         found = epoch_of(StepBatches(LENGTHS, micro, accumulation, seed=1))
@@ -61,7 +61,7 @@ def test_however_a_step_is_cut_it_has_the_same_rows():
     assert steps[0] == steps[1] == steps[2]
 
 
-def test_rows_of_like_length_are_together_with_far_less_padding():
+def test_rows_of_similar_length_are_batched_with_less_padding():
     def padded(found):
         return sum(len(batch) * max(LENGTHS[row] for row in batch) for batch in found)
 
@@ -70,7 +70,7 @@ def test_rows_of_like_length_are_together_with_far_less_padding():
     assert padded(epoch_of(StepBatches(LENGTHS, 4, 4, seed=1))) < 0.75 * padded([order[i : i + 4] for i in range(0, 50, 4)])
 
 
-def test_the_order_hangs_on_the_seed_and_the_epoch_alone():
+def test_the_order_depends_only_on_seed_and_epoch():
     one, two = StepBatches(LENGTHS, 4, 4, seed=1), StepBatches(LENGTHS, 4, 4, seed=1)
     first = epoch_of(one)
     assert first == epoch_of(one) == epoch_of(two)
@@ -99,7 +99,7 @@ def test_a_step_of_very_many_rows_is_cut_evenly():
     assert [len(batch) for batch in epoch_of(StepBatches(lengths, 100, 3, seed=1))] == [100, 100, 100]
 
 
-def test_rows_without_padding_are_dealt_into_batches_of_like_many_tokens():
+def test_rows_without_padding_are_batched_by_tokens():
     lengths = [9, 8, 2, 7, 3, 1]
     batches = balanced([0, 1, 3, 4, 2, 5], lengths, 3)
     assert [sum(lengths[row] for row in batch) for batch in batches] == [10, 10, 10]
@@ -128,7 +128,7 @@ def test_the_fullest_batch_without_padding_has_fewer_places_than_with_it():
     [{"micro": 1}, {"accumulation": 1}, {"world": 2}, {"group_by_length": True}],
     ids=["one row", "one batch", "two processes", "grouped"],
 )
-def test_where_there_is_nothing_to_gain_the_trainers_own_order_stays(changes):
+def test_equal_lengths_keep_the_trainers_order(changes):
     given = {"micro": 4, "accumulation": 4, "world": 1, "group_by_length": False} | changes
     args = SimpleNamespace(per_device_train_batch_size=given["micro"], gradient_accumulation_steps=given["accumulation"],
                            world_size=given["world"], n_gpu=0)  # fmt: skip

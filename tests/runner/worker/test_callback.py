@@ -59,7 +59,7 @@ def test_a_training_that_continues_is_not_evaluated_again(resumed, step, lines, 
 
 
 @pytest.mark.parametrize(("step", "changes"), [(8, {}), (6, {"eval_strategy": "epoch"})], ids=["after so many steps", "after an epoch"])
-def test_a_due_evaluation_is_made_up_after_resuming(resumed, step, changes):
+def test_a_missed_evaluation_runs_after_resuming(resumed, step, changes):
     args, callback, _ = resumed(step, epoch=2.0, lines=EVALUATED, **changes)
     assert args.eval_on_start
     for _ in range(2):
@@ -68,7 +68,7 @@ def test_a_due_evaluation_is_made_up_after_resuming(resumed, step, changes):
 
 
 @pytest.mark.parametrize(("waited", "counter"), [(2, 2), (None, 0)])
-def test_early_stopping_has_waited_as_long_as_before(resumed, waited, counter):
+def test_early_stopping_keeps_its_patience_count_after_resuming(resumed, waited, counter):
     assert resumed(4, lines=EVALUATED, waited=waited)[2].early_stopping_patience_counter == counter
 
 

@@ -45,7 +45,7 @@ def test_a_label_is_its_place_in_the_list_of_labels():
     assert [row["labels"] for row in tokenise_rows(RECORDS, Words(), LABELS, 9, "raise").rows] == [1, 0, 0]
 
 
-def test_the_account_has_rows_by_label_and_every_token():
+def test_the_token_counts_have_rows_by_label():
     facts = split_facts(tokenise_rows(RECORDS, Words(), LABELS, 6, "truncate"), 3, LABELS)
     assert facts == {
         "rows": 3,
@@ -75,7 +75,7 @@ def test_one_label_alone_is_refused():
     assert split_faults("train", facts, settings()) == ["every train row has the label 'sad': a classifier needs two"]
 
 
-def test_a_split_of_which_nothing_is_left_stops_the_run():
+def test_an_empty_split_stops_the_run():
     facts = split_facts(tokenise_rows(RECORDS, Words(), LABELS, 1, "drop"), 3, LABELS)
     assert split_faults("validation", facts, settings(excess_length_strategy="drop")) == ["no validation rows are left"]
 

@@ -57,6 +57,6 @@ def test_single_process_defaults():
     assert done.stdout.split() == ["True", "1", "True"], done.stderr
 
 
-def test_what_was_saved_is_loaded_to_a_numbered_cpu():
+def test_checkpoints_load_on_a_numbered_cpu():
     done = subprocess.run([sys.executable, "-W", "ignore", "-c", NAMED], capture_output=True, text=True, timeout=120, check=False)
     assert done.stdout.split("\n")[:2] == ["True", "[0.0, 1.0, 2.0]"], done.stderr

@@ -82,7 +82,7 @@ def test_the_recipes_own_end_of_turn_takes_the_place_of_the_tokenizers(audited):
     assert audited({"a": [-100, 7, END]}, eot=["<eot>"])["open_ended_rows"] == ["a"]
 
 
-def test_where_no_reply_can_end_that_is_said_once_and_not_row_by_row(audited):
+def test_a_missing_end_of_turn_is_reported_once(audited):
     facts = audited({"a": [-100, 7], "b": [-100, 8]})
     cfg = SimpleNamespace(excess_length_strategy="raise", accepted_losses=None, template_name="it")
     assert audit_problems({"train": facts, "validation": facts}, cfg, "none can end") == ["none can end"]
@@ -127,7 +127,7 @@ def test_a_message_that_would_forge_a_turn_is_named(marker):
 
 
 @pytest.mark.parametrize("content", ["<|im_end|>", "[inst]", "a < b > c", "[1]", "<end", "<|assistant|>"])
-def test_what_means_nothing_to_the_model_is_left_alone(content):
+def test_text_that_resembles_a_special_token_is_accepted(content):
     assert rows_with_injected_special_tokens([{"id": "a", "messages": [{"role": "user", "content": content}]}], Tokenizer()) == {}
 
 

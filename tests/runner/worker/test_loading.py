@@ -113,7 +113,7 @@ def causal(**changes) -> Variant:
     return Variant("lora", True, False, "folder", "float32", "causal")._replace(**changes)
 
 
-def test_a_base_answers_alike_each_time_although_tokens_were_added(variants, hub, tmp_path, monkeypatch):
+def test_added_tokens_do_not_change_the_base_models_replies(variants, hub, tmp_path, monkeypatch):
     run = run_of(causal(), variants, tmp_path)
     monkeypatch.chdir(run)
     first, second = (next(models(config_of(causal(), variants))).model.get_input_embeddings().weight for _ in range(2))

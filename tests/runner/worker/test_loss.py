@@ -290,7 +290,7 @@ def test_the_loss_is_ours_next_to_ligers_layers_and_the_models_own_next_to_an_ex
 
 
 @pytest.mark.parametrize("changes", [{"label_smoother": object()}, {"compute_loss_func": len}])
-def test_a_loss_that_somebody_asked_for_is_kept(model, changes):
+def test_a_requested_loss_is_kept(model, changes):
     trainer = Trainer(model)
     vars(trainer).update(changes)
     set_up_trainer(CFG, trainer)

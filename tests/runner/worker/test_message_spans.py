@@ -37,7 +37,7 @@ def test_a_template_that_writes_everything_has_every_content_at_its_place(conten
 
 
 @given(texts)
-def test_what_a_template_strips_is_reported_and_the_words_are_found(content):
+def test_stripped_white_space_is_reported(content):
     found = located("{% for m in messages %}[{{ m.content.strip() }}]{% endfor %}", [{"role": "user", "content": content}])
     assert found is not None
     assert {one.kind for one in found.lost} == ({"whitespace"} if content != content.strip() else set())

@@ -29,7 +29,7 @@ class Characters:
     ],
     ids=["GPT-2: one token for both", "Llama: begins by itself", "SmolLM2-Instruct: its beginning starts a turn", "Qwen: none"],
 )
-def test_a_document_is_begun_as_its_tokenizer_does_and_always_ended(tokenizer, ids):
+def test_a_document_begins_as_its_tokenizer_does_and_always_ends(tokenizer, ids):
     assert document_ids("ab", tokenizer) == ids
 
 
@@ -62,7 +62,7 @@ def test_a_later_part_begins_with_the_last_token_of_the_one_before():
     assert [part.input_ids for part in pieces([1, 2, 3, 4, 5, 6], 3)] == [[1, 2, 3], [3, 4, 5], [5, 6]]
 
 
-def test_a_document_that_just_fits_stays_whole():
+def test_a_document_that_just_fits_is_not_split():
     assert [part.input_ids for part in pieces([1, 2, 3], 3)] == [[1, 2, 3]]
 
 

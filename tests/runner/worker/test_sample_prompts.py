@@ -35,7 +35,7 @@ def test_a_reply_does_not_depend_on_the_other_prompts_of_its_batch(models):
         assert all(0 < answer["reply_tokens"] <= 5 for answer in together)
 
 
-def test_the_system_prompt_is_said_as_in_training(models):
+def test_the_system_prompt_is_that_of_training(models):
     base, tuned = models
     greedy = {**GENERATION, "temperature": 0, "top_p": 1}
     (answer,) = answers(tuned, tuned.tokenizer, asked(["Hello owl?"], generation=greedy))

@@ -34,7 +34,7 @@ def classifier(tiny_model, parts):
 
 
 @pytest.mark.parametrize("kind", ["parts", "adapter", "classifier"])
-def test_what_can_be_saved_is_saved_read_back_and_taken_away(kind, request, tmp_path):
+def test_the_save_check_removes_its_files(kind, request, tmp_path):
     check_save(*request.getfixturevalue(kind), tmp_path / "save_check")
     assert list(tmp_path.iterdir()) == []
 

@@ -64,7 +64,7 @@ def test_documents_of_a_block_are_apart(parts, documents, rows):
     assert documents_are_apart(parts[0], block_of(documents), rows)
 
 
-def test_a_model_that_lets_documents_see_each_other_is_found_out(parts, documents):
+def test_attention_across_documents_is_detected(parts, documents):
     assert not documents_are_apart(Leaking(parts[0]), block_of(documents), 1)
 
 
@@ -75,7 +75,7 @@ def test_with_a_cache_documents_see_each_other_and_that_is_found_out(parts, docu
     model.config.use_cache = False
 
 
-def test_the_proof_leaves_the_model_in_training_as_it_was(parts, documents):
+def test_the_check_does_not_change_the_model(parts, documents):
     model, _ = parts
     model.train()
     documents_are_apart(model, block_of(documents), 1)
@@ -100,7 +100,7 @@ def test_the_first_block_with_two_documents_is_the_one_to_try():
     assert first_shared([block_of([one])]) is None
 
 
-def test_what_a_layer_caches_while_documents_are_tried_can_be_trained_with(parts, documents):
+def test_the_document_check_leaves_trainable_caches(parts, documents):
     model, _ = parts
     cached = []
     hook = model.get_input_embeddings().register_forward_hook(lambda module, inputs, output: cached.append(output))

@@ -23,7 +23,7 @@ def test_special_tokens_in_a_text_are_text():
     assert len(tokenizer("cl100k").encode("<|endoftext|>")) > 1
 
 
-def test_a_model_that_is_not_there_is_a_persons_mistake():
+def test_a_missing_model_is_a_user_error():
     with pytest.raises(UserError, match="no such model folder"):
         tokenizer("./nowhere")
 

@@ -34,7 +34,7 @@ def test_bf16_weights_do_not_move_at_usual_rates_and_fp32_weights_do(rate):
     assert share > 0.99 and said == ""
 
 
-def test_a_rate_that_bf16_can_hold_is_let_go_on():
+def test_a_learning_rate_that_bf16_can_apply_is_accepted():
     share, said = trained(torch.bfloat16, 1e-3)
     assert share > 0.5 and said == ""
 
@@ -44,7 +44,7 @@ def test_steps_of_a_warm_up_without_a_rate_are_not_counted():
     assert trained(torch.bfloat16, 1e-6, warmup=2)[1] != ""
 
 
-def test_weights_without_a_gradient_are_not_asked_to_move():
+def test_frozen_weights_need_not_move():
     layer = torch.nn.Embedding(100, 8)
     optimizer, check = torch.optim.AdamW(layer.parameters(), lr=1e-4, weight_decay=0), MovementCheck()
     for _ in range(CHECKED_STEPS):

@@ -108,7 +108,7 @@ def test_white_space_inside_a_message_is_never_accepted(audited):
     assert "t leaves out white space inside the user message" in line
 
 
-def test_a_chat_that_the_template_refuses_is_named_with_what_it_says(tokenizer):
+def test_a_template_error_names_the_chat(tokenizer):
     tokenizer.chat_template = "{{ raise_exception('only one turn') }}"
     cfg = SimpleNamespace(datasets=[{}], train_on_inputs=False, chat_template_kwargs=None)
     assert WordAudit(cfg, tokenizer).refusals([{"id": "a", "messages": CHAT}]) == {"a": "only one turn"}

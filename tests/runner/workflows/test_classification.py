@@ -158,7 +158,7 @@ def test_two_labels_train_with_quantised_weights_and_with_every_weight(two_label
     assert set(two_labels.read("eval/metrics.json")["by_label"]) == {"tuned", "majority", "mentioned", "tfidf"}
 
 
-def test_without_the_wish_for_the_best_checkpoint_the_last_one_is_the_model(two_labels):
+def test_by_default_the_last_checkpoint_is_the_model(two_labels):
     state = json.loads((two_labels.path / "checkpoints" / "checkpoint-8" / "trainer_state.json").read_text())
     from safetensors.numpy import load_file
 

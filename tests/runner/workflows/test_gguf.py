@@ -97,7 +97,7 @@ OTHERS = {
 
 
 @pytest.mark.parametrize("name", OTHERS)
-def test_what_would_be_written_wrong_is_refused_and_nothing_is_written(folder: Path, tmp_path: Path, name: str) -> None:
+def test_unsupported_models_are_not_exported(folder: Path, tmp_path: Path, name: str) -> None:
     file, values, what = OTHERS[name]
     other = changed(folder, tmp_path, file, **values)
     with pytest.raises(UserError, match=what):

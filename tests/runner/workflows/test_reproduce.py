@@ -21,7 +21,7 @@ def log(*losses, every=1, **others):
     ]
 
 
-def test_two_logs_of_the_same_numbers_are_the_same_whatever_the_clock_says():
+def test_log_comparison_ignores_the_clock():
     assert compare_logs(log(2.0, 1.5, 1.0), log(2.0, 1.5, 1.0), 3) == (3, None, None)
 
 
@@ -31,7 +31,7 @@ def test_the_first_other_number_and_the_loss_that_is_farthest_off_are_found():
     assert found.summary() == "first difference at step 2: loss 1.5 against 1.4; largest difference 0.5 (step 3: loss 1.0 against 0.5)"
 
 
-def test_a_gradient_that_is_another_is_found_where_the_losses_are_the_same():
+def test_a_different_gradient_is_found_at_equal_losses():
     found = compare_logs(log(2.0, 1.5, grad_norm=0.5), log(2.0, 1.5, grad_norm=0.25), 2)
     assert found == (2, Divergence(1, "grad_norm", 0.5, 0.25), None)
     assert found.summary() == "first difference at step 1: grad_norm 0.5 against 0.25"
@@ -41,7 +41,7 @@ def test_steps_after_the_last_one_asked_for_are_left_alone():
     assert compare_logs(log(2.0, 1.5, 1.0), log(2.0, 1.5, 0.0), 2) == (2, None, None)
 
 
-def test_a_mean_of_other_steps_is_not_another_loss():
+def test_means_over_other_steps_are_not_compared():
     """The first training was interrupted at step 3 and logged there, so that its line of step 4 is about one step and not about two."""
     before = [*log(2.0, every=2), {"step": 3, "loss": 1.5}, {"step": 4, "loss": 1.25}, {"step": 6, "loss": 1.0}]
     again = log(2.0, 1.375, 1.0, every=2)
@@ -133,7 +133,7 @@ def test_an_unchanged_run_is_reproduced(run, inputs):
     ],
     ids=["a row less", "a byte of a row", "no source", "a bit of the model", "no model"],
 )
-def test_what_changed_outside_of_the_run_is_named(trained, inputs, file, change, parts, first):
+def test_changes_outside_the_run_are_reported(trained, inputs, file, change, parts, first):
     with changed((trained / file).resolve(), change):
         code, told = inputs()
     assert code == 3 and [part for part, found in told["inputs"].items() if found] == parts
@@ -177,7 +177,7 @@ def test_what_changed_outside_of_the_run_is_named(trained, inputs, file, change,
     ],
     ids=["rows", "the manifest", "a rendered key", "the environment", "the split", "a rate", "a package", "python", "the machine"],
 )
-def test_what_changed_in_the_run_is_named(run, inputs, file, change, part, what):
+def test_changes_in_the_run_are_reported(run, inputs, file, change, part, what):
     before = (run / file).read_bytes()
     (run / file).write_bytes(change(before))
     assert (run / file).read_bytes() != before
@@ -198,7 +198,7 @@ def test_what_changed_in_the_run_is_named(run, inputs, file, change, part, what)
     ],
     ids=["no model", "no losses", "an empty lock"],
 )
-def test_what_is_not_a_finished_run_is_refused(run, command_line, spoil, told):
+def test_an_unfinished_run_is_refused(run, command_line, spoil, told):
     spoil(run)
     outcome = command_line("reproduce", run)
     assert outcome.code == 1 and told in outcome.err

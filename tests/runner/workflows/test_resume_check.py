@@ -52,7 +52,7 @@ def lines(*epochs):
     ],
     ids=["three steps an epoch", "no epoch ends", "every step ends one", "the order of the steps"],
 )
-def test_it_is_killed_at_an_epochs_end_and_within_one_where_there_is_such(epochs, cuts):
+def test_kills_are_at_an_epochs_end_and_within_an_epoch(epochs, cuts):
     assert kill_points(lines(*epochs), len(epochs)) == cuts
 
 
@@ -71,7 +71,7 @@ def test_a_trial_takes_twice_the_steps_and_keeps_a_checkpoint_of_each(settings):
     assert set(settings()) >= {"training.max_steps=8", "training.save_steps=1", "training.logging_steps=1"}
 
 
-def test_what_would_end_a_trial_early_or_has_no_place_in_it_is_changed(settings):
+def test_the_resume_check_overrides_early_stopping(settings):
     found = settings(*(f"training.{key}={value}" for key, value in {
         "load_best_model_at_end": "true", "early_stopping_patience": 2, "eval_steps": 50, "save_steps": 100, "warmup_steps": 30}.items()))  # fmt: skip
     assert set(found) >= {"training.load_best_model_at_end=false", "training.early_stopping_patience=null", "training.eval_steps=4",

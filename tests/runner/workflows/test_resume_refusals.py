@@ -112,7 +112,7 @@ def test_a_finished_run_is_not_resumed(unfinished):
     assert unfinished.resume("training.learning_rate=5e-4") is None
 
 
-def test_a_branch_is_the_commit_that_the_run_took_for_it(unfinished, monkeypatch):
+def test_a_branch_is_pinned_to_the_runs_commit(unfinished, monkeypatch):
     path = unfinished.folder / "tiny.yml"
     path.write_text(path.read_text().replace("path: rows.jsonl,", "path: 'hf:ann/moods',"))
     pinned = (unfinished.run / "recipe.yml").read_text()

@@ -78,7 +78,7 @@ def test_no_file_of_a_run_holds_a_secret_of_the_environment(finished, workplace)
     assert [path for path in files if any(secret.encode() in path.read_bytes() for secret in SECRETS.values())] == []
 
 
-def test_nothing_in_the_name_of_the_place_was_run(finished, workplace):
+def test_nothing_in_a_path_is_executed(finished, workplace):
     assert list(workplace.parent.rglob("canary")) == []
 
 
@@ -256,7 +256,7 @@ def test_an_evaluation_beyond_the_end_is_refused_before_training(workplace, reci
     assert "40 is beyond the end of the run, which takes 11 steps for 42 rows" in refused.stderr
 
 
-def test_a_model_that_is_not_there_is_named(workplace, recipe):
+def test_a_missing_model_is_reported(workplace, recipe):
     refused = recipe("run", "tiny.yml", "--set", "model.base_model=./nowhere", "--runs-dir", "none", cwd=workplace)
     assert refused.returncode == 1
     assert "no such model folder" in refused.stderr

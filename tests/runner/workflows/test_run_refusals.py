@@ -86,7 +86,7 @@ def test_a_checkpoint_of_another_training_is_never_resumed(tiny, tmp_path, made_
     assert not (run / "train.log").exists()
 
 
-def test_a_run_that_another_process_works_on_is_left_as_it_is(tiny, tmp_path):
+def test_a_locked_run_is_not_changed(tiny, tmp_path):
     run = create("tiny", "abcdef", tmp_path / "runs")
     run.update(recipe="tiny", state="interrupted", stages={})
     before = (run / "status.json").read_bytes()

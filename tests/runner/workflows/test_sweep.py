@@ -62,14 +62,14 @@ def test_a_sweep_runs_every_recipe_and_compares_them(swept, capsys):
     assert all(word in shown for word in ("lora_r", "perplexity", "1.25", "2.25", "1.5"))
 
 
-def test_one_that_fails_does_not_lose_the_others(swept):
+def test_one_failure_does_not_lose_the_others(swept):
     found = swept(1.5, UserError("out of memory"), 1.0)
     assert [one.row()["state"] for one in found] == ["done", "failed", "done"]
     assert found[1].row()["reason"] == "out of memory"
     assert exit_code(found) == 1
 
 
-def test_where_gates_alone_say_no_the_exit_code_is_theirs(swept):
+def test_failed_gates_alone_exit_3(swept):
     assert exit_code(swept(1.5, GateError("perplexity"), 1.0)) == 3
     assert exit_code(swept(GateError("perplexity"), UserError("x"), 1.0)) == 1
 

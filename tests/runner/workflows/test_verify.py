@@ -33,7 +33,7 @@ FILES = ["data/train.jsonl", "data/manifest.json", "model/adapter_model.safetens
          "eval/rows.jsonl", "lock.json", "metrics.jsonl", "recipe.yml"]  # fmt: skip
 
 
-def test_an_untouched_run_is_what_was_written(run, command_line):
+def test_an_unchanged_run_verifies(run, command_line):
     outcome = command_line("verify", run.path, "--json")
     assert outcome.code == 0 and json.loads(outcome.out)["faults"] == [] and json.loads(outcome.out)["files"] >= len(FILES)
 
@@ -47,7 +47,7 @@ def test_a_file_that_was_edited_is_named(run, command_line, name):
 
 
 @pytest.mark.parametrize("name", ["eval/metrics.json", "model/adapter_model.safetensors", "lock.json"])
-def test_an_edit_counts_once_it_is_accepted_and_is_named_from_then_on(run, command_line, name):
+def test_an_accepted_edit_is_recorded(run, command_line, name):
     (run / name).write_bytes((run / name).read_bytes() + b"\n")
     accepted = command_line("verify", run.path, "--accept")
     assert accepted.code == 0 and name in accepted.err
@@ -57,7 +57,7 @@ def test_an_edit_counts_once_it_is_accepted_and_is_named_from_then_on(run, comma
 
 
 @pytest.mark.parametrize("name", ["eval/sealed.json", "model/sealed.json", "sealed.json"])
-def test_a_seal_that_was_taken_away_is_missed(run, command_line, name):
+def test_a_removed_seal_is_reported(run, command_line, name):
     (run / name).unlink()
     outcome = command_line("verify", run.path)
     assert outcome.code == 1 and "sealed.json is missing" in outcome.err

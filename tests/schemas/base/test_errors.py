@@ -8,7 +8,7 @@ from recipekit.schemas.base.errors import GateError, Interrupted, Location, Prob
     ("location", "text"),
     [(Location("a"), "a"), (Location("a", 3), "a:3"), (Location("a", 3, 4), "a:3:4"), (Location("--set x=1"), "--set x=1")],
 )
-def test_a_place_is_written_as_far_as_it_is_known(location: Location, text: str) -> None:
+def test_a_location_shows_what_is_known(location: Location, text: str) -> None:
     assert str(location) == text
 
 
@@ -29,6 +29,6 @@ def test_places_sort_by_file_line_and_column() -> None:
 
 
 @pytest.mark.parametrize(("kind", "code"), [(UserError, 1), (GateError, 3), (Interrupted, 130)])
-def test_every_kind_has_its_exit_code_and_is_the_users(kind: type[UserError], code: int) -> None:
+def test_every_user_error_has_its_exit_code(kind: type[UserError], code: int) -> None:
     assert kind("x").exit_code == code
     assert isinstance(kind("x"), UserError)

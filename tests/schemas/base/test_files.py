@@ -35,7 +35,7 @@ def test_a_new_folder_appears_whole(tmp_path):
     assert not left_over(tmp_path)
 
 
-def test_an_older_one_is_replaced_whole(tmp_path):
+def test_an_older_folder_is_replaced_completely(tmp_path):
     write(tmp_path / "out", "a")
     (tmp_path / "out" / "only in the old one").touch()
     write(tmp_path / "out", "b")
@@ -48,7 +48,7 @@ OWN = (MARKER, "rows", "parts/one")
 
 
 @pytest.mark.parametrize("theirs", ["notes.md", "parts/two", "sub/y", "rows.bak", "empty/"])
-def test_what_others_have_put_into_a_folder_is_not_thrown_away_with_it(tmp_path, theirs):
+def test_foreign_files_in_a_folder_are_kept(tmp_path, theirs):
     out = tmp_path / "out"
     write(out, "a")
     (out / "parts").mkdir()
@@ -67,7 +67,7 @@ def test_what_others_have_put_into_a_folder_is_not_thrown_away_with_it(tmp_path,
     assert not any(out.iterdir())
 
 
-def test_what_others_put_there_meanwhile_is_kept_too(tmp_path):
+def test_files_added_meanwhile_are_kept(tmp_path):
     write(tmp_path / "out", "a")
     with pytest.raises(UserError, match=r"delete: notes\.md"), new_folder(tmp_path / "out", MARKER, OWN):
         (tmp_path / "out" / "notes.md").touch()
@@ -92,7 +92,7 @@ def test_a_file_that_is_read_may_not_be_in_the_folder_that_is_written(tmp_path):
     refuse_inputs_in(tmp_path / "out", [tmp_path / "outside", tmp_path / "out2" / "rows"])
 
 
-def test_where_names_cannot_be_exchanged_it_takes_two_steps(tmp_path, monkeypatch):
+def test_without_atomic_exchange_a_folder_is_replaced_in_two_steps(tmp_path, monkeypatch):
     monkeypatch.setattr(files, "_libc", lambda: object())
     write(tmp_path / "out", "a")
     write(tmp_path / "out", "b")
@@ -109,7 +109,7 @@ def test_an_error_leaves_the_old_one(tmp_path):
     assert not left_over(tmp_path)
 
 
-def test_nobodys_own_files_are_thrown_away(tmp_path):
+def test_foreign_files_are_never_deleted(tmp_path):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "thesis.txt").touch()
     with pytest.raises(UserError, match="was not written by recipekit"):
@@ -121,7 +121,7 @@ def test_nobodys_own_files_are_thrown_away(tmp_path):
     write(tmp_path / "empty", "a")
 
 
-def test_what_killed_writers_left_is_swept_and_nothing_else(tmp_path):
+def test_only_files_of_killed_writers_are_swept(tmp_path):
     dead, alive = dead_process(), os.getpid()
     names = [f".out.{dead}.tmp", f".out.old.{dead}.tmp", f".out.{alive}.tmp", f".other.{dead}.tmp", ".out.tmp", ".out.x.tmp"]
     for name in [*names, "out"]:
@@ -130,7 +130,7 @@ def test_what_killed_writers_left_is_swept_and_nothing_else(tmp_path):
     assert sorted(left_over(tmp_path)) == sorted(names[2:])
 
 
-def test_an_old_folder_that_was_moved_away_comes_back(tmp_path):
+def test_an_interrupted_replacement_is_undone(tmp_path):
     """Killed between the two steps of an exchange, a writer leaves no folder of the name at all."""
     moved = tmp_path / f".out.old.{dead_process()}.tmp"
     moved.mkdir()
@@ -139,14 +139,14 @@ def test_an_old_folder_that_was_moved_away_comes_back(tmp_path):
     assert (tmp_path / "out" / "rows").read_text() == "a"
 
 
-def test_nothing_is_swept_where_nothing_is(tmp_path):
+def test_a_missing_folder_is_not_swept(tmp_path):
     sweep(tmp_path / "absent" / "out")
     write(tmp_path / "absent" / "out", "a")
     assert (tmp_path / "absent" / "out" / "rows").exists()
 
 
 @pytest.mark.parametrize("name", ["[a]*", "with space", "-dash", "字💻"])
-def test_any_name_will_do(tmp_path, name):
+def test_any_file_name_is_accepted(tmp_path, name):
     write(tmp_path / name, "a")
     write(tmp_path / name, "b")
     assert (tmp_path / name / "rows").read_text() == "b"
@@ -161,7 +161,7 @@ def test_a_full_disk_is_reported_with_what_to_do(tmp_path, number, hint):
     assert not left_over(tmp_path)
 
 
-def test_a_file_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
+def test_a_file_is_written_atomically(tmp_path, monkeypatch):
     write_atomically(tmp_path / "a", b"old")
     monkeypatch.setattr(files.os, "fsync", lambda _: (_ for _ in ()).throw(OSError(errno.EIO, "Input/output error")))
     with pytest.raises(UserError, match="Input/output error"):
@@ -170,7 +170,7 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
     assert not left_over(tmp_path)
 
 
-def test_a_file_in_parts_is_written_whole_or_not_at_all(tmp_path):
+def test_a_file_in_parts_is_written_atomically(tmp_path):
     def broken():
         yield b"half"
         raise UserError("no more")
@@ -181,7 +181,7 @@ def test_a_file_in_parts_is_written_whole_or_not_at_all(tmp_path):
     assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("file", b"ab")]
 
 
-def test_a_file_knows_the_hash_of_what_was_meant(tmp_path):
+def test_the_hash_is_of_the_intended_bytes(tmp_path):
     file = NewFile(tmp_path / "a")
     file.write(b"one")
     file.write(memoryview(b"two"))
@@ -190,7 +190,7 @@ def test_a_file_knows_the_hash_of_what_was_meant(tmp_path):
     assert file.facts() == {"sha256": hashlib.sha256(b"onetwo").hexdigest(), "bytes": 6}
 
 
-def test_bytes_lost_on_the_way_are_noticed(tmp_path):
+def test_lost_bytes_are_detected(tmp_path):
     file = NewFile(tmp_path / "a")
     file.write(b"onetwo")
     file.stream.flush()
@@ -200,7 +200,7 @@ def test_bytes_lost_on_the_way_are_noticed(tmp_path):
 
 
 @pytest.mark.parametrize("system", ["linux", "another"])
-def test_a_file_is_sent_to_the_disk_while_it_is_written(tmp_path, monkeypatch, system):
+def test_a_large_file_is_flushed_while_it_is_written(tmp_path, monkeypatch, system):
     monkeypatch.setattr(files, "SENT_BYTES", 1000)
     if system == "another":
         monkeypatch.setattr(files, "_libc", lambda: object())

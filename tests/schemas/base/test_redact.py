@@ -37,7 +37,7 @@ def test_text_that_was_quoted_again_and_again_holds_no_secret(parts: list[str], 
 
 
 @pytest.mark.parametrize("text", HARMLESS)
-def test_other_text_stays(text: str) -> None:
+def test_other_text_is_unchanged(text: str) -> None:
     assert redact(text) == text
 
 

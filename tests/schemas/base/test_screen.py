@@ -31,7 +31,7 @@ def test_strings_texts_cells_and_titles_are_escaped_and_no_markup() -> None:
 
 
 @given(st.text())
-def test_whatever_a_cell_holds_only_the_screen_writes_control_characters(text: str) -> None:
+def test_cells_never_write_control_characters(text: str) -> None:
     table = Table("head")
     table.add_row(text)
     screen = io.StringIO()

@@ -14,7 +14,7 @@ def test_control_characters_are_shown() -> None:
     assert printable("emoji 👍🏽, 漢字, é, tab\t and line\n") == "emoji 👍🏽, 漢字, é, tab\t and line\n"
 
 
-def test_a_stream_escapes_all_that_it_is_given() -> None:
+def test_a_stream_escapes_everything() -> None:
     stream = io.StringIO()
     TerminalStream(stream).write("\x1b[31mred\x1b[0m \x1b[2J \x1b[1A \x1b]52;c;eA==\x07")
     assert stream.getvalue() == "\\x1b[31mred\\x1b[0m \\x1b[2J \\x1b[1A \\x1b]52;c;eA==\\x07"

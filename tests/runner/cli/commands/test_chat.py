@@ -80,7 +80,7 @@ def test_replies_as_json_next_to_the_base_and_the_same_again_with_the_seed(tuned
     assert once.stdout == again.stdout
 
 
-def test_what_cannot_be_talked_with_is_reported_before_anything_is_loaded(tmp_path: Path, tiny_model: Path) -> None:
+def test_unusable_chat_options_are_reported_before_loading(tmp_path: Path, tiny_model: Path) -> None:
     for arguments, what in (
         ((tmp_path / "nothing",), "no such model folder"),
         ((tiny_model, "--beside-base"), "is not a run: it has no base model to compare with"),
@@ -115,7 +115,7 @@ def test_a_terminal_ends_on_sigterm(tiny_model: Path) -> None:
     assert terminal.ended() == 130
 
 
-def test_what_web_cannot_do_is_reported_in_one_line_before_anything_is_loaded(command_line, monkeypatch, tiny_model: Path) -> None:
+def test_options_without_effect_on_web_are_refused_before_loading(command_line, monkeypatch, tiny_model: Path) -> None:
     for arguments, what in (
         (("--port", 1), "--port has no effect without --web"),
         (("--web", "--json"), "--json has no effect with --web"),

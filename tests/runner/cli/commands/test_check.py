@@ -84,7 +84,7 @@ def test_set_is_applied_before_checking(command_line: Recipe, good: Path) -> Non
     assert command_line("check", good, "--set", "training.lora_r=8", "--set", "data.sources.0.converter=emogpt").code == 0
 
 
-def test_set_mends_a_recipe(command_line: Recipe, bad: Path) -> None:
+def test_set_can_fix_a_recipe(command_line: Recipe, bad: Path) -> None:
     assert command_line("check", bad, "--set", "training.lora_rank=null", "--set", "training.seed=1").code == 0
 
 
@@ -94,7 +94,7 @@ def test_set_reaches_into_a_list(command_line: Recipe, good: Path) -> None:
     assert "has no item '4'" in command_line("check", good, "--set", "data.sources.4.weight=0").err
 
 
-def test_json_goes_to_stdout_and_nothing_else_does(command_line: Recipe, bad: Path, good: Path) -> None:
+def test_only_json_goes_to_stdout(command_line: Recipe, bad: Path, good: Path) -> None:
     outcome = command_line("check", bad, "--json")
     assert (outcome.code, outcome.err) == (1, "")
     told = json.loads(outcome.out)
@@ -126,7 +126,7 @@ def test_rows_beyond_the_first_hundred_are_checked(command_line: Recipe, recipe_
     assert command_line("check", "--data", allowed) == (0, "", "1 recipe checked, 300 rows read: no problems\n")
 
 
-def test_keys_that_may_be_ignored_are_not_problem(command_line: Recipe, recipe_file: Write, minimal: Minimal, tmp_path: Path) -> None:
+def test_ignored_keys_are_accepted(command_line: Recipe, recipe_file: Write, minimal: Minimal, tmp_path: Path) -> None:
     turns = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Ho"}]
     (tmp_path / "rows.jsonl").write_text(json.dumps({"messages": turns, "tools": "[1]"}), encoding="utf-8")
     source = {"path": str(tmp_path / "rows.jsonl"), "converter": "messages"}
@@ -173,7 +173,7 @@ def test_the_order_of_the_arguments_does_not_change_what_is_reported(command_lin
     assert one == other
 
 
-def test_where_it_is_started_does_not_matter(command_line: Recipe, bad: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_working_directory_does_not_matter(command_line: Recipe, bad: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir("/")
     first = command_line("check", bad)
     monkeypatch.chdir(bad.parent)

@@ -51,7 +51,7 @@ def test_with_a_recipe_its_own_data_section_decides(recipe, rows, tmp_path, reci
     assert first["messages"][0] == {"role": "system", "content": "Be brief."}
 
 
-def test_an_option_of_the_converter_is_heeded(recipe, rows, tmp_path):
+def test_an_option_of_the_converter_has_an_effect(recipe, rows, tmp_path):
     plain = [{**row, "metadata": row["metadata"] | {"augmented": False}} for row in emogpt_rows(3)]
     write_jsonl(rows, plain)
     arguments = ["--converter", "emogpt", "--option", "require_augmented=false", "--out", tmp_path / "out", "--json"]
@@ -95,7 +95,7 @@ def test_bad_rows_are_all_named_by_file_and_line_and_the_old_folder_stays(recipe
     assert {file.name: file.read_bytes() for file in out.iterdir()} == before
 
 
-def test_a_folder_that_is_somebody_elses_is_left_alone(recipe, rows, tmp_path):
+def test_a_foreign_folder_is_kept(recipe, rows, tmp_path):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "thesis.txt").write_text("years of work")
     done = recipe("convert", rows, "--converter", "emogpt", "--out", tmp_path / "out")

@@ -62,7 +62,7 @@ def test_generated_rows_are_found_in_the_folder_of_runs(written, command_line, a
     assert "have not been generated yet" not in outcome.err and outcome.code in (0, 3), outcome.err
 
 
-def test_a_dry_run_counts_and_asks_nothing(written, command_line) -> None:
+def test_a_dry_run_counts_without_requests(written, command_line) -> None:
     outcome = command_line("generate", written(), "--dry-run")
     assert outcome.code == 0
     assert outcome.out.startswith("4 requests; 0 rows need none; 1 rows cannot be used\n")
@@ -70,7 +70,7 @@ def test_a_dry_run_counts_and_asks_nothing(written, command_line) -> None:
     assert facts["providers"][0]["requests"] == 4
 
 
-def test_a_ceiling_is_3_and_a_provider_that_refuses_is_1(written, command_line) -> None:
+def test_a_spending_limit_exits_3_and_a_refusing_provider_1(written, command_line) -> None:
     with serving(reply()) as server:
         outcome = command_line("generate", written(server.url), "--set", "generate.limits.max_requests=2")
         assert outcome.code == 3
@@ -82,7 +82,7 @@ def test_a_ceiling_is_3_and_a_provider_that_refuses_is_1(written, command_line) 
         assert KEY not in outcome.err
 
 
-def test_what_is_missing_is_reported(written, command_line) -> None:
+def test_missing_sections_and_rows_are_reported(written, command_line) -> None:
     assert "has no generate section" in command_line("generate", "quickstart").err
     converted = command_line("convert", written())
     assert converted.code == 1

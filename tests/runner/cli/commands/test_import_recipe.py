@@ -16,7 +16,7 @@ def here(tmp_path, monkeypatch):
     Path("My Axolotl.yml").write_text(AXOLOTL, encoding="utf-8")
 
 
-def test_the_recipe_goes_to_stdout_and_the_account_to_stderr(command_line):
+def test_the_recipe_goes_to_stdout_and_the_report_to_stderr(command_line):
     outcome = command_line("import", "My Axolotl.yml")
     assert outcome.code == 0
     recipe = parse_yaml(outcome.out, "made").data
@@ -34,7 +34,7 @@ def test_an_imported_recipe_passes_recipe_check(command_line):
     assert refused.code == 1 and "already exists" in refused.err
 
 
-def test_the_account_as_json_has_every_key_and_the_recipe(command_line):
+def test_the_json_report_has_every_key_and_the_recipe(command_line):
     told = json.loads(command_line("import", "My Axolotl.yml", "--json").out)
     statuses = {key["key"]: key["status"] for key in told["keys"]}
     assert statuses["output_dir"] == "not expressible" and statuses["base_model"] == "kept" and statuses["datasets.0.type"] == "renamed"

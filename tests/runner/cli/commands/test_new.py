@@ -80,7 +80,7 @@ def test_a_name_of_the_wrong_form_is_refused(command_line: Recipe, here: Path, n
     assert list(here.iterdir()) == []
 
 
-def test_a_parent_that_is_nowhere_is_refused(command_line: Recipe, here: Path) -> None:
+def test_a_missing_parent_is_refused(command_line: Recipe, here: Path) -> None:
     outcome = command_line("new", "mine", "--from", "quikstart")
     assert outcome.code == 1
     assert "did you mean 'quickstart'?" in outcome.err
@@ -107,7 +107,7 @@ def test_from_and_data_cannot_be_combined(command_line: Recipe) -> None:
 PAIRS = "en,de\n" + "".join(f"Where is the house number {n}?,Wo ist das Haus Nummer {n}?\n" for n in range(20))
 
 
-def test_what_is_not_decided_is_said_in_a_pipe(command_line: Recipe, here: Path) -> None:
+def test_open_questions_are_printed_in_a_pipe(command_line: Recipe, here: Path) -> None:
     (here / "pairs.csv").write_text(PAIRS, "utf-8")
     outcome = command_line("new", "pairs", "--data", "pairs.csv")
     assert outcome.code == 0 and outcome.err.startswith("undecided the rows can also be read as follows; choose with --type, or edit")
@@ -124,7 +124,7 @@ def test_a_likely_encoding_is_taken_and_printed(command_line: Recipe, here: Path
     assert code == 0 and load_recipe("asked.yml").recipe.data.sources[0].encoding not in ("cp1252", "utf-8")
 
 
-def test_what_is_not_decided_is_asked_in_a_terminal(here: Path) -> None:
+def test_open_questions_are_asked_in_a_terminal(here: Path) -> None:
     (here / "pairs.csv").write_text(PAIRS, "utf-8")
     code, written = in_terminal("new", "pairs", "--data", "pairs.csv", cwd=here, keys="2\n")
     assert code == 0 and "2  chat: columns en and de are a question and its answer" in written

@@ -59,7 +59,7 @@ def test_emogpt_fits_a_gpu_of_8_gb(command_line, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("name", ["gpu:", "gpu:0", "gpu:8GB", "tpu", ""])
-def test_a_machine_that_cannot_be_meant_is_refused(small, command_line, name):
+def test_an_unknown_machine_is_refused(small, command_line, name):
     assert command_line("plan", small, "--machine", name).code == 2
 
 
@@ -88,14 +88,14 @@ def test_a_probe_is_of_this_machine(small, command_line):
     assert command_line("plan", small, "--probe", "--machine", "gpu").code == 2
 
 
-def test_people_see_the_sum_part_by_part(small, command_line):
+def test_the_plan_lists_every_part(small, command_line):
     outcome = command_line("plan", small)
     assert "2 x 3 x 1 = 6 rows" in outcome.out
     assert "124,439,808 parameters" in outcome.out
     assert "needed at 128 tokens per row" in outcome.out and "996 MB  optimizer" in outcome.out
 
 
-def test_what_cannot_fit_exits_1_with_its_sum(small, command_line):
+def test_a_run_that_cannot_fit_exits_1(small, command_line):
     outcome = command_line("plan", small, "--set", "model.base_model=meta-llama/Llama-2-7b-hf", "--set", "training.save_total_limit=1000")
     assert outcome.code == 1
     assert "the checkpoints do not fit on the disk" in outcome.err or "does not fit in memory" in outcome.err
@@ -107,7 +107,7 @@ def test_steps_beyond_the_run_exit_1(small, command_line, setting):
     assert outcome.code == 1 and setting.partition("=")[0] in outcome.err
 
 
-def test_of_a_model_of_an_unknown_architecture_nothing_is_said(small, command_line, tmp_path):
+def test_an_unknown_architecture_gets_no_note(small, command_line, tmp_path):
     (tmp_path / "odd").mkdir()
     (tmp_path / "odd" / "config.json").write_text('{"model_type": "odd"}')
     outcome = command_line("plan", small, "--set", f"model.base_model={tmp_path / 'odd'}", "--json")

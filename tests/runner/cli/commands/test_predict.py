@@ -17,7 +17,7 @@ CASES = {
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_what_cannot_be_predicted_is_one_message(command_line, tuned_run, tmp_path, monkeypatch, case) -> None:
+def test_unpredictable_input_is_one_message(command_line, tuned_run, tmp_path, monkeypatch, case) -> None:
     pytest.importorskip("torch", reason="needs the extra [train]")
     arguments, told = CASES[case]
     monkeypatch.chdir(tmp_path)

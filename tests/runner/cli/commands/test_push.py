@@ -63,7 +63,7 @@ def test_a_second_push_sends_no_weight_again(run: Path, push, hub) -> None:
     assert not [request for request in hub.requests if request.startswith("PUT ")]
 
 
-def test_a_dry_run_lists_what_would_be_sent_and_asks_nobody(run: Path, push, hub) -> None:
+def test_a_dry_run_lists_files_without_requests(run: Path, push, hub) -> None:
     done = push(run, "me/tiny", "--dry-run", token="")
     assert done.returncode == 0, done.stderr
     size = (run / "model" / "adapter_model.safetensors").stat().st_size
@@ -88,7 +88,7 @@ SPOILT = {
 
 
 @pytest.mark.parametrize("name", SPOILT)
-def test_what_must_not_be_sent_is_refused_before_anybody_is_asked(run: Path, push, hub, name: str) -> None:
+def test_an_unpublishable_run_is_refused_before_any_request(run: Path, push, hub, name: str) -> None:
     spoil, what = SPOILT[name]
     spoil(run)
     refused = push(run, "me/tiny", token=PLAIN)
@@ -104,7 +104,7 @@ def test_without_a_token_and_without_merged_weights_it_says_how_to_get_them(run:
     assert hub.requests == []
 
 
-def test_what_the_hub_refuses_is_reported_without_the_token(run: Path, push, hub) -> None:
+def test_a_hub_refusal_is_reported_without_the_token(run: Path, push, hub) -> None:
     for arguments, token, what in (
         ((run, "others/tiny"), TOKEN, "refuses write access"),
         ((run, "me/tiny"), TOKEN[:-1], "refuses write access"),
@@ -115,7 +115,7 @@ def test_what_the_hub_refuses_is_reported_without_the_token(run: Path, push, hub
         assert token not in refused.stderr and "Traceback" not in refused.stderr
 
 
-def test_a_repository_that_more_people_see_than_was_asked_for_gets_nothing(run: Path, push, hub) -> None:
+def test_a_public_repository_gets_nothing_private(run: Path, push, hub) -> None:
     hub.files["me/tiny"], hub.private["me/tiny"] = {}, False
     refused = push(run, "me/tiny")
     assert refused.returncode == 1 and "is public: nothing was uploaded" in refused.stderr

@@ -107,7 +107,7 @@ def test_show_needs_a_recipe_or_a_converter(command_line: Recipe) -> None:
     assert command_line("show", "--converter", "nonsense").code == 2
 
 
-def test_explain_tells_value_origin_default_and_meaning(command_line: Recipe) -> None:
+def test_explain_shows_value_origin_default_and_meaning(command_line: Recipe) -> None:
     path = shipped_recipes()[0].parent / "emogpt_qwen.yml"
     outcome = command_line("explain", "emogpt_qwen", "training.lora_dropout", "--set", "training.lora_dropout=0.1")
     assert (outcome.code, outcome.err) == (0, "")
@@ -133,7 +133,7 @@ def test_options_of_a_recipe_do_not_go_with_those_of_a_converter(command_line: R
     assert "--set, --origins: only with a RECIPE" in outcome.err
 
 
-def test_explain_of_a_section_tells_each_of_its_keys(command_line: Recipe) -> None:
+def test_explain_of_a_section_lists_its_keys(command_line: Recipe) -> None:
     out = command_line("explain", "quickstart", "data.split").out
     assert out.startswith("data.split: How rows are split.")
     assert all(f"\ndata.split.{key}: " in out for key in ("validation", "test", "seed", "group_by", "stratify_by"))
@@ -154,7 +154,7 @@ def test_explain_of_an_unknown_key_suggests_one(command_line: Recipe, key: str, 
     assert outcome.err.endswith(f": unknown key {key!r}\n    hint: did you mean {hint}?\n")
 
 
-def test_explain_of_a_key_in_a_section_that_the_recipe_lacks_tells_that(command_line: Recipe) -> None:
+def test_explain_reports_a_missing_section(command_line: Recipe) -> None:
     outcome = command_line("explain", "quickstart", "generate.limits.max_requests")
     assert (outcome.code, outcome.err) == (0, "")
     assert outcome.out.startswith("generate.limits.max_requests: null\n    from not set: this recipe has no generate\n    ")

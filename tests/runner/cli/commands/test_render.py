@@ -44,7 +44,7 @@ def test_out_writes_the_same_files_and_prints_nothing_to_stdout(recipe, small, t
 
 
 @pytest.mark.parametrize("arguments", [["render"], ["run", "--dry-run"]], ids=" ".join)
-def test_what_the_machine_changes_is_reported(recipe, small, arguments):
+def test_substitutions_of_the_machine_are_reported(recipe, small, arguments):
     verb, *options = arguments
     done = recipe(verb, small({"training.optimizer": "paged_adamw_8bit"}), *options)
     assert "optimizer: adamw_torch instead of paged_adamw_8bit, which needs a GPU" in done.stderr
@@ -65,7 +65,7 @@ def test_a_key_can_be_overridden(recipe, small):
     assert yaml.safe_load(json.loads(done.stdout)["files"]["rendered/axolotl.yml"])["learning_rate"] == 3e-5
 
 
-def test_a_place_that_cannot_be_written_is_reported(recipe, small, tmp_path):
+def test_an_unwritable_path_is_reported(recipe, small, tmp_path):
     (tmp_path / "file").write_text("")
     done = recipe("render", small(), "--out", tmp_path / "file" / "out")
     assert done.returncode == 1

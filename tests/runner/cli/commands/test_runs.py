@@ -44,12 +44,12 @@ def test_every_run_is_listed_newest_first_with_its_numbers(recipe, root):
     }  # fmt: skip
 
 
-def test_a_loss_that_is_not_a_number_is_not_taken_for_one(recipe, root):
+def test_a_nan_loss_is_not_a_number(recipe, root):
     rows = json.loads(recipe("runs", "tiny", "--runs-dir", root, "--json").stdout)["runs"]
     assert (rows[2]["train_loss"], rows[2]["validation_loss"], rows[2]["steps"]) == (3.0, None, 2)
 
 
-def test_a_run_at_work_is_running(recipe, root):
+def test_a_locked_run_is_running(recipe, root):
     run = RunFolder(root / "tiny" / "20250102-000000-abcdef")
     with run.locked():
         rows = json.loads(recipe("runs", "--runs-dir", root, "--json").stdout)["runs"]
@@ -68,7 +68,7 @@ def test_no_run_at_all_is_not_an_error(recipe, tmp_path):
     assert (done.returncode, json.loads(done.stdout)) == (0, {"runs": []})
 
 
-def test_no_run_of_a_recipe_is_reported_as_other_verbs_tell_it(recipe, root):
+def test_a_missing_run_has_the_same_message_in_every_command(recipe, root):
     for options in ([], ["--json"]):
         done = recipe("runs", "tinny", "--runs-dir", root, *options)
         assert (done.returncode, done.stdout) == (1, "")
@@ -138,7 +138,7 @@ def test_a_run_that_has_not_trained_cannot_be_evaluated(recipe, root):
 
 
 @pytest.mark.parametrize("verb", NEEDS_TRAINING)
-def test_without_the_extra_it_says_what_to_install_before_anything_is_done(root, recipe_file, minimal, verb):
+def test_a_missing_extra_is_reported_first(root, recipe_file, minimal, verb):
     without = "import sys; sys.modules['torch'] = None; from recipekit.runner.cli.main import main; main()"
     target = recipe_file(json.dumps(minimal())) if verb in ("run", "mask") else root / "tiny" / "20250101-000000-abcdef"
     done = subprocess.run([sys.executable, "-c", without, verb, str(target)], capture_output=True, text=True, cwd=root, check=False)

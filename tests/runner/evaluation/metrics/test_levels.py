@@ -66,7 +66,7 @@ def test_rank_correlation_leaves_invalid_replies_out():
     assert over("rank_correlation", *rows, row(-1, fraction=0.0)) == pytest.approx(1)
 
 
-def test_always_low_is_right_for_two_thirds_of_the_real_rows(realdata):
+def test_the_majority_label_is_right_for_two_thirds_of_the_real_rows(realdata):
     """541 of 830, macro-F1 26.3 %: what a model of introspection must beat."""
     rows = json.loads((realdata / "introspection" / "dataset_inspection" / "introspection_dataset.json").read_text(encoding="utf-8"))
     labels = ["low", "medium", "high"]

@@ -25,7 +25,7 @@ def test_a_model_that_guesses_among_n_has_perplexity_n():
     assert over(perplexity, case(nll=5 * math.log(50), target_tokens=5)) == pytest.approx(50)
 
 
-def test_every_token_counts_the_same_be_its_row_long_or_short():
+def test_every_token_has_the_same_weight():
     rows = case(nll=1 * math.log(2), target_tokens=1), case(nll=3 * math.log(32), target_tokens=3)
     assert over(perplexity, *rows) == pytest.approx(2 ** ((1 + 15) / 4))
 

@@ -41,7 +41,7 @@ def test_a_name_is_registered_once():
 
 
 @pytest.mark.parametrize("name", METRICS)
-def test_every_metric_of_nothing_is_not_a_number_and_not_an_error(name):
+def test_every_metric_of_no_rows_is_nan(name):
     needs(name)
     case = LabelPrediction("1", truth=0, predicted=1, labels=2) if name in OF_LABELS else CASE
     value = metric(name).aggregate(*(0 for _ in metric(name).row_stats(case)))

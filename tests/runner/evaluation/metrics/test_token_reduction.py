@@ -36,7 +36,7 @@ def test_another_vocabulary_is_refused(tmp_path, monkeypatch):
         encoding.__wrapped__()
 
 
-def test_without_the_wheel_it_says_what_to_install(monkeypatch):
+def test_a_missing_wheel_is_reported_with_pip_install(monkeypatch):
     monkeypatch.setattr(cl100k, "find_spec", lambda name: None)
     with pytest.raises(UserError) as caught:
         cl100k.vocabulary_file()
@@ -84,7 +84,7 @@ def augmented(realdata):
     return [(row["messages"][-1]["content"], row["metadata"]) for row in rows]
 
 
-def test_we_count_as_the_makers_of_the_data_did(augmented):
+def test_word_counts_equal_the_published_ones(augmented):
     assert sum(count_tokens(reply) == metadata["augmented_tokens"] for reply, metadata in augmented) == 497
 
 
@@ -94,13 +94,13 @@ def reduction(rows):
     )
 
 
-def test_the_datas_own_replies_save_a_third(augmented):
+def test_the_references_save_a_third(augmented):
     saved, original = reduction(augmented)
     assert (saved, original) == (36_151, 111_201)
     assert token_reduction.aggregate(saved, original) == pytest.approx(32.51, abs=0.005)
 
 
-def test_they_save_a_little_less_on_the_guides_own_held_out_rows(augmented):
+def test_held_out_references_save_a_little_less(augmented):
     """The split of the guide: datasets' train_test_split with seed 42."""
     datasets = pytest.importorskip("datasets", reason="needs the extra [train]: datasets")
     os.environ.setdefault("HF_HUB_OFFLINE", "1")

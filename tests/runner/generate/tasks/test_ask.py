@@ -24,7 +24,7 @@ def test_nothing_is_asked_about_a_row_without_a_text_or_a_name_of_its_own() -> N
     assert drops == [("empty_text", True), ("name_twice", False), ("no_name", False), ("no_name", False)]
 
 
-def test_the_source_is_asked_in_the_sources_own_words() -> None:
+def test_the_prompt_is_the_sources_own() -> None:
     request = next(iter(requests(ROWS, PROMPT, 42)))
     assert request.messages == (
         {"role": "system", "content": "You are an expert emotion analyst. Respond with English emotion words only."},

@@ -27,7 +27,7 @@ def test_every_scenario_is_requested_once_before_any_is_again() -> None:
     assert "“工作”" in found[0].messages[-1]["content"]
 
 
-def test_a_reply_becomes_a_conversation_that_the_converter_takes() -> None:
+def test_a_reply_becomes_a_row_that_the_converter_reads() -> None:
     request = next(iter(requests([], PROMPT, 42)))
     found = parse_reply(request, "病人：工作很累。\n医生：辛苦了。\n病人：怎么办？\n医生：先休息。\n医生：再谈。")
     assert isinstance(found, Rows)

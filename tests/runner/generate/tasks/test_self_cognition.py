@@ -32,7 +32,7 @@ def test_the_projects_own_forms_are_read_too() -> None:
     assert [type(item) for item in items(native, alpaca)] == [Passthrough, Passthrough]
 
 
-def test_what_is_not_a_question_with_an_answer_is_dropped_for_a_reason() -> None:
+def test_rows_without_question_and_answer_are_dropped() -> None:
     found = items(
         {"question": "你是谁？"}, {"question": "你是谁？", "answer": " "}, GOOD, GOOD | {"paraphrases": "x"},
         {"conversation": [{"input": "a", "output": "b"}, {"input": "c", "output": "d"}]},
@@ -48,7 +48,7 @@ def test_what_is_not_a_question_with_an_answer_is_dropped_for_a_reason() -> None
     assert [getattr(item, "reason", None) for item in again] == [None, "duplicate"]
 
 
-def test_new_wordings_are_lines_that_repeat_nothing_and_answer_nothing() -> None:
+def test_new_wordings_are_distinct_questions() -> None:
     given, request = items(GOOD, names=NAMES, paraphrases=3)
     assert isinstance(given, Passthrough)
     assert isinstance(request, Request)
