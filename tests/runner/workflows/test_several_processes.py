@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import time
 from pathlib import Path
 
 import pytest
@@ -12,6 +11,7 @@ from recipekit.runner.runtime.checkpoints import fault
 from ...support.recipe_process import start, wait_for_step
 from ...support.single_process import ROWS, SAME, losses, settings
 from ...support.tiny import write_recipe
+from ...support.waiting import wait_until
 
 pytestmark = [pytest.mark.train, pytest.mark.long]
 TWO = ["launch.engine=torchrun", "launch.num_processes=2", "training.micro_batch_size=2"]
@@ -42,14 +42,9 @@ def parent_of(process: int) -> int:
     return int(path.read_text().rpartition(")")[2].split()[1]) if path.exists() else 0
 
 
-def alive(run: Path) -> list[str]:
-    """Whatever still runs in this directory ten seconds later; a process that loads batches looks for its parent every five."""
-    deadline = time.monotonic() + 10
-    while True:
-        found = [folder.name for folder in Path("/proc").glob("[0-9]*") if works_in(folder, run)]
-        if not found or time.monotonic() > deadline:
-            return found
-        time.sleep(0.2)
+def all_end(run: Path) -> bool:
+    """Wait until no process works in this directory; one that loads batches looks for its parent every five seconds."""
+    return wait_until(lambda: not any(works_in(folder, run) for folder in Path("/proc").glob("[0-9]*")))
 
 
 def works_in(process: Path, run: Path) -> bool:
@@ -73,13 +68,13 @@ def story(workplace, recipe) -> dict:
     process = start("run", "tiny.yml", *settings(*SAME, *TWO), "--runs-dir", "two", cwd=workplace)
     run = wait_for_step(root, 1, process)
     process.send_signal(signal.SIGTERM)
-    told = {"run": run, "stopped": (process.communicate(timeout=120)[1], process.returncode), "left": alive(run)}
+    told = {"run": run, "stopped": (process.communicate(timeout=120)[1], process.returncode), "ended": all_end(run)}
     told["checkpoints"] = {path.name: fault(path) for path in (run / "checkpoints").glob("checkpoint-*")}
     process = start("resume", str(run), cwd=workplace)
     wait_for_step(root, 5, process)
     os.kill(workers(run)[1], signal.SIGKILL)
     told["killed"] = (process.communicate(timeout=120)[1], process.returncode)
-    told["orphans"], told["before"] = alive(run), losses(run)
+    told["orphans ended"], told["before"] = all_end(run), losses(run)
     told["resumed"] = recipe("resume", run, "--json", cwd=workplace)
     return told
 
@@ -95,7 +90,7 @@ def test_a_signal_stops_all_processes_at_the_same_step(story):
     said, code = story["stopped"]
     assert code == 130
     assert "recipe resume" in said
-    assert story["left"] == []
+    assert story["ended"]
     assert story["checkpoints"] and set(story["checkpoints"].values()) == {None}
 
 
@@ -103,7 +98,7 @@ def test_a_killed_process_ends_the_run_without_orphans(story):
     said, code = story["killed"]
     assert code == 1
     assert "one of its processes was killed" in said and "recipe resume" in said
-    assert story["orphans"] == []
+    assert story["orphans ended"]
 
 
 def test_steps_that_are_trained_again_give_the_same_bits(story):
@@ -136,4 +131,4 @@ def test_a_launcher_that_is_killed_takes_its_processes_along(workplace):
     run = wait_for_step(workplace / "launcher", 1, process)
     os.kill(parent_of(workers(run)[0]), signal.SIGKILL)
     process.communicate(timeout=60)
-    assert alive(run) == []
+    assert all_end(run)

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from ....support.recipe_process import COMMAND
+from ....support.waiting import PATIENCE
 
 pytest.importorskip("torch", reason="needs the extra [train]")
 
@@ -40,7 +41,7 @@ class Terminal:
 
     def until(self, what: str, after: int = 0) -> int:
         """Where `what` ends, the first time that it is seen after so many characters."""
-        end = time.monotonic() + 150  # on a machine that does other things too
+        end = time.monotonic() + PATIENCE
         while what not in self.seen[after:]:
             if time.monotonic() > end:
                 self.process.kill()
@@ -51,7 +52,7 @@ class Terminal:
         return self.seen.index(what, after) + len(what)
 
     def ended(self) -> int:
-        end = time.monotonic() + 150
+        end = time.monotonic() + PATIENCE
         with suppress(OSError):  # how Linux tells that nobody holds the other end
             while time.monotonic() < end:
                 if select.select([self.controller], [], [], 0.2)[0]:
