@@ -1,4 +1,5 @@
-"""Where tests stand: a folder for each folder of the sources, shared helpers in tests/support, and no test module that needs another."""
+"""The layout of sources and tests: a name with an underscore is used in its file only; a folder of tests for each folder of the sources,
+shared helpers in tests/support, and no test module that needs another."""
 
 import ast
 from collections.abc import Iterator
@@ -18,6 +19,12 @@ def imported(path: Path) -> Iterator[str]:
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             yield from (f"{node.module or ''}.{alias.name}" for alias in node.names)
+
+
+def test_private_names_are_used_only_in_their_file() -> None:
+    sources = [path for folder in ("schemas", "converters", "runner") for path in (ROOT / folder).rglob("*.py")]
+    lines = {path: [name for name in imported(path) if name.rpartition(".")[2].startswith("_")] for path in sources}
+    assert {path: names for path, names in lines.items() if any(not name.startswith("__future__") for name in names)} == {}
 
 
 def test_helpers_are_in_support() -> None:

@@ -16,9 +16,7 @@ from .row_counts import Ledger
 
 def check_budget(ledger: Ledger, allowed: float, files: Iterable[SourceFile] = ()) -> None:
     """Raise UserError for more unusable rows than the recipe allows (GateError if it allows some). They are listed, up to a limit, with one
-    line
-
-    for all rows of a file with the same fault. `files` are the files of the rows, in which the hint may look.
+    line for all rows of a file with the same fault. `files` are the files of the rows, in which the hint may look.
     """
     if ledger.unusable <= allowed * ledger.rows_in:
         return

@@ -81,8 +81,7 @@ class RunContext:
 
     @cached_property
     def model(self) -> ResolvedModel:
-        """Return the model to start from. A trained run keeps the model that it was trained on: an adapter on another base is another
-            model.
+        """Return the model to start from. A trained run keeps the one that it was trained on: an adapter on another base is another model.
 
         Raises UserError if there is none, or a different one.
         """
