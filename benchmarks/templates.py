@@ -46,16 +46,16 @@ REASONS = {
 KEYS = {"system_role": "fold", "reasoning": "drop"}
 HEAD = """# Chat templates
 
-What becomes of a chat's words, by template and by shape of the chat. `python benchmarks/templates.py --write docs/templates.md` makes
+The outcome for each chat template and shape of chat. `python benchmarks/templates.py --write docs/templates.md` writes
 this page from the templates of Axolotl {axolotl} and TRL {trl}; transformers {transformers} ships none.
 
-- **kept**: every character of every message is in the tokens; what is trained is trained whole, with its end, and the rest is masked.
-- **trim**: kept, but for white space at the ends of a message, which the template strips. It is counted in tokens.json and reported;
-  with `data.whitespace: keep` the run stops instead.
-- **fold**, **drop**: refused, unless the recipe says `data.system_role: fold` or `data.reasoning: drop`.
-- All else is refused before the model is loaded, with rows, role and words: **no end** (nothing that ends a turn follows the last reply, so
-  that the model would never learn to stop), **raises** (the template refuses such a chat), **words lost**, **partly masked** (a part of a
-  trained reply would not be trained), **partly trained** (a part of a masked message would be), **unclear** (cannot be followed).
+- **kept**: every character of every message is in the tokens; trained messages are trained completely, with their end, the rest is masked.
+- **trim**: kept, except for white space at the ends of a message, which the template strips. It is counted in tokens.json and reported;
+  with `data.whitespace: keep` the run stops.
+- **fold**, **drop**: refused, unless the recipe has `data.system_role: fold` or `data.reasoning: drop`.
+- The others are refused before the model is loaded, with rows, role and words: **no end** (nothing ends the last reply, so the model would
+  not learn to stop), **raises** (the template rejects the chat), **words lost**, **partly masked** (part of a trained reply is masked),
+  **partly trained** (part of a masked message is trained), **unclear** (the text cannot be followed).
 
 {counts}
 
