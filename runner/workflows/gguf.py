@@ -1,10 +1,12 @@
-"""Write a Llama model and its byte-level BPE tokenizer as one GGUF file, for llama.cpp and programs built on it.
+"""Write a Llama or Qwen2 model and its byte-level BPE tokenizer as one GGUF file, for llama.cpp and programs built on it.
 
 Keys and values follow llama.cpp's convert_hf_to_gguf.py; the tensor names come from the package gguf.
-Whatever is not known to be written correctly is refused: other architectures, other tokenizers, scaled rotary embeddings, biases.
+Whatever is not known to be written correctly is refused: other architectures, other tokenizers, rotary embeddings scaled otherwise than
+in Llama 3, biases of a Llama, sliding windows.
 """
 
 import json
+import math
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -19,18 +21,23 @@ from ...schemas.base.files import cannot_write
 
 # name on the command line -> storage type of matrices; only types that the package can quantise to
 RECORD_TYPES = {name: Kind[name.upper()] for name in ("f32", "f16", "bf16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0")}
+_FREQUENCIES = "rope_freqs.weight"
 _EDGES = ("token_embd.weight", "output.weight")  # rounding costs most here: never below 8 bits
 _DIGITS = {"type": "Digits", "individual_digits": True}
 _LLAMA_3 = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+_SPLITS = {_LLAMA_3: "llama-bpe", _LLAMA_3.replace("{1,3}", ""): "qwen2"}  # regular expression -> llama.cpp's name
+_NFC = {"type": "NFC"}
+ARCHITECTURES = {"LlamaForCausalLM": gguf.MODEL_ARCH.LLAMA, "Qwen2ForCausalLM": gguf.MODEL_ARCH.QWEN2}
 
 
 class GgufInfo(NamedTuple):
-    """The contents of the file: its size in bytes, tensors, tokens, and the rule that splits text before BPE."""
+    """The contents of the file: its size in bytes, tensors, tokens, the rule that splits text before BPE, and whether text must be NFC."""
 
     bytes: int
     tensors: int
     tokens: int
     pre_tokenizer: str
+    needs_nfc: bool  # the tokenizer normalises text; llama.cpp does not, and gives other tokens for text in another form
 
 
 def write_gguf(folder: Path, target: Path, quantise: str = "f16") -> GgufInfo:
@@ -39,12 +46,14 @@ def write_gguf(folder: Path, target: Path, quantise: str = "f16") -> GgufInfo:
     tokenizer = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))
     _refuse_others(folder, config, tokenizer)
     pre_tokenizer = pre_tokenizer_name(folder, tokenizer)
-    writer = gguf.GGUFWriter(None, gguf.MODEL_ARCH_NAMES[gguf.MODEL_ARCH.LLAMA])
+    writer = gguf.GGUFWriter(None, gguf.MODEL_ARCH_NAMES[_architecture(config)])
     _add_config(writer, folder, config, quantise)
     tokens = _add_tokenizer(writer, folder, tokenizer, config["vocab_size"], pre_tokenizer)
     stored = {}
-    for name, shape in _shapes(folder).items():
-        found = gguf_name(name, config)
+    factors = rope_factors(config)
+    shapes = _shapes(folder) if factors is None else {_FREQUENCIES: factors.shape} | _shapes(folder)
+    for name, shape in shapes.items():
+        found = name if name == _FREQUENCIES else gguf_name(name, config)
         kind = _kind(found, shape, RECORD_TYPES[quantise])
         stored[name] = (found, kind)
         length = gguf.quant_shape_to_byte_shape(shape, kind) if kind not in (Kind.F32, Kind.F16) else shape
@@ -55,6 +64,8 @@ def write_gguf(folder: Path, target: Path, quantise: str = "f16") -> GgufInfo:
         writer.write_header_to_file(temporary)
         writer.write_kv_data_to_file()
         writer.write_ti_data_to_file()
+        if factors is not None:
+            writer.write_tensor_data(factors)
         for name, weights in _tensors(folder):
             found, kind = stored[name]
             writer.write_tensor_data(gguf.quants.quantize(_permuted(found, weights, config), kind))
@@ -66,15 +77,40 @@ def write_gguf(folder: Path, target: Path, quantise: str = "f16") -> GgufInfo:
         writer.close()
         with suppress(OSError):  # there is none to remove if none could be created
             temporary.unlink()
-    return GgufInfo(target.stat().st_size, len(stored), tokens, pre_tokenizer)
+    return GgufInfo(target.stat().st_size, len(stored), tokens, pre_tokenizer, tokenizer.get("normalizer") == _NFC)
+
+
+def _architecture(config: dict[str, Any]) -> gguf.MODEL_ARCH:
+    return ARCHITECTURES[config["architectures"][0]]
+
+
+def _rope(config: dict[str, Any]) -> dict[str, Any]:
+    return config.get("rope_parameters") or config.get("rope_scaling") or {}
+
+
+def rope_factors(config: dict[str, Any]) -> np.ndarray | None:
+    """Return what llama.cpp divides each rotary frequency by: Llama 3's scaling, from 1 for high frequencies to `factor`; else None."""
+    rope = _rope(config)
+    if rope.get("rope_type", rope.get("type")) != "llama3":
+        return None
+    dim = config.get("head_dim") or config["hidden_size"] // config["num_attention_heads"]
+    frequencies = _theta(config) ** (-np.arange(0, dim, 2, dtype=np.float64) / dim)
+    turns = rope["original_max_position_embeddings"] * frequencies / (2 * math.pi)  # of each pair within the original context
+    low, high = rope["low_freq_factor"], rope["high_freq_factor"]
+    share = np.clip((turns - low) / (high - low), 0, 1)
+    return (1 / ((1 - share) / rope["factor"] + share)).astype(np.float32)
+
+
+def _theta(config: dict[str, Any]) -> float:
+    return _rope(config).get("rope_theta") or config.get("rope_theta", 10000.0)
 
 
 def gguf_name(name: str, config: dict[str, Any]) -> str:
     """Return `blk.0.attn_q.weight` for `model.layers.0.self_attn.q_proj.weight`. Raises UserError if the format has no such tensor."""
-    names = gguf.get_tensor_name_map(gguf.MODEL_ARCH.LLAMA, config["num_hidden_layers"])
-    found = names.get_name(name, try_suffixes=(".weight",))
+    names = gguf.get_tensor_name_map(_architecture(config), config["num_hidden_layers"])
+    found = names.get_name(name, try_suffixes=(".weight", ".bias"))
     if found is None:
-        raise UserError(f"the tensor {name} has no place in a GGUF file of a Llama")
+        raise UserError(f"the tensor {name} has no place in a GGUF file of a {config['architectures'][0]}")
     return found
 
 
@@ -88,26 +124,30 @@ def pre_tokenizer_name(folder: Path, tokenizer: dict[str, Any]) -> str:
             return "gpt-2"
         if kinds == ["Digits", "ByteLevel"] and steps[0] == _DIGITS and last.get("use_regex", True):
             return "smollm"
-        if kinds == ["Split", "ByteLevel"] and steps[0]["pattern"] == {"Regex": _LLAMA_3} and not last.get("use_regex", True):
-            return "llama-bpe"
+        if kinds == ["Split", "ByteLevel"] and not last.get("use_regex", True):
+            if name := _SPLITS.get(steps[0]["pattern"].get("Regex", "")):
+                return name
     raise UserError(Problem(Location(str(folder / "tokenizer.json")), f"splits text in a way that llama.cpp has no name for: {kinds}",
-                            "the tokenizers of SmolLM2, Llama 3 and GPT-2 can be exported", "no-gguf"))  # fmt: skip
+                            "the tokenizers of SmolLM2, Llama 3, Qwen2 and GPT-2 can be exported", "no-gguf"))  # fmt: skip
 
 
 def _refuse_others(folder: Path, config: dict[str, Any], tokenizer: dict[str, Any]) -> None:
     """Raise UserError with every reason why the GGUF file would be wrong."""
     what = []
-    if config.get("architectures") != ["LlamaForCausalLM"]:
+    if config.get("architectures") not in [[name] for name in ARCHITECTURES]:
         found = ", ".join(config.get("architectures") or ["unknown"])
-        what.append(f"its architecture is {found}; only LlamaForCausalLM is written as GGUF")
-    rope = config.get("rope_parameters") or config.get("rope_scaling") or {}
-    if rope.get("rope_type", rope.get("type", "default")) != "default":
-        what.append(f"its rotary embeddings are scaled ({rope.get('rope_type', rope.get('type'))}); only unscaled ones are written as GGUF")
+        what.append(f"its architecture is {found}; only {' and '.join(ARCHITECTURES)} are written as GGUF")
+    kind = _rope(config).get("rope_type", _rope(config).get("type", "default"))
+    if kind not in ("default", "llama3"):
+        what.append(f"its rotary embeddings are scaled ({kind}); only those unscaled or scaled as in Llama 3 are written as GGUF")
     if config.get("attention_bias") or config.get("mlp_bias"):
-        what.append("its layers have biases; only those without are written as GGUF")
+        what.append("its layers have biases; only Qwen2's own are written as GGUF")
+    if config.get("use_sliding_window"):
+        what.append("its attention has a sliding window; only full attention is written as GGUF")
     normalizer = tokenizer.get("normalizer") or {"normalizers": []}
-    if tokenizer["model"].get("type") != "BPE" or not tokenizer["pre_tokenizer"] or normalizer.get("normalizers") != []:
-        what.append("its tokenizer is not a byte-level BPE without normalisation; only those are written as GGUF")
+    plain = normalizer == _NFC or normalizer.get("normalizers") == []
+    if tokenizer["model"].get("type") != "BPE" or not tokenizer["pre_tokenizer"] or not plain:
+        what.append("its tokenizer is not a byte-level BPE without normalisation (or with NFC); only those are written as GGUF")
     if what:
         hint = "llama.cpp's own convert_hf_to_gguf.py supports more models"
         raise UserError(*(Problem(Location(str(folder)), line, hint, "no-gguf") for line in what))
@@ -129,7 +169,7 @@ def _add_config(writer: gguf.GGUFWriter, folder: Path, config: dict[str, Any], q
     writer.add_rope_dimension_count(head_dim)
     writer.add_key_length(head_dim)
     writer.add_value_length(head_dim)
-    writer.add_rope_freq_base((config.get("rope_parameters") or config).get("rope_theta", 10000.0))
+    writer.add_rope_freq_base(_theta(config))
     writer.add_layer_norm_rms_eps(config["rms_norm_eps"])
 
 
@@ -167,7 +207,7 @@ def _kind(name: str, shape: tuple[int, ...], wanted: Kind) -> Kind:
 
 def _permuted(name: str, weights: np.ndarray, config: dict[str, Any]) -> np.ndarray:
     """Return queries and keys with the pairs that are rotated together side by side, as llama.cpp expects; others unchanged."""
-    if ".attn_q." not in name and ".attn_k." not in name:
+    if _architecture(config) != gguf.MODEL_ARCH.LLAMA or (".attn_q." not in name and ".attn_k." not in name):
         return weights
     heads = config["num_attention_heads"]
     heads = heads if ".attn_q." in name else config.get("num_key_value_heads") or heads

@@ -1,4 +1,4 @@
-"""GGUF files of a tiny Llama, read back by transformers' own loader; and what is refused."""
+"""GGUF files of a tiny Llama and a tiny Qwen2, read back by transformers' own loader; and what is refused."""
 
 import json
 import shutil
@@ -9,7 +9,7 @@ import pytest
 pytest.importorskip("torch", reason="needs the extra [train]")
 gguf = pytest.importorskip("gguf", reason="needs the extra [train]")
 
-from recipekit.runner.workflows.gguf import RECORD_TYPES, pre_tokenizer_name, write_gguf
+from recipekit.runner.workflows.gguf import RECORD_TYPES, pre_tokenizer_name, rope_factors, write_gguf
 from recipekit.schemas.base.errors import UserError
 
 # In a process of its own: the loader warns of what is not ours.
@@ -34,6 +34,39 @@ for name in files:
 # Of the logits' size; rounding to 8, 5 and 4 bits moves a model of 64 dimensions more than a real one.
 LARGEST = {"f32": 1e-5, "f16": 1e-3, "bf16": 1e-2, "q8_0": 3e-2, "q5_1": 0.2, "q5_0": 0.2, "q4_1": 0.4, "q4_0": 0.4}
 
+# A Qwen2 with the biases that the real one has, and a tokenizer that splits and normalises as the real one's does.
+QWEN2 = """
+import json, sys, torch
+from pathlib import Path
+from transformers import Qwen2Config, Qwen2ForCausalLM
+folder = Path(sys.argv[1])
+torch.manual_seed(0)
+config = Qwen2Config(vocab_size=512, hidden_size=64, intermediate_size=128, num_hidden_layers=2, num_attention_heads=4,
+    num_key_value_heads=2, max_position_embeddings=512, tie_word_embeddings=True, bos_token_id=0, eos_token_id=2)
+model = Qwen2ForCausalLM(config)
+for name, weights in model.named_parameters():
+    if name.endswith("bias"):
+        torch.nn.init.normal_(weights)
+model.save_pretrained(folder)
+path = folder / "tokenizer.json"
+tokenizer = json.loads(path.read_text())
+pattern = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"
+split = {"type": "Split", "pattern": {"Regex": pattern}, "behavior": "Isolated", "invert": False}
+last = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": False, "use_regex": False}
+tokenizer |= {"normalizer": {"type": "NFC"}, "pre_tokenizer": {"type": "Sequence", "pretokenizers": [split, last]}}
+path.write_text(json.dumps(tokenizer))
+"""
+# What llama.cpp divides rotary frequencies by, and transformers' own scaled frequencies, as ratios.
+LLAMA_3 = """
+import json, sys
+from transformers import LlamaConfig
+from transformers.modeling_rope_utils import ROPE_INIT_FUNCTIONS
+config = LlamaConfig(**json.loads(sys.argv[1]))
+found, _ = ROPE_INIT_FUNCTIONS["llama3"](config, "cpu")
+dim = config.head_dim
+print(json.dumps([float(config.rope_parameters["rope_theta"] ** (-2 * n / dim) / value) for n, value in enumerate(found)]))
+"""
+
 
 @pytest.fixture(scope="module")
 def folder(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -53,6 +86,35 @@ def test_transformers_reads_back_the_same_tokens_and_logits_from_every_type(fold
     assert over == {}
     sizes = [(folder / f"{name}.gguf").stat().st_size for name in RECORD_TYPES]
     assert sizes == sorted(sizes, reverse=True) or sizes[1] == sizes[2], "smaller types are smaller files"
+
+
+def test_a_qwen2_with_its_biases_is_read_back_as_well(folder: Path, tmp_path: Path, warm) -> None:
+    other = shutil.copytree(folder, tmp_path / "qwen2", ignore=shutil.ignore_patterns("*.gguf"))
+    made = warm("-c", QWEN2, other)
+    assert made.returncode == 0, made.stderr
+    written = write_gguf(other, other / "f32.gguf", "f32")
+    assert (written.pre_tokenizer, written.needs_nfc) == ("qwen2", True)
+    done = warm("-c", READ_BACK, other, "f32.gguf")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["same_ids"] and found["difference"] <= LARGEST["f32"]
+    tensors = {tensor.name for tensor in gguf.GGUFReader(other / "f32.gguf").tensors}
+    assert {f"blk.{n}.attn_{part}.bias" for n in range(2) for part in "qkv"} <= tensors
+
+
+def test_the_scaling_of_llama_3_is_written_as_transformers_computes_it(folder: Path, tmp_path: Path, warm) -> None:
+    rope = {"rope_type": "llama3", "rope_theta": 500000.0, "factor": 32.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
+            "original_max_position_embeddings": 8192}  # fmt: skip
+    config = {"hidden_size": 2048, "num_attention_heads": 32, "head_dim": 64, "max_position_embeddings": 131072, "rope_parameters": rope}
+    done = warm("-c", LLAMA_3, json.dumps(config))
+    assert done.returncode == 0, done.stderr
+    factors = rope_factors(config)
+    assert factors is not None and factors.tolist() == pytest.approx(json.loads(done.stdout), rel=1e-5)
+    assert factors[0] == 1 and factors[-1] == 32 and len({*factors.tolist()}) > 3, "not scaled, between, and scaled"
+    other = changed(folder, tmp_path, "config.json", rope_parameters=rope)
+    write_gguf(other, other / "x.gguf", "q4_0")
+    (found,) = (tensor for tensor in gguf.GGUFReader(other / "x.gguf").tensors if tensor.name == "rope_freqs.weight")
+    assert found.tensor_type.name == "F32" and len(found.data) == 8 and float(found.data[0]) == 1
 
 
 def test_the_file_says_what_llama_cpp_needs(folder: Path) -> None:
@@ -86,10 +148,11 @@ def changed(folder: Path, tmp_path: Path, file: str, **values: object) -> Path:
 
 
 OTHERS = {
-    "another architecture": ("config.json", {"architectures": ["Qwen2ForCausalLM"]}, "only LlamaForCausalLM"),
-    "scaled rotary embeddings": ("config.json", {"rope_parameters": {"rope_type": "llama3"}}, "rotary embeddings are scaled"),
+    "another architecture": ("config.json", {"architectures": ["Gemma2ForCausalLM"]}, "only LlamaForCausalLM and Qwen2ForCausalLM"),
+    "rotary embeddings scaled otherwise": ("config.json", {"rope_parameters": {"rope_type": "yarn"}}, "rotary embeddings are scaled"),
+    "a sliding window": ("config.json", {"use_sliding_window": True}, "has a sliding window"),
     "biases": ("config.json", {"attention_bias": True}, "have biases"),
-    "a normaliser": ("tokenizer.json", {"normalizer": {"type": "NFC"}}, "not a byte-level BPE"),
+    "a normaliser": ("tokenizer.json", {"normalizer": {"type": "NFKC"}}, "not a byte-level BPE"),
     "a sentencepiece tokenizer": ("tokenizer.json", {"pre_tokenizer": None}, "not a byte-level BPE"),
     "an unknown pre-tokenizer": ("tokenizer.json", {"pre_tokenizer": {"type": "Whitespace"}}, "in a way that llama.cpp has no name for"),
     "fewer rows than tokens": ("config.json", {"vocab_size": 100}, "its model has only 100 rows"),
