@@ -2,16 +2,18 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
 from unicodedata import normalize
 
 from ...schemas.base.errors import Location, Problem, UserError
+from ...schemas.yaml_writing import one_line
 from .row_encoder import MISSING
 
 _SEPARATOR = re.compile(r"[,;|/]")
 _NUMBER = re.compile(r"[-+]?\d+(\.\d*)?")
 _LONG = 28  # digits: the precision of Decimal
+_FEW = 12  # labels that a hint lists
 
 
 def check_labels(places: Mapping[str, str], declared: tuple[str, ...] | None) -> None:
@@ -25,15 +27,34 @@ def check_labels(places: Mapping[str, str], declared: tuple[str, ...] | None) ->
         raise UserError(*problems)
 
 
-def _same_words(places: Mapping[str, str], suspects: Mapping[str, str]) -> Iterator[Problem]:
+def spellings(labels: Iterable[str]) -> list[list[str]]:
+    """Return the groups of labels that are the same word or number in several spellings, in the order of the labels."""
     forms: defaultdict[str, list[str]] = defaultdict(list)
-    for label in places:
+    for label in labels:
         forms[_form(label)].append(label)
-    hint = "use one spelling (the table converter's label_names maps them), or list both in data.labels"
-    for labels in forms.values():
-        if len(labels) > 1 and not suspects.keys().isdisjoint(labels):
-            named = " and ".join(f"{label!a} ({places[label]})" for label in sorted(labels))
-            yield Problem(Location(""), f"labels that differ only in spaces, case, Unicode form or digits: {named}", hint, "labels-alike")
+    return [alike for alike in forms.values() if len(alike) > 1]
+
+
+def one_spelling(labels: Iterable[str]) -> dict[str, str]:
+    """Return the table converter's label_names that give labels of several spellings the first of them; every label is listed."""
+    labels = list(labels)
+    return {label: label for label in labels} | {label: alike[0] for alike in spellings(labels) for label in alike}
+
+
+def _same_words(places: Mapping[str, str], suspects: Mapping[str, str]) -> Iterator[Problem]:
+    groups = [alike for alike in spellings(places) if not suspects.keys().isdisjoint(alike)]
+    if not groups:
+        return
+    named = "; ".join(" and ".join(f"{shown} ({places[label]})" for label, shown in _distinct(alike)) for alike in groups)
+    names = f", for example {one_line(one_spelling(places))}" if len(places) <= _FEW else ""
+    hint = f"use one spelling, map every label with the table converter's option label_names{names}, or list both in data.labels"
+    yield Problem(Location(""), f"labels that differ only in spaces, case, Unicode form or digits: {named}", hint, "labels-alike")
+
+
+def _distinct(alike: list[str]) -> list[tuple[str, str]]:
+    """Return the labels, sorted, each with how it is shown: with escapes only where labels would look the same without."""
+    readable = {normalize("NFC", repr(label)) for label in alike}
+    return [(label, repr(label) if len(readable) == len(alike) else ascii(label)) for label in sorted(alike)]
 
 
 def _form(label: str) -> str:

@@ -51,7 +51,12 @@ def _budget_hint(ledger: Ledger) -> str:
     if ledger.unusable > ledger.rows_in / 2:
         return "fix the rows, or choose a converter that reads them: recipe new NAME --data FILE proposes one"
     share = f"{share_of(ledger.unusable, ledger.rows_in):g}"
-    return f"fix the rows, or allow this share to be dropped: data.max_dropped: {share} (--max-dropped {share})"
+    dropped = f"allow this share to be dropped: data.max_dropped: {share} (--max-dropped {share})"
+    if any("function_call" in drop.detail for drop in ledger.examples if drop.reason == "unknown_role"):
+        return (
+            f"train tool calls as text with options: {{roles: {{function_call: assistant, observation: tool}}}}, fix the rows, or {dropped}"
+        )
+    return f"fix the rows, or {dropped}"
 
 
 def share_of(rows: int, of: int) -> float:

@@ -2,6 +2,7 @@
 
 import os
 import re
+from difflib import get_close_matches
 from glob import glob, has_magic
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
@@ -17,6 +18,7 @@ _SPLIT_NAMES = {
     "validation": ("validation", "valid", "val", "dev"),
     "test": ("test", "testing"),
 }
+_RELATIVE = "paths in a recipe are relative to its folder, those of the command line to the current folder"
 
 
 class SourceFile(NamedTuple):
@@ -72,8 +74,15 @@ def source_files(path: str) -> list[SourceFile]:
         names = [SourceFile(Path(path), Path(path).name)] if Path(path).is_file() else []
     if not names:
         what = "no files match" if has_magic(path) else "no files in the folder" if Path(path).is_dir() else "no such file"
-        raise UserError(Problem(Location(path), what, "paths are relative to the recipe's folder", "no-such-file"))
+        raise UserError(Problem(Location(path), what, _near(Path(path)) or _RELATIVE, "no-such-file"))
     return names
+
+
+def _near(path: Path) -> str:
+    """Return a hint with the most similar name in the path's folder, if there is one."""
+    here = [beside.name for beside in path.parent.iterdir()] if path.parent.is_dir() else []
+    near = get_close_matches(path.name, here, n=1, cutoff=0.6)
+    return f"did you mean {str(path.with_name(near[0]))!r}?" if near else ""
 
 
 def _hidden(path: Path, root: Path) -> bool:
@@ -100,7 +109,8 @@ def open_source(path: Path, encoding: str = UTF8) -> BinaryIO:
         return stream
     if is_plainly_utf8(stream, encoding):
         stream.close()
-        raise UserError(Problem(Location(path.name), f"is UTF-8, not {encoding}", "remove encoding (--encoding)", "encoding"))
+        hint = "remove encoding (--encoding); if other files of the source need it, save those as UTF-8"
+        raise UserError(Problem(Location(str(path)), f"is UTF-8, not {encoding}", hint, "encoding"))
     return as_utf8(stream, encoding, path.name)
 
 

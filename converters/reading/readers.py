@@ -22,6 +22,7 @@ from .unpickle import read_pickle
 
 HEAD = 1 << 16
 MAX_EMPTY = 1000
+_GLOB = "; or name the files to read with a glob, such as FOLDER/**/*.txt"
 SKIPPED_TEXT = "text, not a table: skipped"  # notes and logs beside the data in a folder
 Reader = Callable[[BinaryIO, str], Iterator[Row | Drop]]
 Reads = Literal["values", "lines", "files"]
@@ -48,7 +49,7 @@ def open_file(file: SourceFile, reads: Reads | Picks) -> tuple[str, BinaryIO, Re
         if kind in DELIMITERS and way == "values":
             kind = table_format(head, kind) if file.named or is_table(head, file.columns) else SKIPPED_TEXT
         if kind in REFUSED or (way == "values" and kind not in READERS):
-            hint = REFUSED.get(kind, "")
+            hint = REFUSED.get(kind, "") + _GLOB * (not file.named)
             raise UserError(Problem(Location(file.name), f"holds {kind}, which cannot be read", hint, "unknown-format"))
         _refuse_idle(file, kind, way)
     except FAULTS as error:

@@ -77,7 +77,7 @@ def convert(
             fields = {"messages": chat_messages([(given, value[assistant_key])], value[system_key] if system_key else None)}
         elif record_type == "classification":
             label = label_text(value[label_key])
-            if names and not isinstance(label, NoAnswer) and str(label) not in names:
+            if names and label not in (None, "") and not isinstance(label, NoAnswer) and str(label) not in names:
                 yield Drop(row, "label_not_named", f"label_names has no {label!r:.40}")
                 continue
             fields["label"] = names.get(label, label) if isinstance(label, str) else label

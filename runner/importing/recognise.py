@@ -4,10 +4,12 @@ Candidates come from the keys and cells of the rows, the most specific first; ea
 most of them is taken. File names decide nothing, except the suffixes of BabyLM's corpora.
 """
 
+from collections import Counter
 from collections.abc import Iterator
 from itertools import islice
 from typing import Any, NamedTuple
 
+from ...converters.building.label_checks import one_spelling
 from ...converters.building.trial import LIMIT, try_converter
 from ...converters.reading.contents import text_format
 from ...converters.reading.delimited import NO_HEADER, is_headerless
@@ -29,7 +31,7 @@ class Recognised(NamedTuple):
     """The chosen way to read the files, and its result for the first rows.
 
     `alternatives` are other possible ways if names and cells leave doubt; `unread` has the keys that are not read,
-    `groups` those that group rows; `is_whole` says whether every row was read.
+    `groups` those that group rows; `is_whole` says whether every row was read; `respelt` maps labels to their most frequent spelling.
     """
 
     files: list[SourceFile]
@@ -40,6 +42,7 @@ class Recognised(NamedTuple):
     unread: list[str]
     groups: list[str]
     is_whole: bool
+    respelt: dict[str, str]
 
 
 def recognise(paths: list[str], record_type: RecordType | None = None, encoding: str = UTF8, columns: tuple[str, ...] = ()) -> Recognised:
@@ -49,7 +52,7 @@ def recognise(paths: list[str], record_type: RecordType | None = None, encoding:
     """
     files = [file for path in paths for file in files_of(Source(path, "", encoding=encoding, columns=columns))]
     for file in files:
-        _refuse_undeclared(file)
+        _refuse_undeclared(file, files)
     values = [row.value for row in islice(_values(files), LIMIT + 1) if isinstance(row, Row)]
     rows = [value for value in values[:LIMIT] if isinstance(value, dict)]
     _refuse_preferences(rows, paths[0])
@@ -74,8 +77,15 @@ def recognise(paths: list[str], record_type: RecordType | None = None, encoding:
 def _examined(choice: Candidate, others: list[Candidate], files: list[SourceFile], columns: Columns) -> Recognised:
     """Convert the first rows with the chosen candidate."""
     trial = try_converter(choice.converter, choice.record_type, choice.options, files, LIMIT)
+    respelt: dict[str, str] = {}
+    if choice.converter == "table" and choice.record_type == "classification":
+        frequent = Counter(record.fields["label"] for record in trial.records).most_common()
+        names = one_spelling(label for label, _ in frequent)
+        if respelt := {label: name for label, name in names.items() if label != name}:
+            choice = choice._replace(options={**choice.options, "label_names": names})
+            trial = try_converter(choice.converter, choice.record_type, choice.options, files, LIMIT)
     unread = list(trial.unread)
-    return Recognised(files, choice, others, trial.records, trial.unusable, unread, columns.groups(unread), trial.is_whole)
+    return Recognised(files, choice, others, trial.records, trial.unusable, unread, columns.groups(unread), trial.is_whole, respelt)
 
 
 def choose(found: Recognised, number: int) -> Recognised:
@@ -84,14 +94,17 @@ def choose(found: Recognised, number: int) -> Recognised:
     return _examined(found.alternatives[number], [], found.files, Columns(rows))
 
 
-def _refuse_undeclared(file: SourceFile) -> None:
-    """Raise UserError for a text that is not UTF-8 or a table without a header, unless the source declares it."""
+def _refuse_undeclared(file: SourceFile, files: list[SourceFile]) -> None:
+    """Raise UserError for a text that is not UTF-8 or a table without a header, unless the source of these files declares it."""
     with open_source(file.path, file.encoding) as stream:
         head = stream.read(HEAD)
         if text_format(head) != "text":
             return
         if not _is_utf8(head):
-            raise UserError(Problem(Location(str(file.path)), "is not UTF-8", encoding_hint(stream), "encoding"))
+            hint, likely = encoding_hint(stream), next(iter(likely_encodings(stream).values()), "")
+            if likely and any(_holds_utf8(other) for other in files):
+                hint = f"other files are UTF-8, and a source has one encoding: save it as UTF-8, e.g. iconv -f {likely} -t utf-8 FILE > NEW"
+            raise UserError(Problem(Location(str(file.path)), "is not UTF-8", hint, "encoding"))
     if not file.columns and (file.path.suffix in TABLES or b"\t" in head) and is_headerless(head):
         raise UserError(Problem(Location(str(file.path), 1), "the first row reads like data, not like a header", NO_HEADER, "csv-header"))
 
@@ -109,6 +122,13 @@ def undeclared_encoding(paths: list[str]) -> dict[str, str]:
                 return {}
             found = found or likely_encodings(stream)
     return found
+
+
+def _holds_utf8(file: SourceFile) -> bool:
+    """Return whether the file begins with text that only UTF-8 reads right."""
+    with open_source(file.path, UTF8) as stream:
+        head = stream.read(HEAD)
+    return not head.isascii() and text_format(head) == "text" and _is_utf8(head)
 
 
 def _is_utf8(head: bytes) -> bool:

@@ -1,13 +1,16 @@
 """Check JSONL files of records against the schema and rules of their type, line by line."""
 
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from ...converters.building.chat_checks import record_fault
+from ...converters.reading.contents import sniff
+from ...converters.reading.delimited import DELIMITERS
 from ...converters.reading.files import open_source
-from ...converters.reading.readers import read_jsonl
-from ...converters.reading.records import Drop
+from ...converters.reading.readers import HEAD, read_jsonl
+from ...converters.reading.records import Drop, Row
 from ...schemas.base.errors import Location, Problem, UserError
 from ...schemas.json_schema import schema
 from ...schemas.schema_errors import explain
@@ -15,7 +18,9 @@ from ...schemas.sections import RecordType
 from ...schemas.validation import validator
 from ...schemas.yaml_source import Document
 
+_NOT_RECORDS = "records are written by `recipe convert`; `recipe new NAME --data FILE` proposes how to read other files"
 _NOT_CONVERTED = "records are checked after conversion: recipe convert --converter NAME FILE --out DIR"
+LINES = 1000  # of a file that reads like a table, in which JSON is looked for
 
 
 class Checked(NamedTuple):
@@ -31,11 +36,12 @@ class Checked(NamedTuple):
 def check_file(path: Path, kind: RecordType | None, limit: int) -> Checked:
     """Check every line; `kind` None takes the type of the first record. Keeps the problems of the first `limit` invalid rows.
 
-    Raises UserError if there is no such file.
+    Raises UserError if there is no such file, or if it is in another format.
     """
     name = str(path)
     if not path.is_file():
         raise UserError(Problem(Location(name), "no such file", "give a JSONL file of records", "no-such-file"))
+    _refuse_other_format(path)
     rows = bad = 0
     problems: list[Problem] = []
     with open_source(path) as stream:
@@ -52,6 +58,21 @@ def check_file(path: Path, kind: RecordType | None, limit: int) -> Checked:
     if not rows:
         problems.append(Problem(Location(name), "no records in this file", rule="no-records"))
     return Checked(name, kind, rows, bad, problems)
+
+
+def _refuse_other_format(path: Path) -> None:
+    """Raise UserError for a file that is not JSONL: once, instead of once per line."""
+    with open_source(path) as stream:
+        head = stream.read(HEAD)
+        stream.seek(0)
+        kind = sniff(head)
+        if kind == "jsonl" or not head.strip():
+            return
+        # A file whose first line is damaged reads like a table.
+        if kind in DELIMITERS and any(isinstance(row, Row) for row in islice(read_jsonl(stream, ""), LINES)):
+            return
+    what = {"json": "a JSON document", "csv": "a CSV table or plain text", "tsv": "a TSV table"}.get(kind, kind)
+    raise UserError(Problem(Location(str(path)), f"holds {what}, not records as JSONL", _NOT_RECORDS, "not-records"))
 
 
 def infer_record_type(value: Any) -> RecordType | None:

@@ -1,11 +1,13 @@
 """`recipe check --data`: convert the first rows of every source, and check module names and rows against the model."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
 from ...converters.building.hub_datasets import SCHEME
 from ...converters.building.label_checks import check_labels
 from ...converters.building.row_counts import Ledger
+from ...converters.building.row_encoder import row_digest
 from ...converters.building.trial import LIMIT, try_converter
 from ...converters.building.unusable_rows import check_budget
 from ...converters.reading.files import SourceFile, files_of
@@ -19,11 +21,12 @@ from ..resources.model_names import model_name_problems
 
 
 class DataCheck(NamedTuple):
-    """The problems, the number of rows read, and the sources not read, or not completely."""
+    """The problems, the number of rows read, the sources not read, or not completely, and what else to know about the rows."""
 
     problems: list[Problem]
     rows: int = 0
     unread: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def check_data(path: Path, settings: tuple[str, ...]) -> DataCheck:
@@ -39,6 +42,7 @@ def check_data(path: Path, settings: tuple[str, ...]) -> DataCheck:
     budgets |= {("evaluation", "also", name): found.max_dropped for name, found in recipe.evaluation.also.items()}
     ledgers: dict[KeyPath, Ledger] = {section: Ledger() for section in budgets}
     labels: dict[KeyPath, dict[str, str]] = {section: {} for section in budgets}
+    digests: dict[KeyPath, set[bytes]] = {section: set() for section in budgets}
     unread: list[str] = []
     files: list[SourceFile] = []
     for place, source, record_type in recipe.all_sources():
@@ -63,14 +67,29 @@ def check_data(path: Path, settings: tuple[str, ...]) -> DataCheck:
         problems += template_problems(loaded, trial.records)
         ledger = ledgers[place[:-2]]
         ledger.kept += len(trial.records)
+        digests[place[:-2]].update(row_digest(record_type, record.fields) for record in trial.records)
         for record in trial.records if record_type == "classification" else ():
             labels[place[:-2]].setdefault(record.fields["label"], str(record.row))
         for drop in trial.unusable:
             ledger.drop(drop)
+    notes: list[str] = []
     for section, budget in budgets.items():
-        try:
-            check_budget(ledgers[section], budget if not unread else float(budget > 0), files)
-            check_labels(labels[section], recipe.data.labels)
-        except UserError as error:
-            problems += error.problems
-    return DataCheck(problems, sum(ledger.rows_in for ledger in ledgers.values()), tuple(unread))
+        problems += _found(check_budget, ledgers[section], budget if not unread else float(budget > 0), files)
+        problems += _found(check_labels, labels[section], recipe.data.labels)
+        if repeated := ledgers[section].kept - len(digests[section]):
+            kept = "all are kept, by data.dedup: none" if recipe.data.dedup == "none" and section == ("data",) else "one of each is kept"
+            notes.append(f"duplicates: {repeated:,} of {ledgers[section].kept:,} rows{_in(section)}; {kept}")
+    return DataCheck(problems, sum(ledger.rows_in for ledger in ledgers.values()), tuple(unread), tuple(notes))
+
+
+def _found(check: Callable[..., None], *arguments: object) -> list[Problem]:
+    """Return what a check that raises UserError finds, so that one report has the findings of all."""
+    try:
+        check(*arguments)
+    except UserError as error:
+        return list(error.problems)
+    return []
+
+
+def _in(section: KeyPath) -> str:
+    return "" if section == ("data",) else f" of evaluation.also.{section[-1]}"

@@ -1,10 +1,12 @@
 """`recipe check`: check recipes against the schema and the rules, without heavy imports."""
 
+import sys
 from pathlib import Path
 
 import click
 
 from ....schemas.base.errors import Problem, UserError
+from ....schemas.base.terminal import wrapped
 from ....schemas.extends import is_recipe_file, recipe_files, yaml_files
 from ....schemas.recipe import check_recipe
 from ..problem_formats import FORMATS
@@ -38,7 +40,7 @@ def command(
             problems += error.problems
             unresolved += 1
     at_fault, checked = unresolved, list(dict.fromkeys(paths))
-    rows, unread = 0, list[str]()
+    rows, unread, notes = 0, list[str](), list[str]()
     for path in checked:
         of_path = check_recipe(path, settings)
         if with_data and not of_path:
@@ -47,6 +49,7 @@ def command(
             of_data = check_data(path, settings)
             of_path, rows = of_data.problems, rows + of_data.rows
             unread += of_data.unread
+            notes += of_data.notes
         problems += of_path
         at_fault += bool(of_path)
     if problems or style != "text":
@@ -54,6 +57,8 @@ def command(
     if style == "text":
         read = f", {_counted(rows, 'row')} read" if with_data else ""
         click.echo(_summary(len(problems), at_fault, unresolved + len(checked), read), err=True)
+        for note in notes:
+            click.echo(wrapped(note, sys.stderr, 4), err=True)
         for source in dict.fromkeys(unread):
             click.echo(f"not read: {source}", err=True)
         if skipped:

@@ -3,6 +3,7 @@
 import os
 import re
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -164,15 +165,26 @@ def _for_data(found: "Recognised", data: tuple[str, ...], name: str, folder: Pat
 
     choice, first = found.choice, "" if found.is_whole else "the first "
     _say("read", f"{first}{len(found.records):,} {choice.record_type} records with the converter {choice.converter}: {choice.why}")
+    if len(found.files) > 1:
+        kinds = Counter(file.path.suffix or "without suffix" for file in found.files)
+        fewer = "; to read only some, use a glob such as 'FOLDER/**/*.txt'" if len(kinds) > 1 else ""
+        _say("files", f"{_counts(kinds)}{fewer}")
     if found.unusable:
-        reason = found.unusable[0]
-        what = f"{len(found.unusable):,} rows, e.g. {reason.row}: {reason.reason.replace('_', ' ')}"
+        reasons = _counts(Counter(drop.reason.replace("_", " ") for drop in found.unusable))
+        what = f"{len(found.unusable):,} of {len(found.records) + len(found.unusable):,} rows: {reasons}, e.g. {found.unusable[0]}"
         _say("unusable", f"{what}; the run would stop at them: fix them, or uncomment data.max_dropped in the recipe")
+    if found.respelt:
+        respelt = ", ".join(f"{label!r} as {name!r}" for label, name in found.respelt.items())
+        _say("labels", f"different spellings are read as one label: {respelt}; remove label_names in the recipe if they differ")
     if groups := kept_groups(found):
         _say("split", f"by {', '.join(groups)}, whose values repeat: rows that belong together stay in one split")
     if unread := [key for key in found.unread if key not in groups]:
         _say("not read", f"keys {', '.join(unread)}")
     return "\n" + recipe_for(Draft(name, found, list(data), folder, model, declared))
+
+
+def _counts(counted: Counter[str]) -> str:
+    return ", ".join(f"{number:,} {what}" for what, number in counted.most_common())
 
 
 def _asked(question: str, choices: list[str]) -> int:

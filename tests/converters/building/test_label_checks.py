@@ -1,6 +1,7 @@
 """Labels that are the same word, or several, never become classes of their own in silence."""
 
 import json
+import re
 
 import pytest
 from hypothesis import given
@@ -79,3 +80,13 @@ def test_a_conversion_with_two_forms_of_a_label_stops(tmp_path):
     with pytest.raises(UserError, match=r"'Joy' \(rows.jsonl:2\) and 'joy' \(rows.jsonl:1\)"):
         build(data, tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_the_proposed_names_give_one_spelling(tmp_path):
+    (tmp_path / "rows.csv").write_text("text,label\na,Rückgabe\nb,rückgabe\nc,Defekt\nd,Rückgabe \n", "utf-8")
+    with pytest.raises(UserError) as error:
+        build(Data("classification", (Source(str(tmp_path / "rows.csv"), "table"),), split=Split(validation=0)), tmp_path / "out")
+    assert "Rückgabe" in error.value.problems[0].what, "a label is shown as people read it"
+    names = json.loads(re.search(r"\{.*\}", error.value.problems[0].hint)[0])
+    source = Source(str(tmp_path / "rows.csv"), "table", {"label_names": names})
+    assert build(Data("classification", (source,), split=Split(validation=0)), tmp_path / "out")["labels"] == ["Defekt", "Rückgabe"]

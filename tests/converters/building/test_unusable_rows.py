@@ -1,5 +1,7 @@
 """What to do about rows that cannot be used is said once, and is right."""
 
+import json
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -33,6 +35,19 @@ def test_a_table_in_another_encoding_gets_a_hint(tmp_path):
 
 def test_rows_of_other_lengths_than_the_declared_columns_are_refused(tmp_path):
     assert "columns" in hint(tmp_path / "a.csv", b"good,1\nbad,2\n", columns=("text", "label", "id"))
+
+
+def test_tool_calls_get_the_hint_that_trains_them_as_text(tmp_path):
+    turns = [[("human", "Hi?"), ("function_call", "{}"), ("observation", "1"), ("gpt", "Yes.")], *[[("human", "Hi"), ("gpt", "Ho")]] * 3]
+    rows = [{"conversations": [{"from": name, "value": value} for name, value in chat]} for chat in turns]
+    (tmp_path / "a.json").write_text(json.dumps(rows))
+    source = Source(str(tmp_path / "a.json"), "sharegpt")
+    with pytest.raises(UserError) as caught:
+        build(Data("chat", (source,), split=Split(0)), tmp_path / "out")
+    roles = {"function_call": "assistant", "observation": "tool"}
+    assert f"options: {{roles: {str(roles).replace(chr(39), '')}}}" in caught.value.problems[-1].hint
+    mapped = source._replace(options={"roles": roles})
+    assert build(Data("chat", (mapped,), split=Split(0), dedup="none"), tmp_path / "out")["rows_kept"] == 4
 
 
 @given(st.integers(1, 10**9), st.integers(0, 10**9))

@@ -378,3 +378,21 @@ def test_texts_that_hold_the_turns_of_chats_are_pointed_out(tmp_path, text):
     assert "with the turns of chats" in recognise([str(tmp_path / "rows.jsonl")]).choice.why
     (tmp_path / "rows.jsonl").write_text("".join(json.dumps({"text": f"It rained for {n} days in the valley."}) + "\n" for n in range(20)))
     assert recognise([str(tmp_path / "rows.jsonl")]).choice.why == "column text is text"
+
+
+def test_labels_in_several_spellings_are_read_as_the_most_frequent(tmp_path):
+    labels = ["Rückgabe"] * 20 + ["Versand"] * 20 + ["versand", "Versand ", "VERSAND"]
+    path = written(tmp_path, "data.csv", table("text,label", [f"Das Paket {n} kam nicht an,{label}" for n, label in enumerate(labels)]))
+    found = recognise([path])
+    assert found.respelt == {"versand": "Versand", "Versand ": "Versand", "VERSAND": "Versand"} and not found.unusable
+    recipe = written(tmp_path, "r.yml", "recipe: 1\nname: r\n" + recipe_for(Draft("r", found, [path], tmp_path)))
+    manifest = build(load_recipe(recipe).recipe.data, tmp_path / "data")
+    assert manifest["labels"] == ["Rückgabe", "Versand"] and manifest["rows_kept"] == len(labels)
+
+
+def test_a_file_in_another_encoding_than_its_neighbours_is_to_be_saved_as_utf8(tmp_path):
+    pytest.importorskip("charset_normalizer")
+    (tmp_path / "one.txt").write_text("Der Müller schläft.\n" * 9, "utf-8")
+    (tmp_path / "two.txt").write_bytes(("Die Mühle steht am Fluß.\n" * 9).encode("cp1252"))
+    with pytest.raises(UserError, match=r"two.txt: is not UTF-8\n.*iconv -f cp1252"):
+        recognise([str(tmp_path)])

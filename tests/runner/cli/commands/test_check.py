@@ -114,7 +114,7 @@ def data_recipe(recipe_file: Write, minimal: Minimal, **data: Any) -> Path:
 def test_rows_beyond_the_first_hundred_are_checked(command_line: Recipe, recipe_file: Write, minimal: Minimal, tmp_path: Path) -> None:
     """The run would stop at the row: a check that reads the data finds it."""
     turns = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Ho"}]
-    rows = [json.dumps({"messages": turns}) for _ in range(300)]
+    rows = [json.dumps({"messages": [{"role": "user", "content": f"Hi {n}"}, turns[1]]}) for n in range(300)]
     rows[250] = json.dumps({"messages": turns[:1]})
     source = tmp_path / "rows.jsonl"
     source.write_text("\n".join(rows) + "\n", encoding="utf-8")
@@ -221,3 +221,13 @@ def test_labels_that_are_classes_by_mistake_are_named(command_line: Recipe, reci
     outcome = command_line("check", "--data", recipe, "--set", "evaluation.metrics=[accuracy]")
     assert outcome.code == 1
     assert "'1' (rows.csv:2) and '1.0' (rows.csv:4)" in outcome.err and "'nan' (rows.csv:5)" in outcome.err
+
+
+def test_duplicates_are_counted_and_every_kind_of_problem_is_listed_at_once(
+    command_line: Recipe, recipe_file: Write, minimal: Minimal, tmp_path: Path
+) -> None:
+    (tmp_path / "rows.csv").write_text("text,label\na,good\na,good\nb,bad\nc,Good\nd,\n")
+    recipe = data_recipe(recipe_file, minimal, type="classification", sources=[{"path": "rows.csv", "converter": "table"}])
+    outcome = command_line("check", "--data", recipe, "--set", "evaluation.metrics=[accuracy]")
+    assert "duplicates: 1 of 4 rows; one of each is kept" in outcome.err
+    assert "rows.csv:6: empty label" in outcome.err and "'Good' (rows.csv:5) and 'good' (rows.csv:2)" in outcome.err

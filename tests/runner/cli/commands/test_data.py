@@ -62,3 +62,24 @@ def test_of_a_folder_every_jsonl_file_is_checked(command_line: Recipe, files: tu
     (tmp_path / "empty").mkdir()
     outcome = command_line("data", "validate", tmp_path / "empty")
     assert outcome.code == 1 and "no record files in this folder" in outcome.err
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ("text;label\ngut;1\nschlecht;0\n" * 30, "a CSV table"),
+        ("text\tlabel\ngood\t1\n", "a TSV table"),
+        (json.dumps([{"text": "a"}, {"text": "b"}], indent=1), "a JSON document"),
+        ("Once upon a time\nthere was a fox.\n", "plain text"),
+    ],
+)
+def test_a_file_in_another_format_is_reported_once(command_line: Recipe, tmp_path: Path, text: str, what: str) -> None:
+    (tmp_path / "rows").write_text(text)
+    outcome = command_line("data", "validate", tmp_path / "rows")
+    assert outcome.code == 1 and what in outcome.err and outcome.err.count(f"{tmp_path / 'rows'}") == 1 and "recipe new" in outcome.err
+
+
+def test_records_after_a_damaged_first_line_are_still_checked(command_line: Recipe, tmp_path: Path) -> None:
+    (tmp_path / "rows.jsonl").write_text('"messages": [\n' + GOOD)
+    outcome = command_line("data", "validate", tmp_path / "rows.jsonl")
+    assert outcome.code == 1 and "rows.jsonl:1: not JSON" in outcome.err and "2 chat records, 1 invalid" in outcome.err

@@ -155,3 +155,21 @@ def test_files_that_are_named_after_splits_stay_in_them(command_line: Recipe, he
     for name in ("train", "test"):
         (here / f"{name}.csv").rename(here / "data" / f"{name}.csv")
     assert "holds files of several splits: test.csv and train.csv" in command_line("new", "folder", "--data", "data").err
+
+
+def test_unusable_rows_are_counted_by_reason(command_line: Recipe, here: Path) -> None:
+    rows = [f"Where is order {n}?,On its way {n}." for n in range(20)] + ["Why?,", ",Because.", "How?,"]
+    (here / "rows.csv").write_text("question,answer\n" + "\n".join(rows) + "\n", "utf-8")
+    assert "unusable  3 of 23 rows: 3 empty content, e.g. rows.csv:22:" in command_line("new", "rows", "--data", "rows.csv").err
+
+
+def test_a_folder_of_several_kinds_of_files_is_said_to_be_one(command_line: Recipe, here: Path) -> None:
+    (here / "texts").mkdir()
+    for name in ("one.txt", "two.txt", "README.md"):
+        (here / "texts" / name).write_text("Once there was a fox.\n", "utf-8")
+    assert "files     2 .txt, 1 .md; to read only some, use a glob" in command_line("new", "fox", "--data", "texts").err
+
+
+def test_a_misspelt_file_is_found(command_line: Recipe, here: Path) -> None:
+    (here / "support.csv").write_text("question,answer\n", "utf-8")
+    assert "did you mean 'support.csv'?" in command_line("new", "mine", "--data", "suport.csv").err
