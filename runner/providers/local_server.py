@@ -5,9 +5,11 @@ A separate process, so that the model's memory is freed before anything is train
 
 import subprocess
 import sys
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Thread
 
 import orjson
 
@@ -25,16 +27,21 @@ def served(name: str, runs: Path) -> Iterator[tuple[str, str]]:
     argv = [sys.executable, "-m", "recipekit.runner.inference", orjson.dumps(target._asdict()).decode()]
     environment = child_environment({"PYTHONSAFEPATH": "1", "TOKENIZERS_PARALLELISM": "false", "OMP_WAIT_POLICY": "PASSIVE"})
     # The child ends when its standard input closes, however this process ends.
-    child = subprocess.Popen(
+    with subprocess.Popen(
         argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment, start_new_session=True
-    )
-    try:
+    ) as child:
         assert child.stdout and child.stderr
-        line = child.stdout.readline()
-        if not line:
-            output = child.stderr.read().decode("utf-8", "replace").strip().splitlines()[-_TAIL:]
-            raise UserError(Problem(Location(name), "cannot be served:\n" + "\n".join(f"    | {text}" for text in output), rule="no-model"))
-        yield orjson.loads(line)["base_url"], target.identity
-    finally:
-        child.kill()
-        child.communicate()
+        # The log is read all the time, and only its end is kept: a full pipe would block the server at its next message.
+        log: deque[bytes] = deque(maxlen=_TAIL)
+        reader = Thread(target=log.extend, args=(child.stderr,), daemon=True)
+        reader.start()
+        try:
+            line = child.stdout.readline()
+            if not line:
+                reader.join()
+                output = "\n".join(f"    | {text.decode('utf-8', 'replace').rstrip()}" for text in log)
+                raise UserError(Problem(Location(name), f"cannot be served:\n{output}", rule="no-model"))
+            yield orjson.loads(line)["base_url"], target.identity
+        finally:
+            child.kill()
+            reader.join()

@@ -1,6 +1,6 @@
 """Every file that a command reads of a real finished run, with every damage: the command says so, or its results are those of the whole run.
 
-    python -m tests.support.corruption_loop [COMMAND...] [--folder FOLDER] [--seconds 20]
+    python -m tests.support.corruption_loop [COMMAND...] [--damages empty cut] [--folder FOLDER] [--seconds 20]
 
 FOLDER is where the model and the finished run are made, and kept for the next time. Each command is a fork of this process. Prints one
 JSON object: calls, and every traceback, hang, crash, and damage that was believed.
@@ -39,8 +39,9 @@ class Ended(NamedTuple):
 class Bench:
     """A run in a folder of its own, which each call finds whole but for one damage."""
 
-    def __init__(self, scratch: Path, seconds: int) -> None:
+    def __init__(self, scratch: Path, seconds: int, damages: list[str]) -> None:
         before = finished_run(scratch)
+        self.damages = {name: DAMAGES[name] for name in damages}
         self.seconds, self.folder = seconds, Path(tempfile.mkdtemp(dir=scratch))
         self.whole = next(before.glob("runs/tiny/2*"))
         self.run, self.out = self.folder / "runs" / "tiny" / self.whole.name, self.folder / "out"
@@ -111,7 +112,7 @@ def tried(bench: Bench, name: str, arguments: list[str]) -> tuple[int, list[str]
     bench.mend()
     whole = bench.ended(arguments)  # again: the first one may have left what the second one finds
     for file in files:
-        for damage, do in DAMAGES.items():
+        for damage, do in bench.damages.items():
             if damage == "a pipe" and str(bench.run / file) in arguments:  # somebody who names a pipe means it
                 continue
             bench.mend()
@@ -136,6 +137,7 @@ def fault(whole: Ended, found: Ended, file: str) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("commands", nargs="*")
+    parser.add_argument("--damages", nargs="*", choices=DAMAGES, default=[*DAMAGES])
     parser.add_argument("--folder", type=Path)
     parser.add_argument("--seconds", type=int, default=20, help="when a command counts as one that does not end")
     asked = parser.parse_args()
@@ -147,7 +149,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         scratch = (asked.folder or Path(temporary)).absolute()
         scratch.mkdir(exist_ok=True)
-        bench, total, wrong = Bench(scratch, asked.seconds), 0, []
+        bench, total, wrong = Bench(scratch, asked.seconds, asked.damages), 0, []
         for name, arguments in calls(bench.run, bench.other, bench.out).items():
             if not asked.commands or name in asked.commands:
                 count, found = tried(bench, name, arguments)
