@@ -1,6 +1,5 @@
 """Load the models of a chat, with messages on stderr."""
 
-import logging
 from typing import Any
 
 import click
@@ -14,6 +13,7 @@ from .chat_session import Renderer, Session
 from .chat_settings import Settings
 from .chat_stream import ChatModel
 from .classify import Classifier
+from .library_warnings import silence_libraries
 
 
 def opened(target: ModelReference, settings: Settings, beside_base: bool, as_json: bool, is_terminal: bool) -> Session | Classifier:
@@ -21,7 +21,7 @@ def opened(target: ModelReference, settings: Settings, beside_base: bool, as_jso
 
     Raises UserError for a setting that has no effect on this model.
     """
-    _quiet()
+    silence_libraries()
     click.echo(f"loading   {target.note}", err=True)
     if target.kind == "classification":
         if beside_base:
@@ -45,16 +45,6 @@ def announce(target: ModelReference, settings: Settings, session: Any) -> None:
     if settings.system:
         click.echo(f"system    {settings.system} ({settings.system_note})", err=True)
     click.echo(f"replies   {settings}", err=True)
-
-
-def _quiet() -> None:
-    """Silence warnings about kernels that a CPU lacks, and about a new head whose weights the adapter brings."""
-    from transformers.utils import logging as transformers_logging
-
-    transformers_logging.set_verbosity_error()
-    transformers_logging.disable_progress_bar()
-    for name in ("torchao", "torch.utils._pytree", "bitsandbytes"):
-        logging.getLogger(name).setLevel(logging.ERROR)
 
 
 def _screen(beside_base: bool, as_json: bool, is_terminal: bool) -> Renderer:

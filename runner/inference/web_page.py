@@ -99,12 +99,10 @@ class ClassifierPage:
         count = len(self.classifier.labels)
         with gr.Blocks(title=self.title, analytics_enabled=False, fill_width=True) as page:
             _about(self.title, f"{count} labels: {', '.join(self.classifier.labels)}")
-            text = gr.Textbox(label="Text", lines=6, max_lines=20, autofocus=True, elem_id="line")
+            text = gr.Textbox(label="Text", lines=4, max_lines=20, autofocus=True, elem_id="line")
             classify = gr.Button("Classify", variant="primary", elem_id="send")
-            label = gr.Label(
-                label="Label, with the probability of every label", num_top_classes=len(self.classifier.labels), elem_id="label"
-            )
-            status = gr.Textbox(label="Tokens", interactive=False, lines=1, elem_id="status")
+            status = gr.Textbox(label="Read", interactive=False, lines=1, elem_id="status", placeholder="no text yet")
+            label = gr.Label(label="Label, with the probability of every label", num_top_classes=count, elem_id="label")
             gr.on([classify.click], self.answer, [text], [label, status], api_visibility="private")
         return page.queue(default_concurrency_limit=1, api_open=False)
 

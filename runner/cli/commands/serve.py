@@ -29,11 +29,13 @@ def command(model: str, host: str, port: int, max_batch: int, root: Path) -> Non
         hint = "set RECIPEKIT_API_KEY, or use --host 127.0.0.1"
         raise UserError(f"{host} is reachable from other machines, and no API key is set", hint=hint)
     target = resolve_target(model, root)
+    from ...inference.library_warnings import silence_libraries
     from ...inference.server import bound, create_app, serve
 
     listener = bound(host, port)  # before the model is loaded, so that a port in use fails at once
     from ...worker.loading import load
 
+    silence_libraries()
     click.echo(f"model     {target.note}", err=True)
     hosts = LOOPBACK_HOSTS if loopback else ("*",)
     if target.kind == "classification":
