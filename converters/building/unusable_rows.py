@@ -90,7 +90,7 @@ def _unusable(file: str, reason: str, detail: str, lines: list[int]) -> Problem:
     what = reason.replace("_", " ") + (f": {detail}" if detail else "")
     if len(lines) > 1:
         shown = ", ".join(map(str, lines[1:11]))
-        what += f" (also in line {shown}{f' and {len(lines) - 11} more' if len(lines) > 11 else ''})"
+        what += f" (also in {'lines' if len(lines) > 2 else 'line'} {shown}{f' and {len(lines) - 11} more' if len(lines) > 11 else ''})"
     return Problem(Location(file, lines[0]), what, rule=reason)
 
 

@@ -378,7 +378,7 @@ def test_rows_with_one_fault_are_one_problem_that_names_the_keys_that_are_there(
     with pytest.raises(UserError) as error:
         build(Data("chat", (Source(str(path), "alpaca"),), split=Split(0, 0)), tmp_path / "out")
     fault, summary = error.value.problems
-    assert "the row has answer, question (also in line 2, 3, 4, 5, 6, 7, 8, 9, 10, 11 and 19 more)" in fault.what
+    assert "the row has answer, question (also in lines 2, 3, 4, 5, 6, 7, 8, 9, 10, 11 and 19 more)" in fault.what
     assert summary.what == "30 of 30 rows cannot be used" and "set the converter's key options" in (summary.hint or "")
 
 
