@@ -15,7 +15,7 @@ from .yaml_source import MAX_BYTES, Document, KeyPath, parse_yaml, read_text
 SHIPPED = Path(__file__).parent.parent / "recipes"
 MAX_EXTENDS = 10
 _KEYS = re.compile(rb"""^["']?(recipe|extends|prompt)["']?\s*:""", re.MULTILINE)
-_NO_COMMENT = "\u2317"  # a sign that stands for # and begins no comment
+_NO_COMMENT = "\u2317"  # replaces #, so that no comment begins
 _DATA_HINT = "a recipe is a .yml file; for a data file use `recipe new NAME --data FILE`"
 
 

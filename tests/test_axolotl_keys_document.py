@@ -8,7 +8,7 @@ from recipekit.schemas.json_schema import SCHEMA_DIR
 from .support.paths import ROOT
 
 DOCUMENT = ROOT / "docs" / "axolotl-keys.md"
-HEAD = """# What may stand under `axolotl:`
+HEAD = """# Keys of `axolotl:`
 
 Made from `schemas/axolotl_fields.json` (`UPDATE_GOLDEN=1 pytest tests/test_axolotl_keys_document.py`), which sorts each of the {fields} fields
 of Axolotl {version}: {rendered} are set by keys of the recipe, {refused} are not allowed, and the others are set one by one on a tiny model by

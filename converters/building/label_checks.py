@@ -17,7 +17,7 @@ _FEW = 12  # labels that a hint lists
 
 
 def check_labels(places: Mapping[str, str], declared: tuple[str, ...] | None) -> None:
-    """Raise UserError for labels that differ only in form, for lists of labels, and for words that stand for a missing label.
+    """Raise UserError for labels that differ only in form, for lists of labels, and for words that mean a missing label.
 
     `places` maps each label to its first row. Labels in data.labels are accepted as they are.
     """

@@ -85,7 +85,7 @@ _WHOLE = re.compile(b'"(?:content|text)":"(%b)"' % "|".join(sorted(MISSING)).enc
 
 def placeholders(body: bytes) -> set[str]:
     """Return what a record's JSON has in the place of a value, and what would be trained literally: an unfilled `{{name}}` of a template,
-    and a whole text that stands for a missing one, such as `nan`."""
+    and a text that means a missing one, such as `nan`."""
     names = _PLACEHOLDER.findall(body) if b"{{" in body else ()
     return {f"{{{{{name.decode()}}}}}" for name in names} | {word.decode() for word in _WHOLE.findall(body)}
 

@@ -155,7 +155,7 @@ class Worker:
             self.start(task)
 
     def stop(self) -> None:
-        """End the process, whatever it is doing."""
+        """Kill the process."""
         self.open.remove(self)
         self.pipe.close()
         self.process.kill()

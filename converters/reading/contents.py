@@ -36,7 +36,7 @@ REFUSED = {
     "gzip data inside gzip": _AGAIN,
     "zstd data inside another": _AGAIN,
     "UTF-16 text": _ENCODE,
-    "a Git LFS pointer": "fetch the file that it stands for: git lfs pull",
+    "a Git LFS pointer": "fetch the actual file: git lfs pull",
 }
 
 

@@ -19,7 +19,7 @@ CANDIDATES = (MOST_COMMON, "cp1250", "cp1251", "cp1253", "cp1254", "cp1255", "cp
 
 
 def is_utf8(encoding: str) -> bool:
-    """Return whether the name stands for UTF-8, with or without a byte order mark."""
+    """Return whether the name means UTF-8, with or without a byte order mark."""
     return codecs.lookup(encoding).name in ("utf-8", "utf-8-sig")
 
 

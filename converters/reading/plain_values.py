@@ -1,6 +1,6 @@
 """Convert Python values to JSON values, whatever their nesting and sharing: one rule for Parquet, Arrow, pickles and the hub.
 
-Dates become ISO 8601 and exact numbers text, as they stand in JSON files; nan becomes null. Bytes become text where they are UTF-8, and
+Dates become ISO 8601 and exact numbers text, as in JSON files; nan becomes null. Bytes become text where they are UTF-8, and
 else {"bytes": how many}, so that the key is not empty.
 """
 

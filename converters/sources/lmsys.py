@@ -32,7 +32,7 @@ def convert(
     drop_flagged: Annotated[bool, "Drop conversations with a message that the moderation flagged."] = False,
     drop_redacted: Annotated[bool, "Drop conversations in which names were replaced (NAME_1)."] = False,
     max_turns: Annotated[Positive | None, "Drop conversations with more questions than this."] = None,
-    keep_meta: Annotated[Iterable[str], "Keys of the row to keep in meta, beside conversation_id and language."] = (),
+    keep_meta: Annotated[Iterable[str], "Keys of the row to keep in meta, in addition to conversation_id and language."] = (),
     last_only: Annotated[bool, "Train only the last assistant message."] = False,
 ) -> Iterator[Record | Drop]:
     """Yield one chat record per conversation, or a drop if a filter applies."""

@@ -1,6 +1,6 @@
 """Labels that consist of letters, one from each pair: models of whole labels, binary models of the pairs, and scores of each letter.
 
-A scheme is a line in SCHEMES; everything that knows its letters asks here.
+A scheme is a line in SCHEMES; everything else looks its letters up here.
 """
 
 import re

@@ -8,11 +8,7 @@ import orjson
 from ...schemas.sections import Recipe
 from ..runtime.metrics_file import Metrics, SetMetrics
 from ..runtime.progress import read_lines
-from ..runtime.run_files import (
-    EVALUATING,
-    MANIFEST,
-    SETS,
-)  # fmt: skip
+from ..runtime.run_files import EVALUATING, MANIFEST, SETS
 from ..runtime.run_folder import RunFolder
 from .diversity import diversity_by_part
 from .scoring import Training, read_predictions, score
@@ -47,7 +43,7 @@ def _numbers(run: RunFolder, recipe: Recipe, folder: Path, facts: dict[str, Any]
     predictions = folder / "predictions.jsonl"
     if recipe.data.type != "classification":
         return score(recipe.evaluation, read_predictions(predictions, folder / "rows.jsonl"), facts, training)
-    from ..evaluation.classification import read_classified, score_classified
+    from .classification import read_classified, score_classified
 
     labels = run.read(MANIFEST).get("labels", [])
     return score_classified(recipe.evaluation, read_classified(predictions, labels), labels, rows, facts)

@@ -82,7 +82,7 @@ class Columns:
         return [row[name] for row in self.rows if row.get(name) not in (None, "")]
 
     def asking(self) -> tuple[str, str] | None:
-        """Return the longest two columns of texts where one asks and the other does not: question marks tell in any language."""
+        """Return the longest two columns of texts where one asks and the other does not: question marks show it in any language."""
         pair = self.texts[:2]
         shares = {
             name: sum("?" in str(value) or "？" in str(value) for value in self.values(name)) / len(self.values(name)) for name in pair

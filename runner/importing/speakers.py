@@ -1,4 +1,4 @@
-"""Find out which speaker of a chat is the user and which the assistant, if the names of their roles do not tell."""
+"""Find out which speaker of a chat is the user and which the assistant, if their names are not those of known roles."""
 
 from collections import Counter
 from collections.abc import Iterable

@@ -1,1 +1,1 @@
-"""The model that a run starts from: its source, its size, and its tiny stand-in."""
+"""The model that a run starts from: its source, its size, and its tiny version."""

@@ -1,4 +1,4 @@
-"""Resolve the base model: on the hub, in a folder, from another recipe's run, in a PyPI wheel, or its tiny stand-in."""
+"""Resolve the base model: on the hub, in a folder, from another recipe's run, in a PyPI wheel, or as its tiny version."""
 
 import os
 import subprocess

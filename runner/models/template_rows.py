@@ -61,7 +61,7 @@ def template_problems(loaded: LoadedRecipe, records: Sequence[Record]) -> Iterat
 
 
 def date_note(recipe: Recipe) -> str:
-    """Return that the recipe's chat template writes today's date, in words; "" where it does not, or is not at hand."""
+    """Return that the recipe's chat template writes today's date, in words; "" if it does not, or is not on this machine."""
     if recipe.data.type != "chat" or "strftime_now" not in (template_of(recipe.model) or ""):
         return ""
     return "the chat template writes today's date: chats that are evaluated or asked on another day get other tokens than were trained"

@@ -146,7 +146,7 @@ class Dispatcher:
         return Entry(asked, reply, paid, currency, tries, time.monotonic() - started)
 
     def _pausing(self, endpoint: Endpoint) -> Callable[[RetryCallState], None]:
-        """Return the hook that makes all requests to a provider wait when one of them is told to."""
+        """Return the hook that makes all requests to a provider wait when one of them must."""
 
         def pause(state: RetryCallState) -> None:
             error = state.outcome.exception() if state.outcome else None

@@ -8,7 +8,7 @@ from ..runtime.run_folder import RunFolder
 from ..runtime.seals import read_sealed
 
 REPORT = "report.html"
-_HEAD = 4096  # bytes in which the mark stands
+_HEAD = 4096  # bytes that contain the mark
 
 
 def numbers_mark(run: RunFolder) -> str:

@@ -172,7 +172,7 @@ def all_runs(root: Path, recipe_name: str | None = None) -> list[RunFolder]:
 
 
 def named_run(name: str, root: Path) -> RunFolder | None:
-    """Return the run that a name stands for, the same for every command; None if there is none.
+    """Return the run that a name refers to, the same for every command; None if there is none.
 
     A name is a run's directory or its model/, merged/ or report.html (relative, absolute, below ~ or below `root`), a run's name, or a
     recipe's name or file (its newest run). Raises UserError for an invalid recipe file.
@@ -191,7 +191,7 @@ def named_run(name: str, root: Path) -> RunFolder | None:
 
 
 def find_run(name: str, root: Path) -> RunFolder:
-    """Return the run that a name stands for. Raises UserError if there is none, suggesting the nearest name."""
+    """Return the run that a name refers to. Raises UserError if there is none, suggesting the nearest name."""
     if found := named_run(name, root):
         return found
     hint = f"it has not been run: recipe run {name}" if is_recipe_name(name) else near_names(name, root) or "`recipe runs` lists the runs"

@@ -71,7 +71,7 @@ def run(context: RunContext) -> None:
     run, display = context.run, context.display
     sweep(run / EVALUATING)
     recipe = with_earlier_metrics(run, context.recipe)
-    made_of = context.keys[NAME] = context.keys.get(NAME) or key(context)
+    own_key = context.keys[NAME] = context.keys.get(NAME) or key(context)
     before = take_up(run, predictions_key(recipe, context.keys["train"]))
     rows = sample_rows(run / "data" / f"{recipe.evaluation_split}.jsonl", recipe.evaluation.max_rows, recipe.evaluation.generation.seed)
     if not rows:
@@ -92,7 +92,7 @@ def run(context: RunContext) -> None:
         else:
             display.say(NAME, f"{', '.join(rubric.criteria)}: not judged: evaluation.rubric.judges is empty")
     run.write(NEW_METRICS, scored(run, recipe, len(rows), facts))
-    run.write(EVALUATION_REQUEST, {**request, "evaluation": made_of})
+    run.write(EVALUATION_REQUEST, {**request, "evaluation": own_key})
     write_seal(run / EVALUATING)
     replace_folder(run / EVALUATING, run / EVALUATION)
     beside = "baselines" if recipe.data.type == "classification" else "base"

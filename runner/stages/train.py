@@ -60,13 +60,35 @@ def faults(run: RunFolder) -> list[str]:
 
 def run(context: RunContext) -> None:
     """Train, from the newest checkpoint if there is one, and publish model/."""
-    run, display, job = context.run, context.display, context.job
+    run, display, plan = context.run, context.display, context.job.plan
+    _prepare(context)
+    predicted = _predict_time(context)
+    if context.loaded.is_smoke and not newest(run / "checkpoints")[0]:
+        smoke_test.train_until_killed(plan, run, display)
+    checkpoint, skipped = newest(run / "checkpoints")
+    for line in skipped:
+        display.say("", line, "yellow")
+    if checkpoint:
+        display.say("", f"resuming from {checkpoint.name}")
+        plan = plan.resuming(str(checkpoint.relative_to(run.path)))
+    multi_node.announce(run, context.recipe.launch, plan)
+    ended = _train(context, plan)
+    publish_model(run)
+    display.say("", f"trained in each epoch: {token_summary(run.read(TOKENS)['train'])}")
+    say_memory(run, display)
+    _record_time(context, ended | {"whole": not checkpoint and not ended["reason"], "resumed": bool(checkpoint)}, predicted)
+
+
+def _prepare(context: RunContext) -> None:
+    """Write lock.json and the rendered files. Raises UserError if the training cannot work on this machine, or is not that of the run's
+    checkpoints."""
+    run, job = context.run, context.job
     splits = context.manifest["splits"]
     _check_rows(context.loaded, splits, context.manifest["rows_in"])
-    made_of = context.keys[NAME] = context.keys.get(NAME) or key(context)
+    own_key = context.keys[NAME] = context.keys.get(NAME) or key(context)
     lock: Lock = {"recipekit": VERSION, "python": sys.version.split()[0], "packages": package_versions(),
                   "variables": context.recipe.variables, "model": LockedModel(**job.model._asdict()), "machine": context.machine._asdict(),
-                  "train_key": made_of}  # fmt: skip
+                  "train_key": own_key}  # fmt: skip
     _refuse_other_training(run, context.loaded, lock)
     run.write(LOCK, lock)
     remove_torn_rows(run)
@@ -75,24 +97,18 @@ def run(context: RunContext) -> None:
         run.write(KERNELS, {"kernels": [kernel._asdict() for kernel in job.kernels]})
     _announce(context, splits["train"])
     if note := date_note(context.recipe):
-        display.say("", note, "yellow")
-    check_fit(run, context.recipe, job.model, splits["train"], display)
-    predicted = _predict_time(context)
-    if context.loaded.is_smoke and not newest(run / "checkpoints")[0]:
-        smoke_test.train_until_killed(job.plan, run, display)
-    checkpoint, skipped = newest(run / "checkpoints")
-    for line in skipped:
-        display.say("", line, "yellow")
-    plan = job.plan
-    if checkpoint:
-        display.say("", f"resuming from {checkpoint.name}")
-        plan = plan.resuming(str(checkpoint.relative_to(run.path)))
-    multi_node.announce(run, context.recipe.launch, plan)
-    events: list[dict[str, Any]] = []
+        context.display.say("", note, "yellow")
+    check_fit(run, context.recipe, job.model, splits["train"], context.display)
+
+
+def _train(context: RunContext, plan: Plan) -> dict[str, Any]:
+    """Run the trainer to its end; return its last event."""
+    run, display = context.run, context.display
+    ends: list[dict[str, Any]] = []
 
     def follow(event: dict[str, Any]) -> None:
         if event["event"] == TRAINED:
-            events.append(event)
+            ends.append(event)
         display.event(event)
 
     try:
@@ -100,11 +116,8 @@ def run(context: RunContext) -> None:
     except Interrupted as stopped:
         raise _with_saved_step(stopped, run) from None
     display.clear()
-    _record_end(context, events)
-    publish_model(run)
-    display.say("", f"trained in each epoch: {token_summary(run.read(TOKENS)['train'])}")
-    say_memory(run, display)
-    _record_time(context, events[-1] | {"whole": not checkpoint and not events[-1]["reason"], "resumed": bool(checkpoint)}, predicted)
+    _record_end(context, ends)
+    return ends[-1]
 
 
 def remove_torn_rows(run: RunFolder) -> None:
@@ -164,12 +177,12 @@ def _with_saved_step(stopped: Interrupted, run: RunFolder) -> Interrupted:
     return Interrupted(*(problem._replace(what=f"{problem.what}; {saved}") for problem in stopped.problems))
 
 
-def _record_end(context: RunContext, events: list[dict[str, Any]]) -> None:
+def _record_end(context: RunContext, ends: list[dict[str, Any]]) -> None:
     """Write training.json. Raises UserError if the training has not taken the planned steps and gives no reason."""
     run, rows = context.run, context.manifest["splits"]["train"]
-    if not events:
+    if not ends:
         raise UserError(Problem(Location(str(run / "train.log")), "the trainer ended without reporting its last step", rule="other-steps"))
-    end = TrainingEnd(**{key: events[-1][key] for key in ("steps", "planned_steps", "reason")})
+    end = TrainingEnd(**{key: ends[-1][key] for key in ("steps", "planned_steps", "reason")})
     planned = end["planned_steps"] if steps_depend_on_tokens(context.recipe) else optimizer_steps(context.recipe, rows)
     if end["planned_steps"] != planned or (end["steps"] != planned and not end["reason"]):
         what = f"training ended after step {end['steps']} of {end['planned_steps']}, but {planned} were planned"

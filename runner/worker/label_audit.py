@@ -56,8 +56,8 @@ def _audit_split(cfg: Any, words: WordAudit, rows: list[dict[str, Any]], dataset
     if cfg.excess_length_strategy == "drop":
         rows = [row for row in rows if row["id"] not in facts.get("long_rows", {})]
     names = [row["id"] for row in rows] if len(rows) == len(dataset) else [f"row {n}" for n in range(1, len(dataset) + 1)]
-    facts["forged_rows"] = rows_with_injected_special_tokens(rows, tokenizer)
-    facts |= {"trained_rows": len(dataset), "trained": 0, "masked": 0, "longest": 0, "untrained_rows": [], "open_ended_rows": []}
+    facts["injected_token_rows"] = rows_with_injected_special_tokens(rows, tokenizer)
+    facts |= {"trained_rows": len(dataset), "trained": 0, "masked": 0, "longest": 0, "untrained_rows": [], "rows_without_eos": []}
     losses: list[word_audit.Loss] = []
     cut = facts.get("long_rows", {}) if cfg.excess_length_strategy == "truncate" else {}
     by_name = {row["id"]: row for row in rows if row["id"] not in cut}
@@ -72,7 +72,7 @@ def _audit_split(cfg: Any, words: WordAudit, rows: list[dict[str, Any]], dataset
         if not trained:
             facts["untrained_rows"].append(name)
         elif ends and not _spans_end_with(labels, ends):
-            facts["open_ended_rows"].append(name)
+            facts["rows_without_eos"].append(name)
     facts["losses"] = word_audit.summary(losses)
     return facts
 
@@ -102,10 +102,10 @@ def audit_problems(report: dict[str, Any], cfg: Any, end_of_turn: str = "") -> l
     why none can end."""
     faults = [end_of_turn] if end_of_turn else []
     for split, facts in report.items():
-        if forged := facts.get("forged_rows"):
-            listed = ", ".join(f"{row} ({marker})" for row, marker in list(forged.items())[:LISTED])
+        if injected := facts.get("injected_token_rows"):
+            listed = ", ".join(f"{row} ({marker})" for row, marker in list(injected.items())[:LISTED])
             faults.append(
-                f"{len(forged)} {split} rows contain a control token of the model, or a turn marker of its template: {listed}; remove it"
+                f"{len(injected)} {split} rows contain a control token of the model, or a turn marker of its template: {listed}; remove it"
             )
         long = facts.get("long_rows") or {}
         if long and cfg.excess_length_strategy == "raise":
@@ -113,6 +113,6 @@ def audit_problems(report: dict[str, Any], cfg: Any, end_of_turn: str = "") -> l
         faults += word_audit.problems(split, facts.get("losses", {}), word_audit.accepted(cfg), cfg.template_name)
         if rows := facts.get("untrained_rows"):
             faults.append(f"{len(rows)} {split} rows have no trained token: {', '.join(rows[:LISTED])}")
-        if not end_of_turn and (rows := facts.get("open_ended_rows")) and cfg.excess_length_strategy != "truncate":
+        if not end_of_turn and (rows := facts.get("rows_without_eos")) and cfg.excess_length_strategy != "truncate":
             faults.append(f"in {len(rows)} {split} rows the end of a trained turn is not trained: {', '.join(rows[:LISTED])}")
     return faults

@@ -1,4 +1,4 @@
-"""Map each token to the characters of the rendered text that it stands for."""
+"""Map each token to the characters of the rendered text that it encodes."""
 
 from collections.abc import Sequence
 from itertools import accumulate
@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 class TokenText(NamedTuple):
     """The text that a row's tokens spell, and where each token starts and ends in it. If several tokens make up one character, each
-    stands for that character."""
+    encodes that character."""
 
     text: str
     starts: list[int]

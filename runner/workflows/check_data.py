@@ -8,13 +8,14 @@ from ...converters.building.hub_datasets import SCHEME
 from ...converters.building.label_checks import check_labels
 from ...converters.building.row_counts import Ledger
 from ...converters.building.row_encoder import row_digest
-from ...converters.building.trial import LIMIT, try_converter
+from ...converters.building.trial import LIMIT, Trial, try_converter
 from ...converters.building.unusable_rows import check_budget
 from ...converters.reading.files import SourceFile, files_of
-from ...schemas.base.errors import Problem, UserError
+from ...schemas.base.errors import Location, Problem, UserError
 from ...schemas.extends import load_layers
 from ...schemas.generate_rules import GENERATED
 from ...schemas.recipe import is_prompt, load_recipe
+from ...schemas.sections import Source
 from ...schemas.yaml_source import KeyPath
 from ..models.template_rows import template_problems
 from ..resources.model_names import model_name_problems
@@ -49,20 +50,15 @@ def check_data(path: Path, settings: tuple[str, ...]) -> DataCheck:
         if source.path.startswith((SCHEME, GENERATED)):
             unread.append(source.path)
             continue
-        location = loaded.document.location((*place, "path"))
         try:
             files += files_of(source)
             trial = try_converter(source.converter, record_type, source.options, files_of(source), LIMIT, source.ignore_keys)
+            if not trial.is_whole:
+                unread.append(f"{source.path} beyond row {LIMIT:,}")
+            _require_records(source, trial)
         except UserError as error:
+            location = loaded.document.location((*place, "path"))
             problems += [problem._replace(location=location, what=str(problem).partition("\n")[0]) for problem in error.problems]
-            continue
-        if not trial.is_whole:
-            unread.append(f"{source.path} beyond row {LIMIT:,}")
-        if not trial.records:
-            what = f"the converter {source.converter} can use none of the first {len(trial.unusable)} rows"
-            what += f", e.g. {trial.unusable[0]}" if trial.unusable else ""
-            hint = f"recipe new NAME --data {source.path} proposes a converter and its options"
-            problems.append(Problem(location, what, hint, "unusable-data"))
             continue
         problems += template_problems(loaded, trial.records)
         ledger = ledgers[place[:-2]]
@@ -93,3 +89,13 @@ def _found(check: Callable[..., None], *arguments: object) -> list[Problem]:
 
 def _in(section: KeyPath) -> str:
     return "" if section == ("data",) else f" of evaluation.also.{section[-1]}"
+
+
+def _require_records(source: Source, trial: Trial) -> None:
+    """Raise UserError if the converter can use none of the rows."""
+    if trial.records:
+        return
+    what = f"the converter {source.converter} can use none of the first {len(trial.unusable)} rows"
+    what += f", e.g. {trial.unusable[0]}" if trial.unusable else ""
+    hint = f"recipe new NAME --data {source.path} proposes a converter and its options"
+    raise UserError(Problem(Location(""), what, hint, "unusable-data"))

@@ -74,7 +74,7 @@ def write_chat_run(folder: Path, texts: list[str]) -> RunFolder:
         "masked": 54321,
         "longest": 99,
         "untrained_rows": [],
-        "open_ended_rows": [],
+        "rows_without_eos": [],
     }
     run.write(TOKENS, {"train": facts})
     metrics = {

@@ -32,7 +32,11 @@ def command(
     if converter or task:
         if settings or origins:
             raise click.UsageError("--set, --origins: only with a RECIPE")
-        _show_options(converter or f"task_{task}", as_json)
+        definition = schema("recipe")["$defs"][converter or f"task_{task}"]
+        if as_json:
+            click.echo(orjson.dumps(definition, option=orjson.OPT_INDENT_2))
+        else:
+            _show_options(str(converter or task), definition)
         return
     loaded = load_recipe(str(recipe), settings)
     if origins:
@@ -50,11 +54,8 @@ def command(
         click.echo(to_yaml(loaded.document.data), nl=False)
 
 
-def _show_options(name: str, as_json: bool) -> None:
-    definition = schema("recipe")["$defs"][name]
-    if as_json:
-        click.echo(orjson.dumps(definition, option=orjson.OPT_INDENT_2))
-        return
+def _show_options(name: str, definition: dict[str, Any]) -> None:
+    """Print the description of a converter or a task, and its options."""
     click.echo(wrapped(f"{name}: {definition['description']}", sys.stdout, 4))
     for key, option in definition.get("properties", {}).items():
         default = f", default {one_line(option['default'])}" if "default" in option else ""

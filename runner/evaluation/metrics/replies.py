@@ -31,6 +31,5 @@ def repetition(row: Prediction) -> tuple[float, float]:
 def contains_reference(row: Prediction) -> tuple[float, float]:
     """The percentage of replies that contain the row's own reply as a whole, case-insensitively: short answers in free text. 0 to 100."""
     answer = re.escape(row.reference.strip().casefold())
-    return re.search(
-        rf"(?<![a-z0-9]){answer}(?![a-z0-9])", row.reply.casefold()
-    ) is not None, 1  # other scripts have no spaces around words
+    found = re.search(rf"(?<![a-z0-9]){answer}(?![a-z0-9])", row.reply.casefold())  # other scripts have no spaces around words
+    return found is not None, 1

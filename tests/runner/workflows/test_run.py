@@ -85,7 +85,7 @@ def test_nothing_in_a_path_is_executed(finished, workplace):
 def test_only_the_last_reply_and_its_end_are_trained(finished, workplace):
     tokens = json.loads((folder_of(finished, workplace) / "tokens.json").read_text())
     assert tokens["train"]["rows"] == tokens["train"]["trained_rows"] == 42
-    assert tokens["train"]["untrained_rows"] == tokens["train"]["open_ended_rows"] == []
+    assert tokens["train"]["untrained_rows"] == tokens["train"]["rows_without_eos"] == []
     assert 0 < tokens["train"]["trained"] < tokens["train"]["masked"]
 
 

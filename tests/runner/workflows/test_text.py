@@ -128,7 +128,7 @@ def test_a_recipe_can_start_from_what_another_made(pretrained, fine_tuned, workp
 
 def test_gpt_2_trains_the_end_of_an_answer(fine_tuned, workplace):
     tokens = json.loads((workplace / fine_tuned["run"] / "tokens.json").read_text())
-    assert tokens["train"]["open_ended_rows"] == tokens["train"]["untrained_rows"] == []
+    assert tokens["train"]["rows_without_eos"] == tokens["train"]["untrained_rows"] == []
     saved = json.loads((workplace / fine_tuned["run"] / "model" / "tokenizer_config.json").read_text())
     assert saved["pad_token"] == "<|pad|>" and saved["eos_token"] == "<|endoftext|>"
 
