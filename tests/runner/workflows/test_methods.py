@@ -4,11 +4,10 @@ import json
 from pathlib import Path
 
 import pytest
-import yaml
-from recipekit.runner.launch.plan import CONFIG
 from recipekit.runner.workflows.resume_check import prepare
 from recipekit.schemas.recipe import load_recipe
 
+from ...support.recipe_process import environment
 from ...support.tiny import emogpt_rows, write_jsonl, write_recipe
 
 pytestmark = pytest.mark.train
@@ -32,30 +31,20 @@ SETTINGS = {
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory, tiny_model, recipe) -> dict[str, Path]:
-    """The runs' directories: three steps over the same rows, batched in four ways."""
+def trained(tmp_path_factory, tiny_model, warm) -> dict[str, Path]:
+    """The trainings' directories: three steps over the same rows, batched in four ways."""
     folder = tmp_path_factory.mktemp("methods")
     write_recipe(folder, tiny_model)
     rows = emogpt_rows()
     for number, row in enumerate(rows):
         row["messages"][-1]["content"] += " and sings" * (number % 7) ** 2  # up to 36 times the shortest
     write_jsonl(folder / "rows.jsonl", rows)
-    found = {}
     for name, changes in BATCHES.items():
         settings = [f"training.{key}={value}" for key, value in {**SETTINGS, **changes}.items()]
-        if name in ON_A_GPU:
-            trial = prepare(load_recipe(str(folder / "tiny.yml"), tuple(settings)), folder, folder / name, lambda event: None)
-            config = yaml.safe_load((trial.folder / CONFIG).read_text()) | ON_A_GPU[name]
-            (trial.folder / CONFIG).write_text(yaml.safe_dump(config))
-            trial.train()
-            found[name] = trial.folder
-            continue
-        evaluation = ("evaluation.metrics=[perplexity]", "evaluation.max_rows=1")
-        given = [part for setting in (*settings, *evaluation) for part in ("--set", setting)]
-        done = recipe("run", "tiny.yml", "--json", *given, cwd=folder)
+        given = ("tiny.yml", folder / name, json.dumps(settings), json.dumps(ON_A_GPU.get(name, {})))
+        done = warm("-m", "tests.support.training", *given, cwd=folder, env=environment())
         assert done.returncode == 0, done.stderr
-        found[name] = folder / json.loads(done.stdout)["run"]
-    return found
+    return {name: folder / name for name in BATCHES}
 
 
 def lines(run: Path) -> list[dict]:
@@ -69,8 +58,7 @@ def losses(run: Path) -> list[float]:
 def weights(run: Path) -> dict:
     from safetensors.numpy import load_file
 
-    folder = run / "model" if (run / "model").is_dir() else run / "checkpoints" / "checkpoint-3"
-    return load_file(folder / "adapter_model.safetensors")
+    return load_file(run / "checkpoints" / "checkpoint-3" / "adapter_model.safetensors")
 
 
 @pytest.mark.parametrize("other", ["3 rows", "packed", "flattened"])
