@@ -21,7 +21,7 @@ def metric_for_record_type(recipe: Recipe) -> Iterator[Finding]:
 def gate_without_metric(recipe: Recipe) -> Iterator[Finding]:
     for metric, gate in recipe.evaluation.gates.items():
         path = ("evaluation", "gates", metric)
-        if metric == "validation_loss" and not (recipe.data.split.validation or any(s.split == "validation" for s in recipe.data.sources)):
+        if metric == "validation_loss" and not recipe.data.has_split("validation"):
             yield Finding(path, "needs validation rows", "set data.split.validation above 0")
         elif metric not in (*recipe.evaluation.metrics, *LOSSES):
             yield Finding(path, "the metric is not in evaluation.metrics", f"add {metric} to evaluation.metrics")
@@ -63,9 +63,8 @@ def generation_without_replies(recipe: Recipe) -> Iterator[Finding]:
 
 
 def evaluation_split_exists(recipe: Recipe) -> Iterator[Finding]:
-    split, data = recipe.evaluation_split, recipe.data
-    share = data.split.test if split == "test" else data.split.validation
-    if not share and not any(source.split == split for source in data.sources):
+    split = recipe.evaluation_split
+    if not recipe.data.has_split(split):
         yield Finding(("evaluation",), f"the {split} split is empty", f"set data.split.{split} above 0")
 
 

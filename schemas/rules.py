@@ -15,11 +15,6 @@ from .model_rules import MODEL_RULES
 from .sections import Recipe
 
 
-def has_validation(recipe: Recipe) -> bool:
-    """Return whether any rows are held out for validation."""
-    return recipe.data.split.validation > 0 or any(source.split == "validation" for source in recipe.data.sources)
-
-
 def quantised_without_adapter(recipe: Recipe) -> Iterator[Finding]:
     if recipe.training.load_in_8bit and recipe.training.adapter != "lora":
         hint = "use adapter: lora, or load_in_8bit: false; 8-bit weights cannot be trained"
@@ -103,7 +98,7 @@ def adam_keys_without_adam(recipe: Recipe) -> Iterator[Finding]:
 def early_stopping_without_evaluation(recipe: Recipe) -> Iterator[Finding]:
     training = recipe.training
     wants = [key for key in ("early_stopping_patience", "eval_steps", "load_best_model_at_end") if getattr(training, key)]
-    if not has_validation(recipe):
+    if not recipe.data.has_split("validation"):
         for key in wants:
             yield Finding(("training", key), "needs validation rows", "set data.split.validation above 0")
 

@@ -73,6 +73,21 @@ class Data(NamedTuple):
     reasoning: Literal["keep", "drop"] = "keep"
     whitespace: Literal["keep", "trim"] = "trim"
 
+    def has_split(self, split: SplitName) -> bool:
+        """Return whether rows are held out for validation or test: a share of all, or those of a source."""
+        share = self.split.test if split == "test" else self.split.validation
+        return share > 0 or any(source.split == split for source in self.sources)
+
+    @property
+    def has_splits(self) -> bool:
+        """Return whether rows may go to more than one split."""
+        return self.split.validation > 0 or self.split.test > 0 or any(source.split for source in self.sources)
+
+    @property
+    def compares_near(self) -> bool:
+        """Return whether near-duplicates are searched for."""
+        return "near" in (self.dedup, self.check_leaks)
+
 
 class Training(NamedTuple):
     """How the weights are trained; the names are Axolotl's."""
@@ -242,8 +257,7 @@ class Recipe(NamedTuple):
         """Return the split for the evaluation: the recipe's choice, else test if there is one, else validation."""
         if self.evaluation.split:
             return self.evaluation.split
-        has_test = self.data.split.test > 0 or any(source.split == "test" for source in self.data.sources)
-        return "test" if has_test else "validation"
+        return "test" if self.data.has_split("test") else "validation"
 
     def all_sources(self) -> Iterator[tuple[tuple[str | int, ...], Source, RecordType]]:
         """Yield every source with its key path and the type of its records: those of the data, then those of the evaluation sets."""

@@ -8,7 +8,6 @@ from typing import Any
 from .base.errors import Location
 from .extends import overlay
 from .metrics import JUDGED
-from .rules import has_validation
 from .sections import EvaluationSet, Generation, Launch, Recipe
 from .yaml_source import Document, KeyPath
 
@@ -49,7 +48,7 @@ def _changes(recipe: Recipe, steps: int) -> dict[str, Any]:
             "gradient_accumulation_steps": min(training.gradient_accumulation_steps, ROWS),
             "warmup_steps": min(training.warmup_steps, steps - 1, 1) if training.warmup_steps else ...,
             "logging_steps": 1,
-            "eval_steps": half if has_validation(recipe) else ...,
+            "eval_steps": half if recipe.data.has_split("validation") else ...,
             "save_steps": half,
             "trackers": None,
             "tracker_project": None,

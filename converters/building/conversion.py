@@ -50,9 +50,8 @@ class Spec(NamedTuple):
     @classmethod
     def of(cls, data: Data, source: Source, prefix: str) -> "Spec":
         """Return the spec of a source in a recipe's data section."""
-        near = "near" in (data.dedup, data.check_leaks)
         prompt, split, fix = data.system_prompt, data.split, data.fix_mojibake
-        return cls(data.type, source.converter, source.options, prefix, prompt, split.group_by, split.stratify_by, near, fix,
+        return cls(data.type, source.converter, source.options, prefix, prompt, split.group_by, split.stratify_by, data.compares_near, fix,
                    source.ignore_keys, has_budget(data))  # fmt: skip
 
 

@@ -24,9 +24,9 @@ from .leaks import Pair, find_leaks, refuse
 from .manifest import LeakCheck, Manifest, NearDuplicates
 from .near_duplicates import near_pairs, repeated_rows
 from .near_leaks import count_near_leaks
-from .row_store import RowStore, is_near
+from .row_store import RowStore
 from .splits import assign_splits, refuse_unknown_keys
-from .unusable_rows import check_budget, refuse_nothing
+from .unusable_rows import check_budget, refuse_empty
 from .verify import own_files
 from .workers import Workers
 
@@ -55,7 +55,7 @@ def build(
         parts = divide(kept, folder) if kept.divided else _whole(kept)
         facts = [_source_facts(kept, number, files) for number, files in enumerate(sources)]
         manifest = Manifest(recipekit=VERSION, type=data.type, **parts, sources=facts)
-        refuse_nothing(data, manifest)
+        refuse_empty(data, manifest)
         if data.type == "classification":
             check_labels(kept.labels, data.labels)
             manifest["labels"] = _label_order(data, {*kept.labels})
@@ -136,7 +136,7 @@ def _leak_check(data: Data, folder: Path, counts: dict[str, int]) -> LeakCheck:
     if data.check_leaks == "none":
         return {"identical": False, "group_by": [], "near_duplicates": {"not_checked": "data.check_leaks: none"}}
     near: NearDuplicates = {"threshold": data.near_threshold, "rows": {}, "examples": []}
-    if not is_near(data):
+    if not data.compares_near:
         near = count_near_leaks(folder, counts, data.type, data.near_threshold)
     return {"identical": True, "group_by": [*data.split.group_by], "near_duplicates": near}
 

@@ -29,8 +29,8 @@ class RowStore:
         self.digests = Digests()
         self.divided = needs_second_pass(data)
         self.counts_words = has_budget(data)
-        self.thinned = is_near(data) or self.counts_words
-        self.signatures = NewFile(path.with_name("signatures")) if is_near(data) else None
+        self.thinned = data.compares_near or self.counts_words
+        self.signatures = NewFile(path.with_name("signatures")) if data.compares_near else None
         self.rows_read: Counter[int] = Counter()
         self.rows_kept: Counter[int] = Counter()
         self.dropped_later: defaultdict[int, Counter[str]] = defaultdict(Counter)
@@ -147,17 +147,6 @@ def write_but(file: NewFile, content: bytes, ends: Sequence[int], skipped: Seque
         file.write(view[start:])
 
 
-def is_near(data: Data) -> bool:
-    """Return whether near-duplicates are searched for."""
-    return "near" in (data.dedup, data.check_leaks)
-
-
 def needs_second_pass(data: Data) -> bool:
     """Return whether rows may go to several files, be repeated, or be dropped once all are read: they are then written twice."""
-    return (
-        is_near(data)
-        or has_budget(data)
-        or data.split.validation > 0
-        or data.split.test > 0
-        or any(s.split or s.weight != 1 for s in data.sources)
-    )
+    return data.compares_near or has_budget(data) or data.has_splits or any(source.weight != 1 for source in data.sources)

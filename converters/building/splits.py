@@ -137,7 +137,7 @@ def refuse_unknown_keys(data: Data, keys: Mapping[int, set[str]]) -> None:
     `keys` are the meta keys of each source's rows. A key that only some rows have is accepted, and so is one that a converter adds to rows
     of other files. Strata apply only to rows whose split is not fixed.
     """
-    if not has_splits(data):
+    if not data.has_splits:
         return
     everywhere = {key for found in keys.values() for key in found}
     everywhere |= {key for source in data.sources for key in optional_meta(source.converter)}
@@ -149,11 +149,6 @@ def refuse_unknown_keys(data: Data, keys: Mapping[int, set[str]]) -> None:
         wrong.append(("stratify_by", data.split.stratify_by, strata))
     if wrong:
         raise UserError(*(_problem(*fault) for fault in wrong))
-
-
-def has_splits(data: Data) -> bool:
-    """Return whether rows may go to more than one split."""
-    return data.split.validation > 0 or data.split.test > 0 or any(source.split for source in data.sources)
 
 
 def _problem(option: str, key: str, possible: set[str]) -> Problem:

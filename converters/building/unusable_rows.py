@@ -94,7 +94,7 @@ def _unusable(file: str, reason: str, detail: str, lines: list[int]) -> Problem:
     return Problem(Location(file, lines[0]), what, rule=reason)
 
 
-def refuse_nothing(data: Data, manifest: Manifest) -> None:
+def refuse_empty(data: Data, manifest: Manifest) -> None:
     """Raise UserError if no split has a row, with the reasons: a filter or the converter is wrong."""
     if manifest["splits"]:
         return

@@ -9,7 +9,6 @@ from ....schemas.base.files import write_atomically
 from ....schemas.base.terminal import echo_styled
 from ....schemas.model_rules import EMBEDDED
 from ....schemas.recipe import LoadedRecipe, load_recipe
-from ....schemas.rules import has_validation
 from ...launch.axolotl_config import RenderedData, substitutions
 from ...launch.plan import Plan, plan
 from ...models.architecture import architecture_of
@@ -41,7 +40,7 @@ def command(recipe: str, settings: tuple[str, ...], out: Path | None, machine: M
 def rendered(loaded: LoadedRecipe, machine: Machine) -> Plan:
     """Return the plan, with data paths as in a run and the model by its name."""
     data = RenderedData(
-        validation="data/validation.jsonl" if has_validation(loaded.recipe) else None, labels=loaded.recipe.data.labels or ()
+        validation="data/validation.jsonl" if loaded.recipe.data.has_split("validation") else None, labels=loaded.recipe.data.labels or ()
     )
     return plan(loaded.recipe, data, machine, loaded.recipe.model.base_model, architecture_of(loaded.recipe.model))
 

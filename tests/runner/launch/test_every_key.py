@@ -13,7 +13,7 @@ from recipekit.runner.launch.axolotl_config import RenderedData
 from recipekit.runner.launch.plan import plan
 from recipekit.runner.runtime.machine import Machine
 from recipekit.schemas.json_schema import resolve, schema
-from recipekit.schemas.rules import RULES, has_validation
+from recipekit.schemas.rules import RULES
 from recipekit.schemas.sections import Recipe
 from recipekit.schemas.validation import validator
 
@@ -72,7 +72,7 @@ def accepted(values: dict[str, Any]) -> Recipe | None:
 
 
 def planned(made: Recipe) -> tuple[Any, ...]:
-    validation = "data/validation.jsonl" if has_validation(made) else None
+    validation = "data/validation.jsonl" if made.data.has_split("validation") else None
     found = plan(made, RenderedData(validation=validation, labels=("a", "b")), GPU, made.model.base_model)
     return found.files, found.argv, found.env
 
