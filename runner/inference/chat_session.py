@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 from ...schemas.base.errors import UserError
 from ..worker.packing import document_ids
+from ..worker.tokenization import RefusedMessages
 from .chat_settings import Settings
 from .chat_stream import ChatModel, ReplyStream, listen, new_replies
 from .protocol import usage
@@ -79,8 +80,8 @@ class Session:
         system = [_message("system", self.settings.system)] if self.settings.system else []
         try:
             return served.prompt_ids([*system, *self.messages, _message("user", line)])
-        except Exception as error:  # a template may raise anything for roles that it does not know
-            raise UserError(f"the model's chat template refuses the messages: {error}") from None
+        except RefusedMessages as error:
+            raise UserError(str(error)) from None
 
 
 def as_json(speech: ReplyStream) -> dict[str, Any]:

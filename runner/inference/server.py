@@ -21,6 +21,7 @@ from ...schemas.base.errors import UserError
 from ...schemas.base.loopback import LOOPBACK_HOSTS
 from ..worker.generation import Reply
 from ..worker.loading import LoadedModel
+from ..worker.tokenization import RefusedMessages
 from .batching import Batcher, StreamingDecoder
 from .bounded_protocol import BoundedProtocol
 from .protocol import BadRequest, ChatRequest, chunk, completion, error_body, read_request, usage, usage_chunk
@@ -97,8 +98,8 @@ class Chats:
         try:
             own = any(message["role"] == "system" for message in asked.messages)
             ids = self.served.prompt_ids(asked.messages if own else [*self.system, *asked.messages])
-        except Exception as error:  # a template may raise anything for roles that it does not know
-            raise BadRequest(f"the model's chat template refuses the messages: {error}", "messages") from None
+        except RefusedMessages as error:
+            raise BadRequest(str(error), "messages") from None
         room = self.served.context - len(ids)
         wanted = asked.max_new_tokens or room
         if room < 1 or (asked.max_new_tokens and wanted > room):

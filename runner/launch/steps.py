@@ -1,7 +1,8 @@
 """Count the optimizer steps of a training, and check settings that depend on this number."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from ...schemas.base.errors import Problem, UserError
 from ...schemas.recipe import LoadedRecipe
@@ -56,12 +57,17 @@ def step_problems(recipe: Recipe, document: Document, rows: int) -> Iterator[Pro
     if steps_depend_on_tokens(recipe):
         return
     steps = optimizer_steps(recipe, rows)
+    for key, what in keys_beyond(recipe.training._asdict(), steps, f"{rows} rows"):
+        rule, hint = ("beyond-the-end", f"at most {steps}")
+        if key == "warmup_steps":
+            rule, hint = ("warmup-too-long", f"a tenth is usual: {max(steps // 10, 1)}")
+        yield Problem(document.location(("training", key)), what, hint, rule)
+
+
+def keys_beyond(training: Mapping[str, Any], steps: int, size: str) -> Iterator[tuple[str, str]]:
+    """Yield the keys that have no effect in a run of so many steps, with the reason. `size` says of how many rows or blocks."""
     for key in ("eval_steps", "save_steps"):
-        every = getattr(recipe.training, key)
-        if every and every > steps:
-            what = f"training.{key}: {every} is beyond the end of the run, which takes {steps} steps for {rows} rows"
-            yield Problem(document.location(("training", key)), what, f"at most {steps}", "beyond-the-end")
-    warmup = recipe.training.warmup_steps
-    if warmup and warmup >= steps:
-        what = f"training.warmup_steps: {warmup} steps of warm-up, but the run takes {steps}"
-        yield Problem(document.location(("training", "warmup_steps")), what, f"a tenth is usual: {max(steps // 10, 1)}", "warmup-too-long")
+        if training[key] and training[key] > steps:
+            yield key, f"training.{key}: {training[key]} is beyond the end of the run, which takes {steps} steps for {size}"
+    if training["warmup_steps"] and training["warmup_steps"] >= steps:
+        yield "warmup_steps", f"training.warmup_steps: {training['warmup_steps']} steps of warm-up, but the run takes {steps}"

@@ -12,7 +12,7 @@ from ...schemas.base.errors import Location, Problem, UserError
 from ..models.folder_check import check_model_folder
 from ..models.hub import require_weights
 from ..models.reference import ATTENTION, ModelReference
-from .tokenization import prompt_ids
+from .tokenization import prompt_ids, rendering
 
 Head = Literal["causal", "classification"]
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
@@ -34,10 +34,14 @@ class LoadedModel(NamedTuple):
     is_tuned: bool = False
 
     def prompt_ids(self, messages: list[dict[str, str]]) -> list[int]:
-        """Return the chat in the model's template, up to the start of the reply; for a tuned model, as in its training."""
+        """Return the chat in the model's template, up to the start of the reply; for a tuned model, as in its training.
+
+        Raises RefusedMessages.
+        """
         if self.is_tuned and messages[-1]["role"] != "assistant":
             return prompt_ids(self.tokenizer, messages)
-        return self.tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=True, return_dict=True)["input_ids"]
+        with rendering():
+            return self.tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=True, return_dict=True)["input_ids"]
 
     def merged(self) -> "LoadedModel":
         """Return the model with its adapter merged into the weights, which is faster."""

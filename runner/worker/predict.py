@@ -18,6 +18,7 @@ from ..runtime.run_files import PREDICT_REQUEST
 from ..runtime.run_folder import RunFolder
 from .generation import Reply, generate, label_probabilities
 from .loading import LoadedModel, load
+from .tokenization import RefusedMessages
 
 ROWS, PREDICTIONS = Path("rows.jsonl"), Path("predicted.jsonl")
 WINDOW = 32  # batches; rows are sorted by length within a window, to pad less
@@ -62,8 +63,8 @@ def _batches(size: int, prepare: Callable[[dict[str, Any]], dict[str, Any]]) -> 
 def _prompts(loaded: LoadedModel, row: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any]:
     try:
         return {"id": row["id"], "ids": loaded.prompt_ids(row["fields"]["messages"])}
-    except Exception as error:  # a template may raise any error for unknown roles
-        return {"id": row["id"], "ids": [], "error": f"the model's chat template refuses the messages: {error}"}
+    except RefusedMessages as error:
+        return {"id": row["id"], "ids": [], "error": str(error)}
 
 
 def replies_to(loaded: LoadedModel, batch: list[dict[str, Any]], settings: dict[str, Any]) -> list[dict[str, Any]]:

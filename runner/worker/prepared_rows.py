@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ..launch.steps import epoch_steps
+from ..launch.steps import epoch_steps, keys_beyond
 
 LISTED = 20
 
@@ -47,11 +47,4 @@ def step_faults(cfg: Any, blocks: int) -> list[str]:
     """Return a fault for keys that have no effect in a run with this many blocks, which is only known now."""
     world = int(cfg.world_size or 1)
     steps = cfg.max_steps or epoch_steps(blocks, cfg.micro_batch_size * world, cfg.gradient_accumulation_steps, cfg.num_epochs)
-    faults = [
-        f"training.{key}: {cfg[key]} is beyond the end of the run, which takes {steps} steps for {blocks} blocks"
-        for key in ("eval_steps", "save_steps")
-        if cfg[key] and cfg[key] > steps
-    ]
-    if cfg.warmup_steps and cfg.warmup_steps >= steps:
-        faults.append(f"training.warmup_steps: {cfg.warmup_steps} steps of warm-up, but the run takes {steps}")
-    return faults
+    return [what for _, what in keys_beyond(cfg, steps, f"{blocks} blocks")]

@@ -6,7 +6,7 @@ from typing import Any
 from .loading import LoadedModel, load, reference_of
 from .packing import document_ids
 from .predict import labels_of, replies_to, text_row
-from .tokenization import prompt_ids
+from .tokenization import RefusedMessages, prompt_ids
 
 LABELLED = 8  # texts per batch
 Rows = list[dict[str, Any]]
@@ -34,8 +34,8 @@ def _prompt(text: str, tokenizer: Any, asked: dict[str, Any]) -> dict[str, Any]:
     system = [{"role": "system", "content": asked["system"]}] if asked["system"] else []
     try:
         return {"ids": prompt_ids(tokenizer, [*system, {"role": "user", "content": text}])}
-    except Exception as error:  # a template may raise any error for unknown roles
-        return {"ids": [], "error": f"the model's chat template refuses the messages: {error}"}
+    except RefusedMessages as error:
+        return {"ids": [], "error": str(error)}
 
 
 def _answered(texts: list[str], rows: Rows, size: int, answer: Callable[[Rows], Rows]) -> Rows:

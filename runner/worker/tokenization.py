@@ -5,6 +5,8 @@ python -m recipekit.runner.worker.tokenization ROWS.jsonl OUT.jsonl (in the run 
 
 import json
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import groupby
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -94,14 +96,28 @@ def refuse(what: str) -> NoReturn:
     raise SystemExit(1)
 
 
+class RefusedMessages(Exception):
+    """The model's chat template refuses the messages."""
+
+
+@contextmanager
+def rendering() -> Iterator[None]:
+    """Raise RefusedMessages for an error of a chat template, which may be of any type: for an unknown role, for example."""
+    try:
+        yield
+    except Exception as error:
+        raise RefusedMessages(f"the model's chat template refuses the messages: {error}") from None
+
+
 def prompt_ids(tokenizer: Any, messages: list[dict[str, Any]]) -> list[int]:
     """Return the tokens before the reply to these messages, as in training: the template writes the start of an empty reply itself.
 
-    A template's generation prompt may differ: Qwen3's leaves the end of its empty reasoning to the model.
+    A template's generation prompt may differ: Qwen3's leaves the end of its empty reasoning to the model. Raises RefusedMessages.
     """
     mark = "\U000f0000"
-    text = tokenizer.apply_chat_template([*messages, {"role": "assistant", "content": mark}], tokenize=False)
-    start = text.rindex(mark)
+    with rendering():
+        text = tokenizer.apply_chat_template([*messages, {"role": "assistant", "content": mark}], tokenize=False)
+        start = text.rindex(mark)
     if not tokenizer.is_fast:
         return tokenizer(text[:start], add_special_tokens=False)["input_ids"]
     # A space before the reply may be one token with its first word.
