@@ -5,8 +5,8 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
+from ...schemas.base.words import WORD
 from .label_schemes import pair_of
-from .words import WORD
 
 FEATURES = 100_000
 

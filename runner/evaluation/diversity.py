@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from .words import WORD
+from ...schemas.base.words import WORD
 
 SAMPLE = 5000  # texts whose words are counted
 COMPARED = 400  # texts that are compared with each other: 80,000 pairs

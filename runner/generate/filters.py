@@ -11,8 +11,8 @@ from rapidfuzz.distance import LCSseq
 
 from ...converters.sources.emogpt import is_terminated
 from ...converters.sources.emollm import REFUSAL
+from ...schemas.base.words import CJK
 from ...schemas.generate_sections import Filters
-from ..evaluation.words import CJK
 from ..providers.requests import Reply
 from .outcomes import Rejected
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from functools import cached_property
 from typing import Any
 
-from ..evaluation.words import CJK
+from ...schemas.base.words import CJK
 
 USER = (
     "question", "prompt", "user", "query", "instruction", "input", "ask", "request", "problem", "human", "patient", "client", "source", "q",

@@ -4,7 +4,7 @@ import re
 
 import pytest
 from recipekit.runner.evaluation.classification_baselines import BASELINES, majority, tfidf
-from recipekit.runner.evaluation.words import WORD
+from recipekit.schemas.base.words import WORD
 
 pytest.importorskip("sklearn", reason="needs the extra [eval]")
 TRAIN = [{"text": text, "label": label} for text, label in [
