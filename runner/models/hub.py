@@ -1,6 +1,7 @@
 """Fetch the small files of a model on the Hugging Face Hub, or explain in one line why the model is unavailable."""
 
 import difflib
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -68,10 +69,9 @@ def _download(name: str, revision: str | None, names: list[str]) -> Path | None:
     One after the other: the threads of snapshot_download would keep the command from ending after a timeout.
     """
     from huggingface_hub import hf_hub_download
-    from huggingface_hub.utils import filter_repo_objects
 
     folder = None
-    for path in filter_repo_objects(names, allow_patterns=[*SMALL_FILES]):
+    for path in (path for path in names if any(fnmatch(path, pattern) for pattern in SMALL_FILES)):
         found = Path(hf_hub_download(name, path, revision=revision, etag_timeout=SECONDS))
         folder = folder or found.parents[path.count("/")]
     return folder
