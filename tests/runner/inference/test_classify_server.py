@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from ...support.recipe_process import start
+
 torch = pytest.importorskip("torch", reason="needs the extra [train]")
 
 from recipekit.runner.inference.classify import Classifier
@@ -18,15 +20,35 @@ TEXTS = ["day 1: chess", "day 2: a festival with a guitar and paintings", "x"]
 
 
 @pytest.fixture(scope="module")
-def classifier(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Classifier:
-    """The tiny Llama with a head of four labels, and room for 512 tokens."""
-    folder = tmp_path_factory.mktemp("classifier") / "model"
-    shutil.copytree(tiny_model, folder)
+def folder(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Path:
+    """The tiny Llama as a classifier of four labels, without the weights of its head."""
+    folder = shutil.copytree(tiny_model, tmp_path_factory.mktemp("classifier") / "model")
     config = json.loads((folder / "config.json").read_text())
     config |= {"architectures": ["LlamaForSequenceClassification"], "id2label": dict(enumerate("wxyz"))}
     (folder / "config.json").write_text(json.dumps(config))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def classifier(folder: Path) -> Classifier:
+    """The classifier, with room for 512 tokens."""
     torch.manual_seed(0)
     return Classifier(resolve_target(str(folder), folder.parent), as_json=True)
+
+
+def test_the_command_prints_its_model_and_its_address_and_nothing_of_the_libraries(folder: Path) -> None:
+    process = start("serve", folder, "--port", 0)
+    assert process.stderr is not None
+    printed = []
+    with process.stderr as stderr:
+        for line in stderr:
+            printed.append(line)
+            if line.startswith("serving "):
+                break
+        process.terminate()
+        process.wait()
+    assert [line.split()[0] for line in printed] == ["model", "serving"], "".join(printed)
+    assert printed[1].split()[1].endswith("/classify")
 
 
 def posted(classifier: Classifier, body: Any, host: str = "127.0.0.1") -> tuple[int, Any]:
