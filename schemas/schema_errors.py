@@ -17,12 +17,14 @@ from .aliases import suggestion
 from .base.errors import MAX_PROBLEMS, Location, Problem
 from .json_schema import key_paths
 from .yaml_source import Document, KeyPath
+from .yaml_writing import one_line
 
 _KINDS = {
     "string": "text", "number": "a number", "integer": "a whole number", "boolean": "true or false",
     "array": "a list", "object": "a mapping", "null": "nothing",
 }  # fmt: skip
 MAX_SHOWN = 60
+FEW = 6  # choices that a hint lists
 _YES_NO = {"yes": "true", "on": "true", "y": "true", "no": "false", "off": "false", "n": "false"}
 
 
@@ -116,9 +118,19 @@ def _missing_keys(document: Document, error: ValidationError, path: KeyPath) -> 
     for key in schema["required"]:
         if key not in given:
             where = f" in {_name(path)}" if path else ""
-            description = properties.get(key, {}).get("description", "")
-            hint = f"add `{key}: {properties[key]['const']}`" if "const" in properties.get(key, {}) else description
-            yield Problem(document.location(path, key=True), f"missing key {key!r}{where}", hint, "missing-key")
+            yield Problem(
+                document.location(path, key=True), f"missing key {key!r}{where}", _to_add(key, properties.get(key, {})), "missing-key"
+            )
+
+
+def _to_add(key: str, schema: dict[str, Any]) -> str:
+    """Return the line to add, or what the key means with an example of its value."""
+    if "const" in schema:
+        return f"add `{key}: {schema['const']}`"
+    values = schema.get("enum", schema.get("examples", ()))
+    example = f"add for example `{key}: {one_line(values[0])}`" if values else ""
+    others = f" (or {', '.join(map(str, schema['enum'][1:]))})" if 1 < len(schema.get("enum", ())) <= FEW else ""
+    return ". ".join(part for part in (f"{example}{others}", schema.get("description", "")) if part)
 
 
 def _choice(value: Any, allowed: list[Any]) -> str:

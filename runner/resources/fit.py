@@ -104,9 +104,10 @@ def warnings(found: Fit, refused: Sequence[Problem] = ()) -> list[str]:
     if found.memory_available and found.memory_needed > CLOSE * found.memory_available and "memory" not in rules:
         enough = found.memory_needed <= found.memory_available
         what = "memory is tight" if enough else "not enough memory"
-        close.append(f"{what} at {found.memory.tokens:,} tokens per row: {memory_sum(found)}; {LESS_MEMORY}")
+        needed, available = size_text(found.memory_needed), size_text(found.memory_available)
+        close.append(f"{what} at {found.memory.tokens:,} tokens per row: {needed} of {available}; {LESS_MEMORY}")
     if found.disk_needed > CLOSE * found.disk_available and "disk" not in rules:
-        close.append(f"the disk is nearly full: {disk_sum(found)}")
+        close.append(f"the disk is nearly full: {size_text(found.disk_needed)} needed, {size_text(found.disk_available)} free")
     return close
 
 

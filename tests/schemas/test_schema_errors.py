@@ -1,9 +1,12 @@
 """What breaks the schema, in words: the place, what is wrong, and what to write instead."""
 
+import re
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from recipekit.schemas.base.errors import MAX_PROBLEMS
 from recipekit.schemas.json_schema import schema
 from recipekit.schemas.schema_errors import explain
@@ -156,3 +159,18 @@ def test_a_misspelt_key_that_must_be_there_is_one_problem_and_not_two():
 def test_a_missing_key_next_to_an_unknown_one_is_reported_as_well():
     whats = [problem.partition("\n")[0] for problem in told("training: {adapter: lora, colour: red}")]
     assert whats == ["r.yml:5:1: missing key 'learning_rate' in training", "r.yml:5:27: unknown key 'colour' in training"]
+
+
+@given(st.sampled_from(["recipe", "name", "model", "data", "training"]), st.sampled_from(["", "base_model", "type", "sources", "adapter"]))
+def test_a_missing_key_comes_with_a_line_that_can_be_added(section: str, key: str) -> None:
+    """The proposed line is a valid value, whichever key is missing."""
+    whole: dict[str, Any] = {
+        "recipe": 1, "name": "r", "model": {"base_model": "m"}, "training": {"adapter": "lora", "learning_rate": 1e-4},
+        "data": {"type": "chat", "sources": [{"path": "a", "converter": "messages"}]},
+    }  # fmt: skip
+    inner = isinstance(whole[section], dict) and key in whole[section]
+    del (whole[section] if inner else whole)[key if inner else section]
+    (problem,) = explain(Document(whole, {}, {}), schema("recipe"))
+    line = parse_yaml(re.findall("`(.*?)`", problem.hint)[0], "line.yml").data
+    (whole[section] if inner else whole).update(line)
+    assert explain(Document(whole, {}, {}), schema("recipe")) == []

@@ -1,5 +1,6 @@
 """`recipe plan`: estimate what a recipe needs, without training."""
 
+import shlex
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -58,7 +59,8 @@ def command(
     if as_json:
         click.echo(orjson.dumps({"plans": plans} if swept else plans[0], option=orjson.OPT_INDENT_2))
     elif not any(facts["problems"] or facts["warnings"] for facts in plans):
-        click.echo(f"next: recipe run {recipe}", err=True)
+        options = [part for setting in settings for part in ("--set", setting)] + ["--smoke"] * smoke
+        click.echo(f"next: recipe run {shlex.join([recipe, *options])}", err=True)
     raise SystemExit(1 if any(facts["problems"] for facts in plans) else 0)
 
 
