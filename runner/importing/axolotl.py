@@ -69,7 +69,7 @@ def read_axolotl(draft: Draft, folder: Path) -> None:
         elif effect := table["effects"].get(key):
             _pass_on(draft, key, value, effect)
         else:
-            draft.lose(key, f"use {home}" if home else f"not a key of Axolotl {table['version']}")
+            draft.lose(key, f"use {home}" if home else f"no key of Axolotl {table['version']} without its plugins")
     draft.refuse_lost("optimizer", "another optimizer would train a different model")
     _put_unsaid(draft, table["rendered"])
 

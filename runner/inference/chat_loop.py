@@ -50,6 +50,9 @@ def answer_typed(session: Answering) -> None:
 def answer_piped(session: Answering, stream: BinaryIO) -> None:
     """Answer every line of the stream. Raises UserError with the line's number at the first that cannot be answered."""
     for number, raw in enumerate(stream, 1):
+        if not raw.strip():
+            click.echo(f"stdin:{number}: blank line, skipped", err=True)
+            continue
         try:
             if _answer(session, raw.decode()) == "quit":
                 return

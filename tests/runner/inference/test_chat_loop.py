@@ -35,8 +35,9 @@ def heard(text: bytes) -> list[str]:
     return session.lines
 
 
-def test_every_line_is_answered_but_blank_ones_and_what_follows_quit() -> None:
+def test_every_line_is_answered_but_blank_ones_and_what_follows_quit(capsys: pytest.CaptureFixture[str]) -> None:
     assert heard("hi\n\n  \nwie geht’s 🌙\r\nlast".encode()) == ["hi", "wie geht’s 🌙", "last"]
+    assert capsys.readouterr().err == "stdin:2: blank line, skipped\nstdin:3: blank line, skipped\n"
     assert heard(b"hi\n/quit\nno more\n") == ["hi"]
 
 
