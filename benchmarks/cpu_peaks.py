@@ -54,7 +54,7 @@ def write(folder: Path, case: Case) -> Path:
     recipe = {
         "recipe": 1, "name": "peaks", "model": {"base_model": "embedded:smollm2-135m-instruct", "pad_token": "<|endoftext|>"},
         "data": {"type": "chat", "sources": [{"path": "rows.jsonl", "converter": "messages"}], "split": {"validation": 0.1}},
-        "training": {"learning_rate": 1e-4, "sequence_len": 2048, "max_steps": 3, "num_epochs": 3, "save_steps": 3, "eval_steps": 3}
+        "training": {"learning_rate": 1e-4, "sequence_len": 2048, "max_steps": 3, "save_steps": 3, "eval_steps": 3}
         | case.training,
     }  # fmt: skip
     (folder / "peaks.yml").write_text(json.dumps(recipe), encoding="utf-8")

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from .findings import Finding, Rule
+from .findings import Finding, Rule, no_effect
 from .metrics import JUDGED, LOSSES, METRICS, OF_LABELS, OF_REPLIES, UNDIRECTED
 from .sections import Recipe
 
@@ -27,20 +27,25 @@ def gate_without_metric(recipe: Recipe) -> Iterator[Finding]:
             yield Finding(path, "the metric is not in evaluation.metrics", f"add {metric} to evaluation.metrics")
         if gate.min is not None and gate.max is not None and gate.min > gate.max:
             yield Finding(path, f"min {gate.min} is greater than max {gate.max}", "swap them, or remove one")
-        if gate.max_regression is not None and metric in (*LOSSES, *UNDIRECTED):
+        if metric in (*LOSSES, *UNDIRECTED):
             why = "the base model has none" if metric in LOSSES else "neither direction is better"
-            yield Finding((*path, "max_regression"), f"has no effect on {metric}: {why}", "use min or max")
+            yield no_effect((*path, "max_regression"), f" on {metric}: {why}", "use min or max")
         elif gate.max_regression is not None and recipe.data.type == "classification":
             what = "the base model of a classifier is not measured: its head is random before training"
             yield Finding((*path, "max_regression"), what, "use min or max")
 
 
+_SAMPLED = ("temperature", "top_p")  # read only where replies are generated, as is max_new_tokens
+
+
 def sampling_without_temperature(recipe: Recipe) -> Iterator[Finding]:
     prompts = recipe.evaluation.prompts
-    for path, generation in ((), recipe.evaluation.generation), (("prompts",), prompts and prompts.generation):
-        if generation and not generation.temperature and generation.top_p < 1:
-            at = ("evaluation", *path, "generation", "top_p")
-            yield Finding(at, "has no effect at temperature 0", "set temperature above 0, or remove it")
+    if not recipe.evaluation.generation.temperature:
+        yield no_effect(("evaluation", "generation", "top_p"), " at temperature 0", "set temperature above 0, or remove it")
+    if prompts and prompts.generation and not prompts.generation.temperature:
+        for key in ("top_p", "seed"):
+            at = ("evaluation", "prompts", "generation", key)
+            yield no_effect(at, " at temperature 0", "set temperature above 0, or remove it")
 
 
 def generates_replies(recipe: Recipe) -> bool:
@@ -52,14 +57,25 @@ def generates_replies(recipe: Recipe) -> bool:
 
 
 def generation_without_replies(recipe: Recipe) -> Iterator[Finding]:
+    """Settings of replies where none are generated. The batch size and the seed are also those of scoring and of the choice of rows."""
+    evaluation, kind = recipe.evaluation, recipe.data.type
+    sets = {name: generates_replies(recipe.of_set(name)) for name in evaluation.also}
+    # Replies with the settings of evaluation.generation: of the sets too, but for max_new_tokens where they have their own.
+    shared = generates_replies(recipe) or (kind != "classification" and generates_probes(recipe))
+    own_length = all(evaluation.also[name].max_new_tokens for name, generates in sets.items() if generates)
+    why = f" on {kind} records" if kind == "classification" else ": nothing in the evaluation generates replies"
+    for key, is_read in (("max_new_tokens", not own_length), *((key, any(sets.values())) for key in _SAMPLED)):
+        if not shared and not is_read:
+            yield no_effect(("evaluation", "generation", key), why)
+    for name, generates in sets.items():
+        if not generates:
+            yield no_effect(("evaluation", "also", name, "max_new_tokens"), ": no metric of the set is of replies")
+
+
+def generates_probes(recipe: Recipe) -> bool:
+    """Return whether sample prompts or the sentiment probe are answered with the settings of evaluation.generation."""
     evaluation = recipe.evaluation
-    if recipe.data.type == "classification":  # of other models `recipe chat` generates as the evaluation does
-        for key in ("max_new_tokens", "temperature", "top_p"):
-            if getattr(evaluation.generation, key) != evaluation.generation._field_defaults[key]:
-                yield Finding(("evaluation", "generation", key), "has no effect on classification records", "remove it")
-    for name, found in evaluation.also.items():
-        if found.max_new_tokens is not None and not generates_replies(recipe.of_set(name)):
-            yield Finding(("evaluation", "also", name, "max_new_tokens"), "has no effect: no metric of the set is of replies", "remove it")
+    return bool(evaluation.sentiment_model) or (evaluation.prompts is not None and evaluation.prompts.generation is None)
 
 
 def evaluation_split_exists(recipe: Recipe) -> Iterator[Finding]:
@@ -70,10 +86,10 @@ def evaluation_split_exists(recipe: Recipe) -> Iterator[Finding]:
 
 def labels_without_their_metrics(recipe: Recipe) -> Iterator[Finding]:
     evaluation, kind = recipe.evaluation, recipe.data.type
-    if evaluation.labels and kind != "chat":
-        yield Finding(("evaluation", "labels"), f"has no effect on {kind} records", "remove it: the labels come from the data")
-    elif evaluation.labels and not set(OF_LABELS) & set(evaluation.metrics):
-        yield Finding(("evaluation", "labels"), "has no effect: no metric uses labels", f"add one of {', '.join(OF_LABELS)}")
+    if kind != "chat":
+        yield no_effect(("evaluation", "labels"), f" on {kind} records", "remove it: the labels come from the data")
+    elif not set(OF_LABELS) & set(evaluation.metrics):
+        yield no_effect(("evaluation", "labels"), ": no metric uses labels", f"add one of {', '.join(OF_LABELS)}")
     if kind != "chat" or evaluation.labels:
         return
     for index, metric in enumerate(evaluation.metrics):
@@ -84,8 +100,8 @@ def labels_without_their_metrics(recipe: Recipe) -> Iterator[Finding]:
 
 def judge_without_its_metrics(recipe: Recipe) -> Iterator[Finding]:
     evaluation = recipe.evaluation
-    if evaluation.judge and not set(JUDGED) & set(evaluation.metrics):
-        yield Finding(("evaluation", "judge"), "has no effect: no metric uses a judge", f"add one of {', '.join(JUDGED)}")
+    if not set(JUDGED) & set(evaluation.metrics):
+        yield no_effect(("evaluation", "judge"), ": no metric uses a judge", f"add one of {', '.join(JUDGED)}")
     for index, metric in enumerate(evaluation.metrics):
         if metric in JUDGED and not evaluation.judge and recipe.data.type == "chat":
             hint = "write evaluation.judge: {prompt: judge_counsellor, provider: {provider: ..., model: ...}}"
@@ -94,13 +110,13 @@ def judge_without_its_metrics(recipe: Recipe) -> Iterator[Finding]:
 
 def probes_of_another_record_type(recipe: Recipe) -> Iterator[Finding]:
     for key, types in {"logit_lens": ("chat", "text"), "blimp": ("chat", "text"), "sentiment_model": ("chat",)}.items():
-        if getattr(recipe.evaluation, key) and recipe.data.type not in types:
-            yield Finding(("evaluation", key), f"has no effect on {recipe.data.type} records", "remove it")
+        if recipe.data.type not in types:
+            yield no_effect(("evaluation", key), f" on {recipe.data.type} records")
 
 
 def sentiment_prompts_without_their_model(recipe: Recipe) -> Iterator[Finding]:
-    if recipe.evaluation.sentiment_prompts and not recipe.evaluation.sentiment_model:
-        yield Finding(("evaluation", "sentiment_prompts"), "has no effect without evaluation.sentiment_model", "name a classifier there")
+    if not recipe.evaluation.sentiment_model:
+        yield no_effect(("evaluation", "sentiment_prompts"), " without evaluation.sentiment_model", "name a classifier there")
 
 
 def sample_prompts_given_once(recipe: Recipe) -> Iterator[Finding]:
@@ -110,8 +126,8 @@ def sample_prompts_given_once(recipe: Recipe) -> Iterator[Finding]:
     if bool(prompts.texts) == bool(prompts.path):
         what = "has texts and path" if prompts.path else "has no prompt"
         yield Finding(("evaluation", "prompts"), what, "give either texts or path; null removes an inherited key")
-    if prompts.generation and recipe.data.type == "classification":
-        yield Finding(("evaluation", "prompts", "generation"), "has no effect on classification records", "remove it")
+    if recipe.data.type == "classification":
+        yield no_effect(("evaluation", "prompts", "generation"), " on classification records")
 
 
 def labels_that_look_the_same(recipe: Recipe) -> Iterator[Finding]:
@@ -152,8 +168,7 @@ def evaluation_sets_of_another_kind(recipe: Recipe) -> Iterator[Finding]:
                 yield Finding((*at, "metrics", index), f"{metric} needs a judge, which is only used on the evaluated split", "remove it")
         for number, source in enumerate(found.sources):
             for key in ("weight", "split"):
-                if getattr(source, key) != source._field_defaults[key]:
-                    yield Finding((*at, "sources", number, key), "has no effect: every row is held out", "remove it")
+                yield no_effect((*at, "sources", number, key), ": every row is held out")
             if source.path.startswith("generated:"):
                 what = "generated rows can only be trained and split"
                 yield Finding((*at, "sources", number, "path"), what, "generate them with another recipe, and use its rows.jsonl")
@@ -164,7 +179,10 @@ def rubric_fits(recipe: Recipe) -> Iterator[Finding]:
     if rubric is None:
         return
     if recipe.data.type != "chat":
-        yield Finding(("evaluation", "rubric"), f"has no effect on {recipe.data.type} records: there are no replies", "remove it")
+        yield no_effect(("evaluation", "rubric"), f" on {recipe.data.type} records: there are no replies")
+    if not rubric.judges:
+        for key in ("max_new_tokens", "limits"):
+            yield no_effect(("evaluation", "rubric", key), " without judges", "add evaluation.rubric.judges, or remove it")
     for name, gate in rubric.gates.items():
         path = ("evaluation", "rubric", "gates", name)
         if name not in rubric.criteria:

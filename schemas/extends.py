@@ -10,12 +10,16 @@ from typing import Any
 
 from .base.errors import Location, Problem, UserError
 from .paths import SUFFIXES, absolute_paths, expand_variables
+from .values import is_written, replaced_at, without
 from .yaml_source import MAX_BYTES, Document, KeyPath, parse_yaml, read_text
 
 SHIPPED = Path(__file__).parent.parent / "recipes"
 MAX_EXTENDS = 10
+SET = "--set"
 _KEYS = re.compile(rb"""^["']?(recipe|extends|prompt)["']?\s*:""", re.MULTILINE)
 _NO_COMMENT = "\u2317"  # replaces #, so that no comment begins
+# Two ways to say one thing: a layer with one replaces the other in the layers below it, as it would the same key.
+_ALTERNATIVES = (("num_epochs", "max_steps"), ("warmup_ratio", "warmup_steps"))
 _DATA_HINT = "a recipe is a .yml file; for a data file use `recipe new NAME --data FILE`"
 
 
@@ -130,21 +134,22 @@ def _merged(under: Any, over: Any, at: KeyPath, replaced: set[KeyPath]) -> Any:
             replaced.add((*at, key))
         else:
             merged[key] = _merged(under[key], value, (*at, key), replaced)
+        if value is not None and (other := _alternative((*at, key))) and other[-1] in under and other[-1] not in over:
+            del merged[other[-1]]
+            replaced.add(other)
     return merged
+
+
+def _alternative(path: KeyPath) -> KeyPath | None:
+    """Return the path of the key that says the same in another way."""
+    for pair in _ALTERNATIVES:
+        if path[-2:-1] == ("training",) and path[-1] in pair:
+            return (*path[:-1], pair[path[-1] == pair[0]])
+    return None
 
 
 def _kept(locations: dict[KeyPath, Location], replaced: set[KeyPath]) -> dict[KeyPath, Location]:
     return {path: location for path, location in locations.items() if not any(path[:length] in replaced for length in range(len(path)))}
-
-
-def _replaced(data: Any, path: KeyPath, value: Any) -> Any:
-    """Return a copy of `data` with `value` at `path`; missing mappings are created."""
-    if not path:
-        return value
-    head, rest = path[0], path[1:]
-    if isinstance(data, list):
-        return [_replaced(item, rest, value) if index == head else item for index, item in enumerate(data)]
-    return {**(data or {}), head: _replaced((data or {}).get(head), rest, value)}
 
 
 def _extended(path: Path, above: list[Path]) -> Document:
@@ -190,7 +195,7 @@ def _read(path: Path) -> Document:
 
 def _with_setting(document: Document, setting: str) -> Document:
     """Apply `a.b.0.c=value`; the value is parsed as YAML, and null removes the key."""
-    location = Location(f"--set {setting}")
+    location = Location(f"{SET} {setting}")
     name, equals, text = setting.partition("=")
     parts = name.split(".")
     if not equals or not all(parts):
@@ -229,16 +234,14 @@ def with_value(document: Document, parts: list[str], value: Any, location: Locat
     replaced: set[KeyPath] = set()
     at = tuple(path)
     if value is None and here is not None and isinstance(path[-1], str):
-        changed = _without(document.data, at)
+        changed = without(document.data, at)
         replaced.add(at)
     else:
-        changed = _replaced(document.data, at, _merged(here, value, at, replaced))
+        changed = replaced_at(document.data, at, _merged(here, value, at, replaced))
+        other = _alternative(at)
+        # Both in one command line are refused, as both in one file are.
+        if other and is_written(changed, other) and not document.location(other).file.startswith(SET):
+            changed = without(changed, other)
+            replaced.add(other)
     keys, values = _kept(document.keys, replaced), _kept(document.values, replaced)
     return absolute_paths(Document(changed, keys | {at: location}, values | {at: location}), folder, at)
-
-
-def _without(data: Any, path: KeyPath) -> Any:
-    parent: Any = data
-    for part in path[:-1]:
-        parent = parent[part]
-    return _replaced(data, path[:-1], {key: value for key, value in parent.items() if key != path[-1]})

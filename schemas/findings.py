@@ -1,11 +1,14 @@
 """Findings of rules."""
 
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from .base.errors import Problem
 from .sections import Recipe
+from .values import is_written
 from .yaml_source import Document, KeyPath
+
+NO_EFFECT = "no-effect"
 
 
 class Finding(NamedTuple):
@@ -19,5 +22,14 @@ class Finding(NamedTuple):
     def problem(self, document: Document) -> Problem:
         return Problem(document.location(self.path), f"{'.'.join(map(str, self.path))}: {self.what}", self.hint, self.rule)
 
+    def applies(self, values: dict[str, Any]) -> bool:
+        """Return whether the finding is about this recipe: a key has no effect only where it is written, with any value."""
+        return self.rule != NO_EFFECT or is_written(values, self.path)
+
 
 Rule = Callable[[Recipe], Iterator[Finding]]
+
+
+def no_effect(path: KeyPath, why: str, hint: str = "remove it") -> Finding:
+    """Return the finding that nothing reads a key. A rule gives it whether or not the key is written, and does not look at its value."""
+    return Finding(path, f"has no effect{why}", hint, NO_EFFECT)

@@ -6,8 +6,8 @@ from urllib.parse import urlsplit
 
 from .base.errors import UserError
 from .base.loopback import LOOPBACK
-from .findings import Finding
-from .generate_sections import Judge, Limits, Provider
+from .findings import Finding, no_effect
+from .generate_sections import Filters, Generate, Judge, Limits, Provider
 from .metrics import JUDGED
 from .prompts import load_prompt
 from .sections import Recipe
@@ -37,19 +37,17 @@ def generating_has_what_it_needs(recipe: Recipe) -> Iterator[Finding]:
     generate = recipe.generate
     if generate is None:
         return
-    asks = generate.task != "self_cognition" or generate.options.get("paraphrases", 0) > 0
+    asks = asks_models(generate)
     for key, given in (("providers", generate.providers), ("prompt", generate.prompt)):
         needed = asks and (key, generate.task) != ("prompt", "label")
         if needed and not given:
             yield Finding(("generate",), f"{generate.task} needs {key}", f"add generate.{key}")
-        if not asks and given:
-            yield Finding(("generate", key), "has no effect with paraphrases: 0", "remove it, or set paraphrases above 0")
-    if not generate.sampling.temperature and generate.sampling.top_p < 1:
-        yield Finding(("generate", "sampling", "top_p"), "has no effect at temperature 0", "set temperature above 0, or remove it")
+        if not asks:
+            yield no_effect(("generate", key), " with paraphrases: 0", "remove it, or set paraphrases above 0")
     if generate.filters.min_words and generate.filters.max_words and generate.filters.min_words > generate.filters.max_words:
         yield Finding(("generate", "filters", "max_words"), "is less than min_words: every reply would be rejected", "increase it")
-    if generate.filters.min_score is not None and generate.judge is None:
-        yield Finding(("generate", "filters", "min_score"), "has no effect: no judge scores the rows", "add generate.judge")
+    if generate.judge is None:
+        yield no_effect(("generate", "filters", "min_score"), ": no judge scores the rows", "add generate.judge")
 
 
 def generating_reads_what_it_needs(recipe: Recipe) -> Iterator[Finding]:
@@ -57,20 +55,50 @@ def generating_reads_what_it_needs(recipe: Recipe) -> Iterator[Finding]:
     generate = recipe.generate
     if generate is None:
         return
-    if generate.task == "label" and generate.prompt:
-        yield Finding(("generate", "prompt"), "has no effect: a classifier reads only the text", "remove it")
+    if generate.task == "label":
+        yield no_effect(("generate", "prompt"), ": a classifier reads only the text")
     if generate.task != "scenarios" and len(generate.prompts) > 1:
         yield Finding(("generate", "prompt"), f"{generate.task} has one prompt", "give one; only scenarios take several")
-    if generate.converter and not generate.input:
-        yield Finding(("generate", "converter"), "has no effect without an input", "add generate.input, or remove it")
-    if generate.converter_options and not generate.converter:
-        yield Finding(("generate", "converter_options"), "has no effect without a converter", "add generate.converter, or remove it")
-    if generate.task == "scenarios" and generate.input:
-        yield Finding(("generate", "input"), "has no effect: scenarios come from options.areas and options.emotions", "remove it")
-    if generate.task == "scenarios" and generate.limit:
-        yield Finding(("generate", "limit"), "has no effect without an input", "use fewer areas or emotions in options")
+    if not generate.input:
+        yield no_effect(("generate", "converter"), " without an input", "add generate.input, or remove it")
+    if not generate.converter:
+        yield no_effect(("generate", "converter_options"), " without a converter", "add generate.converter, or remove it")
+    if generate.task == "scenarios":
+        yield no_effect(("generate", "input"), ": scenarios come from options.areas and options.emotions")
+        yield no_effect(("generate", "limit"), " without an input", "use fewer areas or emotions in options")
     if generate.task != "scenarios" and not generate.input:
         yield Finding(("generate",), f"{generate.task} needs input rows", "add generate.input")
+
+
+def settings_of_requests_that_are_not_sent(recipe: Recipe) -> Iterator[Finding]:
+    """Settings of sampling, requests and replies where no model writes: a classifier scores each text once, on this machine."""
+    generate = recipe.generate
+    if generate is None:
+        return
+    if generate.task != "label" and asks_models(generate):
+        if not generate.sampling.temperature:
+            yield no_effect(("generate", "sampling", "top_p"), " at temperature 0", "set temperature above 0, or remove it")
+        return
+    why = ": a classifier writes no text" if generate.task == "label" else " with paraphrases: 0"
+    unread = [("sampling",), ("seed",), ("filters", "keep_cut")]
+    if generate.judge is None or generate.judge.limits:
+        unread.append(("limits",))
+    if not asks_models(generate):
+        unread += [("judge",), *(("filters", key) for key in Filters._fields if key != "keep_cut")]
+    for path in unread:
+        yield no_effect(("generate", *path), why)
+
+
+def asks_models(generate: Generate) -> bool:
+    """Return whether the task asks models at all: self-cognition without paraphrases takes the list as it is."""
+    return generate.task != "self_cognition" or generate.options.get("paraphrases", 0) > 0
+
+
+def weights_of_one_provider(recipe: Recipe) -> Iterator[Finding]:
+    shared = recipe.generate is not None and len(recipe.generate.providers) > 1
+    for path, _ in providers(recipe):
+        if not (shared and path[:2] == ("generate", "providers")):
+            yield no_effect((*path, "weight"), ": this model answers every request")
 
 
 def classifiers_label(recipe: Recipe) -> Iterator[Finding]:
@@ -81,8 +109,9 @@ def classifiers_label(recipe: Recipe) -> Iterator[Finding]:
             hint = "set provider: classifier" if labels else "set provider: local, or task: label"
             what = "label needs a classifier" if labels else "a classifier writes no text"
             yield Finding((*path, "provider"), what, hint)
-        if provider.provider == "classifier" and (provider.base_url or provider.key_name):
-            yield Finding((*path, "base_url" if provider.base_url else "key_name"), "has no effect on a classifier", "remove it")
+        if provider.provider == "classifier":
+            for key in ("base_url", "key_name", "private_network", "stream", "requests_per_minute", "tokens_per_minute"):
+                yield no_effect((*path, key), " on a classifier")
     if recipe.generate and recipe.generate.task == "label" and len(recipe.generate.providers) > 1:
         yield Finding(("generate", "providers", 1), "label has one classifier", "remove it")
 
@@ -95,12 +124,11 @@ def provider_address(recipe: Recipe) -> Iterator[Finding]:
         if provider.base_url is None:
             if provider.provider in _OWN_ADDRESS:
                 yield Finding(path, "needs a URL", "add base_url: https://HOST/v1")
-            if provider.private_network:
-                yield Finding((*path, "private_network"), "has no effect without base_url", "remove it")
+            yield no_effect((*path, "private_network"), " without base_url")
             continue
         at = (*path, "base_url")
         if provider.provider == "local":
-            yield Finding(at, "has no effect on a local model", "remove it, or set provider: openai_compatible")
+            yield no_effect(at, " on a local model", "remove it, or set provider: openai_compatible")
             continue
         try:
             address = urlsplit(provider.base_url)
@@ -121,8 +149,8 @@ def provider_key_is_a_name(recipe: Recipe) -> Iterator[Finding]:
         if provider.key_name is not None and not _NAME.fullmatch(provider.key_name):
             hint = "give the name of the variable that holds the key, e.g. MY_API_KEY; never the key itself"
             yield Finding((*path, "key_name"), "is not the name of an environment variable", hint)
-        if provider.key_name is not None and provider.provider == "local":
-            yield Finding((*path, "key_name"), "has no effect: a local model needs no key", "remove it")
+        if provider.provider == "local":
+            yield no_effect((*path, "key_name"), ": a local model needs no key")
 
 
 def costs_can_be_counted(recipe: Recipe) -> Iterator[Finding]:
@@ -187,6 +215,8 @@ GENERATE_RULES = (
     generated_rows_are_read,
     generating_has_what_it_needs,
     generating_reads_what_it_needs,
+    settings_of_requests_that_are_not_sent,
+    weights_of_one_provider,
     classifiers_label,
     provider_address,
     provider_key_is_a_name,

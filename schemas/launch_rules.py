@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from .findings import Finding, Rule
+from .findings import Finding, Rule, no_effect
 from .sections import Recipe
 
 SHARDING = ("deepspeed", "slurm", "ray")  # engines that take a zero_stage
@@ -14,15 +14,14 @@ def deepspeed_keys_without_zero(recipe: Recipe) -> Iterator[Finding]:
     launch = recipe.launch
     if launch.engine == "deepspeed" and launch.zero_stage is None:
         yield Finding(("launch", "engine"), "deepspeed needs a zero_stage", "set zero_stage: 2")
-    if launch.zero_stage and launch.engine not in SHARDING:
-        hint = "set engine: deepspeed, or remove zero_stage"
-        yield Finding(("launch", "zero_stage"), f"has no effect with engine: {launch.engine}", hint)
-    if launch.offload_optimizer and not launch.zero_stage:
-        yield Finding(("launch", "offload_optimizer"), "has no effect without zero_stage", "set zero_stage: 3")
-    if launch.offload_params and not launch.zero_stage and not launch.fsdp:
-        yield Finding(("launch", "offload_params"), "has no effect without zero_stage or fsdp", "set zero_stage: 3, or fsdp: true")
-    if launch.offload_params and launch.zero_stage in (1, 2):
-        yield Finding(("launch", "offload_params"), f"has no effect with zero_stage: {launch.zero_stage}", "set zero_stage: 3")
+    if launch.engine not in SHARDING:
+        yield no_effect(("launch", "zero_stage"), f" with engine: {launch.engine}", "set engine: deepspeed, or remove zero_stage")
+    if not launch.zero_stage:
+        yield no_effect(("launch", "offload_optimizer"), " without zero_stage", "set zero_stage: 3")
+    if not launch.zero_stage and not launch.fsdp:
+        yield no_effect(("launch", "offload_params"), " without zero_stage or fsdp", "set zero_stage: 3, or fsdp: true")
+    if launch.zero_stage in (1, 2):
+        yield no_effect(("launch", "offload_params"), f" with zero_stage: {launch.zero_stage}", "set zero_stage: 3")
 
 
 def shards_twice(recipe: Recipe) -> Iterator[Finding]:
@@ -55,18 +54,18 @@ def processes_without_launcher(recipe: Recipe) -> Iterator[Finding]:
 
 def main_address_of_one_machine(recipe: Recipe) -> Iterator[Finding]:
     launch = recipe.launch
-    if launch.main_address and launch.engine in ("slurm", "ray"):
-        yield Finding(("launch", "main_address"), f"has no effect with engine: {launch.engine}", "remove it")
-    elif launch.main_address and launch.hosts:
-        yield Finding(("launch", "main_address"), "has no effect with hosts: the first host is the main one", "remove it")
-    elif launch.main_address and launch.num_nodes == 1:
-        yield Finding(("launch", "main_address"), "has no effect with one machine", "remove it, or set num_nodes: 2")
+    if launch.engine in ("slurm", "ray"):
+        yield no_effect(("launch", "main_address"), f" with engine: {launch.engine}")
+    elif launch.hosts:
+        yield no_effect(("launch", "main_address"), " with hosts: the first host is the main one")
+    elif launch.num_nodes == 1:
+        yield no_effect(("launch", "main_address"), " with one machine", "remove it, or set num_nodes: 2")
 
 
 def hosts_of_another_number(recipe: Recipe) -> Iterator[Finding]:
     launch = recipe.launch
-    if launch.hosts and launch.engine != "deepspeed":
-        yield Finding(("launch", "hosts"), f"has no effect with engine: {launch.engine}", "set engine: deepspeed, or use main_address")
+    if launch.engine != "deepspeed":
+        yield no_effect(("launch", "hosts"), f" with engine: {launch.engine}", "set engine: deepspeed, or use main_address")
     elif launch.hosts and len(launch.hosts) != launch.num_nodes:
         yield Finding(("launch", "hosts"), f"lists {len(launch.hosts)} machines, but num_nodes is {launch.num_nodes}",
                       f"set num_nodes: {len(launch.hosts)}")  # fmt: skip
@@ -74,8 +73,8 @@ def hosts_of_another_number(recipe: Recipe) -> Iterator[Finding]:
 
 def sbatch_without_slurm(recipe: Recipe) -> Iterator[Finding]:
     launch = recipe.launch
-    if launch.sbatch and launch.engine != "slurm":
-        yield Finding(("launch", "sbatch"), f"has no effect with engine: {launch.engine}", "set engine: slurm, or remove it")
+    if launch.engine != "slurm":
+        yield no_effect(("launch", "sbatch"), f" with engine: {launch.engine}", "set engine: slurm, or remove it")
     for key, ours in (
         ("nodes", "num_nodes"),
         ("ntasks-per-node", "num_processes"),

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from difflib import get_close_matches
 
-from .findings import Finding, Rule
+from .findings import Finding, Rule, no_effect
 from .generate_rules import providers
 from .json_schema import SCHEMA_DIR
 from .sections import Model, Recipe
@@ -51,9 +51,16 @@ def remote_code_without_revision(recipe: Recipe) -> Iterator[Finding]:
         yield Finding(("model", "trust_remote_code"), "needs a pinned revision", hint)
 
 
+def revision_of_no_repository(recipe: Recipe) -> Iterator[Finding]:
+    model = recipe.model
+    if model.base_model.startswith((_SCHEME, "run:", "/")) and not model.trust_remote_code:
+        yield no_effect(("model", "revision"), ": only a model of the Hub has revisions")
+
+
 MODEL_RULES: tuple[Rule, ...] = (
     embedded_model_that_no_wheel_carries,
     padding_with_the_end_of_turn,
     unknown_chat_template,
     remote_code_without_revision,
+    revision_of_no_repository,
 )

@@ -8,11 +8,11 @@ from .base.errors import MAX_PROBLEMS, Problem, UserError
 from .extends import find_recipe, load_layers
 from .matrix import combinations
 from .paths import refuse_unset_variables
-from .rules import RULES
+from .rules import findings
 from .sample_prompts import sample_prompt_problems
 from .sections import Recipe
 from .smoke import smoke_document
-from .validation import check_document
+from .validation import check_document, without_unknown_keys
 from .yaml_source import Document
 
 
@@ -34,7 +34,7 @@ def check_recipe(path: Path, settings: tuple[str, ...] = ()) -> list[Problem]:
         return error.problems
     if is_prompt(document):
         return check_document(document, "prompt")
-    problems = problems_of(document) or sample_prompt_problems(Recipe.from_values(document.data), document)
+    problems = problems_of(document, files=True)
     if not problems and document.data.get("smoke"):
         problems = problems_of(smoke_document(document))
     if not problems and document.data.get("matrix"):
@@ -90,11 +90,14 @@ def _loaded(document: Document, path: Path, smoke: bool) -> LoadedRecipe:
     return LoadedRecipe(Recipe.from_values(document.data), path, document, recipe, is_smoke=True)
 
 
-def problems_of(document: Document) -> list[Problem]:
-    """Return every problem with the schema and the pass-through keys; if there are none, those that the rules find."""
+def problems_of(document: Document, files: bool = False) -> list[Problem]:
+    """Return every problem in file order, with `files` also those of the prompt file that the recipe names.
+
+    Unknown keys are put aside for the rules; no rule reads a recipe with an invalid value.
+    """
     problems = check_document(document) + axolotl_problems(document)
-    if problems:
-        return problems
-    recipe = Recipe.from_values(document.data)
-    found = [finding for rule in RULES for finding in rule(recipe)]
-    return sorted((f.problem(document) for f in found), key=lambda p: (p.location, p.what))
+    values = without_unknown_keys(document.data) if problems else document.data
+    if values is not None:
+        problems += [finding.problem(document) for finding in findings(values)]
+        problems += sample_prompt_problems(Recipe.from_values(values), document) if files else []
+    return sorted(problems, key=lambda p: (p.location, p.what))[: MAX_PROBLEMS + 1]

@@ -1,18 +1,22 @@
 """Rules across the keys of a recipe. Each is a small function that yields what is wrong, where, and how to fix it.
 
-A rule reads only the recipe. What depends on the data (is the run shorter than its warm-up?) is checked when rows are counted.
+A rule reads only the recipe. It yields a key that nothing reads (`no_effect`) without looking at the key's value: `findings` drops those
+that the recipe does not write, so that a key without effect is refused even if its value is the default. What depends on the data (is the
+run shorter than its warm-up?) is checked when rows are counted.
 """
 
 from collections.abc import Iterator
+from typing import Any
 
 from .encodings import encoding_hint, is_encoding
 from .evaluation_rules import EVALUATION_RULES
-from .findings import Finding, Rule
+from .findings import Finding, Rule, no_effect
 from .generate_rules import GENERATE_RULES
 from .json_schema import schema
 from .launch_rules import LAUNCH_RULES
 from .model_rules import MODEL_RULES
-from .sections import Recipe
+from .sections import Recipe, RecordType
+from .yaml_source import KeyPath
 
 
 def quantised_without_adapter(recipe: Recipe) -> Iterator[Finding]:
@@ -22,18 +26,17 @@ def quantised_without_adapter(recipe: Recipe) -> Iterator[Finding]:
 
 
 def adapter_keys_without_adapter(recipe: Recipe) -> Iterator[Finding]:
-    defaults = type(recipe.training)._field_defaults
     for key in ("lora_r", "lora_alpha", "lora_dropout", "lora_target_modules"):
-        if recipe.training.adapter == "none" and getattr(recipe.training, key) != defaults[key]:
-            yield Finding(("training", key), "has no effect with adapter: none", "remove it, or set adapter: lora or qlora")
+        if recipe.training.adapter == "none":
+            yield no_effect(("training", key), " with adapter: none", "remove it, or set adapter: lora or qlora")
 
 
 def hub_keys_without_hub(recipe: Recipe) -> Iterator[Finding]:
     for place, source, _ in recipe.all_sources():
         on_hub = source.path.startswith("hf:")
         for key in ("revision", "subset", "hub_split"):
-            if not on_hub and getattr(source, key) != source._field_defaults[key]:
-                yield Finding((*place, key), "has no effect on files", "remove it, or set path: hf:owner/name")
+            if not on_hub:
+                yield no_effect((*place, key), " on files", "remove it, or set path: hf:owner/name")
         if on_hub and "[" in source.hub_split:
             yield Finding((*place, "hub_split"), "slices are not supported", "name a whole split, and set limit")
 
@@ -41,8 +44,8 @@ def hub_keys_without_hub(recipe: Recipe) -> Iterator[Finding]:
 def file_keys_on_hub(recipe: Recipe) -> Iterator[Finding]:
     for place, source, _ in recipe.all_sources():
         for key in ("encoding", "columns"):
-            if source.path.startswith("hf:") and getattr(source, key) != source._field_defaults[key]:
-                yield Finding((*place, key), "has no effect on an hf: dataset", "remove it")
+            if source.path.startswith("hf:"):
+                yield no_effect((*place, key), " on an hf: dataset")
 
 
 def unknown_encoding(recipe: Recipe) -> Iterator[Finding]:
@@ -52,8 +55,8 @@ def unknown_encoding(recipe: Recipe) -> Iterator[Finding]:
 
 
 def nothing_to_merge(recipe: Recipe) -> Iterator[Finding]:
-    if recipe.export.merge and recipe.training.adapter == "none":
-        yield Finding(("export", "merge"), "has no effect with adapter: none", "remove it: there is no adapter to merge")
+    if recipe.training.adapter == "none":
+        yield no_effect(("export", "merge"), " with adapter: none", "remove it: there is no adapter to merge")
 
 
 def precision_by_quantisation(recipe: Recipe) -> Iterator[Finding]:
@@ -84,15 +87,20 @@ def warmup_longer_than_the_run(recipe: Recipe) -> Iterator[Finding]:
 
 def warmup_that_the_scheduler_ignores(recipe: Recipe) -> Iterator[Finding]:
     for key in ("warmup_ratio", "warmup_steps"):
-        if recipe.training.lr_scheduler == "constant" and getattr(recipe.training, key):
-            yield Finding(("training", key), "has no effect with lr_scheduler: constant", "use lr_scheduler: constant_with_warmup")
+        if recipe.training.lr_scheduler == "constant":
+            yield no_effect(("training", key), " with lr_scheduler: constant", "use lr_scheduler: constant_with_warmup")
 
 
 def adam_keys_without_adam(recipe: Recipe) -> Iterator[Finding]:
     optimizer = recipe.training.optimizer
     for key in ("adam_beta1", "adam_beta2", "adam_epsilon"):
-        if "adamw" not in optimizer and getattr(recipe.training, key) is not None:
-            yield Finding(("training", key), f"has no effect with optimizer: {optimizer}", "remove it, or choose an adamw optimizer")
+        if "adamw" not in optimizer:
+            yield no_effect(("training", key), f" with optimizer: {optimizer}", "remove it, or choose an adamw optimizer")
+
+
+def epochs_beside_steps(recipe: Recipe) -> Iterator[Finding]:
+    if recipe.training.max_steps:
+        yield no_effect(("training", "num_epochs"), " with max_steps, which sets the length of the run", "keep one of them")
 
 
 def early_stopping_without_evaluation(recipe: Recipe) -> Iterator[Finding]:
@@ -113,10 +121,9 @@ def best_model_between_checkpoints(recipe: Recipe) -> Iterator[Finding]:
 
 def best_metric_without_best_model(recipe: Recipe) -> Iterator[Finding]:
     training = recipe.training
-    default = type(training)._field_defaults["metric_for_best_model"]
-    if training.metric_for_best_model != default and not (training.load_best_model_at_end or training.early_stopping_patience):
+    if not (training.load_best_model_at_end or training.early_stopping_patience):
         hint = "set load_best_model_at_end: true, or remove it"
-        yield Finding(("training", "metric_for_best_model"), "has no effect without load_best_model_at_end", hint)
+        yield no_effect(("training", "metric_for_best_model"), " without load_best_model_at_end", hint)
 
 
 def shares_leave_nothing(recipe: Recipe) -> Iterator[Finding]:
@@ -125,40 +132,48 @@ def shares_leave_nothing(recipe: Recipe) -> Iterator[Finding]:
         yield Finding(("data", "split"), "no rows are left for training", "make the sum of validation and test less than 1")
 
 
+# The record types that read a key; all read the others.
+_READ_BY: dict[KeyPath, tuple[RecordType, ...]] = {
+    ("training", "train_on_inputs"): ("chat",),
+    ("training", "roles_to_train"): ("chat",),
+    ("data", "system_prompt"): ("chat",),
+    ("data", "system_role"): ("chat",),
+    ("data", "reasoning"): ("chat",),
+    ("data", "whitespace"): ("chat",),
+    ("model", "chat_template"): ("chat",),
+    ("model", "end_of_turn"): ("chat", "text"),
+    ("data", "labels"): ("classification",),
+    ("training", "class_weights"): ("classification",),
+    ("training", "excess_length_strategy"): ("chat", "classification"),
+    ("evaluation", "seen_by"): ("chat", "text"),
+}
+
+
 def keys_of_another_record_type(recipe: Recipe) -> Iterator[Finding]:
-    data, training, kind = recipe.data, recipe.training, recipe.data.type
-    chat_only = {"train_on_inputs": False, "roles_to_train": ("assistant",)}
-    for key, default in chat_only.items():
-        if kind != "chat" and getattr(training, key) != default:
-            yield Finding(("training", key), f"has no effect on {kind} records", "remove it")
-    if kind != "chat" and data.system_prompt:
-        yield Finding(("data", "system_prompt"), f"has no effect on {kind} records", "remove it")
-    for key in ("system_role", "reasoning", "whitespace"):
-        if kind != "chat" and getattr(data, key) != data._field_defaults[key]:
-            yield Finding(("data", key), f"has no effect on {kind} records", "remove it")
-    if kind != "chat" and recipe.model.chat_template != recipe.model._field_defaults["chat_template"]:
-        yield Finding(("model", "chat_template"), f"has no effect on {kind} records", "remove it")
-    if kind == "classification" and recipe.model.end_of_turn:
-        yield Finding(("model", "end_of_turn"), f"has no effect on {kind} records", "remove it")
-    if kind != "classification" and data.labels:
-        yield Finding(("data", "labels"), f"has no effect on {kind} records", "remove it")
-    if kind != "classification" and training.class_weights:
-        yield Finding(("training", "class_weights"), f"has no effect on {kind} records", "remove it")
-    if kind == "text" and training.excess_length_strategy != "raise":
-        yield Finding(("training", "excess_length_strategy"), "has no effect on text records", "remove it: long texts are split")
+    training, kind = recipe.training, recipe.data.type
+    for path, types in _READ_BY.items():
+        if kind not in types:
+            hint = "remove it: long texts are split" if path[-1] == "excess_length_strategy" else "remove it"
+            yield no_effect(path, f" on {kind} records", hint)
     if kind == "classification" and training.sample_packing:
         yield Finding(("training", "sample_packing"), "classification rows cannot be packed", "use group_by_length: true")
 
 
+def roles_of_inputs(recipe: Recipe) -> Iterator[Finding]:
+    if recipe.training.train_on_inputs:
+        yield no_effect(("training", "roles_to_train"), " with train_on_inputs: true, which trains every message")
+
+
 def keys_of_rows_that_are_not_divided(recipe: Recipe) -> Iterator[Finding]:
-    split = recipe.data.split
-    if split.stratify_by and not split.validation and not split.test:
-        what = "has no effect: rows are held out by source only"
-        yield Finding(("data", "split", "stratify_by"), what, "remove it, or set data.split.validation above 0")
-    for index, source in enumerate(recipe.data.sources):
-        if source.weight != 1 and source.split in ("validation", "test"):
-            what = f"has no effect on {source.split} rows: only training rows are repeated"
-            yield Finding(("data", "sources", index, "weight"), what, "remove it")
+    split, sources = recipe.data.split, recipe.data.sources
+    if not split.validation and not split.test:
+        hint = "remove it, or set data.split.validation above 0"
+        yield no_effect(("data", "split", "stratify_by"), ": rows are held out by source only", hint)
+        if all(source.max_words is None and source.weight % 1 == 0 for source in sources):
+            yield no_effect(("data", "split", "seed"), ": no row is chosen by chance", hint)
+    for index, source in enumerate(sources):
+        if source.split in ("validation", "test"):
+            yield no_effect(("data", "sources", index, "weight"), f" on {source.split} rows: only training rows are repeated")
 
 
 def source_named_twice(recipe: Recipe) -> Iterator[Finding]:
@@ -175,7 +190,7 @@ def converter_of_another_type(recipe: Recipe) -> Iterator[Finding]:
         definition = schema("recipe")["$defs"][source.converter]
         for option in source.options:
             if kind not in definition["properties"][option].get("x-record-types", [kind]):
-                yield Finding((*place, "options", option), f"has no effect on {kind} records", "remove it")
+                yield no_effect((*place, "options", option), f" on {kind} records")
         kinds: list[str] = definition["x-record-types"]  # a test compares them with the converters
         if kind not in kinds:
             what = f"the converter {source.converter} makes {' or '.join(kinds)} records, not {kind}"
@@ -185,15 +200,15 @@ def converter_of_another_type(recipe: Recipe) -> Iterator[Finding]:
 
 def near_threshold_unused(recipe: Recipe) -> Iterator[Finding]:
     data = recipe.data
-    if data.near_threshold != type(data)._field_defaults["near_threshold"] and data.check_leaks == "none" and data.dedup != "near":
-        yield Finding(("data", "near_threshold"), "has no effect with check_leaks: none", "set dedup: near, or remove it")
+    if data.check_leaks == "none" and not data.compares_near:
+        yield no_effect(("data", "near_threshold"), " with check_leaks: none", "set dedup: near, or remove it")
 
 
 def tracker_names_without_tracker(recipe: Recipe) -> Iterator[Finding]:
     # In transformers, all trackio runs share one project.
     for key, taken_by in {"tracker_project": {"wandb", "mlflow"}, "tracker_run_name": {"wandb", "mlflow", "trackio"}}.items():
-        if getattr(recipe.training, key) and taken_by.isdisjoint(recipe.training.trackers):
-            yield Finding(("training", key), f"has no effect without {' or '.join(sorted(taken_by))}", "set training.trackers: [wandb]")
+        if taken_by.isdisjoint(recipe.training.trackers):
+            yield no_effect(("training", key), f" without {' or '.join(sorted(taken_by))}", "set training.trackers: [wandb]")
 
 
 def class_weights_of_other_labels(recipe: Recipe) -> Iterator[Finding]:
@@ -219,11 +234,13 @@ RULES: tuple[Rule, ...] = (
     warmup_longer_than_the_run,
     warmup_that_the_scheduler_ignores,
     adam_keys_without_adam,
+    epochs_beside_steps,
     early_stopping_without_evaluation,
     best_model_between_checkpoints,
     best_metric_without_best_model,
     shares_leave_nothing,
     keys_of_another_record_type,
+    roles_of_inputs,
     keys_of_rows_that_are_not_divided,
     source_named_twice,
     near_threshold_unused,
@@ -233,3 +250,9 @@ RULES: tuple[Rule, ...] = (
     *EVALUATION_RULES,
     *GENERATE_RULES,
 )
+
+
+def findings(values: dict[str, Any]) -> list[Finding]:
+    """Return what the rules find in a recipe that matches the schema."""
+    recipe = Recipe.from_values(values)
+    return [finding for rule in RULES for finding in rule(recipe) if finding.applies(values)]

@@ -7,8 +7,12 @@ from typing import Any
 
 from .base.errors import Location
 from .extends import overlay
+from .findings import NO_EFFECT
 from .metrics import JUDGED
+from .rules import findings
 from .sections import EvaluationSet, Generation, Launch, Recipe
+from .validation import without_unknown_keys
+from .values import is_written, without
 from .yaml_source import Document, KeyPath
 
 TINY = "tiny:"
@@ -31,12 +35,21 @@ def smoke_document(document: Document) -> Document:
         name: {path[1:]: location for path, location in table.items() if path[:1] == ("smoke",)}
         for name, table in (("keys", document.keys), ("values", document.values))
     }
-    return overlay(document, Document(own, cut["keys"], cut["values"]))
+    return _pruned(overlay(document, Document(own, cut["keys"], cut["values"])), own)
+
+
+def _pruned(document: Document, own: dict[str, Any]) -> Document:
+    """Remove the keys that the changes leave without effect, but for those of the smoke section, which are reported."""
+    values = without_unknown_keys(document.data)
+    for finding in findings(values) if values else ():
+        if finding.rule == NO_EFFECT and not is_written(own, finding.path) and is_written(document.data, finding.path):
+            document = document._replace(data=without(document.data, finding.path))
+    return document
 
 
 def _changes(recipe: Recipe, steps: int) -> dict[str, Any]:
     """Return the changes of every smoke run; None removes a key, `...` keeps it."""
-    training, model, chat, prompts = recipe.training, recipe.model, recipe.data.type == "chat", recipe.evaluation.prompts
+    training, model, prompts = recipe.training, recipe.model, recipe.evaluation.prompts
     half = max(steps // 2, 1)
     return {
         # The recipe behind `run:` has a smoke run too, whose tiny model is used.
@@ -64,7 +77,7 @@ def _changes(recipe: Recipe, steps: int) -> dict[str, Any]:
             "rubric": None,
             "sentiment_model": _tiny(recipe.evaluation.sentiment_model),
             "gates": None,  # random weights pass no gate
-            "generation": _few_tokens(recipe.evaluation.generation) if chat or (prompts and recipe.data.type == "text") else ...,
+            "generation": _few_tokens(recipe.evaluation.generation),
             "prompts": {"generation": _few_tokens(prompts.generation)} if prompts and prompts.generation else ...,
             "also": {name: _of_set(found) for name, found in recipe.evaluation.also.items()} or ...,
         },

@@ -1,11 +1,13 @@
 """Validate values against a JSON Schema: jsonschema-rs decides (fast), jsonschema explains (only if something is wrong)."""
 
 from functools import cache
+from typing import Any
 
 import jsonschema_rs
 
 from .base.errors import Problem
 from .json_schema import schema, schema_text
+from .values import without
 from .yaml_source import Document
 
 
@@ -22,6 +24,17 @@ def check_document(document: Document, name: str = "recipe") -> list[Problem]:
     from .schema_errors import explain
 
     return explain(document, schema(name)) or [_unexplained(document, name)]
+
+
+def without_unknown_keys(data: Any, name: str = "recipe") -> Any:
+    """Return the data without the keys that the schema does not know; None if anything else is wrong with it."""
+    checked = validator(name)
+    if checked.is_valid(data):
+        return data
+    for error in checked.iter_errors(data):
+        for key in getattr(error.kind, "unexpected", ()):
+            data = without(data, (*error.instance_path, key))
+    return data if checked.is_valid(data) else None
 
 
 def _unexplained(document: Document, name: str) -> Problem:

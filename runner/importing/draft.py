@@ -106,8 +106,13 @@ class Draft:
 
     def recipe(self) -> Recipe | None:
         """Return the recipe; None if its schema refuses it."""
+        values = self.valid_values()
+        return Recipe.from_values(values) if values else None
+
+    def valid_values(self) -> dict[str, Any] | None:
+        """Return the recipe's values; None if its schema refuses them."""
         document = Document(self.ordered(), {}, {})
-        return None if check_document(document) else Recipe.from_values(document.data)
+        return None if check_document(document) else document.data
 
     def ordered(self) -> dict[str, Any]:
         """Return the values in the order of the schema, without empty sections."""

@@ -6,7 +6,7 @@ from typing import Any, Literal, NamedTuple
 
 from ...schemas.base.errors import Location, Problem, UserError
 from ...schemas.recipe import problems_of
-from ...schemas.rules import RULES
+from ...schemas.rules import findings
 from ...schemas.yaml_source import Document, KeyPath, parse_yaml, read_text
 from ...schemas.yaml_writing import dotted, to_yaml
 from .axolotl import confirm, read_axolotl
@@ -61,9 +61,8 @@ def _tool(source: Document) -> Tool:
 
 def _prune(draft: Draft) -> None:
     """Remove keys that the rules refuse, with the rule's message as the reason."""
-    while recipe := draft.recipe():
-        found = [finding for rule in RULES for finding in rule(recipe)]
-        if not any(draft.unset(dotted(finding.path), f"{finding.what}: {finding.hint}") for finding in found):
+    while values := draft.valid_values():
+        if not any(draft.unset(dotted(finding.path), f"{finding.what}: {finding.hint}") for finding in findings(values)):
             return
 
 

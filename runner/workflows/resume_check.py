@@ -19,6 +19,7 @@ from ...schemas.base.errors import UserError
 from ...schemas.base.files import write_atomically
 from ...schemas.recipe import LoadedRecipe
 from ...schemas.sections import Training
+from ...schemas.values import is_written
 from ...schemas.yaml_writing import to_yaml
 from ..launch.plan import Plan, make_job
 from ..models.resolve import require_model_of, resolve_model
@@ -87,8 +88,8 @@ def overrides(loaded: LoadedRecipe, half: int) -> tuple[str, ...]:
     """Return the settings for the check: twice `half` steps, a checkpoint after each, and nothing that ends training early."""
     training, total = loaded.recipe.training, 2 * half
     wanted: dict[str, Any] = {"max_steps": total, "save_steps": 1, "logging_steps": 1}
-    plain = {"load_best_model_at_end": "false", "early_stopping_patience": "null", "metric_for_best_model": "eval_loss"}
-    wanted |= {key: value for key, value in plain.items() if getattr(training, key)}
+    ending = ("load_best_model_at_end", "early_stopping_patience", "metric_for_best_model")
+    wanted |= dict.fromkeys((key for key in ending if is_written(loaded.document.data, ("training", key))), "null")
     wanted |= {"eval_steps": half} if training.eval_steps else {}
     wanted |= {"warmup_steps": half} if (training.warmup_steps or 0) >= total else {}
     section = "smoke.training" if loaded.is_smoke else "training"  # a smoke run's own section overrides the others

@@ -72,7 +72,7 @@ def trained(tmp_path_factory, tiny_model, recipe) -> Path:
     folder = tmp_path_factory.mktemp("again")
     model = shutil.copytree(tiny_model, folder / "model")
     write_recipe(folder, model)
-    settings = ["--set", "training.max_steps=4", "--set", "training.num_epochs=1", "--set", "evaluation.max_rows=2"]
+    settings = ["--set", "training.max_steps=4", "--set", "evaluation.max_rows=2"]
     done = recipe("run", "tiny.yml", "--json", *settings, cwd=folder)
     assert done.returncode == 0, done.stderr
     return folder / json.loads(done.stdout)["run"]

@@ -161,6 +161,24 @@ def test_a_setting_without_a_value_removes_the_key(recipe_file: Write, setting: 
     assert load_layers(recipe_file("a: {b: 1, c: 2}"), (setting,)).data == {"a": {"c": 2}}
 
 
+@pytest.mark.parametrize("setting", ["training.max_steps=20", "training={max_steps: 20}"])
+def test_steps_that_are_set_replace_the_epochs_of_the_file(recipe_file: Write, setting: str) -> None:
+    path = recipe_file("recipe: 1\ntraining: {num_epochs: 3, warmup_ratio: 0.1}\n")
+    assert load_layers(path, (setting,)).data["training"] == {"warmup_ratio": 0.1, "max_steps": 20}
+    assert load_layers(path, ("training.warmup_steps=2",)).data["training"] == {"num_epochs": 3, "warmup_steps": 2}
+
+
+def test_epochs_of_a_recipe_replace_the_steps_of_the_one_that_it_extends(recipe_file: Write) -> None:
+    recipe_file("recipe: 1\ntraining: {max_steps: 20}\n", name="base.yml")
+    path = recipe_file("extends: base.yml\ntraining: {num_epochs: 3}\n")
+    assert load_layers(path).data["training"] == {"num_epochs": 3}
+
+
+def test_steps_and_epochs_in_one_command_line_both_stay_to_be_refused(recipe_file: Write) -> None:
+    settings = ("training.max_steps=20", "training.num_epochs=3")
+    assert load_layers(recipe_file("recipe: 1\n"), settings).data["training"] == {"max_steps": 20, "num_epochs": 3}
+
+
 def test_later_settings_win(recipe_file: Write) -> None:
     assert load_layers(recipe_file("a: 1"), ("a=2", "a=3")).data == {"a": 3}
 

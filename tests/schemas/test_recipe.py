@@ -90,6 +90,15 @@ def test_an_unknown_key_in_smoke_is_reported_at_its_place(recipe_file: Write, mi
     assert told(path) == [f"{path}:{line}:5: unknown key 'max_stepz' in training\n    hint: did you mean 'max_steps'?"]
 
 
+def test_every_kind_of_problem_is_reported_at_once(recipe_file: Write, minimal: Minimal) -> None:
+    """An unknown key, a pass-through key, and a key without effect at its default value."""
+    changes = {"training.adapter": "none", "training.lora_r": 16, "training.max_stepz": 2, "axolotl": {"rl": "dpo"},
+               "evaluation": {"generation": {"max_new_tokens": 256}, "prompts": {"path": "absent.txt"}}}  # fmt: skip
+    found = "\n".join(told(recipe_file(to_yaml(minimal(changes)))))
+    for key in ("max_stepz", "training.lora_r: has no effect with adapter: none", "axolotl.rl is not allowed", "absent.txt: no such file"):
+        assert key in found
+
+
 AXOLOTL = {
     "save_only_model: true": "axolotl.save_only_model is not allowed: a training could not be resumed: its checkpoints would have no optimizer\n    hint: remove it",
     "min_sample_len: 9": "axolotl.min_sample_len is not allowed: short rows would vanish after they were counted\n    hint: remove it",

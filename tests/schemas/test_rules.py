@@ -36,11 +36,13 @@ BREAKS: dict[str, list[tuple[Changes, list[str]]]] = {
     "adapter_keys_without_adapter": [
         ({"training.adapter": "none", "training.lora_r": 8, "training.lora_dropout": 0.5}, ["training.lora_r", "training.lora_dropout"]),
         ({"training.adapter": "none", "training.lora_target_modules": ["q"]}, ["training.lora_target_modules"]),
+        ({"training.adapter": "none", "training.lora_r": 16}, ["training.lora_r"]),  # its default
     ],
     "hub_keys_without_hub": [
         ({"data.sources": [{"path": "a.csv", "converter": "table", "revision": "v1", "subset": "en", "hub_split": "test"}]},
          ["data.sources.0.revision", "data.sources.0.subset", "data.sources.0.hub_split"]),
         ({"data.sources": [{"path": "hf:a/b", "converter": "table", "hub_split": "train[:10]"}]}, ["data.sources.0.hub_split"]),
+        ({"data.sources": [{"path": "a.csv", "converter": "table", "hub_split": "train"}]}, ["data.sources.0.hub_split"]),
     ],
     "file_keys_on_hub": [
         (also(sources=[{"path": "hf:a/b", "converter": "messages", "encoding": "cp1252"}]), ["evaluation.also.plain.sources.0.encoding"]),
@@ -111,6 +113,14 @@ BREAKS: dict[str, list[tuple[Changes, list[str]]]] = {
         ({"training.lr_scheduler": "constant", "training.warmup_ratio": 0.1}, ["training.warmup_ratio"]),
         ({"training.lr_scheduler": "constant", "training.warmup_steps": 3}, ["training.warmup_steps"]),
     ],
+    "epochs_beside_steps": [({"training.max_steps": 5, "training.num_epochs": 1}, ["training.num_epochs"])],
+    "roles_of_inputs": [
+        ({"training.train_on_inputs": True, "training.roles_to_train": ["assistant"]}, ["training.roles_to_train"]),
+    ],
+    "revision_of_no_repository": [
+        ({"model.base_model": name, "model.revision": "main"}, ["model.revision"])
+        for name in ("embedded:smollm2-135m-instruct", "run:first", "/models/mine")
+    ],
     "adam_keys_without_adam": [
         ({"training.optimizer": "sgd", "training.adam_beta1": 0.9}, ["training.adam_beta1"]),
         ({"training.optimizer": "adafactor", "training.adam_epsilon": 1e-9}, ["training.adam_epsilon"]),
@@ -159,12 +169,14 @@ BREAKS: dict[str, list[tuple[Changes, list[str]]]] = {
     ],
     "rubric_fits": [
         (LABELS | {"evaluation.rubric": RUBRIC}, ["evaluation.rubric"]),
+        ({"evaluation.rubric": RUBRIC | {"max_new_tokens": 256, "limits": {}}}, ["evaluation.rubric.max_new_tokens", "evaluation.rubric.limits"]),
         ({"evaluation.rubric": RUBRIC | {"gates": {"other": {"min": 1}}}}, ["evaluation.rubric.gates.other"]),
         ({"evaluation.rubric": RUBRIC | {"gates": {"kind": {"min": 9, "max": 1}}}}, ["evaluation.rubric.gates.kind"]),
     ],
     "sampling_without_temperature": [
         ({"evaluation.generation.top_p": 0.9}, ["evaluation.generation.top_p"]),
-        ({"evaluation.prompts": {"texts": ["Hi"], "generation": {"top_p": 0.9}}}, ["evaluation.prompts.generation.top_p"]),
+        ({"evaluation.prompts": {"texts": ["Hi"], "generation": {"top_p": 1, "seed": 42}}},
+         ["evaluation.prompts.generation.top_p", "evaluation.prompts.generation.seed"]),
     ],
     "sample_prompts_given_once": [
         ({"evaluation.prompts": {"texts": ["Hi"], "path": "prompts.txt"}}, ["evaluation.prompts"]),
@@ -192,6 +204,8 @@ BREAKS: dict[str, list[tuple[Changes, list[str]]]] = {
     "shares_leave_nothing": [({"data.split.validation": 0.5, "data.split.test": 0.5}, ["data.split"])],
     "keys_of_another_record_type": [
         (TEXT | {"training.train_on_inputs": True}, ["training.train_on_inputs"]),
+        (TEXT | {"training.roles_to_train": ["assistant"], "data.reasoning": "keep"}, ["training.roles_to_train", "data.reasoning"]),
+        (LABELS | {"evaluation.seen_by": "word"}, ["evaluation.seen_by"]),
         (TEXT | {"data.system_prompt": "Be kind."}, ["data.system_prompt"]),
         (TEXT | {"data.system_role": "fold", "data.whitespace": "keep"}, ["data.system_role", "data.whitespace"]),
         ({"data.labels": ["a", "b"]}, ["data.labels"]),
@@ -202,13 +216,17 @@ BREAKS: dict[str, list[tuple[Changes, list[str]]]] = {
         (LABELS | {"model.chat_template": "chatml", "model.end_of_turn": "<e>"}, ["model.chat_template", "model.end_of_turn"]),
     ],
     "keys_of_rows_that_are_not_divided": [
-        ({"data.sources": FIXED, "data.split": {"validation": 0, "stratify_by": "topic"}}, ["data.split.stratify_by"]),
+        ({"data.sources": FIXED, "data.split": {"validation": 0, "stratify_by": "topic", "seed": 42}}, ["data.split.stratify_by", "data.split.seed"]),
         ({"data.sources": [FIXED[0], FIXED[1] | {"weight": 2}]}, ["data.sources.1.weight"]),
     ],
     "generation_without_replies": [
         (LABELS | {"evaluation.generation": {"max_new_tokens": 9, "temperature": 1, "top_p": 0.5}},
          [f"evaluation.generation.{key}" for key in ("max_new_tokens", "temperature", "top_p")]),
         (also(max_new_tokens=9), ["evaluation.also.plain.max_new_tokens"]),
+        ({"evaluation.generation": {"max_new_tokens": 256, "batch_size": 8}}, ["evaluation.generation.max_new_tokens"]),
+        (also(metrics=["stop_rate"], max_new_tokens=9) | {"evaluation.generation": {"max_new_tokens": 256, "temperature": 0}},
+         ["evaluation.generation.max_new_tokens"]),
+        ({"evaluation.prompts": {"texts": ["Hi"], "generation": {}}, "evaluation.generation.temperature": 0}, ["evaluation.generation.temperature"]),
     ],
     "source_named_twice": [({"data.sources": TWICE}, ["data.sources.2"])],
     "converter_of_another_type": [
@@ -250,10 +268,10 @@ KEEPS: dict[str, list[Changes]] = {
     "adapter_keys_without_adapter": [{"training.adapter": "none"}, {"training.lora_r": 8}],
     "hub_keys_without_hub": [
         {"data.sources": [{"path": "hf:a/b", "converter": "table", "revision": "v1", "subset": "en", "hub_split": "test"}]},
-        {"data.sources": [{"path": "a.csv", "converter": "table", "hub_split": "train"}]},
+        {"data.sources": [{"path": "a.csv", "converter": "table"}]},
     ],
     "file_keys_on_hub": [
-        {"data.sources": [{"path": "hf:a/b", "converter": "table", "encoding": "utf-8"}]},
+        {"data.sources": [{"path": "hf:a/b", "converter": "table"}]},
         {"data.sources": [{"path": "a.csv", "converter": "table", "encoding": "cp1252", "columns": ["text", "label"]}]},
     ],
     "unknown_encoding": [
@@ -291,6 +309,12 @@ KEEPS: dict[str, list[Changes]] = {
     "warmup_longer_than_the_run": [{"training.max_steps": 5, "training.warmup_steps": 4}, {"training.warmup_ratio": 0.5}],
     "warmup_that_the_scheduler_ignores": [
         {"training.lr_scheduler": "constant_with_warmup", "training.warmup_steps": 3}, {"training.lr_scheduler": "constant"},
+    ],
+    "epochs_beside_steps": [{"training.max_steps": 5}, {"training.num_epochs": 1}],
+    "roles_of_inputs": [{"training.train_on_inputs": False, "training.roles_to_train": ["user"]}],
+    "revision_of_no_repository": [
+        {"model.base_model": "owner/model", "model.revision": "main"},
+        {"model.base_model": "/models/mine", "model.trust_remote_code": True, "model.revision": "0123456789abcdef" * 2 + "01234567"},
     ],
     "adam_keys_without_adam": [{"training.optimizer": "paged_adamw_8bit", "training.adam_beta2": 0.95}, {"training.optimizer": "sgd"}],
     "early_stopping_without_evaluation": [
@@ -334,11 +358,15 @@ KEEPS: dict[str, list[Changes]] = {
     "shares_leave_nothing": [{"data.split.validation": 0.5, "data.split.test": 0.4}],
     "keys_of_another_record_type": [{"training.train_on_inputs": True, "data.system_prompt": "Be kind."}, LABELS],
     "keys_of_rows_that_are_not_divided": [
-        {"data.split.stratify_by": "topic"}, {"data.sources": [FIXED[0] | {"weight": 2}, FIXED[1] | {"split": "train", "weight": 3}]},
+        {"data.split.stratify_by": "topic"}, {"data.sources": [FIXED[0] | {"weight": 1.5}, FIXED[1]], "data.split": {"validation": 0, "seed": 1}}, {"data.sources": [FIXED[0] | {"weight": 2}, FIXED[1] | {"split": "train", "weight": 3}]},
     ],
     "generation_without_replies": [
         LABELS | {"evaluation.generation": {"batch_size": 2, "seed": 1}},
-        {"evaluation.generation": {"max_new_tokens": 9, "temperature": 1}},
+        {"evaluation.generation": {"max_new_tokens": 9, "temperature": 1}, "evaluation.metrics": ["stop_rate"]},
+        {"evaluation.generation.max_new_tokens": 9, "evaluation.prompts": {"texts": ["Hi"]}},
+        {"evaluation.generation.max_new_tokens": 9, "evaluation.rubric": RUBRIC},
+        {"evaluation.generation.max_new_tokens": 9, "evaluation.sentiment_model": "m"},
+        also(metrics=["stop_rate"]) | {"evaluation.generation": {"max_new_tokens": 9, "temperature": 1}},
         also(metrics=["stop_rate"], max_new_tokens=9),
     ],
     "source_named_twice": [{"data.sources": FIXED}, {"data.sources": TWICE[:2]}],
@@ -366,7 +394,7 @@ def found(rule: str, values: dict[str, Any]) -> list[str]:
     """The keys that the rule names in a recipe that the schema accepts."""
     assert validator("recipe").is_valid(values), "a rule is about recipes that the schema has accepted"
     function = {function.__name__: function for function in RULES}[rule]
-    findings = list(function(Recipe.from_values(values)))
+    findings = [finding for finding in function(Recipe.from_values(values)) if finding.applies(values)]
     assert all(finding.what and finding.hint for finding in findings), "what is wrong, and what to do"
     return [".".join(map(str, finding.path)) for finding in findings]
 

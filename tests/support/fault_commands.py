@@ -17,7 +17,7 @@ from .tiny import write_jsonl, write_recipe
 
 # A constant rate, so that one step more moves the weights; dropout, so that it draws random numbers.
 SETTINGS = ["training.lr_scheduler=constant", "training.max_steps=2", "training.save_steps=1", "training.eval_steps=2", "training.logging_steps=1",
-            "evaluation.max_rows=2", "evaluation.metrics=[perplexity]", "export.merge=true"]  # fmt: skip
+            "evaluation.max_rows=2", "evaluation.metrics=[perplexity]", "evaluation.generation.max_new_tokens=null", "export.merge=true"]  # fmt: skip
 CLOCK = ("tokens_per_s", "eval_runtime")
 OTHER_EVALUATION = ["--set", "evaluation.max_rows=3"]
 SCORED_AGAIN = ["--set", "evaluation.metrics=[token_accuracy]"]

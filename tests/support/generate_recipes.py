@@ -37,7 +37,6 @@ BREAKS: dict[str, list[tuple[dict[str, Any], list[str]]]] = {
         (generate(providers=None), ["generate"]),
         (generate(prompt=None), ["generate"]),
         (generate(task="self_cognition"), ["generate.providers", "generate.prompt"]),
-        (generate(sampling={"temperature": 0, "top_p": 0.9}), ["generate.sampling.top_p"]),
         (generate(filters={"min_words": 9, "max_words": 3}), ["generate.filters.max_words"]),
         (generate(filters={"min_score": 3}), ["generate.filters.min_score"]),
     ],
@@ -50,11 +49,22 @@ BREAKS: dict[str, list[tuple[dict[str, Any], list[str]]]] = {
         (generate(task="scenarios"), ["generate.input"]),
         (generate(task="scenarios", input=None, limit=3), ["generate.limit"]),
     ],
+    "settings_of_requests_that_are_not_sent": [
+        (generate(sampling={"temperature": 0, "top_p": 1}), ["generate.sampling.top_p"]),
+        (generate(task="label", prompt=None, providers=[CLASSIFIER], sampling={}, seed=42, limits={"concurrency": 8}, filters={"keep_cut": False}),
+         ["generate.sampling", "generate.seed", "generate.filters.keep_cut", "generate.limits"]),
+        (generate(task="self_cognition", providers=None, prompt=None, filters={"min_words": 2}), ["generate.filters.min_words"]),
+    ],
+    "weights_of_one_provider": [
+        (asked(weight=1), ["generate.providers.0.weight"]),
+        (judged(weight=2), ["evaluation.judge.provider.weight"]),
+    ],
     "classifiers_label": [
         (generate(task="label", prompt=None), ["generate.providers.0.provider"]),
         (generate(providers=[CLASSIFIER]), ["generate.providers.0.provider"]),
         (generate(task="label", prompt=None, providers=[CLASSIFIER, CLASSIFIER | {"model": "n"}]), ["generate.providers.1"]),
-        (generate(task="label", prompt=None, providers=[CLASSIFIER | {"key_name": "KEY"}]), ["generate.providers.0.key_name"]),
+        (generate(task="label", prompt=None, providers=[CLASSIFIER | {"key_name": "KEY", "stream": False}]),
+         ["generate.providers.0.key_name", "generate.providers.0.stream"]),
     ],
     "provider_address": [
         (asked(base_url=None), ["generate.providers.0"]),
@@ -102,6 +112,15 @@ KEEPS: dict[str, list[dict[str, Any]]] = {
         generate(task="scenarios", input=None, prompt=["a.yml", "b.yml"], min_rows=9),
         generate(converter="lmsys", converter_options={"languages": ["English"]}),
     ],
+    "settings_of_requests_that_are_not_sent": [
+        generate(sampling={"temperature": 0.5, "top_p": 1}, seed=42, limits={"concurrency": 8}),
+        generate(task="label", prompt=None, providers=[CLASSIFIER], filters={"max_words": 9}),
+        generate(
+            task="label", prompt=None, providers=[CLASSIFIER], judge={"prompt": "judge_useful", "provider": OPEN}, limits={"retries": 1}
+        ),
+        generate(task="self_cognition", options={"paraphrases": 3}, seed=1),
+    ],
+    "weights_of_one_provider": [generate(providers=[LOCAL | {"weight": 1}, OPEN]), asked()],
     "classifiers_label": [generate(task="label", prompt=None, providers=[CLASSIFIER])],
     "provider_address": [
         asked(),

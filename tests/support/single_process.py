@@ -6,7 +6,7 @@ from recipekit.runner.runtime.progress import read_lines
 
 # No dropout: each process draws its own. 28 rows in steps of 4 leave no batch to be filled up.
 SAME = ["training.lora_dropout=0", "training.max_steps=7", "training.eval_steps=7", "training.save_steps=3", "evaluation.max_rows=1",
-        "evaluation.metrics=[perplexity]"]  # fmt: skip
+        "evaluation.metrics=[perplexity]", "evaluation.generation.max_new_tokens=null"]  # fmt: skip
 ROWS = 32
 
 

@@ -120,7 +120,6 @@ training:
   lora_dropout: 0.1
   sequence_len: 128
   micro_batch_size: 4
-  num_epochs: 4
   max_steps: 12
   learning_rate: 1e-3
   eval_steps: 4
@@ -176,7 +175,6 @@ training:
   sequence_len: 64
   micro_batch_size: 4
   max_steps: 24
-  num_epochs: 8
   learning_rate: 1e-2
   lr_scheduler: linear
   eval_steps: 8
@@ -219,7 +217,6 @@ training:
   sequence_len: 64
   sample_packing: true
   micro_batch_size: 2
-  num_epochs: 2
   max_steps: 12
   learning_rate: 3e-3
   eval_steps: 6

@@ -18,6 +18,7 @@ from recipekit.runner.launch.plan import CONFIG, plan
 from recipekit.runner.launch.steps import optimizer_steps
 from recipekit.runner.runtime.machine import machine_named
 from recipekit.schemas.extends import shipped_recipes
+from recipekit.schemas.findings import NO_EFFECT
 from recipekit.schemas.json_schema import SCHEMA_DIR
 from recipekit.schemas.launch_rules import LAUNCH_RULES
 from recipekit.schemas.recipe import load_recipe
@@ -106,7 +107,7 @@ def accepted_engines() -> dict[str, dict]:
     found = {}
     for launch, adapter, optimizer in product(SHARDED, ("none", "lora", "qlora"), ("adamw_torch", "adamw_bnb_8bit", "paged_adamw_8bit")):
         changes = {"launch": {"num_processes": 2, **launch}, "training.adapter": adapter, "training.optimizer": optimizer}
-        if not any(finding for rule in LAUNCH_RULES for finding in rule(_recipe(changes))):
+        if not any(finding.rule != NO_EFFECT for rule in LAUNCH_RULES for finding in rule(_recipe(changes))):
             found[f"{adapter}, {optimizer}, {launch}"] = changes
     return found
 

@@ -64,7 +64,7 @@ def test_trackers_write_locally_and_no_secret(tmp_path, tiny_model, recipe):
     write_recipe(tmp_path, tiny_model)
     installed = [name for name in ENVIRONMENT if find_spec(name)]
     assert {"tensorboard", "wandb", "trackio"} <= set(installed), "they come with Axolotl"
-    settings = [f"training.trackers=[{', '.join(installed)}]", "training.max_steps=4", "training.num_epochs=1", "evaluation.max_rows=1",
+    settings = [f"training.trackers=[{', '.join(installed)}]", "training.max_steps=4", "evaluation.max_rows=1",
                 "training.tracker_project=emoji-project", "training.tracker_run_name=first-try"]  # fmt: skip
     done = recipe("run", "tiny.yml", "--json", *(part for setting in settings for part in ("--set", setting)), cwd=tmp_path, **SECRETS)
     assert done.returncode == 0, done.stderr

@@ -13,7 +13,7 @@ from ...support.tiny import write_recipe
 pytestmark = [pytest.mark.train, pytest.mark.long]
 # A constant rate, so that one step more moves the weights; dropout, so that it draws random numbers.
 CONSTANT = ["training.lr_scheduler=constant", "training.eval_steps=1", "training.save_steps=1", "training.logging_steps=1",
-            "evaluation.max_rows=1", "evaluation.metrics=[perplexity]"]  # fmt: skip
+            "evaluation.max_rows=1", "evaluation.metrics=[perplexity]", "evaluation.generation.max_new_tokens=null"]  # fmt: skip
 TO_THE_END = ["training.max_steps=3"]
 # A rate at which the validation loss rises after a few steps.
 STOPPED_EARLY = ["training.max_steps=12", "training.learning_rate=0.5", "training.load_best_model_at_end=true",

@@ -24,7 +24,6 @@ SETTINGS = {
     "gradient_accumulation_steps": 64,
     "lora_dropout": 0,
     "max_steps": 3,
-    "num_epochs": 3,
     "eval_steps": 3,
     "save_steps": 3,
 }

@@ -16,6 +16,7 @@ from ...support.recipe_process import start, wait_for_step
 from ...support.tiny import emogpt_rows, write_jsonl, write_recipe
 
 pytestmark = pytest.mark.train
+LOSSES_ALONE = ["--set", "evaluation.metrics=[perplexity]", "--set", "evaluation.generation.max_new_tokens=null"]
 VARYING = ("tokens_per_s", "eval_runtime")
 HOSTILE = 'it\'s -a "place" 🙂 $(touch canary) `touch canary` é'  # where everything runs: no shell, no template and no encoding may notice
 SECRETS = {"HF_TOKEN": "hf_" + "cAnArY" * 5, "CANARY_API_KEY": "planted-canary-value"}
@@ -131,7 +132,7 @@ def test_a_second_run_with_nothing_changed_trains_nothing(finished, workplace, r
 
 
 def test_another_evaluation_reuses_the_training(finished, workplace, recipe):
-    again = recipe("run", "tiny.yml", "--json", "--set", "evaluation.metrics=[perplexity]", "--set", "evaluation.max_rows=2", cwd=workplace)
+    again = recipe("run", "tiny.yml", "--json", *LOSSES_ALONE, "--set", "evaluation.max_rows=2", cwd=workplace)
     outcome = json.loads(again.stdout)
     assert outcome["stages"] == {"data": "reused", "train": "reused", "evaluate": "done", "report": "done"}
     assert outcome["metrics"]["rows"] == 2
@@ -142,7 +143,7 @@ def test_another_evaluation_reuses_the_training(finished, workplace, recipe):
 def test_a_merged_model_is_base_and_adapter_in_one_and_answers_as_they_do(finished, workplace, recipe, tiny_model):
     from safetensors.numpy import load_file
 
-    evaluation = ["--set", "evaluation.metrics=[perplexity]", "--set", "evaluation.max_rows=2"]
+    evaluation = [*LOSSES_ALONE, "--set", "evaluation.max_rows=2"]
     done = recipe("run", "tiny.yml", "--json", "--set", "export.merge=true", *evaluation, cwd=workplace)
     assert done.returncode == 0, done.stderr
     outcome = json.loads(done.stdout)
@@ -179,8 +180,7 @@ def test_a_run_that_is_merged_afterwards_is_still_the_recipes_run(finished, work
 
 def test_a_gate_that_is_not_met_exits_3_and_keeps_the_run(finished, workplace, recipe):
     gates = [
-        "--set",
-        "evaluation.metrics=[perplexity]",
+        *LOSSES_ALONE,
         "--set",
         "evaluation.max_rows=2",
         "--set",
