@@ -11,7 +11,7 @@ from ...schemas.sections import SPLITS, RecordType
 from .manifest import NearDuplicates
 from .near_duplicates import compared_text, near_pairs, signatures
 
-MAX_ROWS = 200_000  # about 3 seconds of CPU time for rows of 1 KB: 11 microseconds per KB, and a temporary file of 512 bytes per row
+MAX_ROWS = 200_000  # about 3 seconds of CPU time for rows of 1 kB: 11 microseconds per kB, and a temporary file of 512 bytes per row
 MAX_BYTES = 256 << 20
 LISTED = 5
 _BATCH = 512

@@ -1,7 +1,7 @@
 """Convert batches in several processes, in order. A process that dies costs its batch one retry, not the conversion.
 
 Every process has two batches, one being converted and one waiting, so that it is never idle. Messages pass through files in memory, because
-a pipe moves only 64 KB at a time: the pickle, and the lines next to it, which pickling would copy once more. Pickle is safe here: the files
+a pipe moves only 64 kB at a time: the pickle, and the lines next to it, which pickling would copy once more. Pickle is safe here: the files
 are anonymous, and shared only by this process and the children that it forked.
 """
 
