@@ -25,7 +25,7 @@ def limit_hub_client() -> None:
     set_client_factory(client)
 
 
-def within(seconds: float, work: Callable[[], T]) -> T:
+def with_timeout(seconds: float, work: Callable[[], T]) -> T:
     """Return what `work` returns. Raises TimeoutError after `seconds`; the thread then ends with the process."""
     outcome: Future[T] = Future()
 

@@ -50,9 +50,9 @@ class RowStore:
         """Keep a batch of the source with this number, without duplicates."""
         repeated = self.digests.add(found.digests) if self.data.dedup != "none" else self._all(found)
         rows = len(found.ends)
-        write_but(self.file, found.lines, found.ends, repeated)
+        write_except(self.file, found.lines, found.ends, repeated)
         if self.signatures:
-            write_but(self.signatures, found.signatures, range(SIGNATURE, len(found.signatures) + 1, SIGNATURE), repeated)
+            write_except(self.signatures, found.signatures, range(SIGNATURE, len(found.signatures) + 1, SIGNATURE), repeated)
         self.ledger.add(found.ledger)
         self.ledger.kept += rows - len(repeated)
         self.ledger.drop_filtered("duplicate", len(repeated))
@@ -135,7 +135,7 @@ class RowStore:
         return Placed(keys, owners, fixed, self.strata, list(self.names) or [""])
 
 
-def write_but(file: NewFile, content: bytes, ends: Sequence[int], skipped: Sequence[int]) -> None:
+def write_except(file: NewFile, content: bytes, ends: Sequence[int], skipped: Sequence[int]) -> None:
     """Write the parts of `content` (part n ends at `ends[n]`) except the skipped ones, in as few writes as possible."""
     view, start = memoryview(content), 0
     for number in skipped:

@@ -20,10 +20,10 @@ def bounded_lines(stream: Readable, ends: bytes = b"\n") -> io.BufferedReader:
 
     `ends` are the bytes that end a line: with \\n alone, a file whose lines end in a bare \\r would be one line.
     """
-    return io.BufferedReader(CappedLines(stream, ends), READ_BYTES)
+    return io.BufferedReader(BoundedLines(stream, ends), READ_BYTES)
 
 
-class CappedLines(io.RawIOBase):
+class BoundedLines(io.RawIOBase):
     """A stream in which no line is much longer than MAX_LINE."""
 
     def __init__(self, stream: Readable, ends: bytes = b"\n") -> None:

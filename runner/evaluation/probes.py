@@ -49,7 +49,7 @@ PROBES = {
 }
 
 
-def asked_for(recipe: Recipe) -> dict[str, Any]:
+def requested_probes(recipe: Recipe) -> dict[str, Any]:
     """Return the recipe's probes with their settings. Raises UserError if the file of prompts is not valid."""
     evaluation = recipe.evaluation
     asked = {name: value for name in PROBES if (value := getattr(evaluation, name))}
@@ -63,18 +63,18 @@ def asked_for(recipe: Recipe) -> dict[str, Any]:
     return asked
 
 
-def prepared(asked: dict[str, Any]) -> dict[str, Any]:
+def probe_inputs(asked: dict[str, Any]) -> dict[str, Any]:
     """Return what the worker gets for the probes. Raises UserError for unusable settings."""
     return {name: PROBES[name].prepare(value) for name, value in asked.items()}
 
 
-def waiting(run: RunFolder, asked: dict[str, Any], predictions: str) -> dict[str, str]:
+def pending_probes(run: RunFolder, asked: dict[str, Any], predictions: str) -> dict[str, str]:
     """Return the probes that were not run on this model and these files with these settings, with their keys."""
     keys = {name: key_of("probe", name, PROBES[name].identity(value), predictions) for name, value in asked.items()}
     return {name: key for name, key in keys.items() if (run.find(PROBES[name].file) or {}).get("key") != key}
 
 
-def results(run: RunFolder, asked: dict[str, Any]) -> dict[str, Any]:
+def probe_results(run: RunFolder, asked: dict[str, Any]) -> dict[str, Any]:
     """Return the results of the probes for metrics.json."""
     found = {PROBES[name].result: {key: value for key, value in run.read(PROBES[name].file).items() if key != "key"} for name in asked}
     if "blimp" in found:

@@ -24,17 +24,17 @@ from .tasks import task
 ROWS_FILE = "rows.jsonl"
 
 
-class Places(NamedTuple):
+class GeneratedFiles(NamedTuple):
     """Where a recipe's rows and its log of requests are, for all its runs."""
 
     rows: Path
     log: Path
 
 
-def places(loaded: LoadedRecipe, root: Path) -> Places:
+def generated_files(loaded: LoadedRecipe, root: Path) -> GeneratedFiles:
     """Return the folder of rows and the log; smoke runs have their own."""
     suffix = "_smoke" if loaded.is_smoke else ""
-    return Places(root / loaded.recipe.name / f"generated{suffix}", root / loaded.recipe.name / f"requests{suffix}.sqlite")
+    return GeneratedFiles(root / loaded.recipe.name / f"generated{suffix}", root / loaded.recipe.name / f"requests{suffix}.sqlite")
 
 
 def require_generate_extra(generate: Generate) -> None:
@@ -65,22 +65,22 @@ def generated_facts(generate: Generate, runs: Path) -> list[Any]:
     return [VERSION, task(generate.task).VERSION, made, section, judge, files, loaded, people, models]
 
 
-def already_generated(loaded: LoadedRecipe, root: Path) -> Data:
+def with_generated_rows(loaded: LoadedRecipe, root: Path) -> Data:
     """Return the data section with the rows as an ordinary file. Raises UserError if they have not been generated yet."""
-    rows = places(loaded, root).rows / ROWS_FILE
-    if _named(loaded.recipe.data) and not rows.is_file():
+    rows = generated_files(loaded, root).rows / ROWS_FILE
+    if _reads_generated_rows(loaded.recipe.data) and not rows.is_file():
         name = (loaded.path.stem if loaded.path in shipped_recipes() else str(loaded.path)) + " --smoke" * loaded.is_smoke
         hint = f"run recipe generate {name}; recipe run also generates them"
         raise UserError(Problem(Location(str(rows)), "the rows have not been generated yet", hint, "not-generated"))
-    return named(loaded.recipe.data, rows)
+    return with_rows_file(loaded.recipe.data, rows)
 
 
-def named(data: Data, rows: Path) -> Data:
+def with_rows_file(data: Data, rows: Path) -> Data:
     """Return the data section with the file in place of `generated:rows`."""
     return data._replace(sources=tuple(s._replace(path=str(rows.resolve())) if s.path == ROWS else s for s in data.sources))
 
 
-def _named(data: Data) -> bool:
+def _reads_generated_rows(data: Data) -> bool:
     return any(source.path == ROWS for source in data.sources)
 
 

@@ -16,7 +16,7 @@ from .classify import Classifier
 from .library_warnings import silence_libraries
 
 
-def opened(target: ModelReference, settings: Settings, beside_base: bool, as_json: bool, is_terminal: bool) -> Session | Classifier:
+def open_session(target: ModelReference, settings: Settings, beside_base: bool, as_json: bool, is_terminal: bool) -> Session | Classifier:
     """Return the session with its models loaded. `is_terminal` says that replies are printed to a terminal.
 
     Raises UserError for a setting that has no effect on this model.

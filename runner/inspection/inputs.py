@@ -42,10 +42,10 @@ def find_inputs(what: str, scratch: Path, root: Path = RUNS, settings: tuple[str
         return files_in(path)
     if not is_recipe(what):
         return Inputs(path.name, {path.name: path}, {})
-    from ..generate.stage import already_generated
+    from ..generate.stage import with_generated_rows
 
     loaded = load_named(what, settings)
-    build(already_generated(loaded, root), scratch / "data")
+    build(with_generated_rows(loaded, root), scratch / "data")
     return files_in(scratch / "data")._replace(name=loaded.recipe.name, temporary=True)
 
 

@@ -5,7 +5,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ...converters.building.hub_client import limit_hub_client, within
+from ...converters.building.hub_client import limit_hub_client, with_timeout
 from ...schemas.base.errors import Location, Problem, UserError
 from ...schemas.model_rules import EMBEDDED
 from .folder_check import check_model_folder, check_weight_names
@@ -44,7 +44,7 @@ def small_files(name: str, revision: str | None = None, *, with_weights: bool = 
         if with_weights:
             check_weight_names(name, [path for path in names if "/" not in path])
         limit_hub_client()
-        folder = within(WHOLE_SECONDS, lambda: _download(name, revision, names))
+        folder = with_timeout(WHOLE_SECONDS, lambda: _download(name, revision, names))
     except (HfHubHTTPError, OSError, OfflineModeIsEnabled, ValueError, *_transport_errors()) as error:
         # LocalEntryNotFoundError hides the real reason why a file could not be fetched.
         cause = error.__cause__ if isinstance(error, LocalEntryNotFoundError) and error.__cause__ else error

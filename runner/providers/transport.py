@@ -80,7 +80,7 @@ class GuardedTransport(httpx2.AsyncBaseTransport):
         if refusal:
             await response.aclose()
             raise Refused(refusal, request=request, fatal=response.is_redirect)
-        response.stream = CappedStream(response.stream, request)
+        response.stream = BoundedStream(response.stream, request)
         return response
 
     async def aclose(self) -> None:
@@ -100,7 +100,7 @@ def _refusal(request: httpx2.Request, response: httpx2.Response) -> str:
     return ""
 
 
-class CappedStream(httpx2.AsyncByteStream):
+class BoundedStream(httpx2.AsyncByteStream):
     """A body that raises an error beyond MAX_BODY bytes."""
 
     def __init__(self, stream: Any, request: httpx2.Request) -> None:

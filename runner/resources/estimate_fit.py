@@ -14,7 +14,7 @@ from ..runtime.console import Display
 from ..runtime.machine import Machine, this_machine
 from ..runtime.run_files import MANIFEST, PEAK_MEMORY
 from ..runtime.run_folder import RunFolder
-from .fit import Fit, fit, in_words, peak_text, require, warnings
+from .fit import Fit, fit, needs_line, peak_text, require, warnings
 from .row_lengths import expected_tokens
 
 # The embedded model's configuration, for use before it is unpacked.
@@ -66,12 +66,12 @@ def check_fit(run: RunFolder, recipe: Recipe, model: ResolvedModel, rows: int, d
     tokens = expected_tokens(recipe, run / "data" / "train.jsonl", model.path)
     found = fit(recipe, size, this_machine(), run.path, labels, steps, tokens)
     require(found, full_rows=recipe.data.type == "text" and recipe.training.sample_packing)
-    display.say("", f"needs {in_words(found)}")
+    display.say("", f"needs {needs_line(found)}")
     for line in warnings(found):
         display.say("", line, "yellow")
 
 
-def say_memory(run: RunFolder, display: Display) -> None:
+def print_memory(run: RunFolder, display: Display) -> None:
     """Print the measured peak memory and the prediction, if it was measured."""
     if facts := run.find(PEAK_MEMORY):
         display.say("", peak_text(facts))

@@ -111,7 +111,7 @@ def warnings(found: Fit, refused: Sequence[Problem] = ()) -> list[str]:
     return close
 
 
-def in_words(found: Fit) -> str:
+def needs_line(found: Fit) -> str:
     """Format as a line for the terminal."""
     memory = f"memory {size_text(found.memory_needed)} at {found.memory.tokens:,} tokens per row"
     available = f" ({size_text(found.memory_available)} available)" if found.memory_available else ""

@@ -101,7 +101,7 @@ def tokens_in_epoch(facts: dict[str, Any]) -> int:
     return train["tokens"] if "tokens" in train and "trained" not in train else train["trained"] + train["masked"]
 
 
-def earlier(root: Path) -> list[Timing]:
+def earlier_timings(root: Path) -> list[Timing]:
     """Return the timings of all runs under `root`, newest first; damaged files are ignored."""
     found = []
     for path in sorted(root.glob(f"*/*/{TIMING.name}"), key=lambda path: path.parent.name, reverse=True):

@@ -8,7 +8,7 @@ from ...converters.building.manifest import Manifest
 from ...schemas.base.errors import Location, Problem, UserError
 from ...schemas.recipe import LoadedRecipe
 from ...schemas.sections import Data
-from ..generate.stage import ROWS_FILE, named
+from ..generate.stage import ROWS_FILE, with_rows_file
 from ..launch.plan import TrainingJob, make_job
 from ..models.resolve import ResolvedModel, is_unchanged, resolve_model
 from ..runtime.console import Display
@@ -66,7 +66,7 @@ class RunContext:
         """Return the recipe's data section, with generated rows replaced by their file from the generate stage."""
         if self.recipe.generate is None:
             return self.recipe.data
-        return named(self.recipe.data, self.found["generate"] / "generated" / ROWS_FILE)
+        return with_rows_file(self.recipe.data, self.found["generate"] / "generated" / ROWS_FILE)
 
     @cached_property
     def manifest(self) -> Manifest:

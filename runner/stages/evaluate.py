@@ -10,7 +10,7 @@ from ...schemas.base.hashing import key_of, with_contents
 from ...schemas.sections import Evaluation, Recipe
 from ..evaluation.judge import judge_all
 from ..evaluation.metrics import metric
-from ..evaluation.probes import PROBES, asked_for, prepared, results, waiting
+from ..evaluation.probes import PROBES, pending_probes, probe_inputs, probe_results, requested_probes
 from ..evaluation.rubric import judge_by_rubric, rubric_scores
 from ..evaluation.run_metrics import scored
 from ..launch.plan import Plan
@@ -30,7 +30,7 @@ from ..runtime.run_files import (
 from ..runtime.run_folder import RunFolder
 from ..runtime.seals import write_seal
 from .context import RunContext
-from .predictions import predict, predictions_key, request_of, sample_rows, take_up
+from .predictions import predict, predictions_key, request_of, reuse_predictions, sample_rows
 
 NAME = "evaluate"
 OUTPUTS = ("eval",)
@@ -72,17 +72,17 @@ def run(context: RunContext) -> None:
     sweep(run / EVALUATING)
     recipe = with_earlier_metrics(run, context.recipe)
     own_key = context.keys[NAME] = context.keys.get(NAME) or key(context)
-    before = take_up(run, predictions_key(recipe, context.keys["train"]))
+    before = reuse_predictions(run, predictions_key(recipe, context.keys["train"]))
     rows = sample_rows(run / "data" / f"{recipe.evaluation_split}.jsonl", recipe.evaluation.max_rows, recipe.evaluation.generation.seed)
     if not rows:
         raise UserError(f"{run.path}: the {recipe.evaluation_split} split has no rows to evaluate on", hint="evaluate another split")
-    asked = asked_for(recipe)
-    ready = prepared(asked)  # before a model is loaded
+    asked = requested_probes(recipe)
+    ready = probe_inputs(asked)  # before a model is loaded
     request = predict(context, recipe, rows, before)
     probe(run, asked, ready, context.job.plan, request, display)
     facts = {"split": recipe.evaluation_split, "base_model": recipe.model.base_model, "generation": request["generation"],
              "evaluated_with": {key: request.get(key) for key in ("packages", "machine")}}  # fmt: skip
-    facts |= results(run, asked)
+    facts |= probe_results(run, asked)
     if recipe.evaluation.judge:
         facts["judge"] = judge_all(run, recipe.evaluation.judge, recipe.evaluation.generation.seed, display)._asdict()
     if rubric := recipe.evaluation.rubric:
@@ -109,7 +109,7 @@ def with_earlier_metrics(run: RunFolder, recipe: Recipe) -> Recipe:
 
 def probe(run: RunFolder, asked: dict[str, Any], ready: dict[str, Any], plan: Plan, request: EvaluationRequest, display: Display) -> None:
     """Run the probes that have not been run yet; `ready` is their input."""
-    if keys := waiting(run, asked, request["key"]):
+    if keys := pending_probes(run, asked, request["key"]):
         run.write(PROBES_REQUEST, {**request, "keys": keys, "asked": ready})
         argv = (sys.executable, "-m", "recipekit.runner.worker.probes")
         run_child(argv, run.path, plan.env, "probes.log", "a probe", display.event)

@@ -6,7 +6,7 @@ They are made in the recipe's folder, shared with `recipe generate` and all of t
 from ...converters.building.verify import verify_folder
 from ...schemas.base.hashing import key_of
 from ...schemas.generate_sections import Generate
-from ..generate.stage import generated_facts, key_of_rows, places, require_generate_extra
+from ..generate.stage import generated_facts, generated_files, key_of_rows, require_generate_extra
 from ..runtime.run_folder import RunFolder
 from .context import RunContext
 from .stage import link_folder
@@ -29,7 +29,7 @@ def faults(run: RunFolder) -> list[str]:
 
 def run(context: RunContext) -> None:
     """Generate the rows, unless the recipe's folder has those with the same key, and copy them into the run. Raises like generate_rows."""
-    section, shared = _section(context), places(context.loaded, context.root)
+    section, shared = _section(context), generated_files(context.loaded, context.root)
     wanted = context.keys[NAME] = context.keys.get(NAME) or key(context)
     if key_of_rows(shared.rows) == wanted:
         context.display.say(NAME, f"unchanged: {shared.rows}")

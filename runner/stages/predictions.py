@@ -50,7 +50,7 @@ def predict(context: RunContext, recipe: Recipe, rows: list[bytes], before: Eval
         "sets": sets,
     }
     write_atomically(run / EVALUATING / "rows.jsonl", b"".join(rows))
-    place_sets(run, recipe, sets, before["sets"] if before else {})
+    write_set_rows(run, recipe, sets, before["sets"] if before else {})
     write_atomically(run / CONFIG, plan.files[RENDERED].encode())
     run.write(EVALUATION_REQUEST, request)
     argv = (sys.executable, "-m", "recipekit.runner.worker.evaluate")
@@ -60,7 +60,7 @@ def predict(context: RunContext, recipe: Recipe, rows: list[bytes], before: Eval
     return request
 
 
-def take_up(run: RunFolder, key: str) -> EvaluationRequest | None:
+def reuse_predictions(run: RunFolder, key: str) -> EvaluationRequest | None:
     """Fill evaluating/ with predictions of this key, from an interrupted evaluation or the last one; return their request.
 
     Predictions on further sets are taken over too.
@@ -109,7 +109,7 @@ def set_requests(run: RunFolder, recipe: Recipe, train: str) -> dict[str, SetReq
     return found
 
 
-def place_sets(run: RunFolder, recipe: Recipe, sets: dict[str, SetRequest], before: dict[str, SetRequest]) -> None:
+def write_set_rows(run: RunFolder, recipe: Recipe, sets: dict[str, SetRequest], before: dict[str, SetRequest]) -> None:
     """Write the rows of each further set to evaluating/, and remove predictions that were made from something else."""
     for name in {*before} - {name for name, asked in sets.items() if before.get(name) == asked}:
         remove_folder(run / EVALUATING / SETS / name)

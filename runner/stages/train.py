@@ -15,11 +15,11 @@ from ..launch.plan import Plan
 from ..launch.steps import optimizer_steps, require_rows, step_problems, steps_depend_on_tokens
 from ..models.template_rows import date_note
 from ..reporting.token_summary import token_summary
-from ..resources.estimate_fit import check_fit, say_memory
+from ..resources.estimate_fit import check_fit, print_memory
 from ..resources.training_time import (
     Prediction,
     duration,
-    earlier,
+    earlier_timings,
     measured_line,
     method,
     predict,
@@ -75,7 +75,7 @@ def run(context: RunContext) -> None:
     ended = _train(context, plan)
     publish_model(run)
     display.say("", f"trained in each epoch: {token_summary(run.read(TOKENS)['train'])}")
-    say_memory(run, display)
+    print_memory(run, display)
     _record_time(context, ended | {"whole": not checkpoint and not ended["reason"], "resumed": bool(checkpoint)}, predicted)
 
 
@@ -139,7 +139,7 @@ def _announce(context: RunContext, rows: int) -> None:
 
 def _predict_time(context: RunContext) -> Prediction | None:
     """Print how long it will take, from the rates of earlier runs on this machine, if there are any."""
-    rate = rate_of(earlier(context.root), method(context.recipe, context.machine))
+    rate = rate_of(earlier_timings(context.root), method(context.recipe, context.machine))
     if rate is None:
         return None
     found = predict(context.recipe, context.manifest["splits"]["train"], _data_bytes(context.run), rate)

@@ -32,7 +32,7 @@ from .distributed import accept_numbered_cpu_tags, follow_launcher_exit, is_firs
 from .packing import block_of, piece_of
 from .prepared_rows import dropped_faults
 from .save_check import check_save
-from .text_data import BlockCollator, documents_are_apart, first_shared
+from .text_data import BlockCollator, attends_within_documents, first_shared
 from .tokenization import load_tokenizer
 
 PREPARE = {None: chat_data.prepare, "classification": classification.prepare, "text": text_data.prepare}
@@ -118,7 +118,7 @@ class RecipekitPlugin(BasePlugin):
         if cfg.record_type == "text" or cfg.pack_blocks or cfg.flatten_batches:
             model.config.use_cache = False  # with a cache, transformers does not derive document boundaries from positions
         if self.shared_block and not (cfg.deepspeed or cfg.fsdp_config):  # a sharded model cannot be tried by one process
-            if not documents_are_apart(model, self.shared_block, 1 if _is_flat(cfg) else cfg.micro_batch_size):
+            if not attends_within_documents(model, self.shared_block, 1 if _is_flat(cfg) else cfg.micro_batch_size):
                 key = "kernels: off" if cfg.flatten_batches else "sample_packing: false"
                 self.fail(f"in this model, rows that share a sequence attend to each other: set training.{key}")
 

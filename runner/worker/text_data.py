@@ -81,7 +81,7 @@ PROBED = 16  # positions after a document's end: a leak shows first at the start
 
 
 @torch.no_grad()  # not inference_mode: tensors cached in it could not be used in training
-def documents_are_apart(model: Any, block: dict[str, list[int]], rows: int) -> bool:
+def attends_within_documents(model: Any, block: dict[str, list[int]], rows: int) -> bool:
     """Return whether changing a block's first document leaves the model's output at the start of the second unchanged.
 
     Tested on a batch of `rows` equal blocks, because flash attention separates documents only in batches of one.

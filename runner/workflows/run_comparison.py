@@ -18,7 +18,7 @@ from ...schemas.base.errors import UserError
 from ...schemas.base.hashing import file_sha256
 from ...schemas.recipe import LoadedRecipe
 from ...schemas.sections import Data, Source
-from ..generate.stage import ROWS_FILE, named
+from ..generate.stage import ROWS_FILE, with_rows_file
 from ..launch.plan import Plan, TrainingJob, make_job
 from ..models.resolve import ResolvedModel, is_unchanged, resolve_model
 from ..runtime.checkpoints import changes
@@ -64,7 +64,7 @@ def compare_inputs(run: RunFolder, loaded: LoadedRecipe, root: Path, scratch: Pa
 
 def _own_rows(run: RunFolder, loaded: LoadedRecipe) -> Data:
     """Return the data section, reading generated rows from the run's copy."""
-    return named(loaded.recipe.data, run / "generated" / ROWS_FILE) if loaded.recipe.generate else loaded.recipe.data
+    return with_rows_file(loaded.recipe.data, run / "generated" / ROWS_FILE) if loaded.recipe.generate else loaded.recipe.data
 
 
 def _sources(data: Data, manifest: Manifest) -> Iterator[str]:

@@ -33,7 +33,7 @@ class Upload(NamedTuple):
     note: str = ""
 
 
-def outgoing(folder: Path, base: str | None) -> list[Upload]:
+def uploads(folder: Path, base: str | None) -> list[Upload]:
     """Return the files of a model folder to send. `base` is the base model's name on the hub, if it has one.
 
     Raises UserError with everything that must not be sent or is missing.

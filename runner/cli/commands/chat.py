@@ -57,10 +57,10 @@ def command(model: str, beside_base: bool | None, as_json: bool, web: bool, port
     if web:
         return _serve_page(target, settings, beside_base, 7860 if port is None else port)
     from ...inference.chat_loop import answer_piped, answer_typed
-    from ...inference.chat_start import announce, opened
+    from ...inference.chat_start import announce, open_session
 
     is_typed = sys.stdin.isatty()
-    session = opened(target, settings, beside_base, as_json, is_typed and sys.stdout.isatty())
+    session = open_session(target, settings, beside_base, as_json, is_typed and sys.stdout.isatty())
     announce(target, settings, session)
     try:
         if is_typed:
@@ -80,12 +80,12 @@ def _serve_page(target: "ModelReference", settings: "Settings", beside_base: boo
     from ...inference.server import bound, serve
 
     listener = bound("127.0.0.1", port)  # before the model is loaded, so that a port in use fails at once
-    from ...inference.chat_start import announce, opened
+    from ...inference.chat_start import announce, open_session
     from ...inference.classify import Classifier
     from ...inference.web_page import ChatPage, ClassifierPage
     from ...inference.web_server import create_web_app
 
-    session = opened(target, settings, beside_base, as_json=False, is_terminal=False)
+    session = open_session(target, settings, beside_base, as_json=False, is_terminal=False)
     announce(target, settings, session)
     page = ClassifierPage(session, target.name) if isinstance(session, Classifier) else ChatPage(session, target.name)
     app = create_web_app(page.build())

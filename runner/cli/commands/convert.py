@@ -63,10 +63,10 @@ def command(
             raise click.UsageError("one RECIPE, or --converter NAME PATH...")
         if given := _given(plain | {"options": options, "kind": kind}):
             raise click.UsageError(f"{', '.join(given)}: only with --converter; with a RECIPE use --set")
-        from ...generate.stage import already_generated
+        from ...generate.stage import with_generated_rows
 
         loaded = load_recipe(recipe_or_paths[0], settings)
-        data, out = already_generated(loaded, root), out or Path("data") / loaded.recipe.name
+        data, out = with_generated_rows(loaded, root), out or Path("data") / loaded.recipe.name
         engine = engine or ("ray" if loaded.recipe.launch.engine == "ray" else None)
     manifest = build(data, out, processes=processes, engine=engine or "local")
     if as_json:

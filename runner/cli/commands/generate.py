@@ -24,10 +24,10 @@ def command(recipe: str, settings: tuple[str, ...], root: Path, dry_run: bool, s
     if section is None:
         raise UserError(f"{loaded.recipe.name} has no generate section")
     from ....schemas.base.hashing import key_of
-    from ...generate.stage import generated_facts, places, require_generate_extra
+    from ...generate.stage import generated_facts, generated_files, require_generate_extra
 
     require_generate_extra(section)
-    rows, log = places(loaded, root)
+    rows, log = generated_files(loaded, root)
     if dry_run:
         from ...generate.estimate import estimate, estimate_lines
 

@@ -41,7 +41,7 @@ def command(recipe: str, count: int, split: str, settings: tuple[str, ...], root
 
 def masked_rows(loaded: LoadedRecipe, root: Path, run: RunFolder, split: str, count: int) -> list[dict[str, Any]]:
     """Return the first rows of the split: id, input_ids, labels, and segments of text, trained or masked. `run` is an empty folder."""
-    from ...generate.stage import already_generated
+    from ...generate.stage import with_generated_rows
     from ...launch.plan import make_job
     from ...models.resolve import require_model_of, resolve_model
     from ...runtime.child_process import run_child
@@ -49,7 +49,7 @@ def masked_rows(loaded: LoadedRecipe, root: Path, run: RunFolder, split: str, co
     from ...runtime.progress import read_lines
 
     require_model_of(loaded, root)
-    manifest = build(already_generated(loaded, root), run / "data")
+    manifest = build(with_generated_rows(loaded, root), run / "data")
     _require_split(loaded, manifest["splits"], split)
     planned = make_job(loaded, manifest, this_machine(), resolve_model(loaded.recipe.model, root))
     planned.plan.write(run.path)

@@ -67,7 +67,7 @@ def command(
 def planned(loaded: LoadedRecipe, root: Path, machine: Machine) -> dict[str, Any]:
     """Return the figures. What cannot be computed is None, never a guess."""
     from ....converters.building.pipeline import build
-    from ...generate.stage import already_generated
+    from ...generate.stage import with_generated_rows
     from ...launch.kernels import kernels
     from ...launch.steps import optimizer_steps, require_rows, step_problems
     from ...models.architecture import architecture_of
@@ -83,7 +83,7 @@ def planned(loaded: LoadedRecipe, root: Path, machine: Machine) -> dict[str, Any
     if size_of(recipe) is None:
         require_model_of(loaded, root)  # this also fetches its configuration
     with TemporaryDirectory() as folder:
-        manifest = build(already_generated(loaded, root), Path(folder) / "data")
+        manifest = build(with_generated_rows(loaded, root), Path(folder) / "data")
         tokens = (
             expected_tokens(recipe, Path(folder) / "data" / "train.jsonl", recipe.model.base_model)
             if manifest["splits"].get("train")
@@ -126,9 +126,9 @@ def time_of(
     loaded: LoadedRecipe, root: Path, machine: Machine, facts: dict[str, Any], rate: "Rate | None", price: float | None
 ) -> dict[str, Any]:
     """Return tokens, seconds and cost, None without a known rate, with the errors of past predictions on this machine."""
-    from ...resources.training_time import earlier, method, past_errors, predict, rate_of
+    from ...resources.training_time import earlier_timings, method, past_errors, predict, rate_of
 
-    wanted, timings = method(loaded.recipe, machine), earlier(root)
+    wanted, timings = method(loaded.recipe, machine), earlier_timings(root)
     rate = rate or rate_of(timings, wanted)
     found = predict(loaded.recipe, facts["splits"]["train"], facts["data_bytes"], rate) if rate else None
     cost = found.seconds / 3600 * price if found and price is not None else None

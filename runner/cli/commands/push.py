@@ -34,9 +34,9 @@ def command(run: str, repo: str | None, merged: bool, private: bool, dry_run: bo
         raise UserError(Problem(Location(""), "no repository", "give REPO, or set export.push_to_hub in the recipe", "not-pushed"))
     folder = _folder(found, merged)
     from ...reporting.model_card import hub_name
-    from ...workflows.upload import outgoing, require_token, send
+    from ...workflows.upload import require_token, send, uploads
 
-    files = outgoing(folder, hub_name(recipe.model.base_model))
+    files = uploads(folder, hub_name(recipe.model.base_model))
     facts: dict[str, Any] = {"repo": repo, "private": private, "bytes": sum(file.size for file in files)}
     for file in files:
         click.echo(f"{file.size:>16,}  {file.path}" + (f"  ({file.note})" if file.note else ""), err=True)

@@ -3,19 +3,19 @@
 import threading
 
 import pytest
-from recipekit.converters.building.hub_client import SILENT_SECONDS, limit_hub_client, within
+from recipekit.converters.building.hub_client import SILENT_SECONDS, limit_hub_client, with_timeout
 
 
 def test_work_that_ends_in_time_gives_its_result_or_its_error() -> None:
-    assert within(30, lambda: 3) == 3
+    assert with_timeout(30, lambda: 3) == 3
     with pytest.raises(ZeroDivisionError):
-        within(30, lambda: 1 // 0)
+        with_timeout(30, lambda: 1 // 0)
 
 
 def test_work_that_does_not_end_times_out() -> None:
     never = threading.Event()
     with pytest.raises(TimeoutError):
-        within(0.05, never.wait)
+        with_timeout(0.05, never.wait)
     never.set()
 
 

@@ -3,7 +3,7 @@
 import orjson
 import pytest
 from recipekit.converters.building.conversion import Batch, Spec, convert_batch
-from recipekit.converters.building.row_store import RowStore, needs_second_pass, write_but
+from recipekit.converters.building.row_store import RowStore, needs_second_pass, write_except
 from recipekit.converters.building.splits import FREE
 from recipekit.schemas.base.files import NewFile
 from recipekit.schemas.sections import Data, Source, Split
@@ -115,6 +115,6 @@ def test_skipped_parts_are_not_written(tmp_path, skipped):
     parts = [b"one", b"", b"three", b"4"]
     ends = [3, 3, 8, 9]
     file = NewFile(tmp_path / "a")
-    write_but(file, b"".join(parts), ends, skipped)
+    write_except(file, b"".join(parts), ends, skipped)
     file.close()
     assert file.path.read_bytes() == b"".join(part for number, part in enumerate(parts) if number not in skipped)

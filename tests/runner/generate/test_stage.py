@@ -2,7 +2,7 @@
 
 import pytest
 from recipekit.runner.generate.generate import usage_lines
-from recipekit.runner.generate.stage import already_generated, generated_facts, places
+from recipekit.runner.generate.stage import generated_facts, generated_files, with_generated_rows
 from recipekit.runner.runtime.run_folder import RunFolder
 from recipekit.runner.stages import generate as stage
 from recipekit.runner.stages.context import RunContext
@@ -95,11 +95,11 @@ def test_rows_that_were_damaged_are_given_to_the_run_again(generated) -> None:
 
 def test_rows_that_are_not_there_yet_are_asked_for_by_name(recipe, tmp_path) -> None:
     with pytest.raises(UserError, match="have not been generated yet\n    hint: run recipe generate"):
-        already_generated(recipe(), tmp_path)
+        with_generated_rows(recipe(), tmp_path)
 
 
 def test_a_smoke_run_has_rows_and_a_log_of_its_own(recipe, tmp_path) -> None:
-    assert set(places(recipe(), tmp_path)) & set(places(recipe(smoke=True), tmp_path)) == set()
+    assert set(generated_files(recipe(), tmp_path)) & set(generated_files(recipe(smoke=True), tmp_path)) == set()
 
 
 @pytest.mark.parametrize(

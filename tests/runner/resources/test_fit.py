@@ -10,7 +10,7 @@ from recipekit.runner.resources.fit import (
     disk_plan,
     fit,
     free_disk,
-    in_words,
+    needs_line,
     problems,
     require,
     size_text,
@@ -117,8 +117,8 @@ def test_in_the_trainer_the_real_length_of_the_rows_counts(minimal, tiny_model, 
 
 
 def test_the_line_for_people_says_what_is_needed_and_what_is_there(found):
-    assert in_words(found(adapter="none")).startswith("memory ")
-    assert "(17.2 GB available), disk " in in_words(found(adapter="none"))
+    assert needs_line(found(adapter="none")).startswith("memory ")
+    assert "(17.2 GB available), disk " in needs_line(found(adapter="none"))
 
 
 @pytest.mark.parametrize(("size", "text"), [(0, "0 bytes"), (999, "999 bytes"), (1000, "1 kB"), (1234567, "1.23 MB"), (13476831232, "13.5 GB"),

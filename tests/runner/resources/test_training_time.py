@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from recipekit.runner.resources.training_time import (
     Rate,
     duration,
-    earlier,
+    earlier_timings,
     error,
     measured_line,
     method,
@@ -35,7 +35,7 @@ def test_a_run_of_the_same_method_gives_the_rate_of_the_next(of, tmp_path):
     first = timing(of(), CPU, 10_000, 2500, ENDED, None)
     (tmp_path / "small" / "1").mkdir(parents=True)
     (tmp_path / "small" / "1" / TIMING.name).write_text(json.dumps(first))
-    rate = rate_of(earlier(tmp_path), method(of(), CPU))
+    rate = rate_of(earlier_timings(tmp_path), method(of(), CPU))
     assert rate == Rate(250.0, 0.25, "1 earlier run on this machine")
     found = predict(of({"training.num_epochs": 3}), 40, 20_000, rate)
     assert (found.tokens, found.seconds) == (15_000, 60.0)
@@ -81,7 +81,7 @@ def test_an_error_needs_a_prediction_and_a_training_from_its_beginning_to_its_en
 def test_a_damaged_timing_is_ignored(tmp_path):
     (tmp_path / "a" / "1").mkdir(parents=True)
     (tmp_path / "a" / "1" / TIMING.name).write_text("{")
-    assert earlier(tmp_path) == []
+    assert earlier_timings(tmp_path) == []
 
 
 @given(st.floats(1, 1e6), st.floats(0.01, 2), st.integers(1, 10**9))

@@ -14,7 +14,7 @@ from ...support.run_files import manifest_with
 torch = pytest.importorskip("torch", reason="needs the extra [train]")
 
 from recipekit.runner.inference.chat_settings import settings_of
-from recipekit.runner.inference.chat_start import opened
+from recipekit.runner.inference.chat_start import open_session
 from recipekit.runner.models.reference import resolve_target
 from recipekit.runner.worker.evaluate import models
 from recipekit.runner.worker.generation import Reply, generate
@@ -78,7 +78,7 @@ def config_of(variant: Variant, variants: Path) -> SimpleNamespace:
 def users(variant: Variant, cfg: SimpleNamespace, run: Path) -> dict[str, LoadedModel]:
     """The tuned model as evaluation and probes, merge, chat, and serve load it."""
     target = resolve_target(str(run), run.parent.parent)
-    session = opened(target, settings_of(target, {"system": None}), False, True, False)
+    session = open_session(target, settings_of(target, {"system": None}), False, True, False)
     if variant.head == "classification":
         chat, evaluation, serve = session.loaded, load(reference_of(cfg), "classification"), load(target, "classification")
     else:

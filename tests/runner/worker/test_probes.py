@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from recipekit.runner.evaluation.blimp import faults
-from recipekit.runner.evaluation.probes import PROBES, asked_for, results, waiting
+from recipekit.runner.evaluation.probes import PROBES, pending_probes, probe_results, requested_probes
 from recipekit.runner.runtime.run_folder import RunFolder
 from recipekit.runner.stages.evaluate import evaluate_key
 from recipekit.runner.worker.sentiment_probe import prompt_emotions
@@ -32,16 +32,16 @@ def run_python(code: str, *arguments, cwd: Path) -> str:
 
 def test_only_what_the_recipe_asks_for_is_done_and_once(tmp_path, minimal):
     recipe = Recipe.from_values(minimal({"evaluation.logit_lens": ["Once"], "evaluation.blimp": "pairs"}))
-    asked = asked_for(recipe)
+    asked = requested_probes(recipe)
     assert asked == {"logit_lens": ("Once",), "blimp": "pairs"}
     run = RunFolder(tmp_path)
-    keys = waiting(run, asked, "predictions")
+    keys = pending_probes(run, asked, "predictions")
     assert set(keys) == {"logit_lens", "blimp"}
     run.write(PROBES["blimp"].file, {"key": keys["blimp"], "base": {"mean": 50.0}})
-    assert set(waiting(run, asked, "predictions")) == {"logit_lens"}
-    assert set(waiting(run, asked, "of another model")) == {"logit_lens", "blimp"}
-    assert results(run, {"blimp": "pairs"}) == {"blimp": {"base": {"mean": 50.0}, "source": "pairs"}}
-    assert asked_for(Recipe.from_values(minimal())) == {}
+    assert set(pending_probes(run, asked, "predictions")) == {"logit_lens"}
+    assert set(pending_probes(run, asked, "of another model")) == {"logit_lens", "blimp"}
+    assert probe_results(run, {"blimp": "pairs"}) == {"blimp": {"base": {"mean": 50.0}, "source": "pairs"}}
+    assert requested_probes(Recipe.from_values(minimal())) == {}
 
 
 def test_a_probe_is_done_again_when_its_folder_holds_something_else(tmp_path, minimal):
@@ -49,11 +49,11 @@ def test_a_probe_is_done_again_when_its_folder_holds_something_else(tmp_path, mi
     pairs.mkdir()
     (pairs / "a.jsonl").write_text("one\n")
     evaluation = Recipe.from_values(minimal({"evaluation.blimp": str(pairs)})).evaluation
-    keys, key = waiting(run, {"blimp": str(pairs)}, "predictions"), evaluate_key(evaluation, "validation", "trained")
+    keys, key = pending_probes(run, {"blimp": str(pairs)}, "predictions"), evaluate_key(evaluation, "validation", "trained")
     run.write(PROBES["blimp"].file, {"key": keys["blimp"]})
-    assert waiting(run, {"blimp": str(pairs)}, "predictions") == {}
+    assert pending_probes(run, {"blimp": str(pairs)}, "predictions") == {}
     (pairs / "a.jsonl").write_text("two\n")
-    assert set(waiting(run, {"blimp": str(pairs)}, "predictions")) == {"blimp"}
+    assert set(pending_probes(run, {"blimp": str(pairs)}, "predictions")) == {"blimp"}
     assert evaluate_key(evaluation, "validation", "trained") != key
 
 

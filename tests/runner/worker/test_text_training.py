@@ -7,7 +7,7 @@ transformers = pytest.importorskip("transformers", reason="needs the extra [trai
 
 from recipekit.runner.worker.callback import block_tokens
 from recipekit.runner.worker.packing import Piece, block_of, document_ids, pieces
-from recipekit.runner.worker.text_data import BlockCollator, documents_are_apart, first_shared
+from recipekit.runner.worker.text_data import BlockCollator, attends_within_documents, first_shared
 
 from ...support.tiny import text_rows
 
@@ -61,24 +61,24 @@ def test_the_loss_of_packed_documents_is_that_of_each_alone(parts, documents):
 
 @pytest.mark.parametrize("rows", [1, 3])
 def test_documents_of_a_block_are_apart(parts, documents, rows):
-    assert documents_are_apart(parts[0], block_of(documents), rows)
+    assert attends_within_documents(parts[0], block_of(documents), rows)
 
 
 def test_attention_across_documents_is_detected(parts, documents):
-    assert not documents_are_apart(Leaking(parts[0]), block_of(documents), 1)
+    assert not attends_within_documents(Leaking(parts[0]), block_of(documents), 1)
 
 
 def test_with_a_cache_documents_see_each_other_and_that_is_found_out(parts, documents):
     model, _ = parts
     model.config.use_cache = True
-    assert not documents_are_apart(model, block_of(documents), 1)
+    assert not attends_within_documents(model, block_of(documents), 1)
     model.config.use_cache = False
 
 
 def test_the_check_does_not_change_the_model(parts, documents):
     model, _ = parts
     model.train()
-    documents_are_apart(model, block_of(documents), 1)
+    attends_within_documents(model, block_of(documents), 1)
     assert model.training
     model.eval()
 
@@ -104,7 +104,7 @@ def test_the_document_check_leaves_trainable_caches(parts, documents):
     model, _ = parts
     cached = []
     hook = model.get_input_embeddings().register_forward_hook(lambda module, inputs, output: cached.append(output))
-    documents_are_apart(model, block_of(documents), 1)
+    attends_within_documents(model, block_of(documents), 1)
     hook.remove()
     assert cached and not any(tensor.is_inference() for tensor in cached)
 
