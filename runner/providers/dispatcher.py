@@ -13,11 +13,11 @@ from ...schemas.base.errors import GateError, Interrupted, Location, Problem, Us
 from ...schemas.generate_sections import Limits
 from .client import CallFailed, Client
 from .endpoints import Endpoint
-from .limits import Budget, CeilingReached, Pace, cost, wait
+from .limits import Budget, LimitReached, Pace, cost, wait
 from .request_log import Entry, RequestLog
 from .requests import ProviderRequest, Reply, Request
 
-HOPELESS = 10  # consecutive failed requests to one provider, each after all its retries
+MAX_FAILURES = 10  # consecutive failed requests to one provider, each after all its retries
 
 AskedOf = Callable[[Request, int], tuple[Endpoint, ProviderRequest]]
 Usable = Callable[[Request, Reply], bool]
@@ -32,7 +32,7 @@ class Dispatcher:
         self.paces = {e: Pace(e) for e in endpoints}
         self.budget = Budget(limits, log.used())
         self.commits = GroupCommit(log)
-        self.under_way: dict[str, asyncio.Event] = {}
+        self.in_flight: dict[str, asyncio.Event] = {}
         self.failing: Counter[Endpoint] = Counter()
         self.stopped: UserError | None = None
         self.started = time.monotonic()
@@ -80,15 +80,15 @@ class Dispatcher:
         """Ask until the reply is usable, within the limits. Requests in the log are not repeated."""
         for attempt in range(self.limits.attempts):
             endpoint, asked = asked_of(request, attempt)
-            while other := self.under_way.get(asked.key):  # two rows may make the same request
+            while other := self.in_flight.get(asked.key):  # two rows may make the same request
                 await other.wait()
             reply = self.log.reply(asked.key)
             if reply is None:
-                self.under_way[asked.key] = asyncio.Event()
+                self.in_flight[asked.key] = asyncio.Event()
                 try:
                     reply = await self._answer(endpoint, asked)
                 finally:
-                    self.under_way.pop(asked.key).set()
+                    self.in_flight.pop(asked.key).set()
             if reply is None or usable(request, reply):
                 return
 
@@ -96,9 +96,9 @@ class Dispatcher:
         """Return the reply once it is on disk; None if every try failed, or if asking has stopped."""
         try:
             reserved = await self.budget.reserve(asked, endpoint.price)
-        except CeilingReached as ceiling:
+        except LimitReached as reached:
             hint = "raise the limit and start again: answered requests are not repeated"
-            self._stop(GateError(Problem(Location(""), str(ceiling), hint, "ceiling")))
+            self._stop(GateError(Problem(Location(""), str(reached), hint, "limit-reached")))
             return None
         reply, paid = None, None
         try:
@@ -157,8 +157,8 @@ class Dispatcher:
 
     def _failed(self, endpoint: Endpoint, error: CallFailed) -> None:
         self.failing[endpoint] += 1
-        if error.fatal or self.failing[endpoint] >= HOPELESS:
-            often = "" if error.fatal else f" ({HOPELESS} requests in a row failed)"
+        if error.fatal or self.failing[endpoint] >= MAX_FAILURES:
+            often = "" if error.fatal else f" ({MAX_FAILURES} requests in a row failed)"
             hint = "fix it and start again: answered requests are not repeated"
             self._stop(UserError(Problem(Location(endpoint.name), f"{error}{often}", hint, "provider")))
 

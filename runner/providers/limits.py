@@ -13,7 +13,7 @@ from .request_log import Used
 from .requests import ProviderRequest, Reply
 
 
-class CeilingReached(Exception):
+class LimitReached(Exception):
     """One more request could exceed a limit, which the text names."""
 
 
@@ -26,36 +26,36 @@ class Budget:
     """What was used, and the most that requests in flight could use. A request waits while others may turn out cheaper."""
 
     def __init__(self, limits: Limits, used: Used) -> None:
-        self.ceilings = (("max_requests", limits.max_requests), ("max_tokens", limits.max_tokens), ("max_cost", limits.max_cost))
+        self.limits = (("max_requests", limits.max_requests), ("max_tokens", limits.max_tokens), ("max_cost", limits.max_cost))
         self.used: list[float] = [used.requests, used.tokens, used.cost]
-        self.under_way: list[float] = [0.0, 0.0, 0.0]
+        self.in_flight: list[float] = [0.0, 0.0, 0.0]
         self.changed = asyncio.Condition()
 
     async def reserve(self, asked: ProviderRequest, price: Price | None) -> tuple[float, ...]:
-        """Reserve the most that the request can use. Raises CeilingReached if that is too much and nothing is in flight."""
+        """Reserve the most that the request can use. Raises LimitReached if that is too much and nothing is in flight."""
         most = (1.0, float(asked.most_tokens()), cost(price, asked.most_prompt_tokens(), asked.sampling.max_new_tokens) or 0.0)
         async with self.changed:
             while beyond := self._beyond(most):
-                if not self.under_way[0]:
-                    name, ceiling, used = beyond
-                    raise CeilingReached(f"limits.{name}: {ceiling:,g}; {used:,.6g} are used, and the next request could exceed it")
+                if not self.in_flight[0]:
+                    name, limit, used = beyond
+                    raise LimitReached(f"limits.{name}: {limit:,g}; {used:,.6g} are used, and the next request could exceed it")
                 await self.changed.wait()
-            self.under_way = [sum(pair) for pair in zip(self.under_way, most, strict=True)]
+            self.in_flight = [sum(pair) for pair in zip(self.in_flight, most, strict=True)]
         return most
 
     async def settle(self, reserved: tuple[float, ...], reply: Reply | None, paid: float | None) -> None:
         """Record what the request used, and release the rest; a request without a reply counts as using nothing."""
         async with self.changed:
-            self.under_way = [before - now for before, now in zip(self.under_way, reserved, strict=True)]
+            self.in_flight = [before - now for before, now in zip(self.in_flight, reserved, strict=True)]
             if reply:
                 actual = (1, reply.prompt_tokens + reply.completion_tokens, paid or 0.0)
                 self.used = [sum(pair) for pair in zip(self.used, actual, strict=True)]
             self.changed.notify_all()
 
     def _beyond(self, more: tuple[float, ...]) -> tuple[str, float, float] | None:
-        for (name, ceiling), used, under_way, one in zip(self.ceilings, self.used, self.under_way, more, strict=True):
-            if ceiling is not None and used + under_way + one > ceiling + 1e-9:
-                return name, ceiling, used
+        for (name, limit), used, in_flight, one in zip(self.limits, self.used, self.in_flight, more, strict=True):
+            if limit is not None and used + in_flight + one > limit + 1e-9:
+                return name, limit, used
         return None
 
 

@@ -47,7 +47,7 @@ def test_every_request_becomes_a_row_in_the_order_of_the_input(generating, tmp_p
     assert used(manifest)["prompt_tokens"] == 6 * 7
 
 
-def test_no_more_requests_are_under_way_than_allowed(generating) -> None:
+def test_no_more_requests_are_in_flight_than_allowed(generating) -> None:
     inside, most, together = [], [], threading.Barrier(3)
 
     def when_three_are_there(exchange):
@@ -153,13 +153,13 @@ def test_a_spending_limit_stops_cleanly_and_keeps_the_replies(generating, tmp_pa
     assert len(server.asked) == 2
 
 
-def test_tokens_and_money_are_never_spent_beyond_their_ceilings(generating, tmp_path) -> None:
+def test_tokens_and_money_are_never_spent_beyond_their_limits(generating, tmp_path) -> None:
     price = {"price": {"input": 1_000_000, "output": 1_000_000, "currency": "USD"}}
     sampling = {"max_new_tokens": 5}
-    for name, ceiling in (("max_tokens", 100), ("max_cost", 100)):
+    for name, limit in (("max_tokens", 100), ("max_cost", 100)):
         (tmp_path / "requests.sqlite").unlink(missing_ok=True)
         with pytest.raises(GateError, match=f"limits.{name}: 100"):
-            generating(reply(), provider=price, sampling=sampling, limits={name: ceiling, "concurrency": 4}, count=40)
+            generating(reply(), provider=price, sampling=sampling, limits={name: limit, "concurrency": 4}, count=40)
         with sqlite3.connect(tmp_path / "requests.sqlite") as log:
             tokens, cost = log.execute("select sum(prompt_tokens + completion_tokens), sum(cost) from replies").fetchone()
         log.close()
@@ -311,7 +311,7 @@ def test_repeated_kills_repeat_only_open_requests(tmp_path, questions, section) 
     assert len(server.asked) <= 120 + 3 * 8, "at most the eight under way at each kill are asked again"
 
 
-def test_ctrl_c_waits_for_the_replies_under_way_and_keeps_them(tmp_path, questions, section) -> None:
+def test_ctrl_c_waits_for_the_replies_in_flight_and_keeps_them(tmp_path, questions, section) -> None:
     def behave(exchange):
         time.sleep(0.4)
         reply(named)(exchange)

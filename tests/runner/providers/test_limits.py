@@ -1,9 +1,9 @@
-"""Ceilings: what is under way counts with the most that it can use."""
+"""Limits: what is in flight counts with the most that it can use."""
 
 import asyncio
 
 import pytest
-from recipekit.runner.providers.limits import Budget, CeilingReached, cost
+from recipekit.runner.providers.limits import Budget, LimitReached, cost
 from recipekit.runner.providers.request_log import Used
 from recipekit.runner.providers.requests import ProviderRequest, Reply
 from recipekit.schemas.generate_sections import Limits, Price, Sampling
@@ -25,8 +25,8 @@ def test_a_million_tokens_cost_their_price_and_nothing_is_known_without_one() ->
         (Limits(max_cost=1), Used(1, 1, 0.999), "max_cost"),
     ],
 )
-def test_a_request_that_could_go_beyond_a_ceiling_is_not_sent(limits: Limits, used: Used, name: str) -> None:
-    with pytest.raises(CeilingReached, match=name):
+def test_a_request_that_could_exceed_a_limit_is_not_sent(limits: Limits, used: Used, name: str) -> None:
+    with pytest.raises(LimitReached, match=name):
         asyncio.run(Budget(limits, used).reserve(ASKED, PRICE))
 
 
@@ -58,6 +58,6 @@ def test_a_request_without_a_reply_uses_nothing_that_is_known() -> None:
     async def run() -> list[float]:
         budget = Budget(Limits(), Used())
         await budget.settle(await budget.reserve(ASKED, PRICE), None, None)
-        return [*budget.used, *budget.under_way]
+        return [*budget.used, *budget.in_flight]
 
     assert asyncio.run(run()) == [0] * 6
