@@ -11,7 +11,7 @@ from ..reading.bounded_lines import Readable, bounded_lines
 from ..reading.compressed import FAULTS, bad_stream, is_uncompressed
 from ..reading.file_hashes import Version, remember, source_sha256
 from ..reading.files import SourceFile
-from ..reading.readers import SKIPPED_TEXT, open_file
+from ..reading.readers import SKIPPED_TEXT, Picks, Reads, open_file, read_file
 from ..reading.records import Drop, Row
 from ..sources.registry import Converter
 from .conversion import Batch, count_lines
@@ -163,6 +163,21 @@ def numbered(rows: Iterable[Row | Drop]) -> Iterator[Row | Drop]:
         if item > 1:
             row = row._replace(item=item) if type(row) is Row else row._replace(row=row.row._replace(item=item))  # pyright: ignore
         yield row
+
+
+def file_rows(files: Iterable[SourceFile], reads: Reads | Picks) -> Iterator[Row | Drop]:
+    """Yield the rows of the files one by one, numbered."""
+    for file in files:
+        yield from numbered(read_file(file, reads)[1])
+
+
+def without_drops(rows: Iterable[Row | Drop], drops: list[Drop]) -> Iterator[Row]:
+    """Yield the rows that could be read; append the others to `drops`."""
+    for row in rows:
+        if isinstance(row, Drop):
+            drops.append(row)
+        else:
+            yield row
 
 
 def row_batches(rows: Iterable[Row | Drop], count: int, read_so_far: Callable[[], int], size: int) -> Iterator[Batch]:

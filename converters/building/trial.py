@@ -6,10 +6,9 @@ from typing import Any, NamedTuple
 
 from ...schemas.sections import RecordType
 from ..reading.files import SourceFile
-from ..reading.readers import read_file
 from ..reading.records import Drop, Record, Row
 from ..sources.registry import converter
-from .batches import numbered
+from .batches import file_rows, without_drops
 from .chat_checks import record_fault
 from .conversion import TRACKED, untracked
 from .key_meanings import key_use
@@ -43,12 +42,7 @@ def try_converter(
 
     def read() -> Iterator[Row]:
         nonlocal is_whole
-        for file in files:
-            for row in numbered(read_file(file, module.INPUT)[1]):
-                if isinstance(row, Drop):
-                    unusable.append(row)
-                else:
-                    yield row
+        yield from without_drops(file_rows(files, module.INPUT), unusable)
         is_whole = True
 
     for item in convert_rows(name, keys.track(islice(read(), rows)), record_type, options):

@@ -10,10 +10,9 @@ from typing import Any, NamedTuple
 from ...schemas.sections import RecordType, Source
 from ..reading.files import files_of
 from ..reading.mojibake import fix_fields
-from ..reading.readers import read_file
 from ..reading.records import Drop, NoAnswer, Record, RecordValue, Row
 from ..sources.registry import answer_key, converter
-from .batches import numbered
+from .batches import file_rows, without_drops
 from .chat_checks import record_fault
 from .conversion import TRACKED, untracked
 from .key_meanings import key_use
@@ -59,7 +58,8 @@ def read_unanswered(reading: Reading) -> Iterator[Unanswered]:
     key = answer_key(source.converter, kind, source.options)
     unreadable: list[Drop] = []
     keys = key_use(converter(source.converter), source.ignore_keys)
-    rows = keys.track(_without_answer(_rows(source, unreadable), key))
+    rows = without_drops(file_rows(files_of(source), converter(source.converter).INPUT), unreadable)
+    rows = keys.track(_without_answer(rows, key))
     for item in convert_rows(source.converter, rows, kind, source.options):
         yield from map(_dropped, unreadable)
         unreadable.clear()
@@ -67,17 +67,6 @@ def read_unanswered(reading: Reading) -> Iterator[Unanswered]:
             item = untracked(source.converter, item, keys)
         yield _dropped(item) if isinstance(item, Drop) else _asked(item, reading)
     yield from map(_dropped, unreadable)
-
-
-def _rows(source: Source, unreadable: list[Drop]) -> Iterator[Row]:
-    """Yield the rows that were read; append the others to `unreadable`."""
-    module = converter(source.converter)
-    for file in files_of(source):
-        for row in numbered(read_file(file, module.INPUT)[1]):
-            if isinstance(row, Drop):
-                unreadable.append(row)
-            else:
-                yield row
 
 
 def _without_answer(rows: Iterable[Row], key: str | None) -> Iterator[Row]:

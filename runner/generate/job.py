@@ -1,7 +1,7 @@
 """A generate section with its task, prompts and input: the requests, their providers, and the outcome of replies. Opens only its input."""
 
 import random
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from hashlib import blake2b
 from itertools import accumulate, chain, islice, zip_longest
 from pathlib import Path
@@ -9,11 +9,10 @@ from typing import NamedTuple
 
 import orjson
 
-from ...converters.building.batches import numbered
+from ...converters.building.batches import file_rows, without_drops
 from ...converters.building.chat_checks import record_fault
 from ...converters.building.row_account import convert_rows
 from ...converters.reading.files import source_files
-from ...converters.reading.readers import read_file
 from ...converters.reading.records import Drop, Row
 from ...converters.sources.registry import converter
 from ...schemas.generate_sections import Generate
@@ -67,8 +66,7 @@ class Job(NamedTuple):
         name = self.generate.converter
         made = converter(name) if name else None
         reads = made.INPUT if made else "values"
-        found = (row for file in source_files(self.generate.input) for row in numbered(read_file(file, reads)[1]))
-        rows = _readable(islice(found, self.generate.limit), unreadable)
+        rows = without_drops(islice(file_rows(source_files(self.generate.input), reads), self.generate.limit), unreadable)
         if not (made and name):
             yield from rows
             return
@@ -96,14 +94,6 @@ class Job(NamedTuple):
         """Return the rows of a reply, or why there are none."""
         found = unusable(reply, self.task.REFUSALS_ARE_ANSWERS, self.generate.filters.keep_cut)
         return found or self.task.parse_reply(request, reply.text, **self.generate.options)
-
-
-def _readable(rows: Iterable[Row | Drop], unreadable: list[Drop]) -> Iterator[Row]:
-    for row in rows:
-        if isinstance(row, Drop):
-            unreadable.append(row)
-        else:
-            yield row
 
 
 def _in_turn(streams: Sequence[Iterator[Request | Passthrough | Drop]], names: Sequence[str]) -> Iterator[Request | Passthrough | Drop]:
