@@ -12,6 +12,10 @@ from typing import NamedTuple
 
 import pytest
 from recipekit.runner.cli.main import main
+from recipekit.runner.launch.axolotl_config import RenderedData
+from recipekit.runner.launch.plan import plan
+from recipekit.runner.runtime.machine import Machine
+from recipekit.schemas.sections import Recipe
 
 from ..support.browser import axe, browser, chromium, serious  # noqa: F401 - fixtures
 from ..support.single_process import ROWS, SAME, losses, settings
@@ -22,6 +26,20 @@ class Outcome(NamedTuple):
     code: int
     out: str
     err: str
+
+
+GPU = Machine("cuda", 1, "a GPU", 24 << 30, True)
+
+
+@pytest.fixture
+def planned(minimal):
+    """The plan of a small recipe with changes, for a GPU."""
+
+    def build(changes=None, machine=GPU):
+        recipe = Recipe.from_values(minimal(changes))
+        return plan(recipe, RenderedData(), machine, recipe.model.base_model)
+
+    return build
 
 
 @pytest.fixture

@@ -27,17 +27,6 @@ HOSTILE = [
 ]
 
 
-@pytest.fixture
-def planned(minimal):
-    """The plan of a small recipe with changes."""
-
-    def build(changes=None, machine=GPU):
-        recipe = Recipe.from_values(minimal(changes))
-        return plan(recipe, RenderedData(), machine, recipe.model.base_model)
-
-    return build
-
-
 @pytest.mark.parametrize("rate", [2e-4, 1e-05, 5e-06, 3e-10, 1.0, 0.1, 1e16, 2.5e-7])
 def test_floats_round_trip(planned, rate):
     read = yaml.safe_load(planned({"training.learning_rate": rate}).files[CONFIG])["learning_rate"]

@@ -3,8 +3,6 @@
 from types import SimpleNamespace
 
 import pytest
-from recipekit.runner.launch.axolotl_config import RenderedData
-from recipekit.runner.launch.plan import plan
 from recipekit.runner.runtime.machine import Machine
 from recipekit.runner.runtime.run_files import TOKENS, TRAINING_END
 from recipekit.runner.runtime.run_folder import RunFolder
@@ -14,15 +12,6 @@ from recipekit.schemas.base.errors import UserError
 from recipekit.schemas.sections import Recipe
 
 GPU = Machine("cuda", 1, "a GPU", 24 << 30, True)
-
-
-@pytest.fixture
-def planned(minimal):
-    def build(changes=None, machine=GPU):
-        recipe = Recipe.from_values(minimal(changes))
-        return plan(recipe, RenderedData(), machine, recipe.model.base_model)
-
-    return build
 
 
 def test_the_train_key_changes_with_configuration_data_model_launch_and_machine(planned):
