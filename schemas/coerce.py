@@ -1,6 +1,6 @@
 """Convert a section's plain values to those of a frozen section."""
 
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 
 def frozen(section: type[NamedTuple], values: dict[str, Any]) -> dict[str, Any]:
@@ -13,4 +13,4 @@ def frozen(section: type[NamedTuple], values: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-_WHOLE = (int, int | None)
+_WHOLE = (int, int | None, int | Literal["auto"])

@@ -8,6 +8,7 @@ run shorter than its warm-up?) is checked when rows are counted.
 from collections.abc import Iterator
 from typing import Any
 
+from .batch import BATCH_RULES
 from .encodings import encoding_hint, is_encoding
 from .evaluation_rules import EVALUATION_RULES
 from .findings import Finding, Rule, no_effect
@@ -222,6 +223,7 @@ def class_weights_of_other_labels(recipe: Recipe) -> Iterator[Finding]:
 
 RULES: tuple[Rule, ...] = (
     *LAUNCH_RULES,
+    *BATCH_RULES,
     converter_of_another_type,
     quantised_without_adapter,
     adapter_keys_without_adapter,

@@ -14,6 +14,7 @@ RecordType = Literal["chat", "classification", "text"]
 SplitName = Literal["train", "validation", "test"]
 SPLITS: tuple[SplitName, ...] = ("train", "validation", "test")
 UTF8 = "utf-8"
+AUTO: Literal["auto"] = "auto"
 
 
 class Model(NamedTuple):
@@ -108,8 +109,9 @@ class Training(NamedTuple):
     train_on_inputs: bool = False
     roles_to_train: tuple[str, ...] = ("assistant",)
     # steps
-    micro_batch_size: int = 1
-    gradient_accumulation_steps: int = 1
+    micro_batch_size: int | Literal["auto"] = 1
+    gradient_accumulation_steps: int | None = None
+    global_batch_size: int | None = None
     num_epochs: float = 1
     max_steps: int | None = None
     # optimizer

@@ -6,6 +6,7 @@ These changes apply to every recipe; the recipe's own `smoke` section overrides 
 from typing import Any
 
 from .base.errors import Location
+from .batch import batch_of
 from .extends import overlay
 from .findings import NO_EFFECT
 from .metrics import JUDGED
@@ -57,8 +58,7 @@ def _changes(recipe: Recipe, steps: int) -> dict[str, Any]:
         | {"trust_remote_code": None, "attn_implementation": None if model.attn_implementation in FAST_KERNELS else ...},
         "training": {
             "max_steps": steps,
-            "micro_batch_size": min(training.micro_batch_size, ROWS),
-            "gradient_accumulation_steps": min(training.gradient_accumulation_steps, ROWS),
+            **_batch(recipe),
             "warmup_steps": min(training.warmup_steps, steps - 1, 1) if training.warmup_steps else ...,
             "logging_steps": 1,
             "eval_steps": half if recipe.data.has_split("validation") else ...,
@@ -83,6 +83,16 @@ def _changes(recipe: Recipe, steps: int) -> dict[str, Any]:
         },
         "export": {"push_to_hub": None},  # a smoke run is never uploaded
     }
+
+
+def _batch(recipe: Recipe) -> dict[str, int | None]:
+    """Return few rows per step, as numbers: `auto` is for the model's own size, and a smoke run has one process."""
+    found = batch_of(recipe)
+    if recipe.training.global_batch_size:
+        micro = min(found.rows, ROWS)
+        return {"micro_batch_size": micro, "gradient_accumulation_steps": min(found.rows // micro, ROWS), "global_batch_size": None}
+    return {"micro_batch_size": min(found.micro_batch_size, ROWS),
+            "gradient_accumulation_steps": min(found.gradient_accumulation_steps, ROWS)}  # fmt: skip
 
 
 def _tiny(model: str | None) -> Any:

@@ -2,7 +2,8 @@
 
 from typing import Any, NamedTuple
 
-from ...schemas.sections import Recipe, Training
+from ...schemas.batch import batch_of
+from ...schemas.sections import AUTO, Recipe, Training
 from ..models.reference import ATTENTION
 from ..runtime.machine import Machine
 from .kernel_choice import KernelChoice
@@ -145,7 +146,9 @@ def _task(recipe: Recipe, data: RenderedData) -> dict[str, Any]:
 
 
 def _rows(recipe: Recipe, machine: Machine) -> dict[str, Any]:
-    training = recipe.training
+    training, batch = recipe.training, batch_of(recipe)
+    assert training.micro_batch_size != AUTO, "the size was not chosen"
+    is_by_step = training.global_batch_size is not None
     return {
         "sequence_len": training.sequence_len,
         "excess_length_strategy": training.excess_length_strategy if recipe.data.type != "text" else None,
@@ -153,8 +156,11 @@ def _rows(recipe: Recipe, machine: Machine) -> dict[str, Any]:
         "sample_packing": False,
         "pad_to_sequence_len": False if machine.is_cpu else None,  # None pads every batch to a multiple of 64, which only helps a GPU
         "group_by_length": training.group_by_length,
-        "micro_batch_size": training.micro_batch_size,
-        "gradient_accumulation_steps": training.gradient_accumulation_steps,
+        "micro_batch_size": batch.micro_batch_size,
+        "gradient_accumulation_steps": batch.gradient_accumulation_steps,
+        # The rows of a step and the validation loss must not depend on how a step is divided: a batch's loss is a mean of its own tokens.
+        "rows_by_step": is_by_step or None,
+        "eval_batch_size": 1 if is_by_step else None,
         "num_epochs": training.num_epochs,
         "max_steps": training.max_steps,
     }

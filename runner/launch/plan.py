@@ -86,8 +86,9 @@ def model_environment(machine: Machine, trackers: tuple[str, ...] = ()) -> dict[
 
 
 class TrainingJob(NamedTuple):
-    """The plan, its base model, in words what differs on this machine, and the kernels on a GPU."""
+    """The recipe with its batch in numbers, its plan, its base model, in words what differs on this machine, and the kernels on a GPU."""
 
+    recipe: Recipe
     plan: Plan
     model: ResolvedModel
     notes: list[str]
@@ -101,7 +102,7 @@ def make_job(loaded: LoadedRecipe, manifest: Manifest, machine: Machine, model: 
     notes = substitutions(loaded.recipe, machine) + repetitions(loaded.recipe, splits.get("train", 0))
     found = architecture(model.path, loaded.recipe.model.revision)
     uses = kernels(loaded.recipe, machine, None, 0, found)
-    return TrainingJob(plan(loaded.recipe, data, machine, model.path, found), model, notes, uses)
+    return TrainingJob(loaded.recipe, plan(loaded.recipe, data, machine, model.path, found), model, notes, uses)
 
 
 def require_startable(loaded: LoadedRecipe, machine: Machine) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ...schemas.base.errors import Problem, UserError
+from ...schemas.batch import batch_of
 from ...schemas.recipe import LoadedRecipe
 from ...schemas.sections import Recipe
 from ...schemas.yaml_source import Document
@@ -16,9 +17,9 @@ def optimizer_steps(recipe: Recipe, rows: int) -> int:
     `max_steps` overrides `num_epochs`. Axolotl's own count is not used: it counts incomplete batches in part, and so ends a run of three
     epochs before every row was seen three times.
     """
-    training, launch = recipe.training, recipe.launch
-    batch = training.micro_batch_size * launch.num_processes * launch.num_nodes
-    return training.max_steps or epoch_steps(rows, batch, training.gradient_accumulation_steps, training.num_epochs)
+    training, batch = recipe.training, batch_of(recipe)
+    at_once = batch.micro_batch_size * batch.processes
+    return training.max_steps or epoch_steps(rows, at_once, batch.gradient_accumulation_steps, training.num_epochs)
 
 
 def steps_depend_on_tokens(recipe: Recipe) -> bool:
@@ -45,11 +46,11 @@ def repetitions(recipe: Recipe, rows: int) -> list[str]:
 
     https://huggingface.co/docs/accelerate (even_batches): without this, the processes would wait for each other forever.
     """
-    processes = recipe.launch.num_processes * recipe.launch.num_nodes
-    again = -rows % (recipe.training.micro_batch_size * processes)
-    if processes == 1 or not again or recipe.data.type == "text":
+    batch = batch_of(recipe)
+    again = -rows % (batch.micro_batch_size * batch.processes)
+    if batch.processes == 1 or not again or recipe.data.type == "text":
         return []
-    return [f"{again:,} of {rows:,} rows are seen twice in every epoch to give all {processes} processes full batches"]
+    return [f"{again:,} of {rows:,} rows are seen twice in every epoch to give all {batch.processes} processes full batches"]
 
 
 def step_problems(recipe: Recipe, document: Document, rows: int) -> Iterator[Problem]:

@@ -13,6 +13,7 @@ from ...schemas.yaml_writing import dotted, one_line
 from ..evaluation.diversity import diversity_line
 from ..evaluation.human_review import review_results
 from ..evaluation.scoring import BASE, TUNED, read_predictions
+from ..resources.batch_size import batch_text
 from ..resources.fit import peak_text
 from ..resources.training_time import measured_line
 from ..runtime.metrics_file import Losses, Metrics
@@ -85,7 +86,11 @@ def report_facts(run: RunFolder, status: dict[str, Any]) -> dict[str, Any]:
         "footnotes": [*footnotes(metrics), *metrics.get("notes", [])],
         "slices": further_tables(metrics),
         "charts": charts(lines),
-        "cost": [*loss_facts(metrics["losses"], loaded), *cost(lines, run.find(PEAK_MEMORY), run.find(TIMING))],
+        "cost": [
+            *loss_facts(metrics["losses"], loaded),
+            *cost(lines, run.find(PEAK_MEMORY), run.find(TIMING)),
+            batch_text(run.read(LOCK)["batch"]),
+        ],
         "kernels": (run.find(KERNELS) or {"kernels": []})["kernels"],
         "rows": row_facts(run, metrics),
         "review": review_results(run),

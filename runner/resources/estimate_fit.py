@@ -1,13 +1,13 @@
-"""Estimate a recipe's model size, batch size, memory and disk on a given machine, without training."""
+"""Estimate a recipe's model size, memory and disk on a given machine, without training."""
 
 from pathlib import Path
-from typing import Any
 
 from ...schemas.base.errors import UserError
 from ...schemas.model_rules import EMBEDDED
 from ...schemas.recipe import load_recipe
 from ...schemas.sections import Recipe
 from ..launch.steps import optimizer_steps
+from ..models.architecture import architecture, architecture_of
 from ..models.resolve import ResolvedModel, embedded_folder
 from ..models.size import ModelSize, model_size, public_models
 from ..runtime.console import Display
@@ -15,7 +15,7 @@ from ..runtime.machine import Machine, this_machine
 from ..runtime.run_files import MANIFEST, PEAK_MEMORY
 from ..runtime.run_folder import RunFolder
 from .fit import Fit, fit, needs_line, peak_text, require, warnings
-from .row_lengths import expected_tokens
+from .row_lengths import forward_pass_of
 
 # The embedded model's configuration, for use before it is unpacked.
 SMOLLM2 = {"model_type": "llama", "hidden_size": 576, "intermediate_size": 1536, "num_hidden_layers": 30, "num_attention_heads": 9,
@@ -37,22 +37,15 @@ def size_of(recipe: Recipe) -> ModelSize | None:
 
 
 def estimate_fit(
-    recipe: Recipe, machine: Machine, folder: Path, labels: int = 0, steps: int | None = None, tokens: int | None = None
+    recipe: Recipe, machine: Machine, folder: Path, labels: int = 0, steps: int | None = None, records: Path | None = None
 ) -> Fit | None:
     """Estimate what the training needs on this machine; None if the model's size is unknown.
 
-    `tokens` is the length of the longest row, if known.
+    `records` is the file of its rows; without it, every row has `sequence_len` tokens.
     """
     size = size_of(recipe)
-    return fit(recipe, size, machine, folder, labels or len(recipe.data.labels or ()), steps, tokens) if size else None
-
-
-def batch(recipe: Recipe) -> dict[str, Any]:
-    """Return the number of rows per optimizer step, and its factors."""
-    training, processes = recipe.training, recipe.launch.num_processes * recipe.launch.num_nodes
-    facts = {"micro_batch_size": training.micro_batch_size, "gradient_accumulation_steps": training.gradient_accumulation_steps,
-             "processes": processes}  # fmt: skip
-    return facts | {"rows": training.micro_batch_size * training.gradient_accumulation_steps * processes}
+    rows = forward_pass_of(recipe, machine, records, recipe.model.base_model, architecture_of(recipe.model))
+    return fit(recipe, size, machine, folder, labels or len(recipe.data.labels or ()), steps, rows) if size else None
 
 
 def check_fit(run: RunFolder, recipe: Recipe, model: ResolvedModel, rows: int, display: Display) -> None:
@@ -63,8 +56,9 @@ def check_fit(run: RunFolder, recipe: Recipe, model: ResolvedModel, rows: int, d
         return
     labels = len(run.read(MANIFEST).get("labels", ()))
     steps = None if recipe.data.type == "text" else optimizer_steps(recipe, rows)
-    tokens = expected_tokens(recipe, run / "data" / "train.jsonl", model.path)
-    found = fit(recipe, size, this_machine(), run.path, labels, steps, tokens)
+    machine, known = this_machine(), architecture(model.path, recipe.model.revision)
+    forward_pass = forward_pass_of(recipe, machine, run / "data" / "train.jsonl", model.path, known)
+    found = fit(recipe, size, machine, run.path, labels, steps, forward_pass)
     require(found, full_rows=recipe.data.type == "text" and recipe.training.sample_packing)
     display.say("", f"needs {needs_line(found)}")
     for line in warnings(found):

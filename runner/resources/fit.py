@@ -12,19 +12,24 @@ from ...schemas.sections import Recipe
 from ..launch.axolotl_config import has_fp32_weights, precision
 from ..models.size import ModelSize, model_size
 from ..runtime.machine import Machine, this_machine
-from ..runtime.run_files import FIT_FORECAST, FitForecast, PeakMemory
+from ..runtime.run_files import FIT_FORECAST, FitForecast, MemoryForecast, PeakMemory
 from ..runtime.run_folder import RunFolder
+from .forward_pass import ForwardPass
 from .memory import CPU_RUNTIME, FAMILIES, MemoryPlan, memory_plan, optimizer_bytes
 
 LESS_MEMORY = "use adapter: qlora or lora, a smaller micro_batch_size, gradient_checkpointing: true, or a smaller model"
-# On a CPU, measured peaks were at most 4 % above the prediction (docs/measurements.md); a little more is allowed.
+# A prediction is refused beyond this multiple of the available memory.
 MARGIN = 1.1
-CLOSE = 0.75
-PADDED_TO = 64  # tokens: Axolotl pads the rows of a batch to a multiple of this
+# What a peak may be, as a multiple of the prediction. On a CPU, measured peaks were at most 4 % above it (docs/measurements.md); on GPUs,
+# published ones at most 32 % (docs/gpu/memory.md, compared by a test).
+MOST_ON_CPU = 1.1
+MOST_ON_GPU = 4 / 3
+CLOSE = 0.75  # of the disk
 
 
 class Fit(NamedTuple):
-    """Bytes needed and available. `memory` is for one process; without a GPU, `processes` share the machine's memory."""
+    """Bytes needed and available. `memory` is for one process; without a GPU, `processes` share the machine's memory. A peak is predicted
+    not to exceed `most` times what is needed."""
 
     memory: MemoryPlan
     memory_available: int
@@ -33,10 +38,15 @@ class Fit(NamedTuple):
     disk_available: int
     device: str
     unknown: str = ""
+    most: float = MOST_ON_GPU
 
     @property
     def memory_needed(self) -> int:
         return self.memory.total * self.processes
+
+    @property
+    def memory_most(self) -> int:
+        return int(self.memory_needed * self.most)
 
     @property
     def disk_needed(self) -> int:
@@ -44,9 +54,10 @@ class Fit(NamedTuple):
 
     def facts(self) -> FitForecast:
         """Return the values that a run stores."""
+        tokens, per = self.memory.rows.size
         return {
-            "memory": {"needed": self.memory_needed, "available": self.memory_available, "processes": self.processes,
-                       "tokens": self.memory.tokens, "parts": self.memory.parts, "device": self.device},
+            "memory": {"needed": self.memory_needed, "most": self.memory_most, "available": self.memory_available,
+                       "processes": self.processes, "tokens": tokens, "per": per, "parts": self.memory.parts, "device": self.device},
             "disk": {"needed": self.disk_needed, "available": self.disk_available, "parts": self.disk},
             "trained_parameters": self.memory.trained,
         }  # fmt: skip
@@ -59,28 +70,27 @@ def fit(
     folder: Path,
     labels: int = 0,
     steps: int | None = None,
-    tokens: int | None = None,
+    rows: ForwardPass | None = None,
     held: int = 0,
 ) -> Fit:
     """Compare what the training needs with what is available.
 
-    `folder` is where it writes, `tokens` the length of its longest row if known, `held` the memory that it already uses.
+    `folder` is where it writes, `rows` its largest forward pass if known, `held` the memory that it already uses.
     """
-    memory = memory_plan(recipe, size, machine, labels, tokens)
+    memory = memory_plan(recipe, size, machine, labels, rows)
     available = available_memory() + held if machine.is_cpu else machine.gpu_memory
     unknown = "" if size.family in FAMILIES else f"activations: the layers of model_type {size.family!r} are unknown"
     processes = recipe.launch.num_processes if machine.is_cpu else 1
     disk = disk_plan(recipe, size, machine, labels, steps)
-    return Fit(memory, available, processes, disk, free_disk(folder), "this machine" if machine.is_cpu else machine.gpu_name, unknown)
+    device, most = ("this machine", MOST_ON_CPU) if machine.is_cpu else (machine.gpu_name, MOST_ON_GPU)
+    return Fit(memory, available, processes, disk, free_disk(folder), device, unknown, most)
 
 
-def too_large(recipe: Recipe, base_model: str, labels: int, longest: int) -> list[str]:
-    """Return why the training cannot fit, once the rows' length is known and before a model is loaded. Writes fit.json."""
+def too_large(recipe: Recipe, base_model: str, labels: int, rows: ForwardPass) -> list[str]:
+    """Return why the training cannot fit, once the rows' lengths are known and before a model is loaded. Writes fit.json."""
     if (size := model_size(base_model, recipe.model.revision)) is None:
         return []
-    full, padded = recipe.training.sequence_len, -(-longest // PADDED_TO) * PADDED_TO
-    tokens = full if recipe.training.sample_packing else min(full, padded)
-    found = fit(recipe, size, this_machine(), Path(), labels, tokens=tokens, held=CPU_RUNTIME * recipe.launch.num_processes)
+    found = fit(recipe, size, this_machine(), Path(), labels, rows=rows, held=CPU_RUNTIME * recipe.launch.num_processes)
     if int(os.environ.get("RANK", "0")) == 0:
         RunFolder(Path()).write(FIT_FORECAST, found.facts())
     return [f"{problem.what}: {problem.hint}" for problem in problems(found, full_rows=True)]
@@ -101,11 +111,11 @@ def problems(found: Fit, full_rows: bool) -> list[Problem]:
 def warnings(found: Fit, refused: Sequence[Problem] = ()) -> list[str]:
     """Return warnings for what is tight, or too small for the longest rows allowed, and not among the `refused` already."""
     close, rules = [], [problem.rule for problem in refused]
-    if found.memory_available and found.memory_needed > CLOSE * found.memory_available and "memory" not in rules:
+    if found.memory_available and found.memory_most > found.memory_available and "memory" not in rules:
         enough = found.memory_needed <= found.memory_available
-        what = "memory is tight" if enough else "not enough memory"
+        what = f"memory is tight, up to {size_text(found.memory_most)} may be needed" if enough else "not enough memory"
         needed, available = size_text(found.memory_needed), size_text(found.memory_available)
-        close.append(f"{what} at {found.memory.tokens:,} tokens per row: {needed} of {available}; {LESS_MEMORY}")
+        close.append(f"{what}, at {rows_text(found.facts()['memory'])}: {needed} of {available}; {LESS_MEMORY}")
     if found.disk_needed > CLOSE * found.disk_available and "disk" not in rules:
         close.append(f"the disk is nearly full: {size_text(found.disk_needed)} needed, {size_text(found.disk_available)} free")
     return close
@@ -113,7 +123,8 @@ def warnings(found: Fit, refused: Sequence[Problem] = ()) -> list[str]:
 
 def needs_line(found: Fit) -> str:
     """Format as a line for the terminal."""
-    memory = f"memory {size_text(found.memory_needed)} at {found.memory.tokens:,} tokens per row"
+    needed, most = size_text(found.memory_needed), size_text(found.memory_most)
+    memory = f"memory about {needed}, up to {most}, at {rows_text(found.facts()['memory'])}"
     available = f" ({size_text(found.memory_available)} available)" if found.memory_available else ""
     return f"{memory}{available}, disk {size_text(found.disk_needed)} ({size_text(found.disk_available)} free)"
 
@@ -144,7 +155,12 @@ def peak_text(memory: PeakMemory) -> str:
     if not predicted or not memory["peak"]:
         return measured
     off = predicted["needed"] / memory["peak"] - 1
-    return f"{measured}; predicted {size_text(predicted['needed'])} at {predicted['tokens']:,} tokens per row ({off:+.0%})"
+    return f"{measured}; predicted {size_text(predicted['needed'])} at {rows_text(predicted)} ({off:+.0%})"
+
+
+def rows_text(memory: MemoryForecast) -> str:
+    """Format as `512 tokens per row`, the rows that a memory is predicted for."""
+    return f"{memory['tokens']:,} tokens per {memory['per']}"
 
 
 def size_text(size: int) -> str:

@@ -13,6 +13,7 @@ from ..launch.axolotl_config import OPTIMIZERS_WITHOUT_CPU, has_fp32_weights, pr
 from ..models.module_names import matches_module, module_of, rank_of
 from ..models.size import ModelSize
 from ..runtime.machine import UNPACKED_SHARE, Machine
+from .forward_pass import ForwardPass, largest_forward_pass
 
 FAMILIES = ("llama", "mistral", "qwen2", "gpt2")  # families whose activations were verified; others are not estimated
 NF4_BYTES = (4 + 0.127) / 8
@@ -37,10 +38,10 @@ FOREACH = ("adamw_torch", "adafactor", "sgd")  # torch computes these steps for 
 
 
 class MemoryPlan(NamedTuple):
-    """Bytes by part. The `certain` parts do not depend on the rows; the others are for rows of `tokens` tokens."""
+    """Bytes by part. The `certain` parts do not depend on the rows; the others are for this forward pass."""
 
     parts: dict[str, int]
-    tokens: int
+    rows: ForwardPass
     trained: int  # parameters
 
     @property
@@ -52,10 +53,10 @@ class MemoryPlan(NamedTuple):
         return sum(size for name, size in self.parts.items() if name not in ("activations", "logits", "allocator"))
 
 
-def memory_plan(recipe: Recipe, size: ModelSize, machine: Machine, labels: int = 0, tokens: int | None = None) -> MemoryPlan:
-    """Return what each process needs at the peak of a step with rows of `tokens` tokens (default: `sequence_len`)."""
+def memory_plan(recipe: Recipe, size: ModelSize, machine: Machine, labels: int = 0, rows: ForwardPass | None = None) -> MemoryPlan:
+    """Return what each process needs at the peak of a step (default: every row has `sequence_len` tokens)."""
     training, launch = recipe.training, recipe.launch
-    length = tokens or training.sequence_len
+    rows = rows or largest_forward_pass(recipe, None, varlen=False)
     world = launch.num_processes * launch.num_nodes
     wide = 4 if precision(training, machine) == "fp32" else 2
     head = {name for name in size.shapes if name.startswith(("lm_head", "score"))} if labels else set()
@@ -76,8 +77,8 @@ def memory_plan(recipe: Recipe, size: ModelSize, machine: Machine, labels: int =
         # Several processes without sharding: DistributedDataParallel has its own buckets for communication.
         "gradients": stored * (2 if world > 1 and not stage else 1) // share["gradients"],
         "optimizer": optimizer_bytes(recipe, machine, trained, stored) // share["optimizer"],
-        "activations": _activations(training, size, machine, wide, length, kept_in_fp32) if size.family in FAMILIES else 0,
-        "logits": 0 if labels else _logits(recipe, size, machine, wide, length),
+        "activations": _activations(training, size, machine, wide, rows, kept_in_fp32) if size.family in FAMILIES else 0,
+        "logits": 0 if labels else _logits(recipe, size, machine, wide, rows.tokens),
     }
     if not machine.is_cpu:
         parts["buckets"] = 2 * ZERO_BUCKET * wide if launch.zero_stage in (1, 2) else 0
@@ -86,12 +87,12 @@ def memory_plan(recipe: Recipe, size: ModelSize, machine: Machine, labels: int =
         loading = _loading(training, size, everything, wide) if not stage and not labels else 0
         parts["loading"] = max(loading - sum(parts.values()) + parts["runtime"], 0)
     if machine.is_cpu and not labels:
-        parts["allocator"] = _cpu_allocator(training, size, machine, length)
+        parts["allocator"] = _cpu_allocator(training, size, machine, rows)
     if launch.offload_optimizer or (launch.fsdp and launch.offload_params):
         parts["optimizer"] = 0
     if launch.offload_params:
         parts["weights"] = 0
-    return MemoryPlan({name: part for name, part in parts.items() if part}, length, trained)
+    return MemoryPlan({name: part for name, part in parts.items() if part}, rows, trained)
 
 
 def adapter_parameters(recipe: Recipe, size: ModelSize) -> int:
@@ -171,42 +172,42 @@ def _weights(training: Training, size: ModelSize, machine: Machine, everything: 
     return linear + (everything - linear) * wide if training.load_in_8bit else everything * wide
 
 
-def _logits(recipe: Recipe, size: ModelSize, machine: Machine, wide: int, length: int) -> int:
+def _logits(recipe: Recipe, size: ModelSize, machine: Machine, wide: int, tokens: int) -> int:
     """Return the logits that exist at once, and the gradient of a trained head: fp32, and a chunk's part of it."""
-    tokens, launch = recipe.training.micro_batch_size * length, recipe.launch
+    launch = recipe.launch
     if not machine.is_cpu and (launch.zero_stage or launch.fsdp) or size.family not in FAMILIES:
         return tokens * size.vocabulary * LOGITS_BYTES[wide]
     chunk = min(tokens * size.vocabulary, CHUNK) * CHUNK_BYTES[wide]
     return chunk + (size.vocabulary * size.hidden * (4 + wide) if recipe.training.adapter == "none" else 0)
 
 
-def _cpu_allocator(training: Training, size: ModelSize, machine: Machine, length: int) -> int:
+def _cpu_allocator(training: Training, size: ModelSize, machine: Machine, rows: ForwardPass) -> int:
     """Return what CPU_GAPS describes. With QLoRA, also the fp32 weights that were loaded and quantised: measured as if none were reused."""
     if size.family not in FAMILIES or training.adapter == "none" and not training.gradient_checkpointing:
         return 0
-    computed = _activations(training._replace(gradient_checkpointing=False), size, machine, 4, length, False)
+    computed = _activations(training._replace(gradient_checkpointing=False), size, machine, 4, rows, False)
     loaded = 4 * sum(map(math.prod, size.linear.values())) if training.adapter == "qlora" else 0
     return int(CPU_GAPS * computed) + loaded
 
 
-def _activations(training: Training, size: ModelSize, machine: Machine, wide: int, length: int, fp32_weights: bool) -> int:
-    per_layer = _kept_by_a_layer(training, size, machine, wide, length)
-    rows = training.micro_batch_size * length
+def _activations(training: Training, size: ModelSize, machine: Machine, wide: int, rows: ForwardPass, fp32_weights: bool) -> int:
+    per_layer = _kept_by_a_layer(training, size, machine, wide, rows.longest if rows.masked else 0)
     if training.gradient_checkpointing:  # each layer's input is kept, and one layer at a time is recomputed
-        return int(rows * (size.layers * size.hidden * (4 if fp32_weights else wide) + per_layer))
-    return int(rows * size.layers * per_layer)
+        return int(rows.tokens * (size.layers * size.hidden * (4 if fp32_weights else wide) + per_layer))
+    return int(rows.tokens * size.layers * per_layer)
 
 
-def _kept_by_a_layer(training: Training, size: ModelSize, machine: Machine, wide: int, length: int) -> float:
-    """Return bytes per token. Under autocast (`wide` is 2) norms compute in fp32, and each linear layer copies an fp32 input."""
+def _kept_by_a_layer(training: Training, size: ModelSize, machine: Machine, wide: int, masked: int) -> float:
+    """Return bytes per token; `masked` is the width of the attention mask. Under autocast (`wide` is 2) norms compute in fp32, and each
+    linear layer copies an fp32 input."""
     hidden, queries, inner = size.hidden, size.attention, size.intermediate
     noise = wide if machine.is_cpu else 1  # for dropout: numbers on a CPU, a byte mask on a GPU
     if size.family == "gpt2":
-        kept = (4 * hidden + 4 * hidden + 5 * inner + length) * wide + 2 * hidden * noise
+        kept = (4 * hidden + 4 * hidden + 5 * inner + masked) * wide + 2 * hidden * noise
         kept += 6 * hidden if wide == 2 else 0
-        return kept + (3 * size.heads * length * wide if size.dropout and machine.is_cpu else 0)
-    # For padded or packed rows, attention has a mask: numbers in every layer, with keys and values repeated for every head.
-    kept = 2 * hidden * 4 + (4 * queries + 3 * inner + length) * wide
+        return kept + (3 * size.heads * masked * wide if size.dropout and machine.is_cpu else 0)
+    # A mask has numbers in every layer. Keys and values are repeated for every head.
+    kept = 2 * hidden * 4 + (4 * queries + 3 * inner + masked) * wide
     if training.adapter == "none":
         return kept + (18 * hidden if wide == 2 else 16 * hidden) + inner * wide
     layer = {_module(name): shape for name, shape in _adapted(training, size)}

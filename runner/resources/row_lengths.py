@@ -5,6 +5,7 @@ and the total is called an estimate.
 """
 
 import heapq
+import math
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
@@ -14,10 +15,13 @@ import orjson
 
 from ...schemas.model_rules import EMBEDDED
 from ...schemas.sections import Recipe
+from ..launch.kernel_choice import choose, packs
+from ..models.architecture import Architecture
 from ..models.resolve import embedded_folder
 from ..models.size import cached_folder
 from ..models.template_rows import rendered_rows
-from .fit import PADDED_TO
+from ..runtime.machine import Machine
+from .forward_pass import ForwardPass, largest_forward_pass
 
 BYTES_PER_TOKEN = 3  # a conservative estimate for any language and tokenizer
 TEMPLATE = 32  # tokens that a chat template adds per row: begin and end, a default system prompt
@@ -64,19 +68,31 @@ def longest(rows: Iterable[dict[str, Any]], tokenizer: Any | None) -> Length:
     return best
 
 
-def expected_tokens(recipe: Recipe, rows: Path, model: str) -> int | None:
-    """Return the tokens per row to expect in memory when training on a file of records: those of the longest row, padded.
+def forward_pass_of(recipe: Recipe, machine: Machine, records: Path | None, model: str, known: Architecture | None) -> ForwardPass:
+    """Return the largest forward pass over a file of records, or without one over rows of `sequence_len` tokens."""
+    varlen = choose(recipe, machine, known).varlen
+    return largest_forward_pass(recipe, lengths_of(recipe, records, model, varlen), varlen)
 
-    None if every row has `sequence_len` tokens, as blocks and packed rows do.
-    """
-    if recipe.data.type == "text" or recipe.training.sample_packing:
-        return None
+
+def lengths_of(recipe: Recipe, records: Path | None, model: str, varlen: bool) -> list[int] | None:
+    """Return the lengths that memory depends on: with padding only the longest, in full blocks none."""
+    return row_tokens(recipe, records, model, every=varlen) if records and not packs(recipe) else None
+
+
+def row_tokens(recipe: Recipe, rows: Path, model: str, every: bool) -> list[int]:
+    """Return the tokens of the longest row of a file of records, and with `every` those of the others, estimated from their bytes."""
     with rows.open("rb") as stream:
         found = [orjson.loads(line) for line in heapq.nlargest(LONGEST, stream, key=len)]
     tokenizer = local_tokenizer(model, recipe.model.revision)
     resolved = recipe._replace(model=recipe.model._replace(base_model=model))
     tokens = _as_trained(resolved, found, tokenizer) or longest(found, tokenizer).total
-    return min(recipe.training.sequence_len, max(PADDED_TO, -(-tokens // PADDED_TO) * PADDED_TO))
+    if not every:
+        return [tokens]
+    counted = sum(_counts(found, tokenizer)) if tokenizer else sum(map(_bytes, found)) / BYTES_PER_TOKEN
+    per_byte = counted / max(sum(map(_bytes, found)), 1)
+    with rows.open("rb") as stream:
+        others = sorted((math.ceil(_bytes(row) * per_byte) + _around(row) for row in map(orjson.loads, stream)), reverse=True)[1:]
+    return [tokens, *(min(tokens, count) for count in others)]
 
 
 def _as_trained(recipe: Recipe, rows: list[dict[str, Any]], tokenizer: Any | None) -> int | None:

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from ...schemas.base.errors import UserError
+from ...schemas.batch import batch_of
 from ...schemas.sections import Recipe
 from ..launch.axolotl_config import precision
 from ..launch.steps import epoch_steps
@@ -52,7 +53,7 @@ def method(recipe: Recipe, machine: Machine) -> dict[str, Any]:
         "lora_target_modules": training.lora_target_modules,
         "precision": precision(training, machine),
         "gradient_checkpointing": training.gradient_checkpointing,
-        "micro_batch_size": training.micro_batch_size,
+        "micro_batch_size": batch_of(recipe).micro_batch_size,
         "packed_to": training.sequence_len if training.sample_packing else None,
         "attention": recipe.model.attn_implementation,
         "processes": launch.num_processes * launch.num_nodes,
@@ -70,13 +71,12 @@ def predict(recipe: Recipe, rows: int, data_bytes: int, rate: Rate) -> Predictio
 
 def _epochs(recipe: Recipe, rows: int, tokens_in_epoch: float) -> float:
     """Return how often every record is seen. With packing, the blocks of an epoch depend on its tokens."""
-    training, launch = recipe.training, recipe.launch
+    training, batch = recipe.training, batch_of(recipe)
     if not training.max_steps:
         return training.num_epochs
     packed = training.sample_packing or recipe.data.type == "text"
     units = max(round(tokens_in_epoch / training.sequence_len), 1) if packed else rows
-    batch = training.micro_batch_size * launch.num_processes * launch.num_nodes
-    return training.max_steps / epoch_steps(units, batch, training.gradient_accumulation_steps, 1)
+    return training.max_steps / epoch_steps(units, batch.micro_batch_size * batch.processes, batch.gradient_accumulation_steps, 1)
 
 
 def timing(

@@ -55,9 +55,18 @@ class LockedModel(TypedDict):
     note: str
 
 
+class LockedBatch(TypedDict):
+    """How the rows of an optimizer step are divided, and who says so: the key of the recipe, or why this size was chosen."""
+
+    micro_batch_size: int
+    gradient_accumulation_steps: int
+    processes: int
+    why: str
+
+
 class Lock(TypedDict):
-    """What the training depends on besides the recipe: versions, base model, machine. `train_key` is the training's key, `variables` are
-    the values of the variables that the recipe declares."""
+    """What the training depends on besides the recipe: versions, base model, machine, batch. `train_key` is the training's key,
+    `variables` are the values of the variables that the recipe declares."""
 
     recipekit: str
     python: str
@@ -65,6 +74,7 @@ class Lock(TypedDict):
     variables: dict[str, str]
     model: LockedModel
     machine: dict[str, Any]
+    batch: LockedBatch
     train_key: str
 
 
@@ -83,12 +93,15 @@ class TrainingEnd(TypedDict):
 
 
 class MemoryForecast(TypedDict):
-    """Memory in bytes for rows of `tokens` tokens, for all `processes` on the device together."""
+    """Memory in bytes for all `processes` on the device together, and at most, if the prediction is as wrong as any published one. It is
+    for so many `tokens` `per` row, or per forward pass of rows without padding."""
 
     needed: int
+    most: int
     available: int
     processes: int
     tokens: int
+    per: str
     parts: dict[str, int]
     device: str
 
@@ -244,7 +257,7 @@ ORIGINS = RunFile("origins.json", dict[str, str])  # the location in the recipe,
 SMOKE_KEYS = RunFile("smoke.json", SmokeKeys)
 GENERATED_MANIFEST = RunFile("generated/manifest.json", dict[str, Any])
 MANIFEST = RunFile("data/manifest.json", Manifest)
-LOCK = RunFile("lock.json", Lock, ("recipekit", "python", "packages", "model", "machine", "train_key"))
+LOCK = RunFile("lock.json", Lock, ("recipekit", "python", "packages", "model", "machine", "batch", "train_key"))
 TOKENS = RunFile("tokens.json", dict[str, dict[str, Any]])  # the label audit of each split
 TRAINING_END = RunFile("training.json", TrainingEnd)
 FIT_FORECAST = RunFile("fit.json", FitForecast)

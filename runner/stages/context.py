@@ -11,9 +11,10 @@ from ...schemas.sections import Data
 from ..generate.stage import ROWS_FILE, with_rows_file
 from ..launch.plan import TrainingJob, make_job
 from ..models.resolve import ResolvedModel, is_unchanged, resolve_model
+from ..resources.batch_size import locked_batch, with_batch
 from ..runtime.console import Display
 from ..runtime.machine import Machine, this_machine
-from ..runtime.run_files import LOCK, MANIFEST
+from ..runtime.run_files import LOCK, MANIFEST, LockedBatch
 from ..runtime.run_folder import RunFolder
 
 
@@ -76,7 +77,8 @@ class RunContext:
     def replace_data(self, manifest: Manifest) -> None:
         """Use newly converted data, and discard what was derived from the previous data."""
         self.manifest = manifest
-        self.__dict__.pop("job", None)
+        for derived in ("job", "batch"):
+            self.__dict__.pop(derived, None)
         self.keys = {name: key for name, key in self.keys.items() if name == "generate"}
 
     @cached_property
@@ -97,5 +99,13 @@ class RunContext:
 
     @cached_property
     def job(self) -> TrainingJob:
-        """Return the training of the recipe with this data and model on this machine."""
-        return make_job(self.loaded, self.manifest, self.machine, self.model)
+        """Return the training of the recipe with this data, model and batch on this machine."""
+        return make_job(with_batch(self.loaded, self.batch), self.manifest, self.machine, self.model)
+
+    @cached_property
+    def batch(self) -> LockedBatch:
+        """Return how the rows of a step are divided. A run keeps what it has chosen, on any machine."""
+        lock = self._run.find(LOCK) if self._run else None
+        return locked_batch(
+            self.loaded, self.machine, self.manifest, self.found["data"] / "data" / "train.jsonl", self.model.path, lock and lock["batch"]
+        )

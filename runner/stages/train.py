@@ -9,12 +9,14 @@ from ...schemas.base.errors import Interrupted, Location, Problem, UserError
 from ...schemas.base.files import new_folder, remove_folder
 from ...schemas.base.hashing import key_of
 from ...schemas.recipe import LoadedRecipe
+from ...schemas.sections import AUTO
 from ..launch import multi_node
 from ..launch.axolotl_config import PREPARED
 from ..launch.plan import Plan
 from ..launch.steps import optimizer_steps, require_rows, step_problems, steps_depend_on_tokens
 from ..models.template_rows import date_note
 from ..reporting.token_summary import token_summary
+from ..resources.batch_size import batch_text
 from ..resources.estimate_fit import check_fit, print_memory
 from ..resources.training_time import (
     Prediction,
@@ -88,7 +90,7 @@ def _prepare(context: RunContext) -> None:
     own_key = context.keys[NAME] = context.keys.get(NAME) or key(context)
     lock: Lock = {"recipekit": VERSION, "python": sys.version.split()[0], "packages": package_versions(),
                   "variables": context.recipe.variables, "model": LockedModel(**job.model._asdict()), "machine": context.machine._asdict(),
-                  "train_key": own_key}  # fmt: skip
+                  "batch": context.batch, "train_key": own_key}  # fmt: skip
     _refuse_other_training(run, context.loaded, lock)
     run.write(LOCK, lock)
     remove_torn_rows(run)
@@ -98,7 +100,7 @@ def _prepare(context: RunContext) -> None:
     _announce(context, splits["train"])
     if note := date_note(context.recipe):
         context.display.say("", note, "yellow")
-    check_fit(run, context.recipe, job.model, splits["train"], context.display)
+    check_fit(run, job.recipe, job.model, splits["train"], context.display)
 
 
 def _train(context: RunContext, plan: Plan) -> dict[str, Any]:
@@ -128,9 +130,11 @@ def remove_torn_rows(run: RunFolder) -> None:
 
 def _announce(context: RunContext, rows: int) -> None:
     """Print what is trained, on how many rows, and what differs on this machine."""
-    recipe, say, machine = context.recipe, context.display.say, context.machine
+    recipe, say, machine = context.job.recipe, context.display.say, context.machine
     steps = "" if steps_depend_on_tokens(recipe) else f"{optimizer_steps(recipe, rows):,} steps, "
     say("model", context.job.model.note)
+    if context.recipe.training.micro_batch_size == AUTO:
+        say("", batch_text(context.batch))
     for note in context.job.notes:
         say("", note, "yellow")
     method = recipe.training.adapter if recipe.training.adapter != "none" else "full parameters"
@@ -139,10 +143,10 @@ def _announce(context: RunContext, rows: int) -> None:
 
 def _predict_time(context: RunContext) -> Prediction | None:
     """Print how long it will take, from the rates of earlier runs on this machine, if there are any."""
-    rate = rate_of(earlier_timings(context.root), method(context.recipe, context.machine))
+    rate = rate_of(earlier_timings(context.root), method(context.job.recipe, context.machine))
     if rate is None:
         return None
-    found = predict(context.recipe, context.manifest["splits"]["train"], _data_bytes(context.run), rate)
+    found = predict(context.job.recipe, context.manifest["splits"]["train"], _data_bytes(context.run), rate)
     context.display.say("", f"takes about {duration(found.seconds)}, by {found.source}")
     return found
 
@@ -153,7 +157,7 @@ def _record_time(context: RunContext, ended: dict[str, Any], predicted: Predicti
     if not ended["tokens"]:
         return
     tokens = tokens_in_epoch(run.read(TOKENS))
-    line = timing(context.recipe, context.machine, _data_bytes(run), tokens, ended, predicted)
+    line = timing(context.job.recipe, context.machine, _data_bytes(run), tokens, ended, predicted)
     run.write(TIMING, line)
     context.display.say("", measured_line(line))
 

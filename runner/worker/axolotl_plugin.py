@@ -14,18 +14,22 @@ import yaml
 from axolotl.common.datasets import TrainDatasetMeta
 from axolotl.integrations.base import BasePlugin
 
+from ...schemas.batch import with_micro_batch_size
 from ...schemas.recipe import load_recipe
+from ...schemas.sections import Recipe
 from ..launch.axolotl_config import CHECKPOINTS
 from ..launch.axolotl_contract import round_trip_differences
 from ..launch.plan import CONFIG
 from ..models.module_names import name_problems
 from ..resources.fit import too_large
+from ..resources.forward_pass import ForwardPass, largest_forward_pass
 from ..runtime.checkpoints import INTERRUPTED
 from ..runtime.machine import this_machine
 from ..runtime.progress import Progress
 from ..runtime.run_files import TOKENS
 from ..runtime.run_folder import RunFolder
 from . import batches, chat_data, classification, kernels, loss, text_data
+from .attention_watch import watch_first_batch
 from .axolotl_patches import admit_bucket, make_trainable, write_no_debug_log
 from .callback import RunCallback
 from .distributed import accept_numbered_cpu_tags, follow_launcher_exit, is_first, world_size
@@ -71,10 +75,10 @@ class RecipekitPlugin(BasePlugin):
         prepared = PREPARE[cfg.record_type](cfg, self.tokenizer)
         if is_first():
             RunFolder(Path()).write(TOKENS, prepared.report)
-        recipe = load_recipe("recipe.yml").recipe
+        recipe = with_micro_batch_size(load_recipe("recipe.yml").recipe, cfg.micro_batch_size)
         faults = prepared.faults + dropped_faults(prepared.report, cfg.excess_length_strategy, recipe.data.max_dropped)
-        longest = cfg.sequence_len if cfg.pack_blocks or cfg.pad_to_sequence_len else prepared.report["train"].get("longest", 0)
-        if faults := faults or too_large(recipe, cfg.base_model, cfg.num_labels or 0, longest):
+        rows = self._forward_pass(cfg, recipe, prepared.train)
+        if faults := faults or too_large(recipe, cfg.base_model, cfg.num_labels or 0, rows):
             self.fail("\n".join(faults))
         if cfg.pack_blocks:
             self.shared_block = first_shared(prepared.train)
@@ -82,6 +86,12 @@ class RecipekitPlugin(BasePlugin):
             self.shared_block = block_of([piece_of(prepared.train[row]) for row in (0, 1)])
         self.progress.event("stage", name="load model")
         return TrainDatasetMeta(prepared.train, prepared.validation)
+
+    def _forward_pass(self, cfg: Any, recipe: Recipe, rows: Any) -> ForwardPass:
+        """Return the largest forward pass over the tokenised rows."""
+        lengths = None if cfg.pack_blocks or cfg.pad_to_sequence_len else [len(ids) for ids in rows["input_ids"]]
+        reads_ends = cfg.flatten_batches or cfg.pack_blocks and (cfg.sdpa_varlen or _is_flat(cfg))
+        return largest_forward_pass(recipe, lengths, bool(reads_ends))
 
     def fail(self, what: str) -> None:
         """Report the reason to the runner, and stop."""
@@ -152,6 +162,7 @@ class RecipekitPlugin(BasePlugin):
             classification.set_up_trainer(cfg, trainer)
         else:
             loss.set_up_trainer(cfg, trainer)
+            watch_first_batch(cfg, trainer, self.fail)
         batches.set_up_trainer(cfg, trainer)
         if missing := kernels.not_in_force(cfg, trainer.model):
             self.fail(f"{', '.join(missing)}: rendered, but not used by this model; set training.kernels: off")

@@ -7,49 +7,14 @@ tokens to 15 %.
 
 import math
 from collections.abc import Iterator
-from heapq import heapreplace
 from typing import Any
 
 import torch
 from torch.utils.data import BatchSampler
 
+from ..launch.micro_batches import balanced, batch_sizes
+
 MOST_ROWS = 256  # per step, for the search (quadratic in rows); larger steps are cut evenly
-
-
-def batch_sizes(lengths: list[int], count: int, cap: int) -> list[int]:
-    """Return the sizes of at most `count` batches with the fewest tokens including padding, for rows in order of decreasing length.
-
-    A batch has its longest row times its number of rows tokens, at most `cap`.
-    """
-    rows = len(lengths)
-    least: list[dict[int, tuple[int, int]]] = [{0: (0, 0)}]  # after n batches: rows taken -> (tokens, rows taken before the last batch)
-    for _ in range(min(count, rows)):
-        found: dict[int, tuple[int, int]] = {}
-        for start, (places, _) in least[-1].items():
-            for end in range(start + 1, rows + 1):
-                now = places + lengths[start] * (end - start)
-                if now - places > cap:
-                    break
-                if end not in found or now < found[end][0]:
-                    found[end] = (now, start)
-        least.append(found)
-    sizes, end = [], rows
-    for found in reversed(least[1:]):
-        start = found[end][1]
-        sizes.append(end - start)
-        end = start
-    return sizes[::-1]
-
-
-def balanced(rows: list[int], lengths: list[int], count: int) -> list[list[int]]:
-    """Distribute rows, given from the longest down, over `count` batches: each goes to the batch with the fewest tokens (Graham 1969)."""
-    batches: list[list[int]] = [[] for _ in range(count)]
-    tokens = [(0, number) for number in range(count)]  # a heap
-    for row in rows:
-        held, number = tokens[0]
-        heapreplace(tokens, (held + lengths[row], number))
-        batches[number].append(row)
-    return batches
 
 
 class StepBatches(BatchSampler):
@@ -91,11 +56,13 @@ class StepBatches(BatchSampler):
 
 
 def set_up_trainer(cfg: Any, trainer: Any) -> None:
-    """Use these batches if a step has several and the recipe asks for no other order. Several processes need batches of equal size: they
-    keep theirs."""
+    """Use these batches if a step has several, or has the same rows however it is divided (`rows_by_step`), and the recipe asks for no
+    other order. Several processes need batches of equal size: they keep theirs."""
     args = trainer.args
     micro, accumulation = args.per_device_train_batch_size, args.gradient_accumulation_steps
-    if micro == 1 or accumulation == 1 or args.world_size > 1 or args.n_gpu > 1 or cfg.group_by_length or cfg.curriculum_sampling:
+    if (micro == 1 or accumulation == 1) and not cfg.rows_by_step:
+        return
+    if args.world_size > 1 or args.n_gpu > 1 or cfg.group_by_length or cfg.curriculum_sampling:
         return
     lengths = [len(ids) for ids in trainer.train_dataset["input_ids"]]
     batches = StepBatches(lengths, micro, accumulation, cfg.seed, bool(cfg.flatten_batches))

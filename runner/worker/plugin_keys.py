@@ -13,6 +13,7 @@ class PluginKeys(BaseModel):
     class_weights: Literal["balanced"] | dict[str, float] | None = None
     pack_blocks: bool | None = None
     flatten_batches: bool | None = None
+    rows_by_step: bool | None = None
     fp32_weights: bool | None = None
     deterministic: bool | None = None
     fold_system: bool | None = None

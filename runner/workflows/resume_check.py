@@ -23,6 +23,7 @@ from ...schemas.values import is_written
 from ...schemas.yaml_writing import to_yaml
 from ..launch.plan import Plan, make_job
 from ..models.resolve import require_model_of, resolve_model
+from ..resources.batch_size import locked_batch, with_batch
 from ..runtime.checkpoints import KILL_AT, KILL_AT_END, newest
 from ..runtime.child_process import run_child
 from ..runtime.machine import Machine, this_machine
@@ -144,7 +145,9 @@ def prepare(loaded: LoadedRecipe, root: Path, folder: Path, listener: Listener) 
     """Convert the data and write the files that `recipe run` writes before it trains. Raises UserError if the model is not available."""
     require_model_of(loaded, root)
     manifest = build(loaded.recipe.data, folder / "data")
-    planned = make_job(loaded, manifest, this_machine(), resolve_model(loaded.recipe.model, root, loaded.is_smoke))
+    machine, model = this_machine(), resolve_model(loaded.recipe.model, root, loaded.is_smoke)
+    batch = locked_batch(loaded, machine, manifest, folder / "data" / "train.jsonl", model.path)
+    planned = make_job(with_batch(loaded, batch), manifest, machine, model)
     write_atomically(folder / "recipe.yml", to_yaml(loaded.document.data).encode())
     planned.plan.write(folder)
     return TrainingTrial(folder, planned.plan, listener)

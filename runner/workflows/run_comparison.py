@@ -21,6 +21,7 @@ from ...schemas.sections import Data, Source
 from ..generate.stage import ROWS_FILE, with_rows_file
 from ..launch.plan import Plan, TrainingJob, make_job
 from ..models.resolve import ResolvedModel, is_unchanged, resolve_model
+from ..resources.batch_size import with_batch
 from ..runtime.checkpoints import changes
 from ..runtime.machine import package_versions, this_machine
 from ..runtime.run_files import LOCK, MANIFEST, Lock
@@ -51,7 +52,7 @@ def compare_inputs(run: RunFolder, loaded: LoadedRecipe, root: Path, scratch: Pa
     converted = list(_converted(data, run, manifest, scratch))
     found["data"] = [*damaged, *converted]
     model, found["model"] = _model(loaded, lock, root)
-    planned = make_job(loaded, manifest, this_machine(), model) if model else None
+    planned = make_job(with_batch(loaded, lock["batch"]), manifest, this_machine(), model) if model else None
     found["rendered"] = list(_rendered(run, planned.plan)) if planned else ["nothing can be rendered without the model"]
     was = {"recipekit": lock["recipekit"], "python": lock["python"], **lock["packages"]}
     here = {"recipekit": VERSION, "python": sys.version.split()[0], **package_versions()}

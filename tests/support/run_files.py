@@ -10,7 +10,8 @@ def manifest_with(**facts):
 def lock_with(**facts):
     """A whole lock."""
     return {"recipekit": "0", "python": "3", "packages": {}, "variables": {}, "model": {"path": "", "identity": "", "note": ""},
-            "machine": {"gpu_name": "", "cores": 2}, "train_key": "", **facts}  # fmt: skip
+            "machine": {"gpu_name": "", "cores": 2}, "train_key": "",
+            "batch": {"micro_batch_size": 1, "gradient_accumulation_steps": 1, "processes": 1, "why": ""}, **facts}  # fmt: skip
 
 
 def metrics_with(**facts):

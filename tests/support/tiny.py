@@ -100,7 +100,8 @@ def write_run(folder: Path, recipe: str, model: Path, base: Path) -> Path:
     (folder / "recipe.yml").write_text(recipe, encoding="utf-8")
     (folder / "status.json").write_text(json.dumps({"state": "done", "recipe": "tiny", "stages": {"train": "1"}}), encoding="utf-8")
     model = {"path": str(base), "identity": "base@1", "note": f"the folder {base}"}
-    lock = {"recipekit": "0", "python": "3", "packages": {}, "variables": {}, "model": model, "machine": {}, "train_key": ""}
+    lock = {"recipekit": "0", "python": "3", "packages": {}, "variables": {}, "model": model, "machine": {}, "train_key": "",
+            "batch": {"micro_batch_size": 1, "gradient_accumulation_steps": 1, "processes": 1, "why": ""}}  # fmt: skip
     (folder / "lock.json").write_text(json.dumps(lock), encoding="utf-8")
     return folder
 

@@ -41,6 +41,7 @@ def command(recipe: str, count: int, split: str, settings: tuple[str, ...], root
 
 def masked_rows(loaded: LoadedRecipe, root: Path, run: RunFolder, split: str, count: int) -> list[dict[str, Any]]:
     """Return the first rows of the split: id, input_ids, labels, and segments of text, trained or masked. `run` is an empty folder."""
+    from ....schemas.batch import with_micro_batch_size
     from ...generate.stage import with_generated_rows
     from ...launch.plan import make_job
     from ...models.resolve import require_model_of, resolve_model
@@ -51,7 +52,8 @@ def masked_rows(loaded: LoadedRecipe, root: Path, run: RunFolder, split: str, co
     require_model_of(loaded, root)
     manifest = build(with_generated_rows(loaded, root), run / "data")
     _require_split(loaded, manifest["splits"], split)
-    planned = make_job(loaded, manifest, this_machine(), resolve_model(loaded.recipe.model, root))
+    one_row = loaded._replace(recipe=with_micro_batch_size(loaded.recipe, 1))  # batches have no say in what is trained
+    planned = make_job(one_row, manifest, this_machine(), resolve_model(loaded.recipe.model, root))
     planned.plan.write(run.path)
     lines = (run / "data" / f"{split}.jsonl").read_bytes().splitlines(keepends=True)[:count]
     (run / "chosen.jsonl").write_bytes(b"".join(lines))

@@ -11,6 +11,7 @@ import click
 import orjson
 
 from ....schemas.base.terminal import echo_styled, wrapped
+from ....schemas.batch import batch_of
 from ....schemas.recipe import LoadedRecipe, load_recipe, load_sweep
 from ...runtime.machine import Machine, this_machine
 from ..options import Between, json_option, machine_option, runs_dir_option, set_option
@@ -48,11 +49,13 @@ def command(
     swept = [loaded for loaded, _ in load_sweep(recipe, settings, smoke)]
     if swept and with_probe:
         raise click.UsageError("--probe trains one recipe, not a sweep")
+    from ...resources.batch_size import with_batch
+
     plans = []
     for loaded in swept or [load_recipe(recipe, settings, smoke)]:
         facts = planned(loaded, root, machine)
         rate = probed(recipe, settings, smoke, root, facts) if with_probe else None
-        facts["time"] = time_of(loaded, root, machine, facts, rate, price_per_hour)
+        facts["time"] = time_of(with_batch(loaded, facts["batch"]), root, machine, facts, rate, price_per_hour)
         plans.append(facts)
         if not as_json:
             show(facts)
@@ -72,11 +75,11 @@ def planned(loaded: LoadedRecipe, root: Path, machine: Machine) -> dict[str, Any
     from ...launch.steps import optimizer_steps, require_rows, step_problems
     from ...models.architecture import architecture_of
     from ...models.resolve import require_model_of
+    from ...resources.batch_size import locked_batch, with_batch
     from ...resources.environment import kernel_packages
-    from ...resources.estimate_fit import batch, estimate_fit, size_of
+    from ...resources.estimate_fit import estimate_fit, size_of
     from ...resources.fit import problems, warnings
     from ...resources.model_names import model_name_problems
-    from ...resources.row_lengths import expected_tokens
     from ...stages.sets import build_sets
 
     recipe = loaded.recipe
@@ -84,18 +87,16 @@ def planned(loaded: LoadedRecipe, root: Path, machine: Machine) -> dict[str, Any
         require_model_of(loaded, root)  # this also fetches its configuration
     with TemporaryDirectory() as folder:
         manifest = build(with_generated_rows(loaded, root), Path(folder) / "data")
-        tokens = (
-            expected_tokens(recipe, Path(folder) / "data" / "train.jsonl", recipe.model.base_model)
-            if manifest["splits"].get("train")
-            else None
-        )
+        splits = manifest["splits"]
+        require_rows(loaded, splits, manifest["rows_in"])
+        records = Path(folder) / "data" / "train.jsonl"
+        batch = locked_batch(loaded, machine, manifest, records, recipe.model.base_model)
+        recipe = with_batch(loaded, batch).recipe
+        steps = None if recipe.data.type == "text" else optimizer_steps(recipe, splits["train"])
+        found = estimate_fit(recipe, machine, root, len(manifest.get("labels", ())), steps, records)
         sets = build_sets(recipe, manifest, Path(folder) / "data", Path(folder) / "sets")
-        data_bytes = sum(path.stat().st_size for path in (Path(folder) / "data").glob("train.jsonl"))
-    splits = manifest["splits"]
-    require_rows(loaded, splits, manifest["rows_in"])
-    steps = None if recipe.data.type == "text" else optimizer_steps(recipe, splits["train"])
+        data_bytes = records.stat().st_size
     size = size_of(recipe)
-    found = estimate_fit(recipe, machine, root, len(manifest.get("labels", ())), steps, tokens)
     refused = [*step_problems(recipe, loaded.document, splits["train"]), *model_name_problems(loaded)]
     refused += problems(found, recipe.data.type == "text" and recipe.training.sample_packing) if found else []
     installed = kernel_packages() if machine == this_machine() else None
@@ -104,7 +105,7 @@ def planned(loaded: LoadedRecipe, root: Path, machine: Machine) -> dict[str, Any
         "kernels": [kernel._asdict() for kernel in kernels(recipe, machine, installed, 0, architecture_of(recipe.model))],
         "rows_in": manifest["rows_in"], "dropped": manifest["dropped"],
         "splits": splits, "sets": {name: made["rows_kept"] for name, made in sets.items()},
-        "batch": batch(recipe), "steps": steps,
+        "batch": batch | {"rows": batch_of(recipe).rows}, "steps": steps,
         "model": {"name": recipe.model.base_model, "parameters": size.parameters, "source": size.source} if size else None,
         "needs": found.facts() if found else None, "unknown": found.unknown if found else "the model's size",
         "warnings": warnings(found, refused) if found else [], "problems": [str(problem) for problem in refused],
@@ -174,25 +175,26 @@ def show(facts: dict[str, Any]) -> None:
 
 def _figures(facts: dict[str, Any]) -> Iterator[tuple[str, str]]:
     """Yield the table's rows."""
-    from ...resources.fit import size_text
+    from ...resources.batch_size import batch_text
+    from ...resources.fit import rows_text, size_text
 
-    rows, needs = facts["batch"], facts["needs"]
+    needs = facts["needs"]
     dropped = sum(facts["dropped"].values())
     reasons = ", ".join(f"{count:,} {reason.replace('_', ' ')}" for reason, count in facts["dropped"].items())
     kept = "; ".join([f"{facts['rows_in']:,} rows in", *([f"{dropped:,} dropped ({reasons})"] if dropped else [])])
     yield "data", f"{kept}; " + ", ".join(f"{count:,} {split}" for split, count in facts["splits"].items())
-    product = " x ".join(str(rows[name]) for name in ("micro_batch_size", "gradient_accumulation_steps", "processes"))
-    yield "step", f"{product} = {rows['rows']} rows"
+    yield "batch", batch_text(facts["batch"])
     yield "steps", f"{facts['steps']:,}" if facts["steps"] is not None else "known once the texts are tokenised and packed"
     yield from show_time(facts["time"])
     if facts["model"]:
         yield "model", f"{facts['model']['parameters']:,} parameters, by {facts['model']['source']}".replace(str(Path.home()), "~")
     if needs:
         yield "trained", f"{needs['trained_parameters']:,} parameters"
-        for name, rows_of in (("memory", f" at {needs['memory']['tokens']:,} tokens per row"), ("disk", "")):
+        most = f", up to {size_text(needs['memory']['most'])}, at {rows_text(needs['memory'])}"
+        for name, more in (("memory", most), ("disk", "")):
             part = needs[name]
             free = f", {size_text(part['available'])} available" if part["available"] else ""
-            yield name, f"{size_text(part['needed'])} needed{rows_of}{free}"
+            yield name, f"{'about ' if more else ''}{size_text(part['needed'])} needed{more}{free}"
             for what, size in part["parts"].items():
                 yield "", f"{size_text(size):>9}  {what}"
     if facts["unknown"]:

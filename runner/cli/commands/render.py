@@ -7,11 +7,14 @@ import orjson
 
 from ....schemas.base.files import write_atomically
 from ....schemas.base.terminal import echo_styled
+from ....schemas.batch import with_micro_batch_size
 from ....schemas.model_rules import EMBEDDED
 from ....schemas.recipe import LoadedRecipe, load_recipe
+from ....schemas.sections import AUTO
 from ...launch.axolotl_config import RenderedData, substitutions
 from ...launch.plan import Plan, plan
 from ...models.architecture import architecture_of
+from ...resources.batch_size import chosen
 from ...runtime.machine import Machine, this_machine
 from ...runtime.run_folder import RUNS
 from ..options import machine_option, set_option
@@ -38,10 +41,13 @@ def command(recipe: str, settings: tuple[str, ...], out: Path | None, machine: M
 
 
 def rendered(loaded: LoadedRecipe, machine: Machine) -> Plan:
-    """Return the plan, with data paths as in a run and the model by its name."""
+    """Return the plan, with data paths as in a run and the model by its name. `auto` is chosen for rows of `sequence_len` tokens."""
     data = RenderedData(
         validation="data/validation.jsonl" if loaded.recipe.data.has_split("validation") else None, labels=loaded.recipe.data.labels or ()
     )
+    if loaded.recipe.training.micro_batch_size == AUTO:
+        found = chosen(loaded, machine, len(data.labels), None, loaded.recipe.model.base_model)
+        loaded = loaded._replace(recipe=with_micro_batch_size(loaded.recipe, found.micro_batch_size))
     return plan(loaded.recipe, data, machine, loaded.recipe.model.base_model, architecture_of(loaded.recipe.model))
 
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from recipekit.runner.launch.axolotl_config import RenderedData
 from recipekit.runner.launch.plan import plan
 from recipekit.runner.runtime.machine import Machine
+from recipekit.schemas.batch import with_micro_batch_size
 from recipekit.schemas.json_schema import resolve, schema
 from recipekit.schemas.rules import findings
 from recipekit.schemas.sections import Recipe
@@ -52,6 +53,7 @@ def recipe(record_type: str, adapter: str, *changed: Change) -> dict[str, Any]:
 def planned(values: dict[str, Any]) -> str:
     made = Recipe.from_values(values)
     validation = "data/validation.jsonl" if made.data.has_split("validation") else None
+    made = with_micro_batch_size(made, 1)  # what `auto` becomes is test_batch_size.py's
     found = plan(made, RenderedData(validation=validation, labels=("a", "b")), GPU, made.model.base_model)
     return repr((found.files, found.argv, found.env))
 

@@ -172,7 +172,7 @@ def test_the_cost_is_what_was_measured():
     lines = [{"step": n, "tokens_per_s": speed} for n, speed in enumerate((10.0, 900.0, 1000.0))]
     memory = {"predicted": None, "device": "a GPU", "peak": 3 << 29}
     assert cost(lines, memory, None) == ["900 tokens per second (median over 3 logged steps)", "peak memory 1.61 GB (a GPU)"]
-    predicted = memory | {"predicted": {"needed": 7 << 28, "tokens": 1024}}
+    predicted = memory | {"predicted": {"needed": 7 << 28, "tokens": 1024, "per": "row"}}
     assert cost([], predicted, None) == ["peak memory 1.61 GB (a GPU); predicted 1.88 GB at 1,024 tokens per row (+17%)"]
     assert cost([], None, None) == []
     timing = {

@@ -1,7 +1,7 @@
 """What a recipe will take, before anything is there."""
 
 import pytest
-from recipekit.runner.resources.estimate_fit import GPU, batch, estimate_fit, size_of
+from recipekit.runner.resources.estimate_fit import GPU, estimate_fit, size_of
 from recipekit.schemas.sections import Recipe
 
 
@@ -24,10 +24,3 @@ def test_another_recipes_run_has_the_size_of_that_recipes_model(of):
 
 def test_an_unknown_model_has_no_estimate(of, tmp_path):
     assert estimate_fit(of({}), GPU, tmp_path) is None
-
-
-def test_the_rows_of_a_step_are_the_product_of_what_the_files_say(of):
-    recipe = of(
-        {"training.micro_batch_size": 2, "training.gradient_accumulation_steps": 4, "launch": {"engine": "torchrun", "num_processes": 3}}
-    )
-    assert batch(recipe)["rows"] == 24

@@ -17,6 +17,7 @@ from recipekit.runner.resources.fit import (
     too_large,
     warnings,
 )
+from recipekit.runner.resources.forward_pass import ForwardPass
 from recipekit.runner.runtime.machine import Machine
 from recipekit.schemas.base.errors import UserError
 from recipekit.schemas.sections import Recipe
@@ -55,7 +56,7 @@ def test_rows_that_may_be_short_are_warned_of_and_full_ones_refused(found):
     assert problems(long, full_rows=False) == []
     refused = problems(long, full_rows=True)
     assert [problem.rule for problem in refused] == ["memory"]
-    assert "not enough memory at 8,192 tokens per row" in warnings(long)[0]
+    assert "not enough memory, at 8,192 tokens per row" in warnings(long)[0]
     assert warnings(long, refused) == [], "what is refused needs no warning"
 
 
@@ -63,6 +64,13 @@ def test_unknown_gpu_memory_refuses_nothing(found):
     silent = found(LLAMA2, GPU._replace(gpu_memory=0), adapter="none")
     assert [p for p in problems(silent, full_rows=True) if p.rule == "memory"] == []
     assert [line for line in warnings(silent) if "memory" in line] == []
+
+
+def test_what_fits_only_if_the_prediction_is_right_is_called_tight(found):
+    whole = found(LLAMA2, adapter="qlora")
+    tight = whole._replace(memory_available=whole.memory_most - 1)
+    assert "memory is tight, up to " in warnings(tight)[0] and problems(tight, full_rows=True) == []
+    assert warnings(whole._replace(memory_available=whole.memory_most)) == []
 
 
 def test_checkpoints_that_do_not_fit_on_the_disk_are_refused_with_their_sum(found, monkeypatch):
@@ -109,11 +117,11 @@ def test_in_the_trainer_the_real_length_of_the_rows_counts(minimal, tiny_model, 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("RECIPEKIT_DEVICE", "cpu")
     recipe = Recipe.from_values(minimal({"training.sequence_len": 4096}))
-    assert too_large(recipe, str(tiny_model), 0, longest=70) == []
+    assert too_large(recipe, str(tiny_model), 0, ForwardPass(128, 128)) == []
     assert json.loads((tmp_path / "fit.json").read_text())["memory"]["tokens"] == 128
     monkeypatch.setattr(module, "available_memory", lambda: -module.CPU_RUNTIME + 1)
-    assert "does not fit in memory" in too_large(recipe, str(tiny_model), 0, longest=70)[0]
-    assert too_large(recipe, "nobody/knows", 0, longest=70) == []
+    assert "does not fit in memory" in too_large(recipe, str(tiny_model), 0, ForwardPass(128, 128))[0]
+    assert too_large(recipe, "nobody/knows", 0, ForwardPass(128, 128)) == []
 
 
 def test_the_line_for_people_says_what_is_needed_and_what_is_there(found):

@@ -7,9 +7,13 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from recipekit.runner.resources.row_lengths import PER_MESSAGE, TEMPLATE, Length, expected_tokens, local_tokenizer, longest
+from recipekit.runner.resources.forward_pass import ForwardPass
+from recipekit.runner.resources.row_lengths import PER_MESSAGE, TEMPLATE, Length, forward_pass_of, local_tokenizer, longest, row_tokens
+from recipekit.runner.runtime.machine import Machine
 from recipekit.schemas.recipe import load_recipe
 from recipekit.schemas.yaml_writing import to_yaml
+
+CPU = Machine(memory=64 << 30, cores=8)
 
 
 def chat(*contents: str) -> dict[str, Any]:
@@ -49,9 +53,19 @@ def test_memory_is_estimated_at_the_longest_row(tmp_path: Path, minimal: Any, ch
     rows.write_text("".join(json.dumps(chat("Why?", "a" * size)) + "\n" for size in (1, characters)))
     (tmp_path / "r.yml").write_text(to_yaml(minimal({"training.sequence_len": 512})))
     recipe = load_recipe(str(tmp_path / "r.yml")).recipe
-    assert expected_tokens(recipe, rows, "nobody/nothing") == tokens
+    assert forward_pass_of(recipe, CPU, rows, "nobody/nothing", None) == ForwardPass(tokens, tokens)
 
 
 def test_packed_rows_are_as_long_as_the_block(tmp_path: Path, minimal: Any) -> None:
     (tmp_path / "r.yml").write_text(to_yaml(minimal({"training.sample_packing": True})))
-    assert expected_tokens(load_recipe(str(tmp_path / "r.yml")).recipe, tmp_path / "absent", "nobody/nothing") is None
+    recipe = load_recipe(str(tmp_path / "r.yml")).recipe
+    assert forward_pass_of(recipe, CPU, tmp_path / "absent", "nobody/nothing", None).longest == recipe.training.sequence_len
+
+
+def test_the_lengths_of_all_rows_are_estimated_from_their_bytes(tmp_path: Path, minimal: Any) -> None:
+    rows = tmp_path / "train.jsonl"
+    rows.write_text("".join(json.dumps(chat("Why?", "a" * size)) + "\n" for size in (2, 302, 32)))
+    (tmp_path / "r.yml").write_text(to_yaml(minimal({})))
+    recipe, template = load_recipe(str(tmp_path / "r.yml")).recipe, TEMPLATE + 2 * PER_MESSAGE
+    assert row_tokens(recipe, rows, "nobody/nothing", every=True) == [102 + template, 12 + template, 2 + template]
+    assert row_tokens(recipe, rows, "nobody/nothing", every=False) == [102 + template]

@@ -9,7 +9,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from recipekit.runner.runtime.run_files import LOCK, MERGE_REQUEST, METRICS, ORIGINS, STATUS, Lock, LockedModel, MergeRequest
+from recipekit.runner.runtime.run_files import LOCK, MERGE_REQUEST, METRICS, ORIGINS, STATUS, Lock, LockedBatch, LockedModel, MergeRequest
 from recipekit.runner.runtime.run_folder import RunFolder, all_runs, create, find_run
 from recipekit.schemas.base.errors import UserError
 from recipekit.schemas.yaml_writing import to_yaml
@@ -198,6 +198,7 @@ def test_only_messages_of_run_files_are_redacted(tmp_path, monkeypatch):
         variables={"DATA": "/data/models"},
         model=LockedModel(**model),
         machine={},
+        batch=LockedBatch(micro_batch_size=1, gradient_accumulation_steps=1, processes=1, why="training.micro_batch_size"),
         train_key="123456",
     )
     run.write(LOCK, lock)

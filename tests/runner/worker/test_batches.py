@@ -10,35 +10,10 @@ from hypothesis import strategies as st
 
 pytest.importorskip("torch", reason="needs the extra [train]")
 
-from recipekit.runner.worker.batches import MOST_ROWS, StepBatches, balanced, batch_sizes, set_up_trainer
+from recipekit.runner.worker.batches import MOST_ROWS, StepBatches, set_up_trainer
 
 CHANCE = random.Random(5)
 LENGTHS = [CHANCE.choice([30, 60, 200, 900]) + n for n in range(50)]
-
-
-def places(lengths, sizes):
-    starts = itertools.accumulate([0, *sizes[:-1]])
-    return sum(lengths[start] * size for start, size in zip(starts, sizes, strict=True))
-
-
-@pytest.mark.parametrize("seed", range(20))
-def test_no_other_cuts_have_fewer_places(seed):
-    chance = random.Random(seed)
-    lengths = sorted((chance.randint(1, 50) for _ in range(chance.randint(1, 9))), reverse=True)
-    count = chance.randint(1, 4)
-    cap = -(-len(lengths) // count) * lengths[0]
-    found = batch_sizes(lengths, count, cap)
-    assert sum(found) == len(lengths) and len(found) == min(count, len(lengths))
-    ways = (sizes for sizes in itertools.product(range(1, len(lengths) + 1), repeat=len(found)) if sum(sizes) == len(lengths))
-    allowed = (sizes for sizes in ways if all(n * lengths[sum(sizes[:i])] <= cap for i, n in enumerate(sizes)))
-    assert places(lengths, found) == min(places(lengths, sizes) for sizes in allowed)
-
-
-def test_a_batch_is_never_larger_than_one_of_the_longest_rows():
-    lengths = [10, 9, 8, 7, 1, 1, 1, 1]
-    assert batch_sizes(lengths, 2, 1000) == [4, 4]
-    assert batch_sizes([10, 1, 1, 1, 1, 1], 2, 1000) == [1, 5]
-    assert batch_sizes([10, 5, 5, 5, 5, 5], 2, 20) == [2, 4], "[1, 5] has fewer places, but 25 of them in a batch"
 
 
 def epoch_of(batches):
@@ -99,12 +74,6 @@ def test_a_step_of_very_many_rows_is_cut_evenly():
     assert [len(batch) for batch in epoch_of(StepBatches(lengths, 100, 3, seed=1))] == [100, 100, 100]
 
 
-def test_rows_without_padding_are_batched_by_tokens():
-    lengths = [9, 8, 2, 7, 3, 1]
-    batches = balanced([0, 1, 3, 4, 2, 5], lengths, 3)
-    assert [sum(lengths[row] for row in batch) for batch in batches] == [10, 10, 10]
-
-
 @given(st.lists(st.integers(1, 900), min_size=1, max_size=60), st.integers(1, 9), st.integers(1, 5), st.integers(0, 9))
 def test_padded_or_not_a_step_has_the_same_rows_in_as_many_batches(lengths, micro, accumulation, seed):
     def steps(flat):
@@ -133,6 +102,19 @@ def test_equal_lengths_keep_the_trainers_order(changes):
     args = SimpleNamespace(per_device_train_batch_size=given["micro"], gradient_accumulation_steps=given["accumulation"],
                            world_size=given["world"], n_gpu=0)  # fmt: skip
     trainer = SimpleNamespace(args=args, train_dataset={"input_ids": [[1], [1, 2]]})
-    cfg = SimpleNamespace(group_by_length=given["group_by_length"], curriculum_sampling=None, seed=1)
+    cfg = SimpleNamespace(group_by_length=given["group_by_length"], curriculum_sampling=None, seed=1, rows_by_step=None)
     set_up_trainer(cfg, trainer)
     assert not hasattr(trainer, "_get_train_sampler")
+
+
+@pytest.mark.parametrize(("micro", "accumulation"), [(1, 8), (8, 1), (2, 4)])
+def test_with_global_batch_size_a_step_has_the_same_rows_on_every_machine(micro, accumulation):
+    args = SimpleNamespace(per_device_train_batch_size=micro, gradient_accumulation_steps=accumulation, world_size=1, n_gpu=0)
+    trainer = SimpleNamespace(args=args, train_dataset={"input_ids": [[0] * length for length in LENGTHS]})
+    set_up_trainer(
+        SimpleNamespace(group_by_length=False, curriculum_sampling=None, seed=1, rows_by_step=True, flatten_batches=None), trainer
+    )
+    found = epoch_of(trainer._get_train_sampler())
+    steps = [sorted(itertools.chain(*found[at : at + accumulation])) for at in range(0, len(found), accumulation)]
+    four = epoch_of(StepBatches(LENGTHS, 4, 2, seed=1))
+    assert steps == [sorted(itertools.chain(*four[at : at + 2])) for at in range(0, len(four), 2)]

@@ -17,6 +17,7 @@ BATCHES = {
     "3 rows": {"micro_batch_size": 3, "deterministic": "true"},
     "packed": {"micro_batch_size": 1, "sample_packing": "true"},
     "flattened": {"micro_batch_size": 3},
+    "auto": {"micro_batch_size": "auto", "gradient_accumulation_steps": "null", "global_batch_size": 64},
 }  # fmt: skip
 ON_A_GPU = {"flattened": {"flatten_batches": True, "sdpa_varlen": True}}  # what a GPU's file says beside; here a mask keeps rows apart
 SETTINGS = {
@@ -31,7 +32,7 @@ SETTINGS = {
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory, tiny_model, warm) -> dict[str, Path]:
-    """The trainings' directories: three steps over the same rows, batched in four ways."""
+    """The trainings' directories: three steps over the same rows, batched in five ways."""
     folder = tmp_path_factory.mktemp("methods")
     write_recipe(folder, tiny_model)
     rows = emogpt_rows()
@@ -60,13 +61,13 @@ def weights(run: Path) -> dict:
     return load_file(run / "checkpoints" / "checkpoint-3" / "adapter_model.safetensors")
 
 
-@pytest.mark.parametrize("other", ["3 rows", "packed", "flattened"])
+@pytest.mark.parametrize("other", ["3 rows", "packed", "flattened", "auto"])
 def test_the_losses_of_every_step_are_the_same_however_the_rows_are_batched(trained, other):
     assert losses(trained[other]) == pytest.approx(losses(trained["8 rows"]), abs=1e-4)
     assert losses(trained["8 rows"])[2] < losses(trained["8 rows"])[0] - 0.01, "the steps learn, or equal losses would show nothing"
 
 
-@pytest.mark.parametrize("other", ["3 rows", "packed", "flattened"])
+@pytest.mark.parametrize("other", ["3 rows", "packed", "flattened", "auto"])
 def test_the_weights_are_the_same_but_for_the_order_of_the_sums(trained, other):
     """AdamW's first steps move a weight by the learning rate whatever its gradient's size, so that a gradient of rounding noise alone may
     go either way; such weights are few, and none is further away than the steps could take it."""
@@ -75,6 +76,11 @@ def test_the_weights_are_the_same_but_for_the_order_of_the_sums(trained, other):
     far = sum(int((abs(one[name] - two[name]) > 1e-5).sum()) for name in one)
     assert far <= 0.005 * sum(part.size for part in one.values())
     assert max(float(abs(one[name] - two[name]).max()) for name in one) < 3 * 1e-3
+
+
+def test_auto_divides_the_rows_of_a_step_by_memory(trained):
+    config = yaml.safe_load((trained["auto"] / CONFIG).read_text())
+    assert config["micro_batch_size"] * config["gradient_accumulation_steps"] == 64 and config["rows_by_step"] is True
 
 
 def test_packing_loses_no_row_and_no_token(trained):

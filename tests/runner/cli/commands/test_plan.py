@@ -32,7 +32,8 @@ def test_steps_and_sizes_are_computed_and_nothing_is_left_behind(small, command_
     facts = json.loads(outcome.out)
     assert outcome.code == 0 and facts["problems"] == []
     assert facts["splits"] == {"train": 42, "validation": 6}
-    assert facts["batch"] == {"micro_batch_size": 2, "gradient_accumulation_steps": 3, "processes": 1, "rows": 6}
+    assert facts["batch"] == {"micro_batch_size": 2, "gradient_accumulation_steps": 3, "processes": 1,
+                              "why": "training.micro_batch_size", "rows": 6}  # fmt: skip
     assert facts["steps"] == 14
     assert facts["model"]["parameters"] == facts["needs"]["trained_parameters"] == 124_439_808
     assert facts["needs"]["memory"]["parts"]["optimizer"] == 8 * 124_439_808
@@ -90,9 +91,25 @@ def test_a_probe_is_of_this_machine(small, command_line):
 
 def test_the_plan_lists_every_part(small, command_line):
     outcome = command_line("plan", small)
-    assert "2 x 3 x 1 = 6 rows" in outcome.out
+    assert "2 x 3 x 1 = 6 rows per step" in outcome.out
     assert "124,439,808 parameters" in outcome.out
-    assert "needed at 128 tokens per row" in outcome.out and "996 MB  optimizer" in outcome.out
+    assert "at 128 tokens per row" in " ".join(outcome.out.split()) and "996 MB  optimizer" in outcome.out
+
+
+AUTO = ["--set", "training.micro_batch_size=auto", "--set", "training.gradient_accumulation_steps=null",
+        "--set", "training.global_batch_size=16"]  # fmt: skip
+
+
+def test_auto_fills_the_card_and_says_why(command_line, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    chosen = []
+    for gpu in ("gpu:3", "gpu:24"):
+        facts = json.loads(command_line("plan", "emogpt_qwen", *AUTO, "--machine", gpu, "--json").out)
+        assert facts["batch"]["rows"] == 16 and facts["steps"] == 21
+        chosen.append(facts["batch"]["micro_batch_size"])
+    assert chosen[0] < chosen[1] == 16
+    assert "the largest of 16, 8, 4, 2, 1 that fits" in facts["batch"]["why"] and facts["needs"]["memory"]["per"] == "forward pass"
+    assert "micro_batch_size 16: the largest" in command_line("plan", "emogpt_qwen", *AUTO, "--machine", "gpu:24").out
 
 
 def test_a_run_that_cannot_fit_exits_1(small, command_line):
