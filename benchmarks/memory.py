@@ -17,8 +17,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from recipekit.runner.models.size import ModelSize, model_size
+from recipekit.runner.resources.fit import MOST_ON_GPU
+from recipekit.runner.resources.forward_pass import ForwardPass
 from recipekit.runner.resources.memory import memory_plan
 from recipekit.runner.runtime.machine import Machine
+from recipekit.schemas.batch import batch_of
 from recipekit.schemas.sections import Recipe
 
 ROWS = Path(__file__).with_name("published_memory.json")
@@ -60,9 +63,13 @@ def predict(group: dict[str, Any], size: ModelSize, tokens: int, changes: dict[s
         "data": {"type": "chat", "sources": [{"path": "rows.jsonl", "converter": "messages"}]}, "axolotl": group.get("axolotl", {}),
     }  # fmt: skip
     recipe = Recipe.from_values(values)
-    plan = memory_plan(recipe, size, A100, tokens=tokens)
+    at_once = batch_of(recipe).micro_batch_size * tokens
+    # Qwen's rows are of flash attention; litgpt's of sdpa's causal kernel: neither has a mask.
+    plan = memory_plan(recipe, size, A100, rows=ForwardPass(tokens, at_once, masked=False))
     parts = dict(plan.parts)
-    parts["logits"] = recipe.training.micro_batch_size * tokens * size.vocabulary * group["logit_bytes"]
+    parts["logits"] = at_once * size.vocabulary * group["logit_bytes"]
+    if "optimizer step" in parts:  # what the step needs beyond the logits, which are gone by then
+        parts["optimizer step"] = max(parts["optimizer step"] + plan.parts["logits"] - parts["logits"], 0)
     if "zero_bucket" in group:
         parts["buckets"] = 2 * group["zero_bucket"] * 2
     if not group["counts_context"]:
@@ -91,6 +98,7 @@ def summary(found: list[Row]) -> dict[str, Any]:
         "median_error": round(statistics.median(errors), 3),
         "p90_error": round(errors[math.ceil(0.9 * len(errors)) - 1], 3),
         "share_10_percent_under": round(len(low) / len(found), 3),
+        "share_above_most": round(sum(row.measured > row.predicted * MOST_ON_GPU for row in found) / len(found), 3),
         "worst_under": round(min(row.error for row in found), 3),
         "worst_over": round(max(row.error for row in found), 3),
     }

@@ -31,9 +31,10 @@ CUDA_RUNTIME = 500 << 20
 # kept, or for a classifier.
 CPU_GAPS = 0.4
 # DeepSpeed's defaults, as numbers of elements: the bucket in which gradients are reduced (twice if reduction overlaps the backward pass, as
-# rendered), and the weights that ZeRO 3 updates at once.
+# rendered), the weights that ZeRO 3 updates at once (sub_group_size), and those that it gathers at once (stage3_max_live_parameters).
 ZERO_BUCKET = 500_000_000
 ZERO_3_STEPS = 1_000_000_000
+ZERO_3_GATHERED = 1_000_000_000
 FOREACH = ("adamw_torch", "adafactor", "sgd")  # torch computes these steps for all weights at once, with copies of the weights' size
 
 
@@ -82,8 +83,11 @@ def memory_plan(recipe: Recipe, size: ModelSize, machine: Machine, labels: int =
     }
     if not machine.is_cpu:
         parts["buckets"] = 2 * ZERO_BUCKET * wide if launch.zero_stage in (1, 2) else 0
-        released = parts["activations"] + parts["logits"] + parts["buckets"] + (parts["weights"] if kept_in_fp32 else 0)
-        parts["optimizer step"] = max(_step(recipe, trained, stored, world) - released, 0)
+        # Copies even on a single GPU, whose own part is all of the weights.
+        parts["gathered weights"] = wide * min(everything, ZERO_3_GATHERED) if launch.zero_stage == 3 else 0
+        released = ("activations", "logits", "buckets", "gathered weights", *(["weights"] if kept_in_fp32 else []))
+        step = _step(recipe, trained, stored, world, wide)
+        parts["optimizer step"] = max(step - sum(parts[name] for name in released), 0)
         loading = _loading(training, size, everything, wide) if not stage and not labels else 0
         parts["loading"] = max(loading - sum(parts.values()) + parts["runtime"], 0)
     if machine.is_cpu and not labels:
@@ -125,18 +129,18 @@ def optimizer_bytes(recipe: Recipe, machine: Machine, trained: int, stored: int)
     return 2 * (trained if eight else stored)
 
 
-def _step(recipe: Recipe, trained: int, stored: int, world: int) -> int:
+def _step(recipe: Recipe, trained: int, stored: int, world: int, wide: int) -> int:
     """Return what an optimizer step needs on a GPU besides the state, after the activations are freed: copies of what it updates at once.
 
-    DeepSpeed converts the gradients of a process's weights to fp32; torch's foreach implementation takes the root of all second moments at
-    once. Fused, 8-bit and CPU optimizers need nothing.
+    DeepSpeed flattens the gradients of a process's weights into a copy, and converts that to fp32; torch's foreach implementation takes the
+    root of all second moments at once. Fused, 8-bit and CPU optimizers need nothing.
     """
     launch = recipe.launch
     if launch.offload_optimizer:
         return 0
     if launch.zero_stage:
         share = trained // world
-        return 4 * (min(share, ZERO_3_STEPS) if launch.zero_stage == 3 else share)
+        return (wide + 4) * (min(share, ZERO_3_STEPS) if launch.zero_stage == 3 else share)
     return stored // (world if launch.fsdp else 1) if recipe.training.optimizer in FOREACH else 0
 
 

@@ -33,6 +33,10 @@ def test_half_of_the_published_rows_are_within_8_percent_and_nine_tenths_within_
     assert found["share_10_percent_under"] <= 0.3, "no prediction may be so low: what is reached stands in docs/gpu/memory.md"
 
 
+def test_no_published_row_is_beyond_the_peak_that_is_called_possible(benchmark):
+    assert benchmark.summary(list(benchmark.rows()))["share_above_most"] == 0
+
+
 def test_sums_of_errors_by_hand(benchmark):
     rows = [benchmark.Row("g", "s", "c", 100, predicted) for predicted in (80, 95, 100, 104, 130)]
     found = benchmark.summary(rows)
@@ -41,6 +45,7 @@ def test_sums_of_errors_by_hand(benchmark):
         "median_error": 0.05,
         "p90_error": 0.3,
         "share_10_percent_under": 0.2,
+        "share_above_most": 0.0,
         "worst_under": -0.2,
         "worst_over": 0.3,
     }

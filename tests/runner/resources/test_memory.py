@@ -78,13 +78,14 @@ def test_each_zero_stage_shares_what_it_says(planned, stage, shared):
     assert all(eight[part] == alone[part] // 8 for part in shared)
 
 
-def test_deepspeed_counts_its_buckets_and_the_fp32_gradients_of_its_step(planned):
+def test_deepspeed_counts_what_it_gathers_and_what_its_step_converts(planned):
     training = {"adapter": "none", "gradient_checkpointing": True}
     two = planned(LLAMA2, training, engine="deepspeed", zero_stage=2).parts
     assert two["buckets"] == 2 * 500_000_000 * 2
-    assert two["optimizer step"] == 4 * 6_738_415_616 - two["activations"] - two["logits"] - two["buckets"]
+    assert two["optimizer step"] == (2 + 4) * 6_738_415_616 - two["activations"] - two["logits"] - two["buckets"]
     three = planned(LLAMA2, training, engine="deepspeed", zero_stage=3).parts
-    assert "buckets" not in three and three["optimizer step"] == 4 * 10**9 - three["activations"] - three["logits"]
+    assert "buckets" not in three and three["gathered weights"] == 2 * 10**9
+    assert three["optimizer step"] == (2 + 4 - 2) * 10**9 - three["activations"] - three["logits"]
     offloaded = planned(LLAMA2, training, engine="deepspeed", zero_stage=3, offload_optimizer=True).parts
     assert "optimizer step" not in offloaded
 

@@ -4,6 +4,8 @@ import json
 from pathlib import Path
 
 import pytest
+import yaml
+from recipekit.runner.launch.plan import CONFIG
 from recipekit.runner.workflows.resume_check import prepare
 from recipekit.schemas.recipe import load_recipe
 
@@ -17,7 +19,7 @@ BATCHES = {
     "3 rows": {"micro_batch_size": 3, "deterministic": "true"},
     "packed": {"micro_batch_size": 1, "sample_packing": "true"},
     "flattened": {"micro_batch_size": 3},
-    "auto": {"micro_batch_size": "auto", "gradient_accumulation_steps": "null", "global_batch_size": 64},
+    "auto": {"micro_batch_size": "auto", "gradient_accumulation_steps": None, "global_batch_size": 64},
 }  # fmt: skip
 ON_A_GPU = {"flattened": {"flatten_batches": True, "sdpa_varlen": True}}  # what a GPU's file says beside; here a mask keeps rows apart
 SETTINGS = {
@@ -40,7 +42,7 @@ def trained(tmp_path_factory, tiny_model, warm) -> dict[str, Path]:
         row["messages"][-1]["content"] += " and sings" * (number % 7) ** 2  # up to 36 times the shortest
     write_jsonl(folder / "rows.jsonl", rows)
     for name, changes in BATCHES.items():
-        settings = [f"training.{key}={value}" for key, value in {**SETTINGS, **changes}.items()]
+        settings = [f"training.{key}={value}" for key, value in {**SETTINGS, **changes}.items() if value is not None]
         given = ("tiny.yml", folder / name, json.dumps(settings), json.dumps(ON_A_GPU.get(name, {})))
         done = warm("-m", "tests.support.training", *given, cwd=folder, env=environment())
         assert done.returncode == 0, done.stderr

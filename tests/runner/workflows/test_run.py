@@ -10,7 +10,7 @@ from hashlib import sha256
 from pathlib import Path
 
 import pytest
-from recipekit.runner.resources.fit import PADDED_TO
+from recipekit.runner.resources.forward_pass import PADDED_TO
 
 from ...support.recipe_process import start, wait_for_step
 from ...support.tiny import emogpt_rows, write_jsonl, write_recipe
