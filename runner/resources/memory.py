@@ -15,7 +15,7 @@ from ..models.size import ModelSize
 from ..runtime.machine import UNPACKED_SHARE, Machine
 from .forward_pass import ForwardPass, largest_forward_pass
 
-FAMILIES = ("llama", "mistral", "qwen2", "gpt2")  # families whose activations were verified; others are not estimated
+FAMILIES = ("llama", "mistral", "qwen2", "gemma2", "phi3", "gpt2")  # families whose activations were verified; others are not estimated
 NF4_BYTES = (4 + 0.127) / 8
 # Bytes per logit, by the width of the weights. runner/worker/head_loss.py computes chunks: the logit and its fp32 copy, which becomes the
 # gradient. If the model is sharded, all logits of a micro-batch exist: the logit, its fp32 copy, and the gradients of both.
@@ -179,6 +179,8 @@ def _weights(training: Training, size: ModelSize, machine: Machine, everything: 
 def _logits(recipe: Recipe, size: ModelSize, machine: Machine, wide: int, tokens: int) -> int:
     """Return the logits that exist at once, and the gradient of a trained head: fp32, and a chunk's part of it."""
     launch = recipe.launch
+    if size.family == "gemma2":  # its logits are capped after the head: they exist whole, with tanh's output
+        return tokens * size.vocabulary * (LOGITS_BYTES[wide] + wide)
     if not machine.is_cpu and (launch.zero_stage or launch.fsdp) or size.family not in FAMILIES:
         return tokens * size.vocabulary * LOGITS_BYTES[wide]
     chunk = min(tokens * size.vocabulary, CHUNK) * CHUNK_BYTES[wide]
@@ -211,7 +213,7 @@ def _kept_by_a_layer(training: Training, size: ModelSize, machine: Machine, wide
         kept += 6 * hidden if wide == 2 else 0
         return kept + (3 * size.heads * masked * wide if size.dropout and machine.is_cpu else 0)
     # A mask has numbers in every layer. Keys and values are repeated for every head.
-    kept = 2 * hidden * 4 + (4 * queries + 3 * inner + masked) * wide
+    kept = 2 * hidden * 4 + (4 * queries + 3 * inner + masked) * wide + _of_other_layers(training, size, wide)
     if training.adapter == "none":
         return kept + (18 * hidden if wide == 2 else 16 * hidden) + inner * wide
     layer = {_module(name): shape for name, shape in _adapted(training, size)}
@@ -219,6 +221,23 @@ def _kept_by_a_layer(training: Training, size: ModelSize, machine: Machine, wide
     kept += len(inputs) * training.lora_r * wide
     if training.lora_dropout or wide == 2:  # each has its own input, after dropout or a cast for its fp32 adapter
         return kept + sum(inputs.values()) * (wide + (noise if training.lora_dropout else 0))
-    attention_in = hidden if inputs.keys() & {"q_proj", "k_proj", "v_proj"} else 0
-    mlp_in = hidden if inputs.keys() & {"gate_proj", "up_proj"} else 0
+    attention_in = hidden if inputs.keys() & {"q_proj", "k_proj", "v_proj", "qkv_proj"} else 0
+    mlp_in = hidden if inputs.keys() & {"gate_proj", "up_proj", "gate_up_proj"} else 0
     return kept + (attention_in + mlp_in + inputs.get("down_proj", 0)) * wide
+
+
+def _of_other_layers(training: Training, size: ModelSize, wide: int) -> int:
+    """Return the bytes per token in which Gemma 2 and Phi-3 differ from Llama.
+
+    Gemma 2 has two norms more, in fp32. Phi-3 has one matrix for queries, keys and values, and one for gate and up: fewer copies of
+    inputs under autocast, but values that are not repeated keep the whole matrix's output.
+    """
+    hidden, full = size.hidden, training.adapter == "none"
+    if size.family == "gemma2":
+        return (16 if full else 8) * hidden
+    if size.family != "phi3":
+        return 0
+    values = 2 * size.attention * wide if size.key_values == size.attention else 0
+    if wide == 2:
+        return values - (4 * hidden if full else 0)
+    return values + (0 if not full and training.lora_dropout else 4 * hidden)

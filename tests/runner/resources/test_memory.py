@@ -211,6 +211,9 @@ SMALL = {"vocab_size": 500, "tie_word_embeddings": True}
 LLAMA = {"model_type": "llama", "hidden_size": 256, "intermediate_size": 704, "num_hidden_layers": 2, "num_attention_heads": 8,
          "num_key_value_heads": 2, **SMALL}  # fmt: skip
 SMALL_GPT2 = {"model_type": "gpt2", "n_embd": 256, "n_layer": 2, "n_head": 8, "n_positions": 128, **SMALL}
+ENDS = {"pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2}
+PHI3 = LLAMA | ENDS | {"model_type": "phi3"}
+GEMMA2 = LLAMA | ENDS | {"model_type": "gemma2", "head_dim": 48}
 CASES = {
     "llama, every weight": (LLAMA, None, {"adapter": "none"}),
     "llama, all linear layers with dropout": (LLAMA, {"r": 8, "target_modules": "all-linear", "lora_dropout": 0.1}, LORA),
@@ -223,6 +226,17 @@ CASES = {
     "gpt2, every weight": (SMALL_GPT2, None, {"adapter": "none"}),
     "llama in bf16, all linear layers": (LLAMA, {"r": 8, "target_modules": "all-linear"}, LORA | {"lora_dropout": 0}),
     "llama in bf16 with fp32 weights": (LLAMA, None, {"adapter": "none"}),
+    **{
+        f"{name}, {case}": (config, adapter, training)
+        for name, config in {"phi3": PHI3, "phi3 without groups": PHI3 | {"num_key_value_heads": 8}, "gemma2": GEMMA2}.items()
+        for case, (adapter, training) in {
+            "every weight": (None, {"adapter": "none"}),
+            "all linear layers": ({"r": 8, "target_modules": "all-linear"}, LORA | {"lora_dropout": 0}),
+            "all linear layers with dropout": ({"r": 8, "target_modules": "all-linear", "lora_dropout": 0.1}, LORA),
+            "all linear layers in bf16": ({"r": 8, "target_modules": "all-linear"}, LORA | {"lora_dropout": 0}),
+            "every weight in bf16": (None, {"adapter": "none"}),
+        }.items()
+    },
 }
 
 
