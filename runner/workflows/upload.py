@@ -3,7 +3,7 @@
 Only the hub's client reads the token (HF_TOKEN, or `hf auth login`); it is never printed.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,7 +20,8 @@ CARD, ADAPTER = "README.md", "adapter_config.json"
 WEIGHTS = ".safetensors"
 # formats that can run code when loaded
 UNSAFE = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".joblib", ".npy", ".npz", ".h5", ".keras", ".msgpack", ".py")
-_HEADER_BYTES = 1 << 20  # of weights: enough for their metadata
+_MAX_HEADER = 100 << 20  # as in safetensors
+_APART = "\n" * 9  # between texts: no shape of a secret crosses so many line ends
 
 
 class Upload(NamedTuple):
@@ -110,12 +111,45 @@ def _fault(file: Upload) -> tuple[str, str] | None:
         return "is a symbolic link: its target would be sent", "replace it by the file"
     if file.source.suffix in UNSAFE:
         return "may run code when it is loaded", "only safetensors weights are uploaded; remove it"
-    with file.source.open("rb") as stream:
-        head = stream.read(_HEADER_BYTES if file.source.suffix == WEIGHTS else -1) if file.content is None else file.content
-    text = head.decode("utf-8", "replace")
-    if redact(text) != text:
+    content = _scanned(file)
+    if _has_secret(content.decode("utf-8", "replace")):
         return "contains what looks like a secret", "remove it: an upload cannot be undone"
     return None
+
+
+def _scanned(file: Upload) -> bytes:
+    """Return the bytes that may hold a secret: of weights only their header, because random bytes have every shape."""
+    if file.content is not None:
+        return file.content
+    if file.source.suffix != WEIGHTS:
+        return file.source.read_bytes()
+    with file.source.open("rb") as stream:
+        size = int.from_bytes(stream.read(8), "little")
+        return stream.read(min(size, _MAX_HEADER))
+
+
+def _has_secret(text: str) -> bool:
+    """Return whether a text contains a secret. In JSON keys and texts are looked at one by one: the numbers of a vocabulary are none."""
+    if redact(text) == text:
+        return False
+    try:
+        texts = _APART.join(_texts(orjson.loads(text)))
+    except orjson.JSONDecodeError:
+        return True
+    return redact(texts) != texts
+
+
+def _texts(value: Any, key: str = "") -> Iterator[str]:
+    """Yield every key and every text, which is read together with its key, such as `password`."""
+    if isinstance(value, dict):
+        for name, one in value.items():
+            yield name
+            yield from _texts(one, name)
+    elif isinstance(value, list):
+        for one in value:
+            yield from _texts(one)
+    elif isinstance(value, str):
+        yield f"{key}: {value}" if key else value
 
 
 def _refuse_other_weights(repo: str, there: Sequence[str], files: Sequence[Upload]) -> None:

@@ -72,6 +72,18 @@ def test_a_dry_run_lists_files_without_requests(run: Path, push, hub) -> None:
     assert hub.requests == []
 
 
+def test_weights_and_vocabularies_are_not_taken_for_secrets(run: Path, push) -> None:
+    """A vocabulary has words such as `authorization` with numbers, and weights are random bytes."""
+    vocabulary = {
+        word: 27_109 + number for number, word in enumerate(("Ġauthorization", "password", "api_key", "token", "Bearer", ":", "="))
+    }
+    (run / "model" / "vocab.json").write_text(
+        json.dumps({"model": {"vocab": vocabulary, "merges": [["Bearer", "Ġauthorization"]]}}, indent=1)
+    )
+    (run / "model" / "more.safetensors").write_bytes(b"\x02\0\0\0\0\0\0\0{};password=a1b2c3d4e5; sk-" + b"b2" * 20)
+    assert push(run, "me/tiny", "--dry-run").returncode == 0
+
+
 SPOILT = {
     "no card": (lambda run: (run / "model" / "README.md").unlink(), "there is no model card"),
     "no safetensors": (lambda run: (run / "model" / "adapter_model.safetensors").unlink(), "has no weights in safetensors"),
@@ -79,6 +91,9 @@ SPOILT = {
     "a secret": (lambda run: (run / "model" / "notes.txt").write_text("token: hf_" + "a1" * 17), "contains what looks like a secret"),
     "a secret in the weights' header": (
         lambda run: (run / "model" / "x.safetensors").write_bytes(b"\x10\0\0\0\0\0\0\0{}sk-" + b"b2" * 20), "contains what looks like a secret"),
+    "a secret in JSON": (
+        lambda run: (run / "model" / "notes.json").write_text('{"vocab": {"key": 1}, "login": [{"password": "hunter22"}]}'),
+        "contains what looks like a secret"),
     "a secret of the environment": (lambda run: (run / "model" / "notes.txt").write_text(f"x={PLAIN}"), "contains what looks like a secret"),
     "a link": (lambda run: (run / "model" / "more.txt").symlink_to("/etc/hostname"), "is a symbolic link"),
     "a smoke run": (lambda run: (run / "status.json").write_text('{"state": "done", "smoke": true}'), "is a smoke run"),
