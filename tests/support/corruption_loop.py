@@ -23,7 +23,7 @@ from benchmarks.smoke import CPU, import_once
 from .corruption import DAMAGES, calls, commands, copied
 from .fault_commands import finished_run
 
-CLOCKED = re.compile(r"[\d.,]+ ?(s|GB|MB|kB|minutes?)\b")  # what differs each time: times, and free memory and disk
+CLOCKED = re.compile(r"[\d.,]+ ?(s|GB|MB|kB|minutes?|it\/s)\b|:\d+/v1")  # what differs each time: times, free memory and disk, ports
 SAID = re.compile(r"damaged|changed|missing|cannot be read|not what|regular file|edited by hand")
 PREPARED = ("recipekit.converters.building.pipeline", "recipekit.runner.reporting.comparison", "recipekit.runner.inspection.inspect")
 

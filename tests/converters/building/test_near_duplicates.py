@@ -7,6 +7,7 @@ import sys
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from recipekit.converters.building import near_duplicates
 from recipekit.converters.building.near_duplicates import (
     PERMUTATIONS,
     SHINGLE,
@@ -155,3 +156,18 @@ except UserError as error:
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert f"near-duplicates need {library}" in result.stdout
     assert "pip install 'recipekit[data]'" in result.stdout
+
+
+def test_the_comparisons_grow_with_the_rows_even_if_all_are_alike(tmp_path, monkeypatch):
+    checked, compared = near_duplicates._checked, []
+    monkeypatch.setattr(
+        near_duplicates, "_checked", lambda np, table, pairs, *more: compared.append(len(pairs)) or checked(np, table, pairs, *more)
+    )
+    draw = random.Random(6)
+    text = sentence(draw, 60)
+    counts = []
+    for rows in (200, 400):
+        pairs_of(tmp_path, [f"{text} {number}" for number in range(rows)])
+        counts.append(sum(compared))
+        compared.clear()
+    assert 200 < counts[0] < counts[1] < 2.3 * counts[0]
