@@ -87,7 +87,7 @@ def _folder(name: str) -> Path | None:
     folder = Path(name).expanduser() if name.startswith("~/") else Path(name)
     if not (folder.is_absolute() and folder.is_dir()):
         if name.startswith((".", "/", "~")) or name.count("/") > 1:
-            raise UserError(Problem(Location(name), "no such model folder", "check model.base_model", "no-model"))
+            raise UserError(Problem(Location(name), "no such model folder", "check the path", "no-model"))
         return None
     if not (folder / "config.json").is_file():
         raise UserError(
