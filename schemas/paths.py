@@ -17,7 +17,7 @@ SUFFIXES = (".yml", ".yaml")
 _VARIABLE = re.compile(r"\$\{([^{}]*)\}")
 _PROMPTS = (("generate", "prompt"), ("generate", "judge", "prompt"), ("evaluation", "judge", "prompt"))
 _FILES = (("generate", "input"), ("evaluation", "prompts", "path"), ("evaluation", "blimp"), ("evaluation", "sentiment_prompts"))
-_BASE_MODEL = ("model", "base_model")
+_MODELS = (("model", "base_model"), ("evaluation", "sentiment_model"))
 
 
 def absolute_paths(document: Document, folder: Path, at: KeyPath = ()) -> Document:
@@ -25,7 +25,7 @@ def absolute_paths(document: Document, folder: Path, at: KeyPath = ()) -> Docume
     changes: dict[KeyPath, str] = {}
     for place, where in _paths(document.data):
         if place[: len(at)] == at[: len(place)]:
-            if place[-2:] == _BASE_MODEL:
+            if place[-2:] in _MODELS:
                 changes[place] = _absolute_model(where, folder)
             elif "prompt" not in place[-2:] or Path(where).suffix in SUFFIXES:  # else a shipped prompt's name
                 changes[place] = _absolute(where, folder)
@@ -102,7 +102,7 @@ def _paths(data: Any) -> Iterator[tuple[KeyPath, str]]:
             for number, source in enumerate(sources if isinstance(sources, list) else ()):
                 if isinstance(source, dict) and isinstance(where := source.get("path"), str) and where:
                     yield (*at, number, "path"), where
-        for place in (*_FILES, *_PROMPTS, _BASE_MODEL):
+        for place in (*_FILES, *_PROMPTS, *_MODELS):
             found = _value_at(data, (*section, *place))
             listed = [((number,), name) for number, name in enumerate(found)] if isinstance(found, list) else [((), found)]
             yield from (((*section, *place, *at), where) for at, where in listed if isinstance(where, str) and where)

@@ -73,10 +73,20 @@ def require_model(model: Model, runs: Path, smoke: bool = False) -> None:
 
 def require_model_of(loaded: LoadedRecipe, runs: Path) -> None:
     """Raise UserError, with its location in the recipe, if the recipe's model is unavailable."""
+    _require(loaded, ("model", "base_model"), loaded.recipe.model, runs)
+
+
+def require_sentiment_model_of(loaded: LoadedRecipe, runs: Path) -> None:
+    """Raise UserError, with its location in the recipe, if the evaluation's classifier is unavailable."""
+    if name := loaded.recipe.evaluation.sentiment_model:
+        _require(loaded, ("evaluation", "sentiment_model"), Model(name), runs)
+
+
+def _require(loaded: LoadedRecipe, key: tuple[str, str], model: Model, runs: Path) -> None:
     try:
-        require_model(loaded.recipe.model, runs, loaded.is_smoke)
+        require_model(model, runs, loaded.is_smoke)
     except UserError as error:
-        location = loaded.document.location(("model", "base_model"))
+        location = loaded.document.location(key)
         raise UserError(
             *(problem._replace(location=location, what=f"{problem.location.file}: {problem.what}") for problem in error.problems)
         ) from None

@@ -16,7 +16,7 @@ from ...schemas.yaml_writing import dotted, one_line, to_yaml
 from ..evaluation.blimp import pin_pairs
 from ..launch import slurm
 from ..launch.plan import require_startable
-from ..models.resolve import require_model_of
+from ..models.resolve import require_model_of, require_sentiment_model_of
 from ..reporting.metrics_table import metrics_table
 from ..reporting.report import write_report
 from ..reporting.report_mark import is_outdated
@@ -62,6 +62,7 @@ def run_recipe(loaded: LoadedRecipe, root: Path, display: Display) -> Outcome:
         display.say("done", f"nothing has changed since {same.path}: no stage was run")
         return Outcome(same, dict.fromkeys(same.stages, "reused"), same.read(METRICS))
     require_model_of(loaded, root)
+    require_sentiment_model_of(loaded, root)
     context.begin(_new_run(loaded, root))
     if loaded.full:
         smoke_test.announce(context.run, loaded.full, loaded.recipe, display)

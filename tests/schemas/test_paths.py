@@ -77,6 +77,14 @@ def test_a_model_may_be_in_a_variables_folder(recipe):
     assert load_recipe(str(file)).recipe.model.base_model == "/lab/data/m"
 
 
+def test_the_classifier_of_an_evaluation_may_be_a_relative_folder(recipe, tmp_path):
+    (tmp_path / "classifiers" / "emotions" / "merged").mkdir(parents=True)
+    for name in ("classifiers/emotions/merged", "./elsewhere"):
+        found = load_recipe(str(recipe("a.jsonl", f"evaluation: {{sentiment_model: {name}}}"))).recipe.evaluation.sentiment_model
+        assert found == str(tmp_path / name)
+    assert load_recipe("alpaca_gpt2").recipe.evaluation.sentiment_model == "SamLowe/roberta-base-go_emotions"
+
+
 def test_values_may_be_in_the_recipe(recipe):
     assert source(recipe("${HERE}/a.jsonl", "variables: {HERE: /here}")) == "/here/a.jsonl"
     assert source(recipe("${DATA_DIR}/a.jsonl"), "variables={DATA_DIR: /set}") == "/set/a.jsonl"

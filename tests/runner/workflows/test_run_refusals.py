@@ -43,6 +43,15 @@ def test_an_evaluation_beyond_the_end_is_reported_before_training(refused):
     assert status["state"] == "failed" and list(status["stages"]) == ["data"]
 
 
+def test_a_classifier_that_is_not_there_is_reported_before_anything_runs(tiny, tmp_path):
+    place = f"evaluation.sentiment_model={tmp_path / 'nowhere'}"
+    with pytest.raises(UserError) as caught, Display() as display:
+        run_recipe(load_recipe(str(tiny), (place,)), tmp_path / "runs", display)
+    (problem,) = caught.value.problems
+    assert (problem.what, problem.location.file) == (f"{tmp_path / 'nowhere'}: no such model folder", f"--set {place}")
+    assert not (tmp_path / "runs").exists()
+
+
 def test_no_row_to_evaluate_on_is_reported_before_training_not_after(refused, tmp_path):
     write_jsonl(tmp_path / "rows.jsonl", emogpt_rows(2))
     status, error = refused("training.eval_steps=1", "training.save_steps=1", "data.split.validation=0.01")
