@@ -37,7 +37,7 @@ def refused(tiny, tmp_path):
 
 
 def test_an_evaluation_beyond_the_end_is_reported_before_training(refused):
-    status, error = refused("training.eval_steps=45", "training.max_steps=null")
+    status, error = refused("training.eval_steps=45", "training.num_epochs=4")
     assert [p.what for p in error.problems] == ["training.eval_steps: 45 is beyond the end of the run, which takes 44 steps for 42 rows"]
     assert error.problems[0].location.file == "--set training.eval_steps=45"
     assert status["state"] == "failed" and list(status["stages"]) == ["data"]
