@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from recipekit.runner.evaluation.judge import Limits
-from recipekit.runner.evaluation.probes import asked_for
+from recipekit.runner.evaluation.probes import requested_probes
 from recipekit.runner.evaluation.rubric import rubric_prompt
 from recipekit.runner.generate.job import Job
 from recipekit.runner.providers.endpoints import endpoint
@@ -124,7 +124,7 @@ def evaluated(made: Recipe) -> list[Any]:
     if rubric := evaluation.rubric:
         limits = rubric.limits or Limits()
         judged += [rubric_prompt(rubric), rubric.gates, [(asked(judge, limits), rubric.max_new_tokens) for judge in rubric.judges]]
-    return [predictions_key(made, ""), sets, scored, judged, asked_for(made)]
+    return [predictions_key(made, ""), sets, scored, judged, requested_probes(made)]
 
 
 def generated(generate: Generate) -> list[Any]:
