@@ -77,8 +77,8 @@ class RecipekitPlugin(BasePlugin):
             RunFolder(Path()).write(TOKENS, prepared.report)
         recipe = with_micro_batch_size(load_recipe("recipe.yml").recipe, cfg.micro_batch_size)
         faults = prepared.faults + dropped_faults(prepared.report, cfg.excess_length_strategy, recipe.data.max_dropped)
-        rows = self._forward_pass(cfg, recipe, prepared.train)
-        if faults := faults or too_large(recipe, cfg.base_model, cfg.num_labels or 0, rows):
+        faults = faults or too_large(recipe, cfg.base_model, cfg.num_labels or 0, self._forward_pass(cfg, recipe, prepared.train))
+        if faults:
             self.fail("\n".join(faults))
         if cfg.pack_blocks:
             self.shared_block = first_shared(prepared.train)
