@@ -23,6 +23,7 @@ from .budgets import count_words, has_budget
 from .chat_checks import record_fault
 from .key_meanings import key_use, refusal
 from .key_use import KeyUse, Shape, ShapeUse, TrackedRow, UnreadKeys
+from .named_keys import named_keys, present_keys
 from .near_duplicates import compared_text, signatures
 from .row_account import convert_rows
 from .row_counts import LISTED, Ledger
@@ -82,8 +83,8 @@ class Converted(NamedTuple):
 
     `keys` are the records' group keys, `strata` their strata, `signatures` their near-duplicate signatures (each empty if not needed),
     `fixed` the repairs in record n, `labels` the labels of a classification with the first row of each, `named` the keys found in meta,
-    `placeholders` the rows by placeholder in their text, `unread` the keys that were not read, and `words` the words of each record if
-    counted.
+    `placeholders` the rows by placeholder in their text, `unread` the keys that were not read, `present` those that
+    the source names, and `words` the words of each record if counted.
     """
 
     ledger: Ledger
@@ -97,6 +98,7 @@ class Converted(NamedTuple):
     named: set[str]
     placeholders: Counter[str]
     unread: dict[Shape, UnreadKeys]
+    present: frozenset[str] = frozenset()
     signatures: bytes = b""
     words: "array[int]" = array("I")
 
@@ -110,7 +112,7 @@ def convert_batch(spec: Spec, batch: Batch) -> Converted:
         rows = readable(batch.rows, unreadable, ledger)
     keys = key_use(converter(spec.converter), spec.ignore_keys)
     items = convert_rows(spec.converter, keys.track(rows), spec.record_type, spec.options)
-    return encode(spec, items, unreadable, ledger, Lines(spec.converter, spec.prefix), keys)._replace(unread=keys.result())
+    return encode(spec, items, unreadable, ledger, Lines(spec.converter, spec.prefix), keys)._replace(**_of_keys(spec, keys))
 
 
 def convert_stream(spec: Spec, rows: Iterable[Row | Drop], size: int) -> Iterator[Converted]:
@@ -121,7 +123,12 @@ def convert_stream(spec: Spec, rows: Iterable[Row | Drop], size: int) -> Iterato
     items = convert_rows(spec.converter, keys.track(readable(rows, unreadable, reading)), spec.record_type, spec.options)
     while (item := next(items, None)) is not None:
         yield encode(spec, chain((item,), items), unreadable, Ledger(), lines, keys, size)
-    yield encode(spec, (), unreadable, reading, lines, keys)._replace(unread=keys.result())
+    yield encode(spec, (), unreadable, reading, lines, keys)._replace(**_of_keys(spec, keys))
+
+
+def _of_keys(spec: Spec, keys: KeyUse) -> dict[str, Any]:
+    named = [*named_keys(spec.options, spec.ignore_keys)]
+    return {"unread": keys.result(), "present": frozenset(present_keys(named, keys.paths()) if named else ())}
 
 
 def json_lines(lines: Iterable[bytes], file: str, first: int, unreadable: list[Drop], ledger: Ledger) -> Iterator[Row]:

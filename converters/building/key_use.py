@@ -231,6 +231,10 @@ class KeyUse:
             use.narrow(self.ignored)
         return record._replace(fields=plain(record.fields), meta=plain(record.meta))
 
+    def paths(self) -> set[str]:
+        """Return the paths of all keys of the rows."""
+        return {path + name for use in self.shapes.values() for path, names in use.names.items() for name in names}
+
     def result(self) -> dict[Shape, UnreadKeys]:
         """Return the unread keys by shape."""
         return {shape: use.unread(self.ignored) for shape, use in self.shapes.items()}

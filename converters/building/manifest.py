@@ -33,6 +33,13 @@ class LeakCheck(TypedDict):
     near_duplicates: NearDuplicates
 
 
+class LabelConflicts(TypedDict):
+    """Rows of each split whose text an earlier row of the split has with another label, with the ids of a few such pairs."""
+
+    rows: dict[str, int]
+    examples: list[list[str]]
+
+
 class Manifest(TypedDict):
     """`rows_read` are the rows of the sources, `rows_in` the records made from them. `repeated` are the training rows added by weights, or,
     if negative, left out by them. `leaks` exists if there are several splits."""
@@ -48,6 +55,7 @@ class Manifest(TypedDict):
     files: dict[str, FileFacts]
     sources: list[dict[str, Any]]
     repeated: NotRequired[int]
+    label_conflicts: NotRequired[LabelConflicts]
     labels: NotRequired[list[str]]
     leaks: NotRequired[LeakCheck]
 

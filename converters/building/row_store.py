@@ -38,6 +38,7 @@ class RowStore:
         self.named: dict[int, set[str]] = {}
         self.placeholders: defaultdict[int, Counter[str]] = defaultdict(Counter)
         self.unread: defaultdict[int, KeyCounts] = defaultdict(KeyCounts)
+        self.present: defaultdict[int, set[str]] = defaultdict(set)
         self.keys = bytearray()
         self.owners = array("I")
         self.strata = array("I")
@@ -62,6 +63,7 @@ class RowStore:
         self.named.setdefault(source, set()).update(found.named)
         self.placeholders[source].update(found.placeholders)
         self.unread[source].add(found.unread)
+        self.present[source] |= found.present
         skipped = set(repeated)
         self.ledger.fixed.update(name for number, names in found.fixed.items() if number not in skipped for name in names)
         if self.divided:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from ...converters.building.budgets import composition
+from ...converters.building.named_keys import absent_note
 from ...converters.reading.readers import SKIPPED_TEXT
 from ...schemas.base.screen import Screen
 
@@ -30,17 +31,22 @@ def ledger_table(manifest: Mapping[str, Any], out: Path) -> None:
 
 
 def source_notes(manifest: Mapping[str, Any]) -> list[str]:
-    """Return what each source with a budget contributes, which keys were not read, and which placeholders were not filled."""
+    """Return what each source with a budget contributes, which keys were not read or are absent, and which placeholders were not filled."""
     notes = composition(manifest["sources"])
     for source in manifest["sources"]:
         what = f"{source['converter']}: "
         if unread := source["unread_keys"]:
             notes.append(f"{what}keys not read: {_counted(unread)}; list those that can be ignored in the source's ignore_keys")
+        notes += [what + absent_note(setting, key, source["unread_keys"]) for setting, key in source.get("absent_keys", ())]
         if names := source["placeholders"]:
             notes.append(f"{what}unfilled placeholders and missing values as text: {_counted(names)}")
         if skipped := [file["name"] for file in source["files"] if file["format"] == SKIPPED_TEXT]:
             more = f" and {len(skipped) - 3:,} more" if len(skipped) > 3 else ""
             notes.append(f"{what}{len(skipped):,} files in the folder are not data and were skipped: {', '.join(skipped[:3])}{more}")
+    if conflicts := manifest.get("label_conflicts"):
+        rows = " and ".join(f"{count:,} {split} row{'s' * (count != 1)}" for split, count in conflicts["rows"].items())
+        first, second = conflicts["examples"][0]
+        notes.append(f"{rows} with a text that an earlier row labels differently, e.g. {second} and {first}")
     return notes
 
 
