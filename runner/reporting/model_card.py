@@ -13,7 +13,7 @@ from ..runtime.run_files import LOCK, MANIFEST, METRICS
 from ..runtime.run_folder import RunFolder
 from .report_rows import cut
 from .sample_prompts import answered_prompts, sampling
-from .verdicts import LABELS, answer, number, verdicts
+from .verdicts import LABELS, answer, columns_of, number, verdicts
 
 TASKS = {"chat": "text-generation", "text": "text-generation", "classification": "text-classification"}
 # Licences by the start of the base model's name, for models whose folder has none, as identifiers of the hub.
@@ -68,7 +68,7 @@ def model_card(run: RunFolder, recipe: Recipe, merged: bool = False) -> str:
         lstrip_blocks=True,
     )
     environment.filters |= {"number": number, "cell": cell, "cut": cut}
-    columns = [name for name in LABELS if models.get(name)]
+    columns = columns_of({"models": models})
     body = environment.get_template("model_card.md.j2").render(
         recipe=recipe, metrics=metrics, columns=columns, labels=LABELS, manifest=run.find(MANIFEST), lock=lock,
         licence=licence, base=base, answer=answer(metrics) if metrics else "", verdicts=verdicts(metrics) if metrics else {},

@@ -29,7 +29,7 @@ from .report_rows import classified_rows, cut, extremes, gains, ranking_metric, 
 from .run_summary import edited_note
 from .sample_prompts import answered_prompts, sampling
 from .token_summary import token_summary
-from .verdicts import LABELS, answer, change_title, gate_lines, number, rubric_lines, verdicts
+from .verdicts import LABELS, answer, change_title, columns_of, gate_lines, number, rubric_lines, verdicts
 
 
 def write_report(run: RunFolder, ending: dict[str, str] | None = None) -> Path:
@@ -78,7 +78,7 @@ def report_facts(run: RunFolder, status: dict[str, Any]) -> dict[str, Any]:
         "diversity": [(part, diversity_line(facts)) for part, facts in metrics.get("diversity", {}).items()],
         "token_lines": {split: token_summary(facts) for split, facts in (run.find(TOKENS) or {}).items()},
         "metrics": metrics,
-        "columns": [name for name in LABELS if metrics["models"].get(name)],
+        "columns": columns_of(metrics),
         "labels": LABELS,
         "change_title": change_title(metrics),
         "verdicts": verdicts(metrics),
@@ -115,7 +115,7 @@ def further_tables(metrics: Metrics) -> list[dict[str, Any]]:
     parts += [(f"Also: {name}", part, part.get("notes", [])) for name, part in metrics.get("also", {}).items()]
     return [
         {"name": name, "scores": part, "notes": [*footnotes(part), *notes], "verdicts": verdicts(part), "change": change_title(part),
-         "columns": [model for model in LABELS if part["models"].get(model)]}
+         "columns": columns_of(part)}
         for name, part, notes in parts
     ]  # fmt: skip
 

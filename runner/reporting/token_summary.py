@@ -1,11 +1,12 @@
 """Describe tokens.json in words, for the terminal and the report."""
 
+from collections.abc import Mapping
 from typing import Any
 
 ACCEPTABLE = {"whitespace": "white space at the ends", "reasoning": "reasoning"}  # what a recipe may allow a chat template to leave out
 
 
-def token_summary(facts: dict[str, Any]) -> str:
+def token_summary(facts: Mapping[str, Any]) -> str:
     """Describe a split's tokens in one line, depending on the record type."""
     long = f"; {len(facts['long_rows']):,} rows were longer than sequence_len" if facts.get("long_rows") else ""
     if "labels" in facts:

@@ -1,15 +1,22 @@
 """Describe metrics.json in words: what changed, whether it is significant, and the gates. All tables and pages use these words."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ..evaluation.significance import least_rows
+from ..runtime.metrics_faults import undeciding
+from ..runtime.metrics_file import EstimateFacts
 
 LABELS = {
     "base": "base", "majority": "commonest label", "mentioned": "label that the text names most",
     "tfidf": "TF-IDF + logistic regression", "tuned": "tuned", "reference": "the data's own replies",
 }  # fmt: skip
 NO_DIFFERENCE = "no significant difference"
+
+
+def columns_of(scores: Mapping[str, Any]) -> list[str]:
+    """Return the models of a table that have numbers, in the order of columns."""
+    return [name for name in LABELS if scores["models"].get(name)]
 
 
 def number(estimate: Mapping[str, Any] | None) -> str:
@@ -78,7 +85,7 @@ def answer(metrics: Mapping[str, Any]) -> str:
         if models["tuned"][name]["value"] is None and models[baseline][name]["value"] is not None:
             label = name.replace("_", " ")
             return f"{rows} the tuned model's {label} could not be measured, while that of {other} could: see the losses."
-    least = least_rows(metrics["confidence"], len(metrics["metrics"]))
+    least = least_rows(metrics["confidence"], max(len(metrics["metrics"]), 1))
     few = f" With fewer than {least} rows no difference can be significant." if metrics["rows"] < least else ""
     return f"{rows} there is {NO_DIFFERENCE} between the tuned model and {other}.{few}"
 
@@ -149,8 +156,7 @@ def gate_line(name: str, gate: Mapping[str, Any], metrics: Mapping[str, Any], pl
     line = f"{'passed' if gate['passed'] else 'FAILED'}: {', '.join(parts)}"
     if gate["decided"] is not False:
         return line
-    bounds = [(metrics["models"]["tuned"][name], (gate["min"], gate["max"])), (regression, (gate["max_regression"],))]
-    return f"{line}; {metrics['rows']} rows do not decide it: {_undecided(bounds, metrics['confidence'])}"
+    return f"{line}; {metrics['rows']} rows do not decide it: {_undecided(next(undeciding(name, gate, metrics)), metrics['confidence'])}"
 
 
 def _beside_base(regression: float | None) -> str:
@@ -161,14 +167,8 @@ def _beside_base(regression: float | None) -> str:
     return f"{digits(abs(regression))} {'worse' if regression > 0 else 'better'} than the base model"
 
 
-def _undecided(bounds: Sequence[tuple[Mapping[str, Any] | None, Sequence[float | None]]], confidence: float) -> str:
-    """Return why the first number that leaves its gate undecided does so."""
-    for estimate, limits in bounds:
-        given = [limit for limit in limits if limit is not None]
-        if estimate is None or not given:
-            continue
-        if estimate["low"] is None or estimate["high"] is None:
-            return "they are too few, or too much alike, for an interval"
-        if any(estimate["low"] <= limit <= estimate["high"] for limit in given):
-            return f"the {confidence:.0%} interval {number(estimate).partition(' ')[2]} is on both sides of the limit"
-    raise AssertionError("a gate that is not decided has a number that does not decide it")
+def _undecided(estimate: EstimateFacts, confidence: float) -> str:
+    """Return why a number leaves its gate undecided."""
+    if estimate["low"] is None or estimate["high"] is None:
+        return "they are too few, or too much alike, for an interval"
+    return f"the {confidence:.0%} interval {number(estimate).partition(' ')[2]} is on both sides of the limit"

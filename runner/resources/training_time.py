@@ -4,6 +4,7 @@ A rate is tokens (without padding) per second, including evaluations and checkpo
 the same method on this machine, nothing is predicted.
 """
 
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from statistics import median
@@ -95,7 +96,7 @@ def timing(
     }
 
 
-def tokens_in_epoch(facts: dict[str, Any]) -> int:
+def tokens_in_epoch(facts: Mapping[str, Any]) -> int:
     """Count the tokens of a training split's rows, from tokens.json."""
     train = facts["train"]
     return train["tokens"] if "tokens" in train and "trained" not in train else train["trained"] + train["masked"]

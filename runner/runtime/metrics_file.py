@@ -1,6 +1,12 @@
 """The types of an evaluation's metrics.json."""
 
-from typing import Any, NotRequired, TypedDict
+from typing import Annotated, Any, Literal, NotRequired, TypedDict
+
+import msgspec
+
+from .probe_results import Blimp, Diversity, LensOf, SamplePrompts, Sentiment
+
+ModelName = Literal["base", "majority", "mentioned", "tfidf", "tuned", "reference"]
 
 
 class Losses(TypedDict):
@@ -52,9 +58,9 @@ class Scores(TypedDict):
     """Each metric for each model, over the same rows."""
 
     rows: int
-    confidence: float
-    baseline: str
-    models: dict[str, dict[str, EstimateFacts]]
+    confidence: Annotated[float, msgspec.Meta(gt=0, lt=1)]
+    baseline: ModelName
+    models: dict[ModelName, dict[str, EstimateFacts]]
     differences: dict[str, DifferenceFacts]
     metrics: dict[str, MetricFacts]
 
@@ -66,6 +72,26 @@ class EvaluatedWith(TypedDict):
     machine: dict[str, Any]
 
 
+class LabelFacts(TypedDict):
+    """A label's scores from 0 to 1, and in how many rows it is the true and the predicted one."""
+
+    label: str
+    precision: float
+    recall: float
+    f1: float
+    rows: int
+    predicted: int
+
+
+class LetterScores(TypedDict):
+    """Scores of a letter of labels that consist of letters, from 0 to 1."""
+
+    accuracy: float
+    f1: float
+    precision: float
+    recall: float
+
+
 class SetMetrics(Scores):
     """The numbers of one set of rows, with its gates; for labels, the confusion matrix."""
 
@@ -75,9 +101,9 @@ class SetMetrics(Scores):
     confusion: NotRequired[list[list[int]]]
     confusion_has_invalid: NotRequired[bool]
     notes: NotRequired[list[str]]
-    by_label: NotRequired[dict[str, list[dict[str, Any]]]]
-    calibration_error: NotRequired[dict[str, float]]
-    dimensions: NotRequired[dict[str, Any]]
+    by_label: NotRequired[dict[ModelName, list[LabelFacts]]]
+    calibration_error: NotRequired[dict[ModelName, float]]
+    dimensions: NotRequired[dict[ModelName, dict[str, LetterScores]]]
 
 
 class JudgeFacts(TypedDict):
@@ -115,6 +141,20 @@ class AsTrained(TypedDict):
     scores: dict[str, float]
 
 
+class DiagnosisFacts(TypedDict):
+    """How the training went."""
+
+    state: str
+    sentence: str
+
+
+class SingleJudge(JudgeFacts):
+    """The judge of evaluation.judge, its prompt, and the limits of its scores."""
+
+    prompt: str
+    scales: dict[str, tuple[float, float]]
+
+
 class Metrics(SetMetrics):
     """The numbers of an evaluation; `also` are those of further sets. `as_trained` is set if training quantised the base model."""
 
@@ -122,14 +162,14 @@ class Metrics(SetMetrics):
     generation: dict[str, Any]
     evaluated_with: EvaluatedWith
     losses: Losses
-    diagnosis: dict[str, str]
+    diagnosis: DiagnosisFacts
     as_trained: NotRequired[AsTrained]
     slices: NotRequired[dict[str, Scores]]
     also: NotRequired[dict[str, SetMetrics]]
-    diversity: NotRequired[dict[str, dict[str, Any]]]
-    lens: NotRequired[dict[str, Any]]
-    blimp: NotRequired[dict[str, Any]]
-    sentiment: NotRequired[dict[str, Any]]
-    prompts: NotRequired[dict[str, Any]]
-    judge: NotRequired[dict[str, Any]]
+    diversity: NotRequired[dict[str, Diversity]]
+    lens: NotRequired[LensOf]
+    blimp: NotRequired[Blimp]
+    sentiment: NotRequired[Sentiment]
+    prompts: NotRequired[SamplePrompts]
+    judge: NotRequired[SingleJudge]
     rubric: NotRequired[RubricMetrics]

@@ -1,9 +1,13 @@
 """The JSON files of a run: their names and types."""
 
+from collections.abc import Callable
 from typing import Any, Generic, Literal, NamedTuple, NotRequired, Required, TypedDict, TypeVar
 
 from ...converters.building.manifest import Manifest
+from .metrics_faults import metrics_fault
 from .metrics_file import Metrics
+from .probe_results import Answer
+from .tokens_file import SplitTokens, tokens_fault
 
 T = TypeVar("T")
 
@@ -15,7 +19,8 @@ State = Literal["running", "submitted", "done", "failed", "interrupted", "refuse
 
 
 class RunFile(NamedTuple, Generic[T]):
-    """`name` is the file's path in the run's directory. RunFolder reads and writes it, and refuses values of another type.
+    """`name` is the file's path in the run's directory. RunFolder reads and writes it, and refuses values of another type, and those in
+    which `fault` finds something wrong.
 
     Texts are redacted when they are written, except the values of the keys `exact`, which are compared later or name files to open.
     """
@@ -23,6 +28,7 @@ class RunFile(NamedTuple, Generic[T]):
     name: str
     type: type[T]
     exact: tuple[str, ...] = ()
+    fault: Callable[[T], str] = lambda _: ""
 
 
 def _request(name: str, form: type[T]) -> RunFile[T]:
@@ -218,21 +224,6 @@ class ProbesRequest(EvaluationRequest):
     asked: dict[str, Any]
 
 
-class Answer(TypedDict, total=False):
-    """A model's answer to a sample prompt: a reply, a label with its probability, or an error."""
-
-    prompt: str
-    reply: str
-    finish_reason: str
-    reply_tokens: int
-    label: str
-    probability: float
-    probabilities: dict[str, float]
-    tokens: int
-    tokens_seen: int
-    error: str
-
-
 class PromptAnswers(TypedDict):
     """Each model's answers to the sample prompts, in order. A classifier has no base model: its head was random."""
 
@@ -258,7 +249,7 @@ SMOKE_KEYS = RunFile("smoke.json", SmokeKeys)
 GENERATED_MANIFEST = RunFile("generated/manifest.json", dict[str, Any])
 MANIFEST = RunFile("data/manifest.json", Manifest)
 LOCK = RunFile("lock.json", Lock, ("recipekit", "python", "packages", "model", "machine", "batch", "train_key"))
-TOKENS = RunFile("tokens.json", dict[str, dict[str, Any]])  # the label audit of each split
+TOKENS = RunFile("tokens.json", dict[str, SplitTokens], fault=tokens_fault)  # the label audit of each split
 TRAINING_END = RunFile("training.json", TrainingEnd)
 FIT_FORECAST = RunFile("fit.json", FitForecast)
 KERNELS = RunFile("kernels.json", KernelFacts)
@@ -269,8 +260,8 @@ LAUNCH_COMMAND = _request("launch.json", LaunchCommand)
 EVALUATION_REQUEST = _request(f"{EVALUATING}/request.json", EvaluationRequest)
 LAST_REQUEST = _request(f"{EVALUATION}/request.json", EvaluationRequest)
 PROBES_REQUEST = _request(f"{EVALUATING}/probes_request.json", ProbesRequest)
-NEW_METRICS = RunFile(f"{EVALUATING}/metrics.json", Metrics)
-METRICS = RunFile(f"{EVALUATION}/metrics.json", Metrics)
+NEW_METRICS = RunFile(f"{EVALUATING}/metrics.json", Metrics, fault=metrics_fault)
+METRICS = RunFile(f"{EVALUATION}/metrics.json", Metrics, fault=metrics_fault)
 REVIEW = RunFile("review/pairs.json", dict[str, Any], ("review", "pairs"))  # the pairs shown to people, and which model wrote which reply
 MERGE_REQUEST = _request("merge_request.json", MergeRequest)
 MERGE_RESULT = RunFile("merge.json", MergeResult)  # in the folder of the merged model

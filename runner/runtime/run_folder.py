@@ -41,7 +41,10 @@ class RunFolder:
         seal."""
         path = self.path / file.name
         try:
-            return msgspec.json.decode(read_sealed(path), type=file.type)
+            values = msgspec.json.decode(read_sealed(path), type=file.type)
+            if what := file.fault(values):
+                raise ValueError(what)
+            return values
         except FileNotFoundError:
             return None
         except (OSError, ValueError, msgspec.MsgspecError) as error:

@@ -1,8 +1,9 @@
-"""Seeded random changes to JSON values. RECIPEKIT_FUZZ multiplies how many mutants the tests try."""
+"""Changes to JSON values: seeded random ones, and every other type in turn. RECIPEKIT_FUZZ multiplies how many mutants the tests try."""
 
 import copy
 import os
 import random
+from collections.abc import Iterator
 from typing import Any
 
 TIMES = int(os.environ.get("RECIPEKIT_FUZZ", "1"))  # 4 gives 20,000 mutants of each record type, 10 gives 50,000
@@ -39,3 +40,21 @@ def mutate(value: Any, rng: random.Random) -> Any:
         else:
             parent[key] = copy.deepcopy(rng.choice(ODD))
     return value
+
+
+OTHERS: tuple[Any, ...] = (None, 3, 2.5, "x", [], [3], {}, {"x": 3}, True, False)
+
+
+def with_other_types(value: Any) -> Iterator[Any]:
+    """The value with each of its parts in turn taken away, or replaced by one of every other type."""
+    parts = list(value) if isinstance(value, dict) else range(min(len(value), 1)) if isinstance(value, list) else ()
+    for part in parts:
+        for other in OTHERS:
+            if type(other) is not type(value[part]) or other != value[part]:
+                changed = copy.deepcopy(value)
+                changed[part] = other
+                yield changed
+        if isinstance(value, dict):
+            yield {key: kept for key, kept in value.items() if key != part}
+        for inner in with_other_types(value[part]):
+            yield {**value, part: inner} if isinstance(value, dict) else [*value[:part], inner, *value[part + 1 :]]

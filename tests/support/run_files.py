@@ -15,7 +15,11 @@ def lock_with(**facts):
 
 
 def metrics_with(**facts):
-    """Whole metrics of nothing."""
-    return {"rows": 1, "split": "validation", "baseline": "base", "base_model": "", "confidence": 0.95, "metrics": {}, "models": {"tuned": {}},
-            "differences": {}, "gates": {}, "generation": {}, "evaluated_with": {"packages": {}, "machine": {}}, "losses": {"train_loss": None, "validation_loss": None, "best_validation_loss": None},
+    """Whole metrics: without `models` and `differences`, the given `metrics` were not measured."""
+    nothing = {"value": None, "low": None, "high": None}
+    names = facts.get("metrics", {})
+    return {"rows": 1, "split": "validation", "baseline": "base", "base_model": "", "confidence": 0.95, "metrics": {},
+            "models": {model: dict.fromkeys(names, nothing) for model in ("base", "tuned")},
+            "differences": dict.fromkeys(names, {**nothing, "p_value": None, "significant": False}), "gates": {}, "generation": {},
+            "evaluated_with": {"packages": {}, "machine": {}}, "losses": {"train_loss": None, "validation_loss": None, "best_validation_loss": None},
             "diagnosis": {"state": "too_short", "sentence": ""}, **facts}  # fmt: skip

@@ -29,7 +29,7 @@ def run(tmp_path) -> RunFolder:
     folder.write(METRICS, {
         **metrics_with(), "rows": 100,
         "metrics": {"perplexity": {"unit": "", "higher_is_better": False}, "repetition": {"unit": "%", "higher_is_better": False}},
-        "models": {"base": {"perplexity": ESTIMATE}, "tuned": {"perplexity": ESTIMATE, "repetition": dict.fromkeys(ESTIMATE)}},
+        "models": {"base": {"perplexity": ESTIMATE, "repetition": dict.fromkeys(ESTIMATE)}, "tuned": {"perplexity": ESTIMATE, "repetition": dict.fromkeys(ESTIMATE)}},
         "differences": {"perplexity": change, "repetition": dict.fromkeys(change) | {"significant": False}},
     })  # fmt: skip
     return folder

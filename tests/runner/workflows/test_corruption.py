@@ -1,9 +1,6 @@
 """Each file of a finished run, damaged in turn: every command that reads it says so, or does not need it, and never gives a traceback."""
 
 import json
-from collections.abc import Iterator
-from copy import deepcopy
-from typing import Any
 
 import pytest
 from recipekit.runner.reporting.comparison import compare
@@ -17,6 +14,7 @@ from recipekit.schemas.yaml_writing import to_yaml
 
 from ...support.corruption import DAMAGES, calls, concerns, copied, files_of
 from ...support.finished_runs import write_chat_run, write_classification_run
+from ...support.mutation import with_other_types
 
 pytest.importorskip("jinja2", reason="needs the extra [eval]: jinja2")
 QUICK = ("cut", "a flipped bit", "an object", "missing")  # the others: python -m tests.support.corruption_loop
@@ -65,24 +63,6 @@ def test_a_damaged_run_does_not_hide_the_others(run, tmp_path, command_line, nam
     DAMAGES[damage](run / name)
     listed = command_line("runs")
     assert (listed.code, other.path.name in listed.out) == (0, True), listed
-
-
-OTHERS: tuple[Any, ...] = (None, 3, 2.5, "x", [], [3], {}, {"x": 3}, True)
-
-
-def with_other_types(value: Any) -> Iterator[Any]:
-    """The value with each of its parts in turn taken away, or replaced by one of every other type."""
-    parts = list(value) if isinstance(value, dict) else range(min(len(value), 1)) if isinstance(value, list) else ()
-    for part in parts:
-        for other in OTHERS:
-            if type(other) is not type(value[part]) or other != value[part]:
-                changed = deepcopy(value)
-                changed[part] = other
-                yield changed
-        if isinstance(value, dict):
-            yield {key: kept for key, kept in value.items() if key != part}
-        for inner in with_other_types(value[part]):
-            yield {**value, part: inner} if isinstance(value, dict) else [*value[:part], inner, *value[part + 1 :]]
 
 
 @pytest.mark.parametrize("write", [write_chat_run, write_classification_run], ids=["chat", "classification"])

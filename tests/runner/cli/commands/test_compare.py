@@ -96,7 +96,7 @@ def add_set(run: str, nll: float, rows: int = 20) -> None:
         lines = (folder / f"eval/{file}.jsonl").read_text().splitlines()
         found = [line | ({"nll": nll + line["nll"]} if "nll" in line else {}) for line in map(json.loads, lines) if int(line["id"]) < rows]
         (folder / f"eval/sets/plain/{file}.jsonl").write_text("".join(json.dumps(line) + "\n" for line in found))
-    scores = {**metrics_with(), "split": "plain", "metrics": {"perplexity": FACTS}}
+    scores = metrics_with(split="plain", metrics={"perplexity": FACTS})
     folder.write(METRICS, folder.read(METRICS) | {"also": {"plain": scores}})
 
 
@@ -120,7 +120,7 @@ def add_ratings(run: str, good: int, judge: str = "judge") -> None:
         {"judge": 0, "model": model, "id": str(n), "scores": {"kind": int(n < good)}} for model in ("base", "tuned") for n in range(30)
     ]
     (folder / "eval/rubric.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-    rubric = {**metrics_with(), "metrics": {"kind": {"unit": "%", "higher_is_better": True}}, "criteria": {"kind": "Is it kind?"},
+    rubric = {**metrics_with(metrics={"kind": {"unit": "%", "higher_is_better": True}}), "criteria": {"kind": "Is it kind?"},
               "judges": [{"model": judge, "judged": 60, "unread": 0, "failed": 0, "redacted": 0}], "agreement": {}}  # fmt: skip
     folder.write(METRICS, folder.read(METRICS) | {"rubric": rubric})
 

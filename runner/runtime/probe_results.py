@@ -1,0 +1,114 @@
+"""The types of the probes' results, and of a data set's diversity, in metrics.json."""
+
+from typing import NotRequired, TypedDict
+
+
+class Answer(TypedDict, total=False):
+    """A model's answer to a sample prompt: a reply, a label with its probability, or an error."""
+
+    prompt: str
+    reply: str
+    finish_reason: str
+    reply_tokens: int
+    label: str
+    probability: float
+    probabilities: dict[str, float]
+    tokens: int
+    tokens_seen: int
+    error: str
+
+
+class Likeliest(TypedDict):
+    """The likeliest next token, with its probability."""
+
+    token: str
+    p: float
+
+
+class LensPrompt(TypedDict):
+    """A prompt's last tokens, and what each layer says after each of them."""
+
+    prompt: str
+    tokens: list[str]
+    layers: list[list[Likeliest]]
+
+
+class LensOf(TypedDict):
+    """The logit lens of both models, for the same prompts."""
+
+    base: list[LensPrompt]
+    tuned: list[LensPrompt]
+
+
+class Pairs(TypedDict):
+    """The percentage of right pairs in each file, the number of pairs, and the mean over files."""
+
+    phenomena: dict[str, float]
+    pairs: dict[str, int]
+    mean: float
+
+
+class Blimp(TypedDict):
+    """The minimal pairs of both models."""
+
+    base: Pairs
+    tuned: Pairs
+    source: str
+
+
+class GroupSentiment(TypedDict):
+    """A group of prompts: how many replies, and the percentage of each kind."""
+
+    rows: int
+    positive: float
+    neutral: float
+    negative: float
+
+
+class ModelSentiment(TypedDict):
+    """Replies by the emotion of the prompt and of the reply, and by group."""
+
+    counts: dict[str, dict[str, int]]
+    groups: dict[str, GroupSentiment]
+    without_reply: int
+
+
+class Sentiment(TypedDict):
+    """The sentiment of both models' replies, by a classifier."""
+
+    classifier: str
+    rows_without_emotion: int
+    prompts: str | None
+    models: dict[str, ModelSentiment]
+
+
+class Sampling(TypedDict):
+    """How replies were generated: the recipe's evaluation.generation."""
+
+    max_new_tokens: int
+    temperature: float
+    top_p: float
+    seed: int
+    batch_size: int
+
+
+class SamplePrompts(TypedDict):
+    """Each model's answers to the sample prompts, in order, and how they were generated; `generation` is None for labels."""
+
+    system: str | None
+    generation: Sampling | None
+    base: NotRequired[list[Answer]]
+    tuned: list[Answer]
+
+
+class Diversity(TypedDict):
+    """What runner/evaluation/diversity.py measures of texts; None if it is not measurable."""
+
+    texts: int
+    sampled: int
+    distinct: int
+    mean_words: float | None
+    distinct_1: float | None
+    distinct_2: float | None
+    nearest: float | None
+    compared: int
