@@ -17,6 +17,7 @@ def test_every_key_that_differs_is_named_with_both_values_and_no_other():
         "data.split.validation": {"full": 0.09, "smoke": 0.2},
         "data.split.test": {"full": 0.1, "smoke": 0.2},
         "training.gradient_accumulation_steps": {"full": 8, "smoke": 2},
+        "training.num_epochs": {"full": 5, "smoke": 1},
         "training.max_steps": {"full": None, "smoke": 4},
         "training.warmup_steps": {"full": 100, "smoke": 1},
         "training.eval_steps": {"full": 200, "smoke": 2},
