@@ -15,7 +15,6 @@ from .yaml_source import MAX_BYTES, Document, KeyPath, parse_yaml, read_text
 
 SHIPPED = Path(__file__).parent.parent / "recipes"
 MAX_EXTENDS = 10
-SET = "--set"
 _KEYS = re.compile(rb"""^["']?(recipe|extends|prompt)["']?\s*:""", re.MULTILINE)
 _NO_COMMENT = "\u2317"  # replaces #, so that no comment begins
 # Two ways to say one thing: a layer with one replaces the other in the layers below it, as it would the same key.
@@ -195,7 +194,7 @@ def _read(path: Path) -> Document:
 
 def _with_setting(document: Document, setting: str) -> Document:
     """Apply `a.b.0.c=value`; the value is parsed as YAML, and null removes the key."""
-    location = Location(f"{SET} {setting}")
+    location = Location.of_setting(setting)
     name, equals, text = setting.partition("=")
     parts = name.split(".")
     if not equals or not all(parts):
@@ -240,7 +239,7 @@ def with_value(document: Document, parts: list[str], value: Any, location: Locat
         changed = replaced_at(document.data, at, _merged(here, value, at, replaced))
         other = _alternative(at)
         # Both in one command line are refused, as both in one file are.
-        if other and is_written(changed, other) and not document.location(other).file.startswith(SET):
+        if other and is_written(changed, other) and not document.location(other).is_setting:
             changed = without(changed, other)
             replaced.add(other)
     keys, values = _kept(document.keys, replaced), _kept(document.values, replaced)

@@ -20,7 +20,10 @@ class Finding(NamedTuple):
     rule: str = "rule"
 
     def problem(self, document: Document) -> Problem:
-        return Problem(document.location(self.path), f"{'.'.join(map(str, self.path))}: {self.what}", self.hint, self.rule)
+        key, location, hint = ".".join(map(str, self.path)), document.location(self.path), self.hint
+        if self.rule == NO_EFFECT and document.has_settings and not location.is_setting:
+            hint += f"; for this command alone: --set {key}=null"
+        return Problem(location, f"{key}: {self.what}", hint, self.rule)
 
     def applies(self, values: dict[str, Any]) -> bool:
         """Return whether the finding is about this recipe: a key has no effect only where it is written, with any value."""

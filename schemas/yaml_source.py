@@ -40,6 +40,11 @@ class Document(NamedTuple):
     keys: dict[KeyPath, Location]
     values: dict[KeyPath, Location]
 
+    @property
+    def has_settings(self) -> bool:
+        """Whether the command line sets a key."""
+        return any(location.is_setting for location in self.keys.values())
+
     def location(self, path: KeyPath, *, key: bool = False) -> Location:
         """Return the location of the value at `path` (of its key with `key=True`), else of the nearest parent."""
         tables = (self.keys, self.values) if key else (self.values, self.keys)

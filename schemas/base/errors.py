@@ -13,11 +13,19 @@ MAX_PROBLEMS = 100  # per file; suggestions for thousands of keys would take min
 
 
 class Location(NamedTuple):
-    """A location in a file. `line` and `column` count from 1; 0 means none (a whole file, an option)."""
+    """A location in a file, or a setting of the command line. `line` and `column` count from 1; 0 means none (a whole file, an option)."""
 
     file: str
     line: int = 0
     column: int = 0
+
+    @classmethod
+    def of_setting(cls, setting: str) -> "Location":
+        return cls(f"--set {setting}")
+
+    @property
+    def is_setting(self) -> bool:
+        return self.file.startswith("--set ")
 
     def __str__(self) -> str:
         return ":".join([self.file, *(str(n) for n in (self.line, self.column) if n)])

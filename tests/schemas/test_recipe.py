@@ -67,6 +67,13 @@ def test_rules_are_reported_with_their_places(recipe_file: Write, minimal: Minim
     assert [line.split(": ")[1] for line in told(path)] == ["training.warmup_steps", "training.eval_steps"]
 
 
+def test_a_key_that_a_setting_leaves_without_effect_comes_with_the_setting_that_removes_it(recipe_file: Write, minimal: Minimal) -> None:
+    path = recipe_file(to_yaml(minimal({"training.lora_r": 8})))
+    (problem,) = told(path, "training.adapter=none")
+    assert problem.endswith("; for this command alone: --set training.lora_r=null")
+    assert told(path, "training.adapter=none", "training.lora_r=null") == []
+
+
 def test_rules_run_only_on_a_valid_schema(recipe_file: Write, minimal: Minimal) -> None:
     path = recipe_file(to_yaml(minimal({"training.max_steps": 5, "training.warmup_steps": 9, "training.lora_r": "x"})))
     assert len(told(path)) == 1

@@ -37,6 +37,11 @@ def writers() -> list[int]:
     return found
 
 
+def is_stopped(pid: int) -> bool:
+    """Whether a signal has stopped the process."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
+
+
 def test_a_writer_that_is_killed_is_replaced_and_both_say_so(tmp_path):
     events = []
 
@@ -60,6 +65,7 @@ def test_a_writer_that_is_killed_at_the_end_loses_nothing_that_is_still_in_the_p
     def stop_the_writer(event):
         (writer,) = writers()
         os.kill(writer, signal.SIGSTOP)
+        wait_until(lambda: is_stopped(writer))  # until then it may still take the last words out of the pipe
         (tmp_path / "stopped").touch()
         wait_until((tmp_path / "said").exists)
         os.kill(writer, signal.SIGKILL)
