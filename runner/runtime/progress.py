@@ -2,10 +2,12 @@
 
 import json
 import os
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 import orjson
@@ -39,6 +41,18 @@ def refusing(progress: Progress) -> Iterator[None]:
     except UserError as error:
         progress.event("refused", what=str(error))
         raise SystemExit(1) from None
+
+
+def report_user_errors(progress: Progress) -> None:
+    """From now on, report a UserError that ends this process as `refusing` does: for a process whose main function is not ours."""
+
+    def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        if isinstance(error, UserError):
+            progress.event("refused", what=str(error))
+        else:
+            sys.__excepthook__(kind, error, trace)
+
+    sys.excepthook = hook
 
 
 class Follower:

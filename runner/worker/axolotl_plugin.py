@@ -25,7 +25,7 @@ from ..resources.fit import too_large
 from ..resources.forward_pass import ForwardPass, largest_forward_pass
 from ..runtime.checkpoints import INTERRUPTED
 from ..runtime.machine import this_machine
-from ..runtime.progress import Progress
+from ..runtime.progress import Progress, report_user_errors
 from ..runtime.run_files import TOKENS
 from ..runtime.run_folder import RunFolder
 from . import batches, chat_data, classification, kernels, loss, text_data
@@ -60,6 +60,7 @@ class RecipekitPlugin(BasePlugin):
     def load_datasets(self, cfg: Any, preprocess: bool = False) -> TrainDatasetMeta:
         """Check that no rendered key was lost, let Axolotl tokenise, and audit the tensors before the model is loaded."""
         follow_launcher_exit()
+        report_user_errors(self.progress)
         if world_size() > 1 and not torch.cuda.is_available():
             accept_numbered_cpu_tags()
             cfg.device_map = {"": "cpu"}  # the default is the rank's number, which transformers takes for an accelerator

@@ -97,3 +97,18 @@ def test_an_incomplete_last_line_is_removed_before_appending(tmp_path, given, ke
 def test_a_missing_log_is_not_created(tmp_path):
     cut_torn_line(tmp_path / "none.jsonl")
     assert not (tmp_path / "none.jsonl").exists()
+
+
+@pytest.mark.parametrize(
+    ("raised", "events", "shown"), [("UserError('no rows')", ["no rows"], ""), ("KeyError('bug')", [], "KeyError: 'bug'")]
+)
+def test_a_user_error_that_ends_a_process_is_an_event_and_a_bug_a_traceback(tmp_path, raised, events, shown):
+    script = (
+        "from pathlib import Path\nfrom recipekit.runner.runtime.progress import Progress, report_user_errors\n"
+        f"from recipekit.schemas.base.errors import UserError\nreport_user_errors(Progress(Path('progress.jsonl')))\nraise {raised}"
+    )
+    ended = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True)
+    assert ended.returncode == 1
+    assert [event["what"] for event in read_lines(tmp_path / "progress.jsonl")] == events
+    assert ended.stderr.strip().endswith(shown)
+    assert bool(ended.stderr) == bool(shown)
