@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+from .base.counted import counted
 from .base.errors import Location, Problem, UserError
 from .paths import SUFFIXES, absolute_paths, expand_variables
 from .values import is_written, replaced_at, without
@@ -222,7 +223,7 @@ def with_value(document: Document, parts: list[str], value: Any, location: Locat
         if isinstance(here, list):
             if not part.isdecimal() or int(part) >= len(here):
                 what = f"{'.'.join(map(str, path))} has no item {part!r}"
-                raise UserError(Problem(location, what, f"it has {len(here)} item{'s' if len(here) != 1 else ''}, counted from 0", "set"))
+                raise UserError(Problem(location, what, f"it has {counted(len(here), 'item')}, counted from 0", "set"))
             path.append(int(part))
             here = here[int(part)]
         elif isinstance(here, dict) or here is None:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from hashlib import blake2b
 from typing import Any
 
+from ...schemas.base.counted import counted
 from ...schemas.sections import Data, RecordType
 from ..reading.records import RecordValue
 from .row_hashes import WIDTH
@@ -57,11 +58,11 @@ def composition(sources: Sequence[dict[str, Any]]) -> list[str]:
 def _line(source: dict[str, Any], total: int) -> str:
     files = [file["name"] for file in source["files"]]
     name = files[0] if len(files) == 1 else f"{files[0]} and {len(files) - 1:,} more"
-    line = f"{name}: {source['rows_kept']:,} rows, {source['words']:,} words"
+    line = f"{name}: {counted(source['rows_kept'], 'row')}, {counted(source['words'], 'word')}"
     line += f" ({100 * source['words'] / total:.1f} %)" if total else ""
     line += f", before weight {source['weight']:g}" if source["weight"] != 1 else ""
     if (most := source.get("max_words")) is None:
         return line
     if left_out := source[OVER_BUDGET]:
-        return f"{line}; max_words {most:,}: {left_out:,} rows dropped"
+        return f"{line}; max_words {most:,}: {counted(left_out, 'row')} dropped"
     return f"{line}; max_words {most:,}" + (" not reached: the source has no more" if source["words"] < most else "")

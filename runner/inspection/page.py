@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from ...schemas.base.counted import counted
 from ..reporting.bars import bars, histogram
 from ..reporting.report import environment
 from .inspect import ALL, Inspection
@@ -28,7 +29,7 @@ def page(found: Inspection, previews: Previews) -> str:
 
 def headline(facts: dict[str, Any]) -> str:
     """Summarise the files and their problems in a sentence."""
-    what = f"{facts['valid']:,} {facts['type']} records of {facts['lengths']['tokens']['row'].get('sum', 0):,.0f} tokens"
+    what = f"{counted(facts['valid'], facts['type'] + ' record')} of {facts['lengths']['tokens']['row'].get('sum', 0):,.0f} tokens"
     wrong = [f"{facts['rows'] - facts['valid']:,} rows are invalid"] if facts["bad"] else []
     texts = {
         "equal": "are duplicates",

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from ...converters.building.manifest import Manifest
+from ...schemas.base.counted import counted
 from ...schemas.base.errors import Location, Problem, UserError
 from ...schemas.base.files import write_atomically
 from ...schemas.base.screen import Screen
@@ -100,7 +101,7 @@ def answer(found: dict[str, Any]) -> str:
     """Return which runs differ significantly from the first, on which metrics: a sentence or two for each table."""
     letters = run_letters(found)[1:]
     return " ".join(
-        f"On {scores['rows']} rows{f' of {place}' if place else ''}: " + " ".join(_sentences(scores, letters))
+        f"On {counted(scores['rows'], 'row')}{f' of {place}' if place else ''}: " + " ".join(_sentences(scores, letters))
         for place, scores in all_scores(found)
     )
 
@@ -162,5 +163,5 @@ def _print_metrics(place: str, scores: Mapping[str, Any], letters: list[str], co
         columns[letter] = [number(facts["values"][index]) for facts in metrics.values()]
         if index:
             columns[f"{letter} - {letters[0]}"] = [words[name][index - 1] for name in metrics]
-    title = f"{place + ': ' if place else ''}{scores['rows']} rows, {scores['confidence']:.0%} intervals, paired"
+    title = f"{place + ': ' if place else ''}{counted(scores['rows'], 'row')}, {scores['confidence']:.0%} intervals, paired"
     print_columns(names, columns, console, title)

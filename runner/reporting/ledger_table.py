@@ -7,6 +7,7 @@ from typing import Any
 from ...converters.building.budgets import composition
 from ...converters.building.named_keys import absent_note
 from ...converters.reading.readers import SKIPPED_TEXT
+from ...schemas.base.counted import counted
 from ...schemas.base.screen import Screen
 
 NAMED = 10
@@ -44,7 +45,7 @@ def source_notes(manifest: Mapping[str, Any]) -> list[str]:
             more = f" and {len(skipped) - 3:,} more" if len(skipped) > 3 else ""
             notes.append(f"{what}{len(skipped):,} files in the folder are not data and were skipped: {', '.join(skipped[:3])}{more}")
     if conflicts := manifest.get("label_conflicts"):
-        rows = " and ".join(f"{count:,} {split} row{'s' * (count != 1)}" for split, count in conflicts["rows"].items())
+        rows = " and ".join(f"{counted(count, f'{split} row')}" for split, count in conflicts["rows"].items())
         first, second = conflicts["examples"][0]
         notes.append(f"{rows} with a text that an earlier row labels differently, e.g. {second} and {first}")
     return notes
@@ -74,5 +75,5 @@ def _near_duplicates(near: Mapping[str, Any], splits: Mapping[str, int]) -> str:
 
 
 def _counted(rows: dict[str, int]) -> str:
-    shown = ", ".join(f"{name} ({count:,} rows)" for name, count in list(rows.items())[:NAMED])
+    shown = ", ".join(f"{name} ({counted(count, 'row')})" for name, count in list(rows.items())[:NAMED])
     return shown + (f" and {len(rows) - NAMED} more" if len(rows) > NAMED else "")

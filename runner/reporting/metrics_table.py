@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from ...schemas.base.counted import counted
 from ...schemas.base.screen import Screen
 from .footnotes import footnotes
 from .tables import print_columns
@@ -29,6 +30,6 @@ def print_scores(scores: Mapping[str, Any], title: str, console: Screen) -> None
     models = {name: scores["models"][name] for name in LABELS if scores["models"].get(name)}
     columns = {LABELS[model]: [number(numbers.get(name)) for name in measured] for model, numbers in models.items()}
     columns[change_title(scores)] = list(verdicts(scores).values())
-    print_columns(names, columns, console, f"{scores['rows']} {title} rows, {scores['confidence']:.0%} intervals")
+    print_columns(names, columns, console, f"{counted(scores['rows'], f'{title} row')}, {scores['confidence']:.0%} intervals")
     for note in footnotes(scores):
         console.print(note)

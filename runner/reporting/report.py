@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from ...converters.building.budgets import composition
+from ...schemas.base.counted import counted
 from ...schemas.base.errors import Location, Problem, UserError
 from ...schemas.base.files import write_atomically
 from ...schemas.base.terminal import printable
@@ -148,7 +149,7 @@ def loss_facts(losses: Losses, loaded: LoadedRecipe | None) -> list[str]:
 def cost(lines: list[dict[str, Any]], memory: PeakMemory | None, timing: Timing | None) -> list[str]:
     """Return what the training cost, in words: time and memory with their predictions, and median tokens per second."""
     speeds = sorted(line["tokens_per_s"] for line in lines if isinstance(line.get("tokens_per_s"), int | float))
-    parts = [f"{speeds[len(speeds) // 2]:,.0f} tokens per second (median over {len(speeds)} logged steps)"] if speeds else []
+    parts = [f"{speeds[len(speeds) // 2]:,.0f} tokens per second (median over {counted(len(speeds), 'logged step')})"] if speeds else []
     parts += [measured_line(timing)] if timing else []
     return [*parts, peak_text(memory)] if memory else parts
 

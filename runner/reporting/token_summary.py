@@ -3,24 +3,28 @@
 from collections.abc import Mapping
 from typing import Any
 
+from ...schemas.base.counted import counted
+
 ACCEPTABLE = {"whitespace": "white space at the ends", "reasoning": "reasoning"}  # what a recipe may allow a chat template to leave out
 
 
 def token_summary(facts: Mapping[str, Any]) -> str:
     """Describe a split's tokens in one line, depending on the record type."""
-    long = f"; {len(facts['long_rows']):,} rows were longer than sequence_len" if facts.get("long_rows") else ""
+    long = f"; {counted(len(facts['long_rows']), 'row')} longer than sequence_len" if facts.get("long_rows") else ""
     if "labels" in facts:
         by_label = ", ".join(f"{count:,} {label}" for label, count in facts["labels"].items())
-        return f"{facts['trained_rows']:,} rows ({by_label}) of {facts['tokens']:,} tokens; the longest has {facts['longest']:,}{long}"
+        rows = counted(facts["trained_rows"], "row")
+        return f"{rows} ({by_label}) of {facts['tokens']:,} tokens; the longest has {facts['longest']:,}{long}"
     losses = {name: len(group["rows"]) for name, group in facts.get("losses", {}).items() if name.split()[0] in ACCEPTABLE}
-    left_out = "".join(f"; {left_out_line(name)} in {count:,} row{'s' * (count > 1)}" for name, count in losses.items())
+    left_out = "".join(f"; {left_out_line(name)} in {counted(count, 'row')}" for name, count in losses.items())
     trained = f"{facts['trained']:,} tokens trained and {facts['masked']:,} masked"
     if "split_documents" in facts:
         blocks = f"{facts['rows']:,} texts in {facts['trained_rows']:,} blocks, {facts['fill']:.0%} full"
         return f"{trained} (the first of each part); {blocks}, {facts['split_documents']:,} texts split over blocks, none cut"
     if "blocks" in facts:
-        trained += f"; {facts['trained_rows']:,} rows in {facts['blocks']:,} blocks, {facts['fill']:.0%} full"
-    return f"{trained}; longest row {facts['longest']:,}; {len(facts['untrained_rows'])} rows without a trained token{long}{left_out}"
+        trained += f"; {counted(facts['trained_rows'], 'row')} in {counted(facts['blocks'], 'block')}, {facts['fill']:.0%} full"
+    untrained = counted(len(facts["untrained_rows"]), "row")
+    return f"{trained}; longest row {facts['longest']:,}; {untrained} without a trained token{long}{left_out}"
 
 
 def left_out_line(name: str) -> str:

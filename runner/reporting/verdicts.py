@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from ...schemas.base.counted import counted
 from ..evaluation.significance import least_rows
 from ..runtime.metrics_faults import undeciding
 from ..runtime.metrics_file import EstimateFacts
@@ -74,7 +75,7 @@ def verdicts(metrics: Mapping[str, Any]) -> dict[str, str]:
 def answer(metrics: Mapping[str, Any]) -> str:
     """Answer "did it work?" in one sentence, from the first metric with a significant change."""
     models, baseline, other = metrics["models"], metrics["baseline"], baseline_name(metrics)
-    rows = f"On {metrics['rows']} {metrics['split']} rows"
+    rows = "On " + counted(metrics["rows"], f"{metrics['split']} row")
     for name, metric in metrics["metrics"].items():
         if word := direction(metrics["differences"][name], metric["higher_is_better"]):
             before, tuned = (digits(models[model][name]["value"]) for model in (baseline, "tuned"))

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
+from ...schemas.base.counted import counted
 from ...schemas.base.errors import UserError
 from ...schemas.batch import batch_of
 from ...schemas.sections import Recipe
@@ -117,7 +118,7 @@ def rate_of(timings: list[Timing], wanted: dict[str, Any]) -> Rate | None:
     same = [line for line in timings if line["method"] == wanted and line["tokens"] and line["seconds"] > 0][:NEWEST]
     if not same:
         return None
-    source = f"{len(same)} earlier run{'s' * (len(same) > 1)} on this machine"
+    source = f"{counted(len(same), 'earlier run')} on this machine"
     return Rate(median(line["tokens"] / line["seconds"] for line in same), median(line["tokens_per_byte"] for line in same), source)
 
 

@@ -10,6 +10,7 @@ from ...converters.reading.file_hashes import source_sha256
 from ...converters.reading.files import source_files
 from ...converters.sources.registry import converter
 from ...schemas import VERSION
+from ...schemas.base.counted import counted
 from ...schemas.base.hashing import key_of
 from ...schemas.sections import Data, Source
 from ..reporting.ledger_table import leaks_line, source_notes
@@ -41,7 +42,9 @@ def run(context: RunContext) -> None:
     dropped = ", ".join(f"{count:,} {reason.replace('_', ' ')}" for reason, count in manifest["dropped"].items()) or "none"
     splits = ", ".join(f"{count:,} {split}" for split, count in manifest["splits"].items())
     weighed = f", {repeated:+,} training rows by the sources' weights" if (repeated := manifest.get("repeated")) else ""
-    context.display.say(NAME, f"{manifest['rows_in']:,} rows in, {manifest['rows_kept']:,} kept ({splits}{weighed}); dropped: {dropped}")
+    context.display.say(
+        NAME, f"{counted(manifest['rows_in'], 'row')} in, {manifest['rows_kept']:,} kept ({splits}{weighed}); dropped: {dropped}"
+    )
     for note in [*source_notes(manifest), leaks_line(manifest)]:
         if note:
             context.display.say(NAME, note)

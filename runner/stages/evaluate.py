@@ -4,6 +4,7 @@ import sys
 from typing import Any
 
 from ...schemas import VERSION
+from ...schemas.base.counted import counted
 from ...schemas.base.errors import UserError
 from ...schemas.base.files import replace_folder, sweep
 from ...schemas.base.hashing import key_of, with_contents
@@ -96,7 +97,7 @@ def run(context: RunContext) -> None:
     write_seal(run / EVALUATING)
     replace_folder(run / EVALUATING, run / EVALUATION)
     beside = "baselines" if recipe.data.type == "classification" else "base"
-    display.say(NAME, f"{len(rows)} {recipe.evaluation_split} rows, {beside} and tuned")
+    display.say(NAME, f"{counted(len(rows), f'{recipe.evaluation_split} row')}, {beside} and tuned")
 
 
 def with_earlier_metrics(run: RunFolder, recipe: Recipe) -> Recipe:

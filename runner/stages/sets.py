@@ -6,6 +6,7 @@ from ...converters.building.held_out import refuse_seen_rows
 from ...converters.building.manifest import Manifest
 from ...converters.building.pipeline import build
 from ...schemas import VERSION
+from ...schemas.base.counted import counted
 from ...schemas.base.files import replacing_folder
 from ...schemas.base.hashing import key_of
 from ...schemas.sections import Recipe
@@ -42,7 +43,7 @@ def run(context: RunContext) -> None:
         manifests = build_sets(context.recipe, context.manifest, context.run / "data", folder)
     for name, manifest in manifests.items():
         dropped = ", ".join(f"{count:,} {reason.replace('_', ' ')}" for reason, count in manifest["dropped"].items()) or "none"
-        context.display.say(NAME, f"{name}: {manifest['rows_in']:,} rows in, {manifest['rows_kept']:,} kept; dropped: {dropped}")
+        context.display.say(NAME, f"{name}: {counted(manifest['rows_in'], 'row')} in, {manifest['rows_kept']:,} kept; dropped: {dropped}")
 
 
 def build_sets(recipe: Recipe, trained: Manifest, data: Path, out: Path) -> dict[str, Manifest]:

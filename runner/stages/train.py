@@ -5,6 +5,7 @@ import sys
 from typing import Any
 
 from ...schemas import VERSION
+from ...schemas.base.counted import counted
 from ...schemas.base.errors import Interrupted, Location, Problem, UserError
 from ...schemas.base.files import new_folder, remove_folder
 from ...schemas.base.hashing import key_of
@@ -131,14 +132,14 @@ def remove_torn_rows(run: RunFolder) -> None:
 def _announce(context: RunContext, rows: int) -> None:
     """Print what is trained, on how many rows, and what differs on this machine."""
     recipe, say, machine = context.job.recipe, context.display.say, context.machine
-    steps = "" if steps_depend_on_tokens(recipe) else f"{optimizer_steps(recipe, rows):,} steps, "
+    steps = "" if steps_depend_on_tokens(recipe) else f"{counted(optimizer_steps(recipe, rows), 'step')}, "
     say("model", context.job.model.note)
     if context.recipe.training.micro_batch_size == AUTO:
         say("", batch_text(context.batch))
     for note in context.job.notes:
         say("", note, "yellow")
     method = recipe.training.adapter if recipe.training.adapter != "none" else "full parameters"
-    say("train", f"{method}, {rows:,} rows, {steps}on {machine.gpu_name or f'{machine.cores} CPU cores'}")
+    say("train", f"{method}, {counted(rows, 'row')}, {steps}on {machine.gpu_name or counted(machine.cores, 'CPU core')}")
 
 
 def _predict_time(context: RunContext) -> Prediction | None:

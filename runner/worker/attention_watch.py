@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from ...schemas.base.counted import counted
 from ..runtime.run_files import KERNELS
 from ..runtime.run_folder import RunFolder
 
@@ -80,7 +81,7 @@ def without_varlen(calls: Counter[str]) -> str:
 
 def in_words(calls: Counter[str]) -> str:
     """Format as `torch_attn::_varlen_attn in 28 layers`."""
-    return ", ".join(f"{name} in {count} layer{'s' * (count > 1)}" for name, count in calls.items()) or "no operation of torch's"
+    return ", ".join(f"{name} in {counted(count, 'layer')}" for name, count in calls.items()) or "no operation of torch's"
 
 
 def record(calls: Counter[str], is_first: bool) -> None:

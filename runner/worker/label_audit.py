@@ -3,6 +3,7 @@
 import re
 from typing import Any
 
+from ...schemas.base.counted import counted
 from . import word_audit
 from .labels import IGNORED, end_ids, long_rows
 from .prepared_rows import LISTED, long_rows_fault
@@ -22,7 +23,7 @@ def _refused(split: str, refused: dict[str, str], template: str) -> list[str]:
     listed = "; ".join(f"{row} ({message})" for row, message in list(refused.items())[:LISTED])
     system = any("system" in message.lower() for message in refused.values())
     hint = word_audit.HINTS["system"] if system else "choose another model.chat_template, or change the rows"
-    return [f"{template} refuses {len(refused)} {split} row{'s' * (len(refused) > 1)}: {listed}: {hint}"]
+    return [f"{template} refuses {counted(len(refused), f'{split} row')}: {listed}: {hint}"]
 
 
 def chosen_rows_facts(cfg: Any, tokenizer: Any, rows: list[dict[str, Any]], tokenised: list[dict[str, Any]]) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
+from ...schemas.base.counted import counted
 from ..models.chat_templates import SYSTEM_HINT
 from .labels import IGNORED
 from .message_spans import Message, Render, Span, locate, mark_contents, unmarked, whole_contents
@@ -131,7 +132,7 @@ def problems(split: str, found: dict[str, Any], allowed: frozenset[str], templat
         listed = "; ".join(f"{row} ({quoted(words)})" for row, words in list(rows.items())[:LISTED])
         more = "; ..." if len(rows) > LISTED else ""
         hint = HINTS["system"] if kind == "word" and role == "system" else HINTS.get(kind, "choose another model.chat_template")
-        yield f"in {len(rows)} {split} row{'s' * (len(rows) > 1)} {_what(kind, role, template)}: {listed}{more}: {hint}"
+        yield f"in {counted(len(rows), f'{split} row')} {_what(kind, role, template)}: {listed}{more}: {hint}"
 
 
 def quoted(words: list[str]) -> str:

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from ...schemas.base.counted import counted
 from ...schemas.recipe import LoadedRecipe
 from ..resources.training_time import Rate, tokens_in_epoch
 from ..runtime.progress import read_lines
@@ -38,4 +39,4 @@ def probe(loaded: LoadedRecipe, root: Path, folder: Path) -> Probe:
     tokens = tokens_in_epoch(RunFolder(folder).read(TOKENS))
     size = (folder / "data" / "train.jsonl").stat().st_size
     # the first step of a process is slower than the others
-    return Probe(Rate(steps[-1]["tokens_per_s"], tokens / size, f"a probe of {len(steps)} steps"), planned[0])
+    return Probe(Rate(steps[-1]["tokens_per_s"], tokens / size, f"a probe of {counted(len(steps), 'step')}"), planned[0])

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from ....schemas.base.counted import counted
 from ....schemas.base.errors import Problem, UserError
 from ....schemas.base.terminal import wrapped
 from ....schemas.extends import is_recipe_file, recipe_files, yaml_files
@@ -55,23 +56,19 @@ def command(
     if problems or style != "text":
         click.echo(FORMATS[style](problems), err=style == "text")
     if style == "text":
-        read = f", {_counted(rows, 'row')} read" if with_data else ""
+        read = f", {counted(rows, 'row')} read" if with_data else ""
         click.echo(_summary(len(problems), at_fault, unresolved + len(checked), read), err=True)
         for note in notes:
             click.echo(wrapped(note, sys.stderr, 4), err=True)
         for source in dict.fromkeys(unread):
             click.echo(f"not read: {source}", err=True)
         if skipped:
-            click.echo(f"{_counted(skipped, 'other YAML file')} not checked: no `recipe:` key", err=True)
+            click.echo(f"{counted(skipped, 'other YAML file')} not checked: no `recipe:` key", err=True)
     raise SystemExit(1 if problems else 0)
 
 
 def _summary(problems: int, at_fault: int, recipes: int, read: str) -> str:
     """Return the last line; `read` says how many rows were read, "" without --data."""
     if not problems:
-        return f"{_counted(recipes, 'recipe')} checked{read}: no problems" + ("" if read else " (data files not read: --data reads them)")
-    return f"\n{_counted(problems, 'problem')}" + (f" in {at_fault} of {_counted(recipes, 'recipe')}" if recipes > 1 else "")
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number:,} {noun}" + ("s" if number != 1 else "")
+        return f"{counted(recipes, 'recipe')} checked{read}: no problems" + ("" if read else " (data files not read: --data reads them)")
+    return f"\n{counted(problems, 'problem')}" + (f" in {at_fault} of {counted(recipes, 'recipe')}" if recipes > 1 else "")

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from ....schemas.base.counted import counted
 from ....schemas.base.errors import Location, Problem, UserError
 from ....schemas.sections import RecordType
 from ..options import json_option
@@ -51,7 +52,7 @@ def validate(files: tuple[Path, ...], kind: RecordType | None, limit: int, as_js
         for result in results:
             bad = f"{result.bad:,} invalid" + (f", first {limit} shown" if result.bad > limit else "") if result.bad else "all valid"
             if result.rows:
-                click.echo(f"{result.file}: {result.rows:,} {result.type or 'unknown'} records, {bad}", err=True)
+                click.echo(f"{result.file}: {counted(result.rows, (result.type or 'unknown') + ' record')}, {bad}", err=True)
     raise SystemExit(1 if problems else 0)
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ....schemas.base.counted import counted
 from ....schemas.base.errors import Location, Problem, UserError
 from ....schemas.base.files import write_atomically
 from ....schemas.base.terminal import printable, wrapped
@@ -164,7 +165,9 @@ def _for_data(found: "Recognised", data: tuple[str, ...], name: str, folder: Pat
     from ...importing.new_recipe import Draft, kept_groups, recipe_for
 
     choice, first = found.choice, "" if found.is_whole else "the first "
-    _say("read", f"{first}{len(found.records):,} {choice.record_type} records with the converter {choice.converter}: {choice.why}")
+    _say(
+        "read", f"{first}{counted(len(found.records), choice.record_type + ' record')} with the converter {choice.converter}: {choice.why}"
+    )
     if len(found.files) > 1:
         kinds = Counter(file.path.suffix or "without suffix" for file in found.files)
         fewer = "; to read only some, use a glob such as 'FOLDER/**/*.txt'" if len(kinds) > 1 else ""

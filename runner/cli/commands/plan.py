@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import orjson
 
+from ....schemas.base.counted import counted
 from ....schemas.base.terminal import echo_styled, wrapped
 from ....schemas.batch import batch_of
 from ....schemas.recipe import LoadedRecipe, load_recipe, load_sweep
@@ -181,7 +182,7 @@ def _figures(facts: dict[str, Any]) -> Iterator[tuple[str, str]]:
     needs = facts["needs"]
     dropped = sum(facts["dropped"].values())
     reasons = ", ".join(f"{count:,} {reason.replace('_', ' ')}" for reason, count in facts["dropped"].items())
-    kept = "; ".join([f"{facts['rows_in']:,} rows in", *([f"{dropped:,} dropped ({reasons})"] if dropped else [])])
+    kept = "; ".join([f"{counted(facts['rows_in'], 'row')} in", *([f"{dropped:,} dropped ({reasons})"] if dropped else [])])
     yield "data", f"{kept}; " + ", ".join(f"{count:,} {split}" for split, count in facts["splits"].items())
     yield "batch", batch_text(facts["batch"])
     yield "steps", f"{facts['steps']:,}" if facts["steps"] is not None else "known once the texts are tokenised and packed"

@@ -130,7 +130,7 @@ def test_the_composition_says_what_each_source_gives_and_which_has_too_little(tm
     manifest = build(text_data((a, 10), (b, 5000)), tmp_path / "out")
     assert composition(manifest["sources"]) == [
         "a.jsonl: 3 rows, 9 words (81.8 %); max_words 10: 7 rows dropped",
-        "b.jsonl: 1 rows, 2 words (18.2 %); max_words 5,000 not reached: the source has no more",
+        "b.jsonl: 1 row, 2 words (18.2 %); max_words 5,000 not reached: the source has no more",
     ]
     assert orjson.loads((tmp_path / "out" / "manifest.json").read_bytes())["sources"][0]["max_words"] == 10
 

@@ -15,7 +15,7 @@ TEXT = {"rows": 5, "trained_rows": 3, "tokens": 100, "trained": 95, "masked": 7,
         (CHAT, "1,200 tokens trained and 30 masked; longest row 900; 0 rows without a trained token"),
         (
             CHAT | {"long_rows": {"x": 9000}},
-            "1,200 tokens trained and 30 masked; longest row 900; 0 rows without a trained token; 1 rows were longer than sequence_len",
+            "1,200 tokens trained and 30 masked; longest row 900; 0 rows without a trained token; 1 row longer than sequence_len",
         ),
         (
             CHAT
@@ -28,7 +28,7 @@ TEXT = {"rows": 5, "trained_rows": 3, "tokens": 100, "trained": 95, "masked": 7,
             "1,200 tokens trained and 30 masked; longest row 900; 0 rows without a trained token; "
             "the chat template leaves out white space at the ends of user messages in 2 rows",
         ),
-        (LABELLED | {"long_rows": {"x": 21}}, "3 rows (2 a, 1 b) of 40 tokens; the longest has 20; 1 rows were longer than sequence_len"),
+        (LABELLED | {"long_rows": {"x": 21}}, "3 rows (2 a, 1 b) of 40 tokens; the longest has 20; 1 row longer than sequence_len"),
         (LABELLED, "3 rows (2 a, 1 b) of 40 tokens; the longest has 20"),
         (
             TEXT,
