@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from ...schemas.base.counted import counted
 from ...schemas.base.screen import Screen
 from .tables import table_width
 from .verdicts import digits
@@ -42,7 +41,7 @@ def short(value: float | None) -> str:
 def _print_lines(row: dict[str, Any], console: Screen) -> None:
     """Print the path on a line of its own, then the numbers with their names, and why the run ended."""
     losses = [f"{key.replace('_', ' ')} {short(row[key])}" for key in ("train_loss", "validation_loss") if row[key] is not None]
-    lines = [", ".join([_state(row), f"{counted(row['steps'], 'step')}", f"{minutes(row)} minutes", *losses])]
+    lines = [", ".join([_state(row), f"{row['steps']} steps", f"{minutes(row)} minutes", *losses])]
     lines += [", ".join(_metrics(row))] if row["metrics"] else []
     lines += [_why(row)] if row["reason"] else []
     console.print_words(row["run"])

@@ -167,6 +167,11 @@ BREAKS: dict[str, list[tuple[Changes, list[str]]]] = {
     "labels_that_look_the_same": [
         ({"evaluation.labels": ["low", "Low "], "evaluation.metrics": ["accuracy"]}, ["evaluation.labels.1"]),
     ],
+    "rows_of_a_step": [
+        ({"training.micro_batch_size": "auto"}, ["training.micro_batch_size"]),
+        ({"training.global_batch_size": 8, "training.gradient_accumulation_steps": 2}, ["training.gradient_accumulation_steps"]),
+        ({"training.global_batch_size": 6, "training.micro_batch_size": 4}, ["training.global_batch_size"]),
+    ],
     "rubric_fits": [
         (LABELS | {"evaluation.rubric": RUBRIC}, ["evaluation.rubric"]),
         ({"evaluation.rubric": RUBRIC | {"max_new_tokens": 256, "limits": {}}}, ["evaluation.rubric.max_new_tokens", "evaluation.rubric.limits"]),
@@ -251,6 +256,10 @@ BREAKS: dict[str, list[tuple[Changes, list[str]]]] = {
 } | generate_recipes.BREAKS  # fmt: skip
 
 KEEPS: dict[str, list[Changes]] = {
+    "rows_of_a_step": [
+        {"training.global_batch_size": 8, "training.micro_batch_size": "auto"},
+        {"training.global_batch_size": 8, "training.micro_batch_size": 4},
+    ],
     "rubric_fits": [
         {"evaluation.rubric": RUBRIC},
         {"evaluation.rubric": RUBRIC | {"judges": [{"provider": "openai", "model": "m"}], "gates": {"kind": {"min": 80, "max_regression": 0}}}},

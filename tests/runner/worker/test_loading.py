@@ -48,10 +48,16 @@ def hub(variants: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(transformers.dynamic_module_utils, "HF_MODULES_CACHE", str(variants / "modules"))
 
 
+def revision_of(variant: Variant) -> str | None:
+    """The revision that a recipe of the variant names: that of the hub's model, or of the code in a folder, which may come from the hub."""
+    return REVISION if variant.base == "hub" or variant.remote_code else None
+
+
 def run_of(variant: Variant, variants: Path, folder: Path) -> Path:
     """A run's directory in which the variant was trained."""
     base = base_name(variant, variants)
-    settings = f", revision: {REVISION}" + ", trust_remote_code: true" * variant.remote_code
+    revision = revision_of(variant)
+    settings = f", revision: {revision}" * bool(revision) + ", trust_remote_code: true" * variant.remote_code
     template = CLASSIFICATION if variant.head == "classification" else RECIPE
     recipe = template.replace("[ENFP, ESFJ, INTJ, ISTP]", str(LABELS)).format(model=base + settings)
     if variant.adapter == "none":
@@ -69,7 +75,7 @@ def config_of(variant: Variant, variants: Path) -> SimpleNamespace:
     """What the worker reads of the run's rendered configuration."""
     classifies = variant.head == "classification"
     return SimpleNamespace(
-        base_model=base_name(variant, variants), revision_of_model=REVISION, trust_remote_code=variant.remote_code,
+        base_model=base_name(variant, variants), revision_of_model=revision_of(variant), trust_remote_code=variant.remote_code,
         adapter=None if variant.adapter == "none" else "lora", record_type="classification" if classifies else None,
         labels=LABELS if classifies else None, attn_implementation="sdpa", eot_tokens=None,
     )  # fmt: skip
