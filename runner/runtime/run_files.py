@@ -61,6 +61,19 @@ class LockedModel(TypedDict):
     note: str
 
 
+class LockedMachine(TypedDict):
+    """The machine that trained: a Machine. Memory is in bytes."""
+
+    device: str
+    gpus: int
+    gpu_name: str
+    gpu_memory: int
+    fast_bf16: bool
+    memory: int
+    cores: int
+    has_liger: bool
+
+
 class LockedBatch(TypedDict):
     """How the rows of an optimizer step are divided, and who says so: the key of the recipe, or why this size was chosen."""
 
@@ -79,7 +92,7 @@ class Lock(TypedDict):
     packages: dict[str, str]
     variables: dict[str, str]
     model: LockedModel
-    machine: dict[str, Any]
+    machine: LockedMachine
     batch: LockedBatch
     train_key: str
 

@@ -33,7 +33,7 @@ from ..resources.training_time import (
 from ..runtime.checkpoints import TRAINED, newest, other_training
 from ..runtime.child_process import run_child
 from ..runtime.machine import package_versions
-from ..runtime.run_files import KERNELS, LOCK, TIMING, TOKENS, TRAINING_END, Lock, LockedModel, TrainingEnd
+from ..runtime.run_files import KERNELS, LOCK, TIMING, TOKENS, TRAINING_END, Lock, LockedMachine, LockedModel, TrainingEnd
 from ..runtime.run_folder import RunFolder
 from ..runtime.seals import SEAL, write_seal
 from . import smoke_test
@@ -90,7 +90,8 @@ def _prepare(context: RunContext) -> None:
     _check_rows(context.loaded, splits, context.manifest["rows_in"])
     own_key = context.keys[NAME] = context.keys.get(NAME) or key(context)
     lock: Lock = {"recipekit": VERSION, "python": sys.version.split()[0], "packages": package_versions(),
-                  "variables": context.recipe.variables, "model": LockedModel(**job.model._asdict()), "machine": context.machine._asdict(),
+                  "variables": context.recipe.variables, "model": LockedModel(**job.model._asdict()),
+                  "machine": LockedMachine(**context.machine._asdict()),
                   "batch": context.batch, "train_key": own_key}  # fmt: skip
     _refuse_other_training(run, context.loaded, lock)
     run.write(LOCK, lock)

@@ -4,6 +4,7 @@ import json
 from itertools import cycle
 from pathlib import Path
 
+from recipekit.runner.runtime.machine import Machine
 from recipekit.runner.runtime.run_files import LOCK, MANIFEST, METRICS, PEAK_MEMORY, STATUS, TOKENS
 from recipekit.runner.runtime.run_folder import RunFolder
 
@@ -60,7 +61,7 @@ def write_chat_run(folder: Path, texts: list[str]) -> RunFolder:
         recipekit=next(given),
         packages={next(given): next(given)},
         model={"path": "", "identity": "", "note": next(given)},
-        machine={"gpu_name": next(given), "cores": 2},
+        machine=Machine(gpu_name=next(given), cores=2)._asdict(),
     )
     run.write(LOCK, lock)
     manifest = manifest_with(

@@ -1,5 +1,7 @@
 """Whole files of a run, whose values do not matter but for those that a test gives."""
 
+from recipekit.runner.runtime.machine import Machine
+
 
 def manifest_with(**facts):
     """A whole manifest; `facts` in place of what it would say."""
@@ -10,7 +12,7 @@ def manifest_with(**facts):
 def lock_with(**facts):
     """A whole lock."""
     return {"recipekit": "0", "python": "3", "packages": {}, "variables": {}, "model": {"path": "", "identity": "", "note": ""},
-            "machine": {"gpu_name": "", "cores": 2}, "train_key": "",
+            "machine": Machine(cores=2)._asdict(), "train_key": "",
             "batch": {"micro_batch_size": 1, "gradient_accumulation_steps": 1, "processes": 1, "why": ""}, **facts}  # fmt: skip
 
 

@@ -5,6 +5,8 @@ import shutil
 import sys
 from pathlib import Path
 
+from recipekit.runner.runtime.machine import Machine
+
 TEMPLATE = (
     "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>' + '\n' }}{% endfor %}"
     "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
@@ -100,7 +102,7 @@ def write_run(folder: Path, recipe: str, model: Path, base: Path) -> Path:
     (folder / "recipe.yml").write_text(recipe, encoding="utf-8")
     (folder / "status.json").write_text(json.dumps({"state": "done", "recipe": "tiny", "stages": {"train": "1"}}), encoding="utf-8")
     model = {"path": str(base), "identity": "base@1", "note": f"the folder {base}"}
-    lock = {"recipekit": "0", "python": "3", "packages": {}, "variables": {}, "model": model, "machine": {}, "train_key": "",
+    lock = {"recipekit": "0", "python": "3", "packages": {}, "variables": {}, "model": model, "machine": Machine()._asdict(), "train_key": "",
             "batch": {"micro_batch_size": 1, "gradient_accumulation_steps": 1, "processes": 1, "why": ""}}  # fmt: skip
     (folder / "lock.json").write_text(json.dumps(lock), encoding="utf-8")
     return folder

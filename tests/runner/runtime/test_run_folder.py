@@ -9,10 +9,24 @@ import threading
 from pathlib import Path
 
 import pytest
-from recipekit.runner.runtime.run_files import LOCK, MERGE_REQUEST, METRICS, ORIGINS, STATUS, Lock, LockedBatch, LockedModel, MergeRequest
+from recipekit.runner.runtime.machine import Machine
+from recipekit.runner.runtime.run_files import (
+    LOCK,
+    MERGE_REQUEST,
+    METRICS,
+    ORIGINS,
+    STATUS,
+    Lock,
+    LockedBatch,
+    LockedMachine,
+    LockedModel,
+    MergeRequest,
+)
 from recipekit.runner.runtime.run_folder import RunFolder, all_runs, create, find_run
 from recipekit.schemas.base.errors import UserError
 from recipekit.schemas.yaml_writing import to_yaml
+
+from ...support.run_files import lock_with
 
 HOLDER = """
 import sys, time
@@ -197,7 +211,7 @@ def test_only_messages_of_run_files_are_redacted(tmp_path, monkeypatch):
         packages={},
         variables={"DATA": "/data/models"},
         model=LockedModel(**model),
-        machine={},
+        machine=LockedMachine(**Machine()._asdict()),
         batch=LockedBatch(micro_batch_size=1, gradient_accumulation_steps=1, processes=1, why="training.micro_batch_size"),
         train_key="123456",
     )
@@ -206,3 +220,13 @@ def test_only_messages_of_run_files_are_redacted(tmp_path, monkeypatch):
     request = MergeRequest(folder="/runs/models", config="123456")
     run.write(MERGE_REQUEST, request)
     assert run.read(MERGE_REQUEST) == request
+
+
+def test_a_lock_has_every_fact_of_the_machine():
+    assert [*LockedMachine.__annotations__] == [*Machine._fields]
+
+
+def test_a_lock_with_half_a_machine_is_damaged(tmp_path):
+    (tmp_path / LOCK.name).write_text(json.dumps(lock_with(machine={"cores": 2})))
+    with pytest.raises(UserError, match="is damaged: Object missing required field `device`"):
+        RunFolder(tmp_path).find(LOCK)
