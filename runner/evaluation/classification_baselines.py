@@ -1,4 +1,4 @@
-"""Baselines for a classifier: the commonest label, a label named in the text, and a linear model on word counts."""
+"""Baselines for a classifier: the majority class, a label named in the text, and a linear model on word counts."""
 
 import re
 from collections import Counter

@@ -214,9 +214,9 @@ def label_columns(models: dict[str, list[Prediction]], labels: Sequence[str], tr
     if train is None:
         return columns
     with train.open(encoding="utf-8") as stream:
-        commonest = majority_label(map(json.loads, stream), labels)
+        majority = majority_label(map(json.loads, stream), labels)
     first = next(iter(columns.values()))
-    return {**columns, "majority": [row._replace(predicted=commonest) for row in first]}
+    return {**columns, "majority": [row._replace(predicted=majority) for row in first]}
 
 
 def label_table(columns: dict[str, list[LabelPrediction]], labels: Sequence[str], model: str) -> list[list[int]]:

@@ -136,7 +136,7 @@ class Field:
         found: dict[str, Any] = {"rows": self.rows, "types": dict(self.types.most_common())}
         if self.numbers.total:
             found["numbers"] = self.numbers.as_json()
-        return found | ({"commonest": self.names.as_json(LISTED)} if self.names.total else {})
+        return found | ({"most_common": self.names.as_json(LISTED)} if self.names.total else {})
 
 
 class Meta:

@@ -97,7 +97,7 @@ def _meta_rows(fields: dict[str, Any]) -> Iterator[Sequence[Any]]:
     for name, field in fields.items():
         types = ", ".join(f"{kind} {count}" for kind, count in field["types"].items())
         yield name, field["rows"], types, "", ""
-        for value, count in field.get("commonest", {}).get("counts", {}).items():
+        for value, count in field.get("most_common", {}).get("counts", {}).items():
             yield name, "", "", value, count
 
 

@@ -9,7 +9,7 @@ from ..runtime.metrics_faults import undeciding
 from ..runtime.metrics_file import EstimateFacts
 
 LABELS = {
-    "base": "base", "majority": "commonest label", "mentioned": "label that the text names most",
+    "base": "base", "majority": "majority class", "mentioned": "most mentioned label",
     "tfidf": "TF-IDF + logistic regression", "tuned": "tuned", "reference": "the data's own replies",
 }  # fmt: skip
 NO_DIFFERENCE = "no significant difference"

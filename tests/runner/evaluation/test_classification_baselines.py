@@ -22,7 +22,7 @@ def test_a_token_is_a_word_or_one_chinese_character(text, tokens):
     assert re.findall(WORD, text) == tokens
 
 
-def test_the_commonest_label_has_the_share_of_its_rows():
+def test_the_majority_class_has_the_share_of_its_rows():
     assert majority(TRAIN, ["x", "y"], LABELS, None) == [[0.4, 0.6], [0.4, 0.6]]
 
 

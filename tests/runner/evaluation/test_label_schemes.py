@@ -82,7 +82,7 @@ TRAIN = [{"label": "INFP", "text": "a"}, {"label": "INFP", "text": "b"}, {"label
         ("[TYPE] and [TYPE]", "INFP"),
     ],
 )
-def test_the_label_that_a_text_names_most_else_the_commonest(text, expected):
+def test_the_label_that_a_text_names_most_else_the_majority_class(text, expected):
     labels = ["ENTJ", "INFP"]
     (row,) = mentioned(TRAIN, [text], labels, None)
     assert labels[row.index(max(row))] == expected and sum(row) == pytest.approx(1)

@@ -1,4 +1,4 @@
-"""Which label a generated reply is, and the commonest label as a baseline."""
+"""Which label a generated reply is, and the majority class as a baseline."""
 
 import json
 
@@ -58,7 +58,7 @@ def columns(tmp_path):
     return label_columns({"base": cases, "tuned": cases}, LABELS, train)
 
 
-def test_the_baseline_answers_every_row_with_the_commonest_label(columns):
+def test_the_baseline_answers_every_row_with_the_majority_class(columns):
     assert [row.predicted for row in columns["majority"]] == [0, 0, 0]
     assert [row.truth for row in columns["majority"]] == [0, 0, 2]
 

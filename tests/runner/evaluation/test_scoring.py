@@ -244,7 +244,7 @@ def levels(tmp_path):
     return evaluation, read_predictions(tmp_path / "predictions.jsonl", tmp_path / "rows.jsonl"), training
 
 
-def test_replies_are_scored_as_labels_next_to_the_commonest_label(levels):
+def test_replies_are_scored_as_labels_next_to_the_majority_class(levels):
     evaluation, found, training = levels
     metrics = score(evaluation, found, FACTS, training)
     accuracy = {model: values["accuracy"]["value"] for model, values in metrics["models"].items() if "accuracy" in values}

@@ -151,4 +151,4 @@ def test_fields_with_many_values_are_summarised(tmp_path):
     texts = "".join(Tags((folder / "index.html").read_text()).texts)
     assert "more than 1,000 different values" in texts
     assert "0 (550), 1 (550)" in texts
-    assert json.loads((folder / "inspection.json").read_bytes())["meta"]["who"]["commonest"]["and_more"] is True
+    assert json.loads((folder / "inspection.json").read_bytes())["meta"]["who"]["most_common"]["and_more"] is True

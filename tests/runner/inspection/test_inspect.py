@@ -90,8 +90,8 @@ def test_meta_is_reported_by_field_type_and_value(tmp_path):
     assert set(meta) == {"score", "kind", "tags"}
     assert meta["score"]["types"] == {"number": 2, "null": 1}
     assert (meta["score"]["numbers"]["min"], meta["score"]["numbers"]["max"]) == (2, 4.5)
-    assert meta["kind"]["commonest"]["counts"] == {"a": 2, "b": 1}
-    assert meta["tags"]["commonest"]["counts"] == {'["x","y"]': 1}
+    assert meta["kind"]["most_common"]["counts"] == {"a": 2, "b": 1}
+    assert meta["tags"]["most_common"]["counts"] == {'["x","y"]': 1}
 
 
 def test_arrays_of_records_are_read_too(tmp_path):

@@ -18,12 +18,12 @@ def test_an_origin_is_reported_by_file_and_converter():
     facts = meta.as_json()
     assert facts["sources"]["counts"] == {"a.json": 1}
     assert facts["converters"]["counts"] == {"emogpt@1": 1}
-    assert facts["meta"]["origin"]["commonest"]["counts"] == {"by hand": 1}
+    assert facts["meta"]["origin"]["most_common"]["counts"] == {"by hand": 1}
 
 
 def test_truth_values_are_not_numbers():
     meta = Meta()
     meta.add({"flag": True})
     assert meta.as_json()["meta"]["flag"] == {
-        "rows": 1, "types": {"true or false": 1}, "commonest": {"counts": {"true": 1}, "different": 1, "not_listed": 0},
+        "rows": 1, "types": {"true or false": 1}, "most_common": {"counts": {"true": 1}, "different": 1, "not_listed": 0},
     }  # fmt: skip

@@ -159,7 +159,7 @@ def test_the_majority_baseline_tempers_the_praise(majority, told):
     facts["models"]["majority"] = {"accuracy": {"value": majority}}
     said = answer(facts)
     assert "accuracy is better than that of the base model" in said
-    assert ("no better than a baseline without a language model (commonest label" in said) is told
+    assert ("no better than a baseline without a language model (majority class" in said) is told
 
 
 def test_curves_are_drawn_of_existing_points():
