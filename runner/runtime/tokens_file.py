@@ -25,9 +25,9 @@ class SplitTokens(TypedDict, total=False):
     fill: float
     split_documents: int
     long_rows: dict[str, Any]
-    forged_rows: dict[str, str]
+    injected_token_rows: dict[str, str]
     untrained_rows: list[str]
-    open_ended_rows: list[str]
+    rows_without_eos: list[str]
     losses: dict[str, Lost]
 
 

@@ -4,6 +4,7 @@ import json
 from types import SimpleNamespace
 
 import pytest
+from recipekit.runner.runtime.tokens_file import SplitTokens
 from recipekit.runner.worker.label_audit import audit, audit_problems, rows_with_injected_special_tokens
 from recipekit.runner.worker.labels import end_ids, last_span
 from recipekit.runner.worker.prepared_rows import split_rows
@@ -54,6 +55,11 @@ def test_trained_and_masked_tokens_are_counted(audited):
         "rows": 2, "trained_rows": 2, "trained": 6, "masked": 3, "longest": 5,
     }  # fmt: skip
     assert facts["untrained_rows"] == facts["rows_without_eos"] == []
+
+
+def test_every_count_has_its_type_in_the_file(audited):
+    facts = audited({"a": [-100, 7, END], "long": [5, 6, 7, 8, 9, END]}, tensors=[[-100, 7, END]], strategy="drop")
+    assert facts.keys() <= SplitTokens.__annotations__.keys()
 
 
 def test_a_row_that_trains_nothing_is_named(audited):
