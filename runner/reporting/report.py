@@ -24,13 +24,14 @@ from ..runtime.run_files import KERNELS, LOCK, MANIFEST, METRICS, ORIGINS, PEAK_
 from ..runtime.run_folder import RunFolder
 from .charts import Series, line_chart
 from .footnotes import footnotes
+from .interval_plot import interval_plot
 from .ledger_table import leaks_line
 from .report_mark import REPORT, numbers_mark
 from .report_rows import classified_rows, cut, extremes, gains, ranking_metric, shown_rows
 from .run_summary import edited_note
 from .sample_prompts import answered_prompts, sampling
 from .token_summary import token_summary
-from .verdicts import LABELS, answer, change_title, columns_of, gate_lines, number, rubric_lines, verdicts
+from .verdicts import LABELS, answer, change_title, columns_of, direction, gate_lines, number, rubric_lines, verdicts
 
 
 def write_report(run: RunFolder, ending: dict[str, str] | None = None) -> Path:
@@ -49,6 +50,7 @@ def environment() -> Any:
     loader = PackageLoader("recipekit.runner.reporting", ".")
     found = Environment(loader=loader, autoescape=True, finalize=_shown, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     found.filters |= {"number": number, "cut": cut}
+    found.globals |= {"labels": LABELS, "direction": direction, "interval_plot": interval_plot}
     found.globals["heat"] = lambda counts: sorted({emotion for replies in counts.values() for emotion in replies})
     return found
 
@@ -80,7 +82,6 @@ def report_facts(run: RunFolder, status: dict[str, Any]) -> dict[str, Any]:
         "token_lines": {split: token_summary(facts) for split, facts in (run.find(TOKENS) or {}).items()},
         "metrics": metrics,
         "columns": columns_of(metrics),
-        "labels": LABELS,
         "change_title": change_title(metrics),
         "verdicts": verdicts(metrics),
         "gates": gate_lines(metrics),

@@ -28,7 +28,7 @@ def run(context: RunContext) -> None:
     """Write the run's model card and report, then set its state: a finished run has both, whatever happens in between."""
     run = context.run
     failed = failed_gates(run.read(METRICS))
-    ending = {"state": "refused" if failed else "done", "reason": "gates: " + ", ".join(failed) if failed else ""}
+    ending = {"state": "refused" if failed else "done", "reason": "failed gates: " + ", ".join(failed) if failed else ""}
     write_cards(run, context.recipe)
     context.display.say(NAME, str(write_report(run, ending)))
     run.update(**ending)

@@ -237,7 +237,7 @@ def test_a_phone_shows_the_answer_first(browser, opened):
     opened(["some text"])
     top = browser.execute_script("return document.querySelector('.answer').getBoundingClientRect().bottom")
     assert 0 < top < 844
-    charts_seen = browser.execute_script("return [...document.querySelectorAll('svg')].map(s => s.getBoundingClientRect().width)")
+    charts_seen = browser.execute_script("return [...document.querySelectorAll('figure svg')].map(s => s.getBoundingClientRect().width)")
     assert len(charts_seen) == 3 and all(200 < width <= 390 for width in charts_seen)
 
 

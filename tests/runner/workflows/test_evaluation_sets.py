@@ -113,7 +113,7 @@ def test_a_gate_of_a_set_refuses_the_run_by_its_name(with_sets, workplace, recip
     done = recipe("eval", with_sets["run"], "--set", f"evaluation.also={json.dumps(sets)}", cwd=workplace)
     assert done.returncode == 3 and "gate FAILED: sums: accuracy is 0.000, at least 1 is required" in done.stderr
     assert "sums rows" in done.stderr, "the numbers are shown"
-    assert read(workplace, with_sets, "status.json")["reason"] == "gates: sums.accuracy"
+    assert read(workplace, with_sets, "status.json")["reason"] == "failed gates: sums.accuracy"
 
 
 def test_a_set_with_a_trained_row_stops_the_run_before_it_trains(first, workplace, recipe):
