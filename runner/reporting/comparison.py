@@ -15,6 +15,7 @@ from ..runtime.resolved_values import effective_values
 from ..runtime.run_files import LOCK, MANIFEST, Lock
 from ..runtime.run_folder import RunFolder
 from .comparison_numbers import compare_numbers
+from .interval_plot import interval_plot
 from .report import environment
 from .tables import print_columns, table_width
 from .verdicts import NO_DIFFERENCE, all_scores, direction, metric_name, number, verdict
@@ -79,9 +80,11 @@ def environment_facts(lock: Lock) -> dict[str, Any]:
 def write_page(found: dict[str, Any], path: Path) -> Path:
     """Write the page and return its path."""
     tables = [
-        {"place": place, "title": f"Numbers of {place}" if place else "Numbers", "found": scores, "verdicts": _verdicts(scores)}
+        {"place": place, "title": f"Numbers of {place}" if place else "Numbers", "found": scores, "verdicts": _verdicts(scores),
+         "plots": {name: interval_plot((f"run{index % 5}", value) for index, value in enumerate(facts["values"]))
+                   for name, facts in scores["metrics"].items()}}
         for place, scores in all_scores(found)
-    ]
+    ]  # fmt: skip
     rendered = (
         environment()
         .get_template("comparison.html.j2")

@@ -1,27 +1,27 @@
-"""A metric's numbers as dots with their intervals, one line a model, so that a reader sees what differs before reading any number."""
+"""A metric's numbers as dots with their intervals, one line a column, so that a reader sees what differs before reading any number."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from html import escape
 from typing import Any
 
 WIDTH, LINE, EDGE = 150, 13, 6  # units; a dot at the lowest or highest number is not cut
 
 
-def interval_plot(models: Mapping[str, Any], metric: str, columns: Sequence[str]) -> str:
-    """Return an <svg> with a line for each model that has the metric, all on one scale; "" if fewer than two have a number.
+def interval_plot(columns: Iterable[tuple[str, Mapping[str, Any] | None]]) -> str:
+    """Return an <svg> with a line for each (class, estimate) that has a number, all on one scale; "" if fewer than two have one.
 
-    The numbers themselves are in the same row of the table, so that a screen reader skips the drawing. A line has the model's name as its
-    class, which gives it the colour of the model's column.
+    The numbers themselves are in the same row of the table, so that a screen reader skips the drawing. A line has the class of the number's
+    column, which gives it that column's colour.
     """
-    numbers = {name: models[name][metric] for name in columns if metric in models[name] and models[name][metric]["value"] is not None}
-    ends = [number for found in numbers.values() for number in found.values() if isinstance(number, int | float) and math.isfinite(number)]
+    numbers = [(name, found) for name, found in columns if found and found["value"] is not None]
+    ends = [number for _, found in numbers for number in found.values() if isinstance(number, int | float) and math.isfinite(number)]
     low, high = min(ends, default=0), max(ends, default=0)
     if len(numbers) < 2 or not math.isfinite(high - low):
         return ""
     unit = (WIDTH - 2 * EDGE) / (high - low or 1)
     lines = []
-    for index, (name, found) in enumerate(numbers.items()):
+    for index, (name, found) in enumerate(numbers):
         y = LINE * (index + 0.5)
         parts = [f'<circle cx="{EDGE + (found["value"] - low) * unit:.1f}" cy="{y}" r="4"/>']
         if found["low"] is not None or found["high"] is not None:

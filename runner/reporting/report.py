@@ -50,7 +50,7 @@ def environment() -> Any:
     loader = PackageLoader("recipekit.runner.reporting", ".")
     found = Environment(loader=loader, autoescape=True, finalize=_shown, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     found.filters |= {"number": number, "cut": cut}
-    found.globals |= {"labels": LABELS, "direction": direction, "interval_plot": interval_plot}
+    found.globals |= {"labels": LABELS, "direction": direction}
     found.globals["heat"] = lambda counts: sorted({emotion for replies in counts.values() for emotion in replies})
     return found
 
@@ -81,11 +81,8 @@ def report_facts(run: RunFolder, status: dict[str, Any]) -> dict[str, Any]:
         "diversity": [(part, diversity_line(facts)) for part, facts in metrics.get("diversity", {}).items()],
         "token_lines": {split: token_summary(facts) for split, facts in (run.find(TOKENS) or {}).items()},
         "metrics": metrics,
-        "columns": columns_of(metrics),
-        "change_title": change_title(metrics),
-        "verdicts": verdicts(metrics),
+        "numbers": score_table("Numbers", metrics, metrics.get("notes", [])),
         "gates": gate_lines(metrics),
-        "footnotes": [*footnotes(metrics), *metrics.get("notes", [])],
         "slices": further_tables(metrics),
         "charts": charts(lines),
         "cost": [
@@ -110,16 +107,19 @@ def report_facts(run: RunFolder, status: dict[str, Any]) -> dict[str, Any]:
 
 def further_tables(metrics: Metrics) -> list[dict[str, Any]]:
     """Return the tables after the first: slices of the evaluated rows, the rubric, and further evaluation sets."""
-    parts: list[tuple[str, Mapping[str, Any], list[str]]] = [(name, part, []) for name, part in metrics.get("slices", {}).items()]
+    parts = [score_table(name, part, []) for name, part in metrics.get("slices", {}).items()]
     if rubric := metrics.get("rubric"):
         texts = [f"{name.replace('_', ' ')}: {text}" for name, text in rubric["criteria"].items()]
-        parts.append(("Rubric", rubric, [*texts, *rubric_lines(rubric)]))
-    parts += [(f"Also: {name}", part, part.get("notes", [])) for name, part in metrics.get("also", {}).items()]
-    return [
-        {"name": name, "scores": part, "notes": [*footnotes(part), *notes], "verdicts": verdicts(part), "change": change_title(part),
-         "columns": columns_of(part)}
-        for name, part, notes in parts
-    ]  # fmt: skip
+        parts.append(score_table("Rubric", rubric, [*texts, *rubric_lines(rubric)]))
+    return parts + [score_table(f"Also: {name}", part, part.get("notes", [])) for name, part in metrics.get("also", {}).items()]
+
+
+def score_table(name: str, scores: Mapping[str, Any], notes: list[str]) -> dict[str, Any]:
+    """Return a table of metrics, with the drawing of each and the notes below it."""
+    columns = columns_of(scores)
+    plots = {metric: interval_plot((model, scores["models"][model].get(metric)) for model in columns) for metric in scores["metrics"]}
+    return {"name": name, "scores": scores, "notes": [*footnotes(scores), *notes], "verdicts": verdicts(scores), "columns": columns,
+            "change": change_title(scores), "plots": plots}  # fmt: skip
 
 
 def charts(lines: list[dict[str, Any]]) -> dict[str, str]:

@@ -19,8 +19,7 @@ def dots(svg: str) -> dict[str, float]:
 
 
 def test_lower_numbers_are_further_left_and_equal_ones_one_above_the_other() -> None:
-    models = {"base": {"f1": estimate(0.5, 0.4, 0.6)}, "tuned": {"f1": estimate(0.7, 0.5, 0.9)}, "reference": {"f1": estimate(0.5)}}
-    svg = interval_plot(models, "f1", COLUMNS)
+    svg = interval_plot(zip(COLUMNS, [estimate(0.5, 0.4, 0.6), estimate(0.7, 0.5, 0.9), estimate(0.5)], strict=True))
     places = dots(svg)
     assert list(places) == COLUMNS
     assert places["base"] == places["reference"] < places["tuned"]
@@ -28,15 +27,15 @@ def test_lower_numbers_are_further_left_and_equal_ones_one_above_the_other() -> 
 
 
 def test_an_interval_reaches_from_its_low_to_its_high_end() -> None:
-    models = {"base": {"loss": estimate(1, 0, 2)}, "tuned": {"loss": estimate(3, 2, 4)}}
-    (left, middle), (again, right) = re.findall(r'd="M([\d.]+) [\d.]+H([\d.]+)"', interval_plot(models, "loss", COLUMNS[:2]))
+    svg = interval_plot([("base", estimate(1, 0, 2)), ("tuned", estimate(3, 2, 4))])
+    (left, middle), (again, right) = re.findall(r'd="M([\d.]+) [\d.]+H([\d.]+)"', svg)
     assert middle == again
     assert float(middle) - float(left) == float(right) - float(again) > 0
 
 
 def test_nothing_is_drawn_of_one_number_alone() -> None:
-    assert interval_plot({"base": {"f1": estimate(0.5)}, "tuned": {"f1": estimate(None)}}, "f1", COLUMNS[:2]) == ""
-    assert interval_plot({"base": {}, "tuned": {"f1": estimate(0.5)}}, "f1", COLUMNS[:2]) == ""
+    assert interval_plot([("base", estimate(0.5)), ("tuned", estimate(None))]) == ""
+    assert interval_plot([("base", None), ("tuned", estimate(0.5))]) == ""
 
 
 numbers = st.floats(allow_nan=False, allow_infinity=False)
@@ -44,8 +43,8 @@ numbers = st.floats(allow_nan=False, allow_infinity=False)
 
 @given(st.lists(st.tuples(numbers, numbers, numbers).map(sorted), min_size=2, max_size=3))
 def test_every_number_has_a_place_within_the_drawing(intervals: list[list[float]]) -> None:
-    models = {name: {"x": estimate(value, low, high)} for name, (low, value, high) in zip(COLUMNS, intervals, strict=False)}
-    svg = interval_plot(models, "x", COLUMNS[: len(intervals)])
+    values = {name: value for name, (_, value, _) in zip(COLUMNS, intervals, strict=False)}
+    svg = interval_plot((name, estimate(value, low, high)) for name, (low, value, high) in zip(COLUMNS, intervals, strict=False))
     assert all(0 <= float(x) <= WIDTH for x in re.findall(r"(?:cx=\"|M|H)([\d.e+-]+)", svg))
     places = dots(svg)
-    assert [places[name] for name in sorted(places, key=lambda name: models[name]["x"]["value"])] == sorted(places.values())
+    assert [places[name] for name in sorted(places, key=lambda name: values[name])] == sorted(places.values())
