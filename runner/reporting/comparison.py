@@ -18,7 +18,7 @@ from .comparison_numbers import compare_numbers
 from .interval_plot import interval_plot
 from .report import environment
 from .tables import print_columns, table_width
-from .verdicts import NO_DIFFERENCE, all_scores, direction, metric_name, number, verdict
+from .verdicts import NO_DIFFERENCE, VERDICT_COLOURS, all_scores, direction, metric_name, number, verdict
 
 _FACTS = ("metrics.json", "predictions.jsonl", "rows.jsonl")
 
@@ -167,4 +167,4 @@ def _print_metrics(place: str, scores: Mapping[str, Any], letters: list[str], co
         if index:
             columns[f"{letter} - {letters[0]}"] = [words[name][index - 1] for name in metrics]
     title = f"{place + ': ' if place else ''}{counted(scores['rows'], 'row')}, {scores['confidence']:.0%} intervals, paired"
-    print_columns(names, columns, console, title)
+    print_columns(names, columns, console, title, colours=VERDICT_COLOURS)

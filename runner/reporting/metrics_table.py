@@ -3,11 +3,13 @@
 from collections.abc import Mapping
 from typing import Any
 
+from rich.text import Text
+
 from ...schemas.base.counted import counted
 from ...schemas.base.screen import Screen
 from .footnotes import footnotes
 from .tables import print_columns
-from .verdicts import LABELS, all_scores, answer, change_title, gate_lines, metric_name, number, rubric_lines, verdicts
+from .verdicts import LABELS, VERDICT_COLOURS, all_scores, answer, change_title, gate_lines, metric_name, number, rubric_lines, verdicts
 
 
 def metrics_table(metrics: Mapping[str, Any], console: Screen) -> None:
@@ -19,8 +21,10 @@ def metrics_table(metrics: Mapping[str, Any], console: Screen) -> None:
         if name == "rubric":
             for line in rubric_lines(scores):
                 console.print(line)
-    for line in (*gate_lines(metrics), answer(metrics)):
-        console.print(line)
+    for passed, colour in ((True, "green"), (False, "red")):
+        for line in gate_lines(metrics, (passed,)):
+            console.print(Text(line, colour))
+    console.print(Text(answer(metrics), "bold"))
 
 
 def print_scores(scores: Mapping[str, Any], title: str, console: Screen) -> None:
@@ -30,6 +34,7 @@ def print_scores(scores: Mapping[str, Any], title: str, console: Screen) -> None
     models = {name: scores["models"][name] for name in LABELS if scores["models"].get(name)}
     columns = {LABELS[model]: [number(numbers.get(name)) for name in measured] for model, numbers in models.items()}
     columns[change_title(scores)] = list(verdicts(scores).values())
-    print_columns(names, columns, console, f"{counted(scores['rows'], f'{title} row')}, {scores['confidence']:.0%} intervals")
+    heading = f"{counted(scores['rows'], f'{title} row')}, {scores['confidence']:.0%} intervals"
+    print_columns(names, columns, console, heading, colours=VERDICT_COLOURS)
     for note in footnotes(scores):
         console.print(note)

@@ -8,21 +8,29 @@ from collections.abc import Collection, Mapping, Sequence
 
 from rich.cells import cell_len
 
-from ...schemas.base.screen import Screen
+from ...schemas.base.screen import NO_COLOURS, Screen
 
 Columns = Mapping[str, Sequence[str]]  # head -> one cell per row; both may have several lines
 _FOLDS = range(34, 11, -2)  # widths at which cells wrap in a narrow terminal: the first at which the table fits, else the last
 
 
-def print_columns(keys: Columns, columns: Columns, console: Screen, title: str | None = None, right: Collection[str] = ()) -> None:
-    """Print the columns after the key columns, in as many tables as the console's width requires; those in `right` are right-aligned."""
+def print_columns(
+    keys: Columns,
+    columns: Columns,
+    console: Screen,
+    title: str | None = None,
+    right: Collection[str] = (),
+    colours: Mapping[str, str] = NO_COLOURS,
+) -> None:
+    """Print the columns after the key columns, in as many tables as the console's width requires; `right` and `colours` as in
+    Screen.print_table."""
     whole = keys, columns
     for width in _FOLDS:
         if table_width({**keys, **columns}) <= console.width:
             break
         keys, columns = (_folded(part, width) for part in whole)
     for part in fitting(columns, console.width - table_width(keys)):
-        console.print_table({**keys, **{head: columns[head] for head in part}}, title, right)
+        console.print_table({**keys, **{head: columns[head] for head in part}}, title, right, colours=colours)
         title = None
 
 

@@ -12,6 +12,7 @@ LABELS = {
     "base": "base", "majority": "majority class", "mentioned": "most mentioned label",
     "tfidf": "TF-IDF + logistic regression", "tuned": "tuned", "reference": "the data's own replies",
 }  # fmt: skip
+VERDICT_COLOURS = {"better": "green", "worse": "red"}
 NO_DIFFERENCE = "no significant difference"
 
 

@@ -14,6 +14,7 @@ from rich.text import Text
 from .terminal import beneath, printable, wrapped
 
 MARKS = {"✓": "green", "✗": "red", "!": "yellow"}  # cells with a colour
+NO_COLOURS: Mapping[str, str] = {}
 
 
 class Screen(Console):
@@ -60,18 +61,20 @@ class Screen(Console):
         title: str | None = None,
         right: Collection[str] = (),
         sections: Collection[int] = (),
+        colours: Mapping[str, str] = NO_COLOURS,
     ) -> None:
         """Print a table in the project's one style: a title, a line under the heads, no borders.
 
         Columns map a head to one cell per row, as text and never as markup; those in `right` are right-aligned. A section ends after each
-        row in `sections`.
+        row in `sections`. `colours` are those of cells that end with a word.
         """
         if title:
             self.print(Text(title, "bold"), soft_wrap=True)
         heads = (Column(head, overflow="fold", vertical="top", justify="right" if head in right else "left") for head in columns)
         table = Table(*heads, box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
         for number, cells in enumerate(zip(*columns.values(), strict=True)):
-            table.add_row(*(Text(printable(cell), MARKS.get(cell, "")) for cell in cells), end_section=number in sections)
+            texts = (Text(printable(cell), MARKS.get(cell) or colours.get((cell.split() or [""])[-1], "")) for cell in cells)
+            table.add_row(*texts, end_section=number in sections)
         self.print(table)
 
 
