@@ -70,15 +70,20 @@ def plain_chat(messages: list[Message]) -> tuple[bytes, bytes, bool] | None:
     has_system = bool(messages) and messages[0].get("role") == "system"
     if not (contents := plain_contents(messages, messages[1:] if has_system else messages)):
         return None
+    stripped = [*map(str.strip, contents)]
+    text, shortest = "".join(contents), min(map(len, stripped))
+    if not shortest or _BOM in text:  # a content may be blank: record_fault decides
+        return None
     body = orjson.dumps(messages)
-    text = "".join(contents)
-    has_digest_of_body = body.startswith(_IN_ORDER) and contents == [*map(str.strip, contents)] and _is_normal(text)
+    has_digest_of_body = body.startswith(_IN_ORDER) and contents == stripped and _is_normal(text)
     digest = xxh3_128_digest(body) if has_digest_of_body else row_digest("chat", {"messages": messages})
-    return b'"messages":' + body, digest, "{" in text or not MISSING.isdisjoint(contents)
+    is_suspect = "{" in text or (shortest <= _LONGEST_MISSING and not MISSING.isdisjoint(contents))
+    return b'"messages":' + body, digest, is_suspect
 
 
 # What pandas and R write for a missing value, and Python where it is made text.
 MISSING = {"<NA>", "N/A", "NA", "NULL", "NaN", "None", "NaT", "n/a", "nan", "null", "#N/A"}
+_LONGEST_MISSING = max(map(len, MISSING))  # comparing lengths first is faster than hashing every text
 _PLACEHOLDER = re.compile(rb"\{\{\s*([A-Za-z_][\w.\-]{0,60})\s*\}\}")
 _WHOLE = re.compile(b'"(?:content|text)":"(%b)"' % "|".join(sorted(MISSING)).encode())
 

@@ -2,7 +2,7 @@
 
 import orjson
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from recipekit.converters.building.chat_checks import record_fault
 from recipekit.converters.building.row_encoder import (
@@ -17,6 +17,7 @@ from recipekit.converters.building.row_encoder import (
 )
 from recipekit.converters.building.row_hashes import WIDTH
 from recipekit.converters.reading.records import Record, Row
+from recipekit.schemas.validation import validator
 
 
 def said(*pairs):
@@ -102,6 +103,49 @@ def test_the_quick_encoding_is_the_slow_one(pairs, backwards):
         assert body == orjson.dumps({"messages": messages})[1:-1]
         assert digest == row_digest("chat", {"messages": messages})
         assert record_fault("chat", {"messages": messages}) is None
+
+
+ODD = [
+    "",
+    " ",
+    "\n",
+    "\x1c",
+    "\x85",
+    "\u00a0",
+    "\u2028",
+    "\u3000",
+    "\ufeff",
+    " \ufeff",
+    "\ufeff.",
+    "\u200b",
+    " x",
+    "é",
+    "字",
+    "💻",
+    "a\ufeff",
+]
+CONTENTS = st.one_of(st.sampled_from(ODD), st.text(max_size=4), st.sampled_from([None, 3, ["a"], ("a",), b"a", {}]))
+ROLES = st.sampled_from(["user", "assistant", "system", "tool", "bot", None])
+MESSAGES = st.one_of(
+    st.fixed_dictionaries({"role": ROLES, "content": CONTENTS}),
+    st.fixed_dictionaries({"role": ROLES, "content": CONTENTS, "train": st.booleans()}),
+    st.fixed_dictionaries({"role": ROLES}),
+    st.fixed_dictionaries({"role": ROLES, "name": CONTENTS}),
+)
+TURNS = st.lists(st.fixed_dictionaries({"content": CONTENTS}), max_size=5).map(
+    lambda texts: [{"role": ("user", "assistant")[number % 2], **text} for number, text in enumerate(texts)]
+)
+
+
+@given(st.one_of(st.lists(MESSAGES, min_size=1, max_size=5), TURNS.filter(bool), TURNS.map(lambda turns: [*said(("system", "s")), *turns])))
+@example(said(("user", "\ufeff"), ("assistant", "\ufeff")))
+@example(said(("user", "\x1c"), ("assistant", "\x1c")))
+@example([{"role": "system", "content": "s", "name": "x"}, *EXCHANGE])
+@example([{"role": "user", "content": ("a",)}, {"role": "assistant", "content": "b"}])
+def test_the_fast_encoding_accepts_only_valid_records(messages):
+    if plain_chat(messages):
+        assert record_fault("chat", {"messages": messages}) is None
+        assert validator("chat").is_valid({"id": "-", "messages": messages})
 
 
 def test_the_fast_encoding_accepts_ordinary_chats():
