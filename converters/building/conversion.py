@@ -5,7 +5,6 @@ batches: a batch may be converted in any process, or again in another one, with 
 from array import array
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from functools import partial
 from io import BytesIO
 from itertools import accumulate, chain
 from sys import maxsize
@@ -14,22 +13,22 @@ from typing import Any, NamedTuple
 import orjson
 
 from ...schemas.sections import Data, RecordType, Source
-from ..reading.json_values import FAULTS, duplicate_key, parse_json
 from ..reading.mojibake import FIXED, fix_fields, may_be_misread
-from ..reading.readers import parsed_line
+from ..reading.readers import json_lines
 from ..reading.records import Drop, JoinedRow, Record, RecordValue, Row
 from ..sources.registry import converter
 from .budgets import count_words, has_budget
 from .chat_checks import record_fault
 from .key_meanings import key_use, refusal
-from .key_use import KeyUse, Shape, ShapeUse, TrackedRow, UnreadKeys
+from .key_use import KeyUse, ShapeUse, TrackedRow, UnreadKeys
 from .named_keys import named_keys, present_keys
 from .near_duplicates import compared_text, signatures
 from .row_account import convert_rows
 from .row_counts import LISTED, Ledger
 from .row_encoder import Lines, group_keys, placeholders, plain_chat, row_digest, with_system_prompt
+from .row_shapes import Shape
 
-BOM = b"\xef\xbb\xbf"
+TOGETHER = 32  # rows of a batch whose shapes are compared at once: few enough for a processor's cache
 TRACKED = (TrackedRow, JoinedRow)
 
 
@@ -106,12 +105,10 @@ class Converted(NamedTuple):
 def convert_batch(spec: Spec, batch: Batch) -> Converted:
     """Convert and validate the rows of a batch, and write the records as lines. Its ledger accounts for every row."""
     ledger, unreadable = Ledger(), []
-    if batch.lines:
-        rows = json_lines(BytesIO(batch.lines), batch.file, batch.line, unreadable, ledger)
-    else:
-        rows = readable(batch.rows, unreadable, ledger)
+    rows = json_lines(BytesIO(batch.lines), batch.file, batch.line) if batch.lines else batch.rows
     keys = key_use(converter(spec.converter), spec.ignore_keys)
-    items = convert_rows(spec.converter, keys.track(rows), spec.record_type, spec.options)
+    tracked = readable(keys.track(rows, TOGETHER), unreadable, ledger)
+    items = convert_rows(spec.converter, tracked, spec.record_type, spec.options)
     return encode(spec, items, unreadable, ledger, Lines(spec.converter, spec.prefix), keys)._replace(**_of_keys(spec, keys))
 
 
@@ -120,7 +117,7 @@ def convert_stream(spec: Spec, rows: Iterable[Row | Drop], size: int) -> Iterato
     `size` bytes."""
     reading, unreadable = Ledger(), []
     lines, keys = Lines(spec.converter, spec.prefix), key_use(converter(spec.converter), spec.ignore_keys)
-    items = convert_rows(spec.converter, keys.track(readable(rows, unreadable, reading)), spec.record_type, spec.options)
+    items = convert_rows(spec.converter, readable(keys.track(rows), unreadable, reading), spec.record_type, spec.options)
     while (item := next(items, None)) is not None:
         yield encode(spec, chain((item,), items), unreadable, Ledger(), lines, keys, size)
     yield encode(spec, (), unreadable, reading, lines, keys)._replace(**_of_keys(spec, keys))
@@ -129,35 +126,6 @@ def convert_stream(spec: Spec, rows: Iterable[Row | Drop], size: int) -> Iterato
 def _of_keys(spec: Spec, keys: KeyUse) -> dict[str, Any]:
     named = [*named_keys(spec.options, spec.ignore_keys)]
     return {"unread": keys.result(), "present": frozenset(present_keys(named, keys.paths()) if named else ())}
-
-
-def json_lines(lines: Iterable[bytes], file: str, first: int, unreadable: list[Drop], ledger: Ledger) -> Iterator[Row]:
-    """Yield one JSON value per line. Blank lines are skipped; broken lines are appended to `unreadable`."""
-    row = partial(tuple.__new__, Row)  # twice as fast as Row(...)
-    blank = 0
-    number = first - 1
-    try:
-        for number, line in enumerate(lines, first):
-            line = line.removeprefix(BOM)  # in the middle, too, where files were joined
-            try:
-                value = parse_json(line)
-                if (key := duplicate_key(line, value)) is None:
-                    yield row((value, file, number, 1))
-                else:
-                    unreadable.append(Drop(Row(None, file, number), "duplicate_key", repr(key)))
-            except FAULTS:
-                if not line or line.isspace():
-                    blank += 1
-                else:
-                    unreadable.append(broken_line(line, file, number))
-    finally:
-        ledger.read += number + 1 - first - blank
-
-
-def broken_line(line: bytes, file: str, number: int) -> Drop:
-    """Return why the line is not JSON."""
-    found = parsed_line(line, file, number)
-    return found if isinstance(found, Drop) else Drop(found, "invalid_json")
 
 
 def readable(rows: Iterable[Row | Drop], unreadable: list[Drop], ledger: Ledger) -> Iterator[Row]:

@@ -7,18 +7,17 @@ source are slower. An object that the converter took whole, without reading a ke
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from itertools import chain
-from typing import Any, NamedTuple
+from itertools import islice
+from typing import Any, NamedTuple, TypeVar
 
-from ..reading.records import Record, Row
+from ..reading.records import Drop, Record, Row
+from .row_shapes import CONTAINERS, MAX_DEPTH, Shape, common_shape, shape_of
 
 Matters = Callable[[dict[str, Any]], tuple[str, ...]]
+_Read = TypeVar("_Read", Row, Row | Drop)
 MANY_SHAPES = 10_000
 LISTED = 100  # unread keys listed by name
 OTHERS = "(other keys)"
-MAX_DEPTH = 16  # no converter reads deeper; a row may be nested a thousand levels
-_CONTAINERS = frozenset((dict, list))
-Shape = tuple[Any, ...] | frozenset[Any]
 
 
 class UnreadKeys(NamedTuple):
@@ -39,24 +38,6 @@ class UnreadKeys(NamedTuple):
         inside = {path: count for path, count in both.items() if path in self.inside and path in other.inside}
         rows = {path: count for path, count in both.items() if path not in inside}
         return UnreadKeys(self.kept or other.kept, self.dropped or other.dropped, rows, inside)
-
-
-def shape_of(row: dict[str, Any], depth: int = 0) -> Shape:
-    """Return the keys of the row and of the objects in it, in order."""
-    if depth > MAX_DEPTH or _CONTAINERS.isdisjoint(map(type, row.values())):
-        return tuple(row)
-    inner = [(key, _shape(value, depth + 1)) for key, value in row.items() if type(value) in _CONTAINERS]
-    return (tuple(row), *inner)
-
-
-def _shape(value: Any, depth: int) -> Shape:
-    if type(value) is dict:
-        return shape_of(value, depth)
-    if not value or depth > MAX_DEPTH or (types := {*map(type, value)}).isdisjoint(_CONTAINERS):
-        return ()
-    if types == {dict} and _CONTAINERS.isdisjoint(map(type, chain.from_iterable(map(dict.values, value)))):
-        return frozenset(map(tuple, value))  # a list of flat objects, such as messages: saves a call for each
-    return frozenset(_shape(item, depth + 1) for item in value if type(item) in _CONTAINERS)
 
 
 class ShapeUse:
@@ -113,7 +94,7 @@ class ShapeUse:
                 place = path + key
                 if self.watched is None or place in self.watched:
                     found.add(place)
-                if type(item) in _CONTAINERS:
+                if type(item) in CONTAINERS:
                     item = self._inner(item, place, found, depth + 1)
             dict.__setitem__(tracked, key, item)
         return tracked
@@ -211,19 +192,21 @@ class KeyUse:
         self.matters = matters
         self.shapes: dict[Shape, ShapeUse] = {}
 
-    def track(self, rows: Iterable[Row]) -> Iterator[Row]:
-        """Yield the rows, wrapped for the converter."""
-        shapes = self.shapes
-        for row in rows:
-            value = row[0]
-            if type(value) is dict:
-                shape = shape_of(value)
-                if (use := shapes.get(shape)) is None:
-                    use = shapes[shape] = ShapeUse()
-                matters = self.matters(value)
-                if matters or use.watched is None or use.watched:
-                    row = row._replace(value=use.wrap(value, matters))
-            yield row
+    def track(self, rows: Iterable[_Read], together: int = 1) -> Iterator[_Read]:
+        """Yield the rows, wrapped for the converter. The shapes of `together` rows are compared at once: they are all read first."""
+        shapes, rows = self.shapes, iter(rows)
+        while part := [*islice(rows, together)]:
+            common = common_shape([row[0] for row in part if type(row) is Row])
+            for row in part:
+                value = row[0]
+                if type(value) is dict:
+                    shape = common or shape_of(value)
+                    if (use := shapes.get(shape)) is None:
+                        use = shapes[shape] = ShapeUse()
+                    matters = self.matters(value)
+                    if matters or use.watched is None or use.watched:
+                        row = row._replace(value=use.wrap(value, matters))
+                yield row
 
     def untracked(self, record: Record, uses: Iterable[ShapeUse]) -> Record:
         """Return a record made from tracked rows, with plain values."""
