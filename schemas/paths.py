@@ -18,6 +18,8 @@ _VARIABLE = re.compile(r"\$\{([^{}]*)\}")
 _PROMPTS = (("generate", "prompt"), ("generate", "judge", "prompt"), ("evaluation", "judge", "prompt"))
 _FILES = (("generate", "input"), ("evaluation", "prompts", "path"), ("evaluation", "blimp"), ("evaluation", "sentiment_prompts"))
 _MODELS = (("model", "base_model"), ("evaluation", "sentiment_model"))
+_JUDGES = (("generate", "judge", "provider"), ("evaluation", "judge", "provider"), ("evaluation", "rubric", "judges"))
+_LOCAL = ("local", "classifier")  # providers whose model runs on this machine, and may be a folder
 
 
 def absolute_paths(document: Document, folder: Path, at: KeyPath = ()) -> Document:
@@ -25,7 +27,7 @@ def absolute_paths(document: Document, folder: Path, at: KeyPath = ()) -> Docume
     changes: dict[KeyPath, str] = {}
     for place, where in _paths(document.data):
         if place[: len(at)] == at[: len(place)]:
-            if place[-2:] in _MODELS:
+            if place[-1] in ("base_model", "sentiment_model", "model"):
                 changes[place] = _absolute_model(where, folder)
             elif "prompt" not in place[-2:] or Path(where).suffix in SUFFIXES:  # else a shipped prompt's name
                 changes[place] = _absolute(where, folder)
@@ -103,9 +105,17 @@ def _paths(data: Any) -> Iterator[tuple[KeyPath, str]]:
                 if isinstance(source, dict) and isinstance(where := source.get("path"), str) and where:
                     yield (*at, number, "path"), where
         for place in (*_FILES, *_PROMPTS, *_MODELS):
-            found = _value_at(data, (*section, *place))
-            listed = [((number,), name) for number, name in enumerate(found)] if isinstance(found, list) else [((), found)]
-            yield from (((*section, *place, *at), where) for at, where in listed if isinstance(where, str) and where)
+            yield from ((at, where) for at, where in _listed(data, (*section, *place)) if isinstance(where, str) and where)
+        for place in (("generate", "providers"), *_JUDGES):
+            for at, asked in _listed(data, (*section, *place)):
+                if isinstance(asked, dict) and asked.get("provider") in _LOCAL and isinstance(where := asked.get("model"), str) and where:
+                    yield (*at, "model"), where
+
+
+def _listed(data: Any, place: KeyPath) -> list[tuple[KeyPath, Any]]:
+    """Return the value at `place`, or each item of a list there, with its key path."""
+    found = _value_at(data, place)
+    return [((*place, number), item) for number, item in enumerate(found)] if isinstance(found, list) else [(place, found)]
 
 
 def _matrix_paths(data: Any) -> Iterator[tuple[KeyPath, str]]:

@@ -85,6 +85,45 @@ def test_the_classifier_of_an_evaluation_may_be_a_relative_folder(recipe, tmp_pa
     assert load_recipe("alpaca_gpt2").recipe.evaluation.sentiment_model == "SamLowe/roberta-base-go_emotions"
 
 
+PROVIDERS = """
+generate:
+  task: rewrite
+  input: rows.jsonl
+  prompt: mine.yml
+  providers: [{{provider: local, model: {model}}}, {{provider: openai, model: {model}}}]
+  judge: {{prompt: judge.yml, provider: {{provider: local, model: {model}}}}}
+evaluation:
+  judge: {{prompt: judge.yml, provider: {{provider: local, model: {model}}}}}
+  rubric: {{criteria: {{tone: {{text: "Is it warm?"}}}}, judges: [{{provider: local, model: {model}}}, {{provider: zhipu, model: {model}}}]}}
+"""
+
+
+def asked(file, *settings):
+    """Return (provider, model) of everything that is asked, as the recipe is loaded."""
+    data = load_layers(file, settings).data
+    generate, evaluation = data["generate"], data["evaluation"]
+    found = [*generate["providers"], generate["judge"]["provider"], evaluation["judge"]["provider"], *evaluation["rubric"]["judges"]]
+    return [(provider["provider"], provider["model"]) for provider in found]
+
+
+def test_a_local_model_that_is_asked_may_be_a_relative_folder(recipe, tmp_path):
+    (tmp_path / "models" / "merged").mkdir(parents=True)
+    for name in ("models/merged", "./elsewhere"):
+        local = ("local", str(tmp_path / name))
+        assert asked(recipe("a.jsonl", "", more=PROVIDERS.format(model=name))) == [
+            local, ("openai", name), local, local, local, ("zhipu", name),
+        ]  # fmt: skip
+    assert {model for _, model in asked(recipe("a.jsonl", "", more=PROVIDERS.format(model="owner/name")))} == {"owner/name"}
+
+
+def test_a_local_model_given_by_set_is_relative_to_the_working_directory(recipe, tmp_path, monkeypatch):
+    (tmp_path / "here" / "mine").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "here")
+    file = recipe("a.jsonl", "", more=PROVIDERS.format(model="owner/name"))
+    found = asked(file, "generate.providers.0.model=mine", "generate.judge.provider.model=${HERE}/mine", "variables={HERE: /m}")
+    assert (found[0][1], found[2][1]) == (str(tmp_path / "here" / "mine"), "/m/mine")
+
+
 def test_values_may_be_in_the_recipe(recipe):
     assert source(recipe("${HERE}/a.jsonl", "variables: {HERE: /here}")) == "/here/a.jsonl"
     assert source(recipe("${DATA_DIR}/a.jsonl"), "variables={DATA_DIR: /set}") == "/set/a.jsonl"
