@@ -18,7 +18,7 @@ RESAMPLES = 2000
 LEAST_ROWS = 10  # for a bootstrap; benchmarks/significance.py measures the coverage from there on
 Key = TypeVar("Key", bound=Hashable)
 NO_INTERVAL = (math.nan, math.nan)
-_ROUNDING = 1e-12
+ROUNDING = 1e-12
 
 
 class Estimate(NamedTuple):
@@ -84,7 +84,7 @@ def difference(metric: Metric, before: Sequence[Any], after: Sequence[Any], resa
         interval = _interval(values, value, left_out, confidence)
     p = p_value(metric, *stats)
     is_chance = interval[0] <= 0 <= interval[1]  # False without an interval
-    return Difference(value, *interval, p, p <= 1 - confidence + _ROUNDING and not is_chance)
+    return Difference(value, *interval, p, p <= 1 - confidence + ROUNDING and not is_chance)
 
 
 def differences(
@@ -97,7 +97,7 @@ def differences(
     found = {key: difference(*of_key, resamples[len(of_key[1])], confidence) for key, of_key in compared.items()}
     adjusted = holm([change.p_value for change in found.values()])
     return {
-        key: change._replace(significant=change.significant and p <= 1 - confidence + _ROUNDING)
+        key: change._replace(significant=change.significant and p <= 1 - confidence + ROUNDING)
         for (key, change), p in zip(found.items(), adjusted, strict=True)
     }
 

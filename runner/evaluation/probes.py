@@ -6,11 +6,12 @@ from typing import Any, NamedTuple
 
 from ...schemas.base.hashing import key_of, with_contents
 from ...schemas.sample_prompts import sample_texts
-from ...schemas.sections import Model, Recipe
+from ...schemas.sections import Evaluation, Model, Recipe
 from ..models.resolve import resolve_model
-from ..runtime.run_files import EVALUATING, PromptAnswers, RunFile
+from ..runtime.run_files import EVALUATING, PromptAnswers, RightPairs, RunFile
 from ..runtime.run_folder import RUNS, RunFolder
 from . import blimp
+from .minimal_pairs import minimal_pair_scores
 from .sentiment import emotion_prompts
 
 
@@ -43,7 +44,7 @@ def _sentiment(asked: dict[str, Any]) -> dict[str, Any]:
 
 PROBES = {
     "logit_lens": Probe("lens", RunFile(f"{EVALUATING}/lens.json", dict[str, Any])),
-    "blimp": Probe("blimp", RunFile(f"{EVALUATING}/blimp.json", dict[str, Any]), blimp.identity, blimp.prepare),
+    "blimp": Probe("blimp", RunFile(f"{EVALUATING}/blimp.json", RightPairs), blimp.identity, blimp.prepare),
     "sentiment_model": Probe("sentiment", RunFile(f"{EVALUATING}/sentiment.json", dict[str, Any]), _sentiment_identity, _sentiment),
     "prompts": Probe("prompts", RunFile(f"{EVALUATING}/prompts.json", PromptAnswers)),
 }
@@ -74,11 +75,12 @@ def pending_probes(run: RunFolder, asked: dict[str, Any], predictions: str) -> d
     return {name: key for name, key in keys.items() if (run.find(PROBES[name].file) or {}).get("key") != key}
 
 
-def probe_results(run: RunFolder, asked: dict[str, Any]) -> dict[str, Any]:
+def probe_results(run: RunFolder, asked: dict[str, Any], evaluation: Evaluation) -> dict[str, Any]:
     """Return the results of the probes for metrics.json."""
     found = {PROBES[name].result: {key: value for key, value in run.read(PROBES[name].file).items() if key != "key"} for name in asked}
     if "blimp" in found:
-        found["blimp"]["source"] = blimp.name_of(asked["blimp"])
+        scores = minimal_pair_scores(**found["blimp"], confidence=evaluation.confidence, seed=evaluation.generation.seed)
+        found["blimp"] = {"source": blimp.name_of(asked["blimp"]), **scores}
     if "sentiment" in found:
         path = asked["sentiment_model"]["path"]
         found["sentiment"] |= {"classifier": asked["sentiment_model"]["classifier"], "prompts": path and Path(path).name}

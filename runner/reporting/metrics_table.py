@@ -9,11 +9,23 @@ from ...schemas.base.counted import counted
 from ...schemas.base.screen import Screen
 from .footnotes import footnotes
 from .tables import print_columns
-from .verdicts import LABELS, VERDICT_COLOURS, all_scores, answer, change_title, gate_lines, metric_name, number, rubric_lines, verdicts
+from .verdicts import (
+    LABELS,
+    VERDICT_COLOURS,
+    all_scores,
+    answer,
+    change_title,
+    gate_lines,
+    metric_name,
+    number,
+    pairs_line,
+    rubric_lines,
+    verdicts,
+)
 
 
 def metrics_table(metrics: Mapping[str, Any], console: Screen) -> None:
-    """Print the tables of the evaluated split, the rubric and each further set, then the gates and the answer."""
+    """Print the tables of the evaluated split, the rubric and each further set, then the minimal pairs, the gates and the answer."""
     for name, scores in all_scores(metrics):
         if name:
             console.print()
@@ -21,6 +33,8 @@ def metrics_table(metrics: Mapping[str, Any], console: Screen) -> None:
         if name == "rubric":
             for line in rubric_lines(scores):
                 console.print(line)
+    if "blimp" in metrics:
+        console.print(pairs_line(metrics["blimp"]))
     for passed, colour in ((True, "green"), (False, "red")):
         for line in gate_lines(metrics, (passed,)):
             console.print(Text(line, colour))

@@ -13,7 +13,7 @@ from ..runtime.run_files import LOCK, MANIFEST, METRICS
 from ..runtime.run_folder import RunFolder
 from .report_rows import cut
 from .sample_prompts import answered_prompts, sampling
-from .verdicts import LABELS, answer, columns_of, number, verdicts
+from .verdicts import LABELS, answer, columns_of, number, pairs_line, verdicts
 
 TASKS = {"chat": "text-generation", "text": "text-generation", "classification": "text-classification"}
 # Licences by the start of the base model's name, for models whose folder has none, as identifiers of the hub.
@@ -72,6 +72,7 @@ def model_card(run: RunFolder, recipe: Recipe, merged: bool = False) -> str:
     body = environment.get_template("model_card.md.j2").render(
         recipe=recipe, metrics=metrics, columns=columns, labels=LABELS, manifest=run.find(MANIFEST), lock=lock,
         licence=licence, base=base, answer=answer(metrics) if metrics else "", verdicts=verdicts(metrics) if metrics else {},
+        pairs=pairs_line(metrics["blimp"]) if metrics and "blimp" in metrics else "",
         smoke=bool(run.status.get("smoke")), merged=merged, samples=answered_prompts(metrics) if metrics else [],
         sampling=sampling(metrics) if metrics and metrics.get("prompts") else "",
     )  # fmt: skip

@@ -31,7 +31,7 @@ from .report_rows import classified_rows, cut, extremes, gains, ranking_metric, 
 from .run_summary import edited_note
 from .sample_prompts import answered_prompts, sampling
 from .token_summary import token_summary
-from .verdicts import LABELS, answer, change_title, columns_of, direction, gate_lines, number, rubric_lines, verdicts
+from .verdicts import LABELS, answer, change_title, columns_of, direction, gate_lines, number, pairs_line, rubric_lines, verdicts
 
 
 def write_report(run: RunFolder, ending: dict[str, str] | None = None) -> Path:
@@ -93,6 +93,7 @@ def report_facts(run: RunFolder, status: dict[str, Any]) -> dict[str, Any]:
         "kernels": (run.find(KERNELS) or {"kernels": []})["kernels"],
         "rows": row_facts(run, metrics),
         "review": review_results(run),
+        "pairs": {"line": pairs_line(blimp), "verdicts": verdicts(blimp["files"])} if (blimp := metrics.get("blimp")) else {},
         "samples": answered_prompts(metrics),
         "sampling": sampling(metrics) if metrics.get("prompts") else "",
         "masks": read_lines(run / "eval" / "masks.jsonl", "id", "label", "segments"),

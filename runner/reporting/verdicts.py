@@ -141,6 +141,16 @@ def rubric_lines(rubric: Mapping[str, Any]) -> list[str]:
     return [*lines, *([f"Agreement of the judges (Krippendorff's alpha): {', '.join(agreed)}."] if agreed else [])]
 
 
+def pairs_line(blimp: Mapping[str, Any]) -> str:
+    """Describe the minimal pairs that each model got right, as the mean over files, and whether the models differ."""
+    (name,) = blimp["mean"]["metrics"]
+    base, tuned = (number(blimp["mean"]["models"][model][name]) for model in ("base", "tuned"))
+    change = verdict(blimp["mean"]["differences"][name], higher_is_better=True)
+    files = counted(len(blimp["pairs"]), "file")
+    counts = f"{counted(blimp['mean']['rows'], 'minimal pair')} of {blimp['source']} in {files}"
+    return f"{counts}, right in % (mean of the files): base {base}, tuned {tuned}; {change}."
+
+
 def _alpha(found: Mapping[str, Any]) -> str:
     if found["alpha"] is None:
         return f"undefined ({found['replies']} replies, or all scores equal)"

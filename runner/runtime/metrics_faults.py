@@ -16,6 +16,8 @@ def _faults(metrics: Metrics) -> Iterator[str]:
     if "rubric" in metrics:
         sets["rubric"] = metrics["rubric"]
     tables = {**sets, **metrics.get("slices", {})}
+    if "blimp" in metrics:
+        tables |= {"blimp": metrics["blimp"]["mean"], "blimp by file": metrics["blimp"]["files"]}
     for name, table in tables.items():
         yield from (f"{name}: {what}" if name else what for what in _table_faults(table))
     for name, part in sets.items():
@@ -83,8 +85,8 @@ def _probe_faults(metrics: Metrics) -> Iterator[str]:
     lens, blimp, prompts = metrics.get("lens"), metrics.get("blimp"), metrics.get("prompts")
     if lens and [shown["prompt"] for shown in lens["base"]] != [shown["prompt"] for shown in lens["tuned"]]:
         yield "lens: the models do not have the same prompts"
-    if blimp and not blimp["base"]["phenomena"].keys() == blimp["tuned"]["phenomena"].keys() == blimp["base"]["pairs"].keys():
-        yield "blimp: the models do not have the same files"
+    if blimp and blimp["pairs"].keys() != blimp["files"]["metrics"].keys():
+        yield "blimp: the scores do not have the files of the pairs"
     if prompts:
         if "base" in prompts and len(prompts["base"]) != len(prompts["tuned"]):
             yield "prompts: the models do not have the same number of answers"

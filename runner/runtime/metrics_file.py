@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal, NotRequired, TypedDict
 
 import msgspec
 
-from .probe_results import Blimp, Diversity, LensOf, SamplePrompts, Sentiment
+from .probe_results import Diversity, LensOf, SamplePrompts, Sentiment
 
 ModelName = Literal["base", "majority", "mentioned", "tfidf", "tuned", "reference"]
 
@@ -63,6 +63,15 @@ class Scores(TypedDict):
     models: dict[ModelName, dict[str, EstimateFacts]]
     differences: dict[str, DifferenceFacts]
     metrics: dict[str, MetricFacts]
+
+
+class Blimp(TypedDict):
+    """Minimal pairs: how many each file has, and the percentage of right ones: the mean over files, and each file."""
+
+    source: str
+    pairs: dict[str, int]
+    mean: Scores
+    files: Scores
 
 
 class EvaluatedWith(TypedDict):

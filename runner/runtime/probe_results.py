@@ -40,22 +40,6 @@ class LensOf(TypedDict):
     tuned: list[LensPrompt]
 
 
-class Pairs(TypedDict):
-    """The percentage of right pairs in each file, the number of pairs, and the mean over files."""
-
-    phenomena: dict[str, float]
-    pairs: dict[str, int]
-    mean: float
-
-
-class Blimp(TypedDict):
-    """The minimal pairs of both models."""
-
-    base: Pairs
-    tuned: Pairs
-    source: str
-
-
 class GroupSentiment(TypedDict):
     """A group of prompts: how many replies, and the percentage of each kind."""
 

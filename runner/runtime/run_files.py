@@ -245,6 +245,14 @@ class PromptAnswers(TypedDict):
     tuned: list[Answer]
 
 
+class RightPairs(TypedDict):
+    """In which minimal pairs each model is right: for each file, in its order."""
+
+    key: str
+    base: dict[str, list[bool]]
+    tuned: dict[str, list[bool]]
+
+
 class PredictRequest(TypedDict):
     """What `recipe predict` asks its worker to do. `model` is a ModelReference; `rows` of the file's `count` rows can be predicted."""
 

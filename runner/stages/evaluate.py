@@ -83,7 +83,7 @@ def run(context: RunContext) -> None:
     probe(run, asked, ready, context.job.plan, request, display)
     facts = {"split": recipe.evaluation_split, "base_model": recipe.model.base_model, "generation": request["generation"],
              "evaluated_with": {key: request.get(key) for key in ("packages", "machine")}}  # fmt: skip
-    facts |= probe_results(run, asked)
+    facts |= probe_results(run, asked, recipe.evaluation)
     if recipe.evaluation.judge:
         facts["judge"] = judge_all(run, recipe.evaluation.judge, recipe.evaluation.generation.seed, display)._asdict()
     if rubric := recipe.evaluation.rubric:

@@ -1,4 +1,4 @@
-"""BLiMP with lm-eval: how often a model prefers the grammatical sentence of a minimal pair.
+"""BLiMP with lm-eval: in which minimal pairs a model prefers the grammatical sentence.
 
 The pairs are in a folder prepared by evaluation/blimp.py; nothing is downloaded here. The task is lm-eval's blimp: the summed
 log-likelihood of each sentence, without a prompt.
@@ -10,8 +10,8 @@ from typing import Any
 from ..evaluation.blimp import files
 
 
-def accuracies(model: Any, tokenizer: Any, folder: str) -> dict[str, Any]:
-    """Return the accuracy in percent for each file, its number of pairs, and the mean over files."""
+def right_pairs(model: Any, tokenizer: Any, folder: str) -> dict[str, list[bool]]:
+    """Return for each file whether the model is right in each pair, in the file's order."""
     from lm_eval.api.task import ConfigurableTask
     from lm_eval.evaluator import evaluate
     from lm_eval.models import huggingface
@@ -19,10 +19,11 @@ def accuracies(model: Any, tokenizer: Any, folder: str) -> dict[str, Any]:
     paths = files(Path(folder))
     tasks: dict[str, Any] = {f"minimal_pairs_{name}": ConfigurableTask(config=task(name, path)) for name, path in paths.items()}
     wrapped: Any = huggingface.HFLM
-    measured: Any = evaluate(wrapped(pretrained=model, tokenizer=tokenizer, batch_size=16), task_dict=tasks, bootstrap_iters=0)
-    phenomena = {name: 100 * measured["results"][f"minimal_pairs_{name}"]["acc,none"] for name in paths}
-    pairs = {name: measured["n-samples"][f"minimal_pairs_{name}"]["effective"] for name in paths}
-    return {"phenomena": phenomena, "pairs": pairs, "mean": sum(phenomena.values()) / len(phenomena)}
+    measured: Any = evaluate(
+        wrapped(pretrained=model, tokenizer=tokenizer, batch_size=16), task_dict=tasks, bootstrap_iters=0, log_samples=True
+    )
+    samples = {name: sorted(measured["samples"][f"minimal_pairs_{name}"], key=lambda sample: sample["doc_id"]) for name in paths}
+    return {name: [sample["acc"] == 1 for sample in of_file] for name, of_file in samples.items()}
 
 
 def task(name: str, path: Path) -> dict[str, Any]:

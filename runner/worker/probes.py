@@ -57,9 +57,9 @@ def _probe(name: str, asked: Any) -> Callable[[Any, Any, Any], Any] | None:
         from .sentiment_probe import replies_to_prompts
 
         return replies_to_prompts if asked["prompts"] else None
-    from .blimp_probe import accuracies
+    from .blimp_probe import right_pairs
 
-    return lambda loaded, tokenizer, asked: accuracies(loaded.model, tokenizer, asked)
+    return lambda loaded, tokenizer, asked: right_pairs(loaded.model, tokenizer, asked)
 
 
 def _write(name: str, keys: dict[str, str], values: dict[str, Any]) -> None:

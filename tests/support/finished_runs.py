@@ -4,6 +4,7 @@ import json
 from itertools import cycle
 from pathlib import Path
 
+from recipekit.runner.evaluation.minimal_pairs import minimal_pair_scores
 from recipekit.runner.runtime.machine import Machine
 from recipekit.runner.runtime.run_files import LOCK, MANIFEST, METRICS, PEAK_MEMORY, STATUS, TOKENS
 from recipekit.runner.runtime.run_folder import RunFolder
@@ -36,7 +37,7 @@ PROBES = {
         "models": {model: {"counts": {"joy": {"love": 3, "anger": 1}}, "groups": {"positive": {"rows": 4, "positive": 75.0, "neutral": 0.0, "negative": 25.0}}, "without_reply": 1}
                    for model in ("base", "tuned")},
     },
-    "blimp": {model: {"phenomena": {"binding": 61.5}, "pairs": {"binding": 200}, "mean": 61.5} for model in ("base", "tuned")} | {"source": "pairs"},
+    "blimp": {"source": "pairs", **minimal_pair_scores({"binding": [True, False] * 100}, {"binding": [True] * 150 + [False] * 50}, 0.95)},
     "prompts": {
         "system": "Be <b>.", "generation": {"temperature": 0.7, "top_p": 0.9, "max_new_tokens": 64, "seed": 7, "batch_size": 8},
         "base": [{"prompt": "Say <i>", "reply": "<script>window.ran = 1</script>", "finish_reason": "length", "reply_tokens": 64},

@@ -70,7 +70,8 @@ WRONG = {
     "a further set without numbers": (lambda m: m["also"]["extra"]["models"].clear(), "extra: no perplexity of the tuned model"),
     "a gate that is decided after all": (lambda m: m["gates"]["perplexity"].update(decided=False, max=50), "the gate perplexity undecided"),
     "prompts that one model did not answer": (lambda m: m["prompts"]["base"].pop(), "the same number of answers"),
-    "a file of minimal pairs too few": (lambda m: m["blimp"]["tuned"]["phenomena"].clear(), "the same files"),
+    "a file of minimal pairs too few": (lambda m: m["blimp"]["pairs"].clear(), "do not have the files of the pairs"),
+    "a file of minimal pairs without numbers": (lambda m: m["blimp"]["files"]["models"]["base"].clear(), "no binding of the base model"),
     "a level of confidence beyond 1": (lambda m: m.update(confidence=1.5), "confidence"),
 }  # fmt: skip
 

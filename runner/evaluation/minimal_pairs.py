@@ -1,0 +1,75 @@
+"""Scores of minimal pairs: the percentage of right pairs in each file, and the mean over files, with intervals and paired tests.
+
+A file is measured like any other metric (intervals.py). The mean gives each file the same weight, however many pairs it has; its interval
+is a t interval with the standard error of a stratified mean, for pairs drawn anew within each file (Cochran 1977, chapter 5).
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from .intervals import LEAST_ROWS, NO_INTERVAL, ROUNDING, Difference, Estimate, bootstrap, differences, draw_resamples
+from .metrics import Metric, percent
+from .scoring import BASE, TUNED, as_json
+from .significance import p_value
+
+Pairs = Mapping[str, Sequence[bool]]  # file -> whether the model is right in each pair
+
+MEAN = "mean of the files"
+_RIGHT = Metric("right", lambda is_right: (is_right, 1), percent, "%", True, ("chat", "text"), None, False, False)
+_SUM = _RIGHT._replace(aggregate=lambda total: total)
+
+
+def minimal_pair_scores(base: Pairs, tuned: Pairs, confidence: float, seed: int = 0) -> dict[str, Any]:
+    """Return the number of pairs of each file, and two tables: the mean over files, tested by itself, and the files, tested together."""
+    pairs = {name: len(right) for name, right in base.items()}
+    drawn = {count: draw_resamples(count, seed) for count in set(pairs.values())}
+    by_model = {
+        model: {name: bootstrap(_RIGHT, right, drawn[len(right)], confidence) for name, right in of_model.items()}
+        for model, of_model in ((BASE, base), (TUNED, tuned))
+    }
+    changes = differences({name: (_RIGHT, right, tuned[name]) for name, right in base.items()}, drawn, confidence)
+    before, after = ([np.array(of_model[name]) * 100.0 for name in base] for of_model in (base, tuned))
+    means = {model: {MEAN: _within_limits(mean_over_files(of_model, confidence))} for model, of_model in ((BASE, before), (TUNED, after))}
+    rows = sum(pairs.values())
+    return {
+        "pairs": pairs,
+        "mean": _table(rows, confidence, means, {MEAN: mean_difference(before, after, confidence)}),
+        "files": _table(rows, confidence, by_model, changes),
+    }
+
+
+def mean_over_files(files: Sequence[np.ndarray], confidence: float) -> Estimate:
+    """Return the mean of the files' means; without an interval if there are too few pairs or all are alike."""
+    from scipy.special import stdtrit
+
+    value = float(np.mean([values.mean() for values in files]))
+    pairs = sum(map(len, files))
+    if pairs < LEAST_ROWS or min(map(len, files)) < 2:
+        return Estimate(value, *NO_INTERVAL)
+    error = float(np.sqrt(sum(values.var(ddof=1) / len(values) for values in files))) / len(files)
+    half = error * -float(stdtrit(pairs - len(files), (1 - confidence) / 2))
+    return Estimate(value, value - half, value + half) if error else Estimate(value, *NO_INTERVAL)
+
+
+def mean_difference(before: Sequence[np.ndarray], after: Sequence[np.ndarray], confidence: float) -> Difference:
+    """Return how the mean over files differs on the same pairs, with a permutation test that swaps the models within pairs."""
+    found = mean_over_files([new - old for old, new in zip(before, after, strict=True)], confidence)
+    shares = [np.concatenate([values / (len(values) * len(files)) for values in files])[:, None] for files in (before, after)]
+    p = p_value(_SUM, *shares)
+    return Difference(*found, p, p <= 1 - confidence + ROUNDING and not found.low <= 0 <= found.high)
+
+
+def _within_limits(percentage: Estimate) -> Estimate:
+    """Return the percentage with an interval that does not leave 0 to 100."""
+    return Estimate(percentage.value, *(float(np.clip(end, 0, 100)) for end in percentage[1:]))
+
+
+def _table(rows: int, confidence: float, models: dict[str, dict[str, Estimate]], changes: Mapping[str, Difference]) -> dict[str, Any]:
+    return {
+        "rows": rows, "confidence": confidence, "baseline": BASE,
+        "models": {model: {name: as_json(number) for name, number in found.items()} for model, found in models.items()},
+        "differences": {name: as_json(change) for name, change in changes.items()},
+        "metrics": {name: {"unit": "%", "higher_is_better": True} for name in changes},
+    }  # fmt: skip
