@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from ...converters.reading.records import Drop
+from ...schemas.base.counted import counted
 from ...schemas.generate_sections import Generate
 from ..evaluation.metrics.cl100k import count_tokens
 from ..models.reference import resolve_target
@@ -14,6 +15,7 @@ from ..providers.request_log import RequestLog
 from ..providers.requests import Request
 from .job import Job
 from .outcomes import Passthrough
+from .usage import reasons
 
 
 def estimate(generate: Generate, log_path: Path, runs: Path) -> dict[str, Any]:
@@ -26,10 +28,14 @@ def estimate(generate: Generate, log_path: Path, runs: Path) -> dict[str, Any]:
     endpoints = [endpoint(p, identity=i, with_key=False) for p, i in zip(generate.providers, identities, strict=True)]
     found: dict[str, Counter[str]] = {e.name: Counter(requests=0, answered=0, prompt_tokens=0) for e in endpoints}
     log = RequestLog(log_path) if log_path.is_file() else None
-    counts: Counter[str] = Counter(requests=0, given=0, dropped=0)
+    counts: Counter[str] = Counter(requests=0, given=0)
+    dropped: Counter[str] = Counter()
     tokens: dict[tuple[Any, ...], int] = {}
     for item in job.items():
-        counts["dropped" if isinstance(item, Drop) else "given" if isinstance(item, Passthrough) else "requests"] += 1
+        if isinstance(item, Drop):
+            dropped[item.reason] += 1
+            continue
+        counts["given" if isinstance(item, Passthrough) else "requests"] += 1
         if isinstance(item, Request):
             asked_of, asked = job.asked(item, 0, endpoints)
             facts = found[asked_of.name]
@@ -51,17 +57,21 @@ def estimate(generate: Generate, log_path: Path, runs: Path) -> dict[str, Any]:
         priced = cost(asked_of.price, facts["prompt_tokens"], most)
         money = {"most_cost": round(priced, 4), "currency": asked_of.price.currency} if asked_of.price and priced is not None else {}
         providers.append({"provider": asked_of.name, **facts, "most_reply_tokens": most, **money})
-    return {**counts, "providers": providers, "judged": counts["requests"] if generate.judge else 0}
+    judged = counts["requests"] if generate.judge else 0
+    return {**counts, "dropped": dict(dropped), "min_rows": generate.min_rows, "providers": providers, "judged": judged}
 
 
 def estimate_lines(facts: dict[str, Any]) -> list[str]:
     """Return the estimate in words."""
-    lines = [f"{facts['requests']:,} requests; {facts['given']:,} rows need none; {facts['dropped']:,} rows cannot be used"]
+    target = f" at most, until {counted(facts['min_rows'], 'row')} are kept" if facts["min_rows"] else ""
+    given = f"; {counted(facts['given'], 'row')} without a request" if facts["given"] else ""
+    dropped = f"; dropped: {reasons(facts['dropped'])}" if facts["dropped"] else ""
+    lines = [f"{counted(facts['requests'], 'request')}{target}{given}{dropped}"]
     for provider in facts["providers"]:
         known = f" ({provider['answered']:,} answered already)" if provider["answered"] else ""
         money = f", at most {provider['most_cost']:,.4f} {provider['currency']}" if "most_cost" in provider else ", no price given"
         money = ", on this machine" if provider["provider"].startswith(tuple(f"{name}/" for name in LOCAL)) else money
-        asked = f"{provider['requests']:,} requests{known}"
+        asked = f"{counted(provider['requests'], 'request')}{known}"
         lines.append(f"{provider['provider']}: {asked}, {provider['prompt_tokens']:,} prompt tokens (cl100k), "
                      f"at most {provider['most_reply_tokens']:,} reply tokens{money}")  # fmt: skip
     if facts["judged"]:

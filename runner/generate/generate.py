@@ -8,6 +8,7 @@ import orjson
 
 from ...converters.building.verify import own_files
 from ...schemas import VERSION
+from ...schemas.base.counted import counted
 from ...schemas.base.errors import GateError
 from ...schemas.base.files import NewFile, new_folder, write_atomically
 from ...schemas.base.redact import MASK
@@ -19,7 +20,7 @@ from .assemble import make_rows
 from .composition import composition, composition_lines
 from .job import Job
 from .judge import RowJudge
-from .usage import Usage
+from .usage import Usage, reasons
 
 MANIFEST, ROWS, DROPPED, JUDGEMENTS, CANDIDATES = "manifest.json", "rows.jsonl", "dropped.jsonl", "judgements.jsonl", "candidates.jsonl"
 LEAST_YIELD = 0.05  # minimum rows per item assumed for a further round: a first round without rows must not ask everything at once
@@ -37,7 +38,7 @@ def generate_rows(generate: Generate, out: Path, log_path: Path, runs: Path, dis
     with open_log(log_path) as log, new_folder(out, MANIFEST, own_files(out, (ROWS, DROPPED, JUDGEMENTS))) as folder:
         round_ = _round(job, asker, log, folder, runs, display)
         while (wanted := (generate.min_rows or 0) - round_.usage.rows) > 0:
-            job = _further(job, wanted, round_.usage.rows)
+            job = _further(job, wanted, round_.usage)
             display.say("generate", f"{round_.usage.rows:,} of {generate.min_rows:,} rows; generating more")
             round_ = _round(job, asker, log, folder, runs, display)
         manifest: dict[str, Any] = {"recipekit": VERSION, "key": key, "task": generate.task, **round_.judged}
@@ -60,7 +61,7 @@ def _round(job: Job, asker: Asker, log: RequestLog, folder: Path, runs: Path, di
     """Request what the log lacks, and write the rows from the whole log, replacing those of the previous round."""
     generate = job.generate
     judge = RowJudge.of(generate) if generate.judge else None
-    asker.ask(job, generate.providers, log, "generating")
+    asker.ask(job, generate.providers, log, "generating", judge.providers if judge else ())
     kept, dropped = NewFile(folder / (ROWS if judge is None else CANDIDATES)), NewFile(folder / DROPPED)
     usage = make_rows(job, asker.known(generate.providers), log, kept, dropped, whole=judge is not None)
     kept.close()
@@ -77,19 +78,20 @@ def _round(job: Job, asker: Asker, log: RequestLog, folder: Path, runs: Path, di
     return _Round(usage, {"judge": decided}, files)
 
 
-def _further(job: Job, wanted: int, rows: int) -> Job:
+def _further(job: Job, wanted: int, usage: Usage) -> Job:
     """Return the job with enough further items for the wanted rows at the yield so far. Raises GateError if there are none."""
     assert job.most is not None
-    there = sum(1 for _ in job._replace(most=None).task_items())
+    rows, there = usage.rows, sum(1 for _ in job._replace(most=None).task_items())
     if there <= job.most:
+        what = f"only {rows:,} of {rows + wanted:,} rows: all {counted(usage.requests, 'request')} of the task were made"
         hint = "give more input rows or raise options.count, or lower generate.min_rows"
-        raise GateError(f"only {rows:,} of {rows + wanted:,} rows: all items were requested", hint=hint)
+        raise GateError(f"{what}; dropped: {reasons(usage.ledger.dropped)}", hint=hint)
     return job._replace(most=min(there, job.most + ceil(wanted / max(rows / job.most, LEAST_YIELD))))
 
 
 def usage_lines(manifest: dict[str, Any]) -> list[tuple[str, str]]:
     """Return the manifest in words, as (heading, line): what was requested, the outcome, and the usage."""
-    dropped = ", ".join(f"{count:,} {reason.replace('_', ' ')}" for reason, count in manifest["dropped"].items()) or "none"
+    dropped = reasons(manifest["dropped"])
     fixed = ", ".join(f"{count:,} {what.replace('_', ' ')}" for what, count in manifest["fixed"].items())
     first = (f"{manifest['rows_in']:,} in ({manifest['requests']:,} requests), {manifest['rows_kept']:,} kept as "
              f"{manifest['rows']:,} rows; dropped: {dropped}" + (f"; fixed: {fixed}" if fixed else ""))  # fmt: skip

@@ -75,7 +75,10 @@ def tables(found: Inspection, previews: Previews) -> Iterator[tuple[str, list[Se
         yield "shapes", [("shape", "rows"), *facts["chat"]["shapes"]["counts"].items()]
         if facts["chat"]["answers"]:
             yield "answers", [("answer", "rows"), *facts["chat"]["answers"].items()]
-    yield "meta", [("field", "rows", "types", "value", "count"), *_meta_rows(facts["meta"])]
+    yield "meta", [("field", "rows", "types", "different", "value", "count"), *_meta_rows(facts["meta"])]
+    numbers = [(name, *(field["numbers"][key] for key in header[2:])) for name, field in facts["meta"].items() if "numbers" in field]
+    if numbers:
+        yield "numbers", [("field", *header[2:]), *numbers]
     for kind, pairs in found.pairs.items():
         cells = [[cell for position in pair for cell in _cells(previews.at(position))] for pair in pairs.listed]
         yield f"repeats_{kind}", [("file", "line", "row", "other_file", "other_line", "other_row"), *cells]
@@ -96,9 +99,10 @@ def _lengths(facts: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]
 def _meta_rows(fields: dict[str, Any]) -> Iterator[Sequence[Any]]:
     for name, field in fields.items():
         types = ", ".join(f"{kind} {count}" for kind, count in field["types"].items())
-        yield name, field["rows"], types, "", ""
-        for value, count in field.get("most_common", {}).get("counts", {}).items():
-            yield name, "", "", value, count
+        common = field.get("most_common", {})
+        yield name, field["rows"], types, f"{common['different']}{'+' * ('and_more' in common)}" if common else "", "", ""
+        for value, count in common.get("counts", {}).items():
+            yield name, "", "", "", value, count
 
 
 def _file_name(label: str) -> str:

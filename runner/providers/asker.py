@@ -10,7 +10,7 @@ from ...schemas.generate_sections import Limits, Provider
 from ..models.reference import resolve_target
 from ..runtime.console import Display
 from .classifier import classify
-from .endpoints import LOCAL, Endpoint, endpoint
+from .endpoints import LOCAL, Endpoint, endpoint, require_keys
 from .local_server import served
 from .request_log import RequestLog
 from .requests import ProviderRequest, Reply, Request
@@ -38,15 +38,17 @@ class Asker:
                 self.identities[provider.model] = resolve_target(provider.model, self.runs).identity
         return [endpoint(p, identity=self.identities.get(p.model, "") if p.provider in LOCAL else "", with_key=False) for p in providers]
 
-    def ask(self, questions: Questions, providers: Sequence[Provider], log: RequestLog, what: str) -> None:
+    def ask(self, questions: Questions, providers: Sequence[Provider], log: RequestLog, what: str, later: Sequence[Provider] = ()) -> None:
         """Ask until the log has a usable reply to every request, or the attempts are used up.
 
-        Raises GateError at a limit, UserError if a provider does not answer, and Interrupted.
+        `later` are providers that other questions will need: their keys are required before anything is sent. Raises GateError at a limit,
+        UserError if a key is missing or a provider does not answer, and Interrupted.
         """
         known = self.known(providers)
         total = sum(1 for _ in questions.requests())
         if all(self._is_settled(questions, request, known, log) for request in questions.requests()):
             return
+        require_keys((*providers, *later))
         if providers[0].provider == "classifier":
             texts = (questions.asked(request, 0, known)[1] for request in questions.requests())
             classify((asked for asked in texts if log.reply(asked.key) is None), providers[0].model, self.runs, log,

@@ -5,9 +5,10 @@ open.bigmodel.cn (Zhipu), xfyun.cn/doc/spark (Spark: its key is the console's AP
 """
 
 import os
+from collections.abc import Iterable
 from typing import NamedTuple
 
-from ...schemas.base.errors import UserError
+from ...schemas.base.errors import Problem, UserError
 from ...schemas.generate_sections import Price, Provider
 
 KEYRING = "recipekit"  # the service name of keyring entries
@@ -78,6 +79,18 @@ def endpoint(provider: Provider, base_url: str = "", identity: str = "", *, with
         _key(provider.provider, names) if names and with_key else "", provider.weight, service.takes_seed,
         provider.private_network, provider.stream, provider.requests_per_minute, provider.tokens_per_minute, provider.price,
     )  # fmt: skip
+
+
+def require_keys(providers: Iterable[Provider]) -> None:
+    """Raise UserError with every key that is missing, before anything is sent."""
+    problems: dict[Problem, None] = {}
+    for provider in providers:
+        try:
+            endpoint(provider)
+        except UserError as error:
+            problems |= dict.fromkeys(error.problems)
+    if problems:
+        raise UserError(*problems)
 
 
 def _key(provider: str, names: tuple[str, ...]) -> str:

@@ -53,10 +53,17 @@ def _of_model(name: str) -> Tokenizer:
 
 
 def _loaded(path: str, named: str, revision: str | None = None, trust_remote_code: bool = False) -> Any:
+    """Return the tokenizer of a folder, or of a model on the hub. Raises UserError, with what to do, if it is unavailable."""
     from transformers import AutoTokenizer
 
+    from ..models.hub import small_files
+
+    on_hub = not Path(path).is_dir()
+    folder = str(small_files(path, revision)) if on_hub else path
     try:
-        return AutoTokenizer.from_pretrained(path, revision=revision, trust_remote_code=trust_remote_code)
+        if on_hub and trust_remote_code:  # the code is not among the small files
+            return AutoTokenizer.from_pretrained(path, revision=revision, trust_remote_code=True)
+        return AutoTokenizer.from_pretrained(folder, trust_remote_code=trust_remote_code)
     except (OSError, ValueError) as error:
         reason = str(error).strip().splitlines()[0]
         hint = f"--tokenizer {DEFAULT} counts without a model"

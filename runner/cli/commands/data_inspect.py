@@ -70,5 +70,5 @@ def _of_recipe(what: str, root: Path, settings: tuple[str, ...]) -> "Tokenizer":
     try:
         return recipe_tokenizer(loaded, root)
     except UserError as error:
-        click.echo(f"counting with {DEFAULT}, without a chat template: {str(error).splitlines()[0]}", err=True)
+        click.echo(f"{error}\ncounting with {DEFAULT}, without the recipe's tokenizer and chat template", err=True)
         return tokenizer(DEFAULT)

@@ -16,7 +16,7 @@ def test_requests_tokens_and_cost_are_counted_without_a_key(tmp_path, section, q
     facts = estimate(section("https://models.example.org/v1", provider=PRICE, sampling={"max_new_tokens": 10}), tmp_path / "log", tmp_path)
     tokens = sum(2 * count_tokens(f"Emotions in 第{n}句话?") for n in range(3))
     (provider,) = facts["providers"]
-    assert (facts["requests"], facts["dropped"]) == (6, 0)
+    assert (facts["requests"], facts["dropped"]) == (6, {})
     assert (provider["prompt_tokens"], provider["most_reply_tokens"]) == (tokens, 60)
     assert provider["most_cost"] == round((tokens * 2 + 60 * 8) / 1e6, 4)
     assert "at most 0.0005 CNY" in estimate_lines(facts)[1] or "CNY" in estimate_lines(facts)[1]
@@ -58,4 +58,14 @@ def test_rows_that_need_no_model_are_distinguished(tmp_path, section, paraphrase
     options = {"paraphrases": paraphrases}
     job = section("https://models.example.org/v1", tmp_path / "self.jsonl", task="self_cognition", options=options, prompt="self_cognition")
     facts = estimate(job, tmp_path / "log", tmp_path)
-    assert (facts["requests"], facts["given"], facts["dropped"]) == (min(paraphrases, 1), 1, 1)
+    assert (facts["requests"], facts["given"], facts["dropped"]) == (min(paraphrases, 1), 1, {"unknown_form": 1})
+    requests = "1 request" if paraphrases else "0 requests"
+    assert estimate_lines(facts)[0] == f"{requests}; 1 row without a request; dropped: 1 unknown form"
+
+
+def test_the_target_of_rows_limits_the_requests(tmp_path) -> None:
+    recipe = load_recipe("emollm_generate").recipe
+    assert recipe.generate
+    generate = recipe.generate._replace(options={"areas": ["work"], "emotions": ["joy", "awe", "joy"], "count": 2}, min_rows=3)
+    first = estimate_lines(estimate(generate, tmp_path / "log", tmp_path))[0]
+    assert first == "8 requests at most, until 3 rows are kept; dropped: 1 scenario named twice"

@@ -41,6 +41,7 @@ def asking(generating, tmp_path):
 
 def test_requests_continue_until_enough_rows_are_kept(asking, tmp_path):
     manifest, server = asking(min_rows=9, count=9)
+    assert manifest["requests"] > 9, "the first 9 requests gave fewer rows"
     found = rows(tmp_path / "out")
     assert len(found) == manifest["rows"] >= 9
     assert manifest["rows_in"] == manifest["requests"] == len(server.asked) < 2 * 6 * 9
@@ -56,9 +57,20 @@ def test_the_composition_is_of_the_rows_that_are_there(asking, tmp_path):
 
 
 def test_too_few_rows_are_an_error_when_everything_has_been_asked(asking, tmp_path):
-    with pytest.raises(GateError, match="only 8 of 40 rows: all items were requested"):
+    with pytest.raises(GateError, match="only 8 of 40 rows: all 12 requests of the task were made; dropped: 4 ") as caught:
         asking(min_rows=40, count=1)
+    assert "raise options.count, or lower generate.min_rows" in str(caught.value)
     assert not (tmp_path / "out").exists()
+
+
+def test_a_limit_stops_before_the_target_and_nothing_is_asked_twice(asking, tmp_path):
+    """With a limit of 10 requests 9 rows cannot be reached; a higher limit continues after them."""
+    with pytest.raises(GateError, match="limits.max_requests: 10; 10 are used") as caught:
+        asking(min_rows=9, count=9, limits={"max_requests": 10})
+    assert "raise the limit and start again: answered requests are not repeated" in str(caught.value)
+    assert not (tmp_path / "out").exists()
+    manifest, server = asking(min_rows=9, count=9, limits={"max_requests": 100})
+    assert manifest["rows"] >= 9 and len(server.asked) == manifest["requests"] - 10
 
 
 def test_the_same_log_gives_the_same_rows_without_asking(asking, tmp_path):

@@ -48,6 +48,15 @@ def test_the_json_and_the_tables_say_the_same(folder):
     assert lengths["tokens", "row"][0] == "34"
     bins = [int(rows) for of, part, _, _, rows in table(folder / "histograms.csv")[1:] if (of, part) == ("tokens", "row")]
     assert sum(bins) == 34
+    of_meta, fields = facts["meta"], {name: rest for name, *rest in table(folder / "meta.csv")[1:] if rest[0]}
+    assert {name: int(rest[2]) for name, rest in fields.items() if rest[2]} == {
+        name: field["most_common"]["different"] for name, field in of_meta.items() if "most_common" in field
+    }
+    header, *numbers = table(folder / "numbers.csv")
+    assert {row[0]: dict(zip(header[1:], map(float, row[1:]), strict=True)) for row in numbers} == {
+        name: {key: value for key, value in field["numbers"].items() if key != "histogram"}
+        for name, field in of_meta.items() if "numbers" in field
+    }  # fmt: skip
 
 
 def test_pairs_are_shown_with_places_and_beginnings(folder):

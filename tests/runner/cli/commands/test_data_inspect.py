@@ -50,9 +50,18 @@ def test_without_the_recipes_model_the_tokens_are_cl100ks_and_that_is_printed(co
     monkeypatch.chdir(tmp_path)
     outcome = command_line("data", "inspect", "alpaca_gpt2", "--no-near", "--no-languages")
     assert outcome.code == 0
-    assert "counting with cl100k, without a chat template: run:babylm_gpt2" in outcome.err
+    assert "run:babylm_gpt2: has no finished full-parameter run" in outcome.err and "recipe run babylm_gpt2" in outcome.err
+    assert "counting with cl100k, without the recipe's tokenizer and chat template" in outcome.err
     facts = json.loads((tmp_path / "inspection" / "alpaca_gpt2" / "inspection.json").read_bytes())
     assert facts["how"]["tokens"].startswith("cl100k_base")
+
+
+def test_a_model_that_the_hub_does_not_give_is_explained_with_what_to_do(command_line, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    outcome = command_line("data", "inspect", "introspection_llama3_qlora", "--no-near", "--no-languages")
+    lines = outcome.err.splitlines()
+    assert lines[0].startswith("meta-llama/Meta-Llama-3-8B-Instruct: the hub cannot be reached") and "hint: check the network" in lines[1]
+    assert lines[2].startswith("counting with cl100k")
 
 
 @pytest.mark.parametrize("name", ["rows.jsonl", "."])

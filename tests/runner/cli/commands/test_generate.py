@@ -1,6 +1,7 @@
 """`recipe generate` and `recipe serve` as a person runs them."""
 
 import json
+import re
 
 import pytest
 
@@ -65,7 +66,7 @@ def test_generated_rows_are_found_in_the_folder_of_runs(written, command_line, a
 def test_a_dry_run_counts_without_requests(written, command_line) -> None:
     outcome = command_line("generate", written(), "--dry-run")
     assert outcome.code == 0
-    assert outcome.out.startswith("4 requests; 0 rows need none; 1 rows cannot be used\n")
+    assert outcome.out.startswith("4 requests; dropped: 1 empty text\n")
     facts = json.loads(command_line("generate", "asked.yml", "--dry-run", "--json").out)
     assert facts["providers"][0]["requests"] == 4
 
@@ -80,6 +81,16 @@ def test_a_spending_limit_exits_3_and_a_refusing_provider_1(written, command_lin
         assert outcome.code == 1
         assert "status 401" in outcome.err
         assert KEY not in outcome.err
+
+
+def test_every_missing_key_is_named_at_once_also_the_judges(command_line, tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("DASHSCOPE_API_KEY", "QIANFAN_API_KEY", "ZHIPUAI_API_KEY", "ZHIPU_API_KEY", "SPARK_API_PASSWORD"):
+        monkeypatch.delenv(name, raising=False)
+    outcome = command_line("generate", "emollm_generate", "--set", "generate.judge.provider={provider: openai, model: m, key_name: JUDGES}")
+    assert outcome.code == 1
+    named = re.findall(r"no key for (\w+): ", outcome.err)
+    assert named == ["dashscope", "qianfan", "zhipu", "spark", "openai"]
 
 
 def test_missing_sections_and_rows_are_reported(written, command_line) -> None:
