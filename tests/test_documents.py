@@ -4,6 +4,7 @@ import re
 import shlex
 import shutil
 from collections.abc import Iterator
+from itertools import pairwise, takewhile
 from pathlib import Path
 
 import click
@@ -11,12 +12,14 @@ import pytest
 from click.testing import CliRunner
 from recipekit.runner.cli.commands.check import command
 from recipekit.runner.cli.main import cli
+from recipekit.schemas.base.errors import UserError
+from recipekit.schemas.extends import shipped_recipes
+from recipekit.schemas.recipe import load_sweep
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCUMENTS = sorted(str(path.relative_to(ROOT)) for path in (*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")))
 _FOLDERS = r"(?:schemas|converters|runner|recipes|tests|benchmarks|docs|\.ci)"
 _COMMAND = re.compile(r"\brecipe (?=[a-z-]+(?:\s|$))(.*)")
-_END = re.compile(r"\s#\s|[;|>()]|&&|\s{3,}")
 
 
 def blocks(document: str, language: str) -> list[str]:
@@ -65,10 +68,19 @@ def commands_in(text: str) -> Iterator[list[str]]:
     """The words after `recipe` of every command in a code span or a console block."""
     spans = [span.replace("\n", " ") for span in re.findall(r"(?<!`)`([^`]+)`(?!`)", re.sub(r"^```.*?^```", "", text, flags=re.S | re.M))]
     consoles = re.findall(r"^```(?:console|bash|sh)\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
-    lines = [line.removeprefix("$ ") for block in consoles for line in block.replace("\\\n", " ").splitlines() if re.match(r"\$ |\w", line)]
+    lines = [
+        line.removeprefix("$ ") for block in consoles for line in re.sub(r"\\\n\s*", " ", block).splitlines() if re.match(r"\$ |\w", line)
+    ]
     for line in spans + [line for line in lines if re.search(r"(^|&& )recipe ", line)]:
         if (line.startswith("recipe ") or "&& recipe " in line) and (match := _COMMAND.search(line)):
-            yield shlex.split(_END.split(match[1])[0].replace("...", ""))
+            yield first_command(match[1].replace("...", ""))
+
+
+def first_command(line: str) -> list[str]:
+    """The words of a shell line up to a comment, or to the end of its first command."""
+    words = shlex.shlex(line, posix=True, punctuation_chars=True)
+    words.whitespace_split = True
+    return [*takewhile(lambda word: word[0] not in words.punctuation_chars, filter(None, words))]
 
 
 def unknown(words: list[str]) -> list[str]:
@@ -91,6 +103,33 @@ def test_every_command_and_option_in_a_document_exists(document: str) -> None:
     assert [(words, missing) for words in commands_in(text) if (missing := unknown(words))] == []
 
 
+def recipes_in(text: str) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """A shipped recipe with the settings of each command that names one, or a run of it by the name that an earlier command gave."""
+    shipped, runs = {path.stem for path in shipped_recipes()}, dict[str, tuple[str, tuple[str, ...]]]()
+    for words in commands_in(text):
+        settings = tuple(word for before, word in pairwise(words) if before == "--set" and not word.endswith("="))
+        for word in words:
+            recipe, earlier = runs.get(word, (word, ()))
+            if recipe in shipped:
+                yield recipe, (*earlier, *settings)
+                runs |= {name: (recipe, settings) for key, _, name in (one.partition("=") for one in settings) if key == "name"}
+                break
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_every_setting_in_a_document_is_valid(document: str) -> None:
+    for recipe, settings in recipes_in((ROOT / document).read_text("utf-8")):
+        load_sweep(recipe, settings)
+
+
+def test_a_setting_of_a_named_run_is_checked_with_its_recipe() -> None:
+    text = "`recipe run quickstart --set name=mine --set training.max_steps=4`, `recipe eval mine --set evaluation.metric=[x]`"
+    found = list(recipes_in(text))
+    assert found[1] == ("quickstart", ("name=mine", "training.max_steps=4", "evaluation.metric=[x]"))
+    with pytest.raises(UserError, match="did you mean 'metrics'"):
+        load_sweep(*found[1])
+
+
 @pytest.mark.parametrize(
     ("text", "missing"),
     [
@@ -99,6 +138,7 @@ def test_every_command_and_option_in_a_document_exists(document: str) -> None:
         ("`recipe data inspect --json`", []),
         ("`recipe data guess`", ["data", "guess"]),
         ("```console\n$ recipe run a --out x   # comment\n```", ["--out"]),
+        ("```console\nrecipe run a \\\n  --set a=b --ou x\n```", ["--ou"]),
         ("```console\nrecipe run a --runs-dir x --set a=b && recipe runs\n```", []),
     ],
 )
