@@ -115,6 +115,55 @@ def test_emogpt_is_converted_and_split_by_conversation(follow: Follow) -> None:
     assert trees[0] and trees[1] and not trees[0] & trees[1]
 
 
+LABEL = "recipe generate babylm_label --set generate.input='babylm_100M/*.train'"
+AUGMENT = "recipe generate babylm_augment --set generate.input=runs/babylm_label/generated/rows.jsonl"
+CORPUS = (
+    "recipe convert babylm_corpus --out babylm_pretrain_corpus --set data.sources.0.path=runs/babylm_augment/generated/rows.jsonl "
+    "--set 'data.sources.1.path=babylm_100M/*wiki*.train'"
+)
+ALPACA = "recipe generate alpaca_emotion --set generate.input=alpaca_data.json"
+
+
+def babylm_files() -> None:
+    """Write the files that the BabyLM table begins with."""
+    Path("babylm_100M").mkdir()
+    for name, small in (("open_subtitles", "babylm_small"), ("simple_wikipedia", "wiki_small")):
+        Path(f"babylm_100M/{name}.train").write_text((DATA / f"{small}.txt").read_text("utf-8"), "utf-8")
+    Path("alpaca_data.json").write_text((DATA / "alpaca_plain.json").read_text("utf-8"), "utf-8")
+
+
+def test_babylm_sentences_become_stories_and_stories_a_corpus(follow: Follow) -> None:
+    """Each step reads what the one before it writes; `rows.jsonl` is written by hand in place of the models."""
+    babylm_files()
+    assert follow(LABEL, "--dry-run").startswith("72 requests; dropped: 2 too short\n")
+    labelled, stories = Path("runs/babylm_label/generated"), Path("runs/babylm_augment/generated")
+    for folder, small in ((labelled, "babylm_sentences"), (stories, "babylm_stories")):
+        folder.mkdir(parents=True)
+        (folder / "rows.jsonl").write_text((DATA / f"{small}.jsonl").read_text("utf-8"), "utf-8")
+    assert follow(AUGMENT, "--dry-run").startswith("16 requests\n")
+    assert follow(ALPACA, "--dry-run").startswith("180 requests\n")
+    shown = follow(CORPUS)
+    sources = json.loads(Path("babylm_pretrain_corpus/manifest.json").read_text("utf-8"))["sources"]
+    assert [source["max_words"] for source in sources] == [7_300_000, 2_700_000]
+    for source, name in zip(sources, ("rows.jsonl", "simple_wikipedia.train"), strict=True):
+        assert re.search(rf"{re.escape(name)}.*: {source['rows_kept']} rows, {source['words']} words", shown)
+    facts = json.loads(follow("recipe data inspect", "babylm_pretrain_corpus", "--json", "--no-languages"))
+    assert facts["valid"] == sum(source["rows_kept"] for source in sources)
+
+
+@pytest.mark.long
+def test_babylm_is_followed_with_real_models(follow: Follow) -> None:
+    """A tiny classifier labels, and the embedded model writes the stories."""
+    babylm_files()
+    follow(LABEL, "--smoke")
+    smoke = {path: path.replace("generated", "generated_smoke") for path in (AUGMENT.split()[-1], CORPUS.split()[6])}
+    follow(AUGMENT, "--smoke", **smoke)
+    rows = Path("runs/babylm_augment/generated_smoke/rows.jsonl").read_text("utf-8").splitlines()
+    assert rows and {"text", "emotion", "augmented_text"} <= json.loads(rows[0]).keys()
+    follow(CORPUS, **smoke)
+    assert json.loads(Path("babylm_pretrain_corpus/manifest.json").read_text("utf-8"))["sources"][0]["rows_kept"]
+
+
 def test_mbti_posts_are_limited_numbered_and_planned_for_one_l4(follow: Follow) -> None:
     with (DATA / "mbti_small.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
@@ -124,7 +173,7 @@ def test_mbti_posts_are_limited_numbered_and_planned_for_one_l4(follow: Follow) 
         writer.writerows(
             [row["type"], "|||".join(f"{n} {post} {n}" for post in row["posts"].split("|||") * 9)] for row in rows for n in range(8)
         )
-    convert = "recipe convert --converter mbti FILE --option max_posts=25 --type classification --out DIR"
+    convert = "recipe convert --converter mbti FILE --option max_posts=25 --type classification --validation 0.09 --test 0.1 --out DIR"
     follow(convert, FILE="kaggle.csv", DIR="data/processed_data_25tweets")
     first = json.loads(Path("data/processed_data_25tweets/train.jsonl").read_text("utf-8").splitlines()[0])
     assert re.findall(r"^(\d+)\. ", first["text"], re.MULTILINE) == [str(n) for n in range(1, 26)]
