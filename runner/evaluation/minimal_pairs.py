@@ -12,7 +12,7 @@ import numpy as np
 from .intervals import LEAST_ROWS, NO_INTERVAL, ROUNDING, Difference, Estimate, bootstrap, differences, draw_resamples
 from .metrics import Metric, percent
 from .scoring import BASE, TUNED, as_json
-from .significance import p_value
+from .significance import holm, p_value
 
 Pairs = Mapping[str, Sequence[bool]]  # file -> whether the model is right in each pair
 
@@ -30,14 +30,25 @@ def minimal_pair_scores(base: Pairs, tuned: Pairs, confidence: float, seed: int 
         for model, of_model in ((BASE, base), (TUNED, tuned))
     }
     changes = differences({name: (_RIGHT, right, tuned[name]) for name, right in base.items()}, drawn, confidence)
-    before, after = ([np.array(of_model[name]) * 100.0 for name in base] for of_model in (base, tuned))
-    means = {model: {MEAN: _within_limits(mean_over_files(of_model, confidence))} for model, of_model in ((BASE, before), (TUNED, after))}
+    (of_base, of_tuned), (change,) = means((base, tuned), confidence)
     rows = sum(pairs.values())
     return {
         "pairs": pairs,
-        "mean": _table(rows, confidence, means, {MEAN: mean_difference(before, after, confidence)}),
+        "mean": _table(rows, confidence, {BASE: {MEAN: of_base}, TUNED: {MEAN: of_tuned}}, {MEAN: change}),
         "files": _table(rows, confidence, by_model, changes),
     }
+
+
+def means(columns: Sequence[Pairs], confidence: float) -> tuple[list[Estimate], list[Difference]]:
+    """Return the mean over files of each model, and how each differs from the first, tested together (Holm)."""
+    shares = [[np.array(of_model[name]) * 100.0 for name in columns[0]] for of_model in columns]
+    changes = [mean_difference(shares[0], of_model, confidence) for of_model in shares[1:]]
+    adjusted = holm([change.p_value for change in changes])
+    clear = [change.significant and p <= 1 - confidence + ROUNDING for change, p in zip(changes, adjusted, strict=True)]
+    return (
+        [_within_limits(mean_over_files(of_model, confidence)) for of_model in shares],
+        [change._replace(significant=is_clear) for change, is_clear in zip(changes, clear, strict=True)],
+    )
 
 
 def mean_over_files(files: Sequence[np.ndarray], confidence: float) -> Estimate:

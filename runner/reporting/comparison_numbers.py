@@ -12,9 +12,10 @@ from ...schemas.evaluation_sections import Criterion
 from ..evaluation.classification import read_classified
 from ..evaluation.intervals import bootstrap, differences, draw_resamples
 from ..evaluation.metrics import Metric, Prediction, metric
+from ..evaluation.minimal_pairs import MEAN, means
 from ..evaluation.rubric import criterion_metric, read_ratings
 from ..evaluation.scoring import BASE, TUNED, as_json, classified, read_predictions
-from ..runtime.run_files import METRICS, SETS
+from ..runtime.run_files import METRICS, RIGHT_PAIRS, SETS
 from ..runtime.run_folder import RunFolder
 
 OF_TOKENS = ("perplexity", "token_accuracy", "reply_tokens")  # in a model's own tokens: not comparable across tokenizers
@@ -28,7 +29,8 @@ class _Sampling(NamedTuple):
 
 
 def compare_numbers(runs: list[RunFolder], seed: int) -> dict[str, Any]:
-    """Return rows, confidence, metrics and notes of the evaluated rows; the same for the `rubric` and for every further set, as `also`.
+    """Return rows, confidence, metrics and notes of the evaluated rows; the same for the `rubric`, and as `also` for every further
+    set and the minimal pairs.
 
     Raises UserError if the runs were evaluated on different rows; a rubric or a set that differs is not compared, with a note.
     """
@@ -51,6 +53,13 @@ def compare_numbers(runs: list[RunFolder], seed: int) -> dict[str, Any]:
             found["notes"].append(f"The set {name} is not compared: it has different rows in these runs.")
         else:
             found["also"][name] = _of_rows(runs, folder, [of_run for of_run in scores if of_run], sampling)
+    blimp = [of_run.get("blimp") for of_run in metrics]
+    if any(blimp):
+        known = [of_run and (of_run["source"], of_run["pairs"]) for of_run in blimp]
+        if any(pairs != known[0] for pairs in known):
+            found["notes"].append("The minimal pairs are not compared: not every run has the same.")
+        else:
+            found["also"]["minimal pairs"] = _of_pairs(runs, sampling)
     return found
 
 
@@ -119,6 +128,16 @@ def _tuned_rows(runs: list[RunFolder], folder: str, scores: Scores) -> tuple[lis
         return [read_classified(path, labels)[TUNED] for path, labels in zip(paths, names, strict=True)], ()
     columns = [read_predictions(path, path.with_name("rows.jsonl"))[TUNED] for path in paths]
     return columns, tuple(names[0]) if all(labels == names[0] for labels in names) else ()
+
+
+def _of_pairs(runs: list[RunFolder], sampling: _Sampling) -> dict[str, Any]:
+    """Return how many minimal pairs each tuned model got right, as the mean over files."""
+    columns = [run.read(RIGHT_PAIRS)[TUNED] for run in runs]
+    values, changes = means(columns, sampling.confidence)
+    numbers = {"values": [*map(as_json, values)], "changes": [*map(as_json, changes)]}
+    rows = sum(map(len, columns[0].values()))
+    return {"rows": rows, "confidence": sampling.confidence, "notes": [],
+            "metrics": {MEAN: {"unit": "%", "higher_is_better": True, **numbers}}}  # fmt: skip
 
 
 def _differs(rubrics: list[Any]) -> str:

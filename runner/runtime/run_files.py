@@ -284,6 +284,7 @@ PROBES_REQUEST = _request(f"{EVALUATING}/probes_request.json", ProbesRequest)
 NEW_METRICS = RunFile(f"{EVALUATING}/metrics.json", Metrics, fault=metrics_fault)
 METRICS = RunFile(f"{EVALUATION}/metrics.json", Metrics, fault=metrics_fault)
 REVIEW = RunFile("review/pairs.json", dict[str, Any], ("review", "pairs"))  # the pairs shown to people, and which model wrote which reply
+RIGHT_PAIRS = RunFile(f"{EVALUATION}/blimp.json", RightPairs)
 MERGE_REQUEST = _request("merge_request.json", MergeRequest)
 MERGE_RESULT = RunFile("merge.json", MergeResult)  # in the folder of the merged model
 PREDICT_REQUEST = _request("request.json", PredictRequest)  # in the folder of the prediction

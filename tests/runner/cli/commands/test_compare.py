@@ -5,7 +5,8 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from recipekit.runner.runtime.run_files import LOCK, MANIFEST, METRICS, STATUS
+from recipekit.runner.evaluation.minimal_pairs import minimal_pair_scores
+from recipekit.runner.runtime.run_files import LOCK, MANIFEST, METRICS, RIGHT_PAIRS, STATUS
 from recipekit.runner.runtime.run_folder import RunFolder
 from recipekit.schemas.yaml_writing import to_yaml
 
@@ -123,6 +124,33 @@ def add_ratings(run: str, good: int, judge: str = "judge") -> None:
     rubric = {**metrics_with(metrics={"kind": {"unit": "%", "higher_is_better": True}}), "criteria": {"kind": "Is it kind?"},
               "judges": [{"model": judge, "judged": 60, "unread": 0, "failed": 0, "redacted": 0}], "agreement": {}}  # fmt: skip
     folder.write(METRICS, folder.read(METRICS) | {"rubric": rubric})
+
+
+def with_pairs(run, right, source="pairs"):
+    """Add minimal pairs to a run, of two files: in the first every pair is right, in the second so many of 40."""
+    found = {"a": [True] * 20, "b": [True] * right + [False] * (40 - right)}
+    folder = RunFolder(Path(run))
+    folder.write(RIGHT_PAIRS, {"key": "k", "base": found, "tuned": found})
+    folder.write(METRICS, {**folder.read(METRICS), "blimp": {"source": source, **minimal_pair_scores(found, found, 0.95)}})
+    return run
+
+
+def test_minimal_pairs_are_compared_pair_by_pair(command_line, write):
+    runs = [with_pairs(write(name, 10.0), right) for name, right in (("1", 20), ("2", 36), ("3", 20))]
+    table = compared(command_line, *runs)["also"]["minimal pairs"]
+    (numbers,) = table["metrics"].values()
+    assert table["rows"] == 60 and [value["value"] for value in numbers["values"]] == [75, 95, 75]
+    assert [(change["value"], change["significant"]) for change in numbers["changes"]] == [(20, True), (0, False)]
+    shown = command_line("compare", *runs[:2]).out
+    assert "minimal pairs: 60 rows, 95% intervals" in shown and "+20.00, better" in shown
+
+
+def test_other_minimal_pairs_are_not_compared(command_line, write):
+    for other in (with_pairs(write("2", 10.0), 20, "others"), write("3", 10.0)):
+        found = compared(command_line, with_pairs(write("1", 10.0), 20), other)
+        assert (
+            found["notes"] == ["The minimal pairs are not compared: not every run has the same."] and "minimal pairs" not in found["also"]
+        )
 
 
 def test_rubrics_of_the_same_judges_are_compared(command_line, write):
