@@ -1,7 +1,10 @@
-"""GGUF files of a tiny Llama and a tiny Qwen2, read back by transformers' own loader; and what is refused."""
+"""GGUF files of a tiny Llama and a tiny Qwen2, read back by transformers' own loader and by llama.cpp; and what is refused."""
 
 import json
+import os
 import shutil
+import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,6 +14,8 @@ gguf = pytest.importorskip("gguf", reason="needs the extra [train]")
 
 from recipekit.runner.workflows.gguf import RECORD_TYPES, pre_tokenizer_name, rope_factors, write_gguf
 from recipekit.schemas.base.errors import UserError
+
+from ...support.paths import ROOT
 
 # In a process of its own: the loader warns of what is not ours.
 READ_BACK = """
@@ -100,6 +105,54 @@ def test_a_qwen2_with_its_biases_is_read_back_as_well(folder: Path, tmp_path: Pa
     assert found["same_ids"] and found["difference"] <= LARGEST["f32"]
     tensors = {tensor.name for tensor in gguf.GGUFReader(other / "f32.gguf").tensors}
     assert {f"blk.{n}.attn_{part}.bias" for n in range(2) for part in "qkv"} <= tensors
+
+
+TEXTS = [
+    "Where does the cat sleep, number 42?",
+    "<|im_start|>user\nHello 🌙  two<|im_end|>\n<|im_start|>assistant\n",
+    "It's the owl's été.",
+]
+SAY = """
+import json, sys, torch
+from transformers import AutoModelForCausalLM, AutoTokenizer
+folder, count, texts = sys.argv[1], int(sys.argv[2]), json.loads(sys.argv[3])
+model, tokenizer = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval(), AutoTokenizer.from_pretrained(folder)
+found = []
+for text in texts:
+    ids, said = tokenizer(text, add_special_tokens=False)["input_ids"], []
+    with torch.inference_mode():
+        while len(said) < count:
+            said.append(int(model(torch.tensor([ids + said])).logits[0, -1].argmax()))
+    found.append([ids, said])
+print(json.dumps(found))
+"""
+
+
+@pytest.fixture(scope="session")
+def llama_cpp() -> Callable[[Path, int], object]:
+    """What llama.cpp makes of TEXTS with the model of a file; node-llama-cpp is an npm package, like axe-core in support/browser.py."""
+    library = Path(os.environ.get("NODE_LLAMA_CPP") or ROOT / "node_modules" / "node-llama-cpp") / "dist" / "index.js"
+    if not library.is_file():
+        pytest.skip("needs llama.cpp: npm install --no-save node-llama-cpp")
+
+    def say(file: Path, count: int) -> object:
+        argv = ["node", ROOT / "tests" / "support" / "llama_cpp.mjs", library, file, str(count)]
+        done = subprocess.run(argv, input=json.dumps(TEXTS), capture_output=True, text=True, timeout=300, check=False)
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    return say
+
+
+@pytest.mark.parametrize("architecture", ["llama", "qwen2"])
+def test_llama_cpp_has_the_same_tokens_and_the_same_greedy_replies(folder: Path, tmp_path: Path, warm, llama_cpp, architecture) -> None:
+    other = shutil.copytree(folder, tmp_path / "model", ignore=shutil.ignore_patterns("*.gguf"))
+    if architecture == "qwen2":
+        assert warm("-c", QWEN2, other).returncode == 0
+    write_gguf(other, other / "f32.gguf", "f32")
+    said = warm("-c", SAY, other, 12, json.dumps(TEXTS))
+    assert said.returncode == 0, said.stderr
+    assert llama_cpp(other / "f32.gguf", 12) == json.loads(said.stdout)
 
 
 def test_the_scaling_of_llama_3_is_written_as_transformers_computes_it(folder: Path, tmp_path: Path, warm) -> None:
