@@ -4,7 +4,9 @@ Everything stays in the run directory unless the recipe's pass-through keys say 
 `mlflow_tracking_uri`, `trackio_space_id`. Keys and passwords come only from the environment.
 """
 
+import shlex
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 from ...schemas.base.errors import UserError
@@ -17,6 +19,8 @@ ENVIRONMENT: dict[str, dict[str, str]] = {
     "mlflow": {"MLFLOW_DISABLE_TELEMETRY": "true"},
     "trackio": {"TRACKIO_DIR": "trackio"},
 }
+
+ELSEWHERE = {"wandb": "wandb_mode", "mlflow": "mlflow_tracking_uri", "trackio": "trackio_space_id"}  # keys that name another place
 
 
 def tracker_keys(recipe: Recipe) -> dict[str, Any]:
@@ -36,6 +40,19 @@ def tracker_keys(recipe: Recipe) -> dict[str, Any]:
 def tracker_environment(trackers: tuple[str, ...]) -> dict[str, str]:
     """Return the training process's environment: where trackers write, and settings that keep them from sending anything."""
     return {name: value for tracker in trackers for name, value in ENVIRONMENT[tracker].items()}
+
+
+def tracker_commands(recipe: Recipe, run: Path) -> list[str]:
+    """Return the command that shows or uploads what each tracker wrote into the run's directory; none where a pass-through key names
+    another place."""
+    folder = shlex.quote(str(run))
+    commands = {
+        "tensorboard": f"tensorboard --logdir {folder}/tensorboard",
+        "wandb": f"wandb sync {folder}/wandb/offline-run-*",
+        "mlflow": f"mlflow ui --backend-store-uri sqlite:///{folder}/mlflow.db",
+        "trackio": f"TRACKIO_DIR={folder}/trackio trackio show",
+    }
+    return [commands[tracker] for tracker in recipe.training.trackers if ELSEWHERE.get(tracker) not in recipe.axolotl]
 
 
 def require_trackers(recipe: Recipe) -> None:

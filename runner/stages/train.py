@@ -15,6 +15,7 @@ from ..launch import multi_node
 from ..launch.axolotl_config import PREPARED
 from ..launch.plan import Plan
 from ..launch.steps import optimizer_steps, require_rows, step_problems, steps_depend_on_tokens
+from ..launch.trackers import tracker_commands
 from ..models.template_rows import date_note
 from ..reporting.token_summary import token_summary
 from ..resources.batch_size import batch_text
@@ -79,6 +80,8 @@ def run(context: RunContext) -> None:
     publish_model(run)
     display.say("", f"trained in each epoch: {token_summary(run.read(TOKENS)['train'])}")
     print_memory(run, display)
+    for command in tracker_commands(context.recipe, run.path):
+        display.say("tracked", command)
     _record_time(context, ended | {"whole": not checkpoint and not ended["reason"], "resumed": bool(checkpoint)}, predicted)
 
 

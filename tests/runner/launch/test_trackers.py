@@ -2,10 +2,11 @@
 
 import json
 from importlib.util import find_spec
+from pathlib import Path
 
 import pytest
 from recipekit.runner.launch import trackers
-from recipekit.runner.launch.trackers import ENVIRONMENT, require_trackers, tracker_environment, tracker_keys
+from recipekit.runner.launch.trackers import ENVIRONMENT, require_trackers, tracker_commands, tracker_environment, tracker_keys
 from recipekit.schemas.base.errors import UserError
 from recipekit.schemas.sections import Recipe
 
@@ -42,6 +43,15 @@ def test_nothing_is_sent_by_default():
     env = tracker_environment(("wandb", "mlflow", "trackio"))
     assert env["WANDB_MODE"] == "offline" and env["MLFLOW_DISABLE_TELEMETRY"] == "true" and env["TRACKIO_DIR"] == "trackio"
     assert tracker_environment(()) == {}
+
+
+def test_the_command_that_shows_or_uploads_what_was_tracked_is_given(recipe_with):
+    run = Path("runs/my emoji/1")
+    assert tracker_commands(recipe_with("wandb", "tensorboard"), run) == [
+        "wandb sync 'runs/my emoji/1'/wandb/offline-run-*", "tensorboard --logdir 'runs/my emoji/1'/tensorboard",
+    ]  # fmt: skip
+    online = recipe_with("wandb", "mlflow")._replace(axolotl={"wandb_mode": "online", "mlflow_tracking_uri": "http://tracker"})
+    assert tracker_commands(online, run) == []
 
 
 def test_a_tracker_that_is_not_installed_is_reported_before_training(recipe_with, monkeypatch):
