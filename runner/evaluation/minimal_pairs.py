@@ -9,33 +9,28 @@ from typing import Any
 
 import numpy as np
 
-from .intervals import LEAST_ROWS, NO_INTERVAL, ROUNDING, Difference, Estimate, bootstrap, differences, draw_resamples
-from .metrics import Metric, percent
-from .scoring import BASE, TUNED, as_json
+from .intervals import LEAST_ROWS, NO_INTERVAL, ROUNDING, Difference, Estimate
+from .proportions import YES, Outcomes, paired_percentages, percentage_table
+from .scoring import BASE, TUNED
 from .significance import holm, p_value
 
-Pairs = Mapping[str, Sequence[bool]]  # file -> whether the model is right in each pair
+Pairs = Mapping[str, Outcomes]  # file -> whether the model is right in each pair
 
 MEAN = "mean of the files"
-_RIGHT = Metric("right", lambda is_right: (is_right, 1), percent, "%", True, ("chat", "text"), None, False, False)
-_SUM = _RIGHT._replace(aggregate=lambda total: total)
+_SUM = YES._replace(aggregate=lambda total: total)
 
 
 def minimal_pair_scores(base: Pairs, tuned: Pairs, confidence: float, seed: int = 0) -> dict[str, Any]:
     """Return the number of pairs of each file, and two tables: the mean over files, tested by itself, and the files, tested together."""
     pairs = {name: len(right) for name, right in base.items()}
-    drawn = {count: draw_resamples(count, seed) for count in set(pairs.values())}
-    by_model = {
-        model: {name: bootstrap(_RIGHT, right, drawn[len(right)], confidence) for name, right in of_model.items()}
-        for model, of_model in ((BASE, base), (TUNED, tuned))
-    }
-    changes = differences({name: (_RIGHT, right, tuned[name]) for name, right in base.items()}, drawn, confidence)
-    (of_base, of_tuned), (change,) = means((base, tuned), confidence)
     rows = sum(pairs.values())
+    (of_base, of_tuned), (change,) = means((base, tuned), confidence)
+    of_means = {BASE: {MEAN: of_base}, TUNED: {MEAN: of_tuned}}
+    by_file = {name: (right, tuned[name]) for name, right in base.items()}
     return {
         "pairs": pairs,
-        "mean": _table(rows, confidence, {BASE: {MEAN: of_base}, TUNED: {MEAN: of_tuned}}, {MEAN: change}),
-        "files": _table(rows, confidence, by_model, changes),
+        "mean": percentage_table(rows, confidence, of_means, {MEAN: change}, higher_is_better=True),
+        "files": paired_percentages(by_file, rows, confidence, seed, higher_is_better=True),
     }
 
 
@@ -75,12 +70,3 @@ def mean_difference(before: Sequence[np.ndarray], after: Sequence[np.ndarray], c
 def _within_limits(percentage: Estimate) -> Estimate:
     """Return the percentage with an interval that does not leave 0 to 100."""
     return Estimate(percentage.value, *(float(np.clip(end, 0, 100)) for end in percentage[1:]))
-
-
-def _table(rows: int, confidence: float, models: dict[str, dict[str, Estimate]], changes: Mapping[str, Difference]) -> dict[str, Any]:
-    return {
-        "rows": rows, "confidence": confidence, "baseline": BASE,
-        "models": {model: {name: as_json(number) for name, number in found.items()} for model, found in models.items()},
-        "differences": {name: as_json(change) for name, change in changes.items()},
-        "metrics": {name: {"unit": "%", "higher_is_better": True} for name in changes},
-    }  # fmt: skip

@@ -8,11 +8,11 @@ from ...schemas.base.hashing import key_of, with_contents
 from ...schemas.sample_prompts import sample_texts
 from ...schemas.sections import Evaluation, Model, Recipe
 from ..models.resolve import resolve_model
-from ..runtime.run_files import EVALUATING, PromptAnswers, RightPairs, RunFile
+from ..runtime.run_files import EVALUATING, PromptAnswers, ReplyEmotions, RightPairs, RunFile
 from ..runtime.run_folder import RUNS, RunFolder
 from . import blimp
 from .minimal_pairs import minimal_pair_scores
-from .sentiment import emotion_prompts
+from .sentiment import emotion_prompts, sentiment_scores
 
 
 def _as_it_is(value: Any) -> Any:
@@ -45,7 +45,7 @@ def _sentiment(asked: dict[str, Any]) -> dict[str, Any]:
 PROBES = {
     "logit_lens": Probe("lens", RunFile(f"{EVALUATING}/lens.json", dict[str, Any])),
     "blimp": Probe("blimp", RunFile(f"{EVALUATING}/blimp.json", RightPairs), blimp.identity, blimp.prepare),
-    "sentiment_model": Probe("sentiment", RunFile(f"{EVALUATING}/sentiment.json", dict[str, Any]), _sentiment_identity, _sentiment),
+    "sentiment_model": Probe("sentiment", RunFile(f"{EVALUATING}/sentiment.json", ReplyEmotions), _sentiment_identity, _sentiment),
     "prompts": Probe("prompts", RunFile(f"{EVALUATING}/prompts.json", PromptAnswers)),
 }
 
@@ -78,12 +78,16 @@ def pending_probes(run: RunFolder, asked: dict[str, Any], predictions: str) -> d
 def probe_results(run: RunFolder, asked: dict[str, Any], evaluation: Evaluation) -> dict[str, Any]:
     """Return the results of the probes for metrics.json."""
     found = {PROBES[name].result: {key: value for key, value in run.read(PROBES[name].file).items() if key != "key"} for name in asked}
+    how = evaluation.confidence, evaluation.generation.seed
     if "blimp" in found:
-        scores = minimal_pair_scores(**found["blimp"], confidence=evaluation.confidence, seed=evaluation.generation.seed)
-        found["blimp"] = {"source": blimp.name_of(asked["blimp"]), **scores}
+        right = found["blimp"]
+        found["blimp"] = {"source": blimp.name_of(asked["blimp"]), **minimal_pair_scores(right["base"], right["tuned"], *how)}
     if "sentiment" in found:
-        path = asked["sentiment_model"]["path"]
-        found["sentiment"] |= {"classifier": asked["sentiment_model"]["classifier"], "prompts": path and Path(path).name}
+        heard, path = found["sentiment"], asked["sentiment_model"]["path"]
+        found["sentiment"] = {
+            "classifier": asked["sentiment_model"]["classifier"], "prompts": path and Path(path).name,
+            "rows_without_emotion": heard["rows_without_emotion"], **sentiment_scores(heard["base"], heard["tuned"], *how),
+        }  # fmt: skip
     if "prompts" in found:
         found["prompts"] |= {key: asked["prompts"][key] for key in ("system", "generation")}
     return found

@@ -2,11 +2,13 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from ...schemas.base.errors import Location, Problem, UserError
+from .proportions import paired_percentages
+from .scoring import BASE, TUNED
 
 POSITIVE = ("admiration", "amusement", "approval", "caring", "curiosity", "desire", "excitement", "gratitude", "joy", "love", "optimism",
             "pride", "realization", "relief")  # fmt: skip
@@ -16,31 +18,37 @@ NEUTRAL = ("neutral", "surprise")
 GROUPS = {"positive": POSITIVE, "neutral": NEUTRAL, "negative": NEGATIVE}
 GROUP_OF = {emotion: group for group, emotions in GROUPS.items() for emotion in emotions}
 
-Counts = Mapping[str, Mapping[str, int]]  # prompt emotion -> reply emotion -> replies
+Replies = Sequence[tuple[str, str | None]]  # (emotion of the prompt, emotion of the reply), None without a reply
 
 
-def counted(pairs: Iterable[tuple[str, str]]) -> dict[str, dict[str, int]]:
-    """Return counts for (emotion of the prompt, emotion of the reply) pairs."""
-    found: dict[str, Counter[str]] = {}
-    for prompt, reply in pairs:
-        found.setdefault(prompt, Counter())[reply] += 1
-    return {prompt: dict(counts) for prompt, counts in found.items()}
-
-
-def by_group(counts: Counts) -> dict[str, dict[str, Any]]:
-    """Return rows, and the percentage of positive, neutral and negative replies, for each non-empty group of prompts.
+def sentiment_scores(base: Replies, tuned: Replies, confidence: float, seed: int = 0) -> dict[str, Any]:
+    """Return each model's counts by the emotions of prompt and reply, and for each group of prompts a table of the percentages of positive,
+    neutral and negative replies, of the prompts that both models have answered.
 
     Raises KeyError for an emotion that is not one of the 28.
     """
-    sums: dict[str, Counter[str]] = {}
-    for prompt, replies in counts.items():
-        for reply, count in replies.items():
-            sums.setdefault(GROUP_OF[prompt], Counter())[GROUP_OF[reply]] += count
-    return {
-        group: {"rows": sums[group].total(), **{kind: 100 * sums[group][kind] / sums[group].total() for kind in GROUPS}}
+    by_group: dict[str, list[tuple[str, str]]] = {}
+    for (prompt, of_base), (_, of_tuned) in zip(base, tuned, strict=True):
+        if of_base is not None and of_tuned is not None:
+            by_group.setdefault(GROUP_OF[prompt], []).append((GROUP_OF[of_base], GROUP_OF[of_tuned]))
+    tables = {
+        group: paired_percentages(
+            {kind: ([found == kind for found, _ in pairs], [found == kind for _, found in pairs]) for kind in GROUPS},
+            len(pairs), confidence, seed,
+        )
         for group in GROUPS
-        if group in sums
-    }
+        if (pairs := by_group.get(group))
+    }  # fmt: skip
+    return {"models": {BASE: _counted(base), TUNED: _counted(tuned)}, "groups": tables}
+
+
+def _counted(replies: Replies) -> dict[str, Any]:
+    found: dict[str, Counter[str]] = {}
+    for prompt, reply in replies:
+        if reply is not None:
+            found.setdefault(prompt, Counter())[reply] += 1
+    counts = {prompt: dict(counts) for prompt, counts in found.items()}
+    return {"counts": counts, "without_reply": sum(reply is None for _, reply in replies)}
 
 
 def emotion_prompts(path: Path) -> list[tuple[str, str]]:

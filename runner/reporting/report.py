@@ -94,6 +94,7 @@ def report_facts(run: RunFolder, status: dict[str, Any]) -> dict[str, Any]:
         "rows": row_facts(run, metrics),
         "review": review_results(run),
         "pairs": {"line": pairs_line(blimp), "verdicts": verdicts(blimp["files"])} if (blimp := metrics.get("blimp")) else {},
+        "sentiment": {group: verdicts(table) for group, table in metrics["sentiment"]["groups"].items()} if "sentiment" in metrics else {},
         "samples": answered_prompts(metrics),
         "sampling": sampling(metrics) if metrics.get("prompts") else "",
         "masks": read_lines(run / "eval" / "masks.jsonl", "id", "label", "segments"),

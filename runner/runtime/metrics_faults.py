@@ -18,6 +18,8 @@ def _faults(metrics: Metrics) -> Iterator[str]:
     tables = {**sets, **metrics.get("slices", {})}
     if "blimp" in metrics:
         tables |= {"blimp": metrics["blimp"]["mean"], "blimp by file": metrics["blimp"]["files"]}
+    if "sentiment" in metrics:
+        tables |= {f"sentiment of {group}": table for group, table in metrics["sentiment"]["groups"].items()}
     for name, table in tables.items():
         yield from (f"{name}: {what}" if name else what for what in _table_faults(table))
     for name, part in sets.items():
@@ -87,6 +89,8 @@ def _probe_faults(metrics: Metrics) -> Iterator[str]:
         yield "lens: the models do not have the same prompts"
     if blimp and blimp["pairs"].keys() != blimp["files"]["metrics"].keys():
         yield "blimp: the scores do not have the files of the pairs"
+    if blimp and len(blimp["mean"]["metrics"]) != 1:
+        yield "blimp: no mean over the files"
     if prompts:
         if "base" in prompts and len(prompts["base"]) != len(prompts["tuned"]):
             yield "prompts: the models do not have the same number of answers"

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal, NotRequired, TypedDict
 
 import msgspec
 
-from .probe_results import Diversity, LensOf, SamplePrompts, Sentiment
+from .probe_results import Diversity, LensOf, ModelSentiment, SamplePrompts
 
 ModelName = Literal["base", "majority", "mentioned", "tfidf", "tuned", "reference"]
 
@@ -72,6 +72,16 @@ class Blimp(TypedDict):
     pairs: dict[str, int]
     mean: Scores
     files: Scores
+
+
+class Sentiment(TypedDict):
+    """The sentiment of both models' replies, by a classifier: a table for each group of prompts."""
+
+    classifier: str
+    rows_without_emotion: int
+    prompts: str | None
+    models: dict[str, ModelSentiment]
+    groups: dict[str, Scores]
 
 
 class EvaluatedWith(TypedDict):

@@ -40,30 +40,11 @@ class LensOf(TypedDict):
     tuned: list[LensPrompt]
 
 
-class GroupSentiment(TypedDict):
-    """A group of prompts: how many replies, and the percentage of each kind."""
-
-    rows: int
-    positive: float
-    neutral: float
-    negative: float
-
-
 class ModelSentiment(TypedDict):
-    """Replies by the emotion of the prompt and of the reply, and by group."""
+    """Replies by the emotion of the prompt and of the reply."""
 
     counts: dict[str, dict[str, int]]
-    groups: dict[str, GroupSentiment]
     without_reply: int
-
-
-class Sentiment(TypedDict):
-    """The sentiment of both models' replies, by a classifier."""
-
-    classifier: str
-    rows_without_emotion: int
-    prompts: str | None
-    models: dict[str, ModelSentiment]
 
 
 class Sampling(TypedDict):

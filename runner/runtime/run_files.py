@@ -253,6 +253,15 @@ class RightPairs(TypedDict):
     tuned: dict[str, list[bool]]
 
 
+class ReplyEmotions(TypedDict):
+    """The emotions of prompts and of each model's replies to them, None without a reply."""
+
+    key: str
+    base: list[tuple[str, str | None]]
+    tuned: list[tuple[str, str | None]]
+    rows_without_emotion: int
+
+
 class PredictRequest(TypedDict):
     """What `recipe predict` asks its worker to do. `model` is a ModelReference; `rows` of the file's `count` rows can be predicted."""
 

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from ...schemas.base.errors import UserError
-from ..evaluation.sentiment import GROUP_OF, by_group, counted
+from ..evaluation.sentiment import GROUP_OF
 from ..models.reference import ModelReference
 from ..runtime.progress import read_lines
 from ..runtime.run_files import EVALUATING
@@ -44,7 +44,7 @@ def replies_to_prompts(loaded: LoadedModel, tokenizer: Any, asked: dict[str, Any
 
 
 def sentiment(classifier: str, replies: Replies | None) -> dict[str, Any]:
-    """Return each model's counts by prompt and reply emotion, and shares by group, of `replies`; None: those to the evaluated rows.
+    """Return (emotion of the prompt, emotion of the reply) for each model's `replies`; None: those to the evaluated rows.
 
     Raises UserError if the classifier has labels that are not among the 28 emotions.
     """
@@ -54,11 +54,9 @@ def sentiment(classifier: str, replies: Replies | None) -> dict[str, Any]:
         raise UserError(f"{classifier} has labels that are not among the 28 emotions: {', '.join(unknown[:5])}")
     models: dict[str, Any] = {}
     for model, pairs in replies.items():
-        answered = [(emotion, reply) for emotion, reply in pairs if reply is not None]
-        heard = predicted(loaded, [reply for _, reply in answered])
-        counts = counted(zip((emotion for emotion, _ in answered), heard, strict=True))
-        models[model] = {"counts": counts, "groups": by_group(counts), "without_reply": len(pairs) - len(answered)}
-    return {"models": models, "rows_without_emotion": without_emotion}
+        heard = iter(predicted(loaded, [reply for _, reply in pairs if reply is not None]))
+        models[model] = [(emotion, None if reply is None else next(heard)) for emotion, reply in pairs]
+    return {**models, "rows_without_emotion": without_emotion}
 
 
 def predicted(loaded: LoadedModel, texts: list[str]) -> list[str]:

@@ -5,6 +5,7 @@ from itertools import cycle
 from pathlib import Path
 
 from recipekit.runner.evaluation.minimal_pairs import minimal_pair_scores
+from recipekit.runner.evaluation.sentiment import sentiment_scores
 from recipekit.runner.runtime.machine import Machine
 from recipekit.runner.runtime.run_files import LOCK, MANIFEST, METRICS, PEAK_MEMORY, STATUS, TOKENS
 from recipekit.runner.runtime.run_folder import RunFolder
@@ -34,8 +35,7 @@ PROBES = {
     },
     "sentiment": {
         "classifier": "some/model", "rows_without_emotion": 2, "prompts": None,
-        "models": {model: {"counts": {"joy": {"love": 3, "anger": 1}}, "groups": {"positive": {"rows": 4, "positive": 75.0, "neutral": 0.0, "negative": 25.0}}, "without_reply": 1}
-                   for model in ("base", "tuned")},
+        **sentiment_scores(*[[("joy", "love")] * 3 + [("joy", "anger"), ("joy", None)]] * 2, confidence=0.95),
     },
     "blimp": {"source": "pairs", **minimal_pair_scores({"binding": [True, False] * 100}, {"binding": [True] * 150 + [False] * 50}, 0.95)},
     "prompts": {

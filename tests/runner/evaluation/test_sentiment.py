@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from recipekit.runner.evaluation.sentiment import GROUP_OF, GROUPS, by_group, counted, emotion_prompts
+from recipekit.runner.evaluation.sentiment import GROUP_OF, GROUPS, emotion_prompts, sentiment_scores
 from recipekit.schemas.base.errors import UserError
 
 
@@ -15,28 +15,42 @@ def test_the_28_emotions_are_in_one_group_each():
     )  # fmt: skip
 
 
+def shares(pairs):
+    """The percentages of each group of prompts, of a model compared with itself."""
+    groups = sentiment_scores(pairs, pairs, 0.95)["groups"]
+    return {group: [table["models"]["tuned"][kind]["value"] for kind in GROUPS] for group, table in groups.items()}
+
+
 def test_shares_by_hand():
     pairs = [("joy", "love"), ("joy", "neutral"), ("love", "anger"), ("love", "joy"), ("fear", "surprise")]
-    counts = counted(pairs)
-    assert counts == {"joy": {"love": 1, "neutral": 1}, "love": {"anger": 1, "joy": 1}, "fear": {"surprise": 1}}
-    assert by_group(counts) == {
-        "positive": {"rows": 4, "positive": 50.0, "neutral": 25.0, "negative": 25.0},
-        "negative": {"rows": 1, "positive": 0.0, "neutral": 100.0, "negative": 0.0},
-    }
+    found = sentiment_scores(pairs, [*pairs[:4], ("fear", None)], 0.95)
+    counts = {"joy": {"love": 1, "neutral": 1}, "love": {"anger": 1, "joy": 1}, "fear": {"surprise": 1}}
+    assert found["models"]["base"] == {"counts": counts, "without_reply": 0}
+    assert found["models"]["tuned"]["without_reply"] == 1 and "fear" not in found["models"]["tuned"]["counts"]
+    assert {group: table["rows"] for group, table in found["groups"].items()} == {"positive": 4}, "only what both have answered"
+    assert shares(pairs) == {"positive": [50, 25, 25], "negative": [0, 100, 0]}
+
+
+def test_replies_are_compared_prompt_by_prompt():
+    base, tuned = [("grief", "grief")] * 30, [("grief", "caring")] * 12 + [("grief", "grief")] * 18
+    table = sentiment_scores(base, tuned, 0.95)["groups"]["negative"]
+    change = table["differences"]["positive"]
+    assert (change["value"], change["significant"]) == (40, True) and 0 < change["low"] < 40 < change["high"]
+    assert table["models"]["base"]["positive"] == {"value": 0, "low": 0, "high": pytest.approx(11.5703, abs=1e-3)}, "exact (Clopper-Pearson)"
+    assert not sentiment_scores(base, base, 0.95)["groups"]["negative"]["differences"]["positive"]["significant"]
 
 
 def test_prompts_weigh_the_same_and_not_emotions():
-    counts = {"joy": {"joy": 30}, "grief": {"grief": 20}, "pride": {"neutral": 10}}
-    assert by_group(counts)["positive"] == {"rows": 40, "positive": 75.0, "neutral": 25.0, "negative": 0.0}
+    assert shares([("joy", "joy")] * 30 + [("grief", "grief")] * 20 + [("pride", "neutral")] * 10)["positive"] == [75, 25, 0]
 
 
 def test_an_unknown_emotion_is_reported():
     with pytest.raises(KeyError, match="glee"):
-        by_group({"joy": {"glee": 1}})
+        shares([("joy", "glee")])
 
 
 def test_no_rows_have_no_groups():
-    assert by_group({}) == {}
+    assert shares([]) == {}
 
 
 def test_the_committed_percentages_come_from_the_committed_counts(realdata):
@@ -66,12 +80,11 @@ def test_the_sentiment_table_groups_whole_replies(realdata, model):
     prompts = json.loads((realdata / "babylm_alpaca/quantitative_analysis/emotion_prompts.json").read_text())
     sizes = {group: sum(len(prompts[emotion]) for emotion in emotions) for group, emotions in GROUPS.items()}
     assert (sizes, sum(sizes.values())) == ({"positive": 419, "neutral": 60, "negative": 350}, 829)
-    for group, shares in TABLE_17[model].items():
-        replies = [round(share * sizes[group] / 100) for share in shares]
+    for group, of_report in TABLE_17[model].items():
+        replies = [round(share * sizes[group] / 100) for share in of_report]
         assert sum(replies) == sizes[group]
-        counts = {GROUPS[group][0]: {GROUPS[kind][0]: count for kind, count in zip(GROUPS, replies, strict=True)}}
-        found = by_group(counts)[group]
-        assert [found[kind] for kind in GROUPS] == pytest.approx(shares, abs=0.01)
+        pairs = [(GROUPS[group][0], GROUPS[kind][0]) for kind, count in zip(GROUPS, replies, strict=True) for _ in range(count)]
+        assert shares(pairs)[group] == pytest.approx(of_report, abs=0.01)
 
 
 def test_prompts_by_emotion_are_read_in_order(tmp_path):

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from recipekit.runner.evaluation.blimp import faults
 from recipekit.runner.evaluation.probes import PROBES, pending_probes, probe_results, requested_probes
+from recipekit.runner.evaluation.sentiment import GROUP_OF
 from recipekit.runner.runtime.run_folder import RunFolder
 from recipekit.runner.stages.evaluate import evaluate_key
 from recipekit.runner.worker.sentiment_probe import prompt_emotions
@@ -157,11 +158,8 @@ def test_every_reply_to_a_prompt_with_an_emotion_is_classified(tiny_gpt2, warm, 
     assert done.returncode == 0, done.stderr
     found, of_prompts = json.loads(done.stdout.splitlines()[-1])
     assert found["rows_without_emotion"] == 1
-    assert of_prompts["rows_without_emotion"] == 0 and of_prompts["models"]["tuned"]["without_reply"] == 1
-    assert {prompt: sum(replies.values()) for prompt, replies in of_prompts["models"]["tuned"]["counts"].items()} == {"joy": 1}
+    assert of_prompts["rows_without_emotion"] == 0
+    assert [prompt for prompt, _ in of_prompts["tuned"]] == ["joy", "fear"] and of_prompts["tuned"][1][1] is None
     for model in ("base", "tuned"):
-        counts = found["models"][model]["counts"]
-        assert {prompt: sum(replies.values()) for prompt, replies in counts.items()} == {"joy": 2, "fear": 1, "surprise": 1}
-        assert {group: shares["rows"] for group, shares in found["models"][model]["groups"].items()} == {
-            "positive": 2, "neutral": 1, "negative": 1,
-        }  # fmt: skip
+        assert [prompt for prompt, _ in found[model]] == ["joy", "fear", "joy", "surprise"]
+        assert {reply for _, reply in found[model]} <= GROUP_OF.keys()
