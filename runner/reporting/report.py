@@ -17,7 +17,7 @@ from ..evaluation.scoring import BASE, TUNED, read_predictions
 from ..resources.batch_size import batch_text
 from ..resources.fit import peak_text
 from ..resources.training_time import measured_line
-from ..runtime.metrics_file import Losses, Metrics
+from ..runtime.metrics_file import Blimp, Losses, Metrics
 from ..runtime.progress import read_lines
 from ..runtime.resolved_values import effective_values
 from ..runtime.run_files import KERNELS, LOCK, MANIFEST, METRICS, ORIGINS, PEAK_MEMORY, SMOKE_KEYS, TIMING, TOKENS, PeakMemory, Timing
@@ -93,8 +93,10 @@ def report_facts(run: RunFolder, status: dict[str, Any]) -> dict[str, Any]:
         "kernels": (run.find(KERNELS) or {"kernels": []})["kernels"],
         "rows": row_facts(run, metrics),
         "review": review_results(run),
-        "pairs": {"line": pairs_line(blimp), "verdicts": verdicts(blimp["files"])} if (blimp := metrics.get("blimp")) else {},
-        "sentiment": {group: verdicts(table) for group, table in metrics["sentiment"]["groups"].items()} if "sentiment" in metrics else {},
+        "pairs": pair_tables(metrics["blimp"]) if "blimp" in metrics else {},
+        "sentiment": [score_table(f"{group} prompts", scores, []) for group, scores in found["groups"].items()]
+        if (found := metrics.get("sentiment"))
+        else [],
         "samples": answered_prompts(metrics),
         "sampling": sampling(metrics) if metrics.get("prompts") else "",
         "masks": read_lines(run / "eval" / "masks.jsonl", "id", "label", "segments"),
@@ -114,6 +116,17 @@ def further_tables(metrics: Metrics) -> list[dict[str, Any]]:
         texts = [f"{name.replace('_', ' ')}: {text}" for name, text in rubric["criteria"].items()]
         parts.append(score_table("Rubric", rubric, [*texts, *rubric_lines(rubric)]))
     return parts + [score_table(f"Also: {name}", part, part.get("notes", [])) for name, part in metrics.get("also", {}).items()]
+
+
+def pair_tables(blimp: Blimp) -> dict[str, Any]:
+    """Return the minimal pairs in a sentence, and the tables of their mean and of each file."""
+    counts = sorted({*blimp["pairs"].values()})
+    each = f"{counts[0]:,}" + (f" to {counts[-1]:,}" if len(counts) > 1 else "") if counts else "0"
+    return {
+        "line": pairs_line(blimp),
+        "mean": score_table("Minimal pairs", blimp["mean"], []),
+        "files": score_table("Minimal pairs by file", blimp["files"], [f"{each} pairs in each file."]),
+    }
 
 
 def score_table(name: str, scores: Mapping[str, Any], notes: list[str]) -> dict[str, Any]:

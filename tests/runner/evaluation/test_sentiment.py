@@ -36,7 +36,9 @@ def test_replies_are_compared_prompt_by_prompt():
     table = sentiment_scores(base, tuned, 0.95)["groups"]["negative"]
     change = table["differences"]["positive"]
     assert (change["value"], change["significant"]) == (40, True) and 0 < change["low"] < 40 < change["high"]
-    assert table["models"]["base"]["positive"] == {"value": 0, "low": 0, "high": pytest.approx(11.5703, abs=1e-3)}, "exact (Clopper-Pearson)"
+    assert table["models"]["base"]["positive"] == {"value": 0, "low": 0, "high": pytest.approx(11.5703, abs=1e-3)}, (
+        "exact (Clopper-Pearson)"
+    )
     assert not sentiment_scores(base, base, 0.95)["groups"]["negative"]["differences"]["positive"]["significant"]
 
 
