@@ -246,8 +246,8 @@ def test_the_probes_are_shown_as_pictures_that_can_be_read(tmp_path):
     run.write(METRICS, {**run.read(METRICS), **PROBES})
     page = write_report(run).read_text(encoding="utf-8")
     text = visible(page)
-    for part in ("Logit lens", "embedding <i> a", "layer 2 <i> a", "positive base 4 75.00 0.00 25.00", "prompt anger love joy 1 3",
-                 "binding 200 61.50 61.50", "829 of 900 are distinct; distinct-1 0.100; distinct-2 0.500",
+    for part in ("Logit lens", "embedding <i> a", "layer 2 <i> a", "4 positive prompts base tuned change positive (%) 75.00 [19.41, 99.37]", "prompt anger love joy 1 3",
+                 "200 minimal pairs of pairs in 1 file", "binding (%) 50.00 [42.87, 57.13] 75.00 [68.40, 80.84] +25.00, better", "829 of 900 are distinct; distinct-1 0.100; distinct-2 0.500",
                  "(temperature 0.7, top_p 0.9, seed 7, at most 64 tokens). No metric is computed from them. System prompt: Be <b>.",
                  "Say <i> base (did not stop) <script>window.ran = 1</script> tuned Fine 🙂.",
                  "Long base (no reply: the prompt has 600 tokens) tuned (no reply: the prompt has 600 tokens)"):  # fmt: skip
