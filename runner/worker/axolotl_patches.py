@@ -1,4 +1,4 @@
-"""Corrections to Axolotl and the libraries that it uses: saving datasets, 4-bit layers on a CPU, debug.log, trackio."""
+"""Corrections to Axolotl and the libraries that it uses: processes for small datasets, 4-bit layers on a CPU, debug.log, trackio."""
 
 import inspect
 import os
@@ -10,34 +10,39 @@ import torch
 
 from ..runtime.machine import UNPACKED_SHARE
 
+SMALL = 512  # rows of a dataset for which other processes cost more than they save
+
 
 def load(cfg: Any) -> Any:
     """Return Axolotl's TrainDatasetMeta for its configuration: tokenised, filtered, and saved to `dataset_prepared_path` if set."""
     from axolotl.common.datasets import load_datasets
 
-    with saving_in_this_process():
+    with small_datasets_in_this_process():
         return load_datasets(cfg=cfg)
 
 
 @contextmanager
-def saving_in_this_process() -> Iterator[None]:
-    """Keep `Dataset.save_to_disk` with one process from starting another one, while the block runs.
+def small_datasets_in_this_process() -> Iterator[None]:
+    """Keep `datasets` from starting processes for few rows, while the block runs.
 
-    `datasets` starts a new interpreter even for one process, which imports Axolotl again: 5 to 10 seconds of CPU time to write 50 rows.
-    Several processes, which Axolotl uses from 512 rows on, are unchanged.
+    `map` and `filter` start a pool and a manager for two rows, and `save_to_disk` starts a new interpreter even for one process, which
+    imports Axolotl again: 5 to 10 seconds of CPU time to write 50 rows. Several processes for more rows are unchanged.
     """
     from datasets import Dataset
 
-    original = Dataset.save_to_disk
+    map_rows, save_rows = Dataset.map, Dataset.save_to_disk
+
+    def mapped(self: Dataset, *args: Any, num_proc: int | None = None, **options: Any) -> Dataset:
+        return map_rows(self, *args, num_proc=num_proc if len(self) >= SMALL else None, **options)
 
     def save(self: Dataset, *args: Any, num_proc: int | None = None, **options: Any) -> None:
-        original(self, *args, num_proc=None if num_proc == 1 else num_proc, **options)
+        save_rows(self, *args, num_proc=None if num_proc == 1 else num_proc, **options)
 
-    Dataset.save_to_disk = save
+    Dataset.map, Dataset.save_to_disk = mapped, save
     try:
         yield
     finally:
-        Dataset.save_to_disk = original
+        Dataset.map, Dataset.save_to_disk = map_rows, save_rows
 
 
 def make_trainable(model: Any, memory: int) -> int:
