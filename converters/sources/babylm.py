@@ -3,7 +3,7 @@
     a line of a .train file:  do you think we should go to the bookstore and look for that book ?
     a row of a pickle:        {"source": "data/babylm_100M/aochildes.train", "text": "do you think we should go to the bookstore...?",
                                "emotion": "curiosity, neutral", "augmented_text": "Once upon a time, there was a young girl named Lily..."}
-    a row of the labels' CSV: source,text,label_0,score_0,label_1,score_1,...  (7 or 28 labels)
+    a row of the labels' CSV: source,text,label_0,score_0,label_1,score_1,...  (7 or 28 labels; a story's row may have them, too)
 
 Lines and the CSV's texts follow the source's line rules: no spaces before punctuation, more than ten words. The source deleted tabs and
 line ends, which joined words; here they become spaces. A pickle's row whose text is None holds a whole file: it becomes records of at
@@ -18,7 +18,7 @@ from ...schemas.options import Positive, Share
 from ..reading.readers import Reads, sniff
 from ..reading.records import Drop, Record, Row
 
-VERSION = 1
+VERSION = 2
 RECORD_TYPES = ("text",)
 STATELESS = True
 SIGNATURES = ({"text", "label_0", "score_0"}, {"text", "emotion", "augmented_text"})
@@ -90,6 +90,12 @@ def _stories(row: Row, chunk_words: int, kept: tuple[str, ...]) -> Iterator[Reco
         for number, chunk in enumerate(chunks(story, chunk_words), 1):
             yield Record(row, {"text": chunk}, {**meta, "chunk": number}, ("chunked",))
         return
+    try:
+        scores = _scores(value)
+    except (KeyError, TypeError, ValueError) as error:
+        yield Drop(row, "bad_score", f"labels and scores do not match: {error}")
+        return
+    meta |= {"score": max(scores.values())} if scores else {}
     meta |= {"emotion": [part.strip() for part in emotion.split(",")] if isinstance(emotion, str) else [], "source_text": text}
     if isinstance(value.get("kwargs"), dict):
         meta["generation"] = value["kwargs"]
@@ -111,10 +117,15 @@ def chunks(text: str, words: int) -> Iterator[str]:
         yield text[start:end]
 
 
+def _scores(value: dict[str, Any]) -> dict[str, float]:
+    """Return the labels of a row with their scores; {} for a row without labels. Raises KeyError, TypeError or ValueError for others."""
+    return {value[f"label_{n}"]: float(value[f"score_{n}"]) for n in range(len(value)) if f"label_{n}" in value}
+
+
 def _labelled(row: Row, min_words: int, emotional_only: bool, min_score: float) -> Record | Drop:
     value = row.value
     try:
-        scores = {value[f"label_{n}"]: float(value[f"score_{n}"]) for n in range(len(value)) if f"label_{n}" in value}
+        scores = _scores(value)
     except (KeyError, TypeError, ValueError) as error:
         return Drop(row, "bad_score", f"labels and scores do not match: {error}")
     text, top = value.get("text"), max(scores, key=lambda label: scores[label])

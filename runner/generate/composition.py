@@ -34,9 +34,10 @@ def _facts(row: dict[str, Any]) -> Iterator[tuple[str, str]]:
     meta = row["metadata"] if isinstance(row.get("metadata"), dict) else row
     if "model" in meta:
         yield "model", f"{meta.get('provider')}/{meta['model']}"
-    for kind in ("prompt", "emotion"):
-        if isinstance(meta.get(kind), str):
-            yield kind, meta[kind]
+    emotion = meta.get("label_0", meta.get("emotion"))  # of several labels the first
+    for kind, value in (("prompt", meta.get("prompt")), ("emotion", emotion)):
+        if isinstance(value, str):
+            yield kind, value
     if isinstance(turns := row.get("conversation"), list):
         yield "turns", str(len(turns))
     elif isinstance(messages := row.get("messages"), list):

@@ -82,6 +82,13 @@ def test_a_story_is_the_text_and_its_prompt_is_for_grouping():
     }  # fmt: skip
 
 
+def test_the_labels_of_a_storys_sentence_are_read():
+    found = one({**STORY, "label_0": "curiosity", "score_0": 0.9, "label_1": "neutral", "score_1": 0.6})
+    assert isinstance(found, Record) and found.meta["score"] == 0.9
+    wrong = one({**STORY, "label_0": "curiosity"})
+    assert isinstance(wrong, Drop) and wrong.reason == "bad_score"
+
+
 def test_a_whole_file_becomes_records_of_so_many_words():
     whole = "\n\n".join(f"word{n}" for n in range(25))
     found = list(convert([Row({"source": "wiki", "text": None, "emotion": None, "augmented_text": whole}, "f", 1)], chunk_words=10))

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from recipekit.runner.generate.composition import composition
 from recipekit.runner.generate.job import Job
 from recipekit.runner.providers.requests import Request
 from recipekit.schemas.base.errors import GateError
@@ -54,6 +55,13 @@ def test_the_composition_is_of_the_rows_that_are_there(asking, tmp_path):
     by_prompt = manifest["composition"]["prompt"]
     assert by_prompt == {name: sum(row["prompt"] == name for row in rows(tmp_path / "out")) for name in by_prompt}
     assert sum(by_prompt.values()) == sum(manifest["composition"]["turns"].values()) == manifest["rows"] == 8
+
+
+def test_a_row_with_several_labels_counts_for_the_first(tmp_path):
+    labels = {"emotion": "joy, love", "label_0": "joy", "score_0": 0.9, "label_1": "love", "score_1": 0.6}
+    lines = [labels, {"emotion": "joy"}, {"emotion": "fear"}, {}]
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps({"text": "Well!", **line}) + "\n" for line in lines), encoding="utf-8")
+    assert composition(tmp_path / "rows.jsonl") == {"emotion": {"joy": 2, "fear": 1}}
 
 
 def test_too_few_rows_are_an_error_when_everything_has_been_asked(asking, tmp_path):
