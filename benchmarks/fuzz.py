@@ -15,7 +15,7 @@ import atheris
 
 with atheris.instrument_imports(include=["recipekit.converters", "recipekit.schemas", "recipekit.runner"]):
     from recipekit.converters.reading.contents import sniff, text_format
-    from recipekit.converters.reading.delimited import is_table, table_format
+    from recipekit.converters.reading.delimiters import is_table, table_format
     from recipekit.converters.reading.readers import READERS, read_lines, read_whole
     from recipekit.converters.reading.records import Drop, Row
     from recipekit.converters.sources.mbti_table import read_posts

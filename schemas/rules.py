@@ -44,7 +44,7 @@ def hub_keys_without_hub(recipe: Recipe) -> Iterator[Finding]:
 
 def file_keys_on_hub(recipe: Recipe) -> Iterator[Finding]:
     for place, source, _ in recipe.all_sources():
-        for key in ("encoding", "columns"):
+        for key in ("encoding", "columns", "skip_lines", "field"):
             if source.path.startswith("hf:"):
                 yield no_effect((*place, key), " on an hf: dataset")
 

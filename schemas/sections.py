@@ -45,6 +45,8 @@ class Source(NamedTuple):
     ignore_keys: tuple[str, ...] = ()
     encoding: str = UTF8
     columns: tuple[str, ...] = ()
+    skip_lines: int = 0
+    field: str | None = None
 
 
 class Split(NamedTuple):

@@ -10,6 +10,7 @@ from ...schemas.base.errors import Location, Problem, UserError
 from ...schemas.yaml_writing import one_line
 from .row_encoder import MISSING
 
+_DECIMAL = re.compile(r"[+-]?\d+,\d+")  # a number as it is written in German or French
 _SEPARATOR = re.compile(r"[,;|/]")
 _NUMBER = re.compile(r"[-+]?\d+(\.\d*)?")
 _LONG = 28  # digits: the precision of Decimal
@@ -65,6 +66,8 @@ def _form(label: str) -> str:
 
 def _lists(places: Mapping[str, str], suspects: Mapping[str, str]) -> Iterator[Problem]:
     hint = "a row has one label: keep the rows that have one, or add this label to data.labels if it is a class"
+    if all(map(_DECIMAL.fullmatch, places)):
+        return
     for label, place in suspects.items():
         parts = [part.strip() for part in _SEPARATOR.split(label)]
         is_written = label.startswith("[") and label.endswith("]")  # as JSON, or as Python writes a list

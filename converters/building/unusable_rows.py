@@ -5,7 +5,8 @@ from collections.abc import Iterable
 
 from ...schemas.base.errors import GateError, Location, Problem, UserError
 from ...schemas.sections import Data
-from ..reading.delimited import DELIMITERS, NO_HEADER, looks_like_data
+from ..reading.delimited import NO_HEADER
+from ..reading.delimiters import DELIMITERS, looks_like_data
 from ..reading.encodings import encoding_hint
 from ..reading.files import SourceFile, open_source
 from ..reading.readers import read_file

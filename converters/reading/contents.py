@@ -1,6 +1,7 @@
 """Detect what a file holds from its first bytes, never from its name."""
 
 import io
+import re
 
 import orjson
 
@@ -16,6 +17,7 @@ _MAGIC = ((b"PAR1", "parquet"), (b"ARROW1", "arrow"), (b"\xff\xff\xff\xff", "arr
           (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an old Office document"), (b"\x28\xb5\x2f\xfd", "zstd data inside another"),
           (b"\xff\xfe", "UTF-16 text"), (b"\xfe\xff", "UTF-16 text"),
           (b"version https://git-lfs.github.com/spec/", "a Git LFS pointer"))  # fmt: skip
+_MAILBOX = re.compile(rb"From \S+.*\d{4}\r?\n[A-Z][\w-]*: ")
 _UNPACK = "unpack it and name the folder: archives are not unpacked here, because of links, paths and decompression bombs"
 _AGAIN = "decompress it first; gzip and zstd can be read directly"
 _OFFICE = (b"docProps/", b"_rels/.rels", b"[Content_Types].xml", b"application/vnd.oasis.opendocument")
@@ -36,6 +38,7 @@ REFUSED = {
     "gzip data inside gzip": _AGAIN,
     "zstd data inside another": _AGAIN,
     "UTF-16 text": _ENCODE,
+    "a mailbox (mbox)": "write the mails as a table, for example with a column for the question and one for the answer",
     "a Git LFS pointer": "fetch the actual file: git lfs pull",
 }
 
@@ -66,6 +69,8 @@ def text_format(head: bytes) -> str:
 
 
 def _other(head: bytes) -> str:
+    if _MAILBOX.match(head):
+        return "a mailbox (mbox)"
     if head[257:262] == b"ustar":
         return "a tar archive"
     if head.startswith(b"PK\x03\x04") and any(part in head for part in _OFFICE):

@@ -2,7 +2,6 @@
 
 import csv
 import io
-import re
 from collections import deque
 from collections.abc import Iterator
 from typing import BinaryIO
@@ -14,7 +13,6 @@ from .records import Drop, Row
 
 MAX_ROW = 16 << 20  # characters; a longer row is nearly always an unclosed quote, and csv needs four bytes per character
 MAX_COLUMNS = 10_000
-LONG_NAME = 60  # characters
 NO_HEADER = "if the table has no header, name its columns in the source: columns: [text, label] (--column text --column label)"
 _RARE_IN_TEXT = "\t|"  # commas and semicolons are common in text: they do not indicate a second row
 # Lines inside a cell read like rows if nearly all have as many delimiters as the table, and at least so many in all.
@@ -22,16 +20,17 @@ ALIKE, SURE, SURE_OF_COMMAS = 0.9, 3, 10
 REREAD = 256 << 20  # characters: the limit on reading the lines after unclosed quotes again
 
 
-def read_csv(stream: BinaryIO, name: str, delimiter: str = ",", columns: tuple[str, ...] = ()) -> Iterator[Row | Drop]:
-    """Yield the rows of a table as mappings, by its header, or by `columns` if it has none. `line` is the row's first physical line.
+def read_csv(stream: BinaryIO, name: str, delimiter: str = ",", columns: tuple[str, ...] = (), first: int = 1) -> Iterator[Row | Drop]:
+    """Yield the rows of a table as mappings, by its header, or by `columns` if it has none. `line` is the row's first physical line;
+    the stream begins at the line `first` of the file.
 
     Raises UserError for an invalid header, and for `columns` that repeat the file's own header.
     """
     csv.field_size_limit(4 * MAX_ROW)  # _Lines refuses such a row before csv would
     text = io.TextIOWrapper(bounded_lines(stream, b"\r\n"), encoding="utf-8-sig", errors="surrogateescape", newline="")
-    lines = _Lines(text)
+    lines = _Lines(text, first)
     reader = csv.reader(lines, delimiter=delimiter, strict=True)
-    header = [*columns] or _header(reader, name, stream)
+    header = [*columns] or _header(reader, Location(name, first), stream)
     while True:
         lines.next_row()
         try:
@@ -46,8 +45,8 @@ def read_csv(stream: BinaryIO, name: str, delimiter: str = ",", columns: tuple[s
         if cells is None:
             return
         if cells:
-            if columns and lines.first == 1:
-                _refuse_header(cells, columns, name)
+            if columns and lines.first == first:
+                _refuse_header(cells, columns, Location(name, first))
             yield _row(cells, header, name, lines.first)
 
 
@@ -75,10 +74,10 @@ def _read_like_rows(lines: list[str], delimiter: str, columns: int) -> bool:
     return sum(len(cells) == columns for cells in csv.reader(within, delimiter=delimiter)) >= ALIKE * len(within)
 
 
-def _refuse_header(cells: list[str], columns: tuple[str, ...], name: str) -> None:
+def _refuse_header(cells: list[str], columns: tuple[str, ...], place: Location) -> None:
     """Raise UserError if the first row is the header that `columns` repeats: it would become a row of data."""
     if [cell.strip().lower() for cell in cells] == [column.strip().lower() for column in columns]:
-        raise UserError(Problem(Location(name, 1), "the first row is a header with the names in columns", "remove columns", "csv-header"))
+        raise UserError(Problem(place, "the first row is a header with the names in columns", "remove columns", "csv-header"))
 
 
 def _row(cells: list[str], header: list[str], name: str, line: int) -> Row | Drop:
@@ -104,7 +103,7 @@ def _text_fault(cells: list[str]) -> str:
     return ""
 
 
-def _header(reader: Iterator[list[str]], name: str, stream: BinaryIO) -> list[str]:
+def _header(reader: Iterator[list[str]], place: Location, stream: BinaryIO) -> list[str]:
     header: list[str] = []
     hint = ""
     try:
@@ -115,13 +114,13 @@ def _header(reader: Iterator[list[str]], name: str, stream: BinaryIO) -> list[st
             what = "the header is not UTF-8" if fault == "not_utf8" else "the header has a NUL byte"
             hint = encoding_hint(stream) if fault == "not_utf8" else "is this a table?"
         if header and header[0].startswith("sep="):
-            what, hint = "the first line is Excel's separator, not a header", "remove it"
+            what, hint = "the first line is Excel's separator, not a header", f"set skip_lines: {place.line or 1} in the source"
         if len(header) > MAX_COLUMNS:
             what, hint = f"the header has {len(header):,} columns; at most {MAX_COLUMNS:,} are read", "is this a table?"
     except (csv.Error, _BadLines) as error:
         what = f"the header cannot be read: {error}"
     if what:
-        raise UserError(Problem(Location(name, 1), what, hint, "csv-header"))
+        raise UserError(Problem(place, what, hint, "csv-header"))
     return header
 
 
@@ -136,11 +135,11 @@ class _BadLines(Exception):
 class _Lines:
     """The physical lines for csv.reader. Those of the current row are kept, so that all but its first can be read again."""
 
-    def __init__(self, text: Iterator[str]) -> None:
+    def __init__(self, text: Iterator[str], first: int = 1) -> None:
         self.text = text
         self.again: deque[str] = deque()
         self.row: list[str] = []
-        self.first = 1
+        self.first = first
         self.size = self.reread = 0
 
     def __iter__(self) -> Iterator[str]:
@@ -169,51 +168,3 @@ class _Lines:
         del self.row[1:]
         self.again.extendleft(reversed(rest))
         return range(0)
-
-
-LINES = 20
-DELIMITERS = {"csv": ",", "tsv": "\t", "csv with semicolons": ";", "csv with pipes": "|"}
-_VALUE = re.compile(r"\s*[\d\-+.]*\d")  # how a cell of data or a log line begins, but no column name
-
-
-def table_format(head: bytes, default: str = "csv") -> str:
-    """Return the name in DELIMITERS that splits the first lines into the same number of cells, two or more; otherwise the default."""
-    rows = {name: _rows(head, delimiter) for name, delimiter in DELIMITERS.items()}
-    fits = {name: (_agreement(cells), len(cells[0])) for name, cells in rows.items() if cells and len(cells[0]) > 1}
-    best = max(fits, key=lambda name: (fits[name], name == default), default=default)
-    return default if default in fits and fits[default][0] >= fits.get(best, (0, 0))[0] else best
-
-
-def is_table(head: bytes, columns: tuple[str, ...] = ()) -> bool:
-    """Return whether an undeclared text looks like a table: a header of names (or as many cells as `columns`) above rows as wide."""
-    cells = _rows(head, DELIMITERS[table_format(head)])
-    if not cells or len(cells[0]) < 2 or _agreement(cells) < 0.9:
-        return False
-    return len(cells[0]) == len(columns) if columns else not any(map(_VALUE.match, cells[0]))
-
-
-def is_headerless(head: bytes) -> bool:
-    """Return whether the text looks like a table whose first row is data too."""
-    cells = _rows(head, DELIMITERS[table_format(head)])
-    return len(cells) > 1 and len(cells[0]) > 1 and _agreement(cells) >= 0.9 and looks_like_data(cells[0])
-
-
-def looks_like_data(header: list[str]) -> bool:
-    """Return whether a header reads like a row of data: a cell is empty, a value, or as long as a sentence."""
-    return any(not name.strip() or _VALUE.match(name) or len(name) > LONG_NAME for name in header)
-
-
-def _agreement(rows: list[list[str]]) -> float:
-    """Return the share of rows with as many cells as the header."""
-    return sum(len(row) == len(rows[0]) for row in rows) / len(rows)
-
-
-def _rows(head: bytes, delimiter: str) -> list[list[str]]:
-    """Return the first complete rows, without blank ones."""
-    text = head.decode("utf-8-sig", "replace").replace("\0", "")
-    lines = text.splitlines(keepends=True)
-    whole = lines if len(head) < 1 << 16 else lines[:-1]
-    try:
-        return [row for row in csv.reader(whole[: 10 * LINES], delimiter=delimiter) if row][:LINES]
-    except csv.Error:
-        return []

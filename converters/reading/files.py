@@ -5,13 +5,17 @@ import re
 from difflib import get_close_matches
 from glob import glob, has_magic
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 from ...schemas.base.errors import Location, Problem, UserError
 from ...schemas.sections import UTF8, Source
 from .compressed import decompressed
+from .delimiters import lines_above
 from .encodings import as_utf8, is_plainly_utf8, is_utf8
+from .json_items import fields_of
 from .tables import data_files
+
+HEAD = 1 << 16  # bytes from which a file's format is detected
 
 _SPLIT_NAMES = {
     "train": ("train", "training"),
@@ -24,8 +28,8 @@ _RELATIVE = "paths in a recipe are relative to its folder, those of the command 
 class SourceFile(NamedTuple):
     """A file to read, and its displayed name (relative to the folder that the source names).
 
-    `named` is false for files found in a folder, which may hold logs and notes beside its data. `encoding` is the encoding of its text;
-    `columns` are the column names of a table without a header.
+    `named` is false for files found in a folder, which may hold logs and notes beside its data. The others are the source's keys: the
+    encoding of its text, the column names of a table without a header, the lines above a table, the key of the rows in a JSON object.
     """
 
     path: Path
@@ -33,17 +37,23 @@ class SourceFile(NamedTuple):
     named: bool = True
     encoding: str = UTF8
     columns: tuple[str, ...] = ()
+    skip_lines: int = 0
+    field: str | None = None
 
 
 def files_of(source: Source) -> list[SourceFile]:
-    """Return the files of a source, with its encoding and columns. Raises UserError if there are none, and for files of several splits."""
+    """Return the files of a source, with its keys that say how to read them.
+
+    Raises UserError if there are none, and for files of several splits.
+    """
     files = source_files(source.path)
     splits = {split: file.name for file in files if (split := split_in(file.name))}
     if len(splits) > 1 and source.split is None:
         what = f"holds files of several splits: {' and '.join(sorted(splits.values()))}"
         hint = f"name each as a source of its own, with its split: {{path: ..., split: {min(splits)}}}"
         raise UserError(Problem(Location(source.path), what, hint, "several-splits"))
-    return [file._replace(encoding=source.encoding, columns=source.columns) for file in files]
+    keys = {"encoding": source.encoding, "columns": source.columns, "skip_lines": source.skip_lines, "field": source.field}
+    return [file._replace(**keys) for file in files]
 
 
 def split_in(name: str) -> str:
@@ -114,7 +124,15 @@ def open_source(path: Path, encoding: str = UTF8) -> BinaryIO:
     return as_utf8(stream, encoding, path.name)
 
 
-def encoding_of(path: Path, declared: str) -> str:
-    """Return UTF-8 for a file that plainly is, else the encoding that was declared for others like it. Raises UserError."""
+def keys_for(path: Path, source: Source) -> dict[str, Any]:
+    """Return the source's `encoding`, `skip_lines` and `field` for another file, which may be UTF-8, a plain table or a plain list.
+
+    Raises UserError if it cannot be read.
+    """
     with open_source(path) as stream:
-        return UTF8 if is_plainly_utf8(stream, declared) else declared
+        encoding = UTF8 if is_plainly_utf8(stream, source.encoding) else source.encoding
+        stream.seek(0)
+        skipped = min(source.skip_lines, lines_above(stream.read(HEAD)))
+        stream.seek(0)
+        field = source.field if source.field and source.field in fields_of(stream) else None
+    return {"encoding": encoding, "skip_lines": skipped, "field": field}

@@ -4,8 +4,11 @@ This scans for brackets and strings, because json.load needs six times the file 
 """
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import NamedTuple, Protocol
+
+from .json_values import FAULTS, parse_json
 
 BLOCK = 1 << 20
 MAX_ITEM = 64 << 20
@@ -36,6 +39,16 @@ def json_items(stream: Stream, last_comma: Callable[[], bool] = lambda: False) -
     An item of more than MAX_ITEM bytes is read but not kept: it has a fault. `last_comma` says whether an array may end with a comma.
     """
     return _Scanner(stream, last_comma).items()
+
+
+def field_items(stream: Stream, field: str, last_comma: Callable[[], bool] = lambda: False) -> Iterator[JsonItem]:
+    """Yield the items of the array under the key `field` of the object that the stream begins with; none if there is no such array."""
+    return _Scanner(stream, last_comma).field(field)
+
+
+def fields_of(stream: Stream) -> dict[str, int]:
+    """Return the keys of lists of objects in the object that the stream begins with, and the number of objects in each."""
+    return Counter(key for key, brackets in _Scanner(stream, lambda: True).opened() if brackets == b"[{")
 
 
 class _Scanner:
@@ -122,6 +135,35 @@ class _Scanner:
             position = token.end()
             yield token.group()[:1], token.start(), position
 
+    def field(self, name: str) -> Iterator[JsonItem]:
+        """Yield the elements of the array under this key of the first object."""
+        if any(opened == (name, b"[") for opened in self.opened()):
+            yield from self.array()
+        else:
+            yield JsonItem(1, b"", f"the file is not an object with a list under {name!r}", "no_such_field")
+
+    def opened(self) -> Iterator[tuple[str, bytes]]:
+        """Yield the brackets that open within the first object, down to the items of its arrays, with the key: `("data", b"[")` for an
+        array, `("data", b"[{")` for an object in it. `start` is after the bracket."""
+        depth, key, above = 0, b"", b""
+        self.fill()
+        self.start = len(self.buffer) - len(self.buffer.removeprefix(b"\xef\xbb\xbf"))
+        if self.next_character() != b"{":
+            return
+        for kind, start, end in self.tokens():
+            self.start = end
+            if kind == b'"' and depth == 1:
+                key = self.buffer[start:end]
+            elif kind in b"]}":
+                depth -= 1
+            elif kind in b"[{":
+                depth += 1
+                if depth in (2, 3):
+                    yield _name(key), above + kind if depth == 3 else kind
+                above = kind if depth == 2 else above
+            if kind in b"]}" and not depth:
+                return
+
     def array(self) -> Iterator[JsonItem]:
         """Yield the elements of the array whose bracket was just read."""
         depth, comma = 1, False
@@ -207,6 +249,14 @@ class WithoutComments:
         parts.append(block[position:] if position else block)
         self.line_started = not block.endswith(b"\n")
         return b"".join(parts)
+
+
+def _name(key: bytes) -> str:
+    """Return the text of a key; "" for what is none."""
+    try:
+        return str(parse_json(key))
+    except FAULTS:
+        return ""
 
 
 def _line_end(block: bytes, start: int) -> int:

@@ -10,17 +10,17 @@ from ...schemas.base.errors import Location, Problem, UserError
 from . import bounded_lines as lines
 from .compressed import FAULTS, bad_stream
 from .contents import REFUSED, sniff, text_format
-from .delimited import DELIMITERS, is_table, read_csv, table_format
+from .delimited import read_csv
+from .delimiters import DELIMITERS, is_table, table_format
 from .encodings import is_utf8
-from .files import SourceFile, open_source
-from .json_items import WithoutComments, json_items
+from .files import HEAD, SourceFile, open_source
+from .json_items import WithoutComments, field_items, json_items
 from .json_values import FAULTS as NOT_JSON
 from .json_values import duplicate_key, parse_json
 from .records import Drop, Row
 from .table_process import rows_of
 from .unpickle import read_pickle
 
-HEAD = 1 << 16
 MAX_EMPTY = 1000
 _GLOB = "; or name the files to read with a glob, such as FOLDER/**/*.txt"
 SKIPPED_TEXT = "text, not a table: skipped"  # notes and logs beside the data in a folder
@@ -43,8 +43,10 @@ def open_file(file: SourceFile, reads: Reads | Picks) -> tuple[str, BinaryIO, Re
     """
     stream = open_source(file.path, file.encoding)
     try:
+        skip_lines(stream, file.skip_lines)
         head = stream.read(HEAD)
         stream.seek(0)
+        skip_lines(stream, file.skip_lines)
         way = reads(head) if callable(reads) else reads
         kind = text_format(head) if way in ("lines", "files") else sniff(head)
         if kind in DELIMITERS and way == "values":
@@ -62,9 +64,17 @@ def open_file(file: SourceFile, reads: Reads | Picks) -> tuple[str, BinaryIO, Re
     if not isinstance(way, str):
         return kind, stream, way
     if kind in DELIMITERS:
-        return kind, stream, partial(read_csv, delimiter=DELIMITERS[kind], columns=file.columns)
+        return kind, stream, partial(read_csv, delimiter=DELIMITERS[kind], columns=file.columns, first=file.skip_lines + 1)
+    if file.field is not None:
+        return "json", stream, partial(read_json, field=file.field)
     text = {"lines": read_lines, "files": read_whole}
     return kind, stream, READERS[kind] if way == "values" else text[way] if kind == "text" else read_binary
+
+
+def skip_lines(stream: BinaryIO, number: int) -> None:
+    """Read that many lines, which are not part of a table."""
+    for _ in range(number):
+        stream.readline(HEAD)
 
 
 def _refuse_idle(file: SourceFile, kind: str, way: Reads | Reader) -> None:
@@ -72,6 +82,12 @@ def _refuse_idle(file: SourceFile, kind: str, way: Reads | Reader) -> None:
     if file.columns and kind != SKIPPED_TEXT and (kind not in DELIMITERS or way != "values"):
         what = f"columns has no effect: the file is read as {kind}, not as a table without a header"
         raise UserError(Problem(Location(file.name), what, "remove it", "columns"))
+    if file.skip_lines and kind != SKIPPED_TEXT and (kind not in DELIMITERS or way != "values"):
+        what = f"skip_lines has no effect: the file is read as {kind}, not as a table"
+        raise UserError(Problem(Location(file.name), what, "remove it", "skip-lines"))
+    if file.field is not None and kind != SKIPPED_TEXT and (not kind.startswith("json") or way != "values"):
+        what = f"field has no effect: the file is read as {kind}, not as JSON"
+        raise UserError(Problem(Location(file.name), what, "remove it", "field"))
     if not is_utf8(file.encoding) and kind in _BINARY:
         raise UserError(Problem(Location(file.name), f"encoding has no effect: the file is {kind}", "remove it", "encoding"))
 
@@ -95,14 +111,16 @@ def json_lines(found: Iterable[bytes], name: str, first: int = 1) -> Iterator[Ro
             yield parsed_line(line, name, number)
 
 
-def read_json(stream: BinaryIO, name: str) -> Iterator[Row | Drop]:
-    """Yield the elements of an array, or consecutive values, in any layout; lines of `//` comments are skipped.
+def read_json(stream: BinaryIO, name: str, field: str | None = None) -> Iterator[Row | Drop]:
+    """Yield the elements of an array, or consecutive values, in any layout; lines of `//` comments are skipped. If the file is one object,
+    `field` is the key of the array.
 
     A trailing comma is allowed only if rows are commented out: the row that followed it may be one of them.
     Raises UserError for a long sequence of empty values or numbers: such a file is not data.
     """
     plain, empty = WithoutComments(stream), 0
-    for item in json_items(plain, lambda: plain.found):
+    items = json_items(plain, lambda: plain.found) if field is None else field_items(plain, field, lambda: plain.found)
+    for item in items:
         row = Drop(Row(None, name, item.line), item.reason, item.fault) if item.fault else parsed_line(item.text, name, item.line)
         empty = empty + 1 if _is_empty(row, item.text) else 0
         if empty > MAX_EMPTY:

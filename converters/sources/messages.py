@@ -5,12 +5,12 @@
 
 `train` on a message says whether it is trained; without it, the recipe's `roles_to_train` decides. OpenAI's `weight` (0 or 1) means the
 same. A content may be a list of text parts, the list of messages may be JSON text (in a CSV cell), and a system prompt may be in a key of
-its own. Other keys of a message are refused. If each row is one message, `conversation_key` or `conversation_per_file` says which rows form
-a conversation.
+its own. Other keys of a message are refused, unless `ignore_message_keys` lists them. If each row is one message, `conversation_key` or
+`conversation_per_file` says which rows form a conversation.
 """
 
 import re
-from collections.abc import Generator, Iterable, Iterator, Mapping
+from collections.abc import Container, Generator, Iterable, Iterator, Mapping
 from contextlib import suppress
 from functools import partial
 from operator import itemgetter
@@ -55,11 +55,12 @@ def convert(
         Text | None, "Each row is one message: rows with the same value of this key form a conversation, in their order."
     ] = None,
     conversation_per_file: Annotated[bool, "Each row is one message, and the rows of a file form a conversation."] = False,
+    ignore_message_keys: Annotated[Iterable[str], "Keys of a message that are not trained, such as its id and time."] = (),
     keep_meta: Annotated[Iterable[str], "Keys of the row to keep in meta."] = (),
     last_only: Annotated[bool, "Train only the last assistant message."] = False,
 ) -> Iterator[Record | Drop]:
     """Yield one chat record per row or conversation."""
-    kept = tuple(keep_meta)
+    kept, ignored = tuple(keep_meta), frozenset(ignore_message_keys)
     names = {name.lower(): role for name, role in (roles or {}).items()}
     record = partial(tuple.__new__, Record)  # twice as fast as Record(...)
     plain = [role_key, content_key] == [*_PLAIN] and not names
@@ -71,7 +72,7 @@ def convert(
             turns = _turns(value, messages_key)
             is_plain = plain and {*map(type, turns)} == _DICT and {*map(tuple, turns)} == _PLAIN_ONLY
             is_plain = is_plain and {*map(type, map(_CONTENT, turns))} == _TEXT
-            messages = turns if is_plain else [message_of(turn, role_key, content_key, names) for turn in turns]
+            messages = turns if is_plain else [message_of(turn, role_key, content_key, names, ignored) for turn in turns]
             if system := value.get(system_key):
                 messages = with_system(messages, system)
         except Unsupported as error:
@@ -93,8 +94,14 @@ class Unsupported(Exception):
         self.reason = reason
 
 
-def message_of(turn: Any, role_key: str = "role", content_key: str = "content", roles: Mapping[str, str] | None = None) -> dict[str, Any]:
-    """Return the record's message for a message of a row, with its role looked up in `roles`. Raises Unsupported."""
+def message_of(
+    turn: Any,
+    role_key: str = "role",
+    content_key: str = "content",
+    roles: Mapping[str, str] | None = None,
+    ignored: Container[str] = (),
+) -> dict[str, Any]:
+    """Return the record's message for a message of a row, with its role looked up in `roles`, without ignored keys. Raises Unsupported."""
     if not isinstance(turn, dict):
         return {"role": None, "content": turn}
     role, content = turn.get(role_key), turn.get(content_key)
@@ -102,7 +109,7 @@ def message_of(turn: Any, role_key: str = "role", content_key: str = "content", 
         role = roles.get(role.lower(), role)
     message = {"role": role, "content": _joined(content) if isinstance(content, list) else content}
     for key, value in turn.items():
-        if key in (role_key, content_key):
+        if key in (role_key, content_key) or key in ignored:
             continue
         if key == "train" and isinstance(value, bool):
             message["train"] = value
@@ -118,6 +125,8 @@ def message_of(turn: Any, role_key: str = "role", content_key: str = "content", 
 
 def with_system(messages: list[dict[str, Any]], system: Any) -> list[dict[str, Any]]:
     """Return the messages with the row's system prompt first. Raises Unsupported if they begin with a different one."""
+    if isinstance(system, dict) and isinstance(system.get("parts"), list):  # Gemini's systemInstruction
+        system = _joined(system["parts"])
     if isinstance(system, str) and not system.strip():
         return messages
     if messages[0].get("role") != "system":

@@ -3,7 +3,8 @@
     {"system": "Be kind.", "conversations": [{"from": "human", "value": "I failed my exam."},
                                              {"from": "gpt", "value": "That hurts. What happened?"}]}
 
-`train` and `weight` on a turn mean the same as for the messages converter; other keys of a turn are refused.
+`train` and `weight` on a turn mean the same as for the messages converter; other keys of a turn are refused, unless
+`ignore_message_keys` lists them.
 """
 
 from collections.abc import Iterable, Iterator
@@ -36,13 +37,14 @@ def convert(
     roles: Annotated[
         dict[str, Role] | None, "Meanings of other role names, case-insensitive: {client: user, counselor: assistant}."
     ] = None,
+    ignore_message_keys: Annotated[Iterable[str], "Keys of a turn that are not trained, such as its id and time."] = (),
     keep_meta: Annotated[Iterable[str], "Keys of the row to keep in meta."] = (),
     last_only: Annotated[bool, "Train only the last assistant message."] = False,
 ) -> Iterator[Record | Drop]:
     """Yield one chat record per row."""
     yield from messages.convert(
         rows, record_type, messages_key=conversations_key, role_key=from_key, content_key=value_key, system_key=system_key,
-        roles={**ROLES, **(roles or {})}, keep_meta=keep_meta, last_only=last_only,
+        roles={**ROLES, **(roles or {})}, ignore_message_keys=ignore_message_keys, keep_meta=keep_meta, last_only=last_only,
     )  # fmt: skip
 
 

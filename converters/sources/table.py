@@ -4,8 +4,9 @@
     chat:           {"question": "What is the capital of France?", "answer": "Paris."}
     text:           {"title": "Rain", "body": "It rained for three days."}
 
-A column is named by its key, or a template joins several: `{title}\\n\\n{body}`. A numeric label is written as text, or as the name that
-`label_names` gives it.
+A column is named by its key, or a template joins several: `{title}\\n\\n{body}`. In nested rows a path names the value: `data.text`,
+`annotations[].value.choices[]`. Where its lists hold different values, the row is dropped. A numeric label is written as text, or as the
+name that `label_names` gives it.
 """
 
 import re
@@ -15,9 +16,10 @@ from typing import Annotated, Any
 from ...schemas.options import Keyword, Text, only_for
 from ..reading.records import Drop, NoAnswer, Record, RecordValue, Row
 from .alpaca import missing_keys
+from .key_paths import SeveralValues, first_key, is_path, value_at
 from .turns import chat_messages
 
-VERSION = 2
+VERSION = 3
 RECORD_TYPES = ("classification", "chat", "text")
 INPUT = "values"
 STATELESS = True
@@ -63,11 +65,16 @@ def convert(
     joined = _PLACE.findall(template) if template else []
     needed = [*(joined or [given_key]), *other]
     names = {str(key): name for key, name in (label_names or {}).items()}
+    are_nested = any(map(is_path, needed))
     for row in rows:
-        if missing := missing_keys(row.value, *needed):
+        if missing := missing_keys(row.value, *([first_key(row.value, name) for name in needed] if are_nested else needed)):
             yield Drop(row, "missing_key", missing)
             continue
-        value = row.value
+        try:
+            value = {name: value_at(row.value, name) for name in needed} if are_nested else row.value
+        except SeveralValues as several:
+            yield Drop(row, "several_values", str(several))
+            continue
         if column := next((name for name in joined if isinstance(value[name], list | dict)), None):
             yield Drop(row, "column_not_text", f"{column!r} is a list or an object: a template takes texts and numbers")
             continue
@@ -81,7 +88,7 @@ def convert(
                 yield Drop(row, "label_not_named", f"label_names has no {label!r:.40}")
                 continue
             fields["label"] = names.get(label, label) if isinstance(label, str) else label
-        yield Record(row, fields, {key: value[key] for key in kept if key in value})
+        yield Record(row, fields, {key: row.value[key] for key in kept if key in row.value})
 
 
 def _filled(template: str, value: dict[str, Any]) -> str:

@@ -3,7 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, NamedTuple
 
 import orjson
@@ -15,9 +15,9 @@ from .columns import (
     ANSWER_ENDINGS,
     ASSISTANT,
     CONTEXT,
-    LABEL,
     LABEL_ENDINGS,
     QUESTION_ENDINGS,
+    ROWS_PER_LABEL,
     SYSTEM,
     TEXT,
     TEXT_ENDINGS,
@@ -26,15 +26,21 @@ from .columns import (
     folded,
     words,
 )  # fmt: skip
-from .speakers import chat_roles
+from .nested import all_levels, one_level
+from .speakers import chat_roles, unread_keys
 
 ENOUGH = 0.5  # share of the rows: real files have unusable ones
 ENOUGH_OF_ONE_FORM = 0.2  # if no other format looks like this
 HEAD = 1 << 16
 LINES_PER_PARAGRAPH = 20  # with more, blank lines do not separate paragraphs
-_SPEAKER = re.compile(r"[\W_]*(\w[\w .'-]{0,30}?)[*_]*[:：][*_]*\s")
+_TIME = r"(?:\[?\d[\d/.,: \u202f-]{5,30}(?:[AP]M)?\]?[ -]*)?"  # before the speaker, in the export of a messenger
+_SPEAKER = re.compile(_TIME + r"[\W_]*([^\W\d][\w .'-]{0,30}?)[*_]*[:：][*_]*\s")
+_FRONT_MATTER = re.compile(rb"---[ \t]*\r?\n(?:[\w-]+:|[ \t#-]).*\n(?:.*\n){0,200}?---[ \t]*\r?\n")
+FILES = 20  # looked at for front matter
+FOLDERS = 20  # more folders are topics or dates, not labels
 SPEAKERS, SPOKEN = 6, 0.4  # a dialogue: at most so many names start at least this share of the lines
-ROLES, CONTENTS = ("role", "from", "speaker", "author"), ("content", "value", "text", "message", "utterance")
+ROLES = ("role", "from", "speaker", "author", "sender_type", "author_type", "sender", "participant")
+CONTENTS = ("content", "value", "text", "message", "utterance", "body", "parts")
 
 
 class Candidate(NamedTuple):
@@ -48,9 +54,10 @@ class Candidate(NamedTuple):
     doubt: bool = False
 
 
-def candidates(columns: Columns) -> Iterator[Candidate]:
+def candidates(rows: list[dict[str, Any]]) -> Iterator[Candidate]:
     """Yield the candidates for rows with keys."""
-    rows, keys = columns.rows, set(columns.names)
+    columns = Columns(rows)
+    keys = set(columns.names)
     for name in CONVERTERS:
         for signature in signatures(name):
             if signature <= keys:
@@ -60,7 +67,10 @@ def candidates(columns: Columns) -> Iterator[Candidate]:
         if why := recognise_rows(name, rows):
             yield Candidate(name, converter(name).RECORD_TYPES[0], {}, why, ENOUGH_OF_ONE_FORM)
     yield from _chats(rows, columns)
-    yield from _tables(columns)
+    tables = [*_tables(Columns(one_level(rows)))]
+    if not tables and len(rows) > 1:
+        tables = [one for one in _tables(Columns(all_levels(rows))) if not one.doubt]
+    yield from tables
 
 
 def _chats(rows: list[dict[str, Any]], columns: Columns) -> Iterator[Candidate]:
@@ -71,14 +81,19 @@ def _chats(rows: list[dict[str, Any]], columns: Columns) -> Iterator[Candidate]:
         role, content = _first(ROLES, chats[0][0]), _first(CONTENTS, chats[0][0])
         if not role or not content:
             continue
+        system, extra = columns.named(SYSTEM), unread_keys((turn for chat in chats for turn in chat), (role, content))
         named, why = chat_roles(([turn.get(role) for turn in chat if isinstance(turn, dict)] for chat in chats), share_gpt=role == "from")
         if role == "from":
-            options = _changed(conversations_key=(key, "conversations"), value_key=(content, "value"), roles=(named, None))
+            options = _changed(
+                conversations_key=(key, "conversations"), value_key=(content, "value"), roles=(named, None), system_key=(system, "system"),
+                ignore_message_keys=(extra or None, None),
+            )  # fmt: skip
             yield Candidate("sharegpt", "chat", options, f"{key} is a list of turns with from and {content}{why}", ENOUGH_OF_ONE_FORM)
         else:
             options = _changed(
-                messages_key=(key, "messages"), role_key=(role, "role"), content_key=(content, "content"), roles=(named, None)
-            )
+                messages_key=(key, "messages"), role_key=(role, "role"), content_key=(content, "content"), roles=(named, None),
+                system_key=(system, "system"), ignore_message_keys=(extra or None, None),
+            )  # fmt: skip
             yield Candidate("messages", "chat", options, f"{key} is a list of messages with {role} and {content}{why}", ENOUGH_OF_ONE_FORM)
     yield from _one_message_per_row(columns)
     keys = set(columns.names)
@@ -121,11 +136,12 @@ def _tables(columns: Columns) -> Iterator[Candidate]:
     if columns.nested_answers():
         return  # no other column takes their place
     asked, answered = columns.ending(QUESTION_ENDINGS), columns.ending(ANSWER_ENDINGS)
-    user = columns.named(USER) or next(iter(asked), None) or columns.named(CONTEXT)
-    answers = [exact] if (exact := columns.named(ASSISTANT, but=(user,))) else answered
+    exact = columns.named(ASSISTANT)
+    user = columns.named(USER) or next(iter(asked), None) or columns.named(CONTEXT) or columns.replied_to([exact] if exact else answered)
+    answers = [exact] if exact and exact != user else answered or columns.numbered(ANSWER_ENDINGS)
     assistant = next(iter(answers), None)
     named_labels = [name for name in columns.ending(LABEL_ENDINGS) if columns.is_label(name)]
-    label = columns.named(LABEL, but=(user, assistant)) or next(iter(named_labels), None)
+    label = columns.labelled(but=(user, assistant, "type" if columns.speaker() else None)) or next(iter(named_labels), None)
     text = columns.named(TEXT, but=(label,)) or next((name for name in columns.ending(TEXT_ENDINGS) if name in columns.texts), None)
     is_label = bool(label and columns.is_label(label))
     both = bool(user and assistant and text and is_label)
@@ -134,7 +150,7 @@ def _tables(columns: Columns) -> Iterator[Candidate]:
             yield _questions(columns, user, answer, doubt=both or len(answers) > 1)
     named_text, text = text, text or next((name for name in columns.texts if name != label), None)
     if text and label and is_label:
-        yield _labelled(text, label, doubt=both)
+        yield _labelled(columns, text, label, doubt=both)
     if user and assistant:
         return
     if not is_label and (asking := columns.asking()):
@@ -142,7 +158,7 @@ def _tables(columns: Columns) -> Iterator[Candidate]:
     others = [] if is_label else [name for name in columns.labels if name != text][:3]
     pair = [name for name in columns.names if name in columns.texts][:2]
     doubt = bool(others or len(pair) == 2 and not named_text) and not is_label
-    found = [_labelled(text, name, doubt) for name in others] if text else []
+    found = [_labelled(columns, text, name, doubt) for name in others] if text else []
     plain = [_text(columns, text, doubt)] if text else []
     yield from (*plain, *found) if named_text else (*found, *plain)
     if len(pair) == 2:
@@ -158,22 +174,31 @@ def _questions(columns: Columns, user: str, assistant: str, doubt: bool) -> Cand
         named = {**named, "user_template": "\n\n".join(f"{{{part}}}" for part in parts)}
         del named["user_key"]
         why = f"columns {user} (with {context}) and {assistant} are a question and its answer"
+    if columns.holds_several(assistant):
+        why += f"; most cells of {assistant} hold several answers with | between them, and are trained whole: leave one answer in each"
     return Candidate("table", "chat", named, why, doubt=doubt)
 
 
-def _labelled(text: str, label: str, doubt: bool) -> Candidate:
+def _labelled(columns: Columns, text: str, label: str, doubt: bool) -> Candidate:
     named = _changed(text_key=(text, "text"), label_key=(label, "label"))
+    if pair := columns.pair_of(text):
+        named = {**_changed(label_key=(label, "label")), "text_template": "\n\n".join(f"{{{name}}}" for name in pair)}
+        text = " and ".join(pair)
     return Candidate("table", "classification", named, f"column {label} has few different values: labels of {text}", doubt=doubt)
 
 
 def _text(columns: Columns, text: str, doubt: bool = False) -> Candidate:
-    turns = " with the turns of chats: to train the replies alone, write them as lists of messages" if columns.holds_turns(text) else ""
+    turns = ""
+    if columns.holds_turns(text):
+        turns = " with the turns of chats: to train the replies alone, write them as lists of messages"
+    elif speaker := columns.speaker():
+        turns = f", each a message of one of the people in {speaker}: to train replies, add a column with the id of the conversation"
     return Candidate("table", "text", _changed(text_key=(text, "text")), f"column {text} is text{turns}", doubt=doubt)
 
 
 def text_candidates(files: list[SourceFile]) -> Iterator[Candidate]:
     """Yield the candidates for files without rows: plain text."""
-    head = _head(files[0])
+    head = head_of(files[0])
     suffixes = {file.path.suffix for file in files}
     for name in CONVERTERS:
         if why := recognise_text(name, head, suffixes):
@@ -182,12 +207,31 @@ def text_candidates(files: list[SourceFile]) -> Iterator[Candidate]:
     filled = [line for line in lines if line]
     if not filled or sum(map(words, filled)) < 2 * len(filled):
         return  # a list of names or labels
+    options = {"front_matter": False} if all(_has_front_matter(file) for file in files[:FILES]) else {}
+    without = ", without its front matter" if options else ""
+    spoken = _spoken(filled)
     if len(files) > 1 or len(filled) == 1:
-        yield Candidate("text", "text", {}, f"plain text, one document per file{_spoken(filled)}")
+        if labels := _folders(files):
+            yield Candidate("text", "classification", options, f"the files' folders are their labels: {', '.join(labels)}", doubt=True)
+        yield Candidate("text", "text", options, f"plain text{without}, one document per file{spoken}", doubt=True)
+    elif options:
+        yield Candidate("text", "text", options, f"plain text{without}")
     elif 0 < lines.count("") and len(filled) / lines.count("") <= LINES_PER_PARAGRAPH:
-        yield Candidate("text", "text", {"sample_by": "paragraph"}, f"plain text, paragraphs between blank lines{_spoken(filled)}")
+        yield Candidate("text", "text", {"sample_by": "paragraph"}, f"plain text, paragraphs between blank lines{spoken}")
     else:
-        yield Candidate("text", "text", {"sample_by": "line"}, f"plain text, one record per line{_spoken(filled)}")
+        yield Candidate("text", "text", {"sample_by": "line"}, f"plain text, one record per line{spoken}")
+
+
+def _folders(files: list[SourceFile]) -> list[str]:
+    """Return the names of the folders if they may be labels: few, side by side, each with several files."""
+    folders = Counter(PurePath(file.name).parent for file in files)
+    side_by_side = len({folder.parent for folder in folders}) == 1 and PurePath() not in folders
+    few = 1 < len(folders) <= FOLDERS and min(folders.values()) >= ROWS_PER_LABEL
+    return sorted(folder.name for folder in folders) if side_by_side and few else []
+
+
+def _has_front_matter(file: SourceFile) -> bool:
+    return bool(_FRONT_MATTER.match(head_of(file)))
 
 
 def _spoken(lines: list[str]) -> str:
@@ -198,7 +242,8 @@ def _spoken(lines: list[str]) -> str:
     return f" (a conversation of {' and '.join(sorted(names))}: to train replies, write its turns as a list of messages)"
 
 
-def _head(file: SourceFile) -> bytes:
+def head_of(file: SourceFile) -> bytes:
+    """Return the first bytes of the file."""
     with Path(file.path).open("rb") as stream:
         return stream.read(HEAD)
 

@@ -13,9 +13,10 @@ USER = (
 )  # fmt: skip
 ASSISTANT = (
     "answer", "response", "reply", "assistant", "completion", "output", "solution", "target", "bot", "doctor", "therapist", "counselor",
-    "a", "antwort", "réponse", "reponse", "respuesta", "resposta", "risposta", "antwoord", "odpowiedź", "ответ", "回答", "答案",
+    "a", "answers", "antwort", "réponse", "reponse", "respuesta", "resposta", "risposta", "antwoord", "odpowiedź", "ответ", "回答", "答案",
     "答", "답변",
 )  # fmt: skip
+NO_REPLIES = ("output", "target", "completion")  # of a text, these may be what is made of it
 CONTEXT = ("context", "passage", "input", "document", "background", "paragraph")
 TEXT = (
     "text", "sentence", "review", "content", "comment", "body", "message", "tweet", "post", "document", "article", "story", "utterance",
@@ -23,15 +24,20 @@ TEXT = (
 )  # fmt: skip
 LABEL = (
     "label", "labels", "class", "category", "sentiment", "emotion", "stars", "rating", "intent", "topic", "target", "score", "type",
-    "kategorie", "klasse", "bewertung", "stimmung", "catégorie", "étiquette", "note", "categoría", "etiqueta", "categoria", "категория",
+    "choice", "choices", "kategorie", "klasse", "bewertung", "sterne", "stimmung", "étoiles", "estrellas", "stelle",
+    "catégorie", "étiquette", "note", "categoría", "etiqueta", "categoria", "категория",
     "标签", "类别", "情感",
 )  # fmt: skip
 # Last words of longer names (`agent_reply`) that have no other meaning.
 QUESTION_ENDINGS = ("question", "prompt", "query", "instruction", "request")
 ANSWER_ENDINGS = ("answer", "response", "reply", "completion", "solution")
+COMPOUND_ENDINGS = ("frage", "antwort", "kommentar", "nachricht", "rezension")  # German words end without a blank: `Kundenanfrage`
 TEXT_ENDINGS = ("review", "body", "comment", "message", "tweet")
 LABEL_ENDINGS = ("label", "class", "category", "sentiment", "emotion", "stars", "rating", "intent", "topic", "score")
-SYSTEM = ("system", "system_prompt")
+SYSTEM = ("system", "system_prompt", "systeminstruction", "system_instruction")
+# Two texts that are judged together: a label describes both.
+PAIRS = (("premise", "hypothesis"), ("question", "passage"), ("claim", "evidence"), ("query", "document"))
+NUMBERED = re.compile(r"(.+?)_?(?:\d+|[ab])")
 GROUP = re.compile(r"(?:^|_)(?:id|author|user|conversation|thread|dialog(?:ue)?|patient|customer|speaker|kunde|autor|auteur|cliente)$")
 MAX_LABELS = 200
 ROWS_PER_LABEL = 5
@@ -41,6 +47,10 @@ LABEL_WORDS = 4  # at most, on average
 _TURNS = re.compile(
     r"\[/INST\]|<\|im_start\|>|<\|start_header_id\|>|<start_of_turn>|(?:^|\n|###? ?)(?:Human|User|Assistant|Instruction|Response|Bot):"
 )
+_DATE = re.compile(r"\s*\d{1,4}[-./]\d{1,2}[-./]\d{1,4}\b")
+_TIME = re.compile(r"\s*\d{4}-\d\d-\d\d[T ]|1\d{9}(?:\.\d+)?$")  # a date with its time, or seconds since 1970
+SPEAKERS = ("from", "speaker", "author", "sender", "user")
+_GENERIC = {"text", "value", "values", "content", "choice", "choices", "name", "str", "string"}  # last in the path of what has another name
 _ASKS = re.compile("[?？؟]")
 _CJK = re.compile(f"[{CJK}]")
 
@@ -56,13 +66,36 @@ class Columns:
         """Return the first of the names that is a column, and none of `but`."""
         return next((self._folded[name] for name in names if name in self._folded and self._folded[name] not in but), None)
 
+    def labelled(self, but: Iterable[str | None] = ()) -> str | None:
+        """Return the column of labels by its name: one that has few different values, if there is one."""
+        found = [self._folded[name] for name in LABEL if name in self._folded and self._folded[name] not in but]
+        return next((name for name in found if self.is_label(name)), next(iter(found), None))
+
     def ending(self, endings: tuple[str, ...]) -> list[str]:
         """Return the columns whose names have several words, the last of which is one of `endings`."""
-        return [name for name in self.names if folded(name).endswith(tuple(f"_{ending}" for ending in endings))]
+        parts = tuple(f"_{ending}" for ending in endings) + tuple(set(endings) & set(COMPOUND_ENDINGS))
+        return [name for name in self.names if folded(name).endswith(parts)]
+
+    def numbered(self, endings: tuple[str, ...]) -> list[str]:
+        """Return the columns that are one of `endings` with a number, such as `answer_1` and `answer_2`."""
+        return [name for name in self.names if (found := NUMBERED.fullmatch(folded(name))) and found[1] in endings]
+
+    def pair_of(self, name: str) -> tuple[str, str] | None:
+        """Return this column of texts and the one that is judged with it, in their order: `premise` and `hypothesis`, or `text_1` and
+        `text_2`; None if there is no other."""
+        own, stem = folded(name), NUMBERED.fullmatch(folded(name))
+        for other in self.texts:
+            theirs, number = folded(other), NUMBERED.fullmatch(folded(other))
+            is_known = (own, theirs) in PAIRS or (theirs, own) in PAIRS
+            if other != name and (is_known or stem and number and stem[1] == number[1]):
+                first, second = sorted((name, other), key=self.names.index)
+                return first, second
+        return None
 
     @cached_property
     def _folded(self) -> dict[str, str]:
-        return {folded(name): name for name in reversed(self.names)}
+        inner = {_last_name(name): name for name in reversed(self.names)}
+        return inner | {folded(name): name for name in reversed(self.names)}
 
     @cached_property
     def texts(self) -> list[str]:
@@ -92,6 +125,23 @@ class Columns:
             return None  # what a question is about is not its answer
         return (pair[0], pair[1]) if len(pair) == 2 and shares[pair[0]] >= QUESTIONS and shares[pair[1]] <= FEWER_QUESTIONS else None
 
+    def replied_to(self, answers: list[str]) -> str | None:
+        """Return the text that a column of replies answers, where no name says what asks: `message` next to `our_reply`."""
+        replies = [name for name in answers if name in self.texts and folded(name) not in NO_REPLIES]
+        named = self.named(TEXT, but=answers) or next(iter(name for name in self.ending(TEXT_ENDINGS) if name not in answers), None)
+        return named if replies and named in self.texts else None
+
+    def speaker(self) -> str | None:
+        """Return the column that says who wrote a dated message, in the log of a chat."""
+        name = self.named(SPEAKERS)
+        dated = any(self.values(other) and all(_TIME.match(str(value)) for value in self.values(other)) for other in self.names)
+        return name if name and dated and 1 < len({str(value) for value in self.values(name)}) <= MAX_LABELS else None
+
+    def holds_several(self, name: str) -> bool:
+        """Return whether most cells of a column hold several texts with a `|` between them."""
+        values = [str(value) for value in self.values(name)]
+        return sum("|" in value and "\n" not in value for value in values) > len(values) / 2
+
     def holds_turns(self, name: str) -> bool:
         """Return whether most texts of a column have the markers of a chat template, or of who speaks."""
         values = self.values(name)
@@ -105,8 +155,10 @@ class Columns:
     def is_label(self, name: str) -> bool:
         """Return whether a column has few, repeated values: labels, not measurements or names of rows."""
         values = self.values(name)
-        if not values or any(isinstance(value, list | dict) for value in values):
+        single = [value for value in values if not isinstance(value, list | dict)]
+        if len(single) <= len(values) / 2 or sum(bool(_DATE.match(str(value))) for value in single) > len(single) / 2:
             return False
+        values = single  # of a row with several labels, none is taken
         enough = len(values) // ROWS_PER_LABEL if len(values) >= 50 else max(len(values) * 4 // 5, 2)
         return 1 < len({str(value) for value in values}) <= min(MAX_LABELS, enough)
 
@@ -121,9 +173,16 @@ class Columns:
         return found
 
 
+def _last_name(name: str) -> str:
+    """Return the last part of a path that says what is there: `label` for `responses.label[].value`."""
+    parts = [part for part in re.split(r"\.|\[\]", name) if part]
+    return folded(next((part for part in reversed(parts) if folded(part) not in _GENERIC), parts[-1]) if parts else name)
+
+
 def folded(name: str) -> str:
-    """Return a column's name without case, spaces and a suffix such as `_text`."""
-    plain = re.sub(r"[\s.-]+", "_", name.strip().lower())
+    """Return a column's name, or the last part of a path, without case, spaces and a suffix such as `_text`."""
+    last = re.split(r"\.(?=\S)", name.replace("[]", ""))[-1]
+    plain = re.sub(r"[\s.-]+", "_", last.strip().lower())
     return re.sub(r"(?<=.)_(?:text|content|str|string)$", "", plain)
 
 

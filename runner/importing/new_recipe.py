@@ -140,8 +140,11 @@ def _source(draft: Draft, path: str) -> str:
     lines = [f"    - path: {one_line(relative)} # relative to this file",
              f"      converter: {choice.converter} # `recipe show --converter {choice.converter}` lists its options"]  # fmt: skip
     split = split_in(Path(path).name) if len({split_in(Path(one).name) for one in draft.paths} - {""}) > 1 else ""
-    more = {**({"split": split} if split else {}), **draft.declared, **({"options": options} if options else {})}
-    why = {"encoding": " # the file is not UTF-8: check with `recipe mask` that accents are right"}
+    first = found.files[0]
+    keys = {"skip_lines": first.skip_lines, "field": first.field, "split": split, "options": options}
+    more = {**draft.declared, **{key: value for key, value in keys.items() if value}}
+    why = {"encoding": " # the file is not UTF-8: check with `recipe mask` that accents are right",
+           "skip_lines": " # the lines above the header", "field": " # the key of the rows"}  # fmt: skip
     lines += [f"      {key}: {one_line(value)}{why.get(key, '')}" for key, value in more.items()]
     # Rows with an unread key of MEANINGS are refused: ignoring it would change what is trained.
     unread = [key for key in found.unread if key not in (*kept_groups(found), *MEANINGS, OTHERS)]

@@ -11,20 +11,18 @@ from typing import Any, NamedTuple
 
 from ...converters.building.label_checks import one_spelling
 from ...converters.building.trial import LIMIT, try_converter
-from ...converters.reading.contents import text_format
-from ...converters.reading.delimited import NO_HEADER, is_headerless
-from ...converters.reading.encodings import encoding_hint, likely_encodings
-from ...converters.reading.files import SourceFile, files_of, open_source, source_files
-from ...converters.reading.readers import HEAD, SKIPPED_TEXT, open_file
+from ...converters.reading.files import SourceFile, files_of
+from ...converters.reading.readers import SKIPPED_TEXT, open_file
 from ...converters.reading.records import Drop, Record, Row
+from ...converters.sources.registry import converter
 from ...schemas.base.errors import Location, Problem, UserError
 from ...schemas.sections import UTF8, RecordType, Source
-from .candidates import ENOUGH, Candidate, candidates, text_candidates
+from .candidates import ENOUGH, Candidate, candidates, head_of, text_candidates
 from .columns import Columns
+from .file_forms import field_of_rows, lines_to_skip, refuse_undeclared
 
 SAMPLE = 500  # rows for trying a candidate
 TOOLS = ("tools", "functions")
-TABLES = (".csv", ".tsv")  # formats in which commas are separators
 
 
 class Recognised(NamedTuple):
@@ -32,6 +30,7 @@ class Recognised(NamedTuple):
 
     `alternatives` are other possible ways if names and cells leave doubt; `unread` has the keys that are not read,
     `groups` those that group rows; `is_whole` says whether every row was read; `respelt` maps labels to their most frequent spelling.
+    The files have the `skip_lines` and `field` that were found.
     """
 
     files: list[SourceFile]
@@ -51,31 +50,47 @@ def recognise(paths: list[str], record_type: RecordType | None = None, encoding:
     Raises UserError if no converter reads most of the rows, or if encoding or columns must be declared first.
     """
     files = [file for path in paths for file in files_of(Source(path, "", encoding=encoding, columns=columns))]
+    skipped = lines_to_skip(files)
+    files = [file._replace(skip_lines=skipped) for file in files]
     for file in files:
-        _refuse_undeclared(file, files)
+        refuse_undeclared(file, files)
+    try:
+        return _recognised(files, paths[0], record_type)
+    except UserError as error:
+        if not (field := field_of_rows(files)):
+            raise
+        try:
+            return _recognised([file._replace(field=field) for file in files], paths[0], record_type)
+        except UserError:
+            raise error from None
+
+
+def _recognised(files: list[SourceFile], path: str, record_type: RecordType | None) -> Recognised:
     values = [row.value for row in islice(_values(files), LIMIT + 1) if isinstance(row, Row)]
     rows = [value for value in values[:LIMIT] if isinstance(value, dict)]
-    _refuse_preferences(rows, paths[0])
+    _refuse_preferences(rows, path)
     if values and not rows:
         kind = type(values[0]).__name__.replace("str", "text")
         hint = 'write one object per row, for example {"text": "..."} or {"question": "...", "answer": "..."}'
-        raise UserError(Problem(Location(paths[0]), f"its rows have no keys: each is a {kind}", hint, "unknown-data"))
-    table = Columns(rows)
-    found = list(candidates(table) if rows else text_candidates(files))
+        raise UserError(Problem(Location(path), f"its rows have no keys: each is a {kind}", hint, "unknown-data"))
+    if not rows:
+        _refuse_labelled_lines(path, head_of(files[0]))
+    found = list(candidates(rows) if rows else text_candidates(files))
     wanted = [one for one in found if record_type in (None, one.record_type)]
     readable = [one for one in wanted if _reads(one, files)]
     # Unusable rows of a specific format, such as chats, are not read as a table of other columns.
     if wanted and wanted[0].enough < ENOUGH and all(one.converter == "table" for one in readable):
         raise _unreadable(wanted[0], files, rows)
     if not readable:
-        raise _unknown(paths[0], table, found, record_type)
+        raise _unknown(path, Columns(rows), found, record_type)
     choice = readable[0]
     others = [one for one in readable[1:] if one.doubt and choice.doubt]
-    return _examined(choice, others, files, table)
+    return _examined(choice, others, files, Columns(rows))
 
 
 def _examined(choice: Candidate, others: list[Candidate], files: list[SourceFile], columns: Columns) -> Recognised:
     """Convert the first rows with the chosen candidate."""
+    files = _as_read(choice, files)
     trial = try_converter(choice.converter, choice.record_type, choice.options, files, LIMIT)
     respelt: dict[str, str] = {}
     if choice.converter == "table" and choice.record_type == "classification":
@@ -94,52 +109,13 @@ def choose(found: Recognised, number: int) -> Recognised:
     return _examined(found.alternatives[number], [], found.files, Columns(rows))
 
 
-def _refuse_undeclared(file: SourceFile, files: list[SourceFile]) -> None:
-    """Raise UserError for a text that is not UTF-8 or a table without a header, unless the source of these files declares it."""
-    with open_source(file.path, file.encoding) as stream:
-        head = stream.read(HEAD)
-        if text_format(head) != "text":
-            return
-        if not _is_utf8(head):
-            hint, likely = encoding_hint(stream), next(iter(likely_encodings(stream).values()), "")
-            if likely and any(_holds_utf8(other) for other in files):
-                hint = f"other files are UTF-8, and a source has one encoding: save it as UTF-8, e.g. iconv -f {likely} -t utf-8 FILE > NEW"
-            raise UserError(Problem(Location(str(file.path)), "is not UTF-8", hint, "encoding"))
-    if not file.columns and (file.path.suffix in TABLES or b"\t" in head) and is_headerless(head):
-        raise UserError(Problem(Location(str(file.path), 1), "the first row reads like data, not like a header", NO_HEADER, "csv-header"))
-
-
-def undeclared_encoding(paths: list[str]) -> dict[str, str]:
-    """Return likely encodings of files that are not UTF-8, with a sample of the text in each; none if some may be UTF-8."""
-    files = [file for path in paths for file in source_files(path)]
-    found: dict[str, str] = {}
-    for file in files:
-        with open_source(file.path, UTF8) as stream:
-            head = stream.read(HEAD)
-            if text_format(head) != "text" or (head.isascii() and len(head) < HEAD):
-                continue
-            if _is_utf8(head):
-                return {}
-            found = found or likely_encodings(stream)
-    return found
-
-
-def _holds_utf8(file: SourceFile) -> bool:
-    """Return whether the file begins with text that only UTF-8 reads right."""
-    with open_source(file.path, UTF8) as stream:
-        head = stream.read(HEAD)
-    return not head.isascii() and text_format(head) == "text" and _is_utf8(head)
-
-
-def _is_utf8(head: bytes) -> bool:
-    try:
-        head.decode()
-    except UnicodeDecodeError as error:
-        return error.reason == "unexpected end of data" and len(head) == HEAD
-    return True
+def _as_read(candidate: Candidate, files: list[SourceFile]) -> list[SourceFile]:
+    """Return the files as the candidate's converter reads them: one with a reader of its own reads every line."""
+    return files if converter(candidate.converter).INPUT == "values" else [file._replace(skip_lines=0) for file in files]
 
 
 def _reads(candidate: Candidate, files: list[SourceFile]) -> bool:
+    files = _as_read(candidate, files)
     trial = try_converter(candidate.converter, candidate.record_type, candidate.options, files, SAMPLE)
     return bool(trial.records) and len(trial.records) >= candidate.enough * (len(trial.records) + len(trial.unusable))
 
@@ -165,6 +141,15 @@ def _refuse_preferences(rows: list[dict[str, Any]], path: str) -> None:
     raise UserError(Problem(Location(path), f"is preference data ({what})", hint, "unknown-data"))
 
 
+def _refuse_labelled_lines(path: str, head: bytes) -> None:
+    """Raise UserError for lines that begin with fastText's labels, which would be trained as words of the text."""
+    lines = [line for line in head.splitlines() if line.strip()]
+    if lines and sum(line.startswith(b"__label__") for line in lines) > len(lines) / 2:
+        command = "sed 's/^__label__\\([^ ]*\\) */\\1\\t/' FILE > rows.tsv"
+        hint = f"write them as a table ({command}) and name its columns: --column label --column text"
+        raise UserError(Problem(Location(path, 1), "its lines begin with labels in the form of fastText", hint, "unknown-data"))
+
+
 def _unreadable(candidate: Candidate, files: list[SourceFile], rows: list[dict[str, Any]]) -> UserError:
     """Return why the first rows cannot be used, if their keys clearly belong to the converter."""
     trial = try_converter(candidate.converter, candidate.record_type, candidate.options, files, SAMPLE)
@@ -186,8 +171,7 @@ def _unknown(path: str, columns: Columns, found: list[Candidate], record_type: R
         what, hint = f"cannot be read as {record_type} records (keys: {shown})", "omit --type to detect the type"
     else:
         what = f"no converter reads these rows (keys: {shown})" if shown else "no converter reads this file"
-        hint = "see docs/converters.md; the converter table reads any columns that you name in its options"
-    lists = [name for name in columns.names if len(columns.rows) == 1 and isinstance(columns.rows[0].get(name), list)]
-    if lists:
-        hint = f"the file is one object: if its rows are the list {lists[0]!r}, write them one per line"
+        hint = "see docs/converters.md; the converter table reads any columns that you name in its options, also within others: data.text"
+    if len(columns.rows) == 1 and len(columns.names) > 1 and all(isinstance(value, dict) for value in columns.rows[0].values()):
+        hint = "the file is one object: if its values are the rows, write them one per line, e.g. jq -c '.[]' FILE > rows.jsonl"
     return UserError(Problem(Location(path), what, hint, "unknown-data"))

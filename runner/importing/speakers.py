@@ -4,10 +4,14 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
+from ...converters.building.key_meanings import MEANINGS
 from ...converters.sources.sharegpt import ROLES
 
 MESSAGES_ROLES = ("system", "user", "assistant", "tool")
+KNOWN = (*MESSAGES_ROLES, *ROLES)
 SYNONYMS = {**ROLES, "developer": "system", "ai": "assistant", "bot": "assistant"}
+TRAINED = {*MEANINGS, "tool_call_id", "function", "refusal", "attachments", "files", "image_url"}
+WORDS = 4  # with more, a value is text
 FIRST = 0.9  # share of the chats that must begin with the same speaker
 
 
@@ -34,3 +38,18 @@ def chat_roles(chats: Iterable[list[Any]], share_gpt: bool = False) -> tuple[dic
     roles |= dict(zip(unclear, free, strict=False))
     named = {written[low]: role for low, role in roles.items()}
     return named or None, "; " * bool(named) + ", ".join(f"{name} is the {role}" for name, role in named.items()) + opening
+
+
+def unread_keys(turns: Iterable[Any], read: tuple[str, str]) -> list[str]:
+    """Return the keys of messages that say when or by whom they were written, and so on; none that holds text, or that changes what is
+    trained."""
+    values: dict[str, list[Any]] = {}
+    for turn in turns:
+        for key, value in turn.items() if isinstance(turn, dict) else ():
+            if key not in (*read, "train", "weight") and value not in (None, "", [], {}):
+                values.setdefault(str(key), []).append(value)
+    return [key for key, found in values.items() if key not in TRAINED and not any(map(_is_text, found))]
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) and len(value.split()) >= WORDS

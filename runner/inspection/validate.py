@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 
 from ...converters.building.chat_checks import record_fault
 from ...converters.reading.contents import sniff
-from ...converters.reading.delimited import DELIMITERS
-from ...converters.reading.files import open_source
-from ...converters.reading.readers import HEAD, read_jsonl
+from ...converters.reading.delimiters import DELIMITERS
+from ...converters.reading.files import HEAD, open_source
+from ...converters.reading.readers import read_jsonl
 from ...converters.reading.records import Drop, Row
 from ...schemas.base.errors import Location, Problem, UserError
 from ...schemas.json_schema import schema

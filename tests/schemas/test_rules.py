@@ -46,8 +46,8 @@ BREAKS: dict[str, list[tuple[Changes, list[str]]]] = {
     ],
     "file_keys_on_hub": [
         (also(sources=[{"path": "hf:a/b", "converter": "messages", "encoding": "cp1252"}]), ["evaluation.also.plain.sources.0.encoding"]),
-        ({"data.sources": [{"path": "hf:a/b", "converter": "table", "encoding": "cp1252", "columns": ["a"]}]},
-         ["data.sources.0.encoding", "data.sources.0.columns"]),
+        ({"data.sources": [{"path": "hf:a/b", "converter": "table", "encoding": "cp1252", "columns": ["a"], "skip_lines": 1, "field": "a"}]},
+         [f"data.sources.0.{key}" for key in ("encoding", "columns", "skip_lines", "field")]),
     ],
     "unknown_encoding": [
         ({"data.sources": [{"path": "a", "converter": "messages", "encoding": name}]}, ["data.sources.0.encoding"])
@@ -282,6 +282,7 @@ KEEPS: dict[str, list[Changes]] = {
     "file_keys_on_hub": [
         {"data.sources": [{"path": "hf:a/b", "converter": "table"}]},
         {"data.sources": [{"path": "a.csv", "converter": "table", "encoding": "cp1252", "columns": ["text", "label"]}]},
+        {"data.sources": [{"path": "a.csv", "converter": "table", "skip_lines": 2}, {"path": "a.json", "converter": "table", "field": "rows"}]},
     ],
     "unknown_encoding": [
         {"data.sources": [{"path": "a", "converter": "messages", "encoding": name}]} for name in ("UTF8", "latin-1", "GB18030", "Shift_JIS")

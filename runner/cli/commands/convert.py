@@ -32,6 +32,8 @@ from ..options import Between, file_format_options, runs_dir_option, set_option
 @click.option("--dedup", type=click.Choice(["exact", "near", "none"]), default="exact", help="Duplicates to remove.")
 @click.option("--ignore-key", "ignore_keys", multiple=True, metavar="KEY", help="Key of the rows that the converter need not read.")
 @file_format_options
+@click.option("--skip-lines", type=click.IntRange(min=0), default=0, help="Lines above the header of a table.")
+@click.option("--field", metavar="KEY", help="Key of the list of rows in a JSON object.")
 @click.option("--max-dropped", type=Between(0, 1), default=0.0, help="Share of rows that may be dropped as unusable.")
 @click.option(
     "--fix-mojibake/--no-fix-mojibake",
@@ -86,7 +88,7 @@ def plain_data(
     name: str, paths: tuple[str, ...], kind: Any, options: tuple[str, ...], *, validation: float, test: float,
     group_by: tuple[str, ...], stratify_by: str | None, seed: int, dedup: Any, max_dropped: float,
     fix_mojibake: bool, ignore_keys: tuple[str, ...], encoding: str, columns: tuple[str, ...],
-    revision: str | None, subset: str | None, hub_split: str,
+    skip_lines: int, field: str | None, revision: str | None, subset: str | None, hub_split: str,
 ) -> Data:  # fmt: skip
     """Build the `data` section from the options. Raises UserError if the converter has no such option or record type."""
     if validation + test >= 1:
@@ -98,10 +100,11 @@ def plain_data(
         raise UserError(f"the converter {name} makes {' or '.join(converter(name).RECORD_TYPES)} records, not {kind}")
     if (revision or subset or hub_split != "train") and not all(path.startswith(SCHEME) for path in paths):
         raise click.UsageError(f"--revision, --subset and --hub-split need an {SCHEME} dataset")
-    if (encoding != UTF8 or columns) and any(path.startswith(SCHEME) for path in paths):
-        raise click.UsageError(f"--encoding and --column have no effect on an {SCHEME} dataset")
+    form = {"encoding": encoding, "columns": columns, "skip_lines": skip_lines, "field": field}
+    if any(value not in (UTF8, (), 0, None) for value in form.values()) and any(path.startswith(SCHEME) for path in paths):
+        raise click.UsageError(f"--encoding, --column, --skip-lines and --field have no effect on an {SCHEME} dataset")
     hub = {"revision": revision, "subset": subset, "hub_split": hub_split}
-    sources = tuple(Source(path, name, values, ignore_keys=ignore_keys, encoding=encoding, columns=columns, **hub) for path in paths)
+    sources = tuple(Source(path, name, values, ignore_keys=ignore_keys, **form, **hub) for path in paths)
     split = Split(validation, test, seed, group_by, stratify_by)
     return Data(kind, sources, split=split, dedup=dedup, max_dropped=max_dropped, fix_mojibake=fix_mojibake)
 

@@ -24,6 +24,7 @@ from ..options import file_format_options
 if TYPE_CHECKING:
     from ...importing.recognise import Recognised
 
+LISTED = 12  # keys named on screen; the recipe has them all
 SCHEMA_COPY = ".recipe.schema.json"
 _HEAD = """\
 # yaml-language-server: $schema={schema}
@@ -143,7 +144,7 @@ def _recognised(data: tuple[str, ...], record_type: RecordType | None, encoding:
 
 def _encoding(data: tuple[str, ...]) -> str:
     """Return the encoding of files that are not UTF-8: asked in a terminal, otherwise the likeliest, with a message."""
-    from ...importing.recognise import undeclared_encoding
+    from ...importing.file_forms import undeclared_encoding
 
     readings = undeclared_encoding([*data])
     if not readings:
@@ -168,6 +169,12 @@ def _for_data(found: "Recognised", data: tuple[str, ...], name: str, folder: Pat
     _say(
         "read", f"{first}{counted(len(found.records), choice.record_type + ' record')} with the converter {choice.converter}: {choice.why}"
     )
+    if skipped := found.files[0].skip_lines:
+        names = ", ".join(map(str, found.records[0].row.value))
+        above = "the line above it is" if skipped == 1 else f"the {skipped} lines above it are"
+        _say("header", f"line {skipped + 1}, {names}; {above} not read (skip_lines)")
+    if field := found.files[0].field:
+        _say("rows", f"the list {field!r} in the file's object (field)")
     if len(found.files) > 1:
         kinds = Counter(file.path.suffix or "without suffix" for file in found.files)
         fewer = "; to read only some, use a glob such as 'FOLDER/**/*.txt'" if len(kinds) > 1 else ""
@@ -182,8 +189,14 @@ def _for_data(found: "Recognised", data: tuple[str, ...], name: str, folder: Pat
     if groups := kept_groups(found):
         _say("split", f"by {', '.join(groups)}, whose values repeat: rows that belong together stay in one split")
     if unread := [key for key in found.unread if key not in groups]:
-        _say("not read", f"keys {', '.join(unread)}")
+        _say("not read", f"keys {_listed(unread)}")
+    if unread := choice.options.get("ignore_message_keys"):
+        _say("", f"and of messages {_listed(unread)}")
     return "\n" + recipe_for(Draft(name, found, list(data), folder, model, declared))
+
+
+def _listed(names: list[str]) -> str:
+    return ", ".join(names[:LISTED]) + f" and {len(names) - LISTED} more" * (len(names) > LISTED)
 
 
 def _counts(counted: Counter[str]) -> str:

@@ -7,7 +7,7 @@ import click
 import orjson
 
 from ....converters.building.unanswered import Reading
-from ....converters.reading.files import encoding_of
+from ....converters.reading.files import keys_for
 from ....converters.sources.registry import CONVERTERS, converter
 from ....schemas.base.errors import Location, Problem, UserError
 from ....schemas.recipe import load_recipe
@@ -98,10 +98,9 @@ def reading_of(target: ModelReference, file: str, name: str | None, options: tup
         source = Source(file, name, converter_options(name, options))
     elif data and not options:
         first = data.sources[0]
-        encoding = encoding_of(Path(file), first.encoding) if Path(file).is_file() else first.encoding
-        source = first._replace(
-            path=file, encoding=encoding, weight=1, split=None, limit=None, revision=None, subset=None, hub_split="train"
-        )  # fmt: skip
+        source = first._replace(path=file, weight=1, split=None, limit=None, revision=None, subset=None, hub_split="train")
+        if Path(file).is_file():
+            source = source._replace(**keys_for(Path(file), first))
     else:
         what = "--option needs --converter" if data else f"{target.name} has no recipe that says how to read {file}"
         raise UserError(what, hint="name a converter: recipe show --converter NAME lists its options")

@@ -48,6 +48,8 @@ OF_SOURCE = {
     "ignore_keys": ({"path": "tools.jsonl"}, ["tools"]),
     "encoding": ({"path": "latin.jsonl"}, "latin-1"),
     "columns": ({"path": "plain.csv", "converter": "table", "options": {"user_key": "q", "assistant_key": "a"}}, ["q", "a"]),
+    "skip_lines": ({"path": "titled.csv", "converter": "table", "options": {"user_key": "q", "assistant_key": "a"}}, 1),
+    "field": ({"path": "object.json"}, "rows"),
 }
 # Read by the training, where test_every_key.py in tests/runner/launch compares; read from the hub: test_hub_datasets.py.
 ELSEWHERE = {"system_role", "reasoning", "whitespace"}
@@ -63,6 +65,8 @@ def files(tmp_path, monkeypatch):
         (tmp_path / f"{name}.jsonl").write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
     (tmp_path / "latin.jsonl").write_bytes(json.dumps(CHATS[0] | {"topic": "é"}, ensure_ascii=False).encode("latin-1"))
     (tmp_path / "table.csv").write_text("text,label\none,good\ntwo,bad\n")
+    (tmp_path / "titled.csv").write_text("Our questions\nq,a\nhow?,so\nwhy?,thus\n")
+    (tmp_path / "object.json").write_text(json.dumps({"rows": CHATS}))
     (tmp_path / "plain.csv").write_text("how?,so\nwhy?,thus\n")
     return tmp_path
 

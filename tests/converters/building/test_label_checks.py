@@ -90,3 +90,9 @@ def test_the_proposed_names_give_one_spelling(tmp_path):
     names = json.loads(re.search(r"\{.*\}", error.value.problems[0].hint)[0])
     source = Source(str(tmp_path / "rows.csv"), "table", {"label_names": names})
     assert build(Data("classification", (source,), split=Split(validation=0)), tmp_path / "out")["labels"] == ["Defekt", "Rückgabe"]
+
+
+def test_numbers_with_a_decimal_comma_are_no_lists():
+    check_labels(places("1,0", "2,5", "-3,0"), None)
+    with pytest.raises(UserError, match="'1,0' .* is a list of labels"):
+        check_labels(places("1", "0", "1,0"), None)

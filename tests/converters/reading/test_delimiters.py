@@ -1,7 +1,9 @@
 """Tables are cut where their first lines agree; texts that only look like tables are none."""
 
 import pytest
-from recipekit.converters.reading.delimited import is_table, table_format
+from hypothesis import given
+from hypothesis import strategies as st
+from recipekit.converters.reading.delimiters import is_table, lines_above, table_format
 
 LOG = b"2025-07-14 22:28:27,858 - Starting\n2025-07-14 22:28:38,993 - Question 1\n2025-07-14 22:28:50,672 - Question 2\n"
 README = b"# Data\n\nThese rows, collected in May, are ours.\nPlease ask, before you use them, and cite us.\n"
@@ -47,3 +49,31 @@ def test_real_logs_are_not_tables_and_real_tables_are(realdata):
     assert {path.name for path in heads if path.suffix == ".log"} & told == set()
     assert {"subtitles.csv", "formatted_for_training.csv", "babylm_7labels.csv"} <= told
     assert not [name for name in told if not name.endswith(".csv")]
+
+
+@pytest.mark.parametrize(
+    ("head", "lines"),
+    [
+        (b"question,answer\nWhy?,So.\nHow?,So.\n", 0),
+        (b"sep=;\nquestion;answer\nWhy?;So.\nHow?;So.\n", 1),
+        (b"My questions\n\nquestion,answer\nWhy?,So.\nHow?,So.\n", 2),
+        (b"My questions,,\nof May,,\n,,\nquestion,answer,by\nWhy?,So.,A\nHow?,,B\n", 3),  # as a sheet is exported
+        (b'"A title\nof two lines",,\nquestion,answer,by\nWhy?,So.,A\nHow?,So.,B\n', 2),
+        (b"#separator:tab\n#html:true\nWhy?\tSo.\nHow?\tSo.\nWho?\tAnn.\n", 2),
+        (b"date;text;price\n1.5.;a, b;1,5\n2.5.;c, d;2,5\n", 0),
+        (b",x,y\n0,1,2\n1,2,3\n", 0),
+        (b"type,posts\nA,one,two,three,x,y\nB,one,two,three,x,y\nC,one,two,three,x,y\n", 0),
+        (b"Exported,12.11.2026\nquestion,answer,by\nWhy?,So.,A\nHow?,So.,B\n", 1),
+        (b"a,b\n1,\n2,3\n", 0),
+        (b"One line, and more.\nAnother.\nA third, of three.\n", 0),
+        (b"", 0),
+    ],
+)
+def test_titles_and_notes_above_a_table_are_counted(head, lines):
+    assert lines_above(head) == lines
+
+
+@given(st.lists(st.lists(st.text("abc ", min_size=1).filter(str.strip), min_size=3, max_size=3), min_size=3, max_size=9), st.integers(0, 4))
+def test_every_line_above_a_table_is_counted(rows, above):
+    text = "A title,,\n" * above + "".join(",".join(row) + "\n" for row in rows)
+    assert lines_above(text.encode()) == above

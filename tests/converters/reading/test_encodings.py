@@ -7,10 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from recipekit.converters.reading.encodings import as_utf8, encoding_hint
-from recipekit.converters.reading.files import SourceFile, encoding_of
+from recipekit.converters.reading.files import SourceFile, keys_for
 from recipekit.converters.reading.readers import read_file
 from recipekit.converters.reading.records import Drop
 from recipekit.schemas.base.errors import UserError
+from recipekit.schemas.sections import Source
 
 TEXTS = {
     "cp1252": "She said “déjà vu” – à l'hôtel, über Straße",
@@ -53,13 +54,13 @@ def test_utf8_that_is_declared_as_another_encoding_is_refused(tmp_path, encoding
     (tmp_path / "a.csv").write_text("text,n\n" + "Straße und Gerät,1\n" * 5, "utf-8")
     with pytest.raises(UserError, match=f"a.csv: is UTF-8, not {encoding}"):
         rows(tmp_path / "a.csv", encoding=encoding)
-    assert encoding_of(tmp_path / "a.csv", encoding) == "utf-8"
+    assert keys_for(tmp_path / "a.csv", Source("", "", encoding=encoding))["encoding"] == "utf-8"
 
 
 @pytest.mark.parametrize(("text", "encoding"), [("Gerät", "cp1252"), ("plain", "cp1252"), ("联通", "gb18030"), ("漢字" * 20, "utf-16-le")])
 def test_a_text_of_another_encoding_is_not_taken_for_utf8(tmp_path, text, encoding):
     (tmp_path / "a.csv").write_bytes(f"text,n\n{text},1\n".encode(encoding))
-    assert encoding_of(tmp_path / "a.csv", encoding) == encoding
+    assert keys_for(tmp_path / "a.csv", Source("", "", encoding=encoding))["encoding"] == encoding
     assert rows(tmp_path / "a.csv", encoding=encoding)[0].value == {"text": text, "n": "1"}
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from recipekit.converters.reading import json_items as module
-from recipekit.converters.reading.json_items import json_items
+from recipekit.converters.reading.json_items import field_items, fields_of, json_items
 
 
 def items(text, **options):
@@ -161,3 +161,26 @@ def test_empty_arrays_are_skipped_with_correct_line_numbers(monkeypatch):
     (found,) = items(b"[]\n" * 100_000 + b"[7]")
     assert (found.text, found.line) == (b"7", 100_001)
     assert len(searched) < 100
+
+
+VALUES = st.recursive(st.none() | st.integers() | st.text(max_size=4), lambda of: st.lists(of, max_size=3) | st.dictionaries(st.text(max_size=3), of, max_size=3))  # fmt: skip
+
+
+@given(st.dictionaries(st.sampled_from(["a", "b", '"', "data", "\u00e9", "[{"]), VALUES), st.integers(1, 9))
+def test_a_list_in_an_object_is_found_by_its_key(document, block):
+    text = json.dumps(document).encode()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "BLOCK", block)
+        for key, value in document.items():
+            found = [*field_items(io.BytesIO(text), key)]
+            if isinstance(value, list):
+                assert [json.loads(item.text) for item in found] == value
+            else:
+                assert [item.reason for item in found] == ["no_such_field"]
+        counts = {key: sum(isinstance(item, dict) for item in value) for key, value in document.items() if isinstance(value, list)}
+        assert dict(fields_of(io.BytesIO(text))) == {key: count for key, count in counts.items() if count}
+
+
+@pytest.mark.parametrize("text", [b"", b"[", b'[{"a": [{}]}]', b'{"a": {"b": [{}]}}', b'"a": [{}]', b"{[{}]}", b"]", b'{"a" [[{'])
+def test_lists_elsewhere_are_not_fields(text):
+    assert "a" not in fields_of(io.BytesIO(text)) and "b" not in fields_of(io.BytesIO(text))

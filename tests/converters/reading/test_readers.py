@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from recipekit.converters.reading import bounded_lines, json_items, readers
-from recipekit.converters.reading.files import SourceFile
-from recipekit.converters.reading.readers import HEAD, parsed_line, read_file, read_json
-from recipekit.converters.reading.records import Drop
+from recipekit.converters.reading.files import HEAD, SourceFile
+from recipekit.converters.reading.readers import parsed_line, read_file, read_json
+from recipekit.converters.reading.records import Drop, Row
 from recipekit.schemas.base.errors import UserError
 
 
@@ -278,3 +278,31 @@ def test_a_thousand_empty_values_are_a_thousand_drops_and_the_others_rows():
     found = list(read_json(io.BytesIO(b'["a"' + b"," * 1000 + b',"b"' + b"," * 1000 + b',"c"]'), "f"))
     assert [row.value for row in found if not isinstance(row, Drop)] == ["a", "b", "c"]
     assert sum(isinstance(row, Drop) for row in found) == 2000
+
+
+def test_lines_above_a_table_are_skipped_and_rows_keep_their_line(tmp_path):
+    path = tmp_path / "sheet.csv"
+    path.write_text("My questions;\n\nquestion;answer\nWhy?;So.\n", "utf-8")
+    for encoding in ("utf-8", "utf-16"):
+        path.write_bytes(path.read_bytes() if encoding == "utf-8" else path.read_text("utf-8").encode(encoding))
+        kind, rows = read_file(SourceFile(path, "sheet.csv", encoding=encoding, skip_lines=2), "values")
+        assert kind == "csv with semicolons" and [*rows] == [Row({"question": "Why?", "answer": "So."}, "sheet.csv", 4)]
+
+
+def test_the_rows_of_an_object_are_those_of_the_named_list(tmp_path):
+    path = tmp_path / "export.json"
+    path.write_text('{"version": 1,\n "data": [{"a": 1},\n{"a": 2}], "more": [{"a": 3}]}')
+    assert [*read_file(SourceFile(path, "e", field="data"), "values")[1]] == [Row({"a": 1}, "e", 2), Row({"a": 2}, "e", 3)]
+    (drop,) = read_file(SourceFile(path, "e", field="version"), "values")[1]
+    assert drop.reason == "no_such_field"
+
+
+@pytest.mark.parametrize(
+    ("text", "keys", "reads"),
+    [('[{"a": 1}]', {"skip_lines": 1}, "values"), ("It rained.", {"skip_lines": 1}, "lines"), ("a,b\n1,2\n", {"field": "a"}, "values")],
+)
+def test_a_key_that_changes_nothing_in_a_file_is_refused(tmp_path, text, keys, reads):
+    path = tmp_path / "data"
+    path.write_text(text + "\n" + text)
+    with pytest.raises(UserError, match=f"{next(iter(keys))} has no effect"):
+        read_file(SourceFile(path, "data", **keys), reads)

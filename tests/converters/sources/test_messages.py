@@ -105,3 +105,18 @@ def test_rows_of_a_conversation_that_are_numbered_otherwise_are_refused(key, pla
     assert found == ("not_in_order", f"the rows of the conversation are not in the order of {key!r}: sort them")
     assert converted(*sorted(rows, key=lambda row: row[key]), conversation_key="id")[0] != found
     assert len(converted(*({**row, key: None} for row in rows), conversation_key="id")) == 1
+
+
+def test_keys_of_messages_are_refused_unless_they_are_listed():
+    said = [{**turn, "id": number, "sent_at": "09:00"} for number, turn in enumerate(HI)]
+    assert converted({"messages": said})[0] == ("unknown_message_key", "a message has 'id', which a chat record cannot hold")
+    assert converted({"messages": said}, ignore_message_keys=["id", "sent_at"]) == [HI]
+
+
+def test_a_system_prompt_in_parts_is_one_text():
+    system = {"role": "system", "parts": [{"text": "Be "}, {"text": "brief."}]}
+    said = [{"role": turn["role"], "parts": [{"text": turn["content"]}]} for turn in HI]
+    found = converted(
+        {"contents": said, "systemInstruction": system}, messages_key="contents", content_key="parts", system_key="systemInstruction"
+    )
+    assert found == [[{"role": "system", "content": "Be brief."}, *HI]]

@@ -63,3 +63,22 @@ def test_a_missing_column_is_reported_with_those_that_there_are(kind, options, m
 def test_a_template_takes_no_list_and_no_object(value):
     first, second = converted({"text": "x", "tags": value}, {"text": "x", "tags": 3}, kind="text", text_template="{text} {tags}")
     assert (first.reason, second.fields["text"]) == ("column_not_text", "x 3") and "'tags'" in first.detail
+
+
+def test_a_path_names_a_column_of_a_nested_row():
+    choices = [{"result": [{"value": {"choices": ["bug"]}}]}, {"result": [{"value": {"choices": ["bug"]}}]}]
+    rows = [{"data": {"text": "It broke."}, "annotations": choices}, {"data": {"text": "It broke."}, "annotations": []}, {"data": {}}]
+    found = converted(*rows, text_key="data.text", label_key="annotations[].result[].value.choices[]")
+    assert found[0].fields == {"text": "It broke.", "label": "bug"} and found[1].fields["label"] is None
+    assert (found[2].reason, found[2].detail) == ("missing_key", "no 'annotations'; the row has data")
+
+
+def test_a_row_with_several_labels_is_dropped():
+    one, several = converted({"text": "x", "label": ["a"]}, {"text": "x", "label": ["a", "b"]}, label_key="label[]")
+    assert one.fields["label"] == "a"
+    assert (several.reason, several.detail) == ("several_values", "'label[]' has 2 different values: 'a', 'b'")
+
+
+def test_a_template_takes_paths_too():
+    (record,) = converted({"a": {"b": "One"}, "c": ["Two"]}, kind="text", text_template="{a.b}\n{c[]}")
+    assert record.fields["text"] == "One\nTwo"

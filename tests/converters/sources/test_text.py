@@ -87,3 +87,27 @@ def test_a_data_file_is_refused_as_text(lines, sample_by):
 @pytest.mark.parametrize("line", ["[1] See the preface.", "[She enters.]", "{braces} and more", "Rain, wind, snow", "and/or", "a|b c"])
 def test_prose_that_begins_with_a_bracket_or_has_commas_is_text(line):
     assert [item.fields["text"] for item in convert(rows([line, "more"]))] == [f"{line}\nmore"]
+
+
+NOTE = ["---", "title: Rain", "---", "", "It rained.", "---", "Then not."]
+
+
+@pytest.mark.parametrize("sample_by", ["document", "paragraph", "line"])
+def test_front_matter_is_one_drop_and_the_rest_is_kept(sample_by):
+    drop, *records = convert(rows(NOTE), front_matter=False, sample_by=sample_by)
+    assert (drop.reason, drop.filtered, str(drop.row)) == ("front_matter", True, "a.txt:1")
+    assert "\n".join(record.fields["text"] for record in records) == "It rained.\n---\nThen not."
+    assert convert(rows(NOTE))[0].fields["text"].startswith("---\ntitle: Rain")
+
+
+@pytest.mark.parametrize("lines", [["---", "It rained."], ["It rained.", "---", "Then not.", "---"], ["---"]])
+def test_a_line_of_dashes_is_not_front_matter(lines):
+    assert [record.fields["text"] for record in convert(rows(lines), front_matter=False)] == ["\n".join(lines)]
+
+
+def test_in_a_classification_the_folder_is_the_label():
+    lines = [*rows(["Great."], "films/pos/1.txt"), *rows(["Dull."], "films/neg/1.txt"), *rows(["What?"], "1.txt")]
+    found = convert_rows("text", lines, "classification", {})
+    assert [record.fields for record in found] == [
+        {"text": "Great.", "label": "pos"}, {"text": "Dull.", "label": "neg"}, {"text": "What?", "label": ""},
+    ]  # fmt: skip

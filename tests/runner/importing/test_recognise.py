@@ -4,8 +4,9 @@ import json
 
 import pytest
 from recipekit.converters.building.pipeline import build
+from recipekit.runner.importing.file_forms import undeclared_encoding
 from recipekit.runner.importing.new_recipe import Draft, recipe_for, sequence_len
-from recipekit.runner.importing.recognise import recognise, undeclared_encoding
+from recipekit.runner.importing.recognise import recognise
 from recipekit.schemas.base.errors import UserError
 from recipekit.schemas.recipe import check_recipe, load_recipe
 
@@ -238,7 +239,18 @@ def test_rows_that_a_conversion_would_refuse_are_not_taken(tmp_path):
     [
         (lines({"prompt": "a", "completion": "b", "label": False}), "preference data"),
         ('["one text", "another text"]', "its rows have no keys: each is a text"),
-        (json.dumps({"version": 1, "data": [{"question": "a", "answer": "b"}]}), "no converter reads these rows"),
+        (json.dumps({"faq-1": {"question": "a", "answer": "b"}, "faq-2": {"question": "c", "answer": "d"}}), "the file is one object"),
+        (
+            json.dumps(
+                [
+                    {"mapping": {"a": {"parts": [f"A long text of node {n}"]}, "b": {"parts": ["Another text of the chat"]}}}
+                    for n in range(20)
+                ]
+            ),
+            "no converter reads these rows",
+        ),
+        ("__label__good It was a good film\n__label__bad It was a bad film\n", "labels in the form of fastText"),
+        ("From ann@b.org Thu Jan  1 00:00:00 2026\nSubject: Order\n\nWhere is it?\n", "a mailbox"),
         ("INTP\nENFP\nINTP\n", "no converter reads this file"),
     ],
 )
@@ -360,9 +372,8 @@ def test_a_file_that_is_not_utf8_is_refused_with_its_likely_encoding(tmp_path):
 def test_a_context_is_never_taken_for_the_answer(tmp_path):
     rows = [{"title": "T", "context": f"Paris is in France, said {n}.", "question": f"Where is Paris, {n}?"} for n in range(20)]
     squad = [{**row, "answers": {"text": ["France"], "answer_start": [12]}} for row in rows]
-    (tmp_path / "squad.jsonl").write_text("".join(json.dumps(row) + "\n" for row in squad))
-    with pytest.raises(UserError, match="no converter reads these rows"):
-        recognise([str(tmp_path / "squad.jsonl")])
+    found = recognise([written(tmp_path, "squad.jsonl", lines(*squad))])
+    assert found.choice.options == {"user_template": "{context}\n\n{question}", "assistant_key": "answers.text[]"}
     (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     chosen = recognise([str(tmp_path / "rows.jsonl")])
     assert chosen.choice.options.get("assistant_key") != "context" or chosen.alternatives
@@ -394,3 +405,149 @@ def test_a_file_in_another_encoding_than_its_neighbours_is_to_be_saved_as_utf8(t
     (tmp_path / "two.txt").write_bytes(("Die Mühle steht am Fluß.\n" * 9).encode("cp1252"))
     with pytest.raises(UserError, match=r"two.txt: is not UTF-8\n.*iconv -f cp1252"):
         recognise([str(tmp_path)])
+
+
+KINDS = ("Bug", "Praise", "Question")
+REMARKS = [(f"Remark number {n} on the new app", KINDS[n % 3]) for n in range(60)]
+MAILS_OF_SUPPORT = [(f"My kettle {n} leaks. What now?", f"Please send kettle {n} back to us.") for n in range(30)]
+
+
+def comments(asked, answered):
+    return [{"id": 1, "author": "customer", "body": asked, "at": "09:00"}, {"id": 2, "author": "agent", "body": answered, "at": "09:05"}]
+
+
+def label_studio(text, label):
+    result = [{"value": {"choices": [label]}, "from_name": "kind", "type": "choices"}]
+    return {"id": 1, "annotations": [{"id": 2, "result": result}], "data": {"text": text}, "predictions": []}
+
+
+# What people export from other programs -> how it is read.
+EXPORTS = {
+    "a sheet with a title": (
+        "Mails of October;;;\nfrom the help desk;;;\n;;;\nNo;Kind;Customer message;Our reply\n"
+        + "".join(f"{n};;{asked};{answered}\n" for n, (asked, answered) in enumerate(MAILS_OF_SUPPORT)),
+        ("table", "chat", {"user_key": "Customer message", "assistant_key": "Our reply"}),
+    ),
+    "Excel's separator line": (
+        "sep=;\nFrage;Antwort\n" + "".join(f"{asked};{answered}\n" for asked, answered in MAILS_OF_SUPPORT),
+        ("table", "chat", {"user_key": "Frage", "assistant_key": "Antwort"}),
+    ),
+    "rows in an object": (
+        json.dumps({"version": 1, "data": [{"q": asked, "a": answered} for asked, answered in MAILS_OF_SUPPORT]}),
+        ("table", "chat", {"user_key": "q", "assistant_key": "a"}),
+    ),
+    "tickets with comments": (
+        lines(*({"id": n, "subject": "Kettle", "comments": comments(*mail)} for n, mail in enumerate(MAILS_OF_SUPPORT))),
+        ("messages", "chat", {"messages_key": "comments", "role_key": "author", "content_key": "body",
+                              "roles": {"customer": "user", "agent": "assistant"}, "ignore_message_keys": ["id", "at"]}),
+    ),
+    "a live chat": (
+        table("chat_id,sent,sender_type,message", [f"C{n // 2},2026-05-01 09:00,{('Visitor', 'Agent')[n % 2]},It is number {n}" for n in range(60)]),
+        ("messages", "chat", {"conversation_key": "chat_id", "role_key": "sender_type", "content_key": "message",
+                              "roles": {"Visitor": "user", "Agent": "assistant"}}),
+    ),
+    "Gemini": (
+        lines(*({"systemInstruction": {"parts": [{"text": "Be brief."}]},
+                 "contents": [{"role": "user", "parts": [{"text": asked}]}, {"role": "model", "parts": [{"text": answered}]}]}
+                for asked, answered in MAILS_OF_SUPPORT)),
+        ("messages", "chat", {"messages_key": "contents", "content_key": "parts", "roles": {"model": "assistant"}, "system_key": "systemInstruction"}),
+    ),
+    "numbered answers": (
+        table("question,answer_1,answer_2", [f"{asked},{answered},{answered if n % 2 else ''}" for n, (asked, answered) in enumerate(MAILS_OF_SUPPORT)]),
+        ("table", "chat", {"user_key": "question", "assistant_key": "answer_1"}),
+    ),
+    "doccano": (
+        lines(*({"id": n, "text": text, "label": [label]} for n, (text, label) in enumerate(REMARKS))),
+        ("table", "classification", {"label_key": "label[]"}),
+    ),
+    "Argilla": (
+        lines(*({"id": f"{n}", "status": "completed", "fields": {"text": text}, "responses": {"label": [{"value": label, "user_id": "u"}]}}
+                for n, (text, label) in enumerate(REMARKS))),
+        ("table", "classification", {"text_key": "fields.text", "label_key": "responses.label[].value"}),
+    ),
+    "Label Studio": (
+        json.dumps([label_studio(*remark) for remark in REMARKS]),
+        ("table", "classification", {"text_key": "data.text", "label_key": "annotations[].result[].value.choices[]"}),
+    ),
+    "pairs of sentences": (
+        lines(*({"premise": text, "hypothesis": f"Nobody said {n} words", "label": n % 3} for n, (text, _) in enumerate(REMARKS))),
+        ("table", "classification", {"text_template": "{premise}\n\n{hypothesis}"}),
+    ),
+    "numbered sentences": (
+        table("id,sentence1,sentence2,quality", [f"{n},{text},Nobody said {n} words,{n % 2}" for n, (text, _) in enumerate(REMARKS)]),
+        ("table", "classification", {"label_key": "quality", "text_template": "{sentence1}\n\n{sentence2}"}),
+    ),
+    "dated reviews": (
+        "Datum;Artikel;Bewertungstext;Sterne\n" + "".join(f"{n % 28 + 1:02}.09.2026;A-{n % 7};Das Gerät {n} läuft leise;{n % 5 + 1},0\n" for n in range(90)),
+        ("table", "classification", {"text_key": "Bewertungstext", "label_key": "Sterne"}),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", EXPORTS)
+def test_what_other_programs_export_is_recognised_at_once(tmp_path, name):
+    text, way = EXPORTS[name]
+    path = written(
+        tmp_path, "export.csv" if ";" in text.split("\n")[0] or text.startswith(("question", "chat", "id,")) else "export.json", text
+    )
+    found = recognise([path])
+    assert (found.choice.converter, found.choice.record_type, found.choice.options) == way
+    assert not found.unusable
+    recipe = written(tmp_path, "mine.yml", "recipe: 1\nname: mine\n" + recipe_for(Draft("mine", found, [path], tmp_path)))
+    manifest = build(load_recipe(recipe).recipe.data._replace(dedup="none"), tmp_path / "data")
+    assert manifest["rows_kept"] == len(found.records) and not manifest["dropped"]
+
+
+def test_what_a_source_must_declare_is_written_into_the_recipe(tmp_path):
+    for name, key in (("a sheet with a title", "skip_lines: 3 #"), ("rows in an object", "field: data #")):
+        path = written(tmp_path, "export.csv", EXPORTS[name][0])
+        assert key in recipe_for(Draft("mine", recognise([path]), [path], tmp_path))
+
+
+def test_files_with_different_lines_above_their_tables_are_refused(tmp_path):
+    written(tmp_path, "a.csv", "A title\nquestion,answer\nWhy?,So.\nHow?,So.\n")
+    written(tmp_path, "b.csv", "question,answer\nWhy?,So.\nHow?,So.\n")
+    with pytest.raises(UserError, match="a.csv: has 1 line above its header, and b.csv has 0"):
+        recognise([str(tmp_path)])
+
+
+def test_keys_of_messages_that_hold_text_are_never_ignored(tmp_path):
+    said = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Ho", "thought": "they seem to greet me here"}]
+    with pytest.raises(UserError, match="a message has 'thought'"):
+        recognise([written(tmp_path, "data.jsonl", lines({"messages": said}))])
+    called = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "", "tool_calls": [{"id": "1"}]}]
+    with pytest.raises(UserError, match="a message has 'tool_calls'"):
+        recognise([written(tmp_path, "data.jsonl", lines({"messages": called}))])
+
+
+def test_folders_of_texts_are_labels_and_front_matter_is_left_out(tmp_path):
+    for n in range(10):
+        folder = tmp_path / ("pos", "neg")[n % 2]
+        folder.mkdir(exist_ok=True)
+        (folder / f"{n}.md").write_text(f"---\ntitle: {n}\n---\nFilm number {n} was long.\n")
+    found = recognise([str(tmp_path)])
+    assert (found.choice.record_type, found.choice.options) == ("classification", {"front_matter": False})
+    assert found.records[0].fields == {"text": "Film number 1 was long.", "label": "neg"}
+    assert [one.record_type for one in found.alternatives] == ["text"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "".join(f"0{n}.09.26, 08:0{n} - {('Ayşe', 'Tom')[n % 2]}: It is {n}\n" for n in range(8)),
+        "".join(f"[0{n}/09/26, 08:0{n}:22] {('Ayşe', 'Tom')[n % 2]}: It is {n}\n" for n in range(8)),
+    ],
+)
+def test_the_log_of_a_messenger_is_a_conversation(tmp_path, text):
+    assert "a conversation of Ayşe and Tom" in recognise([written(tmp_path, "chat.txt", text)]).choice.why
+
+
+def test_a_log_of_messages_says_what_replies_need(tmp_path):
+    log = [{"user": f"U{n % 3}", "text": f"It is number {n}", "ts": f"{1790000000 + n}.5", "type": "message"} for n in range(60)]
+    choice = recognise([written(tmp_path, "log.jsonl", lines(*log))]).choice
+    assert choice.record_type == "text" and "add a column with the id of the conversation" in choice.why
+
+
+def test_several_answers_in_a_cell_are_pointed_out(tmp_path):
+    rows = [f"How often for model {n}?,Once a month.|Every {n} weeks." for n in range(20)]
+    assert "several answers" in recognise([written(tmp_path, "data.csv", table("question,answers", rows))]).choice.why

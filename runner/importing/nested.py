@@ -1,0 +1,51 @@
+"""Show nested rows as tables, whose columns are named by the paths that the converter table reads: `data.text`, `labels[]`."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from ...converters.sources.key_paths import is_path
+
+MAX_DEPTH = 8
+MAX_COLUMNS = 200  # per row
+
+
+def one_level(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the rows with `key[]` for each list of plain values."""
+    return [dict(_named(key, value) if _is_plain_list(value) else (key, value) for key, value in row.items()) for row in rows]
+
+
+def all_levels(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the rows with a column for every value in them."""
+    return [_flat(row) for row in rows]
+
+
+def _is_plain_list(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and not any(isinstance(item, list | dict) for item in value)
+
+
+def _named(key: str, values: list[Any]) -> tuple[str, Any]:
+    different = [value for number, value in enumerate(values) if value is not None and value not in values[:number]]
+    return f"{key}[]", different[0] if len(different) == 1 else different
+
+
+def _flat(row: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, list[Any]] = {}
+    for key, value in row.items():
+        for path, leaf in _leaves(value, key, 0):
+            if path in found or len(found) < MAX_COLUMNS:
+                found.setdefault(path, []).append(leaf)
+    return {path: _named("", values)[1] for path, values in found.items()}
+
+
+def _leaves(value: Any, path: str, depth: int) -> Iterator[tuple[str, Any]]:
+    if depth > MAX_DEPTH:
+        return
+    if isinstance(value, list):
+        for item in value:
+            yield from _leaves(item, f"{path}[]", depth + 1)
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            if not is_path(str(key)):  # a path could not name it
+                yield from _leaves(item, f"{path}.{key}", depth + 1)
+    elif value is not None:
+        yield path, value
