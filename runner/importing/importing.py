@@ -55,8 +55,8 @@ def _tool(source: Document) -> Tool:
         return "axolotl"
     if "model_name_or_path" in source.data and ("stage" in source.data or "finetuning_type" in source.data):
         return "llamafactory"
-    hint = "use --from axolotl or --from llamafactory"
-    raise UserError(Problem(source.location(()), "unknown configuration format", hint, "unknown-tool"))
+    what = "neither a training of Axolotl (base_model) nor of LLaMA-Factory (model_name_or_path, and stage or finetuning_type)"
+    raise UserError(Problem(source.location(()), what, "choose the tool with --from", "unknown-tool"))
 
 
 def _prune(draft: Draft) -> None:

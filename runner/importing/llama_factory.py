@@ -10,9 +10,10 @@ import orjson
 from ...converters.sources import sharegpt
 from ...schemas.aliases import ALIASES
 from ...schemas.base.errors import UserError
-from ...schemas.json_schema import key_paths
+from ...schemas.json_schema import SCHEMA_DIR, key_paths
 from .axolotl_launch import put_deepspeed
 from .draft import Draft
+from .llama_factory_keys import OTHER_TRAININGS, SPECIAL, instead, is_known, refused
 
 SECTIONS = ("model", "training")
 # defaults of LLaMA-Factory that differ from those of recipes
@@ -27,6 +28,8 @@ ROLE_TAGS = {"user_tag": "user", "assistant_tag": "assistant", "observation_tag"
 DESCRIBED = {"file_name", "hf_hub_url", "subset", "split", "formatting", "ranking", "columns", "tags"}
 READ_COLUMNS = {"alpaca": {*COLUMNS}, "sharegpt": {"messages", "system"}, "messages": {"messages"}, "table": {"prompt"}}
 READ_TAGS: dict[str, tuple[str, ...]] = dict.fromkeys(("sharegpt", "messages"), ("role_tag", "content_tag", *ROLE_TAGS))
+INFO = "dataset_info.json"
+MEDIA = ("images", "videos", "audios")
 OWN_NAMES = {("alpaca", "system"), ("alpaca", "history"), ("messages", "system")}  # columns that the converter reads under these names only
 PASSED_ON = {"use_dora": "peft_use_dora", "use_rslora": "peft_use_rslora", "loraplus_lr_ratio": "loraplus_lr_ratio",
              "neftune_noise_alpha": "neftune_noise_alpha"}  # fmt: skip
@@ -35,6 +38,7 @@ PASSED_ON = {"use_dora": "peft_use_dora", "use_rslora": "peft_use_rslora", "lora
 def read_llama_factory(draft: Draft, folder: Path) -> None:
     """Translate and report every key. `folder` is the recipe's: paths are written relative to it."""
     given = draft.given
+    effects = orjson.loads((SCHEMA_DIR / "axolotl_fields.json").read_bytes())["effects"]
     _put_datasets(draft, folder)
     for key, value in given.items():
         if value in (None, [], {}):
@@ -42,8 +46,7 @@ def read_llama_factory(draft: Draft, folder: Path) -> None:
         elif key in HANDLERS:
             HANDLERS[key](draft, key, value)
         elif key not in draft.entries:
-            home = home_of(key)
-            draft.put(key, {home: value}) if home else draft.lose(key, "no such key in recipes")
+            _read(draft, key, value, effects)
     draft.refuse_lost("optim", "another optimizer would train a different model")
     lora = given.get("finetuning_type", "lora") == "lora"
     for key, value in TOOL_DEFAULTS.items():
@@ -59,6 +62,21 @@ def read_llama_factory(draft: Draft, folder: Path) -> None:
         _put_default(draft, "cutoff_len: rows beyond it", {"training.excess_length_strategy": "truncate"})
     if given.get("val_size") is None and not given.get("eval_dataset"):
         _held_out(draft, "val_size", 0)
+
+
+def _read(draft: Draft, key: str, value: Any, effects: dict[str, Any]) -> None:
+    """Translate a key by its name, pass it to Axolotl where it has it too, or say why the recipe does without it."""
+    home = "" if is_known(key) else home_of(key)
+    if home:
+        draft.put(key, {home: value})
+    elif effects.get(key, {}).get("effect", "none") not in ("none", "fails") and key not in OTHER_TRAININGS:
+        draft.pass_on(key, value)
+    elif value is False and key not in SPECIAL:
+        draft.keep(key, "off, as in recipes")
+    elif why := refused(key, value):
+        draft.refuse(key, why)
+    else:
+        draft.lose(key, instead(key))
 
 
 def home_of(key: str) -> str:
@@ -85,12 +103,19 @@ def _put_datasets(draft: Draft, folder: Path) -> None:
         split = {"split": "validation"} if key == "eval_dataset" else {}
         limit = {"limit": draft.given["max_samples"]} if draft.given.get("max_samples") else {}
         sources += [{**source, **split, **limit} for source in found.values() if isinstance(source, dict)]
+        pictured: list[str] = []
         unread = [f"{name}: {why}" for name, why in found.items() if isinstance(why, str)]
         for name, source in found.items():
+            facts = _described(home, name) if (home / INFO).is_file() else None
+            if media := [column for column in MEDIA if ((facts or {}).get("columns") or {}).get(column)]:
+                pictured.append(f"{name} has {' and '.join(media)}")
             if isinstance(source, dict):
-                for what, why in _undescribed(_described(home, name) or {}, source["converter"]):
+                for what, why in _undescribed(facts or {}, source["converter"]):
                     draft.lose(f"{key} {name}: {what}", why)
-        draft.lose(key, "; ".join(unread)) if unread else draft.note(key, "data.sources", f"from {home / 'dataset_info.json'}")
+        if pictured:
+            draft.refuse(key, f"recipes support text models only, not vision or audio: {', '.join(pictured)}")
+        else:
+            draft.lose(key, "; ".join(unread)) if unread else draft.note(key, "data.sources", f"from {home / 'dataset_info.json'}")
     draft.values["data"] |= {"type": kind} if kind else {}
     draft.values["data"] |= {"sources": sources} if sources else {}
     if draft.given.get("eval_dataset"):
@@ -99,7 +124,7 @@ def _put_datasets(draft: Draft, folder: Path) -> None:
 
 def _source(home: Path, name: str, kind: str | None, folder: Path) -> dict[str, Any] | str:
     """Return the source of a dataset, or why there is none."""
-    if not (home / "dataset_info.json").is_file():
+    if not (home / INFO).is_file():
         return f"no such file: {home / 'dataset_info.json'}; add the source yourself"
     if (facts := _described(home, name)) is None:
         return f"{home / 'dataset_info.json'} does not describe it"
@@ -119,7 +144,7 @@ def _source(home: Path, name: str, kind: str | None, folder: Path) -> dict[str, 
 def _described(place: Path, name: str) -> dict[str, Any] | None:
     """Return the description of the dataset in dataset_info.json; None if there is none."""
     try:
-        described = orjson.loads((place / "dataset_info.json").read_bytes())
+        described = orjson.loads((place / INFO).read_bytes())
     except (OSError, ValueError) as error:
         raise UserError(f"{place / 'dataset_info.json'}: cannot be read: {error}") from None
     facts = described.get(name) if isinstance(described, dict) else None
@@ -161,8 +186,10 @@ def _converter(facts: dict[str, Any], kind: str) -> tuple[str, dict[str, Any]]:
 
 def _method(draft: Draft, key: str, value: Any) -> None:
     bits = draft.given.get("quantization_bit")
-    wanted = {"full": "none", "lora": "qlora" if bits == 4 else "lora"}.get(str(value), value)
-    draft.put(key, {"training.adapter": wanted})
+    if value in ("full", "lora"):
+        draft.put(key, {"training.adapter": "none" if value == "full" else "qlora" if bits == 4 else "lora"})
+    else:
+        draft.refuse(key, "recipes train all weights, or an adapter by LoRA or QLoRA")
 
 
 def _bits(draft: Draft, key: str, value: Any) -> None:
@@ -221,6 +248,22 @@ def _pass_on(draft: Draft, key: str, value: Any) -> None:
         draft.note(key, f"axolotl.{PASSED_ON[key]}", "off unless set")
 
 
+def _pissa(draft: Draft, key: str, value: Any) -> None:
+    """Pass the initial weights of the adapter to PEFT, as LLaMA-Factory does."""
+    rounds = draft.given.get("pissa_iter", 16)
+    if value:
+        draft.pass_on(key, "pissa" if rounds == -1 else f"pissa_niter_{rounds}", "peft_init_lora_weights")
+    else:
+        draft.note(key, "axolotl.peft_init_lora_weights", "off unless set")
+
+
+def _predicts(draft: Draft, key: str, value: Any) -> None:
+    if value and not draft.given.get("do_train"):
+        draft.refuse(key, "the configuration predicts and trains nothing: use recipe predict")
+    else:
+        draft.lose(key, "use recipe predict")
+
+
 def _modules(draft: Draft, key: str, value: Any) -> None:
     draft.pass_on(key, [name.strip() for name in value.split(",")] if isinstance(value, str) else value, "lora_modules_to_save")
 
@@ -241,5 +284,7 @@ HANDLERS: dict[str, Callable[[Draft, str, Any], None]] = {
     "max_samples": lambda draft, key, value: draft.note(key, "data.sources", "limit of each source"),
     "disable_gradient_checkpointing": lambda draft, key, value: draft.put(key, {"training.gradient_checkpointing": not value}),
     "do_train": lambda draft, key, value: draft.note(key, "recipe run", "always trains") if value else draft.lose(key, "always trained"),
-    "output_dir": lambda draft, key, value: draft.lose(key, "use recipe run --runs-dir"),
+    "do_predict": lambda draft, key, value: _predicts(draft, key, value),
+    "pissa_init": lambda draft, key, value: _pissa(draft, key, value),
+    "early_stopping_steps": lambda draft, key, value: draft.put(key, {"training.early_stopping_patience": value}),
 }  # fmt: skip

@@ -105,7 +105,7 @@ def test_a_key_that_a_rule_refuses_is_removed_with_the_rules_message(imported):
     ("text", "what"),
     [
         ("- a\n", "not a configuration"),
-        ("a: 1\n", "unknown configuration format"),
+        ("a: 1\n", "neither a training of Axolotl"),
         ("base_model: [\n", "not YAML"),
         ("a: !!python/none x\n", "the tag"),
     ],

@@ -14,6 +14,7 @@ INFO = {
     "openai": {"file_name": "openai.json", "formatting": "openai", "columns": {"messages": "talk"},
                "tags": {"role_tag": "role", "content_tag": "text", "user_tag": "user", "assistant_tag": "bot"}},
     "hub": {"hf_hub_url": "owner/name", "subset": "small", "formatting": "sharegpt"},
+    "pictures": {"file_name": "pictures.json", "formatting": "sharegpt", "columns": {"messages": "messages", "images": "images"}},
     "ranked": {"file_name": "ranked.json", "ranking": True},
 }  # fmt: skip
 SMALL = {"model_name_or_path": "a/b", "stage": "sft", "finetuning_type": "lora", "dataset": "plain", "val_size": 0.1}
@@ -61,6 +62,8 @@ def test_llama_factory_defaults_are_made_explicit(imported):
         ({"default_system": "Be kind."}, "data.system_prompt", "Be kind."),
         ({"use_dora": True}, "axolotl.peft_use_dora", True),
         ({"use_rslora": True}, "axolotl.peft_use_rslora", True),
+        ({"pissa_init": True, "pissa_iter": 8}, "axolotl.peft_init_lora_weights", "pissa_niter_8"),
+        ({"torch_compile": True}, "axolotl.torch_compile", True),
         ({"neftune_noise_alpha": 5}, "axolotl.neftune_noise_alpha", 5),
         ({"additional_target": "embed_tokens,lm_head"}, "axolotl.lora_modules_to_save", ["embed_tokens", "lm_head"]),
         ({"max_samples": 10}, "data.sources", [{"path": "data/plain.json", "converter": "alpaca", "limit": 10}]),
@@ -95,9 +98,11 @@ def test_a_dataset_is_what_dataset_info_says(imported, name, source):
         ({"dataset_dir": "elsewhere"}, "dataset", "no such file: elsewhere/dataset_info.json"),
         ({"template": "llama3"}, "template", "model.chat_template"),
         ({"val_size": 100}, "val_size", "0.1"),
-        ({"plot_loss": True}, "plot_loss", "no such key"),
+        ({"plot_loss": True}, "plot_loss", "does not change what is trained"),
+        ({"disable_shuffling": True}, "disable_shuffling", "shuffled in every epoch"),
+        ({"galore_rank": 8}, "galore_rank", "part of use_galore"),
         ({"optim": "galore"}, "optim", "the default adamw_torch is used"),
-        ({"freeze_trainable_layers": 2, "finetuning_type": "freeze"}, "finetuning_type", "'freeze' is not allowed here"),
+        ({"freeze_trainable_layers": 2, "finetuning_type": "freeze"}, "freeze_trainable_layers", "part of finetuning_type: freeze"),
     ],
     ids=str,
 )
@@ -151,7 +156,7 @@ def test_unsupported_dataset_settings_are_reported(imported, tmp_path):
     (tmp_path / "data" / "dataset_info.json").write_text(json.dumps({"plain": described}))
     _, entries, _ = imported(SMALL)
     lost = {key for key, entry in entries.items() if entry.status == "not expressible"}
-    assert lost == {"dataset plain: num_samples", "dataset plain: columns.history", "dataset plain: columns.images"}
+    assert lost == {"dataset", "dataset plain: num_samples", "dataset plain: columns.history", "dataset plain: columns.images"}
 
 
 def test_the_tags_of_a_dataset_are_the_option_roles(imported, tmp_path):
@@ -161,3 +166,39 @@ def test_the_tags_of_a_dataset_are_the_option_roles(imported, tmp_path):
     recipe, entries, _ = imported(SMALL)
     assert recipe["data"]["sources"][0]["options"] == {"from_key": "role", "roles": {"client": "user"}}
     assert entries["dataset plain: tags.function_tag"].status == "not expressible"
+
+
+@pytest.mark.parametrize(
+    ("given", "why"),
+    [
+        ({"use_galore": True}, "another optimizer"),
+        ({"use_muon": True}, "another optimizer"),
+        ({"use_dft_loss": True}, "another loss"),
+        ({"mixture_of_depths": "convert"}, "without changes to its layers"),
+        ({"finetuning_type": "oft"}, "by LoRA or QLoRA"),
+        ({"finetuning_type": "freeze"}, "by LoRA or QLoRA"),
+        ({"freeze_vision_tower": True}, "not vision or audio"),
+        ({"dataset": "plain,pictures"}, "pictures has images"),
+        ({"mix_strategy": "interleave_under"}, "every row of every source"),
+        ({"quantization_bit": 4, "quantization_method": "hqq"}, "bitsandbytes only"),
+        ({"adapter_name_or_path": "saves/lora"}, "begin with a new adapter"),
+        ({"do_predict": True}, "trains nothing"),
+        ({"a_key_of_a_later_version": 2}, "may change what is trained"),
+    ],
+    ids=str,
+)
+def test_what_would_be_another_training_is_refused(imported, given, why):
+    _, entries, found = imported(SMALL | given)
+    (key,) = [key for key in given if key in ("quantization_method",)] or list(given)[-1:]
+    assert entries[key].status == "not expressible"
+    assert [problem.rule for problem in found.problems if why in problem.what] == ["another-training"]
+
+
+@pytest.mark.parametrize(
+    "given",
+    [{"use_galore": False}, {"freeze_language_model": False}, {"mix_strategy": "concat"}, {"quantization_bit": 4, "quantization_method": "bnb"},
+     {"do_train": True, "do_predict": True}, {"a_key_of_a_later_version": False}, {"tokenized_path": None}],
+    ids=str,
+)  # fmt: skip
+def test_values_that_recipes_train_with_too_are_not_refused(imported, given):
+    assert imported(SMALL | given)[2].problems == []
