@@ -213,6 +213,13 @@ def _accepted_losses(draft: Draft, key: str, value: Any) -> None:
         draft.put(key, {"data.whitespace": "keep"})
 
 
+def _tokenizer(draft: Draft, key: str, value: Any) -> None:
+    if value == "AutoTokenizer":
+        draft.keep(key, "always so in recipes")
+    else:
+        draft.lose(key, "what is loaded would be another class than the model's own")
+
+
 def _padding(draft: Draft, key: str, value: Any) -> None:
     if value and draft.given.get("sample_packing"):
         draft.lose(key, "packed sequences are not padded")
@@ -228,12 +235,15 @@ def _per_epoch(draft: Draft, key: str, value: Any) -> None:
         draft.lose(key, f"set {home}: the number of steps depends on the number of rows")
 
 
-def _strategy(draft: Draft, key: str, value: Any) -> None:
+def put_strategy(draft: Draft, key: str, value: Any) -> None:
+    """Translate save_strategy and eval_strategy, which say what save_steps and eval_steps mean."""
     steps = key.replace("strategy", "steps")
     if value == "steps" and draft.given.get(steps):
         draft.note(key, f"training.{steps}", "set in steps")
+    elif value == "epoch" and not draft.given.get(steps):
+        draft.note(key, f"training.{steps}", "once per epoch is the default")
     else:
-        draft.lose(key, f"use training.{steps}")
+        draft.lose(key, f"use training.{steps}; without it, once per epoch")
 
 
 def _tracker(draft: Draft, key: str, value: Any) -> None:
@@ -273,8 +283,10 @@ HANDLERS: dict[str, Callable[[Draft, str, Any], None]] = {
     "sample_packing": _packing, "pack_blocks": _packing, "accepted_losses": _accepted_losses,
     "fold_system": lambda draft, key, value: draft.put(key, {"data.system_role": "fold" if value else "keep"}),
     "deterministic": lambda draft, key, value: draft.put(key, {"training.deterministic": bool(value)}),
+    "tokenizer_type": _tokenizer,
+    "tf32": lambda draft, key, value: draft.lose(key, "used on GPUs that have it, as training.precision allows"),
     "pad_to_sequence_len": _padding, "evals_per_epoch": _per_epoch,
-    "saves_per_epoch": _per_epoch, "eval_strategy": _strategy, "save_strategy": _strategy, "plugins": _plugins, "use_wandb": _tracker,
+    "saves_per_epoch": _per_epoch, "eval_strategy": put_strategy, "save_strategy": put_strategy, "plugins": _plugins, "use_wandb": _tracker,
     "wandb_project": _tracker, "wandb_name": _run_name, "use_mlflow": _tracker, "use_tensorboard": _tracker, "use_trackio": _tracker,
     **LAUNCHED,
 }  # fmt: skip

@@ -1,19 +1,18 @@
 """Translate a LLaMA-Factory configuration into a recipe, by the names in schemas/aliases.py."""
 
-import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import orjson
 
-from ...converters.sources import sharegpt
 from ...schemas.aliases import ALIASES
-from ...schemas.base.errors import UserError
 from ...schemas.json_schema import SCHEMA_DIR, key_paths
+from .axolotl import put_strategy
 from .axolotl_launch import put_deepspeed
 from .draft import Draft
 from .llama_factory_keys import OTHER_TRAININGS, SPECIAL, instead, is_known, refused
+from .llama_factory_sources import put_datasets
 
 SECTIONS = ("model", "training")
 # defaults of LLaMA-Factory that differ from those of recipes
@@ -22,15 +21,6 @@ TOOL_DEFAULTS: dict[str, Any] = {
     "lora_dropout": 0, "lora_target": "all",
 }  # fmt: skip
 FLASH = {"fa2": "flash_attention_2", "fa3": "flash_attention_3", "sdpa": "sdpa", "disabled": "eager"}
-COLUMNS = {"prompt": "instruction_key", "query": "input_key", "response": "output_key"}
-ROLE_TAGS = {"user_tag": "user", "assistant_tag": "assistant", "observation_tag": "tool", "system_tag": "system"}
-# What of a dataset's description is translated, by the converter; the rest is reported.
-DESCRIBED = {"file_name", "hf_hub_url", "subset", "split", "formatting", "ranking", "columns", "tags"}
-READ_COLUMNS = {"alpaca": {*COLUMNS}, "sharegpt": {"messages", "system"}, "messages": {"messages"}, "table": {"prompt"}}
-READ_TAGS: dict[str, tuple[str, ...]] = dict.fromkeys(("sharegpt", "messages"), ("role_tag", "content_tag", *ROLE_TAGS))
-INFO = "dataset_info.json"
-MEDIA = ("images", "videos", "audios")
-OWN_NAMES = {("alpaca", "system"), ("alpaca", "history"), ("messages", "system")}  # columns that the converter reads under these names only
 PASSED_ON = {"use_dora": "peft_use_dora", "use_rslora": "peft_use_rslora", "loraplus_lr_ratio": "loraplus_lr_ratio",
              "neftune_noise_alpha": "neftune_noise_alpha"}  # fmt: skip
 
@@ -39,7 +29,7 @@ def read_llama_factory(draft: Draft, folder: Path) -> None:
     """Translate and report every key. `folder` is the recipe's: paths are written relative to it."""
     given = draft.given
     effects = orjson.loads((SCHEMA_DIR / "axolotl_fields.json").read_bytes())["effects"]
-    _put_datasets(draft, folder)
+    put_datasets(draft, folder)
     for key, value in given.items():
         if value in (None, [], {}):
             draft.ignore(key)
@@ -88,100 +78,6 @@ def home_of(key: str) -> str:
 
 def _put_default(draft: Draft, key: str, homes: dict[str, Any]) -> None:
     draft.put(key, homes, "LLaMA-Factory's default", "default")
-
-
-def _put_datasets(draft: Draft, folder: Path) -> None:
-    """Set data.type and data.sources from the names of datasets, which dataset_info.json describes."""
-    home = Path(str(draft.given.get("dataset_dir") or "data"))
-    kind = {"sft": "chat", "pt": "text"}.get(str(draft.given.get("stage", "sft")))
-    sources: list[dict[str, Any]] = []
-    for key in ("dataset", "eval_dataset"):
-        if not (value := draft.given.get(key)):
-            continue
-        names = [name.strip() for name in str(value).split(",")]
-        found = {name: _source(home, name, kind, folder) for name in names}
-        split = {"split": "validation"} if key == "eval_dataset" else {}
-        limit = {"limit": draft.given["max_samples"]} if draft.given.get("max_samples") else {}
-        sources += [{**source, **split, **limit} for source in found.values() if isinstance(source, dict)]
-        pictured: list[str] = []
-        unread = [f"{name}: {why}" for name, why in found.items() if isinstance(why, str)]
-        for name, source in found.items():
-            facts = _described(home, name) if (home / INFO).is_file() else None
-            if media := [column for column in MEDIA if ((facts or {}).get("columns") or {}).get(column)]:
-                pictured.append(f"{name} has {' and '.join(media)}")
-            if isinstance(source, dict):
-                for what, why in _undescribed(facts or {}, source["converter"]):
-                    draft.lose(f"{key} {name}: {what}", why)
-        if pictured:
-            draft.refuse(key, f"recipes support text models only, not vision or audio: {', '.join(pictured)}")
-        else:
-            draft.lose(key, "; ".join(unread)) if unread else draft.note(key, "data.sources", f"from {home / 'dataset_info.json'}")
-    draft.values["data"] |= {"type": kind} if kind else {}
-    draft.values["data"] |= {"sources": sources} if sources else {}
-    if draft.given.get("eval_dataset"):
-        draft.values["data"]["split"] = {"validation": 0}
-
-
-def _source(home: Path, name: str, kind: str | None, folder: Path) -> dict[str, Any] | str:
-    """Return the source of a dataset, or why there is none."""
-    if not (home / INFO).is_file():
-        return f"no such file: {home / 'dataset_info.json'}; add the source yourself"
-    if (facts := _described(home, name)) is None:
-        return f"{home / 'dataset_info.json'} does not describe it"
-    if facts.get("ranking") or kind is None or facts.get("formatting", "alpaca") not in ("alpaca", "sharegpt", "openai"):
-        return "no converter for this dataset"
-    if hub := facts.get("hf_hub_url"):
-        path = f"hf:{hub}"
-    elif file := facts.get("file_name"):
-        path = os.path.relpath(home / str(file), folder)
-    else:
-        return "it names neither a file nor a Hub dataset"
-    converter, options = _converter(facts, kind)
-    named = {"subset": facts.get("subset"), "hub_split": facts.get("split")} if hub else {}
-    return {"path": path, "converter": converter, **({"options": options} if options else {}), **{k: v for k, v in named.items() if v}}
-
-
-def _described(place: Path, name: str) -> dict[str, Any] | None:
-    """Return the description of the dataset in dataset_info.json; None if there is none."""
-    try:
-        described = orjson.loads((place / INFO).read_bytes())
-    except (OSError, ValueError) as error:
-        raise UserError(f"{place / 'dataset_info.json'}: cannot be read: {error}") from None
-    facts = described.get(name) if isinstance(described, dict) else None
-    return facts if isinstance(facts, dict) else None
-
-
-def _undescribed(facts: dict[str, Any], converter: str) -> Iterator[tuple[str, str]]:
-    """Yield what the description says and the source does not, each with the reason."""
-    for key, value in facts.items():
-        if key not in DESCRIBED and value:
-            sampled = "LLaMA-Factory draws rows at random; data.sources.limit takes the first ones"
-            yield key, sampled if key == "num_samples" else "no such key for sources"
-    for column, name in (facts.get("columns") or {}).items():
-        if name and column not in READ_COLUMNS[converter] and not ((converter, column) in OWN_NAMES and name == column):
-            yield f"columns.{column}", f"the converter {converter} reads no column {name!r} as {column}"
-    for tag, name in (facts.get("tags") or {}).items():
-        if tag not in READ_TAGS.get(converter, ()):
-            yield f"tags.{tag}", f"the converter {converter} has no such tag: {name!r}"
-
-
-def _converter(facts: dict[str, Any], kind: str) -> tuple[str, dict[str, Any]]:
-    columns, tags = ({} if not isinstance(found := facts.get(name), dict) else found for name in ("columns", "tags"))
-    if kind == "text":
-        options = {"text_key": columns.get("prompt", "text")}
-        return "table", {} if options == {"text_key": "text"} else options
-    if facts.get("formatting", "alpaca") == "alpaca":
-        return "alpaca", {ours: columns[theirs] for theirs, ours in COLUMNS.items() if columns.get(theirs, ours[:-4]) != ours[:-4]}
-    if facts.get("formatting") == "openai":
-        wanted = {"messages_key": columns.get("messages"), "role_key": tags.get("role_tag"), "content_key": tags.get("content_tag")}
-        roles = {tags[tag]: role for tag, role in ROLE_TAGS.items() if tags.get(tag, role) != role}
-        named = {key: value for key, value in wanted.items() if value and value != key[:-4]}
-        return "messages", named | ({"roles": roles} if roles else {})
-    wanted = {"conversations_key": columns.get("messages"), "from_key": tags.get("role_tag"), "value_key": tags.get("content_tag"),
-              "system_key": columns.get("system")}  # fmt: skip
-    roles = {tags[tag]: role for tag, role in ROLE_TAGS.items() if tags.get(tag) and sharegpt.role(tags[tag]) != role}
-    named = {key: value for key, value in wanted.items() if value and value != key[:-4]}
-    return "sharegpt", named | ({"roles": roles} if roles else {})
 
 
 def _method(draft: Draft, key: str, value: Any) -> None:
@@ -268,6 +164,13 @@ def _modules(draft: Draft, key: str, value: Any) -> None:
     draft.pass_on(key, [name.strip() for name in value.split(",")] if isinstance(value, str) else value, "lora_modules_to_save")
 
 
+def _attention(draft: Draft, key: str, value: Any) -> None:
+    if value == "auto":
+        draft.note(key, "model.attn_implementation", "chosen by the machine unless set")
+    else:
+        draft.put(key, {"model.attn_implementation": FLASH.get(str(value), value)})
+
+
 def _trackers(draft: Draft, key: str, value: Any) -> None:
     names = [name for name in (value if isinstance(value, list) else [value]) if name != "none"]
     draft.put(key, {"training.trackers": names})
@@ -278,7 +181,9 @@ HANDLERS: dict[str, Callable[[Draft, str, Any], None]] = {
     "pure_bf16": _precision, "val_size": _held_out, "stage": _stage, "mask_history": _mask_history,
     "report_to": _trackers, **dict.fromkeys(PASSED_ON, _pass_on), "additional_target": _modules,
     "default_system": lambda draft, key, value: draft.put(key, {"data.system_prompt": value}), "deepspeed": put_deepspeed,
-    "flash_attn": lambda draft, key, value: draft.put(key, {"model.attn_implementation": FLASH.get(str(value), value)}),
+    "flash_attn": lambda draft, key, value: _attention(draft, key, value),
+    "save_strategy": put_strategy,
+    "eval_strategy": put_strategy,
     "template": lambda draft, key, value: draft.lose(key, "the tokenizer's chat template is used; model.chat_template sets another"),
     "dataset_dir": lambda draft, key, value: draft.note(key, "data.sources", "folder of the files"),
     "max_samples": lambda draft, key, value: draft.note(key, "data.sources", "limit of each source"),

@@ -59,14 +59,15 @@ SAME_TRAINING = frozenset(
     liger_kernel_config use_reentrant_gc use_v1_kernels infer_backend infer_dtype offload_folder use_kv_cache use_cache hf_hub_token
     ms_hub_token om_hub_token print_param_status quantization_device_map double_quantization use_swanlab plot_loss
     include_effective_tokens_per_second master_addr master_port enable_torch_profiler profile_modules overwrite_output_dir
-    logging_strategy logging_first_step log_on_each_node logging_nan_inf_filter include_num_input_tokens_seen log_level
-    log_level_replica disable_tqdm run_name project eval_delay per_device_eval_batch_size prediction_loss_only eval_on_start
-    batch_eval_metrics include_for_metrics save_only_model save_on_each_node save_safetensors enable_jit_checkpoint ignore_data_skip
-    restore_callback_states_from_checkpoint use_cpu accelerator_config parallelism_config remove_unused_columns label_names
-    length_column_name debug skip_memory_metrics local_rank bf16_full_eval fp16_full_eval average_tokens_across_devices
-    torch_empty_cache_steps logging_dir skip_special_tokens tensor_model_parallel_size pipeline_model_parallel_size
-    expert_model_parallel_size virtual_pipeline_model_parallel_size context_parallel_size recompute_granularity sequence_parallel
-    use_distributed_optimizer overlap_param_gather overlap_grad_reduce bias_activation_fusion apply_rope_fusion
+    resources_per_worker placement_strategy logging_strategy logging_first_step log_on_each_node logging_nan_inf_filter
+    include_num_input_tokens_seen log_level log_level_replica disable_tqdm run_name project eval_delay per_device_eval_batch_size
+    prediction_loss_only eval_on_start batch_eval_metrics include_for_metrics save_only_model save_on_each_node save_safetensors
+    enable_jit_checkpoint ignore_data_skip restore_callback_states_from_checkpoint use_cpu accelerator_config parallelism_config
+    remove_unused_columns label_names length_column_name debug skip_memory_metrics local_rank bf16_full_eval fp16_full_eval
+    average_tokens_across_devices torch_empty_cache_steps logging_dir skip_special_tokens tensor_model_parallel_size
+    pipeline_model_parallel_size expert_model_parallel_size virtual_pipeline_model_parallel_size context_parallel_size
+    recompute_granularity sequence_parallel use_distributed_optimizer overlap_param_gather overlap_grad_reduce bias_activation_fusion
+    apply_rope_fusion
     """.split()
 )
 SAME_TRAINING_PREFIXES = (
@@ -94,7 +95,7 @@ def refused(key: str, value: object) -> str:
     if key in SPECIAL:
         same, why = SPECIAL[key]
         return "" if value in same else why
-    return OTHER_TRAININGS.get(key, "") if is_known(key) else "unknown here: it may change what is trained"
+    return OTHER_TRAININGS.get(key, "") if is_known(key) else "unknown key: it may change what is trained"
 
 
 def instead(key: str) -> str:

@@ -165,3 +165,8 @@ def test_kept_keys_are_rendered_with_the_same_value(imported, given, tmp_path):
     # recipekit packs rows itself (pack_blocks)
     kept = [key for key, entry in entries.items() if entry.status == "kept" and key in rendered and key != "sample_packing"]
     assert kept and {key: rendered[key] for key in kept} == {key: values[key] for key in kept}
+
+
+def test_the_models_own_tokenizer_class_is_always_loaded(imported):
+    assert imported(SMALL | {"tokenizer_type": "AutoTokenizer"})[1]["tokenizer_type"].status == "kept"
+    assert imported(SMALL | {"tokenizer_type": "LlamaTokenizer"})[1]["tokenizer_type"].status == "not expressible"

@@ -101,6 +101,7 @@ def test_a_dataset_is_what_dataset_info_says(imported, name, source):
         ({"plot_loss": True}, "plot_loss", "does not change what is trained"),
         ({"disable_shuffling": True}, "disable_shuffling", "shuffled in every epoch"),
         ({"galore_rank": 8}, "galore_rank", "part of use_galore"),
+        ({"save_strategy": "no"}, "save_strategy", "once per epoch"),
         ({"optim": "galore"}, "optim", "the default adamw_torch is used"),
         ({"freeze_trainable_layers": 2, "finetuning_type": "freeze"}, "freeze_trainable_layers", "part of finetuning_type: freeze"),
     ],
@@ -196,7 +197,7 @@ def test_what_would_be_another_training_is_refused(imported, given, why):
 
 @pytest.mark.parametrize(
     "given",
-    [{"use_galore": False}, {"freeze_language_model": False}, {"mix_strategy": "concat"}, {"quantization_bit": 4, "quantization_method": "bnb"},
+    [{"save_strategy": "epoch"}, {"eval_strategy": "steps", "eval_steps": 10}, {"flash_attn": "auto"}, {"use_galore": False}, {"freeze_language_model": False}, {"mix_strategy": "concat"}, {"quantization_bit": 4, "quantization_method": "bnb"},
      {"do_train": True, "do_predict": True}, {"a_key_of_a_later_version": False}, {"tokenized_path": None}],
     ids=str,
 )  # fmt: skip
