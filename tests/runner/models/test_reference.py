@@ -36,6 +36,13 @@ def test_a_run_is_served_by_its_directory_or_as_its_recipes_newest(tmp_path: Pat
         assert (target.base, target.adapter) == (str((newest / "model").resolve()), "")
 
 
+def test_a_run_named_by_its_recipe_file_has_the_recipes_name(tmp_path: Path) -> None:
+    newest = run(tmp_path, "mine", "20260102-000000-bbbbbb", {"config.json": "{}"})
+    file = tmp_path / "my recipe.yml"
+    file.write_text((newest / "recipe.yml").read_text("utf-8"), "utf-8")
+    assert [resolve_target(name, tmp_path).name for name in (str(file), "mine")] == ["mine", "mine"]
+
+
 def test_an_adapter_is_served_with_the_base_model_that_the_lock_names(tmp_path: Path) -> None:
     lock = {"model": {"path": "/models/base", "identity": "base@1", "note": ""}}
     folder = run(tmp_path, "mine", "20260102-000000-bbbbbb", {"adapter_config.json": "{}"}, lock)
