@@ -46,7 +46,7 @@ def field_items(stream: Stream, field: str, last_comma: Callable[[], bool] = lam
     return _Scanner(stream, last_comma).field(field)
 
 
-def fields_of(stream: Stream) -> dict[str, int]:
+def fields_of(stream: Stream) -> Counter[str]:
     """Return the keys of lists of objects in the object that the stream begins with, and the number of objects in each."""
     return Counter(key for key, brackets in _Scanner(stream, lambda: True).opened() if brackets == b"[{")
 

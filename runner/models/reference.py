@@ -72,7 +72,8 @@ def _of_run(name: str, run: RunFolder) -> ModelReference:
     require_sealed(folder)
     identity, note = folder_identity(folder), f"the model of {run.path}" + (", a smoke run" if run.status.get("smoke") else "")
     whole = ModelReference(
-        recipe.name if Path(name).suffix in SUFFIXES else name, str(folder), "", str(folder), identity, note, kind=recipe.data.type, run=str(run.path),
+        recipe.name if Path(name).suffix in SUFFIXES else name,
+        str(folder), "", str(folder), identity, note, kind=recipe.data.type, run=str(run.path),
         trust_remote_code=recipe.model.trust_remote_code, attention=recipe.model.attn_implementation or ATTENTION,
         labels=tuple((run.find(MANIFEST) or {}).get("labels", ())), end_of_turn=recipe.model.end_of_turn,
         system_prompt=recipe.data.system_prompt,

@@ -66,3 +66,16 @@ def test_verdicts_are_visible_and_labels_readable(browser, pages, page, width):
     assert found["hidden"] == [] and not found["wide"]
     assert page == "comparison" or (found["labels"] > 4 and found["smallest"] >= 11)
     assert found["overlaps"] == [] and found["cut"] == []
+
+
+def test_a_confusion_matrix_of_long_labels_fits_a_phone(browser, tmp_path):
+    run = write_classification_run(tmp_path)
+    metrics = run.read(METRICS)
+    labels = ["Payment and invoices", "Delivery", "Rückgabe und Erstattung", "Account", "Technical defect", "Something else"]
+    counts = [[10 if row == column else 1 for column in range(6)] for row in range(6)]
+    by_label = {model: [{**rows[0], "label": label} for label in labels] for model, rows in metrics["by_label"].items()}
+    run.write(METRICS, {**metrics, "labels": labels, "confusion": counts, "by_label": by_label})
+    browser.get(write_report(run).as_uri())
+    outside = "return [...document.querySelectorAll('.confusion th, .confusion td')].filter(n => n.getBoundingClientRect().right > innerWidth).length"
+    assert browser.execute_script(outside) == 0
+    assert "Rückgabe und Erstattung" in browser.find_element("css selector", ".confusion").text
