@@ -1,7 +1,7 @@
 """Find rows and groups in two splits by comparing what was written, independently of how it was divided."""
 
-from collections.abc import Iterator, Sequence
-from itertools import pairwise
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import NamedTuple
 
@@ -47,17 +47,19 @@ def find_leaks(kind: str, keys: bytes | bytearray, owners: Sequence[int], splits
             yield Pair(kind, owners[first], owners[after])
 
 
-def refuse(pairs: Sequence[Pair], lines: Path, splits: Sequence[int]) -> None:
+def refuse(pairs: Iterable[Pair], lines: Path, splits: Sequence[int]) -> None:
     """Raise GateError if there are leaks; the first pairs are listed by the ids of their rows, which are read from the file `lines`."""
-    if not pairs:
+    remaining = iter(pairs)
+    shown = list(islice(remaining, SHOWN))
+    if not shown:
         return
-    shown = pairs[:SHOWN]
+    count = len(shown) + sum(1 for _ in remaining)
     ids = _ids(lines, {row for pair in shown for row in (pair.first, pair.second)})
     leaks = [Leak(kind, ids[first], split_name(splits[first]), ids[second], split_name(splits[second])) for kind, first, second in shown]
-    more = f" (the first {SHOWN} are listed)" if len(pairs) > SHOWN else ""
+    more = f" (the first {SHOWN} are listed)" if count > SHOWN else ""
     hint = "group the rows with data.split.group_by, remove duplicates with data.dedup, or remove the fixed split of a source"
     listed = [Problem(Location(""), str(leak), rule="leak") for leak in leaks]
-    raise GateError(*listed, Problem(Location(""), f"{len(pairs)} leaks between splits{more}", hint, "leak"))
+    raise GateError(*listed, Problem(Location(""), f"{count} leaks between splits{more}", hint, "leak"))
 
 
 def _ids(lines: Path, wanted: set[int]) -> dict[int, str]:

@@ -5,7 +5,7 @@ of a few numbers are candidates, and the whole signatures decide. The bands are 
 probability 0.995, and a more similar pair with a higher one.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from math import log
 from pathlib import Path
 from struct import Struct
@@ -22,6 +22,7 @@ _SEED = 42
 _BLOCK = 1 << 15  # hashes per step: fits the CPU cache, which halves the time
 _WANTED = 0.995
 _REACH = 16  # a row is compared with the first row of its band value and with this many preceding ones
+PARTNERS = _REACH + 1  # earlier rows kept for a row: the pairs of any file need at most 136 bytes per row
 _NOTHING = 0xFFFFFFFF  # first number of the signature of a text too short for a shingle
 
 
@@ -81,18 +82,45 @@ def bands(threshold: float) -> tuple[int, int]:
     return PERMUTATIONS, 1
 
 
-def near_pairs(path: Path, threshold: float) -> list[tuple[int, int]]:
-    """Return the pairs (earlier row, later row) of signatures in the file that are similar enough, sorted by the later row."""
+class NearPairs:
+    """Pairs (earlier row, later row), sorted, in 8 bytes each; a tuple of two numbers takes 120."""
+
+    def __init__(self, packed: Any, rows: int) -> None:
+        self.packed = packed  # later row * number of rows + earlier row
+        self.rows = rows
+
+    def __len__(self) -> int:
+        return len(self.packed)
+
+    def __iter__(self) -> Iterator[tuple[int, int]]:
+        for start in range(0, len(self.packed), _BLOCK):
+            numbers = self.packed[start : start + _BLOCK].tolist()
+            yield from ((number % self.rows, number // self.rows) for number in numbers)
+
+
+def near_pairs(path: Path, threshold: float) -> NearPairs:
+    """Return the pairs of signatures in the file that are similar enough, sorted by the later row.
+
+    A row that is similar to many earlier ones is paired with the first PARTNERS of them.
+    """
     np, _ = _libraries()
+    pairs = np.empty(0, np.uint64)
     if not path.stat().st_size:
-        return []
+        return NearPairs(pairs, 0)
     table = np.memmap(path, np.uint32, "r").reshape(-1, PERMUTATIONS)
     rows = np.flatnonzero(table[:, 0] != _NOTHING)
-    found = [_checked(np, table, pairs, threshold) for pairs in _candidates(np, table, rows, *bands(threshold))]
-    if not found:
-        return []
-    pairs = np.unique(np.concatenate(found))
-    return [(int(pair) % len(table), int(pair) // len(table)) for pair in pairs]
+    for candidates in _candidates(np, table, rows, *bands(threshold)):
+        pairs = _merged(np, pairs, _checked(np, table, candidates, threshold), len(table))
+    return NearPairs(pairs, len(table))
+
+
+def _merged(np: Any, pairs: Any, more: Any, rows: int) -> Any:
+    """Return the union of packed pairs, sorted, with the first PARTNERS earlier rows of each later row."""
+    both = np.unique(np.concatenate((pairs, more)))
+    later = both // np.uint64(rows)
+    kept = np.ones(len(both), bool)
+    kept[PARTNERS:] = later[PARTNERS:] != later[:-PARTNERS]  # sorted by the earlier row within a later one
+    return both[kept]
 
 
 def _candidates(np: Any, table: Any, rows: Any, count: int, width: int) -> Iterator[Any]:
@@ -136,7 +164,7 @@ def _checked(np: Any, table: Any, pairs: Any, threshold: float, size: int = 1 <<
     return np.concatenate(kept) if kept else pairs
 
 
-def repeated_rows(pairs: Sequence[tuple[int, int]], rows: int) -> bytearray:
+def repeated_rows(pairs: Iterable[tuple[int, int]], rows: int) -> bytearray:
     """Return 1 for every row that is nearly equal to an earlier row that is kept."""
     gone = bytearray(rows)
     for earlier, later in pairs:

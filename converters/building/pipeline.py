@@ -1,8 +1,10 @@
 """Read, convert, validate, deduplicate, split and write: turns a recipe's `data` section into a folder of JSONL with a manifest."""
 
+from array import array
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from hashlib import blake2b
-from itertools import accumulate, compress
+from itertools import accumulate, chain, compress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -114,17 +116,17 @@ def divide(kept: RowStore, folder: Path) -> dict[str, Any]:
     lines = kept.file.path.rename(folder / "rows.jsonl")
     pairs = _near_pairs(kept)
     if kept.data.dedup == "near":
-        lines, pairs = _without(kept, lines, repeated_rows(pairs, kept.ledger.kept), "near_duplicate"), []
+        lines, pairs = _without(kept, lines, repeated_rows(pairs, kept.ledger.kept), "near_duplicate"), ()
     if has_budget(kept.data):
         gone = over_budget(kept.data, kept.sources, kept.words, kept.digests.kept)
         lines, pairs = _without(kept, lines, gone, OVER_BUDGET), _renumbered(pairs, gone)
     placed = kept.placed()
     splits = assign_splits(placed, kept.data.split)
     if kept.data.check_leaks != "none":
-        leaks = [*find_leaks("row", kept.digests.kept, range(len(splits)), splits)]
-        leaks += find_leaks("group", placed.keys, placed.owners, splits) if kept.data.split.group_by else []
-        leaks += (Pair("near-duplicate", *pair) for pair in pairs if splits[pair[0]] != splits[pair[1]])
-        refuse(leaks, lines, splits)
+        rows = find_leaks("row", kept.digests.kept, range(len(splits)), splits)
+        groups = find_leaks("group", placed.keys, placed.owners, splits) if kept.data.split.group_by else ()
+        near = (Pair("near-duplicate", *pair) for pair in pairs if splits[pair[0]] != splits[pair[1]])
+        refuse(chain(rows, groups, near), lines, splits)
     counts, files = write_splits(lines, folder, kept, splits)
     lines.unlink()
     account = {**kept.ledger.as_json(), "splits": counts, "files": files}
@@ -145,9 +147,9 @@ def _leak_check(data: Data, folder: Path, counts: dict[str, int]) -> LeakCheck:
     return {"identical": True, "group_by": [*data.split.group_by], "near_duplicates": near}
 
 
-def _near_pairs(kept: RowStore) -> list[tuple[int, int]]:
+def _near_pairs(kept: RowStore) -> Iterable[tuple[int, int]]:
     if not kept.signatures:
-        return []
+        return ()
     pairs = near_pairs(kept.signatures.path, kept.data.near_threshold)
     kept.signatures.path.unlink()
     return pairs
@@ -169,10 +171,10 @@ def _without(kept: RowStore, lines: Path, gone: bytearray, reason: str) -> Path:
     return thinned
 
 
-def _renumbered(pairs: list[tuple[int, int]], gone: bytearray) -> list[tuple[int, int]]:
-    """Return the pairs of rows that remain, by their new numbers."""
-    numbers = list(accumulate((not flag for flag in gone), initial=0))
-    return [(numbers[first], numbers[second]) for first, second in pairs if not gone[first] and not gone[second]]
+def _renumbered(pairs: Iterable[tuple[int, int]], gone: bytearray) -> Iterator[tuple[int, int]]:
+    """Yield the pairs of rows that remain, by their new numbers."""
+    numbers = array("Q", accumulate((not flag for flag in gone), initial=0))
+    return ((numbers[first], numbers[second]) for first, second in pairs if not gone[first] and not gone[second])
 
 
 def write_splits(lines: Path, folder: Path, kept: RowStore, splits: bytearray) -> tuple[dict[str, int], dict[str, Any]]:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from ...converters.building.near_duplicates import PARTNERS
 from ...converters.reading.records import Drop, Row
 from ...schemas import VERSION
 from ...schemas.sections import RecordType
@@ -133,9 +134,10 @@ class _Reading:
 
 def _how(options: Options) -> dict[str, Any]:
     """Return how the numbers were computed."""
-    near = (
-        f"MinHash of 4-character shingles, estimated Jaccard similarity of at least {options.near}" if options.near else "not searched for"
-    )
+    near = "not searched for"
+    if options.near:
+        near = f"MinHash of 4-character shingles, estimated Jaccard similarity of at least {options.near}"
+        near += f"; a row is paired with at most {PARTNERS} earlier ones"
     languages = HOW_LANGUAGES if options.languages else "not detected"
     tokens = f"{options.tokenizer.name}; the contents only, without a chat template or special tokens"
     tokens += f", except for the {AS_TRAINED}" if options.tokenizer.row_ids else ""

@@ -95,13 +95,12 @@ class DuplicateIndex:
         """Return whether the contents of the two rows are equal."""
         return key_at(self.contents, pair.first) == key_at(self.contents, pair.second)
 
-    def near(self, threshold: float) -> list[Pair]:
-        """Return pairs of rows with nearly, but not exactly, equal texts."""
+    def near(self, threshold: float) -> Iterator[Pair]:
+        """Yield pairs of rows with nearly, but not exactly, equal texts: a row with at most PARTNERS earlier ones."""
         self._flush()
-        if not self.scratch:
-            return []
-        pairs = (Pair(*pair) for pair in near_pairs(self.scratch, threshold))
-        return [pair for pair in pairs if not self.is_equal(pair)]
+        if self.scratch:
+            pairs = (Pair(*pair) for pair in near_pairs(self.scratch, threshold))
+            yield from (pair for pair in pairs if not self.is_equal(pair))
 
     def across(self, keys: bytearray, owners: Sequence[int], border: int) -> Iterator[Pair]:
         """Yield each row from `border` on that shares a key with a row before `border`, with the first of those, once per key."""

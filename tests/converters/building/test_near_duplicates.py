@@ -3,15 +3,18 @@
 import random
 import subprocess
 import sys
+from collections import Counter
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from recipekit.converters.building import near_duplicates
 from recipekit.converters.building.near_duplicates import (
+    PARTNERS,
     PERMUTATIONS,
     SHINGLE,
     WIDTH,
+    NearPairs,
     _shingle_hashes,
     bands,
     compared_text,
@@ -41,7 +44,7 @@ def edited(text, share, draw):
 def pairs_of(tmp_path, texts, threshold=0.7):
     path = tmp_path / "signatures"
     path.write_bytes(signatures(texts))
-    return near_pairs(path, threshold)
+    return list(near_pairs(path, threshold))
 
 
 def shingles(text):
@@ -118,6 +121,26 @@ def test_many_copies_of_one_text_take_linear_time(tmp_path):
     pairs = pairs_of(tmp_path, [text] * 1000)
     assert len(pairs) < 20_000
     assert sum(repeated_rows(pairs, 1000)) == 999
+
+
+def test_the_pairs_of_rows_that_are_all_alike_need_a_few_bytes_per_row(tmp_path):
+    """Each copy differs in other words, so that every band groups the rows anew: without a limit there are 75 pairs per row."""
+    draw = random.Random(7)
+    text = sentence(draw, 60)
+    path, rows = tmp_path / "signatures", 1500
+    path.write_bytes(signatures([edited(text, 2 / 60, draw) for _ in range(rows)]))
+    pairs = near_pairs(path, 0.7)
+    assert 10 * rows < len(pairs) <= PARTNERS * rows and pairs.packed.nbytes == 8 * len(pairs)
+    assert max(Counter(later for _, later in pairs).values()) == PARTNERS
+    assert sum(repeated_rows(pairs, rows)) == rows - 1
+    assert [*pairs] == sorted(pairs, key=lambda pair: pair[::-1])
+
+
+def test_the_earliest_rows_are_the_partners_that_are_kept():
+    found = np.empty(0, np.uint64)
+    for start in (40, 0, 20):  # pairs of row 90 with 60 earlier ones, from three bands
+        found = near_duplicates._merged(np, found, np.array([90 * 100 + row for row in range(start, start + 20)], np.uint64), 100)
+    assert list(NearPairs(found, 100)) == [(row, 90) for row in range(PARTNERS)]
 
 
 @pytest.mark.parametrize("threshold", [0.5, 0.6, 0.7, 0.8, 0.9, 0.95])

@@ -53,11 +53,11 @@ def test_near_duplicates_are_found_at_any_distance(tmp_path, count):
 
 def test_equal_rows_are_not_nearly_equal_ones(tmp_path):
     rows = [({"text": "the same text of some length"}, {})] * 2
-    assert filled(rows, "text", tmp_path / "signatures").near(0.7) == []
+    assert list(filled(rows, "text", tmp_path / "signatures").near(0.7)) == []
 
 
 def test_without_a_scratch_file_none_are_looked_for():
-    assert filled([({"text": "x" * 50}, {}), ({"text": "x" * 51}, {})], "text").near(0.7) == []
+    assert list(filled([({"text": "x" * 50}, {}), ({"text": "x" * 51}, {})], "text").near(0.7)) == []
 
 
 def test_later_rows_pair_with_the_first_that_shares_a_key():
