@@ -19,7 +19,7 @@ from ..reading.tables import label_names
 from ..sources.registry import Converter
 from .batches import ROW_BYTES, row_batches
 from .conversion import Batch
-from .hub_client import limit_hub_client
+from .hub_client import hub_reply, is_invalid_reply, limit_hub_client
 
 SCHEME = "hf:"
 _COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -43,9 +43,9 @@ def commit_of(source: Source) -> str:
     return revision if is_commit(revision) else find_dataset(source.path, revision).commit
 
 
-def is_commit(revision: str | None) -> bool:
+def is_commit(revision: Any) -> bool:
     """Return whether the revision is a commit, not a branch or tag."""
-    return revision is not None and _COMMIT.fullmatch(revision) is not None
+    return isinstance(revision, str) and _COMMIT.fullmatch(revision) is not None
 
 
 @cache
@@ -60,14 +60,14 @@ def find_dataset(path: str, revision: str) -> HubDataset:
     name, location = path.removeprefix(SCHEME), Location(path)
     try:
         limit_hub_client()
-        info = HfApi().dataset_info(name, revision=revision, timeout=30)
+        info = hub_reply(lambda: HfApi().dataset_info(name, revision=revision, timeout=30))
     except RevisionNotFoundError:
         raise UserError(Problem(location, f"has no revision {revision!r}", "use a commit, a tag or a branch", "no-revision")) from None
     except HFValidationError as error:
         raise UserError(Problem(location, f"not a valid dataset name: {error}", "for example hf:owner/name", "no-dataset")) from None
-    except (httpx.HTTPError, OSError) as error:
+    except (httpx.HTTPError, OSError, ValueError) as error:
         raise UserError(Problem(location, *_hub_answer(error), "no-dataset")) from None
-    if not info.sha:
+    if not is_commit(info.sha):
         raise UserError(Problem(location, "the hub returned no commit", "give a commit as revision", "no-dataset"))
     return HubDataset(info.id, info.sha)
 
@@ -81,7 +81,8 @@ def _hub_answer(error: Exception) -> tuple[str, str]:
     if status:
         return f"the hub answered {status}", "try again later"
     hint = "check the network and HF_ENDPOINT, or download the dataset and use its folder as path"
-    return f"the hub cannot be reached: {str(error).splitlines()[0] if str(error) else type(error).__name__}", hint
+    what = "did not answer like a hub" if is_invalid_reply(error) else "cannot be reached"
+    return f"the hub {what}: {str(error).splitlines()[0] if str(error) else type(error).__name__}", hint
 
 
 class HubRows:
@@ -127,17 +128,22 @@ class HubRows:
                 yield Drop(Row(None, self.name, self.given), error.reason, error.detail)
 
     def _streamed(self, location: Location) -> Any:
+        import httpx
         from datasets import disable_progress_bars, load_dataset
 
         disable_progress_bars()
         name, commit = self.dataset
         try:
-            streamed = load_dataset(
-                f"hf://datasets/{name}", self.source.subset, revision=commit, split=self.source.hub_split, streaming=True
+            streamed: Any = hub_reply(
+                lambda: load_dataset(
+                    f"hf://datasets/{name}", self.source.subset, revision=commit, split=self.source.hub_split, streaming=True
+                )
             )
+        except httpx.HTTPError as error:
+            raise UserError(Problem(location, *_hub_answer(error), "no-dataset")) from None
         except (ValueError, OSError, RuntimeError) as error:  # no such subset or split; no readable files; a script
             what = f"cannot be loaded: {str(error).strip().splitlines()[0]}"
-            code = isinstance(error, RuntimeError)
+            code = "Dataset scripts are no longer supported" in what
             hint = (
                 "its rows come from code, which recipekit does not run"
                 if code

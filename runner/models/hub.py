@@ -5,8 +5,9 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ...converters.building.hub_client import limit_hub_client, with_timeout
+from ...converters.building.hub_client import hub_reply, is_invalid_reply, limit_hub_client, with_timeout
 from ...schemas.base.errors import Location, Problem, UserError
+from ...schemas.base.redact import redact
 from ...schemas.model_rules import EMBEDDED
 from .folder_check import check_model_folder, check_weight_names
 from .size import public_models
@@ -39,11 +40,11 @@ def small_files(name: str, revision: str | None = None, *, with_weights: bool = 
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled
 
     try:
-        facts = HfApi().model_info(name, revision=revision, timeout=SECONDS)
+        limit_hub_client()
+        facts = hub_reply(lambda: HfApi().model_info(name, revision=revision, timeout=SECONDS))
         names = [file.rfilename for file in facts.siblings or ()]
         if with_weights:
             check_weight_names(name, [path for path in names if "/" not in path])
-        limit_hub_client()
         folder = with_timeout(WHOLE_SECONDS, lambda: _download(name, revision, names))
     except (HfHubHTTPError, OSError, OfflineModeIsEnabled, ValueError, *_transport_errors()) as error:
         # LocalEntryNotFoundError hides the real reason why a file could not be fetched.
@@ -123,8 +124,8 @@ def _refusal(name: str, revision: str | None, error: BaseException) -> UserError
             hint = f"check your token: {login}, or unset HF_TOKEN"
     elif isinstance(error, HFValidationError):
         what, hint = "not a valid model name", "write it as OWNER/NAME"
-    elif isinstance(error, ValueError):
-        what, hint = f"{_endpoint()} did not answer like a hub", "check HF_ENDPOINT and the network"
+    elif is_invalid_reply(error):
+        what, hint = f"{_endpoint()} did not answer like a hub: {_first_line(error)}", "check HF_ENDPOINT and the network"
     else:
         near = f"{_near(name)} Otherwise " if _near(name) != UNKNOWN and name not in public_models() else ""
         what, hint = f"the hub cannot be reached ({_endpoint()}), and the model is not in its cache", f"{near}check the network"
@@ -135,6 +136,10 @@ def _answer(error: "HfHubHTTPError") -> str:
     """Return `the hub answered 503 Service Unavailable`, with the hub's message if it sent one."""
     message = (error.server_message or "").strip().splitlines()
     return f"the hub answered {error.response.status_code} {error.response.reason_phrase}" + (f": {message[0][:200]}" if message else "")
+
+
+def _first_line(error: BaseException) -> str:
+    return redact((str(error).strip().splitlines() or [type(error).__name__])[0])[:200]
 
 
 def _endpoint() -> str:

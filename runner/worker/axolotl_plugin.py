@@ -14,6 +14,7 @@ import yaml
 from axolotl.common.datasets import TrainDatasetMeta
 from axolotl.integrations.base import BasePlugin
 
+from ...converters.building.hub_client import limit_hub_client
 from ...schemas.batch import with_micro_batch_size
 from ...schemas.recipe import load_recipe
 from ...schemas.sections import Recipe
@@ -47,6 +48,7 @@ class RecipekitPlugin(BasePlugin):
 
     def __init__(self) -> None:
         super().__init__()
+        limit_hub_client()
         write_no_debug_log()
         self.progress = Progress(Path("progress.jsonl"))
         self.callback = RunCallback(self.progress)

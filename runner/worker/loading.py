@@ -8,6 +8,7 @@ from typing import Any, Literal, NamedTuple
 
 import torch
 
+from ...converters.building.hub_client import limit_hub_client
 from ...schemas.base.errors import Location, Problem, UserError
 from ..models.folder_check import check_model_folder
 from ..models.hub import require_weights
@@ -96,6 +97,7 @@ def load_base(
     for folder in {reference.base, reference.adapter, reference.tokenizer}:
         if folder and Path(folder).is_dir():
             check_model_folder(Path(folder))
+    limit_hub_client()
     try:
         tokenizer = load_tokenizer(reference)
         if chats and not tokenizer.chat_template:

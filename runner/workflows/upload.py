@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from ...converters.building.hub_client import limit_hub_client
+from ...converters.building.hub_client import hub_reply, is_invalid_reply, limit_hub_client
 from ...schemas import VERSION
 from ...schemas.base.errors import Location, Problem, UserError
 from ...schemas.base.redact import redact
@@ -69,14 +69,14 @@ def send(files: Sequence[Upload], repo: str, private: bool, message: str) -> str
     api = HfApi(library_name="recipekit", library_version=VERSION)
     operations = [CommitOperationAdd(file.path, file.content if file.content is not None else file.source) for file in files]
     try:
-        repo = api.create_repo(repo, private=private, exist_ok=True).repo_id  # including its owner
-        found = api.model_info(repo)
+        repo = hub_reply(lambda: api.create_repo(repo, private=private, exist_ok=True)).repo_id  # including its owner
+        found = hub_reply(lambda: api.model_info(repo))
         if bool(found.private) != private:
             seen, option = ("private", "--private") if found.private else ("public", "--public")
             hint = f"push with {option}, or change it in the repository's settings"
             raise UserError(Problem(Location(repo), f"already exists and is {seen}: nothing was uploaded", hint, "not-pushed"))
         _refuse_other_weights(repo, [sibling.rfilename for sibling in found.siblings or ()], files)
-        return str(api.create_commit(repo, operations, commit_message=message).commit_url)
+        return str(hub_reply(lambda: api.create_commit(repo, operations, commit_message=message)).commit_url)
     except HFValidationError as error:
         raise UserError(
             Problem(Location(repo), f"is not a valid repository name: {error}", "for example you/model", "not-pushed")
@@ -168,4 +168,6 @@ def _refusal(error: Any) -> tuple[str, str]:
         return f"the hub refuses write access ({status})", "use a token with write access to this name: `hf auth login`"
     if status:
         return f"the hub answered {status}: {text}", "see https://status.huggingface.co, then try again: nothing is sent twice"
+    if is_invalid_reply(error):
+        return f"the hub did not answer as expected: {text}", "check HF_ENDPOINT; the repository may have been created"
     return f"the hub cannot be reached: {text}", "check the network, HF_ENDPOINT and HF_HUB_OFFLINE"
