@@ -206,7 +206,8 @@ def _apart(part: Any) -> Any:
 def _serve(ends: Ends) -> None:
     """Convert batches in a worker until the pipe closes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # the inherited handler would raise KeyboardInterrupt here
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)  # the inherited handler would raise KeyboardInterrupt here
     for worker in Worker.open:
         if hasattr(worker, "pipe"):
             worker.pipe.close()

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
 from ...schemas.base.errors import Location, Problem, UserError
+from ...schemas.base.files import require_utf8_name
 from ...schemas.sections import UTF8, Source
 from .compressed import decompressed
 from .delimiters import lines_above
@@ -85,12 +86,14 @@ def source_files(path: str) -> list[SourceFile]:
     if not names:
         what = "no files match" if has_magic(path) else "no files in the folder" if Path(path).is_dir() else "no such file"
         raise UserError(Problem(Location(path), what, _near(Path(path)) or _RELATIVE, "no-such-file"))
+    for file in names:
+        require_utf8_name(file.name)
     return names
 
 
 def _near(path: Path) -> str:
     """Return a hint with the most similar name in the path's folder, if there is one."""
-    here = [beside.name for beside in path.parent.iterdir()] if path.parent.is_dir() else []
+    here = [beside.name for beside in path.parent.iterdir() if beside.name != path.name] if path.parent.is_dir() else []
     near = get_close_matches(path.name, here, n=1, cutoff=0.6)
     return f"did you mean {str(path.with_name(near[0]))!r}?" if near else ""
 

@@ -12,7 +12,9 @@ import click
 
 from ...schemas import VERSION
 from ...schemas.base.errors import Interrupted, UserError
-from ...schemas.base.terminal import TerminalStream, echo_styled, printable, wrapped
+from ...schemas.base.files import require_utf8_name
+from ...schemas.base.terminal import echo_styled, printable, wrapped
+from .streams import prepare_streams
 
 # verb -> (module, help). The help is here so that `recipe --help` imports no command.
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -110,10 +112,10 @@ def _colour() -> bool | None:
 
 def main() -> NoReturn:
     """Run the command line. Exit codes: 0 success, 1 invalid input, 2 usage, 3 a failed gate, 70 a bug, 130 interrupted."""
-    if signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
-        signal.signal(signal.SIGTERM, signal.default_int_handler)  # like Ctrl-C: temporary files are removed
-    _open_closed_streams()
-    sys.stdout, sys.stderr = TerminalStream(sys.stdout), TerminalStream(sys.stderr, wraps=True)  # pyright: ignore[reportAttributeAccessIssue]
+    for number in (signal.SIGTERM, signal.SIGHUP):  # SIGHUP: the terminal was closed; nohup ignores it
+        if signal.getsignal(number) == signal.SIG_DFL:
+            signal.signal(number, signal.default_int_handler)  # like Ctrl-C: temporary files are removed
+    prepare_streams()
     try:
         code = _run()
     except Exception:  # anything that gets here is a bug
@@ -129,16 +131,20 @@ def main() -> NoReturn:
     sys.exit(code)
 
 
-def _open_closed_streams() -> None:
-    """Open /dev/null for a closed stdout or stderr (`>&-`), which Python represents as None."""
-    for name in ("stdout", "stderr"):
-        if getattr(sys, name) is None:
-            setattr(sys, name, open(os.devnull, "w"))  # open for the lifetime of the process
+def _check_names() -> None:
+    """Raise UserError for a current folder, or an argument, that no JSON, YAML or HTML file can name."""
+    try:
+        folder = os.getcwd()
+    except FileNotFoundError:
+        raise UserError("the current folder was removed", hint="cd to another folder") from None
+    for name in (folder, *sys.argv[1:]):
+        require_utf8_name(name)
 
 
 def _run() -> int:
     """Run the command and return its exit code; report user errors on stderr."""
     try:
+        _check_names()
         code = cli.main(standalone_mode=False)
         sys.stdout.flush()
     except SystemExit as ended:
@@ -165,12 +171,21 @@ def _run() -> int:
         extra = next((extra for extra, packages in EXTRAS.items() if package in packages), "train")
         report(UserError(f"the package {package} is not installed", hint=f'pip install "recipekit[{extra}]"'))
         code = 1
-    except OSError as error:
-        if error.errno not in _ENVIRONMENT:
+    except (OSError, RuntimeError) as error:
+        if not (what := _environment_fault(error)):
             raise
-        report(UserError(f"{error.filename or 'a file'}: {error.strerror}"))
+        report(UserError(what))
         code = 1
     return code if isinstance(code, int) else 0
+
+
+def _environment_fault(error: OSError | RuntimeError) -> str:
+    """Return what is wrong with the user's files or disks; "" for a bug."""
+    if isinstance(error, RuntimeError):
+        return str(error) if str(error).startswith("Symlink loop") else ""  # what pathlib raises for a link to itself
+    if error.errno in _ENVIRONMENT or "temporary directory" in str(error.strerror):  # tempfile found no folder to write to
+        return f"{error.filename}: {error.strerror}" if error.filename else str(error.strerror)
+    return ""
 
 
 def report(error: UserError) -> None:

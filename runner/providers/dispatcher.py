@@ -167,7 +167,7 @@ class Dispatcher:
 
     @contextmanager
     def _signals(self) -> Iterator[None]:
-        """Let Ctrl-C and SIGTERM wait for replies in flight, which are paid for; a second signal does not wait."""
+        """Let Ctrl-C, SIGTERM and SIGHUP wait for replies in flight, which are paid for; a second signal does not wait."""
         loop, task = asyncio.get_running_loop(), asyncio.current_task()
         hint = "start it again: answered requests are not repeated"
 
@@ -176,7 +176,8 @@ class Dispatcher:
                 task.cancel()
             self._stop(Interrupted(Problem(Location(""), f"stopped by {signal.Signals(number).name}", hint, "interrupted")))
 
-        numbers = (signal.SIGINT, signal.SIGTERM)
+        wanted = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        numbers = [number for number in wanted if signal.getsignal(number) != signal.SIG_IGN]  # keep nohup's setting
         with suppress(ValueError, RuntimeError):  # signal handlers work in the main thread only
             for number in numbers:
                 loop.add_signal_handler(number, interrupt, number)

@@ -86,6 +86,15 @@ def open_regular(path: Path) -> BufferedReader:
     return os.fdopen(descriptor, "rb")
 
 
+def require_utf8_name(name: str) -> None:
+    """Raise UserError for a file's name that no JSON, YAML or HTML file can contain."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        what = "is not UTF-8: the files that recipekit writes cannot contain this name"
+        raise UserError(Problem(Location(name), what, "rename the file or the folder", "name")) from None
+
+
 def send_to_disk(stream: BinaryIO, start: int, end: int) -> None:
     """Start writing the bytes from start to end to disk, without waiting. Errors appear in the final flush."""
     if begin := getattr(_libc(), "sync_file_range", None):  # Linux has it
@@ -106,6 +115,8 @@ def cannot_write(path: Path, error: OSError, size: int | None = None) -> UserErr
         errno.EROFS: "the file system is read-only: choose another folder",
         errno.EACCES: "permission denied: choose another folder",
         errno.EMFILE: "too many open files: raise `ulimit -n`",
+        errno.EBUSY: "a mount point cannot be replaced: choose a folder inside it",
+        errno.EXDEV: "a folder of a container's image cannot be replaced (overlayfs): choose another folder, or use a volume",
     }
     what = f"cannot be written{needed}: {error.strerror or error}"
     return UserError(Problem(Location(str(path)), what, hints.get(error.errno or 0, ""), "unwritable"))

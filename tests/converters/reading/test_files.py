@@ -98,3 +98,18 @@ def test_any_file_name_is_opened(tmp_path, name):
     (file,) = source_files(str(tmp_path / name))
     with open_source(file.path) as stream:
         assert stream.read() == b"x"
+
+
+def test_a_name_that_is_not_utf_8_is_refused_before_anything_is_read(tmp_path):
+    """Every row names its file in JSON, which cannot contain it."""
+    with open(os.fsencode(tmp_path) + b"/ro\xffws.jsonl", "wb") as stream:
+        stream.write(b"{}\n")
+    with pytest.raises(UserError, match="is not UTF-8"):
+        source_files(str(tmp_path))
+
+
+def test_a_link_to_itself_does_not_suggest_itself(tmp_path):
+    (tmp_path / "loop").symlink_to("loop")
+    with pytest.raises(UserError) as caught:
+        source_files(str(tmp_path / "loop"))
+    assert "did you mean" not in caught.value.problems[0].hint

@@ -44,6 +44,8 @@ ENDINGS = {
     "a forbidden folder": (PermissionError(13, "Permission denied", "/forbidden/x"), 1, "error: /forbidden/x: Permission denied\n"),
     "a missing extra": (ModuleNotFoundError("no", name="pyarrow.parquet"), 1, 'hint: pip install "recipekit[data]"'),
     "a missing training extra": (ModuleNotFoundError("no", name="torch"), 1, 'hint: pip install "recipekit[train]"'),
+    "a link to itself": (RuntimeError("Symlink loop from '/data/x'"), 1, "error: Symlink loop from '/data/x'\n"),
+    "no folder for temporary files": (FileNotFoundError(2, "No usable temporary directory found in ['/tmp']"), 1, "error: No usable temporary"),
     "a closed pipe": (BrokenPipeError(32, "Broken pipe"), 1, ""),
 }  # fmt: skip
 

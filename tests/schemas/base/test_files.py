@@ -152,7 +152,16 @@ def test_any_file_name_is_accepted(tmp_path, name):
     assert (tmp_path / name / "rows").read_text() == "b"
 
 
-@pytest.mark.parametrize(("number", "hint"), [(errno.ENOSPC, "no space left"), (errno.EROFS, "read-only"), (errno.EDQUOT, "quota")])
+@pytest.mark.parametrize(
+    ("number", "hint"),
+    [
+        (errno.ENOSPC, "no space left"),
+        (errno.EROFS, "read-only"),
+        (errno.EDQUOT, "quota"),
+        (errno.EBUSY, "mount point"),
+        (errno.EXDEV, "overlayfs"),
+    ],
+)
 def test_a_full_disk_is_reported_with_what_to_do(tmp_path, number, hint):
     with pytest.raises(UserError) as caught, new_folder(tmp_path / "out", MARKER):
         raise OSError(number, os.strerror(number))

@@ -1,0 +1,101 @@
+"""A command whose terminal, pipe or name is not what it should be: it ends as it would have, or says what is wrong."""
+
+import os
+import pty
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ...support.recipe_process import COMMAND
+from ...support.tiny import emogpt_rows, write_jsonl
+from ...support.waiting import PATIENCE, wait_until
+
+ASCII = {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
+# What writes to a terminal before and after it was closed, and then to a file.
+WRITES = """
+import os, sys
+from recipekit.runner.cli.streams import prepare_streams
+from recipekit.schemas.base.screen import ProgressScreen
+prepare_streams()
+screen = ProgressScreen()
+print("ready", flush=True)
+os.read(int(sys.argv[1]), 1)
+for _ in range(3):
+    print("nobody reads this", flush=True)
+    print("nor this", file=sys.stderr)
+    screen.print("nor this")
+open(sys.argv[2], "w").write("done")
+"""
+
+
+def in_closed_terminal(code: str, *arguments: str, ready: str) -> int:
+    """The exit code of a program whose terminal is closed once it has written `ready`; it cannot be signalled by that terminal."""
+    ours, theirs = pty.openpty()
+    read, write = os.pipe()
+    child = subprocess.Popen(
+        [sys.executable, "-c", code, str(read), *arguments], stdin=theirs, stdout=theirs, stderr=theirs, pass_fds=[read]
+    )
+    os.close(theirs)
+    seen = b""
+    while ready.encode() not in seen:
+        seen += os.read(ours, 4096)
+    os.close(ours)
+    os.write(write, b"x")
+    os.close(write)
+    os.close(read)
+    return child.wait(PATIENCE)
+
+
+def test_work_goes_on_after_its_terminal_was_closed(tmp_path: Path) -> None:
+    assert in_closed_terminal(WRITES, str(tmp_path / "out"), ready="ready") == 0
+    assert (tmp_path / "out").read_text() == "done"
+
+
+def test_a_closed_terminal_ends_a_conversion_without_leaving_files(tmp_path: Path) -> None:
+    """As Ctrl-C does: the temporary folder is removed. nohup keeps it running."""
+    rows = write_jsonl(tmp_path / "rows.jsonl", emogpt_rows() * 1000)
+    process = subprocess.Popen([*COMMAND, "convert", "--converter", "emogpt", str(rows), "--out", str(tmp_path / "out")])
+    wait_until(lambda: len([*tmp_path.iterdir()]) == 2, process)
+    process.send_signal(signal.SIGHUP)
+    assert process.wait(PATIENCE) == 130
+    assert [path.name for path in tmp_path.iterdir()] == ["rows.jsonl"]
+
+
+@pytest.mark.parametrize("encoding", [ASCII, {"PYTHONIOENCODING": "ascii"}, {"PYTHONIOENCODING": "latin-1"}], ids=str)
+def test_marks_and_data_are_printed_in_any_encoding(encoding: dict[str, str]) -> None:
+    result = subprocess.run([*COMMAND, "doctor", "quickstart"], capture_output=True, env={**os.environ, **encoding})
+    assert result.returncode == 0, result.stderr
+    assert (b"\\u2713" if "latin-1" in str(encoding) else "✓".encode()) in result.stdout
+
+
+def test_messages_that_nobody_reads_do_not_change_the_exit_code() -> None:
+    read, write = os.pipe()
+    os.close(read)
+    assert subprocess.run([*COMMAND, "no-such-command"], stderr=write).returncode == 2
+    os.close(write)
+
+
+def test_a_closed_stdin_is_an_empty_one() -> None:
+    code = "from recipekit.runner.cli.streams import prepare_streams; import sys; prepare_streams(); print(repr(sys.stdin.buffer.read()))"
+    result = subprocess.run(["sh", "-c", '"$@" <&-', "sh", sys.executable, "-c", code], capture_output=True, text=True)
+    assert result.stdout == "b''\n", result.stderr
+
+
+def test_a_name_that_is_not_utf_8_is_refused(tmp_path: Path) -> None:
+    result = subprocess.run(
+        [*COMMAND, "convert", "--converter", "table", b"ro\xffws.csv", "--out", "x"], capture_output=True, text=True, cwd=tmp_path
+    )
+    assert result.returncode == 1 and "ro\\udcffws.csv: is not UTF-8" in result.stderr
+    folder = os.fsencode(tmp_path) + b"/a\xff"
+    os.mkdir(folder)
+    result = subprocess.run([*COMMAND, "ls"], capture_output=True, text=True, cwd=folder)
+    assert result.returncode == 1 and "a\\udcff: is not UTF-8" in result.stderr
+
+
+def test_a_removed_folder_is_reported(tmp_path: Path) -> None:
+    shell = 'mkdir gone && cd gone && rmdir ../gone && "$@"'
+    result = subprocess.run(["sh", "-c", shell, "sh", *COMMAND, "check", "x.yml"], capture_output=True, text=True, cwd=tmp_path)
+    assert (result.returncode, result.stderr) == (1, "error: the current folder was removed\n    hint: cd to another folder\n")
