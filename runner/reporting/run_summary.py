@@ -31,6 +31,7 @@ def run_summary(run: RunFolder) -> dict[str, Any]:
     state = status.get("state", "damaged")
     state = "killed" if state == "running" and not run.is_locked() else state
     ended = time.time() if state == "running" else status.get("finished", status.get("updated", 0))
+    seconds = round(ended - status.get("started", ended), 1)
     return {
         "run": str(run.path),
         "recipe": run.path.parent.name,
@@ -40,7 +41,7 @@ def run_summary(run: RunFolder) -> dict[str, Any]:
         "steps": max((line["step"] for line in lines), default=0),
         **{key: measured[key] for key in ("train_loss", "validation_loss")},
         "metrics": _values(evaluated) if evaluated else {},
-        "seconds": round(ended - status.get("started", ended), 1),
+        "seconds": seconds if seconds >= 0 else None,  # the clock was set back
         "reason": "\n".join(filter(None, (status.get("reason"), edited_note(status), outdated))),
     }
 

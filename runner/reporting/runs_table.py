@@ -29,8 +29,8 @@ def print_runs(rows: list[dict[str, Any]], console: Screen) -> None:
 
 
 def minutes(row: dict[str, Any]) -> str:
-    """Return how long the run took."""
-    return f"{row['seconds'] / 60:.1f}" if "seconds" in row else ""
+    """Return how long the run took; empty if that is unknown."""
+    return f"{row['seconds'] / 60:.1f}" if row.get("seconds") is not None else ""
 
 
 def short(value: float | None) -> str:
@@ -41,7 +41,8 @@ def short(value: float | None) -> str:
 def _print_lines(row: dict[str, Any], console: Screen) -> None:
     """Print the path on a line of its own, then the numbers with their names, and why the run ended."""
     losses = [f"{key.replace('_', ' ')} {short(row[key])}" for key in ("train_loss", "validation_loss") if row[key] is not None]
-    lines = [", ".join([_state(row), f"{row['steps']} steps", f"{minutes(row)} minutes", *losses])]
+    took = [f"{minutes(row)} minutes"] if minutes(row) else []
+    lines = [", ".join([_state(row), f"{row['steps']} steps", *took, *losses])]
     lines += [", ".join(_metrics(row))] if row["metrics"] else []
     lines += [_why(row)] if row["reason"] else []
     console.print_words(row["run"])

@@ -6,9 +6,10 @@ import secrets
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime, timedelta
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import IO, Any, TypeVar, cast
 
 import msgspec
 import orjson
@@ -24,6 +25,8 @@ from .seals import read_sealed
 RUNS = Path("runs")
 _INSIDE = ("model", "merged", "report.html")  # paths inside a run that may name it
 FINISHED = ("done", "refused")
+_STAMP = "%Y%m%d-%H%M%S"
+_TRIES = 5
 T = TypeVar("T")
 
 
@@ -114,12 +117,10 @@ class RunFolder:
         Files left half-written by a killed process are removed first. Raises UserError while another process uses the run.
         """
         with (self.path / "lock").open("a+") as stream:
-            try:
-                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
+            if not _locks(stream, fcntl.LOCK_EX, tries=_TRIES):
                 stream.seek(0)
                 holder = stream.read().strip() or "another process"
-                raise UserError(Problem(Location(str(self.path)), f"is in use by {holder}", "wait for it, or stop it", "locked")) from None
+                raise UserError(Problem(Location(str(self.path)), f"is in use by {holder}", "wait for it, or stop it", "locked"))
             stream.truncate(0)
             stream.write(f"process {os.getpid()} on {os.uname().nodename}")
             stream.flush()
@@ -143,18 +144,29 @@ class RunFolder:
             raise
 
     def is_locked(self) -> bool:
-        """Return whether a process is using the run."""
+        """Return whether a process is using the run. The run's folder may be read-only."""
         try:
-            with (self.path / "lock").open("a+") as stream:
-                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+            with (self.path / "lock").open("rb") as stream:
+                return not _locks(stream, fcntl.LOCK_SH)
+        except FileNotFoundError:
+            return False
+
+
+def _locks(stream: IO[Any], kind: int, tries: int = 1) -> bool:
+    """Lock the file; return False if another process holds it. `is_locked` of another process may hold it for a moment."""
+    for attempt in range(tries):
+        try:
+            fcntl.flock(stream, kind | fcntl.LOCK_NB)
             return True
-        return False
+        except BlockingIOError:
+            if attempt + 1 < tries:
+                time.sleep(0.05)
+    return False
 
 
 def create(recipe_name: str, key: str, root: Path) -> RunFolder:
     """Create a run's directory, readable only by the user. Raises UserError if nothing can be written."""
-    name = f"{time.strftime('%Y%m%d-%H%M%S')}-{key[:6]}"
+    name = f"{_stamp(root / recipe_name)}-{key[:6]}"
     for suffix in ("", *(f"-{secrets.token_hex(2)}" for _ in range(8))):
         path = root / recipe_name / (name + suffix)
         try:
@@ -165,6 +177,20 @@ def create(recipe_name: str, key: str, root: Path) -> RunFolder:
             raise cannot_write(path, error) from None
         return RunFolder(path)
     raise UserError(f"{root / recipe_name}: no free name for a run")
+
+
+def _stamp(folder: Path) -> str:
+    """Return the time, or a second after the newest run: runs are ordered by name, even if the clock was set back (summer time)."""
+    found = [_time_of(path.name) for path in folder.glob("*")]
+    now = datetime.now().replace(microsecond=0)
+    return max([now, *(time + timedelta(seconds=1) for time in found if time)]).strftime(_STAMP)
+
+
+def _time_of(name: str) -> datetime | None:
+    try:
+        return datetime.strptime(name[:15], _STAMP)
+    except ValueError:  # another file or folder of the user's
+        return None
 
 
 def all_runs(root: Path, recipe_name: str | None = None) -> list[RunFolder]:

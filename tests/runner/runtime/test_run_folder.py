@@ -1,5 +1,6 @@
 """A run's directory: its name, state and lock, with real processes that hold it and are killed."""
 
+import fcntl
 import json
 import os
 import signal
@@ -149,6 +150,31 @@ def test_runs_that_begin_in_the_same_second_get_different_folders(tmp_path):
     for thread in threads:
         thread.join()
     assert len(set(made)) == 8
+
+
+def test_a_new_run_comes_after_all_others_even_if_the_clock_was_set_back(tmp_path):
+    """At the end of summer time an hour comes twice; the newest run must be the one that was begun last."""
+    for name in ("notes", "20990101-235959-abcdef", "20250101-000000-abcdef", "99999999-999999-x"):
+        (tmp_path / "quick" / name).mkdir(parents=True)
+    made = [create("quick", key, tmp_path).path.name for key in ("ffffff", "aaaaaa")]
+    assert made == ["20990102-000000-ffffff", "20990102-000001-aaaaaa"]
+
+
+def test_a_run_that_is_only_looked_at_can_be_started(tmp_path, monkeypatch):
+    """`recipe runs` holds the lock for a moment, to see whether it is free."""
+    (tmp_path / "lock").touch()
+    looking = (tmp_path / "lock").open("rb")
+    fcntl.flock(looking, fcntl.LOCK_SH)
+    monkeypatch.setattr("recipekit.runner.runtime.run_folder.time.sleep", lambda seconds: looking.close())
+    with RunFolder(tmp_path).locked():
+        assert looking.closed
+
+
+def test_looking_at_a_lock_writes_nothing(tmp_path):
+    assert not RunFolder(tmp_path).is_locked() and [*tmp_path.iterdir()] == []
+    with RunFolder(tmp_path).locked():
+        (tmp_path / "lock").chmod(0o400)
+        assert RunFolder(tmp_path).is_locked()
 
 
 def test_an_unwritable_path_is_reported(tmp_path):
