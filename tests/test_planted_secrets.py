@@ -1,21 +1,27 @@
 """Planted secrets of every known shape and name: no byte that a command leaves or prints holds one."""
 
 import json
+import os
 import re
 import shutil
+import subprocess
+import sys
 
 import pytest
 from recipekit.runner.evaluation.human_review import add_votes, make_review
 from recipekit.runner.evaluation.judge import judge_all
 from recipekit.runner.evaluation.rubric import judge_by_rubric
-from recipekit.runner.runtime.run_files import EVALUATING
+from recipekit.runner.runtime.run_files import EVALUATING, METRICS, TOKENS
 from recipekit.runner.runtime.run_folder import RunFolder
 from recipekit.schemas.base.errors import UserError
 from recipekit.schemas.evaluation_sections import Rubric
 from recipekit.schemas.generate_sections import Judge
+from recipekit.schemas.yaml_writing import to_yaml
 
+from .support.finished_runs import write_chat_run
 from .support.llm_server import Quiet, reply, serving, status, then
 from .support.planted import ENVIRONMENT, PLANTED, leaks
+from .support.run_files import metrics_with
 from .support.tiny import write_jsonl, write_recipe
 
 ALL = "\n".join(PLANTED.values())
@@ -152,8 +158,106 @@ def test_a_push_that_fails_prints_no_secret(recipe, tuned_run, tmp_path) -> None
     assert leaks([done.stdout, done.stderr], [tmp_path]) == {}
 
 
+def test_labels_that_look_like_secrets_stay_apart(tmp_path) -> None:
+    """Intents of a help desk: with a mask for both, two labels would be one."""
+    labels = ["password: forgotten", "password: expired", "api_key=rotated"]
+    tokens = {"train": {"rows": 6, "trained_rows": 6, "labels": dict.fromkeys(labels, 2), "tokens": 9, "longest": 3, "long_rows": {}}}
+    run = RunFolder(tmp_path)
+    run.write(TOKENS, tokens)
+    assert run.read(TOKENS) == tokens
+    run.write(METRICS, {**metrics_with(), "labels": labels, "confusion": [[2, 0, 0], [0, 2, 0], [0, 0, 2]], "notes": labels[:1]})
+    assert run.read(METRICS)["labels"] == labels and run.read(METRICS)["notes"] == ["password: [redacted]"]
+
+
 @pytest.mark.parametrize("name", ["password in an address", "token in an address", "parameter"])
 def test_a_secret_in_an_address_is_not_printed(recipe, tmp_path, name) -> None:
     done = recipe("convert", "--converter", "messages", PLANTED[name], "--out", "out", cwd=tmp_path, **ENVIRONMENT)
     assert done.returncode == 1 and "[redacted]" in done.stderr
     assert leaks([done.stdout, done.stderr], [tmp_path]) == {}
+
+
+@pytest.mark.parametrize("style", ["text", "json", "sarif", "github"])
+def test_checking_prints_no_secret(recipe, minimal, tmp_path, style) -> None:
+    """A key in a wrong place is quoted by the problem, which stands in the public log of a pull request."""
+    bad = minimal(
+        {"training.learning_rate": PLANTED["aws"], "evaluation.metrics": [*PLANTED.values()], **dict.fromkeys(PLANTED.values(), 1)}
+    )
+    (tmp_path / "bad.yml").write_text(to_yaml(bad))
+    (tmp_path / "prompt.yml").write_text(to_yaml({"prompt": 1, "user": "{text}", "system": [ALL], **dict.fromkeys(PLANTED.values(), 1)}))
+    done = recipe("check", "bad.yml", "prompt.yml", "--format", style, "--set", f"{PLANTED['hub']}=1", cwd=tmp_path, **ENVIRONMENT)
+    alone = recipe("check", "prompt.yml", "--format", style, cwd=tmp_path, **ENVIRONMENT)
+    assert (done.returncode, alone.returncode) == (1, 1) and "[redacted]" in done.stdout + done.stderr
+    assert leaks([done.stdout, done.stderr, alone.stdout, alone.stderr]) == {}
+
+
+def test_importing_prints_and_writes_no_secret(recipe, tmp_path) -> None:
+    """Configurations of other tools have keys for tokens."""
+    keys = {
+        "hub_token": PLANTED["hub"],
+        "wandb_api_key": PLANTED["aws"],
+        "comet_api_key": PLANTED["json"],
+        "mlflow_tracking_uri": PLANTED["parameter"],
+    }
+    data = {"base_model": "a/b", "datasets": [{"path": "rows.jsonl", "type": "chat_template"}], "learning_rate": 1e-4}
+    (tmp_path / "axolotl.yml").write_text(to_yaml({**data, "adapter": "lora", "sequence_len": 64, **keys}))
+    done = recipe("import", "axolotl.yml", "--out", "out.yml", cwd=tmp_path, **ENVIRONMENT)
+    (tmp_path / "axolotl.yml").unlink()
+    assert "hub_token" in done.stdout + done.stderr
+    assert leaks([done.stdout, done.stderr], [tmp_path]) == {}
+
+
+PAGE = """
+import os
+from types import SimpleNamespace
+from recipekit.runner.inference.web_page import ChatPage
+from recipekit.runner.inference.web_server import create_web_app
+from recipekit.schemas.base.errors import UserError
+from starlette.testclient import TestClient
+
+class Refusing:
+    speakers, settings, continues = (SimpleNamespace(name="tuned"),), SimpleNamespace(system=""), False
+
+    def with_messages(self, messages):
+        return self
+
+    def begin(self, line):
+        raise UserError("cannot answer: " + os.environ["ALL_SHAPES"])
+
+page = ChatPage(Refusing(), "tiny")
+print(*page.answer("hello", [], []))
+with TestClient(create_web_app(page.build()), base_url="http://127.0.0.1") as client:
+    print(*(client.get(path).text for path in ("/", "/config", "/gradio_api/info", "/gradio_api/startup-events")))
+"""
+
+
+def test_the_page_of_a_chat_holds_no_secret() -> None:
+    """Neither what it says of a refused message, nor its HTML, nor what Gradio tells of itself."""
+    pytest.importorskip("gradio", reason="needs the extra [serve]: gradio")
+    environment = {**os.environ, **ENVIRONMENT, "ALL_SHAPES": ALL}
+    done = subprocess.run([sys.executable, "-c", PAGE], env=environment, capture_output=True, text=True)
+    assert "no reply: cannot answer: [redacted]" in done.stdout and "elem_id" in done.stdout, done.stderr
+    assert leaks([done.stdout, done.stderr]) == {}
+
+
+def test_what_looks_like_a_secret_in_ones_own_data_is_kept(recipe, tmp_path) -> None:
+    """It is the user's text: it is converted, listed, shown and voted on as it is. Only messages of recipekit itself are redacted."""
+    own = {name: text.replace("\n", " ") for name, text in PLANTED.items()}
+    messages = [[{"role": "user", "content": f"what is {name}?"}, {"role": "assistant", "content": text}] for name, text in own.items()]
+    write_jsonl(tmp_path / "rows.jsonl", [{"messages": turns} for turns in messages])
+    run = write_chat_run(tmp_path, [f"It is {text}." for text in own.values()])
+    (run / "recipe.yml").write_text("name: tiny\n")
+
+    converted = recipe("convert", "--converter", "messages", "rows.jsonl", "--out", "data", cwd=tmp_path)
+    assert converted.returncode == 0, converted.stderr
+    assert [json.loads(line)["messages"] for line in (tmp_path / "data" / "train.jsonl").read_text().splitlines()] == messages
+    inspected = recipe("data", "inspect", "data", "--out", "page", "--samples", "50", cwd=tmp_path)
+    assert inspected.returncode == 0, inspected.stderr
+    reviewed = recipe("review", "tiny", "--out", "review.html", cwd=tmp_path)
+    assert reviewed.returncode == 0, reviewed.stderr
+    assert recipe("report", "tiny", cwd=tmp_path).returncode == 0
+    kept = {"data/train.jsonl": own, "page/samples/all_rows.jsonl": own, "review.html": {}, "runs": {}}
+    for place, expected in kept.items():
+        path = tmp_path / place
+        text = path.read_text() if path.is_file() else "".join(file.read_text() for file in path.rglob("*.jsonl"))
+        assert "[redacted]" not in text and leaks([text]).keys() >= expected.keys(), place
+    assert leaks([done for ran in (converted, inspected, reviewed) for done in (ran.stdout, ran.stderr)]) == {}

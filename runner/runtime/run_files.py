@@ -22,7 +22,8 @@ class RunFile(NamedTuple, Generic[T]):
     """`name` is the file's path in the run's directory. RunFolder reads and writes it, and refuses values of another type, and those in
     which `fault` finds something wrong.
 
-    Texts are redacted when they are written, except the values of the keys `exact`, which are compared later or name files to open.
+    Texts are redacted when they are written, except the values of the keys `exact` at any depth, which are the user's own, are compared
+    later, or name files to open.
     """
 
     name: str
@@ -273,13 +274,14 @@ class PredictRequest(TypedDict):
     count: int
 
 
+_OWN = ("labels", "by_label", "prompts")  # two labels with one mask would be one label
 STATUS = RunFile("status.json", Status, ("stages", "file", "reproduces", "edited"))
 ORIGINS = RunFile("origins.json", dict[str, str])  # the location in the recipe, or the --set, of every key
 SMOKE_KEYS = RunFile("smoke.json", SmokeKeys)
 GENERATED_MANIFEST = RunFile("generated/manifest.json", dict[str, Any])
 MANIFEST = RunFile("data/manifest.json", Manifest)
 LOCK = RunFile("lock.json", Lock, ("recipekit", "python", "packages", "model", "machine", "batch", "train_key"))
-TOKENS = RunFile("tokens.json", dict[str, SplitTokens], fault=tokens_fault)  # the label audit of each split
+TOKENS = RunFile("tokens.json", dict[str, SplitTokens], _OWN, fault=tokens_fault)  # the label audit of each split
 TRAINING_END = RunFile("training.json", TrainingEnd)
 FIT_FORECAST = RunFile("fit.json", FitForecast)
 KERNELS = RunFile("kernels.json", KernelFacts)
@@ -290,8 +292,8 @@ LAUNCH_COMMAND = _request("launch.json", LaunchCommand)
 EVALUATION_REQUEST = _request(f"{EVALUATING}/request.json", EvaluationRequest)
 LAST_REQUEST = _request(f"{EVALUATION}/request.json", EvaluationRequest)
 PROBES_REQUEST = _request(f"{EVALUATING}/probes_request.json", ProbesRequest)
-NEW_METRICS = RunFile(f"{EVALUATING}/metrics.json", Metrics, fault=metrics_fault)
-METRICS = RunFile(f"{EVALUATION}/metrics.json", Metrics, fault=metrics_fault)
+NEW_METRICS = RunFile(f"{EVALUATING}/metrics.json", Metrics, _OWN, metrics_fault)
+METRICS = RunFile(f"{EVALUATION}/metrics.json", Metrics, _OWN, metrics_fault)
 REVIEW = RunFile("review/pairs.json", dict[str, Any], ("review", "pairs"))  # the pairs shown to people, and which model wrote which reply
 RIGHT_PAIRS = RunFile(f"{EVALUATION}/blimp.json", RightPairs)
 MERGE_REQUEST = _request("merge_request.json", MergeRequest)

@@ -7,7 +7,7 @@
 Any other exception is a bug: exit 70, with a traceback to report.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple, Self
 
 MAX_PROBLEMS = 100  # per file; suggestions for thousands of keys would take minutes
 
@@ -31,25 +31,30 @@ class Location(NamedTuple):
         return ":".join([self.file, *(str(n) for n in (self.line, self.column) if n)])
 
 
-class Problem(NamedTuple):
-    """What is wrong, where, and how to fix it. `rule` is a stable kebab-case identifier for programs."""
-
+class _Fields(NamedTuple):
     location: Location
     what: str
     hint: str = ""
     rule: str = "invalid"
 
+
+class Problem(_Fields):
+    """What is wrong, where, and how to fix it, without secrets: it may be shown anywhere. `rule` is a stable kebab-case identifier."""
+
+    __slots__ = ()
+
+    def __new__(cls, location: Location, what: str, hint: str = "", rule: str = "invalid") -> Self:
+        from .redact import redact  # compiling the patterns is slow, and most files have no problem
+
+        return super().__new__(cls, location._replace(file=redact(location.file)), redact(what), redact(hint), rule)
+
+    def _replace(self, **changes: Any) -> Self:
+        """Return the problem with other values, redacted as well."""
+        return type(self)(**{**self._asdict(), **changes})
+
     def __str__(self) -> str:
         place = f"{self.location}: " if self.location.file else ""
         return f"{place}{self.what}" + (f"\n    hint: {self.hint}" if self.hint else "")
-
-
-def _redacted(problem: Problem) -> Problem:
-    """Return the problem without secrets, however it will be shown or written."""
-    from .redact import redact  # compiling the patterns is slow, and most files have no problem
-
-    location = problem.location._replace(file=redact(problem.location.file))
-    return problem._replace(location=location, what=redact(problem.what), hint=redact(problem.hint))
 
 
 class UserError(Exception):
@@ -59,7 +64,6 @@ class UserError(Exception):
 
     def __init__(self, *problems: Problem | str, hint: str = "") -> None:
         self.problems = [p if isinstance(p, Problem) else Problem(Location(""), p, hint, "environment") for p in problems]
-        self.problems = [_redacted(problem) for problem in self.problems]
         super().__init__("\n".join(map(str, self.problems)))
 
 

@@ -64,23 +64,21 @@ def redact(text: str, keys: Iterable[str] = ()) -> str:
 
 
 def redacted_json(text: str, exact: Iterable[str] = ()) -> str:
-    """Return a JSON object with every text redacted, except in the values of the keys `exact`.
+    """Return a JSON object with every text redacted, except in the values of the keys `exact`, at any depth.
 
     Numbers and structure are kept: a mask in the JSON itself would break it if a secret is a number.
     """
     if redact(text) == text:
         return text
-    values = json.loads(text)
-    kept = {key: values[key] for key in exact if key in values}
-    return json.dumps(_redacted(values) | kept, ensure_ascii=False, indent=2 if "\n" in text else None)
+    return json.dumps(_redacted(json.loads(text), frozenset(exact)), ensure_ascii=False, indent=2 if "\n" in text else None)
 
 
-def _redacted(value: Any, key: str = "") -> Any:
+def _redacted(value: Any, exact: frozenset[str], key: str = "") -> Any:
     """Return the value with every text redacted. A text is read together with its key, such as `password`."""
     if isinstance(value, dict):
-        return {redact(name): _redacted(one, name) for name, one in value.items()}
+        return {redact(name): one if name in exact else _redacted(one, exact, name) for name, one in value.items()}
     if isinstance(value, list):
-        return [_redacted(one) for one in value]
+        return [_redacted(one, exact) for one in value]
     if not isinstance(value, str):
         return value
     head = f"{key}: "

@@ -83,3 +83,10 @@ def test_a_text_is_redacted_with_its_key_and_exact_values_are_kept() -> None:
     shown = json.loads(redacted_json(json.dumps(values), ["path"]))
     assert shown["login"] == {"user": "me", "password": MASK}
     assert shown["path"] == values["path"] and "abcdef123" not in shown["url"]
+
+
+def test_exact_values_are_kept_at_any_depth(monkeypatch) -> None:
+    monkeypatch.setenv("DB_PASSWORD", "hunter22")
+    values = {"train": {"labels": {"hunter22": 3, "password: forgotten": 2}}, "label": ["it is hunter22", {"labels": ["hunter22"]}]}
+    kept = {**values, "label": [f"it is {MASK}", {"labels": ["hunter22"]}]}
+    assert json.loads(redacted_json(json.dumps(values), ["labels"])) == kept
