@@ -2,6 +2,7 @@
 if nothing had happened.
 
     python -m tests.support.fault_loop [convert generate report export score eval merge run] [--kinds SIGKILL ENOSPC] [--every 5]
+                                       [--first 1] [--seconds 500]
 
 What is slow to import is imported once; commands and stages are forks (benchmarks/smoke.py), in which the n-th operation on a file is
 refused or kills the process, n = 1 and so on until a command comes through. Prints one JSON object: faults tried, and every difference.
@@ -38,8 +39,10 @@ def main() -> None:
     parser.add_argument("--kinds", nargs="*", default=[*KINDS, ALL_AT_ONCE])
     parser.add_argument("--every", type=int, default=1, help="only each n-th operation")
     parser.add_argument("--first", type=int, default=1, help="the operation to begin with")
+    parser.add_argument("--seconds", type=float, default=float("inf"), help="stop after so long; `next` is the operation to continue with")
     parser.add_argument("--folder", type=Path, help="where the model and the finished run are made, and kept for the next time")
     asked = parser.parse_args()
+    asked.end = time.monotonic() + asked.seconds
     os.environ.update(CPU, OMP_NUM_THREADS="1", NO_COLOR="1")
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1)  # a trainer whose command was killed is waited for
     names = asked.commands or list(LOOPS)
@@ -67,14 +70,17 @@ def disturb(name: str, scratch: Path, asked: argparse.Namespace) -> Iterator[dic
     if ALL_AT_ONCE in asked.kinds:
         yield killed_at_once(name, loop, scratch, expected, asked)
     for kind in (kind for kind in asked.kinds if kind in KINDS):
-        tried, differences, begun = 0, [], time.monotonic()
+        tried, differences, begun, upcoming = 0, [], time.monotonic(), None
         for at in range(asked.first, operations + 1, asked.every):
+            if time.monotonic() > asked.end:
+                upcoming = at
+                break
             fault, folder = Fault(kind, at), copy(loop.before, scratch)
             code, _ = forked(loop.command, folder, fault)
             tried += 1
             differences += [f"{kind} at {at}: {line}" for line in after(loop, folder, code, expected)]
             shutil.rmtree(folder)
-        facts = {"command": name, "kind": kind, "operations": operations, "faults": tried, "differences": differences}
+        facts = {"command": name, "kind": kind, "operations": operations, "faults": tried, "next": upcoming, "differences": differences}
         print(facts | {"seconds": round(time.monotonic() - begun)}, file=sys.stderr, flush=True)
         yield facts
 
@@ -85,15 +91,19 @@ def killed_at_once(name: str, loop: Loop, scratch: Path, expected: dict[str, Any
     _, operations = forked_with(CopyingDisk(folder, states), loop.command, folder)
     differences = [] if loop.outcome(folder) == expected else ["a command whose folder is copied comes to something else"]
     found, begun = distinct(states), time.monotonic()
-    tried = found[asked.first - 1 :: asked.every]
-    for number, state in enumerate(tried, 1):
+    wanted, tried, upcoming = found[asked.first - 1 :: asked.every], 0, None
+    for number, state in enumerate(wanted):
+        if time.monotonic() > asked.end:
+            upcoming = asked.first + number * asked.every
+            break
+        tried += 1
         shutil.rmtree(folder)
         state.rename(folder)  # where it came about: a run knows its recipe by the path
         differences += [f"killed at {state.name}: {line}" for line in after(loop, folder, 0, expected)]
-        print(f"{name}: {number} of {len(tried)} states, killed at {state.name}, differences: {differences}", file=sys.stderr, flush=True)
+        print(f"{name}: {tried} of {len(wanted)} states, killed at {state.name}, differences: {differences}", file=sys.stderr, flush=True)
     shutil.rmtree(states)
     shutil.rmtree(folder)
-    facts = {"command": name, "kind": ALL_AT_ONCE, "operations": operations, "states": len(found), "faults": len(tried)}
+    facts = {"command": name, "kind": ALL_AT_ONCE, "operations": operations, "states": len(found), "faults": tried, "next": upcoming}
     print(facts | {"differences": differences, "seconds": round(time.monotonic() - begun)}, file=sys.stderr, flush=True)
     return facts | {"differences": differences}
 
