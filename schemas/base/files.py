@@ -246,8 +246,12 @@ def sweep_folder(folder: Path) -> None:
 def _swap(new: Path, target: Path) -> None:
     """Put `new` in the place of `target` in one step, or in two if the system cannot exchange two names."""
     if not target.exists():
-        new.rename(target)
-        return
+        try:
+            new.rename(target)
+            return
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):  # another process has written it since
+                raise
     exchange = getattr(_libc(), "renameat2", None)
     if exchange and exchange(_AT_FDCWD, os.fsencode(new), _AT_FDCWD, os.fsencode(target), _RENAME_EXCHANGE) == 0:
         return

@@ -5,6 +5,7 @@ import hashlib
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from recipekit.schemas.base import files
@@ -221,3 +222,15 @@ def test_a_large_file_is_flushed_while_it_is_written(tmp_path, monkeypatch, syst
     file.close()
     assert sent == [(0, 1100), (1100, 3900)]
     assert file.path.read_bytes() == b"x" * 4899
+
+
+def test_a_folder_that_another_process_writes_first_is_replaced(tmp_path, monkeypatch):
+    """Two commands with one new --out: the later one wins, and neither fails."""
+    exists = Path.exists
+    with new_folder(tmp_path / "out", "marker") as folder:
+        (folder / "marker").write_text("mine")
+        (tmp_path / "out").mkdir()
+        (tmp_path / "out" / "marker").write_text("theirs")
+        monkeypatch.setattr(Path, "exists", lambda path, **_: path.name != "out" and exists(path))
+    monkeypatch.undo()
+    assert (tmp_path / "out" / "marker").read_text() == "mine" and [path.name for path in tmp_path.iterdir()] == ["out"]
