@@ -5,7 +5,7 @@ import os
 import secrets
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 from difflib import get_close_matches
 from pathlib import Path
@@ -120,7 +120,10 @@ class RunFolder:
             if not _locks(stream, fcntl.LOCK_EX, tries=_TRIES):
                 stream.seek(0)
                 holder = stream.read().strip() or "another process"
-                raise UserError(Problem(Location(str(self.path)), f"is in use by {holder}", "wait for it, or stop it", "locked"))
+                hint = "wait for it, or stop it"
+                if left := [pid for pid in _users(self.path / "lock") if f"process {pid} on " not in holder]:
+                    hint += f"; processes that it started: {', '.join(map(str, left))}"
+                raise UserError(Problem(Location(str(self.path)), f"is in use by {holder}", hint, "locked"))
             stream.truncate(0)
             stream.write(f"process {os.getpid()} on {os.uname().nodename}")
             stream.flush()
@@ -150,6 +153,16 @@ class RunFolder:
                 return not _locks(stream, fcntl.LOCK_SH)
         except FileNotFoundError:
             return False
+
+
+def _users(lock: Path) -> list[int]:
+    """Return the processes that have the lock open: the trainer of a killed command keeps it until its checkpoint is written."""
+    found = set()
+    for link in Path("/proc").glob("[0-9]*/fd/*"):
+        with suppress(OSError):  # the process has ended, or is another user's
+            if link.readlink() == lock.resolve():
+                found.add(int(link.parts[2]))
+    return sorted(found - {os.getpid()})
 
 
 def _locks(stream: IO[Any], kind: int, tries: int = 1) -> bool:

@@ -33,7 +33,8 @@ from . import batches, chat_data, classification, kernels, loss, text_data
 from .attention_watch import watch_first_batch
 from .axolotl_patches import admit_bucket, make_trainable, write_no_debug_log
 from .callback import RunCallback
-from .distributed import accept_numbered_cpu_tags, follow_launcher_exit, is_first, world_size
+from .distributed import accept_numbered_cpu_tags, is_first, world_size
+from .launcher_exit import follow_launcher_exit
 from .packing import block_of, piece_of
 from .prepared_rows import dropped_faults
 from .save_check import check_save

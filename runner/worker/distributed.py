@@ -1,15 +1,9 @@
-"""Several processes that train together: who writes, what they agree on, and that none outlives its launcher. Also works with one
-process."""
+"""Several processes that train together: who writes, and what they agree on. Also works with one process."""
 
-import ctypes
 import os
-import signal
-import sys
 
 import torch
 from torch import distributed
-
-_PR_SET_PDEATHSIG = 1
 
 
 def is_first() -> bool:
@@ -35,16 +29,6 @@ def barrier() -> None:
     """Wait until every process is here: what the others wrote is then complete."""
     if _connected():
         distributed.barrier()
-
-
-def follow_launcher_exit() -> None:
-    """Under torchrun, exit when it is killed, and keep its signals from data loader processes.
-
-    torchrun gives each process a session and signals all of it. A loader that gets SIGTERM dies, and the current step with it.
-    """
-    if "TORCHELASTIC_RUN_ID" in os.environ and sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        os.register_at_fork(after_in_child=os.setpgrp)
 
 
 def accept_numbered_cpu_tags() -> None:

@@ -91,6 +91,19 @@ def test_the_lock_of_a_process_that_was_killed_is_free(tmp_path, holder, number)
         assert (tmp_path / "lock").read_text() == f"process {os.getpid()} on {os.uname().nodename}"
 
 
+def test_the_refusal_names_processes_that_the_killed_holder_left(tmp_path):
+    """The trainer of a killed command keeps the lock until its checkpoint is written."""
+    with RunFolder(tmp_path).locked():
+        left = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, close_fds=False)
+        (tmp_path / "lock").write_text("process 999999999 on elsewhere")
+        with (
+            pytest.raises(UserError, match=f"process 999999999 .*\\n.*processes that it started: {left.pid}"),
+            RunFolder(tmp_path).locked(),
+        ):
+            pass
+        left.communicate(b"\n")
+
+
 def test_a_lock_is_released_when_its_block_fails(tmp_path):
     run = RunFolder(tmp_path)
     with pytest.raises(KeyError), run.locked():
