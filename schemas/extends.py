@@ -170,7 +170,7 @@ def _extended(path: Path, above: list[Path]) -> Document:
         problem = error.problems[0]
         if problem.rule in ("no-such-recipe", "unreadable") and problem.location.file in (parent, str(path.parent / parent)):
             what = f"extends {parent!r}: {problem.what}"
-            raise UserError(problem._replace(location=document.location(("extends",)), what=what)) from None
+            raise UserError(problem.replaced(location=document.location(("extends",)), what=what)) from None
         raise
     data = {key: value for key, value in document.data.items() if key != "extends"}  # it is resolved
     return overlay(base, document._replace(data=data))
@@ -187,7 +187,7 @@ def _read(path: Path) -> Document:
     except UserError as error:
         if path.suffix in SUFFIXES or error.problems[0].rule in ("no-such-recipe", "unreadable"):
             raise
-        raise UserError(*(problem._replace(hint=_DATA_HINT) for problem in error.problems)) from None
+        raise UserError(*(problem.replaced(hint=_DATA_HINT) for problem in error.problems)) from None
     if path.suffix not in SUFFIXES and not {"recipe", "extends"} & set(document.data):
         raise UserError(Problem(Location(str(path)), "not a recipe", _DATA_HINT, "yaml-not-recipe"))
     return document

@@ -38,7 +38,7 @@ def sample_prompt_problems(recipe: Recipe, document: Document) -> list[Problem]:
         sample_texts(prompts)
     except UserError as error:
         here = document.location(PATH)
-        return [p if p.location.line else p._replace(location=here, what=f"{p.location.file}: {p.what}") for p in error.problems]
+        return [p if p.location.line else p.replaced(location=here, what=f"{p.location.file}: {p.what}") for p in error.problems]
     return []
 
 

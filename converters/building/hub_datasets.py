@@ -67,7 +67,7 @@ def find_dataset(path: str, revision: str) -> HubDataset:
         raise UserError(Problem(location, f"not a valid dataset name: {error}", "for example hf:owner/name", "no-dataset")) from None
     except (httpx.HTTPError, OSError, ValueError) as error:
         raise UserError(Problem(location, *_hub_answer(error), "no-dataset")) from None
-    if not is_commit(info.sha):
+    if info.sha is None or not is_commit(info.sha):
         raise UserError(Problem(location, "the hub returned no commit", "give a commit as revision", "no-dataset"))
     return HubDataset(info.id, info.sha)
 

@@ -6,7 +6,7 @@ import io
 import os
 import sys
 from collections.abc import Collection
-from typing import TextIO
+from typing import Any, TextIO
 
 from ...schemas.base.terminal import TerminalStream
 
@@ -47,7 +47,7 @@ class UnreadFile(io.FileIO):
         super().__init__(descriptor, "w", closefd=False)
         self.gone = gone
 
-    def write(self, data: "bytes | memoryview", /) -> int:  # pyright: ignore[reportIncompatibleMethodOverride] - the buffer gives no others
+    def write(self, data: Any, /) -> int:
         """Write; for an error that means that nobody reads, write to /dev/null from now on."""
         try:
             return super().write(data) or 0

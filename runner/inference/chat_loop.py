@@ -59,7 +59,7 @@ def answer_piped(session: Answering, stream: BinaryIO) -> None:
         except UnicodeDecodeError:
             raise UserError(Problem(Location("stdin", number), "is not UTF-8", rule="encoding")) from None
         except UserError as error:
-            raise UserError(*(problem._replace(location=Location("stdin", number)) for problem in error.problems)) from None
+            raise UserError(*(problem.replaced(location=Location("stdin", number)) for problem in error.problems)) from None
 
 
 def _answer(session: Answering, line: str) -> str:

@@ -94,6 +94,6 @@ def _faults(row: Any, kind: RecordType | None) -> Iterator[Problem]:
         for problem in explain(Document(row.value, {}, {}), schema(kind)):  # its hints are for YAML, except for misspelt choices
             not_converted = problem.rule == "missing-key" and "id" not in row.value
             hint = _NOT_CONVERTED if not_converted else problem.hint if problem.rule == "enum" else ""
-            yield problem._replace(location=location, hint=hint)
+            yield problem.replaced(location=location, hint=hint)
     elif fault := record_fault(kind, row.value):
         yield Problem(location, ": ".join(part.replace("_", " ") if part == fault[0] else part for part in fault if part), rule=fault[0])

@@ -88,7 +88,7 @@ def _require(loaded: LoadedRecipe, key: tuple[str, str], model: Model, runs: Pat
     except UserError as error:
         location = loaded.document.location(key)
         raise UserError(
-            *(problem._replace(location=location, what=f"{problem.location.file}: {problem.what}") for problem in error.problems)
+            *(problem.replaced(location=location, what=f"{problem.location.file}: {problem.what}") for problem in error.problems)
         ) from None
 
 

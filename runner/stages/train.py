@@ -183,7 +183,7 @@ def _with_saved_step(stopped: Interrupted, run: RunFolder) -> Interrupted:
     checkpoint, _ = newest(run / "checkpoints")
     step = checkpoint.name.removeprefix("checkpoint-") if checkpoint else ""
     saved = f"step {step} is saved" if step else "no step is saved yet: training will start from the first step"
-    return Interrupted(*(problem._replace(what=f"{problem.what}; {saved}") for problem in stopped.problems))
+    return Interrupted(*(problem.replaced(what=f"{problem.what}; {saved}") for problem in stopped.problems))
 
 
 def _record_end(context: RunContext, ends: list[dict[str, Any]]) -> None:

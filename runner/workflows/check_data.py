@@ -58,7 +58,7 @@ def check_data(path: Path, settings: tuple[str, ...]) -> DataCheck:
             _require_records(source, trial)
         except UserError as error:
             location = loaded.document.location((*place, "path"))
-            problems += [problem._replace(location=location, what=str(problem).partition("\n")[0]) for problem in error.problems]
+            problems += [problem.replaced(location=location, what=str(problem).partition("\n")[0]) for problem in error.problems]
             continue
         problems += template_problems(loaded, trial.records)
         ledger = ledgers[place[:-2]]

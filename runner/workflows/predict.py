@@ -186,7 +186,7 @@ def _run(work: RunFolder, display: Display) -> None:
     except UserError as error:
         hint = "run the same command again: it continues"
         kind = Interrupted if isinstance(error, Interrupted) else UserError
-        raise kind(*(p._replace(hint=hint) if "recipe resume" in p.hint else p for p in error.problems)) from None
+        raise kind(*(p.replaced(hint=hint) if "recipe resume" in p.hint else p for p in error.problems)) from None
     finally:
         display.clear()
 

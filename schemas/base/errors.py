@@ -48,7 +48,7 @@ class Problem(_Fields):
 
         return super().__new__(cls, location._replace(file=redact(location.file)), redact(what), redact(hint), rule)
 
-    def _replace(self, **changes: Any) -> Self:
+    def replaced(self, **changes: Any) -> Self:
         """Return the problem with other values, redacted as well."""
         return type(self)(**{**self._asdict(), **changes})
 
