@@ -72,8 +72,8 @@ def estimate_lines(facts: dict[str, Any]) -> list[str]:
         money = f", at most {provider['most_cost']:,.4f} {provider['currency']}" if "most_cost" in provider else ", no price given"
         money = ", on this machine" if provider["provider"].startswith(tuple(f"{name}/" for name in LOCAL)) else money
         asked = f"{counted(provider['requests'], 'request')}{known}"
-        lines.append(f"{provider['provider']}: {asked}, {provider['prompt_tokens']:,} prompt tokens (cl100k), "
-                     f"at most {provider['most_reply_tokens']:,} reply tokens{money}")  # fmt: skip
+        most = f", at most {provider['most_reply_tokens']:,} reply tokens" if provider["most_reply_tokens"] else ""
+        lines.append(f"{provider['provider']}: {asked}, {provider['prompt_tokens']:,} prompt tokens (cl100k){most}{money}")
     if facts["judged"]:
         lines.append(f"at most {facts['judged']:,} judgements in addition; their prompts depend on replies that do not exist yet")
     return lines

@@ -36,7 +36,7 @@ def test_a_classifier_writes_no_tokens_and_costs_nothing(tmp_path) -> None:
     facts = estimate(recipe.generate, tmp_path / "log", tmp_path)
     (provider,) = facts["providers"]
     assert facts["requests"] > 0 and provider["prompt_tokens"] > 0 and provider["most_reply_tokens"] == 0
-    assert estimate_lines(facts)[1].endswith("at most 0 reply tokens, on this machine")
+    assert estimate_lines(facts)[1].endswith(" prompt tokens (cl100k), on this machine")
 
 
 def test_logged_requests_are_not_counted_again(tmp_path, section, questions, quiet, planted) -> None:
