@@ -106,7 +106,7 @@ def print_outcome(outcome: "Outcome", as_json: bool) -> None:
     print_samples(outcome.metrics, Screen())
     click.echo(report)
     if outcome.run.find(SMOKE_KEYS):
-        click.echo("every stage works; next: the same command without --smoke", err=True)
+        click.echo("a smoke run: every stage works; next: the same `recipe run` without --smoke", err=True)
     else:
         beside = " --beside-base" if outcome.metrics["baseline"] == "base" else ""  # a classifier has no base
         click.echo(f"next: open the report, then recipe chat {outcome.run.path}{beside}", err=True)
