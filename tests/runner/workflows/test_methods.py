@@ -6,8 +6,6 @@ from pathlib import Path
 import pytest
 import yaml
 from recipekit.runner.launch.plan import CONFIG
-from recipekit.runner.workflows.resume_check import prepare
-from recipekit.schemas.recipe import load_recipe
 
 from ...support.recipe_process import environment
 from ...support.tiny import emogpt_rows, write_jsonl, write_recipe
@@ -95,20 +93,3 @@ def test_the_validation_is_not_packed_so_that_its_loss_can_be_compared(trained):
     evaluated = {name: [line["eval_loss"] for line in lines(run) if "eval_loss" in line] for name, run in trained.items()}
     assert evaluated["packed"][0] == pytest.approx(evaluated["3 rows"][0], rel=0.05)  # a mean of batches, of other sizes
     assert (trained["packed"] / "heartbeat").exists()
-
-
-@pytest.mark.long
-def test_early_stopping_survives_a_kill(tmp_path, tiny_model):
-    """At such a rate the loss is soon at its best, two evaluations more wait, and it ends. Killed in its last step, it must know that it
-    has waited once."""
-    path = write_recipe(tmp_path, tiny_model)
-    changes = {"learning_rate": 0.3, "lr_scheduler": "constant", "eval_steps": 1, "save_steps": 1, "early_stopping_patience": 2}
-    loaded = load_recipe(str(path), tuple(f"training.{key}={value}" for key, value in changes.items()))
-    whole, trial = (prepare(loaded, tmp_path, tmp_path / name, lambda event: None) for name in ("whole", "trial"))
-    assert whole.train() == ("the beginning", True)
-    evaluated = {line["step"]: line["eval_loss"] for line in whole.lines() if "eval_loss" in line and line["step"]}
-    last = max(evaluated)
-    assert min(evaluated, key=lambda step: evaluated[step]) == last - 2 and last < 12
-    assert trial.train(kill_at=last) == ("the beginning", False)
-    assert trial.train() == (f"checkpoint-{last - 1}", True)
-    assert {line["step"]: line["eval_loss"] for line in trial.lines() if "eval_loss" in line and line["step"]} == evaluated

@@ -6,7 +6,16 @@ from pathlib import Path
 
 import pytest
 from recipekit.runner.runtime.machine import Machine
-from recipekit.runner.workflows.resume_check import LOSS_TOLERANCE, Guarantee, Kill, ResumeReport, guarantee_of, kill_points, overrides
+from recipekit.runner.workflows.resume_check import (
+    LOSS_TOLERANCE,
+    Guarantee,
+    Kill,
+    ResumeReport,
+    guarantee_of,
+    kill_points,
+    overrides,
+    prepare,
+)
 from recipekit.schemas.base.errors import Interrupted, Location, Problem, UserError
 from recipekit.schemas.recipe import load_recipe
 from recipekit.schemas.sections import Training
@@ -22,6 +31,7 @@ TRIALS = {
                      "training.micro_batch_size=1", "training.gradient_accumulation_steps=2", "training.sequence_len=400"], KILLS),
     "qlora, classification": (write_classification, "types.yml", ["training.adapter=qlora", "training.micro_batch_size=4",
                               "training.gradient_accumulation_steps=4"], "0"),
+    "text": (write_text, "text.yml", ["training.micro_batch_size=8"], "0"),
 }  # fmt: skip
 if FURTHER:
     TRIALS |= {
@@ -29,7 +39,6 @@ if FURTHER:
         "qlora": (write_recipe, "tiny.yml", ["training.adapter=qlora", "training.micro_batch_size=16"], "0"),
         "full classification": (write_classification, "types.yml", ["training.adapter=none", *FULL[:2], "training.lora_target_modules=null",
                                 "training.micro_batch_size=16"], "0"),
-        "text": (write_text, "text.yml", ["training.micro_batch_size=8"], "0"),
     }  # fmt: skip
 
 
@@ -106,11 +115,30 @@ def test_a_training_that_was_killed_ends_in_the_same_bits(tmp_path, tiny_model, 
     done = recipe("verify-resume", file, *given, "--kills", kills, "--json", cwd=tmp_path, timeout=1800 + 60 * int(kills))
     assert done.returncode == 0, done.stderr
     proof = json.loads(done.stdout)
-    assert proof["same"] and proof["bit_identical"] and "on a CPU" in proof["guaranteed"]
+    assert proof["same"] and proof["bit_identical"] and "on a CPU" in proof["guaranteed"] and proof["steps"] == 8
     assert set(proof["parts"]) == {"losses", "weights", "optimizer", "schedule", "random numbers", "model"}
     assert {kill["when"].split(",")[0] for kill in proof["kills"]} >= {"at an epoch's end", "within an epoch", "at the end"}
     assert sum("random" in kill["when"] for kill in proof["kills"]) == int(kills)
     assert orphans(tmp_path) == [] and list((tmp_path / "runs").iterdir()) == [], "nothing is left behind"
+
+
+@pytest.mark.train
+@pytest.mark.long
+def test_early_stopping_survives_a_kill(tmp_path, tiny_model):
+    """At such a rate the loss is soon at its best, two evaluations more wait, and it ends. Killed in its last step, it must know that it
+    has waited once."""
+    path = write_recipe(tmp_path, tiny_model)
+    changes = {"learning_rate": 0.3, "lr_scheduler": "constant", "eval_steps": 1, "save_steps": 1, "logging_steps": 1,
+               "early_stopping_patience": 2}  # fmt: skip
+    loaded = load_recipe(str(path), tuple(f"training.{key}={value}" for key, value in changes.items()))
+    whole, killed = (prepare(loaded, tmp_path, tmp_path / name, lambda event: None) for name in ("whole", "killed"))
+    assert whole.train() == ("the beginning", True)
+    evaluated = {line["step"]: line["eval_loss"] for line in whole.lines() if "eval_loss" in line and line["step"]}
+    last = max(evaluated)
+    assert min(evaluated, key=lambda step: evaluated[step]) == last - 2 and last < 12
+    assert killed.train(kill_at=last) == ("the beginning", False)
+    assert killed.train() == (f"checkpoint-{last - 1}", True)
+    assert not any(whole.compare(killed, last).values()), "the same step is the last, and every bit is the same"
 
 
 def test_another_result_exits_3_with_the_first_difference(tmp_path, settings, command_line, monkeypatch):
