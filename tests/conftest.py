@@ -130,7 +130,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: item.path not in training)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def minimal() -> Callable[..., dict[str, Any]]:
     """A small valid recipe's values, with changes given as {"section.key": value}; `...` takes the key away."""
 

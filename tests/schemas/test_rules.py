@@ -4,13 +4,19 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from recipekit.schemas.base.errors import Location
-from recipekit.schemas.rules import RULES
+from recipekit.schemas.findings import NO_EFFECT
+from recipekit.schemas.json_schema import schema, subschema
+from recipekit.schemas.rules import RULES, findings
 from recipekit.schemas.sections import Recipe
 from recipekit.schemas.validation import validator
+from recipekit.schemas.values import replaced_at
 from recipekit.schemas.yaml_source import Document
 
 from ..support import generate_recipes
+from ..support.every_key import tried
 
 Changes = dict[str, Any]
 TWICE = [{"path": "a", "converter": "messages"}, {"path": "b", "converter": "messages"}, {"path": "a", "converter": "messages"}]
@@ -42,7 +48,7 @@ BREAKS: dict[str, list[tuple[Changes, list[str]]]] = {
         ({"data.sources": [{"path": "a.csv", "converter": "table", "revision": "v1", "subset": "en", "hub_split": "test"}]},
          ["data.sources.0.revision", "data.sources.0.subset", "data.sources.0.hub_split"]),
         ({"data.sources": [{"path": "hf:a/b", "converter": "table", "hub_split": "train[:10]"}]}, ["data.sources.0.hub_split"]),
-        ({"data.sources": [{"path": "a.csv", "converter": "table", "hub_split": "train"}]}, ["data.sources.0.hub_split"]),
+        ({"data.sources": [{"path": "a.csv", "converter": "table", "hub_split": "train[:10]"}]}, ["data.sources.0.hub_split"]),
     ],
     "file_keys_on_hub": [
         (also(sources=[{"path": "hf:a/b", "converter": "messages", "encoding": "cp1252"}]), ["evaluation.also.plain.sources.0.encoding"]),
@@ -128,6 +134,7 @@ BREAKS: dict[str, list[tuple[Changes, list[str]]]] = {
     "early_stopping_without_evaluation": [
         ({"data.split.validation": 0, "data.split.test": 0.1, "training.early_stopping_patience": 2}, ["training.early_stopping_patience"]),
         ({"data.split.validation": 0, "data.split.test": 0.1, "training.eval_steps": 2}, ["training.eval_steps"]),
+        ({"data.split.validation": 0, "data.split.test": 0.1, "training.load_best_model_at_end": True}, ["training.load_best_model_at_end"]),
     ],
     "best_model_between_checkpoints": [
         ({"training.load_best_model_at_end": True, "training.eval_steps": 10, "training.save_steps": 15}, ["training.save_steps"]),
@@ -366,7 +373,10 @@ KEEPS: dict[str, list[Changes]] = {
         {"evaluation.split": "test", "data.split.test": 0.1}, {"data.sources": FIXED, "data.split.validation": 0},
     ],
     "shares_leave_nothing": [{"data.split.validation": 0.5, "data.split.test": 0.4}],
-    "keys_of_another_record_type": [{"training.train_on_inputs": True, "data.system_prompt": "Be kind."}, LABELS],
+    "keys_of_another_record_type": [
+        {"training.train_on_inputs": True, "data.system_prompt": "Be kind.", "training.sample_packing": True}, LABELS,
+        TEXT | {"model.end_of_turn": "<e>", "evaluation.seen_by": "word"},
+    ],
     "keys_of_rows_that_are_not_divided": [
         {"data.split.stratify_by": "topic"}, {"data.sources": [FIXED[0] | {"weight": 1.5}, FIXED[1]], "data.split": {"validation": 0, "seed": 1}}, {"data.sources": [FIXED[0] | {"weight": 2}, FIXED[1] | {"split": "train", "weight": 3}]},
     ],
@@ -382,7 +392,9 @@ KEEPS: dict[str, list[Changes]] = {
     "source_named_twice": [{"data.sources": FIXED}, {"data.sources": TWICE[:2]}],
     "converter_of_another_type": [{}],
     "tracker_names_without_tracker": [
-        {}, {"training.trackers": ["tensorboard", "wandb"], "training.tracker_project": "x", "training.tracker_run_name": "y"},
+        {}, {"training.trackers": ["trackio"], "training.tracker_run_name": "y"},
+        *({"training.trackers": ["tensorboard", name], "training.tracker_project": "x", "training.tracker_run_name": "y"}
+          for name in ("wandb", "mlflow")),
     ],
     "near_threshold_unused": [
         {"data.near_threshold": 0.9},
@@ -404,9 +416,9 @@ def found(rule: str, values: dict[str, Any]) -> list[str]:
     """The keys that the rule names in a recipe that the schema accepts."""
     assert validator("recipe").is_valid(values), "a rule is about recipes that the schema has accepted"
     function = {function.__name__: function for function in RULES}[rule]
-    findings = [finding for finding in function(Recipe.from_values(values)) if finding.applies(values)]
-    assert all(finding.what and finding.hint for finding in findings), "what is wrong, and what to do"
-    return [".".join(map(str, finding.path)) for finding in findings]
+    reported = [finding for finding in function(Recipe.from_values(values)) if finding.applies(values)]
+    assert all(finding.what and finding.hint for finding in reported), "what is wrong, and what to do"
+    return [".".join(map(str, finding.path)) for finding in reported]
 
 
 @pytest.mark.parametrize(("rule", "changes", "keys"), [(r, c, k) for r, cases in BREAKS.items() for c, k in cases])
@@ -427,6 +439,72 @@ def test_no_rule_is_untested() -> None:
 
 def test_a_small_recipe_breaks_no_rule(minimal: Minimal) -> None:
     assert [rule for rule in BREAKS if found(rule, minimal())] == []
+
+
+FAMILIES = {
+    "lora_": {"training.adapter": "none"},
+    "adam_": {"training.optimizer": "sgd"},
+    "warmup_": {"training.lr_scheduler": "constant"},
+    "tracker_": {},
+}
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_family_of_keys_is_refused_as_one(minimal: Minimal, family: str) -> None:
+    """The keys are those of the schema, so that a new one cannot be forgotten."""
+    values, refused = minimal(FAMILIES[family]), []
+    keys = [("training", key) for key in subschema(schema("recipe"), ("training",))["properties"] if key.startswith(family)]
+    for key in keys:
+        found = findings(replaced_at(values, key, tried(key, values)[-1]))
+        refused += [finding.path for finding in found if finding.rule == NO_EFFECT]
+    assert refused == keys and len(keys) > 1
+
+
+SOURCES = st.lists(
+    st.fixed_dictionaries(
+        {"path": st.sampled_from(["a", "b"]), "converter": st.sampled_from(["messages", "sharegpt"])},
+        optional={"options": st.sampled_from([{"last_only": True}, {"system_key": "s"}]), "split": st.sampled_from(["train", "test"]),
+                  "weight": st.sampled_from([2, 3])},
+    ), min_size=1, max_size=4,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(("key", "hint"), [("excess_length_strategy", "remove it: long texts are split"), ("train_on_inputs", "remove it")])
+def test_a_key_of_another_record_type_comes_with_what_happens_instead(minimal: Minimal, key: str, hint: str) -> None:
+    path = ("training", key)
+    values = replaced_at(minimal(TEXT | {"data.sources": [{"path": "a", "converter": "text"}]}), path, tried(path, minimal())[0])
+    assert [(finding.path, finding.hint) for finding in findings(values)] == [(path, hint)]
+
+
+@given(sources=SOURCES)
+def test_sources_are_duplicates_if_they_read_the_same_rows_in_the_same_way(minimal: Minimal, sources: list[dict[str, Any]]) -> None:
+    alike = [{key: value for key, value in source.items() if key != "weight"} for source in sources]
+    expected = [f"data.sources.{number}" for number, source in enumerate(alike) if source in alike[:number]]
+    assert found("source_named_twice", minimal({"data.sources": sources})) == expected
+
+
+@given(best=st.booleans(), patience=st.none() | st.just(2), each=st.none() | st.integers(1, 6), save=st.none() | st.integers(1, 12))
+def test_a_training_that_keeps_the_best_model_evaluates_at_every_checkpoint(
+    minimal: Minimal, best: bool, patience: int | None, each: int | None, save: int | None
+) -> None:
+    steps = {"early_stopping_patience": patience, "eval_steps": each, "save_steps": save}
+    values = minimal({"training.load_best_model_at_end": best} | {f"training.{key}": value for key, value in steps.items() if value})
+    checkpoints, evaluations = (set(range(every, 100, every)) if every else set() for every in (save, each))
+    loses_some = (best or patience) and checkpoints - evaluations
+    assert found("best_model_between_checkpoints", values) == (["training.save_steps"] if loses_some else [])
+    assert not loses_some or f"eval_steps ({each or 'not set: once per epoch'})" in findings(values)[-1].hint
+
+
+NAMES = st.sampled_from(["joy", "fear", "anger"])
+
+
+@given(weights=st.dictionaries(NAMES, st.integers(1, 3), min_size=1), labels=st.lists(NAMES, unique=True, min_size=2) | st.none())
+def test_class_weights_are_for_the_labels_and_for_all_of_them(minimal: Minimal, weights: dict[str, int], labels: list[str] | None) -> None:
+    changes = {"data.type": "classification", "training.class_weights": weights} | ({"data.labels": labels} if labels else {})
+    wrong = [f"the label {name!r} is not one of data.labels" for name in weights if name not in (labels or weights)]
+    missing = [f"the label {name!r} has no weight" for name in labels or () if name not in weights]
+    said = [finding.what for finding in findings(minimal(changes)) if finding.path[1] == "class_weights"]
+    assert said == wrong + missing
 
 
 def test_a_finding_becomes_a_problem_at_its_key(minimal: Minimal) -> None:

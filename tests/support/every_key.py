@@ -12,6 +12,7 @@ from recipekit.schemas.values import replaced_at
 from recipekit.schemas.yaml_source import KeyPath
 
 Facts = Callable[[dict[str, Any]], str]  # what is made from a recipe
+OF_TYPE = {"boolean": (True, False), "integer": (2, 3, 8), "number": (0.25, 0.5, 0.9, 2.0), "string": ("some/text", "a" * 40)}
 
 
 def values_of(definition: dict[str, Any]) -> Iterator[Any]:
@@ -21,12 +22,11 @@ def values_of(definition: dict[str, Any]) -> Iterator[Any]:
     yield from definition.get("enum", ())
     if "const" in definition:
         yield definition["const"]
-    kind = definition.get("type")
-    yield from {"boolean": (True, False), "integer": (2, 3, 8), "number": (0.25, 0.5, 0.9, 2.0), "string": ("some/text", "a" * 40)}.get(
-        str(kind), ()
-    )
-    if kind == "array":
-        yield from ([value] for value in values_of(definition.get("items", {})))
+    kinds = definition.get("type", ())
+    for kind in [kinds] if isinstance(kinds, str) else kinds:
+        yield from OF_TYPE.get(kind, ())
+        if kind == "array":
+            yield from ([value] for value in values_of(definition.get("items", {})))
 
 
 def outcome(values: dict[str, Any], facts: Facts) -> str:
@@ -58,3 +58,13 @@ def ignored(path: KeyPath, values: dict[str, Any], facts: Facts) -> bool:
         elif any(path[: len(finding.path)] == finding.path[: len(path)] and finding.rule != NO_EFFECT for finding in found):
             outcomes.add(repr(found))
     return is_accepted and len(outcomes) == 1
+
+
+def refused_although_it_matters(path: KeyPath, values: dict[str, Any], facts: Facts) -> list[Any]:
+    """The values of the key that are refused as without effect, and do have one."""
+    found = []
+    for value in tried(path, values):
+        changed = replaced_at(values, path, value)
+        if {(finding.rule, finding.path) for finding in findings(changed)} == {(NO_EFFECT, path)} and facts(changed) != facts(values):
+            found.append(value)
+    return found

@@ -8,7 +8,9 @@ import json
 import pytest
 from recipekit.converters.building.pipeline import build
 from recipekit.schemas.base.errors import UserError
+from recipekit.schemas.findings import NO_EFFECT
 from recipekit.schemas.json_schema import resolve, schema
+from recipekit.schemas.rules import findings
 from recipekit.schemas.sections import Recipe
 
 LONG = "The owl sat in the old tree and looked at the moon for a very long time without a word, night after night, and {}"
@@ -71,13 +73,19 @@ def files(tmp_path, monkeypatch):
     return tmp_path
 
 
+def recipe(data):
+    return {"name": "r", "model": {"base_model": "m"}, "data": data, "training": {"adapter": "lora", "learning_rate": 1}}
+
+
+def is_refused(data, *path):
+    """Whether the rules say that the key has no effect."""
+    return any(found.rule == NO_EFFECT and found.path == ("data", *path) for found in findings(recipe(data)))
+
+
 def outcome(data, out):
     """The files that the section makes, byte for byte; why it is refused, where it is."""
-    recipe = Recipe.from_values(
-        {"name": "r", "model": {"base_model": "m"}, "data": data, "training": {"adapter": "lora", "learning_rate": 1}}
-    )
     try:
-        build(recipe.data, out)
+        build(Recipe.from_values(recipe(data)).data, out)
     except UserError as error:
         return str(error)
     return {path.name: path.read_bytes() for path in out.iterdir() if path.name != "manifest.json"}
@@ -109,3 +117,28 @@ def test_a_key_of_a_source_changes_what_is_written(key, files):
     source = DATA["sources"][0] | beside
     before, after = DATA | {"sources": [source]}, DATA | {"sources": [source | {key: value}]}
     assert outcome(before, files / "before") != outcome(after, files / "after")
+
+
+SHARES = pytest.mark.parametrize("share", [{}, {"validation": 0.4}, {"test": 0.4}], ids=repr)
+
+
+@SHARES
+@pytest.mark.parametrize("source", [{}, {"weight": 2}, {"weight": 1.5}, {"max_words": 300}], ids=repr)
+def test_a_seed_is_refused_where_no_row_is_chosen_by_chance(share, source, files):
+    seeded = [DATA | {"sources": [DATA["sources"][0] | source], "split": {"validation": 0, "seed": seed} | share} for seed in range(4)]
+    outcomes = [outcome(data, files / "out") for data in seeded]
+    assert is_refused(seeded[0], "split", "seed") == all(found == outcomes[0] for found in outcomes)
+
+
+@SHARES
+def test_stratify_by_is_refused_where_no_row_is_chosen_by_chance(share, files):
+    plain, stratified = (DATA | {"split": {"validation": 0} | share | more} for more in ({}, {"stratify_by": "topic"}))
+    assert is_refused(stratified, "split", "stratify_by") == (outcome(plain, files / "out") == outcome(stratified, files / "out"))
+
+
+@pytest.mark.parametrize("split", [None, "train", "validation", "test"])
+def test_a_weight_is_refused_where_no_row_is_repeated(split, files):
+    training = {"path": "qa.jsonl", "converter": "alpaca", "split": "train"}
+    once, thrice = ({"sources": [training, DATA["sources"][0] | {"split": split, "weight": weight}]} for weight in (1, 3))
+    once, thrice = (DATA | {"split": {"validation": 0}} | data for data in (once, thrice))
+    assert is_refused(thrice, "sources", 1, "weight") == (outcome(once, files / "out") == outcome(thrice, files / "out"))

@@ -1,4 +1,5 @@
-"""No key of a recipe is ignored, whatever stands beside it: what is not refused changes the training's files or its command.
+"""No key of a recipe is ignored, whatever stands beside it: what is not refused changes the training's files or its command, and what is
+refused as without effect does not.
 
 Keys and values are taken from the schema, so that a new key is tried without being listed here. That the files change the training:
 docs/axolotl-keys.md.
@@ -6,6 +7,7 @@ docs/axolotl-keys.md.
 
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from recipekit.runner.launch.axolotl_config import RenderedData
@@ -17,12 +19,16 @@ from recipekit.schemas.rules import findings
 from recipekit.schemas.sections import Recipe
 from recipekit.schemas.validation import validator
 
-from ...support.every_key import ignored, values_of
+from ...support.every_key import ignored, refused_although_it_matters, values_of
 
 GPU = Machine("cuda", 1, "a GPU", 24 << 30, True)  # a CPU takes fp32 and another optimizer, and says so
 SECTIONS = ("model", "training", "launch")
 BASES = {"chat": ("messages", "perplexity"), "text": ("text", "perplexity"), "classification": ("table", "accuracy")}
 ELSEWHERE = ("training.kernels",)  # needs to know the model's layers: test_kernels.py
+
+# Written into the files in any case: it is Axolotl that does not read them then (docs/axolotl-keys.md), or the launcher.
+WRITTEN = ("training.adam_beta1", "training.adam_beta2", "training.adam_epsilon", "training.num_epochs", "training.roles_to_train",
+           "training.warmup_ratio", "training.warmup_steps", "training.tracker_project", "model.end_of_turn", "launch.zero_stage")  # fmt: skip
 
 Change = tuple[str, str, Any]
 
@@ -68,3 +74,16 @@ def test_no_accepted_key_is_without_effect(key, record_type, adapter, beside):
         assert not ignored(key, values, planned), (
             f"{'.'.join(key)} has no effect on {record_type} records with {adapter} and {others}, and is not refused"
         )
+
+
+TRACKERS = [change for change in CHANGES if change[:2] == ("training", "trackers")]
+RECIPES = [
+    *((name, adapter) for name in BASES for adapter in ("lora", "qlora", "none")),
+    *(("chat", "lora", change) for change in TRACKERS),
+]
+
+
+@pytest.mark.parametrize("base", RECIPES, ids=repr)
+def test_a_key_that_is_refused_as_without_effect_has_none(base):
+    found = {".".join(key): refused_although_it_matters(key, recipe(*base), planned) for key in KEYS}
+    assert {key: values for key, values in found.items() if values and key not in WRITTEN} == {}
