@@ -16,6 +16,7 @@ from huggingface_hub import constants
 MAX_BODY = 64 << 20  # in memory; the list of a repository's files has about 100 bytes per file
 MAX_FILE = 1 << 30  # of a file without Content-Length
 SECONDS = 60.0  # for a body in memory
+SLOWEST = 16 << 10  # bytes per second, on average, of a part of a file: it may have hundreds of megabytes
 MAX_REDIRECTS = 20  # huggingface_hub follows relative redirects itself, without a limit
 _IN_MEMORY = "recipekit_in_memory"  # a request's extensions go on to the request that a redirect leads to
 _PART = re.compile(r"bytes=(\d+)-(\d+)")
@@ -37,25 +38,27 @@ class ReplyLimits(threading.local):
         self.redirects = self.redirects + 1 if is_relative else 0
         if self.redirects > MAX_REDIRECTS:
             raise _refusal(response.request, f"more than {MAX_REDIRECTS} redirects")
-        limit, in_memory = _limit(response)
+        limit, seconds = _limits(response)
+        in_memory = seconds is not None
         announced = response.headers.get("content-length", "")
         if in_memory and (packed := response.headers.get("content-encoding", "identity").lower()) != "identity":
             raise _refusal(response.request, f"a body compressed with {packed[:20]}, which was not requested")
         if in_memory and response.request.method != "HEAD" and announced.isdecimal() and int(announced) > limit:
             raise _refusal(response.request, f"a body of {int(announced):,} bytes; the limit is {limit:,}")
-        response.stream = LimitedBody(response.stream, response.request, limit, SECONDS if in_memory else None)
+        response.stream = LimitedBody(response.stream, response.request, limit, seconds)
 
 
-def _limit(response: httpx.Response) -> tuple[int, bool]:
-    """Return how many bytes the body may have, and whether it is kept in memory."""
+def _limits(response: httpx.Response) -> tuple[int, float | None]:
+    """Return how many bytes the body may have, and how many seconds it may take; None if it is not kept in memory."""
     announced = response.headers.get("content-length", "")
     if part := _PART.fullmatch(response.request.headers.get("range", "")):
-        return max(int(part[2]) - int(part[1]) + 1, MAX_BODY), True
+        asked = int(part[2]) - int(part[1]) + 1
+        return max(asked, MAX_BODY), SECONDS + asked / SLOWEST
     if response.request.extensions[_IN_MEMORY] or not response.is_success:
-        return MAX_BODY, True
+        return MAX_BODY, SECONDS
     if response.headers.get("content-encoding", "identity").lower() != "identity":
-        return MAX_BODY, False
-    return (int(announced) if announced.isdecimal() else MAX_FILE), False
+        return MAX_BODY, None
+    return (int(announced) if announced.isdecimal() else MAX_FILE), None
 
 
 class LimitedBody(httpx.SyncByteStream):

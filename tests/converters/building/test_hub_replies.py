@@ -160,6 +160,13 @@ def test_a_part_of_a_file_has_a_limit(monkeypatch):
         assert server.sent < SLACK
 
 
+def test_a_long_part_of_a_file_may_take_longer_than_a_reply():
+    """A column of a Parquet file may have hundreds of megabytes, and a connection one megabyte per second."""
+    request = httpx.Request("GET", "http://hub/x", headers={"range": f"bytes=0-{(200 << 20) - 1}"})
+    limit, seconds = hub_replies._limits(httpx.Response(206, request=request))
+    assert limit == 200 << 20 and seconds is not None and seconds > 200 * hub_replies.SECONDS
+
+
 def test_a_file_whose_length_is_announced_may_be_longer_than_a_reply(tmp_path, monkeypatch):
     monkeypatch.setattr(hub_replies, "MAX_BODY", 5)
     monkeypatch.setattr(hub_replies, "MAX_FILE", 5)
