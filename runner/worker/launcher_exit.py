@@ -1,4 +1,4 @@
-"""End a trainer whose launcher has ended: an orphan would hold its GPU, and the run's lock, for ever."""
+"""End a trainer whose launcher has ended, and what a trainer has forked: an orphan would hold its GPU, and the run's lock, for ever."""
 
 import ctypes
 import os
@@ -14,15 +14,22 @@ _POLL_SECONDS = 1.0
 
 def follow_launcher_exit() -> None:
     """Under torchrun, exit when it is killed, and keep its signals from data loader processes. Otherwise, exit some time after the command
-    that started this process was killed, even if a step hangs.
+    that started this process was killed, even if a step hangs. Forks of this process (tokenizing, data loaders) end with it.
 
     torchrun gives each process a session and signals all of it. A loader that gets SIGTERM dies, and the current step with it.
     """
-    if "TORCHELASTIC_RUN_ID" not in os.environ:
-        threading.Thread(target=_end_orphan, args=(os.getppid(),), daemon=True).start()
-    elif sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    os.register_at_fork(after_in_child=_end_with_parent)
+    if "TORCHELASTIC_RUN_ID" in os.environ:
+        _end_with_parent()
         os.register_at_fork(after_in_child=os.setpgrp)
+    else:
+        threading.Thread(target=_end_orphan, args=(os.getppid(),), daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """Have this process killed when its parent ends. A pool's process waits for its queue even if nobody is left who could fill it."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _end_orphan(launcher: int) -> None:

@@ -45,3 +45,27 @@ def test_a_trainer_that_hangs_ends_after_its_command_was_killed() -> None:
     finally:
         if not has_ended(trainer):
             os.kill(trainer, signal.SIGKILL)
+
+
+FORKS = """
+import os, signal
+from recipekit.runner.worker.launcher_exit import follow_launcher_exit
+follow_launcher_exit()
+child = os.fork()
+if child == 0:
+    while True:
+        signal.pause()
+print(child, flush=True)
+signal.pause()
+"""
+
+
+def test_what_a_trainer_has_forked_ends_with_it() -> None:
+    """A process of a pool waits in its queue's lock for ever, and would keep the lock of the run."""
+    trainer = subprocess.Popen([sys.executable, "-c", FORKS], stdout=subprocess.PIPE)
+    assert trainer.stdout
+    forked = int(trainer.stdout.readline())
+    assert not has_ended(forked)
+    trainer.kill()
+    trainer.communicate()
+    wait_until(lambda: has_ended(forked))
