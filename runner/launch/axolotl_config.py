@@ -191,7 +191,7 @@ def _precision(recipe: Recipe, machine: Machine) -> dict[str, Any]:
         "fp32_weights": has_fp32_weights(recipe, machine) or None,
         "bf16": wanted == "bf16",
         "fp16": wanted == "fp16",
-        "tf32": False if machine.is_cpu else machine.fast_bf16,
+        "tf32": machine.fast_bf16 and wanted != "fp32",  # TF32 multiplies with 10 bits, as fp16 does
         "gradient_checkpointing": training.gradient_checkpointing,
     }
 
@@ -228,5 +228,7 @@ def _sharding(recipe: Recipe) -> dict[str, Any]:
             "auto_wrap_policy": "TRANSFORMER_BASED_WRAP",
             "reshard_after_forward": True,
         }
-        return {"fsdp_version": 2, "fsdp_config": sharded, **ray}
+        # Otherwise accelerate would keep the gradients of all weights on every GPU, in bf16, until the last micro-batch of a step.
+        each = {"gradient_accumulation_kwargs": {"sync_each_batch": True}}
+        return {"fsdp_version": 2, "fsdp_config": sharded, "accelerator_config": each, **ray}
     return ({"deepspeed": "rendered/deepspeed.json"} if launch.zero_stage else {}) | ray

@@ -48,7 +48,8 @@ def kernels(
 def _numbers(recipe: Recipe, machine: Machine) -> Kernel:
     found = precision(recipe.training, machine)
     if found == "bf16":
-        how = "fp32 weights, bf16 under autocast" if has_fp32_weights(recipe, machine) else "bf16"
+        copies = "sharded, bf16 copies of a layer at a time" if recipe.launch.fsdp else "bf16 under autocast"
+        how = f"fp32 weights, {copies}" if has_fp32_weights(recipe, machine) else "bf16"
         return Kernel("numbers", how, "the GPU is fast at bf16")
     if recipe.training.precision == found:
         return Kernel("numbers", found, "training.precision")

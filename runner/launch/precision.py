@@ -15,11 +15,9 @@ def precision(training: Training, machine: Machine) -> str:
 
 
 def has_fp32_weights(recipe: Recipe, machine: Machine) -> bool:
-    """Return whether full-parameter training keeps fp32 weights and computes in bf16 (autocast).
+    """Return whether full-parameter training loads fp32 weights and computes in bf16 (autocast; FSDP2 gathers bf16 copies).
 
-    At usual learning rates, AdamW's steps are smaller than the resolution of bf16: most weights would never change. DeepSpeed and FSDP2
-    keep fp32 weights of their own.
+    At usual learning rates, AdamW's steps are smaller than the resolution of bf16: most weights would never change. DeepSpeed keeps fp32
+    weights of its own; FSDP2 trains the type that was loaded (accelerate 1.13 converts a copy, and Axolotl's replacement nothing).
     """
-    launch = recipe.launch
-    sharded = bool(launch.zero_stage) or launch.fsdp
-    return recipe.training.adapter == "none" and not sharded and precision(recipe.training, machine) == "bf16"
+    return recipe.training.adapter == "none" and not recipe.launch.zero_stage and precision(recipe.training, machine) == "bf16"

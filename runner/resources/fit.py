@@ -21,9 +21,9 @@ LESS_MEMORY = "use adapter: qlora or lora, a smaller micro_batch_size, gradient_
 # A prediction is refused beyond this multiple of the available memory.
 MARGIN = 1.1
 # What a peak may be, as a multiple of the prediction. On a CPU, measured peaks were at most 4 % above it (docs/measurements.md); on GPUs,
-# published ones at most 32 % (docs/gpu/memory.md, compared by a test).
+# published ones at most 11 % (docs/gpu/memory.md, compared by a test), and none of them was measured with this trainer.
 MOST_ON_CPU = 1.1
-MOST_ON_GPU = 4 / 3
+MOST_ON_GPU = 1.2
 CLOSE = 0.75  # of the disk
 
 

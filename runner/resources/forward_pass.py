@@ -3,6 +3,7 @@
 Memory depends on them: padded rows all have the length of the longest, rows without padding follow each other in one sequence.
 """
 
+import heapq
 import math
 import random
 from typing import NamedTuple
@@ -19,12 +20,18 @@ EPOCHS = 20
 
 class ForwardPass(NamedTuple):
     """The tokens of the largest forward pass: of its longest row, and in all. `flat`: its rows have no padding; `masked`: its attention
-    has a mask."""
+    has a mask; `most_trained`: at most so many tokens are trained, if that is known."""
 
     longest: int
     tokens: int
     flat: bool = False
     masked: bool = True
+    most_trained: int | None = None
+
+    @property
+    def trained(self) -> int:
+        """Return the tokens that are trained at most."""
+        return self.tokens if self.most_trained is None else min(self.most_trained, self.tokens)
 
     @property
     def size(self) -> tuple[int, str]:
@@ -32,11 +39,20 @@ class ForwardPass(NamedTuple):
         return (self.tokens, "forward pass") if self.flat else (self.longest, "row")
 
 
-def largest_forward_pass(recipe: Recipe, lengths: list[int] | None, varlen: bool) -> ForwardPass:
+def largest_forward_pass(recipe: Recipe, lengths: list[int] | None, varlen: bool, trained: list[int] | None = None) -> ForwardPass:
     """Return the largest forward pass for rows of these lengths; without them, every row has `sequence_len` tokens.
 
-    `varlen`: attention reads where rows end, so that rows need no padding and no mask.
+    `varlen`: attention reads where rows end, so that rows need no padding and no mask. `trained` has the trained tokens of each row.
     """
+    found, batch = _largest(recipe, lengths, varlen), batch_of(recipe)
+    if trained is None:
+        return found
+    # A single process divides a step's rows as it likes: any of them may share a forward pass.
+    rows = batch.micro_batch_size * (batch.gradient_accumulation_steps if batch.processes == 1 else 1)
+    return found._replace(most_trained=sum(heapq.nlargest(rows, trained)))
+
+
+def _largest(recipe: Recipe, lengths: list[int] | None, varlen: bool) -> ForwardPass:
     batch, longest = batch_of(recipe), recipe.training.sequence_len
     if packs(recipe) or not lengths:
         return ForwardPass(longest, batch.micro_batch_size * longest, masked=not varlen)

@@ -18,14 +18,15 @@ from .forward_pass import ForwardPass, largest_forward_pass
 FAMILIES = ("llama", "mistral", "qwen2", "gemma2", "phi3", "gpt2")  # families whose activations were verified; others are not estimated
 NF4_BYTES = (4 + 0.127) / 8
 # Bytes per logit, by the width of the weights. runner/worker/head_loss.py computes chunks: the logit and its fp32 copy, which becomes the
-# gradient. If the model is sharded, all logits of a micro-batch exist: the logit, its fp32 copy, and the gradients of both.
+# gradient. If the model is sharded, the logits of all trained tokens exist: the logit, its fp32 copy, and the gradients of both.
 CHUNK = 1 << 26  # logits; a test compares it with head_loss.py
 CHUNK_BYTES = {4: 4, 2: 2 + 4}
 LOGITS_BYTES = {4: 4 + 4, 2: 2 + 4 + 4 + 2}
 # Python with torch, transformers and Axolotl without a model: measured (docs/measurements.md) with axolotl 0.19.0, torch 2.13.
 CPU_RUNTIME = 850 << 20
-# CUDA's context with torch's libraries: what nvidia-smi shows of a process besides torch's tensors. Not measured here.
-CUDA_RUNTIME = 500 << 20
+# What nvidia-smi shows of a process besides torch's tensors: CUDA's context, the code of kernels, cuBLAS's workspaces. Fitted to the
+# published rows of one model and checked on the others (docs/gpu/memory.md).
+CUDA_RUNTIME = 10**9
 # What glibc's allocator holds in addition, as a share of all computed activations, kept or not: blocks of other sizes do not fit into freed
 # gaps. Measured (docs/measurements.md): 29 to 60 % with an adapter or gradient checkpointing; none for full training with all activations
 # kept, or for a classifier.
@@ -63,30 +64,33 @@ def memory_plan(recipe: Recipe, size: ModelSize, machine: Machine, labels: int =
     head = {name for name in size.shapes if name.startswith(("lm_head", "score"))} if labels else set()
     everything = size.parameters - sum(math.prod(size.shapes[name]) for name in head) + labels * size.hidden
     trained = everything if training.adapter == "none" else adapter_parameters(recipe, size) + labels * size.hidden
-    # peft keeps adapters in fp32, and accelerate the weights that FSDP trains
     kept_in_fp32 = has_fp32_weights(recipe, machine)
-    trained_bytes = 4 if launch.fsdp or kept_in_fp32 else wide
-    whole = 0 if training.adapter == "none" else _saved_whole(recipe, size)  # these keep the model's type
-    stored = trained * trained_bytes if training.adapter == "none" else 4 * (trained - whole) + wide * whole
+    in_autocast = kept_in_fp32 and not launch.fsdp
+    # Adapters are fp32; modules that are trained whole besides them keep bf16
+    whole = _saved_whole(recipe, size) if training.adapter != "none" and precision(training, machine) == "bf16" else 0
+    stored = trained * (4 if kept_in_fp32 else wide) if training.adapter == "none" else 4 * (trained - whole) + wide * whole
     stage = launch.zero_stage or (3 if launch.fsdp else 0)
     share = {part: world if stage >= since else 1 for part, since in (("optimizer", 1), ("gradients", 2), ("weights", 3))}
     parts = {
         "runtime": CPU_RUNTIME if machine.is_cpu else CUDA_RUNTIME,
-        "weights": _weights(training, size, machine, everything, wide) // share["weights"],
-        "fp32 weights": 4 * everything if kept_in_fp32 else 0,  # in addition to the bf16 copies that autocast keeps during a step
+        # Autocast keeps bf16 copies of all fp32 weights during a step; FSDP2 has them one layer at a time.
+        "weights": 0 if kept_in_fp32 and not in_autocast else _weights(training, size, machine, everything, wide) // share["weights"],
+        "fp32 weights": 4 * everything // share["weights"] if kept_in_fp32 else 0,
         "adapter": 0 if training.adapter == "none" else stored + (2 * (trained - whole) if wide == 2 else 0),  # with autocast's copy
         # Several processes without sharding: DistributedDataParallel has its own buckets for communication.
         "gradients": stored * (2 if world > 1 and not stage else 1) // share["gradients"],
         "optimizer": optimizer_bytes(recipe, machine, trained, stored) // share["optimizer"],
-        "activations": _activations(training, size, machine, wide, rows, kept_in_fp32) if size.family in FAMILIES else 0,
-        "logits": 0 if labels else _logits(recipe, size, machine, wide, rows.tokens),
+        "activations": _activations(training, size, machine, wide, rows, kept_in_fp32 and not launch.fsdp)
+        if size.family in FAMILIES
+        else 0,
+        "logits": 0 if labels else _logits(recipe, size, machine, wide, rows.trained),
     }
     if not machine.is_cpu:
         parts["buckets"] = 2 * ZERO_BUCKET * wide if launch.zero_stage in (1, 2) else 0
-        # Copies even on a single GPU, whose own part is all of the weights.
-        parts["gathered weights"] = wide * min(everything, ZERO_3_GATHERED) if launch.zero_stage == 3 else 0
-        released = ("activations", "logits", "buckets", "gathered weights", *(["weights"] if kept_in_fp32 else []))
-        step = _step(recipe, trained, stored, world, wide)
+        parts["gathered weights"] = _gathered(recipe, size, everything, wide)
+        # Gathered weights are of another CUDA stream, and the allocator keeps the freed memory of a stream for it.
+        released = ("activations", "logits", "buckets", *(["weights"] if kept_in_fp32 else []))
+        step = step_bytes(recipe, trained, stored, world, wide)
         parts["optimizer step"] = max(step - sum(parts[name] for name in released), 0)
         loading = _loading(training, size, everything, wide) if not stage and not labels else 0
         parts["loading"] = max(loading - sum(parts.values()) + parts["runtime"], 0)
@@ -95,7 +99,8 @@ def memory_plan(recipe: Recipe, size: ModelSize, machine: Machine, labels: int =
     if launch.offload_optimizer or (launch.fsdp and launch.offload_params):
         parts["optimizer"] = 0
     if launch.offload_params:
-        parts["weights"] = 0
+        parts["weights"] = parts["fp32 weights"] = 0
+        parts["gradients"] = 0 if launch.fsdp else parts["gradients"]
     return MemoryPlan({name: part for name, part in parts.items() if part}, rows, trained)
 
 
@@ -129,19 +134,35 @@ def optimizer_bytes(recipe: Recipe, machine: Machine, trained: int, stored: int)
     return 2 * (trained if eight else stored)
 
 
-def _step(recipe: Recipe, trained: int, stored: int, world: int, wide: int) -> int:
+def step_bytes(recipe: Recipe, trained: int, stored: int, world: int, wide: int) -> int:
     """Return what an optimizer step needs on a GPU besides the state, after the activations are freed: copies of what it updates at once.
 
     DeepSpeed flattens the gradients of a process's weights into a copy, and converts that to fp32; torch's foreach implementation takes the
     root of all second moments at once. Fused, 8-bit and CPU optimizers need nothing.
     """
-    launch = recipe.launch
+    launch, is_foreach = recipe.launch, recipe.training.optimizer in FOREACH
     if launch.offload_optimizer:
         return 0
     if launch.zero_stage:
         share = trained // world
-        return (wide + 4) * (min(share, ZERO_3_STEPS) if launch.zero_stage == 3 else share)
-    return stored // (world if launch.fsdp else 1) if recipe.training.optimizer in FOREACH else 0
+        return (4 + (4 if is_foreach else wide)) * (min(share, ZERO_3_STEPS) if launch.zero_stage == 3 else share)
+    return stored // (world if launch.fsdp else 1) if is_foreach else 0
+
+
+def _gathered(recipe: Recipe, size: ModelSize, everything: int, wide: int) -> int:
+    """Return the whole weights and gradients that a process has of a sharded model at once: copies, even on a single GPU.
+
+    ZeRO 3 gathers weights ahead, and the gradient of a weight is whole until it is reduced: the head's is the largest. FSDP2 gathers two
+    layers, and for the whole backward pass what is outside of the layers: embeddings and head, with their gradients.
+    """
+    launch, is_full = recipe.launch, recipe.training.adapter == "none"
+    if launch.zero_stage == 3:
+        largest = max(map(math.prod, size.shapes.values())) if is_full else 0
+        return wide * (min(everything, ZERO_3_GATHERED) + largest)
+    if not launch.fsdp:
+        return 0
+    linear = sum(map(math.prod, size.linear.values()))
+    return wide * (everything - linear + 2 * linear // size.layers) * (2 if is_full else 1)
 
 
 def _loading(training: Training, size: ModelSize, everything: int, wide: int) -> int:
@@ -177,9 +198,9 @@ def _weights(training: Training, size: ModelSize, machine: Machine, everything: 
 
 
 def _logits(recipe: Recipe, size: ModelSize, machine: Machine, wide: int, tokens: int) -> int:
-    """Return the logits that exist at once, and the gradient of a trained head: fp32, and a chunk's part of it."""
+    """Return the logits of trained tokens that exist at once, and the gradient of a trained head: fp32, and a chunk's part of it."""
     launch = recipe.launch
-    if size.family == "gemma2":  # its logits are capped after the head: they exist whole, with tanh's output
+    if size.family == "gemma2":  # its logits are capped after the head: they exist together, with tanh's output
         return tokens * size.vocabulary * (LOGITS_BYTES[wide] + wide)
     if not machine.is_cpu and (launch.zero_stage or launch.fsdp) or size.family not in FAMILIES:
         return tokens * size.vocabulary * LOGITS_BYTES[wide]

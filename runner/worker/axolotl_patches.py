@@ -1,4 +1,5 @@
-"""Corrections to Axolotl and the libraries that it uses: processes for small datasets, 4-bit layers on a CPU, debug.log, trackio."""
+"""Corrections to Axolotl and the libraries that it uses: processes for small datasets, 4-bit layers on a CPU, 16-bit weights that are
+trained, debug.log, trackio."""
 
 import inspect
 import os
@@ -71,6 +72,16 @@ def _unpacked_forward(layer: Any) -> Callable[[torch.Tensor], torch.Tensor]:
         return torch.nn.functional.linear(x.to(weight.dtype), weight, layer.bias).to(x.dtype)
 
     return forward
+
+
+def train_in_fp32(model: Any) -> None:
+    """Convert every 16-bit weight that is trained to fp32, as peft does with adapters, but not with modules that it trains whole.
+
+    In bf16 the steps of a classification head round to nothing as the learning rate falls; fp16 gradients cannot be unscaled.
+    """
+    for weight in model.parameters():
+        if weight.requires_grad and weight.dtype in (torch.float16, torch.bfloat16):
+            weight.data = weight.data.float()
 
 
 def write_no_debug_log() -> None:

@@ -31,9 +31,10 @@ from ..runtime.run_files import TOKENS
 from ..runtime.run_folder import RunFolder
 from . import batches, chat_data, classification, kernels, loss, text_data
 from .attention_watch import watch_first_batch
-from .axolotl_patches import admit_bucket, make_trainable, write_no_debug_log
+from .axolotl_patches import admit_bucket, make_trainable, train_in_fp32, write_no_debug_log
 from .callback import RunCallback
 from .distributed import accept_numbered_cpu_tags, is_first, world_size
+from .labels import IGNORED
 from .launcher_exit import follow_launcher_exit
 from .packing import block_of, piece_of
 from .prepared_rows import dropped_faults
@@ -95,7 +96,10 @@ class RecipekitPlugin(BasePlugin):
         """Return the largest forward pass over the tokenised rows."""
         lengths = None if cfg.pack_blocks or cfg.pad_to_sequence_len else [len(ids) for ids in rows["input_ids"]]
         reads_ends = cfg.flatten_batches or cfg.pack_blocks and (cfg.sdpa_varlen or _is_flat(cfg))
-        return largest_forward_pass(recipe, lengths, bool(reads_ends))
+        if cfg.record_type == "classification":
+            return largest_forward_pass(recipe, lengths, varlen=False)
+        trained = [sum(label != IGNORED for label in labels) for labels in rows["labels"]]
+        return largest_forward_pass(recipe, lengths, bool(reads_ends), trained)
 
     def fail(self, what: str) -> None:
         """Report the reason to the runner, and stop."""
@@ -127,6 +131,8 @@ class RecipekitPlugin(BasePlugin):
         """Without a GPU, make 4-bit layers trainable before the first evaluation."""
         if not torch.cuda.is_available() and cfg.load_in_4bit:
             make_trainable(model, this_machine().memory)
+        if cfg.adapter and (cfg.fp16 or cfg.record_type == "classification") and not (cfg.deepspeed or cfg.fsdp_config):
+            train_in_fp32(model)
         if cfg.record_type == "classification":
             classification.set_padding(model, self.tokenizer)
         if cfg.record_type == "text" or cfg.pack_blocks or cfg.flatten_batches:

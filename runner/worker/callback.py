@@ -113,7 +113,7 @@ class RunCallback(TrainerCallback):
 
     def on_pre_optimizer_step(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         model = kwargs.get("model")
-        is_sharded = self.trainer.is_deepspeed_enabled or self.trainer.is_fsdp_enabled  # both keep fp32 weights
+        is_sharded = self.trainer.is_deepspeed_enabled or self.trainer.is_fsdp_enabled  # with fp32 weights: precision.py
         if model is not None and not is_sharded and not hasattr(model, "peft_config"):
             self.movement.before_step(model, self.trainer.optimizer.param_groups[0]["lr"])
 

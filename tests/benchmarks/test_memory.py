@@ -26,11 +26,13 @@ def test_the_page_is_what_the_script_writes(benchmark):
     assert written == benchmark.page(list(benchmark.rows()), note), "python benchmarks/memory.py --write docs/gpu/memory.md"
 
 
-def test_half_of_the_published_rows_are_within_8_percent_and_nine_tenths_within_20(benchmark):
-    found = benchmark.summary(list(benchmark.rows()))
-    assert found["rows"] >= 53
-    assert found["median_error"] <= 0.08 and found["p90_error"] <= 0.2
-    assert found["share_10_percent_under"] <= 0.3, "no prediction may be so low: what is reached stands in docs/gpu/memory.md"
+def test_the_prediction_meets_its_goals_on_all_rows_and_on_those_it_was_not_fitted_to(benchmark):
+    rows = list(benchmark.rows())
+    held_out = [row for row in rows if row.model != benchmark.FITTED]
+    assert len(rows) >= 68 and len(held_out) > len(rows) / 2
+    for found in map(benchmark.summary, (rows, held_out)):
+        assert found["median_error"] <= 0.08 and found["p90_error"] <= 0.2
+        assert found["share_10_percent_under"] == 0
 
 
 def test_no_published_row_is_beyond_the_peak_that_is_called_possible(benchmark):
@@ -38,14 +40,14 @@ def test_no_published_row_is_beyond_the_peak_that_is_called_possible(benchmark):
 
 
 def test_sums_of_errors_by_hand(benchmark):
-    rows = [benchmark.Row("g", "s", "c", 100, predicted) for predicted in (80, 95, 100, 104, 130)]
+    rows = [benchmark.Row("m", "g", "s", "c", 100, predicted) for predicted in (80, 95, 100, 104, 130)]
     found = benchmark.summary(rows)
     assert found == {
         "rows": 5,
         "median_error": 0.05,
         "p90_error": 0.3,
         "share_10_percent_under": 0.2,
-        "share_above_most": 0.0,
+        "share_above_most": 0.2,
         "worst_under": -0.2,
         "worst_over": 0.3,
     }

@@ -89,7 +89,7 @@ def test_cuda_only_kernels_are_never_a_default(render):
         ("auto", GPU, True, False, True),
         ("auto", OLD_GPU, False, True, False),
         ("fp16", GPU, False, True, True),
-        ("fp32", GPU, False, False, True),
+        ("fp32", GPU, False, False, False),
         ("bf16", OLD_GPU, False, True, False),
     ],
 )
@@ -112,7 +112,7 @@ def test_full_parameters_are_trained_in_fp32_where_bf16_is_slow(render):
         ({"training.adapter": "none"}, CPU, None),
         ({"training.adapter": "lora"}, GPU, None),
         ({"training.adapter": "none", "launch.engine": "deepspeed", "launch.zero_stage": 2}, GPU, None),
-        ({"training.adapter": "none", "launch.engine": "torchrun", "launch.fsdp": True}, GPU, None),
+        ({"training.adapter": "none", "launch.engine": "torchrun", "launch.fsdp": True}, GPU, True),
     ],
 )
 def test_bf16_training_of_all_weights_keeps_them_in_fp32_where_nothing_else_does(render, changes, machine, kept):
@@ -246,7 +246,8 @@ def test_zero_names_the_deepspeed_file_and_fsdp_its_own_section(render):
     zero, fsdp = render({"launch.zero_stage": 2}), render({"launch.fsdp": True, "launch.offload_params": True})
     assert zero["deepspeed"] == "rendered/deepspeed.json" and "fsdp_config" not in zero
     assert fsdp["fsdp_version"] == 2 and fsdp["fsdp_config"]["offload_params"] is True and "deepspeed" not in fsdp
-    assert not {"deepspeed", "fsdp_config", "fsdp_version"} & set(render())
+    assert fsdp["accelerator_config"] == {"gradient_accumulation_kwargs": {"sync_each_batch": True}}
+    assert not {"deepspeed", "fsdp_config", "fsdp_version", "accelerator_config"} & set(render())
 
 
 def test_pad_token_and_end_of_turn_reach_axolotl(render):

@@ -46,3 +46,14 @@ def test_without_padding_real_lengths_make_far_smaller_batches(of):
         largest_forward_pass(of(micro_batch_size=4, gradient_accumulation_steps=4), lengths, varlen) for varlen in (True, False)
     )
     assert flat.tokens < 0.8 * padded.tokens and flat.size[1] == "forward pass"
+
+
+@given(st.lists(st.integers(0, 900), min_size=1, max_size=50), st.integers(1, 6), st.integers(1, 4), st.integers(1, 3))
+def test_no_forward_pass_trains_more_tokens_than_are_counted(trained, micro, accumulation, processes):
+    """Whatever rows a micro-batch has; of a single process, any rows of a step."""
+    changes = {"training": VALUES["training"] | {"micro_batch_size": micro, "gradient_accumulation_steps": accumulation}}
+    launch = {"launch": {"engine": "torchrun", "num_processes": processes}} if processes > 1 else {}
+    found = largest_forward_pass(Recipe.from_values(VALUES | changes | launch), [1000] * len(trained), False, trained)
+    rows = micro * (accumulation if processes == 1 else 1)
+    assert found.trained == min(sum(sorted(trained)[-rows:]), found.tokens)
+    assert found._replace(most_trained=None).trained == found.tokens

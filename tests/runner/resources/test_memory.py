@@ -5,6 +5,7 @@ from importlib.util import find_spec
 
 import pytest
 from recipekit.runner.models.size import model_size
+from recipekit.runner.resources.forward_pass import ForwardPass
 from recipekit.runner.resources.memory import CHUNK, CPU_GAPS, CPU_RUNTIME, CUDA_RUNTIME, adapter_parameters, memory_plan
 from recipekit.runner.runtime.machine import Machine
 from recipekit.schemas.sections import Recipe
@@ -82,12 +83,37 @@ def test_deepspeed_counts_what_it_gathers_and_what_its_step_converts(planned):
     training = {"adapter": "none", "gradient_checkpointing": True}
     two = planned(LLAMA2, training, engine="deepspeed", zero_stage=2).parts
     assert two["buckets"] == 2 * 500_000_000 * 2
-    assert two["optimizer step"] == (2 + 4) * 6_738_415_616 - two["activations"] - two["logits"] - two["buckets"]
+    assert two["optimizer step"] == (4 + 4) * 6_738_415_616 - two["activations"] - two["logits"] - two["buckets"]
     three = planned(LLAMA2, training, engine="deepspeed", zero_stage=3).parts
-    assert "buckets" not in three and three["gathered weights"] == 2 * 10**9
-    assert three["optimizer step"] == (2 + 4 - 2) * 10**9 - three["activations"] - three["logits"]
+    assert "buckets" not in three and three["gathered weights"] == 2 * (10**9 + 32000 * 4096), "with the whole gradient of the head"
+    assert three["optimizer step"] == (4 + 4) * 10**9 - three["activations"] - three["logits"]
+    fused = planned(LLAMA2, training | {"optimizer": "adamw_torch_fused"}, engine="deepspeed", zero_stage=3).parts
+    assert fused["optimizer step"] == (4 + 2) * 10**9 - three["activations"] - three["logits"], "a bf16 copy next to the fp32 gradients"
     offloaded = planned(LLAMA2, training, engine="deepspeed", zero_stage=3, offload_optimizer=True).parts
     assert "optimizer step" not in offloaded
+
+
+def test_fsdp_shares_fp32_weights_and_gathers_two_layers_and_what_is_outside_of_them(planned):
+    launch = {"engine": "torchrun", "num_processes": 8, "fsdp": True}
+    parts = planned(LLAMA2, {"adapter": "none"}, **launch).parts
+    outside = 2 * 32000 * 4096 + 65 * 4096
+    layer = (6_738_415_616 - outside) // 32
+    assert "weights" not in parts
+    assert parts["fp32 weights"] == parts["gradients"] == 4 * 6_738_415_616 // 8
+    assert parts["optimizer"] == 8 * 6_738_415_616 // 8
+    assert parts["gathered weights"] == 2 * 2 * (outside + 2 * layer), "weights and gradients in bf16"
+    offloaded = planned(LLAMA2, {"adapter": "none"}, **launch, offload_params=True).parts
+    assert not {"weights", "fp32 weights", "gradients", "optimizer"} & offloaded.keys()
+
+
+def test_logits_of_a_sharded_model_are_those_of_trained_tokens(minimal):
+    size = model_size("x", public={"x": {"config": QWEN}})
+    assert size
+    launch = {"engine": "deepspeed", "zero_stage": 2, "num_processes": 2}
+    recipe = Recipe.from_values(minimal({"launch": launch, "training.adapter": "lora"}))
+    rows = ForwardPass(2048, 8192, most_trained=1000)
+    assert memory_plan(recipe, size, GPU, rows=rows).parts["logits"] == 1000 * 151936 * 12
+    assert memory_plan(recipe, size, GPU, rows=rows._replace(most_trained=None)).parts["logits"] == 8192 * 151936 * 12
 
 
 def test_a_fused_optimizer_takes_no_copy_of_the_weights_for_its_step(planned):

@@ -1,15 +1,16 @@
-"""Few rows are tokenised, filtered and saved without further processes."""
+"""Few rows are tokenised, filtered and saved without further processes; what is trained besides an adapter is fp32."""
 
 import multiprocessing.process
 from contextlib import nullcontext
 
 import pytest
 
+torch = pytest.importorskip("torch", reason="needs the extra [train]")
 datasets = pytest.importorskip("datasets", reason="datasets need the extra [train]")
 pytest.importorskip("multiprocess", reason="datasets need the extra [train]")
 
 from multiprocess.process import BaseProcess
-from recipekit.runner.worker.axolotl_patches import SMALL, small_datasets_in_this_process
+from recipekit.runner.worker.axolotl_patches import SMALL, small_datasets_in_this_process, train_in_fp32
 
 
 @pytest.fixture
@@ -45,3 +46,64 @@ def test_the_library_is_as_it_was_after_a_failure():
     with pytest.raises(KeyError), small_datasets_in_this_process():
         raise KeyError
     assert (datasets.Dataset.map, datasets.Dataset.save_to_disk) == before
+
+
+@pytest.fixture
+def classifier():
+    """A LoRA with the head that peft trains whole, in a 16-bit type."""
+    from peft import LoraConfig, get_peft_model
+    from transformers import LlamaConfig, LlamaForSequenceClassification
+
+    def build(dtype):
+        config = LlamaConfig(
+            vocab_size=31, hidden_size=16, intermediate_size=32, num_hidden_layers=1, num_attention_heads=2, num_labels=2, pad_token_id=0
+        )
+        model = LlamaForSequenceClassification(config).to(dtype)
+        return get_peft_model(model, LoraConfig(r=2, target_modules=["q_proj"], task_type="SEQ_CLS"))
+
+    return build
+
+
+def types(model, trained):
+    return {weight.dtype for weight in model.parameters() if weight.requires_grad == trained}
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_peft_leaves_a_head_in_16_bits_and_train_in_fp32_only_changes_what_is_trained(classifier, dtype):
+    model = classifier(dtype)
+    assert types(model, trained=True) == {torch.float32, dtype}
+    train_in_fp32(model)
+    assert types(model, trained=True) == {torch.float32} and types(model, trained=False) == {dtype}
+
+
+def step(model, rate=1e-4):
+    """A step under autocast and the scaler, as with fp16 on a GPU. Returns the head before and after."""
+    scaler, optimizer = torch.amp.GradScaler("cpu", init_scale=8.0), torch.optim.AdamW(model.parameters(), lr=rate, weight_decay=0.0)
+    head = next(weight for name, weight in model.named_parameters() if "score.modules_to_save" in name)
+    before = head.detach().clone()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        loss = model(input_ids=torch.tensor([[1, 2, 3]]), labels=torch.tensor([1])).loss
+    scaler.scale(loss).backward()
+    scaler.unscale_(optimizer)
+    scaler.step(optimizer)
+    return before, head.detach()
+
+
+def test_a_head_in_fp16_could_not_be_trained(classifier):
+    with pytest.raises(ValueError, match="unscale FP16"):
+        step(classifier(torch.float16))
+    model = classifier(torch.float16)
+    train_in_fp32(model)
+    before, after = step(model)
+    assert not torch.equal(before, after)
+
+
+def test_small_steps_move_every_weight_of_a_head_in_fp32_and_few_in_bf16(classifier):
+    moved = {}
+    for name in ("bf16", "fp32"):
+        model = classifier(torch.bfloat16)
+        if name == "fp32":
+            train_in_fp32(model)
+        before, after = step(model, rate=1e-6)
+        moved[name] = (before != after).float().mean().item()
+    assert moved["fp32"] == 1 and moved["bf16"] < 0.2

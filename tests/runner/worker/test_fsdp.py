@@ -1,0 +1,67 @@
+"""FSDP2 as the installed Axolotl prepares it, in one process on a CPU: what type it trains, and where gradients are between micro-batches."""
+
+import json
+from importlib.util import find_spec
+
+import pytest
+
+PREPARED = """
+import json, sys, torch
+from types import SimpleNamespace
+from accelerate.utils import FullyShardedDataParallelPlugin
+from axolotl.monkeypatch.accelerate.fsdp2 import fsdp2_prepare_model
+from torch import distributed
+from torch.distributed.tensor import DTensor
+from transformers import LlamaConfig, LlamaForCausalLM
+distributed.init_process_group("gloo", init_method="file://" + sys.argv[1], rank=0, world_size=1)
+config = LlamaConfig(vocab_size=97, hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=2)
+answers = {}
+for name in ("bfloat16", "float32"):
+    torch.manual_seed(0)
+    model = LlamaForCausalLM(config).to(getattr(torch, name)).train()
+    model.gradient_checkpointing_enable({"use_reentrant": True})  # Axolotl's default
+    plugin = FullyShardedDataParallelPlugin(fsdp_version=2, auto_wrap_policy="transformer_based_wrap", reshard_after_forward=True)
+    plugin.set_mixed_precision("bf16")
+    state = SimpleNamespace(fsdp_plugin=plugin, device_mesh=None)
+    accelerator = SimpleNamespace(state=state, mixed_precision="bf16", is_main_process=True, device=torch.device("cpu"))
+    model = fsdp2_prepare_model(accelerator, model)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-6, weight_decay=0.0)
+    before = [weight.full_tensor().clone() for weight in model.parameters()]
+    between = {}
+    for _ in range(3):
+        for micro_batch, sync in enumerate((False, True)):
+            ids = torch.randint(0, 97, (2, 16))
+            model.set_requires_gradient_sync(sync)
+            model(input_ids=ids, labels=ids).loss.backward()
+            between[sync] = sorted({str(weight.grad.dtype) if isinstance(weight.grad, DTensor) else "none" for weight in model.parameters()})
+        optimizer.step()
+        optimizer.zero_grad()
+    moved = sum((weight.full_tensor() != old).sum().item() for weight, old in zip(model.parameters(), before))
+    answers[name] = {
+        "trained": sorted({str(weight.dtype) for weight in model.parameters()}),
+        "moved": moved / sum(old.numel() for old in before),
+        "without sync": between[False], "with sync": between[True],
+    }
+print("answers:" + json.dumps(answers))
+"""
+
+
+@pytest.fixture(scope="module")
+def prepared(warm, tmp_path_factory):
+    if find_spec("axolotl") is None:
+        pytest.skip("needs the extra [train]: axolotl")
+    done = warm("-c", PREPARED, str(tmp_path_factory.mktemp("fsdp") / "store"))
+    assert done.returncode == 0, done.stderr[-3000:]
+    return json.loads(done.stdout.rpartition("answers:")[2])
+
+
+def test_fsdp_trains_the_type_that_was_loaded_and_fp32_weights_move_at_a_low_rate(prepared):
+    """The reason for has_fp32_weights: neither Axolotl nor accelerate makes fp32 weights of bf16 ones."""
+    assert prepared["bfloat16"]["trained"] == ["torch.bfloat16"] and prepared["bfloat16"]["moved"] < 0.5
+    assert prepared["float32"]["trained"] == ["torch.float32"] and prepared["float32"]["moved"] > 0.9
+
+
+def test_gradients_are_sharded_in_fp32_only_if_every_micro_batch_is_reduced(prepared):
+    """The reason for sync_each_batch: until then, every process has the gradients of all weights."""
+    assert prepared["float32"]["without sync"] == ["none"]
+    assert prepared["float32"]["with sync"] == ["torch.float32"]
