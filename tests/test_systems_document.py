@@ -111,6 +111,11 @@ def test_sample_questions_are_asked_as_training_asks(name):
         assert re.fullmatch(f"{re.escape(start)}.+{re.escape(middle)}(Fear|Joy){re.escape(end)}", text), text
 
 
+def test_new_sentences_are_asked_as_training_asks():
+    (template,) = re.findall(r"--option 'user_template=([^']+)'", TEXT)
+    assert template == TEMPLATES["v1"]
+
+
 def test_every_emogpt_recipe_has_a_run_name_of_its_own_in_wandb():
     found = [load_recipe(name).recipe.training for name in RECIPES if name.startswith("emogpt")]
     assert {training.trackers for training in found} == {("wandb",)}

@@ -101,6 +101,12 @@ def answer_key(name: str, record_type: RecordType, options: dict[str, Any]) -> s
     return options.get(key, option.default) if option else key
 
 
+def takes_text(name: str, option: str) -> bool:
+    """Return whether the option's value can only be text."""
+    types = schema("recipe")["$defs"][name].get("properties", {}).get(option, {}).get("type")
+    return types == "string" or isinstance(types, list) and {*types} <= {"string", "null"} and "string" in types
+
+
 def option_problems(name: str, options: dict[str, Any]) -> list[str]:
     """Return what is wrong with options given outside a recipe, checked with the same schema as a recipe's."""
     from ...schemas.schema_errors import explain

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 
 from ...schemas.base.screen import Screen
@@ -41,24 +42,37 @@ def sampling(metrics: Mapping[str, Any]) -> str:
 
 
 def print_samples(metrics: Mapping[str, Any], console: Screen) -> None:
-    """Print the first prompts, with one line per answer; the report has all of them in full."""
+    """Print the first prompts, each on one line with its end, and one line per answer; the report has all of them in full."""
     rows = answered_prompts(metrics)
     if not rows:
         return
     how = f" ({sampling(metrics)})" if sampling(metrics) else ""
     console.print(f"\nSample prompts{how}")
     for prompt, answers in rows[:SHOWN]:
-        _line(console, "  ", prompt)
+        _line(console, "  ", _without_middle(_one_line(prompt), console.width - 2))
         for name, answer, remark in answers:
-            _line(console, f"    {name:<6} ", answer + (f" ({remark})" if remark else ""))
+            _line(console, f"    {name:<6} ", _one_line(answer + (f" ({remark})" if remark else "")))
     if len(rows) > SHOWN:
         console.print(f"  {len(rows) - SHOWN} more in the report")
     console.print()
 
 
+def _one_line(text: str) -> str:
+    """Return the text on one line, as it may be shown on a terminal."""
+    return printable(" ".join(text.split()))
+
+
+def _without_middle(text: str, width: int) -> str:
+    """Return the text cut to the width in its middle: sample prompts often differ only at their end."""
+    if cell_len(text) <= width:
+        return text
+    end = set_cell_size(text[::-1], width // 3)[::-1]
+    return set_cell_size(text, width - 1 - width // 3) + "…" + end
+
+
 def _line(console: Screen, begin: str, text: str) -> None:
     """Print one line of the terminal's width, in a pipe too."""
-    line = Text(begin + printable(" ".join(text.split())))
+    line = Text(begin + text)
     line.truncate(console.width, overflow="ellipsis")
     console.print(line)
 

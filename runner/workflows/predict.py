@@ -146,7 +146,10 @@ def _prepare(work: RunFolder, key: str, model: ModelReference, reading: Reading,
     counts, faults = Counter[bool](), []
     write_atomically(work / ROWS, _row_lines(reading, counts, faults))
     if not counts[True]:
-        hint = "choose a converter that reads them: --converter, --option; recipe show --converter NAME lists what each reads"
+        hint = (
+            "choose how they are read: --converter table for columns, or --converter text --option sample_by=line for a prompt on each "
+            "line; recipe show --converter NAME lists the options"
+        )
         what = "no row can be predicted" if counts else "holds no rows"
         raise UserError(*(Problem(Location(""), fault, rule="not-predicted") for fault in faults),
                         Problem(Location(reading.source.path), what, hint, "no-rows"))  # fmt: skip

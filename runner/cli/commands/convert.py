@@ -9,7 +9,7 @@ from click.core import ParameterSource
 
 from ....converters.building.hub_datasets import SCHEME
 from ....converters.building.pipeline import build
-from ....converters.sources.registry import CONVERTERS, converter, option_problems
+from ....converters.sources.registry import CONVERTERS, converter, option_problems, takes_text
 from ....schemas.base.errors import Location, Problem, UserError
 from ....schemas.recipe import load_recipe
 from ....schemas.sections import UTF8, Data, Source, Split
@@ -111,14 +111,22 @@ def plain_data(
 
 def converter_options(name: str, options: tuple[str, ...]) -> dict[str, Any]:
     """Return the converter's options given as key=value. Raises UserError for an unknown option or an invalid value."""
-    values = dict(_option(text) for text in options)
+    values = dict(_option(name, text) for text in options)
     if problems := option_problems(name, values):
         raise UserError(*(Problem(Location("--option"), problem, rule="option") for problem in problems))
     return values
 
 
-def _option(text: str) -> tuple[str, Any]:
+def _option(name: str, text: str) -> tuple[str, Any]:
+    """Return an option's key and value. Text that is not a YAML string, such as `Title: {title}`, is taken as it is where an option takes
+    only text."""
     key, equals, value = text.partition("=")
     if not equals:
         raise click.UsageError(f"--option {text}: expected key=value")
-    return key, parse_yaml(value, f"--option {key}").data if value else ""
+    try:
+        found = parse_yaml(value, f"--option {key}").data if value else ""
+    except UserError:
+        if takes_text(name, key):
+            return key, value
+        raise
+    return key, found if found is None or isinstance(found, str) or not takes_text(name, key) else value

@@ -12,6 +12,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from recipekit.converters.building.unanswered import Reading, read_unanswered
+from recipekit.runner.cli.commands.convert import converter_options
+from recipekit.schemas.sections import Source
 
 from ...support.paths import ROOT
 
@@ -89,6 +92,17 @@ def test_introspection_is_inspected_before_it_is_trained(follow: Follow) -> None
     assert {path.stem for path in (folder / "samples").glob("*.jsonl")} == {"low", "medium", "high"}
     assert "SmolLM2" in (folder / "tokenised_samples.txt").read_text("utf-8").splitlines()[0]
     assert json.loads((folder / "inspection.json").read_text())["valid"] > 100
+
+
+def test_introspection_asks_about_new_sentences(tmp_path: Path) -> None:
+    """The option of the table, without a model: what each row of a CSV asks."""
+    (option,) = re.findall(r"--converter table --option '([^']+)'", TEXT)
+    (tmp_path / "new.csv").write_text("text,word\n把我给抓回去那我就完了,Fear\n", "utf-8")
+    source = Source(str(tmp_path / "new.csv"), "table", converter_options("table", (option,)))
+    (asked,) = read_unanswered(Reading(source, "chat"))
+    question = "If you will be asked this question: 把我给抓回去那我就完了. What is your confidence level that you will answer Fear?"
+    assert (asked.fault, asked.fields) == ("", {"messages": [{"role": "user", "content": question}]})
+    assert asked.columns == {"text": "把我给抓回去那我就完了", "word": "Fear"}
 
 
 def test_emollm_checks_and_merges_files_of_the_guides_format(follow: Follow) -> None:

@@ -4,6 +4,7 @@ import io
 
 from recipekit.runner.reporting.sample_prompts import answered_prompts, print_samples
 from recipekit.schemas.base.screen import Screen
+from rich.cells import cell_len
 
 from ...support.finished_runs import PROBES
 
@@ -23,6 +24,17 @@ def test_each_answer_fits_one_line():
     assert "    base   \\x1b[2Jno (did not stop)" in lines
     replies = [line for line in lines if line.startswith("    tuned")]
     assert all(line.startswith("    tuned  word [bold] word") and line.endswith("…") and len(line) <= 60 for line in replies)
+
+
+def test_a_long_prompt_keeps_its_end():
+    texts = [
+        f"Was sagst du zu diesem Satz: 把我给抓回去那我就完了我肯定会受到责罚的. How sure are you that you answer {word}?"
+        for word in ("Fear", "Joy")
+    ]
+    answers = [{"prompt": text, "reply": "low", "finish_reason": "stop"} for text in texts]
+    shown = [line for line in printed({**PROBES["prompts"], "base": answers, "tuned": answers}) if "Was sagst" in line]
+    assert [line.split()[-1] for line in shown] == ["Fear?", "Joy?"]
+    assert all(cell_len(line) <= 60 and "…" in line for line in shown)
 
 
 def test_labels_are_listed_with_their_probabilities_and_nothing_is_said_of_sampling():

@@ -4,7 +4,8 @@ import json
 import signal
 
 import pytest
-from recipekit.runner.cli.commands.convert import command
+from recipekit.runner.cli.commands.convert import command, converter_options
+from recipekit.schemas.base.errors import UserError
 from recipekit.schemas.json_schema import schema
 
 from ....support.recipe_process import start
@@ -170,3 +171,26 @@ def test_a_revision_of_a_file_is_wrong_usage(command_line, tmp_path):
     outcome = command_line("convert", "--converter", "table", "rows.csv", "--revision", "v1", "--out", tmp_path / "out")
     assert outcome.code == 2
     assert "need an hf: dataset" in outcome.err
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("user_template=Asked: {text}. How sure are you?", "Asked: {text}. How sure are you?"),
+        ("user_template={title}: {body}", "{title}: {body}"),
+        ("user_template=[{tag}] {text}", "[{tag}] {text}"),
+        ('user_template="Asked: {text}\\n"', "Asked: {text}\n"),
+        ("user_key=7", "7"),
+    ],
+)
+def test_an_option_that_takes_only_text_takes_it_as_it_is(option, value):
+    assert [*converter_options("table", (option,)).values()] == [value]
+
+
+def test_other_options_are_yaml():
+    assert converter_options("table", ("keep_meta=[a, b]", "label_names={1: bad}")) == {
+        "keep_meta": ["a", "b"],
+        "label_names": {"1": "bad"},
+    }
+    with pytest.raises(UserError, match="not YAML"):
+        converter_options("table", ("keep_meta=[a",))
