@@ -38,6 +38,7 @@ REASONS = {
     "Axolotl fails": "raises",
     "leaves out words": "words lost",
     "leaves out white space inside": "words lost",
+    "writes other characters inside": "altered",
     "leaves out or masks reasoning": "words lost",
     "not trained": "partly masked",
     "although it is masked": "partly trained",
@@ -54,8 +55,9 @@ this page from the templates of Axolotl {axolotl} and TRL {trl}; transformers {t
   with `data.whitespace: keep` the run stops.
 - **fold**, **drop**: refused, unless the recipe has `data.system_role: fold` or `data.reasoning: drop`.
 - The others are refused before the model is loaded, with rows, role and words: **no end** (nothing ends the last reply, so the model would
-  not learn to stop), **raises** (the template rejects the chat), **words lost**, **partly masked** (part of a trained reply is masked),
-  **partly trained** (part of a masked message is trained), **unclear** (the text cannot be followed).
+  not learn to stop), **raises** (the template rejects the chat), **words lost**, **altered** (the template writes into a message),
+  **partly masked** (part of a trained reply is masked), **partly trained** (part of a masked message is trained), **unclear** (the text
+  cannot be followed).
 
 {counts}
 

@@ -17,6 +17,8 @@ from ..sources.registry import Converter
 from .conversion import Batch, count_lines
 
 BATCH_BYTES = 1 << 20
+NOT_READ = "not read"  # the format of a file beyond the source's limit
+NO_ROWS = ": no rows"  # follows the format of such a file
 ROW_BYTES = 1 << 10  # assumed bytes per row, if rows are counted instead of bytes
 
 
@@ -53,6 +55,7 @@ class SourceFiles:
         self.batch_bytes = batch_bytes
         self.handed_out = 0
         self.formats: dict[str, str] = {}
+        self.filled: set[str] = set()  # the files that have rows
         self.versions: dict[SourceFile, Version] = {}
         self.hashes: dict[SourceFile, str] = {}
         self.stream: BinaryIO = io.BytesIO()
@@ -71,12 +74,15 @@ class SourceFiles:
             with self._opened(file) as (stream, rows):
                 if self.formats[file.name] == "jsonl":
                     read = Hashed(stream)
-                    yield from line_batches(read, file.name, self.batch_bytes)
+                    for batch in line_batches(read, file.name, self.batch_bytes):
+                        if not batch.lines.isspace():
+                            self.filled.add(file.name)
+                        yield batch
                     if is_uncompressed(stream):
                         self.hashes[file] = read.hash.hexdigest()
                         remember(file.path, self.versions[file], self.hashes[file])
                 else:
-                    yield from self._row_batches(numbered(rows))
+                    yield from self._row_batches(numbered(self._noted(file, rows)))
 
     def _row_batches(self, rows: Iterator[Row | Drop]) -> Iterator[Batch]:
         return row_batches(rows, max(1, self.batch_bytes // ROW_BYTES), self._read_so_far, self.batch_bytes)
@@ -91,7 +97,17 @@ class SourceFiles:
     def _all_rows(self) -> Iterator[Row | Drop]:
         for file in self.files:
             with self._opened(file) as (_, rows):
-                yield from numbered(rows)
+                yield from numbered(self._noted(file, rows))
+
+    def _noted(self, file: SourceFile, rows: Iterator[Row | Drop]) -> Iterator[Row | Drop]:
+        """Yield the rows, and note that the file has some; blank lines are none."""
+        for row in rows:
+            if not isinstance(row, Row) or not isinstance(row.value, str) or row.value.strip():
+                self.filled.add(file.name)
+                yield row
+                break
+            yield row
+        yield from rows
 
     @contextmanager
     def _opened(self, file: SourceFile) -> Iterator[tuple[BinaryIO, Iterator[Row | Drop]]]:
@@ -113,9 +129,13 @@ class SourceFiles:
 
     def facts(self) -> list[dict[str, Any]]:
         """Return name, format, hash and size of each file. Raises UserError if one has changed since it was read."""
-        facts = [{"name": f.name, "format": self.formats.get(f.name, "not read"), **self._file_facts(f)} for f in self.files]
+        facts = [{"name": f.name, "format": self._format(f), **self._file_facts(f)} for f in self.files]
         self.check_unchanged()
         return facts
+
+    def _format(self, file: SourceFile) -> str:
+        kind = self.formats.get(file.name, NOT_READ)
+        return kind if file.name in self.filled or kind in (NOT_READ, SKIPPED_TEXT) else f"{kind}{NO_ROWS}"
 
     def _file_facts(self, file: SourceFile) -> dict[str, Any]:
         try:

@@ -17,15 +17,16 @@ from ..reading.mojibake import FIXED, fix_fields, may_be_misread
 from ..reading.readers import json_lines
 from ..reading.records import Drop, JoinedRow, Record, RecordValue, Row
 from ..sources.registry import converter
+from .artifacts import artifacts
 from .budgets import count_words, has_budget
 from .chat_checks import record_fault
 from .key_meanings import key_use, refusal
 from .key_use import KeyUse, ShapeUse, TrackedRow, UnreadKeys
-from .named_keys import named_keys, present_keys
+from .named_in_rows import Named, NamedInRows
 from .near_duplicates import compared_text, signatures
 from .row_account import convert_rows
 from .row_counts import LISTED, Ledger
-from .row_encoder import Lines, group_keys, placeholders, plain_chat, row_digest, with_system_prompt
+from .row_encoder import Lines, group_keys, plain_chat, reserved_key, row_digest, with_system_prompt
 from .row_shapes import Shape
 
 TOGETHER = 32  # rows of a batch whose shapes are compared at once: few enough for a processor's cache
@@ -82,8 +83,8 @@ class Converted(NamedTuple):
 
     `keys` are the records' group keys, `strata` their strata, `signatures` their near-duplicate signatures (each empty if not needed),
     `fixed` the repairs in record n, `labels` the labels of a classification with the first row of each, `named` the keys found in meta,
-    `placeholders` the rows by placeholder in their text, `unread` the keys that were not read, `present` those that
-    the source names, and `words` the words of each record if counted.
+    `artifacts` the rows by artifact in their texts, `unread` the keys that were not read, `present` what rows have
+    of what the source names, and `words` the words of each record if counted.
     """
 
     ledger: Ledger
@@ -95,9 +96,9 @@ class Converted(NamedTuple):
     fixed: dict[int, tuple[str, ...]]
     labels: dict[str, str]
     named: set[str]
-    placeholders: Counter[str]
+    artifacts: Counter[str]
     unread: dict[Shape, UnreadKeys]
-    present: frozenset[str] = frozenset()
+    present: frozenset[Named] = frozenset()
     signatures: bytes = b""
     words: "array[int]" = array("I")
 
@@ -107,9 +108,11 @@ def convert_batch(spec: Spec, batch: Batch) -> Converted:
     ledger, unreadable = Ledger(), []
     rows = json_lines(BytesIO(batch.lines), batch.file, batch.line) if batch.lines else batch.rows
     keys = key_use(converter(spec.converter), spec.ignore_keys)
+    named = NamedInRows(spec.options, spec.ignore_keys)
     tracked = readable(keys.track(rows, TOGETHER), unreadable, ledger)
-    items = convert_rows(spec.converter, tracked, spec.record_type, spec.options)
-    return encode(spec, items, unreadable, ledger, Lines(spec.converter, spec.prefix), keys)._replace(**_of_keys(spec, keys))
+    items = convert_rows(spec.converter, tracked, spec.record_type, named.options)
+    found = encode(spec, items, unreadable, ledger, Lines(spec.converter, spec.prefix), keys)
+    return found._replace(unread=keys.result(), present=named.present(keys.paths()))
 
 
 def convert_stream(spec: Spec, rows: Iterable[Row | Drop], size: int) -> Iterator[Converted]:
@@ -117,15 +120,12 @@ def convert_stream(spec: Spec, rows: Iterable[Row | Drop], size: int) -> Iterato
     `size` bytes."""
     reading, unreadable = Ledger(), []
     lines, keys = Lines(spec.converter, spec.prefix), key_use(converter(spec.converter), spec.ignore_keys)
-    items = convert_rows(spec.converter, readable(keys.track(rows), unreadable, reading), spec.record_type, spec.options)
+    named = NamedInRows(spec.options, spec.ignore_keys)
+    items = convert_rows(spec.converter, readable(keys.track(rows), unreadable, reading), spec.record_type, named.options)
     while (item := next(items, None)) is not None:
         yield encode(spec, chain((item,), items), unreadable, Ledger(), lines, keys, size)
-    yield encode(spec, (), unreadable, reading, lines, keys)._replace(**_of_keys(spec, keys))
-
-
-def _of_keys(spec: Spec, keys: KeyUse) -> dict[str, Any]:
-    named = [*named_keys(spec.options, spec.ignore_keys)]
-    return {"unread": keys.result(), "present": frozenset(present_keys(named, keys.paths()) if named else ())}
+    last = encode(spec, (), unreadable, reading, lines, keys)
+    yield last._replace(unread=keys.result(), present=named.present(keys.paths()))
 
 
 def readable(rows: Iterable[Row | Drop], unreadable: list[Drop], ledger: Ledger) -> Iterator[Row]:
@@ -158,7 +158,8 @@ def encode(
         fields = with_system_prompt(item.fields, spec.system_prompt) if spec.system_prompt else item.fields
         try:
             plain = plain_chat(fields["messages"]) if chat and len(fields) == 1 else None
-            if plain is None and (fault := record_fault(spec.record_type, fields)):
+            fault = record_fault(spec.record_type, fields) if plain is None else None
+            if fault := fault or (reserved_key(item.meta) if item.meta else None):
                 ledger.drop(Drop(item.row, *fault))
                 continue
             body, digest, is_suspect = plain or (orjson.dumps(fields)[1:-1], row_digest(spec.record_type, fields), True)
@@ -167,7 +168,7 @@ def encode(
                 body, digest = orjson.dumps(fields)[1:-1], row_digest(spec.record_type, fields)
             texts.append(line := lines.line(item, body))
             if is_suspect:
-                result.placeholders.update(placeholders(body))
+                result.artifacts.update(artifacts(fields))
         except (orjson.JSONEncodeError, UnicodeEncodeError) as error:
             ledger.drop(Drop(item.row, "not_json", str(error)))
             continue

@@ -8,10 +8,13 @@ from unicodedata import normalize
 
 from ...schemas.base.errors import Location, Problem, UserError
 from ...schemas.yaml_writing import one_line
-from .row_encoder import MISSING
+from .artifacts import MISSING
+from .row_encoder import without_invisible
 
 _DECIMAL = re.compile(r"[+-]?\d+,\d+")  # a number as it is written in German or French
 _SEPARATOR = re.compile(r"[,;|/]")
+_MARKS, _QUOTES = ".,;:!?", "\"'`*“”‘’«»"
+_JOINT = re.compile(r"(?<=[^\W\d_])[-_](?=[^\W\d_])")
 _NUMBER = re.compile(r"[-+]?\d+(\.\d*)?")
 _LONG = 28  # digits: the precision of Decimal
 _FEW = 12  # labels that a hint lists
@@ -49,7 +52,7 @@ def _same_words(places: Mapping[str, str], suspects: Mapping[str, str]) -> Itera
     named = "; ".join(" and ".join(f"{shown} ({places[label]})" for label, shown in _distinct(alike)) for alike in groups)
     names = f", for example {one_line(one_spelling(places))}" if len(places) <= _FEW else ""
     hint = f"use one spelling, map every label with the table converter's option label_names{names}, or list both in data.labels"
-    yield Problem(Location(""), f"labels that differ only in spaces, case, Unicode form or digits: {named}", hint, "labels-alike")
+    yield Problem(Location(""), f"labels that differ only in spaces, case, marks, Unicode form or digits: {named}", hint, "labels-alike")
 
 
 def _distinct(alike: list[str]) -> list[tuple[str, str]]:
@@ -59,8 +62,9 @@ def _distinct(alike: list[str]) -> list[tuple[str, str]]:
 
 
 def _form(label: str) -> str:
-    """Return what labels that are the same word, or the same number (1, 01, 1.0), have in common."""
-    form = "".join(normalize("NFKC", label).casefold().split())
+    """Return what labels that are the same word (Joy., "joy", not_sure, Not-sure), or the same number (1, 01, 1.0), have in common."""
+    form = "".join(normalize("NFKC", without_invisible(label)).casefold().split())
+    form = _JOINT.sub("", form.rstrip(_MARKS).strip(_QUOTES).rstrip(_MARKS)) or form
     return f"{(Decimal(form) + 0).normalize():f}" if _NUMBER.fullmatch(form) and len(form) < _LONG else form
 
 

@@ -42,7 +42,8 @@ class LabelConflicts(TypedDict):
 
 class Manifest(TypedDict):
     """`rows_read` are the rows of the sources, `rows_in` the records made from them. `repeated` are the training rows added by weights, or,
-    if negative, left out by them. `leaks` exists if there are several splits."""
+    if negative, left out by them. `absent_labels` are those of data.labels that no row has, `untrained_labels` those that rows of other
+    splits have and no training row has. `leaks` exists if there are several splits."""
 
     recipekit: str
     type: Literal["chat", "classification", "text"]
@@ -57,6 +58,8 @@ class Manifest(TypedDict):
     repeated: NotRequired[int]
     label_conflicts: NotRequired[LabelConflicts]
     labels: NotRequired[list[str]]
+    absent_labels: NotRequired[list[str]]
+    untrained_labels: NotRequired[dict[str, int]]
     leaks: NotRequired[LeakCheck]
 
 

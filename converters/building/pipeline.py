@@ -22,13 +22,13 @@ from .conversion import Spec, convert_stream
 from .hub_datasets import HubRows, is_on_hub
 from .key_use import LISTED
 from .label_checks import check_labels
-from .label_conflicts import count_label_conflicts
 from .leaks import Pair, find_leaks, refuse
 from .manifest import LeakCheck, Manifest, NearDuplicates
-from .named_keys import named_keys
+from .named_in_rows import NamedInRows
 from .near_duplicates import near_pairs, repeated_rows
 from .near_leaks import count_near_leaks
 from .row_store import RowStore
+from .split_labels import split_labels
 from .splits import assign_splits, refuse_unknown_keys
 from .unusable_rows import check_budget, refuse_empty
 from .verify import own_files
@@ -63,8 +63,13 @@ def build(
         if data.type == "classification":
             check_labels(kept.labels, data.labels)
             manifest["labels"] = _label_order(data, {*kept.labels})
-            if (conflicts := count_label_conflicts(folder, manifest["splits"]))["rows"]:
+            if absent := [label for label in manifest["labels"] if label not in kept.labels]:
+                manifest["absent_labels"] = absent
+            conflicts, untrained = split_labels(folder, manifest["splits"])
+            if conflicts["rows"]:
                 manifest["label_conflicts"] = conflicts
+            if untrained:
+                manifest["untrained_labels"] = untrained
         write_atomically(folder / MANIFEST, orjson.dumps(manifest, option=orjson.OPT_INDENT_2) + b"\n")
     return manifest
 
@@ -222,7 +227,7 @@ def _source_facts(kept: RowStore, number: int, read: SourceRows) -> dict[str, An
     words: dict[str, Any] = {"words": kept.words_of(number)} if kept.counts_words else {}
     if source.max_words is not None:
         words |= {"max_words": source.max_words, OVER_BUDGET: kept.dropped_later[number][OVER_BUDGET]}
-    absent = [[setting, key] for setting, key in named_keys(source.options, source.ignore_keys) if key not in kept.present[number]]
+    absent = NamedInRows(source.options, source.ignore_keys).absent(kept.present[number])
     return {
         "converter": source.converter,
         "version": converter(source.converter).VERSION,
@@ -231,8 +236,8 @@ def _source_facts(kept: RowStore, number: int, read: SourceRows) -> dict[str, An
         "rows_read": kept.rows_read[number],
         "rows_kept": kept.rows_kept[number],
         **words,
-        **({"absent_keys": absent} if absent and kept.rows_read[number] else {}),
+        **({"absent": absent} if absent and kept.rows_read[number] else {}),
         "unread_keys": kept.unread[number].as_json(),
-        "placeholders": dict(kept.placeholders[number].most_common(LISTED)),
+        "artifacts": dict(kept.artifacts[number].most_common(LISTED)),
         "files": read.facts(),
     }

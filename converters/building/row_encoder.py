@@ -1,6 +1,5 @@
 """Encode a record as the line to write: its id, its origin, and the hashes by which it is compared and grouped."""
 
-import re
 from collections.abc import Sequence
 from typing import Any
 from unicodedata import is_normalized, normalize
@@ -11,6 +10,7 @@ from xxhash import xxh3_128_digest
 from ...schemas.sections import RecordType
 from ..reading.records import Record, RecordValue
 from ..sources.registry import converter
+from .artifacts import may_have_artifacts
 from .chat_checks import plain_contents
 
 Message = dict[str, Any]
@@ -49,10 +49,15 @@ def content_digest(record_type: RecordType, fields: RecordValue) -> bytes:
 
 def _normalised(text: str) -> str:
     if not _is_normal(text):
-        for character in _INVISIBLE:
-            text = text.replace(character, "")
-        text = normalize("NFC", text)
+        text = normalize("NFC", without_invisible(text))
     return text.strip()
+
+
+def without_invisible(text: str) -> str:
+    """Return the text without zero-width spaces."""
+    for character in _INVISIBLE:
+        text = text.replace(character, "")
+    return text
 
 
 def _is_normal(text: str) -> bool:
@@ -61,7 +66,7 @@ def _is_normal(text: str) -> bool:
 
 
 def plain_chat(messages: list[Message]) -> tuple[bytes, bytes, bool] | None:
-    """Return (JSON of its field, digest, whether a text may be a placeholder) of a valid chat with only roles and contents; None for any
+    """Return (JSON of its field, digest, whether a text may have artifacts) of a valid chat with only roles and contents; None for any
     other record, which may still be valid.
 
     One encoding serves both: row_digest is taken over the same JSON. The contents are searched as one text: that takes a quarter of the
@@ -77,22 +82,15 @@ def plain_chat(messages: list[Message]) -> tuple[bytes, bytes, bool] | None:
     body = orjson.dumps(messages)
     has_digest_of_body = body.startswith(_IN_ORDER) and contents == stripped and _is_normal(text)
     digest = xxh3_128_digest(body) if has_digest_of_body else row_digest("chat", {"messages": messages})
-    is_suspect = "{" in text or (shortest <= _LONGEST_MISSING and not MISSING.isdisjoint(contents))
-    return b'"messages":' + body, digest, is_suspect
+    return b'"messages":' + body, digest, may_have_artifacts(body, text, contents, shortest)
 
 
-# What pandas and R write for a missing value, and Python where it is made text.
-MISSING = {"<NA>", "N/A", "NA", "NULL", "NaN", "None", "NaT", "n/a", "nan", "null", "#N/A"}
-_LONGEST_MISSING = max(map(len, MISSING))  # comparing lengths first is faster than hashing every text
-_PLACEHOLDER = re.compile(rb"\{\{\s*([A-Za-z_][\w.\-]{0,60})\s*\}\}")
-_WHOLE = re.compile(b'"(?:content|text)":"(%b)"' % "|".join(sorted(MISSING)).encode())
-
-
-def placeholders(body: bytes) -> set[str]:
-    """Return what a record's JSON has in the place of a value, and what would be trained literally: an unfilled `{{name}}` of a template,
-    and a text that means a missing one, such as `nan`."""
-    names = _PLACEHOLDER.findall(body) if b"{{" in body else ()
-    return {f"{{{{{name.decode()}}}}}" for name in names} | {word.decode() for word in _WHOLE.findall(body)}
+def reserved_key(meta: RecordValue) -> tuple[str, str] | None:
+    """Return why the meta of a row cannot be written, as (reason, detail): it has another `origin` than an earlier conversion's."""
+    origin = meta.get("origin")
+    if origin is None or isinstance(origin, dict) and "converter" in origin:
+        return None
+    return "reserved_key", "'origin' in meta is where the row comes from: rename the key"
 
 
 class Lines:

@@ -12,6 +12,7 @@ from ...schemas.sections import SPLITS, Data
 from .budgets import has_budget
 from .conversion import Converted
 from .key_use import KeyCounts
+from .named_in_rows import Named
 from .near_duplicates import WIDTH as SIGNATURE
 from .row_counts import Ledger
 from .row_hashes import WIDTH, Digests
@@ -36,9 +37,9 @@ class RowStore:
         self.dropped_later: defaultdict[int, Counter[str]] = defaultdict(Counter)
         self.sources = array("H")
         self.named: dict[int, set[str]] = {}
-        self.placeholders: defaultdict[int, Counter[str]] = defaultdict(Counter)
+        self.artifacts: defaultdict[int, Counter[str]] = defaultdict(Counter)
         self.unread: defaultdict[int, KeyCounts] = defaultdict(KeyCounts)
-        self.present: defaultdict[int, set[str]] = defaultdict(set)
+        self.present: defaultdict[int, set[Named]] = defaultdict(set)
         self.keys = bytearray()
         self.owners = array("I")
         self.strata = array("I")
@@ -61,7 +62,7 @@ class RowStore:
         self.rows_kept[source] += rows - len(repeated)
         self.labels = found.labels | self.labels
         self.named.setdefault(source, set()).update(found.named)
-        self.placeholders[source].update(found.placeholders)
+        self.artifacts[source].update(found.artifacts)
         self.unread[source].add(found.unread)
         self.present[source] |= found.present
         skipped = set(repeated)

@@ -1,5 +1,6 @@
 """Try a converter on the first rows of files, to see whether it reads them. Nothing is written."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Any, NamedTuple
@@ -8,18 +9,22 @@ from ...schemas.sections import RecordType
 from ..reading.files import SourceFile
 from ..reading.records import Drop, Record, Row
 from ..sources.registry import converter
+from .artifacts import artifacts
 from .batches import file_rows, without_drops
 from .chat_checks import record_fault
 from .conversion import TRACKED, untracked
 from .key_meanings import key_use
 from .key_use import KeyCounts
+from .named_in_rows import NamedInRows
 from .row_account import convert_rows
+from .row_counts import LISTED
 
 LIMIT = 20_000  # rows that `recipe new` and `recipe check --data` look at
 
 
 class Trial(NamedTuple):
-    """The valid records from the first rows, the unusable rows, and the number of rows by unread key.
+    """The valid records from the first rows, the unusable rows, and what a manifest says of a source: the number of rows by unread key and
+    by artifact, and what the source names and no row has.
 
     `is_whole` says whether the files have no more rows.
     """
@@ -27,6 +32,8 @@ class Trial(NamedTuple):
     records: list[Record]
     unusable: list[Drop]
     unread: dict[str, int]
+    artifacts: dict[str, int]
+    absent: list[list[str]]
     is_whole: bool
 
 
@@ -35,7 +42,7 @@ def try_converter(
 ) -> Trial:
     """Convert the first `rows` rows of the files. Raises UserError for a file that cannot be read."""
     module = converter(name)
-    keys = key_use(module, ignore_keys)
+    keys, named = key_use(module, ignore_keys), NamedInRows(options, ignore_keys)
     records: list[Record] = []
     unusable: list[Drop] = []
     is_whole = False
@@ -45,7 +52,7 @@ def try_converter(
         yield from without_drops(file_rows(files, module.INPUT), unusable)
         is_whole = True
 
-    for item in convert_rows(name, keys.track(islice(read(), rows)), record_type, options):
+    for item in convert_rows(name, keys.track(islice(read(), rows)), record_type, named.options):
         if type(item.row.value) in TRACKED:
             item = untracked(name, item, keys)
         if isinstance(item, Record):
@@ -57,4 +64,6 @@ def try_converter(
             unusable.append(item)
     counts = KeyCounts()
     counts.add(keys.result())
-    return Trial(records, unusable, counts.as_json(), is_whole)
+    found = Counter(name for record in records for name in artifacts(record.fields))
+    absent = named.absent(named.present(keys.paths()))
+    return Trial(records, unusable, counts.as_json(), dict(found.most_common(LISTED)), absent, is_whole)

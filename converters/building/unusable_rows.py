@@ -1,6 +1,7 @@
 """Decide whether the recipe allows the number of unusable rows, and list them with what to do."""
 
 import math
+import re
 from collections.abc import Iterable
 
 from ...schemas.base.errors import GateError, Location, Problem, UserError
@@ -33,31 +34,41 @@ def check_budget(ledger: Ledger, allowed: float, files: Iterable[SourceFile] = (
         hint = NO_HEADER if hint == _OTHER_CONVERTER and _has_no_header(ledger.examples[0].row, files) else hint
     elif any(drop.reason == "key_not_read" for drop in ledger.examples):
         hint = "choose a converter that reads it, remove the rows, or list the key in the source's ignore_keys (--ignore-key)"
+    if ledger.unusable == ledger.rows_in == 1 and ledger.examples[0].reason in _OTHER_FORM:
+        hint = _one_object_hint(ledger.examples[0].row, files) or hint
     if bad := next((drop.row for drop in ledger.examples if drop.reason == "not_utf8"), None):
         hint = _encoding_hint(bad, files) or hint
     raise (GateError if allowed else UserError)(*problems, Problem(Location(""), summary, hint, "max-dropped"))
 
 
+_ROLE = re.compile(r"role is ('.*?'|\".*?\");")
 _OTHER_CONVERTER = "set the converter's key options, or choose another converter: recipe show --converter NAME lists what each reads"
+_OTHER_FORM = ("missing_key", "no_messages", "unknown_form", "no_type", "not_a_run", "no_instruction", "no_text", "no_label")
 _NO_ROW_HINTS = {
-    **dict.fromkeys(("missing_key", "no_messages", "unknown_form", "no_type", "not_a_run", "no_instruction"), _OTHER_CONVERTER),
+    **dict.fromkeys(_OTHER_FORM[:-2], _OTHER_CONVERTER),
     "ragged_row": "the header, or columns (--column), must name every column of the rows",
-    "unknown_role": "map the role names with the option roles: {client: user, counselor: assistant}",
     "key_not_read": "choose a converter that reads it, or list the key in the source's ignore_keys (--ignore-key)",
 }
 
 
 def _budget_hint(ledger: Ledger) -> str:
-    """Return the setting that allows so many unusable rows; if most are unusable, suggest another converter."""
+    """Return the setting that allows so many unusable rows; if most are unusable, suggest another converter. Unknown roles are mapped."""
+    roles = _role_hint(ledger)
     if ledger.unusable > ledger.rows_in / 2:
-        return "fix the rows, or choose a converter that reads them: recipe new NAME --data FILE proposes one"
+        return roles or "fix the rows, or choose a converter that reads them: recipe new NAME --data FILE proposes one"
     share = f"{share_of(ledger.unusable, ledger.rows_in):g}"
     dropped = f"allow this share to be dropped: data.max_dropped: {share} (--max-dropped {share})"
-    if any("function_call" in drop.detail for drop in ledger.examples if drop.reason == "unknown_role"):
-        return (
-            f"train tool calls as text with options: {{roles: {{function_call: assistant, observation: tool}}}}, fix the rows, or {dropped}"
-        )
-    return f"fix the rows, or {dropped}"
+    return f"{roles or 'fix the rows'}, or {dropped}"
+
+
+def _role_hint(ledger: Ledger) -> str:
+    """Return how to map the roles that are not known; "" if all are."""
+    unknown = [name for drop in ledger.examples if drop.reason == "unknown_role" for name in _ROLE.findall(drop.detail)]
+    if "'function_call'" in unknown:
+        return "train tool calls as text with options: {roles: {function_call: assistant, observation: tool}}, fix the rows"
+    named = ", ".join(dict.fromkeys(unknown))
+    how = "with the option roles, as in {client: user, counselor: assistant} (recipe new NAME --data FILE proposes it)"
+    return f"map {named} {how}" if named else ""
 
 
 def share_of(rows: int, of: int) -> float:
@@ -73,6 +84,19 @@ def _encoding_hint(row: Row, files: Iterable[SourceFile]) -> str:
         if file.name == row.file:
             with open_source(file.path, file.encoding) as stream:
                 return encoding_hint(stream)
+    return ""
+
+
+def _one_object_hint(row: Row, files: Iterable[SourceFile]) -> str:
+    """Return a hint if the row's file is one JSON object that holds the rows, as pandas writes a table and other programs a data set."""
+    for file in files:
+        kind, rows = read_file(file, "values") if file.name == row.file and row.line == 1 else ("", iter(()))
+        first = next(rows, None)
+        if kind.startswith("json") and isinstance(first, Row) and isinstance(first.value, dict):
+            if key := next((key for key, value in first.value.items() if isinstance(value, list) and {*map(type, value)} == {dict}), None):
+                return f"the file is one object, read as one row; if its rows are under {key!r}, set the source's field (--field)"
+            if all(isinstance(value, list | dict) for value in first.value.values()):
+                return "the file is one object, read as one row; pandas writes rows with to_json(PATH, orient='records', lines=True)"
     return ""
 
 

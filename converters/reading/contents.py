@@ -75,6 +75,8 @@ def _other(head: bytes) -> str:
         return "a tar archive"
     if head.startswith(b"PK\x03\x04") and any(part in head for part in _OFFICE):
         return "an Office document (.xlsx, .docx, .ods)"
+    if sorted((head[:4:2].count(0), head[1:4:2].count(0))) == [0, 2]:  # without a byte order mark
+        return "UTF-16 text"
     return next((kind for magic, kind in _MAGIC if head.startswith(magic)), "")
 
 

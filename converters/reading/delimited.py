@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from collections import deque
 from collections.abc import Iterator
 from typing import BinaryIO
@@ -9,12 +10,20 @@ from typing import BinaryIO
 from ...schemas.base.errors import Location, Problem, UserError
 from .bounded_lines import bounded_lines
 from .encodings import encoding_hint
+from .one_column import Quoting
 from .records import Drop, Row
 
 MAX_ROW = 16 << 20  # characters; a longer row is nearly always an unclosed quote, and csv needs four bytes per character
 MAX_COLUMNS = 10_000
 NO_HEADER = "if the table has no header, name its columns in the source: columns: [text, label] (--column text --column label)"
 _RARE_IN_TEXT = "\t|"  # commas and semicolons are common in text: they do not indicate a second row
+# A second row of nothing but these, units in brackets, or rules (---) describes the columns.
+_TYPES = {
+    *("str", "string", "text", "object", "char", "varchar", "nvarchar", "category", "bool", "boolean"),
+    *("int", "uint", "integer", "bigint", "smallint", "tinyint", "float", "double", "real", "numeric", "number", "decimal"),
+    *("date", "datetime", "time", "timestamp"),
+}
+_UNIT_OR_RULE = re.compile(r"[\[(][^\[\]()]{1,12}[\])]|:?-{2,}:?|")
 # Lines inside a cell read like rows if nearly all have as many delimiters as the table, and at least so many in all.
 ALIKE, SURE, SURE_OF_COMMAS = 0.9, 3, 10
 REREAD = 256 << 20  # characters: the limit on reading the lines after unclosed quotes again
@@ -31,12 +40,15 @@ def read_csv(stream: BinaryIO, name: str, delimiter: str = ",", columns: tuple[s
     lines = _Lines(text, first)
     reader = csv.reader(lines, delimiter=delimiter, strict=True)
     header = [*columns] or _header(reader, Location(name, first), stream)
+    is_first, quoting = not columns, Quoting(delimiter) if len(header) == 1 else None
     while True:
         lines.next_row()
         try:
             cells = next(reader, None)
             if len(lines.row) > 1 and len(header) > 1:
                 _refuse_swallowed(lines, delimiter, len(header))
+            elif cells and quoting and (fault := quoting.fault(cells[0], lines.row, lines.first)):
+                raise _BadLines("ambiguous_quotes", fault)
         except (csv.Error, _BadLines) as error:
             yield Drop(Row(None, name, lines.first), *_why(error, lines))
             for line in lines.give_back():
@@ -47,7 +59,9 @@ def read_csv(stream: BinaryIO, name: str, delimiter: str = ",", columns: tuple[s
         if cells:
             if columns and lines.first == first:
                 _refuse_header(cells, columns, Location(name, first))
-            yield _row(cells, header, name, lines.first)
+            row = _row(cells, header, name, lines.first)
+            yield _no_types(row, cells) if is_first else row
+            is_first = False
 
 
 def _why(error: Exception, lines: "_Lines") -> tuple[str, str]:
@@ -88,6 +102,15 @@ def _row(cells: list[str], header: list[str], name: str, line: int) -> Row | Dro
     if cells[-1] == header[-1] and len(cells) > 1 and cells[1:] == header[1:] and cells[0].removeprefix("\ufeff") == header[0]:
         return Drop(Row(None, name, line), "repeated_header", "files were joined: remove the line")
     return Row(dict(zip(header, cells, strict=True)), name, line)
+
+
+def _no_types(row: Row | Drop, cells: list[str]) -> Row | Drop:
+    """Return the first row, or a drop if its cells describe the columns: it would be trained."""
+    described = [cell.strip().lower() for cell in cells]
+    is_type = [cell.rstrip("0123456789()") in _TYPES or _UNIT_OR_RULE.fullmatch(cell) is not None for cell in described]
+    if isinstance(row, Row) and len(cells) > 1 and all(is_type) and any(described):
+        return Drop(row._replace(value=None), "type_row", "the line has types or units of the columns, not data: remove it")
+    return row
 
 
 def _text_fault(cells: list[str]) -> str:

@@ -61,9 +61,14 @@ def prompt(instruction: Any, given: Any, with_input: str = WITH_INPUT, without_i
     return fill(with_input, instruction=instruction, input=given) if isinstance(given, str) else given
 
 
+def shown_key(key: str) -> str:
+    """Return the key, in quotes if it has blanks at its ends."""
+    return key if key and key == key.strip() else repr(key)
+
+
 def missing_keys(value: Any, *keys: str) -> str:
     """Return which of the keys the row lacks, in words; empty if it has them all."""
     if not isinstance(value, dict):
         return "expected an object"
     absent = [key for key in keys if key not in value]
-    return f"no {' and no '.join(map(repr, absent))}; the row has {', '.join(map(str, sorted(value)[:8]))}" if absent else ""
+    return f"no {' and no '.join(map(repr, absent))}; the row has {', '.join(map(shown_key, sorted(value)[:8]))}" if absent else ""

@@ -100,6 +100,8 @@ def _sharegpt(value: dict[str, Any]) -> Conversation | Fault:
     spoken = [(sharegpt_role(turn.get("from")), turn.get("value")) if isinstance(turn, dict) else (None, turn) for turn in turns]
     system = value.get("system") or None
     if spoken[0][0] == "system":
+        if system not in (None, spoken[0][1]):
+            return Fault("two_system_prompts", "the row's system prompt differs from its system turn")
         system, spoken = spoken[0][1], spoken[1:]
     roles = [role for role, _ in spoken]
     if roles != ["user", "assistant"] * (len(spoken) // 2) or not spoken:

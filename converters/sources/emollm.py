@@ -152,8 +152,10 @@ def _flat(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _texts(record: Record, template: str) -> Iterator[Record | Drop]:
-    """Yield a text record per turn. A blank question gives only the answer, as in the source's pre-training files."""
+    """Yield a text record per turn, without the system prompt. A blank question gives only the answer. Both are as in the source's
+    pre-training files."""
     messages = [message for message in record.fields["messages"] if message["role"] != "system"]
+    fixed = (*record.fixed, "system_left_out") if len(messages) < len(record.fields["messages"]) else record.fixed
     if [message["role"] for message in messages] != ["user", "assistant"] * (len(messages) // 2):
         yield Drop(record.row, "roles_do_not_alternate", "the speakers' tags leave a question without an answer")
         return
@@ -161,4 +163,4 @@ def _texts(record: Record, template: str) -> Iterator[Record | Drop]:
         question, answer = asked["content"], answered["content"]
         text = fill(template, input=question, output=answer) if question.strip() else answer
         meta = {**record.meta, "conversation": str(record.row), "turn": turn}
-        yield Record(record.row, {"text": text}, meta, record.fixed if turn == 0 else ())
+        yield Record(record.row, {"text": text}, meta, fixed if turn == 0 else ())

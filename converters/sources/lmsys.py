@@ -6,7 +6,7 @@
 The dataset is gated: accept its licence on the hub and download its Parquet files. Rows are filtered only by the options.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Annotated, Any
 
 from ...schemas.options import Positive, Text
@@ -27,8 +27,8 @@ def convert(
     rows: Iterable[Row],
     record_type: str = "chat",
     *,
-    languages: Annotated[Iterable[Text], "Keep conversations in these languages (English, German, ...). Default: all."] = (),
-    models: Annotated[Iterable[Text], "Keep conversations with these models. Default: all."] = (),
+    languages: Annotated[Sequence[Text], "Keep conversations in these languages (English, German, ...). Default: all."] = (),
+    models: Annotated[Sequence[Text], "Keep conversations with these models. Default: all."] = (),
     drop_flagged: Annotated[bool, "Drop conversations with a message that the moderation flagged."] = False,
     drop_redacted: Annotated[bool, "Drop conversations in which names were replaced (NAME_1)."] = False,
     max_turns: Annotated[Positive | None, "Drop conversations with more questions than this."] = None,
@@ -36,7 +36,7 @@ def convert(
     last_only: Annotated[bool, "Train only the last assistant message."] = False,
 ) -> Iterator[Record | Drop]:
     """Yield one chat record per conversation, or a drop if a filter applies."""
-    wanted = {"language": {*languages}, "model": {*models}}
+    wanted = {"language": languages, "model": models}
     for row in rows:
         value = row.value if isinstance(row.value, dict) else {}
         drop = _filtered(row, value, wanted, max_turns)
@@ -47,7 +47,7 @@ def convert(
             yield from messages.convert([row], record_type, messages_key="conversation", keep_meta=(*KEPT, *keep_meta), last_only=last_only)
 
 
-def _filtered(row: Row, value: dict[str, Any], wanted: dict[str, set[str]], max_turns: int | None) -> Drop | None:
+def _filtered(row: Row, value: dict[str, Any], wanted: dict[str, Sequence[str]], max_turns: int | None) -> Drop | None:
     for key, values in wanted.items():
         found = value.get(key)
         if values and not isinstance(found, str):

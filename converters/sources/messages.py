@@ -10,7 +10,7 @@ its own. Other keys of a message are refused, unless `ignore_message_keys` lists
 """
 
 import re
-from collections.abc import Container, Generator, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Generator, Iterable, Iterator, Mapping
 from contextlib import suppress
 from functools import partial
 from operator import itemgetter
@@ -27,9 +27,10 @@ RECORD_TYPES = ("chat",)
 INPUT = "values"
 
 Role = Literal["system", "user", "assistant", "tool"]
+ROLES: dict[str, Role] = {"system": "system", "user": "user", "assistant": "assistant", "tool": "tool"}
 _PLAIN = ("role", "content")
 _PLAIN_ONLY, _DICT, _TEXT = {_PLAIN}, {dict}, {str}
-_CONTENT = itemgetter("content")
+_ROLE, _CONTENT = itemgetter("role"), itemgetter("content")
 _ORDER = ("turn", "turn_id", "turn_index", "turn_number", "message_index", "position", "order", "timestamp", "created_at", "time", "date")
 _DATE = re.compile(r"\d{4}-\d\d-\d\d")
 _PART = ("type", "text", "cache_control")  # the last says how an API is billed
@@ -43,6 +44,7 @@ def STATELESS(options: dict[str, Any]) -> bool:
 def convert(
     rows: Iterable[Row],
     record_type: str = "chat",
+    known: Mapping[str, str] = ROLES,
     *,
     messages_key: Annotated[Text, "Key of the list of messages."] = "messages",
     role_key: Annotated[Text, "The key of a message's role."] = "role",
@@ -59,11 +61,11 @@ def convert(
     keep_meta: Annotated[Iterable[str], "Keys of the row to keep in meta."] = (),
     last_only: Annotated[bool, "Train only the last assistant message."] = False,
 ) -> Iterator[Record | Drop]:
-    """Yield one chat record per row or conversation."""
+    """Yield one chat record per row or conversation. `known` are the meanings of role names without the option roles."""
     kept, ignored = tuple(keep_meta), frozenset(ignore_message_keys)
-    names = {name.lower(): role for name, role in (roles or {}).items()}
+    role_of = role_names(known, roles)
     record = partial(tuple.__new__, Record)  # twice as fast as Record(...)
-    plain = [role_key, content_key] == [*_PLAIN] and not names
+    plain = [role_key, content_key] == [*_PLAIN] and not roles
     if not STATELESS({"conversation_key": conversation_key, "conversation_per_file": conversation_per_file}):
         rows = yield from _grouped(rows, conversation_key, messages_key, (role_key, content_key), system_key, kept)
     for row in rows:
@@ -71,15 +73,16 @@ def convert(
         try:
             turns = _turns(value, messages_key)
             is_plain = plain and {*map(type, turns)} == _DICT and {*map(tuple, turns)} == _PLAIN_ONLY
-            is_plain = is_plain and {*map(type, map(_CONTENT, turns))} == _TEXT
-            messages = turns if is_plain else [message_of(turn, role_key, content_key, names, ignored) for turn in turns]
+            is_plain = is_plain and {*map(type, map(_CONTENT, turns)), *map(type, map(_ROLE, turns))} == _TEXT
+            is_plain = is_plain and {*map(_ROLE, turns)} <= ROLES.keys()
+            messages = turns if is_plain else [message_of(turn, role_key, content_key, role_of, ignored) for turn in turns]
             if system := value.get(system_key):
                 messages = with_system(messages, system)
         except Unsupported as error:
             yield Drop(row, error.reason, str(error))
             continue
         if last_only:
-            messages = [*({**m, "train": False} for m in messages[:-1]), {**messages[-1], "train": True}]
+            messages = [*({**m, "train": False} for m in messages[:-1]), messages[-1] | {"train": messages[-1].get("train", True)}]
         meta = {key: value[key] for key in kept if key in value} if kept else {}
         if isinstance(dict.get(value, "meta"), dict):  # any other is left unread, and named
             meta = value["meta"] | meta
@@ -94,19 +97,34 @@ class Unsupported(Exception):
         self.reason = reason
 
 
+def role_names(known: Mapping[str, str], roles: Mapping[str, str] | None = None) -> Callable[[str], str]:
+    """Return the function from the name of a role, in any case, to the role: that of `roles`, or of those `known`. Other names are returned
+    unchanged, to be refused."""
+    spellings = {name.lower(): (meanings, name) for meanings in (known, roles or {}) for name in meanings}
+
+    def role_of(name: str) -> str:
+        meanings, spelling = spellings.get(name.lower(), ({name: name}, name))
+        return meanings[spelling]
+
+    return role_of
+
+
+_OWN_NAMES = role_names(ROLES)
+
+
 def message_of(
     turn: Any,
     role_key: str = "role",
     content_key: str = "content",
-    roles: Mapping[str, str] | None = None,
+    role_of: Callable[[str], str] = _OWN_NAMES,
     ignored: Container[str] = (),
 ) -> dict[str, Any]:
-    """Return the record's message for a message of a row, with its role looked up in `roles`, without ignored keys. Raises Unsupported."""
+    """Return the record's message for a message of a row, without ignored keys. Raises Unsupported."""
     if not isinstance(turn, dict):
         return {"role": None, "content": turn}
     role, content = turn.get(role_key), turn.get(content_key)
-    if roles and isinstance(role, str):
-        role = roles.get(role.lower(), role)
+    if isinstance(role, str):
+        role = role_of(role)
     message = {"role": role, "content": _joined(content) if isinstance(content, list) else content}
     for key, value in turn.items():
         if key in (role_key, content_key) or key in ignored:
@@ -168,7 +186,10 @@ def _what(value: Any, messages_key: str) -> str:
     if not isinstance(value, dict):
         return f"the row is {type(value).__name__}"
     if messages_key in value:
-        return f"it is {'an object' if isinstance(value[messages_key], dict) else 'empty or no list'}"
+        found = value[messages_key]
+        if isinstance(found, str) and found.startswith(("[{'", "[ {'")):
+            return "it is a list as Python prints it: write it as JSON (json.dumps)"
+        return f"it is {'an object' if isinstance(found, dict) else 'empty or no list'}"
     return f"the row has {', '.join(map(str, list(value)[:8])) or 'no keys'}"
 
 
@@ -193,7 +214,7 @@ def _grouped(
     for parts in found.values():
         values = [part.value for part in parts]
         turns = [{key: value.get(key) for key in (*turn_keys, "train", "weight") if key in value or key in turn_keys} for value in values]
-        meta = {key: next(value[key] for value in values if key in value) for key in kept if any(key in value for value in values)}
+        meta = {key: _one_or_all([value[key] for value in values if key in value]) for key in kept if any(key in value for value in values)}
         systems = [system for value in values if (system := value.get(system_key))]
         row = joined(parts, meta | ({system_key: systems[0]} if systems else {}) | {messages_key: turns})
         if len(files := {part.file: None for part in parts}) > 1:
@@ -207,6 +228,12 @@ def _grouped(
         else:
             conversations.append(row)
     return conversations
+
+
+def _one_or_all(found: list[Any]) -> Any:
+    """Return the value that the rows of a conversation have, or the list of their different values."""
+    different = [*{orjson.dumps(value, default=str): value for value in found}.values()]
+    return different if len(different) > 1 else different[0]
 
 
 def _out_of_order(values: list[dict[str, Any]]) -> str:

@@ -57,5 +57,8 @@ def _messages(prompt: Any, completion: Any, system: Any) -> list[dict[str, Any]]
     if not isinstance(prompt, list) or not isinstance(completion, list):
         messages = chat_messages([(prompt, completion)])
     else:
-        messages = [{**message_of(turn), "train": False} for turn in prompt] + [message_of(turn) for turn in completion]
+        asked = [message_of(turn) for turn in prompt]
+        if any(message.get("train") for message in asked):
+            raise Unsupported("a message of the prompt has train: true: the converter messages trains it", "trained_prompt")
+        messages = [{**message, "train": False} for message in asked] + [message_of(turn) for turn in completion]
     return with_system(messages, system) if system and messages else messages

@@ -43,8 +43,8 @@ def convert(
 ) -> Iterator[Record | Drop]:
     """Yield one chat record per row."""
     yield from messages.convert(
-        rows, record_type, messages_key=conversations_key, role_key=from_key, content_key=value_key, system_key=system_key,
-        roles={**ROLES, **(roles or {})}, ignore_message_keys=ignore_message_keys, keep_meta=keep_meta, last_only=last_only,
+        rows, record_type, ROLES, messages_key=conversations_key, role_key=from_key, content_key=value_key, system_key=system_key,
+        roles=roles, ignore_message_keys=ignore_message_keys, keep_meta=keep_meta, last_only=last_only,
     )  # fmt: skip
 
 

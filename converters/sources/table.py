@@ -40,7 +40,7 @@ def convert(
     ] = None,
     label_key: Annotated[Text, only_for("classification"), "The column of the label."] = "label",
     label_names: Annotated[
-        dict[Any, Text] | None,
+        dict[str, Text] | None,
         Keyword("minProperties", 1),
         only_for("classification"),
         "Names for the values of the label column; a row with another value is dropped. Default: the values themselves.",
@@ -64,7 +64,7 @@ def convert(
     other = {"chat": [assistant_key, *([system_key] if system_key else [])], "classification": [label_key], "text": []}[record_type]
     joined = _PLACE.findall(template) if template else []
     needed = [*(joined or [given_key]), *other]
-    names = {str(key): name for key, name in (label_names or {}).items()}
+    names = label_names or {}
     are_nested = any(map(is_path, needed))
     for row in rows:
         if missing := missing_keys(row.value, *([first_key(row.value, name) for name in needed] if are_nested else needed)):

@@ -5,9 +5,9 @@ from collections.abc import Iterable
 from typing import Any
 
 from ...converters.building.key_meanings import MEANINGS
+from ...converters.sources.messages import ROLES as MESSAGES_ROLES
 from ...converters.sources.sharegpt import ROLES
 
-MESSAGES_ROLES = ("system", "user", "assistant", "tool")
 KNOWN = (*MESSAGES_ROLES, *ROLES)
 SYNONYMS = {**ROLES, "developer": "system", "ai": "assistant", "bot": "assistant"}
 TRAINED = {*MEANINGS, "tool_call_id", "function", "refusal", "attachments", "files", "image_url"}
@@ -23,7 +23,7 @@ def chat_roles(chats: Iterable[list[Any]], share_gpt: bool = False) -> tuple[dic
     spoken = [[name for name in chat if isinstance(name, str)] for chat in chats]
     written = {name.lower(): name for chat in reversed(spoken) for name in reversed(chat)}  # as first written; case is ignored
     known = ROLES if share_gpt else MESSAGES_ROLES
-    unknown = [low for low, name in reversed(written.items()) if (low if share_gpt else name) not in known]
+    unknown = [low for low in reversed(written) if low not in known]
     roles = {low: SYNONYMS[low] for low in unknown if low in SYNONYMS}
     taken = {SYNONYMS.get(low) for low in written}
     unclear, free = [low for low in unknown if low not in roles], [role for role in ("user", "assistant") if role not in taken]

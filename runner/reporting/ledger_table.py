@@ -1,11 +1,12 @@
 """The row counts of a conversion as a table on the terminal."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ...converters.building.batches import NO_ROWS, NOT_READ
 from ...converters.building.budgets import composition
-from ...converters.building.named_keys import absent_note
+from ...converters.building.named_in_rows import absent_note
 from ...converters.reading.readers import SKIPPED_TEXT
 from ...schemas.base.counted import counted
 from ...schemas.base.screen import Screen
@@ -32,23 +33,37 @@ def ledger_table(manifest: Mapping[str, Any], out: Path) -> None:
 
 
 def source_notes(manifest: Mapping[str, Any]) -> list[str]:
-    """Return what each source with a budget contributes, which keys were not read or are absent, and which placeholders were not filled."""
+    """Return what to know of each source: what it contributes to a budget, the keys that were not read, what it names and no row has, the
+    artifacts in its texts, and its files without rows; and of the labels."""
     notes = composition(manifest["sources"])
     for source in manifest["sources"]:
         what = f"{source['converter']}: "
         if unread := source["unread_keys"]:
             notes.append(f"{what}keys not read: {_counted(unread)}; list those that can be ignored in the source's ignore_keys")
-        notes += [what + absent_note(setting, key, source["unread_keys"]) for setting, key in source.get("absent_keys", ())]
-        if names := source["placeholders"]:
-            notes.append(f"{what}unfilled placeholders and missing values as text: {_counted(names)}")
-        if skipped := [file["name"] for file in source["files"] if file["format"] == SKIPPED_TEXT]:
-            more = f" and {len(skipped) - 3:,} more" if len(skipped) > 3 else ""
-            notes.append(f"{what}{len(skipped):,} files in the folder are not data and were skipped: {', '.join(skipped[:3])}{more}")
+        notes += [what + absent_note(setting, key, source["unread_keys"]) for setting, key in source.get("absent", ())]
+        if names := source["artifacts"]:
+            notes.append(f"{what}artifacts in texts, trained unchanged: {_counted(names)}")
+        for names, fault in _files_without_rows(source["files"]):
+            more = f" and {len(names) - 3:,} more" if len(names) > 3 else ""
+            notes.append(f"{what}{counted(len(names), 'file')} {fault}: {', '.join(names[:3])}{more}")
+    if absent := manifest.get("absent_labels"):
+        notes.append(f"labels that no row has: {', '.join(absent)}")
+    if untrained := manifest.get("untrained_labels"):
+        notes.append(f"labels without a training row: {_counted(untrained)}")
     if conflicts := manifest.get("label_conflicts"):
         rows = " and ".join(f"{counted(count, f'{split} row')}" for split, count in conflicts["rows"].items())
         first, second = conflicts["examples"][0]
         notes.append(f"{rows} with a text that an earlier row labels differently, e.g. {second} and {first}")
     return notes
+
+
+def _files_without_rows(files: Sequence[Mapping[str, str]]) -> Iterator[tuple[list[str], str]]:
+    if skipped := [file["name"] for file in files if file["format"] == SKIPPED_TEXT]:
+        yield skipped, "skipped (not data)"
+    if empty := [file["name"] for file in files if file["format"].endswith(NO_ROWS)]:
+        yield empty, "without rows"
+    if beyond := [file["name"] for file in files if file["format"] == NOT_READ]:
+        yield beyond, "beyond the limit"
 
 
 def leaks_line(manifest: Mapping[str, Any]) -> str:
@@ -75,5 +90,5 @@ def _near_duplicates(near: Mapping[str, Any], splits: Mapping[str, int]) -> str:
 
 
 def _counted(rows: dict[str, int]) -> str:
-    shown = ", ".join(f"{name} ({counted(count, 'row')})" for name, count in list(rows.items())[:NAMED])
+    shown = ", ".join(f"{name if name.strip() else repr(name)} ({counted(count, 'row')})" for name, count in list(rows.items())[:NAMED])
     return shown + (f" and {len(rows) - NAMED} more" if len(rows) > NAMED else "")

@@ -5,26 +5,35 @@ from typing import Any
 
 from ...schemas.base.counted import counted
 
+WORDS_SHOWN = 5
 ACCEPTABLE = {"whitespace": "white space at the ends", "reasoning": "reasoning"}  # what a recipe may allow a chat template to leave out
 
 
 def token_summary(facts: Mapping[str, Any]) -> str:
     """Describe a split's tokens in one line, depending on the record type."""
     long = f"; {counted(len(facts['long_rows']), 'row')} longer than sequence_len" if facts.get("long_rows") else ""
+    unknown = _unknown_words(facts.get("unknown_words") or {})
     if "labels" in facts:
         by_label = ", ".join(f"{count:,} {label}" for label, count in facts["labels"].items())
         rows = counted(facts["trained_rows"], "row")
-        return f"{rows} ({by_label}) of {facts['tokens']:,} tokens; the longest has {facts['longest']:,}{long}"
+        return f"{rows} ({by_label}) of {facts['tokens']:,} tokens; the longest has {facts['longest']:,}{long}{unknown}"
     losses = {name: len(group["rows"]) for name, group in facts.get("losses", {}).items() if name.split()[0] in ACCEPTABLE}
     left_out = "".join(f"; {left_out_line(name)} in {counted(count, 'row')}" for name, count in losses.items())
     trained = f"{facts['trained']:,} tokens trained and {facts['masked']:,} masked"
     if "split_documents" in facts:
         blocks = f"{facts['rows']:,} texts in {facts['trained_rows']:,} blocks, {facts['fill']:.0%} full"
-        return f"{trained} (the first of each part); {blocks}, {facts['split_documents']:,} texts split over blocks, none cut"
+        return f"{trained} (the first of each part); {blocks}, {facts['split_documents']:,} texts split over blocks, none cut{unknown}"
     if "blocks" in facts:
         trained += f"; {counted(facts['trained_rows'], 'row')} in {counted(facts['blocks'], 'block')}, {facts['fill']:.0%} full"
     untrained = counted(len(facts["untrained_rows"]), "row")
     return f"{trained}; longest row {facts['longest']:,}; {untrained} without a trained token{long}{left_out}"
+
+
+def _unknown_words(rows: Mapping[str, list[str]]) -> str:
+    if not rows:
+        return ""
+    words = ", ".join(map(repr, list(dict.fromkeys(word for found in rows.values() for word in found))[:WORDS_SHOWN]))
+    return f"; {counted(len(rows), 'row')} with words that the tokenizer has no token for: {words}"
 
 
 def left_out_line(name: str) -> str:

@@ -29,6 +29,7 @@ class SplitTokens(TypedDict, total=False):
     untrained_rows: list[str]
     rows_without_eos: list[str]
     losses: dict[str, Lost]
+    unknown_words: dict[str, list[str]]
 
 
 _OF_LABELS = ("trained_rows", "tokens", "longest")

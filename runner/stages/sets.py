@@ -10,6 +10,7 @@ from ...schemas.base.counted import counted
 from ...schemas.base.files import replacing_folder
 from ...schemas.base.hashing import key_of
 from ...schemas.sections import Recipe
+from ..reporting.ledger_table import source_notes
 from ..runtime.run_files import SETS
 from ..runtime.run_folder import RunFolder
 from .context import RunContext
@@ -44,6 +45,8 @@ def run(context: RunContext) -> None:
     for name, manifest in manifests.items():
         dropped = ", ".join(f"{count:,} {reason.replace('_', ' ')}" for reason, count in manifest["dropped"].items()) or "none"
         context.display.say(NAME, f"{name}: {counted(manifest['rows_in'], 'row')} in, {manifest['rows_kept']:,} kept; dropped: {dropped}")
+        for note in source_notes(manifest):
+            context.display.say(NAME, f"{name}: {note}")
 
 
 def build_sets(recipe: Recipe, trained: Manifest, data: Path, out: Path) -> dict[str, Manifest]:

@@ -28,10 +28,11 @@ class Span(NamedTuple):
 
 
 class Lost(NamedTuple):
-    """What the template leaves out of a message: `text` is a word, white space at its ends (whitespace) or inside (gap), or reasoning."""
+    """What the template leaves out of a message: `text` is a word, white space at its ends (whitespace) or inside (gap), or reasoning. Or
+    what it writes inside (inserted), with the white space that was there."""
 
     message: int
-    kind: str  # word, gap, whitespace, reasoning
+    kind: str  # word, gap, whitespace, reasoning, inserted
     text: str
 
 
@@ -145,7 +146,10 @@ def _account(index: int, message: Message, seen: dict[tuple[int, int], int], reg
             gap = content[before:start]
             if gap not in text[at:place]:
                 located.lost.append(Lost(index, "reasoning" if thought and start <= thought.end() else "gap", gap))
-            elif text[at:place] == gap and located.spans[-1].reasoning == is_reasoning:
+            elif text[at:place] != gap:
+                if not (thought and start <= thought.end()):  # templates write their own white space around reasoning
+                    located.lost.append(Lost(index, "inserted", text[at:place]))
+            elif located.spans[-1].reasoning == is_reasoning:
                 begin = located.spans.pop().start
         located.spans.append(Span(index, begin, place + end - start, is_reasoning))
         at, before = place + end - start, end

@@ -9,6 +9,7 @@ from .labels import IGNORED
 from .loss import can_choose_positions
 from .packing import block_of, document_ids, pack, piece_of, pieces
 from .prepared_rows import Prepared, split_rows, step_faults
+from .unknown_tokens import unknown_words
 
 
 def prepare(cfg: Any, tokenizer: Any) -> Prepared:
@@ -45,6 +46,7 @@ def blocks_of(
         "longest": max(lengths),
         "split_documents": sum(len(document) > 1 for document in parts),
         "fill": round(sum(lengths) / (len(blocks) * sequence_len), 4),
+        "unknown_words": unknown_words(tokenizer, ((r["id"], r["text"], ids) for r, ids in zip(records, documents, strict=True))),
         "untrained_rows": [record["id"] for record, ids in zip(records, documents, strict=True) if len(ids) < 2],
     }
 

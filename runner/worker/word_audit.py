@@ -15,13 +15,15 @@ HINTS = {
     "reasoning": "set data.reasoning: drop to accept it",
     "whitespace": "set data.whitespace: trim, the default, to accept it",
     "word": "choose another model.chat_template",
+    "token": "choose another model, or remove these words",
     "system": SYSTEM_HINT,
 }
 WORDS_SHOWN = 8
 
 
 class Loss(NamedTuple):
-    """What one message loses. `kind`: word, gap, reasoning or whitespace left out; masked or unmasked against the recipe; unknown."""
+    """What one message loses. `kind`: word, gap, reasoning or whitespace left out; inserted, what is written inside; token, a word that has
+    none; masked or unmasked against the recipe; unknown."""
 
     row: str
     role: str
@@ -70,7 +72,17 @@ class WordAudit:
                     return [Loss(row["id"], "", "unknown", "its words cannot be followed through the template")]
                 spans, lost = located
         found = [Loss(row["id"], messages[one.message]["role"], one.kind, one.text) for one in lost]
+        found += self._without_token(row, spans, tokens, ids)
         return found + list(self._mask_faults(row, spans, tokens, labels))
+
+    def _without_token(self, row: dict[str, Any], spans: list[Span], tokens: TokenText, ids: Sequence[int]) -> Iterable[Loss]:
+        """Yield the words that the tokenizer does not know: the model gets its unknown token in their place."""
+        unknown = getattr(self.tokenizer, "unk_token_id", None)
+        for at in [at for at, number in enumerate(ids) if number == unknown] if unknown is not None and unknown in ids else ():
+            start, end = tokens.starts[at], tokens.ends[at]
+            span = next((span for span in spans if span.start < end and start < span.end), None)
+            if span and tokens.text[start:end] != self.tokenizer.unk_token:
+                yield Loss(row["id"], row["messages"][span.message]["role"], "token", tokens.text[start:end])
 
     def _mask_faults(self, row: dict[str, Any], spans: list[Span], tokens: TokenText, labels: Sequence[int]) -> Iterable[Loss]:
         for span in spans:
@@ -146,7 +158,9 @@ def _what(kind: str, role: str, template: str) -> str:
         "word": lambda: f"{template} leaves out words of the {role} message",
         "reasoning": lambda: f"{template} leaves out or masks reasoning of the {role} message",
         "gap": lambda: f"{template} leaves out white space inside the {role} message",
+        "inserted": lambda: f"{template} writes other characters inside the {role} message",
         "whitespace": lambda: f"{template} strips white space at the ends of the {role} message",
+        "token": lambda: f"the tokenizer has no token for words of the {role} message",
         "masked": lambda: f"{template} writes the {role} message so that a part of it is not trained",
         "unmasked": lambda: f"{template} writes the {role} message so that a part of it is trained although it is masked",
         "unknown": lambda: f"{template} writes something that cannot be checked",

@@ -18,6 +18,7 @@ from ...schemas.recipe import is_prompt, load_recipe
 from ...schemas.sections import Source
 from ...schemas.yaml_source import KeyPath
 from ..models.template_rows import template_problems
+from ..reporting.ledger_table import source_notes
 from ..resources.model_names import model_name_problems
 
 
@@ -46,6 +47,7 @@ def check_data(path: Path, settings: tuple[str, ...]) -> DataCheck:
     digests: dict[KeyPath, set[bytes]] = {section: set() for section in budgets}
     unread: list[str] = []
     files: list[SourceFile] = []
+    notes: list[str] = []
     for place, source, record_type in recipe.all_sources():
         if source.path.startswith((SCHEME, GENERATED)):
             unread.append(source.path)
@@ -56,6 +58,7 @@ def check_data(path: Path, settings: tuple[str, ...]) -> DataCheck:
             if not trial.is_whole:
                 unread.append(f"{source.path} beyond row {LIMIT:,}")
             _require_records(source, trial)
+            notes += _notes(source, trial)
         except UserError as error:
             location = loaded.document.location((*place, "path"))
             problems += [problem.replaced(location=location, what=str(problem).partition("\n")[0]) for problem in error.problems]
@@ -68,7 +71,6 @@ def check_data(path: Path, settings: tuple[str, ...]) -> DataCheck:
             labels[place[:-2]].setdefault(record.fields["label"], str(record.row))
         for drop in trial.unusable:
             ledger.drop(drop)
-    notes: list[str] = []
     for section, budget in budgets.items():
         problems += _found(check_budget, ledgers[section], budget if not unread else float(budget > 0), files)
         problems += _found(check_labels, labels[section], recipe.data.labels)
@@ -85,6 +87,13 @@ def _found(check: Callable[..., None], *arguments: object) -> list[Problem]:
     except UserError as error:
         return list(error.problems)
     return []
+
+
+def _notes(source: Source, trial: Trial) -> list[str]:
+    """Return what a conversion would say of the source's keys and texts, as far as it was read."""
+    facts = {"converter": source.converter, "unread_keys": trial.unread, "absent": trial.absent, "artifacts": trial.artifacts, "files": []}
+    read = "" if trial.is_whole else f" (in the first {LIMIT:,} rows)"
+    return [note + read for note in source_notes({"sources": [facts]})]
 
 
 def _in(section: KeyPath) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from recipekit.converters.building.pipeline import build
+from recipekit.runner.reporting.ledger_table import source_notes
 from recipekit.schemas.base.errors import UserError
 from recipekit.schemas.sections import Data, Source, Split
 
@@ -214,6 +215,74 @@ def test_a_system_prompt_next_to_any_message_of_a_conversation_is_read(records):
     assert roles(record) == ["system", "user", "assistant"]
     with pytest.raises(UserError, match="two system prompts"):
         records("messages", rows({"c": 1, **HI[0], "system": "A"}, {"c": 1, **HI[1], "system": "B"}), conversation_key="c")
+
+
+def test_a_value_of_another_type_in_a_text_column_is_refused_with_its_rows(records):
+    with pytest.raises(UserError, match=r"0:1: no text: text is a number .also in line 3"):
+        records("table", rows(*({"text": text, "label": "x"} for text in (1, "Nan", 3))), kind="classification")
+
+
+def test_zeros_before_a_number_are_kept_and_whole_floats_are_written_as_integers(records):
+    found = records("table", "text,label\na,007\nb,08\n", kind="classification")
+    assert [record["label"] for record in found] == ["007", "08"]
+    found = records("table", rows({"text": "a", "label": 0.0}, {"text": "b", "label": 1.0}), kind="classification")
+    assert [record["label"] for record in found] == ["0", "1"]
+
+
+def test_white_space_at_the_ends_of_a_text_is_kept(records):
+    (record,) = records("messages", rows({"messages": [HI[0], {"role": "assistant", "content": "\n\n Yes. "}]}))
+    assert record["messages"][1]["content"] == "\n\n Yes. "
+    (record,) = records("prompt_completion", rows({"prompt": "Q: ", "completion": " A "}), kind="text")
+    assert record["text"] == "Q:  A "
+
+
+@pytest.mark.parametrize("turns", [[HI[0], *HI], [*HI, HI[1]], [HI[1], *HI]], ids=["two questions", "two answers", "an answer first"])
+def test_turns_that_do_not_alternate_are_refused_rather_than_joined(records, turns):
+    with pytest.raises(UserError, match="roles do not alternate"):
+        records("messages", rows({"messages": turns}))
+
+
+def test_half_of_a_surrogate_pair_is_refused_with_its_column(records):
+    with pytest.raises(UserError, match="column 41: no low surrogate"):
+        records("messages", '{"messages":[{"role":"user","content":"a\\ud83d"},{"role":"assistant","content":"b"}]}\n')
+
+
+def test_json_lines_written_over_many_lines_are_read(records):
+    values = [{"messages": [{"role": "user", "content": str(n)}, HI[1]]} for n in range(3)]
+    assert len(records("messages", "\n".join(json.dumps(value, indent=2) for value in values))) == 3
+
+
+def test_blanks_around_a_column_name_are_shown(records):
+    with pytest.raises(UserError, match="no 'sentence'; the row has ' sentence ', label"):
+        records("table", " sentence ,label\nhello,a\n", kind="classification", text_key="sentence")
+
+
+def test_a_column_of_row_numbers_is_named(tmp_path):
+    (tmp_path / "a.csv").write_text(",text,label\n0,hello,a\n1,bye,b\n")
+    manifest = build(Data("classification", (Source(str(tmp_path / "a.csv"), "table"),), split=Split(0)), tmp_path / "out")
+    assert "table: keys not read: '' (2 rows)" in source_notes(manifest)[0]
+
+
+def test_few_rows_are_in_one_split_each(tmp_path):
+    for count in range(1, 8):
+        (tmp_path / "a.jsonl").write_text(rows(*({"messages": [{"role": "user", "content": str(n)}, HI[1]]} for n in range(count))))
+        manifest = build(Data("chat", (Source(str(tmp_path / "a.jsonl"), "messages"),), split=Split(0.2)), tmp_path / "out")
+        assert sum(manifest["splits"].values()) == count
+
+
+def test_an_input_is_part_of_the_question_whatever_the_template_of_the_model(records):
+    (record,) = records("alpaca", rows({"instruction": "Translate.", "input": "Ja.", "output": "Yes."}))
+    assert record["messages"][0]["content"] == "Translate.\n\nJa."
+
+
+def test_only_the_last_reply_is_trained_where_the_recipe_says_so(records):
+    (record,) = records("messages", rows({"messages": [*HI, *HI]}), last_only=True)
+    assert [message["train"] for message in record["messages"]] == [False, False, False, True]
+
+
+def test_a_system_message_in_the_middle_is_refused(records):
+    with pytest.raises(UserError, match="system not first: messages.2. is a system message"):
+        records("messages", rows({"messages": [*HI, {"role": "system", "content": "Be brief."}, *HI]}))
 
 
 def test_every_row_of_the_table_names_a_test_that_exists():

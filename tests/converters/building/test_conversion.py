@@ -222,3 +222,13 @@ def test_a_converter_of_many_rows_sees_them_as_one_stream(size):
     assert [row["id"] for row in found] == ["a:1", "a:1#2", "a:1#3"]
     assert sum(part.ledger.read for part in parts) == 3
     assert sum(part.ledger.dropped.total() for part in parts) == 2
+
+
+@pytest.mark.parametrize("value", ["web", {"site": "x"}, 5])
+def test_a_key_of_meta_that_the_line_needs_is_refused(value):
+    """`origin` in meta is the row's place: another one would be left out. That of an earlier conversion is replaced."""
+    spec = CHATS._replace(options={"keep_meta": ["origin"]})
+    found = convert_batch(
+        spec, Batch("a", 1, block(chat("a", origin=value), chat("b", origin={"file": "x", "line": 1, "converter": "messages@1"})))
+    )
+    assert ids(found) == ["a:2"] and dict(found.ledger.dropped) == {"reserved_key": 1}

@@ -21,6 +21,12 @@ def places(*labels):
     [
         ("joy", "Joy"),
         ("joy", "joy "),
+        ("joy", "Joy."),
+        ("joy", "joy,"),
+        ("joy", '"joy"'),
+        ("joy", "joy\u200b"),
+        ("not sure", "not_sure"),
+        ("Not-Sure", "not_sure"),
         ("joy", "\u200ajoy"),
         ("café", "cafe\u0301"),
         ("very good", "verygood"),
@@ -33,7 +39,7 @@ def places(*labels):
     ],
 )
 def test_labels_that_differ_only_in_form_are_refused(one, other):
-    with pytest.raises(UserError, match="labels that differ only in spaces, case, Unicode form or digits") as error:
+    with pytest.raises(UserError, match="labels that differ only in spaces, case, marks, Unicode form or digits") as error:
         check_labels(places(one, other, "anger"), None)
     assert "rows.jsonl:1" in error.value.problems[0].what and "rows.jsonl:2" in error.value.problems[0].what
 
@@ -44,9 +50,13 @@ def test_lists_of_labels_are_refused(label):
         check_labels(places("joy", "anger", "15", label), None)
 
 
-@pytest.mark.parametrize("label", ["sad, but not very", "none", "1.5", "joy,", "and/or", "1e5", "1" * 60])
+@pytest.mark.parametrize("label", ["sad, but not very", "none", "1.5", "and/or", "1e5", "1" * 60])
 def test_labels_with_a_separator_of_their_own_are_labels(label):
     check_labels(places("joy", "anger", label), None)
+
+
+def test_marks_that_are_the_label_are_kept():
+    check_labels(places("C", "C++", "C#", "-1", "1", ".5", "5", "?", "!", "1-2", "12", "+", "-", "😀", "_", "a-1", "a1"), None)
 
 
 @pytest.mark.parametrize("label", ["nan", "NaN", "<NA>", "None", "NULL", "null", "N/A", "n/a", "NA"])

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from recipekit.converters.building import pipeline
 from recipekit.converters.building.pipeline import MANIFEST, build
+from recipekit.runner.reporting.ledger_table import source_notes
 from recipekit.schemas.base.errors import GateError, UserError
 from recipekit.schemas.sections import Data, Source, Split
 from recipekit.schemas.validation import validator
@@ -257,7 +258,9 @@ def test_labels_come_from_the_rows_or_the_recipe(tmp_path):
     data = mbti(tmp_path / "a.csv", [("one two", "INFJ"), ("three four", "ENTP")])
     assert build(data, tmp_path / "out")["labels"] == ["ENTP", "INFJ"]
     ordered = data._replace(labels=("INFJ", "ENTP", "ISTP"))
-    assert build(ordered, tmp_path / "out")["labels"] == ["INFJ", "ENTP", "ISTP"]
+    found = build(ordered, tmp_path / "out")
+    assert (found["labels"], found["absent_labels"]) == (["INFJ", "ENTP", "ISTP"], ["ISTP"])
+    assert source_notes(found)[-1] == "labels that no row has: ISTP"
     with pytest.raises(UserError, match="labels that data.labels does not list: ENTP"):
         build(data._replace(labels=("INFJ", "ISTP")), tmp_path / "out")
 
@@ -389,7 +392,19 @@ def test_rows_that_differ_in_their_system_prompt_are_not_duplicates(tmp_path, mo
     assert (manifest["rows_kept"], manifest["dropped"].get("duplicate", 0)) == (kept, 2 - kept)
 
 
-def test_unread_keys_and_placeholders_are_in_the_manifest(tmp_path):
+def test_unread_keys_and_artifacts_are_in_the_manifest(tmp_path):
     path = write_jsonl(tmp_path / "rows.jsonl", [chat("Who is {{name}}?", id=1), chat("q", id=2, about={"mood": "calm"})])
     (source,) = build(chat_data(path), tmp_path / "out")["sources"]
-    assert (source["unread_keys"], source["placeholders"]) == ({"id": 2, "about": 1}, {"{{name}}": 1})
+    assert (source["unread_keys"], source["artifacts"]) == ({"id": 2, "about": 1}, {"{{name}}": 1})
+
+
+@pytest.mark.parametrize("empty", [b"", b"\n\n", gzip.compress(b"")])
+@pytest.mark.parametrize(
+    ("converter", "rows"), [("text", b"It rained."), ("messages", orjson.dumps(chat("Hi?"))), ("babylm", b"word " * 20)]
+)
+def test_a_file_without_rows_is_named(tmp_path, converter, rows, empty):
+    for name, content in {"a": rows, "b": empty, "c": rows + b"\n"}.items():
+        (tmp_path / "in" / name).parent.mkdir(exist_ok=True)
+        (tmp_path / "in" / name).write_bytes(content)
+    data = Data("chat" if converter == "messages" else "text", (Source(str(tmp_path / "in" / "*"), converter),), split=Split(0))
+    assert [fact["format"].endswith(": no rows") for fact in build(data, tmp_path / "out")["sources"][0]["files"]] == [False, True, False]

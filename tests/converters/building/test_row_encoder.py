@@ -6,11 +6,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from recipekit.converters.building.chat_checks import record_fault
 from recipekit.converters.building.row_encoder import (
-    MISSING,
     Lines,
     content_digest,
     group_keys,
-    placeholders,
     plain_chat,
     row_digest,
     with_system_prompt,
@@ -176,12 +174,3 @@ def test_equal_values_of_different_keys_are_different_groups():
 def test_rows_can_be_grouped_by_their_text():
     assert group_keys({"text": "t"}, {}, ["text"])
     assert group_keys({"text": "t"}, {"text": "of the source"}, ["text"]) == group_keys({}, {"text": "of the source"}, ["text"])
-
-
-@pytest.mark.parametrize("word", sorted(MISSING))
-@pytest.mark.parametrize("beside", ["", "!", " it is"])
-def test_a_text_that_means_a_missing_value_is_reported(word, beside):
-    messages = said(("user", "What is it?"), ("assistant", f"{word}{beside}"))
-    body, _, is_suspect = plain_chat(messages)
-    assert is_suspect == (not beside) and placeholders(body) == (set() if beside else {word})
-    assert placeholders(orjson.dumps({"text": f"{word}{beside}"})[1:-1]) == (set() if beside else {word})

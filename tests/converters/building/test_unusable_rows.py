@@ -50,6 +50,32 @@ def test_tool_calls_get_the_hint_that_trains_them_as_text(tmp_path):
     assert build(Data("chat", (mapped,), split=Split(0), dedup="none"), tmp_path / "out")["rows_kept"] == 4
 
 
+@pytest.mark.parametrize(("roles", "named"), [(("用户", "助手"), "map '用户' with"), (("пользователь", "gpt"), "map 'пользователь' with")])
+def test_unknown_roles_get_the_hint_to_map_them(tmp_path, roles, named):
+    (tmp_path / "a.json").write_text(json.dumps([{"messages": [{"role": role, "content": "Hi"} for role in roles]}]))
+    with pytest.raises(UserError) as caught:
+        build(Data("chat", (Source(str(tmp_path / "a.json"), "messages"),), split=Split(0)), tmp_path / "out")
+    assert named in caught.value.problems[-1].hint
+
+
+COLUMNS, ROWS = {"text": {"0": "a", "1": "b"}, "label": {"0": "x", "1": "y"}}, [{"text": "a", "label": "x"}]
+
+
+@pytest.mark.parametrize(
+    ("whole", "word"),
+    [
+        (COLUMNS, "orient='records'"),
+        ({key: [*values.values()] for key, values in COLUMNS.items()}, "orient='records'"),
+        ({"columns": ["text", "label"], "index": [0], "data": [["a", "x"]]}, "orient='records'"),
+        ({"0": ROWS[0]}, "orient='records'"),
+        ({"version": 1, "data": ROWS}, "under 'data'"),
+        ({"train": ROWS, "test": ROWS}, "under 'train'"),
+    ],
+)
+def test_a_file_that_is_one_object_of_rows_gets_the_hint_to_write_them_as_rows(tmp_path, whole, word):
+    assert word in hint(tmp_path / "a.json", json.dumps(whole, indent=1).encode())
+
+
 @given(st.integers(1, 10**9), st.integers(0, 10**9))
 def test_the_proposed_share_allows_the_rows_and_few_more(rows, others):
     share, exact = share_of(rows, rows + others), rows / (rows + others)

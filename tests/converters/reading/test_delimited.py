@@ -219,3 +219,13 @@ def test_no_line_is_left_out_whatever_the_quotes(text):
     assert letters <= text.count("a")
     if not any(isinstance(item, Drop) for item in found):
         assert letters == text.count("a")
+
+
+@pytest.mark.parametrize("second", ["str,int", "string,int64", "VARCHAR(20),bigint", "----,:---:", "[text],(kg)", ",[kg]"])
+def test_a_row_of_the_columns_types_or_units_is_not_a_row(second):
+    assert told(read(f"a,b\n{second}\n1,2\n")) == [(2, "type_row"), (3, "1", "2")]
+
+
+def test_words_that_are_types_too_are_data_elsewhere():
+    assert told(read("a,b\ntext,good\nstr,int\n")) == [(2, "text", "good"), (3, "str", "int")]
+    assert told(read("a\nobject\n")) == [(2, "object")]

@@ -115,7 +115,7 @@ def test_as_text_every_turn_is_a_record_that_knows_its_conversation():
     items = converted(native(("a", "b"), ("c", "d\n\n医生：e")), kind="text")
     assert [item.fields["text"] for item in items] == ["问题:a\n答案:b", "问题:c\n答案:d\n\ne"]
     assert [(item.meta["conversation"], item.meta["turn"]) for item in items] == [("f.json:1", 0), ("f.json:1", 1)]
-    assert [item.fixed for item in items] == [("role_tag_removed",), ()]
+    assert [item.fixed for item in items] == [("role_tag_removed", "system_left_out"), ()]
 
 
 def test_a_blank_question_leaves_only_the_answer():
@@ -251,3 +251,11 @@ def test_the_real_swift_rows_keep_one_row_a_dialogue(realdata):
     kept = [item for item in convert(rows) if isinstance(item, Record)]
     assert len(kept) == len({(row.value["query"], row.value["response"]) for row in rows}) == 39
     assert all(item.row.value["history"] == [] for item in kept)
+
+
+def test_a_second_system_prompt_is_refused_and_one_that_is_left_out_counted():
+    turns = [{"from": "system", "value": "s"}, {"from": "human", "value": "a"}, {"from": "gpt", "value": "b"}]
+    same, other = converted({"conversations": turns, "system": "s"}, {"conversations": turns, "system": "t"})
+    assert said(same) == ["s", "a", "b"] and other.reason == "two_system_prompts"
+    (record,) = converted(native(("a", "b")), kind="text")
+    assert SYSTEM not in record.fields["text"] and record.fixed == ("system_left_out",)

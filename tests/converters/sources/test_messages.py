@@ -28,6 +28,11 @@ def test_role_names_are_mapped_in_any_case():
     assert converted({"messages": said}, roles={"client": "user", "Counselor": "assistant"}) == [HI]
 
 
+def test_the_roles_own_names_are_read_in_any_case():
+    said = [{"role": "User", "content": "Hi"}, {"role": "ASSISTANT", "content": "Hello!"}]
+    assert converted({"messages": said}) == converted({"messages": said}, roles={"x": "tool"}) == [HI]
+
+
 def test_text_parts_are_one_text_and_others_are_refused():
     parts = [{"type": "text", "text": "Hel"}, {"type": "text", "text": "lo!"}]
     assert converted({"messages": [HI[0], {"role": "assistant", "content": parts}]}) == [HI]
@@ -59,6 +64,18 @@ def test_rows_of_one_message_are_grouped_by_a_key():
     assert converted({"role": "user", "content": "Hi"}, conversation_key="id")[0][0] == "no_conversation"
 
 
+def test_grouped_rows_keep_all_their_values_in_meta():
+    rows = [Row({"id": 1, "topic": "x", "at": n, **turn}, "f", n) for n, turn in enumerate((*HI, *HI), 1)]
+    (record,) = convert(rows, conversation_key="id", keep_meta=["topic", "at"])
+    assert record.meta == {"topic": "x", "at": [1, 2, 3, 4]}
+
+
+@pytest.mark.parametrize("train", [{"train": False}, {"weight": 0}])
+def test_a_last_reply_that_is_not_to_be_trained_is_not(train):
+    (messages,) = converted({"messages": [*HI, HI[0], {**HI[1], **train}]}, last_only=True)
+    assert [message["train"] for message in messages] == [False] * 4
+
+
 def test_a_system_prompt_next_to_grouped_messages_is_that_of_the_conversation():
     rows = [{"id": 1, "system": "Be brief.", **turn} for turn in HI]
     assert converted(*rows, conversation_key="id") == [[{"role": "system", "content": "Be brief."}, *HI]]
@@ -85,6 +102,7 @@ def test_a_weight_of_1_trains_no_question():
 
 def test_a_value_that_is_not_a_list_of_messages_is_named():
     assert converted({"messages": HI[0]})[0][1] == "expected a list under 'messages'; it is an object"
+    assert "as Python prints it: write it as JSON" in converted({"messages": str(HI)})[0][1]
 
 
 @pytest.mark.parametrize("beside", [{"image": "x.png"}, {"audio": {"id": 1}}, {"annotations": [{"url": "u"}]}])

@@ -50,3 +50,9 @@ def test_keys_and_meta_are_options():
     item = one({"q": "x", "a": "y", "book": "Emma"}, prompt_key="q", completion_key="a", keep_meta=["book"])
     assert [m["content"] for m in item.fields["messages"]] == ["x", "y"]
     assert item.meta == {"book": "Emma"}
+
+
+def test_a_message_of_the_prompt_that_is_to_be_trained_is_refused():
+    turns = [{"role": "user", "content": "q", "train": True}], [{"role": "assistant", "content": "a"}]
+    drop = one(dict(zip(("prompt", "completion"), turns, strict=True)))
+    assert (drop.reason, "converter messages" in drop.detail) == ("trained_prompt", True)

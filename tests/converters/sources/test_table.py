@@ -15,7 +15,7 @@ def test_a_text_and_a_label_come_from_the_named_columns():
 
 
 def test_labels_have_the_names_that_the_recipe_gives_and_others_are_dropped():
-    one, two, three = converted(*({"text": "x", "label": label} for label in ("0", 1, "2")), label_names={0: "bad", "1": "good"})
+    one, two, three = converted(*({"text": "x", "label": label} for label in ("0", 1, "2")), label_names={"0": "bad", "1": "good"})
     assert (one.fields["label"], two.fields["label"]) == ("bad", "good")
     assert isinstance(three, Drop) and three.reason == "label_not_named"
 

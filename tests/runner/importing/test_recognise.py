@@ -120,7 +120,7 @@ def test_speakers_with_other_names_are_given_roles(tmp_path, spoken, roles):
 
 def test_speakers_in_messages_are_given_roles_too(tmp_path):
     found = recognise([written(tmp_path, "data.jsonl", turns(("User", "bot"), role="role", content="content"))])
-    assert found.choice.options == {"messages_key": "conversations", "roles": {"User": "user", "bot": "assistant"}}
+    assert found.choice.options == {"messages_key": "conversations", "roles": {"bot": "assistant"}}
 
 
 def test_speakers_that_nothing_decides_are_refused_by_name(tmp_path):

@@ -6,8 +6,9 @@ from recipekit.runner.reporting.ledger_table import leaks_line, ledger_table
 MANIFEST = {
     "type": "chat", "rows_in": 12345, "rows_kept": 12000, "dropped": {"not_augmented": 300, "duplicate": 45}, "fixed": {"[b]mojibake": 7},
     "splits": {"train": 11000, "validation": 1000},
-    "sources": [{"converter": "messages", "unread_keys": {"id": 12345, "od\x1b[31md": 3}, "placeholders": {"{{name}}": 2}, "files": [{"name": name, "format": "text, not a table: skipped"} for name in ("a.log", "b.log", "c.md", "d.md")]},
-                {"converter": "table", "unread_keys": {}, "placeholders": {}, "files": [{"name": "rows.csv", "format": "csv"}]}],
+    "sources": [{"converter": "messages", "unread_keys": {"id": 12345, "od\x1b[31md": 3}, "artifacts": {"{{name}}": 2}, "files": [{"name": name, "format": "text, not a table: skipped"} for name in ("a.log", "b.log", "c.md", "d.md")]},
+                {"converter": "table", "unread_keys": {"": 2}, "artifacts": {}, "absent": [["options.roles", "client"]],
+                 "files": [{"name": "rows.csv", "format": "csv"}, {"name": "none.csv", "format": "csv: no rows"}, {"name": "more.csv", "format": "not read"}]}],
 }  # fmt: skip
 
 
@@ -29,7 +30,9 @@ def test_every_number_has_its_line(lines, line):
 
 
 def test_files_that_were_not_read_are_named(lines):
-    assert lines[-1] == "messages: 4 files in the folder are not data and were skipped: a.log, b.log, c.md and 1 more"
+    assert "messages: 4 files skipped (not data): a.log, b.log, c.md and 1 more" in lines
+    assert "table: 1 file without rows: none.csv" in lines
+    assert "table: 1 file beyond the limit: more.csv" in lines
 
 
 def test_the_numbers_come_in_the_order_in_which_they_add_up(lines):
@@ -53,9 +56,11 @@ def test_the_title_says_what_and_where(lines):
     assert lines[0].startswith("chat records in")
 
 
-def test_unread_keys_and_placeholders_are_named_with_their_rows(lines):
+def test_unread_keys_and_artifacts_are_named_with_their_rows(lines):
     assert any(line.startswith("messages: keys not read: id (12,345 rows), od\\x1b[31md (3 rows);") for line in lines)
-    assert "messages: unfilled placeholders and missing values as text: {{name}} (2 rows)" in lines
+    assert "messages: artifacts in texts, trained unchanged: {{name}} (2 rows)" in lines
+    assert any(line.startswith("table: keys not read: '' (2 rows)") for line in lines)
+    assert "table: no row has 'client', which options.roles names" in lines
 
 
 CHECKED = {"identical": True, "group_by": ["author"], "near_duplicates": {"threshold": 0.7, "rows": {}, "examples": []}}

@@ -73,3 +73,18 @@ def test_contents_that_hold_marks_themselves_are_followed():
 
 def test_a_content_that_the_template_repeats_is_not_lost():
     assert lost("{% for m in messages %}{{ m.content }} {{ m.content }}\n{% endfor %}", CHAT) == []
+
+
+@pytest.mark.parametrize(
+    ("written", "content", "inserted"),
+    [
+        ("m.content|indent(2)", "Yes.\nNo.", "\n  "),
+        ("'> ' ~ m.content.replace('\n', '\n> ')", "Yes.\nNo.", "\n> "),
+        ("m.content.replace(' ', ' (sic) ')", "In it.", " (sic) "),
+        ("m.content.replace('\n', '\n\n')", "Yes.\nNo.", "\n\n"),
+    ],
+)
+def test_characters_that_a_template_writes_into_a_message_are_named(written, content, inserted):
+    template = PLAIN.replace("m.content", written)
+    assert lost(template, [{"role": "user", "content": content}]) == [("inserted", inserted)]
+    assert lost(template, [{"role": "user", "content": "One"}]) == []

@@ -134,6 +134,19 @@ def test_ignored_keys_are_accepted(command_line: Recipe, recipe_file: Write, min
     assert command_line("check", "--data", data_recipe(recipe_file, minimal, sources=[{**source, "ignore_keys": ["tools"]}])).code == 0
 
 
+def test_what_a_conversion_would_say_of_keys_and_texts_is_said(
+    command_line: Recipe, recipe_file: Write, minimal: Minimal, tmp_path: Path
+) -> None:
+    turns = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Ho &amp; ho"}]
+    (tmp_path / "rows.jsonl").write_text(json.dumps({"messages": turns, "topic": "x"}), encoding="utf-8")
+    options = {"keep_meta": ["topik"], "roles": {"client": "user"}}
+    source = {"path": str(tmp_path / "rows.jsonl"), "converter": "messages", "options": options}
+    outcome = command_line("check", "--data", data_recipe(recipe_file, minimal, sources=[source]))
+    assert outcome.code == 0
+    assert "no row has the key 'topik' that options.keep_meta names: did you mean 'topic'?" in outcome.err
+    assert "no row has 'client', which options.roles names" in outcome.err and "&amp; (1 row)" in outcome.err
+
+
 def test_a_check_says_which_sources_it_does_not_read(command_line: Recipe, recipe_file: Write, minimal: Minimal) -> None:
     recipe = data_recipe(recipe_file, minimal, sources=[{"path": "hf://you/rows", "converter": "messages"}])
     assert command_line("check", "--data", recipe).err == "1 recipe checked, 0 rows read: no problems\nnot read: hf://you/rows\n"

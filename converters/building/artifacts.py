@@ -1,0 +1,64 @@
+"""Find what programs leave in texts by mistake: unfilled placeholders, words for a missing value, escapes and entities written out,
+characters lost to an encoding, cells cut by Excel. They are trained unchanged, and rows that have them are counted.
+"""
+
+import re
+from collections.abc import Iterator
+from html.entities import html5
+
+from ..reading.records import RecordValue
+
+# What pandas, R, Excel and JavaScript write for a missing value, Python where it is made text, and Reddit for a removed comment.
+MISSING = {"<NA>", "N/A", "NA", "NULL", "NaN", "None", "NaT", "n/a", "nan", "null", "undefined", "[object Object]",
+           "#DIV/0!", "#N/A", "#NAME?", "#NULL!", "#NUM!", "#REF!", "#VALUE!", "[deleted]", "[removed]"}  # fmt: skip
+_LONGEST_MISSING = max(map(len, MISSING))  # comparing lengths first is faster than hashing every text
+EXCEL_LIMIT = 32_767  # characters in a cell; Excel cuts the rest
+_LOST = "\ufffd"
+_PYTHON = ("['", "{'")  # how pandas writes the lists and objects of a column
+
+_PLACEHOLDER = re.compile(r"\{\{\s*([A-Za-z_][\w.\-]{0,60})\s*\}\}", re.ASCII)
+_ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,30});")
+_BREAK = re.compile(r"<br\s*/?>", re.IGNORECASE)
+_ESCAPE = re.compile(r"(?<!\\)\\(?:[nrt]|u(?=[0-9a-fA-F]{4}))")
+_CONTROL = re.compile(r"[\0-\x08\x0e-\x1f]")
+_NUMPY = re.compile(r"\[\s*[-+.\de]+(?:\s+(?:[-+.\de]+|\.\.\.))+\s*\]")  # an array, which may have left most of its numbers out
+_TEX_OR_PATH = re.compile(r"\$|\\[(\[]|\\[a-zA-Z]+[{_^]|\b[A-Za-z]:\\")
+
+
+def may_have_artifacts(body: bytes, text: str, contents: list[str], shortest: int) -> bool:
+    """Return whether the contents may have artifacts: a quick look, which most chats pass. `text` is all of them, `body` their JSON, and
+    `shortest` the length of the shortest.
+    """
+    if "{" in text or "[" in text or "\\" in text or "&" in text or "<" in text or _LOST in text:
+        return True
+    if shortest <= _LONGEST_MISSING and not MISSING.isdisjoint(contents):
+        return True
+    if b"\\u00" in body or b"\\b" in body:  # how JSON writes control characters
+        return True
+    return len(text) >= EXCEL_LIMIT and EXCEL_LIMIT in map(len, contents)
+
+
+def artifacts(fields: RecordValue) -> set[str]:
+    """Return the names of the artifacts in a valid record's texts."""
+    contents = [message["content"] for message in fields["messages"]] if "messages" in fields else [fields["text"]]
+    return {name for content in contents for name in _of_text(content)}
+
+
+def _of_text(text: str) -> Iterator[str]:
+    if text in MISSING:
+        yield text
+    if text.startswith(_PYTHON) and text[-1] in "]}" or text[0] == "[" and _NUMPY.fullmatch(text):
+        yield "a Python list or dict"
+    yield from (f"U+{ord(found):04X}" for found in _CONTROL.findall(text))
+    if len(text) == EXCEL_LIMIT:
+        yield f"{EXCEL_LIMIT:,} characters, where Excel cuts a cell"
+    if _LOST in text:
+        yield "U+FFFD"
+    if "{{" in text:
+        yield from (f"{{{{{name}}}}}" for name in _PLACEHOLDER.findall(text))
+    if "&" in text:
+        yield from (found for found in _ENTITY.findall(text) if found[1] == "#" or found[1:] in html5)
+    if "<" in text and _BREAK.search(text):
+        yield "<br>"
+    if "\\" in text and "\n" not in text and not _TEX_OR_PATH.search(text):  # code has lines
+        yield from _ESCAPE.findall(text)

@@ -1,0 +1,73 @@
+"""What programs leave in texts by mistake."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from recipekit.converters.building.artifacts import EXCEL_LIMIT, MISSING, artifacts
+from recipekit.converters.building.pipeline import build
+from recipekit.converters.building.row_encoder import plain_chat
+from recipekit.schemas.sections import Data, Source, Split
+
+
+def said(reply):
+    return [{"role": "user", "content": "What is it?"}, {"role": "assistant", "content": reply}]
+
+
+def found(reply):
+    messages = said(reply)
+    names = artifacts({"messages": messages})
+    assert names == artifacts({"text": reply, "label": "x"})
+    _, _, is_suspect = plain_chat(messages)
+    assert is_suspect or not names
+    return names
+
+
+@pytest.mark.parametrize("word", sorted(MISSING))
+@pytest.mark.parametrize("beside", ["", "!", " it is"])
+def test_a_text_that_means_a_missing_value_is_an_artifact(word, beside):
+    assert found(f"{word}{beside}") == (set() if beside else {word})
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("Dear {{ name }}, {{city}}", {"{{name}}", "{{city}}"}),
+        ("one\\ntwo\\tthree", {"\\n", "\\t"}),
+        ("Answer:\\n\\n42", {"\\n"}),
+        ("caf\\u00e9", {"\\u"}),
+        ("fish &amp; chips &#39;n&#x27; peas&nbsp;", {"&amp;", "&#39;", "&#x27;", "&nbsp;"}),
+        ("one<br>two<BR />", {"<br>"}),
+        ("caf\ufffd", {"U+FFFD"}),
+        ("a\0b\x1b[0m\b", {"U+0000", "U+001B", "U+0008"}),
+        ("{'text': ['x'], 'answer_start': [1]}", {"a Python list or dict"}),
+        ("['a' 'b']", {"a Python list or dict"}),
+        ("[   0    1 ... 1498 1499]", {"a Python list or dict"}),
+        ('{"a": [1]}', set()),
+        ("[1, 2]", set()),
+        ("[1]", set()),
+        ("['a'] is a list", set()),
+        ("a" * EXCEL_LIMIT, {"32,767 characters, where Excel cuts a cell"}),
+        ("a" * (EXCEL_LIMIT + 1), set()),
+        ('print("a\\n")\nprint("b\\t")', set()),  # code has lines
+        ("$\\nu$ and \\(\\theta\\), \\frac{1}{2} \\times \\text{m}", set()),
+        ("in C:\\new\\table", set()),
+        ("AT&T; a &foo; b && c; {{}} <b>", set()),
+    ],
+)
+def test_artifacts_are_named(text, names):
+    assert found(text) == names
+
+
+@given(st.text(alphabet="&;#x3abr<>{}[]'\\nrtu09 $\0\b\x1f\f" + "\ufffd", min_size=1, max_size=30).filter(str.strip))
+def test_the_quick_look_passes_no_artifact(text):
+    found(text)
+
+
+@pytest.mark.parametrize("kind", ["chat", "text", "classification"])
+def test_rows_with_artifacts_are_counted_in_the_manifest(tmp_path, kind):
+    rows = [{"user": "?", "assistant": text, "text": text, "label": "x"} for text in ("a &amp; b &amp; c", "d &amp; e", "f")]
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    manifest = build(Data(kind, (Source(str(tmp_path / "rows.jsonl"), "table"),), split=Split(0)), tmp_path / "out")
+    assert manifest["sources"][0]["artifacts"] == {"&amp;": 2} and manifest["rows_kept"] == 3
