@@ -29,7 +29,8 @@ def metrics_table(metrics: Mapping[str, Any], console: Screen) -> None:
     for name, scores in all_scores(metrics):
         if name:
             console.print()
-        print_scores(scores, name or metrics["split"], console)
+        rows = f"{name}: {counted(scores['rows'], 'row')}" if name else counted(scores["rows"], f"{metrics['split']} row")
+        print_scores(scores, rows, console)
         if name == "rubric":
             for line in rubric_lines(scores):
                 console.print(line)
@@ -48,7 +49,7 @@ def print_scores(scores: Mapping[str, Any], title: str, console: Screen) -> None
     models = {name: scores["models"][name] for name in LABELS if scores["models"].get(name)}
     columns = {LABELS[model]: [number(numbers.get(name)) for name in measured] for model, numbers in models.items()}
     columns[change_title(scores)] = list(verdicts(scores).values())
-    heading = f"{counted(scores['rows'], f'{title} row')}, {scores['confidence']:.0%} intervals"
+    heading = f"{title}, {scores['confidence']:.0%} intervals"
     print_columns(names, columns, console, heading, colours=VERDICT_COLOURS)
     for note in footnotes(scores):
         console.print(note)

@@ -64,6 +64,10 @@ def printed(metrics, width=140):
     return screen.getvalue()
 
 
+def test_a_further_set_has_its_name_above_its_table():
+    assert "answers: 7 rows, 90% intervals" in printed({**METRICS, "also": {"answers": {**METRICS, "rows": 7}}})
+
+
 def test_the_table_has_a_row_a_metric_and_says_on_how_many_rows():
     text = printed(METRICS)
     assert "12 validation rows, 90% intervals" in text
