@@ -83,7 +83,8 @@ def _near(data: Data, folder: Path, alike: list[Placed]) -> Iterator[Leak]:
             while batch := [compared_text(data.type, row) for row in islice(rows, _BATCH)]:
                 stream.write(signatures(batch))
         pairs = {first: second - border for first, second in near_pairs(path, data.near_threshold) if first < border <= second}
-    seen = {number: place for number, place in enumerate(_seen(folder)) if number in set(pairs.values())}
+    wanted = set(pairs.values())
+    seen = {number: place for number, place in enumerate(_seen(folder)) if number in wanted}
     for first, second in sorted(pairs.items()):
         (name, held), (split, row) = alike[first], seen[second]
         if content_digest(data.type, held) != content_digest(data.type, row):

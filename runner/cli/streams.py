@@ -47,10 +47,10 @@ class UnreadFile(io.FileIO):
         super().__init__(descriptor, "w", closefd=False)
         self.gone = gone
 
-    def write(self, data: Any, /) -> int:
+    def write(self, data: Any, /) -> int | None:
         """Write; for an error that means that nobody reads, write to /dev/null from now on."""
         try:
-            return super().write(data) or 0
+            return super().write(data)
         except OSError as error:
             if error.errno not in self.gone:
                 raise
