@@ -1,7 +1,7 @@
 """Speed, memory and correctness of training on this machine's GPU: recipekit, bare Axolotl and a plain TRL script over the same rows.
 
     python benchmarks/gpu --out gpu --data augmentedv1.jsonl            # everything, in an hour
-    python benchmarks/gpu --out gpu --budget 300                        # what fits in 300 s; the next call goes on
+    python benchmarks/gpu --out gpu --budget 900                        # what fits in 15 minutes; the next call continues
     python benchmarks/gpu --out gpu qlora_recipekit qlora_axolotl       # only these (--list names all)
     python benchmarks/gpu --tiny --out tiny                             # the same with a tiny model on a CPU: speeds mean nothing
 
@@ -51,7 +51,8 @@ def main() -> None:
     session = Session(folder, model, options.data.resolve(), TINY_STEPS if options.tiny else STEPS, options.tiny)
     results = Results(folder / "results.jsonl")
     left_out = measure(session, [known[name] for name in options.names or known], results, began + options.budget, options.again)
-    print(tables(results.newest))
+    (folder / "results.md").write_text(tables(results.newest, left_out), encoding="utf-8")
+    print(tables(results.newest, left_out))
     statuses = {name: line["status"] for name, line in results.newest.items()}
     notes = ["a tiny model on a CPU: no speed or memory here says anything about a GPU"] if options.tiny else []
     notes += ["the shipped rows, which are few and short"] if options.data == SHIPPED_ROWS else []

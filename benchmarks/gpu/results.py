@@ -44,12 +44,13 @@ def _rate(line: dict[str, Any]) -> float | None:
     return (line.get("steps") or {}).get("tokens_per_s") if line.get("status") == OK else None
 
 
-def tables(newest: dict[str, dict[str, Any]]) -> str:
-    """Write the results in Markdown: what was measured where, speeds, memory, engines, and what was not measured and why."""
+def tables(newest: dict[str, dict[str, Any]], left_out: Iterable[str] = ()) -> str:
+    """Write the results in Markdown: what was measured where, speeds, memory, engines, and what was not measured and why. There was no
+    time for what is `left_out`."""
     machine = newest.get("machine", {})
     head = ", ".join(str(machine[key]) for key in ("device", "torch", "recipekit") if machine.get(key))
     parts = [f"# Measured: {head or 'machine unknown'}", _ceilings(machine), _speeds(newest), _memory(newest), _engines(newest)]
-    parts += [_parity(newest), _missing(newest)]
+    parts += [_parity(newest), _missing(newest, left_out)]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
@@ -107,7 +108,8 @@ def _parity(newest: dict[str, dict[str, Any]]) -> str:
     return _table(heads, rows) and "## Parity\n\n" + _table(heads, rows)
 
 
-def _missing(newest: dict[str, dict[str, Any]]) -> str:
-    rows = [(name, line["status"], line.get("why", "")) for name, line in newest.items() if line["status"] != OK]
+def _missing(newest: dict[str, dict[str, Any]], left_out: Iterable[str]) -> str:
+    rows = [(name, line["status"], line.get("why", "")) for name, line in newest.items() if line["status"] != OK and name not in left_out]
+    rows += [(name, "no time", "the same call continues here") for name in left_out]
     heads = ("measurement", "status", "why")
     return _table(heads, rows) and "## Not measured\n\n" + _table(heads, rows)

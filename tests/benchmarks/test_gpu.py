@@ -58,6 +58,19 @@ def test_a_result_is_on_the_disk_at_once_and_the_newest_counts(benchmark, tmp_pa
     assert again.is_done("parity") and not again.is_done("local") and len(results.path.read_text().splitlines()) == 2
 
 
+def test_fifteen_minutes_hold_every_method_and_every_engine_that_shards(benchmark):
+    module, left = benchmark["measurements"], 900
+    held = []
+    for one in module.measurements():
+        held += [one.name] if one.expected <= left else []
+        left -= one.expected if one.expected <= left else 0
+    assert {"qlora_recipekit", "qlora_axolotl", "qlora_trl", "lora_recipekit", "full_recipekit", "local", "fsdp2", "zero2", "zero3"} <= set(
+        held
+    )
+    assert {one.name for one in module.measurements()} == {one.name for one in module._measurements()}
+    assert held.index("local") < min(map(held.index, ("fsdp2", "zero2", "zero3"))), "their losses are compared with local's"
+
+
 def test_the_table_names_every_failure_and_no_number_that_was_not_measured(benchmark):
     lines = {
         "machine": {"measurement": "machine", "status": "ok", "device": "a card | of a kind", "bf16_tflops": 800.0, "copy_tb_s": 3.0},
@@ -66,11 +79,12 @@ def test_the_table_names_every_failure_and_no_number_that_was_not_measured(bench
         "ray": {"status": "skipped", "why": "needs a GPU"},
         "full_trl": {"status": "timeout", "why": "not finished after 180 s"},
     }
-    text = benchmark["results"].tables(lines)
+    text = benchmark["results"].tables(lines, ["ray", "torchrun"])
     assert "| qlora | recipekit | 2.0 | 300 | - | 25% | - | 25% |" in text
     assert "| qlora_recipekit | 9.00 GB | 10.00 GB | -10% |" in text
     assert "| zero2 | checkpoint-3 | yes | 0.001 |" in text
-    assert "| ray | skipped | needs a GPU |" in text and "| full_trl | timeout | not finished after 180 s |" in text
+    assert "| torchrun | no time | the same call continues here |" in text and text.count("| ray |") == 1
+    assert "| full_trl | timeout | not finished after 180 s |" in text
     assert "trl | 2.0" not in text and "800.0 TFLOP/s" in text
 
 
