@@ -3,7 +3,7 @@
 import os
 
 import pytest
-from recipekit.converters.reading.files import files_of, open_source, source_files
+from recipekit.converters.reading.files import files_of, keys_for, open_source, source_files
 from recipekit.schemas.base.errors import UserError
 from recipekit.schemas.sections import Source
 
@@ -113,3 +113,18 @@ def test_a_link_to_itself_does_not_suggest_itself(tmp_path):
     with pytest.raises(UserError) as caught:
         source_files(str(tmp_path / "loop"))
     assert "did you mean" not in caught.value.problems[0].hint
+
+
+@pytest.mark.parametrize(
+    ("text", "keys"),
+    [
+        ("Our questions;\n;\nq;a\nWhy?;So.\nHow?;So.\n", {"encoding": "utf-8", "skip_lines": 2, "field": None}),
+        ("q;a\nWhy?;So.\nHow?;So.\n", {"encoding": "utf-8", "skip_lines": 0, "field": None}),
+        ('{"rows": [{"q": "Why?"}]}', {"encoding": "utf-8", "skip_lines": 0, "field": "rows"}),
+        ('[{"q": "Why?"}]', {"encoding": "utf-8", "skip_lines": 0, "field": None}),
+    ],
+)
+def test_another_file_is_read_with_the_keys_that_it_needs(tmp_path, text, keys):
+    (tmp_path / "new").write_text(text)
+    source = Source("old", "table", skip_lines=2, field="rows")
+    assert keys_for(tmp_path / "new", source) == keys
