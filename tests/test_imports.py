@@ -59,3 +59,14 @@ def test_a_valid_recipe_is_checked_without_anything_heavy() -> None:
 def test_a_report_loads_no_client_of_a_provider() -> None:
     code = "import sys, recipekit.runner.reporting.report; sys.exit(bool({'openai', 'httpx2'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("verb", ["chat", "serve", "predict"])
+def test_a_model_that_cannot_be_had_is_refused_before_torch_is_loaded(verb: str, tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "cache"))
+    (tmp_path / "rows.jsonl").write_text('{"prompt": "Why?", "completion": "So."}\n')
+    arguments = [verb, "nobody/nothing", *(["rows.jsonl", "--converter", "prompt_completion"] if verb == "predict" else [])]
+    found = imported(arguments)
+    assert "huggingface_hub" in found and found.isdisjoint({"torch", "transformers", "axolotl"})

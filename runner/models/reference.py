@@ -14,6 +14,7 @@ from ..runtime.run_files import LOCK, MANIFEST
 from ..runtime.run_folder import RunFolder, all_runs, named_run, near_names
 from ..runtime.seals import require_sealed
 from .folder_check import check_model_folder
+from .hub import require_weights
 from .resolve import resolve_model
 from .size import public_models
 
@@ -61,6 +62,12 @@ def resolve_target(name: str, runs: Path) -> ModelReference:
         _refuse_misspelt(name, runs)
     found = resolve_model(Model(name), runs)
     return ModelReference(name, found.path, "", found.path, found.identity, found.note, kind=_kind(Path(found.path)))
+
+
+def require_weights_of(target: ModelReference) -> None:
+    """Raise UserError if the model's weights are neither on this machine nor on the hub: in a second, before torch is loaded."""
+    if not Path(target.base).is_dir():
+        require_weights(target.base, target.revision)
 
 
 def _of_run(name: str, run: RunFolder) -> ModelReference:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Protocol
 
 from ...schemas.generate_sections import Limits, Provider
-from ..models.reference import resolve_target
+from ..models.reference import require_weights_of, resolve_target
 from ..runtime.console import Display
 from .classifier import classify
 from .endpoints import LOCAL, Endpoint, endpoint, require_keys
@@ -49,6 +49,8 @@ class Asker:
         if all(self._is_settled(questions, request, known, log) for request in questions.requests()):
             return
         require_keys((*providers, *later))
+        for provider in (one for one in (*providers, *later) if one.provider in LOCAL):
+            require_weights_of(resolve_target(provider.model, self.runs))
         if providers[0].provider == "classifier":
             texts = (questions.asked(request, 0, known)[1] for request in questions.requests())
             classify((asked for asked in texts if log.reply(asked.key) is None), providers[0].model, self.runs, log,

@@ -22,7 +22,7 @@ from ...schemas.base.files import refuse_inputs_in, write_atomically
 from ...schemas.base.hashing import key_of
 from ..evaluation.label_schemes import LabelScheme, pair_of
 from ..launch.plan import model_environment
-from ..models.reference import ModelReference
+from ..models.reference import ModelReference, require_weights_of
 from ..reporting.joined_labels import require_all_letters
 from ..reporting.prediction_files import CSV, Rows, require_free_column, write_csv, write_jsonl
 from ..runtime.child_process import run_child
@@ -141,6 +141,7 @@ def _prepare(work: RunFolder, key: str, model: ModelReference, reading: Reading,
     before = work.find(PREDICT_REQUEST)
     if before and before["key"] == key:
         return
+    require_weights_of(model)
     for name in (PREDICT_REQUEST.name, PREDICTIONS, "progress.jsonl", "predict.log"):
         (work / name).unlink(missing_ok=True)
     counts, faults = Counter[bool](), []

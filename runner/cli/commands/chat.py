@@ -44,7 +44,7 @@ def command(model: str, beside_base: bool | None, as_json: bool, web: bool, port
     if web and as_json:
         raise click.UsageError("--json has no effect with --web")
     from ...inference.chat_settings import settings_of
-    from ...models.reference import base_of, resolve_target
+    from ...models.reference import base_of, require_weights_of, resolve_target
 
     if web:
         _require_gradio()
@@ -53,7 +53,8 @@ def command(model: str, beside_base: bool | None, as_json: bool, web: bool, port
     if beside_base is None:
         beside_base = web and bool(target.run) and target.kind != "classification"
     if beside_base:
-        base_of(target)  # before anything is loaded
+        require_weights_of(base_of(target))  # before anything is loaded
+    require_weights_of(target)
     if web:
         return _serve_page(target, settings, beside_base, 7860 if port is None else port)
     from ...inference.chat_loop import answer_piped, answer_typed

@@ -22,13 +22,14 @@ def command(model: str, host: str, port: int, max_batch: int, root: Path) -> Non
     POST /v1/chat/completions (also streamed), GET /v1/models, GET /health; for a classifier POST /classify, in the format of
     vLLM. Set RECIPEKIT_API_KEY to require a key.
     """
-    from ...models.reference import resolve_target
+    from ...models.reference import require_weights_of, resolve_target
 
     loopback = host in LOOPBACK
     if not loopback and not os.environ.get("RECIPEKIT_API_KEY"):
         hint = "set RECIPEKIT_API_KEY, or use --host 127.0.0.1"
         raise UserError(f"{host} is reachable from other machines, and no API key is set", hint=hint)
     target = resolve_target(model, root)
+    require_weights_of(target)
     from ...inference.library_warnings import silence_libraries
     from ...inference.server import bound, create_app, serve
 
