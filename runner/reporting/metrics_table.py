@@ -24,7 +24,7 @@ from .verdicts import (
 )
 
 
-def metrics_table(metrics: Mapping[str, Any], console: Screen) -> None:
+def metrics_table(metrics: Mapping[str, Any], console: Screen, manifest: Mapping[str, Any] | None = None) -> None:
     """Print the tables of the evaluated split, the rubric and each further set, then the minimal pairs, the gates and the answer."""
     for name, scores in all_scores(metrics):
         if name:
@@ -39,7 +39,7 @@ def metrics_table(metrics: Mapping[str, Any], console: Screen) -> None:
     for passed, colour in ((True, "green"), (False, "red")):
         for line in gate_lines(metrics, (passed,)):
             console.print(Text(line, colour))
-    console.print(Text(answer(metrics), "bold"))
+    console.print(Text(answer(metrics, manifest), "bold"))
 
 
 def print_scores(scores: Mapping[str, Any], title: str, console: Screen) -> None:

@@ -71,7 +71,8 @@ def model_card(run: RunFolder, recipe: Recipe, merged: bool = False) -> str:
     columns = columns_of({"models": models})
     body = environment.get_template("model_card.md.j2").render(
         recipe=recipe, metrics=metrics, columns=columns, labels=LABELS, manifest=run.find(MANIFEST), lock=lock,
-        licence=licence, base=base, answer=answer(metrics) if metrics else "", verdicts=verdicts(metrics) if metrics else {},
+        licence=licence, base=base, answer=answer(metrics, run.find(MANIFEST)) if metrics else "",
+        verdicts=verdicts(metrics) if metrics else {},
         pairs=pairs_line(metrics["blimp"]) if metrics and "blimp" in metrics else "",
         smoke=bool(run.status.get("smoke")), merged=merged, samples=answered_prompts(metrics) if metrics else [],
         sampling=sampling(metrics) if metrics and metrics.get("prompts") else "",

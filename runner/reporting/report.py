@@ -75,7 +75,7 @@ def report_facts(run: RunFolder, status: dict[str, Any]) -> dict[str, Any]:
         "name": status.get("recipe", run.path.parent.name),
         "run": run.path.name,
         "state": status["state"],
-        "answer": answer(metrics),
+        "answer": answer(metrics, manifest),
         "manifest": manifest,
         "composition": composition(manifest["sources"]),
         "diversity": [(part, diversity_line(facts)) for part, facts in metrics.get("diversity", {}).items()],

@@ -13,6 +13,7 @@ LABELS = {
     "tfidf": "TF-IDF + logistic regression", "tuned": "tuned", "reference": "the data's own replies",
 }  # fmt: skip
 VERDICT_COLOURS = {"better": "green", "worse": "red"}
+SEEN = 0.2  # share of near-duplicates of training rows from which the answer says so
 NO_DIFFERENCE = "no significant difference"
 
 
@@ -73,8 +74,22 @@ def verdicts(metrics: Mapping[str, Any]) -> dict[str, str]:
     return {name: verdict(metrics["differences"][name], metric["higher_is_better"]) for name, metric in metrics["metrics"].items()}
 
 
-def answer(metrics: Mapping[str, Any]) -> str:
-    """Answer "did it work?" in one sentence, from the first metric with a significant change."""
+def answer(metrics: Mapping[str, Any], manifest: Mapping[str, Any] | None = None) -> str:
+    """Answer "did it work?" in one sentence, and with the manifest say whether the rows were seen in training."""
+    return _change(metrics) + (_seen(metrics["split"], manifest) if manifest else "")
+
+
+def _seen(split: str, manifest: Mapping[str, Any]) -> str:
+    """Return how many rows of the split are near-duplicates of training rows, if they are enough to change what the numbers say."""
+    rows = manifest["splits"].get(split, 0)
+    near = ((manifest.get("leaks") or {}).get("near_duplicates") or {}).get("rows", {}).get(split, 0)
+    if near <= SEEN * rows:
+        return ""
+    return f" {near:,} of the {rows:,} {split} rows are near-duplicates of training rows: on new rows it may do less well."
+
+
+def _change(metrics: Mapping[str, Any]) -> str:
+    """Return the first metric with a significant change, or that there is none."""
     models, baseline, other = metrics["models"], metrics["baseline"], baseline_name(metrics)
     rows = "On " + counted(metrics["rows"], f"{metrics['split']} row")
     for name, metric in metrics["metrics"].items():

@@ -26,7 +26,7 @@ from ..runtime.console import Display
 from ..runtime.machine import this_machine
 from ..runtime.metrics_file import Metrics
 from ..runtime.resolved_values import changed_values, effective_values
-from ..runtime.run_files import METRICS, ORIGINS
+from ..runtime.run_files import MANIFEST, METRICS, ORIGINS
 from ..runtime.run_folder import RunFolder, all_runs, create, find_run
 from ..runtime.seals import seal_files
 from ..stages import data as data_stage
@@ -190,7 +190,7 @@ def _execute(context: RunContext) -> Outcome:
             display.clear()
         metrics = run.read(METRICS)
         if failed_gates(metrics):
-            metrics_table(metrics, Screen(stderr=True))
+            metrics_table(metrics, Screen(stderr=True), run.find(MANIFEST))
         require_gates(metrics)
         return Outcome(run, context.outcomes, metrics)
 

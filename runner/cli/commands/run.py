@@ -8,7 +8,7 @@ import orjson
 
 from ....schemas.base.errors import UserError
 from ....schemas.recipe import LoadedRecipe, load_recipe, load_sweep
-from ...runtime.run_files import SMOKE_KEYS
+from ...runtime.run_files import MANIFEST, SMOKE_KEYS
 from ..options import runs_dir_option, set_option
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ def print_outcome(outcome: "Outcome", as_json: bool) -> None:
     from ...reporting.metrics_table import metrics_table
     from ...reporting.sample_prompts import print_samples
 
-    metrics_table(outcome.metrics, Screen())
+    metrics_table(outcome.metrics, Screen(), outcome.run.find(MANIFEST))
     print_samples(outcome.metrics, Screen())
     click.echo(report)
     if outcome.run.find(SMOKE_KEYS):

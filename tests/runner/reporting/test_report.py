@@ -12,6 +12,7 @@ from recipekit.schemas.base.terminal import printable
 
 from ...support.browser import requests
 from ...support.finished_runs import HOSTILE, PROBES, write_chat_run
+from ...support.run_files import manifest_with
 
 pytest.importorskip("jinja2", reason="needs the extra [eval]: jinja2")
 HUGE = ["W" * 60_000, "🌙" * 20_000, "word " * 20_000, "\n" * 500]
@@ -160,6 +161,14 @@ def test_the_majority_baseline_tempers_the_praise(majority, told):
     said = answer(facts)
     assert "accuracy is better than that of the base model" in said
     assert ("no better than a baseline without a language model (majority class" in said) is told
+
+
+@pytest.mark.parametrize(("near", "said"), [({"test": 3}, True), ({"test": 2}, False), ({"validation": 9}, False), ({}, False)])
+def test_rows_that_training_has_nearly_seen_are_named_with_the_verdict(near, said):
+    manifest = manifest_with(splits={"train": 90, "validation": 9, "test": 10}, leaks={"near_duplicates": {"rows": near}})
+    text = answer(facts_of(accuracy=(True, 0, 60, True)), manifest)
+    assert ("3 of the 10 test rows are near-duplicates of training rows" in text) is said
+    assert answer(facts_of(accuracy=(True, 0, 60, True)), manifest_with()) == answer(facts_of(accuracy=(True, 0, 60, True)))
 
 
 def test_curves_are_drawn_of_existing_points():
