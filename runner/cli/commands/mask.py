@@ -79,8 +79,8 @@ def show(row: dict[str, Any]) -> None:
     for segment in row["segments"]:
         if not segment["trained"]:
             echo_styled((segment["text"], {"dim": True}), newline=False)
-        else:
-            echo_styled((segment["text"] if colour else f"⟦{segment['text']}⟧", {"fg": "green", "bold": True}), newline=False)
+        else:  # black on green is readable on light and dark screens; green letters are not on white
+            echo_styled((segment["text"] if colour else f"⟦{segment['text']}⟧", {"fg": "black", "bg": "green"}), newline=False)
     click.echo("\n")
     for name, words in row["left_out"].items():
         click.echo(f"{left_out_line(name)}: {' '.join(map(repr, words))}\n")
