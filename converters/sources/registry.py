@@ -16,6 +16,7 @@ CONVERTERS = (
     "alpaca",
     "alpaca_emotion",
     "babylm",
+    "chat_log",
     "emogpt",
     "emollm",
     "introspection",

@@ -38,6 +38,7 @@ _SPEAKER = re.compile(_TIME + r"[\W_]*([^\W\d][\w .'-]{0,30}?)[*_]*[:：][*_]*\s
 _FRONT_MATTER = re.compile(rb"---[ \t]*\r?\n(?:[\w-]+:|[ \t#-]).*\n(?:.*\n){0,200}?---[ \t]*\r?\n")
 FILES = 20  # looked at for front matter
 FOLDERS = 20  # more folders are topics or dates, not labels
+_HELPER = re.compile(r"\b(?:bot|agent|assistant|support|help ?desk)\b", re.IGNORECASE)
 SPEAKERS, SPOKEN = 6, 0.4  # a dialogue: at most so many names start at least this share of the lines
 ROLES = ("role", "from", "speaker", "author", "sender_type", "author_type", "sender", "participant")
 CONTENTS = ("content", "value", "text", "message", "utterance", "body", "parts")
@@ -67,6 +68,7 @@ def candidates(rows: list[dict[str, Any]]) -> Iterator[Candidate]:
         if why := recognise_rows(name, rows):
             yield Candidate(name, converter(name).RECORD_TYPES[0], {}, why, ENOUGH_OF_ONE_FORM)
     yield from _chats(rows, columns)
+    yield from _message_log(Columns(all_levels(rows)))
     tables = [*_tables(Columns(one_level(rows)))]
     if not tables and len(rows) > 1:
         tables = [one for one in _tables(Columns(all_levels(rows))) if not one.doubt]
@@ -120,6 +122,22 @@ def _one_message_per_row(columns: Columns) -> Iterator[Candidate]:
                 conversation_key=(group, None), role_key=(role, "role"), content_key=(content, "content"), roles=(named, None)
             )
             yield Candidate("messages", "chat", options, f"each row is a message of the conversation {group}{why}")
+
+
+def _message_log(columns: Columns) -> Iterator[Candidate]:
+    """Yield the candidate for dated messages of a few people, without the id of a conversation."""
+    speaker, time, text = columns.speaker(), columns.time(), columns.named(TEXT)
+    if speaker and time and text:
+        people = [name for name, _ in Counter(map(str, columns.values(speaker))).most_common()]
+        assistant = next(filter(_HELPER.search, people), people[0])
+        others = [name for name in people if name != assistant]
+        options = _changed(
+            assistant=(assistant, "assistant"), speaker_key=(speaker, "from"), text_key=(text, "text"), time_key=(time, "date")
+        )  # fmt: skip
+        user = f"{others[0]} is the user" if len(others) == 1 else "the others are the user"
+        chosen = "" if _HELPER.search(assistant) else ", who wrote most of them"
+        why = f"each row is a dated message; {assistant} is the assistant{chosen}; {user}"
+        yield Candidate("chat_log", "chat", options, why, doubt=True)
 
 
 def _turns(value: Any) -> list[dict[str, Any]] | None:
@@ -188,11 +206,7 @@ def _labelled(columns: Columns, text: str, label: str, doubt: bool) -> Candidate
 
 
 def _text(columns: Columns, text: str, doubt: bool = False) -> Candidate:
-    turns = ""
-    if columns.holds_turns(text):
-        turns = " with the turns of chats: to train the replies alone, write them as lists of messages"
-    elif speaker := columns.speaker():
-        turns = f", each a message of one of the people in {speaker}: to train replies, add a column with the id of the conversation"
+    turns = " with the turns of chats: to train the replies alone, write them as lists of messages" if columns.holds_turns(text) else ""
     return Candidate("table", "text", _changed(text_key=(text, "text")), f"column {text} is text{turns}", doubt=doubt)
 
 

@@ -132,10 +132,13 @@ class Columns:
         return named if replies and named in self.texts else None
 
     def speaker(self) -> str | None:
-        """Return the column that says who wrote a dated message, in the log of a chat."""
+        """Return the column that says who wrote a dated message, in the log of a chat: a few people who wrote several each."""
         name = self.named(SPEAKERS)
-        dated = any(self.values(other) and all(_TIME.match(str(value)) for value in self.values(other)) for other in self.names)
-        return name if name and dated and 1 < len({str(value) for value in self.values(name)}) <= MAX_LABELS else None
+        return name if name and self.time() and self.is_label(name) else None
+
+    def time(self) -> str | None:
+        """Return the column of dates with their times, or of seconds since 1970."""
+        return next((name for name in self.names if (found := self.values(name)) and all(_TIME.match(str(value)) for value in found)), None)
 
     def holds_several(self, name: str) -> bool:
         """Return whether most cells of a column hold several texts with a `|` between them."""

@@ -542,10 +542,17 @@ def test_the_log_of_a_messenger_is_a_conversation(tmp_path, text):
     assert "a conversation of Ayşe and Tom" in recognise([written(tmp_path, "chat.txt", text)]).choice.why
 
 
-def test_a_log_of_messages_says_what_replies_need(tmp_path):
-    log = [{"user": f"U{n % 3}", "text": f"It is number {n}", "ts": f"{1790000000 + n}.5", "type": "message"} for n in range(60)]
-    choice = recognise([written(tmp_path, "log.jsonl", lines(*log))]).choice
-    assert choice.record_type == "text" and "add a column with the id of the conversation" in choice.why
+@pytest.mark.parametrize(("names", "assistant"), [(("U1", "U2", "U2"), "U2"), (("Lena", "Lena", "Support Bot"), "Support Bot")])
+def test_a_log_of_dated_messages_is_cut_into_conversations(tmp_path, names, assistant):
+    log = [{"user": names[n % 3], "text": f"It is number {n}", "ts": f"{1790000000 + n * 700}.5", "type": "message"} for n in range(60)]
+    choice = recognise([written(tmp_path, "log.json", json.dumps({"channel": "a", "messages": log}))]).choice
+    assert (choice.converter, choice.options) == ("chat_log", {"assistant": assistant, "speaker_key": "user", "time_key": "ts"})
+    nested = [
+        {"author": {"name": row["user"]}, "content": row["text"], "at": f"2026-10-01T{n // 60:02}:{n % 60:02}:00"}
+        for n, row in enumerate(log)
+    ]
+    choice = recognise([written(tmp_path, "nested.json", json.dumps(nested))]).choice
+    assert choice.options == {"assistant": assistant, "speaker_key": "author.name", "text_key": "content", "time_key": "at"}
 
 
 def test_several_answers_in_a_cell_are_pointed_out(tmp_path):

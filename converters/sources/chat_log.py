@@ -1,0 +1,105 @@
+"""Messages of a chat log, as Slack, Discord and Telegram export them.
+
+    {"from": "Lena", "date": "2026-08-01T09:00:00", "text": "When do you open on Sunday?"}
+    {"from": "Tom", "date": "2026-08-01T09:01:10", "text": "We open at ten."}
+
+One person is the assistant, whose messages are trained; the others are the user. Messages that follow each other on one side become one. A
+conversation ends before a pause of `gap_minutes`, and with its file. Rows without a text or a person, such as events, are left out and
+counted; so are messages that nobody answers, and those of the assistant that open a conversation.
+"""
+
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from itertools import groupby
+from typing import Annotated, Any, NamedTuple
+
+from ...schemas.options import Positive, Text
+from ..reading.records import Drop, Record, Row, joined
+from .key_paths import SeveralValues, value_at
+
+VERSION = 1
+RECORD_TYPES = ("chat",)
+INPUT = "values"
+STATELESS = False  # a conversation has many rows
+_EVENTS = ("channel_join", "channel_leave", "group_join", "group_leave")  # subtypes of Slack that have a text
+
+
+class _Message(NamedTuple):
+    """A row's message: who wrote it, when (seconds since 1970), and what."""
+
+    row: Row
+    by_assistant: bool
+    at: float
+    text: str
+
+
+def convert(
+    rows: Iterable[Row],
+    record_type: str = "chat",
+    *,
+    assistant: Annotated[Text, "The person whose messages are trained."] = "assistant",
+    speaker_key: Annotated[Text, "The key of the person who wrote a message."] = "from",
+    text_key: Annotated[Text, "The key of a message's text."] = "text",
+    time_key: Annotated[Text, "The key of a message's time: ISO 8601, or seconds since 1970."] = "date",
+    gap_minutes: Annotated[Positive, "A pause of so many minutes ends a conversation."] = 60,
+) -> Iterator[Record | Drop]:
+    """Yield one chat per conversation."""
+    conversation: list[_Message] = []
+    for row in rows:
+        found = _message(row, assistant, speaker_key, text_key, time_key)
+        if isinstance(found, Drop):
+            yield found
+            continue
+        before = conversation[-1] if conversation else found
+        if before.row.file != row.file or not 0 <= found.at - before.at < gap_minutes * 60:
+            yield from _chat(conversation)
+            conversation = []
+        conversation.append(found)
+    yield from _chat(conversation)
+
+
+def _message(row: Row, assistant: str, speaker_key: str, text_key: str, time_key: str) -> _Message | Drop:
+    value = row.value
+    if not isinstance(value, dict):
+        return Drop(row, "not_a_message", "expected an object")
+    try:
+        speaker, text, time = value_at(value, speaker_key), _text(value_at(value, text_key)), value_at(value, time_key)
+    except SeveralValues as several:
+        return Drop(row, "several_values", str(several))
+    if not speaker or not text.strip() or value.get("subtype") in _EVENTS:
+        return Drop(row, "no_message", filtered=True)
+    if (at := _seconds(time)) is None:
+        return Drop(row, "no_time", f"{time_key!r} is {time!r:.40}: neither ISO 8601 nor seconds since 1970")
+    return _Message(row, str(speaker) == assistant, at, text)
+
+
+def _text(value: Any) -> str:
+    """Return the text; Telegram writes one with links as a list of parts."""
+    parts = value if isinstance(value, list) else [value]
+    texts = [part.get("text") if isinstance(part, dict) else part for part in parts]
+    return "".join(text for text in texts if isinstance(text, str))
+
+
+def _seconds(time: Any) -> float | None:
+    try:
+        return float(time)
+    except (TypeError, ValueError):
+        pass
+    try:
+        found = datetime.fromisoformat(time)
+        return (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()
+    except (TypeError, ValueError, OverflowError):
+        return None
+
+
+def _chat(messages: list[_Message]) -> Iterator[Record | Drop]:
+    """Yield the conversation from its first question to its last reply, and a drop for each message around it."""
+    asked = next((number for number, message in enumerate(messages) if not message.by_assistant), len(messages))
+    end = next((number for number in range(len(messages), asked, -1) if messages[number - 1].by_assistant), asked)
+    for number, message in enumerate(messages):
+        if not asked <= number < end:
+            yield Drop(message.row, "no_question" if number < asked else "no_reply", filtered=True)
+    if kept := messages[asked:end]:
+        sides = groupby(kept, lambda message: message.by_assistant)
+        turns = [("assistant" if by_assistant else "user", "\n".join(one.text for one in side)) for by_assistant, side in sides]
+        yield Record(joined(message.row for message in kept), {"messages": [{"role": role, "content": text} for role, text in turns]})
