@@ -5,7 +5,6 @@ the same method on this machine, nothing is predicted.
 """
 
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 from statistics import median
 from typing import Any, NamedTuple
@@ -103,13 +102,15 @@ def tokens_in_epoch(facts: Mapping[str, Any]) -> int:
     return train["tokens"] if "tokens" in train and "trained" not in train else train["trained"] + train["masked"]
 
 
-def earlier_timings(root: Path) -> list[Timing]:
-    """Return the timings of all runs under `root`, newest first; damaged files are ignored."""
-    found = []
+def earlier_timings(root: Path) -> tuple[list[Timing], list[str]]:
+    """Return the timings of all runs under `root`, newest first, and the files that are damaged."""
+    found, damaged = [], []
     for path in sorted(root.glob(f"*/*/{TIMING.name}"), key=lambda path: path.parent.name, reverse=True):
-        with suppress(UserError):
+        try:
             found.append(RunFolder(path.parent).read(TIMING))
-    return found
+        except UserError:
+            damaged.append(str(path))
+    return found, damaged
 
 
 def rate_of(timings: list[Timing], wanted: dict[str, Any]) -> Rate | None:

@@ -148,7 +148,7 @@ def _announce(context: RunContext, rows: int) -> None:
 
 def _predict_time(context: RunContext) -> Prediction | None:
     """Print how long it will take, from the rates of earlier runs on this machine, if there are any."""
-    rate = rate_of(earlier_timings(context.root), method(context.job.recipe, context.machine))
+    rate = rate_of(earlier_timings(context.root)[0], method(context.job.recipe, context.machine))
     if rate is None:
         return None
     found = predict(context.job.recipe, context.manifest["splits"]["train"], _data_bytes(context.run), rate)

@@ -130,13 +130,14 @@ def time_of(
     """Return tokens, seconds and cost, None without a known rate, with the errors of past predictions on this machine."""
     from ...resources.training_time import earlier_timings, method, past_errors, predict, rate_of
 
-    wanted, timings = method(loaded.recipe, machine), earlier_timings(root)
+    wanted, (timings, damaged) = method(loaded.recipe, machine), earlier_timings(root)
     rate = rate or rate_of(timings, wanted)
     found = predict(loaded.recipe, facts["splits"]["train"], facts["data_bytes"], rate) if rate else None
     cost = found.seconds / 3600 * price if found and price is not None else None
     return {
         "tokens": found.tokens if found else None, "seconds": round(found.seconds, 1) if found else None,
         "source": found.source if found else None, "cost": cost, "past_errors": past_errors(timings, wanted["machine"]),
+        "damaged_timings": damaged,
     }  # fmt: skip
 
 
@@ -149,6 +150,8 @@ def show_time(facts: dict[str, Any]) -> Iterator[tuple[str, str]]:
     else:
         yield "tokens", f"{facts['tokens']:,}"
         yield "time", f"{duration(facts['seconds'])}, by {facts['source']}"
+    for path in facts["damaged_timings"]:
+        yield "", f"not used: {path} is damaged"
     if facts["past_errors"]:
         errors = ", ".join(f"{error:+.0%}" for error in facts["past_errors"])
         yield "", f"the last predictions here were off by {errors}"

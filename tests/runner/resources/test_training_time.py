@@ -35,7 +35,7 @@ def test_a_run_of_the_same_method_gives_the_rate_of_the_next(of, tmp_path):
     first = timing(of(), CPU, 10_000, 2500, ENDED, None)
     (tmp_path / "small" / "1").mkdir(parents=True)
     (tmp_path / "small" / "1" / TIMING.name).write_text(json.dumps(first))
-    rate = rate_of(earlier_timings(tmp_path), method(of(), CPU))
+    rate = rate_of(earlier_timings(tmp_path)[0], method(of(), CPU))
     assert rate == Rate(250.0, 0.25, "1 earlier run on this machine")
     found = predict(of({"training.num_epochs": 3}), 40, 20_000, rate)
     assert (found.tokens, found.seconds) == (15_000, 60.0)
@@ -78,10 +78,10 @@ def test_an_error_needs_a_prediction_and_a_training_from_its_beginning_to_its_en
     assert "predicted" in measured_line(line) and measured_line(line | {"predicted": None}) == "trained for 20 s"
 
 
-def test_a_damaged_timing_is_ignored(tmp_path):
+def test_a_damaged_timing_is_named(tmp_path):
     (tmp_path / "a" / "1").mkdir(parents=True)
     (tmp_path / "a" / "1" / TIMING.name).write_text("{")
-    assert earlier_timings(tmp_path) == []
+    assert earlier_timings(tmp_path) == ([], [str(tmp_path / "a" / "1" / TIMING.name)])
 
 
 @given(st.floats(1, 1e6), st.floats(0.01, 2), st.integers(1, 10**9))
