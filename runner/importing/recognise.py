@@ -21,6 +21,7 @@ from .candidates import ENOUGH, Candidate, candidates, head_of, text_candidates
 from .columns import Columns
 from .file_forms import field_of_rows, lines_to_skip, refuse_undeclared
 
+SUMS = ("total", "totals", "grand total", "sum", "summe", "gesamt", "totale", "suma", "somme", "totaal")
 SAMPLE = 500  # rows for trying a candidate
 TOOLS = ("tools", "functions")
 
@@ -101,6 +102,13 @@ def _examined(choice: Candidate, others: list[Candidate], files: list[SourceFile
             trial = try_converter(choice.converter, choice.record_type, choice.options, files, LIMIT)
     unread = list(trial.unread)
     return Recognised(files, choice, others, trial.records, trial.unusable, unread, columns.groups(unread), trial.is_whole, respelt)
+
+
+def sum_row(found: Recognised) -> Row | None:
+    """Return the last row if it looks like the sum at the end of a sheet; it would be trained like any other."""
+    row = found.records[-1].row if found.records and found.is_whole else None
+    first = next(iter(row.value.values()), "") if row and isinstance(row.value, dict) else ""
+    return row if isinstance(first, str) and first.strip(" :").lower() in SUMS else None
 
 
 def choose(found: Recognised, number: int) -> Recognised:

@@ -164,6 +164,7 @@ def _asks() -> bool:
 def _for_data(found: "Recognised", data: tuple[str, ...], name: str, folder: Path, model: str, declared: dict[str, Any]) -> str:
     """Return the sections for the data files; print what was recognised."""
     from ...importing.new_recipe import Draft, kept_groups, recipe_for
+    from ...importing.recognise import sum_row
 
     choice, first = found.choice, "" if found.is_whole else "the first "
     _say(
@@ -183,6 +184,8 @@ def _for_data(found: "Recognised", data: tuple[str, ...], name: str, folder: Pat
         reasons = _counts(Counter(drop.reason.replace("_", " ") for drop in found.unusable))
         what = f"{len(found.unusable):,} of {len(found.records) + len(found.unusable):,} rows: {reasons}, e.g. {found.unusable[0]}"
         _say("unusable", f"{what}; the run would stop at them: fix them, or uncomment data.max_dropped in the recipe")
+    if row := sum_row(found):
+        _say("sum", f"{row} looks like the sum of a sheet: remove the row if it is one")
     if found.respelt:
         respelt = ", ".join(f"{label!r} as {name!r}" for label, name in found.respelt.items())
         _say("labels", f"different spellings are read as one label: {respelt}; remove label_names in the recipe if they differ")

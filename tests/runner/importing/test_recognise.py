@@ -6,7 +6,7 @@ import pytest
 from recipekit.converters.building.pipeline import build
 from recipekit.runner.importing.file_forms import undeclared_encoding
 from recipekit.runner.importing.new_recipe import Draft, recipe_for, sequence_len
-from recipekit.runner.importing.recognise import recognise
+from recipekit.runner.importing.recognise import recognise, sum_row
 from recipekit.schemas.base.errors import UserError
 from recipekit.schemas.recipe import check_recipe, load_recipe
 
@@ -558,3 +558,10 @@ def test_a_log_of_dated_messages_is_cut_into_conversations(tmp_path, names, assi
 def test_several_answers_in_a_cell_are_pointed_out(tmp_path):
     rows = [f"How often for model {n}?,Once a month.|Every {n} weeks." for n in range(20)]
     assert "several answers" in recognise([written(tmp_path, "data.csv", table("question,answers", rows))]).choice.why
+
+
+@pytest.mark.parametrize(("cell", "is_sum"), [("Total", True), ("Summe:", True), ("9", False)])
+def test_the_sum_at_the_end_of_a_sheet_is_pointed_out(tmp_path, cell, is_sum):
+    rows = [f"{n},Why is {n} there?,It is {n}" for n in range(8)]
+    found = recognise([written(tmp_path, "data.csv", table("id,question,answer", [*rows, f"{cell},8,8"]))])
+    assert (str(sum_row(found)) == "data.csv:10") is is_sum
