@@ -20,11 +20,15 @@ os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
 import gradio as gr
 
 Messages = list[dict[str, Any]]
-# Text is shown verbatim, without the button that clears a pane but not the conversation.
-STYLE = (
-    ".pane .message-content .md { white-space: pre-wrap; overflow-wrap: anywhere } .pane .icon-button[aria-label=Clear] { display: none }"
-)
-PANE_HEIGHT = "clamp(12rem, 45vh, 36rem)"  # on a phone, two panes are stacked
+# Text is shown verbatim, below the pane's name and not behind it, without the button that clears a pane but not the conversation.
+# On a phone two panes are stacked: they are lower, so that both are in view with the message.
+STYLE = """
+.pane .message-content .md { white-space: pre-wrap; overflow-wrap: anywhere }
+.pane .icon-button[aria-label=Clear] { display: none }
+.pane label[data-testid=block-label] { position: static !important }
+@media (max-width: 640px) { .pane:has(~ .pane), .pane ~ .pane { height: clamp(9rem, 26vh, 18rem) !important } }
+"""
+PANE_HEIGHT = "clamp(12rem, 45vh, 36rem)"
 
 
 class ChatPage:
@@ -78,11 +82,11 @@ class ChatPage:
         return "", [], "", *[[] for _ in self.names], *[[] for _ in self.names]
 
     def _how(self) -> str:
-        system = self.session.settings.system
-        parts = [str(self.session.settings), *([f"system prompt ({self.session.settings.system_note}): {system}"] if system else [])]
+        settings, parts = self.session.settings, [str(self.session.settings)]
         if len(self.names) > 1 and not self.session.continues:
             parts.append(f"both get the same prompt, with the replies of {self.names[-1]} as history")
-        return "; ".join(parts) + "."
+        system = f" System prompt ({settings.system_note}): {settings.system}" if settings.system else ""
+        return "; ".join(parts) + "." + system
 
     def _asks_for(self) -> str:
         return "Beginning of a text, which is continued" if self.session.continues else "Message"

@@ -177,11 +177,10 @@ def test_a_line_without_room_for_a_reply_says_so(browser, chat):
 
 @pytest.mark.parametrize(("width", "side_by_side"), [(390, False), (1280, True)])
 def test_panes_are_side_by_side_where_there_is_room(browser, chat, width, side_by_side):
-    metrics = {"width": width, "height": 844, "deviceScaleFactor": 1, "mobile": width < 500}
-    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
     page = Page(browser, chat)
-    base, tuned = (wait_until(lambda: page.all(f"#pane-{name}"))[0].rect for name in ("base", "tuned"))  # noqa: B023
-    assert (base["y"] == tuned["y"]) == side_by_side
+    metrics = {"width": width, "height": 844, "deviceScaleFactor": 1, "mobile": width < 500}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)  # loading a page undoes it
+    wait_until(lambda: (len({page.all(f"#pane-{name}")[0].rect["y"] for name in ("base", "tuned")}) == 1) == side_by_side)
     assert browser.execute_script("return document.documentElement.scrollWidth") <= width
     browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
 
