@@ -137,7 +137,7 @@ def trace(config: dict[str, Any], tokens: int) -> tuple[Allocator, int]:
             known = {key: value for key, value in config.items() if key != "fused_attention"}
             base = AutoModelForCausalLM.from_config(AutoConfig.for_model(**known), dtype=torch.bfloat16, attn_implementation="outline")
         lora = LoraConfig(r=64, lora_alpha=16, lora_dropout=0.05, target_modules="all-linear")
-        model = get_peft_model(base, lora, autocast_adapter_dtype=False).train()
+        model: Any = get_peft_model(base, lora, autocast_adapter_dtype=False).train()
         model.enable_input_require_grads()
         model.gradient_checkpointing_enable({"use_reentrant": True, "preserve_rng_state": False})
         optimizer = torch.optim.AdamW([weight for weight in model.parameters() if weight.requires_grad], foreach=False)

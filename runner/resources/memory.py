@@ -234,20 +234,22 @@ def _kept_by_a_layer(training: Training, size: ModelSize, machine: Machine, wide
         kept += 6 * hidden if wide == 2 else 0
         return kept + (3 * size.heads * masked * wide if size.dropout and machine.is_cpu else 0)
     # A mask has numbers in every layer. Keys and values are repeated for every head.
-    kept = 2 * hidden * 4 + (4 * queries + 3 * inner + masked) * wide + _of_other_layers(training, size, wide)
+    # With dropout or a cast, each adapter of PEFT's has an input of its own; on a CPU the layers are fused (runner/worker/cpu_lora.py).
+    own_inputs = training.adapter != "none" and (wide == 2 or bool(training.lora_dropout) and not machine.is_cpu)
+    kept = 2 * hidden * 4 + (4 * queries + 3 * inner + masked) * wide + _of_other_layers(training, size, wide, own_inputs)
     if training.adapter == "none":
         return kept + (18 * hidden if wide == 2 else 16 * hidden) + inner * wide
     layer = {_module(name): shape for name, shape in _adapted(training, size)}
     inputs = {module: shape[1] for module, shape in layer.items()}
-    kept += len(inputs) * training.lora_r * wide
-    if training.lora_dropout or wide == 2:  # each has its own input, after dropout or a cast for its fp32 adapter
-        return kept + sum(inputs.values()) * (wide + (noise if training.lora_dropout else 0))
+    kept += len(inputs) * training.lora_r * wide + (sum(inputs.values()) if training.lora_dropout else 0)  # and dropout's byte masks
+    if own_inputs:
+        return kept + sum(inputs.values()) * wide
     attention_in = hidden if inputs.keys() & {"q_proj", "k_proj", "v_proj", "qkv_proj"} else 0
     mlp_in = hidden if inputs.keys() & {"gate_proj", "up_proj", "gate_up_proj"} else 0
     return kept + (attention_in + mlp_in + inputs.get("down_proj", 0)) * wide
 
 
-def _of_other_layers(training: Training, size: ModelSize, wide: int) -> int:
+def _of_other_layers(training: Training, size: ModelSize, wide: int, own_inputs: bool) -> int:
     """Return the bytes per token in which Gemma 2 and Phi-3 differ from Llama.
 
     Gemma 2 has two norms more, in fp32. Phi-3 has one matrix for queries, keys and values, and one for gate and up: fewer copies of
@@ -261,4 +263,4 @@ def _of_other_layers(training: Training, size: ModelSize, wide: int) -> int:
     values = 2 * size.attention * wide if size.key_values == size.attention else 0
     if wide == 2:
         return values - (4 * hidden if full else 0)
-    return values + (0 if not full and training.lora_dropout else 4 * hidden)
+    return values + (0 if own_inputs else 4 * hidden)

@@ -3,13 +3,14 @@ trained, debug.log, trackio."""
 
 import inspect
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import torch
 
 from ..runtime.machine import UNPACKED_SHARE
+from .cpu_lora import UnpackedForward
 
 SMALL = 512  # rows of a dataset for which other processes cost more than they save
 
@@ -55,23 +56,8 @@ def make_trainable(model: Any, memory: int) -> int:
     if unpacked_bytes > UNPACKED_SHARE * memory:
         return 0
     for layer in layers:
-        layer.forward = _unpacked_forward(layer)
+        layer.forward = UnpackedForward(layer)
     return len(layers)
-
-
-def _unpacked_forward(layer: Any) -> Callable[[torch.Tensor], torch.Tensor]:
-    dequantised: list[torch.Tensor] = []
-
-    def forward(x: torch.Tensor) -> torch.Tensor:
-        if not dequantised:
-            from bitsandbytes.functional import dequantize_4bit
-
-            with torch.inference_mode(False), torch.no_grad():  # a weight cached during an evaluation must be usable in training
-                dequantised.append(dequantize_4bit(layer.weight.data, layer.weight.quant_state).to(layer.compute_dtype or x.dtype))
-        weight = dequantised[0]
-        return torch.nn.functional.linear(x.to(weight.dtype), weight, layer.bias).to(x.dtype)
-
-    return forward
 
 
 def train_in_fp32(model: Any) -> None:

@@ -29,7 +29,7 @@ from ..runtime.machine import this_machine
 from ..runtime.progress import Progress, report_user_errors
 from ..runtime.run_files import TOKENS
 from ..runtime.run_folder import RunFolder
-from . import batches, chat_data, classification, kernels, loss, text_data
+from . import batches, chat_data, classification, cpu_lora, kernels, loss, text_data
 from .attention_watch import watch_first_batch
 from .axolotl_patches import admit_bucket, make_trainable, train_in_fp32, write_no_debug_log
 from .callback import RunCallback
@@ -128,9 +128,11 @@ class RecipekitPlugin(BasePlugin):
         transformers.set_seed(cfg.seed)
 
     def post_model_load(self, cfg: Any, model: Any) -> None:
-        """Without a GPU, make 4-bit layers trainable before the first evaluation."""
-        if not torch.cuda.is_available() and cfg.load_in_4bit:
-            make_trainable(model, this_machine().memory)
+        """Without a GPU, make 4-bit layers trainable before the first evaluation, and fuse LoRA layers."""
+        if not torch.cuda.is_available():
+            if cfg.load_in_4bit:
+                make_trainable(model, this_machine().memory)
+            cpu_lora.fuse(model)
         if cfg.adapter and (cfg.fp16 or cfg.record_type == "classification") and not (cfg.deepspeed or cfg.fsdp_config):
             train_in_fp32(model)
         if cfg.record_type == "classification":

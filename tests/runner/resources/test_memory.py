@@ -206,6 +206,7 @@ KEPT = """
 import json, sys, torch
 from peft import LoraConfig, get_peft_model
 from transformers import AutoConfig, AutoModelForCausalLM
+from recipekit.runner.worker.cpu_lora import fuse
 answers = []
 for config, adapter, half in json.load(sys.stdin):
     kept, found = {}, []
@@ -215,6 +216,7 @@ for config, adapter, half in json.load(sys.stdin):
         model = AutoModelForCausalLM.from_config(AutoConfig.for_model(**config | {name: layers}), attn_implementation="sdpa")
         model = model.bfloat16() if half and adapter else model
         model = get_peft_model(model, LoraConfig(**adapter)) if adapter else model
+        fused = fuse(model) if adapter and not half else 0  # as on a CPU
         own = {t.untyped_storage().data_ptr() for t in [*model.parameters(), *model.buffers()]}
         kept, alive = {}, []
         def pack(tensor):
