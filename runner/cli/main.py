@@ -102,12 +102,7 @@ class LazyGroup(click.Group):
 @click.pass_context
 def cli(context: click.Context) -> None:
     """One YAML file is one fine-tuning experiment."""
-    context.color = _colour()
-
-
-def _colour() -> bool | None:
-    """Return False with NO_COLOR (https://no-color.org), else None: colour on a terminal only."""
-    return False if os.environ.get("NO_COLOR") else None
+    context.color = False if os.environ.get("NO_COLOR") else None  # https://no-color.org; None: on a terminal only
 
 
 def main() -> NoReturn:

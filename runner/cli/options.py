@@ -1,15 +1,17 @@
-"""Options that several commands share, and option types that click lacks."""
+"""Options that several commands share, what --json prints, and option types that click lacks."""
 
 import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import click
 
 from ...schemas.encodings import encoding_hint, is_encoding
-from ...schemas.sections import UTF8
+from ...schemas.sections import UTF8, RecordType
 from ..runtime.run_folder import RUNS
+
+RECORD_TYPES: tuple[RecordType, ...] = get_args(RecordType)
 
 
 def runs_dir_option(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -27,6 +29,13 @@ def set_option(command: Callable[..., Any]) -> Callable[..., Any]:
 def json_option(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add `--json`, passed on as `as_json`."""
     return click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")(command)
+
+
+def print_json(values: Any) -> None:
+    """Print plain values as JSON."""
+    import orjson
+
+    click.echo(orjson.dumps(values, option=orjson.OPT_INDENT_2))
 
 
 def file_format_options(command: Callable[..., Any]) -> Callable[..., Any]:

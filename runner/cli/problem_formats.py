@@ -13,8 +13,7 @@ def as_text(problems: Sequence[Problem]) -> str:
 
 def as_json(problems: Sequence[Problem]) -> str:
     """Format as one object: `valid`, and `problems` with file, line, column, what, hint and rule."""
-    rows = [{**p.location._asdict(), "what": p.what, "hint": p.hint, "rule": p.rule} for p in problems]
-    return _json({"valid": not rows, "problems": rows})
+    return _json({"valid": not problems, "problems": [problem.facts() for problem in problems]})
 
 
 def as_github(problems: Sequence[Problem]) -> str:

@@ -51,7 +51,6 @@ _DATE = re.compile(r"\s*\d{1,4}[-./]\d{1,2}[-./]\d{1,4}\b")
 _TIME = re.compile(r"\s*\d{4}-\d\d-\d\d[T ]|1\d{9}(?:\.\d+)?$")  # a date with its time, or seconds since 1970
 SPEAKERS = ("from", "speaker", "author", "sender", "user")
 _GENERIC = {"text", "value", "values", "content", "choice", "choices", "name", "str", "string"}  # last in the path of what has another name
-_ASKS = re.compile("[?？؟]")
 _CJK = re.compile(f"[{CJK}]")
 
 

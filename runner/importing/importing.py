@@ -7,8 +7,8 @@ from typing import Any, Literal, NamedTuple
 from ...schemas.base.errors import Location, Problem, UserError
 from ...schemas.recipe import problems_of
 from ...schemas.rules import findings
-from ...schemas.yaml_source import Document, KeyPath, parse_yaml, read_text
-from ...schemas.yaml_writing import dotted, to_yaml
+from ...schemas.yaml_source import Document, parse_yaml, read_text
+from ...schemas.yaml_writing import dotted, path_of, to_yaml
 from .axolotl import confirm, read_axolotl
 from .draft import STATUSES, Draft, Entry
 from .llama_factory import read_llama_factory
@@ -68,7 +68,7 @@ def _prune(draft: Draft) -> None:
 
 def _location(source: Document, key: str) -> Location:
     """Return the key's location; only the file for a default."""
-    path: KeyPath = tuple(int(part) if part.isdigit() else part for part in key.partition(":")[0].split("."))
+    path = path_of(key.partition(":")[0])
     return source.location(path, key=True) if path[0] in source.data else source.location(())._replace(line=0, column=0)
 
 

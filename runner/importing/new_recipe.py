@@ -2,7 +2,7 @@
 
 import os
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import MappingProxyType
@@ -13,6 +13,7 @@ from ...converters.building.key_use import OTHERS
 from ...converters.building.unusable_rows import share_of
 from ...converters.reading.files import split_in
 from ...converters.sources.registry import converter
+from ...schemas.base.counted import counted, listed
 from ...schemas.base.terminal import printable
 from ...schemas.model_rules import EMBEDDED
 from ...schemas.options import options_schema
@@ -22,7 +23,7 @@ from ..resources.estimate_fit import estimate_fit
 from ..resources.fit import problems, warnings
 from ..resources.row_lengths import local_tokenizer, longest
 from ..runtime.machine import this_machine
-from .recognise import Recognised
+from .recognise import Recognised, sum_row
 
 METRICS = {
     "chat": "[perplexity, stop_rate, reply_tokens]",
@@ -35,6 +36,7 @@ BLOCK = 512  # of text records
 FEW_ROWS = 200
 MANY_ROWS = 5000
 BATCH = 16  # rows per optimizer step
+LISTED = 12  # keys named on screen; the recipe has them all
 REPLY_LABELS = 10  # with at most this many different replies, each repeated, replies are labels
 _TEXT = """\
 model:
@@ -136,7 +138,7 @@ def _model(draft: Draft) -> str:
 def _source(draft: Draft, path: str) -> str:
     choice, found = draft.found.choice, draft.found
     relative = os.path.relpath(path, draft.folder.resolve())
-    options = {**choice.options, **({"keep_meta": groups} if (groups := kept_groups(found)) else {})}
+    options = {**choice.options, **({"keep_meta": groups} if (groups := _kept_groups(found)) else {})}
     lines = [f"    - path: {one_line(relative)} # relative to this file",
              f"      converter: {choice.converter} # `recipe show --converter {choice.converter}` lists its options"]  # fmt: skip
     split = split_in(Path(path).name) if len({split_in(Path(one).name) for one in draft.paths} - {""}) > 1 else ""
@@ -147,7 +149,7 @@ def _source(draft: Draft, path: str) -> str:
            "skip_lines": " # the lines above the header", "field": " # the key of the rows"}  # fmt: skip
     lines += [f"      {key}: {one_line(value)}{why.get(key, '')}" for key, value in more.items()]
     # Rows with an unread key of MEANINGS are refused: ignoring it would change what is trained.
-    unread = [key for key in found.unread if key not in (*kept_groups(found), *MEANINGS, OTHERS)]
+    unread = [key for key in found.unread if key not in (*_kept_groups(found), *MEANINGS, OTHERS)]
     return "\n".join([*lines, *([f"      ignore_keys: {one_line(unread)} # not trained"] if unread else [])])
 
 
@@ -162,7 +164,7 @@ def _dropped(found: Recognised) -> str:
 
 def _split(found: Recognised) -> str:
     """Return the line that keeps rows together, or labels in equal shares."""
-    if groups := kept_groups(found):
+    if groups := _kept_groups(found):
         return f"    group_by: {one_line(groups)} # rows with the same {groups[0]} stay in one split\n"
     labels = _labels(found)
     if len(labels) > 1 and min(labels.values()) > 1:
@@ -170,7 +172,43 @@ def _split(found: Recognised) -> str:
     return ""
 
 
-def kept_groups(found: Recognised) -> list[str]:
+def recognised_lines(found: Recognised) -> Iterator[tuple[str, str]]:
+    """Yield what was recognised in the data files, each with a heading."""
+    choice, first = found.choice, "" if found.is_whole else "the first "
+    records = counted(len(found.records), f"{choice.record_type} record")
+    yield "read", f"{first}{records} with the converter {choice.converter}: {choice.why}"
+    if skipped := found.files[0].skip_lines:
+        names = ", ".join(map(str, found.records[0].row.value))
+        above = "the line above it is" if skipped == 1 else f"the {skipped} lines above it are"
+        yield "header", f"line {skipped + 1}, {names}; {above} not read (skip_lines)"
+    if field := found.files[0].field:
+        yield "rows", f"the list {field!r} in the file's object (field)"
+    if len(found.files) > 1:
+        kinds = Counter(file.path.suffix or "without suffix" for file in found.files)
+        fewer = "; to read only some, use a glob such as 'FOLDER/**/*.txt'" if len(kinds) > 1 else ""
+        yield "files", f"{listed(dict(kinds.most_common()))}{fewer}"
+    if found.unusable:
+        reasons = listed(dict(Counter(drop.reason for drop in found.unusable).most_common()))
+        what = f"{len(found.unusable):,} of {len(found.records) + len(found.unusable):,} rows: {reasons}, e.g. {found.unusable[0]}"
+        yield "unusable", f"{what}; the run would stop at them: fix them, or uncomment data.max_dropped in the recipe"
+    if row := sum_row(found):
+        yield "sum", f"{row} looks like the sum of a sheet: remove the row if it is one"
+    if found.respelt:
+        respelt = ", ".join(f"{label!r} as {name!r}" for label, name in found.respelt.items())
+        yield "labels", f"different spellings are read as one label: {respelt}; remove label_names in the recipe if they differ"
+    if groups := _kept_groups(found):
+        yield "split", f"by {', '.join(groups)}, whose values repeat: rows that belong together stay in one split"
+    if unread := [key for key in found.unread if key not in groups]:
+        yield "not read", f"keys {_named(unread)}"
+    if unread := choice.options.get("ignore_message_keys"):
+        yield "", f"and of messages {_named(unread)}"
+
+
+def _named(keys: list[str]) -> str:
+    return ", ".join(keys[:LISTED]) + f" and {len(keys) - LISTED} more" * (len(keys) > LISTED)
+
+
+def _kept_groups(found: Recognised) -> list[str]:
     """Return the columns to group the split by: repeated ids, if the converter can keep them."""
     return found.groups if "keep_meta" in options_schema(converter(found.choice.converter).convert)["properties"] else []
 

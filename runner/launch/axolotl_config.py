@@ -130,7 +130,7 @@ def _datasets(recipe: Recipe, data: RenderedData) -> dict[str, Any]:
 
 
 def _task(recipe: Recipe, data: RenderedData) -> dict[str, Any]:
-    """Return the keys of our plugin (plugin_keys.py), for what Axolotl has no key for."""
+    """Return the keys of our plugin (PluginKeys in axolotl_plugin.py), for what Axolotl has no key for."""
     packing = recipe.training.sample_packing
     if recipe.data.type == "text":
         return {"record_type": "text", "pack_blocks": packing}

@@ -11,35 +11,15 @@ HOSTFILE = "rendered/hostfile"
 
 def command(launch: Launch, config: str) -> tuple[str, ...]:
     """Return the command: Axolotl starts one process itself, torchrun several, as Axolotl would. `config` is the file to train."""
-    if one_process(launch):
-        return ("python", "-m", "axolotl.cli.main", "train", config, "--launcher", "python")
-    if launch.engine == "ray":  # Axolotl reads use_ray from its file
+    if one_process(launch) or launch.engine == "ray":  # Axolotl reads use_ray from its file
         return ("python", "-m", "axolotl.cli.main", "train", config, "--launcher", "python")
     processes, trainer = ("--nproc_per_node", str(launch.num_processes)), ("-m", "axolotl.cli.train", config)
     if launch.engine == "slurm":
-        once_on_each = ("srun", "--ntasks-per-node=1", "--kill-on-bad-exit=1")
-        return (
-            *once_on_each,
-            "python",
-            "-m",
-            "recipekit.runner.launch.slurm_node",
-            *processes,
-            "--nnodes",
-            str(launch.num_nodes),
-            *trainer,
-        )
+        once_on_each = ("srun", "--ntasks-per-node=1", "--kill-on-bad-exit=1", "python", "-m", "recipekit.runner.launch.slurm_node")
+        return (*once_on_each, *processes, "--nnodes", str(launch.num_nodes), *trainer)
     if launch.hosts:
-        return (
-            "python",
-            "-m",
-            "deepspeed.launcher.runner",
-            "--hostfile",
-            HOSTFILE,
-            "--no_local_rank",
-            "--module",
-            "axolotl.cli.train",
-            config,
-        )
+        over_hosts = ("python", "-m", "deepspeed.launcher.runner", "--hostfile", HOSTFILE, "--no_local_rank")
+        return (*over_hosts, "--module", "axolotl.cli.train", config)
     meeting: tuple[str, ...] = ("--standalone",)
     if launch.num_nodes > 1:
         # Ranks by the machine's number: with c10d they depend on who connects first, and rows would be distributed differently.

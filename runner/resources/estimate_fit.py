@@ -1,11 +1,14 @@
 """Estimate a recipe's model size, memory and disk on a given machine, without training."""
 
 from pathlib import Path
+from typing import Any
 
 from ...schemas.base.errors import UserError
 from ...schemas.model_rules import EMBEDDED
 from ...schemas.recipe import load_recipe
 from ...schemas.sections import Recipe
+from ..launch.engines import unstartable
+from ..launch.kernels import kernels
 from ..launch.steps import optimizer_steps
 from ..models.architecture import architecture, architecture_of
 from ..models.resolve import ResolvedModel, embedded_folder
@@ -14,7 +17,7 @@ from ..runtime.console import Display
 from ..runtime.machine import Machine, this_machine
 from ..runtime.run_files import MANIFEST, PEAK_MEMORY
 from ..runtime.run_folder import RunFolder
-from .fit import Fit, fit, needs_line, peak_text, require, warnings
+from .fit import Fit, fit, needs_line, peak_text, problems, require, warnings
 from .row_lengths import forward_pass_of
 
 # The embedded model's configuration, for use before it is unpacked.
@@ -46,6 +49,25 @@ def estimate_fit(
     size = size_of(recipe)
     rows = forward_pass_of(recipe, machine, records, recipe.model.base_model, architecture_of(recipe.model))
     return fit(recipe, size, machine, folder, labels or len(recipe.data.labels or ()), steps, rows) if size else None
+
+
+def needs_of(name: str, environment: dict[str, Any]) -> dict[str, Any]:
+    """Return what a recipe needs on this machine and on a GPU; `problems` lists what prevents its training."""
+    recipe, machine = load_recipe(name).recipe, this_machine()
+    size, here = size_of(recipe), estimate_fit(recipe, machine, Path())
+    on_gpu = estimate_fit(recipe, GPU, Path()) if machine.is_cpu else here
+    faults = [f"launch.{key}: {what}" for key, what, _ in unstartable(recipe.launch, machine)]
+    faults += [problem.what for problem in problems(here, full_rows=False)] if here else []
+    capability = environment["gpus"][0]["capability"] if environment["gpus"] else 0
+    used = kernels(recipe, machine, environment["kernels"], capability, architecture_of(recipe.model))
+    faults += [f"{kernel.part}: {kernel.used} {kernel.why}" for kernel in used if kernel.problem]
+    return {
+        "kernels": [kernel._asdict() for kernel in used],
+        "recipe": recipe.name, "base_model": recipe.model.base_model, "adapter": recipe.training.adapter,
+        "parameters": size.parameters if size else None, "tokens": recipe.training.sequence_len,
+        "memory": here.memory_needed if here else None, "memory_on_gpu": on_gpu.memory_needed if on_gpu else None,
+        "disk": here.disk_needed if here else None, "problems": faults, "warnings": warnings(here) if here else [],
+    }  # fmt: skip
 
 
 def check_fit(run: RunFolder, recipe: Recipe, model: ResolvedModel, rows: int, display: Display) -> None:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from ...schemas.base.errors import Location, Problem, UserError
 from ...schemas.sections import Recipe
-from ..launch.axolotl_config import has_fp32_weights, precision
+from ..launch.precision import has_fp32_weights, precision
 from ..models.size import ModelSize, model_size
 from ..runtime.machine import Machine, this_machine
 from ..runtime.run_files import FIT_FORECAST, FitForecast, MemoryForecast, PeakMemory

@@ -9,7 +9,8 @@ import math
 from typing import NamedTuple
 
 from ...schemas.sections import Recipe, Training
-from ..launch.axolotl_config import OPTIMIZERS_WITHOUT_CPU, has_fp32_weights, precision
+from ..launch.axolotl_config import OPTIMIZERS_WITHOUT_CPU
+from ..launch.precision import has_fp32_weights, precision
 from ..models.module_names import matches_module, module_of, rank_of
 from ..models.size import ModelSize
 from ..runtime.machine import UNPACKED_SHARE, Machine

@@ -18,7 +18,7 @@ from ...schemas.sections import Recipe
 from ..launch.kernel_choice import choose, packs
 from ..models.architecture import Architecture
 from ..models.resolve import embedded_folder
-from ..models.size import cached_folder
+from ..models.size import local_folder
 from ..models.template_rows import rendered_rows
 from ..runtime.machine import Machine
 from .forward_pass import ForwardPass, largest_forward_pass
@@ -42,7 +42,7 @@ class Length(NamedTuple):
 
 def local_tokenizer(model: str, revision: str | None = None) -> Any | None:
     """Return the model's tokenizer if it is on this machine and can be read without torch, else None."""
-    folder = embedded_folder() if model == EMBEDDED else Path(model) if Path(model).is_dir() else cached_folder(model, revision)
+    folder = embedded_folder() if model == EMBEDDED else local_folder(model, revision)
     if folder is None or not (folder / "tokenizer.json").is_file():
         return None
     try:

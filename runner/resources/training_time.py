@@ -15,7 +15,7 @@ from ...schemas.base.counted import counted
 from ...schemas.base.errors import UserError
 from ...schemas.batch import batch_of
 from ...schemas.sections import Recipe
-from ..launch.axolotl_config import precision
+from ..launch.precision import precision
 from ..launch.steps import epoch_steps
 from ..runtime.machine import Machine
 from ..runtime.run_files import TIMING, PredictedTime, Timing

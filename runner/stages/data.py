@@ -4,13 +4,13 @@ from collections.abc import Iterable
 from typing import Any
 
 from ...converters.building.hub_datasets import commit_of, is_on_hub
+from ...converters.building.manifest import verify_folder
 from ...converters.building.pipeline import build
-from ...converters.building.verify import verify_folder
 from ...converters.reading.file_hashes import source_sha256
 from ...converters.reading.files import source_files
 from ...converters.sources.registry import converter
 from ...schemas import VERSION
-from ...schemas.base.counted import counted
+from ...schemas.base.counted import counted, listed
 from ...schemas.base.hashing import key_of
 from ...schemas.sections import Data, Source
 from ..reporting.ledger_table import leaks_line, source_notes
@@ -39,12 +39,9 @@ def run(context: RunContext) -> None:
     manifest = build(data, context.run / "data")
     context.replace_data(manifest)
     context.keys[NAME] = data_key(data, ([[f["name"], f.get("sha256")] for f in source["files"]] for source in manifest["sources"]))
-    dropped = ", ".join(f"{count:,} {reason.replace('_', ' ')}" for reason, count in manifest["dropped"].items()) or "none"
-    splits = ", ".join(f"{count:,} {split}" for split, count in manifest["splits"].items())
     weighed = f", {repeated:+,} training rows by the sources' weights" if (repeated := manifest.get("repeated")) else ""
-    context.display.say(
-        NAME, f"{counted(manifest['rows_in'], 'row')} in, {manifest['rows_kept']:,} kept ({splits}{weighed}); dropped: {dropped}"
-    )
+    kept = f"{manifest['rows_kept']:,} kept ({listed(manifest['splits'])}{weighed})"
+    context.display.say(NAME, f"{counted(manifest['rows_in'], 'row')} in, {kept}; dropped: {listed(manifest['dropped'])}")
     for note in [*source_notes(manifest), leaks_line(manifest)]:
         if note:
             context.display.say(NAME, note)

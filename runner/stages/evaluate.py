@@ -1,7 +1,10 @@
 """The evaluate stage: chooses the rows, runs both models over them in the evaluator, and scores the predictions."""
 
 import sys
-from typing import Any
+from pathlib import Path
+from typing import Any, cast
+
+import orjson
 
 from ...schemas import VERSION
 from ...schemas.base.counted import counted
@@ -9,19 +12,25 @@ from ...schemas.base.errors import UserError
 from ...schemas.base.files import replace_folder, sweep
 from ...schemas.base.hashing import key_of, with_contents
 from ...schemas.sections import Evaluation, Recipe
+from ..evaluation.classification import read_classified, score_classified
+from ..evaluation.diversity import diversity_by_part
 from ..evaluation.judge import judge_all
 from ..evaluation.metrics import metric
 from ..evaluation.probes import PROBES, pending_probes, probe_inputs, probe_results, requested_probes
 from ..evaluation.rubric import judge_by_rubric, rubric_scores
-from ..evaluation.run_metrics import scored
+from ..evaluation.scoring import Training, read_predictions, score
+from ..evaluation.training_losses import diagnosis, kept_evaluation, kept_loss, losses, validation_scores
 from ..launch.plan import Plan
 from ..runtime.child_process import run_child
 from ..runtime.console import Display
+from ..runtime.metrics_file import Metrics, SetMetrics
+from ..runtime.progress import read_lines
 from ..runtime.run_files import (
     EVALUATING,
     EVALUATION,
     EVALUATION_REQUEST,
     LAST_REQUEST,
+    MANIFEST,
     METRICS,
     NEW_METRICS,
     PROBES_REQUEST,
@@ -114,3 +123,35 @@ def probe(run: RunFolder, asked: dict[str, Any], ready: dict[str, Any], plan: Pl
         run.write(PROBES_REQUEST, {**request, "keys": keys, "asked": ready})
         argv = (sys.executable, "-m", "recipekit.runner.worker.probes")
         run_child(argv, run.path, plan.env, "probes.log", "a probe", display.event)
+
+
+def scored(run: RunFolder, recipe: Recipe, rows: int, facts: dict[str, Any]) -> Metrics:
+    """Return the content of metrics.json, from predictions.jsonl and the training's own numbers; no model is needed."""
+    lines = read_lines(run / "metrics.jsonl")
+    best_by = recipe.training.metric_for_best_model if recipe.training.load_best_model_at_end else None
+    training = Training(run / "data" / "train.jsonl", {**losses(lines), "validation_loss": kept_loss(lines, best_by)})
+    facts = {**facts, "losses": training.losses, "diagnosis": diagnosis(lines)._asdict()}
+    if (bits := recipe.training.weight_bits) and (trained := validation_scores(kept_evaluation(lines, best_by))):
+        facts["as_trained"] = {"bits": bits, "scores": trained}
+    if recipe.evaluation.also:
+        facts["also"] = {name: _scored_set(run, recipe.of_set(name), name) for name in recipe.evaluation.also}
+    if recipe.data.type != "classification":
+        with training.rows.open("rb") as rows_file:
+            facts["diversity"] = diversity_by_part(map(orjson.loads, rows_file))
+    return cast(Metrics, _numbers(run, recipe, run / EVALUATING, facts, training, rows))
+
+
+def _scored_set(run: RunFolder, recipe: Recipe, name: str) -> SetMetrics:
+    """Return the metrics of a further set, whose recipe this is."""
+    folder = run / EVALUATING / SETS / name
+    rows = len(read_lines(folder / "rows.jsonl"))
+    return cast(SetMetrics, _numbers(run, recipe, folder, {"split": name}, None, rows))
+
+
+def _numbers(run: RunFolder, recipe: Recipe, folder: Path, facts: dict[str, Any], training: Training | None, rows: int) -> dict[str, Any]:
+    """Return every metric of the folder's predictions, of a classifier or of base and tuned model."""
+    predictions = folder / "predictions.jsonl"
+    if recipe.data.type != "classification":
+        return score(recipe.evaluation, read_predictions(predictions, folder / "rows.jsonl"), facts, training)
+    labels = run.read(MANIFEST).get("labels", [])
+    return score_classified(recipe.evaluation, read_classified(predictions, labels), labels, rows, facts)

@@ -3,7 +3,7 @@
 They are made in the recipe's folder, shared with `recipe generate` and all of the recipe's runs, so that no request is repeated.
 """
 
-from ...converters.building.verify import verify_folder
+from ...converters.building.manifest import verify_folder
 from ...schemas.base.hashing import key_of
 from ...schemas.generate_sections import Generate
 from ..generate.stage import generated_facts, generated_files, key_of_rows, require_generate_extra

@@ -5,13 +5,13 @@ from pathlib import Path
 
 from ...schemas import VERSION
 from ...schemas.base.files import new_folder, write_atomically
-from ...schemas.base.hashing import key_of
+from ...schemas.base.hashing import SEAL, key_of
 from ..launch.plan import CONFIG as RENDERED
 from ..reporting.model_card import model_card
 from ..runtime.child_process import run_child
 from ..runtime.run_files import MERGE_REQUEST, MERGE_RESULT, MergeResult
 from ..runtime.run_folder import RunFolder
-from ..runtime.seals import SEAL, write_seal
+from ..runtime.seals import write_seal
 from .context import RunContext
 
 NAME = "merge"

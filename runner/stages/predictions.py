@@ -10,7 +10,7 @@ import orjson
 from ...schemas import VERSION
 from ...schemas.base.errors import UserError
 from ...schemas.base.files import remove_folder, replacing_folder, write_atomically
-from ...schemas.base.hashing import file_sha256, key_of
+from ...schemas.base.hashing import SEAL, file_sha256, key_of
 from ...schemas.evaluation_rules import generates_replies
 from ...schemas.sections import Recipe
 from ..launch.plan import CONFIG as RENDERED
@@ -28,7 +28,7 @@ from ..runtime.run_files import (
     SetRequest,
 )  # fmt: skip
 from ..runtime.run_folder import RunFolder
-from ..runtime.seals import SEAL, seal_faults
+from ..runtime.seals import seal_faults
 from .context import RunContext
 from .sets import ROWS
 

@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from ...schemas.base.errors import Location, Problem, UserError
-from ...schemas.extends import SUFFIXES, find_recipe
+from ...schemas.extends import find_recipe
+from ...schemas.paths import SUFFIXES
 from ...schemas.recipe import LoadedRecipe, load_recipe
 from ...schemas.yaml_writing import to_yaml
 from ..models.resolve import finished_model

@@ -6,7 +6,7 @@ from ...converters.building.held_out import refuse_seen_rows
 from ...converters.building.manifest import Manifest
 from ...converters.building.pipeline import build
 from ...schemas import VERSION
-from ...schemas.base.counted import counted
+from ...schemas.base.counted import counted, listed
 from ...schemas.base.files import replacing_folder
 from ...schemas.base.hashing import key_of
 from ...schemas.sections import Recipe
@@ -43,8 +43,8 @@ def run(context: RunContext) -> None:
     with replacing_folder(context.run / SETS) as folder:
         manifests = build_sets(context.recipe, context.manifest, context.run / "data", folder)
     for name, manifest in manifests.items():
-        dropped = ", ".join(f"{count:,} {reason.replace('_', ' ')}" for reason, count in manifest["dropped"].items()) or "none"
-        context.display.say(NAME, f"{name}: {counted(manifest['rows_in'], 'row')} in, {manifest['rows_kept']:,} kept; dropped: {dropped}")
+        rows = f"{counted(manifest['rows_in'], 'row')} in, {manifest['rows_kept']:,} kept; dropped: {listed(manifest['dropped'])}"
+        context.display.say(NAME, f"{name}: {rows}")
         for note in source_notes(manifest):
             context.display.say(NAME, f"{name}: {note}")
 

@@ -7,8 +7,9 @@ from typing import Protocol
 
 from ...schemas.base.errors import Location, Problem, UserError
 from ...schemas.base.files import MANIFEST, replacing_folder
+from ...schemas.base.hashing import SEAL
 from ..runtime.run_folder import RunFolder
-from ..runtime.seals import SEAL, seal_faults, seal_files, sealed_names, unseal_files
+from ..runtime.seals import seal_faults, seal_files, sealed_names, unseal_files
 from .context import RunContext
 
 

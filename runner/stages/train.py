@@ -8,7 +8,7 @@ from ...schemas import VERSION
 from ...schemas.base.counted import counted
 from ...schemas.base.errors import Interrupted, Location, Problem, UserError
 from ...schemas.base.files import new_folder, remove_folder
-from ...schemas.base.hashing import key_of
+from ...schemas.base.hashing import SEAL, key_of
 from ...schemas.recipe import LoadedRecipe
 from ...schemas.sections import AUTO
 from ..launch import multi_node
@@ -36,7 +36,7 @@ from ..runtime.child_process import run_child
 from ..runtime.machine import package_versions
 from ..runtime.run_files import KERNELS, LOCK, TIMING, TOKENS, TRAINING_END, Lock, LockedMachine, LockedModel, TrainingEnd
 from ..runtime.run_folder import RunFolder
-from ..runtime.seals import SEAL, write_seal
+from ..runtime.seals import write_seal
 from . import smoke_test
 from .context import RunContext
 

@@ -15,11 +15,30 @@ from ...schemas.base.errors import Location, Problem, UserError
 from ...schemas.extends import load_layers
 from ...schemas.generate_rules import GENERATED
 from ...schemas.recipe import is_prompt, load_recipe
-from ...schemas.sections import Source
+from ...schemas.sections import RecordType, Source
 from ...schemas.yaml_source import KeyPath
 from ..models.template_rows import template_problems
 from ..reporting.ledger_table import source_notes
 from ..resources.model_names import model_name_problems
+
+
+class Section:
+    """What was read of the sources of a section: `data`, or a set of `evaluation.also`."""
+
+    def __init__(self, max_dropped: float) -> None:
+        self.max_dropped = max_dropped
+        self.ledger = Ledger()
+        self.labels: dict[str, str] = {}
+        self.digests: set[bytes] = set()
+
+    def add(self, trial: Trial, record_type: RecordType) -> None:
+        """Count the rows of a source, and collect what its records are compared by."""
+        self.ledger.kept += len(trial.records)
+        self.digests.update(row_digest(record_type, record.fields) for record in trial.records)
+        for record in trial.records if record_type == "classification" else ():
+            self.labels.setdefault(record.fields["label"], str(record.row))
+        for drop in trial.unusable:
+            self.ledger.drop(drop)
 
 
 class DataCheck(NamedTuple):
@@ -40,11 +59,8 @@ def check_data(path: Path, settings: tuple[str, ...]) -> DataCheck:
         return DataCheck([])
     loaded = load_recipe(str(path), settings)
     recipe, problems = loaded.recipe, model_name_problems(loaded)
-    budgets = {("data",): recipe.data.max_dropped}
-    budgets |= {("evaluation", "also", name): found.max_dropped for name, found in recipe.evaluation.also.items()}
-    ledgers: dict[KeyPath, Ledger] = {section: Ledger() for section in budgets}
-    labels: dict[KeyPath, dict[str, str]] = {section: {} for section in budgets}
-    digests: dict[KeyPath, set[bytes]] = {section: set() for section in budgets}
+    sections: dict[KeyPath, Section] = {("data",): Section(recipe.data.max_dropped)}
+    sections |= {("evaluation", "also", name): Section(found.max_dropped) for name, found in recipe.evaluation.also.items()}
     unread: list[str] = []
     files: list[SourceFile] = []
     notes: list[str] = []
@@ -64,20 +80,16 @@ def check_data(path: Path, settings: tuple[str, ...]) -> DataCheck:
             problems += [problem.replaced(location=location, what=str(problem).partition("\n")[0]) for problem in error.problems]
             continue
         problems += template_problems(loaded, trial.records)
-        ledger = ledgers[place[:-2]]
-        ledger.kept += len(trial.records)
-        digests[place[:-2]].update(row_digest(record_type, record.fields) for record in trial.records)
-        for record in trial.records if record_type == "classification" else ():
-            labels[place[:-2]].setdefault(record.fields["label"], str(record.row))
-        for drop in trial.unusable:
-            ledger.drop(drop)
-    for section, budget in budgets.items():
-        problems += _found(check_budget, ledgers[section], budget if not unread else float(budget > 0), files)
-        problems += _found(check_labels, labels[section], recipe.data.labels)
-        if repeated := ledgers[section].kept - len(digests[section]):
-            kept = "all are kept, by data.dedup: none" if recipe.data.dedup == "none" and section == ("data",) else "one of each is kept"
-            notes.append(f"duplicates: {repeated:,} of {ledgers[section].kept:,} rows{_in(section)}; {kept}")
-    return DataCheck(problems, sum(ledger.rows_in for ledger in ledgers.values()), tuple(unread), tuple(notes))
+        sections[place[:-2]].add(trial, record_type)
+    for path, section in sections.items():
+        budget = float(section.max_dropped > 0) if unread else section.max_dropped
+        problems += _found(check_budget, section.ledger, budget, files)
+        problems += _found(check_labels, section.labels, recipe.data.labels)
+        if repeated := section.ledger.kept - len(section.digests):
+            of = "" if path == ("data",) else f" of evaluation.also.{path[-1]}"
+            kept = "all are kept, by data.dedup: none" if recipe.data.dedup == "none" and not of else "one of each is kept"
+            notes.append(f"duplicates: {repeated:,} of {section.ledger.kept:,} rows{of}; {kept}")
+    return DataCheck(problems, sum(section.ledger.rows_in for section in sections.values()), tuple(unread), tuple(notes))
 
 
 def _found(check: Callable[..., None], *arguments: object) -> list[Problem]:
@@ -94,10 +106,6 @@ def _notes(source: Source, trial: Trial) -> list[str]:
     facts = {"converter": source.converter, "unread_keys": trial.unread, "absent": trial.absent, "artifacts": trial.artifacts, "files": []}
     read = "" if trial.is_whole else f" (in the first {LIMIT:,} rows)"
     return [note + read for note in source_notes({"sources": [facts]})]
-
-
-def _in(section: KeyPath) -> str:
-    return "" if section == ("data",) else f" of evaluation.also.{section[-1]}"
 
 
 def _require_records(source: Source, trial: Trial) -> None:

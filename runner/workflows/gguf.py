@@ -18,9 +18,11 @@ from gguf import GGMLQuantizationType as Kind
 
 from ...schemas.base.errors import Location, Problem, UserError
 from ...schemas.base.files import cannot_write
+from ..runtime.run_folder import find_run
+from ..runtime.seals import require_sealed
 
 # name on the command line -> storage type of matrices; only types that the package can quantise to
-RECORD_TYPES = {name: Kind[name.upper()] for name in ("f32", "f16", "bf16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0")}
+QUANTISATIONS = {name: Kind[name.upper()] for name in ("f32", "f16", "bf16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0")}
 _FREQUENCIES = "rope_freqs.weight"
 _EDGES = ("token_embd.weight", "output.weight")  # rounding costs most here: never below 8 bits
 _DIGITS = {"type": "Digits", "individual_digits": True}
@@ -40,8 +42,28 @@ class GgufInfo(NamedTuple):
     needs_nfc: bool  # the tokenizer normalises text; llama.cpp does not, and gives other tokens for text in another form
 
 
+def export_source(name: str, root: Path) -> tuple[Path, Path]:
+    """Return the folder of the full model, and the path of the export without its suffix. Raises UserError if the run has none."""
+    folder = Path(name)
+    if (folder / "config.json").is_file() and not (folder / "adapter_config.json").is_file():
+        return folder, folder.resolve()
+    run = find_run(name, root)
+    for made in (run / "merged", run / "model"):
+        if (made / "config.json").is_file() and not (made / "adapter_config.json").is_file():
+            require_sealed(made)
+            return made, run / run.path.resolve().parent.name
+    if (run / "model").is_dir():
+        raise UserError(Problem(Location(str(run.path)), "has an adapter, but no merged model", f"recipe merge {run.path}", "no-model"))
+    raise UserError(Problem(Location(str(run.path)), "has no trained model", f"recipe resume {run.path}", "no-model"))
+
+
 def write_gguf(folder: Path, target: Path, quantise: str = "f16") -> GgufInfo:
-    """Write the model in `folder` to the file `target`. Raises UserError for a model that cannot be written, before writing anything."""
+    """Write the model in `folder` to the file `target`, or over an older GGUF file.
+
+    Raises UserError for a model that cannot be written, or for another file in its place, before writing anything.
+    """
+    if target.exists() and not _is_gguf(target):
+        raise UserError(Problem(Location(str(target)), "exists and is not a GGUF file", "choose another file with --out", "not-ours"))
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     tokenizer = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))
     _refuse_others(folder, config, tokenizer)
@@ -54,7 +76,7 @@ def write_gguf(folder: Path, target: Path, quantise: str = "f16") -> GgufInfo:
     shapes = _shapes(folder) if factors is None else {_FREQUENCIES: factors.shape} | _shapes(folder)
     for name, shape in shapes.items():
         found = name if name == _FREQUENCIES else gguf_name(name, config)
-        kind = _kind(found, shape, RECORD_TYPES[quantise])
+        kind = _kind(found, shape, QUANTISATIONS[quantise])
         stored[name] = (found, kind)
         length = gguf.quant_shape_to_byte_shape(shape, kind) if kind not in (Kind.F32, Kind.F16) else shape
         dtype = {Kind.F32: np.float32, Kind.F16: np.float16}.get(kind, np.uint8)
@@ -78,6 +100,13 @@ def write_gguf(folder: Path, target: Path, quantise: str = "f16") -> GgufInfo:
         with suppress(OSError):  # there is none to remove if none could be created
             temporary.unlink()
     return GgufInfo(target.stat().st_size, len(stored), tokens, pre_tokenizer, tokenizer.get("normalizer") == _NFC)
+
+
+def _is_gguf(path: Path) -> bool:
+    if not path.is_file():
+        return False
+    with path.open("rb") as stream:
+        return stream.read(4) == b"GGUF"
 
 
 def _architecture(config: dict[str, Any]) -> gguf.MODEL_ARCH:

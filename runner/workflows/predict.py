@@ -13,14 +13,18 @@ from typing import Any, NamedTuple
 
 from ...converters.building.unanswered import Reading, read_unanswered
 from ...converters.reading.file_hashes import source_sha256
-from ...converters.reading.files import files_of
+from ...converters.reading.files import files_of, keys_for
 from ...converters.reading.json_values import parse_json, write_json
 from ...converters.sources.registry import converter
 from ...schemas import VERSION
 from ...schemas.base.errors import Interrupted, Location, Problem, UserError
 from ...schemas.base.files import refuse_inputs_in, write_atomically
 from ...schemas.base.hashing import key_of
+from ...schemas.evaluation_sections import Generation
+from ...schemas.recipe import load_recipe
+from ...schemas.sections import Data, RecordType, Source
 from ..evaluation.label_schemes import LabelScheme, pair_of
+from ..inference.chat_settings import settings_of
 from ..launch.plan import model_environment
 from ..models.reference import ModelReference, require_weights_of
 from ..reporting.joined_labels import require_all_letters
@@ -36,6 +40,14 @@ ROWS, PREDICTIONS = "rows.jsonl", "predicted.jsonl"
 SHOWN = 5  # rows without a prediction to name
 
 
+class Job(NamedTuple):
+    """A model, how the file is read for it, and its settings: batch size, sequence length, and how it generates."""
+
+    model: ModelReference
+    reading: Reading
+    settings: dict[str, Any]
+
+
 class Predicted(NamedTuple):
     """The number of rows, how many have a prediction, and the first rows without one, with the reason."""
 
@@ -44,28 +56,74 @@ class Predicted(NamedTuple):
     faults: list[str]
 
 
-def predict(model: ModelReference, reading: Reading, settings: dict[str, Any], out: Path, display: Display) -> Predicted:
+def job_of(
+    target: ModelReference, file: str, source: tuple[str, dict[str, Any]] | None, batch_size: int | None, given: dict[str, Any]
+) -> Job:
+    """Return how FILE is read for the model, and how the model predicts. `source` is a converter's name with its options, None for the
+    recipe's; `given` are the generation settings of the command line.
+
+    Raises UserError for an option without effect, or if nothing says how the file is read.
+    """
+    settings = settings_of(target, given)
+    if target.kind == "text" and (unused := [key for key, value in given.items() if value is not None]):
+        raise UserError(f"--{unused[0].replace('_', '-')} has no effect: {target.name} was trained on texts, whose perplexity is predicted")
+    recipe = load_recipe(str(Path(target.run) / "recipe.yml")).recipe if target.run else None
+    generation = recipe.evaluation.generation if recipe else Generation()
+    reading = _reading(target, file, source, recipe.data if recipe else None)
+    asked: dict[str, Any] = {
+        "batch_size": batch_size or generation.batch_size,
+        "sequence_len": recipe.training.sequence_len if recipe else None,
+    }
+    if target.kind not in ("classification", "text"):
+        reading = reading._replace(system_prompt=settings.system)
+        asked |= {**settings._asdict(), "seed": generation.seed if settings.seed is None else settings.seed}
+    return Job(target, reading, asked)
+
+
+def _reading(target: ModelReference, file: str, named: tuple[str, dict[str, Any]] | None, data: Data | None) -> Reading:
+    """Return how the file is read: by the named converter, else as the first source of the recipe's data.
+
+    Raises UserError if there is neither, or if the converter makes no records of the model's type.
+    """
+    if "*" not in file and ":" not in file and not Path(file).exists():
+        raise UserError(Problem(Location(file), "no such file", rule="no-such-file"))
+    if named:
+        source = Source(file, *named)
+    elif data:
+        first = data.sources[0]
+        source = first._replace(path=file, weight=1, split=None, limit=None, revision=None, subset=None, hub_split="train")
+        if Path(file).is_file():
+            source = source._replace(**keys_for(Path(file), first))
+    else:
+        hint = "name a converter: recipe show --converter NAME lists its options"
+        raise UserError(f"{target.name} has no recipe that says how to read {file}", hint=hint)
+    kind: RecordType = target.kind or "chat"  # pyright: ignore[reportAssignmentType]
+    if not {kind, "text"} & {*(makes := converter(source.converter).RECORD_TYPES)}:
+        raise UserError(f"the converter {source.converter} makes {' or '.join(makes)} records; {target.name} needs {kind} or text records")
+    return Reading(source, kind, fix_mojibake=data.fix_mojibake if data else True)
+
+
+def predict(job: Job, out: Path, display: Display) -> Predicted:
     """Write the predictions of the source's rows to `out`, as CSV if its name ends in .csv, else as JSON Lines.
 
     Raises UserError if no row can be predicted, if a column has the prediction's name, or if another process writes the same file, and
     Interrupted if it is stopped.
     """
-    with _predicted(model, reading, settings, out, out.with_name(f"{out.name}.part"), display) as work:
+    with _predicted(job, out, out.with_name(f"{out.name}.part"), display) as work:
         return _written(out, lambda: rows_with_predictions(work))
 
 
-def predict_joined(asked: list[tuple[ModelReference, Reading, dict[str, Any]]], out: Path, display: Display) -> Predicted:
+def predict_joined(jobs: list[Job], out: Path, display: Display) -> Predicted:
     """Write one label for each row, joined from the letters that the binary models predict.
 
     Raises UserError if the models do not cover all letters, and as `predict` does.
     """
-    pairs = [pair_of(model.labels) for model, _, _ in asked]
-    for (model, _, _), found in zip(asked, pairs, strict=True):
+    pairs = [pair_of(job.model.labels) for job in jobs]
+    for job, found in zip(jobs, pairs, strict=True):
         if found is None:
-            what = f"has labels that are not the letters of a type: {', '.join(model.labels[:4])}"
-            raise UserError(
-                Problem(Location(model.name), what, "several models must each predict one letter of the same label", "not-letters")
-            )
+            what = f"has labels that are not the letters of a type: {', '.join(job.model.labels[:4])}"
+            hint = "several models must each predict one letter of the same label"
+            raise UserError(Problem(Location(job.model.name), what, hint, "not-letters"))
     given = [pair for found in pairs if found for pair in [found[1]]]
     scheme = require_all_letters([found[0] for found in pairs if found], dict.fromkeys(given))
     if len(given) > len(scheme.pairs):
@@ -74,8 +132,8 @@ def predict_joined(asked: list[tuple[ModelReference, Reading, dict[str, Any]]], 
         )
     with ExitStack() as stack:
         works = {
-            pair: stack.enter_context(_predicted(*found, out, out.with_name(f"{out.name}.{pair}.part"), display))
-            for pair, found in zip(given, asked, strict=True)
+            pair: stack.enter_context(_predicted(job, out, out.with_name(f"{out.name}.{pair}.part"), display))
+            for pair, job in zip(given, jobs, strict=True)
         }
         return _written(out, lambda: joined_rows(scheme, works))
 
@@ -95,20 +153,19 @@ def joined_rows(scheme: LabelScheme, works: dict[str, RunFolder]) -> Iterator[tu
 
 
 @contextmanager
-def _predicted(
-    model: ModelReference, reading: Reading, settings: dict[str, Any], out: Path, folder: Path, display: Display
-) -> Iterator[RunFolder]:
+def _predicted(job: Job, out: Path, folder: Path, display: Display) -> Iterator[RunFolder]:
     """Yield the work folder, complete and locked; remove it when the block succeeds."""
+    reading = job.reading
     files = files_of(reading.source)
     refuse_inputs_in(out, (file.path for file in files))
     hashes = [[file.name, source_sha256(file.path)] for file in files]
     made_of = (converter(reading.source.converter).VERSION, reading.source._replace(path="")._asdict(), reading[1:], hashes)
-    key = key_of("predict", VERSION, model.identity, made_of, settings, package_versions())
+    key = key_of("predict", VERSION, job.model.identity, made_of, job.settings, package_versions())
     work = RunFolder(folder)
     _begin(work)
     with work.locked():
         try:
-            _prepare(work, key, model, reading, settings)
+            _prepare(work, key, job)
         except UserError:
             shutil.rmtree(work.path)
             raise
@@ -136,16 +193,16 @@ def _begin(work: RunFolder) -> None:
     work.path.mkdir(parents=True, exist_ok=True, mode=0o700)
 
 
-def _prepare(work: RunFolder, key: str, model: ModelReference, reading: Reading, settings: dict[str, Any]) -> None:
+def _prepare(work: RunFolder, key: str, job: Job) -> None:
     """Write the worker's request; keep what is left of the same work, and remove what is left of other work."""
     before = work.find(PREDICT_REQUEST)
     if before and before["key"] == key:
         return
-    require_weights_of(model)
+    require_weights_of(job.model)
     for name in (PREDICT_REQUEST.name, PREDICTIONS, "progress.jsonl", "predict.log"):
         (work / name).unlink(missing_ok=True)
     counts, faults = Counter[bool](), []
-    write_atomically(work / ROWS, _row_lines(reading, counts, faults))
+    write_atomically(work / ROWS, _row_lines(job.reading, counts, faults))
     if not counts[True]:
         hint = (
             "choose how they are read: --converter table for columns, or --converter text --option sample_by=line for a prompt on each "
@@ -153,9 +210,9 @@ def _prepare(work: RunFolder, key: str, model: ModelReference, reading: Reading,
         )
         what = "no row can be predicted" if counts else "holds no rows"
         raise UserError(*(Problem(Location(""), fault, rule="not-predicted") for fault in faults),
-                        Problem(Location(reading.source.path), what, hint, "no-rows"))  # fmt: skip
+                        Problem(Location(job.reading.source.path), what, hint, "no-rows"))  # fmt: skip
     work.write(PREDICT_REQUEST, {
-        "key": key, "model": _absolute(model)._asdict(), "record_type": reading.record_type, "settings": settings,
+        "key": key, "model": _absolute(job.model)._asdict(), "record_type": job.reading.record_type, "settings": job.settings,
         "rows": counts[True], "count": counts.total(),
     })  # fmt: skip
 

@@ -8,16 +8,15 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ...converters.building.hub_datasets import is_on_hub
-from ...converters.building.manifest import Manifest
+from ...converters.building.manifest import Manifest, verify_folder
 from ...converters.building.pipeline import build
-from ...converters.building.verify import verify_folder
 from ...converters.reading.files import source_files
 from ...converters.sources.registry import converter
 from ...schemas import VERSION
 from ...schemas.base.errors import UserError
 from ...schemas.base.hashing import file_sha256
 from ...schemas.recipe import LoadedRecipe
-from ...schemas.sections import Data, Source
+from ...schemas.sections import Data
 from ..generate.stage import ROWS_FILE, with_rows_file
 from ..launch.plan import Plan, TrainingJob, make_job
 from ..models.resolve import ResolvedModel, is_unchanged, resolve_model
@@ -46,7 +45,9 @@ class Inputs(NamedTuple):
 def compare_inputs(run: RunFolder, loaded: LoadedRecipe, root: Path, scratch: Path) -> Inputs:
     """Hash the run's sources, convert and render again, and compare. `scratch` is a new folder for the converted rows."""
     manifest, lock = run.read(MANIFEST), run.read(LOCK)
-    data = _own_rows(run, loaded)
+    data = loaded.recipe.data
+    if loaded.recipe.generate:
+        data = with_rows_file(data, run / "generated" / ROWS_FILE)
     found = {"sources": list(_sources(data, manifest))}
     damaged = verify_folder(run / "data")
     converted = list(_converted(data, run, manifest, scratch))
@@ -63,11 +64,6 @@ def compare_inputs(run: RunFolder, loaded: LoadedRecipe, root: Path, scratch: Pa
     return Inputs(found, rows, planned, {"model": unknown} if unknown else {})
 
 
-def _own_rows(run: RunFolder, loaded: LoadedRecipe) -> Data:
-    """Return the data section, reading generated rows from the run's copy."""
-    return with_rows_file(loaded.recipe.data, run / "generated" / ROWS_FILE) if loaded.recipe.generate else loaded.recipe.data
-
-
 def _sources(data: Data, manifest: Manifest) -> Iterator[str]:
     """Yield how the sources' files differ from the converted ones. A hub dataset is pinned by its commit, so it is not read."""
     if (now := len(data.sources)) != (was := len(manifest["sources"])):
@@ -77,17 +73,13 @@ def _sources(data: Data, manifest: Manifest) -> Iterator[str]:
             continue
         was = {file["name"]: file["sha256"] for file in facts["files"]}
         try:
-            now = _hashes(source)
+            now = {file.name: file_sha256(file.path) for file in source_files(source.path)}
         except (UserError, OSError) as error:
             yield f"{source.path}: {error.problems[0].what if isinstance(error, UserError) else error.strerror}"
             continue
         for name in {**was, **now}:
             if was.get(name) != now.get(name):
                 yield f"{name} in {source.path}: its sha256 was {was.get(name, 'absent')} and is {now.get(name, 'of no file')}"
-
-
-def _hashes(source: Source) -> dict[str, str]:
-    return {file.name: file_sha256(file.path) for file in source_files(source.path)}
 
 
 def _converted(data: Data, run: RunFolder, manifest: Manifest, scratch: Path) -> Iterator[str]:

@@ -12,9 +12,12 @@ import orjson
 from ...converters.building.hub_client import hub_reply, is_invalid_reply, limit_hub_client
 from ...schemas import VERSION
 from ...schemas.base.errors import Location, Problem, UserError
+from ...schemas.base.hashing import SEAL
 from ...schemas.base.redact import redact
+from ..reporting.report_mark import outdated_note
 from ..runtime.run_files import MERGE_RESULT
-from ..runtime.seals import SEAL
+from ..runtime.run_folder import RunFolder
+from ..runtime.seals import require_sealed
 
 CARD, ADAPTER = "README.md", "adapter_config.json"
 WEIGHTS = ".safetensors"
@@ -32,6 +35,24 @@ class Upload(NamedTuple):
     source: Path
     content: bytes | None = None
     note: str = ""
+
+
+def folder_to_upload(run: RunFolder, merged: bool) -> Path:
+    """Return the folder to upload. Raises UserError for an unfinished run or a smoke run."""
+    status = run.status
+    if status.get("smoke"):
+        raise UserError(Problem(Location(str(run.path)), "is a smoke run: it cannot be uploaded", rule="not-pushed"))
+    if status.get("state") != "done":
+        reason = f" ({reason})" if (reason := status.get("reason")) else ""
+        raise UserError(Problem(Location(str(run.path)), f"is {status.get('state')}, not done{reason}", rule="not-pushed"))
+    folder = run / ("merged" if merged else "model")
+    if not folder.is_dir():
+        hint = f"recipe merge {run.path}" if merged else f"recipe resume {run.path}"
+        raise UserError(Problem(Location(str(folder)), "no such folder", hint, "not-pushed"))
+    require_sealed(folder)
+    if note := outdated_note(run):
+        raise UserError(Problem(Location(str(run.path)), f"its model card may have older metrics: {note}", rule="not-pushed"))
+    return folder
 
 
 def uploads(folder: Path, base: str | None) -> list[Upload]:

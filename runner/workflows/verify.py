@@ -3,12 +3,13 @@
 from pathlib import Path
 from typing import NamedTuple
 
-from ...converters.building.verify import verify_folder
+from ...converters.building.manifest import verify_folder
 from ...schemas.base.errors import Location, Problem, UserError
+from ...schemas.base.hashing import SEAL
 from ..reporting.report_mark import outdated_note
 from ..runtime.run_files import GENERATED_MANIFEST, MANIFEST
 from ..runtime.run_folder import RunFolder
-from ..runtime.seals import SEAL, read_seal, seal_faults, seal_files, unseal_files, write_seal
+from ..runtime.seals import read_seal, seal_faults, seal_files, unseal_files, write_seal
 from ..stages.registry import STAGES
 
 

@@ -3,9 +3,8 @@
 from pathlib import Path
 
 import click
-import orjson
 
-from ..options import json_option
+from ..options import json_option, print_json
 
 
 @click.command("benchmarks")
@@ -17,7 +16,7 @@ def command(folders: tuple[Path, ...], as_json: bool) -> None:
 
     found = {folder.name: {"blimp": blimp(folder), "glue": glue(folder)} for folder in folders}
     if as_json:
-        click.echo(orjson.dumps(found, option=orjson.OPT_INDENT_2))
+        print_json(found)
         return
     from ....schemas.base.screen import Screen
     from ...reporting.tables import print_columns

@@ -3,11 +3,10 @@
 from pathlib import Path
 
 import click
-import orjson
 
 from ....schemas.base.errors import UserError
 from ...runtime.run_folder import find_run
-from ..options import json_option, runs_dir_option
+from ..options import json_option, print_json, runs_dir_option
 
 
 @click.command("compare")
@@ -31,7 +30,7 @@ def command(runs: tuple[str, ...], root: Path, html: Path | None, join: bool, as
 
         click.echo(str(write_page(found, html)), err=True)
     if as_json:
-        click.echo(orjson.dumps(found, option=orjson.OPT_INDENT_2))
+        print_json(found)
         return
     from ....schemas.base.screen import Screen
     from ...reporting.comparison import print_comparison

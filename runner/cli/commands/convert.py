@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-import orjson
 from click.core import ParameterSource
 
 from ....converters.building.hub_datasets import SCHEME
@@ -15,7 +14,7 @@ from ....schemas.recipe import load_recipe
 from ....schemas.sections import UTF8, Data, Source, Split
 from ....schemas.yaml_source import parse_yaml
 from ...reporting.ledger_table import ledger_table
-from ..options import Between, file_format_options, runs_dir_option, set_option
+from ..options import RECORD_TYPES, Between, file_format_options, print_json, runs_dir_option, set_option
 
 
 @click.command("convert")
@@ -23,7 +22,7 @@ from ..options import Between, file_format_options, runs_dir_option, set_option
 @click.option("--converter", "name", type=click.Choice(sorted(CONVERTERS)), help="Convert PATHS with this converter, without a recipe.")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder to write. Default: data/<recipe>.")
 @click.option("--option", "options", multiple=True, metavar="KEY=VALUE", help="Option of the converter.")
-@click.option("--type", "kind", type=click.Choice(["chat", "classification", "text"]), help="Record type.")
+@click.option("--type", "kind", type=click.Choice(RECORD_TYPES), help="Record type.")
 @click.option("--validation", type=Between(0, 0.9), default=0.0, help="Share of rows for validation.")
 @click.option("--test", type=Between(0, 0.9), default=0.0, help="Share of rows for testing.")
 @click.option("--group-by", multiple=True, help="Keep rows with equal values of this meta key in one split.")
@@ -35,12 +34,7 @@ from ..options import Between, file_format_options, runs_dir_option, set_option
 @click.option("--skip-lines", type=click.IntRange(min=0), default=0, help="Lines above the header of a table.")
 @click.option("--field", metavar="KEY", help="Key of the list of rows in a JSON object.")
 @click.option("--max-dropped", type=Between(0, 1), default=0.0, help="Share of rows that may be dropped as unusable.")
-@click.option(
-    "--fix-mojibake/--no-fix-mojibake",
-    default=True,
-    show_default=True,
-    help="Repair misdecoded UTF-8 (â€™ for ’).",
-)
+@click.option("--fix-mojibake/--no-fix-mojibake", default=True, show_default=True, help="Repair misdecoded UTF-8 (â€™ for ’).")
 @click.option("--revision", help="Commit, tag or branch of an hf: dataset.")
 @click.option("--subset", help="Subset of an hf: dataset.")
 @click.option("--hub-split", default="train", show_default=True, help="Split of an hf: dataset.")
@@ -72,7 +66,7 @@ def command(
         engine = engine or ("ray" if loaded.recipe.launch.engine == "ray" else None)
     manifest = build(data, out, processes=processes, engine=engine or "local")
     if as_json:
-        click.echo(orjson.dumps({**manifest, "out": str(out)}, option=orjson.OPT_INDENT_2))
+        print_json({**manifest, "out": str(out)})
     else:
         ledger_table(manifest, out)
 

@@ -3,13 +3,12 @@
 import sys
 
 import click
-import orjson
 
 from ....schemas.base.terminal import printable, wrapped
 from ....schemas.recipe import load_recipe
 from ....schemas.yaml_writing import dotted, one_line
 from ...runtime.resolved_values import effective_values
-from ..options import json_option
+from ..options import json_option, print_json
 
 
 @click.command("diff")
@@ -24,7 +23,7 @@ def command(one: str, other: str, settings: tuple[str, ...], as_json: bool) -> N
     changed = {key: (left.get(key), right.get(key)) for key in left | right if left.get(key) != right.get(key)}
     if as_json:
         rows = {key: {"one": before, "other": after} for key, (before, after) in changed.items()}
-        click.echo(orjson.dumps({"differences": rows}, option=orjson.OPT_INDENT_2))
+        print_json({"differences": rows})
         return
     for key, (before, after) in changed.items():
         click.echo(wrapped(printable(f"{key}: {one_line(before)} -> {one_line(after)}"), sys.stdout, 4))

@@ -3,11 +3,10 @@
 from pathlib import Path
 
 import click
-import orjson
 
 from ....schemas.base.errors import UserError
 from ....schemas.recipe import load_recipe
-from ..options import runs_dir_option, set_option
+from ..options import print_json, runs_dir_option, set_option
 
 
 @click.command("generate")
@@ -32,8 +31,7 @@ def command(recipe: str, settings: tuple[str, ...], root: Path, dry_run: bool, s
         from ...generate.estimate import estimate, estimate_lines
 
         facts = estimate(section, log, root)
-        click.echo(orjson.dumps(facts, option=orjson.OPT_INDENT_2) if as_json else "\n".join(estimate_lines(facts)))
-        return
+        return print_json(facts) if as_json else click.echo("\n".join(estimate_lines(facts)))
     from ...generate.generate import generate_rows, usage_lines
     from ...runtime.console import Display
 
@@ -41,7 +39,7 @@ def command(recipe: str, settings: tuple[str, ...], root: Path, dry_run: bool, s
         display.say("recipe", f"{loaded.recipe.name} ({loaded.path})")
         manifest = generate_rows(section, rows, log, root, display, key_of("generate", *generated_facts(section, root)))
     if as_json:
-        click.echo(orjson.dumps({**manifest, "out": str(rows)}, option=orjson.OPT_INDENT_2))
+        print_json({**manifest, "out": str(rows)})
         return
     for heading, line in usage_lines(manifest):
         click.echo(f"{heading:<9} {line}", err=True)

@@ -4,10 +4,10 @@ import re
 from pathlib import Path
 
 import click
-import orjson
 
 from ....schemas.base.errors import UserError
-from .new import write_new
+from ...workflows.new import write_new
+from ..options import print_json
 
 
 @click.command("import")
@@ -27,7 +27,7 @@ def command(file: Path, tool: str | None, out: Path | None, as_json: bool) -> No
         write_new(out, imported.text, "--out")
     if as_json:
         facts = {"recipe": str(out)} if out else {"text": imported.text}
-        click.echo(orjson.dumps(facts | importing.as_json(imported), option=orjson.OPT_INDENT_2))
+        print_json(facts | importing.as_json(imported))
     else:
         for location, entry in imported.account:
             if entry.status in ("kept", "no value"):

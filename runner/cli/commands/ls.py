@@ -3,14 +3,13 @@
 from typing import Any
 
 import click
-import orjson
 
 from ....schemas.base.errors import UserError
 from ....schemas.base.screen import Screen
 from ....schemas.extends import load_layers, recipe_files, shipped_recipes
 from ....schemas.recipe import is_prompt, load_recipe
 from ...reporting.tables import table_width
-from ..options import json_option
+from ..options import json_option, print_json
 
 
 @click.command("ls")
@@ -33,7 +32,7 @@ def command(places: tuple[str, ...], as_json: bool) -> None:
             "adapter": recipe.training.adapter, "type": recipe.data.type, "path": str(path),
         })  # fmt: skip
     if as_json:
-        click.echo(orjson.dumps({"recipes": rows}, option=orjson.OPT_INDENT_2))
+        print_json({"recipes": rows})
     else:
         _show(rows)
     if problems:

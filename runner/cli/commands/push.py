@@ -4,14 +4,11 @@ from pathlib import Path
 from typing import Any
 
 import click
-import orjson
 
 from ....schemas.base.errors import Location, Problem, UserError
 from ....schemas.recipe import load_recipe
-from ...reporting.report_mark import outdated_note
-from ...runtime.run_folder import RunFolder, find_run
-from ...runtime.seals import require_sealed
-from ..options import runs_dir_option
+from ...runtime.run_folder import find_run
+from ..options import print_json, runs_dir_option
 
 
 @click.command("push")
@@ -32,10 +29,10 @@ def command(run: str, repo: str | None, merged: bool, private: bool, dry_run: bo
     repo = repo or recipe.export.push_to_hub
     if not repo:
         raise UserError(Problem(Location(""), "no repository", "give REPO, or set export.push_to_hub in the recipe", "not-pushed"))
-    folder = _folder(found, merged)
     from ...reporting.model_card import hub_name
-    from ...workflows.upload import require_token, send, uploads
+    from ...workflows.upload import folder_to_upload, require_token, send, uploads
 
+    folder = folder_to_upload(found, merged)
     files = uploads(folder, hub_name(recipe.model.base_model))
     facts: dict[str, Any] = {"repo": repo, "private": private, "bytes": sum(file.size for file in files)}
     for file in files:
@@ -49,24 +46,6 @@ def command(run: str, repo: str | None, merged: bool, private: bool, dry_run: bo
         facts["commit"] = send(files, repo, private, f"{recipe.name}: {folder.name} of {found.path.name}")
     if as_json:
         listed = [{"path": file.path, "bytes": file.size} for file in files]
-        click.echo(orjson.dumps({**facts, "files": listed}, option=orjson.OPT_INDENT_2))
+        print_json({**facts, "files": listed})
     elif not dry_run:
         click.echo(facts["commit"])
-
-
-def _folder(run: RunFolder, merged: bool) -> Path:
-    """Return the folder to upload. Raises UserError for an unfinished run or a smoke run."""
-    status = run.status
-    if status.get("smoke"):
-        raise UserError(Problem(Location(str(run.path)), "is a smoke run: it cannot be uploaded", rule="not-pushed"))
-    if status.get("state") != "done":
-        reason = f" ({reason})" if (reason := status.get("reason")) else ""
-        raise UserError(Problem(Location(str(run.path)), f"is {status.get('state')}, not done{reason}", rule="not-pushed"))
-    folder = run / ("merged" if merged else "model")
-    if not folder.is_dir():
-        hint = f"recipe merge {run.path}" if merged else f"recipe resume {run.path}"
-        raise UserError(Problem(Location(str(folder)), "no such folder", hint, "not-pushed"))
-    require_sealed(folder)
-    if note := outdated_note(run):
-        raise UserError(Problem(Location(str(run.path)), f"its model card may have older metrics: {note}", rule="not-pushed"))
-    return folder

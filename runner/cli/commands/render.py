@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import click
-import orjson
 
 from ....schemas.base.files import write_atomically
 from ....schemas.base.terminal import echo_styled
@@ -17,7 +16,7 @@ from ...models.architecture import architecture_of
 from ...resources.batch_size import chosen
 from ...runtime.machine import Machine, this_machine
 from ...runtime.run_folder import RUNS
-from ..options import machine_option, set_option
+from ..options import machine_option, print_json, set_option
 
 
 @click.command("render")
@@ -37,7 +36,7 @@ def command(recipe: str, settings: tuple[str, ...], out: Path | None, machine: M
         write_atomically(out / name, text.encode())
         click.echo(f"wrote {out / name}", err=True)
     if as_json:
-        click.echo(orjson.dumps(planned._asdict(), option=orjson.OPT_INDENT_2))
+        print_json(planned._asdict())
 
 
 def rendered(loaded: LoadedRecipe, machine: Machine) -> Plan:
@@ -56,7 +55,7 @@ def show_plan(loaded: LoadedRecipe, as_json: bool, machine: Machine | None = Non
     machine = machine or this_machine()
     planned = rendered(loaded, machine)
     if as_json:
-        click.echo(orjson.dumps(planned._asdict(), option=orjson.OPT_INDENT_2))
+        print_json(planned._asdict())
         return
     for name, text in planned.files.items():
         echo_styled((f"# {name}", {"bold": True}))

@@ -4,11 +4,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-import orjson
 
 from ....schemas.base.errors import GateError, Location, Problem
 from ...runtime.run_folder import find_run
-from ..options import json_option, runs_dir_option
+from ..options import json_option, print_json, runs_dir_option
 from .run import require_train_extra
 
 if TYPE_CHECKING:
@@ -31,7 +30,7 @@ def command(run: str, steps: int | None, root: Path, as_json: bool) -> None:
         display.say("reproduce", run)
         found = reproduce(find_run(run, root), root, steps, display)
     if as_json:
-        click.echo(orjson.dumps(_facts(found), option=orjson.OPT_INDENT_2))
+        print_json(_facts(found))
     else:
         _print(found)
     if found.differences:

@@ -7,7 +7,7 @@ import click
 
 from ....schemas.base.errors import UserError
 from ...runtime.run_folder import RunFolder, find_run
-from ..options import runs_dir_option
+from ..options import json_option, runs_dir_option
 from .run import print_outcome, require_train_extra
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 @click.command("resume")
 @click.argument("run")
 @runs_dir_option
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@json_option
 def command(run: str, root: Path, as_json: bool) -> None:
     """Resume RUN: a run's directory, or a recipe's name (its newest run)."""
     print_outcome(resume_run(find_run(run, root), root), as_json)

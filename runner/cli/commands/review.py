@@ -3,11 +3,10 @@
 from pathlib import Path
 
 import click
-import orjson
 
 from ....schemas.base.errors import UserError
 from ...runtime.run_folder import find_run
-from ..options import runs_dir_option
+from ..options import print_json, runs_dir_option
 
 
 @click.command("review")
@@ -38,7 +37,7 @@ def command(run: str, rows: int, seed: int, out: Path | None, files: tuple[Path,
     results = review_results(folder)
     assert results is not None, "votes were added"
     if as_json:
-        click.echo(orjson.dumps(results, option=orjson.OPT_INDENT_2))
+        print_json(results)
     else:
         for question, found in results["questions"].items():
             share = "" if found["share"] is None else f"; {found['share']:.0%} [{found['low']:.0%}, {found['high']:.0%}]"

@@ -4,12 +4,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-import orjson
 
 from ....schemas.base.errors import UserError
 from ....schemas.recipe import LoadedRecipe, load_recipe, load_sweep
 from ...runtime.run_files import MANIFEST, SMOKE_KEYS
-from ..options import runs_dir_option, set_option
+from ..options import json_option, print_json, runs_dir_option, set_option
 
 if TYPE_CHECKING:
     from ...workflows.run import Outcome
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
 @click.option("--dry-run", is_flag=True, help="Show the files and the command; do not train.")
 @click.option("--resume", "resume", is_flag=True, help="Resume the newest unfinished run of this recipe.")
 @click.option("--smoke", is_flag=True, help="Try every stage in a minute or two with a tiny model.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@json_option
 def command(recipe: str, settings: tuple[str, ...], root: Path, dry_run: bool, resume: bool, smoke: bool, as_json: bool) -> None:
     """Run RECIPE: a path or the name of a shipped recipe. With a `matrix`, every combination is run, and the runs are compared."""
     loaded, sweep = load_recipe(recipe, settings, smoke), load_sweep(recipe, settings, smoke)
@@ -53,7 +52,7 @@ def _sweep(recipes: list[tuple[LoadedRecipe, dict[str, Any]]], root: Path, as_js
     """Run the recipes of a matrix, print the comparison, and return the exit code."""
     require_train_extra()
     from ....schemas.base.screen import Screen
-    from ...reporting.sweep_tables import print_sweep
+    from ...reporting.runs_table import print_sweep
     from ...runtime.console import Display
     from ...workflows.sweep import exit_code, run_sweep
 
@@ -61,7 +60,7 @@ def _sweep(recipes: list[tuple[LoadedRecipe, dict[str, Any]]], root: Path, as_js
         swept = run_sweep(recipes, root, display)
     rows = [one.row() for one in swept]
     if as_json:
-        click.echo(orjson.dumps({"sweep": rows}, option=orjson.OPT_INDENT_2))
+        print_json({"sweep": rows})
     else:
         print_sweep(rows, Screen())
     return exit_code(swept)
@@ -94,7 +93,7 @@ def print_outcome(outcome: "Outcome", as_json: bool) -> None:
                  "metrics": outcome.metrics, "report": str(report)}  # fmt: skip
         if changed := outcome.run.find(SMOKE_KEYS):
             facts["smoke"] = changed["keys"]
-        click.echo(orjson.dumps(facts, option=orjson.OPT_INDENT_2))
+        print_json(facts)
         return
     if outcome.metrics is None:  # submitted to Slurm, and not run yet
         return

@@ -3,12 +3,11 @@
 from pathlib import Path
 
 import click
-import orjson
 
-from ....schemas.extends import SUFFIXES
+from ....schemas.paths import SUFFIXES
 from ...reporting.run_summary import run_summary
 from ...runtime.run_folder import all_runs, find_run
-from ..options import json_option, runs_dir_option
+from ..options import json_option, print_json, runs_dir_option
 
 
 @click.command("runs")
@@ -23,7 +22,7 @@ def command(recipe: str | None, root: Path, as_json: bool) -> None:
         runs = all_runs(root, found.path.parent.name) if Path(recipe).suffix in SUFFIXES else [found]
     rows = [run_summary(run) for run in runs]
     if as_json:
-        click.echo(orjson.dumps({"runs": rows}, option=orjson.OPT_INDENT_2))
+        print_json({"runs": rows})
         return
     if not rows:
         click.echo(f"no runs in {root}/", err=True)

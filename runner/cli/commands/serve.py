@@ -30,11 +30,10 @@ def command(model: str, host: str, port: int, max_batch: int, root: Path) -> Non
         raise UserError(f"{host} is reachable from other machines, and no API key is set", hint=hint)
     target = resolve_target(model, root)
     require_weights_of(target)
-    from ...inference.library_warnings import silence_libraries
     from ...inference.server import bound, create_app, serve
 
     listener = bound(host, port)  # before the model is loaded, so that a port in use fails at once
-    from ...worker.loading import load
+    from ...worker.loading import load, silence_libraries
 
     silence_libraries()
     click.echo(f"model     {target.note}", err=True)

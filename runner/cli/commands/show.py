@@ -4,7 +4,6 @@ import sys
 from typing import Any
 
 import click
-import orjson
 
 from ....converters.sources.registry import CONVERTERS
 from ....schemas.base.terminal import wrapped
@@ -13,7 +12,7 @@ from ....schemas.recipe import load_recipe
 from ....schemas.yaml_writing import dotted, one_line, to_yaml
 from ...generate.tasks import TASKS
 from ...runtime.resolved_values import effective_values
-from ..options import json_option, set_option
+from ..options import json_option, print_json, set_option
 
 
 @click.command("show")
@@ -34,7 +33,7 @@ def command(
             raise click.UsageError("--set, --origins: only with a RECIPE")
         definition = schema("recipe")["$defs"][converter or f"task_{task}"]
         if as_json:
-            click.echo(orjson.dumps(definition, option=orjson.OPT_INDENT_2))
+            print_json(definition)
         else:
             _show_options(str(converter or task), definition)
         return
@@ -43,13 +42,13 @@ def command(
         values = effective_values(loaded)
         if as_json:
             rows = {dotted(path): {"value": e.value, "origin": e.origin_text} for path, e in values.items()}
-            click.echo(orjson.dumps(rows, option=orjson.OPT_INDENT_2))
+            print_json(rows)
             return
         for path, effective in values.items():
             if effective.origin or effective.value is not None:
                 click.echo(f"{dotted(path)}: {one_line(effective.value)}  # {effective.origin_text}")
     elif as_json:
-        click.echo(orjson.dumps(loaded.document.data, option=orjson.OPT_INDENT_2))
+        print_json(loaded.document.data)
     else:
         click.echo(to_yaml(loaded.document.data), nl=False)
 

@@ -3,11 +3,10 @@
 from pathlib import Path
 
 import click
-import orjson
 
 from ....schemas.base.errors import Location, Problem, UserError
 from ...runtime.run_folder import find_run
-from ..options import json_option, runs_dir_option
+from ..options import json_option, print_json, runs_dir_option
 
 
 @click.command("verify")
@@ -28,7 +27,7 @@ def command(run: str, accept: bool, root: Path, as_json: bool) -> None:
             click.echo(f"accepted  {found / name}", err=True)
     result = verify_run(found)
     if as_json:
-        click.echo(orjson.dumps({"run": str(found.path), "files": result.files, "faults": result.faults}, option=orjson.OPT_INDENT_2))
+        print_json({"run": str(found.path), "files": result.files, "faults": result.faults})
     if result.faults:
         hint = f"restore the file, or accept it as it is: recipe verify {found.path} --accept"
         raise UserError(*(Problem(Location(""), fault, hint, "changed") for fault in result.faults))

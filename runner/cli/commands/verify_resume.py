@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-import orjson
 
 from ....schemas.base.errors import GateError, Interrupted, Location, Problem
 from ....schemas.recipe import load_recipe
-from ..options import json_option, runs_dir_option, set_option
+from ..options import json_option, print_json, runs_dir_option, set_option
 from .run import require_train_extra
 
 if TYPE_CHECKING:
@@ -68,7 +67,7 @@ def _print(proof: "ResumeReport", as_json: bool) -> None:
         facts = {"steps": proof.steps, "kills": [kill._asdict() for kill in proof.kills], "parts": proof.parts,
                  "bit_identical": not any(proof.parts.values()), "guaranteed": proof.guarantee.words,
                  "same": not proof.different}  # fmt: skip
-        click.echo(orjson.dumps(facts, option=orjson.OPT_INDENT_2))
+        print_json(facts)
         return
     from ....schemas.base.screen import Screen
 

@@ -12,7 +12,7 @@ from recipekit.runner.cli.main import COMMANDS
 from recipekit.schemas.base.terminal import TerminalStream
 
 from ...support.finished_runs import write_chat_run
-from ...support.tiny import write_jsonl
+from ...support.jsonl import write_jsonl
 
 EVIL = ["\x1b[2J", "\x1b[1;31m", "\x1b]0;title\x07", "\x1b[3A\r", "\x9b2K", "\u202eabc\u2066", "\x7f\x08\x08", "[bold red]x[/bold red]", "[/nothing]",
         "=1+1", "@SUM(1)", "+cmd|' /C calc'!A0", "-2+3", "\t=1", "<script>alert(1)</script>", ":smiley:"]  # fmt: skip

@@ -19,8 +19,8 @@ def test_github_escapes_what_would_end_a_command() -> None:
 
 
 def test_json_keeps_every_field() -> None:
-    told = json.loads(FORMATS["json"]([PLAIN]))
-    assert told["problems"] == [{"file": "a.yml", "line": 3, "column": 5, "what": "wrong", "hint": "mend it", "rule": "some-rule"}]
+    output = json.loads(FORMATS["json"]([PLAIN]))
+    assert output["problems"] == [{"file": "a.yml", "line": 3, "column": 5, "what": "wrong", "hint": "mend it", "rule": "some-rule"}]
 
 
 def test_sarif_counts_from_one_and_names_each_rule_once() -> None:

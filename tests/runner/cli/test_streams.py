@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from ...support.jsonl import write_jsonl
 from ...support.recipe_process import COMMAND
-from ...support.tiny import emogpt_rows, write_jsonl
+from ...support.tiny import emogpt_rows
 from ...support.waiting import PATIENCE, wait_until
 
 ASCII = {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}

@@ -1,11 +1,11 @@
 """Every command's table at 80 columns: the words of the wide table are all there, whole, and no line is wider or ends in blanks."""
 
-import json
 import re
 
 import pytest
 from rich.cells import cell_len
 
+from ...support.jsonl import write_jsonl
 from ...support.terminal import in_terminal
 
 ROWS = [{"messages": [{"role": "user", "content": f"Hi {n}"}, {"role": "assistant", "content": f"Ho {n}"}]} for n in range(20)]
@@ -27,7 +27,7 @@ evaluation: {metrics: [perplexity]}
 def shown(command_line, tmp_path, monkeypatch):
     """What a command prints, at a width."""
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in [*ROWS, ROWS[0], {"messages": ROWS[1]["messages"][:1]}]))
+    write_jsonl(tmp_path / "rows.jsonl", [*ROWS, ROWS[0], {"messages": ROWS[1]["messages"][:1]}])
     (tmp_path / "mine.yml").write_text(RECIPE)
 
     def run(verb, width):

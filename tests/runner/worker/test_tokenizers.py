@@ -3,13 +3,13 @@
 from pathlib import Path
 
 import pytest
-from recipekit.runner.cli.commands.mask import masked_rows
 from recipekit.runner.runtime.run_folder import RunFolder
 from recipekit.runner.worker.tokenizers import recipe_tokenizer, tokenizer
+from recipekit.runner.workflows.mask import masked_rows
 from recipekit.schemas.base.errors import UserError
 from recipekit.schemas.recipe import load_recipe
 
-from ...support.chats import read_jsonl
+from ...support.jsonl import read_jsonl
 
 
 def test_cl100k_gives_known_tokens_and_their_pieces():
@@ -50,7 +50,7 @@ def test_the_rows_of_other_types_and_templates_are_the_trainers(name, tmp_path):
     assert shown == trained
 
 
-def test_a_template_that_axolotl_does_not_have_is_refused(tiny_model, minimal):
+def test_a_template_that_axolotl_does_not_have_is_refused(tiny_model):
     loaded = load_recipe("quickstart", (f"model.base_model={tiny_model}",))
     loaded = loaded._replace(recipe=loaded.recipe._replace(model=loaded.recipe.model._replace(chat_template="nowhere")))
     with pytest.raises(UserError, match="Axolotl has no chat template nowhere"):

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from ...support.tiny import write_classification, write_jsonl
+from ...support.jsonl import write_jsonl
+from ...support.tiny import write_classification
 
 pytestmark = pytest.mark.train
 BINARY = [

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from ...support.tiny import emogpt_rows, write_jsonl, write_recipe
+from ...support.jsonl import write_jsonl
+from ...support.tiny import emogpt_rows, write_recipe
 
 pytestmark = pytest.mark.train
 QUESTIONS = [

@@ -12,7 +12,7 @@ import pytest
 pytest.importorskip("torch", reason="needs the extra [train]")
 gguf = pytest.importorskip("gguf", reason="needs the extra [train]")
 
-from recipekit.runner.workflows.gguf import RECORD_TYPES, pre_tokenizer_name, rope_factors, write_gguf
+from recipekit.runner.workflows.gguf import QUANTISATIONS, pre_tokenizer_name, rope_factors, write_gguf
 from recipekit.schemas.base.errors import UserError
 
 from ...support.paths import ROOT
@@ -81,15 +81,15 @@ def folder(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_transformers_reads_back_the_same_tokens_and_logits_from_every_type(folder: Path, warm) -> None:
-    for name in RECORD_TYPES:
+    for name in QUANTISATIONS:
         write_gguf(folder, folder / f"{name}.gguf", name)
-    done = warm("-c", READ_BACK, folder, *(f"{name}.gguf" for name in RECORD_TYPES))
+    done = warm("-c", READ_BACK, folder, *(f"{name}.gguf" for name in QUANTISATIONS))
     assert done.returncode == 0, done.stderr
     found = [json.loads(line) for line in done.stdout.splitlines()]
-    assert [line["same_ids"] for line in found] == [True] * len(RECORD_TYPES)
+    assert [line["same_ids"] for line in found] == [True] * len(QUANTISATIONS)
     over = {line["file"]: line["difference"] for line in found if not line["difference"] <= LARGEST[line["file"].removesuffix(".gguf")]}
     assert over == {}
-    sizes = [(folder / f"{name}.gguf").stat().st_size for name in RECORD_TYPES]
+    sizes = [(folder / f"{name}.gguf").stat().st_size for name in QUANTISATIONS]
     assert sizes == sorted(sizes, reverse=True) or sizes[1] == sizes[2], "smaller types are smaller files"
 
 

@@ -5,7 +5,8 @@ import shutil
 
 import pytest
 
-from ...support.tiny import TEMPLATE, write_jsonl, write_recipe
+from ...support.jsonl import write_jsonl
+from ...support.tiny import TEMPLATE, write_recipe
 
 pytestmark = pytest.mark.train
 

@@ -7,8 +7,9 @@ import pytest
 import yaml
 from recipekit.runner.launch.plan import CONFIG
 
+from ...support.jsonl import write_jsonl
 from ...support.recipe_process import environment
-from ...support.tiny import emogpt_rows, write_jsonl, write_recipe
+from ...support.tiny import emogpt_rows, write_recipe
 
 pytestmark = pytest.mark.train
 # Each step takes all 42 rows, so that nothing but the way in which they are batched differs.

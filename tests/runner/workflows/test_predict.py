@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from ...support.jsonl import write_jsonl
 from ...support.recipe_process import start
-from ...support.tiny import ANIMALS, write_jsonl
+from ...support.tiny import ANIMALS
 from ...support.waiting import wait_until
 
 OPTIONS = ("--converter", "messages", "--batch-size", "4", "--max-tokens", "24", "--temperature", "1.5")

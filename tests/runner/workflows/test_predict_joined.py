@@ -9,12 +9,13 @@ from recipekit.converters.building.unanswered import Reading
 from recipekit.runner.evaluation.label_schemes import SCHEMES
 from recipekit.runner.models.reference import ModelReference
 from recipekit.runner.runtime.run_folder import RunFolder
-from recipekit.runner.workflows.predict import joined_rows, predict_joined
+from recipekit.runner.workflows.predict import Job, joined_rows, predict_joined
 from recipekit.schemas.base.errors import UserError
 from recipekit.schemas.sections import Source
 
+from ...support.jsonl import write_jsonl
 from ...support.llm_server import Quiet
-from ...support.tiny import write_classification, write_jsonl
+from ...support.tiny import write_classification
 
 (MBTI,) = SCHEMES
 
@@ -51,18 +52,18 @@ def test_a_row_that_lacks_a_letter_has_an_error_instead_of_a_type(tmp_path) -> N
 
 
 @pytest.mark.parametrize(
-    ("pairs", "told"),
+    ("pairs", "message"),
     [
         (("EI", "NS", "FT"), "no run predicts JP"),
         (("EI", "NS", "FT", "JP", "EI"), "two models predict EI"),
         (("EI", ("no", "yes")), "has labels that are not the letters of a type: no, yes"),
     ],
 )
-def test_models_of_other_letters_are_refused_before_anything_is_loaded(tmp_path, pairs, told) -> None:
+def test_models_of_other_letters_are_refused_before_anything_is_loaded(tmp_path, pairs, message) -> None:
     reading = Reading(Source("none.csv", "mbti"), "classification")
-    asked = [(ModelReference("m", "", "", "", "", "", kind="classification", labels=tuple(pair)), reading, {}) for pair in pairs]
-    with pytest.raises(UserError, match=told):
-        predict_joined(asked, tmp_path / "out.jsonl", Quiet())
+    models = [ModelReference("m", "", "", "", "", "", kind="classification", labels=tuple(pair)) for pair in pairs]
+    with pytest.raises(UserError, match=message):
+        predict_joined([Job(model, reading, {}) for model in models], tmp_path / "out.jsonl", Quiet())
     assert list(tmp_path.iterdir()) == []
 
 

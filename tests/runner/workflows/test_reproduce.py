@@ -13,6 +13,8 @@ from recipekit.runner.runtime.seals import read_seal, seal_files
 from recipekit.runner.workflows.reproduce import Divergence, compare_logs
 from recipekit.runner.workflows.run_comparison import unpinned
 
+from ...support.jsonl import write_jsonl
+
 
 def log(*losses, every=1, **others):
     return [
@@ -51,7 +53,7 @@ def test_means_over_other_steps_are_not_compared():
 
 
 @pytest.mark.parametrize(
-    ("identity", "told"),
+    ("identity", "message"),
     [
         ("a/b@main", "the commit of main at that time was not recorded"),
         (f"a/b@{'0a' * 20}", ""),
@@ -61,8 +63,8 @@ def test_means_over_other_steps_are_not_compared():
     ],
     ids=["a branch", "a commit", "a folder", "the embedded one", "a tiny model"],
 )
-def test_a_model_that_is_named_by_a_branch_is_the_same_by_its_name_alone(identity, told):
-    assert told in (found := unpinned(ResolvedModel("a/b", identity, ""))) and bool(found) == bool(told)
+def test_a_model_that_is_named_by_a_branch_is_the_same_by_its_name_alone(identity, message):
+    assert message in (found := unpinned(ResolvedModel("a/b", identity, ""))) and bool(found) == bool(message)
 
 
 @contextmanager
@@ -85,15 +87,15 @@ def run(trained, tmp_path) -> Path:
 
 @pytest.fixture
 def inputs(run, command_line, monkeypatch):
-    """What is told of the run's inputs: the exit code and the JSON object."""
+    """What is reported of the run's inputs: the exit code and the JSON object."""
     monkeypatch.setenv("RECIPEKIT_DEVICE", "cpu")
     monkeypatch.chdir(run.parent.parent.parent)
 
-    def told() -> tuple[int, dict]:
+    def report() -> tuple[int, dict]:
         outcome = command_line("reproduce", run, "--steps", "0", "--json")
         return outcome.code, json.loads(outcome.out)
 
-    return told
+    return report
 
 
 def replaced(old: str, new: str):
@@ -108,10 +110,10 @@ def first_cut(content: bytes) -> bytes:
 @pytest.mark.long
 def test_an_unchanged_run_is_reproduced(run, inputs):
     (run / "rendered" / "merge.yml").write_text("what recipe merge has left\n")
-    code, told = inputs()
-    assert code == 0 and told["identical"] and told["first_difference"] is None
-    assert told["inputs"] == {part: [] for part in ("sources", "data", "model", "rendered", "packages", "machine")}
-    assert told["trained"] == "not trained: not requested" and told["again"] is told["losses"] is told["weights"] is None
+    code, report = inputs()
+    assert code == 0 and report["identical"] and report["first_difference"] is None
+    assert report["inputs"] == {part: [] for part in ("sources", "data", "model", "rendered", "packages", "machine")}
+    assert report["trained"] == "not trained: not requested" and report["again"] is report["losses"] is report["weights"] is None
     assert [path.name for path in (run.parent.parent).iterdir()] == ["tiny"]
 
 
@@ -135,9 +137,9 @@ def test_an_unchanged_run_is_reproduced(run, inputs):
 )
 def test_changes_outside_the_run_are_reported(trained, inputs, file, change, parts, first):
     with changed((trained / file).resolve(), change):
-        code, told = inputs()
-    assert code == 3 and [part for part, found in told["inputs"].items() if found] == parts
-    assert told["first_difference"]["part"] == parts[0] and re.match(first, told["first_difference"]["what"])
+        code, report = inputs()
+    assert code == 3 and [part for part, found in report["inputs"].items() if found] == parts
+    assert report["first_difference"]["part"] == parts[0] and re.match(first, report["first_difference"]["what"])
 
 
 @pytest.mark.train
@@ -183,14 +185,14 @@ def test_changes_in_the_run_are_reported(run, inputs, file, change, part, what):
     assert (run / file).read_bytes() != before
     if file in (read_seal(run) or {}):
         seal_files(run, [file])  # as `recipe verify --accept` does
-    code, told = inputs()
-    assert code == 3 and told["first_difference"]["part"] == part and re.match(what, told["first_difference"]["what"])
+    code, report = inputs()
+    assert code == 3 and report["first_difference"]["part"] == part and re.match(what, report["first_difference"]["what"])
 
 
 @pytest.mark.train
 @pytest.mark.long
 @pytest.mark.parametrize(
-    ("spoil", "told"),
+    ("spoil", "message"),
     [
         (lambda run: shutil.rmtree(run / "model"), "has not finished training"),
         (lambda run: (run / "metrics.jsonl").unlink(), "has no metrics.jsonl"),
@@ -198,10 +200,10 @@ def test_changes_in_the_run_are_reported(run, inputs, file, change, part, what):
     ],
     ids=["no model", "no losses", "an empty lock"],
 )
-def test_an_unfinished_run_is_refused(run, command_line, spoil, told):
+def test_an_unfinished_run_is_refused(run, command_line, spoil, message):
     spoil(run)
     outcome = command_line("reproduce", run)
-    assert outcome.code == 1 and told in outcome.err
+    assert outcome.code == 1 and message in outcome.err
 
 
 @pytest.mark.train
@@ -209,9 +211,9 @@ def test_an_unfinished_run_is_refused(run, command_line, spoil, told):
 def test_a_run_that_is_trained_again_ends_in_the_same_bits(trained, recipe):
     done = recipe("reproduce", trained, "--json", cwd=trained.parent.parent.parent)
     assert done.returncode == 0, done.stderr
-    told = json.loads(done.stdout)
-    assert told["identical"] and told["weights"] == "" and told["losses"] == {"compared": 4, "first": None, "largest": None}
-    again = trained.parent.parent.parent / told["again"]
+    report = json.loads(done.stdout)
+    assert report["identical"] and report["weights"] == "" and report["losses"] == {"compared": 4, "first": None, "largest": None}
+    again = trained.parent.parent.parent / report["again"]
     assert again.parent.parent.name == "reproductions" and json.loads((again / "status.json").read_text())["reproduces"] == str(trained)
     assert (again / "rendered/axolotl.yml").read_bytes() == (trained / "rendered/axolotl.yml").read_bytes()
     assert (again / "model/adapter_model.safetensors").stat().st_ino != (trained / "model/adapter_model.safetensors").stat().st_ino
@@ -223,7 +225,7 @@ def test_without_sources_the_runs_own_rows_are_used(trained, run, recipe):
     lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     second = next(line for line in lines if line["step"] == 2 and "loss" in line)
     second["loss"] += 0.5
-    (run / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    write_jsonl(run / "metrics.jsonl", lines)
     seal_files(run, ["metrics.jsonl"])
     with changed(trained.parent.parent.parent / "rows.jsonl", lambda content: None):
         done = recipe("reproduce", run, "--steps", "2", cwd=run.parent.parent.parent)

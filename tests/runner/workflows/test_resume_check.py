@@ -149,11 +149,11 @@ def test_another_result_exits_3_with_the_first_difference(tmp_path, settings, co
         "recipekit.runner.workflows.resume_check.check_resume",
         lambda *_: ResumeReport(8, [Kill("within an epoch, in step 7", "checkpoint-6")], parts, EXACT),
     )
-    told = command_line("verify-resume", tmp_path / "small.yml", "--runs-dir", tmp_path / "runs")
-    assert told.code == 3
-    assert "losses: step 7: loss is 2.5 and 2.25" in told.err and "checkpoint-6" in told.out
+    outcome = command_line("verify-resume", tmp_path / "small.yml", "--runs-dir", tmp_path / "runs")
+    assert outcome.code == 3
+    assert "losses: step 7: loss is 2.5 and 2.25" in outcome.err and "checkpoint-6" in outcome.out
     (kept,) = (tmp_path / "runs").iterdir()
-    assert f"both trainings are in {kept}" in told.err
+    assert f"both trainings are in {kept}" in outcome.err
 
 
 @pytest.mark.parametrize(
@@ -176,8 +176,8 @@ def test_only_a_training_that_failed_leaves_its_folder(tmp_path, settings, comma
         raise error
 
     monkeypatch.setattr("recipekit.runner.workflows.resume_check.check_resume", end)
-    told = command_line("verify-resume", tmp_path / "small.yml", "--runs-dir", tmp_path / "runs")
-    assert told.code == code and "recipe resume" not in told.err
+    outcome = command_line("verify-resume", tmp_path / "small.yml", "--runs-dir", tmp_path / "runs")
+    assert outcome.code == code and "recipe resume" not in outcome.err
     assert bool(list((tmp_path / "runs").iterdir())) == kept
 
 
@@ -205,6 +205,6 @@ def test_the_output_says_what_is_guaranteed_and_what_differs_all_the_same(tmp_pa
     parts = {"losses": "step 7: loss is 2.5 and 2.51", "weights": "a[0] is 1 and 2", "schedule": ""}
     report = ResumeReport(8, [Kill("within an epoch, in step 7", "checkpoint-6")], parts, CLOSE)
     monkeypatch.setattr("recipekit.runner.workflows.resume_check.check_resume", lambda *_: report)
-    told = command_line("verify-resume", tmp_path / "small.yml", "--runs-dir", tmp_path / "runs")
-    assert told.code == 0 and "guaranteed: losses within 2 %" in told.out
-    assert "the same within 2%; step 7: loss is 2.5 and 2.51" in told.out and "a[0] is 1 and 2 (not guaranteed)" in told.out
+    outcome = command_line("verify-resume", tmp_path / "small.yml", "--runs-dir", tmp_path / "runs")
+    assert outcome.code == 0 and "guaranteed: losses within 2 %" in outcome.out
+    assert "the same within 2%; step 7: loss is 2.5 and 2.51" in outcome.out and "a[0] is 1 and 2 (not guaranteed)" in outcome.out

@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 from recipekit.runner.resources.forward_pass import PADDED_TO
 
+from ...support.jsonl import write_jsonl
 from ...support.recipe_process import start, wait_for_step
-from ...support.tiny import emogpt_rows, write_jsonl, write_recipe
+from ...support.tiny import emogpt_rows, write_recipe
 
 pytestmark = pytest.mark.train
 LOSSES_ALONE = ["--set", "evaluation.metrics=[perplexity]", "--set", "evaluation.generation.max_new_tokens=null"]

@@ -11,8 +11,9 @@ from recipekit.runner.workflows.run import execute, run_recipe
 from recipekit.schemas.base.errors import GateError, UserError
 from recipekit.schemas.recipe import load_recipe
 
+from ...support.jsonl import write_jsonl
 from ...support.run_files import lock_with
-from ...support.tiny import emogpt_rows, write_jsonl, write_recipe
+from ...support.tiny import emogpt_rows, write_recipe
 
 
 @pytest.fixture
@@ -78,8 +79,8 @@ def test_a_leak_is_a_gate_and_the_run_says_refused(refused, tmp_path):
     assert status["state"] == "refused"
 
 
-@pytest.mark.parametrize(("made_by", "told"), [({"torch": "0.0.1"}, "packages.torch was 0.0.1"), ({}, "a different training")])
-def test_a_checkpoint_of_another_training_is_never_resumed(tiny, tmp_path, made_by, told):
+@pytest.mark.parametrize(("made_by", "message"), [({"torch": "0.0.1"}, "packages.torch was 0.0.1"), ({}, "a different training")])
+def test_a_checkpoint_of_another_training_is_never_resumed(tiny, tmp_path, made_by, message):
     loaded = load_recipe(str(tiny))
     run = create("tiny", "abcdef", tmp_path / "runs")
     run.update(recipe="tiny", state="interrupted", stages={})
@@ -88,7 +89,7 @@ def test_a_checkpoint_of_another_training_is_never_resumed(tiny, tmp_path, made_
     checkpoint.mkdir(parents=True)
     (checkpoint / "model.safetensors").write_bytes(b"weights")
     write_seal(checkpoint)
-    with pytest.raises(UserError, match=told) as caught, Display() as display:
+    with pytest.raises(UserError, match=message) as caught, Display() as display:
         execute(run, loaded, tmp_path / "runs", display)
     assert "checkpoint-4 belongs to a different training" in str(caught.value)
     assert run.read(LOCK)["train_key"] == "another"  # so that it is refused the next time too

@@ -68,15 +68,15 @@ def story(workplace, recipe) -> dict:
     process = start("run", "tiny.yml", *settings(*SAME, *TWO), "--runs-dir", "two", cwd=workplace)
     run = wait_for_step(root, 1, process)
     process.send_signal(signal.SIGTERM)
-    told = {"run": run, "stopped": (process.communicate(timeout=120)[1], process.returncode), "ended": all_end(run)}
-    told["checkpoints"] = {path.name: fault(path) for path in (run / "checkpoints").glob("checkpoint-*")}
+    results = {"run": run, "stopped": (process.communicate(timeout=120)[1], process.returncode), "ended": all_end(run)}
+    results["checkpoints"] = {path.name: fault(path) for path in (run / "checkpoints").glob("checkpoint-*")}
     process = start("resume", str(run), cwd=workplace)
     wait_for_step(root, 5, process)
     os.kill(workers(run)[1], signal.SIGKILL)
-    told["killed"] = (process.communicate(timeout=120)[1], process.returncode)
-    told["orphans ended"], told["before"] = all_end(run), losses(run)
-    told["resumed"] = recipe("resume", run, "--json", cwd=workplace)
-    return told
+    results["killed"] = (process.communicate(timeout=120)[1], process.returncode)
+    results["orphans ended"], results["before"] = all_end(run), losses(run)
+    results["resumed"] = recipe("resume", run, "--json", cwd=workplace)
+    return results
 
 
 def test_two_processes_train_what_one_trains(losses_of_one, story):

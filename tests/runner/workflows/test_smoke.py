@@ -45,8 +45,8 @@ def test_every_shipped_recipe_runs_from_its_data_to_its_report(smoke_runs, name)
 @pytest.mark.parametrize("name", NAMES)
 def test_every_smoke_run_is_killed_at_a_checkpoint_and_continues_from_there(smoke_runs, name):
     events = [json.loads(line) for line in (Path(smoke_runs[name]["run"]) / "progress.jsonl").read_text().splitlines()]
-    told = [(event["event"], event["step"]) for event in events if event["event"] in ("train", "smoke_kill")]
-    assert told == [("train", 0), ("smoke_kill", 2), ("train", 2)]
+    steps = [(event["event"], event["step"]) for event in events if event["event"] in ("train", "smoke_kill")]
+    assert steps == [("train", 0), ("smoke_kill", 2), ("train", 2)]
 
 
 def test_the_second_of_two_stages_starts_from_the_smoke_run_of_the_first(smoke_runs):

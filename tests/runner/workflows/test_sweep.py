@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from recipekit.runner.reporting.sweep_tables import print_sweep
+from recipekit.runner.reporting.runs_table import print_sweep
 from recipekit.runner.runtime.console import Display
 from recipekit.runner.runtime.run_files import METRICS, STATUS
 from recipekit.runner.runtime.run_folder import RunFolder
@@ -20,7 +20,7 @@ from ...support.tiny import write_recipe
 
 @pytest.fixture
 def swept(recipe_file, minimal, tmp_path, monkeypatch):
-    """Runs a sweep over three ranks whose trainings end as told: with a loss, or an error."""
+    """Runs a sweep over three ranks whose trainings end as given: with a loss, or an error."""
 
     def build(*ends):
         path = recipe_file(to_yaml(minimal() | {"matrix": {"training.lora_r": [4, 8, 16]}}))

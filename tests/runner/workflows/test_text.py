@@ -7,8 +7,9 @@ import signal
 import pytest
 import yaml
 
+from ...support.jsonl import write_jsonl
 from ...support.recipe_process import start
-from ...support.tiny import emogpt_rows, write_jsonl, write_text
+from ...support.tiny import emogpt_rows, write_text
 from ...support.waiting import wait_until
 
 pytestmark = pytest.mark.train

@@ -7,8 +7,9 @@ from recipekit.converters.building.pipeline import build
 from recipekit.runner.runtime.run_folder import RunFolder
 from recipekit.runner.runtime.seals import seal_files, write_seal
 
-from ...support.chats import chat_data, chats, write_jsonl
+from ...support.chats import chat_data, chats
 from ...support.finished_runs import write_chat_run
+from ...support.jsonl import write_jsonl
 
 
 @pytest.fixture

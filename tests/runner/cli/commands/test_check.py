@@ -59,14 +59,14 @@ def test_every_problem_of_every_file_is_reported_at_once(command_line: Recipe, b
     tabbed = recipe_file("a:\n\tb: 1", "tabs.yml")
     outcome = command_line("check", bad, "nowhere.yml", good, tabbed, "no_such_name")
     assert outcome.code == 1
-    for told in (
+    for message in (
         f"{bad}:13:3: unknown key 'lora_rank' in training\n    hint: did you mean 'lora_r'?",
         f"{bad}:14:9: training.seed: -1 is below the minimum, 0",
         f"{tabbed}:2:1: not YAML",
         "nowhere.yml: no such file",
         "no_such_name: no such recipe",
     ):
-        assert told in outcome.err
+        assert message in outcome.err
     assert outcome.err.endswith("\n\n5 problems in 4 of 5 recipes\n")
     assert "Traceback" not in outcome.err
 
@@ -97,9 +97,9 @@ def test_set_reaches_into_a_list(command_line: Recipe, good: Path) -> None:
 def test_only_json_goes_to_stdout(command_line: Recipe, bad: Path, good: Path) -> None:
     outcome = command_line("check", bad, "--json")
     assert (outcome.code, outcome.err) == (1, "")
-    told = json.loads(outcome.out)
-    assert told["valid"] is False
-    assert told["problems"][0] == {
+    output = json.loads(outcome.out)
+    assert output["valid"] is False
+    assert output["problems"][0] == {
         "file": str(bad), "line": 13, "column": 3, "what": "unknown key 'lora_rank' in training",
         "hint": "did you mean 'lora_r'?", "rule": "unknown-key",
     }  # fmt: skip

@@ -10,6 +10,7 @@ from recipekit.runner.runtime.run_files import LOCK, MANIFEST, METRICS, RIGHT_PA
 from recipekit.runner.runtime.run_folder import RunFolder
 from recipekit.schemas.yaml_writing import to_yaml
 
+from ....support.jsonl import write_jsonl
 from ....support.run_files import lock_with, manifest_with, metrics_with
 
 for package in ("numpy", "jinja2"):
@@ -41,7 +42,7 @@ def write(tmp_path, minimal):
             for model in ("base", "tuned") for n in range(rows)
         ]  # fmt: skip
         for file, content in (("predictions", lines), ("rows", [{"id": str(n)} for n in range(rows)])):
-            (folder / "eval" / f"{file}.jsonl").write_text("".join(json.dumps(line) + "\n" for line in content))
+            write_jsonl(folder / "eval" / f"{file}.jsonl", content)
         return str(folder.path)
 
     return run
@@ -96,7 +97,7 @@ def add_set(run: str, nll: float, rows: int = 20) -> None:
     for file in ("predictions", "rows"):
         lines = (folder / f"eval/{file}.jsonl").read_text().splitlines()
         found = [line | ({"nll": nll + line["nll"]} if "nll" in line else {}) for line in map(json.loads, lines) if int(line["id"]) < rows]
-        (folder / f"eval/sets/plain/{file}.jsonl").write_text("".join(json.dumps(line) + "\n" for line in found))
+        write_jsonl(folder / f"eval/sets/plain/{file}.jsonl", found)
     scores = metrics_with(split="plain", metrics={"perplexity": FACTS})
     folder.write(METRICS, folder.read(METRICS) | {"also": {"plain": scores}})
 
@@ -120,7 +121,7 @@ def add_ratings(run: str, good: int, judge: str = "judge") -> None:
     lines = [
         {"judge": 0, "model": model, "id": str(n), "scores": {"kind": int(n < good)}} for model in ("base", "tuned") for n in range(30)
     ]
-    (folder / "eval/rubric.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    write_jsonl(folder / "eval/rubric.jsonl", lines)
     rubric = {**metrics_with(metrics={"kind": {"unit": "%", "higher_is_better": True}}), "criteria": {"kind": "Is it kind?"},
               "judges": [{"model": judge, "judged": 60, "unread": 0, "failed": 0, "redacted": 0}], "agreement": {}}  # fmt: skip
     folder.write(METRICS, folder.read(METRICS) | {"rubric": rubric})

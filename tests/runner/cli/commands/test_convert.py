@@ -8,8 +8,9 @@ from recipekit.runner.cli.commands.convert import command, converter_options
 from recipekit.schemas.base.errors import UserError
 from recipekit.schemas.json_schema import schema
 
+from ....support.jsonl import write_jsonl
 from ....support.recipe_process import start
-from ....support.tiny import emogpt_rows, write_jsonl
+from ....support.tiny import emogpt_rows
 from ....support.waiting import wait_until
 
 CHAT = {"messages": [{"role": "user", "content": "Hi?"}, {"role": "assistant", "content": "Hello."}]}

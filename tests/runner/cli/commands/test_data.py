@@ -42,10 +42,10 @@ def test_one_missing_file_does_not_hide_the_others(command_line: Recipe, files: 
 def test_json_is_one_object(command_line: Recipe, files: tuple[Path, Path]) -> None:
     outcome = command_line("data", "validate", *files, "--json", "--limit", "1")
     assert (outcome.code, outcome.err) == (1, "")
-    told = json.loads(outcome.out)
-    assert told["valid"] is False
-    assert told["files"][1] == {"file": str(files[1]), "type": "chat", "rows": 31, "bad": 30}
-    assert told["problems"] == [
+    output = json.loads(outcome.out)
+    assert output["valid"] is False
+    assert output["files"][1] == {"file": str(files[1]), "type": "chat", "rows": 31, "bad": 30}
+    assert output["problems"] == [
         {"file": str(files[1]), "line": 2, "column": 0, "what": "messages: needs at least 2 items", "hint": "", "rule": "minitems"}
     ]
 
@@ -57,8 +57,8 @@ def test_the_schema_can_be_named(command_line: Recipe, files: tuple[Path, Path])
 
 def test_of_a_folder_every_jsonl_file_is_checked(command_line: Recipe, files: tuple[Path, Path], tmp_path: Path) -> None:
     outcome = command_line("data", "validate", tmp_path, "--json")
-    told = json.loads(outcome.out)
-    assert (outcome.code, [(file["file"], file["bad"]) for file in told["files"]]) == (1, [(str(files[1]), 30), (str(files[0]), 0)])
+    output = json.loads(outcome.out)
+    assert (outcome.code, [(file["file"], file["bad"]) for file in output["files"]]) == (1, [(str(files[1]), 30), (str(files[0]), 0)])
     (tmp_path / "empty").mkdir()
     outcome = command_line("data", "validate", tmp_path / "empty")
     assert outcome.code == 1 and "no record files in this folder" in outcome.err

@@ -35,11 +35,11 @@ def test_an_imported_recipe_passes_recipe_check(command_line):
 
 
 def test_the_json_report_has_every_key_and_the_recipe(command_line):
-    told = json.loads(command_line("import", "My Axolotl.yml", "--json").out)
-    statuses = {key["key"]: key["status"] for key in told["keys"]}
+    output = json.loads(command_line("import", "My Axolotl.yml", "--json").out)
+    statuses = {key["key"]: key["status"] for key in output["keys"]}
     assert statuses["output_dir"] == "not expressible" and statuses["base_model"] == "kept" and statuses["datasets.0.type"] == "renamed"
-    assert sum(told["counts"].values()) == len(told["keys"]) and told["problems"] == []
-    assert parse_yaml(told["text"], "made").data["model"] == {"base_model": "a/b"}
+    assert sum(output["counts"].values()) == len(output["keys"]) and output["problems"] == []
+    assert parse_yaml(output["text"], "made").data["model"] == {"base_model": "a/b"}
 
 
 def test_problems_that_are_left_are_reported_and_exit_1(command_line):

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from recipekit.runner.cli.commands import new
+from recipekit.runner.workflows import new
 from recipekit.schemas.extends import shipped_recipes
 from recipekit.schemas.json_schema import schema_text
 from recipekit.schemas.recipe import check_recipe, load_recipe

@@ -8,7 +8,8 @@ from recipekit.runner.runtime.machine import this_machine
 from recipekit.runner.runtime.run_files import TIMING
 from recipekit.schemas.recipe import load_recipe
 
-from ....support.tiny import emogpt_rows, write_jsonl
+from ....support.jsonl import write_jsonl
+from ....support.tiny import emogpt_rows
 
 TEXT = """recipe: 1
 name: small

@@ -19,11 +19,11 @@ CASES = {
 @pytest.mark.parametrize("case", CASES)
 def test_unpredictable_input_is_one_message(command_line, tuned_run, tmp_path, monkeypatch, case) -> None:
     pytest.importorskip("torch", reason="needs the extra [train]")
-    arguments, told = CASES[case]
+    arguments, message = CASES[case]
     monkeypatch.chdir(tmp_path)
     (tmp_path / "rows.jsonl").write_text(json.dumps({"messages": [{"role": "user", "content": "Hi"}]}) + "\n")
     (tmp_path / "other.jsonl").write_text(json.dumps({"question": "Hi"}) + "\n")
     (tmp_path / "empty.jsonl").write_text("")
     done = command_line("predict", str(tuned_run), *arguments)
-    assert done.code == 1 and told in done.err, done.err
+    assert done.code == 1 and message in done.err, done.err
     assert "Traceback" not in done.err and not list(tmp_path.glob("*.part"))

@@ -1,0 +1,55 @@
+"""`recipe check`: check the recipes that files, folders and names stand for, without heavy imports."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+from ...schemas.base.errors import Problem, UserError
+from ...schemas.extends import is_recipe_file, recipe_files, yaml_files
+from ...schemas.recipe import check_recipe
+
+
+class Checked(NamedTuple):
+    """The problems; how many recipes were checked, how many have problems, and how many other YAML files were skipped; from the data, the
+    rows read, the sources not read, and notes."""
+
+    problems: list[Problem]
+    recipes: int
+    invalid: int
+    skipped: int
+    rows: int
+    unread: list[str]
+    notes: list[str]
+
+
+def check_recipes(names: Iterable[str], settings: tuple[str, ...], with_data: bool, recipes_only: bool) -> Checked:
+    """Check every recipe once, `with_data` also the first rows of its sources. A name without a recipe is a problem, and counts as one."""
+    paths, skipped, problems, invalid = [], 0, [], 0
+    for name in names:
+        if recipes_only and Path(name).is_file() and not is_recipe_file(Path(name)):
+            skipped += 1
+            continue
+        try:
+            found = recipe_files(name)
+        except UserError as error:
+            problems += error.problems
+            invalid += 1
+            continue
+        skipped += len(yaml_files(Path(name))) - len(found) if Path(name).is_dir() else 0
+        paths += found
+    recipes, rows = invalid, 0
+    unread: list[str] = []
+    notes: list[str] = []
+    for path in dict.fromkeys(paths):
+        of_path = check_recipe(path, settings)
+        if with_data and not of_path:
+            from .check_data import check_data
+
+            of_data = check_data(path, settings)
+            of_path = of_data.problems
+            rows += of_data.rows
+            unread += of_data.unread
+            notes += of_data.notes
+        problems += of_path
+        recipes, invalid = recipes + 1, invalid + bool(of_path)
+    return Checked(problems, recipes, invalid, skipped, rows, unread, notes)
