@@ -55,8 +55,8 @@ def measure(rows: int, new_tokens: int, batch_size: int, rounds: int) -> dict[st
     """Both sides in turns; medians."""
     import torch
     from recipekit.runner.models.reference import resolve_target
-    from recipekit.runner.models.resolve import EMBEDDED
     from recipekit.runner.worker.loading import load
+    from recipekit.schemas.model_rules import EMBEDDED
 
     loaded = load(resolve_target(EMBEDDED, ROOT / "runs"), chats=True, device="cpu")
     chats = questions(rows)

@@ -2,9 +2,11 @@
 
 from collections.abc import Iterator
 
+from .evaluation_sections import Gate
 from .findings import Finding, Rule, no_effect
 from .metrics import JUDGED, LOSSES, METRICS, OF_LABELS, OF_REPLIES, UNDIRECTED
 from .sections import Recipe
+from .yaml_source import KeyPath
 
 
 def metric_for_record_type(recipe: Recipe) -> Iterator[Finding]:
@@ -18,6 +20,11 @@ def metric_for_record_type(recipe: Recipe) -> Iterator[Finding]:
         yield Finding(("training", "metric_for_best_model"), f"{best!r} is not available for {kind} records", f"use {', '.join(allowed)}")
 
 
+def _limits_of(gate: Gate, path: KeyPath) -> Iterator[Finding]:
+    if gate.min is not None and gate.max is not None and gate.min > gate.max:
+        yield Finding(path, f"min {gate.min} is greater than max {gate.max}", "swap them, or remove one")
+
+
 def gate_without_metric(recipe: Recipe) -> Iterator[Finding]:
     for metric, gate in recipe.evaluation.gates.items():
         path = ("evaluation", "gates", metric)
@@ -25,8 +32,7 @@ def gate_without_metric(recipe: Recipe) -> Iterator[Finding]:
             yield Finding(path, "needs validation rows", "set data.split.validation above 0")
         elif metric not in (*recipe.evaluation.metrics, *LOSSES):
             yield Finding(path, "the metric is not in evaluation.metrics", f"add {metric} to evaluation.metrics")
-        if gate.min is not None and gate.max is not None and gate.min > gate.max:
-            yield Finding(path, f"min {gate.min} is greater than max {gate.max}", "swap them, or remove one")
+        yield from _limits_of(gate, path)
         if metric in (*LOSSES, *UNDIRECTED):
             why = "the base model has none" if metric in LOSSES else "neither direction is better"
             yield no_effect((*path, "max_regression"), f" on {metric}: {why}", "use min or max")
@@ -187,8 +193,7 @@ def rubric_fits(recipe: Recipe) -> Iterator[Finding]:
         path = ("evaluation", "rubric", "gates", name)
         if name not in rubric.criteria:
             yield Finding(path, "no such criterion", f"criteria: {', '.join(rubric.criteria)}")
-        if gate.min is not None and gate.max is not None and gate.min > gate.max:
-            yield Finding(path, f"min {gate.min} is greater than max {gate.max}", "swap them, or remove one")
+        yield from _limits_of(gate, path)
 
 
 EVALUATION_RULES: tuple[Rule, ...] = (

@@ -2,8 +2,8 @@
 
 from typing import Any, Literal, NamedTuple, Self
 
-from .coerce import frozen
 from .generate_sections import Limits, Provider
+from .values import frozen
 
 
 class Generation(NamedTuple):

@@ -2,7 +2,7 @@
 
 from typing import Any, NamedTuple, Self
 
-from .coerce import frozen
+from .values import frozen
 
 
 class Price(NamedTuple):

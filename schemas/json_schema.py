@@ -28,9 +28,9 @@ def schema_names() -> list[str]:
 
 
 @cache
-def key_paths(name: str = "recipe") -> tuple[str, ...]:
-    """Return every key of the schema as section.key, in the schema's order."""
-    root = schema(name)
+def key_paths() -> tuple[str, ...]:
+    """Return every key of a recipe as section.key, in the schema's order."""
+    root = schema("recipe")
 
     def walk(node: dict[str, Any], prefix: str) -> list[str]:
         node = resolve(root, node)

@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from .base.errors import Location, Problem, UserError
-from .extends import SHIPPED, SUFFIXES
+from .extends import SHIPPED
+from .paths import SUFFIXES
 from .validation import check_document
 from .yaml_source import parse_yaml, read_text
 

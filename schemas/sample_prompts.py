@@ -4,7 +4,8 @@ import json
 from pathlib import Path
 
 from .base.errors import MAX_PROBLEMS, Location, Problem, UserError
-from .sections import Recipe, SamplePrompts
+from .evaluation_sections import SamplePrompts
+from .sections import Recipe
 from .yaml_source import Document, KeyPath
 
 MAX_PROMPTS = 200  # as in recipe.schema.json: the report shows all replies

@@ -6,9 +6,9 @@ The dicts among the defaults are shared by all recipes: nothing changes them.
 from collections.abc import Iterator
 from typing import Any, Literal, NamedTuple, Self
 
-from .coerce import frozen
 from .evaluation_sections import Gate, Generation, Rubric, SamplePrompts, gates_from
 from .generate_sections import Generate, Judge
+from .values import frozen
 
 RecordType = Literal["chat", "classification", "text"]
 SplitName = Literal["train", "validation", "test"]

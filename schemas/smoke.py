@@ -7,11 +7,12 @@ from typing import Any
 
 from .base.errors import Location
 from .batch import batch_of
+from .evaluation_sections import Generation
 from .extends import overlay
 from .findings import NO_EFFECT
 from .metrics import JUDGED
 from .rules import findings
-from .sections import EvaluationSet, Generation, Launch, Recipe
+from .sections import EvaluationSet, Launch, Recipe
 from .validation import without_unknown_keys
 from .values import is_written, without
 from .yaml_source import Document, KeyPath

@@ -26,9 +26,9 @@ def check_document(document: Document, name: str = "recipe") -> list[Problem]:
     return explain(document, schema(name)) or [_unexplained(document, name)]
 
 
-def without_unknown_keys(data: Any, name: str = "recipe") -> Any:
-    """Return the data without the keys that the schema does not know; None if anything else is wrong with it."""
-    checked = validator(name)
+def without_unknown_keys(data: Any) -> Any:
+    """Return a recipe's data without the keys that the schema does not know; None if anything else is wrong with it."""
+    checked = validator("recipe")
     if checked.is_valid(data):
         return data
     for error in checked.iter_errors(data):

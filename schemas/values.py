@@ -1,8 +1,10 @@
-"""Look up, set and remove values by key path in the plain values of a recipe. Nothing is changed in place."""
+"""The plain values of a recipe: look up, set and remove by key path, and convert for a frozen section. Nothing is changed in place."""
 
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 from .yaml_source import KeyPath
+
+_WHOLE = (int, int | None, int | Literal["auto"])
 
 
 def is_written(values: Any, path: KeyPath) -> bool:
@@ -31,3 +33,13 @@ def without(values: Any, path: KeyPath) -> Any:
     for part in path[:-1]:
         parent = parent[part]
     return replaced_at(values, path[:-1], {key: value for key, value in parent.items() if key != path[-1]})
+
+
+def frozen(section: type[NamedTuple], values: dict[str, Any]) -> dict[str, Any]:
+    """Return lists as tuples, and 4.0 as 4 for integers (JSON Schema accepts both)."""
+    found: dict[str, Any] = {}
+    for key, value in values.items():
+        if isinstance(value, float) and section.__annotations__[key] in _WHOLE:
+            value = int(value)
+        found[key] = tuple(value) if isinstance(value, list) else value
+    return found

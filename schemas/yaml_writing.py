@@ -42,6 +42,11 @@ def dotted(path: KeyPath) -> str:
     return ".".join(map(str, path))
 
 
+def path_of(key: str) -> KeyPath:
+    """Return the path of a dotted key; its numbers are positions in lists."""
+    return tuple(int(part) if part.isdecimal() else part for part in key.split("."))
+
+
 def one_line(value: Any) -> str:
     """Return the value as YAML on one line, with text quoted if necessary."""
     if isinstance(value, str | list | dict):

@@ -1,12 +1,17 @@
-"""manifest.json: what a conversion read, kept and wrote. It is written last: if it exists, the folder is complete."""
+"""manifest.json: what a conversion read, kept and wrote, and whether the folder still holds it. It is written last: a folder with one is
+complete."""
 
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Literal, NotRequired, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 import msgspec
+import orjson
 
 from ...schemas.base.errors import Location, Problem, UserError
 from ...schemas.base.files import MANIFEST, open_regular
+from ...schemas.base.hashing import file_sha256
+from ...schemas.sections import RecordType
 
 
 class FileFacts(TypedDict):
@@ -46,7 +51,7 @@ class Manifest(TypedDict):
     splits have and no training row has. `leaks` exists if there are several splits."""
 
     recipekit: str
-    type: Literal["chat", "classification", "text"]
+    type: RecordType
     rows_read: int
     rows_in: int
     rows_kept: int
@@ -71,3 +76,34 @@ def read_manifest(folder: Path) -> Manifest:
             return msgspec.json.decode(stream.read(), type=Manifest)
     except (OSError, ValueError, msgspec.MsgspecError) as error:
         raise UserError(Problem(Location(str(path)), f"is damaged: {error}", "convert the sources again", "damaged")) from None
+
+
+def own_files(folder: Path, possible: Iterable[str]) -> set[str]:
+    """Return the folder's files that recipekit wrote: its manifest, and those of the `possible` names that are in the manifest.
+    All of these if the manifest is damaged, so that writing it again repairs it. None if it is not recipekit's.
+    """
+    try:
+        manifest = orjson.loads((folder / MANIFEST).read_bytes())
+        if isinstance(manifest, dict) and "recipekit" not in manifest:
+            return set()
+        return {MANIFEST, *(name for name in possible if name in manifest["files"])}
+    except (OSError, ValueError, KeyError, TypeError):
+        return {MANIFEST, *possible}
+
+
+def verify_folder(folder: Path) -> list[str]:
+    """Return how the folder's files differ from its manifest, one sentence each with both hashes; empty if they do not."""
+    try:
+        files = orjson.loads((folder / MANIFEST).read_bytes())["files"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        return [f"{folder / MANIFEST} cannot be read: {error}"]
+    found = []
+    for name, facts in files.items():
+        try:
+            digest = file_sha256(folder / name)
+        except OSError as error:
+            found.append(f"{folder / name} cannot be read: {error.strerror}")
+            continue
+        if digest != facts["sha256"]:
+            found.append(f"{folder / name} is damaged: its sha256 is {digest}, the manifest says {facts['sha256']}")
+    return found

@@ -23,7 +23,7 @@ from .hub_datasets import HubRows, is_on_hub
 from .key_use import LISTED
 from .label_checks import check_labels
 from .leaks import Pair, find_leaks, refuse
-from .manifest import LeakCheck, Manifest, NearDuplicates
+from .manifest import LeakCheck, Manifest, NearDuplicates, own_files
 from .named_in_rows import NamedInRows
 from .near_duplicates import near_pairs, repeated_rows
 from .near_leaks import count_near_leaks
@@ -31,7 +31,6 @@ from .row_store import RowStore
 from .split_labels import split_labels
 from .splits import assign_splits, refuse_unknown_keys
 from .unusable_rows import check_budget, refuse_empty
-from .verify import own_files
 from .workers import Workers
 
 if TYPE_CHECKING:

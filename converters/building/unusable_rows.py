@@ -4,6 +4,7 @@ import math
 import re
 from collections.abc import Iterable
 
+from ...schemas.base.counted import listed
 from ...schemas.base.errors import GateError, Location, Problem, UserError
 from ...schemas.sections import Data
 from ..reading.delimited import NO_HEADER
@@ -127,7 +128,6 @@ def refuse_empty(data: Data, manifest: Manifest) -> None:
     hint = f"recipe show --converter {names} shows which rows it reads and what its options drop"
     if not manifest["rows_in"]:
         raise UserError(Problem(Location(""), "the sources have no rows", "check their paths and files", "no-rows"))
-    gone = [f"{count:,} {reason.replace('_', ' ')}" for reason, count in manifest["dropped"].items()]
-    if manifest["rows_kept"]:
-        gone.append(f"{manifest['rows_kept']:,} left out by the sources' weights")
-    raise UserError(Problem(Location(""), f"none of {manifest['rows_in']:,} rows is left: {', '.join(gone)}", hint, "no-rows"))
+    weighed = {"left out by the sources' weights": manifest["rows_kept"]} if manifest["rows_kept"] else {}
+    what = f"none of {manifest['rows_in']:,} rows is left: {listed(manifest['dropped'] | weighed)}"
+    raise UserError(Problem(Location(""), what, hint, "no-rows"))

@@ -15,7 +15,8 @@ from collections.abc import Iterable, Iterator
 from typing import Annotated, Any
 
 from ...schemas.options import Positive, Share
-from ..reading.readers import Reads, sniff
+from ..reading.contents import sniff
+from ..reading.readers import Reads
 from ..reading.records import Drop, Record, Row
 
 VERSION = 2

@@ -194,12 +194,7 @@ def _what(value: Any, messages_key: str) -> str:
 
 
 def _grouped(
-    rows: Iterable[Row],
-    conversation_key: str | None,
-    messages_key: str,
-    turn_keys: tuple[str, str],
-    system_key: str,
-    kept: tuple[str, ...],
+    rows: Iterable[Row], conversation_key: str | None, messages_key: str, turn_keys: tuple[str, str], system_key: str, kept: tuple[str, ...]
 ) -> Generator[Drop, None, list[Row]]:
     """Join rows of one message each; return a row per conversation, in the order in which they begin."""
     found: dict[Any, list[Row]] = {}

@@ -13,7 +13,6 @@ from ..runtime.progress import read_lines
 from .intervals import Difference, Estimate, bootstrap, differences, draw_resamples
 from .judge import read_judgements
 from .metrics import LabelPrediction, Metric, Prediction, metric
-from .reasoning import without_reasoning
 
 BASE, TUNED, REFERENCE = "base", "tuned", "reference"
 Columns = dict[str, list[Any]]
@@ -56,7 +55,8 @@ def score(
     evaluation: Evaluation, cases: dict[str, list[Prediction]], facts: dict[str, Any], training: Training | None = None
 ) -> dict[str, Any]:
     """Return the content of metrics.json. A metric that cannot be measured on any row is null."""
-    columns: Columns = {BASE: cases[BASE], TUNED: cases[TUNED], REFERENCE: _references(cases[TUNED])}
+    references = [case._replace(reply=case.reference, stopped=True) for case in cases[TUNED]]  # as if a model had generated them
+    columns: Columns = {BASE: cases[BASE], TUNED: cases[TUNED], REFERENCE: references}
     of_labels: Columns = {}
     extra: dict[str, Any] = {}
     if evaluation.labels:
@@ -166,11 +166,6 @@ class _Check(NamedTuple):
         return cls(passed, outside or (is_inside(low) and is_inside(high)))
 
 
-def _references(cases: list[Prediction]) -> list[Prediction]:
-    """Return the data's own replies as if a model had generated them."""
-    return [case._replace(reply=case.reference, stopped=True) for case in cases]
-
-
 def as_json(number: Estimate | Difference) -> dict[str, Any]:
     """Return an estimate or a difference for JSON: six decimals, null if it is not a finite number."""
     return {
@@ -223,3 +218,8 @@ def label_table(columns: dict[str, list[LabelPrediction]], labels: Sequence[str]
     """Return the number of rows by true label (rows) and label of the reply (columns), with a last column for invalid replies."""
     counts = Counter((row.truth, row.predicted) for row in columns[model])
     return [[counts[truth, given] for given in (*range(len(labels)), INVALID)] for truth in range(len(labels))]
+
+
+def without_reasoning(reply: str) -> str:
+    """Return the reply without the reasoning before it, `<think>...</think>`, which is not part of the answer."""
+    return reply.split("</think>", 1)[1].lstrip() if reply.lstrip().startswith("<think>") and "</think>" in reply else reply

@@ -60,7 +60,7 @@ def validation_scores(kept: dict[str, Any]) -> dict[str, float]:
 
     The perplexity is that of the logged loss, a mean over batches.
     """
-    of_labels = (("accuracy", "eval_accuracy"), ("macro F1", "eval_macro_f1"))
+    of_labels = (("accuracy", "eval_accuracy"), ("macro-F1", "eval_macro_f1"))
     scores = {name: float(kept[key]) for name, key in of_labels if is_number(kept.get(key))}
     if not scores and is_number(loss := kept.get("eval_loss")) and loss < MAX_LOSS:
         return {"perplexity": math.exp(loss)}

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from ...converters.reading.records import Drop
-from ...schemas.base.counted import counted
+from ...schemas.base.counted import counted, listed
 from ...schemas.generate_sections import Generate
 from ..evaluation.metrics.cl100k import count_tokens
 from ..models.reference import resolve_target
@@ -15,7 +15,6 @@ from ..providers.request_log import RequestLog
 from ..providers.requests import Request
 from .job import Job
 from .outcomes import Passthrough
-from .usage import reasons
 
 
 def estimate(generate: Generate, log_path: Path, runs: Path) -> dict[str, Any]:
@@ -58,14 +57,14 @@ def estimate(generate: Generate, log_path: Path, runs: Path) -> dict[str, Any]:
         money = {"most_cost": round(priced, 4), "currency": asked_of.price.currency} if asked_of.price and priced is not None else {}
         providers.append({"provider": asked_of.name, **facts, "most_reply_tokens": most, **money})
     judged = counts["requests"] if generate.judge else 0
-    return {**counts, "dropped": dict(dropped), "min_rows": generate.min_rows, "providers": providers, "judged": judged}
+    return {**counts, "dropped": dict(sorted(dropped.items())), "min_rows": generate.min_rows, "providers": providers, "judged": judged}
 
 
 def estimate_lines(facts: dict[str, Any]) -> list[str]:
     """Return the estimate in words."""
     target = f" at most, until {counted(facts['min_rows'], 'row')} are kept" if facts["min_rows"] else ""
     given = f"; {counted(facts['given'], 'row')} without a request" if facts["given"] else ""
-    dropped = f"; dropped: {reasons(facts['dropped'])}" if facts["dropped"] else ""
+    dropped = f"; dropped: {listed(facts['dropped'])}" if facts["dropped"] else ""
     lines = [f"{counted(facts['requests'], 'request')}{target}{given}{dropped}"]
     for provider in facts["providers"]:
         known = f" ({provider['answered']:,} answered already)" if provider["answered"] else ""

@@ -1,14 +1,16 @@
 """Generate rows from start to end: serve local models, fill the log, make rows from it, judge them, and write them with the usage."""
 
+from collections import Counter
+from collections.abc import Iterator
 from math import ceil
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import orjson
 
-from ...converters.building.verify import own_files
+from ...converters.building.manifest import own_files
 from ...schemas import VERSION
-from ...schemas.base.counted import counted
+from ...schemas.base.counted import counted, listed
 from ...schemas.base.errors import GateError
 from ...schemas.base.files import NewFile, new_folder, write_atomically
 from ...schemas.base.redact import MASK
@@ -17,13 +19,13 @@ from ..providers.asker import Asker
 from ..providers.request_log import RequestLog, open_log
 from ..runtime.console import Display
 from .assemble import make_rows
-from .composition import composition, composition_lines
 from .job import Job
 from .judge import RowJudge
-from .usage import Usage, reasons
+from .usage import Usage
 
 MANIFEST, ROWS, DROPPED, JUDGEMENTS, CANDIDATES = "manifest.json", "rows.jsonl", "dropped.jsonl", "judgements.jsonl", "candidates.jsonl"
 LEAST_YIELD = 0.05  # minimum rows per item assumed for a further round: a first round without rows must not ask everything at once
+MOST = 100  # values of the composition that are listed per kind
 
 
 def generate_rows(generate: Generate, out: Path, log_path: Path, runs: Path, display: Display, key: str) -> dict[str, Any]:
@@ -85,16 +87,15 @@ def _further(job: Job, wanted: int, usage: Usage) -> Job:
     if there <= job.most:
         what = f"only {rows:,} of {rows + wanted:,} rows: all {counted(usage.requests, 'request')} of the task were made"
         hint = "give more input rows or raise options.count, or lower generate.min_rows"
-        raise GateError(f"{what}; dropped: {reasons(usage.ledger.dropped)}", hint=hint)
+        raise GateError(f"{what}; dropped: {listed(dict(sorted(usage.ledger.dropped.items())))}", hint=hint)
     return job._replace(most=min(there, job.most + ceil(wanted / max(rows / job.most, LEAST_YIELD))))
 
 
 def usage_lines(manifest: dict[str, Any]) -> list[tuple[str, str]]:
     """Return the manifest in words, as (heading, line): what was requested, the outcome, and the usage."""
-    dropped = reasons(manifest["dropped"])
-    fixed = ", ".join(f"{count:,} {what.replace('_', ' ')}" for what, count in manifest["fixed"].items())
+    fixed = f"; fixed: {listed(manifest['fixed'])}" if manifest["fixed"] else ""
     first = (f"{manifest['rows_in']:,} in ({manifest['requests']:,} requests), {manifest['rows_kept']:,} kept as "
-             f"{manifest['rows']:,} rows; dropped: {dropped}" + (f"; fixed: {fixed}" if fixed else ""))  # fmt: skip
+             f"{manifest['rows']:,} rows; dropped: {listed(manifest['dropped'])}{fixed}")  # fmt: skip
     lines = [("generate", first)]
     for name, used in manifest["providers"].items():
         paid = "".join(f", {amount:,.4f} {currency}" for currency, amount in used.get("cost", {}).items())
@@ -109,3 +110,37 @@ def usage_lines(manifest: dict[str, Any]) -> list[tuple[str, str]]:
         hidden = f"; {judge['redacted']:,} judgements with what looks like a secret, replaced with {MASK}" if judge["redacted"] else ""
         lines.append(("", f"judge {judge['model']}: {judge['passed']:,} of {judge['judged']:,} pass{hidden}"))
     return [*lines, *(("", line) for line in composition_lines(manifest["composition"]))]
+
+
+def composition(path: Path) -> dict[str, dict[str, int]]:
+    """Return the number of rows by each of these, the most frequent first; a kind that no row has is left out."""
+    counts: dict[str, Counter[str]] = {"model": Counter(), "prompt": Counter(), "turns": Counter(), "emotion": Counter()}
+    with path.open("rb") as stream:
+        for line in stream:
+            for kind, value in _facts(orjson.loads(line)):
+                counts[kind][value] += 1
+    return {kind: dict(found.most_common(MOST)) for kind, found in counts.items() if found}
+
+
+def composition_lines(found: dict[str, dict[str, int]]) -> list[str]:
+    """Return one line for each kind with several values."""
+    return [f"rows by {kind}: {_listed(values)}" for kind, values in found.items() if len(values) > 1]
+
+
+def _listed(values: dict[str, int]) -> str:
+    first = [f"{value}: {count:,}" for value, count in list(values.items())[:8]]
+    return ", ".join(first) + (f", {len(values) - 8:,} more" if len(values) > 8 else "")
+
+
+def _facts(row: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    meta = row["metadata"] if isinstance(row.get("metadata"), dict) else row
+    if "model" in meta:
+        yield "model", f"{meta.get('provider')}/{meta['model']}"
+    emotion = meta.get("label_0", meta.get("emotion"))  # of several labels the first
+    for kind, value in (("prompt", meta.get("prompt")), ("emotion", emotion)):
+        if isinstance(value, str):
+            yield kind, value
+    if isinstance(turns := row.get("conversation"), list):
+        yield "turns", str(len(turns))
+    elif isinstance(messages := row.get("messages"), list):
+        yield "turns", str(sum(message["role"] == "assistant" for message in messages))

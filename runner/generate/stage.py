@@ -68,7 +68,7 @@ def generated_facts(generate: Generate, runs: Path) -> list[Any]:
 def with_generated_rows(loaded: LoadedRecipe, root: Path) -> Data:
     """Return the data section with the rows as an ordinary file. Raises UserError if they have not been generated yet."""
     rows = generated_files(loaded, root).rows / ROWS_FILE
-    if _reads_generated_rows(loaded.recipe.data) and not rows.is_file():
+    if any(source.path == ROWS for source in loaded.recipe.data.sources) and not rows.is_file():
         name = (loaded.path.stem if loaded.path in shipped_recipes() else str(loaded.path)) + " --smoke" * loaded.is_smoke
         hint = f"run recipe generate {name}; recipe run also generates them"
         raise UserError(Problem(Location(str(rows)), "the rows have not been generated yet", hint, "not-generated"))
@@ -78,10 +78,6 @@ def with_generated_rows(loaded: LoadedRecipe, root: Path) -> Data:
 def with_rows_file(data: Data, rows: Path) -> Data:
     """Return the data section with the file in place of `generated:rows`."""
     return data._replace(sources=tuple(s._replace(path=str(rows.resolve())) if s.path == ROWS else s for s in data.sources))
-
-
-def _reads_generated_rows(data: Data) -> bool:
-    return any(source.path == ROWS for source in data.sources)
 
 
 def key_of_rows(rows: Path) -> str | None:

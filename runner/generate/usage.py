@@ -1,7 +1,6 @@
 """Count requests and tokens: every request is kept or dropped for a reason, and the numbers of all providers add up."""
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping
 from typing import Any
 
 from ...converters.building.row_counts import Ledger
@@ -12,11 +11,6 @@ from .outcomes import Rejected, Rows
 
 _COUNTED = ("requests", "kept", "refused", "empty", "failed", "unusable", "filtered")
 _USED = ("replies", "asked_again", "retried", "prompt_tokens", "completion_tokens", "unmetered", "cost")
-
-
-def reasons(dropped: Mapping[str, int]) -> str:
-    """Return dropped rows by reason, in words."""
-    return ", ".join(f"{count:,} {reason.replace('_', ' ')}" for reason, count in sorted(dropped.items())) or "none"
 
 
 class Usage:

@@ -4,8 +4,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ...schemas.base.errors import UserError
+from ...schemas.evaluation_sections import Generation
 from ...schemas.recipe import load_recipe
-from ...schemas.sections import Generation
 from ..models.reference import ModelReference
 from ..runtime.run_folder import RunFolder
 

@@ -7,13 +7,12 @@ import click
 from ...schemas.base.errors import UserError
 from ...schemas.base.screen import Screen
 from ..models.reference import ModelReference, base_of
-from ..worker.loading import load
+from ..worker.loading import load, silence_libraries
 from .chat_render import BesideRenderer, JsonRenderer, PlainRenderer
 from .chat_session import Renderer, Session
 from .chat_settings import Settings
 from .chat_stream import ChatModel
 from .classify import Classifier
-from .library_warnings import silence_libraries
 
 
 def open_session(target: ModelReference, settings: Settings, beside_base: bool, as_json: bool, is_terminal: bool) -> Session | Classifier:

@@ -13,7 +13,7 @@ from ...schemas.base.terminal import printable
 from ..worker.tokenizers import Tokenizer
 from .inputs import Inputs
 from .inspect import Inspection
-from .previews import Preview, Previews
+from .previews import Previews
 
 SUMMARY = "inspection.json"
 PAGE = "index.html"
@@ -80,12 +80,8 @@ def tables(found: Inspection, previews: Previews) -> Iterator[tuple[str, list[Se
     if numbers:
         yield "numbers", [("field", *header[2:]), *numbers]
     for kind, pairs in found.pairs.items():
-        cells = [[cell for position in pair for cell in _cells(previews.at(position))] for pair in pairs.listed]
+        cells = [[cell for shown in map(previews.at, pair) for cell in (shown.file, shown.position, shown.row)] for pair in pairs.listed]
         yield f"repeats_{kind}", [("file", "line", "row", "other_file", "other_line", "other_row"), *cells]
-
-
-def _cells(shown: Preview) -> tuple[str, str, str]:
-    return shown.file, shown.position, shown.row
 
 
 def _lengths(facts: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:

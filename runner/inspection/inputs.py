@@ -3,11 +3,12 @@
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
-from ...converters.building.manifest import read_manifest
-from ...converters.building.pipeline import MANIFEST, build
-from ...converters.building.verify import verify_folder
+from ...converters.building.manifest import read_manifest, verify_folder
+from ...converters.building.pipeline import build
 from ...schemas.base.errors import Location, Problem, UserError
-from ...schemas.extends import SUFFIXES, find_recipe
+from ...schemas.base.files import MANIFEST
+from ...schemas.extends import find_recipe
+from ...schemas.paths import SUFFIXES
 from ...schemas.recipe import LoadedRecipe, load_recipe
 from ...schemas.sections import SPLITS
 from ..runtime.run_folder import RUNS

@@ -1,6 +1,5 @@
 """Read a base model's architecture from its config.json; it decides which kernels can be used."""
 
-from pathlib import Path
 from typing import NamedTuple
 
 import orjson
@@ -10,7 +9,7 @@ from ...schemas.model_rules import EMBEDDED
 from ...schemas.recipe import load_recipe
 from ...schemas.sections import Model
 from .resolve import embedded_folder
-from .size import cached_folder, public_models
+from .size import local_folder, public_models
 
 
 class Architecture(NamedTuple):
@@ -26,7 +25,7 @@ class Architecture(NamedTuple):
 
 def architecture(path: str, revision: str | None = None) -> Architecture | None:
     """Return the architecture of a folder, a cached hub model, or a public model; None if no configuration is available."""
-    folder = Path(path) if Path(path).is_dir() else cached_folder(path, revision)
+    folder = local_folder(path, revision)
     if folder is not None and (folder / "config.json").is_file():
         config = orjson.loads((folder / "config.json").read_bytes())
     elif path in public_models():

@@ -9,7 +9,7 @@ import orjson
 from ...schemas.model_rules import EMBEDDED
 from ...schemas.sections import Model
 from .resolve import embedded_folder
-from .size import cached_folder
+from .size import local_folder
 
 OWN_TEMPLATE = "tokenizer_default"
 FILE = "chat_template.jinja"
@@ -54,8 +54,7 @@ def own_template(model: Model) -> str | None:
 def tokenizer_folder(model: Model) -> Path | None:
     """Return the local folder with the model's tokenizer, or None."""
     name = model.base_model
-    path = embedded_folder() if name == EMBEDDED else Path(name)
-    folder = path if path.is_dir() else cached_folder(name, model.revision)
+    folder = local_folder(str(embedded_folder()) if name == EMBEDDED else name, model.revision)
     return folder if folder and (folder / SETTINGS).is_file() else None
 
 

@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 from ...schemas.base.errors import Location, Problem, UserError
 from ...schemas.base.hashing import folder_identity
-from ...schemas.extends import SUFFIXES, is_recipe_name, shipped_recipes
+from ...schemas.extends import is_recipe_name, shipped_recipes
+from ...schemas.paths import SUFFIXES
 from ...schemas.recipe import load_recipe
 from ...schemas.sections import Model
 from ..runtime.run_files import LOCK, MANIFEST

@@ -62,7 +62,7 @@ def resolve_model(model: Model, runs: Path, smoke: bool = False) -> ResolvedMode
     return ResolvedModel(name, f"{name}@{model.revision or 'main'}", f"{name} from the hub")
 
 
-def require_model(model: Model, runs: Path, smoke: bool = False) -> None:
+def require_model(model: Model, runs: Path, smoke: bool) -> None:
     """Raise UserError if the model is unavailable, before data is converted for it; only small files are fetched from the hub."""
     if model.base_model.startswith(("run:", "embedded:", TINY)):  # made locally when they are needed
         return

@@ -45,7 +45,7 @@ class ModelSize(NamedTuple):
 
 def model_size(base_model: str, revision: str | None = None, public: dict[str, dict[str, Any]] | None = None) -> ModelSize | None:
     """Return the size of a folder, a cached hub model, or a `public` configuration; None if it is unknown."""
-    folder = Path(base_model) if Path(base_model).is_dir() else cached_folder(base_model, revision)
+    folder = local_folder(base_model, revision)
     if folder is not None and (folder / "config.json").is_file():
         config = orjson.loads((folder / "config.json").read_bytes())
         if shapes := _headers(folder):
@@ -56,8 +56,10 @@ def model_size(base_model: str, revision: str | None = None, public: dict[str, d
     return None
 
 
-def cached_folder(name: str, revision: str | None = None) -> Path | None:
-    """Return the folder of a model in huggingface_hub's cache, or None. Written without huggingface_hub, which the base install lacks."""
+def local_folder(name: str, revision: str | None) -> Path | None:
+    """Return a model's folder: its own path, or the one in huggingface_hub's cache, or None. The base install lacks huggingface_hub."""
+    if Path(name).is_dir():
+        return Path(name)
     home = Path(os.environ.get("HF_HOME") or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "huggingface")
     cache = Path(os.environ.get("HF_HUB_CACHE") or home / "hub") / f"models--{name.replace('/', '--')}"
     reference = cache / "refs" / (revision or "main")

@@ -115,7 +115,7 @@ def _sentences(scores: Mapping[str, Any], letters: list[str]) -> Iterator[str]:
         changed: dict[str, list[str]] = {"better": [], "worse": []}
         for name, facts in scores["metrics"].items():
             if word := direction(facts["changes"][place], facts["higher_is_better"]):
-                changed[word].append(name.replace("_", " "))
+                changed[word].append(metric_name(name))
         parts = [f"{word} on {', '.join(names)}" for word, names in changed.items() if names]
         yield f"{letter} is {' and '.join(parts)} than A." if parts else f"{NO_DIFFERENCE} between {letter} and A."
 

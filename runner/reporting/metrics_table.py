@@ -1,13 +1,13 @@
 """An evaluation on the terminal: baselines and tuned model with intervals, the gates, and the answer."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from rich.text import Text
 
 from ...schemas.base.counted import counted
 from ...schemas.base.screen import Screen
-from .footnotes import footnotes
+from ..evaluation.intervals import LEAST_ROWS
 from .tables import print_columns
 from .verdicts import (
     LABELS,
@@ -15,6 +15,7 @@ from .verdicts import (
     all_scores,
     answer,
     change_title,
+    digits,
     gate_lines,
     metric_name,
     number,
@@ -53,3 +54,31 @@ def print_scores(scores: Mapping[str, Any], title: str, console: Screen) -> None
     print_columns(names, columns, console, heading, colours=VERDICT_COLOURS)
     for note in footnotes(scores):
         console.print(note)
+
+
+def footnotes(scores: Mapping[str, Any]) -> list[str]:
+    """Return what is printed below a table: why a number has no interval, and what quantised training measured."""
+    return [*_without_interval(scores), *_as_trained(scores.get("as_trained"))]
+
+
+def _without_interval(scores: Mapping[str, Any]) -> Iterator[str]:
+    bare = [
+        name
+        for name, estimate in scores["models"]["tuned"].items()
+        if estimate["value"] is not None and estimate["low"] is None and estimate["high"] is None
+    ]
+    if not bare:
+        return
+    names = ", ".join(map(metric_name, bare))
+    if scores["rows"] < LEAST_ROWS:
+        yield f"No interval for {names}: {LEAST_ROWS} rows are needed."
+    else:
+        yield f"No interval for {names}: the rows are too few, or too much alike."
+
+
+def _as_trained(trained: Mapping[str, Any] | None) -> Iterator[str]:
+    """Return what the trainer measured with quantised weights, beside what is served and merged."""
+    if trained:
+        numbers = " and ".join(f"{name} {digits(value)}" for name, value in trained["scores"].items())
+        where = f"in {trained['bits']} bits, as trained, the tuned model has {numbers} on the validation rows"
+        yield f"Measured with the base model in full precision, as it is merged and served; {where}."

@@ -13,7 +13,7 @@ from ..runtime.run_files import LOCK, MANIFEST, METRICS
 from ..runtime.run_folder import RunFolder
 from .report_rows import cut
 from .sample_prompts import answered_prompts, sampling
-from .verdicts import LABELS, answer, columns_of, number, pairs_line, verdicts
+from .verdicts import LABELS, answer, columns_of, metric_name, number, pairs_line, verdicts
 
 TASKS = {"chat": "text-generation", "text": "text-generation", "classification": "text-classification"}
 # Licences by the start of the base model's name, for models whose folder has none, as identifiers of the hub.
@@ -50,7 +50,7 @@ def model_card(run: RunFolder, recipe: Recipe, merged: bool = False) -> str:
     rows = f"{recipe.name}, {metrics['split']} split of {metrics['rows']} rows" if metrics else ""
     results = [
         EvalResult(task_type=task, dataset_type="private", dataset_name=rows,
-                   metric_type=name, metric_value=found["value"], metric_name=name.replace("_", " "))
+                   metric_type=name, metric_value=found["value"], metric_name=metric_name(name))
         for name, found in measured.items()
     ]  # fmt: skip
     adapter = recipe.training.adapter != "none" and not merged
@@ -68,6 +68,7 @@ def model_card(run: RunFolder, recipe: Recipe, merged: bool = False) -> str:
         lstrip_blocks=True,
     )
     environment.filters |= {"number": number, "cell": cell, "cut": cut}
+    environment.globals["metric_name"] = metric_name
     columns = columns_of({"models": models})
     body = environment.get_template("model_card.md.j2").render(
         recipe=recipe, metrics=metrics, columns=columns, labels=LABELS, manifest=run.find(MANIFEST), lock=lock,

@@ -23,15 +23,27 @@ from ..runtime.resolved_values import effective_values
 from ..runtime.run_files import KERNELS, LOCK, MANIFEST, METRICS, ORIGINS, PEAK_MEMORY, SMOKE_KEYS, TIMING, TOKENS, PeakMemory, Timing
 from ..runtime.run_folder import RunFolder
 from .charts import Series, line_chart
-from .footnotes import footnotes
 from .interval_plot import interval_plot
 from .ledger_table import leaks_line
+from .metrics_table import footnotes
 from .report_mark import REPORT, numbers_mark
 from .report_rows import classified_rows, cut, extremes, gains, ranking_metric, shown_rows
 from .run_summary import edited_note
 from .sample_prompts import answered_prompts, sampling
 from .token_summary import token_summary
-from .verdicts import LABELS, answer, change_title, columns_of, direction, gate_lines, number, pairs_line, rubric_lines, verdicts
+from .verdicts import (
+    LABELS,
+    answer,
+    change_title,
+    columns_of,
+    direction,
+    gate_lines,
+    metric_name,
+    number,
+    pairs_line,
+    rubric_lines,
+    verdicts,
+)
 
 
 def write_report(run: RunFolder, ending: dict[str, str] | None = None) -> Path:
@@ -50,7 +62,7 @@ def environment() -> Any:
     loader = PackageLoader("recipekit.runner.reporting", ".")
     found = Environment(loader=loader, autoescape=True, finalize=_shown, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     found.filters |= {"number": number, "cut": cut}
-    found.globals |= {"labels": LABELS, "direction": direction}
+    found.globals |= {"labels": LABELS, "direction": direction, "metric_name": metric_name}
     found.globals["heat"] = lambda counts: sorted({emotion for replies in counts.values() for emotion in replies})
     return found
 

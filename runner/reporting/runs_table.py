@@ -1,10 +1,13 @@
-"""List runs on the terminal: as a table if it fits, else some lines per run. Paths are never shortened: other commands take them."""
+"""List runs on the terminal, as a table or, where that does not fit, some lines per run; and the runs of a sweep side by side.
+
+Paths are never shortened: other commands take them.
+"""
 
 from typing import Any
 
 from ...schemas.base.screen import Screen
-from .tables import table_width
-from .verdicts import digits
+from .tables import print_columns, table_width
+from .verdicts import digits, metric_name
 
 _WHY = 30  # minimum width of the column of reasons, which wraps
 
@@ -15,9 +18,9 @@ def print_runs(rows: list[dict[str, Any]], console: Screen) -> None:
         "run": [row["run"] for row in rows],
         "state": [_state(row) for row in rows],
         "steps": [str(row["steps"]) for row in rows],
-        "minutes": [minutes(row) for row in rows],
-        "train loss": [short(row["train_loss"]) for row in rows],
-        "validation loss": [short(row["validation_loss"]) for row in rows],
+        "minutes": [_minutes(row) for row in rows],
+        "train loss": [_short(row["train_loss"]) for row in rows],
+        "validation loss": [_short(row["validation_loss"]) for row in rows],
         "metrics": ["\n".join(_metrics(row)) for row in rows],
     }
     why = [_why(row) for row in rows]
@@ -28,20 +31,37 @@ def print_runs(rows: list[dict[str, Any]], console: Screen) -> None:
     console.print_table(columns | ({"why": why} if any(why) else {}))
 
 
-def minutes(row: dict[str, Any]) -> str:
+def print_sweep(rows: list[dict[str, Any]], console: Screen) -> None:
+    """Print a line for each recipe of the sweep: its values, its state, its losses and the tuned model's metrics."""
+    keys = list(dict.fromkeys(key for row in rows for key in row["values"]))
+    last = [key.rpartition(".")[2] for key in keys]
+    heads = last if len(set(last)) == len(keys) else keys
+    values = {head: [str(row["values"].get(key, "")) for row in rows] for head, key in zip(heads, keys, strict=True)}
+    metrics = dict.fromkeys(name for row in rows for name in row.get("metrics", {}))
+    columns = {
+        "state": [row["state"] for row in rows],
+        "steps": [str(row.get("steps", "")) for row in rows],
+        "minutes": [_minutes(row) for row in rows],
+        "train loss": [_short(row.get("train_loss")) for row in rows],
+        "validation loss": [_short(row.get("validation_loss")) for row in rows],
+    } | {metric_name(name): [_short(row.get("metrics", {}).get(name)) for row in rows] for name in metrics}
+    print_columns(values, columns, console)
+
+
+def _minutes(row: dict[str, Any]) -> str:
     """Return how long the run took; empty if that is unknown."""
     return f"{row['seconds'] / 60:.1f}" if row.get("seconds") is not None else ""
 
 
-def short(value: float | None) -> str:
+def _short(value: float | None) -> str:
     """Format a loss; empty if there is none."""
     return "" if value is None else f"{value:.4g}"
 
 
 def _print_lines(row: dict[str, Any], console: Screen) -> None:
     """Print the path on a line of its own, then the numbers with their names, and why the run ended."""
-    losses = [f"{key.replace('_', ' ')} {short(row[key])}" for key in ("train_loss", "validation_loss") if row[key] is not None]
-    took = [f"{minutes(row)} minutes"] if minutes(row) else []
+    losses = [f"{key.replace('_', ' ')} {_short(row[key])}" for key in ("train_loss", "validation_loss") if row[key] is not None]
+    took = [f"{_minutes(row)} minutes"] if _minutes(row) else []
     lines = [", ".join([_state(row), f"{row['steps']} steps", *took, *losses])]
     lines += [", ".join(_metrics(row))] if row["metrics"] else []
     lines += [_why(row)] if row["reason"] else []
@@ -51,7 +71,7 @@ def _print_lines(row: dict[str, Any], console: Screen) -> None:
 
 
 def _metrics(row: dict[str, Any]) -> list[str]:
-    return [f"{name.replace('_', ' ')} {digits(value)}" for name, value in row["metrics"].items()]
+    return [f"{metric_name(name)} {digits(value)}" for name, value in row["metrics"].items()]
 
 
 def _why(row: dict[str, Any]) -> str:

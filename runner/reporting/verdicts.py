@@ -15,6 +15,10 @@ LABELS = {
 VERDICT_COLOURS = {"better": "green", "worse": "red"}
 SEEN = 0.2  # share of near-duplicates of training rows from which the answer says so
 NO_DIFFERENCE = "no significant difference"
+NAMES = {
+    "macro_f1": "macro-F1", **{f"bleu_{order}": f"BLEU-{order}" for order in range(1, 5)},
+    "rouge_1": "ROUGE-1", "rouge_2": "ROUGE-2", "rouge_l": "ROUGE-L",
+}  # fmt: skip
 
 
 def columns_of(scores: Mapping[str, Any]) -> list[str]:
@@ -39,9 +43,9 @@ def digits(value: float, sign: str = "") -> str:
     return f"{value:{sign}.{2 if abs(value) > 1 else 3}f}"
 
 
-def metric_name(name: str, unit: str) -> str:
+def metric_name(name: str, unit: str = "") -> str:
     """Return a metric's name for display, with its unit."""
-    return name.replace("_", " ") + (f" ({unit})" if unit else "")
+    return NAMES.get(name, name.replace("_", " ")) + (f" ({unit})" if unit else "")
 
 
 def baseline_name(metrics: Mapping[str, Any]) -> str:
@@ -96,12 +100,11 @@ def _change(metrics: Mapping[str, Any]) -> str:
         if word := direction(metrics["differences"][name], metric["higher_is_better"]):
             before, tuned = (digits(models[model][name]["value"]) for model in (baseline, "tuned"))
             unit = f" {metric['unit']}" if metric["unit"] else ""
-            label = f"{name.replace('_', ' ')} is {word} than that of {other}"
+            label = f"{metric_name(name)} is {word} than that of {other}"
             return f"{rows} the tuned model's {label}: {tuned}{unit} against {before}{unit}.{no_better_than(metrics, name)}"
     for name in metrics["metrics"]:
         if models["tuned"][name]["value"] is None and models[baseline][name]["value"] is not None:
-            label = name.replace("_", " ")
-            return f"{rows} the tuned model's {label} could not be measured, while that of {other} could: see the losses."
+            return f"{rows} the tuned model's {metric_name(name)} could not be measured, while that of {other} could: see the losses."
     least = least_rows(metrics["confidence"], max(len(metrics["metrics"]), 1))
     few = f" With fewer than {least} rows no difference can be significant." if metrics["rows"] < least else ""
     return f"{rows} there is {NO_DIFFERENCE} between the tuned model and {other}.{few}"

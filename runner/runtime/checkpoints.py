@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ...schemas.base.hashing import SEAL
 from .run_files import Lock
-from .seals import SEAL, read_seal, seal_faults
+from .seals import read_seal, seal_faults
 
 
 def fault(folder: Path) -> str | None:

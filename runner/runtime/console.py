@@ -52,7 +52,6 @@ class Display:
         )  # fmt: skip
         self.task: Any = None
         self.last_plain = 0.0
-        self.measured_from: tuple[float, int] | None = None
 
     def __enter__(self) -> Self:
         if self.console.is_terminal:  # without one the bar draws nothing, and ends with a blank line

@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -14,7 +15,7 @@ import orjson
 
 from ...schemas.base.errors import Location, Problem, UserError
 from ...schemas.base.redact import redacted_json
-from .run_types import type_fault
+from ...schemas.json_schema import schema
 from .seals import read_sealed
 
 
@@ -122,3 +123,26 @@ def _read_line(path: Path, number: int, line: bytes, keys: tuple[str, ...]) -> d
 
 def _damaged(path: Path, number: int, what: str) -> UserError:
     return UserError(Problem(Location(str(path), number), f"is damaged: {what}", "restore the file, or remove the run", "damaged"))
+
+
+@cache
+def _validator(name: str) -> Any:
+    """Return the validator for a line of the file; None for a file without a schema."""
+    import jsonschema_rs
+
+    document = schema("run")
+    if name not in document["$defs"]:
+        return None
+    return jsonschema_rs.validator_for({**document, "$ref": f"#/$defs/{name}"}, offline=True)
+
+
+def type_fault(name: str, values: Any, keys: tuple[str, ...] = ()) -> str:
+    """Return what is wrong with a line of the file called `name`: a wrong type or a missing key; empty if nothing is."""
+    if missing := [key for key in keys if key not in values]:
+        return f"no {missing[0]!r}"
+    validator = _validator(name)
+    if validator is None or validator.is_valid(values):
+        return ""
+    error = next(iter(validator.iter_errors(values)))
+    where = ".".join(map(str, error.instance_path))
+    return f"{where}: {error.message[:200]}" if where else error.message[:200]

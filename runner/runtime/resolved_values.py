@@ -1,12 +1,14 @@
-"""Resolve every key of a recipe to its effective value, from the recipe or the default, with its origin."""
+"""Resolve every key of a recipe to its effective value, from the recipe or the default, with its origin and its description."""
 
 from typing import Any, NamedTuple
 
-from ...schemas.base.errors import Location
-from ...schemas.json_schema import resolve, schema, subschema
+from ...schemas.aliases import suggestion
+from ...schemas.base.errors import Location, Problem, UserError
+from ...schemas.json_schema import key_paths, resolve, schema, subschema
 from ...schemas.recipe import LoadedRecipe
 from ...schemas.sections import Recipe
 from ...schemas.yaml_source import Document, KeyPath
+from ...schemas.yaml_writing import dotted, path_of
 
 
 class Effective(NamedTuple):
@@ -65,3 +67,51 @@ def description(loaded: LoadedRecipe, path: KeyPath) -> dict[str, Any]:
         if path[: len(place) + 1] == (*place, "options") and len(path) > len(place) + 1:
             return resolve(root, root["$defs"].get(source.converter, {}).get("properties", {}).get(path[len(place) + 1], {}))
     return subschema(root, path)
+
+
+def explained(loaded: LoadedRecipe, key: str) -> list[dict[str, Any]]:
+    """Return a row for the key, or for each key of the section: value, origin, default and description.
+
+    Raises UserError if a recipe has no such key.
+    """
+    values = effective_values(loaded)
+    rows = []
+    for path, effective in values.items():
+        name = dotted(path)
+        if name == key or name.startswith(f"{key}."):
+            about = description(loaded, path)
+            rows.append({
+                "key": name, "value": effective.value, "origin": effective.origin_text,
+                "default": about.get("default"), "description": about.get("description", ""),
+            })  # fmt: skip
+    rows = rows or _absent(loaded, key)
+    if not rows:
+        section, _, last = key.rpartition(".")
+        depth = len(section.split(".")) if section else 0
+        here = sorted({str(path[depth]) for path in values if dotted(path[:depth]) == section and len(path) > depth})
+        hint = suggestion(last, section, here, list(key_paths()))
+        raise UserError(Problem(Location(str(loaded.path)), f"unknown key {key!r}", hint, "unknown-key"))
+    return rows
+
+
+def _absent(loaded: LoadedRecipe, key: str) -> list[dict[str, Any]]:
+    """Return a row for each valid key of a section that this recipe lacks; [] if there is no such section."""
+    if not description(loaded, path_of(key)):
+        return []
+    paths = [path_of(known) for known in key_paths() if known.startswith(f"{key}.")] or [path_of(key)]
+    leaves = [path for path in paths if not any(other[: len(path)] == path and other != path for other in paths)]
+    section = _missing_section(loaded, path_of(key))
+    rows = []
+    for path in leaves:
+        about = description(loaded, path)
+        rows.append({
+            "key": dotted(path), "value": None, "origin": f"not set: this recipe has no {section}",
+            "default": about.get("default"), "description": about.get("description", ""),
+        })  # fmt: skip
+    return rows
+
+
+def _missing_section(loaded: LoadedRecipe, path: KeyPath) -> str:
+    """Return the outermost part of the path that the recipe lacks."""
+    present = {known[:length] for known in effective_values(loaded) for length in range(len(known))}
+    return dotted(next((path[:length] for length in range(1, len(path) + 1) if path[:length] not in present), path))

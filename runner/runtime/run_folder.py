@@ -17,7 +17,8 @@ import orjson
 from ...schemas.base.errors import GateError, Interrupted, Location, Problem, UserError
 from ...schemas.base.files import cannot_write, sweep_folder, write_atomically
 from ...schemas.base.redact import redacted_json
-from ...schemas.extends import SUFFIXES, is_recipe_name
+from ...schemas.extends import is_recipe_name
+from ...schemas.paths import SUFFIXES
 from ...schemas.recipe import load_recipe
 from .run_files import STATUS, RunFile, Status
 from .seals import read_sealed

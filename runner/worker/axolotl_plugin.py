@@ -6,13 +6,14 @@ left to Axolotl.
 
 import traceback
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 import transformers
 import yaml
 from axolotl.common.datasets import TrainDatasetMeta
 from axolotl.integrations.base import BasePlugin
+from pydantic import BaseModel
 
 from ...converters.building.hub_client import limit_hub_client
 from ...schemas.batch import with_micro_batch_size
@@ -45,6 +46,24 @@ from .tokenization import load_tokenizer
 PREPARE = {None: chat_data.prepare, "classification": classification.prepare, "text": text_data.prepare}
 
 
+class PluginKeys(BaseModel):
+    """Our keys in Axolotl's configuration; Axolotl merges them into its own, so that a misspelt key is refused.
+
+    `class_weights` is `balanced` or a weight by label.
+    """
+
+    record_type: Literal["classification", "text"] | None = None
+    labels: list[str] | None = None
+    class_weights: Literal["balanced"] | dict[str, float] | None = None
+    pack_blocks: bool | None = None
+    flatten_batches: bool | None = None
+    rows_by_step: bool | None = None
+    fp32_weights: bool | None = None
+    deterministic: bool | None = None
+    fold_system: bool | None = None
+    accepted_losses: list[Literal["reasoning", "whitespace"]] | None = None
+
+
 class RecipekitPlugin(BasePlugin):
     """The hooks, in the order in which Axolotl calls them."""
 
@@ -59,7 +78,7 @@ class RecipekitPlugin(BasePlugin):
 
     def get_input_args(self) -> str:
         """Return the types of our own keys."""
-        return "recipekit.runner.worker.plugin_keys.PluginKeys"
+        return "recipekit.runner.worker.axolotl_plugin.PluginKeys"
 
     def load_datasets(self, cfg: Any, preprocess: bool = False) -> TrainDatasetMeta:
         """Check that no rendered key was lost, let Axolotl tokenise, and audit the tensors before the model is loaded."""

@@ -18,14 +18,10 @@ BATCH, LONGEST = 32, 512  # texts per batch, tokens per text
 
 def scored(loaded: Any, texts: list[str]) -> Iterator[tuple[dict[str, float], int]]:
     """Yield every label's score, the highest first, with the tokens that were read; a longer text is truncated."""
-    import torch
+    from .generation import padded_logits
 
-    longest = min(LONGEST, loaded.context)
-    ids = loaded.tokenizer(texts, truncation=True, max_length=longest)["input_ids"]
-    width = max(map(len, ids))
-    rows = torch.tensor([[*row, *[loaded.pad_id] * (width - len(row))] for row in ids], device=loaded.device)
-    mask = torch.tensor([[1] * len(row) + [0] * (width - len(row)) for row in ids], device=loaded.device)
-    logits = loaded.model(input_ids=rows, attention_mask=mask).logits.float()
+    ids = loaded.tokenizer(texts, truncation=True, max_length=min(LONGEST, loaded.context))["input_ids"]
+    logits = padded_logits(loaded, ids)
     several = loaded.model.config.problem_type == "multi_label_classification" or len(loaded.labels) == 1
     scores = logits.sigmoid() if several else logits.softmax(-1)
     for row, tokens in zip(scores.tolist(), ids, strict=True):

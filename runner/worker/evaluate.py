@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-from ..evaluation.reasoning import without_reasoning
+from ..evaluation.scoring import without_reasoning
 from ..runtime.progress import Progress, cut_torn_line, read_lines, refusing
 from ..runtime.run_files import EVALUATING, EVALUATION_REQUEST, SETS, SetRequest
 from ..runtime.run_folder import RunFolder

@@ -115,7 +115,12 @@ def _pick(logits: Any, reply: Reply, generator: Any) -> int:
 @torch.inference_mode()
 def label_probabilities(loaded: LoadedModel, rows: Sequence[Sequence[int]]) -> list[list[float]]:
     """Return the probability of each label for each row of token ids, padded on the right as in training."""
+    return padded_logits(loaded, rows).softmax(-1).tolist()
+
+
+def padded_logits(loaded: LoadedModel, rows: Sequence[Sequence[int]]) -> Any:
+    """Return a classifier's logits in fp32 for rows of token ids, padded on the right."""
     longest = max(map(len, rows))
     ids = torch.tensor([[*row, *[loaded.pad_id] * (longest - len(row))] for row in rows], device=loaded.device)
     mask = torch.tensor([[1] * len(row) + [0] * (longest - len(row)) for row in rows], device=loaded.device)
-    return loaded.model(input_ids=ids, attention_mask=mask).logits.float().softmax(-1).tolist()
+    return loaded.model(input_ids=ids, attention_mask=mask).logits.float()

@@ -3,6 +3,7 @@
 What is measured is what is served, because nothing else calls `from_pretrained`.
 """
 
+import logging
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -188,3 +189,13 @@ def _loaded(reference: ModelReference, model: Any, tokenizer: Any, head: Head, d
         config.pad_token_id = model.config.pad_token_id = pad_id  # the model finds a row's last token by it
     context = getattr(config, "max_position_embeddings", None) or tokenizer.model_max_length
     return LoadedModel(reference.name, model, tokenizer, stop_ids, pad_id, context, device, labels, bool(reference.run))
+
+
+def silence_libraries() -> None:
+    """Silence warnings about kernels that a CPU lacks, and about a new head whose weights the adapter brings."""
+    from transformers.utils import logging as transformers_logging
+
+    transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()
+    for name in ("torchao", "torch.utils._pytree", "bitsandbytes"):
+        logging.getLogger(name).setLevel(logging.ERROR)

@@ -83,7 +83,7 @@ def locate(messages: list[Message], render: Render, text: str) -> Located | None
     located = Located([], [])
     for index, message in enumerate(messages):
         seen = {span: places[mark] for span, mark in words[index] if mark in places}
-        _account(index, message, seen, _region(index, messages, words, places, text), text, located)
+        _account(index, message, seen, _region(index, words, places, text), text, located)
         _edges(index, messages, render, text, located)
     return located
 
@@ -118,7 +118,7 @@ def _places(marked: str, used: dict[str, Any]) -> tuple[dict[str, int], str]:
     return places, "".join(parts)
 
 
-def _region(index: int, messages: list[Message], words: Any, places: dict[str, int], text: str) -> tuple[int, int]:
+def _region(index: int, words: Any, places: dict[str, int], text: str) -> tuple[int, int]:
     """Return the part of the text in which this message's tags may be: between the words of its neighbours."""
     before = [places[mark] for found in words[:index] for _, mark in found if mark in places]
     after = [places[mark] - (end - start) for found in words[index + 1 :] for (start, end), mark in found if mark in places]

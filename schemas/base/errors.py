@@ -52,6 +52,10 @@ class Problem(_Fields):
         """Return the problem with other values, redacted as well."""
         return type(self)(**{**self._asdict(), **changes})
 
+    def facts(self) -> dict[str, Any]:
+        """Return file, line, column, what, hint and rule, for programs."""
+        return {**self.location._asdict(), "what": self.what, "hint": self.hint, "rule": self.rule}
+
     def __str__(self) -> str:
         place = f"{self.location}: " if self.location.file else ""
         return f"{place}{self.what}" + (f"\n    hint: {self.hint}" if self.hint else "")
