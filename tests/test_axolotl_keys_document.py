@@ -1,10 +1,10 @@
 """docs/axolotl-keys.md is made of schemas/axolotl_fields.json. UPDATE_GOLDEN=1 writes it anew."""
 
 import json
-import os
 
 from recipekit.schemas.json_schema import SCHEMA_DIR
 
+from .support.golden import golden
 from .support.paths import ROOT
 
 DOCUMENT = ROOT / "docs" / "axolotl-keys.md"
@@ -50,9 +50,7 @@ def document():
 
 
 def test_the_document_is_up_to_date():
-    if os.environ.get("UPDATE_GOLDEN"):
-        DOCUMENT.write_text(document(), encoding="utf-8")
-    assert DOCUMENT.read_text(encoding="utf-8") == document()
+    assert golden(DOCUMENT, document()) == document()
 
 
 def test_every_field_was_tried_or_is_sorted_by_reason():

@@ -2,12 +2,12 @@
 
 import inspect
 import json
-import os
 from importlib import import_module
 
 from recipekit.converters.sources.registry import CONVERTERS, is_stateless
 from recipekit.schemas.json_schema import schema
 
+from .support.golden import golden, markdown_row
 from .support.paths import ROOT
 
 DOCUMENT = ROOT / "docs" / "converters.md"
@@ -65,7 +65,7 @@ def options(name):
     cells = [(f"`{key}`", kind(value), f"`{json.dumps(value['default'], ensure_ascii=False)}`" if "default" in value else "",
               value.get("description", "")) for key, value in rows.items()]  # fmt: skip
     table = [["option", "type", "default", "what it does"], ["---"] * 4, *cells]
-    return "\n".join("| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in row) + " |" for row in table)
+    return "\n".join(map(markdown_row, table))
 
 
 def document():
@@ -79,9 +79,7 @@ def document():
 
 
 def test_the_document_says_what_the_converters_are():
-    if os.environ.get("UPDATE_GOLDEN"):
-        DOCUMENT.write_text(document(), encoding="utf-8")
-    assert DOCUMENT.read_text(encoding="utf-8") == document()
+    assert golden(DOCUMENT, document()) == document()
 
 
 def test_every_converter_shows_a_row_and_describes_its_options():

@@ -1,10 +1,10 @@
 """docs/keys.md is made of the recipe's schema. UPDATE_GOLDEN=1 writes it anew."""
 
 import json
-import os
 
 from recipekit.schemas.json_schema import schema
 
+from .support.golden import golden, markdown_row
 from .support.paths import ROOT
 
 DOCUMENT = ROOT / "docs" / "keys.md"
@@ -14,7 +14,7 @@ Made from `schemas/recipe.schema.json`: `UPDATE_GOLDEN=1 pytest tests/test_keys_
 and so is one that would have no effect. `recipe explain RECIPE KEY` tells a key's value in a recipe and where it comes from; the options of
 converters are in [converters.md](converters.md).
 """
-ELSEWHERE = ("data.sources.*.options", "generate.options")  # told by `recipe show`
+ELSEWHERE = ("data.sources.*.options", "generate.options")  # shown by `recipe show`
 
 
 def resolved(value):
@@ -51,8 +51,7 @@ def keys(value, path=""):
 
 def row(key, value, required):
     default = "required" if required else f"`{json.dumps(value['default'], ensure_ascii=False)}`" if "default" in value else ""
-    cells = (f"`{key}`", kind(value), default, value.get("description", ""))
-    return "| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in cells) + " |"
+    return markdown_row((f"`{key}`", kind(value), default, value.get("description", "")))
 
 
 def table(found):
@@ -69,9 +68,7 @@ def document():
 
 
 def test_the_document_says_what_the_schema_says():
-    if os.environ.get("UPDATE_GOLDEN"):
-        DOCUMENT.write_text(document(), encoding="utf-8")
-    assert DOCUMENT.read_text(encoding="utf-8") == document()
+    assert golden(DOCUMENT, document()) == document()
 
 
 def test_every_key_is_described():

@@ -19,10 +19,11 @@ from recipekit.schemas.generate_sections import Judge
 from recipekit.schemas.yaml_writing import to_yaml
 
 from .support.finished_runs import write_chat_run
+from .support.jsonl import write_jsonl
 from .support.llm_server import Quiet, reply, serving, status, then
 from .support.planted import ENVIRONMENT, PLANTED, leaks
 from .support.run_files import metrics_with
-from .support.tiny import write_jsonl, write_recipe
+from .support.tiny import write_recipe
 
 ALL = "\n".join(PLANTED.values())
 NOISY = """

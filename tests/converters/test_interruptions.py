@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from ..support.chats import chats, contents, write_jsonl
+from ..support.chats import chats, contents
+from ..support.jsonl import write_jsonl
 
 CONVERT = """
 import sys

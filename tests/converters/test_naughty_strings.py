@@ -5,7 +5,8 @@ import pytest
 from recipekit.converters.building.pipeline import build
 from recipekit.schemas.sections import Data, Source, Split
 
-from ..support.chats import chat, read_jsonl, write_jsonl
+from ..support.chats import chat
+from ..support.jsonl import read_jsonl, write_jsonl
 
 # Kinds of strings that have broken programs, written for this test.
 NAUGHTY = [

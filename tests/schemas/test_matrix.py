@@ -1,4 +1,4 @@
-"""A matrix is the recipes that its values make, in order, each with a name of its own; what is wrong in one is told at its value."""
+"""A matrix is the recipes that its values make, in order, each with a name of its own; what is wrong in one is reported at its value."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -85,7 +85,7 @@ def test_paths_are_relative_to_the_recipe(write: Callable[..., Path], tmp_path: 
 
 
 @pytest.mark.parametrize(
-    ("matrix", "told"),
+    ("matrix", "message"),
     [
         ({"training.lora_rr": [1, 2]}, "unknown key 'lora_rr' in training\n    hint: did you mean 'lora_r'?"),
         ({"training.lora_r": [8, "x"]}, "training.lora_r: expected a whole number, got 'x'"),
@@ -104,10 +104,10 @@ def test_paths_are_relative_to_the_recipe(write: Callable[..., Path], tmp_path: 
         ({"training.seed": list(range(20)), "training.lora_r": list(range(1, 20))}, "380 combinations; the limit is 256"),
     ],
 )
-def test_check_and_load_report_a_problem_once(write: Callable[..., Path], matrix: dict, told: str) -> None:
+def test_check_and_load_report_a_problem_once(write: Callable[..., Path], matrix: dict, message: str) -> None:
     path = write(matrix)
     (problem,) = check_recipe(path)
-    assert told in str(problem) and str(problem.location).startswith(f"{path}:")
+    assert message in str(problem) and str(problem.location).startswith(f"{path}:")
     with pytest.raises(UserError) as caught:
         load_sweep(str(path))
     assert caught.value.problems == [problem]

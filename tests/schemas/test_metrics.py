@@ -1,4 +1,4 @@
-"""What recipes are told of metrics."""
+"""What recipes know of metrics."""
 
 from recipekit.schemas.json_schema import schema, subschema
 from recipekit.schemas.metrics import JUDGED, LOSSES, METRICS, OF_LABELS

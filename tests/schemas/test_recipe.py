@@ -19,13 +19,13 @@ Write = Callable[..., Path]
 Minimal = Callable[..., dict[str, Any]]
 
 
-def told(path: Path, *settings: str) -> list[str]:
+def messages(path: Path, *settings: str) -> list[str]:
     return [str(problem) for problem in check_recipe(path, settings)]
 
 
 @pytest.mark.parametrize("path", shipped_recipes(), ids=lambda path: path.stem)
 def test_a_shipped_recipe_is_valid(path: Path) -> None:
-    assert told(path) == []
+    assert messages(path) == []
     loaded = load_recipe(path.stem)
     assert loaded.recipe.name == path.stem
     assert loaded.path == path
@@ -64,28 +64,28 @@ def test_a_resolved_recipe_written_out_loads_the_same(recipe_file: Write) -> Non
 
 def test_rules_are_reported_with_their_places(recipe_file: Write, minimal: Minimal) -> None:
     path = recipe_file(to_yaml(minimal({"training.max_steps": 5, "training.warmup_steps": 9, "training.eval_steps": 7})))
-    assert [line.split(": ")[1] for line in told(path)] == ["training.warmup_steps", "training.eval_steps"]
+    assert [line.split(": ")[1] for line in messages(path)] == ["training.warmup_steps", "training.eval_steps"]
 
 
 def test_a_key_that_a_setting_leaves_without_effect_comes_with_the_setting_that_removes_it(recipe_file: Write, minimal: Minimal) -> None:
     path = recipe_file(to_yaml(minimal({"training.lora_r": 8})))
-    (problem,) = told(path, "training.adapter=none")
+    (problem,) = messages(path, "training.adapter=none")
     assert problem.endswith("; for this command alone: --set training.lora_r=null")
-    assert told(path, "training.adapter=none", "training.lora_r=null") == []
+    assert messages(path, "training.adapter=none", "training.lora_r=null") == []
 
 
 def test_rules_run_only_on_a_valid_schema(recipe_file: Write, minimal: Minimal) -> None:
     path = recipe_file(to_yaml(minimal({"training.max_steps": 5, "training.warmup_steps": 9, "training.lora_r": "x"})))
-    assert len(told(path)) == 1
+    assert len(messages(path)) == 1
 
 
 def test_a_recipe_is_checked_as_its_smoke_run_too(recipe_file: Write, minimal: Minimal) -> None:
     values = minimal({"training.warmup_steps": 50, "smoke": {"training": {"max_steps": 2, "warmup_steps": 2}}})
-    (problem,) = told(recipe_file(to_yaml(values)))
+    (problem,) = messages(recipe_file(to_yaml(values)))
     assert "training.warmup_steps: 2 steps of 2 are warm-up" in problem
     mended = minimal({"training.warmup_steps": 50, "smoke": {"training": {"max_steps": 2, "warmup_steps": None}}})
     path = recipe_file(to_yaml(mended))
-    assert told(path) == []
+    assert messages(path) == []
     assert load_recipe(str(path), smoke=True).recipe.training.max_steps == 2
     assert load_recipe(str(path)).recipe.training.max_steps is None
     assert [load_recipe(str(path), smoke=smoke).is_smoke for smoke in (True, False)] == [True, False]
@@ -94,14 +94,14 @@ def test_a_recipe_is_checked_as_its_smoke_run_too(recipe_file: Write, minimal: M
 def test_an_unknown_key_in_smoke_is_reported_at_its_place(recipe_file: Write, minimal: Minimal) -> None:
     path = recipe_file(to_yaml(minimal({"smoke": {"training": {"max_stepz": 2}}})))
     line = path.read_text().splitlines().index("    max_stepz: 2") + 1
-    assert told(path) == [f"{path}:{line}:5: unknown key 'max_stepz' in training\n    hint: did you mean 'max_steps'?"]
+    assert messages(path) == [f"{path}:{line}:5: unknown key 'max_stepz' in training\n    hint: did you mean 'max_steps'?"]
 
 
 def test_every_kind_of_problem_is_reported_at_once(recipe_file: Write, minimal: Minimal) -> None:
     """An unknown key, a pass-through key, and a key without effect at its default value."""
     changes = {"training.adapter": "none", "training.lora_r": 16, "training.max_stepz": 2, "axolotl": {"rl": "dpo"},
                "evaluation": {"generation": {"max_new_tokens": 256}, "prompts": {"path": "absent.txt"}}}  # fmt: skip
-    found = "\n".join(told(recipe_file(to_yaml(minimal(changes)))))
+    found = "\n".join(messages(recipe_file(to_yaml(minimal(changes)))))
     for key in ("max_stepz", "training.lora_r: has no effect with adapter: none", "axolotl.rl is not allowed", "absent.txt: no such file"):
         assert key in found
 
@@ -126,20 +126,20 @@ AXOLOTL = {
 @pytest.mark.parametrize("line", AXOLOTL)
 def test_a_pass_through_key_must_be_one_of_axolotls_own(recipe_file: Write, minimal: Minimal, line: str) -> None:
     path = recipe_file(to_yaml(minimal()) + f"axolotl:\n  {line}\n")
-    (problem,) = told(path)
+    (problem,) = messages(path)
     assert problem.partition(": ")[2] == AXOLOTL[line]
     assert f":{len(path.read_text().splitlines())}:3: " in problem
 
 
 def test_a_known_pass_through_key_is_taken(recipe_file: Write, minimal: Minimal) -> None:
     path = recipe_file(to_yaml(minimal({"axolotl": {"neftune_noise_alpha": 5}})))
-    assert told(path) == []
+    assert messages(path) == []
     assert load_recipe(str(path)).recipe.axolotl == {"neftune_noise_alpha": 5}
 
 
 def test_thousands_of_wrong_pass_through_keys_are_explained_soon(recipe_file: Write, minimal: Minimal) -> None:
     path = recipe_file(to_yaml(minimal({"axolotl": {f"wrong_key_{i}": 1 for i in range(20_000)}})))
-    assert 1 < len(within_lines(6_000_000, told, path)) < 120
+    assert 1 < len(within_lines(6_000_000, messages, path)) < 120
 
 
 def test_loading_raises_every_problem_at_once(recipe_file: Write, minimal: Minimal) -> None:

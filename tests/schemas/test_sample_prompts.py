@@ -7,9 +7,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from recipekit.schemas.base.errors import UserError
+from recipekit.schemas.evaluation_sections import SamplePrompts
 from recipekit.schemas.recipe import check_recipe, load_recipe
 from recipekit.schemas.sample_prompts import sample_texts
-from recipekit.schemas.sections import SamplePrompts
 from recipekit.schemas.yaml_writing import to_yaml
 
 LINES = st.text(st.characters(codec="utf-8", exclude_characters="\n\r\ufeff"), max_size=20)

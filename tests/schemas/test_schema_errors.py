@@ -17,12 +17,12 @@ from ..support.counting import within_lines
 HEAD = "recipe: 1\nname: small\nmodel: {base_model: m}\ndata: {type: chat, sources: [{path: a, converter: messages}]}\n"
 
 
-def told(tail: str, head: str = HEAD) -> list[str]:
+def messages(tail: str, head: str = HEAD) -> list[str]:
     return [str(problem) for problem in explain(parse_yaml(head + tail, "r.yml"), schema("recipe"))]
 
 
 def of_training(line: str) -> list[str]:
-    return told(f"training:\n  adapter: lora\n  learning_rate: 1e-4\n  {line}\n")
+    return messages(f"training:\n  adapter: lora\n  learning_rate: 1e-4\n  {line}\n")
 
 
 LINES = {
@@ -77,7 +77,7 @@ def test_a_problem_points_at_the_wrong_key_or_value() -> None:
 
 
 def test_every_error_is_reported_at_once_in_the_order_of_the_file() -> None:
-    problems = told(
+    problems = messages(
         "training:\n  adaptr: lora\n  lora_r: x\nevaluation: {metrics: [nope], gates: {perplexty: {max: 3}, stop_rate: {}}}\nextra: 1\n"
     )
     assert [problem.splitlines()[0] for problem in problems] == [
@@ -92,33 +92,33 @@ def test_every_error_is_reported_at_once_in_the_order_of_the_file() -> None:
 
 
 def test_a_missing_version_gets_a_hint() -> None:
-    (problem,) = told("training: {adapter: lora, learning_rate: 1}", HEAD.removeprefix("recipe: 1\n"))
+    (problem,) = messages("training: {adapter: lora, learning_rate: 1}", HEAD.removeprefix("recipe: 1\n"))
     assert problem == "r.yml:1:1: missing key 'recipe'\n    hint: add `recipe: 1`"
 
 
 def test_another_version_is_refused() -> None:
-    (problem,) = told("training: {adapter: lora, learning_rate: 1}", HEAD.replace("recipe: 1", "recipe: 2"))
+    (problem,) = messages("training: {adapter: lora, learning_rate: 1}", HEAD.replace("recipe: 1", "recipe: 2"))
     assert problem == "r.yml:1:9: recipe: expected 1, got 2\n    hint: write 1"
 
 
 def test_a_name_of_the_wrong_form_is_described() -> None:
-    (problem,) = told("training: {adapter: lora, learning_rate: 1}", HEAD.replace("small", "Not Good"))
+    (problem,) = messages("training: {adapter: lora, learning_rate: 1}", HEAD.replace("small", "Not Good"))
     assert "name: 'Not Good' has the wrong format\n    hint: Name of the experiment: lower-case letters" in problem
 
 
 def test_an_option_of_a_converter_is_checked_against_that_converter() -> None:
     head = HEAD.replace("converter: messages}", "converter: messages, options: {mesages_key: conv}}")
-    (problem,) = told("training: {adapter: lora, learning_rate: 1}", head)
+    (problem,) = messages("training: {adapter: lora, learning_rate: 1}", head)
     assert "unknown key 'mesages_key' in data.sources.0.options\n    hint: did you mean 'messages_key'?" in problem
 
 
 def test_smoke_takes_sections_only() -> None:
-    problems = told("training: {adapter: lora, learning_rate: 1}\nsmoke: {name: x, trainin: {}}")
+    problems = messages("training: {adapter: lora, learning_rate: 1}\nsmoke: {name: x, trainin: {}}")
     assert "r.yml:6:18: unknown key 'trainin' in smoke\n    hint: did you mean 'training'?" in problems
 
 
 def test_long_values_and_keys_are_cut() -> None:
-    problems = told(f"training: {{adapter: lora, learning_rate: {'x' * 900}}}\n{'y' * 900}: 1")
+    problems = messages(f"training: {{adapter: lora, learning_rate: {'x' * 900}}}\n{'y' * 900}: 1")
     assert len(problems) == 2
     assert all(len(problem) < 200 for problem in problems)
 
@@ -150,14 +150,14 @@ def test_a_long_list_of_problems_is_cut_with_a_note() -> None:
 
 def test_a_misspelt_key_that_must_be_there_is_one_problem_and_not_two():
     given = "recipe: 1\nname: small\nmodel: {base_modle: m}\ndata: {type: chat, sources: [{path: a, convertor: messages}]}\n"
-    assert told("training: {adapter: lora, learning_rate: 1e-4}", given) == [
+    assert messages("training: {adapter: lora, learning_rate: 1e-4}", given) == [
         "r.yml:3:9: unknown key 'base_modle' in model\n    hint: did you mean 'base_model'?",
         "r.yml:4:40: unknown key 'convertor' in data.sources.0\n    hint: did you mean 'converter'?",
     ]
 
 
 def test_a_missing_key_next_to_an_unknown_one_is_reported_as_well():
-    whats = [problem.partition("\n")[0] for problem in told("training: {adapter: lora, colour: red}")]
+    whats = [problem.partition("\n")[0] for problem in messages("training: {adapter: lora, colour: red}")]
     assert whats == ["r.yml:5:1: missing key 'learning_rate' in training", "r.yml:5:27: unknown key 'colour' in training"]
 
 

@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import Any
 
-import orjson
 from recipekit.schemas.sections import Data, Source, Split
 
 NO_SPLIT = Split(validation=0, test=0)
@@ -17,17 +16,6 @@ def chat(question: str, answer: str = "Yes.", **more: Any) -> dict[str, Any]:
 def chats(count: int, start: int = 0) -> list[dict[str, Any]]:
     """Different rows."""
     return [chat(f"What is {number} plus one?", f"{number + 1}") for number in range(start, start + count)]
-
-
-def write_jsonl(path: Path, rows: list[Any]) -> Path:
-    """Rows as JSON Lines; bytes are written as they are."""
-    path.write_bytes(b"".join(row if isinstance(row, bytes) else orjson.dumps(row) + b"\n" for row in rows))
-    return path
-
-
-def read_jsonl(path: Path) -> list[dict[str, Any]]:
-    """The rows of a file."""
-    return [orjson.loads(line) for line in path.read_bytes().splitlines()]
 
 
 def chat_data(*paths: Path, split: Split = NO_SPLIT, **more: Any) -> Data:

@@ -12,8 +12,9 @@ from benchmarks.smoke import status_of
 
 from .disk_faults import Fault
 from .faulty_command import forked
+from .jsonl import write_jsonl
 from .llm_server import Server, reply
-from .tiny import write_jsonl, write_recipe
+from .tiny import write_recipe
 
 # A constant rate, so that one step more moves the weights; dropout, so that it draws random numbers.
 SETTINGS = ["training.lr_scheduler=constant", "training.max_steps=2", "training.save_steps=1", "training.eval_steps=2", "training.logging_steps=1",

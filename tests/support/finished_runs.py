@@ -1,6 +1,5 @@
 """Finished runs written by hand, of a chat and of a classification, in which every text from outside can be hostile."""
 
-import json
 from itertools import cycle
 from pathlib import Path
 
@@ -10,8 +9,8 @@ from recipekit.runner.runtime.machine import Machine
 from recipekit.runner.runtime.run_files import LOCK, MANIFEST, METRICS, PEAK_MEMORY, STATUS, TOKENS
 from recipekit.runner.runtime.run_folder import RunFolder
 
+from .jsonl import write_jsonl
 from .run_files import lock_with, manifest_with, metrics_with
-from .tiny import write_jsonl
 
 HOSTILE = [
     "<script>alert(1); window.ran = 1</script>",
@@ -90,7 +89,7 @@ def write_chat_run(folder: Path, texts: list[str]) -> RunFolder:
     }  # fmt: skip
     run.write(METRICS, metrics)
     lines = [{"step": n, "loss": 3 - n / 50, "learning_rate": 1e-4, "tokens_per_s": 300.0} for n in range(1, 60)]
-    (run / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in [*lines, {"step": 30, "eval_loss": 2.5}]))
+    write_jsonl(run / "metrics.jsonl", [*lines, {"step": 30, "eval_loss": 2.5}])
     (run / "recipe.yml").write_text(f"name: {next(given)}\n", encoding="utf-8")
     rows, predictions = [], []
     for number in range(15):
@@ -100,10 +99,10 @@ def write_chat_run(folder: Path, texts: list[str]) -> RunFolder:
                          "reply_tokens": 3, "nll": number if model == "base" else 5.0, "target_tokens": 10, "correct": 3}
                         for model in ("base", "tuned")]  # fmt: skip
     masks = [{"id": next(given), "label": None, "segments": [{"trained": bool(n % 2), "text": next(given)} for n in range(4)]}] * 3
-    (run / "eval" / "masks.jsonl").write_text("".join(json.dumps(mask) + "\n" for mask in masks))
+    write_jsonl(run / "eval" / "masks.jsonl", masks)
     run.write(PEAK_MEMORY, {"device": next(given), "peak": 3 << 29, "predicted": None})
     for name, values in (("rows", rows), ("predictions", predictions)):
-        (run / "eval" / f"{name}.jsonl").write_text("".join(json.dumps(value) + "\n" for value in values))
+        write_jsonl(run / "eval" / f"{name}.jsonl", values)
     return run
 
 

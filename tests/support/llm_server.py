@@ -1,4 +1,4 @@
-"""A small HTTP server on loopback that answers chat completions as it is told to: well, or in one of the many ways that go wrong.
+"""A small HTTP server on loopback that answers chat completions as asked to: well, or in one of the many ways that go wrong.
 
 Raw sockets, so that it can break off in the middle of a line. Everything it was asked is in `asked`, everything it answered in `answered`.
 """
@@ -18,7 +18,7 @@ OK = "HTTP/1.1 200 OK"
 
 
 class Quiet:
-    """A display that shows nothing and remembers what it was told."""
+    """A display that shows nothing and records what it is given."""
 
     def __init__(self):
         self.lines = []

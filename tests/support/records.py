@@ -1,12 +1,13 @@
 """Small files of records, and their inspection."""
 
-import json
 from pathlib import Path
 
 from recipekit.runner.inspection.files import write_inspection
 from recipekit.runner.inspection.inputs import Inputs
 from recipekit.runner.inspection.inspect import Options, inspect
 from recipekit.runner.worker.tokenizers import tokenizer
+
+from .jsonl import write_jsonl
 
 LONG = "when the rain came down over the old harbour the gulls went quiet and the boats lay still, said"
 EVIL = '<script>alert(1)</script><img src=x onerror="alert(2)">'
@@ -23,17 +24,9 @@ def labelled(number, label, text=None):
     return {"id": f"t:{number}", "text": text or f"text number {number} about nothing much", "label": label}
 
 
-def write(path, rows):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(
-        "".join((row if isinstance(row, str) else json.dumps(row, ensure_ascii=False)) + "\n" for row in rows), encoding="utf-8"
-    )
-    return path
-
-
 def inspected(folder: Path, rows, name="out", **options) -> tuple[Path, list[str]]:
     """The folder of an inspection of these rows, and the names of its files."""
-    path = write(folder / "train.jsonl", rows)
+    path = write_jsonl(folder / "train.jsonl", rows)
     named = tokenizer("cl100k")
     inputs = Inputs("rows", {"train": path}, {})
     names = write_inspection(folder / name, inputs, inspect(inputs, Options(named, **options), folder), named)

@@ -1,13 +1,17 @@
-"""Run a program in a terminal of a given width, and see what it writes."""
+"""What a program writes to its terminal, and what is printed to a screen of a given width."""
 
 import fcntl
+import io
 import os
 import pty
 import struct
 import subprocess
 import sys
 import termios
+from collections.abc import Callable
 from pathlib import Path
+
+from recipekit.schemas.base.screen import Screen
 
 MAIN = "from recipekit.runner.cli.main import main; main()"
 
@@ -44,3 +48,10 @@ def in_terminal(*arguments: str, code: str = MAIN, columns: int = 80, cwd: Path 
         written += block
     os.close(ours)
     return child.wait(), written.decode()
+
+
+def screen_text(show: Callable[[Screen], object], width: int) -> str:
+    """What a function prints to a screen that is a file."""
+    screen = Screen(file=io.StringIO(), width=width)
+    show(screen)
+    return screen.file.getvalue()  # pyright: ignore[reportAttributeAccessIssue]

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from recipekit.runner.runtime.machine import Machine
 
+from .jsonl import write_jsonl
+
 TEMPLATE = (
     "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>' + '\n' }}{% endfor %}"
     "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
@@ -30,13 +32,6 @@ def emogpt_rows(count: int = 48) -> list[dict]:
         metadata = {"tree_id": f"tree-{index}", "augmented": True, "original_tokens": 20, "augmented_tokens": 10}
         rows.append({"messages": messages, "metadata": metadata})
     return rows
-
-
-def write_jsonl(path: Path, rows: list) -> Path:
-    """Rows as JSON Lines."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
-    return path
 
 
 def build_tokenizer(texts, **special):

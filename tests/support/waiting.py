@@ -3,6 +3,7 @@
 import subprocess
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import TypeVar
 
 Found = TypeVar("Found")
@@ -19,3 +20,11 @@ def wait_until(condition: Callable[[], Found], process: subprocess.Popen | None 
             raise AssertionError(process.communicate()[1] if process else "what was waited for did not come")
         time.sleep(0.02)
     return found
+
+
+def is_running(pid: int | str) -> bool:
+    """Whether the process exists and is no zombie."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False

@@ -1,7 +1,5 @@
 """What programs leave in texts by mistake."""
 
-import json
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,6 +7,8 @@ from recipekit.converters.building.artifacts import EXCEL_LIMIT, MISSING, artifa
 from recipekit.converters.building.pipeline import build
 from recipekit.converters.building.row_encoder import plain_chat
 from recipekit.schemas.sections import Data, Source, Split
+
+from ...support.jsonl import write_jsonl
 
 
 def said(reply):
@@ -68,6 +68,6 @@ def test_the_quick_look_passes_no_artifact(text):
 @pytest.mark.parametrize("kind", ["chat", "text", "classification"])
 def test_rows_with_artifacts_are_counted_in_the_manifest(tmp_path, kind):
     rows = [{"user": "?", "assistant": text, "text": text, "label": "x"} for text in ("a &amp; b &amp; c", "d &amp; e", "f")]
-    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    write_jsonl(tmp_path / "rows.jsonl", rows)
     manifest = build(Data(kind, (Source(str(tmp_path / "rows.jsonl"), "table"),), split=Split(0)), tmp_path / "out")
     assert manifest["sources"][0]["artifacts"] == {"&amp;": 2} and manifest["rows_kept"] == 3

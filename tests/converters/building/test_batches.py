@@ -18,7 +18,8 @@ from recipekit.converters.reading.records import Drop, Row
 from recipekit.converters.sources.registry import converter
 from recipekit.schemas.base.errors import UserError
 
-from ...support.chats import chat, chats, write_jsonl
+from ...support.chats import chat, chats
+from ...support.jsonl import write_jsonl
 
 
 def source(path, limit=None, size=1 << 20, name="messages"):

@@ -7,7 +7,8 @@ from recipekit.converters.building.budgets import composition, count_words, over
 from recipekit.converters.building.pipeline import build
 from recipekit.schemas.sections import Data, Source, Split
 
-from ...support.chats import NO_SPLIT, read_jsonl, write_jsonl
+from ...support.chats import NO_SPLIT
+from ...support.jsonl import read_jsonl, write_jsonl
 
 WORDS = st.lists(st.sampled_from("one two three four five six seven".split()), min_size=1, max_size=9).map(" ".join)
 TEXTS = st.lists(WORDS, min_size=1, max_size=30)

@@ -13,6 +13,8 @@ from recipekit.schemas.json_schema import resolve, schema
 from recipekit.schemas.rules import findings
 from recipekit.schemas.sections import Recipe
 
+from ...support.jsonl import write_jsonl
+
 LONG = "The owl sat in the old tree and looked at the moon for a very long time without a word, night after night, and {}"
 CHATS = [
     *({"messages": [{"role": "user", "content": LONG.format(n)}, {"role": "assistant", "content": f"a {n}"}], "topic": n // 10, "x": 1} for n in range(30)),
@@ -64,7 +66,7 @@ def files(tmp_path, monkeypatch):
     made = {"chats": CHATS, "again": CHATS[-2:], "bad": [{"messages": []}, *CHATS], "tools": [CHATS[0] | {"tools": [{"name": "t"}]}],
             "qa": [{"instruction": "q", "output": "a", "prompt": "p", "completion": "c"}]}  # fmt: skip
     for name, rows in made.items():
-        (tmp_path / f"{name}.jsonl").write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+        write_jsonl(tmp_path / f"{name}.jsonl", rows)
     (tmp_path / "latin.jsonl").write_bytes(json.dumps(CHATS[0] | {"topic": "é"}, ensure_ascii=False).encode("latin-1"))
     (tmp_path / "table.csv").write_text("text,label\none,good\ntwo,bad\n")
     (tmp_path / "titled.csv").write_text("Our questions\nq,a\nhow?,so\nwhy?,thus\n")

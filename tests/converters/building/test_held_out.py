@@ -1,6 +1,5 @@
 """Rows of evaluation sets that training has seen."""
 
-import json
 from pathlib import Path
 
 import pytest
@@ -10,6 +9,8 @@ from recipekit.converters.building.held_out import refuse_seen_rows
 from recipekit.schemas.base.errors import GateError
 from recipekit.schemas.sections import Data, Split
 
+from ...support.jsonl import write_jsonl
+
 
 def chat(number: object, question: str, **meta: object) -> dict:
     messages = [{"role": "user", "content": question}, {"role": "assistant", "content": "Yes."}]
@@ -18,7 +19,7 @@ def chat(number: object, question: str, **meta: object) -> dict:
 
 def write(path: Path, rows: list[dict]) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    write_jsonl(path, rows)
     return path
 
 

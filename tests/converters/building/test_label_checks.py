@@ -11,6 +11,8 @@ from recipekit.converters.building.pipeline import build
 from recipekit.schemas.base.errors import UserError
 from recipekit.schemas.sections import Data, Source, Split
 
+from ...support.jsonl import write_jsonl
+
 
 def places(*labels):
     return {label: f"rows.jsonl:{number}" for number, label in enumerate(labels, 1)}
@@ -85,7 +87,7 @@ def test_declared_labels_are_accepted():
 
 def test_a_conversion_with_two_forms_of_a_label_stops(tmp_path):
     rows = [{"text": "a", "label": "joy"}, {"text": "b", "label": "Joy"}]
-    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    write_jsonl(tmp_path / "rows.jsonl", rows)
     data = Data("classification", (Source(str(tmp_path / "rows.jsonl"), "table"),), split=Split(validation=0))
     with pytest.raises(UserError, match=r"'Joy' \(rows.jsonl:2\) and 'joy' \(rows.jsonl:1\)"):
         build(data, tmp_path / "out")

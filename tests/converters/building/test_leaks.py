@@ -4,7 +4,7 @@ import pytest
 from recipekit.converters.building.leaks import SHOWN, Leak, Pair, find_leaks, refuse
 from recipekit.schemas.base.errors import GateError
 
-from ...support.chats import write_jsonl
+from ...support.jsonl import write_jsonl
 
 TRAIN, VALIDATION, TEST = 0, 1, 2
 

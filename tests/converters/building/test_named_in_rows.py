@@ -1,7 +1,5 @@
 """Keys and values that a source names and no row has."""
 
-import json
-
 import pytest
 from recipekit.converters.building.named_in_rows import LISTS, absent_note
 from recipekit.converters.building.pipeline import build
@@ -10,12 +8,14 @@ from recipekit.runner.reporting.ledger_table import source_notes
 from recipekit.schemas.options import options_schema
 from recipekit.schemas.sections import Data, Source, Split
 
+from ...support.jsonl import write_jsonl
+
 TURNS = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]
 ROWS = [{"messages": [{**TURNS[0], "content": f"question {n}"}, TURNS[1]], "topic": "x", "about": {"id": n}} for n in range(30)]
 
 
 def manifest(folder, options=None, ignore_keys=(), rows=ROWS, name="messages", **how):
-    (folder / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    write_jsonl(folder / "rows.jsonl", rows)
     source = Source(str(folder / "rows.jsonl"), name, options or {}, ignore_keys=ignore_keys)
     kind = "classification" if name == "table" else "chat"
     return build(Data(kind, (source,), split=Split(validation=0)), folder / "out", **how)

@@ -8,7 +8,8 @@ from recipekit.converters.building import near_leaks
 from recipekit.converters.building.pipeline import build
 from recipekit.schemas.sections import Source, Split
 
-from ...support.chats import chat, chat_data, write_jsonl
+from ...support.chats import chat, chat_data
+from ...support.jsonl import write_jsonl
 
 pytest.importorskip("rensa")
 

@@ -12,13 +12,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from recipekit.converters.building import pipeline
-from recipekit.converters.building.pipeline import MANIFEST, build
+from recipekit.converters.building.pipeline import build
 from recipekit.runner.reporting.ledger_table import source_notes
 from recipekit.schemas.base.errors import GateError, UserError
+from recipekit.schemas.base.files import MANIFEST
 from recipekit.schemas.sections import Data, Source, Split
 from recipekit.schemas.validation import validator
 
-from ...support.chats import chat, chat_data, chats, contents, read_jsonl, write_jsonl
+from ...support.chats import chat, chat_data, chats, contents
+from ...support.jsonl import read_jsonl, write_jsonl
 
 TENTHS = Split(validation=0.1, test=0.1)
 WAYS = [(1, 1 << 20), (1, 300), (2, 1 << 20), (2, 500), (4, 2000)]

@@ -10,7 +10,8 @@ import pytest
 from recipekit.converters.building.pipeline import build
 from recipekit.schemas.sections import Split
 
-from ...support.chats import chat, chat_data, chats, contents, write_jsonl
+from ...support.chats import chat, chat_data, chats, contents
+from ...support.jsonl import write_jsonl
 from ...support.paths import ROOT
 
 pytestmark = [pytest.mark.cluster, pytest.mark.skipif(find_spec("ray") is None, reason="needs the extra [ray]")]

@@ -5,7 +5,8 @@ from recipekit.converters.building.pipeline import build
 from recipekit.schemas.base.errors import UserError
 from recipekit.schemas.sections import Data, Source, Split
 
-from ...support.chats import chat, chats, write_jsonl
+from ...support.chats import chat, chats
+from ...support.jsonl import write_jsonl
 
 SHARES = {"validation": 0.2, "test": 0}
 

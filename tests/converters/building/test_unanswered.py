@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from recipekit.converters.building.unanswered import Reading, Unanswered, read_unanswered
 from recipekit.schemas.sections import RecordType, Source
 
-from ...support.tiny import write_jsonl
+from ...support.jsonl import write_jsonl
 
 
 def read(path: Path, converter: str, record_type: RecordType, system: str | None = None, **options: Any) -> list[Unanswered]:
@@ -79,7 +79,7 @@ def test_a_row_that_cannot_be_asked_comes_out_with_its_reason_in_its_place(tmp_p
 def test_every_row_is_written_once_with_its_columns(
     tmp_path_factory: pytest.TempPathFactory, converter: str, record_type: RecordType, rows: list[Any]
 ) -> None:
-    path = write_jsonl(tmp_path_factory.mktemp("rows") / "rows.jsonl", [{"n": 0}, *rows])
+    path = write_jsonl(tmp_path_factory.mktemp("rows") / "rows.jsonl", map(json.dumps, [{"n": 0}, *rows]))
     found = read(path, converter, record_type)
     assert [row.id for row in found] == [f"rows.jsonl:{number}" for number in range(1, len(rows) + 2)]
     assert [row.columns for row in found[1:] if isinstance(row.columns, dict)][: len(rows)] == [

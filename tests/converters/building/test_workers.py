@@ -14,7 +14,7 @@ from recipekit.converters.reading.records import Row
 from recipekit.schemas.base.errors import Location, Problem, UserError
 
 from ...support.chats import chat, chats
-from ...support.waiting import wait_until
+from ...support.waiting import is_running, wait_until
 
 CHATS = Spec("chat", "messages", {})
 
@@ -165,7 +165,7 @@ def test_no_worker_process_is_left():
             pids = [worker.process.pid for worker in workers.workers]
             raise KeyboardInterrupt
     assert len(pids) == 3
-    assert not any(running(pid) for pid in pids)
+    assert not any(is_running(pid) for pid in pids)
 
 
 def test_processes_end_with_their_parent():
@@ -182,11 +182,4 @@ def test_processes_end_with_their_parent():
     os.close(reading)
     os.close(writing)
     assert len(pids) == 3
-    wait_until(lambda: not any(running(pid.decode()) for pid in pids))
-
-
-def running(pid):
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
+    wait_until(lambda: not any(is_running(pid.decode()) for pid in pids))

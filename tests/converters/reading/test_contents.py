@@ -1,4 +1,4 @@
-"""What a file holds is told by its first bytes."""
+"""What a file holds is recognised by its first bytes."""
 
 import gzip
 import io

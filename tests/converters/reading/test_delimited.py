@@ -21,7 +21,7 @@ def read(text, reader=read_csv):
     return list(reader(io.BytesIO(text if isinstance(text, bytes) else text.encode()), "t.csv"))
 
 
-def told(items):
+def results(items):
     """Rows as their values' tuple, drops as their reason, each after its line."""
     return [(i.row.line, i.reason) if isinstance(i, Drop) else (i.line, *i.value.values()) for i in items]
 
@@ -29,7 +29,7 @@ def told(items):
 def test_rows_are_mappings_with_the_line_on_which_they_begin():
     items = read('a,b\n1,"two\nlines"\n3,4\n')
     assert items[0].value == {"a": "1", "b": "two\nlines"}
-    assert told(items) == [(2, "1", "two\nlines"), (4, "3", "4")]
+    assert results(items) == [(2, "1", "two\nlines"), (4, "3", "4")]
 
 
 @pytest.mark.parametrize(
@@ -45,12 +45,12 @@ def test_rows_are_mappings_with_the_line_on_which_they_begin():
 )
 def test_a_bad_row_costs_that_row_only(row, reason):
     text = b"a,b\n1,2\n" + (row if isinstance(row, bytes) else row.encode()) + b"\n3,4\n5,6\n"
-    assert told(read(text)) == [(2, "1", "2"), (3, reason), (4, "3", "4"), (5, "5", "6")]
+    assert results(read(text)) == [(2, "1", "2"), (3, reason), (4, "3", "4"), (5, "5", "6")]
 
 
 def test_rows_after_many_bad_ones_are_read():
     text = "a,b\n" + "".join(f'{n},"x"y\n{n},good\n' for n in range(1000))
-    found = told(read(text))
+    found = results(read(text))
     assert len(found) == 2000
     assert sum(item[1] == "invalid_csv" for item in found) == 1000
     assert found[-1] == (2001, "999", "good")
@@ -58,34 +58,34 @@ def test_rows_after_many_bad_ones_are_read():
 
 def test_a_quote_that_is_never_closed_costs_its_row_only():
     text = 'a,b\n1,2\n3,"open\n' + "".join(f"{n},x\n" for n in range(500))
-    found = told(read(text))
+    found = results(read(text))
     assert found[:3] == [(2, "1", "2"), (3, "invalid_csv"), (4, "0", "x")]
     assert len(found) == 502
 
 
 def test_a_quote_that_a_later_row_seems_to_close_costs_its_row_only():
-    assert told(read('a,b\n1,"open\n2,x\n3,"y"\n4,z\n')) == [(2, "invalid_csv"), (3, "2", "x"), (4, "3", "y"), (5, "4", "z")]
+    assert results(read('a,b\n1,"open\n2,x\n3,"y"\n4,z\n')) == [(2, "invalid_csv"), (3, "2", "x"), (4, "3", "y"), (5, "4", "z")]
 
 
 def test_a_quote_in_the_text_does_not_merge_rows():
     text = 'text\tlabel\n"Hello\t1\nin between\t0\nbye"\t1\nlast\t0\n'
-    assert told(read(text, read_tsv)) == [(2, "ambiguous_quotes"), (3, "in between", "0"), (4, 'bye"', "1"), (5, "last", "0")]
+    assert results(read(text, read_tsv)) == [(2, "ambiguous_quotes"), (3, "in between", "0"), (4, 'bye"', "1"), (5, "last", "0")]
 
 
 def test_a_cell_of_several_lines_is_a_cell():
     text = 'text\tlabel\n"one\ntwo"\t1\nlast\t"three\n\nfour"\n'
-    assert told(read(text, read_tsv)) == [(2, "one\ntwo", "1"), (4, "last", "three\n\nfour")]
+    assert results(read(text, read_tsv)) == [(2, "one\ntwo", "1"), (4, "last", "three\n\nfour")]
 
 
 @given(st.lists(st.tuples(st.text('ab" ', min_size=1, max_size=6), st.sampled_from("01")), max_size=12))
 def test_unquoted_rows_are_read_or_counted_whatever_quotes_their_texts_hold(rows):
     text = "text\tlabel\n" + "".join(f"{said}\t{label}\n" for said, label in rows)
-    assert [item[0] for item in told(read(text, read_tsv))] == list(range(2, len(rows) + 2))
+    assert [item[0] for item in results(read(text, read_tsv))] == list(range(2, len(rows) + 2))
 
 
 @pytest.mark.parametrize("mark", ["", "\ufeff"])
 def test_a_repeated_header_is_not_a_row(mark):
-    assert told(read(f"a,b\n1,2\n{mark}a,b\na,2\n")) == [(2, "1", "2"), (3, "repeated_header"), (4, "a", "2")]
+    assert results(read(f"a,b\n1,2\n{mark}a,b\na,2\n")) == [(2, "1", "2"), (3, "repeated_header"), (4, "a", "2")]
 
 
 def test_a_quote_behind_a_backslash_is_named():
@@ -99,7 +99,7 @@ def test_a_quote_behind_a_backslash_is_named():
 def test_a_quote_closed_by_chance_does_not_merge_rows(opened, closed, delimiter, rows):
     between = "".join(f"{n},row {n}\n" for n in range(rows))
     text = f"a,b\n1,2\n{opened}\n{between}{closed}\nlast,one\n".replace(",", delimiter)
-    found = told(read(text, partial(read_csv, delimiter=delimiter)))
+    found = results(read(text, partial(read_csv, delimiter=delimiter)))
     assert found[:2] == [(2, "1", "2"), (3, "ambiguous_quotes")]
     assert found[2 : rows + 2] == [(n + 4, str(n), f"row {n}") for n in range(rows)]
     assert found[-1] == (rows + 5, "last", "one") and len(found) in (rows + 3, rows + 4)
@@ -109,13 +109,13 @@ def test_a_quote_closed_by_chance_does_not_merge_rows(opened, closed, delimiter,
 def test_text_of_many_lines_is_a_cell(text):
     out = io.StringIO(newline="")
     csv.writer(out).writerows([("a", "b"), ("1", text), (text, "2")])
-    assert told(read(out.getvalue())) == [(2, "1", text), (2 + text.count("\n") + 1, text, "2")]
+    assert results(read(out.getvalue())) == [(2, "1", text), (2 + text.count("\n") + 1, text, "2")]
 
 
 def test_a_row_that_continues_for_too_long_costs_that_row_only(monkeypatch):
     monkeypatch.setattr(delimited, "MAX_ROW", 1000)
     text = 'a,b\n1,"open\n' + "".join(f"{n},x\n" for n in range(500)) + "y" * 5000 + ",z\nlast,one\n"
-    found = told(read(text))
+    found = results(read(text))
     assert found[0] == (2, "row_too_long")
     assert found[1:501] == [(n + 3, str(n), "x") for n in range(500)]
     assert found[501:] == [(503, "row_too_long"), (504, "last", "one")]
@@ -126,7 +126,7 @@ def test_a_line_beyond_the_cap_is_dropped_whatever_characters_it_has(monkeypatch
     monkeypatch.setattr(bounded_lines, "MAX_LINE", 4000)
     monkeypatch.setattr(bounded_lines, "READ_BYTES", 64)
     monkeypatch.setattr(delimited, "MAX_ROW", 1000)
-    found = told(read("a,b\n1," + "💻" * 5000 + "\n2,x\n"))
+    found = results(read("a,b\n1," + "💻" * 5000 + "\n2,x\n"))
     assert found == [(2, "row_too_long"), (3, "2", "x")]
 
 
@@ -134,14 +134,14 @@ def test_repeated_rereading_is_bounded(monkeypatch):
     """A line of this kind opens a quote, and does not close one that is open: each reads on to the end of the file."""
     monkeypatch.setattr(delimited, "REREAD", 1 << 20)
     text = "a,b\n" + 'x","""\n' * 20_000
-    found = within_lines(100 * 20_000, lambda: told(read(text)))
+    found = within_lines(100 * 20_000, lambda: results(read(text)))
     assert [line for line, _ in found] == list(range(2, 20_002))
     assert {reason for _, reason in found} == {"invalid_csv"}
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
 def test_lines_may_end_as_they_do_anywhere(end):
-    assert told(read(end.join(["a,b", "1,2", '"3",4', ""]))) == [(2, "1", "2"), (3, "3", "4")]
+    assert results(read(end.join(["a,b", "1,2", '"3",4', ""]))) == [(2, "1", "2"), (3, "3", "4")]
 
 
 def test_a_byte_order_mark_is_not_part_of_the_header():
@@ -149,12 +149,12 @@ def test_a_byte_order_mark_is_not_part_of_the_header():
 
 
 def test_tabs_part_cells_too_and_blank_lines_are_not_rows():
-    assert told(read("a\tb\n\n1,5\t2\n\n", read_tsv)) == [(3, "1,5", "2")]
+    assert results(read("a\tb\n\n1,5\t2\n\n", read_tsv)) == [(3, "1,5", "2")]
 
 
 def test_a_table_without_a_header_takes_the_declared_columns():
     items = read("1,2\n3\n4,5\n", partial(read_csv, columns=("a", "b")))
-    assert items[0].value == {"a": "1", "b": "2"} and told(items) == [(1, "1", "2"), (2, "ragged_row"), (3, "4", "5")]
+    assert items[0].value == {"a": "1", "b": "2"} and results(items) == [(1, "1", "2"), (2, "ragged_row"), (3, "4", "5")]
 
 
 @pytest.mark.parametrize("header", ["a,b", "A, b"])
@@ -223,9 +223,9 @@ def test_no_line_is_left_out_whatever_the_quotes(text):
 
 @pytest.mark.parametrize("second", ["str,int", "string,int64", "VARCHAR(20),bigint", "----,:---:", "[text],(kg)", ",[kg]"])
 def test_a_row_of_the_columns_types_or_units_is_not_a_row(second):
-    assert told(read(f"a,b\n{second}\n1,2\n")) == [(2, "type_row"), (3, "1", "2")]
+    assert results(read(f"a,b\n{second}\n1,2\n")) == [(2, "type_row"), (3, "1", "2")]
 
 
 def test_words_that_are_types_too_are_data_elsewhere():
-    assert told(read("a,b\ntext,good\nstr,int\n")) == [(2, "text", "good"), (3, "str", "int")]
-    assert told(read("a\nobject\n")) == [(2, "object")]
+    assert results(read("a,b\ntext,good\nstr,int\n")) == [(2, "text", "good"), (3, "str", "int")]
+    assert results(read("a\nobject\n")) == [(2, "object")]

@@ -45,10 +45,10 @@ def test_a_row_that_is_cut_at_the_end_of_the_head_does_not_count():
 
 def test_real_logs_are_not_tables_and_real_tables_are(realdata):
     heads = {path: path.read_bytes()[: 1 << 16] for path in realdata.rglob("*") if path.suffix in (".csv", ".log", ".md", ".txt")}
-    told = {path.name for path, head in heads.items() if is_table(head)}
-    assert {path.name for path in heads if path.suffix == ".log"} & told == set()
-    assert {"subtitles.csv", "formatted_for_training.csv", "babylm_7labels.csv"} <= told
-    assert not [name for name in told if not name.endswith(".csv")]
+    tables = {path.name for path, head in heads.items() if is_table(head)}
+    assert {path.name for path in heads if path.suffix == ".log"} & tables == set()
+    assert {"subtitles.csv", "formatted_for_training.csv", "babylm_7labels.csv"} <= tables
+    assert not [name for name in tables if not name.endswith(".csv")]
 
 
 @pytest.mark.parametrize(

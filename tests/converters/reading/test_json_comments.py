@@ -6,9 +6,10 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from recipekit.converters.reading.contents import sniff
 from recipekit.converters.reading.files import SourceFile
 from recipekit.converters.reading.json_items import COMMENT_LINE, WithoutComments
-from recipekit.converters.reading.readers import read_file, sniff
+from recipekit.converters.reading.readers import read_file
 from recipekit.converters.reading.records import Drop
 
 

@@ -27,7 +27,7 @@ def read(tmp_path):
     return run
 
 
-def told(items):
+def results(items):
     return [(i.row.line, i.reason) if isinstance(i, Drop) else (i.line, i.value) for i in items]
 
 
@@ -65,7 +65,7 @@ BROKEN = [
 def test_a_broken_line_costs_that_line_only(read, line, reason):
     kind, items = read(b'{"a": 0}\n' + line + b'\n\n{"a": 3}')
     assert kind == "jsonl"
-    assert told(items) == [(1, {"a": 0}), (2, reason), (4, {"a": 3})]
+    assert results(items) == [(1, {"a": 0}), (2, reason), (4, {"a": 3})]
 
 
 @pytest.mark.usefixtures("short")
@@ -75,7 +75,7 @@ def test_a_broken_line_costs_that_line_only(read, line, reason):
 def test_a_broken_element_costs_that_element_only(read, value, reason):
     kind, items = read(b'[{"a": 0},\n' + value + b',\n{"a": 3}]')
     assert kind == "json"
-    assert told(items) == [(1, {"a": 0}), (2, reason.replace("line", "value")), (3, {"a": 3})]
+    assert results(items) == [(1, {"a": 0}), (2, reason.replace("line", "value")), (3, {"a": 3})]
 
 
 def test_a_fault_is_reported_with_its_column(read):
@@ -89,7 +89,7 @@ def test_a_row_with_two_equal_keys_is_refused_with_the_key(read):
 
 def test_a_whole_number_of_any_size_stays_as_it_is_written(read):
     numbers = [18446744073709551615, 18446744073709551616, -(10**40)]
-    assert [value["a"] for _, value in told(read("\n".join(f'{{"a": {number}}}' for number in numbers).encode())[1])] == numbers
+    assert [value["a"] for _, value in results(read("\n".join(f'{{"a": {number}}}' for number in numbers).encode())[1])] == numbers
 
 
 # Written anew after the kinds of cases that JSON test suites have: what must be read, and what must not.
@@ -104,29 +104,29 @@ BAD = ["1.", ".5", "01", "-", "+1", "1e", "0x1", "1_0", "--1", "1.e1", "- 1", "�
 @pytest.mark.parametrize("text", GOOD)
 def test_json_that_is_right_is_read_as_a_line_and_as_an_element(read, text):
     expected = json.loads(text)
-    assert [value for _, value in told(read(f"[0, {text}, 2]".encode())[1])] == [0, expected, 2]
+    assert [value for _, value in results(read(f"[0, {text}, 2]".encode())[1])] == [0, expected, 2]
     if "\n" not in text:
-        assert [value for _, value in told(read(f'{{"a": {text}}}\n{{}}'.encode())[1])] == [{"a": expected}, {}]
+        assert [value for _, value in results(read(f'{{"a": {text}}}\n{{}}'.encode())[1])] == [{"a": expected}, {}]
 
 
 @pytest.mark.parametrize("text", BAD, ids=[repr(text[:20]) for text in BAD])
 def test_json_that_is_wrong_is_refused_as_a_line_and_as_an_element(read, text):
-    lines = told(read(b'{"a": 1}\n' + f'{{"a": {text}}}\n{{}}'.encode())[1])
+    lines = results(read(b'{"a": 1}\n' + f'{{"a": {text}}}\n{{}}'.encode())[1])
     assert lines[0] == (1, {"a": 1})
     assert "invalid_json" in [said for _, said in lines]
     assert lines[-1] == (3 + text.count("\n"), {})
-    assert "invalid_json" in [said for _, said in told(read(f"[0, {text}]".encode())[1])]
+    assert "invalid_json" in [said for _, said in results(read(f"[0, {text}]".encode())[1])]
 
 
 @pytest.mark.parametrize(
     "text", [b"[1, 2", b"[1]]", b"[1,]", b"[1}", b"[", b"[1]x", b'{"a": 1}}', b'{"a": 1', b"{", b'{"a": 1},', b"[1,\n1\n,1"]
 )
 def test_an_invalid_document_is_dropped(read, text):
-    assert "invalid_json" in [said for _, said in told(read(text)[1])]
+    assert "invalid_json" in [said for _, said in results(read(text)[1])]
 
 
 def test_documents_that_follow_each_other_are_read_by_choice(read):
-    assert [value for _, value in told(read(b"[1][2]\n[3]")[1])] == [1, 2, 3]
+    assert [value for _, value in results(read(b"[1][2]\n[3]")[1])] == [1, 2, 3]
 
 
 ROWS = [{"a": 1}, {"a": "字\n"}, {"a": [3]}]
@@ -148,40 +148,40 @@ FORMS = {
 def test_the_form_is_recognised_by_the_content_whatever_the_name(read, form, name):
     kind, text = FORMS[form]
     assert read(text.encode(), name=name)[0] == kind
-    assert [value for _, value in told(read(text.encode(), name=name)[1])] == ROWS
+    assert [value for _, value in results(read(text.encode(), name=name)[1])] == ROWS
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
 def test_lines_of_text_end_as_they_do_anywhere(read, end):
     _, items = read(end.join(["one", "", "two three", ""]).encode(), "lines")
-    assert told(items) == [(1, "one"), (2, ""), (3, "two three")]
+    assert results(items) == [(1, "one"), (2, ""), (3, "two three")]
 
 
 @pytest.mark.parametrize("end", [b"", b"\n", b"\n\n", b"\r\n"])
 def test_lines_of_text_come_without_their_ends(read, end):
     kind, items = read(b"\xef\xbb\xbfone\r\n\n two " + end, "lines")
     assert kind == "text"
-    assert told(items)[:3] == [(1, "one"), (2, ""), (3, " two ")]
+    assert results(items)[:3] == [(1, "one"), (2, ""), (3, " two ")]
 
 
 @pytest.mark.usefixtures("short")
 def test_a_bad_line_of_text_costs_that_line_only(read):
     _, items = read(b"one\n\xff\n" + b"x" * LONG + b"\nfo\0ur\n" + "字".encode("gb18030") + b"\nsix" + b" word" * 20, "lines")
-    assert [said for _, said in told(items)] == ["one", "not_utf8", "line_too_long", "nul_byte", "not_utf8", "six" + " word" * 20]
+    assert [said for _, said in results(items)] == ["one", "not_utf8", "line_too_long", "nul_byte", "not_utf8", "six" + " word" * 20]
 
 
 @pytest.mark.usefixtures("short")
 def test_a_whole_text_is_one_row_or_one_drop(read):
-    assert told(read("字\n".encode(), "files")[1]) == [(1, "字\n")]
-    assert told(read(b"x" * LONG, "files")[1]) == [(1, "text_too_long")]
-    assert told(read(b"\xff", "files")[1]) == [(1, "not_utf8")]
-    assert told(read(b"", "files")[1]) == [(1, "")]
+    assert results(read("字\n".encode(), "files")[1]) == [(1, "字\n")]
+    assert results(read(b"x" * LONG, "files")[1]) == [(1, "text_too_long")]
+    assert results(read(b"\xff", "files")[1]) == [(1, "not_utf8")]
+    assert results(read(b"", "files")[1]) == [(1, "")]
 
 
 @pytest.mark.parametrize("reads", ["lines", "files"])
 def test_a_binary_file_among_texts_is_one_drop(read, reads):
     kind, items = read(b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" * 1000, reads)
-    assert (kind, told(items)) == ("binary", [(1, "binary_file")])
+    assert (kind, results(items)) == ("binary", [(1, "binary_file")])
 
 
 def archives():
@@ -213,7 +213,7 @@ def test_an_archive_is_refused_before_unpacking(read, tmp_path, reads, kind):
 
 
 def test_an_uncompressed_file_named_gz_is_read(read):
-    assert told(read(b'{"a": 1}\n', name="rows.jsonl.gz")[1]) == [(1, {"a": 1})]
+    assert results(read(b'{"a": 1}\n', name="rows.jsonl.gz")[1]) == [(1, {"a": 1})]
 
 
 def test_a_compressed_file_larger_than_its_head_is_read(read):
@@ -238,7 +238,7 @@ def test_every_line_that_is_not_blank_is_a_row_or_a_drop(tmp_path_factory, lines
     path = tmp_path_factory.getbasetemp() / "lines.jsonl"
     path.write_bytes(b'{"first": 1}' + end + end.join(lines))
     items = list(read_file(SourceFile(path, "a"), "values")[1])
-    assert [line for line, _ in told(items)] == [1, *(n for n, line in enumerate(lines, 2) if line.strip())]
+    assert [line for line, _ in results(items)] == [1, *(n for n, line in enumerate(lines, 2) if line.strip())]
 
 
 @given(st.binary(max_size=200), st.sampled_from(["values", "lines", "files"]))

@@ -13,8 +13,8 @@ from recipekit.runner.evaluation import blimp
 from recipekit.schemas.base.errors import UserError
 from recipekit.schemas.recipe import load_recipe
 
-from ...support.chats import read_jsonl
 from ...support.hub_server import Repository, serve
+from ...support.jsonl import read_jsonl
 
 pytest.importorskip("huggingface_hub")
 COMMIT = "c" * 40

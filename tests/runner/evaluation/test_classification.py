@@ -1,11 +1,12 @@
 """From predicted labels to metrics.json."""
 
-import json
-
 import pytest
 from recipekit.runner.evaluation.classification import NO_BASE, read_classified, score_classified
 from recipekit.schemas.base.errors import UserError
-from recipekit.schemas.sections import Evaluation, Gate
+from recipekit.schemas.evaluation_sections import Gate
+from recipekit.schemas.sections import Evaluation
+
+from ...support.jsonl import write_jsonl
 
 pytest.importorskip("sklearn", reason="needs the extra [eval]")
 LABELS = ["a", "b"]
@@ -24,7 +25,7 @@ def lines(model: str, answers: str, probability: float = 0.9) -> list[dict]:
 def predictions(tmp_path):
     path = tmp_path / "predictions.jsonl"
     rows = [*lines("tuned", "aaaaabbbba"), *lines("majority", "aaaaaaaaaa", 0.5), *lines("tfidf", "ababaababa", 0.6)]
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    write_jsonl(path, rows)
     return path
 
 

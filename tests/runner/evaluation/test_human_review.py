@@ -9,7 +9,7 @@ from recipekit.runner.evaluation.human_review import QUESTIONS, VOTES, add_votes
 from recipekit.runner.runtime.run_folder import RunFolder
 from recipekit.schemas.base.errors import UserError
 
-from ...support.tiny import write_jsonl
+from ...support.jsonl import write_jsonl
 
 pytest.importorskip("scipy", reason="needs the extra [eval]: scipy")
 

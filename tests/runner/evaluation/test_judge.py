@@ -12,8 +12,8 @@ from recipekit.schemas.prompts import load_prompt
 from recipekit.schemas.sections import Evaluation
 
 from ...support import llm_server as servers
+from ...support.jsonl import write_jsonl
 from ...support.llm_server import KEY, Quiet, reply, serving, status, then
-from ...support.tiny import write_jsonl
 
 for package in ("openai", "numpy", "httpx2"):
     pytest.importorskip(package, reason=f"needs the extra [eval]: {package}")
@@ -146,6 +146,6 @@ def test_no_file_holds_the_key_even_when_the_judge_repeats_it(judging, run):
     assert len(files) >= 4 and not any(KEY.encode() in path.read_bytes() for path in files)
 
 
-def test_without_a_key_nothing_is_sent(judging, monkeypatch):
+def test_without_a_key_nothing_is_sent(judging):
     with pytest.raises(UserError, match="NO_SUCH_KEY is not set"):
         judging(SCORED, key_name="NO_SUCH_KEY")

@@ -1,10 +1,10 @@
 """Which label a generated reply is, and the majority class as a baseline."""
 
-import json
-
 import pytest
 from recipekit.runner.evaluation.metrics import Prediction
 from recipekit.runner.evaluation.scoring import INVALID, classified, label_columns, label_index, label_table, majority_label
+
+from ...support.jsonl import write_jsonl
 
 LABELS = ["low", "medium", "high"]
 
@@ -53,7 +53,7 @@ def test_without_labels_there_is_no_majority():
 @pytest.fixture
 def columns(tmp_path):
     train = tmp_path / "train.jsonl"
-    train.write_text("".join(json.dumps(chat(reply)) + "\n" for reply in ("low", "low", "high")))
+    write_jsonl(train, [chat(reply) for reply in ("low", "low", "high")])
     cases = [case(1, "low"), case(2, "maybe"), case(3, "high", "high"), case(4, "low", "no label at all")]
     return label_columns({"base": cases, "tuned": cases}, LABELS, train)
 

@@ -11,9 +11,9 @@ from recipekit.runner.runtime.run_folder import RunFolder
 from recipekit.schemas.evaluation_sections import Criterion, Rubric
 from recipekit.schemas.sections import Evaluation
 
+from ...support.jsonl import write_jsonl
 from ...support.llm_server import KEY, Quiet, reply, serving
 from ...support.run_files import metrics_with
-from ...support.tiny import write_jsonl
 
 for package in ("openai", "numpy", "httpx2"):
     pytest.importorskip(package, reason=f"needs the extra [eval]: {package}")

@@ -10,7 +10,10 @@ from recipekit.runner.evaluation.metrics import Prediction
 from recipekit.runner.evaluation.scoring import Training, check_gates, read_predictions, score
 from recipekit.runner.reporting.verdicts import gate_line
 from recipekit.schemas.base.errors import UserError
-from recipekit.schemas.sections import Evaluation, Gate
+from recipekit.schemas.evaluation_sections import Gate
+from recipekit.schemas.sections import Evaluation
+
+from ...support.jsonl import write_jsonl
 
 pytest.importorskip("numpy", reason="needs the extra [train]: numpy")
 FACTS = {"split": "validation", "base_model": "some/model"}
@@ -30,7 +33,7 @@ def cases(tmp_path):
 
     def read(*lines):
         path = tmp_path / "predictions.jsonl"
-        path.write_text("".join(json.dumps(entry) + "\n" for entry in lines))
+        write_jsonl(path, lines)
         return read_predictions(path)
 
     return read

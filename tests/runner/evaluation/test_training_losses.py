@@ -102,6 +102,6 @@ def test_lines_without_an_epoch_all_count():
 
 
 def test_a_validation_is_named_as_the_metrics_are():
-    assert validation_scores({"eval_loss": 0.0, "eval_accuracy": 0.75, "eval_macro_f1": 0.5}) == {"accuracy": 0.75, "macro F1": 0.5}
+    assert validation_scores({"eval_loss": 0.0, "eval_accuracy": 0.75, "eval_macro_f1": 0.5}) == {"accuracy": 0.75, "macro-F1": 0.5}
     assert validation_scores({"eval_loss": 0.0}) == {"perplexity": 1.0}
     assert validation_scores({}) == validation_scores({"eval_loss": "nan"}) == validation_scores({"eval_loss": 1e4}) == {}

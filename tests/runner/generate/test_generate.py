@@ -33,9 +33,9 @@ def used(manifest) -> dict:
 def failures(folder: Path) -> str:
     """What was noted of requests that failed."""
     with sqlite3.connect(folder / "requests.sqlite") as log:
-        told = " ".join(error for (error,) in log.execute("select error from failures"))
+        errors = " ".join(error for (error,) in log.execute("select error from failures"))
     log.close()
-    return told
+    return errors
 
 
 def test_every_request_becomes_a_row_in_the_order_of_the_input(generating, tmp_path) -> None:
@@ -72,9 +72,9 @@ def test_a_single_failure_is_retried(generating, tmp_path) -> None:
     assert manifest["rows_kept"] == 8
     assert used(manifest)["retried"] == len(WRONG)
     assert len(server.asked) == 8 + len(WRONG)
-    told = failures(tmp_path)
+    errors = failures(tmp_path)
     for word in ("status 429: slow down", "status 500", "status 503", "peer closed", "not a chat completion", "text/html, not JSON"):
-        assert word in told
+        assert word in errors
 
 
 @pytest.mark.parametrize("behave", [llm_server.hang, llm_server.slow_loris], ids=["a hang", "a body that drips"])
@@ -107,7 +107,7 @@ def test_half_a_stream_is_not_a_reply(generating, tmp_path) -> None:
     assert manifest["rows_kept"] == 2
     assert {row["raw_model_output"] for row in rows(tmp_path / "out")} == {"joy | hope"}
     assert server.asked[0]["stream"] is True
-    assert used(manifest)["unmetered"] == 2, "nobody told how many tokens it were"
+    assert used(manifest)["unmetered"] == 2, "the server reported no token counts"
 
 
 def test_a_redirect_to_another_host_is_refused_and_nothing_is_sent_there(generating) -> None:
@@ -200,13 +200,13 @@ def test_a_key_is_sent_only_to_its_provider(generating, tmp_path, quiet) -> None
         seen.append(exchange.headers["authorization"])
         then(status(500, f"bad thing with {KEY}"), status(400, f"Bearer {KEY} is odd"), reply())(exchange)
 
-    with pytest.raises(UserError) as told:
+    with pytest.raises(UserError) as error:
         generating(behave, limits={"concurrency": 1})
     with pytest.raises(UserError) as ended:
         generating(status(401, f"wrong key {KEY}"), provider={"model": "other"})
     assert set(seen) == {f"Bearer {KEY}"}
     assert "[redacted]" in str(ended.value)
-    texts = [str(told.value), str(ended.value), repr(ended.value), str(quiet.lines)]
+    texts = [str(error.value), str(ended.value), repr(ended.value), str(quiet.lines)]
     assert not any(KEY in text for text in texts)
     assert not any(KEY.encode() in path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
 

@@ -3,12 +3,13 @@
 import json
 
 import pytest
-from recipekit.runner.generate.composition import composition
+from recipekit.runner.generate.generate import composition
 from recipekit.runner.generate.job import Job
 from recipekit.runner.providers.requests import Request
 from recipekit.schemas.base.errors import GateError
 from recipekit.schemas.generate_sections import Generate
 
+from ...support.jsonl import write_jsonl
 from ...support.llm_server import reply
 
 DIALOGUE = "Patient: I am worn out, {n}.\nDoctor: That sounds hard, {n}. Rest first."
@@ -60,7 +61,7 @@ def test_the_composition_is_of_the_rows_that_are_there(asking, tmp_path):
 def test_a_row_with_several_labels_counts_for_the_first(tmp_path):
     labels = {"emotion": "joy, love", "label_0": "joy", "score_0": 0.9, "label_1": "love", "score_1": 0.6}
     lines = [labels, {"emotion": "joy"}, {"emotion": "fear"}, {}]
-    (tmp_path / "rows.jsonl").write_text("".join(json.dumps({"text": "Well!", **line}) + "\n" for line in lines), encoding="utf-8")
+    write_jsonl(tmp_path / "rows.jsonl", [{"text": "Well!", **line} for line in lines])
     assert composition(tmp_path / "rows.jsonl") == {"emotion": {"joy": 2, "fear": 1}}
 
 

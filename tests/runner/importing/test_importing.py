@@ -75,8 +75,8 @@ def test_the_import_report_locates_every_key(imported):
     _, _, found = imported("base_model: a/b\nspecial_tokens:\n  pad_token: x\n  bos_token: y\nlearning_rate: 1e-4\n")
     places = {entry.key: (location.line, location.column) for location, entry in found.account}
     assert places["base_model"] == (1, 1) and places["special_tokens.bos_token"] == (4, 3) and places["sequence_len"] == (0, 0)
-    told = as_json(found)
-    assert {key["status"] for key in told["keys"]} <= set(STATUSES) and told["counts"] == found.counts
+    output = as_json(found)
+    assert {key["status"] for key in output["keys"]} <= set(STATUSES) and output["counts"] == found.counts
 
 
 def test_a_recipe_of_a_small_configuration_is_checked_by_recipe_check(imported, tmp_path):

@@ -11,6 +11,7 @@ from recipekit.schemas.base.errors import UserError
 from recipekit.schemas.recipe import check_recipe, load_recipe
 
 from ...support.converter_examples import CASES
+from ...support.jsonl import write_jsonl
 
 RECOGNISED = [case for case in CASES if not (case / "not_recognised").exists()]  # the file says why
 
@@ -374,7 +375,7 @@ def test_a_context_is_never_taken_for_the_answer(tmp_path):
     squad = [{**row, "answers": {"text": ["France"], "answer_start": [12]}} for row in rows]
     found = recognise([written(tmp_path, "squad.jsonl", lines(*squad))])
     assert found.choice.options == {"user_template": "{context}\n\n{question}", "assistant_key": "answers.text[]"}
-    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    write_jsonl(tmp_path / "rows.jsonl", rows)
     chosen = recognise([str(tmp_path / "rows.jsonl")])
     assert chosen.choice.options.get("assistant_key") != "context" or chosen.alternatives
 
@@ -383,9 +384,9 @@ def test_a_context_is_never_taken_for_the_answer(tmp_path):
     "text", ["<s>[INST] Hi {n} [/INST] Hello! </s>", "### Human: Hi {n}### Assistant: Hello!", "Human: Hi {n}\n\nAssistant: Hello!"]
 )
 def test_texts_that_hold_the_turns_of_chats_are_pointed_out(tmp_path, text):
-    (tmp_path / "rows.jsonl").write_text("".join(json.dumps({"text": text.format(n=n)}) + "\n" for n in range(20)))
+    write_jsonl(tmp_path / "rows.jsonl", [{"text": text.format(n=n)} for n in range(20)])
     assert "with the turns of chats" in recognise([str(tmp_path / "rows.jsonl")]).choice.why
-    (tmp_path / "rows.jsonl").write_text("".join(json.dumps({"text": f"It rained for {n} days in the valley."}) + "\n" for n in range(20)))
+    write_jsonl(tmp_path / "rows.jsonl", [{"text": f"It rained for {n} days in the valley."} for n in range(20)])
     assert recognise([str(tmp_path / "rows.jsonl")]).choice.why == "column text is text"
 
 

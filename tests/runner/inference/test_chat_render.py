@@ -12,6 +12,8 @@ pytest.importorskip("torch", reason="needs the extra [train]")
 
 from recipekit.runner.inference.chat_render import BesideRenderer, JsonRenderer, PlainRenderer, beside
 
+from ...support.terminal import screen_text
+
 
 def reply(name: str, text: str, finish: str = "stop") -> Any:
     return SimpleNamespace(
@@ -24,9 +26,7 @@ TWO = [reply("base", "The cat is an animal that sleeps a great deal of the day, 
 
 
 def printed(width: int) -> list[str]:
-    console = Screen(file=io.StringIO(), width=width)
-    console.print(beside(TWO, width))
-    return [line.rstrip() for line in console.file.getvalue().splitlines()]
+    return [line.rstrip() for line in screen_text(lambda screen: screen.print(beside(TWO, width)), width).splitlines()]
 
 
 def test_in_a_wide_terminal_replies_are_side_by_side() -> None:

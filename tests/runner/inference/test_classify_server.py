@@ -87,7 +87,7 @@ def test_one_text_needs_no_list(classifier: Classifier) -> None:
 
 
 @pytest.mark.parametrize(
-    ("body", "status", "told"),
+    ("body", "status", "message"),
     [
         ({}, 400, "input must be a text or a list"),
         ({"input": []}, 400, "input must be a text or a list"),
@@ -98,9 +98,9 @@ def test_one_text_needs_no_list(classifier: Classifier) -> None:
         ({"input": ["a", "word " * 600]}, 400, "input 1 has"),
     ],
 )
-def test_unclassifiable_texts_are_refused_with_a_reason(classifier: Classifier, body: Any, status: int, told: str) -> None:
+def test_unclassifiable_texts_are_refused_with_a_reason(classifier: Classifier, body: Any, status: int, message: str) -> None:
     found, answer = posted(classifier, body)
-    assert found == status and told in answer["error"]["message"]
+    assert found == status and message in answer["error"]["message"]
 
 
 def test_a_long_text_is_cut_where_the_request_says_so(classifier: Classifier) -> None:

@@ -42,7 +42,7 @@ def hostile_run(tuned_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
 
 
 @pytest.fixture(scope="module")
-def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator:
+def serve() -> Iterator:
     """Starts `recipe chat ... --web` and gives the page's address."""
     processes = []
 
@@ -150,9 +150,9 @@ def test_base_and_tuned_answer_as_without_a_page_and_markup_stays_text(browser, 
     for number, line in enumerate(LINES):
         page.say(line, lambda: page.asked() == number + 1)  # noqa: B023 - waited for here
         for pane, replies in (("base", 0), ("tuned", 1)):
-            told = [shown(said[replies]) for said in said_in_python[: number + 1]]
+            expected = [shown(said[replies]) for said in said_in_python[: number + 1]]
             selector = f"#pane-{pane} .bot .message-content"
-            wait_until(lambda: [shown(text) for text in page.texts(selector)] == told)  # noqa: B023 - waited for here
+            wait_until(lambda: [shown(text) for text in page.texts(selector)] == expected)  # noqa: B023 - waited for here
             assert [shown(text) for text in page.texts(f"#pane-{pane} .user .message-content")] == [
                 shown(said) for said in LINES[: number + 1]
             ]

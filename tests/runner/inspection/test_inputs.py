@@ -8,26 +8,27 @@ from recipekit.runner.inspection.inputs import find_inputs
 from recipekit.schemas.base.errors import UserError
 
 from ...support.chats import chat_data
-from ...support.records import chat, write
+from ...support.jsonl import write_jsonl
+from ...support.records import chat
 from ...support.run_files import manifest_with
 
 
 def test_a_file_is_its_own_source(tmp_path):
-    path = write(tmp_path / "rows.jsonl", [chat(1)])
+    path = write_jsonl(tmp_path / "rows.jsonl", [chat(1)])
     assert find_inputs(str(path), tmp_path) == ("rows.jsonl", {"rows.jsonl": path}, {}, False)
 
 
 def test_a_converted_folder_and_a_run_mean_their_splits(tmp_path):
     data = tmp_path / "run" / "data"
-    paths = {name: write(data / f"{name}.jsonl", [chat(1)]) for name in ("train", "test")}
+    paths = {name: write_jsonl(data / f"{name}.jsonl", [chat(1)]) for name in ("train", "test")}
     (data / "manifest.json").write_text(json.dumps(manifest_with(rows_in=2)))
-    write(data / "other.jsonl", [chat(3)])
+    write_jsonl(data / "other.jsonl", [chat(3)])
     for folder, name in ((data, "data"), (data.parent, "run")):
         assert find_inputs(str(folder), tmp_path) == (name, paths, manifest_with(rows_in=2), False)
 
 
 def test_a_converted_folder_that_was_edited_is_refused(tmp_path):
-    rows = write(tmp_path / "rows.jsonl", [{"messages": chat(n)["messages"]} for n in range(20)])
+    rows = write_jsonl(tmp_path / "rows.jsonl", [{"messages": chat(n)["messages"]} for n in range(20)])
     build(chat_data(rows), tmp_path / "data")
     with (tmp_path / "data" / "train.jsonl").open("ab") as stream:
         stream.write(b"\n")
@@ -40,12 +41,12 @@ def test_a_converted_folder_that_was_edited_is_refused(tmp_path):
 
 def test_any_other_folder_means_its_files_of_records(tmp_path):
     for name in ("b.jsonl", "a.json", "notes.txt"):
-        write(tmp_path / "mine" / name, [chat(1)])
+        write_jsonl(tmp_path / "mine" / name, [chat(1)])
     assert list(find_inputs(str(tmp_path / "mine"), tmp_path).files) == ["a.json", "b.jsonl"]
 
 
 def test_a_recipe_is_converted_first(tmp_path, recipe_file, minimal):
-    write(tmp_path / "rows.jsonl", [{"messages": chat(n)["messages"]} for n in range(20)])
+    write_jsonl(tmp_path / "rows.jsonl", [{"messages": chat(n)["messages"]} for n in range(20)])
     path = recipe_file(json.dumps(minimal()))
     found = find_inputs(str(path), tmp_path / "scratch", settings=("data.split.validation=0.25",))
     assert (found.name, list(found.files)) == ("small", ["train", "validation"])

@@ -7,13 +7,14 @@ from recipekit.runner.inspection.repeats import Position
 from recipekit.runner.worker.tokenizers import Tokenizer
 from recipekit.schemas.base.errors import UserError
 
-from ...support.records import LONG, chat, labelled, write
+from ...support.jsonl import write_jsonl
+from ...support.records import LONG, chat, labelled
 
 WORDS = Tokenizer("words", str.split, str)  # pyright: ignore[reportArgumentType] - words for ids
 
 
 def inspected(tmp_path, files, **options):
-    paths = {name: write(tmp_path / f"{name}.jsonl", rows) for name, rows in files.items()}
+    paths = {name: write_jsonl(tmp_path / f"{name}.jsonl", rows) for name, rows in files.items()}
     return inspect(Inputs("rows", paths, {}), Options(WORDS, **options), tmp_path)
 
 

@@ -7,12 +7,13 @@ from recipekit.runner.inspection.previews import Previews
 from recipekit.runner.inspection.repeats import Position
 from recipekit.schemas.base.errors import UserError
 
-from ...support.records import LONG, chat, labelled, write
+from ...support.jsonl import write_jsonl
+from ...support.records import LONG, chat, labelled
 
 
 def sides(tmp_path, first, second):
     return Sides.of(
-        *(Inputs(name, {"train": write(tmp_path / name / "train.jsonl", rows)}, {}) for name, rows in (("a", first), ("b", second)))
+        *(Inputs(name, {"train": write_jsonl(tmp_path / name / "train.jsonl", rows)}, {}) for name, rows in (("a", first), ("b", second)))
     )
 
 

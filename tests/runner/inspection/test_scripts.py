@@ -38,7 +38,7 @@ def test_real_subtitles_are_detected_correctly_nearly_always(realdata):
     with (realdata / "introspection" / "data" / "subtitles.csv").open(encoding="utf-8", newline="") as stream:
         rows = list(csv.DictReader(stream))
     for column, codes in (("chinese", {"zh", "yue", "wuu"}), ("english", {"en"})):
-        told = [language(row[column], scripts(row[column])) for row in rows if row[column]]
-        told = [code for code in told if code != "too short"]
-        assert sum(code in codes for code in told) >= 0.97 * len(told)
-        assert len(told) > 60
+        detected = [language(row[column], scripts(row[column])) for row in rows if row[column]]
+        detected = [code for code in detected if code != "too short"]
+        assert sum(code in codes for code in detected) >= 0.97 * len(detected)
+        assert len(detected) > 60

@@ -20,7 +20,7 @@ def written(path: Path, *rows: Any) -> Path:
     return path
 
 
-def told(path: Path, kind: Any = None, limit: int = 20) -> list[str]:
+def messages(path: Path, kind: Any = None, limit: int = 20) -> list[str]:
     return [f"{p.location.line}: {p.what}" for p in check_file(path, kind, limit).problems]
 
 
@@ -58,21 +58,21 @@ BAD_CHATS = {
 @pytest.mark.parametrize("name", BAD_CHATS)
 def test_a_bad_row_is_reported_with_its_line_and_reason(tmp_path: Path, name: str) -> None:
     row, what = BAD_CHATS[name]
-    (problem,) = told(written(tmp_path / "r.jsonl", CHAT, row, CHAT))
+    (problem,) = messages(written(tmp_path / "r.jsonl", CHAT, row, CHAT))
     assert problem.startswith(f"2: {what}")
 
 
 def test_a_row_of_another_type_is_bad(tmp_path: Path) -> None:
     path = written(tmp_path / "r.jsonl", LABELLED, CHAT)
-    assert told(path) == ["2: missing key 'label'", "2: missing key 'text'", "2: unknown key 'messages'"]
+    assert messages(path) == ["2: missing key 'label'", "2: missing key 'text'", "2: unknown key 'messages'"]
 
 
 def test_the_type_can_be_named(tmp_path: Path) -> None:
-    assert told(written(tmp_path / "r.jsonl", TEXT), "classification") == ["1: missing key 'label'"]
+    assert messages(written(tmp_path / "r.jsonl", TEXT), "classification") == ["1: missing key 'label'"]
 
 
 def test_rows_of_no_known_type_are_reported(tmp_path: Path) -> None:
-    assert told(written(tmp_path / "r.jsonl", {"prompt": "a"}, CHAT)) == ["1: no record of a known type"]
+    assert messages(written(tmp_path / "r.jsonl", {"prompt": "a"}, CHAT)) == ["1: no record of a known type"]
 
 
 def test_all_bad_rows_are_counted_and_the_first_are_reported(tmp_path: Path) -> None:
@@ -90,7 +90,7 @@ def test_blank_lines_do_not_count_but_keep_their_numbers(tmp_path: Path) -> None
 @pytest.mark.parametrize("text", ["", "\n\n"])
 def test_a_file_without_records_is_a_problem(tmp_path: Path, text: str) -> None:
     (tmp_path / "r.jsonl").write_text(text)
-    assert told(tmp_path / "r.jsonl") == ["0: no records in this file"]
+    assert messages(tmp_path / "r.jsonl") == ["0: no records in this file"]
 
 
 def test_a_compressed_file_is_read(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ from recipekit.schemas.recipe import load_recipe
 from recipekit.schemas.sections import Recipe
 
 FIELDS = SCHEMA_DIR / "axolotl_fields.json"
-# Reads a list of [name, yaml, gpu?] and answers for each what axolotl.cli.config.load_cfg makes of it, where the GPU is only told of.
+# Reads a list of [name, yaml, gpu?] and answers for each what axolotl.cli.config.load_cfg makes of it, where the GPU is only described.
 # Importing Axolotl takes long: once for all.
 ASK = """
 import json, logging, os, sys

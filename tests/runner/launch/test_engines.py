@@ -95,5 +95,5 @@ def test_deepspeed_parses_the_hostfile_and_command(tmp_path, minimal):
     assert answer["used"] == {"node-a": [0, 1, 2, 3], "node-b.lan": [0, 1, 2, 3]}
     assert answer["module"] and answer["no_local_rank"] and answer["script"] == "axolotl.cli.train"
     assert answer["arguments"] == [CONFIG, "--resume-from-checkpoint=checkpoints/checkpoint-4"]
-    told = dict(line.split("=", 1) for line in made.files[".deepspeed_env"].splitlines())
-    assert told == made.env
+    environment = dict(line.split("=", 1) for line in made.files[".deepspeed_env"].splitlines())
+    assert environment == made.env

@@ -1,4 +1,4 @@
-"""Which kernels a recipe uses on a GPU, for cards and packages that are only told of."""
+"""Which kernels a recipe uses on a GPU, for cards and packages that are only described."""
 
 import pytest
 from recipekit.runner.launch.kernel_choice import choose

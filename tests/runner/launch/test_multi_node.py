@@ -99,13 +99,13 @@ def story(machines, workplace) -> dict:
     wait_until(lambda: (run / "metrics.jsonl").exists() and len(losses(run)) >= 4, first)
     for pid in subprocess.run(["ip", "netns", "pids", machines[1][0]], capture_output=True, text=True, check=True).stdout.split():
         os.kill(int(pid), signal.SIGKILL)
-    told = {"run": run, "first": (first.communicate(timeout=120)[1], first.returncode), "second": second.communicate(timeout=60)[1]}
-    told["checkpoints"] = {path.name: fault(path) for path in (run / "checkpoints").glob("checkpoint-*")}
+    results = {"run": run, "first": (first.communicate(timeout=120)[1], first.returncode), "second": second.communicate(timeout=60)[1]}
+    results["checkpoints"] = {path.name: fault(path) for path in (run / "checkpoints").glob("checkpoint-*")}
     first = on(machines[0], workplace, "resume", str(run))
     second = on(machines[1], workplace, "join", str(run), "--node", "1")
-    told["resumed"] = (first.communicate(timeout=300)[1], first.returncode)
-    told["joined"] = (second.communicate(timeout=120)[1], second.returncode)
-    return told
+    results["resumed"] = (first.communicate(timeout=300)[1], first.returncode)
+    results["joined"] = (second.communicate(timeout=120)[1], second.returncode)
+    return results
 
 
 @pytest.mark.train

@@ -1,4 +1,4 @@
-"""Where the base model comes from, and what is told when it is not there."""
+"""Where the base model comes from, and the message when it is not there."""
 
 import os
 import subprocess
@@ -9,12 +9,13 @@ from pathlib import Path
 
 import pytest
 from recipekit.runner.models import resolve
-from recipekit.runner.models.resolve import EMBEDDED, cache_folder, resolve_model
+from recipekit.runner.models.resolve import cache_folder, resolve_model
 from recipekit.runner.runtime.run_files import STATUS
 from recipekit.runner.runtime.run_folder import RunFolder
 from recipekit.schemas.base.errors import UserError
 from recipekit.schemas.base.hashing import folder_identity
 from recipekit.schemas.base.redact import redact
+from recipekit.schemas.model_rules import EMBEDDED
 from recipekit.schemas.sections import Model
 
 

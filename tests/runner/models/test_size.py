@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from recipekit.runner.models.size import cached_folder, model_size, public_models
+from recipekit.runner.models.size import local_folder, model_size, public_models
 from recipekit.runner.models.tiny import shrunk
 from recipekit.schemas.base.errors import UserError
 
@@ -92,7 +92,7 @@ def test_a_model_in_the_hubs_cache_is_found_by_its_revision(tmp_path, monkeypatc
     (folder / "refs").mkdir()
     (folder / "refs" / "main").write_text("abc")
     (folder / "snapshots" / "abc" / "config.json").write_text(json.dumps(GPT2))
-    assert cached_folder("some/model") == cached_folder("some/model", "abc") == folder / "snapshots" / "abc"
-    assert cached_folder("some/model", "other") is None
+    assert local_folder("some/model", None) == local_folder("some/model", "abc") == folder / "snapshots" / "abc"
+    assert local_folder("some/model", "other") is None
     size = model_size("some/model")
     assert size and size.parameters == 124_439_808

@@ -9,6 +9,7 @@ from recipekit.runner.models.template_rows import date_note
 from recipekit.schemas.recipe import load_recipe
 from recipekit.schemas.yaml_writing import to_yaml
 
+from ...support.jsonl import write_jsonl
 from ...support.tiny import TEMPLATE
 
 pytest.importorskip("jinja2", reason="needs the extra [eval]")
@@ -30,7 +31,7 @@ def checked(tmp_path, command_line, recipe_file, minimal):
         if template is not None and not in_settings:
             (model / "chat_template.jinja").write_text(template)
         turns = [{"role": "user", "content": "Where is the owl?"}, {"role": "assistant", "content": "<think>High.</think>In the tree."}]
-        (tmp_path / "rows.jsonl").write_text("".join(json.dumps({"messages": turns, "id": n}) + "\n" for n in range(3)))
+        write_jsonl(tmp_path / "rows.jsonl", [{"messages": turns, "id": n} for n in range(3)])
         source = {"path": str(tmp_path / "rows.jsonl"), "converter": "messages"}
         values = {"model.base_model": str(model), "data.sources": [source], "data.dedup": "none"} | changes
         outcome = command_line("check", "--data", recipe_file(to_yaml(minimal(values)), "r.yml"), *settings)

@@ -39,7 +39,7 @@ def forking(warm, monkeypatch):
 
 
 def facts(warm, folder: Path) -> dict:
-    """What the tiny model's tokenizer and model are when loaded, told by a process of its own: torch and its warnings stay out of this one."""
+    """What the tiny model's tokenizer and model are when loaded, read by a process of its own: torch and its warnings stay out of this one."""
     done = warm("-m", "tests.support.model_facts", folder)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])

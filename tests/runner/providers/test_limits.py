@@ -36,20 +36,20 @@ def test_a_request_that_fits_exactly_is_sent() -> None:
 
 def test_a_request_waits_for_cheaper_ones_in_flight() -> None:
     async def run() -> list[str]:
-        budget, told = Budget(Limits(max_tokens=150), Used()), []
+        budget, order = Budget(Limits(max_tokens=150), Used()), []
         first = await budget.reserve(ASKED, None)
 
         async def second() -> None:
             await budget.reserve(ASKED, None)
-            told.append("second")
+            order.append("second")
 
         waiting = asyncio.create_task(second())
         await asyncio.sleep(0)  # the second request begins to wait
-        told.append("first ends")
+        order.append("first ends")
         await budget.settle(first, Reply("x", "stop", 10, 10), None)
         await waiting
         assert budget.used[1] == 20
-        return told
+        return order
 
     assert asyncio.run(run()) == ["first ends", "second"]
 

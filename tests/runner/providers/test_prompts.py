@@ -29,7 +29,7 @@ def test_an_unfilled_placeholder_is_reported() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("prompt: 1\n", "missing key 'user'"),
         ("prompt: 1\nuser: hi\nsytem: be kind\n", "did you mean 'system'"),
@@ -37,10 +37,10 @@ def test_an_unfilled_placeholder_is_reported() -> None:
         ("prompt: 1\nuser: hi\nexamples: [{input: a}]\n", "missing key 'output'"),
     ],
 )
-def test_a_file_that_is_not_a_prompt_is_refused_with_its_location(tmp_path: Path, text: str, told: str) -> None:
+def test_a_file_that_is_not_a_prompt_is_refused_with_its_location(tmp_path: Path, text: str, message: str) -> None:
     path = tmp_path / "p.yml"
     path.write_text(text)
-    with pytest.raises(UserError, match=told) as error:
+    with pytest.raises(UserError, match=message) as error:
         load_prompt(str(path))
     assert str(path) in str(error.value)
 

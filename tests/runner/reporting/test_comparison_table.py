@@ -1,10 +1,9 @@
 """A comparison on the terminal: more tables where it is narrow, and no number that is cut."""
 
-from io import StringIO
-
 import pytest
 from recipekit.runner.reporting.comparison import print_comparison
-from recipekit.schemas.base.screen import Screen
+
+from ...support.terminal import screen_text
 
 
 def estimate(value):
@@ -24,9 +23,7 @@ FOUND = {
 
 
 def shown(width):
-    stream = StringIO()
-    print_comparison(FOUND, Screen(file=stream, width=width))
-    return stream.getvalue()
+    return screen_text(lambda screen: print_comparison(FOUND, screen), width)
 
 
 @pytest.mark.parametrize("width", [40, 80, 120, 200])

@@ -6,8 +6,8 @@ import pytest
 from recipekit.runner.runtime.run_files import MANIFEST, STATUS
 from recipekit.runner.runtime.run_folder import RunFolder
 
+from ...support.jsonl import write_jsonl
 from ...support.run_files import manifest_with
-from ...support.tiny import write_jsonl
 
 for package in ("numpy", "sklearn"):
     pytest.importorskip(package, reason=f"needs the extra [eval]: {package}")
@@ -63,13 +63,13 @@ def test_the_table_names_each_letters_accuracy(command_line, runs):
 
 
 @pytest.mark.parametrize(
-    ("names", "told"),
+    ("names", "message"),
     [
         (("EI", "NS", "FT"), "no run predicts JP"),
         (("fewer", "NS", "FT", "JP"), "different rows: 4 and 3 rows, 3 in common"),
         (("EI", "NS", "FT", "JP", "other"), "has labels that are neither types nor their letters: no, yes"),
     ],
 )
-def test_incompatible_runs_are_not_joined(command_line, runs, names, told):
+def test_incompatible_runs_are_not_joined(command_line, runs, names, message):
     refused = command_line("compare", "--join", *(runs[name] for name in names))
-    assert refused.code == 1 and told in " ".join(refused.err.split())
+    assert refused.code == 1 and message in " ".join(refused.err.split())

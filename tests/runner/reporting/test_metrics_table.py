@@ -1,11 +1,10 @@
 """Base beside tuned on the terminal, in words that claim no more than was measured."""
 
-import io
-
 import pytest
 from recipekit.runner.reporting.metrics_table import metrics_table
 from recipekit.runner.reporting.verdicts import number, verdict
-from recipekit.schemas.base.screen import Screen
+
+from ...support.terminal import screen_text
 
 
 def estimate(value, low=0.0, high=0.0):
@@ -59,9 +58,7 @@ METRICS = {
 
 
 def printed(metrics, width=140):
-    screen = io.StringIO()
-    metrics_table(metrics, Screen(file=screen, width=width))
-    return screen.getvalue()
+    return screen_text(lambda screen: metrics_table(metrics, screen), width)
 
 
 def test_a_further_set_has_its_name_above_its_table():

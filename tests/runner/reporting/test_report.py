@@ -154,13 +154,13 @@ def test_an_unmeasurable_difference_is_not_called_equal():
     assert "the tuned model's perplexity could not be measured, while that of the base model could" in answer(facts)
 
 
-@pytest.mark.parametrize(("majority", "told"), [(60, True), (70, True), (59, False), (None, False)])
-def test_the_majority_baseline_tempers_the_praise(majority, told):
+@pytest.mark.parametrize(("majority", "expected"), [(60, True), (70, True), (59, False), (None, False)])
+def test_the_majority_baseline_tempers_the_praise(majority, expected):
     facts = facts_of(accuracy=(True, 0, 60, True))
     facts["models"]["majority"] = {"accuracy": {"value": majority}}
     said = answer(facts)
     assert "accuracy is better than that of the base model" in said
-    assert ("no better than a baseline without a language model (majority class" in said) is told
+    assert ("no better than a baseline without a language model (majority class" in said) is expected
 
 
 @pytest.mark.parametrize(("near", "said"), [({"test": 3}, True), ({"test": 2}, False), ({"validation": 9}, False), ({}, False)])

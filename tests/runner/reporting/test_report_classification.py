@@ -26,7 +26,7 @@ def test_labels_and_texts_are_never_markup(page):
 
 
 def test_the_answer_names_the_baseline():
-    words = "On 4 test rows the tuned model's macro f1 is better than that of TF-IDF + logistic regression: 0.750 against 0.550."
+    words = "On 4 test rows the tuned model's macro-F1 is better than that of TF-IDF + logistic regression: 0.750 against 0.550."
     assert answer(classification_metrics(significant=True)) == words
     assert (
         answer(classification_metrics(significant=False))

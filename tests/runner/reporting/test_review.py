@@ -10,7 +10,7 @@ from recipekit.runner.reporting.review import write_review_page
 
 from ...support.browser import requests
 from ...support.finished_runs import HOSTILE, write_chat_run
-from ...support.tiny import write_jsonl
+from ...support.jsonl import write_jsonl
 
 for package in ("jinja2", "scipy"):
     pytest.importorskip(package, reason=f"needs the extra [eval]: {package}")

@@ -1,10 +1,9 @@
 """Runs on the terminal: whatever the width, a path can be pasted and a number is whole."""
 
-from io import StringIO
-
 import pytest
 from recipekit.runner.reporting.runs_table import print_runs
-from recipekit.schemas.base.screen import Screen
+
+from ...support.terminal import screen_text
 
 PATH = "runs/introspection_smollm/20261121-105352-f66721"
 WHY = "runs/introspection_smollm/20261121-105352-f66721/status.json: is damaged: unexpected end of data: line 1 column 14"
@@ -33,9 +32,7 @@ ROWS = [
 
 
 def shown(width, rows=ROWS):
-    stream = StringIO()
-    print_runs(rows, Screen(file=stream, width=width))
-    return stream.getvalue()
+    return screen_text(lambda screen: print_runs(rows, screen), width)
 
 
 @pytest.mark.parametrize("width", [20, 40, 80, 100, 130, 200])

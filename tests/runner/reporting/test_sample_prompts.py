@@ -1,18 +1,14 @@
 """Sample prompts on the terminal: a line for each answer, and no character that a terminal would obey."""
 
-import io
-
 from recipekit.runner.reporting.sample_prompts import answered_prompts, print_samples
-from recipekit.schemas.base.screen import Screen
 from rich.cells import cell_len
 
 from ...support.finished_runs import PROBES
+from ...support.terminal import screen_text
 
 
 def printed(found: dict, width: int = 60) -> list[str]:
-    console = Screen(file=io.StringIO(), width=width)
-    print_samples({"prompts": found}, console)
-    return [line.rstrip() for line in console.file.getvalue().splitlines()]
+    return [line.rstrip() for line in screen_text(lambda screen: print_samples({"prompts": found}, screen), width).splitlines()]
 
 
 def test_each_answer_fits_one_line():

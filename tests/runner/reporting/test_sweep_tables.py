@@ -1,10 +1,10 @@
 """The tables of a sweep: nothing is cut off, whatever the width."""
 
-import io
-
 import pytest
-from recipekit.runner.reporting.sweep_tables import print_sweep
-from recipekit.schemas.base.screen import Screen
+from recipekit.runner.reporting.runs_table import print_sweep
+from recipekit.runner.reporting.verdicts import metric_name
+
+from ...support.terminal import screen_text
 
 METRICS = {name: 0.1234 for name in ("macro_f1", "accuracy", "perplexity", "stop_rate", "repetition", "reply_tokens", "token_reduction")}
 ROWS = [
@@ -15,16 +15,14 @@ ROWS = [
 
 
 def printed(width: int, rows=ROWS) -> str:
-    console = Screen(width=width, file=io.StringIO(), record=True)
-    print_sweep(rows, console)
-    return console.export_text()
+    return screen_text(lambda screen: print_sweep(rows, screen), width)
 
 
 @pytest.mark.parametrize("width", [200, 80, 50])
 def test_columns_that_do_not_fit_continue_in_another_table(width):
     shown = printed(width)
     assert "…" not in shown and max(map(len, shown.splitlines())) <= width
-    words = {word for name in METRICS for word in name.split("_")} | {
+    words = {word for name in METRICS for word in metric_name(name).split()} | {
         "state",
         "steps",
         "minutes",

@@ -137,7 +137,7 @@ def test_loading_counts_where_it_takes_more_than_the_training(planned):
     assert "loading" not in planned(QWEN, {"adapter": "qlora", "gradient_checkpointing": True, "micro_batch_size": 4}).parts
 
 
-def test_modules_that_are_trained_whole_next_to_an_adapter_keep_the_models_type(planned, minimal):
+def test_modules_that_are_trained_whole_next_to_an_adapter_keep_the_models_type(minimal):
     size = model_size("x", public={"x": {"config": LLAMA2}})
     assert size
     recipe = Recipe.from_values(minimal({"training.adapter": "lora", "training.lora_r": 8, "training.lora_target_modules": ["q_proj"]}))
@@ -195,7 +195,7 @@ def test_checkpointing_keeps_one_layer_and_every_layers_input(planned):
     assert least < most / 5
 
 
-def test_unknown_layers_have_no_activation_estimate(planned, minimal):
+def test_unknown_layers_have_no_activation_estimate(minimal):
     size = model_size("x", public={"x": {"config": LLAMA2}})
     assert size
     plan = memory_plan(Recipe.from_values(minimal()), size._replace(family="mamba"), GPU)

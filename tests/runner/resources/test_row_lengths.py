@@ -1,6 +1,5 @@
 """What sequence_len and memory must hold: rows in tokens where the tokenizer is at hand, else in bytes."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,8 @@ from recipekit.runner.resources.row_lengths import PER_MESSAGE, TEMPLATE, Length
 from recipekit.runner.runtime.machine import Machine
 from recipekit.schemas.recipe import load_recipe
 from recipekit.schemas.yaml_writing import to_yaml
+
+from ...support.jsonl import write_jsonl
 
 CPU = Machine(memory=64 << 30, cores=8)
 
@@ -50,7 +51,7 @@ def test_without_a_tokenizer_bytes_are_counted() -> None:
 @pytest.mark.parametrize(("characters", "tokens"), [(3, 64), (300, 192), (30_000, 512)])
 def test_memory_is_estimated_at_the_longest_row(tmp_path: Path, minimal: Any, characters: int, tokens: int) -> None:
     rows = tmp_path / "train.jsonl"
-    rows.write_text("".join(json.dumps(chat("Why?", "a" * size)) + "\n" for size in (1, characters)))
+    write_jsonl(rows, [chat("Why?", "a" * size) for size in (1, characters)])
     (tmp_path / "r.yml").write_text(to_yaml(minimal({"training.sequence_len": 512})))
     recipe = load_recipe(str(tmp_path / "r.yml")).recipe
     assert forward_pass_of(recipe, CPU, rows, "nobody/nothing", None) == ForwardPass(tokens, tokens)
@@ -64,7 +65,7 @@ def test_packed_rows_are_as_long_as_the_block(tmp_path: Path, minimal: Any) -> N
 
 def test_the_lengths_of_all_rows_are_estimated_from_their_bytes(tmp_path: Path, minimal: Any) -> None:
     rows = tmp_path / "train.jsonl"
-    rows.write_text("".join(json.dumps(chat("Why?", "a" * size)) + "\n" for size in (2, 302, 32)))
+    write_jsonl(rows, [chat("Why?", "a" * size) for size in (2, 302, 32)])
     (tmp_path / "r.yml").write_text(to_yaml(minimal({})))
     recipe, template = load_recipe(str(tmp_path / "r.yml")).recipe, TEMPLATE + 2 * PER_MESSAGE
     assert row_tokens(recipe, rows, "nobody/nothing", every=True) == [102 + template, 12 + template, 2 + template]

@@ -4,7 +4,8 @@ import json
 
 import pytest
 from recipekit.runner.runtime.checkpoints import fault, newest, other_training
-from recipekit.runner.runtime.seals import SEAL, write_seal
+from recipekit.runner.runtime.seals import write_seal
+from recipekit.schemas.base.hashing import SEAL
 
 FILES = {"model.safetensors": b"weights" * 99, "optimizer.pt": b"moments", "rng_state.pth": b"", "nested/scheduler.pt": b"schedule"}
 
@@ -110,7 +111,7 @@ def test_notes_do_not_change_the_training_identity():
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "message"),
     [
         ({"model": {"identity": "a@2"}}, "model.identity was a@1 and is a@2"),
         ({"packages": {"torch": "2.13"}}, "packages.torch was 2.12 and is 2.13"),
@@ -119,5 +120,5 @@ def test_notes_do_not_change_the_training_identity():
         ({}, "its configuration or its data changed"),
     ],
 )
-def test_the_changed_training_setting_is_reported(changes, told):
-    assert other_training(lock("a"), lock("b", **changes)) == [told]
+def test_the_changed_training_setting_is_reported(changes, message):
+    assert other_training(lock("a"), lock("b", **changes)) == [message]

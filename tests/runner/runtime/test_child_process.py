@@ -1,16 +1,15 @@
-"""Child processes, with real ones: followed, told to stop, never left behind, and their failures told with the cause."""
+"""Child processes, with real ones: followed, stopped, never left behind, and their failures reported with the cause."""
 
 import os
 import signal
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 from recipekit.runner.runtime.child_process import failure, run_child
 from recipekit.schemas.base.errors import UserError
 
-from ...support.waiting import PATIENCE, wait_until
+from ...support.waiting import PATIENCE, is_running, wait_until
 
 EVENT = """import json, time
 def tell(kind, **facts):
@@ -53,9 +52,9 @@ DEAF = (
     EVENT
     + """
 import os, signal
-signal.signal(signal.SIGTERM, lambda number, frame: open("told", "w").close())
+signal.signal(signal.SIGTERM, lambda number, frame: open("signalled", "w").close())
 tell("ready", pid=os.getpid())
-while not os.path.exists("told"):
+while not os.path.exists("signalled"):
     time.sleep(0.01)
 """
 )
@@ -63,7 +62,7 @@ STUBBORN = (
     EVENT
     + """
 import os, signal, subprocess, sys
-signal.signal(signal.SIGTERM, lambda number, frame: open("told", "w").close())
+signal.signal(signal.SIGTERM, lambda number, frame: open("signalled", "w").close())
 grandchild = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
 tell("ready", pid=grandchild.pid)
 while True:
@@ -74,7 +73,7 @@ while True:
 
 @pytest.fixture
 def child(tmp_path):
-    """Runs a Python text as a child in a folder and gives the events that it told."""
+    """Runs a Python text as a child in a folder and gives its events."""
 
     def run(text, env=None, on_event=None):
         events = []
@@ -86,7 +85,7 @@ def child(tmp_path):
 
 @pytest.fixture
 def runner(tmp_path):
-    """Starts `recipe wait` with a child and gives the process and the number that the child told when it was ready."""
+    """Starts `recipe wait` with a child and gives the process and the number that the child reported when it was ready."""
     started = []
 
     def start(text, **options):
@@ -116,15 +115,8 @@ def _heed_signals() -> None:
         signal.signal(number, signal.SIG_DFL)
 
 
-def is_alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
-
-
 def gone(pid: int) -> bool:
-    return wait_until(lambda: not is_alive(pid))
+    return wait_until(lambda: not is_running(pid))
 
 
 def test_events_come_in_order_and_output_goes_to_the_log(child, tmp_path):
@@ -237,20 +229,20 @@ def test_a_progress_bar_that_returns_to_its_start_counts_as_lines(tmp_path):
 def test_long_lines_and_a_big_log_are_cut(tmp_path):
     log = tmp_path / "train.log"
     log.write_bytes(b"x" * 10_000_000 + b"\n" + b"last\n")
-    told = str(failure("training", 1, log, []))
-    assert "last" in told and len(told) < 1000
+    message = str(failure("training", 1, log, []))
+    assert "last" in message and len(message) < 1000
 
 
 def test_a_failing_listener_ends_the_child(child):
-    told = []
+    pids = []
 
     def fail(event):
-        told.append(event["pid"])
+        pids.append(event["pid"])
         raise ValueError("while following")
 
     with pytest.raises(ValueError, match="while following"):
         child(EVENT + "import os\ntell('ready', pid=os.getpid())\ntime.sleep(60)", on_event=fail)
-    assert gone(told[0])
+    assert gone(pids[0])
 
 
 def test_signals_are_ours_again_when_the_child_has_ended(child):
@@ -274,8 +266,8 @@ def test_a_signal_lets_the_child_checkpoint_and_the_command_exits_130(runner, tm
 def test_a_second_signal_ends_the_child_and_its_children_at_once(runner, tmp_path):
     process, grandchild = runner(STUBBORN)
     process.send_signal(signal.SIGINT)
-    wait_until((tmp_path / "told").exists, process)
-    assert process.poll() is None and is_alive(grandchild)
+    wait_until((tmp_path / "signalled").exists, process)
+    assert process.poll() is None and is_running(grandchild)
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=PATIENCE)
     assert process.returncode == 130
@@ -303,7 +295,7 @@ def test_a_run_stays_locked_until_its_child_has_checkpointed(runner, tmp_path):
     process, pid = runner(OBEDIENT.replace("    open(", "    while not os.path.exists('looked'):\n        time.sleep(0.02)\n    open("))
     process.kill()
     process.wait()
-    assert RunFolder(tmp_path).is_locked() and is_alive(pid)
+    assert RunFolder(tmp_path).is_locked() and is_running(pid)
     (tmp_path / "looked").touch()
     assert gone(pid)
     assert not RunFolder(tmp_path).is_locked()
@@ -313,5 +305,5 @@ def test_nohup_survives_a_closed_terminal(runner):
     process, pid = runner(OBEDIENT, preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN))
     process.send_signal(signal.SIGHUP)
     os.kill(process.pid, signal.SIGTERM)
-    _, told = process.communicate(timeout=PATIENCE)
-    assert process.returncode == 130 and "SIGTERM" in told and "SIGHUP" not in told
+    _, output = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 130 and "SIGTERM" in output and "SIGHUP" not in output

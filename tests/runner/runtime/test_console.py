@@ -87,14 +87,14 @@ def test_without_a_terminal_steps_are_printed_every_few_seconds(shown):
     def long_ago(display):
         display.last_plain = -1e9
 
-    told = shown([{"event": "step", "step": 7, "loss": 1.23456, "eval_loss": 2.0, "tokens_per_s": 99.6}], terminal=False, before=long_ago)
-    assert told.strip() == "training 7 · 0:00 elapsed · loss 1.235 · eval_loss 2.000 · 100 tokens/s"
+    output = shown([{"event": "step", "step": 7, "loss": 1.23456, "eval_loss": 2.0, "tokens_per_s": 99.6}], terminal=False, before=long_ago)
+    assert output.strip() == "training 7 · 0:00 elapsed · loss 1.235 · eval_loss 2.000 · 100 tokens/s"
 
 
 def test_on_a_terminal_every_event_moves_the_bar(shown):
-    told = shown(EVENTS, terminal=True)
+    output = shown(EVENTS, terminal=True)
     for text in ("tokenising", "loading the model", "training", "1/12", "loss 2.500", "321 tokens/s", "4/12", "eval_loss 2.250", "4/8"):
-        assert text in told
+        assert text in output
 
 
 @pytest.mark.parametrize(("seconds", "text"), [(0, "0:00"), (94.4, "1:34"), (3599.6, "1:00:00"), (7294, "2:01:34")])
@@ -123,8 +123,8 @@ def test_an_unnamed_stage_is_shown_by_its_key(shown):
 
 
 def test_messages_are_not_markup(shown):
-    told = shown([], terminal=False, before=lambda display: display.say("data", "[red]rows[/red] [/x] from [bold]"))
-    assert "[red]rows[/red] [/x] from [bold]" in told
+    output = shown([], terminal=False, before=lambda display: display.say("data", "[red]rows[/red] [/x] from [bold]"))
+    assert "[red]rows[/red] [/x] from [bold]" in output
 
 
 def test_lines_go_to_stderr_because_stdout_is_for_data(capsys):

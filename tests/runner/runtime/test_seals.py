@@ -5,8 +5,9 @@ import os
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from recipekit.runner.runtime.seals import SEAL, read_seal, read_sealed, require_sealed, seal_faults, seal_files, unseal_files, write_seal
+from recipekit.runner.runtime.seals import read_seal, read_sealed, require_sealed, seal_faults, seal_files, unseal_files, write_seal
 from recipekit.schemas.base.errors import UserError
+from recipekit.schemas.base.hashing import SEAL
 
 
 @pytest.fixture

@@ -98,7 +98,7 @@ waits_for_ever()
 @pytest.mark.parametrize(
     "habit",
     ["", "signal.signal(signal.SIGTERM, signal.SIG_IGN)", "signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1])"],
-    ids=["ends when it is told", "ends when it is killed", "is slow to answer"],
+    ids=["ends when it is asked to", "ends when it is killed", "is slow to answer"],
 )
 def test_a_hanging_trainer_is_ended_with_its_stack(tmp_path, monkeypatch, watched_by, habit):
     watched_by(lambda: time.monotonic() if (tmp_path / "hangs").exists() else 0.0)

@@ -15,7 +15,8 @@ from recipekit.runner.stages import data as stage
 from recipekit.runner.stages.context import RunContext
 from recipekit.schemas.sections import Data, Source, Split
 
-from ...support.tiny import emogpt_rows, write_jsonl
+from ...support.jsonl import write_jsonl
+from ...support.tiny import emogpt_rows
 
 
 def key_now(data):

@@ -6,7 +6,10 @@ import pytest
 from recipekit.runner.stages.evaluate import evaluate_key
 from recipekit.runner.stages.predictions import sample_rows
 from recipekit.schemas.evaluation_rules import generates_replies
-from recipekit.schemas.sections import Evaluation, Gate, Generation, Recipe, SamplePrompts
+from recipekit.schemas.evaluation_sections import Gate, Generation, SamplePrompts
+from recipekit.schemas.sections import Evaluation, Recipe
+
+from ...support.jsonl import write_jsonl
 
 pytest.importorskip("numpy", reason="needs the extra [train]: numpy")
 
@@ -14,7 +17,7 @@ pytest.importorskip("numpy", reason="needs the extra [train]: numpy")
 @pytest.fixture
 def rows(tmp_path):
     path = tmp_path / "validation.jsonl"
-    path.write_text("".join(json.dumps({"id": f"row {n}"}) + "\n" for n in range(40)))
+    write_jsonl(path, [{"id": f"row {n}"} for n in range(40)])
     return path
 
 

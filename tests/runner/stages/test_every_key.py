@@ -9,14 +9,13 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from recipekit.runner.evaluation.judge import Limits
 from recipekit.runner.evaluation.probes import requested_probes
 from recipekit.runner.evaluation.rubric import rubric_prompt
 from recipekit.runner.generate.job import Job
 from recipekit.runner.providers.endpoints import endpoint
 from recipekit.runner.providers.judge import Scorer
 from recipekit.runner.stages.predictions import predictions_key
-from recipekit.schemas.generate_sections import Generate, Provider
+from recipekit.schemas.generate_sections import Generate, Limits, Provider
 from recipekit.schemas.json_schema import schema, subschema
 from recipekit.schemas.rules import findings
 from recipekit.schemas.sections import Evaluation, Recipe

@@ -6,7 +6,8 @@ from recipekit.converters.building.pipeline import build
 from recipekit.runner.stages import sets
 from recipekit.schemas.sections import Data, Source, Split
 
-from ...support.chats import chat, write_jsonl
+from ...support.chats import chat
+from ...support.jsonl import write_jsonl
 
 
 def test_what_a_set_leaves_unread_is_said(tmp_path):

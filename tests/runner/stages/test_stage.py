@@ -14,7 +14,8 @@ from recipekit.runner.stages.registry import STAGES
 from recipekit.runner.stages.stage import complete, find, finished_run, require, reuse
 from recipekit.schemas.base.errors import UserError
 
-from ...support.chats import chat_data, chats, write_jsonl
+from ...support.chats import chat_data, chats
+from ...support.jsonl import write_jsonl
 
 
 class Said(list[str]):

@@ -13,6 +13,8 @@ from recipekit.runner.runtime.checkpoints import STOP_AT, TRAINED, newest
 from recipekit.runner.runtime.progress import Progress, read_lines
 from recipekit.runner.worker.callback import METRICS, RunCallback
 
+from ...support.jsonl import write_jsonl
+
 
 @pytest.fixture
 def resumed(tmp_path, monkeypatch):
@@ -21,7 +23,7 @@ def resumed(tmp_path, monkeypatch):
     monkeypatch.setattr("signal.signal", lambda number, handler: None)
 
     def begin(step, epoch=1.5, lines=(), waited=None, **arguments):
-        METRICS.write_text("".join(json.dumps(line) + "\n" for line in lines))
+        write_jsonl(METRICS, lines)
         given = {"eval_strategy": "steps", "eval_steps": 4, "eval_on_start": True, "use_cpu": True, "report_to": []} | arguments
         args = transformers.TrainingArguments(output_dir=str(tmp_path / "out"), **given)
         state = transformers.TrainerState(global_step=step, epoch=epoch, max_steps=12)

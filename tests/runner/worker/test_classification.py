@@ -1,10 +1,11 @@
 """Classified texts as tensors: what happens to long rows, and what a run must not start with."""
 
-import json
 from types import SimpleNamespace
 
 import pytest
 from recipekit.runner.worker.classification import prepare, split_facts, split_faults, tokenise_rows, weight_faults
+
+from ...support.jsonl import write_jsonl
 
 LABELS = ["sad", "glad"]
 
@@ -28,7 +29,7 @@ def settings(tmp_path=None, **changes):
     values = {"labels": LABELS, "sequence_len": 6, "excess_length_strategy": "raise", "class_weights": None, "test_datasets": None}
     if tmp_path:
         path = tmp_path / "train.jsonl"
-        path.write_text("".join(json.dumps(record) + "\n" for record in RECORDS))
+        write_jsonl(path, RECORDS)
         values["datasets"] = [{"path": str(path)}]
     return SimpleNamespace(**values | changes)
 

@@ -47,7 +47,7 @@ def test_one_bit_of_one_weight_is_found_and_named(checkpoints):
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "message"),
     [
         (lambda s: s["state"][0].update(exp_avg=torch.zeros(4)), "optimizer.pt[state][0][exp_avg][0] is 1.0 and 0.0"),
         (lambda s: s["state"][0].update(exp_avg=torch.ones(5)), "[exp_avg] is torch.float32 of (4,) and torch.float32 of (5,)"),
@@ -58,12 +58,12 @@ def test_one_bit_of_one_weight_is_found_and_named(checkpoints):
     ],
     ids=["a moment", "a shape", "a parameter", "a rate", "a type", "a group"],
 )
-def test_another_optimizer_state_is_reported_with_its_place(checkpoints, change, told):
+def test_another_optimizer_state_is_reported_with_its_place(checkpoints, change, message):
     one, other = checkpoints
     state = torch.load(other / "optimizer.pt", weights_only=True)
     change(state)
     torch.save(state, other / "optimizer.pt")
-    assert told in differences(one, other)["optimizer"]
+    assert message in differences(one, other)["optimizer"]
 
 
 def test_a_part_that_is_missing_is_a_difference(checkpoints):

@@ -17,7 +17,7 @@ if rank == 1:
     time.sleep(0.5)
     (folder / "slow").touch()
 barrier()
-(folder / f"told-{rank}").write_text(f"{is_first()} {world_size()} {all_reduce_sum(rank + 0.5, torch.device('cpu'))} {(folder / 'slow').exists()}")
+(folder / f"result-{rank}").write_text(f"{is_first()} {world_size()} {all_reduce_sum(rank + 0.5, torch.device('cpu'))} {(folder / 'slow').exists()}")
 torch.distributed.destroy_process_group()  # as Axolotl does: gloo's threads may not outlive it
 """
 ONE = """
@@ -49,7 +49,7 @@ def test_two_processes_agree_and_wait_for_each_other(tmp_path):
     argv = [sys.executable, "-W", "ignore", "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", script, tmp_path]
     done = subprocess.run(argv, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
-    assert [(tmp_path / f"told-{rank}").read_text() for rank in (0, 1)] == ["True 2 2.0 True", "False 2 2.0 True"]
+    assert [(tmp_path / f"result-{rank}").read_text() for rank in (0, 1)] == ["True 2 2.0 True", "False 2 2.0 True"]
 
 
 def test_single_process_defaults():

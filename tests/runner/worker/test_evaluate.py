@@ -3,7 +3,7 @@
 import pytest
 
 pytest.importorskip("torch")
-from recipekit.runner.evaluation.reasoning import without_reasoning
+from recipekit.runner.evaluation.scoring import without_reasoning
 from recipekit.runner.worker.evaluate import last_trained
 
 SAID = [("user", "a"), ("assistant", "b"), ("user", "c"), ("assistant", "d")]

@@ -16,7 +16,7 @@ from recipekit.runner.worker.evaluate_classification import classify
 from recipekit.runner.worker.generation import label_probabilities
 from recipekit.runner.worker.loading import load, reference_of
 
-from ...support.tiny import write_jsonl
+from ...support.jsonl import write_jsonl
 
 LABELS = ["glad", "sad"]
 ROWS, BATCH = Path("evaluating"), 2

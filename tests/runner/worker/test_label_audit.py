@@ -1,6 +1,5 @@
 """Counting what is trained, from tensors written by hand. Through the real Axolotl: test_run.py."""
 
-import json
 from types import SimpleNamespace
 
 import pytest
@@ -8,6 +7,8 @@ from recipekit.runner.runtime.tokens_file import SplitTokens
 from recipekit.runner.worker.label_audit import audit, audit_problems, rows_with_injected_special_tokens
 from recipekit.runner.worker.labels import end_ids, last_span
 from recipekit.runner.worker.prepared_rows import split_rows
+
+from ...support.jsonl import write_jsonl
 
 END, PAD = 2, 0
 IDS = {"<end>": END, "<pad>": PAD, "<eot>": 9}
@@ -37,7 +38,7 @@ def audited(tmp_path):
     def run(rows, tensors=None, kind="chat_template", strategy="raise", eot=None, tokenizer=None):
         path = tmp_path / "train.jsonl"
         lines = [{"id": i, "messages": [{"role": "user", "content": "word " * len(labels)}]} for i, labels in rows.items()]
-        path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+        write_jsonl(path, lines)
         cfg = SimpleNamespace(datasets=[{"path": str(path), "type": kind}], test_datasets=None, eot_tokens=eot,
                               excess_length_strategy=strategy, sequence_len=5)  # fmt: skip
         found = [{"input_ids": labels, "labels": labels} for labels in (rows.values() if tensors is None else tensors)]

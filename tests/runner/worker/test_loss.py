@@ -273,7 +273,7 @@ def test_a_model_that_names_no_head_has_the_loss_over_every_position(model, rows
     assert token_loss(found(**inputs), labels).item() == pytest.approx(model(**padded(rows)).loss.item(), rel=1e-6)
 
 
-def test_a_sharded_models_head_is_used_by_the_model_alone(model, rows):
+def test_a_sharded_models_head_is_used_by_the_model_alone(model):
     trainer = Trainer(copy.deepcopy(model))
     set_up_trainer(SimpleNamespace(**vars(CFG) | {"fsdp_config": {"offload_params": False}}), trainer)
     assert not trainer.compute_loss_func.__self__.fused

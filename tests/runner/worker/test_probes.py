@@ -15,7 +15,7 @@ from recipekit.runner.stages.evaluate import evaluate_key
 from recipekit.runner.worker.sentiment_probe import prompt_emotions
 from recipekit.schemas.sections import Recipe
 
-from ...support.tiny import write_jsonl
+from tests.support.jsonl import write_jsonl
 
 PAIRS = [
     {"sentence_good": "the cat sleeps in the barn", "sentence_bad": "the cat sleep in the barn"},

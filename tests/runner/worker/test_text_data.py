@@ -1,12 +1,12 @@
 """Texts as blocks with their account, through a real tokenizer."""
 
-import json
 from types import SimpleNamespace
 
 import pytest
 from recipekit.runner.worker.prepared_rows import step_faults
 from recipekit.runner.worker.text_data import blocks_of, prepare
 
+from ...support.jsonl import write_jsonl
 from ...support.tiny import text_rows
 
 RECORDS = [{"id": str(number), "text": text} for number, text in enumerate(text_rows())]
@@ -66,7 +66,7 @@ def test_a_key_beyond_the_end_of_the_run_is_reported_once_the_blocks_are_counted
 
 def test_both_splits_become_data_sets(tokenizer, tmp_path):
     for name, rows in (("train", RECORDS[:32]), ("validation", RECORDS[32:])):
-        (tmp_path / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+        write_jsonl(tmp_path / f"{name}.jsonl", rows)
     paths = [{"path": str(tmp_path / f"{name}.jsonl")} for name in ("train", "validation")]
     prepared = prepare(settings(datasets=paths[:1], test_datasets=paths[1:]), tokenizer)
     assert prepared.train.column_names == ["input_ids", "labels", "position_ids"]

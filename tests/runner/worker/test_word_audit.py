@@ -46,7 +46,7 @@ def audited(tokenizer):
     return run
 
 
-def told(losses):
+def parts(losses):
     return [(loss.role, loss.kind, loss.text) for loss in losses]
 
 
@@ -55,23 +55,23 @@ def test_a_chat_that_is_written_and_trained_whole_loses_nothing(audited):
 
 
 def test_a_part_of_a_reply_that_is_masked_is_named(audited):
-    assert told(audited(CHAT, trained=["In the tall tree"])) == [("assistant", "masked", " 🌙.")]
+    assert parts(audited(CHAT, trained=["In the tall tree"])) == [("assistant", "masked", " 🌙.")]
 
 
 def test_a_question_that_is_trained_is_named(audited):
-    assert told(audited(CHAT, trained=["Where is the owl?", "In the tall tree 🌙."])) == [("user", "unmasked", "Where is the owl?")]
+    assert parts(audited(CHAT, trained=["Where is the owl?", "In the tall tree 🌙."])) == [("user", "unmasked", "Where is the owl?")]
 
 
 def test_a_masked_reply_must_be_masked(audited):
     chat = [CHAT[0], {**CHAT[1], "train": False}, CHAT[0], {"role": "assistant", "content": "There."}]
     assert audited(chat, trained=["There."]) == []
-    assert told(audited(chat, trained=["There.", "In the tall"])) == [("assistant", "unmasked", "In the tall")]
+    assert parts(audited(chat, trained=["There.", "In the tall"])) == [("assistant", "unmasked", "In the tall")]
 
 
 def test_a_system_message_that_the_template_leaves_out_is_named_word_by_word(audited):
     template = "{% for message in messages if message.role != 'system' %}" + TEMPLATE.partition("%}")[2]
     losses = audited([{"role": "system", "content": "Be brief."}, *CHAT], template)
-    assert told(losses) == [("system", "word", "Be"), ("system", "word", "brief.")]
+    assert parts(losses) == [("system", "word", "Be"), ("system", "word", "brief.")]
     (line,) = problems("train", summary(losses), frozenset(), "the chat template t")
     assert line.startswith("in 1 train row the chat template t leaves out words of the system message: a ('Be brief.')")
     assert "data.system_role: fold" in line
@@ -86,7 +86,7 @@ def test_a_folded_system_message_is_the_beginning_of_the_first_question(audited,
 
 def test_dropped_reasoning_is_counted_and_the_answer_is_trained(audited):
     losses = audited([CHAT[0], THOUGHT], DROP_REASONING + TEMPLATE, trained=["In the tree."], accepted=("reasoning",))
-    assert told(losses) == [("assistant", "reasoning", word) for word in ("<think>", "High.", "</think>")]
+    assert parts(losses) == [("assistant", "reasoning", word) for word in ("<think>", "High.", "</think>")]
     assert list(problems("train", summary(losses), frozenset({"reasoning"}), "t")) == []
     assert len(list(problems("train", summary(losses), frozenset(), "t"))) == 1
 
@@ -94,7 +94,7 @@ def test_dropped_reasoning_is_counted_and_the_answer_is_trained(audited):
 def test_white_space_that_is_stripped_is_counted_and_refused_only_where_the_recipe_keeps_it(audited):
     template = TEMPLATE.replace("message['content']", "message['content'].strip()")
     losses = audited([{"role": "user", "content": "\nHi "}, CHAT[1]], template)
-    assert told(losses) == [("user", "whitespace", "\n ")]
+    assert parts(losses) == [("user", "whitespace", "\n ")]
     assert list(problems("train", summary(losses), frozenset({"whitespace"}), "t")) == []
     (line,) = problems("train", summary(losses), frozenset(), "the chat template t")
     assert "the chat template t strips white space at the ends of the user message: a ('\\n ')" in line
@@ -103,7 +103,7 @@ def test_white_space_that_is_stripped_is_counted_and_refused_only_where_the_reci
 def test_white_space_inside_a_message_is_never_accepted(audited):
     template = TEMPLATE.replace("message['content']", "' '.join(message['content'].split())")
     losses = audited([{"role": "user", "content": "Hi\n\nthere"}, CHAT[1]], template)
-    assert told(losses) == [("user", "gap", "\n\n")]
+    assert parts(losses) == [("user", "gap", "\n\n")]
     (line,) = problems("train", summary(losses), frozenset({"whitespace", "reasoning"}), "t")
     assert "t leaves out white space inside the user message" in line
 

@@ -1,4 +1,4 @@
-"""How what a person did wrong is told."""
+"""How a user's mistakes are reported."""
 
 import pytest
 from recipekit.schemas.base.errors import GateError, Interrupted, Location, Problem, UserError

@@ -3,10 +3,11 @@
 import hashlib
 
 import pytest
+from recipekit.converters.building.manifest import own_files, verify_folder
 from recipekit.converters.building.pipeline import build
-from recipekit.converters.building.verify import own_files, verify_folder
 
-from ...support.chats import chat_data, chats, write_jsonl
+from ...support.chats import chat_data, chats
+from ...support.jsonl import write_jsonl
 
 
 @pytest.fixture
