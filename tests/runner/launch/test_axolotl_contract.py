@@ -270,8 +270,8 @@ def test_rendered_keys_may_not_be_passed_through():
     assert "accelerator_config" in known["refused"]
     unguarded = keys - set(known["rendered"]) - {"accelerator_config"}
     # ours by default, but a person may know better
-    assert unguarded == {"greater_is_better", "lora_mlp_kernel", "lora_o_kernel", "lora_qkv_kernel", "sdpa_varlen", "wandb_name",
-                         "wandb_project"}  # fmt: skip
+    assert unguarded == {"eval_strategy", "greater_is_better", "lora_mlp_kernel", "lora_o_kernel", "lora_qkv_kernel",
+                         "save_strategy", "sdpa_varlen", "wandb_name", "wandb_project"}  # fmt: skip
 
 
 def test_the_pinned_axolotl_is_the_one_whose_fields_we_know():
