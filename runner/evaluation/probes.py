@@ -8,7 +8,8 @@ from ...schemas.base.hashing import key_of, with_contents
 from ...schemas.sample_prompts import sample_texts
 from ...schemas.sections import Evaluation, Model, Recipe
 from ..models.resolve import resolve_model
-from ..runtime.run_files import EVALUATING, PromptAnswers, ReplyEmotions, RightPairs, RunFile
+from ..runtime.probe_results import ReplyEmotions, RightPairs
+from ..runtime.run_files import EVALUATING, PromptAnswers, RunFile
 from ..runtime.run_folder import RUNS, RunFolder
 from . import blimp
 from .minimal_pairs import minimal_pair_scores

@@ -77,3 +77,20 @@ class Diversity(TypedDict):
     distinct_2: float | None
     nearest: float | None
     compared: int
+
+
+class RightPairs(TypedDict):
+    """In which minimal pairs each model is right: for each file, in its order."""
+
+    key: str
+    base: dict[str, list[bool]]
+    tuned: dict[str, list[bool]]
+
+
+class ReplyEmotions(TypedDict):
+    """The emotions of prompts and of each model's replies to them, None without a reply."""
+
+    key: str
+    base: list[tuple[str, str | None]]
+    tuned: list[tuple[str, str | None]]
+    rows_without_emotion: int

@@ -6,7 +6,7 @@ from typing import Any, Generic, Literal, NamedTuple, NotRequired, Required, Typ
 from ...converters.building.manifest import Manifest
 from .metrics_faults import metrics_fault
 from .metrics_file import Metrics
-from .probe_results import Answer
+from .probe_results import Answer, RightPairs
 from .tokens_file import SplitTokens, tokens_fault
 
 T = TypeVar("T")
@@ -244,23 +244,6 @@ class PromptAnswers(TypedDict):
     key: str
     base: NotRequired[list[Answer]]
     tuned: list[Answer]
-
-
-class RightPairs(TypedDict):
-    """In which minimal pairs each model is right: for each file, in its order."""
-
-    key: str
-    base: dict[str, list[bool]]
-    tuned: dict[str, list[bool]]
-
-
-class ReplyEmotions(TypedDict):
-    """The emotions of prompts and of each model's replies to them, None without a reply."""
-
-    key: str
-    base: list[tuple[str, str | None]]
-    tuned: list[tuple[str, str | None]]
-    rows_without_emotion: int
 
 
 class PredictRequest(TypedDict):

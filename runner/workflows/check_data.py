@@ -81,12 +81,12 @@ def check_data(path: Path, settings: tuple[str, ...]) -> DataCheck:
             continue
         problems += template_problems(loaded, trial.records)
         sections[place[:-2]].add(trial, record_type)
-    for path, section in sections.items():
+    for key_path, section in sections.items():
         budget = float(section.max_dropped > 0) if unread else section.max_dropped
         problems += _found(check_budget, section.ledger, budget, files)
         problems += _found(check_labels, section.labels, recipe.data.labels)
         if repeated := section.ledger.kept - len(section.digests):
-            of = "" if path == ("data",) else f" of evaluation.also.{path[-1]}"
+            of = "" if key_path == ("data",) else f" of evaluation.also.{key_path[-1]}"
             kept = "all are kept, by data.dedup: none" if recipe.data.dedup == "none" and not of else "one of each is kept"
             notes.append(f"duplicates: {repeated:,} of {section.ledger.kept:,} rows{of}; {kept}")
     return DataCheck(problems, sum(section.ledger.rows_in for section in sections.values()), tuple(unread), tuple(notes))

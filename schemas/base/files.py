@@ -1,9 +1,7 @@
 """Write files and folders atomically: the result is the complete old one or the complete new one."""
 
-import ctypes
 import errno
 import os
-import shutil
 import stat
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -11,9 +9,12 @@ from functools import cache
 from hashlib import sha256
 from io import BufferedReader
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from .errors import Location, Problem, UserError
+
+if TYPE_CHECKING:
+    from ctypes import CDLL
 
 MANIFEST = "manifest.json"  # written last: if it exists, the folder is complete
 SENT_BYTES = 8 << 20
@@ -98,12 +99,22 @@ def require_utf8_name(name: str) -> None:
 def send_to_disk(stream: BinaryIO, start: int, end: int) -> None:
     """Start writing the bytes from start to end to disk, without waiting. Errors appear in the final flush."""
     if begin := getattr(_libc(), "sync_file_range", None):  # Linux has it
-        begin(stream.fileno(), ctypes.c_int64(start), ctypes.c_int64(end - start), _SYNC_FILE_RANGE_WRITE)
+        from ctypes import c_int64
+
+        begin(stream.fileno(), c_int64(start), c_int64(end - start), _SYNC_FILE_RANGE_WRITE)
 
 
 @cache
-def _libc() -> ctypes.CDLL:
-    return ctypes.CDLL(None, use_errno=True)
+def _libc() -> "CDLL":
+    from ctypes import CDLL
+
+    return CDLL(None, use_errno=True)
+
+
+def _remove_tree(folder: Path, ignore_errors: bool = False) -> None:
+    from shutil import rmtree  # with the compression modules a twentieth of the time of `recipe check`
+
+    rmtree(folder, ignore_errors=ignore_errors)
 
 
 def cannot_write(path: Path, error: OSError, size: int | None = None) -> UserError:
@@ -153,7 +164,7 @@ def replacing_folder(target: Path) -> Iterator[Path]:
     except OSError as error:
         raise cannot_write(target, error) from None
     finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        _remove_tree(temporary, ignore_errors=True)
 
 
 def replace_folder(new: Path, target: Path) -> None:
@@ -170,12 +181,12 @@ def replace_folder(new: Path, target: Path) -> None:
     except OSError as error:
         raise cannot_write(target, error) from None
     if new.name.endswith(".tmp"):  # the old folder, which sweep would find
-        shutil.rmtree(new, ignore_errors=True)
+        _remove_tree(new, ignore_errors=True)
         return
     try:
         remove_folder(new)
     except UserError:  # the new folder is in place, even if the old one cannot be removed
-        shutil.rmtree(new, ignore_errors=True)
+        _remove_tree(new, ignore_errors=True)
 
 
 def remove_folder(folder: Path) -> None:
@@ -188,7 +199,7 @@ def remove_folder(folder: Path) -> None:
         if folder.exists():
             leaving = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
             folder.rename(leaving)
-            shutil.rmtree(leaving)
+            _remove_tree(leaving)
     except OSError as error:
         raise cannot_write(folder, error) from None
 
@@ -233,7 +244,7 @@ def sweep(target: Path) -> None:
         if name == f".{target.name}.old" and not target.exists():
             left.rename(target)
         elif name in (f".{target.name}", f".{target.name}.old"):
-            left.unlink(missing_ok=True) if left.is_file() else shutil.rmtree(left, ignore_errors=True)
+            left.unlink(missing_ok=True) if left.is_file() else _remove_tree(left, ignore_errors=True)
 
 
 def sweep_folder(folder: Path) -> None:
@@ -258,4 +269,4 @@ def _swap(new: Path, target: Path) -> None:
     old = target.with_name(f".{target.name}.old.{os.getpid()}.tmp")
     target.rename(old)
     new.rename(target)
-    shutil.rmtree(old, ignore_errors=True)
+    _remove_tree(old, ignore_errors=True)
