@@ -400,7 +400,7 @@ def test_unread_keys_and_artifacts_are_in_the_manifest(tmp_path):
     assert (source["unread_keys"], source["artifacts"]) == ({"id": 2, "about": 1}, {"{{name}}": 1})
 
 
-@pytest.mark.parametrize("empty", [b"", b"\n\n", gzip.compress(b"")])
+@pytest.mark.parametrize("empty", [b"", b"\n\n", gzip.compress(b"", mtime=0)], ids=["nothing", "blank lines", "gzip"])
 @pytest.mark.parametrize(
     ("converter", "rows"), [("text", b"It rained."), ("messages", orjson.dumps(chat("Hi?"))), ("babylm", b"word " * 20)]
 )
