@@ -113,7 +113,7 @@ def test_a_gate_of_a_set_refuses_the_run_by_its_name(with_sets, workplace, recip
     sets = {"sums": {**SETS["sums"], "gates": {"accuracy": {"min": 1.0}}}}
     done = recipe("eval", with_sets["run"], "--set", f"evaluation.also={json.dumps(sets)}", cwd=workplace)
     assert done.returncode == 3 and "gate FAILED: sums: accuracy is 0.000, at least 1 is required" in done.stderr
-    assert "sums rows" in done.stderr, "the numbers are shown"
+    assert "sums: 10 rows, 95% intervals" in done.stderr, "the numbers are shown"
     assert read(workplace, with_sets, "status.json")["reason"] == "failed gates: sums.accuracy"
 
 
