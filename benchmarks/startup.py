@@ -50,7 +50,9 @@ def cpu_seconds(argv: list[str]) -> float:
     """User and system time of one run of `argv`. Raises RuntimeError when it fails."""
     null = os.open(os.devnull, os.O_RDWR)
     actions = [(os.POSIX_SPAWN_DUP2, null, fd) for fd in (0, 1, 2)]
-    pid = os.posix_spawn(argv[0], argv, {**os.environ, "DO_NOT_TRACK": "1", "AXOLOTL_DO_NOT_TRACK": "1"}, file_actions=actions)
+    environment = {**os.environ, "DO_NOT_TRACK": "1", "AXOLOTL_DO_NOT_TRACK": "1"}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # an editable install would be compiled anew in each run
+    pid = os.posix_spawn(argv[0], argv, environment, file_actions=actions)
     _, status, usage = os.wait4(pid, 0)
     os.close(null)
     if status:
