@@ -18,18 +18,21 @@ def follow_launcher_exit() -> None:
 
     torchrun gives each process a session and signals all of it. A loader that gets SIGTERM dies, and the current step with it.
     """
-    os.register_at_fork(after_in_child=_end_with_parent)
+    forking = [0]  # the process that forks
+    os.register_at_fork(before=lambda: forking.__setitem__(0, os.getpid()), after_in_child=lambda: _end_with_parent(forking[0]))
     if "TORCHELASTIC_RUN_ID" in os.environ:
-        _end_with_parent()
+        _end_with_parent(os.getppid())
         os.register_at_fork(after_in_child=os.setpgrp)
     else:
         threading.Thread(target=_end_orphan, args=(os.getppid(),), daemon=True).start()
 
 
-def _end_with_parent() -> None:
+def _end_with_parent(parent: int) -> None:
     """Have this process killed when its parent ends. A pool's process waits for its queue even if nobody is left who could fill it."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:  # it ended before the call
+        os.kill(os.getpid(), signal.SIGKILL)
 
 
 def _end_orphan(launcher: int) -> None:
