@@ -103,7 +103,7 @@ def trace(config: dict[str, Any], tokens: int) -> tuple[Allocator, int]:
     from torch.utils._pytree import tree_leaves
     from transformers import AttentionInterface, AutoConfig, AutoModelForCausalLM
 
-    allocator, live = Allocator(), {}
+    allocator, live, held = Allocator(), {}, 0
 
     class Watch(TorchDispatchMode):
         def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -131,7 +131,6 @@ def trace(config: dict[str, Any], tokens: int) -> tuple[Allocator, int]:
     AttentionInterface.register(
         "outline", lambda module, query, key, value, mask, **_: (Flash.apply(query, key, value).transpose(1, 2), None)
     )
-    held = 0
     with Watch():
         with torch.device("meta"):
             known = {key: value for key, value in config.items() if key != "fused_attention"}

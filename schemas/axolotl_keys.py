@@ -40,7 +40,7 @@ def _faults(key: str, recipe: dict[str, Any], known: dict[str, Any]) -> Iterator
     elif key not in known["effects"]:
         import difflib
 
-        near = difflib.get_close_matches(key, [*known["fields"], *known["rendered"]], n=1)
+        near = difflib.get_close_matches(key, dict.fromkeys([*known["fields"], *known["rendered"]]), n=1)
         yield f"unknown key {key!r} in axolotl", f"did you mean {near[0]!r}?" if near else f"Axolotl {known['version']} would ignore it"
     else:
         yield from _without_effect(key, recipe, known["effects"][key], known["rendered"])

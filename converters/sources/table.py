@@ -78,10 +78,9 @@ def convert(
         if column := next((name for name in joined if isinstance(value[name], list | dict)), None):
             yield Drop(row, "column_not_text", f"{column!r} is a list or an object: a template takes texts and numbers")
             continue
-        given = _filled(template, value) if template else value[given_key]
-        fields: RecordValue = {"text": given}
+        fields: RecordValue = {"text": _filled(template, value) if template else value[given_key]}
         if record_type == "chat":
-            fields = {"messages": chat_messages([(given, value[assistant_key])], value[system_key] if system_key else None)}
+            fields = {"messages": chat_messages([(fields["text"], value[assistant_key])], value[system_key] if system_key else None)}
         elif record_type == "classification":
             label = label_text(value[label_key])
             if names and label not in (None, "") and not isinstance(label, NoAnswer) and str(label) not in names:
