@@ -11,7 +11,7 @@ from ...schemas.recipe import check_recipe
 
 class Checked(NamedTuple):
     """The problems; how many recipes were checked, how many have problems, and how many other YAML files were skipped; from the data, the
-    rows read, the sources not read, and notes."""
+    rows read, the sources not read, and notes. Of several recipes, these begin with the recipe's path."""
 
     problems: list[Problem]
     recipes: int
@@ -40,7 +40,8 @@ def check_recipes(names: Iterable[str], settings: tuple[str, ...], with_data: bo
     recipes, rows = invalid, 0
     unread: list[str] = []
     notes: list[str] = []
-    for path in dict.fromkeys(paths):
+    different = list(dict.fromkeys(paths))
+    for path in different:
         of_path = check_recipe(path, settings)
         if with_data and not of_path:
             from .check_data import check_data
@@ -48,8 +49,9 @@ def check_recipes(names: Iterable[str], settings: tuple[str, ...], with_data: bo
             of_data = check_data(path, settings)
             of_path = of_data.problems
             rows += of_data.rows
-            unread += of_data.unread
-            notes += of_data.notes
+            which = f"{path}: " if len(different) > 1 else ""
+            unread += [which + source for source in of_data.unread]
+            notes += [which + note for note in of_data.notes]
         problems += of_path
         recipes, invalid = recipes + 1, invalid + bool(of_path)
     return Checked(problems, recipes, invalid, skipped, rows, unread, notes)

@@ -147,6 +147,17 @@ def test_what_a_conversion_would_say_of_keys_and_texts_is_said(
     assert "no row has 'client', which options.roles names" in outcome.err and "&amp; (1 row)" in outcome.err
 
 
+def test_notes_name_the_recipe_if_there_are_several(command_line: Recipe, recipe_file: Write, minimal: Minimal, tmp_path: Path) -> None:
+    row = json.dumps({"messages": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Ho"}]})
+    for name, rows in (("one", 2), ("two", 3)):
+        (tmp_path / f"{name}.jsonl").write_text(f"{row}\n" * rows, encoding="utf-8")
+    sources = {name: [{"path": str(tmp_path / f"{name}.jsonl"), "converter": "messages"}] for name in ("one", "two")}
+    one, two = (recipe_file(to_yaml(minimal({"data.sources": sources[name]})), f"{name}.yml") for name in sources)
+    outcome = command_line("check", "--data", one, two)
+    assert f"\n{one}: duplicates: 1 of 2 rows;" in outcome.err and f"\n{two}: duplicates: 2 of 3 rows;" in outcome.err
+    assert "\nduplicates: 2 of 3 rows;" in command_line("check", "--data", two).err
+
+
 def test_a_check_says_which_sources_it_does_not_read(command_line: Recipe, recipe_file: Write, minimal: Minimal) -> None:
     recipe = data_recipe(recipe_file, minimal, sources=[{"path": "hf://you/rows", "converter": "messages"}])
     assert command_line("check", "--data", recipe).err == "1 recipe checked, 0 rows read: no problems\nnot read: hf://you/rows\n"
