@@ -1,36 +1,49 @@
-"""Messages of a chat log, as Slack, Discord and Telegram export them.
+"""Messages of a chat log, as Slack, Discord, Telegram and WhatsApp export them.
 
     {"from": "Lena", "date": "2026-08-01T09:00:00", "text": "When do you open on Sunday?"}
     {"from": "Tom", "date": "2026-08-01T09:01:10", "text": "We open at ten."}
 
 One person is the assistant, whose messages are trained; the others are the user. Messages that follow each other on one side become one. A
-conversation ends before a pause of `gap_minutes`, and with its file. Rows without a text or a person, such as events, are left out and
-counted; so are messages that nobody answers, and those of the assistant that open a conversation.
+conversation ends before a pause of `gap_minutes`, and with its file; with `thread_key`, the messages of a thread are one conversation. Rows
+without a text or a person, such as events, are left out and counted; so are messages that nobody answers, and those of the assistant that
+open a conversation. The text that WhatsApp exports is read as such rows (converters/reading/whatsapp.py).
 """
 
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from itertools import groupby
+from pathlib import PurePath
 from typing import Annotated, Any, NamedTuple
 
 from ...schemas.options import Positive, Text
+from ..reading.readers import Reader, Reads
 from ..reading.records import Drop, Record, Row, joined
+from ..reading.whatsapp import whatsapp_reader
 from .key_paths import SeveralValues, value_at
 
-VERSION = 1
+VERSION = 2
 RECORD_TYPES = ("chat",)
-INPUT = "values"
 STATELESS = False  # a conversation has many rows
-_EVENTS = ("channel_join", "channel_leave", "group_join", "group_leave")  # subtypes of Slack that have a text
+_EVENTS = {  # that have a text: subtypes of Slack, types of Discord
+    *("channel_join", "channel_leave", "group_join", "group_leave"),
+    *("GuildMemberJoin", "RecipientAdd", "RecipientRemove", "ChannelNameChange", "ChannelIconChange", "ChannelPinnedMessage", "Call"),
+    *("ThreadCreated",),
+}
+
+
+def INPUT(head: bytes) -> Reads | Reader:
+    """Return the reader of WhatsApp's text, or `values` for any other file."""
+    return whatsapp_reader(head) or "values"
 
 
 class _Message(NamedTuple):
-    """A row's message: who wrote it, when (seconds since 1970), and what."""
+    """A row's message: who wrote it, when (seconds since 1970), what, and in which thread."""
 
     row: Row
     by_assistant: bool
     at: float
     text: str
+    thread: Any = None
 
 
 def convert(
@@ -41,14 +54,19 @@ def convert(
     speaker_key: Annotated[Text, "The key of the person who wrote a message."] = "from",
     text_key: Annotated[Text, "The key of a message's text."] = "text",
     time_key: Annotated[Text, "The key of a message's time: ISO 8601, or seconds since 1970."] = "date",
+    thread_key: Annotated[Text | None, "The key of a message's thread, if it is in one: `thread_ts` for Slack."] = None,
     gap_minutes: Annotated[Positive, "A pause of so many minutes ends a conversation."] = 60,
 ) -> Iterator[Record | Drop]:
-    """Yield one chat per conversation."""
+    """Yield one chat per conversation; those of threads, whose messages others interrupt, at the end."""
     conversation: list[_Message] = []
+    threads: dict[tuple[Any, ...], list[_Message]] = {}
     for row in rows:
-        found = _message(row, assistant, speaker_key, text_key, time_key)
+        found = _message(row, assistant, speaker_key, text_key, time_key, thread_key)
         if isinstance(found, Drop):
             yield found
+            continue
+        if found.thread not in (None, ""):
+            threads.setdefault((PurePath(row.file).parent, str(found.thread)), []).append(found)
             continue
         before = conversation[-1] if conversation else found
         if before.row.file != row.file or not 0 <= found.at - before.at < gap_minutes * 60:
@@ -56,21 +74,24 @@ def convert(
             conversation = []
         conversation.append(found)
     yield from _chat(conversation)
+    for messages in threads.values():
+        yield from _chat(messages)
 
 
-def _message(row: Row, assistant: str, speaker_key: str, text_key: str, time_key: str) -> _Message | Drop:
+def _message(row: Row, assistant: str, speaker_key: str, text_key: str, time_key: str, thread_key: str | None) -> _Message | Drop:
     value = row.value
     if not isinstance(value, dict):
         return Drop(row, "not_a_message", "expected an object")
     try:
         speaker, text, time = value_at(value, speaker_key), _text(value_at(value, text_key)), value_at(value, time_key)
+        thread = value_at(value, thread_key) if thread_key else None
     except SeveralValues as several:
         return Drop(row, "several_values", str(several))
-    if not speaker or not text.strip() or value.get("subtype") in _EVENTS:
+    if not speaker or not text.strip() or not {str(value.get("subtype")), str(value.get("type"))}.isdisjoint(_EVENTS):
         return Drop(row, "no_message", filtered=True)
-    if (at := _seconds(time)) is None:
+    if (at := seconds(time)) is None:
         return Drop(row, "no_time", f"{time_key!r} is {time!r:.40}: neither ISO 8601 nor seconds since 1970")
-    return _Message(row, str(speaker) == assistant, at, text)
+    return _Message(row, str(speaker) == assistant, at, text, thread)
 
 
 def _text(value: Any) -> str:
@@ -80,7 +101,8 @@ def _text(value: Any) -> str:
     return "".join(text for text in texts if isinstance(text, str))
 
 
-def _seconds(time: Any) -> float | None:
+def seconds(time: Any) -> float | None:
+    """Return a time as seconds since 1970; None if it is neither that nor ISO 8601."""
     try:
         return float(time)
     except (TypeError, ValueError):

@@ -17,6 +17,7 @@ CONVERTERS = (
     "alpaca_emotion",
     "babylm",
     "chat_log",
+    "chatgpt",
     "emogpt",
     "emollm",
     "introspection",

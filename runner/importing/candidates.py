@@ -4,13 +4,14 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path, PurePath
-from typing import Any, NamedTuple
+from typing import Any
 
 import orjson
 
 from ...converters.reading.files import SourceFile
 from ...converters.sources.registry import CONVERTERS, converter, recognise_rows, recognise_text, signatures
-from ...schemas.sections import RecordType
+from .candidate import ENOUGH_OF_ONE_FORM, Candidate, changed
+from .chat_logs import logs_of_rows, logs_of_text
 from .columns import (
     ANSWER_ENDINGS,
     ASSISTANT,
@@ -29,8 +30,6 @@ from .columns import (
 from .nested import all_levels, one_level
 from .speakers import chat_roles, unread_keys
 
-ENOUGH = 0.5  # share of the rows: real files have unusable ones
-ENOUGH_OF_ONE_FORM = 0.2  # if no other format looks like this
 HEAD = 1 << 16
 LINES_PER_PARAGRAPH = 20  # with more, blank lines do not separate paragraphs
 _TIME = r"(?:\[?\d[\d/.,: \u202f-]{5,30}(?:[AP]M)?\]?[ -]*)?"  # before the speaker, in the export of a messenger
@@ -38,21 +37,9 @@ _SPEAKER = re.compile(_TIME + r"[\W_]*([^\W\d][\w .'-]{0,30}?)[*_]*[:：][*_]*\s
 _FRONT_MATTER = re.compile(rb"---[ \t]*\r?\n(?:[\w-]+:|[ \t#-]).*\n(?:.*\n){0,200}?---[ \t]*\r?\n")
 FILES = 20  # looked at for front matter
 FOLDERS = 20  # more folders are topics or dates, not labels
-_HELPER = re.compile(r"\b(?:bot|agent|assistant|support|help ?desk)\b", re.IGNORECASE)
 SPEAKERS, SPOKEN = 6, 0.4  # a dialogue: at most so many names start at least this share of the lines
 ROLES = ("role", "from", "speaker", "author", "sender_type", "author_type", "sender", "participant")
 CONTENTS = ("content", "value", "text", "message", "utterance", "body", "parts")
-
-
-class Candidate(NamedTuple):
-    """A way to read the rows, and why. `doubt` says that the rows also allow other ways."""
-
-    converter: str
-    record_type: RecordType
-    options: dict[str, Any]
-    why: str
-    enough: float = ENOUGH
-    doubt: bool = False
 
 
 def candidates(rows: list[dict[str, Any]]) -> Iterator[Candidate]:
@@ -68,8 +55,9 @@ def candidates(rows: list[dict[str, Any]]) -> Iterator[Candidate]:
         if why := recognise_rows(name, rows):
             yield Candidate(name, converter(name).RECORD_TYPES[0], {}, why, ENOUGH_OF_ONE_FORM)
     yield from _chats(rows, columns)
-    yield from _message_log(Columns(all_levels(rows)))
-    tables = [*_tables(Columns(one_level(rows)))]
+    logs = [*logs_of_rows(rows)]
+    yield from logs
+    tables = [one for one in _tables(Columns(one_level(rows))) if not logs or not one.doubt]
     if not tables and len(rows) > 1:
         tables = [one for one in _tables(Columns(all_levels(rows))) if not one.doubt]
     yield from tables
@@ -80,19 +68,19 @@ def _chats(rows: list[dict[str, Any]], columns: Columns) -> Iterator[Candidate]:
         chats = [found for row in rows if (found := _turns(row.get(key)))]
         if not chats:
             continue
-        role, content = _first(ROLES, chats[0][0]), _first(CONTENTS, chats[0][0])
+        role, content = _first(ROLES, chats[0][0]), _content(chats[0][0])
         if not role or not content:
             continue
         system, extra = columns.named(SYSTEM), unread_keys((turn for chat in chats for turn in chat), (role, content))
         named, why = chat_roles(([turn.get(role) for turn in chat if isinstance(turn, dict)] for chat in chats), share_gpt=role == "from")
         if role == "from":
-            options = _changed(
+            options = changed(
                 conversations_key=(key, "conversations"), value_key=(content, "value"), roles=(named, None), system_key=(system, "system"),
                 ignore_message_keys=(extra or None, None),
             )  # fmt: skip
             yield Candidate("sharegpt", "chat", options, f"{key} is a list of turns with from and {content}{why}", ENOUGH_OF_ONE_FORM)
         else:
-            options = _changed(
+            options = changed(
                 messages_key=(key, "messages"), role_key=(role, "role"), content_key=(content, "content"), roles=(named, None),
                 system_key=(system, "system"), ignore_message_keys=(extra or None, None),
             )  # fmt: skip
@@ -118,26 +106,10 @@ def _one_message_per_row(columns: Columns) -> Iterator[Candidate]:
             for row in columns.rows:
                 chats.setdefault(row.get(group), []).append(row.get(role))
             named, why = chat_roles(chats.values())
-            options = _changed(
+            options = changed(
                 conversation_key=(group, None), role_key=(role, "role"), content_key=(content, "content"), roles=(named, None)
             )
             yield Candidate("messages", "chat", options, f"each row is a message of the conversation {group}{why}")
-
-
-def _message_log(columns: Columns) -> Iterator[Candidate]:
-    """Yield the candidate for dated messages of a few people, without the id of a conversation."""
-    speaker, time, text = columns.speaker(), columns.time(), columns.named(TEXT)
-    if speaker and time and text:
-        people = [name for name, _ in Counter(map(str, columns.values(speaker))).most_common()]
-        assistant = next(filter(_HELPER.search, people), people[0])
-        others = [name for name in people if name != assistant]
-        options = _changed(
-            assistant=(assistant, "assistant"), speaker_key=(speaker, "from"), text_key=(text, "text"), time_key=(time, "date")
-        )  # fmt: skip
-        user = f"{others[0]} is the user" if len(others) == 1 else "the others are the user"
-        chosen = "" if _HELPER.search(assistant) else ", who wrote most of them"
-        why = f"each row is a dated message; {assistant} is the assistant{chosen}; {user}"
-        yield Candidate("chat_log", "chat", options, why, doubt=True)
 
 
 def _turns(value: Any) -> list[dict[str, Any]] | None:
@@ -185,7 +157,7 @@ def _tables(columns: Columns) -> Iterator[Candidate]:
 
 def _questions(columns: Columns, user: str, assistant: str, doubt: bool) -> Candidate:
     system = columns.named(SYSTEM)
-    named = _changed(user_key=(user, "user"), assistant_key=(assistant, "assistant"), system_key=(system, None))
+    named = changed(user_key=(user, "user"), assistant_key=(assistant, "assistant"), system_key=(system, None))
     why = f"columns {user} and {assistant} are a question and its answer"
     if context := columns.named(CONTEXT, but=(user, assistant)):
         parts = (user, context) if folded(user) in ("instruction", "prompt", "request") else (context, user)
@@ -198,21 +170,22 @@ def _questions(columns: Columns, user: str, assistant: str, doubt: bool) -> Cand
 
 
 def _labelled(columns: Columns, text: str, label: str, doubt: bool) -> Candidate:
-    named = _changed(text_key=(text, "text"), label_key=(label, "label"))
+    named = changed(text_key=(text, "text"), label_key=(label, "label"))
     if pair := columns.pair_of(text):
-        named = {**_changed(label_key=(label, "label")), "text_template": "\n\n".join(f"{{{name}}}" for name in pair)}
+        named = {**changed(label_key=(label, "label")), "text_template": "\n\n".join(f"{{{name}}}" for name in pair)}
         text = " and ".join(pair)
     return Candidate("table", "classification", named, f"column {label} has few different values: labels of {text}", doubt=doubt)
 
 
 def _text(columns: Columns, text: str, doubt: bool = False) -> Candidate:
     turns = " with the turns of chats: to train the replies alone, write them as lists of messages" if columns.holds_turns(text) else ""
-    return Candidate("table", "text", _changed(text_key=(text, "text")), f"column {text} is text{turns}", doubt=doubt)
+    return Candidate("table", "text", changed(text_key=(text, "text")), f"column {text} is text{turns}", doubt=doubt)
 
 
 def text_candidates(files: list[SourceFile]) -> Iterator[Candidate]:
     """Yield the candidates for files without rows: plain text."""
     head = head_of(files[0])
+    yield from logs_of_text(head)
     suffixes = {file.path.suffix for file in files}
     for name in CONVERTERS:
         if why := recognise_text(name, head, suffixes):
@@ -262,12 +235,13 @@ def head_of(file: SourceFile) -> bytes:
         return stream.read(HEAD)
 
 
+def _content(turn: dict[str, Any]) -> str | None:
+    """Return the key of a message's content: of several, the first that holds a text and not its parts."""
+    found = [key for name in CONTENTS if (key := _first((name,), turn))]
+    return next((key for key in found if isinstance(turn[key], str)), next(iter(found), None))
+
+
 def _first(names: tuple[str, ...], keys: Any) -> str | None:
     """Return the first of the names among the keys, ignoring case."""
     lowered = {str(key).lower().strip(): key for key in keys}
     return next((lowered[name] for name in names if name in lowered), None)
-
-
-def _changed(**options: tuple[Any, str | None]) -> dict[str, Any]:
-    """Return the options whose value is not the default."""
-    return {name: value for name, (value, default) in options.items() if value is not None and value != default}

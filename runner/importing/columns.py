@@ -9,12 +9,13 @@ from ...schemas.base.words import CJK
 
 USER = (
     "question", "prompt", "user", "query", "instruction", "input", "ask", "request", "problem", "human", "patient", "client", "source", "q",
+    "front",
     "frage", "anfrage", "pregunta", "pergunta", "domanda", "vraag", "pytanie", "вопрос", "问题", "问", "質問", "질문",
 )  # fmt: skip
 ASSISTANT = (
     "answer", "response", "reply", "assistant", "completion", "output", "solution", "target", "bot", "doctor", "therapist", "counselor",
     "a", "answers", "antwort", "réponse", "reponse", "respuesta", "resposta", "risposta", "antwoord", "odpowiedź", "ответ", "回答", "答案",
-    "答", "답변",
+    "答", "답변", "back",
 )  # fmt: skip
 NO_REPLIES = ("output", "target", "completion")  # of a text, these may be what is made of it
 CONTEXT = ("context", "passage", "input", "document", "background", "paragraph")

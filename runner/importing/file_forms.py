@@ -13,6 +13,7 @@ from ...converters.reading.readers import read_file, skip_lines
 from ...converters.reading.records import Row
 from ...schemas.base.errors import Location, Problem, UserError
 from ...schemas.sections import UTF8
+from .anki import anki_header
 from .speakers import KNOWN
 
 TABLES = (".csv", ".tsv")  # formats in which commas are separators
@@ -24,7 +25,11 @@ def lines_to_skip(files: list[SourceFile]) -> int:
     for file in files:
         with open_source(file.path, file.encoding) as stream:
             head = stream.read(HEAD)
-        if text_format(head) == "text" and sniff(head) in ("csv", "tsv") and _may_be_a_table(file, head):
+        if text_format(head) != "text" or sniff(head) not in ("csv", "tsv"):
+            continue
+        if notes := anki_header(head):
+            found.setdefault(notes.lines, file)
+        elif _may_be_a_table(file, head):
             found.setdefault(lines_above(head), file)
     if len(found) > 1:
         number = max(found)

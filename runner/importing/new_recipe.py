@@ -146,7 +146,7 @@ def _source(draft: Draft, path: str) -> str:
     keys = {"skip_lines": first.skip_lines, "field": first.field, "split": split, "options": options}
     more = {**draft.declared, **{key: value for key, value in keys.items() if value}}
     why = {"encoding": " # the file is not UTF-8: check with `recipe mask` that accents are right",
-           "skip_lines": " # the lines above the header", "field": " # the key of the rows"}  # fmt: skip
+           "skip_lines": " # the lines above the table", "field": " # the key of the rows"}  # fmt: skip
     lines += [f"      {key}: {one_line(value)}{why.get(key, '')}" for key, value in more.items()]
     # Rows with an unread key of MEANINGS are refused: ignoring it would change what is trained.
     unread = [key for key in found.unread if key not in (*_kept_groups(found), *MEANINGS, OTHERS)]
@@ -174,14 +174,17 @@ def _split(found: Recognised) -> str:
 
 def recognised_lines(found: Recognised) -> Iterator[tuple[str, str]]:
     """Yield what was recognised in the data files, each with a heading."""
-    choice, first = found.choice, "" if found.is_whole else "the first "
+    choice, first, first_file = found.choice, "" if found.is_whole else "the first ", found.files[0]
     records = counted(len(found.records), f"{choice.record_type} record")
     yield "read", f"{first}{records} with the converter {choice.converter}: {choice.why}"
-    if skipped := found.files[0].skip_lines:
+    skipped = first_file.skip_lines
+    if skipped and first_file.columns:
+        yield "skipped", f"{counted(skipped, 'line')} above the first row, line {skipped + 1} (skip_lines)"
+    elif skipped:
         names = ", ".join(map(str, found.records[0].row.value))
         above = "the line above it is" if skipped == 1 else f"the {skipped} lines above it are"
         yield "header", f"line {skipped + 1}, {names}; {above} not read (skip_lines)"
-    if field := found.files[0].field:
+    if field := first_file.field:
         yield "rows", f"the list {field!r} in the file's object (field)"
     if len(found.files) > 1:
         kinds = Counter(file.path.suffix or "without suffix" for file in found.files)

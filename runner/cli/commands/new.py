@@ -60,6 +60,7 @@ def _for_data(
     from ...importing.new_recipe import Draft, recipe_for, recognised_lines
 
     encoding = encoding if encoding != UTF8 else _encoding(data)
+    columns = columns or _anki_columns(data)
     found = _recognised(data, record_type, encoding, columns)
     for head, text in recognised_lines(found):
         _say(head, text)
@@ -97,6 +98,17 @@ def _encoding(data: tuple[str, ...]) -> str:
     encoding = next(iter(readings.values()))
     _say("encoding", f"{encoding}, the likeliest for files that are not UTF-8; set another with --encoding: {', '.join(ways)}")
     return encoding
+
+
+def _anki_columns(data: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the columns of notes that Anki exported, with a message; none for other files."""
+    from ...importing.anki import anki_header_of
+
+    if not (header := anki_header_of([*data])):
+        return ()
+    html = "; texts are HTML and trained as they are: for plain text, export without HTML and media references" * header.is_html
+    _say("columns", f"{', '.join(header.columns)}, of notes from Anki{html}")
+    return header.columns
 
 
 def _asks() -> bool:

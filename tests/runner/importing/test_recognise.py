@@ -190,6 +190,36 @@ def test_a_transcript_is_text_with_a_note(tmp_path):
     assert "conversation" not in recognise([written(tmp_path, "story.md", "Once there was a fox.\n\nNote: it was red.\n")]).choice.why
 
 
+def log(*said, gap=7200, pair=60):
+    """Conversations of two messages each: a question, and after `pair` seconds its reply."""
+    return [{"from": who, "date": 1_790_000_000 + gap * (n // 2) + pair * (n % 2), "text": f"Said {n}"} for n, who in enumerate(said)]
+
+
+def test_the_assistant_of_a_log_is_who_replies(tmp_path):
+    write_jsonl(tmp_path / "log.jsonl", log(*["Zoe", "Adam"] * 30))
+    found = recognise([str(tmp_path / "log.jsonl")])
+    assert found.choice.converter == "chat_log" and found.choice.options == {"assistant": "Adam"} and not found.alternatives
+    write_jsonl(tmp_path / "log.jsonl", log(*["Zoe", "Adam", "Adam", "Zoe", "Zoe", "Adam"] * 10))
+    assert [one.options for one in recognise([str(tmp_path / "log.jsonl")]).alternatives] == [{"assistant": "Zoe"}]
+    write_jsonl(tmp_path / "log.jsonl", log(*["Zoe", "help desk"] * 30, gap=60, pair=1))
+    assert recognise([str(tmp_path / "log.jsonl")]).choice.options == {"assistant": "help desk"}
+
+
+def test_the_threads_of_slack_are_conversations(tmp_path):
+    write_jsonl(tmp_path / "log.jsonl", [{"user": row["from"], "ts": row["date"], "text": row["text"], "thread_ts": n // 2}
+                                         for n, row in enumerate(log(*["Zoe", "Adam"] * 30))])  # fmt: skip
+    found = recognise([str(tmp_path / "log.jsonl")])
+    assert found.choice.options == {"assistant": "Adam", "speaker_key": "user", "time_key": "ts", "thread_key": "thread_ts"}
+    assert len(found.records) == 30
+
+
+def test_a_message_with_its_text_and_its_parts_is_read_by_the_text(tmp_path):
+    parts = {"type": "text", "citations": [], "start_timestamp": "2026-01-01T00:00:00Z"}
+    turns = [{"sender": who, "text": said, "content": [parts | {"text": said}]} for who, said in (("human", "Hi"), ("assistant", "Ho"))]
+    found = recognise([written(tmp_path, "data.json", json.dumps([{"chat_messages": turns}] * 3))])
+    assert found.choice.options["content_key"] == "text" and len(found.records) == 3
+
+
 def test_rows_that_cannot_be_used_are_allowed_by_a_line_to_uncomment(tmp_path):
     path = written(tmp_path, "data.csv", table("question,answer", [*QUESTIONS, "Why?,"]))
     text = recipe_for(Draft("mine", recognise([path]), [path], tmp_path))
@@ -241,20 +271,14 @@ def test_rows_that_a_conversion_would_refuse_are_not_taken(tmp_path):
         (lines({"prompt": "a", "completion": "b", "label": False}), "preference data"),
         ('["one text", "another text"]', "its rows have no keys: each is a text"),
         (json.dumps({"faq-1": {"question": "a", "answer": "b"}, "faq-2": {"question": "c", "answer": "d"}}), "the file is one object"),
-        (
-            json.dumps(
-                [
-                    {"mapping": {"a": {"parts": [f"A long text of node {n}"]}, "b": {"parts": ["Another text of the chat"]}}}
-                    for n in range(20)
-                ]
-            ),
-            "no converter reads these rows",
-        ),
+        (json.dumps([{"mapping": {"a": {"parts": [f"A long text of node {n}"]}, "b": {"parts": ["Another text of the chat"]}}} for n in range(20)]),
+         "no converter reads these rows"),
+        (json.dumps({"about": "All chats.", "chats": {"list": [{"messages": []}]}}), "all chats of a Telegram account"),
         ("__label__good It was a good film\n__label__bad It was a bad film\n", "labels in the form of fastText"),
         ("From ann@b.org Thu Jan  1 00:00:00 2026\nSubject: Order\n\nWhere is it?\n", "a mailbox"),
         ("INTP\nENFP\nINTP\n", "no converter reads this file"),
     ],
-)
+)  # fmt: skip
 def test_other_kinds_of_files_are_refused(tmp_path, text, what):
     with pytest.raises(UserError, match=what):
         recognise([written(tmp_path, "data", text)])
