@@ -117,7 +117,7 @@ def _refusal(name: str, revision: str | None, error: BaseException) -> UserError
     elif isinstance(error, RevisionNotFoundError):
         what, hint, rule = f"has no revision {revision} on the hub", "check model.revision", "no-revision"
     elif isinstance(error, RepositoryNotFoundError):
-        what, hint = "no such model on the hub, or it is private", _near(name)
+        what, hint = "no such model on the hub, or it is private", _near(name, UNKNOWN)
     elif isinstance(error, HfHubHTTPError) and error.response is not None:
         what, hint = _answer(error), "try again later"
         if error.response.status_code in (401, 403):
@@ -127,8 +127,8 @@ def _refusal(name: str, revision: str | None, error: BaseException) -> UserError
     elif is_invalid_reply(error):
         what, hint = f"{_endpoint()} did not answer like a hub: {_first_line(error)}", "check HF_ENDPOINT and the network"
     else:
-        near = f"{_near(name)} Otherwise " if _near(name) != UNKNOWN and name not in public_models() else ""
-        what, hint = f"the hub cannot be reached ({_endpoint()}), and the model is not in its cache", f"{near}check the network"
+        what = f"the hub cannot be reached ({_endpoint()}), and the model is not in its cache"
+        hint = "check the network" if name in public_models() else _near(name, "check the network")
     return UserError(Problem(Location(name), what, f"{hint}, {_instead(name)}", rule))
 
 
@@ -154,6 +154,6 @@ def _instead(name: str) -> str:
     return f"or set model.base_model to a folder or {EMBEDDED}{smoke}"
 
 
-def _near(name: str) -> str:
+def _near(name: str, otherwise: str) -> str:
     near = difflib.get_close_matches(name, public_models(), n=1, cutoff=0.8)
-    return f"did you mean {near[0]}?" if near else UNKNOWN
+    return f"did you mean {near[0]}? Otherwise {otherwise}" if near else otherwise

@@ -4,6 +4,8 @@ import os
 import subprocess
 import sys
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -72,6 +74,18 @@ def require_model(model: Model, runs: Path, smoke: bool) -> None:
         require_weights(found.path, model.revision)
 
 
+def require_local_model(model: Model) -> None:
+    """Raise UserError for a folder that is no model, and for code from the hub that is not run; the hub is not asked."""
+    if not model.base_model.startswith(("run:", "embedded:", TINY)):
+        resolve_model(model, Path())
+
+
+def require_local_model_of(loaded: LoadedRecipe) -> None:
+    """Raise UserError, with its location in the recipe, if the recipe's model is a folder that is no model."""
+    with _located(loaded, ("model", "base_model")):
+        require_local_model(loaded.recipe.model)
+
+
 def require_model_of(loaded: LoadedRecipe, runs: Path) -> None:
     """Raise UserError, with its location in the recipe, if the recipe's model is unavailable."""
     _require(loaded, ("model", "base_model"), loaded.recipe.model, runs)
@@ -84,8 +98,15 @@ def require_sentiment_model_of(loaded: LoadedRecipe, runs: Path) -> None:
 
 
 def _require(loaded: LoadedRecipe, key: tuple[str, str], model: Model, runs: Path) -> None:
-    try:
+    with _located(loaded, key):
         require_model(model, runs, loaded.is_smoke)
+
+
+@contextmanager
+def _located(loaded: LoadedRecipe, key: tuple[str, str]) -> Iterator[None]:
+    """Give errors the location of the recipe's key."""
+    try:
+        yield
     except UserError as error:
         location = loaded.document.location(key)
         raise UserError(

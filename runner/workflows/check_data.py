@@ -17,6 +17,7 @@ from ...schemas.generate_rules import GENERATED
 from ...schemas.recipe import is_prompt, load_recipe
 from ...schemas.sections import RecordType, Source
 from ...schemas.yaml_source import KeyPath
+from ..models.resolve import require_local_model_of
 from ..models.template_rows import template_problems
 from ..reporting.ledger_table import source_notes
 from ..resources.model_names import model_name_problems
@@ -52,13 +53,14 @@ class DataCheck(NamedTuple):
 
 def check_data(path: Path, settings: tuple[str, ...]) -> DataCheck:
     """Return a problem for every source of the valid recipe that is missing, cannot be read, or has no usable row among its first ones; for
-    more unusable rows than the recipe allows, and labels that are classes by mistake; for every name that matches nothing in the model;
-    and, if the model is on this machine, for rows that its chat template cannot render. Hub datasets and generated rows are not read.
+    more unusable rows than the recipe allows, and labels that are classes by mistake; for a folder that is no model, and every name that
+    matches nothing in the model; and, if the model is on this machine, for rows that its chat template cannot render. Hub datasets and
+    generated rows are not read, and the hub is not asked for a model.
     """
     if is_prompt(load_layers(path, settings)):
         return DataCheck([])
     loaded = load_recipe(str(path), settings)
-    recipe, problems = loaded.recipe, model_name_problems(loaded)
+    recipe, problems = loaded.recipe, [*_found(require_local_model_of, loaded), *model_name_problems(loaded)]
     sections: dict[KeyPath, Section] = {("data",): Section(recipe.data.max_dropped)}
     sections |= {("evaluation", "also", name): Section(found.max_dropped) for name, found in recipe.evaluation.also.items()}
     unread: list[str] = []

@@ -41,6 +41,8 @@ def command(
     if (record_type or model or columns or encoding != UTF8) and not data:
         raise click.UsageError("--type, --model, --encoding and --column need --data")
     path = new_path(name, folder or Path("recipes" if Path("recipes").is_dir() else ""))
+    if model:
+        _require_local(model)
     if data:
         sections = _for_data(path, data, record_type, encoding, columns, model or EMBEDDED)
     else:
@@ -51,6 +53,15 @@ def command(
         click.echo(f"next: recipe check {path} --data\n      recipe plan {path}\n      recipe run {path}", err=True)
     else:
         click.echo(f"next: edit it, then recipe check {path}", err=True)
+
+
+def _require_local(model: str) -> None:
+    """Raise UserError if the model is a folder that is no model."""
+    from ....schemas.sections import Model
+    from ...models.resolve import require_local_model
+
+    is_folder = model.startswith((".", "/", "~")) or Path(model).is_dir()
+    require_local_model(Model(str(Path(model).expanduser().absolute()) if is_folder else model))
 
 
 def _for_data(

@@ -158,6 +158,17 @@ def test_notes_name_the_recipe_if_there_are_several(command_line: Recipe, recipe
     assert "\nduplicates: 2 of 3 rows;" in command_line("check", "--data", two).err
 
 
+def test_a_folder_that_is_no_model_is_a_problem_with_the_data(
+    command_line: Recipe, recipe_file: Write, minimal: Minimal, tmp_path: Path
+) -> None:
+    (tmp_path / "rows.jsonl").write_text('{"messages": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Ho"}]}\n')
+    values = {"model.base_model": "./empty", "data.sources": [{"path": str(tmp_path / "rows.jsonl"), "converter": "messages"}]}
+    recipe = recipe_file(to_yaml(minimal(values)), "r.yml")
+    assert f"{tmp_path / 'empty'}: no such model folder" in command_line("check", "--data", recipe).err
+    (tmp_path / "empty").mkdir()
+    assert "is not a model: it has no config.json" in command_line("check", "--data", recipe).err
+
+
 def test_a_check_says_which_sources_it_does_not_read(command_line: Recipe, recipe_file: Write, minimal: Minimal) -> None:
     recipe = data_recipe(recipe_file, minimal, sources=[{"path": "hf://you/rows", "converter": "messages"}])
     assert command_line("check", "--data", recipe).err == "1 recipe checked, 0 rows read: no problems\nnot read: hf://you/rows\n"

@@ -139,6 +139,12 @@ def test_the_base_model_can_be_named(command_line: Recipe, here: Path) -> None:
     assert "the model's tokenizer is not on this machine" in Path("mine.yml").read_text()
 
 
+def test_a_model_folder_without_a_model_is_refused(command_line: Recipe, here: Path) -> None:
+    (here / "pairs.csv").write_text("question,answer\n" + "".join(f"What is {n}?,It is {n}\n" for n in range(9)))
+    outcome = command_line("new", "mine", "--data", "pairs.csv", "--model", "./nowhere")
+    assert outcome.code == 1 and "nowhere: no such model folder" in outcome.err and not (here / "mine.yml").exists()
+
+
 def test_type_and_model_need_data(command_line: Recipe) -> None:
     assert command_line("new", "mine", "--type", "chat").code == 2
 
