@@ -13,7 +13,7 @@ import click
 from ...schemas import VERSION
 from ...schemas.base.errors import Interrupted, UserError
 from ...schemas.base.files import require_utf8_name
-from ...schemas.base.terminal import echo_styled, printable, wrapped
+from ...schemas.base.terminal import BAD, HINT, echo_styled, printable, wrapped
 from .streams import prepare_streams
 
 # verb -> (module, help). The help is here so that `recipe --help` imports no command.
@@ -188,9 +188,9 @@ def report(error: UserError) -> None:
     for problem in error.problems:
         located = bool(problem.location.file)
         head = f"{problem.location}: " if located else "interrupted: " if isinstance(error, Interrupted) else "error: "
-        _print_styled(head, problem.what, fg=None if located else "red", bold=True)
+        _print_styled(head, problem.what, fg=None if located else BAD, bold=True)
         if problem.hint:
-            _print_styled("    hint: ", problem.hint, fg="cyan")
+            _print_styled("    hint: ", problem.hint, fg=HINT)
 
 
 def _print_styled(head: str, text: str, **style: Any) -> None:

@@ -82,7 +82,7 @@ def redacted_count(lines: list[dict[str, Any]], display: Display) -> int:
     count = sum(line["redacted"] for line in lines)
     if count:
         held = f"{count:,} judgements contain" if count > 1 else "1 judgement contains"
-        display.say("judging", f"{held} what looks like a secret: replaced with [redacted]", "yellow")
+        display.say("judging", f"{held} what looks like a secret: replaced with [redacted]", "warning")
     return count
 
 

@@ -25,6 +25,8 @@ def show(facts: dict[str, Any], lacking: list[str], rows: list[dict[str, Any]]) 
             console.print_words(f"{row['recipe']}: {line}", 2, BAD)
         for line in row["warnings"] if len(rows) == 1 and not row["problems"] else ():
             console.print_words(f"{row['recipe']}: {line}", 2, NOTE)
+    if len(rows) > 1 and any(row["warnings"] and not row["problems"] for row in rows):
+        console.print_words("tight, or too small for rows as long as sequence_len: recipe doctor RECIPE gives the figures", 2, NOTE)
     if not lacking:
         console.print_words("all packages for training are installed", 2, GOOD)
 

@@ -37,7 +37,7 @@ def metrics_table(metrics: Mapping[str, Any], console: Screen, manifest: Mapping
                 console.print(line)
     if "blimp" in metrics:
         console.print(pairs_line(metrics["blimp"]))
-    for passed, colour in ((True, "green"), (False, "red")):
+    for passed, colour in ((True, "good"), (False, "bad")):
         for line in gate_lines(metrics, (passed,)):
             console.print(Text(line, colour))
     console.print(Text(answer(metrics, manifest), "bold"))

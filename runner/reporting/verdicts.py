@@ -12,7 +12,7 @@ LABELS = {
     "base": "base", "majority": "majority class", "mentioned": "most mentioned label",
     "tfidf": "TF-IDF + logistic regression", "tuned": "tuned", "reference": "the data's own replies",
 }  # fmt: skip
-VERDICT_COLOURS = {"better": "green", "worse": "red"}
+VERDICT_COLOURS = {"better": "good", "worse": "bad"}
 SEEN = 0.2  # share of near-duplicates of training rows from which the answer says so
 NO_DIFFERENCE = "no significant difference"
 NAMES = {

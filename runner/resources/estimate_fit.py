@@ -74,7 +74,7 @@ def check_fit(run: RunFolder, recipe: Recipe, model: ResolvedModel, rows: int, d
     """Raise UserError for a training that cannot fit, before anything is loaded; warn if it is tight."""
     size = model_size(model.path, recipe.model.revision, public_models())
     if size is None:
-        display.say("", f"memory and disk are not estimated: the size of {model.path} is not known", "yellow")
+        display.say("", f"memory and disk are not estimated: the size of {model.path} is not known", "warning")
         return
     labels = len(run.read(MANIFEST).get("labels", ()))
     steps = None if recipe.data.type == "text" else optimizer_steps(recipe, rows)
@@ -84,7 +84,7 @@ def check_fit(run: RunFolder, recipe: Recipe, model: ResolvedModel, rows: int, d
     require(found, full_rows=recipe.data.type == "text" and recipe.training.sample_packing)
     display.say("", f"needs {needs_line(found)}")
     for line in warnings(found):
-        display.say("", line, "yellow")
+        display.say("", line, "warning")
 
 
 def print_memory(run: RunFolder, display: Display) -> None:

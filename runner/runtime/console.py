@@ -86,7 +86,7 @@ class Display:
         elif kind == "predict":
             self.show("predicting", event["total"], event["done"], "")
         elif kind in ("unsealed", "log"):
-            self.say("", event["what"], "yellow")
+            self.say("", event["what"], "warning")
         elif kind == "stopping":
             self.say("stopping", f"{event['signal']}: finishing the step and writing a checkpoint")
 

@@ -58,7 +58,7 @@ def find(stage: Stage, context: RunContext) -> RunFolder | None:
             continue
         if faults := output_faults(stage, run):
             for fault in faults:
-                context.display.say(stage.NAME, f"{fault}: not used", "yellow")
+                context.display.say(stage.NAME, f"{fault}: not used", "warning")
             continue
         context.keys[stage.NAME], context.found[stage.NAME] = recorded, run
         return run
@@ -72,7 +72,7 @@ def _recorded_key(stage: Stage, run: RunFolder, context: RunContext) -> str | No
     except UserError as error:
         if context.is_own(run):
             raise
-        context.display.say(stage.NAME, f"{error}: not used", "yellow")
+        context.display.say(stage.NAME, f"{error}: not used", "warning")
         return None
 
 

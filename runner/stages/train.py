@@ -71,7 +71,7 @@ def run(context: RunContext) -> None:
         smoke_test.train_until_killed(plan, run, display)
     checkpoint, skipped = newest(run / "checkpoints")
     for line in skipped:
-        display.say("", line, "yellow")
+        display.say("", line, "warning")
     if checkpoint:
         display.say("", f"resuming from {checkpoint.name}")
         plan = plan.resuming(str(checkpoint.relative_to(run.path)))
@@ -104,7 +104,7 @@ def _prepare(context: RunContext) -> None:
         run.write(KERNELS, {"kernels": [kernel._asdict() for kernel in job.kernels]})
     _announce(context, splits["train"])
     if note := date_note(context.recipe):
-        context.display.say("", note, "yellow")
+        context.display.say("", note, "warning")
     check_fit(run, job.recipe, job.model, splits["train"], context.display)
 
 
@@ -141,7 +141,7 @@ def _announce(context: RunContext, rows: int) -> None:
     if context.recipe.training.micro_batch_size == AUTO:
         say("", batch_text(context.batch))
     for note in context.job.notes:
-        say("", note, "yellow")
+        say("", note, "warning")
     method = recipe.training.adapter if recipe.training.adapter != "none" else "full parameters"
     say("train", f"{method}, {counted(rows, 'row')}, {steps}on {machine.gpu_name or counted(machine.cores, 'CPU core')}")
 

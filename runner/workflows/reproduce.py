@@ -90,7 +90,7 @@ def reproduce(run: RunFolder, root: Path, steps: int | None, display: Display) -
     with tempfile.TemporaryDirectory(prefix=".reproduce-", dir=root) as scratch:
         inputs = compare_inputs(run, loaded, root, Path(scratch) / "data")
         for part, differences in inputs.differences.items():
-            display.say(part, "; ".join(differences) or "identical", "yellow" if differences else "")
+            display.say(part, "; ".join(differences) or "identical", "warning" if differences else "")
         if not wanted or inputs.planned is None or inputs.data is None:
             why = (
                 "not requested"

@@ -136,7 +136,7 @@ def _say_changed_sources(context: RunContext) -> None:
     except UserError:  # they no longer exist, and the run does not need them
         return
     if current != recorded:
-        context.display.say("data", "the sources have changed; the run keeps the rows that it converted before", "yellow")
+        context.display.say("data", "the sources have changed; the run keeps the rows that it converted before", "warning")
 
 
 def execute(run: RunFolder, loaded: LoadedRecipe, root: Path, display: Display) -> Outcome:

@@ -37,7 +37,7 @@ def run_sweep(recipes: list[tuple[LoadedRecipe, dict[str, Any]]], root: Path, di
         display.say("sweep", f"{number} of {len(recipes)}: {loaded.recipe.name}")
         swept.append(_tried(loaded, values, lambda one=loaded: run_or_resume(one, root, display).run, root))
         if error := swept[-1].error:
-            display.say("", f"{loaded.recipe.name}: {error}", "red")
+            display.say("", f"{loaded.recipe.name}: {error}", "bad")
     return swept
 
 

@@ -10,10 +10,12 @@ from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 from rich.table import Column, Table
 from rich.text import Text
+from rich.theme import Theme
 
-from .terminal import beneath, printable, wrapped
+from .terminal import BAD, GOOD, WARNING, beneath, printable, wrapped
 
-MARKS = {"✓": "green", "✗": "red", "!": "yellow"}  # cells with a colour
+STYLES = Theme({"good": f"color({GOOD})", "bad": f"color({BAD})", "warning": f"color({WARNING})"})
+MARKS = {"✓": "good", "✗": "bad", "!": "warning"}  # cells with a colour
 NO_COLOURS: Mapping[str, str] = {}
 
 
@@ -23,7 +25,7 @@ class Screen(Console):
     def __init__(self, *, stderr: bool = False, quiet: bool = False, file: IO[str] | None = None, **options: Any) -> None:
         # The stream is given: rich replaces sys.stderr while a bar moves, and would then write to the stream that escapes cursor codes.
         stream = file or beneath(sys.stderr if stderr else sys.stdout)
-        super().__init__(file=stream, quiet=quiet, markup=False, emoji=False, highlight=False, **options)
+        super().__init__(file=stream, quiet=quiet, markup=False, emoji=False, highlight=False, theme=STYLES, **options)
 
     def render_str(self, text: str, **options: Any) -> Text:
         """Escape text before its width is measured."""

@@ -11,6 +11,9 @@ _UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b\u200e\u200f\u2028-\u202
 _HEADING = re.compile(r" *(?:\w+ {2,})?")
 _DEEPEST = 16  # columns
 
+# Of the 256 colours, which are the same everywhere: each is readable on white and on black, as yellow, green and cyan of the 16 are not.
+GOOD, BAD, WARNING, HINT = 28, 196, 130, 30
+
 _FORMULA = ("=", "+", "-", "@", "＝", "＋", "－", "＠")
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from ....schemas.base.counted import counted, listed
-from ....schemas.base.terminal import echo_styled, wrapped
+from ....schemas.base.terminal import BAD, WARNING, echo_styled, wrapped
 from ....schemas.recipe import load_recipe, load_sweep
 from ...runtime.machine import Machine, this_machine
 from ..options import Between, json_option, machine_option, print_json, runs_dir_option, set_option
@@ -72,9 +72,9 @@ def _show(facts: dict[str, Any]) -> None:
         columns = {"computed": "part", "by": "used", "why": "why"}
         screen.print_table({head: [kernel[key] for kernel in facts["kernels"]] for head, key in columns.items()})
     for line in facts["warnings"]:
-        echo_styled((wrapped(line, sys.stderr, 2), {"fg": "yellow"}), err=True)
+        echo_styled((wrapped(line, sys.stderr, 2), {"fg": WARNING}), err=True)
     for line in facts["problems"]:
-        echo_styled((wrapped(line, sys.stderr, 2), {"fg": "red"}), err=True)
+        echo_styled((wrapped(line, sys.stderr, 2), {"fg": BAD}), err=True)
 
 
 def _figures(facts: dict[str, Any]) -> Iterator[tuple[str, str]]:

@@ -4,9 +4,12 @@ import ast
 import io
 import unicodedata
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from recipekit.schemas.base.screen import Screen
+from recipekit.schemas.base.terminal import BAD, GOOD, HINT, WARNING
+from rich.color import Color
 from rich.table import Table
 from rich.text import Text
 
@@ -28,6 +31,18 @@ def test_strings_texts_cells_and_titles_are_escaped_and_no_markup() -> None:
     for renderable in (EVIL, Text(EVIL), table):
         shown = printed(renderable)
         assert "\x1b[2J" not in shown and "\x1b[31m" not in shown and "\\x1b[2J" in shown and "[bold]x[/bold] [/x] :smiley:" in shown
+
+
+def luminance(colour: tuple[int, ...]) -> float:
+    """The relative luminance of WCAG 2."""
+    red, green, blue = (c / 12.92 if c <= 0.03928 else ((c + 0.055) / 1.055) ** 2.4 for c in (value / 255 for value in colour))
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+@pytest.mark.parametrize("number", [GOOD, BAD, WARNING, HINT])
+def test_colours_are_readable_on_white_and_on_black(number: int) -> None:
+    light = luminance(tuple(Color.from_ansi(number).get_truecolor()))
+    assert 1.05 / (light + 0.05) >= 3.9 and (light + 0.05) / 0.05 >= 3.9
 
 
 @given(st.text())
