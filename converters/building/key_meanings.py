@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
-from ..reading.records import Drop, Row
+from ..reading.records import GENERATED_BY, Drop, Row
 from ..sources.registry import Converter
 from .key_use import KeyUse, TrackedRow, is_ignored
 
@@ -64,9 +64,9 @@ _KEYS = frozenset(MEANINGS)
 
 
 def key_use(module: Converter, ignore_keys: Iterable[str] = ()) -> KeyUse:
-    """Return the tracker for a converter's rows. It ignores the keys that the recipe lists, and the keys that the source system writes for
-    its own use (a module's UNUSED_KEYS)."""
-    ignored = frozenset((*ignore_keys, *getattr(module, "UNUSED_KEYS", ())))
+    """Return the tracker for a converter's rows. It ignores the keys that the recipe lists, and those that the source system (a module's
+    UNUSED_KEYS) or `recipe generate` writes for its own use."""
+    ignored = frozenset((*ignore_keys, *getattr(module, "UNUSED_KEYS", ()), GENERATED_BY, f"metadata.{GENERATED_BY}"))
     return KeyUse(ignored, partial(_significant_keys, ignored=ignored))
 
 

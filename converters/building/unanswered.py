@@ -98,16 +98,12 @@ def _asked(record: Record, reading: Reading) -> Unanswered:
     if fault := record_fault(reading.record_type, checked):
         return _dropped(Drop(record.row, *fault))
     columns = {"text": record.fields["text"]} if isinstance(record.row.value, str) else _columns(record.row.value)
-    return Unanswered(_id(record.row), columns, fix_fields(asked) if reading.fix_mojibake else asked)
+    return Unanswered(str(record.row), columns, fix_fields(asked) if reading.fix_mojibake else asked)
 
 
 def _dropped(drop: Drop) -> Unanswered:
     fault = drop.reason.replace("_", " ") + (f": {drop.detail}" if drop.detail else "")
-    return Unanswered(_id(drop.row), _columns(drop.row.value), {}, fault)
-
-
-def _id(row: Row) -> str:
-    return f"{row}" if row.item == 1 else f"{row}.{row.item}"
+    return Unanswered(str(drop.row), _columns(drop.row.value), {}, fault)
 
 
 def _columns(value: Any) -> dict[str, Any]:

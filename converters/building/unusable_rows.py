@@ -23,10 +23,10 @@ def check_budget(ledger: Ledger, allowed: float, files: Iterable[SourceFile] = (
     """
     if ledger.unusable <= allowed * ledger.rows_in:
         return
-    alike: dict[tuple[str, str, str], list[int]] = {}
+    alike: dict[tuple[str, str, str], list[Row]] = {}
     for drop in ledger.examples:
-        alike.setdefault((drop.row.file, drop.reason, drop.detail), []).append(drop.row.line)
-    problems = [_unusable(*fault, lines) for fault, lines in alike.items()]
+        alike.setdefault((drop.row.file, drop.reason, drop.detail), []).append(drop.row)
+    problems = [_unusable(reason, detail, rows) for (_, reason, detail), rows in alike.items()]
     more = f" (the first {len(ledger.examples)} are listed)" if ledger.unusable > len(ledger.examples) else ""
     summary = f"{ledger.unusable} of {ledger.rows_in} rows cannot be used{more}"
     hint = _budget_hint(ledger)
@@ -111,13 +111,18 @@ def _has_no_header(row: Row, files: Iterable[SourceFile]) -> bool:
     return False
 
 
-def _unusable(file: str, reason: str, detail: str, lines: list[int]) -> Problem:
-    """Return one fault of a file, at its first line, with the other lines that have it."""
-    what = reason.replace("_", " ") + (f": {detail}" if detail else "")
-    if len(lines) > 1:
-        shown = ", ".join(map(str, lines[1:11]))
-        what += f" (also in {'lines' if len(lines) > 2 else 'line'} {shown}{f' and {len(lines) - 11} more' if len(lines) > 11 else ''})"
-    return Problem(Location(file, lines[0]), what, rule=reason)
+def _unusable(reason: str, detail: str, rows: list[Row]) -> Problem:
+    """Return one fault of a file, at its first row, with the other lines that have it."""
+    what = on_line(rows[0], reason.replace("_", " ") + (f": {detail}" if detail else ""))
+    if len(rows) > 1:
+        shown = ", ".join(row.position for row in rows[1:11])
+        what += f" (also in {'lines' if len(rows) > 2 else 'line'} {shown}{f' and {len(rows) - 11} more' if len(rows) > 11 else ''})"
+    return Problem(Location(rows[0].file, rows[0].line), what, rule=reason)
+
+
+def on_line(row: Row, what: str) -> str:
+    """Return what is wrong with the row, and which value of its line it is unless it is the first: an array may be one long line."""
+    return what if row.item == 1 else f"value {row.item} of this line: {what}"
 
 
 def refuse_empty(data: Data, manifest: Manifest) -> None:

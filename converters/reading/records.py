@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 RecordValue = dict[str, Any]
+GENERATED_BY = "generated_by"  # the key of a row under which `recipe generate` writes the model, the request and how the row was made
 
 
 class Row(NamedTuple):
@@ -17,8 +18,13 @@ class Row(NamedTuple):
     line: int
     item: int = 1
 
+    @property
+    def position(self) -> str:
+        """Return `12`, or `1.3` for the third value that starts on line 1, as in a record's id."""
+        return f"{self.line}" if self.item == 1 else f"{self.line}.{self.item}"
+
     def __str__(self) -> str:
-        return f"{self.file}:{self.line}"
+        return f"{self.file}:{self.position}"
 
 
 class JoinedRow(dict[str, Any]):

@@ -19,7 +19,8 @@ RECORD_TYPES = ("chat",)
 INPUT = "values"
 STATELESS = True
 SIGNATURES = ({"instruction", "rewritten_output"}, {"instruction", "instances"}, {"instruction", "new-output"})
-UNUSED_KEYS = ("name", "is_classification", "most_similar_instructions", "avg_similarity_score")  # statistics of self-instruct
+# Statistics of self-instruct; beside a rewritten output, the original.
+UNUSED_KEYS = ("name", "is_classification", "most_similar_instructions", "avg_similarity_score", "output")
 
 _REWRITTEN = re.compile(r"^\[?Rewritten Output(?:\s*\(([^)]+)\))?\]?\s*:?\n?", re.IGNORECASE)
 _LATER = re.compile(r"^\[?Rewritten Output(?:\s*\([^)]+\))?\]?\s*:\s*|^\[Rewritten Output\]\s*", re.IGNORECASE | re.MULTILINE)

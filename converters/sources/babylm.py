@@ -23,6 +23,7 @@ VERSION = 2
 RECORD_TYPES = ("text",)
 STATELESS = True
 SIGNATURES = ({"text", "label_0", "score_0"}, {"text", "emotion", "augmented_text"})
+UNUSED_KEYS = ("emotion",)  # of a labelled text: its labels in one string
 OPTIONAL_META = ("source_text",)  # lines of a corpus have no source text, but a recipe may group by it
 
 _BEFORE_MARK = re.compile(r"\s+(?=[.,!?;:])")

@@ -4,11 +4,13 @@ import re
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from ..reading.records import GENERATED_BY
 from . import alpaca
 from .sharegpt import role as sharegpt_role
 from .turns import Pair, history_pairs
 
 _FLAT = re.compile(r"(?P<system>.*?)(?:\A|\n\n)对话：\n来访者：(?P<dialogue>.*\n医生：)", re.DOTALL)
+_NATIVE = {"conversation", "meta", "area", "emotion", GENERATED_BY}
 
 
 class Conversation(NamedTuple):
@@ -42,7 +44,7 @@ def read_conversation(value: Any, extra: frozenset[str] = frozenset()) -> Conver
 def _native(value: dict[str, Any], extra: frozenset[str]) -> Conversation | Fault:
     """Read `{"conversation": [{"system", "input", "output"}, {"input", "output"}, ...]}`, with the rules of the source's check.py and
     more."""
-    if unknown := sorted(set(value) - {"conversation", "meta"} - extra):
+    if unknown := sorted(set(value) - _NATIVE - extra):
         return Fault("unknown_key", f"{', '.join(unknown)} in addition to conversation (keep_meta keeps keys)")
     turns = value["conversation"]
     if not isinstance(turns, list):

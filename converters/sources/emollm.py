@@ -22,6 +22,7 @@ from .turns import chat_messages, fill
 VERSION = 1
 RECORD_TYPES = ("chat", "text")
 INPUT = "values"
+UNUSED_KEYS = ("area", "emotion")  # of a generated dialogue's scenario
 
 
 def STATELESS(options: dict[str, Any]) -> bool:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from ...converters.reading.records import Drop, Row
+from ...converters.reading.records import GENERATED_BY, Drop, Row
 from ...schemas.base.files import NewFile
 from ..providers.endpoints import Endpoint
 from ..providers.request_log import RequestLog
@@ -61,7 +61,7 @@ def _keep(usage: Usage, kept: NewFile, place: Row, rows: list[dict[str, Any]], t
     if text == "":
         kept.write(b"".join(map(as_line, rows)))
     else:
-        kept.write(as_line({"place": [place.file, place.line], "rows": rows, "text": text, "original": original}))
+        kept.write(as_line({"place": [place.file, place.line, place.item], "rows": rows, "text": text, "original": original}))
 
 
 def _answered(
@@ -84,12 +84,13 @@ def _answered(
 
 
 def signed(row: dict[str, Any], facts: dict[str, Any]) -> dict[str, Any]:
-    """Return the row with its author; in `metadata` if the row has that."""
+    """Return the row with further facts of how it was made; in `metadata` if the row has that."""
     if isinstance(row.get("metadata"), dict):
-        return {**row, "metadata": {**row["metadata"], **facts}}
-    return {**row, **facts}
+        return {**row, "metadata": signed(row["metadata"], facts)}
+    made = row.get(GENERATED_BY)
+    return {**row, GENERATED_BY: {**(made if isinstance(made, dict) else {}), **facts}}
 
 
 def _drop_line(row: Row, why: Rejected, provider: str | None = None, request: str | None = None, reply: str | None = None) -> bytes:
-    facts = {"file": row.file, "line": row.line, "reason": why.reason, "detail": why.detail}
+    facts = {"file": row.file, "line": row.line, "item": row.item, "reason": why.reason, "detail": why.detail}
     return as_line(facts | ({"provider": provider, "request": request[:16], "reply": reply} if request else {}))

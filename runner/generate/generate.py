@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from ...converters.building.manifest import own_files
+from ...converters.reading.records import GENERATED_BY
 from ...schemas import VERSION
 from ...schemas.base.counted import counted, listed
 from ...schemas.base.errors import GateError
@@ -134,10 +135,11 @@ def _listed(values: dict[str, int]) -> str:
 
 def _facts(row: dict[str, Any]) -> Iterator[tuple[str, str]]:
     meta = row["metadata"] if isinstance(row.get("metadata"), dict) else row
-    if "model" in meta:
-        yield "model", f"{meta.get('provider')}/{meta['model']}"
+    made = meta.get(GENERATED_BY, {})
+    if "model" in made:
+        yield "model", f"{made['provider']}/{made['model']}"
     emotion = meta.get("label_0", meta.get("emotion"))  # of several labels the first
-    for kind, value in (("prompt", meta.get("prompt")), ("emotion", emotion)):
+    for kind, value in (("prompt", made.get("prompt")), ("emotion", emotion)):
         if isinstance(value, str):
             yield kind, value
     if isinstance(turns := row.get("conversation"), list):

@@ -71,11 +71,12 @@ class RowJudge(NamedTuple):
                 facts = {"judge": judges[0].name, "judge_score": total}
                 _write(usage, kept, [signed(row, facts) for row in candidate["rows"]])
                 continue
-            file, line = candidate["place"]
+            row = Row(None, *candidate["place"])
             reason = "unscored" if total is None else "low_score"
             usage.ledger.kept -= 1
-            usage.ledger.drop(Drop(Row(None, file, line), reason, (judgement.reply or "")[:60], filtered=reason == "low_score"))
-            dropped.write(as_line({"file": file, "line": line, "reason": reason, "detail": judgement.reply, "reply": candidate["text"]}))
+            usage.ledger.drop(Drop(row, reason, (judgement.reply or "")[:60], filtered=reason == "low_score"))
+            place = {"file": row.file, "line": row.line, "item": row.item}
+            dropped.write(as_line({**place, "reason": reason, "detail": judgement.reply, "reply": candidate["text"]}))
         names = ("judged", "passed", "low_score", "unscored", "redacted", "prompt_tokens", "completion_tokens")
         return {"model": judges[0].name, **{name: counts[name] for name in names}}
 

@@ -108,7 +108,8 @@ class _Reading:
     def drop(self, name: str, drop: Drop) -> None:
         self.bad[drop.reason] += 1
         if len(self.bad_listed) < BAD_LISTED:
-            self.bad_listed.append({"file": name, "line": drop.row.line, "reason": drop.reason, "detail": drop.detail})
+            place = {"file": name, "line": drop.row.line, "item": drop.row.item}
+            self.bad_listed.append({**place, "reason": drop.reason, "detail": drop.detail})
 
     def add(self, name: str, number: int, row: Row) -> None:
         fields, meta = fields_of(row.value), meta_of(row.value)

@@ -20,7 +20,7 @@ from ...providers.prompts import messages
 from ...providers.requests import Request
 from ..outcomes import Passthrough, Rejected, Rows
 
-VERSION = 1
+VERSION = 2
 REFUSALS_ARE_ANSWERS = True  # it names no emotion: without it, the shares of the others would be too high
 
 

@@ -17,7 +17,7 @@ from ....schemas.prompts import Prompt
 from ...providers.requests import Request
 from ..outcomes import Passthrough, Rejected, Rows
 
-VERSION = 1
+VERSION = 2
 REFUSALS_ARE_ANSWERS = True
 
 

@@ -4,15 +4,15 @@
     read: text, write: augmented_text       {"text": "...", "emotion": "curiosity", "augmented_text": "...", ...}
     read: output, write: rewritten_output   {"instruction": "...", "output": "...", "rewritten_output": "...", "emotion": "joy"}
     read: messages                          {"messages": [..., {"role": "assistant", "content": the new reply}],
-                                             "metadata": {"original": "...", "original_tokens": 38, "augmented_tokens": 16, ...}}
+                                             "metadata": {"original_tokens": 38, "augmented_tokens": 16, ...}}
 
-The original stays in the row, with the tokens of both (cl100k_base, as in the sources).
+The original stays in the row, under `generated_by`, with the tokens of both (cl100k_base, as in the sources).
 """
 
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Annotated, Any
 
-from ....converters.reading.records import Drop, Row
+from ....converters.reading.records import GENERATED_BY, Drop, Row
 from ....converters.sources.alpaca_emotion import without_labels
 from ....schemas.options import Keyword, Natural, Text
 from ....schemas.prompts import Prompt
@@ -21,7 +21,7 @@ from ...providers.prompts import chosen_examples, messages
 from ...providers.requests import Request
 from ..outcomes import Passthrough, Rejected, Rows
 
-VERSION = 1
+VERSION = 2
 REFUSALS_ARE_ANSWERS = False
 _ENDS = ("</s>", "[/INST]", "<|im_end|>", "<|eot_id|>", "<|endoftext|>")
 
@@ -73,7 +73,7 @@ def parse_reply(
     counts = {"original_tokens": count_tokens(about["text"]), "augmented_tokens": count_tokens(text)}
     if read == "messages":
         return Rows([_chat(about["value"], text, counts)], text, fixed)
-    row = {**about["value"], write: text, **counts, "original": about["text"]}
+    row = {**about["value"], write: text, GENERATED_BY: {**counts, "original": about["text"]}}
     return Rows([row | ({emotion_key: about["emotion"]} if about["emotion"] else {})], text, fixed)
 
 
@@ -91,7 +91,7 @@ def _chat(value: dict[str, Any], text: str, counts: dict[str, int]) -> dict[str,
     before, after = counts["original_tokens"], counts["augmented_tokens"]
     facts = {"augmented": True, **counts, "token_reduction": before - after, "reduction_pct": round((before - after) / before * 100, 2)}
     given = value.get("metadata")
-    turns = {"turns": len(value["messages"]) // 2, "original": value["messages"][-1]["content"]}
+    turns = {"turns": len(value["messages"]) // 2, GENERATED_BY: {"original": value["messages"][-1]["content"]}}
     chat = [*value["messages"][:-1], {"role": "assistant", "content": text}]
     return {"messages": chat, "metadata": {**(given if isinstance(given, dict) else {}), **turns, **facts}}
 

@@ -2,7 +2,8 @@
 
 A reply `病人：… 医生：…` becomes a row in the project's own form, for the emollm converter (its option keep_meta keeps the other keys):
 
-    {"conversation": [{"system": "现在你是一个心理专家，…", "input": "…", "output": "…"}, …], "area": "工作", "emotion": "焦虑", …}
+    {"conversation": [{"system": "现在你是一个心理专家，…", "input": "…", "output": "…"}, …], "area": "工作", "emotion": "焦虑",
+     "generated_by": {"number": 1, "prompt": "emollm_single_turn", ...}}
 
 The source's list of emotions has 28 entries but contains 同情 twice: 16 areas x 27 emotions are 432 scenarios, not the 448 that it states.
 """
@@ -11,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import product
 from typing import Annotated, Any
 
-from ....converters.reading.records import Drop, Row
+from ....converters.reading.records import GENERATED_BY, Drop, Row
 from ....schemas.options import Keyword, Positive, Text
 from ....schemas.prompts import Prompt
 from ...providers.prompts import messages
@@ -19,7 +20,7 @@ from ...providers.requests import Request
 from ..dialogue import parse_dialogue
 from ..outcomes import Passthrough, Rejected, Rows
 
-VERSION = 1
+VERSION = 2
 REFUSALS_ARE_ANSWERS = False
 AREAS = "工作 学业 生活 身体 家人 朋友 社交 恋爱 就业 责任 爱好 环境 隐私 安全 梦想 自由".split()
 EMOTIONS = (
@@ -67,4 +68,6 @@ def parse_reply(
     turns: list[dict[str, str]] = [{"input": asked, "output": answered} for asked, answered in found.pairs]
     turns[0] = {"system": system_prompt, **turns[0]}
     text = "\n".join(part for pair in found.pairs for part in pair)
-    return Rows([{"conversation": turns, **request.about}], text, found.fixed)
+    about = dict(request.about)
+    scenario = {"area": about.pop("area"), "emotion": about.pop("emotion")}
+    return Rows([{"conversation": turns, **scenario, GENERATED_BY: about}], text, found.fixed)

@@ -3,14 +3,14 @@
     {"question": "请介绍一下你自己", "answer": "我是{name}，由{maker}开发…", "paraphrases": ["做个自我介绍吧", ...]}
 
 Rows may also have EmoLLM's own forms (instruction and output; a conversation of one turn). Every wording, written by hand or by a model,
-becomes a row for the emollm converter: {"conversation": [{"input", "output"}], "origin": ..., "question": ...}.
+becomes a row for the emollm converter: {"conversation": [{"input", "output"}], "generated_by": {"wording": ..., "question": ...}}.
 """
 
 import re
 from collections.abc import Iterable, Iterator
 from typing import Annotated, Any
 
-from ....converters.reading.records import Drop, Row
+from ....converters.reading.records import GENERATED_BY, Drop, Row
 from ....converters.sources.counselling_forms import Fault, read_conversation
 from ....converters.sources.turns import fill
 from ....schemas.options import Keyword, Natural, Text
@@ -19,7 +19,7 @@ from ...providers.prompts import messages
 from ...providers.requests import Request
 from ..outcomes import Passthrough, Rejected, Rows
 
-VERSION = 1
+VERSION = 2
 REFUSALS_ARE_ANSWERS = False
 _NUMBER = re.compile(r"^\s*(?:\d+[.、)）:：]|[-*•])?\s*")
 _LEFT_OPEN = re.compile(r"\{\w+\}")
@@ -81,7 +81,7 @@ def _bare(text: str) -> str:
 
 
 def _row(wording: str, answer: str, question: str, origin: str) -> dict[str, Any]:
-    return {"conversation": [{"input": wording, "output": answer}], "wording": origin, "question": question}
+    return {"conversation": [{"input": wording, "output": answer}], GENERATED_BY: {"wording": origin, "question": question}}
 
 
 def _pair(row: Row) -> tuple[str, str, list[str]] | Drop:

@@ -387,6 +387,16 @@ def test_rows_with_one_fault_are_one_problem_that_names_the_keys_that_are_there(
     assert summary.what == "30 of 30 rows cannot be used" and "set the converter's key options" in (summary.hint or "")
 
 
+def test_unusable_rows_of_one_line_are_named_by_their_number(tmp_path):
+    path = tmp_path / "rows.json"
+    path.write_text(json.dumps([chat("q"), {"question": "a"}, chat("r"), {"question": "b"}]), encoding="utf-8")
+    with pytest.raises(UserError) as error:
+        build(Data("chat", (Source(str(path), "messages"),), split=Split(0, 0)), tmp_path / "out")
+    fault = error.value.problems[0]
+    assert (fault.location.line, fault.what[:22]) == (1, "value 2 of this line: ")
+    assert fault.what.endswith("(also in line 1.4)")
+
+
 @pytest.mark.parametrize(("more", "kept"), [({"system": "Be brief."}, 2), ({}, 1)])
 def test_rows_that_differ_in_their_system_prompt_are_not_duplicates(tmp_path, more, kept):
     path = write_jsonl(tmp_path / "rows.jsonl", [chat("q"), chat("q", **more)])

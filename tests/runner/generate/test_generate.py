@@ -42,7 +42,7 @@ def test_every_request_becomes_a_row_in_the_order_of_the_input(generating, tmp_p
     manifest, server = generating(reply(lambda exchange: f"love | joy {exchange.body['seed']}"))
     assert (manifest["rows_in"], manifest["rows_kept"], manifest["requests"], manifest["rows"]) == (6, 6, 6, 6)
     assert [(row["question_id"], row["run_number"]) for row in rows(tmp_path / "out")] == [(f"s{n}", r) for n in range(3) for r in (1, 2)]
-    assert {row["provider"] for row in rows(tmp_path / "out")} == {"openai_compatible"}
+    assert {row["generated_by"]["provider"] for row in rows(tmp_path / "out")} == {"openai_compatible"}
     assert sorted({body["seed"] for body in server.asked}) == [42, 43], "each repetition has a seed of its own"
     assert used(manifest)["prompt_tokens"] == 6 * 7
 
@@ -189,7 +189,7 @@ def test_providers_share_requests_by_weight(tmp_path, section, questions, quiet,
     shares = {name.rpartition("/")[2]: facts["requests"] for name, facts in manifest["providers"].items()}
     assert sum(shares.values()) == 120
     assert 70 <= shares["a"] <= 110
-    assert {row["model"] for row in rows(tmp_path / "out")} == {"a", "b"}
+    assert {row["generated_by"]["model"] for row in rows(tmp_path / "out")} == {"a", "b"}
 
 
 def test_a_key_is_sent_only_to_its_provider(generating, tmp_path, quiet) -> None:

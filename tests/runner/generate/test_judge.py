@@ -43,7 +43,10 @@ def test_rows_that_pass_and_every_judgement_are_kept(judged, tmp_path) -> None:
         "model": "openai_compatible/j", "judged": 3, "passed": 2, "low_score": 1, "unscored": 0, "redacted": 0, "prompt_tokens": 21, "completion_tokens": 15,
     }  # fmt: skip
     assert (manifest["rows_in"], manifest["rows_kept"], manifest["dropped"], manifest["rows"]) == (3, 2, {"low_score": 1}, 2)
-    assert [(row["name"], row["judge_score"]) for row in lines(tmp_path / "out" / "rows.jsonl")] == [("s0", 5.0), ("s2", 3.0)]
+    assert [(row["name"], row["generated_by"]["judge_score"]) for row in lines(tmp_path / "out" / "rows.jsonl")] == [
+        ("s0", 5.0),
+        ("s2", 3.0),
+    ]
     assert [judgement["reply"] for judgement in lines(tmp_path / "out" / "judgements.jsonl")] == ["5: very good", "1", "3"]
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
         "dropped.jsonl",

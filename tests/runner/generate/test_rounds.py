@@ -54,7 +54,7 @@ def test_requests_continue_until_enough_rows_are_kept(asking, tmp_path):
 def test_the_composition_is_of_the_rows_that_are_there(asking, tmp_path):
     manifest, _ = asking(min_rows=None, count=1)
     by_prompt = manifest["composition"]["prompt"]
-    assert by_prompt == {name: sum(row["prompt"] == name for row in rows(tmp_path / "out")) for name in by_prompt}
+    assert by_prompt == {name: sum(row["generated_by"]["prompt"] == name for row in rows(tmp_path / "out")) for name in by_prompt}
     assert sum(by_prompt.values()) == sum(manifest["composition"]["turns"].values()) == manifest["rows"] == 8
 
 

@@ -4,9 +4,9 @@ import json
 from pathlib import Path
 
 import pytest
-from recipekit.runner.evaluation.human_review import make_review
+from recipekit.runner.evaluation.human_review import Pair, Review, make_review
 from recipekit.runner.reporting.report import write_report
-from recipekit.runner.reporting.review import write_review_page
+from recipekit.runner.reporting.review import shared_system_prompt, write_review_page
 
 from ...support.browser import requests
 from ...support.finished_runs import HOSTILE, write_chat_run
@@ -37,6 +37,24 @@ def page(tmp_path):
 def test_the_page_says_nowhere_which_side_is_which_model(page):
     text = page[0].read_text().casefold().partition("</style>")[2]
     assert "tuned" not in text and "base model" not in text and '"base"' not in text
+
+
+def chat(*contents: tuple[str, str]) -> Pair:
+    return Pair("r", [{"role": role, "content": content} for role, content in contents], {"A": "a", "B": "b"}, "A")
+
+
+def test_a_system_prompt_that_all_conversations_share_is_shown_once(tmp_path):
+    pairs = [chat(("system", "Be brief."), ("user", f"question {n}")) for n in range(3)]
+    text = write_review_page(Review("x", pairs), "tiny", tmp_path / "review.html").read_text()
+    assert text.count("Be brief.") == 1 and all(f"question {n}" in text for n in range(3))
+    pairs.append(chat(("system", "Be kind."), ("user", "question 3")))
+    text = write_review_page(Review("x", pairs), "tiny", tmp_path / "review.html").read_text()
+    assert (text.count("Be brief."), text.count("Be kind.")) == (3, 1), "they differ: each is where it belongs"
+
+
+@pytest.mark.parametrize("pairs", [[], [chat(("user", "q"))], [chat(("system", "s"), ("user", "q")), chat(("user", "q"))], [chat()]])
+def test_conversations_without_one_system_prompt_share_none(pairs):
+    assert shared_system_prompt(pairs) is None
 
 
 def test_replies_run_nothing_and_nothing_is_fetched(browser, page):

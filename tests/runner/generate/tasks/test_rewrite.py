@@ -46,12 +46,12 @@ def test_a_story_keeps_its_original_and_the_tokens_of_both() -> None:
     assert isinstance(found, Rows)
     (row,) = found.rows
     assert row["augmented_text"] == "Mia pushed the door and it hummed like a cat."
-    assert (row["original"], row["original_tokens"], row["augmented_tokens"]) == ("There was a small door.", 6, 13)
+    assert row["generated_by"] == {"original": "There was a small door.", "original_tokens": 6, "augmented_tokens": 13}
     assert set(found.fixed) == {"end_mark_removed", "rewritten_label_removed", "quotes_removed"}
-    (record,) = babylm.convert([Row(row | {"provider": "local"}, "rows.jsonl", 1)], keep_meta=["provider", "original_tokens", "nothing"])
+    (record,) = babylm.convert([Row(row | {"reader": "Ann"}, "rows.jsonl", 1)], keep_meta=["reader", "generated_by", "nothing"])
     assert isinstance(record, Record)
     assert record.fields["text"].startswith("Mia")
-    assert (record.meta["provider"], record.meta["original_tokens"], "nothing" in record.meta) == ("local", 6, False)
+    assert (record.meta["reader"], record.meta["generated_by"], "nothing" in record.meta) == ("Ann", row["generated_by"], False)
 
 
 def test_an_answer_is_rewritten_for_the_alpaca_converter() -> None:
@@ -60,10 +60,10 @@ def test_an_answer_is_rewritten_for_the_alpaca_converter() -> None:
     assert "Answer: At 100 degrees.\nRewritten with joy:" in request.messages[0]["content"]
     found = parse_reply(request, "[Rewritten Output (Joy)]: At a glorious 100 degrees!", **ALPACA)
     assert isinstance(found, Rows)
-    (record,) = alpaca_emotion.convert([Row(found.rows[0], "rows.jsonl", 1)], keep_meta=["original", "provider"])
+    (record,) = alpaca_emotion.convert([Row(found.rows[0], "rows.jsonl", 1)], keep_meta=["generated_by", "reader"])
     assert isinstance(record, Record)
     assert record.fields["messages"][-1]["content"] == "At a glorious 100 degrees!"
-    assert (record.meta["emotion"], record.meta["original"], "provider" in record.meta) == ("joy", "At 100 degrees.", False)
+    assert (record.meta["emotion"], record.meta["generated_by"]["original"], "reader" in record.meta) == ("joy", "At 100 degrees.", False)
 
 
 def test_a_chats_last_reply_is_replaced_with_the_figures_that_emogpt_counts() -> None:
@@ -72,12 +72,12 @@ def test_a_chats_last_reply_is_replaced_with_the_figures_that_emogpt_counts() ->
     assert isinstance(found, Rows)
     (row,) = found.rows
     facts = row["metadata"]
-    assert facts["original"] == "Download it, then run the installer."
+    assert facts["generated_by"]["original"] == "Download it, then run the installer."
     assert facts["token_reduction"] == facts["original_tokens"] - facts["augmented_tokens"]
     assert (facts["augmented"], facts["turns"], facts["tree_id"]) == (True, 1, "t1")
-    (record,) = emogpt.convert([Row(row, "rows.jsonl", 1)], require_emoji=True, keep_meta=["original"])
+    (record,) = emogpt.convert([Row(row, "rows.jsonl", 1)], require_emoji=True, keep_meta=["generated_by"])
     assert isinstance(record, Record)
-    assert record.meta["original"] == facts["original"]
+    assert record.meta["generated_by"] == facts["generated_by"]
     assert record.meta["original_tokens"] == facts["original_tokens"]
     assert asked({"messages": [{"role": "user", "content": "hi"}]}, Prompt("p", "{text}"), read="messages")[0].reason == "no_text"
 

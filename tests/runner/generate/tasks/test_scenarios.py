@@ -34,7 +34,7 @@ def test_a_reply_becomes_a_row_that_the_converter_reads() -> None:
     (row,) = found.rows
     assert row["conversation"][0] == {"system": SYSTEM, "input": "工作很累。", "output": "辛苦了。"}
     assert (row["area"], row["emotion"], found.fixed) == ("工作", "钦佩", ("spoke_twice",))
-    (record,) = convert([Row(row, "rows.jsonl", 1)], keep_meta=["area", "emotion", "number"])
+    (record,) = convert([Row(row, "rows.jsonl", 1)], keep_meta=["area", "emotion", "generated_by"])
     assert isinstance(record, Record)
     assert [message["role"] for message in record.fields["messages"]] == ["system", *["user", "assistant"] * 2]
     assert record.meta["area"] == "工作"

@@ -21,9 +21,9 @@ def test_every_template_becomes_a_conversation() -> None:
     assert isinstance(given, Passthrough)
     assert [row["conversation"][0]["input"] for row in given.rows] == ["你是谁？", "你叫什么？", "介绍一下你自己"]
     assert {row["conversation"][0]["output"] for row in given.rows} == {"我是小助手，由我们开发。"}
-    (record, *_) = convert([Row(row, "r", n) for n, row in enumerate(given.rows)], keep_meta=["wording", "question"])
+    (record, *_) = convert([Row(row, "r", n) for n, row in enumerate(given.rows)], keep_meta=["generated_by"])
     assert isinstance(record, Record)
-    assert record.meta["wording"] == "list"
+    assert record.meta["generated_by"] == {"wording": "list", "question": "你是谁？"}
 
 
 def test_the_projects_own_forms_are_read_too() -> None:
@@ -60,5 +60,5 @@ def test_new_wordings_are_distinct_questions() -> None:
     found = parse_reply(request, reply)
     assert isinstance(found, Rows)
     assert [row["conversation"][0]["input"] for row in found.rows] == ["你是谁呀？", "请问您怎么称呼？", "能说说你是谁吗？"]
-    assert {row["wording"] for row in found.rows} == {"model"}
+    assert {row["generated_by"]["wording"] for row in found.rows} == {"model"}
     assert isinstance(parse_reply(request, "你是谁？\n你叫什么？"), Rejected)
