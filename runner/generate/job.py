@@ -98,12 +98,13 @@ class Job(NamedTuple):
 
 def _in_turn(streams: Sequence[Iterator[Request | Passthrough | Drop]], names: Sequence[str]) -> Iterator[Request | Passthrough | Drop]:
     """Yield one item from each stream in turn; a request records its prompt."""
-    named = ((_of_prompt(item, Path(name).stem) for item in items) for items, name in zip(streams, names, strict=True))
+    named = [_of_prompt(items, Path(name).stem) for items, name in zip(streams, names, strict=True)]
     return (item for item in chain.from_iterable(zip_longest(*named)) if item is not None)
 
 
-def _of_prompt(item: Request | Passthrough | Drop, name: str) -> Request | Passthrough | Drop:
-    return item._replace(about={**item.about, "prompt": name}) if isinstance(item, Request) else item
+def _of_prompt(items: Iterator[Request | Passthrough | Drop], name: str) -> Iterator[Request | Passthrough | Drop]:
+    for item in items:
+        yield item._replace(about={**item.about, "prompt": name}) if isinstance(item, Request) else item
 
 
 def chosen(endpoints: Sequence[Endpoint], name: str) -> Endpoint:

@@ -58,6 +58,16 @@ def test_the_composition_is_of_the_rows_that_are_there(asking, tmp_path):
     assert sum(by_prompt.values()) == sum(manifest["composition"]["turns"].values()) == manifest["rows"] == 8
 
 
+def test_every_row_names_the_prompt_that_it_was_asked_with(generating, asking, tmp_path):
+    asking(min_rows=None, count=1)  # writes the prompts
+    prompts = [str(tmp_path / f"{name}.yml") for name in ("single", "multi")]
+    echo = reply(lambda exchange: f"Patient: {exchange.number}?\nDoctor: {exchange.body['messages'][-1]['content'].split()[0]}")
+    manifest, _ = generating(echo, **SCENARIOS | {"prompt": prompts, "seed": 7})
+    found = [(row["generated_by"]["prompt"], row["conversation"][0]["output"]) for row in rows(tmp_path / "out")]
+    assert all(named == said for named, said in found)
+    assert manifest["composition"]["prompt"] == {"single": 6, "multi": 6}
+
+
 def test_a_row_with_several_labels_counts_for_the_first(tmp_path):
     labels = {"emotion": "joy, love", "label_0": "joy", "score_0": 0.9, "label_1": "love", "score_1": 0.6}
     lines = [labels, {"emotion": "joy"}, {"emotion": "fear"}, {}]
