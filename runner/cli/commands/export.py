@@ -11,7 +11,7 @@ QUANTISATIONS = ("f32", "f16", "bf16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0")
 
 @click.command("export")
 @click.argument("run")
-@click.option("--gguf", "as_gguf", is_flag=True, help="Write a GGUF file for llama.cpp and Ollama (Llama, Qwen2; byte-level BPE).")
+@click.option("--gguf", "as_gguf", is_flag=True, help="Write a GGUF file for llama.cpp and Ollama (Llama, Mistral, Qwen2, Phi-3, Gemma 2).")
 @click.option("--quantise", type=click.Choice(QUANTISATIONS), default="f16", show_default=True, help="Storage type of matrices.")
 @click.option("--out", type=click.Path(path_type=Path), help="File to write. Default: <recipe>-<type>.gguf in the run's directory.")
 @runs_dir_option
@@ -34,6 +34,6 @@ def command(run: str, as_gguf: bool, quantise: str, out: Path | None, root: Path
         return
     what = f"{written.tensors} tensors as {quantise}, {written.tokens:,} vocabulary entries, pre-tokenizer {written.pre_tokenizer}"
     click.echo(f"export    {folder} -> {what}, {written.bytes:,} bytes", err=True)
-    if written.needs_nfc:
-        click.echo("          its tokenizer normalises text to NFC, llama.cpp does not: give it text in NFC", err=True)
+    for note in written.notes:
+        click.echo(f"          {note}", err=True)
     click.echo(target)

@@ -1,10 +1,10 @@
-"""GGUF files of a tiny Llama and a tiny Qwen2, read back by transformers' own loader and by llama.cpp; and what is refused."""
+"""GGUF files of tiny models, read back by transformers' own loader and by llama.cpp; and what is refused."""
 
 import json
 import os
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -12,7 +12,9 @@ import pytest
 pytest.importorskip("torch", reason="needs the extra [train]")
 gguf = pytest.importorskip("gguf", reason="needs the extra [train]")
 
-from recipekit.runner.workflows.gguf import QUANTISATIONS, pre_tokenizer_name, rope_factors, write_gguf
+from recipekit.runner.workflows.gguf import QUANTISATIONS, write_gguf
+from recipekit.runner.workflows.gguf_architectures import rope_tensors
+from recipekit.runner.workflows.gguf_tokenizer import FIRST_NOTE, NFC_NOTE, pre_tokenizer_name
 from recipekit.schemas.base.errors import UserError
 
 from ...support.paths import ROOT
@@ -98,7 +100,7 @@ def test_a_qwen2_with_its_biases_is_read_back_as_well(folder: Path, tmp_path: Pa
     made = warm("-c", QWEN2, other)
     assert made.returncode == 0, made.stderr
     written = write_gguf(other, other / "f32.gguf", "f32")
-    assert (written.pre_tokenizer, written.needs_nfc) == ("qwen2", True)
+    assert (written.pre_tokenizer, written.notes) == ("qwen2", (NFC_NOTE,))
     done = warm("-c", READ_BACK, other, "f32.gguf")
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
@@ -129,15 +131,15 @@ print(json.dumps(found))
 
 
 @pytest.fixture(scope="session")
-def llama_cpp() -> Callable[[Path, int], object]:
-    """What llama.cpp makes of TEXTS with the model of a file; node-llama-cpp is an npm package, like axe-core in support/browser.py."""
+def llama_cpp() -> Callable[..., object]:
+    """What llama.cpp makes of texts with the model of a file; node-llama-cpp is an npm package, like axe-core in support/browser.py."""
     library = Path(os.environ.get("NODE_LLAMA_CPP") or ROOT / "node_modules" / "node-llama-cpp") / "dist" / "index.js"
     if not library.is_file():
         pytest.skip("needs llama.cpp: npm install --no-save node-llama-cpp")
 
-    def say(file: Path, count: int) -> object:
+    def say(file: Path, count: int, texts: Sequence[str] = TEXTS) -> object:
         argv = ["node", ROOT / "tests" / "support" / "llama_cpp.mjs", library, file, str(count)]
-        done = subprocess.run(argv, input=json.dumps(TEXTS), capture_output=True, text=True, timeout=300, check=False)
+        done = subprocess.run(argv, input=json.dumps(texts), capture_output=True, text=True, timeout=300, check=False)
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout)
 
@@ -155,14 +157,36 @@ def test_llama_cpp_has_the_same_tokens_and_the_same_greedy_replies(folder: Path,
     assert llama_cpp(other / "f32.gguf", 12) == json.loads(said.stdout)
 
 
+# Chats as the templates of docs/templates.md write them, with white space where it is easily lost; the last is longer than the windows.
+CHATS = {
+    "mistral": ["<s>[INST] Where does the cat sleep?[/INST] In the barn 🌙.</s>[INST]  Why,  été?\n\nReally?[/INST]", "<s>[INST] It's 42.[/INST]"],
+    "llama2": ["<s>Where does the  cat sleep?\n\n été 🌙</s>", "Hello to you too.", "<s> Hello"],
+    "phi3": ["<|system|>\nBe brief.<|end|>\n<|user|>\nWhere  does the cat sleep?\n\n🌙<|end|>\n<|assistant|>\n", "<|user|> Hello<|end|>\n<|assistant|>\n",
+             "<|user|>\n" + "Where does the owl sleep, number 7?\n" * 5 + "<|end|>\n<|assistant|>\n"],
+    "gemma2": ["<bos><start_of_turn>user\nWhere  does the cat sleep?\n\n🌙<end_of_turn>\n<start_of_turn>model\n", "<bos><start_of_turn>user\n été<end_of_turn>\n",
+               "Hello"],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CHATS)
+def test_llama_cpp_reads_the_models_with_sentencepiece_tokenizers_alike(name: str, tmp_path: Path, warm, llama_cpp) -> None:
+    made = warm("-m", "tests.support.sentencepiece_models", name, tmp_path / "model")
+    assert made.returncode == 0, made.stderr
+    written = write_gguf(tmp_path / "model", tmp_path / "f32.gguf", "f32")
+    said = warm("-c", SAY, tmp_path / "model", 12, json.dumps(CHATS[name]))
+    assert said.returncode == 0, said.stderr
+    assert llama_cpp(tmp_path / "f32.gguf", 12, CHATS[name]) == json.loads(said.stdout)
+    assert (FIRST_NOTE in written.notes) == (name == "mistral") and any("-c 256" in note for note in written.notes) == (name == "phi3")
+
+
 def test_the_scaling_of_llama_3_is_written_as_transformers_computes_it(folder: Path, tmp_path: Path, warm) -> None:
     rope = {"rope_type": "llama3", "rope_theta": 500000.0, "factor": 32.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
             "original_max_position_embeddings": 8192}  # fmt: skip
     config = {"hidden_size": 2048, "num_attention_heads": 32, "head_dim": 64, "max_position_embeddings": 131072, "rope_parameters": rope}
     done = warm("-c", LLAMA_3, json.dumps(config))
     assert done.returncode == 0, done.stderr
-    factors = rope_factors(config)
-    assert factors is not None and factors.tolist() == pytest.approx(json.loads(done.stdout), rel=1e-5)
+    (factors,) = rope_tensors({**config, "architectures": ["LlamaForCausalLM"]}).values()
+    assert factors.tolist() == pytest.approx(json.loads(done.stdout), rel=1e-5)
     assert factors[0] == 1 and factors[-1] == 32 and len({*factors.tolist()}) > 3, "not scaled, between, and scaled"
     other = changed(folder, tmp_path, "config.json", rope_parameters=rope)
     write_gguf(other, other / "x.gguf", "q4_0")
@@ -201,12 +225,12 @@ def changed(folder: Path, tmp_path: Path, file: str, **values: object) -> Path:
 
 
 OTHERS = {
-    "another architecture": ("config.json", {"architectures": ["Gemma2ForCausalLM"]}, "only LlamaForCausalLM and Qwen2ForCausalLM"),
+    "another architecture": ("config.json", {"architectures": ["Gemma3ForCausalLM"]}, "its architecture is Gemma3ForCausalLM; only"),
     "rotary embeddings scaled otherwise": ("config.json", {"rope_parameters": {"rope_type": "yarn"}}, "rotary embeddings are scaled"),
-    "a sliding window": ("config.json", {"use_sliding_window": True}, "has a sliding window"),
+    "a sliding window": ("config.json", {"architectures": ["MistralForCausalLM"], "sliding_window": 64}, "has a sliding window"),
     "biases": ("config.json", {"attention_bias": True}, "have biases"),
-    "a normaliser": ("tokenizer.json", {"normalizer": {"type": "NFKC"}}, "not a byte-level BPE"),
-    "a sentencepiece tokenizer": ("tokenizer.json", {"pre_tokenizer": None}, "not a byte-level BPE"),
+    "a normaliser": ("tokenizer.json", {"normalizer": {"type": "NFKC"}}, "neither a byte-level BPE"),
+    "a sentencepiece tokenizer": ("tokenizer.json", {"pre_tokenizer": None}, "neither a byte-level BPE"),
     "an unknown pre-tokenizer": ("tokenizer.json", {"pre_tokenizer": {"type": "Whitespace"}}, "in a way that llama.cpp has no name for"),
     "fewer rows than tokens": ("config.json", {"vocab_size": 100}, "its model has only 100 rows"),
 }
