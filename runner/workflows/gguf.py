@@ -5,6 +5,7 @@ correctly is refused, before anything is written: gguf_architectures.py knows th
 """
 
 import json
+import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -16,7 +17,8 @@ from gguf import GGMLQuantizationType as Kind
 
 from ...schemas.base.errors import Location, Problem, UserError
 from ...schemas.base.files import cannot_write
-from ..runtime.run_folder import find_run
+from ..runtime.run_files import LOCK
+from ..runtime.run_folder import RunFolder, find_run
 from ..runtime.seals import require_sealed
 from .gguf_architectures import add_config, architecture, faults, notes, rope_tensors, stored
 from .gguf_tokenizer import Vocabulary, vocabulary
@@ -48,8 +50,17 @@ def export_source(name: str, root: Path) -> tuple[Path, Path]:
             require_sealed(made)
             return made, run / run.path.resolve().parent.name
     if (run / "model").is_dir():
+        _require_exportable(run)
         raise UserError(Problem(Location(str(run.path)), "has an adapter, but no merged model", f"recipe merge {run.path}", "no-model"))
     raise UserError(Problem(Location(str(run.path)), "has no trained model", f"recipe resume {run.path}", "no-model"))
+
+
+def _require_exportable(run: RunFolder) -> None:
+    """Raise UserError if the run's merged model could not be written: before it is merged."""
+    base = Path(lock["model"]["path"]) if (lock := run.find(LOCK)) else Path()
+    if (base / "config.json").is_file():
+        _config(base)
+        vocabulary(run / "model", sys.maxsize)
 
 
 def write_gguf(folder: Path, target: Path, quantise: str = "f16") -> GgufInfo:
@@ -98,11 +109,16 @@ def write_gguf(folder: Path, target: Path, quantise: str = "f16") -> GgufInfo:
 
 def require_known(folder: Path) -> tuple[dict[str, Any], Vocabulary]:
     """Return the model's configuration and vocabulary. Raises UserError with every reason why the GGUF file would be wrong."""
+    config = _config(folder)
+    return config, vocabulary(folder, config["vocab_size"])
+
+
+def _config(folder: Path) -> dict[str, Any]:
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     if what := [*faults(config)]:
         hint = "llama.cpp's own convert_hf_to_gguf.py supports more models"
         raise UserError(*(Problem(Location(str(folder)), line, hint, "no-gguf") for line in what))
-    return config, vocabulary(folder, config["vocab_size"])
+    return config
 
 
 def _name(folder: Path, words: Vocabulary) -> str:

@@ -57,6 +57,8 @@ def vocabulary(folder: Path, size: int) -> Vocabulary:
     """Return the vocabulary of the folder's tokenizer, for a model with `size` rows. Raises UserError if llama.cpp may split text
     differently."""
     path = folder / "tokenizer.json"
+    if not path.is_file():
+        raise _refused(path, "is missing: the tokenizer is of a kind that cannot be exported")
     tokenizer = json.loads(path.read_text(encoding="utf-8"))
     tokens = {number: text for text, number in tokenizer["model"].get("vocab", {}).items()} if _is_bpe(tokenizer) else {}
     types = dict.fromkeys(tokens, TokenType.NORMAL)

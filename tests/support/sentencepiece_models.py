@@ -27,20 +27,20 @@ SIZES = {"hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2, "n
          "max_position_embeddings": 512, "vocab_size": 640}  # fmt: skip
 
 
-def pieces(texts: list[str]) -> list[str]:
-    """Characters, then pieces in the order in which they are joined."""
+def pieces(texts: list[str], more: tuple[str, ...] = ()) -> list[str]:
+    """Characters, then pieces in the order in which they are joined; `more` first."""
     from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 
     trained = Tokenizer(models.BPE())
     trained.pre_tokenizer = pre_tokenizers.Metaspace(replacement=SPACE)
     trained.train_from_iterator(texts, trainers.BpeTrainer(vocab_size=300))
-    return sorted({*trained.get_vocab(), "\n\n", SPACE * 2}, key=lambda piece: (len(piece) > 1, trained.token_to_id(piece) or 0))
+    return sorted({*trained.get_vocab(), *more}, key=lambda piece: (len(piece) > 1, trained.token_to_id(piece) or 0))
 
 
 def tokenizer_json(name: str, texts: list[str]) -> dict:
     """The tokenizer.json."""
     normalizer, before, special, stripping = TOKENIZERS[name]
-    found = pieces(texts)
+    found = pieces(texts, ("\n", "\n\n", SPACE * 2) if name == "gemma2" else ())  # line ends are pieces in Gemma, bytes elsewhere
     vocab = {text: number for number, text in enumerate([*special, *(f"<0x{n:02X}>" for n in range(256)), *found])}
     merges = [[piece[:cut], piece[cut:]] for piece in found for cut in range(1, len(piece)) if {piece[:cut], piece[cut:]} <= {*found}]
     added = [

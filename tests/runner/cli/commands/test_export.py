@@ -14,6 +14,10 @@ def test_an_adapter_is_exported_from_its_merged_weights(tuned_run: Path, tiny_mo
     shutil.copytree(tuned_run, run)
     refused = command_line("export", run, "--gguf")
     assert refused.code == 1 and f"recipe merge {run}" in refused.err
+    tokenizer = (run / "model" / "tokenizer.json").read_text()
+    (run / "model" / "tokenizer.json").write_text(tokenizer.replace('"ByteLevel"', '"Whitespace"'))
+    refused = command_line("export", run, "--gguf")
+    assert refused.code == 1 and "llama.cpp has no name for" in refused.err and "merge" not in refused.err, "before the work of a merge"
     shutil.copytree(tiny_model, run / "merged")
     done = command_line("export", run, "--gguf", "--quantise", "q8_0", "--json")
     assert done.code == 0, done.err
